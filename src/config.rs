@@ -1,0 +1,4 @@
+//! Settings.
+/// Builder.
+#[derive(Debug, Clone, Default)]
+pub struct Builder {}

@@ -1,0 +1,109 @@
+//! The one error of the library.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why the recorder could not be built, flushed or closed, or a text not read.
+///
+/// Emitting never fails; what goes wrong behind it is counted in
+/// [`Accounting`](crate::Accounting).
+#[derive(Debug)]
+pub struct Error(Box<Kind>);
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A setting that is not accepted.
+    Config { name: String, given: String, accepted: String },
+    /// The folder or the file of the log.
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    /// A thread could not be started.
+    Thread(io::Error),
+    /// `init` was called before.
+    AlreadyInit,
+    /// The deadline of a flush or a shutdown passed.
+    Deadline { waited: Duration, outstanding: u64 },
+    /// Asked of the writer's own thread, which would wait for itself.
+    WritersThread,
+    /// The recorder is closed.
+    Closed,
+    /// A text that is not what it should be; what it should be.
+    Parse { what: &'static str, why: String },
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self(Box::new(kind))
+    }
+
+    pub(crate) fn config(
+        name: impl Into<String>,
+        given: impl Into<String>,
+        accepted: impl Into<String>,
+    ) -> Self {
+        Self::new(Kind::Config {
+            name: name.into(),
+            given: given.into(),
+            accepted: accepted.into(),
+        })
+    }
+
+    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::new(Kind::Io { doing, path: path.into(), source })
+    }
+
+    pub(crate) fn parse(what: &'static str, why: impl Into<String>) -> Self {
+        Self::new(Kind::Parse { what, why: why.into() })
+    }
+
+    /// A setting was not accepted: the message names it, what was given and what is accepted.
+    pub fn is_config(&self) -> bool {
+        matches!(*self.0, Kind::Config { .. })
+    }
+
+    /// The deadline passed before everything was written.
+    pub fn is_deadline(&self) -> bool {
+        matches!(*self.0, Kind::Deadline { .. })
+    }
+
+    /// The recorder was closed before.
+    pub fn is_closed(&self) -> bool {
+        matches!(*self.0, Kind::Closed)
+    }
+
+    /// The operating system refused the folder, the file or the thread.
+    pub fn is_io(&self) -> bool {
+        matches!(*self.0, Kind::Io { .. } | Kind::Thread(_))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Kind::Config { name, given, accepted } => {
+                write!(f, "{name} is {given:?}; accepted: {accepted}")
+            }
+            Kind::Io { doing, path, source } => {
+                write!(f, "cannot {doing} {}: {source}", path.display())
+            }
+            Kind::Thread(source) => write!(f, "cannot start the writer's thread: {source}"),
+            Kind::AlreadyInit => f.write_str("the recorder of this process is already initialized"),
+            Kind::Deadline { waited, outstanding } => {
+                write!(f, "{outstanding} events still outstanding after {waited:?}")
+            }
+            Kind::WritersThread => f.write_str("the writer's own thread cannot wait for itself"),
+            Kind::Closed => f.write_str("the recorder is closed"),
+            Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.0 {
+            Kind::Io { source, .. } | Kind::Thread(source) => Some(source),
+            _ => None,
+        }
+    }
+}
