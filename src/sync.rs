@@ -1,1 +1,31 @@
-//! Stub.
+//! The one door to atomics and threads: std, or loom under `cfg(loom)`.
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64};
+
+pub(crate) use std::sync::atomic::Ordering;
+
+/// Whether the model checker asked for this deliberate defect. A build without loom has none: the
+/// call is a constant `false`.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) const fn mutant(_name: &str) -> bool {
+    false
+}
+
+/// Whether `LLM_AUDIT_MUTANT` names this deliberate defect. The models must fail under every one
+/// of them (`ci/loom-mutants.sh`): a number of interleavings proves nothing if nothing could fail.
+#[cfg(loom)]
+pub(crate) fn mutant(name: &str) -> bool {
+    static ASKED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    ASKED.get_or_init(|| std::env::var("LLM_AUDIT_MUTANT").unwrap_or_default()) == name
+}
+
+/// `ordering`, or `Relaxed` where the defect `name` is asked for.
+#[inline(always)]
+pub(crate) fn weakened_by(name: &str, ordering: Ordering) -> Ordering {
+    if mutant(name) { Ordering::Relaxed } else { ordering }
+}

@@ -1,4 +1,39 @@
-//! The ring.
+//! The queue between the callers and the writer: a lock-free ring of buffers that overwrites its
+//! oldest entry when full.
+//!
+//! A caller writes an event into a [`Chain`] (its own spare buffer and as many blocks as it needs)
+//! and pushes it; the displaced buffer becomes its next spare. The one [`Drainer`] takes events
+//! out. Nobody waits for anybody: see [`slots`] for the protocol, [`arena`] for the memory.
+//!
+//! When full, the oldest event goes; when closed, a push is refused; when the memory is used up,
+//! the caller overwrites the oldest events until its own fits, at most eight, and else writes it
+//! without its payload. Every event overwritten is counted exactly once, by the drainer.
+
+mod arena;
+mod free;
+#[cfg(all(test, loom))]
+mod loom;
+mod slots;
+mod spare;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use arena::{Arena, BLOCK_BYTES};
+pub(crate) use arena::{Chain, Mark, OnFull};
+use free::{FreeList, NONE};
+use slots::{Drain, Next as NextTicket, Push, Slots};
+
+/// Fewest and most slots.
+pub(crate) const CAPACITY: std::ops::RangeInclusive<usize> = 64..=1 << 22;
+/// Buffers beyond one a slot: what the drainer holds, and spares and tombstones of callers.
+const BUFFERS_BEYOND: u32 = 4096;
+/// Callers that keep a spare; further ones take theirs from the free list, emit for emit.
+const SPARES_MAX: u32 = BUFFERS_BEYOND / 4;
 
 /// Why bytes found no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,47 +44,252 @@ pub(crate) enum Full {
     Memory,
 }
 
-/// A place in a chain.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark(usize);
-
-/// One event's bytes.
-pub(crate) struct Chain<'r> {
-    bytes: Vec<u8>,
-    limit: usize,
-    _ring: std::marker::PhantomData<&'r ()>,
+/// What a push came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It is in the ring.
+    Stored {
+        /// The drainer sleeps and must be woken.
+        wake: bool,
+    },
+    /// The ring is closed.
+    Closed,
 }
 
-impl Chain<'_> {
-    /// For tests of what writes into a chain.
-    #[cfg(test)]
-    pub(crate) fn for_tests(limit: usize) -> Self {
-        Self { bytes: Vec::new(), limit, _ring: std::marker::PhantomData }
+/// The ring and its memory.
+pub(crate) struct Ring {
+    /// Tells the spares of several rings apart.
+    id: u64,
+    slots: Slots,
+    buffers: FreeList,
+    arena: Arena,
+    /// Callers that keep a spare.
+    spares: std::sync::atomic::AtomicU32,
+    room: Room,
+}
+
+/// Where `emit_wait` waits.
+#[derive(Default)]
+struct Room {
+    gate: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Ring {
+    /// A ring of `capacity` slots (rounded up to a power of two within [`CAPACITY`]) over `bytes`
+    /// of memory, given out in blocks of [`BLOCK_BYTES`]. Beyond those bytes it takes 32 bytes a
+    /// slot, 4 a block, and 100 KiB.
+    pub(crate) fn new(capacity: usize, bytes: usize) -> Arc<Self> {
+        static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        let capacity = capacity.clamp(*CAPACITY.start(), *CAPACITY.end()).next_power_of_two();
+        let buffers = capacity as u32 + BUFFERS_BEYOND;
+        let blocks = (bytes / BLOCK_BYTES).clamp(1, (1 << free::INDEX_BITS) - 1) as u32;
+        Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            slots: Slots::new(capacity.trailing_zeros(), buffers),
+            buffers: FreeList::full(buffers),
+            arena: Arena::new(blocks, buffers),
+            spares: std::sync::atomic::AtomicU32::new(0),
+            room: Room::default(),
+        })
     }
-    #[inline]
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        if self.bytes.len() + bytes.len() > self.limit {
-            return Err(Full::Limit);
+
+    /// How many events it holds.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.slots.capacity()
+    }
+
+    /// A chain for one event of at most `limit` bytes; `None` when more callers than there are
+    /// buffers for are in the middle of an emit.
+    pub(crate) fn chain(self: &Arc<Self>, limit: usize, on_full: OnFull) -> Option<Chain<'_>> {
+        let buffer = spare::take(self).or_else(|| self.buffers.pop())?;
+        Some(Chain::new(self, buffer, limit, on_full))
+    }
+
+    /// Publishes the event. Never waits.
+    pub(crate) fn push(&self, chain: Chain<'_>) -> Pushed {
+        let buffer = chain.finish();
+        match self.slots.push(buffer) {
+            Push::Stored { displaced, wake } => {
+                if displaced != NONE {
+                    self.give_back(displaced);
+                }
+                Pushed::Stored { wake }
+            }
+            Push::Closed => {
+                self.give_back(buffer);
+                Pushed::Closed
+            }
         }
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
     }
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+
+    /// An owned buffer, displaced or unused: the caller's next spare, or free.
+    fn give_back(&self, buffer: u32) {
+        if spare::wants(self.id) {
+            self.arena.free_tail(buffer);
+            spare::give(self.id, buffer);
+        } else {
+            self.free(buffer);
+        }
     }
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
+
+    fn free(&self, buffer: u32) {
+        self.arena.free_all(buffer);
+        self.buffers.push_chain(buffer, buffer);
     }
-    pub(crate) fn mark(&self) -> Mark {
-        Mark(self.bytes.len())
+
+    /// Overwrites the oldest event for its memory. `false`: none was found.
+    fn evict(&self) -> bool {
+        let Some(tombstone) = self.buffers.pop() else { return false };
+        match self.slots.evict(tombstone) {
+            Some(victim) => {
+                self.free(victim);
+                true
+            }
+            None => {
+                self.buffers.push_chain(tombstone, tombstone);
+                false
+            }
+        }
     }
-    /// Forgets everything written since `mark`.
-    pub(crate) fn rewind(&mut self, mark: Mark) {
-        self.bytes.truncate(mark.0);
+
+    /// Whether another event can be pushed without overwriting one, if nobody else pushes.
+    pub(crate) fn has_slot(&self) -> bool {
+        self.slots.tail() - self.slots.head().min(self.slots.tail()) < self.slots.capacity()
     }
-    /// The content, contiguous.
-    #[cfg(test)]
-    pub(crate) fn to_vec(&self) -> Vec<u8> {
-        self.bytes.clone()
+
+    /// Waits until the drainer has made room, a millisecond at most. `false`: it never will, the
+    /// ring is closed.
+    pub(crate) fn wait_for_room(&self) -> bool {
+        /// A bound on what a missed notice costs.
+        const WAIT: Duration = Duration::from_millis(1);
+        let mut closed = self.room.gate.lock();
+        if !*closed {
+            self.room.changed.wait_for(&mut closed, WAIT);
+        }
+        !*closed
+    }
+
+    /// Refuses every later push and returns the first refused ticket. To be asked once.
+    pub(crate) fn close(&self) -> u64 {
+        *self.room.gate.lock() = true;
+        self.room.changed.notify_all();
+        self.slots.close()
+    }
+
+    /// The next ticket to be drawn: what a flush has to reach.
+    pub(crate) fn tail(&self) -> u64 {
+        self.slots.tail()
+    }
+
+    /// Events in the ring, and events overwritten by them that the drainer has not counted yet.
+    /// Exact while nobody pushes or drains.
+    pub(crate) fn count(&self) -> (u64, u64) {
+        self.slots.count()
+    }
+}
+
+/// The one who takes events out.
+pub(crate) struct Drainer {
+    ring: Arc<Ring>,
+    drain: Drain,
+    /// Taken and read, to be given back together: first and last buffer, first and last block.
+    done_buffers: Option<(u32, u32)>,
+    done_blocks: Option<(u32, u32)>,
+}
+
+/// A buffer taken out of the ring. It goes back with [`Drainer::release`].
+pub(crate) struct Taken(slots::Taken);
+
+impl Taken {
+    fn index(&self) -> u32 {
+        self.0.index
+    }
+
+    /// Events overwritten before it that nobody has counted yet.
+    pub(crate) fn lost(&self) -> u64 {
+        self.0.lost
+    }
+
+    /// Whether an event is in it; otherwise it only tells of losses.
+    pub(crate) fn is_event(&self) -> bool {
+        self.0.event
+    }
+}
+
+/// What the drainer finds next.
+pub(crate) enum Next {
+    /// An event, or a notice of losses.
+    Taken(Taken),
+    /// A producer is between its steps, and nothing later is there yet.
+    Unready,
+    /// Nothing.
+    Empty,
+}
+
+impl Drainer {
+    /// The drainer of `ring`. There may be one.
+    pub(crate) fn new(ring: Arc<Ring>) -> Self {
+        Self { ring, drain: Drain::default(), done_buffers: None, done_blocks: None }
+    }
+
+    /// The next event; see [`Drain::next`] for `seal` and `settle`.
+    pub(crate) fn next(&mut self, seal: bool, settle: Option<u64>) -> Next {
+        match self.drain.next(&self.ring.slots, seal, settle) {
+            NextTicket::Taken(taken) => Next::Taken(Taken(taken)),
+            NextTicket::Unready => Next::Unready,
+            NextTicket::Empty => Next::Empty,
+        }
+    }
+
+    /// The bytes of an event, contiguous.
+    pub(crate) fn bytes<'a>(&'a self, taken: &'a Taken, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        self.ring.arena.bytes(taken, scratch)
+    }
+
+    /// Gives a buffer back, with the next [`release_all`](Self::release_all).
+    pub(crate) fn release(&mut self, taken: Taken) {
+        let index = taken.index();
+        self.done_blocks = self.ring.arena.detach(index, self.done_blocks);
+        let last = match self.done_buffers {
+            Some((first, last)) => {
+                self.ring.buffers.link(index, first);
+                last
+            }
+            None => index,
+        };
+        self.done_buffers = Some((index, last));
+    }
+
+    /// Gives back what was released, and tells the waiting callers that there is room.
+    pub(crate) fn release_all(&mut self) {
+        if let Some((first, last)) = self.done_blocks.take() {
+            self.ring.arena.blocks.push_chain(first, last);
+        }
+        if let Some((first, last)) = self.done_buffers.take() {
+            self.ring.buffers.push_chain(first, last);
+        }
+        self.drain.tell(&self.ring.slots);
+        self.ring.room.changed.notify_all();
+    }
+
+    /// Whether every ticket below `to` is resolved.
+    pub(crate) fn is_settled(&self, to: u64) -> bool {
+        self.drain.is_settled(to)
+    }
+
+    /// From now on `end`, as [`Ring::close`] gave it, is the last ticket's successor.
+    pub(crate) fn close(&mut self, end: u64) {
+        self.drain.close(end);
+    }
+
+    /// Sets the flag that makes every later push wake the drainer, and says whether it may sleep.
+    pub(crate) fn may_sleep(&mut self) -> bool {
+        self.drain.may_sleep(&self.ring.slots)
+    }
+
+    /// Ends what `may_sleep` allowed.
+    pub(crate) fn awake(&self) {
+        self.ring.slots.awake();
     }
 }

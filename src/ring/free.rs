@@ -1,0 +1,107 @@
+//! A lock-free stack of indices: what is free to use.
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering, weakened_by};
+
+/// Bits of an index; the rest of a word is a tag or a lap.
+pub(super) const INDEX_BITS: u32 = 24;
+/// The index that names nothing.
+pub(super) const NONE: u32 = 0;
+
+/// Index and tag (or lap) of a word.
+pub(super) fn unpack(word: u64) -> (u64, u32) {
+    (word >> INDEX_BITS, (word & ((1 << INDEX_BITS) - 1)) as u32)
+}
+
+/// A word of tag (or lap) and index.
+pub(super) fn pack(upper: u64, index: u32) -> u64 {
+    (upper << INDEX_BITS) | u64::from(index)
+}
+
+/// Treiber's stack over the indices `1..=count`. The head carries a tag of 40 bits that grows with
+/// every change, so that a word never comes back while a slow thread still compares with it.
+pub(super) struct FreeList {
+    head: CachePadded<AtomicU64>,
+    /// `links[i]` is the index below `i`; it also joins the blocks of a chain that is in use.
+    links: Box<[AtomicU32]>,
+}
+
+impl FreeList {
+    /// All of `1..=count`, the lowest on top.
+    pub(super) fn full(count: u32) -> Self {
+        assert!(count < 1 << INDEX_BITS, "an index has {INDEX_BITS} bits");
+        let next = |index| if index == 0 || index == count { NONE } else { index + 1 };
+        Self {
+            head: CachePadded::new(AtomicU64::new(pack(0, count.min(1)))),
+            links: (0..=count).map(|index| AtomicU32::new(next(index))).collect(),
+        }
+    }
+
+    /// What `link` said of `index`. Only the owner of `index` may ask.
+    pub(super) fn linked(&self, index: u32) -> u32 {
+        self.links[index as usize].load(Ordering::Relaxed)
+    }
+
+    /// Joins `below` under `index`. Only the owner of both may ask.
+    pub(super) fn link(&self, index: u32, below: u32) {
+        self.links[index as usize].store(below, Ordering::Relaxed);
+    }
+
+    /// Takes the top one and owns it.
+    pub(super) fn pop(&self) -> Option<u32> {
+        // Acquire: pairs with the release of `push_chain`, so that what the former owner did with
+        // the index is over. The exchange may be relaxed: it succeeds only on the word this load
+        // read, and as a read-modify-write it continues the release sequence of all pushes below.
+        let acquire = weakened_by("free_pop", Ordering::Acquire);
+        let mut word = self.head.load(acquire);
+        loop {
+            let (tag, index) = unpack(word);
+            if index == NONE {
+                return None;
+            }
+            let below = self.linked(index);
+            match self.head.compare_exchange_weak(
+                word,
+                pack(tag + 1, below),
+                Ordering::Relaxed,
+                acquire,
+            ) {
+                Ok(_) => return Some(index),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Gives back the linked indices from `first` to `last`, both owned by the caller.
+    pub(super) fn push_chain(&self, first: u32, last: u32) {
+        // Release: pairs with the acquire of `pop`.
+        let release = weakened_by("free_push", Ordering::Release);
+        let mut word = self.head.load(Ordering::Relaxed);
+        loop {
+            let (tag, top) = unpack(word);
+            self.link(last, top);
+            match self.head.compare_exchange_weak(
+                word,
+                pack(tag + 1, first),
+                release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// How many are free, counted one by one. Exact only while nobody else pushes or pops.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let mut index = unpack(self.head.load(Ordering::Acquire)).1;
+        let mut count = 0;
+        while index != NONE {
+            count += 1;
+            index = self.linked(index);
+        }
+        count
+    }
+}

@@ -1,0 +1,476 @@
+//! Models of the ring under loom: every event has exactly one end, no buffer is lost or doubled,
+//! and no payload is touched by two threads at once.
+//!
+//! A stalled producer is a thread that draws a ticket and never publishes. Every deliberate defect
+//! of [`MUTANTS`] must make some model fail: `ci/loom-mutants.sh`.
+#![allow(unsafe_code)]
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+use super::free::{FreeList, NONE};
+use super::slots::{Drain, Next, Push, Slots};
+
+/// Names that `LLM_AUDIT_MUTANT` understands.
+const MUTANTS: [&str; 17] = [
+    "free_pop",
+    "free_push",
+    "publish_load",
+    "publish",
+    "publish_again",
+    "take_load",
+    "take_again",
+    "evict_load",
+    "evict",
+    "count_early",
+    "drop_seal",
+    "take_old_lap",
+    "forget_jumped",
+    "sweep_without_seal",
+    "sleep_unchecked",
+    "drop_wake",
+    "close_unresolved",
+];
+
+#[test]
+fn loom_list_mutants() {
+    for name in MUTANTS {
+        println!("mutant: {name}");
+    }
+}
+
+/// A payload that loom watches: two threads at it at once fail the model.
+struct Payload(UnsafeCell<u64>);
+
+// SAFETY: not upheld here but checked: loom fails the model when two threads touch one at once.
+unsafe impl Sync for Payload {}
+
+struct World {
+    slots: Slots,
+    free: FreeList,
+    payloads: Vec<Payload>,
+}
+
+/// What a drainer found.
+#[derive(Default)]
+struct Found {
+    events: Vec<u64>,
+    lost: u64,
+}
+
+impl World {
+    fn new(shift: u32, buffers: u32) -> Arc<Self> {
+        Arc::new(Self {
+            slots: Slots::new(shift, buffers),
+            free: FreeList::full(buffers),
+            payloads: (0..=buffers).map(|_| Payload(UnsafeCell::new(0))).collect(),
+        })
+    }
+
+    fn write(&self, index: u32, value: u64) {
+        // SAFETY: loom checks that nobody else is at it.
+        self.payloads[index as usize].0.with_mut(|at| unsafe { *at = value });
+    }
+
+    fn read(&self, index: u32) -> u64 {
+        // SAFETY: loom checks that nobody writes it.
+        self.payloads[index as usize].0.with(|at| unsafe { *at })
+    }
+
+    /// Writes `event` into a free buffer.
+    fn prepare(&self, event: u64) -> u32 {
+        let index = self.free.pop().expect("a buffer for every thread");
+        self.write(index, event);
+        index
+    }
+
+    fn give_back(&self, index: u32) {
+        if index != NONE {
+            // Whoever owns a buffer may write it.
+            self.write(index, 0);
+            self.free.push_chain(index, index);
+        }
+    }
+
+    /// Pushes `event`; `false` when the ring is closed. The second answer: wake the drainer.
+    fn push(&self, event: u64) -> (bool, bool) {
+        let index = self.prepare(event);
+        match self.slots.push(index) {
+            Push::Stored { displaced, wake } => {
+                self.give_back(displaced);
+                (true, wake)
+            }
+            Push::Closed => {
+                self.give_back(index);
+                (false, false)
+            }
+        }
+    }
+
+    /// Up to `steps` looks, then whatever the drainer has found.
+    fn drain(&self, drain: &mut Drain, found: &mut Found, steps: usize, seal: bool) {
+        for _ in 0..steps {
+            match drain.next(&self.slots, seal, None) {
+                Next::Taken(taken) => {
+                    found.lost += taken.lost;
+                    if taken.event {
+                        found.events.push(self.read(taken.index));
+                    }
+                    self.give_back(taken.index);
+                }
+                Next::Unready => thread::yield_now(),
+                Next::Empty => return,
+            }
+        }
+    }
+
+    /// With all producers gone: drains the rest and checks the books.
+    fn settle(&self, mut drain: Drain, mut found: Found, pushed: u64, buffers: u32) -> Found {
+        self.drain(&mut drain, &mut found, usize::MAX, true);
+        assert_eq!(found.events.len() as u64 + found.lost, pushed, "every event has one end");
+        let mut seen = found.events.clone();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), found.events.len(), "no event twice");
+        assert!(!seen.contains(&0), "no buffer read after it was given back");
+        assert_eq!(self.slots.count(), (0, 0), "nothing is left");
+        assert_eq!(self.free.count(), buffers as usize, "every buffer is free again");
+        found
+    }
+}
+
+fn model(body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(body);
+}
+
+fn spawn<T: 'static>(
+    world: &Arc<World>,
+    body: impl FnOnce(&World) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let world = world.clone();
+    thread::spawn(move || body(&world))
+}
+
+/// Two producers and the drainer, on one slot and on two.
+fn two_producers(shift: u32, each: u64) {
+    model(move || {
+        let buffers = 4 + 2;
+        let world = World::new(shift, buffers);
+        let producers = [1, 10].map(|first| {
+            spawn(&world, move |world| {
+                for event in first..first + each {
+                    world.push(event);
+                }
+            })
+        });
+        let (mut drain, mut found) = (Drain::default(), Found::default());
+        world.drain(&mut drain, &mut found, 2, true);
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        world.settle(drain, found, 2 * each, buffers);
+    });
+}
+
+#[test]
+fn loom_two_producers_one_slot() {
+    two_producers(0, 1);
+}
+
+#[test]
+fn loom_two_producers_two_slots() {
+    two_producers(1, 1);
+}
+
+#[test]
+fn loom_overwrite_against_drain() {
+    model(|| {
+        let world = World::new(0, 5);
+        let producer = spawn(&world, |world| {
+            for event in 1..=3 {
+                world.push(event);
+            }
+        });
+        let (mut drain, mut found) = (Drain::default(), Found::default());
+        world.drain(&mut drain, &mut found, 3, false);
+        producer.join().unwrap();
+        let found = world.settle(drain, found, 3, 5);
+        assert!(found.events.is_sorted(), "one producer's events stay in order");
+        assert_eq!(found.events.last(), Some(&3), "the newest survives");
+    });
+}
+
+/// Displacing a buffer hands it over: who overwrites may write into it at once.
+#[test]
+fn loom_overwrite_only() {
+    model(|| {
+        let world = World::new(0, 4);
+        let producer = spawn(&world, |world| {
+            world.push(1);
+        });
+        world.push(2);
+        producer.join().unwrap();
+        world.settle(Drain::default(), Found::default(), 2, 4);
+    });
+}
+
+/// A thread that stops after drawing its ticket holds up neither the others nor the drainer.
+#[test]
+fn loom_stalled_for_ever() {
+    model(|| {
+        let world = World::new(1, 5);
+        let stalled = spawn(&world, |world| {
+            let index = world.prepare(9);
+            world.slots.draw().unwrap();
+            index
+        });
+        let producer = spawn(&world, |world| {
+            world.push(1);
+        });
+        let (mut drain, mut found) = (Drain::default(), Found::default());
+        world.drain(&mut drain, &mut found, 2, true);
+        producer.join().unwrap();
+        let held = stalled.join().unwrap();
+        world.give_back(held);
+        world.settle(drain, found, 1, 5);
+    });
+}
+
+/// A ticket sealed under a slow producer makes it draw another; its event is not lost.
+#[test]
+fn loom_seal_against_publish() {
+    model(|| {
+        let world = World::new(1, 4);
+        let producer = spawn(&world, |world| {
+            world.push(1);
+        });
+        let (mut drain, mut found) = (Drain::default(), Found::default());
+        world.drain(&mut drain, &mut found, 3, true);
+        producer.join().unwrap();
+        let found = world.settle(drain, found, 1, 4);
+        assert_eq!(found.events, [1]);
+    });
+}
+
+/// The drainer takes the buffer of an older lap while the ticket's own producer is at it.
+#[test]
+fn loom_take_of_an_older_lap() {
+    model(|| {
+        let world = World::new(0, 4);
+        world.push(1);
+        // Lapped: the next look jumps over ticket 0 to ticket 1, whose slot holds lap 1 still.
+        let producer = spawn(&world, |world| {
+            world.push(2);
+        });
+        let (mut drain, mut found) = (Drain::default(), Found::default());
+        world.drain(&mut drain, &mut found, 3, true);
+        producer.join().unwrap();
+        world.settle(drain, found, 2, 4);
+    });
+}
+
+/// What a jump passes is swept, and sealed, before the drainer calls the ring empty.
+#[test]
+fn loom_jump_and_sweep() {
+    model(|| {
+        let world = World::new(1, 6);
+        for event in 1..=3 {
+            world.push(event);
+        }
+        let producer = spawn(&world, |world| {
+            world.push(4);
+        });
+        let (mut drain, mut found) = (Drain::with_margin(1), Found::default());
+        world.drain(&mut drain, &mut found, 4, true);
+        producer.join().unwrap();
+        world.settle(drain, found, 4, 6);
+    });
+}
+
+/// As above with the producer already between its steps when the jump passes it.
+#[test]
+fn loom_jump_over_a_producer() {
+    model(|| {
+        let world = World::new(1, 6);
+        world.push(1);
+        let slow = world.prepare(2);
+        let (ticket, _) = world.slots.draw().unwrap();
+        world.push(3);
+        let producer = spawn(&world, move |world| {
+            let displaced = world.slots.publish(ticket, slow);
+            match displaced {
+                Some(displaced) => world.give_back(displaced),
+                None => match world.slots.push(slow) {
+                    Push::Stored { displaced, .. } => world.give_back(displaced),
+                    Push::Closed => unreachable!("nobody closes"),
+                },
+            }
+        });
+        let (mut drain, mut found) = (Drain::with_margin(1), Found::default());
+        world.drain(&mut drain, &mut found, 4, true);
+        producer.join().unwrap();
+        world.settle(drain, found, 3, 6);
+    });
+}
+
+#[test]
+fn loom_close_against_push() {
+    model(|| {
+        let world = World::new(1, 4);
+        let producers = [1, 2].map(|event| spawn(&world, move |world| world.push(event).0));
+        let mut drain = Drain::default();
+        let mut found = Found::default();
+        let end = world.slots.close();
+        drain.close(end);
+        if crate::sync::mutant("close_unresolved") {
+            // Gives up on the producers that drew before the close.
+            world.drain(&mut drain, &mut found, 2, false);
+            let taken = found.events.len() as u64 + found.lost;
+            let accepted = producers.map(|producer| u64::from(producer.join().unwrap()));
+            assert_eq!(taken, accepted.iter().sum::<u64>());
+            return;
+        }
+        // Sealed, a producer draws again and is refused: every ticket below the end is resolved.
+        world.drain(&mut drain, &mut found, usize::MAX, true);
+        assert!(drain.is_settled(end));
+        let taken = found.events.len() as u64 + found.lost;
+        let accepted = producers.map(|producer| u64::from(producer.join().unwrap()));
+        assert_eq!(taken, accepted.iter().sum::<u64>(), "accepted is written, refused is refused");
+    });
+}
+
+/// What was pushed before a flush is taken, or counted in what displaced it, when it is done.
+#[test]
+fn loom_flush() {
+    model(|| {
+        let world = World::new(0, 5);
+        world.push(1);
+        let other = spawn(&world, |world| {
+            world.push(2);
+        });
+        let to = world.slots.tail();
+        let (mut drain, mut found) = (Drain::default(), Found::default());
+        while !drain.is_settled(to) {
+            match drain.next(&world.slots, true, Some(to)) {
+                Next::Taken(taken) => {
+                    found.lost += taken.lost;
+                    found.events.push(world.read(taken.index));
+                    world.give_back(taken.index);
+                }
+                Next::Unready => thread::yield_now(),
+                Next::Empty => break,
+            }
+        }
+        let gone = found.events.contains(&1) || found.lost == 1 || world.slots.count().1 == 1;
+        other.join().unwrap();
+        assert!(gone || found.lost + world.slots.count().1 == 1, "the flushed event has its end");
+        world.settle(drain, found, 2, 5);
+    });
+}
+
+/// No push is slept through: loom reports a drainer that sleeps for ever as a deadlock.
+#[test]
+fn loom_sleep_and_wake() {
+    model(|| {
+        let world = World::new(1, 5);
+        let drainer = spawn(&world, |world| {
+            let (mut drain, mut found) = (Drain::default(), Found::default());
+            while found.events.len() as u64 + found.lost < 2 {
+                world.drain(&mut drain, &mut found, 1, true);
+                if found.events.len() as u64 + found.lost == 2 {
+                    break;
+                }
+                if drain.may_sleep(&world.slots) {
+                    thread::park();
+                    world.slots.awake();
+                }
+            }
+            (drain, found)
+        });
+        let producer = {
+            let (world, sleeper) = (world.clone(), drainer.thread().clone());
+            thread::spawn(move || {
+                if world.push(1).1 {
+                    sleeper.unpark();
+                }
+            })
+        };
+        if world.push(2).1 {
+            drainer.thread().unpark();
+        }
+        producer.join().unwrap();
+        let (drain, found) = drainer.join().unwrap();
+        world.settle(drain, found, 2, 5);
+    });
+}
+
+/// An eviction races the drainer and a push; the victim is counted once.
+#[test]
+fn loom_evict() {
+    model(|| {
+        let world = World::new(1, 6);
+        let producer = spawn(&world, |world| {
+            world.push(1);
+            world.push(2);
+        });
+        let evictor = spawn(&world, |world| {
+            let tombstone = world.prepare(0);
+            match world.slots.evict(tombstone) {
+                Some(victim) => world.give_back(victim),
+                None => world.give_back(tombstone),
+            }
+        });
+        let (mut drain, mut found) = (Drain::default(), Found::default());
+        world.drain(&mut drain, &mut found, 2, true);
+        producer.join().unwrap();
+        evictor.join().unwrap();
+        world.settle(drain, found, 2, 6);
+    });
+}
+
+/// A tombstone may itself be displaced; what it counted travels on.
+#[test]
+fn loom_displaced_tombstone() {
+    model(|| {
+        let world = World::new(0, 6);
+        world.push(1);
+        let evictor = spawn(&world, |world| {
+            let tombstone = world.prepare(0);
+            match world.slots.evict(tombstone) {
+                Some(victim) => world.give_back(victim),
+                None => world.give_back(tombstone),
+            }
+        });
+        world.push(2);
+        evictor.join().unwrap();
+        let found = world.settle(Drain::default(), Found::default(), 2, 6);
+        assert!(found.lost >= 1);
+    });
+}
+
+/// An index popped twice, or before its last owner is done, is a race on its payload.
+#[test]
+fn loom_free_list() {
+    model(|| {
+        let world = World::new(0, 2);
+        let other = spawn(&world, |world| {
+            for round in 1..=2 {
+                if let Some(index) = world.free.pop() {
+                    world.write(index, round);
+                    world.free.push_chain(index, index);
+                }
+            }
+        });
+        for round in 3..=4 {
+            if let Some(index) = world.free.pop() {
+                world.write(index, round);
+                world.free.push_chain(index, index);
+            }
+        }
+        other.join().unwrap();
+        assert_eq!(world.free.count(), 2);
+    });
+}

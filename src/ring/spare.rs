@@ -1,0 +1,77 @@
+//! The buffer every thread keeps for its next event, one for each ring it pushes into.
+
+use std::cell::RefCell;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use super::free::NONE;
+use super::{Ring, SPARES_MAX};
+
+struct Spare {
+    ring_id: u64,
+    ring: Weak<Ring>,
+    /// [`NONE`] while an event is being written into it.
+    buffer: u32,
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        if let Some(ring) = self.ring.upgrade() {
+            ring.spares.fetch_sub(1, Ordering::Relaxed);
+            if self.buffer != NONE {
+                ring.free(self.buffer);
+            }
+        }
+    }
+}
+
+thread_local! {
+    static SPARES: RefCell<Vec<Spare>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `f` on the thread's spare for a ring. `None` where the thread has none: it never pushed
+/// into that ring, too many threads have one, or its thread-locals are gone already.
+fn with<R>(ring_id: u64, f: impl FnOnce(&mut Spare) -> R) -> Option<R> {
+    SPARES
+        .try_with(|spares| {
+            let mut spares = spares.try_borrow_mut().ok()?;
+            spares.iter_mut().find(|spare| spare.ring_id == ring_id).map(f)
+        })
+        .ok()
+        .flatten()
+}
+
+/// The thread's spare for this ring, now the caller's. The first call begins to keep one.
+pub(super) fn take(ring: &Arc<Ring>) -> Option<u32> {
+    let known = with(ring.id, |spare| std::mem::replace(&mut spare.buffer, NONE));
+    if known.is_none() {
+        begin(ring);
+    }
+    known.filter(|buffer| *buffer != NONE)
+}
+
+#[cold]
+fn begin(ring: &Arc<Ring>) {
+    let _gone = SPARES.try_with(|spares| {
+        let Ok(mut spares) = spares.try_borrow_mut() else { return };
+        spares.retain(|spare| spare.ring.strong_count() > 0);
+        // A spare keeps a block; all of them together may keep a quarter of the memory.
+        let most = SPARES_MAX.min(ring.arena.block_count() / 4);
+        if ring.spares.fetch_add(1, Ordering::Relaxed) < most {
+            let ring_id = ring.id;
+            spares.push(Spare { ring_id, ring: Arc::downgrade(ring), buffer: NONE });
+        } else {
+            ring.spares.fetch_sub(1, Ordering::Relaxed);
+        }
+    });
+}
+
+/// Whether the thread keeps a spare for this ring and has none at the moment.
+pub(super) fn wants(ring_id: u64) -> bool {
+    with(ring_id, |spare| spare.buffer == NONE).unwrap_or(false)
+}
+
+/// Makes an owned buffer the thread's spare.
+pub(super) fn give(ring_id: u64, buffer: u32) {
+    with(ring_id, |spare| spare.buffer = buffer);
+}

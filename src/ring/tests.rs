@@ -1,0 +1,272 @@
+//! The ring as the logger and the writer use it: order, counts, memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::*;
+
+fn push(ring: &Arc<Ring>, payload: &[u8]) -> Pushed {
+    let mut chain = ring.chain(usize::MAX, OnFull::Evict).expect("a buffer");
+    chain.put(payload).expect("room");
+    ring.push(chain)
+}
+
+/// Takes all there is: the events' bytes, and how many were overwritten.
+fn drain(drainer: &mut Drainer) -> (Vec<Vec<u8>>, u64) {
+    let (mut events, mut lost, mut scratch) = (Vec::new(), 0, Vec::new());
+    while let Next::Taken(taken) = drainer.next(true, None) {
+        lost += taken.lost();
+        if taken.is_event() {
+            events.push(drainer.bytes(&taken, &mut scratch).to_vec());
+        }
+        drainer.release(taken);
+    }
+    drainer.release_all();
+    (events, lost)
+}
+
+fn number(n: u64) -> [u8; 8] {
+    n.to_le_bytes()
+}
+
+#[test]
+fn events_come_out_in_order() {
+    let ring = Ring::new(64, 1 << 20);
+    let mut drainer = Drainer::new(ring.clone());
+    for n in 0..1000 {
+        assert_eq!(push(&ring, &number(n)), Pushed::Stored { wake: false });
+        if n % 50 == 49 {
+            let (events, lost) = drain(&mut drainer);
+            assert_eq!(events, (n - 49..=n).map(|n| number(n).to_vec()).collect::<Vec<_>>());
+            assert_eq!(lost, 0);
+        }
+    }
+}
+
+#[test]
+fn the_oldest_are_overwritten_and_counted() {
+    let ring = Ring::new(64, 1 << 20);
+    let mut drainer = Drainer::new(ring.clone());
+    for n in 0..200 {
+        push(&ring, &number(n));
+    }
+    assert_eq!(ring.count(), (64, 136));
+    let (events, lost) = drain(&mut drainer);
+    assert_eq!(events, (136..200).map(|n| number(n).to_vec()).collect::<Vec<_>>());
+    assert_eq!(lost, 136);
+    assert_eq!(ring.count(), (0, 0));
+}
+
+#[test]
+fn capacity_is_rounded_up_within_its_bounds() {
+    for (asked, capacity) in [(0, 64), (64, 64), (65, 128), (10_000, 16_384)] {
+        assert_eq!(Ring::new(asked, 1 << 20).capacity(), capacity);
+    }
+}
+
+#[test]
+fn a_closed_ring_refuses_and_gives_the_buffer_back() {
+    let ring = Ring::new(64, 1 << 20);
+    let mut drainer = Drainer::new(ring.clone());
+    push(&ring, b"before");
+    let end = ring.close();
+    drainer.close(end);
+    for _ in 0..1000 {
+        assert_eq!(push(&ring, b"after"), Pushed::Closed);
+    }
+    assert_eq!(drain(&mut drainer), (vec![b"before".to_vec()], 0));
+    assert!(drainer.is_settled(end));
+}
+
+#[test]
+fn every_length_survives_the_blocks() {
+    let ring = Ring::new(64, 1 << 20);
+    let mut drainer = Drainer::new(ring.clone());
+    let mut rng = fastrand::Rng::with_seed(1);
+    for len in (0..40).chain(1000..1060).chain(2040..2060).chain([10_000, 100_000]) {
+        let payload: Vec<u8> = (0..len).map(|_| rng.u8(..)).collect();
+        let mut chain = ring.chain(usize::MAX, OnFull::Evict).unwrap();
+        let mut rest = &payload[..];
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rng.usize(1..=rest.len()));
+            chain.put(piece).unwrap();
+            rest = after;
+        }
+        assert_eq!(chain.len(), len);
+        ring.push(chain);
+        assert_eq!(drain(&mut drainer), (vec![payload], 0), "{len} bytes");
+    }
+}
+
+#[test]
+fn rewinding_forgets_and_frees() {
+    let ring = Ring::new(64, 64 << 10);
+    let before = ring.arena.blocks.count();
+    let mut rng = fastrand::Rng::with_seed(2);
+    for _ in 0..500 {
+        let mut chain = ring.chain(usize::MAX, OnFull::Evict).unwrap();
+        let kept = vec![1; rng.usize(0..3000)];
+        chain.put(&kept).unwrap();
+        let mark = chain.mark();
+        chain.put(&vec![2; rng.usize(0..5000)]).unwrap();
+        chain.rewind(mark);
+        chain.put(&[3; 10]).unwrap();
+        assert_eq!(chain.to_vec(), [kept, vec![3; 10]].concat());
+    }
+    // The thread's spare keeps one.
+    assert_eq!(ring.arena.blocks.count(), before - 1);
+}
+
+#[test]
+fn the_limit_holds_to_the_byte() {
+    let ring = Ring::new(64, 64 << 10);
+    let mut chain = ring.chain(2000, OnFull::Evict).unwrap();
+    assert_eq!(chain.put(&[0; 1999]), Ok(()));
+    assert_eq!(chain.put(&[0; 2]), Err(Full::Limit));
+    assert_eq!(chain.put(&[0; 1]), Ok(()));
+    assert_eq!(chain.put(&[0; 1]), Err(Full::Limit));
+}
+
+#[test]
+fn without_memory_the_oldest_events_make_room() {
+    // 64 blocks, so the ring is full of memory long before it is full of events.
+    let ring = Ring::new(1024, 64 << 10);
+    let mut drainer = Drainer::new(ring.clone());
+    for n in 0..200 {
+        push(&ring, &number(n));
+    }
+    let (queued, lost) = ring.count();
+    assert_eq!(queued + lost, 200);
+    assert!((60..=64).contains(&queued), "{queued}");
+    let (events, lost) = drain(&mut drainer);
+    let newest = (200 - events.len() as u64..200).map(|n| number(n).to_vec());
+    assert_eq!(events, newest.collect::<Vec<_>>());
+    assert_eq!(events.len() as u64 + lost, 200);
+}
+
+#[test]
+fn an_event_too_large_for_the_memory_says_so_and_harms_eight() {
+    let ring = Ring::new(1024, 64 << 10);
+    for n in 0..60 {
+        push(&ring, &number(n));
+    }
+    let mut chain = ring.chain(usize::MAX, OnFull::Evict).unwrap();
+    assert_eq!(chain.put(&vec![0; 63 << 10]), Err(Full::Memory));
+    drop(chain);
+    assert_eq!(ring.count(), (52, 8));
+}
+
+#[test]
+fn a_thread_that_ends_gives_its_spare_back() {
+    let ring = Ring::new(64, 1 << 20);
+    let mut drainer = Drainer::new(ring.clone());
+    let (blocks, buffers) = (ring.arena.blocks.count(), ring.buffers.count());
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let ring = &ring;
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    push(ring, &number(n));
+                }
+            });
+        }
+    });
+    drain(&mut drainer);
+    // The scope may end before the threads' locals are dropped; a join is not enough to know.
+    while ring.spares.load(Ordering::Relaxed) > 0 {
+        std::thread::yield_now();
+    }
+    let all_back = || ring.arena.blocks.count() == blocks && ring.buffers.count() == buffers;
+    while !all_back() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_spare_outlives_its_ring() {
+    let ring = Ring::new(64, 1 << 20);
+    push(&ring, b"x");
+    push(&ring, b"y");
+    drop(ring);
+    let other = Ring::new(64, 1 << 20);
+    push(&other, b"z");
+    assert_eq!(drain(&mut Drainer::new(other)), (vec![b"z".to_vec()], 0));
+}
+
+/// Producers at full speed against the drainer, events of all sizes: every event is taken once or
+/// counted, what is taken is whole, and each producer's events stay in order but for what a jump
+/// passed and swept later.
+#[test]
+fn under_load_every_event_has_one_end() {
+    for (capacity, bytes, seed) in [(64, 1 << 20, 1), (256, 64 << 10, 2), (4096, 1 << 22, 3)] {
+        let ring = Ring::new(capacity, bytes);
+        let pushed = AtomicU64::new(0);
+        let done = AtomicBool::new(false);
+        let (events, lost) = std::thread::scope(|scope| {
+            let drainer = scope.spawn(|| {
+                let mut drainer = Drainer::new(ring.clone());
+                let (mut events, mut lost) = (Vec::new(), 0);
+                loop {
+                    let last = done.load(Ordering::Acquire);
+                    let (some, more) = drain(&mut drainer);
+                    events.extend(some);
+                    lost += more;
+                    if last {
+                        return (events, lost);
+                    }
+                }
+            });
+            let producers: Vec<_> = (0..3_u64)
+                .map(|producer| {
+                    let (ring, pushed) = (&ring, &pushed);
+                    scope.spawn(move || {
+                        let mut rng = fastrand::Rng::with_seed(seed * 10 + producer);
+                        for n in 0..20_000_u64 {
+                            let id = producer << 32 | n;
+                            let len = if rng.u8(..) == 0 {
+                                rng.usize(0..9000)
+                            } else {
+                                rng.usize(0..200)
+                            };
+                            let mut chain = ring.chain(usize::MAX, OnFull::Evict).unwrap();
+                            let mut event = id.to_le_bytes().to_vec();
+                            event.resize(8 + len, n as u8);
+                            if chain.put(&event).is_ok() {
+                                ring.push(chain);
+                                pushed.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    })
+                })
+                .collect();
+            producers.into_iter().for_each(|producer| producer.join().unwrap());
+            done.store(true, Ordering::Release);
+            drainer.join().unwrap()
+        });
+        assert_eq!(events.len() as u64 + lost, pushed.load(Ordering::Relaxed));
+        let mut ids: Vec<u64> = events
+            .iter()
+            .map(|event| {
+                let id = u64::from_le_bytes(event[..8].try_into().unwrap());
+                assert!(event[8..].iter().all(|byte| *byte == id as u8), "torn");
+                id
+            })
+            .collect();
+        ids.sort_unstable();
+        assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "twice");
+        assert_eq!(ring.count(), (0, 0));
+    }
+}
+
+#[test]
+fn sleep_is_refused_while_something_is_left() {
+    let ring = Ring::new(64, 1 << 20);
+    let mut drainer = Drainer::new(ring.clone());
+    push(&ring, b"x");
+    assert!(!drainer.may_sleep());
+    drain(&mut drainer);
+    assert!(drainer.may_sleep());
+    assert_eq!(push(&ring, b"y"), Pushed::Stored { wake: true });
+    drainer.awake();
+    assert_eq!(push(&ring, b"z"), Pushed::Stored { wake: false });
+}
