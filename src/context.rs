@@ -1,12 +1,44 @@
 //! Trace context: W3C ids, and how they stay with a thread or a task.
 
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
+use std::marker::PhantomData;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::error::Error;
+use crate::sampler::{keeps_trace, process_trace_rate};
 
-/// Where in which trace the code is.
+/// `00-` 32 digits `-` 16 digits `-` 2 digits.
+const TRACEPARENT_LEN: usize = 55;
+/// The bit of the flags that says the caller keeps this trace.
+const SAMPLED_FLAG: u128 = 1;
+const TRACESTATE_MEMBERS_MAX: usize = 32;
+/// 32 members of the longest key, `=`, the longest value and `,`.
+const TRACESTATE_BYTES_MAX: usize = TRACESTATE_MEMBERS_MAX * (256 + 1 + 256 + 1);
+
+/// Where in which trace the code is: a span of a trace, and the span above it.
+///
+/// A context is a value. [`enter`](Self::enter) makes it the current one of a thread,
+/// [`in_span`](InSpan::in_span) that of a task; events then take their ids from it.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::TraceContext;
+///
+/// // What came in with a request; this service's own work is a span below it.
+/// let caller = TraceContext::from_traceparent(
+///     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+/// )?;
+/// let here = caller.new_span();
+/// let _scope = here.enter();
+/// assert_eq!(TraceContext::current(), Some(here.clone()));
+/// assert_eq!(here.parent_span_id(), Some(caller.span_id()));
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     trace_id: u128,
@@ -18,103 +50,691 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// A new trace.
+    /// The first span of a new trace, with random ids.
     pub fn new_trace() -> Self {
-        todo!()
+        Self {
+            trace_id: random_trace_id(),
+            span_id: random_span_id(),
+            parent_span_id: None,
+            sampled: None,
+            tracestate: None,
+        }
     }
-    /// From ids.
-    pub fn from_ids(_trace_id: u128, _span_id: u64, _parent_span_id: Option<u64>) -> Option<Self> {
-        todo!()
+
+    /// A context of given ids. `None` where the trace's or the span's id is zero, which the
+    /// standard does not allow; a parent of zero is no parent.
+    pub fn from_ids(trace_id: u128, span_id: u64, parent_span_id: Option<u64>) -> Option<Self> {
+        let parent_span_id = parent_span_id.filter(|id| *id != 0);
+        let context = Self { trace_id, span_id, parent_span_id, sampled: None, tracestate: None };
+        (trace_id != 0 && span_id != 0).then_some(context)
     }
-    /// A child span.
+
+    /// A new span below this one: same trace, flag and `tracestate`, a random span id.
     pub fn new_span(&self) -> Self {
-        todo!()
+        Self { span_id: random_span_id(), parent_span_id: Some(self.span_id), ..self.clone() }
     }
-    /// The context of this thread or task.
+
+    /// The context this thread or task is in. `None` outside of any, and while the thread's local
+    /// storage is torn down.
     pub fn current() -> Option<Self> {
-        todo!()
+        CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
     }
-    /// Runs `f` with the current context, without cloning it.
-    pub(crate) fn with_current<R>(_f: impl FnOnce(Option<&Self>) -> R) -> R {
-        todo!()
+
+    /// Runs `f` on the current context. `f` may run a user's code, which may enter another one:
+    /// it sees a copy (64 bytes and at most one reference count), never a borrow of the slot.
+    pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Self>) -> R) -> R {
+        f(Self::current().as_ref())
     }
-    /// Makes it current.
+
+    /// Makes this the current context of the thread until the guard is dropped.
+    ///
+    /// Do not hold the guard across an `.await`: the task may go on elsewhere and the thread with
+    /// another one. [`in_span`](InSpan::in_span) is for futures.
     pub fn enter(&self) -> Scope {
-        todo!()
+        Scope { previous: replace_current(Some(self.clone())), _not_send: PhantomData }
     }
-    /// W3C.
+
+    /// The `traceparent` header for a call made in this span: version `00`, lower case.
+    ///
+    /// The flag is the one this trace came in with. Where the trace began here it says whether
+    /// this process keeps the whole trace, which its id and `TRACE_SAMPLE_RATE` decide.
     pub fn to_traceparent(&self) -> String {
-        todo!()
+        self.traceparent_at(process_trace_rate())
     }
-    /// W3C.
-    pub fn from_traceparent(_header: &str) -> Result<Self, Error> {
-        todo!()
+
+    fn traceparent_at(&self, rate: f64) -> String {
+        let sampled = self.sampled.unwrap_or_else(|| keeps_trace(self.trace_id, rate));
+        format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(sampled))
     }
-    /// W3C.
-    pub fn with_tracestate(self, _header: &str) -> Self {
-        todo!()
+
+    /// Reads a `traceparent` header as W3C Trace Context, level 1, has it. The span is the
+    /// caller's: take [`new_span`](Self::new_span) of it for the work done here.
+    ///
+    /// Of a version after `00` the first 55 characters are read and what follows their `-` is
+    /// ignored. Flags other than `sampled` are ignored.
+    ///
+    /// # Errors
+    ///
+    /// Version `ff`, a zero id, another length, upper case and anything that is no hex digit, a
+    /// space included. The message says what is wrong and never repeats the header.
+    pub fn from_traceparent(header: &str) -> Result<Self, Error> {
+        let bytes = header.as_bytes();
+        if bytes.len() < TRACEPARENT_LEN {
+            return Err(not_traceparent(format!("{} bytes long, not 55", bytes.len())));
+        }
+        if let Some(at) = [2, 35, 52].into_iter().find(|at| bytes[*at] != b'-') {
+            return Err(not_traceparent(format!("no `-` at byte {}", at + 1)));
+        }
+        let version = header_field(bytes, 0..2)?;
+        let trace_id = header_field(bytes, 3..35)?;
+        let span_id = header_field(bytes, 36..52)?;
+        let flags = header_field(bytes, 53..55)?;
+        match (version, bytes.get(TRACEPARENT_LEN)) {
+            (0xff, _) => return Err(not_traceparent("version `ff` is not allowed")),
+            (0, Some(_)) => {
+                return Err(not_traceparent(format!("{} bytes long, not 55", bytes.len())));
+            }
+            (_, None | Some(b'-')) => {}
+            (_, Some(_)) => return Err(not_traceparent("no `-` at byte 56")),
+        }
+        let Some(context) = Self::from_ids(trace_id, span_id as u64, None) else {
+            return Err(not_traceparent("an id is all zeros"));
+        };
+        Ok(Self { sampled: Some(flags & SAMPLED_FLAG != 0), ..context })
     }
-    /// W3C.
+
+    /// Carries the `tracestate` header that came with the `traceparent`; several such headers are
+    /// joined by `,` first. One that breaks the standard's limits (32 members; keys and values of
+    /// at most 256 characters, and of which ones) is dropped, as an empty one is.
+    pub fn with_tracestate(mut self, header: &str) -> Self {
+        self.tracestate = is_tracestate(header).then(|| header.into());
+        self
+    }
+
+    /// What [`with_tracestate`](Self::with_tracestate) carries, for the header of outgoing calls.
     pub fn tracestate(&self) -> Option<&str> {
         self.tracestate.as_deref()
     }
-    /// Id.
+
+    /// The trace's id, never zero.
     pub fn trace_id(&self) -> u128 {
         self.trace_id
     }
-    /// Id.
+
+    /// The span's id, never zero.
     pub fn span_id(&self) -> u64 {
         self.span_id
     }
-    /// Id.
+
+    /// The id of the span above, where it is known.
     pub fn parent_span_id(&self) -> Option<u64> {
         self.parent_span_id
     }
-    /// Flag.
+
+    /// The `sampled` flag this trace came in with; `None` where it began here.
     pub fn sampled(&self) -> Option<bool> {
         self.sampled
     }
+
+    /// Reads a trace id as logs have it: 1 to 32 hex digits of either case, shorter ones as if
+    /// padded with zeros on the left, or a UUID with its dashes.
+    ///
+    /// # Errors
+    ///
+    /// Anything else, and zero.
+    pub fn parse_trace_id(text: &str) -> Result<u128, Error> {
+        let bytes = text.as_bytes();
+        let is_uuid = bytes.len() == 36 && [8, 13, 18, 23].iter().all(|at| bytes[*at] == b'-');
+        let undashed = if is_uuid { text.replace('-', "") } else { String::new() };
+        let digits = if is_uuid { &undashed } else { text };
+        lenient_id(digits, 32)
+            .ok_or_else(|| Error::parse("trace id", "1 to 32 hex digits, not all zero, or a UUID"))
+    }
+
+    /// Reads a span id as logs have it: 1 to 16 hex digits of either case, shorter ones as if
+    /// padded with zeros on the left.
+    ///
+    /// # Errors
+    ///
+    /// Anything else, and zero.
+    pub fn parse_span_id(text: &str) -> Result<u64, Error> {
+        lenient_id(text, 16)
+            .map(|id| id as u64)
+            .ok_or_else(|| Error::parse("span id", "1 to 16 hex digits, not all zero"))
+    }
+}
+
+fn not_traceparent(why: impl std::fmt::Display) -> Error {
+    let accepted = "accepted: VERSION-TRACEID-SPANID-FLAGS of 2, 32, 16 and 2 lower-case hex \
+                    digits, the ids not zero";
+    Error::parse("traceparent", format!("{why}; {accepted}"))
+}
+
+/// The number in a field of the header; lower case only.
+fn header_field(header: &[u8], field: Range<usize>) -> Result<u128, Error> {
+    let start = field.start;
+    header[field].iter().enumerate().try_fold(0, |number, (at, byte)| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => {
+                let at = start + at + 1;
+                return Err(not_traceparent(format!("no lower-case hex digit at byte {at}")));
+            }
+        };
+        Ok(number << 4 | u128::from(digit))
+    })
+}
+
+fn lenient_id(digits: &str, digits_max: usize) -> Option<u128> {
+    // `from_str_radix` alone would take a sign.
+    let fits = digits.len() <= digits_max && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u128::from_str_radix(digits, 16).ok().filter(|id| fits && *id != 0)
+}
+
+fn is_tracestate(header: &str) -> bool {
+    let members =
+        || header.split(',').map(|m| m.trim_matches([' ', '\t'])).filter(|m| !m.is_empty());
+    header.len() <= TRACESTATE_BYTES_MAX
+        && (1..=TRACESTATE_MEMBERS_MAX).contains(&members().count())
+        && members().all(|m| m.split_once('=').is_some_and(|(k, v)| is_member(k, v)))
+}
+
+fn is_member(key: &str, value: &str) -> bool {
+    let is_key_byte =
+        |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+    (1..=256).contains(&key.len())
+        && matches!(key.as_bytes()[0], b'a'..=b'z' | b'0'..=b'9')
+        && key.bytes().all(is_key_byte)
+        && (1..=256).contains(&value.len())
+        && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=')
+}
+
+/// The 32 lower-case hex digits of a trace id.
+pub(crate) fn trace_id_hex(id: u128) -> [u8; 32] {
+    hex(id)
+}
+
+/// The 16 lower-case hex digits of a span id.
+pub(crate) fn span_id_hex(id: u64) -> [u8; 16] {
+    hex(u128::from(id))
+}
+
+fn hex<const N: usize>(id: u128) -> [u8; N] {
+    std::array::from_fn(|at| b"0123456789abcdef"[(id >> (4 * (N - 1 - at))) as usize & 0xf])
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<TraceContext>> = const { RefCell::new(None) };
+
+    /// Apart from fastrand's own generator, which an application may seed with a constant and
+    /// which without its `getrandom` is seeded from the clock: ids are to differ everywhere.
+    static IDS: Cell<Option<fastrand::Rng>> = const { Cell::new(None) };
+}
+
+/// Puts `context` in place and hands back what was there; does nothing while the thread's local
+/// storage is torn down.
+fn replace_current(context: Option<TraceContext>) -> Option<TraceContext> {
+    CURRENT.try_with(|current| current.replace(context)).ok().flatten()
 }
 
 /// A random trace id, never zero.
 pub(crate) fn random_trace_id() -> u128 {
-    todo!()
+    with_ids(|ids| ids.u128(1..))
 }
 
 /// A random span id, never zero.
 pub(crate) fn random_span_id() -> u64 {
-    todo!()
+    with_ids(|ids| ids.u64(1..))
 }
 
-/// Guard.
+fn with_ids<R>(draw: impl Fn(&mut fastrand::Rng) -> R) -> R {
+    // `RandomState` has its keys from the operating system.
+    let seeded = || fastrand::Rng::with_seed(RandomState::new().hash_one(0));
+    let drawn = IDS.try_with(|slot| {
+        let mut ids = slot.take().unwrap_or_else(seeded);
+        let drawn = draw(&mut ids);
+        slot.set(Some(ids));
+        drawn
+    });
+    drawn.unwrap_or_else(|_| draw(&mut seeded()))
+}
+
+/// Keeps a context current on this thread; see [`TraceContext::enter`].
+///
+/// Dropping it puts back the context that was current when it was made. Guards dropped in another
+/// order than the reverse of their making are no error, but the last one dropped then decides
+/// what stays current. One that is leaked never puts anything back.
 #[derive(Debug)]
+#[must_use = "the context is current only while the guard lives"]
 pub struct Scope {
-    _previous: Option<TraceContext>,
-    _not_send: std::marker::PhantomData<*const ()>,
+    previous: Option<TraceContext>,
+    /// It belongs to its thread.
+    _not_send: PhantomData<*const ()>,
 }
 
-/// Extension.
-pub trait InSpan: Future + Sized {
-    /// In span.
-    fn in_span(self, context: TraceContext) -> Spanned<Self> {
-        Spanned { future: self, context }
+impl Drop for Scope {
+    fn drop(&mut self) {
+        replace_current(self.previous.take());
     }
 }
+
+/// Gives futures a context.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::{InSpan, TraceContext};
+///
+/// let context = TraceContext::new_trace();
+/// let task = async { TraceContext::current() }.in_span(context.clone());
+/// # let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// # let seen = std::future::Future::poll(std::pin::pin!(task), &mut cx);
+/// # assert_eq!(seen, std::task::Poll::Ready(Some(context)));
+/// ```
+pub trait InSpan: Future + Sized {
+    /// This future with `context` current whenever it is polled and while it is dropped, on
+    /// whichever thread, under any executor.
+    fn in_span(self, context: TraceContext) -> Spanned<Self> {
+        Spanned { future: Some(self), context }
+    }
+}
+
 impl<F: Future> InSpan for F {}
 
 pin_project_lite::pin_project! {
-    /// Future.
+    /// A future that carries its context; made by [`InSpan::in_span`].
     #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
     pub struct Spanned<F> {
+        // `None` only while being dropped.
         #[pin]
-        future: F,
+        future: Option<F>,
         context: TraceContext,
+    }
+
+    impl<F> PinnedDrop for Spanned<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _scope = this.context.enter();
+            this.future.set(None);
+        }
     }
 }
 
 impl<F: Future> Future for Spanned<F> {
     type Output = F::Output;
-    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<F::Output> {
-        todo!()
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        // The guard puts the old context back when the inner future panics, too.
+        let _scope = this.context.enter();
+        let future = this.future.as_pin_mut().expect("a future is not polled after its drop");
+        future.poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::Waker;
+
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SPAN: &str = "b7ad6b7169203331";
+
+    #[test]
+    fn traceparent_headers_that_are_read() {
+        let cases = [
+            (format!("00-{TRACE}-{SPAN}-01"), true),
+            (format!("00-{TRACE}-{SPAN}-00"), false),
+            (format!("00-{TRACE}-{SPAN}-03"), true),
+            (format!("00-{TRACE}-{SPAN}-fe"), false),
+            (format!("01-{TRACE}-{SPAN}-01"), true),
+            (format!("cc-{TRACE}-{SPAN}-01-what-the-future-will-be-like"), true),
+            (format!("fe-{TRACE}-{SPAN}-00-"), false),
+        ];
+        for (header, sampled) in cases {
+            let context = TraceContext::from_traceparent(&header).expect(&header);
+            assert_eq!(context.trace_id(), 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c, "{header}");
+            assert_eq!(context.span_id(), 0xb7ad_6b71_6920_3331, "{header}");
+            assert_eq!(context.parent_span_id(), None, "{header}");
+            assert_eq!(context.sampled(), Some(sampled), "{header}");
+        }
+    }
+
+    #[test]
+    fn traceparent_headers_that_are_refused() {
+        let (zero_trace, zero_span) = ("0".repeat(32), "0".repeat(16));
+        let cases = [
+            (String::new(), "0 bytes"),
+            (format!("00-{TRACE}-{SPAN}-0"), "54 bytes"),
+            (format!("00-{TRACE}-{SPAN}-01-"), "56 bytes"),
+            (format!("00-{TRACE}-{SPAN}-01 "), "56 bytes"),
+            (format!(" 00-{TRACE}-{SPAN}-01"), "no `-` at byte 3"),
+            (format!("ff-{TRACE}-{SPAN}-01"), "version `ff`"),
+            (format!("ff-{TRACE}-{SPAN}-01-more"), "version `ff`"),
+            (format!("0g-{TRACE}-{SPAN}-01"), "hex digit at byte 2"),
+            (format!("FE-{TRACE}-{SPAN}-01"), "hex digit at byte 1"),
+            (format!("01-{TRACE}-{SPAN}-01x"), "no `-` at byte 56"),
+            (format!("01-{TRACE}-{SPAN}-011"), "no `-` at byte 56"),
+            (format!("00-{zero_trace}-{SPAN}-01"), "zeros"),
+            (format!("00-{TRACE}-{zero_span}-01"), "zeros"),
+            (format!("00-{}-{SPAN}-01", TRACE.to_uppercase()), "hex digit at byte 5"),
+            (format!("00-{TRACE}-{}-01", SPAN.to_uppercase()), "hex digit at byte 37"),
+            (format!("00-{TRACE}-{SPAN}-0x"), "hex digit at byte 55"),
+            (format!("00-+{}-{SPAN}-01", &TRACE[1..]), "hex digit at byte 4"),
+            (format!("00-{}-{SPAN}-01x", &TRACE[1..]), "no `-` at byte 36"),
+            (format!("00_{TRACE}-{SPAN}-01"), "no `-` at byte 3"),
+            (format!("00-{}é-{SPAN}-01", &TRACE[2..]), "hex digit at byte 34"),
+        ];
+        for (header, why) in cases {
+            let error = TraceContext::from_traceparent(&header).expect_err(&header).to_string();
+            assert!(error.contains(why) && error.contains("accepted:"), "{header}: {error}");
+        }
+    }
+
+    #[test]
+    fn traceparent_round_trip() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..2_000 {
+            let flag = u8::from(rng.bool());
+            let header = format!(
+                "00-{:032x}-{:016x}-{flag:02x}",
+                rng.u128(1..),
+                rng.u64(1..) >> rng.u8(..63)
+            );
+            match TraceContext::from_traceparent(&header) {
+                Ok(context) => assert_eq!(context.to_traceparent(), header),
+                Err(_) => assert!(header.contains("-0000000000000000-"), "{header}"),
+            }
+            // One byte changed: refused, or read as what it now says.
+            let mut changed = header.into_bytes();
+            changed[rng.usize(..TRACEPARENT_LEN)] = rng.u8(b' '..=b'~');
+            let changed = String::from_utf8(changed).unwrap();
+            if let Ok(context) = TraceContext::from_traceparent(&changed) {
+                assert_eq!(context.to_traceparent()[3..53], changed[3..53]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_trace_that_begins_here_says_what_its_id_decides() {
+        let context = |id| TraceContext::from_ids(id, 1, None).unwrap();
+        assert!(context((1 << 56) - 1).traceparent_at(0.2).ends_with("-01"));
+        assert!(context(1 << 56).traceparent_at(0.2).ends_with("-00"));
+        assert!(context(1 << 56).traceparent_at(1.0).ends_with("-01"));
+    }
+
+    #[test]
+    fn spans() {
+        assert_eq!(TraceContext::from_ids(0, 1, None), None);
+        assert_eq!(TraceContext::from_ids(1, 0, None), None);
+        assert_eq!(TraceContext::from_ids(1, 2, Some(0)).unwrap().parent_span_id(), None);
+        let header = format!("00-{TRACE}-{SPAN}-00");
+        let caller = TraceContext::from_traceparent(&header).unwrap().with_tracestate("a=b");
+        let child = caller.new_span();
+        assert_eq!(child.trace_id(), caller.trace_id());
+        assert_ne!(child.span_id(), caller.span_id());
+        assert_eq!(child.parent_span_id(), Some(caller.span_id()));
+        assert_eq!((child.sampled(), child.tracestate()), (Some(false), Some("a=b")));
+        let new = TraceContext::new_trace();
+        assert_eq!((new.parent_span_id(), new.sampled(), new.tracestate()), (None, None, None));
+    }
+
+    #[test]
+    fn random_ids_do_not_follow_the_application_s_seed() {
+        let draw = || {
+            fastrand::seed(7);
+            (random_trace_id(), random_span_id())
+        };
+        let other_thread = std::thread::spawn(draw).join().unwrap();
+        let drawn = [draw(), draw(), other_thread];
+        assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2] && drawn[0] != drawn[2]);
+    }
+
+    #[test]
+    fn tracestate_within_the_limits() {
+        let (key, value) = ("k".repeat(256), "v".repeat(256));
+        let members = |n: usize| vec!["a=1"; n].join(",");
+        let good = [
+            "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE".into(),
+            "fw529a3039@dt=FfhxU, 1a-_*/@b=x y,,\t z=!~".into(),
+            format!("{key}={value}"),
+            members(32),
+        ];
+        let bad = [
+            String::new(),
+            " , ".into(),
+            "novalue".into(),
+            "=v".into(),
+            "k=".into(),
+            "Key=v".into(),
+            "k=a=b".into(),
+            "k=ü".into(),
+            "k=a\u{7f}".into(),
+            "@k=v".into(),
+            format!("k{key}=v"),
+            format!("k=v{value}"),
+            members(33),
+            format!("a=b{}", " ".repeat(TRACESTATE_BYTES_MAX)),
+        ];
+        let carried = |header: &str| {
+            let context = TraceContext::new_trace().with_tracestate("old=1");
+            context.with_tracestate(header).tracestate().map(String::from)
+        };
+        for header in good {
+            assert_eq!(carried(&header).as_deref(), Some(&*header));
+        }
+        for header in bad {
+            assert_eq!(carried(&header), None, "{header}");
+        }
+    }
+
+    #[test]
+    fn ids_as_logs_have_them() {
+        let trace = TraceContext::parse_trace_id;
+        let cases = [
+            (TRACE, Some(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c)),
+            (
+                "0AF76519-16CD-43DD-8448-EB211C80319C",
+                Some(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c),
+            ),
+            ("a1b2c3d4e5f6", Some(0xa1b2_c3d4_e5f6)),
+            ("1", Some(1)),
+            ("", None),
+            ("+1", None),
+            ("0x1", None),
+            (" 1", None),
+            ("0", None),
+            ("00000000-0000-0000-0000-000000000000", None),
+            ("0af7651-916cd-43dd-8448-eb211c80319c", None),
+            ("a1b2-c3d4", None),
+            ("00af7651916cd43dd8448eb211c80319c", None),
+            ("ééééééééé", None),
+        ];
+        for (text, id) in cases {
+            assert_eq!(trace(text).ok(), id, "{text}");
+        }
+        let span = TraceContext::parse_span_id;
+        assert_eq!(span("DEADBEEF").unwrap(), 0xdead_beef);
+        assert_eq!(span(SPAN).unwrap(), 0xb7ad_6b71_6920_3331);
+        for bad in ["", "0", "-1", "0b7ad6b7169203331", "b7ad6b71-69203331"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hex_of_ids() {
+        let mut rng = fastrand::Rng::with_seed(2);
+        for _ in 0..1_000 {
+            let (trace, span) = (rng.u128(..) >> rng.u8(..128), rng.u64(..) >> rng.u8(..64));
+            assert_eq!(trace_id_hex(trace), format!("{trace:032x}").as_bytes());
+            assert_eq!(span_id_hex(span), format!("{span:016x}").as_bytes());
+        }
+    }
+
+    fn context(span: u64) -> TraceContext {
+        TraceContext::from_ids(9, span, None).unwrap()
+    }
+
+    fn current_span() -> Option<u64> {
+        TraceContext::with_current(|current| current.map(TraceContext::span_id))
+    }
+
+    #[test]
+    fn scopes_nest() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut open = Vec::new();
+        for step in 1..5_000 {
+            if rng.bool() {
+                open.push((context(step).enter(), step));
+            } else {
+                open.pop();
+            }
+            assert_eq!(current_span(), open.last().map(|(_, span)| *span));
+        }
+        while open.pop().is_some() {}
+        assert_eq!(current_span(), None);
+    }
+
+    #[test]
+    fn scopes_dropped_out_of_order_put_back_what_each_found() {
+        let (first, second) = (context(1).enter(), context(2).enter());
+        drop(first);
+        assert_eq!(current_span(), None);
+        drop(second);
+        assert_eq!(current_span(), Some(1));
+        replace_current(None);
+    }
+
+    #[test]
+    fn contexts_may_be_entered_while_one_is_looked_at() {
+        let _outer = context(1).enter();
+        TraceContext::with_current(|seen| {
+            let _inner = context(2).enter();
+            assert_eq!(current_span(), Some(2));
+            assert_eq!(seen.map(TraceContext::span_id), Some(1));
+        });
+        assert_eq!(current_span(), Some(1));
+    }
+
+    struct AtThreadsEnd(mpsc::Sender<Option<u64>>);
+
+    impl Drop for AtThreadsEnd {
+        fn drop(&mut self) {
+            let _scope = context(2).enter();
+            let _new = TraceContext::new_trace();
+            self.0.send(current_span()).unwrap();
+        }
+    }
+
+    #[test]
+    fn contexts_while_the_thread_s_storage_is_torn_down() {
+        thread_local! {
+            static BEFORE: RefCell<Option<AtThreadsEnd>> = const { RefCell::new(None) };
+            static AFTER: RefCell<Option<AtThreadsEnd>> = const { RefCell::new(None) };
+        }
+        let (send, seen) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            BEFORE.set(Some(AtThreadsEnd(send.clone())));
+            std::mem::forget(context(1).enter());
+            AFTER.set(Some(AtThreadsEnd(send)));
+        });
+        // A panic in such a destructor would have ended the process.
+        thread.join().unwrap();
+        let seen: Vec<_> = seen.iter().collect();
+        assert_eq!(seen.len(), 2);
+        assert!(seen.iter().all(|span| matches!(span, None | Some(2))), "{seen:?}");
+    }
+
+    /// Gives way once.
+    struct Yield(bool);
+
+    impl Future for Yield {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+        }
+    }
+
+    async fn watched(span: u64) -> u64 {
+        for _ in 0..3 {
+            assert_eq!(current_span(), Some(span));
+            Yield(false).await;
+        }
+        async { assert_eq!(current_span(), Some(span + 10)) }.in_span(context(span + 10)).await;
+        assert_eq!(current_span(), Some(span));
+        span
+    }
+
+    #[test]
+    fn interleaved_futures_keep_their_contexts() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut tasks = [1, 2].map(|span| Box::pin(watched(span).in_span(context(span))));
+        let _outer = context(5).enter();
+        let mut ends = vec![];
+        for _ in 0..4 {
+            for task in &mut tasks {
+                if let Poll::Ready(span) = task.as_mut().poll(&mut cx) {
+                    ends.push(span);
+                }
+                assert_eq!(current_span(), Some(5));
+            }
+        }
+        assert_eq!(ends, [1, 2]);
+    }
+
+    #[test]
+    fn a_task_takes_its_context_to_another_thread() {
+        let mut task = Box::pin(watched(1).in_span(context(1)));
+        for _ in 0..3 {
+            task = std::thread::spawn(move || {
+                assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+                assert_eq!(current_span(), None);
+                task
+            })
+            .join()
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn a_panic_in_poll_puts_the_context_back() {
+        let _outer = context(5).enter();
+        let mut task = pin!(async { panic!("expected") }.in_span(context(1)));
+        let poll = || task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let panicked: Result<Poll<()>, _> = catch_unwind(AssertUnwindSafe(poll));
+        assert!(panicked.is_err());
+        assert_eq!(current_span(), Some(5));
+    }
+
+    #[test]
+    fn a_future_is_dropped_within_its_context() {
+        struct OnDrop(mpsc::Sender<Option<u64>>);
+        impl Drop for OnDrop {
+            fn drop(&mut self) {
+                self.0.send(current_span()).unwrap();
+            }
+        }
+        let (send, seen) = mpsc::channel();
+        for polls in [0, 1] {
+            let held = OnDrop(send.clone());
+            let task = async move {
+                let _held = held;
+                Yield(false).await;
+            };
+            let mut task = Box::pin(task.in_span(context(1)));
+            for _ in 0..polls {
+                assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            }
+            drop(task);
+            assert_eq!(seen.recv().unwrap(), Some(1), "after {polls} polls");
+            assert_eq!(current_span(), None);
+        }
     }
 }

@@ -1,20 +1,286 @@
-//! Which events are kept.
+//! Which events are kept: whole traces by their id, errors, slow ones, and a share of the rest.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::context::TraceContext;
+use crate::error::Error;
 use crate::event::Status;
 
-/// Policy.
+/// `TRACE_SAMPLE_RATE` where nothing else is said.
+const TRACE_RATE_DEFAULT: f64 = 0.20;
+/// The random part of a trace id, in bits.
+const RANDOM_BITS: u32 = 56;
+
+/// The share of what happens that is recorded.
+///
+/// With the defaults some 28 % of what goes well is kept: a fifth of the traces whole, and a tenth
+/// of the events of all others; of errors and slow events, all. Rates are shares from 0 to 1.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::SamplingPolicy;
+///
+/// let policy = SamplingPolicy { success_rate: 0.5, ..SamplingPolicy::default() };
+/// assert!(policy.validate().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SamplingPolicy {}
+pub struct SamplingPolicy {
+    /// Share of the traces kept whole (`TRACE_SAMPLE_RATE`).
+    pub trace_rate: f64,
+    /// Share of the `ok` and `retry` events kept outside those traces (`SUCCESS_SAMPLE_RATE`).
+    pub success_rate: f64,
+    /// Share of the `error` and `timeout` events kept outside those traces (`ERROR_SAMPLE_RATE`).
+    pub error_rate: f64,
+    /// What took longer, in milliseconds, is always kept (`SLOW_REQUEST_THRESHOLD_MS`); with
+    /// infinity nothing is slow.
+    pub slow_threshold_ms: f64,
+    /// Keeps everything (`AUDIT_DEBUG`).
+    pub debug: bool,
+}
+
+impl Default for SamplingPolicy {
+    /// 20 % of the traces, 10 % of what goes well outside them, every error, and whatever took
+    /// over 1500 ms.
+    fn default() -> Self {
+        Self {
+            trace_rate: TRACE_RATE_DEFAULT,
+            success_rate: 0.10,
+            error_rate: 1.0,
+            slow_threshold_ms: 1500.0,
+            debug: false,
+        }
+    }
+}
 
 impl SamplingPolicy {
-    /// Whether to keep.
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    ///
+    /// A rate that is not within 0 to 1, a threshold that is negative or no number: the error
+    /// names the environment variable of the setting.
+    pub fn validate(&self) -> Result<(), Error> {
+        let rates = [
+            ("TRACE_SAMPLE_RATE", self.trace_rate),
+            ("SUCCESS_SAMPLE_RATE", self.success_rate),
+            ("ERROR_SAMPLE_RATE", self.error_rate),
+        ];
+        if let Some((name, rate)) = rates.into_iter().find(|(_, rate)| !(0.0..=1.0).contains(rate))
+        {
+            return Err(Error::config(name, rate.to_string(), "a number from 0 to 1"));
+        }
+        if self.slow_threshold_ms >= 0.0 {
+            return Ok(());
+        }
+        let given = self.slow_threshold_ms.to_string();
+        Err(Error::config("SLOW_REQUEST_THRESHOLD_MS", given, "milliseconds, from 0 up"))
+    }
+
+    /// Whether an event of this status and latency, in this trace, is kept.
+    ///
+    /// The first that applies decides: debug; a latency over the threshold; a trace kept whole,
+    /// which the flag of the `traceparent` it came with says or else its id (the same answer in
+    /// every process with the same rate); a draw at the rate of the status.
     pub fn should_record(
         &self,
-        _status: Status,
-        _latency_ms: Option<f64>,
-        _context: Option<&TraceContext>,
+        status: Status,
+        latency_ms: Option<f64>,
+        context: Option<&TraceContext>,
     ) -> bool {
-        todo!()
+        self.debug
+            || latency_ms.is_some_and(|latency| latency > self.slow_threshold_ms)
+            || context.is_some_and(|context| self.keeps_context(context))
+            || fastrand::f64() < self.rate_of(status)
+    }
+
+    fn keeps_context(&self, context: &TraceContext) -> bool {
+        context.sampled().unwrap_or_else(|| keeps_trace(context.trace_id(), self.trace_rate))
+    }
+
+    fn rate_of(&self, status: Status) -> f64 {
+        match status {
+            Status::Ok | Status::Retry => self.success_rate,
+            Status::Error | Status::Timeout => self.error_rate,
+        }
+    }
+}
+
+/// Whether a trace is kept whole at this rate: whether R, the 56 rightmost bits of its id, is at
+/// least (1 - rate) * 2^56. So defined in OpenTelemetry's "TraceState: Probability Sampling"
+/// (consistent probability sampling): whoever keeps traces at a lower rate keeps a subset of
+/// these.
+pub(crate) fn keeps_trace(trace_id: u128, rate: f64) -> bool {
+    let threshold = ((1.0 - rate) * (1_u64 << RANDOM_BITS) as f64).round() as u64;
+    let random = trace_id as u64 & ((1 << RANDOM_BITS) - 1);
+    random >= threshold
+}
+
+/// The bits of the rate that `traceparent` headers of traces begun here are decided by.
+///
+/// Relaxed: one number, with nothing published beside it.
+static PROCESS_TRACE_RATE: AtomicU64 = AtomicU64::new(TRACE_RATE_DEFAULT.to_bits());
+
+/// The trace rate of the process's recorder.
+pub(crate) fn process_trace_rate() -> f64 {
+    f64::from_bits(PROCESS_TRACE_RATE.load(Ordering::Relaxed))
+}
+
+/// Sets what [`process_trace_rate`] says; for `init`.
+pub(crate) fn set_process_trace_rate(rate: f64) {
+    PROCESS_TRACE_RATE.store(rate.to_bits(), Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: u32 = 100_000;
+
+    /// Whether `kept` of [`EVENTS`] is within five standard deviations of this share; for shares
+    /// of 0 and 1 that is exactly none and all.
+    fn assert_share(kept: u32, share: f64, what: &str) {
+        let (expected, variance) =
+            (f64::from(EVENTS) * share, f64::from(EVENTS) * share * (1.0 - share));
+        let off = (f64::from(kept) - expected).abs();
+        assert!(off <= 5.0 * variance.sqrt(), "{what}: {kept} kept, expected {expected}");
+    }
+
+    fn kept(decide: impl Fn(u32) -> bool) -> u32 {
+        fastrand::seed(11);
+        (0..EVENTS).map(|event| u32::from(decide(event))).sum()
+    }
+
+    fn trace(id: u128) -> TraceContext {
+        TraceContext::from_ids(id, 1, None).unwrap()
+    }
+
+    const UNKEPT: u128 = 0xffff << 56;
+    const KEPT: u128 = (1 << 56) - 1;
+
+    #[test]
+    fn the_default_rates() {
+        let policy = SamplingPolicy::default();
+        let cases = [
+            (Status::Ok, None, 0.1),
+            (Status::Retry, Some(3.0), 0.1),
+            (Status::Ok, Some(1500.0), 0.1),
+            (Status::Ok, Some(f64::NAN), 0.1),
+            (Status::Ok, Some(1500.1), 1.0),
+            (Status::Retry, Some(f64::INFINITY), 1.0),
+            (Status::Error, None, 1.0),
+            (Status::Timeout, Some(3.0), 1.0),
+            (Status::Error, Some(9_000.0), 1.0),
+        ];
+        for (status, latency, share) in cases {
+            let what = format!("{status:?} {latency:?}");
+            let outside = trace(UNKEPT);
+            assert_share(kept(|_| policy.should_record(status, latency, None)), share, &what);
+            let kept = kept(|_| policy.should_record(status, latency, Some(&outside)));
+            assert_share(kept, share, &what);
+        }
+    }
+
+    #[test]
+    fn what_decides_when_nothing_is_drawn() {
+        let none = SamplingPolicy {
+            success_rate: 0.0,
+            error_rate: 0.0,
+            slow_threshold_ms: f64::INFINITY,
+            ..SamplingPolicy::default()
+        };
+        let debug = SamplingPolicy { debug: true, trace_rate: 0.0, ..none };
+        let header = |id: u128, flag| {
+            TraceContext::from_traceparent(&format!("00-{id:032x}-0000000000000001-{flag}"))
+                .unwrap()
+        };
+        let slow = SamplingPolicy { slow_threshold_ms: 10.0, ..none };
+        let cases = [
+            (none, None, None, false),
+            (none, Some(1e9), None, false),
+            (none, None, Some(trace(KEPT)), true),
+            (none, None, Some(trace(UNKEPT)), false),
+            (none, None, Some(header(KEPT, "00")), false),
+            (none, None, Some(header(UNKEPT, "01")), true),
+            (none, None, Some(header(UNKEPT, "01").new_span()), true),
+            (slow, Some(11.0), Some(header(UNKEPT, "00")), true),
+            (slow, Some(10.0), None, false),
+            (debug, None, Some(header(UNKEPT, "00")), true),
+        ];
+        for (policy, latency, context, expected) in cases {
+            for status in Status::ALL {
+                let kept = policy.should_record(status, latency, context.as_ref());
+                assert_eq!(kept, expected, "{status:?} {latency:?} {context:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lower_error_rate_is_a_share() {
+        let policy = SamplingPolicy { error_rate: 0.25, ..SamplingPolicy::default() };
+        for status in [Status::Error, Status::Timeout] {
+            assert_share(kept(|_| policy.should_record(status, None, None)), 0.25, status.name());
+        }
+    }
+
+    #[test]
+    fn traces_are_kept_at_the_rate_and_alike_everywhere() {
+        let mut rng = fastrand::Rng::with_seed(12);
+        let ids: Vec<u128> = (0..EVENTS).map(|_| rng.u128(1..)).collect();
+        for rate in [0.0, 0.001, 0.2, 0.5, 0.999, 1.0] {
+            let policy =
+                SamplingPolicy { trace_rate: rate, success_rate: 0.0, ..Default::default() };
+            let keep = |event: u32| {
+                policy.should_record(Status::Ok, None, Some(&trace(ids[event as usize])))
+            };
+            assert_share(kept(keep), rate, "traces");
+            for (event, id) in ids.iter().take(1_000).enumerate() {
+                assert_eq!(keep(event as u32), keep(event as u32));
+                // Only the rightmost 56 bits count, and a higher rate keeps what a lower one does.
+                assert_eq!(keeps_trace(*id, rate), keeps_trace(id ^ UNKEPT, rate));
+                assert!(!keeps_trace(*id, rate) || keeps_trace(*id, (rate * 2.0).min(1.0)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_edges_of_the_trace_rate() {
+        let cases = [
+            (0.5, 1 << 55, true),
+            (0.5, (1 << 55) - 1, false),
+            (1.0, 0, true),
+            (0.0, KEPT, false),
+            (0.75, 1 << 54, true),
+            (0.75, (1 << 54) - 1, false),
+        ];
+        for (rate, id, kept) in cases {
+            assert_eq!(keeps_trace(id, rate), kept, "{rate} {id:x}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_refused() {
+        let default = SamplingPolicy::default();
+        assert!(default.validate().is_ok());
+        let zero = SamplingPolicy { trace_rate: 0.0, slow_threshold_ms: 0.0, ..default };
+        assert!(zero.validate().is_ok());
+        let never_slow = SamplingPolicy { slow_threshold_ms: f64::INFINITY, ..default };
+        assert!(never_slow.validate().is_ok());
+        for bad in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            let policies = [
+                (SamplingPolicy { trace_rate: bad, ..default }, "TRACE_SAMPLE_RATE"),
+                (SamplingPolicy { success_rate: bad, ..default }, "SUCCESS_SAMPLE_RATE"),
+                (SamplingPolicy { error_rate: bad, ..default }, "ERROR_SAMPLE_RATE"),
+            ];
+            for (policy, name) in policies {
+                let error = policy.validate().unwrap_err();
+                assert!(error.is_config() && error.to_string().contains(name), "{error}");
+            }
+        }
+        for bad in [-1.0, f64::NAN] {
+            let error =
+                SamplingPolicy { slow_threshold_ms: bad, ..default }.validate().unwrap_err();
+            assert!(error.to_string().contains("SLOW_REQUEST_THRESHOLD_MS"), "{error}");
+        }
     }
 }
