@@ -1,1 +1,302 @@
-//! Stub.
+//! How the writer reads a flat record again: any bytes at all, without panic or deep recursion.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+
+use serde::ser::{Error, SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use super::{
+    DEPTH_MAX, END, ERROR, F32, F64, FALSE, HEAD_BYTES, MAP, NEGATIVE, NULL, PARTS, PAYLOAD, SEQ,
+    STR, TRUE, UINT, flag,
+};
+use crate::event::{EVENT_TYPES, Status};
+
+/// Containers inside each other: a payload's own, the error object around it, and the one that
+/// makes an object of another value.
+const LEVELS_MAX: usize = DEPTH_MAX + 2;
+
+/// Bytes that are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a flat record")
+    }
+}
+
+/// One event as it lay in the ring.
+#[derive(Clone, Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) trace_id: u128,
+    pub(crate) span_id: u64,
+    pub(crate) parent_span_id: Option<u64>,
+    /// Microseconds since the Unix epoch.
+    pub(crate) timestamp: i64,
+    pub(crate) event_type: Cow<'a, str>,
+    pub(crate) agent: Cow<'a, str>,
+    pub(crate) action: Cow<'a, str>,
+    pub(crate) status: Status,
+    pub(crate) latency_ms: Option<f64>,
+    pub(crate) tokens_input: Option<u64>,
+    pub(crate) tokens_output: Option<u64>,
+    pub(crate) cost_usd: Option<f64>,
+    pub(crate) data: Option<Value<'a>>,
+    pub(crate) error: Option<Value<'a>>,
+}
+
+/// An encoded value. It serializes as what was encoded, and fails where the bytes are no value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value<'a>(&'a [u8]);
+
+/// Reads one record.
+///
+/// # Errors
+///
+/// The head or the strings behind it are not whole. The payloads are looked at only when they
+/// are serialized.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
+    let mut cursor = Cursor(bytes);
+    let [code, status, flags] = cursor.array()?;
+    let has = |flag| flags & flag != 0;
+    let mut record = Record {
+        trace_id: u128::from_le_bytes(cursor.array()?),
+        span_id: cursor.word()?,
+        parent_span_id: Some(cursor.word()?).filter(|_| has(flag::PARENT)),
+        timestamp: cursor.word()? as i64,
+        latency_ms: Some(f64::from_bits(cursor.word()?)).filter(|_| has(flag::LATENCY)),
+        tokens_input: Some(cursor.word()?).filter(|_| has(flag::TOKENS_INPUT)),
+        tokens_output: Some(cursor.word()?).filter(|_| has(flag::TOKENS_OUTPUT)),
+        cost_usd: Some(f64::from_bits(cursor.word()?)).filter(|_| has(flag::COST)),
+        event_type: match EVENT_TYPES.get(usize::from(code)) {
+            Some((_, name)) => Cow::Borrowed(name),
+            None => cursor.string()?,
+        },
+        agent: cursor.string()?,
+        action: cursor.string()?,
+        status: *Status::ALL.get(usize::from(status)).ok_or(Malformed)?,
+        data: None,
+        error: None,
+    };
+    debug_assert!(bytes.len() - cursor.0.len() >= HEAD_BYTES);
+    if has(flag::ERROR) {
+        record.error = Some(Value(cursor.0));
+        if has(flag::DATA) {
+            cursor.skip()?;
+        }
+    }
+    record.data = has(flag::DATA).then_some(Value(cursor.0));
+    Ok(record)
+}
+
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Node { rest: &Cell::new(self.0), level: 0 }.serialize(serializer)
+    }
+}
+
+/// The value at the front of `rest`; serializing it takes it off.
+#[derive(Clone, Copy)]
+struct Node<'r, 'a> {
+    rest: &'r Cell<&'a [u8]>,
+    /// Containers around it.
+    level: usize,
+}
+
+impl<'a> Node<'_, 'a> {
+    fn read<R>(
+        self,
+        read: impl FnOnce(&mut Cursor<'a>) -> Result<R, Malformed>,
+    ) -> Result<R, Malformed> {
+        let mut cursor = Cursor(self.rest.get());
+        let what = read(&mut cursor);
+        self.rest.set(cursor.0);
+        what
+    }
+
+    /// A value inside this one.
+    fn inner(self) -> Self {
+        Self { level: self.level + 1, ..self }
+    }
+
+    /// Takes the end of the container off if it is next.
+    fn has_ended(self) -> Result<bool, Malformed> {
+        self.read(|cursor| {
+            let is_end = *cursor.0.first().ok_or(Malformed)? == END;
+            cursor.0 = &cursor.0[is_end.into()..];
+            Ok(is_end)
+        })
+    }
+
+    fn list<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        while !self.has_ended().map_err(S::Error::custom)? {
+            list.serialize_element(&self.inner())?;
+        }
+        list.end()
+    }
+
+    fn object<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        while !self.has_ended().map_err(S::Error::custom)? {
+            let key = self.read(Cursor::string).map_err(S::Error::custom)?;
+            object.serialize_entry(&*key, &self.inner())?;
+        }
+        object.end()
+    }
+
+    /// The value behind a tag that asks for an object.
+    fn payload<S: Serializer>(self, serializer: S, text_key: &str) -> Result<S::Ok, S::Error> {
+        let key = match self.rest.get().first() {
+            Some(&MAP) => return self.inner().serialize(serializer),
+            Some(&(STR | PARTS)) => text_key,
+            _ => "value",
+        };
+        let mut object = serializer.serialize_map(Some(1))?;
+        object.serialize_entry(key, &self.inner())?;
+        object.end()
+    }
+}
+
+impl Serialize for Node<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let wrong = S::Error::custom;
+        match self.read(Cursor::byte).map_err(wrong)? {
+            NULL => serializer.serialize_unit(),
+            FALSE => serializer.serialize_bool(false),
+            TRUE => serializer.serialize_bool(true),
+            UINT => serializer.serialize_u64(self.read(Cursor::varint).map_err(wrong)?),
+            NEGATIVE => serializer.serialize_i64(self.read(Cursor::negative).map_err(wrong)?),
+            F64 => serializer.serialize_f64(self.read(Cursor::float).map_err(wrong)?),
+            F32 => serializer.serialize_f64(self.read(Cursor::short_float).map_err(wrong)?),
+            tag @ (STR | PARTS) => {
+                let text = self.read(|cursor| cursor.string_after(tag)).map_err(wrong)?;
+                serializer.serialize_str(&text)
+            }
+            _ if self.level == LEVELS_MAX => Err(wrong(Malformed)),
+            SEQ => self.list(serializer),
+            MAP => self.object(serializer),
+            PAYLOAD => self.payload(serializer, "value"),
+            ERROR => self.payload(serializer, "message"),
+            _ => Err(wrong(Malformed)),
+        }
+    }
+}
+
+/// Bytes, read from the front.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, count: u64) -> Result<&'a [u8], Malformed> {
+        let count = usize::try_from(count).map_err(|_| Malformed)?;
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        self.array().map(|[byte]| byte)
+    }
+
+    fn word(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn varint(&mut self) -> Result<u64, Malformed> {
+        let mut number = 0;
+        for shift in (0..u64::BITS).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(Malformed)
+    }
+
+    fn negative(&mut self) -> Result<i64, Malformed> {
+        i64::try_from(self.varint()?).map(|number| !number).map_err(|_| Malformed)
+    }
+
+    fn float(&mut self) -> Result<f64, Malformed> {
+        self.array().map(f64::from_le_bytes)
+    }
+
+    /// The `f64` that is spelled like the `f32`: 0.1 and not 0.10000000149011612, which is what
+    /// simd-json makes of one.
+    fn short_float(&mut self) -> Result<f64, Malformed> {
+        let number = self.array().map(f32::from_le_bytes)?;
+        number.to_string().parse().map_err(|_| Malformed)
+    }
+
+    fn text(&mut self, len: u64) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(self.take(len)?).map_err(|_| Malformed)
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        let tag = self.byte()?;
+        self.string_after(tag)
+    }
+
+    fn string_after(&mut self, tag: u8) -> Result<Cow<'a, str>, Malformed> {
+        let len = match tag {
+            STR => self.varint()?,
+            PARTS => return self.parts().map(Cow::Owned),
+            _ => return Err(Malformed),
+        };
+        self.text(len).map(Cow::Borrowed)
+    }
+
+    fn parts(&mut self) -> Result<String, Malformed> {
+        let mut whole = String::new();
+        loop {
+            match self.varint()? {
+                0 => return Ok(whole),
+                len => whole.push_str(self.text(len)?),
+            }
+        }
+    }
+
+    /// Passes over one value.
+    fn skip(&mut self) -> Result<(), Malformed> {
+        let mut open = 0_usize;
+        loop {
+            match self.byte()? {
+                NULL | FALSE | TRUE => {}
+                UINT | NEGATIVE => drop(self.varint()?),
+                F64 => drop(self.take(8)?),
+                F32 => drop(self.take(4)?),
+                STR => {
+                    let len = self.varint()?;
+                    self.take(len)?;
+                }
+                PARTS => self.skip_parts()?,
+                SEQ | MAP => open += 1,
+                END => open = open.checked_sub(1).ok_or(Malformed)?,
+                // A value follows that belongs to this tag.
+                PAYLOAD | ERROR => continue,
+                _ => return Err(Malformed),
+            }
+            if open == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn skip_parts(&mut self) -> Result<(), Malformed> {
+        loop {
+            match self.varint()? {
+                0 => return Ok(()),
+                len => drop(self.take(len)?),
+            }
+        }
+    }
+}

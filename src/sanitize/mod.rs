@@ -1,6 +1,8 @@
-//! Redaction: text in, redacted text out.
+//! Redaction: text in, redacted text out. Stand-in.
 
 use std::borrow::Cow;
+
+pub(crate) mod keys;
 
 /// What a rule finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +25,32 @@ impl Kind {
     pub(crate) const COUNT: usize = 5;
     /// Placeholder.
     pub fn placeholder(self) -> &'static str {
-        todo!()
+        match self {
+            Self::Email => "[REDACTED_email]",
+            Self::Card => "[REDACTED_card]",
+            Self::Jwt => "[REDACTED_jwt]",
+            Self::AwsKey => "[REDACTED_aws_key]",
+            Self::Key => "[REDACTED]",
+        }
+    }
+}
+
+/// How often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Redactions([u64; Kind::COUNT]);
+
+impl Redactions {
+    pub(crate) fn add(&mut self, kind: Kind) {
+        self.0[kind as usize] += 1;
+    }
+    /// How often.
+    pub fn get(&self, kind: Kind) -> u64 {
+        self.0[kind as usize]
+    }
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (to, from) in self.0.iter_mut().zip(other.0) {
+            *to += from;
+        }
     }
 }
 
@@ -48,20 +75,54 @@ impl Sanitizer {
         todo!()
     }
     /// What has to go, in order.
-    pub(crate) fn matches<'t>(&self, _text: &'t str) -> Matches<'t> {
-        todo!()
+    pub(crate) fn matches<'t>(&self, text: &'t str) -> Matches<'t> {
+        Matches { text, from: 0 }
     }
 }
 
 /// In order.
 #[derive(Clone, Debug)]
 pub(crate) struct Matches<'t> {
-    _text: &'t str,
+    text: &'t str,
+    from: usize,
+}
+
+fn local(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"._%+-".contains(&b)
 }
 
 impl Iterator for Matches<'_> {
     type Item = Match;
     fn next(&mut self) -> Option<Match> {
-        todo!()
+        let bytes = self.text.as_bytes();
+        for start in self.from..bytes.len() {
+            let word =
+                |at: usize| bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+            let digits = bytes[start..].iter().take_while(|b| b.is_ascii_digit()).count();
+            if digits == 16 && (start == 0 || !word(start - 1)) && !word(start + 16) {
+                self.from = start + 16;
+                return Some(Match { start, end: start + 16, kind: Kind::Card });
+            }
+            let names = bytes[start..].iter().take_while(|b| local(**b)).count();
+            if names > 0 && bytes.get(start + names) == Some(&b'@') {
+                let host = &bytes[start + names + 1..];
+                let mut len = host
+                    .iter()
+                    .take_while(|b| b.is_ascii_alphanumeric() || b".-".contains(b))
+                    .count();
+                while len > 0 {
+                    let letters =
+                        host[..len].iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
+                    if letters >= 2 && len > letters + 1 && host[len - letters - 1] == b'.' {
+                        let end = start + names + 1 + len;
+                        self.from = end;
+                        return Some(Match { start, end, kind: Kind::Email });
+                    }
+                    len -= 1;
+                }
+            }
+        }
+        self.from = bytes.len();
+        None
     }
 }

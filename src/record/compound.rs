@@ -1,0 +1,223 @@
+//! Lists and objects while they are open.
+
+use std::mem::replace;
+
+use serde::Serialize;
+use serde::ser::{
+    SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant,
+};
+
+use super::keyed::KeyText;
+use super::serializer::Encoder;
+use super::sink::{Failed, Stop};
+use super::text::Spelled;
+use super::{END, MAP};
+use crate::sanitize::Kind;
+use crate::sanitize::keys::{KeyClass, KeyNumbers};
+
+/// A list or an object that takes its members.
+pub(crate) struct Compound<'e, 'c, 'r> {
+    encoder: &'e mut Encoder<'c, 'r>,
+    /// Containers to close: two for `{"Variant": […]}`, none where a placeholder stands for all.
+    levels: usize,
+    /// A placeholder stands for the members; they are not looked at.
+    skipped: bool,
+    next: Next,
+    numbers: KeyNumbers,
+    /// Keys without a text so far.
+    unnamed: u32,
+    /// What [`Encoder::below_logprobs`] was outside.
+    outer_logprobs: bool,
+}
+
+/// What an object takes next.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Key,
+    Value(KeyClass),
+    /// A value that is left out, as its key was.
+    LeftOut,
+}
+
+impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
+    pub(super) fn open(encoder: &'e mut Encoder<'c, 'r>, tag: u8) -> Result<Self, Failed> {
+        let is_open = encoder.begin(tag)?;
+        Ok(Self {
+            levels: is_open.into(),
+            skipped: !is_open,
+            next: Next::Key,
+            numbers: KeyNumbers::default(),
+            unnamed: 0,
+            outer_logprobs: encoder.below_logprobs,
+            encoder,
+        })
+    }
+
+    /// `{"variant": …` with a container of `tag` as the value.
+    pub(super) fn open_variant(
+        encoder: &'e mut Encoder<'c, 'r>,
+        variant: &str,
+        tag: u8,
+    ) -> Result<Self, Failed> {
+        let mut object = Self::open(encoder, MAP)?;
+        if object.skipped {
+            return Ok(object);
+        }
+        match object.encoder.key(variant, &mut object.numbers)? {
+            KeyClass::Sensitive => {
+                object.skipped = true;
+                object.encoder.counts.add(Kind::Key);
+                object.encoder.sink.string(Kind::Key.placeholder())?;
+                return Ok(object);
+            }
+            KeyClass::Logprobs => object.encoder.below_logprobs = true,
+            KeyClass::Plain => {}
+        }
+        object.numbers = KeyNumbers::default();
+        object.skipped = !object.encoder.begin(tag)?;
+        object.levels += usize::from(!object.skipped);
+        Ok(object)
+    }
+
+    fn element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+        if self.skipped {
+            return Ok(());
+        }
+        self.encoder.nested(value)
+    }
+
+    pub(super) fn member<T: ?Sized + Serialize>(
+        &mut self,
+        key: &str,
+        value: &T,
+    ) -> Result<(), Failed> {
+        if self.skipped {
+            return Ok(());
+        }
+        self.key(key)?;
+        self.value(value)
+    }
+
+    pub(super) fn key(&mut self, key: &str) -> Result<(), Failed> {
+        if self.next != Next::Key {
+            return Err(self.misused());
+        }
+        let is_root = self.encoder.depth == 1;
+        self.next = if is_root && self.encoder.left_out == Some(key) {
+            Next::LeftOut
+        } else {
+            Next::Value(self.encoder.key(key, &mut self.numbers)?)
+        };
+        Ok(())
+    }
+
+    fn value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+        match replace(&mut self.next, Next::Key) {
+            Next::Key => Err(self.misused()),
+            Next::LeftOut => Ok(()),
+            Next::Value(KeyClass::Plain) => self.encoder.nested(value),
+            Next::Value(KeyClass::Sensitive) => self.encoder.sensitive(value),
+            Next::Value(KeyClass::Logprobs) => {
+                let outside = replace(&mut self.encoder.below_logprobs, true);
+                self.encoder.nested(value)?;
+                self.encoder.below_logprobs = outside;
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn close(mut self) -> Result<(), Failed> {
+        if self.next != Next::Key {
+            return Err(self.misused());
+        }
+        self.encoder.depth -= self.levels;
+        self.encoder.below_logprobs = self.outer_logprobs;
+        self.encoder.sink.put(&[END; 2][..self.levels])
+    }
+
+    /// The impl broke serde's order of keys and values.
+    fn misused(&mut self) -> Failed {
+        self.encoder.sink.fail(Stop::Broken)
+    }
+}
+
+impl SerializeMap for Compound<'_, '_, '_> {
+    type Ok = ();
+    type Error = Failed;
+
+    fn serialize_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), Failed> {
+        if self.skipped {
+            return Ok(());
+        }
+        let spelled = key.serialize(KeyText(self));
+        match (&self.next, spelled) {
+            (Next::Value(_) | Next::LeftOut, Ok(())) => Ok(()),
+            (Next::Key, _) if self.encoder.sink.stop.is_none() => {
+                self.unnamed += 1;
+                self.key(Spelled::new(format_args!("[KEY_{}]", self.unnamed))?.as_str())
+            }
+            _ => Err(self.misused()),
+        }
+    }
+
+    fn serialize_value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+        if self.skipped {
+            return Ok(());
+        }
+        self.value(value)
+    }
+
+    fn end(self) -> Result<(), Failed> {
+        self.close()
+    }
+}
+
+/// The traits that are all alike but for their names.
+macro_rules! elements {
+    ($($kind:ident :: $method:ident),*) => {$(
+        impl $kind for Compound<'_, '_, '_> {
+            type Ok = ();
+            type Error = Failed;
+
+            fn $method<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+                self.element(value)
+            }
+
+            fn end(self) -> Result<(), Failed> {
+                self.close()
+            }
+        }
+    )*};
+}
+
+elements!(
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field
+);
+
+/// As `elements!`, for those whose members have names.
+macro_rules! members {
+    ($($kind:ident),*) => {$(
+        impl $kind for Compound<'_, '_, '_> {
+            type Ok = ();
+            type Error = Failed;
+
+            fn serialize_field<T: ?Sized + Serialize>(
+                &mut self,
+                key: &'static str,
+                value: &T,
+            ) -> Result<(), Failed> {
+                self.member(key, value)
+            }
+
+            fn end(self) -> Result<(), Failed> {
+                self.close()
+            }
+        }
+    )*};
+}
+
+members!(SerializeStruct, SerializeStructVariant);

@@ -1,0 +1,193 @@
+//! The two small serializers around a map's entry: what a key is called, and whether the value of
+//! a sensitive key may stay.
+
+use std::fmt::Display;
+
+use serde::ser::Impossible;
+use serde::{Serialize, Serializer};
+
+use super::compound::Compound;
+use super::serializer::not_finite;
+use super::sink::Failed;
+use super::text::Spelled;
+use super::{FALSE, NULL, TRUE};
+
+/// Answers with the tag of a null or a boolean; whatever else the value is, it fails at the first
+/// call, so that nothing of it is read.
+pub(super) struct Probe;
+
+/// Writes a key that has a text into the object; fails for all others.
+pub(super) struct KeyText<'k, 'e, 'c, 'r>(pub(super) &'k mut Compound<'e, 'c, 'r>);
+
+impl KeyText<'_, '_, '_, '_> {
+    fn spelled(self, value: impl Display) -> Result<(), Failed> {
+        self.0.key(Spelled::new(value)?.as_str())
+    }
+}
+
+/// Methods that fail, whatever they are given.
+macro_rules! refuse {
+    ($($method:ident($($argument:ty),*) -> $ok:ty;)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<$ok, Failed> {
+            Err(Failed)
+        })*
+    };
+}
+
+/// What both refuse: all that has members.
+macro_rules! refuse_containers {
+    ($ok:ty) => {
+        type Ok = $ok;
+        type Error = Failed;
+        type SerializeSeq = Impossible<$ok, Failed>;
+        type SerializeTuple = Impossible<$ok, Failed>;
+        type SerializeTupleStruct = Impossible<$ok, Failed>;
+        type SerializeTupleVariant = Impossible<$ok, Failed>;
+        type SerializeMap = Impossible<$ok, Failed>;
+        type SerializeStruct = Impossible<$ok, Failed>;
+        type SerializeStructVariant = Impossible<$ok, Failed>;
+
+        refuse! {
+            serialize_bytes(&[u8]) -> $ok;
+            serialize_seq(Option<usize>) -> Self::SerializeSeq;
+            serialize_tuple(usize) -> Self::SerializeTuple;
+            serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;
+            serialize_tuple_variant(&'static str, u32, &'static str, usize)
+                -> Self::SerializeTupleVariant;
+            serialize_map(Option<usize>) -> Self::SerializeMap;
+            serialize_struct(&'static str, usize) -> Self::SerializeStruct;
+            serialize_struct_variant(&'static str, u32, &'static str, usize)
+                -> Self::SerializeStructVariant;
+        }
+
+        fn serialize_newtype_variant<T: ?Sized + Serialize>(
+            self,
+            _name: &'static str,
+            _index: u32,
+            _variant: &'static str,
+            _value: &T,
+        ) -> Result<$ok, Failed> {
+            Err(Failed)
+        }
+
+        fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<$ok, Failed> {
+            value.serialize(self)
+        }
+
+        fn serialize_newtype_struct<T: ?Sized + Serialize>(
+            self,
+            _name: &'static str,
+            value: &T,
+        ) -> Result<$ok, Failed> {
+            value.serialize(self)
+        }
+    };
+}
+
+impl Serializer for Probe {
+    refuse_containers!(u8);
+
+    refuse! {
+        serialize_i8(i8) -> u8;
+        serialize_i16(i16) -> u8;
+        serialize_i32(i32) -> u8;
+        serialize_i64(i64) -> u8;
+        serialize_i128(i128) -> u8;
+        serialize_u8(u8) -> u8;
+        serialize_u16(u16) -> u8;
+        serialize_u32(u32) -> u8;
+        serialize_u64(u64) -> u8;
+        serialize_u128(u128) -> u8;
+        serialize_f32(f32) -> u8;
+        serialize_f64(f64) -> u8;
+        serialize_char(char) -> u8;
+        serialize_str(&str) -> u8;
+        serialize_unit_variant(&'static str, u32, &'static str) -> u8;
+    }
+
+    fn serialize_bool(self, v: bool) -> Result<u8, Failed> {
+        Ok(if v { TRUE } else { FALSE })
+    }
+
+    fn serialize_none(self) -> Result<u8, Failed> {
+        Ok(NULL)
+    }
+
+    fn serialize_unit(self) -> Result<u8, Failed> {
+        Ok(NULL)
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<u8, Failed> {
+        Ok(NULL)
+    }
+
+    fn collect_str<T: ?Sized + Display>(self, _value: &T) -> Result<u8, Failed> {
+        Err(Failed)
+    }
+}
+
+/// Keys that are spelled as they display themselves.
+macro_rules! spell {
+    ($($method:ident($argument:ty);)*) => {
+        $(fn $method(self, v: $argument) -> Result<(), Failed> {
+            self.spelled(v)
+        })*
+    };
+}
+
+impl Serializer for KeyText<'_, '_, '_, '_> {
+    refuse_containers!(());
+
+    refuse! {
+        serialize_none() -> ();
+        serialize_unit() -> ();
+        serialize_unit_struct(&'static str) -> ();
+    }
+
+    spell! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_i128(i128);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
+        serialize_u128(u128);
+        serialize_char(char);
+    }
+
+    // `Debug` spells a float as JSON does: `1.0`, `1e16`.
+    fn serialize_f32(self, v: f32) -> Result<(), Failed> {
+        match not_finite(v.into()) {
+            None => self.spelled(format_args!("{v:?}")),
+            Some(name) => self.0.key(name),
+        }
+    }
+
+    fn serialize_f64(self, v: f64) -> Result<(), Failed> {
+        match not_finite(v) {
+            None => self.spelled(format_args!("{v:?}")),
+            Some(name) => self.0.key(name),
+        }
+    }
+
+    fn serialize_str(self, v: &str) -> Result<(), Failed> {
+        self.0.key(v)
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+    ) -> Result<(), Failed> {
+        self.0.key(variant)
+    }
+
+    fn collect_str<T: ?Sized + Display>(self, value: &T) -> Result<(), Failed> {
+        self.spelled(value)
+    }
+}

@@ -1,0 +1,336 @@
+//! How any `Serialize` value becomes tagged bytes, redacted on the way.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::{Serialize, Serializer};
+
+use super::compound::Compound;
+use super::encode::Outcome;
+use super::keyed::Probe;
+use super::sink::{Failed, Gather, Sink, Stop};
+use super::text::Spelled;
+use super::{DEPTH_MAX, F32, F64, FALSE, MAP, NEGATIVE, NULL, PAYLOAD, SEQ, TRUE, UINT};
+use crate::ring::Chain;
+use crate::sanitize::keys::{KeyClass, KeyNumbers, classify};
+use crate::sanitize::{Kind, Redactions, Sanitizer};
+
+/// An object-safe `Serialize`.
+pub(crate) trait Payload {
+    /// Writes the value into the encoder.
+    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed>;
+}
+
+impl<T: Serialize> Payload for T {
+    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
+        self.serialize(encoder)
+    }
+}
+
+/// Writes one event into a chain.
+pub(crate) struct Encoder<'c, 'r> {
+    pub(super) sink: Sink<'c, 'r>,
+    pub(super) sanitizer: &'c Sanitizer,
+    pub(super) counts: Redactions,
+    pub(super) outcome: Outcome,
+    /// Containers that are open in the payload.
+    pub(super) depth: usize,
+    /// Below a key `logprobs` or `top_logprobs`, where `token` is no secret.
+    pub(super) below_logprobs: bool,
+    /// Bytes that are kept of a string.
+    pub(super) cap: usize,
+    /// The member of the payload's root that is left out.
+    pub(super) left_out: Option<&'static str>,
+}
+
+impl<'c, 'r> Encoder<'c, 'r> {
+    pub(super) fn new(chain: &'c mut Chain<'r>, sanitizer: &'c Sanitizer) -> Self {
+        Self {
+            sink: Sink { chain, stop: None },
+            sanitizer,
+            counts: Redactions::default(),
+            outcome: Outcome::default(),
+            depth: 0,
+            below_logprobs: false,
+            cap: usize::MAX,
+            left_out: None,
+        }
+    }
+
+    /// One payload behind `tag`. An impl of `Serialize` that fails or panics costs this payload.
+    pub(super) fn payload(&mut self, tag: u8, payload: &dyn Payload) -> Result<(), Failed> {
+        let start = self.sink.chain.mark();
+        let before = std::mem::take(&mut self.counts);
+        self.sink.put(&[tag])?;
+        (self.depth, self.below_logprobs) = (0, false);
+        let encoded = catch_unwind(AssertUnwindSafe(|| payload.encode(self)));
+        let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == 0;
+        if let Err(panic) = encoded {
+            forget_panic(panic);
+        }
+        match self.sink.stop {
+            Some(Stop::Limit | Stop::Memory) => return Err(Failed),
+            None if is_whole => {}
+            None | Some(Stop::Broken) => {
+                self.sink.stop = None;
+                self.sink.chain.rewind(start);
+                self.counts = Redactions::default();
+                self.outcome.unserializable = true;
+                self.placeholder("[UNSERIALIZABLE]")?;
+            }
+        }
+        self.counts.merge(&before);
+        Ok(())
+    }
+
+    /// `{"value": text}` in the place of a payload.
+    pub(super) fn placeholder(&mut self, text: &str) -> Result<(), Failed> {
+        self.sink.put(&[PAYLOAD])?;
+        self.sink.string(text)
+    }
+
+    /// A value inside another. An error here is final, even where the impl around it goes on.
+    pub(super) fn nested<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+        value.serialize(&mut *self).map_err(|_| self.sink.fail(Stop::Broken))
+    }
+
+    /// The value of a sensitive key: what it says about presence stays, the rest is not looked into.
+    pub(super) fn sensitive<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+        match value.serialize(Probe) {
+            Ok(harmless) => self.sink.put(&[harmless]),
+            Err(_) => {
+                self.counts.add(Kind::Key);
+                self.sink.string(Kind::Key.placeholder())
+            }
+        }
+    }
+
+    /// A key of an object; its class is that of the key as the caller spelled it.
+    pub(super) fn key(&mut self, key: &str, numbers: &mut KeyNumbers) -> Result<KeyClass, Failed> {
+        let mut gather = Gather::new(&mut self.sink);
+        numbers.write_key(self.sanitizer, key, &mut self.counts, &mut |piece| gather.add(piece));
+        gather.end()?;
+        Ok(classify(key, self.below_logprobs))
+    }
+
+    /// Begins a container. `false` where it lies too deep and a placeholder stands for it.
+    pub(super) fn begin(&mut self, tag: u8) -> Result<bool, Failed> {
+        if self.depth == DEPTH_MAX {
+            self.sink.string("[TOO_DEEP]")?;
+            return Ok(false);
+        }
+        self.depth += 1;
+        self.sink.put(&[tag])?;
+        Ok(true)
+    }
+
+    fn spelled(&mut self, value: impl std::fmt::Display) -> Result<(), Failed> {
+        let spelled = Spelled::new(value)?;
+        self.text(spelled.as_str(), self.cap)
+    }
+}
+
+/// A panic's own value may panic when it is dropped.
+fn forget_panic(panic: Box<dyn std::any::Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+}
+
+/// How JSON, which has no such numbers, spells one that is not finite; as protobuf does.
+pub(super) fn not_finite(number: f64) -> Option<&'static str> {
+    match number {
+        _ if number.is_finite() => None,
+        _ if number.is_nan() => Some("NaN"),
+        _ if number > 0.0 => Some("Infinity"),
+        _ => Some("-Infinity"),
+    }
+}
+
+impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
+    type Ok = ();
+    type Error = Failed;
+    type SerializeSeq = Compound<'e, 'c, 'r>;
+    type SerializeTuple = Compound<'e, 'c, 'r>;
+    type SerializeTupleStruct = Compound<'e, 'c, 'r>;
+    type SerializeTupleVariant = Compound<'e, 'c, 'r>;
+    type SerializeMap = Compound<'e, 'c, 'r>;
+    type SerializeStruct = Compound<'e, 'c, 'r>;
+    type SerializeStructVariant = Compound<'e, 'c, 'r>;
+
+    fn serialize_bool(self, v: bool) -> Result<(), Failed> {
+        self.sink.put(&[if v { TRUE } else { FALSE }])
+    }
+
+    fn serialize_i8(self, v: i8) -> Result<(), Failed> {
+        self.serialize_i64(v.into())
+    }
+
+    fn serialize_i16(self, v: i16) -> Result<(), Failed> {
+        self.serialize_i64(v.into())
+    }
+
+    fn serialize_i32(self, v: i32) -> Result<(), Failed> {
+        self.serialize_i64(v.into())
+    }
+
+    fn serialize_i64(self, v: i64) -> Result<(), Failed> {
+        match u64::try_from(v) {
+            Ok(v) => self.serialize_u64(v),
+            Err(_) => self.sink.number(NEGATIVE, !v as u64),
+        }
+    }
+
+    fn serialize_i128(self, v: i128) -> Result<(), Failed> {
+        match (u64::try_from(v), i64::try_from(v)) {
+            (Ok(v), _) => self.serialize_u64(v),
+            (_, Ok(v)) => self.serialize_i64(v),
+            _ => self.spelled(v),
+        }
+    }
+
+    fn serialize_u8(self, v: u8) -> Result<(), Failed> {
+        self.serialize_u64(v.into())
+    }
+
+    fn serialize_u16(self, v: u16) -> Result<(), Failed> {
+        self.serialize_u64(v.into())
+    }
+
+    fn serialize_u32(self, v: u32) -> Result<(), Failed> {
+        self.serialize_u64(v.into())
+    }
+
+    fn serialize_u64(self, v: u64) -> Result<(), Failed> {
+        self.sink.number(UINT, v)
+    }
+
+    fn serialize_u128(self, v: u128) -> Result<(), Failed> {
+        match u64::try_from(v) {
+            Ok(v) => self.serialize_u64(v),
+            Err(_) => self.spelled(v),
+        }
+    }
+
+    fn serialize_f32(self, v: f32) -> Result<(), Failed> {
+        match not_finite(v.into()) {
+            None => self.sink.fixed(F32, &v.to_le_bytes()),
+            Some(name) => self.sink.string(name),
+        }
+    }
+
+    fn serialize_f64(self, v: f64) -> Result<(), Failed> {
+        match not_finite(v) {
+            None => self.sink.fixed(F64, &v.to_le_bytes()),
+            Some(name) => self.sink.string(name),
+        }
+    }
+
+    fn serialize_char(self, v: char) -> Result<(), Failed> {
+        self.serialize_str(v.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, v: &str) -> Result<(), Failed> {
+        self.text(v, self.cap)
+    }
+
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), Failed> {
+        self.spelled(format_args!("[BYTES:{}]", v.len()))
+    }
+
+    fn serialize_none(self) -> Result<(), Failed> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<(), Failed> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Failed> {
+        self.sink.put(&[NULL])
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), Failed> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+    ) -> Result<(), Failed> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(
+        self,
+        _name: &'static str,
+        value: &T,
+    ) -> Result<(), Failed> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: ?Sized + Serialize>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Failed> {
+        let mut object = Compound::open(self, MAP)?;
+        object.member(variant, value)?;
+        object.close()
+    }
+
+    fn serialize_seq(self, _len: Option<usize>) -> Result<Self::SerializeSeq, Failed> {
+        Compound::open(self, SEQ)
+    }
+
+    fn serialize_tuple(self, _len: usize) -> Result<Self::SerializeTuple, Failed> {
+        Compound::open(self, SEQ)
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _name: &'static str,
+        _len: usize,
+    ) -> Result<Self::SerializeTupleStruct, Failed> {
+        Compound::open(self, SEQ)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        _len: usize,
+    ) -> Result<Self::SerializeTupleVariant, Failed> {
+        Compound::open_variant(self, variant, SEQ)
+    }
+
+    fn serialize_map(self, _len: Option<usize>) -> Result<Self::SerializeMap, Failed> {
+        Compound::open(self, MAP)
+    }
+
+    fn serialize_struct(
+        self,
+        _name: &'static str,
+        _len: usize,
+    ) -> Result<Self::SerializeStruct, Failed> {
+        Compound::open(self, MAP)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        _len: usize,
+    ) -> Result<Self::SerializeStructVariant, Failed> {
+        Compound::open_variant(self, variant, MAP)
+    }
+
+    fn collect_str<T: ?Sized + std::fmt::Display>(self, value: &T) -> Result<(), Failed> {
+        self.spelled(value)
+    }
+}

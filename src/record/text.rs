@@ -1,0 +1,136 @@
+//! How one string is redacted while it is copied, and cut where it is too long.
+
+use std::fmt::{self, Write};
+
+use super::PARTS;
+use super::serializer::Encoder;
+use super::sink::Failed;
+use crate::sanitize::{Match, Sanitizer};
+
+impl Encoder<'_, '_> {
+    /// One string, redacted. Of what remains at most `cap` bytes are kept, and `[TRUNCATED:n]`
+    /// behind them says how many bytes of `text` are not shown.
+    ///
+    /// It is cut before a match or a character that does not fit whole.
+    #[inline]
+    pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
+        let mut matches = self.sanitizer.matches(text);
+        match matches.next() {
+            None if text.len() <= cap => self.sink.string(text),
+            first => match cut_at(self.sanitizer, text, cap) {
+                None => self.redacted(text, first.into_iter().chain(matches), ""),
+                Some(end) => self.cut(text, end),
+            },
+        }
+    }
+
+    /// `text` with its matches replaced, and `marker` behind it.
+    fn redacted(
+        &mut self,
+        text: &str,
+        matches: impl Iterator<Item = Match>,
+        marker: &str,
+    ) -> Result<(), Failed> {
+        self.sink.put(&[PARTS])?;
+        let mut from = 0;
+        for found in matches {
+            self.counts.add(found.kind);
+            self.sink.part(&text[from..found.start])?;
+            self.sink.part(found.kind.placeholder())?;
+            from = found.end;
+        }
+        self.sink.part(&text[from..])?;
+        self.sink.part(marker)?;
+        self.sink.put(&[0])
+    }
+
+    /// `text` up to `end`, which lies in no match.
+    #[cold]
+    fn cut(&mut self, text: &str, end: usize) -> Result<(), Failed> {
+        self.outcome.truncated = true;
+        // The whole text's matches go first. Then what is kept is a text of its own: the cut is a
+        // word boundary that was none before, and may have made matches.
+        let (mut kept, mut from) = (String::with_capacity(end), 0);
+        for found in self.sanitizer.matches(text).take_while(|found| found.start < end) {
+            self.counts.add(found.kind);
+            kept.push_str(&text[from..found.start]);
+            kept.push_str(found.kind.placeholder());
+            from = found.end;
+        }
+        kept.push_str(&text[from..end]);
+        let marker = Spelled::new(format_args!("[TRUNCATED:{}]", text.len() - end))?;
+        let matches = self.sanitizer.matches(&kept);
+        self.redacted(&kept, matches, marker.as_str())
+    }
+}
+
+/// Where `text` has to end so that its redacted form has at most `cap` bytes; `None` where it need
+/// not be cut. Looks no further than the cut.
+fn cut_at(sanitizer: &Sanitizer, text: &str, cap: usize) -> Option<usize> {
+    if cap == usize::MAX {
+        return None;
+    }
+    let (mut room, mut from) = (cap, 0);
+    for found in sanitizer.matches(text) {
+        if found.start - from > room {
+            break;
+        }
+        let piece = found.start - from + found.kind.placeholder().len();
+        if piece > room {
+            return Some(found.start);
+        }
+        room -= piece;
+        from = found.end;
+    }
+    (text.len() - from > room).then(|| char_start(text, from + room))
+}
+
+/// The last start of a character at or before `at`.
+pub(super) fn char_start(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// A value as it displays itself, on the stack where it is short.
+pub(super) struct Spelled {
+    stack: [u8; Self::STACK_BYTES],
+    used: usize,
+    /// The whole text once it has outgrown the stack.
+    heap: String,
+}
+
+impl Spelled {
+    const STACK_BYTES: usize = 128;
+
+    pub(super) fn new(value: impl fmt::Display) -> Result<Self, Failed> {
+        let mut spelled = Self { stack: [0; Self::STACK_BYTES], used: 0, heap: String::new() };
+        write!(spelled, "{value}").map_err(|_| Failed)?;
+        Ok(spelled)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        if !self.heap.is_empty() {
+            return &self.heap;
+        }
+        // Whole strings were copied, so it always is valid.
+        std::str::from_utf8(&self.stack[..self.used]).unwrap_or_default()
+    }
+}
+
+impl Write for Spelled {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let end = self.used + piece.len();
+        if self.heap.is_empty() && end <= Self::STACK_BYTES {
+            self.stack[self.used..end].copy_from_slice(piece.as_bytes());
+            self.used = end;
+        } else {
+            if self.heap.is_empty() {
+                self.heap = self.as_str().to_owned();
+            }
+            self.heap.push_str(piece);
+        }
+        Ok(())
+    }
+}

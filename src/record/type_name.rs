@@ -1,0 +1,128 @@
+//! What an event type of the caller's own is called in the line.
+
+use crate::event::is_event_type_name;
+use crate::sanitize::{Redactions, Sanitizer};
+
+/// The longest name, in bytes; a longer one is cut.
+const BYTES_MAX: usize = 128;
+/// What stands before the names that are the log's own.
+const PREFIX: &[u8] = b"user.";
+/// The name of a type whose own would show what must not be seen.
+const REDACTED: &str = "redacted";
+
+/// A name built on the stack.
+struct Name {
+    /// [`PREFIX`], then the name.
+    bytes: [u8; PREFIX.len() + BYTES_MAX],
+    used: usize,
+}
+
+/// Hands the name of the type `given` to `then`.
+pub(super) fn with_type_name<R>(
+    given: &str,
+    sanitizer: &Sanitizer,
+    counts: &mut Redactions,
+    then: impl FnOnce(&str) -> R,
+) -> R {
+    let mut is_clean = |name: &str| {
+        let found = sanitizer.matches(name).inspect(|found| counts.add(found.kind));
+        found.count() == 0
+    };
+    if !is_clean(given) {
+        return then(REDACTED);
+    }
+    if is_event_type_name(given) && given != "audit" && given.len() <= BYTES_MAX {
+        return then(given);
+    }
+    let name = Name::of(given);
+    // A cut is a word boundary that was none before.
+    then(if is_clean(name.as_str()) { name.as_str() } else { REDACTED })
+}
+
+impl Name {
+    fn of(given: &str) -> Self {
+        let mut name = Self { bytes: [0; PREFIX.len() + BYTES_MAX], used: PREFIX.len() };
+        name.bytes[..PREFIX.len()].copy_from_slice(PREFIX);
+        for (index, word) in given.split('.').enumerate() {
+            if index > 0 {
+                name.push(b'.');
+            }
+            if word.is_empty() {
+                name.push(b'_');
+            }
+            // No more than fits is looked at, however long the given name is.
+            for c in word.chars().take(BYTES_MAX) {
+                name.push(match c.to_ascii_lowercase() {
+                    plain @ ('a'..='z' | '0'..='9' | '_') => plain as u8,
+                    _ => b'_',
+                });
+            }
+            if name.used == name.bytes.len() {
+                break;
+            }
+        }
+        name
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.used) {
+            *place = byte;
+            self.used += 1;
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        let given = &self.bytes[PREFIX.len()..self.used];
+        let is_own = given == b"audit" || given.starts_with(b"audit.");
+        let name = if is_own { &self.bytes[..self.used] } else { given };
+        let name = std::str::from_utf8(&name[..name.len().min(BYTES_MAX)]).unwrap_or(REDACTED);
+        name.strip_suffix('.').unwrap_or(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_becomes_a_valid_one() {
+        let long = "x".repeat(200);
+        let dotted = format!("{}.tail", "y".repeat(127));
+        let digits = format!("{}.{}", "z".repeat(111), "4".repeat(20));
+        let cases = [
+            ("cart.checkout", "cart.checkout"),
+            ("Cart.CheckOut", "cart.checkout"),
+            ("größe/neu", "gr__e_neu"),
+            ("", "_"),
+            (".", "_._"),
+            ("a..b.", "a._.b._"),
+            ("audit", "user.audit"),
+            ("Audit.Start", "user.audit.start"),
+            ("audits.x", "audits.x"),
+            ("user.audit.x", "user.audit.x"),
+            ("llm.invoke", "llm.invoke"),
+            ("mail.ann@example.org", "redacted"),
+            (&long, &long[..128]),
+            (&dotted, &dotted[..127]),
+            // Twenty digits are no card number; the sixteen that the cut would leave are.
+            (&digits, "redacted"),
+        ];
+        for (given, expected) in cases {
+            let name = with_type_name(
+                given,
+                &Sanitizer::default(),
+                &mut Redactions::default(),
+                str::to_owned,
+            );
+            assert_eq!(name, expected, "{given:?}");
+            assert!(is_event_type_name(&name), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_name_held_is_counted() {
+        let mut counts = Redactions::default();
+        with_type_name("ann@example.org", &Sanitizer::default(), &mut counts, |_| ());
+        assert_eq!(counts.get(crate::sanitize::Kind::Email), 1);
+    }
+}
