@@ -8,8 +8,8 @@ use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::{
-    DEPTH_MAX, END, ERROR, F32, F64, FALSE, HEAD_BYTES, MAP, NEGATIVE, NULL, PARTS, PAYLOAD, SEQ,
-    STR, TRUE, UINT, flag,
+    DEPTH_MAX, END, ERROR, F32, F64, FALSE, MAP, NEGATIVE, NULL, PARTS, PAYLOAD, SEQ, STR, TRUE,
+    UINT, flag,
 };
 use crate::event::{EVENT_TYPES, Status};
 
@@ -80,7 +80,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         data: None,
         error: None,
     };
-    debug_assert!(bytes.len() - cursor.0.len() >= HEAD_BYTES);
     if has(flag::ERROR) {
         record.error = Some(Value(cursor.0));
         if has(flag::DATA) {

@@ -40,6 +40,8 @@ pub(crate) struct Outcome {
 }
 
 /// The queue had no memory for the event. The chain is as it was before.
+///
+/// Also the answer where not even placeholders fit, which a limit of 4 KiB rules out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoMemory;
 
@@ -47,7 +49,7 @@ pub(crate) struct NoMemory;
 ///
 /// An event over the chain's limit, which is to be at least 4 KiB, is cut until it fits: first its
 /// longest strings (never keys), then whole payloads, which become `{"value": "[TRUNCATED:n]"}`,
-/// n being the encoded bytes at which it was given up.
+/// n being the encoded bytes at which it was given up. Every attempt serializes the payloads anew.
 pub(crate) fn encode(
     event: &AuditEvent<'_>,
     head: Head,

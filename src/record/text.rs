@@ -15,12 +15,14 @@ impl Encoder<'_, '_> {
     #[inline]
     pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         let mut matches = self.sanitizer.matches(text);
-        match matches.next() {
-            None if text.len() <= cap => self.sink.string(text),
-            first => match cut_at(self.sanitizer, text, cap) {
-                None => self.redacted(text, first.into_iter().chain(matches), ""),
-                Some(end) => self.cut(text, end),
-            },
+        let may_be_whole = text.len() <= cap;
+        let first = if may_be_whole { matches.next() } else { None };
+        if may_be_whole && first.is_none() {
+            return self.sink.string(text);
+        }
+        match cut_at(self.sanitizer, text, cap) {
+            None => self.redacted(text, first.into_iter().chain(matches), ""),
+            Some(end) => self.cut(text, end),
         }
     }
 

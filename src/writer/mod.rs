@@ -1,2 +1,3 @@
 //! Stub.
-pub(crate) mod jsonl;
+pub(crate) mod fs;
+pub(crate) mod rotate;

@@ -1,0 +1,77 @@
+//! What every test of the record needs: an event through encoder, decoder and line.
+
+mod failures;
+mod limits;
+mod random;
+mod rules;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::decode::decode;
+use super::encode::{Head, Outcome, encode};
+use crate::event::{AuditEvent, EventType};
+use crate::ring::{OnFull, Ring};
+use crate::sanitize::{Redactions, Sanitizer};
+use crate::writer::jsonl;
+
+/// The default of `AUDIT_MAX_EVENT_BYTES`.
+const LIMIT: usize = 262_144;
+const HEAD: Head = Head {
+    trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
+    span_id: 0x00f0_67aa_0ba9_02b7,
+    parent_span_id: Some(1),
+    timestamp: 1_700_000_000_123_456,
+};
+
+thread_local! {
+    static RING: Arc<Ring> = Ring::new(64, 4 * LIMIT);
+}
+
+/// What became of one event.
+struct Recorded {
+    line: String,
+    outcome: Outcome,
+    counts: Redactions,
+    bytes: usize,
+}
+
+impl Recorded {
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.line).unwrap_or_else(|error| panic!("{error}: {}", self.line))
+    }
+
+    /// The text of a member of the line, up to its end: `data` and `error` are the last.
+    fn member(&self, name: &str) -> &str {
+        let (_, value) = self.line.split_once(&format!(",\"{name}\":")).expect("a member");
+        value.strip_suffix("}\n").expect("a line")
+    }
+}
+
+fn record_within(event: &AuditEvent<'_>, limit: usize, include_snapshots: bool) -> Recorded {
+    let ring = RING.with(Arc::clone);
+    let mut chain = ring.chain(limit, OnFull::Evict).expect("a buffer");
+    let mut counts = Redactions::default();
+    let sanitizer = Sanitizer::default();
+    let outcome = encode(event, HEAD, &mut chain, &sanitizer, include_snapshots, &mut counts)
+        .expect("no lack of memory");
+    let bytes = chain.to_vec();
+    let mut line = Vec::new();
+    jsonl::write_event(&mut line, "0123456789abcdef", 1, &decode(&bytes).expect("a record"));
+    let line = String::from_utf8(line).expect("UTF-8");
+    Recorded { line, outcome, counts, bytes: bytes.len() }
+}
+
+fn record(event: &AuditEvent<'_>) -> Recorded {
+    record_within(event, LIMIT, true)
+}
+
+fn event() -> AuditEvent<'static> {
+    AuditEvent::new(EventType::ToolCall, "benefits", "tool.search")
+}
+
+/// The text of `data` for this payload.
+fn data<T: Serialize>(payload: &T) -> String {
+    record(&event().data(payload)).member("data").to_owned()
+}

@@ -1,0 +1,301 @@
+//! The writer's door to the file system and the clock: the seam where tests inject faults.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+#[cfg(test)]
+pub(crate) mod mem;
+
+/// What the writer asks of a file system; [`OsFs`] is the real one.
+pub(crate) trait Fs: Send + Sync {
+    /// Makes the folder and those above it, for the owner alone. One that is there stays as it is.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Opens a log file for reading and appending. A new one gets exactly this mode. `None` where
+    /// the name is taken by what is not this process's to append to: a symlink, which is never
+    /// followed, a folder or device, a file of somebody else.
+    fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn LogFile>>>;
+
+    /// Whether the name is taken.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// Makes the names in a folder durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// An open log file. Closing the last handle releases its lock.
+pub(crate) trait LogFile: Send + Sync {
+    /// One `write(2)` at the end of the file, which may be short.
+    fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// How long the file is now, in bytes.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Cuts the file to `len` bytes.
+    fn truncate(&self, len: u64) -> io::Result<()>;
+
+    /// Fills `piece` with what begins at `offset`.
+    fn read_at(&self, offset: u64, piece: &mut [u8]) -> io::Result<()>;
+
+    /// Takes the exclusive lock; `false` where another handle has it.
+    fn try_lock(&self) -> io::Result<bool>;
+
+    /// Whether `path` still is this file; `true` where that cannot be found out.
+    fn is_at(&self, path: &Path) -> bool;
+
+    /// Makes what was appended durable. May take long; any thread may call it.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// The file system of the operating system.
+pub(crate) struct OsFs;
+
+impl Fs for OsFs {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        platform::dir_builder().recursive(true).create(dir)
+    }
+
+    fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn LogFile>>> {
+        let mut options = platform::log_options(mode);
+        let file = match options.create_new(true).open(path) {
+            Ok(file) => {
+                platform::set_mode(&file, mode)?;
+                file
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                // `create`: it may have been removed in between.
+                match options.create_new(false).create(true).open(path) {
+                    Ok(file) => file,
+                    Err(error) if is_foreign(path, &error) => return Ok(None),
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(file.metadata()?.is_file().then(|| Arc::new(file) as Arc<dyn LogFile>))
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        match path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        platform::sync_dir(dir)
+    }
+}
+
+/// Why an existing name could not be opened: because it is not ours.
+fn is_foreign(path: &Path, error: &io::Error) -> bool {
+    error.kind() == ErrorKind::PermissionDenied
+        || path.symlink_metadata().is_ok_and(|there| !there.is_file())
+}
+
+impl LogFile for File {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut file = self;
+        file.write(bytes)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
+    fn read_at(&self, offset: u64, piece: &mut [u8]) -> io::Result<()> {
+        // The position is nobody else's concern: appending does not look at it.
+        let mut file = self;
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(piece)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match File::try_lock(self) {
+            Ok(()) => Ok(true),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn is_at(&self, path: &Path) -> bool {
+        match (path.symlink_metadata(), self.metadata()) {
+            (Ok(there), Ok(here)) => platform::is_same(&there, &here),
+            (Err(error), _) => {
+                !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+            }
+            (_, Err(_)) => true,
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        File::sync_data(self)
+    }
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+    use std::io::{self, ErrorKind};
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+    use std::path::Path;
+
+    pub(super) fn dir_builder() -> DirBuilder {
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        builder
+    }
+
+    pub(super) fn log_options(mode: u32) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).mode(mode).custom_flags(libc::O_NOFOLLOW);
+        options
+    }
+
+    /// What was asked for, whatever the umask took away at the creation.
+    pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+        file.set_permissions(Permissions::from_mode(mode))
+    }
+
+    pub(super) fn is_same(a: &Metadata, b: &Metadata) -> bool {
+        (a.dev(), a.ino()) == (b.dev(), b.ino())
+    }
+
+    pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+        match File::open(dir)?.sync_all() {
+            // Some file systems have no such thing.
+            Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+                Ok(())
+            }
+            synced => synced,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn dir_builder() -> DirBuilder {
+        DirBuilder::new()
+    }
+
+    pub(super) fn log_options(_mode: u32) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true);
+        options
+    }
+
+    pub(super) fn set_mode(_: &File, _mode: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// There is a file at the path; that it is the same one cannot be told here.
+    pub(super) fn is_same(there: &Metadata, _: &Metadata) -> bool {
+        there.is_file()
+    }
+
+    pub(super) fn sync_dir(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The time of day.
+pub(crate) trait Clock: Send + Sync {
+    /// Microseconds since the Unix epoch.
+    fn now_micros(&self) -> i64;
+}
+
+/// The clock of the operating system.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_micros(&self) -> i64 {
+        crate::event::micros(SystemTime::now())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn mode_of(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn modes_are_those_asked_for() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("a/b");
+        OsFs.create_dir(&dir).unwrap();
+        OsFs.create_dir(&dir).unwrap();
+        assert_eq!((mode_of(&root.path().join("a")), mode_of(&dir)), (0o700, 0o700));
+        for mode in [0o600, 0o640, 0o666] {
+            let path = dir.join(format!("{mode:o}"));
+            OsFs.open_log(&path, mode).unwrap().unwrap();
+            assert_eq!(mode_of(&path), mode);
+            OsFs.open_log(&path, 0o644).unwrap().unwrap();
+            assert_eq!(mode_of(&path), mode, "an existing file keeps its mode");
+        }
+        OsFs.sync_dir(&dir).unwrap();
+    }
+
+    #[test]
+    fn names_that_are_not_log_files_are_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::write(at("target"), "theirs").unwrap();
+        symlink(at("target"), at("link")).unwrap();
+        symlink(at("nowhere"), at("dangling")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        for name in ["link", "dangling", "folder"] {
+            assert!(OsFs.open_log(&at(name), 0o600).unwrap().is_none(), "{name}");
+            assert!(OsFs.exists(&at(name)).unwrap(), "{name}");
+        }
+        assert!(!OsFs.exists(&at("nowhere")).unwrap());
+        let missing = OsFs.open_log(&at("missing/log"), 0o600);
+        assert_eq!(missing.err().unwrap().kind(), ErrorKind::NotFound);
+        assert_eq!(fs::read_to_string(at("target")).unwrap(), "theirs");
+    }
+
+    #[test]
+    fn a_log_file_is_appended_to_locked_and_known_again() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("log");
+        let first = OsFs.open_log(&path, 0o600).unwrap().unwrap();
+        let second = OsFs.open_log(&path, 0o600).unwrap().unwrap();
+        assert!(first.try_lock().unwrap());
+        assert!(!second.try_lock().unwrap());
+        assert_eq!(first.append(b"one\n").unwrap(), 4);
+        let mut piece = [0; 2];
+        first.read_at(1, &mut piece).unwrap();
+        assert_eq!(first.append(b"two").unwrap(), 3);
+        assert_eq!((&piece, first.len().unwrap()), (b"ne", 7));
+        first.truncate(4).unwrap();
+        assert_eq!(first.append(b"2\n").unwrap(), 2);
+        first.sync_data().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\n2\n");
+        drop(first);
+        assert!(second.try_lock().unwrap());
+
+        assert!(second.is_at(&path));
+        fs::rename(&path, root.path().join("moved")).unwrap();
+        assert!(!second.is_at(&path));
+        fs::write(&path, "another").unwrap();
+        assert!(!second.is_at(&path));
+        assert!(!second.is_at(&path.join("below a file")));
+    }
+}

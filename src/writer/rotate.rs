@@ -1,0 +1,319 @@
+//! Which file the next batch goes to, and how it gets there whole: names, days, sizes, locks.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+
+use super::fs::{Fs, LogFile};
+use crate::error::Error;
+
+/// Names tried for one file; with more than these of a day taken or full, no file is begun.
+const NAMES_TRIED_MAX: u32 = 65_536;
+/// How often it is looked whether the path still is the open file.
+const LOST_CHECK_MICROS: u64 = 1_000_000;
+/// Files left behind that still wait to be synced. With so many the size limit is put off, so that
+/// a disk that hangs does not use up the process's file handles.
+const UNSYNCED_MAX: usize = 32;
+/// How much of a file is read at once in search of its last line's end.
+const TAIL_PIECE_BYTES: u64 = 65_536;
+
+/// Where the log lies and how its files are made.
+pub(crate) struct FileOptions {
+    pub(crate) dir: PathBuf,
+    /// A batch that would make a file larger goes to the next one. A batch alone may be larger.
+    pub(crate) max_file_bytes: u64,
+    /// Permissions of new files, exactly.
+    pub(crate) file_mode: u32,
+    /// Whether [`LogFiles::take_for_sync`] will be called. Where not, a file left behind is closed
+    /// at once.
+    pub(crate) sync: bool,
+}
+
+/// The files of one logger: `audit-YYYY-MM-DD.jsonl`, `.1.jsonl`, `.2.jsonl` …, one open at a
+/// time.
+///
+/// The day is that of the clock at writing, in UTC; the name never goes back, neither to an
+/// earlier day nor to a lower number of the same day, except that a file which somebody removed
+/// is begun again. A file is written to only while its lock is held, and a torn tail (bytes after
+/// the last `\n`) is cut off first. Names that another writer holds, that are full, that are no
+/// log files, or whose `.zst` exists are passed over.
+pub(crate) struct LogFiles {
+    fs: Arc<dyn Fs>,
+    options: FileOptions,
+    date: Date,
+    number: u32,
+    path: PathBuf,
+    current: Option<Current>,
+    /// Bytes of torn tails cut off and not yet told to a start line.
+    torn_bytes: u64,
+    unsynced: Vec<Arc<dyn LogFile>>,
+}
+
+/// The file that is written to, with its lock.
+struct Current {
+    file: Arc<dyn LogFile>,
+    /// Bytes of whole lines; the file is never left longer.
+    len: u64,
+    /// Bytes of the start line in a file that was empty before; up to here it counts as empty.
+    empty_len: u64,
+    /// Whether the start line is written.
+    begun: bool,
+    unsynced: bool,
+    checked_micros: i64,
+}
+
+impl LogFiles {
+    /// Makes the folder, and opens, locks and repairs the first file of the day that has room.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be made or written to, a file system without locks.
+    pub(crate) fn open(
+        fs: Arc<dyn Fs>,
+        options: FileOptions,
+        now_micros: i64,
+    ) -> Result<Self, Error> {
+        let path = options.dir.clone();
+        let mut files = Self {
+            fs,
+            options,
+            date: utc_date(now_micros),
+            number: 0,
+            path,
+            current: None,
+            torn_bytes: 0,
+            unsynced: Vec::new(),
+        };
+        match files.begin(1, now_micros) {
+            Ok(current) => files.current = Some(current),
+            Err(error) => return Err(Error::io("begin the log file", files.path, error)),
+        }
+        Ok(files)
+    }
+
+    /// Appends whole lines with one write. Before the first ones of a file, and in the same write,
+    /// comes what `start_line` adds, given the bytes of torn tails that were cut off; it is called
+    /// again where that write failed. An empty batch writes the start line if there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// Nothing of the batch is in the log, and it can be given again: what a failed or short write
+    /// left is cut off. Only where the file cannot be cut either does it keep a fragment of the
+    /// batch; it is left behind and the next batch begins another file.
+    pub(crate) fn append(
+        &mut self,
+        batch: &[u8],
+        now_micros: i64,
+        start_line: &mut dyn FnMut(&mut Vec<u8>, u64),
+    ) -> io::Result<()> {
+        let mut current = self.current_for(batch.len() as u64, now_micros)?;
+        let written = if current.begun {
+            current.write(batch)
+        } else {
+            let mut text = Vec::new();
+            start_line(&mut text, self.torn_bytes);
+            let start_len = text.len() as u64;
+            text.extend_from_slice(batch);
+            let was_empty = current.len == 0;
+            current.write(&text).inspect(|()| {
+                current.begun = true;
+                current.empty_len = if was_empty { start_len } else { 0 };
+                self.torn_bytes = 0;
+            })
+        };
+        if written.is_ok() || current.cut_fragment().is_ok() {
+            self.current = Some(current);
+        } else {
+            self.number += 1;
+            self.leave(current);
+        }
+        written
+    }
+
+    /// The file that was last written to or opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file with bytes written since it was last handed out, for `sync_data` on another thread;
+    /// files left behind come first. `None` when there is none left.
+    pub(crate) fn take_for_sync(&mut self) -> Option<Arc<dyn LogFile>> {
+        if !self.unsynced.is_empty() {
+            return Some(self.unsynced.remove(0));
+        }
+        let current = self.current.as_mut()?;
+        std::mem::take(&mut current.unsynced).then(|| Arc::clone(&current.file))
+    }
+
+    /// Says that `sync_data` of a file failed. Whether what it holds is durable can never be known
+    /// again, so it is closed if it is still written to, and the next batch begins another.
+    pub(crate) fn sync_failed(&mut self, file: &Arc<dyn LogFile>) {
+        if self.current.as_ref().is_some_and(|current| Arc::ptr_eq(&current.file, file)) {
+            self.current = None;
+            self.number += 1;
+        }
+    }
+
+    /// Takes the open file if it is the one for this batch, else begins the one that is.
+    fn current_for(&mut self, batch_bytes: u64, now_micros: i64) -> io::Result<Current> {
+        let date = utc_date(now_micros).max(self.date);
+        if let Some(mut current) = self.current.take() {
+            let lost = current.is_lost(&self.path, now_micros);
+            let fits = self.fits(current.len, current.empty_len, batch_bytes);
+            if date == self.date && fits && !lost {
+                return Ok(current);
+            }
+            if !lost {
+                self.number += 1;
+            }
+            self.leave(current);
+        }
+        if date > self.date {
+            (self.date, self.number) = (date, 0);
+        }
+        self.begin(batch_bytes, now_micros)
+    }
+
+    fn fits(&self, len: u64, empty_len: u64, batch_bytes: u64) -> bool {
+        len <= empty_len
+            || len.saturating_add(batch_bytes) <= self.options.max_file_bytes
+            || self.unsynced.len() >= UNSYNCED_MAX
+    }
+
+    /// Finds, from the present number on, the first name that can be had. The number stays where
+    /// it came to, so that no later search begins anew.
+    fn begin(&mut self, batch_bytes: u64, now_micros: i64) -> io::Result<Current> {
+        self.fs.create_dir(&self.options.dir)?;
+        for _ in 0..NAMES_TRIED_MAX {
+            self.path = self.options.dir.join(file_name(self.date, self.number));
+            if let Some((file, len)) = self.claim(batch_bytes)? {
+                return Ok(Current {
+                    file,
+                    len,
+                    empty_len: 0,
+                    begun: false,
+                    unsynced: false,
+                    checked_micros: now_micros,
+                });
+            }
+            self.number += 1;
+        }
+        let why = format!("{NAMES_TRIED_MAX} names tried, all taken or full");
+        Err(io::Error::new(ErrorKind::AlreadyExists, why))
+    }
+
+    /// The file at the present path, locked and repaired, and its length; `None` if it is not to
+    /// be had or has no room.
+    fn claim(&mut self, batch_bytes: u64) -> io::Result<Option<(Arc<dyn LogFile>, u64)>> {
+        let mut compressed = self.path.clone().into_os_string();
+        compressed.push(".zst");
+        if self.fs.exists(compressed.as_ref())? {
+            return Ok(None);
+        }
+        let Some(file) = self.fs.open_log(&self.path, self.options.file_mode)? else {
+            return Ok(None);
+        };
+        // Between opening and locking, the last holder may have removed or compressed it.
+        if !file.try_lock()? || !file.is_at(&self.path) {
+            return Ok(None);
+        }
+        let found_len = file.len()?;
+        if !self.fits(found_len, 0, batch_bytes) {
+            return Ok(None);
+        }
+        let len = whole_lines_len(&*file, found_len)?;
+        if len < found_len {
+            file.truncate(len)?;
+            self.torn_bytes += found_len - len;
+        }
+        if len == 0 {
+            self.fs.sync_dir(&self.options.dir)?;
+        }
+        Ok(Some((file, len)))
+    }
+
+    /// Keeps a file that is no longer written to until it is synced.
+    fn leave(&mut self, current: Current) {
+        if self.options.sync && current.unsynced {
+            self.unsynced.push(current.file);
+        }
+    }
+}
+
+impl Current {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let taken = loop {
+            match self.file.append(bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                taken => break taken?,
+            }
+        };
+        if taken < bytes.len() {
+            let why = format!("only {taken} of {} bytes were written", bytes.len());
+            return Err(io::Error::new(ErrorKind::WriteZero, why));
+        }
+        self.len += taken as u64;
+        self.unsynced = true;
+        Ok(())
+    }
+
+    /// Cuts off what a failed write left.
+    fn cut_fragment(&self) -> io::Result<()> {
+        let found_len = self.file.len()?;
+        if found_len < self.len {
+            // Somebody else cut it: cutting "back" would fill it with zeros.
+            return Err(io::Error::other("the file is shorter than what was written"));
+        }
+        if found_len > self.len { self.file.truncate(self.len) } else { Ok(()) }
+    }
+
+    /// Whether somebody removed or renamed the file; looked up once in a while.
+    fn is_lost(&mut self, path: &Path, now_micros: i64) -> bool {
+        if now_micros.abs_diff(self.checked_micros) < LOST_CHECK_MICROS {
+            return false;
+        }
+        self.checked_micros = now_micros;
+        !self.file.is_at(path)
+    }
+}
+
+/// The length of a file up to and with its last `\n`.
+fn whole_lines_len(file: &dyn LogFile, len: u64) -> io::Result<u64> {
+    let mut piece = Vec::new();
+    let mut end = len;
+    while end > 0 {
+        // The last byte alone first: nearly always it is the end of a line.
+        let start = if end == len { end - 1 } else { end.saturating_sub(TAIL_PIECE_BYTES) };
+        piece.resize((end - start) as usize, 0);
+        file.read_at(start, &mut piece)?;
+        if let Some(at) = memchr::memrchr(b'\n', &piece) {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+/// The UTC day; a time that no calendar has counts as the nearest it has.
+fn utc_date(micros: i64) -> Date {
+    let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    let time = Timestamp::from_microsecond(micros).unwrap_or(nearest);
+    Offset::UTC.to_datetime(time).date()
+}
+
+fn file_name(date: Date, number: u32) -> String {
+    match number {
+        0 => format!("audit-{date}.jsonl"),
+        _ => format!("audit-{date}.{number}.jsonl"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,578 @@
+//! The promises of `LogFiles`, most of them on a file system in memory.
+
+use super::super::fs::mem::{MemFs, WriteFault};
+use super::*;
+
+const HOUR: i64 = 3_600_000_000;
+const DAY: i64 = 24 * HOUR;
+/// Noon of 2026-03-01.
+const NOON: i64 = 1_772_366_400_000_000;
+
+const FIRST: &str = "audit-2026-03-01.jsonl";
+const SECOND: &str = "audit-2026-03-01.1.jsonl";
+const THIRD: &str = "audit-2026-03-01.2.jsonl";
+const NEXT_DAY: &str = "audit-2026-03-02.jsonl";
+
+/// A logger's files in memory, of at most 20 bytes each, whose start line is `S` and the bytes of
+/// the torn tail.
+struct Rig {
+    fs: MemFs,
+    files: LogFiles,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::over(MemFs::default())
+    }
+
+    fn over(fs: MemFs) -> Self {
+        let files = open(&fs, NOON).unwrap();
+        Self { fs, files }
+    }
+
+    fn try_append(&mut self, batch: &str, now: i64) -> io::Result<()> {
+        let mut start = |text: &mut Vec<u8>, torn| text.extend(format!("S{torn}\n").bytes());
+        self.files.append(batch.as_bytes(), now, &mut start)
+    }
+
+    fn append(&mut self, batch: &str, now: i64) {
+        self.try_append(batch, now).unwrap();
+    }
+
+    #[track_caller]
+    fn assert_files(&self, expected: &[(&str, &str)]) {
+        let names = self.fs.names();
+        let found: Vec<_> = names.iter().map(|name| (&**name, self.fs.text(name))).collect();
+        let found: Vec<_> = found.iter().map(|(name, text)| (*name, &**text)).collect();
+        assert_eq!(found, expected);
+    }
+
+    /// Syncs everything that is handed out.
+    fn sync(&mut self) -> usize {
+        let mut synced = 0;
+        while let Some(file) = self.files.take_for_sync() {
+            file.sync_data().unwrap();
+            synced += 1;
+        }
+        synced
+    }
+}
+
+fn options(dir: impl Into<PathBuf>, max_file_bytes: u64) -> FileOptions {
+    FileOptions { dir: dir.into(), max_file_bytes, file_mode: 0o600, sync: true }
+}
+
+fn open(fs: &MemFs, now: i64) -> Result<LogFiles, Error> {
+    LogFiles::open(Arc::new(fs.clone()), options("", 20), now)
+}
+
+#[test]
+fn the_start_line_goes_with_the_first_batch_and_only_there() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    assert_eq!(rig.fs.state().writes, 1);
+    assert_eq!(rig.fs.state().dir_syncs, 1);
+    rig.append("b\nc\n", NOON);
+    rig.append("", NOON);
+    assert_eq!(rig.fs.state().writes, 2);
+    rig.assert_files(&[(FIRST, "S0\na\nb\nc\n")]);
+    assert_eq!(rig.files.path(), Path::new(FIRST));
+}
+
+#[test]
+fn an_empty_batch_writes_the_start_line() {
+    let mut rig = Rig::new();
+    rig.append("", NOON);
+    rig.assert_files(&[(FIRST, "S0\n")]);
+    // The file still counts as empty, so a batch over the limit goes into it, too.
+    rig.append("a batch of over 20 bytes\n", NOON);
+    rig.append("b\n", NOON);
+    rig.assert_files(&[(SECOND, "S0\nb\n"), (FIRST, "S0\na batch of over 20 bytes\n")]);
+}
+
+#[test]
+fn past_the_size_the_next_name_is_begun() {
+    let mut rig = Rig::new();
+    rig.append("12345678\n", NOON);
+    rig.append("1234567\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\n12345678\n1234567\n")]);
+    rig.append("x\n", NOON);
+    rig.append("a batch of over 20 bytes\n", NOON);
+    rig.append("y\n", NOON);
+    let expected = [
+        ("audit-2026-03-01.1.jsonl", "S0\nx\n"),
+        ("audit-2026-03-01.2.jsonl", "S0\na batch of over 20 bytes\n"),
+        ("audit-2026-03-01.3.jsonl", "S0\ny\n"),
+        (FIRST, "S0\n12345678\n1234567\n"),
+    ];
+    rig.assert_files(&expected);
+}
+
+#[test]
+fn the_day_changes_at_midnight_utc_and_never_back() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON + 12 * HOUR - 1);
+    rig.append("b\n", NOON + 12 * HOUR);
+    rig.append("c\n", NOON - 5 * DAY);
+    rig.append("d\n", i64::MIN);
+    rig.assert_files(&[(FIRST, "S0\na\n"), (NEXT_DAY, "S0\nb\nc\nd\n")]);
+    // A size limit reached while the clock is wrong does not lead back either.
+    rig.append("12345678901\n", NOON - 5 * DAY);
+    assert_eq!(rig.files.path(), Path::new("audit-2026-03-02.1.jsonl"));
+}
+
+#[test]
+fn a_new_day_begins_without_number() {
+    let mut rig = Rig::new();
+    rig.append("a batch of over 20 bytes\n", NOON);
+    rig.append("b\n", NOON);
+    assert_eq!(rig.files.path(), Path::new(SECOND));
+    rig.append("c\n", NOON + DAY);
+    assert_eq!(rig.files.path(), Path::new(NEXT_DAY));
+}
+
+#[test]
+fn days_of_any_time() {
+    let cases = [
+        (NOON, "2026-03-01"),
+        (0, "1970-01-01"),
+        (-1, "1969-12-31"),
+        (951_782_400_000_000, "2000-02-29"),
+        (i64::MAX, "9999-12-30"),
+    ];
+    for (micros, date) in cases {
+        assert_eq!(utc_date(micros).to_string(), date);
+    }
+    assert!(utc_date(i64::MIN) < utc_date(-1));
+}
+
+#[test]
+fn names_that_cannot_be_had_are_passed_over() {
+    let fs = MemFs::default();
+    fs.put(FIRST, b"held by another writer\n");
+    fs.set_locked(FIRST, true);
+    fs.put(format!("{SECOND}.zst"), b"compressed");
+    fs.state().foreign.insert(THIRD.into());
+    fs.put("audit-2026-03-01.3.jsonl", b"S0\nnearly full here\n");
+    fs.put("audit-2026-03-01.4.jsonl", b"S0\nlines\n");
+    let mut rig = Rig::over(fs);
+    rig.append("new\n", NOON);
+    assert_eq!(rig.fs.text("audit-2026-03-01.4.jsonl"), "S0\nlines\nS0\nnew\n");
+    assert_eq!(rig.fs.names().len(), 4, "no other file was made");
+}
+
+#[test]
+fn two_writers_in_one_folder_keep_apart() {
+    let mut first = Rig::new();
+    let mut second = Rig::over(first.fs.clone());
+    first.append("a\n", NOON);
+    second.append("b\n", NOON);
+    first.append("c\n", NOON);
+    first.assert_files(&[(SECOND, "S0\nb\n"), (FIRST, "S0\na\nc\n")]);
+    // The one that starts again has the first name that is free.
+    drop(first);
+    let mut third = Rig::over(second.fs.clone());
+    third.append("d\n", NOON);
+    assert_eq!(third.fs.text(FIRST), "S0\na\nc\nS0\nd\n");
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_and_told() {
+    let long = "x".repeat(3 * TAIL_PIECE_BYTES as usize);
+    let cases = [
+        ("S0\na\n{\"torn", "S0\na\n", 6),
+        ("no line at all", "", 14),
+        ("\n", "\n", 0),
+        ("a\n\0\0\0", "a\n", 3),
+        ("a\nb\n\nc", "a\nb\n\n", 1),
+        (&long, "", long.len()),
+        (&format!("line\n{long}"), "line\n", long.len()),
+        (&format!("{long}\n{long}"), &format!("{long}\n"), long.len()),
+    ];
+    for (found, whole, torn) in cases {
+        let fs = MemFs::default();
+        fs.put(FIRST, found.as_bytes());
+        let files = LogFiles::open(Arc::new(fs.clone()), options("", 1 << 30), NOON).unwrap();
+        let mut rig = Rig { fs, files };
+        rig.append("new\n", NOON);
+        assert_eq!(rig.fs.text(FIRST), format!("{whole}S{torn}\nnew\n"));
+    }
+}
+
+#[test]
+fn the_end_of_the_last_line_is_found_at_every_length() {
+    let piece = TAIL_PIECE_BYTES as usize;
+    for tail in [0, 1, 2, piece - 1, piece, piece + 1, piece + 2, 2 * piece, 2 * piece + 1] {
+        for head in [0, 1, piece] {
+            let mut bytes = vec![b'h'; head];
+            bytes.extend_from_slice(b"\n");
+            bytes.resize(bytes.len() + tail, b't');
+            let fs = MemFs::default();
+            fs.put("f", &bytes);
+            let file = fs.open_log(Path::new("f"), 0).unwrap().unwrap();
+            assert_eq!(whole_lines_len(&*file, bytes.len() as u64).unwrap(), head as u64 + 1);
+        }
+    }
+}
+
+#[test]
+fn a_torn_tail_of_a_file_then_left_is_told_in_the_next() {
+    let fs = MemFs::default();
+    fs.put(FIRST, b"S0\n12345678\ntorn");
+    let mut rig = Rig::over(fs);
+    rig.append("12345678\n", NOON);
+    rig.append("1\n", NOON);
+    rig.append("12345678\n", NOON);
+    rig.assert_files(&[
+        (SECOND, "S4\n12345678\n1\n"),
+        (THIRD, "S0\n12345678\n"),
+        (FIRST, "S0\n12345678\n"),
+    ]);
+}
+
+#[test]
+fn a_failed_write_leaves_nothing() {
+    let faults = [
+        || WriteFault::Short(0),
+        || WriteFault::Short(3),
+        || WriteFault::Fails(0, ErrorKind::StorageFull),
+        || WriteFault::Fails(4, ErrorKind::Other),
+    ];
+    for fault in faults {
+        let mut rig = Rig::new();
+        // Also the very first write, the start line's.
+        for (batch, whole) in [("a\nb\n", "S0\na\nb\n"), ("c\nd\n", "S0\na\nb\nc\nd\n")] {
+            let before = rig.fs.text(FIRST);
+            rig.fs.state().write_faults.push_back(fault());
+            assert!(rig.try_append(batch, NOON).is_err());
+            rig.assert_files(&[(FIRST, &before)]);
+            rig.append(batch, NOON);
+            rig.assert_files(&[(FIRST, whole)]);
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_write_is_tried_again() {
+    let mut rig = Rig::new();
+    let interrupted = || WriteFault::Fails(0, ErrorKind::Interrupted);
+    rig.fs.state().write_faults.extend([interrupted(), interrupted()]);
+    rig.append("a\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\na\n")]);
+}
+
+#[test]
+fn a_full_disk_is_outlasted() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    rig.fs.state().capacity = Some(7);
+    for _ in 0..3 {
+        assert!(rig.try_append("bcd\n", NOON).is_err());
+        rig.assert_files(&[(FIRST, "S0\na\n")]);
+    }
+    rig.append("b\n", NOON);
+    assert_eq!(rig.try_append("c\n", NOON).unwrap_err().kind(), ErrorKind::StorageFull);
+    rig.fs.state().capacity = None;
+    rig.append("d\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\na\nb\nd\n")]);
+}
+
+#[test]
+fn a_file_whose_fragment_cannot_be_cut_is_left() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    rig.fs.state().truncate_fails = true;
+    rig.fs.state().write_faults.push_back(WriteFault::Short(3));
+    assert!(rig.try_append("b\nc\n", NOON).is_err());
+    rig.append("b\nc\n", NOON);
+    rig.assert_files(&[(SECOND, "S0\nb\nc\n"), (FIRST, "S0\na\nb\nc")]);
+    assert_eq!(rig.sync(), 2);
+}
+
+#[test]
+fn a_file_that_somebody_cut_is_not_filled_with_zeros() {
+    let mut rig = Rig::new();
+    rig.append("12345\n", NOON);
+    let file = rig.fs.open_log(Path::new(FIRST), 0).unwrap().unwrap();
+    file.truncate(0).unwrap();
+    rig.fs.state().write_faults.push_back(WriteFault::Short(1));
+    assert!(rig.try_append("b\n", NOON).is_err());
+    rig.append("b\n", NOON);
+    rig.assert_files(&[(SECOND, "S0\nb\n"), (FIRST, "b")]);
+}
+
+#[test]
+fn a_removed_file_is_noticed_within_a_second() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    rig.fs.remove(FIRST);
+    rig.append("b\n", NOON + 999_999);
+    rig.assert_files(&[]);
+    rig.append("c\n", NOON + 1_000_000);
+    rig.assert_files(&[(FIRST, "S0\nc\n")]);
+    // The clock may step back meanwhile.
+    rig.fs.remove(FIRST);
+    rig.append("d\n", NOON - HOUR);
+    rig.assert_files(&[(FIRST, "S0\nd\n")]);
+    // Another one's file at the path is not written to while its lock is held.
+    rig.fs.put(FIRST, b"theirs\n");
+    rig.fs.set_locked(FIRST, true);
+    rig.append("e\n", NOON + HOUR);
+    rig.assert_files(&[(SECOND, "S0\ne\n"), (FIRST, "theirs\n")]);
+}
+
+#[test]
+fn what_was_written_is_handed_out_for_sync_once() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.sync(), 0);
+    rig.append("a\n", NOON);
+    assert_eq!((rig.sync(), rig.sync()), (1, 0));
+    assert_eq!(rig.fs.synced(FIRST), 5);
+    rig.append("12345678901234\n", NOON);
+    rig.append("12345678901234\n", NOON);
+    rig.append("1\n", NOON + DAY);
+    assert_eq!(rig.sync(), 3, "those left behind, too");
+    assert_eq!([FIRST, SECOND, NEXT_DAY].map(|name| rig.fs.synced(name)), [20, 18, 5]);
+    assert_eq!(rig.sync(), 0);
+}
+
+#[test]
+fn a_file_left_behind_stays_locked_until_it_is_synced() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    rig.append("b\n", NOON + DAY);
+    let is_free = |rig: &Rig| {
+        let file = rig.fs.open_log(Path::new(FIRST), 0).unwrap().unwrap();
+        file.try_lock().unwrap()
+    };
+    assert!(!is_free(&rig));
+    rig.sync();
+    assert!(is_free(&rig));
+}
+
+#[test]
+fn without_sync_a_file_left_behind_is_closed() {
+    let fs = MemFs::default();
+    let options = FileOptions { sync: false, ..options("", 20) };
+    let files = LogFiles::open(Arc::new(fs.clone()), options, NOON).unwrap();
+    let mut rig = Rig { fs, files };
+    rig.append("a\n", NOON);
+    rig.append("b\n", NOON + DAY);
+    let left = rig.fs.open_log(Path::new(FIRST), 0).unwrap().unwrap();
+    assert!(left.try_lock().unwrap());
+}
+
+#[test]
+fn rotation_by_size_waits_while_too_many_files_wait_for_sync() {
+    let mut rig = Rig::new();
+    for _ in 0..2 * UNSYNCED_MAX {
+        rig.append("123456789012\n", NOON);
+    }
+    assert_eq!(rig.fs.names().len(), UNSYNCED_MAX + 1);
+    rig.sync();
+    rig.append("1234567890\n", NOON);
+    assert_eq!(rig.fs.names().len(), UNSYNCED_MAX + 2);
+}
+
+#[test]
+fn after_a_failed_sync_another_file_is_begun() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    let file = rig.files.take_for_sync().unwrap();
+    rig.fs.state().sync_fails = true;
+    assert!(file.sync_data().is_err());
+    rig.files.sync_failed(&file);
+    // Not even when nobody holds it any longer.
+    drop(file);
+    rig.fs.state().sync_fails = false;
+    rig.append("b\n", NOON);
+    rig.assert_files(&[(SECOND, "S0\nb\n"), (FIRST, "S0\na\n")]);
+    // The failure of a file already left changes nothing.
+    rig.append("c\n", NOON + DAY);
+    let left = rig.files.take_for_sync().unwrap();
+    rig.files.sync_failed(&left);
+    rig.append("d\n", NOON + DAY);
+    assert_eq!(rig.fs.text(NEXT_DAY), "S0\nc\nd\n");
+}
+
+#[test]
+fn a_file_removed_while_it_was_being_locked_is_not_written_to() {
+    let fs = MemFs::default();
+    fs.state().vanishes_at_lock = true;
+    let mut rig = Rig::over(fs);
+    rig.append("a\n", NOON);
+    rig.assert_files(&[(SECOND, "S0\na\n")]);
+}
+
+#[test]
+fn a_file_that_cannot_be_begun_is_tried_again() {
+    let fs = MemFs::default();
+    fs.state().open_fails = true;
+    assert!(open(&fs, NOON).err().unwrap().is_io());
+    fs.state().open_fails = false;
+    let mut rig = Rig::over(fs);
+    rig.append("a\n", NOON);
+    rig.fs.state().open_fails = true;
+    assert!(rig.try_append("b\n", NOON + DAY).is_err());
+    rig.fs.state().open_fails = false;
+    rig.append("b\n", NOON + DAY);
+    rig.assert_files(&[(FIRST, "S0\na\n"), (NEXT_DAY, "S0\nb\n")]);
+}
+
+#[test]
+fn the_search_for_a_name_ends() {
+    let fs = MemFs::default();
+    let date = utc_date(NOON);
+    fs.state().foreign.extend((0..NAMES_TRIED_MAX).map(|n| file_name(date, n).into()));
+    let error = open(&fs, NOON).err().unwrap().to_string();
+    assert!(error.contains("65536 names tried"), "{error}");
+}
+
+/// Random batches, faults, clock steps, removals and restarts; after each step every file holds
+/// whole lines only, and what was accepted is there once, in order.
+#[test]
+fn whatever_happens_files_hold_what_was_accepted() {
+    for seed in 0..40 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut rig = Rig::new();
+        let (mut now, mut accepted, mut removed) = (NOON, Vec::new(), Vec::new());
+        for step in 0..120 {
+            let batch: String = (0..rng.u32(1..4)).map(|n| format!("{step:04}.{n}\n")).collect();
+            match rng.u8(..12) {
+                0 => now += rng.i64(-DAY..2 * DAY),
+                1 => {
+                    rig.sync();
+                }
+                2 => {
+                    // Synced and closed before: a restart finds the files as they are.
+                    let fs = rig.fs.clone();
+                    drop(rig);
+                    rig = Rig { files: open(&fs, now).unwrap(), fs };
+                }
+                3 => {
+                    let taken = rng.usize(..batch.len());
+                    rig.fs.state().write_faults.push_back(WriteFault::Short(taken));
+                }
+                4 => {
+                    let kind = rng.choice([ErrorKind::Other, ErrorKind::Interrupted]).unwrap();
+                    // A call that was interrupted has written nothing.
+                    let taken = if kind == ErrorKind::Other { rng.usize(..batch.len()) } else { 0 };
+                    rig.fs.state().write_faults.push_back(WriteFault::Fails(taken, kind));
+                }
+                5 => {
+                    if let Some(name) = rng.choice(rig.fs.names()) {
+                        removed.push(rig.fs.text(&name));
+                        rig.fs.remove(&name);
+                        now += 1_000_000;
+                    }
+                }
+                _ => now += 1_000,
+            }
+            if rig.try_append(&batch, now).is_ok() {
+                accepted.push(batch);
+            }
+            assert_consistent(&rig, &removed, &accepted, seed);
+        }
+        assert!(accepted.len() > 60, "seed {seed}: only {} accepted", accepted.len());
+    }
+}
+
+fn assert_consistent(rig: &Rig, removed: &[String], accepted: &[String], seed: u64) {
+    let names = rig.fs.names();
+    let texts: Vec<_> =
+        names.iter().map(|name| rig.fs.text(name)).chain(removed.iter().cloned()).collect();
+    let mut found = Vec::new();
+    for text in texts.iter().filter(|text| !text.is_empty()) {
+        assert!(text.starts_with("S0\n") && text.ends_with('\n'), "seed {seed}: {text:?}");
+        let lines: Vec<_> = text.lines().filter(|line| *line != "S0").collect();
+        assert!(lines.is_sorted(), "seed {seed}: {text:?}");
+        found.extend(lines);
+        // At most the limit, but for the start lines that restarts added.
+        let restarts = text.matches("S0\n").count() * 3;
+        assert!(text.len() <= 21 + restarts, "seed {seed}: {text:?}");
+    }
+    found.sort_unstable();
+    let accepted: Vec<_> = accepted.iter().flat_map(|batch| batch.lines()).collect();
+    assert_eq!(found, accepted, "seed {seed}");
+}
+
+#[cfg(unix)]
+mod on_the_real_file_system {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::super::super::fs::OsFs;
+    use super::*;
+
+    fn open(dir: &Path, max_file_bytes: u64) -> Result<LogFiles, Error> {
+        LogFiles::open(Arc::new(OsFs), options(dir, max_file_bytes), NOON)
+    }
+
+    fn append(files: &mut LogFiles, batch: &str, now: i64) {
+        let mut start = |text: &mut Vec<u8>, torn| text.extend(format!("S{torn}\n").bytes());
+        files.append(batch.as_bytes(), now, &mut start).unwrap();
+    }
+
+    #[test]
+    fn days_sizes_and_a_clock_that_steps_back() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("logs");
+        let mut files = open(&dir, 10).unwrap();
+        append(&mut files, "1234\n", NOON);
+        append(&mut files, "1234\n", NOON);
+        append(&mut files, "a\n", NOON + DAY);
+        append(&mut files, "b\n", NOON);
+        let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
+        assert_eq!(read(FIRST), "S0\n1234\n");
+        assert_eq!(read(SECOND), "S0\n1234\n");
+        assert_eq!(read(NEXT_DAY), "S0\na\nb\n");
+        assert_eq!(files.path(), dir.join(NEXT_DAY));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(&dir), mode(files.path())), (0o700, 0o600));
+        while let Some(file) = files.take_for_sync() {
+            file.sync_data().unwrap();
+        }
+    }
+
+    #[test]
+    fn links_locks_and_torn_tails() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::write(at("target"), "theirs\n").unwrap();
+        symlink(at("target"), at(FIRST)).unwrap();
+        fs::write(at(SECOND), "a\ntorn").unwrap();
+        let mut first = open(root.path(), 1_000).unwrap();
+        let mut second = open(root.path(), 1_000).unwrap();
+        append(&mut first, "b\n", NOON);
+        append(&mut second, "c\n", NOON);
+        let read = |name: &str| fs::read_to_string(at(name)).unwrap();
+        assert_eq!(read("target"), "theirs\n");
+        assert_eq!(read(SECOND), "a\nS4\nb\n");
+        assert_eq!(read(THIRD), "S0\nc\n");
+        fs::rename(at(THIRD), at("moved")).unwrap();
+        append(&mut second, "d\n", NOON + HOUR);
+        assert_eq!((read("moved"), read(THIRD)), ("S0\nc\n".into(), "S0\nd\n".into()));
+    }
+
+    #[test]
+    fn a_folder_that_vanishes_is_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("logs");
+        let mut files = open(&dir, 1_000).unwrap();
+        append(&mut files, "a\n", NOON);
+        fs::remove_dir_all(&dir).unwrap();
+        append(&mut files, "b\n", NOON + HOUR);
+        assert_eq!(fs::read_to_string(dir.join(FIRST)).unwrap(), "S0\nb\n");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        for dir in [file.clone(), file.join("below")] {
+            let error = open(&dir, 1_000).err().unwrap();
+            assert!(error.is_io() && error.to_string().contains("file"), "{error}");
+        }
+    }
+}
