@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Config { name: String, given: String, accepted: String },
     /// The folder or the file of the log.
     Io { doing: &'static str, path: PathBuf, source: io::Error },
+    /// The operating system gave no random bits.
+    Random(String),
     /// A thread could not be started.
     Thread(io::Error),
     /// `init` was called before.
@@ -26,8 +28,6 @@ pub(crate) enum Kind {
     Deadline { waited: Duration, outstanding: u64 },
     /// Asked of the writer's own thread, which would wait for itself.
     WritersThread,
-    /// The recorder is closed.
-    Closed,
     /// A text that is not what it should be; what it should be.
     Parse { what: &'static str, why: String },
 }
@@ -67,11 +67,6 @@ impl Error {
         matches!(*self.0, Kind::Deadline { .. })
     }
 
-    /// The recorder was closed before.
-    pub fn is_closed(&self) -> bool {
-        matches!(*self.0, Kind::Closed)
-    }
-
     /// The operating system refused the folder, the file or the thread.
     pub fn is_io(&self) -> bool {
         matches!(*self.0, Kind::Io { .. } | Kind::Thread(_))
@@ -88,12 +83,12 @@ impl fmt::Display for Error {
                 write!(f, "cannot {doing} {}: {source}", path.display())
             }
             Kind::Thread(source) => write!(f, "cannot start the writer's thread: {source}"),
+            Kind::Random(why) => write!(f, "no random bits from the operating system: {why}"),
             Kind::AlreadyInit => f.write_str("the recorder of this process is already initialized"),
             Kind::Deadline { waited, outstanding } => {
                 write!(f, "{outstanding} events still outstanding after {waited:?}")
             }
             Kind::WritersThread => f.write_str("the writer's own thread cannot wait for itself"),
-            Kind::Closed => f.write_str("the recorder is closed"),
             Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
         }
     }

@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+mod accounting;
 mod config;
 mod context;
 mod error;
@@ -17,10 +18,11 @@ mod sync;
 pub mod testing;
 mod writer;
 
-pub use config::Builder;
+pub use accounting::Accounting;
+pub use config::{Builder, Fsync};
 pub use context::{InSpan, Scope, Spanned, TraceContext};
 pub use error::Error;
-pub use event::{AuditEvent, ErrorDetail, EventType, Status};
-pub use logger::{Accounting, AuditLogger, Flushed, Guard, emit, emit_wait, init};
+pub use event::{AuditEvent, ErrorDetail, EventType, Status, is_event_type_name};
+pub use logger::{AuditLogger, Flushed, Guard, emit, emit_wait, init, init_with};
 pub use sampler::SamplingPolicy;
 pub use sanitize::Sanitizer;

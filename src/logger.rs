@@ -1,85 +1,411 @@
-//! The recorder.
+//! The recorder: `emit`, `flush`, `shutdown`, and the one of the process.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::config::Builder;
-use crate::error::Error;
-use crate::event::AuditEvent;
+use parking_lot::ReentrantMutex;
 
-/// A recorder. Clones are the same recorder; it closes when the last one is dropped.
-#[derive(Clone, Debug)]
-pub struct AuditLogger {}
+use crate::accounting::{Accounting, Counts, add};
+use crate::config::{Builder, Settings};
+use crate::context::{self, TraceContext};
+use crate::error::{Error, Kind};
+use crate::event::{AuditEvent, Ids, micros};
+use crate::export::Exporter;
+use crate::record::encode::{self, Head};
+use crate::ring::{OnFull, Pushed, Ring};
+use crate::sampler::{self, SamplingPolicy};
+use crate::sanitize::{Redactions, Sanitizer};
+use crate::writer::{self, Control};
+
+/// How long the guard of `init` and the last handle of a logger wait for the writer.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A recorder: a queue, a writer's thread, and files.
+///
+/// Clones are handles to the same recorder. It closes, writing everything emitted before, when the
+/// last handle is dropped or at [`shutdown`](Self::shutdown).
+#[derive(Clone)]
+pub struct AuditLogger(Arc<Handle>);
+
+/// Closes the recorder when the last handle goes.
+struct Handle(Arc<Shared>);
+
+/// What callers and the writer share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) instance: String,
+    pub(crate) sanitizer: Sanitizer,
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) counts: Counts,
+    pub(crate) control: Control,
+    /// One `emit_wait` at a time: what it finds free is then its own.
+    waiting: ReentrantMutex<()>,
+}
+
+impl fmt::Debug for AuditLogger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLogger").field("instance", &self.instance()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // What could not be written within the deadline is lost with the process; nobody is left
+        // to be told.
+        let _late = self.0.shutdown(CLOSE_DEADLINE);
+    }
+}
 
 impl AuditLogger {
-    /// Settings, from defaults.
+    /// Settings to build one from.
     pub fn builder() -> Builder {
         Builder::default()
     }
-    /// Records; never waits.
-    pub fn emit(&self, _event: &AuditEvent<'_>) {
-        todo!()
+
+    pub(crate) fn start(
+        settings: Settings,
+        exporters: Vec<Box<dyn Exporter>>,
+    ) -> Result<Self, Error> {
+        let shared = Arc::new(Shared {
+            instance: draw_instance()?,
+            sanitizer: Sanitizer::default(),
+            ring: Ring::new(settings.queue_capacity, settings.queue_bytes),
+            counts: Counts::default(),
+            control: Control::default(),
+            waiting: ReentrantMutex::new(()),
+            settings,
+        });
+        if shared.settings.enabled {
+            writer::spawn(&shared, exporters)?;
+        }
+        Ok(Self(Arc::new(Handle(shared))))
     }
-    /// Records, waiting for room.
-    pub fn emit_wait(&self, _event: &AuditEvent<'_>) {
-        todo!()
+
+    /// Records an event. Returns nothing, cannot fail and never waits: when the queue is full the
+    /// oldest event in it is overwritten, after close the event is counted as rejected.
+    ///
+    /// Callable from any thread, inside or outside any async runtime, and from inside a
+    /// `Serialize` impl of another event; not from a signal handler.
+    #[inline]
+    pub fn emit(&self, event: &AuditEvent<'_>) {
+        self.0.0.emit(event, OnFull::Evict);
     }
-    /// Waits until everything emitted before is in the kernel or counted as lost.
-    pub fn flush(&self, _deadline: Duration) -> Result<Flushed, Error> {
-        todo!()
+
+    /// Records an event and waits for room where the queue is full, so that nothing is
+    /// overwritten as long as all of this logger's events come this way. For imports and benches;
+    /// a service emits.
+    ///
+    /// From the writer's own thread (an [`Exporter`]) it is [`emit`](Self::emit).
+    pub fn emit_wait(&self, event: &AuditEvent<'_>) {
+        let shared = &self.0.0;
+        let on_full = if shared.control.is_writer() { OnFull::Evict } else { OnFull::Wait };
+        shared.emit(event, on_full);
     }
-    /// Closes: everything emitted before is written.
-    pub fn shutdown(&self, _deadline: Duration) -> Result<Flushed, Error> {
-        todo!()
+
+    /// Waits until every event emitted before has its end: written to the kernel, or counted as
+    /// lost. Says what became of the events since the last flush.
+    ///
+    /// # Errors
+    ///
+    /// The deadline passed (how many events are outstanding is in the error), or the caller is the
+    /// writer's own thread.
+    pub fn flush(&self, deadline: Duration) -> Result<Flushed, Error> {
+        self.0.0.flush(deadline)
     }
-    /// The ends of all events so far.
+
+    /// Closes: later events are rejected, everything emitted before gets its end, `audit.stop` is
+    /// written. A second call waits for the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush). The logger is closed even then, and goes on writing.
+    pub fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
+        self.0.0.shutdown(deadline)
+    }
+
+    /// The ends of all events so far. They agree when nothing is in flight, as after a flush.
     pub fn accounting(&self) -> Accounting {
-        todo!()
+        self.0.0.accounting()
+    }
+
+    /// The 16 hexadecimal digits that tell this logger's lines from all others'.
+    pub fn instance(&self) -> &str {
+        &self.0.0.instance
+    }
+
+    /// Which events are kept.
+    pub fn sampling(&self) -> SamplingPolicy {
+        self.0.0.settings.sampling
+    }
+
+    /// The file written to last; `None` where no files are written.
+    pub fn path(&self) -> Option<PathBuf> {
+        self.0.0.control.path()
     }
 }
 
-/// What became of the events since the last flush.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flushed {
-    /// Lines in the kernel.
-    pub written: u64,
-    /// Overwritten in the ring.
-    pub overwritten: u64,
-    /// Lost by the disk.
-    pub io_lost: u64,
-}
-
-/// Every event has exactly one end.
+/// What became of the events since the last flush of the same logger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Accounting {
-    /// All.
-    pub emitted: u64,
-    /// Lines.
+pub struct Flushed {
+    /// Lines handed to the kernel.
     pub written: u64,
-    /// Overwritten.
+    /// Overwritten in the queue by newer events.
     pub overwritten: u64,
-    /// Sampled out.
-    pub sampled_out: u64,
-    /// Before init or after close.
-    pub rejected: u64,
-    /// Disk.
+    /// Lost because writing failed.
     pub io_lost: u64,
-    /// In the queue.
-    pub queued: u64,
 }
 
-/// Flushes and closes on drop.
-#[derive(Debug)]
-pub struct Guard {}
+impl Shared {
+    fn emit(&self, event: &AuditEvent<'_>, on_full: OnFull) {
+        if !self.settings.enabled {
+            return;
+        }
+        match event.ids {
+            Ids::Exactly(context) | Ids::Within(context) => self.emit_in(event, context, on_full),
+            Ids::Current => TraceContext::with_current(|context| match context {
+                Some(context) => self.emit_in(event, context, on_full),
+                None => {
+                    let trace = TraceContext::new_trace();
+                    self.record(event, &trace, own_ids(&trace), on_full);
+                }
+            }),
+        }
+    }
 
-/// Builds the recorder of the process from the environment.
+    fn emit_in(&self, event: &AuditEvent<'_>, context: &TraceContext, on_full: OnFull) {
+        let is_own = matches!(event.ids, Ids::Exactly(_)) || event.event_type.shares_span();
+        let ids = if is_own {
+            own_ids(context)
+        } else {
+            (context.trace_id(), context::random_span_id(), Some(context.span_id()))
+        };
+        self.record(event, context, ids, on_full);
+    }
+
+    /// Count, sample, encode, push.
+    fn record(
+        &self,
+        event: &AuditEvent<'_>,
+        context: &TraceContext,
+        (trace_id, span_id, parent_span_id): (u128, u64, Option<u64>),
+        on_full: OnFull,
+    ) {
+        let shard = self.counts.shard();
+        shard.emitted(1);
+        let sampling = &self.settings.sampling;
+        if !sampling.should_record(event.status, event.latency_ms, Some(context)) {
+            return shard.sampled_out();
+        }
+        let timestamp = event.timestamp.unwrap_or_else(now);
+        let head = Head { trace_id, span_id, parent_span_id, timestamp };
+        if on_full == OnFull::Evict {
+            return self.push(event, head, on_full);
+        }
+        let _alone = self.waiting.lock();
+        while !self.ring.has_slot() && self.ring.wait_for_room() {}
+        self.push(event, head, on_full);
+    }
+
+    fn push(&self, event: &AuditEvent<'_>, head: Head, on_full: OnFull) {
+        let shard = self.counts.shard();
+        let Some(mut chain) = self.ring.chain(self.settings.max_event_bytes, on_full) else {
+            return add(&self.counts.dropped, 1);
+        };
+        let (sanitizer, mut redactions) = (&self.sanitizer, Redactions::default());
+        let include_snapshots = self.settings.include_snapshots;
+        let encoded =
+            encode::encode(event, head, &mut chain, sanitizer, include_snapshots, &mut redactions)
+                .or_else(|_no_memory| {
+                    redactions = Redactions::default();
+                    encode::encode_head_only(event, head, &mut chain, sanitizer, &mut redactions)
+                });
+        let Ok(outcome) = encoded else {
+            return add(&self.counts.dropped, 1);
+        };
+        match self.ring.push(chain) {
+            Pushed::Stored { wake } => {
+                shard.encoded(outcome, &redactions);
+                if wake {
+                    self.control.wake();
+                }
+            }
+            Pushed::Closed => shard.rejected(1),
+        }
+    }
+
+    fn flush(&self, deadline: Duration) -> Result<Flushed, Error> {
+        if !self.settings.enabled {
+            return Ok(Flushed::default());
+        }
+        let to = self.ring.tail();
+        self.wait(deadline, |control, until| control.flush(to, until))
+    }
+
+    fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
+        if !self.settings.enabled {
+            return Ok(Flushed::default());
+        }
+        self.wait(deadline, |control, until| control.close(|| self.ring.close(), until))
+    }
+
+    /// Runs a wait of the control's with the instant the deadline means.
+    fn wait(
+        &self,
+        deadline: Duration,
+        waiting: impl FnOnce(&Control, Option<Instant>) -> bool,
+    ) -> Result<Flushed, Error> {
+        if self.control.is_writer() {
+            return Err(Error::new(Kind::WritersThread));
+        }
+        // A deadline past the end of time is none.
+        let until = Instant::now().checked_add(deadline);
+        if waiting(&self.control, until) {
+            return Ok(self.control.flushed(&self.accounting()));
+        }
+        let outstanding = self.accounting().queued;
+        Err(Error::new(Kind::Deadline { waited: deadline, outstanding }))
+    }
+
+    pub(crate) fn accounting(&self) -> Accounting {
+        let (queued, displaced) = self.ring.count();
+        let mut accounting = self.counts.sum();
+        accounting.queued = queued + self.counts.in_hand.load(Ordering::Relaxed);
+        accounting.overwritten += displaced + self.counts.dropped.load(Ordering::Relaxed);
+        accounting
+    }
+}
+
+fn own_ids(context: &TraceContext) -> (u128, u64, Option<u64>) {
+    (context.trace_id(), context.span_id(), context.parent_span_id())
+}
+
+/// Microseconds since the Unix epoch, never falling within a thread, whatever the clock does.
+fn now() -> i64 {
+    thread_local! {
+        static LAST: Cell<i64> = const { Cell::new(i64::MIN) };
+    }
+    let now = micros(SystemTime::now());
+    let later = |last: &Cell<i64>| {
+        last.set(last.get().max(now));
+        last.get()
+    };
+    LAST.try_with(later).unwrap_or(now)
+}
+
+/// 64 bits of the operating system's, so that no two processes share them, whatever they were
+/// forked from.
+fn draw_instance() -> Result<String, Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Random(error.to_string())))?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+}
+
+/// The recorder of the process.
+static GLOBAL: OnceLock<AuditLogger> = OnceLock::new();
+/// Which way [`emit`] goes: the bits below.
+static STATE: AtomicU8 = AtomicU8::new(0);
+/// [`GLOBAL`] is set.
+const INITIALIZED: u8 = 1;
+/// It records.
+const ENABLED: u8 = 2;
+/// Some thread captures its events for a test.
+const CAPTURING: u8 = 4;
+/// Emitted before `init`.
+static EARLY: AtomicU64 = AtomicU64::new(0);
+
+/// Builds the recorder of the process from the environment. Keep the guard to the end of `main`:
+/// dropped, it writes what is queued and closes.
+///
+/// # Errors
+///
+/// A variable that is not accepted (the error names it, what was given and what is accepted), a
+/// folder that cannot be written to, a second `init`.
 pub fn init() -> Result<Guard, Error> {
-    todo!()
+    init_with(AuditLogger::builder())
 }
-/// Records into the recorder of the process.
-pub fn emit(_event: &AuditEvent<'_>) {
-    todo!()
+
+/// As [`init`], from a builder.
+///
+/// # Errors
+///
+/// As [`init`].
+pub fn init_with(builder: Builder) -> Result<Guard, Error> {
+    /// One `init` at a time, so that a second one starts no second logger.
+    static INIT: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+    let _alone = INIT.lock();
+    if GLOBAL.get().is_some() {
+        return Err(Error::new(Kind::AlreadyInit));
+    }
+    let logger = builder.build()?;
+    sampler::set_process_trace_rate(match logger.sampling() {
+        SamplingPolicy { debug: true, .. } => 1.0,
+        policy => policy.trace_rate,
+    });
+    let enabled = if logger.0.0.settings.enabled { ENABLED } else { 0 };
+    let logger = GLOBAL.get_or_init(|| logger);
+    // Release: pairs with the acquire inside `OnceLock::get`; the flag itself only says where to
+    // look.
+    STATE.fetch_or(INITIALIZED | enabled, Ordering::Release);
+    let early = EARLY.swap(0, Ordering::Relaxed);
+    let shard = logger.0.0.counts.shard();
+    shard.emitted(early);
+    shard.rejected(early);
+    Ok(Guard { logger: logger.clone() })
 }
-/// Records into the recorder of the process, waiting for room.
-pub fn emit_wait(_event: &AuditEvent<'_>) {
-    todo!()
+
+/// Closes the recorder of the process when dropped, waiting up to five seconds for the writer.
+#[derive(Debug)]
+#[must_use = "dropping the guard closes the recorder"]
+pub struct Guard {
+    logger: AuditLogger,
+}
+
+impl Guard {
+    /// The recorder of the process.
+    pub fn logger(&self) -> &AuditLogger {
+        &self.logger
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _late = self.logger.shutdown(CLOSE_DEADLINE);
+    }
+}
+
+/// Records into the recorder of the process; see [`AuditLogger::emit`]. Before `init` the event is
+/// counted as rejected.
+#[inline]
+pub fn emit(event: &AuditEvent<'_>) {
+    with_logger(|logger| logger.emit(event));
+}
+
+/// As [`emit`], waiting for room; see [`AuditLogger::emit_wait`].
+pub fn emit_wait(event: &AuditEvent<'_>) {
+    with_logger(|logger| logger.emit_wait(event));
+}
+
+#[inline]
+fn with_logger(record: impl FnOnce(&AuditLogger)) {
+    // Relaxed: `OnceLock` orders the rest.
+    let state = STATE.load(Ordering::Relaxed);
+    if state == INITIALIZED {
+        return;
+    }
+    if state & CAPTURING != 0 && crate::testing::is_capturing() {
+        return crate::testing::with_captured(record);
+    }
+    match GLOBAL.get() {
+        Some(logger) => record(logger),
+        None => add(&EARLY, 1),
+    }
+}
+
+/// Makes [`emit`] look for captures of the calling thread.
+pub(crate) fn note_capturing() {
+    STATE.fetch_or(CAPTURING, Ordering::Relaxed);
 }

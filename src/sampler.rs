@@ -94,6 +94,17 @@ impl SamplingPolicy {
             || fastrand::f64() < self.rate_of(status)
     }
 
+    /// The variables, and their values, that decide what is sampled out.
+    pub fn decided_by(&self) -> String {
+        let Self { trace_rate, success_rate, error_rate, .. } = self;
+        let errors = if *error_rate < 1.0 {
+            format!(", ERROR_SAMPLE_RATE={error_rate}")
+        } else {
+            String::new()
+        };
+        format!("TRACE_SAMPLE_RATE={trace_rate}, SUCCESS_SAMPLE_RATE={success_rate}{errors}")
+    }
+
     fn keeps_context(&self, context: &TraceContext) -> bool {
         context.sampled().unwrap_or_else(|| keeps_trace(context.trace_id(), self.trace_rate))
     }

@@ -1,1 +1,133 @@
-//! Stub.
+//! A sink for users' own tests: what a piece of code recorded, line by line.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::export::Exporter;
+use crate::logger::{AuditLogger, note_capturing};
+
+/// How long a test waits for the writer before it says that something is wrong.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+thread_local! {
+    static CAPTURES: RefCell<Vec<AuditLogger>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Captures what this thread emits through [`llm_audit::emit`](crate::emit), until the capture is
+/// dropped. Nothing is sampled out, no file is written, no environment is read; redaction is as
+/// ever. Captures nest, and tests that run side by side do not see each other's events.
+///
+/// Other threads and tasks join in with [`Capture::attach`], or emit into [`Capture::logger`].
+///
+/// # Panics
+///
+/// When the writer's thread cannot be started.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::{AuditEvent, EventType};
+///
+/// let seen = llm_audit::testing::capture();
+/// llm_audit::emit(&AuditEvent::new(EventType::CacheHit, "benefits", "cache.get"));
+/// assert!(seen.lines()[0].contains(r#""event_type":"cache.hit""#));
+/// ```
+pub fn capture() -> Capture {
+    let lines = Lines::default();
+    let logger = AuditLogger::builder()
+        .without_environment()
+        .files(false)
+        .debug(true)
+        .exporter(lines.clone())
+        .build()
+        .expect("a logger without files starts");
+    note_capturing();
+    Capture { attached: attach(&logger), logger, lines }
+}
+
+/// What was captured; see [`capture`].
+#[derive(Debug)]
+pub struct Capture {
+    attached: Attached,
+    logger: AuditLogger,
+    lines: Lines,
+}
+
+impl Capture {
+    /// The lines of all events captured so far, without the log's own.
+    ///
+    /// # Panics
+    ///
+    /// When the writer does not finish within 30 seconds.
+    pub fn lines(&self) -> Vec<String> {
+        self.logger.flush(DEADLINE).expect("the writer keeps up with a test");
+        let text = self.lines.0.lock();
+        let instance = self.logger.instance();
+        // The log's own lines have no number.
+        let event = format!(r#"{{"event_version":"3.0","instance":"{instance}","seq":"#);
+        let lines = String::from_utf8_lossy(&text);
+        lines.lines().filter(|line| line.starts_with(&event)).map(str::to_owned).collect()
+    }
+
+    /// The logger behind the capture.
+    pub fn logger(&self) -> &AuditLogger {
+        &self.logger
+    }
+
+    /// Captures what the calling thread emits, too, until the guard is dropped.
+    pub fn attach(&self) -> Attached {
+        attach(&self.logger)
+    }
+}
+
+fn attach(logger: &AuditLogger) -> Attached {
+    CAPTURES.with_borrow_mut(|captures| captures.push(logger.clone()));
+    Attached { instance: logger.instance().to_owned(), _not_send: std::marker::PhantomData }
+}
+
+/// A thread's part in a [`Capture`].
+#[derive(Debug)]
+#[must_use = "dropping the guard ends the capture of this thread"]
+pub struct Attached {
+    instance: String,
+    /// It belongs to the thread whose events it captures.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // Taken out first, dropped after: closing a logger runs code of its own.
+        let _ended = CAPTURES.try_with(|captures| {
+            let mut captures = captures.borrow_mut();
+            let last = captures.iter().rposition(|logger| logger.instance() == self.instance);
+            last.map(|at| captures.remove(at))
+        });
+    }
+}
+
+/// Whether the thread's events go to a capture.
+pub(crate) fn is_capturing() -> bool {
+    CAPTURES.try_with(|captures| !captures.borrow().is_empty()).unwrap_or(false)
+}
+
+/// Hands the thread's innermost capture to `record`.
+pub(crate) fn with_captured(record: impl FnOnce(&AuditLogger)) {
+    // A clone, because a `Serialize` impl may emit or capture in turn.
+    let innermost = CAPTURES.try_with(|captures| captures.borrow().last().cloned());
+    if let Ok(Some(logger)) = innermost {
+        record(&logger);
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Exporter for Lines {
+    fn export(&mut self, lines: &[u8]) -> std::io::Result<()> {
+        self.0.lock().extend_from_slice(lines);
+        Ok(())
+    }
+}

@@ -110,8 +110,9 @@ impl World {
 
     /// Up to `steps` looks, then whatever the drainer has found.
     fn drain(&self, drain: &mut Drain, found: &mut Found, steps: usize, seal: bool) {
+        let mut seals = if seal { u32::MAX } else { 0 };
         for _ in 0..steps {
-            match drain.next(&self.slots, seal, None) {
+            match drain.next(&self.slots, &mut seals, None) {
                 Next::Taken(taken) => {
                     found.lost += taken.lost;
                     if taken.event {
@@ -354,7 +355,7 @@ fn loom_flush() {
         let to = world.slots.tail();
         let (mut drain, mut found) = (Drain::default(), Found::default());
         while !drain.is_settled(to) {
-            match drain.next(&world.slots, true, Some(to)) {
+            match drain.next(&world.slots, &mut u32::MAX.clone(), Some(to)) {
                 Next::Taken(taken) => {
                     found.lost += taken.lost;
                     found.events.push(world.read(taken.index));

@@ -233,9 +233,9 @@ impl Drainer {
         Self { ring, drain: Drain::default(), done_buffers: None, done_blocks: None }
     }
 
-    /// The next event; see [`Drain::next`] for `seal` and `settle`.
-    pub(crate) fn next(&mut self, seal: bool, settle: Option<u64>) -> Next {
-        match self.drain.next(&self.ring.slots, seal, settle) {
+    /// The next event; see [`Drain::next`] for `seals` and `settle`.
+    pub(crate) fn next(&mut self, seals: &mut u32, settle: Option<u64>) -> Next {
+        match self.drain.next(&self.ring.slots, seals, settle) {
             NextTicket::Taken(taken) => Next::Taken(Taken(taken)),
             NextTicket::Unready => Next::Unready,
             NextTicket::Empty => Next::Empty,

@@ -331,10 +331,10 @@ impl Drain {
         Self { margin, ..Self::default() }
     }
 
-    /// The next buffer. `seal` gives up on a producer that is between its steps. `settle` is a
-    /// ticket: as soon as `head` has reached it, what jumps left behind is swept before anything
-    /// newer.
-    pub(super) fn next(&mut self, slots: &Slots, seal: bool, settle: Option<u64>) -> Next {
+    /// The next buffer. `seals`: how many producers that are between their steps may be given up
+    /// on; used up as they are, [`u32::MAX`] never. `settle` is a ticket: as soon as `head` has
+    /// reached it, what jumps left behind is swept before anything newer.
+    pub(super) fn next(&mut self, slots: &Slots, seals: &mut u32, settle: Option<u64>) -> Next {
         loop {
             if settle.is_some_and(|to| self.head >= to) {
                 if let Some(taken) = self.sweep(slots) {
@@ -344,12 +344,16 @@ impl Drain {
             if self.head >= self.tail && !self.look(slots) {
                 return self.sweep(slots).map_or(Next::Empty, Next::Taken);
             }
-            match slots.visit(self.head, seal) {
+            match slots.visit(self.head, *seals > 0) {
                 Visit::Taken(taken) => {
                     self.head += 1;
                     return Next::Taken(taken);
                 }
-                Visit::Sealed | Visit::Resolved => self.head += 1,
+                Visit::Sealed => {
+                    self.head += 1;
+                    *seals -= u32::from(*seals != u32::MAX);
+                }
+                Visit::Resolved => self.head += 1,
                 Visit::Lapped => {
                     self.head += 1;
                     let step = (slots.capacity() / 64).max(1);
@@ -413,7 +417,6 @@ impl Drain {
     /// From now on `end` is the tail, as `Slots::close` gave it.
     pub(super) fn close(&mut self, end: u64) {
         self.end = Some(end);
-        self.tail = end;
     }
 
     /// Sets SLEEP and says whether sleeping is allowed: nothing is left to visit, and every later

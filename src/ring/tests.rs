@@ -14,7 +14,8 @@ fn push(ring: &Arc<Ring>, payload: &[u8]) -> Pushed {
 /// Takes all there is: the events' bytes, and how many were overwritten.
 fn drain(drainer: &mut Drainer) -> (Vec<Vec<u8>>, u64) {
     let (mut events, mut lost, mut scratch) = (Vec::new(), 0, Vec::new());
-    while let Next::Taken(taken) = drainer.next(true, None) {
+    let mut seals = u32::MAX;
+    while let Next::Taken(taken) = drainer.next(&mut seals, None) {
         lost += taken.lost();
         if taken.is_event() {
             events.push(drainer.bytes(&taken, &mut scratch).to_vec());

@@ -23,6 +23,12 @@ pub enum Kind {
 impl Kind {
     /// How many kinds there are.
     pub(crate) const COUNT: usize = 5;
+    /// All.
+    pub const ALL: [Self; 5] = [Self::Email, Self::Card, Self::Jwt, Self::AwsKey, Self::Key];
+    /// Name.
+    pub fn name(self) -> &'static str {
+        "x"
+    }
     /// Placeholder.
     pub fn placeholder(self) -> &'static str {
         match self {
@@ -42,6 +48,17 @@ pub struct Redactions([u64; Kind::COUNT]);
 impl Redactions {
     pub(crate) fn add(&mut self, kind: Kind) {
         self.0[kind as usize] += 1;
+    }
+    pub(crate) fn add_many(&mut self, kind: Kind, count: u64) {
+        self.0[kind as usize] += count;
+    }
+    /// All.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+    /// All.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, u64)> + '_ {
+        Kind::ALL.into_iter().zip(self.0)
     }
     /// How often.
     pub fn get(&self, kind: Kind) -> u64 {
@@ -73,6 +90,10 @@ impl Sanitizer {
     /// Redacted.
     pub fn redact_str<'t>(&self, _text: &'t str) -> Cow<'t, str> {
         todo!()
+    }
+    /// Hash.
+    pub fn rules_hash(&self) -> u64 {
+        0
     }
     /// What has to go, in order.
     pub(crate) fn matches<'t>(&self, text: &'t str) -> Matches<'t> {

@@ -1,3 +1,394 @@
-//! Stub.
+//! The writer's thread: takes events out of the ring in batches, makes lines of them, and hands
+//! each batch to the file with one write.
+//!
+//! It never wakes more than once a second when there is nothing to do, and is woken by a system
+//! call only when it sleeps, which it does after fifty milliseconds without an event.
+
+mod control;
 pub(crate) mod fs;
+mod jsonl;
+mod own;
 pub(crate) mod rotate;
+mod sync;
+
+use std::hint;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) use control::Control;
+use control::Request;
+use fs::{Clock, OsFs, SystemClock};
+use own::{Loss, Start, Stop};
+use rotate::{FileOptions, LogFiles};
+use sync::Syncer;
+
+use crate::accounting::add;
+use crate::config::Fsync;
+use crate::error::{Error, Kind};
+use crate::event::Status;
+use crate::export::{Exporter, Stdout};
+use crate::logger::Shared;
+use crate::record::decode;
+use crate::ring::{Drainer, Next};
+
+/// Events in a batch at most.
+const BATCH_EVENTS_MAX: usize = 512;
+/// A batch that has reached this many bytes is written.
+const BATCH_BYTES: usize = 256 << 10;
+/// How long a producer that is between its steps is waited for, at first and at most. Doubled with
+/// each one given up in a row: else draw, seal, draw, seal could go on without a push completing.
+const PATIENCE: (Duration, Duration) = (Duration::from_micros(2), Duration::from_millis(1));
+/// With nothing to do, looks this far apart …
+const LINGER: Duration = Duration::from_millis(1);
+/// … so often, before sleeping: a wake costs a caller four to five microseconds, which sparse
+/// events must not each pay.
+const LINGERS_MAX: u32 = 50;
+/// A sleeping writer looks around this often all the same.
+const SLEEP: Duration = Duration::from_secs(1);
+/// How long the last line waits for emits of other threads to come to their end.
+const IN_FLIGHT: Duration = Duration::from_millis(10);
+
+/// Opens the files and starts the thread.
+///
+/// # Errors
+///
+/// A folder that cannot be written to, a thread that cannot be started.
+pub(crate) fn spawn(
+    shared: &Arc<Shared>,
+    mut exporters: Vec<Box<dyn Exporter>>,
+) -> Result<(), Error> {
+    let settings = &shared.settings;
+    if settings.to_stdout {
+        exporters.insert(0, Box::new(Stdout::new()));
+    }
+    let clock: Box<dyn Clock> = Box::new(SystemClock);
+    let files = settings.to_files.then(|| {
+        let options = FileOptions {
+            dir: settings.directory.clone(),
+            max_file_bytes: settings.max_file_bytes,
+            file_mode: settings.file_mode,
+            sync: settings.fsync != Fsync::Never,
+        };
+        LogFiles::open(Arc::new(OsFs), options, clock.now_micros())
+    });
+    let files = files.transpose()?;
+    let syncer = match (settings.fsync, &files) {
+        (Fsync::Never, _) | (_, None) => None,
+        (Fsync::Batch, _) => Some(Syncer::start(None)?),
+        (Fsync::Every(interval), _) => Some(Syncer::start(Some(interval))?),
+    };
+    let mut writer = Writer {
+        drainer: Drainer::new(shared.ring.clone()),
+        shared: shared.clone(),
+        clock,
+        host: host_name(),
+        files,
+        syncer,
+        exporters,
+        has_started: false,
+        seq: 0,
+        lines: Vec::with_capacity(BATCH_BYTES * 2),
+        scratch: Vec::new(),
+        unsaid: None,
+    };
+    if let Some(files) = &writer.files {
+        shared.control.set_path(files.path());
+    }
+    thread::Builder::new()
+        .name("llm-audit".to_owned())
+        .spawn(move || writer.run())
+        .map_err(|error| Error::new(Kind::Thread(error)))?;
+    Ok(())
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    drainer: Drainer,
+    clock: Box<dyn Clock>,
+    host: String,
+    files: Option<LogFiles>,
+    syncer: Option<Syncer>,
+    exporters: Vec<Box<dyn Exporter>>,
+    /// Whether an `audit.start` was written anywhere.
+    has_started: bool,
+    /// The last number given.
+    seq: u64,
+    lines: Vec<u8>,
+    scratch: Vec<u8>,
+    /// Numbers lost with batches that could not be written, to be said as soon as one can.
+    unsaid: Option<Loss>,
+}
+
+/// What a batch came to.
+#[derive(Default)]
+struct Batch {
+    events: u64,
+    overwritten: u64,
+    /// The first number of the batch.
+    first_seq: u64,
+    /// A producer was between its steps.
+    is_unready: bool,
+}
+
+impl Writer {
+    fn run(&mut self) {
+        let shared = self.shared.clone();
+        let control = &shared.control;
+        control.enter();
+        let mut waiting = Waiting::default();
+        loop {
+            let request = control.request();
+            if let Some(end) = request.end {
+                self.drainer.close(end);
+            }
+            let mut seals = match request.settle {
+                Some(_) => u32::MAX,
+                None => u32::from(waiting.is_out_of_patience()),
+            };
+            let batch = self.batch(request, &mut seals);
+            waiting.looked(batch.is_unready, seals);
+            let is_idle = batch.events == 0 && batch.overwritten == 0;
+            if !is_idle || self.unsaid.is_some() && request.settle.is_some() {
+                self.write(&batch);
+            }
+            if let Some(to) = request.settle.filter(|to| self.drainer.is_settled(*to)) {
+                if request.end.is_some() {
+                    self.stop();
+                    return control.done();
+                }
+                control.settled(to);
+            } else if is_idle {
+                self.wait(&mut waiting, batch.is_unready);
+                continue;
+            }
+            waiting.ended();
+        }
+    }
+
+    /// Takes up to a batch of events and makes lines of them.
+    fn batch(&mut self, request: Request, seals: &mut u32) -> Batch {
+        let dropped = self.shared.counts.dropped.swap(0, Ordering::Relaxed);
+        let mut batch = Batch { overwritten: dropped, first_seq: self.seq + 1, ..Batch::default() };
+        self.lines.clear();
+        while batch.events < BATCH_EVENTS_MAX as u64 && self.lines.len() < BATCH_BYTES {
+            match self.drainer.next(seals, request.settle) {
+                Next::Taken(taken) => {
+                    batch.overwritten += taken.lost();
+                    if taken.is_event() {
+                        add(&self.shared.counts.in_hand, 1);
+                        batch.events += 1;
+                        self.line(&taken);
+                    }
+                    self.drainer.release(taken);
+                }
+                Next::Unready => {
+                    batch.is_unready = true;
+                    break;
+                }
+                Next::Empty => break,
+            }
+        }
+        self.drainer.release_all();
+        add(&self.shared.counts.overwritten, batch.overwritten);
+        batch
+    }
+
+    fn line(&mut self, taken: &crate::ring::Taken) {
+        self.seq += 1;
+        let bytes = self.drainer.bytes(taken, &mut self.scratch);
+        let record = decode::decode(bytes).expect("the ring holds what the encoder wrote");
+        jsonl::write_event(&mut self.lines, &self.shared.instance, self.seq, &record);
+    }
+
+    /// Hands the batch on, losses said, and counts what became of it.
+    fn write(&mut self, batch: &Batch) {
+        let now = self.clock.now_micros();
+        if batch.overwritten > 0 {
+            let first_seq = self.seq + 1;
+            self.seq += batch.overwritten;
+            let loss =
+                Loss { first_seq, last_seq: self.seq, overwritten: batch.overwritten, io_lost: 0 };
+            self.loss_line(now, loss);
+        }
+        if let Some(unsaid) = self.unsaid {
+            // Its numbers are lower than those of the batch, so its line goes first.
+            let batch = std::mem::take(&mut self.lines);
+            self.loss_line(now, unsaid);
+            self.lines.extend_from_slice(&batch);
+        }
+        let written = self.hand_on(now).is_ok();
+        let counts = &self.shared.counts;
+        let end = if written { &counts.written } else { &counts.io_lost };
+        add(end, batch.events);
+        counts.in_hand.fetch_sub(batch.events, Ordering::Relaxed);
+        self.unsaid = if written {
+            None
+        } else {
+            let before = self.unsaid.unwrap_or(Loss {
+                first_seq: batch.first_seq,
+                last_seq: self.seq,
+                overwritten: 0,
+                io_lost: 0,
+            });
+            Some(Loss {
+                first_seq: before.first_seq,
+                last_seq: self.seq,
+                overwritten: before.overwritten + batch.overwritten,
+                io_lost: before.io_lost + batch.events,
+            })
+        };
+    }
+
+    fn loss_line(&mut self, now: i64, loss: Loss) {
+        let instance = &self.shared.instance;
+        jsonl::write_own(&mut self.lines, instance, now, "audit.loss", Status::Error, &loss);
+    }
+
+    /// Gives the lines to the file, or to the first exporter where there is none, and then to the
+    /// other exporters.
+    fn hand_on(&mut self, now: i64) -> io::Result<()> {
+        let Self { shared, host, files, exporters, has_started, lines, .. } = self;
+        let rules = shared.sanitizer.rules_hash();
+        let mut start_text = Vec::new();
+        let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
+            let data =
+                Start { settings: &shared.settings, host, rules, first: !*has_started, torn_bytes };
+            jsonl::write_own(text, &shared.instance, now, "audit.start", Status::Ok, &data);
+            start_text.clone_from(text);
+        };
+        let mut exporters = exporters.iter_mut();
+        let written = match files {
+            Some(files) => {
+                let written = files.append(lines, now, &mut start);
+                shared.control.set_path(files.path());
+                written
+            }
+            None => {
+                if !*has_started {
+                    start(&mut Vec::new(), 0);
+                }
+                let first = exporters.next().expect("checked: there is an output");
+                let started = export(&mut **first, &start_text);
+                started.and_then(|()| export(&mut **first, lines))
+            }
+        };
+        *has_started |= written.is_ok() && !start_text.is_empty();
+        for exporter in exporters {
+            let taken =
+                export(&mut **exporter, &start_text).and_then(|()| export(&mut **exporter, lines));
+            if taken.is_err() {
+                add(&shared.counts.export_errors, 1);
+            }
+        }
+        self.sync();
+        written
+    }
+
+    /// Has the housekeeping thread make durable what was written.
+    fn sync(&mut self) {
+        let (Some(files), Some(syncer)) = (&mut self.files, &self.syncer) else { return };
+        while let Some(file) = syncer.failed() {
+            files.sync_failed(&file);
+        }
+        while let Some(file) = files.take_for_sync() {
+            syncer.add(file);
+        }
+    }
+
+    /// Writes the last line.
+    fn stop(&mut self) {
+        let until = Instant::now() + IN_FLIGHT;
+        let accounting = loop {
+            let accounting = self.shared.accounting();
+            if accounting.adds_up() || Instant::now() >= until {
+                break accounting;
+            }
+            thread::yield_now();
+        };
+        let dropped = self.shared.counts.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            add(&self.shared.counts.overwritten, dropped);
+            self.lines.clear();
+            self.write(&Batch {
+                overwritten: dropped,
+                first_seq: self.seq + 1,
+                ..Batch::default()
+            });
+        }
+        let now = self.clock.now_micros();
+        self.lines.clear();
+        if let Some(unsaid) = self.unsaid.take() {
+            self.loss_line(now, unsaid);
+        }
+        let Shared { instance, settings, .. } = &*self.shared;
+        let stop = Stop { accounting: &accounting, sampling: &settings.sampling };
+        jsonl::write_own(&mut self.lines, instance, now, "audit.stop", Status::Ok, &stop);
+        // Where it cannot be written the log shows as killed, which is what it then is.
+        let _unwritten = self.hand_on(now);
+        self.syncer = None;
+        self.files = None;
+    }
+
+    /// Waits as fits how long there has been nothing.
+    fn wait(&mut self, waiting: &mut Waiting, is_unready: bool) {
+        if is_unready {
+            hint::spin_loop();
+        } else if waiting.lingers < LINGERS_MAX {
+            waiting.lingers += 1;
+            thread::park_timeout(LINGER);
+        } else if self.drainer.may_sleep() {
+            thread::park_timeout(SLEEP);
+            self.drainer.awake();
+        }
+    }
+}
+
+/// How long the writer has been waiting, and for what.
+#[derive(Default)]
+struct Waiting {
+    lingers: u32,
+    /// Since when the same producer has been between its steps.
+    unready_since: Option<Instant>,
+    /// Producers given up on since the last event.
+    sealed_in_a_row: u32,
+}
+
+impl Waiting {
+    /// Something was there.
+    fn ended(&mut self) {
+        *self = Self::default();
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let patience = PATIENCE.0.saturating_mul(1 << self.sealed_in_a_row.min(16)).min(PATIENCE.1);
+        self.unready_since.is_some_and(|since| since.elapsed() >= patience)
+    }
+
+    /// Takes note of a look: whether it ended at an unready slot, and what it left of its seals.
+    fn looked(&mut self, is_unready: bool, seals_left: u32) {
+        if self.is_out_of_patience() && seals_left == 0 {
+            self.sealed_in_a_row += 1;
+            self.unready_since = None;
+        }
+        self.unready_since = is_unready.then(|| self.unready_since.unwrap_or_else(Instant::now));
+    }
+}
+
+/// One exporter's turn; its panic is its own.
+fn export(exporter: &mut dyn Exporter, lines: &[u8]) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    catch_unwind(AssertUnwindSafe(|| exporter.export(lines)))
+        .unwrap_or_else(|_panic| Err(io::Error::other("the exporter panicked")))
+}
+
+/// The machine's name, as far as it is known.
+fn host_name() -> String {
+    hostname::get()
+        .map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
+}

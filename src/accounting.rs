@@ -1,0 +1,156 @@
+//! The ends of all events: counted where they happen, added up when asked.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+use crate::sanitize::{Kind, Redactions};
+
+/// Counters are split over this many shards, so that threads do not fight for one cache line.
+const SHARDS: usize = 16;
+
+/// What became of every event so far.
+///
+/// At any moment when nothing is in flight,
+/// `emitted = written + overwritten + sampled_out + rejected + io_lost + queued`: every event has
+/// exactly one of these ends. The log's own `audit.*` lines stand outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Accounting {
+    /// Calls of `emit`.
+    pub emitted: u64,
+    /// Lines in the file; where there is none, on standard output or the first exporter.
+    pub written: u64,
+    /// Overwritten in the queue by newer events.
+    pub overwritten: u64,
+    /// Not kept by the sampling policy.
+    pub sampled_out: u64,
+    /// Emitted before `init` or after close.
+    pub rejected: u64,
+    /// Lost because writing failed.
+    pub io_lost: u64,
+    /// Waiting for the writer. Measured, not derived.
+    pub queued: u64,
+    /// Events of which a payload is a placeholder, because its `Serialize` impl failed.
+    pub unserializable: u64,
+    /// Events of which a string or a payload was cut: too large, or no memory left in the queue.
+    pub truncated: u64,
+    /// Batches that an exporter beside the file did not take.
+    pub export_errors: u64,
+    /// Redactions by kind, in events that were kept.
+    pub redactions: Redactions,
+}
+
+impl Accounting {
+    /// Whether the identity holds.
+    pub fn adds_up(&self) -> bool {
+        self.emitted == self.ended() + self.queued
+    }
+
+    /// Events that have their end.
+    pub(crate) fn ended(&self) -> u64 {
+        self.written + self.overwritten + self.sampled_out + self.rejected + self.io_lost
+    }
+}
+
+/// What the callers' threads count.
+#[derive(Default)]
+pub(crate) struct Shard {
+    emitted: AtomicU64,
+    sampled_out: AtomicU64,
+    rejected: AtomicU64,
+    unserializable: AtomicU64,
+    truncated: AtomicU64,
+    redactions: [AtomicU64; Kind::COUNT],
+}
+
+/// All counters of a logger. Relaxed throughout: each is a number by itself, and whoever wants
+/// them to agree waits until nothing is in flight (a flush, a join).
+#[derive(Default)]
+pub(crate) struct Counts {
+    shards: [CachePadded<Shard>; SHARDS],
+    pub(crate) written: AtomicU64,
+    pub(crate) overwritten: AtomicU64,
+    pub(crate) io_lost: AtomicU64,
+    pub(crate) export_errors: AtomicU64,
+    /// Taken out of the ring and not yet written.
+    pub(crate) in_hand: AtomicU64,
+    /// Events for which there was no buffer; the writer adds them to the overwritten.
+    pub(crate) dropped: AtomicU64,
+}
+
+thread_local! {
+    static SHARD: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS
+    };
+}
+
+pub(crate) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+impl Counts {
+    /// The shard of this thread.
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shards[SHARD.try_with(|shard| *shard).unwrap_or(0)]
+    }
+
+    /// Everything but `queued`.
+    pub(crate) fn sum(&self) -> Accounting {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let over_shards = |of: fn(&Shard) -> &AtomicU64| -> u64 {
+            self.shards.iter().map(|shard| load(of(shard))).sum()
+        };
+        let mut redactions = Redactions::default();
+        for shard in &self.shards {
+            for (kind, counter) in Kind::ALL.into_iter().zip(&shard.redactions) {
+                redactions.add_many(kind, load(counter));
+            }
+        }
+        // Ends first and `emitted` last: an event in flight then shows as one without an end, not
+        // as an end without an event.
+        Accounting {
+            written: load(&self.written),
+            overwritten: load(&self.overwritten),
+            io_lost: load(&self.io_lost),
+            export_errors: load(&self.export_errors),
+            sampled_out: over_shards(|shard| &shard.sampled_out),
+            rejected: over_shards(|shard| &shard.rejected),
+            unserializable: over_shards(|shard| &shard.unserializable),
+            truncated: over_shards(|shard| &shard.truncated),
+            redactions,
+            queued: 0,
+            emitted: over_shards(|shard| &shard.emitted),
+        }
+    }
+}
+
+impl Shard {
+    pub(crate) fn emitted(&self, count: u64) {
+        add(&self.emitted, count);
+    }
+
+    pub(crate) fn sampled_out(&self) {
+        add(&self.sampled_out, 1);
+    }
+
+    pub(crate) fn rejected(&self, count: u64) {
+        add(&self.rejected, count);
+    }
+
+    /// What encoding an event cost it.
+    pub(crate) fn encoded(&self, outcome: crate::record::encode::Outcome, redactions: &Redactions) {
+        if outcome.unserializable {
+            add(&self.unserializable, 1);
+        }
+        if outcome.truncated {
+            add(&self.truncated, 1);
+        }
+        if redactions.total() > 0 {
+            for (kind, counter) in Kind::ALL.into_iter().zip(&self.redactions) {
+                add(counter, redactions.get(kind));
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the log says of itself: the `data` of `audit.start`, `audit.loss` and `audit.stop`.
+
+use std::collections::BTreeMap;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::accounting::Accounting;
+use crate::config::Settings;
+use crate::sampler::SamplingPolicy;
+
+/// `audit.start`: who writes, and how.
+pub(super) struct Start<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) host: &'a str,
+    pub(super) rules: u64,
+    /// Whether this is the first file of the instance, so that its numbers begin here.
+    pub(super) first: bool,
+    pub(super) torn_bytes: u64,
+}
+
+impl Serialize for Start<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
+        map.serialize_entry("host", self.host)?;
+        map.serialize_entry("pid", &std::process::id())?;
+        map.serialize_entry("service", &self.settings.service)?;
+        map.serialize_entry("first", &self.first)?;
+        map.serialize_entry("sampling", &Sampling(&self.settings.sampling))?;
+        map.serialize_entry("redaction_profile", "full")?;
+        map.serialize_entry("redaction_rules", &format!("{:016x}", self.rules))?;
+        map.serialize_entry("torn_bytes", &self.torn_bytes)?;
+        map.end()
+    }
+}
+
+struct Sampling<'a>(&'a SamplingPolicy);
+
+impl Serialize for Sampling<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let SamplingPolicy { trace_rate, success_rate, error_rate, slow_threshold_ms, debug } =
+            self.0;
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("trace_rate", trace_rate)?;
+        map.serialize_entry("success_rate", success_rate)?;
+        map.serialize_entry("error_rate", error_rate)?;
+        map.serialize_entry("slow_threshold_ms", slow_threshold_ms)?;
+        map.serialize_entry("debug", debug)?;
+        map.end()
+    }
+}
+
+/// `audit.loss`: the numbers that no line holds, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    pub(super) first_seq: u64,
+    pub(super) last_seq: u64,
+    pub(super) overwritten: u64,
+    pub(super) io_lost: u64,
+}
+
+impl Serialize for Loss {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("overwritten", &self.overwritten)?;
+        map.serialize_entry("io_lost", &self.io_lost)?;
+        map.serialize_entry("first_seq", &self.first_seq)?;
+        map.serialize_entry("last_seq", &self.last_seq)?;
+        map.end()
+    }
+}
+
+/// `audit.stop`: the whole accounting.
+pub(super) struct Stop<'a> {
+    pub(super) accounting: &'a Accounting,
+    pub(super) sampling: &'a SamplingPolicy,
+}
+
+impl Serialize for Stop<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let accounting = self.accounting;
+        let mut map = serializer.serialize_map(None)?;
+        for (name, count) in [
+            ("emitted", accounting.emitted),
+            ("written", accounting.written),
+            ("overwritten", accounting.overwritten),
+            ("sampled_out", accounting.sampled_out),
+            ("rejected", accounting.rejected),
+            ("io_lost", accounting.io_lost),
+            ("queued", accounting.queued),
+            // Emits that other threads had begun and not finished when this line was written.
+            (
+                "in_flight",
+                accounting.emitted.saturating_sub(accounting.ended() + accounting.queued),
+            ),
+            ("unserializable", accounting.unserializable),
+            ("truncated", accounting.truncated),
+            ("export_errors", accounting.export_errors),
+        ] {
+            map.serialize_entry(name, &count)?;
+        }
+        if accounting.sampled_out > 0 {
+            map.serialize_entry("sampled_out_by", &self.sampling.decided_by())?;
+        }
+        let redactions: BTreeMap<_, _> = accounting
+            .redactions
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(kind, count)| (kind.name(), count))
+            .collect();
+        map.serialize_entry("redactions", &redactions)?;
+        map.end()
+    }
+}
