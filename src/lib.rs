@@ -2,6 +2,10 @@
 
 #![warn(missing_docs)]
 
+#[doc(hidden)]
+pub mod __bench;
+#[doc(hidden)]
+pub mod __fuzz;
 mod accounting;
 mod config;
 mod context;

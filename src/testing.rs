@@ -45,13 +45,13 @@ pub fn capture() -> Capture {
         .build()
         .expect("a logger without files starts");
     note_capturing();
-    Capture { attached: attach(&logger), logger, lines }
+    Capture { _attached: attach(&logger), logger, lines }
 }
 
 /// What was captured; see [`capture`].
 #[derive(Debug)]
 pub struct Capture {
-    attached: Attached,
+    _attached: Attached,
     logger: AuditLogger,
     lines: Lines,
 }

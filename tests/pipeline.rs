@@ -95,7 +95,8 @@ fn a_full_queue_overwrites_its_oldest_and_says_so() {
         .filter(|line| line["event_type"] == "audit.loss")
         .map(|line| {
             let data = &line["data"];
-            let range = data["last_seq"].as_u64().unwrap() - data["first_seq"].as_u64().unwrap() + 1;
+            let range =
+                data["last_seq"].as_u64().unwrap() - data["first_seq"].as_u64().unwrap() + 1;
             assert_eq!(data["overwritten"].as_u64().unwrap(), range);
             range
         })
@@ -258,7 +259,10 @@ fn a_failing_sink_costs_events_and_says_how_many() {
     assert!(accounting.adds_up());
     let lines = seen.lines();
     let loss = lines.iter().find(|line| line["event_type"] == "audit.loss").unwrap();
-    assert_eq!(loss["data"], json!({"overwritten": 0, "io_lost": 2, "first_seq": 1, "last_seq": 2}));
+    assert_eq!(
+        loss["data"],
+        json!({"overwritten": 0, "io_lost": 2, "first_seq": 1, "last_seq": 2})
+    );
     let seqs: Vec<_> = lines.iter().filter_map(|line| line["seq"].as_u64()).collect();
     assert_eq!(seqs, [3, 4, 5, 6]);
 }

@@ -14,7 +14,7 @@ use super::sink::{Failed, Stop};
 use super::text::Spelled;
 use super::{END, MAP};
 use crate::sanitize::Kind;
-use crate::sanitize::keys::{KeyClass, KeyNumbers};
+use crate::sanitize::{KeyClass, KeyNumbers};
 
 /// A list or an object that takes its members.
 pub(crate) struct Compound<'e, 'c, 'r> {

@@ -11,7 +11,7 @@ use super::sink::{Failed, Gather, Sink, Stop};
 use super::text::Spelled;
 use super::{DEPTH_MAX, F32, F64, FALSE, MAP, NEGATIVE, NULL, PAYLOAD, SEQ, TRUE, UINT};
 use crate::ring::Chain;
-use crate::sanitize::keys::{KeyClass, KeyNumbers, classify};
+use crate::sanitize::{KeyClass, KeyNumbers, classify};
 use crate::sanitize::{Kind, Redactions, Sanitizer};
 
 /// An object-safe `Serialize`.

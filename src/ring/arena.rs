@@ -331,8 +331,7 @@ impl<'r> Chain<'r> {
         ring.chain(limit, OnFull::Evict).expect("a new ring has buffers")
     }
 
-    /// The content, contiguous.
-    #[cfg(test)]
+    /// The content, contiguous: for tests and fuzzing.
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         let arena = &self.ring.arena;
         let (mut block, mut content) = (arena.ends(self.buffer).0, Vec::new());

@@ -24,7 +24,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use arena::{Arena, BLOCK_BYTES};
-pub(crate) use arena::{Chain, Mark, OnFull};
+pub(crate) use arena::{Chain, OnFull};
 use free::{FreeList, NONE};
 use slots::{Drain, Next as NextTicket, Push, Slots};
 
@@ -92,11 +92,6 @@ impl Ring {
             spares: std::sync::atomic::AtomicU32::new(0),
             room: Room::default(),
         })
-    }
-
-    /// How many events it holds.
-    pub(crate) fn capacity(&self) -> u64 {
-        self.slots.capacity()
     }
 
     /// A chain for one event of at most `limit` bytes; `None` when more callers than there are

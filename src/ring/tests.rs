@@ -61,7 +61,7 @@ fn the_oldest_are_overwritten_and_counted() {
 #[test]
 fn capacity_is_rounded_up_within_its_bounds() {
     for (asked, capacity) in [(0, 64), (64, 64), (65, 128), (10_000, 16_384)] {
-        assert_eq!(Ring::new(asked, 1 << 20).capacity(), capacity);
+        assert_eq!(Ring::new(asked, 1 << 20).slots.capacity(), capacity);
     }
 }
 

@@ -1,33 +1,53 @@
-//! Stand-in.
+//! Which keys are sensitive, and how do keys that redact alike stay apart?
 
-use super::{Kind, Redactions, Sanitizer};
+use super::{Kind, Match, Redactions, Sanitizer};
+
+/// The keys whose whole value goes.
+pub(super) const SENSITIVE: [&str; 6] =
+    ["password", "secret", "token", "api_key", "authorization", "cookie"];
 
 /// What a key says about its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyClass {
+    /// Nothing.
     Plain,
+    /// The whole value goes, unless it is null or a boolean.
     Sensitive,
+    /// Below it, at any depth, `token` is no sensitive key.
     Logprobs,
 }
 
+/// The class of a key as it reads before it is itself redacted.
+///
+/// A sensitive key is one whose lower case is in the list, so that a Kelvin sign counts as a `k`.
+/// What waives a rule is taken literally: `logprobs` and `top_logprobs` in lower case only.
 pub(crate) fn classify(key: &str, below_logprobs: bool) -> KeyClass {
-    let lower = key.to_ascii_lowercase();
-    match lower.as_str() {
-        "logprobs" | "top_logprobs" => KeyClass::Logprobs,
-        "token" if below_logprobs => KeyClass::Plain,
-        "password" | "secret" | "token" | "api_key" | "authorization" | "cookie" => {
-            KeyClass::Sensitive
-        }
-        _ => KeyClass::Plain,
+    if key == "logprobs" || key == "top_logprobs" {
+        return KeyClass::Logprobs;
+    }
+    let lower = || key.chars().flat_map(char::to_lowercase);
+    match SENSITIVE.into_iter().find(|name| lower().eq(name.chars())) {
+        Some("token") if below_logprobs => KeyClass::Plain,
+        Some(_) => KeyClass::Sensitive,
+        None => KeyClass::Plain,
     }
 }
 
+/// Keeps the keys of one object that redact alike apart, by numbers in their placeholders.
+///
+/// The first placeholder of a key decides, whether a match becomes one or it stands in the key
+/// already. Of each kind these numbers only grow within an object: so two keys of the output differ,
+/// and a second redaction finds every number above those before it and keeps it. One counter for
+/// each kind is all that has to be remembered.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KeyNumbers {
-    emails: u32,
-}
+pub(crate) struct KeyNumbers([u64; Kind::COUNT]);
+
+/// Larger numbers are not kept, so that the counter cannot be driven to its end. Counted up past
+/// it, the numbers follow each other, and a second redaction counts alike.
+const KEPT_MAX: u64 = 999_999_999;
 
 impl KeyNumbers {
+    /// Writes the redacted key in pieces, unescaped, through `put`.
     pub(crate) fn write_key(
         &mut self,
         sanitizer: &Sanitizer,
@@ -35,18 +55,225 @@ impl KeyNumbers {
         counts: &mut Redactions,
         put: &mut dyn FnMut(&str),
     ) {
-        let mut from = 0;
+        let mut copied = 0;
+        self.edits(sanitizer, key, counts, &mut |part, number| {
+            put(&key[copied..part.start]);
+            write_placeholder(part.kind, number, put);
+            copied = part.end;
+        });
+        put(&key[copied..]);
+    }
+
+    /// Gives the parts of the key that are replaced, in order, and the number of the placeholder
+    /// that each becomes.
+    pub(super) fn edits(
+        &mut self,
+        sanitizer: &Sanitizer,
+        key: &str,
+        counts: &mut Redactions,
+        edit: &mut dyn FnMut(Match, u64),
+    ) {
+        let (mut from, mut decided) = (0, false);
         for found in sanitizer.matches(key) {
-            put(&key[from..found.start]);
+            decided = decided || self.renumber(key, from..found.start, edit);
+            let number = if decided { 1 } else { self.number(found.kind, 0) };
+            edit(found, number);
             counts.add(found.kind);
-            self.emails += 1;
-            if found.kind == Kind::Email && self.emails > 1 {
-                put(&format!("[REDACTED_email_{}]", self.emails));
-            } else {
-                put(found.kind.placeholder());
-            }
-            from = found.end;
+            (from, decided) = (found.end, true);
         }
-        put(&key[from..]);
+        if !decided {
+            self.renumber(key, from..key.len(), edit);
+        }
+    }
+
+    /// Whether a placeholder stands in this part of the key; its number is raised where it has to be.
+    fn renumber(
+        &mut self,
+        key: &str,
+        part: std::ops::Range<usize>,
+        edit: &mut dyn FnMut(Match, u64),
+    ) -> bool {
+        let Some((mut found, given)) = first_placeholder(&key[part.clone()]) else {
+            return false;
+        };
+        let number = self.number(found.kind, given);
+        if number != given {
+            found.start += part.start;
+            found.end += part.start;
+            edit(found, number);
+        }
+        true
+    }
+
+    /// The number of the next key of this kind: the one it has, if it is above those before it.
+    fn number(&mut self, kind: Kind, given: u64) -> u64 {
+        let last = &mut self.0[kind as usize];
+        *last = if given > *last && given <= KEPT_MAX { given } else { *last + 1 };
+        *last
+    }
+}
+
+/// Writes `[REDACTED_email]`, or `[REDACTED_email_2]` for the number 2.
+pub(super) fn write_placeholder(kind: Kind, number: u64, put: &mut dyn FnMut(&str)) {
+    let plain = kind.placeholder();
+    if number <= 1 {
+        return put(plain);
+    }
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    while rest > 0 {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    put(&plain[..plain.len() - 1]);
+    put("_");
+    put(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
+    put("]");
+}
+
+/// The first placeholder of a known kind that stands in the text, and its number.
+fn first_placeholder(text: &str) -> Option<(Match, u64)> {
+    let mut from = 0;
+    while let Some(start) = memchr::memchr(b'[', &text.as_bytes()[from..]).map(|at| from + at) {
+        if let Some((kind, number, length)) = placeholder(&text[start..]) {
+            return Some((Match { start, end: start + length, kind }, number));
+        }
+        from = start + 1;
+    }
+    None
+}
+
+/// Kind, number and length of the placeholder at the beginning of the text.
+fn placeholder(text: &str) -> Option<(Kind, u64, usize)> {
+    Kind::ALL.into_iter().find_map(|kind| {
+        let plain = kind.placeholder();
+        let open = &plain[..plain.len() - 1];
+        let rest = text.strip_prefix(open)?;
+        if rest.starts_with(']') {
+            return Some((kind, 1, plain.len()));
+        }
+        let rest = rest.strip_prefix('_')?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 || !rest[digits..].starts_with(']') {
+            return None;
+        }
+        let number = rest[..digits].parse().unwrap_or(u64::MAX);
+        Some((kind, number, open.len() + 1 + digits + 1))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn written(keys: &[String]) -> Vec<String> {
+        let mut numbers = KeyNumbers::default();
+        let mut counts = Redactions::default();
+        let one = |key: &String| {
+            let mut out = String::new();
+            numbers.write_key(&Sanitizer::default(), key, &mut counts, &mut |piece| {
+                out.push_str(piece);
+            });
+            out
+        };
+        keys.iter().map(one).collect()
+    }
+
+    #[test]
+    fn classes_of_keys() {
+        use KeyClass::{Logprobs, Plain, Sensitive};
+        let cases = [
+            ("password", false, Sensitive),
+            ("PassWord", false, Sensitive),
+            ("API_KEY", true, Sensitive),
+            ("to\u{212A}en", false, Sensitive),
+            ("COO\u{212A}IE", true, Sensitive),
+            ("token", false, Sensitive),
+            ("Token", true, Plain),
+            ("tokens", false, Plain),
+            ("password ", false, Plain),
+            ("apikey", false, Plain),
+            ("", false, Plain),
+            ("logprobs", false, Logprobs),
+            ("top_logprobs", true, Logprobs),
+            ("Logprobs", false, Plain),
+        ];
+        for (key, below_logprobs, class) in cases {
+            assert_eq!(classify(key, below_logprobs), class, "{key:?} {below_logprobs}");
+        }
+    }
+
+    #[test]
+    fn keys_that_redact_alike_are_numbered() {
+        let cases: &[(&[&str], &[&str])] = &[
+            (&["a", "a"], &["a", "a"]),
+            (&["k@l.mn", "o@p.qr"], &["[REDACTED_email]", "[REDACTED_email_2]"]),
+            (&["[REDACTED_email]", "k@l.mn"], &["[REDACTED_email]", "[REDACTED_email_2]"]),
+            (&["k@l.mn", "[REDACTED_email]"], &["[REDACTED_email]", "[REDACTED_email_2]"]),
+            (&["[REDACTED_email_7]x", "k@l.mn"], &["[REDACTED_email_7]x", "[REDACTED_email_8]"]),
+            (&["[REDACTED]", "[REDACTED]"], &["[REDACTED]", "[REDACTED_2]"]),
+            (&["[REDACTED_other]", "[REDACTED_other]"], &["[REDACTED_other]", "[REDACTED_other]"]),
+            (
+                &["k@l.mn k@l.mn", "k@l.mn!"],
+                &["[REDACTED_email] [REDACTED_email]", "[REDACTED_email_2]!"],
+            ),
+            (&["[k@l.mn", "[REDACTED_k@l.mn"], &["[[REDACTED_email]", "[[REDACTED_email_2]"]),
+            (
+                &["[REDACTED_email_0]", "[REDACTED_email_1]"],
+                &["[REDACTED_email]", "[REDACTED_email_2]"],
+            ),
+            (
+                &[
+                    "[REDACTED_jwt_99999999999999999999999]",
+                    "[REDACTED_jwt_999999999]",
+                    "[REDACTED_jwt]",
+                ],
+                &["[REDACTED_jwt]", "[REDACTED_jwt_999999999]", "[REDACTED_jwt_1000000000]"],
+            ),
+        ];
+        for (keys, expected) in cases {
+            let keys: Vec<_> = keys.iter().map(|&key| key.to_owned()).collect();
+            assert_eq!(written(&keys), *expected, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn redacted_keys_differ_and_stay() {
+        let parts = [
+            "k@l.mn",
+            "AKIA0123456789ABCDEF",
+            "[REDACTED_email]",
+            "[REDACTED_email_2]",
+            "[REDACTED_email_3]",
+            "[REDACTED]",
+            "[REDACTED_2]",
+            "[REDACTED_card_999999999]",
+            "5500000000000004",
+            "[REDACTED_",
+            "[",
+            "]",
+            "_2]",
+            "email",
+            " ",
+            "[REDACTED_email_03]",
+            "[REDACTED_card_9999999999]",
+        ];
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let key = |rng: &mut fastrand::Rng| -> String {
+                (0..rng.usize(1..4)).map(|_| parts[rng.usize(..parts.len())]).collect()
+            };
+            let keys: HashSet<_> = (0..rng.usize(1..8)).map(|_| key(&mut rng)).collect();
+            let mut keys: Vec<_> = keys.into_iter().collect();
+            keys.sort();
+            let once = written(&keys);
+            let apart: HashSet<_> = once.iter().collect();
+            assert_eq!(apart.len(), keys.len(), "{keys:?} become {once:?}");
+            assert_eq!(written(&once), once, "{keys:?}");
+        }
     }
 }

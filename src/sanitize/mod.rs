@@ -1,8 +1,26 @@
-//! Redaction: text in, redacted text out. Stand-in.
+//! Redaction: text in, redacted text out.
+//!
+//! A [`Sanitizer`] replaces e-mail addresses, card numbers, JSON web tokens and AWS access key ids
+//! by placeholders such as `[REDACTED_email]`, and in JSON the whole value of a sensitive key
+//! (`password`, `secret`, `token`, `api_key`, `authorization`, `cookie`, in any case) by
+//! `"[REDACTED]"`, unless it is `true`, `false` or `null`.
+//!
+//! Three things hold for every text. No rule matches what comes out, beside a placeholder neither.
+//! Outside the placeholders every byte stays. Redacting again changes nothing.
+//!
+//! Not found are names, birth dates, postal addresses and free-form identifiers.
+
+mod broken;
+mod json;
+mod keys;
+mod parse;
+mod scan;
+mod unicode;
 
 use std::borrow::Cow;
 
-pub(crate) mod keys;
+pub(crate) use keys::{KeyClass, KeyNumbers, classify};
+pub(crate) use scan::Matches;
 
 /// What a rule finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,7 +28,7 @@ pub(crate) mod keys;
 pub enum Kind {
     /// An e-mail address.
     Email,
-    /// A card number.
+    /// A number in four groups of four digits.
     Card,
     /// A JSON web token.
     Jwt,
@@ -21,15 +39,24 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// How many kinds there are.
-    pub(crate) const COUNT: usize = 5;
-    /// All.
+    /// Every kind, in the order in which counts are given.
     pub const ALL: [Self; 5] = [Self::Email, Self::Card, Self::Jwt, Self::AwsKey, Self::Key];
-    /// Name.
+
+    /// How many kinds there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The name in counts: `email`, `card`, `jwt`, `aws_key`, `key`.
     pub fn name(self) -> &'static str {
-        "x"
+        match self {
+            Self::Email => "email",
+            Self::Card => "card",
+            Self::Jwt => "jwt",
+            Self::AwsKey => "aws_key",
+            Self::Key => "key",
+        }
     }
-    /// Placeholder.
+
+    /// What stands in the place of what was found.
     pub fn placeholder(self) -> &'static str {
         match self {
             Self::Email => "[REDACTED_email]",
@@ -41,109 +68,133 @@ impl Kind {
     }
 }
 
-/// How often.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Redactions([u64; Kind::COUNT]);
-
-impl Redactions {
-    pub(crate) fn add(&mut self, kind: Kind) {
-        self.0[kind as usize] += 1;
-    }
-    pub(crate) fn add_many(&mut self, kind: Kind, count: u64) {
-        self.0[kind as usize] += count;
-    }
-    /// All.
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-    /// All.
-    pub fn iter(&self) -> impl Iterator<Item = (Kind, u64)> + '_ {
-        Kind::ALL.into_iter().zip(self.0)
-    }
-    /// How often.
-    pub fn get(&self, kind: Kind) -> u64 {
-        self.0[kind as usize]
-    }
-    pub(crate) fn merge(&mut self, other: &Self) {
-        for (to, from) in self.0.iter_mut().zip(other.0) {
-            *to += from;
-        }
-    }
-}
-
-/// A match.
+/// A part of a text that has to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// Byte offset of the first byte.
+    /// Byte offset of its first byte.
     pub start: usize,
-    /// Byte offset behind the last.
+    /// Byte offset behind its last.
     pub end: usize,
     /// What it is.
     pub kind: Kind,
 }
 
-/// The redactor.
+/// How many parts were redacted, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redactions([u64; Kind::COUNT]);
+
+impl Redactions {
+    /// Counts one.
+    pub fn add(&mut self, kind: Kind) {
+        self.0[kind as usize] += 1;
+    }
+
+    /// Adds `count` of a kind.
+    pub(crate) fn add_many(&mut self, kind: Kind, count: u64) {
+        self.0[kind as usize] += count;
+    }
+
+    /// How many of `kind`.
+    pub fn get(&self, kind: Kind) -> u64 {
+        self.0[kind as usize]
+    }
+
+    /// Every kind and how many of it, zeros included, in the order of [`Kind::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, u64)> + '_ {
+        Kind::ALL.into_iter().zip(self.0)
+    }
+
+    /// How many of all kinds.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Adds the counts of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+}
+
+/// What [`Sanitizer::redact_line`] took a line for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// It parsed as JSON.
+    Json,
+    /// It does not begin as JSON does.
+    Text,
+    /// It begins as JSON does, but does not parse: to be reported.
+    NotQuiteJson,
+}
+
+/// Redacts texts and lines. It holds the rules and no text.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::Sanitizer;
+///
+/// let sanitizer = Sanitizer::default();
+/// assert_eq!(sanitizer.redact_str("to ana@example.org"), "to [REDACTED_email]");
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Sanitizer {}
 
 impl Sanitizer {
-    /// Redacted.
-    pub fn redact_str<'t>(&self, _text: &'t str) -> Cow<'t, str> {
-        todo!()
-    }
-    /// Hash.
-    pub fn rules_hash(&self) -> u64 {
-        0
-    }
-    /// What has to go, in order.
-    pub(crate) fn matches<'t>(&self, text: &'t str) -> Matches<'t> {
-        Matches { text, from: 0 }
-    }
-}
-
-/// In order.
-#[derive(Clone, Debug)]
-pub(crate) struct Matches<'t> {
-    text: &'t str,
-    from: usize,
-}
-
-fn local(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"._%+-".contains(&b)
-}
-
-impl Iterator for Matches<'_> {
-    type Item = Match;
-    fn next(&mut self) -> Option<Match> {
-        let bytes = self.text.as_bytes();
-        for start in self.from..bytes.len() {
-            let word =
-                |at: usize| bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-            let digits = bytes[start..].iter().take_while(|b| b.is_ascii_digit()).count();
-            if digits == 16 && (start == 0 || !word(start - 1)) && !word(start + 16) {
-                self.from = start + 16;
-                return Some(Match { start, end: start + 16, kind: Kind::Card });
-            }
-            let names = bytes[start..].iter().take_while(|b| local(**b)).count();
-            if names > 0 && bytes.get(start + names) == Some(&b'@') {
-                let host = &bytes[start + names + 1..];
-                let mut len = host
-                    .iter()
-                    .take_while(|b| b.is_ascii_alphanumeric() || b".-".contains(b))
-                    .count();
-                while len > 0 {
-                    let letters =
-                        host[..len].iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
-                    if letters >= 2 && len > letters + 1 && host[len - letters - 1] == b'.' {
-                        let end = start + names + 1 + len;
-                        self.from = end;
-                        return Some(Match { start, end, kind: Kind::Email });
-                    }
-                    len -= 1;
-                }
-            }
+    /// The redacted text; borrowed when there is nothing to redact.
+    pub fn redact_str<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.matches(text).next().is_none() {
+            return Cow::Borrowed(text);
         }
-        self.from = bytes.len();
-        None
+        let mut out = String::with_capacity(text.len());
+        self.redact_text(text, &mut out, &mut Redactions::default());
+        Cow::Owned(out)
+    }
+
+    /// Appends the redacted text to `out` and adds to `counts` what was redacted.
+    pub fn redact_text(&self, text: &str, out: &mut String, counts: &mut Redactions) {
+        let mut copied = 0;
+        for found in self.matches(text) {
+            out.push_str(&text[copied..found.start]);
+            out.push_str(found.kind.placeholder());
+            counts.add(found.kind);
+            copied = found.end;
+        }
+        out.push_str(&text[copied..]);
+    }
+
+    /// Appends the redacted line to `out`, adds to `counts` what was redacted, and says what the
+    /// line was taken for. `line` is without its newline.
+    ///
+    /// A line whose first character, white space and a byte order mark aside, is `{`, `[` or `"` is
+    /// JSON. Its strings and keys are redacted as they read decoded; keys that redact alike are
+    /// numbered; numbers keep their spelling; containers more than 128 levels deep become
+    /// `"[TOO_DEEP]"`. Where it does not parse, the text rules run over it, as it stands and as its
+    /// strings read decoded, and the value behind every quoted sensitive key goes. Any other line is
+    /// text.
+    pub fn redact_line(&self, line: &str, out: &mut String, counts: &mut Redactions) -> LineKind {
+        json::redact_line(self, line, out, counts)
+    }
+
+    /// What has to go, in order, none overlapping another. Allocates nothing; takes time linear in
+    /// the length of the text.
+    pub(crate) fn matches<'t>(&self, text: &'t str) -> Matches<'t> {
+        Matches::new(text)
+    }
+
+    /// A hash of the rules: equal where two programs redact alike, from one release to the next.
+    ///
+    /// FNV-1a, 64 bits, over the names and patterns of the rules and the sensitive keys, each
+    /// followed by a zero byte.
+    pub fn rules_hash(&self) -> u64 {
+        let rules = scan::RULES.iter().flat_map(|&(kind, pattern)| [kind.name(), pattern]);
+        rules
+            .chain(keys::SENSITIVE)
+            .flat_map(|part| part.bytes().chain([0]))
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            })
     }
 }

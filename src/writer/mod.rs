@@ -6,7 +6,7 @@
 
 mod control;
 pub(crate) mod fs;
-mod jsonl;
+pub(crate) mod jsonl;
 mod own;
 pub(crate) mod rotate;
 mod sync;

@@ -141,7 +141,8 @@ struct Asker(Answer);
 impl Exporter for Asker {
     fn export(&mut self, _lines: &[u8]) -> io::Result<()> {
         let state = self.0.0.0.lock().unwrap();
-        let mut state = self.0.0.1.wait_while(state, |state| state.0.is_none() && state.1.is_none()).unwrap();
+        let mut state =
+            self.0.0.1.wait_while(state, |state| state.0.is_none() && state.1.is_none()).unwrap();
         if let Some(logger) = state.0.take() {
             state.1 = Some(logger.flush(DEADLINE).unwrap_err().to_string());
             self.0.0.1.notify_all();

@@ -1,0 +1,132 @@
+//! How many events a second reach the file when none may be lost.
+//!
+//! The peer writes the same events from one thread with serde_json into a buffered file: no
+//! redaction, no queue, no thread. The file lies in the temporary folder; where that is memory, no
+//! disk is shown.
+#![allow(missing_docs, clippy::print_stdout)]
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::time::{Duration, Instant, SystemTime};
+
+use common::{Payload, against, clean_text, criterion, ns_per, on_threads, quick, title};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use llm_audit::{AuditEvent, AuditLogger, EventType};
+use serde::Serialize;
+
+const SIZES: [usize; 2] = [256, 4096];
+const THREADS: [usize; 2] = [1, 2];
+const CLOSE_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long `events` events took to reach the file, and the bytes of it.
+fn pipeline(threads: usize, events: u64, text: &str) -> (Duration, u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let builder = AuditLogger::builder().without_environment().directory(folder.path()).debug(true);
+    let logger = builder.build().expect("the settings are valid");
+    let data = Payload { tool: "plan.search", text };
+    let emit = || {
+        let event = AuditEvent::new(EventType::ToolCall, "benefits", "plan.search");
+        logger.emit_wait(&event.latency_ms(12.5).data(&data));
+    };
+    let begin = Instant::now();
+    on_threads(threads, events.div_ceil(threads as u64), emit);
+    logger.flush(CLOSE_WITHIN).expect("the events are written");
+    let took = begin.elapsed();
+    logger.shutdown(CLOSE_WITHIN).expect("the log closes");
+    let counts = logger.accounting();
+    assert_eq!(counts.written, counts.emitted, "nothing may be lost");
+    let files = fs::read_dir(folder.path()).expect("the folder");
+    let len = |file: std::io::Result<fs::DirEntry>| file?.metadata().map(|file| file.len());
+    (took, files.map(len).sum::<Result<u64, _>>().expect("the files"))
+}
+
+/// The event as the peer writes it.
+#[derive(Serialize)]
+struct Line<'t> {
+    event_version: &'static str,
+    seq: u64,
+    timestamp: u128,
+    event_type: &'static str,
+    agent: &'static str,
+    action: &'static str,
+    status: &'static str,
+    latency_ms: f64,
+    data: Payload<'t>,
+}
+
+fn plain(events: u64, text: &str) -> Duration {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = File::create(folder.path().join("peer.jsonl")).expect("a file");
+    let begin = Instant::now();
+    let mut out = BufWriter::with_capacity(1 << 18, file);
+    for seq in 0..events {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let line = Line {
+            event_version: "3.0",
+            seq,
+            timestamp: since.expect("a clock after 1970").as_micros(),
+            event_type: "tool.call",
+            agent: "benefits",
+            action: "plan.search",
+            status: "ok",
+            latency_ms: 12.5,
+            data: Payload { tool: "plan.search", text },
+        };
+        serde_json::to_writer(&mut out, &line).expect("room on the disk");
+        out.write_all(b"\n").expect("room on the disk");
+    }
+    out.flush().expect("room on the disk");
+    begin.elapsed()
+}
+
+fn groups(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("pipeline");
+    group.throughput(Throughput::Elements(1));
+    for size in SIZES {
+        let text = clean_text(size);
+        for threads in THREADS {
+            let id = BenchmarkId::new(format!("{threads}_threads"), size);
+            group.bench_function(id, |bencher| {
+                bencher.iter_custom(|events| pipeline(threads, events, &text).0);
+            });
+        }
+        group.bench_function(BenchmarkId::new("plain_file", size), |bencher| {
+            bencher.iter_custom(|events| plain(events, &text));
+        });
+    }
+}
+
+fn closing_line(size: usize, threads: usize) {
+    let text = clean_text(size);
+    let events = if quick() { 100 } else { 25_600_000 / size as u64 };
+    let mut bytes = 0;
+    let (ours, peer) = against(
+        || {
+            let (took, written) = pipeline(threads, events, &text);
+            bytes = written;
+            ns_per(events, took)
+        },
+        || ns_per(events, plain(events, &text)),
+    );
+    println!(
+        "{size:>5} B {threads} threads: {ours:>6.0} ns per event, {:>9.0} events/s, {:>6.1} MB/s, 0 \
+         lost; {:.2} of the rate of a plain buffered file ({peer:.0} ns)",
+        1e9 / ours,
+        bytes as f64 / events as f64 / ours * 1e3,
+        peer / ours,
+    );
+}
+
+fn main() {
+    let mut criterion = criterion();
+    groups(&mut criterion);
+    criterion.final_summary();
+    title("pipeline: emit_wait to the file, flushed, nothing lost");
+    for size in SIZES {
+        for threads in THREADS {
+            closing_line(size, threads);
+        }
+    }
+}

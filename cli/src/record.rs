@@ -1,0 +1,201 @@
+//! `record`: JSON lines on stdin, through the whole pipeline, into the log.
+
+mod event;
+
+use std::collections::HashSet;
+use std::io::{self, BufReader, Write};
+use std::time::Duration;
+
+use llm_audit::reader::{Ending, LINE_BYTES_MAX, read_line};
+use llm_audit::{Accounting, AuditLogger, Sanitizer};
+
+use crate::output::{Dir, Exit, Failure, complain, count, shown};
+use crate::progress::Progress;
+
+/// Record JSON lines from stdin as events.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    dir: Dir,
+    /// Keep every event: no sampling
+    #[arg(long)]
+    debug: bool,
+    /// The accounting as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+A line is an object with event_type, agent, action and status (ok, error, timeout, retry), and as
+far as known trace_id, span_id, parent_span_id, timestamp, latency_ms, tokens_input,
+tokens_output, cost_usd, data and error. Missing ids are made, a missing timestamp is now;
+instance and seq are replaced. Other members move into data. A bad line, or one over 64 MiB, is
+reported by its number; the rest is recorded. Without --debug, sampling keeps a part of what
+went well: see TRACE_SAMPLE_RATE and SUCCESS_SAMPLE_RATE.
+
+Exit codes: 0 all is recorded, 1 bad lines or losses, 2 stdin or the folder cannot be used,
+3 nothing on stdin.
+
+Examples:
+  my-agent | llm-audit record --debug --dir logs
+  echo '{\"event_type\":\"cache.hit\",\"agent\":\"a\",\"action\":\"get\",\"status\":\"ok\"}' |
+    llm-audit record --debug --json";
+
+/// How long the last events may take to be written.
+const CLOSE_WITHIN: Duration = Duration::from_secs(300);
+const BLOCK_BYTES: usize = 128 << 10;
+/// How many names of unknown members are remembered, so as to tell of each once.
+const NAMES_MAX: usize = 256;
+
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    // The accounting is what stdout is for, whatever AUDIT_EXPORTER says.
+    let builder = AuditLogger::builder().directory(args.dir.path()).files(true).stdout(false);
+    let logger = if args.debug { builder.debug(true) } else { builder }.build()?;
+    let mut recording = Recording::new(&logger);
+    let read = recording.read();
+    // What was recorded is accounted for whatever became of stdin.
+    let closed = logger.shutdown(CLOSE_WITHIN);
+    let (bad_lines, good_lines) = (recording.bad_lines, recording.good_lines);
+    let counts = logger.accounting();
+    if let Err(error) = &closed {
+        complain(format_args!("the log was not closed in time: {error}"));
+    }
+    if let Err(error) = print(&counts, bad_lines, args.json) {
+        complain(format_args!("the accounting cannot be printed: {error}"));
+    }
+    explain(&counts, good_lines, &logger.sampling().decided_by());
+    read?;
+    let missing = good_lines.saturating_sub(counts.emitted);
+    let lost = [counts.overwritten, counts.rejected, counts.io_lost, counts.queued, missing];
+    Ok(match (good_lines, bad_lines) {
+        (0, 0) => {
+            complain("no data: nothing on stdin");
+            Exit::NoData
+        }
+        (_, 0) if lost == [0; 5] && closed.is_ok() => Exit::Fine,
+        _ => Exit::Finding,
+    })
+}
+
+/// The state that goes from line to line.
+struct Recording<'l> {
+    logger: &'l AuditLogger,
+    /// Names are said on stderr, where nothing else redacts them.
+    sanitizer: Sanitizer,
+    moved: HashSet<String>,
+    good_lines: u64,
+    bad_lines: u64,
+    progress: Progress,
+}
+
+impl<'l> Recording<'l> {
+    fn new(logger: &'l AuditLogger) -> Self {
+        Self {
+            logger,
+            sanitizer: Sanitizer::default(),
+            moved: HashSet::new(),
+            good_lines: 0,
+            bad_lines: 0,
+            progress: Progress::new(),
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Failure> {
+        let mut input = BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock());
+        let (mut line, mut number) = (Vec::new(), 0_u64);
+        while let Some(ending) = read_line(&mut input, &mut line).map_err(Failure::stdin)? {
+            number += 1;
+            if number == 1 && line.starts_with("\u{feff}".as_bytes()) {
+                line.drain(..3);
+            }
+            match ending {
+                Ending::TooLong(bytes) => {
+                    let limit = LINE_BYTES_MAX >> 20;
+                    self.bad(number, &format!("{bytes} bytes long; the limit is {limit} MiB"));
+                }
+                _ if line.trim_ascii().is_empty() => {}
+                Ending::Newline | Ending::Torn => self.line(number, &mut line),
+            }
+            let lines = self.good_lines;
+            self.progress.tell(|| format!("{lines} events"));
+        }
+        self.progress.clear();
+        Ok(())
+    }
+
+    fn line(&mut self, number: u64, line: &mut [u8]) {
+        let (logger, mut moved) = (self.logger, Vec::new());
+        match event::with(line, &mut moved, |event| logger.emit_wait(event)) {
+            Ok(()) => self.good_lines += 1,
+            Err(error) => self.bad(number, &error),
+        }
+        for name in moved {
+            self.tell_moved(name);
+        }
+    }
+
+    fn bad(&mut self, number: u64, why: &str) {
+        self.bad_lines += 1;
+        self.progress.clear();
+        complain(format_args!("line {number}: {why}"));
+    }
+
+    fn tell_moved(&mut self, name: String) {
+        if self.moved.len() == NAMES_MAX || self.moved.contains(&name) {
+            return;
+        }
+        self.progress.clear();
+        let redacted = self.sanitizer.redact_str(&name);
+        let brief: String = redacted.chars().take(80).collect();
+        complain(format_args!("unknown field {:?} is moved into data", shown(&brief)));
+        self.moved.insert(name);
+        if self.moved.len() == NAMES_MAX {
+            complain("further unknown fields are moved without saying so");
+        }
+    }
+}
+
+fn print(counts: &Accounting, bad_lines: u64, as_json: bool) -> io::Result<()> {
+    let rows = [
+        ("emitted", counts.emitted),
+        ("written", counts.written),
+        ("overwritten", counts.overwritten),
+        ("sampled_out", counts.sampled_out),
+        ("rejected", counts.rejected),
+        ("io_lost", counts.io_lost),
+        ("queued", counts.queued),
+        ("bad_lines", bad_lines),
+    ];
+    let text: String = match as_json {
+        true => {
+            let members = rows.map(|(name, count)| format!("\"{name}\":{count}"));
+            format!("{{{}}}\n", members.join(","))
+        }
+        false => rows.map(|(name, count)| format!("{name:<12}{count:>10}\n")).concat(),
+    };
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Says which events are not in the log, and what decided so.
+fn explain(counts: &Accounting, good_lines: u64, decided_by: &str) {
+    if counts.sampled_out > 0 {
+        let events = count(counts.sampled_out, "event");
+        complain(format_args!("{events} sampled out, decided by {decided_by}; --debug keeps all"));
+    }
+    let lost = counts.overwritten.saturating_add(counts.io_lost);
+    if lost > 0 {
+        complain(format_args!(
+            "{} lost: {} overwritten, {} io_lost",
+            count(lost, "event"),
+            counts.overwritten,
+            counts.io_lost
+        ));
+    }
+    let missing = good_lines.saturating_sub(counts.emitted);
+    if missing > 0 {
+        complain(format_args!("{} not recorded: AUDIT_ENABLED is false", count(missing, "event")));
+    }
+}

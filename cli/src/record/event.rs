@@ -1,0 +1,220 @@
+//! How a line of somebody else's becomes an event.
+
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
+
+use llm_audit::reader::{Json, Line, parse};
+use llm_audit::{AuditEvent, ErrorDetail, EventType, TraceContext, is_event_type_name};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// Calls `record` with the event that `line` tells of, and adds the names of the members that were
+/// moved into `data` to `moved`.
+///
+/// An error says what is wrong with the line, and never quotes a value.
+pub(super) fn with(
+    line: &mut [u8],
+    moved: &mut Vec<String>,
+    record: impl FnOnce(&AuditEvent<'_>),
+) -> Result<(), String> {
+    let line = parse(line).map_err(|error| error.to_string())?;
+    line.check().map_err(|error| error.to_string())?;
+    let context = context(&line)?;
+    let data = Data::of(&line);
+    let error = line.error().map(Failure);
+    let error = error.as_ref().map(ErrorDetail::from_object);
+
+    let mut event = head(&line)?.span(&context);
+    event = match line.timestamp() {
+        Some(micros) => event.timestamp(system_time(micros)?),
+        None => event,
+    };
+    event = line.latency_ms().map_or(event, |ms| event.latency_ms(ms));
+    event = line.tokens_input().map_or(event, |tokens| event.tokens_input(tokens));
+    event = line.tokens_output().map_or(event, |tokens| event.tokens_output(tokens));
+    event = line.cost_usd().map_or(event, |cost| event.cost_usd(cost));
+    event = if data.is_empty() { event } else { event.data(&data) };
+    event = error.as_ref().map_or(event, |error| event.error(error));
+    // An error makes an `ok` event fail; what the line says of itself stays.
+    event = line.status().map_or(event, |status| event.status(status));
+    record(&event);
+    moved.extend(data.extra.iter().map(|(name, _)| (*name).to_owned()));
+    Ok(())
+}
+
+/// The fields every event has.
+fn head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
+    let required = (line.event_type(), line.agent(), line.action(), line.status());
+    let (Some(event_type), Some(agent), Some(action), Some(status)) = required else {
+        return Err("a required field is missing".to_owned());
+    };
+    if line.is_own() {
+        return Err("event_type begins with audit., as the log's own lines do".to_owned());
+    }
+    if !is_event_type_name(event_type) {
+        return Err("event_type is no dotted lower-case name, as tool.call is".to_owned());
+    }
+    let event_type = EventType::from_name(event_type);
+    Ok(AuditEvent::new(event_type, agent, action).status(status))
+}
+
+/// The ids of the line, with new ones where it has none.
+fn context(line: &Line<'_>) -> Result<TraceContext, String> {
+    let new = TraceContext::new_trace();
+    let trace = line.trace_id().map(TraceContext::parse_trace_id).transpose();
+    let span = line.span_id().map(TraceContext::parse_span_id).transpose();
+    let parent = line.parent_span_id().map(TraceContext::parse_span_id).transpose();
+    let ids = || {
+        let trace = trace.ok()?.unwrap_or(new.trace_id());
+        TraceContext::from_ids(trace, span.ok()?.unwrap_or(new.span_id()), parent.ok()?)
+    };
+    ids().ok_or_else(|| "an id is not valid".to_owned())
+}
+
+fn system_time(micros: i64) -> Result<SystemTime, String> {
+    let distance = Duration::from_micros(micros.unsigned_abs());
+    let time = match micros >= 0 {
+        true => SystemTime::UNIX_EPOCH.checked_add(distance),
+        false => SystemTime::UNIX_EPOCH.checked_sub(distance),
+    };
+    time.ok_or_else(|| "timestamp is out of this system's range".to_owned())
+}
+
+/// The payload of the line, and the members of it that the schema does not know.
+struct Data<'a> {
+    own: Option<Json<'a>>,
+    extra: Vec<(&'a str, Json<'a>)>,
+}
+
+impl<'a> Data<'a> {
+    fn of(line: &'a Line<'_>) -> Self {
+        Self { own: line.data(), extra: line.extra().collect() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.own.is_none() && self.extra.is_empty()
+    }
+}
+
+impl Serialize for Data<'_> {
+    /// `data`'s own members keep their names; a moved one that meets its name becomes `name_2`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let own = match self.own {
+            // What is no object is wrapped by the recorder, as every payload is.
+            Some(own) if self.extra.is_empty() => return own.serialize(serializer),
+            own => own,
+        };
+        let mut map = serializer.serialize_map(None)?;
+        let mut taken = HashSet::new();
+        match own {
+            Some(own) if own.is_object() => {
+                for (name, value) in own.members() {
+                    taken.insert(name.to_owned());
+                    map.serialize_entry(name, &value)?;
+                }
+            }
+            Some(own) => {
+                taken.insert("value".to_owned());
+                map.serialize_entry("value", &own)?;
+            }
+            None => {}
+        }
+        for (name, value) in &self.extra {
+            let name = free(name, &taken);
+            map.serialize_entry(&name, value)?;
+            taken.insert(name);
+        }
+        map.end()
+    }
+}
+
+/// `name`, or the first of `name_2`, `name_3` … that is not taken.
+fn free(name: &str, taken: &HashSet<String>) -> String {
+    let mut free = name.to_owned();
+    let mut number = 2_u64;
+    while taken.contains(&free) {
+        free = format!("{name}_{number}");
+        number += 1;
+    }
+    free
+}
+
+/// The `error` member: an object as it is, a text as the message of one.
+struct Failure<'a>(Json<'a>);
+
+impl Serialize for Failure<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_object() {
+            return self.0.serialize(serializer);
+        }
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry("message", &self.0)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(line: &str) -> String {
+        let mut bytes = line.as_bytes().to_vec();
+        let line = parse(&mut bytes).unwrap();
+        serde_json::to_string(&Data::of(&line)).unwrap()
+    }
+
+    #[test]
+    fn unknown_members_move_into_data() {
+        let cases = [
+            (r#"{"data":{"a":1}}"#, r#"{"a":1}"#),
+            (r#"{"data":{"a":1},"b":[2],"none":null}"#, r#"{"a":1,"b":[2]}"#),
+            (r#"{"region":"eu"}"#, r#"{"region":"eu"}"#),
+            (r#"{"a":2,"data":{"a":1}}"#, r#"{"a":1,"a_2":2}"#),
+            (r#"{"a":2,"data":{"a":1,"a_2":7}}"#, r#"{"a":1,"a_2":7,"a_3":2}"#),
+            (r#"{"data":[1],"b":2}"#, r#"{"value":[1],"b":2}"#),
+            (r#"{"data":"x","value":2}"#, r#"{"value":"x","value_2":2}"#),
+            (r#"{"data":null,"b":2,"b":3}"#, r#"{"b":2,"b_2":3}"#),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(data(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_value() {
+        let event = |more: &str| {
+            format!(r#"{{"event_type":"a.b","agent":"x","action":"y","status":"ok"{more}}}"#)
+        };
+        let cases = [
+            ("{\"a\": hunter2}".to_owned(), "not a valid log line"),
+            (event(",\"latency_ms\":\"hunter2\""), "latency_ms is no number"),
+            (event("").replace("a.b", "audit.stop"), "begins with audit."),
+            (event("").replace("a.b", "Hunter2"), "no dotted lower-case name"),
+            (event(",\"trace_id\":\"hunter2\""), "trace_id is no id"),
+            (event(",\"span_id\":\"0000000000000000\""), "span_id is no id"),
+            (event("").replace("\"agent\":\"x\",", ""), "agent is missing"),
+        ];
+        for (line, expected) in cases {
+            let mut bytes = line.clone().into_bytes();
+            let error = with(&mut bytes, &mut Vec::new(), |_| panic!("recorded {line}"));
+            let error = error.unwrap_err();
+            assert!(error.contains(expected) && !error.contains("unter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn given_ids_and_instants_are_kept() {
+        let mut bytes = br#"{"trace_id":"0AF7651916CD","span_id":"b7ad6b71"}"#.to_vec();
+        let line = parse(&mut bytes).unwrap();
+        let context = context(&line).unwrap();
+        assert_eq!((context.trace_id(), context.span_id()), (0x0af7_6519_16cd, 0xb7ad_6b71));
+        assert_eq!(context.parent_span_id(), None);
+        for micros in [0, 1, -1, 1_767_323_045_000_006, -62_135_596_800_000_000] {
+            let time = system_time(micros).unwrap();
+            let distance = match time.duration_since(SystemTime::UNIX_EPOCH) {
+                Ok(after) => after.as_micros() as i64,
+                Err(before) => -(before.duration().as_micros() as i64),
+            };
+            assert_eq!(distance, micros);
+        }
+    }
+}

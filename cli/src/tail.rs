@@ -1,0 +1,214 @@
+//! `tail`: the last events, and those that come.
+
+use std::collections::VecDeque;
+use std::io::{self, BufWriter, Write};
+use std::thread;
+use std::time::Duration;
+
+use llm_audit::Status;
+use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines};
+
+use crate::output::{Dir, Exit, Failure, Style, complain, count, dollars, duration, shown, time};
+
+/// Show the last events, and those that come.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    dir: Dir,
+    /// How many of the last events
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    lines: u32,
+    /// Go on with what is written, across rotation
+    #[arg(short, long)]
+    follow: bool,
+    /// Only this agent's
+    #[arg(long)]
+    agent: Option<String>,
+    /// Only this event type, or all below it: `tool` is tool.call, tool.result, tool.error
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Only this status: ok, error, timeout, retry
+    #[arg(long, value_parser = status)]
+    status: Option<Status>,
+    /// Only traces whose id begins so
+    #[arg(long, value_name = "ID")]
+    trace: Option<String>,
+    /// Whole lines as they are in the log
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+The log's own audit.* lines are shown with --type audit; audit.loss is always shown.
+Where several loggers write at once, events are in the order of their files.
+
+Exit codes: 0 events are shown, 2 bad input or the output is closed, 3 no such event.
+
+Examples:
+  llm-audit tail -f --status error
+  llm-audit tail -n 100 --agent planner --type llm --json | jq .cost_usd";
+
+/// How often is looked for new lines.
+const POLL: Duration = Duration::from_millis(250);
+
+fn status(name: &str) -> Result<Status, String> {
+    Status::from_name(name).ok_or_else(|| "accepted: ok, error, timeout, retry".to_owned())
+}
+
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let view = View::of(args)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let folder = args.dir.open()?;
+    let mut exit = Exit::NoData;
+    if let Some(folder) = &folder {
+        let lines = view.last(folder, args.lines as usize)?;
+        for line in &lines {
+            writeln!(out, "{line}").map_err(Failure::writing)?;
+        }
+        if lines.is_empty() && args.lines > 0 && !args.follow {
+            complain("no data: no such event");
+        } else {
+            exit = Exit::Fine;
+        }
+    }
+    out.flush().map_err(Failure::writing)?;
+    if !args.follow {
+        return Ok(exit);
+    }
+    let follow = match &folder {
+        Some(folder) => Follow::after(folder)?,
+        None => Follow::new(args.dir.path()),
+    };
+    view.follow(follow, &mut out)
+}
+
+/// Which lines are shown, and how.
+struct View<'a> {
+    args: &'a Args,
+    /// In lower case.
+    trace: Option<String>,
+    style: Style,
+}
+
+impl<'a> View<'a> {
+    fn of(args: &'a Args) -> Result<Self, Failure> {
+        let trace = args.trace.as_ref().map(|id| id.to_ascii_lowercase());
+        if trace.as_ref().is_some_and(|id| !id.bytes().all(|b| b.is_ascii_hexdigit())) {
+            return Err(Failure::new("--trace takes the first hex digits of a trace id"));
+        }
+        Ok(Self { args, trace, style: Style::of_stdout() })
+    }
+
+    /// The last `wanted` lines; the newest files first, and no more of them than are needed.
+    fn last(&self, folder: &Folder, wanted: usize) -> Result<VecDeque<String>, Failure> {
+        let (mut last, mut bad) = (VecDeque::new(), 0);
+        for file in folder.files().iter().rev() {
+            if last.len() == wanted {
+                break;
+            }
+            let mut of_file: VecDeque<String> = VecDeque::new();
+            let mut lines = Lines::of(std::slice::from_ref(file));
+            while let Some(mut entry) = lines.next_line()? {
+                // Following gives it out when it is whole.
+                if entry.ending == Ending::Torn && self.args.follow {
+                    continue;
+                }
+                match self.show(&mut entry) {
+                    Ok(Some(line)) => {
+                        if of_file.len() + last.len() == wanted {
+                            of_file.pop_front();
+                        }
+                        of_file.push_back(line);
+                    }
+                    Ok(None) => {}
+                    Err(_) => bad += 1,
+                }
+            }
+            of_file.append(&mut last);
+            last = of_file;
+        }
+        if bad > 0 {
+            let lines = count(bad, "line");
+            complain(format_args!("{lines} cannot be read; llm-audit verify says which"));
+        }
+        Ok(last)
+    }
+
+    fn follow(&self, mut follow: Follow, out: &mut impl Write) -> Result<Exit, Failure> {
+        loop {
+            while let Some(mut entry) = follow.next_line()? {
+                match self.show(&mut entry) {
+                    Ok(Some(line)) => writeln!(out, "{line}").map_err(Failure::writing)?,
+                    Ok(None) => {}
+                    Err(error) => complain(error),
+                }
+            }
+            out.flush().map_err(Failure::writing)?;
+            for file in follow.take_truncated() {
+                complain(format_args!("{file} was cut off; it is read from its beginning"));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// The line as it is to be printed, if it is.
+    fn show(&self, entry: &mut Entry<'_>) -> Result<Option<String>, String> {
+        let (file, offset) = (entry.file, entry.offset);
+        // Parsing unescapes in place.
+        let raw = self.args.json.then(|| String::from_utf8_lossy(entry.bytes).into_owned());
+        let line = entry.parse().map_err(|error| format!("{file} at byte {offset}: {error}"))?;
+        Ok(self.wants(&line).then(|| raw.unwrap_or_else(|| self.render(&line))))
+    }
+
+    fn wants(&self, line: &Line<'_>) -> bool {
+        let args = self.args;
+        let event_type = line.event_type().unwrap_or_default();
+        let below = |wanted: &str| {
+            event_type.strip_prefix(wanted).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('.') || wanted.ends_with('.')
+            })
+        };
+        let of_type = match &args.event_type {
+            Some(wanted) => below(wanted),
+            None => !line.is_own(),
+        };
+        let trace = || line.trace_id().unwrap_or_default().to_ascii_lowercase();
+        event_type == "audit.loss"
+            || (of_type
+                && args.agent.as_ref().is_none_or(|agent| line.agent() == Some(agent))
+                && args.status.is_none_or(|status| line.status() == Some(status))
+                && self.trace.as_ref().is_none_or(|id| trace().starts_with(id)))
+    }
+
+    fn render(&self, line: &Line<'_>) -> String {
+        let text = |text: Option<&str>| shown(text.unwrap_or("-")).into_owned();
+        let status = line.status();
+        let word = format!("{:<7}", status.map_or("-", Status::name));
+        let trace: String = text(line.trace_id()).chars().take(8).collect();
+        let mut parts = vec![
+            self.style.faint(&line.timestamp().map_or("-".to_owned(), time)),
+            self.style.by_status(status, &word),
+            format!("{:<15}", text(line.event_type())),
+            self.style.faint(&trace),
+            text(line.agent()),
+            text(line.action()),
+        ];
+        if line.event_type() == Some("audit.loss") {
+            let count = |name| line.data()?.get(name)?.as_u64();
+            let count = |name| count(name).unwrap_or_default();
+            let (overwritten, io_lost) = (count("overwritten"), count("io_lost"));
+            parts.push(self.style.error(&format!("{overwritten} overwritten, {io_lost} io_lost")));
+        }
+        parts.extend(line.latency_ms().map(duration));
+        let tokens = (line.tokens_input(), line.tokens_output());
+        if tokens != (None, None) {
+            let of = |tokens: Option<u64>| tokens.map_or("?".to_owned(), |n| n.to_string());
+            parts.push(format!("{}+{} tokens", of(tokens.0), of(tokens.1)));
+        }
+        parts.extend(line.cost_usd().map(dollars));
+        parts.extend(line.error_message().map(|message| self.style.error(&shown(message))));
+        parts.join("  ")
+    }
+}

@@ -1,0 +1,140 @@
+//! `trace`: one trace as a tree with a waterfall.
+
+mod draw;
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use llm_audit::reader::{Folder, Found, Trace};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use terminal_size::{Width, terminal_size_of};
+
+use crate::output::{Dir, Exit, Failure, Style, complain};
+use crate::progress::Progress;
+
+/// Show one trace: its spans as a tree, when each ran, tokens, cost, errors.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The trace id, or its first digits (4 or more)
+    id: String,
+    #[command(flatten)]
+    dir: Dir,
+    /// One JSON object: the spans in the order of the tree, each with its lines
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Tokens and cost of the whole trace leave out request.* events, which may repeat their sum.
+A span whose parent is not in the log stands at the top, marked so.
+
+Exit codes: 0 found, 2 bad input, or several traces begin so, 3 no such trace.
+
+Examples:
+  llm-audit trace 2a8f65dd
+  llm-audit trace 2a8f65dd --json | jq '.spans[].events[] | select(.status == \"error\")'";
+
+/// Where the terminal does not say how wide it is.
+const WIDTH: usize = 80;
+
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let Some(folder) = args.dir.open()? else { return Ok(Exit::NoData) };
+    let mut progress = Progress::new();
+    let of = folder.bytes();
+    let found = Trace::find(&folder, &args.id, |done| progress.share(done, of))?;
+    progress.clear();
+    let trace = match found {
+        Found::One(trace) => trace,
+        Found::Nothing => {
+            complain("no data: no such trace");
+            return Ok(Exit::NoData);
+        }
+        Found::Several(ids) => {
+            let ids = ids.join("\n  ");
+            return Err(Failure::new(format!("several traces begin so, among them\n  {ids}")));
+        }
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = match args.json {
+        true => print_json(&trace, &mut out),
+        false => draw::draw(&trace, width(), Style::of_stdout(), &mut out),
+    };
+    written.and_then(|()| out.flush()).map_err(Failure::writing)?;
+    Ok(Exit::Fine)
+}
+
+/// Draws the trace of this id, for other subcommands.
+pub(crate) fn print(dir: &Path, trace_id: u128, out: &mut impl Write) -> Result<(), Failure> {
+    match Trace::find(&Folder::open(dir)?, &format!("{trace_id:032x}"), |_| {})? {
+        Found::One(trace) => {
+            draw::draw(&trace, width(), Style::of_stdout(), out).map_err(Failure::writing)
+        }
+        Found::Nothing | Found::Several(_) => Err(Failure::new("the trace is not in the log")),
+    }
+}
+
+/// How many columns stdout has.
+fn width() -> usize {
+    let columns = terminal_size_of(io::stdout()).map(|(Width(columns), _)| usize::from(columns));
+    columns.unwrap_or(WIDTH).clamp(40, 400)
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct TraceObject<'t> {
+    trace_id: &'t str,
+    started_us: Option<i64>,
+    duration_ms: Option<f64>,
+    tokens_input: u64,
+    tokens_output: u64,
+    cost_usd: Option<f64>,
+    /// Events beyond those that are held.
+    left_out: u64,
+    spans: Vec<SpanObject<'t>>,
+}
+
+#[derive(Serialize)]
+struct SpanObject<'t> {
+    span_id: &'t str,
+    parent_span_id: Option<&'t str>,
+    depth: usize,
+    orphan: bool,
+    circular: bool,
+    started_us: Option<i64>,
+    duration_ms: Option<f64>,
+    events: Vec<&'t RawValue>,
+}
+
+fn print_json(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
+    let length = |(start, end): (i64, i64)| end.abs_diff(start) as f64 / 1e3;
+    let spans = trace.walk().into_iter().map(|step| {
+        let span = &trace.spans[step.span];
+        // Lines are JSON by another parser's word; one that serde_json refuses is left out.
+        let events = span.events.iter().filter_map(|event| serde_json::from_str(&event.line).ok());
+        SpanObject {
+            span_id: &span.id,
+            parent_span_id: span.parent.as_deref(),
+            depth: step.depth,
+            orphan: span.is_orphan,
+            circular: span.is_circular,
+            started_us: span.interval().map(|interval| interval.0),
+            duration_ms: span.interval().map(length),
+            events: events.collect(),
+        }
+    });
+    let (tokens_input, tokens_output) = trace.tokens();
+    let object = TraceObject {
+        trace_id: &trace.id,
+        started_us: trace.interval().map(|interval| interval.0),
+        duration_ms: trace.interval().map(length),
+        tokens_input,
+        tokens_output,
+        cost_usd: trace.cost_usd(),
+        left_out: trace.left_out,
+        spans: spans.collect(),
+    };
+    serde_json::to_writer(&mut *out, &object)?;
+    writeln!(out)
+}

@@ -1,0 +1,324 @@
+//! How a trace is drawn: the tree on the left, when each span ran beside it, numbers on the right.
+
+use std::io::{self, Write};
+
+use llm_audit::Status;
+use llm_audit::reader::{Span, Step, Trace};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::output::{Style, count, dollars, duration, shown, time};
+
+/// Spans deeper than this are drawn at this depth, with a sign.
+const DEPTH_MAX: usize = 12;
+/// Columns of the numbers: duration, tokens, cost.
+const DURATION: usize = 8;
+const TOKENS: usize = 12;
+const COST: usize = 10;
+
+/// Draws `trace` within `width` columns.
+pub(super) fn draw(
+    trace: &Trace,
+    width: usize,
+    style: Style,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    head(trace, style, out)?;
+    let sheet = Sheet::of(trace, width, style);
+    let mut rails = Rails::default();
+    for step in trace.walk() {
+        let span = &trace.spans[step.span];
+        let tree = rails.step(step);
+        writeln!(out, "{}", sheet.row(span, &tree).trim_end())?;
+        for note in notes(span) {
+            let room = width.saturating_sub(rails.under().width() + 2);
+            let note = style.error(&fitted(&note, room));
+            writeln!(out, "{}  {note}", rails.under())?;
+        }
+    }
+    if trace.left_out > 0 {
+        writeln!(out, "… and {} that are not drawn", count(trace.left_out, "event"))?;
+    }
+    Ok(())
+}
+
+fn head(trace: &Trace, style: Style, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "trace {}", trace.id)?;
+    if let Some((start, end)) = trace.interval() {
+        let took = duration(end.abs_diff(start) as f64 / 1e3);
+        writeln!(out, "{}, {took}", time(start))?;
+    }
+    let events = trace.events().count() as u64;
+    write!(out, "{}, {}", count(trace.spans.len() as u64, "span"), count(events, "event"))?;
+    let failed = trace.events().filter(|event| event.is_failure()).count();
+    if failed > 0 {
+        write!(out, ", {}", style.error(&format!("{failed} failed")))?;
+    }
+    let (input, output) = trace.tokens();
+    if input + output > 0 {
+        write!(out, ", {input} tokens in, {output} out")?;
+    }
+    if let Some(cost) = trace.cost_usd() {
+        write!(out, ", {}", dollars(cost))?;
+    }
+    writeln!(out, "\n")
+}
+
+/// What a person has to know of a span besides its row.
+fn notes(span: &Span) -> Vec<String> {
+    let mut notes: Vec<String> = span
+        .events
+        .iter()
+        .filter_map(|event| event.error.as_deref())
+        .map(|message| shown(message).into_owned())
+        .collect();
+    notes.dedup();
+    if let (true, Some(parent)) = (span.is_orphan, &span.parent) {
+        notes.push(format!("its parent {} is not in the log", shown(parent)));
+    }
+    if span.is_circular {
+        notes.push("its parents lead back to it".to_owned());
+    }
+    notes
+}
+
+/// The columns of one drawing.
+struct Sheet {
+    style: Style,
+    label: usize,
+    bar: usize,
+    tokens: usize,
+    cost: usize,
+    /// When the trace began and ended.
+    interval: Option<(i64, i64)>,
+}
+
+impl Sheet {
+    fn of(trace: &Trace, width: usize, style: Style) -> Self {
+        let has_tokens = trace.events().any(|event| event.tokens_input.is_some());
+        let tokens = if has_tokens { TOKENS } else { 0 };
+        let cost = if trace.events().any(|event| event.cost_usd.is_some()) { COST } else { 0 };
+        let rest = width.saturating_sub(DURATION + tokens + cost);
+        let bar = (rest / 3).clamp(6, 40);
+        // One column stays free between the label and the bar, one behind the bar.
+        let label = rest.saturating_sub(bar + 2).max(4);
+        Self { style, label, bar, tokens, cost, interval: trace.interval() }
+    }
+
+    fn row(&self, span: &Span, tree: &str) -> String {
+        let status = worst(span);
+        let label = fitted(&format!("{tree}{}{}", sign(status), name(span)), self.label);
+        let padding = " ".repeat(self.label - label.width());
+        // Only the words are coloured; the rails are no part of the status.
+        let label = match label.strip_prefix(tree) {
+            Some(words) => format!("{tree}{}", self.style.by_status(failing(status), words)),
+            None => label,
+        };
+        let took = span
+            .interval()
+            .map_or(String::new(), |(start, end)| duration(end.abs_diff(start) as f64 / 1e3));
+        let bar = self.style.by_status(status, &self.bar(span));
+        let numbers = self.numbers(span);
+        format!("{label}{padding} {bar} {took:>DURATION$}{numbers}")
+    }
+
+    fn numbers(&self, span: &Span) -> String {
+        // The events of one span tell of one thing: the last one that has a number has it.
+        let last = |number: fn(&llm_audit::reader::Event) -> Option<u64>| {
+            span.events.iter().rev().find_map(number)
+        };
+        let of = |tokens: Option<u64>| tokens.map_or("?".to_owned(), |n| n.to_string());
+        let tokens = match (last(|event| event.tokens_input), last(|event| event.tokens_output)) {
+            (None, None) => String::new(),
+            (input, output) => format!("{}+{}", of(input), of(output)),
+        };
+        let cost = span.events.iter().rev().find_map(|event| event.cost_usd);
+        let cost = cost.map_or(String::new(), dollars);
+        let (tokens_width, cost_width) = (self.tokens, self.cost);
+        format!("{tokens:>tokens_width$}{cost:>cost_width$}")
+    }
+
+    /// When the span ran within the trace.
+    fn bar(&self, span: &Span) -> String {
+        let (Some((from, to)), Some((start, end))) = (self.interval, span.interval()) else {
+            return " ".repeat(self.bar);
+        };
+        let total = to.abs_diff(from).max(1) as f64;
+        let column = |at: i64| (at.abs_diff(from) as f64 / total * self.bar as f64) as usize;
+        let first = column(start).min(self.bar - 1);
+        let last = column(end).clamp(first + 1, self.bar);
+        let body = if start == end { "│" } else { "█" }.repeat(last - first);
+        format!("{}{body}{}", " ".repeat(first), " ".repeat(self.bar - last))
+    }
+}
+
+/// What the span as a whole came to: a failure, if there is one, whatever came after it.
+fn worst(span: &Span) -> Option<Status> {
+    let rank = |status: &Status| match status {
+        Status::Ok => 0,
+        Status::Retry => 1,
+        Status::Timeout => 2,
+        Status::Error => 3,
+    };
+    span.events.iter().filter_map(|event| event.status).max_by_key(rank)
+}
+
+fn failing(status: Option<Status>) -> Option<Status> {
+    status.filter(|status| *status != Status::Ok)
+}
+
+fn sign(status: Option<Status>) -> &'static str {
+    match status {
+        Some(Status::Error) => "✗ ",
+        Some(Status::Timeout) => "✗ timeout ",
+        Some(Status::Retry) => "↻ ",
+        Some(Status::Ok) | None => "",
+    }
+}
+
+/// What the span is: its type, or the family of its types, its action, and who did it.
+fn name(span: &Span) -> String {
+    let Some(first) = span.events.first() else { return String::new() };
+    let family = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let (mut kind, own) = (first.event_type.clone(), family(&first.event_type));
+    if span.events.iter().any(|event| event.event_type != first.event_type)
+        && span.events.iter().all(|event| family(&event.event_type) == own)
+    {
+        kind = own;
+    }
+    let model = first.model.as_ref().filter(|model| !first.action.contains(model.as_str()));
+    let model = model.map_or(String::new(), |model| format!(" [{model}]"));
+    let text = format!("{kind} {}{model} ({})", first.action, first.agent);
+    shown(&text).into_owned()
+}
+
+/// `text` in at most `width` columns.
+fn fitted(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let (mut fitted, mut columns) = (String::new(), 1);
+    for c in text.chars() {
+        columns += c.width().unwrap_or(0);
+        if columns > width {
+            break;
+        }
+        fitted.push(c);
+    }
+    fitted + "…"
+}
+
+/// The lines that hold the tree together.
+#[derive(Default)]
+struct Rails {
+    /// For the present span and each one above it, whether it is the last below its parent.
+    last: Vec<bool>,
+    under: String,
+}
+
+impl Rails {
+    /// What stands in front of the span of this step.
+    fn step(&mut self, step: Step) -> String {
+        let depth = step.depth.min(DEPTH_MAX);
+        self.last.truncate(depth);
+        self.last.push(step.is_last);
+        let above = self.last.iter().take(depth).skip(1);
+        let mut front: String = above.map(|last| if *last { "   " } else { "│  " }).collect();
+        self.under = front.clone();
+        if depth > 0 {
+            front += if step.is_last { "└─ " } else { "├─ " };
+            self.under += if step.is_last { "   " } else { "│  " };
+        }
+        if step.depth > DEPTH_MAX {
+            front += &format!("({}) ", step.depth);
+        }
+        front
+    }
+
+    /// What stands in front of a note below that span.
+    fn under(&self) -> &str {
+        &self.under
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_audit::reader::Event;
+
+    use super::*;
+
+    fn event(kind: &str, action: &str, end_ms: i64, latency_ms: f64) -> Event {
+        Event {
+            event_type: kind.to_owned(),
+            agent: "planner".to_owned(),
+            action: action.to_owned(),
+            status: Some(Status::Ok),
+            timestamp: Some(1_767_323_045_000_000 + end_ms * 1_000),
+            latency_ms: Some(latency_ms),
+            ..Event::default()
+        }
+    }
+
+    fn span(event: Event, children: &[usize]) -> Span {
+        Span { events: vec![event], children: children.to_vec(), ..Span::default() }
+    }
+
+    fn drawn(trace: &Trace, width: usize) -> String {
+        let mut out = Vec::new();
+        draw(trace, width, Style { colour: false }, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn example() -> Trace {
+        let mut failed = event("tool.call", "search", 80, 30.0);
+        failed.status = Some(Status::Error);
+        failed.error = Some("no\x1b[2J route".to_owned());
+        let mut model = event("llm.invoke", "chat", 50, 50.0);
+        (model.tokens_input, model.tokens_output) = (Some(1200), Some(34));
+        (model.cost_usd, model.model) = (Some(0.0125), Some("m-1".to_owned()));
+        Trace {
+            id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+            spans: vec![
+                span(event("request.end", "request", 100, 100.0), &[1, 2]),
+                span(model, &[]),
+                span(failed, &[]),
+            ],
+            roots: vec![0],
+            left_out: 0,
+        }
+    }
+
+    #[test]
+    fn a_small_tree() {
+        let expected = "\
+trace 0af7651916cd43dd8448eb211c80319c
+2026-01-02 03:04:05.000Z, 100ms
+3 spans, 3 events, 1 failed, 1200 tokens in, 34 out, $0.0125
+
+request.end request (planner)    ████████████████    100ms
+├─ llm.invoke chat [m-1] (plann… ████████           50.0ms     1200+34   $0.0125
+└─ ✗ tool.call search (planner)          ████       30.0ms
+     no\\u{1b}[2J route
+";
+        assert_eq!(drawn(&example(), 80), expected);
+    }
+
+    #[test]
+    fn every_row_fits() {
+        let mut rng = fastrand::Rng::with_seed(11);
+        for width in [40, 60, 80, 120] {
+            let mut trace = Trace::default();
+            for at in 0..40_usize {
+                let action: String = "långt 名前 ".repeat(rng.usize(1..7));
+                let mut event = event("llm.invoke", &action, rng.i64(0..900), 12.0);
+                event.error = (at % 3 == 0).then(|| "失敗 ".repeat(40));
+                event.tokens_input = Some(rng.u64(..1_000_000));
+                let child = if at < 39 { vec![at + 1] } else { vec![] };
+                trace.spans.push(span(event, &child));
+            }
+            trace.roots.push(0);
+            for row in drawn(&trace, width).lines().skip(3) {
+                assert!(row.width() <= width, "{width}: {} {row}", row.width());
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! `record`: every exit code, bad input of every kind, and that nothing else is lost with it.
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+use common::{command, event_lines, events, folder, run, run_closed, run_on, run_with, text};
+use serde_json::json;
+
+fn line(more: &str) -> String {
+    format!(r#"{{"event_type":"tool.call","agent":"a","action":"b","status":"ok"{more}}}"#) + "\n"
+}
+
+/// Records with `--debug --json` and checks that the accounting adds up.
+fn record(dir: &str, input: &[u8], code: i32) -> (common::Run, serde_json::Value) {
+    let run = run_on(&["record", "--debug", "--json", "--dir", dir], input);
+    assert_eq!(run.code, code, "{run:?}");
+    let counts = run.json();
+    let of = |name: &str| counts[name].as_u64().unwrap();
+    let ends = ["written", "overwritten", "sampled_out", "rejected", "io_lost", "queued"];
+    assert_eq!(of("emitted"), ends.map(of).iter().sum::<u64>(), "{counts}");
+    assert_eq!(of("written") as usize, event_lines(dir), "{counts}");
+    (run, counts)
+}
+
+#[test]
+fn good_lines_are_all_recorded() {
+    let (_keep, dir) = folder();
+    let (run, counts) = record(&dir, line("").repeat(500).as_bytes(), 0);
+    assert_eq!((&counts["written"], &counts["bad_lines"]), (&500.into(), &0.into()));
+    assert!(run.stderr.is_empty(), "{run:?}");
+    assert_eq!(common::run(&["verify", "--dir", &dir]).code, 0);
+    let again = run_on(&["record", "--debug", "--dir", &dir], line("").as_bytes());
+    assert!(again.stdout.contains("emitted") && again.stdout.contains("bad_lines"), "{again:?}");
+    assert_eq!(events(&dir).len(), 501);
+    assert_eq!(common::run(&["verify", "--dir", &dir]).code, 0, "two instances, one folder");
+}
+
+#[test]
+fn fields_arrive_as_given() {
+    let (_keep, dir) = folder();
+    let given = line(concat!(
+        r#","trace_id":"0AF7651916CD","span_id":"b7ad6b71","parent_span_id":null,"seq":99,"#,
+        r#""instance":"x","timestamp":"2026-01-02T08:34:05.000006+05:30","latency_ms":1.5,"#,
+        r#""tokens_input":10,"tokens_output":2,"cost_usd":0.25,"data":{"n":1},"region":"eu","#,
+        r#""n":2,"none":null,"error":"it broke""#
+    ));
+    // `instance` is no id here, and is to be replaced all the same.
+    let given = given.replace("\"instance\":\"x\",", "\"instance\":\"00112233445566ff\",");
+    let (run, _) = record(&dir, (given.clone() + &given).as_bytes(), 0);
+    for name in ["region", "n"] {
+        let told = format!("unknown field {name:?}");
+        assert_eq!(run.stderr.matches(&told).count(), 1, "once per name: {run:?}");
+    }
+    let event = &events(&dir)[0];
+    let expected = json!({
+        "event_version": "3.0", "seq": 1, "trace_id": "000000000000000000000af7651916cd",
+        "span_id": "00000000b7ad6b71", "timestamp": "2026-01-02T03:04:05.000006Z",
+        "event_type": "tool.call", "agent": "a", "action": "b", "status": "ok",
+        "latency_ms": 1.5, "tokens_input": 10, "tokens_output": 2, "cost_usd": 0.25,
+        "data": {"n": 1, "region": "eu", "n_2": 2}, "error": {"message": "it broke"},
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&event[name], value, "{name} in {event}");
+    }
+    assert_ne!(event["instance"], "00112233445566ff");
+    assert!(event.get("parent_span_id").is_none() && event.get("none").is_none(), "{event}");
+}
+
+#[test]
+fn missing_ids_are_made() {
+    let (_keep, dir) = folder();
+    let given =
+        line("") + &line(",\"span_id\":\"00f067aa0ba902b7\"") + &line(",\"trace_id\":\"0af7\"");
+    record(&dir, given.as_bytes(), 0);
+    let events = events(&dir);
+    let digits = |event: &serde_json::Value, name: &str| event[name].as_str().unwrap().len();
+    assert!(events.iter().all(|e| digits(e, "trace_id") == 32 && digits(e, "span_id") == 16));
+    assert_eq!(events[1]["span_id"], "00f067aa0ba902b7");
+    assert_eq!(events[2]["trace_id"], format!("{:032x}", 0x0af7));
+    assert_ne!(events[0]["trace_id"], events[1]["trace_id"]);
+}
+
+#[test]
+fn a_bad_line_is_told_and_the_rest_recorded() {
+    let cases: [(&[u8], &str); 11] = [
+        (b"hunter2", "not a valid log line"),
+        (b"{\"hunter2\"", "not a valid log line"),
+        (b"[\"hunter2\"]", "no object"),
+        (b"\xff\xfe hunter2", "invalid UTF-8"),
+        (br#"{"agent":"hunter2"}"#, "event_type is missing"),
+        (br#"{"event_type":"a.b","agent":"a","action":"hunter2","status":"hunter2"}"#, "status is"),
+        (br#"{"event_type":"Hunter2!","agent":"a","action":"b","status":"ok"}"#, "event_type is"),
+        (br#"{"event_type":"audit.stop","agent":"a","action":"b","status":"ok"}"#, "audit."),
+        (
+            br#"{"event_type":"a.b","agent":"a","action":"b","status":"ok","latency_ms":"12"}"#,
+            "latency_ms is no number",
+        ),
+        (
+            br#"{"event_type":"a.b","agent":"a","action":"b","status":"ok","trace_id":"hunter2"}"#,
+            "trace_id is",
+        ),
+        (
+            br#"{"event_type":"a.b","agent":"a","action":"b","status":"ok","timestamp":"today"}"#,
+            "timestamp is",
+        ),
+    ];
+    for (bad, expected) in cases {
+        let (_keep, dir) = folder();
+        let good = line("");
+        let input = [good.as_bytes(), b"\n", bad, b"\n", good.as_bytes()].concat();
+        let (run, counts) = record(&dir, &input, 1);
+        assert_eq!((&counts["written"], &counts["bad_lines"]), (&2.into(), &1.into()));
+        assert!(run.stderr.contains("line 3: ") && run.stderr.contains(expected), "{run:?}");
+        assert!(!run.stderr.contains("unter2"), "{run:?}");
+        assert_eq!(common::run(&["verify", "--dir", &dir]).code, 0);
+    }
+}
+
+#[test]
+fn a_line_past_the_limit_is_stepped_over() {
+    let (_keep, dir) = folder();
+    let run = run_with(command(&["record", "--debug", "--json", "--dir", &dir]), |to| {
+        to.write_all(line("").as_bytes())?;
+        to.write_all(b"{\"data\":\"")?;
+        let block = vec![b'x'; 1 << 20];
+        (0..70).try_for_each(|_| to.write_all(&block))?;
+        to.write_all(b"\"}\n")?;
+        to.write_all(line("").as_bytes())
+    });
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("line 2: ") && run.stderr.contains("64 MiB"), "{run:?}");
+    assert_eq!(events(&dir).len(), 2);
+}
+
+#[test]
+fn deep_and_large_events_are_recorded() {
+    let (_keep, dir) = folder();
+    let deep = format!(",\"data\":{{\"a\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000));
+    let large = format!(",\"data\":{{\"text\":\"{}\"}}", "word ".repeat(200_000));
+    record(&dir, (line(&deep) + &line(&large) + &line("")).as_bytes(), 0);
+    assert_eq!(event_lines(&dir), 3);
+    assert_eq!(run(&["verify", "--dir", &dir]).code, 0);
+}
+
+#[test]
+fn nothing_on_stdin_is_no_data() {
+    for input in ["", "\n\n  \r\n"] {
+        let (_keep, dir) = folder();
+        let run = run_on(&["record", "--debug", "--dir", &dir], input.as_bytes());
+        assert_eq!(run.code, 3, "{run:?}");
+        assert!(run.stderr.contains("nothing on stdin"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_last_line_without_newline_counts() {
+    let (_keep, dir) = folder();
+    record(&dir, (line("") + line("").trim_end()).as_bytes(), 0);
+    assert_eq!(events(&dir).len(), 2);
+}
+
+#[test]
+fn a_closed_stdout_loses_no_event() {
+    let (_keep, dir) = folder();
+    let recording = command(&["record", "--debug", "--dir", &dir]);
+    let closed = run_closed(recording, line("").repeat(50).as_bytes());
+    assert_eq!(closed.code, 0, "by what the recording deserves: {closed:?}");
+    assert!(closed.stderr.contains("the accounting cannot be printed"), "{closed:?}");
+    assert_eq!(events(&dir).len(), 50);
+    assert_eq!(run(&["verify", "--dir", &dir]).code, 0);
+}
+
+#[test]
+fn a_folder_or_setting_that_cannot_be_used_is_a_mistake() {
+    let (keep, _) = folder();
+    let file = keep.path().join("file");
+    fs::write(&file, "").unwrap();
+    let run = run_on(&["record", "--dir", file.to_str().unwrap()], line("").as_bytes());
+    assert_eq!(run.code, 2, "{run:?}");
+    let (_keep, dir) = folder();
+    let mut setting = command(&["record", "--dir", &dir]);
+    setting.env("TRACE_SAMPLE_RATE", "often");
+    let run = run_with(setting, |to| to.write_all(line("").as_bytes()));
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("TRACE_SAMPLE_RATE"), "{run:?}");
+}
+
+#[test]
+fn what_sampling_leaves_out_is_said() {
+    let (_keep, dir) = folder();
+    let mut sampled = command(&["record", "--json", "--dir", &dir]);
+    sampled.env("TRACE_SAMPLE_RATE", "0").env("SUCCESS_SAMPLE_RATE", "0");
+    let failed = line("").replace("\"ok\"", "\"error\"");
+    let run = run_with(sampled, |to| to.write_all((line("").repeat(9) + &failed).as_bytes()));
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!((&run.json()["sampled_out"], &run.json()["written"]), (&9.into(), &1.into()));
+    for part in ["9 events sampled out", "TRACE_SAMPLE_RATE", "SUCCESS_SAMPLE_RATE", "--debug"] {
+        assert!(run.stderr.contains(part), "{run:?}");
+    }
+    assert_eq!(events(&dir).len(), 1);
+}
+
+#[test]
+fn files_only_whatever_the_exporters() {
+    let (_keep, dir) = folder();
+    let mut recording = command(&["record", "--debug", "--json", "--dir", &dir]);
+    recording.env("AUDIT_EXPORTER", "stdout");
+    let run = run_with(recording, |to| to.write_all(line("").as_bytes()));
+    assert_eq!((run.code, &run.json()["written"]), (0, &1.into()), "{run:?}");
+    assert_eq!(events(&dir).len(), 1);
+}
+
+#[test]
+fn secrets_reach_neither_the_log_nor_stderr() {
+    let (_keep, dir) = folder();
+    let secret = concat!(
+        r#","data":{"mail":"me@example.com","password":"hunter2"},"me@example.com":1,"#,
+        r#""error":{"message":"me@example.com failed","input_snapshot":{"token":"hunter2"}}"#
+    );
+    let (run, _) = record(&dir, line(secret).as_bytes(), 0);
+    for leaked in ["me@example.com", "hunter2"] {
+        assert!(!text(&dir).contains(leaked), "{leaked}");
+        assert!(!run.stderr.contains(leaked), "{run:?}");
+    }
+    assert!(text(&dir).contains("[REDACTED_email]"));
+}
+
+/// While it runs the log is whole and open; killed, it says so.
+#[test]
+fn a_killed_recording_is_a_finding() {
+    let (_keep, dir) = folder();
+    let mut recording = command(&["record", "--debug", "--dir", &dir]);
+    let mut child = recording.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(line("").as_bytes()).unwrap();
+    let verify = || run(&["verify", "--json", "--dir", &dir]);
+    // The writer needs a moment; how long is its own affair.
+    let open = (0..10_000).map(|_| verify()).find(|run| run.stdout.contains("\"events\":1,"));
+    let open = open.expect("the event was never written");
+    assert_eq!((open.code, &open.json()["instances"][0]["state"]), (0, &"open".into()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let killed = verify();
+    assert_eq!((killed.code, &killed.json()["instances"][0]["state"]), (1, &"killed".into()));
+}
+
+/// Real events, where they are at hand.
+#[test]
+fn a_real_recording() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/agent-events.jsonl");
+    let Ok(input) = fs::read(path) else {
+        let _ = writeln!(std::io::stderr(), "no real events at hand: nothing to record");
+        return;
+    };
+    let lines = input.split(|b| *b == b'\n').filter(|line| !line.is_empty()).count();
+    let (_keep, dir) = folder();
+    record(&dir, &input, 0);
+    assert_eq!(event_lines(&dir), lines);
+    assert_eq!(run(&["verify", "--dir", &dir]).code, 0);
+}

@@ -1,0 +1,81 @@
+//! `redact`: what a user of filters expects of it, and that secrets do not get through.
+
+mod common;
+
+use common::{run, run_on};
+
+fn redacted(args: &[&str], input: &[u8]) -> common::Run {
+    let run = run_on(&[&["redact"], args].concat(), input);
+    assert_eq!(run.code, 0, "{run:?}");
+    run
+}
+
+#[test]
+fn lines() {
+    let cases = [
+        ("mail a@example.com now\n", "mail [REDACTED_email] now\n"),
+        ("no secret é 😀\n", "no secret é 😀\n"),
+        (
+            "{\"password\": \"hunter2\", \"n\": 1.50}\n",
+            "{\"password\": \"[REDACTED]\", \"n\": 1.50}\n",
+        ),
+        ("\u{feff}{\"password\":\"hunter2\"}\n", "\u{feff}{\"password\":\"[REDACTED]\"}\n"),
+        ("a@example.com\r\nb\r\n", "[REDACTED_email]\r\nb\r\n"),
+        ("a@example.com", "[REDACTED_email]"),
+        ("\n\nx\n", "\n\nx\n"),
+        ("", ""),
+    ];
+    for (given, expected) in cases {
+        let run = redacted(&[], given.as_bytes());
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (expected, ""), "{given:?}");
+    }
+}
+
+#[test]
+fn what_nearly_parses_is_redacted_and_reported() {
+    let deep = format!("{}{{\"password\":\"hunter2\"}}", "[".repeat(5_000));
+    let cases =
+        ["{\"password\": \"hunter2\",}", "{\"a\":\"\\ud800\",\"secret\":\"hunter2\"", &deep];
+    for case in cases {
+        let run = redacted(&[], format!("fine\n{case}\nfine\n").as_bytes());
+        assert!(!run.stdout.contains("hunter2") && !run.stderr.contains("hunter2"), "{run:?}");
+        assert!(run.stderr.contains("line 2"), "{run:?}");
+        assert_eq!(run.stdout.lines().count(), 3);
+    }
+}
+
+#[test]
+fn invalid_utf8_is_replaced_and_counted() {
+    let run = redacted(&[], b"a\xff\xfeb a@example.com\nok\n");
+    assert_eq!(run.stdout, "a\u{fffd}\u{fffd}b [REDACTED_email]\nok\n");
+    assert!(run.stderr.contains("2 invalid UTF-8 sequences"), "{run:?}");
+}
+
+#[test]
+fn text_takes_json_for_text() {
+    let run = redacted(&["--text"], b"{\"a\":\"a@example.com\",}\n");
+    assert_eq!(run.stdout, "{\"a\":\"[REDACTED_email]\",}\n");
+    assert!(run.stderr.is_empty(), "{run:?}");
+}
+
+#[test]
+fn a_line_is_seen_before_the_next_is_waited_for() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::Stdio;
+    let mut command = common::command(&["redact"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for text in ["first", "second"] {
+        writeln!(stdin, "{text}").unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), text);
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn nothing_in_is_nothing_out() {
+    let run = run(&["redact"]);
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
+}

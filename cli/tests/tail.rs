@@ -1,0 +1,97 @@
+//! `tail`: which lines it shows, and that it goes on across rotation.
+
+mod common;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::Stdio;
+
+use common::{FILE, OTHER, TRACE, command, event, folder, own, run, whole, write};
+
+const NEXT: &str = "audit-2026-01-02.1.jsonl";
+
+#[test]
+fn shows_the_last_ones_over_two_files() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &whole(15));
+    write(&dir, NEXT, &(16..=25).map(|seq| event(seq, TRACE, "00", "")).collect::<String>());
+    let seqs = |args: &[&str]| {
+        let run = run(&[&["tail", "--json", "--dir", &dir], args].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        let seq =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64();
+        run.stdout.lines().map(|line| seq(line).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(seqs(&[]), (6..=25).collect::<Vec<_>>());
+    assert_eq!(seqs(&["-n", "3"]), [23, 24, 25]);
+    assert_eq!(seqs(&["-n", "100"]), (1..=25).collect::<Vec<_>>());
+}
+
+#[test]
+fn filters() {
+    let (_keep, dir) = folder();
+    let log = event(1, TRACE, "01", ",\"latency_ms\":12.5,\"tokens_input\":7,\"cost_usd\":0.5")
+        + &event(2, OTHER, "02", "")
+        + &event(3, TRACE, "03", ",\"error\":\"late\"").replace("\"ok\"", "\"timeout\"")
+        + &event(4, TRACE, "04", "").replace("planner", "clerk")
+        + &event(5, TRACE, "05", "").replace("llm.invoke", "tool.call")
+        + "not json\n"
+        + &own("stop", "");
+    write(&dir, FILE, &log);
+    let cases: [(&[&str], usize, &str); 9] = [
+        (&[], 5, "12.5ms  7+? tokens  $0.50"),
+        (&["--agent", "clerk"], 1, "clerk"),
+        (&["--type", "tool"], 1, "tool.call"),
+        (&["--type", "llm.invoke"], 4, "llm.invoke"),
+        (&["--type", "too"], 0, ""),
+        (&["--status", "timeout"], 1, "late"),
+        (&["--trace", "0AF7BEEF"], 1, "0af7beef"),
+        (&["--type", "audit"], 1, "audit.stop"),
+        (&["-n", "0"], 0, ""),
+    ];
+    for (args, count, expected) in cases {
+        let run = run(&[&["tail", "--dir", &dir], args].concat());
+        assert_eq!(run.stdout.lines().count(), count, "{args:?} {run:?}");
+        assert!(run.stdout.contains(expected), "{args:?} {run:?}");
+        assert_eq!(run.code, if args == ["--type", "too"] { 3 } else { 0 }, "{args:?} {run:?}");
+        assert_eq!(run.stderr.contains("1 line cannot be read"), args != ["-n", "0"], "{run:?}");
+    }
+    assert_eq!(run(&["tail", "--dir", &dir, "--trace", "xyz"]).code, 2);
+}
+
+#[test]
+fn losses_are_always_shown_and_escapes_never_sent() {
+    let (_keep, dir) = folder();
+    let loss = own("loss", r#""first_seq":2,"last_seq":3,"overwritten":2,"io_lost":0"#);
+    let hostile = event(1, TRACE, "01", "").replace("chat", "\\u001b[2Jchat");
+    write(&dir, FILE, &(hostile + &loss));
+    let run = run(&["tail", "--dir", &dir]);
+    assert_eq!(run.stdout.lines().count(), 2, "{run:?}");
+    assert!(run.stdout.contains("2 overwritten, 0 io_lost"), "{run:?}");
+    assert!(run.stdout.contains("\\u{1b}[2Jchat") && !run.stdout.contains('\x1b'), "{run:?}");
+}
+
+#[test]
+fn follows_across_rotation() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &event(1, TRACE, "01", ""));
+    let mut tail = command(&["tail", "-f", "--json", "--dir", &dir]);
+    let mut child = tail.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    assert!(next().contains("\"seq\":1"), "the last one first");
+    let append = |name: &str, text: &str| {
+        let path = Path::new(&dir).join(name);
+        let mut file = File::options().create(true).append(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    append(FILE, &event(2, TRACE, "02", ""));
+    assert!(next().contains("\"seq\":2"));
+    append(NEXT, &event(3, TRACE, "03", ""));
+    assert!(next().contains("\"seq\":3"));
+    append("audit-2026-01-03.jsonl", &event(4, TRACE, "04", ""));
+    assert!(next().contains("\"seq\":4"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -1,0 +1,83 @@
+//! `trace`: which trace it finds, the tree, and its JSON.
+
+mod common;
+
+use common::{FILE, OTHER, TRACE, event, folder, run, write};
+
+fn log() -> String {
+    let below = |parent: &str, more: &str| format!(",\"parent_span_id\":\"{parent}\"{more}");
+    let failed = below("0000000000000001", ",\"error\":{\"message\":\"no \\u001b[2J route\"}");
+    event(1, TRACE, "0000000000000001", "").replace("llm.invoke", "request.start")
+        + &event(2, TRACE, "0000000000000002", &below("0000000000000001", ",\"tokens_input\":12"))
+        + &event(3, OTHER, "0000000000000003", "")
+        + &event(4, TRACE, "0000000000000004", &failed).replace("\"ok\"", "\"error\"")
+        + &event(5, TRACE, "0000000000000005", &below("00000000000000ff", ""))
+        + "not json 0af7651916cd43dd\n"
+}
+
+#[test]
+fn draws_the_tree() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &log());
+    let run = run(&["trace", "0AF76519", "--dir", &dir]);
+    assert_eq!(run.code, 0, "{run:?}");
+    for part in [
+        TRACE,
+        "4 spans, 4 events, 1 failed",
+        "├─ llm.invoke chat (planner)",
+        "└─ ✗ llm.invoke chat (planner)",
+        "no \\u{1b}[2J route",
+        "its parent 00000000000000ff is not in the log",
+    ] {
+        assert!(run.stdout.contains(part), "{part} {run:?}");
+    }
+    assert!(!run.stdout.contains('\x1b'), "no terminal, no colours, no escapes: {run:?}");
+    assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{run:?}");
+}
+
+#[test]
+fn as_json() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &log());
+    let json = run(&["trace", TRACE, "--json", "--dir", &dir]).json();
+    assert_eq!(json["trace_id"], TRACE);
+    assert_eq!(json["tokens_input"], 12);
+    let spans = json["spans"].as_array().unwrap();
+    let depths: Vec<_> = spans.iter().map(|span| span["depth"].as_u64().unwrap()).collect();
+    assert_eq!(depths, [0, 1, 1, 0]);
+    assert_eq!((&spans[3]["orphan"], &spans[0]["orphan"]), (&true.into(), &false.into()));
+    assert_eq!(spans[2]["events"][0]["error"]["message"], "no \u{1b}[2J route");
+}
+
+#[test]
+fn exit_codes() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &log());
+    let cases = [("0af76519", 0), ("0af7", 2), ("0af", 2), ("zzzz", 2), ("ffff", 3)];
+    for (id, code) in cases {
+        let run = run(&["trace", id, "--dir", &dir]);
+        assert_eq!(run.code, code, "{id} {run:?}");
+        assert_eq!(run.stderr.is_empty(), code == 0, "{id} {run:?}");
+    }
+    let several = run(&["trace", "0af7", "--dir", &dir]);
+    assert!(several.stderr.contains(TRACE) && several.stderr.contains(OTHER), "{several:?}");
+}
+
+/// Deep payloads and long chains of spans neither stop the command nor widen its drawing.
+#[test]
+fn depth_is_harmless() {
+    let (_keep, dir) = folder();
+    let deep = format!(",\"data\":{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let chain: String = (2..=3_000_u32)
+        .map(|span| {
+            let parent = format!(",\"parent_span_id\":\"{:016x}\"", span - 1);
+            event(u64::from(span), TRACE, &format!("{span:016x}"), &parent)
+        })
+        .collect();
+    write(&dir, FILE, &(event(1, TRACE, "0000000000000001", &deep) + &chain));
+    let drawn = run(&["trace", TRACE, "--dir", &dir]);
+    assert_eq!(drawn.code, 0, "{}", drawn.stderr);
+    assert!(drawn.stdout.lines().all(|line| line.chars().count() <= 80));
+    let json = run(&["trace", TRACE, "--json", "--dir", &dir]);
+    assert_eq!((json.code, json.stdout.contains("\"depth\":2999")), (0, true), "{}", json.stderr);
+}

@@ -1,0 +1,75 @@
+//! What is said of arguments: help, mistakes, and streams that nobody holds.
+
+mod common;
+
+use common::{FILE, TRACE, command, folder, run, run_closed, whole, write};
+
+#[test]
+fn help_is_fine_and_mistakes_are_not() {
+    let cases: [(&[&str], i32, &str); 12] = [
+        (&["--help"], 0, "Exit codes"),
+        (&["--version"], 0, "llm-audit"),
+        (&["record", "--help"], 0, "Examples"),
+        (&["redact", "--help"], 0, "Examples"),
+        (&["verify", "--help"], 0, "Examples"),
+        (&["tail", "--help"], 0, "Examples"),
+        (&["trace", "--help"], 0, "Examples"),
+        (&[], 2, ""),
+        (&["nonsense"], 2, ""),
+        (&["record", "--nonsense"], 2, ""),
+        (&["trace"], 2, ""),
+        (&["tail", "--status", "fine"], 2, ""),
+    ];
+    for (args, code, expected) in cases {
+        let run = run(args);
+        assert_eq!(run.code, code, "{args:?} {run:?}");
+        assert!(run.stdout.contains(expected), "{args:?} {run:?}");
+        assert_eq!(run.stderr.is_empty(), code == 0, "{args:?} {run:?}");
+    }
+}
+
+#[test]
+fn a_closed_stdout_is_one_line_on_stderr() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &whole(3));
+    let cases: [&[&str]; 5] = [
+        &["--help"],
+        &["verify", "--dir", &dir],
+        &["tail", "--dir", &dir],
+        &["trace", TRACE, "--dir", &dir],
+        &["redact"],
+    ];
+    for args in cases {
+        let run = run_closed(command(args), b"some text\n");
+        assert_eq!(run.code, 2, "{args:?} {run:?}");
+        assert!(run.stderr.contains("cannot write the output"), "{args:?} {run:?}");
+        assert_eq!(run.stderr.lines().count(), 1, "{args:?} {run:?}");
+    }
+}
+
+#[test]
+fn the_folder_comes_from_the_environment_or_is_logs() {
+    let (keep, dir) = folder();
+    write(&dir, FILE, &whole(3));
+    let mut named = command(&["verify"]);
+    named.env("AUDIT_LOG_DIR", &dir);
+    let mut default = command(&["verify"]);
+    default.current_dir(keep.path());
+    for command in [named, default] {
+        let run = common::run_with(command, |_| Ok(()));
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+}
+
+#[test]
+fn no_log_is_no_data_and_no_folder_is_a_mistake() {
+    let (_keep, dir) = folder();
+    for expected in [3, 2] {
+        for args in [&["verify"][..], &["tail"], &["trace", "0af7"]] {
+            let run = run(&[args, &["--dir", &dir]].concat());
+            assert_eq!(run.code, expected, "{args:?} {run:?}");
+            assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "{args:?} {run:?}");
+        }
+        std::fs::write(&dir, "a file, where a folder is looked for").unwrap();
+    }
+}

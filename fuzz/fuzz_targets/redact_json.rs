@@ -1,0 +1,74 @@
+//! A redacted line of JSON: it is JSON of the same shape, redacting it again changes nothing, and
+//! what lies under a sensitive key is gone.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use llm_audit::Sanitizer;
+use llm_audit::sanitize::{LineKind, Redactions};
+use llm_audit_fuzz::{Json, Text};
+use serde_json::{Value, json};
+
+const KEYS: [&str; 6] = ["password", "secret", "token", "api_key", "authorization", "cookie"];
+const PLANTED: &str = "zq-planted-qz";
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    key: u8,
+    /// Which letters of the key are capitals.
+    capitals: u16,
+    text: Text,
+    value: Json,
+}
+
+impl Input {
+    /// A sensitive key in some mixture of cases.
+    fn key(&self) -> String {
+        let cased = |(at, c): (usize, char)| {
+            if self.capitals >> at & 1 == 1 { c.to_ascii_uppercase() } else { c }
+        };
+        KEYS[usize::from(self.key) % KEYS.len()].chars().enumerate().map(cased).collect()
+    }
+
+    fn line(&self) -> Value {
+        let planted = format!("{}{PLANTED}{}", self.text.0, self.text.0);
+        json!({"value": self.value, self.key(): {"deep": [planted, PLANTED, 1]}, "text": self.text})
+    }
+}
+
+/// Keys may be redacted, strings too, and any value may be gone whole; nothing else may change.
+fn same_shape(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (_, Value::String(after)) if after == "[REDACTED]" => {
+            !matches!(before, Value::Null | Value::Bool(_))
+        }
+        (Value::String(_), Value::String(_)) => true,
+        (Value::Array(before), Value::Array(after)) => {
+            before.len() == after.len()
+                && before.iter().zip(after).all(|(before, after)| same_shape(before, after))
+        }
+        (Value::Object(before), Value::Object(after)) => {
+            before.len() == after.len()
+                && before.values().zip(after.values()).all(|(b, a)| same_shape(b, a))
+        }
+        _ => before == after,
+    }
+}
+
+fn redact(line: &str) -> String {
+    let mut redacted = String::new();
+    let kind = Sanitizer::default().redact_line(line, &mut redacted, &mut Redactions::default());
+    assert_eq!(kind, LineKind::Json, "{line}");
+    redacted
+}
+
+fuzz_target!(|input: Input| {
+    let before = input.line();
+    let line = before.to_string();
+    let redacted = redact(&line);
+    let after: Value = serde_json::from_str(&redacted)
+        .unwrap_or_else(|error| panic!("{line} became {redacted}: {error}"));
+    assert!(same_shape(&before, &after), "{line} became {redacted}");
+    assert!(!redacted.contains(PLANTED), "{line} became {redacted}");
+    assert_eq!(redact(&redacted), redacted, "redacted twice, from {line}");
+});

@@ -1,0 +1,37 @@
+//! Encoder and decoder by themselves, for the fuzz targets. Not part of the API.
+
+use serde::Serialize;
+
+use crate::event::{AuditEvent, EventType};
+use crate::record::decode;
+use crate::record::encode::{self, Head};
+use crate::ring::{OnFull, Ring};
+use crate::sanitize::{Redactions, Sanitizer};
+use crate::writer::jsonl;
+
+/// The line of an event whose payload is `value`.
+pub fn record_line(value: &impl Serialize) -> Vec<u8> {
+    const LIMIT: usize = 64 << 10;
+    let ring = Ring::new(64, 2 * LIMIT);
+    let mut chain = ring.chain(LIMIT, OnFull::Evict).expect("a new ring has buffers");
+    let event = AuditEvent::new(EventType::Serialize, "fuzz", "record").data(value);
+    let head = Head { trace_id: 1, span_id: 2, parent_span_id: None, timestamp: 3 };
+    let (sanitizer, mut counts) = (Sanitizer::default(), Redactions::default());
+    encode::encode(&event, head, &mut chain, &sanitizer, true, &mut counts)
+        .expect("the memory is twice the limit");
+    line(&chain.to_vec())
+}
+
+/// Decodes any bytes at all, and serializes what they say.
+pub fn decode_bytes(bytes: &[u8]) {
+    if decode::decode(bytes).is_ok() {
+        line(bytes);
+    }
+}
+
+fn line(bytes: &[u8]) -> Vec<u8> {
+    let record = decode::decode(bytes).expect("what was encoded decodes");
+    let mut line = Vec::new();
+    jsonl::write_event(&mut line, "0123456789abcdef", 1, &record);
+    line
+}

@@ -1,0 +1,445 @@
+//! Which files and lines a log folder holds, in order, now and as they come.
+
+use std::cmp::Ordering;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take};
+use std::path::{Path, PathBuf};
+use std::slice;
+
+use super::line::{Line, parse};
+use crate::error::Error;
+
+/// The longest line that is read, in bytes without its newline. A longer one is stepped over
+/// without holding it.
+pub const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// What is read from a file at once.
+pub(super) const BLOCK_BYTES: usize = 128 << 10;
+
+/// How a line ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With a newline.
+    Newline,
+    /// Without one, at the end of the input: torn, or still being written.
+    Torn,
+    /// Somewhere past [`LINE_BYTES_MAX`]; so many bytes were stepped over.
+    TooLong(u64),
+}
+
+/// Reads the next line into `line`, without its newline; `None` at the end of the input.
+///
+/// Holds at most [`LINE_BYTES_MAX`] bytes and the input's own buffer: of a longer line nothing is
+/// left in `line`, and the input stands behind its newline.
+///
+/// # Errors
+///
+/// What the input reports, interruptions apart.
+pub fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Ending>> {
+    line.clear();
+    let mut bytes = 0;
+    loop {
+        let block = match input.fill_buf() {
+            Ok(block) => block,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let newline = memchr::memchr(b'\n', block);
+        let content = &block[..newline.unwrap_or(block.len())];
+        bytes += content.len();
+        match bytes <= LINE_BYTES_MAX {
+            true => line.extend_from_slice(content),
+            false => *line = Vec::new(),
+        }
+        let (ended, used) = (block.is_empty(), content.len() + usize::from(newline.is_some()));
+        input.consume(used);
+        if newline.is_none() && !ended {
+            continue;
+        }
+        return Ok(match (bytes > LINE_BYTES_MAX, newline) {
+            (true, _) => Some(Ending::TooLong(bytes as u64)),
+            (false, Some(_)) => Some(Ending::Newline),
+            (false, None) => (bytes > 0).then_some(Ending::Torn),
+        });
+    }
+}
+
+/// A file of the log: `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFile {
+    path: PathBuf,
+    name: String,
+    /// Where the day ends in the name, and the number behind it; 0 for the day's first file.
+    day: String,
+    number: u64,
+    bytes: u64,
+}
+
+impl LogFile {
+    /// The file of this name in `dir`, where the name is one of the log's.
+    fn of(dir: &Path, name: &str, bytes: u64) -> Option<Self> {
+        let stem = name.strip_prefix("audit-")?.strip_suffix(".jsonl")?;
+        let (day, number) = match stem.split_once('.') {
+            None => (stem, 0),
+            Some((day, digits)) => {
+                let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+                (day, digits.parse().ok().filter(|_| plain)?)
+            }
+        };
+        let is_day = day.len() == 10
+            && day.bytes().enumerate().all(|(at, b)| match at {
+                4 | 7 => b == b'-',
+                _ => b.is_ascii_digit(),
+            });
+        is_day.then(|| Self {
+            path: dir.join(name),
+            name: name.to_owned(),
+            day: day.to_owned(),
+            number,
+            bytes,
+        })
+    }
+
+    /// The name within the folder.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many bytes it had when the folder was read.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether a living writer holds it. Where the lock cannot be asked for, nobody does.
+    pub fn is_locked(&self) -> bool {
+        // Shared, and let go at once: a reader may be asking at the same moment.
+        File::open(&self.path)
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Whether a writer holds it, or has written to it since the folder was read.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.is_locked() || fs::metadata(&self.path).is_ok_and(|now| now.len() != self.bytes)
+    }
+
+    pub(super) fn open(&self) -> Result<File, Error> {
+        File::open(&self.path).map_err(|source| self.error(source))
+    }
+
+    pub(super) fn error(&self, source: io::Error) -> Error {
+        Error::io("read", &self.path, source)
+    }
+
+    /// Where the last whole line ends.
+    pub(super) fn lines_end(&self) -> Result<u64, Error> {
+        let mut file = self.open()?;
+        let mut block = vec![0; BLOCK_BYTES];
+        let mut end = self.bytes;
+        while end > 0 {
+            let start = end.saturating_sub(BLOCK_BYTES as u64);
+            let block = &mut block[..(end - start) as usize];
+            let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(block));
+            read.map_err(|source| self.error(source))?;
+            if let Some(newline) = memchr::memrchr(b'\n', block) {
+                return Ok(start + newline as u64 + 1);
+            }
+            end = start;
+        }
+        Ok(0)
+    }
+}
+
+impl Ord for LogFile {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.day, self.number).cmp(&(&other.day, other.number))
+    }
+}
+
+impl PartialOrd for LogFile {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The log files of a folder as they were at one moment, by day and then by number.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    dir: PathBuf,
+    files: Vec<LogFile>,
+}
+
+impl Folder {
+    /// Lists the folder. Files that are not the log's are left alone; what is written later is not
+    /// part of it.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder cannot be listed.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
+        let dir = dir.into();
+        let entries = fs::read_dir(&dir).map_err(|source| Error::io("read", &dir, source))?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|source| Error::io("read", &dir, source))?;
+            // A file may go away between the listing and the look at it; it is then no part.
+            let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+            if let (true, Some(name)) = (metadata.is_file(), entry.file_name().to_str()) {
+                files.extend(LogFile::of(&dir, name, metadata.len()));
+            }
+        }
+        files.sort();
+        Ok(Self { dir, files })
+    }
+
+    /// Where it is.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The same folder as it is now.
+    pub(super) fn again(&self) -> Result<Self, Error> {
+        Self::open(&self.dir)
+    }
+
+    /// The files, oldest first.
+    pub fn files(&self) -> &[LogFile] {
+        &self.files
+    }
+
+    /// The bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(LogFile::bytes).sum()
+    }
+
+    /// Every line of every file.
+    pub fn lines(&self) -> Lines<'_> {
+        Lines::of(&self.files)
+    }
+}
+
+/// One line of a file, good or not.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The file's name within the folder.
+    pub file: &'a str,
+    /// The line's number in its file, from 1; 0 where it is not known, which is while following.
+    pub number: u64,
+    /// Where the line begins in its file, in bytes.
+    pub offset: u64,
+    /// How the line ended.
+    pub ending: Ending,
+    /// The line without its newline; nothing of one that is too long.
+    pub bytes: &'a mut [u8],
+}
+
+impl Entry<'_> {
+    /// Parses the line, whose bytes are scratch space afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`], and a line that is too long.
+    pub fn parse(&mut self) -> Result<Line<'_>, Error> {
+        match self.ending {
+            Ending::TooLong(bytes) => Err(too_long(bytes)),
+            Ending::Newline | Ending::Torn => parse(self.bytes),
+        }
+    }
+}
+
+fn too_long(bytes: u64) -> Error {
+    let limit = LINE_BYTES_MAX >> 20;
+    Error::parse("log line", format!("{bytes} bytes long; the limit is {limit} MiB"))
+}
+
+/// The lines of files in order: [`Folder::lines`].
+#[derive(Debug)]
+pub struct Lines<'f> {
+    files: slice::Iter<'f, LogFile>,
+    reading: Option<Reading<'f>>,
+    line: Vec<u8>,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Reading<'f> {
+    file: &'f LogFile,
+    input: BufReader<Take<File>>,
+    number: u64,
+    offset: u64,
+}
+
+impl<'f> Lines<'f> {
+    /// The lines of these files, one after the other.
+    pub fn of(files: &'f [LogFile]) -> Self {
+        Self { files: files.iter(), reading: None, line: Vec::new(), bytes: 0 }
+    }
+
+    /// How many bytes were read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next line; `None` behind the last one. What is wrong with a line is for
+    /// [`Entry::parse`] to say.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read. The call after that goes on with the next file.
+    pub fn next_line(&mut self) -> Result<Option<Entry<'_>>, Error> {
+        let ending = loop {
+            let Some(reading) = &mut self.reading else {
+                let Some(file) = self.files.next() else { return Ok(None) };
+                let input = BufReader::with_capacity(BLOCK_BYTES, file.open()?.take(file.bytes));
+                self.reading = Some(Reading { file, input, number: 0, offset: 0 });
+                continue;
+            };
+            match read_line(&mut reading.input, &mut self.line) {
+                Ok(Some(ending)) => break ending,
+                Ok(None) => self.reading = None,
+                Err(source) => {
+                    let error = reading.file.error(source);
+                    self.reading = None;
+                    return Err(error);
+                }
+            }
+        };
+        let Some(reading) = &mut self.reading else { return Ok(None) };
+        let offset = reading.offset;
+        reading.offset += consumed(ending, self.line.len());
+        reading.number += 1;
+        self.bytes += reading.offset - offset;
+        Ok(Some(Entry {
+            file: reading.file.name(),
+            number: reading.number,
+            offset,
+            ending,
+            bytes: &mut self.line,
+        }))
+    }
+}
+
+/// The bytes a line takes in its file. The newline of a line that is too long is counted even
+/// where it is missing at the end of the file, behind which nothing follows.
+pub(super) fn consumed(ending: Ending, bytes: usize) -> u64 {
+    match ending {
+        Ending::Newline => bytes as u64 + 1,
+        Ending::Torn => bytes as u64,
+        Ending::TooLong(bytes) => bytes + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn append(dir: &Path, name: &str, text: &str) {
+        let mut file = File::options().create(true).append(true).open(dir.join(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn all(dir: &Path) -> Vec<(String, u64, u64, Ending, String)> {
+        let folder = Folder::open(dir).unwrap();
+        let mut lines = folder.lines();
+        let mut found = Vec::new();
+        while let Some(entry) = lines.next_line().unwrap() {
+            let text = String::from_utf8_lossy(entry.bytes).into_owned();
+            found.push((entry.file.to_owned(), entry.number, entry.offset, entry.ending, text));
+        }
+        assert_eq!(lines.bytes_read(), folder.bytes());
+        found
+    }
+
+    #[test]
+    fn names_of_the_log() {
+        let cases = [
+            ("audit-2026-01-02.jsonl", Some(("2026-01-02", 0))),
+            ("audit-2026-01-02.1.jsonl", Some(("2026-01-02", 1))),
+            ("audit-2026-01-02.10.jsonl", Some(("2026-01-02", 10))),
+            ("audit-2026-01-02.0.jsonl", None),
+            ("audit-2026-01-02.01.jsonl", None),
+            ("audit-2026-01-02.+1.jsonl", None),
+            ("audit-2026-01-02..jsonl", None),
+            ("audit-2026-01-02.99999999999999999999.jsonl", None),
+            ("audit-2026-1-2.jsonl", None),
+            ("audit-2026-01-02.jsonl.zst", None),
+            ("audit-.jsonl", None),
+            ("other.jsonl", None),
+        ];
+        for (name, expected) in cases {
+            let file = LogFile::of(Path::new("d"), name, 0);
+            let found = file.as_ref().map(|file| (file.day.as_str(), file.number));
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn files_by_day_then_number_and_lines_with_their_places() {
+        let dir = tempfile::tempdir().unwrap();
+        append(dir.path(), "audit-2026-01-02.10.jsonl", "j\n");
+        append(dir.path(), "audit-2026-01-02.9.jsonl", "i\n\nk");
+        append(dir.path(), "audit-2026-01-02.jsonl", "a\nbb\n");
+        append(dir.path(), "audit-2025-12-31.3.jsonl", "");
+        append(dir.path(), "notes.txt", "no\n");
+        fs::create_dir(dir.path().join("audit-2026-01-03.jsonl")).unwrap();
+        let day = |suffix: &str| format!("audit-2026-01-02{suffix}.jsonl");
+        let expected = [
+            (day(""), 1, 0, Ending::Newline, "a"),
+            (day(""), 2, 2, Ending::Newline, "bb"),
+            (day(".9"), 1, 0, Ending::Newline, "i"),
+            (day(".9"), 2, 2, Ending::Newline, ""),
+            (day(".9"), 3, 3, Ending::Torn, "k"),
+            (day(".10"), 1, 0, Ending::Newline, "j"),
+        ];
+        assert_eq!(all(dir.path()), expected.map(|(f, n, o, e, t)| (f, n, o, e, t.to_owned())));
+        assert!(Folder::open(dir.path().join("missing")).unwrap_err().is_io());
+    }
+
+    #[test]
+    fn a_line_past_the_limit_is_stepped_over() {
+        let limit = LINE_BYTES_MAX as u64;
+        for (extra, ending) in [(0, Ending::Newline), (1, Ending::TooLong(limit + 1))] {
+            let long = io::repeat(b'x').take(limit + extra);
+            let mut input =
+                BufReader::new((&b"first\n"[..]).chain(long).chain(&b"\nlast\nend"[..]));
+            let mut line = Vec::new();
+            let mut next = || read_line(&mut input, &mut line).unwrap().map(|e| (e, line.len()));
+            assert_eq!(next(), Some((Ending::Newline, 5)));
+            let held = if extra == 0 { LINE_BYTES_MAX } else { 0 };
+            assert_eq!(next(), Some((ending, held)));
+            assert_eq!(next(), Some((Ending::Newline, 4)));
+            assert_eq!(next(), Some((Ending::Torn, 3)));
+            assert_eq!(next(), None);
+        }
+    }
+
+    #[test]
+    fn the_last_whole_line_is_found_across_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "audit-2026-01-02.jsonl";
+        for torn in [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, 3 * BLOCK_BYTES] {
+            fs::write(dir.path().join(name), format!("ab\n{}", "x".repeat(torn))).unwrap();
+            assert_eq!(
+                Folder::open(dir.path()).unwrap().files[0].lines_end().unwrap(),
+                3,
+                "{torn}"
+            );
+        }
+        fs::write(dir.path().join(name), "x".repeat(BLOCK_BYTES + 7)).unwrap();
+        assert_eq!(Folder::open(dir.path()).unwrap().files[0].lines_end().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_held_file_is_locked() {
+        let dir = tempfile::tempdir().unwrap();
+        append(dir.path(), "audit-2026-01-02.jsonl", "a\n");
+        let folder = Folder::open(dir.path()).unwrap();
+        assert!(!folder.files[0].is_locked());
+        let holder = File::open(dir.path().join("audit-2026-01-02.jsonl")).unwrap();
+        holder.lock().unwrap();
+        assert!(folder.files[0].is_locked());
+        drop(holder);
+        assert!(!folder.files[0].is_locked());
+    }
+}

@@ -1,0 +1,170 @@
+//! How lines are read while they are being written.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{BufReader, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use super::folder::{BLOCK_BYTES, Ending, Entry, Folder, LogFile, consumed, read_line};
+use crate::error::Error;
+
+/// Lines as they are written, across rotation and by several writers at once.
+///
+/// Whoever holds it asks again and again; it never waits by itself. A line is given out when its
+/// newline is there. Between files the order is theirs, not that of time.
+#[derive(Debug)]
+pub struct Follow {
+    dir: PathBuf,
+    /// How far each file has been given out.
+    offsets: HashMap<String, u64>,
+    pending: VecDeque<LogFile>,
+    reading: Option<(LogFile, BufReader<File>)>,
+    line: Vec<u8>,
+    truncated: Vec<String>,
+}
+
+impl Follow {
+    /// Everything in the folder, from the first line on. The folder may come later.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            offsets: HashMap::new(),
+            pending: VecDeque::new(),
+            reading: None,
+            line: Vec::new(),
+            truncated: Vec::new(),
+        }
+    }
+
+    /// Everything that is not yet a whole line in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read.
+    pub fn after(folder: &Folder) -> Result<Self, Error> {
+        let mut follow = Self::new(folder.dir());
+        for file in folder.files() {
+            follow.offsets.insert(file.name().to_owned(), file.lines_end()?);
+        }
+        Ok(follow)
+    }
+
+    /// The next line; `None` when there is nothing new for now.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder or a file cannot be read. The next call goes on with the next file.
+    pub fn next_line(&mut self) -> Result<Option<Entry<'_>>, Error> {
+        let mut listed = false;
+        let ending = loop {
+            if let Some((file, input)) = &mut self.reading {
+                match read_line(input, &mut self.line) {
+                    Ok(Some(ending @ (Ending::Newline | Ending::TooLong(_)))) => break ending,
+                    Ok(Some(Ending::Torn) | None) => self.reading = None,
+                    Err(source) => {
+                        let error = file.error(source);
+                        self.reading = None;
+                        return Err(error);
+                    }
+                }
+            } else if let Some(file) = self.pending.pop_front() {
+                self.begin(file)?;
+            } else if listed {
+                return Ok(None);
+            } else {
+                self.list()?;
+                listed = true;
+            }
+        };
+        let Some((file, _)) = &self.reading else { return Ok(None) };
+        let position = self.offsets.entry(file.name().to_owned()).or_default();
+        let offset = *position;
+        *position += consumed(ending, self.line.len());
+        Ok(Some(Entry { file: file.name(), number: 0, offset, ending, bytes: &mut self.line }))
+    }
+
+    /// The files found cut off below what had been given out, since the last call. They are read
+    /// again from their beginning.
+    pub fn take_truncated(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.truncated)
+    }
+
+    fn list(&mut self) -> Result<(), Error> {
+        if self.dir.exists() {
+            self.pending.extend(Folder::open(&self.dir)?.files().iter().cloned());
+        }
+        let pending = &self.pending;
+        self.offsets.retain(|name, _| pending.iter().any(|file| file.name() == *name));
+        Ok(())
+    }
+
+    /// Opens `file` where it stands behind what was given out, if it has grown.
+    fn begin(&mut self, file: LogFile) -> Result<(), Error> {
+        let offset = self.offsets.entry(file.name().to_owned()).or_default();
+        if file.bytes() < *offset {
+            *offset = 0;
+            self.truncated.push(file.name().to_owned());
+        }
+        if file.bytes() > *offset {
+            let mut opened = file.open()?;
+            opened.seek(SeekFrom::Start(*offset)).map_err(|source| file.error(source))?;
+            self.reading = Some((file, BufReader::with_capacity(BLOCK_BYTES, opened)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::path::Path;
+
+    use super::*;
+
+    fn append(dir: &Path, name: &str, text: &str) {
+        let mut file = File::options().create(true).append(true).open(dir.join(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn news(follow: &mut Follow) -> Vec<String> {
+        let mut found = Vec::new();
+        while let Some(entry) = follow.next_line().unwrap() {
+            found.push(String::from_utf8_lossy(entry.bytes).into_owned());
+        }
+        found
+    }
+
+    #[test]
+    fn follows_growth_rotation_and_two_writers() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = ("audit-2026-01-02.jsonl", "audit-2026-01-02.1.jsonl");
+        append(dir.path(), first, "old\nhal");
+        let mut follow = Follow::after(&Folder::open(dir.path()).unwrap()).unwrap();
+        assert!(news(&mut follow).is_empty(), "half a line is no news");
+        append(dir.path(), first, "f\n");
+        append(dir.path(), second, "b\n");
+        assert_eq!(news(&mut follow), ["half", "b"]);
+        append(dir.path(), first, "c\n");
+        append(dir.path(), "audit-2026-01-03.jsonl", "d\ne\n");
+        assert_eq!(news(&mut follow), ["c", "d", "e"]);
+        assert!(news(&mut follow).is_empty() && follow.take_truncated().is_empty());
+        File::create(dir.path().join(second)).unwrap();
+        append(dir.path(), first, "f\n");
+        assert_eq!(news(&mut follow), ["f"]);
+        assert_eq!(follow.take_truncated(), [second]);
+        append(dir.path(), second, "g\n");
+        assert_eq!(news(&mut follow), ["g"]);
+    }
+
+    #[test]
+    fn a_folder_may_come_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = dir.path().join("logs");
+        let mut follow = Follow::new(&logs);
+        assert!(news(&mut follow).is_empty());
+        fs::create_dir(&logs).unwrap();
+        append(&logs, "audit-2026-01-02.jsonl", "a\n");
+        assert_eq!(news(&mut follow), ["a"]);
+    }
+}

@@ -1,0 +1,188 @@
+//! One JSON value of a parsed line: a view on simd-json's tape, which is flat.
+
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use simd_json::{Node, StaticNode};
+
+/// A JSON value inside a [`Line`](super::Line).
+///
+/// It borrows the line and costs nothing to copy. Every look-up walks the flat tape, stepping over
+/// nested values without entering them, so that no depth of nesting can exhaust the stack.
+/// Serializing is the one recursive thing: it goes only where the serializer asks it to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a> {
+    /// The nodes of this value alone; the first one says what it is.
+    nodes: &'a [Node<'a>],
+}
+
+impl<'a> Json<'a> {
+    /// The value that begins `nodes`.
+    pub(super) fn first(nodes: &'a [Node<'a>]) -> Option<Self> {
+        let count = match nodes.first()? {
+            Node::Object { count, .. } | Node::Array { count, .. } => count + 1,
+            Node::String(_) | Node::Static(_) => 1,
+        };
+        Some(Self { nodes: nodes.get(..count)? })
+    }
+
+    /// The member of this name, of an object; the last one where there are several, as most
+    /// parsers have it.
+    pub fn get(self, name: &str) -> Option<Json<'a>> {
+        self.members().filter(|(member, _)| *member == name).last().map(|(_, value)| value)
+    }
+
+    /// The members of an object in their order; nothing for any other value.
+    pub fn members(self) -> Members<'a> {
+        let rest = if self.is_object() { &self.nodes[1..] } else { &[] };
+        Members { rest }
+    }
+
+    /// The elements of an array in their order; nothing for any other value.
+    pub fn items(self) -> Items<'a> {
+        let rest = if self.is_array() { &self.nodes[1..] } else { &[] };
+        Items { rest }
+    }
+
+    /// The text of a string.
+    pub fn as_str(self) -> Option<&'a str> {
+        match self.nodes[0] {
+            Node::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A whole number from 0, written without fraction or exponent.
+    pub fn as_u64(self) -> Option<u64> {
+        match self.nodes[0] {
+            Node::Static(StaticNode::U64(n)) => Some(n),
+            Node::Static(StaticNode::I64(n)) => u64::try_from(n).ok(),
+            _ => None,
+        }
+    }
+
+    /// Any number, as the nearest `f64`.
+    pub fn as_f64(self) -> Option<f64> {
+        match self.nodes[0] {
+            Node::Static(StaticNode::U64(n)) => Some(n as f64),
+            Node::Static(StaticNode::I64(n)) => Some(n as f64),
+            Node::Static(StaticNode::F64(n)) => Some(n),
+            _ => None,
+        }
+    }
+
+    /// A boolean.
+    pub fn as_bool(self) -> Option<bool> {
+        match self.nodes[0] {
+            Node::Static(StaticNode::Bool(b)) => Some(b),
+            _ => None,
+        }
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(self) -> bool {
+        matches!(self.nodes[0], Node::Static(StaticNode::Null))
+    }
+
+    /// Whether it is an object.
+    pub fn is_object(self) -> bool {
+        matches!(self.nodes[0], Node::Object { .. })
+    }
+
+    /// Whether it is an array.
+    pub fn is_array(self) -> bool {
+        matches!(self.nodes[0], Node::Array { .. })
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.nodes[0] {
+            Node::String(text) => serializer.serialize_str(text),
+            Node::Static(StaticNode::Null) => serializer.serialize_unit(),
+            Node::Static(StaticNode::Bool(b)) => serializer.serialize_bool(b),
+            Node::Static(StaticNode::U64(n)) => serializer.serialize_u64(n),
+            Node::Static(StaticNode::I64(n)) => serializer.serialize_i64(n),
+            Node::Static(StaticNode::F64(n)) => serializer.serialize_f64(n),
+            Node::Array { len, .. } => {
+                let mut seq = serializer.serialize_seq(Some(len))?;
+                self.items().try_for_each(|item| seq.serialize_element(&item))?;
+                seq.end()
+            }
+            Node::Object { len, .. } => {
+                let mut map = serializer.serialize_map(Some(len))?;
+                self.members().try_for_each(|(name, value)| map.serialize_entry(name, &value))?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// The members of an object: [`Json::members`].
+#[derive(Clone, Debug)]
+pub struct Members<'a> {
+    rest: &'a [Node<'a>],
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a str, Json<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, rest) = self.rest.split_first()?;
+        let Node::String(name) = name else { return None };
+        let value = Json::first(rest)?;
+        self.rest = &rest[value.nodes.len()..];
+        Some((name, value))
+    }
+}
+
+/// The elements of an array: [`Json::items`].
+#[derive(Clone, Debug)]
+pub struct Items<'a> {
+    rest: &'a [Node<'a>],
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Json<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let value = Json::first(self.rest)?;
+        self.rest = &self.rest[value.nodes.len()..];
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reader::parse;
+
+    #[test]
+    fn serializes_to_what_it_was_parsed_from() {
+        let cases = [
+            r#"{"a":[],"b":{},"c":[{"d":[1,-2,3.5,true,false,null,"x"]},[[]]],"e":"\u0001\"\\é😀"}"#,
+            r#"{}"#,
+            r#"{"":{"":""},"n":18446744073709551615,"m":-9223372036854775808}"#,
+        ];
+        for case in cases {
+            let mut bytes = case.as_bytes().to_vec();
+            let line = parse(&mut bytes).unwrap();
+            let again = serde_json::to_string(&line.json()).unwrap();
+            let expected: serde_json::Value = serde_json::from_str(case).unwrap();
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&again).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn looks_up_without_entering() {
+        let mut bytes = br#"{"deep":[[{"name":1}]],"name":2,"list":[7,"8",[9]],"name":3}"#.to_vec();
+        let line = parse(&mut bytes).unwrap();
+        let json = line.json();
+        assert_eq!(json.get("name").and_then(|n| n.as_u64()), Some(3), "the last one counts");
+        assert!(json.get("missing").is_none());
+        assert_eq!(json.members().count(), 4);
+        let list = json.get("list").unwrap();
+        let items: Vec<_> = list.items().collect();
+        assert_eq!((items[0].as_u64(), items[1].as_str()), (Some(7), Some("8")));
+        assert!(items[2].is_array() && items.len() == 3);
+        assert!(items[0].get("name").is_none() && items[0].members().next().is_none());
+        assert!(list.members().next().is_none(), "an array has no members");
+    }
+}

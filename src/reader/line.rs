@@ -1,0 +1,500 @@
+//! What one line of a log says, field by field.
+
+use jiff::Timestamp;
+use simd_json::{Buffers, ErrorType, Tape};
+
+use super::json::Json;
+use crate::context::TraceContext;
+use crate::error::Error;
+use crate::event::Status;
+
+/// How deep a line may nest. Deeper ones are refused with an error, whatever they hold.
+pub const DEPTH_MAX: usize = 1 << 20;
+
+/// Parses one line, with or without its newline.
+///
+/// `line` is unescaped in place and is scratch space afterwards. Needs up to thirty times the
+/// line's bytes while it parses, where the line is nothing but brackets and commas.
+///
+/// # Errors
+///
+/// Where the bytes are no UTF-8, no JSON or no JSON object, or nest deeper than [`DEPTH_MAX`]. The
+/// message says what and at which byte, and never quotes the line. Nothing makes it panic.
+///
+/// # Examples
+///
+/// ```
+/// let mut bytes = br#"{"event_type":"cache.hit","agent":"a","action":"get","status":"ok"}"#.to_vec();
+/// let line = llm_audit::reader::parse(&mut bytes)?;
+/// assert_eq!(line.event_type(), Some("cache.hit"));
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
+pub fn parse(line: &mut [u8]) -> Result<Line<'_>, Error> {
+    if let Err(invalid) = std::str::from_utf8(line) {
+        let at = invalid.valid_up_to() + 1;
+        return Err(Error::parse("log line", format!("invalid UTF-8 at byte {at}")));
+    }
+    let mut buffers = Buffers::with_max_depth(line.len(), DEPTH_MAX);
+    let tape =
+        simd_json::to_tape_with_buffers(line, &mut buffers).map_err(|error| syntax(&error))?;
+    match Json::first(&tape.0) {
+        Some(json) if json.is_object() => Ok(Line { tape }),
+        _ => Err(Error::parse("log line", "it is JSON, but no object")),
+    }
+}
+
+/// simd-json's error in words, without the character it quotes.
+fn syntax(error: &simd_json::Error) -> Error {
+    let what = match error.error() {
+        ErrorType::DepthLimitExceeded => "nested too deep",
+        ErrorType::InvalidNumber | ErrorType::InvalidExponent | ErrorType::ExpectedNumber => {
+            "invalid number"
+        }
+        ErrorType::InvalidEscape
+        | ErrorType::InvalidUnicodeEscape
+        | ErrorType::InvalidUnicodeCodepoint => "invalid escape in a string",
+        ErrorType::UnterminatedString => "a string that does not end, or a raw control character",
+        ErrorType::TrailingData => "more than one value",
+        ErrorType::Eof | ErrorType::NoStructure => "no JSON",
+        _ => "not JSON",
+    };
+    // Errors of the first pass over the line carry no place.
+    let why = match error.index() {
+        0 => what.to_owned(),
+        index => format!("{what} at byte {}", index + 1),
+    };
+    Error::parse("log line", why)
+}
+
+/// One parsed line. Every field reads as absent where it is missing, `null` or of another type;
+/// [`check`](Self::check) tells these apart.
+#[derive(Debug)]
+pub struct Line<'a> {
+    tape: Tape<'a>,
+}
+
+/// What a field of the schema has to look like.
+#[derive(Clone, Copy)]
+enum Shape {
+    Text,
+    Number,
+    Integer,
+    /// 16 hex digits.
+    Instance,
+    TraceId,
+    SpanId,
+    Time,
+    Status,
+    Object,
+    /// An object, or the message alone.
+    ErrorDetail,
+}
+
+/// Every field of schema 3.0, in its order, and its shape.
+const FIELDS: [(&str, Shape); 16] = [
+    ("event_version", Shape::Text),
+    ("instance", Shape::Instance),
+    ("seq", Shape::Integer),
+    ("trace_id", Shape::TraceId),
+    ("span_id", Shape::SpanId),
+    ("parent_span_id", Shape::SpanId),
+    ("timestamp", Shape::Time),
+    ("event_type", Shape::Text),
+    ("agent", Shape::Text),
+    ("action", Shape::Text),
+    ("status", Shape::Status),
+    ("latency_ms", Shape::Number),
+    ("tokens_input", Shape::Integer),
+    ("tokens_output", Shape::Integer),
+    ("cost_usd", Shape::Number),
+    ("error", Shape::ErrorDetail),
+];
+
+impl Shape {
+    /// What is wrong with `json`, to be read after the field's name.
+    fn fault(self, json: Json<'_>) -> Option<&'static str> {
+        let text = json.as_str();
+        let (fits, fault) = match self {
+            Self::Text => (text.is_some(), "is no string"),
+            Self::Number => (json.as_f64().is_some(), "is no number"),
+            Self::Integer => (json.as_u64().is_some(), "is no whole number from 0"),
+            Self::Instance => (text.is_some_and(is_instance), "is no id of 16 hex digits"),
+            Self::TraceId => {
+                let fits = text.is_some_and(|id| TraceContext::parse_trace_id(id).is_ok());
+                (fits, "is no id of up to 32 hex digits, not all zero")
+            }
+            Self::SpanId => {
+                let fits = text.is_some_and(|id| TraceContext::parse_span_id(id).is_ok());
+                (fits, "is no id of up to 16 hex digits, not all zero")
+            }
+            Self::Time => (text.and_then(micros).is_some(), "is no RFC 3339 time with an offset"),
+            Self::Status => {
+                let fits = text.is_some_and(|name| Status::from_name(name).is_some());
+                (fits, "is none of \"ok\", \"error\", \"timeout\" and \"retry\"")
+            }
+            Self::Object => (json.is_object(), "is no object"),
+            Self::ErrorDetail => (json.is_object() || text.is_some(), "is no object and no string"),
+        };
+        (!fits).then_some(fault)
+    }
+}
+
+/// Whether `id` is what loggers call themselves: 16 hex digits.
+pub(super) fn is_instance(id: &str) -> bool {
+    id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Microseconds since the Unix epoch.
+fn micros(time: &str) -> Option<i64> {
+    time.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
+}
+
+impl<'a> Line<'a> {
+    /// The whole line as an object.
+    pub fn json(&self) -> Json<'_> {
+        Json::first(&self.tape.0).expect("parse saw an object")
+    }
+
+    /// A top-level member that is not `null`.
+    fn field(&self, name: &str) -> Option<Json<'_>> {
+        self.json().get(name).filter(|json| !json.is_null())
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.field(name)?.as_str()
+    }
+
+    /// `event_version`.
+    pub fn event_version(&self) -> Option<&str> {
+        self.text("event_version")
+    }
+
+    /// `instance`: the logger that wrote the line.
+    pub fn instance(&self) -> Option<&str> {
+        self.text("instance")
+    }
+
+    /// `seq`: the line's number within its instance.
+    pub fn seq(&self) -> Option<u64> {
+        self.field("seq")?.as_u64()
+    }
+
+    /// `trace_id` as given.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.text("trace_id")
+    }
+
+    /// `span_id` as given.
+    pub fn span_id(&self) -> Option<&str> {
+        self.text("span_id")
+    }
+
+    /// `parent_span_id` as given.
+    pub fn parent_span_id(&self) -> Option<&str> {
+        self.text("parent_span_id")
+    }
+
+    /// `timestamp` as microseconds since the Unix epoch, whatever offset it was written with.
+    pub fn timestamp(&self) -> Option<i64> {
+        self.text("timestamp").and_then(micros)
+    }
+
+    /// `event_type`.
+    pub fn event_type(&self) -> Option<&str> {
+        self.text("event_type")
+    }
+
+    /// Whether the line is one of the log's own (`audit.*`) and no event.
+    pub fn is_own(&self) -> bool {
+        self.event_type().is_some_and(|name| name.starts_with("audit."))
+    }
+
+    /// `agent`.
+    pub fn agent(&self) -> Option<&str> {
+        self.text("agent")
+    }
+
+    /// `action`.
+    pub fn action(&self) -> Option<&str> {
+        self.text("action")
+    }
+
+    /// `status`, where it is one of the schema's.
+    pub fn status(&self) -> Option<Status> {
+        self.text("status").and_then(Status::from_name)
+    }
+
+    /// `latency_ms`.
+    pub fn latency_ms(&self) -> Option<f64> {
+        self.field("latency_ms")?.as_f64()
+    }
+
+    /// `tokens_input`.
+    pub fn tokens_input(&self) -> Option<u64> {
+        self.field("tokens_input")?.as_u64()
+    }
+
+    /// `tokens_output`.
+    pub fn tokens_output(&self) -> Option<u64> {
+        self.field("tokens_output")?.as_u64()
+    }
+
+    /// `cost_usd`.
+    pub fn cost_usd(&self) -> Option<f64> {
+        self.field("cost_usd")?.as_f64()
+    }
+
+    /// `data`, of whatever type.
+    pub fn data(&self) -> Option<Json<'_>> {
+        self.field("data")
+    }
+
+    /// `error`: an object, or a string that is its message.
+    pub fn error(&self) -> Option<Json<'_>> {
+        self.field("error")
+    }
+
+    /// The message of `error`, in either of its forms.
+    pub fn error_message(&self) -> Option<&str> {
+        let error = self.error()?;
+        error.as_str().or_else(|| error.get("message")?.as_str())
+    }
+
+    /// The top-level members that the schema does not know and that are not `null`.
+    pub fn extra(&self) -> impl Iterator<Item = (&str, Json<'_>)> {
+        self.json().members().filter(|(name, json)| {
+            !json.is_null() && *name != "data" && FIELDS.iter().all(|(known, _)| known != name)
+        })
+    }
+
+    /// Whether the line is an event that readers and `record` accept: the required fields are
+    /// there, and every field of the schema that is there has its type. Short ids, `null` members,
+    /// members the schema does not know, and lines without `seq`, `instance` or ids pass.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is missing or wrong, by its name; never its value.
+    pub fn check(&self) -> Result<(), Error> {
+        let missing = ["event_type", "agent", "action", "status"]
+            .into_iter()
+            .find(|required| self.field(required).is_none());
+        if let Some(name) = missing {
+            return Err(Error::parse("event", format!("{name} is missing")));
+        }
+        match self.faults().next() {
+            Some((name, fault)) => Err(Error::parse("event", format!("{name} {fault}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The fields of the schema that are there and wrong, and what is wrong with each.
+    fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        FIELDS.iter().filter_map(|(name, shape)| Some((*name, shape.fault(self.field(name)?)?)))
+    }
+
+    /// The same by the stricter rules for a line that this library wrote: ids in full and in lower
+    /// case, `data` and `error` objects, and what every such line has is there.
+    pub(super) fn strict_faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let required: &[&str] = match self.is_own() {
+            true => &["event_version", "timestamp", "event_type"],
+            false => &REQUIRED_OF_EVENTS,
+        };
+        let missing = required.iter().filter(|name| self.field(name).is_none());
+        let ids = FIELDS.iter().filter_map(|(name, shape)| {
+            let digits = match shape {
+                Shape::TraceId => 32,
+                Shape::SpanId | Shape::Instance => 16,
+                _ => return None,
+            };
+            let id = self.text(name)?;
+            let full = id.len() == digits && !id.bytes().any(|b| b.is_ascii_uppercase());
+            (!full).then_some((*name, "is not written in full and in lower case"))
+        });
+        let objects = ["data", "error"]
+            .into_iter()
+            .filter_map(|name| Some((name, Shape::Object.fault(self.field(name)?)?)));
+        let version = self.event_version().filter(|version| *version != "3.0");
+        let version = version.map(|_| ("event_version", "is not \"3.0\""));
+        let missing = missing.map(|name| (*name, "is missing"));
+        self.faults().chain(missing).chain(ids).chain(objects).chain(version)
+    }
+}
+
+/// What every event line of this library has.
+const REQUIRED_OF_EVENTS: [&str; 9] = [
+    "event_version",
+    "seq",
+    "trace_id",
+    "span_id",
+    "timestamp",
+    "event_type",
+    "agent",
+    "action",
+    "status",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = r#"{"event_version":"3.0","instance":"00112233445566ff","seq":7,
+        "trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"00f067aa0ba902b7",
+        "parent_span_id":"b7ad6b71","timestamp":"2026-01-02T03:04:05.000006Z",
+        "event_type":"llm.invoke","agent":"planner","action":"chat","status":"timeout",
+        "latency_ms":1.5,"tokens_input":10,"tokens_output":2,"cost_usd":0.25,
+        "data":{"model":"m"},"error":{"message":"late"},"region":"eu","none":null}"#;
+
+    #[test]
+    fn reads_every_field() {
+        let mut bytes = FULL.as_bytes().to_vec();
+        let line = parse(&mut bytes).unwrap();
+        line.check().unwrap();
+        assert_eq!(line.event_version(), Some("3.0"));
+        assert_eq!((line.instance(), line.seq()), (Some("00112233445566ff"), Some(7)));
+        assert_eq!(line.trace_id(), Some("0af7651916cd43dd8448eb211c80319c"));
+        assert_eq!(line.span_id(), Some("00f067aa0ba902b7"));
+        assert_eq!(line.parent_span_id(), Some("b7ad6b71"));
+        assert_eq!(line.timestamp(), Some(1_767_323_045_000_006));
+        assert_eq!((line.event_type(), line.is_own()), (Some("llm.invoke"), false));
+        assert_eq!((line.agent(), line.action()), (Some("planner"), Some("chat")));
+        assert_eq!((line.status(), line.latency_ms()), (Some(Status::Timeout), Some(1.5)));
+        assert_eq!((line.tokens_input(), line.tokens_output()), (Some(10), Some(2)));
+        assert_eq!(line.cost_usd(), Some(0.25));
+        assert_eq!(line.data().unwrap().get("model").unwrap().as_str(), Some("m"));
+        assert_eq!(line.error_message(), Some("late"));
+        let extra: Vec<_> = line.extra().map(|(name, json)| (name, json.as_str())).collect();
+        assert_eq!(extra, [("region", Some("eu"))]);
+    }
+
+    /// A minimal event with `member` added, or in place of the one of its name.
+    fn with(member: &str) -> Vec<u8> {
+        let base = r#""event_type":"a.b","agent":"x","action":"y","status":"ok""#;
+        format!("{{{base},{member}}}").into_bytes()
+    }
+
+    #[test]
+    fn check_names_the_field() {
+        let cases = [
+            (r#""extra":1"#, ""),
+            (r#""latency_ms":"12""#, "latency_ms is no number"),
+            (r#""tokens_input":1.5"#, "tokens_input is no whole number from 0"),
+            (r#""tokens_output":-1"#, "tokens_output is no whole number from 0"),
+            (r#""cost_usd":true"#, "cost_usd is no number"),
+            (r#""agent":7"#, "agent is no string"),
+            (r#""agent":null"#, "agent is missing"),
+            (r#""status":"fine""#, "status is none of \"ok\""),
+            (r#""trace_id":"xyz""#, "trace_id is no id of up to 32 hex digits"),
+            (r#""trace_id":"0af7651916cd""#, ""),
+            (r#""trace_id":null"#, ""),
+            (r#""span_id":"00f067aa0ba902bg""#, "span_id is no id of up to 16 hex"),
+            (r#""span_id":"00f067aa""#, ""),
+            (r#""seq":"1""#, "seq is no whole number"),
+            (r#""timestamp":"2026-01-02T03:04:05+05:30""#, ""),
+            (r#""timestamp":"2026-01-02T03:04:05""#, "timestamp is no RFC 3339 time"),
+            (r#""timestamp":1767323045"#, "timestamp is no RFC 3339 time"),
+            (r#""error":"it broke""#, ""),
+            (r#""error":{}"#, ""),
+            (r#""error":[]"#, "error is no object and no string"),
+            (r#""data":[1]"#, ""),
+        ];
+        for (member, expected) in cases {
+            let mut bytes = with(member);
+            let line = parse(&mut bytes).unwrap();
+            let found = line.check().err().map_or(String::new(), |error| error.to_string());
+            assert!(found.contains(expected), "{member}: {found}");
+            assert_eq!(found.is_empty(), expected.is_empty(), "{member}: {found}");
+        }
+    }
+
+    #[test]
+    fn keeps_the_instant_of_any_offset() {
+        for time in
+            ["2026-01-02T03:04:05Z", "2026-01-02T08:34:05+05:30", "2026-01-01T22:04:05-05:00"]
+        {
+            let mut bytes = with(&format!("\"timestamp\":\"{time}\""));
+            assert_eq!(
+                parse(&mut bytes).unwrap().timestamp(),
+                Some(1_767_323_045_000_000),
+                "{time}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_lines_are_errors_that_quote_nothing() {
+        let lone = r#"{"a":"\ud800"}"#;
+        let cases: [&[u8]; 16] = [
+            b"",
+            b" ",
+            b"hunter2",
+            b"{\"hunter2\":}",
+            b"{\"password\":\"hunter2\",}",
+            b"{\"password\":\"hunter2\"",
+            b"{\"password\":\"hunter2",
+            b"[\"hunter2\"]",
+            b"\"hunter2\"",
+            b"12",
+            b"{\"a\":\"hunter2\xff\"}",
+            b"{\"a\":1}{\"b\":2}",
+            b"{\"a\":01}",
+            b"{\"a\":1e}",
+            b"{\"a\":\"hunter2\n\"}",
+            lone.as_bytes(),
+        ];
+        for case in cases {
+            let mut bytes = case.to_vec();
+            let error = parse(&mut bytes).unwrap_err().to_string();
+            assert!(error.starts_with("not a valid log line: "), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nesting_cannot_exhaust_the_stack() {
+        for depth in [1_000, 5_000, 1_000_000] {
+            let open = "[".repeat(depth);
+            assert!(parse(&mut open.clone().into_bytes()).is_err());
+            assert!(parse(&mut format!("{{\"data\":{open}").into_bytes()).is_err());
+            let whole = format!("{{\"data\":{open}{},\"agent\":\"a\"}}", "]".repeat(depth));
+            let mut bytes = whole.into_bytes();
+            let line = parse(&mut bytes).unwrap();
+            assert_eq!(line.agent(), Some("a"), "found behind {depth} levels");
+            assert!(line.data().unwrap().is_array());
+        }
+        let deeper = format!("{{\"a\":{}", "[".repeat(DEPTH_MAX));
+        let error = parse(&mut deeper.into_bytes()).unwrap_err().to_string();
+        assert!(error.contains("nested too deep"), "{error}");
+    }
+
+    #[test]
+    fn numbers_past_64_bits_are_floats() {
+        let mut bytes = with(r#""data":{"n":123456789012345678901234567890}"#);
+        let line = parse(&mut bytes).unwrap();
+        assert_eq!(line.data().unwrap().get("n").unwrap().as_f64(), Some(1.2345678901234568e29));
+    }
+
+    /// Whatever is done to a line, parsing ends in a line or an error, and a line is JSON by
+    /// another parser's word too.
+    #[test]
+    fn mangled_lines_never_panic() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..4_000 {
+            let mut bytes = FULL.as_bytes().to_vec();
+            for _ in 0..rng.usize(1..6) {
+                let at = rng.usize(..bytes.len());
+                match rng.u8(..3) {
+                    0 => bytes[at] = rng.u8(..),
+                    1 => bytes.truncate(at.max(1)),
+                    _ => bytes.insert(at, *rng.choice(b"{}[]\",:\\0e").unwrap()),
+                }
+            }
+            let given = bytes.clone();
+            if let Ok(line) = parse(&mut bytes) {
+                let other = serde_json::from_slice::<serde::de::IgnoredAny>(&given);
+                assert!(other.is_ok(), "{:?}", String::from_utf8_lossy(&given));
+                let _ = (line.check(), line.timestamp(), line.extra().count());
+                serde_json::to_string(&line.json()).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What `verify` finds in logs that are whole, and in those that are not.
+
+use std::fs::{self, File};
+
+use super::*;
+
+const A: &str = "00000000000000aa";
+const B: &str = "00000000000000bb";
+const FILE: &str = "audit-2026-01-02.jsonl";
+const NEXT: &str = "audit-2026-01-02.1.jsonl";
+
+fn event(id: &str, seq: u64) -> String {
+    format!(
+        r#"{{"event_version":"3.0","instance":"{id}","seq":{seq},"trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"00f067aa0ba902b7","timestamp":"2026-01-02T03:04:05.000000Z","event_type":"cache.hit","agent":"a","action":"b","status":"ok"}}"#
+    ) + "\n"
+}
+
+fn events(id: &str, seqs: impl IntoIterator<Item = u64>) -> String {
+    seqs.into_iter().map(|seq| event(id, seq)).collect()
+}
+
+fn own(id: &str, kind: &str, data: &str) -> String {
+    format!(
+        r#"{{"event_version":"3.0","instance":"{id}","timestamp":"2026-01-02T03:04:05.000000Z","event_type":"audit.{kind}","data":{{{data}}}}}"#
+    ) + "\n"
+}
+
+fn start(id: &str) -> String {
+    own(id, "start", "\"first\":true")
+}
+
+fn loss(id: &str, first: u64, last: u64, overwritten: u64, io_lost: u64) -> String {
+    let data = format!(
+        r#""first_seq":{first},"last_seq":{last},"overwritten":{overwritten},"io_lost":{io_lost}"#
+    );
+    own(id, "loss", &data)
+}
+
+fn stop(id: &str, emitted: u64, written: u64, overwritten: u64) -> String {
+    let data = format!(
+        r#""emitted":{emitted},"written":{written},"overwritten":{overwritten},"sampled_out":0,"rejected":0,"io_lost":0,"queued":0"#
+    );
+    own(id, "stop", &data)
+}
+
+fn check(files: &[(&str, &str)]) -> Verification {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    verify(dir.path()).unwrap()
+}
+
+fn findings(text: &str) -> String {
+    let findings = check(&[(FILE, text)]).findings;
+    findings.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+#[test]
+fn whole_logs_are_clean() {
+    let whole = start(A) + &events(A, 1..=5) + &stop(A, 5, 5, 0);
+    let cases = [
+        String::new(),
+        whole.clone(),
+        // Older files were removed.
+        own(A, "start", "\"first\":false") + &events(A, 7..=9) + &stop(A, 9, 9, 0),
+        // Two writers, one after the other; the second one's beginning is gone.
+        whole.clone() + &own(B, "start", "") + &events(B, 3..=4) + &stop(B, 4, 4, 0),
+        // Written by another program.
+        r#"{"event_type":"a","agent":"b","action":"c","status":"ok","trace_id":"0af7651916cd","seq":null}"#
+            .to_owned()
+            + "\n",
+        // Another thread was inside `emit` when the log was closed.
+        whole.replace("\"emitted\":5", "\"in_flight\":1,\"emitted\":6"),
+    ];
+    for case in cases {
+        assert_eq!(findings(&case), "");
+    }
+    let in_two = check(&[
+        (FILE, &(start(A) + &events(A, 1..=3))),
+        (NEXT, &(events(A, 4..=4) + &stop(A, 4, 4, 0))),
+    ]);
+    assert!(in_two.is_clean(), "{:?}", in_two.findings);
+    assert_eq!((in_two.files, in_two.lines, in_two.events), (2, 6, 4));
+    assert_eq!(in_two.instances[0].seq, Some((1, 4)));
+    assert_eq!(in_two.instances[0].state, State::Closed);
+}
+
+#[test]
+fn what_is_wrong_is_found_and_nothing_else() {
+    let whole = start(A) + &events(A, 1..=5) + &stop(A, 5, 5, 0);
+    let without = |seq| whole.replace(&event(A, seq), "");
+    let lossy = |loss: &str| start(A) + &event(A, 1) + loss + &event(A, 5) + &stop(A, 5, 2, 3);
+    let cases: Vec<(String, Vec<&str>)> = vec![
+        (without(3), vec!["seq 3 in no line", "says 5 written; the files hold 4"]),
+        (without(1), vec!["seq 1 in no line", "says 5 written"]),
+        (without(5), vec!["says 5 written; the files hold 4"]),
+        (lossy(&loss(A, 2, 4, 3, 0)), vec!["3 events lost: 3 overwritten, 0 io_lost"]),
+        (lossy(""), vec!["seq 2 to 4 in no line", "says 3 overwritten; the files hold 0"]),
+        (
+            lossy(&loss(A, 2, 4, 2, 0)),
+            vec!["tells of 2 lost events", "2 events lost", "says 3 overwritten"],
+        ),
+        (
+            lossy(&loss(A, 2, 5, 4, 0)),
+            vec!["4 events lost", "seq 5 told as lost", "3 overwritten; the files hold 4"],
+        ),
+        (
+            lossy(&(loss(A, 2, 3, 2, 0) + &loss(A, 3, 4, 2, 0))),
+            vec!["4 events lost", "seq 3 told as lost", "3 overwritten; the files hold 4"],
+        ),
+        (
+            lossy(&loss(A, 4, 2, 0, 3)),
+            vec![
+                "no range",
+                "3 events lost: 0 overwritten, 3 io_lost",
+                "seq 2 to 4 in no line",
+                "says 3 overwritten",
+                "says 0 io_lost",
+            ],
+        ),
+        (lossy(&own(A, "loss", "")), vec!["without first_seq", "seq 2 to 4", "overwritten"]),
+        (
+            whole.replace(&event(A, 3), &events(A, [3, 3])),
+            vec!["seq 3 stands in two lines", "the files hold 6"],
+        ),
+        (
+            without(2).replace(&event(A, 4), &events(A, [4, 2])),
+            vec![":5: instance 00000000000000aa: seq 2 comes after 4"],
+        ),
+        (start(A) + &event(A, 1), vec!["killed: no audit.stop"]),
+        (whole.clone() + &event(A, 6), vec!["behind audit.stop at", "the files hold 6"]),
+        (whole.replace("\"emitted\":5", "\"emitted\":6"), vec!["does not add up: 6 emitted, 5"]),
+        (
+            whole.replace("\"queued\":0", "\"queued\":2"),
+            vec!["add up: 5 emitted, 7 ends", "leaves 2 events queued"],
+        ),
+        (whole.replace("\"queued\":0", "\"other\":0"), vec!["without the whole accounting"]),
+        (whole.clone() + "{\"event_ty", vec![":8: torn"]),
+        (whole.clone() + "hunter2\n", vec![":8: not a valid log line"]),
+        (whole.clone() + "{\"a\":1}\n", vec![":8: not a valid event: event_type is missing"]),
+        (whole.replace("\"a\",\"action\"", "7,\"action\""), vec!["agent is no string"; 5]),
+        (whole.replacen("cache.hit", "Cache hit", 1), vec!["event_type is no dotted"]),
+        (whole.replacen("\"3.0\"", "\"2.0\"", 1), vec![":1: event_version is not \"3.0\""]),
+        (
+            whole.replacen("0af7651916cd43dd", "0AF7651916CD43DD", 1),
+            vec!["trace_id is not written in full"],
+        ),
+        (whole.replacen("\"seq\":2,", "\"seq\":null,", 1), vec!["seq is missing", "seq 2 in"]),
+        (whole.replacen("\"ok\"", "\"fine\"", 1), vec!["status is none of"]),
+    ];
+    for (log, expected) in cases {
+        let found = findings(&log);
+        assert_eq!(found.lines().count(), expected.len(), "{expected:?}\n{found}");
+        for (line, part) in found.lines().zip(expected) {
+            assert!(line.contains(part), "{part:?} in {line:?}");
+            assert!(!line.contains("hunter2"));
+        }
+    }
+}
+
+#[test]
+fn a_held_file_is_open_and_its_last_line_not_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    let killed_then_open = start(A) + &event(A, 1) + &start(B) + &event(B, 1) + "{\"half";
+    fs::write(dir.path().join(FILE), killed_then_open).unwrap();
+    let holder = File::open(dir.path().join(FILE)).unwrap();
+    holder.lock().unwrap();
+    let held = verify(dir.path()).unwrap();
+    let states: Vec<State> = held.instances.iter().map(|instance| instance.state).collect();
+    assert_eq!(states, [State::Killed, State::Open]);
+    assert_eq!(held.findings_total, 1, "{:?}", held.findings);
+    drop(holder);
+    let let_go = verify(dir.path()).unwrap();
+    assert_eq!(let_go.instances[1].state, State::Killed);
+    assert_eq!(let_go.findings_total, 3, "two killed, one torn: {:?}", let_go.findings);
+}
+
+#[test]
+fn findings_are_bounded_and_counted() {
+    let report = check(&[(FILE, &"x\n".repeat(FINDINGS_MAX + 5))]);
+    assert_eq!(report.findings.len(), FINDINGS_MAX);
+    assert_eq!(report.findings_total, FINDINGS_MAX as u64 + 5);
+    let odd = start(A) + &events(A, (1..=199).step_by(2)) + &stop(A, 199, 199, 0);
+    let report = check(&[(FILE, &odd)]);
+    assert_eq!(report.instances[0].unexplained, 99);
+    assert_eq!(report.findings.len(), GAPS_MAX + 2);
+}
+
+#[test]
+fn ranges_are_sets() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    for _ in 0..300 {
+        let (mut ranges, mut naive) = (Ranges::default(), std::collections::BTreeSet::new());
+        for _ in 0..rng.usize(..40) {
+            let n = rng.u64(1..40);
+            assert_eq!(ranges.insert(n), naive.insert(n));
+        }
+        let held: Vec<u64> = ranges.0.iter().flat_map(|&(first, last)| first..=last).collect();
+        assert!(held.iter().eq(&naive), "{ranges:?} {naive:?}", ranges = ranges.0);
+        assert!(ranges.0.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0), "they do not touch");
+        assert_eq!(ranges.ends(), naive.first().copied().zip(naive.last().copied()));
+    }
+}
+
+#[test]
+fn a_missing_folder_is_an_error() {
+    assert!(verify("/nonexistent/logs").unwrap_err().is_io());
+}

@@ -1,0 +1,123 @@
+//! How is a line redacted that begins as JSON does and does not parse?
+//!
+//! It fails closed. Nothing is taken for granted about which quotes open a string and which close
+//! one: every piece between two quotes is redacted, as it stands and as it reads decoded, and may be
+//! a key. A quote is in no rule's class, so that cutting there changes no match, an escaped quote
+//! included.
+
+use super::keys::{KeyClass, classify};
+use super::{Kind, Redactions, Sanitizer, json};
+
+/// What a sensitive key's value becomes.
+const VALUE: &str = "\"[REDACTED]\"";
+
+/// Appends the redacted line. Redacting that again changes nothing.
+pub(super) fn redact(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
+    let mut at = 0;
+    let mut quoted = false;
+    loop {
+        let end = memchr::memchr(b'"', &line.as_bytes()[at..]).map(|ahead| at + ahead);
+        let piece = &line[at..end.unwrap_or(line.len())];
+        redact_piece(sanitizer, piece, out, counts);
+        let Some(end) = end else { return };
+        out.push('"');
+        at = end + 1;
+        if quoted
+            && is_sensitive(piece)
+            && let Some((start, end)) = value_behind_key(line, at)
+        {
+            out.push_str(&line[at..start]);
+            out.push_str(VALUE);
+            if &line[start..end] != VALUE {
+                counts.add(Kind::Key);
+            }
+            (at, quoted) = (end, false);
+        } else {
+            quoted = true;
+        }
+    }
+}
+
+/// How often a piece is redacted until nothing changes. Two or three times is what the worst known
+/// needs; the bound keeps the work linear, and a piece that were to need more would go as a whole.
+const ROUNDS_MAX: usize = 8;
+
+/// A piece may match decoded and not as it stands, or the other way round, and what is replaced for
+/// the one makes boundaries for the other. So both are redacted until neither changes.
+fn redact_piece(sanitizer: &Sanitizer, piece: &str, out: &mut String, counts: &mut Redactions) {
+    if !piece.contains('\\') {
+        return sanitizer.redact_text(piece, out, counts);
+    }
+    let mut found = Redactions::default();
+    let (mut current, mut scratch) = (piece.to_owned(), String::new());
+    for _ in 0..ROUNDS_MAX {
+        let text = json::decode(&current, true, &mut scratch);
+        let (mut half, mut next) = (String::new(), String::with_capacity(current.len()));
+        json::redact_decoded(sanitizer, &current, text, &mut half, &mut found);
+        sanitizer.redact_text(&half, &mut next, &mut found);
+        if next == current {
+            counts.merge(&found);
+            return out.push_str(&current);
+        }
+        current = next;
+    }
+    counts.add(Kind::Key);
+    out.push_str(Kind::Key.placeholder());
+}
+
+/// Whether a piece is a sensitive key, decoded or with its backslashes ignored, as readers do that
+/// know no such escape.
+fn is_sensitive(piece: &str) -> bool {
+    let mut scratch = String::new();
+    let text = json::decode(piece, piece.contains('\\'), &mut scratch);
+    let sensitive = |key: &str| classify(key, false) == KeyClass::Sensitive;
+    sensitive(text) || (text.contains('\\') && sensitive(&text.replace('\\', "")))
+}
+
+/// Where the value of the key lies whose closing quote is before `from`; `None` if it has none or
+/// one that may stay.
+fn value_behind_key(line: &str, from: usize) -> Option<(usize, usize)> {
+    let behind_key = line[from..].trim_start();
+    let start = match behind_key.strip_prefix(':') {
+        // What is missing or cut off by a comma too many may be what comes next.
+        Some(rest) => rest.trim_start_matches(|c: char| c.is_whitespace() || ",}]".contains(c)),
+        // In a list of names nothing follows but a comma or the end of the list.
+        None if behind_key.starts_with([',', '}', ']']) => return None,
+        None => behind_key,
+    };
+    let value = start[..value_length(start.as_bytes())].trim_end();
+    let start = line.len() - start.len();
+    (!matches!(value, "" | "true" | "false" | "null")).then_some((start, start + value.len()))
+}
+
+/// The length of a value, and of whatever follows it, up to a comma or a closing bracket outside
+/// it; where brackets do not match, or a string has no end, all of the line.
+fn value_length(line: &[u8]) -> usize {
+    let mut closing = Vec::new();
+    let mut at = 0;
+    while at < line.len() {
+        match line[at] {
+            b'"' => at += string_length(&line[at + 1..]),
+            b'{' => closing.push(b'}'),
+            b'[' => closing.push(b']'),
+            b',' | b'}' | b']' if closing.is_empty() => return at,
+            bracket @ (b'}' | b']') if closing.pop() != Some(bracket) => return line.len(),
+            _ => {}
+        }
+        at += 1;
+    }
+    line.len()
+}
+
+/// The length of the rest of a string, its closing quote included.
+fn string_length(rest: &[u8]) -> usize {
+    let mut at = 0;
+    while at < rest.len() {
+        match rest[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    rest.len()
+}

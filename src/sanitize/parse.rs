@@ -1,0 +1,362 @@
+//! Is a text JSON as RFC 8259 defines it, and of which tokens?
+//!
+//! A pull parser without recursion: a level of nesting costs one byte, so that millions of them are
+//! read like any other text. Nothing is decoded; tokens are places in the text.
+
+/// A token; commas and colons are seen to on the way.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Token {
+    /// `{` or `[`.
+    Open,
+    /// `}` or `]`.
+    Close,
+    Key(Quoted),
+    String(Quoted),
+    Number,
+    /// `true`, `false` or `null`.
+    Literal,
+}
+
+/// What stands between two quotes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quoted {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// A backslash is in it.
+    pub(super) escaped: bool,
+}
+
+/// The text is not JSON.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Malformed;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    Value,
+    /// An item of the container, or its end.
+    FirstItem,
+    /// A comma, the end of the container, or the end of the text.
+    Separator,
+}
+
+/// Reads one JSON value and the white space around it.
+pub(super) struct Parser<'t> {
+    text: &'t [u8],
+    at: usize,
+    token_start: usize,
+    /// The closing brackets that are due.
+    closing: Vec<u8>,
+    expect: Expect,
+}
+
+impl<'t> Parser<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self {
+            text: text.as_bytes(),
+            at: 0,
+            token_start: 0,
+            closing: Vec::new(),
+            expect: Expect::Value,
+        }
+    }
+
+    /// Where the last token begins.
+    pub(super) fn token_start(&self) -> usize {
+        self.token_start
+    }
+
+    /// Where the last token ends; behind a key, where its colon does.
+    pub(super) fn token_end(&self) -> usize {
+        self.at
+    }
+
+    /// The next token, or `None` at the end of the text.
+    pub(super) fn next(&mut self) -> Result<Option<Token>, Malformed> {
+        self.skip_space();
+        let closing = self.closing.last().copied();
+        self.token_start = self.at;
+        if closing.is_some() && self.expect != Expect::Value && self.peek() == closing {
+            self.at += 1;
+            self.closing.pop();
+            self.expect = Expect::Separator;
+            return Ok(Some(Token::Close));
+        }
+        if self.expect == Expect::Separator {
+            match closing {
+                None if self.at == self.text.len() => return Ok(None),
+                Some(_) => self.take(b',')?,
+                None => return Err(Malformed),
+            }
+            self.skip_space();
+            self.token_start = self.at;
+        }
+        if self.expect != Expect::Value && closing == Some(b'}') {
+            return self.key().map(Some);
+        }
+        self.value().map(Some)
+    }
+
+    /// Reads on to the end of the container that was opened last.
+    pub(super) fn skip_container(&mut self) -> Result<(), Malformed> {
+        let level = self.closing.len();
+        while self.closing.len() >= level {
+            self.next()?;
+        }
+        Ok(())
+    }
+
+    fn key(&mut self) -> Result<Token, Malformed> {
+        let key = self.string()?;
+        self.skip_space();
+        self.take(b':')?;
+        self.expect = Expect::Value;
+        Ok(Token::Key(key))
+    }
+
+    fn value(&mut self) -> Result<Token, Malformed> {
+        self.expect = Expect::Separator;
+        match self.peek().ok_or(Malformed)? {
+            b'{' => Ok(self.open(b'}')),
+            b'[' => Ok(self.open(b']')),
+            b'"' => self.string().map(Token::String),
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => self.number(),
+        }
+    }
+
+    fn open(&mut self, closing: u8) -> Token {
+        self.at += 1;
+        self.closing.push(closing);
+        self.expect = Expect::FirstItem;
+        Token::Open
+    }
+
+    fn literal(&mut self, name: &[u8]) -> Result<Token, Malformed> {
+        if !self.text[self.at..].starts_with(name) {
+            return Err(Malformed);
+        }
+        self.at += name.len();
+        Ok(Token::Literal)
+    }
+
+    fn number(&mut self) -> Result<Token, Malformed> {
+        self.skip_if(b"-");
+        if !self.skip_if(b"0") {
+            self.digits()?;
+        }
+        if self.skip_if(b".") {
+            self.digits()?;
+        }
+        if self.skip_if(b"eE") {
+            self.skip_if(b"+-");
+            self.digits()?;
+        }
+        Ok(Token::Number)
+    }
+
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let count = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        if count == 0 { Err(Malformed) } else { Ok(()) }
+    }
+
+    fn string(&mut self) -> Result<Quoted, Malformed> {
+        self.take(b'"')?;
+        let (start, mut escaped) = (self.at, false);
+        loop {
+            match self.peek().ok_or(Malformed)? {
+                b'"' => break,
+                b'\\' => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                0..0x20 => return Err(Malformed),
+                _ => self.at += 1,
+            }
+        }
+        self.at += 1;
+        Ok(Quoted { start, end: self.at - 1, escaped })
+    }
+
+    fn escape(&mut self) -> Result<(), Malformed> {
+        let escape = escape(&self.text[self.at..]).ok_or(Malformed)?;
+        if escape.lone_surrogate {
+            return Err(Malformed);
+        }
+        self.at += escape.length;
+        Ok(())
+    }
+
+    fn skip_space(&mut self) {
+        while self.skip_if(b" \t\r\n") {}
+    }
+
+    fn skip_if(&mut self, any: &[u8]) -> bool {
+        let skipped = self.peek().is_some_and(|byte| any.contains(&byte));
+        self.at += usize::from(skipped);
+        skipped
+    }
+
+    fn take(&mut self, byte: u8) -> Result<(), Malformed> {
+        if self.skip_if(&[byte]) { Ok(()) } else { Err(Malformed) }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+}
+
+/// What an escape sequence stands for.
+pub(super) struct Escape {
+    pub(super) stands_for: char,
+    /// In bytes, the backslash included.
+    pub(super) length: usize,
+    /// Half a pair; it stands for U+FFFD.
+    pub(super) lone_surrogate: bool,
+}
+
+/// The escape sequence at the beginning of the text, which is a backslash; `None` if JSON has none
+/// such.
+pub(super) fn escape(text: &[u8]) -> Option<Escape> {
+    let stands_for = match *text.get(1)? {
+        byte @ (b'"' | b'\\' | b'/') => char::from(byte),
+        b'b' => '\u{8}',
+        b'f' => '\u{C}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unicode_escape(text),
+        _ => return None,
+    };
+    Some(Escape { stands_for, length: 2, lone_surrogate: false })
+}
+
+fn unicode_escape(text: &[u8]) -> Option<Escape> {
+    let unit = code_unit(text)?;
+    if let Some(stands_for) = char::from_u32(unit) {
+        return Some(Escape { stands_for, length: 6, lone_surrogate: false });
+    }
+    let low = code_unit(&text[6..]).filter(|low| (0xDC00..0xE000).contains(low) && unit < 0xDC00);
+    let pair =
+        low.and_then(|low| char::from_u32(0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00)));
+    Some(match pair {
+        Some(stands_for) => Escape { stands_for, length: 12, lone_surrogate: false },
+        None => Escape { stands_for: char::REPLACEMENT_CHARACTER, length: 6, lone_surrogate: true },
+    })
+}
+
+/// The value of `\uXXXX` at the beginning of the text.
+fn code_unit(text: &[u8]) -> Option<u32> {
+    text.strip_prefix(b"\\u")?
+        .get(..4)?
+        .iter()
+        .try_fold(0, |unit, &byte| Some(unit << 4 | char::from(byte).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parses(text: &str) -> bool {
+        let mut parser = Parser::new(text);
+        loop {
+            match parser.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(Malformed) => return false,
+            }
+        }
+    }
+
+    #[test]
+    fn accepts_json_and_nothing_else() {
+        let json = [
+            "{}",
+            "[]",
+            " [ ] ",
+            "\"\"",
+            "0",
+            "-0",
+            "-0.5e+10",
+            "1E9",
+            "true",
+            "null",
+            "[1,2]",
+            "{\"a\":1}",
+            "{\"a\":{\"b\":[]},\"a\":null}\r",
+            "[[],{}]",
+            r#""\"\\\/\b\f\n\r\t\u00e9""#,
+            r#""\ud83d\ude42""#,
+            "\"\u{7f}\u{2028}\"",
+        ];
+        let not_json = [
+            "",
+            " ",
+            "{",
+            "}",
+            "[",
+            "]",
+            "[}",
+            "{]",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\" 1}",
+            "{1:2}",
+            "{\"a\":1 \"b\":2}",
+            "1 2",
+            "[] []",
+            "01",
+            "+1",
+            ".5",
+            "1.",
+            "1e",
+            "-",
+            "0x1",
+            "NaN",
+            "tru",
+            "truee",
+            "True",
+            "'a'",
+            "\"",
+            "\"a",
+            r#""\""#,
+            r#""\x""#,
+            r#""\u12""#,
+            r#""\u12g4""#,
+            r#""\ud800""#,
+            r#""\ud800x""#,
+            r#""\ude42\ud83d""#,
+            r#""\ud800\n""#,
+            r#""\ud800\ud800""#,
+            "\"\t\"",
+            "\"\0\"",
+            "\u{a0}[]",
+            "[1\u{a0}]",
+            "[]]",
+            "{\"a\":[}",
+        ];
+        for text in json {
+            assert!(parses(text), "{text}");
+            assert!(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(), "{text}");
+        }
+        for text in not_json {
+            assert!(!parses(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn millions_of_levels_are_read() {
+        let levels = 2_000_000;
+        let deep = "[".repeat(levels) + &"]".repeat(levels);
+        assert!(parses(&deep));
+        assert!(!parses(&deep[1..]));
+        assert!(!parses(&deep[..deep.len() - 1]));
+    }
+}

@@ -1,0 +1,154 @@
+//! Which characters are digits, words and white space to the floor rules?
+//!
+//! The classes are those of Python's `re` on `str`: `\d` is the category Nd, `\w` is letters,
+//! numbers and the underscore (no combining marks, no joiners), `\s` is what `str.isspace` says.
+
+use std::sync::LazyLock;
+
+use regex_syntax::hir::{Class, HirKind};
+
+/// In an e-mail's local part.
+pub(super) const LOCAL: u8 = 1;
+/// In an e-mail's domain.
+pub(super) const DOMAIN: u8 = 1 << 1;
+/// In base64url.
+pub(super) const BASE64: u8 = 1 << 2;
+/// An ASCII letter.
+pub(super) const LETTER: u8 = 1 << 3;
+/// In the random part of an AWS access key id.
+pub(super) const AWS: u8 = 1 << 4;
+/// A match of a rule other than `email` may begin here.
+pub(super) const START: u8 = 1 << 5;
+/// A word character below U+0080.
+pub(super) const WORD: u8 = 1 << 6;
+
+/// The classes of every byte; bytes of longer characters are in none but `START`.
+pub(super) static BYTES: [u8; 256] = byte_classes();
+
+const fn byte_classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let byte = i as u8;
+        let alphanumeric = byte.is_ascii_alphanumeric();
+        let mut class = 0;
+        if alphanumeric || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-') {
+            class |= LOCAL;
+        }
+        if alphanumeric || matches!(byte, b'.' | b'-') {
+            class |= DOMAIN;
+        }
+        if alphanumeric || matches!(byte, b'_' | b'-') {
+            class |= BASE64;
+        }
+        if byte.is_ascii_alphabetic() {
+            class |= LETTER;
+        }
+        if byte.is_ascii_uppercase() || byte.is_ascii_digit() {
+            class |= AWS;
+        }
+        if byte.is_ascii_digit() || matches!(byte, b'e' | b'A' | 0xC2..=0xF4) {
+            class |= START;
+        }
+        if alphanumeric || byte == b'_' {
+            class |= WORD;
+        }
+        table[i] = class;
+        i += 1;
+    }
+    table
+}
+
+/// Whether `byte` is in one of `classes`.
+pub(super) fn is(byte: u8, classes: u8) -> bool {
+    BYTES[usize::from(byte)] & classes != 0
+}
+
+pub(super) fn is_word(c: char) -> bool {
+    if c.is_ascii() { is(c as u8, WORD) } else { holds(&WORDS, c) }
+}
+
+pub(super) fn is_digit(c: char) -> bool {
+    if c.is_ascii() { c.is_ascii_digit() } else { holds(&DIGITS, c) }
+}
+
+pub(super) fn is_space(c: char) -> bool {
+    matches!(
+        c,
+        '\u{9}'..='\u{D}'
+            | '\u{1C}'..='\u{20}'
+            | '\u{85}'
+            | '\u{A0}'
+            | '\u{1680}'
+            | '\u{2000}'..='\u{200A}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{202F}'
+            | '\u{205F}'
+            | '\u{3000}'
+    )
+}
+
+type Ranges = Box<[(char, char)]>;
+
+static WORDS: LazyLock<Ranges> = LazyLock::new(|| ranges(r"[\p{L}\p{N}]"));
+static DIGITS: LazyLock<Ranges> = LazyLock::new(|| ranges(r"\p{Nd}"));
+
+fn ranges(class: &str) -> Ranges {
+    let hir = regex_syntax::parse(class).expect("the class is a constant and its tables are built");
+    match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().map(|range| (range.start(), range.end())).collect()
+        }
+        other => unreachable!("a Unicode class parses to one, not to {other:?}"),
+    }
+}
+
+fn holds(ranges: &Ranges, c: char) -> bool {
+    let behind = ranges.partition_point(|&(_, last)| last < c);
+    ranges.get(behind).is_some_and(|&(first, _)| first <= c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_classes_are_pythons() {
+        let cases = [
+            // character, word, digit, space
+            ('a', true, false, false),
+            ('_', true, false, false),
+            ('7', true, true, false),
+            ('-', false, false, false),
+            ('é', true, false, false),
+            ('字', true, false, false),
+            ('\u{0664}', true, true, false),
+            ('\u{FF11}', true, true, false),
+            ('\u{1D7CE}', true, true, false),
+            ('²', true, false, false),
+            ('½', true, false, false),
+            ('Ⅷ', true, false, false),
+            ('\u{0301}', false, false, false),
+            ('\u{0903}', false, false, false),
+            ('\u{20DD}', false, false, false),
+            ('\u{24B6}', false, false, false),
+            ('\u{203F}', false, false, false),
+            ('\u{200B}', false, false, false),
+            ('\u{200D}', false, false, false),
+            ('\u{FFFD}', false, false, false),
+            ('\u{1B}', false, false, false),
+            ('\u{1C}', false, false, true),
+            ('\u{1F}', false, false, true),
+            ('\u{85}', false, false, true),
+            ('\u{A0}', false, false, true),
+            ('\u{180E}', false, false, false),
+            ('\u{2028}', false, false, true),
+            ('\u{3000}', false, false, true),
+            ('\u{FEFF}', false, false, false),
+        ];
+        for (c, word, digit, space) in cases {
+            assert_eq!((is_word(c), is_digit(c), is_space(c)), (word, digit, space), "{c:?}");
+        }
+    }
+}
