@@ -13,7 +13,7 @@
 
 use memchr::memchr;
 
-use super::unicode::{AWS, BASE64, DOMAIN, LETTER, LOCAL, START, is, is_digit, is_space, is_word};
+use super::unicode::{AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, is, is_digit, is_space, is_word};
 use super::{Kind, Match};
 
 /// The floor rules, as they are written for Python's `re`.
@@ -64,12 +64,11 @@ impl<'t> Matches<'t> {
     fn find(&mut self) -> Option<Match> {
         let email = self.next_email();
         let until = email.map_or(self.text.len(), |email| email.start + 1);
-        while self.scanned < until {
-            let at = self.scanned;
-            step(1);
-            if !is(self.bytes()[at], START) {
-                self.scanned += 1;
-                continue;
+        loop {
+            let at = next_start(self.bytes(), self.scanned, until);
+            self.scanned = at;
+            if at >= until {
+                return email;
             }
             if let Some(found) = self.match_at(at) {
                 return Some(match email {
@@ -77,9 +76,10 @@ impl<'t> Matches<'t> {
                     _ => found,
                 });
             }
-            self.scanned += self.char_at(at).map_or(1, char::len_utf8);
+            // In a run of digits a card can begin only at the first.
+            let digits = run(&self.bytes()[at..], DIGIT);
+            self.scanned += if digits > 0 { digits } else { self.char_at(at)?.len_utf8() };
         }
-        email
     }
 
     fn match_at(&mut self, at: usize) -> Option<Match> {
@@ -191,6 +191,59 @@ impl Iterator for Matches<'_> {
             None => Some(found),
         }
     }
+}
+
+/// Bytes looked at together where nothing begins, which is nearly everywhere.
+const CHUNK: usize = 32;
+/// Bytes behind a place that [`may_start`] looks at.
+const AHEAD: usize = 3;
+
+/// The first place from `at` on where a match of a rule other than `email` may begin; at least
+/// `until` when there is none before it.
+#[inline]
+fn next_start(bytes: &[u8], mut at: usize, until: usize) -> usize {
+    while at < until {
+        if let Some(chunk) = bytes[at..].first_chunk::<{ CHUNK + AHEAD }>()
+            && !may_start_in(chunk)
+        {
+            step(CHUNK);
+            at += CHUNK;
+            continue;
+        }
+        let end = until.min(at + CHUNK);
+        while at < end {
+            step(1);
+            let ahead = |by| bytes.get(at + by).copied().unwrap_or(0);
+            if may_start([bytes[at], ahead(1), ahead(2), ahead(3)]) {
+                return at;
+            }
+            at += 1;
+        }
+    }
+    at
+}
+
+/// Whether [`may_start`] says so anywhere in the chunk. A loop without branches, so that the
+/// compiler makes vector instructions of it.
+#[inline]
+fn may_start_in(chunk: &[u8; CHUNK + AHEAD]) -> bool {
+    let mut any = 0;
+    for i in 0..CHUNK {
+        any |= u8::from(may_start([chunk[i], chunk[i + 1], chunk[i + 2], chunk[i + 3]]));
+    }
+    any != 0
+}
+
+/// Whether a match other than an e-mail may begin with these bytes: four digits, `eyJ`, `AKIA`.
+/// Every digit outside ASCII begins with one of the bytes named in the last line.
+#[inline(always)]
+fn may_start([byte, second, third, fourth]: [u8; 1 + AHEAD]) -> bool {
+    let is_digit = |byte: u8| byte.wrapping_sub(b'0') < 10;
+    let may_be_digit = |byte: u8| is_digit(byte) | (byte >= 0x80);
+    (is_digit(byte) & may_be_digit(second) & may_be_digit(third) & may_be_digit(fourth))
+        | ((byte == b'e') & (second == b'y') & (third == b'J'))
+        | ((byte == b'A') & (second == b'K') & (third == b'I'))
+        | ((byte >= 0xD9) & (byte.wrapping_sub(0xE2) > 0xE9 - 0xE2))
 }
 
 /// How many bytes at the beginning are of the class.
