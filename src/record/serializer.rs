@@ -106,6 +106,10 @@ impl<'c, 'r> Encoder<'c, 'r> {
 
     /// A key of an object; its class is that of the key as the caller spelled it.
     pub(super) fn key(&mut self, key: &str, numbers: &mut KeyNumbers) -> Result<KeyClass, Failed> {
+        if KeyNumbers::is_plain(self.sanitizer, key) {
+            self.sink.string(key)?;
+            return Ok(classify(key, self.below_logprobs));
+        }
         let mut gather = Gather::new(&mut self.sink);
         numbers.write_key(self.sanitizer, key, &mut self.counts, &mut |piece| gather.add(piece));
         gather.end()?;

@@ -26,7 +26,11 @@ pub(crate) fn classify(key: &str, below_logprobs: bool) -> KeyClass {
         return KeyClass::Logprobs;
     }
     let lower = || key.chars().flat_map(char::to_lowercase);
-    match SENSITIVE.into_iter().find(|name| lower().eq(name.chars())) {
+    let is = |name: &&str| match key.is_ascii() {
+        true => key.eq_ignore_ascii_case(name),
+        false => lower().eq(name.chars()),
+    };
+    match SENSITIVE.into_iter().find(is) {
         Some("token") if below_logprobs => KeyClass::Plain,
         Some(_) => KeyClass::Sensitive,
         None => KeyClass::Plain,
@@ -47,6 +51,12 @@ pub(crate) struct KeyNumbers([u64; Kind::COUNT]);
 const KEPT_MAX: u64 = 999_999_999;
 
 impl KeyNumbers {
+    /// Whether the key is written as it is, and no number depends on it.
+    #[inline]
+    pub(crate) fn is_plain(sanitizer: &Sanitizer, key: &str) -> bool {
+        sanitizer.is_clean(key) && !key.contains('[')
+    }
+
     /// Writes the redacted key in pieces, unescaped, through `put`.
     pub(crate) fn write_key(
         &mut self,

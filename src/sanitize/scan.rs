@@ -13,6 +13,7 @@
 
 use memchr::memchr;
 
+use super::chunk::{self, CHUNK, DECIDED};
 use super::unicode::{AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, is, is_digit, is_space, is_word};
 use super::{Kind, Match};
 
@@ -65,7 +66,7 @@ impl<'t> Matches<'t> {
         let email = self.next_email();
         let until = email.map_or(self.text.len(), |email| email.start + 1);
         loop {
-            let at = next_start(self.bytes(), self.scanned, until);
+            let at = next_start(self.bytes(), self.scanned, until, chunk::starts);
             self.scanned = at;
             if at >= until {
                 return email;
@@ -193,57 +194,46 @@ impl Iterator for Matches<'_> {
     }
 }
 
-/// Bytes looked at together where nothing begins, which is nearly everywhere.
-const CHUNK: usize = 32;
-/// Bytes behind a place that [`may_start`] looks at.
-const AHEAD: usize = 3;
-
-/// The first place from `at` on where a match of a rule other than `email` may begin; at least
-/// `until` when there is none before it.
+/// Whether nothing in the text can belong to a match: it has neither `@` nor a place where one
+/// begins. Most texts are so, and this says it at the cost of one look.
 #[inline]
-fn next_start(bytes: &[u8], mut at: usize, until: usize) -> usize {
+pub(super) fn is_clean(text: &str) -> bool {
+    /// `a@b.cd`
+    const SHORTEST: usize = 6;
+    let bytes = text.as_bytes();
+    if bytes.len() < SHORTEST {
+        return true;
+    }
+    next_start(bytes, 0, bytes.len(), chunk::starts_or_ats) >= bytes.len()
+}
+
+/// The first place from `at` on of which `starts` says so; at least `until` when there is none
+/// before it.
+#[inline]
+fn next_start(
+    bytes: &[u8],
+    mut at: usize,
+    until: usize,
+    starts: impl Fn(&[u8; CHUNK]) -> u32,
+) -> usize {
     while at < until {
-        if let Some(chunk) = bytes[at..].first_chunk::<{ CHUNK + AHEAD }>()
-            && !may_start_in(chunk)
-        {
-            step(CHUNK);
-            at += CHUNK;
-            continue;
-        }
-        let end = until.min(at + CHUNK);
-        while at < end {
-            step(1);
-            let ahead = |by| bytes.get(at + by).copied().unwrap_or(0);
-            if may_start([bytes[at], ahead(1), ahead(2), ahead(3)]) {
-                return at;
+        step(CHUNK);
+        let rest = &bytes[at..];
+        let found = match rest.first_chunk() {
+            Some(chunk) => starts(chunk),
+            None => {
+                // Zeros begin nothing.
+                let mut chunk = [0; CHUNK];
+                chunk[..rest.len()].copy_from_slice(rest);
+                starts(&chunk)
             }
-            at += 1;
+        };
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
         }
+        at += DECIDED;
     }
     at
-}
-
-/// Whether [`may_start`] says so anywhere in the chunk. A loop without branches, so that the
-/// compiler makes vector instructions of it.
-#[inline]
-fn may_start_in(chunk: &[u8; CHUNK + AHEAD]) -> bool {
-    let mut any = 0;
-    for i in 0..CHUNK {
-        any |= u8::from(may_start([chunk[i], chunk[i + 1], chunk[i + 2], chunk[i + 3]]));
-    }
-    any != 0
-}
-
-/// Whether a match other than an e-mail may begin with these bytes: four digits, `eyJ`, `AKIA`.
-/// Every digit outside ASCII begins with one of the bytes named in the last line.
-#[inline(always)]
-fn may_start([byte, second, third, fourth]: [u8; 1 + AHEAD]) -> bool {
-    let is_digit = |byte: u8| byte.wrapping_sub(b'0') < 10;
-    let may_be_digit = |byte: u8| is_digit(byte) | (byte >= 0x80);
-    (is_digit(byte) & may_be_digit(second) & may_be_digit(third) & may_be_digit(fourth))
-        | ((byte == b'e') & (second == b'y') & (third == b'J'))
-        | ((byte == b'A') & (second == b'K') & (third == b'I'))
-        | ((byte >= 0xD9) & (byte.wrapping_sub(0xE2) > 0xE9 - 0xE2))
 }
 
 /// How many bytes at the beginning are of the class.

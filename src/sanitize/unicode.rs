@@ -113,16 +113,6 @@ fn holds(ranges: &Ranges, c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// The scanner looks for digits outside ASCII only behind these first bytes.
-    #[test]
-    fn digits_begin_with_few_bytes() {
-        let mut buffer = [0; 4];
-        for c in ('\u{80}'..=char::MAX).filter(|&c| is_digit(c)) {
-            let first = c.encode_utf8(&mut buffer).as_bytes()[0];
-            assert!(first >= 0xD9 && !(0xE2..=0xE9).contains(&first), "{c:?}");
-        }
-    }
-
     #[test]
     fn the_classes_are_pythons() {
         let cases = [
