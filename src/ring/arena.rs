@@ -14,29 +14,41 @@ use super::free::{FreeList, NONE};
 use super::{Full, Ring};
 use crate::sync::{AtomicU32, Ordering};
 
-/// Bytes in a block; the least an event takes.
-pub(crate) const BLOCK_BYTES: usize = 1024;
+/// Bytes in a block; the least an event takes. An odd number of cache lines: were it a power of two,
+/// the first lines of all blocks would share a few sets of the cache.
+pub(crate) const BLOCK_BYTES: usize = 17 * 64;
 /// Evictions one emit may make before it gives up on its payload.
 const EVICTIONS_MAX: u32 = 8;
 
-/// Blocks, and the buffers that name chains of them.
+/// The blocks.
 pub(super) struct Arena {
     /// `blocks + 1` blocks, the first unused. Never a reference, only pointers: parts of it are
     /// written by different threads at once.
     memory: NonNull<u64>,
     words: usize,
     pub(super) blocks: FreeList,
-    /// The chain of every buffer; index 0 unused.
-    chains: Box<[ChainOf]>,
 }
 
 /// The chain of a buffer. Only the buffer's owner reads or writes it; atomic so that no `unsafe`
 /// is needed, relaxed because ownership travels with acquire and release.
 #[derive(Default)]
-struct ChainOf {
+pub(super) struct ChainOf {
     first: AtomicU32,
     last: AtomicU32,
     len: AtomicU32,
+}
+
+impl ChainOf {
+    fn set(&self, first: u32, last: u32, len: u32) {
+        self.first.store(first, Ordering::Relaxed);
+        self.last.store(last, Ordering::Relaxed);
+        self.len.store(len, Ordering::Relaxed);
+    }
+
+    /// First and last block, [`NONE`] when it has none.
+    fn ends(&self) -> (u32, u32) {
+        (self.first.load(Ordering::Relaxed), self.last.load(Ordering::Relaxed))
+    }
 }
 
 // SAFETY: the memory is plain bytes, reached only through owned indices (see the module).
@@ -45,8 +57,8 @@ unsafe impl Send for Arena {}
 unsafe impl Sync for Arena {}
 
 impl Arena {
-    /// `blocks` blocks and `buffers` buffers without any. The memory is touched when first used.
-    pub(super) fn new(blocks: u32, buffers: u32) -> Self {
+    /// `blocks` blocks. The memory is touched when first used.
+    pub(super) fn new(blocks: u32) -> Self {
         let words = (blocks as usize + 1) * (BLOCK_BYTES / 8);
         // Zeroed memory of this size comes fresh from the operating system, untouched.
         let memory = Box::into_raw(vec![0_u64; words].into_boxed_slice());
@@ -54,7 +66,6 @@ impl Arena {
             memory: NonNull::new(memory.cast()).expect("a box is never null"),
             words,
             blocks: FreeList::full(blocks),
-            chains: (0..=buffers).map(|_| ChainOf::default()).collect(),
         }
     }
 
@@ -65,45 +76,53 @@ impl Arena {
         unsafe { self.memory.as_ptr().add(offset).cast() }
     }
 
-    /// Sets the chain of an owned buffer.
-    fn set(&self, buffer: u32, first: u32, last: u32, len: u32) {
-        let chain = &self.chains[buffer as usize];
-        chain.first.store(first, Ordering::Relaxed);
-        chain.last.store(last, Ordering::Relaxed);
-        chain.len.store(len, Ordering::Relaxed);
-    }
-
-    /// First and last block of an owned buffer's chain, [`NONE`] when it has none.
-    fn ends(&self, buffer: u32) -> (u32, u32) {
-        let chain = &self.chains[buffer as usize];
-        (chain.first.load(Ordering::Relaxed), chain.last.load(Ordering::Relaxed))
+    /// Asks for the first lines of a spare's block: it was filled long ago, perhaps by another
+    /// core, and the next event is written into it.
+    #[inline]
+    pub(super) fn expect(&self, chain: &ChainOf) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            const LINES: usize = 8;
+            let (first, _) = chain.ends();
+            if first == NONE {
+                return;
+            }
+            let at = self.block(first);
+            for line in 0..LINES {
+                // SAFETY: the address lies in the block, and a prefetch has no effect but on time.
+                unsafe { _mm_prefetch(at.add(line * 64).cast(), _MM_HINT_T0) };
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = chain;
     }
 
     /// Gives back all blocks of an owned buffer.
-    pub(super) fn free_all(&self, buffer: u32) {
-        let (first, last) = self.ends(buffer);
+    pub(super) fn free_all(&self, chain: &ChainOf) {
+        let (first, last) = chain.ends();
         if first != NONE {
             self.blocks.push_chain(first, last);
+            chain.set(NONE, NONE, 0);
         }
-        self.set(buffer, NONE, NONE, 0);
     }
 
     /// Gives back all blocks of an owned buffer but one.
-    pub(super) fn free_tail(&self, buffer: u32) {
-        let (first, last) = self.ends(buffer);
+    pub(super) fn free_tail(&self, chain: &ChainOf) {
+        let (first, last) = chain.ends();
         if first != last {
             self.blocks.push_chain(self.blocks.linked(first), last);
+            chain.set(first, first, 0);
         }
-        self.set(buffer, first, first, 0);
     }
 
-    /// Takes the chain from an owned buffer and puts it before the chain `before`.
-    pub(super) fn detach(&self, buffer: u32, before: Option<(u32, u32)>) -> Option<(u32, u32)> {
-        let (first, last) = self.ends(buffer);
+    /// Takes the blocks from an owned buffer and puts them before those of `before`.
+    pub(super) fn detach(&self, chain: &ChainOf, before: Option<(u32, u32)>) -> Option<(u32, u32)> {
+        let (first, last) = chain.ends();
         if first == NONE {
             return before;
         }
-        self.set(buffer, NONE, NONE, 0);
+        chain.set(NONE, NONE, 0);
         let Some((next, end)) = before else { return Some((first, last)) };
         self.blocks.link(last, next);
         Some((first, end))
@@ -116,19 +135,22 @@ impl Arena {
 
     /// The bytes of a buffer the caller owns: in place when they lie in one block, else copied
     /// together into `scratch`.
+    ///
+    /// `owner` and `chain` are of the same buffer.
     pub(super) fn bytes<'a>(
         &'a self,
-        buffer: &'a super::Taken,
+        _owner: &'a super::Taken,
+        chain: &'a ChainOf,
         scratch: &'a mut Vec<u8>,
     ) -> &'a [u8] {
-        let mut left = self.chains[buffer.index() as usize].len.load(Ordering::Relaxed) as usize;
-        let mut block = self.ends(buffer.index()).0;
+        let mut left = chain.len.load(Ordering::Relaxed) as usize;
+        let mut block = chain.ends().0;
         if left == 0 {
             return &[];
         }
         if left <= BLOCK_BYTES {
-            // SAFETY: `buffer` owns its chain (see the module) and is borrowed for as long as the
-            // slice lives; its first `left` bytes were written before it was published.
+            // SAFETY: who holds the `Taken` owns its chain (see the module), and it is borrowed for
+            // as long as the slice lives; its first `left` bytes were written before publishing.
             return unsafe { std::slice::from_raw_parts(self.block(block), left) };
         }
         scratch.clear();
@@ -166,7 +188,9 @@ pub(crate) enum OnFull {
 pub(crate) struct Chain<'r> {
     ring: &'r Ring,
     buffer: u32,
-    /// The block written to, the place in it, and what it has left.
+    /// The first block; the one written to, which is the last, the place in it, and what it has
+    /// left.
+    first: u32,
     block: u32,
     at: *mut u8,
     room: usize,
@@ -187,10 +211,11 @@ pub(crate) struct Mark {
 impl<'r> Chain<'r> {
     /// An empty chain in `buffer`, which the caller hands over with at most one block.
     pub(super) fn new(ring: &'r Ring, buffer: u32, limit: usize, on_full: OnFull) -> Self {
-        let (first, _) = ring.arena.ends(buffer);
+        let (first, _) = ring.slots.chain(buffer).ends();
         let mut chain = Self {
             ring,
             buffer,
+            first,
             block: NONE,
             at: std::ptr::null_mut(),
             room: 0,
@@ -268,13 +293,9 @@ impl<'r> Chain<'r> {
                 _ => return Err(Full::Memory),
             }
         };
-        let arena = &self.ring.arena;
         match self.block {
-            NONE => arena.set(self.buffer, next, next, 0),
-            block => {
-                arena.blocks.link(block, next);
-                arena.set(self.buffer, arena.ends(self.buffer).0, next, 0);
-            }
+            NONE => self.first = next,
+            block => self.ring.arena.blocks.link(block, next),
         }
         self.begin(next);
         Ok(())
@@ -297,16 +318,15 @@ impl<'r> Chain<'r> {
 
     /// Forgets everything written since `mark`, which is of this chain.
     pub(crate) fn rewind(&mut self, mark: Mark) {
-        if mark.block == NONE {
-            self.ring.arena.free_all(self.buffer);
-            (self.block, self.at, self.room, self.len) = (NONE, std::ptr::null_mut(), 0, 0);
-            return;
+        let blocks = &self.ring.arena.blocks;
+        if mark.block != self.block {
+            let from = if mark.block == NONE { self.first } else { blocks.linked(mark.block) };
+            blocks.push_chain(from, self.block);
         }
-        let arena = &self.ring.arena;
-        let (first, last) = arena.ends(self.buffer);
-        if mark.block != last {
-            arena.blocks.push_chain(arena.blocks.linked(mark.block), last);
-            arena.set(self.buffer, first, mark.block, 0);
+        if mark.block == NONE {
+            (self.first, self.block, self.at) = (NONE, NONE, std::ptr::null_mut());
+            (self.room, self.len) = (0, 0);
+            return;
         }
         self.begin(mark.block);
         // SAFETY: the offset is at most the block's length.
@@ -316,12 +336,16 @@ impl<'r> Chain<'r> {
 
     /// Ends the writing: the buffer, ready to be published.
     pub(super) fn finish(self) -> u32 {
-        let (first, last) = self.ring.arena.ends(self.buffer);
-        // The limit fits 32 bits.
-        self.ring.arena.set(self.buffer, first, last, self.len as u32);
-        let buffer = self.buffer;
+        let buffer = self.settle();
         std::mem::forget(self);
         buffer
+    }
+
+    /// Tells the buffer of its blocks.
+    fn settle(&self) -> u32 {
+        // The limit fits 32 bits.
+        self.ring.slots.chain(self.buffer).set(self.first, self.block, self.len as u32);
+        self.buffer
     }
 
     /// A chain of a ring of its own, for tests of what writes into one.
@@ -334,7 +358,7 @@ impl<'r> Chain<'r> {
     /// The content, contiguous: for tests and fuzzing.
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         let arena = &self.ring.arena;
-        let (mut block, mut content) = (arena.ends(self.buffer).0, Vec::new());
+        let (mut block, mut content) = (self.first, Vec::new());
         while content.len() < self.len {
             let piece = (self.len - content.len()).min(BLOCK_BYTES);
             // SAFETY: this chain owns the block, and all blocks but the last are full.
@@ -349,6 +373,6 @@ impl<'r> Chain<'r> {
 
 impl Drop for Chain<'_> {
     fn drop(&mut self) {
-        self.ring.give_back(self.buffer);
+        self.ring.give_back(self.settle());
     }
 }

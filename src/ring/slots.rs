@@ -27,6 +27,7 @@
 
 use crossbeam_utils::CachePadded;
 
+use super::arena::ChainOf;
 use super::free::{NONE, pack, unpack};
 use crate::sync::{AtomicU64, Ordering, mutant, weakened_by};
 
@@ -50,8 +51,18 @@ pub(super) struct Slots {
     /// Where the next eviction begins to look.
     evict_from: CachePadded<AtomicU64>,
     slots: Box<[AtomicU64]>,
-    loss: Box<[AtomicU64]>,
+    buffers: Box<[Buffer]>,
     shift: u32,
+}
+
+/// What is known of a buffer beside its bytes. Each has a cache line to itself: neighbours belong
+/// to different threads.
+#[derive(Default)]
+#[repr(align(64))]
+struct Buffer {
+    loss: AtomicU64,
+    /// Its payload; nothing to the protocol.
+    chain: ChainOf,
 }
 
 /// What a push came to.
@@ -94,7 +105,7 @@ impl Slots {
             head: CachePadded::new(AtomicU64::new(0)),
             evict_from: CachePadded::new(AtomicU64::new(0)),
             slots: (0..1_u64 << shift).map(|_| AtomicU64::new(pack(0, NONE))).collect(),
-            loss: (0..=buffers).map(|_| AtomicU64::new(0)).collect(),
+            buffers: (0..=buffers).map(|_| Buffer::default()).collect(),
             shift,
         }
     }
@@ -120,7 +131,12 @@ impl Slots {
     fn loss(&self, index: u32) -> u64 {
         // Relaxed: written before the release that published `index`; who asks has acquired that,
         // and an exchange that fails throws the answer away.
-        self.loss[index as usize].load(Ordering::Relaxed)
+        self.buffers[index as usize].loss.load(Ordering::Relaxed)
+    }
+
+    /// The payload of a buffer.
+    pub(super) fn chain(&self, index: u32) -> &ChainOf {
+        &self.buffers[index as usize].chain
     }
 
     /// Publishes buffer `index`, overwriting the oldest entry when the ring is full. Never waits:
@@ -158,7 +174,7 @@ impl Slots {
                 carried = self.carried_from(word);
             }
             // Relaxed: the release below publishes it.
-            self.loss[index as usize].store(carried + 1, Ordering::Relaxed);
+            self.buffers[index as usize].loss.store(carried + 1, Ordering::Relaxed);
             match slot.compare_exchange(
                 word,
                 pack(lap, index),
@@ -194,7 +210,7 @@ impl Slots {
                 return None;
             }
             // Relaxed: the release below publishes it.
-            self.loss[index as usize].store(TOMBSTONE | self.loss(old), Ordering::Relaxed);
+            self.buffers[index as usize].loss.store(TOMBSTONE | self.loss(old), Ordering::Relaxed);
             slot.compare_exchange(
                 word,
                 pack(lap, index),

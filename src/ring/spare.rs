@@ -66,12 +66,14 @@ fn begin(ring: &Arc<Ring>) {
     });
 }
 
-/// Whether the thread keeps a spare for this ring and has none at the moment.
-pub(super) fn wants(ring_id: u64) -> bool {
-    with(ring_id, |spare| spare.buffer == NONE).unwrap_or(false)
-}
-
-/// Makes an owned buffer the thread's spare.
-pub(super) fn give(ring_id: u64, buffer: u32) {
-    with(ring_id, |spare| spare.buffer = buffer);
+/// Makes an owned buffer the thread's spare. `false` where it keeps none for this ring, or has one.
+pub(super) fn give(ring_id: u64, buffer: u32) -> bool {
+    with(ring_id, |spare| {
+        let wanted = spare.buffer == NONE;
+        if wanted {
+            spare.buffer = buffer;
+        }
+        wanted
+    })
+    .unwrap_or(false)
 }

@@ -26,7 +26,8 @@ pub(crate) fn classify(key: &str, below_logprobs: bool) -> KeyClass {
         return KeyClass::Logprobs;
     }
     let lower = || key.chars().flat_map(char::to_lowercase);
-    let is = |name: &&str| match key.is_ascii() {
+    let is_ascii = key.is_ascii();
+    let is = |name: &&str| match is_ascii {
         true => key.eq_ignore_ascii_case(name),
         false => lower().eq(name.chars()),
     };
