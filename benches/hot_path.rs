@@ -63,6 +63,17 @@ impl Peer {
         Self { dropped, folder, worker }
     }
 
+    /// Waits until its thread has written what it was given, so that this costs nobody else.
+    fn settle(&self) {
+        let file = self.folder.path().join("peer.jsonl");
+        let len = || fs::metadata(&file).map_or(0, |file| file.len());
+        let mut before = None;
+        while before != Some(len()) {
+            before = Some(len());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits for the lines, and says how many were written and dropped.
     fn close(self) -> (usize, usize) {
         let dropped = self.dropped.dropped_lines();
@@ -113,13 +124,22 @@ fn percentiles(calls: u64, call: impl Fn()) -> [u64; 3] {
     [0.5, 0.99, 0.999].map(|share| ns.value_at_quantile(share))
 }
 
-fn closing_line(size: usize, threads: usize) {
+fn closing_line(peer: &Peer, size: usize, threads: usize) {
     let text = clean_text(size);
     let calls = if quick() { 100 } else { 20_000 };
     let (logger, _folder) = logger();
+    // Each begins with nothing left to write on either side.
     let (ours, peer) = against(
-        || ns_per(calls, on_threads(threads, calls, || audit(&logger, &text))),
-        || ns_per(calls, on_threads(threads, calls, || trace(&text))),
+        || {
+            let ns = ns_per(calls, on_threads(threads, calls, || audit(&logger, &text)));
+            logger.flush(CLOSE_WITHIN).expect("the log is written");
+            ns
+        },
+        || {
+            let ns = ns_per(calls, on_threads(threads, calls, || trace(&text)));
+            peer.settle();
+            ns
+        },
     );
     let context = TraceContext::new_trace();
     let _scope = context.enter();
@@ -147,9 +167,10 @@ fn main() {
     groups(&mut criterion);
     criterion.final_summary();
     title("hot_path: one emit, flat out, redaction included; tracing does none");
+    peer.settle();
     for threads in THREADS {
         for size in SIZES {
-            closing_line(size, threads);
+            closing_line(&peer, size, threads);
         }
     }
     let (written, dropped) = peer.close();

@@ -15,9 +15,6 @@ impl Encoder<'_, '_> {
     #[inline]
     pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         let may_be_whole = text.len() <= cap;
-        if may_be_whole && self.sanitizer.is_clean(text) {
-            return self.sink.string(text);
-        }
         let mut matches = self.sanitizer.matches(text);
         let first = if may_be_whole { matches.next() } else { None };
         if may_be_whole && first.is_none() {

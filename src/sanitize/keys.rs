@@ -55,7 +55,7 @@ impl KeyNumbers {
     /// Whether the key is written as it is, and no number depends on it.
     #[inline]
     pub(crate) fn is_plain(sanitizer: &Sanitizer, key: &str) -> bool {
-        sanitizer.is_clean(key) && !key.contains('[')
+        sanitizer.matches(key).is_over() && !key.contains('[')
     }
 
     /// Writes the redacted key in pieces, unescaped, through `put`.

@@ -146,7 +146,7 @@ pub struct Sanitizer {}
 impl Sanitizer {
     /// The redacted text; borrowed when there is nothing to redact.
     pub fn redact_str<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.is_clean(text) || self.matches(text).next().is_none() {
+        if self.matches(text).next().is_none() {
             return Cow::Borrowed(text);
         }
         let mut out = String::with_capacity(text.len());
@@ -179,15 +179,9 @@ impl Sanitizer {
         json::redact_line(self, line, out, counts)
     }
 
-    /// Whether `text` plainly has no match; `false` where it takes [`matches`](Self::matches) to
-    /// tell.
-    #[inline]
-    pub(crate) fn is_clean(&self, text: &str) -> bool {
-        scan::is_clean(text)
-    }
-
     /// What has to go, in order, none overlapping another. Allocates nothing; takes time linear in
     /// the length of the text.
+    #[inline]
     pub(crate) fn matches<'t>(&self, text: &'t str) -> Matches<'t> {
         Matches::new(text)
     }

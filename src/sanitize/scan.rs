@@ -53,8 +53,27 @@ struct Email {
 }
 
 impl<'t> Matches<'t> {
+    #[inline]
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, edge: 0, scanned: 0, at_scanned: 0, email: None, jwt_from: 0, pending: None }
+        /// `a@b.cd`
+        const SHORTEST: usize = 6;
+        let bytes = text.as_bytes();
+        let is_short = bytes.len() < SHORTEST;
+        let scanned = if is_short {
+            bytes.len()
+        } else {
+            next_start(bytes, 0, bytes.len(), chunk::starts_or_ats).min(bytes.len())
+        };
+        // Where the look ahead met nothing there is no `@` either.
+        let at_scanned = if scanned == bytes.len() { scanned } else { 0 };
+        Self { text, edge: 0, scanned, at_scanned, email: None, jwt_from: 0, pending: None }
+    }
+
+    /// Whether there plainly is no match: neither an `@` nor a place where anything else begins.
+    /// Most texts are so, and this is known without a further look.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.at_scanned == self.text.len() && self.scanned == self.text.len()
     }
 
     fn bytes(&self) -> &'t [u8] {
@@ -150,6 +169,9 @@ impl<'t> Matches<'t> {
     }
 
     fn card(&self, at: usize) -> Option<usize> {
+        if self.text.len() - at < 16 {
+            return None;
+        }
         if !self.char_at(at).is_some_and(is_digit) || self.char_before(at).is_some_and(is_word) {
             return None;
         }
@@ -176,7 +198,17 @@ impl<'t> Matches<'t> {
 impl Iterator for Matches<'_> {
     type Item = Match;
 
+    #[inline]
     fn next(&mut self) -> Option<Match> {
+        if self.is_over() && self.email.is_none() && self.pending.is_none() {
+            return None;
+        }
+        self.next_found()
+    }
+}
+
+impl Matches<'_> {
+    fn next_found(&mut self) -> Option<Match> {
         if let Some(pending) = self.pending.take() {
             return Some(pending);
         }
@@ -192,19 +224,6 @@ impl Iterator for Matches<'_> {
             None => Some(found),
         }
     }
-}
-
-/// Whether nothing in the text can belong to a match: it has neither `@` nor a place where one
-/// begins. Most texts are so, and this says it at the cost of one look.
-#[inline]
-pub(super) fn is_clean(text: &str) -> bool {
-    /// `a@b.cd`
-    const SHORTEST: usize = 6;
-    let bytes = text.as_bytes();
-    if bytes.len() < SHORTEST {
-        return true;
-    }
-    next_start(bytes, 0, bytes.len(), chunk::starts_or_ats) >= bytes.len()
 }
 
 /// The first place from `at` on of which `starts` says so; at least `until` when there is none
