@@ -10,6 +10,7 @@ use crate::export::Exporter;
 use crate::logger::AuditLogger;
 use crate::ring;
 use crate::sampler::SamplingPolicy;
+use crate::writer::Ground;
 
 /// Events may be this large by default, in bytes.
 const EVENT_BYTES_DEFAULT: usize = 256 << 10;
@@ -223,8 +224,13 @@ impl Builder {
     /// A setting or a variable that is not accepted (the error names it, what was given and what
     /// is accepted), a folder that cannot be written to, a thread that cannot be started.
     pub fn build(self) -> Result<AuditLogger, Error> {
+        self.build_on(Ground::default())
+    }
+
+    /// As [`build`](Self::build), on another file system and clock.
+    pub(crate) fn build_on(self, ground: Ground) -> Result<AuditLogger, Error> {
         let (settings, exporters) = self.settings(&|name| std::env::var_os(name))?;
-        AuditLogger::start(settings, exporters)
+        AuditLogger::start(settings, exporters, ground)
     }
 
     /// The final settings, with variables looked up by `lookup`.

@@ -250,20 +250,6 @@ fn is_member(key: &str, value: &str) -> bool {
         && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=')
 }
 
-/// The 32 lower-case hex digits of a trace id.
-pub(crate) fn trace_id_hex(id: u128) -> [u8; 32] {
-    hex(id)
-}
-
-/// The 16 lower-case hex digits of a span id.
-pub(crate) fn span_id_hex(id: u64) -> [u8; 16] {
-    hex(u128::from(id))
-}
-
-fn hex<const N: usize>(id: u128) -> [u8; N] {
-    std::array::from_fn(|at| b"0123456789abcdef"[(id >> (4 * (N - 1 - at))) as usize & 0xf])
-}
-
 thread_local! {
     static CURRENT: RefCell<Option<TraceContext>> = const { RefCell::new(None) };
 

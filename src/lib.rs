@@ -1,6 +1,73 @@
-//! Records what LLM agents do.
-
-#![warn(missing_docs)]
+//! Records what LLM agents do: one redacted audit event for every model call, tool call, route,
+//! retry, cache hit and error.
+//!
+//! [`emit`] is an ordinary synchronous function, callable from any thread, inside or outside any
+//! async runtime. It removes personal data and secrets while it copies the event into a lock-free
+//! ring that overwrites its oldest entry when full, and returns. One thread drains the ring in
+//! batches and writes rotated JSONL files.
+//!
+//! ```no_run
+//! use llm_audit::{AuditEvent, EventType};
+//!
+//! # fn main() -> Result<(), llm_audit::Error> {
+//! # let payload = std::collections::BTreeMap::from([("tool", "search")]);
+//! let _guard = llm_audit::init()?;
+//! llm_audit::emit(
+//!     &AuditEvent::new(EventType::ToolCall, "benefits", "tool.search")
+//!         .latency_ms(12.5)
+//!         .data(&payload),
+//! );
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is guaranteed, and what is not
+//!
+//! - `emit` returns nothing, cannot fail and never waits, whatever the disk does.
+//! - No unredacted byte of an event leaves the caller's stack. What redaction finds, and what it
+//!   does not, is said in the README.
+//! - Every event has exactly one end, counted in [`Accounting`]: `emitted = written + overwritten +
+//!   sampled_out + rejected + io_lost + queued`. Losses stand in the log as `audit.loss` lines.
+//! - What a flush confirmed is in the kernel. `kill -9`, `abort` and `_exit` lose what is queued; a
+//!   power cut loses what was not synced (`AUDIT_FSYNC`).
+//! - Under sustained overload the oldest queued events are overwritten, not the newest refused.
+//!
+//! # Environment
+//!
+//! [`init`] and [`AuditLogger::builder`] read it; what is set on the [`Builder`] goes first. A value
+//! that is not accepted is an error that names the variable.
+//!
+//! | variable | default | |
+//! |---|---|---|
+//! | `AUDIT_ENABLED` | `true` | `false`: `emit` costs one load |
+//! | `AUDIT_EXPORTER` | `jsonfile` | comma list of `stdout`, `jsonfile` |
+//! | `AUDIT_LOG_DIR` | `logs` | the folder of the files |
+//! | `AUDIT_DEBUG` | `false` | `true`: no sampling |
+//! | `TRACE_SAMPLE_RATE` | `0.20` | share of traces kept whole |
+//! | `SUCCESS_SAMPLE_RATE` | `0.10` | share of `ok` and `retry` events kept outside those traces |
+//! | `ERROR_SAMPLE_RATE` | `1.00` | the same of `error` and `timeout` |
+//! | `SLOW_REQUEST_THRESHOLD_MS` | `1500` | slower is always kept |
+//! | `AUDIT_INCLUDE_SNAPSHOTS` | `true` | whether `error.input_snapshot` is kept |
+//! | `AUDIT_QUEUE_CAPACITY` | `10000` | events; rounded up to a power of two from 64 |
+//! | `AUDIT_QUEUE_BYTES` | `67108864` | memory the queue may hold |
+//! | `AUDIT_MAX_EVENT_BYTES` | `262144` | per encoded event; at most half of the queue's memory |
+//! | `AUDIT_MAX_FILE_BYTES` | `268435456` | then the next file is begun |
+//! | `AUDIT_FILE_MODE` | `0600` | permissions of new files |
+//! | `AUDIT_FSYNC` | `1s` | `never`, an interval, or `batch` |
+//! | `OTEL_SERVICE_NAME` | `unknown_service:…` | the service in `audit.start` |
+//!
+//! # Where things went wrong
+//!
+//! - *Fewer events than expected*: the defaults keep some 28 % of what goes well. `audit.stop` says
+//!   how many were sampled out and by which variable; `AUDIT_DEBUG=true` keeps all.
+//! - *Nothing at all*: `emit` before [`init`] and after the guard is dropped is counted as
+//!   `rejected`. `let _ = init()?` drops the guard at once; name it `_guard`.
+//! - *`[UNSERIALIZABLE]`*: the payload's `Serialize` impl failed or panicked.
+//! - *`[TRUNCATED:n]`*: the event was over `AUDIT_MAX_EVENT_BYTES`; its longest strings were cut.
+//!
+//! # Features
+//!
+//! None yet: what is here needs no optional part.
 
 #[doc(hidden)]
 pub mod __bench;

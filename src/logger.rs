@@ -19,7 +19,7 @@ use crate::record::encode::{self, Head};
 use crate::ring::{OnFull, Pushed, Ring};
 use crate::sampler::{self, SamplingPolicy};
 use crate::sanitize::{Redactions, Sanitizer};
-use crate::writer::{self, Control};
+use crate::writer::{self, Control, Ground};
 
 /// How long the guard of `init` and the last handle of a logger wait for the writer.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -69,6 +69,7 @@ impl AuditLogger {
     pub(crate) fn start(
         settings: Settings,
         exporters: Vec<Box<dyn Exporter>>,
+        ground: Ground,
     ) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             instance: draw_instance()?,
@@ -80,7 +81,7 @@ impl AuditLogger {
             settings,
         });
         if shared.settings.enabled {
-            writer::spawn(&shared, exporters)?;
+            writer::spawn(&shared, exporters, ground)?;
         }
         Ok(Self(Arc::new(Handle(shared))))
     }

@@ -352,10 +352,10 @@ impl Drain {
     /// reached it, what jumps left behind is swept before anything newer.
     pub(super) fn next(&mut self, slots: &Slots, seals: &mut u32, settle: Option<u64>) -> Next {
         loop {
-            if settle.is_some_and(|to| self.head >= to) {
-                if let Some(taken) = self.sweep(slots) {
-                    return Next::Taken(taken);
-                }
+            if settle.is_some_and(|to| self.head >= to)
+                && let Some(taken) = self.sweep(slots)
+            {
+                return Next::Taken(taken);
             }
             if self.head >= self.tail && !self.look(slots) {
                 return self.sweep(slots).map_or(Next::Empty, Next::Taken);

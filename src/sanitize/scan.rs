@@ -14,7 +14,9 @@
 use memchr::memchr;
 
 use super::chunk::{self, CHUNK, DECIDED};
-use super::unicode::{AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, is, is_digit, is_space, is_word};
+use super::unicode::{
+    AWS, BASE64, DIGIT, DOMAIN, HINT, LETTER, LOCAL, class, is, is_digit, is_space, is_word,
+};
 use super::{Kind, Match};
 
 /// The floor rules, as they are written for Python's `re`.
@@ -55,11 +57,11 @@ struct Email {
 impl<'t> Matches<'t> {
     #[inline]
     pub(super) fn new(text: &'t str) -> Self {
-        /// `a@b.cd`
-        const SHORTEST: usize = 6;
         let bytes = text.as_bytes();
-        let is_short = bytes.len() < SHORTEST;
-        let scanned = if is_short {
+        // Names and keys are short, and mostly of nothing but letters.
+        let is_plain =
+            bytes.len() < CHUNK && bytes.iter().fold(0, |all, &b| all | class(b)) & HINT == 0;
+        let scanned = if is_plain {
             bytes.len()
         } else {
             next_start(bytes, 0, bytes.len(), chunk::starts_or_ats).min(bytes.len())
@@ -238,10 +240,11 @@ fn next_start(
     while at < until {
         step(CHUNK);
         let rest = &bytes[at..];
-        let found = match rest.first_chunk() {
-            Some(chunk) => starts(chunk),
-            None => {
-                // Zeros begin nothing.
+        let found = match (rest.first_chunk(), bytes.last_chunk()) {
+            (Some(chunk), _) => starts(chunk),
+            // What is too near the end to be decided begins nothing.
+            (None, Some(chunk)) => starts(chunk) >> (CHUNK - rest.len()),
+            (None, None) => {
                 let mut chunk = [0; CHUNK];
                 chunk[..rest.len()].copy_from_slice(rest);
                 starts(&chunk)

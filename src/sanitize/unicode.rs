@@ -22,7 +22,10 @@ pub(super) const DIGIT: u8 = 1 << 5;
 /// A word character below U+0080.
 pub(super) const WORD: u8 = 1 << 6;
 
-/// The classes of every byte; bytes of longer characters are in none.
+/// A text without any such byte has no match: each rule needs an `@`, a digit, a `J` or a `K`.
+pub(super) const HINT: u8 = 1 << 7;
+
+/// The classes of every byte; bytes of longer characters are in none but `HINT`.
 pub(super) static BYTES: [u8; 256] = byte_classes();
 
 const fn byte_classes() -> [u8; 256] {
@@ -53,15 +56,23 @@ const fn byte_classes() -> [u8; 256] {
         if alphanumeric || byte == b'_' {
             class |= WORD;
         }
+        if byte.is_ascii_digit() || matches!(byte, b'@' | b'J' | b'K' | 0x80..) {
+            class |= HINT;
+        }
         table[i] = class;
         i += 1;
     }
     table
 }
 
+/// All classes that `byte` is in.
+pub(super) fn class(byte: u8) -> u8 {
+    BYTES[usize::from(byte)]
+}
+
 /// Whether `byte` is in one of `classes`.
 pub(super) fn is(byte: u8, classes: u8) -> bool {
-    BYTES[usize::from(byte)] & classes != 0
+    class(byte) & classes != 0
 }
 
 pub(super) fn is_word(c: char) -> bool {

@@ -10,6 +10,8 @@ pub(crate) mod jsonl;
 mod own;
 pub(crate) mod rotate;
 mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::hint;
 use std::io;
@@ -21,7 +23,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use control::Control;
 use control::Request;
-use fs::{Clock, OsFs, SystemClock};
+use fs::{Clock, Fs, OsFs, SystemClock};
 use own::{Loss, Start, Stop};
 use rotate::{FileOptions, LogFiles};
 use sync::Syncer;
@@ -52,6 +54,19 @@ const SLEEP: Duration = Duration::from_secs(1);
 /// How long the last line waits for emits of other threads to come to their end.
 const IN_FLIGHT: Duration = Duration::from_millis(10);
 
+/// What the writer stands on: where tests put a file system that fails and a clock they set.
+pub(crate) struct Ground {
+    pub(crate) fs: Arc<dyn Fs>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Default for Ground {
+    /// The operating system's.
+    fn default() -> Self {
+        Self { fs: Arc::new(OsFs), clock: Arc::new(SystemClock) }
+    }
+}
+
 /// Opens the files and starts the thread.
 ///
 /// # Errors
@@ -60,12 +75,12 @@ const IN_FLIGHT: Duration = Duration::from_millis(10);
 pub(crate) fn spawn(
     shared: &Arc<Shared>,
     mut exporters: Vec<Box<dyn Exporter>>,
+    Ground { fs, clock }: Ground,
 ) -> Result<(), Error> {
     let settings = &shared.settings;
     if settings.to_stdout {
         exporters.insert(0, Box::new(Stdout::new()));
     }
-    let clock: Box<dyn Clock> = Box::new(SystemClock);
     let files = settings.to_files.then(|| {
         let options = FileOptions {
             dir: settings.directory.clone(),
@@ -73,7 +88,7 @@ pub(crate) fn spawn(
             file_mode: settings.file_mode,
             sync: settings.fsync != Fsync::Never,
         };
-        LogFiles::open(Arc::new(OsFs), options, clock.now_micros())
+        LogFiles::open(fs, options, clock.now_micros())
     });
     let files = files.transpose()?;
     let syncer = match (settings.fsync, &files) {
@@ -108,7 +123,7 @@ pub(crate) fn spawn(
 struct Writer {
     shared: Arc<Shared>,
     drainer: Drainer,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
     host: String,
     files: Option<LogFiles>,
     syncer: Option<Syncer>,

@@ -122,7 +122,10 @@ pub fn asker() -> (impl Exporter, Answer) {
 }
 
 #[derive(Clone)]
-pub struct Answer(Arc<(Mutex<(Option<AuditLogger>, Option<String>)>, Condvar)>);
+pub struct Answer(Arc<(Mutex<Asked>, Condvar)>);
+
+/// Whom to ask, and what the answer was.
+type Asked = (Option<AuditLogger>, Option<String>);
 
 impl Answer {
     pub fn give(&self, logger: AuditLogger) {

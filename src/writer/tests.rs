@@ -1,0 +1,154 @@
+//! What the whole writer makes of a disk that fails and a clock that leaps.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Ground;
+use super::fs::mem::{MemFs, TestClock, WriteFault};
+use crate::config::Fsync;
+use crate::{AuditEvent, AuditLogger, Builder, EventType};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Noon of 2026-03-01, and a day, in microseconds.
+const NOON: i64 = 1_772_366_400_000_000;
+const DAY: i64 = 86_400_000_000;
+
+struct Rig {
+    fs: MemFs,
+    clock: Arc<TestClock>,
+    audit: AuditLogger,
+}
+
+impl Rig {
+    fn new(with: impl FnOnce(Builder) -> Builder) -> Self {
+        let (fs, clock) = (MemFs::default(), Arc::new(TestClock::default()));
+        clock.set(NOON);
+        let ground = Ground { fs: Arc::new(fs.clone()), clock: clock.clone() };
+        let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
+        let audit = with(builder.fsync(Fsync::Never)).build_on(ground).unwrap();
+        Self { fs, clock, audit }
+    }
+
+    /// Emits one event and waits for its end.
+    fn emit(&self, n: u64) {
+        let data = json!({ "n": n });
+        self.audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&data));
+        self.audit.flush(DEADLINE).unwrap();
+    }
+
+    fn lines(&self, file: &str) -> Vec<Value> {
+        let text = self.fs.text(format!("logs/{file}"));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn kinds(lines: &[Value]) -> Vec<&str> {
+    lines.iter().map(|line| line["event_type"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_full_disk_costs_counted_events_and_the_log_says_which() {
+    let full = || WriteFault::Fails(0, io::ErrorKind::StorageFull);
+    let short = || WriteFault::Short(7);
+    for faults in [[full(), full(), full()], [short(), full(), short()]] {
+        let rig = Rig::new(|builder| builder);
+        rig.emit(1);
+        rig.fs.state().write_faults.extend(faults);
+        for n in 2..=4 {
+            rig.emit(n);
+        }
+        assert_eq!(rig.audit.accounting().io_lost, 3);
+        rig.emit(5);
+        rig.audit.shutdown(DEADLINE).unwrap();
+        let lines = rig.lines("audit-2026-03-01.jsonl");
+        let expected = ["audit.start", "cache.hit", "audit.loss", "cache.hit", "audit.stop"];
+        assert_eq!(kinds(&lines), expected);
+        let loss = json!({"overwritten": 0, "io_lost": 3, "first_seq": 2, "last_seq": 4});
+        assert_eq!(lines[2]["data"], loss);
+        assert_eq!((&lines[1]["seq"], &lines[3]["seq"]), (&json!(1), &json!(5)));
+        assert_eq!(lines[3]["data"]["n"], 5);
+        let stop = &lines[4]["data"];
+        assert_eq!((&stop["written"], &stop["io_lost"]), (&json!(2), &json!(3)));
+        assert!(rig.audit.accounting().adds_up());
+    }
+}
+
+#[test]
+fn a_disk_that_stays_full_to_the_end_is_no_panic_and_no_hang() {
+    let rig = Rig::new(|builder| builder);
+    rig.emit(1);
+    rig.fs.state().capacity = Some(0);
+    rig.emit(2);
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let accounting = rig.audit.accounting();
+    assert_eq!((accounting.written, accounting.io_lost), (1, 1));
+    assert!(accounting.adds_up());
+}
+
+#[test]
+fn a_new_day_begins_a_file_and_no_day_comes_back() {
+    let rig = Rig::new(|builder| builder);
+    rig.emit(1);
+    rig.clock.set(NOON + DAY);
+    rig.emit(2);
+    rig.clock.set(NOON);
+    rig.emit(3);
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let first = rig.lines("audit-2026-03-01.jsonl");
+    assert_eq!(kinds(&first), ["audit.start", "cache.hit"]);
+    assert_eq!(first[0]["data"]["first"], true);
+    let second = rig.lines("audit-2026-03-02.jsonl");
+    assert_eq!(kinds(&second), ["audit.start", "cache.hit", "cache.hit", "audit.stop"]);
+    assert_eq!(second[0]["data"]["first"], false);
+    assert_eq!(second[2]["seq"], 3);
+}
+
+#[test]
+fn a_file_that_is_full_is_followed_by_the_next() {
+    let rig = Rig::new(|builder| builder.max_file_bytes(4096));
+    for n in 0..40 {
+        rig.emit(n);
+    }
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let names = rig.fs.names();
+    assert!(names.len() > 2, "{names:?}");
+    let mut numbers = Vec::new();
+    for name in names {
+        let text = rig.fs.text(&name);
+        assert!(text.len() <= 4096, "{} bytes in {name}", text.len());
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines[0]["event_type"], "audit.start");
+        numbers.extend(lines.iter().filter_map(|line| line["seq"].as_u64()));
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
+}
+
+#[test]
+fn after_a_failed_sync_another_file_is_begun() {
+    let rig = Rig::new(|builder| builder.fsync(Fsync::Batch));
+    rig.fs.state().sync_fails = true;
+    rig.emit(1);
+    // The housekeeping thread finds out in its own time.
+    let mut n = 1;
+    while rig.fs.names().len() < 2 {
+        n += 1;
+        rig.emit(n);
+    }
+    rig.fs.state().sync_fails = false;
+    rig.audit.shutdown(DEADLINE).unwrap();
+    assert_eq!(rig.audit.accounting().written, n);
+}
+
+#[test]
+fn what_is_written_is_synced_by_the_end() {
+    let rig = Rig::new(|builder| builder.fsync(Fsync::Every(Duration::from_secs(3600))));
+    rig.emit(1);
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let name = rig.fs.names().remove(0);
+    assert_eq!(rig.fs.synced(&name), rig.fs.text(&name).len());
+}
