@@ -66,6 +66,21 @@ impl Seen {
     }
 }
 
+/// An exporter that keeps every line.
+pub fn memory() -> (impl Exporter, Seen) {
+    let seen = Seen::default();
+    (Memory(seen.clone()), seen)
+}
+
+struct Memory(Seen);
+
+impl Exporter for Memory {
+    fn export(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.0.0.0.lock().unwrap().text.extend_from_slice(lines);
+        Ok(())
+    }
+}
+
 /// An exporter that holds the writer at its first event until released.
 pub fn gate() -> (impl Exporter, Seen) {
     let seen = Seen::default();
