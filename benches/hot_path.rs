@@ -126,7 +126,7 @@ fn percentiles(calls: u64, call: impl Fn()) -> [u64; 3] {
 
 fn closing_line(peer: &Peer, size: usize, threads: usize) {
     let text = clean_text(size);
-    let calls = if quick() { 100 } else { 20_000 };
+    let calls = if quick() { 100 } else { 100_000 };
     let (logger, _folder) = logger();
     // Each begins with nothing left to write on either side.
     let (ours, peer) = against(

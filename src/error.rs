@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Deadline { waited: Duration, outstanding: u64 },
     /// Asked of the writer's own thread, which would wait for itself.
     WritersThread,
+    /// The writer's thread ended by a panic of its own.
+    WriterGone,
     /// A text that is not what it should be; what it should be.
     Parse { what: &'static str, why: String },
 }
@@ -89,6 +91,7 @@ impl fmt::Display for Error {
                 write!(f, "{outstanding} events still outstanding after {waited:?}")
             }
             Kind::WritersThread => f.write_str("the writer's own thread cannot wait for itself"),
+            Kind::WriterGone => f.write_str("the writer's thread ended by a panic: a defect"),
             Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
         }
     }

@@ -19,7 +19,7 @@ use crate::record::encode::{self, Head};
 use crate::ring::{OnFull, Pushed, Ring};
 use crate::sampler::{self, SamplingPolicy};
 use crate::sanitize::{Redactions, Sanitizer};
-use crate::writer::{self, Control, Ground};
+use crate::writer::{self, Control, Ground, Waited};
 
 /// How long the guard of `init` and the last handle of a logger wait for the writer.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -123,7 +123,7 @@ impl AuditLogger {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush). The logger is closed even then, and goes on writing.
+    /// As [`flush`](Self::flush). The logger is closed even then, and goes on writing what it has.
     pub fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
         self.0.0.shutdown(deadline)
     }
@@ -239,36 +239,38 @@ impl Shared {
     }
 
     fn flush(&self, deadline: Duration) -> Result<Flushed, Error> {
-        if !self.settings.enabled {
-            return Ok(Flushed::default());
-        }
         let to = self.ring.tail();
         self.wait(deadline, |control, until| control.flush(to, until))
     }
 
     fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
-        if !self.settings.enabled {
-            return Ok(Flushed::default());
-        }
-        self.wait(deadline, |control, until| control.close(|| self.ring.close(), until))
+        // Also where the caller may not wait for it: the last handle may be dropped anywhere.
+        self.control.close(|| self.ring.close());
+        self.wait(deadline, Control::wait_for_end)
     }
 
     /// Runs a wait of the control's with the instant the deadline means.
     fn wait(
         &self,
         deadline: Duration,
-        waiting: impl FnOnce(&Control, Option<Instant>) -> bool,
+        waiting: impl FnOnce(&Control, Option<Instant>) -> Waited,
     ) -> Result<Flushed, Error> {
+        if !self.settings.enabled {
+            return Ok(Flushed::default());
+        }
         if self.control.is_writer() {
             return Err(Error::new(Kind::WritersThread));
         }
         // A deadline past the end of time is none.
         let until = Instant::now().checked_add(deadline);
-        if waiting(&self.control, until) {
-            return Ok(self.control.flushed(&self.accounting()));
+        match waiting(&self.control, until) {
+            Waited::Met => Ok(self.control.flushed(&self.accounting())),
+            Waited::Late => {
+                let outstanding = self.accounting().queued;
+                Err(Error::new(Kind::Deadline { waited: deadline, outstanding }))
+            }
+            Waited::Panicked => Err(Error::new(Kind::WriterGone)),
         }
-        let outstanding = self.accounting().queued;
-        Err(Error::new(Kind::Deadline { waited: deadline, outstanding }))
     }
 
     pub(crate) fn accounting(&self) -> Accounting {

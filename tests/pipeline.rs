@@ -290,6 +290,21 @@ fn waiting_on_the_writers_own_thread_is_refused() {
 }
 
 #[test]
+fn the_last_handle_may_be_dropped_on_the_writers_own_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let (asker, answer) = common::asker();
+    let audit = logger(folder.path()).exporter(asker).build().unwrap();
+    let path = audit.path().unwrap();
+    audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b"));
+    answer.give(audit);
+    assert_eq!(answer.take(), "the writer's own thread cannot wait for itself");
+    // The log closes all the same, in its own time.
+    while !std::fs::read_to_string(&path).unwrap().contains("audit.stop") {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn a_folder_that_is_a_file_is_refused_at_construction() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("logs");

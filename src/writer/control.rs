@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::accounting::Accounting;
 use crate::logger::Flushed;
@@ -26,11 +26,31 @@ struct State {
     settled_to: u64,
     /// The first ticket refused, once closing.
     end: Option<u64>,
-    /// The last line is written.
-    is_done: bool,
+    /// The thread has ended: the last line is written, or it panicked.
+    ended: Option<Ended>,
     path: Option<PathBuf>,
     /// What the last flush saw.
     last: Flushed,
+}
+
+/// How the writer's thread ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// With its last line.
+    Done,
+    /// By a panic of its own.
+    Panicked,
+}
+
+/// What a wait for the writer came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// What was waited for is so.
+    Met,
+    /// Not by the deadline.
+    Late,
+    /// It never will be: the writer's thread is gone.
+    Panicked,
 }
 
 /// What the writer has to do besides draining.
@@ -60,40 +80,46 @@ impl Control {
         }
     }
 
-    /// Waits until every ticket below `to` has its end; `false`: not by then.
-    pub(crate) fn flush(&self, to: u64, until: Option<Instant>) -> bool {
+    /// Waits until every ticket below `to` has its end.
+    pub(crate) fn flush(&self, to: u64, until: Option<Instant>) -> Waited {
         let mut state = self.state.lock();
         state.flush_to = state.flush_to.max(to);
-        self.wait(&mut state, until, |state| state.settled_to >= to)
+        self.wait(state, until, |state| state.settled_to >= to)
     }
 
-    /// Closes, by `close` if nobody did before, and waits until the last line is written;
-    /// `false`: not by then.
-    pub(crate) fn close(&self, close: impl FnOnce() -> u64, until: Option<Instant>) -> bool {
-        let mut state = self.state.lock();
-        if state.end.is_none() {
-            state.end = Some(close());
-        }
-        self.wait(&mut state, until, |_| false)
+    /// Asks the writer to close, by `close` if nobody did before.
+    pub(crate) fn close(&self, close: impl FnOnce() -> u64) {
+        self.state.lock().end.get_or_insert_with(close);
+        self.wake();
+    }
+
+    /// Waits until the last line is written.
+    pub(crate) fn wait_for_end(&self, until: Option<Instant>) -> Waited {
+        self.wait(self.state.lock(), until, |_| false)
     }
 
     fn wait(
         &self,
-        state: &mut parking_lot::MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, State>,
         until: Option<Instant>,
         is_met: impl Fn(&State) -> bool,
-    ) -> bool {
+    ) -> Waited {
         self.wake();
-        while !state.is_done && !is_met(state) {
+        loop {
+            match state.ended {
+                _ if is_met(&state) => return Waited::Met,
+                Some(Ended::Done) => return Waited::Met,
+                Some(Ended::Panicked) => return Waited::Panicked,
+                None => {}
+            }
             match until {
-                Some(until) if self.changed.wait_until(state, until).timed_out() => {
-                    return state.is_done || is_met(state);
+                None => self.changed.wait(&mut state),
+                Some(until) if Instant::now() >= until => return Waited::Late,
+                Some(until) => {
+                    self.changed.wait_until(&mut state, until);
                 }
-                Some(_) => {}
-                None => self.changed.wait(state),
             }
         }
-        true
     }
 
     /// What became of the events since the last time this was asked, given all ends so far.
@@ -134,9 +160,9 @@ impl Control {
         self.changed.notify_all();
     }
 
-    /// Tells the waiting that the last line is written.
-    pub(super) fn done(&self) {
-        self.state.lock().is_done = true;
+    /// Tells the waiting that the thread ends.
+    pub(super) fn ended(&self, how: Ended) {
+        self.state.lock().ended = Some(how);
         self.changed.notify_all();
     }
 }

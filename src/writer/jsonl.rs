@@ -96,13 +96,16 @@ fn number(out: &mut Vec<u8>, field: &str, value: Option<f64>) {
     }
 }
 
+/// An id of up to 16 bytes in hexadecimal digits.
 fn id(out: &mut Vec<u8>, field: &str, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend_from_slice(field.as_bytes());
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
+    let mut hex = [0; 32];
+    let (pairs, _) = hex.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
     }
+    out.extend_from_slice(field.as_bytes());
+    out.extend_from_slice(&hex[..bytes.len() * 2]);
     out.push(b'"');
 }
 

@@ -21,8 +21,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use control::Control;
-use control::Request;
+pub(crate) use control::{Control, Waited};
+use control::{Ended, Request};
 use fs::{Clock, Fs, OsFs, SystemClock};
 use own::{Loss, Start, Stop};
 use rotate::{FileOptions, LogFiles};
@@ -115,7 +115,7 @@ pub(crate) fn spawn(
     }
     thread::Builder::new()
         .name("llm-audit".to_owned())
-        .spawn(move || writer.run())
+        .spawn(move || writer.run_guarded())
         .map_err(|error| Error::new(Kind::Thread(error)))?;
     Ok(())
 }
@@ -150,6 +150,16 @@ struct Batch {
 }
 
 impl Writer {
+    /// Runs to the end. A panic, which would be a defect of this crate, ends the log but leaves
+    /// nobody waiting: later events are rejected, and flushes say why they fail.
+    fn run_guarded(&mut self) {
+        if catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
+            let Shared { control, ring, .. } = &*self.shared;
+            control.close(|| ring.close());
+            control.ended(Ended::Panicked);
+        }
+    }
+
     fn run(&mut self) {
         let shared = self.shared.clone();
         let control = &shared.control;
@@ -173,7 +183,7 @@ impl Writer {
             if let Some(to) = request.settle.filter(|to| self.drainer.is_settled(*to)) {
                 if request.end.is_some() {
                     self.stop();
-                    return control.done();
+                    return control.ended(Ended::Done);
                 }
                 control.settled(to);
             } else if is_idle {
