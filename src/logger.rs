@@ -52,6 +52,11 @@ impl fmt::Debug for AuditLogger {
     }
 }
 
+// A panic in a caller leaves no part of it half done: its shared state is atomics, and its locks are
+// held over no code of the caller's but `emit_wait`'s, which guards nothing but turns.
+impl std::panic::UnwindSafe for AuditLogger {}
+impl std::panic::RefUnwindSafe for AuditLogger {}
+
 impl Drop for Handle {
     fn drop(&mut self) {
         // What could not be written within the deadline is lost with the process; nobody is left

@@ -1,7 +1,8 @@
 //! A sink for users' own tests: what a piece of code recorded, line by line.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::marker::PhantomData;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -85,7 +86,7 @@ impl Capture {
 
 fn attach(logger: &AuditLogger) -> Attached {
     CAPTURES.with_borrow_mut(|captures| captures.push(logger.clone()));
-    Attached { instance: logger.instance().to_owned(), _not_send: std::marker::PhantomData }
+    Attached { instance: logger.instance().to_owned(), _not_send: PhantomData }
 }
 
 /// A thread's part in a [`Capture`].
@@ -93,8 +94,8 @@ fn attach(logger: &AuditLogger) -> Attached {
 #[must_use = "dropping the guard ends the capture of this thread"]
 pub struct Attached {
     instance: String,
-    /// It belongs to the thread whose events it captures.
-    _not_send: std::marker::PhantomData<*const ()>,
+    /// It belongs to the thread whose events it captures, as a lock's guard does: not `Send`.
+    _not_send: PhantomData<MutexGuard<'static, ()>>,
 }
 
 impl Drop for Attached {

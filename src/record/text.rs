@@ -47,22 +47,16 @@ impl Encoder<'_, '_> {
     }
 
     /// `text` up to `end`, which lies in no match.
+    ///
+    /// What is kept is a text of its own: the cut is a word boundary that was none before, and may
+    /// have made a match. Such a one ends at the cut, so it leaves whole, or covers whole, what
+    /// matched before.
     #[cold]
     fn cut(&mut self, text: &str, end: usize) -> Result<(), Failed> {
         self.outcome.truncated = true;
-        // The whole text's matches go first. Then what is kept is a text of its own: the cut is a
-        // word boundary that was none before, and may have made matches.
-        let (mut kept, mut from) = (String::with_capacity(end), 0);
-        for found in self.sanitizer.matches(text).take_while(|found| found.start < end) {
-            self.counts.add(found.kind);
-            kept.push_str(&text[from..found.start]);
-            kept.push_str(found.kind.placeholder());
-            from = found.end;
-        }
-        kept.push_str(&text[from..end]);
         let marker = Spelled::new(format_args!("[TRUNCATED:{}]", text.len() - end))?;
-        let matches = self.sanitizer.matches(&kept);
-        self.redacted(&kept, matches, marker.as_str())
+        let kept = &text[..end];
+        self.redacted(kept, self.sanitizer.matches(kept), marker.as_str())
     }
 }
 

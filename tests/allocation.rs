@@ -1,0 +1,306 @@
+//! What memory a logger takes: none of the heap for an emit, and all in all no more than it was
+//! given and a constant.
+#![cfg(not(loom))]
+#![allow(unsafe_code, reason = "a global allocator is unsafe to implement")]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex, OnceLock};
+use std::thread;
+
+use common::{DEADLINE, gate, memory};
+use llm_audit::sanitize::Kind;
+use llm_audit::{AuditEvent, AuditLogger, ErrorDetail, EventType};
+use serde::Serialize;
+
+/// The system's allocator, watched.
+struct Counting;
+
+/// Bytes in use, and the most there were.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Blocks this thread has asked for. Neither it nor its place in the thread needs the heap.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn asked_for(bytes: usize) {
+    // A thread whose storage is gone is none that is looked at.
+    let _gone = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+    let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(live, Ordering::Relaxed);
+}
+
+fn gave_back(bytes: usize) {
+    LIVE.fetch_sub(bytes, Ordering::Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator as it came; the counters allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        asked_for(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc`, which is the system's too.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // Counted whole, touched or not.
+        asked_for(layout.size());
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        gave_back(layout.size());
+        // SAFETY: the place came from the system's allocator, with this layout.
+        unsafe { System.dealloc(place, layout) };
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        // As if both were in use at once, which while it copies they are.
+        asked_for(bytes);
+        gave_back(layout.size());
+        // SAFETY: as above, and the new size is the caller's to get right.
+        unsafe { System.realloc(place, layout, bytes) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// One test at a time: the bytes are those of the process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn calls() -> u64 {
+    CALLS.get()
+}
+
+#[derive(Serialize)]
+struct Step<'a> {
+    model: &'a str,
+    tokens: u64,
+    temperature: f32,
+    is_streamed: bool,
+    password: Option<&'a str>,
+    messages: Vec<&'a str>,
+    by_name: BTreeMap<String, &'a str>,
+}
+
+const WORDS: [&str; 8] = [
+    "the applicant asks for housing support ",
+    "ana.lopez@example.com ",
+    "card 4111 1111 1111 1111, ",
+    "AKIAIOSFODNN7EXAMPLE ",
+    "ключ и 価格 ",
+    "\"quoted\\\" \u{7} ",
+    "1234567890 ",
+    "a@b 4111-1111 eyJ ",
+];
+
+/// A text of `bytes` bytes and at most a word more.
+fn text(rng: &mut fastrand::Rng, bytes: usize) -> String {
+    // Most texts have nothing personal in them.
+    let words = if rng.bool() { &WORDS[..1] } else { &WORDS[..] };
+    let mut text = String::new();
+    while text.len() < bytes {
+        text.push_str(words[rng.usize(..words.len())]);
+    }
+    text
+}
+
+fn step<'a>(rng: &mut fastrand::Rng, text: &'a str) -> Step<'a> {
+    let personal = [
+        "ana.lopez@example.com",
+        "bob@example.com",
+        "card 4111 1111 1111 1111",
+        "API_KEY",
+        "nested \"name\"",
+    ];
+    let keys = if rng.bool() { personal.len() } else { 0 };
+    let by_name = personal.iter().take(keys).map(|key| ((*key).to_owned(), "value"));
+    let half = (0..=text.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+    Step {
+        model: "gpt-4o",
+        tokens: rng.u64(..),
+        temperature: 0.7,
+        is_streamed: rng.bool(),
+        password: rng.bool().then_some("hunter2"),
+        messages: vec![&text[..half], &text[half..]],
+        by_name: by_name.collect(),
+    }
+}
+
+#[test]
+fn an_emit_takes_nothing_of_the_heap() {
+    const EMITS: usize = 10_000;
+    const PAYLOADS: usize = 64;
+    const BYTES: (f64, f64) = (64.0, 200.0 * 1024.0);
+    let _alone = ALONE.lock().unwrap();
+    let mut rng = fastrand::Rng::with_seed(9);
+    // Of every size in between, most of them small.
+    let texts: Vec<String> = (0..PAYLOADS)
+        .map(|n| {
+            let share = (n as f64 / (PAYLOADS - 1) as f64).powi(4);
+            let bytes = (BYTES.0 * (BYTES.1 / BYTES.0).powf(share)) as usize;
+            text(&mut rng, bytes)
+        })
+        .collect();
+    let steps: Vec<Step<'_>> = texts.iter().map(|text| step(&mut rng, text)).collect();
+    let mut emit = |audit: &AuditLogger, count: usize| {
+        for n in 0..count {
+            emit_step(audit, n, &steps[rng.usize(..PAYLOADS)]);
+        }
+    };
+    let builder = || {
+        let builder = AuditLogger::builder().without_environment().files(false).debug(true);
+        builder.queue_capacity(64).queue_bytes(4 << 20)
+    };
+
+    // The writer takes the events as they come.
+    let (exporter, _seen) = memory();
+    let running = builder().exporter(exporter).build().unwrap();
+    emit(&running, PAYLOADS);
+    let before = calls();
+    emit(&running, EMITS / 2);
+    assert_eq!(calls() - before, 0);
+
+    // It takes none: the queue is full, first of events and then of their bytes.
+    let (exporter, held) = gate();
+    let stuck = builder().exporter(exporter).build().unwrap();
+    emit(&stuck, 1);
+    held.wait_until_held();
+    emit(&stuck, PAYLOADS - 1);
+    let before = calls();
+    emit(&stuck, EMITS / 2);
+    assert_eq!(calls() - before, 0);
+    assert!(stuck.accounting().overwritten >= (EMITS / 2 - 64) as u64);
+    held.release();
+
+    for audit in [running, stuck] {
+        audit.shutdown(DEADLINE).unwrap();
+        let accounting = audit.accounting();
+        assert_eq!(accounting.emitted, (PAYLOADS + EMITS / 2) as u64);
+        assert!(accounting.adds_up());
+        assert_eq!(accounting.unserializable, 0);
+        assert!(accounting.redactions.iter().all(|(kind, n)| n > 0 || kind == Kind::Jwt));
+    }
+}
+
+/// Events of several shapes, in turn.
+fn emit_step(audit: &AuditLogger, n: usize, step: &Step<'_>) {
+    let detail = ErrorDetail::new("tool::Refused", step.messages[0])
+        .traceback("caused by: mail from ana.lopez@example.com\ncaused by: time")
+        .recoverable(true)
+        .input_snapshot(&step.by_name);
+    let event = AuditEvent::new(EventType::LlmInvoke, "benefits", "llm.invoke")
+        .latency_ms(12.5)
+        .tokens(step.tokens, 4)
+        .data(step);
+    match n % 4 {
+        0 => audit.emit(&AuditEvent::new(EventType::Custom("Cart.Checkout"), "a", "b")),
+        // Half of the text is in it twice, and has to fit.
+        1 if step.messages[0].len() < 64 << 10 => audit.emit(&event.error(&detail)),
+        _ => audit.emit(&event),
+    }
+}
+
+const QUEUE_BYTES: usize = 16 << 20;
+const SLOTS: usize = 1024;
+const EVENT_BYTES: usize = 256 << 10;
+const THREADS: usize = 1000;
+
+/// What a logger may take of the heap beside the bytes of its queue while its writer is held. Per
+///
+/// - slot: 8 bytes for itself; and for its buffer a cache line of 64 and a link of 4;
+/// - buffer beyond the slots, 4096 of them and one that is unused: the same 68 bytes;
+/// - block of 1088 bytes: a link of 4; and one block and link that are unused;
+/// - thread that emits: its list of spares, 4 places of 24 bytes, and the standard library's list
+///   of what it has to tear down, 8 places of 16 and the 4 it grew from. (A thread's stack is
+///   mapped, not taken of the heap, and the rest of a thread is there before the logger.)
+/// - writer: 512 KiB for the lines of a batch, which are enough while lines are no longer than
+///   their events; and to put an event of several blocks together at most twice its limit;
+/// - logger: 64 KiB for everything small: counters (2 KiB), settings, the writer's handle, the
+///   start line, what the test itself does while it waits.
+///
+/// While an event over its limit is cut, its caller takes up to a quarter of the limit besides;
+/// there is none here.
+///
+/// Here: 76 KiB, 272 KiB, 61 KiB, 281 KiB, 1024 KiB and 64 KiB, which is less than 2 MiB.
+const BEYOND_QUEUE_BYTES: usize = {
+    let slots = SLOTS * (8 + 64 + 4);
+    let buffers = (4096 + 1) * (64 + 4);
+    let blocks = QUEUE_BYTES / 1088 * 4 + 1088 + 4;
+    let threads = THREADS * (4 * 24 + (8 + 4) * 16);
+    let writer = (512 << 10) + 2 * EVENT_BYTES;
+    slots + buffers + blocks + threads + writer + (64 << 10)
+};
+const _: () = assert!(BEYOND_QUEUE_BYTES < 2 << 20);
+
+/// Many threads with large events, all at once, and a writer that takes none: memory stays where
+/// it was configured to stay.
+#[test]
+fn a_thousand_threads_stay_within_the_queue_s_memory() {
+    const EACH: usize = 2;
+    let _alone = ALONE.lock().unwrap();
+    // With its head the event is as large as it may be.
+    let text = "x".repeat(EVENT_BYTES - 256);
+    let audit = OnceLock::<AuditLogger>::new();
+    let (exporter, held) = gate();
+    // The threads are there before the logger and after the measurement.
+    let (start, end) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+    let beyond = thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                start.wait();
+                for _ in 0..EACH {
+                    emit_text(audit.wait(), &text);
+                }
+                end.wait();
+            });
+        }
+        let before = LIVE.load(Ordering::Relaxed);
+        audit
+            .set(
+                AuditLogger::builder()
+                    .without_environment()
+                    .files(false)
+                    .debug(true)
+                    .exporter(exporter)
+                    .queue_capacity(SLOTS)
+                    .queue_bytes(QUEUE_BYTES)
+                    .max_event_bytes(EVENT_BYTES)
+                    .build()
+                    .unwrap(),
+            )
+            .unwrap();
+        // The writer has one of these in its hand, with all that takes.
+        emit_text(audit.wait(), &text);
+        held.wait_until_held();
+        // What the exporter took to look at its lines is the test's own, and over.
+        PEAK.store(LIVE.load(Ordering::Relaxed), Ordering::Relaxed);
+        start.wait();
+        end.wait();
+        PEAK.load(Ordering::Relaxed) - before
+    });
+    let audit = audit.wait();
+    let accounting = audit.accounting();
+    assert_eq!(accounting.emitted, (THREADS * EACH + 1) as u64);
+    assert!(accounting.adds_up());
+    assert!(accounting.overwritten > 0, "the queue was full");
+    assert!(beyond > QUEUE_BYTES, "{beyond} bytes: the queue is of the heap");
+    let most = QUEUE_BYTES + BEYOND_QUEUE_BYTES;
+    assert!(beyond <= most, "{beyond} bytes, at most {most}");
+    held.release();
+    audit.shutdown(DEADLINE).unwrap();
+}
+
+fn emit_text(audit: &AuditLogger, text: &str) {
+    audit.emit(
+        &AuditEvent::new(EventType::LlmInvoke, "a", "b").data(&BTreeMap::from([("t", text)])),
+    );
+}
