@@ -269,8 +269,8 @@ impl Settings {
             let given = text(name)?;
             if let Some(given) = given.filter(|given| Some(given.as_str()) != nothing) {
                 let accepted = nothing.map_or_else(
-                    || "nothing: this build has no such part".to_owned(),
-                    |value| format!("{value}: this build has no more of that part"),
+                    || "no value, since this build has no such part".to_owned(),
+                    |value| format!("only {value}, since this build lacks the rest"),
                 );
                 return Err(Error::config(name, given, accepted));
             }

@@ -72,6 +72,13 @@ fn lines_become_what_they_should() {
             r#"{"logprobs":{"secret":"[REDACTED]"},"token":"[REDACTED]"}"#,
         ),
         (NotQuiteJson, r#"{"password": "hunter2",}"#, r#"{"password": "[REDACTED]",}"#),
+        (NotQuiteJson, "{'password': 'hunter2'}", "{'password': \"[REDACTED]\"}"),
+        (NotQuiteJson, "{u'token': u'it', 'a': 'b'}", "{u'token': \"[REDACTED]\", 'a': 'b'}"),
+        (
+            NotQuiteJson,
+            r#"{"a": "it's", "token": "x'y",}"#,
+            r#"{"a": "it's", "token": "[REDACTED]",}"#,
+        ),
         (NotQuiteJson, r#"{"passw\u006frd" : "hunter2",}"#, r#"{"passw\u006frd" : "[REDACTED]",}"#),
         (
             NotQuiteJson,

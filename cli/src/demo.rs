@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
     // Nobody is left to tell when stderr is gone too.
-    let _ = writeln!(io::stderr(), "llm-audit demo: {error}");
+    let _ = writeln!(io::stderr(), "llm-audit: {error}");
     ExitCode::from(2)
 }
 

@@ -50,8 +50,8 @@ fn main() -> ExitCode {
             Command::Demo(args) => return demo::run(&args),
             Command::Record(args) => record::run(&args),
             Command::Redact(args) => redact::run(&args),
-            Command::Tail(args) => tail::run(&args),
-            Command::Trace(args) => trace::run(&args),
+            Command::Tail(args) => shown_enough(tail::run(&args)),
+            Command::Trace(args) => shown_enough(trace::run(&args)),
             Command::Verify(args) => verify::run(&args),
         },
         Err(error) => usage(&error),
@@ -63,6 +63,11 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// For what only shows something: who closed the pipe, as `head` does, has seen enough.
+fn shown_enough(outcome: Result<Exit, Failure>) -> Result<Exit, Failure> {
+    outcome.or_else(|failure| if failure.is_closed_pipe { Ok(Exit::Fine) } else { Err(failure) })
 }
 
 /// Help and version are what was asked for; anything else is a mistake.

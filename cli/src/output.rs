@@ -31,31 +31,36 @@ impl From<Exit> for ExitCode {
 
 /// What kept a command from its work, for a person to read; exit code 2.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub(crate) struct Failure {
+    what: String,
+    /// The output was closed by who reads it.
+    pub(crate) is_closed_pipe: bool,
+}
 
 impl Failure {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
+        Self { what: what.into(), is_closed_pipe: false }
     }
 
     pub(crate) fn writing(error: io::Error) -> Self {
-        Self(format!("cannot write the output: {error}"))
+        let is_closed_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        Self { what: format!("cannot write the output: {error}"), is_closed_pipe }
     }
 
     pub(crate) fn stdin(error: io::Error) -> Self {
-        Self(format!("cannot read stdin: {error}"))
+        Self::new(format!("cannot read stdin: {error}"))
     }
 }
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 
 impl From<llm_audit::Error> for Failure {
     fn from(error: llm_audit::Error) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 

@@ -48,6 +48,9 @@ const BLOCK_BYTES: usize = 128 << 10;
 /// How many names of unknown members are remembered, so as to tell of each once.
 const NAMES_MAX: usize = 256;
 
+/// What a gzip file begins with.
+const GZIP: [u8; 2] = [0x1F, 0x8B];
+
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     // The accounting is what stdout is for, whatever AUDIT_EXPORTER says.
     let builder = AuditLogger::builder().directory(args.dir.path()).files(true).stdout(false);
@@ -106,6 +109,9 @@ impl<'l> Recording<'l> {
         let (mut line, mut number) = (Vec::new(), 0_u64);
         while let Some(ending) = read_line(&mut input, &mut line).map_err(Failure::stdin)? {
             number += 1;
+            if number == 1 && line.starts_with(&GZIP) {
+                return Err(Failure::new("stdin is gzip, not JSON lines: unpack it first (zcat)"));
+            }
             if number == 1 && line.starts_with("\u{feff}".as_bytes()) {
                 line.drain(..3);
             }
@@ -179,7 +185,7 @@ fn print(counts: &Accounting, bad_lines: u64, as_json: bool) -> io::Result<()> {
     out.flush()
 }
 
-/// Says which events are not in the log, and what decided so.
+/// Says which events are not in the log, or not whole, and what decided so.
 fn explain(counts: &Accounting, good_lines: u64, decided_by: &str) {
     if counts.sampled_out > 0 {
         let events = count(counts.sampled_out, "event");
@@ -193,6 +199,10 @@ fn explain(counts: &Accounting, good_lines: u64, decided_by: &str) {
             counts.overwritten,
             counts.io_lost
         ));
+    }
+    if counts.truncated > 0 {
+        let events = count(counts.truncated, "event");
+        complain(format_args!("{events} cut to fit AUDIT_MAX_EVENT_BYTES"));
     }
     let missing = good_lines.saturating_sub(counts.emitted);
     if missing > 0 {

@@ -26,7 +26,7 @@ Exit codes: 0 whether or not anything was redacted, 2 when stdin or stdout fails
 
 Examples:
   llm-audit redact < app.log > app.redacted.log
-  kubectl logs -f agent | llm-audit redact --text";
+  kubectl logs -f agent | llm-audit redact";
 
 const BLOCK_BYTES: usize = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

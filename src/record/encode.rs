@@ -14,8 +14,8 @@ use crate::sanitize::{Redactions, Sanitizer};
 const NAME_BYTES_MAX: usize = 256;
 /// The same for an event that has room for nothing else: it has to fit in 1 KiB.
 const NAME_BYTES_MIN: usize = 64;
-/// An event over its limit is encoded again with at most a quarter, a sixteenth … of the limit
-/// kept of each string of its payloads. This is where that ends.
+/// An event over its limit is encoded again with less and less kept of each string of its
+/// payloads. This is where that ends.
 const CAP_BYTES_MIN: usize = 64;
 /// What a payload leaves free, past that end, for the placeholders of those behind it.
 const PLACEHOLDERS_BYTES: usize = 128;
@@ -127,8 +127,21 @@ impl Encoder<'_, '_> {
             self.sink.stop = None;
             self.counts = Redactions::default();
             self.outcome = outcome;
-            self.cap = (self.cap.min(self.sink.chain.limit()) / 4).max(CAP_BYTES_MIN);
+            self.cap = self.next_cap();
         }
+    }
+
+    /// What is kept of each string the next time. Mostly one is too long: then all but a sixteenth
+    /// of the limit is kept that it did not find taken. Where that is not it, a quarter, and so on.
+    fn next_cap(&self) -> usize {
+        let limit = self.sink.chain.limit();
+        let (rest, quarter) = (limit.saturating_sub(self.text_start + limit / 16), limit / 4);
+        let next = match self.cap {
+            usize::MAX => rest.max(quarter),
+            guessed if guessed > quarter => quarter,
+            cap => cap / 4,
+        };
+        next.max(CAP_BYTES_MIN)
     }
 
     /// Error and data, once. `fitting`: whatever is still too long gives way to a placeholder.

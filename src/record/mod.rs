@@ -50,8 +50,10 @@ const END: u8 = 12;
 const PAYLOAD: u8 = 13;
 const ERROR: u8 = 14;
 
-/// Containers inside each other that a payload may have, its own root included.
-const DEPTH_MAX: usize = 128;
+/// Containers inside each other that a payload may have, its own root included: 128 with the line's
+/// object and the one that an error, or a value that is no object, stands in. So a line is never
+/// deeper than what redaction lets pass.
+const DEPTH_MAX: usize = 126;
 
 /// Type, status and flags, a byte each; the trace id; then, eight bytes each, span, parent,
 /// timestamp, latency, tokens in, tokens out and cost.

@@ -38,6 +38,8 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) below_logprobs: bool,
     /// Bytes that are kept of a string.
     pub(super) cap: usize,
+    /// Where the last string began, in bytes of the chain.
+    pub(super) text_start: usize,
     /// The member of the payload's root that is left out.
     pub(super) left_out: Option<&'static str>,
 }
@@ -52,6 +54,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
             depth: 0,
             below_logprobs: false,
             cap: usize::MAX,
+            text_start: 0,
             left_out: None,
         }
     }

@@ -14,6 +14,7 @@ impl Encoder<'_, '_> {
     /// It is cut before a match or a character that does not fit whole.
     #[inline]
     pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
+        self.text_start = self.sink.chain.len();
         let may_be_whole = text.len() <= cap;
         let mut matches = self.sanitizer.matches(text);
         let first = if may_be_whole { matches.next() } else { None };

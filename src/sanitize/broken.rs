@@ -1,9 +1,9 @@
 //! How is a line redacted that begins as JSON does and does not parse?
 //!
 //! It fails closed. Nothing is taken for granted about which quotes open a string and which close
-//! one: every piece between two quotes is redacted, as it stands and as it reads decoded, and may be
-//! a key. A quote is in no rule's class, so that cutting there changes no match, an escaped quote
-//! included.
+//! one, single ones as other languages have them included: every piece between two quotes is
+//! redacted, as it stands and as it reads decoded, and may be a key. A quote is in no rule's class, so
+//! that cutting there changes no match, an escaped quote included.
 
 use super::keys::{KeyClass, classify};
 use super::{Kind, Redactions, Sanitizer, json};
@@ -16,11 +16,11 @@ pub(super) fn redact(sanitizer: &Sanitizer, line: &str, out: &mut String, counts
     let mut at = 0;
     let mut quoted = false;
     loop {
-        let end = memchr::memchr(b'"', &line.as_bytes()[at..]).map(|ahead| at + ahead);
+        let end = memchr::memchr2(b'"', b'\'', &line.as_bytes()[at..]).map(|ahead| at + ahead);
         let piece = &line[at..end.unwrap_or(line.len())];
         redact_piece(sanitizer, piece, out, counts);
         let Some(end) = end else { return };
-        out.push('"');
+        out.push_str(&line[end..=end]);
         at = end + 1;
         if quoted
             && is_sensitive(piece)
@@ -97,7 +97,7 @@ fn value_length(line: &[u8]) -> usize {
     let mut at = 0;
     while at < line.len() {
         match line[at] {
-            b'"' => at += string_length(&line[at + 1..]),
+            quote @ (b'"' | b'\'') => at += string_length(&line[at + 1..], quote),
             b'{' => closing.push(b'}'),
             b'[' => closing.push(b']'),
             b',' | b'}' | b']' if closing.is_empty() => return at,
@@ -110,12 +110,12 @@ fn value_length(line: &[u8]) -> usize {
 }
 
 /// The length of the rest of a string, its closing quote included.
-fn string_length(rest: &[u8]) -> usize {
+fn string_length(rest: &[u8], quote: u8) -> usize {
     let mut at = 0;
     while at < rest.len() {
         match rest[at] {
-            b'"' => return at + 1,
             b'\\' => at += 2,
+            byte if byte == quote => return at + 1,
             _ => at += 1,
         }
     }

@@ -260,27 +260,27 @@ enum Chained {
 
 #[test]
 fn what_lies_too_deep_is_not_looked_at() {
-    let text = data(&Nested(129));
-    let expected = format!("{}\"[TOO_DEEP]\"{}", "[".repeat(128), "]".repeat(128));
+    let text = data(&Nested(127));
+    let expected = format!("{}\"[TOO_DEEP]\"{}", "[".repeat(126), "]".repeat(126));
     assert_eq!(text, format!(r#"{{"value":{expected}}}"#));
 
     let chain = |levels, next: fn(Box<Chained>) -> Chained| {
         data(&(0..levels).fold(Chained::End, |inner, _| next(Box::new(inner))))
     };
-    assert!(chain(128, Chained::Next).contains("End"));
-    assert!(chain(129, Chained::Next).contains("[TOO_DEEP]"));
+    assert!(chain(126, Chained::Next).contains("End"));
+    assert!(chain(127, Chained::Next).contains("[TOO_DEEP]"));
     // Two containers a step.
     let listed = |inner| Chained::Listed(inner, 0);
-    assert!(chain(64, listed).contains("End"));
-    assert!(chain(65, listed).contains("[TOO_DEEP]"));
+    assert!(chain(63, listed).contains("End"));
+    assert!(chain(64, listed).contains("[TOO_DEEP]"));
     let held = |inner| Chained::Held { inner };
-    assert!(chain(64, held).contains("End"));
-    assert!(chain(65, held).contains("[TOO_DEEP]"));
+    assert!(chain(63, held).contains("End"));
+    assert!(chain(64, held).contains("[TOO_DEEP]"));
     let odd = data(&[chain_of(64, held)]);
     assert!(odd.contains(r#"{"Held":"[TOO_DEEP]"}"#), "{odd}");
 
     // An error's members have levels of their own: one object and one placeholder around them.
-    let deep = Nested(129);
+    let deep = Nested(127);
     let detail = ErrorDetail::new("E", "m").input_snapshot(&deep);
     assert!(record(&event().error(&detail)).line.contains("[TOO_DEEP]"));
 }
