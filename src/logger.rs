@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::ReentrantMutex;
+use parking_lot::Mutex;
 
 use crate::accounting::{Accounting, Counts, add};
 use crate::config::{Builder, Settings};
@@ -15,8 +15,8 @@ use crate::context::{self, TraceContext};
 use crate::error::{Error, Kind};
 use crate::event::{AuditEvent, Ids, micros};
 use crate::export::Exporter;
-use crate::record::encode::{self, Head};
-use crate::ring::{OnFull, Pushed, Ring};
+use crate::record::encode::{self, Head, Outcome};
+use crate::ring::{Chain, OnFull, Pushed, Ring};
 use crate::sampler::{self, SamplingPolicy};
 use crate::sanitize::{Redactions, Sanitizer};
 use crate::writer::{self, Control, Ground, Waited};
@@ -42,8 +42,8 @@ pub(crate) struct Shared {
     pub(crate) ring: Arc<Ring>,
     pub(crate) counts: Counts,
     pub(crate) control: Control,
-    /// One `emit_wait` at a time: what it finds free is then its own.
-    waiting: ReentrantMutex<()>,
+    /// One `emit_wait` at a time looks for a slot and takes it. Held over no code of the caller's.
+    turn: Mutex<()>,
 }
 
 impl fmt::Debug for AuditLogger {
@@ -82,7 +82,7 @@ impl AuditLogger {
             ring: Ring::new(settings.queue_capacity, settings.queue_bytes),
             counts: Counts::default(),
             control: Control::default(),
-            waiting: ReentrantMutex::new(()),
+            turn: Mutex::new(()),
             settings,
         });
         if shared.settings.enabled {
@@ -104,6 +104,9 @@ impl AuditLogger {
     /// Records an event and waits for room where the queue is full, so that nothing is
     /// overwritten as long as all of this logger's events come this way. For imports and benches;
     /// a service emits.
+    ///
+    /// Where waiting does not help, because waiting emits hold all of the queue's memory between
+    /// them, the event is recorded without its payload after some tries.
     ///
     /// From the writer's own thread (an [`Exporter`]) it is [`emit`](Self::emit).
     pub fn emit_wait(&self, event: &AuditEvent<'_>) {
@@ -136,6 +139,14 @@ impl AuditLogger {
     /// The ends of all events so far. They agree when nothing is in flight, as after a flush.
     pub fn accounting(&self) -> Accounting {
         self.0.0.accounting()
+    }
+
+    /// Takes what was emitted before `init` into the books.
+    fn credit_early(&self) {
+        let early = EARLY.swap(0, Ordering::Relaxed);
+        let shard = self.0.0.counts.shard();
+        shard.emitted(early);
+        shard.rejected(early);
     }
 
     /// The 16 hexadecimal digits that tell this logger's lines from all others'.
@@ -206,33 +217,35 @@ impl Shared {
         if !sampling.should_record(event.status, event.latency_ms, Some(context)) {
             return shard.sampled_out();
         }
+        if self.ring.is_closed() {
+            return shard.rejected(1);
+        }
         let timestamp = event.timestamp.unwrap_or_else(now);
         let head = Head { trace_id, span_id, parent_span_id, timestamp };
-        if on_full == OnFull::Evict {
-            return self.push(event, head, on_full);
+        if !self.push(event, head, on_full) {
+            // No memory at all, or closed meanwhile.
+            match self.ring.is_closed() {
+                true => shard.rejected(1),
+                false => add(&self.counts.dropped, 1),
+            }
         }
-        let _alone = self.waiting.lock();
-        while !self.ring.has_slot() && self.ring.wait_for_room() {}
-        self.push(event, head, on_full);
     }
 
-    fn push(&self, event: &AuditEvent<'_>, head: Head, on_full: OnFull) {
+    /// `false`: there was no room, not even for the event without its payload.
+    fn push(&self, event: &AuditEvent<'_>, head: Head, on_full: OnFull) -> bool {
+        let mut redactions = Redactions::default();
+        let Some((chain, outcome)) = self.encode(event, head, on_full, &mut redactions) else {
+            return false;
+        };
+        let turn = (on_full == OnFull::Wait).then(|| {
+            let turn = self.turn.lock();
+            while !self.ring.has_slot() && self.ring.wait_for_room() {}
+            turn
+        });
+        let pushed = self.ring.push(chain);
+        drop(turn);
         let shard = self.counts.shard();
-        let Some(mut chain) = self.ring.chain(self.settings.max_event_bytes, on_full) else {
-            return add(&self.counts.dropped, 1);
-        };
-        let (sanitizer, mut redactions) = (&self.sanitizer, Redactions::default());
-        let include_snapshots = self.settings.include_snapshots;
-        let encoded =
-            encode::encode(event, head, &mut chain, sanitizer, include_snapshots, &mut redactions)
-                .or_else(|_no_memory| {
-                    redactions = Redactions::default();
-                    encode::encode_head_only(event, head, &mut chain, sanitizer, &mut redactions)
-                });
-        let Ok(outcome) = encoded else {
-            return add(&self.counts.dropped, 1);
-        };
-        match self.ring.push(chain) {
+        match pushed {
             Pushed::Stored { wake } => {
                 shard.encoded(outcome, &redactions);
                 if wake {
@@ -241,6 +254,45 @@ impl Shared {
             }
             Pushed::Closed => shard.rejected(1),
         }
+        true
+    }
+
+    /// The event in a chain; where there is no memory for it, its head alone.
+    fn encode(
+        &self,
+        event: &AuditEvent<'_>,
+        head: Head,
+        on_full: OnFull,
+        redactions: &mut Redactions,
+    ) -> Option<(Chain<'_>, Outcome)> {
+        /// Emits that wait may hold each other's memory. Each gives all of its back and tries
+        /// again, so often.
+        const TRIES_MAX: u32 = 64;
+        let (limit, sanitizer) = (self.settings.max_event_bytes, &self.sanitizer);
+        let include_snapshots = self.settings.include_snapshots;
+        for _ in 0..if on_full == OnFull::Wait { TRIES_MAX } else { 1 } {
+            if let Some(mut chain) = self.ring.chain(limit, on_full) {
+                *redactions = Redactions::default();
+                let encoded = encode::encode(
+                    event,
+                    head,
+                    &mut chain,
+                    sanitizer,
+                    include_snapshots,
+                    redactions,
+                );
+                if let Ok(outcome) = encoded {
+                    return Some((chain, outcome));
+                }
+            }
+            if on_full == OnFull::Wait && !self.ring.wait_for_room() {
+                return None;
+            }
+        }
+        let mut chain = self.ring.chain(limit, on_full)?;
+        *redactions = Redactions::default();
+        let outcome = encode::encode_head_only(event, head, &mut chain, sanitizer, redactions);
+        outcome.ok().map(|outcome| (chain, outcome))
     }
 
     fn flush(&self, deadline: Duration) -> Result<Flushed, Error> {
@@ -343,7 +395,7 @@ pub fn init() -> Result<Guard, Error> {
 /// As [`init`].
 pub fn init_with(builder: Builder) -> Result<Guard, Error> {
     /// One `init` at a time, so that a second one starts no second logger.
-    static INIT: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+    static INIT: Mutex<()> = Mutex::new(());
     let _alone = INIT.lock();
     if GLOBAL.get().is_some() {
         return Err(Error::new(Kind::AlreadyInit));
@@ -358,10 +410,7 @@ pub fn init_with(builder: Builder) -> Result<Guard, Error> {
     // Release: pairs with the acquire inside `OnceLock::get`; the flag itself only says where to
     // look.
     STATE.fetch_or(INITIALIZED | enabled, Ordering::Release);
-    let early = EARLY.swap(0, Ordering::Relaxed);
-    let shard = logger.0.0.counts.shard();
-    shard.emitted(early);
-    shard.rejected(early);
+    logger.credit_early();
     Ok(Guard { logger: logger.clone() })
 }
 
@@ -409,7 +458,12 @@ fn with_logger(record: impl FnOnce(&AuditLogger)) {
     }
     match GLOBAL.get() {
         Some(logger) => record(logger),
-        None => add(&EARLY, 1),
+        None => {
+            add(&EARLY, 1);
+            if let Some(logger) = GLOBAL.get() {
+                logger.credit_early();
+            }
+        }
     }
 }
 

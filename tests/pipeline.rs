@@ -140,6 +140,63 @@ fn waiting_emits_lose_nothing() {
     assert_eq!(seen.len(), 8000);
 }
 
+/// A payload that records an event of its own, and waits for another thread's, while it is
+/// serialized.
+struct Nested<'a>(&'a AuditLogger);
+
+impl serde::Serialize for Nested<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let inner = || self.0.emit_wait(&AuditEvent::new(EventType::CacheMiss, "a", "inner"));
+        inner();
+        std::thread::scope(|scope| scope.spawn(inner).join()).unwrap();
+        serializer.serialize_str(&"x".repeat(20_000))
+    }
+}
+
+#[test]
+fn waiting_emits_inside_each_other_neither_hang_nor_overwrite() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = logger(folder.path()).queue_capacity(64).queue_bytes(64 << 10).build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let payload = Nested(&audit);
+                    audit.emit_wait(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&payload));
+                }
+            });
+        }
+    });
+    audit.shutdown(DEADLINE).unwrap();
+    let accounting = audit.accounting();
+    assert_eq!(accounting.overwritten, 0);
+    assert!(accounting.emitted >= 600 && accounting.adds_up());
+}
+
+#[test]
+fn what_the_first_output_refuses_no_other_gets() {
+    let (sink, refused) = common::failing(1);
+    let (other, seen) = common::failing(0);
+    let audit = AuditLogger::builder()
+        .without_environment()
+        .files(false)
+        .debug(true)
+        .exporter(sink)
+        .exporter(other)
+        .build()
+        .unwrap();
+    for n in 0..3 {
+        audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&data(n)));
+        audit.flush(DEADLINE).unwrap();
+    }
+    audit.shutdown(DEADLINE).unwrap();
+    let numbers = |lines: Vec<serde_json::Value>| -> Vec<_> {
+        lines.iter().filter_map(|line| line["data"]["n"].as_u64()).collect()
+    };
+    assert_eq!(numbers(refused.lines()), [1, 2]);
+    assert_eq!(numbers(seen.lines()), [1, 2]);
+}
+
 #[test]
 fn a_flush_says_what_became_of_the_events_since_the_last() {
     let folder = tempfile::tempdir().unwrap();

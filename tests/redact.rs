@@ -73,7 +73,7 @@ fn lines_become_what_they_should() {
         ),
         (NotQuiteJson, r#"{"password": "hunter2",}"#, r#"{"password": "[REDACTED]",}"#),
         (NotQuiteJson, "{'password': 'hunter2'}", "{'password': \"[REDACTED]\"}"),
-        (NotQuiteJson, "{u'token': u'it', 'a': 'b'}", "{u'token': \"[REDACTED]\", 'a': 'b'}"),
+        (NotQuiteJson, "{u'token': u'it', 'a': 'b'}", "{u'token': \"[REDACTED]\""),
         (
             NotQuiteJson,
             r#"{"a": "it's", "token": "x'y",}"#,
@@ -93,7 +93,11 @@ fn lines_become_what_they_should() {
         (NotQuiteJson, r#"{"token": {"a": ["x"}, "n": 1}"#, r#"{"token": "[REDACTED]""#),
         (NotQuiteJson, r#"{"token": hunter2, "n": 1}"#, r#"{"token": "[REDACTED]", "n": 1}"#),
         (NotQuiteJson, r#"{"token": "hunter2"#, r#"{"token": "[REDACTED]""#),
-        (NotQuiteJson, r#"{"token": null x}"#, r#"{"token": "[REDACTED]"}"#),
+        (NotQuiteJson, r#"{"token": null x}"#, r#"{"token": "[REDACTED]""#),
+        (NotQuiteJson, r#"{"token": "hun"ter,2"}"#, r#"{"token": "[REDACTED]""#),
+        (NotQuiteJson, r#"{"token": /* a, b */ "hunter2"}"#, r#"{"token": "[REDACTED]""#),
+        (NotQuiteJson, r#"{"token": ("a", "hunter2")}"#, r#"{"token": "[REDACTED]""#),
+        (NotQuiteJson, r#"{"token"}: "hunter2"}"#, r#"{"token""[REDACTED]""#),
         (
             NotQuiteJson,
             r#"{"a": "x"y", "token": "hunter2", "n": 1}"#,
@@ -102,7 +106,7 @@ fn lines_become_what_they_should() {
         (
             NotQuiteJson,
             r#"{"a": "{\"token\": \"hunter2\"}",}"#,
-            r#"{"a": "{\"token\": "[REDACTED]",}"#,
+            r#"{"a": "{\"token\": "[REDACTED]""#,
         ),
         (
             NotQuiteJson,

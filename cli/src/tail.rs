@@ -44,7 +44,7 @@ const AFTER_HELP: &str = "\
 The log's own audit.* lines are shown with --type audit; audit.loss is always shown.
 Where several loggers write at once, events are in the order of their files.
 
-Exit codes: 0 events are shown, 2 bad input or the output is closed, 3 no such event.
+Exit codes: 0 events are shown, 2 bad input, 3 no such event.
 
 Examples:
   llm-audit tail -f --status error

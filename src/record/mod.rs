@@ -33,7 +33,7 @@ mod tests;
 mod text;
 mod type_name;
 
-pub(crate) use serializer::Payload;
+pub(crate) use serializer::{Payload, forget_panic};
 
 const NULL: u8 = 1;
 const FALSE: u8 = 2;

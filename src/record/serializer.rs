@@ -137,7 +137,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
 }
 
 /// A panic's own value may panic when it is dropped.
-fn forget_panic(panic: Box<dyn std::any::Any + Send>) {
+pub(crate) fn forget_panic(panic: Box<dyn std::any::Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }

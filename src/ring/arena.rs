@@ -281,12 +281,18 @@ impl<'r> Chain<'r> {
     }
 
     fn grow(&mut self) -> Result<(), Full> {
+        /// With nothing left to drain, memory can only come from other chains: so long, in
+        /// milliseconds, one waits for those.
+        const WAITS_MAX: u32 = 4;
+        let mut waits = 0;
         let next = loop {
             if let Some(block) = self.ring.arena.blocks.pop() {
                 break block;
             }
             match self.on_full {
-                OnFull::Wait if self.ring.wait_for_room() => {}
+                OnFull::Wait if waits < WAITS_MAX && self.ring.wait_for_room() => {
+                    waits += u32::from(self.ring.is_drained());
+                }
                 OnFull::Evict if self.evictions < EVICTIONS_MAX && self.ring.evict() => {
                     self.evictions += 1;
                 }

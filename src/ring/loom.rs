@@ -372,6 +372,46 @@ fn loom_flush() {
     });
 }
 
+/// A flush waits for an event that a jump passed while the one to overwrite it is between its steps.
+#[test]
+fn loom_flush_after_a_jump() {
+    model(|| {
+        let world = World::new(1, 7);
+        world.push(1);
+        let to = world.slots.tail();
+        world.push(2);
+        // Ticket 2 would overwrite event 1, and is late.
+        let slow = world.prepare(3);
+        let (ticket, _) = world.slots.draw().unwrap();
+        world.push(4);
+        let producer = spawn(&world, move |world| match world.slots.publish(ticket, slow) {
+            Some(displaced) => world.give_back(displaced),
+            None => match world.slots.push(slow) {
+                Push::Stored { displaced, .. } => world.give_back(displaced),
+                Push::Closed => unreachable!("nobody closes"),
+            },
+        });
+        let (mut drain, mut found) = (Drain::default(), Found::default());
+        // As the writer does: a batch of at most one event, then a look whether it is settled.
+        while !drain.is_settled(to) {
+            match drain.next(&world.slots, &mut u32::MAX.clone(), Some(to)) {
+                Next::Taken(taken) => {
+                    found.lost += taken.lost;
+                    found.events.push(world.read(taken.index));
+                    world.give_back(taken.index);
+                }
+                Next::Unready => thread::yield_now(),
+                Next::Empty => break,
+            }
+        }
+        let is_taken = found.events.contains(&1);
+        let is_counted = found.lost > 0 || world.slots.count().1 > 0;
+        producer.join().unwrap();
+        assert!(is_taken || is_counted, "the flushed event has its end");
+        world.settle(drain, found, 4, 7);
+    });
+}
+
 /// No push is slept through: loom reports a drainer that sleeps for ever as a deadlock.
 #[test]
 fn loom_sleep_and_wake() {

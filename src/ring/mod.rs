@@ -152,6 +152,16 @@ impl Ring {
         self.slots.tail() - self.slots.head().min(self.slots.tail()) < self.slots.capacity()
     }
 
+    /// Whether pushes are refused.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.slots.is_closed()
+    }
+
+    /// Whether the drainer has taken everything, as far as it has told.
+    fn is_drained(&self) -> bool {
+        self.slots.head() >= self.slots.tail()
+    }
+
     /// Waits until the drainer has made room, a millisecond at most. `false`: it never will, the
     /// ring is closed.
     pub(crate) fn wait_for_room(&self) -> bool {

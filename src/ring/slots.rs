@@ -10,7 +10,8 @@
 //!  EMPTY(L): ticket t can no longer publish; who drew it draws another
 //! ```
 //! Ticket `t` has slot `t mod N` and lap `t / N + 1`; slots begin as `EMPTY(0)`. A slot's lap never
-//! falls and a ticket publishes at most once, so a word never comes back: no ABA. Whoever wins the
+//! falls and a ticket publishes at most once, so a word never comes back: no ABA. (A lap has 40 bits:
+//! at the smallest capacity, 64, that is enough for two years at a million events a second.) Whoever wins the
 //! exchange that takes an index out of a slot owns that buffer, and nobody else touches it.
 //!
 //! # Counting
@@ -279,6 +280,11 @@ impl Slots {
         self.tail.load(Ordering::Relaxed) & TICKET
     }
 
+    /// Whether pushes are refused.
+    pub(super) fn is_closed(&self) -> bool {
+        self.tail.load(Ordering::Relaxed) & CLOSED != 0
+    }
+
     /// The drainer's position as last told; the truth may be ahead.
     pub(super) fn head(&self) -> u64 {
         self.head.load(Ordering::Relaxed)
@@ -397,9 +403,11 @@ impl Drain {
         let oldest = self.tail.saturating_sub(slots.capacity());
         if self.head < oldest {
             let to = (oldest + self.margin).min(self.tail);
-            // Tickets below `oldest`, earlier pending ones among them, share their slots with later
-            // ones, and the visit of a later ticket resolves all before it.
-            self.pending = (oldest < to && !mutant("forget_jumped")).then_some((oldest, to));
+            // Tickets more than a lap below `oldest` share their slots with these, whose visit
+            // resolves all before it.
+            let passed = self.pending.map_or(self.head, |(from, _)| from.min(self.head));
+            let from = passed.max(oldest.saturating_sub(slots.capacity()));
+            self.pending = (from < to && !mutant("forget_jumped")).then_some((from, to));
             self.head = to;
         }
         if self.head == self.tail {

@@ -82,7 +82,7 @@ fn value_behind_key(line: &str, from: usize) -> Option<(usize, usize)> {
         // What is missing or cut off by a comma too many may be what comes next.
         Some(rest) => rest.trim_start_matches(|c: char| c.is_whitespace() || ",}]".contains(c)),
         // In a list of names nothing follows but a comma or the end of the list.
-        None if behind_key.starts_with([',', '}', ']']) => return None,
+        None if is_last_of_list(behind_key) => return None,
         None => behind_key,
     };
     let value = start[..value_length(start.as_bytes())].trim_end();
@@ -90,9 +90,33 @@ fn value_behind_key(line: &str, from: usize) -> Option<(usize, usize)> {
     (!matches!(value, "" | "true" | "false" | "null")).then_some((start, start + value.len()))
 }
 
-/// The length of a value, and of whatever follows it, up to a comma or a closing bracket outside
-/// it; where brackets do not match, or a string has no end, all of the line.
+/// Whether what follows a string makes it an element of a list of names.
+fn is_last_of_list(behind: &str) -> bool {
+    let rest = behind.strip_prefix(['}', ']']).unwrap_or(behind);
+    behind.starts_with(',') || (rest.len() < behind.len() && !rest.trim_start().starts_with(':'))
+}
+
+/// The length of a value: one string, one plain word or number, or one container whose brackets
+/// match, with nothing but white space up to a comma, a closing bracket or the end of the line. Of
+/// anything else it cannot be told where it ends: all of the line.
 fn value_length(line: &[u8]) -> usize {
+    let length = match line.first() {
+        Some(&quote @ (b'"' | b'\'')) => 1 + string_length(&line[1..], quote),
+        Some(b'{' | b'[') => container_length(line),
+        _ => {
+            let is_plain = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
+            line.iter().take_while(is_plain).count()
+        }
+    };
+    let behind = line[length..].trim_ascii_start();
+    match behind.first() {
+        None | Some(b',' | b'}' | b']') => length,
+        Some(_) => line.len(),
+    }
+}
+
+/// The length of the container at the beginning; where its brackets do not match, all of the line.
+fn container_length(line: &[u8]) -> usize {
     let mut closing = Vec::new();
     let mut at = 0;
     while at < line.len() {
@@ -100,8 +124,14 @@ fn value_length(line: &[u8]) -> usize {
             quote @ (b'"' | b'\'') => at += string_length(&line[at + 1..], quote),
             b'{' => closing.push(b'}'),
             b'[' => closing.push(b']'),
-            b',' | b'}' | b']' if closing.is_empty() => return at,
-            bracket @ (b'}' | b']') if closing.pop() != Some(bracket) => return line.len(),
+            bracket @ (b'}' | b']') => {
+                if closing.pop() != Some(bracket) {
+                    return line.len();
+                }
+                if closing.is_empty() {
+                    return at + 1;
+                }
+            }
             _ => {}
         }
         at += 1;

@@ -35,7 +35,8 @@ pub(super) fn redact_line(
 }
 
 fn begins_as_json(line: &str) -> bool {
-    line.trim_start_matches([' ', '\t', '\r', '\n', '\u{FEFF}']).starts_with(['{', '[', '"'])
+    let is_blank = |c: char| c.is_whitespace() || c.is_control() || c == '\u{FEFF}';
+    line.trim_start_matches(is_blank).starts_with(['{', '[', '"'])
 }
 
 /// Redacts a line that does not parse. Losing a value may be what makes it parse: then it is

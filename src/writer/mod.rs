@@ -14,7 +14,6 @@ mod sync;
 mod tests;
 
 use std::hint;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,7 +33,7 @@ use crate::error::{Error, Kind};
 use crate::event::Status;
 use crate::export::{Exporter, Stdout};
 use crate::logger::Shared;
-use crate::record::decode;
+use crate::record::{decode, forget_panic};
 use crate::ring::{Drainer, Next};
 
 /// Events in a batch at most.
@@ -245,7 +244,7 @@ impl Writer {
             self.loss_line(now, unsaid);
             self.lines.extend_from_slice(&batch);
         }
-        let written = self.hand_on(now).is_ok();
+        let written = self.hand_on(now);
         let counts = &self.shared.counts;
         let end = if written { &counts.written } else { &counts.io_lost };
         add(end, batch.events);
@@ -274,8 +273,9 @@ impl Writer {
     }
 
     /// Gives the lines to the file, or to the first exporter where there is none, and then to the
-    /// other exporters.
-    fn hand_on(&mut self, now: i64) -> io::Result<()> {
+    /// other exporters. `false`: they were not taken, and nobody else gets them either, since the
+    /// log will say that no line holds them.
+    fn hand_on(&mut self, now: i64) -> bool {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
         let rules = shared.sanitizer.rules_hash();
         let mut start_text = Vec::new();
@@ -288,7 +288,7 @@ impl Writer {
         let mut exporters = exporters.iter_mut();
         let written = match files {
             Some(files) => {
-                let written = files.append(lines, now, &mut start);
+                let written = files.append(lines, now, &mut start).is_ok();
                 shared.control.set_path(files.path());
                 written
             }
@@ -297,15 +297,12 @@ impl Writer {
                     start(&mut Vec::new(), 0);
                 }
                 let first = exporters.next().expect("checked: there is an output");
-                let started = export(&mut **first, &start_text);
-                started.and_then(|()| export(&mut **first, lines))
+                export(&mut **first, &start_text) && export(&mut **first, lines)
             }
         };
-        *has_started |= written.is_ok() && !start_text.is_empty();
-        for exporter in exporters {
-            let taken =
-                export(&mut **exporter, &start_text).and_then(|()| export(&mut **exporter, lines));
-            if taken.is_err() {
+        *has_started |= written && !start_text.is_empty();
+        for exporter in exporters.filter(|_| written) {
+            if !(export(&mut **exporter, &start_text) && export(&mut **exporter, lines)) {
                 add(&shared.counts.export_errors, 1);
             }
         }
@@ -353,7 +350,7 @@ impl Writer {
         let stop = Stop { accounting: &accounting, sampling: &settings.sampling };
         jsonl::write_own(&mut self.lines, instance, now, "audit.stop", Status::Ok, &stop);
         // Where it cannot be written the log shows as killed, which is what it then is.
-        let _unwritten = self.hand_on(now);
+        let _written = self.hand_on(now);
         self.syncer = None;
         self.files = None;
     }
@@ -403,13 +400,17 @@ impl Waiting {
     }
 }
 
-/// One exporter's turn; its panic is its own.
-fn export(exporter: &mut dyn Exporter, lines: &[u8]) -> io::Result<()> {
+/// One exporter's turn; `false`: it did not take the lines. Its panic is its own, and so is what
+/// its error does when it is dropped.
+fn export(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
     if lines.is_empty() {
-        return Ok(());
+        return true;
     }
-    catch_unwind(AssertUnwindSafe(|| exporter.export(lines)))
-        .unwrap_or_else(|_panic| Err(io::Error::other("the exporter panicked")))
+    let taken = catch_unwind(AssertUnwindSafe(|| exporter.export(lines).is_ok()));
+    taken.unwrap_or_else(|panic| {
+        forget_panic(panic);
+        false
+    })
 }
 
 /// The machine's name, as far as it is known.

@@ -1,6 +1,6 @@
 //! How a line of somebody else's becomes an event.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use llm_audit::reader::{Json, Line, parse};
@@ -118,8 +118,9 @@ impl Serialize for Data<'_> {
             }
             None => {}
         }
+        let mut numbers = HashMap::new();
         for (name, value) in &self.extra {
-            let name = free(name, &taken);
+            let name = free(name, &taken, numbers.entry(*name).or_insert(1));
             map.serialize_entry(&name, value)?;
             taken.insert(name);
         }
@@ -127,13 +128,13 @@ impl Serialize for Data<'_> {
     }
 }
 
-/// `name`, or the first of `name_2`, `name_3` … that is not taken.
-fn free(name: &str, taken: &HashSet<String>) -> String {
+/// `name`, or the first of `name_2`, `name_3` … that is not taken, beginning behind the last
+/// `number` that was.
+fn free(name: &str, taken: &HashSet<String>, number: &mut u64) -> String {
     let mut free = name.to_owned();
-    let mut number = 2_u64;
     while taken.contains(&free) {
+        *number += 1;
         free = format!("{name}_{number}");
-        number += 1;
     }
     free
 }
