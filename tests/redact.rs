@@ -97,7 +97,7 @@ fn lines_become_what_they_should() {
         (NotQuiteJson, r#"{"token": "hun"ter,2"}"#, r#"{"token": "[REDACTED]""#),
         (NotQuiteJson, r#"{"token": /* a, b */ "hunter2"}"#, r#"{"token": "[REDACTED]""#),
         (NotQuiteJson, r#"{"token": ("a", "hunter2")}"#, r#"{"token": "[REDACTED]""#),
-        (NotQuiteJson, r#"{"token"}: "hunter2"}"#, r#"{"token""[REDACTED]""#),
+        (NotQuiteJson, r#"{"token"}: "hunter2"}"#, r#"{"token"}: "[REDACTED]"}"#),
         (
             NotQuiteJson,
             r#"{"a": "x"y", "token": "hunter2", "n": 1}"#,

@@ -83,7 +83,7 @@ fn value_behind_key(line: &str, from: usize) -> Option<(usize, usize)> {
         Some(rest) => rest.trim_start_matches(|c: char| c.is_whitespace() || ",}]".contains(c)),
         // In a list of names nothing follows but a comma or the end of the list.
         None if is_last_of_list(behind_key) => return None,
-        None => behind_key,
+        None => behind_key.trim_start_matches(|c: char| c.is_whitespace() || ":}]".contains(c)),
     };
     let value = start[..value_length(start.as_bytes())].trim_end();
     let start = line.len() - start.len();
