@@ -42,14 +42,26 @@ pub struct Accounting {
 }
 
 impl Accounting {
-    /// Whether the identity holds.
-    pub fn adds_up(&self) -> bool {
-        self.emitted == self.ended() + self.queued
+    /// Every end an event may have, and how many had it; `queued` for those that have none yet.
+    pub fn ends(&self) -> [(&'static str, u64); 6] {
+        [
+            ("written", self.written),
+            ("overwritten", self.overwritten),
+            ("sampled_out", self.sampled_out),
+            ("rejected", self.rejected),
+            ("io_lost", self.io_lost),
+            ("queued", self.queued),
+        ]
     }
 
-    /// Events that have their end.
-    pub(crate) fn ended(&self) -> u64 {
-        self.written + self.overwritten + self.sampled_out + self.rejected + self.io_lost
+    /// The sum of all [`ends`](Self::ends), which is `emitted` when nothing is in flight.
+    pub fn accounted(&self) -> u64 {
+        self.ends().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Whether the identity holds.
+    pub fn adds_up(&self) -> bool {
+        self.emitted == self.accounted()
     }
 }
 

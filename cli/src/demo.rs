@@ -103,27 +103,9 @@ impl Demo {
         let lost = self.counts.overwritten + self.counts.io_lost + self.counts.rejected;
         ExitCode::from(match self.counts.emitted {
             0 => 3,
-            emitted if lost == 0 && emitted == self.accounted() => 0,
+            _ if lost == 0 && self.counts.adds_up() => 0,
             _ => 1,
         })
-    }
-
-    /// The sum of all ends, which is what was emitted.
-    fn accounted(&self) -> u64 {
-        self.ends().iter().map(|(_, count)| count).sum()
-    }
-
-    /// Every end an event may have.
-    fn ends(&self) -> [(&'static str, u64); 6] {
-        let counts = &self.counts;
-        [
-            ("written", counts.written),
-            ("overwritten", counts.overwritten),
-            ("sampled_out", counts.sampled_out),
-            ("rejected", counts.rejected),
-            ("io_lost", counts.io_lost),
-            ("queued", counts.queued),
-        ]
     }
 
     /// What one emit took, in nanoseconds.
@@ -167,10 +149,10 @@ impl Demo {
     fn print_accounting(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\nAccounting")?;
         writeln!(out, "  {:>8}  emitted", self.counts.emitted)?;
-        for (name, count) in self.ends() {
+        for (name, count) in self.counts.ends() {
             writeln!(out, "  {count:>8}  {name}")?;
         }
-        let (emitted, accounted) = (self.counts.emitted, self.accounted());
+        let (emitted, accounted) = (self.counts.emitted, self.counts.accounted());
         let verdict = if emitted == accounted { "adds up" } else { "does NOT add up" };
         writeln!(out, "  {verdict}: {accounted} ends of {emitted} events")
     }
@@ -196,8 +178,12 @@ impl Demo {
     }
 
     fn print_json(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut accounting: Map<String, Value> =
-            self.ends().map(|(name, count)| (name.to_owned(), count.into())).into_iter().collect();
+        let mut accounting: Map<String, Value> = self
+            .counts
+            .ends()
+            .map(|(name, count)| (name.to_owned(), count.into()))
+            .into_iter()
+            .collect();
         accounting.insert("emitted".to_owned(), self.counts.emitted.into());
         let redactions = self.counts.redactions.iter();
         let redactions: Map<_, _> =

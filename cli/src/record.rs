@@ -163,22 +163,17 @@ impl<'l> Recording<'l> {
 }
 
 fn print(counts: &Accounting, bad_lines: u64, as_json: bool) -> io::Result<()> {
-    let rows = [
-        ("emitted", counts.emitted),
-        ("written", counts.written),
-        ("overwritten", counts.overwritten),
-        ("sampled_out", counts.sampled_out),
-        ("rejected", counts.rejected),
-        ("io_lost", counts.io_lost),
-        ("queued", counts.queued),
-        ("bad_lines", bad_lines),
-    ];
+    let rows: Vec<_> = [("emitted", counts.emitted)]
+        .into_iter()
+        .chain(counts.ends())
+        .chain([("bad_lines", bad_lines)])
+        .collect();
     let text: String = match as_json {
         true => {
-            let members = rows.map(|(name, count)| format!("\"{name}\":{count}"));
-            format!("{{{}}}\n", members.join(","))
+            let members = rows.iter().map(|(name, count)| format!("\"{name}\":{count}"));
+            format!("{{{}}}\n", members.collect::<Vec<_>>().join(","))
         }
-        false => rows.map(|(name, count)| format!("{name:<12}{count:>10}\n")).concat(),
+        false => rows.iter().map(|(name, count)| format!("{name:<12}{count:>10}\n")).collect(),
     };
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

@@ -126,6 +126,32 @@ impl World {
         }
     }
 
+    /// The second step of a producer whose ticket was drawn long ago.
+    fn publish_late(&self, ticket: u64, index: u32) {
+        match self.slots.publish(ticket, index) {
+            Some(displaced) => self.give_back(displaced),
+            None => match self.slots.push(index) {
+                Push::Stored { displaced, .. } => self.give_back(displaced),
+                Push::Closed => unreachable!("nobody closes"),
+            },
+        }
+    }
+
+    /// Drains as the writer does for a flush: an event, then a look whether `to` is settled.
+    fn flush(&self, drain: &mut Drain, found: &mut Found, to: u64) {
+        while !drain.is_settled(to) {
+            match drain.next(&self.slots, &mut u32::MAX.clone(), Some(to)) {
+                Next::Taken(taken) => {
+                    found.lost += taken.lost;
+                    found.events.push(self.read(taken.index));
+                    self.give_back(taken.index);
+                }
+                Next::Unready => thread::yield_now(),
+                Next::Empty => break,
+            }
+        }
+    }
+
     /// With all producers gone: drains the rest and checks the books.
     fn settle(&self, mut drain: Drain, mut found: Found, pushed: u64, buffers: u32) -> Found {
         self.drain(&mut drain, &mut found, usize::MAX, true);
@@ -300,16 +326,7 @@ fn loom_jump_over_a_producer() {
         let slow = world.prepare(2);
         let (ticket, _) = world.slots.draw().unwrap();
         world.push(3);
-        let producer = spawn(&world, move |world| {
-            let displaced = world.slots.publish(ticket, slow);
-            match displaced {
-                Some(displaced) => world.give_back(displaced),
-                None => match world.slots.push(slow) {
-                    Push::Stored { displaced, .. } => world.give_back(displaced),
-                    Push::Closed => unreachable!("nobody closes"),
-                },
-            }
-        });
+        let producer = spawn(&world, move |world| world.publish_late(ticket, slow));
         let (mut drain, mut found) = (Drain::with_margin(1), Found::default());
         world.drain(&mut drain, &mut found, 4, true);
         producer.join().unwrap();
@@ -354,17 +371,7 @@ fn loom_flush() {
         });
         let to = world.slots.tail();
         let (mut drain, mut found) = (Drain::default(), Found::default());
-        while !drain.is_settled(to) {
-            match drain.next(&world.slots, &mut u32::MAX.clone(), Some(to)) {
-                Next::Taken(taken) => {
-                    found.lost += taken.lost;
-                    found.events.push(world.read(taken.index));
-                    world.give_back(taken.index);
-                }
-                Next::Unready => thread::yield_now(),
-                Next::Empty => break,
-            }
-        }
+        world.flush(&mut drain, &mut found, to);
         let gone = found.events.contains(&1) || found.lost == 1 || world.slots.count().1 == 1;
         other.join().unwrap();
         assert!(gone || found.lost + world.slots.count().1 == 1, "the flushed event has its end");
@@ -384,26 +391,9 @@ fn loom_flush_after_a_jump() {
         let slow = world.prepare(3);
         let (ticket, _) = world.slots.draw().unwrap();
         world.push(4);
-        let producer = spawn(&world, move |world| match world.slots.publish(ticket, slow) {
-            Some(displaced) => world.give_back(displaced),
-            None => match world.slots.push(slow) {
-                Push::Stored { displaced, .. } => world.give_back(displaced),
-                Push::Closed => unreachable!("nobody closes"),
-            },
-        });
+        let producer = spawn(&world, move |world| world.publish_late(ticket, slow));
         let (mut drain, mut found) = (Drain::default(), Found::default());
-        // As the writer does: a batch of at most one event, then a look whether it is settled.
-        while !drain.is_settled(to) {
-            match drain.next(&world.slots, &mut u32::MAX.clone(), Some(to)) {
-                Next::Taken(taken) => {
-                    found.lost += taken.lost;
-                    found.events.push(world.read(taken.index));
-                    world.give_back(taken.index);
-                }
-                Next::Unready => thread::yield_now(),
-                Next::Empty => break,
-            }
-        }
+        world.flush(&mut drain, &mut found, to);
         let is_taken = found.events.contains(&1);
         let is_counted = found.lost > 0 || world.slots.count().1 > 0;
         producer.join().unwrap();

@@ -149,7 +149,7 @@ impl Ring {
 
     /// Whether another event can be pushed without overwriting one, if nobody else pushes.
     pub(crate) fn has_slot(&self) -> bool {
-        self.slots.tail() - self.slots.head().min(self.slots.tail()) < self.slots.capacity()
+        self.slots.tail().saturating_sub(self.slots.head()) < self.slots.capacity()
     }
 
     /// Whether pushes are refused.

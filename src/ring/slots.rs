@@ -165,15 +165,13 @@ impl Slots {
         let lap = self.lap(ticket);
         let slot = self.slot(ticket);
         let mut word = slot.load(weakened_by("publish_load", Ordering::Acquire));
-        let mut carried = self.carried_from(word);
+        let early = mutant("count_early").then(|| self.carried_from(word));
         loop {
             let (old_lap, old) = unpack(word);
             if old_lap > lap || (old == NONE && old_lap == lap) {
                 return None;
             }
-            if !mutant("count_early") {
-                carried = self.carried_from(word);
-            }
+            let carried = early.unwrap_or_else(|| self.carried_from(word));
             // Relaxed: the release below publishes it.
             self.buffers[index as usize].loss.store(carried + 1, Ordering::Relaxed);
             match slot.compare_exchange(

@@ -277,9 +277,9 @@ impl Writer {
     /// log will say that no line holds them.
     fn hand_on(&mut self, now: i64) -> bool {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
-        let rules = shared.sanitizer.rules_hash();
         let mut start_text = Vec::new();
         let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
+            let rules = shared.sanitizer.rules_hash();
             let data =
                 Start { settings: &shared.settings, host, rules, first: !*has_started, torn_bytes };
             jsonl::write_own(text, &shared.instance, now, "audit.start", Status::Ok, &data);

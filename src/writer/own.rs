@@ -80,19 +80,13 @@ impl Serialize for Stop<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let accounting = self.accounting;
         let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("emitted", &accounting.emitted)?;
+        for (name, count) in accounting.ends() {
+            map.serialize_entry(name, &count)?;
+        }
         for (name, count) in [
-            ("emitted", accounting.emitted),
-            ("written", accounting.written),
-            ("overwritten", accounting.overwritten),
-            ("sampled_out", accounting.sampled_out),
-            ("rejected", accounting.rejected),
-            ("io_lost", accounting.io_lost),
-            ("queued", accounting.queued),
             // Emits that other threads had begun and not finished when this line was written.
-            (
-                "in_flight",
-                accounting.emitted.saturating_sub(accounting.ended() + accounting.queued),
-            ),
+            ("in_flight", accounting.emitted.saturating_sub(accounting.accounted())),
             ("unserializable", accounting.unserializable),
             ("truncated", accounting.truncated),
             ("export_errors", accounting.export_errors),
