@@ -22,14 +22,12 @@ const QUEUE_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=8 << 30;
 const FILE_BYTES_MIN: u64 = 4 << 10;
 
 /// Variables of parts that this build does not have, and the one value that asks for nothing.
-const NOT_BUILT: [(&str, Option<&str>); 7] = [
-    ("AUDIT_CAPTURE_CONTENT", Some("false")),
+const NOT_BUILT: [(&str, Option<&str>); 5] = [
     ("AUDIT_RETENTION_DAYS", None),
     ("AUDIT_MAX_TOTAL_BYTES", None),
     ("AUDIT_COMPRESS", Some("none")),
     ("AUDIT_REDACT_PROFILE", Some("full")),
     ("AUDIT_REDACT_ENV", None),
-    ("AUDIT_PRICING_FILE", None),
 ];
 
 /// When files are made durable (`AUDIT_FSYNC`). Never on the thread that writes.
@@ -51,6 +49,12 @@ pub(crate) struct Settings {
     pub(crate) to_stdout: bool,
     pub(crate) directory: PathBuf,
     pub(crate) include_snapshots: bool,
+    /// Prompts, completions, arguments and results are recorded by layers and helpers.
+    pub(crate) capture_content: bool,
+    /// Names and values for `error.environment`, in the order they were registered.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Prices over the built-in table.
+    pub(crate) pricing_file: Option<PathBuf>,
     pub(crate) sampling: SamplingPolicy,
     pub(crate) queue_capacity: usize,
     pub(crate) queue_bytes: usize,
@@ -69,6 +73,9 @@ impl Default for Settings {
             to_stdout: false,
             directory: PathBuf::from("logs"),
             include_snapshots: true,
+            capture_content: false,
+            environment: Vec::new(),
+            pricing_file: None,
             sampling: SamplingPolicy::default(),
             queue_capacity: 10_000,
             queue_bytes: 64 << 20,
@@ -178,6 +185,32 @@ impl Builder {
     /// Whether `error.input_snapshot` is kept (`AUDIT_INCLUDE_SNAPSHOTS`).
     pub fn include_snapshots(self, include: bool) -> Self {
         self.set(move |settings| settings.include_snapshots = include)
+    }
+
+    /// Whether the layers, [`record_llm_call`](crate::record_llm_call) and `#[audit_span]` record
+    /// content: prompts, completions, arguments and results (`AUDIT_CAPTURE_CONTENT`, else
+    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`). What a caller puts into `data` is
+    /// recorded whatever this says, and so is `error.input_snapshot`
+    /// ([`include_snapshots`](Self::include_snapshots)).
+    pub fn capture_content(self, capture: bool) -> Self {
+        self.set(move |settings| settings.capture_content = capture)
+    }
+
+    /// Registers a name and its value for the `environment` of every error that `#[audit_span]`
+    /// records: the model, the version of a tool. A name registered again has its last value.
+    pub fn environment(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        self.set(move |settings| {
+            settings.environment.retain(|(known, _)| *known != name);
+            settings.environment.push((name, value));
+        })
+    }
+
+    /// Prices in LiteLLM's JSON layout, over the built-in table (`AUDIT_PRICING_FILE`). Read when
+    /// the logger is built, and again when it changes.
+    pub fn pricing_file(self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        self.set(move |settings| settings.pricing_file = Some(path))
     }
 
     /// Events the queue may hold, rounded up to a power of two from 64 (`AUDIT_QUEUE_CAPACITY`).
@@ -297,6 +330,14 @@ impl Settings {
             number(given, &mut sampling.slow_threshold_ms, "milliseconds, from 0 up")
         })?;
         set("AUDIT_INCLUDE_SNAPSHOTS", &mut |given| boolean(given, &mut self.include_snapshots))?;
+        let capture = &mut self.capture_content;
+        set("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", &mut |given| {
+            message_content(given, capture)
+        })?;
+        set("AUDIT_CAPTURE_CONTENT", &mut |given| boolean(given, capture))?;
+        if let Some(path) = lookup("AUDIT_PRICING_FILE") {
+            self.pricing_file = Some(path.into());
+        }
         set("AUDIT_QUEUE_CAPACITY", &mut |given| {
             number(given, &mut self.queue_capacity, &capacity_accepted())
         })?;
@@ -383,6 +424,19 @@ fn boolean(given: &str, to: &mut bool) -> Result<(), String> {
         "true" | "1" => true,
         "false" | "0" => false,
         _ => return Err("true or false".to_owned()),
+    };
+    Ok(())
+}
+
+/// The variable of OpenTelemetry's GenAI instrumentations: a boolean in the older ones, where the
+/// content goes in the newer ones.
+fn message_content(given: &str, to: &mut bool) -> Result<(), String> {
+    *to = match given.to_ascii_lowercase().as_str() {
+        "true" | "1" | "span_only" | "event_only" | "span_and_event" => true,
+        "false" | "0" | "no_content" => false,
+        _ => {
+            return Err("true, false, NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT".into());
+        }
     };
     Ok(())
 }
@@ -476,6 +530,9 @@ mod tests {
             ("AUDIT_FILE_MODE", "0640"),
             ("AUDIT_FSYNC", "250ms"),
             ("OTEL_SERVICE_NAME", "desk"),
+            ("AUDIT_CAPTURE_CONTENT", "true"),
+            ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "NO_CONTENT"),
+            ("AUDIT_PRICING_FILE", "prices.json"),
             ("AUDIT_COMPRESS", "none"),
         ])
         .unwrap();
@@ -485,6 +542,9 @@ mod tests {
             to_stdout: true,
             directory: "/var/log/agents".into(),
             include_snapshots: false,
+            capture_content: true,
+            environment: Vec::new(),
+            pricing_file: Some("prices.json".into()),
             sampling: SamplingPolicy {
                 trace_rate: 0.5,
                 success_rate: 0.0,
@@ -529,19 +589,29 @@ mod tests {
             ("AUDIT_FSYNC", "1"),
             ("AUDIT_FSYNC", "0s"),
             ("AUDIT_FSYNC", "sometimes"),
-            ("AUDIT_CAPTURE_CONTENT", "true"),
+            ("AUDIT_CAPTURE_CONTENT", "some"),
+            ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "all"),
             ("AUDIT_RETENTION_DAYS", "7"),
             ("AUDIT_MAX_TOTAL_BYTES", "7"),
             ("AUDIT_COMPRESS", "zstd"),
             ("AUDIT_REDACT_PROFILE", "precise"),
             ("AUDIT_REDACT_ENV", "HOME"),
-            ("AUDIT_PRICING_FILE", "prices.json"),
         ] {
             let error = read(&[(name, given)]).expect_err(name);
             assert!(error.is_config(), "{name}");
             let text = error.to_string();
             assert!(text.starts_with(&format!("{name} is ")), "{text}");
             assert!(text.contains("; accepted: "), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_variable_of_opentelemetry_decides_where_ours_is_not_set() {
+        let name = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+        for (given, captures) in
+            [("true", true), ("SPAN_AND_EVENT", true), ("false", false), ("no_content", false)]
+        {
+            assert_eq!(read(&[(name, given)]).unwrap().capture_content, captures, "{given}");
         }
     }
 

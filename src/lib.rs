@@ -76,9 +76,13 @@ pub mod __fuzz;
 mod accounting;
 mod config;
 mod context;
+mod cost;
 mod error;
 mod event;
 pub mod export;
+#[cfg(any(feature = "tower", feature = "tracing"))]
+pub mod layer;
+mod llm;
 mod logger;
 pub mod reader;
 mod record;
@@ -87,13 +91,19 @@ mod sampler;
 pub mod sanitize;
 mod sync;
 pub mod testing;
+mod usage;
 mod writer;
 
 pub use accounting::Accounting;
 pub use config::{Builder, Fsync};
 pub use context::{InSpan, Scope, Spanned, TraceContext};
+pub use cost::{Usd, calculate_cost};
 pub use error::Error;
 pub use event::{AuditEvent, ErrorDetail, EventType, Status, is_event_type_name};
-pub use logger::{AuditLogger, Flushed, Guard, emit, emit_wait, init, init_with};
+pub use llm::{LlmCall, record_llm_call};
+#[cfg(feature = "macros")]
+pub use llm_audit_macros::audit_span;
+pub use logger::{AuditLogger, Flushed, Guard, captures_content, emit, emit_wait, init, init_with};
 pub use sampler::SamplingPolicy;
 pub use sanitize::Sanitizer;
+pub use usage::{ServiceTier, Usage};

@@ -159,6 +159,12 @@ impl AuditLogger {
         self.0.0.settings.sampling
     }
 
+    /// Whether layers and helpers record prompts, completions, arguments and results; see
+    /// [`Builder::capture_content`].
+    pub fn captures_content(&self) -> bool {
+        self.0.0.settings.capture_content
+    }
+
     /// The file written to last; `None` where no files are written.
     pub fn path(&self) -> Option<PathBuf> {
         self.0.0.control.path()
@@ -444,6 +450,60 @@ pub fn emit(event: &AuditEvent<'_>) {
 /// As [`emit`], waiting for room; see [`AuditLogger::emit_wait`].
 pub fn emit_wait(event: &AuditEvent<'_>) {
     with_logger(|logger| logger.emit_wait(event));
+}
+
+/// Whether what [`emit`] records may hold prompts, completions, arguments and results; see
+/// [`Builder::capture_content`]. `false` before `init`.
+pub fn captures_content() -> bool {
+    peek(AuditLogger::captures_content).unwrap_or(false)
+}
+
+/// Where a layer's events go: to a logger of its own, or where [`emit`] goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outlet(pub(crate) Option<AuditLogger>);
+
+#[allow(dead_code, reason = "the layers are optional")]
+impl Outlet {
+    #[inline]
+    pub(crate) fn emit(&self, event: &AuditEvent<'_>) {
+        match &self.0 {
+            Some(logger) => logger.emit(event),
+            None => emit(event),
+        }
+    }
+
+    /// Whether nothing is recorded at all, so that a layer may stand aside.
+    #[inline]
+    pub(crate) fn is_off(&self) -> bool {
+        match &self.0 {
+            Some(logger) => !logger.0.0.settings.enabled,
+            // Relaxed: `OnceLock` orders the rest.
+            None => STATE.load(Ordering::Relaxed) == INITIALIZED,
+        }
+    }
+
+    /// What `look` finds in the logger that the events go to; `None` before `init`.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
+        match &self.0 {
+            Some(logger) => Some(look(logger)),
+            None => peek(look),
+        }
+    }
+
+    pub(crate) fn captures_content(&self) -> bool {
+        self.peek(AuditLogger::captures_content).unwrap_or(false)
+    }
+}
+
+/// What `look` finds in the logger that [`emit`] records into at this moment.
+pub(crate) fn peek<R>(look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
+    // Relaxed: `OnceLock` orders the rest.
+    if STATE.load(Ordering::Relaxed) & CAPTURING != 0 && crate::testing::is_capturing() {
+        let mut found = None;
+        crate::testing::with_captured(|logger| found = Some(look(logger)));
+        return found;
+    }
+    GLOBAL.get().map(look)
 }
 
 #[inline]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::config::Builder;
 use crate::export::Exporter;
 use crate::logger::{AuditLogger, note_capturing};
 
@@ -37,14 +38,26 @@ thread_local! {
 /// assert!(seen.lines()[0].contains(r#""event_type":"cache.hit""#));
 /// ```
 pub fn capture() -> Capture {
+    capture_with(|builder| builder)
+}
+
+/// As [`capture`], into a logger of other settings: one that captures content, say.
+///
+/// # Panics
+///
+/// When the logger cannot be built.
+///
+/// # Examples
+///
+/// ```
+/// let seen = llm_audit::testing::capture_with(|builder| builder.capture_content(true));
+/// assert!(seen.logger().captures_content());
+/// ```
+pub fn capture_with(change: impl FnOnce(Builder) -> Builder) -> Capture {
     let lines = Lines::default();
-    let logger = AuditLogger::builder()
-        .without_environment()
-        .files(false)
-        .debug(true)
-        .exporter(lines.clone())
-        .build()
-        .expect("a logger without files starts");
+    let builder = AuditLogger::builder().without_environment().files(false).debug(true);
+    let logger =
+        change(builder.exporter(lines.clone())).build().expect("a logger without files starts");
     note_capturing();
     Capture { _attached: attach(&logger), logger, lines }
 }
