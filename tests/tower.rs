@@ -1,0 +1,2 @@
+#![cfg(feature = "axum")]
+use axum as _;
