@@ -179,6 +179,12 @@ impl Sanitizer {
         json::redact_line(self, line, out, counts)
     }
 
+    /// Appends a text that may hold JSON without being JSON, redacted as a line that does not parse.
+    #[cfg(feature = "tower")]
+    pub(crate) fn redact_broken(&self, text: &str, out: &mut String) {
+        broken::redact(self, text, out, &mut Redactions::default());
+    }
+
     /// What has to go, in order, none overlapping another. Allocates nothing; takes time linear in
     /// the length of the text.
     #[inline]

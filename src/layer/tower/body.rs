@@ -1,0 +1,245 @@
+//! Bodies that are watched on their way: the answer's to its end, the request's where it is
+//! captured.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+use pin_project_lite::pin_project;
+
+use super::content::Content;
+use super::exchange::{Ending, Exchange, Side};
+use super::failure::{BoxError, Failure};
+use crate::context::TraceContext;
+
+pin_project! {
+    /// The body of an answer, which records the end of its request.
+    ///
+    /// Frames, trailers, size and end of stream are the inner body's. Its errors are boxed; the
+    /// inner error is found by downcasting.
+    pub struct ResponseBody<B> {
+        // `None` only while being dropped.
+        #[pin]
+        body: Option<B>,
+        // `None` where nothing is recorded.
+        exchange: Option<Box<Exchange>>,
+        // How long it is to be, where that is known.
+        bytes_expected: Option<u64>,
+        is_polled: bool,
+    }
+
+    impl<B> PinnedDrop for ResponseBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(exchange) = this.exchange {
+                exchange.run(|| this.body.set(None));
+                // hyper drops a body of known length without asking for its end. A client that
+                // wants no more than the head drops it unread.
+                let is_sent = this.bytes_expected.is_some_and(|bytes| exchange.bytes() >= bytes);
+                let is_unread = exchange.side == Side::Client && !*this.is_polled;
+                let is_done = is_sent || is_unread;
+                exchange.end(if is_done { Ending::Done } else { Ending::Cancelled });
+            }
+        }
+    }
+}
+
+impl<B> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").finish_non_exhaustive()
+    }
+}
+
+impl<B> ResponseBody<B> {
+    /// The span of the request that this answers, where it is recorded.
+    pub(super) fn context(&self) -> Option<&TraceContext> {
+        self.exchange.as_ref().map(|exchange| &exchange.context)
+    }
+}
+
+impl<B: Body> ResponseBody<B> {
+    /// The answer with its body watched to the end; ended at once where no body is to follow.
+    pub(super) fn watch(
+        response: Response<B>,
+        exchange: Option<Box<Exchange>>,
+    ) -> Response<ResponseBody<B>> {
+        let (head, body) = response.into_parts();
+        let mut watched = Self { body: None, exchange, bytes_expected: None, is_polled: false };
+        if let Some(exchange) = &mut watched.exchange {
+            let has_body = exchange.saw_head(head.status, &head.headers);
+            let (is_over, hint) = exchange.run(|| (body.is_end_stream(), body.size_hint()));
+            let length = head.headers.get(http::header::CONTENT_LENGTH);
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            watched.bytes_expected = length.or(hint.exact());
+            if !has_body || is_over || watched.bytes_expected == Some(0) {
+                exchange.end(Ending::Done);
+            }
+        }
+        watched.body = Some(body);
+        Response::from_parts(head, watched)
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Error: Into<BoxError> + 'static,
+{
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        let this = self.project();
+        *this.is_polled = true;
+        let mut body = this.body.as_pin_mut().expect("a body is not polled after its drop");
+        let Some(exchange) = this.exchange else {
+            return body.poll_frame(cx).map_err(Into::into);
+        };
+        let (frame, is_over) = exchange.run(|| {
+            let polled = body.as_mut().poll_frame(cx);
+            let is_over = polled.is_ready() && body.is_end_stream();
+            (polled.map_err(Into::into), is_over)
+        });
+        let frame = ready!(frame);
+        match &frame {
+            Some(Ok(frame)) => exchange.saw_frame(frame),
+            Some(Err(error)) => exchange.end(Ending::Failed(Failure::of_boxed::<B::Error>(error))),
+            None => {}
+        }
+        // Nothing follows trailers, and nobody asks for what does.
+        let is_last = match &frame {
+            Some(frame) => frame.as_ref().is_ok_and(Frame::is_trailers),
+            None => true,
+        };
+        if is_over || is_last {
+            exchange.end(Ending::Done);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+/// What becomes of the requests' bodies in a [`ServerLayer`](super::ServerLayer).
+///
+/// Sealed: [`AsIs`], or [`Captured`] after
+/// [`capture_bodies`](super::ServerLayer::capture_bodies).
+pub trait Intake<B>: sealed::Intake {
+    /// The body that the service gets.
+    type Body;
+
+    #[doc(hidden)]
+    fn take(body: B, seen: Option<Seen>) -> Self::Body;
+}
+
+mod sealed {
+    use super::{Arc, AsIs, Captured, Content, Mutex};
+
+    pub trait Intake {
+        /// Whether bodies are watched.
+        const IS_WATCHING: bool;
+    }
+
+    impl Intake for AsIs {
+        const IS_WATCHING: bool = false;
+    }
+
+    impl Intake for Captured {
+        const IS_WATCHING: bool = true;
+    }
+
+    #[derive(Debug)]
+    pub struct Seen(pub(in super::super) Arc<Mutex<Content>>);
+}
+
+pub(super) use sealed::Seen;
+
+/// The service gets the requests' bodies as they came.
+#[derive(Clone, Copy, Debug)]
+pub struct AsIs;
+
+/// The service gets the requests' bodies inside a [`RequestBody`].
+#[derive(Clone, Copy, Debug)]
+pub struct Captured;
+
+impl<B> Intake<B> for AsIs {
+    type Body = B;
+
+    fn take(body: B, _seen: Option<Seen>) -> B {
+        body
+    }
+}
+
+impl<B: Body> Intake<B> for Captured {
+    type Body = RequestBody<B>;
+
+    fn take(body: B, seen: Option<Seen>) -> RequestBody<B> {
+        let watched = RequestBody { body, seen };
+        watched.note_end();
+        watched
+    }
+}
+
+pin_project! {
+    /// The body of a request, which is counted and captured while the service reads it.
+    #[derive(Debug)]
+    pub struct RequestBody<B> {
+        #[pin]
+        body: B,
+        // `None` where nothing is recorded.
+        seen: Option<Seen>,
+    }
+}
+
+impl<B: Body> RequestBody<B> {
+    fn note_end(&self) {
+        if let Some(Seen(content)) = &self.seen
+            && self.body.is_end_stream()
+        {
+            content.lock().is_whole = true;
+        }
+    }
+}
+
+impl<B: Body> Body for RequestBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.as_mut().project();
+        let frame = ready!(this.body.poll_frame(cx));
+        if let Some(Seen(content)) = this.seen {
+            match &frame {
+                Some(Ok(frame)) => frame.data_ref().into_iter().for_each(|d| content.lock().saw(d)),
+                Some(Err(_)) => {}
+                None => content.lock().is_whole = true,
+            }
+        }
+        self.note_end();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,231 @@
+//! The layer around a client: `api.call`.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{Request, Response, Uri};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::ResponseBody;
+use super::exchange::{Ending, Exchange, Side, method_name};
+use super::failure::{BoxError, Failure};
+use super::headers;
+use super::pending::Pending;
+use super::settings::Settings;
+use crate::context::TraceContext;
+use crate::logger::{AuditLogger, Outlet};
+
+/// Records each call that a client makes: exactly one `api.call`, with the last byte of the answer.
+/// The [module](super) says what it shares with [`ServerLayer`](super::ServerLayer).
+///
+/// - **Trace.** The call is a span below the current context, or a new trace without one. Its
+///   `traceparent` and `tracestate` replace those of the request, and the event has exactly its ids:
+///   what the called service records with them lies below.
+/// - **Data.** `http.method`, `url`, `http.status_code`, `bytes` of the answer's body, `attempt`
+///   where an [`Attempt`] is in the request's extensions. The action is the method and the host, or
+///   the method and what [`url`](Self::url) said.
+/// - **End.** With the last byte of the body. A caller that drops the body unread wanted the head
+///   alone: the call ends then, by its status code. One that drops it half read, or the future
+///   before the answer, cancels it.
+/// - **Errors** are boxed, as are those of the body; the client's own error is found by downcasting.
+///   The event has its type, its text and its sources.
+///
+/// # hyper
+///
+/// ```no_run
+/// use bytes::Bytes;
+/// use http::Request;
+/// use http_body_util::{BodyExt, Full};
+/// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+/// use llm_audit::layer::tower::ClientLayer;
+/// use tower::{Layer, ServiceExt};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+/// let client = ClientLayer::new("benefits").layer(client);
+///
+/// let request = Request::get("http://localhost:8080/plans").body(Full::default())?;
+/// let plans = client.clone().oneshot(request).await?.into_body().collect().await?.to_bytes();
+/// # drop(plans);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # reqwest
+///
+/// Its client takes requests of its own, which are made of those of `http`, and its answers become
+/// them:
+///
+/// ```text
+/// let http = reqwest::Client::new();
+/// let client = ClientLayer::new("benefits").layer(tower::service_fn(
+///     move |request: http::Request<reqwest::Body>| {
+///         let http = http.clone();
+///         async move {
+///             let answer = http.execute(request.try_into()?).await?;
+///             Ok::<http::Response<reqwest::Body>, reqwest::Error>(answer.into())
+///         }
+///     },
+/// ));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientLayer {
+    settings: Arc<Settings>,
+}
+
+impl ClientLayer {
+    /// A layer whose events are by `agent` and go where [`emit`](crate::emit) goes.
+    pub fn new(agent: impl Into<String>) -> Self {
+        Self { settings: Arc::new(Settings::new(agent.into())) }
+    }
+
+    /// Records into this logger instead.
+    pub fn logger(self, logger: AuditLogger) -> Self {
+        self.set(|settings| settings.outlet = Outlet(Some(logger)))
+    }
+
+    /// Says what is recorded as `url`: a template, where paths hold ids. `None` records none.
+    ///
+    /// Without it the URL is recorded, redacted like all else, but for its user name, password,
+    /// query and fragment.
+    pub fn url(self, url: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.template = Some(Arc::new(url)))
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
+        self
+    }
+}
+
+/// How often a call was made, from 1, for `attempt` in its event: whoever retries puts it into the
+/// request's extensions.
+///
+/// ```
+/// use llm_audit::layer::tower::Attempt;
+///
+/// let mut again = http::Request::new(());
+/// again.extensions_mut().insert(Attempt(2));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt(pub u32);
+
+impl<S> Layer<S> for ClientLayer {
+    type Service = Client<S>;
+
+    fn layer(&self, inner: S) -> Client<S> {
+        Client { inner, settings: self.settings.clone() }
+    }
+}
+
+/// A client whose calls are recorded; made by [`ClientLayer`].
+#[derive(Clone, Debug)]
+pub struct Client<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S, B, R> Service<Request<B>> for Client<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: Into<BoxError> + 'static,
+    R: Body,
+    R::Error: Into<BoxError> + 'static,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = BoxError;
+    type Future = ClientFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if self.settings.outlet.is_off() {
+            return ClientFuture { pending: Pending::new(self.inner.call(request), None) };
+        }
+        let (mut head, body) = request.into_parts();
+        let mut exchange = leave(&self.settings, &mut head);
+        let inner = &mut self.inner;
+        let future = exchange.run(|| inner.call(Request::from_parts(head, body)));
+        ClientFuture { pending: Pending::new(future, Some(exchange)) }
+    }
+}
+
+/// Begins the exchange, in a span of its own that the called service is told.
+fn leave(settings: &Arc<Settings>, head: &mut Parts) -> Box<Exchange> {
+    let started = Instant::now();
+    let context = TraceContext::with_current(|current| {
+        current.map_or_else(TraceContext::new_trace, TraceContext::new_span)
+    });
+    let (place, target) = match &settings.template {
+        Some(url) => {
+            let url = url(head);
+            (url.clone(), url)
+        }
+        None => (Some(plain_url(&head.uri)), head.uri.host().map(str::to_owned)),
+    };
+    let method = method_name(&head.method);
+    let action = target.map_or_else(|| method.to_owned(), |target| format!("{method} {target}"));
+    headers::write_request(&mut head.headers, &context);
+    Box::new(Exchange {
+        settings: settings.clone(),
+        side: Side::Client,
+        context,
+        started,
+        method: head.method.clone(),
+        place,
+        action,
+        attempt: head.extensions.get().map(|Attempt(attempt)| *attempt),
+        request_body: None,
+        answer: None,
+        is_over: false,
+    })
+}
+
+/// The URL without user name, password and query; a `Uri` has no fragment.
+fn plain_url(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().map_or_else(String::new, |scheme| format!("{scheme}://"));
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{}", uri.path())
+}
+
+pin_project! {
+    /// The answer to a [`Client`].
+    pub struct ClientFuture<F> {
+        #[pin]
+        pending: Pending<F>,
+    }
+}
+
+impl<F> fmt::Debug for ClientFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientFuture").finish_non_exhaustive()
+    }
+}
+
+impl<F, R, E> Future for ClientFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body,
+    E: Into<BoxError> + 'static,
+{
+    type Output = Result<Response<ResponseBody<R>>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (result, mut exchange) = ready!(self.project().pending.poll(cx));
+        let result = result.map_err(Into::into);
+        if let (Err(error), Some(exchange)) = (&result, &mut exchange) {
+            exchange.end(Ending::Failed(Failure::of_boxed::<E>(error)));
+        }
+        Poll::Ready(result.map(|response| ResponseBody::watch(response, exchange)))
+    }
+}

@@ -1,0 +1,259 @@
+//! One request and its answer: its span, and its one end.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Buf;
+use http::{HeaderMap, Method, StatusCode};
+use http_body::Frame;
+use parking_lot::Mutex;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::content::Content;
+use super::failure::Failure;
+use super::headers::{self, Picked};
+use super::settings::Settings;
+use crate::context::TraceContext;
+use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
+
+/// Which end of the wire this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Server,
+    Client,
+}
+
+/// How an exchange ended.
+pub(super) enum Ending {
+    /// With the last byte of the answer.
+    Done,
+    /// Dropped before that.
+    Cancelled,
+    Panicked,
+    Failed(Failure),
+}
+
+/// One request and its answer. Ends once: as it is told, else when it is dropped.
+pub(super) struct Exchange {
+    pub(super) settings: Arc<Settings>,
+    pub(super) side: Side,
+    pub(super) context: TraceContext,
+    pub(super) started: Instant,
+    pub(super) method: Method,
+    /// The route of a server, the URL of a client.
+    pub(super) place: Option<String>,
+    pub(super) action: String,
+    pub(super) attempt: Option<u32>,
+    pub(super) request_body: Option<Arc<Mutex<Content>>>,
+    pub(super) answer: Option<Answer>,
+    pub(super) is_over: bool,
+}
+
+/// What came back.
+pub(super) struct Answer {
+    status: StatusCode,
+    is_grpc: bool,
+    grpc_status: Option<u32>,
+    headers: Option<Picked>,
+    content: Content,
+    is_upgrade: bool,
+}
+
+impl Exchange {
+    /// Runs code of the service's in the request's span; a panic in it is the end.
+    pub(super) fn run<R>(&mut self, code: impl FnOnce() -> R) -> R {
+        struct OnPanic<'a>(&'a mut Exchange);
+        impl Drop for OnPanic<'_> {
+            fn drop(&mut self) {
+                self.0.end(Ending::Panicked);
+            }
+        }
+        let _scope = self.context.enter();
+        let on_panic = OnPanic(self);
+        let result = code();
+        mem::forget(on_panic);
+        result
+    }
+
+    /// Takes note of the answer's head. Whether a body follows it.
+    pub(super) fn saw_head(&mut self, status: StatusCode, headers: &HeaderMap) -> bool {
+        let is_grpc = headers::is_grpc(headers);
+        let is_upgrade = status == StatusCode::SWITCHING_PROTOCOLS
+            || (self.method == Method::CONNECT && status.is_success());
+        self.answer = Some(Answer {
+            status,
+            is_grpc,
+            grpc_status: headers::grpc_status(headers).filter(|_| is_grpc),
+            headers: Picked::of(&self.settings.headers, headers),
+            content: Content::new(headers, self.settings.captured_bytes_max()),
+            is_upgrade,
+        });
+        let is_bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        !is_upgrade && !is_bodyless && self.method != Method::HEAD
+    }
+
+    /// Takes note of a piece of the answer's body.
+    pub(super) fn saw_frame<D: Buf>(&mut self, frame: &Frame<D>) {
+        let Some(answer) = &mut self.answer else { return };
+        if let Some(data) = frame.data_ref() {
+            answer.content.saw(data);
+        }
+        if let Some(trailers) = frame.trailers_ref().filter(|_| answer.is_grpc) {
+            answer.grpc_status = headers::grpc_status(trailers).or(answer.grpc_status);
+        }
+    }
+
+    /// The bytes of the answer's body so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.answer.as_ref().map_or(0, |answer| answer.content.bytes)
+    }
+
+    /// Records the end, if it was not recorded before.
+    pub(super) fn end(&mut self, ending: Ending) {
+        if mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        if let (Ending::Done, Some(answer)) = (&ending, &mut self.answer) {
+            answer.content.is_whole = true;
+        }
+        let (status, error) = self.verdict(ending);
+        let event_type = match self.side {
+            Side::Server => EventType::RequestEnd,
+            Side::Client => EventType::ApiCall,
+        };
+        let data = EndData(self);
+        let event = AuditEvent::new(event_type, &self.settings.agent, &self.action)
+            .status(status)
+            .latency_ms(self.started.elapsed().as_secs_f64() * 1_000.0)
+            .span(&self.context)
+            .data(&data);
+        match &error {
+            Some(error) => self.settings.outlet.emit(&event.error(error)),
+            None => self.settings.outlet.emit(&event),
+        }
+    }
+
+    fn verdict(&self, ending: Ending) -> (Status, Option<ErrorDetail<'static>>) {
+        let error = |name, message| (Status::Error, Some(ErrorDetail::new(name, message)));
+        match (ending, &self.answer) {
+            (Ending::Done, Some(answer)) => answer.verdict(self.side),
+            (Ending::Done, None) => (Status::Ok, None),
+            (Ending::Panicked, _) => error("panic", "the service panicked"),
+            (Ending::Cancelled, None) => error("cancelled", "dropped before the answer came"),
+            (Ending::Cancelled, Some(_)) => error("cancelled", "dropped before the body ended"),
+            (Ending::Failed(Failure { detail, is_timeout }), _) => {
+                (if is_timeout { Status::Timeout } else { Status::Error }, Some(detail))
+            }
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.end(Ending::Cancelled);
+    }
+}
+
+impl Answer {
+    fn verdict(&self, side: Side) -> (Status, Option<ErrorDetail<'static>>) {
+        match self.grpc_status {
+            Some(code) => grpc_verdict(side, code),
+            None => http_verdict(side, self.status),
+        }
+    }
+}
+
+fn http_verdict(side: Side, code: StatusCode) -> (Status, Option<ErrorDetail<'static>>) {
+    let status = match code.as_u16() {
+        408 | 504 => Status::Timeout,
+        500.. => Status::Error,
+        400.. if side == Side::Client => Status::Error,
+        _ => return (Status::Ok, None),
+    };
+    let reason = code.canonical_reason().unwrap_or("no known status");
+    (status, Some(ErrorDetail::new(code.as_str().to_owned(), reason)))
+}
+
+/// The codes of gRPC by their number.
+const GRPC_CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+fn grpc_verdict(side: Side, code: u32) -> (Status, Option<ErrorDetail<'static>>) {
+    let status = match code {
+        0 => return (Status::Ok, None),
+        4 => Status::Timeout,
+        2 | 12..=15 => Status::Error,
+        _ if side == Side::Client => Status::Error,
+        _ => return (Status::Ok, None),
+    };
+    let name = GRPC_CODES.get(code as usize).copied().unwrap_or("UNKNOWN");
+    (status, Some(ErrorDetail::new(name, format!("grpc-status {code}"))))
+}
+
+/// The name of a method as OpenTelemetry has it: of those not known, no caller's text.
+pub(super) fn method_name(method: &Method) -> &str {
+    const KNOWN: [&str; 10] =
+        ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
+    if KNOWN.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
+}
+
+struct EndData<'a>(&'a Exchange);
+
+impl Serialize for EndData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let exchange = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("http.method", method_name(&exchange.method))?;
+        let place = match exchange.side {
+            Side::Server => "http.route",
+            Side::Client => "url",
+        };
+        entry(&mut map, place, exchange.place.as_ref())?;
+        entry(&mut map, "attempt", exchange.attempt)?;
+        if let Some(answer) = &exchange.answer {
+            map.serialize_entry("http.status_code", &answer.status.as_u16())?;
+            entry(&mut map, "rpc.grpc.status_code", answer.grpc_status)?;
+            map.serialize_entry("bytes", &answer.content.bytes)?;
+            entry(&mut map, "note", answer.is_upgrade.then_some("upgraded"))?;
+            entry(&mut map, "http.response.headers", answer.headers.as_ref())?;
+        }
+        let captures = exchange.settings.captured_bytes_max().is_some();
+        let request_body = exchange.request_body.as_ref().map(|content| content.lock());
+        if let Some(content) = &request_body {
+            map.serialize_entry("bytes_in", &content.bytes)?;
+            let shown = captures && content.bytes > 0;
+            entry(&mut map, "request_body", shown.then_some(&**content))?;
+        }
+        let answer = exchange.answer.as_ref().map(|answer| &answer.content);
+        let answer = answer.filter(|content| captures && content.bytes > 0);
+        entry(&mut map, "response_body", answer)?;
+        map.end()
+    }
+}
+
+/// A member, where there is a value for it.
+pub(super) fn entry<M: SerializeMap, T: Serialize>(
+    map: &mut M,
+    key: &str,
+    value: Option<T>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(key, &value))
+}

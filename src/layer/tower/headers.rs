@@ -1,0 +1,126 @@
+//! Which headers are read, written and recorded?
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::context::TraceContext;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+
+/// The span of a request that came with these headers, and why its `traceparent` was refused.
+pub(super) fn read_context(headers: &HeaderMap) -> (TraceContext, Option<String>) {
+    match caller(headers) {
+        None => (TraceContext::new_trace(), None),
+        Some(Ok(caller)) => (caller.new_span(), None),
+        Some(Err(why)) => (TraceContext::new_trace(), Some(why)),
+    }
+}
+
+fn caller(headers: &HeaderMap) -> Option<Result<TraceContext, String>> {
+    let mut all = headers.get_all(TRACEPARENT).iter();
+    let first = all.next()?;
+    let more = all.count();
+    if more > 0 {
+        return Some(Err(format!("{} headers, not one", more + 1)));
+    }
+    let Ok(text) = first.to_str() else {
+        return Some(Err("not visible ASCII".to_owned()));
+    };
+    let with_state = |caller: TraceContext| match tracestate(headers) {
+        Some(state) => caller.with_tracestate(&state),
+        None => caller,
+    };
+    Some(TraceContext::from_traceparent(text).map(with_state).map_err(|error| error.to_string()))
+}
+
+/// All `tracestate` headers, joined as the standard says.
+fn tracestate(headers: &HeaderMap) -> Option<String> {
+    let all: Result<Vec<&str>, _> =
+        headers.get_all(TRACESTATE).iter().map(HeaderValue::to_str).collect();
+    all.ok().filter(|all| !all.is_empty()).map(|all| all.join(","))
+}
+
+/// Tells the called service where it is called from. A `tracestate` that was there belongs to
+/// another trace.
+pub(super) fn write_request(headers: &mut HeaderMap, context: &TraceContext) {
+    headers.insert(TRACEPARENT, value(context.to_traceparent()));
+    headers.remove(TRACESTATE);
+    if let Some(state) = context.tracestate().and_then(|state| state.parse().ok()) {
+        headers.insert(TRACESTATE, state);
+    }
+}
+
+/// Tells the caller where its request is found in the log.
+pub(super) fn write_response(headers: &mut HeaderMap, context: &TraceContext) {
+    headers.insert(TRACEPARENT, value(context.to_traceparent()));
+    headers.insert(TRACE_ID, value(format!("{:032x}", context.trace_id())));
+}
+
+fn value(digits: String) -> HeaderValue {
+    HeaderValue::try_from(digits).expect("hex digits and hyphens are a header's value")
+}
+
+/// Whether the body is one of gRPC.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(http::header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The number in `grpc-status`.
+pub(super) fn grpc_status(headers: &HeaderMap) -> Option<u32> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+/// The headers that are recorded, of one head.
+pub(super) struct Picked(Vec<(HeaderName, String)>);
+
+/// What becomes of a sensitive header, as of the value behind a sensitive key.
+const REDACTED: &str = "[REDACTED]";
+
+impl Picked {
+    /// Those of `names` that are among `headers`; `None` where none is. Several of one name are
+    /// joined by `, `.
+    pub(super) fn of(names: &[HeaderName], headers: &HeaderMap) -> Option<Self> {
+        let text = |name: &HeaderName| {
+            let values = headers.get_all(name);
+            if is_sensitive(name) || values.iter().any(HeaderValue::is_sensitive) {
+                return REDACTED.to_owned();
+            }
+            let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let values: Vec<String> = values.iter().map(text).collect();
+            values.join(", ")
+        };
+        let present = names.iter().filter(|name| headers.contains_key(*name));
+        let picked: Vec<_> = present.map(|name| (name.clone(), text(name))).collect();
+        (!picked.is_empty()).then_some(Self(picked))
+    }
+}
+
+/// Whether a header carries a credential by its name. Redaction knows keys by their exact name;
+/// headers have many: `set-cookie`, `proxy-authorization`, `x-api-key`, `x-amz-security-token`.
+fn is_sensitive(name: &HeaderName) -> bool {
+    const PARTS: [&str; 9] = [
+        "auth",
+        "cookie",
+        "token",
+        "secret",
+        "password",
+        "credential",
+        "signature",
+        "api-key",
+        "apikey",
+    ];
+    PARTS.iter().any(|part| name.as_str().contains(part))
+}
+
+impl Serialize for Picked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, text) in &self.0 {
+            map.serialize_entry(name.as_str(), text)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,56 @@
+//! The future of an answer, in the span of its request.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::exchange::Exchange;
+
+pin_project! {
+    /// Dropped before it is ready, it ends the exchange as cancelled.
+    pub(super) struct Pending<F> {
+        // `None` once it is ready, and while being dropped.
+        #[pin]
+        future: Option<F>,
+        // `None` where nothing is recorded.
+        exchange: Option<Box<Exchange>>,
+    }
+
+    impl<F> PinnedDrop for Pending<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(exchange) = this.exchange {
+                exchange.run(|| this.future.set(None));
+            }
+        }
+    }
+}
+
+impl<F: Future> Pending<F> {
+    pub(super) fn new(future: F, exchange: Option<Box<Exchange>>) -> Self {
+        Self { future: Some(future), exchange }
+    }
+
+    /// What the future gives, with the exchange that goes on.
+    pub(super) fn poll(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(F::Output, Option<Box<Exchange>>)> {
+        let mut this = self.project();
+        let future = &mut this.future;
+        let mut poll = || {
+            let polled = future.as_mut().as_pin_mut().map(|future| future.poll(cx));
+            let polled = polled.expect("a future is not polled after it was ready");
+            if polled.is_ready() {
+                future.set(None);
+            }
+            polled
+        };
+        let output = ready!(match this.exchange {
+            Some(exchange) => exchange.run(poll),
+            None => poll(),
+        });
+        Poll::Ready((output, this.exchange.take()))
+    }
+}

@@ -1,0 +1,46 @@
+//! What a layer was told, shared by all of its requests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderName;
+use http::request::Parts;
+
+use crate::logger::Outlet;
+
+/// Names where a request goes, without what is in it.
+pub(super) type Template = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) agent: Box<str>,
+    pub(super) outlet: Outlet,
+    pub(super) template: Option<Template>,
+    /// The headers to record.
+    pub(super) headers: Vec<HeaderName>,
+    /// The longest body to record.
+    pub(super) body_bytes_max: Option<usize>,
+}
+
+impl Settings {
+    pub(super) fn new(agent: String) -> Self {
+        Self {
+            agent: agent.into(),
+            outlet: Outlet::default(),
+            template: None,
+            headers: Vec::new(),
+            body_bytes_max: None,
+        }
+    }
+
+    /// The longest body to record, where content is captured at all.
+    pub(super) fn captured_bytes_max(&self) -> Option<usize> {
+        self.body_bytes_max.filter(|_| self.outlet.captures_content())
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
