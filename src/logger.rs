@@ -165,6 +165,12 @@ impl AuditLogger {
         self.0.0.settings.capture_content
     }
 
+    /// What one encoded event may take, in bytes; see [`Builder::max_event_bytes`].
+    #[cfg(feature = "tracing")]
+    pub(crate) fn max_event_bytes(&self) -> usize {
+        self.0.0.settings.max_event_bytes
+    }
+
     /// The file written to last; `None` where no files are written.
     pub fn path(&self) -> Option<PathBuf> {
         self.0.0.control.path()
