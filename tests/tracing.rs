@@ -330,6 +330,16 @@ fn a_call_whose_span_has_fields_for_an_answer_and_got_none_failed() {
     }))
     .clone();
     assert_eq!(line["event_type"], "llm.error");
+    let tool = || info_span!("t", gen_ai.tool.name = "t", gen_ai.tool.call.outcome = Empty);
+    let lines = recorded(|| drop(tool()));
+    assert_eq!(
+        (types(&lines)[1], &lines[1]["error"]["type"]),
+        ("tool.error", &json!("no_response"))
+    );
+    let lines = recorded(|| {
+        tool().record("gen_ai.tool.call.outcome", "success");
+    });
+    assert_eq!(types(&lines)[1], "tool.result");
     // Content that is not captured is an answer all the same.
     let line = only(&recorded(|| {
         chat().record("gen_ai.output.messages", "[]");

@@ -22,10 +22,110 @@ use step::{Kind, Step};
 /// Text held of one span where no logger says how large an event may be, in bytes.
 const BYTES_MAX_DEFAULT: usize = 256 << 10;
 
-/// Turns spans and events that carry the fields of OpenTelemetry's [GenAI conventions] into audit
-/// events, without another line in the code that makes them.
+/// Turns spans and events with the fields of OpenTelemetry's [GenAI conventions] into audit events:
+/// a program whose libraries are instrumented needs no other line.
 ///
-/// [GenAI conventions]: https://github.com/open-telemetry/semantic-conventions-genai/tree/main/docs/gen-ai
+/// # Examples
+///
+/// ```
+/// use llm_audit::layer::tracing::AuditLayer;
+/// use tracing_subscriber::prelude::*;
+///
+/// # let seen = llm_audit::testing::capture();
+/// // In `main`, behind `llm_audit::init()`, with `init()` in place of `set_default()`.
+/// let _subscriber = tracing_subscriber::registry().with(AuditLayer::new("benefits")).set_default();
+///
+/// // What an instrumented library does.
+/// let call = tracing::info_span!(
+///     "chat",
+///     gen_ai.operation.name = "chat",
+///     gen_ai.request.model = "gpt-4o",
+///     gen_ai.usage.input_tokens = tracing::field::Empty,
+/// );
+/// call.record("gen_ai.usage.input_tokens", 1200);
+/// drop(call);
+/// # let lines = seen.lines();
+/// # assert!(lines[0].contains(r#""event_type":"llm.invoke""#), "{lines:?}");
+/// # assert!(lines[0].contains(r#""tokens_input":1200"#), "{lines:?}");
+/// ```
+///
+/// # What becomes what
+///
+/// A span whose callsite has a field for an operation, a model, a tool or tokens is an operation, and
+/// an event when it closes. `latency_ms` runs from its opening; for a tool that is named later, from
+/// then.
+///
+/// | `gen_ai.operation.name` | event | `action` |
+/// |---|---|---|
+/// | `chat`, `text_completion`, `generate_content`, `embeddings`, any unknown one with a model | `llm.invoke`, `llm.error` | the operation |
+/// | `execute_tool` | `tool.call` at its start; `tool.result`, `tool.error` | the tool |
+/// | `invoke_agent`, `create_agent`, `plan`, `invoke_workflow` | `agent.invoke`, `agent.create`, `agent.plan`, `workflow.invoke` | the operation |
+/// | any other | `gen_ai.` and its name | the operation |
+/// | none | by what it has: a tool, a model, else `gen_ai.step` | the span's name |
+///
+/// The types of agents are not among the schema's: none of those says that an agent ran as a whole.
+///
+/// | fields | become |
+/// |---|---|
+/// | `gen_ai.agent.name`, of the span or the nearest above it | `agent` |
+/// | `gen_ai.usage.input_tokens`, `output_tokens`; older `prompt_tokens`, `completion_tokens` | `tokens_input`, `tokens_output` of `llm.*`; for agents, whose sum repeats that of their calls, `data.total` |
+/// | `gen_ai.usage.cache_read.input_tokens`, `cache_creation.input_tokens`, `reasoning.output_tokens`, `audio.input_tokens`, `audio.output_tokens`, and older names | `data.usage` |
+/// | `gen_ai.response.model`, else `gen_ai.request.model` | `data.model`; `data.request_model` where it is another |
+/// | `gen_ai.provider.name`, else `gen_ai.system` | `data.provider` |
+/// | `gen_ai.response.id`, `gen_ai.response.finish_reasons`, `gen_ai.conversation.id` | `data.response_id`, `finish_reasons`, `conversation` |
+/// | `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.tool.call.id` | `data.tool`, `tool_type`, `call_id` |
+/// | `error.type`; `otel.status_description`, `error.message`, `exception.message` | `error.type`, `error.message` |
+/// | content: `gen_ai.system_instructions`, `gen_ai.input.messages` or `gen_ai.prompt`, `gen_ai.output.messages` or `gen_ai.completion`, `gen_ai.tool.call.arguments`, `gen_ai.tool.call.result` | `data.system_instructions`, `prompt`, `completion`, `arguments`, `result`; only where [content is captured](crate::Builder::capture_content) |
+///
+/// The last value of a field counts; an empty one counts as none. Numbers may come as any type, as
+/// text too. A text that spells JSON is recorded as the value it spells.
+///
+/// # Failures
+///
+/// An operation failed where `otel.status_code` is `ERROR`, where `error.type` has a value, or where
+/// an event of level `ERROR` in it has a field `error`, as `#[instrument(err)]` makes them;
+/// `otel.status_code` of `OK` overrules all. An `error.type` that speaks of time (`timeout`,
+/// `DeadlineExceeded`, `504`) makes the status `timeout`. A model's or a tool's span that has fields
+/// for its answer, and was closed with none of them given, failed too, or was cancelled: its error
+/// is of type `no_response`. Any other span that says nothing ended well.
+///
+/// # Parents
+///
+/// The ids of an operation are fixed when its span is opened. It lies below the nearest operation
+/// above it, by tracing's own parents, through spans that are none and through spans that a filter
+/// disabled; where there is none, below the [current context](TraceContext::current); and below a
+/// context that was entered inside that operation, if there is one. `follows_from` changes nothing.
+///
+/// While a span of an operation is entered, its context is the current one of the thread, so that
+/// what is emitted there lies below it. Spans may be entered, left and closed in any order, on any
+/// thread, again and again.
+///
+/// Make the subscriber that of the process. Under one that is scoped to some threads or futures, the
+/// registry of `tracing-subscriber` never closes a span whose last child is closed elsewhere.
+///
+/// # Events
+///
+/// An event with GenAI fields inside an operation's span tells of that operation where it names no
+/// operation or the same one: what the span lacks is filled in, and there is one event. So a call
+/// whose span and whose `gen_ai.client.inference.operation.details` both have the usage is recorded
+/// once. Any other event that names an operation, a model or tokens is recorded for itself,
+/// without latency; one of content alone only where content is captured. The events of the older
+/// conventions (`gen_ai.user.message`, `gen_ai.choice`, …) are contents.
+///
+/// # Limits
+///
+/// Of one span's text at most `AUDIT_MAX_EVENT_BYTES` are held; of what is longer, the beginning, cut
+/// between two words. A `Debug` of a value that panics becomes `[UNSERIALIZABLE]`; what it logs while
+/// it is looked at is not recorded. Where the logger is [not enabled](crate::Builder::enabled), no
+/// value is looked at.
+///
+/// From the pages on [spans], [agents] and [events] as they were in November 2026, in development
+/// since version 1.41; older names are those of version 1.36 and of instrumentations before it.
+///
+/// [GenAI conventions]: https://github.com/open-telemetry/semantic-conventions-genai
+/// [spans]: https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-spans.md
+/// [agents]: https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-agent-spans.md
+/// [events]: https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-events.md
 #[derive(Debug)]
 pub struct AuditLayer {
     /// Tells its spans from those of other layers over the same registry.
@@ -44,7 +144,7 @@ impl AuditLayer {
         Self { id, agent: agent.into(), outlet: Outlet::default() }
     }
 
-    /// Records into this logger instead.
+    /// Records into this logger instead, and asks it whether content is captured.
     pub fn logger(mut self, logger: AuditLogger) -> Self {
         self.outlet = Outlet(Some(logger));
         self

@@ -90,9 +90,9 @@ const KEPT: &[&[&str]] = &[
     AUDIO_INPUT,
     AUDIO_OUTPUT,
 ];
-/// What a model's answer fills in.
+/// What an answer fills in: a model's, and for rig a tool's.
 const ANSWER: &[&[&str]] =
-    &[RESPONSE_MODEL, RESPONSE_ID, FINISH_REASONS, INPUT, OUTPUT, COMPLETION];
+    &[RESPONSE_MODEL, RESPONSE_ID, FINISH_REASONS, INPUT, OUTPUT, COMPLETION, OUTCOME];
 /// What an operation, which is recorded, has one of; other spans only say whose operations those
 /// below them are.
 const OPERATIONS: &[&[&str]] = &[OPERATION, REQUEST_MODEL, RESPONSE_MODEL, TOOL, INPUT, OUTPUT];
@@ -318,7 +318,7 @@ impl Write for Writer {
             self.text.cut += piece.len();
             return Ok(());
         }
-        let fits = piece.floor_char_boundary(self.bytes_max - self.text.kept.len());
+        let fits = boundary(piece, self.bytes_max - self.text.kept.len());
         self.text.kept.push_str(&piece[..fits]);
         if fits < piece.len() {
             self.text.cut = piece.len() - fits;
@@ -331,7 +331,7 @@ impl Write for Writer {
 impl Text {
     fn cut_to(&mut self, bytes_max: usize) {
         if self.kept.len() > bytes_max {
-            self.cut_at(self.kept.floor_char_boundary(bytes_max));
+            self.cut_at(boundary(&self.kept, bytes_max));
         }
     }
 
@@ -370,6 +370,11 @@ fn redacted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     Sanitizer::default().redact_line(text, &mut out, &mut Redactions::default());
     out
+}
+
+/// The last place up to `end` that lies in no character.
+fn boundary(text: &str, end: usize) -> usize {
+    (0..=end.min(text.len())).rfind(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// Whatever spells a whole number from 0.

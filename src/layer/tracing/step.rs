@@ -189,7 +189,7 @@ impl Step<'_> {
         let mut event = more(AuditEvent::new(event_type, self.agent, action));
         event = event.span(self.context).data(data);
         if let Some(latency) = self.latency {
-            event = event.latency_ms(latency.as_secs_f64() * 1e3);
+            event = event.latency_ms(latency.as_nanos() as f64 / 1e6);
         }
         match &failure {
             Some((status, error)) => outlet.emit(&event.status(*status).error(error)),
@@ -207,7 +207,8 @@ impl Step<'_> {
         let (error_type, message) = (said(fields::ERROR_TYPE), said(fields::ERROR_MESSAGE));
         let outcome = self.fields.text(fields::OUTCOME);
         let outcome = outcome.filter(|outcome| matches!(*outcome, "error" | "denied"));
-        let unanswered = self.lacks_answer && failed == EventType::LlmError;
+        let is_call = matches!(failed, EventType::LlmError | EventType::ToolError);
+        let unanswered = self.lacks_answer && is_call;
         let has_failed = status.eq_ignore_ascii_case("error")
             || error_type.or(message).or(outcome).is_some()
             || unanswered;
@@ -224,7 +225,7 @@ impl Step<'_> {
     }
 }
 
-const NO_RESPONSE: &str = "the span was closed with neither a response nor a usage";
+const NO_RESPONSE: &str = "the span was closed without an answer";
 
 /// `timeout`, `DeadlineExceeded`, `tokio::time::error::Elapsed`, the status codes 408 and 504.
 fn is_timeout(error_type: &str) -> bool {
