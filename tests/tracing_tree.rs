@@ -160,6 +160,7 @@ fn exits_in_any_order_and_spans_entered_again() {
         let again = a.enter();
         emit("in a again");
         drop(again);
+        emit("back in c");
         drop(in_a);
         emit("in c");
         drop(scope);
@@ -176,6 +177,7 @@ fn exits_in_any_order_and_spans_entered_again() {
             ("b", "-"),
             ("c", "-"),
             ("in a again", "a"),
+            ("back in c", "c"),
             ("in c", "c"),
             ("still in c", "c"),
             ("in b", "b"),

@@ -77,6 +77,9 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// | `error.type`; `otel.status_description`, `error.message`, `exception.message` | `error.type`, `error.message` |
 /// | content: `gen_ai.system_instructions`, `gen_ai.input.messages` or `gen_ai.prompt`, `gen_ai.output.messages` or `gen_ai.completion`, `gen_ai.tool.call.arguments`, `gen_ai.tool.call.result` | `data.system_instructions`, `prompt`, `completion`, `arguments`, `result`; only where [content is captured](crate::Builder::capture_content) |
 ///
+/// Where one model's span lies right below another and both have tokens, as where a framework and its
+/// client are both instrumented, the outer one's are put into `data.total` too.
+///
 /// The last value of a field counts; an empty one counts as none. Numbers may come as any type, as
 /// text too. A text that spells JSON is recorded as the value it spells.
 ///
@@ -242,6 +245,7 @@ impl AuditLayer {
             latency: Some(open.began.elapsed()),
             lacks_answer: open.expects_answer && !open.fields.is_answered,
             arguments_told: open.arguments_told,
+            repeats: open.repeats,
         });
     }
 
@@ -269,6 +273,7 @@ impl AuditLayer {
             latency: None,
             lacks_answer: false,
             arguments_told: false,
+            repeats: false,
         };
         step.end(&self.outlet);
     }
@@ -367,12 +372,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(&id) else { return };
         self.tell_call(&span);
-        let Some(open) = self.look(&span, |open| open.clone()) else { return };
+        let Some(open) = self.look(&span, Open::take) else { return };
         // An `Entered` that was leaked is left at last.
         while entered::exit(self.id, &id) {}
-        if !open.never_began(span.metadata()) {
-            self.record(&open, &span, |step| step.end(&self.outlet));
+        if open.never_began(span.metadata()) {
+            return;
         }
+        if open.is_model() && open.fields.usage().is_some() {
+            let above = self.operation(span.scope().skip(1));
+            above.and_then(|(span, _)| self.look(&span, |open| open.repeats |= open.is_model()));
+        }
+        self.record(&open, &span, |step| step.end(&self.outlet));
     }
 }
 
@@ -393,6 +403,8 @@ struct Open {
     is_told: bool,
     /// with the arguments.
     arguments_told: bool,
+    /// A model's call right below it has told of the tokens.
+    repeats: bool,
 }
 
 impl Open {
@@ -405,7 +417,18 @@ impl Open {
             expects_answer,
             is_told: false,
             arguments_told: false,
+            repeats: false,
         }
+    }
+
+    /// What is known of it, without a copy of its text.
+    fn take(&mut self) -> Self {
+        let fields = std::mem::replace(&mut self.fields, Fields::new(0, false));
+        Self { fields, ..self.clone() }
+    }
+
+    fn is_model(&self) -> bool {
+        Kind::of(&self.fields) == Some(Kind::Model)
     }
 
     fn is_named_tool(&self) -> bool {

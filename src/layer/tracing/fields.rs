@@ -8,7 +8,7 @@ use tracing_core::field::{Field, Visit};
 
 use crate::record::forget_panic;
 use crate::sanitize::{Redactions, Sanitizer};
-use crate::usage::Usage;
+use crate::usage::{ServiceTier, Usage};
 
 pub(super) const OPERATION: &[&str] = &["gen_ai.operation.name"];
 pub(super) const AGENT: &[&str] = &["gen_ai.agent.name"];
@@ -54,6 +54,8 @@ const REASONING: &[&str] = &[
     "gen_ai.usage.reasoning_tokens",
     "gen_ai.usage.output_tokens.reasoning",
 ];
+const SERVICE_TIER: &[&str] =
+    &["openai.response.service_tier", "gen_ai.openai.response.service_tier"];
 const AUDIO_INPUT: &[&str] = &["gen_ai.usage.audio.input_tokens"];
 const AUDIO_OUTPUT: &[&str] = &["gen_ai.usage.audio.output_tokens"];
 
@@ -89,6 +91,7 @@ const KEPT: &[&[&str]] = &[
     REASONING,
     AUDIO_INPUT,
     AUDIO_OUTPUT,
+    SERVICE_TIER,
 ];
 /// What an answer fills in: a model's, and for rig a tool's.
 const ANSWER: &[&[&str]] =
@@ -181,6 +184,12 @@ impl Fields {
             reasoning: part(REASONING),
             audio_input: part(AUDIO_INPUT),
             audio_output: part(AUDIO_OUTPUT),
+            service_tier: match self.text(SERVICE_TIER) {
+                Some("batch") => ServiceTier::Batch,
+                Some("flex") => ServiceTier::Flex,
+                Some("priority") => ServiceTier::Priority,
+                _ => ServiceTier::Standard,
+            },
             ..Usage::new(input.unwrap_or(0), output.unwrap_or(0))
         };
         let cached = usage.cache_read.saturating_add(usage.cache_write);

@@ -66,6 +66,8 @@ pub(super) struct Step<'a> {
     pub(super) lacks_answer: bool,
     /// The arguments are in its `tool.call`.
     pub(super) arguments_told: bool,
+    /// Its tokens are in another event.
+    pub(super) repeats: bool,
 }
 
 impl Step<'_> {
@@ -92,7 +94,7 @@ impl Step<'_> {
     fn model_end(&self, outlet: &Outlet) {
         let asked = self.fields.text(fields::REQUEST_MODEL);
         let answered = self.fields.text(fields::RESPONSE_MODEL);
-        let usage = self.fields.usage();
+        let usage = self.fields.usage().filter(|_| !self.repeats);
         let mut data = self.data();
         data.text("model", answered.or(asked));
         data.text("request_model", asked.filter(|_| answered.is_some_and(|a| Some(a) != asked)));
@@ -101,6 +103,9 @@ impl Step<'_> {
         data.text("finish_reasons", self.fields.text(fields::FINISH_REASONS));
         if let Some(usage) = usage.filter(|usage| *usage != Usage::new(usage.input, usage.output)) {
             data.put("usage", Datum::Usage(usage));
+        }
+        if self.repeats {
+            data.total(self.fields);
         }
         data.content("system_instructions", self.fields, fields::INSTRUCTIONS);
         data.content("prompt", self.fields, fields::PROMPT);
@@ -146,9 +151,7 @@ impl Step<'_> {
         let mut data = self.data();
         data.text("model", self.fields.text(fields::REQUEST_MODEL));
         data.text("provider", self.fields.text(fields::PROVIDER));
-        if let Some(usage) = self.fields.usage() {
-            data.put("total", Datum::Total(usage));
-        }
+        data.total(self.fields);
         data.content("system_instructions", self.fields, fields::INSTRUCTIONS);
         data.content("prompt", self.fields, fields::PROMPT);
         data.content("completion", self.fields, fields::COMPLETION);
@@ -256,6 +259,12 @@ impl Data {
     fn text(&mut self, name: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.put(name, Datum::Text(text.to_owned()));
+        }
+    }
+
+    fn total(&mut self, fields: &Fields) {
+        if let Some(usage) = fields.usage() {
+            self.put("total", Datum::Total(usage));
         }
     }
 
