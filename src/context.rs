@@ -77,7 +77,10 @@ impl TraceContext {
     /// The context this thread or task is in. `None` outside of any, and while the thread's local
     /// storage is torn down.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+        let innermost = |entered: &RefCell<Vec<Entered>>| {
+            entered.borrow().last().map(|entered| entered.context.clone())
+        };
+        ENTERED.try_with(innermost).ok().flatten()
     }
 
     /// Runs `f` on the current context. `f` may run a user's code, which may enter another one:
@@ -91,7 +94,14 @@ impl TraceContext {
     /// Do not hold the guard across an `.await`: the task may go on elsewhere and the thread with
     /// another one. [`in_span`](InSpan::in_span) is for futures.
     pub fn enter(&self) -> Scope {
-        Scope { previous: replace_current(Some(self.clone())), _not_send: PhantomData }
+        let context = self.clone();
+        let add = |entered: &RefCell<Vec<Entered>>| {
+            let mut entered = entered.borrow_mut();
+            let scope = entered.last().map_or(0, |last| last.scope + 1);
+            entered.push(Entered { scope, context });
+            scope
+        };
+        Scope { scope: ENTERED.try_with(add).ok(), _not_send: PhantomData }
     }
 
     /// The `traceparent` header for a call made in this span: version `00`, lower case.
@@ -250,18 +260,20 @@ fn is_member(key: &str, value: &str) -> bool {
         && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=')
 }
 
+/// A context that was entered and not left.
+struct Entered {
+    /// Tells it from all others of its thread; rising.
+    scope: u64,
+    context: TraceContext,
+}
+
 thread_local! {
-    static CURRENT: RefCell<Option<TraceContext>> = const { RefCell::new(None) };
+    /// The last one is the current one.
+    static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
 
     /// Apart from fastrand's own generator, which an application may seed with a constant and
     /// which without its `getrandom` is seeded from the clock: ids are to differ everywhere.
     static IDS: Cell<Option<fastrand::Rng>> = const { Cell::new(None) };
-}
-
-/// Puts `context` in place and hands back what was there; does nothing while the thread's local
-/// storage is torn down.
-fn replace_current(context: Option<TraceContext>) -> Option<TraceContext> {
-    CURRENT.try_with(|current| current.replace(context)).ok().flatten()
 }
 
 /// A random trace id, never zero.
@@ -288,20 +300,28 @@ fn with_ids<R>(draw: impl Fn(&mut fastrand::Rng) -> R) -> R {
 
 /// Keeps a context current on this thread; see [`TraceContext::enter`].
 ///
-/// Dropping it puts back the context that was current when it was made. Guards dropped in another
-/// order than the reverse of their making are no error, but the last one dropped then decides
-/// what stays current. One that is leaked never puts anything back.
+/// Dropping it takes away its own context and no other: guards may be dropped in any order, and
+/// the context entered last of those that are left is the current one. One that is leaked stays
+/// entered for as long as the thread lives.
 #[derive(Debug)]
 #[must_use = "the context is current only while the guard lives"]
 pub struct Scope {
-    previous: Option<TraceContext>,
+    /// `None` where it was made while the thread's local storage was torn down.
+    scope: Option<u64>,
     /// It belongs to its thread.
     _not_send: PhantomData<*const ()>,
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        replace_current(self.previous.take());
+        let Some(scope) = self.scope else { return };
+        let remove = |entered: &RefCell<Vec<Entered>>| {
+            let mut entered = entered.borrow_mut();
+            let at = entered.iter().rposition(|entered| entered.scope == scope);
+            at.map(|at| entered.remove(at))
+        };
+        // What it held is dropped behind the borrow.
+        let _left = ENTERED.try_with(remove);
     }
 }
 

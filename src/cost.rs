@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use parking_lot::{Mutex, RwLock};
 
 use crate::error::Error;
-use crate::logger::peek;
+use crate::logger::Outlet;
 use crate::sanitize::Sanitizer;
 use crate::usage::Usage;
 use table::Table;
@@ -51,9 +51,7 @@ const UNPRICED_CHARS_MAX: usize = 128;
 /// assert_eq!(calculate_cost("a-model-of-our-own", (1_000, 500)), None);
 /// ```
 pub fn calculate_cost(model: &str, usage: impl Into<Usage>) -> Option<Usd> {
-    let usage = usage.into();
-    peek(|logger| logger.calculate_cost(model, usage))
-        .unwrap_or_else(|| built_in_cost("", &[model], usage))
+    Outlet::default().cost_at("", &[model], usage.into())
 }
 
 /// The same by the built-in prices, for a model that this provider ran: of the first model that has

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::context::TraceContext;
-use crate::cost::{Usd, built_in_cost};
+use crate::cost::Usd;
 use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::logger::{AuditLogger, Outlet};
 use crate::record::{Members, Payload};
@@ -182,8 +182,7 @@ impl<'a> LlmCall<'a> {
     fn price(&self, outlet: &Outlet, answered: &str, usage: Usage) -> Option<Usd> {
         let models = [answered, self.model];
         let models = if answered == self.model { &models[..1] } else { &models };
-        let priced = outlet.peek(|logger| logger.cost_at(self.provider, models, usage));
-        priced.unwrap_or_else(|| built_in_cost(self.provider, models, usage))
+        outlet.cost_at(self.provider, models, usage)
     }
 }
 

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::accounting::{Accounting, Counts, add};
 use crate::config::{Builder, Settings};
 use crate::context::{self, TraceContext};
-use crate::cost::{Pricing, Usd};
+use crate::cost::{self, Pricing, Usd};
 use crate::error::{Error, Kind};
 use crate::event::{AuditEvent, Ids, micros};
 use crate::export::Exporter;
@@ -203,6 +203,12 @@ impl AuditLogger {
     /// of them. [`Accounting::unpriced`] counts the calls of all.
     pub fn unpriced(&self) -> BTreeMap<String, u64> {
         self.0.0.pricing.unpriced().names
+    }
+
+    /// What one encoded event may take, in bytes; see [`Builder::max_event_bytes`].
+    #[cfg(feature = "tracing")]
+    pub(crate) fn max_event_bytes(&self) -> usize {
+        self.0.0.settings.max_event_bytes
     }
 
     /// The file written to last; `None` where no files are written.
@@ -529,6 +535,13 @@ impl Outlet {
             Some(logger) => Some(look(logger)),
             None => peek(look),
         }
+    }
+
+    /// What a call costs, of the first of these models that has a price with this provider; by the
+    /// built-in prices before `init`.
+    pub(crate) fn cost_at(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
+        self.peek(|logger| logger.cost_at(provider, models, usage))
+            .unwrap_or_else(|| cost::built_in_cost(provider, models, usage))
     }
 
     pub(crate) fn captures_content(&self) -> bool {

@@ -210,13 +210,18 @@ fn scopes_nest() {
 }
 
 #[test]
-fn scopes_dropped_out_of_order_put_back_what_each_found() {
-    let (first, second) = (context(1).enter(), context(2).enter());
+fn a_scope_dropped_out_of_order_takes_only_itself_away() {
+    let outer = context(1).enter();
+    let (first, second) = (context(2).enter(), context(3).enter());
     drop(first);
-    assert_eq!(current_span(), None);
+    assert_eq!(current_span(), Some(3));
+    let third = context(4).enter();
+    drop(outer);
+    assert_eq!(current_span(), Some(4));
+    drop(third);
+    assert_eq!(current_span(), Some(3));
     drop(second);
-    assert_eq!(current_span(), Some(1));
-    replace_current(None);
+    assert_eq!(current_span(), None);
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! Which operations this thread is in, and whether it is inside the layer already.
+
+use std::cell::{Cell, RefCell};
+
+use tracing_core::span::Id;
+
+use crate::context::{Scope, TraceContext};
+
+/// A span that was entered on this thread and not left.
+struct Entered {
+    layer: u64,
+    id: Id,
+    span_id: u64,
+    _scope: Scope,
+}
+
+thread_local! {
+    static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes the operation's context current until the span is left.
+pub(super) fn enter(layer: u64, id: &Id, context: &TraceContext) {
+    let span_id = context.span_id();
+    let entry = Entered { layer, id: id.clone(), span_id, _scope: context.enter() };
+    // While the thread's local storage is torn down, the scope ends at once.
+    let _none = ENTERED.try_with(|entered| entered.borrow_mut().push(entry));
+}
+
+/// Whether an operation was left.
+pub(super) fn exit(layer: u64, id: &Id) -> bool {
+    let remove = |entered: &RefCell<Vec<Entered>>| {
+        let mut entered = entered.borrow_mut();
+        let at = entered.iter().rposition(|entry| entry.layer == layer && entry.id == *id);
+        at.map(|at| entered.remove(at))
+    };
+    ENTERED.try_with(remove).is_ok_and(|left| left.is_some())
+}
+
+/// The current context, where it was entered inside the operation `span_id` by something else than
+/// a span: a scope, a future's context.
+pub(super) fn scope_inside(operation: &TraceContext) -> Option<TraceContext> {
+    let current = TraceContext::current().filter(|c| c.trace_id() == operation.trace_id())?;
+    let is_entered = |context: &TraceContext| {
+        ENTERED
+            .try_with(|entered| entered.borrow().iter().any(|e| e.span_id == context.span_id()))
+            .unwrap_or(false)
+    };
+    (is_entered(operation) && !is_entered(&current)).then_some(current)
+}
+
+/// Held while the layer runs code of others: what that logs in turn is not looked at.
+pub(super) struct Busy(());
+
+impl Busy {
+    /// `None`: the thread is inside the layer already.
+    pub(super) fn begin() -> Option<Self> {
+        BUSY.try_with(|busy| !busy.replace(true)).ok().filter(|begun| *begun).map(|_| Self(()))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _torn_down = BUSY.try_with(|busy| busy.set(false));
+    }
+}
