@@ -358,6 +358,11 @@ impl<'a> ErrorDetail<'a> {
     /// The type's name from [`std::any::type_name`], the message from `Display`, and the chain of
     /// [`source`](StdError::source)s, a line each, as the traceback.
     pub fn from_error<E: StdError>(error: &E) -> Self {
+        Self::of_type(std::any::type_name::<E>(), error)
+    }
+
+    /// As [`from_error`](Self::from_error), under another type's name.
+    pub(crate) fn of_type<E: StdError + ?Sized>(error_type: &'static str, error: &E) -> Self {
         /// A chain may be a circle; this is where it is cut.
         const SOURCES_MAX: usize = 32;
         let mut chain = String::new();
@@ -371,7 +376,7 @@ impl<'a> ErrorDetail<'a> {
             chain.push_str(&cause.to_string());
             source = cause.source();
         }
-        let detail = Self::new(std::any::type_name::<E>(), error.to_string());
+        let detail = Self::new(error_type, error.to_string());
         if chain.is_empty() { detail } else { detail.traceback(chain) }
     }
 
