@@ -369,8 +369,8 @@ impl<'a> ErrorDetail<'a> {
         Self::of_chain(std::any::type_name::<E>(), error)
     }
 
-    /// As [`from_error`](Self::from_error), of an error whose type's name the caller knows.
-    pub(crate) fn of_chain(error_type: &'a str, error: &dyn StdError) -> Self {
+    /// As [`from_error`](Self::from_error), under a type's name that the caller knows.
+    pub(crate) fn of_chain<E: StdError + ?Sized>(error_type: &'a str, error: &E) -> Self {
         /// A chain may be a circle; this is where it is cut.
         const SOURCES_MAX: usize = 32;
         let mut chain = String::new();

@@ -8,7 +8,7 @@ use crate::context::TraceContext;
 use crate::cost::Usd;
 use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::logger::{AuditLogger, Outlet};
-use crate::record::{Members, Payload};
+use crate::record::{Fields, Payload};
 use crate::usage::{Answer, Usage};
 
 /// One call of a model, for [`record_llm_call`].
@@ -151,7 +151,7 @@ impl<'a> LlmCall<'a> {
             ("prompt", self.prompt.filter(|_| captures)),
             ("completion", self.completion.filter(|_| captures)),
         ];
-        let data = Members(&members);
+        let data = Fields(&members);
         let mut event = self.event().payload(&data);
         if let Some(usage) = usage {
             event = event.tokens(usage.input, usage.output);

@@ -18,6 +18,8 @@ use crate::error::{Error, Kind};
 use crate::event::{AuditEvent, Ids, micros};
 use crate::export::Exporter;
 use crate::record::encode::{self, Head, Outcome};
+#[cfg(feature = "macros")]
+use crate::record::members::{Member, Members};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
 use crate::sampler::{self, SamplingPolicy};
 use crate::sanitize::{Redactions, Sanitizer};
@@ -209,6 +211,21 @@ impl AuditLogger {
     #[cfg(feature = "tracing")]
     pub(crate) fn max_event_bytes(&self) -> usize {
         self.0.0.settings.max_event_bytes
+    }
+
+    /// What is behind this logger; for `#[audit_span]`.
+    #[cfg(feature = "macros")]
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.0.settings
+    }
+
+    /// Encodes values as an event of this logger would hold them, to be put into one later. At most
+    /// half an event; `None` where the queue has no buffer.
+    #[cfg(feature = "macros")]
+    pub(crate) fn keep(&self, members: &[Member<'_>]) -> Option<Members> {
+        let shared = &self.0.0;
+        let mut chain = shared.ring.chain(shared.settings.max_event_bytes / 2, OnFull::Evict)?;
+        Some(Members::encode(members, &mut chain, &shared.sanitizer))
     }
 
     /// The file written to last; `None` where no files are written.

@@ -144,9 +144,9 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
 
 /// An object of these members, those without a value left out. The names are the library's own,
 /// and none is a sensitive key.
-pub(crate) struct Members<'a>(pub(crate) &'a [(&'static str, Option<&'a dyn Payload>)]);
+pub(crate) struct Fields<'a>(pub(crate) &'a [(&'static str, Option<&'a dyn Payload>)]);
 
-impl Payload for Members<'_> {
+impl Payload for Fields<'_> {
     fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
         let mut object = Compound::open(encoder, MAP)?;
         for (name, value) in self.0 {

@@ -27,6 +27,8 @@ mod compound;
 pub(crate) mod decode;
 pub(crate) mod encode;
 mod keyed;
+#[cfg(feature = "macros")]
+pub(crate) mod members;
 mod serializer;
 mod sink;
 #[cfg(test)]
@@ -34,7 +36,7 @@ mod tests;
 mod text;
 mod type_name;
 
-pub(crate) use compound::Members;
+pub(crate) use compound::Fields;
 pub(crate) use serializer::{Payload, forget_panic};
 
 const NULL: u8 = 1;
