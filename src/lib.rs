@@ -21,6 +21,15 @@
 //! # }
 //! ```
 //!
+//! # Less to write
+//!
+//! - `#[audit_span]` (feature `macros`) records the calls of a function.
+//! - `layer::tower` (features `tower`, `axum`) records the requests of a server and the calls of a
+//!   client.
+//! - `layer::tracing` (feature `tracing`) records what already emits OpenTelemetry's GenAI spans.
+//! - [`record_llm_call`] records a model call with its tokens ([`Usage`]) and its cost
+//!   ([`calculate_cost`]).
+//!
 //! # What is guaranteed, and what is not
 //!
 //! - `emit` returns nothing, cannot fail and never waits, whatever the disk does.
@@ -48,6 +57,8 @@
 //! | `ERROR_SAMPLE_RATE` | `1.00` | the same of `error` and `timeout` |
 //! | `SLOW_REQUEST_THRESHOLD_MS` | `1500` | slower is always kept |
 //! | `AUDIT_INCLUDE_SNAPSHOTS` | `true` | whether `error.input_snapshot` is kept |
+//! | `AUDIT_CAPTURE_CONTENT` | `false` | whether layers and helpers record prompts, completions, arguments and results; not set, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says |
+//! | `AUDIT_PRICING_FILE` | none | prices in LiteLLM's JSON layout, over the built-in ones |
 //! | `AUDIT_QUEUE_CAPACITY` | `10000` | events; rounded up to a power of two from 64 |
 //! | `AUDIT_QUEUE_BYTES` | `67108864` | memory the queue may hold |
 //! | `AUDIT_MAX_EVENT_BYTES` | `262144` | per encoded event; at most half of the queue's memory |
@@ -67,7 +78,12 @@
 //!
 //! # Features
 //!
-//! None yet: what is here needs no optional part.
+//! None is on by default; the README says what each adds in crates.
+//!
+//! - `macros`: `#[audit_span]`.
+//! - `tower`: `layer::tower`, a layer for servers and one for clients.
+//! - `axum`: `tower`, and the paths that axum's router matched.
+//! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 
 #[doc(hidden)]
 pub mod __bench;
