@@ -366,7 +366,7 @@ fn a_handler_that_is_too_slow_is_a_timeout() {
     }
     let pairs = served.finish(2).pairs();
     assert_eq!(verdict(&pairs[0].end), ("timeout", Some("504")));
-    assert_eq!(verdict(&pairs[1].end), ("timeout", Some("error")));
+    assert_eq!(verdict(&pairs[1].end), ("timeout", Some("timeout")));
     assert_eq!(pairs[1].end["error"]["message"], "request timed out");
     assert_eq!(pairs[1].end["data"]["http.status_code"], Value::Null);
 }
