@@ -31,8 +31,8 @@
 //! | other `grpc-status` but 0 | `ok` | `error` | its name |
 //! | the future, or a body before its end, is dropped | `error` | `error` | `cancelled` |
 //! | the service or its body panics | `error` | `error` | `panic` |
-//! | the service or its body returns an error | `error` | `error` | its Rust type, or `error` |
-//! | … one with a timeout among its sources | `timeout` | `timeout` | the same |
+//! | the service or its body returns an error | `error` | `error` | its Rust type; `error` of a box |
+//! | … one with a timeout among its sources | `timeout` | `timeout` | its Rust type; `timeout` of a box |
 //!
 //! A 4xx is the caller's fault, so it is no error of a server; which codes of gRPC are is said by
 //! OpenTelemetry's [conventions](https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). An error

@@ -178,7 +178,7 @@ fn a_call_that_takes_too_long_is_a_timeout() {
     let recorded = served.finish(0);
     let calls = recorded.of("api.call");
     assert_eq!(calls.len(), 1);
-    assert_eq!(verdict(calls[0]), ("timeout", Some("error")));
+    assert_eq!(verdict(calls[0]), ("timeout", Some("timeout")));
     assert_eq!(calls[0]["error"]["message"], "request timed out");
 }
 

@@ -1,13 +1,18 @@
 //! Headers and bodies: in the log only where asked for, and then redacted.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::Response;
 use axum::routing::post;
+use http_body_util::BodyExt;
 use llm_audit::testing::{capture, capture_with};
 use serde_json::{Value, json};
 
-use crate::support::{Served, layer};
+use crate::support::{Served, Step, layer, piped, until};
 
 const HEADERS: [&str; 6] = [
     "user-agent: desk of ana@example.com",
@@ -140,4 +145,35 @@ fn a_request_that_is_not_read_is_not_recorded() {
         (&end["data"]["request_body"], &end["data"]["response_body"]),
         (&Value::Null, &json!("done"))
     );
+}
+
+/// Half of a secret is one that no rule finds.
+#[test]
+fn a_body_that_is_cut_is_not_recorded() {
+    let mut sender = None;
+    let capture = capture_with(|builder| builder.capture_content(true));
+    let served = Served::with(capture, |capture| {
+        let (steps, body) = piped(capture.logger());
+        sender = Some(steps);
+        let body = Arc::new(Mutex::new(Some(body)));
+        let half = async move |request: Request| {
+            let mut sent = request.into_body();
+            let frame = sent.frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), "mail ana@exam");
+            Body::new(body.lock().unwrap().take().expect("one request"))
+        };
+        Router::new().route("/half", post(half)).layer(layer(capture).capture_bodies(200))
+    });
+    let steps = sender.unwrap();
+    steps.send(Step::Data("to bo@exam")).unwrap();
+    let mut connection = served.connect();
+    connection.send("POST /half", &["content-length: 100"]);
+    connection.stream.write_all(b"mail ana@exam").unwrap();
+    connection.read_to("bo@exam");
+    drop(connection);
+    // While more of the request may come, hyper learns that the client is gone from writing only.
+    until("the body's drop", || steps.send(Step::Data("x")).is_err().then_some(()));
+    let data = served.finish(1).pair().end["data"].clone();
+    assert_eq!(data["request_body"], "[TRUNCATED:13]");
+    assert_eq!(data["response_body"], format!("[TRUNCATED:{}]", data["bytes"]));
 }

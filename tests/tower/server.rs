@@ -13,7 +13,9 @@ use llm_audit::{AuditLogger, TraceContext};
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
 
-use crate::support::{Connection, PanicsInCall, Piped, Served, Step, layer, piped, until, verdict};
+use crate::support::{
+    AtDrop, Connection, LastFrame, PanicsInCall, Piped, Served, Step, layer, piped, until, verdict,
+};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
@@ -323,6 +325,19 @@ fn a_body_of_known_length_ends_when_all_of_it_is_sent() {
     assert_eq!(end["data"]["bytes"], 10);
 }
 
+/// hyper drops a body that says it is at its end without asking for more.
+#[test]
+fn a_body_that_knows_its_end_ends_with_its_last_frame() {
+    let served = Served::new(|capture| {
+        let answer = async || Response::new(Body::new(LastFrame(Some("last"))));
+        Router::new().route("/last", get(answer)).layer(layer(capture))
+    });
+    assert_eq!(served.ask("GET /last", &[]).body, b"4\r\nlast\r\n0\r\n\r\n");
+    let end = served.finish(1).pair().end;
+    assert_eq!(verdict(&end), ("ok", None));
+    assert_eq!(end["data"]["bytes"], 4);
+}
+
 #[test]
 fn a_panic_is_the_end() {
     async fn panics() {
@@ -366,7 +381,7 @@ fn a_handler_that_is_too_slow_is_a_timeout() {
     }
     let pairs = served.finish(2).pairs();
     assert_eq!(verdict(&pairs[0].end), ("timeout", Some("504")));
-    assert_eq!(verdict(&pairs[1].end), ("timeout", Some("error")));
+    assert_eq!(verdict(&pairs[1].end), ("timeout", Some("timeout")));
     assert_eq!(pairs[1].end["error"]["message"], "request timed out");
     assert_eq!(pairs[1].end["data"]["http.status_code"], Value::Null);
 }
@@ -375,7 +390,9 @@ fn a_handler_that_is_too_slow_is_a_timeout() {
 fn a_client_that_leaves_before_the_answer_cancels() {
     let (arrived, arrivals) = std::sync::mpsc::channel();
     let served = Served::new(|capture| {
-        let handler = move || async move {
+        let logger = capture.logger().clone();
+        let handler = async move || {
+            let _at_drop = AtDrop(logger);
             arrived.send(()).unwrap();
             std::future::pending::<()>().await;
         };
@@ -385,9 +402,11 @@ fn a_client_that_leaves_before_the_answer_cancels() {
     connection.send("GET /slow", &[]);
     arrivals.recv().unwrap();
     drop(connection);
-    let end = served.finish(1).pair().end;
+    let recorded = served.finish(1);
+    let end = recorded.pair().end;
     assert_eq!(verdict(&end), ("error", Some("cancelled")));
     assert_eq!(end["data"]["http.status_code"], Value::Null);
+    assert_below(&recorded.lines, 0, &end["span_id"]);
 }
 
 #[test]

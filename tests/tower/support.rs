@@ -299,6 +299,35 @@ impl Drop for Piped {
     }
 }
 
+/// A body of one frame whose length nobody is told, and that knows its end when it has come.
+pub struct LastFrame(pub Option<&'static str>);
+
+impl HttpBody for LastFrame {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = self.0.take().expect("not asked again after its end");
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(data.as_bytes())))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// Emits when it is dropped.
+pub struct AtDrop(pub AuditLogger);
+
+impl Drop for AtDrop {
+    fn drop(&mut self) {
+        self.0.emit(&AuditEvent::new(EventType::CacheMiss, "tests", "dropped"));
+    }
+}
+
 /// A service that panics before it gives a future.
 #[derive(Clone)]
 pub struct PanicsInCall;

@@ -16,7 +16,7 @@ use llm_audit::{AuditEvent, AuditLogger, EventType, InSpan, TraceContext};
 use tokio::sync::Barrier;
 use tower::{Layer, ServiceExt};
 
-use crate::support::{Served, layer};
+use crate::support::{AtDrop, Served, layer};
 
 const REQUESTS: usize = 64;
 
@@ -31,15 +31,6 @@ async fn tool(logger: AuditLogger, name: &'static str) {
     emit(&logger, EventType::CacheHit, "cache");
     tokio::task::yield_now().await;
     emit(&logger, EventType::ToolResult, name);
-}
-
-/// Emits when it is dropped, in whatever span it is dropped in.
-struct AtDrop(AuditLogger);
-
-impl Drop for AtDrop {
-    fn drop(&mut self) {
-        emit(&self.0, EventType::CacheMiss, "dropped");
-    }
 }
 
 fn below() -> TraceContext {

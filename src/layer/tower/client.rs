@@ -229,3 +229,22 @@ where
         Poll::Ready(result.map(|response| ResponseBody::watch(response, exchange)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_keeps_its_host_and_path_alone() {
+        for (uri, expected) in [
+            ("https://example.com/plans/7", "https://example.com/plans/7"),
+            ("https://ana:p@example.com:8443/a?q=1", "https://example.com:8443/a"),
+            ("/plans?q=1", "/plans"),
+            ("example.com:443", "example.com:443"),
+            ("http://[::1]:80?q=1", "http://[::1]:80/"),
+            ("*", "*"),
+        ] {
+            assert_eq!(plain_url(&uri.parse().unwrap()), expected);
+        }
+    }
+}

@@ -20,7 +20,12 @@ pub(super) struct Failure {
 impl Failure {
     /// Of an error that was an `E` before it was boxed.
     pub(super) fn of_boxed<E: 'static>(error: &BoxError) -> Self {
-        Self::of_chain(name_of::<E>(), &**error)
+        /// A chain may be a circle.
+        const SOURCES_MAX: usize = 32;
+        let error: &(dyn StdError + 'static) = &**error;
+        let chain = iter::successors(Some(error), |&error| error.source());
+        let is_timeout = chain.take(SOURCES_MAX).any(is_timeout);
+        Self { detail: ErrorDetail::of_chain(name_of::<E>(is_timeout), error), is_timeout }
     }
 
     /// Of an error whose type promises no more than a text: a boxed one is looked into.
@@ -30,22 +35,17 @@ impl Failure {
         }
         let message = error.to_string();
         let is_timeout = reads_as_timeout(&message);
-        Self { detail: ErrorDetail::new(name_of::<E>(), message), is_timeout }
-    }
-
-    fn of_chain(name: &'static str, error: &(dyn StdError + 'static)) -> Self {
-        /// A chain may be a circle.
-        const SOURCES_MAX: usize = 32;
-        let chain = iter::successors(Some(error), |&error| error.source());
-        let is_timeout = chain.take(SOURCES_MAX).any(is_timeout);
-        Self { detail: ErrorDetail::of_chain(name, error), is_timeout }
+        Self { detail: ErrorDetail::new(name_of::<E>(is_timeout), message), is_timeout }
     }
 }
 
 /// The name of an error's type; that of a box says nothing.
-fn name_of<E>() -> &'static str {
-    let name = type_name::<E>();
-    if name == type_name::<BoxError>() { "error" } else { name }
+fn name_of<E>(is_timeout: bool) -> &'static str {
+    match type_name::<E>() {
+        name if name != type_name::<BoxError>() => name,
+        _ if is_timeout => "timeout",
+        _ => "error",
+    }
 }
 
 /// The types of tower's, tokio's, reqwest's and tonic's timeouts are not known here, and
@@ -62,4 +62,63 @@ fn reads_as_timeout(message: &str) -> bool {
     ["timed out", "deadline has elapsed", "timeout expired"]
         .iter()
         .any(|text| message.contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error of this text, below which lies another one.
+    #[derive(Debug)]
+    struct Wraps(&'static str, Option<BoxError>);
+
+    impl fmt::Display for Wraps {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl StdError for Wraps {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            self.1.as_ref().map(|source| &**source as _)
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_found_at_any_depth_and_no_other_word_of_time_is_one() {
+        let io = |kind| BoxError::from(io::Error::new(kind, "x"));
+        let below = |inner: BoxError| BoxError::from(Wraps("sending", Some(inner)));
+        let text = |text| BoxError::from(Wraps(text, None));
+        let cases = [
+            (io(io::ErrorKind::TimedOut), true),
+            (io(io::ErrorKind::ConnectionRefused), false),
+            (below(below(io(io::ErrorKind::TimedOut))), true),
+            (below(io(io::ErrorKind::ConnectionReset)), false),
+            (text("request timed out"), true),
+            (below(text("operation timed out")), true),
+            (BoxError::from(io::Error::other(Wraps("deadline has elapsed", None))), true),
+            (text("Timeout expired"), true),
+            (text("the timeout is no number"), false),
+            ("too late".into(), false),
+        ];
+        for (error, expected) in cases {
+            let failure = Failure::of_boxed::<BoxError>(&error);
+            assert_eq!(failure.is_timeout, expected, "{error:?}");
+            let name = if expected { "timeout" } else { "error" };
+            assert_eq!(failure.detail.error_type, name);
+            assert_eq!(Failure::of_any(&error).is_timeout, expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_type_that_is_known_is_named_and_its_sources_told() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let error = BoxError::from(Wraps("sending", Some(refused.into())));
+        let detail = Failure::of_boxed::<Wraps>(&error).detail;
+        assert_eq!(detail.error_type, type_name::<Wraps>());
+        assert_eq!(detail.message, "sending");
+        assert_eq!(detail.traceback.as_deref(), Some("caused by: connection refused"));
+        let failure = Failure::of_any(&Wraps("it timed out", None));
+        assert!(failure.is_timeout && failure.detail.error_type == type_name::<Wraps>());
+    }
 }
