@@ -86,15 +86,16 @@ fn money_keeps_its_spelling_and_sums_without_drift() {
         .map(|(cost, _)| line(&format!(r#","trace_id":"{id}","cost_usd":{cost}"#)))
         .collect();
     record(&dir, given.as_bytes(), 0);
-    let log = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path());
-    let text: String = log.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let log = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path());
+    let text: String = log.map(|file| fs::read_to_string(file).unwrap()).collect();
     for (given, expected) in cases {
         let member = format!(",\"cost_usd\":{expected}}}");
         assert!(text.contains(&member), "{given} in {text}");
     }
-    let trace = common::run(&["trace", id, "--json", "--dir", &dir]);
+    let trace = run(&["trace", id, "--json", "--dir", &dir]);
     let sum = ",\"cost_usd\":1.923459289012345678901234567,";
     assert!(trace.stdout.contains(sum), "{trace:?}");
+    let (_keep, dir) = folder();
     let (refused, _) = record(&dir, line(",\"cost_usd\":1e300").as_bytes(), 1);
     assert!(refused.stderr.contains("cost_usd is no number of dollars"), "{refused:?}");
 }
