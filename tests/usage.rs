@@ -71,6 +71,5 @@ fn every_recorded_call_is_priced_or_named() {
     assert_eq!(priced + unpriced, calls, "each is the one or the other");
     assert!(priced > unpriced && unpriced > 0, "{priced} of {calls}");
     assert!(!audit.unpriced().is_empty());
-    println!("{priced} of {calls} calls priced, unknown: {:?}", audit.unpriced());
     audit.shutdown(Duration::from_secs(60)).unwrap();
 }

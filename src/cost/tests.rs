@@ -168,7 +168,7 @@ fn costs_are_those_of_the_logger_that_records() {
     let path = folder.path().join("prices.json");
     fs::write(&path, prices("7")).unwrap();
     let seen = crate::testing::capture_with(|builder| builder.pricing_file(&path));
-    assert_eq!(calculate_cost("m", &Usage::new(1, 0)), usd("7"));
+    assert_eq!(calculate_cost("m", Usage::new(1, 0)), usd("7"));
     drop(seen);
     let seen = capture();
     assert_eq!(calculate_cost("m", (1, 0)), None);

@@ -359,3 +359,25 @@ fn any_usage_fits_into_itself() {
         assert_eq!((fitted.input, fitted.output), (usage.input, usage.output));
     }
 }
+
+#[test]
+fn mangled_answers_are_read_whole_or_not_at_all() {
+    const BYTES: &[u8] = b"{}[]\":,0123456789eE.-nulltruefalse\\ ";
+    let mut rng = fastrand::Rng::with_seed(13);
+    let mut read = 0;
+    for (what, json, _) in COUNTED_ONCE {
+        for _ in 0..500 {
+            let mut bytes = json.as_bytes().to_vec();
+            for _ in 0..rng.usize(1..4) {
+                let at = rng.usize(..bytes.len());
+                bytes[at] = BYTES[rng.usize(..BYTES.len())];
+            }
+            let text = String::from_utf8(bytes).unwrap();
+            if let Some(usage) = Usage::from_json(&text) {
+                read += 1;
+                assert_eq!(usage.fitted(), usage, "{what}: {text}");
+            }
+        }
+    }
+    assert!(read > 1_000, "{read} were still an answer");
+}

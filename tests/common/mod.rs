@@ -23,6 +23,7 @@ pub fn data(n: u64) -> Value {
 }
 
 /// A file of the data that lies beside the repository; where it is absent, says so.
+#[allow(clippy::print_stdout, reason = "a test that runs fewer cases says so")]
 pub fn shared(name: &str) -> Option<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     let text = std::fs::read_to_string(path).ok();
