@@ -206,8 +206,19 @@ impl Builder {
         })
     }
 
-    /// Prices in LiteLLM's JSON layout, over the built-in table (`AUDIT_PRICING_FILE`). Read when
-    /// the logger is built, and again when it changes.
+    /// Prices in LiteLLM's JSON layout (`model_prices_and_context_window.json`), over the built-in
+    /// table (`AUDIT_PRICING_FILE`): dollars per token, read exactly as they are spelled. A file
+    /// that is not accepted is an error of [`build`](Self::build) that says what is wrong in which
+    /// line.
+    ///
+    /// An entry of the caller's own prices a deployment by another model's name:
+    /// `"our-deployment": {"base_model": "gpt-4o"}`; prices beside it go before those of that model.
+    ///
+    /// While the logger records, the writer's thread looks once a second whether the file has
+    /// another size or time of change, and then reads it again; put a new version in its place by a
+    /// rename, so that no half of one is read. A version that is not accepted leaves the prices as
+    /// they were; `audit.stop` says how many there were (`prices_refused`), and what was wrong with
+    /// the last.
     pub fn pricing_file(self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         self.set(move |settings| settings.pricing_file = Some(path))

@@ -146,7 +146,10 @@ impl<'a> LlmCall<'a> {
         let captures = outlet.captures_content();
         let members = [
             ("model", Some(&model as &dyn Payload).filter(|_| !model.is_empty())),
-            ("provider", Some(&self.provider as &dyn Payload).filter(|_| !self.provider.is_empty())),
+            (
+                "provider",
+                Some(&self.provider as &dyn Payload).filter(|_| !self.provider.is_empty()),
+            ),
             ("usage", parts.as_ref().map(|parts| parts as &dyn Payload)),
             ("prompt", self.prompt.filter(|_| captures)),
             ("completion", self.completion.filter(|_| captures)),
@@ -248,7 +251,8 @@ mod tests {
     fn content_is_recorded_where_it_is_captured_and_redacted() {
         let seen = capture_with(|builder| builder.capture_content(true));
         let prompt = json!([{"role": "user", "content": "mail ana@example.org", "password": "x"}]);
-        let call = LlmCall::new("planner", "chat", "", "gpt-4o").prompt(&prompt).completion(&"done");
+        let call =
+            LlmCall::new("planner", "chat", "", "gpt-4o").prompt(&prompt).completion(&"done");
         assert_eq!(record_llm_call(&call), None);
         let data = json!({"model": "gpt-4o", "completion": "done", "prompt":
             [{"role": "user", "content": "mail [REDACTED_email]", "password": "[REDACTED]"}]});
@@ -270,7 +274,10 @@ mod tests {
             let seen = capture();
             assert_eq!(record_llm_call(&call), None);
             let line = only(&seen);
-            assert_eq!((&line["event_type"], &line["status"]), (&json!(event_type), &json!(status)));
+            assert_eq!(
+                (&line["event_type"], &line["status"]),
+                (&json!(event_type), &json!(status))
+            );
             assert!(line.get("cost_usd").is_none() && line.get("tokens_input").is_none());
         }
     }

@@ -5,14 +5,15 @@ mod common;
 use std::time::Duration;
 
 use common::{DEADLINE, data, lines, logger};
-use llm_audit::{AuditEvent, AuditLogger, EventType, Status};
+use llm_audit::reader::{Folder, Found, Trace};
+use llm_audit::{AuditEvent, AuditLogger, EventType, Status, TraceContext, Usd};
 use serde_json::json;
 
 #[test]
 fn an_event_becomes_the_line_of_the_schema() {
     let folder = tempfile::tempdir().unwrap();
     let audit = logger(folder.path()).build().unwrap();
-    let context = llm_audit::TraceContext::from_ids(0xa1, 0xb2, Some(0xc3)).unwrap();
+    let context = TraceContext::from_ids(0xa1, 0xb2, Some(0xc3)).unwrap();
     let time = std::time::UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456);
     let payload = json!({"tool": "search", "query": "write to ana@example.com"});
     audit.emit(
@@ -397,4 +398,31 @@ fn an_error_event_keeps_its_snapshot_or_not() {
         }
         assert_eq!(line["error"], expected);
     }
+}
+
+#[test]
+fn money_is_exact_from_the_caller_to_the_sum_of_the_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = logger(folder.path()).build().unwrap();
+    let event = AuditEvent::new(EventType::LlmInvoke, "planner", "chat");
+    let price: Usd = "0.000000137500000000000000001".parse().unwrap();
+    let trace = TraceContext::new_trace();
+    let event = event.context(&trace);
+    for _ in 0..1_000 {
+        audit.emit_wait(&event.cost_usd(price));
+        audit.emit_wait(&event.cost_usd(0.1));
+        audit.emit_wait(&event.cost_usd(f64::NAN));
+    }
+    audit.shutdown(DEADLINE).unwrap();
+    let text = std::fs::read_to_string(audit.path().unwrap()).unwrap();
+    let spelled = |cost: &str| text.matches(&format!(",\"cost_usd\":{cost}}}")).count();
+    assert_eq!(spelled("0.000000137500000000000000001"), 1_000);
+    assert_eq!((spelled("0.1"), text.matches("cost_usd").count()), (1_000, 2_000));
+
+    let read = Folder::open(folder.path()).unwrap();
+    let id = format!("{:032x}", trace.trace_id());
+    let found = Trace::find(&read, &id, |_| {}).unwrap();
+    let Found::One(found) = found else { panic!("{found:?}") };
+    let expected = "100.000137500000000000000001";
+    assert_eq!(found.cost_usd().unwrap().to_string(), expected);
 }

@@ -70,6 +70,37 @@ fn fields_arrive_as_given() {
 }
 
 #[test]
+fn money_keeps_its_spelling_and_sums_without_drift() {
+    let (_keep, dir) = folder();
+    let id = "0af7651916cd43dd8448eb211c80319c";
+    let cases = [
+        ("0.1", "0.1"),
+        ("0.2", "0.2"),
+        ("2.5e-06", "0.0000025"),
+        ("1.50", "1.5"),
+        ("0.123456789012345678901234567", "0.123456789012345678901234567"),
+        ("1e-300", "0"),
+    ];
+    let given: String = cases
+        .iter()
+        .map(|(cost, _)| line(&format!(r#","trace_id":"{id}","cost_usd":{cost}"#)))
+        .collect();
+    record(&dir, given.as_bytes(), 0);
+    let log = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path());
+    let text: String = log.map(|file| fs::read_to_string(file).unwrap()).collect();
+    for (given, expected) in cases {
+        let member = format!(",\"cost_usd\":{expected}}}");
+        assert!(text.contains(&member), "{given} in {text}");
+    }
+    let trace = run(&["trace", id, "--json", "--dir", &dir]);
+    let sum = ",\"cost_usd\":1.923459289012345678901234567,";
+    assert!(trace.stdout.contains(sum), "{trace:?}");
+    let (_keep, dir) = folder();
+    let (refused, _) = record(&dir, line(",\"cost_usd\":1e300").as_bytes(), 1);
+    assert!(refused.stderr.contains("cost_usd is no number of dollars"), "{refused:?}");
+}
+
+#[test]
 fn missing_ids_are_made() {
     let (_keep, dir) = folder();
     let given =

@@ -136,7 +136,12 @@ fn rates(members: &Members<'_>, at: Place<'_>) -> Result<Vec<Rate>, String> {
             let [start, ..] = range[..] else { return Err(wrong()) };
             for (name, value) in &step {
                 if let Some((kind, 0, tier)) = field(name) {
-                    rates.push(Rate { kind, above: start as u64, tier, price: price(value, name, at)? });
+                    rates.push(Rate {
+                        kind,
+                        above: start as u64,
+                        tier,
+                        price: price(value, name, at)?,
+                    });
                 }
             }
         }

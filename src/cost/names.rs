@@ -98,9 +98,9 @@ pub(super) fn resolve_at<T>(
     }
     let placed = format!("{provider}/{model}");
     // A host that is not known may have prices of its own: no maker's prefix is put in its place.
-    resolve(&placed, &known)
-        .or_else(|| known(model))
-        .or_else(|| placed_at(&model.trim().to_lowercase(), true).iter().find_map(|name| known(name)))
+    resolve(&placed, &known).or_else(|| known(model)).or_else(|| {
+        placed_at(&model.trim().to_lowercase(), true).iter().find_map(|name| known(name))
+    })
 }
 
 /// The name under which Anthropic's models are known, whichever way version and family are
@@ -160,7 +160,8 @@ fn placed_at(name: &str, is_hosted: bool) -> Vec<String> {
 
 /// `name` without the host, the folders or the region it begins with.
 fn unplaced(name: &str) -> Option<&str> {
-    if let Some((_, model)) = name.strip_prefix("projects/").and_then(|n| n.split_once("/models/")) {
+    if let Some((_, model)) = name.strip_prefix("projects/").and_then(|n| n.split_once("/models/"))
+    {
         return Some(model);
     }
     if name.starts_with("arn:") {

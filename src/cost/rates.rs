@@ -102,7 +102,12 @@ mod tests {
     fn rates(prices: &[(Kind, u64, ServiceTier, &str)]) -> Rates {
         let mut rates = Rates::default();
         for (kind, above, tier, price) in prices {
-            rates.set(Rate { kind: *kind, above: *above, tier: *tier, price: price.parse().unwrap() });
+            rates.set(Rate {
+                kind: *kind,
+                above: *above,
+                tier: *tier,
+                price: price.parse().unwrap(),
+            });
         }
         rates
     }
@@ -204,7 +209,8 @@ mod tests {
 
     #[test]
     fn the_largest_usage_stays_in_range() {
-        let usage = Usage { reasoning: u64::MAX, cache_read: u64::MAX, ..Usage::new(u64::MAX, u64::MAX) };
+        let usage =
+            Usage { reasoning: u64::MAX, cache_read: u64::MAX, ..Usage::new(u64::MAX, u64::MAX) };
         assert!(full().cost(usage).unwrap() > Usd::ZERO);
         let garbage = Usage { audio_input: u64::MAX, cache_write: u64::MAX, ..Usage::new(3, 0) };
         assert_eq!(full().cost(garbage).unwrap().to_string(), "0.03", "three tokens were written");

@@ -74,6 +74,13 @@ fn what_has_no_price_is_counted_and_named_without_bound_or_secret() {
     assert_eq!(names, ["[REDACTED_email]", &"é".repeat(UNPRICED_CHARS_MAX)]);
 }
 
+/// Puts the new file in the place of the old one at once: a writer that looks sees one or the other.
+fn replace(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(&new, path).unwrap();
+}
+
 /// A clock that is a second further every time.
 struct Hasty(AtomicI64);
 
@@ -118,7 +125,7 @@ fn the_writer_looks_at_the_file_and_the_log_says_what_was_refused() {
     fs::write(&path, prices("1")).unwrap();
     let stop = stopped(AuditLogger::builder().pricing_file(&path), |logger| {
         assert_eq!(logger.calculate_cost("m", (3, 0)), usd("3"));
-        fs::write(&path, prices("22")).unwrap();
+        replace(&path, &prices("22"));
         // The writer looks after it has seen that it is asked, and before it answers.
         let look = || {
             logger.emit(&AuditEvent::new(EventType::CacheHit, "a", "get"));
@@ -126,7 +133,7 @@ fn the_writer_looks_at_the_file_and_the_log_says_what_was_refused() {
         };
         look();
         assert_eq!(logger.calculate_cost("m", (3, 0)), usd("66"));
-        fs::write(&path, "no prices").unwrap();
+        replace(&path, "no prices");
         look();
         assert_eq!(logger.calculate_cost("m", (3, 0)), usd("66"));
     });
@@ -138,7 +145,10 @@ fn a_bad_file_is_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prices.json");
     let refused = |path: &Path| {
-        let builder = AuditLogger::builder().without_environment().directory(folder.path()).pricing_file(path);
+        let builder = AuditLogger::builder()
+            .without_environment()
+            .directory(folder.path())
+            .pricing_file(path);
         let error = builder.build().unwrap_err();
         assert!(error.is_config(), "{error}");
         error.to_string()

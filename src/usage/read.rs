@@ -226,7 +226,9 @@ fn anthropic(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Us
         ..Usage::new(add(input.unwrap_or(0), outside), output.unwrap_or(0))
     };
     let iterations = usage.get("iterations").into_iter().flat_map(Json::items);
-    for compaction in iterations.filter(|it| it.get("type").and_then(Json::as_str) == Some("compaction")) {
+    for compaction in
+        iterations.filter(|it| it.get("type").and_then(Json::as_str) == Some("compaction"))
+    {
         // An iteration has no iterations, so this ends.
         let totals = totals(compaction, &["input_tokens"], &["output_tokens"]);
         if let Some(totals) = totals.filter(|_| compaction.get("iterations").is_none()) {
@@ -249,7 +251,7 @@ fn sum(a: Usage, b: Usage) -> Usage {
 }
 
 /// OpenAI's, and of all who answer like it. Parts lie inside their totals; where the sum of all
-/// tells otherwise, or a part is larger than its total, they lie outside.
+/// tells otherwise, or there is none and a part is larger than its total, they lie outside.
 fn openai(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage {
     let read = ["prompt_tokens_details", "input_tokens_details", "input_token_details"];
     let wrote = ["completion_tokens_details", "output_tokens_details", "output_token_details"];
@@ -260,23 +262,31 @@ fn openai(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage
     let or = |found: u64, names: &[&str]| if found > 0 { found } else { part(usage, names) };
     let cache_read = or(
         detail(usage, &read, "cached_tokens"),
-        &["prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens"],
+        &[
+            "prompt_cache_hit_tokens",
+            "num_cached_tokens",
+            "cached_tokens",
+            "cache_read_input_tokens",
+        ],
     );
     let cache_write =
         or(detail(usage, &read, "cache_write_tokens"), &["cache_creation_input_tokens"]);
     let reasoning = or(detail(usage, &wrote, "reasoning_tokens"), &["reasoning_tokens"]);
     let cached = add(cache_read, [cache_write]);
-    let beside = total.unwrap_or(0).saturating_sub(add(asked, [written]));
-    let cached_outside = cached > asked || cached > 0 && beside == cached;
-    let (more_input, more_output) = match (cached_outside, reasoning > written) {
-        (true, _) => (cached, 0),
-        // The sum has tokens that neither total has: thought, and told apart or not at all.
-        (false, false) => (0, beside),
-        (false, true) => (0, beside.max(reasoning)),
+    let (more_input, more_output) = match total {
+        // Tokens that neither total has: cached ones, or thought, told apart or not at all.
+        Some(total) => match total.saturating_sub(add(asked, [written])) {
+            beside if beside == cached => (cached, 0),
+            beside => (0, beside),
+        },
+        None => (
+            if cached > asked { cached } else { 0 },
+            if reasoning > written { reasoning } else { 0 },
+        ),
     };
-    let audio_cache_read = read
-        .iter()
-        .find_map(|name| number(usage.get(name)?.get("cached_tokens_details")?.get("audio_tokens")?));
+    let audio_cache_read = read.iter().find_map(|name| {
+        number(usage.get(name)?.get("cached_tokens_details")?.get("audio_tokens")?)
+    });
     Usage {
         input: add(asked, [more_input]),
         output: add(written, [more_output]),

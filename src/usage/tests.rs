@@ -19,7 +19,7 @@ fn counts(usage: Usage) -> Counts {
 }
 
 /// One case for every way to count twice.
-const COUNTED_ONCE: [(&str, &str, Counts); 30] = [
+const COUNTED_ONCE: [(&str, &str, Counts); 32] = [
     (
         "OpenAI: cached tokens and reasoning lie inside",
         r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
@@ -40,11 +40,7 @@ const COUNTED_ONCE: [(&str, &str, Counts); 30] = [
             "completion_tokens_details":{"audio_tokens":7,"text_tokens":2}}"#,
         [64, 9, 0, 0, 0, 0, 44, 7],
     ),
-    (
-        "embeddings",
-        r#"{"prompt_tokens":4,"total_tokens":4}"#,
-        [4, 0, 0, 0, 0, 0, 0, 0],
-    ),
+    ("embeddings", r#"{"prompt_tokens":4,"total_tokens":4}"#, [4, 0, 0, 0, 0, 0, 0, 0]),
     ("a sum alone", r#"{"total_tokens":3}"#, [3, 0, 0, 0, 0, 0, 0, 0]),
     (
         "the input from the sum",
@@ -117,11 +113,7 @@ const COUNTED_ONCE: [(&str, &str, Counts); 30] = [
         r#"{"prompt_token_count":7,"candidates_token_count":2,"thoughts_token_count":3}"#,
         [7, 5, 0, 0, 0, 3, 0, 0],
     ),
-    (
-        "Gemini: the sum alone",
-        r#"{"totalTokenCount":7}"#,
-        [7, 0, 0, 0, 0, 0, 0, 0],
-    ),
+    ("Gemini: the sum alone", r#"{"totalTokenCount":7}"#, [7, 0, 0, 0, 0, 0, 0, 0]),
     (
         "Gemini behind OpenAI's names: thoughts show in the sum alone",
         r#"{"prompt_tokens":35,"completion_tokens":12,"total_tokens":109}"#,
@@ -144,6 +136,18 @@ const COUNTED_ONCE: [(&str, &str, Counts); 30] = [
         r#"{"prompt_tokens":4,"completion_tokens":9,"cache_read_input_tokens":8845,
             "cache_creation_input_tokens":6}"#,
         [8855, 9, 8845, 6, 0, 0, 0, 0],
+    ),
+    (
+        "read and written at once: the sum tells that both lie inside, so they are the same",
+        r#"{"prompt_tokens":2168,"completion_tokens":100,"total_tokens":2268,
+            "prompt_tokens_details":{"cache_write_tokens":2161,"cached_tokens":2161}}"#,
+        [2168, 100, 2161, 7, 0, 0, 0, 0],
+    ),
+    (
+        "cached tokens that the sum has and the input has not",
+        r#"{"prompt_tokens":10,"completion_tokens":9,"total_tokens":24,
+            "prompt_tokens_details":{"cached_tokens":5}}"#,
+        [15, 9, 5, 0, 0, 0, 0, 0],
     ),
     (
         "DeepSeek says it twice",
@@ -225,7 +229,15 @@ fn cached_sound_is_told_or_follows() {
 #[test]
 fn no_usage_is_none() {
     let cases = [
-        "", "{}", "[]", "7", "null", "{", "{\"usage\":null}", "{\"usage\":{}}", "{\"usage\":[1,2]}",
+        "",
+        "{}",
+        "[]",
+        "7",
+        "null",
+        "{",
+        "{\"usage\":null}",
+        "{\"usage\":{}}",
+        "{\"usage\":[1,2]}",
         r#"{"usage":{"trafficType":"ON_DEMAND"}}"#,
         r#"{"trafficType":"ON_DEMAND"}"#,
         r#"{"prompt_tokens":"12","completion_tokens":5}"#,
@@ -282,15 +294,15 @@ fn the_tier_and_the_model_come_from_the_answer() {
             json!({"usage": {"input_tokens": 1, "service_tier": "batch"}, "service_tier": "flex"}),
             ServiceTier::Batch,
         ),
-        (
-            json!({"promptTokenCount": 1, "trafficType": "ON_DEMAND_FLEX"}),
-            ServiceTier::Flex,
-        ),
+        (json!({"promptTokenCount": 1, "trafficType": "ON_DEMAND_FLEX"}), ServiceTier::Flex),
         (
             json!({"promptTokenCount": 1, "trafficType": "ON_DEMAND_PRIORITY"}),
             ServiceTier::Priority,
         ),
-        (json!({"promptTokenCount": 1, "trafficType": "PROVISIONED_THROUGHPUT"}), ServiceTier::Standard),
+        (
+            json!({"promptTokenCount": 1, "trafficType": "PROVISIONED_THROUGHPUT"}),
+            ServiceTier::Standard,
+        ),
     ];
     for (answer, expected) in cases {
         let usage = Usage::from_answer(&answer).unwrap();
@@ -338,11 +350,34 @@ fn any_usage_fits_into_itself() {
         let fitted = usage.fitted();
         let wide = |n: u64| u128::from(n);
         let fresh_audio = fitted.audio_input - fitted.audio_cache_read;
-        let cached = wide(fitted.cache_read) + wide(fitted.cache_write) + wide(fitted.cache_write_1h);
+        let cached =
+            wide(fitted.cache_read) + wide(fitted.cache_write) + wide(fitted.cache_write_1h);
         assert!(cached + wide(fresh_audio) <= wide(fitted.input), "{round}: {usage:?}");
         assert!(fitted.audio_cache_read <= fitted.cache_read);
         assert!(wide(fitted.reasoning) + wide(fitted.audio_output) <= wide(fitted.output));
         assert_eq!(fitted.fitted(), fitted);
         assert_eq!((fitted.input, fitted.output), (usage.input, usage.output));
     }
+}
+
+#[test]
+fn mangled_answers_are_read_whole_or_not_at_all() {
+    const BYTES: &[u8] = b"{}[]\":,0123456789eE.-nulltruefalse\\ ";
+    let mut rng = fastrand::Rng::with_seed(13);
+    let mut read = 0;
+    for (what, json, _) in COUNTED_ONCE {
+        for _ in 0..500 {
+            let mut bytes = json.as_bytes().to_vec();
+            for _ in 0..rng.usize(1..4) {
+                let at = rng.usize(..bytes.len());
+                bytes[at] = BYTES[rng.usize(..BYTES.len())];
+            }
+            let text = String::from_utf8(bytes).unwrap();
+            if let Some(usage) = Usage::from_json(&text) {
+                read += 1;
+                assert_eq!(usage.fitted(), usage, "{what}: {text}");
+            }
+        }
+    }
+    assert!(read > 1_000, "{read} were still an answer");
 }

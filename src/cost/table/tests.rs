@@ -73,7 +73,10 @@ fn names_resolve_to_their_model() {
             "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-opus-4-6-v1",
             "us.anthropic.claude-opus-4-6-v1",
         ),
-        ("arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0"),
+        (
+            "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0",
+            "amazon.nova-pro-v1:0",
+        ),
         ("us.amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0"),
         ("gemini-2.5-pro", "gemini-2.5-pro"),
         ("models/gemini-2.5-flash", "gemini-2.5-flash"),
