@@ -220,7 +220,7 @@ impl AuditLayer {
             is_due.then(|| open.clone())
         });
         if let Some(open) = due.flatten() {
-            self.record(&open, span, |step| step.call(open.began_at, &self.outlet));
+            self.record(&open, span, |step| step.call(open.began_at));
         }
     }
 
@@ -237,6 +237,7 @@ impl AuditLayer {
         };
         let (agent, conversation) = (said(fields::AGENT), said(fields::CONVERSATION));
         record(&Step {
+            outlet: &self.outlet,
             fields: &open.fields,
             context,
             agent: agent.as_deref().unwrap_or(&self.agent),
@@ -265,6 +266,7 @@ impl AuditLayer {
         };
         let (agent, conversation) = (said(fields::AGENT), said(fields::CONVERSATION));
         let step = Step {
+            outlet: &self.outlet,
             fields,
             context: &context,
             agent: agent.as_deref().unwrap_or(&self.agent),
@@ -275,7 +277,7 @@ impl AuditLayer {
             arguments_told: false,
             repeats: false,
         };
-        step.end(&self.outlet);
+        step.end();
     }
 }
 
@@ -382,7 +384,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
             let above = self.operation(span.scope().skip(1));
             above.and_then(|(span, _)| self.look(&span, |open| open.repeats |= open.is_model()));
         }
-        self.record(&open, &span, |step| step.end(&self.outlet));
+        self.record(&open, &span, |step| step.end());
     }
 }
 

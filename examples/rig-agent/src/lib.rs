@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `main.rs` installs [`AuditLayer`](llm_audit::layer::tracing::AuditLayer) and asks an
-//! [agent](agent) with one tool; the model behind it is a [stand-in](provider) on loopback that speaks
+//! [agent()] with one tool; the model behind it is a [stand-in](provider) on loopback that speaks
 //! OpenAI's chat API. Two calls of the model, the call of the tool and the run of the agent around
 //! them are on stdout, with models, tokens and latencies. Prompts, completions, arguments and results
 //! are not, unless both sides say so: `AUDIT_CAPTURE_CONTENT=true` for the log, and

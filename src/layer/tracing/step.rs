@@ -54,6 +54,7 @@ impl Kind {
 
 /// One operation, ready to be recorded.
 pub(super) struct Step<'a> {
+    pub(super) outlet: &'a Outlet,
     pub(super) fields: &'a Fields,
     pub(super) context: &'a TraceContext,
     pub(super) agent: &'a str,
@@ -71,26 +72,26 @@ pub(super) struct Step<'a> {
 
 impl Step<'_> {
     /// Records that a tool begins.
-    pub(super) fn call(&self, at: SystemTime, outlet: &Outlet) {
+    pub(super) fn call(&self, at: SystemTime) {
         let tool = self.fields.text(fields::TOOL).unwrap_or(self.name);
         let mut data = self.tool(tool);
         data.content("arguments", self.fields, fields::ARGUMENTS);
         let event = AuditEvent::new(EventType::ToolCall, self.agent, tool);
-        outlet.emit(&event.timestamp(at).span(self.context).data(&data));
+        self.outlet.emit(&event.timestamp(at).span(self.context).data(&data));
     }
 
     /// Records how it ended.
-    pub(super) fn end(&self, outlet: &Outlet) {
+    pub(super) fn end(&self) {
         match Kind::of(self.fields) {
-            Some(Kind::Model) => self.model_end(outlet),
-            Some(Kind::Tool) => self.tool_end(outlet),
-            Some(Kind::Other(name)) => self.other_end(&name, outlet),
-            None if self.name.starts_with("gen_ai.") => self.other_end(self.name, outlet),
-            None => self.other_end("gen_ai.step", outlet),
+            Some(Kind::Model) => self.model_end(),
+            Some(Kind::Tool) => self.tool_end(),
+            Some(Kind::Other(name)) => self.other_end(&name),
+            None if self.name.starts_with("gen_ai.") => self.other_end(self.name),
+            None => self.other_end("gen_ai.step"),
         }
     }
 
-    fn model_end(&self, outlet: &Outlet) {
+    fn model_end(&self) {
         let asked = self.fields.text(fields::REQUEST_MODEL);
         let answered = self.fields.text(fields::RESPONSE_MODEL);
         let usage = self.fields.usage().filter(|_| !self.repeats);
@@ -109,29 +110,24 @@ impl Step<'_> {
         data.content("system_instructions", self.fields, fields::INSTRUCTIONS);
         data.content("prompt", self.fields, fields::PROMPT);
         data.content("completion", self.fields, fields::COMPLETION);
-        let models: Vec<&str> = [answered, asked].into_iter().flatten().collect();
-        let provider = self.fields.text(fields::PROVIDER).unwrap_or("");
-        let cost = usage.and_then(|usage| outlet.cost_at(provider, &models, usage));
-        self.record(
-            EventType::LlmInvoke,
-            EventType::LlmError,
-            self.action(),
-            &data,
-            |event| {
-                let event = match usage {
-                    Some(usage) => event.tokens(usage.input, usage.output),
-                    None => event,
-                };
-                match cost {
-                    Some(cost) => event.cost_usd(cost),
-                    None => event,
-                }
-            },
-            outlet,
-        );
+        let spent = |event| match usage {
+            Some(usage) => self.priced(event, usage).tokens(usage.input, usage.output),
+            None => event,
+        };
+        self.record(EventType::LlmInvoke, EventType::LlmError, self.action(), &data, spent);
     }
 
-    fn tool_end(&self, outlet: &Outlet) {
+    fn priced<'e>(&self, event: AuditEvent<'e>, usage: Usage) -> AuditEvent<'e> {
+        let models = [fields::RESPONSE_MODEL, fields::REQUEST_MODEL];
+        let models: Vec<_> = models.iter().filter_map(|names| self.fields.text(names)).collect();
+        let provider = self.fields.text(fields::PROVIDER).unwrap_or("");
+        match self.outlet.cost_at(provider, &models, usage) {
+            Some(cost) => event.cost_usd(cost),
+            None => event,
+        }
+    }
+
+    fn tool_end(&self) {
         let tool = self.fields.text(fields::TOOL).unwrap_or(self.name);
         let mut data = self.tool(tool);
         data.text("outcome", self.fields.text(fields::OUTCOME).filter(|o| *o != "success"));
@@ -139,12 +135,12 @@ impl Step<'_> {
             data.content("arguments", self.fields, fields::ARGUMENTS);
         }
         data.content("result", self.fields, fields::RESULT);
-        self.record(EventType::ToolResult, EventType::ToolError, tool, &data, |e| e, outlet);
+        self.record(EventType::ToolResult, EventType::ToolError, tool, &data, |e| e);
     }
 
     /// The tokens of an agent are those of its model calls, which are recorded themselves: here they
     /// stand where nobody adds them up.
-    fn other_end(&self, name: &str, outlet: &Outlet) {
+    fn other_end(&self, name: &str) {
         let mut data = self.data();
         data.text("model", self.fields.text(fields::REQUEST_MODEL));
         data.text("provider", self.fields.text(fields::PROVIDER));
@@ -153,7 +149,7 @@ impl Step<'_> {
         data.content("prompt", self.fields, fields::PROMPT);
         data.content("completion", self.fields, fields::COMPLETION);
         let event_type = EventType::Custom(name);
-        self.record(event_type, event_type, self.action(), &data, |e| e, outlet);
+        self.record(event_type, event_type, self.action(), &data, |e| e);
     }
 
     fn action(&self) -> &str {
@@ -174,7 +170,6 @@ impl Step<'_> {
         data
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one place that knows how events end")]
     fn record<'e>(
         &'e self,
         ended: EventType<'e>,
@@ -182,7 +177,6 @@ impl Step<'_> {
         action: &'e str,
         data: &'e Data,
         more: impl FnOnce(AuditEvent<'e>) -> AuditEvent<'e>,
-        outlet: &Outlet,
     ) {
         let failure = self.failure(failed);
         let event_type = if failure.is_some() { failed } else { ended };
@@ -192,8 +186,8 @@ impl Step<'_> {
             event = event.latency_ms(latency.as_nanos() as f64 / 1e6);
         }
         match &failure {
-            Some((status, error)) => outlet.emit(&event.status(*status).error(error)),
-            None => outlet.emit(&event),
+            Some((status, error)) => self.outlet.emit(&event.status(*status).error(error)),
+            None => self.outlet.emit(&event),
         }
     }
 
