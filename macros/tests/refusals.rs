@@ -1,5 +1,4 @@
 //! What `#[audit_span]` refuses, and in which words.
-#![cfg(all(feature = "macros", not(loom)))]
 
 #[test]
 fn refusals_say_what_is_accepted() {

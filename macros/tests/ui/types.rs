@@ -7,16 +7,8 @@ fn neither(opaque: Opaque) {
     drop(opaque);
 }
 
-#[audit_span(agent = "a", capture_args(value))]
-fn unbounded<T>(value: T) {
-    drop(value);
-}
-
 #[audit_span(agent = "a", event = 3 + 4)]
 fn no_event() {}
-
-#[audit_span(agent = "a", recoverable = u8::is_ascii)]
-fn no_error() {}
 
 #[audit_span(agent = "a")]
 fn mismatch() -> String {
