@@ -37,6 +37,8 @@ pub struct Accounting {
     pub truncated: u64,
     /// Batches that an exporter beside the file did not take.
     pub export_errors: u64,
+    /// Costs that were asked for and not known, for want of a price.
+    pub unpriced: u64,
     /// Redactions by kind, in events that were kept.
     pub redactions: Redactions,
 }
@@ -133,6 +135,7 @@ impl Counts {
             truncated: over_shards(|shard| &shard.truncated),
             redactions,
             queued: 0,
+            unpriced: 0,
             emitted: over_shards(|shard| &shard.emitted),
         }
     }

@@ -1,12 +1,208 @@
 //! What model calls cost: exact prices per token.
 
+mod file;
+mod names;
+mod rates;
+mod table;
+#[cfg(test)]
+mod tests;
+mod usd;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::error::Error;
+use crate::logger::peek;
+use crate::sanitize::Sanitizer;
 use crate::usage::Usage;
+use table::Table;
+pub use usd::Usd;
 
-/// An amount of US dollars, exact: a whole number of 10⁻²⁷ dollars.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Usd(i128);
+/// A file of prices is looked at this far apart, in microseconds.
+const LOOK: u64 = 1_000_000;
+/// A larger file is no file of prices.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+/// So many models without a price are named; calls of further ones are counted alone.
+const UNPRICED_NAMES_MAX: usize = 64;
+/// Characters that are kept of such a name.
+const UNPRICED_CHARS_MAX: usize = 128;
 
-/// What a call of `model` with this usage costs; `None` where the price is not known.
-pub fn calculate_cost(_model: &str, _usage: impl Into<Usage>) -> Option<Usd> {
-    None
+/// What a call of `model` with this usage costs; `None`, and never nothing, where no price is
+/// known.
+///
+/// The prices are those of the recorder that [`emit`](crate::emit) records into, and before
+/// [`init`](crate::init) the built-in ones; see
+/// [`AuditLogger::calculate_cost`](crate::AuditLogger::calculate_cost). `usage` is a [`Usage`], or
+/// the pair of input and output tokens where nothing was cached.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::{Usage, calculate_cost};
+///
+/// assert_eq!(calculate_cost("gpt-4o-2024-08-06", (1_000, 500)), "0.0075".parse().ok());
+/// let mut usage = Usage::new(1_000, 500);
+/// usage.cache_read = 1_000;
+/// assert_eq!(calculate_cost("openai/gpt-4o", usage), "0.00625".parse().ok());
+/// assert_eq!(calculate_cost("a-model-of-our-own", (1_000, 500)), None);
+/// ```
+pub fn calculate_cost(model: &str, usage: impl Into<Usage>) -> Option<Usd> {
+    let usage = usage.into();
+    peek(|logger| logger.calculate_cost(model, usage))
+        .unwrap_or_else(|| built_in_cost("", &[model], usage))
+}
+
+/// The same by the built-in prices, for a model that this provider ran: of the first model that has
+/// one.
+pub(crate) fn built_in_cost(provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
+    let table = Table::built_in();
+    models.iter().find_map(|model| table.cost(provider, model, usage))
+}
+
+/// The prices of a logger, and which it did not have.
+#[derive(Debug, Default)]
+pub(crate) struct Pricing {
+    file: Option<PathBuf>,
+    /// The built-in prices with the file's over them; `None` where there is no file.
+    table: RwLock<Option<Arc<Table>>>,
+    watch: Mutex<Watch>,
+    unpriced: Mutex<Unpriced>,
+}
+
+/// What is known of the file.
+#[derive(Debug, Default)]
+struct Watch {
+    stamp: Option<Stamp>,
+    looked_at: Option<i64>,
+    refused: Refused,
+}
+
+/// How a file is told from its next version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    bytes: u64,
+}
+
+/// Versions of the file that could not be read; the prices before them went on to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) count: u64,
+    /// What was wrong with the last one.
+    pub(crate) last: String,
+}
+
+/// Calls of models without a price.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unpriced {
+    pub(crate) names: BTreeMap<String, u64>,
+    /// Calls of models past the last that is named.
+    pub(crate) others: u64,
+}
+
+impl Unpriced {
+    pub(crate) fn total(&self) -> u64 {
+        self.names.values().sum::<u64>() + self.others
+    }
+}
+
+impl Pricing {
+    /// Reads the file, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is no file of prices; the error says why.
+    pub(crate) fn open(file: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = file else { return Ok(Self::default()) };
+        let stamp = Stamp::of(path).ok();
+        let table = read(path).map_err(|why| {
+            let accepted = format!("a file of prices in LiteLLM's JSON layout; {why}");
+            Error::config("AUDIT_PRICING_FILE", path.to_string_lossy(), accepted)
+        })?;
+        Ok(Self {
+            file: Some(path.to_owned()),
+            table: RwLock::new(Some(Arc::new(table))),
+            watch: Mutex::new(Watch { stamp, ..Watch::default() }),
+            unpriced: Mutex::default(),
+        })
+    }
+
+    /// Reads the file again where it has changed, at most once a second by `now`, in microseconds.
+    /// Called by the writer's thread: whoever asks for a cost waits for no disk.
+    pub(crate) fn look(&self, now: impl FnOnce() -> i64) {
+        let Some(path) = &self.file else { return };
+        let (now, mut watch) = (now(), self.watch.lock());
+        if watch.looked_at.is_some_and(|last| now.abs_diff(last) < LOOK) {
+            return;
+        }
+        watch.looked_at = Some(now);
+        let stamp = Stamp::of(path).ok();
+        if stamp == watch.stamp {
+            return;
+        }
+        watch.stamp = stamp;
+        match read(path) {
+            Ok(table) => *self.table.write() = Some(Arc::new(table)),
+            Err(why) => {
+                watch.refused.count += 1;
+                watch.refused.last = Sanitizer::default().redact_str(&why).into_owned();
+            }
+        }
+    }
+
+    /// What a call costs, of the first of these models that has a price. Where none has, the first
+    /// is counted as unpriced. An empty `provider` is none.
+    pub(crate) fn cost(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
+        let table = self.table.read().clone();
+        let table = match &table {
+            Some(table) => table,
+            None => Table::built_in(),
+        };
+        let cost = models.iter().find_map(|model| table.cost(provider, model, usage));
+        if let (None, Some(model)) = (cost, models.first()) {
+            self.note(model);
+        }
+        cost
+    }
+
+    fn note(&self, model: &str) {
+        let name: String = model.chars().take(UNPRICED_CHARS_MAX).collect();
+        let name = Sanitizer::default().redact_str(&name).into_owned();
+        let mut unpriced = self.unpriced.lock();
+        let has_room = unpriced.names.len() < UNPRICED_NAMES_MAX;
+        match unpriced.names.get_mut(&name) {
+            Some(count) => *count += 1,
+            None if has_room => drop(unpriced.names.insert(name, 1)),
+            None => unpriced.others += 1,
+        }
+    }
+
+    pub(crate) fn unpriced(&self) -> Unpriced {
+        self.unpriced.lock().clone()
+    }
+
+    pub(crate) fn refused(&self) -> Refused {
+        self.watch.lock().refused.clone()
+    }
+}
+
+impl Stamp {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        Ok(Self { modified: metadata.modified().ok(), bytes: metadata.len() })
+    }
+}
+
+/// The built-in prices with those of this file over them.
+fn read(path: &Path) -> Result<Table, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
+        return Err("it is no file, or over 64 MiB".to_owned());
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    Table::with_file(&text)
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::context::TraceContext;
+use crate::cost::Usd;
 use crate::record::Payload;
 
 /// One thing an agent did, ready for [`emit`](crate::emit).
@@ -36,7 +37,7 @@ pub struct AuditEvent<'a> {
     pub(crate) latency_ms: Option<f64>,
     pub(crate) tokens_input: Option<u64>,
     pub(crate) tokens_output: Option<u64>,
-    pub(crate) cost_usd: Option<f64>,
+    pub(crate) cost_usd: Option<Usd>,
     /// Microseconds since the Unix epoch; `None` is the time of the emit.
     pub(crate) timestamp: Option<i64>,
     pub(crate) ids: Ids<'a>,
@@ -110,10 +111,11 @@ impl<'a> AuditEvent<'a> {
         self
     }
 
-    /// What it cost, in US dollars. Written with the shortest digits that give this `f64` back,
-    /// never with an exponent; a value that is not finite is left out of the line.
-    pub fn cost_usd(mut self, cost: f64) -> Self {
-        self.cost_usd = Some(cost);
+    /// What it cost, in US dollars: a [`Usd`], or an `f64`, which counts by its shortest digits.
+    /// Written exactly, never with an exponent; a value that is no [`Usd`], as one that is not
+    /// finite, is left out of the line.
+    pub fn cost_usd(mut self, cost: impl TryInto<Usd>) -> Self {
+        self.cost_usd = cost.try_into().ok();
         self
     }
 
@@ -143,6 +145,12 @@ impl<'a> AuditEvent<'a> {
     /// Of the names inside, those of the schema (`model`, `usage`, `tool`, …) are what the readers
     /// understand.
     pub fn data<T: Serialize>(mut self, data: &'a T) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// As [`data`](Self::data), of what the library puts together itself.
+    pub(crate) fn payload(mut self, data: &'a dyn Payload) -> Self {
         self.data = Some(data);
         self
     }

@@ -1,21 +1,39 @@
 //! Model calls, recorded in one line.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::context::TraceContext;
-use crate::cost::Usd;
-use crate::event::{ErrorDetail, Status};
-use crate::record::Payload;
-use crate::usage::Usage;
+use crate::cost::{Usd, built_in_cost};
+use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
+use crate::logger::{AuditLogger, Outlet};
+use crate::record::{Members, Payload};
+use crate::usage::{Answer, Usage};
 
 /// One call of a model, for [`record_llm_call`].
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::{LlmCall, record_llm_call};
+///
+/// # let answer: serde_json::Value = serde_json::json!({"model": "gpt-4o-2024-08-06",
+/// #     "usage": {"prompt_tokens": 1000, "completion_tokens": 500}});
+/// let cost = record_llm_call(
+///     &LlmCall::new("planner", "chat", "openai", "gpt-4o").answer(&answer).latency_ms(840.0),
+/// );
+/// assert_eq!(cost, "0.0075".parse().ok());
+/// ```
 #[derive(Clone, Copy)]
 pub struct LlmCall<'a> {
     agent: &'a str,
     action: &'a str,
     provider: &'a str,
     model: &'a str,
+    answer: Option<&'a dyn Tells>,
     usage: Option<Usage>,
+    cost: Option<Usd>,
     latency_ms: Option<f64>,
     status: Option<Status>,
     prompt: Option<&'a dyn Payload>,
@@ -24,15 +42,35 @@ pub struct LlmCall<'a> {
     span: Option<&'a TraceContext>,
 }
 
+/// An object-safe view of an answer.
+trait Tells {
+    fn tell(&self) -> Option<Answer>;
+}
+
+impl<T: Serialize> Tells for T {
+    fn tell(&self) -> Option<Answer> {
+        Answer::of(self)
+    }
+}
+
+impl fmt::Debug for LlmCall<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LlmCall").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
 impl<'a> LlmCall<'a> {
-    /// `agent` asked `model` of `provider`; `action` is what for (`chat`, `embeddings`, …).
+    /// `agent` asked `model` of `provider`; `action` is what for (`chat`, `embeddings`, …). Where
+    /// the provider is not known, it is empty.
     pub fn new(agent: &'a str, action: &'a str, provider: &'a str, model: &'a str) -> Self {
         Self {
             agent,
             action,
             provider,
             model,
+            answer: None,
             usage: None,
+            cost: None,
             latency_ms: None,
             status: None,
             prompt: None,
@@ -42,9 +80,22 @@ impl<'a> LlmCall<'a> {
         }
     }
 
-    /// The tokens it took.
+    /// The provider's answer, of which the usage and the name of the model are read, and nothing
+    /// is recorded; see [`Usage::from_answer`].
+    pub fn answer<T: Serialize>(mut self, answer: &'a T) -> Self {
+        self.answer = Some(answer);
+        self
+    }
+
+    /// The tokens it took; goes before what the answer says.
     pub fn usage(mut self, usage: impl Into<Usage>) -> Self {
         self.usage = Some(usage.into());
+        self
+    }
+
+    /// What it cost, where the provider tells: no price is looked up.
+    pub fn cost(mut self, cost: impl TryInto<Usd>) -> Self {
+        self.cost = cost.try_into().ok();
         self
     }
 
@@ -72,7 +123,8 @@ impl<'a> LlmCall<'a> {
         self
     }
 
-    /// How it ended, where that is not `ok` or `error`: `timeout`, `retry`.
+    /// How it ended, where that is not `ok` or `error`: `timeout`, `retry`. With `error` and
+    /// `timeout` the event is an `llm.error`.
     pub fn status(mut self, status: Status) -> Self {
         self.status = Some(status);
         self
@@ -83,12 +135,173 @@ impl<'a> LlmCall<'a> {
         self.span = Some(context);
         self
     }
+
+    fn record(&self, outlet: &Outlet) -> Option<Usd> {
+        let answer = self.answer.and_then(Tells::tell).unwrap_or_default();
+        let usage = self.usage.or(answer.usage);
+        let model = answer.model.as_deref().unwrap_or(self.model);
+        let cost = self.cost.or_else(|| self.price(outlet, model, usage?));
+
+        let parts = usage.filter(Usage::has_parts);
+        let captures = outlet.captures_content();
+        let members = [
+            ("model", Some(&model as &dyn Payload).filter(|_| !model.is_empty())),
+            ("provider", Some(&self.provider as &dyn Payload).filter(|_| !self.provider.is_empty())),
+            ("usage", parts.as_ref().map(|parts| parts as &dyn Payload)),
+            ("prompt", self.prompt.filter(|_| captures)),
+            ("completion", self.completion.filter(|_| captures)),
+        ];
+        let data = Members(&members);
+        let mut event = self.event().payload(&data);
+        if let Some(usage) = usage {
+            event = event.tokens(usage.input, usage.output);
+        }
+        if let Some(cost) = cost {
+            event = event.cost_usd(cost);
+        }
+        outlet.emit(&event);
+        cost
+    }
+
+    /// The event without what is worked out for it.
+    fn event(&self) -> AuditEvent<'a> {
+        let has_failed = matches!(self.status, Some(Status::Error | Status::Timeout));
+        let event_type = match has_failed || self.error.is_some() {
+            true => EventType::LlmError,
+            false => EventType::LlmInvoke,
+        };
+        let mut event = AuditEvent::new(event_type, self.agent, self.action);
+        event = self.error.map_or(event, |error| event.error(error));
+        event = self.status.map_or(event, |status| event.status(status));
+        event = self.latency_ms.map_or(event, |ms| event.latency_ms(ms));
+        self.span.map_or(event, |context| event.span(context))
+    }
+
+    /// The price of the model that answered; where it has none, of the one that was asked, which
+    /// may be the name of a deployment.
+    fn price(&self, outlet: &Outlet, answered: &str, usage: Usage) -> Option<Usd> {
+        let models = [answered, self.model];
+        let models = if answered == self.model { &models[..1] } else { &models };
+        let priced = outlet.peek(|logger| logger.cost_at(self.provider, models, usage));
+        priced.unwrap_or_else(|| built_in_cost(self.provider, models, usage))
+    }
 }
 
 /// Records a model call as `llm.invoke`, or `llm.error` where it failed, into the recorder of the
-/// process; see [`AuditLogger::record_llm_call`](crate::AuditLogger::record_llm_call). Returns what it cost.
+/// process; see [`AuditLogger::record_llm_call`]. Returns what it cost.
 pub fn record_llm_call(call: &LlmCall<'_>) -> Option<Usd> {
-    let _ = (call.agent, call.action, call.provider, call.model, call.usage, call.latency_ms);
-    let _ = (call.status, call.prompt, call.completion, call.error, call.span);
-    None
+    call.record(&Outlet::default())
+}
+
+impl AuditLogger {
+    /// Records a model call as `llm.invoke`, or `llm.error` where it failed: model, provider and
+    /// the parts of the usage in `data`, with prompt and completion where content is captured;
+    /// tokens and cost in the fields of the event.
+    ///
+    /// Returns what it cost; `None` where neither the call says it nor a price is known, or there
+    /// is no usage. It is also returned where the event is not kept.
+    pub fn record_llm_call(&self, call: &LlmCall<'_>) -> Option<Usd> {
+        call.record(&Outlet(Some(self.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Capture, capture, capture_with};
+
+    fn only(seen: &Capture) -> Value {
+        let lines = seen.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        serde_json::from_str(&lines[0]).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_priced_and_recorded_without_its_content() {
+        let answer = json!({
+            "model": "claude-sonnet-4-5-20250929",
+            "content": [{"type": "text", "text": "to ana@example.org"}],
+            "usage": {"input_tokens": 4, "cache_read_input_tokens": 8000, "output_tokens": 100},
+        });
+        let seen = capture();
+        let span = TraceContext::new_trace();
+        let call = LlmCall::new("planner", "chat", "anthropic", "claude-sonnet-4-5")
+            .answer(&answer)
+            .prompt(&"my secret plan")
+            .completion(&answer)
+            .latency_ms(12.5)
+            .span(&span);
+        assert_eq!(record_llm_call(&call), "0.003912".parse().ok());
+        let line = only(&seen);
+        assert_eq!(line["event_type"], "llm.invoke");
+        assert_eq!(line["status"], "ok");
+        assert_eq!(line["span_id"], format!("{:016x}", span.span_id()));
+        assert_eq!((&line["tokens_input"], &line["tokens_output"]), (&json!(8004), &json!(100)));
+        assert_eq!((&line["cost_usd"], &line["latency_ms"]), (&json!(0.003912), &json!(12.5)));
+        let data = json!({"model": "claude-sonnet-4-5-20250929", "provider": "anthropic",
+            "usage": {"cache_read": 8000}});
+        assert_eq!(line["data"], data);
+    }
+
+    #[test]
+    fn content_is_recorded_where_it_is_captured_and_redacted() {
+        let seen = capture_with(|builder| builder.capture_content(true));
+        let prompt = json!([{"role": "user", "content": "mail ana@example.org", "password": "x"}]);
+        let call = LlmCall::new("planner", "chat", "", "gpt-4o").prompt(&prompt).completion(&"done");
+        assert_eq!(record_llm_call(&call), None);
+        let data = json!({"model": "gpt-4o", "completion": "done", "prompt":
+            [{"role": "user", "content": "mail [REDACTED_email]", "password": "[REDACTED]"}]});
+        assert_eq!(only(&seen)["data"], data);
+        assert_eq!(seen.logger().accounting().unpriced, 0, "there was nothing to price");
+    }
+
+    #[test]
+    fn failures_are_errors() {
+        let detail = ErrorDetail::new("RateLimit", "try later");
+        let call = LlmCall::new("planner", "chat", "openai", "gpt-4o");
+        let cases = [
+            (call.error(&detail), "llm.error", "error"),
+            (call.status(Status::Timeout), "llm.error", "timeout"),
+            (call.error(&detail).status(Status::Retry), "llm.error", "retry"),
+            (call.status(Status::Retry), "llm.invoke", "retry"),
+        ];
+        for (call, event_type, status) in cases {
+            let seen = capture();
+            assert_eq!(record_llm_call(&call), None);
+            let line = only(&seen);
+            assert_eq!((&line["event_type"], &line["status"]), (&json!(event_type), &json!(status)));
+            assert!(line.get("cost_usd").is_none() && line.get("tokens_input").is_none());
+        }
+    }
+
+    #[test]
+    fn what_the_caller_says_goes_first() {
+        let seen = capture();
+        let answer = json!({"usage": {"prompt_tokens": 7, "completion_tokens": 7}});
+        let call = LlmCall::new("planner", "chat", "", "unheard-of")
+            .answer(&answer)
+            .usage((10, 20))
+            .cost(0.1);
+        assert_eq!(seen.logger().record_llm_call(&call), "0.1".parse().ok());
+        let line = only(&seen);
+        assert_eq!((&line["tokens_input"], &line["cost_usd"]), (&json!(10), &json!(0.1)));
+        assert_eq!(seen.logger().accounting().unpriced, 0);
+    }
+
+    #[test]
+    fn a_deployment_is_priced_by_the_model_that_answered() {
+        let seen = capture();
+        let answer = json!({"model": "gpt-4o-2024-08-06", "usage":
+            {"prompt_tokens": 1000, "completion_tokens": 500}});
+        let call = LlmCall::new("planner", "chat", "azure.ai.openai", "our-deployment");
+        assert_eq!(record_llm_call(&call.answer(&answer)), "0.0075".parse().ok());
+        let unknown = json!({"model": "unheard-of", "usage": answer["usage"]});
+        let call = LlmCall::new("planner", "chat", "openai", "gpt-4o");
+        assert_eq!(record_llm_call(&call.answer(&unknown)), "0.0075".parse().ok());
+        let call = LlmCall::new("planner", "chat", "openai", "our-deployment");
+        assert_eq!(record_llm_call(&call.answer(&unknown)), None);
+        assert_eq!(seen.logger().unpriced().into_keys().collect::<Vec<_>>(), ["unheard-of"]);
+    }
 }

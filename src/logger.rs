@@ -1,6 +1,7 @@
 //! The recorder: `emit`, `flush`, `shutdown`, and the one of the process.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 use crate::accounting::{Accounting, Counts, add};
 use crate::config::{Builder, Settings};
 use crate::context::{self, TraceContext};
+use crate::cost::{Pricing, Usd};
 use crate::error::{Error, Kind};
 use crate::event::{AuditEvent, Ids, micros};
 use crate::export::Exporter;
@@ -19,6 +21,7 @@ use crate::record::encode::{self, Head, Outcome};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
 use crate::sampler::{self, SamplingPolicy};
 use crate::sanitize::{Redactions, Sanitizer};
+use crate::usage::Usage;
 use crate::writer::{self, Control, Ground, Waited};
 
 /// How long the guard of `init` and the last handle of a logger wait for the writer.
@@ -41,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) sanitizer: Sanitizer,
     pub(crate) ring: Arc<Ring>,
     pub(crate) counts: Counts,
+    pub(crate) pricing: Pricing,
     pub(crate) control: Control,
     /// One `emit_wait` at a time looks for a slot and takes it. Held over no code of the caller's.
     turn: Mutex<()>,
@@ -81,6 +85,7 @@ impl AuditLogger {
             sanitizer: Sanitizer::default(),
             ring: Ring::new(settings.queue_capacity, settings.queue_bytes),
             counts: Counts::default(),
+            pricing: Pricing::open(settings.pricing_file.as_deref())?,
             control: Control::default(),
             turn: Mutex::new(()),
             settings,
@@ -163,6 +168,41 @@ impl AuditLogger {
     /// [`Builder::capture_content`].
     pub fn captures_content(&self) -> bool {
         self.0.0.settings.capture_content
+    }
+
+    /// What a call of `model` with this usage costs, by the prices that come with the library and
+    /// those of [`Builder::pricing_file`] over them. `usage` is a [`Usage`], or the pair of input
+    /// and output tokens. `None` where no price is known, which is counted: see
+    /// [`unpriced`](Self::unpriced).
+    ///
+    /// `model` is looked for as it is, in any case, then without the prefixes of hosts and makers
+    /// (`azure/`, `bedrock/`, `openrouter/anthropic/`, Bedrock's regions and ARNs), then without a
+    /// date or the like at its end (`-2024-08-06`, `@20250929`, `-v1:0`, `-latest`). What then is
+    /// not known stays unknown.
+    ///
+    /// Cached tokens, those written to a cache (for an hour or less), reasoning and sound have the
+    /// prices of their own that the model has; where it has none, sound, cached and written tokens
+    /// cost what input costs, reasoning and spoken ones what output costs, those written for an
+    /// hour what written ones cost. The price of a step (`above_200k_tokens`) holds for the whole
+    /// call, by its input with the cached tokens; that of a batch, flex or priority call where the
+    /// model has one, otherwise the usual one. Nothing but tokens is priced: no searches, no
+    /// images, no storage.
+    ///
+    /// It reads no file and waits for none, but may allocate.
+    pub fn calculate_cost(&self, model: &str, usage: impl Into<Usage>) -> Option<Usd> {
+        self.cost_at("", &[model], usage.into())
+    }
+
+    /// As [`calculate_cost`](Self::calculate_cost), of the first of these models that has a price
+    /// with this provider.
+    pub(crate) fn cost_at(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
+        self.0.0.pricing.cost(provider, models, usage)
+    }
+
+    /// The models for which no price was known, and how many calls of each, redacted: the first 64
+    /// of them. [`Accounting::unpriced`] counts the calls of all.
+    pub fn unpriced(&self) -> BTreeMap<String, u64> {
+        self.0.0.pricing.unpriced().names
     }
 
     /// The file written to last; `None` where no files are written.
@@ -340,6 +380,7 @@ impl Shared {
         let (queued, displaced) = self.ring.count();
         let mut accounting = self.counts.sum();
         accounting.queued = queued + self.counts.in_hand.load(Ordering::Relaxed);
+        accounting.unpriced = self.pricing.unpriced().total();
         accounting.overwritten += displaced + self.counts.dropped.load(Ordering::Relaxed);
         accounting
     }

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use llm_audit::Status;
 use llm_audit::reader::Folder;
+use llm_audit::{Status, Usd};
+use serde_json::value::RawValue;
 
 /// How a command ends where nothing kept it from its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,9 +187,14 @@ pub(crate) fn duration(ms: f64) -> String {
     }
 }
 
+/// An amount as the number it is, with all of its digits, for `--json`.
+pub(crate) fn exact(cost: Usd) -> Option<Box<RawValue>> {
+    RawValue::from_string(cost.to_string()).ok()
+}
+
 /// US dollars: cents where they are enough, else up to six digits behind the point.
-pub(crate) fn dollars(cost: f64) -> String {
-    let digits = format!("{cost:.6}");
+pub(crate) fn dollars(cost: Usd) -> String {
+    let digits = format!("{:.6}", cost.as_f64());
     let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
     let fraction = fraction.trim_end_matches('0');
     format!("${whole}.{fraction:0<2}")
@@ -242,7 +248,7 @@ mod tests {
         let cases =
             [(0.0, "$0.00"), (1.5, "$1.50"), (0.000125, "$0.000125"), (12.3456, "$12.3456")];
         for (cost, expected) in cases {
-            assert_eq!(dollars(cost), expected);
+            assert_eq!(dollars(Usd::try_from(cost).unwrap()), expected);
         }
         assert_eq!((count(1, "event"), count(0, "event")), ("1 event".into(), "0 events".into()));
     }

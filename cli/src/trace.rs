@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use terminal_size::{Width, terminal_size_of};
 
-use crate::output::{Dir, Exit, Failure, Style, complain};
+use crate::output::{Dir, Exit, Failure, Style, complain, exact};
 use crate::progress::Progress;
 
 /// Show one trace: its spans as a tree, when each ran, tokens, cost, errors.
@@ -89,7 +89,7 @@ struct TraceObject<'t> {
     duration_ms: Option<f64>,
     tokens_input: u64,
     tokens_output: u64,
-    cost_usd: Option<f64>,
+    cost_usd: Option<Box<RawValue>>,
     /// Events beyond those that are held.
     left_out: u64,
     spans: Vec<SpanObject<'t>>,
@@ -131,7 +131,7 @@ fn print_json(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
         duration_ms: trace.interval().map(length),
         tokens_input,
         tokens_output,
-        cost_usd: trace.cost_usd(),
+        cost_usd: trace.cost_usd().and_then(exact),
         left_out: trace.left_out,
         spans: spans.collect(),
     };

@@ -1,10 +1,12 @@
 //! What one line of a log says, field by field.
 
 use jiff::Timestamp;
+use memchr::{memchr2, memmem};
 use simd_json::{Buffers, ErrorType, Tape};
 
 use super::json::Json;
 use crate::context::TraceContext;
+use crate::cost::Usd;
 use crate::error::Error;
 use crate::event::Status;
 
@@ -34,13 +36,58 @@ pub fn parse(line: &mut [u8]) -> Result<Line<'_>, Error> {
         let at = invalid.valid_up_to() + 1;
         return Err(Error::parse("log line", format!("invalid UTF-8 at byte {at}")));
     }
+    let cost_usd = number(line, b"cost_usd").and_then(|spelled| spelled.parse().ok());
     let mut buffers = Buffers::with_max_depth(line.len(), DEPTH_MAX);
     let tape =
         simd_json::to_tape_with_buffers(line, &mut buffers).map_err(|error| syntax(&error))?;
     match Json::first(&tape.0) {
-        Some(json) if json.is_object() => Ok(Line { tape }),
+        Some(json) if json.is_object() => Ok(Line { tape, cost_usd }),
         _ => Err(Error::parse("log line", "it is JSON, but no object")),
     }
+}
+
+/// The last number under this name in the object itself, as it is spelled. `line` may be no JSON:
+/// what is found is then of no use, and of no harm.
+fn number<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l str> {
+    // Most lines have none.
+    memmem::find(line, name)?;
+    let (mut depth, mut at, mut found) = (0_usize, 0, None);
+    while let Some(byte) = line.get(at) {
+        at += 1;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let text = string(&line[at..]);
+                at += text.len() + 1;
+                if depth == 1 && text == name {
+                    found = member_number(line.get(at..)?).or(found);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What stands before the quote that ends a string.
+fn string(text: &[u8]) -> &[u8] {
+    let mut end = 0;
+    loop {
+        match memchr2(b'"', b'\\', &text[end..]) {
+            Some(at) if text[end + at] == b'"' => return &text[..end + at],
+            Some(at) => end = (end + at + 2).min(text.len()),
+            None => return text,
+        }
+    }
+}
+
+/// The number behind a colon.
+fn member_number(text: &[u8]) -> Option<&str> {
+    let value = text.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let is_number = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
+    let end = value.iter().position(|b| !is_number(b)).unwrap_or(value.len());
+    std::str::from_utf8(&value[..end]).ok().filter(|number| !number.is_empty())
 }
 
 /// simd-json's error in words, without the character it quotes.
@@ -71,6 +118,8 @@ fn syntax(error: &simd_json::Error) -> Error {
 #[derive(Debug)]
 pub struct Line<'a> {
     tape: Tape<'a>,
+    /// As it is spelled; the tape has the nearest `f64`.
+    cost_usd: Option<Usd>,
 }
 
 /// What a field of the schema has to look like.
@@ -78,6 +127,7 @@ pub struct Line<'a> {
 enum Shape {
     Text,
     Number,
+    Dollars,
     Integer,
     /// 16 hex digits.
     Instance,
@@ -106,7 +156,7 @@ const FIELDS: [(&str, Shape); 16] = [
     ("latency_ms", Shape::Number),
     ("tokens_input", Shape::Integer),
     ("tokens_output", Shape::Integer),
-    ("cost_usd", Shape::Number),
+    ("cost_usd", Shape::Dollars),
     ("error", Shape::ErrorDetail),
 ];
 
@@ -117,6 +167,10 @@ impl Shape {
         let (fits, fault) = match self {
             Self::Text => (text.is_some(), "is no string"),
             Self::Number => (json.as_f64().is_some(), "is no number"),
+            Self::Dollars => {
+                let fits = json.as_f64().is_some_and(|cost| Usd::try_from(cost).is_ok());
+                (fits, "is no number of dollars")
+            }
             Self::Integer => (json.as_u64().is_some(), "is no whole number from 0"),
             Self::Instance => (text.is_some_and(is_instance), "is no id of 16 hex digits"),
             Self::TraceId => {
@@ -239,9 +293,13 @@ impl<'a> Line<'a> {
         self.field("tokens_output")?.as_u64()
     }
 
-    /// `cost_usd`.
-    pub fn cost_usd(&self) -> Option<f64> {
-        self.field("cost_usd")?.as_f64()
+    /// `cost_usd`, exactly as it is spelled; where it has more digits than a [`Usd`], or an escape
+    /// in its name, by the shortest digits of the nearest `f64`.
+    pub fn cost_usd(&self) -> Option<Usd> {
+        let nearest = self.field("cost_usd")?.as_f64()?;
+        // The name may stand a second time, with an escape.
+        let is_same = |cost: &Usd| (cost.as_f64() - nearest).abs() <= nearest.abs() * 1e-12;
+        self.cost_usd.filter(is_same).or_else(|| nearest.try_into().ok())
     }
 
     /// `data`, of whatever type.
@@ -359,11 +417,43 @@ mod tests {
         assert_eq!((line.agent(), line.action()), (Some("planner"), Some("chat")));
         assert_eq!((line.status(), line.latency_ms()), (Some(Status::Timeout), Some(1.5)));
         assert_eq!((line.tokens_input(), line.tokens_output()), (Some(10), Some(2)));
-        assert_eq!(line.cost_usd(), Some(0.25));
+        assert_eq!(line.cost_usd(), "0.25".parse().ok());
         assert_eq!(line.data().unwrap().get("model").unwrap().as_str(), Some("m"));
         assert_eq!(line.error_message(), Some("late"));
         let extra: Vec<_> = line.extra().map(|(name, json)| (name, json.as_str())).collect();
         assert_eq!(extra, [("region", Some("eu"))]);
+    }
+
+    #[test]
+    fn cost_is_read_as_it_is_spelled() {
+        let cases = [
+            (r#""cost_usd":0.1"#, Some("0.1")),
+            (r#""cost_usd" : 2.5e-06 "#, Some("0.0000025")),
+            (r#""cost_usd":1E+2"#, Some("100")),
+            (r#""cost_usd":-3"#, Some("-3")),
+            (r#""cost_usd":123456789.123456789123456789"#, Some("123456789.123456789123456789")),
+            (r#""data":{"cost_usd":7,"x":[{"cost_usd":8}]},"cost_usd":0.30"#, Some("0.3")),
+            (r#""cost_usd":0.5,"data":{"cost_usd":7}"#, Some("0.5")),
+            (r#""x":"\"cost_usd\":7,","cost_usd":1,"y":"\\\","cost_usd":2"#, None),
+            (r#""x":"\\","cost_usd":1,"y":"cost_usd""#, Some("1")),
+            (r#""cost_usd":1,"cost_usd":2"#, Some("2")),
+            (r#""cost\u005fusd":0.25"#, Some("0.25")),
+            (r#""cost_usd":1,"cost\u005fusd":0.25"#, Some("0.25")),
+            (r#""cost_usd":1e-28"#, Some("0")),
+            (r#""cost_usd":null"#, None),
+            (r#""cost_usd":"1""#, None),
+            (r#""cost_usd":1e300"#, None),
+            (r#""x":"cost_usd""#, None),
+        ];
+        for (member, expected) in cases {
+            let mut bytes = with(member);
+            let Ok(line) = parse(&mut bytes) else {
+                assert_eq!(expected, None, "{member}");
+                continue;
+            };
+            let cost = line.cost_usd().map(|cost| cost.to_string());
+            assert_eq!(cost.as_deref(), expected, "{member}");
+        }
     }
 
     /// A minimal event with `member` added, or in place of the one of its name.
@@ -379,7 +469,9 @@ mod tests {
             (r#""latency_ms":"12""#, "latency_ms is no number"),
             (r#""tokens_input":1.5"#, "tokens_input is no whole number from 0"),
             (r#""tokens_output":-1"#, "tokens_output is no whole number from 0"),
-            (r#""cost_usd":true"#, "cost_usd is no number"),
+            (r#""cost_usd":true"#, "cost_usd is no number of dollars"),
+            (r#""cost_usd":1e300"#, "cost_usd is no number of dollars"),
+            (r#""cost_usd":1e-300"#, ""),
             (r#""agent":7"#, "agent is no string"),
             (r#""agent":null"#, "agent is missing"),
             (r#""status":"fine""#, "status is none of \"ok\""),

@@ -8,6 +8,7 @@ use super::folder::{Entry, Folder};
 use super::json::Json;
 use super::line::Line;
 use crate::context::TraceContext;
+use crate::cost::Usd;
 use crate::error::Error;
 use crate::event::Status;
 
@@ -79,7 +80,7 @@ pub struct Event {
     /// `tokens_output`.
     pub tokens_output: Option<u64>,
     /// `cost_usd`.
-    pub cost_usd: Option<f64>,
+    pub cost_usd: Option<Usd>,
     /// `data.model`.
     pub model: Option<String>,
     /// The message of its error.
@@ -279,8 +280,8 @@ impl Trace {
         (sum(|event| event.tokens_input), sum(|event| event.tokens_output))
     }
 
-    /// US dollars of all events but `request.*`; `None` where no event has any.
-    pub fn cost_usd(&self) -> Option<f64> {
+    /// US dollars of all events but `request.*`, exactly; `None` where no event has any.
+    pub fn cost_usd(&self) -> Option<Usd> {
         let counting = self.events().filter(|event| event.counts());
         counting.filter_map(|event| event.cost_usd).reduce(|a, b| a + b)
     }
@@ -525,7 +526,7 @@ mod tests {
         let tokens = r#""tokens_input":10,"tokens_output":2,"cost_usd":0.5,"latency_ms":250"#;
         let lines = event("llm.invoke", tokens) + &event("request.end", tokens);
         let trace = one(&lines, TRACE);
-        assert_eq!((trace.tokens(), trace.cost_usd()), ((10, 2), Some(0.5)));
+        assert_eq!((trace.tokens(), trace.cost_usd()), ((10, 2), "0.5".parse().ok()));
         let (start, end) = trace.interval().unwrap();
         assert_eq!(end - start, 250_000);
         assert_eq!(trace.events().next().unwrap().line, lines.lines().next().unwrap());

@@ -9,7 +9,7 @@ use serde::ser::{
 };
 
 use super::keyed::KeyText;
-use super::serializer::Encoder;
+use super::serializer::{Encoder, Payload};
 use super::sink::{Failed, Stop};
 use super::text::Spelled;
 use super::{END, MAP};
@@ -139,6 +139,25 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     /// The impl broke serde's order of keys and values.
     fn misused(&mut self) -> Failed {
         self.encoder.sink.fail(Stop::Broken)
+    }
+}
+
+/// An object of these members, those without a value left out. The names are the library's own,
+/// and none is a sensitive key.
+pub(crate) struct Members<'a>(pub(crate) &'a [(&'static str, Option<&'a dyn Payload>)]);
+
+impl Payload for Members<'_> {
+    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
+        let mut object = Compound::open(encoder, MAP)?;
+        for (name, value) in self.0 {
+            if let Some(value) = value {
+                object.key(name)?;
+                object.next = Next::Key;
+                let encoded = value.encode(object.encoder);
+                encoded.map_err(|_| object.encoder.sink.fail(Stop::Broken))?;
+            }
+        }
+        object.close()
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     DEPTH_MAX, END, ERROR, F32, F64, FALSE, MAP, NEGATIVE, NULL, PARTS, PAYLOAD, SEQ, STR, TRUE,
     UINT, flag,
 };
+use crate::cost::Usd;
 use crate::event::{EVENT_TYPES, Status};
 
 /// Containers inside each other: a payload's own, the error object around it, and the one that
@@ -42,7 +43,7 @@ pub(crate) struct Record<'a> {
     pub(crate) latency_ms: Option<f64>,
     pub(crate) tokens_input: Option<u64>,
     pub(crate) tokens_output: Option<u64>,
-    pub(crate) cost_usd: Option<f64>,
+    pub(crate) cost_usd: Option<Usd>,
     pub(crate) data: Option<Value<'a>>,
     pub(crate) error: Option<Value<'a>>,
 }
@@ -69,7 +70,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         latency_ms: Some(f64::from_bits(cursor.word()?)).filter(|_| has(flag::LATENCY)),
         tokens_input: Some(cursor.word()?).filter(|_| has(flag::TOKENS_INPUT)),
         tokens_output: Some(cursor.word()?).filter(|_| has(flag::TOKENS_OUTPUT)),
-        cost_usd: Some(f64::from_bits(cursor.word()?)).filter(|_| has(flag::COST)),
+        cost_usd: match has(flag::COST) {
+            true => Some(Usd::from_le_bytes(cursor.array()?)),
+            false => None,
+        },
         event_type: match EVENT_TYPES.get(usize::from(code)) {
             Some((_, name)) => Cow::Borrowed(name),
             None => cursor.string()?,

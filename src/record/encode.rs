@@ -102,6 +102,9 @@ impl Encoder<'_, '_> {
     /// Everything but the payloads.
     fn head(&mut self, event: &AuditEvent<'_>, head: Head, cap: usize) -> Result<(), Failed> {
         self.sink.put(&head_bytes(event, head))?;
+        if let Some(cost) = event.cost_usd {
+            self.sink.put(&cost.to_le_bytes())?;
+        }
         if event.event_type.code() == u8::MAX {
             let (sink, name) = (&mut self.sink, event.event_type.name());
             with_type_name(name, self.sanitizer, &mut self.counts, |name| sink.string(name))?;
@@ -248,7 +251,6 @@ fn head_bytes(event: &AuditEvent<'_>, head: Head) -> [u8; HEAD_BYTES] {
         event.latency_ms.unwrap_or(0.0).to_bits(),
         event.tokens_input.unwrap_or(0),
         event.tokens_output.unwrap_or(0),
-        event.cost_usd.unwrap_or(0.0).to_bits(),
     ];
     for (place, word) in bytes[19..].chunks_exact_mut(8).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());

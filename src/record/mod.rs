@@ -1,8 +1,9 @@
 //! The flat record: how an event lies in the ring, between the caller and the writer.
 //!
-//! A record is a head of [`HEAD_BYTES`] bytes, then a string each for the event type (only for a
-//! type of the caller's own), the agent and the action, then the error and the data, where the head
-//! says that there are such. Numbers of the head are little-endian.
+//! A record is a head of [`HEAD_BYTES`] bytes, then the cost in 16 bytes, a string each for the
+//! event type (only for a type of the caller's own), the agent and the action, then the error and
+//! the data; cost, error and data where the head says that there are such. Numbers of the head and
+//! the cost are little-endian.
 //!
 //! ```text
 //! value   = NULL | FALSE | TRUE
@@ -33,6 +34,7 @@ mod tests;
 mod text;
 mod type_name;
 
+pub(crate) use compound::Members;
 pub(crate) use serializer::{Payload, forget_panic};
 
 const NULL: u8 = 1;
@@ -56,8 +58,8 @@ const ERROR: u8 = 14;
 const DEPTH_MAX: usize = 126;
 
 /// Type, status and flags, a byte each; the trace id; then, eight bytes each, span, parent,
-/// timestamp, latency, tokens in, tokens out and cost.
-const HEAD_BYTES: usize = 3 + 16 + 7 * 8;
+/// timestamp, latency, tokens in and tokens out.
+const HEAD_BYTES: usize = 3 + 16 + 6 * 8;
 
 /// Which of the optional fields a head has.
 mod flag {

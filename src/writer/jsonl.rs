@@ -38,7 +38,9 @@ pub(crate) fn write_event(out: &mut Vec<u8>, instance: &str, seq: u64, record: &
     if let Some(tokens) = record.tokens_output {
         plain(out, ",\"tokens_output\":", tokens);
     }
-    number(out, ",\"cost_usd\":", record.cost_usd);
+    if let Some(cost) = record.cost_usd {
+        plain(out, ",\"cost_usd\":", cost);
+    }
     if let Some(data) = &record.data {
         json(out, ",\"data\":", data);
     }
@@ -178,7 +180,7 @@ mod tests {
             latency_ms: Some(12.5),
             tokens_input: Some(u64::MAX),
             tokens_output: Some(0),
-            cost_usd: Some(0.000_000_1),
+            cost_usd: Some("1e-7".parse().unwrap()),
             ..record()
         };
         let line = line(&full);

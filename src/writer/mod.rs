@@ -166,6 +166,7 @@ impl Writer {
         let mut waiting = Waiting::default();
         loop {
             let request = control.request();
+            shared.pricing.look(|| self.clock.now_micros());
             if let Some(end) = request.end {
                 self.drainer.close(end);
             }
@@ -346,8 +347,13 @@ impl Writer {
         if let Some(unsaid) = self.unsaid.take() {
             self.loss_line(now, unsaid);
         }
-        let Shared { instance, settings, .. } = &*self.shared;
-        let stop = Stop { accounting: &accounting, sampling: &settings.sampling };
+        let Shared { instance, settings, pricing, .. } = &*self.shared;
+        let stop = Stop {
+            accounting: &accounting,
+            sampling: &settings.sampling,
+            unpriced: &pricing.unpriced(),
+            prices_refused: &pricing.refused(),
+        };
         jsonl::write_own(&mut self.lines, instance, now, "audit.stop", Status::Ok, &stop);
         // Where it cannot be written the log shows as killed, which is what it then is.
         let _written = self.hand_on(now);

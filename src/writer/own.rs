@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::accounting::Accounting;
 use crate::config::Settings;
+use crate::cost::{Refused, Unpriced};
 use crate::sampler::SamplingPolicy;
 
 /// `audit.start`: who writes, and how.
@@ -74,6 +75,8 @@ impl Serialize for Loss {
 pub(super) struct Stop<'a> {
     pub(super) accounting: &'a Accounting,
     pub(super) sampling: &'a SamplingPolicy,
+    pub(super) unpriced: &'a Unpriced,
+    pub(super) prices_refused: &'a Refused,
 }
 
 impl Serialize for Stop<'_> {
@@ -103,6 +106,16 @@ impl Serialize for Stop<'_> {
             .map(|(kind, count)| (kind.name(), count))
             .collect();
         map.serialize_entry("redactions", &redactions)?;
+        if self.unpriced.total() > 0 {
+            map.serialize_entry("unpriced", &self.unpriced.names)?;
+        }
+        if self.unpriced.others > 0 {
+            map.serialize_entry("unpriced_others", &self.unpriced.others)?;
+        }
+        if self.prices_refused.count > 0 {
+            map.serialize_entry("prices_refused", &self.prices_refused.count)?;
+            map.serialize_entry("prices_refused_last", &self.prices_refused.last)?;
+        }
         map.end()
     }
 }

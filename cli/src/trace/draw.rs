@@ -274,7 +274,7 @@ mod tests {
         failed.error = Some("no\x1b[2J route".to_owned());
         let mut model = event("llm.invoke", "chat", 50, 50.0);
         (model.tokens_input, model.tokens_output) = (Some(1200), Some(34));
-        (model.cost_usd, model.model) = (Some(0.0125), Some("m-1".to_owned()));
+        (model.cost_usd, model.model) = ("0.0125".parse().ok(), Some("m-1".to_owned()));
         Trace {
             id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
             spans: vec![

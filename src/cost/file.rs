@@ -1,0 +1,243 @@
+//! Prices in LiteLLM's JSON layout (`model_prices_and_context_window.json`): an object of models,
+//! each an object of prices in dollars per token, read from their spelling.
+//!
+//! Of its fields are read: `input_cost_per_token`, `output_cost_per_token`,
+//! `cache_read_input_token_cost`, `cache_creation_input_token_cost` and the same with
+//! `_above_1hr`, `output_cost_per_reasoning_token`, `input_cost_per_audio_token`,
+//! `output_cost_per_audio_token`, `cache_read_input_audio_token_cost`; each with
+//! `_above_200k_tokens` (any number), and with `_batches`, `_flex` or `_priority`;
+//! `tiered_pricing`; `litellm_provider`, which for `xai` makes a step begin at its number and not
+//! above it. `base_model`, which that layout has elsewhere, names a model whose prices the entry
+//! has too: so a deployment of any name is priced. Other fields are ignored.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::Usd;
+use super::rates::{Kind, Rate, Rates};
+use crate::usage::ServiceTier;
+
+/// The fields' names without what follows them; one that another begins with comes after it.
+const FIELDS: [(&str, Kind); 10] = [
+    ("input_cost_per_token_cache_hit", Kind::CacheRead),
+    ("input_cost_per_token", Kind::Input),
+    ("output_cost_per_token", Kind::Output),
+    ("cache_read_input_token_cost", Kind::CacheRead),
+    ("cache_creation_input_token_cost_above_1hr", Kind::CacheWrite1h),
+    ("cache_creation_input_token_cost", Kind::CacheWrite),
+    ("output_cost_per_reasoning_token", Kind::Reasoning),
+    ("input_cost_per_audio_token", Kind::AudioInput),
+    ("output_cost_per_audio_token", Kind::AudioOutput),
+    ("cache_read_input_audio_token_cost", Kind::AudioCacheRead),
+];
+/// The entry that describes the layout.
+const SAMPLE: &str = "sample_spec";
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    pub(super) models: BTreeMap<String, Rates>,
+    pub(super) aliases: Vec<Alias>,
+}
+
+/// An entry with a `base_model`.
+#[derive(Debug)]
+pub(super) struct Alias {
+    pub(super) name: String,
+    pub(super) base: String,
+    pub(super) own: Vec<Rate>,
+    line: usize,
+}
+
+impl Alias {
+    pub(super) fn unknown(&self) -> String {
+        let Self { name, base, line, .. } = self;
+        format!("line {line}: the base_model {base:?} of {name:?} is not known")
+    }
+}
+
+type Members<'t> = BTreeMap<String, &'t RawValue>;
+
+/// Reads a whole file.
+///
+/// # Errors
+///
+/// What is wrong, and in which line.
+pub(super) fn parse(text: &str) -> Result<Parsed, String> {
+    let entries: Members<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut parsed = Parsed::default();
+    for (name, entry) in entries.into_iter().filter(|(name, _)| name != SAMPLE) {
+        let at = Place { text, name: &name };
+        let members: Members<'_> = serde_json::from_str(entry.get())
+            .map_err(|_| at.wrong(entry, "is no object of prices"))?;
+        let rates = rates(&members, at)?;
+        match members.get("base_model") {
+            Some(base) => parsed.aliases.push(Alias {
+                base: serde_json::from_str(base.get())
+                    .map_err(|_| at.wrong(base, "has a base_model that is no string"))?,
+                own: rates,
+                line: at.line(base),
+                name,
+            }),
+            None => {
+                let mut model = Rates::default();
+                rates.into_iter().for_each(|rate| model.set(rate));
+                if !model.is_empty() {
+                    parsed.models.insert(name, model);
+                }
+            }
+        }
+    }
+    Ok(parsed)
+}
+
+/// Where in the file something stands.
+#[derive(Clone, Copy)]
+struct Place<'t> {
+    text: &'t str,
+    name: &'t str,
+}
+
+impl Place<'_> {
+    /// The line of a value, which is a part of the text.
+    fn line(self, value: &RawValue) -> usize {
+        let offset = (value.get().as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    fn wrong(self, value: &RawValue, what: &str) -> String {
+        format!("line {}: {:?} {what}", self.line(value), self.name)
+    }
+}
+
+/// The prices of one model; where several are for the same, the last one holds.
+fn rates(members: &Members<'_>, at: Place<'_>) -> Result<Vec<Rate>, String> {
+    let provider = members.get("litellm_provider").and_then(|raw| string(raw));
+    let from = u64::from(provider.as_deref() == Some("xai"));
+    let mut rates = Vec::new();
+    // The alias of a field comes first, so that the field itself holds.
+    let (aliases, fields): (Vec<_>, Vec<_>) =
+        members.iter().partition(|(name, _)| name.contains("_cache_hit"));
+    for (name, value) in aliases.into_iter().chain(fields) {
+        if let (Some((kind, above, tier)), true) = (field(name), value.get() != "null") {
+            let price = price(value, name, at)?;
+            rates.push(Rate { kind, above: above.saturating_sub(from), tier, price });
+        }
+    }
+    if let Some(steps) = members.get("tiered_pricing").filter(|steps| steps.get() != "null") {
+        let wrong = || at.wrong(steps, "has a tiered_pricing that is no list of steps");
+        let steps: Vec<Members<'_>> = serde_json::from_str(steps.get()).map_err(|_| wrong())?;
+        for step in steps {
+            // A step of something else than tokens has no range.
+            let Some(range) = step.get("range") else { continue };
+            let range: Vec<f64> = serde_json::from_str(range.get()).map_err(|_| wrong())?;
+            let [start, ..] = range[..] else { return Err(wrong()) };
+            for (name, value) in &step {
+                if let Some((kind, 0, tier)) = field(name) {
+                    rates.push(Rate { kind, above: start as u64, tier, price: price(value, name, at)? });
+                }
+            }
+        }
+    }
+    Ok(rates)
+}
+
+/// A price as it is spelled, as a number or as a string.
+fn price(value: &RawValue, field: &str, at: Place<'_>) -> Result<Usd, String> {
+    let text = string(value).unwrap_or_else(|| value.get().to_owned());
+    let price: Option<Usd> = text.parse().ok();
+    price.filter(|price| !price.is_negative()).ok_or_else(|| {
+        at.wrong(value, &format!("has a {field} that is no number of dollars from 0"))
+    })
+}
+
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// What the price of a field is for: kind, step and tier.
+fn field(name: &str) -> Option<(Kind, u64, ServiceTier)> {
+    let (kind, mut rest) = FIELDS
+        .iter()
+        .find_map(|(field, kind)| name.strip_prefix(field).map(|rest| (*kind, rest)))?;
+    let (mut above, mut tier) = (0, ServiceTier::Standard);
+    while !rest.is_empty() {
+        let tiers = [
+            ("_batches", ServiceTier::Batch),
+            ("_flex", ServiceTier::Flex),
+            ("_priority", ServiceTier::Priority),
+        ];
+        let found = tiers.iter().find_map(|(name, tier)| Some((rest.strip_prefix(name)?, *tier)));
+        if let Some((behind, found)) = found {
+            (rest, tier) = (behind, found);
+        } else {
+            let (step, behind) = rest.strip_prefix("_above_")?.split_once("_tokens")?;
+            let (digits, unit) = step.strip_suffix('k').map_or((step, 1), |k| (k, 1_000));
+            above = digits.parse::<u64>().ok()?.checked_mul(unit)?;
+            rest = behind;
+        }
+    }
+    Some((kind, above, tier))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_say_what_they_are_for() {
+        use ServiceTier::{Batch, Flex, Priority, Standard};
+        let cases = [
+            ("input_cost_per_token", Some((Kind::Input, 0, Standard))),
+            ("input_cost_per_token_cache_hit", Some((Kind::CacheRead, 0, Standard))),
+            ("output_cost_per_token_batches", Some((Kind::Output, 0, Batch))),
+            ("input_cost_per_token_above_200k_tokens", Some((Kind::Input, 200_000, Standard))),
+            ("input_cost_per_token_above_512_tokens", Some((Kind::Input, 512, Standard))),
+            (
+                "cache_read_input_token_cost_above_272k_tokens_flex",
+                Some((Kind::CacheRead, 272_000, Flex)),
+            ),
+            (
+                "input_cost_per_token_priority_above_200k_tokens",
+                Some((Kind::Input, 200_000, Priority)),
+            ),
+            (
+                "cache_creation_input_token_cost_above_1hr_above_200k_tokens",
+                Some((Kind::CacheWrite1h, 200_000, Standard)),
+            ),
+            ("cache_creation_input_token_cost_above_12hr", None),
+            ("input_cost_per_token_ultrafast", None),
+            ("input_cost_per_image_token", None),
+            ("output_cost_per_image", None),
+            ("input_cost_per_token_above_99999999999999999999k_tokens", None),
+            ("max_tokens", None),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(field(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        let cases = [
+            ("", "line 1"),
+            ("{\n\"a\": {\n}", "line 3"),
+            ("[]", "line 1"),
+            ("{\n\n\"a\": 7}", "line 3: \"a\" is no object of prices"),
+            (
+                "{\n\"a\": {\n\"input_cost_per_token\": true}}",
+                "line 3: \"a\" has a input_cost_per_token that is no number of dollars from 0",
+            ),
+            ("{\"a\": {\"output_cost_per_token\": -1e-6}}", "no number of dollars from 0"),
+            ("{\"a\": {\"output_cost_per_token\": 1e-30}}", "no number of dollars from 0"),
+            ("{\"a\": {\"tiered_pricing\": 7}}", "no list of steps"),
+            ("{\"a\": {\"base_model\": 7}}", "no string"),
+        ];
+        for (text, expected) in cases {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

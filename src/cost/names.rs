@@ -1,0 +1,232 @@
+//! Which known model a name means. Never another one: what is not known stays unknown.
+
+/// Hosts and gateways whose prefix says where a model runs, and after which a maker's prefix may
+/// follow.
+const HOSTS: [&str; 12] = [
+    "azure",
+    "azure_ai",
+    "bedrock",
+    "bedrock_converse",
+    "converse",
+    "invoke",
+    "vertex_ai",
+    "models",
+    "openrouter",
+    "litellm_proxy",
+    "vercel_ai_gateway",
+    "publishers",
+];
+
+/// How prefixes of makers are spelled, and the prefix that the table has.
+const MAKERS: [(&str, &str); 19] = [
+    ("openai", "openai"),
+    ("anthropic", "anthropic"),
+    ("gemini", "gemini"),
+    ("google", "gemini"),
+    ("mistral", "mistral"),
+    ("mistralai", "mistral"),
+    ("mistral_ai", "mistral"),
+    ("cohere", "cohere"),
+    ("cohere_chat", "cohere"),
+    ("xai", "xai"),
+    ("x-ai", "xai"),
+    ("x_ai", "xai"),
+    ("deepseek", "deepseek"),
+    ("zai", "zai"),
+    ("z-ai", "zai"),
+    ("moonshot", "moonshot"),
+    ("moonshotai", "moonshot"),
+    ("perplexity", "perplexity"),
+    ("voyage", "voyage"),
+];
+
+/// What the names of a maker's own models begin with, where the table has them under its prefix.
+const FAMILIES: [(&str, &str); 18] = [
+    ("mistral", "mistral"),
+    ("magistral", "mistral"),
+    ("codestral", "mistral"),
+    ("devstral", "mistral"),
+    ("ministral", "mistral"),
+    ("pixtral", "mistral"),
+    ("voxtral", "mistral"),
+    ("open-mi", "mistral"),
+    ("grok", "xai"),
+    ("deepseek", "deepseek"),
+    ("gemini", "gemini"),
+    ("command", "cohere"),
+    ("embed-v", "cohere"),
+    ("voyage", "voyage"),
+    ("glm", "zai"),
+    ("kimi", "moonshot"),
+    ("moonshot", "moonshot"),
+    ("sonar", "perplexity"),
+];
+
+/// Where Bedrock runs a model; the prefix of its id.
+const REGIONS: [&str; 7] = ["us.", "eu.", "apac.", "au.", "jp.", "global.", "us-gov."];
+
+/// What providers are called elsewhere (OpenTelemetry's `gen_ai.provider.name`), and here.
+const PROVIDERS: [(&str, &str); 6] = [
+    ("aws.bedrock", "bedrock"),
+    ("azure.ai.openai", "azure"),
+    ("azure.ai.inference", "azure_ai"),
+    ("gcp.vertex_ai", "vertex_ai"),
+    ("gcp.gemini", "gemini"),
+    ("gcp.gen_ai", "gemini"),
+];
+
+/// What the first known of the spellings of `name` stands for, the most exact one first: as it is;
+/// in lower case; without the prefixes of hosts and makers; then the same without what dates it.
+pub(super) fn resolve<T>(name: &str, known: impl Fn(&str) -> Option<T>) -> Option<T> {
+    known(name).or_else(|| {
+        let name = name.trim().to_lowercase();
+        spellings(&name).iter().find_map(|spelling| known(spelling))
+    })
+}
+
+/// As [`resolve`], for a model that this provider ran.
+pub(super) fn resolve_at<T>(
+    provider: &str,
+    model: &str,
+    known: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    let provider = provider.trim().to_lowercase();
+    let alias = PROVIDERS.iter().find(|(alias, _)| *alias == provider);
+    let provider = alias.map_or(provider.as_str(), |(_, name)| name);
+    if provider.is_empty() {
+        return resolve(model, known);
+    }
+    let placed = format!("{provider}/{model}");
+    // A host that is not known may have prices of its own: no maker's prefix is put in its place.
+    resolve(&placed, &known)
+        .or_else(|| known(model))
+        .or_else(|| placed_at(&model.trim().to_lowercase(), true).iter().find_map(|name| known(name)))
+}
+
+/// The name under which Anthropic's models are known, whichever way version and family are
+/// ordered: `claude-4.5-sonnet` is `claude-sonnet-4-5`.
+pub(super) fn canonical(name: &str) -> Option<String> {
+    let rest = name.strip_prefix("claude-")?;
+    let rest = rest.replace('.', "-");
+    let words: Vec<&str> = rest.split('-').collect();
+    let is_version = |word: &&&str| word.len() <= 2 && word.bytes().all(|b| b.is_ascii_digit());
+    let versions = words.iter().take_while(is_version).count();
+    let Some(family) = words.get(versions).filter(|_| versions > 0) else {
+        return Some(format!("claude-{rest}"));
+    };
+    let order = [family].into_iter().chain(&words[..versions]).chain(&words[versions + 1..]);
+    Some(order.fold("claude".to_owned(), |name, word| name + "-" + word))
+}
+
+fn spellings(name: &str) -> Vec<String> {
+    let dashed = name.replace('@', "-");
+    let plain = unversioned(&dashed);
+    let undated = undated(plain);
+    let mut all = placed_at(name, false);
+    let mut last = name;
+    for shorter in [dashed.as_str(), plain, undated] {
+        if shorter != last {
+            all.extend(placed_at(shorter, false));
+            last = shorter;
+        }
+    }
+    all
+}
+
+/// `name`, then with one prefix less each time.
+fn placed_at(name: &str, is_hosted: bool) -> Vec<String> {
+    let (mut rest, mut is_hosted) = (name, is_hosted);
+    let mut all = vec![rest.to_owned()];
+    loop {
+        if let Some(shorter) = unplaced(rest) {
+            // A router passes a maker's prices on; a host has its own.
+            is_hosted |= !rest.starts_with("openrouter/");
+            rest = shorter;
+        } else if let Some((own, shorter)) = of_maker(rest) {
+            all.push(format!("{own}/{shorter}"));
+            rest = shorter;
+        } else {
+            break;
+        }
+        all.push(rest.to_owned());
+    }
+    all.extend(canonical(rest));
+    let family = FAMILIES.iter().find(|(head, _)| rest.starts_with(head));
+    if let (Some((_, own)), false, false) = (family, is_hosted, rest.contains('/')) {
+        all.push(format!("{own}/{rest}"));
+    }
+    all
+}
+
+/// `name` without the host, the folders or the region it begins with.
+fn unplaced(name: &str) -> Option<&str> {
+    if let Some((_, model)) = name.strip_prefix("projects/").and_then(|n| n.split_once("/models/")) {
+        return Some(model);
+    }
+    if name.starts_with("arn:") {
+        return name.rsplit_once('/').map(|(_, id)| id);
+    }
+    if let Some((prefix, rest)) = name.split_once('/') {
+        let is_region = prefix.len() <= 16
+            && prefix.matches('-').count() >= 2
+            && prefix.ends_with(|c: char| c.is_ascii_digit());
+        return (HOSTS.contains(&prefix) || is_region).then_some(rest);
+    }
+    let region = REGIONS.iter().find_map(|region| name.strip_prefix(region));
+    region.filter(|id| id.contains('.')).or_else(|| name.strip_prefix("anthropic."))
+}
+
+fn of_maker(name: &str) -> Option<(&'static str, &str)> {
+    let (prefix, rest) = name.split_once('/')?;
+    MAKERS.iter().find(|(spelling, _)| *spelling == prefix).map(|(_, own)| (*own, rest))
+}
+
+/// `name` without what says how it is run: Bedrock's `-v1:0`, a gateway's `:thinking`, the
+/// customer's part of a fine-tuned model.
+fn unversioned(name: &str) -> &str {
+    if name.starts_with("ft:") {
+        let end = name.match_indices(':').nth(1).map_or(name.len(), |(at, _)| at);
+        return &name[..end];
+    }
+    for mode in [":thinking", ":beta", "-default"] {
+        if let Some(shorter) = name.strip_suffix(mode) {
+            return shorter;
+        }
+    }
+    let Some((model, version)) = name.rsplit_once("-v") else { return name };
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    // Elsewhere a `v3` is part of the name.
+    let is_version = name.contains("claude") && version.split(':').all(is_number);
+    if is_version { model } else { name }
+}
+
+/// `name` without the date, or the like, at its end.
+fn undated(name: &str) -> &str {
+    if let Some(model) = name.strip_suffix("-latest") {
+        return model;
+    }
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let in_range = |text: &str, most: u8| {
+        text.len() == 2 && digits(text) && text.parse().is_ok_and(|n: u8| (1..=most).contains(&n))
+    };
+    let is_day = |month: &str, day: &str| in_range(month, 12) && in_range(day, 31);
+    let is_year = |year: &str| year.len() == 4 && digits(year) && year.starts_with("20");
+    let words: Vec<&str> = name.rsplitn(4, '-').collect();
+    let cut = |dated: usize| &name[..name.len() - dated];
+    match words[..] {
+        [day, month, year, _] if is_year(year) && is_day(month, day) => cut("-2024-08-06".len()),
+        [date, _, ..]
+            if date.len() == 8
+                && date.is_ascii()
+                && is_year(&date[..4])
+                && is_day(&date[4..6], &date[6..]) =>
+        {
+            cut("-20240806".len())
+        }
+        [day, month, "preview", _] if is_day(month, day) => cut("-05-20".len()),
+        [number, _, ..] if number.len() == 3 && digits(number) && name.contains("gemini") => {
+            cut("-001".len())
+        }
+        _ => name,
+    }
+}

@@ -1,0 +1,229 @@
+//! The prices of one model, and what a usage comes to at them.
+
+use super::Usd;
+use crate::usage::{ServiceTier, Usage};
+
+/// What a price is for: one token of this kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Input,
+    Output,
+    CacheRead,
+    CacheWrite,
+    CacheWrite1h,
+    Reasoning,
+    AudioInput,
+    AudioCacheRead,
+    AudioOutput,
+}
+
+impl Kind {
+    /// Whose price holds where this kind has none.
+    fn stand_in(self) -> Option<Self> {
+        match self {
+            Self::Input | Self::Output => None,
+            Self::CacheRead | Self::CacheWrite | Self::AudioInput => Some(Self::Input),
+            Self::CacheWrite1h => Some(Self::CacheWrite),
+            Self::AudioCacheRead => Some(Self::CacheRead),
+            Self::Reasoning | Self::AudioOutput => Some(Self::Output),
+        }
+    }
+}
+
+/// One price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub(super) kind: Kind,
+    /// It holds for calls whose input is larger than this many tokens; for any where it is 0.
+    pub(super) above: u64,
+    pub(super) tier: ServiceTier,
+    /// Dollars per token.
+    pub(super) price: Usd,
+}
+
+/// All prices of a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rates(Vec<Rate>);
+
+impl Rates {
+    /// Adds a price, in place of one for the same.
+    pub(super) fn set(&mut self, rate: Rate) {
+        let same = |r: &&mut Rate| (r.kind, r.above, r.tier) == (rate.kind, rate.above, rate.tier);
+        match self.0.iter_mut().find(same) {
+            Some(known) => known.price = rate.price,
+            None => self.0.push(rate),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What this usage costs. `None` where it has tokens that no price is known for.
+    pub(super) fn cost(&self, usage: Usage) -> Option<Usd> {
+        let u = usage.fitted();
+        let fresh_audio = u.audio_input - u.audio_cache_read;
+        let cached = u.cache_read + u.cache_write + u.cache_write_1h;
+        let parts = [
+            (Kind::Input, u.input - cached - fresh_audio),
+            (Kind::CacheRead, u.cache_read - u.audio_cache_read),
+            (Kind::CacheWrite, u.cache_write),
+            (Kind::CacheWrite1h, u.cache_write_1h),
+            (Kind::AudioInput, fresh_audio),
+            (Kind::AudioCacheRead, u.audio_cache_read),
+            (Kind::Output, u.output - u.reasoning - u.audio_output),
+            (Kind::Reasoning, u.reasoning),
+            (Kind::AudioOutput, u.audio_output),
+        ];
+        let paid = parts.into_iter().filter(|(_, tokens)| *tokens > 0);
+        paid.map(|(kind, tokens)| Some(self.price(kind, u.input, u.service_tier)? * tokens)).sum()
+    }
+
+    /// The price of the highest step that `input` is above, there that of the tier before the usual
+    /// one.
+    fn price(&self, kind: Kind, input: u64, tier: ServiceTier) -> Option<Usd> {
+        let holds = |rate: &&Rate| {
+            rate.kind == kind
+                && (rate.above == 0 || input > rate.above)
+                && (rate.tier == tier || rate.tier == ServiceTier::Standard)
+        };
+        let best = self.0.iter().filter(holds).max_by_key(|rate| (rate.above, rate.tier == tier));
+        match best {
+            Some(rate) => Some(rate.price),
+            None => self.price(kind.stand_in()?, input, tier),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(prices: &[(Kind, u64, ServiceTier, &str)]) -> Rates {
+        let mut rates = Rates::default();
+        for (kind, above, tier, price) in prices {
+            rates.set(Rate { kind: *kind, above: *above, tier: *tier, price: price.parse().unwrap() });
+        }
+        rates
+    }
+
+    use Kind::*;
+    use ServiceTier::{Batch, Flex, Priority, Standard};
+
+    /// Every price is another power of ten, so that a sum shows its parts.
+    fn full() -> Rates {
+        rates(&[
+            (Input, 0, Standard, "1"),
+            (CacheRead, 0, Standard, "0.1"),
+            (CacheWrite, 0, Standard, "0.01"),
+            (CacheWrite1h, 0, Standard, "0.001"),
+            (AudioInput, 0, Standard, "0.0001"),
+            (AudioCacheRead, 0, Standard, "0.00001"),
+            (Output, 0, Standard, "0.000001"),
+            (Reasoning, 0, Standard, "0.0000001"),
+            (AudioOutput, 0, Standard, "0.00000001"),
+        ])
+    }
+
+    fn all_parts() -> Usage {
+        Usage {
+            cache_read: 5,
+            cache_write: 2,
+            cache_write_1h: 3,
+            audio_input: 8,
+            audio_cache_read: 1,
+            reasoning: 4,
+            audio_output: 6,
+            ..Usage::new(25, 19)
+        }
+    }
+
+    #[test]
+    fn every_token_is_paid_once() {
+        // 25 = 8 plain + 4 cached + 2 + 3 written + 7 sound + 1 cached sound; 19 = 9 + 4 + 6.
+        assert_eq!(full().cost(all_parts()).unwrap().to_string(), "8.42371946");
+        assert_eq!(full().cost(Usage::new(0, 0)), Some(Usd::ZERO));
+    }
+
+    #[test]
+    fn what_has_no_price_takes_the_next() {
+        let few = rates(&[(Input, 0, Standard, "1"), (Output, 0, Standard, "0.01")]);
+        assert_eq!(few.cost(all_parts()).unwrap().to_string(), "25.19");
+        let some = rates(&[
+            (Input, 0, Standard, "1"),
+            (CacheRead, 0, Standard, "0.1"),
+            (CacheWrite, 0, Standard, "0.01"),
+            (Output, 0, Standard, "0"),
+        ]);
+        // 15 plain and sound, 5 cached, 5 written.
+        assert_eq!(some.cost(all_parts()).unwrap().to_string(), "15.55");
+    }
+
+    #[test]
+    fn no_price_is_none_and_not_nothing() {
+        let embedding = rates(&[(Input, 0, Standard, "1")]);
+        assert_eq!(embedding.cost(Usage::new(3, 0)).unwrap().to_string(), "3");
+        assert_eq!(embedding.cost(Usage::new(3, 1)), None);
+        assert_eq!(rates(&[(Output, 0, Standard, "1")]).cost(Usage::new(1, 1)), None);
+    }
+
+    #[test]
+    fn steps_and_tiers() {
+        let rates = rates(&[
+            (Input, 0, Standard, "1"),
+            (Input, 200_000, Standard, "2"),
+            (Input, 400_000, Standard, "4"),
+            (Input, 0, Batch, "0.5"),
+            (Input, 0, Priority, "10"),
+            (Input, 200_000, Priority, "20"),
+            (Output, 0, Standard, "0"),
+            (Output, 200_000, Standard, "1000000"),
+        ]);
+        let cases = [
+            (199_999, Standard, "199999"),
+            (200_000, Standard, "200000"),
+            (200_001, Standard, "400002"),
+            (400_000, Standard, "800000"),
+            (400_001, Standard, "1600004"),
+            (200_000, Batch, "100000"),
+            (200_001, Batch, "400002"),
+            (200_000, Priority, "2000000"),
+            (200_001, Priority, "4000020"),
+            (400_001, Priority, "1600004"),
+            (100, Flex, "100"),
+            (0, Standard, "0"),
+        ];
+        for (input, tier, expected) in cases {
+            let usage = Usage { service_tier: tier, ..Usage::new(input, 0) };
+            assert_eq!(rates.cost(usage).unwrap().to_string(), expected, "{input} {tier:?}");
+        }
+        // The whole call is dearer, not what is above; cached tokens count towards the step.
+        let cached = Usage { cache_read: 200_000, ..Usage::new(200_001, 1) };
+        assert_eq!(rates.cost(cached).unwrap().to_string(), "1400002");
+    }
+
+    #[test]
+    fn the_largest_usage_stays_in_range() {
+        let usage = Usage { reasoning: u64::MAX, cache_read: u64::MAX, ..Usage::new(u64::MAX, u64::MAX) };
+        assert!(full().cost(usage).unwrap() > Usd::ZERO);
+        let garbage = Usage { audio_input: u64::MAX, cache_write: u64::MAX, ..Usage::new(3, 0) };
+        assert_eq!(full().cost(garbage).unwrap().to_string(), "0.03", "three tokens were written");
+    }
+
+    #[test]
+    fn more_tokens_never_cost_less() {
+        let (rates, mut rng) = (full(), fastrand::Rng::with_seed(8));
+        for _ in 0..20_000 {
+            let mut n = || rng.u64(..1_000);
+            let usage = Usage {
+                cache_read: n(),
+                cache_write: n(),
+                reasoning: n(),
+                audio_input: n(),
+                ..Usage::new(n(), n())
+            };
+            let more = Usage { input: usage.input + n(), output: usage.output + n(), ..usage };
+            assert!(rates.cost(usage) <= rates.cost(more), "{usage:?} {more:?}");
+        }
+    }
+}

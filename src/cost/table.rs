@@ -1,0 +1,104 @@
+//! The prices of all known models: the built-in ones, and a file over them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use super::names::{canonical, resolve, resolve_at};
+use super::rates::{Kind, Rate, Rates};
+use super::{Usd, file};
+use crate::usage::{ServiceTier, Usage};
+
+/// The prices that come with the library, a model a line; the layout is at the top of the file.
+const BUILT_IN: &str = include_str!("prices.txt");
+
+/// Prices by model.
+#[derive(Debug)]
+pub(super) struct Table {
+    models: BTreeMap<String, Arc<Rates>>,
+}
+
+impl Table {
+    /// The prices that come with the library.
+    pub(super) fn built_in() -> &'static Self {
+        static BUILT_IN_TABLE: OnceLock<Table> = OnceLock::new();
+        BUILT_IN_TABLE.get_or_init(|| Self::new(lines(BUILT_IN)))
+    }
+
+    /// The built-in prices with those of a file over them.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, and where.
+    pub(super) fn with_file(text: &str) -> Result<Self, String> {
+        let parsed = file::parse(text)?;
+        let mut models = lines(BUILT_IN);
+        models.extend(parsed.models);
+        let mut table = Self::new(models);
+        for alias in parsed.aliases {
+            let base = table.rates(&alias.base).cloned();
+            let mut rates = base.ok_or_else(|| alias.unknown())?.as_ref().clone();
+            alias.own.into_iter().for_each(|rate| rates.set(rate));
+            table.models.insert(alias.name, Arc::new(rates));
+        }
+        Ok(table)
+    }
+
+    /// Adds the spellings that resolution asks for, where no model has them for its name.
+    fn new(models: BTreeMap<String, Rates>) -> Self {
+        let exact = models.into_iter().map(|(name, rates)| (name, Arc::new(rates)));
+        let mut models: BTreeMap<_, _> = exact.collect();
+        for (name, rates) in models.clone() {
+            let name = name.to_lowercase();
+            if let Some(canonical) = canonical(&name) {
+                models.entry(canonical).or_insert_with(|| rates.clone());
+            }
+            models.entry(name).or_insert(rates);
+        }
+        Self { models }
+    }
+
+    fn rates(&self, model: &str) -> Option<&Arc<Rates>> {
+        resolve(model, |name| self.models.get(name))
+    }
+
+    /// What a model's call costs that this provider ran; an empty one is none.
+    pub(super) fn cost(&self, provider: &str, model: &str, usage: Usage) -> Option<Usd> {
+        resolve_at(provider, model, |name| self.models.get(name))?.cost(usage)
+    }
+}
+
+/// The models of the built-in text. What it says wrong is left out, and a test finds it.
+fn lines(text: &str) -> BTreeMap<String, Rates> {
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect()
+}
+
+fn line(line: &str) -> Option<(String, Rates)> {
+    let (name, prices) = line.split_once(' ')?;
+    let mut rates = Rates::default();
+    prices.split(' ').filter_map(price).for_each(|rate| rates.set(rate));
+    Some((name.to_owned(), rates))
+}
+
+/// `in>200000/batch=1.25`: kind, step, tier, dollars per million tokens.
+fn price(text: &str) -> Option<Rate> {
+    let (what, price) = text.split_once('=')?;
+    let (what, tier) = what.split_once('/').unwrap_or((what, "standard"));
+    let (kind, above) = what.split_once('>').unwrap_or((what, "0"));
+    let kind = match kind {
+        "in" => Kind::Input,
+        "out" => Kind::Output,
+        "read" => Kind::CacheRead,
+        "write" => Kind::CacheWrite,
+        "write1h" => Kind::CacheWrite1h,
+        "reason" => Kind::Reasoning,
+        "audio_in" => Kind::AudioInput,
+        "audio_read" => Kind::AudioCacheRead,
+        "audio_out" => Kind::AudioOutput,
+        _ => return None,
+    };
+    let price = format!("{price}e-6").parse().ok()?;
+    Some(Rate { kind, above: above.parse().ok()?, tier: ServiceTier::from_name(tier), price })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,352 @@
+//! An amount of money, exact.
+
+use std::fmt::{self, Write};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Mul};
+use std::str::FromStr;
+
+use crate::error::Error;
+
+/// Digits behind the point that an amount may have.
+const DIGITS: i32 = 27;
+/// One dollar.
+const ONE: u128 = 10_u128.pow(DIGITS as u32);
+
+/// An amount of US dollars, exact: a whole number of 10⁻²⁷ dollars.
+///
+/// That is fine enough for a price per token times any number of tokens. The range is some
+/// ±170 billion dollars; sums and products that leave it stay at its end instead of wrapping.
+///
+/// It is read from decimal text ([`FromStr`]: exactly, or not at all) and from an `f64` by its
+/// shortest digits, so that `0.1` is a tenth. It displays with all of its digits, without exponent
+/// and without zeros at the end, which is how it stands in a line.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::Usd;
+///
+/// let price: Usd = "2.5e-06".parse()?;
+/// assert_eq!((price * 1_000).to_string(), "0.0025");
+/// let sum: Usd = [0.1, 0.2].into_iter().filter_map(|cost| Usd::try_from(cost).ok()).sum();
+/// assert_eq!(sum, "0.3".parse()?);
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Usd(i128);
+
+impl Usd {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The nearest `f64`, for drawing and comparing; sums are made of the amounts themselves.
+    pub fn as_f64(self) -> f64 {
+        let mut text = Short::default();
+        // Every amount fits, and is a number.
+        let _ = write!(text, "{self}");
+        text.as_str().parse().unwrap_or(0.0)
+    }
+
+    /// Whether it is below nothing.
+    pub fn is_negative(self) -> bool {
+        self.0 < 0
+    }
+
+    pub(crate) fn to_le_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
+    pub(crate) fn from_le_bytes(bytes: [u8; 16]) -> Self {
+        Self(i128::from_le_bytes(bytes))
+    }
+}
+
+impl FromStr for Usd {
+    type Err = Error;
+
+    /// Reads a decimal number as JSON spells one: digits, a point, an exponent.
+    ///
+    /// # Errors
+    ///
+    /// The text is no such number, finer than 10⁻²⁷ dollars, or past the range.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refused = |why: &str| Error::parse("amount of dollars", why);
+        let (mantissa, exponent) =
+            decimal(text.as_bytes()).ok_or_else(|| refused("it is no decimal number"))?;
+        if exponent < -DIGITS {
+            return Err(refused("it is finer than 27 digits behind the point"));
+        }
+        scaled(mantissa, exponent).map(Self).ok_or_else(|| refused("it is too large"))
+    }
+}
+
+impl TryFrom<f64> for Usd {
+    type Error = Error;
+
+    /// The amount that the shortest digits of this `f64` spell, rounded to 10⁻²⁷ dollars.
+    ///
+    /// # Errors
+    ///
+    /// It is not finite, or past the range.
+    fn try_from(value: f64) -> Result<Self, Error> {
+        let mut text = Short::default();
+        // The longest one has 24 characters.
+        let _ = write!(text, "{value:e}");
+        decimal(text.as_str().as_bytes())
+            .and_then(|(mantissa, exponent)| scaled(mantissa, exponent))
+            .map(Self)
+            .ok_or_else(|| Error::parse("amount of dollars", "it is not finite, or too large"))
+    }
+}
+
+/// `mantissa` × 10^`exponent`, the mantissa without zeros at its end; 0 is `(0, 0)`.
+fn decimal(text: &[u8]) -> Option<(i128, i32)> {
+    let (sign, text) = match text.split_first()? {
+        (b'-', rest) => (-1, rest),
+        _ => (1, text),
+    };
+    let end = text.iter().position(|b| matches!(b, b'e' | b'E'));
+    let (digits, given) = match end {
+        Some(end) => (&text[..end], exponent(&text[end + 1..])?),
+        None => (text, 0),
+    };
+    let point = digits.iter().position(|b| *b == b'.');
+    let (whole, fraction) = match point {
+        Some(point) => (&digits[..point], &digits[point + 1..]),
+        None => (digits, &[][..]),
+    };
+    if whole.is_empty() || point.is_some() && fraction.is_empty() {
+        return None;
+    }
+    let (mut mantissa, mut zeros) = (0_i128, 0_u32);
+    for digit in whole.iter().chain(fraction) {
+        match digit {
+            b'0' => zeros += 1,
+            b'1'..=b'9' => {
+                let shift = if mantissa == 0 { 1 } else { 10_i128.checked_pow(zeros + 1)? };
+                mantissa = mantissa.checked_mul(shift)?.checked_add(i128::from(digit - b'0'))?;
+                zeros = 0;
+            }
+            _ => return None,
+        }
+    }
+    if mantissa == 0 {
+        return Some((0, 0));
+    }
+    let behind = i32::try_from(fraction.len()).ok()?;
+    let exponent = given.saturating_sub(behind).saturating_add(i32::try_from(zeros).ok()?);
+    Some((sign * mantissa, exponent))
+}
+
+/// The number behind an `e`; one that is out of all reason stays so.
+fn exponent(text: &[u8]) -> Option<i32> {
+    let (sign, digits) = match text.split_first()? {
+        (b'-', rest) => (-1, rest),
+        (b'+', rest) => (1, rest),
+        _ => (1, text),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let number = digits.iter().try_fold(0_i32, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| i32::from(digit - b'0'))?;
+        Some(number.saturating_mul(10).saturating_add(digit))
+    })?;
+    Some(sign * number)
+}
+
+/// `mantissa` × 10^`exponent` in units of 10⁻²⁷, rounded to the nearest; `None` past the range.
+fn scaled(mantissa: i128, exponent: i32) -> Option<i128> {
+    let shift = exponent.saturating_add(DIGITS);
+    let Some(power) = 10_i128.checked_pow(shift.unsigned_abs()) else {
+        return (mantissa == 0 || shift < 0).then_some(0);
+    };
+    if shift >= 0 {
+        return mantissa.checked_mul(power);
+    }
+    let half = mantissa.signum() * (power / 2);
+    Some(mantissa.saturating_add(half) / power)
+}
+
+impl fmt::Display for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, fraction) = (self.0.unsigned_abs() / ONE, self.0.unsigned_abs() % ONE);
+        let sign = if self.is_negative() { "-" } else { "" };
+        if fraction == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let mut digits = Short::default();
+        write!(digits, "{fraction:027}")?;
+        write!(f, "{sign}{whole}.{}", digits.as_str().trim_end_matches('0'))
+    }
+}
+
+impl Add for Usd {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Usd {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Usd {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Self::add)
+    }
+}
+
+impl<'a> Sum<&'a Usd> for Usd {
+    fn sum<I: Iterator<Item = &'a Usd>>(amounts: I) -> Self {
+        amounts.copied().sum()
+    }
+}
+
+impl Mul<u64> for Usd {
+    type Output = Self;
+
+    /// A price times how many.
+    fn mul(self, count: u64) -> Self {
+        Self(self.0.saturating_mul(i128::from(count)))
+    }
+}
+
+/// A short text on the stack; what does not fit is an error.
+struct Short {
+    bytes: [u8; 48],
+    len: usize,
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self { bytes: [0; 48], len: 0 }
+    }
+}
+
+impl Short {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usd(text: &str) -> Usd {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn text_is_read_exactly_and_written_in_full() {
+        let cases = [
+            ("0", "0"),
+            ("-0.0", "0"),
+            ("0e999999999999", "0"),
+            ("1", "1"),
+            ("1.50", "1.5"),
+            ("100", "100"),
+            ("-0.25", "-0.25"),
+            ("2.5e-06", "0.0000025"),
+            ("6.25E-8", "0.0000000625"),
+            ("1e+3", "1000"),
+            ("1.375e-06", "0.000001375"),
+            ("1e-27", "0.000000000000000000000000001"),
+            ("10e-28", "0.000000000000000000000000001"),
+            ("000120.0300", "120.03"),
+            ("123456789012.123456789012345678901234567", "123456789012.123456789012345678901234567"),
+            ("170141183460.469231731687303715884105727", "170141183460.469231731687303715884105727"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(usd(text).to_string(), expected, "{text}");
+            assert_eq!(usd(expected), usd(text), "{text}");
+        }
+        let zeros = format!("0.{}1", "0".repeat(26));
+        assert_eq!(usd(&zeros), usd("1e-27"));
+        assert_eq!(usd(&format!("1{}e-200", "0".repeat(200))), usd("1"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let cases = [
+            "", "-", ".", "1.", ".5", "1e", "1e+", "e5", "1x", "0x10", "NaN", "inf", " 1", "1 ", "1,5",
+            "+1", "--1", "1.2.3", "1e1e1", "1e-28", "1.5e-27", "1e12", "1e999999999999",
+            "170141183460.469231731687303715884105728", "\u{661}",
+        ];
+        for text in cases {
+            assert!(text.parse::<Usd>().is_err(), "{text}");
+        }
+        let long = "9".repeat(100_000);
+        assert!(long.parse::<Usd>().is_err());
+        assert_eq!(format!("0.{}", "0".repeat(100_000)).parse::<Usd>().unwrap(), Usd::ZERO);
+    }
+
+    #[test]
+    fn floats_count_by_their_shortest_digits() {
+        let cases = [
+            (0.1, "0.1"),
+            (-0.0, "0"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e-7, "0.0000001"),
+            (7.499_999_999_999_999e-7, "0.0000007499999999999999"),
+            (1.6e-27, "0.000000000000000000000000002"),
+            (-1.5e-27, "-0.000000000000000000000000002"),
+            (1.4e-27, "0.000000000000000000000000001"),
+            (1e-300, "0"),
+            (5e-324, "0"),
+            (12_345.678, "12345.678"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(Usd::try_from(value).unwrap().to_string(), expected, "{value}");
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e12, -1e300, f64::MAX] {
+            assert!(Usd::try_from(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn any_float_in_range_comes_back() {
+        let mut rng = fastrand::Rng::with_seed(5);
+        for _ in 0..20_000 {
+            let value = (rng.f64() - 0.5) * 10_f64.powi(rng.i32(-5..11));
+            assert_eq!(Usd::try_from(value).unwrap().as_f64(), value);
+            let text = format!("{value}");
+            assert_eq!(usd(&text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn sums_never_drift() {
+        let tenths: Usd = [0.1, 0.2].iter().map(|cost| Usd::try_from(*cost).unwrap()).sum();
+        assert_eq!(tenths, usd("0.3"));
+        let call = usd("0.000001375") * 7;
+        let mut sum = Usd::ZERO;
+        for _ in 0..1_000_000 {
+            sum += call;
+        }
+        assert_eq!(sum, usd("9.625"));
+        assert_eq!(sum, call * 1_000_000);
+    }
+
+    #[test]
+    fn past_the_range_it_stays_at_its_end() {
+        let most = usd("170141183460.469231731687303715884105727");
+        assert_eq!(most + usd("1"), most);
+        assert_eq!(usd("1") * u64::MAX, most);
+        assert!((usd("-1") * u64::MAX).is_negative());
+    }
+}

@@ -1,0 +1,291 @@
+//! Where the usage stands in a provider's answer, and what its counts mean.
+
+use serde::Serialize;
+
+use super::{ServiceTier, Usage};
+use crate::reader::{Json, parse};
+
+/// What an answer says of itself.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) model: Option<String>,
+    pub(crate) usage: Option<Usage>,
+}
+
+/// The members that a usage object is.
+const USAGES: [&str; 5] =
+    ["usage", "usageMetadata", "usage_metadata", "meta", "amazon-bedrock-invocationMetrics"];
+/// The members that an answer, or a chunk of one, lies in: streams, realtime and batches.
+const WRAPPERS: [&str; 8] =
+    ["response", "message", "metadata", "delta", "x_groq", "body", "result", "chunk"];
+/// How many of these lie inside each other at most.
+const WRAPPERS_MAX: usize = 3;
+
+impl Answer {
+    pub(crate) fn of<T: Serialize + ?Sized>(answer: &T) -> Option<Self> {
+        Self::parse(serde_json::to_vec(answer).ok()?)
+    }
+
+    /// `None` where the text is no JSON object.
+    pub(crate) fn parse(mut text: Vec<u8>) -> Option<Self> {
+        let line = parse(&mut text).ok()?;
+        let mut found = Self::default();
+        found.look(line.json(), ServiceTier::Standard, WRAPPERS_MAX);
+        Some(found)
+    }
+
+    fn look(&mut self, answer: Json<'_>, outer: ServiceTier, deeper: usize) {
+        let tier = tier(answer).unwrap_or(outer);
+        let model = ["model", "modelVersion", "model_version"]
+            .iter()
+            .find_map(|name| answer.get(name)?.as_str());
+        self.model = self.model.take().or(model.map(str::to_owned));
+        let inner = USAGES.iter().filter_map(|name| answer.get(name));
+        let usage = inner.chain([answer]).find_map(|usage| {
+            let tier = self::tier(usage).unwrap_or(tier);
+            Some(Usage { service_tier: tier, ..counts(usage)? }.fitted())
+        });
+        self.usage = self.usage.or(usage);
+        if deeper > 0 && (self.usage.is_none() || self.model.is_none()) {
+            for inner in WRAPPERS.iter().filter_map(|name| answer.get(name)) {
+                self.look(inner, tier, deeper - 1);
+            }
+        }
+    }
+}
+
+/// The price list that this object names.
+fn tier(json: Json<'_>) -> Option<ServiceTier> {
+    let names = ["service_tier", "serviceTier", "trafficType", "traffic_type"];
+    names.iter().find_map(|name| {
+        let tier = json.get(name)?;
+        // Bedrock's is an object.
+        let name = tier.as_str().or_else(|| tier.get("type")?.as_str())?;
+        Some(ServiceTier::from_name(name))
+    })
+}
+
+/// A usage object, by the names that its provider uses.
+fn counts(usage: Json<'_>) -> Option<Usage> {
+    if usage.get("billed_units").is_some() || usage.get("tokens").is_some() {
+        return cohere(usage);
+    }
+    gemini(usage).or_else(|| bedrock(usage)).or_else(|| openai_or_anthropic(usage))
+}
+
+/// A whole number from 0, also where it is written as `12.0`; `None` for anything else.
+fn number(json: Json<'_>) -> Option<u64> {
+    /// Up to here an `f64` has every whole number.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    json.as_u64().or_else(|| {
+        let number = json.as_f64()?;
+        let is_exact = number.fract() == 0.0 && (0.0..=EXACT_MAX).contains(&number);
+        is_exact.then_some(number as u64)
+    })
+}
+
+/// The first of these members that is a number.
+fn first(json: Json<'_>, names: &[&str]) -> Option<u64> {
+    names.iter().find_map(|name| number(json.get(name)?))
+}
+
+/// A part: the first of these members that is a number, 0 where none is.
+fn part(json: Json<'_>, names: &[&str]) -> u64 {
+    first(json, names).unwrap_or(0)
+}
+
+/// A part that stands in an object of details, by whichever name that has.
+fn detail(json: Json<'_>, objects: &[&str], name: &str) -> u64 {
+    objects.iter().find_map(|object| number(json.get(object)?.get(name)?)).unwrap_or(0)
+}
+
+/// The totals under these names. `None` where neither is there, or one is there and no number:
+/// half of a usage would pass for a whole one.
+fn totals(json: Json<'_>, input: &[&str], output: &[&str]) -> Option<(Option<u64>, Option<u64>)> {
+    let total = |names: &[&str]| -> Result<Option<u64>, ()> {
+        let given = names.iter().filter_map(|name| json.get(name)).find(|json| !json.is_null());
+        given.map_or(Ok(None), |given| number(given).map(Some).ok_or(()))
+    };
+    match (total(input), total(output)) {
+        (Ok(None), Ok(None)) | (Err(()), _) | (_, Err(())) => None,
+        (Ok(input), Ok(output)) => Some((input, output)),
+    }
+}
+
+fn add(a: u64, more: impl IntoIterator<Item = u64>) -> u64 {
+    more.into_iter().fold(a, u64::saturating_add)
+}
+
+/// `meta` or `usage` of Cohere: what it bills, or all there were. Cached tokens are some of the
+/// latter and are not billed apart.
+fn cohere(usage: Json<'_>) -> Option<Usage> {
+    let units = usage.get("billed_units").or_else(|| usage.get("tokens"))?;
+    let (input, output) = totals(units, &["input_tokens"], &["output_tokens"])?;
+    let cache_read = part(usage, &["cached_tokens"]);
+    Some(Usage { cache_read, ..Usage::new(input.unwrap_or(0), output.unwrap_or(0)) })
+}
+
+/// `usageMetadata` of Gemini and Vertex. Thoughts and what tools were given lie outside of
+/// `candidates` and `prompt`, cached content inside of `prompt`.
+fn gemini(usage: Json<'_>) -> Option<Usage> {
+    let input = ["promptTokenCount", "prompt_token_count"];
+    let output = [
+        "candidatesTokenCount",
+        "candidates_token_count",
+        "responseTokenCount",
+        "response_token_count",
+    ];
+    let thoughts = ["thoughtsTokenCount", "thoughts_token_count"];
+    let total = first(usage, &["totalTokenCount", "total_token_count"]);
+    let (prompt, candidates) = match totals(usage, &input, &output) {
+        Some(found) => found,
+        // An answer of thoughts alone, or of an embedding.
+        None if input.iter().chain(&output).any(|name| usage.get(name).is_some()) => return None,
+        None => (Some(total?), None),
+    };
+    let tools = part(usage, &["toolUsePromptTokenCount", "tool_use_prompt_token_count"]);
+    let thoughts = part(usage, &thoughts);
+    let audio = |details: [&str; 2]| -> u64 {
+        let lists = details.iter().filter_map(|name| usage.get(name)).flat_map(Json::items);
+        let audio = lists.filter(|detail| {
+            let modality = detail.get("modality").and_then(Json::as_str);
+            modality.is_some_and(|modality| modality.eq_ignore_ascii_case("audio"))
+        });
+        add(0, audio.map(|detail| part(detail, &["tokenCount", "token_count"])))
+    };
+    let prompt_audio = audio(["promptTokensDetails", "prompt_tokens_details"]);
+    let tools_audio = audio(["toolUsePromptTokensDetails", "tool_use_prompt_tokens_details"]);
+    let candidates_audio = audio(["candidatesTokensDetails", "candidates_tokens_details"]);
+    let response_audio = audio(["responseTokensDetails", "response_tokens_details"]);
+    Some(Usage {
+        input: add(prompt.unwrap_or(0), [tools]),
+        output: add(candidates.unwrap_or(0), [thoughts]),
+        cache_read: part(usage, &["cachedContentTokenCount", "cached_content_token_count"]),
+        reasoning: thoughts,
+        audio_input: add(prompt_audio, [tools_audio]),
+        audio_cache_read: audio(["cacheTokensDetails", "cache_tokens_details"]),
+        audio_output: add(candidates_audio, [response_audio]),
+        ..Usage::default()
+    })
+}
+
+/// `usage` of Bedrock's Converse, and the metrics of its InvokeModel. Cached tokens lie outside of
+/// `inputTokens`.
+fn bedrock(usage: Json<'_>) -> Option<Usage> {
+    let input = ["inputTokens", "inputTokenCount", "inputTextTokenCount"];
+    let (input, output) = totals(usage, &input, &["outputTokens", "outputTokenCount"])?;
+    let cache_read = part(usage, &["cacheReadInputTokens", "cacheReadInputTokenCount"]);
+    let written = part(usage, &["cacheWriteInputTokens", "cacheWriteInputTokenCount"]);
+    let details = usage.get("cacheDetails").into_iter().flat_map(Json::items);
+    let hour = details.filter(|detail| detail.get("ttl").and_then(Json::as_str) == Some("1h"));
+    let cache_write_1h = add(0, hour.map(|detail| part(detail, &["inputTokens"]))).min(written);
+    Some(Usage {
+        cache_read,
+        cache_write: written - cache_write_1h,
+        cache_write_1h,
+        ..Usage::new(add(input.unwrap_or(0), [cache_read, written]), output.unwrap_or(0))
+    })
+}
+
+/// `prompt_tokens` and `completion_tokens`, or `input_tokens` and `output_tokens`.
+fn openai_or_anthropic(usage: Json<'_>) -> Option<Usage> {
+    let chat = (["prompt_tokens", "prompt_eval_count"], ["completion_tokens", "eval_count"]);
+    let found = totals(usage, &["input_tokens"], &["output_tokens"]);
+    match found {
+        Some(found) if usage.get("prompt_tokens").is_none() => {
+            let beside = ["cache_read_input_tokens", "cache_creation_input_tokens"];
+            let is_anthropic = beside.iter().any(|name| usage.get(name).is_some())
+                || usage.get("cache_creation").is_some();
+            Some(if is_anthropic { anthropic(usage, found) } else { openai(usage, found) })
+        }
+        _ => match totals(usage, &chat.0, &chat.1) {
+            Some(found) => Some(openai(usage, found)),
+            None if chat.0.iter().chain(&chat.1).any(|name| usage.get(name).is_some()) => None,
+            // Embeddings: nothing is written.
+            None => Some(Usage::new(first(usage, &["total_tokens"])?, 0)),
+        },
+    }
+}
+
+/// Anthropic's. What was read from the cache and written to it lies outside of `input_tokens`.
+fn anthropic(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage {
+    let cache_read = part(usage, &["cache_read_input_tokens"]);
+    let by_lifetime = usage.get("cache_creation").filter(|json| json.is_object());
+    let lifetime = |name| by_lifetime.map_or(0, |lifetimes| part(lifetimes, &[name]));
+    let cache_write_1h = lifetime("ephemeral_1h_input_tokens");
+    let short = lifetime("ephemeral_5m_input_tokens");
+    // The whole, where it is told; what it has beside the hour is of the default lifetime.
+    let written = first(usage, &["cache_creation_input_tokens"]).unwrap_or(0);
+    let cache_write = written.saturating_sub(cache_write_1h).max(short);
+    let outside = [cache_read, cache_write, cache_write_1h];
+    let mut whole = Usage {
+        cache_read,
+        cache_write,
+        cache_write_1h,
+        reasoning: detail(usage, &["output_tokens_details"], "thinking_tokens"),
+        ..Usage::new(add(input.unwrap_or(0), outside), output.unwrap_or(0))
+    };
+    let iterations = usage.get("iterations").into_iter().flat_map(Json::items);
+    for compaction in iterations.filter(|it| it.get("type").and_then(Json::as_str) == Some("compaction")) {
+        // An iteration has no iterations, so this ends.
+        let totals = totals(compaction, &["input_tokens"], &["output_tokens"]);
+        if let Some(totals) = totals.filter(|_| compaction.get("iterations").is_none()) {
+            whole = sum(whole, anthropic(compaction, totals));
+        }
+    }
+    whole
+}
+
+fn sum(a: Usage, b: Usage) -> Usage {
+    Usage {
+        input: add(a.input, [b.input]),
+        output: add(a.output, [b.output]),
+        cache_read: add(a.cache_read, [b.cache_read]),
+        cache_write: add(a.cache_write, [b.cache_write]),
+        cache_write_1h: add(a.cache_write_1h, [b.cache_write_1h]),
+        reasoning: add(a.reasoning, [b.reasoning]),
+        ..a
+    }
+}
+
+/// OpenAI's, and of all who answer like it. Parts lie inside their totals; where the sum of all
+/// tells otherwise, or a part is larger than its total, they lie outside.
+fn openai(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage {
+    let read = ["prompt_tokens_details", "input_tokens_details", "input_token_details"];
+    let wrote = ["completion_tokens_details", "output_tokens_details", "output_token_details"];
+    let total = first(usage, &["total_tokens"]);
+    let written = output.unwrap_or(0);
+    // A provider that tells no input tells the sum.
+    let asked = input.unwrap_or_else(|| total.unwrap_or(0).saturating_sub(written));
+    let or = |found: u64, names: &[&str]| if found > 0 { found } else { part(usage, names) };
+    let cache_read = or(
+        detail(usage, &read, "cached_tokens"),
+        &["prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens"],
+    );
+    let cache_write =
+        or(detail(usage, &read, "cache_write_tokens"), &["cache_creation_input_tokens"]);
+    let reasoning = or(detail(usage, &wrote, "reasoning_tokens"), &["reasoning_tokens"]);
+    let cached = add(cache_read, [cache_write]);
+    let beside = total.unwrap_or(0).saturating_sub(add(asked, [written]));
+    let cached_outside = cached > asked || cached > 0 && beside == cached;
+    let (more_input, more_output) = match (cached_outside, reasoning > written) {
+        (true, _) => (cached, 0),
+        // The sum has tokens that neither total has: thought, and told apart or not at all.
+        (false, false) => (0, beside),
+        (false, true) => (0, beside.max(reasoning)),
+    };
+    let audio_cache_read = read
+        .iter()
+        .find_map(|name| number(usage.get(name)?.get("cached_tokens_details")?.get("audio_tokens")?));
+    Usage {
+        input: add(asked, [more_input]),
+        output: add(written, [more_output]),
+        cache_read,
+        cache_write,
+        reasoning: reasoning.max(more_output),
+        audio_input: detail(usage, &read, "audio_tokens"),
+        audio_cache_read: audio_cache_read.unwrap_or(0),
+        audio_output: detail(usage, &wrote, "audio_tokens"),
+        ..Usage::default()
+    }
+}
