@@ -113,7 +113,12 @@ where
             Some(Err(error)) => exchange.end(Ending::Failed(Failure::of_boxed::<B::Error>(error))),
             None => {}
         }
-        if is_over || frame.is_none() {
+        // Nothing follows trailers, and nobody asks for what does.
+        let is_last = match &frame {
+            Some(frame) => frame.as_ref().is_ok_and(Frame::is_trailers),
+            None => true,
+        };
+        if is_over || is_last {
             exchange.end(Ending::Done);
         }
         Poll::Ready(frame)

@@ -1,2 +1,0 @@
-#![cfg(feature = "axum")]
-use axum as _;

@@ -1,0 +1,289 @@
+//! Calls of a client: one event each, in the span that the called service is told of.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Request, Response};
+use axum::routing::{any, get};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use llm_audit::layer::tower::{Attempt, ClientLayer};
+use llm_audit::{AuditLogger, InSpan, TraceContext};
+use serde_json::{Value, json};
+use tower::{Layer, ServiceBuilder, ServiceExt};
+
+use crate::support::{Served, Step, layer, piped, verdict};
+
+type Inner = Client<HttpConnector, Full<Bytes>>;
+
+fn inner() -> Inner {
+    Client::builder(TokioExecutor::new()).build_http()
+}
+
+fn client_layer(served: &Served) -> ClientLayer {
+    ClientLayer::new("caller").logger(served.capture.logger().clone())
+}
+
+fn request(served: &Served, path: &str) -> http::request::Builder {
+    Request::get(format!("http://{}{path}", served.address))
+}
+
+fn empty(builder: http::request::Builder) -> Request<Full<Bytes>> {
+    builder.body(Full::default()).unwrap()
+}
+
+/// A server with an answer of each kind.
+fn serve() -> Served {
+    Served::new(|capture| {
+        let code = async |axum::extract::Path(code): axum::extract::Path<u16>| {
+            Response::builder().status(code).body(Body::from("body")).unwrap()
+        };
+        let headers = async |headers: HeaderMap| {
+            let all = |name: &str| -> Vec<String> {
+                let all = headers.get_all(name).iter();
+                all.map(|value| value.to_str().unwrap().to_owned()).collect()
+            };
+            format!("{:?}", (all("traceparent"), all("tracestate")))
+        };
+        Router::new()
+            .route("/code/{code}", any(code))
+            .route("/headers", get(headers))
+            .layer(layer(capture))
+    })
+}
+
+#[test]
+fn the_call_is_above_what_the_server_records_and_below_what_it_is_made_in() {
+    let served = serve();
+    let root =
+        TraceContext::from_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+            .unwrap()
+            .with_tracestate("vendor=1");
+    let client = client_layer(&served).layer(inner());
+    let stale = |uri: String| {
+        let request = Request::get(uri)
+            .header("traceparent", "00-11111111111111111111111111111111-1111111111111111-00")
+            .header("tracestate", "stale=1")
+            .header("tracestate", "stale=2");
+        empty(request)
+    };
+    let ask = |request| {
+        let client = client.clone();
+        async move {
+            let body = client.oneshot(request).await.unwrap().into_body();
+            String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
+        }
+    };
+    let uri = format!("http://ana:hunter2@{}/headers?q=7734", served.address);
+    let inside = served.runtime.block_on(ask(stale(uri.clone())).in_span(root.clone()));
+    let outside = served.runtime.block_on(ask(stale(uri)));
+    let recorded = served.finish(2);
+    let calls = recorded.of("api.call");
+    assert_eq!(calls.len(), 2);
+    for (pair, call) in recorded.pairs().iter().zip(&calls) {
+        assert_eq!(pair.start["parent_span_id"], call["span_id"]);
+        assert_eq!(pair.start["trace_id"], call["trace_id"]);
+        assert_eq!(verdict(call), ("ok", None));
+        assert_eq!(call["action"], "GET 127.0.0.1");
+        assert!(call["latency_ms"].as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(calls[0]["trace_id"], format!("{:032x}", root.trace_id()));
+    assert_eq!(calls[0]["parent_span_id"], format!("{:016x}", root.span_id()));
+    assert_eq!(calls[1]["parent_span_id"], Value::Null);
+    let header = |call: &Value, flag: &str| {
+        let id = |field: &str| call[field].as_str().unwrap().to_owned();
+        format!("00-{}-{}-{flag}", id("trace_id"), id("span_id"))
+    };
+    assert_eq!(inside, format!("{:?}", ([header(calls[0], "01")], ["vendor=1"])));
+    assert!(outside.starts_with(&format!("([\"{}", &header(calls[1], "")[..52])), "{outside}");
+    assert!(outside.ends_with(", [])"), "{outside}");
+    let all = json!(recorded.lines).to_string();
+    assert!(!all.contains("hunter2") && !all.contains("?q="), "{all}");
+}
+
+#[test]
+fn an_answer_is_told_by_its_code_and_bytes() {
+    let served = serve();
+    let cases = [
+        ("GET", "200", ("ok", None), 4),
+        ("HEAD", "200", ("ok", None), 0),
+        ("GET", "204", ("ok", None), 0),
+        ("GET", "404", ("error", Some("404")), 4),
+        ("GET", "408", ("timeout", Some("408")), 4),
+        ("GET", "500", ("error", Some("500")), 4),
+        ("GET", "504", ("timeout", Some("504")), 4),
+    ];
+    let template = |head: &http::request::Parts| {
+        head.uri.path().starts_with("/code/").then(|| "/code/{code}".to_owned())
+    };
+    let client = client_layer(&served).url(template).layer(inner());
+    for (at, (method, code, ..)) in cases.into_iter().enumerate() {
+        let request = request(&served, &format!("/code/{code}")).method(method);
+        let request = empty(request.extension(Attempt(at as u32 + 1)));
+        served.runtime.block_on(async {
+            let response = client.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status().as_str(), code);
+            response.into_body().collect().await.unwrap();
+        });
+    }
+    let recorded = served.finish(cases.len());
+    let calls = recorded.of("api.call");
+    assert_eq!(calls.len(), cases.len());
+    for (at, (call, (method, code, expected, bytes))) in calls.into_iter().zip(cases).enumerate() {
+        assert_eq!(verdict(call), expected);
+        assert_eq!(call["action"], format!("{method} /code/{{code}}"));
+        let data = json!({
+            "http.method": method,
+            "url": "/code/{code}",
+            "attempt": at + 1,
+            "http.status_code": code.parse::<u16>().unwrap(),
+            "bytes": bytes,
+        });
+        assert_eq!(call["data"], data);
+    }
+}
+
+#[test]
+fn a_call_without_an_answer_is_an_error_with_its_sources() {
+    let served = serve();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client = client_layer(&served).layer(inner());
+    let request = empty(Request::get(format!("http://{nobody}/plans")));
+    let error = served.runtime.block_on(client.oneshot(request)).unwrap_err();
+    assert!(error.downcast::<hyper_util::client::legacy::Error>().unwrap().is_connect());
+    let recorded = served.finish(0);
+    let call = recorded.of("api.call")[0];
+    assert_eq!(verdict(call), ("error", Some("hyper_util::client::legacy::client::Error")));
+    assert!(call["error"]["traceback"].as_str().unwrap().contains("refused"), "{call}");
+    assert_eq!(
+        call["data"],
+        json!({"http.method": "GET", "url": format!("http://{nobody}/plans")})
+    );
+}
+
+#[test]
+fn a_call_that_takes_too_long_is_a_timeout() {
+    let served = serve();
+    // It takes connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = ServiceBuilder::new()
+        .layer(client_layer(&served))
+        .timeout(Duration::from_millis(1))
+        .service(inner());
+    let request = empty(Request::get(format!("http://{}/", silent.local_addr().unwrap())));
+    let error = served.runtime.block_on(client.oneshot(request)).unwrap_err();
+    assert!(error.is::<tower::timeout::error::Elapsed>());
+    let recorded = served.finish(0);
+    let calls = recorded.of("api.call");
+    assert_eq!(calls.len(), 1);
+    assert_eq!(verdict(calls[0]), ("timeout", Some("error")));
+    assert_eq!(calls[0]["error"]["message"], "request timed out");
+}
+
+#[test]
+fn a_call_that_is_dropped_is_cancelled_on_both_sides() {
+    let (arrived, arrivals) = std::sync::mpsc::channel();
+    let served = Served::new(|capture| {
+        let slow = async move || {
+            arrived.send(()).unwrap();
+            std::future::pending::<()>().await;
+        };
+        Router::new().route("/slow", get(slow)).layer(layer(capture))
+    });
+    let client = client_layer(&served).layer(inner());
+    let task = served.runtime.spawn(client.oneshot(empty(request(&served, "/slow"))));
+    arrivals.recv().unwrap();
+    task.abort();
+    served.wait_for("api.call", 1);
+    let recorded = served.finish(1);
+    let calls: Vec<_> = recorded.of("api.call").into_iter().map(verdict).collect();
+    assert_eq!(calls, [("error", Some("cancelled"))]);
+    assert_eq!(verdict(&recorded.pair().end), ("error", Some("cancelled")));
+}
+
+/// What a caller does with the body it gets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reads {
+    Nothing,
+    Half,
+    All,
+}
+
+#[test]
+fn a_body_ends_the_call_read_whole_unread_cut_or_broken() {
+    let cases = [
+        (Reads::All, None, ("ok", None), 5),
+        (Reads::Nothing, None, ("ok", None), 0),
+        (Reads::Half, None, ("error", Some("cancelled")), 5),
+        (Reads::All, Some(Step::Fail), ("error", Some("hyper::error::Error")), 5),
+    ];
+    for (reads, step, expected, bytes) in cases {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let served = Served::new(|capture| {
+            let logger = capture.logger().clone();
+            let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
+            let stream = async move || {
+                let (steps, body) = piped(&logger);
+                steps.send(Step::Data("token")).unwrap();
+                let _ = sender.lock().unwrap().take().expect("one request").send(steps);
+                Response::new(Body::new(body))
+            };
+            Router::new().route("/stream", get(stream)).layer(layer(capture))
+        });
+        let client = client_layer(&served).layer(inner());
+        let call = client.oneshot(empty(request(&served, "/stream")));
+        served.runtime.block_on(async {
+            let mut body = call.await.unwrap().into_body();
+            let steps = receiver.await.unwrap();
+            if reads == Reads::Nothing {
+                return;
+            }
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "token");
+            if reads == Reads::All {
+                let fails = step.is_some();
+                step.into_iter().for_each(|step| steps.send(step).unwrap_or_else(|_| panic!()));
+                drop(steps);
+                assert_eq!(body.collect().await.is_err(), fails);
+            }
+        });
+        let recorded = served.finish(1);
+        let calls = recorded.of("api.call");
+        assert_eq!(calls.len(), 1, "{reads:?}");
+        assert_eq!(verdict(calls[0]), expected, "{reads:?}: {}", calls[0]);
+        assert_eq!(calls[0]["data"]["bytes"], bytes, "{reads:?}");
+    }
+}
+
+#[test]
+fn a_client_that_panics_ends_its_call() {
+    let served = serve();
+    let client = client_layer(&served).layer(tower::service_fn(async |_: Request<Full<Bytes>>| {
+        tokio::task::yield_now().await;
+        if true {
+            std::panic::resume_unwind(Box::new("the client's own"));
+        }
+        Ok::<_, std::io::Error>(Response::new(Full::<Bytes>::default()))
+    }));
+    let request = empty(request(&served, "/"));
+    let task = served.runtime.spawn(async { client.oneshot(request).await.map(drop) });
+    assert!(served.runtime.block_on(task).unwrap_err().is_panic());
+    let recorded = served.finish(0);
+    let calls: Vec<_> = recorded.of("api.call").into_iter().map(verdict).collect();
+    assert_eq!(calls, [("error", Some("panic"))]);
+}
+
+#[test]
+fn a_logger_that_is_off_leaves_calls_alone() {
+    let served = serve();
+    let off = AuditLogger::builder().without_environment().enabled(false).build().unwrap();
+    let client = client_layer(&served).logger(off).layer(inner());
+    let asked = client.oneshot(empty(request(&served, "/headers")));
+    let body = served.runtime.block_on(async {
+        asked.in_span(TraceContext::new_trace()).await.unwrap().into_body().collect().await.unwrap()
+    });
+    assert_eq!(body.to_bytes(), "([], [])");
+    let recorded = served.finish(1);
+    assert!(recorded.of("api.call").is_empty());
+}

@@ -1,0 +1,143 @@
+//! Headers and bodies: in the log only where asked for, and then redacted.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Response;
+use axum::routing::post;
+use llm_audit::testing::{capture, capture_with};
+use serde_json::{Value, json};
+
+use crate::support::{Served, layer};
+
+const HEADERS: [&str; 6] = [
+    "user-agent: desk of ana@example.com",
+    "authorization: Bearer hunter2",
+    "proxy-authorization: Basic hunter2",
+    "X-Api-Key: hunter2",
+    "x-many: one",
+    "x-many: two",
+];
+
+/// Echoes the body, beside headers of its own.
+async fn echo(body: String) -> Response<Body> {
+    Response::builder()
+        .header("set-cookie", "session=hunter2")
+        .header("x-model", "small")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+fn ask(served: &Served, headers: &[&str], body: &str) {
+    let mut connection = served.connect();
+    connection.send_body("POST /echo?q=hunter2", headers, body);
+    assert_eq!(connection.reply(false).body, body.as_bytes());
+}
+
+#[test]
+fn no_header_query_or_body_is_recorded_unasked() {
+    let capture = capture_with(|builder| builder.capture_content(true));
+    let served = Served::with(capture, |capture| {
+        Router::new().route("/echo", post(echo)).layer(layer(capture))
+    });
+    ask(&served, &HEADERS, "hunter2");
+    let recorded = served.finish(1);
+    let text = json!(recorded.lines).to_string();
+    for secret in ["hunter2", "ana", "small", "desk", "headers", "body"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
+
+#[test]
+fn headers_are_recorded_by_name_and_credentials_never() {
+    let served = Served::new(|capture| {
+        let names = ["User-Agent", "authorization", "proxy-authorization", "x-api-key", "x-many"];
+        let layer = layer(capture).capture_headers(names);
+        let layer = layer.capture_headers(["set-cookie", "x-model", "x-absent"]);
+        Router::new().route("/echo", post(echo)).layer(layer)
+    });
+    ask(&served, &HEADERS, "text");
+    let recorded = served.finish(1);
+    let pair = recorded.pair();
+    let request = json!({
+        "user-agent": "desk of [REDACTED_email]",
+        "authorization": "[REDACTED]",
+        "proxy-authorization": "[REDACTED]",
+        "x-api-key": "[REDACTED]",
+        "x-many": "one, two",
+    });
+    assert_eq!(pair.start["data"]["http.request.headers"], request);
+    let response = json!({"set-cookie": "[REDACTED]", "x-model": "small"});
+    assert_eq!(pair.end["data"]["http.response.headers"], response);
+    assert!(!json!(recorded.lines).to_string().contains("hunter2"));
+}
+
+#[test]
+#[should_panic(expected = "\"no name\" is no name of a header")]
+fn a_name_that_no_header_has_is_refused() {
+    let _ = layer(&capture()).capture_headers(["no name"]);
+}
+
+#[test]
+fn bodies_are_recorded_whole_and_redacted_or_not_at_all() {
+    let long = "x".repeat(201);
+    let form: &[&str] = &["content-type: application/x-www-form-urlencoded"];
+    let cases: [(&[&str], &str, Value); 8] = [
+        (
+            &[],
+            r#"{"q":"mail ana@example.com","n":1,"password":"hunter2"}"#,
+            json!({"q": "mail [REDACTED_email]", "n": 1, "password": "[REDACTED]"}),
+        ),
+        (&[], "call me, ana@example.com", json!("call me, [REDACTED_email]")),
+        (
+            &[],
+            "data: {\"secret\":\"hunter2\",\"n\":1}\n\n",
+            json!("data: {\"secret\":\"[REDACTED]\",\"n\":1}\n\n"),
+        ),
+        (&[], r#"{"password":"hunter2", "torn"#, json!(r#"{"password":"[REDACTED]", "torn"#)),
+        (&[], &long, json!("[TRUNCATED:201]")),
+        (&[], &long[..200], json!(long[..200])),
+        (form, "password=hunter2", json!("password=hunter2")),
+        (&[], "", Value::Null),
+    ];
+    for captures in [false, true] {
+        let capture = capture_with(|builder| builder.capture_content(captures));
+        let served = Served::with(capture, |capture| {
+            let layer = layer(capture).capture_bodies(200);
+            Router::new().route("/echo", post(echo)).layer(layer)
+        });
+        for (headers, body, _) in &cases {
+            ask(&served, headers, body);
+        }
+        let recorded = served.finish(cases.len());
+        for (pair, (headers, body, expected)) in recorded.pairs().iter().zip(&cases) {
+            let data = &pair.end["data"];
+            assert_eq!(
+                (&data["bytes_in"], &data["bytes"]),
+                (&json!(body.len()), &data["bytes_in"])
+            );
+            let expected = if captures { expected } else { &Value::Null };
+            let is_form = captures && !headers.is_empty();
+            let request = if is_form { &json!("[TRUNCATED:16]") } else { expected };
+            assert_eq!((&data["request_body"], &data["response_body"]), (request, expected));
+        }
+    }
+}
+
+/// A handler that answers before it has read what it was sent.
+#[test]
+fn a_request_that_is_not_read_is_not_recorded() {
+    let capture = capture_with(|builder| builder.capture_content(true));
+    let served = Served::with(capture, |capture| {
+        let layer = layer(capture).capture_bodies(200);
+        Router::new().route("/unread", post(async || "done")).layer(layer)
+    });
+    let mut connection = served.connect();
+    connection.send_body("POST /unread", &[], "nobody reads this");
+    assert_eq!(connection.reply(false).body, b"done");
+    let end = served.finish(1).pair().end;
+    assert_eq!(end["data"]["bytes_in"], 0);
+    assert_eq!(
+        (&end["data"]["request_body"], &end["data"]["response_body"]),
+        (&Value::Null, &json!("done"))
+    );
+}

@@ -1,0 +1,102 @@
+//! gRPC over HTTP/2: the status is in the trailers, or in the head of an answer without a body.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, Response};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use llm_audit::layer::tower::ClientLayer;
+use serde_json::Value;
+use tower::{Layer, ServiceExt};
+
+use crate::support::{Served, Step, layer, piped, verdict};
+
+fn status(code: &str) -> HeaderMap {
+    HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())])
+}
+
+/// Code, what a server makes of it, what a client does.
+type Case =
+    (&'static str, (&'static str, Option<&'static str>), (&'static str, Option<&'static str>));
+
+const CASES: [Case; 9] = [
+    ("0", ("ok", None), ("ok", None)),
+    ("1", ("ok", None), ("error", Some("CANCELLED"))),
+    ("2", ("error", Some("UNKNOWN")), ("error", Some("UNKNOWN"))),
+    ("4", ("timeout", Some("DEADLINE_EXCEEDED")), ("timeout", Some("DEADLINE_EXCEEDED"))),
+    ("5", ("ok", None), ("error", Some("NOT_FOUND"))),
+    ("12", ("error", Some("UNIMPLEMENTED")), ("error", Some("UNIMPLEMENTED"))),
+    ("13", ("error", Some("INTERNAL")), ("error", Some("INTERNAL"))),
+    ("14", ("error", Some("UNAVAILABLE")), ("error", Some("UNAVAILABLE"))),
+    ("15", ("error", Some("DATA_LOSS")), ("error", Some("DATA_LOSS"))),
+];
+
+#[test]
+fn the_status_of_a_call_is_that_of_its_trailers_or_its_head() {
+    let served = Served::new(|capture| {
+        let logger = capture.logger().clone();
+        // The code and where it goes are in the request's headers.
+        let answer = async move |request: Request| {
+            let code = request.headers()["x-code"].to_str().unwrap();
+            let mut response = Response::new(Body::empty());
+            if request.headers().contains_key("x-in-head") {
+                *response.headers_mut() = status(code);
+            } else {
+                let (steps, body) = piped(&logger);
+                steps.send(Step::Data("message")).unwrap();
+                steps.send(Step::Trailers(status(code))).unwrap();
+                *response.body_mut() = Body::new(body);
+            }
+            let content_type = "application/grpc+proto".parse().unwrap();
+            response.headers_mut().insert("content-type", content_type);
+            response
+        };
+        Router::new().fallback(answer).layer(layer(capture))
+    });
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let client = ClientLayer::new("caller").logger(served.capture.logger().clone()).layer(client);
+    let calls = || CASES.into_iter().flat_map(|case| [(case, false), (case, true)]);
+    for ((code, ..), is_in_head) in calls() {
+        let request = Request::post(format!("http://{}/pkg.Plans/Search", served.address))
+            .header("content-type", "application/grpc")
+            .header("x-code", code);
+        let request = if is_in_head { request.header("x-in-head", "1") } else { request };
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        served.runtime.block_on(async {
+            let response = client.clone().oneshot(request).await.unwrap();
+            response.into_body().collect().await.unwrap();
+        });
+    }
+    let recorded = served.finish(2 * CASES.len());
+    let made = recorded.of("api.call");
+    for (((code, server, client), is_in_head), (pair, call)) in
+        calls().zip(recorded.pairs().iter().zip(made))
+    {
+        assert_eq!((verdict(&pair.end), verdict(call)), (server, client), "{code} {is_in_head}");
+        for data in [&pair.end["data"], &call["data"]] {
+            assert_eq!(data["rpc.grpc.status_code"].to_string(), code);
+            assert_eq!(data["http.status_code"], 200);
+            assert_eq!(data["bytes"], if is_in_head { 0 } else { 7 });
+        }
+        assert_eq!(pair.end["data"]["http.route"], "/pkg.Plans/Search");
+        assert_eq!(pair.start["parent_span_id"], call["span_id"]);
+    }
+}
+
+#[test]
+fn what_only_claims_to_be_grpc_has_no_route_and_what_is_none_has_no_status() {
+    let served = Served::new(|capture| {
+        let answer = async || Response::builder().header("grpc-status", "13").body(Body::empty());
+        Router::new().fallback(async move || answer().await.unwrap()).layer(layer(capture))
+    });
+    for path in ["/members/ana@example.com", "/pkg.Plans", "/a/b/c", "/pkg.Plans/", "//x"] {
+        served.ask(&format!("POST {path}"), &["content-type: application/grpc"]);
+    }
+    for pair in served.finish(5).pairs() {
+        assert_eq!(verdict(&pair.end), ("ok", None));
+        assert_eq!(pair.end["data"]["http.route"], Value::Null);
+        assert_eq!(pair.end["data"]["rpc.grpc.status_code"], Value::Null);
+    }
+}
