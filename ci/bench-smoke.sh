@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 echo "bench-smoke: every bench, once, without measuring"
-cargo bench -p llm-audit -- --test
+cargo bench -p llm-audit --all-features -- --test
 echo "bench-smoke: ok"

@@ -366,11 +366,11 @@ impl<'a> ErrorDetail<'a> {
     /// The type's name from [`std::any::type_name`], the message from `Display`, and the chain of
     /// [`source`](StdError::source)s, a line each, as the traceback.
     pub fn from_error<E: StdError>(error: &E) -> Self {
-        Self::of_chain(std::any::type_name::<E>(), error)
+        Self::of_type(std::any::type_name::<E>(), error)
     }
 
     /// As [`from_error`](Self::from_error), of an error whose type's name the caller knows.
-    pub(crate) fn of_chain(error_type: &'a str, error: &dyn StdError) -> Self {
+    pub(crate) fn of_type<E: StdError + ?Sized>(error_type: &'a str, error: &E) -> Self {
         /// A chain may be a circle; this is where it is cut.
         const SOURCES_MAX: usize = 32;
         let mut chain = String::new();

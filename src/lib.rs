@@ -73,6 +73,9 @@
 pub mod __bench;
 #[doc(hidden)]
 pub mod __fuzz;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __span;
 mod accounting;
 mod config;
 mod context;

@@ -18,6 +18,8 @@ use crate::error::{Error, Kind};
 use crate::event::{AuditEvent, Ids, micros};
 use crate::export::Exporter;
 use crate::record::encode::{self, Head, Outcome};
+#[cfg(feature = "macros")]
+use crate::record::members::{Member, Members};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
 use crate::sampler::{self, SamplingPolicy};
 use crate::sanitize::{Redactions, Sanitizer};
@@ -203,6 +205,21 @@ impl AuditLogger {
     /// of them. [`Accounting::unpriced`] counts the calls of all.
     pub fn unpriced(&self) -> BTreeMap<String, u64> {
         self.0.0.pricing.unpriced().names
+    }
+
+    /// What is behind this logger; for `#[audit_span]`.
+    #[cfg(feature = "macros")]
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.0.settings
+    }
+
+    /// Encodes values as an event of this logger would hold them, to be put into one later. At most
+    /// half an event; `None` where the queue has no buffer.
+    #[cfg(feature = "macros")]
+    pub(crate) fn keep(&self, members: &[Member<'_>]) -> Option<Members> {
+        let shared = &self.0.0;
+        let mut chain = shared.ring.chain(shared.settings.max_event_bytes / 2, OnFull::Evict)?;
+        Some(Members::encode(members, &mut chain, &shared.sanitizer))
     }
 
     /// The file written to last; `None` where no files are written.

@@ -27,6 +27,8 @@ mod compound;
 pub(crate) mod decode;
 pub(crate) mod encode;
 mod keyed;
+#[cfg(feature = "macros")]
+pub(crate) mod members;
 mod serializer;
 mod sink;
 #[cfg(test)]

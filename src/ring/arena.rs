@@ -361,10 +361,10 @@ impl<'r> Chain<'r> {
         ring.chain(limit, OnFull::Evict).expect("a new ring has buffers")
     }
 
-    /// The content, contiguous: for tests and fuzzing.
+    /// A copy of the content, contiguous.
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         let arena = &self.ring.arena;
-        let (mut block, mut content) = (self.first, Vec::new());
+        let (mut block, mut content) = (self.first, Vec::with_capacity(self.len));
         while content.len() < self.len {
             let piece = (self.len - content.len()).min(BLOCK_BYTES);
             // SAFETY: this chain owns the block, and all blocks but the last are full.

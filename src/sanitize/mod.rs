@@ -12,6 +12,8 @@
 
 mod broken;
 mod chunk;
+#[cfg(feature = "macros")]
+pub(crate) mod debug;
 mod json;
 mod keys;
 mod parse;

@@ -35,9 +35,13 @@ impl BenefitsAgent {
         let (member, plans) =
             tokio::join!(self.member_record(question), self.plans(question, route));
         let mut efficiency = Efficiency::default();
-        let notes = [member, plans].map(|found| efficiency.shorten(found));
-        let asked = format!("Case {}: {}\n{}", question.case, question.text, notes.join("\n"));
-        let mut messages = vec![Message::new("system", INSTRUCTIONS), Message::new("user", asked)];
+        let notes = json!({"member": found(member), "plans": found(plans)});
+        // The notes are a message of their own, and so recorded as the JSON they are.
+        let mut messages = vec![
+            Message::new("system", INSTRUCTIONS),
+            Message::new("user", format!("Case {}: {}", question.case, question.text)),
+            Message::new("system", efficiency.shorten(&notes)),
+        ];
         for _ in 0..ROUNDS_MAX {
             efficiency.record();
             let reply = self
@@ -126,14 +130,19 @@ impl BenefitsAgent {
         let mut tasks = JoinSet::new();
         for (at, call) in calls.into_iter().enumerate() {
             let tools = Arc::clone(&self.tools);
-            let task = async move { (at, tools.answer(&call.function).await, call.id) };
+            let task = async move { (at, found(tools.answer(&call.function).await), call.id) };
             tasks.spawn(task.in_span(here()));
         }
-        let mut found = tasks.join_all().await;
-        found.sort_by_key(|(at, ..)| *at);
-        let message = |(_, found, id)| Message::of_tool(id, efficiency.shorten(found));
-        found.into_iter().map(message).collect()
+        let mut answers = tasks.join_all().await;
+        answers.sort_by_key(|(at, ..)| *at);
+        let message = |(_, found, id)| Message::of_tool(id, efficiency.shorten(&found));
+        answers.into_iter().map(message).collect()
     }
+}
+
+/// What the model is told of a tool's outcome.
+fn found(outcome: Result<Value, ToolError>) -> Value {
+    outcome.unwrap_or_else(|error| json!({"error": error.to_string()}))
 }
 
 /// Tokens of tool results, as found and as they go into the prompt.
@@ -145,9 +154,8 @@ struct Efficiency {
 
 impl Efficiency {
     /// What a tool found, as text for the model.
-    fn shorten(&mut self, found: Result<Value, ToolError>) -> String {
-        let found = found.unwrap_or_else(|error| json!({"error": error.to_string()}));
-        let short = compress(&found).to_string();
+    fn shorten(&mut self, found: &Value) -> String {
+        let short = compress(found).to_string();
         self.before += estimated_tokens(&found.to_string());
         self.after += estimated_tokens(&short);
         short

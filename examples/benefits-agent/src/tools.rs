@@ -114,7 +114,7 @@ impl Tools {
 
     /// Who the member is.
     #[audit_span(
-        agent = "benefits", action = "member_record", capture_args, capture_result, skip(self),
+        agent = "benefits", action = "member_record", capture_args, capture_result,
         recoverable = ToolError::is_recoverable
     )]
     pub(crate) async fn member_record(&self, query: &MemberQuery) -> Result<Value, ToolError> {
@@ -129,7 +129,7 @@ impl Tools {
 
     /// Which plans speak of a topic.
     #[audit_span(
-        agent = "benefits", action = "plan_search", capture_args, capture_result, skip(self),
+        agent = "benefits", action = "plan_search", capture_args, capture_result,
         recoverable = ToolError::is_recoverable
     )]
     pub(crate) async fn plan_search(
@@ -144,7 +144,7 @@ impl Tools {
 
     /// How a claim stands.
     #[audit_span(
-        agent = "benefits", action = "claim_status", capture_args, capture_result, skip(self),
+        agent = "benefits", action = "claim_status", capture_args, capture_result,
         recoverable = ToolError::is_recoverable
     )]
     async fn claim_status(&self, query: &ClaimQuery, retries: u32) -> Result<Value, ToolError> {

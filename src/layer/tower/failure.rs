@@ -38,7 +38,7 @@ impl Failure {
         const SOURCES_MAX: usize = 32;
         let chain = iter::successors(Some(error), |&error| error.source());
         let is_timeout = chain.take(SOURCES_MAX).any(is_timeout);
-        Self { detail: ErrorDetail::of_chain(name, error), is_timeout }
+        Self { detail: ErrorDetail::of_type(name, error), is_timeout }
     }
 }
 

@@ -1,0 +1,69 @@
+//! Which names may stand in `event = "…"`?
+
+/// The types of the schema: their names, and the variants of `EventType`.
+pub(crate) const TYPES: [(&str, &str); 19] = [
+    ("request.start", "RequestStart"),
+    ("request.end", "RequestEnd"),
+    ("agent.route", "AgentRoute"),
+    ("agent.decision", "AgentDecision"),
+    ("agent.retry", "AgentRetry"),
+    ("agent.fallback", "AgentFallback"),
+    ("llm.invoke", "LlmInvoke"),
+    ("llm.error", "LlmError"),
+    ("tool.call", "ToolCall"),
+    ("tool.result", "ToolResult"),
+    ("tool.error", "ToolError"),
+    ("nlp.extract", "NlpExtract"),
+    ("cache.hit", "CacheHit"),
+    ("cache.miss", "CacheMiss"),
+    ("api.call", "ApiCall"),
+    ("s3.write", "S3Write"),
+    ("push.send", "PushSend"),
+    ("serialize", "Serialize"),
+    ("prompt.efficiency", "PromptEfficiency"),
+];
+
+/// Whether a name may be a type of the user's own: two words or more, so that a slip in a name of
+/// the schema is not taken for one.
+pub(crate) fn is_custom(name: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    name.contains('.') && !name.starts_with("audit.") && name.split('.').all(is_word)
+}
+
+/// What is accepted, for a message.
+pub(crate) fn accepted() -> String {
+    let names: Vec<String> = TYPES.iter().map(|(name, _)| format!("`{name}`")).collect();
+    format!(
+        "accepted: {}; a name of your own: lower-case words joined by dots, as in \
+         `cart.checkout`, not `audit.…`; an expression of type `EventType`",
+        names.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_audit::EventType;
+
+    use super::*;
+
+    #[test]
+    fn the_names_are_the_librarys() {
+        for (name, variant) in TYPES {
+            assert_eq!(format!("{:?}", EventType::from_name(name)), variant);
+        }
+    }
+
+    #[test]
+    fn names_of_ones_own() {
+        for name in ["cart.checkout", "a.b_2.c", "tool.calls"] {
+            assert!(is_custom(name), "{name}");
+            assert!(llm_audit::is_event_type_name(name), "{name}");
+        }
+        for name in ["", "cart", "Cart.x", "a.", ".a", "a..b", "audit.start", "a.b c", "tool-call"]
+        {
+            assert!(!is_custom(name), "{name}");
+        }
+    }
+}

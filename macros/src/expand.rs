@@ -1,0 +1,453 @@
+//! What becomes of a function under `#[audit_span]`?
+//!
+//! Its signature stays. Its body goes into a closure or an async block, so that a `return` or a `?`
+//! ends that and not the function; the span is begun before it and ended after it:
+//!
+//! ```text
+//! let span = if off { None } else { Some(begin(head, captured, moved, kept)) };
+//! let result = call(&span, move || -> Result<…> { let _ = (&b, &a, &self); body });
+//! if let Some(span) = span { … done or failed … }
+//! result
+//! ```
+//!
+//! The closure takes the arguments in the reverse of their order, the receiver last: that is the
+//! order in which it drops them, as the function would have done.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::visit::Visit;
+use syn::visit_mut::VisitMut;
+use syn::{
+    Block, Error, Expr, ExprAsync, FnArg, Ident, ItemFn, Pat, PatIdent, Result, ReturnType,
+    Signature, Stmt, Type, parse_quote_spanned, parse2,
+};
+
+use crate::options::{Captured, Event, Options, Recoverable};
+
+/// Types of which a copy is as good as the argument, beside shared references.
+const COPIED: [&str; 16] = [
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
+    "u64", "u128", "usize",
+];
+
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let options: Options = parse2(arguments)?;
+    let mut function: ItemFn = parse2(item).map_err(|error| {
+        Error::new(error.span(), "`#[audit_span]` stands on a function or a method with a body")
+    })?;
+    refuse(&function.sig)?;
+    let bindings = Bindings::of(&function.sig)?;
+    let call = Call { library: options.library(), function: &function.sig, bindings, options };
+    call.check()?;
+    let block = match call.future(&function.block) {
+        Some((at, output)) => call.around_future(&function.block, at, &output),
+        None if function.sig.asyncness.is_some() => call.asynchronous(&function.block),
+        None => call.synchronous(&function.block),
+    };
+    *function.block =
+        Block { stmts: vec![Stmt::Expr(Expr::Verbatim(block), None)], ..*function.block };
+    Ok(quote!(#function))
+}
+
+/// Says which functions cannot be recorded.
+fn refuse(signature: &Signature) -> Result<()> {
+    let refused = if let Some(constant) = &signature.constness {
+        Some((constant.span(), "a `const fn` cannot be recorded: it may run in the compiler"))
+    } else if let Some(abi) = &signature.abi {
+        Some((abi.span(), "an `extern` function cannot be recorded: record what it calls"))
+    } else {
+        signature
+            .variadic
+            .as_ref()
+            .map(|dots| (dots.span(), "a variadic function cannot be recorded"))
+    };
+    refused.map_or(Ok(()), |(span, message)| Err(Error::new(span, message)))
+}
+
+/// A name that an argument is bound to.
+struct Binding {
+    name: Ident,
+    /// A copy of it can be kept until the end.
+    is_copied: bool,
+}
+
+struct Bindings(Vec<Binding>);
+
+impl Bindings {
+    fn of(signature: &Signature) -> Result<Self> {
+        let mut all = Vec::new();
+        for input in &signature.inputs {
+            let (FnArg::Typed(syn::PatType { attrs, .. })
+            | FnArg::Receiver(syn::Receiver { attrs, .. })) = input;
+            if let Some(cfg) = attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
+                let message = "`#[audit_span]` does not know which arguments there will be: put \
+                               the `#[cfg]` on two functions";
+                return Err(Error::new(cfg.span(), message));
+            }
+            let FnArg::Typed(argument) = input else { continue };
+            match &*argument.pat {
+                Pat::Ident(PatIdent { ident, by_ref: None, subpat: None, .. }) => {
+                    let is_copied = is_copied(&argument.ty);
+                    all.push(Binding { name: ident.clone(), is_copied });
+                }
+                pattern => {
+                    let mut names = Names(Vec::new());
+                    names.visit_pat(pattern);
+                    let binding = |name| Binding { name, is_copied: false };
+                    all.extend(names.0.into_iter().map(binding));
+                }
+            }
+        }
+        Ok(Self(all))
+    }
+
+    /// That every one of `names` is an argument.
+    fn check(&self, names: &[Ident]) -> Result<()> {
+        let unknown = |name: &&Ident| !self.0.iter().any(|binding| binding.name == **name);
+        let Some(name) = names.iter().find(unknown) else { return Ok(()) };
+        let known: Vec<String> =
+            self.0.iter().map(|binding| format!("`{}`", binding.name)).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let message = match *name == "self" {
+            true => format!("`self` is never recorded; arguments: {known}"),
+            false => format!("no argument is called `{name}`; arguments: {known}"),
+        };
+        Err(Error::new(name.span(), message))
+    }
+}
+
+/// The names that a pattern binds.
+struct Names(Vec<Ident>);
+
+impl<'ast> Visit<'ast> for Names {
+    fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
+        self.0.push(pattern.ident.clone());
+        syn::visit::visit_pat_ident(self, pattern);
+    }
+}
+
+fn is_copied(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(reference) => reference.mutability.is_none(),
+        Type::Path(path) => {
+            path.path.get_ident().is_some_and(|name| COPIED.iter().any(|copied| name == copied))
+        }
+        Type::Paren(inner) => is_copied(&inner.elem),
+        Type::Group(inner) => is_copied(&inner.elem),
+        _ => false,
+    }
+}
+
+/// A function and what its attribute says.
+struct Call<'f> {
+    library: TokenStream,
+    function: &'f Signature,
+    bindings: Bindings,
+    options: Options,
+}
+
+impl Call<'_> {
+    fn check(&self) -> Result<()> {
+        self.bindings.check(&self.options.skip)?;
+        let Some(Captured::Named(named)) = &self.options.capture_args else { return Ok(()) };
+        self.bindings.check(named)?;
+        match named.iter().find(|name| self.options.skip.contains(name)) {
+            Some(both) => Err(Error::new(both.span(), format!("`{both}` is in `skip` too"))),
+            None => Ok(()),
+        }
+    }
+
+    /// A plain function: its body in a closure.
+    fn synchronous(&self, body: &Block) -> TokenStream {
+        let (library, begin, owned) = (&self.library, self.begin(), self.owned());
+        let returned = returned(&self.function.output);
+        let call = quote_spanned! {Span::mixed_site()=>
+            #library::__span::call(&span, move || -> #returned { #owned #body })
+        };
+        let end = self.end(&call, &returned);
+        quote_spanned! {Span::mixed_site()=> let span = #begin; #end }
+    }
+
+    /// An async function: its body in an async block.
+    fn asynchronous(&self, body: &Block) -> TokenStream {
+        let owned = self.owned();
+        let returned = returned(&self.function.output);
+        let capture = Some(syn::token::Move::default());
+        self.polled(capture, &owned, body, &returned)
+    }
+
+    /// A function that ends with an async block, boxed or not: that block is what is recorded.
+    fn around_future(&self, body: &Block, block: &ExprAsync, output: &Type) -> TokenStream {
+        let polled = self.polled(block.capture, &TokenStream::new(), &block.block, output);
+        let (capture, attrs) = (&block.capture, &block.attrs);
+        let future = quote_spanned! {Span::mixed_site()=> #(#attrs)* async #capture { #polled } };
+        let mut body = body.clone();
+        if let Some(found) = body.stmts.last_mut().and_then(async_block_mut) {
+            *found = Expr::Verbatim(future);
+        }
+        let statements = body.stmts;
+        quote!(#(#statements)*)
+    }
+
+    fn polled(
+        &self,
+        capture: Option<syn::token::Move>,
+        owned: &TokenStream,
+        body: &Block,
+        returned: &Type,
+    ) -> TokenStream {
+        let (library, begin) = (&self.library, self.begin());
+        let known = match returned {
+            Type::Never(_) => None,
+            _ => Some(quote_spanned! {Span::mixed_site()=>
+                if false { return #library::__span::never::<#returned>(); }
+            }),
+        };
+        let run = quote_spanned! {Span::mixed_site()=>
+            #library::__span::run(&mut span, async #capture { #owned #known #body }).await
+        };
+        let end = self.end(&run, returned);
+        quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }
+    }
+
+    /// Takes the arguments, whole, in the order in which they are to be dropped.
+    fn owned(&self) -> TokenStream {
+        let names = self.bindings.0.iter().rev().map(|binding| &binding.name);
+        let receiver = self.function.receiver().map(|receiver| &receiver.self_token);
+        let receiver = receiver.into_iter();
+        quote_spanned! {Span::mixed_site()=> let _ = (#(&#names,)* #(&#receiver,)*); }
+    }
+
+    /// `None` where nothing is recorded, else the span.
+    fn begin(&self) -> TokenStream {
+        let library = &self.library;
+        let (head, captured) = (self.head(), self.captured());
+        let of_snapshot =
+            || self.bindings.0.iter().filter(|binding| !self.options.skip.contains(&binding.name));
+        let moved = of_snapshot().filter(|b| !b.is_copied).map(|b| self.member(&b.name, "value"));
+        let kept = of_snapshot().filter(|b| b.is_copied).map(|b| self.member(&b.name, "value"));
+        let outlet = match &self.options.logger {
+            Some(logger) => quote_spanned!(Span::mixed_site()=> #library::__span::to(&#logger)),
+            None => quote_spanned!(Span::mixed_site()=> #library::__span::process()),
+        };
+        quote_spanned! {Span::mixed_site()=> {
+            use #library::__span::{AnyValue as _, DebugValue as _, SerializeValue as _};
+            let outlet = #outlet;
+            if outlet.is_off() {
+                ::core::option::Option::None
+            } else {
+                ::core::option::Option::Some(outlet.begin(
+                    #head,
+                    &[#(#captured),*],
+                    &[#(#moved),*],
+                    move |look: &mut dyn ::core::ops::FnMut(&[#library::__span::Argument<'_>])| {
+                        look(&[#(#kept),*])
+                    },
+                ))
+            }
+        }}
+    }
+
+    fn head(&self) -> TokenStream {
+        let library = &self.library;
+        let own_name = Expr::Lit(syn::ExprLit {
+            attrs: Vec::new(),
+            lit: syn::LitStr::new(&plain_name(&self.function.ident), Span::mixed_site()).into(),
+        });
+        let agent = self.name(self.options.agent.as_ref().unwrap_or(&own_name));
+        let action = self.name(self.options.action.as_ref().unwrap_or(&own_name));
+        let event = match &self.options.event {
+            None => quote_spanned!(Span::mixed_site()=> ::core::option::Option::None),
+            Some(event) => {
+                let event = match event {
+                    Event::Known(variant, span) => {
+                        let variant = Ident::new(variant, *span);
+                        quote_spanned!(Span::mixed_site()=> #library::EventType::#variant)
+                    }
+                    Event::Custom(name) => {
+                        quote_spanned!(Span::mixed_site()=> #library::EventType::Custom(#name))
+                    }
+                    Event::Expression(event) => quote!(#event),
+                };
+                quote_spanned!(Span::mixed_site()=> ::core::option::Option::Some(#event))
+            }
+        };
+        quote_spanned! {Span::mixed_site()=>
+            #library::__span::Head {
+                agent: #agent,
+                action: #action,
+                event: #event,
+                package: (
+                    ::core::option_env!("CARGO_PKG_NAME"),
+                    ::core::option_env!("CARGO_PKG_VERSION"),
+                ),
+            }
+        }
+    }
+
+    /// An agent or an action.
+    fn name(&self, given: &Expr) -> TokenStream {
+        let library = &self.library;
+        match given {
+            Expr::Lit(literal) => {
+                quote_spanned!(Span::mixed_site()=> ::std::borrow::Cow::Borrowed(#literal))
+            }
+            computed => quote_spanned!(Span::mixed_site()=> #library::__span::name(&#computed)),
+        }
+    }
+
+    /// The arguments that `capture_args` is for.
+    fn captured(&self) -> Vec<TokenStream> {
+        match &self.options.capture_args {
+            None => Vec::new(),
+            Some(Captured::Named(named)) => {
+                named.iter().map(|name| self.member(name, "named_value")).collect()
+            }
+            Some(Captured::All) => {
+                let names = self.bindings.0.iter().map(|binding| &binding.name);
+                let taken = names.filter(|name| !self.options.skip.contains(name));
+                taken.map(|name| self.member(name, "value")).collect()
+            }
+        }
+    }
+
+    /// A name and how its value is recorded; errors are shown at `name`.
+    fn member(&self, name: &Ident, method: &str) -> TokenStream {
+        let (library, text) = (&self.library, plain_name(name));
+        let method = format_ident!("audit_span_{method}", span = name.span());
+        quote_spanned! {Span::mixed_site()=>
+            (#text, (&&&#library::__span::Pick(&#name)).#method())
+        }
+    }
+
+    /// The result, and the end of the span before it is given back.
+    fn end(&self, result: &TokenStream, returned: &Type) -> TokenStream {
+        if matches!(returned, Type::Never(_)) {
+            let unreachable = self.function.asyncness.map(|_| quote!(; ::core::unreachable!()));
+            return quote!(#result #unreachable);
+        }
+        let library = &self.library;
+        let recoverable = match &self.options.recoverable {
+            None => quote!(::core::option::Option::None),
+            Some(Recoverable::Always(always)) => quote!(::core::option::Option::Some(#always)),
+            Some(Recoverable::Asked(asked)) => quote_spanned! {Span::mixed_site()=>
+                ::core::option::Option::Some(#library::__span::decide(error, #asked))
+            },
+        };
+        let (pattern, recorded) = match self.options.capture_result {
+            false => (quote!(_), quote!(::core::option::Option::None)),
+            true => (
+                quote_spanned!(Span::mixed_site()=> value),
+                quote_spanned! {Span::mixed_site()=>
+                    value.map(|value| (&&&#library::__span::Pick(value)).audit_span_value())
+                },
+            ),
+        };
+        quote_spanned! {Span::mixed_site()=>
+            let result = #result;
+            if let ::core::option::Option::Some(span) = span {
+                use #library::__span::{
+                    AnyError as _, AnyValue as _, DebugError as _, DebugValue as _,
+                    DisplayError as _, InnerError as _, Plain as _, SerializeValue as _,
+                    StandardError as _,
+                };
+                match #library::__span::Split(&result).audit_span_split() {
+                    (_, ::core::option::Option::Some(error)) => span.failed(
+                        || (&&&&&#library::__span::Pick(error)).audit_span_detail(),
+                        || #recoverable,
+                    ),
+                    (#pattern, ::core::option::Option::None) => span.done(#recorded),
+                }
+            }
+            result
+        }
+    }
+
+    /// The async block that a function, which is not async itself, ends with, and what that block
+    /// gives; `None` where it does not return such a future.
+    fn future<'b>(&self, body: &'b Block) -> Option<(&'b ExprAsync, Type)> {
+        let ReturnType::Type(_, ty) = &self.function.output else { return None };
+        if self.function.asyncness.is_some() {
+            return None;
+        }
+        let mut output = Output(None);
+        output.visit_type(ty);
+        Some((body.stmts.last().and_then(async_block)?, inferred(&output.0?)))
+    }
+}
+
+/// What `Future<Output = …>` gives.
+struct Output(Option<Type>);
+
+impl<'ast> Visit<'ast> for Output {
+    fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
+        if self.0.is_none()
+            && segment.ident == "Future"
+            && let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments
+        {
+            self.0 = arguments.args.iter().find_map(|argument| match argument {
+                syn::GenericArgument::AssocType(bound) if bound.ident == "Output" => {
+                    Some(bound.ty.clone())
+                }
+                _ => None,
+            });
+        } else {
+            syn::visit::visit_path_segment(self, segment);
+        }
+    }
+}
+
+/// `async { … }` or `Box::pin(async { … })` at the end of a block.
+fn async_block(last: &Stmt) -> Option<&ExprAsync> {
+    let Stmt::Expr(tail, None) = last else { return None };
+    let inner = match tail {
+        Expr::Call(call) if is_pin(&call.func) && call.args.len() == 1 => &call.args[0],
+        other => other,
+    };
+    if let Expr::Async(block) = inner { Some(block) } else { None }
+}
+
+/// As [`async_block`], to be replaced.
+fn async_block_mut(last: &mut Stmt) -> Option<&mut Expr> {
+    let Stmt::Expr(tail, None) = last else { return None };
+    match tail {
+        Expr::Call(call) => call.args.first_mut(),
+        other => Some(other),
+    }
+}
+
+fn is_pin(function: &Expr) -> bool {
+    matches!(function, Expr::Path(path) if path.path.segments.last().is_some_and(|s| s.ident == "pin"))
+}
+
+/// The returned type, as a closure may have it.
+fn returned(output: &ReturnType) -> Type {
+    match output {
+        ReturnType::Default => parse_quote_spanned!(Span::mixed_site()=> ()),
+        ReturnType::Type(_, ty) => inferred(ty),
+    }
+}
+
+/// The type with `_` for every `impl Trait`.
+fn inferred(ty: &Type) -> Type {
+    struct Infer;
+    impl VisitMut for Infer {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            if matches!(ty, Type::ImplTrait(_)) {
+                *ty = parse_quote_spanned!(Span::mixed_site()=> _);
+            } else {
+                syn::visit_mut::visit_type_mut(self, ty);
+            }
+        }
+    }
+    let mut ty = ty.clone();
+    Infer.visit_type_mut(&mut ty);
+    ty
+}
+
+/// A name without its `r#`.
+fn plain_name(name: &Ident) -> String {
+    let name = name.to_string();
+    name.strip_prefix("r#").unwrap_or(&name).to_owned()
+}

@@ -1,0 +1,179 @@
+//! What may stand in the brackets of `#[audit_span(…)]`?
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Error, Expr, Ident, Lit, LitStr, Path, Result, Token, parenthesized, token};
+
+use crate::events;
+
+const ACCEPTED: &str = "accepted: `agent = …`, `action = …`, `event = …`, `logger = …`, \
+    `capture_args`, `capture_args(name, …)`, `capture_result`, `skip(name, …)`, `recoverable`, \
+    `recoverable = …`, `crate = …`";
+
+/// The options, as they were written.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) agent: Option<Expr>,
+    pub(crate) action: Option<Expr>,
+    pub(crate) event: Option<Event>,
+    pub(crate) logger: Option<Expr>,
+    pub(crate) capture_args: Option<Captured>,
+    pub(crate) capture_result: bool,
+    pub(crate) skip: Vec<Ident>,
+    pub(crate) recoverable: Option<Recoverable>,
+    pub(crate) library: Option<Path>,
+}
+
+pub(crate) enum Captured {
+    All,
+    Named(Vec<Ident>),
+}
+
+pub(crate) enum Recoverable {
+    Always(bool),
+    /// A function of the error.
+    Asked(Expr),
+}
+
+/// The type of the one event at the end.
+pub(crate) enum Event {
+    /// The variant of `EventType`.
+    Known(&'static str, Span),
+    Custom(LitStr),
+    Expression(Expr),
+}
+
+impl Options {
+    /// The path of the library.
+    pub(crate) fn library(&self) -> TokenStream {
+        self.library.as_ref().map_or_else(|| quote!(::llm_audit), ToTokens::to_token_stream)
+    }
+}
+
+impl Parse for Options {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let mut options = Self::default();
+        let mut seen: Vec<Ident> = Vec::new();
+        while !input.is_empty() {
+            let name = input.call(Ident::parse_any)?;
+            if seen.contains(&name) {
+                return Err(Error::new(name.span(), format!("`{name}` is given twice")));
+            }
+            options.read(&name, input)?;
+            seen.push(name);
+            if !input.is_empty() && !input.peek(Token![,]) {
+                return Err(input.error(format!("expected a comma; {ACCEPTED}")));
+            }
+            input.parse::<Option<Token![,]>>()?;
+        }
+        if options.agent.is_none() {
+            let message = "`agent` is missing: who runs this step, as in `agent = \"benefits\"`";
+            return Err(Error::new(Span::call_site(), message));
+        }
+        Ok(options)
+    }
+}
+
+impl Options {
+    /// What stands behind the name of an option.
+    fn read(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
+        match name.to_string().as_str() {
+            "agent" => self.agent = Some(value(name, input)?),
+            "action" => self.action = Some(value(name, input)?),
+            "event" => self.event = Some(event(value(name, input)?)?),
+            "logger" => self.logger = Some(value(name, input)?),
+            "capture_args" => self.capture_args = Some(captured(input)?),
+            "capture_result" => self.capture_result = true,
+            "skip" => self.skip = names(name, input)?,
+            "recoverable" => self.recoverable = Some(recoverable(name, input)?),
+            "crate" => self.library = Some(library(value(name, input)?)?),
+            _ => {
+                let message = format!("unknown option `{name}`; {ACCEPTED}");
+                return Err(Error::new(name.span(), message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `= …`
+fn value(name: &Ident, input: ParseStream<'_>) -> Result<Expr> {
+    if !input.peek(Token![=]) {
+        let message = format!("`{name}` needs a value: `{name} = …`");
+        return Err(Error::new(name.span(), message));
+    }
+    input.parse::<Token![=]>()?;
+    input.parse()
+}
+
+/// `(a, b)`; no name stands there twice.
+fn names(name: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>> {
+    if !input.peek(token::Paren) {
+        let message = format!("`{name}` needs the names of arguments: `{name}(a, b)`");
+        return Err(Error::new(name.span(), message));
+    }
+    let list;
+    parenthesized!(list in input);
+    let names = Punctuated::<Ident, Token![,]>::parse_terminated_with(&list, Ident::parse_any)?;
+    let names: Vec<Ident> = names.into_iter().collect();
+    for (at, one) in names.iter().enumerate() {
+        if names[..at].contains(one) {
+            return Err(Error::new(one.span(), format!("`{one}` is named twice")));
+        }
+    }
+    Ok(names)
+}
+
+fn captured(input: ParseStream<'_>) -> Result<Captured> {
+    if !input.peek(token::Paren) {
+        return Ok(Captured::All);
+    }
+    names(&Ident::new("capture_args", Span::call_site()), input).map(Captured::Named)
+}
+
+fn recoverable(name: &Ident, input: ParseStream<'_>) -> Result<Recoverable> {
+    if !input.peek(Token![=]) {
+        return Ok(Recoverable::Always(true));
+    }
+    Ok(match value(name, input)? {
+        Expr::Lit(literal) => match literal.lit {
+            Lit::Bool(always) => Recoverable::Always(always.value),
+            other => {
+                let message = "accepted: `true`, `false`, a function from `&E` to `bool`";
+                return Err(Error::new(other.span(), message));
+            }
+        },
+        function => Recoverable::Asked(function),
+    })
+}
+
+fn event(given: Expr) -> Result<Event> {
+    let Expr::Lit(literal) = &given else { return Ok(Event::Expression(given)) };
+    let Lit::Str(name) = &literal.lit else {
+        return Err(Error::new(literal.lit.span(), events::accepted()));
+    };
+    let text = name.value();
+    if let Some((_, variant)) = events::TYPES.iter().find(|(known, _)| *known == text) {
+        return Ok(Event::Known(variant, name.span()));
+    }
+    if events::is_custom(&text) {
+        return Ok(Event::Custom(name.clone()));
+    }
+    let message = format!("`{text}` is no type of an event; {}", events::accepted());
+    Err(Error::new(name.span(), message))
+}
+
+/// A path, or a path as a string.
+fn library(given: Expr) -> Result<Path> {
+    match given {
+        Expr::Path(path) if path.qself.is_none() => Ok(path.path),
+        Expr::Lit(literal) => match literal.lit {
+            Lit::Str(path) => path.parse_with(Path::parse_mod_style),
+            other => Err(Error::new(other.span(), "accepted: the path of llm-audit")),
+        },
+        other => Err(Error::new_spanned(other, "accepted: the path of llm-audit")),
+    }
+}

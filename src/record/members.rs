@@ -1,0 +1,185 @@
+//! How are the arguments and the result of an audited function written, and how are arguments kept
+//! for an error that may come?
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::encode::Outcome;
+use super::serializer::{Encoder, Payload, forget_panic};
+use super::sink::{Failed, Stop};
+use super::text::Spelled;
+use super::{END, MAP};
+use crate::ring::Chain;
+use crate::sanitize::Kind as Found;
+use crate::sanitize::{KeyClass, KeyNumbers, Redactions, Sanitizer, debug};
+
+/// A name and its value.
+pub(crate) type Member<'a> = (&'a str, Value<'a>);
+
+/// A value of which it is known how it is to be written.
+#[derive(Clone, Copy)]
+pub struct Value<'a>(Kind<'a>);
+
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    Payload(&'a dyn Payload),
+    Debug(&'a dyn fmt::Debug),
+    Text(&'a str),
+    Object(&'a [Member<'a>], Option<&'a Members>),
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Value").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Value<'a> {
+    /// As its `Serialize` has it.
+    pub(crate) fn payload(payload: &'a dyn Payload) -> Self {
+        Self(Kind::Payload(payload))
+    }
+
+    /// The text of its `Debug`.
+    pub(crate) fn debug(value: &'a dyn fmt::Debug) -> Self {
+        Self(Kind::Debug(value))
+    }
+
+    pub(crate) fn text(text: &'a str) -> Self {
+        Self(Kind::Text(text))
+    }
+
+    /// An object of these members, and of those that were encoded before.
+    pub(crate) fn object(members: &'a [Member<'a>], encoded: Option<&'a Members>) -> Self {
+        Self(Kind::Object(members, encoded))
+    }
+}
+
+/// Members of an object, encoded and redacted outside of an event.
+#[derive(Debug)]
+pub(crate) struct Members {
+    bytes: Vec<u8>,
+    counts: Redactions,
+    outcome: Outcome,
+}
+
+impl Members {
+    /// Encodes `members` in `chain`, which is empty, and copies them out of it.
+    ///
+    /// Of a string a quarter of the chain's limit is kept. A member that does not fit then becomes
+    /// `[TRUNCATED:n]`; where not even that fits, it and those behind it are left out.
+    pub(crate) fn encode(
+        members: &[Member<'_>],
+        chain: &mut Chain<'_>,
+        sanitizer: &Sanitizer,
+    ) -> Self {
+        let mut encoder = Encoder::new(chain, sanitizer);
+        // Inside the object that they will stand in.
+        encoder.depth = 1;
+        encoder.cap = encoder.sink.chain.limit() / 4;
+        let mut numbers = KeyNumbers::default();
+        for (name, value) in members {
+            if encoder.fitted_member(name, value, &mut numbers).is_err() {
+                break;
+            }
+        }
+        let (counts, outcome) = (encoder.counts, encoder.outcome);
+        Self { bytes: chain.to_vec(), counts, outcome }
+    }
+}
+
+impl Payload for Value<'_> {
+    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
+        match self.0 {
+            Kind::Payload(payload) => payload.encode(encoder),
+            Kind::Debug(value) => encoder.debug(value),
+            Kind::Text(text) => encoder.text(text, encoder.cap),
+            Kind::Object(members, encoded) => encoder.object(members, encoded),
+        }
+    }
+}
+
+impl Encoder<'_, '_> {
+    fn object(&mut self, members: &[Member<'_>], encoded: Option<&Members>) -> Result<(), Failed> {
+        if !self.begin(MAP)? {
+            return Ok(());
+        }
+        let mut numbers = KeyNumbers::default();
+        members.iter().try_for_each(|(name, value)| self.member(name, value, &mut numbers))?;
+        if let Some(encoded) = encoded {
+            self.sink.put(&encoded.bytes)?;
+            self.counts.merge(&encoded.counts);
+            self.outcome.truncated |= encoded.outcome.truncated;
+            self.outcome.unserializable |= encoded.outcome.unserializable;
+        }
+        self.depth -= 1;
+        self.sink.put(&[END])
+    }
+
+    /// One member. A value that fails or panics costs itself alone.
+    fn member(
+        &mut self,
+        name: &str,
+        value: &Value<'_>,
+        numbers: &mut KeyNumbers,
+    ) -> Result<(), Failed> {
+        let class = self.key(name, numbers)?;
+        if class == KeyClass::Sensitive {
+            self.counts.add(Found::Key);
+            return self.sink.string(Found::Key.placeholder());
+        }
+        let (start, depth, below_logprobs) =
+            (self.sink.chain.mark(), self.depth, self.below_logprobs);
+        let before = self.counts.clone();
+        self.below_logprobs |= class == KeyClass::Logprobs;
+        let encoded = catch_unwind(AssertUnwindSafe(|| value.encode(self)));
+        let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == depth;
+        if let Err(panic) = encoded {
+            forget_panic(panic);
+        }
+        (self.depth, self.below_logprobs) = (depth, below_logprobs);
+        match self.sink.stop {
+            None if is_whole => Ok(()),
+            Some(Stop::Limit | Stop::Memory) => Err(Failed),
+            None | Some(Stop::Broken) => {
+                self.sink.stop = None;
+                self.sink.chain.rewind(start);
+                self.counts = before;
+                self.outcome.unserializable = true;
+                self.sink.string("[UNSERIALIZABLE]")
+            }
+        }
+    }
+
+    /// One member, or a placeholder where it does not fit.
+    fn fitted_member(
+        &mut self,
+        name: &str,
+        value: &Value<'_>,
+        numbers: &mut KeyNumbers,
+    ) -> Result<(), Failed> {
+        let (start, before) = (self.sink.chain.mark(), self.sink.chain.len());
+        let counts = self.counts.clone();
+        let written = self.member(name, value, numbers);
+        if written.is_ok() {
+            return written;
+        }
+        let reached = self.sink.chain.len();
+        self.sink.chain.rewind(start);
+        self.sink.stop = None;
+        self.counts = counts;
+        self.outcome.truncated = true;
+        let note = Spelled::new(format_args!("[TRUNCATED:{}]", reached - before))?;
+        let written = self.member(name, &Value::text(note.as_str()), numbers);
+        if written.is_err() {
+            self.sink.chain.rewind(start);
+        }
+        written
+    }
+
+    /// The text of a value's `Debug`, without what stands behind the name of a sensitive field.
+    fn debug(&mut self, value: &dyn fmt::Debug) -> Result<(), Failed> {
+        let text = debug::redacted(value, &mut self.counts).ok_or(Failed)?;
+        self.text(&text, self.cap)
+    }
+}

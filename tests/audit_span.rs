@@ -1,0 +1,39 @@
+//! What `#[audit_span]` promises: the events of every kind of function, and the function unchanged.
+#![cfg(all(feature = "macros", not(loom)))]
+#![deny(warnings, clippy::pedantic, clippy::nursery)]
+#![forbid(unsafe_code)]
+
+#[path = "audit_span/asynchronous.rs"]
+mod asynchronous;
+#[path = "audit_span/content.rs"]
+mod content;
+#[path = "audit_span/ends.rs"]
+mod ends;
+#[path = "audit_span/unchanged.rs"]
+mod unchanged;
+
+use llm_audit::testing::Capture;
+use serde_json::Value;
+
+/// The events captured so far.
+fn events(seen: &Capture) -> Vec<Value> {
+    seen.lines().iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+/// The types of events, in their order.
+fn types(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["event_type"].as_str().expect("a type")).collect()
+}
+
+/// The event of a type; there has to be one.
+fn only<'e>(events: &'e [Value], event_type: &str) -> &'e Value {
+    let found: Vec<_> = events.iter().filter(|e| e["event_type"] == event_type).collect();
+    assert_eq!(found.len(), 1, "one {event_type} in {events:?}");
+    found[0]
+}
+
+/// Trace, span and parent.
+fn ids(event: &Value) -> (&str, &str, Option<&str>) {
+    let id = |name: &str| event[name].as_str();
+    (id("trace_id").expect("a trace"), id("span_id").expect("a span"), id("parent_span_id"))
+}

@@ -1,0 +1,26 @@
+use llm_audit::audit_span;
+
+struct Opaque;
+
+#[audit_span(agent = "a", capture_args(opaque))]
+fn neither(opaque: Opaque) {
+    drop(opaque);
+}
+
+#[audit_span(agent = "a", capture_args(value))]
+fn unbounded<T>(value: T) {
+    drop(value);
+}
+
+#[audit_span(agent = "a", event = 3 + 4)]
+fn no_event() {}
+
+#[audit_span(agent = "a", recoverable = u8::is_ascii)]
+fn no_error() {}
+
+#[audit_span(agent = "a")]
+fn mismatch() -> String {
+    5_u8
+}
+
+fn main() {}
