@@ -54,7 +54,7 @@ fn what_it_wrote_is_whole_and_its_trace_can_be_shown() {
     let trace = shown["trace_id"].as_str().expect("the first request is answered");
     let tree = run(&["trace", trace, "--dir", &dir]);
     assert_eq!(tree.code, 0, "{tree:?}");
-    for part in ["agent.retry", "llm.error", "api.call", "claim_status", "GET /claims/{case}"] {
+    for part in ["agent.retry", "llm.error", "api.call", "claim_status", "request GET /claims"] {
         assert!(tree.stdout.contains(part), "no {part} in {}", tree.stdout);
     }
 }
