@@ -1,41 +1,40 @@
 #!/usr/bin/env bash
-# The examples with heavy companions: the agent with its transcripts in S3, against a real server of
-# the S3 protocol (moto) on loopback, and rig-core's own instrumentation. Needs Python 3.
+# The packages that bring the AWS SDK and rig-core, built and run against services on loopback: the
+# store of transcripts against moto's S3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-venv="${CARGO_TARGET_DIR:-target}/moto"
-log=$(mktemp)
-server=
-trap '[[ -z $server ]] || kill "$server" 2>/dev/null; rm -f "$log"' EXIT
-
-if ! "$venv/bin/moto_server" --version >/dev/null 2>&1; then
-    echo "companions: installing moto into $venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install -q 'moto[s3,server]==5.2.5'
+target="${CARGO_TARGET_DIR:-target}"
+moto="$target/moto"
+if [[ ! -x $moto/bin/moto_server ]]; then
+    echo "companions: installing moto into $moto"
+    python3 -m venv "$moto"
+    "$moto/bin/pip" install --quiet 'moto[server]==5.2.1'
 fi
 
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-"$venv/bin/moto_server" -H 127.0.0.1 -p "$port" >"$log" 2>&1 &
+work=$(mktemp -d)
+# Port 0 is any free one; the server says which.
+"$moto/bin/moto_server" -H 127.0.0.1 -p 0 >"$work/moto.log" 2>&1 &
 server=$!
-for _ in $(seq 300); do
-    if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then break; fi
-    if ! kill -0 "$server" 2>/dev/null; then
-        cat "$log" >&2
-        exit 1
-    fi
+trap 'kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+port=
+for _ in {1..300}; do
+    port=$(sed -n 's/.*Running on http:\/\/127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moto.log" | head -n 1)
+    [[ -z $port ]] || break
+    kill -0 "$server" 2>/dev/null || break
     sleep 0.1
 done
-
-export AWS_ENDPOINT_URL="http://127.0.0.1:$port" AWS_REGION=us-east-1
-export AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing
-echo "companions: benefits-agent-s3 against moto on port $port, rig-agent"
-output=$(cargo test -p benefits-agent-s3 -p rig-agent -- --nocapture 2>&1) || {
-    echo "$output" >&2
+if [[ -z $port ]]; then
+    echo "companions: moto does not start" >&2
+    cat "$work/moto.log" >&2
     exit 1
-}
-grep -E '^test |^test result' <<<"$output"
-if grep -q '^skipped: ' <<<"$output"; then
+fi
+
+echo "companions: benefits-agent-s3 and rig-agent-example, S3 at 127.0.0.1:$port"
+export AWS_ENDPOINT_URL="http://127.0.0.1:$port" AWS_REGION=us-east-1
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+cargo test -p benefits-agent-s3 -p rig-agent-example -- --nocapture 2>&1 | tee "$work/tests.log"
+if grep -q '^skipped:' "$work/tests.log"; then
     echo "companions: a test was skipped" >&2
     exit 1
 fi

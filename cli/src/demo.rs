@@ -1,4 +1,6 @@
-//! `demo`: runs the bundled agent through the real pipeline, then shows what was recorded.
+//! `demo`: runs the bundled agent service under load, then shows what was recorded.
+
+mod summary;
 
 use std::env;
 use std::io::{self, Write};
@@ -6,9 +8,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use benefits_agent::{Options, Report};
-use llm_audit::{Accounting, AuditLogger, Error};
+use benefits_agent::load::{Options, Report};
+use llm_audit::{Accounting, AuditLogger};
 use serde_json::{Map, Value, json};
+
+use crate::demo::summary::{Calls, Summary};
+use crate::output::{Failure, complain, count};
 
 /// The variables that decide what is sampled out. Where none of them is set, `demo` keeps all.
 const SAMPLING: [&str; 5] = [
@@ -18,33 +23,37 @@ const SAMPLING: [&str; 5] = [
     "ERROR_SAMPLE_RATE",
     "SLOW_REQUEST_THRESHOLD_MS",
 ];
+/// The variables that decide whether content is captured. Where none of them is set, `demo` does.
+const CONTENT: [&str; 2] =
+    ["AUDIT_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"];
 /// How long the log may take to close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(30);
-/// The shares of emits that are shown, as percentiles.
-const PERCENTILES: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
 
-/// Runs the bundled agent and shows what was recorded.
+/// Run the bundled agent service under load, then show what was recorded.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     /// Folder of the log [default: AUDIT_LOG_DIR, else logs]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Requests that the agent answers
+    /// Requests that the service answers
     #[arg(long, default_value_t = Options::default().requests)]
-    requests: usize,
-    /// Threads that answer them
-    #[arg(long, default_value_t = Options::default().threads, value_parser = threads)]
-    threads: usize,
+    requests: u64,
+    /// Requests under way at once
+    #[arg(long, default_value_t = Options::default().concurrency, value_parser = concurrency)]
+    concurrency: usize,
+    /// Decides who asks what, and what goes wrong
+    #[arg(long, default_value_t = Options::default().seed)]
+    seed: u64,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// More threads than anybody means to start are a slip of the finger.
-fn threads(text: &str) -> Result<usize, String> {
+/// More sockets than anybody means to open are a slip of the finger.
+fn concurrency(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(count @ 1..=1024) => Ok(count),
-        _ => Err("accepted: 1 to 1024".to_owned()),
+        Ok(count @ 1..=256) => Ok(count),
+        _ => Err("accepted: 1 to 256".to_owned()),
     }
 }
 
@@ -53,20 +62,19 @@ fn threads(text: &str) -> Result<usize, String> {
 pub(crate) fn run(args: &Args) -> ExitCode {
     let demo = match record(args) {
         Ok(demo) => demo,
-        Err(error) => return fail(&error),
+        Err(failure) => return fail(&failure),
     };
     let out = &mut io::stdout().lock();
     match if args.json { demo.print_json(out) } else { demo.print(out) } {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => demo.exit_code(),
-        Err(error) => fail(&error),
+        Err(error) => fail(&Failure::writing(error)),
         Ok(()) => demo.exit_code(),
     }
 }
 
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    // Nobody is left to tell when stderr is gone too.
-    let _ = writeln!(io::stderr(), "llm-audit: {error}");
+fn fail(failure: &Failure) -> ExitCode {
+    complain(failure);
     ExitCode::from(2)
 }
 
@@ -74,15 +82,22 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 struct Demo {
     /// The file, where there is one: `AUDIT_EXPORTER` may say otherwise.
     path: Option<PathBuf>,
+    /// What is in it.
+    summary: Summary,
+    captures_content: bool,
     /// The sampling variables that are set, with their values.
     sampling: Vec<(&'static str, String)>,
     report: Report,
     counts: Accounting,
 }
 
-fn record(args: &Args) -> Result<Demo, Error> {
-    let sampling: Vec<_> =
-        SAMPLING.into_iter().filter_map(|name| Some((name, env::var(name).ok()?))).collect();
+/// Those of `names` that are set, with their values.
+fn set<const N: usize>(names: [&'static str; N]) -> Vec<(&'static str, String)> {
+    names.into_iter().filter_map(|name| Some((name, env::var(name).ok()?))).collect()
+}
+
+fn record(args: &Args) -> Result<Demo, Failure> {
+    let sampling = set(SAMPLING);
     let mut builder = AuditLogger::builder();
     if let Some(dir) = &args.dir {
         builder = builder.directory(dir);
@@ -90,12 +105,22 @@ fn record(args: &Args) -> Result<Demo, Error> {
     if sampling.is_empty() {
         builder = builder.debug(true);
     }
-    let logger = builder.build()?;
-    let options = Options { requests: args.requests, threads: args.threads };
-    let report = benefits_agent::run(&logger, &options);
-    let path = logger.path();
+    if set(CONTENT).is_empty() {
+        builder = builder.capture_content(true);
+    }
+    let guard = llm_audit::init_with(builder)?;
+    let logger = guard.logger();
+    let Args { requests, concurrency, seed, .. } = *args;
+    let report = benefits_agent::demo(&Options { requests, concurrency, seed })
+        .map_err(|error| Failure::new(format!("the service does not start: {error}")))?;
     logger.shutdown(CLOSE_WITHIN)?;
-    Ok(Demo { path, sampling, report, counts: logger.accounting() })
+    let path = logger.path();
+    let summary = match path.as_deref().and_then(|path| path.parent()) {
+        Some(folder) => Summary::read(folder, logger.instance())?,
+        None => Summary::default(),
+    };
+    let (captures_content, counts) = (logger.captures_content(), logger.accounting());
+    Ok(Demo { path, summary, captures_content, sampling, report, counts })
 }
 
 impl Demo {
@@ -108,30 +133,49 @@ impl Demo {
         })
     }
 
-    /// What one emit took, in nanoseconds.
-    fn emit_ns(&self) -> impl Iterator<Item = (String, u64)> {
-        let emit_ns = &self.report.emit_ns;
-        let share = |p: f64| (format!("p{p}"), emit_ns.value_at_quantile(p / 100.0));
-        PERCENTILES.into_iter().map(share).chain([("max".to_owned(), emit_ns.max())])
-    }
-
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         match &self.path {
             Some(path) => writeln!(out, "Recorded in {}", path.display())?,
             None => writeln!(out, "Recorded in no file: AUDIT_EXPORTER or AUDIT_ENABLED says so")?,
         }
+        self.print_content(out)?;
+        self.print_load(out)?;
         self.print_trace(out)?;
+        self.print_summary(out)?;
         self.print_accounting(out)?;
         self.print_sampling(out)?;
         writeln!(out, "\nRedacted")?;
         for (kind, count) in self.counts.redactions.iter().filter(|(_, count)| *count > 0) {
             writeln!(out, "  {count:>8}  {}", kind.placeholder())?;
         }
-        writeln!(out, "\nOne emit on the caller's thread, two readings of the clock included")?;
-        for (share, ns) in self.emit_ns() {
-            writeln!(out, "  {share:<5} {:>9.2} us", ns as f64 / 1e3)?;
-        }
         Ok(())
+    }
+
+    fn print_content(&self, out: &mut impl Write) -> io::Result<()> {
+        let content = "prompts, completions, arguments and results";
+        match self.captures_content {
+            true => writeln!(
+                out,
+                "With content: {content} are in it, redacted. A service leaves\nthem out unless \
+                 {}=true; demo keeps them unless it is false.",
+                CONTENT[0]
+            ),
+            false => writeln!(out, "Without content: {content} are left out."),
+        }
+    }
+
+    fn print_load(&self, out: &mut impl Write) -> io::Result<()> {
+        let Report { statuses, streamed, left_early, failed, .. } = &self.report;
+        writeln!(out, "\nAsked")?;
+        for (status, answers) in statuses {
+            writeln!(out, "  {answers:>8}  answered with {status}")?;
+        }
+        writeln!(out, "  {streamed:>8}  of them as an event stream")?;
+        writeln!(out, "  {left_early:>8}  left before the answer")?;
+        match failed {
+            0 => Ok(()),
+            failed => writeln!(out, "  {failed:>8}  not answered"),
+        }
     }
 
     fn print_trace(&self, out: &mut impl Write) -> io::Result<()> {
@@ -144,6 +188,30 @@ impl Demo {
             Ok(()) => Ok(()),
             Err(error) => writeln!(out, "  not shown: {error}"),
         }
+    }
+
+    fn print_summary(&self, out: &mut impl Write) -> io::Result<()> {
+        if self.path.is_none() {
+            return Ok(());
+        }
+        writeln!(out, "\nEvents in the file")?;
+        for (name, events) in &self.summary.types {
+            writeln!(out, "  {events:>8}  {name}")?;
+        }
+        writeln!(out, "\nModels")?;
+        for (model, calls) in &self.summary.models {
+            let Calls { tokens_input, tokens_output, cost, unpriced, .. } = calls;
+            let unpriced = match unpriced {
+                0 => String::new(),
+                unpriced => format!(", {} of no known price", count(*unpriced, "call")),
+            };
+            writeln!(
+                out,
+                "  {:>8}  {model}: {tokens_input} tokens in, {tokens_output} out, ${cost}{unpriced}",
+                calls.count
+            )?;
+        }
+        Ok(())
     }
 
     fn print_accounting(&self, out: &mut impl Write) -> io::Result<()> {
@@ -188,16 +256,29 @@ impl Demo {
         let redactions = self.counts.redactions.iter();
         let redactions: Map<_, _> =
             redactions.map(|(kind, n)| (kind.placeholder().to_owned(), n.into())).collect();
-        let emit_ns: Map<_, _> = self.emit_ns().map(|(share, ns)| (share, ns.into())).collect();
+        let models = self.summary.models.iter();
+        let models: Map<_, _> =
+            models.map(|(model, calls)| (model.clone(), model_object(calls))).collect();
+        let Report { statuses, streamed, left_early, failed, .. } = &self.report;
         let object = json!({
             "path": self.path.as_deref().map(|path| path.to_string_lossy()),
+            "captures_content": self.captures_content,
             "trace_id": self.report.example_trace.map(|id| format!("{id:032x}")),
-            "events": self.report.events,
+            "load": {"statuses": statuses, "streamed": streamed, "left_early": left_early,
+                "failed": failed},
+            "events": self.summary.types,
+            "models": models,
             "accounting": accounting,
             "sampling": self.sampling.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "redactions": redactions,
-            "emit_ns": emit_ns,
         });
         writeln!(out, "{object}")
     }
+}
+
+/// The cost is a string: exact, whatever reads it.
+fn model_object(calls: &Calls) -> Value {
+    let Calls { count, tokens_input, tokens_output, cost, unpriced } = calls;
+    json!({"calls": count, "tokens_input": tokens_input, "tokens_output": tokens_output,
+        "cost_usd": cost.to_string(), "unpriced": unpriced})
 }

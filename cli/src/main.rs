@@ -1,5 +1,6 @@
 //! The `llm-audit` command: which subcommand runs, and with which exit code it ends.
 
+#[cfg(feature = "demo")]
 mod demo;
 mod output;
 mod progress;
@@ -36,6 +37,7 @@ Environment:
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    #[cfg(feature = "demo")]
     Demo(demo::Args),
     Record(record::Args),
     Redact(redact::Args),
@@ -47,6 +49,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(cli) => match cli.command {
+            #[cfg(feature = "demo")]
             Command::Demo(args) => return demo::run(&args),
             Command::Record(args) => record::run(&args),
             Command::Redact(args) => redact::run(&args),

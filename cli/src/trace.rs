@@ -3,9 +3,8 @@
 mod draw;
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
-use llm_audit::reader::{Folder, Found, Trace};
+use llm_audit::reader::{Found, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use terminal_size::{Width, terminal_size_of};
@@ -65,9 +64,15 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// Draws the trace of this id, for other subcommands.
-pub(crate) fn print(dir: &Path, trace_id: u128, out: &mut impl Write) -> Result<(), Failure> {
-    match Trace::find(&Folder::open(dir)?, &format!("{trace_id:032x}"), |_| {})? {
+/// Draws the trace of this id, for `demo`.
+#[cfg(feature = "demo")]
+pub(crate) fn print(
+    dir: &std::path::Path,
+    trace_id: u128,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let folder = llm_audit::reader::Folder::open(dir)?;
+    match Trace::find(&folder, &format!("{trace_id:032x}"), |_| {})? {
         Found::One(trace) => {
             draw::draw(&trace, width(), Style::of_stdout(), out).map_err(Failure::writing)
         }

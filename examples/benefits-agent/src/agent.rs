@@ -1,0 +1,191 @@
+//! The benefits agent: asks the model until it has an answer, and runs the tools it calls for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use llm_audit::{AuditEvent, EventType, InSpan, Status};
+use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
+
+use crate::cache::Cache;
+use crate::model::{Message, ModelClient, ModelError, ToolCall};
+use crate::prompt::{compress, estimated_tokens};
+use crate::step::here;
+use crate::supervisor::{Question, Route};
+use crate::tools::{MemberQuery, PlanQuery, ToolError, Tools};
+
+/// The model may call for tools so often before it has to have an answer.
+const ROUNDS_MAX: usize = 4;
+/// A model that does not answer is asked again so often.
+const RETRIES_MAX: u32 = 2;
+/// The pause before the first retry, where the provider names none; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(50);
+const INSTRUCTIONS: &str = "You answer questions about benefits, from what the tools find alone.";
+
+/// What answers questions about plans and claims.
+pub(crate) struct BenefitsAgent {
+    pub(crate) model: ModelClient,
+    pub(crate) tools: Arc<Tools>,
+    pub(crate) cache: Cache,
+}
+
+impl BenefitsAgent {
+    /// The model's answer; `None` where there is none to be had.
+    pub(crate) async fn answer(&self, question: &Question, route: Route) -> Option<String> {
+        let (member, plans) =
+            tokio::join!(self.member_record(question), self.plans(question, route));
+        let mut efficiency = Efficiency::default();
+        let notes = json!({"member": found(member), "plans": found(plans)});
+        // The notes are a message of their own, and so recorded as the JSON they are.
+        let mut messages = vec![
+            Message::new("system", INSTRUCTIONS),
+            Message::new("user", format!("Case {}: {}", question.case, question.text)),
+            Message::new("system", efficiency.shorten(&notes)),
+        ];
+        for _ in 0..ROUNDS_MAX {
+            efficiency.record();
+            let reply = self
+                .ask(&messages)
+                .await
+                .inspect_err(|error| {
+                    let model = &self.model.provider.fallback_model;
+                    fall_back(&error.to_string(), model, "template");
+                })
+                .ok()?;
+            decide(&reply);
+            if reply.tool_calls.is_empty() {
+                return reply.content;
+            }
+            let calls = reply.tool_calls.clone();
+            messages.push(reply);
+            efficiency = Efficiency::default();
+            messages.extend(self.run_tools(calls, &mut efficiency).await);
+        }
+        fall_back("the model calls for tools without end", &self.model.provider.model, "template");
+        None
+    }
+
+    async fn member_record(&self, question: &Question) -> Result<Value, ToolError> {
+        let query = MemberQuery {
+            case: question.case,
+            member: question.contact.clone(),
+            authorization: question.authorization.clone(),
+            cookie: question.cookie.clone(),
+        };
+        self.tools.member_record(&query).await
+    }
+
+    /// The member's plans, from the cache where it has them.
+    async fn plans(&self, question: &Question, route: Route) -> Result<Value, ToolError> {
+        let key = format!("plans:{}:{}:{}", question.member, question.contact, route.name());
+        if let Some(plans) = self.cache.get("benefits", &key) {
+            return Ok(plans);
+        }
+        let query = PlanQuery {
+            member: question.contact.clone(),
+            topic: route.name().to_owned(),
+            rest: Map::new(),
+        };
+        let plans = self.tools.plan_search(&query, 0).await?;
+        self.cache.put(key, plans.clone());
+        Ok(plans)
+    }
+
+    /// Asks the model, and where it does not answer the other one.
+    async fn ask(&self, messages: &[Message]) -> Result<Message, ModelError> {
+        let provider = &self.model.provider;
+        match self.insist(&provider.model, messages).await {
+            Err(error) => {
+                fall_back(&error.to_string(), &provider.model, &provider.fallback_model);
+                self.insist(&provider.fallback_model, messages).await
+            }
+            answered => answered,
+        }
+    }
+
+    /// Asks one model, again where it may yet answer.
+    async fn insist(&self, model: &str, messages: &[Message]) -> Result<Message, ModelError> {
+        let mut retries = 0;
+        loop {
+            match self.model.chat(model, messages, retries).await {
+                Err(error) if error.is_recoverable() && retries < RETRIES_MAX => {
+                    let pause = error.pause().unwrap_or(PAUSE * 2_u32.pow(retries));
+                    retries += 1;
+                    let data = json!({"model": model, "attempt": retries + 1,
+                        "reason": error.to_string(), "pause_ms": pause.as_millis() as u64});
+                    llm_audit::emit(
+                        &AuditEvent::new(EventType::AgentRetry, "benefits", "model.again")
+                            .status(Status::Retry)
+                            .data(&data),
+                    );
+                    tokio::time::sleep(pause).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Runs what the model called for, side by side; the messages come in the order of the calls.
+    async fn run_tools(&self, calls: Vec<ToolCall>, efficiency: &mut Efficiency) -> Vec<Message> {
+        let mut tasks = JoinSet::new();
+        for (at, call) in calls.into_iter().enumerate() {
+            let tools = Arc::clone(&self.tools);
+            let task = async move { (at, found(tools.answer(&call.function).await), call.id) };
+            tasks.spawn(task.in_span(here()));
+        }
+        let mut answers = tasks.join_all().await;
+        answers.sort_by_key(|(at, ..)| *at);
+        let message = |(_, found, id)| Message::of_tool(id, efficiency.shorten(&found));
+        answers.into_iter().map(message).collect()
+    }
+}
+
+/// What the model is told of a tool's outcome.
+fn found(outcome: Result<Value, ToolError>) -> Value {
+    outcome.unwrap_or_else(|error| json!({"error": error.to_string()}))
+}
+
+/// Tokens of tool results, as found and as they go into the prompt.
+#[derive(Default)]
+struct Efficiency {
+    before: u64,
+    after: u64,
+}
+
+impl Efficiency {
+    /// What a tool found, as text for the model.
+    fn shorten(&mut self, found: &Value) -> String {
+        let short = compress(found).to_string();
+        self.before += estimated_tokens(&found.to_string());
+        self.after += estimated_tokens(&short);
+        short
+    }
+
+    fn record(&self) {
+        let data = json!({"tokens_before": self.before, "tokens_after": self.after,
+            "counted": "characters / 4"});
+        llm_audit::emit(
+            &AuditEvent::new(EventType::PromptEfficiency, "benefits", "prompt.compress")
+                .data(&data),
+        );
+    }
+}
+
+/// Records what the model's reply makes the agent do next.
+fn decide(reply: &Message) {
+    let tools: Vec<_> = reply.tool_calls.iter().map(|call| &call.function.name).collect();
+    let data = match tools.as_slice() {
+        [] => json!({"decision": "answer", "reason": "the model calls for no tool"}),
+        tools => json!({"decision": "run tools", "reason": "the model calls for them",
+            "tools": tools}),
+    };
+    llm_audit::emit(
+        &AuditEvent::new(EventType::AgentDecision, "benefits", "next.step").data(&data),
+    );
+}
+
+/// Records that a step is replaced.
+pub(crate) fn fall_back(reason: &str, from: &str, to: &str) {
+    let data = json!({"reason": reason, "from": from, "to": to});
+    llm_audit::emit(&AuditEvent::new(EventType::AgentFallback, "benefits", "replace").data(&data));
+}

@@ -1,0 +1,88 @@
+//! The one HTTP client: plain for the load, recorded for the service.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::response::Parts;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use llm_audit::layer::tower::ClientLayer;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, ServiceExt};
+
+/// A larger answer is an error.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+pub(crate) type Request = http::Request<Full<Bytes>>;
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A client with its pool of connections; clones share it.
+#[derive(Clone)]
+pub(crate) struct HttpClient(BoxCloneSyncService<Request, http::Response<Body>, BoxError>);
+
+impl HttpClient {
+    /// Records nothing and adds nothing to a request.
+    pub(crate) fn plain() -> Self {
+        let client = connections().map_response(|response| response.map(Body::new));
+        Self(BoxCloneSyncService::new(client.map_err(Into::into)))
+    }
+
+    /// Every call is an `api.call` of the benefits agent's, and carries its `traceparent`.
+    pub(crate) fn recorded() -> Self {
+        let client = ClientLayer::new("benefits").layer(connections());
+        let client = client.map_response(|response| response.map(Body::new));
+        Self(BoxCloneSyncService::new(client.map_err(Into::into)))
+    }
+
+    /// The answer's head; its body is still to come.
+    pub(crate) async fn send(&self, request: Request) -> Result<http::Response<Body>, Unreachable> {
+        self.0.clone().oneshot(request).await.map_err(Unreachable)
+    }
+
+    /// The whole answer.
+    pub(crate) async fn fetch(&self, request: Request) -> Result<(Parts, Bytes), Unreachable> {
+        let (head, body) = self.send(request).await?.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(Unreachable)?;
+        Ok((head, body.to_bytes()))
+    }
+}
+
+fn connections() -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+    // Named here, because another package of the build may bring rustls a second one.
+    let crypto = || ring::default_provider();
+    let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(crypto());
+    let builder = builder.unwrap_or_else(|_| {
+        // A machine without root certificates reaches plain HTTP, and nobody else.
+        let config = ClientConfig::builder_with_provider(Arc::new(crypto()))
+            .with_safe_default_protocol_versions()
+            .expect("ring has the default versions")
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        HttpsConnectorBuilder::new().with_tls_config(config)
+    });
+    Client::builder(TokioExecutor::new()).build(builder.https_or_http().enable_http1().build())
+}
+
+/// No answer came, or not all of it.
+#[derive(Debug)]
+pub(crate) struct Unreachable(BoxError);
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no whole answer came")
+    }
+}
+
+impl StdError for Unreachable {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0)
+    }
+}

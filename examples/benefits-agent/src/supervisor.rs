@@ -1,0 +1,192 @@
+//! The supervisor: reads a question, chooses who answers, keeps and announces the answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use llm_audit::{AuditEvent, EventType, InSpan};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::agent::{BenefitsAgent, fall_back};
+use crate::nlp::{self, Entities};
+use crate::push::Push;
+use crate::step::{here, ms_since};
+use crate::store::{Store, put_recorded};
+
+/// Where nobody else has an answer.
+const TEMPLATE: &str = "We have your question and will answer it by mail.";
+/// Where a person is to answer.
+const HANDOFF: &str = "Somebody of our staff will call you.";
+
+/// What a member asks, with what the request carried.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) case: u64,
+    pub(crate) member: String,
+    pub(crate) contact: String,
+    pub(crate) text: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) cookie: Option<String>,
+}
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Plans,
+    Claims,
+    Human,
+}
+
+impl Route {
+    const ALL: [Self; 3] = [Self::Claims, Self::Plans, Self::Human];
+
+    /// The topic with more words; a person, where there is none.
+    fn of(entities: &Entities) -> Self {
+        match (entities.claim_words, entities.plan_words) {
+            (0, 0) => Self::Human,
+            (claim, plan) if claim >= plan => Self::Claims,
+            _ => Self::Plans,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plans => "benefits.plans",
+            Self::Claims => "benefits.claims",
+            Self::Human => "human.handoff",
+        }
+    }
+}
+
+/// What a member is answered.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) case: u64,
+    pub(crate) route: &'static str,
+    pub(crate) text: String,
+}
+
+/// What happens while a question is answered, for whoever wants to watch: an event's name and text.
+pub(crate) type Progress = mpsc::Sender<(&'static str, String)>;
+
+/// What stands before the benefits agent.
+pub(crate) struct Supervisor {
+    pub(crate) agent: Arc<BenefitsAgent>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) push: Push,
+}
+
+impl Supervisor {
+    /// The encoded answer. What cannot be stored or announced is in the log alone.
+    pub(crate) async fn answer(&self, question: Question, progress: Option<Progress>) -> Vec<u8> {
+        let entities = analyse(question.text.clone()).await;
+        let route = Route::of(&entities);
+        tell(&progress, "route", route.name()).await;
+        let question = Arc::new(question);
+        let text = self.ask_route(&question, route, &entities).await;
+        tell(&progress, "answer", &text).await;
+        let answer = Answer { case: question.case, route: route.name(), text };
+        let encoded = encode(&answer);
+        let key = format!("transcripts/{}/{}.json", question.contact, question.case);
+        let notice = notice(&question, &answer);
+        let transcript = encode(&json!({"question": question.text, "answer": answer}));
+        // Both are recorded; neither keeps the answer from the member.
+        let _outcomes = tokio::join!(
+            put_recorded(&*self.store, "supervisor", &key, transcript),
+            self.push.send("supervisor", &notice),
+        );
+        encoded
+    }
+
+    /// Hands the question over. What answers it runs as a task of its own, below the span of the
+    /// choice, and is cancelled where nobody waits for it any more.
+    async fn ask_route(
+        &self,
+        question: &Arc<Question>,
+        route: Route,
+        entities: &Entities,
+    ) -> String {
+        let span = here().new_span();
+        let others = Route::ALL.into_iter().filter(|other| *other != route).map(Route::name);
+        let data = json!({
+            "route": route.name(), "alternatives": others.collect::<Vec<_>>(),
+            "reason": format!("{} words of claims, {} of plans; asked by {}",
+                entities.claim_words, entities.plan_words, question.contact),
+        });
+        let event = AuditEvent::new(EventType::AgentRoute, "supervisor", "route.question");
+        llm_audit::emit(&event.span(&span).data(&data));
+        if route == Route::Human {
+            return HANDOFF.to_owned();
+        }
+        let (agent, question) = (Arc::clone(&self.agent), Arc::clone(question));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { agent.answer(&question, route).await }.in_span(span));
+        match tasks.join_next().await {
+            Some(Ok(Some(text))) => text,
+            Some(Ok(None)) | None => TEMPLATE.to_owned(),
+            Some(Err(_)) => {
+                fall_back("the agent panicked", "benefits", "template");
+                TEMPLATE.to_owned()
+            }
+        }
+    }
+}
+
+/// Counts what the question has, on a thread where that may take its time.
+async fn analyse(text: String) -> Entities {
+    let here = here();
+    let work = move || {
+        let _scope = here.enter();
+        let begin = Instant::now();
+        let entities = nlp::extract(&text);
+        llm_audit::emit(
+            &AuditEvent::new(EventType::NlpExtract, "supervisor", "question.analyse")
+                .latency_ms(ms_since(begin))
+                .data(&entities),
+        );
+        entities
+    };
+    // It does not panic; without entities a person answers.
+    tokio::task::spawn_blocking(work).await.unwrap_or_default()
+}
+
+/// As JSON; recorded with the bytes of the strings that go in and of what comes out.
+fn encode<T: Serialize>(payload: &T) -> Vec<u8> {
+    let begin = Instant::now();
+    let value = json!(payload);
+    let encoded = value.to_string().into_bytes();
+    let data = json!({"format": "json", "bytes_in": string_bytes(&value),
+        "bytes_out": encoded.len()});
+    llm_audit::emit(
+        &AuditEvent::new(EventType::Serialize, "supervisor", "answer.encode")
+            .latency_ms(ms_since(begin))
+            .data(&data),
+    );
+    encoded
+}
+
+fn string_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(string_bytes).sum(),
+        Value::Object(members) => members.values().map(string_bytes).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+/// What the member's telephone is sent.
+fn notice(question: &Question, answer: &Answer) -> Value {
+    json!({
+        "to": question.contact, "authorization": question.authorization,
+        "title": format!("Your question {}", question.case), "text": answer.text,
+    })
+}
+
+async fn tell(progress: &Option<Progress>, event: &'static str, text: &str) {
+    if let Some(progress) = progress {
+        // Nobody watches any more: then nobody is told.
+        let _gone = progress.send((event, text.to_owned())).await;
+    }
+}
