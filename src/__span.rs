@@ -128,31 +128,27 @@ impl<'e> Open<'e> {
         captured: &[Argument<'_>],
         moved: &[Argument<'_>],
     ) -> Self {
-        let context = TraceContext::with_current(|current| {
-            current.map_or_else(TraceContext::new_trace, TraceContext::new_span)
-        });
-        let captures_content = outlet.captures_content();
-        let keep =
-            |arguments: &[Argument<'_>]| outlet.peek(|logger| logger.keep(arguments)).flatten();
-        let (mut at_end, mut snapshot) = (None, None);
-        if captures_content && head.event.is_some() && !captured.is_empty() {
-            at_end = keep(captured);
-        }
-        let has_snapshots = || outlet.peek(|logger| logger.settings().include_snapshots);
-        if !moved.is_empty() && has_snapshots() == Some(true) {
-            snapshot = keep(moved);
-        }
+        let context = TraceContext::below_current();
+        let is_late = head.event.is_some();
+        let look = |logger: &AuditLogger| {
+            let settings = logger.settings();
+            let keep = |wanted: bool, arguments: &[Argument<'_>]| {
+                if wanted && !arguments.is_empty() { logger.keep(arguments) } else { None }
+            };
+            let content = settings.capture_content;
+            (content, keep(content && is_late, captured), keep(settings.include_snapshots, moved))
+        };
+        let (captures_content, arguments, moved) = outlet.peek(look).unwrap_or_default();
         if head.event.is_none() {
-            let arguments = if captures_content { captured } else { &[] };
-            emit_call(&outlet, &head, &context, arguments);
+            emit_call(&outlet, &head, &context, if captures_content { captured } else { &[] });
         }
         Self {
             outlet,
             head,
             context,
             captures_content,
-            arguments: at_end,
-            moved: snapshot,
+            arguments,
+            moved,
             began: Instant::now(),
             is_running: true,
             has_ended: false,
@@ -247,13 +243,13 @@ fn emit_call(
 
 impl<K: Kept> Span<'_, K> {
     /// It returned.
-    pub fn done(mut self, result: Option<Value<'_>>) {
+    pub fn done(&mut self, result: Option<Value<'_>>) {
         self.open.end(result, None);
     }
 
     /// It returned an error.
     pub fn failed(
-        mut self,
+        &mut self,
         detail: impl FnOnce() -> ErrorDetail<'static>,
         recoverable: impl FnOnce() -> Option<bool>,
     ) {

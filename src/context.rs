@@ -83,6 +83,16 @@ impl TraceContext {
         ENTERED.try_with(innermost).ok().flatten()
     }
 
+    /// A span below the current one, or the first of a new trace.
+    #[cfg(feature = "macros")]
+    pub(crate) fn below_current() -> Self {
+        let innermost = |entered: &RefCell<Vec<Entered>>| {
+            entered.borrow().last().map(|entered| entered.context.new_span())
+        };
+        let below = ENTERED.try_with(innermost);
+        below.ok().flatten().unwrap_or_else(Self::new_trace)
+    }
+
     /// Runs `f` on the current context. `f` may run a user's code, which may enter another one:
     /// it sees a copy (64 bytes and at most one reference count), never a borrow of the slot.
     pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Self>) -> R) -> R {

@@ -1,6 +1,6 @@
 //! What `#[audit_span]` promises: the events of every kind of function, and the function unchanged.
 #![cfg(all(feature = "macros", not(loom)))]
-#![deny(warnings, clippy::pedantic, clippy::nursery)]
+#![deny(warnings, clippy::pedantic)]
 #![forbid(unsafe_code)]
 
 #[path = "audit_span/asynchronous.rs"]

@@ -4,9 +4,9 @@
 //! ends that and not the function; the span is begun before it and ended after it:
 //!
 //! ```text
-//! let span = if off { None } else { Some(begin(head, captured, moved, kept)) };
+//! let mut span = if off { None } else { Some(begin(head, captured, moved, kept)) };
 //! let result = call(&span, move || -> Result<…> { let _ = (&b, &a, &self); body });
-//! if let Some(span) = span { … done or failed … }
+//! if let Some(span) = &mut span { … done or failed … }
 //! result
 //! ```
 //!
@@ -166,7 +166,7 @@ impl Call<'_> {
             #library::__span::call(&span, move || -> #returned { #owned #body })
         };
         let end = self.end(&call, &returned);
-        quote_spanned! {Span::mixed_site()=> let span = #begin; #end }
+        quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }
     }
 
     /// An async function: its body in an async block.
@@ -346,7 +346,7 @@ impl Call<'_> {
         };
         quote_spanned! {Span::mixed_site()=>
             let result = #result;
-            if let ::core::option::Option::Some(span) = span {
+            if let ::core::option::Option::Some(span) = &mut span {
                 use #library::__span::{
                     AnyError as _, AnyValue as _, DebugError as _, DebugValue as _,
                     DisplayError as _, InnerError as _, Plain as _, SerializeValue as _,

@@ -233,7 +233,7 @@ impl Tool for Echo {
         if n.is_empty() {
             return Err(n + "no n");
         }
-        self.last = query.to_owned();
+        query.clone_into(&mut self.last);
         Ok(&self.last)
     }
 
@@ -268,6 +268,7 @@ fn async_trait_methods() {
 #[test]
 fn functions_that_return_a_future() {
     #[audit_span(agent = "a")]
+    #[allow(clippy::manual_async_fn, reason = "it is about this form")]
     fn opaque(n: u8) -> impl Future<Output = Result<u8, String>> + Send {
         async move {
             ready(()).await;

@@ -54,7 +54,7 @@ fn all(
     (left, right): (u8, f64),
     secret_plan: &str,
 ) -> Result<Query, String> {
-    drop((account, opaque, api_key, left, right));
+    let _ = (account, opaque, api_key, left, right);
     if secret_plan.is_empty() { Err("no plan".to_owned()) } else { Ok(query) }
 }
 
@@ -269,9 +269,9 @@ fn large_arguments_are_cut() {
         text: String,
         list: Vec<u64>,
         lent: &str,
-        last: Option<u8>,
+        count: Option<u8>,
     ) -> Result<(), ()> {
-        let _ = (small, text, list, lent, last);
+        let _ = (small, text, list, lent, count);
         Err(())
     }
     let seen = capture_with(|builder| builder.max_event_bytes(8 << 10));
@@ -282,7 +282,7 @@ fn large_arguments_are_cut() {
     let events = events(&seen);
     let snapshot = &only(&events, "tool.error")["error"]["input_snapshot"];
     assert_eq!(snapshot["small"], "all of it");
-    assert_eq!(snapshot["last"], 4);
+    assert_eq!(snapshot["count"], 4);
     for name in ["text", "list", "lent"] {
         assert!(snapshot[name].as_str().expect("a text").contains("[TRUNCATED:"), "{snapshot}");
     }

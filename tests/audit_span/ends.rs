@@ -94,8 +94,8 @@ fn outer() {
 }
 
 #[audit_span(agent = "inner", event = "nlp.extract")]
-fn inner(_n: u32) {
-    let _ = search(true);
+fn inner(n: u32) {
+    let _ = search(n > 0);
 }
 
 #[test]

@@ -151,6 +151,7 @@ impl Drop for Noted {
 }
 
 impl Noted {
+    #[allow(clippy::needless_pass_by_value, reason = "it is about drops")]
     fn plain(self, one: Self, (two, three): (Self, Self), four: Self) {
         let _local = Self("local");
         drop(one);

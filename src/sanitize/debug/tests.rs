@@ -98,7 +98,7 @@ fn tree(rng: &mut fastrand::Rng, depth: u32, mark: &str) -> Tree {
         (0..rng.usize(..5)).map(|_| NOISE[rng.usize(..NOISE.len())]).collect()
     };
     let choice = if depth == 0 { rng.u32(..4) } else { rng.u32(..9) };
-    let mut items = |rng: &mut fastrand::Rng| -> Vec<Tree> {
+    let items = |rng: &mut fastrand::Rng| -> Vec<Tree> {
         (0..rng.usize(..4)).map(|_| tree(rng, depth - 1, mark)).collect()
     };
     match choice {
@@ -117,7 +117,7 @@ fn tree(rng: &mut fastrand::Rng, depth: u32, mark: &str) -> Tree {
 /// A tree in which some members have sensitive names; only below these is `PLANTED`.
 fn planted(rng: &mut fastrand::Rng, depth: u32) -> Tree {
     const NAMES: [&str; 6] = ["password", "Secret", "TOKEN", "api_key", "authorization", "cookie"];
-    let mut member = |rng: &mut fastrand::Rng| match rng.u32(..3) {
+    let member = |rng: &mut fastrand::Rng| match rng.u32(..3) {
         0 => (NAMES[rng.usize(..NAMES.len())], tree(rng, 3, PLANTED)),
         1 if depth > 0 => ("inner", planted(rng, depth - 1)),
         _ => ("plain", Tree::Text(KEPT.to_owned())),
