@@ -30,7 +30,7 @@ block() {
 # Makes the crate $1 from the README's commands and program.
 make() {
     local add
-    cargo new -q --vcs none "$work/$1"
+    cargo new -q --vcs none --name "quick-$1" "$work/$1"
     block "$1" rust >"$work/$1/src/main.rs"
     [[ -s $work/$1/src/main.rs ]] || fail "README.md has no program for $1"
     add=$(block "$1" sh | grep '^cargo add')
@@ -60,7 +60,7 @@ logged sync tool.call tool.result
 
 make axum
 # The server alone is to be killed, not cargo.
-(cd "$work/axum" && AUDIT_DEBUG=true exec "$CARGO_TARGET_DIR/debug/axum") &
+(cd "$work/axum" && AUDIT_DEBUG=true exec "$CARGO_TARGET_DIR/debug/quick-axum") &
 server=$!
 for _ in $(seq 300); do
     if exec 3<>/dev/tcp/127.0.0.1/3000; then break; fi 2>/dev/null
