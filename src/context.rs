@@ -77,8 +77,12 @@ impl TraceContext {
     /// The context this thread or task is in. `None` outside of any, and while the thread's local
     /// storage is torn down.
     pub fn current() -> Option<Self> {
+        Self::of_innermost(Self::clone)
+    }
+
+    fn of_innermost(look: impl FnOnce(&Self) -> Self) -> Option<Self> {
         let innermost = |entered: &RefCell<Vec<Entered>>| {
-            entered.borrow().last().map(|entered| entered.context.clone())
+            entered.borrow().last().map(|entered| look(&entered.context))
         };
         ENTERED.try_with(innermost).ok().flatten()
     }
@@ -86,11 +90,7 @@ impl TraceContext {
     /// A span below the current one, or the first of a new trace.
     #[cfg(feature = "macros")]
     pub(crate) fn below_current() -> Self {
-        let innermost = |entered: &RefCell<Vec<Entered>>| {
-            entered.borrow().last().map(|entered| entered.context.new_span())
-        };
-        let below = ENTERED.try_with(innermost);
-        below.ok().flatten().unwrap_or_else(Self::new_trace)
+        Self::of_innermost(Self::new_span).unwrap_or_else(Self::new_trace)
     }
 
     /// Runs `f` on the current context. `f` may run a user's code, which may enter another one:

@@ -644,14 +644,7 @@ fn filters_of_the_layer_and_of_all() {
 
 #[test]
 fn two_layers_over_one_registry_and_a_logger_of_its_own() {
-    let (exporter, seen) = common::memory();
-    let own = AuditLogger::builder()
-        .without_environment()
-        .files(false)
-        .debug(true)
-        .exporter(exporter)
-        .build()
-        .unwrap();
+    let (own, seen) = common::memory_logger();
     let process = capture();
     let subscriber = tracing_subscriber::registry()
         .with(AuditLayer::new("one"))

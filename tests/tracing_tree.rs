@@ -236,14 +236,7 @@ fn a_span_cloned_and_closed_on_another_thread() {
 fn on_threads<F: Future<Output = ()> + Send + 'static>(
     work: impl FnOnce(AuditLogger) -> F,
 ) -> Vec<Value> {
-    let (exporter, seen) = common::memory();
-    let audit = AuditLogger::builder()
-        .without_environment()
-        .files(false)
-        .debug(true)
-        .exporter(exporter)
-        .build()
-        .unwrap();
+    let (audit, seen) = common::memory_logger();
     let layer = AuditLayer::new("benefits").logger(audit.clone());
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
     // Of every thread, as a process's own subscriber is: the registry lets go of a span's parent

@@ -12,7 +12,7 @@ use super::keyed::KeyText;
 use super::serializer::{Encoder, Payload};
 use super::sink::{Failed, Stop};
 use super::text::Spelled;
-use super::{END, MAP};
+use super::{DEPTH_MAX, END, MAP};
 use crate::sanitize::Kind;
 use crate::sanitize::{KeyClass, KeyNumbers};
 
@@ -169,7 +169,7 @@ impl SerializeMap for Compound<'_, '_, '_> {
         if self.skipped {
             return Ok(());
         }
-        let spelled = key.serialize(KeyText(self));
+        let spelled = key.serialize(KeyText { object: self, wrappers: DEPTH_MAX });
         match (&self.next, spelled) {
             (Next::Value(_) | Next::LeftOut, Ok(())) => Ok(()),
             (Next::Key, _) if self.encoder.sink.stop.is_none() => {

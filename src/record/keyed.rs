@@ -14,14 +14,21 @@ use super::{FALSE, NULL, TRUE};
 
 /// Answers with the tag of a null or a boolean; whatever else the value is, it fails at the first
 /// call, so that nothing of it is read.
-pub(super) struct Probe;
+pub(super) struct Probe {
+    /// How many `Some`s and newtypes more it looks through.
+    pub(super) wrappers: usize,
+}
 
 /// Writes a key that has a text into the object; fails for all others.
-pub(super) struct KeyText<'k, 'e, 'c, 'r>(pub(super) &'k mut Compound<'e, 'c, 'r>);
+pub(super) struct KeyText<'k, 'e, 'c, 'r> {
+    pub(super) object: &'k mut Compound<'e, 'c, 'r>,
+    /// How many `Some`s and newtypes more it looks through.
+    pub(super) wrappers: usize,
+}
 
 impl KeyText<'_, '_, '_, '_> {
     fn spelled(self, value: impl Display) -> Result<(), Failed> {
-        self.0.key(Spelled::new(value)?.as_str())
+        self.object.key(Spelled::new(value)?.as_str())
     }
 }
 
@@ -70,7 +77,8 @@ macro_rules! refuse_containers {
             Err(Failed)
         }
 
-        fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<$ok, Failed> {
+        fn serialize_some<T: ?Sized + Serialize>(mut self, value: &T) -> Result<$ok, Failed> {
+            self.wrappers = self.wrappers.checked_sub(1).ok_or(Failed)?;
             value.serialize(self)
         }
 
@@ -79,7 +87,7 @@ macro_rules! refuse_containers {
             _name: &'static str,
             value: &T,
         ) -> Result<$ok, Failed> {
-            value.serialize(self)
+            self.serialize_some(value)
         }
     };
 }
@@ -163,19 +171,19 @@ impl Serializer for KeyText<'_, '_, '_, '_> {
     fn serialize_f32(self, v: f32) -> Result<(), Failed> {
         match not_finite(v.into()) {
             None => self.spelled(format_args!("{v:?}")),
-            Some(name) => self.0.key(name),
+            Some(name) => self.object.key(name),
         }
     }
 
     fn serialize_f64(self, v: f64) -> Result<(), Failed> {
         match not_finite(v) {
             None => self.spelled(format_args!("{v:?}")),
-            Some(name) => self.0.key(name),
+            Some(name) => self.object.key(name),
         }
     }
 
     fn serialize_str(self, v: &str) -> Result<(), Failed> {
-        self.0.key(v)
+        self.object.key(v)
     }
 
     fn serialize_unit_variant(
@@ -184,7 +192,7 @@ impl Serializer for KeyText<'_, '_, '_, '_> {
         _index: u32,
         variant: &'static str,
     ) -> Result<(), Failed> {
-        self.0.key(variant)
+        self.object.key(variant)
     }
 
     fn collect_str<T: ?Sized + Display>(self, value: &T) -> Result<(), Failed> {

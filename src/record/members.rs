@@ -128,8 +128,8 @@ impl Encoder<'_, '_> {
             self.counts.add(Found::Key);
             return self.sink.string(Found::Key.placeholder());
         }
-        let (start, depth, below_logprobs) =
-            (self.sink.chain.mark(), self.depth, self.below_logprobs);
+        let start = self.sink.chain.mark();
+        let (depth, wrappers, below_logprobs) = (self.depth, self.wrappers, self.below_logprobs);
         let before = self.counts.clone();
         self.below_logprobs |= class == KeyClass::Logprobs;
         let encoded = catch_unwind(AssertUnwindSafe(|| value.encode(self)));
@@ -137,7 +137,7 @@ impl Encoder<'_, '_> {
         if let Err(panic) = encoded {
             forget_panic(panic);
         }
-        (self.depth, self.below_logprobs) = (depth, below_logprobs);
+        (self.depth, self.wrappers, self.below_logprobs) = (depth, wrappers, below_logprobs);
         match self.sink.stop {
             None if is_whole => Ok(()),
             Some(Stop::Limit | Stop::Memory) => Err(Failed),

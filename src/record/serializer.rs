@@ -34,6 +34,8 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) outcome: Outcome,
     /// Containers that are open in the payload.
     pub(super) depth: usize,
+    /// `Some`s and newtypes that are open: they nest without a container.
+    pub(super) wrappers: usize,
     /// Below a key `logprobs` or `top_logprobs`, where `token` is no secret.
     pub(super) below_logprobs: bool,
     /// Bytes that are kept of a string.
@@ -52,6 +54,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
             counts: Redactions::default(),
             outcome: Outcome::default(),
             depth: 0,
+            wrappers: 0,
             below_logprobs: false,
             cap: usize::MAX,
             text_start: 0,
@@ -64,7 +67,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         let start = self.sink.chain.mark();
         let before = std::mem::take(&mut self.counts);
         self.sink.put(&[tag])?;
-        (self.depth, self.below_logprobs) = (0, false);
+        (self.depth, self.wrappers, self.below_logprobs) = (0, 0, false);
         let encoded = catch_unwind(AssertUnwindSafe(|| payload.encode(self)));
         let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == 0;
         if let Err(panic) = encoded {
@@ -98,7 +101,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
 
     /// The value of a sensitive key: what it says about presence stays, the rest is not looked into.
     pub(super) fn sensitive<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
-        match value.serialize(Probe) {
+        match value.serialize(Probe { wrappers: DEPTH_MAX }) {
             Ok(harmless) => self.sink.put(&[harmless]),
             Err(_) => {
                 self.counts.add(Kind::Key);
@@ -128,6 +131,17 @@ impl<'c, 'r> Encoder<'c, 'r> {
         self.depth += 1;
         self.sink.put(&[tag])?;
         Ok(true)
+    }
+
+    /// What a `Some` or a newtype holds.
+    fn wrapped<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+        if self.wrappers == DEPTH_MAX {
+            return self.sink.string("[TOO_DEEP]");
+        }
+        self.wrappers += 1;
+        let written = value.serialize(&mut *self);
+        self.wrappers -= 1;
+        written
     }
 
     fn spelled(&mut self, value: impl std::fmt::Display) -> Result<(), Failed> {
@@ -249,7 +263,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     }
 
     fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<(), Failed> {
-        value.serialize(self)
+        self.wrapped(value)
     }
 
     fn serialize_unit(self) -> Result<(), Failed> {
@@ -274,7 +288,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _name: &'static str,
         value: &T,
     ) -> Result<(), Failed> {
-        value.serialize(self)
+        self.wrapped(value)
     }
 
     fn serialize_newtype_variant<T: ?Sized + Serialize>(

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::PARTS;
 use super::serializer::Encoder;
 use super::sink::Failed;
-use crate::sanitize::{Match, Sanitizer};
+use crate::sanitize::{Match, Sanitizer, floor_char_boundary};
 
 impl Encoder<'_, '_> {
     /// One string, redacted. Of what remains at most `cap` bytes are kept, and `[TRUNCATED:n]`
@@ -79,15 +79,7 @@ fn cut_at(sanitizer: &Sanitizer, text: &str, cap: usize) -> Option<usize> {
         room -= piece;
         from = found.end;
     }
-    (text.len() - from > room).then(|| char_start(text, from + room))
-}
-
-/// The last start of a character at or before `at`.
-pub(super) fn char_start(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
+    (text.len() - from > room).then(|| floor_char_boundary(text, from + room))
 }
 
 /// A value as it displays itself, on the stack where it is short.

@@ -140,7 +140,7 @@ fn container_length(line: &[u8]) -> usize {
 }
 
 /// The length of the rest of a string, its closing quote included.
-fn string_length(rest: &[u8], quote: u8) -> usize {
+pub(super) fn string_length(rest: &[u8], quote: u8) -> usize {
     let mut at = 0;
     while at < rest.len() {
         match rest[at] {

@@ -7,8 +7,9 @@
 
 use std::fmt::{self, Write};
 
+use super::broken::string_length;
 use super::keys::{KeyClass, classify};
-use super::{Kind, Redactions};
+use super::{Kind, Redactions, floor_char_boundary};
 
 /// Bytes of a text that are kept; `Debug` is stopped there.
 const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -48,11 +49,7 @@ impl Write for Bounded {
         }
         let room = TEXT_BYTES_MAX - self.text.len();
         self.is_full = piece.len() > room;
-        let mut end = room.min(piece.len());
-        while !piece.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.text.push_str(&piece[..end]);
+        self.text.push_str(&piece[..floor_char_boundary(piece, room)]);
         if self.is_full { Err(fmt::Error) } else { Ok(()) }
     }
 }
@@ -142,7 +139,8 @@ fn quoted_end(text: &[u8], at: usize) -> usize {
     if text[at] == b'"' {
         // What a quote or a backslash means in a raw string depends on who wrote it.
         let is_raw = at > 0 && matches!(text[at - 1], b'r' | b'#');
-        return if is_raw { text.len() } else { string_end(text, at + 1) };
+        let inside = at + 1;
+        return if is_raw { text.len() } else { inside + string_length(&text[inside..], b'"') };
     }
     let rest = &text[at + 1..];
     let closed = |from: usize| {
@@ -159,17 +157,6 @@ fn quoted_end(text: &[u8], at: usize) -> usize {
         }
         None => text.len(),
     }
-}
-
-fn string_end(text: &[u8], mut at: usize) -> usize {
-    while at < text.len() {
-        match text[at] {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]

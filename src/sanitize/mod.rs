@@ -208,3 +208,13 @@ impl Sanitizer {
             })
     }
 }
+
+/// The last start of a character at or before `at`, or the end: `str::floor_char_boundary`, which
+/// came with Rust 1.91.
+pub(crate) fn floor_char_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}

@@ -83,6 +83,13 @@ pub fn memory() -> (impl Exporter, Seen) {
     (Memory(seen.clone()), seen)
 }
 
+/// A logger into memory alone that keeps everything, whatever the environment says.
+pub fn memory_logger() -> (AuditLogger, Seen) {
+    let (exporter, seen) = memory();
+    let logger = AuditLogger::builder().without_environment().files(false).debug(true);
+    (logger.exporter(exporter).build().unwrap(), seen)
+}
+
 struct Memory(Seen);
 
 impl Exporter for Memory {

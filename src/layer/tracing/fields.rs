@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing_core::field::{Field, Visit};
 
 use crate::record::forget_panic;
-use crate::sanitize::{Redactions, Sanitizer};
+use crate::sanitize::{Redactions, Sanitizer, floor_char_boundary};
 use crate::usage::{ServiceTier, Usage};
 
 pub(super) const OPERATION: &[&str] = &["gen_ai.operation.name"];
@@ -184,12 +184,9 @@ impl Fields {
             reasoning: part(REASONING),
             audio_input: part(AUDIO_INPUT),
             audio_output: part(AUDIO_OUTPUT),
-            service_tier: match self.text(SERVICE_TIER) {
-                Some("batch") => ServiceTier::Batch,
-                Some("flex") => ServiceTier::Flex,
-                Some("priority") => ServiceTier::Priority,
-                _ => ServiceTier::Standard,
-            },
+            service_tier: self
+                .text(SERVICE_TIER)
+                .map_or_else(Default::default, ServiceTier::from_name),
             ..Usage::new(input.unwrap_or(0), output.unwrap_or(0))
         };
         let cached = usage.cache_read.saturating_add(usage.cache_write);
@@ -327,7 +324,7 @@ impl Write for Writer {
             self.text.cut += piece.len();
             return Ok(());
         }
-        let fits = boundary(piece, self.bytes_max - self.text.kept.len());
+        let fits = floor_char_boundary(piece, self.bytes_max - self.text.kept.len());
         self.text.kept.push_str(&piece[..fits]);
         if fits < piece.len() {
             self.text.cut = piece.len() - fits;
@@ -340,7 +337,7 @@ impl Write for Writer {
 impl Text {
     fn cut_to(&mut self, bytes_max: usize) {
         if self.kept.len() > bytes_max {
-            self.cut_at(boundary(&self.kept, bytes_max));
+            self.cut_at(floor_char_boundary(&self.kept, bytes_max));
         }
     }
 
@@ -379,11 +376,6 @@ fn redacted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     Sanitizer::default().redact_line(text, &mut out, &mut Redactions::default());
     out
-}
-
-/// The last place up to `end` that lies in no character.
-fn boundary(text: &str, end: usize) -> usize {
-    (0..=end.min(text.len())).rfind(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// Whatever spells a whole number from 0.

@@ -279,6 +279,15 @@ fn what_lies_too_deep_is_not_looked_at() {
     let odd = data(&[chain_of(64, held)]);
     assert!(odd.contains(r#"{"Held":"[TOO_DEEP]"}"#), "{odd}");
 
+    // Neither a `Some` nor a newtype is a container.
+    #[derive(Serialize)]
+    struct Link(Option<Box<Self>>);
+    let linked = |levels| (0..levels).fold(Link(None), |inner, _| Link(Some(Box::new(inner))));
+    assert_eq!(data(&linked(62)), r#"{"value":null}"#);
+    assert_eq!(data(&linked(63)), r#"{"value":"[TOO_DEEP]"}"#);
+    assert_eq!(data(&BTreeMap::from([("password", linked(62))])), r#"{"password":null}"#);
+    assert_eq!(data(&BTreeMap::from([("password", linked(63))])), r#"{"password":"[REDACTED]"}"#);
+
     // An error's members have levels of their own: one object and one placeholder around them.
     let deep = Nested(127);
     let detail = ErrorDetail::new("E", "m").input_snapshot(&deep);
