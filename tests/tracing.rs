@@ -75,6 +75,7 @@ fn a_model_call() {
     assert_eq!(line["event_type"], "llm.invoke");
     assert_eq!((&line["agent"], &line["action"]), (&json!("benefits"), &json!("chat")));
     assert_eq!((&line["tokens_input"], &line["tokens_output"]), (&json!(1000), &json!(50)));
+    assert_eq!(line["cost_usd"], 0.00225, "600 of the 1,000 at the price of cached ones");
     assert_eq!(line["status"], "ok");
     assert!(line["latency_ms"].as_f64().unwrap() >= 0.0);
     let data = &line["data"];

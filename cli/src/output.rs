@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use llm_audit::reader::Folder;
 use llm_audit::{Status, Usd};
 use serde_json::value::RawValue;
+use terminal_size::{Width, terminal_size_of};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How a command ends where nothing kept it from its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +161,27 @@ fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` in at most `width` columns.
+pub(crate) fn fitted(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let (mut fitted, mut columns) = (String::new(), 1);
+    for c in text.chars() {
+        columns += c.width().unwrap_or(0);
+        if columns > width {
+            break;
+        }
+        fitted.push(c);
+    }
+    fitted + "…"
+}
+
+/// How many columns stdout has; `None` where it is no terminal.
+pub(crate) fn columns() -> Option<usize> {
+    terminal_size_of(io::stdout()).map(|(Width(columns), _)| usize::from(columns).clamp(40, 400))
 }
 
 /// A time as people read it, in UTC.

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use llm_audit::Status;
 use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines};
+use unicode_width::UnicodeWidthStr;
 
-use crate::output::{Dir, Exit, Failure, Style, complain, count, dollars, duration, shown, time};
+use crate::output::{
+    Dir, Exit, Failure, Style, columns, complain, count, dollars, duration, fitted, shown, time,
+};
 
 /// Show the last events, and those that come.
 #[derive(Clone, Debug, clap::Args)]
@@ -90,6 +93,8 @@ struct View<'a> {
     /// In lower case.
     trace: Option<String>,
     style: Style,
+    /// Of the terminal, where there is one.
+    columns: Option<usize>,
 }
 
 impl<'a> View<'a> {
@@ -98,7 +103,7 @@ impl<'a> View<'a> {
         if trace.as_ref().is_some_and(|id| !id.bytes().all(|b| b.is_ascii_hexdigit())) {
             return Err(Failure::new("--trace takes the first hex digits of a trace id"));
         }
-        Ok(Self { args, trace, style: Style::of_stdout() })
+        Ok(Self { args, trace, style: Style::of_stdout(), columns: columns() })
     }
 
     /// The last `wanted` lines; the newest files first, and no more of them than are needed.
@@ -184,31 +189,116 @@ impl<'a> View<'a> {
 
     fn render(&self, line: &Line<'_>) -> String {
         let text = |text: Option<&str>| shown(text.unwrap_or("-")).into_owned();
-        let status = line.status();
-        let word = format!("{:<7}", status.map_or("-", Status::name));
-        let trace: String = text(line.trace_id()).chars().take(8).collect();
-        let mut parts = vec![
-            self.style.faint(&line.timestamp().map_or("-".to_owned(), time)),
-            self.style.by_status(status, &word),
-            format!("{:<15}", text(line.event_type())),
-            self.style.faint(&trace),
-            text(line.agent()),
-            text(line.action()),
-        ];
+        let mut numbers = Vec::new();
         if line.event_type() == Some("audit.loss") {
             let count = |name| line.data()?.get(name)?.as_u64();
             let count = |name| count(name).unwrap_or_default();
             let (overwritten, io_lost) = (count("overwritten"), count("io_lost"));
-            parts.push(self.style.error(&format!("{overwritten} overwritten, {io_lost} io_lost")));
+            numbers.push(format!("{overwritten} overwritten, {io_lost} io_lost"));
         }
-        parts.extend(line.latency_ms().map(duration));
+        numbers.extend(line.latency_ms().map(duration));
         let tokens = (line.tokens_input(), line.tokens_output());
         if tokens != (None, None) {
             let of = |tokens: Option<u64>| tokens.map_or("?".to_owned(), |n| n.to_string());
-            parts.push(format!("{}+{} tokens", of(tokens.0), of(tokens.1)));
+            numbers.push(format!("{}+{} tokens", of(tokens.0), of(tokens.1)));
         }
-        parts.extend(line.cost_usd().map(dollars));
-        parts.extend(line.error_message().map(|message| self.style.error(&shown(message))));
-        parts.join("  ")
+        numbers.extend(line.cost_usd().map(dollars));
+        Row {
+            time: line.timestamp().map_or("-".to_owned(), time),
+            status: line.status(),
+            event_type: text(line.event_type()),
+            trace: text(line.trace_id()).chars().take(8).collect(),
+            agent: text(line.agent()),
+            action: text(line.action()),
+            numbers: numbers.join("  "),
+            message: line.error_message().map(|message| shown(message).into_owned()),
+        }
+        .render(self.style, self.columns)
+    }
+}
+
+/// What is shown of an event.
+struct Row {
+    time: String,
+    status: Option<Status>,
+    event_type: String,
+    trace: String,
+    agent: String,
+    action: String,
+    numbers: String,
+    message: Option<String>,
+}
+
+impl Row {
+    /// One line with everything in it; on a terminal of `columns`, 60 and more, rows that fit:
+    /// without the date, the message below.
+    fn render(self, style: Style, columns: Option<usize>) -> String {
+        let is_loss = self.event_type == "audit.loss";
+        let numbers = |text: &str| if is_loss { style.error(text) } else { text.to_owned() };
+        let word = format!("{:<7}", self.status.map_or("-", Status::name));
+        let word = style.by_status(self.status, &word);
+        let Some(columns) = columns else {
+            let mut parts = vec![
+                style.faint(&self.time),
+                word,
+                format!("{:<17}", self.event_type),
+                style.faint(&self.trace),
+                self.agent,
+                self.action,
+            ];
+            parts.extend(Some(numbers(&self.numbers)).filter(|_| !self.numbers.is_empty()));
+            parts.extend(self.message.map(|message| style.error(&message)));
+            return parts.join("  ");
+        };
+        let time = self.time.split_once(' ').map_or("-", |(_, time)| time.trim_end_matches('Z'));
+        let (kind, used) = (fitted(&self.event_type, 17), 12 + 1 + 7 + 1 + 17 + 1 + 8 + 1);
+        let free = columns.saturating_sub(used);
+        let short = self.numbers.replace(" tokens", "").replace("  ", " ");
+        let room = free.saturating_sub(short.width() + 1).max(4);
+        let who = fitted(&format!("{} {}", self.agent, self.action), room);
+        let left = fitted(&short, free.saturating_sub(who.width() + 1));
+        let mut row = format!(
+            "{} {word} {kind:<17} {} {who} {}",
+            style.faint(&format!("{time:<12}")),
+            style.faint(&format!("{:<8}", self.trace)),
+            numbers(&left),
+        );
+        row.truncate(row.trim_end().len());
+        if let Some(message) = self.message {
+            let message = fitted(&message, columns.saturating_sub(21));
+            row += &format!("\n{:21}{}", "", style.error(&message));
+        }
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_fit_a_terminal() {
+        let row = |columns| {
+            Row {
+                time: "2026-01-02 03:04:05.678Z".to_owned(),
+                status: Some(Status::Error),
+                event_type: "prompt.efficiency".to_owned(),
+                trace: "0af76519".to_owned(),
+                agent: "benefits".to_owned(),
+                action: "POST /benefits/{member}/stream".to_owned(),
+                numbers: "490ms  374+37 tokens".to_owned(),
+                message: Some("the directory closed the connection of somebody ".repeat(3)),
+            }
+            .render(Style { colour: false }, columns)
+        };
+        let expected = "\
+03:04:05.678 error   prompt.efficiency 0af76519 benefits POST /ben… 490ms 374+37
+                     the directory closed the connection of somebody the direct…";
+        assert_eq!(row(Some(80)), expected);
+        assert!(row(Some(120)).contains(" benefits POST /benefits/{member}/stream 490ms "));
+        for columns in [60, 80, 120, 400] {
+            assert!(row(Some(columns)).lines().all(|line| line.width() <= columns), "{columns}");
+        }
+        assert_eq!(row(None).lines().count(), 1);
     }
 }

@@ -7,9 +7,8 @@ use std::io::{self, BufWriter, Write};
 use llm_audit::reader::{Found, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use terminal_size::{Width, terminal_size_of};
 
-use crate::output::{Dir, Exit, Failure, Style, complain, exact};
+use crate::output::{Dir, Exit, Failure, Style, columns, complain, exact};
 use crate::progress::Progress;
 
 /// Show one trace: its spans as a tree, when each ran, tokens, cost, errors.
@@ -58,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
         true => print_json(&trace, &mut out),
-        false => draw::draw(&trace, width(), Style::of_stdout(), &mut out),
+        false => draw::draw(&trace, columns().unwrap_or(WIDTH), Style::of_stdout(), &mut out),
     };
     written.and_then(|()| out.flush()).map_err(Failure::writing)?;
     Ok(Exit::Fine)
@@ -74,16 +73,11 @@ pub(crate) fn print(
     let folder = llm_audit::reader::Folder::open(dir)?;
     match Trace::find(&folder, &format!("{trace_id:032x}"), |_| {})? {
         Found::One(trace) => {
-            draw::draw(&trace, width(), Style::of_stdout(), out).map_err(Failure::writing)
+            draw::draw(&trace, columns().unwrap_or(WIDTH), Style::of_stdout(), out)
+                .map_err(Failure::writing)
         }
         Found::Nothing | Found::Several(_) => Err(Failure::new("the trace is not in the log")),
     }
-}
-
-/// How many columns stdout has.
-fn width() -> usize {
-    let columns = terminal_size_of(io::stdout()).map(|(Width(columns), _)| usize::from(columns));
-    columns.unwrap_or(WIDTH).clamp(40, 400)
 }
 
 /// What `--json` prints.

@@ -24,8 +24,8 @@ fn draws_the_tree() {
     for part in [
         TRACE,
         "4 spans, 4 events, 1 failed",
-        "├─ llm.invoke chat (planner)",
-        "└─ ✗ llm.invoke chat (planner)",
+        "├─ llm.invoke chat ",
+        "└─ ✗ llm.invoke chat ",
         "no \\u{1b}[2J route",
         "its parent 00000000000000ff is not in the log",
     ] {

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use llm_audit::Status;
 use llm_audit::reader::{Span, Step, Trace};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
-use crate::output::{Style, count, dollars, duration, shown, time};
+use crate::output::{Style, count, dollars, duration, fitted, shown, time};
 
 /// Spans deeper than this are drawn at this depth, with a sign.
 const DEPTH_MAX: usize = 12;
@@ -25,10 +25,15 @@ pub(super) fn draw(
     head(trace, style, out)?;
     let sheet = Sheet::of(trace, width, style);
     let mut rails = Rails::default();
+    // The agent of the present span and of each one above it.
+    let mut agents: Vec<&str> = Vec::new();
     for step in trace.walk() {
         let span = &trace.spans[step.span];
+        agents.truncate(step.depth);
+        let above = agents.last().copied();
+        agents.push(span.events.first().map_or("", |event| &event.agent));
         let tree = rails.step(step);
-        writeln!(out, "{}", sheet.row(span, &tree).trim_end())?;
+        writeln!(out, "{}", sheet.row(span, above, &tree).trim_end())?;
         for note in notes(span) {
             let room = width.saturating_sub(rails.under().width() + 2);
             let note = style.error(&fitted(&note, room));
@@ -98,15 +103,15 @@ impl Sheet {
         let tokens = if has_tokens { TOKENS } else { 0 };
         let cost = if trace.events().any(|event| event.cost_usd.is_some()) { COST } else { 0 };
         let rest = width.saturating_sub(DURATION + tokens + cost);
-        let bar = (rest / 3).clamp(6, 40);
+        let bar = (rest / 4).clamp(6, 40);
         // One column stays free between the label and the bar, one behind the bar.
         let label = rest.saturating_sub(bar + 2).max(4);
         Self { style, label, bar, tokens, cost, interval: trace.interval() }
     }
 
-    fn row(&self, span: &Span, tree: &str) -> String {
+    fn row(&self, span: &Span, above: Option<&str>, tree: &str) -> String {
         let status = worst(span);
-        let label = fitted(&format!("{tree}{}{}", sign(status), name(span)), self.label);
+        let label = fitted(&format!("{tree}{}{}", sign(status), name(span, above)), self.label);
         let padding = " ".repeat(self.label - label.width());
         // Only the words are coloured; the rails are no part of the status.
         let label = match label.strip_prefix(tree) {
@@ -175,8 +180,9 @@ fn sign(status: Option<Status>) -> &'static str {
     }
 }
 
-/// What the span is: its type, or the family of its types, its action, and who did it.
-fn name(span: &Span) -> String {
+/// What the span is: its type, or the family of its types, its action, and who did it, where that
+/// is not the agent of the span above.
+fn name(span: &Span, above: Option<&str>) -> String {
     let Some(first) = span.events.first() else { return String::new() };
     let family = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let (mut kind, own) = (first.event_type.clone(), family(&first.event_type));
@@ -187,24 +193,11 @@ fn name(span: &Span) -> String {
     }
     let model = first.model.as_ref().filter(|model| !first.action.contains(model.as_str()));
     let model = model.map_or(String::new(), |model| format!(" [{model}]"));
-    let text = format!("{kind} {}{model} ({})", first.action, first.agent);
+    let mut text = format!("{kind} {}{model}", first.action);
+    if above != Some(first.agent.as_str()) {
+        text += &format!(" ({})", first.agent);
+    }
     shown(&text).into_owned()
-}
-
-/// `text` in at most `width` columns.
-fn fitted(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let (mut fitted, mut columns) = (String::new(), 1);
-    for c in text.chars() {
-        columns += c.width().unwrap_or(0);
-        if columns > width {
-            break;
-        }
-        fitted.push(c);
-    }
-    fitted + "…"
 }
 
 /// The lines that hold the tree together.
@@ -294,9 +287,9 @@ trace 0af7651916cd43dd8448eb211c80319c
 2026-01-02 03:04:05.000Z, 100ms
 3 spans, 3 events, 1 failed, 1200 tokens in, 34 out, $0.0125
 
-request.end request (planner)    ████████████████    100ms
-├─ llm.invoke chat [m-1] (plann… ████████           50.0ms     1200+34   $0.0125
-└─ ✗ tool.call search (planner)          ████       30.0ms
+request.end request (planner)        ████████████    100ms
+├─ llm.invoke chat [m-1]             ██████         50.0ms     1200+34   $0.0125
+└─ ✗ tool.call search                      ███      30.0ms
      no\\u{1b}[2J route
 ";
         assert_eq!(drawn(&example(), 80), expected);
