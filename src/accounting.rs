@@ -75,7 +75,15 @@ pub(crate) struct Shard {
     rejected: AtomicU64,
     unserializable: AtomicU64,
     truncated: AtomicU64,
-    redactions: [AtomicU64; Kind::COUNT],
+    redactions: ByKind,
+}
+
+struct ByKind([AtomicU64; Kind::COUNT]);
+
+impl Default for ByKind {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
 }
 
 /// All counters of a logger. Relaxed throughout: each is a number by itself, and whoever wants
@@ -118,7 +126,7 @@ impl Counts {
         };
         let mut redactions = Redactions::default();
         for shard in &self.shards {
-            for (kind, counter) in Kind::ALL.into_iter().zip(&shard.redactions) {
+            for (kind, counter) in Kind::ALL.into_iter().zip(&shard.redactions.0) {
                 redactions.add_many(kind, load(counter));
             }
         }
@@ -163,7 +171,7 @@ impl Shard {
             add(&self.truncated, 1);
         }
         if redactions.total() > 0 {
-            for (kind, counter) in Kind::ALL.into_iter().zip(&self.redactions) {
+            for (kind, counter) in Kind::ALL.into_iter().zip(&self.redactions.0) {
                 add(counter, redactions.get(kind));
             }
         }

@@ -39,7 +39,7 @@ impl Encoder<'_, '_> {
         for found in matches {
             self.counts.add(found.kind);
             self.sink.part(&text[from..found.start])?;
-            self.sink.part(found.kind.placeholder())?;
+            self.sink.part(self.sanitizer.placeholder(found.kind, found.of(text)).as_str())?;
             from = found.end;
         }
         self.sink.part(&text[from..])?;
@@ -72,7 +72,8 @@ fn cut_at(sanitizer: &Sanitizer, text: &str, cap: usize) -> Option<usize> {
         if found.start - from > room {
             break;
         }
-        let piece = found.start - from + found.kind.placeholder().len();
+        let piece =
+            found.start - from + sanitizer.placeholder(found.kind, found.of(text)).as_str().len();
         if piece > room {
             return Some(found.start);
         }

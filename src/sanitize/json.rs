@@ -231,7 +231,7 @@ struct Splice<'t> {
 }
 
 impl Splice<'_> {
-    fn replace(&mut self, part: Match, number: u64, out: &mut String) {
+    fn replace(&mut self, part: Match, number: u32, out: &mut String) {
         self.advance(part.start);
         out.push_str(&self.raw[self.copied..self.at]);
         write_placeholder(part.kind, number, &mut |piece| out.push_str(piece));

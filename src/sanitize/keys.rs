@@ -44,12 +44,18 @@ pub(crate) fn classify(key: &str, below_logprobs: bool) -> KeyClass {
 /// already. Of each kind these numbers only grow within an object: so two keys of the output differ,
 /// and a second redaction finds every number above those before it and keeps it. One counter for
 /// each kind is all that has to be remembered.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KeyNumbers([u64; Kind::COUNT]);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyNumbers([u32; Kind::COUNT]);
+
+impl Default for KeyNumbers {
+    fn default() -> Self {
+        Self([0; Kind::COUNT])
+    }
+}
 
 /// Larger numbers are not kept, so that the counter cannot be driven to its end. Counted up past
 /// it, the numbers follow each other, and a second redaction counts alike.
-const KEPT_MAX: u64 = 999_999_999;
+const KEPT_MAX: u32 = 999_999_999;
 
 impl KeyNumbers {
     /// Whether the key is written as it is, and no number depends on it.
@@ -82,7 +88,7 @@ impl KeyNumbers {
         sanitizer: &Sanitizer,
         key: &str,
         counts: &mut Redactions,
-        edit: &mut dyn FnMut(Match, u64),
+        edit: &mut dyn FnMut(Match, u32),
     ) {
         let (mut from, mut decided) = (0, false);
         for found in sanitizer.matches(key) {
@@ -102,7 +108,7 @@ impl KeyNumbers {
         &mut self,
         key: &str,
         part: std::ops::Range<usize>,
-        edit: &mut dyn FnMut(Match, u64),
+        edit: &mut dyn FnMut(Match, u32),
     ) -> bool {
         let Some((mut found, given)) = first_placeholder(&key[part.clone()]) else {
             return false;
@@ -117,7 +123,7 @@ impl KeyNumbers {
     }
 
     /// The number of the next key of this kind: the one it has, if it is above those before it.
-    fn number(&mut self, kind: Kind, given: u64) -> u64 {
+    fn number(&mut self, kind: Kind, given: u32) -> u32 {
         let last = &mut self.0[kind as usize];
         *last = if given > *last && given <= KEPT_MAX { given } else { *last + 1 };
         *last
@@ -125,12 +131,12 @@ impl KeyNumbers {
 }
 
 /// Writes `[REDACTED_email]`, or `[REDACTED_email_2]` for the number 2.
-pub(super) fn write_placeholder(kind: Kind, number: u64, put: &mut dyn FnMut(&str)) {
+pub(super) fn write_placeholder(kind: Kind, number: u32, put: &mut dyn FnMut(&str)) {
     let plain = kind.placeholder();
     if number <= 1 {
         return put(plain);
     }
-    let mut digits = [0; 20];
+    let mut digits = [0; 10];
     let mut at = digits.len();
     let mut rest = number;
     while rest > 0 {
@@ -145,7 +151,7 @@ pub(super) fn write_placeholder(kind: Kind, number: u64, put: &mut dyn FnMut(&st
 }
 
 /// The first placeholder of a known kind that stands in the text, and its number.
-fn first_placeholder(text: &str) -> Option<(Match, u64)> {
+fn first_placeholder(text: &str) -> Option<(Match, u32)> {
     let mut from = 0;
     while let Some(start) = memchr::memchr(b'[', &text.as_bytes()[from..]).map(|at| from + at) {
         if let Some((kind, number, length)) = placeholder(&text[start..]) {
@@ -157,7 +163,7 @@ fn first_placeholder(text: &str) -> Option<(Match, u64)> {
 }
 
 /// Kind, number and length of the placeholder at the beginning of the text.
-fn placeholder(text: &str) -> Option<(Kind, u64, usize)> {
+fn placeholder(text: &str) -> Option<(Kind, u32, usize)> {
     Kind::ALL.into_iter().find_map(|kind| {
         let plain = kind.placeholder();
         let open = &plain[..plain.len() - 1];
@@ -170,7 +176,7 @@ fn placeholder(text: &str) -> Option<(Kind, u64, usize)> {
         if digits == 0 || !rest[digits..].starts_with(']') {
             return None;
         }
-        let number = rest[..digits].parse().unwrap_or(u64::MAX);
+        let number = rest[..digits].parse().unwrap_or(u32::MAX);
         Some((kind, number, open.len() + 1 + digits + 1))
     })
 }

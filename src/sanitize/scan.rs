@@ -449,7 +449,7 @@ mod tests {
             Card => naive_card(&chars),
             Jwt => naive_jwt(text),
             AwsKey => naive_aws_key(text),
-            Kind::Key => false,
+            _ => false,
         }
     }
 
