@@ -1,148 +1,387 @@
-//! Where in 32 bytes may a match begin? With vector instructions where the machine is known to have
-//! them, else byte by byte; both say the same.
+//! At which places of a text may a match begin, or be told of? A filter over three bytes at each
+//! place, with vector instructions where the machine has them, else byte by byte; both say the same.
+//!
+//! Every trigger lies in one of seven buckets. Of each byte of a place two tables of sixteen entries,
+//! one for each half of the byte, say in which buckets a trigger has such a byte there; a place where
+//! all six agree on a bucket is a candidate. So the filter says yes at every trigger, and sometimes
+//! elsewhere. The eighth bucket is exact: three digits.
 
-/// Bytes looked at together.
-pub(super) const CHUNK: usize = 32;
-/// Of these the first so many are decided: of the last ones too little is seen.
-pub(super) const DECIDED: usize = CHUNK - 3;
+use super::unicode::is_digit_lead;
 
-/// A bit for each of the first [`DECIDED`] bytes at which a card, a token or a key may begin: four
-/// digits, `eyJ`, `AKI`, or a byte that digits outside ASCII begin with.
-pub(super) fn starts(chunk: &[u8; CHUNK]) -> u32 {
-    Bits::of(chunk).starts()
+/// Whose three bytes are looked for.
+pub(super) type Sets = [&'static [u8]; 3];
+
+/// The bucket of three digits.
+const DIGITS: u8 = 1 << 7;
+const BUCKETS: usize = 7;
+/// Bytes that are looked at of each place.
+pub(super) const PLACE: usize = 3;
+
+/// The tables of the filter.
+#[derive(Debug)]
+pub(super) struct Filter {
+    /// For each byte of a place, the buckets by its lower and by its upper half.
+    low: [[u8; 16]; PLACE],
+    high: [[u8; 16]; PLACE],
 }
 
-/// As [`starts`], with the `@` signs.
-pub(super) fn starts_or_ats(chunk: &[u8; CHUNK]) -> u32 {
-    let bits = Bits::of(chunk);
-    bits.starts() | bits.equal(b'@') & DECIDED_BITS
+/// Candidates in a part of a text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Candidates {
+    /// The place of bit 0.
+    pub(super) base: usize,
+    pub(super) bits: u32,
+    /// Everything before this was looked at.
+    pub(super) looked: usize,
 }
 
-const DECIDED_BITS: u32 = (1 << DECIDED) - 1;
-
-impl Bits<'_> {
-    fn starts(&self) -> u32 {
-        let (digits, high) = (self.digits(), self.high());
-        let either = digits | high;
-        let mut starts = digits & either >> 1 & either >> 2 & either >> 3;
-        // `J` and `K` are rarer than `e` and `A`.
-        let (j, k) = (self.equal(b'J'), self.equal(b'K'));
-        if j | k != 0 {
-            starts |= self.equal(b'e') & self.equal(b'y') >> 1 & j >> 2;
-            starts |= self.equal(b'A') & k >> 1 & self.equal(b'I') >> 2;
-        }
-        if high != 0 {
-            starts |= self.digit_leads();
-        }
-        starts & DECIDED_BITS
+impl Candidates {
+    /// The next one, taken out.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<usize> {
+        let place = self.base + self.bits.trailing_zeros() as usize;
+        let has_any = self.bits != 0;
+        self.bits &= self.bits.wrapping_sub(1);
+        has_any.then_some(place)
     }
 }
 
-/// Every digit outside ASCII begins with a byte of which this is true.
-fn is_digit_lead(byte: u8) -> bool {
-    byte >= 0xD9 && !(0xE2..=0xE9).contains(&byte)
+/// How often a byte stands in what agents log, roughly: of a thousand.
+fn weight(byte: u8) -> f64 {
+    match byte {
+        b' ' => 110.0,
+        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 50.0,
+        b'a'..=b'z' => 18.0,
+        b'0'..=b'9' => 12.0,
+        b'A'..=b'Z' => 4.0,
+        b'-' | b'_' | b'.' | b',' | b'"' | b':' | b'/' | b'=' | b'\n' => 10.0,
+        b'!'..=b'~' => 3.0,
+        _ => 0.5,
+    }
 }
 
-#[cfg(target_arch = "x86_64")]
-use sse2::Bits;
+impl Filter {
+    /// A filter that says yes wherever one of `triggers` stands: three digits, whatever they say,
+    /// are one of them. Each goes into the bucket where it makes the least of wrong candidates.
+    pub(super) fn new(triggers: impl IntoIterator<Item = Sets>) -> Self {
+        let mut filter = Self { low: [[0; 16]; PLACE], high: [[0; 16]; PLACE] };
+        for digit in b'0'..=b'9' {
+            (0..PLACE).for_each(|i| filter.allow(i, digit, DIGITS));
+        }
+        let mut triggers: Vec<_> = triggers.into_iter().collect();
+        triggers
+            .sort_by_key(|sets| std::cmp::Reverse(sets.iter().map(|set| set.len()).sum::<usize>()));
+        for sets in triggers {
+            let with = |bucket: usize| {
+                let mut with = Self { ..filter };
+                with.add(sets, 1 << bucket);
+                with.rate(1 << bucket) - filter.rate(1 << bucket)
+            };
+            let cheapest = (0..BUCKETS).min_by(|&a, &b| with(a).total_cmp(&with(b)));
+            filter.add(sets, 1 << cheapest.unwrap_or(0));
+        }
+        filter
+    }
 
-#[cfg(not(target_arch = "x86_64"))]
-use portable::Bits;
+    fn add(&mut self, sets: Sets, bucket: u8) {
+        for (i, set) in sets.iter().enumerate() {
+            set.iter().for_each(|&byte| self.allow(i, byte, bucket));
+        }
+    }
+
+    fn allow(&mut self, i: usize, byte: u8, bucket: u8) {
+        self.low[i][usize::from(byte & 15)] |= bucket;
+        self.high[i][usize::from(byte >> 4)] |= bucket;
+    }
+
+    /// How often places of this bucket are met, in arbitrary units.
+    fn rate(&self, bucket: u8) -> f64 {
+        let of = |i: usize| -> f64 {
+            (0..128).filter(|&byte| self.buckets(i, byte) & bucket != 0).map(weight).sum()
+        };
+        (0..PLACE).map(of).product()
+    }
+
+    /// The buckets that have such a byte as the `i`th; none has one outside ASCII.
+    fn buckets(&self, i: usize, byte: u8) -> u8 {
+        if byte < 0x80 {
+            self.low[i][usize::from(byte & 15)] & self.high[i][usize::from(byte >> 4)]
+        } else {
+            0
+        }
+    }
+
+    /// Whether `at` is a candidate of `bytes`, of which three are there. `edge` is the beginning of
+    /// the segment: digits before it do not count.
+    fn is_candidate(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
+        let place = &bytes[at..at + PLACE];
+        let buckets = (0..PLACE).fold(!0, |all, i| all & self.buckets(i, place[i]));
+        let begins_run = buckets & DIGITS != 0 && !(at > edge && bytes[at - 1].is_ascii_digit());
+        begins_run || buckets & !DIGITS != 0 || may_be_foreign_digits(place)
+    }
+
+    /// The first candidates from `from` on: all of the first part of the text that has any.
+    ///
+    /// Candidates are: every trigger; the beginning of every run of three and more ASCII digits; and
+    /// wherever digits outside ASCII may begin, or follow an ASCII digit.
+    #[inline]
+    pub(super) fn scan(&self, bytes: &[u8], from: usize, edge: usize) -> Candidates {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the machine has AVX2.
+            #[allow(unsafe_code)]
+            return unsafe { avx2::scan(self, bytes, from, edge) };
+        }
+        self.scan_portable(bytes, from, edge)
+    }
+
+    fn scan_portable(&self, bytes: &[u8], from: usize, edge: usize) -> Candidates {
+        let last = (bytes.len() + 1).saturating_sub(PLACE);
+        match (from..last).find(|&at| self.is_candidate(bytes, at, edge)) {
+            Some(base) => Candidates { base, bits: 1, looked: base + 1 },
+            None => Candidates { base: bytes.len(), bits: 0, looked: bytes.len() },
+        }
+    }
+}
+
+/// Whether digits of which not all are ASCII may begin here.
+fn may_be_foreign_digits(place: &[u8]) -> bool {
+    let may_be_digit = |byte: &u8| byte.is_ascii_digit() || *byte >= 0x80;
+    is_digit_lead(place[0])
+        || (place[0].is_ascii_digit()
+            && place.iter().all(may_be_digit)
+            && place.iter().any(|byte| *byte >= 0x80))
+}
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
-mod sse2 {
-    use std::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8,
+mod avx2 {
+    use std::arch::x86_64::*;
+
+    use super::{Candidates, Filter, PLACE};
+
+    /// Places that are decided together, of 32 and of 16.
+    const WIDE: usize = 32;
+    const NARROW: usize = 16;
+
+    /// As [`Filter::scan`] says.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn scan(filter: &Filter, bytes: &[u8], from: usize, edge: usize) -> Candidates {
+        let length = bytes.len();
+        if length >= WIDE + PLACE - 1 {
+            let tables = Wide::of(filter);
+            // SAFETY: each place lies so that all of its bytes do.
+            return walk::<WIDE>(length, from, |at| unsafe { tables.block(bytes, at, edge) });
+        }
+        let tables = Narrow::of(filter);
+        if length >= NARROW + PLACE - 1 {
+            // SAFETY: as above.
+            return walk::<NARROW>(length, from, |at| unsafe { tables.block(bytes, at, edge) });
+        }
+        tables.short(filter, bytes, from, edge)
+    }
+
+    /// Goes over the blocks of `N` places until one has a candidate. The last block ends with the
+    /// text, over places that were looked at before.
+    #[inline(always)]
+    fn walk<const N: usize>(
+        length: usize,
+        from: usize,
+        mut block: impl FnMut(usize) -> u32,
+    ) -> Candidates {
+        let mut at = from;
+        while at + N + PLACE - 1 <= length {
+            let bits = block(at);
+            if bits != 0 {
+                return Candidates { base: at, bits, looked: at + N };
+            }
+            at += N;
+        }
+        if at + PLACE <= length {
+            let base = length - (N + PLACE - 1);
+            let bits = block(base) & (!0 << (at - base));
+            return Candidates { base, bits, looked: length };
+        }
+        Candidates { base: length, bits: 0, looked: length }
+    }
+
+    /// The beginnings of runs of three digits, of the places where three digits stand.
+    #[inline(always)]
+    fn begins(digits: u32, bytes: &[u8], at: usize, edge: usize) -> u32 {
+        let follows = at > edge && bytes[at - 1].is_ascii_digit();
+        // A place before the edge was decided before; which it is does not matter.
+        let at_edge = edge.checked_sub(at).filter(|&i| i < 32).map_or(0, |i| 1 << i);
+        digits & (!(digits << 1 | u32::from(follows)) | at_edge)
+    }
+
+    /// Defines the tables of the filter for one width of vectors, and how a block is decided.
+    macro_rules! width {
+        ($name:ident, $vector:ty, $load:ident, $table:expr, $set1:ident, $shuffle:ident, $and:ident,
+         $or:ident, $shift:ident, $movemask:ident, $equal:ident, $zero:ident, $sub:ident,
+         $min:ident, $all:expr) => {
+            struct $name {
+                low: [$vector; PLACE],
+                high: [$vector; PLACE],
+            }
+
+            impl $name {
+                #[inline]
+                #[target_feature(enable = "avx2")]
+                fn of(filter: &Filter) -> Self {
+                    let table = $table;
+                    Self {
+                        low: filter.low.each_ref().map(table),
+                        high: filter.high.each_ref().map(table),
+                    }
+                }
+
+                /// The candidates of the block that begins at `at`.
+                ///
+                /// # Safety
+                ///
+                /// All places of the block have three bytes.
+                #[inline]
+                #[target_feature(enable = "avx2")]
+                unsafe fn block(&self, bytes: &[u8], at: usize, edge: usize) -> u32 {
+                    // SAFETY: the caller's.
+                    let vector = |i: usize| unsafe { $load(bytes.as_ptr().add(at + i).cast()) };
+                    self.decide([vector(0), vector(1), vector(2)], bytes, at, edge)
+                }
+
+                #[inline]
+                #[target_feature(enable = "avx2")]
+                fn decide(
+                    &self,
+                    place: [$vector; PLACE],
+                    bytes: &[u8],
+                    at: usize,
+                    edge: usize,
+                ) -> u32 {
+                    // A shuffle gives zero for bytes outside ASCII.
+                    let upper = $set1(15);
+                    let buckets = |i: usize| {
+                        let high = $and($shift::<4>(place[i]), upper);
+                        $and($shuffle(self.low[i], place[i]), $shuffle(self.high[i], high))
+                    };
+                    let buckets = $and($and(buckets(0), buckets(1)), buckets(2));
+                    let none = $equal($and(buckets, $set1(0x7F)), $zero());
+                    let mut bits = !($movemask(none) as u32) & $all;
+                    let digits = $movemask(buckets) as u32;
+                    if digits != 0 {
+                        bits |= begins(digits, bytes, at, edge);
+                    }
+                    let foreign = $or($or(place[0], place[1]), place[2]);
+                    if $movemask(foreign) != 0 {
+                        bits |= Self::foreign(place);
+                    }
+                    bits
+                }
+
+                /// Where digits may begin of which not all are ASCII.
+                #[target_feature(enable = "avx2")]
+                fn foreign(place: [$vector; PLACE]) -> u32 {
+                    let digit = |vector| {
+                        let from_zero = $sub(vector, $set1(b'0' as i8));
+                        $movemask($equal(from_zero, $min(from_zero, $set1(9)))) as u32
+                    };
+                    let high = |vector| $movemask(vector) as u32;
+                    let from = |vector, byte: u8| {
+                        $movemask($equal($min(vector, $set1(byte as i8)), $set1(byte as i8))) as u32
+                    };
+                    let leads =
+                        from(place[0], 0xD9) & !(from(place[0], 0xE2) & !from(place[0], 0xEA));
+                    let may = [digit(place[1]) | high(place[1]), digit(place[2]) | high(place[2])];
+                    let any = high(place[1]) | high(place[2]);
+                    leads | digit(place[0]) & may[0] & may[1] & any
+                }
+            }
+        };
+    }
+
+    /// A table of the filter in both halves of a vector, which are shuffled apart.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn twice(table: &[u8; 16]) -> __m256i {
+        _mm256_broadcastsi128_si256(once(table))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn once(table: &[u8; 16]) -> __m128i {
+        // SAFETY: the table has sixteen bytes.
+        unsafe { _mm_loadu_si128(table.as_ptr().cast()) }
+    }
+
+    width!(
+        Wide,
+        __m256i,
+        _mm256_loadu_si256,
+        |table| twice(table),
+        _mm256_set1_epi8,
+        _mm256_shuffle_epi8,
+        _mm256_and_si256,
+        _mm256_or_si256,
+        _mm256_srli_epi16,
+        _mm256_movemask_epi8,
+        _mm256_cmpeq_epi8,
+        _mm256_setzero_si256,
+        _mm256_sub_epi8,
+        _mm256_min_epu8,
+        u32::MAX
+    );
+    width!(
+        Narrow,
+        __m128i,
+        _mm_loadu_si128,
+        |table| once(table),
+        _mm_set1_epi8,
+        _mm_shuffle_epi8,
+        _mm_and_si128,
+        _mm_or_si128,
+        _mm_srli_epi16,
+        _mm_movemask_epi8,
+        _mm_cmpeq_epi8,
+        _mm_setzero_si128,
         _mm_sub_epi8,
-    };
+        _mm_min_epu8,
+        0xFFFF
+    );
 
-    use super::{CHUNK, is_digit_lead};
-
-    /// Bits of a chunk, one for each byte of which something is true.
-    pub(super) struct Bits<'c> {
-        halves: [__m128i; 2],
-        chunk: &'c [u8; CHUNK],
-    }
-
-    impl<'c> Bits<'c> {
+    impl Narrow {
+        /// A text that is shorter than a block.
         #[inline]
-        pub(super) fn of(chunk: &'c [u8; CHUNK]) -> Self {
-            let (words, _) = chunk.as_chunks::<8>();
-            let word = |i: usize| i64::from_le_bytes(words[i]);
-            // SAFETY: SSE2 belongs to every x86_64.
-            let half = |i: usize| unsafe { _mm_set_epi64x(word(i + 1), word(i)) };
-            Self { halves: [half(0), half(2)], chunk }
-        }
-
-        #[inline]
-        fn mask(&self, test: impl Fn(__m128i) -> __m128i) -> u32 {
-            // SAFETY: SSE2 belongs to every x86_64.
-            let mask = |half| unsafe { _mm_movemask_epi8(test(half)) as u32 };
-            mask(self.halves[0]) | mask(self.halves[1]) << 16
-        }
-
-        #[inline]
-        pub(super) fn equal(&self, byte: u8) -> u32 {
-            // SAFETY: SSE2 belongs to every x86_64.
-            self.mask(|half| unsafe { _mm_cmpeq_epi8(half, _mm_set1_epi8(byte as i8)) })
-        }
-
-        /// Bytes from 0x80 on.
-        #[inline]
-        pub(super) fn high(&self) -> u32 {
-            self.mask(|half| half)
-        }
-
-        /// ASCII digits.
-        #[inline]
-        pub(super) fn digits(&self) -> u32 {
-            // SAFETY: SSE2 belongs to every x86_64.
-            self.mask(|half| unsafe {
-                let from_zero = _mm_sub_epi8(half, _mm_set1_epi8(b'0' as i8));
-                _mm_cmpeq_epi8(from_zero, _mm_min_epu8(from_zero, _mm_set1_epi8(9)))
-            })
-        }
-
-        pub(super) fn digit_leads(&self) -> u32 {
-            let bit = |(i, byte): (usize, &u8)| u32::from(is_digit_lead(*byte)) << i;
-            self.chunk.iter().enumerate().map(bit).sum()
-        }
-    }
-}
-
-#[cfg(any(test, not(target_arch = "x86_64")))]
-mod portable {
-    use super::{CHUNK, is_digit_lead};
-
-    /// Bits of a chunk, one for each byte of which something is true.
-    pub(super) struct Bits<'c>(&'c [u8; CHUNK]);
-
-    impl<'c> Bits<'c> {
-        pub(super) fn of(chunk: &'c [u8; CHUNK]) -> Self {
-            Self(chunk)
-        }
-
-        fn mask(&self, test: impl Fn(u8) -> bool) -> u32 {
-            self.0.iter().enumerate().map(|(i, &byte)| u32::from(test(byte)) << i).sum()
-        }
-
-        pub(super) fn equal(&self, byte: u8) -> u32 {
-            self.mask(|other| other == byte)
-        }
-
-        /// Bytes from 0x80 on.
-        pub(super) fn high(&self) -> u32 {
-            self.mask(|byte| byte >= 0x80)
-        }
-
-        /// ASCII digits.
-        pub(super) fn digits(&self) -> u32 {
-            self.mask(|byte| byte.is_ascii_digit())
-        }
-
-        pub(super) fn digit_leads(&self) -> u32 {
-            self.mask(is_digit_lead)
+        #[target_feature(enable = "avx2")]
+        fn short(&self, filter: &Filter, bytes: &[u8], from: usize, edge: usize) -> Candidates {
+            let length = bytes.len();
+            let over = Candidates { base: length, bits: 0, looked: length };
+            if length < from + PLACE {
+                return over;
+            }
+            let word =
+                |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
+            let half =
+                |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap_or_default());
+            let (first, second) = match length {
+                16.. => (word(0), word(8)),
+                9.. => (word(0), word(length - 8) >> (8 * (16 - length))),
+                8 => (word(0), 0),
+                4.. => {
+                    let last = u64::from(half(length - 4)) << (8 * (length - 4));
+                    (u64::from(half(0)) | last, 0)
+                }
+                _ => {
+                    (u64::from(bytes[0]) | u64::from(bytes[1]) << 8 | u64::from(bytes[2]) << 16, 0)
+                }
+            };
+            let text = _mm_set_epi64x(second as i64, first as i64);
+            let place = [text, _mm_bsrli_si128::<1>(text), _mm_bsrli_si128::<2>(text)];
+            // Of the last places too little is seen.
+            let decided = length.min(16) + 1 - PLACE;
+            let mut bits = self.decide(place, bytes, 0, edge) & ((1 << decided) - 1);
+            if length == 17 && filter.is_candidate(bytes, 14, edge) {
+                bits |= 1 << 14;
+            }
+            Candidates { base: 0, bits: bits & (!0 << from), looked: length }
         }
     }
 }
@@ -150,43 +389,57 @@ mod portable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sanitize::unicode::is_digit;
 
-    /// What [`starts`] is to say of a place, spelled out.
-    fn may_start(bytes: &[u8]) -> bool {
-        let may_be_digit = |byte: &u8| byte.is_ascii_digit() || *byte >= 0x80;
-        let is_card = bytes[0].is_ascii_digit() && bytes[1..4].iter().all(may_be_digit);
-        is_card || bytes.starts_with(b"eyJ") || bytes.starts_with(b"AKI") || is_digit_lead(bytes[0])
-    }
+    const TRIGGERS: [Sets; 6] = [
+        [b"e", b"y", b"J"],
+        [b"A", b"KSBC", b"IC"],
+        [b"@", b"az.09-", b"az.09-"],
+        [b"sS", b"kK", b"-_"],
+        [b"\n", b"p", b"="],
+        [b"g", b"h", b"po"],
+    ];
 
-    #[test]
-    fn vectors_and_bytes_say_the_same() {
-        let mut rng = fastrand::Rng::with_seed(7);
-        const BYTES: &[u8] = b"0129/:@eyJAKI x\x00\x7F\x80\xBF\xC2\xD8\xD9\xE1\xE2\xE9\xEA\xF0\xFF";
-        for _ in 0..100_000 {
-            let chunk: [u8; CHUNK] = std::array::from_fn(|_| {
-                if rng.u8(..) < 200 { BYTES[rng.usize(..BYTES.len())] } else { rng.u8(..) }
-            });
-            let places = (0..DECIDED).map(|i| u32::from(may_start(&chunk[i..])) << i);
-            let expected: u32 = places.sum();
-            assert_eq!(starts(&chunk), expected, "{chunk:?}");
-            let (ours, plain) = (Bits::of(&chunk), portable::Bits::of(&chunk));
-            assert_eq!(ours.digits(), plain.digits());
-            assert_eq!(ours.high(), plain.high());
-            assert_eq!(ours.digit_leads(), plain.digit_leads());
-            for byte in BYTES {
-                assert_eq!(ours.equal(*byte), plain.equal(*byte));
+    fn places(mut scan: impl FnMut(usize) -> Candidates) -> Vec<usize> {
+        let (mut places, mut from) = (Vec::new(), 0);
+        loop {
+            let mut found = scan(from);
+            while let Some(place) = found.next() {
+                places.push(place);
             }
-            let ats = plain.equal(b'@') & DECIDED_BITS;
-            assert_eq!(starts_or_ats(&chunk), expected | ats);
+            if found.looked <= from {
+                return places;
+            }
+            from = found.looked;
         }
     }
 
     #[test]
-    fn digits_begin_with_few_bytes() {
-        let mut buffer = [0; 4];
-        for c in ('\u{80}'..=char::MAX).filter(|&c| is_digit(c)) {
-            assert!(is_digit_lead(c.encode_utf8(&mut buffer).as_bytes()[0]), "{c:?}");
+    fn vectors_and_bytes_say_the_same() {
+        let filter = Filter::new(TRIGGERS);
+        let mut rng = fastrand::Rng::with_seed(7);
+        const BYTES: &[u8] =
+            b"0129/:@eyJAKI xSkghp-_=\n.\x00\x7F\x80\xBF\xC2\xD8\xD9\xE1\xE2\xE9\xEA\xF0\xFF";
+        for _ in 0..40_000 {
+            let length = rng.usize(0..110);
+            let text: Vec<u8> = std::iter::repeat_with(|| match rng.u8(..) {
+                0..200 => BYTES[rng.usize(..BYTES.len())],
+                _ => rng.u8(..),
+            })
+            .take(length)
+            .collect();
+            let edge = if rng.bool() { 0 } else { rng.usize(0..=length) };
+            let found = places(|from| filter.scan(&text, from.max(edge), edge));
+            let last = (text.len() + 1).saturating_sub(PLACE);
+            let expected: Vec<_> =
+                (edge..last).filter(|&at| filter.is_candidate(&text, at, edge)).collect();
+            assert_eq!(found, expected, "{text:?} from {edge}");
+            assert_eq!(found, places(|from| filter.scan_portable(&text, from.max(edge), edge)));
+            for at in edge..last {
+                let stands = TRIGGERS
+                    .iter()
+                    .any(|sets| sets.iter().zip(&text[at..]).all(|(set, byte)| set.contains(byte)));
+                assert!(!stands || found.contains(&at), "{at} of {text:?}");
+            }
         }
     }
 }

@@ -17,7 +17,6 @@ pub(crate) mod debug;
 mod json;
 mod keys;
 mod parse;
-#[allow(dead_code, reason = "built next")]
 mod rules;
 mod scan;
 mod unicode;
@@ -323,8 +322,8 @@ impl Sanitizer {
     /// What has to go, in order, none overlapping another. Allocates nothing; takes time linear in
     /// the length of the text.
     #[inline]
-    pub(crate) fn matches<'t>(&self, text: &'t str) -> Matches<'t> {
-        Matches::new(text)
+    pub(crate) fn matches<'t>(&'t self, text: &'t str) -> Matches<'t> {
+        Matches::new(text, scan::Rules::defaults(), false)
     }
 
     /// A hash of the rules: equal where two programs redact alike, from one release to the next.

@@ -2,21 +2,20 @@
 //!
 //! One forward pass that allocates nothing. A text is cut into segments by what was found: a
 //! placeholder will stand there, and its brackets are in no class of any rule, so that an edge of a
-//! segment is a word boundary and nothing reaches across it. Therefore
+//! segment is a boundary and nothing reaches across it. Therefore
 //!
 //! - after a match the rest is a text of its own;
-//! - before a match, a card that only failed because the match follows it has become one. No other
-//!   rule looks at what follows it, and a card needs a boundary before it too, so one look back
-//!   from the start of every match is enough.
+//! - before a match, what only failed because the match follows it has become one: so from the start
+//!   of every match there is a look back, as far as any rule reaches that minds what follows it.
 //!
 //! What is left between the matches matches no rule, beside the placeholders too.
 
-use memchr::memchr;
+use std::ops::Range;
+use std::sync::LazyLock;
 
-use super::chunk::{self, CHUNK, DECIDED};
-use super::unicode::{
-    AWS, BASE64, DIGIT, DOMAIN, HINT, LETTER, LOCAL, class, is, is_digit, is_space, is_word,
-};
+use super::chunk::{Candidates, Filter, PLACE, Sets};
+use super::rules::{Look, Rule, TRIGGERS, Trigger};
+use super::unicode::{AWS, BASE64, DOMAIN, LETTER, LOCAL, is, is_digit, is_space, is_word};
 use super::{Kind, Match};
 
 /// The floor rules, as they are written for Python's `re`.
@@ -27,55 +26,123 @@ pub(super) const RULES: [(Kind, &str); 4] = [
     (Kind::AwsKey, r"AKIA[0-9A-Z]{16}"),
 ];
 
+/// The bytes a domain may begin with.
+const DOMAIN_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+const DIGITS: &[u8] = b"0123456789";
+
+/// Rules and what their triggers are found with.
+pub(super) struct Rules {
+    filter: Filter,
+    /// For each first byte of a trigger, where in `asked` those with it stand.
+    by_first: [(u16, u16); 256],
+    asked: Vec<(u8, [Bytes; PLACE - 1], Rule)>,
+    /// Asked where three or more digits begin.
+    numbers: Vec<Rule>,
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rules").field("asked", &self.asked.len()).finish_non_exhaustive()
+    }
+}
+
+/// A set of bytes.
+#[derive(Clone, Copy)]
+struct Bytes([u64; 4]);
+
+impl Bytes {
+    fn of(bytes: &[u8]) -> Self {
+        let mut set = [0; 4];
+        bytes.iter().for_each(|&byte| set[usize::from(byte >> 6)] |= 1 << (byte & 63));
+        Self(set)
+    }
+
+    fn holds(self, byte: u8) -> bool {
+        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
+    }
+}
+
+static DEFAULT: LazyLock<Rules> = LazyLock::new(|| Rules::new(&[]));
+
+impl Rules {
+    /// The default rules.
+    pub(super) fn defaults() -> &'static Self {
+        &DEFAULT
+    }
+
+    /// The default rules and more.
+    pub(super) fn new(more: &[Trigger]) -> Self {
+        let triggers = || TRIGGERS.iter().chain(more);
+        let is_number = |trigger: &&Trigger| trigger.bytes.iter().all(|set| *set == DIGITS);
+        let floor: [Sets; 3] =
+            [[b"@", DOMAIN_BYTES, DOMAIN_BYTES], [b"e", b"y", b"J"], [b"A", b"K", b"I"]];
+        let rules = triggers().filter(|trigger| !is_number(trigger));
+        let filter = Filter::new(rules.clone().map(|trigger| trigger.bytes).chain(floor));
+        let mut asked: Vec<_> = rules
+            .flat_map(|trigger| {
+                let [first, second, third] = trigger.bytes;
+                let behind = [Bytes::of(second), Bytes::of(third)];
+                first.iter().map(move |&first| (first, behind, trigger.rule))
+            })
+            .collect();
+        asked.sort_by_key(|(first, ..)| *first);
+        let mut by_first = [(0, 0); 256];
+        for (i, (first, ..)) in asked.iter().enumerate() {
+            let range = &mut by_first[usize::from(*first)];
+            let i = i as u16;
+            *range = (if range.1 == 0 { i } else { range.0 }, i + 1);
+        }
+        let numbers = triggers().filter(is_number).map(|trigger| trigger.rule).collect();
+        Self { filter, by_first, asked, numbers }
+    }
+}
+
 /// The matches of a text, in order, none overlapping another.
 ///
 /// The leftmost match comes first; of those that begin together, the longest. The work is linear in
 /// the length of the text, whatever it holds.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Matches<'t> {
     text: &'t str,
+    rules: &'t Rules,
+    precise: bool,
     /// Where the segment begins: behind the last match.
     edge: usize,
-    /// Everything but an e-mail was looked for up to here.
-    scanned: usize,
-    /// The `@` signs before this were looked at.
-    at_scanned: usize,
-    email: Option<Email>,
-    /// No token begins before this.
-    jwt_from: usize,
-    /// Found together with the match returned last, and behind it.
+    candidates: Candidates,
+    /// Found, and not yet given out: an earlier one may be found yet.
     pending: Option<Match>,
+    /// The run of an e-mail's local part that was looked at last: its end, and the e-mail's.
+    local: (usize, Option<usize>),
+    /// No token begins here.
+    no_jwt: Range<usize>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Email {
-    start: usize,
-    at: usize,
-    end: usize,
-}
+/// A match begins at most this many bytes before its trigger, but for an e-mail's.
+const TRIGGER_OFFSET_MAX: usize = 16;
+/// How far before a match is looked for what became one by it: as long as the longest match of a
+/// rule that minds what follows.
+const BACK_BYTES: usize = 64;
 
 impl<'t> Matches<'t> {
     #[inline]
-    pub(super) fn new(text: &'t str) -> Self {
-        let bytes = text.as_bytes();
-        // Names and keys are short, and mostly of nothing but letters.
-        let is_plain =
-            bytes.len() < CHUNK && bytes.iter().fold(0, |all, &b| all | class(b)) & HINT == 0;
-        let scanned = if is_plain {
-            bytes.len()
-        } else {
-            next_start(bytes, 0, bytes.len(), chunk::starts_or_ats).min(bytes.len())
-        };
-        // Where the look ahead met nothing there is no `@` either.
-        let at_scanned = if scanned == bytes.len() { scanned } else { 0 };
-        Self { text, edge: 0, scanned, at_scanned, email: None, jwt_from: 0, pending: None }
+    pub(super) fn new(text: &'t str, rules: &'t Rules, precise: bool) -> Self {
+        Self {
+            text,
+            rules,
+            precise,
+            edge: 0,
+            candidates: rules.filter.scan(text.as_bytes(), 0, 0),
+            pending: None,
+            local: (0, None),
+            no_jwt: 0..0,
+        }
     }
 
-    /// Whether there plainly is no match: neither an `@` nor a place where anything else begins.
-    /// Most texts are so, and this is known without a further look.
+    /// Whether there plainly is no match: there is no place where one may begin. Most texts are so,
+    /// and this is known without a further look.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        self.at_scanned == self.text.len() && self.scanned == self.text.len()
+        self.candidates.bits == 0 && self.candidates.looked >= self.text.len()
     }
 
     fn bytes(&self) -> &'t [u8] {
@@ -84,66 +151,86 @@ impl<'t> Matches<'t> {
 
     /// The leftmost match of the segment.
     fn find(&mut self) -> Option<Match> {
-        let email = self.next_email();
-        let until = email.map_or(self.text.len(), |email| email.start + 1);
         loop {
-            let at = next_start(self.bytes(), self.scanned, until, chunk::starts);
-            self.scanned = at;
-            if at >= until {
-                return email;
+            let Some(at) = self.candidates.next() else {
+                if self.candidates.looked >= self.text.len() {
+                    break;
+                }
+                step(1);
+                let from = self.candidates.looked;
+                self.candidates = self.rules.filter.scan(self.bytes(), from, self.edge);
+                continue;
+            };
+            if self.pending.is_some_and(|pending| at > pending.start + TRIGGER_OFFSET_MAX) {
+                break;
             }
             if let Some(found) = self.match_at(at) {
-                return Some(match email {
-                    Some(email) if email.start == at && email.end >= found.end => email,
-                    _ => found,
-                });
+                self.pending = Some(self.pending.map_or(found, |pending| first(pending, found)));
             }
-            // In a run of digits a card can begin only at the first.
-            let digits = run(&self.bytes()[at..], DIGIT);
-            self.scanned += if digits > 0 { digits } else { self.char_at(at)?.len_utf8() };
         }
+        self.pending.take()
     }
 
+    /// The first of the matches whose trigger stands here.
     fn match_at(&mut self, at: usize) -> Option<Match> {
-        let (kind, end) = match self.bytes()[at] {
-            b'e' => (Kind::Jwt, self.jwt(at)?),
-            b'A' => (Kind::AwsKey, self.aws_key(at)?),
-            _ => (Kind::Card, self.card(at)?),
+        step(1);
+        let place = &self.bytes()[at..];
+        let mut found = None;
+        let mut add = |new: Option<Match>| {
+            found = match (found, new) {
+                (Some(found), Some(new)) => Some(first(found, new)),
+                (found, new) => found.or(new),
+            };
         };
-        Some(Match { start: at, end, kind })
-    }
-
-    /// The next e-mail of the segment. It is kept until a match cuts into it.
-    fn next_email(&mut self) -> Option<Match> {
-        if self.email.is_none_or(|email| email.at <= self.edge) {
-            self.email = self.find_email();
+        match place[0] {
+            b'@' => add(self.email(at)),
+            b'e' => add(self.jwt(at)),
+            b'A' => add(self.aws_key(at)),
+            byte if byte.is_ascii_digit() || byte >= 0x80 => add(self.card(at)),
+            _ => {}
         }
-        let email = self.email.as_mut()?;
-        email.start = email.start.max(self.edge);
-        Some(Match { start: email.start, end: email.end, kind: Kind::Email })
+        let look = self.look(self.text);
+        self.rules.ask(look, at, &mut add);
+        found
     }
 
-    fn find_email(&mut self) -> Option<Email> {
-        self.at_scanned = self.at_scanned.max(self.edge);
-        while let Some(ahead) = memchr(b'@', &self.bytes()[self.at_scanned..]) {
-            step(ahead + 1);
-            let at = self.at_scanned + ahead;
-            let start = at - run_before(&self.bytes()[self.at_scanned..at], LOCAL);
-            self.at_scanned = at + 1;
-            if start < at
-                && let Some(length) = domain(&self.bytes()[at + 1..])
-            {
-                return Some(Email { start, at, end: at + 1 + length });
-            }
+    fn look(&self, text: &'t str) -> Look<'t> {
+        Look { text, edge: self.edge, precise: self.precise }
+    }
+
+    /// The e-mail with this `@`.
+    fn email(&self, at: usize) -> Option<Match> {
+        let start = at - run_before(&self.bytes()[self.edge..at], LOCAL);
+        let length = domain(&self.bytes()[at + 1..]).filter(|_| start < at)?;
+        let email = Match { start, end: at + 1 + length, kind: Kind::Email };
+        self.is_wanted(email).then_some(email)
+    }
+
+    /// Whether an e-mail is one under this profile.
+    fn is_wanted(&self, email: Match) -> bool {
+        !(self.precise && is_file_name(email.of(self.text)))
+    }
+
+    /// The e-mail whose local part `start` lies in, or begins.
+    fn email_around(&mut self, start: usize) -> Option<Match> {
+        if !is(*self.bytes().get(start)?, LOCAL) {
+            return None;
         }
-        step(self.text.len() - self.at_scanned);
-        self.at_scanned = self.text.len();
-        None
+        if start >= self.local.0 {
+            let at = start + run(&self.bytes()[start..], LOCAL);
+            let rest = self.bytes()[at..].strip_prefix(b"@");
+            let length = rest.and_then(domain);
+            self.local = (at, length.map(|length| at + 1 + length));
+        }
+        let end = self.local.1?;
+        let start = start - run_before(&self.bytes()[self.edge..start], LOCAL);
+        let email = Match { start, end, kind: Kind::Email };
+        self.is_wanted(email).then_some(email)
     }
 
-    /// The end of the token that begins at `at`.
-    fn jwt(&mut self, at: usize) -> Option<usize> {
-        if at < self.jwt_from {
+    /// The token that begins at `at`.
+    fn jwt(&mut self, at: usize) -> Option<Match> {
+        if self.no_jwt.contains(&at) {
             return None;
         }
         let rest = self.bytes()[at..].strip_prefix(b"eyJ")?;
@@ -159,33 +246,69 @@ impl<'t> Matches<'t> {
             .map(|length| at + 3 + first + 4 + length);
         if end.is_none() {
             // A later `eyJ` of this run meets the same end of the run, and no longer a part of it.
-            self.jwt_from = at + 3 + first;
+            self.no_jwt = at..at + 3 + first;
         }
-        end
+        Some(Match { start: at, end: end?, kind: Kind::Jwt })
     }
 
-    fn aws_key(&self, at: usize) -> Option<usize> {
+    fn aws_key(&self, at: usize) -> Option<Match> {
         let random = self.bytes()[at..].strip_prefix(b"AKIA")?.get(..16)?;
         step(16);
-        random.iter().all(|&byte| is(byte, AWS)).then_some(at + 20)
+        let is_key = random.iter().all(|&byte| is(byte, AWS));
+        is_key.then_some(Match { start: at, end: at + 20, kind: Kind::AwsKey })
     }
 
-    fn card(&self, at: usize) -> Option<usize> {
-        if self.text.len() - at < 16 {
+    fn card(&self, at: usize) -> Option<Match> {
+        if self.text.len() - at < 16 || !self.text.is_char_boundary(at) {
             return None;
         }
         if !self.char_at(at).is_some_and(is_digit) || self.char_before(at).is_some_and(is_word) {
             return None;
         }
         let end = at + card_length(self.text[at..].chars())?;
-        (!self.char_at(end).is_some_and(is_word)).then_some(end)
+        let card = Match { start: at, end, kind: Kind::Card };
+        (!self.char_at(end).is_some_and(is_word) && self.is_card(card, self.text)).then_some(card)
+    }
+
+    /// Whether a card of the floor is one under this profile.
+    fn is_card(&self, card: Match, text: &str) -> bool {
+        !self.precise || super::rules::is_card(text, card)
+    }
+
+    /// What became a match because one begins at `end`, and ends there.
+    fn match_before(&self, end: usize) -> Option<Match> {
+        if !self.char_before(end).is_some_and(is_word) {
+            return None;
+        }
+        let text = &self.text[..end];
+        let mut found = self.card_before(end);
+        let from = self.edge.max(end.saturating_sub(BACK_BYTES));
+        let look = self.look(text);
+        let mut add = |new: Option<Match>| {
+            if let Some(new) = new.filter(|new| new.end == end) {
+                found = Some(found.map_or(new, |found| first(found, new)));
+            }
+        };
+        let mut candidates = self.rules.filter.scan(text.as_bytes(), from, from.min(self.edge));
+        loop {
+            match candidates.next() {
+                Some(at) => self.rules.ask(look, at, &mut add),
+                None if candidates.looked >= end => break,
+                None => {
+                    candidates =
+                        self.rules.filter.scan(text.as_bytes(), candidates.looked, self.edge);
+                }
+            }
+        }
+        found
     }
 
     /// The card that ends where a match begins.
     fn card_before(&self, end: usize) -> Option<Match> {
         let start = end - card_length(self.text[self.edge..end].chars().rev())?;
+        let card = Match { start, end, kind: Kind::Card };
         let bounded = !self.char_before(start).is_some_and(is_word);
-        bounded.then_some(Match { start, end, kind: Kind::Card })
+        (bounded && self.is_card(card, &self.text[..end])).then_some(card)
     }
 
     fn char_at(&self, at: usize) -> Option<char> {
@@ -197,12 +320,41 @@ impl<'t> Matches<'t> {
     }
 }
 
+impl Rules {
+    /// Asks every rule whose trigger stands at `at`.
+    #[inline]
+    fn ask(&self, look: Look<'_>, at: usize, add: &mut impl FnMut(Option<Match>)) {
+        let place = &look.text.as_bytes()[at..];
+        let (from, to) = self.by_first[usize::from(place[0])];
+        for (_, behind, rule) in &self.asked[usize::from(from)..usize::from(to)] {
+            if behind.iter().zip(&place[1..]).all(|(set, &byte)| set.holds(byte)) {
+                add(rule(look, at));
+            }
+        }
+        if place[0].is_ascii_digit() {
+            self.numbers.iter().for_each(|rule| add(rule(look, at)));
+        }
+    }
+}
+
+/// The one that begins first; of those that begin together the longer, then the one that says more.
+fn first(one: Match, other: Match) -> Match {
+    let rank = |found: &Match| {
+        let is_vague = matches!(
+            found.kind,
+            Kind::Authorization | Kind::Credential | Kind::Cookie | Kind::UrlParameter
+        );
+        (found.start, std::cmp::Reverse(found.end), is_vague)
+    };
+    if rank(&other) < rank(&one) { other } else { one }
+}
+
 impl Iterator for Matches<'_> {
     type Item = Match;
 
     #[inline]
     fn next(&mut self) -> Option<Match> {
-        if self.is_over() && self.email.is_none() && self.pending.is_none() {
+        if self.is_over() && self.pending.is_none() {
             return None;
         }
         self.next_found()
@@ -211,51 +363,34 @@ impl Iterator for Matches<'_> {
 
 impl Matches<'_> {
     fn next_found(&mut self) -> Option<Match> {
-        if let Some(pending) = self.pending.take() {
-            return Some(pending);
-        }
         let found = self.find()?;
-        let card = self.card_before(found.start);
-        self.edge = found.end;
-        self.scanned = found.end;
-        match card {
-            Some(card) => {
-                self.pending = Some(found);
-                Some(card)
-            }
-            None => Some(found),
+        let mut leftmost = found;
+        if found.kind != Kind::Email
+            && let Some(email) = self.email_around(found.start)
+        {
+            leftmost = first(found, email);
         }
+        leftmost = self.match_before(leftmost.start).unwrap_or(leftmost);
+        self.edge = leftmost.end;
+        if found.end > self.edge {
+            self.pending = Some(Match { start: found.start.max(self.edge), ..found });
+        }
+        self.candidates = self.rules.filter.scan(self.bytes(), self.edge, self.edge);
+        Some(leftmost)
     }
 }
 
-/// The first place from `at` on of which `starts` says so; at least `until` when there is none
-/// before it.
-#[inline]
-fn next_start(
-    bytes: &[u8],
-    mut at: usize,
-    until: usize,
-    starts: impl Fn(&[u8; CHUNK]) -> u32,
-) -> usize {
-    while at < until {
-        step(CHUNK);
-        let rest = &bytes[at..];
-        let found = match (rest.first_chunk(), bytes.last_chunk()) {
-            (Some(chunk), _) => starts(chunk),
-            // What is too near the end to be decided begins nothing.
-            (None, Some(chunk)) => starts(chunk) >> (CHUNK - rest.len()),
-            (None, None) => {
-                let mut chunk = [0; CHUNK];
-                chunk[..rest.len()].copy_from_slice(rest);
-                starts(&chunk)
-            }
-        };
-        if found != 0 {
-            return at + found.trailing_zeros() as usize;
-        }
-        at += DECIDED;
-    }
-    at
+/// Whether what looks like an e-mail is the name of a file for a screen of some density:
+/// `icon@2x.png`.
+fn is_file_name(email: &str) -> bool {
+    let domain = email.rsplit('@').next().unwrap_or_default();
+    let mut labels = domain.split('.');
+    let density = labels.next().and_then(|label| label.strip_suffix('x'));
+    density.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+        && labels.next().is_some_and(|kind| {
+            ["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "heic", "pdf"].contains(&kind)
+        })
+        && labels.next().is_none()
 }
 
 /// How many bytes at the beginning are of the class.
@@ -327,8 +462,12 @@ mod tests {
         pub(super) static STEPS: Cell<usize> = const { Cell::new(0) };
     }
 
+    fn all(text: &str) -> Matches<'_> {
+        Matches::new(text, Rules::defaults(), false)
+    }
+
     fn found(text: &str) -> Vec<(&str, Kind)> {
-        Matches::new(text).map(|found| (&text[found.start..found.end], found.kind)).collect()
+        all(text).map(|found| (&text[found.start..found.end], found.kind)).collect()
     }
 
     #[test]
@@ -520,7 +659,7 @@ mod tests {
             let text = random_text(&mut rng);
             let mut edge = 0;
             let mut segments = Vec::new();
-            for found in Matches::new(&text) {
+            for found in all(&text) {
                 assert!(edge <= found.start && found.start < found.end, "{text:?}");
                 assert!(naive(&text[found.start..found.end], found.kind), "{found:?} in {text:?}");
                 segments.push(&text[edge..found.start]);
@@ -540,7 +679,7 @@ mod tests {
     fn the_work_is_linear() {
         let steps = |text: &str| {
             STEPS.set(0);
-            Matches::new(text).count();
+            all(text).count();
             STEPS.get()
         };
         let units = [

@@ -100,6 +100,11 @@ pub(super) fn is_space(c: char) -> bool {
     )
 }
 
+/// Every digit outside ASCII begins with a byte of which this is true.
+pub(super) fn is_digit_lead(byte: u8) -> bool {
+    byte >= 0xD9 && !(0xE2..=0xE9).contains(&byte)
+}
+
 type Ranges = Box<[(char, char)]>;
 
 static WORDS: LazyLock<Ranges> = LazyLock::new(|| ranges(r"[\p{L}\p{N}]"));
@@ -123,6 +128,14 @@ fn holds(ranges: &Ranges, c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_begin_with_few_bytes() {
+        let mut buffer = [0; 4];
+        for c in ('\u{80}'..=char::MAX).filter(|&c| is_digit(c)) {
+            assert!(is_digit_lead(c.encode_utf8(&mut buffer).as_bytes()[0]), "{c:?}");
+        }
+    }
 
     #[test]
     fn the_classes_are_pythons() {
