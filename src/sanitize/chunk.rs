@@ -25,17 +25,26 @@ pub(super) struct Filter {
     high: [[u8; 16]; PLACE],
 }
 
-/// Candidates in a part of a text.
-#[derive(Clone, Copy, Debug, Default)]
+/// Places that are decided together.
+const SPAN: usize = 32;
+
+/// Candidates among [`SPAN`] places of a text.
+///
+/// It is as small as it is to be returned in two registers: it is asked for of every text.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Candidates {
     /// The place of bit 0.
-    pub(super) base: usize,
-    pub(super) bits: u32,
-    /// Everything before this was looked at.
-    pub(super) looked: usize,
+    base: usize,
+    bits: u32,
 }
 
 impl Candidates {
+    /// Whether there is none.
+    #[inline]
+    pub(super) fn is_empty(self) -> bool {
+        self.bits == 0
+    }
+
     /// The next one, taken out.
     #[inline]
     pub(super) fn next(&mut self) -> Option<usize> {
@@ -43,6 +52,12 @@ impl Candidates {
         let has_any = self.bits != 0;
         self.bits &= self.bits.wrapping_sub(1);
         has_any.then_some(place)
+    }
+
+    /// The first place that was not decided.
+    #[inline]
+    pub(super) fn behind(self) -> usize {
+        self.base + SPAN
     }
 }
 
@@ -120,7 +135,8 @@ impl Filter {
         begins_run || buckets & !DIGITS != 0 || may_be_foreign_digits(place)
     }
 
-    /// The first candidates from `from` on: all of the first part of the text that has any.
+    /// The candidates among the first places from `from` on that have any; none where there is no
+    /// more.
     ///
     /// Candidates are: every trigger; the beginning of every run of three and more ASCII digits; and
     /// wherever digits outside ASCII may begin, or follow an ASCII digit.
@@ -137,20 +153,23 @@ impl Filter {
 
     fn scan_portable(&self, bytes: &[u8], from: usize, edge: usize) -> Candidates {
         let last = (bytes.len() + 1).saturating_sub(PLACE);
-        match (from..last).find(|&at| self.is_candidate(bytes, at, edge)) {
-            Some(base) => Candidates { base, bits: 1, looked: base + 1 },
-            None => Candidates { base: bytes.len(), bits: 0, looked: bytes.len() },
-        }
+        let Some(base) = (from..last).find(|&at| self.is_candidate(bytes, at, edge)) else {
+            return Candidates { base: bytes.len(), bits: 0 };
+        };
+        let places = base..last.min(base + SPAN);
+        let bit = |at: usize| u32::from(self.is_candidate(bytes, at, edge)) << (at - base);
+        Candidates { base, bits: places.map(bit).sum() }
     }
 }
 
 /// Whether digits of which not all are ASCII may begin here.
 fn may_be_foreign_digits(place: &[u8]) -> bool {
-    let may_be_digit = |byte: &u8| byte.is_ascii_digit() || *byte >= 0x80;
-    is_digit_lead(place[0])
-        || (place[0].is_ascii_digit()
-            && place.iter().all(may_be_digit)
-            && place.iter().any(|byte| *byte >= 0x80))
+    match place {
+        [lead, ..] if is_digit_lead(*lead) => true,
+        [b'0'..=b'9', lead, _] if is_digit_lead(*lead) => true,
+        [b'0'..=b'9', b'0'..=b'9', lead] => is_digit_lead(*lead),
+        _ => false,
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -158,51 +177,40 @@ fn may_be_foreign_digits(place: &[u8]) -> bool {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Candidates, Filter, PLACE};
+    use super::{Candidates, Filter, PLACE, SPAN};
 
-    /// Places that are decided together, of 32 and of 16.
-    const WIDE: usize = 32;
-    const NARROW: usize = 16;
+    /// Bytes that a block of places needs.
+    const WIDE: usize = SPAN + PLACE - 1;
+    const NARROW: usize = 16 + PLACE - 1;
 
     /// As [`Filter::scan`] says.
     #[target_feature(enable = "avx2")]
     pub(super) fn scan(filter: &Filter, bytes: &[u8], from: usize, edge: usize) -> Candidates {
         let length = bytes.len();
-        if length >= WIDE + PLACE - 1 {
-            let tables = Wide::of(filter);
-            // SAFETY: each place lies so that all of its bytes do.
-            return walk::<WIDE>(length, from, |at| unsafe { tables.block(bytes, at, edge) });
+        if length < WIDE {
+            let bits = Narrow::of(filter).text(filter, bytes, edge);
+            // No place lies behind the last bit.
+            let bits = if from < SPAN { bits & (!0 << from) } else { 0 };
+            return Candidates { base: 0, bits };
         }
-        let tables = Narrow::of(filter);
-        if length >= NARROW + PLACE - 1 {
-            // SAFETY: as above.
-            return walk::<NARROW>(length, from, |at| unsafe { tables.block(bytes, at, edge) });
-        }
-        tables.short(filter, bytes, from, edge)
-    }
-
-    /// Goes over the blocks of `N` places until one has a candidate. The last block ends with the
-    /// text, over places that were looked at before.
-    #[inline(always)]
-    fn walk<const N: usize>(
-        length: usize,
-        from: usize,
-        mut block: impl FnMut(usize) -> u32,
-    ) -> Candidates {
+        let tables = Wide::of(filter);
         let mut at = from;
-        while at + N + PLACE - 1 <= length {
-            let bits = block(at);
+        while at + WIDE <= length {
+            // SAFETY: the block and two bytes more lie in the text.
+            let bits = unsafe { tables.block(bytes, at, edge) };
             if bits != 0 {
-                return Candidates { base: at, bits, looked: at + N };
+                return Candidates { base: at, bits };
             }
-            at += N;
+            at += SPAN;
         }
-        if at + PLACE <= length {
-            let base = length - (N + PLACE - 1);
-            let bits = block(base) & (!0 << (at - base));
-            return Candidates { base, bits, looked: length };
+        if at + PLACE > length {
+            return Candidates { base: length, bits: 0 };
         }
-        Candidates { base: length, bits: 0, looked: length }
+        // The last block ends with the text, over places that were looked at before.
+        let base = length - WIDE;
+        // SAFETY: the text is at least as long as the block and two bytes more.
+        let bits = unsafe { tables.block(bytes, base, edge) };
+        Candidates { base, bits: bits & (!0 << (at - base)) }
     }
 
     /// The beginnings of runs of three digits, of the places where three digits stand.
@@ -284,15 +292,13 @@ mod avx2 {
                         let from_zero = $sub(vector, $set1(b'0' as i8));
                         $movemask($equal(from_zero, $min(from_zero, $set1(9)))) as u32
                     };
-                    let high = |vector| $movemask(vector) as u32;
                     let from = |vector, byte: u8| {
                         $movemask($equal($min(vector, $set1(byte as i8)), $set1(byte as i8))) as u32
                     };
-                    let leads =
-                        from(place[0], 0xD9) & !(from(place[0], 0xE2) & !from(place[0], 0xEA));
-                    let may = [digit(place[1]) | high(place[1]), digit(place[2]) | high(place[2])];
-                    let any = high(place[1]) | high(place[2]);
-                    leads | digit(place[0]) & may[0] & may[1] & any
+                    let lead =
+                        |vector| from(vector, 0xD9) & !(from(vector, 0xE2) & !from(vector, 0xEA));
+                    let behind = lead(place[1]) | digit(place[1]) & lead(place[2]);
+                    lead(place[0]) | digit(place[0]) & behind
                 }
             }
         };
@@ -348,27 +354,29 @@ mod avx2 {
     );
 
     impl Narrow {
-        /// A text that is shorter than a block.
+        /// The candidates of a text that is shorter than a wide block.
         #[inline]
         #[target_feature(enable = "avx2")]
-        fn short(&self, filter: &Filter, bytes: &[u8], from: usize, edge: usize) -> Candidates {
+        fn text(&self, filter: &Filter, bytes: &[u8], edge: usize) -> u32 {
             let length = bytes.len();
-            let over = Candidates { base: length, bits: 0, looked: length };
-            if length < from + PLACE {
-                return over;
+            if length >= NARROW {
+                let last = length - NARROW;
+                // SAFETY: the text is at least as long as the block and two bytes more.
+                let blocks = unsafe { [self.block(bytes, 0, edge), self.block(bytes, last, edge)] };
+                return blocks[0] | blocks[1] << last;
             }
-            let word =
+            if length < PLACE {
+                return 0;
+            }
+            let eight =
                 |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
-            let half =
+            let four =
                 |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap_or_default());
             let (first, second) = match length {
-                16.. => (word(0), word(8)),
-                9.. => (word(0), word(length - 8) >> (8 * (16 - length))),
-                8 => (word(0), 0),
-                4.. => {
-                    let last = u64::from(half(length - 4)) << (8 * (length - 4));
-                    (u64::from(half(0)) | last, 0)
-                }
+                16.. => (eight(0), eight(8)),
+                9.. => (eight(0), eight(length - 8) >> (8 * (16 - length))),
+                8 => (eight(0), 0),
+                4.. => (u64::from(four(0)) | u64::from(four(length - 4)) << (8 * (length - 4)), 0),
                 _ => {
                     (u64::from(bytes[0]) | u64::from(bytes[1]) << 8 | u64::from(bytes[2]) << 16, 0)
                 }
@@ -378,10 +386,10 @@ mod avx2 {
             // Of the last places too little is seen.
             let decided = length.min(16) + 1 - PLACE;
             let mut bits = self.decide(place, bytes, 0, edge) & ((1 << decided) - 1);
-            if length == 17 && filter.is_candidate(bytes, 14, edge) {
-                bits |= 1 << 14;
+            if length == 17 {
+                bits |= u32::from(filter.is_candidate(bytes, decided, edge)) << decided;
             }
-            Candidates { base: 0, bits: bits & (!0 << from), looked: length }
+            bits
         }
     }
 }
@@ -403,13 +411,13 @@ mod tests {
         let (mut places, mut from) = (Vec::new(), 0);
         loop {
             let mut found = scan(from);
+            if found.is_empty() {
+                return places;
+            }
+            from = found.behind();
             while let Some(place) = found.next() {
                 places.push(place);
             }
-            if found.looked <= from {
-                return places;
-            }
-            from = found.looked;
         }
     }
 

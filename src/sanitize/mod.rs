@@ -290,8 +290,12 @@ impl Sanitizer {
 
     /// Appends the redacted text to `out` and adds to `counts` what was redacted.
     pub fn redact_text(&self, text: &str, out: &mut String, counts: &mut Redactions) {
+        let matches = self.matches(text);
+        if matches.is_over() {
+            return out.push_str(text);
+        }
         let mut copied = 0;
-        for found in self.matches(text) {
+        for found in matches {
             out.push_str(&text[copied..found.start]);
             out.push_str(self.placeholder(found.kind, found.of(text)).as_str());
             counts.add(found.kind);

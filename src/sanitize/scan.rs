@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 use super::chunk::{Candidates, Filter, PLACE, Sets};
 use super::rules::{Look, Rule, TRIGGERS, Trigger};
-use super::unicode::{AWS, BASE64, DOMAIN, LETTER, LOCAL, is, is_digit, is_space, is_word};
+use super::unicode::{AWS, BASE64, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word};
 use super::{Kind, Match};
 
 /// The floor rules, as they are written for Python's `re`.
@@ -142,7 +142,7 @@ impl<'t> Matches<'t> {
     /// and this is known without a further look.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        self.candidates.bits == 0 && self.candidates.looked >= self.text.len()
+        self.candidates.is_empty()
     }
 
     fn bytes(&self) -> &'t [u8] {
@@ -153,12 +153,12 @@ impl<'t> Matches<'t> {
     fn find(&mut self) -> Option<Match> {
         loop {
             let Some(at) = self.candidates.next() else {
-                if self.candidates.looked >= self.text.len() {
+                step(1);
+                let from = self.candidates.behind();
+                self.candidates = self.rules.filter.scan(self.bytes(), from, self.edge);
+                if self.candidates.is_empty() {
                     break;
                 }
-                step(1);
-                let from = self.candidates.looked;
-                self.candidates = self.rules.filter.scan(self.bytes(), from, self.edge);
                 continue;
             };
             if self.pending.is_some_and(|pending| at > pending.start + TRIGGER_OFFSET_MAX) {
@@ -172,26 +172,29 @@ impl<'t> Matches<'t> {
     }
 
     /// The first of the matches whose trigger stands here.
+    #[inline]
     fn match_at(&mut self, at: usize) -> Option<Match> {
         step(1);
-        let place = &self.bytes()[at..];
-        let mut found = None;
-        let mut add = |new: Option<Match>| {
-            found = match (found, new) {
-                (Some(found), Some(new)) => Some(first(found, new)),
-                (found, new) => found.or(new),
-            };
+        let floor = match self.bytes()[at] {
+            byte if byte.is_ascii_digit() || byte >= 0x80 => return self.number_at(at),
+            b'@' => self.email(at),
+            b'e' => self.jwt(at),
+            b'A' => self.aws_key(at),
+            _ => None,
         };
-        match place[0] {
-            b'@' => add(self.email(at)),
-            b'e' => add(self.jwt(at)),
-            b'A' => add(self.aws_key(at)),
-            byte if byte.is_ascii_digit() || byte >= 0x80 => add(self.card(at)),
+        self.rules.ask(self.look(self.text), at, floor)
+    }
+
+    /// The first of the matches that begin with this digit. None does behind a letter, a digit or an
+    /// underscore.
+    #[inline]
+    fn number_at(&self, at: usize) -> Option<Match> {
+        match self.bytes()[self.edge..at].last() {
+            Some(&before) if is(before, WORD) => return None,
+            Some(128..) if self.char_before(at).is_some_and(is_word) => return None,
             _ => {}
         }
-        let look = self.look(self.text);
-        self.rules.ask(look, at, &mut add);
-        found
+        self.rules.ask_number(self.look(self.text), at, self.card(at))
     }
 
     fn look(&self, text: &'t str) -> Look<'t> {
@@ -258,11 +261,9 @@ impl<'t> Matches<'t> {
         is_key.then_some(Match { start: at, end: at + 20, kind: Kind::AwsKey })
     }
 
+    /// The card of the floor that begins with this digit.
     fn card(&self, at: usize) -> Option<Match> {
-        if self.text.len() - at < 16 || !self.text.is_char_boundary(at) {
-            return None;
-        }
-        if !self.char_at(at).is_some_and(is_digit) || self.char_before(at).is_some_and(is_word) {
+        if !self.text.is_char_boundary(at) {
             return None;
         }
         let end = at + card_length(self.text[at..].chars())?;
@@ -284,23 +285,26 @@ impl<'t> Matches<'t> {
         let mut found = self.card_before(end);
         let from = self.edge.max(end.saturating_sub(BACK_BYTES));
         let look = self.look(text);
-        let mut add = |new: Option<Match>| {
-            if let Some(new) = new.filter(|new| new.end == end) {
-                found = Some(found.map_or(new, |found| first(found, new)));
-            }
-        };
-        let mut candidates = self.rules.filter.scan(text.as_bytes(), from, from.min(self.edge));
+        let mut candidates = self.rules.filter.scan(text.as_bytes(), from, self.edge);
         loop {
             match candidates.next() {
-                Some(at) => self.rules.ask(look, at, &mut add),
-                None if candidates.looked >= end => break,
+                Some(at) => {
+                    let is_number = text.as_bytes()[at].is_ascii_digit();
+                    let new = match is_number {
+                        true => self.rules.ask_number(look, at, None),
+                        false => self.rules.ask(look, at, None),
+                    };
+                    found = first_of(found, new.filter(|new| new.end == end));
+                }
                 None => {
-                    candidates =
-                        self.rules.filter.scan(text.as_bytes(), candidates.looked, self.edge);
+                    let from = candidates.behind();
+                    candidates = self.rules.filter.scan(text.as_bytes(), from, self.edge);
+                    if candidates.is_empty() {
+                        return found;
+                    }
                 }
             }
         }
-        found
     }
 
     /// The card that ends where a match begins.
@@ -321,19 +325,30 @@ impl<'t> Matches<'t> {
 }
 
 impl Rules {
-    /// Asks every rule whose trigger stands at `at`.
+    /// The first of `found` and of what the rules find whose trigger stands at `at`.
     #[inline]
-    fn ask(&self, look: Look<'_>, at: usize, add: &mut impl FnMut(Option<Match>)) {
+    fn ask(&self, look: Look<'_>, at: usize, mut found: Option<Match>) -> Option<Match> {
         let place = &look.text.as_bytes()[at..];
         let (from, to) = self.by_first[usize::from(place[0])];
         for (_, behind, rule) in &self.asked[usize::from(from)..usize::from(to)] {
-            if behind.iter().zip(&place[1..]).all(|(set, &byte)| set.holds(byte)) {
-                add(rule(look, at));
+            if behind[0].holds(place[1]) && behind[1].holds(place[2]) {
+                found = first_of(found, rule(look, at));
             }
         }
-        if place[0].is_ascii_digit() {
-            self.numbers.iter().for_each(|rule| add(rule(look, at)));
-        }
+        found
+    }
+
+    /// The same for the rules of numbers, of which one may begin at `at`.
+    #[inline]
+    fn ask_number(&self, look: Look<'_>, at: usize, found: Option<Match>) -> Option<Match> {
+        self.numbers.iter().fold(found, |found, rule| first_of(found, rule(look, at)))
+    }
+}
+
+fn first_of(one: Option<Match>, other: Option<Match>) -> Option<Match> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(first(one, other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -422,6 +437,7 @@ fn domain(bytes: &[u8]) -> Option<usize> {
 /// The length in bytes of four groups of four digits, one separator between them or none.
 ///
 /// The groups read the same backwards, so that one function serves both directions.
+#[inline]
 fn card_length(chars: impl Iterator<Item = char>) -> Option<usize> {
     let (mut digits, mut length, mut separated) = (0, 0, true);
     for c in chars {

@@ -80,7 +80,12 @@ pub(super) fn is_word(c: char) -> bool {
 }
 
 pub(super) fn is_digit(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_digit() } else { holds(&DIGITS, c) }
+    match c {
+        '\0'..='\x7F' => c.is_ascii_digit(),
+        // No digit begins with such a byte: most punctuation, and Chinese.
+        '\u{2000}'..='\u{9FFF}' => false,
+        _ => holds(&DIGITS, c),
+    }
 }
 
 pub(super) fn is_space(c: char) -> bool {
