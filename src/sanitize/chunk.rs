@@ -6,7 +6,7 @@
 //! all six agree on a bucket is a candidate. So the filter says yes at every trigger, and sometimes
 //! elsewhere. The eighth bucket is exact: three digits.
 
-use super::unicode::is_digit_lead;
+use super::unicode::{WORD, is, is_digit_lead};
 
 /// Whose three bytes are looked for.
 pub(super) type Sets = [&'static [u8]; 3];
@@ -131,15 +131,15 @@ impl Filter {
     fn is_candidate(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
         let place = &bytes[at..at + PLACE];
         let buckets = (0..PLACE).fold(!0, |all, i| all & self.buckets(i, place[i]));
-        let begins_run = buckets & DIGITS != 0 && !(at > edge && bytes[at - 1].is_ascii_digit());
-        begins_run || buckets & !DIGITS != 0 || may_be_foreign_digits(place)
+        let begins_run = buckets & DIGITS != 0 && !(at > edge && is(bytes[at - 1], WORD));
+        begins_run || buckets & !DIGITS != 0 || is_digit_lead(place[0])
     }
 
     /// The candidates among the first places from `from` on that have any; none where there is no
     /// more.
     ///
-    /// Candidates are: every trigger; the beginning of every run of three and more ASCII digits; and
-    /// wherever digits outside ASCII may begin, or follow an ASCII digit.
+    /// Candidates are: every trigger; wherever three ASCII digits stand behind no letter, digit or
+    /// underscore; and every byte that a digit outside ASCII may begin with.
     #[inline]
     pub(super) fn scan(&self, bytes: &[u8], from: usize, edge: usize) -> Candidates {
         #[cfg(target_arch = "x86_64")]
@@ -162,22 +162,12 @@ impl Filter {
     }
 }
 
-/// Whether digits of which not all are ASCII may begin here.
-fn may_be_foreign_digits(place: &[u8]) -> bool {
-    match place {
-        [lead, ..] if is_digit_lead(*lead) => true,
-        [b'0'..=b'9', lead, _] if is_digit_lead(*lead) => true,
-        [b'0'..=b'9', b'0'..=b'9', lead] => is_digit_lead(*lead),
-        _ => false,
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Candidates, Filter, PLACE, SPAN};
+    use super::{Candidates, Filter, PLACE, SPAN, WORD, is};
 
     /// Bytes that a block of places needs.
     const WIDE: usize = SPAN + PLACE - 1;
@@ -213,19 +203,27 @@ mod avx2 {
         Candidates { base, bits: bits & (!0 << (at - base)) }
     }
 
-    /// The beginnings of runs of three digits, of the places where three digits stand.
+    /// Of the places where three digits stand those with no word in front; `words` are the places
+    /// where a letter, a digit or an underscore stands.
     #[inline(always)]
-    fn begins(digits: u32, bytes: &[u8], at: usize, edge: usize) -> u32 {
-        let follows = at > edge && bytes[at - 1].is_ascii_digit();
+    fn begins(digits: u32, words: u32, bytes: &[u8], at: usize, edge: usize) -> u32 {
+        let follows = at > edge && is(bytes[at - 1], WORD);
         // A place before the edge was decided before; which it is does not matter.
-        let at_edge = edge.checked_sub(at).filter(|&i| i < 32).map_or(0, |i| 1 << i);
-        digits & (!(digits << 1 | u32::from(follows)) | at_edge)
+        let at_edge = 1_u32.checked_shl(edge.wrapping_sub(at) as u32).unwrap_or(0);
+        digits & (!(words << 1 | u32::from(follows)) | at_edge)
     }
+
+    /// The bytes of words, in the manner of the filter's tables: digits, letters of either half of
+    /// the alphabet, the underscore.
+    static WORDS: ([u8; 16], [u8; 16]) = (
+        [5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 2, 2, 2, 2, 10],
+        [0, 0, 0, 1, 2, 12, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0],
+    );
 
     /// Defines the tables of the filter for one width of vectors, and how a block is decided.
     macro_rules! width {
         ($name:ident, $vector:ty, $load:ident, $table:expr, $set1:ident, $shuffle:ident, $and:ident,
-         $or:ident, $shift:ident, $movemask:ident, $equal:ident, $zero:ident, $sub:ident,
+         $andnot:ident, $greater:ident, $shift:ident, $movemask:ident, $equal:ident, $zero:ident, $sub:ident,
          $min:ident, $all:expr) => {
             struct $name {
                 low: [$vector; PLACE],
@@ -275,30 +273,20 @@ mod avx2 {
                     let none = $equal($and(buckets, $set1(0x7F)), $zero());
                     let mut bits = !($movemask(none) as u32) & $all;
                     let digits = $movemask(buckets) as u32;
+                    // From 0xD9 on, but for eight from 0xE2 on.
+                    let from_d9 = $and($greater(place[0], $set1(0xD8_u8 as i8)), place[0]);
+                    let from_e2 = $sub(place[0], $set1(0xE2_u8 as i8));
+                    let but = $equal(from_e2, $min(from_e2, $set1(7)));
+                    bits |= $movemask($andnot(but, from_d9)) as u32;
                     if digits != 0 {
-                        bits |= begins(digits, bytes, at, edge);
-                    }
-                    let foreign = $or($or(place[0], place[1]), place[2]);
-                    if $movemask(foreign) != 0 {
-                        bits |= Self::foreign(place);
+                        let table = $table;
+                        let upper = $and($shift::<4>(place[0]), upper);
+                        let (low, high) = (table(&WORDS.0), table(&WORDS.1));
+                        let words = $and($shuffle(low, place[0]), $shuffle(high, upper));
+                        let words = !($movemask($equal(words, $zero())) as u32);
+                        bits |= begins(digits, words, bytes, at, edge);
                     }
                     bits
-                }
-
-                /// Where digits may begin of which not all are ASCII.
-                #[target_feature(enable = "avx2")]
-                fn foreign(place: [$vector; PLACE]) -> u32 {
-                    let digit = |vector| {
-                        let from_zero = $sub(vector, $set1(b'0' as i8));
-                        $movemask($equal(from_zero, $min(from_zero, $set1(9)))) as u32
-                    };
-                    let from = |vector, byte: u8| {
-                        $movemask($equal($min(vector, $set1(byte as i8)), $set1(byte as i8))) as u32
-                    };
-                    let lead =
-                        |vector| from(vector, 0xD9) & !(from(vector, 0xE2) & !from(vector, 0xEA));
-                    let behind = lead(place[1]) | digit(place[1]) & lead(place[2]);
-                    lead(place[0]) | digit(place[0]) & behind
                 }
             }
         };
@@ -326,7 +314,8 @@ mod avx2 {
         _mm256_set1_epi8,
         _mm256_shuffle_epi8,
         _mm256_and_si256,
-        _mm256_or_si256,
+        _mm256_andnot_si256,
+        _mm256_cmpgt_epi8,
         _mm256_srli_epi16,
         _mm256_movemask_epi8,
         _mm256_cmpeq_epi8,
@@ -343,7 +332,8 @@ mod avx2 {
         _mm_set1_epi8,
         _mm_shuffle_epi8,
         _mm_and_si128,
-        _mm_or_si128,
+        _mm_andnot_si128,
+        _mm_cmpgt_epi8,
         _mm_srli_epi16,
         _mm_movemask_epi8,
         _mm_cmpeq_epi8,

@@ -289,13 +289,24 @@ impl Sanitizer {
     }
 
     /// Appends the redacted text to `out` and adds to `counts` what was redacted.
+    #[inline]
     pub fn redact_text(&self, text: &str, out: &mut String, counts: &mut Redactions) {
         let matches = self.matches(text);
         if matches.is_over() {
             return out.push_str(text);
         }
+        self.redact_matches(text, matches, out, counts);
+    }
+
+    fn redact_matches(
+        &self,
+        text: &str,
+        mut matches: Matches<'_>,
+        out: &mut String,
+        counts: &mut Redactions,
+    ) {
         let mut copied = 0;
-        for found in matches {
+        while let Some(found) = matches.next() {
             out.push_str(&text[copied..found.start]);
             out.push_str(self.placeholder(found.kind, found.of(text)).as_str());
             counts.add(found.kind);

@@ -15,7 +15,9 @@ use std::sync::LazyLock;
 
 use super::chunk::{Candidates, Filter, PLACE, Sets};
 use super::rules::{Look, Rule, TRIGGERS, Trigger};
-use super::unicode::{AWS, BASE64, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word};
+use super::unicode::{
+    AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word,
+};
 use super::{Kind, Match};
 
 /// The floor rules, as they are written for Python's `re`.
@@ -176,7 +178,8 @@ impl<'t> Matches<'t> {
     fn match_at(&mut self, at: usize) -> Option<Match> {
         step(1);
         let floor = match self.bytes()[at] {
-            byte if byte.is_ascii_digit() || byte >= 0x80 => return self.number_at(at),
+            b'0'..=b'9' => return self.number_at(at),
+            0x80.. => return self.foreign_number_at(at),
             b'@' => self.email(at),
             b'e' => self.jwt(at),
             b'A' => self.aws_key(at),
@@ -189,12 +192,25 @@ impl<'t> Matches<'t> {
     /// underscore.
     #[inline]
     fn number_at(&self, at: usize) -> Option<Match> {
-        match self.bytes()[self.edge..at].last() {
-            Some(&before) if is(before, WORD) => return None,
-            Some(128..) if self.char_before(at).is_some_and(is_word) => return None,
-            _ => {}
+        let before = self.bytes()[self.edge..at].last();
+        if before.is_some_and(|&byte| is(byte, WORD) || byte >= 0x80)
+            && self.char_before(at).is_some_and(is_word)
+        {
+            return None;
         }
         self.rules.ask_number(self.look(self.text), at, self.card(at))
+    }
+
+    /// The card that begins with this digit outside ASCII, or with the ASCII digits in front of it,
+    /// of which more than two are a candidate of their own.
+    #[cold]
+    fn foreign_number_at(&self, at: usize) -> Option<Match> {
+        if !self.text.is_char_boundary(at) || !self.char_at(at).is_some_and(is_digit) {
+            return None;
+        }
+        let before = &self.bytes()[self.edge.max(at.saturating_sub(2))..at];
+        let start = at - run_before(before, DIGIT);
+        (!self.char_before(start).is_some_and(is_word)).then(|| self.card(start))?
     }
 
     fn look(&self, text: &'t str) -> Look<'t> {
@@ -263,9 +279,6 @@ impl<'t> Matches<'t> {
 
     /// The card of the floor that begins with this digit.
     fn card(&self, at: usize) -> Option<Match> {
-        if !self.text.is_char_boundary(at) {
-            return None;
-        }
         let end = at + card_length(self.text[at..].chars())?;
         let card = Match { start: at, end, kind: Kind::Card };
         (!self.char_at(end).is_some_and(is_word) && self.is_card(card, self.text)).then_some(card)
