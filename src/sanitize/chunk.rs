@@ -132,14 +132,18 @@ impl Filter {
         let place = &bytes[at..at + PLACE];
         let buckets = (0..PLACE).fold(!0, |all, i| all & self.buckets(i, place[i]));
         let begins_run = buckets & DIGITS != 0 && !(at > edge && is(bytes[at - 1], WORD));
-        begins_run || buckets & !DIGITS != 0 || is_digit_lead(place[0])
+        begins_run
+            || buckets & !DIGITS != 0
+            || is_digit_lead(place[0])
+            || matches!(place, [0xE2, 0x80 | 0x81, _])
     }
 
     /// The candidates among the first places from `from` on that have any; none where there is no
     /// more.
     ///
     /// Candidates are: every trigger; wherever three ASCII digits stand behind no letter, digit or
-    /// underscore; and every byte that a digit outside ASCII may begin with.
+    /// underscore; every byte that a digit outside ASCII may begin with, which those of full-width forms
+    /// are too; and where a zero-width character may stand.
     #[inline]
     pub(super) fn scan(&self, bytes: &[u8], from: usize, edge: usize) -> Candidates {
         #[cfg(target_arch = "x86_64")]
@@ -278,6 +282,10 @@ mod avx2 {
                     let from_e2 = $sub(place[0], $set1(0xE2_u8 as i8));
                     let but = $equal(from_e2, $min(from_e2, $set1(7)));
                     bits |= $movemask($andnot(but, from_d9)) as u32;
+                    // 0xE2 in front of 0x80 and 0x81: the zero-width characters, and some more.
+                    let in_front =
+                        $equal($and(place[1], $set1(0xFE_u8 as i8)), $set1(0x80_u8 as i8));
+                    bits |= $movemask($and($equal(from_e2, $zero()), in_front)) as u32;
                     if digits != 0 {
                         let table = $table;
                         let upper = $and($shift::<4>(place[0]), upper);
@@ -416,7 +424,7 @@ mod tests {
         let filter = Filter::new(TRIGGERS);
         let mut rng = fastrand::Rng::with_seed(7);
         const BYTES: &[u8] =
-            b"0129/:@eyJAKI xSkghp-_=\n.\x00\x7F\x80\xBF\xC2\xD8\xD9\xE1\xE2\xE9\xEA\xF0\xFF";
+            b"0129/:@eyJAKI xSkghp-_=\n.\x00\x7F\x80\xBF\xC2\xD8\xD9\xE1\xE2\x80\x81\x82\xE9\xEA\xF0\xFF";
         for _ in 0..40_000 {
             let length = rng.usize(0..110);
             let text: Vec<u8> = std::iter::repeat_with(|| match rng.u8(..) {

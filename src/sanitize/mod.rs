@@ -14,6 +14,7 @@ mod broken;
 mod chunk;
 #[cfg(feature = "macros")]
 pub(crate) mod debug;
+mod disguise;
 mod json;
 mod keys;
 mod parse;

@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::chunk::{Candidates, Filter, PLACE, Sets};
+use super::disguise::{self, Plain};
 use super::rules::{Look, Rule, TRIGGERS, Trigger};
 use super::unicode::{
     AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word,
@@ -117,6 +118,9 @@ pub(crate) struct Matches<'t> {
     local: (usize, Option<usize>),
     /// No token begins here.
     no_jwt: Range<usize>,
+    /// What the text has that only matches undisguised, the first one last; `None` as long as no
+    /// disguise was met.
+    disguised: Option<Vec<Match>>,
 }
 
 /// A match begins at most this many bytes before its trigger, but for an e-mail's.
@@ -137,6 +141,7 @@ impl<'t> Matches<'t> {
             pending: None,
             local: (0, None),
             no_jwt: 0..0,
+            disguised: None,
         }
     }
 
@@ -179,7 +184,7 @@ impl<'t> Matches<'t> {
         step(1);
         let floor = match self.bytes()[at] {
             b'0'..=b'9' => return self.number_at(at),
-            0x80.. => return self.foreign_number_at(at),
+            0x80.. => return self.foreign_at(at),
             b'@' => self.email(at),
             b'e' => self.jwt(at),
             b'A' => self.aws_key(at),
@@ -204,13 +209,36 @@ impl<'t> Matches<'t> {
     /// The card that begins with this digit outside ASCII, or with the ASCII digits in front of it,
     /// of which more than two are a candidate of their own.
     #[cold]
-    fn foreign_number_at(&self, at: usize) -> Option<Match> {
-        if !self.text.is_char_boundary(at) || !self.char_at(at).is_some_and(is_digit) {
+    fn foreign_at(&mut self, at: usize) -> Option<Match> {
+        let c = self.text.get(at..)?.chars().next()?;
+        if self.disguised.is_none() && disguise::is_disguise(c) {
+            self.disguised = Some(self.undisguised());
+        }
+        if !is_digit(c) {
             return None;
         }
         let before = &self.bytes()[self.edge.max(at.saturating_sub(2))..at];
         let start = at - run_before(before, DIGIT);
         (!self.char_before(start).is_some_and(is_word)).then(|| self.card(start))?
+    }
+
+    /// The matches of the text as it reads without its disguises, the first one last.
+    fn undisguised(&self) -> Vec<Match> {
+        let plain = Plain::of(self.text);
+        step(3 * self.text.len());
+        let matches = Matches::new(&plain.text, self.rules, self.precise);
+        let mut found: Vec<_> = matches.map(|found| plain.in_original(found, self.text)).collect();
+        found.reverse();
+        found
+    }
+
+    /// The first undisguised match that does not lie before the edge, as far as it lies behind it.
+    fn next_undisguised(&mut self) -> Option<Match> {
+        let found = self.disguised.as_mut()?;
+        while found.last().is_some_and(|found| found.end <= self.edge) {
+            found.pop();
+        }
+        found.last().map(|found| Match { start: found.start.max(self.edge), ..*found })
     }
 
     fn look(&self, text: &'t str) -> Look<'t> {
@@ -382,7 +410,7 @@ impl Iterator for Matches<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Match> {
-        if self.is_over() && self.pending.is_none() {
+        if self.is_over() && self.pending.is_none() && self.disguised.is_none() {
             return None;
         }
         self.next_found()
@@ -391,7 +419,8 @@ impl Iterator for Matches<'_> {
 
 impl Matches<'_> {
     fn next_found(&mut self) -> Option<Match> {
-        let found = self.find()?;
+        let found = self.find();
+        let found = first_of(found, self.next_undisguised())?;
         let mut leftmost = found;
         if found.kind != Kind::Email
             && let Some(email) = self.email_around(found.start)
@@ -554,6 +583,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn disguises_are_seen_through() {
+        let cases: &[(&str, &[(&str, Kind)])] = &[
+            ("an\u{200B}a@exam\u{200D}ple.org!", &[("an\u{200B}a@exam\u{200D}ple.org", Email)]),
+            ("ａｎａ＠ｅｘａｍｐｌｅ．ｏｒｇ", &[("ａｎａ＠ｅｘａｍｐｌｅ．ｏｒｇ", Email)]),
+            ("AK\u{2060}IA0123456789ABCDEF\u{200B}", &[("AK\u{2060}IA0123456789ABCDEF", AwsKey)]),
+            ("ＡＫＩＡ0123456789ABCDEF.", &[("ＡＫＩＡ0123456789ABCDEF", AwsKey)]),
+            ("5500\u{FEFF}0000 0000\u{200C}0004", &[("5500\u{FEFF}0000 0000\u{200C}0004", Card)]),
+            // What matches as it stands goes first, and the rest of what it reads like with it.
+            (
+                "kim.of.the.shop@post.exa\u{200B}mple",
+                &[("kim.of.the.shop@post.exa", Email), ("\u{200B}mple", Email)],
+            ),
+            ("wo\u{200B}rds “quoted” — and ｆｕｌｌ", &[]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(found(text), *expected, "{text:?}");
+        }
+    }
+
     fn is_local(c: char) -> bool {
         c.is_ascii_alphanumeric() || "._%+-".contains(c)
     }
@@ -690,7 +739,8 @@ mod tests {
             let mut segments = Vec::new();
             for found in all(&text) {
                 assert!(edge <= found.start && found.start < found.end, "{text:?}");
-                assert!(naive(&text[found.start..found.end], found.kind), "{found:?} in {text:?}");
+                let is_one = naive(&text[found.start..found.end], found.kind);
+                assert!(is_one || text.contains(disguise::is_disguise), "{found:?} in {text:?}");
                 segments.push(&text[edge..found.start]);
                 edge = found.end;
             }
