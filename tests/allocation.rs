@@ -187,7 +187,9 @@ fn an_emit_takes_nothing_of_the_heap() {
         assert_eq!(accounting.emitted, (PAYLOADS + EMITS / 2) as u64);
         assert!(accounting.adds_up());
         assert_eq!(accounting.unserializable, 0);
-        assert!(accounting.redactions.iter().all(|(kind, n)| n > 0 || kind == Kind::Jwt));
+        for kind in [Kind::Email, Kind::Card, Kind::AwsKey, Kind::Key] {
+            assert!(accounting.redactions.get(kind) > 0, "{kind:?}");
+        }
     }
 }
 
