@@ -1,38 +1,115 @@
-//! What is looked for, and where may it begin?
+//! What is looked for beyond the floor, and where may it begin?
 //!
-//! A rule is a function that is asked at every place where its trigger stands: three bytes, each of
-//! a set. It looks at the text in front of the place no further than the edge and a bounded window,
-//! behind it as far as its match goes, and says where the match lies. The trigger may stand inside
-//! the match or before it.
+//! A rule is asked at every place where its trigger stands: three bytes, each of a set. It looks at
+//! the text in front of the place no further than the edge and a bounded window, behind it as far as
+//! its match goes, and says where the match lies. The trigger may stand inside the match or before
+//! it; a match begins at most 16 bytes before its trigger.
 
-use super::Match;
+mod assignment;
+mod card;
+mod numbers;
+mod structures;
+mod tokens;
+
+pub(super) use card::is_card;
+use tokens::Token;
+pub(super) use tokens::aws_secret;
+
+use super::{Kind, Match};
 
 /// The text that a rule looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look<'t> {
-    pub(super) text: &'t str,
+    pub(super) text: &'t [u8],
     /// Where the segment begins: a placeholder or the beginning of the text stands before it, which
     /// is a boundary to every rule.
     pub(super) edge: usize,
-    /// Cards have to pass the issuer's prefix and length and Luhn's check, whatever their form.
-    pub(super) precise: bool,
 }
 
-/// Where the match lies whose trigger stands at `at`, if there is one. It may be that it begins
-/// before `at`, but not before the edge, and it holds at least one byte.
-pub(super) type Rule = fn(look: Look<'_>, at: usize) -> Option<Match>;
+impl<'t> Look<'t> {
+    /// The byte before `at`, if it is not beyond the edge.
+    fn before(self, at: usize) -> Option<u8> {
+        self.text[self.edge..at].last().copied()
+    }
+
+    fn byte(self, at: usize) -> Option<u8> {
+        self.text.get(at).copied()
+    }
+
+    /// The text from `at` on.
+    fn rest(self, at: usize) -> &'t [u8] {
+        self.text.get(at..).unwrap_or_default()
+    }
+
+    /// The end of the run of bytes from `at` on of which `is` is true.
+    fn run(self, at: usize, is: impl Fn(u8) -> bool) -> usize {
+        at + self.rest(at).iter().take_while(|&&byte| is(byte)).count()
+    }
+
+    /// The beginning of the run of at most `most` such bytes in front of `at`, up to the edge.
+    fn run_before(self, at: usize, most: usize, is: impl Fn(u8) -> bool) -> usize {
+        let window = &self.text[self.edge.max(at.saturating_sub(most))..at];
+        at - window.iter().rev().take_while(|&&byte| is(byte)).count()
+    }
+}
+
+/// A match, if it holds a byte.
+fn found(kind: Kind, start: usize, end: usize) -> Option<Match> {
+    (start < end).then_some(Match { start, end, kind })
+}
+
+/// Where the match lies whose trigger stands at a place.
+#[derive(Clone, Copy)]
+pub(super) enum Rule {
+    Token(&'static Token),
+    Other(fn(Look<'_>, usize) -> Option<Match>),
+}
+
+impl Rule {
+    #[inline]
+    pub(super) fn ask(self, look: Look<'_>, at: usize) -> Option<Match> {
+        match self {
+            Self::Token(token) => token.at(look, at),
+            Self::Other(rule) => rule(look, at),
+        }
+    }
+}
 
 /// Three bytes, each of a set, at which a rule is asked.
+#[derive(Clone, Copy)]
 pub(super) struct Trigger {
     pub(super) bytes: [&'static [u8]; 3],
     pub(super) rule: Rule,
 }
 
-/// The triggers of the default rules.
-pub(super) static TRIGGERS: &[Trigger] = &[];
+/// The rules that are asked wherever three or more ASCII digits begin, behind no letter, digit or
+/// underscore.
+pub(super) const NUMBERS: [fn(Look<'_>, usize) -> Option<Match>; 2] = [card::at, numbers::us_ssn];
 
-/// Whether a card of the floor has an issuer's prefix and length, passes Luhn's check, and is no part
-/// of something longer.
-pub(super) fn is_card(_text: &str, _card: Match) -> bool {
-    true
+/// The triggers of all other default rules.
+pub(super) fn triggers() -> Vec<Trigger> {
+    let other = |bytes, rule| Trigger { bytes, rule: Rule::Other(rule) };
+    let mut triggers: Vec<Trigger> = tokens::triggers().collect();
+    triggers.extend(tokens::ODD.iter().map(|(bytes, rule)| other(*bytes, *rule)));
+    triggers.extend(numbers::IBAN.iter().map(|bytes| other(*bytes, numbers::iban)));
+    triggers.extend(structures::TRIGGERS.iter().map(|(bytes, rule)| other(*bytes, *rule)));
+    triggers.extend(assignment::TRIGGERS.iter().map(|bytes| other(*bytes, assignment::at)));
+    triggers
 }
+
+fn is_alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+/// The bytes of base64url, which most tokens are made of.
+fn is_base64url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+}
+
+/// The bytes of either base64.
+fn is_base64(byte: u8) -> bool {
+    is_base64url(byte) || matches!(byte, b'+' | b'/' | b'=')
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 use super::chunk::{Candidates, Filter, PLACE, Sets};
 use super::disguise::{self, Plain};
-use super::rules::{Look, Rule, TRIGGERS, Trigger};
+use super::rules::{self, Look, NUMBERS, Rule, Trigger};
 use super::unicode::{
     AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word,
 };
@@ -31,7 +31,6 @@ pub(super) const RULES: [(Kind, &str); 4] = [
 
 /// The bytes a domain may begin with.
 const DOMAIN_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-const DIGITS: &[u8] = b"0123456789";
 
 /// Rules and what their triggers are found with.
 pub(super) struct Rules {
@@ -39,8 +38,6 @@ pub(super) struct Rules {
     /// For each first byte of a trigger, where in `asked` those with it stand.
     by_first: [(u16, u16); 256],
     asked: Vec<(u8, [Bytes; PLACE - 1], Rule)>,
-    /// Asked where three or more digits begin.
-    numbers: Vec<Rule>,
 }
 
 impl std::fmt::Debug for Rules {
@@ -65,7 +62,7 @@ impl Bytes {
     }
 }
 
-static DEFAULT: LazyLock<Rules> = LazyLock::new(|| Rules::new(&[]));
+static DEFAULT: LazyLock<Rules> = LazyLock::new(|| Rules::new(rules::triggers()));
 
 impl Rules {
     /// The default rules.
@@ -73,15 +70,12 @@ impl Rules {
         &DEFAULT
     }
 
-    /// The default rules and more.
-    pub(super) fn new(more: &[Trigger]) -> Self {
-        let triggers = || TRIGGERS.iter().chain(more);
-        let is_number = |trigger: &&Trigger| trigger.bytes.iter().all(|set| *set == DIGITS);
+    fn new(triggers: Vec<Trigger>) -> Self {
         let floor: [Sets; 3] =
             [[b"@", DOMAIN_BYTES, DOMAIN_BYTES], [b"e", b"y", b"J"], [b"A", b"K", b"I"]];
-        let rules = triggers().filter(|trigger| !is_number(trigger));
-        let filter = Filter::new(rules.clone().map(|trigger| trigger.bytes).chain(floor));
-        let mut asked: Vec<_> = rules
+        let filter = Filter::new(triggers.iter().map(|trigger| trigger.bytes).chain(floor));
+        let mut asked: Vec<_> = triggers
+            .iter()
             .flat_map(|trigger| {
                 let [first, second, third] = trigger.bytes;
                 let behind = [Bytes::of(second), Bytes::of(third)];
@@ -95,8 +89,7 @@ impl Rules {
             let i = i as u16;
             *range = (if range.1 == 0 { i } else { range.0 }, i + 1);
         }
-        let numbers = triggers().filter(is_number).map(|trigger| trigger.rule).collect();
-        Self { filter, by_first, asked, numbers }
+        Self { filter, by_first, asked }
     }
 }
 
@@ -127,7 +120,7 @@ pub(crate) struct Matches<'t> {
 const TRIGGER_OFFSET_MAX: usize = 16;
 /// How far before a match is looked for what became one by it: as long as the longest match of a
 /// rule that minds what follows.
-const BACK_BYTES: usize = 64;
+const BACK_BYTES: usize = 96;
 
 impl<'t> Matches<'t> {
     #[inline]
@@ -203,7 +196,7 @@ impl<'t> Matches<'t> {
         {
             return None;
         }
-        self.rules.ask_number(self.look(self.text), at, self.card(at))
+        ask_number(self.look(self.text), at, self.card(at))
     }
 
     /// The card that begins with this digit outside ASCII, or with the ASCII digits in front of it,
@@ -242,7 +235,7 @@ impl<'t> Matches<'t> {
     }
 
     fn look(&self, text: &'t str) -> Look<'t> {
-        Look { text, edge: self.edge, precise: self.precise }
+        Look { text: text.as_bytes(), edge: self.edge }
     }
 
     /// The e-mail with this `@`.
@@ -282,15 +275,8 @@ impl<'t> Matches<'t> {
         }
         let rest = self.bytes()[at..].strip_prefix(b"eyJ")?;
         let first = run(rest, BASE64);
-        let end = rest[first..]
-            .strip_prefix(b".eyJ")
-            .and_then(|rest| {
-                let second = run(rest, BASE64);
-                let third = run(rest[second..].strip_prefix(b".")?, BASE64);
-                (second > 0 && third > 0).then_some(second + 1 + third)
-            })
-            .filter(|_| first > 0)
-            .map(|length| at + 3 + first + 4 + length);
+        let length = if first > 0 { token_behind(&rest[first..], first) } else { None };
+        let end = length.map(|length| at + 3 + first + length);
         if end.is_none() {
             // A later `eyJ` of this run meets the same end of the run, and no longer a part of it.
             self.no_jwt = at..at + 3 + first;
@@ -314,7 +300,7 @@ impl<'t> Matches<'t> {
 
     /// Whether a card of the floor is one under this profile.
     fn is_card(&self, card: Match, text: &str) -> bool {
-        !self.precise || super::rules::is_card(text, card)
+        !self.precise || rules::is_card(text, self.edge, card)
     }
 
     /// What became a match because one begins at `end`, and ends there.
@@ -332,7 +318,7 @@ impl<'t> Matches<'t> {
                 Some(at) => {
                     let is_number = text.as_bytes()[at].is_ascii_digit();
                     let new = match is_number {
-                        true => self.rules.ask_number(look, at, None),
+                        true => ask_number(look, at, None),
                         false => self.rules.ask(look, at, None),
                     };
                     found = first_of(found, new.filter(|new| new.end == end));
@@ -369,21 +355,21 @@ impl Rules {
     /// The first of `found` and of what the rules find whose trigger stands at `at`.
     #[inline]
     fn ask(&self, look: Look<'_>, at: usize, mut found: Option<Match>) -> Option<Match> {
-        let place = &look.text.as_bytes()[at..];
+        let place = &look.text[at..];
         let (from, to) = self.by_first[usize::from(place[0])];
         for (_, behind, rule) in &self.asked[usize::from(from)..usize::from(to)] {
             if behind[0].holds(place[1]) && behind[1].holds(place[2]) {
-                found = first_of(found, rule(look, at));
+                found = first_of(found, rule.ask(look, at));
             }
         }
         found
     }
+}
 
-    /// The same for the rules of numbers, of which one may begin at `at`.
-    #[inline]
-    fn ask_number(&self, look: Look<'_>, at: usize, found: Option<Match>) -> Option<Match> {
-        self.numbers.iter().fold(found, |found, rule| first_of(found, rule(look, at)))
-    }
+/// The first of `found` and of what the rules of numbers find of which one may begin at `at`.
+#[inline]
+fn ask_number(look: Look<'_>, at: usize, found: Option<Match>) -> Option<Match> {
+    NUMBERS.iter().fold(found, |found, rule| first_of(found, rule(look, at)))
 }
 
 fn first_of(one: Option<Match>, other: Option<Match>) -> Option<Match> {
@@ -431,6 +417,8 @@ impl Matches<'_> {
         self.edge = leftmost.end;
         if found.end > self.edge {
             self.pending = Some(Match { start: found.start.max(self.edge), ..found });
+        } else if leftmost.kind == Kind::AwsKey {
+            self.pending = rules::aws_secret(self.look(self.text), self.edge);
         }
         self.candidates = self.rules.filter.scan(self.bytes(), self.edge, self.edge);
         Some(leftmost)
@@ -462,6 +450,30 @@ fn run_before(bytes: &[u8], class: u8) -> usize {
     let length = bytes.iter().rev().take_while(|&&byte| is(byte, class)).count();
     step(length + 1);
     length
+}
+
+/// The length of what stands behind the first part of a JSON web token, whose `eyJ` has so many bytes
+/// behind it: the payload and a signature; a payload and an empty one (RFC 7519, section 6); or the
+/// four other parts of an encrypted one (RFC 7516, section 3.1), of which the first may be empty.
+fn token_behind(rest: &[u8], first: usize) -> Option<usize> {
+    const HEADER_BYTES_MIN: usize = 12;
+    const TAG_BYTES_MIN: usize = 16;
+    if let Some(payload) = rest.strip_prefix(b".eyJ") {
+        let second = run(payload, BASE64);
+        if second > 0
+            && let Some(signature) = payload[second..].strip_prefix(b".")
+        {
+            let third = run(signature, BASE64);
+            let is_unsigned = first >= HEADER_BYTES_MIN && second >= HEADER_BYTES_MIN;
+            return (third > 0 || is_unsigned).then_some(4 + second + 1 + third);
+        }
+    }
+    let mut length = 0;
+    for least in [0, TAG_BYTES_MIN, 1, TAG_BYTES_MIN] {
+        let part = run(rest[length..].strip_prefix(b".")?, BASE64);
+        length += (part >= least).then_some(1 + part)?;
+    }
+    (first >= HEADER_BYTES_MIN).then_some(length)
 }
 
 /// The length of the e-mail domain at the beginning: up to the letters behind its last dot that

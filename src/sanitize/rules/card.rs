@@ -1,0 +1,132 @@
+//! Payment cards: 13 to 19 digits with an issuer's prefix and length that pass Luhn's check.
+//!
+//! Prefixes and lengths are those of ISO/IEC 7812 issuer ranges as the card schemes publish them.
+
+use super::{Look, found};
+use crate::sanitize::{Kind, Match};
+
+const DIGITS_MAX: usize = 19;
+const DIGITS_MIN: usize = 13;
+
+/// First and last prefix of a range, and the shortest and the longest number in it.
+const ISSUERS: [(&str, &str, usize, usize); 24] = [
+    ("4", "4", 13, 13),
+    ("4", "4", 16, 16),
+    ("4", "4", 19, 19),
+    ("51", "55", 16, 16),
+    ("2221", "2720", 16, 16),
+    ("34", "34", 15, 15),
+    ("37", "37", 15, 15),
+    ("6011", "6011", 16, 19),
+    ("644", "649", 16, 19),
+    ("65", "65", 16, 19),
+    ("300", "305", 14, 14),
+    ("36", "36", 14, 14),
+    ("38", "39", 14, 14),
+    ("3528", "3589", 16, 19),
+    ("1800", "1800", 15, 15),
+    ("2131", "2131", 15, 15),
+    ("62", "62", 16, 19),
+    ("2200", "2204", 16, 19),
+    ("5018", "5018", 13, 19),
+    ("5020", "5038", 13, 19),
+    ("56", "58", 13, 19),
+    ("6304", "6304", 13, 19),
+    ("6759", "6763", 13, 19),
+    ("6390", "6390", 13, 19),
+];
+
+/// The card that begins with the digit at `at`: groups of two digits and more, the first of four and
+/// more, with the same separator between them or none.
+pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
+    let mut digits = [0; DIGITS_MAX];
+    let (mut count, mut group, mut end, mut separator) = (0, 0, at, None);
+    while let Some(byte) = look.byte(end) {
+        match byte {
+            b'0'..=b'9' if count == DIGITS_MAX => return None,
+            b'0'..=b'9' => {
+                digits[count] = byte - b'0';
+                (count, group) = (count + 1, group + 1);
+            }
+            b' ' | b'-'
+                if group >= if separator.is_none() { 4 } else { 2 }
+                    && separator.is_none_or(|before| before == byte)
+                    && look.byte(end + 1).is_some_and(|next| next.is_ascii_digit()) =>
+            {
+                separator = Some(byte);
+                group = 0;
+            }
+            _ => break,
+        }
+        end += 1;
+    }
+    let is_one = count >= DIGITS_MIN
+        && is_number(&digits[..count])
+        && is_apart(look, at, end, separator == Some(b' '));
+    is_one.then(|| found(Kind::Card, at, end))?
+}
+
+/// Whether a match of the floor's rule is a card by its issuer's prefix and length, by Luhn's check
+/// and by what stands beside it. Of digits outside ASCII only those of full width make one.
+pub(in super::super) fn is_card(text: &str, edge: usize, card: Match) -> bool {
+    let mut digits = [0; 16];
+    let (mut count, mut separator) = (0, None);
+    for c in card.of(text).chars() {
+        match c {
+            '0'..='9' => digits[count] = c as u8 - b'0',
+            '\u{FF10}'..='\u{FF19}' => digits[count] = (c as u32 - 0xFF10) as u8,
+            c if c.is_numeric() => return false,
+            c => {
+                separator = Some(c);
+                continue;
+            }
+        }
+        count += 1;
+    }
+    let look = Look { text: text.as_bytes(), edge };
+    is_number(&digits) && is_apart(look, card.start, card.end, separator == Some(' '))
+}
+
+/// Whether the digits have an issuer's prefix and length and pass Luhn's check.
+fn is_number(digits: &[u8]) -> bool {
+    let begins_within = |first: &str, last: &str| {
+        let prefix = digits[..first.len()].iter().map(|digit| digit + b'0');
+        prefix.clone().ge(first.bytes()) && prefix.le(last.bytes())
+    };
+    let is_issued = ISSUERS.iter().any(|&(first, last, shortest, longest)| {
+        (shortest..=longest).contains(&digits.len()) && begins_within(first, last)
+    });
+    is_issued && luhn(digits) && digits.iter().any(|digit| *digit != digits[0])
+}
+
+/// The check of ISO/IEC 7812-1, annex B.
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(i, &digit)| {
+            let doubled = u32::from(digit) << (i % 2);
+            doubled / 10 + doubled % 10
+        })
+        .sum();
+    sum % 10 == 0
+}
+
+/// Whether a number from `start` to `end` is no part of a word, of a decimal, of an id with hyphens,
+/// or of more groups of digits.
+fn is_apart(look: Look<'_>, start: usize, end: usize, has_spaces: bool) -> bool {
+    let is_digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
+    let is_word = |byte: Option<u8>| {
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80)
+    };
+    let joins = |beside: Option<u8>, beyond: Option<u8>| match beside {
+        Some(b'.' | b',') => is_digit(beyond),
+        Some(b'-') => is_word(beyond),
+        Some(b' ') => has_spaces && is_digit(beyond),
+        beside => is_word(beside),
+    };
+    let front = &look.text[look.edge..start];
+    let beyond = front.len().checked_sub(2).map(|at| front[at]);
+    !joins(front.last().copied(), beyond) && !joins(look.byte(end), look.byte(end + 1))
+}

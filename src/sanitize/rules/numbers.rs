@@ -1,0 +1,81 @@
+//! Bank accounts and social security numbers.
+
+use super::{Look, found};
+use crate::sanitize::{Kind, Match};
+
+/// The lengths of the IBANs of each country, from the registry of SWIFT (ISO 13616).
+const COUNTRIES: &[u8] = b"AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27\
+DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30\
+KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29\
+RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
+
+const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const DIGITS: &[u8] = b"0123456789";
+
+/// Two letters and two digits begin one; the last of the four is looked at by the rule.
+pub(super) const IBAN: [[&[u8]; 3]; 1] = [[LETTERS, LETTERS, DIGITS]];
+
+/// An IBAN in either case, as one word or in groups with single spaces or hyphens.
+pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {
+    let upper = |at: usize| look.byte(at).map(|byte| byte.to_ascii_uppercase());
+    let country = [upper(at)?, upper(at + 1)?];
+    look.byte(at + 3).filter(u8::is_ascii_digit)?;
+    let mut lengths = COUNTRIES.chunks_exact(4);
+    let length = lengths.find(|entry| entry[..2] == country)?;
+    let length = usize::from(length[2] - b'0') * 10 + usize::from(length[3] - b'0');
+    if look.before(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return None;
+    }
+    let mut text = [0; 34];
+    let (mut count, mut end) = (0, at);
+    while count < length {
+        match upper(end)? {
+            byte @ (b'A'..=b'Z' | b'0'..=b'9') => {
+                text[count] = byte;
+                count += 1;
+            }
+            b' ' | b'-'
+                if count >= 4 && look.byte(end - 1).is_some_and(|b| b != b' ' && b != b'-') => {}
+            _ => return None,
+        }
+        end += 1;
+    }
+    let next = look.byte(end);
+    let is_bounded = !next.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (is_bounded && modulo_97(&text[..length]) == 1).then(|| found(Kind::Iban, at, end))?
+}
+
+/// The check of ISO 7064, MOD 97-10: the first four characters go last, letters count from 10.
+fn modulo_97(text: &[u8]) -> u32 {
+    text[4..].iter().chain(&text[..4]).fold(0, |rest, &byte| match byte {
+        b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
+        _ => (rest * 100 + u32::from(byte - b'A') + 10) % 97,
+    })
+}
+
+/// A United States social security number: three, two and four digits with the same separator, none
+/// of the numbers that are never given out.
+pub(super) fn us_ssn(look: Look<'_>, at: usize) -> Option<Match> {
+    let text: &[u8; 11] = look.rest(at).first_chunk()?;
+    let separator = text[3];
+    let has_form = text.iter().enumerate().all(|(i, byte)| match i {
+        3 | 6 => *byte == separator,
+        _ => byte.is_ascii_digit(),
+    });
+    if !has_form || !(separator == b'-' || separator == b' ') {
+        return None;
+    }
+    let joins = |beside: Option<u8>, beyond: Option<u8>| match beside {
+        Some(b'-' | b'.' | b'/' | b'+') => beyond.is_some_and(|byte| byte.is_ascii_alphanumeric()),
+        Some(b' ') => separator == b' ' && beyond.is_some_and(|byte| byte.is_ascii_digit()),
+        beside => beside.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+    };
+    let front = &look.text[look.edge..at];
+    let beyond = front.len().checked_sub(2).map(|at| front[at]);
+    let is_apart =
+        !joins(front.last().copied(), beyond) && !joins(look.byte(at + 11), look.byte(at + 12));
+    let (area, group, serial) = (&text[..3], &text[4..6], &text[7..]);
+    let is_possible =
+        area != b"000" && area != b"666" && area[0] != b'9' && group != b"00" && serial != b"0000";
+    (is_apart && is_possible).then(|| found(Kind::UsSsn, at, at + 11))?
+}

@@ -1,0 +1,231 @@
+//! Secrets that are told by what stands around them: PEM blocks, headers, URLs, hashes of passwords.
+
+use super::{Look, found, is_alphanumeric, is_base64};
+use crate::sanitize::{Kind, Match};
+
+type Structure = ([&'static [u8]; 3], fn(Look<'_>, usize) -> Option<Match>);
+
+pub(super) const TRIGGERS: [Structure; 13] = [
+    ([b"-", b"B", b"E"], private_key),
+    ([b"L", b"S", b"0"], encoded_private_key),
+    ([b"rR", b"iI", b"zZ"], authorization),
+    ([b"bB", b"eE", b"aA"], bearer),
+    ([b"kK", b"iI", b"eE"], cookie),
+    ([b":", b"/", b"/"], url_credentials),
+    ([b"?&", b"sSkKX", b"ie-"], url_parameter),
+    ([b"$", b"2", b"abxy"], password_hash),
+    ([b"$", b"1568y", b"$"], password_hash),
+    ([b"$", b"a", b"r"], password_hash),
+    ([b"$", b"k", b"r"], password_hash),
+    ([b".", b"c", b"o"], webhook),
+    ([b"a", b"c", b"h"], netrc),
+];
+
+/// The longest thing that is looked at of a URL or a line before what is told of in it.
+const WINDOW_BYTES: usize = 512;
+
+fn starts_with(text: &[u8], lower: &[u8]) -> bool {
+    text.get(..lower.len()).is_some_and(|text| text.eq_ignore_ascii_case(lower))
+}
+
+/// The place in `text` where `part` begins.
+fn position(text: &[u8], part: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, part)
+}
+
+/// A block from `-----BEGIN … PRIVATE KEY…-----` to the end of its last line, or to the end of the
+/// text where it has none.
+fn private_key(look: Look<'_>, at: usize) -> Option<Match> {
+    const LABEL_BYTES_MAX: usize = 64;
+    let start = look.run_before(at + 1, 5, |byte| byte == b'-');
+    let label = look.rest(at).strip_prefix(b"-BEGIN ")?;
+    let label = &label[..label.len().min(LABEL_BYTES_MAX)];
+    let label = &label[..position(label, b"-----")?];
+    position(label, b"PRIVATE KEY")?;
+    let from = at + b"-BEGIN ".len() + label.len();
+    let end = position(look.rest(from), b"-----END ").map_or(look.text.len(), |ahead| {
+        let closing = from + ahead + b"-----END ".len();
+        let line = &look.rest(closing)[..look.rest(closing).len().min(LABEL_BYTES_MAX)];
+        closing + position(line, b"-----").map_or(0, |ahead| ahead + 5)
+    });
+    found(Kind::PrivateKey, start, end)
+}
+
+/// The same in base64: `-----BEGIN ` at the beginning, `PRIVATE KEY` soon behind.
+fn encoded_private_key(look: Look<'_>, at: usize) -> Option<Match> {
+    let text = look.rest(at);
+    let begins = text.starts_with(b"LS0tLS1CRUdJTi");
+    let head = &text[..text.len().min(80)];
+    // `PRIVATE KEY` encoded at each of the three places in a group of bytes that it may begin at.
+    let names: [&[u8]; 3] = [b"UFJJVkFURSBLRV", b"BSSVZBVEUgS0VZ", b"QUklWQVRFIEtFW"];
+    let is_private = begins && names.iter().any(|name| position(head, name).is_some());
+    is_private.then(|| found(Kind::PrivateKey, at, look.run(at, is_base64)))?
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+}
+
+/// Behind `at`: a closing quote, a colon or an equals sign, an opening quote, with spaces between,
+/// quotes escaped or not. `None` without the sign.
+fn behind_sign(look: Look<'_>, at: usize) -> Option<usize> {
+    let is_filler = |byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b',');
+    let near = |from: usize| look.run(from, is_filler).min(from + 8);
+    let sign = near(at);
+    let behind = match look.byte(sign)? {
+        b':' | b'=' => look.run(sign + 1, |byte| byte == b'>'),
+        // A list of a name and a value.
+        _ if look.text[at..sign].contains(&b',') => sign,
+        _ => return None,
+    };
+    Some(near(behind))
+}
+
+/// The credentials of an `Authorization` header, whose `riz` stands at `at`.
+fn authorization(look: Look<'_>, at: usize) -> Option<Match> {
+    const OFFSET: usize = 6;
+    let start = at.checked_sub(OFFSET).filter(|start| *start >= look.edge)?;
+    let name = b"authorization";
+    if !starts_with(look.rest(start), name) {
+        return None;
+    }
+    let value = behind_sign(look, start + name.len())?;
+    let scheme = look.run(value, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let behind = look.run(scheme, |byte| byte == b' ');
+    let has_scheme = behind > scheme && scheme > value && scheme - value <= 20;
+    let start = if has_scheme { behind } else { value };
+    let is_word = |scheme: &[u8]| starts_with(look.rest(value), scheme);
+    // Of these the whole line is a list of parts.
+    let end = if has_scheme && (is_word(b"digest") || is_word(b"aws4") || is_word(b"hawk")) {
+        look.run(start, |byte| !matches!(byte, b'\r' | b'\n' | b'\'' | b'['))
+    } else {
+        look.run(start, is_token)
+    };
+    (end - start >= 6).then(|| found(Kind::Authorization, start, end))?
+}
+
+/// The token behind `Bearer`, wherever that stands: 16 bytes and more with a digit.
+fn bearer(look: Look<'_>, at: usize) -> Option<Match> {
+    const LEAST: usize = 16;
+    let name = b"bearer ";
+    if !starts_with(look.rest(at), name)
+        || look.before(at).is_some_and(|b| b.is_ascii_alphanumeric())
+    {
+        return None;
+    }
+    let start = look.run(at + name.len(), |byte| byte == b' ');
+    let end = look.run(start, is_token);
+    let is_one = end - start >= LEAST && look.text[start..end].iter().any(u8::is_ascii_digit);
+    is_one.then(|| found(Kind::Authorization, start, end))?
+}
+
+/// The cookies of a header line, up to the end of the line or to a quote.
+fn cookie(look: Look<'_>, at: usize) -> Option<Match> {
+    let start = look.run_before(at, 3, |byte| byte.is_ascii_alphabetic());
+    if !starts_with(look.rest(start), b"cookie")
+        || look.before(start).is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+    {
+        return None;
+    }
+    let colon = at + 3;
+    if look.byte(colon) != Some(b':') {
+        return None;
+    }
+    let start = look.run(colon + 1, |byte| byte == b' ' || byte == b'\t');
+    let is_part = |byte| !matches!(byte, b'\r' | b'\n' | b'"' | b'\'' | b'\\' | b'[');
+    let mut head = look.rest(start).iter().take(WINDOW_BYTES).take_while(|&&byte| is_part(byte));
+    let has_pair = head.any(|&byte| byte == b'=');
+    has_pair.then(|| found(Kind::Cookie, start, look.run(start, is_part)))?
+}
+
+/// User and password in front of the host of a URL whose `://` stands at `at`; without a colon in it,
+/// a user's name of 20 bytes and more, which is a token.
+fn url_credentials(look: Look<'_>, at: usize) -> Option<Match> {
+    const TOKEN_BYTES_MIN: usize = 20;
+    let start = at + 3;
+    let window = &look.rest(start)[..look.rest(start).len().min(WINDOW_BYTES)];
+    let is_end = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\"'<>\\[`".contains(byte);
+    let authority = &window[..window.iter().position(is_end).unwrap_or(window.len())];
+    let user = &authority[..authority.iter().rposition(|&byte| byte == b'@')?];
+    let is_secret = match user.iter().position(|&byte| byte == b':') {
+        Some(colon) => is_value(&user[colon + 1..]),
+        None => user.len() >= TOKEN_BYTES_MIN,
+    };
+    is_secret.then(|| found(Kind::UrlCredentials, start, start + user.len()))?
+}
+
+/// Whether a password in a URL is one and no place for one: `${PASSWORD}`, `{password}`, `***`.
+fn is_value(text: &[u8]) -> bool {
+    let is_place = |byte: &u8| b"${}<>%*".contains(byte);
+    !text.is_empty()
+        && !text.first().is_some_and(is_place)
+        && !text.iter().all(|&byte| byte == b'x' || byte == b'X' || byte == b'*')
+}
+
+/// The value of a parameter that signs a URL or is a key for it: `sig`, `signature`, `key`,
+/// `X-Amz-Signature`, `X-Amz-Security-Token` and those of Google's.
+fn url_parameter(look: Look<'_>, at: usize) -> Option<Match> {
+    const LEAST: usize = 12;
+    let names: [&[u8]; 8] = [
+        b"sig=",
+        b"signature=",
+        b"key=",
+        b"x-amz-signature=",
+        b"x-amz-security-token=",
+        b"x-amz-credential=",
+        b"x-goog-signature=",
+        b"x-goog-credential=",
+    ];
+    let name = names.into_iter().find(|name| starts_with(look.rest(at + 1), name))?;
+    let start = at + 1 + name.len();
+    let end = look.run(start, |byte| is_token(byte) || byte == b'%');
+    (end - start >= LEAST).then(|| found(Kind::UrlParameter, start, end))?
+}
+
+/// A hash as `crypt(3)` and its like write it: bcrypt, MD5, SHA-2, yescrypt, Argon2, Kerberos.
+fn password_hash(look: Look<'_>, at: usize) -> Option<Match> {
+    const LEAST: usize = 24;
+    let text = look.rest(at);
+    let is = |name: &&&[u8]| text.starts_with(name);
+    let names = [&b"$2"[..], b"$1$", b"$5$", b"$6$", b"$8$", b"$y$", b"$argon2", b"$krb5"];
+    let is_ticket = *names.iter().find(is)? == b"$krb5";
+    let end = look.run(at, |byte| {
+        is_alphanumeric(byte)
+            || b"./$+=,-@".contains(&byte)
+            || is_ticket && matches!(byte, b':' | b'_')
+    });
+    let signs = look.text[at..end].iter().filter(|&&byte| byte == b'$').count();
+    (signs >= 3 && end - at >= LEAST).then(|| found(Kind::PasswordHash, at, end))?
+}
+
+/// A webhook's URL from its path on: whoever knows it may post.
+fn webhook(look: Look<'_>, at: usize) -> Option<Match> {
+    let start =
+        look.run_before(at, 16, |byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+    let host = |name: &[u8]| look.text[start..at].ends_with(name);
+    let path = at + b".com".len();
+    let is_path = |name: &[u8]| starts_with(look.rest(path), name);
+    let is_hook = (host(b"hooks.slack") && is_path(b"/"))
+        || (host(b"outlook.office") && is_path(b"/webhook"))
+        || (host(b"webhook.office") && is_path(b"/webhook"))
+        || (host(b"discord") && is_path(b"/api/webhooks/"))
+        || (host(b"discordapp") && is_path(b"/api/webhooks/"));
+    if !is_hook {
+        return None;
+    }
+    let from = path + 1;
+    let end = look.run(from, |byte| is_token(byte) || byte == b'@' || byte == b'%');
+    (end - from >= 20).then(|| found(Kind::WebhookUrl, from, end))?
+}
+
+/// The password of a line in a `.netrc`, whose `machine` has its `ach` at `at`.
+fn netrc(look: Look<'_>, at: usize) -> Option<Match> {
+    let rest = look.rest(at).strip_prefix(b"achine ")?;
+    let window = &rest[..rest.len().min(WINDOW_BYTES)];
+    position(window, b"login ")?;
+    let start = position(window, b"password ")? + b"password ".len();
+    let base = at + b"achine ".len();
+    let start = look.run(base + start, |byte| byte == b' ');
+    let end = look.run(start, |byte| byte.is_ascii_graphic() && byte != b'[');
+    found(Kind::Credential, start, end)
+}
