@@ -3,7 +3,7 @@
 //! A rule is asked at every place where its trigger stands: three bytes, each of a set. It looks at
 //! the text in front of the place no further than the edge and a bounded window, behind it as far as
 //! its match goes, and says where the match lies. The trigger may stand inside the match or before
-//! it; a match begins at most 16 bytes before its trigger.
+//! it; a match begins at most 80 bytes before its trigger.
 
 mod assignment;
 mod card;

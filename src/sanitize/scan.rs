@@ -117,7 +117,7 @@ pub(crate) struct Matches<'t> {
 }
 
 /// A match begins at most this many bytes before its trigger, but for an e-mail's.
-const TRIGGER_OFFSET_MAX: usize = 16;
+const TRIGGER_OFFSET_MAX: usize = 80;
 /// How far before a match is looked for what became one by it: as long as the longest match of a
 /// rule that minds what follows.
 const BACK_BYTES: usize = 96;
@@ -176,7 +176,7 @@ impl<'t> Matches<'t> {
     fn match_at(&mut self, at: usize) -> Option<Match> {
         step(1);
         let floor = match self.bytes()[at] {
-            b'0'..=b'9' => return self.number_at(at),
+            b'0'..=b'9' => self.number_at(at),
             0x80.. => return self.foreign_at(at),
             b'@' => self.email(at),
             b'e' => self.jwt(at),

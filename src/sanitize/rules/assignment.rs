@@ -5,7 +5,7 @@ use super::{Look, found, is_alphanumeric};
 use crate::sanitize::{Kind, Match};
 
 /// Where such a name may be told from others, in the middle of the words that end it.
-pub(super) const TRIGGERS: [[&[u8]; 3]; 8] = [
+pub(super) const TRIGGERS: [[&[u8]; 3]; 9] = [
     [b"sS", b"sS", b"wW"],
     [b"sS", b"sS", b"pP"],
     [b"pP", b"wW", b"dD"],
@@ -14,6 +14,7 @@ pub(super) const TRIGGERS: [[&[u8]; 3]; 8] = [
     [b"pP", b"iI", b"kK_-"],
     [b"_-", b"kK", b"eE"],
     [b"sty", b"K", b"e"],
+    [b"_-", b"pP", b"aA"],
 ];
 
 /// What a name ends with, folded, without separators; and whether its value is chosen by people.
@@ -52,7 +53,8 @@ const NAMES: [(&[u8], bool); 30] = [
 
 const NAME_BYTES_MAX: usize = 48;
 const PASSWORD_BYTES_MIN: usize = 6;
-const SECRET_BYTES_MIN: usize = 12;
+const SECRET_BYTES_MIN: usize = 10;
+const AWS_SECRET_BYTES: usize = 40;
 /// The longest value whose closing quote is looked for.
 const QUOTED_BYTES_MAX: usize = 4096;
 /// As much of a value without quotes is judged; the rest goes with it.
@@ -72,52 +74,91 @@ fn is_blank(byte: u8) -> bool {
 pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
     let start = look.run_before(at, NAME_BYTES_MAX, is_name);
     let end = (at..at + NAME_BYTES_MAX).find(|&at| !look.byte(at).is_some_and(is_name))?;
-    let is_chosen = class(&look.text[start..end])?;
+    let name = &look.text[start..end];
+    let is_chosen = class(name)?;
     // A placeholder is no name.
-    if look.text[start..end].starts_with(b"REDACTED") && look.before(start) == Some(b'[') {
+    if name.starts_with(b"REDACTED") && look.before(start) == Some(b'[') {
         return None;
     }
-    let (value, quote) = behind_sign(look, end)?;
+    let (sign, value, quote) = behind_sign(look, end)?;
     let in_url = matches!(look.before(start), Some(b'?' | b'&'));
     let is_part = |byte| is_bare(byte, in_url);
-    let head = match quote {
+    let head = look.rest(value).iter().take(BARE_BYTES_MAX);
+    let end = match quote {
         Some(quote) => end_of_quoted(look, value, quote)?,
-        None => {
-            value
-                + look.rest(value).iter().take(BARE_BYTES_MAX).take_while(|&&b| is_part(b)).count()
-        }
+        None => value + head.take_while(|&&byte| is_part(byte)).count(),
     };
-    let text = &look.text[value..head];
+    let text = &look.text[value..end];
     // The mark that ends a sentence is no part of what stands in it.
     let stop = usize::from(quote.is_none() && text.len() > 1 && text.ends_with(b"."));
     let text = &text[..text.len() - stop];
-    let is_setting = quote.is_some() || look.text[start].is_ascii_uppercase() || in_url;
-    if !is_secret(text, is_chosen, quote.is_none(), is_setting, look.byte(value + text.len())) {
+    let next = look.byte(value + text.len());
+    let is_constant = !name.iter().any(u8::is_ascii_lowercase);
+    let is_secret = match quote {
+        _ if is_place(text) => false,
+        None if text.contains(&b'(') || matches!(next, Some(b'(' | b'[')) => false,
+        // A list of names has a comma where one of a name and a value has it.
+        Some(_) if sign == Sign::Comma => has_digit(text) && is_random(text),
+        Some(_) if is_chosen => is_password(text),
+        // In a string of settings even a word.
+        None if is_chosen && (look.before(start) == Some(b';') || next == Some(b';')) => {
+            text.len() >= 3
+        }
+        None if is_chosen && is_word(text) => {
+            let line = look.before(start).is_none_or(|byte| byte == b'\n');
+            let is_setting = sign == Sign::Close && !matches!(next, Some(b')' | b','))
+                || line && next.is_none_or(|byte| matches!(byte, b'\r' | b'\n'));
+            text.len() >= PASSWORD_BYTES_MIN && (is_constant || is_setting && is_password(text))
+        }
+        None if is_chosen => is_password(text) && (has_digit(text) || !text.contains(&b'.')),
+        _ => is_random(text),
+    };
+    let is_aws = text.len() == AWS_SECRET_BYTES && folded_ends_with(name, b"secretaccesskey");
+    if !is_secret && !is_aws {
         return None;
     }
-    let end = if text.len() < BARE_BYTES_MAX || quote.is_some() {
-        value + text.len()
-    } else {
-        look.run(head, is_part)
+    let kind = match () {
+        () if in_url => Kind::UrlParameter,
+        () if is_aws => Kind::AwsSecret,
+        () => Kind::Credential,
     };
-    found(if in_url { Kind::UrlParameter } else { Kind::Credential }, value, end)
+    let is_cut = quote.is_none() && text.len() == BARE_BYTES_MAX;
+    found(kind, value, if is_cut { look.run(end, is_part) } else { value + text.len() })
+}
+
+/// What stands between a name and its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    /// A sign of assignment without a blank beside it.
+    Close,
+    /// The same with blanks, or a word for it.
+    Apart,
+    Comma,
 }
 
 /// Whether the name's last words are of a secret, and whether of one that people choose.
 fn class(name: &[u8]) -> Option<bool> {
-    let mut folded = [0; NAME_BYTES_MAX * 2];
-    let mut length = 0;
-    for byte in name.iter().filter(|&&byte| is_alphanumeric(byte)) {
-        *folded.get_mut(length)? = byte.to_ascii_lowercase();
-        length += 1;
-    }
-    let folded = &folded[..length];
-    let is_one = |&&(name, _): &&(&[u8], bool)| folded.ends_with(name);
-    NAMES.iter().find(is_one).map(|&(_, is_chosen)| is_chosen)
+    let is_one = |&&(ending, _): &&(&[u8], bool)| folded_ends_with(name, ending);
+    // `pass` is the end of other words too.
+    let is_pass = || [b"_pass", b"-pass"].iter().any(|end| ends_with(name, *end)).then_some(true);
+    NAMES.iter().find(is_one).map(|&(_, is_chosen)| is_chosen).or_else(is_pass)
 }
 
-/// Where the value behind the sign begins, and its quote.
-fn behind_sign(look: Look<'_>, at: usize) -> Option<(usize, Option<u8>)> {
+fn ends_with(name: &[u8], ending: &[u8]) -> bool {
+    name.last_chunk().is_some_and(|end: &[u8; 5]| end.eq_ignore_ascii_case(ending))
+}
+
+/// Whether a name ends with letters, whatever their case and what separates them.
+fn folded_ends_with(name: &[u8], ending: &[u8]) -> bool {
+    let mut letters = name.iter().rev().filter(|&&byte| is_alphanumeric(byte));
+    ending
+        .iter()
+        .rev()
+        .all(|byte| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(byte)))
+}
+
+/// The sign behind a name that ends at `at`, where the value begins, and its quote.
+fn behind_sign(look: Look<'_>, at: usize) -> Option<(Sign, usize, Option<u8>)> {
     let blanks = |from: usize| look.run(from, is_blank).min(from + BLANKS_MAX);
     let escape = |from: usize| look.run(from, |byte| byte == b'\\').min(from + 7);
     let quoted = |from: usize| {
@@ -128,18 +169,29 @@ fn behind_sign(look: Look<'_>, at: usize) -> Option<(usize, Option<u8>)> {
     // The name's own closing quote, and a closing bracket of an index.
     let closing = quoted(at).map(|(behind, _)| behind);
     let closing = closing.map(|at| at + usize::from(look.byte(at) == Some(b']')));
-    let sign = blanks(closing.unwrap_or(at));
-    let behind = match (look.byte(sign)?, look.byte(sign + 1)) {
-        (b':', Some(b'=')) | (b'=', Some(b'>' | b'=')) => sign + 2,
+    let place = blanks(closing.unwrap_or(at));
+    let (mut sign, behind) = match (look.byte(place)?, look.byte(place + 1)) {
+        (b':', Some(b'=')) | (b'=', Some(b'>' | b'=')) => (Sign::Close, place + 2),
         (b':', Some(b':')) => return None,
-        (b':' | b'=', _) => sign + 1,
+        (b':' | b'=', _) => (Sign::Close, place + 1),
+        (b',', _) if closing.is_some() => (Sign::Comma, place + 1),
+        _ if look.rest(place).starts_with(b"is ") && place > at => (Sign::Apart, place + 3),
         _ => return None,
     };
     let value = blanks(behind);
-    // A letter in front of a literal: `b"…"`, `r"…"`, `@"…"`.
-    let prefixed = look.byte(value).filter(|byte| matches!(byte, b'b' | b'r' | b'u' | b'@'));
-    let quote = quoted(value).or_else(|| quoted(prefixed.map(|_| value + 1)?));
-    Some(quote.map_or((value, None), |(value, quote)| (value, Some(quote))))
+    if sign == Sign::Close && (value > behind || closing.is_none() && place > at) {
+        sign = Sign::Apart;
+    }
+    // A letter in front of a literal: `b"…"`, `r"…"`, `@"…"`; quotes in quotes.
+    let prefixed = look.byte(value).filter(|byte| b"bru@'".contains(byte));
+    let inner = prefixed.and_then(|_| quoted(value + 1));
+    let inner = inner.filter(|&(from, quote)| end_of_quoted(look, from, quote).is_some());
+    let quote = inner.or_else(|| quoted(value));
+    let needs_quote = sign == Sign::Comma || look.byte(place) == Some(b'i');
+    if needs_quote && quote.is_none() {
+        return None;
+    }
+    Some(quote.map_or((sign, value, None), |(value, quote)| (sign, value, Some(quote))))
 }
 
 /// The end of a quoted value: in front of the same quote and its escapes, on the same line.
@@ -161,82 +213,50 @@ fn is_bare(byte: u8, in_url: bool) -> bool {
     }
 }
 
-/// Whether a value looks like a secret, and not like a place for one, a type, a call or a word.
-fn is_secret(
-    text: &[u8],
-    is_chosen: bool,
-    is_bare: bool,
-    is_setting: bool,
-    next: Option<u8>,
-) -> bool {
-    let least = if is_chosen { PASSWORD_BYTES_MIN } else { SECRET_BYTES_MIN };
-    let lower = || text.iter().map(u8::to_ascii_lowercase);
-    let is_place = matches!(text.first(), Some(b'$' | b'{' | b'<' | b'%' | b'[' | b'('))
-        && (is_bare
-            || text.get(1).is_some_and(|byte| matches!(byte, b'{' | b'('))
-            || text[0] != b'$')
+/// Whether a value is a place for one, a path, a type: `${TOKEN}`, `<password>`, `****`.
+fn is_place(text: &[u8]) -> bool {
+    let Some(&first) = text.first() else { return true };
+    b"${<%[(#&+,/:.*@\\!=".contains(&first)
         || text.windows(2).any(|two| two == b"${" || two == b"{{")
         || text.windows(9).any(|nine| nine == b"[REDACTED")
-        || text.iter().all(|&byte| byte == text[0]);
-    if text.len() < least || is_place || text.contains(&b' ') && !is_chosen {
-        return false;
-    }
+        || text.starts_with(b"arn:")
+        || [&b"null"[..], b"none", b"nil", b"true", b"false", b"undefined"]
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word))
+        || text.iter().all(|&byte| byte == first)
+}
+
+fn has_digit(text: &[u8]) -> bool {
+    text.iter().any(u8::is_ascii_digit)
+}
+
+/// Whether a value is of letters, with what separates words.
+fn is_word(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_alphabetic() || b"_-.: ".contains(byte))
+}
+
+/// Whether a value is long and mixed enough for a secret that nobody chose.
+fn is_random(text: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
-    let has_digit = has(u8::is_ascii_digit);
+    let has_letter = has(u8::is_ascii_alphabetic);
     let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-    let is_word = text.iter().all(|&byte| {
-        byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.' | b' ' | b':')
+    text.len() >= SECRET_BYTES_MIN
+        && !text.contains(&b' ')
+        && (has_digit(text) && has_letter || is_mixed && !is_word(text))
+}
+
+/// Whether a value may be a password: no sentence, and not the word for one.
+fn is_password(text: &[u8]) -> bool {
+    let words: [&[u8]; 4] = [b"password", b"passwd", b"secret", b"token"];
+    let separates = |byte: &u8| !is_alphanumeric(*byte);
+    let names_one = words.iter().any(|word| {
+        text.eq_ignore_ascii_case(word)
+            || text.iter().any(separates)
+                && text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
     });
-    let names = [
-        &b"password"[..],
-        b"passwd",
-        b"secret",
-        b"token",
-        b"apikey",
-        b"api_key",
-        b"your",
-        b"example",
-        b"redacted",
-        b"changeme",
-    ];
-    let names_itself =
-        is_word && names.iter().any(|name| lower().collect::<SmallText>().contains(name));
-    if names_itself {
-        return false;
-    }
-    if is_bare {
-        // A call, an index, an attribute of something, a type.
-        let is_code = next == Some(b'(')
-            || text.contains(&b'(')
-            || text.contains(&b'.') && !has_digit && is_word
-            || next == Some(b'[');
-        if is_code || is_word && !is_setting {
-            return false;
-        }
-    }
-    if is_chosen {
-        // A sentence is no password.
-        return text.iter().filter(|&&byte| byte == b' ').count() <= 3 && (!is_word || is_setting);
-    }
-    has_digit && (!text.iter().all(u8::is_ascii_digit)) || is_mixed && !is_word
-}
-
-/// A value folded, as far as it is looked at for names.
-struct SmallText([u8; 64], usize);
-
-impl SmallText {
-    fn contains(&self, part: &[u8]) -> bool {
-        self.0[..self.1].windows(part.len()).any(|window| window == part)
-    }
-}
-
-impl FromIterator<u8> for SmallText {
-    fn from_iter<I: IntoIterator<Item = u8>>(bytes: I) -> Self {
-        let mut text = Self([0; 64], 0);
-        for byte in bytes.into_iter().take(64) {
-            text.0[text.1] = byte;
-            text.1 += 1;
-        }
-        text
-    }
+    text.len() >= PASSWORD_BYTES_MIN
+        && text.iter().filter(|&&byte| byte == b' ').count() <= 3
+        && !text.ends_with(b":")
+        && !text.ends_with(b"(")
+        && !(names_one && !has_digit(text))
 }

@@ -83,7 +83,7 @@ fn behind_sign(look: Look<'_>, at: usize) -> Option<usize> {
 
 /// The credentials of an `Authorization` header, whose `riz` stands at `at`.
 fn authorization(look: Look<'_>, at: usize) -> Option<Match> {
-    const OFFSET: usize = 6;
+    const OFFSET: usize = 5;
     let start = at.checked_sub(OFFSET).filter(|start| *start >= look.edge)?;
     let name = b"authorization";
     if !starts_with(look.rest(start), name) {
@@ -198,10 +198,12 @@ fn password_hash(look: Look<'_>, at: usize) -> Option<Match> {
     (signs >= 3 && end - at >= LEAST).then(|| found(Kind::PasswordHash, at, end))?
 }
 
-/// A webhook's URL from its path on: whoever knows it may post.
+/// A webhook's URL: whoever knows it may post.
 fn webhook(look: Look<'_>, at: usize) -> Option<Match> {
-    let start =
-        look.run_before(at, 16, |byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+    let start = look.run_before(at, 48, |byte| is_alphanumeric(byte) || b".-".contains(&byte));
+    let scheme = b"https://";
+    let has_scheme = look.text[look.edge..start].ends_with(scheme);
+    let start = if has_scheme { start - scheme.len() } else { start };
     let host = |name: &[u8]| look.text[start..at].ends_with(name);
     let path = at + b".com".len();
     let is_path = |name: &[u8]| starts_with(look.rest(path), name);
@@ -213,9 +215,8 @@ fn webhook(look: Look<'_>, at: usize) -> Option<Match> {
     if !is_hook {
         return None;
     }
-    let from = path + 1;
-    let end = look.run(from, |byte| is_token(byte) || byte == b'@' || byte == b'%');
-    (end - from >= 20).then(|| found(Kind::WebhookUrl, from, end))?
+    let end = look.run(path, |byte| is_token(byte) || byte == b'@' || byte == b'%');
+    (end - path > 20).then(|| found(Kind::WebhookUrl, start, end))?
 }
 
 /// The password of a line in a `.netrc`, whose `machine` has its `ach` at `at`.

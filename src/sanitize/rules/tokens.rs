@@ -41,7 +41,7 @@ const fn word(kind: Kind, prefix: &'static str, body: Body, least: usize) -> Tok
 
 /// Every prefix has three bytes or more. Letters of a prefix count in the case they are written in.
 #[rustfmt::skip]
-static TOKENS: [Token; 164] = [
+static TOKENS: [Token; 165] = [
     word(OpenaiKey, "sk-", Body::Plain, 20),
     free(OpenaiKey, "sk-proj-", Body::Url, 20),
     free(OpenaiKey, "sk-svcacct-", Body::Url, 20),
@@ -96,6 +96,8 @@ static TOKENS: [Token; 164] = [
     free(PypiToken, "pypi-", Body::Url, 50),
     word(DatabricksToken, "dapi", Body::Hex, 32),
     word(VaultToken, "hvs.", Body::Url, 24),
+    word(VaultToken, "s.", Body::Exact, 24),
+    word(VaultToken, "s.CAES", Body::Url, 80),
     word(VaultToken, "hvb.", Body::Url, 24),
     word(VaultToken, "hvr.", Body::Url, 24),
     free(PerplexityKey, "pplx-", Body::Plain, 32),
@@ -127,8 +129,6 @@ static TOKENS: [Token; 164] = [
     word(NewrelicKey, "nrii-", Body::Url, 30),
     word(NewrelicKey, "nriq-", Body::Url, 30),
     word(NewrelicKey, "nrra-", Body::Plain, 40),
-    free(NewrelicKey, "px-api-", Body::Url, 32),
-    free(NewrelicKey, "px-dep-", Body::Url, 32),
     free(GrafanaToken, "glsa_", Body::Url, 32),
     free(GrafanaToken, "glc_", Body::Base64, 32),
     word(GrafanaToken, "eyJrIjoi", Body::Base64, 50),
@@ -205,15 +205,16 @@ static TOKENS: [Token; 164] = [
     word(ApiToken, "csk-", Body::Plain, 40),
     word(ApiToken, "pa-", Body::Exact, 43),
     free(ApiToken, "lsv1_", Body::Url, 30),
+    word(ApiToken, "eyJ0eXAiOiAiVENWMiJ9.", Body::Url, 20),
     word(ApiToken, "live_", Body::Url, 40),
 ];
 
-const HEX: &[u8] = b"0123456789abcdefABCDEF";
+const ALPHANUMERIC: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/// A trigger for each prefix: its first three bytes, or a digit behind two.
+/// A trigger for each prefix: its first three bytes, or a letter or digit behind two.
 pub(super) fn triggers() -> impl Iterator<Item = Trigger> {
     TOKENS.iter().map(|token| {
-        let third = token.prefix.get(2..3).unwrap_or(HEX);
+        let third = token.prefix.get(2..3).unwrap_or(ALPHANUMERIC);
         let bytes = [&token.prefix[..1], &token.prefix[1..2], third];
         Trigger { bytes, rule: Rule::Token(token) }
     })
@@ -265,7 +266,7 @@ fn dotted(look: Look<'_>, at: usize) -> usize {
 type Odd = ([&'static [u8]; 3], fn(Look<'_>, usize) -> Option<Match>);
 
 /// Secrets that are told by something else than a prefix, or by one that is not enough.
-pub(super) const ODD: [Odd; 9] = [
+pub(super) const ODD: [Odd; 12] = [
     ([b"S", b"G", b"."], sendgrid),
     ([b"78", b"Q", b"~"], azure_client_secret),
     ([b"A", b"Z", b"D"], azure_devops),
@@ -273,6 +274,9 @@ pub(super) const ODD: [Odd; 9] = [
     ([b":", b"A", b"A"], telegram),
     ([b"nN", b"rR", b"aA"], newrelic_license),
     ([b"-", b"u", b"s"], mailchimp),
+    ([b"p", b"x", b"-"], pixie),
+    ([b"0", b"0", b"D"], salesforce),
+    ([b"A", b"3", b"T"], aws_key),
     ([b"A", b"SB", b"I"], aws_key),
     ([b"A", b"C", b"C"], aws_key),
 ];
@@ -296,12 +300,13 @@ fn azure_client_secret(look: Look<'_>, at: usize) -> Option<Match> {
     (end - at >= 3 + 30).then(|| found(AzureKey, start, end))?
 }
 
-/// 76 letters and digits, `AZDO`, and four more.
+/// A word of 76 letters and digits, `AZDO`, and four more.
 fn azure_devops(look: Look<'_>, at: usize) -> Option<Match> {
     const BEFORE: usize = 76;
     let text: &[u8; 8] = look.rest(at).first_chunk()?;
-    let start = look.run_before(at, BEFORE, is_alphanumeric);
-    let is_one = text.starts_with(b"AZDO")
+    let start = look.run_before(at, BEFORE + 1, is_alphanumeric);
+    let is_one = !look.byte(at + text.len()).is_some_and(is_alphanumeric)
+        && text.starts_with(b"AZDO")
         && text.iter().all(u8::is_ascii_alphanumeric)
         && at - start == BEFORE;
     is_one.then(|| found(AzureKey, start, at + text.len()))?
@@ -331,13 +336,37 @@ fn telegram(look: Look<'_>, at: usize) -> Option<Match> {
         .then(|| found(TelegramToken, start, end))?
 }
 
-/// 36 letters and digits and `NRAL`.
+/// 36 hexadecimal digits, or a region and `xx` and as many as make 36, and `NRAL`.
 fn newrelic_license(look: Look<'_>, at: usize) -> Option<Match> {
     const BEFORE: usize = 36;
-    let start = look.run_before(at, BEFORE, is_alphanumeric);
+    let start = look.run_before(at, BEFORE + 1, is_alphanumeric);
     let is_suffix = look.byte(at + 3).is_some_and(|byte| byte.eq_ignore_ascii_case(&b'l'))
         && !look.byte(at + 4).is_some_and(is_alphanumeric);
-    (is_suffix && at - start == BEFORE).then(|| found(NewrelicKey, start, at + 4))?
+    let is_hex = |text: &[u8]| text.iter().all(u8::is_ascii_hexdigit);
+    let is_one = is_suffix && at - start == BEFORE && {
+        let (region, random) = look.text[start..at].split_at(6);
+        is_hex(random) && (is_hex(region) || region.ends_with(b"xx"))
+    };
+    is_one.then(|| found(NewrelicKey, start, at + 4))?
+}
+
+/// `px-api-` or `px-dep-` and an UUID.
+fn pixie(look: Look<'_>, at: usize) -> Option<Match> {
+    let text: &[u8; 43] = look.rest(at).first_chunk()?;
+    let is_one = (text.starts_with(b"px-api-") || text.starts_with(b"px-dep-"))
+        && text[7..].iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    is_one.then(|| found(NewrelicKey, at, at + text.len()))?
+}
+
+/// A session of Salesforce: an organization's id, `!`, and more.
+fn salesforce(look: Look<'_>, at: usize) -> Option<Match> {
+    const ID_BYTES: std::ops::RangeInclusive<usize> = 15..=18;
+    let id = look.rest(at).iter().take(19).take_while(|&&byte| is_alphanumeric(byte)).count();
+    if !ID_BYTES.contains(&id) || look.byte(at + id) != Some(b'!') {
+        return None;
+    }
+    let end = look.run(at + id + 1, |byte| is_base64url(byte) || byte == b'.');
+    (end - (at + id) > 60).then(|| found(ApiToken, at, end))?
 }
 
 /// 32 hexadecimal digits, `-us` and a number.
@@ -348,10 +377,12 @@ fn mailchimp(look: Look<'_>, at: usize) -> Option<Match> {
     is_one.then(|| found(ApiToken, start, end))?
 }
 
-/// A key id of a session, a bearer or a context: as the floor's, and no part of a word.
+/// A key id of a session, a bearer, a context or of the old form: as the floor's, and no part of a
+/// word.
 fn aws_key(look: Look<'_>, at: usize) -> Option<Match> {
     let text: &[u8; 20] = look.rest(at).first_chunk()?;
-    let is_prefix = [b"ASIA", b"ABIA", b"ACCA"].iter().any(|prefix| text.starts_with(*prefix));
+    let is_prefix =
+        [&b"ASIA"[..], b"ABIA", b"ACCA", b"A3T"].iter().any(|prefix| text.starts_with(prefix));
     let is_random = text.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     let is_bounded = !look.before(at).is_some_and(is_alphanumeric)
         && !look.byte(at + 20).is_some_and(is_alphanumeric);
