@@ -15,6 +15,7 @@ pub(super) use card::is_card;
 use tokens::Token;
 pub(super) use tokens::aws_secret;
 
+use super::scan::step;
 use super::{Kind, Match};
 
 /// The text that a rule looks at.
@@ -43,13 +44,17 @@ impl<'t> Look<'t> {
 
     /// The end of the run of bytes from `at` on of which `is` is true.
     fn run(self, at: usize, is: impl Fn(u8) -> bool) -> usize {
-        at + self.rest(at).iter().take_while(|&&byte| is(byte)).count()
+        let length = self.rest(at).iter().take_while(|&&byte| is(byte)).count();
+        step(length + 1);
+        at + length
     }
 
     /// The beginning of the run of at most `most` such bytes in front of `at`, up to the edge.
     fn run_before(self, at: usize, most: usize, is: impl Fn(u8) -> bool) -> usize {
         let window = &self.text[self.edge.max(at.saturating_sub(most))..at];
-        at - window.iter().rev().take_while(|&&byte| is(byte)).count()
+        let length = window.iter().rev().take_while(|&&byte| is(byte)).count();
+        step(length + 1);
+        at - length
     }
 }
 
@@ -68,6 +73,7 @@ pub(super) enum Rule {
 impl Rule {
     #[inline]
     pub(super) fn ask(self, look: Look<'_>, at: usize) -> Option<Match> {
+        step(1);
         match self {
             Self::Token(token) => token.at(look, at),
             Self::Other(rule) => rule(look, at),

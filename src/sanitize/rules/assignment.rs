@@ -236,7 +236,7 @@ fn is_word(text: &[u8]) -> bool {
 }
 
 /// Whether a value is long and mixed enough for a secret that nobody chose.
-fn is_random(text: &[u8]) -> bool {
+pub(super) fn is_random(text: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
     let has_letter = has(u8::is_ascii_alphabetic);
     let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
@@ -248,6 +248,17 @@ fn is_random(text: &[u8]) -> bool {
 /// Whether a value may be a password: no sentence, and not the word for one.
 fn is_password(text: &[u8]) -> bool {
     let words: [&[u8]; 4] = [b"password", b"passwd", b"secret", b"token"];
+    let types: [&[u8]; 9] = [
+        b"string",
+        b"varchar",
+        b"integer",
+        b"number",
+        b"boolean",
+        b"object",
+        b"required",
+        b"optional",
+        b"unknown",
+    ];
     let separates = |byte: &u8| !is_alphanumeric(*byte);
     let names_one = words.iter().any(|word| {
         text.eq_ignore_ascii_case(word)
@@ -258,5 +269,6 @@ fn is_password(text: &[u8]) -> bool {
         && text.iter().filter(|&&byte| byte == b' ').count() <= 3
         && !text.ends_with(b":")
         && !text.ends_with(b"(")
-        && !(names_one && !has_digit(text))
+        && (has_digit(text) || !names_one)
+        && !types.iter().any(|word| text.eq_ignore_ascii_case(word))
 }

@@ -9,6 +9,12 @@ DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23
 KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29\
 RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
 
+/// Those whose account numbers have no letters, by the same registry: an id in hexadecimal digits
+/// begins with some of their codes.
+const WITHOUT_LETTERS: &[u8] =
+    b"AEATBABEBICRCZDEDJDKDOEEEGESFIFOGLHRHUILISLTLYMEMNMRNOPLPTRSSDSESISKSOSTTL\
+TNVAXK";
+
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const DIGITS: &[u8] = b"0123456789";
 
@@ -42,6 +48,10 @@ pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {
     }
     let next = look.byte(end);
     let is_bounded = !next.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let has_letters = text[4..length].iter().any(u8::is_ascii_uppercase);
+    if has_letters && WITHOUT_LETTERS.chunks_exact(2).any(|code| code == country) {
+        return None;
+    }
     (is_bounded && modulo_97(&text[..length]) == 1).then(|| found(Kind::Iban, at, end))?
 }
 

@@ -1,5 +1,6 @@
 //! Secrets that are told by what stands around them: PEM blocks, headers, URLs, hashes of passwords.
 
+use super::assignment::is_random;
 use super::{Look, found, is_alphanumeric, is_base64};
 use crate::sanitize::{Kind, Match};
 
@@ -101,7 +102,15 @@ fn authorization(look: Look<'_>, at: usize) -> Option<Match> {
     } else {
         look.run(start, is_token)
     };
-    (end - start >= 6).then(|| found(Kind::Authorization, start, end))?
+    let text = &look.text[start..end];
+    let is_one = if has_scheme { is_mixed(text) && text.len() >= 6 } else { is_random(text) };
+    is_one.then(|| found(Kind::Authorization, start, end))?
+}
+
+/// Whether there is more in a text than the small letters of a word or of a name in source code.
+fn is_mixed(text: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| text.iter().any(is);
+    has(u8::is_ascii_digit) || has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
 }
 
 /// The token behind `Bearer`, wherever that stands: 16 bytes and more with a digit.

@@ -1,1 +1,173 @@
+use crate::sanitize::{Kind, Sanitizer};
 
+fn redacted(text: &str) -> String {
+    Sanitizer::default().redact_str(text).into_owned()
+}
+
+/// A body of as many bytes as a prefix wants, of letters and digits that no rule minds.
+fn body(length: usize) -> String {
+    "a1B2c3D4e5F6g7H8i9J0".chars().cycle().take(length).collect()
+}
+
+fn hex(length: usize) -> String {
+    "0a1b2c3d4e5f6789".chars().cycle().take(length).collect()
+}
+
+/// Of every kind that is found by default one, in two halves, so that no file holds it whole.
+pub(in crate::sanitize) fn samples() -> Vec<(Kind, String)> {
+    use Kind::*;
+    let token = |kind, prefix: &str, length| (kind, format!("{prefix}{}", body(length)));
+    let mut samples = vec![
+        token(OpenaiKey, "sk-", 48),
+        token(OpenaiKey, "sk-proj-", 60),
+        token(OpenaiKey, "sk-svcacct-", 60),
+        token(OpenaiKey, "sk-admin-", 60),
+        token(AnthropicKey, "sk-ant-api03-", 90),
+        token(AnthropicKey, "sk-ant-oat01-", 90),
+        token(GithubToken, "ghp_", 36),
+        token(GithubToken, "gho_", 36),
+        token(GithubToken, "ghu_", 36),
+        token(GithubToken, "ghs_", 36),
+        token(GithubToken, "ghr_", 36),
+        token(GithubToken, "github_pat_", 82),
+        token(GitlabToken, "glpat-", 20),
+        token(SlackToken, "xoxb-123456789012-", 24),
+        token(SlackToken, "xoxp-", 40),
+        token(GoogleKey, "AIza", 35),
+        token(GoogleOauth, "ya29.", 60),
+        token(GoogleOauth, "GOCSPX-", 28),
+        token(StripeKey, "sk_live_", 24),
+        token(StripeKey, "rk_test_", 24),
+        token(HuggingfaceToken, "hf_", 34),
+        token(NpmToken, "npm_", 36),
+        token(PypiToken, "pypi-AgEIcHlwaS5vcmc", 70),
+        token(VaultToken, "hvs.", 90),
+        token(VaultToken, "s.", 24),
+        token(PerplexityKey, "pplx-", 48),
+        token(LangsmithKey, "lsv2_pt_", 43),
+        token(BedrockKey, "ABSK", 80),
+        token(ShopifyToken, "shpat_", 32),
+        token(NewrelicKey, "NRAK-", 27),
+        token(GrafanaToken, "glsa_", 41),
+        token(LinearKey, "lin_api_", 40),
+        token(NotionToken, "ntn_", 46),
+        token(SentryToken, "sntrys_", 60),
+        token(PostmanKey, "PMAK-", 59),
+        token(ApiToken, "gsk_", 52),
+        token(AzureKey, "abc8Q~", 34),
+        (DatabricksToken, format!("dapi{}", hex(32))),
+        (TwilioKey, format!("SK{}", hex(32))),
+        (DigitaloceanToken, format!("dop_v1_{}", hex(64))),
+        (AgeKey, format!("AGE-SECRET-KEY-1{}", body(58).to_uppercase())),
+        (SendgridKey, format!("SG.{}.{}", body(22), body(43))),
+        (DiscordToken, format!("MTA{}.{}.{}", body(23), body(6), body(38))),
+        (TelegramToken, format!("123456789:AA{}", body(33))),
+        (PasswordHash, format!("$2b$12${}", body(53))),
+        (Jwt, format!("eyJ{}.eyJ{}.{}", body(20), body(30), body(43))),
+        (Jwt, format!("eyJ{}.eyJ{}.", body(20), body(30))),
+        (Jwt, format!("eyJ{}..{}.{}.{}", body(30), body(16), body(50), body(22))),
+        (Iban, "DE89 3704 0044 0532 0130 00".to_owned()),
+        (Iban, "gb29nwbk60161331926819".to_owned()),
+        (UsSsn, "536-90-4399".to_owned()),
+        (Card, "3782 822463 10005".to_owned()),
+        (Card, "5500-0000-0000-0004".to_owned()),
+        (Email, "kim@post.example".to_owned()),
+        (WebhookUrl, format!("https://hooks.slack.com/services/T0/B0/{}", body(24))),
+    ];
+    for prefix in ["AKIA", "ASIA", "ABIA", "ACCA"] {
+        samples.push((AwsKey, format!("{prefix}0123456789ABCDEF")));
+    }
+    for label in ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "] {
+        let block = format!("-----BEGIN {label}PRIVATE KEY-----\n{}\n", body(64));
+        samples.push((PrivateKey, format!("{block}-----END {label}PRIVATE KEY-----")));
+    }
+    samples
+}
+
+#[test]
+fn each_kind_is_found_whole_wherever_it_stands() {
+    for (kind, secret) in samples() {
+        let expected = kind.placeholder();
+        for (before, behind) in [("", ""), ("see ", " now"), ("(", ")"), ("\"", "\""), ("é ", "\n")]
+        {
+            let text = format!("{before}{secret}{behind}");
+            assert_eq!(redacted(&text), format!("{before}{expected}{behind}"), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_around_a_secret_stays() {
+    let random = body(32);
+    let aws = body(40);
+    let cases = [
+        (format!("AKIA0123456789ABCDEF {aws}"), "[REDACTED_aws_key] [REDACTED_aws_secret]"),
+        (format!("aws_secret_access_key = {aws}"), "aws_secret_access_key = [REDACTED_aws_secret]"),
+        (format!("-----BEGIN PRIVATE KEY-----\n{random}"), "[REDACTED_private_key]"),
+        (
+            format!("GET /\r\nAuthorization: Bearer {random}\r\nHost: h"),
+            "GET /\r\nAuthorization: Bearer [REDACTED_authorization]\r\nHost: h",
+        ),
+        (
+            "authorization: Basic QWxhZGRpbjpvcGVu".into(),
+            "authorization: Basic [REDACTED_authorization]",
+        ),
+        ("Cookie: a=1; b=2\nHost: h".into(), "Cookie: [REDACTED_cookie]\nHost: h"),
+        ("Set-Cookie: sid=9; Secure".into(), "Set-Cookie: [REDACTED_cookie]"),
+        ("postgres://ana:pw@db:5432/x".into(), "postgres://[REDACTED_url_credentials]@db:5432/x"),
+        (
+            format!("https://h/p?page=2&api_key={random}&n=1"),
+            "https://h/p?page=2&api_key=[REDACTED_url_parameter]&n=1",
+        ),
+        (
+            format!("https://h/p?X-Amz-Signature={random}#top"),
+            "https://h/p?X-Amz-Signature=[REDACTED_url_parameter]#top",
+        ),
+        ("password=hunter2hunter".into(), "password=[REDACTED_credential]"),
+        ("DB_PASSWORD: 'correct horse'".into(), "DB_PASSWORD: '[REDACTED_credential]'"),
+        ("Server=h;Uid=u;Pwd=abc;x=1".into(), "Server=h;Uid=u;Pwd=[REDACTED_credential];x=1"),
+        (format!("clientSecret: \"{random}\","), "clientSecret: \"[REDACTED_credential]\","),
+        (
+            format!("{{\\\"apiKey\\\":\\\"{random}\\\"}}"),
+            "{\\\"apiKey\\\":\\\"[REDACTED_credential]\\\"}",
+        ),
+        ("the password is 'blue-7-moon'".into(), "the password is '[REDACTED_credential]'"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(redacted(&text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_secret_stays() {
+    let cases = [
+        "password: string",
+        "password = getpass.getpass()",
+        "password=os.environ[\"DB_PASSWORD\"]",
+        "fn login(password: &str, token: Token)",
+        "def login(user, password, token=None):",
+        "password: ${DB_PASSWORD}",
+        "api_key={{ secrets.API_KEY }}",
+        "token = self.next_token(),",
+        "max_tokens: 4096, token_count=123456789012",
+        "\"password\": \"********\"",
+        "password=<your password>",
+        "authorization: Option<String>",
+        "the bearer of this letter",
+        "https://user@example.test/ and http://h:8080/a@b",
+        "https://${USER}:${PASSWORD}@host/",
+        "cookie: chocolate",
+        "sk-learn sk-proj-short task-notification ghp_short",
+        "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
+        "000-12-3456 666-12-3456 900-12-3456 123-00-4567 123-45-0000 1536-90-4399",
+        "DE89 3704 0044 0532 0130 01",
+        "be1234567890abcd",
+        "4111 1111 1111 111 is none",
+        "2026-11-24T06:02:40.123456Z 1764000000000 0.30000000000000004",
+        "claude-sonnet-4-5-20250929",
+        "550e8400-e29b-41d4-a716-446655440000",
+    ];
+    for text in cases {
+        assert_eq!(redacted(text), text);
+    }
+}
