@@ -2,8 +2,8 @@
 //!
 //! It fails closed. Nothing is taken for granted about which quotes open a string and which close
 //! one, single ones as other languages have them included: every piece between two quotes is
-//! redacted, as it stands and as it reads decoded, and may be a key. A quote is in no rule's class, so
-//! that cutting there changes no match, an escaped quote included.
+//! redacted, as it stands and as it reads decoded, and may be a key. What matches across quotes, as a
+//! name and its value do, is found in the line as a whole afterwards.
 
 use super::keys::{KeyClass, classify};
 use super::{Kind, Redactions, Sanitizer, json};
@@ -13,6 +13,12 @@ const VALUE: &str = "\"[REDACTED]\"";
 
 /// Appends the redacted line. Redacting that again changes nothing.
 pub(super) fn redact(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
+    let mut pieces = String::with_capacity(line.len());
+    redact_pieces(sanitizer, line, &mut pieces, counts);
+    sanitizer.redact_text(&pieces, out, counts);
+}
+
+fn redact_pieces(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
     let mut at = 0;
     let mut quoted = false;
     loop {

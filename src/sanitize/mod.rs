@@ -302,12 +302,12 @@ impl Sanitizer {
     fn redact_matches(
         &self,
         text: &str,
-        mut matches: Matches<'_>,
+        matches: Matches<'_>,
         out: &mut String,
         counts: &mut Redactions,
     ) {
         let mut copied = 0;
-        while let Some(found) = matches.next() {
+        for found in matches {
             out.push_str(&text[copied..found.start]);
             out.push_str(self.placeholder(found.kind, found.of(text)).as_str());
             counts.add(found.kind);

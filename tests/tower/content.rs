@@ -101,7 +101,7 @@ fn bodies_are_recorded_whole_and_redacted_or_not_at_all() {
         (&[], r#"{"password":"hunter2", "torn"#, json!(r#"{"password":"[REDACTED]", "torn"#)),
         (&[], &long, json!("[TRUNCATED:201]")),
         (&[], &long[..200], json!(long[..200])),
-        (form, "password=hunter2", json!("password=hunter2")),
+        (form, "password=hunter2", json!("password=[REDACTED_credential]")),
         (&[], "", Value::Null),
     ];
     for captures in [false, true] {

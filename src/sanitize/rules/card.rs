@@ -110,7 +110,7 @@ fn luhn(digits: &[u8]) -> bool {
             doubled / 10 + doubled % 10
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// Whether a number from `start` to `end` is no part of a word, of a decimal, of an id with hyphens,
