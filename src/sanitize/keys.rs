@@ -1,8 +1,9 @@
 //! Which keys are sensitive, and how do keys that redact alike stay apart?
 
+use super::disguise::Plain;
 use super::{Kind, Match, Redactions, Sanitizer};
 
-/// The keys whose whole value goes.
+/// The keys of the floor, whose whole value goes.
 pub(super) const SENSITIVE: [&str; 6] =
     ["password", "secret", "token", "api_key", "authorization", "cookie"];
 
@@ -19,23 +20,189 @@ pub(crate) enum KeyClass {
 
 /// The class of a key as it reads before it is itself redacted.
 ///
-/// A sensitive key is one whose lower case is in the list, so that a Kelvin sign counts as a `k`.
-/// What waives a rule is taken literally: `logprobs` and `top_logprobs` in lower case only.
+/// A key is split where its case or a separator says so, and its last words decide, in any case:
+/// `apiKey`, `X-API-KEY` and `db.password` are sensitive, `token_count` and `secretary` are not. A
+/// Kelvin sign counts as a `k`, full-width letters as what they are shaped after, zero-width
+/// characters as nothing. What waives a rule is taken literally: `logprobs` and `top_logprobs` in
+/// lower case only.
 pub(crate) fn classify(key: &str, below_logprobs: bool) -> KeyClass {
     if key == "logprobs" || key == "top_logprobs" {
         return KeyClass::Logprobs;
     }
-    let lower = || key.chars().flat_map(char::to_lowercase);
-    let is_ascii = key.is_ascii();
-    let is = |name: &&str| match is_ascii {
-        true => key.eq_ignore_ascii_case(name),
-        false => lower().eq(name.chars()),
+    let is_sensitive = match key.is_ascii() {
+        true => is_sensitive(key.as_bytes()),
+        false => is_sensitive(undisguised(key).as_bytes()),
     };
-    match SENSITIVE.into_iter().find(is) {
-        Some("token") if below_logprobs => KeyClass::Plain,
-        Some(_) => KeyClass::Sensitive,
-        None => KeyClass::Plain,
+    let is_waived = || below_logprobs && key.eq_ignore_ascii_case("token");
+    match is_sensitive && !is_waived() {
+        true => KeyClass::Sensitive,
+        false => KeyClass::Plain,
     }
+}
+
+#[cold]
+fn undisguised(key: &str) -> String {
+    let lower =
+        |c: char| -> String { if c.is_ascii() { c.into() } else { c.to_lowercase().collect() } };
+    Plain::of(key).text.chars().map(lower).collect()
+}
+
+/// Whole keys, and last words of keys, that are sensitive whatever stands before them.
+const ALONE: [&[u8]; 32] = [
+    b"password",
+    b"secret",
+    b"token",
+    b"apikey",
+    b"authorization",
+    b"cookie",
+    b"passwords",
+    b"passwd",
+    b"pwd",
+    b"passphrase",
+    b"passcode",
+    b"secrets",
+    b"credential",
+    b"credentials",
+    b"cookies",
+    b"apikeys",
+    b"secretkey",
+    b"clientsecret",
+    b"accesskey",
+    b"privatekey",
+    b"accesstoken",
+    b"refreshtoken",
+    b"authtoken",
+    b"sessiontoken",
+    b"idtoken",
+    b"bearertoken",
+    b"secretaccesskey",
+    b"cvv",
+    b"cvc",
+    b"passwort",
+    b"apitoken",
+    b"apisecret",
+];
+/// Words before `key` and `keys` that make it one to a door.
+const KEYS: [&[u8]; 17] = [
+    b"api",
+    b"access",
+    b"private",
+    b"secret",
+    b"account",
+    b"encryption",
+    b"signing",
+    b"auth",
+    b"master",
+    b"subscription",
+    b"session",
+    b"storage",
+    b"service",
+    b"admin",
+    b"hmac",
+    b"ssh",
+    b"shared",
+];
+/// Words before `token` that make it a part of a text or a place in a list.
+const NO_TOKENS: [&[u8]; 20] = [
+    b"max",
+    b"min",
+    b"next",
+    b"page",
+    b"continuation",
+    b"eos",
+    b"bos",
+    b"pad",
+    b"unk",
+    b"sep",
+    b"mask",
+    b"cls",
+    b"stop",
+    b"start",
+    b"end",
+    b"per",
+    b"first",
+    b"last",
+    b"special",
+    b"image",
+];
+/// Words before `tokens` that make them credentials.
+const TOKENS: [&[u8]; 5] = [b"access", b"refresh", b"auth", b"api", b"session"];
+/// Words before `pass` that make it a password.
+const PASSES: [&[u8]; 10] =
+    [b"db", b"user", b"smtp", b"mail", b"ftp", b"ldap", b"root", b"admin", b"login", b"auth"];
+/// Words behind a password that make it no other thing.
+const PASSWORD_ENDINGS: [&[u8]; 6] =
+    [b"hash", b"digest", b"value", b"confirmation", b"confirm", b"text"];
+
+/// Whether a key's last words are of a secret; separators and digits behind them do not count.
+fn is_sensitive(key: &[u8]) -> bool {
+    let length = key.iter().rposition(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
+    let Some(key) = length.map(|last| &key[..=last]) else { return false };
+    // Most keys end otherwise: this is asked of every key.
+    let Some(end) = key.last_chunk::<3>() else { return false };
+    if !matches!(
+        &end.map(|byte| byte.to_ascii_lowercase()),
+        b"ord"
+            | b"swd"
+            | b"pwd"
+            | b"ase"
+            | b"ode"
+            | b"ret"
+            | b"ken"
+            | b"key"
+            | b"eys"
+            | b"als"
+            | b"ets"
+            | b"ies"
+            | b"rds"
+            | b"kie"
+            | b"ion"
+            | b"ial"
+            | b"ash"
+            | b"est"
+            | b"lue"
+            | b"irm"
+            | b"ext"
+            | b"ass"
+            | b"ens"
+            | b"cvv"
+            | b"cvc"
+            | b"ort"
+    ) {
+        return false;
+    }
+    let (rest, last) = last_word(key);
+    let (_, before) = last_word(rest);
+    let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
+    // A key in the list is sensitive however its letters are cased.
+    if is(key, &ALONE) || SENSITIVE.iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes())) {
+        return true;
+    }
+    match () {
+        () if is(last, &[b"token"]) => !is(before, &NO_TOKENS),
+        () if is(last, &[b"tokens"]) => is(before, &TOKENS),
+        () if is(last, &[b"key", b"keys"]) => is(before, &KEYS),
+        () if is(last, &[b"pass"]) => is(before, &PASSES),
+        () if is(last, &PASSWORD_ENDINGS) => {
+            is(before, &[b"password", b"passwd", b"pwd", b"passphrase", b"secret"])
+        }
+        () => is(last, &ALONE),
+    }
+}
+
+/// What stands before the last word, and the word.
+fn last_word(key: &[u8]) -> (&[u8], &[u8]) {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
+    let end = key.iter().rposition(|&byte| is_letter(byte)).map_or(0, |last| last + 1);
+    let begins = |at: usize| {
+        let (before, this) = (key[at - 1], key[at]);
+        !is_letter(before)
+            || this.is_ascii_uppercase()
+                && (!before.is_ascii_uppercase()
+                    || key[..end].get(at + 1).is_some_and(u8::is_ascii_lowercase))
+    };
+    let start = (1..end).rev().find(|&at| begins(at)).unwrap_or(0);
+    (&key[..start], &key[start..end])
 }
 
 /// Keeps the keys of one object that redact alike apart, by numbers in their placeholders.
@@ -212,13 +379,27 @@ mod tests {
             ("token", false, Sensitive),
             ("Token", true, Plain),
             ("tokens", false, Plain),
-            ("password ", false, Plain),
-            ("apikey", false, Plain),
+            ("password ", false, Sensitive),
+            ("apikey", false, Sensitive),
             ("", false, Plain),
             ("logprobs", false, Logprobs),
             ("top_logprobs", true, Logprobs),
             ("Logprobs", false, Plain),
+            ("pass\u{200B}word", false, Sensitive),
+            ("ａｐｉ_ｋｅｙ", false, Sensitive),
+            ("access_token", true, Sensitive),
         ];
+        let sensitive = "apiKey API-KEY x-api-key access_token clientSecret Set-Cookie db.password \
+            passphrase credentials APIKey DB_PASSWORD userPassword password_hash newPassword2 \
+            proxy-authorization X-Amz-Security-Token aws_secret_access_key privateKey id_token cvv \
+            session_token client_credentials AccountKey smtp_pass authTokens HTTPToken";
+        let plain = "tokens max_tokens tokens_input token_count token_type tokenizer author \
+            secretary keyboard public_key cache_key key keys primary_key tokens_output next_token \
+            page_token password_policy pass passenger compass monkey authority cookie_count \
+            secret_name secret_arn tokenized text value hash content model id access_key_id ion";
+        let sensitive = sensitive.split_whitespace().map(|key| (key, false, Sensitive));
+        let plain = plain.split_whitespace().map(|key| (key, false, Plain));
+        let cases = cases.into_iter().chain(sensitive).chain(plain);
         for (key, below_logprobs, class) in cases {
             assert_eq!(classify(key, below_logprobs), class, "{key:?} {below_logprobs}");
         }
