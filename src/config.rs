@@ -10,6 +10,7 @@ use crate::export::Exporter;
 use crate::logger::AuditLogger;
 use crate::ring;
 use crate::sampler::SamplingPolicy;
+use crate::sanitize::Profile;
 use crate::writer::Ground;
 
 /// Events may be this large by default, in bytes.
@@ -22,11 +23,10 @@ const QUEUE_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=8 << 30;
 const FILE_BYTES_MIN: u64 = 4 << 10;
 
 /// Variables of parts that this build does not have, and the one value that asks for nothing.
-const NOT_BUILT: [(&str, Option<&str>); 5] = [
+const NOT_BUILT: [(&str, Option<&str>); 4] = [
     ("AUDIT_RETENTION_DAYS", None),
     ("AUDIT_MAX_TOTAL_BYTES", None),
     ("AUDIT_COMPRESS", Some("none")),
-    ("AUDIT_REDACT_PROFILE", Some("full")),
     ("AUDIT_REDACT_ENV", None),
 ];
 
@@ -51,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) include_snapshots: bool,
     /// Prompts, completions, arguments and results are recorded by layers and helpers.
     pub(crate) capture_content: bool,
+    pub(crate) redact_profile: Profile,
     /// Names and values for `error.environment`, in the order they were registered.
     pub(crate) environment: Vec<(String, String)>,
     /// Prices over the built-in table.
@@ -74,6 +75,7 @@ impl Default for Settings {
             directory: PathBuf::from("logs"),
             include_snapshots: true,
             capture_content: false,
+            redact_profile: Profile::Full,
             environment: Vec::new(),
             pricing_file: None,
             sampling: SamplingPolicy::default(),
@@ -194,6 +196,11 @@ impl Builder {
     /// ([`include_snapshots`](Self::include_snapshots)).
     pub fn capture_content(self, capture: bool) -> Self {
         self.set(move |settings| settings.capture_content = capture)
+    }
+
+    /// What is taken for a payment card (`AUDIT_REDACT_PROFILE`).
+    pub fn redact_profile(self, profile: Profile) -> Self {
+        self.set(move |settings| settings.redact_profile = profile)
     }
 
     /// Registers a name and its value for the `environment` of every error that `#[audit_span]`
@@ -346,6 +353,10 @@ impl Settings {
             message_content(given, capture)
         })?;
         set("AUDIT_CAPTURE_CONTENT", &mut |given| boolean(given, capture))?;
+        set("AUDIT_REDACT_PROFILE", &mut |given| {
+            self.redact_profile = Profile::from_name(given).ok_or(PROFILE_ACCEPTED)?;
+            Ok(())
+        })?;
         if let Some(path) = lookup("AUDIT_PRICING_FILE") {
             self.pricing_file = Some(path.into());
         }
@@ -416,6 +427,7 @@ impl Settings {
 }
 
 const MODE_ACCEPTED: &str = "an octal mode that lets the owner read and write, 0600 to 0777";
+const PROFILE_ACCEPTED: &str = "full or precise";
 const FSYNC_ACCEPTED: &str = "never, batch, or an interval such as 500ms, 1s, 2m";
 
 fn capacity_accepted() -> String {
@@ -542,6 +554,7 @@ mod tests {
             ("AUDIT_FSYNC", "250ms"),
             ("OTEL_SERVICE_NAME", "desk"),
             ("AUDIT_CAPTURE_CONTENT", "true"),
+            ("AUDIT_REDACT_PROFILE", "precise"),
             ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "NO_CONTENT"),
             ("AUDIT_PRICING_FILE", "prices.json"),
             ("AUDIT_COMPRESS", "none"),
@@ -554,6 +567,7 @@ mod tests {
             directory: "/var/log/agents".into(),
             include_snapshots: false,
             capture_content: true,
+            redact_profile: Profile::Precise,
             environment: Vec::new(),
             pricing_file: Some("prices.json".into()),
             sampling: SamplingPolicy {
@@ -605,7 +619,7 @@ mod tests {
             ("AUDIT_RETENTION_DAYS", "7"),
             ("AUDIT_MAX_TOTAL_BYTES", "7"),
             ("AUDIT_COMPRESS", "zstd"),
-            ("AUDIT_REDACT_PROFILE", "precise"),
+            ("AUDIT_REDACT_PROFILE", "loose"),
             ("AUDIT_REDACT_ENV", "HOME"),
         ] {
             let error = read(&[(name, given)]).expect_err(name);

@@ -57,6 +57,7 @@
 //! | `ERROR_SAMPLE_RATE` | `1.00` | the same of `error` and `timeout` |
 //! | `SLOW_REQUEST_THRESHOLD_MS` | `1500` | slower is always kept |
 //! | `AUDIT_INCLUDE_SNAPSHOTS` | `true` | whether `error.input_snapshot` is kept |
+//! | `AUDIT_REDACT_PROFILE` | `full` | `precise`: a card must have an issuer's prefix and pass Luhn's check |
 //! | `AUDIT_CAPTURE_CONTENT` | `false` | whether layers and helpers record prompts, completions, arguments and results; not set, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says |
 //! | `AUDIT_PRICING_FILE` | none | prices in LiteLLM's JSON layout, over the built-in ones |
 //! | `AUDIT_QUEUE_CAPACITY` | `10000` | events; rounded up to a power of two from 64 |

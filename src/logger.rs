@@ -84,7 +84,7 @@ impl AuditLogger {
     ) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             instance: draw_instance()?,
-            sanitizer: Sanitizer::default(),
+            sanitizer: Sanitizer::with_profile(settings.redact_profile),
             ring: Ring::new(settings.queue_capacity, settings.queue_bytes),
             counts: Counts::default(),
             pricing: Pricing::open(settings.pricing_file.as_deref())?,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
 use llm_audit::Sanitizer;
-use llm_audit::sanitize::{LineKind, Redactions};
+use llm_audit::sanitize::{LineKind, Profile, Redactions};
 
 use crate::output::{Exit, Failure, complain, count};
 
@@ -15,6 +15,14 @@ pub(crate) struct Args {
     /// Take every line for text, also those that look like JSON
     #[arg(long)]
     text: bool,
+    /// What is taken for a payment card: `full` takes any four groups of four digits, `precise`
+    /// wants an issuer's prefix and Luhn's check
+    #[arg(long, value_name = "NAME", default_value = "full", value_parser = profile)]
+    profile: Profile,
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::from_name(name).ok_or_else(|| "the profiles are full and precise".to_owned())
 }
 
 const AFTER_HELP: &str = "\
@@ -34,7 +42,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut input = BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock());
     let mut out = BufWriter::with_capacity(BLOCK_BYTES, io::stdout().lock());
-    let mut filter = Filter::new(args.text);
+    let mut filter = Filter::new(args);
     let mut line = Vec::new();
     let outcome = loop {
         // Whoever types, or follows a log, sees each line before the next one is waited for.
@@ -77,10 +85,10 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(text: bool) -> Self {
+    fn new(args: &Args) -> Self {
         Self {
-            sanitizer: Sanitizer::default(),
-            text,
+            sanitizer: Sanitizer::with_profile(args.profile),
+            text: args.text,
             number: 0,
             invalid: 0,
             redacted: String::new(),

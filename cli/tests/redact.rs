@@ -79,3 +79,19 @@ fn nothing_in_is_nothing_out() {
     let run = run(&["redact"]);
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
 }
+
+#[test]
+fn a_profile_says_what_is_a_card() {
+    let line = "0.1234567890123456 and 5500 0000 0000 0004\n";
+    let full = "0.[REDACTED_card] and [REDACTED_card]\n";
+    let precise = "0.1234567890123456 and [REDACTED_card]\n";
+    for (args, expected) in
+        [(&[][..], full), (&["--profile", "full"], full), (&["--profile", "precise"], precise)]
+    {
+        assert_eq!(redacted(args, line.as_bytes()).stdout, expected, "{args:?}");
+    }
+    let refused = run(&["redact", "--profile", "loose"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("loose"), "{refused:?}");
+    assert!(refused.stderr.contains("full and precise"), "{refused:?}");
+}

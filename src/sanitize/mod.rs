@@ -1,9 +1,9 @@
 //! Redaction: text in, redacted text out.
 //!
-//! A [`Sanitizer`] replaces e-mail addresses, card numbers, JSON web tokens and AWS access key ids
-//! by placeholders such as `[REDACTED_email]`, and in JSON the whole value of a sensitive key
-//! (`password`, `secret`, `token`, `api_key`, `authorization`, `cookie`, in any case) by
-//! `"[REDACTED]"`, unless it is `true`, `false` or `null`.
+//! A [`Sanitizer`] replaces what is of a [`Kind`], e-mail addresses and card numbers, tokens and
+//! private keys, by placeholders such as `[REDACTED_email]`, and in JSON the whole value of a
+//! sensitive key (`password`, `apiKey`, `Set-Cookie` …, in any case) by `"[REDACTED]"`, unless it is
+//! `true`, `false` or `null`.
 //!
 //! Three things hold for every text. No rule matches what comes out, beside a placeholder neither.
 //! Outside the placeholders every byte stays. Redacting again changes nothing.
@@ -30,7 +30,8 @@ pub(crate) use scan::Matches;
 /// Declares [`Kind`]: each variant with its name and what it finds.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $placeholder:literal,)+) => {
-        /// What a rule finds.
+        /// What a rule finds. Of what is marked opt-in, or is of the caller's own, this build
+        /// finds nothing yet.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Kind {
@@ -107,11 +108,11 @@ kinds! {
     GitlabToken "gitlab_token" "[REDACTED_gitlab_token]",
     /// A secret of Slack.
     SlackToken "slack_token" "[REDACTED_slack_token]",
-    /// A secret of Slack or Teams webhook.
+    /// The URL of a webhook.
     WebhookUrl "webhook_url" "[REDACTED_webhook_url]",
-    /// A secret of Google API.
+    /// An API key of Google.
     GoogleKey "google_key" "[REDACTED_google_key]",
-    /// A secret of Google OAuth.
+    /// A token or client secret of Google's OAuth.
     GoogleOauth "google_oauth" "[REDACTED_google_oauth]",
     /// A secret of Stripe.
     StripeKey "stripe_key" "[REDACTED_stripe_key]",
@@ -139,7 +140,7 @@ kinds! {
     TwilioKey "twilio_key" "[REDACTED_twilio_key]",
     /// A secret of Discord.
     DiscordToken "discord_token" "[REDACTED_discord_token]",
-    /// A secret of Telegram bot.
+    /// A secret of a Telegram bot.
     TelegramToken "telegram_token" "[REDACTED_telegram_token]",
     /// A secret of Shopify.
     ShopifyToken "shopify_token" "[REDACTED_shopify_token]",
@@ -258,6 +259,36 @@ pub enum LineKind {
     NotQuiteJson,
 }
 
+/// What is taken for a payment card (`AUDIT_REDACT_PROFILE`, `redact --profile`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Whatever looks like four groups of four digits, the fraction of a float included; of other
+    /// lengths what passes the checks of `Precise`.
+    #[default]
+    Full,
+    /// Only what has an issuer's prefix and length, passes Luhn's check and is no part of a longer
+    /// number or word. Names of pictures such as `icon@2x.png` are no e-mail addresses.
+    Precise,
+}
+
+impl Profile {
+    /// Both, in the order in which they are offered.
+    pub const ALL: [Self; 2] = [Self::Full, Self::Precise];
+
+    /// Its name: `full`, `precise`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Precise => "precise",
+        }
+    }
+
+    /// The profile of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.name() == name)
+    }
+}
+
 /// Redacts texts and lines. It holds the rules and no text.
 ///
 /// # Examples
@@ -270,9 +301,16 @@ pub enum LineKind {
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Sanitizer {}
+pub struct Sanitizer {
+    profile: Profile,
+}
 
 impl Sanitizer {
+    /// One that follows this profile; the default one follows [`Profile::Full`].
+    pub fn with_profile(profile: Profile) -> Self {
+        Self { profile }
+    }
+
     /// The redacted text; borrowed when there is nothing to redact.
     pub fn redact_str<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.matches(text).next().is_none() {
@@ -339,16 +377,19 @@ impl Sanitizer {
     /// the length of the text.
     #[inline]
     pub(crate) fn matches<'t>(&'t self, text: &'t str) -> Matches<'t> {
-        Matches::new(text, scan::Rules::defaults(), false)
+        Matches::new(text, scan::Rules::defaults(), self.profile == Profile::Precise)
     }
 
     /// A hash of the rules: equal where two programs redact alike, from one release to the next.
     ///
-    /// FNV-1a, 64 bits, over the names and patterns of the rules and the sensitive keys, each
-    /// followed by a zero byte.
+    /// FNV-1a, 64 bits, over the profile, the edition of the rules, the names and patterns of those
+    /// of the floor, the names of all kinds and the sensitive keys, each followed by a zero byte.
     pub fn rules_hash(&self) -> u64 {
-        let rules = scan::RULES.iter().flat_map(|&(kind, pattern)| [kind.name(), pattern]);
-        rules
+        let floor = scan::RULES.iter().flat_map(|&(kind, pattern)| [kind.name(), pattern]);
+        [self.profile.name(), rules::EDITION]
+            .into_iter()
+            .chain(floor)
+            .chain(Kind::ALL.map(Kind::name))
             .chain(keys::SENSITIVE)
             .flat_map(|part| part.bytes().chain([0]))
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
