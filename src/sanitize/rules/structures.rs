@@ -42,7 +42,10 @@ fn private_key(look: Look<'_>, at: usize) -> Option<Match> {
     let label = look.rest(at).strip_prefix(b"-BEGIN ")?;
     let label = &label[..label.len().min(LABEL_BYTES_MAX)];
     let label = &label[..position(label, b"-----")?];
-    position(label, b"PRIVATE KEY")?;
+    let is_label = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
+    if position(label, b"PRIVATE KEY").is_none() || !label.iter().all(is_label) {
+        return None;
+    }
     let from = at + b"-BEGIN ".len() + label.len();
     let end = position(look.rest(from), b"-----END ").map_or(look.text.len(), |ahead| {
         let closing = from + ahead + b"-----END ".len();

@@ -171,3 +171,78 @@ fn what_only_looks_like_a_secret_stays() {
         assert_eq!(redacted(text), text);
     }
 }
+
+/// Pieces that make, join, cut and disguise matches.
+fn random_text(rng: &mut fastrand::Rng, samples: &[(Kind, String)]) -> String {
+    const JOINTS: [&str; 44] = [
+        "",
+        " ",
+        "\n",
+        ".",
+        "-",
+        "_",
+        "/",
+        ":",
+        "=",
+        "\"",
+        "'",
+        "\\\"",
+        "[",
+        "]",
+        "(",
+        ")",
+        ",",
+        ";",
+        "&",
+        "?",
+        "@",
+        "$",
+        "~",
+        "é",
+        "\u{200B}",
+        "password",
+        "pwd=",
+        "token: ",
+        "\"secret\":\"",
+        "api_key=",
+        "_pass",
+        "authorization: ",
+        "Bearer ",
+        "Basic ",
+        "Cookie: a=",
+        "https://",
+        "://u:",
+        "is ",
+        "[REDACTED_email]",
+        "[REDACTED]",
+        "0",
+        "12",
+        "a",
+        "Zz9",
+    ];
+    let mut text = String::new();
+    for _ in 0..rng.usize(1..9) {
+        match rng.u8(..8) {
+            0..5 => text.push_str(JOINTS[rng.usize(..JOINTS.len())]),
+            5 | 6 => {
+                let (_, sample) = &samples[rng.usize(..samples.len())];
+                let end = if rng.bool() { sample.len() } else { rng.usize(..=sample.len()) };
+                text.push_str(&sample[if rng.u8(..4) == 0 { rng.usize(..=end) } else { 0 }..end]);
+            }
+            _ => text.extend((0..rng.usize(0..40)).map(|_| rng.alphanumeric())),
+        }
+    }
+    text
+}
+
+#[test]
+fn a_second_redaction_finds_nothing() {
+    let samples = samples();
+    let mut rng = fastrand::Rng::with_seed(0xA6E);
+    let rounds = std::env::var("REDACT_ROUNDS").ok().and_then(|n| n.parse().ok());
+    for _ in 0..rounds.unwrap_or(30_000) {
+        let text = random_text(&mut rng, &samples);
+        let once = redacted(&text);
+        assert_eq!(redacted(&once), once, "given {text:?}");
+    }
+}
