@@ -171,6 +171,11 @@ fn is_sensitive(key: &[u8]) -> bool {
     ) {
         return false;
     }
+    // The name of a placeholder says nothing about what stood there.
+    let bracket = key.iter().rposition(|&byte| byte == b'[');
+    if bracket.is_some_and(|at| key[at..].starts_with(b"[REDACTED")) {
+        return false;
+    }
     let (rest, last) = last_word(key);
     let (_, before) = last_word(rest);
     let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
@@ -388,6 +393,8 @@ mod tests {
             ("pass\u{200B}word", false, Sensitive),
             ("ａｐｉ_ｋｅｙ", false, Sensitive),
             ("access_token", true, Sensitive),
+            ("[REDACTED_aws_secret]", false, Plain),
+            ("x [REDACTED_github_token_2]", false, Plain),
         ];
         let sensitive = "apiKey API-KEY x-api-key access_token clientSecret Set-Cookie db.password \
             passphrase credentials APIKey DB_PASSWORD userPassword password_hash newPassword2 \
