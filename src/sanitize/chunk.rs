@@ -23,7 +23,29 @@ pub(super) struct Filter {
     /// For each byte of a place, the buckets by its lower and by its upper half.
     low: [[u8; 16]; PLACE],
     high: [[u8; 16]; PLACE],
+    /// For each two ASCII bytes, what the third of a trigger may be, by its class.
+    thirds: Box<[u32; PAIRS]>,
 }
+
+const PAIRS: usize = 128 * 128;
+
+/// Of each byte one of 32 classes: the letters in either case, digits, three separators, all else.
+static CLASSES: [u8; 256] = {
+    let mut classes = [31; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte] = match byte as u8 {
+            letter @ (b'a'..=b'z' | b'A'..=b'Z') => letter & 31,
+            b'0'..=b'9' => 27,
+            b'-' => 28,
+            b'_' => 29,
+            b'.' => 30,
+            _ => 31,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 /// Places that are decided together.
 const SPAN: usize = 32;
@@ -79,7 +101,8 @@ impl Filter {
     /// A filter that says yes wherever one of `triggers` stands: three digits, whatever they say,
     /// are one of them. Each goes into the bucket where it makes the least of wrong candidates.
     pub(super) fn new(triggers: impl IntoIterator<Item = Sets>) -> Self {
-        let mut filter = Self { low: [[0; 16]; PLACE], high: [[0; 16]; PLACE] };
+        let nothing = [[0; 16]; PLACE];
+        let mut filter = Self { low: nothing, high: nothing, thirds: Box::new([0; PAIRS]) };
         for digit in b'0'..=b'9' {
             (0..PLACE).for_each(|i| filter.allow(i, digit, DIGITS));
         }
@@ -88,12 +111,29 @@ impl Filter {
             .sort_by_key(|sets| std::cmp::Reverse(sets.iter().map(|set| set.len()).sum::<usize>()));
         for sets in triggers {
             let with = |bucket: usize| {
-                let mut with = Self { ..filter };
+                let mut with = Self { thirds: Box::new([0; PAIRS]), ..filter };
                 with.add(sets, 1 << bucket);
                 with.rate(1 << bucket) - filter.rate(1 << bucket)
             };
-            let cheapest = (0..BUCKETS).min_by(|&a, &b| with(a).total_cmp(&with(b)));
+            // Most triggers end with a separator, which few places do: they are kept apart, and so
+            // are those that begin with a sign, or end with a digit or with many bytes.
+            let all = |i: usize, is: fn(&u8) -> bool| sets[i].iter().all(is);
+            let buckets = match () {
+                () if all(2, |byte| b"-._/".contains(byte)) => 0..1,
+                () if all(0, |byte| *byte == b'@') => 1..2,
+                () if all(0, |byte| !byte.is_ascii_alphabetic()) => 2..3,
+                () if all(2, u8::is_ascii_digit) => 3..4,
+                () if sets[2].len() > 16 => 4..5,
+                () => 5..BUCKETS,
+            };
+            let cheapest = buckets.min_by(|&a, &b| with(a).total_cmp(&with(b)));
             filter.add(sets, 1 << cheapest.unwrap_or(0));
+            for (&first, &second) in
+                sets[0].iter().flat_map(|a| sets[1].iter().map(move |b| (a, b)))
+            {
+                let thirds = &mut filter.thirds[Self::pair(first, second)];
+                sets[2].iter().for_each(|third| *thirds |= 1 << CLASSES[usize::from(*third)]);
+            }
         }
         filter
     }
@@ -117,6 +157,30 @@ impl Filter {
         (0..PLACE).map(of).product()
     }
 
+    fn pair(first: u8, second: u8) -> usize {
+        usize::from(first & 0x7F) << 7 | usize::from(second & 0x7F)
+    }
+
+    /// Whether a trigger has the first two bytes of a place, and likely the third: so few buckets
+    /// say yes at many places.
+    #[inline]
+    fn is_likely(&self, bytes: &[u8], at: usize) -> bool {
+        let place = &bytes[at..at + PLACE];
+        self.thirds[Self::pair(place[0], place[1])] >> CLASSES[usize::from(place[2])] & 1 == 1
+    }
+
+    /// Those of the places behind `at` at which that holds. None of them has fewer than three bytes.
+    #[inline]
+    fn likely(&self, bytes: &[u8], at: usize, mut places: u32) -> u32 {
+        let mut likely = 0;
+        while places != 0 {
+            let place = places.trailing_zeros();
+            likely |= u32::from(self.is_likely(bytes, at + place as usize)) << place;
+            places &= places - 1;
+        }
+        likely
+    }
+
     /// The buckets that have such a byte as the `i`th; none has one outside ASCII.
     fn buckets(&self, i: usize, byte: u8) -> u8 {
         if byte < 0x80 {
@@ -133,7 +197,7 @@ impl Filter {
         let buckets = (0..PLACE).fold(!0, |all, i| all & self.buckets(i, place[i]));
         let begins_run = buckets & DIGITS != 0 && !(at > edge && is(bytes[at - 1], WORD));
         begins_run
-            || buckets & !DIGITS != 0
+            || (buckets & !DIGITS != 0 && self.is_likely(bytes, at))
             || is_digit_lead(place[0])
             || matches!(place, [0xE2, 0x80 | 0x81, _])
     }
@@ -229,17 +293,19 @@ mod avx2 {
         ($name:ident, $vector:ty, $load:ident, $table:expr, $set1:ident, $shuffle:ident, $and:ident,
          $andnot:ident, $greater:ident, $shift:ident, $movemask:ident, $equal:ident, $zero:ident, $sub:ident,
          $min:ident, $all:expr) => {
-            struct $name {
+            struct $name<'f> {
+                filter: &'f Filter,
                 low: [$vector; PLACE],
                 high: [$vector; PLACE],
             }
 
-            impl $name {
+            impl<'f> $name<'f> {
                 #[inline]
                 #[target_feature(enable = "avx2")]
-                fn of(filter: &Filter) -> Self {
+                fn of(filter: &'f Filter) -> Self {
                     let table = $table;
                     Self {
+                        filter,
                         low: filter.low.each_ref().map(table),
                         high: filter.high.each_ref().map(table),
                     }
@@ -275,7 +341,11 @@ mod avx2 {
                     };
                     let buckets = $and($and(buckets(0), buckets(1)), buckets(2));
                     let none = $equal($and(buckets, $set1(0x7F)), $zero());
-                    let mut bits = !($movemask(none) as u32) & $all;
+                    // A text shorter than a block has places that are not there.
+                    let there = bytes.len().saturating_sub(at + PLACE - 1).min(SPAN);
+                    let there = (!0_u32).checked_shr((SPAN - there) as u32).unwrap_or(0);
+                    let bits = !($movemask(none) as u32) & $all & there;
+                    let mut bits = self.filter.likely(bytes, at, bits);
                     let digits = $movemask(buckets) as u32;
                     // From 0xD9 on, but for eight from 0xE2 on.
                     let from_d9 = $and($greater(place[0], $set1(0xD8_u8 as i8)), place[0]);
@@ -351,7 +421,7 @@ mod avx2 {
         0xFFFF
     );
 
-    impl Narrow {
+    impl Narrow<'_> {
         /// The candidates of a text that is shorter than a wide block.
         #[inline]
         #[target_feature(enable = "avx2")]

@@ -10,10 +10,11 @@
 //!
 //! What is left between the matches matches no rule, beside the placeholders too.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::chunk::{Candidates, Filter, PLACE, Sets};
+use super::chunk::{Candidates, Filter, Sets};
 use super::disguise::{self, Plain};
 use super::rules::{self, Look, NUMBERS, Rule, Trigger};
 use super::unicode::{
@@ -35,9 +36,18 @@ const DOMAIN_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 /// Rules and what their triggers are found with.
 pub(super) struct Rules {
     filter: Filter,
-    /// For each first byte of a trigger, where in `asked` those with it stand.
-    by_first: [(u16, u16); 256],
-    asked: Vec<(u8, [Bytes; PLACE - 1], Rule)>,
+    /// For each two ASCII bytes, which of `groups` has the rules whose triggers begin with them.
+    pairs: Box<[u16; PAIRS]>,
+    /// The third bytes of the triggers, and where in `asked` the rules stand.
+    groups: Vec<(Bytes, Range<usize>)>,
+    asked: Vec<(Bytes, Rule)>,
+}
+
+const PAIRS: usize = 128 * 128;
+
+/// Where in [`Rules::pairs`] two bytes are looked up; none outside ASCII begin a trigger.
+fn pair(first: u8, second: u8) -> Option<usize> {
+    (first < 0x80 && second < 0x80).then_some(usize::from(first) << 7 | usize::from(second))
 }
 
 impl std::fmt::Debug for Rules {
@@ -57,6 +67,10 @@ impl Bytes {
         Self(set)
     }
 
+    fn or(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
     fn holds(self, byte: u8) -> bool {
         self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
     }
@@ -74,22 +88,27 @@ impl Rules {
         let floor: [Sets; 3] =
             [[b"@", DOMAIN_BYTES, DOMAIN_BYTES], [b"e", b"y", b"J"], [b"A", b"K", b"I"]];
         let filter = Filter::new(triggers.iter().map(|trigger| trigger.bytes).chain(floor));
-        let mut asked: Vec<_> = triggers
-            .iter()
-            .flat_map(|trigger| {
-                let [first, second, third] = trigger.bytes;
-                let behind = [Bytes::of(second), Bytes::of(third)];
-                first.iter().map(move |&first| (first, behind, trigger.rule))
-            })
-            .collect();
-        asked.sort_by_key(|(first, ..)| *first);
-        let mut by_first = [(0, 0); 256];
-        for (i, (first, ..)) in asked.iter().enumerate() {
-            let range = &mut by_first[usize::from(*first)];
-            let i = i as u16;
-            *range = (if range.1 == 0 { i } else { range.0 }, i + 1);
+        let mut of_pairs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (i, trigger) in triggers.iter().enumerate() {
+            for &first in trigger.bytes[0] {
+                let places = trigger.bytes[1].iter().filter_map(|&second| pair(first, second));
+                places.for_each(|place| of_pairs.entry(place).or_default().push(i));
+            }
         }
-        Self { filter, by_first, asked }
+        let (mut groups, mut asked) = (vec![(Bytes([0; 4]), 0..0)], Vec::new());
+        let mut numbers: BTreeMap<Vec<usize>, u16> = BTreeMap::new();
+        let mut pairs = Box::new([0; PAIRS]);
+        for (place, members) in of_pairs {
+            pairs[place] = *numbers.entry(members).or_insert_with_key(|members| {
+                let start = asked.len();
+                let of = |i: &usize| (Bytes::of(triggers[*i].bytes[2]), triggers[*i].rule);
+                asked.extend(members.iter().map(of));
+                let third = asked[start..].iter().fold(Bytes([0; 4]), |all, (one, _)| all.or(*one));
+                groups.push((third, start..asked.len()));
+                groups.len() as u16 - 1
+            });
+        }
+        Self { filter, pairs, groups, asked }
     }
 }
 
@@ -386,9 +405,13 @@ impl Rules {
     #[inline]
     fn ask(&self, look: Look<'_>, at: usize, mut found: Option<Match>) -> Option<Match> {
         let place = &look.text[at..];
-        let (from, to) = self.by_first[usize::from(place[0])];
-        for (_, behind, rule) in &self.asked[usize::from(from)..usize::from(to)] {
-            if behind[0].holds(place[1]) && behind[1].holds(place[2]) {
+        let Some(pair) = pair(place[0], place[1]) else { return found };
+        let (third, rules) = &self.groups[usize::from(self.pairs[pair])];
+        if !third.holds(place[2]) {
+            return found;
+        }
+        for (third, rule) in &self.asked[rules.clone()] {
+            if third.holds(place[2]) {
                 found = first_of(found, rule.ask(look, at));
             }
         }

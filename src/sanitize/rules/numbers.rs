@@ -15,11 +15,36 @@ const WITHOUT_LETTERS: &[u8] =
     b"AEATBABEBICRCZDEDJDKDOEEEGESFIFOGLHRHUILISLTLYMEMNMRNOPLPTRSSDSESISKSOSTTL\
 TNVAXK";
 
-const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const DIGITS: &[u8] = b"0123456789";
 
-/// Two letters and two digits begin one; the last of the four is looked at by the rule.
-pub(super) const IBAN: [[&[u8]; 3]; 1] = [[LETTERS, LETTERS, DIGITS]];
+/// The code of a country and two digits begin one; the last of the four is looked at by the rule.
+#[rustfmt::skip]
+pub(super) const IBAN: [[&[u8]; 3]; 24] = [
+    [b"aA", b"dDeEtTlLzZ", DIGITS],
+    [b"bB", b"aAeEgGhHiIrRyY", DIGITS],
+    [b"cC", b"hHrRyYzZ", DIGITS],
+    [b"dD", b"eEjJkKoO", DIGITS],
+    [b"eE", b"eEgGsS", DIGITS],
+    [b"fF", b"iIkKoOrR", DIGITS],
+    [b"gG", b"bBeEiIlLrRtT", DIGITS],
+    [b"hH", b"nNrRuU", DIGITS],
+    [b"iI", b"eElLqQrRsStT", DIGITS],
+    [b"jJ", b"oO", DIGITS],
+    [b"kK", b"wWzZ", DIGITS],
+    [b"lL", b"bBcCiItTuUvVyY", DIGITS],
+    [b"mM", b"cCdDeEkKnNrRtTuU", DIGITS],
+    [b"nN", b"iIlLoO", DIGITS],
+    [b"oO", b"mM", DIGITS],
+    [b"pP", b"kKlLsStT", DIGITS],
+    [b"qQ", b"aA", DIGITS],
+    [b"rR", b"oOsSuU", DIGITS],
+    [b"sS", b"aAcCdDeEiIkKmMoOtTvV", DIGITS],
+    [b"tT", b"lLnNrR", DIGITS],
+    [b"uU", b"aA", DIGITS],
+    [b"vV", b"aAgG", DIGITS],
+    [b"xX", b"kK", DIGITS],
+    [b"yY", b"eE", DIGITS],
+];
 
 /// An IBAN in either case, as one word or in groups with single spaces or hyphens.
 pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {

@@ -7,7 +7,7 @@ use crate::sanitize::{Kind, Match};
 type Structure = ([&'static [u8]; 3], fn(Look<'_>, usize) -> Option<Match>);
 
 pub(super) const TRIGGERS: [Structure; 13] = [
-    ([b"-", b"B", b"E"], private_key),
+    ([b"B", b"E", b"G"], private_key),
     ([b"L", b"S", b"0"], encoded_private_key),
     ([b"rR", b"iI", b"zZ"], authorization),
     ([b"bB", b"eE", b"aA"], bearer),
@@ -18,8 +18,8 @@ pub(super) const TRIGGERS: [Structure; 13] = [
     ([b"$", b"1568y", b"$"], password_hash),
     ([b"$", b"a", b"r"], password_hash),
     ([b"$", b"k", b"r"], password_hash),
-    ([b".", b"c", b"o"], webhook),
-    ([b"a", b"c", b"h"], netrc),
+    ([b"o", b"m", b"/"], webhook),
+    ([b"m", b"a", b"c"], netrc),
 ];
 
 /// The longest thing that is looked at of a URL or a line before what is told of in it.
@@ -38,15 +38,15 @@ fn position(text: &[u8], part: &[u8]) -> Option<usize> {
 /// text where it has none.
 fn private_key(look: Look<'_>, at: usize) -> Option<Match> {
     const LABEL_BYTES_MAX: usize = 64;
-    let start = look.run_before(at + 1, 5, |byte| byte == b'-');
-    let label = look.rest(at).strip_prefix(b"-BEGIN ")?;
+    let start = look.run_before(at, 5, |byte| byte == b'-');
+    let label = look.rest(at).strip_prefix(b"BEGIN ").filter(|_| start < at)?;
     let label = &label[..label.len().min(LABEL_BYTES_MAX)];
     let label = &label[..position(label, b"-----")?];
     let is_label = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
     if position(label, b"PRIVATE KEY").is_none() || !label.iter().all(is_label) {
         return None;
     }
-    let from = at + b"-BEGIN ".len() + label.len();
+    let from = at + b"BEGIN ".len() + label.len();
     let end = position(look.rest(from), b"-----END ").map_or(look.text.len(), |ahead| {
         let closing = from + ahead + b"-----END ".len();
         let line = &look.rest(closing)[..look.rest(closing).len().min(LABEL_BYTES_MAX)];
@@ -211,7 +211,8 @@ fn password_hash(look: Look<'_>, at: usize) -> Option<Match> {
 }
 
 /// A webhook's URL: whoever knows it may post.
-fn webhook(look: Look<'_>, at: usize) -> Option<Match> {
+fn webhook(look: Look<'_>, om: usize) -> Option<Match> {
+    let at = om.checked_sub(2).filter(|at| *at >= look.edge)?;
     let start = look.run_before(at, 48, |byte| is_alphanumeric(byte) || b".-".contains(&byte));
     let scheme = b"https://";
     let has_scheme = look.text[look.edge..start].ends_with(scheme);
@@ -231,13 +232,13 @@ fn webhook(look: Look<'_>, at: usize) -> Option<Match> {
     (end - path > 20).then(|| found(Kind::WebhookUrl, start, end))?
 }
 
-/// The password of a line in a `.netrc`, whose `machine` has its `ach` at `at`.
+/// The password of a line in a `.netrc`, whose `machine` begins at `at`.
 fn netrc(look: Look<'_>, at: usize) -> Option<Match> {
-    let rest = look.rest(at).strip_prefix(b"achine ")?;
+    let rest = look.rest(at).strip_prefix(b"machine ")?;
     let window = &rest[..rest.len().min(WINDOW_BYTES)];
     position(window, b"login ")?;
     let start = position(window, b"password ")? + b"password ".len();
-    let base = at + b"achine ".len();
+    let base = at + b"machine ".len();
     let start = look.run(base + start, |byte| byte == b' ');
     let end = look.run(start, |byte| byte.is_ascii_graphic() && byte != b'[');
     found(Kind::Credential, start, end)

@@ -31,6 +31,13 @@ enum Body {
     Base64,
 }
 
+impl Body {
+    /// The bytes it may begin with.
+    fn first(self) -> &'static [u8] {
+        if self == Self::Hex { b"0123456789abcdefABCDEF" } else { ALPHANUMERIC }
+    }
+}
+
 const fn free(kind: Kind, prefix: &'static str, body: Body, least: usize) -> Token {
     Token { kind, prefix: prefix.as_bytes(), body, least, is_word: false }
 }
@@ -211,18 +218,27 @@ static TOKENS: [Token; 165] = [
 
 const ALPHANUMERIC: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/// A trigger for each prefix: its first three bytes, or a letter or digit behind two.
+/// A trigger for each prefix: its first separator that has two bytes before it, and these, since
+/// separators are rarer than letters; else its first three bytes, or a letter or digit behind two.
 pub(super) fn triggers() -> impl Iterator<Item = Trigger> {
     TOKENS.iter().map(|token| {
-        let third = token.prefix.get(2..3).unwrap_or(ALPHANUMERIC);
-        let bytes = [&token.prefix[..1], &token.prefix[1..2], third];
+        let at = token.trigger();
+        let third = token.prefix.get(at + 2..at + 3).unwrap_or(token.body.first());
+        let bytes = [&token.prefix[at..at + 1], &token.prefix[at + 1..at + 2], third];
         Trigger { bytes, rule: Rule::Token(token) }
     })
 }
 
 impl Token {
-    /// The secret whose prefix begins at `at`.
+    /// Where in the prefix its trigger stands.
+    fn trigger(&self) -> usize {
+        let is_separator = |byte: &u8| matches!(byte, b'-' | b'_' | b'.');
+        self.prefix.iter().skip(2).position(is_separator).unwrap_or(0)
+    }
+
+    /// The secret whose prefix has its trigger at `at`.
     pub(super) fn at(&self, look: Look<'_>, at: usize) -> Option<Match> {
+        let at = at.checked_sub(self.trigger()).filter(|at| *at >= look.edge)?;
         let body = look.rest(at).strip_prefix(self.prefix)?;
         if self.is_word && look.before(at).is_some_and(is_base64url) {
             return None;
@@ -268,12 +284,12 @@ type Odd = ([&'static [u8]; 3], fn(Look<'_>, usize) -> Option<Match>);
 /// Secrets that are told by something else than a prefix, or by one that is not enough.
 pub(super) const ODD: [Odd; 12] = [
     ([b"S", b"G", b"."], sendgrid),
-    ([b"78", b"Q", b"~"], azure_client_secret),
+    ([b"Q", b"~", ALPHANUMERIC], azure_client_secret),
     ([b"A", b"Z", b"D"], azure_devops),
     ([b"MNO", b"DTjz", b"AEIMQUYcgk"], discord),
     ([b":", b"A", b"A"], telegram),
     ([b"nN", b"rR", b"aA"], newrelic_license),
-    ([b"-", b"u", b"s"], mailchimp),
+    ([b"u", b"s", b"0123456789"], mailchimp),
     ([b"p", b"x", b"-"], pixie),
     ([b"0", b"0", b"D"], salesforce),
     ([b"A", b"3", b"T"], aws_key),
@@ -289,15 +305,15 @@ fn sendgrid(look: Look<'_>, at: usize) -> Option<Match> {
     (is_one && end - first > 30).then(|| found(SendgridKey, at, end))?
 }
 
-/// Three bytes, `8Q~`, and 31 to 34 bytes: the values of Microsoft Entra's client secrets.
+/// Three bytes, `7Q~` or `8Q~`, and 31 to 34 bytes: the values of Microsoft Entra's client secrets.
 fn azure_client_secret(look: Look<'_>, at: usize) -> Option<Match> {
     let is_part = |byte| is_base64url(byte) || byte == b'~' || byte == b'.';
-    let start = look.run_before(at, 4, is_part);
-    if at - start != 3 {
+    let start = look.run_before(at, 5, is_part);
+    if at - start != 4 || !matches!(look.text[at - 1], b'7' | b'8') {
         return None;
     }
-    let end = look.run(at + 3, is_part);
-    (end - at >= 3 + 30).then(|| found(AzureKey, start, end))?
+    let end = look.run(at, is_part);
+    (end - at >= 2 + 30).then(|| found(AzureKey, start, end))?
 }
 
 /// A word of 76 letters and digits, `AZDO`, and four more.
@@ -371,9 +387,10 @@ fn salesforce(look: Look<'_>, at: usize) -> Option<Match> {
 
 /// 32 hexadecimal digits, `-us` and a number.
 fn mailchimp(look: Look<'_>, at: usize) -> Option<Match> {
-    let start = look.run_before(at, 33, |byte| byte.is_ascii_hexdigit());
-    let end = look.run(at + 3, |byte| byte.is_ascii_digit());
-    let is_one = at - start == 32 && (1..=3).contains(&(end - (at + 3)));
+    let hyphen = at.checked_sub(1).filter(|_| look.before(at) == Some(b'-'))?;
+    let start = look.run_before(hyphen, 33, |byte| byte.is_ascii_hexdigit());
+    let end = look.run(at + 2, |byte| byte.is_ascii_digit());
+    let is_one = hyphen - start == 32 && (1..=3).contains(&(end - (at + 2)));
     is_one.then(|| found(ApiToken, start, end))?
 }
 
