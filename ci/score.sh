@@ -1,15 +1,9 @@
 #!/usr/bin/env bash
 # How much of labelled personal data and secrets the redactor of the command finds:
 #   score.sh [--json] [--rows] [--pii FILE]... [--secrets FILE]...
-#   score.sh --random N    false cards in N random timestamps, UUIDs, floats and ids
 # Without files, those beside the repository; without them there is nothing to score.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-if [[ ${1:-} == --random ]]; then
-    LOOKALIKES_RANDOM="${2:?how many?}" exec cargo test --release -q -p llm-audit \
-        --test lookalikes random -- --nocapture --test-threads 1
-fi
 
 data=../shared/data
 options=("$@")

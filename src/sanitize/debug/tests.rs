@@ -33,7 +33,7 @@ fn the_value_behind_a_sensitive_name_goes() {
         (r#"P { text: "password: hunter2" }"#, r#"P { text: "password: [REDACTED]"#),
         // No fields.
         ("token::Kind { n: 1 }", "token::Kind { n: 1 }"),
-        ("P { tokens: 1, monkey: 2 }", "P { tokens: 1, apikey: 2 }"),
+        ("P { tokens: 1, monkey: 2 }", "P { tokens: 1, monkey: 2 }"),
         ("P { token:", "P { token:"),
         ("", ""),
     ];
