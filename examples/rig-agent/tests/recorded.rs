@@ -58,7 +58,7 @@ fn assert_run(lines: &[Value]) {
             (&json!(ANSWERED), &json!(MODEL))
         );
         assert_eq!(line["data"]["provider"], "openai");
-        assert_eq!(line["data"]["usage"], json!({"cache_read": cached}));
+        assert_eq!(line["data"]["usage"], json!({"cache_read": cached, "reasoning": 4}));
     }
     assert_eq!(
         (&call["action"], &call["data"]["call_id"]),
