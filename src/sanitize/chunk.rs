@@ -116,7 +116,7 @@ impl Filter {
                 with.rate(1 << bucket) - filter.rate(1 << bucket)
             };
             // Most triggers end with a separator, which few places do: they are kept apart, and so
-            // are those that begin with a sign, or end with a digit or with many bytes.
+            // are those that begin with a sign, end with a digit or with many bytes, or are capitals.
             let all = |i: usize, is: fn(&u8) -> bool| sets[i].iter().all(is);
             let buckets = match () {
                 () if all(2, |byte| b"-._/".contains(byte)) => 0..1,
@@ -124,6 +124,7 @@ impl Filter {
                 () if all(0, |byte| !byte.is_ascii_alphabetic()) => 2..3,
                 () if all(2, u8::is_ascii_digit) => 3..4,
                 () if sets[2].len() > 16 => 4..5,
+                () if (0..PLACE).all(|i| all(i, |byte| !byte.is_ascii_lowercase())) => 1..2,
                 () => 5..BUCKETS,
             };
             let cheapest = buckets.min_by(|&a, &b| with(a).total_cmp(&with(b)));
