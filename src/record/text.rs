@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::PARTS;
 use super::serializer::Encoder;
 use super::sink::Failed;
-use crate::sanitize::{Match, Sanitizer, floor_char_boundary};
+use crate::sanitize::{Match, Matches, Sanitizer, floor_char_boundary};
 
 impl Encoder<'_, '_> {
     /// One string, redacted. Of what remains at most `cap` bytes are kept, and `[TRUNCATED:n]`
@@ -16,13 +16,27 @@ impl Encoder<'_, '_> {
     pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         self.text_start = self.sink.chain.len();
         let may_be_whole = text.len() <= cap;
-        let mut matches = self.sanitizer.matches(text);
-        let first = if may_be_whole { matches.next() } else { None };
+        let matches = self.sanitizer.find(text);
+        if may_be_whole && matches.is_none() {
+            return self.sink.string(text);
+        }
+        self.candidate(text, cap, matches)
+    }
+
+    /// The same of one in which there may be a match, or which may be too long.
+    fn candidate(
+        &mut self,
+        text: &str,
+        cap: usize,
+        mut matches: Option<Matches<'_>>,
+    ) -> Result<(), Failed> {
+        let may_be_whole = text.len() <= cap;
+        let first = matches.as_mut().filter(|_| may_be_whole).and_then(Iterator::next);
         if may_be_whole && first.is_none() {
             return self.sink.string(text);
         }
         match cut_at(self.sanitizer, text, cap) {
-            None => self.redacted(text, first.into_iter().chain(matches), ""),
+            None => self.redacted(text, first.into_iter().chain(matches.into_iter().flatten()), ""),
             Some(end) => self.cut(text, end),
         }
     }

@@ -313,11 +313,11 @@ impl Sanitizer {
 
     /// The redacted text; borrowed when there is nothing to redact.
     pub fn redact_str<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.matches(text).next().is_none() {
-            return Cow::Borrowed(text);
-        }
-        let mut out = String::with_capacity(text.len());
-        self.redact_text(text, &mut out, &mut Redactions::default());
+        let Some(mut matches) = self.find(text) else { return Cow::Borrowed(text) };
+        let Some(first) = matches.next() else { return Cow::Borrowed(text) };
+        let (mut out, matches) =
+            (String::with_capacity(text.len()), [first].into_iter().chain(matches));
+        self.redact_matches(text, matches, &mut out, &mut Redactions::default());
         Cow::Owned(out)
     }
 
@@ -330,17 +330,16 @@ impl Sanitizer {
     /// Appends the redacted text to `out` and adds to `counts` what was redacted.
     #[inline]
     pub fn redact_text(&self, text: &str, out: &mut String, counts: &mut Redactions) {
-        let matches = self.matches(text);
-        if matches.is_over() {
-            return out.push_str(text);
+        match self.find(text) {
+            None => out.push_str(text),
+            Some(matches) => self.redact_matches(text, matches, out, counts),
         }
-        self.redact_matches(text, matches, out, counts);
     }
 
     fn redact_matches(
         &self,
         text: &str,
-        matches: Matches<'_>,
+        matches: impl Iterator<Item = Match>,
         out: &mut String,
         counts: &mut Redactions,
     ) {
@@ -376,7 +375,13 @@ impl Sanitizer {
     /// What has to go, in order, none overlapping another. Allocates nothing; takes time linear in
     /// the length of the text.
     #[inline]
-    pub(crate) fn matches<'t>(&'t self, text: &'t str) -> Matches<'t> {
+    pub(crate) fn matches<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Match> + 't {
+        self.find(text).into_iter().flatten()
+    }
+
+    /// The same; `None` where there is plainly nothing, as in most texts.
+    #[inline]
+    pub(crate) fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
         Matches::new(text, scan::Rules::defaults(), self.profile == Profile::Precise)
     }
 

@@ -1,6 +1,6 @@
 //! What is looked for beyond the floor, and where may it begin?
 //!
-//! A rule is asked at every place where its trigger stands: three bytes, each of a set. It looks at
+//! A rule is asked at every place where its trigger stands: four bytes, each of a set. It looks at
 //! the text in front of the place no further than the edge and a bounded window, behind it as far as
 //! its match goes, and says where the match lies. The trigger may stand inside the match or before
 //! it; a match begins at most 80 bytes before its trigger.
@@ -15,6 +15,7 @@ pub(super) use card::is_card;
 use tokens::Token;
 pub(super) use tokens::aws_secret;
 
+use super::chunk::{PLACE, Pattern};
 use super::scan::step;
 use super::{Kind, Match};
 
@@ -69,7 +70,8 @@ fn found(kind: Kind, start: usize, end: usize) -> Option<Match> {
 /// Where the match lies whose trigger stands at a place.
 #[derive(Clone, Copy)]
 pub(super) enum Rule {
-    Token(&'static Token),
+    /// And how far in its prefix the trigger stands.
+    Token(&'static Token, usize),
     Other(fn(Look<'_>, usize) -> Option<Match>),
 }
 
@@ -78,31 +80,52 @@ impl Rule {
     pub(super) fn ask(self, look: Look<'_>, at: usize) -> Option<Match> {
         step(1);
         match self {
-            Self::Token(token) => token.at(look, at),
+            Self::Token(token, offset) => token.at(look, at, offset),
             Self::Other(rule) => rule(look, at),
         }
     }
 }
 
-/// Three bytes, each of a set, at which a rule is asked.
+/// Where a rule is asked.
 #[derive(Clone, Copy)]
 pub(super) struct Trigger {
-    pub(super) bytes: [&'static [u8]; 3],
+    pub(super) pattern: Pattern,
     pub(super) rule: Rule,
 }
 
-/// The rules that are asked wherever three or more ASCII digits begin, behind no letter, digit or
-/// underscore.
+/// The bytes of a trigger.
+pub(super) type Bytes = [&'static [u8]; PLACE];
+
+impl Trigger {
+    const fn anywhere(bytes: Bytes, rule: Rule) -> Self {
+        Self { pattern: Pattern { bytes, is_word: false }, rule }
+    }
+
+    /// One that stands behind no letter, digit or underscore.
+    const fn word(bytes: Bytes, rule: Rule) -> Self {
+        Self { pattern: Pattern { bytes, is_word: true }, rule }
+    }
+}
+
+const DIGITS: &[u8] = b"0123456789";
+const ALPHANUMERIC: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const BASE64URL: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+
+/// The rules that are asked where a number begins: three ASCII digits behind no letter, digit or
+/// underscore, and more.
 pub(super) const NUMBERS: [fn(Look<'_>, usize) -> Option<Match>; 2] = [card::at, numbers::us_ssn];
 
 /// The triggers of all other default rules.
 pub(super) fn triggers() -> Vec<Trigger> {
-    let other = |bytes, rule| Trigger { bytes, rule: Rule::Other(rule) };
     let mut triggers: Vec<Trigger> = tokens::triggers().collect();
-    triggers.extend(tokens::ODD.iter().map(|(bytes, rule)| other(*bytes, *rule)));
-    triggers.extend(numbers::IBAN.iter().map(|bytes| other(*bytes, numbers::iban)));
-    triggers.extend(structures::TRIGGERS.iter().map(|(bytes, rule)| other(*bytes, *rule)));
-    triggers.extend(assignment::TRIGGERS.iter().map(|bytes| other(*bytes, assignment::at)));
+    triggers.extend(numbers::IBAN.map(|country| {
+        let bytes = [country[0], country[1], DIGITS, DIGITS];
+        Trigger::word(bytes, Rule::Other(numbers::iban))
+    }));
+    let odd = tokens::ODD.into_iter().chain(structures::TRIGGERS);
+    triggers.extend(odd.map(|(bytes, rule)| Trigger::anywhere(bytes, Rule::Other(rule))));
+    let assignment = Rule::Other(assignment::at);
+    triggers.extend(assignment::TRIGGERS.map(|bytes| Trigger::anywhere(bytes, assignment)));
     triggers
 }
 

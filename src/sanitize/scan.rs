@@ -10,11 +10,10 @@
 //!
 //! What is left between the matches matches no rule, beside the placeholders too.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::chunk::{Candidates, Filter, Sets};
+use super::chunk::{Candidates, Filter, GROUPS, PLACE, Pattern, may_be_number};
 use super::disguise::{self, Plain};
 use super::rules::{self, Look, NUMBERS, Rule, Trigger};
 use super::unicode::{
@@ -30,53 +29,43 @@ pub(super) const RULES: [(Kind, &str); 4] = [
     (Kind::AwsKey, r"AKIA[0-9A-Z]{16}"),
 ];
 
-/// The bytes a domain may begin with.
+/// The bytes in front of an e-mail's `@`.
+const LOCAL_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-";
+/// The bytes behind it.
 const DOMAIN_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+
+/// The bytes of base64url, of which a part of a token is.
+const BASE64_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
 /// Rules and what their triggers are found with.
 pub(super) struct Rules {
     filter: Filter,
-    /// For each two ASCII bytes, which of `groups` has the rules whose triggers begin with them.
-    pairs: Box<[u16; PAIRS]>,
-    /// The third bytes of the triggers, and where in `asked` the rules stand.
-    groups: Vec<(Bytes, Range<usize>)>,
-    asked: Vec<(Bytes, Rule)>,
-}
-
-const PAIRS: usize = 128 * 128;
-
-/// Where in [`Rules::pairs`] two bytes are looked up; none outside ASCII begin a trigger.
-fn pair(first: u8, second: u8) -> Option<usize> {
-    (first < 0x80 && second < 0x80).then_some(usize::from(first) << 7 | usize::from(second))
+    /// By the group of the filter, each rule with its trigger.
+    asked: [Vec<([Bytes; PLACE], Rule)>; GROUPS],
 }
 
 impl std::fmt::Debug for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rules").field("asked", &self.asked.len()).finish_non_exhaustive()
+        f.debug_struct("Rules").finish_non_exhaustive()
     }
 }
 
-/// A set of bytes.
+/// A set of ASCII bytes.
 #[derive(Clone, Copy)]
-struct Bytes([u64; 4]);
+struct Bytes(u128);
 
 impl Bytes {
     fn of(bytes: &[u8]) -> Self {
-        let mut set = [0; 4];
-        bytes.iter().for_each(|&byte| set[usize::from(byte >> 6)] |= 1 << (byte & 63));
-        Self(set)
+        Self(bytes.iter().fold(0, |set, &byte| set | 1 << (byte & 0x7F)))
     }
 
-    fn or(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
-    }
-
+    #[inline]
     fn holds(self, byte: u8) -> bool {
-        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
+        byte < 0x80 && self.0 >> byte & 1 == 1
     }
 }
 
-static DEFAULT: LazyLock<Rules> = LazyLock::new(|| Rules::new(rules::triggers()));
+static DEFAULT: LazyLock<Rules> = LazyLock::new(|| Rules::new(&rules::triggers()));
 
 impl Rules {
     /// The default rules.
@@ -84,31 +73,21 @@ impl Rules {
         &DEFAULT
     }
 
-    fn new(triggers: Vec<Trigger>) -> Self {
-        let floor: [Sets; 3] =
-            [[b"@", DOMAIN_BYTES, DOMAIN_BYTES], [b"e", b"y", b"J"], [b"A", b"K", b"I"]];
-        let filter = Filter::new(triggers.iter().map(|trigger| trigger.bytes).chain(floor));
-        let mut of_pairs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (i, trigger) in triggers.iter().enumerate() {
-            for &first in trigger.bytes[0] {
-                let places = trigger.bytes[1].iter().filter_map(|&second| pair(first, second));
-                places.for_each(|place| of_pairs.entry(place).or_default().push(i));
-            }
+    fn new(triggers: &[Trigger]) -> Self {
+        let floor = [
+            [LOCAL_BYTES, b"@", DOMAIN_BYTES, DOMAIN_BYTES],
+            [b"e", b"y", b"J", BASE64_BYTES],
+            [b"A", b"K", b"I", b"A"],
+        ];
+        let floor = floor.map(|bytes| Pattern { bytes, is_word: false });
+        let patterns: Vec<_> =
+            triggers.iter().map(|trigger| trigger.pattern).chain(floor).collect();
+        let (filter, groups) = Filter::new(&patterns);
+        let mut asked = [const { Vec::new() }; GROUPS];
+        for (trigger, group) in triggers.iter().zip(groups) {
+            asked[group].push((trigger.pattern.bytes.map(Bytes::of), trigger.rule));
         }
-        let (mut groups, mut asked) = (vec![(Bytes([0; 4]), 0..0)], Vec::new());
-        let mut numbers: BTreeMap<Vec<usize>, u16> = BTreeMap::new();
-        let mut pairs = Box::new([0; PAIRS]);
-        for (place, members) in of_pairs {
-            pairs[place] = *numbers.entry(members).or_insert_with_key(|members| {
-                let start = asked.len();
-                let of = |i: &usize| (Bytes::of(triggers[*i].bytes[2]), triggers[*i].rule);
-                asked.extend(members.iter().map(of));
-                let third = asked[start..].iter().fold(Bytes([0; 4]), |all, (one, _)| all.or(*one));
-                groups.push((third, start..asked.len()));
-                groups.len() as u16 - 1
-            });
-        }
-        Self { filter, pairs, groups, asked }
+        Self { filter, asked }
     }
 }
 
@@ -152,27 +131,27 @@ const TRIGGER_OFFSET_MAX: usize = 80;
 const BACK_BYTES: usize = 384;
 
 impl<'t> Matches<'t> {
+    /// The matches, or `None` where there plainly is none, since there is no place where one may
+    /// begin. Most texts are so.
     #[inline]
-    pub(super) fn new(text: &'t str, rules: &'t Rules, precise: bool) -> Self {
+    pub(super) fn new(text: &'t str, rules: &'t Rules, precise: bool) -> Option<Self> {
+        let candidates = rules.filter.scan(text.as_bytes(), 0, 0);
+        (!candidates.is_empty()).then(|| Self::among(candidates, text, rules, precise))
+    }
+
+    fn among(candidates: Candidates, text: &'t str, rules: &'t Rules, precise: bool) -> Self {
         Self {
             text,
             rules,
             precise,
             edge: 0,
-            candidates: rules.filter.scan(text.as_bytes(), 0, 0),
+            candidates,
             pending: None,
             cut: Vec::new(),
             local: (0, None),
             no_jwt: 0..0,
             disguised: None,
         }
-    }
-
-    /// Whether there plainly is no match: there is no place where one may begin. Most texts are so,
-    /// and this is known without a further look.
-    #[inline]
-    pub(crate) fn is_over(&self) -> bool {
-        self.candidates.is_empty()
     }
 
     fn bytes(&self) -> &'t [u8] {
@@ -208,18 +187,22 @@ impl<'t> Matches<'t> {
         let floor = match self.bytes()[at] {
             b'0'..=b'9' => self.number_at(at),
             0x80.. => return self.foreign_at(at),
-            b'@' => self.email(at),
             b'e' => self.jwt(at),
             b'A' => self.aws_key(at),
             _ => None,
         };
-        self.rules.ask(self.look(self.text), at, floor)
+        let next = self.bytes().get(at + 1);
+        let email = if next == Some(&b'@') { self.email(at + 1) } else { None };
+        self.rules.ask(self.look(self.text), at, first_of(floor, email))
     }
 
     /// The first of the matches that begin with this digit. None does behind a letter, a digit or an
     /// underscore.
     #[inline]
     fn number_at(&self, at: usize) -> Option<Match> {
+        if !may_be_number(self.bytes(), at) {
+            return None;
+        }
         let before = self.bytes()[self.edge..at].last();
         if before.is_some_and(|&byte| is(byte, WORD) || byte >= 0x80)
             && self.char_before(at).is_some_and(is_word)
@@ -230,7 +213,7 @@ impl<'t> Matches<'t> {
     }
 
     /// The card that begins with this digit outside ASCII, or with the ASCII digits in front of it,
-    /// of which more than two are a candidate of their own.
+    /// of which more than three are a candidate of their own.
     #[cold]
     fn foreign_at(&mut self, at: usize) -> Option<Match> {
         let c = self.text.get(at..)?.chars().next()?;
@@ -241,7 +224,7 @@ impl<'t> Matches<'t> {
         if !is_digit(c) {
             return None;
         }
-        let before = &self.bytes()[self.edge.max(at.saturating_sub(2))..at];
+        let before = &self.bytes()[self.edge.max(at.saturating_sub(3))..at];
         let start = at - run_before(before, DIGIT);
         (!self.char_before(start).is_some_and(is_word)).then(|| self.card(start))?
     }
@@ -256,7 +239,7 @@ impl<'t> Matches<'t> {
             let Match { start, end, kind } = plain.in_original(found, original);
             Match { start: part.start + start, end: part.start + end, kind }
         };
-        let mut found: Vec<_> = matches.map(in_text).collect();
+        let mut found: Vec<_> = matches.into_iter().flatten().map(in_text).collect();
         found.reverse();
         found
     }
@@ -404,16 +387,15 @@ impl Rules {
     /// The first of `found` and of what the rules find whose trigger stands at `at`.
     #[inline]
     fn ask(&self, look: Look<'_>, at: usize, mut found: Option<Match>) -> Option<Match> {
-        let place = &look.text[at..];
-        let Some(pair) = pair(place[0], place[1]) else { return found };
-        let (third, rules) = &self.groups[usize::from(self.pairs[pair])];
-        if !third.holds(place[2]) {
-            return found;
-        }
-        for (third, rule) in &self.asked[rules.clone()] {
-            if third.holds(place[2]) {
-                found = first_of(found, rule.ask(look, at));
+        let Some(place) = look.text[at..].first_chunk() else { return found };
+        let mut groups = self.filter.groups(place);
+        while groups != 0 {
+            for (bytes, rule) in &self.asked[groups.trailing_zeros() as usize] {
+                if bytes.iter().zip(place).all(|(bytes, &byte)| bytes.holds(byte)) {
+                    found = first_of(found, rule.ask(look, at));
+                }
             }
+            groups &= groups - 1;
         }
         found
     }
@@ -422,6 +404,9 @@ impl Rules {
 /// The first of `found` and of what the rules of numbers find of which one may begin at `at`.
 #[inline]
 fn ask_number(look: Look<'_>, at: usize, found: Option<Match>) -> Option<Match> {
+    if !may_be_number(look.text, at) {
+        return found;
+    }
     NUMBERS.iter().fold(found, |found, rule| first_of(found, rule(look, at)))
 }
 
@@ -449,10 +434,8 @@ impl Iterator for Matches<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Match> {
-        if self.is_over() && self.pending.is_none() && self.disguised.is_none() {
-            return None;
-        }
-        self.next_found()
+        let is_over = self.candidates.is_empty() && self.pending.is_none();
+        if is_over && self.disguised.is_none() { None } else { self.next_found() }
     }
 }
 
@@ -614,8 +597,8 @@ mod tests {
         pub(super) static STEPS: Cell<usize> = const { Cell::new(0) };
     }
 
-    fn all(text: &str) -> Matches<'_> {
-        Matches::new(text, Rules::defaults(), false)
+    fn all(text: &str) -> impl Iterator<Item = Match> {
+        Matches::new(text, Rules::defaults(), false).into_iter().flatten()
     }
 
     fn found(text: &str) -> Vec<(&str, Kind)> {

@@ -22,10 +22,7 @@ pub(super) const DIGIT: u8 = 1 << 5;
 /// A word character below U+0080.
 pub(super) const WORD: u8 = 1 << 6;
 
-/// A text without any such byte has no match: each rule needs an `@`, a digit, a `J` or a `K`.
-pub(super) const HINT: u8 = 1 << 7;
-
-/// The classes of every byte; bytes of longer characters are in none but `HINT`.
+/// The classes of every byte; bytes of longer characters are in none.
 pub(super) static BYTES: [u8; 256] = byte_classes();
 
 const fn byte_classes() -> [u8; 256] {
@@ -55,9 +52,6 @@ const fn byte_classes() -> [u8; 256] {
         }
         if alphanumeric || byte == b'_' {
             class |= WORD;
-        }
-        if byte.is_ascii_digit() || matches!(byte, b'@' | b'J' | b'K' | 0x80..) {
-            class |= HINT;
         }
         table[i] = class;
         i += 1;

@@ -1,20 +1,23 @@
 //! What is assigned to a name that speaks of a secret: `password=…`, `api_key: …`,
 //! `"clientSecret": "…"`, in logs, in files of settings, in source code.
 
-use super::{Look, found, is_alphanumeric};
+use super::{Bytes, Look, found, is_alphanumeric};
 use crate::sanitize::{Kind, Match};
 
-/// Where such a name may be told from others, in the middle of the words that end it.
-pub(super) const TRIGGERS: [[&[u8]; 3]; 9] = [
-    [b"sS", b"sS", b"wW"],
-    [b"sS", b"sS", b"pP"],
-    [b"pP", b"wW", b"dD"],
-    [b"eE", b"cC", b"rR"],
-    [b"oO", b"kK", b"eE"],
-    [b"pP", b"iI", b"kK_-"],
-    [b"_-", b"kK", b"eE"],
-    [b"sty", b"K", b"e"],
-    [b"_-", b"pP", b"aA"],
+/// What may stand behind a name: its closing quote, that one's escape, a blank, a sign.
+const BEHIND: &[u8] = b"\"'\\ \t:=";
+
+/// Where such a name may be told from others: at its end, or where that is rarer, inside.
+pub(super) const TRIGGERS: [Bytes; 9] = [
+    [b"sS", b"wW", b"oO", b"rR"],
+    [b"sSpP", b"wW", b"dD", BEHIND],
+    [b"aA", b"sS", b"eE", BEHIND],
+    [b"rR", b"eE", b"tT", BEHIND],
+    [b"kK", b"eE", b"yY", BEHIND],
+    [b"kK", b"eE", b"nN", BEHIND],
+    [b"tT_-", b"vV", b"aA", b"lL"],
+    [b"iI", b"aA", b"lL", BEHIND],
+    [b"_-", b"pP", b"aA", b"sS"],
 ];
 
 /// What a name ends with, folded, without separators; and whether its value is chosen by people.

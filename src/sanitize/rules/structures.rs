@@ -1,26 +1,34 @@
 //! Secrets that are told by what stands around them: PEM blocks, headers, URLs, hashes of passwords.
 
 use super::assignment::is_random;
-use super::{Look, found, is_alphanumeric, is_base64};
+use super::{Bytes, Look, found, is_alphanumeric, is_base64};
 use crate::sanitize::{Kind, Match};
 
-type Structure = ([&'static [u8]; 3], fn(Look<'_>, usize) -> Option<Match>);
+type Structure = (Bytes, fn(Look<'_>, usize) -> Option<Match>);
 
-pub(super) const TRIGGERS: [Structure; 13] = [
-    ([b"B", b"E", b"G"], private_key),
-    ([b"L", b"S", b"0"], encoded_private_key),
-    ([b"rR", b"iI", b"zZ"], authorization),
-    ([b"bB", b"eE", b"aA"], bearer),
-    ([b"kK", b"iI", b"eE"], cookie),
-    ([b":", b"/", b"/"], url_credentials),
-    ([b"?&", b"sSkKX", b"ie-"], url_parameter),
-    ([b"$", b"2", b"abxy"], password_hash),
-    ([b"$", b"1568y", b"$"], password_hash),
-    ([b"$", b"a", b"r"], password_hash),
-    ([b"$", b"k", b"r"], password_hash),
-    ([b"o", b"m", b"/"], webhook),
-    ([b"m", b"a", b"c"], netrc),
+pub(super) const TRIGGERS: [Structure; 15] = [
+    ([b"B", b"E", b"G", b"I"], private_key),
+    ([b"L", b"S", b"0", b"t"], encoded_private_key),
+    ([b"rR", b"iI", b"zZ", b"aA"], authorization),
+    ([b"bB", b"eE", b"aA", b"rR"], bearer),
+    ([b"kK", b"iI", b"eE", b":"], cookie),
+    ([b":", b"/", b"/", USER], url_credentials),
+    ([b"?&", b"sS", b"iI", b"gG"], url_parameter),
+    ([b"?&", b"kK", b"eE", b"yY"], url_parameter),
+    ([b"?&", b"xX", b"-", b"aAgG"], url_parameter),
+    ([b"$", b"2", b"abxy", b"$"], password_hash),
+    ([b"$", b"1568y", b"$", HASH], password_hash),
+    ([b"$", b"a", b"r", b"g"], password_hash),
+    ([b"$", b"k", b"r", b"b"], password_hash),
+    ([b"kedp", b".", b"c", b"o"], webhook),
+    ([b"m", b"a", b"c", b"h"], netrc),
 ];
+
+/// What a user's name in a URL may begin with.
+const USER: &[u8] =
+    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&()*+,;=:%@{}|^]";
+/// What a crypted password may begin with, or its parameters.
+const HASH: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./$+=,-@";
 
 /// The longest thing that is looked at of a URL or a line before what is told of in it.
 const WINDOW_BYTES: usize = 512;
@@ -139,11 +147,7 @@ fn cookie(look: Look<'_>, at: usize) -> Option<Match> {
     {
         return None;
     }
-    let colon = at + 3;
-    if look.byte(colon) != Some(b':') {
-        return None;
-    }
-    let start = look.run(colon + 1, |byte| byte == b' ' || byte == b'\t');
+    let start = look.run(at + 4, |byte| byte == b' ' || byte == b'\t');
     let is_part = |byte| !matches!(byte, b'\r' | b'\n' | b'"' | b'\'' | b'\\' | b'[');
     let mut head = look.rest(start).iter().take(WINDOW_BYTES).take_while(|&&byte| is_part(byte));
     let has_pair = head.any(|&byte| byte == b'=');
@@ -210,9 +214,9 @@ fn password_hash(look: Look<'_>, at: usize) -> Option<Match> {
     (signs >= 3 && end - at >= LEAST).then(|| found(Kind::PasswordHash, at, end))?
 }
 
-/// A webhook's URL: whoever knows it may post.
-fn webhook(look: Look<'_>, om: usize) -> Option<Match> {
-    let at = om.checked_sub(2).filter(|at| *at >= look.edge)?;
+/// A webhook's URL, in whose host `.com` stands behind `last`: whoever knows it may post.
+fn webhook(look: Look<'_>, last: usize) -> Option<Match> {
+    let at = last + 1;
     let start = look.run_before(at, 48, |byte| is_alphanumeric(byte) || b".-".contains(&byte));
     let scheme = b"https://";
     let has_scheme = look.text[look.edge..start].ends_with(scheme);

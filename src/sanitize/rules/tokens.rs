@@ -1,8 +1,12 @@
 //! Secrets of services that begin with a prefix of their own.
 
-use super::{Look, Rule, Trigger, found, is_alphanumeric, is_base64, is_base64url};
+use super::{
+    ALPHANUMERIC, BASE64URL, Bytes, DIGITS, Look, Rule, Trigger, found, is_alphanumeric, is_base64,
+    is_base64url,
+};
 use crate::sanitize::Kind::{self, *};
 use crate::sanitize::Match;
+use crate::sanitize::chunk::{PLACE, rarity};
 
 /// A secret with a prefix: no guess at its randomness, no upper bound of its length.
 #[derive(Debug)]
@@ -34,7 +38,12 @@ enum Body {
 impl Body {
     /// The bytes it may begin with.
     fn first(self) -> &'static [u8] {
-        if self == Self::Hex { b"0123456789abcdefABCDEF" } else { ALPHANUMERIC }
+        match self {
+            Self::Hex => b"0123456789abcdefABCDEF",
+            Self::Plain | Self::Exact => ALPHANUMERIC,
+            Self::Url => BASE64URL,
+            Self::Base64 => BASE64,
+        }
     }
 }
 
@@ -216,29 +225,35 @@ static TOKENS: [Token; 165] = [
     word(ApiToken, "live_", Body::Url, 40),
 ];
 
-const ALPHANUMERIC: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-/// A trigger for each prefix: its first separator that has two bytes before it, and these, since
-/// separators are rarer than letters; else its first three bytes, or a letter or digit behind two.
+/// A trigger for each prefix: its beginning where that is the beginning of a word, else those of its
+/// bytes that are rarest.
 pub(super) fn triggers() -> impl Iterator<Item = Trigger> {
     TOKENS.iter().map(|token| {
-        let at = token.trigger();
-        let third = token.prefix.get(at + 2..at + 3).unwrap_or(token.body.first());
-        let bytes = [&token.prefix[at..at + 1], &token.prefix[at + 1..at + 2], third];
-        Trigger { bytes, rule: Rule::Token(token) }
+        let offset = token.trigger();
+        let (bytes, rule) = (token.bytes(offset), Rule::Token(token, offset));
+        if token.is_word { Trigger::word(bytes, rule) } else { Trigger::anywhere(bytes, rule) }
     })
 }
 
 impl Token {
     /// Where in the prefix its trigger stands.
     fn trigger(&self) -> usize {
-        let is_separator = |byte: &u8| matches!(byte, b'-' | b'_' | b'.');
-        self.prefix.iter().skip(2).position(is_separator).unwrap_or(0)
+        let last = if self.is_word { 0 } else { self.prefix.len().saturating_sub(PLACE) };
+        // Those with a separator at the end share buckets well.
+        let ends = |at: usize| matches!(self.prefix.get(at + PLACE - 1), Some(b'-' | b'_'));
+        let rarity = |at: &usize| rarity(self.bytes(*at)) * if ends(*at) { 0.1 } else { 1.0 };
+        (0..=last).min_by(|a, b| rarity(a).total_cmp(&rarity(b))).unwrap_or(0)
     }
 
-    /// The secret whose prefix has its trigger at `at`.
-    pub(super) fn at(&self, look: Look<'_>, at: usize) -> Option<Match> {
-        let at = at.checked_sub(self.trigger()).filter(|at| *at >= look.edge)?;
+    /// The bytes from so far in the prefix on, and those that may stand behind it.
+    fn bytes(&self, at: usize) -> Bytes {
+        let first = self.body.first();
+        std::array::from_fn(|i| self.prefix.get(at + i..=at + i).unwrap_or(first))
+    }
+
+    /// The secret of whose prefix the byte at `offset` stands at `at`.
+    pub(super) fn at(&self, look: Look<'_>, at: usize, offset: usize) -> Option<Match> {
+        let at = at.checked_sub(offset).filter(|at| *at >= look.edge)?;
         let body = look.rest(at).strip_prefix(self.prefix)?;
         if self.is_word && look.before(at).is_some_and(is_base64url) {
             return None;
@@ -279,23 +294,28 @@ fn dotted(look: Look<'_>, at: usize) -> usize {
     end
 }
 
-type Odd = ([&'static [u8]; 3], fn(Look<'_>, usize) -> Option<Match>);
+const BASE64: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_+/=%";
+
+type Odd = (Bytes, fn(Look<'_>, usize) -> Option<Match>);
 
 /// Secrets that are told by something else than a prefix, or by one that is not enough.
 pub(super) const ODD: [Odd; 12] = [
-    ([b"S", b"G", b"."], sendgrid),
-    ([b"Q", b"~", ALPHANUMERIC], azure_client_secret),
-    ([b"A", b"Z", b"D"], azure_devops),
-    ([b"MNO", b"DTjz", b"AEIMQUYcgk"], discord),
-    ([b":", b"A", b"A"], telegram),
-    ([b"nN", b"rR", b"aA"], newrelic_license),
-    ([b"u", b"s", b"0123456789"], mailchimp),
-    ([b"p", b"x", b"-"], pixie),
-    ([b"0", b"0", b"D"], salesforce),
-    ([b"A", b"3", b"T"], aws_key),
-    ([b"A", b"SB", b"I"], aws_key),
-    ([b"A", b"C", b"C"], aws_key),
+    ([b"S", b"G", b".", BASE64URL], sendgrid),
+    ([b"78", b"Q", b"~", AZURE_BYTES], azure_client_secret),
+    ([b"A", b"Z", b"D", b"O"], azure_devops),
+    ([b"MNO", b"DTjz", b"AEIMQUYcgk", BASE64URL], discord),
+    ([b":", b"A", b"A", BASE64URL], telegram),
+    ([b"nN", b"rR", b"aA", b"lL"], newrelic_license),
+    ([b"-", b"u", b"s", DIGITS], mailchimp),
+    ([b"p", b"x", b"-", b"ad"], pixie),
+    ([b"0", b"0", b"D", ALPHANUMERIC], salesforce),
+    ([b"A", b"3", b"T", AWS_BYTES], aws_key),
+    ([b"A", b"SB", b"I", b"A"], aws_key),
+    ([b"A", b"C", b"C", b"A"], aws_key),
 ];
+
+const AZURE_BYTES: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_~.";
+const AWS_BYTES: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /// `SG.`, 22 bytes, a dot, 43 bytes.
 fn sendgrid(look: Look<'_>, at: usize) -> Option<Match> {
@@ -308,12 +328,9 @@ fn sendgrid(look: Look<'_>, at: usize) -> Option<Match> {
 /// Three bytes, `7Q~` or `8Q~`, and 31 to 34 bytes: the values of Microsoft Entra's client secrets.
 fn azure_client_secret(look: Look<'_>, at: usize) -> Option<Match> {
     let is_part = |byte| is_base64url(byte) || byte == b'~' || byte == b'.';
-    let start = look.run_before(at, 5, is_part);
-    if at - start != 4 || !matches!(look.text[at - 1], b'7' | b'8') {
-        return None;
-    }
+    let start = look.run_before(at, 4, is_part);
     let end = look.run(at, is_part);
-    (end - at >= 2 + 30).then(|| found(AzureKey, start, end))?
+    (at - start == 3 && end - at >= 3 + 30).then(|| found(AzureKey, start, end))?
 }
 
 /// A word of 76 letters and digits, `AZDO`, and four more.
@@ -356,8 +373,7 @@ fn telegram(look: Look<'_>, at: usize) -> Option<Match> {
 fn newrelic_license(look: Look<'_>, at: usize) -> Option<Match> {
     const BEFORE: usize = 36;
     let start = look.run_before(at, BEFORE + 1, is_alphanumeric);
-    let is_suffix = look.byte(at + 3).is_some_and(|byte| byte.eq_ignore_ascii_case(&b'l'))
-        && !look.byte(at + 4).is_some_and(is_alphanumeric);
+    let is_suffix = !look.byte(at + 4).is_some_and(is_alphanumeric);
     let is_hex = |text: &[u8]| text.iter().all(u8::is_ascii_hexdigit);
     let is_one = is_suffix && at - start == BEFORE && {
         let (region, random) = look.text[start..at].split_at(6);
@@ -387,10 +403,9 @@ fn salesforce(look: Look<'_>, at: usize) -> Option<Match> {
 
 /// 32 hexadecimal digits, `-us` and a number.
 fn mailchimp(look: Look<'_>, at: usize) -> Option<Match> {
-    let hyphen = at.checked_sub(1).filter(|_| look.before(at) == Some(b'-'))?;
-    let start = look.run_before(hyphen, 33, |byte| byte.is_ascii_hexdigit());
-    let end = look.run(at + 2, |byte| byte.is_ascii_digit());
-    let is_one = hyphen - start == 32 && (1..=3).contains(&(end - (at + 2)));
+    let start = look.run_before(at, 33, |byte| byte.is_ascii_hexdigit());
+    let end = look.run(at + 3, |byte| byte.is_ascii_digit());
+    let is_one = at - start == 32 && (1..=3).contains(&(end - (at + 3)));
     is_one.then(|| found(ApiToken, start, end))?
 }
 
