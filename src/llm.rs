@@ -33,7 +33,8 @@ pub struct LlmCall<'a> {
     model: &'a str,
     answer: Option<&'a dyn Tells>,
     usage: Option<Usage>,
-    cost: Option<Usd>,
+    /// As the caller told.
+    cost: Option<Option<Usd>>,
     latency_ms: Option<f64>,
     status: Option<Status>,
     prompt: Option<&'a dyn Payload>,
@@ -93,9 +94,10 @@ impl<'a> LlmCall<'a> {
         self
     }
 
-    /// What it cost, where the provider tells: no price is looked up.
+    /// What it cost, where the provider tells: no price is looked up, not even where this is no sum
+    /// of money (`NaN`).
     pub fn cost(mut self, cost: impl TryInto<Usd>) -> Self {
-        self.cost = cost.try_into().ok();
+        self.cost = Some(cost.try_into().ok());
         self
     }
 
@@ -140,7 +142,7 @@ impl<'a> LlmCall<'a> {
         let answer = self.answer.and_then(Tells::tell).unwrap_or_default();
         let usage = self.usage.or(answer.usage);
         let model = answer.model.as_deref().unwrap_or(self.model);
-        let cost = self.cost.or_else(|| self.price(outlet, model, usage?));
+        let cost = self.cost.unwrap_or_else(|| self.price(outlet, model, usage?));
 
         let parts = usage.filter(Usage::has_parts);
         let captures = outlet.captures_content();

@@ -13,8 +13,8 @@
 //! The closure takes the arguments in the reverse of their order, the receiver last: that is the
 //! order in which it drops them, as the function would have done.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::visit_mut::VisitMut;
@@ -127,9 +127,13 @@ impl<'ast> Visit<'ast> for Names {
     }
 }
 
+/// Behind a shared reference nothing changes before the end, but for what is made to: a lock would be
+/// locked again, perhaps by who holds it.
 fn is_copied(ty: &Type) -> bool {
     match ty {
-        Type::Reference(reference) => reference.mutability.is_none(),
+        Type::Reference(reference) => {
+            reference.mutability.is_none() && !is_changeable(&reference.elem)
+        }
         Type::Path(path) => {
             path.path.get_ident().is_some_and(|name| COPIED.iter().any(|copied| name == copied))
         }
@@ -137,6 +141,21 @@ fn is_copied(ty: &Type) -> bool {
         Type::Group(inner) => is_copied(&inner.elem),
         _ => false,
     }
+}
+
+/// Whether a type is named after a cell or a lock, or holds one that can be seen.
+fn is_changeable(ty: &Type) -> bool {
+    fn has_name(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(name) => {
+                let name = name.to_string();
+                ["Cell", "Lock", "Mutex", "Atomic"].iter().any(|part| name.contains(part))
+            }
+            TokenTree::Group(group) => has_name(group.stream()),
+            _ => false,
+        })
+    }
+    has_name(ty.to_token_stream())
 }
 
 /// A function and what its attribute says.

@@ -64,7 +64,8 @@ mod options;
 /// An `error` has the type's name, the text of its `Display` (else of its `Debug`, else none), the
 /// chain of its sources as the traceback (of an `anyhow::Error` too), and:
 ///
-/// - `input_snapshot`: the arguments as they were when the call began, unless
+/// - `input_snapshot`: the arguments as they were when the call began (of what is behind a `&`, and
+///   is not by its type's name a cell, an atomic or a lock, as it is at the end), unless
 ///   `AUDIT_INCLUDE_SNAPSHOTS` is `false`. It does not depend on `capture_args`. Name what must not
 ///   be kept in `skip`;
 /// - `environment`: what the application registered with `Builder::environment` (the model, versions

@@ -1,9 +1,12 @@
 //! Where the usage stands in a provider's answer, and what its counts mean.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde::Serialize;
 
 use super::{ServiceTier, Usage};
 use crate::reader::{Json, parse};
+use crate::record::forget_panic;
 
 /// What an answer says of itself.
 #[derive(Debug, Default)]
@@ -23,7 +26,9 @@ const WRAPPERS_MAX: usize = 3;
 
 impl Answer {
     pub(crate) fn of<T: Serialize + ?Sized>(answer: &T) -> Option<Self> {
-        Self::parse(serde_json::to_vec(answer).ok()?)
+        // A Serialize impl is the caller's code.
+        let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(answer)));
+        Self::parse(json.map_err(forget_panic).ok()?.ok()?)
     }
 
     /// `None` where the text is no JSON object.

@@ -159,6 +159,8 @@ impl Answer {
     fn verdict(&self, side: Side) -> (Status, Option<ErrorDetail<'static>>) {
         match self.grpc_status {
             Some(code) => grpc_verdict(side, code),
+            // Behind the last byte without a code: it was cut off.
+            None if self.is_grpc && self.status.is_success() => grpc_verdict(side, GRPC_UNKNOWN),
             None => http_verdict(side, self.status),
         }
     }
@@ -175,6 +177,8 @@ fn http_verdict(side: Side, code: StatusCode) -> (Status, Option<ErrorDetail<'st
     (status, Some(ErrorDetail::new(code.as_str().to_owned(), reason)))
 }
 
+/// What gRPC's clients take an answer without a code for (gRPC over HTTP/2, "Responses").
+const GRPC_UNKNOWN: u32 = 2;
 /// The codes of gRPC by their number.
 const GRPC_CODES: [&str; 17] = [
     "OK",

@@ -5,8 +5,10 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::iter;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::event::ErrorDetail;
+use crate::record::forget_panic;
 
 /// An error of any type, as tower's own services have it.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -22,10 +24,12 @@ impl Failure {
     pub(super) fn of_boxed<E: 'static>(error: &BoxError) -> Self {
         /// A chain may be a circle.
         const SOURCES_MAX: usize = 32;
-        let error: &(dyn StdError + 'static) = &**error;
-        let chain = iter::successors(Some(error), |&error| error.source());
-        let is_timeout = chain.take(SOURCES_MAX).any(is_timeout);
-        Self { detail: ErrorDetail::of_chain(name_of::<E>(is_timeout), error), is_timeout }
+        Self::told::<E>(|| {
+            let error: &(dyn StdError + 'static) = &**error;
+            let chain = iter::successors(Some(error), |&error| error.source());
+            let is_timeout = chain.take(SOURCES_MAX).any(is_timeout);
+            Self { detail: ErrorDetail::of_chain(name_of::<E>(is_timeout), error), is_timeout }
+        })
     }
 
     /// Of an error whose type promises no more than a text: a boxed one is looked into.
@@ -33,10 +37,42 @@ impl Failure {
         if let Some(boxed) = (error as &dyn Any).downcast_ref::<BoxError>() {
             return Self::of_boxed::<E>(boxed);
         }
-        let message = error.to_string();
-        let is_timeout = reads_as_timeout(&message);
-        Self { detail: ErrorDetail::new(name_of::<E>(is_timeout), message), is_timeout }
+        Self::told::<E>(|| {
+            let message = error.to_string();
+            let is_timeout = reads_as_timeout(&message);
+            Self { detail: ErrorDetail::new(name_of::<E>(is_timeout), message), is_timeout }
+        })
     }
+
+    /// What `tell` says, without the paths of URLs: those of members' pages name people, and the
+    /// clients of many libraries tell the whole URL. How an error displays itself is the caller's code
+    /// and may panic: then the name of its type has to do.
+    fn told<E>(tell: impl FnOnce() -> Self) -> Self {
+        let mut failure = catch_unwind(AssertUnwindSafe(tell)).unwrap_or_else(|panic| {
+            forget_panic(panic);
+            Self { detail: ErrorDetail::new(name_of::<E>(false), ""), is_timeout: false }
+        });
+        let detail = &mut failure.detail;
+        detail.message = without_paths(&detail.message).into();
+        detail.traceback = detail.traceback.take().map(|text| without_paths(&text).into());
+        failure
+    }
+}
+
+/// A text in which every URL ends with its host.
+fn without_paths(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`');
+        let (url, rest) = part.split_at(part.find(is_end).unwrap_or(part.len()));
+        // Signs that stand behind the URL, as in `for url (…)`.
+        let behind = &url[url.trim_end_matches([')', ']', ',', ';', ':', '.']).len()..];
+        let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len() - behind.len())];
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        out.extend(["://", host, behind, rest]);
+    }
+    out
 }
 
 /// The name of an error's type; that of a box says nothing.
@@ -108,6 +144,29 @@ mod tests {
             assert_eq!(failure.detail.error_type, name);
             assert_eq!(Failure::of_any(&error).is_timeout, expected, "{error:?}");
         }
+    }
+
+    #[test]
+    fn urls_end_with_their_host_and_a_text_that_panics_has_none() {
+        for (text, expected) in [
+            ("no url", "no url"),
+            ("error for url (https://a.example/m/ana?q=x)", "error for url (https://a.example)"),
+            ("at https://ana:pw@a.example:8443: x", "at https://a.example:8443: x"),
+            ("GET \"http://[::1]:80/a)b?c=d\" http://b", "GET \"http://[::1]:80\" http://b"),
+        ] {
+            assert_eq!(without_paths(text), expected);
+        }
+        #[derive(Debug)]
+        struct Bursts;
+        impl fmt::Display for Bursts {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Err(fmt::Error)
+            }
+        }
+        impl StdError for Bursts {}
+        assert_eq!(Failure::of_any(&Bursts).detail.message, "");
+        let boxed = Failure::of_boxed::<Bursts>(&BoxError::from(Bursts));
+        assert_eq!(boxed.detail.error_type, type_name::<Bursts>());
     }
 
     #[test]

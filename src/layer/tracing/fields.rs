@@ -116,7 +116,8 @@ pub(super) fn is_error(name: &str) -> bool {
     is_among(&[ERROR_TYPE, ERROR_MESSAGE], name)
 }
 
-/// What a span or an event said, by field. Holds at most `bytes_max` of text.
+/// What a span or an event said, by field. Holds at most `bytes_max` of content, and as much of all
+/// else.
 #[derive(Clone, Debug)]
 pub(super) struct Fields {
     values: Vec<(&'static str, Text)>,
@@ -262,7 +263,10 @@ impl Fields {
 
     fn set(&mut self, name: &'static str, mut text: Text) {
         self.values.retain(|(known, _)| *known != name);
-        let held: usize = self.values.iter().map(|(_, text)| text.kept.len()).sum();
+        // A long prompt leaves room for what the call cost and how it ended.
+        let is_content = is_among(CONTENT, name);
+        let others = self.values.iter().filter(|(name, _)| is_among(CONTENT, name) == is_content);
+        let held: usize = others.map(|(_, text)| text.kept.len()).sum();
         text.cut_to(self.bytes_max.saturating_sub(held));
         self.values.push((name, text));
     }
