@@ -307,7 +307,11 @@ pub struct Sanitizer {
 
 impl Sanitizer {
     /// One that follows this profile; the default one follows [`Profile::Full`].
+    ///
+    /// The rules are made ready here, which takes some milliseconds the first time, and not at the
+    /// first text.
     pub fn with_profile(profile: Profile) -> Self {
+        scan::Rules::defaults();
         Self { profile }
     }
 
