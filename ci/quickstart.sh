@@ -68,9 +68,11 @@ for _ in $(seq 300); do
 done
 printf 'GET /plans/17?mail=ana@example.com HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
 grep -qi '^x-trace-id: ' <&3 || fail "axum: no x-trace-id in the response"
-logged axum request.start request.end
 kill "$server"
+wait "$server" || fail "axum: SIGTERM did not end it well"
 server=
+logged axum request.start request.end
+grep -q '"event_type":"audit.stop"' "$work"/axum/logs/*.jsonl || fail "axum: the guard was not dropped"
 
 make tracing
 (cd "$work/tracing" && AUDIT_DEBUG=true cargo run -q)

@@ -167,7 +167,7 @@ impl<'e> Open<'e> {
 
     /// The event at the end.
     fn end(&mut self, result: Option<Value<'_>>, error: Option<&ErrorDetail<'_>>) {
-        let latency_ms = self.began.elapsed().as_secs_f64() * 1e3;
+        let latency = self.began.elapsed();
         self.has_ended = true;
         let status = if error.is_some() { Status::Error } else { Status::Ok };
         let event_type = self.end_type(status);
@@ -192,7 +192,7 @@ impl<'e> Open<'e> {
         let data = Value::object(&members[..count], None);
         let event = AuditEvent::new(event_type, &self.head.agent, &self.head.action)
             .status(status)
-            .latency_ms(latency_ms)
+            .latency(latency)
             .span(&self.context);
         let data: Option<&dyn crate::record::Payload> = if count > 0 { Some(&data) } else { None };
         self.outlet.emit(&AuditEvent { data, error, ..event });

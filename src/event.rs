@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -124,6 +124,11 @@ impl<'a> AuditEvent<'a> {
     pub fn timestamp(mut self, time: SystemTime) -> Self {
         self.timestamp = Some(micros(time));
         self
+    }
+
+    /// As [`latency_ms`](Self::latency_ms), without the noise that a product of seconds has.
+    pub(crate) fn latency(self, latency: Duration) -> Self {
+        self.latency_ms(latency.as_nanos() as f64 / 1e6)
     }
 
     /// Takes the ids from `context` as if it were the current one: events of one operation

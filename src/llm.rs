@@ -81,8 +81,12 @@ impl<'a> LlmCall<'a> {
         }
     }
 
-    /// The provider's answer, of which the usage and the name of the model are read, and nothing
-    /// is recorded; see [`Usage::from_answer`].
+    /// The provider's answer, or the text of its JSON, of which the usage and the name of the model
+    /// are read, and nothing is recorded; see [`Usage::from_answer`].
+    ///
+    /// Where it tells of an error instead (`{"error": …}`, as providers answer with a status from
+    /// 400), the event is an `llm.error` with that error's type and message, unless
+    /// [`error`](Self::error) or [`status`](Self::status) says otherwise.
     pub fn answer<T: Serialize>(mut self, answer: &'a T) -> Self {
         self.answer = Some(answer);
         self
@@ -157,7 +161,10 @@ impl<'a> LlmCall<'a> {
             ("completion", self.completion.filter(|_| captures)),
         ];
         let data = Fields(&members);
-        let mut event = self.event().payload(&data);
+        let told = answer.error.as_ref();
+        let told = told.map(|(error_type, message)| ErrorDetail::new(error_type, message));
+        let error = self.error.or(told.as_ref().filter(|_| self.status.is_none()));
+        let mut event = self.event(error).payload(&data);
         if let Some(usage) = usage {
             event = event.tokens(usage.input, usage.output);
         }
@@ -169,14 +176,17 @@ impl<'a> LlmCall<'a> {
     }
 
     /// The event without what is worked out for it.
-    fn event(&self) -> AuditEvent<'a> {
+    fn event<'e>(&self, error: Option<&'e ErrorDetail<'e>>) -> AuditEvent<'e>
+    where
+        'a: 'e,
+    {
         let has_failed = matches!(self.status, Some(Status::Error | Status::Timeout));
-        let event_type = match has_failed || self.error.is_some() {
+        let event_type = match has_failed || error.is_some() {
             true => EventType::LlmError,
             false => EventType::LlmInvoke,
         };
         let mut event = AuditEvent::new(event_type, self.agent, self.action);
-        event = self.error.map_or(event, |error| event.error(error));
+        event = error.map_or(event, |error| event.error(error));
         event = self.status.map_or(event, |status| event.status(status));
         event = self.latency_ms.map_or(event, |ms| event.latency_ms(ms));
         self.span.map_or(event, |context| event.span(context))
@@ -282,6 +292,67 @@ mod tests {
             );
             assert!(line.get("cost_usd").is_none() && line.get("tokens_input").is_none());
         }
+    }
+
+    #[test]
+    fn an_answer_that_tells_of_an_error_is_one() {
+        let cases = [
+            (
+                json!({"error": {"message": "slow down, ana@example.org", "type": "requests",
+                    "param": null, "code": "rate_limit_exceeded"}}),
+                ("requests", "slow down, [REDACTED_email]"),
+            ),
+            (
+                json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}),
+                ("overloaded_error", "busy"),
+            ),
+            (
+                json!({"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED"}}),
+                ("429", "quota"),
+            ),
+            (json!({"error": "model not found"}), ("_OTHER", "model not found")),
+            (
+                json!({"object": "error", "message": "no such model", "type": "invalid_model"}),
+                ("invalid_model", "no such model"),
+            ),
+            (json!({"type": "error", "code": null, "message": "cut"}), ("_OTHER", "cut")),
+            (
+                json!({"response": {"status": "failed", "error": {"code": "server_error"}}}),
+                ("server_error", ""),
+            ),
+        ];
+        let call = LlmCall::new("planner", "chat", "openai", "gpt-4o");
+        for (answer, (error_type, message)) in cases {
+            let seen = capture();
+            assert_eq!(record_llm_call(&call.answer(&answer)), None);
+            let line = only(&seen);
+            assert_eq!(
+                (&line["event_type"], &line["status"]),
+                (&json!("llm.error"), &json!("error"))
+            );
+            assert_eq!(line["error"]["type"], error_type, "{answer}");
+            assert_eq!(line["error"]["message"], message, "{answer}");
+            let seen = capture();
+            record_llm_call(&call.answer(&answer).status(Status::Retry));
+            assert_eq!(only(&seen)["event_type"], "llm.invoke", "the caller knows better");
+        }
+    }
+
+    #[test]
+    fn an_error_that_is_none_is_none() {
+        let usage = json!({"prompt_tokens": 1000, "completion_tokens": 500});
+        for error in [json!(null), json!(""), json!(false), json!([])] {
+            let seen = capture();
+            let answer = json!({"error": error, "usage": usage, "type": "message"});
+            let call = LlmCall::new("planner", "chat", "openai", "gpt-4o").answer(&answer);
+            assert_eq!(record_llm_call(&call), "0.0075".parse().ok());
+            assert_eq!(only(&seen)["event_type"], "llm.invoke", "{answer}");
+        }
+        let failed = json!({"error": {"type": "cut"}, "usage": usage}).to_string();
+        let seen = capture();
+        let call = LlmCall::new("planner", "chat", "openai", "gpt-4o");
+        assert_eq!(record_llm_call(&call.answer(&failed)), "0.0075".parse().ok(), "it is billed");
+        assert_eq!(only(&seen)["error"]["type"], "cut");
     }
 
     #[test]

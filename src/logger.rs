@@ -172,6 +172,11 @@ impl AuditLogger {
         self.0.0.settings.capture_content
     }
 
+    #[cfg(feature = "tracing")]
+    pub(crate) fn includes_snapshots(&self) -> bool {
+        self.0.0.settings.include_snapshots
+    }
+
     /// What a call of `model` with this usage costs, by the prices that come with the library and
     /// those of [`Builder::pricing_file`] over them. `usage` is a [`Usage`], or the pair of input
     /// and output tokens. `None` where no price is known, which is counted: see

@@ -11,7 +11,7 @@ use llm_audit::testing::{Capture, capture, capture_with};
 use llm_audit::{AuditEvent, AuditLogger, EventType, TraceContext};
 use serde_json::{Value, json};
 use tracing::field::Empty;
-use tracing::{Level, debug_span, error, event, info, info_span};
+use tracing::{Level, debug_span, error, event, info, info_span, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -292,6 +292,20 @@ fn failures() {
     expect(failed(ok), "llm.invoke", "ok", Value::Null);
     let not_of_it = |span: &tracing::Span| span.in_scope(|| error!("no field named error"));
     expect(failed(not_of_it), "llm.invoke", "ok", Value::Null);
+    let tried_again = |span: &tracing::Span| {
+        span.in_scope(|| {
+            warn!(exception.r#type = "Reset", exception.message = "reset by peer", "trying again");
+            warn!(error = "reset by peer", otel.status_description = "reset by peer");
+        });
+    };
+    expect(failed(tried_again), "llm.invoke", "ok", Value::Null);
+    let told_below = |span: &tracing::Span| {
+        span.in_scope(|| {
+            info!(gen_ai.system = "x", error.r#type = "reset", error.message = "reset by peer");
+        });
+    };
+    let error = json!({"type": "reset", "message": "reset by peer"});
+    expect(failed(told_below), "llm.error", "error", error);
 }
 
 #[test]
@@ -308,6 +322,50 @@ fn a_tool_and_an_agent_that_fail() {
         (&lines[2]["status"], &lines[2]["error"]["type"]),
         (&json!("error"), &json!("oops"))
     );
+}
+
+#[test]
+fn the_arguments_of_a_tool_that_failed_are_its_snapshot() {
+    let failing = |builder: fn(llm_audit::Builder) -> llm_audit::Builder| {
+        let seen = capture_with(builder);
+        let lines = recorded_by(&seen, || {
+            let tool = info_span!(
+                "t",
+                gen_ai.tool.name = "login",
+                gen_ai.tool.call.arguments = r#"{"user": "ana", "token": "abc"}"#,
+                gen_ai.tool.call.result = "SECRET",
+                error.r#type = Empty,
+            );
+            tool.record("error.type", "denied");
+        });
+        assert_eq!(types(&lines), ["tool.call", "tool.error"]);
+        (lines[0]["data"].get("arguments").cloned(), lines[1].clone())
+    };
+    let (arguments, error) = failing(|builder| builder);
+    assert_eq!(arguments, None);
+    assert!(error["data"].get("arguments").is_none() && error["data"].get("result").is_none());
+    let snapshot = json!({"user": "ana", "token": "[REDACTED]"});
+    assert_eq!(error["error"]["input_snapshot"], snapshot);
+    let (arguments, error) = failing(|builder| builder.include_snapshots(false));
+    assert_eq!((arguments, error["error"].get("input_snapshot")), (None, None));
+    let (arguments, _) = failing(|builder| builder.include_snapshots(false).capture_content(true));
+    assert!(arguments.is_some());
+}
+
+#[test]
+fn half_of_a_usage_has_no_cost() {
+    let lines = recorded(|| {
+        drop(info_span!("a", gen_ai.request.model = "gpt-4o", gen_ai.usage.input_tokens = 1_000));
+        drop(info_span!(
+            "b",
+            gen_ai.operation.name = "embeddings",
+            gen_ai.request.model = "text-embedding-3-small",
+            gen_ai.usage.input_tokens = 1_000,
+        ));
+    });
+    assert_eq!(lines[0]["tokens_input"], 1_000);
+    assert_eq!((lines[0].get("tokens_output"), lines[0].get("cost_usd")), (None, None));
+    assert_eq!((&lines[1]["tokens_output"], &lines[1]["cost_usd"]), (&json!(0), &json!(0.00002)));
 }
 
 #[test]

@@ -59,7 +59,9 @@ mod options;
 /// | is a future dropped before its end | `tool.error`, the error's type is `cancelled` | `error` |
 ///
 /// With `event = "llm.invoke"` what fails is an `llm.error`; any other type stays what it is. Of
-/// every call there is one such event. The three tool events have the action as `data.tool`.
+/// every call there is one such event, so a function that calls `record_llm_call` needs no
+/// `event = "llm.invoke"`, which knows neither tokens nor cost: both would count the call. The three
+/// tool events have the action as `data.tool`.
 ///
 /// An `error` has the type's name, the text of its `Display` (else of its `Debug`, else none), the
 /// chain of its sources as the traceback (of an `anyhow::Error` too), and:

@@ -32,7 +32,7 @@ const ONE: u128 = 10_u128.pow(DIGITS as u32);
 /// assert_eq!(sum, "0.3".parse()?);
 /// # Ok::<(), llm_audit::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Usd(i128);
 
 impl Usd {
@@ -178,6 +178,12 @@ impl fmt::Display for Usd {
         let mut digits = Short::default();
         write!(digits, "{fraction:027}")?;
         write!(f, "{sign}{whole}.{}", digits.as_str().trim_end_matches('0'))
+    }
+}
+
+impl fmt::Debug for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Usd({self})")
     }
 }
 

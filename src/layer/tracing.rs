@@ -16,7 +16,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use crate::context::TraceContext;
 use crate::logger::{AuditLogger, Outlet};
 use entered::Busy;
-use fields::Fields;
+use fields::{Fields, Keeps};
 use step::{Kind, Step};
 
 /// Text held of one span where no logger says how large an event may be, in bytes.
@@ -75,19 +75,21 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// | `gen_ai.response.id`, `gen_ai.response.finish_reasons`, `gen_ai.conversation.id` | `data.response_id`, `finish_reasons`, `conversation` |
 /// | `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.tool.call.id` | `data.tool`, `tool_type`, `call_id` |
 /// | `error.type`; `otel.status_description`, `error.message`, `exception.message` | `error.type`, `error.message` |
-/// | content: `gen_ai.system_instructions`, `gen_ai.input.messages` or `gen_ai.prompt`, `gen_ai.output.messages` or `gen_ai.completion`, `gen_ai.tool.call.arguments`, `gen_ai.tool.call.result` | `data.system_instructions`, `prompt`, `completion`, `arguments`, `result`; only where [content is captured](crate::Builder::capture_content) |
+/// | content: `gen_ai.system_instructions`, `gen_ai.input.messages` or `gen_ai.prompt`, `gen_ai.output.messages` or `gen_ai.completion`, `gen_ai.tool.call.arguments`, `gen_ai.tool.call.result` | `data.system_instructions`, `prompt`, `completion`, `arguments`, `result`; only where [content is captured](crate::Builder::capture_content); the arguments of a tool that failed also as `error.input_snapshot`, where [snapshots](crate::Builder::include_snapshots) are recorded |
 ///
 /// Where one model's span lies right below another and both have tokens, as where a framework and its
 /// client are both instrumented, the outer one's are put into `data.total` too.
 ///
 /// The last value of a field counts; an empty one counts as none. Numbers may come as any type, as
-/// text too. A text that spells JSON is recorded as the value it spells.
+/// text too. A text that spells JSON is recorded as the value it spells. A model's span with tokens of
+/// the input alone has no cost, unless it made embeddings: half of it would pass for all.
 ///
 /// # Failures
 ///
-/// An operation failed where `otel.status_code` is `ERROR`, where `error.type` has a value, or where
-/// an event of level `ERROR` in it has a field `error`, as `#[instrument(err)]` makes them;
-/// `otel.status_code` of `OK` overrules all. An `error.type` that speaks of time (`timeout`,
+/// An operation failed where `otel.status_code` is `ERROR`, where its span has a value for one of the
+/// fields of an error's type or message above, where an event in it has an `error.type`, or where one
+/// of level `ERROR` has such a field or one named `error`, as `#[instrument(err)]` makes them; what
+/// a warning says of an exception is no failure. `otel.status_code` of `OK` overrules all. An `error.type` that speaks of time (`timeout`,
 /// `DeadlineExceeded`, `504`) makes the status `timeout`. A model's or a tool's span that has fields
 /// for its answer, and was closed with none of them given, failed too, or was cancelled: its error
 /// is of type `no_response`. Any other span that says nothing ended well.
@@ -154,10 +156,12 @@ impl AuditLayer {
     }
 
     fn fields(&self) -> Fields {
-        let limits =
-            self.outlet.peek(|logger| (logger.max_event_bytes(), logger.captures_content()));
-        let (bytes_max, keeps_content) = limits.unwrap_or((BYTES_MAX_DEFAULT, false));
-        Fields::new(bytes_max, keeps_content)
+        let limits = self.outlet.peek(|logger| {
+            let (content, snapshots) = (logger.captures_content(), logger.includes_snapshots());
+            (logger.max_event_bytes(), Keeps { content, snapshots })
+        });
+        let (bytes_max, keeps) = limits.unwrap_or((BYTES_MAX_DEFAULT, Keeps::default()));
+        Fields::new(bytes_max, keeps)
     }
 
     /// Looks at what this layer holds of a span.
@@ -425,7 +429,7 @@ impl Open {
 
     /// What is known of it, without a copy of its text.
     fn take(&mut self) -> Self {
-        let fields = std::mem::replace(&mut self.fields, Fields::new(0, false));
+        let fields = std::mem::replace(&mut self.fields, Fields::new(0, Keeps::default()));
         Self { fields, ..self.clone() }
     }
 

@@ -13,6 +13,8 @@ use crate::record::forget_panic;
 pub(crate) struct Answer {
     pub(crate) model: Option<String>,
     pub(crate) usage: Option<Usage>,
+    /// It tells why there is none: type and message.
+    pub(crate) error: Option<(String, String)>,
 }
 
 /// The members that a usage object is.
@@ -28,7 +30,12 @@ impl Answer {
     pub(crate) fn of<T: Serialize + ?Sized>(answer: &T) -> Option<Self> {
         // A Serialize impl is the caller's code.
         let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(answer)));
-        Self::parse(json.map_err(forget_panic).ok()?.ok()?)
+        let json = json.map_err(forget_panic).ok()?.ok()?;
+        match json.first() {
+            // A body that nobody has parsed yet.
+            Some(b'"') => Self::parse(serde_json::from_slice::<String>(&json).ok()?.into_bytes()),
+            _ => Self::parse(json),
+        }
     }
 
     /// `None` where the text is no JSON object.
@@ -51,10 +58,38 @@ impl Answer {
             Some(Usage { service_tier: tier, ..counts(usage)? }.fitted())
         });
         self.usage = self.usage.or(usage);
+        self.error = self.error.take().or_else(|| failure(answer));
         if deeper > 0 && (self.usage.is_none() || self.model.is_none()) {
             for inner in WRAPPERS.iter().filter_map(|name| answer.get(name)) {
                 self.look(inner, tier, deeper - 1);
             }
+        }
+    }
+}
+
+/// The error that this object tells of: OpenAI's, Anthropic's and Gemini's `{"error": {…}}`, Ollama's
+/// `{"error": "…"}`, Mistral's and vLLM's `{"object": "error", …}`. A type that is not told is
+/// `_OTHER`, as in OpenTelemetry's `error.type`.
+fn failure(answer: Json<'_>) -> Option<(String, String)> {
+    let said = |json: Json<'_>, names: &[&str]| {
+        names.iter().find_map(|name| {
+            let said = json.get(name)?;
+            let text = said.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+            text.or_else(|| said.as_u64().map(|code| code.to_string()))
+        })
+    };
+    let typed = |json, names: &[&str]| {
+        let error_type = said(json, names).unwrap_or_else(|| "_OTHER".to_owned());
+        (error_type, said(json, &["message"]).unwrap_or_default())
+    };
+    match answer.get("error") {
+        Some(error) if error.is_object() => Some(typed(error, &["type", "code", "status"])),
+        Some(_) => Some(("_OTHER".to_owned(), said(answer, &["error"])?)),
+        None => {
+            let is_error = |name| answer.get(name).and_then(Json::as_str) == Some("error");
+            // A `type` of `error` says no more than that it is one.
+            let names: &[&str] = if is_error("type") { &["code"] } else { &["type", "code"] };
+            (is_error("type") || is_error("object")).then(|| typed(answer, names))
         }
     }
 }
@@ -192,11 +227,16 @@ fn bedrock(usage: Json<'_>) -> Option<Usage> {
     })
 }
 
-/// `prompt_tokens` and `completion_tokens`, or `input_tokens` and `output_tokens`.
+/// `prompt_tokens` and `completion_tokens`, or `input_tokens` and `output_tokens`. An input without
+/// output and without a sum is no call's: it is what counting a prompt answers.
 fn openai_or_anthropic(usage: Json<'_>) -> Option<Usage> {
     let chat = (["prompt_tokens", "prompt_eval_count"], ["completion_tokens", "eval_count"]);
+    let is_whole = |(_, output): &(Option<u64>, Option<u64>)| {
+        let beside = ["total_tokens", "prompt_eval_count"];
+        output.is_some() || first(usage, &beside).is_some()
+    };
     let found = totals(usage, &["input_tokens"], &["output_tokens"]);
-    match found {
+    match found.filter(is_whole) {
         Some(found) if usage.get("prompt_tokens").is_none() => {
             let beside = ["cache_read_input_tokens", "cache_creation_input_tokens"];
             let is_anthropic = beside.iter().any(|name| usage.get(name).is_some())
@@ -204,7 +244,7 @@ fn openai_or_anthropic(usage: Json<'_>) -> Option<Usage> {
             Some(if is_anthropic { anthropic(usage, found) } else { openai(usage, found) })
         }
         _ => match totals(usage, &chat.0, &chat.1) {
-            Some(found) => Some(openai(usage, found)),
+            Some(found) => is_whole(&found).then(|| openai(usage, found)),
             None if chat.0.iter().chain(&chat.1).any(|name| usage.get(name).is_some()) => None,
             // Embeddings: nothing is written.
             None => Some(Usage::new(first(usage, &["total_tokens"])?, 0)),

@@ -245,6 +245,10 @@ fn no_usage_is_none() {
         r#"{"input_tokens":1.5,"output_tokens":5}"#,
         r#"{"promptTokenCount":[],"candidatesTokenCount":5}"#,
         r#"{"billed_units":{"search_units":1}}"#,
+        // What counting a prompt answers.
+        r#"{"input_tokens":2095}"#,
+        r#"{"object":"response.input_tokens","input_tokens":11}"#,
+        r#"{"usage":{"prompt_tokens":11,"completion_tokens":null}}"#,
         r#"{"id":"x","choices":[{"delta":{"content":"usage"}}],"usage":null}"#,
     ];
     for case in cases {
@@ -264,6 +268,7 @@ fn found_in_whole_answers_and_in_chunks() {
         json!({"type": "response.completed", "response": {"id": "r", "usage": usage}}),
         json!({"type": "response.done", "response": {"usage": usage}}),
         json!({"type": "message_start", "message": {"usage": usage}}),
+        json!(json!({"usage": chat}).to_string()),
         json!({"type": "message_delta", "delta": {"stop_reason": "end"}, "usage": usage}),
         json!({"metadata": {"usage": {"inputTokens": 10, "outputTokens": 2}}}),
         json!({"type": "message-end", "delta": {"usage": {"tokens": usage}}}),
@@ -291,7 +296,7 @@ fn the_tier_and_the_model_come_from_the_answer() {
         (json!({"usage": usage, "serviceTier": {"type": "priority"}}), ServiceTier::Priority),
         (json!({"response": {"usage": usage}, "service_tier": "batch"}), ServiceTier::Batch),
         (
-            json!({"usage": {"input_tokens": 1, "service_tier": "batch"}, "service_tier": "flex"}),
+            json!({"usage": {"output_tokens": 1, "service_tier": "batch"}, "service_tier": "flex"}),
             ServiceTier::Batch,
         ),
         (json!({"promptTokenCount": 1, "trafficType": "ON_DEMAND_FLEX"}), ServiceTier::Flex),

@@ -125,7 +125,7 @@ impl Exchange {
         let data = EndData(self);
         let event = AuditEvent::new(event_type, &self.settings.agent, &self.action)
             .status(status)
-            .latency_ms(self.started.elapsed().as_secs_f64() * 1_000.0)
+            .latency(self.started.elapsed())
             .span(&self.context)
             .data(&data);
         match &error {

@@ -116,13 +116,29 @@ pub(super) fn is_error(name: &str) -> bool {
     is_among(&[ERROR_TYPE, ERROR_MESSAGE], name)
 }
 
+/// Which contents are kept, for what is recorded of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Keeps {
+    pub(super) content: bool,
+    /// The arguments of tools, in case they fail.
+    pub(super) snapshots: bool,
+}
+
+impl Keeps {
+    fn has(self, name: &str) -> bool {
+        is_among(KEPT, name)
+            || self.content && is_among(CONTENT, name)
+            || self.snapshots && ARGUMENTS.contains(&name)
+    }
+}
+
 /// What a span or an event said, by field. Holds at most `bytes_max` of content, and as much of all
 /// else.
 #[derive(Clone, Debug)]
 pub(super) struct Fields {
     values: Vec<(&'static str, Text)>,
     bytes_max: usize,
-    keeps_content: bool,
+    keeps: Keeps,
     /// What the body of an event that is a message counts as.
     message_as: Option<&'static str>,
     /// A field of [`ANSWER`] had a value, kept or not.
@@ -138,9 +154,9 @@ struct Text {
 }
 
 impl Fields {
-    pub(super) fn new(bytes_max: usize, keeps_content: bool) -> Self {
+    pub(super) fn new(bytes_max: usize, keeps: Keeps) -> Self {
         let (values, message_as) = (Vec::new(), None);
-        Self { values, bytes_max, keeps_content, message_as, is_answered: false }
+        Self { values, bytes_max, keeps, message_as, is_answered: false }
     }
 
     /// For the fields of an event of this name: the older conventions had an event for each message.
@@ -200,10 +216,26 @@ impl Fields {
         Some(usage)
     }
 
+    /// An input and no output, of a call that has one: nobody told, and half of a price would pass
+    /// for all of it.
+    pub(super) fn lacks_output(&self) -> bool {
+        self.number(OUTPUT).is_none() && self.text(OPERATION) != Some("embeddings")
+    }
+
+    /// The arguments of a tool, for the error it ends with.
+    pub(super) fn snapshot(&self) -> Option<Value> {
+        self.keeps.snapshots.then(|| self.value(ARGUMENTS)).flatten()
+    }
+
+    /// A content, where contents are captured.
+    pub(super) fn content(&self, names: &[&str]) -> Option<Value> {
+        self.keeps.content.then(|| self.value(names)).flatten()
+    }
+
     /// A content, as the value that its JSON spells: what lies under a sensitive key is then
     /// redacted. Text that begins as JSON does and is none, or was cut, is redacted as a broken
     /// line is, since it may hold such keys too.
-    pub(super) fn content(&self, names: &[&str]) -> Option<Value> {
+    fn value(&self, names: &[&str]) -> Option<Value> {
         let text = names.iter().find_map(|name| self.find(name))?;
         let mut shown = text.kept.clone();
         if shown.trim_start().starts_with(['{', '[', '"']) {
@@ -250,15 +282,18 @@ impl Fields {
     }
 
     pub(super) fn has_content(&self) -> bool {
-        self.values.iter().any(|(name, _)| is_among(CONTENT, name))
+        self.keeps.content && self.values.iter().any(|(name, _)| is_among(CONTENT, name))
     }
 
     pub(super) fn has_error(&self) -> bool {
         self.values.iter().any(|(name, _)| is_error(name))
     }
 
+    /// For what is less than an error: a warning's field `error`, and the exception it speaks of,
+    /// may be what was then tried again.
     pub(super) fn forget_error(&mut self) {
-        self.values.retain(|(name, _)| *name != "error");
+        let is_error = self.text(&ERROR_TYPE[..2]).is_some();
+        self.values.retain(|(name, _)| *name != "error" && (is_error || !self::is_error(name)));
     }
 
     fn set(&mut self, name: &'static str, mut text: Text) {
@@ -277,7 +312,7 @@ impl Fields {
             (Some(content), "content" | "message") => content,
             (_, name) => name,
         };
-        let is_kept = is_among(KEPT, name) || self.keeps_content && is_among(CONTENT, name);
+        let is_kept = self.keeps.has(name);
         // What is not kept may still say that there was an answer.
         self.is_answered |= !is_kept && is_answer(name);
         is_kept.then_some(name)

@@ -110,11 +110,13 @@ impl Step<'_> {
         data.content("system_instructions", self.fields, fields::INSTRUCTIONS);
         data.content("prompt", self.fields, fields::PROMPT);
         data.content("completion", self.fields, fields::COMPLETION);
-        let spent = |event| match usage {
-            Some(usage) => self.priced(event, usage).tokens(usage.input, usage.output),
-            None => event,
-        };
-        self.record(EventType::LlmInvoke, EventType::LlmError, self.action(), &data, spent);
+        self.record(EventType::LlmInvoke, EventType::LlmError, self.action(), &data, |event| {
+            match usage {
+                Some(usage) if self.fields.lacks_output() => event.tokens_input(usage.input),
+                Some(usage) => self.priced(event, usage).tokens(usage.input, usage.output),
+                None => event,
+            }
+        });
     }
 
     fn priced<'e>(&self, event: AuditEvent<'e>, usage: Usage) -> AuditEvent<'e> {
@@ -178,12 +180,16 @@ impl Step<'_> {
         data: &'e Data,
         more: impl FnOnce(AuditEvent<'e>) -> AuditEvent<'e>,
     ) {
-        let failure = self.failure(failed);
+        let snapshot = (failed == EventType::ToolError).then(|| self.fields.snapshot()).flatten();
+        let failure = self.failure(failed).map(|(status, error)| match &snapshot {
+            Some(snapshot) => (status, error.input_snapshot(snapshot)),
+            None => (status, error),
+        });
         let event_type = if failure.is_some() { failed } else { ended };
         let mut event = more(AuditEvent::new(event_type, self.agent, action));
         event = event.span(self.context).data(data);
         if let Some(latency) = self.latency {
-            event = event.latency_ms(latency.as_nanos() as f64 / 1e6);
+            event = event.latency(latency);
         }
         match &failure {
             Some((status, error)) => self.outlet.emit(&event.status(*status).error(error)),
