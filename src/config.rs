@@ -23,11 +23,10 @@ const QUEUE_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=8 << 30;
 const FILE_BYTES_MIN: u64 = 4 << 10;
 
 /// Variables of parts that this build does not have, and the one value that asks for nothing.
-const NOT_BUILT: [(&str, Option<&str>); 4] = [
+const NOT_BUILT: [(&str, Option<&str>); 3] = [
     ("AUDIT_RETENTION_DAYS", None),
     ("AUDIT_MAX_TOTAL_BYTES", None),
     ("AUDIT_COMPRESS", Some("none")),
-    ("AUDIT_REDACT_ENV", None),
 ];
 
 /// When files are made durable (`AUDIT_FSYNC`). Never on the thread that writes.
@@ -52,6 +51,8 @@ pub(crate) struct Settings {
     /// Prompts, completions, arguments and results are recorded by layers and helpers.
     pub(crate) capture_content: bool,
     pub(crate) redact_profile: Profile,
+    /// Variables whose values are redacted; `None`: those whose name is a sensitive key.
+    pub(crate) redact_environment: Option<Vec<String>>,
     /// Names and values for `error.environment`, in the order they were registered.
     pub(crate) environment: Vec<(String, String)>,
     /// Prices over the built-in table.
@@ -76,6 +77,7 @@ impl Default for Settings {
             include_snapshots: true,
             capture_content: false,
             redact_profile: Profile::Full,
+            redact_environment: None,
             environment: Vec::new(),
             pricing_file: None,
             sampling: SamplingPolicy::default(),
@@ -203,6 +205,16 @@ impl Builder {
         self.set(move |settings| settings.redact_profile = profile)
     }
 
+    /// The variables of the environment whose values are redacted wherever they appear in the process
+    /// (`AUDIT_REDACT_ENV`), as long as the logger lives; without it, all whose name is a sensitive
+    /// key and whose value has twelve bytes and more. See
+    /// [`protect_value`](crate::protect_value). One that is not set, or that cannot be protected, is
+    /// an error of [`build`](Self::build).
+    pub fn redact_environment<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        self.set(move |settings| settings.redact_environment = Some(names))
+    }
+
     /// Registers a name and its value for the `environment` of every error that `#[audit_span]`
     /// records: the model, the version of a tool. A name registered again has its last value.
     pub fn environment(self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -290,8 +302,9 @@ impl Builder {
         lookup: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<(Settings, Vec<Box<dyn Exporter>>), Error> {
         let mut settings = Settings::default();
-        if !self.without_environment {
-            settings.read(lookup)?;
+        match self.without_environment {
+            true => settings.redact_environment = Some(Vec::new()),
+            false => settings.read(lookup)?,
         }
         for change in self.changes {
             change(&mut settings);
@@ -357,6 +370,9 @@ impl Settings {
             self.redact_profile = Profile::from_name(given).ok_or(PROFILE_ACCEPTED)?;
             Ok(())
         })?;
+        if let Some(names) = text("AUDIT_REDACT_ENV")? {
+            self.redact_environment = Some(names.split(',').map(str::to_owned).collect());
+        }
         if let Some(path) = lookup("AUDIT_PRICING_FILE") {
             self.pricing_file = Some(path.into());
         }
@@ -555,6 +571,7 @@ mod tests {
             ("OTEL_SERVICE_NAME", "desk"),
             ("AUDIT_CAPTURE_CONTENT", "true"),
             ("AUDIT_REDACT_PROFILE", "precise"),
+            ("AUDIT_REDACT_ENV", "DESK_KEY, DESK_USER"),
             ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "NO_CONTENT"),
             ("AUDIT_PRICING_FILE", "prices.json"),
             ("AUDIT_COMPRESS", "none"),
@@ -568,6 +585,7 @@ mod tests {
             include_snapshots: false,
             capture_content: true,
             redact_profile: Profile::Precise,
+            redact_environment: Some(vec!["DESK_KEY".to_owned(), " DESK_USER".to_owned()]),
             environment: Vec::new(),
             pricing_file: Some("prices.json".into()),
             sampling: SamplingPolicy {
@@ -620,7 +638,6 @@ mod tests {
             ("AUDIT_MAX_TOTAL_BYTES", "7"),
             ("AUDIT_COMPRESS", "zstd"),
             ("AUDIT_REDACT_PROFILE", "loose"),
-            ("AUDIT_REDACT_ENV", "HOME"),
         ] {
             let error = read(&[(name, given)]).expect_err(name);
             assert!(error.is_config(), "{name}");

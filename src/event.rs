@@ -126,8 +126,8 @@ impl<'a> AuditEvent<'a> {
         self
     }
 
-    /// As [`latency_ms`](Self::latency_ms), without the noise that a product of seconds has.
-    pub(crate) fn latency(self, latency: Duration) -> Self {
+    /// How long it took, to the nanosecond; the same as [`latency_ms`](Self::latency_ms).
+    pub fn latency(self, latency: Duration) -> Self {
         self.latency_ms(latency.as_nanos() as f64 / 1e6)
     }
 

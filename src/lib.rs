@@ -125,5 +125,5 @@ pub use llm::{LlmCall, record_llm_call};
 pub use llm_audit_macros::audit_span;
 pub use logger::{AuditLogger, Flushed, Guard, captures_content, emit, emit_wait, init, init_with};
 pub use sampler::SamplingPolicy;
-pub use sanitize::Sanitizer;
+pub use sanitize::{ProtectedValue, Sanitizer, protect_environment, protect_value};
 pub use usage::{ServiceTier, Usage};

@@ -22,7 +22,7 @@ use crate::record::encode::{self, Head, Outcome};
 use crate::record::members::{Member, Members};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
 use crate::sampler::{self, SamplingPolicy};
-use crate::sanitize::{Redactions, Sanitizer};
+use crate::sanitize::{ProtectedValue, Redactions, Sanitizer, protect_variables};
 use crate::usage::Usage;
 use crate::writer::{self, Control, Ground, Waited};
 
@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) control: Control,
     /// One `emit_wait` at a time looks for a slot and takes it. Held over no code of the caller's.
     turn: Mutex<()>,
+    /// The variables of the environment, as long as events may come.
+    _protected: Vec<ProtectedValue>,
 }
 
 impl fmt::Debug for AuditLogger {
@@ -78,10 +80,12 @@ impl AuditLogger {
     }
 
     pub(crate) fn start(
-        settings: Settings,
+        mut settings: Settings,
         exporters: Vec<Box<dyn Exporter>>,
         ground: Ground,
     ) -> Result<Self, Error> {
+        let (names, protected) = protect_variables(settings.redact_environment)?;
+        settings.redact_environment = Some(names);
         let shared = Arc::new(Shared {
             instance: draw_instance()?,
             sanitizer: Sanitizer::with_profile(settings.redact_profile),
@@ -90,6 +94,7 @@ impl AuditLogger {
             pricing: Pricing::open(settings.pricing_file.as_deref())?,
             control: Control::default(),
             turn: Mutex::new(()),
+            _protected: protected,
             settings,
         });
         if shared.settings.enabled {

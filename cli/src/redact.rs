@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
-use llm_audit::Sanitizer;
 use llm_audit::sanitize::{LineKind, Profile, Redactions};
+use llm_audit::{Sanitizer, protect_environment};
 
 use crate::output::{Exit, Failure, complain, count};
 
@@ -30,7 +30,10 @@ A line that begins with {, [ or \" is JSON: strings are redacted, and whole valu
 sensitive keys. Where it does not parse it is redacted as text, the values behind quoted
 sensitive keys too, and reported by its number. Invalid UTF-8 becomes U+FFFD. Line ends stay.
 
-Exit codes: 0 whether or not anything was redacted, 2 when stdin or stdout fails.
+AUDIT_REDACT_ENV names variables, with commas between them, whose values become [REDACTED_known].
+
+Exit codes: 0 whether or not anything was redacted, 2 when stdin or stdout fails or a named variable
+is not set.
 
 Examples:
   llm-audit redact < app.log > app.redacted.log
@@ -43,6 +46,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut input = BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock());
     let mut out = BufWriter::with_capacity(BLOCK_BYTES, io::stdout().lock());
     let mut filter = Filter::new(args);
+    let named = std::env::var("AUDIT_REDACT_ENV").unwrap_or_default();
+    let _protected = protect_environment(named.split(',').filter(|_| !named.is_empty()))?;
     let mut line = Vec::new();
     let outcome = loop {
         // Whoever types, or follows a log, sees each line before the next one is waited for.

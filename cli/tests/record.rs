@@ -38,6 +38,38 @@ fn good_lines_are_all_recorded() {
     assert_eq!(common::run(&["verify", "--dir", &dir]).code, 0, "two instances, one folder");
 }
 
+/// The service's own keys go by their variables' names, whatever they look like.
+#[test]
+fn keys_of_the_environment_are_no_part_of_the_log() {
+    let values = [("DESK_API_KEY", "brass gate four"), ("DESK_NAME", "quill street nine")];
+    let recorded = |named: &str| {
+        let (_keep, dir) = folder();
+        let mut command = command(&["record", "--debug", "--dir", &dir]);
+        command.envs(values).env("AUDIT_REDACT_ENV", named);
+        let given = line(r#","data":{"q":"brass gate four, quill street nine"}"#);
+        let run = run_with(command, |to| to.write_all(given.as_bytes()));
+        let start = run.code.eq(&0).then(|| {
+            serde_json::from_str::<serde_json::Value>(text(&dir).lines().next().unwrap()).unwrap()
+        });
+        (run, start, if fs::exists(&dir).unwrap() { events(&dir) } else { Vec::new() })
+    };
+    let cases = [
+        ("", json!(["DESK_API_KEY"]), "[REDACTED_known], quill street nine"),
+        ("DESK_NAME", json!(["DESK_NAME"]), "brass gate four, [REDACTED_known]"),
+        ("none", json!([]), "brass gate four, quill street nine"),
+    ];
+    for (named, protected, kept) in cases {
+        let (run, start, events) = recorded(named);
+        assert_eq!(run.code, 0, "{run:?}");
+        let told = &start.unwrap()["data"];
+        assert_eq!((&told["redact_env"], &told["redaction_profile"]), (&protected, &json!("full")));
+        assert_eq!(events[0]["data"]["q"], kept, "{named:?}");
+    }
+    let (run, ..) = recorded("DESK_NAME,DESK_NONE");
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("AUDIT_REDACT_ENV is \"DESK_NONE\""), "{run:?}");
+}
+
 #[test]
 fn fields_arrive_as_given() {
     let (_keep, dir) = folder();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{run, run_on};
+use common::{command, run, run_on, run_with};
 
 fn redacted(args: &[&str], input: &[u8]) -> common::Run {
     let run = run_on(&[&["redact"], args].concat(), input);
@@ -62,7 +62,7 @@ fn text_takes_json_for_text() {
 fn a_line_is_seen_before_the_next_is_waited_for() {
     use std::io::{BufRead, BufReader, Write};
     use std::process::Stdio;
-    let mut command = common::command(&["redact"]);
+    let mut command = command(&["redact"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -78,6 +78,30 @@ fn a_line_is_seen_before_the_next_is_waited_for() {
 fn nothing_in_is_nothing_out() {
     let run = run(&["redact"]);
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
+}
+
+#[test]
+fn values_of_named_variables_go_in_every_form() {
+    let redact = |named: &str, text: &str| {
+        let mut command = command(&["redact"]);
+        command.env("AUDIT_REDACT_ENV", named).env("DESK_CODE", "brass \"gate\"/4").env("X", "abc");
+        run_with(command, |to| to.write_all(text.as_bytes()))
+    };
+    let text =
+        "{\"a\":\"brass \\\"gate\\\"/4\",\"b\":\"brass%20%22gate%22%2F4\"} YnJhc3MgImdhdGUiLzQ=\n";
+    let run = redact("DESK_CODE, HOME_OF_NONE", text);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
+    assert!(run.stderr.contains("HOME_OF_NONE") && !run.stderr.contains("brass"), "{run:?}");
+    let run = redact("X", text);
+    assert!(
+        run.code == 2 && run.stderr.contains("\"X\"") && !run.stderr.contains("abc"),
+        "{run:?}"
+    );
+    let known = "{\"a\":\"[REDACTED_known]\",\"b\":\"[REDACTED_known]\"} [REDACTED_known]\n";
+    assert_eq!(redact(" DESK_CODE", text).stdout, known);
+    for none in ["", "none"] {
+        assert_eq!(redact(none, text).stdout, text);
+    }
 }
 
 #[test]

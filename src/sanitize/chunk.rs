@@ -146,7 +146,7 @@ const SPAN: usize = 32;
 /// Candidates among [`SPAN`] places of a text.
 ///
 /// It is as small as it is to be returned in two registers: it is asked for of every text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Candidates {
     /// The place of bit 0.
     base: usize,

@@ -17,6 +17,7 @@ pub(crate) mod debug;
 mod disguise;
 mod json;
 mod keys;
+mod known;
 mod parse;
 mod rules;
 mod scan;
@@ -25,6 +26,8 @@ mod unicode;
 use std::borrow::Cow;
 
 pub(crate) use keys::{KeyClass, KeyNumbers, classify};
+pub(crate) use known::protect_variables;
+pub use known::{ProtectedValue, protect_environment, protect_value};
 pub(crate) use scan::Matches;
 
 /// Declares [`Kind`]: each variant with its name and what it finds.
@@ -386,7 +389,12 @@ impl Sanitizer {
     /// The same; `None` where there is plainly nothing, as in most texts.
     #[inline]
     pub(crate) fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
-        Matches::new(text, scan::Rules::defaults(), self.profile == Profile::Precise)
+        let (rules, precise) = (scan::Rules::defaults(), self.profile == Profile::Precise);
+        let known = known::find(text);
+        match known.is_empty() {
+            true => Matches::new(text, rules, precise),
+            false => Some(Matches::around(known, text, rules, precise)),
+        }
     }
 
     /// A hash of the rules: equal where two programs redact alike, from one release to the next.

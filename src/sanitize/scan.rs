@@ -113,6 +113,8 @@ pub(crate) struct Matches<'t> {
     no_jwt: Range<usize>,
     /// `None` as long as no disguise was met.
     disguised: Option<Box<Disguised>>,
+    /// All of them, where known values stand in the text: the first one last.
+    known: Vec<Match>,
 }
 
 /// What only matches undisguised, the first one last.
@@ -151,7 +153,44 @@ impl<'t> Matches<'t> {
             local: (0, None),
             no_jwt: 0..0,
             disguised: None,
+            known: Vec::new(),
         }
+    }
+
+    /// The matches of a text in which these known values stand. What overlaps goes as one; what is
+    /// between is a text of its own, as it is between matches of rules.
+    #[cold]
+    pub(super) fn around(
+        mut known: Vec<Match>,
+        text: &'t str,
+        rules: &'t Rules,
+        precise: bool,
+    ) -> Self {
+        let matches = |from: usize, to: usize| {
+            let found = Self::new(&text[from..to], rules, precise).into_iter().flatten();
+            found.map(move |found| Match {
+                start: from + found.start,
+                end: from + found.end,
+                ..found
+            })
+        };
+        known.extend(matches(0, text.len()));
+        known.sort_by_key(|found| (found.start, std::cmp::Reverse(found.end)));
+        let mut found: Vec<Match> = Vec::new();
+        let mut edge = 0;
+        let mut known = known.into_iter().peekable();
+        while let Some(mut whole) = known.next() {
+            while let Some(other) = known.next_if(|other| other.start < whole.end) {
+                whole.end = whole.end.max(other.end);
+            }
+            found.extend(matches(edge, whole.start));
+            edge = whole.end;
+            found.push(whole);
+        }
+        found.extend(matches(edge, text.len()));
+        found.reverse();
+        let none = Candidates::default();
+        Self { known: found, ..Self::among(none, "", rules, precise) }
     }
 
     fn bytes(&self) -> &'t [u8] {
@@ -435,7 +474,7 @@ impl Iterator for Matches<'_> {
     #[inline]
     fn next(&mut self) -> Option<Match> {
         let is_over = self.candidates.is_empty() && self.pending.is_none();
-        if is_over && self.disguised.is_none() { None } else { self.next_found() }
+        if is_over && self.disguised.is_none() { self.known.pop() } else { self.next_found() }
     }
 }
 

@@ -1,0 +1,385 @@
+//! Values that are redacted because somebody said so, whatever they look like.
+//!
+//! A value has several forms: as it is, escaped for JSON, percent-encoded, in base64. Where any of
+//! them stands is found by grams of four bytes: a table has a bit for each gram of each form, the
+//! text is asked at every place, or at every eighth where the form is long enough, and where the bit
+//! is set the forms are compared. A scan takes no lock but behind such a bit, and then that of a
+//! thousandth of the table, so that values come and go while others emit.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::RwLock;
+
+use super::disguise::{self, Plain};
+use super::keys::{KeyClass, classify};
+use super::{Kind, Match};
+use crate::error::Error;
+
+/// A gram, in bytes; no shorter value can be found.
+const GRAM: usize = 4;
+/// Of the long forms every gram that begins before this is in the table, and the text is asked at
+/// every place that this divides.
+const STRIDE: usize = 8;
+/// A form this long has a whole gram at each of these.
+const LONG: usize = STRIDE + GRAM - 1;
+/// Base64 of a shorter value would be found in what only looks like it.
+const BASE64_MIN: usize = 6;
+/// Variables are protected by their name alone from this length, in bytes.
+const ENVIRONMENT_MIN: usize = 12;
+/// A table has this many shards, and a bit for each of 64 slots of a shard.
+const SHARDS: usize = 1 << 10;
+
+static SHORT_FORMS: Index = Index::new(1);
+static LONG_FORMS: Index = Index::new(STRIDE);
+
+/// Redacts this value as `[REDACTED_known]` wherever it appears from now on, in the whole process,
+/// until what is returned is dropped: the customer that a request is of, a key of the service.
+///
+/// It is found as it is, upper and lower case apart, and also escaped for JSON up to three times,
+/// percent-encoded, and in base64 from six bytes on (at most a character at each end is left, which
+/// others share). Where it overlaps what a rule finds, all of both goes.
+///
+/// It is for texts: a number that is no text is not looked at. Any thread may call it at any time;
+/// emits are not stopped. Each value costs some kilobytes while it is protected.
+///
+/// # Errors
+///
+/// The value is shorter than four bytes, or lies inside a placeholder (`REDACTED`, `email`), which
+/// could then not be told from it.
+///
+/// # Examples
+///
+/// ```
+/// let sanitizer = llm_audit::Sanitizer::default();
+/// let customer = llm_audit::protect_value("Zoë Quill")?;
+/// assert_eq!(sanitizer.redact_str("for Zoë Quill: q=Zo%C3%AB+Quill"), "for [REDACTED_known]: q=[REDACTED_known]");
+/// drop(customer);
+/// assert_eq!(sanitizer.redact_str("Zoë Quill"), "Zoë Quill");
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
+pub fn protect_value(value: impl AsRef<str>) -> Result<ProtectedValue, Error> {
+    let value = value.as_ref();
+    let refused = |why| Err(Error::parse("value to protect", why));
+    if value.len() < GRAM {
+        return refused("it is shorter than 4 bytes");
+    }
+    let others = ["[TOO_DEEP]", "[UNSERIALIZABLE]", "[TRUNCATED:"];
+    let mut placeholders = Kind::ALL.iter().map(|kind| kind.placeholder()).chain(others);
+    if placeholders.any(|placeholder| placeholder.contains(value)) {
+        return refused("it is a part of a placeholder");
+    }
+    let forms: Vec<Arc<str>> = forms(value).into_iter().map(Arc::from).collect();
+    forms.iter().for_each(|form| Index::of(form).add(form));
+    Ok(ProtectedValue(forms))
+}
+
+/// Protects the values of these variables of the environment, as [`protect_value`] does. White space
+/// around a name is no part of it, and `none` is the name of none.
+///
+/// # Errors
+///
+/// A variable is not set, is no UTF-8, or its value is not accepted by [`protect_value`]. The error
+/// names it and not its value.
+pub fn protect_environment<N: AsRef<str>>(
+    names: impl IntoIterator<Item = N>,
+) -> Result<Vec<ProtectedValue>, Error> {
+    let protect = |name: &str| {
+        let refused = |why: String| Error::config("AUDIT_REDACT_ENV", name, why);
+        let value = std::env::var(name).map_err(|_| {
+            refused("none, or a comma list of names of variables that are set, in UTF-8".into())
+        })?;
+        protect_value(value).map_err(|_| {
+            refused("variables whose value has 4 bytes and more and is in no placeholder".into())
+        })
+    };
+    let mut values = Vec::new();
+    for name in names {
+        match name.as_ref().trim() {
+            "none" => {}
+            name => values.push(protect(name)?),
+        }
+    }
+    Ok(values)
+}
+
+/// Protects these variables; where none are named, those of [`sensitive_variables`]. Says which.
+pub(crate) fn protect_variables(
+    named: Option<Vec<String>>,
+) -> Result<(Vec<String>, Vec<ProtectedValue>), Error> {
+    if let Some(named) = named {
+        let values = protect_environment(&named)?;
+        let names = named.iter().map(|name| name.trim()).filter(|name| *name != "none");
+        return Ok((names.map(str::to_owned).collect(), values));
+    }
+    // Nobody asked for these, so what cannot be protected is no error.
+    let protect = |name: String| Some((protect_environment([&name]).ok()?.pop()?, name));
+    let protected = sensitive_variables().into_iter().filter_map(protect);
+    Ok(protected.map(|(value, name)| (name, value)).unzip())
+}
+
+/// The variables whose name is a sensitive key and whose value is long enough to be a secret. The
+/// shell's `PWD` is no password.
+fn sensitive_variables() -> Vec<String> {
+    let is_secret = |name: &str, value: &str| {
+        classify(name, false) == KeyClass::Sensitive
+            && !matches!(name, "PWD" | "OLDPWD")
+            && value.len() >= ENVIRONMENT_MIN
+    };
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut names: Vec<_> =
+        variables.filter(|(name, value)| is_secret(name, value)).map(|(name, _)| name).collect();
+    names.sort();
+    names
+}
+
+/// A value is redacted as long as this lives; see [`protect_value`].
+#[must_use = "the value is protected until this is dropped"]
+pub struct ProtectedValue(Vec<Arc<str>>);
+
+impl ProtectedValue {
+    /// Protects the value to the end of the process.
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl fmt::Debug for ProtectedValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProtectedValue").finish_non_exhaustive()
+    }
+}
+
+impl Drop for ProtectedValue {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|form| Index::of(form).remove(form));
+    }
+}
+
+/// Where values that are protected stand in a text, in no order, one perhaps over another.
+#[inline]
+pub(super) fn find(text: &str) -> Vec<Match> {
+    if SHORT_FORMS.is_empty() && LONG_FORMS.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    SHORT_FORMS.scan(text, &mut found);
+    LONG_FORMS.scan(text, &mut found);
+    if !text.is_ascii() && text.contains(disguise::is_disguise) {
+        let plain = Plain::of(text);
+        let mut undisguised = Vec::new();
+        SHORT_FORMS.scan(&plain.text, &mut undisguised);
+        LONG_FORMS.scan(&plain.text, &mut undisguised);
+        found.extend(undisguised.into_iter().map(|found| plain.in_original(found, text)));
+    }
+    found
+}
+
+/// Forms by their grams.
+struct Index {
+    /// The text is asked at every place that this divides.
+    stride: usize,
+    forms: AtomicUsize,
+    /// Whether a slot has an entry.
+    bits: [AtomicU64; SHARDS],
+    shards: [RwLock<Vec<Entry>>; SHARDS],
+}
+
+/// A gram of a form.
+struct Entry {
+    slot: u16,
+    /// Where in the form it begins.
+    offset: u16,
+    form: Arc<str>,
+}
+
+impl Index {
+    const fn new(stride: usize) -> Self {
+        Self {
+            stride,
+            forms: AtomicUsize::new(0),
+            bits: [const { AtomicU64::new(0) }; SHARDS],
+            shards: [const { RwLock::new(Vec::new()) }; SHARDS],
+        }
+    }
+
+    /// The one that a form of this length is in.
+    fn of(form: &str) -> &'static Self {
+        if form.len() < LONG { &SHORT_FORMS } else { &LONG_FORMS }
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        // Relaxed: whoever has to find a value was told of it, and so of this, by other means.
+        self.forms.load(Ordering::Relaxed) == 0
+    }
+
+    fn add(&self, form: &Arc<str>) {
+        for offset in 0..self.stride {
+            let slot = slot(form.as_bytes(), offset);
+            let entry = Entry { slot, offset: offset as u16, form: form.clone() };
+            let mut shard = self.shards[usize::from(slot >> 6)].write();
+            shard.push(entry);
+            // Under the lock, as it is cleared. Relaxed: who sees it takes the lock.
+            self.bits[usize::from(slot >> 6)].fetch_or(1 << (slot & 63), Ordering::Relaxed);
+        }
+        self.forms.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn remove(&self, form: &Arc<str>) {
+        self.forms.fetch_sub(1, Ordering::Relaxed);
+        for offset in 0..self.stride {
+            let slot = slot(form.as_bytes(), offset);
+            let mut shard = self.shards[usize::from(slot >> 6)].write();
+            shard.retain(|entry| !Arc::ptr_eq(&entry.form, form) || entry.slot != slot);
+            if !shard.iter().any(|entry| entry.slot == slot) {
+                self.bits[usize::from(slot >> 6)].fetch_and(!(1 << (slot & 63)), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn scan(&self, text: &str, found: &mut Vec<Match>) {
+        if self.is_empty() || text.len() < GRAM {
+            return;
+        }
+        let text = text.as_bytes();
+        for at in (0..=text.len() - GRAM).step_by(self.stride) {
+            let slot = slot(text, at);
+            let bits = &self.bits[usize::from(slot >> 6)];
+            if bits.load(Ordering::Relaxed) >> (slot & 63) & 1 == 1 {
+                self.compare(text, at, slot, found);
+            }
+        }
+    }
+
+    #[cold]
+    fn compare(&self, text: &[u8], at: usize, slot: u16, found: &mut Vec<Match>) {
+        let shard = self.shards[usize::from(slot >> 6)].read();
+        for entry in shard.iter().filter(|entry| entry.slot == slot) {
+            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
+            if text[start..].starts_with(entry.form.as_bytes()) {
+                found.push(Match { start, end: start + entry.form.len(), kind: Kind::Known });
+            }
+        }
+    }
+}
+
+/// Where the gram that begins at `at` is in the table.
+#[inline]
+fn slot(text: &[u8], at: usize) -> u16 {
+    let gram = text[at..].first_chunk::<GRAM>().map_or(0, |gram| u32::from_le_bytes(*gram));
+    // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
+    (gram.wrapping_mul(0x9E37_79B1) >> 16) as u16
+}
+
+/// A value in every form it is found in.
+fn forms(value: &str) -> BTreeSet<String> {
+    let mut forms = BTreeSet::from([value.to_owned()]);
+    for escape in [json_escaped, json_escaped_with_slashes, ascii_escaped, ascii_escaped_upper] {
+        let mut escaped = value.to_owned();
+        for _ in 0..3 {
+            escaped = escape(&escaped);
+            forms.insert(escaped.clone());
+        }
+    }
+    // What URLs leave as it is: RFC 3986's unreserved, paths, encodeURIComponent, encodeURI.
+    for kept in ["", "/", "!'()*", "!'()*;/?:@&=+$,#"] {
+        for (upper, space) in [(true, "%20"), (true, "+"), (false, "%20"), (false, "+")] {
+            forms.insert(percent_encoded(value, kept, upper, space));
+        }
+    }
+    if value.len() >= BASE64_MIN {
+        for last in [b"+/", b"-_"] {
+            forms.extend((0..3).map(|before| base64_inside(value.as_bytes(), before, last)));
+            let whole = base64_whole(value.as_bytes(), last);
+            forms.insert(whole.trim_end_matches('=').to_owned());
+            forms.insert(whole);
+        }
+    }
+    forms
+}
+
+fn json_escaped(text: &str) -> String {
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+fn json_escaped_with_slashes(text: &str) -> String {
+    json_escaped(text).replace('/', "\\/")
+}
+
+/// As Python's `json.dumps` has it.
+fn ascii_escaped(text: &str) -> String {
+    let mut out = String::new();
+    let mut units = [0; 2];
+    for c in json_escaped(text).chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut units) {
+                write!(out, "\\u{unit:04x}").expect("a String takes all");
+            }
+        }
+    }
+    out
+}
+
+fn ascii_escaped_upper(text: &str) -> String {
+    let mut out = String::new();
+    let lower = ascii_escaped(text);
+    let mut parts = lower.split("\\u");
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let hex = part.len().min(4);
+        out.push_str("\\u");
+        out.push_str(&part[..hex].to_ascii_uppercase());
+        out.push_str(&part[hex..]);
+    }
+    out
+}
+
+fn percent_encoded(text: &str, kept: &str, upper: bool, space: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        let c = char::from(byte);
+        match c {
+            ' ' => out.push_str(space),
+            _ if c.is_ascii_alphanumeric() || "-._~".contains(c) || kept.contains(c) => out.push(c),
+            _ if upper => write!(out, "%{byte:02X}").expect("a String takes all"),
+            _ => write!(out, "%{byte:02x}").expect("a String takes all"),
+        }
+    }
+    out
+}
+
+/// The digits of base64 that say nothing but this value where it stands behind `before` more bytes.
+fn base64_inside(value: &[u8], before: usize, last: &[u8; 2]) -> String {
+    let (from, to) = ((before * 8).div_ceil(6), (before + value.len()) * 8 / 6);
+    (from..to).map(|digit| base64_digit(value, digit * 6 - before * 8, last)).collect()
+}
+
+fn base64_whole(value: &[u8], last: &[u8; 2]) -> String {
+    let digits = (value.len() * 8).div_ceil(6);
+    let padding = digits.next_multiple_of(4) - digits;
+    let digits = (0..digits).map(|digit| base64_digit(value, digit * 6, last));
+    digits.chain(std::iter::repeat_n('=', padding)).collect()
+}
+
+/// The digit of the six bits from this one on.
+fn base64_digit(value: &[u8], bit: usize, last: &[u8; 2]) -> char {
+    let byte = |at: usize| u16::from(value.get(at).copied().unwrap_or(0));
+    let two = byte(bit / 8) << 8 | byte(bit / 8 + 1);
+    char::from(match (two >> (10 - bit % 8) & 63) as u8 {
+        n @ 0..26 => b'A' + n,
+        n @ 26..52 => b'a' + n - 26,
+        n @ 52..62 => b'0' + n - 52,
+        n => last[usize::from(n - 62)],
+    })
+}
+
+#[cfg(test)]
+mod tests;
