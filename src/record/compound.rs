@@ -9,12 +9,12 @@ use serde::ser::{
 };
 
 use super::keyed::KeyText;
-use super::serializer::{Encoder, Payload};
+use super::serializer::{Encoder, Expects, Payload};
 use super::sink::{Failed, Stop};
 use super::text::Spelled;
 use super::{DEPTH_MAX, END, MAP};
 use crate::sanitize::Kind;
-use crate::sanitize::{KeyClass, KeyNumbers};
+use crate::sanitize::{Around, KeyClass, KeyNumbers, Pairs, Role};
 
 /// A list or an object that takes its members.
 pub(crate) struct Compound<'e, 'c, 'r> {
@@ -25,6 +25,8 @@ pub(crate) struct Compound<'e, 'c, 'r> {
     skipped: bool,
     next: Next,
     numbers: KeyNumbers,
+    /// Which values are named by a text beside them.
+    pairs: Pairs,
     /// Keys without a text so far.
     unnamed: u32,
     /// What [`Encoder::below_logprobs`] was outside.
@@ -42,12 +44,14 @@ enum Next {
 
 impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     pub(super) fn open(encoder: &'e mut Encoder<'c, 'r>, tag: u8) -> Result<Self, Failed> {
+        let pairs = Pairs::within(encoder.around);
         let is_open = encoder.begin(tag)?;
         Ok(Self {
             levels: is_open.into(),
             skipped: !is_open,
             next: Next::Key,
             numbers: KeyNumbers::default(),
+            pairs,
             unnamed: 0,
             outer_logprobs: encoder.below_logprobs,
             encoder,
@@ -72,9 +76,10 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
                 return Ok(object);
             }
             KeyClass::Logprobs => object.encoder.below_logprobs = true,
-            KeyClass::Plain => {}
+            class => object.encoder.expect(class, Role::Plain),
         }
         object.numbers = KeyNumbers::default();
+        object.pairs = Pairs::within(object.encoder.around);
         object.skipped = !object.encoder.begin(tag)?;
         object.levels += usize::from(!object.skipped);
         Ok(object)
@@ -84,7 +89,18 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         if self.skipped {
             return Ok(());
         }
-        self.encoder.nested(value)
+        let role = self.pairs.element();
+        self.encoder.around = Around::List;
+        self.encoder.expects = Expects::of(role);
+        self.encoder.nested(value)?;
+        self.named(role);
+        Ok(())
+    }
+
+    /// Takes over what the encoder found of a text that names another value.
+    fn named(&mut self, role: Role) {
+        let is_named_secret = self.encoder.is_named_secret();
+        self.pairs.is_secret |= role == Role::Name && is_named_secret;
     }
 
     pub(super) fn member<T: ?Sized + Serialize>(
@@ -116,14 +132,22 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         match replace(&mut self.next, Next::Key) {
             Next::Key => Err(self.misused()),
             Next::LeftOut => Ok(()),
-            Next::Value(KeyClass::Plain) => self.encoder.nested(value),
-            Next::Value(KeyClass::Sensitive) => self.encoder.sensitive(value),
             Next::Value(KeyClass::Logprobs) => {
                 let outside = replace(&mut self.encoder.below_logprobs, true);
+                self.encoder.expect(KeyClass::Logprobs, Role::Plain);
                 self.encoder.nested(value)?;
                 self.encoder.below_logprobs = outside;
                 Ok(())
             }
+            Next::Value(class) => match self.pairs.member(class) {
+                Role::Secret => self.encoder.sensitive(value),
+                role => {
+                    self.encoder.expect(class, role);
+                    self.encoder.nested(value)?;
+                    self.named(role);
+                    Ok(())
+                }
+            },
         }
     }
 
@@ -153,6 +177,7 @@ impl Payload for Fields<'_> {
             if let Some(value) = value {
                 object.key(name)?;
                 object.next = Next::Key;
+                object.encoder.expect(KeyClass::Plain, Role::Plain);
                 let encoded = value.encode(object.encoder);
                 encoded.map_err(|_| object.encoder.sink.fail(Stop::Broken))?;
             }

@@ -11,7 +11,7 @@ use super::text::Spelled;
 use super::{END, MAP};
 use crate::ring::Chain;
 use crate::sanitize::Kind as Found;
-use crate::sanitize::{KeyClass, KeyNumbers, Redactions, Sanitizer, debug};
+use crate::sanitize::{KeyClass, KeyNumbers, Redactions, Role, Sanitizer, debug};
 
 /// A name and its value.
 pub(crate) type Member<'a> = (&'a str, Value<'a>);
@@ -132,6 +132,7 @@ impl Encoder<'_, '_> {
         let (depth, wrappers, below_logprobs) = (self.depth, self.wrappers, self.below_logprobs);
         let before = self.counts.clone();
         self.below_logprobs |= class == KeyClass::Logprobs;
+        self.expect(class, Role::Plain);
         let encoded = catch_unwind(AssertUnwindSafe(|| value.encode(self)));
         let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == depth;
         if let Err(panic) = encoded {

@@ -1,5 +1,6 @@
 //! How any `Serialize` value becomes tagged bytes, redacted on the way.
 
+use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Serialize, Serializer};
@@ -11,7 +12,7 @@ use super::sink::{Failed, Gather, Sink, Stop};
 use super::text::Spelled;
 use super::{DEPTH_MAX, F32, F64, FALSE, MAP, NEGATIVE, NULL, PAYLOAD, SEQ, TRUE, UINT};
 use crate::ring::Chain;
-use crate::sanitize::{KeyClass, KeyNumbers, classify};
+use crate::sanitize::{Around, KeyClass, KeyNumbers, Role, classify, is_name_of_secret};
 use crate::sanitize::{Kind, Redactions, Sanitizer};
 
 /// An object-safe `Serialize`.
@@ -44,6 +45,34 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) text_start: usize,
     /// The member of the payload's root that is left out.
     pub(super) left_out: Option<&'static str>,
+    /// What a container that comes lies in.
+    pub(super) around: Around,
+    /// What the value that comes is, if it is no container.
+    pub(super) expects: Expects,
+}
+
+/// What a key, or a text beside it, says of a text or number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expects {
+    Nothing,
+    /// A text that names another value.
+    Name,
+    /// It was a name, and that of a secret.
+    NamedSecret,
+    /// A text that goes.
+    SecretText,
+    /// A number that may be a card.
+    Card,
+}
+
+impl Expects {
+    pub(super) fn of(role: Role) -> Self {
+        match role {
+            Role::Name => Self::Name,
+            Role::SecretText => Self::SecretText,
+            Role::Plain | Role::Secret => Self::Nothing,
+        }
+    }
 }
 
 impl<'c, 'r> Encoder<'c, 'r> {
@@ -59,7 +88,56 @@ impl<'c, 'r> Encoder<'c, 'r> {
             cap: usize::MAX,
             text_start: 0,
             left_out: None,
+            around: Around::Other,
+            expects: Expects::Nothing,
         }
+    }
+
+    /// Prepares for a value under a key of this class.
+    #[inline]
+    pub(super) fn expect(&mut self, class: KeyClass, role: Role) {
+        self.around = match class {
+            KeyClass::Headers => Around::Headers,
+            _ => Around::Other,
+        };
+        self.expects = match class {
+            KeyClass::Card => Expects::Card,
+            _ => Expects::of(role),
+        };
+    }
+
+    /// Whether the last value was a text that names a secret.
+    pub(super) fn is_named_secret(&mut self) -> bool {
+        replace(&mut self.expects, Expects::Nothing) == Expects::NamedSecret
+    }
+
+    /// What goes, or names what goes, in the place of a text. `false` where it is like any other.
+    #[cold]
+    pub(super) fn expected(&mut self, text: &str) -> Result<bool, Failed> {
+        match replace(&mut self.expects, Expects::Nothing) {
+            Expects::SecretText => {
+                self.counts.add(Kind::Key);
+                self.sink.string(Kind::Key.placeholder())?;
+                return Ok(true);
+            }
+            Expects::Name if is_name_of_secret(text) => self.expects = Expects::NamedSecret,
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    /// A number under the key of a card: the card's placeholder, where it is one.
+    #[cold]
+    fn card(&mut self, number: impl std::fmt::Display) -> Result<bool, Failed> {
+        self.expects = Expects::Nothing;
+        let spelled = Spelled::new(number)?;
+        let is_card =
+            self.sanitizer.matches(spelled.as_str()).any(|found| found.kind == Kind::Card);
+        if is_card {
+            self.counts.add(Kind::Card);
+            self.sink.string(Kind::Card.placeholder())?;
+        }
+        Ok(is_card)
     }
 
     /// One payload behind `tag`. An impl of `Serialize` that fails or panics costs this payload.
@@ -68,6 +146,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         let before = std::mem::take(&mut self.counts);
         self.sink.put(&[tag])?;
         (self.depth, self.wrappers, self.below_logprobs) = (0, 0, false);
+        (self.around, self.expects) = (Around::Other, Expects::Nothing);
         let encoded = catch_unwind(AssertUnwindSafe(|| payload.encode(self)));
         let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == 0;
         if let Err(panic) = encoded {
@@ -129,6 +208,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
             return Ok(false);
         }
         self.depth += 1;
+        (self.around, self.expects) = (Around::Other, Expects::Nothing);
         self.sink.put(&[tag])?;
         Ok(true)
     }
@@ -222,6 +302,9 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     }
 
     fn serialize_u64(self, v: u64) -> Result<(), Failed> {
+        if self.expects == Expects::Card && self.card(v)? {
+            return Ok(());
+        }
         self.sink.number(UINT, v)
     }
 
@@ -240,6 +323,9 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     }
 
     fn serialize_f64(self, v: f64) -> Result<(), Failed> {
+        if self.expects == Expects::Card && self.card(v)? {
+            return Ok(());
+        }
         match not_finite(v) {
             None => self.sink.fixed(F64, &v.to_le_bytes()),
             Some(name) => self.sink.string(name),

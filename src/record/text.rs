@@ -3,9 +3,9 @@
 use std::fmt::{self, Write};
 
 use super::PARTS;
-use super::serializer::Encoder;
+use super::serializer::{Encoder, Expects};
 use super::sink::Failed;
-use crate::sanitize::{Match, Matches, Sanitizer, floor_char_boundary};
+use crate::sanitize::{Match, Matches, Sanitizer, floor_char_boundary, redact_nested};
 
 impl Encoder<'_, '_> {
     /// One string, redacted. Of what remains at most `cap` bytes are kept, and `[TRUNCATED:n]`
@@ -15,6 +15,20 @@ impl Encoder<'_, '_> {
     #[inline]
     pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         self.text_start = self.sink.chain.len();
+        if self.expects != Expects::Nothing && self.expected(text)? {
+            return Ok(());
+        }
+        if let Some(b'{' | b'[' | b'"' | b' ' | b'\n' | b'\t' | b'\r') = text.as_bytes().first()
+            && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
+        {
+            return self.plain(&redacted, cap);
+        }
+        self.plain(text, cap)
+    }
+
+    /// The same of a text that is no JSON.
+    #[inline]
+    fn plain(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         let may_be_whole = text.len() <= cap;
         let matches = self.sanitizer.find(text);
         if may_be_whole && matches.is_none() {

@@ -1,6 +1,11 @@
 //! How is a line that begins as JSON does redacted?
 
-use super::keys::{KeyClass, KeyNumbers, classify, write_placeholder};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::keys::{
+    Around, KeyClass, KeyNumbers, Pairs, Role, classify, is_name_of_secret, write_placeholder,
+};
 use super::parse::{Malformed, Parser, Quoted, Token, escape};
 use super::{Kind, LineKind, Match, Redactions, Sanitizer, broken};
 
@@ -24,12 +29,9 @@ pub(super) fn redact_line(
         }
         return LineKind::Text;
     }
-    let (start, before) = (out.len(), counts.clone());
     if redact_json(sanitizer, line, out, counts).is_ok() {
         return LineKind::Json;
     }
-    out.truncate(start);
-    *counts = before;
     redact_broken(sanitizer, line, out, counts);
     LineKind::NotQuiteJson
 }
@@ -44,15 +46,12 @@ fn begins_as_json(line: &str) -> bool {
 fn redact_broken(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
     let mut mended = String::with_capacity(line.len());
     broken::redact(sanitizer, line, &mut mended, counts);
-    let (start, before) = (out.len(), counts.clone());
     if redact_json(sanitizer, &mended, out, counts).is_err() {
-        *counts = before;
-        out.truncate(start);
         out.push_str(&mended);
     }
 }
 
-/// Appends the redacted line, or a part of it when it turns out not to be JSON.
+/// Appends the redacted line; nothing when it turns out not to be JSON.
 fn redact_json(
     sanitizer: &Sanitizer,
     line: &str,
@@ -60,33 +59,134 @@ fn redact_json(
     counts: &mut Redactions,
 ) -> Result<(), Malformed> {
     let json = line.strip_prefix('\u{FEFF}').unwrap_or(line);
+    let before = counts.clone();
+    let edits =
+        Filter::new(sanitizer, json, 0, counts).edits().inspect_err(|_| *counts = before)?;
     out.push_str(&line[..line.len() - json.len()]);
-    let mut filter = Filter {
-        sanitizer,
-        counts,
-        json,
-        copied: 0,
-        out,
-        parser: Parser::new(json),
-        levels: Vec::new(),
-        class: KeyClass::Plain,
-        decoded: String::new(),
-    };
-    while let Some(token) = filter.parser.next()? {
-        filter.token(token)?;
-    }
-    filter.copy_to(json.len());
+    apply(json, &edits, out, counts);
     Ok(())
 }
 
-/// Copies a JSON text and replaces what has to go. What is not replaced keeps its bytes.
+/// A part of a text and what comes into its place.
+struct Edit {
+    start: usize,
+    end: usize,
+    with: Cow<'static, str>,
+    /// What is counted.
+    kind: Option<Kind>,
+}
+
+fn apply(text: &str, edits: &[Edit], out: &mut String, counts: &mut Redactions) {
+    let mut copied = 0;
+    for edit in edits {
+        out.push_str(&text[copied..edit.start]);
+        out.push_str(&edit.with);
+        copied = edit.end;
+        edit.kind.into_iter().for_each(|kind| counts.add(kind));
+    }
+    out.push_str(&text[copied..]);
+}
+
+/// JSON in a string of JSON is redacted as JSON so many levels deep, as text below.
+const NESTED_MAX: usize = 3;
+
+/// A string that is itself JSON, redacted as such, so that it stays JSON; `None` where it is none, or
+/// nothing in it has to go.
+pub(crate) fn redact_nested(
+    sanitizer: &Sanitizer,
+    text: &str,
+    counts: &mut Redactions,
+) -> Option<String> {
+    let mut keys = Redactions::default();
+    let edits = nested(sanitizer, text, 1, &mut keys).filter(|edits| !edits.is_empty())?;
+    let mut out = String::with_capacity(text.len());
+    apply(text, &edits, &mut out, counts);
+    counts.merge(&keys);
+    Some(out)
+}
+
+/// What has to go of a string that is JSON, `depth` strings deep; `None` where it is none, or where
+/// looking at it as text finds as much.
+fn nested(
+    sanitizer: &Sanitizer,
+    text: &str,
+    depth: usize,
+    counts: &mut Redactions,
+) -> Option<Vec<Edit>> {
+    let may_be = matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[' | b'"'));
+    if depth > NESTED_MAX || !may_be || !tells_more_as_json(sanitizer, text) {
+        return None;
+    }
+    let before = counts.clone();
+    let Ok(edits) = Filter::new(sanitizer, text, depth, counts).edits() else {
+        *counts = before;
+        return None;
+    };
+    // As text it may match where as JSON it does not: what an escape sequence spells is no letter
+    // there. Between two edits is a text of its own.
+    let mut all = Vec::with_capacity(edits.len());
+    let mut from = 0;
+    for edit in edits {
+        add_matches(sanitizer, text, from..edit.start, &mut all);
+        from = edit.end;
+        all.push(edit);
+    }
+    add_matches(sanitizer, text, from..text.len(), &mut all);
+    Some(all)
+}
+
+/// Whether a text that may be JSON has to be looked at as such: it has a key that decides on a value,
+/// an escape sequence, or something that a rule finds, and that may be a number.
+fn tells_more_as_json(sanitizer: &Sanitizer, text: &str) -> bool {
+    let bytes = text.as_bytes();
+    if memchr::memchr(b'\\', bytes).is_some() {
+        return true;
+    }
+    let mut begin = 0;
+    let has_key = memchr::memchr_iter(b'"', bytes).any(|end| {
+        let key = std::mem::replace(&mut begin, end + 1)..end;
+        let is_key = bytes[end + 1..].trim_ascii_start().first() == Some(&b':');
+        // Pairs in lists have no keys.
+        let is_first = bytes[..key.start.saturating_sub(1)].trim_ascii_end().last() == Some(&b'[');
+        (is_key || is_first) && classify(&text[key], false) != KeyClass::Plain
+    });
+    has_key || sanitizer.find(text).is_some()
+}
+
+/// Adds what the rules find in this part of a text that is JSON, escape sequences whole.
+fn add_matches(sanitizer: &Sanitizer, text: &str, part: Range<usize>, edits: &mut Vec<Edit>) {
+    for found in sanitizer.matches(&text[part.clone()]) {
+        let start = escape_over(text, part.start + found.start).map_or_else(
+            || part.start + found.start,
+            |escape| escape.start.max(edits.last().map_or(part.start, |edit| edit.end)),
+        );
+        let end = escape_over(text, part.start + found.end)
+            .map_or(part.start + found.end, |escape| escape.end.min(part.end));
+        let with = found.kind.placeholder().into();
+        edits.push(Edit { start, end, with, kind: Some(found.kind) });
+    }
+}
+
+/// The escape sequence that this place lies inside of.
+fn escape_over(text: &str, at: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    // `\u` and four digits is the longest.
+    let start = (at.saturating_sub(5)..at).rev().find(|&start| bytes[start] == b'\\')?;
+    let behind = bytes[..start].iter().rev().take_while(|&&byte| byte == b'\\').count();
+    let start = if behind % 2 == 0 { start } else { start - 1 };
+    let end = start + escape(&bytes[start..])?.length;
+    (end > at).then_some(start..end)
+}
+
+/// Finds what has to go of a JSON text. What is not replaced keeps its bytes.
 struct Filter<'a> {
     sanitizer: &'a Sanitizer,
+    /// Of keys; what else is counted stands in the edits.
     counts: &'a mut Redactions,
     json: &'a str,
-    /// The text was written up to here.
-    copied: usize,
-    out: &'a mut String,
+    /// In how many strings of JSON it lies.
+    depth: usize,
+    edits: Vec<Edit>,
     parser: Parser<'a>,
     /// The containers around the token.
     levels: Vec<Level>,
@@ -96,44 +196,47 @@ struct Filter<'a> {
     decoded: String,
 }
 
-#[derive(Default)]
 struct Level {
+    is_list: bool,
     below_logprobs: bool,
     numbers: KeyNumbers,
+    pairs: Pairs,
+    /// Of an object: where the value is that a name may yet come for, and the edits in it.
+    unnamed: Option<(Range<usize>, Range<usize>)>,
+    /// It is such a value itself: where it begins, and the edits in it.
+    is_value: Option<(usize, usize)>,
 }
 
-impl Filter<'_> {
-    fn token(&mut self, token: Token) -> Result<(), Malformed> {
-        if let Token::Key(key) = token {
-            self.key(key);
-            return Ok(());
+impl<'a> Filter<'a> {
+    fn new(
+        sanitizer: &'a Sanitizer,
+        json: &'a str,
+        depth: usize,
+        counts: &'a mut Redactions,
+    ) -> Self {
+        Self {
+            sanitizer,
+            counts,
+            json,
+            depth,
+            edits: Vec::new(),
+            parser: Parser::new(json),
+            levels: Vec::new(),
+            class: KeyClass::Plain,
+            decoded: String::new(),
         }
-        if matches!(token, Token::Close) {
-            self.levels.pop();
-            return Ok(());
+    }
+
+    /// In order, none over another.
+    fn edits(mut self) -> Result<Vec<Edit>, Malformed> {
+        while let Some(token) = self.parser.next()? {
+            match token {
+                Token::Key(key) => self.key(key),
+                Token::Close => self.close(),
+                _ => self.value(token)?,
+            }
         }
-        let start = self.parser.token_start();
-        match (std::mem::replace(&mut self.class, KeyClass::Plain), token) {
-            (_, Token::Literal) => {}
-            (KeyClass::Sensitive, _) => {
-                if matches!(token, Token::Open) {
-                    self.parser.skip_container()?;
-                }
-                self.replace_value(start, "\"[REDACTED]\"", Some(Kind::Key));
-            }
-            (_, Token::String(string)) => self.string(string),
-            (_, Token::Open) if self.levels.len() == DEPTH_MAX => {
-                self.parser.skip_container()?;
-                self.replace_value(start, "\"[TOO_DEEP]\"", None);
-            }
-            (class, Token::Open) => {
-                let below = self.levels.last().is_some_and(|level| level.below_logprobs);
-                let below_logprobs = below || class == KeyClass::Logprobs;
-                self.levels.push(Level { below_logprobs, ..Level::default() });
-            }
-            _ => {}
-        }
-        Ok(())
+        Ok(self.edits)
     }
 
     fn key(&mut self, key: Quoted) {
@@ -141,43 +244,137 @@ impl Filter<'_> {
         let text = decode(raw, key.escaped, &mut self.decoded);
         let level = self.levels.last_mut().expect("a key stands in an object");
         self.class = classify(text, level.below_logprobs);
-        let mut splice = Splice { raw, at: 0, decoded: 0, copied: 0 };
-        self.out.push_str(&self.json[self.copied..key.start]);
+        let (mut place, edits) = (Place::new(raw), &mut self.edits);
         level.numbers.edits(self.sanitizer, text, self.counts, &mut |part, number| {
-            splice.replace(part, number, self.out);
+            let mut with = Cow::Borrowed(part.kind.placeholder());
+            if number > 1 {
+                let mut numbered = String::new();
+                write_placeholder(part.kind, number, &mut |piece| numbered.push_str(piece));
+                with = numbered.into();
+            }
+            let (start, end) = (place.of(part.start), place.of(part.end));
+            edits.push(Edit { start: key.start + start, end: key.start + end, with, kind: None });
         });
-        splice.finish(self.out);
-        self.copied = key.end;
     }
 
-    fn string(&mut self, string: Quoted) {
+    fn close(&mut self) {
+        let closed = self.levels.pop();
+        if let (Some((start, from)), Some(level)) =
+            (closed.and_then(|level| level.is_value), self.levels.last_mut())
+        {
+            level.unnamed = Some((start..self.parser.token_end(), from..self.edits.len()));
+        }
+    }
+
+    fn value(&mut self, token: Token) -> Result<(), Malformed> {
+        let (start, from) = (self.parser.token_start(), self.edits.len());
+        let class = std::mem::replace(&mut self.class, KeyClass::Plain);
+        let around = self.levels.last().map_or(Around::Other, |level| match level.is_list {
+            true => Around::List,
+            false if class == KeyClass::Headers => Around::Headers,
+            false => Around::Other,
+        });
+        let role = self.levels.last_mut().map_or(Role::Plain, |level| match level.is_list {
+            true => level.pairs.element(),
+            false => level.pairs.member(class),
+        });
+        match (role, token) {
+            (_, Token::Literal) => {}
+            (Role::Secret, _) | (Role::SecretText, Token::String(_)) => {
+                if matches!(token, Token::Open) {
+                    self.parser.skip_container()?;
+                }
+                let end = self.parser.token_end();
+                self.replace(start..end, from, "\"[REDACTED]\"", Some(Kind::Key));
+            }
+            (_, Token::String(string)) => self.string(string, role),
+            (_, Token::Open) if self.levels.len() == DEPTH_MAX => {
+                self.parser.skip_container()?;
+                self.replace(start..self.parser.token_end(), from, "\"[TOO_DEEP]\"", None);
+            }
+            (_, Token::Open) => {
+                let below = self.levels.last().is_some_and(|level| level.below_logprobs);
+                self.levels.push(Level {
+                    is_list: self.json.as_bytes()[start] == b'[',
+                    below_logprobs: below || class == KeyClass::Logprobs,
+                    numbers: KeyNumbers::default(),
+                    pairs: Pairs::within(around),
+                    unnamed: None,
+                    is_value: (class == KeyClass::Value).then_some((start, from)),
+                });
+                return Ok(());
+            }
+            // Inside a string a number is a text, in which a placeholder would be no JSON.
+            (_, Token::Number) if self.depth > 0 || class == KeyClass::Card => {
+                let end = self.parser.token_end();
+                let mut found = self.sanitizer.matches(&self.json[start..end]);
+                let is_meant = |found: &Match| self.depth > 0 || found.kind == Kind::Card;
+                if let Some(found) = found.find(is_meant) {
+                    let with = format!("\"{}\"", found.kind.placeholder());
+                    self.edits.push(Edit { start, end, with: with.into(), kind: Some(found.kind) });
+                }
+            }
+            _ => {}
+        }
+        if let Some(level) = self.levels.last_mut().filter(|_| class == KeyClass::Value) {
+            level.unnamed = Some((start..self.parser.token_end(), from..self.edits.len()));
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, string: Quoted, role: Role) {
         let raw = &self.json[string.start..string.end];
         let text = decode(raw, string.escaped, &mut self.decoded);
-        if self.sanitizer.matches(text).next().is_none() {
-            return;
+        if role == Role::Name
+            && let Some(level) = self.levels.last_mut()
+        {
+            level.pairs.is_secret |= is_name_of_secret(text);
         }
-        self.out.push_str(&self.json[self.copied..string.start]);
-        redact_decoded(self.sanitizer, raw, text, self.out, self.counts);
-        self.copied = string.end;
+        let edits = nested(self.sanitizer, text, self.depth + 1, self.counts);
+        let edits = edits.unwrap_or_else(|| {
+            let mut edits = Vec::new();
+            edits.extend(self.sanitizer.matches(text).map(|found| Edit {
+                start: found.start,
+                end: found.end,
+                with: found.kind.placeholder().into(),
+                kind: Some(found.kind),
+            }));
+            edits
+        });
+        let mut place = Place::new(raw);
+        self.edits.extend(edits.into_iter().map(|edit| {
+            let (start, end) =
+                (string.start + place.of(edit.start), string.start + place.of(edit.end));
+            Edit { start, end, with: escaped(edit.with), kind: edit.kind }
+        }));
+        // The name has come behind the value.
+        if let Some(level) = self.levels.last_mut().filter(|level| level.pairs.is_secret)
+            && role == Role::Name
+            && let Some((value, edits)) = level.unnamed.take()
+        {
+            let later = self.edits.split_off(edits.end);
+            self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
+            self.edits.extend(later);
+        }
     }
 
-    /// Writes `with` in the place of the value that began at `start` and ends here.
-    fn replace_value(&mut self, start: usize, with: &str, kind: Option<Kind>) {
-        let end = self.parser.token_end();
-        if &self.json[start..end] == with {
+    /// Writes `with` in the place of a value, the edits in which begin with this one.
+    fn replace(&mut self, part: Range<usize>, from: usize, with: &'static str, kind: Option<Kind>) {
+        let value = &self.json[part.clone()];
+        if value == with || matches!(value, "true" | "false" | "null") {
             return;
         }
-        self.copy_to(start);
-        self.out.push_str(with);
-        self.copied = end;
-        if let Some(kind) = kind {
-            self.counts.add(kind);
-        }
+        self.edits.truncate(from);
+        self.edits.push(Edit { start: part.start, end: part.end, with: with.into(), kind });
     }
+}
 
-    fn copy_to(&mut self, end: usize) {
-        self.out.push_str(&self.json[self.copied..end]);
-        self.copied = end;
+/// As it stands in a string of JSON. What is put into the place of something has no other character
+/// that is escaped.
+fn escaped(text: Cow<'static, str>) -> Cow<'static, str> {
+    match text.contains(['"', '\\']) {
+        true => text.replace('\\', "\\\\").replace('"', "\\\"").into(),
+        false => text,
     }
 }
 
@@ -189,12 +386,14 @@ pub(super) fn redact_decoded(
     out: &mut String,
     counts: &mut Redactions,
 ) {
-    let mut splice = Splice { raw, at: 0, decoded: 0, copied: 0 };
+    let (mut place, mut copied) = (Place::new(raw), 0);
     for found in sanitizer.matches(text) {
-        splice.replace(found, 1, out);
+        out.push_str(&raw[copied..place.of(found.start)]);
+        out.push_str(found.kind.placeholder());
+        copied = place.of(found.end);
         counts.add(found.kind);
     }
-    splice.finish(out);
+    out.push_str(&raw[copied..]);
 }
 
 /// What the inside of a JSON string reads decoded: itself, or in `scratch`.
@@ -220,35 +419,27 @@ fn first_char(raw: &str) -> Option<(char, usize)> {
     Some(escape.map_or((c, c.len_utf8()), |escape| (escape.stands_for, escape.length)))
 }
 
-/// Copies the inside of a JSON string and replaces parts given by their place in what it reads
-/// decoded, so that what stays keeps its escapes. Placeholders need none.
-struct Splice<'t> {
+/// A place in the inside of a JSON string, found by the same place in what it reads decoded, so that
+/// what stays keeps its escapes.
+struct Place<'t> {
     raw: &'t str,
-    /// A place in `raw`, and the same place in what it reads decoded.
     at: usize,
     decoded: usize,
-    copied: usize,
 }
 
-impl Splice<'_> {
-    fn replace(&mut self, part: Match, number: u32, out: &mut String) {
-        self.advance(part.start);
-        out.push_str(&self.raw[self.copied..self.at]);
-        write_placeholder(part.kind, number, &mut |piece| out.push_str(piece));
-        self.advance(part.end);
-        self.copied = self.at;
+impl<'t> Place<'t> {
+    fn new(raw: &'t str) -> Self {
+        Self { raw, at: 0, decoded: 0 }
     }
 
-    fn advance(&mut self, decoded: usize) {
+    /// Places are asked for in order.
+    fn of(&mut self, decoded: usize) -> usize {
         while self.decoded < decoded {
             let (c, length) =
-                first_char(&self.raw[self.at..]).expect("the part lies in the string");
+                first_char(&self.raw[self.at..]).expect("the place lies in the string");
             self.decoded += c.len_utf8();
             self.at += length;
         }
-    }
-
-    fn finish(self, out: &mut String) {
-        out.push_str(&self.raw[self.copied..]);
+        self.at
     }
 }

@@ -1,6 +1,6 @@
 //! Which keys are sensitive, and how do keys that redact alike stay apart?
 
-use super::disguise::Plain;
+use super::disguise::{Plain, is_disguise};
 use super::{Kind, Match, Redactions, Sanitizer};
 
 /// The keys of the floor, whose whole value goes.
@@ -16,6 +16,87 @@ pub(crate) enum KeyClass {
     Sensitive,
     /// Below it, at any depth, `token` is no sensitive key.
     Logprobs,
+    /// A number is a card, where it looks like one.
+    Card,
+    /// A text is the name of the value beside it, as in `{"name": "Authorization", "value": …}`.
+    Name,
+    /// The value that such a name is of.
+    Value,
+    /// In a list names and values take turns.
+    Headers,
+}
+
+/// What a list lies in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Around {
+    /// Another list: it may be a name and a value.
+    List,
+    /// A key such as `headers`.
+    Headers,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+/// What a value is among those beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Nothing.
+    Plain,
+    /// A text that names another value; it says whether [`Pairs::is_secret`].
+    Name,
+    /// It goes, unless it is null or a boolean.
+    Secret,
+    /// It goes if it is a text: a number beside a word may be that word's frequency.
+    SecretText,
+}
+
+/// Which values of a container are named by a text beside them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pairs {
+    around: Around,
+    /// Elements so far; of headers, by twos.
+    elements: u8,
+    /// What is named is to go.
+    pub(crate) is_secret: bool,
+}
+
+impl Pairs {
+    pub(crate) fn within(around: Around) -> Self {
+        Self { around, ..Self::default() }
+    }
+
+    /// The role of the next element of a list.
+    #[inline]
+    pub(crate) fn element(&mut self) -> Role {
+        if self.around == Around::Other {
+            return Role::Plain;
+        }
+        let at = self.elements;
+        self.elements = match self.around {
+            Around::Headers => (at + 1) % 2,
+            _ => at.saturating_add(1),
+        };
+        match at {
+            0 => {
+                self.is_secret = false;
+                Role::Name
+            }
+            1 if self.is_secret => Role::SecretText,
+            _ => Role::Plain,
+        }
+    }
+
+    /// The role of a member of an object under a key of this class.
+    #[inline]
+    pub(crate) fn member(&mut self, class: KeyClass) -> Role {
+        match class {
+            KeyClass::Sensitive => Role::Secret,
+            KeyClass::Value if self.is_secret => Role::Secret,
+            KeyClass::Name => Role::Name,
+            _ => Role::Plain,
+        }
+    }
 }
 
 /// The class of a key as it reads before it is itself redacted.
@@ -36,8 +117,49 @@ pub(crate) fn classify(key: &str, below_logprobs: bool) -> KeyClass {
     let is_waived = || below_logprobs && key.eq_ignore_ascii_case("token");
     match is_sensitive && !is_waived() {
         true => KeyClass::Sensitive,
-        false => KeyClass::Plain,
+        false => of_number_or_pair(key.as_bytes()),
     }
+}
+
+/// Keys that say something of numbers or of the values beside theirs.
+fn of_number_or_pair(key: &[u8]) -> KeyClass {
+    let Some(end) = key.last_chunk::<3>() else { return KeyClass::Plain };
+    let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
+    match &end.map(|byte| byte.to_ascii_lowercase()) {
+        b"ame" | b"key" | b"der" | b"eld" if is(key, &[b"name", b"key", b"header", b"field"]) => {
+            KeyClass::Name
+        }
+        b"lue" | b"ues" if is(key, &[b"value", b"values"]) => KeyClass::Value,
+        b"ers" if is(last_word(key).1, &[b"headers"]) => KeyClass::Headers,
+        b"ber" | b"num" | [_, b'n', b'o'] | b"ard" | b"pan" => {
+            let (rest, last) = last_word(key);
+            let (_, before) = last_word(rest);
+            let is_number = is(last, &[b"number", b"num", b"no"]);
+            let is_card = is(last, &CARDS) || is_number && is(before, &CARDS);
+            if is_card { KeyClass::Card } else { KeyClass::Plain }
+        }
+        _ => KeyClass::Plain,
+    }
+}
+
+/// Words for a payment card, or for its number.
+const CARDS: [&[u8]; 9] = [
+    b"card",
+    b"pan",
+    b"cc",
+    b"creditcard",
+    b"debitcard",
+    b"cardnumber",
+    b"cardno",
+    b"cardnum",
+    b"ccnumber",
+];
+
+/// As of a key. Names are looked at that are no keys, so of letters outside ASCII only those matter
+/// that pass for others.
+pub(crate) fn is_name_of_secret(name: &str) -> bool {
+    let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
+    (name.is_ascii() || name.contains(is_meant)) && classify(name, false) == KeyClass::Sensitive
 }
 
 #[cold]
@@ -374,7 +496,7 @@ mod tests {
 
     #[test]
     fn classes_of_keys() {
-        use KeyClass::{Logprobs, Plain, Sensitive};
+        use KeyClass::{Card, Headers, Logprobs, Name, Plain, Sensitive, Value};
         let cases = [
             ("password", false, Sensitive),
             ("PassWord", false, Sensitive),
@@ -395,15 +517,22 @@ mod tests {
             ("access_token", true, Sensitive),
             ("[REDACTED_aws_secret]", false, Plain),
             ("x [REDACTED_github_token_2]", false, Plain),
+            ("Name", false, Name),
+            ("key", false, Name),
+            ("value", true, Value),
+            ("request_headers", false, Headers),
+            ("cardNumber", false, Card),
+            ("account_number", false, Plain),
+            ("username", false, Plain),
         ];
         let sensitive = "apiKey API-KEY x-api-key access_token clientSecret Set-Cookie db.password \
             passphrase credentials APIKey DB_PASSWORD userPassword password_hash newPassword2 \
             proxy-authorization X-Amz-Security-Token aws_secret_access_key privateKey id_token cvv \
             session_token client_credentials AccountKey smtp_pass authTokens HTTPToken";
         let plain = "tokens max_tokens tokens_input token_count token_type tokenizer author \
-            secretary keyboard public_key cache_key key keys primary_key tokens_output next_token \
+            secretary keyboard public_key cache_key keys primary_key tokens_output next_token \
             page_token password_policy pass passenger compass monkey authority cookie_count \
-            secret_name secret_arn tokenized text value hash content model id access_key_id ion";
+            secret_name secret_arn tokenized text hash content model id access_key_id ion";
         let sensitive = sensitive.split_whitespace().map(|key| (key, false, Sensitive));
         let plain = plain.split_whitespace().map(|key| (key, false, Plain));
         let cases = cases.into_iter().chain(sensitive).chain(plain);

@@ -25,7 +25,8 @@ mod unicode;
 
 use std::borrow::Cow;
 
-pub(crate) use keys::{KeyClass, KeyNumbers, classify};
+pub(crate) use json::redact_nested;
+pub(crate) use keys::{Around, KeyClass, KeyNumbers, Pairs, Role, classify, is_name_of_secret};
 pub(crate) use known::protect_variables;
 pub use known::{ProtectedValue, protect_environment, protect_value};
 pub(crate) use scan::Matches;
@@ -414,6 +415,9 @@ impl Sanitizer {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// The last start of a character at or before `at`, or the end: `str::floor_char_boundary`, which
 /// came with Rust 1.91.

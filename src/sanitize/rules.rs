@@ -144,4 +144,4 @@ fn is_base64(byte: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,0 +1,192 @@
+//! What becomes of a secret, however it is wrapped: by the filter for lines and by an emit alike.
+
+use serde_json::{Value, json};
+
+use super::rules::tests::samples;
+use super::*;
+use crate::testing::capture;
+use crate::{AuditEvent, EventType};
+
+fn line(line: &str) -> String {
+    let mut out = String::new();
+    Sanitizer::default().redact_line(line, &mut out, &mut Redactions::default());
+    let mut again = String::new();
+    Sanitizer::default().redact_line(&out, &mut again, &mut Redactions::default());
+    assert_eq!(again, out, "a second time, {line}");
+    out
+}
+
+/// `data` as it stands in a line of the log, and as the filter has it.
+fn both(data: &Value) -> [Value; 2] {
+    let seen = capture();
+    crate::emit(&AuditEvent::new(EventType::ToolCall, "a", "b").data(data));
+    let recorded: Value = serde_json::from_str(&seen.lines()[0]).unwrap();
+    let filtered = line(&json!({ "data": data }).to_string());
+    let filtered: Value = serde_json::from_str(&filtered).unwrap();
+    [recorded["data"].clone(), filtered["data"].clone()]
+}
+
+fn check(data: Value, expected: Value) {
+    for found in both(&data) {
+        assert_eq!(found, expected, "{data}");
+    }
+}
+
+/// JSON in so many strings of JSON.
+fn wrapped(value: &Value, levels: usize) -> Value {
+    (0..levels).fold(value.clone(), |value, _| Value::String(value.to_string()))
+}
+
+/// Every character as an escape sequence.
+fn spelled(text: &str) -> String {
+    text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
+fn full_width(text: &str) -> String {
+    let wide = |c: char| match c {
+        '!'..='~' => char::from_u32(c as u32 - 0x21 + 0xFF01).unwrap(),
+        _ => c,
+    };
+    text.chars().map(wide).collect()
+}
+
+#[test]
+fn no_wrapping_hides_a_secret() {
+    let cases = samples();
+    assert!(cases.len() > 50);
+    for (kind, secret) in cases {
+        let placeholder = kind.placeholder();
+        let plain = json!({"note": [secret], "n": 1});
+        let expected = json!({"note": [placeholder], "n": 1});
+        for levels in 0..=3 {
+            // JSON in a string, in a string …
+            check(json!({"a": wrapped(&plain, levels)}), json!({"a": wrapped(&expected, levels)}));
+            // … escaped to the last character.
+            let text = format!(r#"{{"note":["{}"],"n":1}}"#, spelled(&secret));
+            let text = (0..levels).fold(text, |text, _| Value::String(text).to_string());
+            let redacted = line(&format!(r#"{{"a":{text}}}"#));
+            let kept = format!(r#"{{"note":["{placeholder}"],"n":1}}"#);
+            let kept = (0..levels).fold(kept, |kept, _| Value::String(kept).to_string());
+            assert_eq!(redacted, format!(r#"{{"a":{kept}}}"#), "{levels} {secret}");
+        }
+        // Four levels deep it is text, in which nothing may hide but by escapes.
+        let deep = wrapped(&plain, 4).to_string();
+        assert!(!line(&deep).contains(secret.trim()) || secret.contains('\n'), "{secret}");
+        // As a key, and behind the name of a header.
+        check(json!({(&secret): null}), json!({(placeholder): null}));
+        for name in ["Authorization", "x-api-key", "Set-Cookie"] {
+            check(
+                json!({"a": [{"name": name, "value": secret}, {"key": "Host", "value": "h"}]}),
+                json!({"a": [{"name": name, "value": "[REDACTED]"}, {"key": "Host", "value": "h"}]}),
+            );
+        }
+        for depth in [10, 126, 127, 128, 129, 50_000] {
+            let nested =
+                format!("{}[{}]{}", "[".repeat(depth - 1), json!(secret), "]".repeat(depth - 1));
+            let expected = match depth {
+                ..=128 => json!(placeholder).to_string(),
+                _ => "[TOO_DEEP]".to_owned(),
+            };
+            let found = line(&nested);
+            assert!(found.contains(&expected) && !found.contains(&secret), "{depth} {secret}");
+        }
+        if secret.is_ascii() && !secret.contains(['\n', ' ']) {
+            let middle = secret.len() / 2;
+            let zero_width = format!("{}\u{200B}{}", &secret[..middle], &secret[middle..]);
+            for disguised in [zero_width, full_width(&secret)] {
+                let [recorded, _] = both(&json!({"a": disguised}));
+                assert_eq!(recorded["a"], placeholder, "{disguised}");
+            }
+        }
+    }
+}
+
+#[test]
+fn json_in_a_string_stays_json() {
+    let inner = |value: Value| json!({"arguments": value.to_string()});
+    let cases = [
+        (json!({"password": "x", "n": 1}), json!({"password": "[REDACTED]", "n": 1})),
+        (json!({"password": {"a": [1]}}), json!({"password": "[REDACTED]"})),
+        (json!({"token": 17, "tokens": 17}), json!({"token": "[REDACTED]", "tokens": 17})),
+        (json!({"token": null, "secret": true}), json!({"token": null, "secret": true})),
+        // As a text these digits are a card; as JSON they have to stay a value.
+        (json!({"n": 5500000000000004_u64}), json!({"n": "[REDACTED_card]"})),
+        (json!(["x\nana@example.org\t"]), json!(["x\n[REDACTED_email]\t"])),
+        (
+            json!({"a@b.cd": 1, "c@d.ef": 2}),
+            json!({"[REDACTED_email]": 1, "[REDACTED_email_2]": 2}),
+        ),
+        (
+            json!({"a": json!({"password": "x"}).to_string()}),
+            json!({"a": json!({"password": "[REDACTED]"}).to_string()}),
+        ),
+        (json!("ana@example.org"), json!("[REDACTED_email]")),
+        (json!({"a": "quiet"}), json!({"a": "quiet"})),
+    ];
+    for (value, expected) in cases {
+        check(inner(value), inner(expected));
+    }
+    // What stays keeps its bytes.
+    let given = r#"{"a":" {\"x\" : \"\\u00e9\\/\", \"password\":\"p\\u0041\"} "}"#;
+    assert_eq!(line(given), r#"{"a":" {\"x\" : \"\\u00e9\\/\", \"password\":\"[REDACTED]\"} "}"#);
+    // What is no JSON is text.
+    for text in ["{\"password\": \"x\"", "[INST] hello", "\"quoted\" and more", "{}}", "[1,]"] {
+        check(json!({"a": text}), json!({"a": text}));
+    }
+    // An escape sequence goes whole, so that what is left parses.
+    let given = json!({"a": r#"{"x":"\u00e9@example.org"}"#});
+    check(given, json!({"a": r#"{"x":"[REDACTED_email]"}"#}));
+}
+
+#[test]
+fn values_beside_the_name_of_a_secret() {
+    let cases = [
+        (
+            json!({"name": "X-Api-Key", "value": "k"}),
+            json!({"name": "X-Api-Key", "value": "[REDACTED]"}),
+        ),
+        (
+            json!({"key": "password", "value": 17}),
+            json!({"key": "password", "value": "[REDACTED]"}),
+        ),
+        (
+            json!({"header": "cookie", "values": ["a", "b"]}),
+            json!({"header": "cookie", "values": "[REDACTED]"}),
+        ),
+        (json!({"name": "password", "value": null}), json!({"name": "password", "value": null})),
+        (json!({"name": "Host", "value": "k"}), json!({"name": "Host", "value": "k"})),
+        (json!([["Cookie", "c"], ["Host", "h"]]), json!([["Cookie", "[REDACTED]"], ["Host", "h"]])),
+        (json!([["token", 0.5], ["the", -1]]), json!([["token", 0.5], ["the", -1]])),
+        (json!({"required": ["password", "mail"]}), json!({"required": ["password", "mail"]})),
+        (
+            json!({"rawHeaders": ["Host", "h", "Cookie", "c", "Accept", "a"]}),
+            json!({"rawHeaders": ["Host", "h", "Cookie", "[REDACTED]", "Accept", "a"]}),
+        ),
+        (json!({"headers": {"Cookie": "c"}}), json!({"headers": {"Cookie": "[REDACTED]"}})),
+        (json!([["a", ["password"]], "b"]), json!([["a", ["password"]], "b"])),
+        (json!([[["password"], "b"]]), json!([[["password"], "b"]])),
+    ];
+    for (value, expected) in cases {
+        check(json!({"a": value}), json!({"a": expected}));
+        check(json!({"a": value.to_string()}), json!({"a": expected.to_string()}));
+    }
+    // The value first: a filter that has the whole line sees it.
+    let reversed =
+        r#"[{"value":{"v":"a@b.cd"},"n":"c@d.ef","name":"Cookie"},{"value":1,"name":"x"}]"#;
+    let expected =
+        r#"[{"value":"[REDACTED]","n":"[REDACTED_email]","name":"Cookie"},{"value":1,"name":"x"}]"#;
+    assert_eq!(line(reversed), expected);
+}
+
+#[test]
+fn numbers_under_the_keys_of_cards() {
+    for key in ["card_number", "cardNumber", "pan", "ccNumber", "credit_card", "Card-No"] {
+        check(json!({key: 5500000000000004_u64}), json!({key: "[REDACTED_card]"}));
+        check(json!({key: 378282246310005_u64}), json!({key: "[REDACTED_card]"}));
+        check(json!({key: 17}), json!({key: 17}));
+        check(json!({key: "5500 0000 0000 0004"}), json!({key: "[REDACTED_card]"}));
+    }
+    for key in ["id", "card_count", "cardinal", "time"] {
+        check(json!({key: 5500000000000004_u64}), json!({key: 5500000000000004_u64}));
+    }
+}
