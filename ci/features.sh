@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-features=(macros tower axum tracing)
+features=(macros tower axum tracing regex)
 
 crates() {
     cargo tree -e normal -p llm-audit --prefix none --format '{p}' "$@" | sed 's/ (.*//' | sort -u | wc -l

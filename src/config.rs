@@ -10,7 +10,7 @@ use crate::export::Exporter;
 use crate::logger::AuditLogger;
 use crate::ring;
 use crate::sampler::SamplingPolicy;
-use crate::sanitize::Profile;
+use crate::sanitize::{Profile, Sanitizer};
 use crate::writer::Ground;
 
 /// Events may be this large by default, in bytes.
@@ -50,7 +50,7 @@ pub(crate) struct Settings {
     pub(crate) include_snapshots: bool,
     /// Prompts, completions, arguments and results are recorded by layers and helpers.
     pub(crate) capture_content: bool,
-    pub(crate) redact_profile: Profile,
+    pub(crate) sanitizer: Sanitizer,
     /// Variables whose values are redacted; `None`: those whose name is a sensitive key.
     pub(crate) redact_environment: Option<Vec<String>>,
     /// Names and values for `error.environment`, in the order they were registered.
@@ -76,7 +76,7 @@ impl Default for Settings {
             directory: PathBuf::from("logs"),
             include_snapshots: true,
             capture_content: false,
-            redact_profile: Profile::Full,
+            sanitizer: Sanitizer::default(),
             redact_environment: None,
             environment: Vec::new(),
             pricing_file: None,
@@ -202,7 +202,13 @@ impl Builder {
 
     /// What is taken for a payment card (`AUDIT_REDACT_PROFILE`).
     pub fn redact_profile(self, profile: Profile) -> Self {
-        self.set(move |settings| settings.redact_profile = profile)
+        self.set(move |settings| settings.sanitizer = settings.sanitizer.clone().profiled(profile))
+    }
+
+    /// What events are redacted by, instead of the default rules. Its profile goes before
+    /// `AUDIT_REDACT_PROFILE`.
+    pub fn sanitizer(self, sanitizer: Sanitizer) -> Self {
+        self.set(move |settings| settings.sanitizer = sanitizer)
     }
 
     /// The variables of the environment whose values are redacted wherever they appear in the process
@@ -367,7 +373,8 @@ impl Settings {
         })?;
         set("AUDIT_CAPTURE_CONTENT", &mut |given| boolean(given, capture))?;
         set("AUDIT_REDACT_PROFILE", &mut |given| {
-            self.redact_profile = Profile::from_name(given).ok_or(PROFILE_ACCEPTED)?;
+            let profile = Profile::from_name(given).ok_or(PROFILE_ACCEPTED)?;
+            self.sanitizer = Sanitizer::with_profile(profile);
             Ok(())
         })?;
         if let Some(names) = text("AUDIT_REDACT_ENV")? {
@@ -584,7 +591,7 @@ mod tests {
             directory: "/var/log/agents".into(),
             include_snapshots: false,
             capture_content: true,
-            redact_profile: Profile::Precise,
+            sanitizer: Sanitizer::with_profile(Profile::Precise),
             redact_environment: Some(vec!["DESK_KEY".to_owned(), " DESK_USER".to_owned()]),
             environment: Vec::new(),
             pricing_file: Some("prices.json".into()),

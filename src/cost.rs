@@ -65,6 +65,8 @@ pub(crate) fn built_in_cost(provider: &str, models: &[&str], usage: Usage) -> Op
 #[derive(Debug, Default)]
 pub(crate) struct Pricing {
     file: Option<PathBuf>,
+    /// For names of models and what is said of the file.
+    sanitizer: Sanitizer,
     /// The built-in prices with the file's over them; `None` where there is no file.
     table: RwLock<Option<Arc<Table>>>,
     watch: Mutex<Watch>,
@@ -114,8 +116,9 @@ impl Pricing {
     /// # Errors
     ///
     /// It cannot be read, or is no file of prices; the error says why.
-    pub(crate) fn open(file: Option<&Path>) -> Result<Self, Error> {
-        let Some(path) = file else { return Ok(Self::default()) };
+    pub(crate) fn open(file: Option<&Path>, sanitizer: &Sanitizer) -> Result<Self, Error> {
+        let sanitizer = sanitizer.clone();
+        let Some(path) = file else { return Ok(Self { sanitizer, ..Self::default() }) };
         let stamp = Stamp::of(path).ok();
         let table = read(path).map_err(|why| {
             let accepted = format!("a file of prices in LiteLLM's JSON layout; {why}");
@@ -123,6 +126,7 @@ impl Pricing {
         })?;
         Ok(Self {
             file: Some(path.to_owned()),
+            sanitizer,
             table: RwLock::new(Some(Arc::new(table))),
             watch: Mutex::new(Watch { stamp, ..Watch::default() }),
             unpriced: Mutex::default(),
@@ -147,7 +151,7 @@ impl Pricing {
             Ok(table) => *self.table.write() = Some(Arc::new(table)),
             Err(why) => {
                 watch.refused.count += 1;
-                watch.refused.last = Sanitizer::default().redact_str(&why).into_owned();
+                watch.refused.last = self.sanitizer.redact_str(&why).into_owned();
             }
         }
     }
@@ -169,7 +173,7 @@ impl Pricing {
 
     fn note(&self, model: &str) {
         let name: String = model.chars().take(UNPRICED_CHARS_MAX).collect();
-        let name = Sanitizer::default().redact_str(&name).into_owned();
+        let name = self.sanitizer.redact_str(&name).into_owned();
         let mut unpriced = self.unpriced.lock();
         let has_room = unpriced.names.len() < UNPRICED_NAMES_MAX;
         match unpriced.names.get_mut(&name) {

@@ -88,10 +88,10 @@ impl AuditLogger {
         settings.redact_environment = Some(names);
         let shared = Arc::new(Shared {
             instance: draw_instance()?,
-            sanitizer: Sanitizer::with_profile(settings.redact_profile),
+            sanitizer: settings.sanitizer.clone(),
             ring: Ring::new(settings.queue_capacity, settings.queue_bytes),
             counts: Counts::default(),
-            pricing: Pricing::open(settings.pricing_file.as_deref())?,
+            pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
             control: Control::default(),
             turn: Mutex::new(()),
             _protected: protected,
@@ -562,6 +562,12 @@ impl Outlet {
             Some(logger) => Some(look(logger)),
             None => peek(look),
         }
+    }
+
+    /// What the events that go there are redacted by.
+    #[cfg(any(feature = "macros", feature = "tower", feature = "tracing"))]
+    pub(crate) fn sanitizer(&self) -> Sanitizer {
+        self.peek(|logger| logger.0.0.sanitizer.clone()).unwrap_or_default()
     }
 
     /// What a call costs, of the first of these models that has a price with this provider; by the

@@ -6,6 +6,8 @@ mod output;
 mod progress;
 mod record;
 mod redact;
+mod rules;
+mod scan;
 mod tail;
 mod trace;
 mod verify;
@@ -41,6 +43,7 @@ enum Command {
     Demo(demo::Args),
     Record(record::Args),
     Redact(redact::Args),
+    Scan(scan::Args),
     Tail(tail::Args),
     Trace(trace::Args),
     Verify(verify::Args),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
             Command::Demo(args) => return demo::run(&args),
             Command::Record(args) => record::run(&args),
             Command::Redact(args) => redact::run(&args),
+            Command::Scan(args) => scan::run(&args),
             Command::Tail(args) => shown_enough(tail::run(&args)),
             Command::Trace(args) => shown_enough(trace::run(&args)),
             Command::Verify(args) => verify::run(&args),

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
-use llm_audit::sanitize::{LineKind, Profile, Redactions};
-use llm_audit::{Sanitizer, protect_environment};
+use llm_audit::Sanitizer;
+use llm_audit::sanitize::{LineKind, Redactions};
 
 use crate::output::{Exit, Failure, complain, count};
+use crate::rules::Rules;
 
 /// Lines on stdin, redacted lines on stdout.
 #[derive(Clone, Debug, clap::Args)]
@@ -15,14 +16,8 @@ pub(crate) struct Args {
     /// Take every line for text, also those that look like JSON
     #[arg(long)]
     text: bool,
-    /// What is taken for a payment card: `full` takes any four groups of four digits, `precise`
-    /// wants an issuer's prefix and Luhn's check
-    #[arg(long, value_name = "NAME", default_value = "full", value_parser = profile)]
-    profile: Profile,
-}
-
-fn profile(name: &str) -> Result<Profile, String> {
-    Profile::from_name(name).ok_or_else(|| "the profiles are full and precise".to_owned())
+    #[command(flatten)]
+    rules: Rules,
 }
 
 const AFTER_HELP: &str = "\
@@ -45,9 +40,8 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut input = BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock());
     let mut out = BufWriter::with_capacity(BLOCK_BYTES, io::stdout().lock());
-    let mut filter = Filter::new(args);
-    let named = std::env::var("AUDIT_REDACT_ENV").unwrap_or_default();
-    let _protected = protect_environment(named.split(',').filter(|_| !named.is_empty()))?;
+    let (sanitizer, _protected) = args.rules.build()?;
+    let mut filter = Filter::new(args, sanitizer);
     let mut line = Vec::new();
     let outcome = loop {
         // Whoever types, or follows a log, sees each line before the next one is waited for.
@@ -90,9 +84,9 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(args: &Args) -> Self {
+    fn new(args: &Args, sanitizer: Sanitizer) -> Self {
         Self {
-            sanitizer: Sanitizer::with_profile(args.profile),
+            sanitizer,
             text: args.text,
             number: 0,
             invalid: 0,

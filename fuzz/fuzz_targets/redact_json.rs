@@ -1,5 +1,5 @@
-//! A redacted line of JSON: it is JSON of the same shape, redacting it again changes nothing, and
-//! what lies under a sensitive key is gone.
+//! A redacted line of JSON: it is JSON of the same shape, in its strings too, redacting it again changes
+//! nothing, and what lies under a sensitive key is gone.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -17,6 +17,8 @@ struct Input {
     key: u8,
     /// Which letters of the key are capitals.
     capitals: u16,
+    /// In so many strings of JSON the value lies once more.
+    levels: u8,
     text: Text,
     value: Json,
 }
@@ -32,7 +34,14 @@ impl Input {
 
     fn line(&self) -> Value {
         let planted = format!("{}{PLANTED}{}", self.text.0, self.text.0);
-        json!({"value": self.value, self.key(): {"deep": [planted, PLANTED, 1]}, "text": self.text})
+        let nested = json!({"value": self.value, self.key(): planted, "text": self.text});
+        let nested = (0..self.levels()).fold(nested, |value, _| Value::String(value.to_string()));
+        json!({"value": self.value, self.key(): {"deep": [planted, PLANTED, 1]}, "text": self.text,
+            "nested": nested})
+    }
+
+    fn levels(&self) -> u8 {
+        1 + self.levels % 3
     }
 }
 
@@ -43,6 +52,8 @@ fn same_shape(before: &Value, after: &Value) -> bool {
             !matches!(before, Value::Null | Value::Bool(_))
         }
         (Value::String(_), Value::String(_)) => true,
+        // Of a card, or of what is a text further out.
+        (Value::Number(_), Value::String(after)) => after.starts_with("[REDACTED_"),
         (Value::Array(before), Value::Array(after)) => {
             before.len() == after.len()
                 && before.iter().zip(after).all(|(before, after)| same_shape(before, after))
@@ -70,6 +81,13 @@ fuzz_target!(|input: Input| {
     let after: Value = serde_json::from_str(&redacted)
         .unwrap_or_else(|error| panic!("{line} became {redacted}: {error}"));
     assert!(same_shape(&before, &after), "{line} became {redacted}");
+    let inside = |line: &Value| {
+        (0..input.levels()).fold(line["nested"].clone(), |value, _| {
+            let text = value.as_str().unwrap_or_else(|| panic!("{line} became {redacted}"));
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{redacted}: {error}: {text}"))
+        })
+    };
+    assert!(same_shape(&inside(&before), &inside(&after)), "{line} became {redacted}");
     assert!(!redacted.contains(PLANTED), "{line} became {redacted}");
     assert_eq!(redact(&redacted), redacted, "redacted twice, from {line}");
 });

@@ -11,6 +11,7 @@ use std::ops::Deref;
 use serde::Serialize;
 
 use crate::event::ErrorDetail;
+use crate::logger::Outlet;
 use crate::record::members::Value;
 use crate::sanitize::{Redactions, debug};
 
@@ -113,7 +114,8 @@ pub trait DebugError {
 
 impl<E: Debug> DebugError for &Pick<'_, E> {
     fn audit_span_detail(&self) -> ErrorDetail<'static> {
-        let text = debug::redacted(self.0, &mut Redactions::default());
+        let text =
+            debug::redacted(self.0, &Outlet::default().sanitizer(), &mut Redactions::default());
         ErrorDetail::new(type_name::<E>(), text.unwrap_or_default())
     }
 }

@@ -28,7 +28,7 @@ fn a_changed_file_is_read_again_at_most_once_a_second() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prices.json");
     fs::write(&path, prices("1")).unwrap();
-    let pricing = Pricing::open(Some(&path)).unwrap();
+    let pricing = Pricing::open(Some(&path), &Sanitizer::default()).unwrap();
     let cost = || pricing.cost("", &["m"], Usage::new(1, 0));
     pricing.look(|| 0);
     assert_eq!(cost(), usd("1"));
@@ -58,7 +58,7 @@ fn a_changed_file_is_read_again_at_most_once_a_second() {
 
 #[test]
 fn what_has_no_price_is_counted_and_named_without_bound_or_secret() {
-    let pricing = Pricing::open(None).unwrap();
+    let pricing = Pricing::open(None, &Sanitizer::default()).unwrap();
     for n in 0..70 {
         assert_eq!(pricing.cost("", &[&format!("model-{n}")], Usage::new(1, 1)), None);
     }
@@ -67,7 +67,7 @@ fn what_has_no_price_is_counted_and_named_without_bound_or_secret() {
     pricing.cost("", &["model-3"], Usage::new(1, 1));
     assert_eq!(pricing.unpriced().names["model-3"], 2);
 
-    let pricing = Pricing::open(None).unwrap();
+    let pricing = Pricing::open(None, &Sanitizer::default()).unwrap();
     pricing.cost("", &["ana@example.org"], Usage::new(1, 1));
     pricing.cost("", &[&"é".repeat(100_000)], Usage::new(1, 1));
     let names: Vec<_> = pricing.unpriced().names.into_keys().collect();

@@ -15,6 +15,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::context::TraceContext;
 use crate::logger::{AuditLogger, Outlet};
+use crate::sanitize::Sanitizer;
 use entered::Busy;
 use fields::{Fields, Keeps};
 use step::{Kind, Step};
@@ -161,7 +162,7 @@ impl AuditLayer {
             (logger.max_event_bytes(), Keeps { content, snapshots })
         });
         let (bytes_max, keeps) = limits.unwrap_or((BYTES_MAX_DEFAULT, Keeps::default()));
-        Fields::new(bytes_max, keeps)
+        Fields::new(bytes_max, keeps, self.outlet.sanitizer())
     }
 
     /// Looks at what this layer holds of a span.
@@ -429,7 +430,8 @@ impl Open {
 
     /// What is known of it, without a copy of its text.
     fn take(&mut self) -> Self {
-        let fields = std::mem::replace(&mut self.fields, Fields::new(0, Keeps::default()));
+        let nothing = Fields::new(0, Keeps::default(), Sanitizer::default());
+        let fields = std::mem::replace(&mut self.fields, nothing);
         Self { fields, ..self.clone() }
     }
 

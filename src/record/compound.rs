@@ -14,7 +14,7 @@ use super::sink::{Failed, Stop};
 use super::text::Spelled;
 use super::{DEPTH_MAX, END, MAP};
 use crate::sanitize::Kind;
-use crate::sanitize::{Around, KeyClass, KeyNumbers, Pairs, Role};
+use crate::sanitize::{Around, KeyClass, KeyNumbers, Pairs, Place, Role};
 
 /// A list or an object that takes its members.
 pub(crate) struct Compound<'e, 'c, 'r> {
@@ -27,6 +27,9 @@ pub(crate) struct Compound<'e, 'c, 'r> {
     numbers: KeyNumbers,
     /// Which values are named by a text beside them.
     pairs: Pairs,
+    /// Where the container is, and the value under the key that came last.
+    place: Place,
+    inner: Place,
     /// Keys without a text so far.
     unnamed: u32,
     /// What [`Encoder::below_logprobs`] was outside.
@@ -44,7 +47,7 @@ enum Next {
 
 impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     pub(super) fn open(encoder: &'e mut Encoder<'c, 'r>, tag: u8) -> Result<Self, Failed> {
-        let pairs = Pairs::within(encoder.around);
+        let (pairs, place) = (Pairs::within(encoder.around), encoder.place);
         let is_open = encoder.begin(tag)?;
         Ok(Self {
             levels: is_open.into(),
@@ -52,6 +55,8 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
             next: Next::Key,
             numbers: KeyNumbers::default(),
             pairs,
+            place,
+            inner: place,
             unnamed: 0,
             outer_logprobs: encoder.below_logprobs,
             encoder,
@@ -68,8 +73,11 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         if object.skipped {
             return Ok(object);
         }
-        match object.encoder.key(variant, &mut object.numbers)? {
-            KeyClass::Sensitive => {
+        let class = object.encoder.key(variant, &mut object.numbers)?;
+        object.place = object.encoder.sanitizer.enter(object.place, variant);
+        object.encoder.place = object.place;
+        match class {
+            KeyClass::Sensitive if !object.place.is_allowed => {
                 object.skipped = true;
                 object.encoder.counts.add(Kind::Key);
                 object.encoder.sink.string(Kind::Key.placeholder())?;
@@ -89,12 +97,19 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         if self.skipped {
             return Ok(());
         }
-        let role = self.pairs.element();
+        let role = self.role(self.place, Pairs::element);
         self.encoder.around = Around::List;
         self.encoder.expects = Expects::of(role);
         self.encoder.nested(value)?;
         self.named(role);
         Ok(())
+    }
+
+    /// The role of the value that comes, which is at this place.
+    fn role(&mut self, place: Place, role: impl FnOnce(&mut Pairs) -> Role) -> Role {
+        self.encoder.place = place;
+        let role = role(&mut self.pairs);
+        if place.is_allowed { Role::Plain } else { role }
     }
 
     /// Takes over what the encoder found of a text that names another value.
@@ -120,11 +135,13 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
             return Err(self.misused());
         }
         let is_root = self.encoder.depth == 1;
-        self.next = if is_root && self.encoder.left_out == Some(key) {
-            Next::LeftOut
-        } else {
-            Next::Value(self.encoder.key(key, &mut self.numbers)?)
-        };
+        if is_root && self.encoder.left_out == Some(key) {
+            self.next = Next::LeftOut;
+            return Ok(());
+        }
+        self.encoder.place = self.place;
+        self.next = Next::Value(self.encoder.key(key, &mut self.numbers)?);
+        self.inner = self.encoder.sanitizer.enter(self.place, key);
         Ok(())
     }
 
@@ -134,12 +151,13 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
             Next::LeftOut => Ok(()),
             Next::Value(KeyClass::Logprobs) => {
                 let outside = replace(&mut self.encoder.below_logprobs, true);
+                self.encoder.place = self.inner;
                 self.encoder.expect(KeyClass::Logprobs, Role::Plain);
                 self.encoder.nested(value)?;
                 self.encoder.below_logprobs = outside;
                 Ok(())
             }
-            Next::Value(class) => match self.pairs.member(class) {
+            Next::Value(class) => match self.role(self.inner, |pairs| pairs.member(class)) {
                 Role::Secret => self.encoder.sensitive(value),
                 role => {
                     self.encoder.expect(class, role);

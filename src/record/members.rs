@@ -123,8 +123,16 @@ impl Encoder<'_, '_> {
         value: &Value<'_>,
         numbers: &mut KeyNumbers,
     ) -> Result<(), Failed> {
+        let outside = self.place;
         let class = self.key(name, numbers)?;
-        if class == KeyClass::Sensitive {
+        self.place = self.sanitizer.enter(outside, name);
+        let written = self.member_value(class, value);
+        self.place = outside;
+        written
+    }
+
+    fn member_value(&mut self, class: KeyClass, value: &Value<'_>) -> Result<(), Failed> {
+        if class == KeyClass::Sensitive && !self.place.is_allowed {
             self.counts.add(Found::Key);
             return self.sink.string(Found::Key.placeholder());
         }
@@ -180,7 +188,7 @@ impl Encoder<'_, '_> {
 
     /// The text of a value's `Debug`, without what stands behind the name of a sensitive field.
     fn debug(&mut self, value: &dyn fmt::Debug) -> Result<(), Failed> {
-        let text = debug::redacted(value, &mut self.counts).ok_or(Failed)?;
+        let text = debug::redacted(value, self.sanitizer, &mut self.counts).ok_or(Failed)?;
         self.text(&text, self.cap)
     }
 }

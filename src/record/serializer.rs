@@ -12,8 +12,8 @@ use super::sink::{Failed, Gather, Sink, Stop};
 use super::text::Spelled;
 use super::{DEPTH_MAX, F32, F64, FALSE, MAP, NEGATIVE, NULL, PAYLOAD, SEQ, TRUE, UINT};
 use crate::ring::Chain;
-use crate::sanitize::{Around, KeyClass, KeyNumbers, Role, classify, is_name_of_secret};
-use crate::sanitize::{Kind, Redactions, Sanitizer};
+use crate::sanitize::{Around, KeyClass, KeyNumbers, Role};
+use crate::sanitize::{Kind, Place, Redactions, Sanitizer};
 
 /// An object-safe `Serialize`.
 pub(crate) trait Payload {
@@ -45,6 +45,8 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) text_start: usize,
     /// The member of the payload's root that is left out.
     pub(super) left_out: Option<&'static str>,
+    /// Where the value that comes is.
+    pub(super) place: Place,
     /// What a container that comes lies in.
     pub(super) around: Around,
     /// What the value that comes is, if it is no container.
@@ -88,6 +90,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
             cap: usize::MAX,
             text_start: 0,
             left_out: None,
+            place: Place::default(),
             around: Around::Other,
             expects: Expects::Nothing,
         }
@@ -120,7 +123,9 @@ impl<'c, 'r> Encoder<'c, 'r> {
                 self.sink.string(Kind::Key.placeholder())?;
                 return Ok(true);
             }
-            Expects::Name if is_name_of_secret(text) => self.expects = Expects::NamedSecret,
+            Expects::Name if self.sanitizer.is_name_of_secret(text) => {
+                self.expects = Expects::NamedSecret
+            }
             _ => {}
         }
         Ok(false)
@@ -135,7 +140,8 @@ impl<'c, 'r> Encoder<'c, 'r> {
             self.sanitizer.matches(spelled.as_str()).any(|found| found.kind == Kind::Card);
         if is_card {
             self.counts.add(Kind::Card);
-            self.sink.string(Kind::Card.placeholder())?;
+            let placeholder = self.sanitizer.placeholder(Kind::Card, spelled.as_str());
+            self.sink.string(placeholder.as_str())?;
         }
         Ok(is_card)
     }
@@ -191,14 +197,18 @@ impl<'c, 'r> Encoder<'c, 'r> {
 
     /// A key of an object; its class is that of the key as the caller spelled it.
     pub(super) fn key(&mut self, key: &str, numbers: &mut KeyNumbers) -> Result<KeyClass, Failed> {
+        if self.sanitizer.leaves(self.place, key) {
+            self.sink.string(key)?;
+            return Ok(KeyClass::Plain);
+        }
         if KeyNumbers::is_plain(self.sanitizer, key) {
             self.sink.string(key)?;
-            return Ok(classify(key, self.below_logprobs));
+            return Ok(self.sanitizer.classify(key, self.below_logprobs));
         }
         let mut gather = Gather::new(&mut self.sink);
         numbers.write_key(self.sanitizer, key, &mut self.counts, &mut |piece| gather.add(piece));
         gather.end()?;
-        Ok(classify(key, self.below_logprobs))
+        Ok(self.sanitizer.classify(key, self.below_logprobs))
     }
 
     /// Begins a container. `false` where it lies too deep and a placeholder stands for it.

@@ -18,6 +18,9 @@ impl Encoder<'_, '_> {
         if self.expects != Expects::Nothing && self.expected(text)? {
             return Ok(());
         }
+        if self.place.is_allowed && text.len() <= cap && self.sanitizer.leaves(self.place, text) {
+            return self.sink.string(text);
+        }
         if let Some(b'{' | b'[' | b'"' | b' ' | b'\n' | b'\t' | b'\r') = text.as_bytes().first()
             && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
         {

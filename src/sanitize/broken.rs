@@ -5,7 +5,7 @@
 //! redacted, as it stands and as it reads decoded, and may be a key. What matches across quotes, as a
 //! name and its value do, is found in the line as a whole afterwards.
 
-use super::keys::{KeyClass, classify};
+use super::keys::KeyClass;
 use super::{Kind, Redactions, Sanitizer, json};
 
 /// What a sensitive key's value becomes.
@@ -29,7 +29,7 @@ fn redact_pieces(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &m
         out.push_str(&line[end..=end]);
         at = end + 1;
         if quoted
-            && is_sensitive(piece)
+            && is_sensitive(sanitizer, piece)
             && let Some((start, end)) = value_behind_key(line, at)
         {
             out.push_str(&line[at..start]);
@@ -73,10 +73,10 @@ fn redact_piece(sanitizer: &Sanitizer, piece: &str, out: &mut String, counts: &m
 
 /// Whether a piece is a sensitive key, decoded or with its backslashes ignored, as readers do that
 /// know no such escape.
-fn is_sensitive(piece: &str) -> bool {
+fn is_sensitive(sanitizer: &Sanitizer, piece: &str) -> bool {
     let mut scratch = String::new();
     let text = json::decode(piece, piece.contains('\\'), &mut scratch);
-    let sensitive = |key: &str| classify(key, false) == KeyClass::Sensitive;
+    let sensitive = |key: &str| sanitizer.classify(key, false) == KeyClass::Sensitive;
     sensitive(text) || (text.contains('\\') && sensitive(&text.replace('\\', "")))
 }
 

@@ -8,8 +8,8 @@
 use std::fmt::{self, Write};
 
 use super::broken::string_length;
-use super::keys::{KeyClass, classify};
-use super::{Kind, Redactions, floor_char_boundary};
+use super::keys::KeyClass;
+use super::{Kind, Redactions, Sanitizer, floor_char_boundary};
 
 /// Bytes of a text that are kept; `Debug` is stopped there.
 const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -23,13 +23,17 @@ const CHARACTER_BYTES_MAX: usize = 10;
 /// # Panics
 ///
 /// Where the `Debug` does.
-pub(crate) fn redacted(value: &dyn fmt::Debug, counts: &mut Redactions) -> Option<String> {
+pub(crate) fn redacted(
+    value: &dyn fmt::Debug,
+    sanitizer: &Sanitizer,
+    counts: &mut Redactions,
+) -> Option<String> {
     let mut bounded = Bounded::default();
     let written = write!(bounded, "{value:?}");
     if written.is_err() && !bounded.is_full {
         return None;
     }
-    let mut text = redact(&bounded.text, counts);
+    let mut text = redact(&bounded.text, sanitizer, counts);
     if bounded.is_full {
         text.push_str(STOPPED);
     }
@@ -55,7 +59,7 @@ impl Write for Bounded {
 }
 
 /// `text` with `[REDACTED]` for the value behind the name of every sensitive field.
-fn redact(text: &str, counts: &mut Redactions) -> String {
+fn redact(text: &str, sanitizer: &Sanitizer, counts: &mut Redactions) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut copied, mut at) = (0, 0);
     while let Some(colon) = memchr::memchr(b':', &text.as_bytes()[at..]).map(|ahead| at + ahead) {
@@ -65,7 +69,7 @@ fn redact(text: &str, counts: &mut Redactions) -> String {
         }
         at = colon + 1;
         let value = text.len() - text[at..].trim_start().len();
-        if value < text.len() && is_sensitive(&text[copied..colon]) {
+        if value < text.len() && is_sensitive(sanitizer, &text[copied..colon]) {
             out.push_str(&text[copied..value]);
             out.push_str(Kind::Key.placeholder());
             counts.add(Kind::Key);
@@ -79,11 +83,11 @@ fn redact(text: &str, counts: &mut Redactions) -> String {
 
 /// Whether what stands before a colon ends with the name of a sensitive field, whatever quotes and
 /// brackets are around it.
-fn is_sensitive(before: &str) -> bool {
+fn is_sensitive(sanitizer: &Sanitizer, before: &str) -> bool {
     let key = before.trim_end_matches(|c: char| c.is_whitespace() || r#""'\)]}>"#.contains(c));
     let start = key.rfind(|c: char| !c.is_alphanumeric() && c != '_');
     let start = start.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8));
-    classify(&key[start..], false) == KeyClass::Sensitive
+    sanitizer.classify(&key[start..], false) == KeyClass::Sensitive
 }
 
 /// Where the value ends that begins at `start`.

@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::keys::{
-    Around, KeyClass, KeyNumbers, Pairs, Role, classify, is_name_of_secret, write_placeholder,
-};
+use super::keys::{Around, KeyClass, KeyNumbers, Pairs, Role, write_placeholder};
 use super::parse::{Malformed, Parser, Quoted, Token, escape};
-use super::{Kind, LineKind, Match, Redactions, Sanitizer, broken};
+use super::{Kind, LineKind, Match, Place, Redactions, Sanitizer, broken};
 
 /// Containers more than this many levels deep are not written; the outermost is level 1.
 const DEPTH_MAX: usize = 128;
@@ -148,7 +146,7 @@ fn tells_more_as_json(sanitizer: &Sanitizer, text: &str) -> bool {
         let is_key = bytes[end + 1..].trim_ascii_start().first() == Some(&b':');
         // Pairs in lists have no keys.
         let is_first = bytes[..key.start.saturating_sub(1)].trim_ascii_end().last() == Some(&b'[');
-        (is_key || is_first) && classify(&text[key], false) != KeyClass::Plain
+        (is_key || is_first) && sanitizer.classify(&text[key], false) != KeyClass::Plain
     });
     has_key || sanitizer.find(text).is_some()
 }
@@ -162,7 +160,7 @@ fn add_matches(sanitizer: &Sanitizer, text: &str, part: Range<usize>, edits: &mu
         );
         let end = escape_over(text, part.start + found.end)
             .map_or(part.start + found.end, |escape| escape.end.min(part.end));
-        let with = found.kind.placeholder().into();
+        let with = sanitizer.placeholder(found.kind, found.of(&text[part.clone()])).0;
         edits.push(Edit { start, end, with, kind: Some(found.kind) });
     }
 }
@@ -192,12 +190,15 @@ struct Filter<'a> {
     levels: Vec<Level>,
     /// What the key before it says about the value that comes.
     class: KeyClass,
+    /// Where the value that comes is, if it is under a key or the outermost.
+    place: Place,
     /// Scratch.
     decoded: String,
 }
 
 struct Level {
     is_list: bool,
+    place: Place,
     below_logprobs: bool,
     numbers: KeyNumbers,
     pairs: Pairs,
@@ -223,6 +224,7 @@ impl<'a> Filter<'a> {
             parser: Parser::new(json),
             levels: Vec::new(),
             class: KeyClass::Plain,
+            place: if depth == 0 { sanitizer.root() } else { Place::default() },
             decoded: String::new(),
         }
     }
@@ -243,18 +245,38 @@ impl<'a> Filter<'a> {
         let raw = &self.json[key.start..key.end];
         let text = decode(raw, key.escaped, &mut self.decoded);
         let level = self.levels.last_mut().expect("a key stands in an object");
-        self.class = classify(text, level.below_logprobs);
-        let (mut place, edits) = (Place::new(raw), &mut self.edits);
+        self.class = self.sanitizer.classify(text, level.below_logprobs);
+        self.place = self.sanitizer.enter(level.place, text);
+        if self.place.is_allowed {
+            self.class = KeyClass::Plain;
+        }
+        if self.sanitizer.leaves(level.place, text) {
+            return;
+        }
+        let (mut spot, edits) = (Spot::new(raw), &mut self.edits);
+        let from = edits.len();
         level.numbers.edits(self.sanitizer, text, self.counts, &mut |part, number| {
-            let mut with = Cow::Borrowed(part.kind.placeholder());
-            if number > 1 {
-                let mut numbered = String::new();
-                write_placeholder(part.kind, number, &mut |piece| numbered.push_str(piece));
-                with = numbered.into();
-            }
-            let (start, end) = (place.of(part.start), place.of(part.end));
+            let with = numbered(part.kind, number);
+            let (start, end) = (spot.of(part.start), spot.of(part.end));
             edits.push(Edit { start: key.start + start, end: key.start + end, with, kind: None });
         });
+        if self.depth > 0 && key.escaped {
+            self.raw_key(key, from);
+        }
+    }
+
+    /// A key that matches as it stands, beside what matched decoded, goes as a whole: it has one number.
+    fn raw_key(&mut self, key: Quoted, from: usize) {
+        let ends = self.edits[from..].iter().map(|edit| edit.start).chain([key.end]);
+        let starts = [key.start].into_iter().chain(self.edits[from..].iter().map(|edit| edit.end));
+        let mut gaps = starts.zip(ends).map(|(start, end)| &self.json[start..end]);
+        let found = gaps.find_map(|gap| self.sanitizer.matches(gap).next());
+        if let (Some(found), Some(level)) = (found, self.levels.last_mut()) {
+            let with = numbered(found.kind, level.numbers.next(found.kind));
+            self.counts.add(found.kind);
+            self.edits.truncate(from);
+            self.edits.push(Edit { start: key.start, end: key.end, with, kind: None });
+        }
     }
 
     fn close(&mut self) {
@@ -278,6 +300,11 @@ impl<'a> Filter<'a> {
             true => level.pairs.element(),
             false => level.pairs.member(class),
         });
+        let place = match self.levels.last() {
+            Some(level) if level.is_list => level.place,
+            _ => self.place,
+        };
+        let role = if place.is_allowed { Role::Plain } else { role };
         match (role, token) {
             (_, Token::Literal) => {}
             (Role::Secret, _) | (Role::SecretText, Token::String(_)) => {
@@ -287,7 +314,7 @@ impl<'a> Filter<'a> {
                 let end = self.parser.token_end();
                 self.replace(start..end, from, "\"[REDACTED]\"", Some(Kind::Key));
             }
-            (_, Token::String(string)) => self.string(string, role),
+            (_, Token::String(string)) => self.string(string, role, place),
             (_, Token::Open) if self.levels.len() == DEPTH_MAX => {
                 self.parser.skip_container()?;
                 self.replace(start..self.parser.token_end(), from, "\"[TOO_DEEP]\"", None);
@@ -296,6 +323,7 @@ impl<'a> Filter<'a> {
                 let below = self.levels.last().is_some_and(|level| level.below_logprobs);
                 self.levels.push(Level {
                     is_list: self.json.as_bytes()[start] == b'[',
+                    place,
                     below_logprobs: below || class == KeyClass::Logprobs,
                     numbers: KeyNumbers::default(),
                     pairs: Pairs::within(around),
@@ -310,7 +338,9 @@ impl<'a> Filter<'a> {
                 let mut found = self.sanitizer.matches(&self.json[start..end]);
                 let is_meant = |found: &Match| self.depth > 0 || found.kind == Kind::Card;
                 if let Some(found) = found.find(is_meant) {
-                    let with = format!("\"{}\"", found.kind.placeholder());
+                    let number = found.of(&self.json[start..end]);
+                    let with = self.sanitizer.placeholder(found.kind, number);
+                    let with = format!("\"{}\"", with.as_str());
                     self.edits.push(Edit { start, end, with: with.into(), kind: Some(found.kind) });
                 }
             }
@@ -322,13 +352,16 @@ impl<'a> Filter<'a> {
         Ok(())
     }
 
-    fn string(&mut self, string: Quoted, role: Role) {
+    fn string(&mut self, string: Quoted, role: Role, place: Place) {
         let raw = &self.json[string.start..string.end];
         let text = decode(raw, string.escaped, &mut self.decoded);
+        if self.sanitizer.leaves(place, text) {
+            return;
+        }
         if role == Role::Name
             && let Some(level) = self.levels.last_mut()
         {
-            level.pairs.is_secret |= is_name_of_secret(text);
+            level.pairs.is_secret |= self.sanitizer.is_name_of_secret(text);
         }
         let edits = nested(self.sanitizer, text, self.depth + 1, self.counts);
         let edits = edits.unwrap_or_else(|| {
@@ -336,15 +369,15 @@ impl<'a> Filter<'a> {
             edits.extend(self.sanitizer.matches(text).map(|found| Edit {
                 start: found.start,
                 end: found.end,
-                with: found.kind.placeholder().into(),
+                with: self.sanitizer.placeholder(found.kind, found.of(text)).0,
                 kind: Some(found.kind),
             }));
             edits
         });
-        let mut place = Place::new(raw);
+        let mut spot = Spot::new(raw);
         self.edits.extend(edits.into_iter().map(|edit| {
             let (start, end) =
-                (string.start + place.of(edit.start), string.start + place.of(edit.end));
+                (string.start + spot.of(edit.start), string.start + spot.of(edit.end));
             Edit { start, end, with: escaped(edit.with), kind: edit.kind }
         }));
         // The name has come behind the value.
@@ -369,6 +402,16 @@ impl<'a> Filter<'a> {
     }
 }
 
+/// The placeholder of a key.
+fn numbered(kind: Kind, number: u32) -> Cow<'static, str> {
+    let mut with = Cow::Borrowed(kind.placeholder());
+    if number > 1 {
+        with = String::new().into();
+        write_placeholder(kind, number, &mut |piece| with.to_mut().push_str(piece));
+    }
+    with
+}
+
 /// As it stands in a string of JSON. What is put into the place of something has no other character
 /// that is escaped.
 fn escaped(text: Cow<'static, str>) -> Cow<'static, str> {
@@ -386,11 +429,11 @@ pub(super) fn redact_decoded(
     out: &mut String,
     counts: &mut Redactions,
 ) {
-    let (mut place, mut copied) = (Place::new(raw), 0);
+    let (mut spot, mut copied) = (Spot::new(raw), 0);
     for found in sanitizer.matches(text) {
-        out.push_str(&raw[copied..place.of(found.start)]);
-        out.push_str(found.kind.placeholder());
-        copied = place.of(found.end);
+        out.push_str(&raw[copied..spot.of(found.start)]);
+        out.push_str(sanitizer.placeholder(found.kind, found.of(text)).as_str());
+        copied = spot.of(found.end);
         counts.add(found.kind);
     }
     out.push_str(&raw[copied..]);
@@ -419,24 +462,24 @@ fn first_char(raw: &str) -> Option<(char, usize)> {
     Some(escape.map_or((c, c.len_utf8()), |escape| (escape.stands_for, escape.length)))
 }
 
-/// A place in the inside of a JSON string, found by the same place in what it reads decoded, so that
+/// A spot in the inside of a JSON string, found by the same spot in what it reads decoded, so that
 /// what stays keeps its escapes.
-struct Place<'t> {
+struct Spot<'t> {
     raw: &'t str,
     at: usize,
     decoded: usize,
 }
 
-impl<'t> Place<'t> {
+impl<'t> Spot<'t> {
     fn new(raw: &'t str) -> Self {
         Self { raw, at: 0, decoded: 0 }
     }
 
-    /// Places are asked for in order.
+    /// Spots are asked for in order.
     fn of(&mut self, decoded: usize) -> usize {
         while self.decoded < decoded {
             let (c, length) =
-                first_char(&self.raw[self.at..]).expect("the place lies in the string");
+                first_char(&self.raw[self.at..]).expect("the spot lies in the string");
             self.decoded += c.len_utf8();
             self.at += length;
         }

@@ -1,7 +1,7 @@
 //! Which keys are sensitive, and how do keys that redact alike stay apart?
 
 use super::disguise::{Plain, is_disguise};
-use super::{Kind, Match, Redactions, Sanitizer};
+use super::{Kind, Match, Redactions, Sanitizer, floor_char_boundary};
 
 /// The keys of the floor, whose whole value goes.
 pub(super) const SENSITIVE: [&str; 6] =
@@ -155,11 +155,14 @@ const CARDS: [&[u8]; 9] = [
     b"ccnumber",
 ];
 
-/// As of a key. Names are looked at that are no keys, so of letters outside ASCII only those matter
-/// that pass for others.
-pub(crate) fn is_name_of_secret(name: &str) -> bool {
-    let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
-    (name.is_ascii() || name.contains(is_meant)) && classify(name, false) == KeyClass::Sensitive
+impl Sanitizer {
+    /// As of a key. Names are looked at that are no keys, so of letters outside ASCII only those
+    /// matter that pass for others.
+    pub(crate) fn is_name_of_secret(&self, name: &str) -> bool {
+        let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
+        (name.is_ascii() || name.contains(is_meant))
+            && self.classify(name, false) == KeyClass::Sensitive
+    }
 }
 
 #[cold]
@@ -332,6 +335,49 @@ fn last_word(key: &[u8]) -> (&[u8], &[u8]) {
     (&key[..start], &key[start..end])
 }
 
+/// A key of the caller's own: its letters and digits, in lower case.
+pub(super) fn plain(key: &str) -> String {
+    key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether the key, or its last words, are this one of the caller's own.
+pub(super) fn ends_with(key: &str, own: &str) -> bool {
+    let disguised = key.contains(is_disguise).then(|| Plain::of(key).text);
+    let mut rest = disguised.as_deref().unwrap_or(key);
+    let mut own = own.chars().rev().peekable();
+    while own.peek().is_some() {
+        let Some(c) = rest.chars().next_back() else { return false };
+        rest = &rest[..rest.len() - c.len_utf8()];
+        if c.is_alphanumeric() && !c.to_lowercase().rev().all(|lower| own.next() == Some(lower)) {
+            return false;
+        }
+        let begins_word = match rest.chars().next_back() {
+            Some(before) => !before.is_alphanumeric() || c.is_uppercase() && before.is_lowercase(),
+            None => true,
+        };
+        if own.peek().is_none() {
+            return begins_word;
+        }
+    }
+    false
+}
+
+/// Whether this part of the text lies in a placeholder, of whatever form.
+pub(super) fn is_in_placeholder(text: &str, part: std::ops::Range<usize>) -> bool {
+    const LONGEST: usize = 64;
+    let from = floor_char_boundary(text, part.start.saturating_sub(LONGEST));
+    let Some(open) = text[from..part.start + 1].rfind("[") else { return false };
+    let open = from + open;
+    let Some(length) = text[open..].find(']') else { return false };
+    let inside = &text[open + 1..open + length];
+    let of = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
+    part.end <= open + length + 1
+        && length < LONGEST
+        && ["REDACTED", "TRUNCATED:", "TOO_DEEP", "UNSERIALIZABLE"]
+            .iter()
+            .any(|name| inside.strip_prefix(name).is_some_and(|rest| rest.chars().all(of)))
+}
+
 /// Keeps the keys of one object that redact alike apart, by numbers in their placeholders.
 ///
 /// The first placeholder of a key decides, whether a match becomes one or it stands in the key
@@ -414,6 +460,11 @@ impl KeyNumbers {
             edit(found, number);
         }
         true
+    }
+
+    /// The number of a key that goes as a whole.
+    pub(super) fn next(&mut self, kind: Kind) -> u32 {
+        self.number(kind, 0)
     }
 
     /// The number of the next key of this kind: the one it has, if it is above those before it.

@@ -8,7 +8,9 @@
 //! Three things hold for every text. No rule matches what comes out, beside a placeholder neither.
 //! Outside the placeholders every byte stays. Redacting again changes nothing.
 //!
-//! Not found are names, birth dates, postal addresses and free-form identifiers.
+//! Not found are names, birth dates, postal addresses and free-form identifiers: protect them as
+//! values ([`protect_value`]), or put them under sensitive keys. [`Sanitizer::builder`] adds kinds,
+//! keys and patterns.
 
 mod broken;
 mod chunk;
@@ -18,24 +20,32 @@ mod disguise;
 mod json;
 mod keys;
 mod known;
+mod optional;
+mod options;
 mod parse;
 mod rules;
 mod scan;
+mod stream;
 mod unicode;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub(crate) use json::redact_nested;
-pub(crate) use keys::{Around, KeyClass, KeyNumbers, Pairs, Role, classify, is_name_of_secret};
+pub(crate) use keys::{Around, KeyClass, KeyNumbers, Pairs, Role};
 pub(crate) use known::protect_variables;
 pub use known::{ProtectedValue, protect_environment, protect_value};
+use options::Options;
+pub(crate) use options::Place;
+pub use options::{Replacement, SanitizerBuilder};
 pub(crate) use scan::Matches;
+pub use stream::RedactingWriter;
 
 /// Declares [`Kind`]: each variant with its name and what it finds.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $placeholder:literal,)+) => {
-        /// What a rule finds. Of what is marked opt-in, or is of the caller's own, this build
-        /// finds nothing yet.
+        /// What a rule finds. What is marked opt-in is found where a
+        /// [builder](Sanitizer::builder) was asked for it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Kind {
@@ -195,16 +205,16 @@ impl Match {
 }
 
 /// What stands in the place of a match.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Placeholder(&'static str);
+#[derive(Clone, Debug)]
+pub(crate) struct Placeholder(Cow<'static, str>);
 
 impl Placeholder {
     fn plain(kind: Kind) -> Self {
-        Self(kind.placeholder())
+        Self(kind.placeholder().into())
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        self.0
+        &self.0
     }
 }
 
@@ -303,10 +313,10 @@ impl Profile {
 /// let sanitizer = Sanitizer::default();
 /// assert_eq!(sanitizer.redact_str("to ana@example.org"), "to [REDACTED_email]");
 /// ```
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sanitizer {
     profile: Profile,
+    options: Option<Arc<Options>>,
 }
 
 impl Sanitizer {
@@ -316,7 +326,24 @@ impl Sanitizer {
     /// first text.
     pub fn with_profile(profile: Profile) -> Self {
         scan::Rules::defaults();
-        Self { profile }
+        Self { profile, options: None }
+    }
+
+    /// The same under another profile.
+    pub(crate) fn profiled(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// What it takes for a payment card.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// How many parts of the text would be redacted, by kind.
+    pub fn report(&self, text: &str) -> Redactions {
+        let mut counts = Redactions::default();
+        self.matches(text).for_each(|found| counts.add(found.kind));
+        counts
     }
 
     /// The redacted text; borrowed when there is nothing to redact.
@@ -327,12 +354,6 @@ impl Sanitizer {
             (String::with_capacity(text.len()), [first].into_iter().chain(matches));
         self.redact_matches(text, matches, &mut out, &mut Redactions::default());
         Cow::Owned(out)
-    }
-
-    /// What stands in the place of `matched`, which is of this kind.
-    pub(crate) fn placeholder(&self, kind: Kind, matched: &str) -> Placeholder {
-        let _ = matched;
-        Placeholder::plain(kind)
     }
 
     /// Appends the redacted text to `out` and adds to `counts` what was redacted.
@@ -391,7 +412,10 @@ impl Sanitizer {
     #[inline]
     pub(crate) fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
         let (rules, precise) = (scan::Rules::defaults(), self.profile == Profile::Precise);
-        let known = known::find(text);
+        let mut known = known::find(text);
+        if let Some(options) = &self.options {
+            options.find(self, text, &mut known);
+        }
         match known.is_empty() {
             true => Matches::new(text, rules, precise),
             false => Some(Matches::around(known, text, rules, precise)),
@@ -401,18 +425,21 @@ impl Sanitizer {
     /// A hash of the rules: equal where two programs redact alike, from one release to the next.
     ///
     /// FNV-1a, 64 bits, over the profile, the edition of the rules, the names and patterns of those
-    /// of the floor, the names of all kinds and the sensitive keys, each followed by a zero byte.
+    /// of the floor, the names of all kinds, the sensitive keys and what the builder was asked for,
+    /// each followed by a zero byte. Values that are protected are no part of it.
     pub fn rules_hash(&self) -> u64 {
+        let options = self.options.as_ref().map_or_else(Vec::new, |options| options.parts());
         let floor = scan::RULES.iter().flat_map(|&(kind, pattern)| [kind.name(), pattern]);
-        [self.profile.name(), rules::EDITION]
+        let parts = [self.profile.name(), rules::EDITION]
             .into_iter()
             .chain(floor)
             .chain(Kind::ALL.map(Kind::name))
             .chain(keys::SENSITIVE)
-            .flat_map(|part| part.bytes().chain([0]))
-            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            })
+            .chain(options.iter().map(String::as_str))
+            .flat_map(|part| part.bytes().chain([0]));
+        parts.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
     }
 }
 

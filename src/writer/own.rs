@@ -30,7 +30,7 @@ impl Serialize for Start<'_> {
         map.serialize_entry("sampling", &Sampling(&self.settings.sampling))?;
         map.serialize_entry("capture_content", &self.settings.capture_content)?;
         map.serialize_entry("include_snapshots", &self.settings.include_snapshots)?;
-        map.serialize_entry("redaction_profile", self.settings.redact_profile.name())?;
+        map.serialize_entry("redaction_profile", self.settings.sanitizer.profile().name())?;
         map.serialize_entry("redact_env", &self.settings.redact_environment)?;
         map.serialize_entry("redaction_rules", &format!("{:016x}", self.rules))?;
         map.serialize_entry("torn_bytes", &self.torn_bytes)?;

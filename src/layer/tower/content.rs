@@ -16,15 +16,17 @@ pub(super) struct Content {
     /// All of it; `None` where it is not, or no longer, to be recorded.
     text: Option<Vec<u8>>,
     bytes_max: usize,
+    sanitizer: Sanitizer,
     /// Whether it came to its end.
     pub(super) is_whole: bool,
 }
 
 impl Content {
-    /// Of a body with these headers; kept up to `bytes_max`, `None` to keep nothing.
-    pub(super) fn new(headers: &HeaderMap, bytes_max: Option<usize>) -> Self {
-        let text = bytes_max.filter(|_| !is_form(headers)).map(|_| Vec::new());
-        Self { text, bytes_max: bytes_max.unwrap_or(0), ..Self::default() }
+    /// Of a body with these headers; kept up to so many bytes, `None` to keep nothing.
+    pub(super) fn new(headers: &HeaderMap, captured: Option<(usize, Sanitizer)>) -> Self {
+        let Some((bytes_max, sanitizer)) = captured else { return Self::default() };
+        let text = (!is_form(headers)).then(Vec::new);
+        Self { text, bytes_max, sanitizer, ..Self::default() }
     }
 
     pub(super) fn saw(&mut self, data: &impl Buf) {
@@ -65,7 +67,7 @@ impl Serialize for Content {
             return value.serialize(serializer);
         }
         let mut redacted = String::with_capacity(text.len());
-        Sanitizer::default().redact_broken(text, &mut redacted);
+        self.sanitizer.redact_broken(text, &mut redacted);
         serializer.serialize_str(&redacted)
     }
 }

@@ -86,7 +86,7 @@ impl Exchange {
             is_grpc,
             grpc_status: headers::grpc_status(headers).filter(|_| is_grpc),
             headers: Picked::of(&self.settings.headers, headers),
-            content: Content::new(headers, self.settings.captured_bytes_max()),
+            content: Content::new(headers, self.settings.captured()),
             is_upgrade,
         });
         let is_bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -239,7 +239,7 @@ impl Serialize for EndData<'_> {
             entry(&mut map, "note", answer.is_upgrade.then_some("upgraded"))?;
             entry(&mut map, "http.response.headers", answer.headers.as_ref())?;
         }
-        let captures = exchange.settings.captured_bytes_max().is_some();
+        let captures = exchange.settings.captured().is_some();
         let request_body = exchange.request_body.as_ref().map(|content| content.lock());
         if let Some(content) = &request_body {
             map.serialize_entry("bytes_in", &content.bytes)?;

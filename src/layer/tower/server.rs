@@ -222,7 +222,7 @@ where
         let (mut head, body) = request.into_parts();
         let mut exchange = arrive(settings, &mut head);
         let seen = I::IS_WATCHING.then(|| {
-            let content = Content::new(&head.headers, settings.captured_bytes_max());
+            let content = Content::new(&head.headers, settings.captured());
             let content = Arc::new(Mutex::new(content));
             exchange.request_body = Some(content.clone());
             Seen(content)

@@ -7,6 +7,7 @@ use http::HeaderName;
 use http::request::Parts;
 
 use crate::logger::Outlet;
+use crate::sanitize::Sanitizer;
 
 /// Names where a request goes, without what is in it.
 pub(super) type Template = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
@@ -33,9 +34,10 @@ impl Settings {
         }
     }
 
-    /// The longest body to record, where content is captured at all.
-    pub(super) fn captured_bytes_max(&self) -> Option<usize> {
-        self.body_bytes_max.filter(|_| self.outlet.captures_content())
+    /// The longest body to record, and what it is redacted by, where content is captured at all.
+    pub(super) fn captured(&self) -> Option<(usize, Sanitizer)> {
+        let bytes_max = self.body_bytes_max.filter(|_| self.outlet.captures_content())?;
+        Some((bytes_max, self.outlet.sanitizer()))
     }
 }
 

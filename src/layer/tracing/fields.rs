@@ -139,6 +139,7 @@ pub(super) struct Fields {
     values: Vec<(&'static str, Text)>,
     bytes_max: usize,
     keeps: Keeps,
+    sanitizer: Sanitizer,
     /// What the body of an event that is a message counts as.
     message_as: Option<&'static str>,
     /// A field of [`ANSWER`] had a value, kept or not.
@@ -154,9 +155,9 @@ struct Text {
 }
 
 impl Fields {
-    pub(super) fn new(bytes_max: usize, keeps: Keeps) -> Self {
+    pub(super) fn new(bytes_max: usize, keeps: Keeps, sanitizer: Sanitizer) -> Self {
         let (values, message_as) = (Vec::new(), None);
-        Self { values, bytes_max, keeps, message_as, is_answered: false }
+        Self { values, bytes_max, keeps, sanitizer, message_as, is_answered: false }
     }
 
     /// For the fields of an event of this name: the older conventions had an event for each message.
@@ -241,13 +242,19 @@ impl Fields {
         if shown.trim_start().starts_with(['{', '[', '"']) {
             match serde_json::from_str(&shown) {
                 Ok(value) if text.cut == 0 => return Some(value),
-                _ => shown = redacted(&shown),
+                _ => shown = self.redacted(&shown),
             }
         }
         if text.cut > 0 {
             write!(shown, "[TRUNCATED:{}]", text.cut).expect("a String takes all");
         }
         Some(Value::String(shown))
+    }
+
+    fn redacted(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        self.sanitizer.redact_line(text, &mut out, &mut Redactions::default());
+        out
     }
 
     /// Takes what `newer` says; the newer value of a field goes before the older.
@@ -409,12 +416,6 @@ impl Text {
         }
         self
     }
-}
-
-fn redacted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    Sanitizer::default().redact_line(text, &mut out, &mut Redactions::default());
-    out
 }
 
 /// Whatever spells a whole number from 0.

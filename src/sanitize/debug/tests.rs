@@ -3,7 +3,7 @@ use std::fmt;
 use super::*;
 
 fn redacted_text(text: &str) -> String {
-    redact(text, &mut Redactions::default())
+    redact(text, &Sanitizer::default(), &mut Redactions::default())
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_long_text_is_stopped() {
             }
         }
     }
-    let text = redacted(&Endless, &mut Redactions::default());
+    let text = redacted(&Endless, &Sanitizer::default(), &mut Redactions::default());
     assert_eq!(text.as_deref(), Some("Endless { password: [REDACTED][TRUNCATED]"));
 }
 
@@ -194,5 +194,5 @@ fn a_debug_that_fails_gives_no_text() {
             Err(fmt::Error)
         }
     }
-    assert_eq!(redacted(&Fails, &mut Redactions::default()), None);
+    assert_eq!(redacted(&Fails, &Sanitizer::default(), &mut Redactions::default()), None);
 }

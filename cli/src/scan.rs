@@ -1,0 +1,199 @@
+//! `scan`: what lies in logs that were written before, or by others.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use llm_audit::Sanitizer;
+use llm_audit::sanitize::Redactions;
+use serde_json::{Map, Value, json};
+
+use crate::output::{Exit, Failure, Style, complain, count, shown};
+use crate::progress::Progress;
+use crate::rules::Rules;
+
+/// Find what redaction would have taken out of files that are there already.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Files, and folders with all files below them [default: stdin]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    rules: Rules,
+    /// Lines that are listed, of all that have something
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+It says in which line how many of each kind are, and never what. Symbolic links below a folder
+are not followed. AUDIT_REDACT_ENV names variables, with commas between them, whose values are
+looked for too.
+
+Exit codes: 0 nothing was found, 1 something was, 2 a path cannot be read, 3 there are no lines.
+
+Examples:
+  llm-audit scan /var/log/agents
+  journalctl -u agent | llm-audit scan --also phone --json";
+
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let (sanitizer, _protected) = args.rules.build()?;
+    let mut files = Vec::new();
+    for path in &args.paths {
+        add_files(path, &mut files).map_err(|error| unreadable(path, &error))?;
+    }
+    let mut scan = Scan {
+        sanitizer,
+        limit: args.limit,
+        progress: Progress::new(),
+        bytes: 0,
+        lines: 0,
+        counts: Redactions::default(),
+        findings: Vec::new(),
+        lines_found: 0,
+    };
+    if args.paths.is_empty() {
+        scan.read(None, io::stdin().lock()).map_err(Failure::stdin)?;
+    }
+    for path in &files {
+        let read = File::open(path).and_then(|file| scan.read(Some(path), file));
+        read.map_err(|error| unreadable(path, &error))?;
+    }
+    scan.progress.clear();
+    if scan.lines == 0 {
+        complain("no data: there is no line");
+        return Ok(Exit::NoData);
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = match args.json {
+        true => writeln!(out, "{}", scan.object(files.len())),
+        false => scan.print(files.len(), Style::of_stdout(), &mut out),
+    };
+    written.and_then(|()| out.flush()).map_err(Failure::writing)?;
+    Ok(if scan.lines_found == 0 { Exit::Fine } else { Exit::Finding })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("cannot read {}: {error}", path.display()))
+}
+
+/// The file, or those of the folder and of the folders in it, by name.
+fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !fs::metadata(path)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            add_files(&entry.path(), files)?;
+        } else if kind.is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+struct Scan {
+    sanitizer: Sanitizer,
+    limit: usize,
+    progress: Progress,
+    bytes: u64,
+    lines: u64,
+    counts: Redactions,
+    findings: Vec<Finding>,
+    /// Lines in which something is, listed or not.
+    lines_found: u64,
+}
+
+/// A line in which something is.
+struct Finding {
+    file: Option<String>,
+    line: u64,
+    counts: Redactions,
+}
+
+impl Scan {
+    fn read(&mut self, path: Option<&Path>, input: impl io::Read) -> io::Result<()> {
+        let mut input = BufReader::with_capacity(64 << 10, input);
+        let (mut line, mut redacted, mut number) = (Vec::new(), String::new(), 0);
+        loop {
+            line.clear();
+            redacted.clear();
+            let length = input.read_until(b'\n', &mut line)?;
+            if length == 0 {
+                return Ok(());
+            }
+            (self.bytes, self.lines, number) =
+                (self.bytes + length as u64, self.lines + 1, number + 1);
+            self.progress.tell(|| format!("{} MB", self.bytes / 1_000_000));
+            let text = String::from_utf8_lossy(line.trim_ascii_end());
+            let mut counts = Redactions::default();
+            self.sanitizer.redact_line(&text, &mut redacted, &mut counts);
+            if counts.total() == 0 {
+                continue;
+            }
+            self.counts.merge(&counts);
+            self.lines_found += 1;
+            if self.findings.len() < self.limit {
+                let file = path.map(|path| path.display().to_string());
+                self.findings.push(Finding { file, line: number, counts });
+            }
+        }
+    }
+
+    fn print(&self, files: usize, style: Style, out: &mut impl Write) -> io::Result<()> {
+        for finding in &self.findings {
+            let file = finding.file.as_deref().map_or_else(String::new, |file| format!("{file}:"));
+            let place = style.faint(&format!("{}{}", shown(&file), finding.line));
+            writeln!(out, "{place}  {}", told(&finding.counts))?;
+        }
+        let further = self.lines_found - self.findings.len() as u64;
+        if further > 0 {
+            writeln!(out, "… and {} more", count(further, "line"))?;
+        }
+        let of = match files {
+            0 => count(self.lines, "line"),
+            files => format!("{} of {}", count(self.lines, "line"), count(files as u64, "file")),
+        };
+        match self.lines_found {
+            0 => writeln!(out, "nothing found in {of}"),
+            lines => writeln!(out, "{lines} of {of}: {}", told(&self.counts)),
+        }
+    }
+
+    fn object(&self, files: usize) -> Value {
+        let finding = |finding: &Finding| json!({"file": finding.file, "line": finding.line, "found": object(&finding.counts)});
+        json!({
+            "files": files,
+            "bytes": self.bytes,
+            "lines": self.lines,
+            "lines_found": self.lines_found,
+            "found": object(&self.counts),
+            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// `email 2, card 1`, the most first.
+fn told(counts: &Redactions) -> String {
+    let mut found: Vec<_> = counts.iter().filter(|(_, count)| *count > 0).collect();
+    found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let told: Vec<_> =
+        found.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
+    told.join(", ")
+}
+
+fn object(counts: &Redactions) -> Value {
+    let found = counts.iter().filter(|(_, count)| *count > 0);
+    let found: BTreeMap<_, _> =
+        found.map(|(kind, count)| (kind.name().to_owned(), count.into())).collect();
+    Value::Object(Map::from_iter(found))
+}

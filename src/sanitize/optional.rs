@@ -1,0 +1,224 @@
+//! Kinds that are found where they are asked for. Each is a guess that errs on the side of finding:
+//! version numbers pass for addresses, order numbers for telephone numbers, hashes for secrets.
+
+use std::net::Ipv6Addr;
+
+use super::{Kind, Match, Sanitizer};
+
+/// Adds what is of this kind.
+pub(super) fn find(kind: Kind, text: &str, found: &mut Vec<Match>) {
+    match kind {
+        Kind::Phone => runs(text, is_of_phone, phone, kind, found),
+        Kind::IpAddress => {
+            runs(text, |byte| byte.is_ascii_digit() || byte == b'.', ipv4, kind, found);
+            runs(text, |byte| byte.is_ascii_hexdigit() || b":.".contains(&byte), ipv6, kind, found);
+        }
+        Kind::CryptoWallet => {
+            runs(text, |byte| byte.is_ascii_alphanumeric(), wallet, kind, found);
+        }
+        Kind::HighEntropy => runs(text, is_of_base64, high_entropy, kind, found),
+        _ => {}
+    }
+}
+
+/// Asks every longest run of such bytes where in it something lies, which stands beside no other
+/// letter or digit.
+fn runs(
+    text: &str,
+    is_of: impl Fn(u8) -> bool,
+    ask: impl Fn(&str) -> Option<(usize, usize)>,
+    kind: Kind,
+    found: &mut Vec<Match>,
+) {
+    let bytes = text.as_bytes();
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = match bytes[at..].iter().position(|&byte| is_of(byte)) {
+            Some(ahead) => at + ahead,
+            None => return,
+        };
+        let length = bytes[start..].iter().take_while(|&&byte| is_of(byte)).count();
+        at = start + length;
+        let Some((from, to)) = ask(&text[start..at]) else { continue };
+        let (from, to) = (start + from, start + to);
+        if !bytes[..from].last().is_some_and(is_word) && !bytes.get(to).is_some_and(is_word) {
+            found.push(Match { start: from, end: to, kind });
+        }
+    }
+}
+
+fn is_of_phone(byte: u8) -> bool {
+    byte.is_ascii_digit() || b"+()-. /".contains(&byte)
+}
+
+/// ITU-T E.164: a plus and 7 to 15 digits. Without it, the North American 3-3-4, or a trunk prefix
+/// `0` and 9 to 11 digits in groups.
+fn phone(run: &str) -> Option<(usize, usize)> {
+    let start = run.find(|c: char| c.is_ascii_digit() || c == '+' || c == '(')?;
+    let end = run.rfind(|c: char| c.is_ascii_digit())? + 1;
+    let number = run.get(start..end)?;
+    let groups: Vec<_> =
+        number.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
+    let digits: usize = groups.iter().map(|group| group.len()).sum();
+    let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
+    let is_phone = match number.as_bytes().first()? {
+        b'+' => (7..=15).contains(&digits) && !number[1..].contains('+'),
+        _ if number.contains('+') => false,
+        _ if lengths == [3, 3, 4] => !groups[0].starts_with(['0', '1']),
+        _ if lengths == [1, 3, 3, 4] => groups[0] == "1",
+        _ => {
+            let trunk = groups[0].starts_with('0') && groups.len() > 1;
+            trunk && (9..=11).contains(&digits) && lengths.iter().all(|length| *length >= 2)
+        }
+    };
+    is_phone.then_some((start, end))
+}
+
+/// Four numbers of a byte each, in the dotted form.
+fn ipv4(run: &str) -> Option<(usize, usize)> {
+    let dotted = run.trim_end_matches('.');
+    let start = dotted.len() - dotted.trim_start_matches('.').len();
+    let parts: Vec<_> = dotted[start..].split('.').collect();
+    let is_byte = |part: &&str| part.len() <= 3 && part.parse::<u8>().is_ok();
+    (parts.len() == 4 && parts.iter().all(is_byte)).then_some((start, dotted.len()))
+}
+
+/// What the standard library reads as an address, if it has a digit: `a::b` is a path of Rust.
+fn ipv6(run: &str) -> Option<(usize, usize)> {
+    let address = run.trim_end_matches('.');
+    let address = match address.strip_suffix(':') {
+        Some(rest) if !rest.ends_with(':') => rest,
+        _ => address,
+    };
+    let has_digit = address.bytes().any(|byte| byte.is_ascii_digit());
+    (has_digit && address.matches(':').count() > 1 && address.parse::<Ipv6Addr>().is_ok())
+        .then_some((0, address.len()))
+}
+
+/// Bitcoin (base58 from `1` and `3`, bech32), Litecoin, Ethereum, Tron; their checksums are not
+/// looked at.
+fn wallet(run: &str) -> Option<(usize, usize)> {
+    let is_base58 = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() && !b"0OIl".contains(&byte))
+            && text.bytes().any(|byte| byte.is_ascii_lowercase())
+            && text.bytes().any(|byte| byte.is_ascii_uppercase())
+            && text.bytes().any(|byte| byte.is_ascii_digit())
+    };
+    let is_bech32 = |text: &str| {
+        let of = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+        text.bytes().all(|byte| of(byte) && !b"1bio".contains(&byte))
+    };
+    let lower = run.to_ascii_lowercase();
+    let bech32 = ["bc1", "ltc1", "tb1"].iter().find_map(|prefix| lower.strip_prefix(prefix));
+    let is_wallet = match run.as_bytes() {
+        [b'0', b'x', hex @ ..] => hex.len() == 40 && hex.iter().all(u8::is_ascii_hexdigit),
+        [b'1' | b'3', ..] if (26..=35).contains(&run.len()) => is_base58(run),
+        [b'T', ..] if run.len() == 34 => is_base58(run),
+        _ => bech32.is_some_and(|data| (38..=59).contains(&data.len()) && is_bech32(data)),
+    };
+    is_wallet.then_some((0, run.len()))
+}
+
+fn is_of_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte)
+}
+
+/// Bytes of a run from which on it may be random.
+const RANDOM_BYTES: usize = 24;
+
+/// 24 characters and more of Shannon entropy over 4.2 bits, or 32 and more hexadecimal ones over 3:
+/// with a digit and a letter, of both cases where they are not hexadecimal.
+fn high_entropy(run: &str) -> Option<(usize, usize)> {
+    let text = run.trim_end_matches('=');
+    if text.len() < RANDOM_BYTES {
+        return None;
+    }
+    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase);
+    let is_random = match is_hex {
+        true => text.len() >= 32 && has(u8::is_ascii_digit) && entropy(text) > 3.0,
+        false => is_mixed && has(u8::is_ascii_uppercase) && entropy(text) > 4.2,
+    };
+    is_random.then_some((0, run.len()))
+}
+
+/// Bits per byte, by the bytes' own frequencies (Shannon).
+fn entropy(text: &str) -> f64 {
+    let mut counts = [0_u32; 256];
+    text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
+    let share = |count: &u32| f64::from(*count) / text.len() as f64;
+    counts.iter().filter(|count| **count > 0).map(share).map(|p| -p * p.log2()).sum()
+}
+
+/// Digits of base64 that are looked into.
+const ENCODED_BYTES: usize = 16;
+
+/// Adds what is encoded and would go if it were not.
+pub(super) fn find_encoded(sanitizer: &Sanitizer, text: &str, found: &mut Vec<Match>) {
+    let plain = Sanitizer { options: None, ..sanitizer.clone() };
+    let kind = |decoded: Vec<u8>| {
+        let decoded = String::from_utf8(decoded).ok()?;
+        plain.matches(&decoded).next().map(|found| found.kind)
+    };
+    let mut add = |part: &str, decoded: Option<Vec<u8>>| {
+        let start = part.as_ptr() as usize - text.as_ptr() as usize;
+        if let Some(kind) = decoded.and_then(kind) {
+            found.push(Match { start, end: start + part.len(), kind });
+        }
+    };
+    for run in text.split(|c: char| !(c.is_ascii() && is_of_base64(c as u8))) {
+        if run.len() >= ENCODED_BYTES {
+            add(run, base64_decoded(run));
+        }
+    }
+    let is_of_url = |c: char| c.is_ascii_alphanumeric() || "%-._~+!*'()@:;,/?=&$".contains(c);
+    for run in text.split(|c: char| !is_of_url(c)) {
+        // What is one value ends where the next begins.
+        for part in run.split(['&', '=', '?', '/', ';', ',']) {
+            if part.contains('%') {
+                add(part, percent_decoded(part));
+            }
+        }
+    }
+}
+
+/// What these digits of base64 spell, in either alphabet, padded or not.
+fn base64_decoded(run: &str) -> Option<Vec<u8>> {
+    let (mut bits, mut held, mut out) = (0_u32, 0, Vec::new());
+    for byte in run.trim_end_matches('=').bytes() {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(digit);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held) as u8);
+            bits &= (1 << held) - 1;
+        }
+    }
+    Some(out)
+}
+
+fn percent_decoded(part: &str) -> Option<Vec<u8>> {
+    let mut bytes = part.bytes();
+    let mut out = Vec::with_capacity(part.len());
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let hex = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                (hex(bytes.next())? * 16 + hex(bytes.next())?) as u8
+            }
+            byte => byte,
+        });
+    }
+    Some(out)
+}

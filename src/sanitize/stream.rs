@@ -1,0 +1,183 @@
+//! Redaction of what is written.
+
+use std::io::{self, Write};
+
+use super::{Redactions, Sanitizer};
+
+/// Of a longer line nothing is written but how long it was.
+const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// A writer that redacts lines on their way to another one, each as [`Sanitizer::redact_line`] does.
+/// In what pieces they come makes no difference.
+///
+/// A line is held back until its end has come, or [`finish`](Self::finish) is called, or the writer
+/// is dropped, where an error is not told; [`flush`](Write::flush) passes on the lines that are whole.
+/// Invalid UTF-8 becomes U+FFFD, line ends stay. A line of more than 64 MiB becomes `[TRUNCATED:n]`.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Write;
+///
+/// use llm_audit::sanitize::RedactingWriter;
+///
+/// let mut writer = RedactingWriter::new(Vec::new(), llm_audit::Sanitizer::default());
+/// write!(writer, "to kim@po")?;
+/// writeln!(writer, "st.example")?;
+/// assert_eq!(writer.redactions().total(), 1);
+/// assert_eq!(writer.finish()?, b"to [REDACTED_email]\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct RedactingWriter<W: Write> {
+    /// `None` once it was given back.
+    inner: Option<W>,
+    sanitizer: Sanitizer,
+    /// The line that has not ended; empty where it is too long.
+    line: Vec<u8>,
+    /// Its length.
+    length: usize,
+    redacted: String,
+    counts: Redactions,
+}
+
+impl<W: Write> RedactingWriter<W> {
+    /// Writes to `inner` what this sanitizer leaves.
+    pub fn new(inner: W, sanitizer: Sanitizer) -> Self {
+        let (line, redacted, counts) = Default::default();
+        Self { inner: Some(inner), sanitizer, line, length: 0, redacted, counts }
+    }
+
+    /// How many parts were redacted so far, by kind.
+    pub fn redactions(&self) -> &Redactions {
+        &self.counts
+    }
+
+    /// Writes the line that has not ended, and gives the other writer back.
+    ///
+    /// # Errors
+    ///
+    /// Those of the other writer.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.end_line(b"")?;
+        let mut inner = self.inner.take().expect("it is taken here alone");
+        inner.flush()?;
+        Ok(inner)
+    }
+
+    fn hold(&mut self, piece: &[u8]) {
+        self.length += piece.len();
+        match self.length <= LINE_BYTES_MAX {
+            true => self.line.extend_from_slice(piece),
+            false => self.line = Vec::new(),
+        }
+    }
+
+    /// Passes on the line that is held, and what ends it.
+    fn end_line(&mut self, end: &[u8]) -> io::Result<()> {
+        let Some(inner) = &mut self.inner else { return Ok(()) };
+        let (line, length) = (std::mem::take(&mut self.line), std::mem::take(&mut self.length));
+        if length > LINE_BYTES_MAX {
+            write!(inner, "[TRUNCATED:{length}]")?;
+            return inner.write_all(end);
+        }
+        let (text, carriage) = match line.strip_suffix(b"\r") {
+            Some(text) if !end.is_empty() => (text, &b"\r"[..]),
+            _ => (&line[..], &b""[..]),
+        };
+        self.redacted.clear();
+        let text = String::from_utf8_lossy(text);
+        self.sanitizer.redact_line(&text, &mut self.redacted, &mut self.counts);
+        inner.write_all(self.redacted.as_bytes())?;
+        inner.write_all(carriage)?;
+        inner.write_all(end)
+    }
+}
+
+impl<W: Write> Write for RedactingWriter<W> {
+    /// Takes all of it, unless the other writer fails: then what of a line was taken is not known.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut rest = bytes;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            self.hold(&rest[..end]);
+            self.end_line(b"\n")?;
+            rest = &rest[end + 1..];
+        }
+        self.hold(rest);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl<W: Write> Drop for RedactingWriter<W> {
+    fn drop(&mut self) {
+        let _ = self.end_line(b"").and_then(|()| self.flush());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &[u8] = b"to kim@post.example\r\n{\"password\":\"x\",\"a\":[1.50]}\n\n\xFF kim\n\
+        {\"token\": broken\nlast kim@post.example\r";
+
+    fn whole() -> String {
+        let text = String::from_utf8_lossy(TEXT);
+        let lines: Vec<_> = text.split('\n').collect();
+        let mut out = String::new();
+        for (at, line) in lines.iter().enumerate() {
+            let (line, end) = match line.strip_suffix('\r') {
+                Some(line) if at + 1 < lines.len() => (line, "\r"),
+                _ => (*line, ""),
+            };
+            Sanitizer::default().redact_line(line, &mut out, &mut Redactions::default());
+            out.push_str(end);
+            out.push_str(if at + 1 < lines.len() { "\n" } else { "" });
+        }
+        out
+    }
+
+    #[test]
+    fn pieces_make_no_difference() {
+        let whole = whole();
+        assert!(whole.contains("\"a\":[1.50]") && !whole.contains("kim@"), "{whole}");
+        for first in 0..TEXT.len() {
+            for step in [1, 2, 7, TEXT.len()] {
+                let mut writer = RedactingWriter::new(Vec::new(), Sanitizer::default());
+                writer.write_all(&TEXT[..first]).unwrap();
+                for piece in TEXT[first..].chunks(step) {
+                    writer.write_all(piece).unwrap();
+                    writer.flush().unwrap();
+                }
+                // The last line has not ended.
+                assert_eq!(writer.redactions().total(), 3);
+                assert_eq!(String::from_utf8(writer.finish().unwrap()).unwrap(), whole);
+            }
+        }
+    }
+
+    #[test]
+    fn a_dropped_writer_has_written_all() {
+        let mut out = Vec::new();
+        let mut writer = RedactingWriter::new(&mut out, Sanitizer::default());
+        writer.write_all(b"a\nkim@post.example").unwrap();
+        drop(writer);
+        assert_eq!(out, b"a\n[REDACTED_email]");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_does_not_pass() {
+        let mut writer = RedactingWriter::new(Vec::new(), Sanitizer::default());
+        let piece = vec![b'x'; LINE_BYTES_MAX / 2];
+        for _ in 0..3 {
+            writer.write_all(&piece).unwrap();
+        }
+        writer.write_all(b"\nnext\n").unwrap();
+        let expected = format!("[TRUNCATED:{}]\nnext\n", 3 * piece.len());
+        assert_eq!(writer.finish().unwrap(), expected.as_bytes());
+    }
+}
