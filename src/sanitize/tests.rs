@@ -1,5 +1,7 @@
 //! What becomes of a secret, however it is wrapped: by the filter for lines and by an emit alike.
 
+mod lookalikes;
+
 use serde_json::{Value, json};
 
 use super::rules::tests::samples;

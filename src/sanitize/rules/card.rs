@@ -128,5 +128,19 @@ fn is_apart(look: Look<'_>, start: usize, end: usize, has_spaces: bool) -> bool 
     };
     let front = &look.text[look.edge..start];
     let beyond = front.len().checked_sub(2).map(|at| front[at]);
-    !joins(front.last().copied(), beyond) && !joins(look.byte(end), look.byte(end + 1))
+    !joins(front.last().copied(), beyond)
+        && !joins(look.byte(end), look.byte(end + 1))
+        && !is_of_span(front)
+}
+
+/// Whether what stands before a number says that it is the id of a span, whose sixteen hexadecimal
+/// digits now and then are all decimal: `span 45…`, `"span_id":"45…`, `parentSpanId=45…`.
+fn is_of_span(front: &[u8]) -> bool {
+    let is_between = |byte: &u8| b" \t\"'\\:=".contains(byte);
+    let length = front.iter().rposition(|byte| !is_between(byte)).map_or(0, |last| last + 1);
+    let word = &front[length.saturating_sub(8)..length];
+    let ends = |name: &[u8]| {
+        word.len() >= name.len() && word[word.len() - name.len()..].eq_ignore_ascii_case(name)
+    };
+    length < front.len() && [&b"span"[..], b"span_id", b"span-id", b"spanid"].into_iter().any(ends)
 }

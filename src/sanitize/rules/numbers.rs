@@ -44,7 +44,8 @@ pub(super) const IBAN: [[&[u8]; 2]; 24] = [
     [b"yY", b"eE"],
 ];
 
-/// An IBAN in either case, as one word or in groups with single spaces or hyphens.
+/// An IBAN in either case, as one word or in groups with single spaces, or of four with hyphens: a
+/// UUID has other groups.
 pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {
     let upper = |at: usize| look.byte(at).map(|byte| byte.to_ascii_uppercase());
     let country = [upper(at)?, upper(at + 1)?];
@@ -55,18 +56,21 @@ pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {
     let length = lengths.find(|entry| entry[..2] == country)?;
     let length = usize::from(length[2] - b'0') * 10 + usize::from(length[3] - b'0');
     let mut text = [0; 34];
-    let (mut count, mut end) = (0, at);
+    let (mut count, mut end, mut hyphens) = (0, at, 0);
     while count < length {
         match upper(end)? {
             byte @ (b'A'..=b'Z' | b'0'..=b'9') => {
                 text[count] = byte;
                 count += 1;
             }
-            b' ' | b'-'
-                if count >= 4 && look.byte(end - 1).is_some_and(|b| b != b' ' && b != b'-') => {}
+            b' ' if count >= 4 && look.byte(end - 1) != Some(b' ') => {}
+            b'-' if count % 4 == 0 && hyphens == count / 4 - 1 => hyphens += 1,
             _ => return None,
         }
         end += 1;
+    }
+    if hyphens > 0 && hyphens != (length - 1) / 4 {
+        return None;
     }
     let next = look.byte(end);
     let is_bounded = !next.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
