@@ -22,6 +22,12 @@ pub fn record_line(value: &impl Serialize) -> Vec<u8> {
     line(&chain.to_vec())
 }
 
+/// Where in the text a match may begin, by vectors and byte for byte.
+#[cfg(fuzzing)]
+pub fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
+    crate::sanitize::candidates(text, edge.min(text.len()))
+}
+
 /// Decodes any bytes at all, and serializes what they say.
 pub fn decode_bytes(bytes: &[u8]) {
     if decode::decode(bytes).is_ok() {

@@ -324,6 +324,25 @@ impl Filter {
         is_likely || is_foreign(bytes, at)
     }
 
+    /// All candidates behind `edge`: as they are found, or as they are told.
+    #[cfg(fuzzing)]
+    pub(super) fn places(&self, text: &[u8], edge: usize, by_vectors: bool) -> Vec<usize> {
+        if text.len() < MATCH_BYTES_MIN {
+            return Vec::new();
+        }
+        if !by_vectors {
+            let last = (text.len() + 1).saturating_sub(FOREIGN);
+            return (edge..last).filter(|&at| self.is_candidate(text, at, edge)).collect();
+        }
+        let (mut places, mut found) = (Vec::new(), self.scan(text, edge, edge));
+        while !found.is_empty() {
+            let next = found.behind();
+            places.extend(std::iter::from_fn(|| found.next()));
+            found = self.scan(text, next, edge);
+        }
+        places
+    }
+
     /// The candidates among the first places from `from` on that have any; none where there is no
     /// more.
     ///

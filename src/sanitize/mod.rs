@@ -446,6 +446,12 @@ impl Sanitizer {
 #[cfg(test)]
 mod tests;
 
+/// See `__fuzz`.
+#[cfg(fuzzing)]
+pub(crate) fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
+    scan::Rules::defaults().candidates(text, edge)
+}
+
 /// The last start of a character at or before `at`, or the end: `str::floor_char_boundary`, which
 /// came with Rust 1.91.
 pub(crate) fn floor_char_boundary(text: &str, at: usize) -> usize {

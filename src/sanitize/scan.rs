@@ -73,6 +73,12 @@ impl Rules {
         &DEFAULT
     }
 
+    /// The places at which the filter finds candidates, by vectors and byte for byte.
+    #[cfg(fuzzing)]
+    pub(crate) fn candidates(&self, text: &[u8], edge: usize) -> [Vec<usize>; 2] {
+        [true, false].map(|by_vectors| self.filter.places(text, edge, by_vectors))
+    }
+
     fn new(triggers: &[Trigger]) -> Self {
         let floor = [
             [LOCAL_BYTES, b"@", DOMAIN_BYTES, DOMAIN_BYTES],

@@ -65,7 +65,7 @@ fn the_code_of_this_crate_stays() {
                 let is = |sample: &&str| {
                     text.ends_with(*sample) || sample.len() > 5 && text.contains(*sample)
                 };
-                let is_sample = SAMPLES.iter().any(|sample| is(&sample));
+                let is_sample = SAMPLES.iter().any(|sample| is(sample));
                 assert!(is_sample, "{}: {found:?}, {text:?} in {line}", file.display());
             }
         }

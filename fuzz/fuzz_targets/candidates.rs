@@ -1,0 +1,11 @@
+//! Where a match may begin, found by vectors, is where it may begin byte for byte: in any bytes, of any
+//! length, from any place on.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let (edge, text) = input;
+    let [vectors, bytes] = llm_audit::__fuzz::candidates(text, usize::from(edge));
+    assert_eq!(vectors, bytes, "{text:?} from {edge}");
+});
