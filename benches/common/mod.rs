@@ -36,10 +36,12 @@ pub fn dense_text(bytes: usize) -> String {
     SENTENCES.repeat(bytes.div_ceil(SENTENCES.len()))
 }
 
-/// Whether the bench is only to be tried, as under `cargo bench -- --test`.
+/// Whether the bench is only to be tried, as under `cargo bench -- --test` and `cargo test`.
 pub fn quick() -> bool {
     let has = |wanted: &str| std::env::args().any(|arg| arg == wanted);
-    has("--test") || !has("--bench")
+    // The peers are programs: cargo tells them nothing.
+    let is_bench = has("--bench") || env!("CARGO_PKG_NAME") == "llm-audit-peers";
+    has("--test") || !is_bench
 }
 
 /// Criterion with short measurements: a bench ends in about a minute.
@@ -96,11 +98,16 @@ pub fn against(mut ours: impl FnMut() -> f64, mut peer: impl FnMut() -> f64) -> 
 
 /// What a reader has to know about every figure below.
 pub fn title(what: &str) {
+    title_of("median", what);
+}
+
+/// The same, where a figure is something else than the median of the runs.
+pub fn title_of(figure: &str, what: &str) {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let how = if quick() {
         "tried once, figures mean nothing".to_owned()
     } else {
-        format!("median of {ROUNDS} runs")
+        format!("{figure} of {ROUNDS} runs")
     };
     println!("\n{what}: {how}, {cores} cores, {}", std::env::consts::ARCH);
 }

@@ -140,15 +140,25 @@ fn tells_more_as_json(sanitizer: &Sanitizer, text: &str) -> bool {
     if memchr::memchr(b'\\', bytes).is_some() {
         return true;
     }
-    let mut begin = 0;
-    let has_key = memchr::memchr_iter(b'"', bytes).any(|end| {
-        let key = std::mem::replace(&mut begin, end + 1)..end;
-        let is_key = bytes[end + 1..].trim_ascii_start().first() == Some(&b':');
-        // Pairs in lists have no keys.
-        let is_first = bytes[..key.start.saturating_sub(1)].trim_ascii_end().last() == Some(&b'[');
-        (is_key || is_first) && sanitizer.classify(&text[key], false) != KeyClass::Plain
+    let (mut open, mut names) = (None, false);
+    let decides = memchr::memchr_iter(b'"', bytes).any(|at| {
+        let Some(start) = open.take() else {
+            open = Some(at + 1);
+            return false;
+        };
+        let string = &text[start..at];
+        let before = bytes[..start - 1].trim_ascii_end().last();
+        let is_key = bytes[at + 1..].trim_ascii_start().first() == Some(&b':');
+        let is_named = std::mem::take(&mut names) && before == Some(&b':');
+        if is_key {
+            let class = sanitizer.classify(string, false);
+            names = class == KeyClass::Name;
+            return matches!(class, KeyClass::Sensitive | KeyClass::Card | KeyClass::Headers);
+        }
+        // Of a member, or of a pair in a list.
+        (is_named || before == Some(&b'[')) && sanitizer.is_name_of_secret(string)
     });
-    has_key || sanitizer.find(text).is_some()
+    decides || sanitizer.find(text).is_some()
 }
 
 /// Adds what the rules find in this part of a text that is JSON, escape sequences whole.
