@@ -1,7 +1,7 @@
 //! Which keys are sensitive, and how do keys that redact alike stay apart?
 
 use super::disguise::{Plain, is_disguise};
-use super::{Kind, Match, Redactions, Sanitizer, floor_char_boundary};
+use super::{Kind, Match, Redactions, Sanitizer};
 
 /// The keys of the floor, whose whole value goes.
 pub(super) const SENSITIVE: [&str; 6] =
@@ -123,15 +123,17 @@ pub(crate) fn classify(key: &str, below_logprobs: bool) -> KeyClass {
 
 /// Keys that say something of numbers or of the values beside theirs.
 fn of_number_or_pair(key: &[u8]) -> KeyClass {
-    let Some(end) = key.last_chunk::<3>() else { return KeyClass::Plain };
     let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
+    let Some(end) = key.last_chunk::<3>() else {
+        return if is(key, &[b"cc"]) { KeyClass::Card } else { KeyClass::Plain };
+    };
     match &end.map(|byte| byte.to_ascii_lowercase()) {
         b"ame" | b"key" | b"der" | b"eld" if is(key, &[b"name", b"key", b"header", b"field"]) => {
             KeyClass::Name
         }
         b"lue" | b"ues" if is(key, &[b"value", b"values"]) => KeyClass::Value,
-        b"ers" if is(last_word(key).1, &[b"headers"]) => KeyClass::Headers,
-        b"ber" | b"num" | [_, b'n', b'o'] | b"ard" | b"pan" => {
+        b"ers" if is(key, &[b"rawheaders", b"raw_headers"]) => KeyClass::Headers,
+        b"ber" | b"num" | [_, b'n', b'o'] | b"ard" | b"pan" | b"_cc" => {
             let (rest, last) = last_word(key);
             let (_, before) = last_word(rest);
             let is_number = is(last, &[b"number", b"num", b"no"]);
@@ -160,7 +162,9 @@ impl Sanitizer {
     /// matter that pass for others.
     pub(crate) fn is_name_of_secret(&self, name: &str) -> bool {
         let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
-        (name.is_ascii() || name.contains(is_meant))
+        // A sentence may end with such a word.
+        !name.contains(char::is_whitespace)
+            && (name.is_ascii() || name.contains(is_meant))
             && self.classify(name, false) == KeyClass::Sensitive
     }
 }
@@ -228,7 +232,17 @@ const KEYS: [&[u8]; 17] = [
     b"shared",
 ];
 /// Words before `token` that make it a part of a text or a place in a list.
-const NO_TOKENS: [&[u8]; 20] = [
+const NO_TOKENS: [&[u8]; 30] = [
+    b"decoded",
+    b"input",
+    b"output",
+    b"prompt",
+    b"completion",
+    b"total",
+    b"cached",
+    b"audio",
+    b"reasoning",
+    b"eot",
     b"max",
     b"min",
     b"next",
@@ -309,7 +323,9 @@ fn is_sensitive(key: &[u8]) -> bool {
         return true;
     }
     match () {
-        () if is(last, &[b"token"]) => !is(before, &NO_TOKENS),
+        () if is(last, &[b"token"]) => {
+            !is(before, &NO_TOKENS) && !rest.to_ascii_lowercase().windows(5).any(|w| w == b"_per_")
+        }
         () if is(last, &[b"tokens"]) => is(before, &TOKENS),
         () if is(last, &[b"key", b"keys"]) => is(before, &KEYS),
         () if is(last, &[b"pass"]) => is(before, &PASSES),
@@ -342,40 +358,66 @@ pub(super) fn plain(key: &str) -> String {
 
 /// Whether the key, or its last words, are this one of the caller's own.
 pub(super) fn ends_with(key: &str, own: &str) -> bool {
+    // The name of a placeholder says nothing about what stood there, nor what is left beside it.
+    if key.contains("[REDACTED") {
+        return false;
+    }
     let disguised = key.contains(is_disguise).then(|| Plain::of(key).text);
     let mut rest = disguised.as_deref().unwrap_or(key);
     let mut own = own.chars().rev().peekable();
+    let mut behind = None;
     while own.peek().is_some() {
         let Some(c) = rest.chars().next_back() else { return false };
         rest = &rest[..rest.len() - c.len_utf8()];
         if c.is_alphanumeric() && !c.to_lowercase().rev().all(|lower| own.next() == Some(lower)) {
             return false;
         }
-        let begins_word = match rest.chars().next_back() {
-            Some(before) => !before.is_alphanumeric() || c.is_uppercase() && before.is_lowercase(),
-            None => true,
-        };
         if own.peek().is_none() {
-            return begins_word;
+            // As in `last_word`: a capital begins one behind a small letter, and before one.
+            return rest.chars().next_back().is_none_or(|before| {
+                !before.is_alphanumeric()
+                    || c.is_uppercase()
+                        && (!before.is_uppercase() || behind.is_some_and(char::is_lowercase))
+            });
         }
+        behind = Some(c);
     }
     false
 }
 
-/// Whether this part of the text lies in a placeholder, of whatever form.
+/// Whether this part of the text lies in a placeholder: of a known kind, with or without a number or
+/// what [`Replacement`](super::Replacement) puts there.
 pub(super) fn is_in_placeholder(text: &str, part: std::ops::Range<usize>) -> bool {
     const LONGEST: usize = 64;
-    let from = floor_char_boundary(text, part.start.saturating_sub(LONGEST));
-    let Some(open) = text[from..part.start + 1].rfind("[") else { return false };
-    let open = from + open;
-    let Some(length) = text[open..].find(']') else { return false };
-    let inside = &text[open + 1..open + length];
-    let of = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
-    part.end <= open + length + 1
-        && length < LONGEST
-        && ["REDACTED", "TRUNCATED:", "TOO_DEEP", "UNSERIALIZABLE"]
-            .iter()
-            .any(|name| inside.strip_prefix(name).is_some_and(|rest| rest.chars().all(of)))
+    let bytes = text.as_bytes();
+    let from = part.start.saturating_sub(LONGEST);
+    let Some(open) = bytes[from..=part.start].iter().rposition(|&byte| byte == b'[') else {
+        return false;
+    };
+    let placeholder = &text[from + open..];
+    let Some(length) = placeholder.bytes().take(LONGEST).position(|byte| byte == b']') else {
+        return false;
+    };
+    let inside = &placeholder[1..length];
+    let is_kind = |kind: &Kind| {
+        let plain = kind.placeholder();
+        let rest = inside.strip_prefix(&plain[1..plain.len() - 1]);
+        rest.is_some_and(|rest| match rest.split_at_checked(1) {
+            None | Some(("", _)) => true,
+            Some((":", shown)) => {
+                matches!(shown.len(), 4 | 8)
+                    && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            }
+            Some(("_", number)) => number.bytes().all(|byte| byte.is_ascii_digit()),
+            Some(_) => false,
+        })
+    };
+    let is_other = || {
+        let cut = inside.strip_prefix("TRUNCATED:");
+        matches!(inside, "TOO_DEEP" | "UNSERIALIZABLE")
+            || cut.is_some_and(|bytes| bytes.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    part.end <= from + open + length + 1 && (Kind::ALL.iter().any(is_kind) || is_other())
 }
 
 /// Keeps the keys of one object that redact alike apart, by numbers in their placeholders.
@@ -571,7 +613,10 @@ mod tests {
             ("Name", false, Name),
             ("key", false, Name),
             ("value", true, Value),
-            ("request_headers", false, Headers),
+            ("rawHeaders", false, Headers),
+            ("headers", false, Plain),
+            ("cc", false, Card),
+            ("user_cc", false, Card),
             ("cardNumber", false, Card),
             ("account_number", false, Plain),
             ("username", false, Plain),
@@ -583,7 +628,8 @@ mod tests {
         let plain = "tokens max_tokens tokens_input token_count token_type tokenizer author \
             secretary keyboard public_key cache_key keys primary_key tokens_output next_token \
             page_token password_policy pass passenger compass monkey authority cookie_count \
-            secret_name secret_arn tokenized text hash content model id access_key_id ion";
+            secret_name secret_arn tokenized text hash prompt_token decoded_token \
+            output_cost_per_reasoning_token time_per_output_token secret_cost_per_big_token content model id access_key_id ion";
         let sensitive = sensitive.split_whitespace().map(|key| (key, false, Sensitive));
         let plain = plain.split_whitespace().map(|key| (key, false, Plain));
         let cases = cases.into_iter().chain(sensitive).chain(plain);

@@ -2,13 +2,16 @@
 //!
 //! A value has several forms: as it is, escaped for JSON, percent-encoded, in base64. Where any of
 //! them stands is found by grams of four bytes: a table has a bit for each gram of each form, the
-//! text is asked at every place, or at every eighth where the form is long enough, and where the bit
-//! is set the forms are compared. A scan takes no lock but behind such a bit, and then that of a
-//! thousandth of the table, so that values come and go while others emit.
+//! text is asked at every place, or at every eighth where the form is long enough. Where the bit is
+//! set, what the text has there of the length of a form is looked up among the forms. A scan takes no
+//! lock but behind such a bit, and then those of a thousandth of the table and of a sixty-fourth of
+//! the forms, so that values come and go while others emit.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fmt::Write;
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -63,17 +66,17 @@ static LONG_FORMS: Index = Index::new(STRIDE);
 /// ```
 pub fn protect_value(value: impl AsRef<str>) -> Result<ProtectedValue, Error> {
     let value = value.as_ref();
-    let refused = |why| Err(Error::parse("value to protect", why));
+    let refused = |why: String| Err(Error::parse("value to protect", why));
     if value.len() < GRAM {
-        return refused("it is shorter than 4 bytes");
+        return refused("it is shorter than 4 bytes".to_owned());
     }
     let others = ["[TOO_DEEP]", "[UNSERIALIZABLE]", "[TRUNCATED:"];
     let mut placeholders = Kind::ALL.iter().map(|kind| kind.placeholder()).chain(others);
-    if placeholders.any(|placeholder| placeholder.contains(value)) {
-        return refused("it is a part of a placeholder");
+    if let Some(placeholder) = placeholders.find(|placeholder| placeholder.contains(value)) {
+        return refused(format!("it is a part of the placeholder {placeholder}"));
     }
     let forms: Vec<Arc<str>> = forms(value).into_iter().map(Arc::from).collect();
-    forms.iter().for_each(|form| Index::of(form).add(form));
+    forms.iter().for_each(protect);
     Ok(ProtectedValue(forms))
 }
 
@@ -156,7 +159,7 @@ impl fmt::Debug for ProtectedValue {
 
 impl Drop for ProtectedValue {
     fn drop(&mut self) {
-        self.0.iter().for_each(|form| Index::of(form).remove(form));
+        self.0.iter().for_each(release);
     }
 }
 
@@ -179,6 +182,45 @@ pub(super) fn find(text: &str) -> Vec<Match> {
     found
 }
 
+/// How often each form is protected.
+static FORMS: [RwLock<Forms>; FORM_SHARDS] =
+    [const { RwLock::new(Forms::with_hasher(BuildHasherDefault::new())) }; FORM_SHARDS];
+
+type Forms = HashMap<Arc<str>, usize, BuildHasherDefault<DefaultHasher>>;
+
+const FORM_SHARDS: usize = 64;
+
+fn shard(form: &str) -> &'static RwLock<Forms> {
+    let hash = BuildHasherDefault::<DefaultHasher>::new().hash_one(form);
+    &FORMS[hash as usize % FORM_SHARDS]
+}
+
+/// Protects a form once more.
+fn protect(form: &Arc<str>) {
+    let mut forms = shard(form).write();
+    let count = forms.entry(form.clone()).or_default();
+    *count += 1;
+    let is_new = *count == 1;
+    drop(forms);
+    if is_new {
+        Index::of(form).add(form);
+    }
+}
+
+/// Protects it once less.
+fn release(form: &Arc<str>) {
+    let mut forms = shard(form).write();
+    let Some(count) = forms.get_mut(form) else { return };
+    *count -= 1;
+    if *count > 0 {
+        return;
+    }
+    forms.remove(form);
+    drop(forms);
+    // Whoever protects it meanwhile adds to the same sums: the order does not matter.
+    Index::of(form).remove(form);
+}
+
 /// Forms by their grams.
 struct Index {
     /// The text is asked at every place that this divides.
@@ -189,12 +231,15 @@ struct Index {
     shards: [RwLock<Vec<Entry>>; SHARDS],
 }
 
-/// A gram of a form.
+/// A gram of forms of one length.
 struct Entry {
     slot: u16,
     /// Where in the form it begins.
     offset: u16,
-    form: Arc<str>,
+    /// Of the forms, in bytes.
+    length: usize,
+    /// How many they are.
+    count: isize,
 }
 
 impl Index {
@@ -218,27 +263,37 @@ impl Index {
         self.forms.load(Ordering::Relaxed) == 0
     }
 
-    fn add(&self, form: &Arc<str>) {
-        for offset in 0..self.stride {
-            let slot = slot(form.as_bytes(), offset);
-            let entry = Entry { slot, offset: offset as u16, form: form.clone() };
-            let mut shard = self.shards[usize::from(slot >> 6)].write();
-            shard.push(entry);
-            // Under the lock, as it is cleared. Relaxed: who sees it takes the lock.
-            self.bits[usize::from(slot >> 6)].fetch_or(1 << (slot & 63), Ordering::Relaxed);
-        }
+    fn add(&self, form: &str) {
+        self.change(form, 1);
         self.forms.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn remove(&self, form: &Arc<str>) {
+    fn remove(&self, form: &str) {
         self.forms.fetch_sub(1, Ordering::Relaxed);
+        self.change(form, -1);
+    }
+
+    fn change(&self, form: &str, by: isize) {
         for offset in 0..self.stride {
             let slot = slot(form.as_bytes(), offset);
+            let (offset, length) = (offset as u16, form.len());
             let mut shard = self.shards[usize::from(slot >> 6)].write();
-            shard.retain(|entry| !Arc::ptr_eq(&entry.form, form) || entry.slot != slot);
-            if !shard.iter().any(|entry| entry.slot == slot) {
-                self.bits[usize::from(slot >> 6)].fetch_and(!(1 << (slot & 63)), Ordering::Relaxed);
+            let is_it =
+                |entry: &Entry| (entry.slot, entry.offset, entry.length) == (slot, offset, length);
+            let at = shard.iter().position(is_it).unwrap_or_else(|| {
+                shard.push(Entry { slot, offset, length, count: 0 });
+                shard.len() - 1
+            });
+            shard[at].count += by;
+            if shard[at].count == 0 {
+                shard.swap_remove(at);
             }
+            // Under the lock. Relaxed: who sees it takes the lock.
+            let (bits, bit) = (&self.bits[usize::from(slot >> 6)], 1 << (slot & 63));
+            match shard.iter().any(|entry| entry.slot == slot) {
+                true => bits.fetch_or(bit, Ordering::Relaxed),
+                false => bits.fetch_and(!bit, Ordering::Relaxed),
+            };
         }
     }
 
@@ -246,9 +301,8 @@ impl Index {
         if self.is_empty() || text.len() < GRAM {
             return;
         }
-        let text = text.as_bytes();
         for at in (0..=text.len() - GRAM).step_by(self.stride) {
-            let slot = slot(text, at);
+            let slot = slot(text.as_bytes(), at);
             let bits = &self.bits[usize::from(slot >> 6)];
             if bits.load(Ordering::Relaxed) >> (slot & 63) & 1 == 1 {
                 self.compare(text, at, slot, found);
@@ -256,15 +310,22 @@ impl Index {
         }
     }
 
+    /// Adds the forms that stand over this gram, as one: they overlap in it.
     #[cold]
-    fn compare(&self, text: &[u8], at: usize, slot: u16, found: &mut Vec<Match>) {
-        let shard = self.shards[usize::from(slot >> 6)].read();
-        for entry in shard.iter().filter(|entry| entry.slot == slot) {
+    fn compare(&self, text: &str, at: usize, slot: u16, found: &mut Vec<Match>) {
+        let entries = self.shards[usize::from(slot >> 6)].read();
+        let mut whole: Option<(usize, usize)> = None;
+        for entry in entries.iter().filter(|entry| entry.slot == slot) {
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            if text[start..].starts_with(entry.form.as_bytes()) {
-                found.push(Match { start, end: start + entry.form.len(), kind: Kind::Known });
+            let end = start + entry.length;
+            let Some(form) = text.get(start..end) else { continue };
+            if shard(form).read().contains_key(form) {
+                let (from, to) = whole.unwrap_or((start, end));
+                whole = Some((from.min(start), to.max(end)));
             }
         }
+        let known = |(start, end)| Match { start, end, kind: Kind::Known };
+        found.extend(whole.map(known));
     }
 }
 
@@ -279,15 +340,25 @@ fn slot(text: &[u8], at: usize) -> u16 {
 /// A value in every form it is found in.
 fn forms(value: &str) -> BTreeSet<String> {
     let mut forms = BTreeSet::from([value.to_owned()]);
-    for escape in [json_escaped, json_escaped_with_slashes, ascii_escaped, ascii_escaped_upper] {
+    let escapes = [
+        json_escaped,
+        |text: &str| json_escaped(text).replace('/', "\\/"),
+        ascii_escaped,
+        // As PHP's `json_encode` has it.
+        |text: &str| ascii_escaped(text).replace('/', "\\/"),
+        ascii_escaped_upper,
+        html_safe,
+    ];
+    for escape in escapes {
         let mut escaped = value.to_owned();
         for _ in 0..3 {
             escaped = escape(&escaped);
             forms.insert(escaped.clone());
         }
     }
-    // What URLs leave as it is: RFC 3986's unreserved, paths, encodeURIComponent, encodeURI.
-    for kept in ["", "/", "!'()*", "!'()*;/?:@&=+$,#"] {
+    // What is left as it is beside letters, digits and `-._`: in RFC 3986, in paths, by
+    // encodeURIComponent and encodeURI, in forms (the URL standard).
+    for kept in ["~", "~/", "~!'()*", "~!'()*;/?:@&=+$,#", "*"] {
         for (upper, space) in [(true, "%20"), (true, "+"), (false, "%20"), (false, "+")] {
             forms.insert(percent_encoded(value, kept, upper, space));
         }
@@ -308,8 +379,10 @@ fn json_escaped(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-fn json_escaped_with_slashes(text: &str) -> String {
-    json_escaped(text).replace('/', "\\/")
+/// As Go's `encoding/json` has it, for scripts in HTML.
+fn html_safe(text: &str) -> String {
+    let escaped = json_escaped(text).replace('&', "\\u0026");
+    escaped.replace('<', "\\u003c").replace('>', "\\u003e")
 }
 
 /// As Python's `json.dumps` has it.
@@ -348,7 +421,7 @@ fn percent_encoded(text: &str, kept: &str, upper: bool, space: &str) -> String {
         let c = char::from(byte);
         match c {
             ' ' => out.push_str(space),
-            _ if c.is_ascii_alphanumeric() || "-._~".contains(c) || kept.contains(c) => out.push(c),
+            _ if c.is_ascii_alphanumeric() || "-._".contains(c) || kept.contains(c) => out.push(c),
             _ if upper => write!(out, "%{byte:02X}").expect("a String takes all"),
             _ => write!(out, "%{byte:02x}").expect("a String takes all"),
         }

@@ -46,6 +46,8 @@ fn what_python_and_browsers_write_is_found() {
         "Zo%C3%AB+%22Z%22+O%27Hara%2F9",
         "Zo%C3%AB%20%22Z%22%20O'Hara%2F9",
         "Zo%C3%AB%20%22Z%22%20O'Hara/9",
+        r#"Zo\u00eb \"Z\" O'Hara\/9"#,
+        "Zo%C3%AB+%22Z%22+O%27Hara%2F9",
         "Wm/DqyAiWiIgTydIYXJhLzk=",
         "Wm_DqyAiWiIgTydIYXJhLzk",
     ];
@@ -134,26 +136,55 @@ fn refused_are_values_that_cannot_be_told_apart() {
 
 #[test]
 fn nothing_is_left_when_all_are_gone() {
-    let held = |index: &Index, form: &str| {
-        let entries = index
-            .shards
-            .iter()
-            .map(|shard| shard.read().iter().filter(|entry| &*entry.form == form).count());
-        entries.sum::<usize>()
+    let held = |length: usize| {
+        let shards = LONG_FORMS.shards.iter();
+        let of = |shard: &RwLock<Vec<Entry>>| -> isize {
+            shard
+                .read()
+                .iter()
+                .filter(|entry| entry.length == length)
+                .map(|entry| entry.count)
+                .sum()
+        };
+        shards.map(of).sum::<isize>()
     };
-    let value = "Brunhilde of the north gate";
-    let protected = protect_value(value).unwrap();
-    assert_eq!(held(&LONG_FORMS, value), STRIDE);
-    drop(protected);
-    assert_eq!(held(&LONG_FORMS, value), 0);
+    // Of a length that no other test's value has.
+    let value = "Brunhilde-of-the-north-gate".repeat(40);
+    let protected = [protect_value(&value).unwrap(), protect_value(&value).unwrap()];
+    assert_eq!(held(value.len()), STRIDE as isize);
+    let [one, other] = protected;
+    drop(one);
+    assert_eq!(held(value.len()), STRIDE as isize);
+    drop(other);
+    assert_eq!(held(value.len()), 0);
+    assert!(!shard(&value).read().contains_key(value.as_str()));
     for index in [&SHORT_FORMS, &LONG_FORMS] {
         for (bits, shard) in index.bits.iter().zip(&index.shards) {
             let shard = shard.read();
             let mut expected = 0;
             shard.iter().for_each(|entry| expected |= 1 << (entry.slot & 63));
             assert_eq!(bits.load(Ordering::Relaxed), expected);
+            assert!(shard.iter().all(|entry| entry.count > 0));
         }
     }
+}
+
+/// Values that begin alike, and many guards of one, cost no more than others.
+#[test]
+fn many_values_that_are_alike() {
+    let named = |n: usize| format!("Zephyrine-{n:06}");
+    let guards: Vec<_> = (0..2_000).map(|n| protect_value(named(n)).unwrap()).collect();
+    let again: Vec<_> = (0..500).map(|_| protect_value(named(7)).unwrap()).collect();
+    assert_eq!(redacted("Zephyrine-000007,Zephyrine-002000"), "[REDACTED_known],Zephyrine-002000");
+    let slot = slot(b"Zeph", 0);
+    let entries = SHORT_FORMS.shards[usize::from(slot >> 6)].read().len()
+        + LONG_FORMS.shards[usize::from(slot >> 6)].read().len();
+    assert!(entries < 100, "{entries}");
+    let mut found = Vec::new();
+    LONG_FORMS.scan(&named(7).repeat(100), &mut found);
+    assert!(found.len() <= 200, "{}", found.len());
+    drop((guards, again));
+    assert!(!is_protected("Zephyrine-000007"));
 }
 
 /// One thread's values come and go while another's are looked for.

@@ -236,14 +236,22 @@ fn webhook(look: Look<'_>, last: usize) -> Option<Match> {
     (end - path > 20).then(|| found(Kind::WebhookUrl, start, end))?
 }
 
-/// The password of a line in a `.netrc`, whose `machine` begins at `at`.
+/// The password of an entry in a `.netrc`, which names a machine, a login and a password in this order,
+/// and whose `machine` begins at `at`.
 fn netrc(look: Look<'_>, at: usize) -> Option<Match> {
     let rest = look.rest(at).strip_prefix(b"machine ")?;
     let window = &rest[..rest.len().min(WINDOW_BYTES)];
-    position(window, b"login ")?;
-    let start = position(window, b"password ")? + b"password ".len();
-    let base = at + b"machine ".len();
-    let start = look.run(base + start, |byte| byte == b' ');
+    let is_space = |byte: u8| byte.is_ascii_whitespace();
+    let mut behind = 0;
+    for word in [None, Some(b"login".as_slice()), None, Some(b"password")] {
+        behind += window[behind..].iter().take_while(|&&byte| is_space(byte)).count();
+        let length = window[behind..].iter().take_while(|&&byte| !is_space(byte)).count();
+        if length == 0 || word.is_some_and(|word| word != &window[behind..behind + length]) {
+            return None;
+        }
+        behind += length;
+    }
+    let start = look.run(at + b"machine ".len() + behind, is_space);
     let end = look.run(start, |byte| byte.is_ascii_graphic() && byte != b'[');
     found(Kind::Credential, start, end)
 }
