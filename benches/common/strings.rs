@@ -1,0 +1,190 @@
+//! The strings of real events, and what it costs to redact each of them.
+//!
+//! Apart from the rest of `common`, as only those benches that redact need `serde_json`.
+#![allow(dead_code)] // no bench uses all of it
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::common::{ROUNDS, median, ns_per, quick};
+
+/// Real events, one JSON object a line.
+const FILES: [&str; 2] = ["transcripts.jsonl.gz", "agent-events.jsonl"];
+
+/// A string of so many bytes or fewer counts as short.
+const SHORT: usize = 64;
+
+/// Strings that are redacted one by one.
+pub struct Strings {
+    /// What is counted.
+    pub what: &'static str,
+    all: Vec<String>,
+}
+
+/// Nanoseconds that all strings of a kind took.
+pub struct Took {
+    pub all: f64,
+    pub short: f64,
+    pub long: f64,
+}
+
+impl Strings {
+    /// Every value and key at every depth, the values of these, and of these those in `data`.
+    ///
+    /// Says so, and returns nothing, where the files are absent.
+    pub fn of_events() -> Vec<Self> {
+        let mut events: Vec<BTreeMap<String, Value>> = Vec::new();
+        for file in FILES {
+            let Some(text) = read(file) else {
+                println!("{file} is not here: the strings of real events are skipped");
+                return Vec::new();
+            };
+            let lines = text.lines().map(|line| serde_json::from_str(line).expect("an object"));
+            events.extend(lines);
+        }
+        let (mut both, mut values, mut data) = (Vec::new(), Vec::new(), Vec::new());
+        for (key, value) in events.iter().flatten() {
+            both.push(key.clone());
+            collect(value, true, &mut both);
+            collect(value, false, &mut values);
+            if key == "data" {
+                collect(value, false, &mut data);
+            }
+        }
+        [("values and keys", both), ("values", values), ("values in data", data)]
+            .map(|(what, all)| Self { what, all })
+            .into()
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &str> + Clone {
+        self.all.iter().map(String::as_str)
+    }
+
+    fn short(&self) -> impl Iterator<Item = &str> + Clone {
+        self.all().filter(|text| text.len() <= SHORT)
+    }
+
+    fn long(&self) -> impl Iterator<Item = &str> + Clone {
+        self.all().filter(|text| text.len() > SHORT)
+    }
+
+    /// How many strings, how long they are.
+    pub fn describe(&self) -> String {
+        let mut lengths: Vec<usize> = self.all().map(str::len).collect();
+        lengths.sort_unstable();
+        let (count, bytes) = (lengths.len(), lengths.iter().sum::<usize>());
+        let [mb, median] = [bytes as f64 / 1e6, lengths[count / 2] as f64];
+        format!("{}: {count} strings, {mb:.3} MB, median {median} B", self.what)
+    }
+
+    /// The figures of one redactor: over all, of the short strings, of the others.
+    pub fn figures(&self, took: &Took) -> String {
+        let bytes = |texts: &mut dyn Iterator<Item = &str>| texts.map(str::len).sum::<usize>();
+        let (short, long) = (self.short().count(), self.long().count());
+        format!(
+            "{:>6.3} GB/s over all | {short} of up to {SHORT} B: {:>5.1} ns each | {long} above: \
+             {:>6.3} GB/s",
+            bytes(&mut self.all()) as f64 / took.all,
+            took.short / short as f64,
+            bytes(&mut self.long()) as f64 / took.long,
+        )
+    }
+
+    /// Times some redactors, which take turns; each goes over the strings so many times in each run.
+    pub fn time<const N: usize>(&self, mut redactors: [(u64, Pass<'_>); N]) -> [Took; N] {
+        let [all, short, long]: [Vec<&str>; 3] =
+            [self.all().collect(), self.short().collect(), self.long().collect()];
+        let rounds = if quick() { 1 } else { ROUNDS };
+        let mut runs: [[Vec<f64>; 3]; N] = [const { [const { Vec::new() }; 3] }; N];
+        for _ in 0..rounds {
+            for ((passes, pass), runs) in redactors.iter_mut().zip(&mut runs) {
+                let passes = if quick() { 1 } else { *passes };
+                for (texts, runs) in [&all, &short, &long].into_iter().zip(runs) {
+                    let begin = Instant::now();
+                    (0..passes).for_each(|_| pass(texts));
+                    runs.push(ns_per(passes, begin.elapsed()));
+                }
+            }
+        }
+        runs.map(|runs| {
+            let [all, short, long] = runs.map(median);
+            Took { all, short, long }
+        })
+    }
+}
+
+/// Redacts some texts.
+pub type Pass<'r> = &'r mut dyn FnMut(&[&str]);
+
+/// Redacts each text by what appends it, redacted, to one that is empty and has been used before.
+pub fn each(mut redact: impl FnMut(&str, &mut String)) -> impl FnMut(&[&str]) {
+    let mut out = String::with_capacity(1 << 20);
+    move |texts| {
+        for text in texts {
+            out.clear();
+            redact(black_box(text), &mut out);
+            black_box(&out);
+        }
+    }
+}
+
+/// A file of the data that lies beside the repository, unpacked.
+fn read(name: &str) -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors() // the peers are a package deeper in the repository
+        .map(|folder| folder.join("../shared/data").join(name))
+        .find(|path| path.exists())?;
+    let text = if name.ends_with(".gz") {
+        // No crate that unpacks is among the dependencies, and this is no reason to add one.
+        Command::new("gzip").arg("-dc").arg(path).output().ok()?.stdout
+    } else {
+        fs::read(path).ok()?
+    };
+    String::from_utf8(text).ok().filter(|text| !text.is_empty())
+}
+
+fn collect(value: &Value, with_keys: bool, strings: &mut Vec<String>) {
+    match value {
+        Value::String(text) => strings.push(text.clone()),
+        Value::Array(values) => {
+            values.iter().for_each(|value| collect(value, with_keys, strings));
+        }
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                if with_keys {
+                    strings.push(key.clone());
+                }
+                collect(value, with_keys, strings);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Lines of about so many bytes in all, each of which has one match of a floor rule. No two are
+/// alike, and the rules take turns without a pattern, so that no branch can be foreseen.
+pub fn hit_lines(bytes: usize) -> String {
+    let (mut lines, mut n) = (String::new(), 1_u64);
+    while lines.len() < bytes {
+        n = n.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        let [a, b] = [n >> 32 & 0xff_ffff, n >> 40];
+        let written = match n >> 60 & 3 {
+            0 => writeln!(lines, "Write to user.{a:x}@mail-{b:x}.example about the visit."),
+            1 => {
+                let [a, b] = [a % 10_000, b % 10_000];
+                writeln!(lines, "The card was {a:04} {b:04} {b:04} {a:04} and was charged twice.")
+            }
+            2 => writeln!(lines, "The header said eyJ{a:x}.eyJ{n:x}.{b:x} and no more."),
+            _ => writeln!(lines, "Then AKIA{n:016X} wrote the object {a}."),
+        };
+        written.expect("a String takes everything");
+    }
+    lines
+}
