@@ -27,8 +27,8 @@ sensitive keys too, and reported by its number. Invalid UTF-8 becomes U+FFFD. Li
 
 AUDIT_REDACT_ENV names variables, with commas between them, whose values become [REDACTED_known].
 
-Exit codes: 0 whether or not anything was redacted, 2 when stdin or stdout fails or a named variable
-is not set.
+Exit codes: 0 whether or not anything was redacted, 2 when stdin or stdout fails, or an option or a
+named variable is not accepted.
 
 Examples:
   llm-audit redact < app.log > app.redacted.log

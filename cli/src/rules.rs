@@ -55,7 +55,8 @@ impl Rules {
         }
         builder = self.key.iter().fold(builder, |builder, key| builder.sensitive_key(key));
         builder = self.pattern.iter().fold(builder, |builder, pattern| builder.pattern(pattern));
-        let named = std::env::var("AUDIT_REDACT_ENV").unwrap_or_default();
+        let named = std::env::var_os("AUDIT_REDACT_ENV").unwrap_or_default();
+        let named = named.to_str().ok_or_else(|| Failure::new("AUDIT_REDACT_ENV is no UTF-8"))?;
         let protected = protect_environment(named.split(',').filter(|_| !named.is_empty()))?;
         Ok((builder.build()?, protected))
     }

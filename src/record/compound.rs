@@ -9,12 +9,12 @@ use serde::ser::{
 };
 
 use super::keyed::KeyText;
-use super::serializer::{Encoder, Expects, Payload};
+use super::serializer::{Encoder, Payload};
 use super::sink::{Failed, Stop};
 use super::text::Spelled;
 use super::{DEPTH_MAX, END, MAP};
 use crate::sanitize::Kind;
-use crate::sanitize::{Around, KeyClass, KeyNumbers, Pairs, Place, Role};
+use crate::sanitize::{Around, KeyClass, KeyNumbers, Pairs, Place, Role, Secrecy};
 
 /// A list or an object that takes its members.
 pub(crate) struct Compound<'e, 'c, 'r> {
@@ -32,8 +32,9 @@ pub(crate) struct Compound<'e, 'c, 'r> {
     inner: Place,
     /// Keys without a text so far.
     unnamed: u32,
-    /// What [`Encoder::below_logprobs`] was outside.
+    /// What [`Encoder::below_logprobs`] and [`Encoder::below_card`] were outside.
     outer_logprobs: bool,
+    outer_card: bool,
 }
 
 /// What an object takes next.
@@ -46,8 +47,16 @@ enum Next {
 }
 
 impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
-    pub(super) fn open(encoder: &'e mut Encoder<'c, 'r>, tag: u8) -> Result<Self, Failed> {
-        let (pairs, place) = (Pairs::within(encoder.around), encoder.place);
+    /// `len` is how many elements a list has, where that is known.
+    pub(super) fn open(
+        encoder: &'e mut Encoder<'c, 'r>,
+        tag: u8,
+        len: Option<usize>,
+    ) -> Result<Self, Failed> {
+        // Three in a list are no pair.
+        let is_pair = encoder.around != Around::List || len.is_none_or(|len| len == 2);
+        let around = if is_pair { encoder.around } else { Around::Other };
+        let (pairs, place) = (Pairs::within(around), encoder.place);
         let is_open = encoder.begin(tag)?;
         Ok(Self {
             levels: is_open.into(),
@@ -59,6 +68,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
             inner: place,
             unnamed: 0,
             outer_logprobs: encoder.below_logprobs,
+            outer_card: encoder.below_card,
             encoder,
         })
     }
@@ -69,7 +79,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         variant: &str,
         tag: u8,
     ) -> Result<Self, Failed> {
-        let mut object = Self::open(encoder, MAP)?;
+        let mut object = Self::open(encoder, MAP, None)?;
         if object.skipped {
             return Ok(object);
         }
@@ -98,8 +108,11 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
             return Ok(());
         }
         let role = self.role(self.place, Pairs::element);
+        if role == Role::Named(Secrecy::All) {
+            return self.encoder.sensitive(value);
+        }
         self.encoder.around = Around::List;
-        self.encoder.expects = Expects::of(role);
+        self.encoder.expect_role(role, false);
         self.encoder.nested(value)?;
         self.named(role);
         Ok(())
@@ -114,8 +127,10 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
 
     /// Takes over what the encoder found of a text that names another value.
     fn named(&mut self, role: Role) {
-        let is_named_secret = self.encoder.is_named_secret();
-        self.pairs.is_secret |= role == Role::Name && is_named_secret;
+        let secrecy = self.encoder.secrecy();
+        if role == Role::Name {
+            self.pairs.secrecy = self.pairs.secrecy.max(secrecy);
+        }
     }
 
     pub(super) fn member<T: ?Sized + Serialize>(
@@ -158,10 +173,14 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
                 Ok(())
             }
             Next::Value(class) => match self.role(self.inner, |pairs| pairs.member(class)) {
-                Role::Secret => self.encoder.sensitive(value),
+                Role::Secret | Role::Named(Secrecy::All) => self.encoder.sensitive(value),
                 role => {
+                    let is_card = class == KeyClass::Card && !self.inner.is_allowed;
+                    let outside = replace(&mut self.encoder.below_card, is_card || self.outer_card);
+                    let class = if self.inner.is_allowed { KeyClass::Plain } else { class };
                     self.encoder.expect(class, role);
                     self.encoder.nested(value)?;
+                    self.encoder.below_card = outside;
                     self.named(role);
                     Ok(())
                 }
@@ -175,6 +194,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         }
         self.encoder.depth -= self.levels;
         self.encoder.below_logprobs = self.outer_logprobs;
+        self.encoder.below_card = self.outer_card;
         self.encoder.sink.put(&[END; 2][..self.levels])
     }
 
@@ -190,11 +210,12 @@ pub(crate) struct Fields<'a>(pub(crate) &'a [(&'static str, Option<&'a dyn Paylo
 
 impl Payload for Fields<'_> {
     fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
-        let mut object = Compound::open(encoder, MAP)?;
+        let mut object = Compound::open(encoder, MAP, None)?;
         for (name, value) in self.0 {
             if let Some(value) = value {
                 object.key(name)?;
                 object.next = Next::Key;
+                object.encoder.place = object.inner;
                 object.encoder.expect(KeyClass::Plain, Role::Plain);
                 let encoded = value.encode(object.encoder);
                 encoded.map_err(|_| object.encoder.sink.fail(Stop::Broken))?;

@@ -2,6 +2,7 @@
 //! for an error that may come?
 
 use std::fmt;
+use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::encode::Outcome;
@@ -138,6 +139,7 @@ impl Encoder<'_, '_> {
         }
         let start = self.sink.chain.mark();
         let (depth, wrappers, below_logprobs) = (self.depth, self.wrappers, self.below_logprobs);
+        let below_card = replace(&mut self.below_card, class == KeyClass::Card);
         let before = self.counts.clone();
         self.below_logprobs |= class == KeyClass::Logprobs;
         self.expect(class, Role::Plain);
@@ -147,6 +149,7 @@ impl Encoder<'_, '_> {
             forget_panic(panic);
         }
         (self.depth, self.wrappers, self.below_logprobs) = (depth, wrappers, below_logprobs);
+        self.below_card = below_card;
         match self.sink.stop {
             None if is_whole => Ok(()),
             Some(Stop::Limit | Stop::Memory) => Err(Failed),

@@ -12,7 +12,7 @@ use super::sink::{Failed, Gather, Sink, Stop};
 use super::text::Spelled;
 use super::{DEPTH_MAX, F32, F64, FALSE, MAP, NEGATIVE, NULL, PAYLOAD, SEQ, TRUE, UINT};
 use crate::ring::Chain;
-use crate::sanitize::{Around, KeyClass, KeyNumbers, Role};
+use crate::sanitize::{Around, KeyClass, KeyNumbers, Role, Secrecy};
 use crate::sanitize::{Kind, Place, Redactions, Sanitizer};
 
 /// An object-safe `Serialize`.
@@ -47,34 +47,26 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) left_out: Option<&'static str>,
     /// Where the value that comes is.
     pub(super) place: Place,
+    /// Below the key of a card: a number in it may be that of one.
+    pub(super) below_card: bool,
     /// What a container that comes lies in.
     pub(super) around: Around,
     /// What the value that comes is, if it is no container.
     pub(super) expects: Expects,
 }
 
-/// What a key, or a text beside it, says of a text or number.
+/// What a key, or a text beside it, says of the value that comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expects {
     Nothing,
     /// A text that names another value.
     Name,
-    /// It was a name, and that of a secret.
-    NamedSecret,
-    /// A text that goes.
-    SecretText,
+    /// It was a name, that of a secret.
+    Named(Secrecy),
+    /// A text or a container that goes; a number stays.
+    Secret,
     /// A number that may be a card.
     Card,
-}
-
-impl Expects {
-    pub(super) fn of(role: Role) -> Self {
-        match role {
-            Role::Name => Self::Name,
-            Role::SecretText => Self::SecretText,
-            Role::Plain | Role::Secret => Self::Nothing,
-        }
-    }
 }
 
 impl<'c, 'r> Encoder<'c, 'r> {
@@ -91,6 +83,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
             text_start: 0,
             left_out: None,
             place: Place::default(),
+            below_card: false,
             around: Around::Other,
             expects: Expects::Nothing,
         }
@@ -103,29 +96,38 @@ impl<'c, 'r> Encoder<'c, 'r> {
             KeyClass::Headers => Around::Headers,
             _ => Around::Other,
         };
-        self.expects = match class {
-            KeyClass::Card => Expects::Card,
-            _ => Expects::of(role),
+        self.expect_role(role, class == KeyClass::Card);
+    }
+
+    /// Prepares for a value of this role.
+    #[inline]
+    pub(super) fn expect_role(&mut self, role: Role, is_card: bool) {
+        self.expects = match role {
+            Role::Name => Expects::Name,
+            Role::Named(_) => Expects::Secret,
+            _ if is_card || self.below_card => Expects::Card,
+            _ => Expects::Nothing,
         };
     }
 
-    /// Whether the last value was a text that names a secret.
-    pub(super) fn is_named_secret(&mut self) -> bool {
-        replace(&mut self.expects, Expects::Nothing) == Expects::NamedSecret
+    /// What the last value, a text, says of the value it names.
+    pub(super) fn secrecy(&mut self) -> Secrecy {
+        match replace(&mut self.expects, Expects::Nothing) {
+            Expects::Named(secrecy) => secrecy,
+            _ => Secrecy::None,
+        }
     }
 
     /// What goes, or names what goes, in the place of a text. `false` where it is like any other.
     #[cold]
     pub(super) fn expected(&mut self, text: &str) -> Result<bool, Failed> {
         match replace(&mut self.expects, Expects::Nothing) {
-            Expects::SecretText => {
+            Expects::Secret => {
                 self.counts.add(Kind::Key);
                 self.sink.string(Kind::Key.placeholder())?;
                 return Ok(true);
             }
-            Expects::Name if self.sanitizer.is_name_of_secret(text) => {
-                self.expects = Expects::NamedSecret
-            }
+            Expects::Name => self.expects = Expects::Named(self.sanitizer.secrecy(text)),
             _ => {}
         }
         Ok(false)
@@ -152,7 +154,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         let before = std::mem::take(&mut self.counts);
         self.sink.put(&[tag])?;
         (self.depth, self.wrappers, self.below_logprobs) = (0, 0, false);
-        (self.around, self.expects) = (Around::Other, Expects::Nothing);
+        (self.around, self.expects, self.below_card) = (Around::Other, Expects::Nothing, false);
         let encoded = catch_unwind(AssertUnwindSafe(|| payload.encode(self)));
         let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == 0;
         if let Err(panic) = encoded {
@@ -217,8 +219,14 @@ impl<'c, 'r> Encoder<'c, 'r> {
             self.sink.string("[TOO_DEEP]")?;
             return Ok(false);
         }
+        let expects = replace(&mut self.expects, Expects::Nothing);
+        if expects == Expects::Secret {
+            self.counts.add(Kind::Key);
+            self.sink.string(Kind::Key.placeholder())?;
+            return Ok(false);
+        }
         self.depth += 1;
-        (self.around, self.expects) = (Around::Other, Expects::Nothing);
+        self.around = Around::Other;
         self.sink.put(&[tag])?;
         Ok(true)
     }
@@ -394,25 +402,25 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Failed> {
-        let mut object = Compound::open(self, MAP)?;
+        let mut object = Compound::open(self, MAP, None)?;
         object.member(variant, value)?;
         object.close()
     }
 
-    fn serialize_seq(self, _len: Option<usize>) -> Result<Self::SerializeSeq, Failed> {
-        Compound::open(self, SEQ)
+    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, Failed> {
+        Compound::open(self, SEQ, len)
     }
 
-    fn serialize_tuple(self, _len: usize) -> Result<Self::SerializeTuple, Failed> {
-        Compound::open(self, SEQ)
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, Failed> {
+        Compound::open(self, SEQ, Some(len))
     }
 
     fn serialize_tuple_struct(
         self,
         _name: &'static str,
-        _len: usize,
+        len: usize,
     ) -> Result<Self::SerializeTupleStruct, Failed> {
-        Compound::open(self, SEQ)
+        Compound::open(self, SEQ, Some(len))
     }
 
     fn serialize_tuple_variant(
@@ -426,7 +434,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     }
 
     fn serialize_map(self, _len: Option<usize>) -> Result<Self::SerializeMap, Failed> {
-        Compound::open(self, MAP)
+        Compound::open(self, MAP, None)
     }
 
     fn serialize_struct(
@@ -434,7 +442,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _name: &'static str,
         _len: usize,
     ) -> Result<Self::SerializeStruct, Failed> {
-        Compound::open(self, MAP)
+        Compound::open(self, MAP, None)
     }
 
     fn serialize_struct_variant(

@@ -21,15 +21,19 @@ impl Encoder<'_, '_> {
         if self.place.is_allowed && text.len() <= cap && self.sanitizer.leaves(self.place, text) {
             return self.sink.string(text);
         }
-        if let Some(b'{' | b'[' | b'"' | b' ' | b'\n' | b'\t' | b'\r') = text.as_bytes().first()
+        // What a text begins with that is JSON, or what may stand before that.
+        if let Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..) = text.as_bytes().first()
             && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
         {
-            return self.plain(&redacted, cap);
+            return match redacted.len() <= cap {
+                true => self.sink.string(&redacted),
+                false => self.plain(&redacted, cap),
+            };
         }
         self.plain(text, cap)
     }
 
-    /// The same of a text that is no JSON.
+    /// The same, whatever it spells.
     #[inline]
     fn plain(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         let may_be_whole = text.len() <= cap;

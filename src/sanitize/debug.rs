@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 
 use super::broken::string_length;
 use super::keys::KeyClass;
-use super::{Kind, Redactions, Sanitizer, floor_char_boundary};
+use super::{Kind, Redactions, Sanitizer, floor_char_boundary, floor_word};
 
 /// Bytes of a text that are kept; `Debug` is stopped there.
 const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -32,6 +32,9 @@ pub(crate) fn redacted(
     let written = write!(bounded, "{value:?}");
     if written.is_err() && !bounded.is_full {
         return None;
+    }
+    if bounded.is_full {
+        bounded.text.truncate(floor_word(&bounded.text, bounded.text.len()));
     }
     let mut text = redact(&bounded.text, sanitizer, counts);
     if bounded.is_full {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::keys::{Around, KeyClass, KeyNumbers, Pairs, Role, write_placeholder};
+use super::keys::{Around, KeyClass, KeyNumbers, Pairs, Role, Secrecy, write_placeholder};
 use super::parse::{Malformed, Parser, Quoted, Token, escape};
 use super::{Kind, LineKind, Match, Place, Redactions, Sanitizer, broken};
 
@@ -35,8 +35,11 @@ pub(super) fn redact_line(
 }
 
 fn begins_as_json(line: &str) -> bool {
-    let is_blank = |c: char| c.is_whitespace() || c.is_control() || c == '\u{FEFF}';
     line.trim_start_matches(is_blank).starts_with(['{', '[', '"'])
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '\u{FEFF}'
 }
 
 /// Redacts a line that does not parse. Losing a value may be what makes it parse: then it is
@@ -88,49 +91,66 @@ fn apply(text: &str, edits: &[Edit], out: &mut String, counts: &mut Redactions) 
 /// JSON in a string of JSON is redacted as JSON so many levels deep, as text below.
 const NESTED_MAX: usize = 3;
 
-/// A string that is itself JSON, redacted as such, so that it stays JSON; `None` where it is none, or
-/// nothing in it has to go.
-pub(crate) fn redact_nested(
+/// A string that is itself JSON, redacted as such, so that it stays JSON, or that begins as JSON does
+/// and is none, redacted as such a line is; `None` where it is neither, or where looking at it as text
+/// finds as much.
+pub(crate) fn redact_nested<'t>(
     sanitizer: &Sanitizer,
-    text: &str,
+    text: &'t str,
     counts: &mut Redactions,
-) -> Option<String> {
-    let mut keys = Redactions::default();
-    let edits = nested(sanitizer, text, 1, &mut keys).filter(|edits| !edits.is_empty())?;
+) -> Option<Cow<'t, str>> {
+    let edits = nested(sanitizer, text, 1, counts)?;
+    if edits.is_empty() {
+        return Some(Cow::Borrowed(text));
+    }
     let mut out = String::with_capacity(text.len());
     apply(text, &edits, &mut out, counts);
-    counts.merge(&keys);
-    Some(out)
+    Some(out.into())
 }
 
-/// What has to go of a string that is JSON, `depth` strings deep; `None` where it is none, or where
-/// looking at it as text finds as much.
+/// What [`redact_nested`] replaces, `depth` strings deep.
 fn nested(
     sanitizer: &Sanitizer,
     text: &str,
     depth: usize,
     counts: &mut Redactions,
 ) -> Option<Vec<Edit>> {
-    let may_be = matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[' | b'"'));
-    if depth > NESTED_MAX || !may_be || !tells_more_as_json(sanitizer, text) {
+    let json = text.trim_start_matches(is_blank);
+    let begins = json.starts_with(['{', '[', '"', '`']);
+    if depth > NESTED_MAX || !begins || !tells_more_as_json(sanitizer, json) {
         return None;
     }
     let before = counts.clone();
-    let Ok(edits) = Filter::new(sanitizer, text, depth, counts).edits() else {
-        *counts = before;
-        return None;
-    };
-    // As text it may match where as JSON it does not: what an escape sequence spells is no letter
-    // there. Between two edits is a text of its own.
-    let mut all = Vec::with_capacity(edits.len());
-    let mut from = 0;
-    for edit in edits {
-        add_matches(sanitizer, text, from..edit.start, &mut all);
-        from = edit.end;
-        all.push(edit);
+    if let Ok(mut edits) = Filter::new(sanitizer, json, depth, counts).edits() {
+        let offset = text.len() - json.len();
+        for edit in &mut edits {
+            (edit.start, edit.end) = (edit.start + offset, edit.end + offset);
+        }
+        return Some(edits);
     }
-    add_matches(sanitizer, text, from..text.len(), &mut all);
-    Some(all)
+    counts.clone_from(&before);
+    // Prose is quoted and bracketed too: `[INST]`, `"Hello," she said`.
+    let opens = json.trim_start_matches(['[', '{', '`']).trim_start();
+    let is_structure = json.starts_with(['{', '`'])
+        || json.starts_with('[') && opens.len() + 1 < json.len()
+        || json.starts_with('[') && opens.starts_with(['"', '{']);
+    if !is_structure {
+        return None;
+    }
+    let mut redacted = String::with_capacity(text.len());
+    redact_broken(sanitizer, text, &mut redacted, counts);
+    Some(difference(text, redacted).into_iter().collect())
+}
+
+/// The edit that makes one text of another, as short as it can be told; it is counted already.
+fn difference(text: &str, other: String) -> Option<Edit> {
+    let same = |(a, b): (char, char)| (a == b).then_some(a.len_utf8());
+    let start: usize = text.chars().zip(other.chars()).map_while(same).sum();
+    let (rest, with) = (&text[start..], &other[start..]);
+    let behind: usize = rest.chars().rev().zip(with.chars().rev()).map_while(same).sum();
+    let with = with[..with.len() - behind].to_owned();
+    let (end, kind) = (text.len() - behind, None);
+    (text != other).then(|| Edit { start, end, with: with.into(), kind })
 }
 
 /// Whether a text that may be JSON has to be looked at as such: it has a key that decides on a value,
@@ -140,39 +160,51 @@ fn tells_more_as_json(sanitizer: &Sanitizer, text: &str) -> bool {
     if memchr::memchr(b'\\', bytes).is_some() {
         return true;
     }
-    let (mut open, mut names) = (None, false);
-    let decides = memchr::memchr_iter(b'"', bytes).any(|at| {
-        let Some(start) = open.take() else {
-            open = Some(at + 1);
-            return false;
-        };
+    // Between any two quotes something may be quoted: what nearly is JSON has other quotes too.
+    let (mut begin, mut names) = (0, false);
+    let decides = memchr::memchr2_iter(b'"', b'\'', bytes).any(|at| {
+        let start = std::mem::replace(&mut begin, at + 1);
         let string = &text[start..at];
-        let before = bytes[..start - 1].trim_ascii_end().last();
-        let is_key = bytes[at + 1..].trim_ascii_start().first() == Some(&b':');
-        let is_named = std::mem::take(&mut names) && before == Some(&b':');
-        if is_key {
+        if bytes[at + 1..].trim_ascii_start().first() == Some(&b':') {
             let class = sanitizer.classify(string, false);
             names = class == KeyClass::Name;
             return matches!(class, KeyClass::Sensitive | KeyClass::Card | KeyClass::Headers);
         }
+        if string.trim_ascii() == ":" {
+            return false;
+        }
         // Of a member, or of a pair in a list.
-        (is_named || before == Some(&b'[')) && sanitizer.is_name_of_secret(string)
+        let is_first = || bytes[..start.saturating_sub(1)].trim_ascii_end().last() == Some(&b'[');
+        (std::mem::take(&mut names) || is_first()) && sanitizer.secrecy(string) != Secrecy::None
     });
     decides || sanitizer.find(text).is_some()
 }
 
-/// Adds what the rules find in this part of a text that is JSON, escape sequences whole.
-fn add_matches(sanitizer: &Sanitizer, text: &str, part: Range<usize>, edits: &mut Vec<Edit>) {
-    for found in sanitizer.matches(&text[part.clone()]) {
-        let start = escape_over(text, part.start + found.start).map_or_else(
-            || part.start + found.start,
-            |escape| escape.start.max(edits.last().map_or(part.start, |edit| edit.end)),
-        );
-        let end = escape_over(text, part.start + found.end)
-            .map_or(part.start + found.end, |escape| escape.end.min(part.end));
-        let with = sanitizer.placeholder(found.kind, found.of(&text[part.clone()])).0;
-        edits.push(Edit { start, end, with, kind: Some(found.kind) });
+/// Adds what the rules find in the inside of a string as it stands, outside of the edits in it:
+/// there an escape sequence is letters. It goes whole.
+fn add_raw_matches(sanitizer: &Sanitizer, text: &str, string: Range<usize>, edits: &mut Vec<Edit>) {
+    let mut found = Vec::new();
+    let mut gap = |gap: Range<usize>| {
+        let mut from = gap.start;
+        for found_here in sanitizer.matches(&text[gap.clone()]) {
+            let (start, end) = (gap.start + found_here.start, gap.start + found_here.end);
+            let escape = |at: usize| escape_over(text, at);
+            let start = escape(start).map_or(start, |escape| escape.start).max(from);
+            let end = escape(end).map_or(end, |escape| escape.end).min(gap.end);
+            let matched = &text[gap.start + found_here.start..gap.start + found_here.end];
+            let with = sanitizer.placeholder(found_here.kind, matched).0;
+            found.push(Edit { start, end, with, kind: Some(found_here.kind) });
+            from = end;
+        }
+    };
+    let mut from = string.start;
+    for edit in edits.iter() {
+        gap(from..edit.start);
+        from = edit.end;
     }
+    gap(from..string.end);
+    edits.append(&mut found);
+    edits.sort_by_key(|edit| edit.start);
 }
 
 /// The escape sequence that this place lies inside of.
@@ -212,8 +244,10 @@ struct Level {
     below_logprobs: bool,
     numbers: KeyNumbers,
     pairs: Pairs,
-    /// Of an object: where the value is that a name may yet come for, and the edits in it.
-    unnamed: Option<(Range<usize>, Range<usize>)>,
+    /// A number in it may be that of a card.
+    below_card: bool,
+    /// Of an object: where the values are that a name may yet come for, and the edits in each.
+    unnamed: Vec<(Range<usize>, Range<usize>)>,
     /// It is such a value itself: where it begins, and the edits in it.
     is_value: Option<(usize, usize)>,
 }
@@ -294,110 +328,148 @@ impl<'a> Filter<'a> {
         if let (Some((start, from)), Some(level)) =
             (closed.and_then(|level| level.is_value), self.levels.last_mut())
         {
-            level.unnamed = Some((start..self.parser.token_end(), from..self.edits.len()));
+            level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
         }
     }
 
     fn value(&mut self, token: Token) -> Result<(), Malformed> {
         let (start, from) = (self.parser.token_start(), self.edits.len());
         let class = std::mem::replace(&mut self.class, KeyClass::Plain);
-        let around = self.levels.last().map_or(Around::Other, |level| match level.is_list {
-            true => Around::List,
-            false if class == KeyClass::Headers => Around::Headers,
-            false => Around::Other,
-        });
-        let role = self.levels.last_mut().map_or(Role::Plain, |level| match level.is_list {
-            true => level.pairs.element(),
-            false => level.pairs.member(class),
-        });
-        let place = match self.levels.last() {
-            Some(level) if level.is_list => level.place,
-            _ => self.place,
+        let (mut place, mut role, mut around) = (self.place, Role::Plain, Around::Other);
+        let (mut below_logprobs, mut below_card) = (false, class == KeyClass::Card);
+        let mut is_of_pair = false;
+        if let Some(level) = self.levels.last_mut() {
+            is_of_pair = level.is_list && level.pairs.is_pair();
+            below_logprobs = level.below_logprobs;
+            below_card |= level.below_card;
+            if level.is_list {
+                (place, role, around) = (level.place, level.pairs.element(), Around::List);
+            } else {
+                role = level.pairs.member(class);
+            }
+        }
+        if class == KeyClass::Headers {
+            around = Around::Headers;
+        }
+        let goes = match role {
+            _ if place.is_allowed => false,
+            Role::Secret => true,
+            Role::Named(_) if is_of_pair && !self.is_last(token)? => false,
+            Role::Named(Secrecy::All) => true,
+            // A number that would become a text, which goes, goes at once.
+            Role::Named(_) if matches!(token, Token::Number) => self.number(below_card).is_some(),
+            Role::Named(_) => true,
+            Role::Plain | Role::Name => false,
         };
-        let role = if place.is_allowed { Role::Plain } else { role };
-        match (role, token) {
-            (_, Token::Literal) => {}
-            (Role::Secret, _) | (Role::SecretText, Token::String(_)) => {
+        match token {
+            Token::Literal => {}
+            _ if goes => {
                 if matches!(token, Token::Open) {
                     self.parser.skip_container()?;
                 }
                 let end = self.parser.token_end();
                 self.replace(start..end, from, "\"[REDACTED]\"", Some(Kind::Key));
             }
-            (_, Token::String(string)) => self.string(string, role, place),
-            (_, Token::Open) if self.levels.len() == DEPTH_MAX => {
+            Token::String(string) => self.string(string, role == Role::Name, place),
+            Token::Open if self.levels.len() == DEPTH_MAX => {
                 self.parser.skip_container()?;
                 self.replace(start..self.parser.token_end(), from, "\"[TOO_DEEP]\"", None);
             }
-            (_, Token::Open) => {
-                let below = self.levels.last().is_some_and(|level| level.below_logprobs);
+            Token::Open => {
                 self.levels.push(Level {
                     is_list: self.json.as_bytes()[start] == b'[',
                     place,
-                    below_logprobs: below || class == KeyClass::Logprobs,
+                    below_logprobs: below_logprobs || class == KeyClass::Logprobs,
+                    below_card,
                     numbers: KeyNumbers::default(),
                     pairs: Pairs::within(around),
-                    unnamed: None,
+                    unnamed: Vec::new(),
                     is_value: (class == KeyClass::Value).then_some((start, from)),
                 });
                 return Ok(());
             }
-            // Inside a string a number is a text, in which a placeholder would be no JSON.
-            (_, Token::Number) if self.depth > 0 || class == KeyClass::Card => {
-                let end = self.parser.token_end();
-                let mut found = self.sanitizer.matches(&self.json[start..end]);
-                let is_meant = |found: &Match| self.depth > 0 || found.kind == Kind::Card;
-                if let Some(found) = found.find(is_meant) {
+            Token::Number if !place.is_allowed => {
+                if let Some(found) = self.number(below_card) {
+                    let (end, kind) = (self.parser.token_end(), Some(found.kind));
                     let number = found.of(&self.json[start..end]);
                     let with = self.sanitizer.placeholder(found.kind, number);
-                    let with = format!("\"{}\"", with.as_str());
-                    self.edits.push(Edit { start, end, with: with.into(), kind: Some(found.kind) });
+                    let with = format!("\"{}\"", with.as_str()).into();
+                    self.edits.push(Edit { start, end, with, kind });
                 }
             }
             _ => {}
         }
         if let Some(level) = self.levels.last_mut().filter(|_| class == KeyClass::Value) {
-            level.unnamed = Some((start..self.parser.token_end(), from..self.edits.len()));
+            level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
         }
         Ok(())
     }
 
-    fn string(&mut self, string: Quoted, role: Role, place: Place) {
+    /// What the number is that was read last: a card under the key of one. Inside a string it is a
+    /// text, of which anything may be found.
+    fn number(&self, is_card: bool) -> Option<Match> {
+        if self.depth == 0 && !is_card {
+            return None;
+        }
+        let number = &self.json[self.parser.token_start()..self.parser.token_end()];
+        let mut found = self.sanitizer.matches(number);
+        found.find(|found| self.depth > 0 || found.kind == Kind::Card)
+    }
+
+    /// Whether a value is the last of its list.
+    fn is_last(&self, token: Token) -> Result<bool, Malformed> {
+        let mut ahead = self.parser.clone();
+        if matches!(token, Token::Open) {
+            ahead.skip_container()?;
+        }
+        Ok(self.json[ahead.token_end()..].trim_start().starts_with(']'))
+    }
+
+    fn string(&mut self, string: Quoted, is_name: bool, place: Place) {
         let raw = &self.json[string.start..string.end];
         let text = decode(raw, string.escaped, &mut self.decoded);
         if self.sanitizer.leaves(place, text) {
             return;
         }
-        if role == Role::Name
-            && let Some(level) = self.levels.last_mut()
-        {
-            level.pairs.is_secret |= self.sanitizer.is_name_of_secret(text);
+        if is_name && let Some(level) = self.levels.last_mut() {
+            level.pairs.secrecy = level.pairs.secrecy.max(self.sanitizer.secrecy(text));
         }
-        let edits = nested(self.sanitizer, text, self.depth + 1, self.counts);
-        let edits = edits.unwrap_or_else(|| {
-            let mut edits = Vec::new();
-            edits.extend(self.sanitizer.matches(text).map(|found| Edit {
-                start: found.start,
-                end: found.end,
-                with: self.sanitizer.placeholder(found.kind, found.of(text)).0,
-                kind: Some(found.kind),
-            }));
-            edits
+        let nested = nested(self.sanitizer, text, self.depth + 1, self.counts);
+        let is_text = nested.is_none();
+        let edits = nested.unwrap_or_else(|| {
+            let edit = |found: Match| {
+                let with = self.sanitizer.placeholder(found.kind, found.of(text)).0;
+                Edit { start: found.start, end: found.end, with, kind: Some(found.kind) }
+            };
+            self.sanitizer.matches(text).map(edit).collect()
         });
         let mut spot = Spot::new(raw);
-        self.edits.extend(edits.into_iter().map(|edit| {
-            let (start, end) =
-                (string.start + spot.of(edit.start), string.start + spot.of(edit.end));
-            Edit { start, end, with: escaped(edit.with), kind: edit.kind }
-        }));
-        // The name has come behind the value.
-        if let Some(level) = self.levels.last_mut().filter(|level| level.pairs.is_secret)
-            && role == Role::Name
-            && let Some((value, edits)) = level.unnamed.take()
+        let in_json = |edit: Edit| Edit {
+            start: string.start + spot.of(edit.start),
+            end: string.start + spot.of(edit.end),
+            with: escaped(edit.with),
+            kind: edit.kind,
+        };
+        let mut edits: Vec<_> = edits.into_iter().map(in_json).collect();
+        if self.depth > 0 && string.escaped && is_text {
+            let inside = string.start..string.end;
+            add_raw_matches(self.sanitizer, self.json, inside, &mut edits);
+        }
+        self.edits.append(&mut edits);
+        // The name has come behind the values.
+        if let Some(level) = self.levels.last_mut().filter(|_| is_name && !place.is_allowed)
+            && level.pairs.secrecy != Secrecy::None
         {
-            let later = self.edits.split_off(edits.end);
-            self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
-            self.edits.extend(later);
+            let secrecy = level.pairs.secrecy;
+            for (value, edits) in std::mem::take(&mut level.unnamed).into_iter().rev() {
+                let is_number = !self.json[value.clone()].starts_with(['"', '{', '[']);
+                if secrecy == Secrecy::Texts && is_number && edits.is_empty() {
+                    continue;
+                }
+                let later = self.edits.split_off(edits.end);
+                self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
+                self.edits.extend(later);
+            }
         }
     }
 
@@ -422,13 +494,13 @@ fn numbered(kind: Kind, number: u32) -> Cow<'static, str> {
     with
 }
 
-/// As it stands in a string of JSON. What is put into the place of something has no other character
-/// that is escaped.
+/// As it stands in a string of JSON.
 fn escaped(text: Cow<'static, str>) -> Cow<'static, str> {
-    match text.contains(['"', '\\']) {
-        true => text.replace('\\', "\\\\").replace('"', "\\\"").into(),
-        false => text,
+    if !text.contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) {
+        return text;
     }
+    let quoted = serde_json::to_string(&text).unwrap_or_default();
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned().into()
 }
 
 /// Appends the string `raw`, which decoded reads `text`, redacted.

@@ -43,12 +43,24 @@ pub(crate) enum Around {
 pub(crate) enum Role {
     /// Nothing.
     Plain,
-    /// A text that names another value; it says whether [`Pairs::is_secret`].
+    /// A text that names another value; how secret that is, is [`Pairs::secrecy`].
     Name,
     /// It goes, unless it is null or a boolean.
     Secret,
-    /// It goes if it is a text: a number beside a word may be that word's frequency.
-    SecretText,
+    /// It is named by a text, that of a secret.
+    Named(Secrecy),
+}
+
+/// What goes of a value by the name beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Secrecy {
+    /// Nothing.
+    #[default]
+    None,
+    /// All but a null, a boolean and a number: beside a word it may be that word's frequency.
+    Texts,
+    /// A number too: the name is that of a password.
+    All,
 }
 
 /// Which values of a container are named by a text beside them.
@@ -57,8 +69,8 @@ pub(crate) struct Pairs {
     around: Around,
     /// Elements so far; of headers, by twos.
     elements: u8,
-    /// What is named is to go.
-    pub(crate) is_secret: bool,
+    /// Of what is named.
+    pub(crate) secrecy: Secrecy,
 }
 
 impl Pairs {
@@ -66,7 +78,7 @@ impl Pairs {
         Self { around, ..Self::default() }
     }
 
-    /// The role of the next element of a list.
+    /// The role of the next element of a list. That of a pair is the last of its list.
     #[inline]
     pub(crate) fn element(&mut self) -> Role {
         if self.around == Around::Other {
@@ -79,12 +91,17 @@ impl Pairs {
         };
         match at {
             0 => {
-                self.is_secret = false;
+                self.secrecy = Secrecy::None;
                 Role::Name
             }
-            1 if self.is_secret => Role::SecretText,
+            1 => self.named(),
             _ => Role::Plain,
         }
+    }
+
+    /// Whether a pair in a list of lists is looked for, which is the whole of its own.
+    pub(crate) fn is_pair(self) -> bool {
+        self.around == Around::List
     }
 
     /// The role of a member of an object under a key of this class.
@@ -92,9 +109,16 @@ impl Pairs {
     pub(crate) fn member(&mut self, class: KeyClass) -> Role {
         match class {
             KeyClass::Sensitive => Role::Secret,
-            KeyClass::Value if self.is_secret => Role::Secret,
+            KeyClass::Value => self.named(),
             KeyClass::Name => Role::Name,
             _ => Role::Plain,
+        }
+    }
+
+    fn named(self) -> Role {
+        match self.secrecy {
+            Secrecy::None => Role::Plain,
+            secrecy => Role::Named(secrecy),
         }
     }
 }
@@ -158,14 +182,24 @@ const CARDS: [&[u8]; 9] = [
 ];
 
 impl Sanitizer {
-    /// As of a key. Names are looked at that are no keys, so of letters outside ASCII only those
-    /// matter that pass for others.
-    pub(crate) fn is_name_of_secret(&self, name: &str) -> bool {
+    /// What a text says of the value it names, as a key would. A sentence may end with such a word, so
+    /// a name has no white space; and since names are looked at that are no keys, of letters outside
+    /// ASCII only those matter that pass for others.
+    pub(crate) fn secrecy(&self, name: &str) -> Secrecy {
+        const PASSWORDS: [&str; 6] = ["password", "passcode", "passwd", "pwd", "cvv", "cvc"];
         let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
-        // A sentence may end with such a word.
-        !name.contains(char::is_whitespace)
+        let may_be = !name.contains(char::is_whitespace)
             && (name.is_ascii() || name.contains(is_meant))
-            && self.classify(name, false) == KeyClass::Sensitive
+            && self.classify(name, false) == KeyClass::Sensitive;
+        let ends_with = |end: &str| {
+            name.len() >= end.len()
+                && name.as_bytes()[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
+        };
+        match may_be {
+            true if PASSWORDS.into_iter().any(ends_with) => Secrecy::All,
+            true => Secrecy::Texts,
+            false => Secrecy::None,
+        }
     }
 }
 

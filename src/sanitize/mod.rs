@@ -32,7 +32,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(crate) use json::redact_nested;
-pub(crate) use keys::{Around, KeyClass, KeyNumbers, Pairs, Role};
+pub(crate) use keys::{Around, KeyClass, KeyNumbers, Pairs, Role, Secrecy};
 pub(crate) use known::protect_variables;
 pub use known::{ProtectedValue, protect_environment, protect_value};
 use options::Options;
@@ -401,8 +401,8 @@ impl Sanitizer {
         broken::redact(self, text, out, &mut Redactions::default());
     }
 
-    /// What has to go, in order, none overlapping another. Allocates nothing; takes time linear in
-    /// the length of the text.
+    /// What has to go, in order, none overlapping another. Takes time linear in the length of the
+    /// text, and allocates nothing where there are neither options nor protected values.
     #[inline]
     pub(crate) fn matches<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Match> + 't {
         self.find(text).into_iter().flatten()
@@ -411,15 +411,43 @@ impl Sanitizer {
     /// The same; `None` where there is plainly nothing, as in most texts.
     #[inline]
     pub(crate) fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
-        let (rules, precise) = (scan::Rules::defaults(), self.profile == Profile::Precise);
-        let mut known = known::find(text);
+        let known = known::find(text);
+        match known.is_empty() && self.options.is_none() {
+            true => self.by_rules(text),
+            false => self.with_options(known, text, 0),
+        }
+    }
+
+    #[inline]
+    fn by_rules<'t>(&self, text: &'t str) -> Option<Matches<'t>> {
+        Matches::new(text, scan::Rules::defaults(), self.profile == Profile::Precise)
+    }
+
+    /// The matches of a text in which these were found already. Where one is cut off by another a new
+    /// one may begin, so that between them all are looked for again, so often.
+    fn with_options<'t>(
+        &self,
+        mut known: Vec<Match>,
+        text: &'t str,
+        deep: usize,
+    ) -> Option<Matches<'t>> {
+        const DEEP_MAX: usize = 4;
         if let Some(options) = &self.options {
             options.find(self, text, &mut known);
         }
-        match known.is_empty() {
-            true => Matches::new(text, rules, precise),
-            false => Some(Matches::around(known, text, rules, precise)),
-        }
+        let by_rules: Vec<_> = self.by_rules(text).into_iter().flatten().collect();
+        known.extend(by_rules);
+        let between = |part: &str| -> Vec<Match> {
+            match self.options.is_none() || deep == DEEP_MAX {
+                true => self.by_rules(part),
+                false => self.with_options(Vec::new(), part, deep + 1),
+            }
+            .into_iter()
+            .flatten()
+            .collect()
+        };
+        let rules = scan::Rules::defaults();
+        (!known.is_empty()).then(|| Matches::around(known, text, rules, &between))
     }
 
     /// A hash of the rules: equal where two programs redact alike, from one release to the next.
@@ -450,6 +478,18 @@ mod tests;
 #[cfg(fuzzing)]
 pub(crate) fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
     scan::Rules::defaults().candidates(text, edge)
+}
+
+/// Where to cut a text that is cut before `at`, so that nothing is left of a word that is cut: half a
+/// secret is one that no rule finds. Neither are digits left before the cut, whose groups may stand
+/// apart.
+#[cfg(any(feature = "macros", feature = "tracing"))]
+pub(crate) fn floor_word(text: &str, at: usize) -> usize {
+    let is_between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+    let head = &text[..at];
+    let words = head.rfind(is_between).map_or("", |end| &head[..end]);
+    let is_of_number = |c: char| c.is_whitespace() || c.is_ascii_digit() || c == '-';
+    words.trim_end_matches(is_of_number).len()
 }
 
 /// The last start of a character at or before `at`, or the end: `str::floor_char_boundary`, which

@@ -8,7 +8,16 @@ use super::{Kind, Match, Sanitizer};
 /// Adds what is of this kind.
 pub(super) fn find(kind: Kind, text: &str, found: &mut Vec<Match>) {
     match kind {
-        Kind::Phone => runs(text, is_of_phone, phone, kind, found),
+        Kind::Phone => {
+            runs(text, is_of_phone, phone, kind, found);
+            // Numbers beside it hide one with a plus from that.
+            let is_of_international = |byte| byte != b'+' && is_of_phone(byte);
+            for (plus, _) in text.match_indices('+') {
+                let rest = &text.as_bytes()[plus + 1..];
+                let length = rest.iter().take_while(|&&byte| is_of_international(byte)).count();
+                add_alone(text, plus, phone(&text[plus..plus + 1 + length]), kind, found);
+            }
+        }
         Kind::IpAddress => {
             runs(text, |byte| byte.is_ascii_digit() || byte == b'.', ipv4, kind, found);
             runs(text, |byte| byte.is_ascii_hexdigit() || b":.".contains(&byte), ipv6, kind, found);
@@ -31,7 +40,6 @@ fn runs(
     found: &mut Vec<Match>,
 ) {
     let bytes = text.as_bytes();
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
     let mut at = 0;
     while at < bytes.len() {
         let start = match bytes[at..].iter().position(|&byte| is_of(byte)) {
@@ -40,11 +48,23 @@ fn runs(
         };
         let length = bytes[start..].iter().take_while(|&&byte| is_of(byte)).count();
         at = start + length;
-        let Some((from, to)) = ask(&text[start..at]) else { continue };
-        let (from, to) = (start + from, start + to);
-        if !bytes[..from].last().is_some_and(is_word) && !bytes.get(to).is_some_and(is_word) {
-            found.push(Match { start: from, end: to, kind });
-        }
+        add_alone(text, start, ask(&text[start..at]), kind, found);
+    }
+}
+
+/// Adds what lies there behind `start`, unless it stands beside a letter or digit.
+fn add_alone(
+    text: &str,
+    start: usize,
+    part: Option<(usize, usize)>,
+    kind: Kind,
+    found: &mut Vec<Match>,
+) {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
+    let Some((from, to)) = part else { return };
+    let (start, end, bytes) = (start + from, start + to, text.as_bytes());
+    if !bytes[..start].last().is_some_and(is_word) && !bytes.get(end).is_some_and(is_word) {
+        found.push(Match { start, end, kind });
     }
 }
 
@@ -86,14 +106,16 @@ fn ipv4(run: &str) -> Option<(usize, usize)> {
 
 /// What the standard library reads as an address, if it has a digit: `a::b` is a path of Rust.
 fn ipv6(run: &str) -> Option<(usize, usize)> {
-    let address = run.trim_end_matches('.');
+    // `ip:2001:db8::1`
+    let start = usize::from(run.starts_with(':') && !run.starts_with("::"));
+    let address = run[start..].trim_end_matches('.');
     let address = match address.strip_suffix(':') {
         Some(rest) if !rest.ends_with(':') => rest,
         _ => address,
     };
     let has_digit = address.bytes().any(|byte| byte.is_ascii_digit());
     (has_digit && address.matches(':').count() > 1 && address.parse::<Ipv6Addr>().is_ok())
-        .then_some((0, address.len()))
+        .then_some((start, start + address.len()))
 }
 
 /// Bitcoin (base58 from `1` and `3`, bech32), Litecoin, Ethereum, Tron; their checksums are not
@@ -169,8 +191,14 @@ pub(super) fn find_encoded(sanitizer: &Sanitizer, text: &str, found: &mut Vec<Ma
         }
     };
     for run in text.split(|c: char| !(c.is_ascii() && is_of_base64(c as u8))) {
-        if run.len() >= ENCODED_BYTES {
-            add(run, base64_decoded(run));
+        add(run, base64_decoded(run));
+        // A `/`, `-` or `=` may be a digit, or what stands between two words.
+        for part in run.split(['/', '-', '=']).filter(|part| part.len() < run.len()) {
+            let padding =
+                run[part.as_ptr() as usize - run.as_ptr() as usize + part.len()..].bytes();
+            let padding = padding.take_while(|&byte| byte == b'=').take(2).count();
+            let end = part.as_ptr() as usize - text.as_ptr() as usize + part.len() + padding;
+            add(&text[end - part.len() - padding..end], base64_decoded(part));
         }
     }
     let is_of_url = |c: char| c.is_ascii_alphanumeric() || "%-._~+!*'()@:;,/?=&$".contains(c);
@@ -186,6 +214,9 @@ pub(super) fn find_encoded(sanitizer: &Sanitizer, text: &str, found: &mut Vec<Ma
 
 /// What these digits of base64 spell, in either alphabet, padded or not.
 fn base64_decoded(run: &str) -> Option<Vec<u8>> {
+    if run.len() < ENCODED_BYTES {
+        return None;
+    }
     let (mut bits, mut held, mut out) = (0_u32, 0, Vec::new());
     for byte in run.trim_end_matches('=').bytes() {
         let digit = match byte {

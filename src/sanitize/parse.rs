@@ -40,6 +40,7 @@ enum Expect {
 }
 
 /// Reads one JSON value and the white space around it.
+#[derive(Clone)]
 pub(super) struct Parser<'t> {
     text: &'t [u8],
     at: usize,

@@ -119,7 +119,7 @@ pub(crate) struct Matches<'t> {
     no_jwt: Range<usize>,
     /// `None` as long as no disguise was met.
     disguised: Option<Box<Disguised>>,
-    /// All of them, where known values stand in the text: the first one last.
+    /// All of them, where more than the rules was asked: the first one last.
     known: Vec<Match>,
 }
 
@@ -163,24 +163,23 @@ impl<'t> Matches<'t> {
         }
     }
 
-    /// The matches of a text in which these known values stand. What overlaps goes as one; what is
-    /// between is a text of its own, as it is between matches of rules.
+    /// The matches of a text in which these stand, in no order. What overlaps goes as one; what is
+    /// between is a text of its own, as it is between matches of rules, and `between` finds what is in
+    /// it.
     #[cold]
     pub(super) fn around(
         mut known: Vec<Match>,
         text: &'t str,
         rules: &'t Rules,
-        precise: bool,
+        between: &dyn Fn(&str) -> Vec<Match>,
     ) -> Self {
         let matches = |from: usize, to: usize| {
-            let found = Self::new(&text[from..to], rules, precise).into_iter().flatten();
-            found.map(move |found| Match {
+            between(&text[from..to]).into_iter().map(move |found| Match {
                 start: from + found.start,
                 end: from + found.end,
                 ..found
             })
         };
-        known.extend(matches(0, text.len()));
         known.sort_by_key(|found| (found.start, std::cmp::Reverse(found.end)));
         let mut found: Vec<Match> = Vec::new();
         let mut edge = 0;
@@ -196,7 +195,7 @@ impl<'t> Matches<'t> {
         found.extend(matches(edge, text.len()));
         found.reverse();
         let none = Candidates::default();
-        Self { known: found, ..Self::among(none, "", rules, precise) }
+        Self { known: found, ..Self::among(none, "", rules, false) }
     }
 
     fn bytes(&self) -> &'t [u8] {

@@ -132,8 +132,36 @@ fn json_in_a_string_stays_json() {
     let given = r#"{"a":" {\"x\" : \"\\u00e9\\/\", \"password\":\"p\\u0041\"} "}"#;
     assert_eq!(line(given), r#"{"a":" {\"x\" : \"\\u00e9\\/\", \"password\":\"[REDACTED]\"} "}"#);
     // What is no JSON is text.
-    for text in ["{\"password\": \"x\"", "[INST] hello", "\"quoted\" and more", "{}}", "[1,]"] {
+    for text in ["[INST] hello", "\"quoted\" and more", "{}}", "[1,]"] {
         check(json!({"a": text}), json!({"a": text}));
+    }
+    // Structure is no text: nothing is found across it, and a number goes whole or stays.
+    for text in [
+        r#"{"boarding_pass":123456}"#,
+        r#"{"next_token":1234567890e1}"#,
+        r#"{"q":"my machine is slow","a":"try login again","b":"reset password now"}"#,
+        r#"{"tags":["authorization","digest auth"],"n":12}"#,
+        r#"[{"f": [{"label": "Password:"}]}, {"f": 1}]"#,
+        r#"{"a":"\u006fk","next_token":"abcDEF123456"}"#,
+    ] {
+        check(json!({"a": text}), json!({"a": text}));
+    }
+    // What nearly is JSON is redacted as such a line is.
+    let gone = "[REDACTED]";
+    for (text, expected) in [
+        (r#"{"password": "x""#, format!(r#"{{"password": "{gone}""#)),
+        (r#"{"password":"x","n":NaN}"#, format!(r#"{{"password":"{gone}","n":NaN}}"#)),
+        (r#"{"password":"x"} and more"#, format!(r#"{{"password":"{gone}""#)),
+        ("{'password': 'x', 'n': 1}", format!("{{'password': \"{gone}\", 'n': 1}}")),
+        (r#"{"token":918273645546},"#, format!(r#"{{"token":"{gone}"}},"#)),
+        ("```json\n{\"secret\":\"x\"}\n```", format!("```json\n{{\"secret\":\"{gone}\"")),
+        ("\u{FEFF}{\"password\":\"x\"}", format!("\u{FEFF}{{\"password\":\"{gone}\"}}")),
+        ("\u{A0}{\"password\":\"x\"}", format!("\u{A0}{{\"password\":\"{gone}\"}}")),
+    ] {
+        for found in both(&json!({"a": text})) {
+            let found = found["a"].as_str().unwrap();
+            assert!(found.starts_with(expected.as_str()), "{text} became {found}");
+        }
     }
     // An escape sequence goes whole, so that what is left parses.
     let given = json!({"a": r#"{"x":"\u00e9@example.org"}"#});
@@ -155,6 +183,15 @@ fn values_beside_the_name_of_a_secret() {
             json!({"header": "cookie", "values": ["a", "b"]}),
             json!({"header": "cookie", "values": "[REDACTED]"}),
         ),
+        (json!({"name": "token", "value": 17}), json!({"name": "token", "value": 17})),
+        (
+            json!({"key": "reset password", "value": "x"}),
+            json!({"key": "reset password", "value": "x"}),
+        ),
+        (json!([["secret", "garden", "tale"]]), json!([["secret", "garden", "tale"]])),
+        (json!([["cookie", ["c"]]]), json!([["cookie", "[REDACTED]"]])),
+        (json!([["password", 17]]), json!([["password", "[REDACTED]"]])),
+        (json!({"headers": ["token", "count"]}), json!({"headers": ["token", "count"]})),
         (json!({"name": "password", "value": null}), json!({"name": "password", "value": null})),
         (json!({"name": "Host", "value": "k"}), json!({"name": "Host", "value": "k"})),
         (json!([["Cookie", "c"], ["Host", "h"]]), json!([["Cookie", "[REDACTED]"], ["Host", "h"]])),
@@ -178,6 +215,12 @@ fn values_beside_the_name_of_a_secret() {
     let expected =
         r#"[{"value":"[REDACTED]","n":"[REDACTED_email]","name":"Cookie"},{"value":1,"name":"x"}]"#;
     assert_eq!(line(reversed), expected);
+    let twice = r#"{"value":"a","values":["b"],"value":3,"name":"secret"}"#;
+    let expected = r#"{"value":"[REDACTED]","values":"[REDACTED]","value":3,"name":"secret"}"#;
+    assert_eq!(line(twice), expected);
+    // A number in a string of JSON would be a text the second time.
+    let number = json!({"a": json!([["secret", 5500000000000004_u64]]).to_string()});
+    assert_eq!(line(&number.to_string()), r#"{"a":"[[\"secret\",\"[REDACTED]\"]]"}"#);
 }
 
 #[test]
@@ -188,6 +231,8 @@ fn numbers_under_the_keys_of_cards() {
         check(json!({key: 17}), json!({key: 17}));
         check(json!({key: "5500 0000 0000 0004"}), json!({key: "[REDACTED_card]"}));
     }
+    let card = |number: Value| json!({"card": {"number": number}, "pan": [number], "cc": number});
+    check(card(json!(5500000000000004_u64)), card(json!("[REDACTED_card]")));
     for key in ["id", "card_count", "cardinal", "time"] {
         check(json!({key: 5500000000000004_u64}), json!({key: 5500000000000004_u64}));
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing_core::field::{Field, Visit};
 
 use crate::record::forget_panic;
-use crate::sanitize::{Redactions, Sanitizer, floor_char_boundary};
+use crate::sanitize::{Redactions, Sanitizer, floor_char_boundary, floor_word};
 use crate::usage::{ServiceTier, Usage};
 
 pub(super) const OPERATION: &[&str] = &["gen_ai.operation.name"];
@@ -387,14 +387,9 @@ impl Text {
         }
     }
 
-    /// Keeps what is before `end`, and nothing of a word that is cut: half a secret is one that no
-    /// rule finds. Neither are digits kept before the cut, whose groups may stand apart.
+    /// Keeps what is before `end`, in whole words.
     fn cut_at(&mut self, end: usize) {
-        let is_between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
-        let head = &self.kept[..end];
-        let words = head.rfind(is_between).map_or("", |end| &head[..end]);
-        let is_of_number = |c: char| c.is_whitespace() || c.is_ascii_digit() || c == '-';
-        let kept = words.trim_end_matches(is_of_number).len();
+        let kept = floor_word(&self.kept, end);
         self.cut += self.kept.len() - kept;
         self.kept.truncate(kept);
         self.kept.shrink_to_fit();

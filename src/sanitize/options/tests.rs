@@ -53,7 +53,7 @@ fn kinds_that_are_asked_for() {
         ),
         (
             Kind::IpAddress,
-            &["192.0.2.17", "2001:db8::8:800:200c:417a", "::1", "::ffff:192.0.2.1"],
+            &["192.0.2.17", "2001:db8::8:800:200c:417a", "::1", "::ffff:192.0.2.1", "fe80::1"],
             &["1.2.3", "300.1.1.1", "std::fmt", "a::b", "12:30:45", "1.2.3.4.5", "::"],
         ),
         (
@@ -88,6 +88,14 @@ fn kinds_that_are_asked_for() {
 }
 
 #[test]
+fn numbers_beside_it_hide_no_telephone_number() {
+    let sanitizer = built(|builder| builder.also(Kind::Phone));
+    for text in ["(+49) 30 12345678", "2024-05-01 +44 20 7946 0018", "1. +44 20 7946 0018"] {
+        assert!(sanitizer.redact_str(text).ends_with("[REDACTED_phone]"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_encoded_is_looked_into() {
     let sanitizer = built(SanitizerBuilder::also_encoded);
     let cases = [
@@ -96,6 +104,8 @@ fn what_is_encoded_is_looked_into() {
         ("?q=1&to=kim%40post.example&x", "?q=1&to=[REDACTED_email]&x"),
         ("bm90aGluZyBpbiBoZXJlIGF0IGFsbA==", "bm90aGluZyBpbiBoZXJlIGF0IGFsbA=="),
         ("50%25 of all, 100%", "50%25 of all, 100%"),
+        ("payload=a2ltQHBvc3QuZXhhbXBsZQ==", "payload=[REDACTED_email]"),
+        ("https://h.example/v1/a2ltQHBvc3QuZXhhbXBsZQ", "https://h.example/v1/[REDACTED_email]"),
     ];
     for (text, expected) in cases {
         assert_eq!(sanitizer.redact_str(text), expected);
@@ -105,7 +115,16 @@ fn what_is_encoded_is_looked_into() {
 #[test]
 fn keys_of_the_caller_s_own() {
     let sanitizer = built(|builder| builder.sensitive_key("member_id").sensitive_key("IBAN"));
-    for key in ["member_id", "memberId", "MEMBER-ID", "x-member-id", "customerMemberId", "iban"] {
+    for key in [
+        "member_id",
+        "memberId",
+        "MEMBER-ID",
+        "x-member-id",
+        "customerMemberId",
+        "HTTPMemberId",
+        "user1MemberId",
+        "iban",
+    ] {
         check(&sanitizer, json!({key: {"a": 1}}), json!({key: "[REDACTED]"}));
         check(&sanitizer, json!({"a": {key: 1}}), json!({"a": {key: "[REDACTED]"}}));
         let pair = json!([{"name": key, "value": "M-17"}]);
@@ -135,6 +154,14 @@ fn paths_that_are_allowed() {
         json!({"a": {"open": {"token": 1, mail: 2}}, "open": mail, "list": [{"open": mail}]}),
         json!({"a": {"open": {"token": 1, mail: 2}}, "open": gone, "list": [{"open": mail}]}),
     );
+    let card =
+        json!({"desk": {"mail": {"card_number": 5500000000000004_u64, "a": [["token", "x"]]}}});
+    check(&sanitizer, card.clone(), card);
+    let seen = capture_with(|builder| builder.sanitizer(sanitizer.clone()).capture_content(true));
+    let prompt = json!({"mail": mail});
+    let _ = crate::record_llm_call(&crate::LlmCall::new("a", "chat", "", "m").prompt(&prompt));
+    let recorded = &seen.lines()[0];
+    assert!(recorded.contains(gone) && !recorded.contains(mail), "another path: {recorded}");
     let value = "Willibald of the open path";
     let _protected = crate::protect_value(value).unwrap();
     check(
@@ -187,11 +214,16 @@ fn no_rule_finds_what_was_put_there() {
 #[cfg(feature = "regex")]
 #[test]
 fn patterns_of_the_caller_s_own() {
-    let sanitizer = built(|builder| builder.pattern(r"\bM-\d+\b").pattern("[A-Z]{4}"));
+    let sanitizer = built(|builder| {
+        builder.pattern(r"\bM-\d+\b").pattern("[A-Z]{4}").pattern(r"caf\w+").pattern(r"\b\d{6}\b")
+    });
     let cases = [
         ("member M-17 of ABCD", "member [REDACTED_custom] of [REDACTED_custom]"),
         ("kim@post.example M-17", "[REDACTED_email] [REDACTED_custom]"),
-        // A placeholder is no text.
+        ("café x", "[REDACTED_custom] x"),
+        ("kim@post.example123456", "[REDACTED_email][REDACTED_custom]"),
+        // A placeholder is no text, but what only looks like one is.
+        ("[REDACTED_ABCD]", "[[REDACTED_custom][REDACTED_custom]_[REDACTED_custom]]"),
         ("[REDACTED_custom] and ABCD", "[REDACTED_custom] and [REDACTED_custom]"),
     ];
     for (text, expected) in cases {

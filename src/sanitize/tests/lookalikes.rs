@@ -35,8 +35,8 @@ fn nothing_is_taken_for_what_it_is_not() {
     assert_eq!(of_the_floor, 65, "the floor's own under the full profile");
 }
 
-/// The code of this crate holds samples of all kinds, in its tests; nothing else in it is taken for
-/// one.
+/// The code of this crate, its files of tests aside, holds samples of some kinds; nothing else in it is
+/// taken for one.
 #[test]
 fn the_code_of_this_crate_stays() {
     fn add(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
@@ -55,7 +55,11 @@ fn the_code_of_this_crate_stays() {
     }
     let sanitizer = Sanitizer::with_profile(Profile::Precise);
     let mut lines = 0;
-    for file in files.iter().filter(|file| file.exists()) {
+    let is_code = |file: &std::path::Path| {
+        let path = file.strip_prefix(root).unwrap_or(file);
+        !path.to_string_lossy().contains("tests") && file.exists()
+    };
+    for file in files.iter().filter(|file| is_code(file)) {
         let text = std::fs::read_to_string(file).unwrap();
         for line in text.lines() {
             lines += 1;
@@ -65,12 +69,12 @@ fn the_code_of_this_crate_stays() {
                 let is = |sample: &&str| {
                     text.ends_with(*sample) || sample.len() > 5 && text.contains(*sample)
                 };
-                let is_sample = SAMPLES.iter().any(|sample| is(sample));
+                let is_sample = SAMPLES.iter().any(is);
                 assert!(is_sample, "{}: {found:?}, {text:?} in {line}", file.display());
             }
         }
     }
-    assert!(lines > 20_000, "{lines}");
+    assert!(lines > 12_000, "{lines}");
 }
 
 /// What the tests of this crate have for secrets, or the end of it.
