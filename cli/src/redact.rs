@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
 use llm_audit::Sanitizer;
-use llm_audit::sanitize::{LineKind, Redactions};
+use llm_audit::sanitize::{Kind, LineKind, PrivateKeyLines, Redactions};
 
 use crate::output::{Exit, Failure, complain, count};
 use crate::rules::Rules;
@@ -81,6 +81,7 @@ struct Filter {
     invalid: u64,
     redacted: String,
     counts: Redactions,
+    keys: PrivateKeyLines,
 }
 
 impl Filter {
@@ -92,6 +93,7 @@ impl Filter {
             invalid: 0,
             redacted: String::new(),
             counts: Redactions::default(),
+            keys: PrivateKeyLines::default(),
         }
     }
 
@@ -107,7 +109,9 @@ impl Filter {
         let line = self.decode(line);
         self.redacted.clear();
         let (redacted, counts) = (&mut self.redacted, &mut self.counts);
-        if self.text {
+        if self.keys.is_inside(&line) {
+            redacted.push_str(Kind::PrivateKey.placeholder());
+        } else if self.text {
             self.sanitizer.redact_text(&line, redacted, counts);
         } else if matches!(
             self.sanitizer.redact_line(&line, redacted, counts),

@@ -9,9 +9,9 @@ use crate::output::Failure;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Rules {
     /// What is taken for a payment card: `full` takes any four groups of four digits, `precise`
-    /// wants an issuer's prefix and Luhn's check
-    #[arg(long, value_name = "NAME", default_value = "full", value_parser = profile)]
-    profile: Profile,
+    /// wants an issuer's prefix and Luhn's check [default: AUDIT_REDACT_PROFILE, else full]
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    profile: Option<Profile>,
     /// Look for this too, again for more: phone, ip_address, crypto_wallet, high_entropy, encoded
     /// (what base64 and percent signs hide)
     #[arg(long, value_name = "KIND", value_parser = also)]
@@ -46,7 +46,14 @@ impl Rules {
     /// The sanitizer, and the values of `AUDIT_REDACT_ENV`, which are protected as long as they are
     /// held.
     pub(crate) fn build(&self) -> Result<(Sanitizer, Vec<ProtectedValue>), Failure> {
-        let mut builder = Sanitizer::builder().profile(self.profile);
+        let named = std::env::var("AUDIT_REDACT_PROFILE").unwrap_or_default();
+        let from_environment = || match named.as_str() {
+            "" => Ok(Profile::Full),
+            name => profile(name)
+                .map_err(|why| Failure::new(format!("AUDIT_REDACT_PROFILE is {name:?}; {why}"))),
+        };
+        let profile = self.profile.map_or_else(from_environment, Ok)?;
+        let mut builder = Sanitizer::builder().profile(profile);
         for also in &self.also {
             builder = match also {
                 Also::Kind(kind) => builder.also(*kind),

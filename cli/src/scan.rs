@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use llm_audit::Sanitizer;
-use llm_audit::sanitize::Redactions;
+use llm_audit::sanitize::{Kind, PrivateKeyLines, Redactions};
 use serde_json::{Map, Value, json};
 
 use crate::output::{Exit, Failure, Style, complain, count, shown};
@@ -35,7 +35,8 @@ It says in which line how many of each kind are, and never what. Symbolic links 
 are not followed. AUDIT_REDACT_ENV names variables, with commas between them, whose values are
 looked for too.
 
-Exit codes: 0 nothing was found, 1 something was, 2 a path cannot be read, 3 there are no lines.
+Exit codes: 0 nothing was found, 1 something was, 2 a path cannot be read (the others are), or an
+option or a named variable is not accepted, 3 there are no lines.
 
 Examples:
   llm-audit scan /var/log/agents
@@ -43,9 +44,13 @@ Examples:
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let (sanitizer, _protected) = args.rules.build()?;
-    let mut files = Vec::new();
+    let (mut files, mut unreadable) = (Vec::new(), 0);
+    let mut refuse = |path: &Path, error: io::Error| {
+        unreadable += 1;
+        complain(format_args!("cannot read {}: {error}", path.display()));
+    };
     for path in &args.paths {
-        add_files(path, &mut files).map_err(|error| unreadable(path, &error))?;
+        add_files(path, &mut files, &mut refuse);
     }
     let mut scan = Scan {
         sanitizer,
@@ -61,11 +66,15 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         scan.read(None, io::stdin().lock()).map_err(Failure::stdin)?;
     }
     for path in &files {
-        let read = File::open(path).and_then(|file| scan.read(Some(path), file));
-        read.map_err(|error| unreadable(path, &error))?;
+        if let Err(error) = File::open(path).and_then(|file| scan.read(Some(path), file)) {
+            refuse(path, error);
+        }
     }
     scan.progress.clear();
     if scan.lines == 0 {
+        if unreadable > 0 {
+            return Err(Failure::new("nothing could be read"));
+        }
         complain("no data: there is no line");
         return Ok(Exit::NoData);
     }
@@ -75,30 +84,32 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         false => scan.print(files.len(), Style::of_stdout(), &mut out),
     };
     written.and_then(|()| out.flush()).map_err(Failure::writing)?;
+    if unreadable > 0 {
+        return Err(Failure::new(format!("{} left out", count(unreadable, "path"))));
+    }
     Ok(if scan.lines_found == 0 { Exit::Fine } else { Exit::Finding })
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("cannot read {}: {error}", path.display()))
-}
-
-/// The file, or those of the folder and of the folders in it, by name.
-fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    if !fs::metadata(path)?.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    let mut entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+/// The file, or those of the folder and of the folders in it, by name. What cannot be read is refused.
+fn add_files(path: &Path, files: &mut Vec<PathBuf>, refuse: &mut impl FnMut(&Path, io::Error)) {
+    let entries = fs::metadata(path).and_then(|metadata| match metadata.is_dir() {
+        true => fs::read_dir(path)?.collect::<io::Result<Vec<_>>>().map(Some),
+        false => Ok(None),
+    });
+    let mut entries = match entries {
+        Ok(Some(entries)) => entries,
+        Ok(None) => return files.push(path.to_owned()),
+        Err(error) => return refuse(path, error),
+    };
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            add_files(&entry.path(), files)?;
-        } else if kind.is_file() {
-            files.push(entry.path());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => add_files(&entry.path(), files, refuse),
+            Ok(kind) if kind.is_file() => files.push(entry.path()),
+            Ok(_) => {}
+            Err(error) => refuse(&entry.path(), error),
         }
     }
-    Ok(())
 }
 
 struct Scan {
@@ -124,6 +135,7 @@ impl Scan {
     fn read(&mut self, path: Option<&Path>, input: impl io::Read) -> io::Result<()> {
         let mut input = BufReader::with_capacity(64 << 10, input);
         let (mut line, mut redacted, mut number) = (Vec::new(), String::new(), 0);
+        let mut keys = PrivateKeyLines::default();
         loop {
             line.clear();
             redacted.clear();
@@ -136,7 +148,10 @@ impl Scan {
             self.progress.tell(|| format!("{} MB", self.bytes / 1_000_000));
             let text = String::from_utf8_lossy(line.trim_ascii_end());
             let mut counts = Redactions::default();
-            self.sanitizer.redact_line(&text, &mut redacted, &mut counts);
+            match keys.is_inside(&text) {
+                true => counts.add(Kind::PrivateKey),
+                false => drop(self.sanitizer.redact_line(&text, &mut redacted, &mut counts)),
+            }
             if counts.total() == 0 {
                 continue;
             }

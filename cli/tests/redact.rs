@@ -105,6 +105,17 @@ fn values_of_named_variables_go_in_every_form() {
 }
 
 #[test]
+fn a_private_key_goes_over_all_its_lines() {
+    let begin = ["-----BEGIN PRIVATE", " KEY-----"].concat();
+    let body = "MIIEpAIBAAKCAQEA".repeat(4);
+    let given = format!("a\n{begin}\r\n{body}\r\n{}\r\nb\n", begin.replace("BEGIN", "END"));
+    let gone = "[REDACTED_private_key]\r\n".repeat(3);
+    for args in [&[][..], &["--text"]] {
+        assert_eq!(redacted(args, given.as_bytes()).stdout, format!("a\n{gone}b\n"));
+    }
+}
+
+#[test]
 fn a_profile_says_what_is_a_card() {
     let line = "0.1234567890123456 and 5500 0000 0000 0004\n";
     let full = "0.[REDACTED_card] and [REDACTED_card]\n";
@@ -113,6 +124,13 @@ fn a_profile_says_what_is_a_card() {
         [(&[][..], full), (&["--profile", "full"], full), (&["--profile", "precise"], precise)]
     {
         assert_eq!(redacted(args, line.as_bytes()).stdout, expected, "{args:?}");
+    }
+    for (named, code) in [("precise", 0), ("loose", 2)] {
+        let mut command = command(&["redact"]);
+        command.env("AUDIT_REDACT_PROFILE", named);
+        let run = run_with(command, |to| to.write_all(line.as_bytes()));
+        assert_eq!(run.code, code, "{run:?}");
+        assert!(run.stdout == precise || run.stderr.contains("AUDIT_REDACT_PROFILE is \"loose\""));
     }
     let refused = run(&["redact", "--profile", "loose"]);
     assert_eq!(refused.code, 2);

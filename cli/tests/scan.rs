@@ -62,6 +62,10 @@ fn what_cannot_be_read_or_is_not_accepted() {
     let missing = format!("{dir}/none.log");
     let run = run(&["scan", &missing]);
     assert!(run.code == 2 && run.stderr.contains(&missing), "{run:?}");
+    write(&dir, "a.log", "kim@post.example\n");
+    let run = common::run(&["scan", &missing, &format!("{dir}/a.log")]);
+    assert!(run.code == 2 && run.stderr.contains(&missing), "{run:?}");
+    assert!(run.stdout.contains("email 1") && run.stderr.contains("1 path left out"), "{run:?}");
     for (args, said) in [
         (
             ["--also", "email"],

@@ -9,16 +9,44 @@ use super::keys::KeyClass;
 use super::{Kind, Redactions, Sanitizer, json};
 
 /// What a sensitive key's value becomes.
-const VALUE: &str = "\"[REDACTED]\"";
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// `"[REDACTED]"`: a line that is mended may be JSON.
+    Put,
+    /// `[REDACTED]`, in the quotes that it had: a text keeps every byte around it.
+    Kept,
+}
+
+impl Quotes {
+    fn redacted(self, value: &str) -> &'static str {
+        match (self, value.as_bytes()) {
+            (Self::Kept, [b'\'', .., b'\'']) => "'[REDACTED]'",
+            (Self::Kept, [b'"', .., b'"']) | (Self::Put, _) => "\"[REDACTED]\"",
+            (Self::Kept, _) => "[REDACTED]",
+        }
+    }
+}
 
 /// Appends the redacted line. Redacting that again changes nothing.
-pub(super) fn redact(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
+pub(super) fn redact(
+    sanitizer: &Sanitizer,
+    line: &str,
+    quotes: Quotes,
+    out: &mut String,
+    counts: &mut Redactions,
+) {
     let mut pieces = String::with_capacity(line.len());
-    redact_pieces(sanitizer, line, &mut pieces, counts);
+    redact_pieces(sanitizer, line, quotes, &mut pieces, counts);
     sanitizer.redact_text(&pieces, out, counts);
 }
 
-fn redact_pieces(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
+fn redact_pieces(
+    sanitizer: &Sanitizer,
+    line: &str,
+    quotes: Quotes,
+    out: &mut String,
+    counts: &mut Redactions,
+) {
     let mut at = 0;
     let mut quoted = false;
     loop {
@@ -33,8 +61,9 @@ fn redact_pieces(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &m
             && let Some((start, end)) = value_behind_key(line, at)
         {
             out.push_str(&line[at..start]);
-            out.push_str(VALUE);
-            if &line[start..end] != VALUE {
+            let redacted = quotes.redacted(&line[start..end]);
+            out.push_str(redacted);
+            if &line[start..end] != redacted {
                 counts.add(Kind::Key);
             }
             (at, quoted) = (end, false);

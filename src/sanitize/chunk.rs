@@ -1,11 +1,12 @@
 //! At which places of a text may a match begin, or be told of? A filter over four bytes at each
 //! place, with vector instructions where the machine has them, else byte by byte; both say the same.
 //!
-//! Every trigger lies in one of sixteen buckets, eight of them for triggers that stand at the
-//! beginning of a word. Of each byte of a place two tables of sixteen entries, one for each half of
-//! the byte, say in which buckets a trigger has such a byte there (as Teddy does, of Hyperscan and
-//! `aho-corasick`). A place where all eight agree on a bucket is looked at a second time, by pairs of
-//! bytes. So the filter says yes at every trigger, and rarely elsewhere.
+//! Every trigger lies in one of 24 buckets, eight of them for triggers that stand at the beginning of a
+//! word. Of each byte of a place a table says in which buckets a trigger has such a byte there. AVX2
+//! looks up sixteen entries: two tables, one for each half of the byte, stand for the one (as in Teddy,
+//! of Hyperscan and `aho-corasick`), and what they mistake is looked at again. AVX-512 looks up the
+//! byte. A place where all four agree on a bucket is looked at a second time, by pairs of bytes. So the
+//! filter says yes at every trigger, and rarely elsewhere.
 
 use super::unicode::{WORD, is, is_digit_lead};
 
@@ -21,27 +22,42 @@ pub(super) struct Pattern {
 }
 
 /// The tables of eight buckets: for each byte of a place, the buckets by its lower and by its upper
-/// half.
+/// half, for vectors that can look up no more; and by the whole of it.
 #[derive(Clone, Debug)]
 struct Buckets {
     low: [[u8; 16]; PLACE],
     high: [[u8; 16]; PLACE],
+    /// By the byte itself, where it is ASCII.
+    exact: Exact,
 }
 
-/// Of the bytes of some patterns the halves, a bit for each: a bucket cannot tell them better.
+/// Each half of a table in a cache line of its own.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Exact([[u8; 128]; PLACE]);
+
+/// Of the bytes of some patterns the halves, a bit for each, and the bytes, a bit for each.
 #[derive(Clone, Copy, Default)]
-struct Halves([(u16, u16); PLACE]);
+struct Halves([(u16, u16); PLACE], [u128; PLACE]);
 
 impl Halves {
     fn of(pattern: &Pattern) -> Self {
-        Self(pattern.bytes.map(|set| {
+        let halves = pattern.bytes.map(|set| {
             let bits = |half: fn(u8) -> u8| set.iter().fold(0, |all, byte| all | 1 << half(*byte));
             (bits(|byte| byte & 15), bits(|byte| byte >> 4))
-        }))
+        });
+        // A text is read with zeros behind its end.
+        debug_assert!(
+            pattern.bytes.iter().all(|set| set.iter().all(|byte| (1..0x80).contains(byte)))
+        );
+        Self(halves, pattern.bytes.map(|set| set.iter().fold(0, |all, byte| all | 1 << byte)))
     }
 
     fn or(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| (self.0[i].0 | other.0[i].0, self.0[i].1 | other.0[i].1)))
+        Self(
+            std::array::from_fn(|i| (self.0[i].0 | other.0[i].0, self.0[i].1 | other.0[i].1)),
+            std::array::from_fn(|i| self.1[i] | other.1[i]),
+        )
     }
 
     /// How often places are met that have such bytes, in arbitrary units.
@@ -140,8 +156,8 @@ pub(super) fn may_be_number(text: &[u8], at: usize) -> bool {
     from_colon & !next & (EACH * 0x80) == 0
 }
 
-/// Places that are decided together.
-const SPAN: usize = 32;
+/// Places that are decided together, at most.
+const SPAN: usize = 64;
 
 /// Candidates among [`SPAN`] places of a text.
 ///
@@ -150,10 +166,18 @@ const SPAN: usize = 32;
 pub(super) struct Candidates {
     /// The place of bit 0.
     base: usize,
-    bits: u32,
+    bits: u64,
 }
 
 impl Candidates {
+    /// Among half as many places.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    fn of_half(base: usize, bits: u32) -> Self {
+        // The places in front of them are none.
+        Self { base: base.wrapping_sub(SPAN / 2), bits: u64::from(bits) << (SPAN / 2) }
+    }
+
     /// Whether there is none.
     #[inline]
     pub(super) fn is_empty(self) -> bool {
@@ -163,7 +187,7 @@ impl Candidates {
     /// The next one, taken out.
     #[inline]
     pub(super) fn next(&mut self) -> Option<usize> {
-        let place = self.base + self.bits.trailing_zeros() as usize;
+        let place = self.base.wrapping_add(self.bits.trailing_zeros() as usize);
         let has_any = self.bits != 0;
         self.bits &= self.bits.wrapping_sub(1);
         has_any.then_some(place)
@@ -172,7 +196,7 @@ impl Candidates {
     /// The first place that was not decided.
     #[inline]
     pub(super) fn behind(self) -> usize {
-        self.base + SPAN
+        self.base.wrapping_add(SPAN)
     }
 }
 
@@ -211,20 +235,23 @@ impl Buckets {
                 (0..8).map(|bucket| has(bucket) << bucket).sum()
             })
         };
+        let exact = |i: usize| {
+            std::array::from_fn(|byte| {
+                let has = |b: usize| buckets.get(b).map_or(0, |b| (b.1[i] >> byte & 1) as u8);
+                (0..8).map(|bucket| has(bucket) << bucket).sum()
+            })
+        };
         Self {
             low: std::array::from_fn(|i| table(i, |halves| halves.0)),
             high: std::array::from_fn(|i| table(i, |halves| halves.1)),
+            exact: Exact(std::array::from_fn(exact)),
         }
     }
 
     /// The buckets that have such bytes; none has one outside ASCII.
-    fn of(&self, place: &[u8]) -> u8 {
-        place.iter().enumerate().fold(!0, |all, (i, &byte)| match byte {
-            0..0x80 => {
-                all & self.low[i][usize::from(byte & 15)] & self.high[i][usize::from(byte >> 4)]
-            }
-            _ => 0,
-        })
+    fn of(&self, place: &[u8; PLACE]) -> u8 {
+        let of = |(table, &byte): (&[u8; 128], &u8)| table.get(usize::from(byte)).map_or(0, |b| *b);
+        self.exact.0.iter().zip(place).map(of).fold(!0, |all, buckets| all & buckets)
     }
 }
 
@@ -300,28 +327,31 @@ impl Filter {
         }
     }
 
-    /// Those of the places behind `at` at which that is so.
+    /// Whether the place `at` of the segment from `edge` on is in a bucket.
     #[inline]
-    fn likely(&self, bytes: &[u8], at: usize, mut places: u32) -> u32 {
-        let mut likely = 0;
+    fn is_in_bucket(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
+        let Some(place) = bytes[at..].first_chunk() else { return false };
+        let begins = !(at > edge && is(bytes[at - 1], WORD));
+        let anywhere = self.anywhere.iter().fold(0, |all, buckets| all | buckets.of(place));
+        anywhere | if begins { self.words.of(place) } else { 0 } != 0
+    }
+
+    /// Those of the places behind `at` at which `is_meant` holds.
+    #[inline]
+    fn those(at: usize, mut places: u64, is_meant: impl Fn(usize) -> bool) -> u64 {
+        let mut those = 0;
         while places != 0 {
             let place = places.trailing_zeros();
-            likely |= u32::from(self.is_likely(bytes, at + place as usize)) << place;
+            those |= u64::from(is_meant(at + place as usize)) << place;
             places &= places - 1;
         }
-        likely
+        those
     }
 
     /// Whether `at` is a candidate of `bytes`, of which three are there. `edge` is the beginning of
     /// the segment: what stands before it does not count.
     fn is_candidate(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
-        let is_likely = bytes[at..].first_chunk::<PLACE>().is_some_and(|place| {
-            let begins = !(at > edge && is(bytes[at - 1], WORD));
-            let [first, second] = self.anywhere.each_ref().map(|buckets| buckets.of(place));
-            let words = if begins { self.words.of(place) } else { 0 };
-            first | second | words != 0 && self.is_likely(bytes, at)
-        });
-        is_likely || is_foreign(bytes, at)
+        self.is_in_bucket(bytes, at, edge) && self.is_likely(bytes, at) || is_foreign(bytes, at)
     }
 
     /// All candidates behind `edge`: as they are found, or as they are told.
@@ -354,7 +384,15 @@ impl Filter {
             return Candidates { base: bytes.len(), bits: 0 };
         }
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
+        // A short text costs less than reading the tables of bytes.
+        if bytes.len() >= SPAN
+            && std::arch::is_x86_feature_detected!("avx512vbmi")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+        {
+            // SAFETY: the machine has AVX-512 with its instructions for bytes.
+            #[allow(unsafe_code)]
+            return unsafe { avx512::scan(self, bytes, from, edge) };
+        } else if std::arch::is_x86_feature_detected!("avx2") {
             // SAFETY: the machine has AVX2.
             #[allow(unsafe_code)]
             return unsafe { avx2::scan(self, bytes, from, edge) };
@@ -369,7 +407,7 @@ impl Filter {
             return Candidates { base: bytes.len(), bits: 0 };
         };
         let places = base..last.min(base + SPAN);
-        let bit = |at: usize| u32::from(self.is_candidate(bytes, at, edge)) << (at - base);
+        let bit = |at: usize| u64::from(self.is_candidate(bytes, at, edge)) << (at - base);
         Candidates { base, bits: places.map(bit).sum() }
     }
 }
@@ -399,8 +437,10 @@ fn pair(first: u8, second: u8) -> usize {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Buckets, Candidates, FOREIGN, Filter, PLACE, SPAN, WORD, is, is_foreign};
+    use super::{Buckets, Candidates, FOREIGN, Filter, PLACE, WORD, is, is_foreign};
 
+    /// Places that are decided together.
+    const SPAN: usize = super::SPAN / 2;
     /// Bytes that a block of places needs.
     const BLOCK: usize = SPAN + PLACE - 1;
     /// Places in one of the two halves of a vector, and the bytes that these need.
@@ -417,7 +457,7 @@ mod avx2 {
             let bits = short(filter, bytes, edge);
             // No place lies behind the last bit.
             let bits = if from < SPAN { bits & (!0 << from) } else { 0 };
-            return Candidates { base: 0, bits };
+            return Candidates::of_half(0, bits);
         }
         let (mut at, last) = (from, length - BLOCK);
         while at + FOREIGN <= length {
@@ -429,15 +469,15 @@ mod avx2 {
             let beside =
                 Beside { starts: 1, follows: follows(bytes, base, edge), edge: bit(edge, base) };
             let (bits, foreign) = decide(filter, [place(0), place(1), place(2), place(3)], beside);
-            let bits = filter.likely(bytes, base, bits) | foreign;
+            let bits = likely(filter, bytes, base, bits, edge) | foreign;
             if at <= last {
                 if bits != 0 {
-                    return Candidates { base, bits };
+                    return Candidates::of_half(base, bits);
                 }
             } else {
                 let end = u32::from(is_foreign(bytes, length - FOREIGN)) << (SPAN - 1);
                 let base = base + 1;
-                return Candidates { base, bits: (bits >> 1 | end) & (!0 << (at - base)) };
+                return Candidates::of_half(base, (bits >> 1 | end) & (!0 << (at - base)));
             }
             at += SPAN;
         }
@@ -492,7 +532,15 @@ mod avx2 {
         let (bits, foreign) = decide(filter, place, beside);
         let decided = (1 << decided) - 1;
         let both = |bits: u32| (bits & decided) | (bits >> HALF & decided) << second;
-        filter.likely(bytes, 0, both(bits)) | both(foreign) | end
+        likely(filter, bytes, 0, both(bits), edge) | both(foreign) | end
+    }
+
+    /// Those of the places behind `at` that the second look leaves. What halves of bytes mistake for a
+    /// bucket is looked at last: of it little is left.
+    #[inline]
+    fn likely(filter: &Filter, bytes: &[u8], at: usize, places: u32, edge: usize) -> u32 {
+        let is_meant = |at| filter.is_likely(bytes, at) && filter.is_in_bucket(bytes, at, edge);
+        Filter::those(at, u64::from(places), is_meant) as u32
     }
 
     /// What stands beside places of vectors, a bit for each.
@@ -553,7 +601,7 @@ mod avx2 {
 
     /// The places for which [`is_foreign`] holds.
     #[target_feature(enable = "avx2")]
-    fn foreign(first: __m256i, second: __m256i) -> u32 {
+    pub(super) fn foreign(first: __m256i, second: __m256i) -> u32 {
         let byte = |byte: u8| _mm256_set1_epi8(byte as i8);
         // From 0xD9 on, but for eight from 0xE2 on.
         let from_d9 = _mm256_and_si256(_mm256_cmpgt_epi8(first, byte(0xD8)), first);
@@ -573,6 +621,140 @@ mod avx2 {
         // SAFETY: the table has sixteen bytes.
         _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx512 {
+    use std::arch::x86_64::*;
+
+    use super::{Candidates, Exact, FOREIGN, Filter, PLACE, SPAN, WORD, avx2, is};
+
+    /// As [`Filter::scan`] says.
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi")]
+    pub(super) fn scan(filter: &Filter, bytes: &[u8], from: usize, edge: usize) -> Candidates {
+        let length = bytes.len();
+        let mut base = from;
+        while base + FOREIGN <= length {
+            let rest = length - base;
+            // SAFETY: three bytes and more are there.
+            let text = unsafe { bytes.as_ptr().add(base).cast::<i8>() };
+            let places = if rest >= SPAN + PLACE - 1 {
+                // SAFETY: so are those of all places.
+                unsafe {
+                    [
+                        _mm512_loadu_epi8(text),
+                        _mm512_loadu_epi8(text.add(1)),
+                        _mm512_loadu_epi8(text.add(2)),
+                        _mm512_loadu_epi8(text.add(3)),
+                    ]
+                }
+            } else {
+                let there = |i: usize| {
+                    u64::MAX.checked_shr((SPAN - (rest - i).min(SPAN)) as u32).unwrap_or(0)
+                };
+                // SAFETY: what the mask has lies in the text; the rest is not read, and is zero.
+                unsafe {
+                    [
+                        _mm512_maskz_loadu_epi8(there(0), text),
+                        _mm512_maskz_loadu_epi8(there(1), text.add(1)),
+                        _mm512_maskz_loadu_epi8(there(2), text.add(2)),
+                        _mm512_maskz_loadu_epi8(there(3), text.add(3)),
+                    ]
+                }
+            };
+            let (bits, words, foreign) = decide(filter, places);
+            let follows = u64::from(base > edge && is(bytes[base - 1], WORD));
+            let edge_bit = 1_u64.checked_shl(edge.wrapping_sub(base) as u32).unwrap_or(0);
+            // Beyond the first 4 GiB behind it the shift would be cut.
+            let edge_bit = if edge >= base { edge_bit } else { 0 };
+            let begins = !(words << 1 | follows) | edge_bit;
+            let bits = bits.anywhere | bits.words & begins;
+            let bits = Filter::those(base, bits, |at| filter.is_likely(bytes, at));
+            // Behind a byte of another alphabet two more stand.
+            let decided = (rest + 1 - FOREIGN).min(SPAN) as u32;
+            let foreign = foreign & u64::MAX >> (SPAN as u32 - decided);
+            if bits | foreign != 0 {
+                return Candidates { base, bits: bits | foreign };
+            }
+            base += SPAN;
+        }
+        Candidates { base: length, bits: 0 }
+    }
+
+    /// The places that are in a bucket.
+    struct Bits {
+        anywhere: u64,
+        words: u64,
+    }
+
+    /// What a table has for each byte, of which it sees seven bits.
+    #[inline]
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi")]
+    fn look_up(table: &[u8; 128], bytes: __m512i) -> __m512i {
+        // SAFETY: the table has twice 64 bytes.
+        let (low, high) = unsafe {
+            let low = table.as_ptr().cast();
+            (_mm512_loadu_epi8(low), _mm512_loadu_epi8(low.add(64)))
+        };
+        _mm512_permutex2var_epi8(low, bytes, high)
+    }
+
+    /// The buckets that have the bytes of each place.
+    #[inline]
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi")]
+    fn buckets(Exact(tables): &Exact, place: [__m512i; PLACE]) -> __m512i {
+        let (a, b) = (look_up(&tables[0], place[0]), look_up(&tables[1], place[1]));
+        let (c, d) = (look_up(&tables[2], place[2]), look_up(&tables[3], place[3]));
+        _mm512_and_si512(_mm512_and_si512(a, b), _mm512_and_si512(c, d))
+    }
+
+    /// The places that the first look finds, those of letters, digits and underscores, and those where
+    /// another alphabet or a disguise may begin.
+    #[inline]
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi")]
+    fn decide(filter: &Filter, place: [__m512i; PLACE]) -> (Bits, u64, u64) {
+        let [a, b, c, d] = place;
+        let all = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
+        let is_ascii = !_mm512_movepi8_mask(all);
+        let first = buckets(&filter.anywhere[0].exact, place);
+        let second = buckets(&filter.anywhere[1].exact, place);
+        let either = _mm512_or_si512(first, second);
+        let of_words = buckets(&filter.words.exact, place);
+        let bits = Bits {
+            anywhere: _mm512_test_epi8_mask(either, either) & is_ascii,
+            words: _mm512_test_epi8_mask(of_words, of_words) & is_ascii,
+        };
+        let outside = _mm512_movepi8_mask(a);
+        let words = look_up(&WORDS.0, a);
+        let words = _mm512_test_epi8_mask(words, words) & !outside;
+        (bits, words, if outside == 0 { 0 } else { foreign(a, b) })
+    }
+
+    #[cold]
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi")]
+    fn foreign(first: __m512i, second: __m512i) -> u64 {
+        let low = avx2::foreign(_mm512_castsi512_si256(first), _mm512_castsi512_si256(second));
+        let high = avx2::foreign(
+            _mm512_extracti64x4_epi64::<1>(first),
+            _mm512_extracti64x4_epi64::<1>(second),
+        );
+        u64::from(low) | u64::from(high) << 32
+    }
+
+    /// Which ASCII bytes are of words.
+    static WORDS: Words = Words({
+        let mut words = [0; 128];
+        let mut byte = 0;
+        while byte < 128 {
+            words[byte] = ((byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_') as u8;
+            byte += 1;
+        }
+        words
+    });
+
+    #[repr(align(64))]
+    struct Words([u8; 128]);
 }
 
 #[cfg(test)]
@@ -625,6 +807,14 @@ mod tests {
                 (edge..last).filter(|&at| filter.is_candidate(&text, at, edge)).collect();
             assert_eq!(found, expected, "{text:?} from {edge}");
             assert_eq!(found, places(|from| filter.scan_portable(&text, from.max(edge), edge)));
+            #[cfg(target_arch = "x86_64")]
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the machine has AVX2.
+                #[allow(unsafe_code)]
+                let by_avx2 =
+                    places(|from| unsafe { avx2::scan(&filter, &text, from.max(edge), edge) });
+                assert_eq!(found, by_avx2);
+            }
             for at in edge..(text.len() + 1).saturating_sub(PLACE) {
                 let place: &[u8; PLACE] = text[at..].first_chunk().unwrap();
                 for (pattern, group) in PATTERNS.iter().zip(&groups) {

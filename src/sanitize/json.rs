@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::broken::Quotes;
 use super::keys::{Around, KeyClass, KeyNumbers, Pairs, Role, Secrecy, write_placeholder};
 use super::parse::{Malformed, Parser, Quoted, Token, escape};
 use super::{Kind, LineKind, Match, Place, Redactions, Sanitizer, broken};
@@ -46,7 +47,7 @@ fn is_blank(c: char) -> bool {
 /// redacted as JSON besides, as a second redaction would.
 fn redact_broken(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
     let mut mended = String::with_capacity(line.len());
-    broken::redact(sanitizer, line, &mut mended, counts);
+    broken::redact(sanitizer, line, Quotes::Put, &mut mended, counts);
     if redact_json(sanitizer, &mended, out, counts).is_err() {
         out.push_str(&mended);
     }
@@ -138,7 +139,7 @@ fn nested(
         return None;
     }
     let mut redacted = String::with_capacity(text.len());
-    redact_broken(sanitizer, text, &mut redacted, counts);
+    broken::redact(sanitizer, text, Quotes::Kept, &mut redacted, counts);
     Some(difference(text, redacted).into_iter().collect())
 }
 
@@ -242,6 +243,8 @@ struct Level {
     is_list: bool,
     place: Place,
     below_logprobs: bool,
+    /// Below the `redactions` of the log's own lines, numbers are counts.
+    below_redactions: bool,
     numbers: KeyNumbers,
     pairs: Pairs,
     /// A number in it may be that of a card.
@@ -337,11 +340,13 @@ impl<'a> Filter<'a> {
         let class = std::mem::replace(&mut self.class, KeyClass::Plain);
         let (mut place, mut role, mut around) = (self.place, Role::Plain, Around::Other);
         let (mut below_logprobs, mut below_card) = (false, class == KeyClass::Card);
+        let mut below_redactions = class == KeyClass::Redactions;
         let mut is_of_pair = false;
         if let Some(level) = self.levels.last_mut() {
             is_of_pair = level.is_list && level.pairs.is_pair();
             below_logprobs = level.below_logprobs;
             below_card |= level.below_card;
+            below_redactions |= level.below_redactions;
             if level.is_list {
                 (place, role, around) = (level.place, level.pairs.element(), Around::List);
             } else {
@@ -353,6 +358,7 @@ impl<'a> Filter<'a> {
         }
         let goes = match role {
             _ if place.is_allowed => false,
+            Role::Secret if below_redactions => !matches!(token, Token::Number),
             Role::Secret => true,
             Role::Named(_) if is_of_pair && !self.is_last(token)? => false,
             Role::Named(Secrecy::All) => true,
@@ -381,6 +387,7 @@ impl<'a> Filter<'a> {
                     place,
                     below_logprobs: below_logprobs || class == KeyClass::Logprobs,
                     below_card,
+                    below_redactions,
                     numbers: KeyNumbers::default(),
                     pairs: Pairs::within(around),
                     unnamed: Vec::new(),

@@ -24,6 +24,8 @@ pub(crate) enum KeyClass {
     Value,
     /// In a list names and values take turns.
     Headers,
+    /// Below it numbers are counts, by the name of a kind.
+    Redactions,
 }
 
 /// What a list lies in.
@@ -152,6 +154,7 @@ fn of_number_or_pair(key: &[u8]) -> KeyClass {
         return if is(key, &[b"cc"]) { KeyClass::Card } else { KeyClass::Plain };
     };
     match &end.map(|byte| byte.to_ascii_lowercase()) {
+        b"ons" if key == b"redactions" => KeyClass::Redactions,
         b"ame" | b"key" | b"der" | b"eld" if is(key, &[b"name", b"key", b"header", b"field"]) => {
             KeyClass::Name
         }

@@ -81,7 +81,7 @@ pub fn protect_value(value: impl AsRef<str>) -> Result<ProtectedValue, Error> {
 }
 
 /// Protects the values of these variables of the environment, as [`protect_value`] does. White space
-/// around a name is no part of it, and `none` is the name of none.
+/// around a name is no part of it; `none` and nothing are the name of none.
 ///
 /// # Errors
 ///
@@ -93,16 +93,19 @@ pub fn protect_environment<N: AsRef<str>>(
     let protect = |name: &str| {
         let refused = |why: String| Error::config("AUDIT_REDACT_ENV", name, why);
         let value = std::env::var(name).map_err(|_| {
-            refused("none, or a comma list of names of variables that are set, in UTF-8".into())
+            refused("names of variables that are set, to UTF-8, with commas between; none".into())
         })?;
         protect_value(value).map_err(|_| {
-            refused("variables whose value has 4 bytes and more and is in no placeholder".into())
+            refused(
+                "variables whose value has 4 bytes and more, and is no part of a placeholder"
+                    .into(),
+            )
         })
     };
     let mut values = Vec::new();
     for name in names {
         match name.as_ref().trim() {
-            "none" => {}
+            "none" | "" => {}
             name => values.push(protect(name)?),
         }
     }
@@ -115,7 +118,8 @@ pub(crate) fn protect_variables(
 ) -> Result<(Vec<String>, Vec<ProtectedValue>), Error> {
     if let Some(named) = named {
         let values = protect_environment(&named)?;
-        let names = named.iter().map(|name| name.trim()).filter(|name| *name != "none");
+        let names =
+            named.iter().map(|name| name.trim()).filter(|name| !["none", ""].contains(name));
         return Ok((names.map(str::to_owned).collect(), values));
     }
     // Nobody asked for these, so what cannot be protected is no error.

@@ -39,7 +39,7 @@ use options::Options;
 pub(crate) use options::Place;
 pub use options::{Replacement, SanitizerBuilder};
 pub(crate) use scan::Matches;
-pub use stream::RedactingWriter;
+pub use stream::{PrivateKeyLines, RedactingWriter};
 
 /// Declares [`Kind`]: each variant with its name and what it finds.
 macro_rules! kinds {
@@ -398,7 +398,7 @@ impl Sanitizer {
     /// Appends a text that may hold JSON without being JSON, redacted as a line that does not parse.
     #[cfg(feature = "tower")]
     pub(crate) fn redact_broken(&self, text: &str, out: &mut String) {
-        broken::redact(self, text, out, &mut Redactions::default());
+        broken::redact(self, text, broken::Quotes::Put, out, &mut Redactions::default());
     }
 
     /// What has to go, in order, none overlapping another. Takes time linear in the length of the

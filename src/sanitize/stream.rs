@@ -2,13 +2,41 @@
 
 use std::io::{self, Write};
 
-use super::{Redactions, Sanitizer};
+use super::{Kind, Redactions, Sanitizer};
 
 /// Of a longer line nothing is written but how long it was.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// A writer that redacts lines on their way to another one, each as [`Sanitizer::redact_line`] does.
-/// In what pieces they come makes no difference.
+/// Follows a private key over the lines of a text, of which [`Sanitizer::redact_line`] sees one at a
+/// time: each line of it behind the first is to become the placeholder of [`Kind::PrivateKey`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PrivateKeyLines {
+    is_open: bool,
+}
+
+impl PrivateKeyLines {
+    /// Whether this line lies in a private key that began on a line before it. Lines are told one after
+    /// the other; a key ends with its last line, and before a line that is none of a key.
+    pub fn is_inside(&mut self, line: &str) -> bool {
+        let line = line.trim();
+        let end = line.rfind("-----END ");
+        let begin = line.rfind("-----BEGIN ").filter(|&begin| {
+            line[begin..].contains("PRIVATE KEY") && end.is_none_or(|end| end < begin)
+        });
+        let is_of_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+        let is_header = || {
+            let name = line.split_once(": ").map(|(name, _)| name);
+            name.is_some_and(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        };
+        let is_inside =
+            self.is_open && (line.bytes().all(is_of_base64) || end == Some(0) || is_header());
+        self.is_open = begin.is_some() || is_inside && end.is_none();
+        is_inside && begin.is_none() && !line.is_empty()
+    }
+}
+
+/// A writer that redacts lines on their way to another one, each as [`Sanitizer::redact_line`] does,
+/// and private keys over several lines. In what pieces they come makes no difference.
 ///
 /// A line is held back until its end has come, or [`finish`](Self::finish) is called, or the writer
 /// is dropped, where an error is not told; [`flush`](Write::flush) passes on the lines that are whole.
@@ -39,13 +67,14 @@ pub struct RedactingWriter<W: Write> {
     length: usize,
     redacted: String,
     counts: Redactions,
+    keys: PrivateKeyLines,
 }
 
 impl<W: Write> RedactingWriter<W> {
     /// Writes to `inner` what this sanitizer leaves.
     pub fn new(inner: W, sanitizer: Sanitizer) -> Self {
-        let (line, redacted, counts) = Default::default();
-        Self { inner: Some(inner), sanitizer, line, length: 0, redacted, counts }
+        let (line, redacted, counts, keys) = Default::default();
+        Self { inner: Some(inner), sanitizer, line, length: 0, redacted, counts, keys }
     }
 
     /// How many parts were redacted so far, by kind.
@@ -87,7 +116,12 @@ impl<W: Write> RedactingWriter<W> {
         };
         self.redacted.clear();
         let text = String::from_utf8_lossy(text);
-        self.sanitizer.redact_line(&text, &mut self.redacted, &mut self.counts);
+        if self.keys.is_inside(&text) {
+            self.counts.add(Kind::PrivateKey);
+            self.redacted.push_str(Kind::PrivateKey.placeholder());
+        } else {
+            self.sanitizer.redact_line(&text, &mut self.redacted, &mut self.counts);
+        }
         inner.write_all(self.redacted.as_bytes())?;
         inner.write_all(carriage)?;
         inner.write_all(end)
@@ -157,6 +191,31 @@ mod tests {
                 assert_eq!(writer.redactions().total(), 3);
                 assert_eq!(String::from_utf8(writer.finish().unwrap()).unwrap(), whole);
             }
+        }
+    }
+
+    #[test]
+    fn a_private_key_goes_to_its_end() {
+        let begin = ["-----BEGIN RSA PRIVATE", " KEY-----"].concat();
+        let end = begin.replace("BEGIN", "END");
+        let body = "MIIEpAIBAAKCAQEA".repeat(4);
+        let gone = "[REDACTED_private_key]";
+        let cases = [
+            (
+                format!("a\n{begin}\n{body}\n{body}\n{end}\nb"),
+                format!("a\n{gone}\n{gone}\n{gone}\n{gone}\nb"),
+            ),
+            (
+                format!("{begin}\nProc-Type: 4,ENCRYPTED\n\n  {body}\nand then\n{body}"),
+                format!("{gone}\n{gone}\n\n{gone}\nand then\n{body}"),
+            ),
+            (format!("{body}\n{end}\n"), format!("{body}\n{end}\n")),
+        ];
+        for (text, expected) in cases {
+            let mut writer = RedactingWriter::new(Vec::new(), Sanitizer::default());
+            writer.write_all(text.as_bytes()).unwrap();
+            let once = String::from_utf8(writer.finish().unwrap()).unwrap();
+            assert_eq!(once, expected);
         }
     }
 

@@ -152,8 +152,8 @@ fn json_in_a_string_stays_json() {
         (r#"{"password": "x""#, format!(r#"{{"password": "{gone}""#)),
         (r#"{"password":"x","n":NaN}"#, format!(r#"{{"password":"{gone}","n":NaN}}"#)),
         (r#"{"password":"x"} and more"#, format!(r#"{{"password":"{gone}""#)),
-        ("{'password': 'x', 'n': 1}", format!("{{'password': \"{gone}\", 'n': 1}}")),
-        (r#"{"token":918273645546},"#, format!(r#"{{"token":"{gone}"}},"#)),
+        ("{'password': 'x', 'n': 1}", format!("{{'password': '{gone}', 'n': 1}}")),
+        (r#"{"token":918273645546},"#, format!(r#"{{"token":{gone}}},"#)),
         ("```json\n{\"secret\":\"x\"}\n```", format!("```json\n{{\"secret\":\"{gone}\"")),
         ("\u{FEFF}{\"password\":\"x\"}", format!("\u{FEFF}{{\"password\":\"{gone}\"}}")),
         ("\u{A0}{\"password\":\"x\"}", format!("\u{A0}{{\"password\":\"{gone}\"}}")),
@@ -166,6 +166,18 @@ fn json_in_a_string_stays_json() {
     // An escape sequence goes whole, so that what is left parses.
     let given = json!({"a": r#"{"x":"\u00e9@example.org"}"#});
     check(given, json!({"a": r#"{"x":"[REDACTED_email]"}"#}));
+}
+
+/// What `audit.stop` says of redactions are counts.
+#[test]
+fn counts_of_redactions_stay() {
+    let own = r#"{"data":{"redactions":{"cookie":3,"private_key":1},"cookie":3}}"#;
+    let expected = r#"{"data":{"redactions":{"cookie":3,"private_key":1},"cookie":"[REDACTED]"}}"#;
+    assert_eq!(line(own), expected);
+    assert_eq!(
+        line(r#"{"redactions":{"cookie":"c"}}"#),
+        r#"{"redactions":{"cookie":"[REDACTED]"}}"#
+    );
 }
 
 #[test]
