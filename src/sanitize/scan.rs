@@ -73,10 +73,6 @@ impl Rules {
         &DEFAULT
     }
 
-    #[cfg(test)]
-    pub(super) fn filter_tmp(&self) -> &Filter {
-        &self.filter
-    }
     /// The places at which the filter finds candidates, by vectors and byte for byte.
     #[cfg(fuzzing)]
     pub(crate) fn candidates(&self, text: &[u8], edge: usize) -> [Vec<usize>; 2] {
