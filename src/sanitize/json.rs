@@ -100,7 +100,7 @@ pub(crate) fn redact_nested<'t>(
     text: &'t str,
     counts: &mut Redactions,
 ) -> Option<Cow<'t, str>> {
-    let edits = nested(sanitizer, text, 1, counts)?;
+    let (Nested::Json(edits) | Nested::Broken(edits)) = nested(sanitizer, text, 1, counts)?;
     if edits.is_empty() {
         return Some(Cow::Borrowed(text));
     }
@@ -109,13 +109,20 @@ pub(crate) fn redact_nested<'t>(
     Some(out.into())
 }
 
+/// What a string that begins as JSON does has to lose.
+enum Nested {
+    Json(Vec<Edit>),
+    /// It is none.
+    Broken(Vec<Edit>),
+}
+
 /// What [`redact_nested`] replaces, `depth` strings deep.
 fn nested(
     sanitizer: &Sanitizer,
     text: &str,
     depth: usize,
     counts: &mut Redactions,
-) -> Option<Vec<Edit>> {
+) -> Option<Nested> {
     let json = text.trim_start_matches(is_blank);
     let begins = json.starts_with(['{', '[', '"', '`']);
     if depth > NESTED_MAX || !begins || !tells_more_as_json(sanitizer, json) {
@@ -127,7 +134,7 @@ fn nested(
         for edit in &mut edits {
             (edit.start, edit.end) = (edit.start + offset, edit.end + offset);
         }
-        return Some(edits);
+        return Some(Nested::Json(edits));
     }
     counts.clone_from(&before);
     // Prose is quoted and bracketed too: `[INST]`, `"Hello," she said`.
@@ -140,7 +147,7 @@ fn nested(
     }
     let mut redacted = String::with_capacity(text.len());
     broken::redact(sanitizer, text, Quotes::Kept, &mut redacted, counts);
-    Some(difference(text, redacted).into_iter().collect())
+    Some(Nested::Broken(difference(text, redacted).into_iter().collect()))
 }
 
 /// The edit that makes one text of another, as short as it can be told; it is counted already.
@@ -442,14 +449,18 @@ impl<'a> Filter<'a> {
             level.pairs.secrecy = level.pairs.secrecy.max(self.sanitizer.secrecy(text));
         }
         let nested = nested(self.sanitizer, text, self.depth + 1, self.counts);
-        let is_text = nested.is_none();
-        let edits = nested.unwrap_or_else(|| {
-            let edit = |found: Match| {
-                let with = self.sanitizer.placeholder(found.kind, found.of(text)).0;
-                Edit { start: found.start, end: found.end, with, kind: Some(found.kind) }
-            };
-            self.sanitizer.matches(text).map(edit).collect()
-        });
+        let is_json = matches!(nested, Some(Nested::Json(_)));
+        let is_broken = matches!(nested, Some(Nested::Broken(_)));
+        let edits = match nested {
+            Some(Nested::Json(edits) | Nested::Broken(edits)) => edits,
+            None => {
+                let edit = |found: Match| {
+                    let with = self.sanitizer.placeholder(found.kind, found.of(text)).0;
+                    Edit { start: found.start, end: found.end, with, kind: Some(found.kind) }
+                };
+                self.sanitizer.matches(text).map(edit).collect()
+            }
+        };
         let mut spot = Spot::new(raw);
         let in_json = |edit: Edit| Edit {
             start: string.start + spot.of(edit.start),
@@ -458,7 +469,16 @@ impl<'a> Filter<'a> {
             kind: edit.kind,
         };
         let mut edits: Vec<_> = edits.into_iter().map(in_json).collect();
-        if self.depth > 0 && string.escaped && is_text {
+        if self.depth > 0 && is_broken {
+            // Such an edit has text in it, which is escaped here, and may match as it stands.
+            for edit in &mut edits {
+                let (mut raw, mut with) = (Vec::new(), String::new());
+                add_raw_matches(self.sanitizer, &edit.with, 0..edit.with.len(), &mut raw);
+                apply(&edit.with, &raw, &mut with, self.counts);
+                edit.with = with.into();
+            }
+        }
+        if self.depth > 0 && string.escaped && !is_json {
             let inside = string.start..string.end;
             add_raw_matches(self.sanitizer, self.json, inside, &mut edits);
         }
