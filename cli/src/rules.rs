@@ -16,7 +16,8 @@ pub(crate) struct Rules {
     /// (what base64 and percent signs hide)
     #[arg(long, value_name = "KIND", value_parser = also)]
     also: Vec<Also>,
-    /// A key whose whole value goes, again for more: member_id is also memberId and X-Member-Id
+    /// A key of JSON whose whole value goes, again for more: member_id is also memberId and
+    /// X-Member-Id
     #[arg(long, value_name = "NAME")]
     key: Vec<String>,
     /// A regular expression to look for, again for more

@@ -17,7 +17,7 @@ use crate::rules::Rules;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Files, and folders with all files below them [default: stdin]
+    /// Files, and folders with all files below them; - is stdin [default: stdin]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -49,7 +49,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         unreadable += 1;
         complain(format_args!("cannot read {}: {error}", path.display()));
     };
-    for path in &args.paths {
+    let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+    for path in args.paths.iter().filter(|path| !is_stdin(path)) {
         add_files(path, &mut files, &mut refuse);
     }
     let mut scan = Scan {
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         findings: Vec::new(),
         lines_found: 0,
     };
-    if args.paths.is_empty() {
+    if args.paths.is_empty() || args.paths.iter().any(is_stdin) {
         scan.read(None, io::stdin().lock()).map_err(Failure::stdin)?;
     }
     for path in &files {

@@ -35,6 +35,7 @@ fn what_lies_in_files_is_counted_and_not_told() {
 fn stdin_and_the_rules_of_redact() {
     let clean = run_on(&["scan"], b"fine\nfine");
     assert_eq!((clean.code, clean.stdout.as_str()), (0, "nothing found in 2 lines\n"));
+    assert_eq!(run_on(&["scan", "-"], b"fine\nfine").stdout, clean.stdout);
     let given = b"call +44 20 7946 0018, M-17\n{\"memberId\":1}\nbWFpbCBraW1AcG9zdC5leGFtcGxl\n";
     assert_eq!(run_on(&["scan"], given).code, 0);
     let args =

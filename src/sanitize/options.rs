@@ -11,7 +11,8 @@ use super::{Kind, Match, Placeholder, Profile, Sanitizer, known, optional, scan}
 use crate::error::Error;
 
 /// Kinds that are found only where they are asked for.
-const OPT_IN: [Kind; 4] = [Kind::Phone, Kind::IpAddress, Kind::CryptoWallet, Kind::HighEntropy];
+pub(super) const OPT_IN: [Kind; 4] =
+    [Kind::Phone, Kind::IpAddress, Kind::CryptoWallet, Kind::HighEntropy];
 /// Paths are bits of a word.
 const PATHS_MAX: usize = 64;
 /// Of a shorter match four characters would be too much of it.

@@ -88,6 +88,13 @@ fn kinds_that_are_asked_for() {
 }
 
 #[test]
+fn what_says_more_gives_its_name() {
+    let sanitizer = built(|builder| builder.also(Kind::HighEntropy));
+    let token = ["github_pat_", &"a1B2c3D4e5F6g7H8i9J0".repeat(5)[..82]].concat();
+    assert_eq!(sanitizer.redact_str(&token), "[REDACTED_github_token]");
+}
+
+#[test]
 fn numbers_beside_it_hide_no_telephone_number() {
     let sanitizer = built(|builder| builder.also(Kind::Phone));
     for text in ["(+49) 30 12345678", "2024-05-01 +44 20 7946 0018", "1. +44 20 7946 0018"] {
