@@ -85,6 +85,7 @@
 //! - `tower`: `layer::tower`, a layer for servers and one for clients.
 //! - `axum`: `tower`, and the paths that axum's router matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
+//! - `regex`: patterns of the caller's own in a [`Sanitizer`](Sanitizer::builder).
 
 #[doc(hidden)]
 pub mod __bench;
