@@ -177,6 +177,11 @@ impl AuditLogger {
         self.0.0.settings.capture_content
     }
 
+    #[cfg(any(feature = "macros", feature = "tower", feature = "tracing"))]
+    pub(crate) fn sanitizer(&self) -> &Sanitizer {
+        &self.0.0.sanitizer
+    }
+
     #[cfg(feature = "tracing")]
     pub(crate) fn includes_snapshots(&self) -> bool {
         self.0.0.settings.include_snapshots
@@ -565,9 +570,9 @@ impl Outlet {
     }
 
     /// What the events that go there are redacted by.
-    #[cfg(any(feature = "macros", feature = "tower", feature = "tracing"))]
+    #[cfg(any(feature = "macros", feature = "tower"))]
     pub(crate) fn sanitizer(&self) -> Sanitizer {
-        self.peek(|logger| logger.0.0.sanitizer.clone()).unwrap_or_default()
+        self.peek(|logger| logger.sanitizer().clone()).unwrap_or_default()
     }
 
     /// What a call costs, of the first of these models that has a price with this provider; by the

@@ -157,12 +157,14 @@ impl AuditLayer {
     }
 
     fn fields(&self) -> Fields {
-        let limits = self.outlet.peek(|logger| {
+        let fields = self.outlet.peek(|logger| {
             let (content, snapshots) = (logger.captures_content(), logger.includes_snapshots());
-            (logger.max_event_bytes(), Keeps { content, snapshots })
+            let keeps = Keeps { content, snapshots };
+            Fields::new(logger.max_event_bytes(), keeps, logger.sanitizer().clone())
         });
-        let (bytes_max, keeps) = limits.unwrap_or((BYTES_MAX_DEFAULT, Keeps::default()));
-        Fields::new(bytes_max, keeps, self.outlet.sanitizer())
+        fields.unwrap_or_else(|| {
+            Fields::new(BYTES_MAX_DEFAULT, Keeps::default(), Sanitizer::default())
+        })
     }
 
     /// Looks at what this layer holds of a span.
