@@ -164,23 +164,17 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         match replace(&mut self.next, Next::Key) {
             Next::Key => Err(self.misused()),
             Next::LeftOut => Ok(()),
-            Next::Value(KeyClass::Logprobs) => {
-                let outside = replace(&mut self.encoder.below_logprobs, true);
-                self.encoder.place = self.inner;
-                self.encoder.expect(KeyClass::Logprobs, Role::Plain);
-                self.encoder.nested(value)?;
-                self.encoder.below_logprobs = outside;
-                Ok(())
-            }
             Next::Value(class) => match self.role(self.inner, |pairs| pairs.member(class)) {
                 Role::Secret | Role::Named(Secrecy::All) => self.encoder.sensitive(value),
                 role => {
                     let is_card = class == KeyClass::Card && !self.inner.is_allowed;
-                    let outside = replace(&mut self.encoder.below_card, is_card || self.outer_card);
+                    let (logprobs, card) = (self.encoder.below_logprobs, self.encoder.below_card);
+                    self.encoder.below_logprobs |= class == KeyClass::Logprobs;
+                    self.encoder.below_card |= is_card;
                     let class = if self.inner.is_allowed { KeyClass::Plain } else { class };
                     self.encoder.expect(class, role);
                     self.encoder.nested(value)?;
-                    self.encoder.below_card = outside;
+                    (self.encoder.below_logprobs, self.encoder.below_card) = (logprobs, card);
                     self.named(role);
                     Ok(())
                 }
