@@ -36,11 +36,10 @@ fn profile(name: &str) -> Result<Profile, String> {
 }
 
 fn also(name: &str) -> Result<Also, String> {
-    let kinds = [Kind::Phone, Kind::IpAddress, Kind::CryptoWallet, Kind::HighEntropy];
-    let found = kinds.into_iter().find(|kind| kind.name() == name).map(Also::Kind);
-    found
-        .or((name == "encoded").then_some(Also::Encoded))
-        .ok_or_else(|| format!("the kinds are {} and encoded", kinds.map(Kind::name).join(", ")))
+    let found = Kind::OPT_IN.into_iter().find(|kind| kind.name() == name).map(Also::Kind);
+    found.or((name == "encoded").then_some(Also::Encoded)).ok_or_else(|| {
+        format!("the kinds are {} and encoded", Kind::OPT_IN.map(Kind::name).join(", "))
+    })
 }
 
 impl Rules {
@@ -65,7 +64,7 @@ impl Rules {
         builder = self.pattern.iter().fold(builder, |builder, pattern| builder.pattern(pattern));
         let named = std::env::var_os("AUDIT_REDACT_ENV").unwrap_or_default();
         let named = named.to_str().ok_or_else(|| Failure::new("AUDIT_REDACT_ENV is no UTF-8"))?;
-        let protected = protect_environment(named.split(',').filter(|_| !named.is_empty()))?;
+        let protected = protect_environment(named.split(','))?;
         Ok((builder.build()?, protected))
     }
 }

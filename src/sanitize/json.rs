@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::broken::Quotes;
-use super::keys::{Around, KeyClass, KeyNumbers, Pairs, Role, Secrecy, write_placeholder};
+use super::keys::{KeyClass, KeyNumbers, write_placeholder};
+use super::pairs::{Around, Pairs, Role, Secrecy};
 use super::parse::{Malformed, Parser, Quoted, Token, escape};
 use super::{Kind, LineKind, Match, Place, Redactions, Sanitizer, broken};
 
@@ -100,7 +101,7 @@ pub(crate) fn redact_nested<'t>(
     text: &'t str,
     counts: &mut Redactions,
 ) -> Option<Cow<'t, str>> {
-    let (Nested::Json(edits) | Nested::Broken(edits)) = nested(sanitizer, text, 1, counts)?;
+    let edits = nested(sanitizer, text, 1, counts)?.edits;
     if edits.is_empty() {
         return Some(Cow::Borrowed(text));
     }
@@ -110,10 +111,9 @@ pub(crate) fn redact_nested<'t>(
 }
 
 /// What a string that begins as JSON does has to lose.
-enum Nested {
-    Json(Vec<Edit>),
-    /// It is none.
-    Broken(Vec<Edit>),
+struct Nested {
+    edits: Vec<Edit>,
+    is_json: bool,
 }
 
 /// What [`redact_nested`] replaces, `depth` strings deep.
@@ -134,20 +134,18 @@ fn nested(
         for edit in &mut edits {
             (edit.start, edit.end) = (edit.start + offset, edit.end + offset);
         }
-        return Some(Nested::Json(edits));
+        return Some(Nested { edits, is_json: true });
     }
     counts.clone_from(&before);
     // Prose is quoted and bracketed too: `[INST]`, `"Hello," she said`.
-    let opens = json.trim_start_matches(['[', '{', '`']).trim_start();
-    let is_structure = json.starts_with(['{', '`'])
-        || json.starts_with('[') && opens.len() + 1 < json.len()
-        || json.starts_with('[') && opens.starts_with(['"', '{']);
-    if !is_structure {
+    let opens = |c: char| c.is_whitespace() || matches!(c, '[' | '{' | '`' | '"');
+    let is_list = json.strip_prefix('[').is_some_and(|rest| rest.starts_with(opens));
+    if !is_list && !json.starts_with(['{', '`']) {
         return None;
     }
     let mut redacted = String::with_capacity(text.len());
     broken::redact(sanitizer, text, Quotes::Kept, &mut redacted, counts);
-    Some(Nested::Broken(difference(text, redacted).into_iter().collect()))
+    Some(Nested { edits: difference(text, redacted).into_iter().collect(), is_json: false })
 }
 
 /// The edit that makes one text of another, as short as it can be told; it is counted already.
@@ -191,28 +189,27 @@ fn tells_more_as_json(sanitizer: &Sanitizer, text: &str) -> bool {
 /// Adds what the rules find in the inside of a string as it stands, outside of the edits in it:
 /// there an escape sequence is letters. It goes whole.
 fn add_raw_matches(sanitizer: &Sanitizer, text: &str, string: Range<usize>, edits: &mut Vec<Edit>) {
-    let mut found = Vec::new();
-    let mut gap = |gap: Range<usize>| {
+    let mut all = Vec::new();
+    for gap in gaps(string, edits) {
         let mut from = gap.start;
-        for found_here in sanitizer.matches(&text[gap.clone()]) {
-            let (start, end) = (gap.start + found_here.start, gap.start + found_here.end);
-            let escape = |at: usize| escape_over(text, at);
-            let start = escape(start).map_or(start, |escape| escape.start).max(from);
-            let end = escape(end).map_or(end, |escape| escape.end).min(gap.end);
-            let matched = &text[gap.start + found_here.start..gap.start + found_here.end];
-            let with = sanitizer.placeholder(found_here.kind, matched).0;
-            found.push(Edit { start, end, with, kind: Some(found_here.kind) });
+        for found in sanitizer.matches(&text[gap.clone()]) {
+            let (start, end) = (gap.start + found.start, gap.start + found.end);
+            let with = sanitizer.placeholder(found.kind, &text[start..end]).0;
+            let start = escape_over(text, start).map_or(start, |escape| escape.start).max(from);
+            let end = escape_over(text, end).map_or(end, |escape| escape.end).min(gap.end);
+            all.push(Edit { start, end, with, kind: Some(found.kind) });
             from = end;
         }
-    };
-    let mut from = string.start;
-    for edit in edits.iter() {
-        gap(from..edit.start);
-        from = edit.end;
     }
-    gap(from..string.end);
-    edits.append(&mut found);
+    edits.append(&mut all);
     edits.sort_by_key(|edit| edit.start);
+}
+
+/// What lies between the edits in a part of a text.
+fn gaps(part: Range<usize>, edits: &[Edit]) -> impl Iterator<Item = Range<usize>> {
+    let starts = [part.start].into_iter().chain(edits.iter().map(|edit| edit.end));
+    let ends = edits.iter().map(|edit| edit.start).chain([part.end]);
+    starts.zip(ends).map(|(start, end)| start..end)
 }
 
 /// The escape sequence that this place lies inside of.
@@ -321,10 +318,8 @@ impl<'a> Filter<'a> {
 
     /// A key that matches as it stands, beside what matched decoded, goes as a whole: it has one number.
     fn raw_key(&mut self, key: Quoted, from: usize) {
-        let ends = self.edits[from..].iter().map(|edit| edit.start).chain([key.end]);
-        let starts = [key.start].into_iter().chain(self.edits[from..].iter().map(|edit| edit.end));
-        let mut gaps = starts.zip(ends).map(|(start, end)| &self.json[start..end]);
-        let found = gaps.find_map(|gap| self.sanitizer.matches(gap).next());
+        let found = gaps(key.start..key.end, &self.edits[from..])
+            .find_map(|gap| self.sanitizer.matches(&self.json[gap]).next());
         if let (Some(found), Some(level)) = (found, self.levels.last_mut()) {
             let with = numbered(found.kind, level.numbers.next(found.kind));
             self.counts.add(found.kind);
@@ -449,18 +444,13 @@ impl<'a> Filter<'a> {
             level.pairs.secrecy = level.pairs.secrecy.max(self.sanitizer.secrecy(text));
         }
         let nested = nested(self.sanitizer, text, self.depth + 1, self.counts);
-        let is_json = matches!(nested, Some(Nested::Json(_)));
-        let is_broken = matches!(nested, Some(Nested::Broken(_)));
-        let edits = match nested {
-            Some(Nested::Json(edits) | Nested::Broken(edits)) => edits,
-            None => {
-                let edit = |found: Match| {
-                    let with = self.sanitizer.placeholder(found.kind, found.of(text)).0;
-                    Edit { start: found.start, end: found.end, with, kind: Some(found.kind) }
-                };
-                self.sanitizer.matches(text).map(edit).collect()
-            }
-        };
+        let Nested { edits, is_json } = nested.unwrap_or_else(|| {
+            let edit = |found: Match| {
+                let with = self.sanitizer.placeholder(found.kind, found.of(text)).0;
+                Edit { start: found.start, end: found.end, with, kind: Some(found.kind) }
+            };
+            Nested { edits: self.sanitizer.matches(text).map(edit).collect(), is_json: false }
+        });
         let mut spot = Spot::new(raw);
         let in_json = |edit: Edit| Edit {
             start: string.start + spot.of(edit.start),
@@ -469,18 +459,18 @@ impl<'a> Filter<'a> {
             kind: edit.kind,
         };
         let mut edits: Vec<_> = edits.into_iter().map(in_json).collect();
-        if self.depth > 0 && is_broken {
-            // Such an edit has text in it, which is escaped here, and may match as it stands.
+        if self.depth > 0 && !is_json {
+            // An edit may have text in it, which is escaped here, and may match as it stands.
             for edit in &mut edits {
                 let (mut raw, mut with) = (Vec::new(), String::new());
                 add_raw_matches(self.sanitizer, &edit.with, 0..edit.with.len(), &mut raw);
                 apply(&edit.with, &raw, &mut with, self.counts);
                 edit.with = with.into();
             }
-        }
-        if self.depth > 0 && string.escaped && !is_json {
-            let inside = string.start..string.end;
-            add_raw_matches(self.sanitizer, self.json, inside, &mut edits);
+            if string.escaped {
+                let inside = string.start..string.end;
+                add_raw_matches(self.sanitizer, self.json, inside, &mut edits);
+            }
         }
         self.edits.append(&mut edits);
         // The name has come behind the values.

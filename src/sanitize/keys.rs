@@ -28,103 +28,6 @@ pub(crate) enum KeyClass {
     Redactions,
 }
 
-/// What a list lies in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Around {
-    /// Another list: it may be a name and a value.
-    List,
-    /// A key such as `headers`.
-    Headers,
-    /// Anything else.
-    #[default]
-    Other,
-}
-
-/// What a value is among those beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Nothing.
-    Plain,
-    /// A text that names another value; how secret that is, is [`Pairs::secrecy`].
-    Name,
-    /// It goes, unless it is null or a boolean.
-    Secret,
-    /// It is named by a text, that of a secret.
-    Named(Secrecy),
-}
-
-/// What goes of a value by the name beside it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Secrecy {
-    /// Nothing.
-    #[default]
-    None,
-    /// All but a null, a boolean and a number: beside a word it may be that word's frequency.
-    Texts,
-    /// A number too: the name is that of a password.
-    All,
-}
-
-/// Which values of a container are named by a text beside them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pairs {
-    around: Around,
-    /// Elements so far; of headers, by twos.
-    elements: u8,
-    /// Of what is named.
-    pub(crate) secrecy: Secrecy,
-}
-
-impl Pairs {
-    pub(crate) fn within(around: Around) -> Self {
-        Self { around, ..Self::default() }
-    }
-
-    /// The role of the next element of a list. That of a pair is the last of its list.
-    #[inline]
-    pub(crate) fn element(&mut self) -> Role {
-        if self.around == Around::Other {
-            return Role::Plain;
-        }
-        let at = self.elements;
-        self.elements = match self.around {
-            Around::Headers => (at + 1) % 2,
-            _ => at.saturating_add(1),
-        };
-        match at {
-            0 => {
-                self.secrecy = Secrecy::None;
-                Role::Name
-            }
-            1 => self.named(),
-            _ => Role::Plain,
-        }
-    }
-
-    /// Whether a pair in a list of lists is looked for, which is the whole of its own.
-    pub(crate) fn is_pair(self) -> bool {
-        self.around == Around::List
-    }
-
-    /// The role of a member of an object under a key of this class.
-    #[inline]
-    pub(crate) fn member(&mut self, class: KeyClass) -> Role {
-        match class {
-            KeyClass::Sensitive => Role::Secret,
-            KeyClass::Value => self.named(),
-            KeyClass::Name => Role::Name,
-            _ => Role::Plain,
-        }
-    }
-
-    fn named(self) -> Role {
-        match self.secrecy {
-            Secrecy::None => Role::Plain,
-            secrecy => Role::Named(secrecy),
-        }
-    }
-}
-
 /// The class of a key as it reads before it is itself redacted.
 ///
 /// A key is split where its case or a separator says so, and its last words decide, in any case:
@@ -183,28 +86,6 @@ const CARDS: [&[u8]; 9] = [
     b"cardnum",
     b"ccnumber",
 ];
-
-impl Sanitizer {
-    /// What a text says of the value it names, as a key would. A sentence may end with such a word, so
-    /// a name has no white space; and since names are looked at that are no keys, of letters outside
-    /// ASCII only those matter that pass for others.
-    pub(crate) fn secrecy(&self, name: &str) -> Secrecy {
-        const PASSWORDS: [&str; 6] = ["password", "passcode", "passwd", "pwd", "cvv", "cvc"];
-        let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
-        let may_be = !name.contains(char::is_whitespace)
-            && (name.is_ascii() || name.contains(is_meant))
-            && self.classify(name, false) == KeyClass::Sensitive;
-        let ends_with = |end: &str| {
-            name.len() >= end.len()
-                && name.as_bytes()[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
-        };
-        match may_be {
-            true if PASSWORDS.into_iter().any(ends_with) => Secrecy::All,
-            true => Secrecy::Texts,
-            false => Secrecy::None,
-        }
-    }
-}
 
 #[cold]
 fn undisguised(key: &str) -> String {
@@ -431,22 +312,17 @@ pub(super) fn is_in_placeholder(text: &str, part: std::ops::Range<usize>) -> boo
     let Some(open) = bytes[from..=part.start].iter().rposition(|&byte| byte == b'[') else {
         return false;
     };
-    let placeholder = &text[from + open..];
-    let Some(length) = placeholder.bytes().take(LONGEST).position(|byte| byte == b']') else {
+    let rest = &text[from + open..];
+    let Some(length) = rest.bytes().take(LONGEST).position(|byte| byte == b']') else {
         return false;
     };
-    let inside = &placeholder[1..length];
-    let is_kind = |kind: &Kind| {
+    let inside = &rest[1..length];
+    let is_replaced = |kind: &Kind| {
         let plain = kind.placeholder();
-        let rest = inside.strip_prefix(&plain[1..plain.len() - 1]);
-        rest.is_some_and(|rest| match rest.split_at_checked(1) {
-            None | Some(("", _)) => true,
-            Some((":", shown)) => {
-                matches!(shown.len(), 4 | 8)
-                    && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            }
-            Some(("_", number)) => number.bytes().all(|byte| byte.is_ascii_digit()),
-            Some(_) => false,
+        let shown = inside.strip_prefix(&plain[1..plain.len() - 1]);
+        shown.and_then(|rest| rest.strip_prefix(':')).is_some_and(|shown| {
+            matches!(shown.len(), 4 | 8)
+                && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         })
     };
     let is_other = || {
@@ -454,7 +330,8 @@ pub(super) fn is_in_placeholder(text: &str, part: std::ops::Range<usize>) -> boo
         matches!(inside, "TOO_DEEP" | "UNSERIALIZABLE")
             || cut.is_some_and(|bytes| bytes.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    part.end <= from + open + length + 1 && (Kind::ALL.iter().any(is_kind) || is_other())
+    part.end <= from + open + length + 1
+        && (placeholder(rest).is_some() || Kind::ALL.iter().any(is_replaced) || is_other())
 }
 
 /// Keeps the keys of one object that redact alike apart, by numbers in their placeholders.
@@ -666,7 +543,8 @@ mod tests {
             secretary keyboard public_key cache_key keys primary_key tokens_output next_token \
             page_token password_policy pass passenger compass monkey authority cookie_count \
             secret_name secret_arn tokenized text hash prompt_token decoded_token \
-            output_cost_per_reasoning_token time_per_output_token secret_cost_per_big_token content model id access_key_id ion";
+            output_cost_per_reasoning_token time_per_output_token secret_cost_per_big_token content model \
+            id access_key_id ion";
         let sensitive = sensitive.split_whitespace().map(|key| (key, false, Sensitive));
         let plain = plain.split_whitespace().map(|key| (key, false, Plain));
         let cases = cases.into_iter().chain(sensitive).chain(plain);

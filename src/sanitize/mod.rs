@@ -22,6 +22,7 @@ mod keys;
 mod known;
 mod optional;
 mod options;
+mod pairs;
 mod parse;
 mod rules;
 mod scan;
@@ -32,12 +33,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(crate) use json::redact_nested;
-pub(crate) use keys::{Around, KeyClass, KeyNumbers, Pairs, Role, Secrecy};
+pub(crate) use keys::{KeyClass, KeyNumbers};
 pub(crate) use known::protect_variables;
 pub use known::{ProtectedValue, protect_environment, protect_value};
 use options::Options;
 pub(crate) use options::Place;
 pub use options::{Replacement, SanitizerBuilder};
+pub(crate) use pairs::{Around, Pairs, Role, Secrecy};
 pub(crate) use scan::Matches;
 pub use stream::{PrivateKeyLines, RedactingWriter};
 

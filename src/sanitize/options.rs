@@ -10,9 +10,12 @@ use super::keys::{self, KeyClass, classify};
 use super::{Kind, Match, Placeholder, Profile, Sanitizer, known, optional, scan};
 use crate::error::Error;
 
-/// Kinds that are found only where they are asked for.
-pub(super) const OPT_IN: [Kind; 4] =
-    [Kind::Phone, Kind::IpAddress, Kind::CryptoWallet, Kind::HighEntropy];
+impl Kind {
+    /// Those that are found only where a [builder](Sanitizer::builder) was asked for them.
+    pub const OPT_IN: [Self; 4] =
+        [Self::Phone, Self::IpAddress, Self::CryptoWallet, Self::HighEntropy];
+}
+
 /// Paths are bits of a word.
 const PATHS_MAX: usize = 64;
 /// Of a shorter match four characters would be too much of it.
@@ -135,8 +138,8 @@ impl SanitizerBuilder {
     /// Finds a kind that is not found by default: [`Kind::Phone`], [`Kind::IpAddress`],
     /// [`Kind::CryptoWallet`], [`Kind::HighEntropy`]. Each takes many things for what they are not.
     pub fn also(mut self, kind: Kind) -> Self {
-        if !OPT_IN.contains(&kind) {
-            let names = OPT_IN.map(Kind::name).join(", ");
+        if !Kind::OPT_IN.contains(&kind) {
+            let names = Kind::OPT_IN.map(Kind::name).join(", ");
             self.refuse(format!("{} is no kind to ask for; those are {names}", kind.name()));
         } else if !self.options.also.contains(&kind) {
             self.options.also.push(kind);

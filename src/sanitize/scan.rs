@@ -15,7 +15,6 @@ use std::sync::LazyLock;
 
 use super::chunk::{Candidates, Filter, GROUPS, PLACE, Pattern, may_be_number};
 use super::disguise::{self, Plain};
-use super::options::OPT_IN;
 use super::rules::{self, Look, NUMBERS, Rule, Trigger};
 use super::unicode::{
     AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word,
@@ -189,7 +188,7 @@ impl<'t> Matches<'t> {
             while let Some(other) = known.next_if(|other| other.start < whole.end) {
                 whole.end = whole.end.max(other.end);
                 // What is known to be a token is not called a long random string.
-                if OPT_IN.contains(&whole.kind) && !OPT_IN.contains(&other.kind) {
+                if Kind::OPT_IN.contains(&whole.kind) && !Kind::OPT_IN.contains(&other.kind) {
                     whole.kind = other.kind;
                 }
             }

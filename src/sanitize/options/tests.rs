@@ -204,7 +204,7 @@ fn what_stands_in_the_place_of_a_match() {
 fn no_rule_finds_what_was_put_there() {
     for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Key) {
         for with in [Replacement::Hash([1; 16]), Replacement::LastFour] {
-            let also = OPT_IN.into_iter().fold(Sanitizer::builder(), SanitizerBuilder::also);
+            let also = Kind::OPT_IN.into_iter().fold(Sanitizer::builder(), SanitizerBuilder::also);
             let sanitizer = also.also_encoded().replace(kind, with).build().unwrap();
             for text in ["9f86d081884c7d65", "aaaaaaaaaaaa1234", "-----------9-x."] {
                 let shown = with.of(kind, text);
