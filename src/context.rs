@@ -1,14 +1,15 @@
 //! Trace context: W3C ids, and how they stay with a thread or a task.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasher, RandomState};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
+use crate::fork::Process;
 use crate::sampler::{keeps_trace, process_trace_rate};
 
 /// `00-` 32 digits `-` 16 digits `-` 2 digits.
@@ -282,30 +283,62 @@ thread_local! {
     static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
 
     /// Apart from fastrand's own generator, which an application may seed with a constant and
-    /// which without its `getrandom` is seeded from the clock: ids are to differ everywhere.
-    static IDS: Cell<Option<fastrand::Rng>> = const { Cell::new(None) };
+    /// which without its `getrandom` is seeded from the clock: ids are to differ everywhere, also
+    /// those of a forked child from its parent's.
+    static DRAWS: Cell<Option<Draws>> = const { Cell::new(None) };
+}
+
+/// A generator, and the process that seeded it.
+struct Draws {
+    rng: fastrand::Rng,
+    process: Process,
+}
+
+impl Draws {
+    /// From the operating system. `RandomState` of std is no such thing: a child's goes on as its
+    /// parent's does.
+    fn seeded() -> Self {
+        let mut seed = [0; 8];
+        if getrandom::fill(&mut seed).is_err() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            seed = (now.as_nanos() as u64 ^ u64::from(std::process::id()) << 40).to_le_bytes();
+        }
+        let rng = fastrand::Rng::with_seed(u64::from_le_bytes(seed));
+        Self { rng, process: Process::current() }
+    }
 }
 
 /// A random trace id, never zero.
 pub(crate) fn random_trace_id() -> u128 {
-    with_ids(|ids| ids.u128(1..))
+    draw(|rng| rng.u128(1..))
 }
 
 /// A random span id, never zero.
 pub(crate) fn random_span_id() -> u64 {
-    with_ids(|ids| ids.u64(1..))
+    draw(|rng| rng.u64(1..))
 }
 
-fn with_ids<R>(draw: impl Fn(&mut fastrand::Rng) -> R) -> R {
-    // `RandomState` has its keys from the operating system.
-    let seeded = || fastrand::Rng::with_seed(RandomState::new().hash_one(0));
-    let drawn = IDS.try_with(|slot| {
-        let mut ids = slot.take().unwrap_or_else(seeded);
-        let drawn = draw(&mut ids);
-        slot.set(Some(ids));
+/// A random share, from 0 up to but not 1.
+pub(crate) fn random_share() -> f64 {
+    draw(fastrand::Rng::f64)
+}
+
+fn draw<R>(draw: impl Fn(&mut fastrand::Rng) -> R) -> R {
+    let drawn = DRAWS.try_with(|slot| {
+        let kept = slot.take().filter(|draws| draws.process.is_current());
+        let mut draws = kept.unwrap_or_else(Draws::seeded);
+        let drawn = draw(&mut draws.rng);
+        slot.set(Some(draws));
         drawn
     });
-    drawn.unwrap_or_else(|_| draw(&mut seeded()))
+    drawn.unwrap_or_else(|_| draw(&mut Draws::seeded().rng))
+}
+
+/// Has the thread's draws come out alike every time.
+#[cfg(test)]
+pub(crate) fn seed_draws(seed: u64) {
+    let rng = fastrand::Rng::with_seed(seed);
+    DRAWS.set(Some(Draws { rng, process: Process::current() }));
 }
 
 /// Keeps a context current on this thread; see [`TraceContext::enter`].

@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::error::Error;
+use crate::fork::lock::{Mutex, RwLock};
 use crate::logger::Outlet;
 use crate::sanitize::Sanitizer;
 use crate::usage::Usage;
@@ -131,6 +130,19 @@ impl Pricing {
             watch: Mutex::new(Watch { stamp, ..Watch::default() }),
             unpriced: Mutex::default(),
         })
+    }
+
+    /// The prices of a child that was forked off, which has counted nothing yet. Where a thread of the
+    /// parent was about to change them they are the built-in ones, until the child's writer has
+    /// looked at the file: at once.
+    pub(crate) fn in_child(&self) -> Self {
+        let table = self.table.try_read().and_then(|table| table.clone());
+        Self {
+            file: self.file.clone(),
+            sanitizer: self.sanitizer.clone(),
+            table: RwLock::new(table),
+            ..Self::default()
+        }
     }
 
     /// Reads the file again where it has changed, at most once a second by `now`, in microseconds.

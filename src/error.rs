@@ -30,6 +30,16 @@ pub(crate) enum Kind {
     WritersThread,
     /// The writer's thread ended by a panic of its own.
     WriterGone,
+    /// In a forked child the writer's thread could not be started.
+    WriterNotStarted,
+    /// Asked for what is on the disk of a logger that writes none.
+    NoFiles,
+    /// Of these events it cannot be known whether they are on the disk.
+    NotDurable { events: u64 },
+    /// Another handler of the application's listens to SIGTERM or SIGINT.
+    SignalTaken,
+    /// The operating system refused a handler.
+    Signal(io::Error),
     /// A text that is not what it should be; what it should be.
     Parse { what: &'static str, why: String },
 }
@@ -69,9 +79,15 @@ impl Error {
         matches!(*self.0, Kind::Deadline { .. })
     }
 
-    /// The operating system refused the folder, the file or the thread.
+    /// Events are written, and whether they are on the disk can never be known: an fsync failed, or
+    /// they were never synced. The message says how many.
+    pub fn is_not_durable(&self) -> bool {
+        matches!(*self.0, Kind::NotDurable { .. })
+    }
+
+    /// The operating system refused the folder, the file, the thread or the handler of a signal.
     pub fn is_io(&self) -> bool {
-        matches!(*self.0, Kind::Io { .. } | Kind::Thread(_))
+        matches!(*self.0, Kind::Io { .. } | Kind::Thread(_) | Kind::Signal(_))
     }
 }
 
@@ -92,6 +108,15 @@ impl fmt::Display for Error {
             }
             Kind::WritersThread => f.write_str("the writer's own thread cannot wait for itself"),
             Kind::WriterGone => f.write_str("the writer's thread ended by a panic: a defect"),
+            Kind::WriterNotStarted => {
+                f.write_str("the writer's thread could not be started in this forked process")
+            }
+            Kind::NoFiles => f.write_str("no files are written, so nothing is on the disk"),
+            Kind::NotDurable { events } => {
+                write!(f, "an fsync failed: {events} written events may not be on the disk")
+            }
+            Kind::SignalTaken => f.write_str("SIGTERM or SIGINT has another handler already"),
+            Kind::Signal(source) => write!(f, "cannot listen to a signal: {source}"),
             Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
         }
     }
@@ -100,7 +125,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
-            Kind::Io { source, .. } | Kind::Thread(source) => Some(source),
+            Kind::Io { source, .. } | Kind::Thread(source) | Kind::Signal(source) => Some(source),
             _ => None,
         }
     }

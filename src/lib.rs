@@ -100,7 +100,9 @@ mod context;
 mod cost;
 mod error;
 mod event;
+mod exit;
 pub mod export;
+mod fork;
 #[cfg(any(feature = "tower", feature = "tracing"))]
 pub mod layer;
 mod llm;
@@ -121,10 +123,15 @@ pub use context::{InSpan, Scope, Spanned, TraceContext};
 pub use cost::{Usd, calculate_cost};
 pub use error::Error;
 pub use event::{AuditEvent, ErrorDetail, EventType, Status, is_event_type_name};
+#[cfg(unix)]
+pub use exit::close_on_signals;
 pub use llm::{LlmCall, record_llm_call};
 #[cfg(feature = "macros")]
 pub use llm_audit_macros::audit_span;
-pub use logger::{AuditLogger, Flushed, Guard, captures_content, emit, emit_wait, init, init_with};
+pub use logger::{
+    AuditLogger, Flushed, Guard, captures_content, emit, emit_wait, flush, flush_durable, init,
+    init_with,
+};
 pub use sampler::SamplingPolicy;
 pub use sanitize::{ProtectedValue, Sanitizer, protect_environment, protect_value};
 pub use usage::{ServiceTier, Usage};

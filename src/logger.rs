@@ -4,11 +4,9 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-
-use parking_lot::Mutex;
 
 use crate::accounting::{Accounting, Counts, add};
 use crate::config::{Builder, Settings};
@@ -16,7 +14,11 @@ use crate::context::{self, TraceContext};
 use crate::cost::{self, Pricing, Usd};
 use crate::error::{Error, Kind};
 use crate::event::{AuditEvent, Ids, micros};
+use crate::exit::{self, CLOSE_DEADLINE};
 use crate::export::Exporter;
+use crate::fork::cell::{Once, PerProcess};
+use crate::fork::lock::Mutex;
+use crate::fork::{self, Process};
 use crate::record::encode::{self, Head, Outcome};
 #[cfg(feature = "macros")]
 use crate::record::members::{Member, Members};
@@ -26,18 +28,62 @@ use crate::sanitize::{ProtectedValue, Redactions, Sanitizer, protect_variables};
 use crate::usage::Usage;
 use crate::writer::{self, Control, Ground, Waited};
 
-/// How long the guard of `init` and the last handle of a logger wait for the writer.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
-
 /// A recorder: a queue, a writer's thread, and files.
 ///
 /// Clones are handles to the same recorder. It closes, writing everything emitted before, when the
-/// last handle is dropped or at [`shutdown`](Self::shutdown).
+/// last handle is dropped, at [`shutdown`](Self::shutdown), and when the process exits by the return
+/// of `main` or [`std::process::exit`] (within five seconds, for all recorders together).
+///
+/// # Forks
+///
+/// In a forked child the handle is that of another recorder, which begins with the first event that
+/// the child emits: of the same settings, into the same folder, with an instance, a queue, counters
+/// and a writer's thread of its own. What lay in the parent's queue is written by the parent alone.
+/// [`Exporter`]s stay with the parent; where nothing else is written to, the child's events are
+/// counted as rejected. The first emit of a child starts a thread; a child that ends by `_exit` loses
+/// what it has not flushed.
 #[derive(Clone)]
 pub struct AuditLogger(Arc<Handle>);
 
 /// Closes the recorder when the last handle goes.
-struct Handle(Arc<Shared>);
+struct Handle {
+    /// Of the process that built it. In a child of that only what never changes is looked at.
+    shared: Arc<Shared>,
+    home: Process,
+    /// Of a process that was forked from it, once it has emitted.
+    in_child: PerProcess<Arc<Shared>>,
+}
+
+impl Handle {
+    /// The recorder of this process, begun where this is a forked child that has none yet.
+    #[inline]
+    fn shared(&self) -> &Arc<Shared> {
+        if self.home.is_current() { &self.shared } else { self.begin_in_child() }
+    }
+
+    #[cold]
+    fn begin_in_child(&self) -> &Arc<Shared> {
+        if !self.shared.settings.enabled {
+            return &self.shared;
+        }
+        let (shared, is_new) = self.in_child.get_or_make(|| self.shared.in_child());
+        if is_new {
+            writer::spawn_in_child(shared);
+            exit::close_at_exit(shared);
+        }
+        shared
+    }
+
+    /// The recorder of this process, if it has one.
+    fn begun(&self) -> Option<&Arc<Shared>> {
+        if self.home.is_current() { Some(&self.shared) } else { self.in_child.get() }
+    }
+
+    /// What is the same in every process.
+    fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+}
 
 /// What callers and the writer share.
 pub(crate) struct Shared {
@@ -69,7 +115,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // What could not be written within the deadline is lost with the process; nobody is left
         // to be told.
-        let _late = self.0.shutdown(CLOSE_DEADLINE);
+        let _late = self.begun().map(|shared| shared.shutdown(CLOSE_DEADLINE));
     }
 }
 
@@ -97,10 +143,12 @@ impl AuditLogger {
             _protected: protected,
             settings,
         });
+        let home = Process::current();
         if shared.settings.enabled {
             writer::spawn(&shared, exporters, ground)?;
+            exit::close_at_exit(&shared);
         }
-        Ok(Self(Arc::new(Handle(shared))))
+        Ok(Self(Arc::new(Handle { shared, home, in_child: PerProcess::new() })))
     }
 
     /// Records an event. Returns nothing, cannot fail and never waits: when the queue is full the
@@ -110,7 +158,7 @@ impl AuditLogger {
     /// `Serialize` impl of another event; not from a signal handler.
     #[inline]
     pub fn emit(&self, event: &AuditEvent<'_>) {
-        self.0.0.emit(event, OnFull::Evict);
+        self.0.shared().emit(event, OnFull::Evict);
     }
 
     /// Records an event and waits for room where the queue is full, so that nothing is
@@ -122,7 +170,7 @@ impl AuditLogger {
     ///
     /// From the writer's own thread (an [`Exporter`]) it is [`emit`](Self::emit).
     pub fn emit_wait(&self, event: &AuditEvent<'_>) {
-        let shared = &self.0.0;
+        let shared = self.0.shared();
         let on_full = if shared.control.is_writer() { OnFull::Evict } else { OnFull::Wait };
         shared.emit(event, on_full);
     }
@@ -134,8 +182,25 @@ impl AuditLogger {
     ///
     /// The deadline passed (how many events are outstanding is in the error), or the caller is the
     /// writer's own thread.
+    ///
+    /// In a forked child that has not emitted it returns at once, with nothing.
     pub fn flush(&self, deadline: Duration) -> Result<Flushed, Error> {
-        self.0.0.flush(deadline)
+        self.0.begun().map_or(Ok(Flushed::default()), |shared| shared.flush(deadline))
+    }
+
+    /// As [`flush`](Self::flush), and waits until every event written before is on the disk: its file
+    /// was fsynced after it was written, and the file's name and folder are durable too. Whatever
+    /// [`Builder::fsync`] says, the disk is not waited for by anybody but the caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush); or no files are written; or an fsync of this logger failed, now or
+    /// before: then it cannot be known any more whether what it was for is on the disk, so that no
+    /// later call says so either ([`Error::is_not_durable`]), and the error says of how many events.
+    /// With [`Fsync::Never`](crate::Fsync::Never) what was written is not synced by closing: call it
+    /// before [`shutdown`](Self::shutdown).
+    pub fn flush_durable(&self, deadline: Duration) -> Result<Flushed, Error> {
+        self.0.begun().map_or(Ok(Flushed::default()), |shared| shared.flush_durable(deadline))
     }
 
     /// Closes: later events are rejected, everything emitted before gets its end, `audit.stop` is
@@ -145,46 +210,50 @@ impl AuditLogger {
     ///
     /// As [`flush`](Self::flush). The logger is closed even then, and goes on writing what it has.
     pub fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
-        self.0.0.shutdown(deadline)
+        self.0.begun().map_or(Ok(Flushed::default()), |shared| shared.shutdown(deadline))
     }
 
     /// The ends of all events so far. They agree when nothing is in flight, as after a flush.
     pub fn accounting(&self) -> Accounting {
-        self.0.0.accounting()
+        self.0.begun().map_or_else(Accounting::default, |shared| shared.accounting())
     }
 
     /// Takes what was emitted before `init` into the books.
     fn credit_early(&self) {
-        let early = EARLY.swap(0, Ordering::Relaxed);
-        let shard = self.0.0.counts.shard();
+        let early = fork::own().early.swap(0, Ordering::Relaxed);
+        if early == 0 {
+            return;
+        }
+        let shard = self.0.shared().counts.shard();
         shard.emitted(early);
         shard.rejected(early);
     }
 
-    /// The 16 hexadecimal digits that tell this logger's lines from all others'.
+    /// The 16 hexadecimal digits that tell this logger's lines from all others'. A forked child's are
+    /// others; to be asked is to it as its first event is.
     pub fn instance(&self) -> &str {
-        &self.0.0.instance
+        &self.0.shared().instance
     }
 
     /// Which events are kept.
     pub fn sampling(&self) -> SamplingPolicy {
-        self.0.0.settings.sampling
+        self.0.settings().sampling
     }
 
     /// Whether layers and helpers record prompts, completions, arguments and results; see
     /// [`Builder::capture_content`].
     pub fn captures_content(&self) -> bool {
-        self.0.0.settings.capture_content
+        self.0.settings().capture_content
     }
 
     #[cfg(any(feature = "macros", feature = "tower", feature = "tracing"))]
     pub(crate) fn sanitizer(&self) -> &Sanitizer {
-        &self.0.0.sanitizer
+        &self.0.shared.sanitizer
     }
 
     #[cfg(feature = "tracing")]
     pub(crate) fn includes_snapshots(&self) -> bool {
-        self.0.0.settings.include_snapshots
+        self.0.settings().include_snapshots
     }
 
     /// What a call of `model` with this usage costs, by the prices that come with the library and
@@ -213,39 +282,40 @@ impl AuditLogger {
     /// As [`calculate_cost`](Self::calculate_cost), of the first of these models that has a price
     /// with this provider.
     pub(crate) fn cost_at(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
-        self.0.0.pricing.cost(provider, models, usage)
+        self.0.shared().pricing.cost(provider, models, usage)
     }
 
     /// The models for which no price was known, and how many calls of each, redacted: the first 64
     /// of them. [`Accounting::unpriced`] counts the calls of all.
     pub fn unpriced(&self) -> BTreeMap<String, u64> {
-        self.0.0.pricing.unpriced().names
+        self.0.begun().map_or_else(BTreeMap::new, |shared| shared.pricing.unpriced().names)
     }
 
     /// What one encoded event may take, in bytes; see [`Builder::max_event_bytes`].
     #[cfg(feature = "tracing")]
     pub(crate) fn max_event_bytes(&self) -> usize {
-        self.0.0.settings.max_event_bytes
+        self.0.settings().max_event_bytes
     }
 
     /// What is behind this logger; for `#[audit_span]`.
     #[cfg(feature = "macros")]
     pub(crate) fn settings(&self) -> &Settings {
-        &self.0.0.settings
+        self.0.settings()
     }
 
     /// Encodes values as an event of this logger would hold them, to be put into one later. At most
     /// half an event; `None` where the queue has no buffer.
     #[cfg(feature = "macros")]
     pub(crate) fn keep(&self, members: &[Member<'_>]) -> Option<Members> {
-        let shared = &self.0.0;
+        let shared = self.0.shared();
         let mut chain = shared.ring.chain(shared.settings.max_event_bytes / 2, OnFull::Evict)?;
         Some(Members::encode(members, &mut chain, &shared.sanitizer))
     }
 
-    /// The file written to last; `None` where no files are written.
+    /// The file written to last; `None` where no files are written, or a forked child has not
+    /// written yet.
     pub fn path(&self) -> Option<PathBuf> {
-        self.0.0.control.path()
+        self.0.begun()?.control.path()
     }
 }
 
@@ -261,6 +331,26 @@ pub struct Flushed {
 }
 
 impl Shared {
+    /// The same recorder in a forked child, with nothing emitted yet. What may change, and so may have
+    /// been in the middle of a change, is begun anew.
+    fn in_child(&self) -> Arc<Self> {
+        let settings = self.settings.clone();
+        let instance =
+            draw_instance().unwrap_or_else(|_| format!("{:016x}", context::random_span_id()));
+        Arc::new(Self {
+            instance,
+            sanitizer: self.sanitizer.clone(),
+            ring: Ring::new(settings.queue_capacity, settings.queue_bytes),
+            counts: Counts::default(),
+            pricing: self.pricing.in_child(),
+            control: Control::default(),
+            turn: Mutex::new(()),
+            // The parent's stay protected, as all values that it protected.
+            _protected: Vec::new(),
+            settings,
+        })
+    }
+
     fn emit(&self, event: &AuditEvent<'_>, on_full: OnFull) {
         if !self.settings.enabled {
             return;
@@ -384,10 +474,35 @@ impl Shared {
         self.wait(deadline, |control, until| control.flush(to, until))
     }
 
+    fn flush_durable(&self, deadline: Duration) -> Result<Flushed, Error> {
+        let began = Instant::now();
+        let flushed = self.flush(deadline)?;
+        if !self.settings.enabled {
+            return Ok(flushed);
+        }
+        // What was handed on is with the housekeeping thread by now.
+        match self.control.sync(began.checked_add(deadline)) {
+            None => Err(Error::new(Kind::NoFiles)),
+            Some(Ok(Waited::Met)) => Ok(flushed),
+            Some(Ok(_)) => Err(self.late(deadline)),
+            Some(Err(events)) => Err(Error::new(Kind::NotDurable { events })),
+        }
+    }
+
     fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
         // Also where the caller may not wait for it: the last handle may be dropped anywhere.
-        self.control.close(|| self.ring.close());
+        self.close();
         self.wait(deadline, Control::wait_for_end)
+    }
+
+    /// Refuses later events, and asks the writer to end.
+    pub(crate) fn close(&self) {
+        self.control.close(|| self.ring.close());
+    }
+
+    fn late(&self, waited: Duration) -> Error {
+        let outstanding = self.accounting().queued + self.control.unsynced();
+        Error::new(Kind::Deadline { waited, outstanding })
     }
 
     /// Runs a wait of the control's with the instant the deadline means.
@@ -411,6 +526,7 @@ impl Shared {
                 Err(Error::new(Kind::Deadline { waited: deadline, outstanding }))
             }
             Waited::Panicked => Err(Error::new(Kind::WriterGone)),
+            Waited::NotStarted => Err(Error::new(Kind::WriterNotStarted)),
         }
     }
 
@@ -450,7 +566,7 @@ fn draw_instance() -> Result<String, Error> {
 }
 
 /// The recorder of the process.
-static GLOBAL: OnceLock<AuditLogger> = OnceLock::new();
+static GLOBAL: Once<AuditLogger> = Once::new();
 /// Which way [`emit`] goes: the bits below.
 static STATE: AtomicU8 = AtomicU8::new(0);
 /// [`GLOBAL`] is set.
@@ -459,8 +575,6 @@ const INITIALIZED: u8 = 1;
 const ENABLED: u8 = 2;
 /// Some thread captures its events for a test.
 const CAPTURING: u8 = 4;
-/// Emitted before `init`.
-static EARLY: AtomicU64 = AtomicU64::new(0);
 
 /// Builds the recorder of the process from the environment. Keep the guard to the end of `main`:
 /// dropped, it writes what is queued and closes.
@@ -480,8 +594,8 @@ pub fn init() -> Result<Guard, Error> {
 /// As [`init`].
 pub fn init_with(builder: Builder) -> Result<Guard, Error> {
     /// One `init` at a time, so that a second one starts no second logger.
-    static INIT: Mutex<()> = Mutex::new(());
-    let _alone = INIT.lock();
+    static INIT: PerProcess<Mutex<()>> = PerProcess::new();
+    let _alone = INIT.get_or_make(Mutex::default).0.lock();
     if GLOBAL.get().is_some() {
         return Err(Error::new(Kind::AlreadyInit));
     }
@@ -490,10 +604,9 @@ pub fn init_with(builder: Builder) -> Result<Guard, Error> {
         SamplingPolicy { debug: true, .. } => 1.0,
         policy => policy.trace_rate,
     });
-    let enabled = if logger.0.0.settings.enabled { ENABLED } else { 0 };
-    let logger = GLOBAL.get_or_init(|| logger);
-    // Release: pairs with the acquire inside `OnceLock::get`; the flag itself only says where to
-    // look.
+    let enabled = if logger.0.settings().enabled { ENABLED } else { 0 };
+    let logger = GLOBAL.set(logger);
+    // Release: pairs with the acquire inside `Once::get`; the flag itself only says where to look.
     STATE.fetch_or(INITIALIZED | enabled, Ordering::Release);
     logger.credit_early();
     Ok(Guard { logger: logger.clone() })
@@ -531,6 +644,25 @@ pub fn emit_wait(event: &AuditEvent<'_>) {
     with_logger(|logger| logger.emit_wait(event));
 }
 
+/// Waits for the recorder that [`emit`] records into; see [`AuditLogger::flush`]. Before `init` there
+/// is nothing to wait for.
+///
+/// # Errors
+///
+/// As [`AuditLogger::flush`].
+pub fn flush(deadline: Duration) -> Result<Flushed, Error> {
+    peek(|logger| logger.flush(deadline)).unwrap_or(Ok(Flushed::default()))
+}
+
+/// As [`flush`], until it is on the disk; see [`AuditLogger::flush_durable`].
+///
+/// # Errors
+///
+/// As [`AuditLogger::flush_durable`].
+pub fn flush_durable(deadline: Duration) -> Result<Flushed, Error> {
+    peek(|logger| logger.flush_durable(deadline)).unwrap_or(Ok(Flushed::default()))
+}
+
 /// Whether what [`emit`] records may hold prompts, completions, arguments and results; see
 /// [`Builder::capture_content`]. `false` before `init`.
 pub fn captures_content() -> bool {
@@ -555,8 +687,8 @@ impl Outlet {
     #[inline]
     pub(crate) fn is_off(&self) -> bool {
         match &self.0 {
-            Some(logger) => !logger.0.0.settings.enabled,
-            // Relaxed: `OnceLock` orders the rest.
+            Some(logger) => !logger.0.settings().enabled,
+            // Relaxed: `Once` orders the rest.
             None => STATE.load(Ordering::Relaxed) == INITIALIZED,
         }
     }
@@ -589,7 +721,7 @@ impl Outlet {
 
 /// What `look` finds in the logger that [`emit`] records into at this moment.
 pub(crate) fn peek<R>(look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
-    // Relaxed: `OnceLock` orders the rest.
+    // Relaxed: `Once` orders the rest.
     if STATE.load(Ordering::Relaxed) & CAPTURING != 0 && crate::testing::is_capturing() {
         let mut found = None;
         crate::testing::with_captured(|logger| found = Some(look(logger)));
@@ -600,7 +732,7 @@ pub(crate) fn peek<R>(look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
 
 #[inline]
 fn with_logger(record: impl FnOnce(&AuditLogger)) {
-    // Relaxed: `OnceLock` orders the rest.
+    // Relaxed: `Once` orders the rest.
     let state = STATE.load(Ordering::Relaxed);
     if state == INITIALIZED {
         return;
@@ -611,7 +743,7 @@ fn with_logger(record: impl FnOnce(&AuditLogger)) {
     match GLOBAL.get() {
         Some(logger) => record(logger),
         None => {
-            add(&EARLY, 1);
+            add(&fork::own().early, 1);
             if let Some(logger) = GLOBAL.get() {
                 logger.credit_early();
             }

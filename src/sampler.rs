@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::context::TraceContext;
+use crate::context::{TraceContext, random_share};
 use crate::error::Error;
 use crate::event::Status;
 
@@ -91,7 +91,7 @@ impl SamplingPolicy {
         self.debug
             || latency_ms.is_some_and(|latency| latency > self.slow_threshold_ms)
             || context.is_some_and(|context| self.keeps_context(context))
-            || fastrand::f64() < self.rate_of(status)
+            || random_share() < self.rate_of(status)
     }
 
     /// The variables, and their values, that decide what is sampled out.
@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn kept(decide: impl Fn(u32) -> bool) -> u32 {
-        fastrand::seed(11);
+        crate::context::seed_draws(11);
         (0..EVENTS).map(|event| u32::from(decide(event))).sum()
     }
 

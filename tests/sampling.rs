@@ -25,7 +25,6 @@ fn kept(change: impl FnOnce(Builder) -> Builder, emit: impl FnOnce(&AuditLogger)
     let (exporter, seen) = memory();
     let builder = AuditLogger::builder().without_environment().files(false).exporter(exporter);
     let audit = change(builder).build().unwrap();
-    fastrand::seed(7);
     emit(&audit);
     audit.shutdown(DEADLINE).unwrap();
     let accounting = audit.accounting();
@@ -48,11 +47,12 @@ fn kept(change: impl FnOnce(Builder) -> Builder, emit: impl FnOnce(&AuditLogger)
     Kept { lines, start, stop, accounting }
 }
 
-/// `kept` of `events` is within five standard deviations of this share; of a share of 1, all.
+/// `kept` of `events` is within eight standard deviations of this share, which no run of draws will
+/// miss; of a share of 1, all.
 fn assert_share(kept: u64, events: u64, share: f64, what: &str) {
     let (events, kept) = (events as f64, kept as f64);
     let deviation = (events * share * (1.0 - share)).sqrt();
-    assert!((kept - events * share).abs() <= 5.0 * deviation, "{what}: {kept} of {events}");
+    assert!((kept - events * share).abs() <= 8.0 * deviation, "{what}: {kept} of {events}");
 }
 
 fn from_caller(flag: &str) -> TraceContext {

@@ -1,11 +1,12 @@
 //! The prices of all known models: the built-in ones, and a file over them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::names::{canonical, resolve, resolve_at};
 use super::rates::{Kind, Rate, Rates};
 use super::{Usd, file};
+use crate::fork::cell::Lazy;
 use crate::usage::{ServiceTier, Usage};
 
 /// The prices that come with the library, a model a line; the layout is at the top of the file.
@@ -20,8 +21,8 @@ pub(super) struct Table {
 impl Table {
     /// The prices that come with the library.
     pub(super) fn built_in() -> &'static Self {
-        static BUILT_IN_TABLE: OnceLock<Table> = OnceLock::new();
-        BUILT_IN_TABLE.get_or_init(|| Self::new(lines(BUILT_IN)))
+        static BUILT_IN_TABLE: Lazy<Table> = Lazy::new(|| Table::new(lines(BUILT_IN)));
+        &BUILT_IN_TABLE
     }
 
     /// The built-in prices with those of a file over them.

@@ -1,11 +1,14 @@
 //! Lines to standard output: exactly as in the file, or coloured for a person at a terminal.
 
 use std::env;
+#[cfg(unix)]
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use memchr::memmem;
 
 use super::Exporter;
+use crate::fork::cell::Lazy;
 
 const RESET: &[u8] = b"\x1b[0m";
 
@@ -40,17 +43,33 @@ enum Look {
 impl Stdout {
     /// The process's standard output, which is looked at once: a terminal or not.
     pub fn new() -> Self {
-        let out = io::stdout();
-        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let look = if out.is_terminal() {
-            Look::Terminal { colour: !is_set("NO_COLOR") && !is_dumb }
-        } else {
-            Look::Exact
-        };
-        Self::over(out, look)
+        Self::over(io::stdout(), *LOOK)
+    }
+
+    /// Of a forked child: a descriptor beside `io::stdout`, whose lock a thread of the parent may
+    /// have held at the fork, and beside its buffer. `None` where standard output is closed.
+    #[cfg(unix)]
+    pub(crate) fn in_child() -> Option<Stdout<File>> {
+        use std::os::fd::AsFd;
+        let out = io::stdout().as_fd().try_clone_to_owned().ok()?;
+        Some(Stdout::over(out.into(), *LOOK))
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn in_child() -> Option<Self> {
+        None
     }
 }
+
+/// Looked at once: a child reads no variables, which a thread of its parent may have held.
+static LOOK: Lazy<Look> = Lazy::new(|| {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    match io::stdout().is_terminal() {
+        true => Look::Terminal { colour: !is_set("NO_COLOR") && !is_dumb },
+        false => Look::Exact,
+    }
+});
 
 impl Default for Stdout {
     fn default() -> Self {

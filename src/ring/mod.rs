@@ -21,12 +21,12 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use arena::{Arena, BLOCK_BYTES};
 pub(crate) use arena::{Chain, OnFull};
 use free::{FreeList, NONE};
 use slots::{Drain, Next as NextTicket, Push, Slots};
+
+use crate::fork::lock::{Condvar, Mutex};
 
 /// Fewest and most slots.
 pub(crate) const CAPACITY: std::ops::RangeInclusive<usize> = 64..=1 << 22;

@@ -15,12 +15,12 @@ use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::RwLock;
-
 use super::disguise::{self, Plain};
 use super::keys::{KeyClass, classify};
 use super::{Kind, Match};
 use crate::error::Error;
+use crate::fork;
+use crate::fork::lock::{self, OpenLock as RwLock, look_until};
 
 /// A gram, in bytes; no shorter value can be found.
 const GRAM: usize = 4;
@@ -199,8 +199,57 @@ fn shard(form: &str) -> &'static RwLock<Forms> {
     &FORMS[hash as usize % FORM_SHARDS]
 }
 
+/// Changes of the tables that are under way, and forks, which wait for these and hold up further
+/// ones, in units of [`FORK`]: a child must not inherit half a change.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+const FORK: u64 = 1 << 32;
+
+/// A change that is under way.
+struct Change;
+
+impl Change {
+    fn begin() -> Self {
+        // Whoever changes the tables first sees to it that forks wait.
+        fork::own();
+        let begun = |changes: u64| (changes < FORK).then_some(changes + 1);
+        look_until(|| CHANGES.fetch_update(Ordering::Acquire, Ordering::Relaxed, begun).is_ok());
+        Self
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        // Release: pairs with the acquire of a fork that waits.
+        CHANGES.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Before a fork: waits for the changes that are under way, microseconds, and holds up others.
+pub(crate) fn hold_changes() {
+    CHANGES.fetch_add(FORK, Ordering::Relaxed);
+    look_until(|| CHANGES.load(Ordering::Acquire).is_multiple_of(FORK));
+}
+
+/// After a fork, in the parent.
+pub(crate) fn let_changes() {
+    CHANGES.fetch_sub(FORK, Ordering::Relaxed);
+}
+
+/// After a fork, on the only thread of the child: opens the locks that threads of the parent held.
+#[allow(unsafe_code, reason = "locks are taken from threads that are not in this process")]
+pub(crate) fn open_in_child() {
+    let shards = [&SHORT_FORMS, &LONG_FORMS].into_iter().flat_map(|index| &index.shards);
+    // SAFETY: there is no other thread, and no change was under way at the fork.
+    unsafe {
+        FORMS.iter().for_each(|forms| lock::open(forms));
+        shards.for_each(|shard| lock::open(shard));
+    }
+    CHANGES.store(0, Ordering::Relaxed);
+}
+
 /// Protects a form once more.
 fn protect(form: &Arc<str>) {
+    let _change = Change::begin();
     let mut forms = shard(form).write();
     let count = forms.entry(form.clone()).or_default();
     *count += 1;
@@ -213,6 +262,7 @@ fn protect(form: &Arc<str>) {
 
 /// Protects it once less.
 fn release(form: &Arc<str>) {
+    let _change = Change::begin();
     let mut forms = shard(form).write();
     let Some(count) = forms.get_mut(form) else { return };
     *count -= 1;

@@ -19,7 +19,7 @@ pub(crate) mod debug;
 mod disguise;
 mod json;
 mod keys;
-mod known;
+pub(crate) mod known;
 mod optional;
 mod options;
 mod pairs;

@@ -11,7 +11,6 @@
 //! What is left between the matches matches no rule, beside the placeholders too.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use super::chunk::{Candidates, Filter, GROUPS, PLACE, Pattern, may_be_number};
 use super::disguise::{self, Plain};
@@ -20,6 +19,7 @@ use super::unicode::{
     AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word,
 };
 use super::{Kind, Match};
+use crate::fork::cell::Lazy;
 
 /// The floor rules, as they are written for Python's `re`.
 pub(super) const RULES: [(Kind, &str); 4] = [
@@ -65,7 +65,7 @@ impl Bytes {
     }
 }
 
-static DEFAULT: LazyLock<Rules> = LazyLock::new(|| Rules::new(&rules::triggers()));
+static DEFAULT: Lazy<Rules> = Lazy::new(|| Rules::new(&rules::triggers()));
 
 impl Rules {
     /// The default rules.

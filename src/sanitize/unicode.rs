@@ -3,9 +3,9 @@
 //! The classes are those of Python's `re` on `str`: `\d` is the category Nd, `\w` is letters,
 //! numbers and the underscore (no combining marks, no joiners), `\s` is what `str.isspace` says.
 
-use std::sync::LazyLock;
-
 use regex_syntax::hir::{Class, HirKind};
+
+use crate::fork::cell::Lazy;
 
 /// In an e-mail's local part.
 pub(super) const LOCAL: u8 = 1;
@@ -106,8 +106,8 @@ pub(super) fn is_digit_lead(byte: u8) -> bool {
 
 type Ranges = Box<[(char, char)]>;
 
-static WORDS: LazyLock<Ranges> = LazyLock::new(|| ranges(r"[\p{L}\p{N}]"));
-static DIGITS: LazyLock<Ranges> = LazyLock::new(|| ranges(r"\p{Nd}"));
+static WORDS: Lazy<Ranges> = Lazy::new(|| ranges(r"[\p{L}\p{N}]"));
+static DIGITS: Lazy<Ranges> = Lazy::new(|| ranges(r"\p{Nd}"));
 
 fn ranges(class: &str) -> Ranges {
     let hir = regex_syntax::parse(class).expect("the class is a constant and its tables are built");

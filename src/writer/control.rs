@@ -2,18 +2,24 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
+use super::sync::Syncs;
 use crate::accounting::Accounting;
+use crate::exit;
+use crate::fork::lock::{Condvar, Mutex, MutexGuard};
 use crate::logger::Flushed;
 
 /// The callers' side of the writer's thread.
 #[derive(Default)]
 pub(crate) struct Control {
     thread: OnceLock<Thread>,
+    /// The writer's thread as [`exit::thread`] tells it, while it runs; else zero.
+    running: AtomicUsize,
+    /// What makes the files durable; none where there are no files.
+    syncs: OnceLock<Syncs>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -40,6 +46,8 @@ pub(super) enum Ended {
     Done,
     /// By a panic of its own.
     Panicked,
+    /// Before it began.
+    NotStarted,
 }
 
 /// What a wait for the writer came to.
@@ -51,6 +59,8 @@ pub(crate) enum Waited {
     Late,
     /// It never will be: the writer's thread is gone.
     Panicked,
+    /// It never will be: there never was a writer's thread.
+    NotStarted,
 }
 
 /// What the writer has to do besides draining.
@@ -66,11 +76,13 @@ impl Control {
     /// To be called by the writer's thread, first of all.
     pub(super) fn enter(&self) {
         self.thread.get_or_init(thread::current);
+        self.running.store(exit::thread(), Ordering::Relaxed);
     }
 
-    /// Whether the caller is the writer's thread.
+    /// Whether the caller is the writer's thread. It uses no thread-locals.
     pub(crate) fn is_writer(&self) -> bool {
-        self.thread.get().is_some_and(|writer| writer.id() == thread::current().id())
+        // Relaxed: only the writer's own thread has to see what it stored.
+        self.running.load(Ordering::Relaxed) == exit::thread()
     }
 
     /// Wakes the writer if it sleeps.
@@ -85,6 +97,22 @@ impl Control {
         let mut state = self.state.lock();
         state.flush_to = state.flush_to.max(to);
         self.wait(state, until, |state| state.settled_to >= to)
+    }
+
+    /// To be called before the writer's thread runs.
+    pub(super) fn set_syncs(&self, syncs: Syncs) {
+        self.syncs.get_or_init(|| syncs);
+    }
+
+    /// Waits until everything that was handed on before is durable; `None` where no files are
+    /// written. `Err`: of so many events it cannot be known.
+    pub(crate) fn sync(&self, until: Option<Instant>) -> Option<Result<Waited, u64>> {
+        self.syncs.get().map(|syncs| syncs.sync(until))
+    }
+
+    /// Events that are written, and not yet known to be durable.
+    pub(crate) fn unsynced(&self) -> u64 {
+        self.syncs.get().map_or(0, Syncs::unsynced)
     }
 
     /// Asks the writer to close, by `close` if nobody did before.
@@ -110,6 +138,7 @@ impl Control {
                 _ if is_met(&state) => return Waited::Met,
                 Some(Ended::Done) => return Waited::Met,
                 Some(Ended::Panicked) => return Waited::Panicked,
+                Some(Ended::NotStarted) => return Waited::NotStarted,
                 None => {}
             }
             match until {
@@ -162,6 +191,7 @@ impl Control {
 
     /// Tells the waiting that the thread ends.
     pub(super) fn ended(&self, how: Ended) {
+        self.running.store(0, Ordering::Relaxed);
         self.state.lock().ended = Some(how);
         self.changed.notify_all();
     }

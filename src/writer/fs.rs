@@ -2,16 +2,21 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+#[cfg(unix)]
+use crate::fork::Private;
 
 #[cfg(test)]
 pub(crate) mod mem;
 
 /// What the writer asks of a file system; [`OsFs`] is the real one.
 pub(crate) trait Fs: Send + Sync {
-    /// Makes the folder and those above it, for the owner alone. One that is there stays as it is.
+    /// Makes the folder and those above it, durably and for the owner alone. One that is there stays
+    /// as it is.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Opens a log file for reading and appending. A new one gets exactly this mode. `None` where
@@ -55,7 +60,14 @@ pub(crate) struct OsFs;
 
 impl Fs for OsFs {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        platform::dir_builder().recursive(true).create(dir)
+        let missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+        platform::dir_builder().recursive(true).create(dir)?;
+        // From the top down, so that no durable name lies in a folder that may vanish.
+        for parent in missing.into_iter().rev().filter_map(Path::parent) {
+            let is_here = parent.as_os_str().is_empty();
+            platform::sync_dir(if is_here { Path::new(".") } else { parent })?;
+        }
+        Ok(())
     }
 
     fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn LogFile>>> {
@@ -75,7 +87,7 @@ impl Fs for OsFs {
             }
             Err(error) => return Err(error),
         };
-        Ok(file.metadata()?.is_file().then(|| Arc::new(file) as Arc<dyn LogFile>))
+        Ok(file.metadata()?.is_file().then(|| Arc::new(OsFile::new(file)) as Arc<dyn LogFile>))
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -97,9 +109,35 @@ fn is_foreign(path: &Path, error: &io::Error) -> bool {
         || path.symlink_metadata().is_ok_and(|there| !there.is_file())
 }
 
-impl LogFile for File {
+/// A file of which a forked child closes its copy: the lock is this process's alone.
+struct OsFile {
+    /// Dropped before the file is closed.
+    #[cfg(unix)]
+    _private: Private,
+    file: File,
+}
+
+impl OsFile {
+    fn new(file: File) -> Self {
+        Self {
+            #[cfg(unix)]
+            _private: Private::new(std::os::fd::AsRawFd::as_raw_fd(&file)),
+            file,
+        }
+    }
+}
+
+impl Deref for OsFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+impl LogFile for OsFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        let mut file = self;
+        let mut file = &self.file;
         file.write(bytes)
     }
 
@@ -113,7 +151,7 @@ impl LogFile for File {
 
     fn read_at(&self, offset: u64, piece: &mut [u8]) -> io::Result<()> {
         // The position is nobody else's concern: appending does not look at it.
-        let mut file = self;
+        let mut file = &self.file;
         file.seek(SeekFrom::Start(offset))?;
         file.read_exact(piece)
     }

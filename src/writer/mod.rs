@@ -28,9 +28,9 @@ use rotate::{FileOptions, LogFiles};
 use sync::Syncer;
 
 use crate::accounting::add;
-use crate::config::Fsync;
 use crate::error::{Error, Kind};
 use crate::event::Status;
+use crate::exit::{self, Writing};
 use crate::export::{Exporter, Stdout};
 use crate::logger::Shared;
 use crate::record::{decode, forget_panic};
@@ -48,8 +48,10 @@ const LINGER: Duration = Duration::from_millis(1);
 /// … so often, before sleeping: a wake costs a caller four to five microseconds, which sparse
 /// events must not each pay.
 const LINGERS_MAX: u32 = 50;
-/// A sleeping writer looks around this often all the same.
+/// A sleeping writer looks around this often all the same; where a signal may leave a note for it,
+/// more often.
 const SLEEP: Duration = Duration::from_secs(1);
+const SLEEP_LISTENING: Duration = Duration::from_millis(100);
 /// How long the last line waits for emits of other threads to come to their end.
 const IN_FLIGHT: Duration = Duration::from_millis(10);
 
@@ -76,25 +78,59 @@ pub(crate) fn spawn(
     mut exporters: Vec<Box<dyn Exporter>>,
     Ground { fs, clock }: Ground,
 ) -> Result<(), Error> {
-    let settings = &shared.settings;
-    if settings.to_stdout {
+    if shared.settings.to_stdout {
         exporters.insert(0, Box::new(Stdout::new()));
     }
-    let files = settings.to_files.then(|| {
-        let options = FileOptions {
-            dir: settings.directory.clone(),
-            max_file_bytes: settings.max_file_bytes,
-            file_mode: settings.file_mode,
-            sync: settings.fsync != Fsync::Never,
-        };
-        LogFiles::open(fs, options, clock.now_micros())
-    });
-    let files = files.transpose()?;
-    let syncer = match (settings.fsync, &files) {
-        (Fsync::Never, _) | (_, None) => None,
-        (Fsync::Batch, _) => Some(Syncer::start(None)?),
-        (Fsync::Every(interval), _) => Some(Syncer::start(Some(interval))?),
+    let now = clock.now_micros();
+    let files = file_options(shared).map(|options| LogFiles::open(fs, options, now)).transpose()?;
+    if let Some(files) = &files {
+        shared.control.set_path(files.path());
+    }
+    start(shared, exporters, files, clock)
+}
+
+/// Starts the thread of a forked child, which opens its files when it first writes: who emits waits
+/// for no disk. The exporters of the parent's logger stay with the parent.
+///
+/// Where it cannot be started, or there is nowhere to write to, the logger is closed.
+pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
+    let Ground { fs, clock } = Ground::default();
+    let stdout = shared.settings.to_stdout.then(Stdout::in_child).flatten();
+    let stdout = stdout.map(|out| Box::new(out) as Box<dyn Exporter>);
+    let exporters: Vec<_> = stdout.into_iter().collect();
+    let now = clock.now_micros();
+    let files = file_options(shared).map(|options| LogFiles::unopened(fs, options, now));
+    let ended = match files.is_some() || !exporters.is_empty() {
+        true => start(shared, exporters, files, clock).err().map(|_| Ended::NotStarted),
+        false => Some(Ended::Done),
     };
+    if let Some(ended) = ended {
+        shared.close();
+        shared.control.ended(ended);
+    }
+}
+
+/// Where a logger that writes files has them.
+fn file_options(shared: &Shared) -> Option<FileOptions> {
+    let settings = &shared.settings;
+    settings.to_files.then(|| FileOptions {
+        dir: settings.directory.clone(),
+        max_file_bytes: settings.max_file_bytes,
+        file_mode: settings.file_mode,
+    })
+}
+
+/// Starts the threads.
+fn start(
+    shared: &Arc<Shared>,
+    exporters: Vec<Box<dyn Exporter>>,
+    files: Option<LogFiles>,
+    clock: Arc<dyn Clock>,
+) -> Result<(), Error> {
+    let syncer = files.is_some().then(|| Syncer::start(shared.settings.fsync)).transpose()?;
+    if let Some(syncer) = &syncer {
+        shared.control.set_syncs(syncer.syncs());
+    }
     let mut writer = Writer {
         drainer: Drainer::new(shared.ring.clone()),
         shared: shared.clone(),
@@ -109,12 +145,14 @@ pub(crate) fn spawn(
         scratch: Vec::new(),
         unsaid: None,
     };
-    if let Some(files) = &writer.files {
-        shared.control.set_path(files.path());
-    }
+    let writing = Writing::begin();
     thread::Builder::new()
         .name("llm-audit".to_owned())
-        .spawn(move || writer.run_guarded())
+        .spawn(move || {
+            writer.run_guarded();
+            drop(writer);
+            drop(writing);
+        })
         .map_err(|error| Error::new(Kind::Thread(error)))?;
     Ok(())
 }
@@ -153,9 +191,8 @@ impl Writer {
     /// nobody waiting: later events are rejected, and flushes say why they fail.
     fn run_guarded(&mut self) {
         if catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
-            let Shared { control, ring, .. } = &*self.shared;
-            control.close(|| ring.close());
-            control.ended(Ended::Panicked);
+            self.shared.close();
+            self.shared.control.ended(Ended::Panicked);
         }
     }
 
@@ -165,6 +202,9 @@ impl Writer {
         control.enter();
         let mut waiting = Waiting::default();
         loop {
+            if exit::is_closing() {
+                shared.close();
+            }
             let request = control.request();
             shared.pricing.look(|| self.clock.now_micros());
             if let Some(end) = request.end {
@@ -245,7 +285,7 @@ impl Writer {
             self.loss_line(now, unsaid);
             self.lines.extend_from_slice(&batch);
         }
-        let written = self.hand_on(now);
+        let written = self.hand_on(now, batch.events);
         let counts = &self.shared.counts;
         let end = if written { &counts.written } else { &counts.io_lost };
         add(end, batch.events);
@@ -275,8 +315,8 @@ impl Writer {
 
     /// Gives the lines to the file, or to the first exporter where there is none, and then to the
     /// other exporters. `false`: they were not taken, and nobody else gets them either, since the
-    /// log will say that no line holds them.
-    fn hand_on(&mut self, now: i64) -> bool {
+    /// log will say that no line holds them. `events` are those among the lines.
+    fn hand_on(&mut self, now: i64, events: u64) -> bool {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
         let mut start_text = Vec::new();
         let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
@@ -307,18 +347,20 @@ impl Writer {
                 add(&shared.counts.export_errors, 1);
             }
         }
-        self.sync();
+        self.sync(if written { events } else { 0 });
         written
     }
 
     /// Has the housekeeping thread make durable what was written.
-    fn sync(&mut self) {
+    fn sync(&mut self, events: u64) {
         let (Some(files), Some(syncer)) = (&mut self.files, &self.syncer) else { return };
+        while let Some(file) = files.take_for_sync() {
+            // One file: what was written to those before was handed out with their last batch.
+            syncer.add(file, events);
+        }
+        // Behind that, for these lines may have gone into a file of which a sync has failed.
         while let Some(file) = syncer.failed() {
             files.sync_failed(&file);
-        }
-        while let Some(file) = files.take_for_sync() {
-            syncer.add(file);
         }
     }
 
@@ -356,7 +398,7 @@ impl Writer {
         };
         jsonl::write_own(&mut self.lines, instance, now, "audit.stop", Status::Ok, &stop);
         // Where it cannot be written the log shows as killed, which is what it then is.
-        let _written = self.hand_on(now);
+        let _written = self.hand_on(now, 0);
         self.syncer = None;
         self.files = None;
     }
@@ -369,7 +411,7 @@ impl Writer {
             waiting.lingers += 1;
             thread::park_timeout(LINGER);
         } else if self.drainer.may_sleep() {
-            thread::park_timeout(SLEEP);
+            thread::park_timeout(if exit::listens() { SLEEP_LISTENING } else { SLEEP });
             self.drainer.awake();
         }
     }

@@ -28,9 +28,6 @@ pub(crate) struct FileOptions {
     pub(crate) max_file_bytes: u64,
     /// Permissions of new files, exactly.
     pub(crate) file_mode: u32,
-    /// Whether [`LogFiles::take_for_sync`] will be called. Where not, a file left behind is closed
-    /// at once.
-    pub(crate) sync: bool,
 }
 
 /// The files of one logger: `audit-YYYY-MM-DD.jsonl`, `.1.jsonl`, `.2.jsonl` …, one open at a
@@ -77,8 +74,18 @@ impl LogFiles {
         options: FileOptions,
         now_micros: i64,
     ) -> Result<Self, Error> {
+        let mut files = Self::unopened(fs, options, now_micros);
+        match files.begin(1, now_micros) {
+            Ok(current) => files.current = Some(current),
+            Err(error) => return Err(Error::io("begin the log file", files.path, error)),
+        }
+        Ok(files)
+    }
+
+    /// As [`open`](Self::open), but the first file is begun with the first batch.
+    pub(crate) fn unopened(fs: Arc<dyn Fs>, options: FileOptions, now_micros: i64) -> Self {
         let path = options.dir.clone();
-        let mut files = Self {
+        Self {
             fs,
             options,
             date: utc_date(now_micros),
@@ -87,12 +94,7 @@ impl LogFiles {
             current: None,
             torn_bytes: 0,
             unsynced: Vec::new(),
-        };
-        match files.begin(1, now_micros) {
-            Ok(current) => files.current = Some(current),
-            Err(error) => return Err(Error::io("begin the log file", files.path, error)),
         }
-        Ok(files)
     }
 
     /// Appends whole lines with one write. Before the first ones of a file, and in the same write,
@@ -238,7 +240,7 @@ impl LogFiles {
 
     /// Keeps a file that is no longer written to until it is synced.
     fn leave(&mut self, current: Current) {
-        if self.options.sync && current.unsynced {
+        if current.unsynced {
             self.unsynced.push(current.file);
         }
     }

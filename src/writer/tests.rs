@@ -152,3 +152,94 @@ fn what_is_written_is_synced_by_the_end() {
     let name = rig.fs.names().remove(0);
     assert_eq!(rig.fs.synced(&name), rig.fs.text(&name).len());
 }
+
+/// Every way in which files are synced, also the one that never does by itself.
+fn fsyncs() -> [Fsync; 3] {
+    [Fsync::Never, Fsync::Every(Duration::from_secs(3600)), Fsync::Batch]
+}
+
+#[test]
+fn what_a_durable_flush_confirms_is_on_the_disk() {
+    for fsync in fsyncs() {
+        let rig = Rig::new(|builder| builder.fsync(fsync).max_file_bytes(4096));
+        for round in 1..=4 {
+            (0..40).for_each(|n| rig.emit(n));
+            let flushed = rig.audit.flush_durable(DEADLINE).unwrap();
+            assert_eq!(flushed.written, 0, "the flush of each event told of it");
+            let names = rig.fs.names();
+            assert!(names.len() > 2 * round, "files are left behind");
+            assert_eq!(rig.fs.state().dir_syncs, names.len(), "their names are durable too");
+            for name in names {
+                assert_eq!(rig.fs.synced(&name), rig.fs.text(&name).len(), "{fsync:?}: {name}");
+            }
+        }
+        rig.audit.shutdown(DEADLINE).unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_called_durable_after_a_failed_sync() {
+    for fsync in fsyncs() {
+        let rig = Rig::new(|builder| builder.fsync(fsync));
+        rig.emit(1);
+        rig.audit.flush_durable(DEADLINE).unwrap();
+        rig.fs.state().sync_fails = true;
+        rig.emit(2);
+        rig.emit(3);
+        let error = rig.audit.flush_durable(DEADLINE).unwrap_err();
+        let text = "an fsync failed: 2 written events may not be on the disk";
+        assert!(error.is_not_durable() && !error.is_deadline());
+        assert_eq!(error.to_string(), text, "{fsync:?}");
+        // Nor later, when it does no more: of these two it is not known.
+        rig.fs.state().sync_fails = false;
+        rig.emit(4);
+        assert_eq!(rig.audit.flush_durable(DEADLINE).unwrap_err().to_string(), text);
+        rig.audit.flush(DEADLINE).unwrap();
+        rig.audit.shutdown(DEADLINE).unwrap();
+        assert_eq!(rig.audit.flush_durable(DEADLINE).unwrap_err().to_string(), text);
+        assert_eq!(rig.audit.accounting().written, 4);
+    }
+}
+
+#[test]
+fn a_durable_flush_ends_at_its_deadline() {
+    for fsync in fsyncs() {
+        let rig = Rig::new(|builder| builder.fsync(fsync));
+        rig.emit(1);
+        let error = rig.audit.flush_durable(Duration::ZERO).unwrap_err();
+        assert!(error.is_deadline(), "{error}");
+    }
+}
+
+#[test]
+fn what_closing_leaves_durable() {
+    for fsync in fsyncs() {
+        let rig = Rig::new(|builder| builder.fsync(fsync));
+        rig.emit(1);
+        rig.audit.shutdown(DEADLINE).unwrap();
+        let durable = rig.audit.flush_durable(DEADLINE);
+        match fsync {
+            Fsync::Never => assert!(durable.unwrap_err().is_not_durable()),
+            _ => drop(durable.unwrap()),
+        }
+    }
+}
+
+#[test]
+fn files_left_behind_that_nobody_asks_for_do_not_pile_up() {
+    let rig = Rig::new(|builder| builder.max_file_bytes(4096));
+    let mut n = 0;
+    // The housekeeping thread syncs them in its own time.
+    while rig.fs.synced("logs/audit-2026-03-01.jsonl") == 0 {
+        n += 1;
+        rig.emit(n);
+    }
+    rig.audit.shutdown(DEADLINE).unwrap();
+}
+
+#[test]
+fn without_files_nothing_is_durable() {
+    let seen = crate::testing::capture();
+    let error = seen.logger().flush_durable(DEADLINE).unwrap_err();
+    assert_eq!(error.to_string(), "no files are written, so nothing is on the disk");
+}

@@ -59,7 +59,7 @@ impl Rig {
 }
 
 fn options(dir: impl Into<PathBuf>, max_file_bytes: u64) -> FileOptions {
-    FileOptions { dir: dir.into(), max_file_bytes, file_mode: 0o600, sync: true }
+    FileOptions { dir: dir.into(), max_file_bytes, file_mode: 0o600 }
 }
 
 fn open(fs: &MemFs, now: i64) -> Result<LogFiles, Error> {
@@ -348,18 +348,6 @@ fn a_file_left_behind_stays_locked_until_it_is_synced() {
     assert!(!is_free(&rig));
     rig.sync();
     assert!(is_free(&rig));
-}
-
-#[test]
-fn without_sync_a_file_left_behind_is_closed() {
-    let fs = MemFs::default();
-    let options = FileOptions { sync: false, ..options("", 20) };
-    let files = LogFiles::open(Arc::new(fs.clone()), options, NOON).unwrap();
-    let mut rig = Rig { fs, files };
-    rig.append("a\n", NOON);
-    rig.append("b\n", NOON + DAY);
-    let left = rig.fs.open_log(Path::new(FIRST), 0).unwrap().unwrap();
-    assert!(left.try_lock().unwrap());
 }
 
 #[test]

@@ -1,0 +1,237 @@
+//! The end of the process: what is queued is written when it exits, and when a signal ends it.
+//!
+//! Two ways lead here. `exit`, which `main`'s return and `std::process::exit` call, runs a handler
+//! that closes the recorders. A signal, where [`close_on_signals`] was called, only leaves a note:
+//! the writers' threads find it, close, and the last of them ends the process as the signal would
+//! have. Either way the writers have [`CLOSE_DEADLINE`], which the handler keeps by itself.
+#![allow(unsafe_code, reason = "atexit, and handlers of signals")]
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::fork;
+use crate::fork::cell::PerProcess;
+use crate::fork::lock::Mutex;
+use crate::logger::Shared;
+
+/// How long the end of a process, the guard of `init` and the last handle of a logger wait for the
+/// writers, all of them together.
+pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The loggers of this process that record.
+static LOGGERS: PerProcess<Mutex<Vec<Weak<Shared>>>> = PerProcess::new();
+
+/// Has this logger closed when the process exits.
+pub(crate) fn close_at_exit(logger: &Arc<Shared>) {
+    platform::watch_exit();
+    let mut loggers = LOGGERS.get_or_make(Mutex::default).0.lock();
+    loggers.retain(|known| known.strong_count() > 0);
+    loggers.push(Arc::downgrade(logger));
+}
+
+/// Closes what still records in this process, and waits for it; not for the writer that this is
+/// called on. It uses no thread-locals, which may be gone by now.
+#[cfg(unix)]
+fn close_all() {
+    let Some(loggers) = LOGGERS.get() else { return };
+    let until = Instant::now() + CLOSE_DEADLINE;
+    let loggers: Vec<_> = loggers.lock().iter().filter_map(Weak::upgrade).collect();
+    loggers.iter().for_each(|logger| logger.close());
+    for logger in loggers.iter().filter(|logger| !logger.control.is_writer()) {
+        // What is not written by then is lost with the process; nobody is left to be told.
+        let _late = logger.control.wait_for_end(Some(until));
+    }
+}
+
+/// Which thread calls, told without a thread-local.
+pub(crate) fn thread() -> usize {
+    platform::thread()
+}
+
+/// A writer's thread, from before it runs.
+pub(crate) struct Writing(());
+
+impl Writing {
+    pub(crate) fn begin() -> Self {
+        fork::own().writers.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Writing {
+    /// Ends the process where a signal waits for this writer alone.
+    fn drop(&mut self) {
+        let own = fork::own();
+        let is_last = own.writers.fetch_sub(1, Ordering::SeqCst) == 1;
+        match own.closing.load(Ordering::SeqCst) {
+            0 => {}
+            signal if is_last => platform::end_by(signal),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a signal asks the writers to close.
+pub(crate) fn is_closing() -> bool {
+    // Relaxed: a note that says only that it is there.
+    fork::own().closing.load(Ordering::Relaxed) != 0
+}
+
+#[cfg(unix)]
+pub use platform::close_on_signals;
+#[cfg(unix)]
+pub(crate) use platform::listens;
+
+#[cfg(unix)]
+mod platform {
+    use std::ffi::c_int;
+    use std::io;
+    use std::mem::MaybeUninit;
+    use std::ptr;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::CLOSE_DEADLINE;
+    use crate::error::{Error, Kind};
+    use crate::fork;
+
+    /// Has `exit` call the handler, once in a process and its children.
+    pub(super) fn watch_exit() {
+        static WATCHED: AtomicBool = AtomicBool::new(false);
+        if !WATCHED.swap(true, Ordering::Relaxed) {
+            // SAFETY: a function of this type that does not unwind. It fails without memory for a
+            // few words; the guard closes then as ever.
+            let _failed = unsafe { libc::atexit(at_exit) };
+        }
+    }
+
+    extern "C" fn at_exit() {
+        super::close_all();
+    }
+
+    pub(super) fn thread() -> usize {
+        // SAFETY: it has no precondition.
+        unsafe { libc::pthread_self() as usize }
+    }
+
+    const SIGNALS: [c_int; 2] = [libc::SIGTERM, libc::SIGINT];
+
+    /// Whether [`close_on_signals`] was called.
+    static LISTENS: AtomicBool = AtomicBool::new(false);
+
+    /// Whether a signal may ask the writers to close, so that they look for it.
+    pub(crate) fn listens() -> bool {
+        LISTENS.load(Ordering::Relaxed)
+    }
+
+    /// From now on SIGTERM and SIGINT close all recorders of the process, those that are built later
+    /// too, and then end it as they would have without: who waits for it sees the signal. Events
+    /// emitted meanwhile are counted as rejected. The recorders have five seconds, whatever hangs;
+    /// a second signal ends the process at once. Off unless it is called.
+    ///
+    /// For programs that do not listen to these signals themselves; a service that does, so as to
+    /// end its requests first, drops its guard or returns from `main`. A signal that is ignored, as
+    /// under `nohup`, stays so. SIGALRM is used once a signal came. A forked child listens too.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else handles one of the signals; nothing was changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let _guard = llm_audit::init()?;
+    /// llm_audit::close_on_signals()?;
+    /// # Ok::<(), llm_audit::Error>(())
+    /// ```
+    pub fn close_on_signals() -> Result<(), Error> {
+        // Before a handler may ask for it.
+        fork::own();
+        let mut free = Vec::new();
+        for signal in SIGNALS {
+            match handler_of(signal)? {
+                libc::SIG_DFL => free.push(signal),
+                libc::SIG_IGN => {}
+                known if known == on_signal as *const () as usize => {}
+                _ => return Err(Error::new(Kind::SignalTaken)),
+            }
+        }
+        // Before the first signal, so that a writer finds it in time.
+        LISTENS.store(true, Ordering::Relaxed);
+        for signal in free {
+            if !handle(signal, on_signal as *const () as usize) {
+                return Err(Error::new(Kind::Signal(io::Error::last_os_error())));
+            }
+        }
+        Ok(())
+    }
+
+    fn handler_of(signal: c_int) -> Result<usize, Error> {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: no action is given, and the place for the present one is as large as one.
+        if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } != 0 {
+            return Err(Error::new(Kind::Signal(io::Error::last_os_error())));
+        }
+        // SAFETY: it was filled, and all zeroes is one too.
+        Ok(unsafe { action.assume_init() }.sa_sigaction)
+    }
+
+    /// Sets the handler of a signal; `false` where that failed. A signal handler may call it.
+    fn handle(signal: c_int, handler: usize) -> bool {
+        // SAFETY: zeroes are an action: the default one, no signal blocked, no flag.
+        let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+        action.sa_sigaction = handler;
+        // The application's own system calls go on.
+        action.sa_flags = libc::SA_RESTART;
+        // SAFETY: the action is whole, and the handlers do only what a handler may.
+        unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) == 0 }
+    }
+
+    /// Of SIGTERM and SIGINT. It changes atomics, and calls what a handler may call.
+    extern "C" fn on_signal(signal: c_int) {
+        let (own, order) = (fork::own(), Ordering::SeqCst);
+        let is_first = own.closing.compare_exchange(0, signal, order, order).is_ok();
+        // SeqCst, and so in `Writing`: either the last writer sees the note, or it is not counted
+        // here any more.
+        if !is_first || own.writers.load(order) == 0 {
+            return end_by(signal);
+        }
+        let _impossible = handle(libc::SIGALRM, on_alarm as *const () as usize);
+        // SAFETY: it has no precondition.
+        unsafe { libc::alarm(CLOSE_DEADLINE.as_secs() as u32) };
+    }
+
+    /// The writers' time is over.
+    extern "C" fn on_alarm(_: c_int) {
+        end_by(fork::own().closing.load(Ordering::Relaxed));
+    }
+
+    /// Ends the process by the default action of a signal. A signal handler may call it.
+    pub(super) fn end_by(signal: c_int) {
+        let _impossible = handle(signal, libc::SIG_DFL);
+        // SAFETY: it has no precondition. Of the process, not the thread: the handler's own has
+        // the signal blocked.
+        unsafe { libc::kill(libc::getpid(), signal) };
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
+    pub(super) fn watch_exit() {}
+
+    pub(super) fn thread() -> usize {
+        let mut hasher = DefaultHasher::new();
+        std::thread::current().id().hash(&mut hasher);
+        hasher.finish() as usize
+    }
+
+    pub(super) fn end_by(_signal: i32) {}
+}
+
+/// Whether a signal may ask the writers to close.
+#[cfg(not(unix))]
+pub(crate) fn listens() -> bool {
+    false
+}

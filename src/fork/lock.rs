@@ -1,0 +1,291 @@
+//! Locks that a forked child may use.
+//!
+//! parking_lot keeps who waits for any of its locks in one table of the process, whose own locks a
+//! thread of the parent may have held at the fork: a child must not wait for a lock of it. Those of
+//! std are a word each, or memory of their own; here they are with the interface of parking_lot,
+//! without poisoning. A child uses those only that it made itself.
+//!
+//! [`OpenLock`] is for what a child inherits.
+#![allow(unsafe_code, reason = "a lock of our own for lock_api")]
+
+use std::ops::{Deref, DerefMut};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::lock_api;
+
+/// A lock of one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard { mutex: &self.0, held: Some(lock(&self.0)) }
+    }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A [`Mutex`] that is held.
+pub(crate) struct MutexGuard<'a, T> {
+    mutex: &'a std::sync::Mutex<T>,
+    /// `None` only while it waits.
+    held: Option<std::sync::MutexGuard<'a, T>>,
+}
+
+const HELD: &str = "a guard holds its lock, but while it waits";
+
+impl<T> MutexGuard<'_, T> {
+    /// Runs `f` with the lock open.
+    pub(crate) fn unlocked<R>(this: &mut Self, f: impl FnOnce() -> R) -> R {
+        this.held = None;
+        let result = f();
+        this.held = Some(lock(this.mutex));
+        result
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.held.as_ref().expect(HELD)
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.held.as_mut().expect(HELD)
+    }
+}
+
+/// Where those wait who hold a [`Mutex`]. A wait may end early.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar {
+    changed: std::sync::Condvar,
+    /// Counted with the lock held, so that who changed something under it since misses nobody; and
+    /// who tells without the lock, nobody who does not look again by himself.
+    waiting: AtomicU32,
+}
+
+impl Condvar {
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        self.with(guard, |changed, held| {
+            changed.wait(held).unwrap_or_else(PoisonError::into_inner)
+        });
+    }
+
+    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, most: Duration) {
+        self.with(guard, |changed, held| {
+            changed.wait_timeout(held, most).unwrap_or_else(PoisonError::into_inner).0
+        });
+    }
+
+    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Instant) {
+        self.wait_for(guard, until.saturating_duration_since(Instant::now()));
+    }
+
+    /// Waits while `holds`, so long at most.
+    pub(crate) fn wait_while_for<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        holds: impl FnMut(&mut T) -> bool,
+        most: Duration,
+    ) {
+        self.with(guard, |changed, held| {
+            let waited = changed.wait_timeout_while(held, most, holds);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        });
+    }
+
+    fn with<'a, T>(
+        &self,
+        guard: &mut MutexGuard<'a, T>,
+        wait: impl FnOnce(
+            &std::sync::Condvar,
+            std::sync::MutexGuard<'a, T>,
+        ) -> std::sync::MutexGuard<'a, T>,
+    ) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        guard.held = Some(wait(&self.changed, guard.held.take().expect(HELD)));
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn notify_one(&self) {
+        if self.is_waited_for() {
+            self.changed.notify_one();
+        }
+    }
+
+    pub(crate) fn notify_all(&self) {
+        if self.is_waited_for() {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Telling costs a system call, also where nobody waits.
+    fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// A lock of one writer or many readers.
+#[derive(Debug, Default)]
+pub(crate) struct RwLock<T>(std::sync::RwLock<T>);
+
+impl<T> RwLock<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::RwLock::new(value))
+    }
+
+    pub(crate) fn read(&self) -> std::sync::RwLockReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` where it is held for writing, perhaps for ever: by a thread that a fork left behind.
+    pub(crate) fn try_read(&self) -> Option<std::sync::RwLockReadGuard<'_, T>> {
+        match self.0.try_read() {
+            Ok(guard) => Some(guard),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+
+    pub(crate) fn write(&self) -> std::sync::RwLockWriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lock of one writer or many readers that a forked child can open: it is one word, and who waits
+/// for it looks again and again. For sections of microseconds.
+pub(crate) type OpenLock<T> = lock_api::RwLock<RawLock, T>;
+
+/// See [`OpenLock`].
+pub(crate) struct RawLock(AtomicU32);
+
+/// The word of a lock that is held for writing; otherwise it is the number of its readers.
+const WRITER: u32 = 1 << 31;
+
+/// Takes a lock from whoever holds it.
+///
+/// # Safety
+///
+/// Who holds it never comes back, and nobody holds it for writing.
+pub(crate) unsafe fn open<T>(lock: &OpenLock<T>) {
+    // SAFETY: no guard of the lock is used any more, as the caller says.
+    let RawLock(word) = unsafe { lock.raw() };
+    // Only where it has to be: a page that is not written to is not copied.
+    if word.load(Ordering::Relaxed) != 0 {
+        word.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Looks until `is_met`: at first at once, then leaving the core to others.
+pub(crate) fn look_until(mut is_met: impl FnMut() -> bool) {
+    const SPINS: u32 = 64;
+    let mut looks = 0;
+    while !is_met() {
+        looks += 1;
+        if looks < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+    }
+}
+
+// SAFETY: the word is changed from 0 to `WRITER` by one writer alone and from below `WRITER` up by
+// readers, so a writer is alone. Acquire where it is taken pairs with release where it is left.
+unsafe impl lock_api::RawRwLock for RawLock {
+    #[allow(clippy::declare_interior_mutable_const, reason = "so the interface has it")]
+    const INIT: Self = Self(AtomicU32::new(0));
+
+    type SharedGuard = ();
+    type ExclusiveGuard = ();
+
+    fn lock_shared(&self) {
+        look_until(|| self.try_lock_shared().is_some());
+    }
+
+    fn try_lock_shared(&self) -> Option<()> {
+        let one_more = |word| (word < WRITER).then_some(word + 1);
+        self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).ok().map(drop)
+    }
+
+    unsafe fn unlock_shared(&self, (): ()) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+
+    fn lock_exclusive(&self) {
+        look_until(|| self.try_lock_exclusive().is_some());
+    }
+
+    fn try_lock_exclusive(&self) -> Option<()> {
+        self.0.compare_exchange(0, WRITER, Ordering::Acquire, Ordering::Relaxed).ok().map(drop)
+    }
+
+    unsafe fn unlock_exclusive(&self, (): ()) {
+        self.0.store(0, Ordering::Release);
+    }
+
+    fn is_locked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    fn is_locked_exclusive(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == WRITER
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_counts_and_can_be_opened() {
+        const THREADS: u64 = 4;
+        const TURNS: u64 = 2_000;
+        let count = OpenLock::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for _ in 0..TURNS {
+                        *count.write() += 1;
+                        assert!(*count.read() > 0);
+                    }
+                });
+            }
+        });
+        assert_eq!(*count.read(), THREADS * TURNS);
+        let reader = count.read();
+        assert!(count.try_write().is_none());
+        std::mem::forget(reader);
+        // SAFETY: the guard was forgotten.
+        unsafe { open(&count) };
+        *count.try_write().unwrap() += 1;
+    }
+
+    #[test]
+    fn a_guard_waits_and_holds_again() {
+        let (mutex, changed) = (Mutex::new(0), Condvar::default());
+        std::thread::scope(|scope| {
+            let mut guard = mutex.lock();
+            scope.spawn(|| {
+                *mutex.lock() = 1;
+                changed.notify_all();
+            });
+            while *guard == 0 {
+                changed.wait(&mut guard);
+            }
+            let seen =
+                MutexGuard::unlocked(&mut guard, || std::mem::replace(&mut *mutex.lock(), 2));
+            assert_eq!((seen, *guard), (1, 2));
+            changed.wait_while_for(&mut guard, |_| true, Duration::from_millis(1));
+            changed.wait_until(&mut guard, Instant::now());
+            assert_eq!(*guard, 2);
+        });
+    }
+}
