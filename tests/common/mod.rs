@@ -1,6 +1,8 @@
 //! What the tests of the whole share: folders read back, and sinks that hold, fail and panic.
 #![allow(dead_code, missing_docs, reason = "each test file uses its part")]
 
+pub mod alone;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
