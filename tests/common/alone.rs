@@ -60,6 +60,11 @@ impl Alone {
     pub fn run(&mut self) -> Ended {
         self.spawn().end()
     }
+
+    /// As [`run`](Self::run), where it may take longer.
+    pub fn run_within(&mut self, most: Duration) -> Ended {
+        self.spawn().end_within(most)
+    }
 }
 
 /// What a process says is read as it comes, so that it never waits for this.
@@ -86,8 +91,12 @@ pub struct Ended {
 
 impl Running {
     /// Waits; one that hangs is killed, and the test fails.
-    pub fn end(mut self) -> Ended {
-        let until = Instant::now() + DEADLINE;
+    pub fn end(self) -> Ended {
+        self.end_within(DEADLINE)
+    }
+
+    fn end_within(mut self, most: Duration) -> Ended {
+        let until = Instant::now() + most;
         let status = loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => break status,
