@@ -13,7 +13,7 @@ use llm_audit::{Accounting, AuditLogger};
 use serde_json::{Map, Value, json};
 
 use crate::demo::summary::{Calls, Summary};
-use crate::output::{Failure, complain, count};
+use crate::output::{Failure, close_on_signals, complain, count};
 
 /// The variables that decide what is sampled out. Where none of them is set, `demo` keeps all.
 const SAMPLING: [&str; 5] = [
@@ -109,6 +109,7 @@ fn record(args: &Args) -> Result<Demo, Failure> {
         builder = builder.capture_content(true);
     }
     let guard = llm_audit::init_with(builder)?;
+    close_on_signals()?;
     let logger = guard.logger();
     let Args { requests, concurrency, seed, .. } = *args;
     let report = benefits_agent::demo(&Options { requests, concurrency, seed })

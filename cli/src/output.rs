@@ -74,6 +74,13 @@ pub(crate) fn complain(what: impl Display) {
     let _ = io::stderr().write_all(format!("llm-audit: {}\n", lines.join("\n")).as_bytes());
 }
 
+/// From now on Ctrl-C and SIGTERM close the log before they end the process.
+pub(crate) fn close_on_signals() -> Result<(), Failure> {
+    #[cfg(unix)]
+    llm_audit::close_on_signals()?;
+    Ok(())
+}
+
 /// Which folder the log is in.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Dir {

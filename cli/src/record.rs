@@ -9,7 +9,7 @@ use std::time::Duration;
 use llm_audit::reader::{Ending, LINE_BYTES_MAX, read_line};
 use llm_audit::{Accounting, AuditLogger, Sanitizer};
 
-use crate::output::{Dir, Exit, Failure, complain, count, shown};
+use crate::output::{Dir, Exit, Failure, close_on_signals, complain, count, shown};
 use crate::progress::Progress;
 
 /// Record JSON lines from stdin as events.
@@ -35,7 +35,7 @@ reported by its number; the rest is recorded. Without --debug, sampling keeps a 
 went well: see TRACE_SAMPLE_RATE and SUCCESS_SAMPLE_RATE.
 
 Exit codes: 0 all is recorded, 1 bad lines or losses, 2 stdin or the folder cannot be used,
-3 nothing on stdin.
+3 nothing on stdin. Ctrl-C and SIGTERM end it as ever, once the log is closed, within 5 seconds.
 
 Examples:
   my-agent | llm-audit record --debug --dir logs
@@ -55,6 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     // The accounting is what stdout is for, whatever AUDIT_EXPORTER says.
     let builder = AuditLogger::builder().directory(args.dir.path()).files(true).stdout(false);
     let logger = if args.debug { builder.debug(true) } else { builder }.build()?;
+    close_on_signals()?;
     let mut recording = Recording::new(&logger);
     let read = recording.read();
     // What was recorded is accounted for whatever became of stdin.

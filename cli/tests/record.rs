@@ -323,3 +323,29 @@ fn a_real_recording() {
     assert_eq!(event_lines(&dir), lines);
     assert_eq!(run(&["verify", "--dir", &dir]).code, 0);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_a_closed_log() {
+    use std::os::unix::process::ExitStatusExt;
+    for (signal, number) in [("INT", 2), ("TERM", 15)] {
+        let (_keep, dir) = folder();
+        let mut command = command(&["record", "--debug", "--dir", &dir]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(line("").repeat(500).as_bytes()).unwrap();
+        // All are read once all are written; the end of stdin never comes.
+        while !fs::exists(&dir).unwrap() || event_lines(&dir) < 500 {
+            assert!(child.try_wait().unwrap().is_none(), "it waits for more");
+            std::thread::yield_now();
+        }
+        let id = child.id().to_string();
+        let killed = std::process::Command::new("kill").args(["-s", signal, &id]).status().unwrap();
+        assert!(killed.success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.signal(), Some(number), "{output:?}");
+        drop(stdin);
+        let verified = run(&["verify", "--dir", &dir]);
+        assert!(verified.code == 0 && verified.stdout.contains("500 events"), "{verified:?}");
+    }
+}
