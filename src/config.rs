@@ -32,7 +32,8 @@ const NOT_BUILT: [(&str, Option<&str>); 3] = [
 /// When files are made durable (`AUDIT_FSYNC`). Never on the thread that writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
-    /// When the operating system gets to it.
+    /// When the operating system gets to it, and when
+    /// [`flush_durable`](AuditLogger::flush_durable) asks.
     Never,
     /// At most this long after a write.
     Every(Duration),

@@ -37,8 +37,11 @@
 //!   does not, is said in the README.
 //! - Every event has exactly one end, counted in [`Accounting`]: `emitted = written + overwritten +
 //!   sampled_out + rejected + io_lost + queued`. Losses stand in the log as `audit.loss` lines.
-//! - What a flush confirmed is in the kernel. `kill -9`, `abort` and `_exit` lose what is queued; a
-//!   power cut loses what was not synced (`AUDIT_FSYNC`).
+//! - What [`flush`] confirmed is in the kernel, what [`flush_durable`] confirmed on the disk.
+//! - Nothing accepted is lost when the process exits, by `main`'s return or [`std::process::exit`],
+//!   within five seconds; by SIGTERM and SIGINT where `close_on_signals` was called. `kill -9`, `abort`
+//!   and `_exit` lose what is queued; a power cut loses what was not synced (`AUDIT_FSYNC`).
+//! - A forked child that emits has a recorder and files of its own; see [`AuditLogger`].
 //! - Under sustained overload the oldest queued events are overwritten, not the newest refused.
 //!
 //! # Environment
@@ -65,7 +68,7 @@
 //! | `AUDIT_MAX_EVENT_BYTES` | `262144` | per encoded event; at most half of the queue's memory |
 //! | `AUDIT_MAX_FILE_BYTES` | `268435456` | then the next file is begun |
 //! | `AUDIT_FILE_MODE` | `0600` | permissions of new files |
-//! | `AUDIT_FSYNC` | `1s` | `never`, an interval, or `batch` |
+//! | `AUDIT_FSYNC` | `1s` | `never` but by [`flush_durable`], an interval, or `batch` |
 //! | `OTEL_SERVICE_NAME` | `unknown_service:…` | the service in `audit.start` |
 //!
 //! # Where things went wrong

@@ -102,7 +102,8 @@ pub(crate) struct Shared {
 
 impl fmt::Debug for AuditLogger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuditLogger").field("instance", &self.instance()).finish_non_exhaustive()
+        let instance = self.0.begun().map(|shared| &shared.instance);
+        f.debug_struct("AuditLogger").field("instance", &instance).finish_non_exhaustive()
     }
 }
 
@@ -577,7 +578,7 @@ const ENABLED: u8 = 2;
 const CAPTURING: u8 = 4;
 
 /// Builds the recorder of the process from the environment. Keep the guard to the end of `main`:
-/// dropped, it writes what is queued and closes.
+/// dropped, it writes what is queued and closes. So does the exit of the process.
 ///
 /// # Errors
 ///
@@ -612,7 +613,8 @@ pub fn init_with(builder: Builder) -> Result<Guard, Error> {
     Ok(Guard { logger: logger.clone() })
 }
 
-/// Closes the recorder of the process when dropped, waiting up to five seconds for the writer.
+/// Closes the recorder of the process when dropped, waiting up to five seconds for the writer. In a
+/// forked child it closes the child's own, if it has one.
 #[derive(Debug)]
 #[must_use = "dropping the guard closes the recorder"]
 pub struct Guard {

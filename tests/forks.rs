@@ -196,6 +196,7 @@ fn a_child_that_never_emits_does_nothing() {
             assert_eq!(audit.shutdown(forever).unwrap(), Default::default());
             assert_eq!((audit.accounting(), audit.path()), (Default::default(), None));
             assert!(audit.sampling().debug && !audit.captures_content());
+            assert!(format!("{audit:?}").contains("None"));
         })
         .end();
         fork(|| exit()).end();
@@ -402,7 +403,7 @@ fn forks_under_load() {
         audit.shutdown(DEADLINE).unwrap();
         let accounting = audit.accounting();
         assert_eq!((accounting.emitted, accounting.written), (EVENTS, EVENTS));
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             exit();
         }
     }

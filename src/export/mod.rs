@@ -10,7 +10,8 @@ pub use stdout::Stdout;
 /// runs nothing is drained, and what does not fit into the queue meanwhile is overwritten: it does
 /// what takes microseconds, and hands on to a thread of its own what takes longer. It may not wait
 /// for the recorder (`flush` and `shutdown` are refused on this thread), and should not emit:
-/// every event it emits comes back to it.
+/// every event it emits comes back to it. It stays with the process it was made in: a forked child's
+/// recorder has none.
 ///
 /// # Examples
 ///
