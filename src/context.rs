@@ -285,26 +285,39 @@ thread_local! {
     /// Apart from fastrand's own generator, which an application may seed with a constant and
     /// which without its `getrandom` is seeded from the clock: ids are to differ everywhere, also
     /// those of a forked child from its parent's.
-    static DRAWS: Cell<Option<Draws>> = const { Cell::new(None) };
+    static DRAWS: Draws = const { Draws { process: Cell::new(0), state: Cell::new(0) } };
 }
 
-/// A generator, and the process that seeded it.
+/// A generator's state, and the number of the process that seeded it; zero: nobody has.
 struct Draws {
-    rng: fastrand::Rng,
-    process: Process,
+    process: Cell<u64>,
+    state: Cell<u64>,
 }
 
 impl Draws {
-    /// From the operating system. `RandomState` of std is no such thing: a child's goes on as its
-    /// parent's does.
-    fn seeded() -> Self {
-        let mut seed = [0; 8];
-        if getrandom::fill(&mut seed).is_err() {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            seed = (now.as_nanos() as u64 ^ u64::from(std::process::id()) << 40).to_le_bytes();
+    fn draw<R>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> R) -> R {
+        let process = Process::current().number();
+        if self.process.replace(process) != process {
+            self.state.set(seed());
         }
-        let rng = fastrand::Rng::with_seed(u64::from_le_bytes(seed));
-        Self { rng, process: Process::current() }
+        let mut rng = fastrand::Rng::with_seed(self.state.get());
+        let drawn = draw(&mut rng);
+        self.state.set(rng.get_seed());
+        drawn
+    }
+}
+
+/// From the operating system. `RandomState` of std is no such thing: a child's goes on as its parent's
+/// does.
+#[cold]
+fn seed() -> u64 {
+    let mut seed = [0; 8];
+    match getrandom::fill(&mut seed) {
+        Ok(()) => u64::from_le_bytes(seed),
+        Err(_) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            now.as_nanos() as u64 ^ u64::from(std::process::id()) << 40
+        }
     }
 }
 
@@ -324,21 +337,17 @@ pub(crate) fn random_share() -> f64 {
 }
 
 fn draw<R>(draw: impl Fn(&mut fastrand::Rng) -> R) -> R {
-    let drawn = DRAWS.try_with(|slot| {
-        let kept = slot.take().filter(|draws| draws.process.is_current());
-        let mut draws = kept.unwrap_or_else(Draws::seeded);
-        let drawn = draw(&mut draws.rng);
-        slot.set(Some(draws));
-        drawn
-    });
-    drawn.unwrap_or_else(|_| draw(&mut Draws::seeded().rng))
+    let drawn = DRAWS.try_with(|draws| draws.draw(&draw));
+    drawn.unwrap_or_else(|_| draw(&mut fastrand::Rng::with_seed(seed())))
 }
 
 /// Has the thread's draws come out alike every time.
 #[cfg(test)]
 pub(crate) fn seed_draws(seed: u64) {
-    let rng = fastrand::Rng::with_seed(seed);
-    DRAWS.set(Some(Draws { rng, process: Process::current() }));
+    DRAWS.with(|draws| {
+        draws.process.set(Process::current().number());
+        draws.state.set(seed);
+    });
 }
 
 /// Keeps a context current on this thread; see [`TraceContext::enter`].

@@ -97,19 +97,25 @@ impl Process {
     pub(crate) fn current() -> Self {
         let own = own();
         match own.process.load(Ordering::Relaxed) {
-            0 => Self { own, number: Self::number(own) },
+            0 => Self { own, number: Self::draw(own) },
             number => Self { own, number },
         }
     }
 
     #[cold]
-    fn number(own: &Own) -> u64 {
+    fn draw(own: &Own) -> u64 {
         /// The last number given, here or before a fork.
         static LAST: AtomicU64 = AtomicU64::new(0);
         // Counted before it is told: a child forked in between draws another one.
         let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let told = own.process.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
         told.err().unwrap_or(next)
+    }
+
+    /// Tells it from those it was forked from and its children; never zero.
+    #[inline]
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether it is the one that asks: one load.
@@ -152,7 +158,7 @@ mod platform {
     use std::sync::atomic::Ordering;
 
     use super::{OWN, Own, PRIVATE};
-    use crate::sanitize::known;
+    use crate::sanitize;
 
     pub(super) fn watch() {
         // SAFETY: the handlers are functions of this type, and do only what each of them says.
@@ -160,19 +166,18 @@ mod platform {
         let _failed = unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) };
     }
 
-    /// No value that is protected is in the middle of a change when the memory is copied.
     extern "C" fn before() {
-        known::hold_changes();
+        sanitize::hold_changes();
     }
 
     extern "C" fn parent() {
-        known::let_changes();
+        sanitize::let_changes();
     }
 
     /// In the child, on its only thread, before `fork` returns: no allocation, no lock, no call but
     /// those that a signal handler may make.
     extern "C" fn child() {
-        known::open_in_child();
+        sanitize::open_in_child();
         // SAFETY: null, or what lives for ever.
         if let Some(own) = unsafe { OWN.load(Ordering::Acquire).as_ref() } {
             own.wipe();

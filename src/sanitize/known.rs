@@ -225,18 +225,21 @@ impl Drop for Change {
 }
 
 /// Before a fork: waits for the changes that are under way, microseconds, and holds up others.
-pub(crate) fn hold_changes() {
+#[cfg(unix)]
+pub(super) fn hold_changes() {
     CHANGES.fetch_add(FORK, Ordering::Relaxed);
     look_until(|| CHANGES.load(Ordering::Acquire).is_multiple_of(FORK));
 }
 
 /// After a fork, in the parent.
+#[cfg(unix)]
 pub(crate) fn let_changes() {
     CHANGES.fetch_sub(FORK, Ordering::Relaxed);
 }
 
 /// After a fork, on the only thread of the child: opens the locks that threads of the parent held.
 #[allow(unsafe_code, reason = "locks are taken from threads that are not in this process")]
+#[cfg(unix)]
 pub(crate) fn open_in_child() {
     let shards = [&SHORT_FORMS, &LONG_FORMS].into_iter().flat_map(|index| &index.shards);
     // SAFETY: there is no other thread, and no change was under way at the fork.

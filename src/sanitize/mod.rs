@@ -19,7 +19,7 @@ pub(crate) mod debug;
 mod disguise;
 mod json;
 mod keys;
-pub(crate) mod known;
+mod known;
 mod optional;
 mod options;
 mod pairs;
@@ -36,12 +36,22 @@ pub(crate) use json::redact_nested;
 pub(crate) use keys::{KeyClass, KeyNumbers};
 pub(crate) use known::protect_variables;
 pub use known::{ProtectedValue, protect_environment, protect_value};
+#[cfg(unix)]
+pub(crate) use known::{let_changes, open_in_child};
 use options::Options;
 pub(crate) use options::Place;
 pub use options::{Replacement, SanitizerBuilder};
 pub(crate) use pairs::{Around, Pairs, Role, Secrecy};
 pub(crate) use scan::Matches;
 pub use stream::{PrivateKeyLines, RedactingWriter};
+
+/// Before a fork: nothing is half made or half changed when the memory is copied. Waits for threads that
+/// are in the middle of it, and holds up others until [`let_changes`].
+#[cfg(unix)]
+pub(crate) fn hold_changes() {
+    scan::Rules::defaults();
+    known::hold_changes();
+}
 
 /// Declares [`Kind`]: each variant with its name and what it finds.
 macro_rules! kinds {

@@ -11,6 +11,7 @@
 //! What is left between the matches matches no rule, beside the placeholders too.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::chunk::{Candidates, Filter, GROUPS, PLACE, Pattern, may_be_number};
 use super::disguise::{self, Plain};
@@ -19,7 +20,7 @@ use super::unicode::{
     AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word,
 };
 use super::{Kind, Match};
-use crate::fork::cell::Lazy;
+use crate::fork;
 
 /// The floor rules, as they are written for Python's `re`.
 pub(super) const RULES: [(Kind, &str); 4] = [
@@ -65,7 +66,12 @@ impl Bytes {
     }
 }
 
-static DEFAULT: Lazy<Rules> = Lazy::new(|| Rules::new(&rules::triggers()));
+/// Every string of every event comes by, so it is not behind a pointer. No child finds it half made:
+/// forks see to it first, from before it is begun.
+static DEFAULT: LazyLock<Rules> = LazyLock::new(|| {
+    fork::own();
+    Rules::new(&rules::triggers())
+});
 
 impl Rules {
     /// The default rules.
