@@ -33,7 +33,8 @@ const NOT_BUILT: [(&str, Option<&str>); 3] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
     /// When the operating system gets to it, and when
-    /// [`flush_durable`](AuditLogger::flush_durable) asks.
+    /// [`flush_durable`](AuditLogger::flush_durable) asks; and where more than 16 files that were left
+    /// behind wait to be asked for.
     Never,
     /// At most this long after a write.
     Every(Duration),

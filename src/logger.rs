@@ -40,8 +40,8 @@ use crate::writer::{self, Control, Ground, Waited};
 /// the child emits: of the same settings, into the same folder, with an instance, a queue, counters
 /// and a writer's thread of its own. What lay in the parent's queue is written by the parent alone.
 /// [`Exporter`]s stay with the parent; where nothing else is written to, the child's events are
-/// counted as rejected. The first emit of a child starts a thread; a child that ends by `_exit` loses
-/// what it has not flushed.
+/// counted as rejected. The first emit of a child starts its threads; a child that ends by `_exit`
+/// loses what it has not flushed.
 #[derive(Clone)]
 pub struct AuditLogger(Arc<Handle>);
 

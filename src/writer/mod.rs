@@ -1,8 +1,9 @@
 //! The writer's thread: takes events out of the ring in batches, makes lines of them, and hands
 //! each batch to the file with one write.
 //!
-//! It never wakes more than once a second when there is nothing to do, and is woken by a system
-//! call only when it sleeps, which it does after fifty milliseconds without an event.
+//! It never wakes more than once a second when there is nothing to do (ten times where a signal may
+//! ask it to close), and is woken by a system call only when it sleeps, which it does after fifty
+//! milliseconds without an event.
 
 mod control;
 pub(crate) mod fs;
