@@ -13,7 +13,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::chunk::{Candidates, Filter, GROUPS, PLACE, Pattern, may_be_number};
+use super::chunk::{Candidates, Filter, Pattern, SPAN, may_be_number};
 use super::disguise::{self, Plain};
 use super::rules::{self, Look, NUMBERS, Rule, Trigger};
 use super::unicode::{
@@ -40,28 +40,13 @@ const BASE64_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 /// Rules and what their triggers are found with.
 pub(super) struct Rules {
     filter: Filter,
-    /// By the group of the filter, each rule with its trigger.
-    asked: [Vec<([Bytes; PLACE], Rule)>; GROUPS],
+    /// By the number of its trigger.
+    asked: Vec<Rule>,
 }
 
 impl std::fmt::Debug for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rules").finish_non_exhaustive()
-    }
-}
-
-/// A set of ASCII bytes.
-#[derive(Clone, Copy)]
-struct Bytes(u128);
-
-impl Bytes {
-    fn of(bytes: &[u8]) -> Self {
-        Self(bytes.iter().fold(0, |set, &byte| set | 1 << (byte & 0x7F)))
-    }
-
-    #[inline]
-    fn holds(self, byte: u8) -> bool {
-        byte < 0x80 && self.0 >> byte & 1 == 1
     }
 }
 
@@ -88,12 +73,8 @@ impl Rules {
         let floor = floor.map(|bytes| Pattern { bytes, is_word: false });
         let patterns: Vec<_> =
             triggers.iter().map(|trigger| trigger.pattern).chain(floor).collect();
-        let (filter, groups) = Filter::new(&patterns);
-        let mut asked = [const { Vec::new() }; GROUPS];
-        for (trigger, group) in triggers.iter().zip(groups) {
-            asked[group].push((trigger.pattern.bytes.map(Bytes::of), trigger.rule));
-        }
-        Self { filter, asked }
+        let asked = triggers.iter().map(|trigger| trigger.rule).collect();
+        Self { filter: Filter::new(&patterns), asked }
     }
 }
 
@@ -143,8 +124,8 @@ impl<'t> Matches<'t> {
     /// begin. Most texts are so.
     #[inline]
     pub(super) fn new(text: &'t str, rules: &'t Rules, precise: bool) -> Option<Self> {
-        let candidates = rules.filter.scan(text.as_bytes(), 0, 0);
-        (!candidates.is_empty()).then(|| Self::among(candidates, text, rules, precise))
+        let candidates = Candidates::of_text(&rules.filter, text.as_bytes())?;
+        Some(Self::among(candidates, text, rules, precise))
     }
 
     fn among(candidates: Candidates, text: &'t str, rules: &'t Rules, precise: bool) -> Self {
@@ -198,7 +179,7 @@ impl<'t> Matches<'t> {
         }
         found.extend(matches(edge, text.len()));
         found.reverse();
-        let none = Candidates::default();
+        let none = Candidates::from(0);
         Self { known: found, ..Self::among(none, "", rules, false) }
     }
 
@@ -208,16 +189,8 @@ impl<'t> Matches<'t> {
 
     /// The leftmost match of the segment.
     fn find(&mut self) -> Option<Match> {
-        loop {
-            let Some(at) = self.candidates.next() else {
-                step(1);
-                let from = self.candidates.behind();
-                self.candidates = self.rules.filter.scan(self.bytes(), from, self.edge);
-                if self.candidates.is_empty() {
-                    break;
-                }
-                continue;
-            };
+        let (rules, bytes) = (self.rules, self.bytes());
+        while let Some(at) = self.candidates.next(&rules.filter, bytes, self.edge) {
             if self.pending.is_some_and(|pending| at > pending.start + TRIGGER_OFFSET_MAX) {
                 break;
             }
@@ -392,26 +365,15 @@ impl<'t> Matches<'t> {
         let mut found = if is_inside { self.card_before(end) } else { None };
         let from = self.edge.max(end.saturating_sub(BACK_BYTES));
         let look = self.look(text);
-        let mut candidates = self.rules.filter.scan(text.as_bytes(), from, self.edge);
-        loop {
-            match candidates.next() {
-                Some(at) => {
-                    let is_number = text.as_bytes()[at].is_ascii_digit();
-                    let new = match is_number {
-                        true => ask_number(look, at, None),
-                        false => self.rules.ask(look, at, None),
-                    };
-                    found = first_of(found, new);
-                }
-                None => {
-                    let from = candidates.behind();
-                    candidates = self.rules.filter.scan(text.as_bytes(), from, self.edge);
-                    if candidates.is_empty() {
-                        return found;
-                    }
-                }
-            }
+        let mut candidates = Candidates::from(from);
+        while let Some(at) = candidates.next(&self.rules.filter, text.as_bytes(), self.edge) {
+            let new = match text.as_bytes()[at].is_ascii_digit() {
+                true => ask_number(look, at, None),
+                false => self.rules.ask(look, at, None),
+            };
+            found = first_of(found, new);
         }
+        found
     }
 
     /// The card that ends where a match begins.
@@ -436,14 +398,9 @@ impl Rules {
     #[inline]
     fn ask(&self, look: Look<'_>, at: usize, mut found: Option<Match>) -> Option<Match> {
         let Some(place) = look.text[at..].first_chunk() else { return found };
-        let mut groups = self.filter.groups(place);
-        while groups != 0 {
-            for (bytes, rule) in &self.asked[groups.trailing_zeros() as usize] {
-                if bytes.iter().zip(place).all(|(bytes, &byte)| bytes.holds(byte)) {
-                    found = first_of(found, rule.ask(look, at));
-                }
-            }
-            groups &= groups - 1;
+        // The floor's triggers and that of numbers have no rule here: they are asked apart.
+        for rule in self.filter.triggers(place).iter().filter_map(|number| self.asked.get(number)) {
+            found = first_of(found, rule.ask(look, at));
         }
         found
     }
@@ -482,8 +439,7 @@ impl Iterator for Matches<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Match> {
-        let is_over = self.candidates.is_empty() && self.pending.is_none();
-        if is_over && self.disguised.is_none() { self.known.pop() } else { self.next_found() }
+        if self.known.is_empty() { self.next_found() } else { self.known.pop() }
     }
 }
 
@@ -534,7 +490,7 @@ impl Matches<'_> {
     /// What follows a match is a text of its own.
     fn go_behind(&mut self, found: Match) {
         self.edge = found.end;
-        self.candidates = self.rules.filter.scan(self.bytes(), self.edge, self.edge);
+        self.candidates = Candidates::from(self.edge);
     }
 }
 
@@ -632,6 +588,11 @@ pub(super) fn step(count: usize) {
     tests::STEPS.set(tests::STEPS.get() + count);
     #[cfg(not(test))]
     let _ = count;
+}
+
+#[cfg(test)]
+pub(super) fn scratch_filter() -> &'static Filter {
+    &Rules::defaults().filter
 }
 
 #[cfg(test)]
