@@ -368,7 +368,8 @@ impl<'t> Matches<'t> {
         let mut candidates = Candidates::from(from);
         while let Some(at) = candidates.next(&self.rules.filter, text.as_bytes(), self.edge) {
             let new = match text.as_bytes()[at].is_ascii_digit() {
-                true => ask_number(look, at, None),
+                true if may_be_number(text.as_bytes(), at) => ask_number(look, at, None),
+                true => None,
                 false => self.rules.ask(look, at, None),
             };
             found = first_of(found, new);
@@ -409,9 +410,6 @@ impl Rules {
 /// The first of `found` and of what the rules of numbers find of which one may begin at `at`.
 #[inline]
 fn ask_number(look: Look<'_>, at: usize, found: Option<Match>) -> Option<Match> {
-    if !may_be_number(look.text, at) {
-        return found;
-    }
     NUMBERS.iter().fold(found, |found, rule| first_of(found, rule(look, at)))
 }
 
