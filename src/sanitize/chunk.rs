@@ -4,9 +4,13 @@
 //! Every trigger lies in one of 24 buckets, eight of them for triggers that stand at the beginning of a
 //! word. Of each byte of a place a table says in which buckets a trigger has such a byte there. AVX2
 //! looks up sixteen entries: two tables, one for each half of the byte, stand for the one (as in Teddy,
-//! of Hyperscan and `aho-corasick`), and what they mistake is looked at again. AVX-512 looks up the
-//! byte. A place where all four agree on a bucket is looked at a second time, by pairs of bytes. So the
-//! filter says yes at every trigger, and rarely elsewhere.
+//! of Hyperscan and `aho-corasick`). AVX-512 looks up the byte, and the first two bytes mixed. A place
+//! where all agree on a bucket is looked at a second time, by a table that says of each byte which
+//! triggers have it: so the filter says yes at every trigger, and nowhere else but at numbers.
+//!
+//! The first look goes over up to sixteen blocks of a long text at once, and a second follows as
+//! candidates are asked for. What is shorter than a block is one; what is shorter than a match that
+//! has none of a few bytes is told by these alone.
 
 use super::unicode::{WORD, is, is_digit_lead};
 
@@ -43,12 +47,16 @@ fn mixed(first: u8, second: u8) -> u8 {
     (first << 2 ^ second) & 0x7F
 }
 
-/// Of the bytes of some patterns the halves, a bit for each; the bytes, a bit for each; and the first
+/// The bytes of some patterns, a bit for each: their lower and upper halves, the bytes, and the first
 /// two mixed.
 #[derive(Clone, Copy, Default)]
-struct Halves([(u16, u16); PLACE], [u128; PLACE], u128);
+struct Sets {
+    halves: [(u16, u16); PLACE],
+    bytes: [u128; PLACE],
+    heads: u128,
+}
 
-impl Halves {
+impl Sets {
     fn of(pattern: &Pattern) -> Self {
         let halves = pattern.bytes.map(|set| {
             let bits = |half: fn(u8) -> u8| set.iter().fold(0, |all, byte| all | 1 << half(*byte));
@@ -61,15 +69,19 @@ impl Halves {
         let [first, second, ..] = pattern.bytes;
         let heads = first.iter().flat_map(|a| second.iter().map(|b| mixed(*a, *b)));
         let bytes = pattern.bytes.map(|set| set.iter().fold(0, |all, byte| all | 1 << byte));
-        Self(halves, bytes, heads.fold(0, |all, head| all | 1 << head))
+        Self { halves, bytes, heads: heads.fold(0, |all, head| all | 1 << head) }
     }
 
     fn or(self, other: Self) -> Self {
-        Self(
-            std::array::from_fn(|i| (self.0[i].0 | other.0[i].0, self.0[i].1 | other.0[i].1)),
-            std::array::from_fn(|i| self.1[i] | other.1[i]),
-            self.2 | other.2,
-        )
+        let half = |i: usize| {
+            let ((low, high), (other_low, other_high)) = (self.halves[i], other.halves[i]);
+            (low | other_low, high | other_high)
+        };
+        Self {
+            halves: std::array::from_fn(half),
+            bytes: std::array::from_fn(|i| self.bytes[i] | other.bytes[i]),
+            heads: self.heads | other.heads,
+        }
     }
 
     /// How often places are met that have such bytes, in arbitrary units.
@@ -79,7 +91,7 @@ impl Halves {
             let [first, second] = low.to_le_bytes().map(usize::from);
             rows.map(|(_, row)| row[0][first] + row[1][second]).sum()
         };
-        self.0.into_iter().map(of).product()
+        self.halves.into_iter().map(of).product()
     }
 }
 
@@ -100,12 +112,12 @@ impl HalfWeights {
 
 /// Sorts patterns into so many buckets that few places are mistaken for one: beginning with a bucket
 /// for each, those two become one that add the least by it, until so many are left.
-fn sorted<'p>(patterns: impl Iterator<Item = &'p Pattern>, count: usize) -> Vec<Halves> {
+fn sorted<'p>(patterns: impl Iterator<Item = &'p Pattern>, count: usize) -> Vec<Sets> {
     let weights = HalfWeights::new();
-    let rated = |halves: Halves| (halves, halves.rate(&weights));
-    let mut buckets: Vec<_> = patterns.map(|pattern| rated(Halves::of(pattern))).collect();
+    let rated = |sets: Sets| (sets, sets.rate(&weights));
+    let mut buckets: Vec<_> = patterns.map(|pattern| rated(Sets::of(pattern))).collect();
     // The later bucket that goes best with each, and what both add as one.
-    let best = |buckets: &[(Halves, f32)], i: usize| {
+    let best = |buckets: &[(Sets, f32)], i: usize| {
         let more =
             |j: usize| buckets[i].0.or(buckets[j].0).rate(&weights) - buckets[i].1 - buckets[j].1;
         let all = (i + 1..buckets.len()).map(|j| (j, more(j)));
@@ -132,7 +144,7 @@ fn sorted<'p>(patterns: impl Iterator<Item = &'p Pattern>, count: usize) -> Vec<
             }
         }
     }
-    buckets.into_iter().map(|(halves, _)| halves).collect()
+    buckets.into_iter().map(|(sets, _)| sets).collect()
 }
 
 /// The tables of the filter.
@@ -202,8 +214,8 @@ pub(super) fn may_be_number(text: &[u8], at: usize) -> bool {
     // The highest bit of each byte that is in the set.
     let above = |bytes: u64, most: u8| (bytes & (EACH * 0x7F)) + EACH * u64::from(0x7F - most);
     let is_other = above(next, b' ')
-        & above(next ^ EACH * u64::from(b'0'), 9)
-        & above(next ^ EACH * u64::from(b'-'), 0)
+        & above(next ^ (EACH * u64::from(b'0')), 9)
+        & above(next ^ (EACH * u64::from(b'-')), 0)
         & !next;
     let is_date = [text[4], text[7]] == *b"--" && !(text[10].is_ascii_digit() || text[10] == b'-');
     is_other & (EACH * 0x80) == 0 && !is_date
@@ -415,14 +427,15 @@ pub(super) fn rarity(bytes: [&[u8]; PLACE]) -> f64 {
 }
 
 impl Buckets {
-    fn of_halves(buckets: &[Halves]) -> Self {
+    fn of_sets(buckets: &[Sets]) -> Self {
         let table = |i: usize, half: fn((u16, u16)) -> u16| {
             std::array::from_fn(|value| {
-                let has = |b: usize| buckets.get(b).map_or(0, |b| half(b.0[i]) >> value & 1) as u8;
+                let has =
+                    |b: usize| buckets.get(b).map_or(0, |b| half(b.halves[i]) >> value & 1) as u8;
                 (0..8).map(|bucket| has(bucket) << bucket).sum()
             })
         };
-        let exact = |of: &dyn Fn(&Halves) -> u128| {
+        let exact = |of: &dyn Fn(&Sets) -> u128| {
             std::array::from_fn(|byte| {
                 let has = |b: usize| buckets.get(b).map_or(0, |b| (of(b) >> byte & 1) as u8);
                 (0..8).map(|bucket| has(bucket) << bucket).sum()
@@ -432,8 +445,8 @@ impl Buckets {
             low: std::array::from_fn(|i| table(i, |halves| halves.0)),
             high: std::array::from_fn(|i| table(i, |halves| halves.1)),
             exact: Exact {
-                bytes: std::array::from_fn(|i| exact(&|halves| halves.1[i])),
-                heads: exact(&|halves| halves.2),
+                bytes: std::array::from_fn(|i| exact(&|sets| sets.bytes[i])),
+                heads: exact(&|sets| sets.heads),
             },
         }
     }
@@ -457,8 +470,8 @@ impl Filter {
             places[usize::from(pattern.is_word)..].iter_mut().for_each(|place| place.add(number));
         }
         Self {
-            words: Buckets::of_halves(&sorted(of_words(true), 8)),
-            anywhere: [0, 8].map(|i| Buckets::of_halves(anywhere.get(i..).unwrap_or_default())),
+            words: Buckets::of_sets(&sorted(of_words(true), 8)),
+            anywhere: [0, 8].map(|i| Buckets::of_sets(anywhere.get(i..).unwrap_or_default())),
             triggers,
             places,
             vectors: Vectors::of_machine(),
@@ -504,6 +517,19 @@ impl Filter {
         std::iter::from_fn(|| candidates.next(self, text, edge)).collect()
     }
 
+    /// Whether a text plainly has no match of a default rule, being as short as it is.
+    #[inline]
+    pub(super) fn is_plain(&self, bytes: &[u8]) -> bool {
+        match bytes.len() {
+            0..MATCH_BYTES_MIN => true,
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the machine has AVX2.
+            #[allow(unsafe_code)]
+            ..=TINY if self.vectors != Vectors::None => unsafe { avx2::is_plain(bytes) },
+            _ => false,
+        }
+    }
+
     /// The candidates of the first block of a short text that has any.
     #[inline]
     fn of_short(&self, bytes: &[u8]) -> Block {
@@ -511,15 +537,13 @@ impl Filter {
             return Block::default();
         }
         #[cfg(target_arch = "x86_64")]
-        if self.vectors != Vectors::None {
+        #[allow(unsafe_code)]
+        match self.vectors {
+            // SAFETY: the machine has AVX-512 with its instructions for bytes.
+            Vectors::Avx512 => return unsafe { avx512::of_short(self, bytes) },
             // SAFETY: the machine has AVX2.
-            #[allow(unsafe_code)]
-            return unsafe {
-                match bytes.len() <= TINY && avx2::is_plain(bytes) {
-                    true => Block::default(),
-                    false => avx2::of_short(self, bytes),
-                }
-            };
+            Vectors::Avx2 => return unsafe { avx2::of_short(self, bytes) },
+            Vectors::None => {}
         }
         self.scan_portable(bytes, 0, 0)
     }
@@ -842,13 +866,24 @@ mod avx512 {
         candidates.advance_by(filter, bytes, edge, |all| look_ahead(filter, bytes, edge, all))
     }
 
-    /// Looks at the next blocks, as many as `candidates` are wide.
-    #[inline]
+    /// As [`Filter::of_short`] says.
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+    pub(super) fn of_short(filter: &Filter, bytes: &[u8]) -> Block {
+        let mut block = Block { base: 0, bits: decide(filter, last_block(bytes), &mut 0) };
+        while !block.is_empty() && !filter.is_candidate(bytes, block.first(), 0) {
+            block.pass();
+        }
+        block
+    }
+
+    /// Looks at the next blocks, as many as `candidates` are wide. Apart from what asks for it, which
+    /// would else read the tables each time.
+    #[inline(never)]
     #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
     fn look_ahead(filter: &Filter, bytes: &[u8], edge: usize, candidates: &mut Candidates) {
         let (from, length) = (candidates.behind, bytes.len());
         let whole = ((length - from).saturating_sub(PLACE - 1) / SPAN).min(candidates.width);
-        candidates.count = 0;
+        let mut count = 0;
         let mut follows = u64::from(from > edge && is(bytes[from - 1], WORD));
         for i in 0..whole {
             // SAFETY: all places of the block and three bytes more lie in the text.
@@ -862,28 +897,34 @@ mod avx512 {
                 ]
             };
             let bits = decide(filter, block, &mut follows);
-            candidates.ahead[candidates.count] = Block { base: from + i * SPAN, bits };
-            candidates.count += usize::from(bits != 0);
+            candidates.ahead[count] = Block { base: from + i * SPAN, bits };
+            count += usize::from(bits != 0);
         }
         candidates.behind = from + whole * SPAN;
         if whole < candidates.width {
-            // The last block, which is none that is whole.
-            let rest = length - from - whole * SPAN;
-            let there = |i: usize| bits_below(rest.saturating_sub(i));
-            let text = bytes.as_ptr().wrapping_add(length - rest).cast::<i8>();
-            // SAFETY: what the mask has lies in the text; the rest is not read, and is zero.
-            let block = unsafe {
-                [
-                    _mm512_maskz_loadu_epi8(there(0), text),
-                    _mm512_maskz_loadu_epi8(there(1), text.wrapping_add(1)),
-                    _mm512_maskz_loadu_epi8(there(2), text.wrapping_add(2)),
-                    _mm512_maskz_loadu_epi8(there(3), text.wrapping_add(3)),
-                ]
-            };
+            let block = last_block(&bytes[candidates.behind.min(length)..]);
             let bits = decide(filter, block, &mut follows);
-            candidates.ahead[candidates.count] = Block { base: candidates.behind, bits };
-            candidates.count += usize::from(bits != 0);
+            candidates.ahead[count] = Block { base: candidates.behind, bits };
+            count += usize::from(bits != 0);
             candidates.behind += SPAN;
+        }
+        candidates.count = count;
+    }
+
+    /// The places of what is less than a block; zeros behind it.
+    #[inline]
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+    fn last_block(bytes: &[u8]) -> [__m512i; PLACE] {
+        let there = |i: usize| bits_below(bytes.len().saturating_sub(i));
+        let text = bytes.as_ptr().cast::<i8>();
+        // SAFETY: what a mask has lies in the text; the rest is not read, and is zero.
+        unsafe {
+            [
+                _mm512_maskz_loadu_epi8(there(0), text),
+                _mm512_maskz_loadu_epi8(there(1), text.wrapping_add(1)),
+                _mm512_maskz_loadu_epi8(there(2), text.wrapping_add(2)),
+                _mm512_maskz_loadu_epi8(there(3), text.wrapping_add(3)),
+            ]
         }
     }
 
@@ -1009,7 +1050,11 @@ mod tests {
         const BYTES: &[u8] =
             b"0129/:@eyJAKI xSkghp-_=\n.\x00\x7F\x80\xBF\xC2\xD8\xD9\xE1\xE2\x80\x81\x82\xE9\xEA\xF0\xFF";
         for _ in 0..40_000 {
-            let length = rng.usize(MATCH_BYTES_MIN..110);
+            // Some longer than what is looked at together.
+            let length = match rng.u8(..) {
+                0 => rng.usize(AHEAD * SPAN - 5..3 * AHEAD * SPAN),
+                _ => rng.usize(MATCH_BYTES_MIN..200),
+            };
             let text: Vec<u8> = std::iter::repeat_with(|| match rng.u8(..) {
                 0..200 => BYTES[rng.usize(..BYTES.len())],
                 _ => rng.u8(..),
@@ -1034,6 +1079,14 @@ mod tests {
                     |from: usize| unsafe { avx2::scan(&filter, &text, from.max(edge), edge) };
                 assert_eq!(found, in_blocks(&filter, &text, edge, by_avx2));
             }
+            if edge == 0 {
+                let all = Candidates::of_text(&filter, &text);
+                let all = all.into_iter().flat_map(|mut all| {
+                    let (filter, text) = (&filter, &text);
+                    std::iter::from_fn(move || all.next(filter, text, 0))
+                });
+                assert!(all.eq(found.iter().copied()), "{text:?}");
+            }
             for at in edge..(text.len() + 1).saturating_sub(PLACE) {
                 let place: &[u8; PLACE] = text[at..].first_chunk().unwrap();
                 for (number, pattern) in PATTERNS.iter().enumerate() {
@@ -1045,74 +1098,5 @@ mod tests {
                 }
             }
         }
-    }
-    #[test]
-    fn scratch_time() {
-        let data = std::fs::read("/tmp/strings.bin").unwrap();
-        let mut strings = Vec::new();
-        let mut at = 0;
-        while at < data.len() {
-            let n = u32::from_le_bytes(data[at..at + 4].try_into().unwrap()) as usize;
-            strings.push(std::str::from_utf8(&data[at + 4..at + 4 + n]).unwrap());
-            at += 4 + n;
-        }
-        let which = std::env::var("WHICH").unwrap_or_default();
-        let filter = super::super::scan::scratch_filter();
-        let clean: String = "The plan covers 80 percent of the visit after a deductible of 500 dollars; claim 20391 was paid on 2026-03-14 at 10:42. Dental care, glasses and physical therapy (up to 12 visits) need a referral. ".chars().cycle().take(4096).collect();
-        let texts: Vec<&str> = match which.get(..1) { Some("c") => vec![&clean; 100], Some("q") => vec![&clean[..256]; 1000],
-            Some("l") => strings.iter().filter(|s| s.len() > 64).copied().collect(),
-            Some("s") => strings.iter().filter(|s| s.len() <= 64).copied().collect(),
-            _ => strings,
-        };
-        let bytes: usize = texts.iter().map(|s| s.len()).sum();
-        let sanitizer = crate::Sanitizer::default();
-        let mut counts = crate::sanitize::Redactions::default();
-        let mut out = String::with_capacity(1 << 20);
-        let mut best = [f64::MAX; 4];
-        let only = std::env::var("ONLY").is_ok();
-        for _ in 0..if only { 5000 } else { 200 } {
-            let t = std::time::Instant::now();
-            let mut n = 0usize;
-            for s in &texts {
-                let s = std::hint::black_box(s.as_bytes());
-                let mut k = 0;
-                if let Some(mut c) = Candidates::of_text(filter, s) {
-                    while let Some(_) = c.next(filter, s, 0) {
-                        k += 1;
-                    }
-                }
-                n += k;
-            }
-            std::hint::black_box(n);
-            if only {
-                continue;
-            }
-            best[0] = best[0].min(t.elapsed().as_nanos() as f64);
-            let t = std::time::Instant::now();
-            for s in &texts {
-                out.clear();
-                sanitizer.redact_text(std::hint::black_box(s), &mut out, &mut counts);
-                std::hint::black_box(&out);
-            }
-            best[1] = best[1].min(t.elapsed().as_nanos() as f64);
-            let t = std::time::Instant::now();
-            for s in &texts {
-                out.clear();
-                out.push_str(std::hint::black_box(s));
-                std::hint::black_box(&out);
-            }
-            best[2] = best[2].min(t.elapsed().as_nanos() as f64);
-        }
-        println!(
-            "{} texts {} bytes: scan {:.1} us {:.2} GB/s | redact {:.1} us {:.2} GB/s {:.1} ns each | copy {:.1} us",
-            texts.len(),
-            bytes,
-            best[0] / 1e3,
-            bytes as f64 / best[0],
-            best[1] / 1e3,
-            bytes as f64 / best[1],
-            best[1] / texts.len() as f64,
-            best[2] / 1e3
-        );
     }
 }

@@ -167,9 +167,9 @@ fn may_be_one(look: Look<'_>, end: usize) -> bool {
     let name = look.text[look.edge..end].iter().rev().take(NAME_BYTES_MAX);
     let name = name.take_while(|&&byte| is_name(byte));
     let letters = name.filter(|&&byte| is_alphanumeric(byte)).take(LAST);
-    let last = letters.enumerate().fold(0, |last, (i, byte)| {
-        last | u32::from(byte.to_ascii_lowercase()) << (8 * i)
-    });
+    let last = letters
+        .enumerate()
+        .fold(0, |last, (i, byte)| last | u32::from(byte.to_ascii_lowercase()) << (8 * i));
     step(LAST);
     // All are asked, without a branch.
     let is_end = LAST_LETTERS.iter().fold(false, |is, (end, of)| is | (last & of == *end));
