@@ -167,10 +167,15 @@ impl Drop for ProtectedValue {
     }
 }
 
-/// Where values that are protected stand in a text, in no order, one perhaps over another.
+/// Whether nothing is protected at this moment.
 #[inline]
+pub(super) fn are_none() -> bool {
+    SHORT_FORMS.is_empty() && LONG_FORMS.is_empty()
+}
+
+/// Where values that are protected stand in a text, in no order, one perhaps over another.
 pub(super) fn find(text: &str) -> Vec<Match> {
-    if SHORT_FORMS.is_empty() && LONG_FORMS.is_empty() {
+    if are_none() {
         return Vec::new();
     }
     let mut found = Vec::new();

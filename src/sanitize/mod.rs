@@ -423,6 +423,14 @@ impl Sanitizer {
     /// The same; `None` where there is plainly nothing, as in most texts.
     #[inline]
     pub(crate) fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
+        match known::are_none() && self.options.is_none() {
+            true => self.by_rules(text),
+            false => self.with_known(text),
+        }
+    }
+
+    #[cold]
+    fn with_known<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
         let known = known::find(text);
         match known.is_empty() && self.options.is_none() {
             true => self.by_rules(text),

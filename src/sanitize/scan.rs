@@ -13,7 +13,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::chunk::{Candidates, Filter, GROUPS, PLACE, Pattern, may_be_number};
+use super::chunk::{Candidates, Filter, Pattern, may_be_number};
 use super::disguise::{self, Plain};
 use super::rules::{self, Look, NUMBERS, Rule, Trigger};
 use super::unicode::{
@@ -41,28 +41,13 @@ const BASE64_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 /// Rules and what their triggers are found with.
 pub(super) struct Rules {
     filter: Filter,
-    /// By the group of the filter, each rule with its trigger.
-    asked: [Vec<([Bytes; PLACE], Rule)>; GROUPS],
+    /// By the number of its trigger.
+    asked: Vec<Rule>,
 }
 
 impl std::fmt::Debug for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rules").finish_non_exhaustive()
-    }
-}
-
-/// A set of ASCII bytes.
-#[derive(Clone, Copy)]
-struct Bytes(u128);
-
-impl Bytes {
-    fn of(bytes: &[u8]) -> Self {
-        Self(bytes.iter().fold(0, |set, &byte| set | 1 << (byte & 0x7F)))
-    }
-
-    #[inline]
-    fn holds(self, byte: u8) -> bool {
-        byte < 0x80 && self.0 >> byte & 1 == 1
     }
 }
 
@@ -94,12 +79,8 @@ impl Rules {
         let floor = floor.map(|bytes| Pattern { bytes, is_word: false });
         let patterns: Vec<_> =
             triggers.iter().map(|trigger| trigger.pattern).chain(floor).collect();
-        let (filter, groups) = Filter::new(&patterns);
-        let mut asked = [const { Vec::new() }; GROUPS];
-        for (trigger, group) in triggers.iter().zip(groups) {
-            asked[group].push((trigger.pattern.bytes.map(Bytes::of), trigger.rule));
-        }
-        Self { filter, asked }
+        let asked = triggers.iter().map(|trigger| trigger.rule).collect();
+        Self { filter: Filter::new(&patterns), asked }
     }
 }
 
@@ -149,8 +130,11 @@ impl<'t> Matches<'t> {
     /// begin. Most texts are so.
     #[inline]
     pub(super) fn new(text: &'t str, rules: &'t Rules, precise: bool) -> Option<Self> {
-        let candidates = rules.filter.scan(text.as_bytes(), 0, 0);
-        (!candidates.is_empty()).then(|| Self::among(candidates, text, rules, precise))
+        if rules.filter.is_plain(text.as_bytes()) {
+            return None;
+        }
+        let candidates = Candidates::of_text(&rules.filter, text.as_bytes())?;
+        Some(Self::among(candidates, text, rules, precise))
     }
 
     fn among(candidates: Candidates, text: &'t str, rules: &'t Rules, precise: bool) -> Self {
@@ -204,7 +188,7 @@ impl<'t> Matches<'t> {
         }
         found.extend(matches(edge, text.len()));
         found.reverse();
-        let none = Candidates::default();
+        let none = Candidates::from(0);
         Self { known: found, ..Self::among(none, "", rules, false) }
     }
 
@@ -214,16 +198,8 @@ impl<'t> Matches<'t> {
 
     /// The leftmost match of the segment.
     fn find(&mut self) -> Option<Match> {
-        loop {
-            let Some(at) = self.candidates.next() else {
-                step(1);
-                let from = self.candidates.behind();
-                self.candidates = self.rules.filter.scan(self.bytes(), from, self.edge);
-                if self.candidates.is_empty() {
-                    break;
-                }
-                continue;
-            };
+        let (rules, bytes) = (self.rules, self.bytes());
+        while let Some(at) = self.candidates.next(&rules.filter, bytes, self.edge) {
             if self.pending.is_some_and(|pending| at > pending.start + TRIGGER_OFFSET_MAX) {
                 break;
             }
@@ -398,26 +374,16 @@ impl<'t> Matches<'t> {
         let mut found = if is_inside { self.card_before(end) } else { None };
         let from = self.edge.max(end.saturating_sub(BACK_BYTES));
         let look = self.look(text);
-        let mut candidates = self.rules.filter.scan(text.as_bytes(), from, self.edge);
-        loop {
-            match candidates.next() {
-                Some(at) => {
-                    let is_number = text.as_bytes()[at].is_ascii_digit();
-                    let new = match is_number {
-                        true => ask_number(look, at, None),
-                        false => self.rules.ask(look, at, None),
-                    };
-                    found = first_of(found, new);
-                }
-                None => {
-                    let from = candidates.behind();
-                    candidates = self.rules.filter.scan(text.as_bytes(), from, self.edge);
-                    if candidates.is_empty() {
-                        return found;
-                    }
-                }
-            }
+        let mut candidates = Candidates::from(from);
+        while let Some(at) = candidates.next(&self.rules.filter, text.as_bytes(), self.edge) {
+            let new = match text.as_bytes()[at].is_ascii_digit() {
+                true if may_be_number(text.as_bytes(), at) => ask_number(look, at, None),
+                true => None,
+                false => self.rules.ask(look, at, None),
+            };
+            found = first_of(found, new);
         }
+        found
     }
 
     /// The card that ends where a match begins.
@@ -442,14 +408,9 @@ impl Rules {
     #[inline]
     fn ask(&self, look: Look<'_>, at: usize, mut found: Option<Match>) -> Option<Match> {
         let Some(place) = look.text[at..].first_chunk() else { return found };
-        let mut groups = self.filter.groups(place);
-        while groups != 0 {
-            for (bytes, rule) in &self.asked[groups.trailing_zeros() as usize] {
-                if bytes.iter().zip(place).all(|(bytes, &byte)| bytes.holds(byte)) {
-                    found = first_of(found, rule.ask(look, at));
-                }
-            }
-            groups &= groups - 1;
+        // The floor's triggers and that of numbers have no rule here: they are asked apart.
+        for rule in self.filter.triggers(place).iter().filter_map(|number| self.asked.get(number)) {
+            found = first_of(found, rule.ask(look, at));
         }
         found
     }
@@ -458,9 +419,6 @@ impl Rules {
 /// The first of `found` and of what the rules of numbers find of which one may begin at `at`.
 #[inline]
 fn ask_number(look: Look<'_>, at: usize, found: Option<Match>) -> Option<Match> {
-    if !may_be_number(look.text, at) {
-        return found;
-    }
     NUMBERS.iter().fold(found, |found, rule| first_of(found, rule(look, at)))
 }
 
@@ -488,8 +446,7 @@ impl Iterator for Matches<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Match> {
-        let is_over = self.candidates.is_empty() && self.pending.is_none();
-        if is_over && self.disguised.is_none() { self.known.pop() } else { self.next_found() }
+        if self.known.is_empty() { self.next_found() } else { self.known.pop() }
     }
 }
 
@@ -540,7 +497,7 @@ impl Matches<'_> {
     /// What follows a match is a text of its own.
     fn go_behind(&mut self, found: Match) {
         self.edge = found.end;
-        self.candidates = self.rules.filter.scan(self.bytes(), self.edge, self.edge);
+        self.candidates = Candidates::from(self.edge);
     }
 }
 
@@ -882,6 +839,61 @@ mod tests {
                 assert!(segments.len() > 1 || !naive(&text, kind), "{kind:?} in {text:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_short_text_without_what_tells_has_no_match() {
+        let parts = [
+            "eyJa",
+            ".eyJb",
+            ".c",
+            "a",
+            "@",
+            "b.cd",
+            "1234",
+            "5",
+            "-",
+            " ",
+            "536-90-4399",
+            "pwd",
+            "key",
+            "=",
+            ": ",
+            ", ",
+            "is ",
+            "\"x",
+            "'",
+            "`hunter22",
+            "sk-",
+            "xoxb-",
+            "cookie: ",
+            "://u:",
+            "p@h",
+            "?sig=",
+            "DE89",
+            "é",
+            "\u{200B}",
+            "４",
+            "AKIA",
+            "password",
+            "machine",
+            "$2a$",
+            "\\",
+        ];
+        let (rules, mut rng) = (Rules::defaults(), fastrand::Rng::with_seed(14));
+        let mut matched = 0;
+        for _ in 0..200_000 {
+            let mut text = String::new();
+            while text.len() < 6 || rng.u8(..) < 200 {
+                text.push_str(parts[rng.usize(..parts.len())]);
+            }
+            let end = super::super::floor_char_boundary(&text, rng.usize(6..=14));
+            let text = &text[..end];
+            let found = Matches::among(Candidates::from(0), text, rules, false).count();
+            assert!(found == 0 || !rules.filter.is_plain(text.as_bytes()), "{text:?}");
+            matched += usize::from(found > 0);
+        }
+        assert!(matched > 1_000, "{matched}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is assigned to a name that speaks of a secret: `password=…`, `api_key: …`,
 //! `"clientSecret": "…"`, in logs, in files of settings, in source code.
 
-use super::{Bytes, Look, found, is_alphanumeric};
+use super::{Bytes, Look, found, is_alphanumeric, step};
 use crate::sanitize::{Kind, Match};
 
 /// What may stand behind a name: its closing quote, that one's escape, a blank, a sign.
@@ -75,8 +75,11 @@ fn is_blank(byte: u8) -> bool {
 
 /// The value behind the name that the place `at` lies in.
 pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
-    let start = look.run_before(at, NAME_BYTES_MAX, is_name);
     let end = (at..at + NAME_BYTES_MAX).find(|&at| !look.byte(at).is_some_and(is_name))?;
+    if !may_be_one(look, end) {
+        return None;
+    }
+    let start = look.run_before(at, NAME_BYTES_MAX, is_name);
     let name = &look.text[start..end];
     let is_chosen = class(name)?;
     // A placeholder is no name.
@@ -137,6 +140,40 @@ enum Sign {
     /// The same with blanks, or a word for it.
     Apart,
     Comma,
+}
+
+/// So many letters at the end of a name are looked at first; of one that has fewer, all.
+const LAST: usize = 4;
+
+/// The last letters of [`NAMES`], folded, the last one lowest; and which of these bytes count.
+const LAST_LETTERS: [(u32, u32); NAMES.len()] = {
+    let mut ends = [(0, 0); NAMES.len()];
+    let mut i = 0;
+    while i < ends.len() {
+        let name = NAMES[i].0;
+        let mut letter = 0;
+        while letter < LAST && letter < name.len() {
+            ends[i].0 |= (name[name.len() - 1 - letter] as u32) << (8 * letter);
+            ends[i].1 |= 0xFF << (8 * letter);
+            letter += 1;
+        }
+        i += 1;
+    }
+    ends
+};
+
+/// Whether what ends at `end` may be a name of a secret: a quick look, as most are none.
+fn may_be_one(look: Look<'_>, end: usize) -> bool {
+    let name = look.text[look.edge..end].iter().rev().take(NAME_BYTES_MAX);
+    let name = name.take_while(|&&byte| is_name(byte));
+    let letters = name.filter(|&&byte| is_alphanumeric(byte)).take(LAST);
+    let last = letters
+        .enumerate()
+        .fold(0, |last, (i, byte)| last | u32::from(byte.to_ascii_lowercase()) << (8 * i));
+    step(LAST);
+    // All are asked, without a branch.
+    let is_end = LAST_LETTERS.iter().fold(false, |is, (end, of)| is | (last & of == *end));
+    is_end || last == u32::from_be_bytes(*b"pass")
 }
 
 /// Whether the name's last words are of a secret, and whether of one that people choose.
