@@ -8,9 +8,12 @@
 //! When full, the oldest event goes; when closed, a push is refused; when the memory is used up,
 //! the caller overwrites the oldest events until its own fits, at most eight, and else writes it
 //! without its payload. Every event overwritten is counted exactly once, by the drainer.
+//!
+//! A logger has two of them: see [`lanes`].
 
 mod arena;
 mod free;
+mod lanes;
 #[cfg(all(test, loom))]
 mod loom;
 mod slots;
@@ -21,11 +24,12 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use arena::{Arena, BLOCK_BYTES};
 pub(crate) use arena::{Chain, OnFull};
 use free::{FreeList, NONE};
+pub(crate) use lanes::{Lanes, Tickets};
 use slots::{Drain, Next as NextTicket, Push, Slots};
 
 /// Fewest and most slots.
@@ -73,6 +77,8 @@ pub(crate) struct Ring {
 struct Room {
     gate: Mutex<bool>,
     changed: Condvar,
+    /// One at a time looks for a slot and takes it. Held over no code of the caller's.
+    turn: Mutex<()>,
 }
 
 impl Ring {
@@ -147,8 +153,21 @@ impl Ring {
         }
     }
 
+    /// What an event in it may take, in bytes: three quarters of the memory.
+    pub(crate) fn event_bytes_max(&self) -> usize {
+        self.arena.block_count() as usize * BLOCK_BYTES / 4 * 3
+    }
+
+    /// Waits until another event can be pushed without overwriting one, or never can. As long as
+    /// the turn is held nobody else gets one.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        let turn = self.room.turn.lock();
+        while !self.has_slot() && self.wait_for_room() {}
+        turn
+    }
+
     /// Whether another event can be pushed without overwriting one, if nobody else pushes.
-    pub(crate) fn has_slot(&self) -> bool {
+    fn has_slot(&self) -> bool {
         self.slots.tail().saturating_sub(self.slots.head()) < self.slots.capacity()
     }
 
@@ -175,20 +194,20 @@ impl Ring {
     }
 
     /// Refuses every later push and returns the first refused ticket. To be asked once.
-    pub(crate) fn close(&self) -> u64 {
+    fn close(&self) -> u64 {
         *self.room.gate.lock() = true;
         self.room.changed.notify_all();
         self.slots.close()
     }
 
     /// The next ticket to be drawn: what a flush has to reach.
-    pub(crate) fn tail(&self) -> u64 {
+    fn tail(&self) -> u64 {
         self.slots.tail()
     }
 
     /// Events in the ring, and events overwritten by them that the drainer has not counted yet.
     /// Exact while nobody pushes or drains.
-    pub(crate) fn count(&self) -> (u64, u64) {
+    fn count(&self) -> (u64, u64) {
         self.slots.count()
     }
 }
@@ -278,22 +297,17 @@ impl Drainer {
     }
 
     /// Whether every ticket below `to` is resolved.
-    pub(crate) fn is_settled(&self, to: u64) -> bool {
+    fn is_settled(&self, to: u64) -> bool {
         self.drain.is_settled(to)
     }
 
     /// From now on `end`, as [`Ring::close`] gave it, is the last ticket's successor.
-    pub(crate) fn close(&mut self, end: u64) {
+    fn close(&mut self, end: u64) {
         self.drain.close(end);
     }
 
-    /// Sets the flag that makes every later push wake the drainer, and says whether it may sleep.
-    pub(crate) fn may_sleep(&mut self) -> bool {
-        self.drain.may_sleep(&self.ring.slots)
-    }
-
-    /// Ends what `may_sleep` allowed.
-    pub(crate) fn awake(&self) {
+    /// Ends what made every push wake the drainer.
+    fn awake(&self) {
         self.ring.slots.awake();
     }
 }

@@ -451,4 +451,22 @@ impl Drain {
         slots.awake();
         false
     }
+
+    /// As [`may_sleep`](Self::may_sleep), for one drainer over two rings: it may when it may in
+    /// both. Each has its SLEEP before either is trusted to stay empty, so a push into any of them
+    /// that the answer does not take into account wakes.
+    pub(super) fn may_sleep_over([first, second]: [(&mut Self, &Slots); 2]) -> bool {
+        if !first.0.may_sleep(first.1) {
+            return false;
+        }
+        let is_second_empty = match mutant("sleep_on_one_flag") {
+            true => second.1.tail() == second.0.head,
+            false => second.0.may_sleep(second.1),
+        };
+        if is_second_empty || mutant("sleep_by_one_lane") {
+            return true;
+        }
+        first.1.awake();
+        false
+    }
 }
