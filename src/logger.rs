@@ -23,6 +23,7 @@ use crate::record::members::{Member, Members};
 use crate::ring::{Chain, Lanes, OnFull, Pushed, Ring};
 use crate::sampler::{self, SamplingPolicy};
 use crate::sanitize::{ProtectedValue, Redactions, Sanitizer, protect_variables};
+use crate::sync::pause;
 use crate::usage::Usage;
 use crate::writer::{self, Control, Ground, Waited};
 
@@ -225,6 +226,11 @@ impl AuditLogger {
         self.0.0.settings.max_event_bytes
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.0
+    }
+
     /// What is behind this logger; for `#[audit_span]`.
     #[cfg(feature = "macros")]
     pub(crate) fn settings(&self) -> &Settings {
@@ -327,8 +333,10 @@ impl Shared {
         let shard = self.counts.shard();
         match pushed {
             Pushed::Stored { wake } => {
+                pause("stored");
                 shard.encoded(outcome, &redactions);
                 if wake {
+                    pause("waking");
                     self.control.wake();
                 }
             }

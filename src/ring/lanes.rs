@@ -53,6 +53,12 @@ impl Lanes<Arc<Ring>> {
         Lanes { errors: self.errors.close(), others: self.others.close() }
     }
 
+    /// Whether the drainer sleeps, or is about to.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn is_sleeping(&self) -> bool {
+        self.errors.slots.is_sleeping() && self.others.slots.is_sleeping()
+    }
+
     /// As [`Ring::count`], of both together.
     pub(crate) fn count(&self) -> (u64, u64) {
         let (errors, others) = (self.errors.count(), self.others.count());

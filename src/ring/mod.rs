@@ -19,6 +19,8 @@ mod loom;
 mod slots;
 mod spare;
 #[cfg(all(test, not(loom)))]
+mod stalls;
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub(crate) use arena::{Chain, OnFull};
 use free::{FreeList, NONE};
 pub(crate) use lanes::{Lanes, Tickets};
 use slots::{Drain, Next as NextTicket, Push, Slots};
+
+use crate::sync::pause;
 
 /// Fewest and most slots.
 pub(crate) const CAPACITY: std::ops::RangeInclusive<usize> = 64..=1 << 22;
@@ -110,6 +114,7 @@ impl Ring {
     /// Publishes the event. Never waits.
     pub(crate) fn push(&self, chain: Chain<'_>) -> Pushed {
         let buffer = chain.finish();
+        pause("finished");
         match self.slots.push(buffer) {
             Push::Stored { displaced, wake } => {
                 if displaced != NONE {
@@ -127,6 +132,7 @@ impl Ring {
     /// An owned buffer, displaced or unused: the caller's next spare, or free.
     fn give_back(&self, buffer: u32) {
         self.arena.free_tail(self.slots.chain(buffer));
+        pause("trimmed");
         self.arena.expect(self.slots.chain(buffer));
         if !spare::give(self.id, buffer) {
             self.free(buffer);
@@ -135,14 +141,17 @@ impl Ring {
 
     fn free(&self, buffer: u32) {
         self.arena.free_all(self.slots.chain(buffer));
+        pause("freed_blocks");
         self.buffers.push_chain(buffer, buffer);
     }
 
     /// Overwrites the oldest event for its memory. `false`: none was found.
     fn evict(&self) -> bool {
         let Some(tombstone) = self.buffers.pop() else { return false };
+        pause("tombstone");
         match self.slots.evict(tombstone) {
             Some(victim) => {
+                pause("evicted");
                 self.free(victim);
                 true
             }

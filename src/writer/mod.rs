@@ -10,6 +10,8 @@ pub(crate) mod fs;
 pub(crate) mod jsonl;
 mod own;
 pub(crate) mod rotate;
+#[cfg(all(test, not(loom)))]
+mod stalls;
 mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
