@@ -63,22 +63,22 @@ fn full() -> (Arc<Ring>, u64) {
     (ring, 2000)
 }
 
-/// Runs `body` while a thread is stopped at each of `points`.
+/// Runs `body` while a thread is stopped at each of `points`. One after the other, since a thread
+/// further on may have left what spares the next its way past a point.
 fn stalled_at<R>(ring: &Arc<Ring>, points: &[&'static str], body: impl FnOnce() -> R) -> R {
-    let stops: Vec<_> = points.iter().map(|point| Stop::at(point)).collect();
-    let threads: Vec<_> = (STALLED..)
-        .zip(&stops)
-        .map(|(n, stop)| {
+    let mut stalled = Vec::new();
+    for (n, point) in (STALLED..).zip(points) {
+        let stop = Stop::at(point);
+        let thread = {
             let (ring, stop) = (ring.clone(), stop.clone());
             thread::spawn(move || stop.during(|| push(&ring, n)))
-        })
-        .collect();
-    for (stop, point) in stops.iter().zip(points) {
+        };
         assert!(stop.wait_until_held(), "a push into a full ring passes {point}");
+        stalled.push((stop, thread));
     }
     let result = body();
-    stops.iter().for_each(|stop| stop.release());
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    stalled.iter().for_each(|(stop, _)| stop.release());
+    stalled.into_iter().for_each(|(_, thread)| thread.join().unwrap());
     result
 }
 

@@ -46,11 +46,10 @@ fn event(n: u64, emit: impl FnOnce(&AuditEvent<'_>)) {
     emit(&AuditEvent::new(EventType::ToolCall, "a", "b").status(status).data(&data));
 }
 
-fn logger() -> (AuditLogger, Sink) {
+fn logger(queue_bytes: usize) -> (AuditLogger, Sink) {
     let sink = Sink::default();
     let builder = AuditLogger::builder().without_environment().files(false).debug(true);
-    // Less memory than places, so that an emit into a full lane passes every point.
-    let builder = builder.queue_capacity(64).queue_bytes(64 << 10);
+    let builder = builder.queue_capacity(64).queue_bytes(queue_bytes);
     (builder.exporter(sink.clone()).build().unwrap(), sink)
 }
 
@@ -86,7 +85,8 @@ fn stopped(
 fn a_stopped_emit_holds_up_nobody() {
     for (point, of_errors) in POINTS.into_iter().flat_map(|point| [(point, false), (point, true)]) {
         for closes in [false, true] {
-            let (audit, sink) = logger();
+            // Less memory than places, so that an emit into a full lane passes every point.
+            let (audit, sink) = logger(64 << 10);
             let mut emitted = 0;
             let n = STALLED + u64::from(of_errors);
             let (stop, stalled) = if point == "waking" {
@@ -138,4 +138,31 @@ fn a_stopped_emit_holds_up_nobody() {
 fn sorted(mut numbers: Vec<u64>) -> Vec<u64> {
     numbers.sort_unstable();
     numbers
+}
+
+/// So many threads stopped with their tickets that nobody looks behind them: what stands there is
+/// written in time, without a flush, while the other lane keeps the writer busy.
+#[test]
+fn an_error_behind_many_stopped_ones_is_written_during_a_flood() {
+    const STOPPED: u64 = 40;
+    let (audit, sink) = logger(1 << 20);
+    let stopped: Vec<_> =
+        (0..STOPPED).map(|n| stopped(&audit, "drawn", STALLED + 1 + 4 * n)).collect();
+    assert!(stopped.iter().all(|(stop, _)| stop.wait_until_held()));
+    event(1, |event| audit.emit(event));
+    let until = Instant::now() + DEADLINE;
+    let mut flood = 0;
+    while !sink.numbers().contains(&1) {
+        assert!(Instant::now() < until, "it is never written");
+        (0..100).for_each(|_| event(0, |event| audit.emit_wait(event)));
+        flood += 100;
+    }
+    for (stop, thread) in stopped {
+        stop.release();
+        thread.join().unwrap();
+    }
+    audit.shutdown(DEADLINE).unwrap();
+    let numbers = sink.numbers();
+    assert_eq!(numbers.iter().filter(|n| **n >= STALLED).count() as u64, STOPPED);
+    assert_eq!(numbers.len() as u64, STOPPED + 1 + flood);
 }
