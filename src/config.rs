@@ -252,16 +252,26 @@ impl Builder {
     }
 
     /// Events the queue may hold, rounded up to a power of two from 64 (`AUDIT_QUEUE_CAPACITY`).
+    ///
+    /// Events whose status is `error` or `timeout` have a lane of their own, with a quarter as many
+    /// places beside these, at least 64: a flood of others overwrites none of them, and only errors
+    /// overwrite errors.
     pub fn queue_capacity(self, events: usize) -> Self {
         self.set(move |settings| settings.queue_capacity = events)
     }
 
-    /// Memory the queue may hold, in bytes (`AUDIT_QUEUE_BYTES`). An event takes at least 1 KiB.
+    /// Memory the queue may hold, in bytes (`AUDIT_QUEUE_BYTES`). An event takes at least 1088
+    /// bytes of it.
+    ///
+    /// A quarter is for errors and timeouts alone, the rest for all other events. Beside it the
+    /// queue takes 76 bytes a place of either lane, 4 for every 1088 bytes, and 560 KiB.
     pub fn queue_bytes(self, bytes: usize) -> Self {
         self.set(move |settings| settings.queue_bytes = bytes)
     }
 
-    /// What one encoded event may take, in bytes (`AUDIT_MAX_EVENT_BYTES`).
+    /// What one encoded event may take, in bytes (`AUDIT_MAX_EVENT_BYTES`), half of
+    /// [`queue_bytes`](Self::queue_bytes) at most. Past it the largest strings are cut; those of an
+    /// error also past three quarters of its lane's memory.
     pub fn max_event_bytes(self, bytes: usize) -> Self {
         self.set(move |settings| settings.max_event_bytes = bytes)
     }

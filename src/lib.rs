@@ -43,6 +43,7 @@
 //!   and `_exit` lose what is queued; a power cut loses what was not synced (`AUDIT_FSYNC`).
 //! - A forked child that emits has a recorder and files of its own; see [`AuditLogger`].
 //! - Under sustained overload the oldest queued events are overwritten, not the newest refused.
+//!   Errors and timeouts have a lane of their own: only errors overwrite errors.
 //!
 //! # Environment
 //!
@@ -63,8 +64,8 @@
 //! | `AUDIT_REDACT_PROFILE` | `full` | `precise`: a card must have an issuer's prefix and pass Luhn's check |
 //! | `AUDIT_CAPTURE_CONTENT` | `false` | whether layers and helpers record prompts, completions, arguments and results; not set, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says |
 //! | `AUDIT_PRICING_FILE` | none | prices in LiteLLM's JSON layout, over the built-in ones |
-//! | `AUDIT_QUEUE_CAPACITY` | `10000` | events; rounded up to a power of two from 64 |
-//! | `AUDIT_QUEUE_BYTES` | `67108864` | memory the queue may hold |
+//! | `AUDIT_QUEUE_CAPACITY` | `10000` | events; rounded up to a power of two from 64. Errors have a quarter as many places beside them |
+//! | `AUDIT_QUEUE_BYTES` | `67108864` | memory the queue may hold, a quarter of it for errors |
 //! | `AUDIT_MAX_EVENT_BYTES` | `262144` | per encoded event; at most half of the queue's memory |
 //! | `AUDIT_MAX_FILE_BYTES` | `268435456` | then the next file is begun |
 //! | `AUDIT_FILE_MODE` | `0600` | permissions of new files |

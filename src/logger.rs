@@ -22,9 +22,10 @@ use crate::fork::{self, Process};
 use crate::record::encode::{self, Head, Outcome};
 #[cfg(feature = "macros")]
 use crate::record::members::{Member, Members};
-use crate::ring::{Chain, OnFull, Pushed, Ring};
+use crate::ring::{Chain, Lanes, OnFull, Pushed, Ring};
 use crate::sampler::{self, SamplingPolicy};
 use crate::sanitize::{ProtectedValue, Redactions, Sanitizer, protect_variables};
+use crate::sync::pause;
 use crate::usage::Usage;
 use crate::writer::{self, Control, Ground, Waited};
 
@@ -90,12 +91,10 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) instance: String,
     pub(crate) sanitizer: Sanitizer,
-    pub(crate) ring: Arc<Ring>,
+    pub(crate) rings: Lanes<Arc<Ring>>,
     pub(crate) counts: Counts,
     pub(crate) pricing: Pricing,
     pub(crate) control: Control,
-    /// One `emit_wait` at a time looks for a slot and takes it. Held over no code of the caller's.
-    turn: Mutex<()>,
     /// The variables of the environment, as long as events may come.
     _protected: Vec<ProtectedValue>,
 }
@@ -136,11 +135,10 @@ impl AuditLogger {
         let shared = Arc::new(Shared {
             instance: draw_instance()?,
             sanitizer: settings.sanitizer.clone(),
-            ring: Ring::new(settings.queue_capacity, settings.queue_bytes),
+            rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
             counts: Counts::default(),
             pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
             control: Control::default(),
-            turn: Mutex::new(()),
             _protected: protected,
             settings,
         });
@@ -298,6 +296,11 @@ impl AuditLogger {
         self.0.settings().max_event_bytes
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn shared(&self) -> &Shared {
+        self.0.shared()
+    }
+
     /// What is behind this logger; for `#[audit_span]`.
     #[cfg(feature = "macros")]
     pub(crate) fn settings(&self) -> &Settings {
@@ -309,7 +312,8 @@ impl AuditLogger {
     #[cfg(feature = "macros")]
     pub(crate) fn keep(&self, members: &[Member<'_>]) -> Option<Members> {
         let shared = self.0.shared();
-        let mut chain = shared.ring.chain(shared.settings.max_event_bytes / 2, OnFull::Evict)?;
+        let limit = shared.settings.max_event_bytes / 2;
+        let mut chain = shared.rings.others.chain(limit, OnFull::Evict)?;
         Some(Members::encode(members, &mut chain, &shared.sanitizer))
     }
 
@@ -341,11 +345,10 @@ impl Shared {
         Arc::new(Self {
             instance,
             sanitizer: self.sanitizer.clone(),
-            ring: Ring::new(settings.queue_capacity, settings.queue_bytes),
+            rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
             counts: Counts::default(),
             pricing: self.pricing.in_child(),
             control: Control::default(),
-            turn: Mutex::new(()),
             // The parent's stay protected, as all values that it protected.
             _protected: Vec::new(),
             settings,
@@ -392,14 +395,15 @@ impl Shared {
         if !sampling.should_record(event.status, event.latency_ms, Some(context)) {
             return shard.sampled_out();
         }
-        if self.ring.is_closed() {
+        let ring = self.rings.of(event.status);
+        if ring.is_closed() {
             return shard.rejected(1);
         }
         let timestamp = event.timestamp.unwrap_or_else(now);
         let head = Head { trace_id, span_id, parent_span_id, timestamp };
-        if !self.push(event, head, on_full) {
+        if !self.push(ring, event, head, on_full) {
             // No memory at all, or closed meanwhile.
-            match self.ring.is_closed() {
+            match ring.is_closed() {
                 true => shard.rejected(1),
                 false => add(&self.counts.dropped, 1),
             }
@@ -407,23 +411,22 @@ impl Shared {
     }
 
     /// `false`: there was no room, not even for the event without its payload.
-    fn push(&self, event: &AuditEvent<'_>, head: Head, on_full: OnFull) -> bool {
+    fn push(&self, ring: &Arc<Ring>, event: &AuditEvent<'_>, head: Head, on_full: OnFull) -> bool {
         let mut redactions = Redactions::default();
-        let Some((chain, outcome)) = self.encode(event, head, on_full, &mut redactions) else {
+        let Some((chain, outcome)) = self.encode(ring, event, head, on_full, &mut redactions)
+        else {
             return false;
         };
-        let turn = (on_full == OnFull::Wait).then(|| {
-            let turn = self.turn.lock();
-            while !self.ring.has_slot() && self.ring.wait_for_room() {}
-            turn
-        });
-        let pushed = self.ring.push(chain);
+        let turn = (on_full == OnFull::Wait).then(|| ring.turn());
+        let pushed = ring.push(chain);
         drop(turn);
         let shard = self.counts.shard();
         match pushed {
             Pushed::Stored { wake } => {
+                pause("stored");
                 shard.encoded(outcome, &redactions);
                 if wake {
+                    pause("waking");
                     self.control.wake();
                 }
             }
@@ -433,20 +436,22 @@ impl Shared {
     }
 
     /// The event in a chain; where there is no memory for it, its head alone.
-    fn encode(
+    fn encode<'r>(
         &self,
+        ring: &'r Arc<Ring>,
         event: &AuditEvent<'_>,
         head: Head,
         on_full: OnFull,
         redactions: &mut Redactions,
-    ) -> Option<(Chain<'_>, Outcome)> {
+    ) -> Option<(Chain<'r>, Outcome)> {
         /// Emits that wait may hold each other's memory. Each gives all of its back and tries
         /// again, so often.
         const TRIES_MAX: u32 = 64;
-        let (limit, sanitizer) = (self.settings.max_event_bytes, &self.sanitizer);
+        let limit = self.settings.max_event_bytes.min(ring.event_bytes_max());
+        let sanitizer = &self.sanitizer;
         let include_snapshots = self.settings.include_snapshots;
         for _ in 0..if on_full == OnFull::Wait { TRIES_MAX } else { 1 } {
-            if let Some(mut chain) = self.ring.chain(limit, on_full) {
+            if let Some(mut chain) = ring.chain(limit, on_full) {
                 *redactions = Redactions::default();
                 let encoded = encode::encode(
                     event,
@@ -460,18 +465,18 @@ impl Shared {
                     return Some((chain, outcome));
                 }
             }
-            if on_full == OnFull::Wait && !self.ring.wait_for_room() {
+            if on_full == OnFull::Wait && !ring.wait_for_room() {
                 return None;
             }
         }
-        let mut chain = self.ring.chain(limit, on_full)?;
+        let mut chain = ring.chain(limit, on_full)?;
         *redactions = Redactions::default();
         let outcome = encode::encode_head_only(event, head, &mut chain, sanitizer, redactions);
         outcome.ok().map(|outcome| (chain, outcome))
     }
 
     fn flush(&self, deadline: Duration) -> Result<Flushed, Error> {
-        let to = self.ring.tail();
+        let to = self.rings.tails();
         self.wait(deadline, |control, until| control.flush(to, until))
     }
 
@@ -498,7 +503,7 @@ impl Shared {
 
     /// Refuses later events, and asks the writer to end.
     pub(crate) fn close(&self) {
-        self.control.close(|| self.ring.close());
+        self.control.close(|| self.rings.close());
     }
 
     fn late(&self, waited: Duration) -> Error {
@@ -532,7 +537,7 @@ impl Shared {
     }
 
     pub(crate) fn accounting(&self) -> Accounting {
-        let (queued, displaced) = self.ring.count();
+        let (queued, displaced) = self.rings.count();
         let mut accounting = self.counts.sum();
         accounting.queued = queued + self.counts.in_hand.load(Ordering::Relaxed);
         accounting.unpriced = self.pricing.unpriced().total();

@@ -1,4 +1,8 @@
-//! The one door to atomics and threads: std, or loom under `cfg(loom)`.
+//! The one door to atomics and threads: std, or loom under `cfg(loom)`; and the points at which a
+//! test stops a thread.
+
+#[cfg(all(test, not(loom)))]
+pub(crate) mod pause;
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -29,3 +33,11 @@ pub(crate) fn mutant(name: &str) -> bool {
 pub(crate) fn weakened_by(name: &str, ordering: Ordering) -> Ordering {
     if mutant(name) { Ordering::Relaxed } else { ordering }
 }
+
+#[cfg(all(test, not(loom)))]
+pub(crate) use pause::pause;
+
+/// Where a test may stop the calling thread: nothing in any other build.
+#[cfg(not(all(test, not(loom))))]
+#[inline(always)]
+pub(crate) const fn pause(_point: &str) {}

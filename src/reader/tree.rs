@@ -35,7 +35,7 @@ pub enum Found {
 pub struct Trace {
     /// Its 32 hex digits; short ids are filled up with zeros in front.
     pub id: String,
-    /// Its spans, in the order in which their first events stand in the log.
+    /// Its spans, in the order in which their first events happened.
     pub spans: Vec<Span>,
     /// The spans at the top, by time.
     pub roots: Vec<usize>,
@@ -52,7 +52,8 @@ pub struct Span {
     pub parent: Option<String>,
     /// The spans below, by time.
     pub children: Vec<usize>,
-    /// Its events in the order of the log; never empty.
+    /// Its events by time, those of one time and those without in the order of the log; never
+    /// empty.
     pub events: Vec<Event>,
     /// Whether the span above is missing from the log.
     pub is_orphan: bool,
@@ -180,7 +181,9 @@ impl Trace {
     }
 
     /// Builds the tree. `events` come with their span's id and its parent's.
-    fn build(id: String, events: Vec<Placed>, left_out: u64) -> Self {
+    fn build(id: String, mut events: Vec<Placed>, left_out: u64) -> Self {
+        // The log has them in the order of writing, in which errors may come early.
+        events.sort_by_key(|placed| placed.event.timestamp);
         let mut trace = Self { id, left_out, ..Self::default() };
         let mut by_id: HashMap<String, usize> = HashMap::new();
         for Placed { span, parent, event } in events {
@@ -204,7 +207,7 @@ impl Trace {
     /// Hangs every span below its parent, then puts at the top what no way down leads to.
     fn link(&mut self, by_id: &HashMap<String, usize>) {
         let mut by_time: Vec<usize> = (0..self.spans.len()).collect();
-        // Spans without a time come first; the sort keeps the order of the log otherwise.
+        // Spans without a time come first; the sort keeps the order of the first events otherwise.
         by_time.sort_by_key(|&at| self.spans[at].interval().map(|interval| interval.0));
         let above: Vec<Option<usize>> =
             self.spans.iter().map(|span| by_id.get(span.parent.as_ref()?).copied()).collect();
@@ -475,6 +478,21 @@ mod tests {
             walked.sort_unstable();
             assert_eq!(walked, (0..spans as usize).collect::<Vec<_>>());
         }
+    }
+
+    /// In the log an error may stand before what happened earlier.
+    #[test]
+    fn events_are_put_in_the_order_they_happened() {
+        let (root, step) = ("0000000000000001", "0000000000000002");
+        let lines = [
+            line(step, Some(root), 30).replace("a.b", "tool.error"),
+            line(root, None, 40).replace("a.b", "request.end"),
+            line(step, Some(root), 20).replace("a.b", "tool.call"),
+            line(root, None, 10).replace("a.b", "request.start"),
+        ];
+        let trace = one(&lines.concat(), TRACE);
+        let events: Vec<&str> = trace.events().map(|event| &*event.event_type).collect();
+        assert_eq!(events, ["request.start", "request.end", "tool.call", "tool.error"]);
     }
 
     #[test]

@@ -293,8 +293,12 @@ impl<'r> Chain<'r> {
                 OnFull::Wait if waits < WAITS_MAX && self.ring.wait_for_room() => {
                     waits += u32::from(self.ring.is_drained());
                 }
-                OnFull::Evict if self.evictions < EVICTIONS_MAX && self.ring.evict() => {
+                OnFull::Evict if self.evictions < EVICTIONS_MAX => {
                     self.evictions += 1;
+                    if !self.ring.evict() {
+                        // The drainer may have taken them all, and given back what they held.
+                        break self.ring.arena.blocks.pop().ok_or(Full::Memory)?;
+                    }
                 }
                 _ => return Err(Full::Memory),
             }

@@ -2,7 +2,7 @@
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, weakened_by};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, pause, weakened_by};
 
 /// Bits of an index; the rest of a word is a tag or a lap.
 pub(super) const INDEX_BITS: u32 = 24;
@@ -61,6 +61,7 @@ impl FreeList {
                 return None;
             }
             let below = self.linked(index);
+            pause("pop");
             match self.head.compare_exchange_weak(
                 word,
                 pack(tag + 1, below),
@@ -81,6 +82,7 @@ impl FreeList {
         loop {
             let (tag, top) = unpack(word);
             self.link(last, top);
+            pause("push_back");
             match self.head.compare_exchange_weak(
                 word,
                 pack(tag + 1, first),

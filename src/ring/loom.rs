@@ -13,7 +13,7 @@ use super::free::{FreeList, NONE};
 use super::slots::{Drain, Next, Push, Slots};
 
 /// Names that `LLM_AUDIT_MUTANT` understands.
-const MUTANTS: [&str; 17] = [
+const MUTANTS: [&str; 19] = [
     "free_pop",
     "free_push",
     "publish_load",
@@ -29,6 +29,8 @@ const MUTANTS: [&str; 17] = [
     "forget_jumped",
     "sweep_without_seal",
     "sleep_unchecked",
+    "sleep_on_one_flag",
+    "sleep_by_one_lane",
     "drop_wake",
     "close_unresolved",
 ];
@@ -435,6 +437,51 @@ fn loom_sleep_and_wake() {
         producer.join().unwrap();
         let (drain, found) = drainer.join().unwrap();
         world.settle(drain, found, 2, 5);
+    });
+}
+
+/// One drainer sleeps over two lanes, and a push into either wakes it.
+#[test]
+fn loom_sleep_over_two_lanes() {
+    model(|| {
+        let lanes = [World::new(0, 3), World::new(0, 3)];
+        let drainer = {
+            let lanes = lanes.clone();
+            thread::spawn(move || {
+                let mut drains = [Drain::default(), Drain::default()];
+                let mut found = [Found::default(), Found::default()];
+                loop {
+                    for ((world, drain), found) in lanes.iter().zip(&mut drains).zip(&mut found) {
+                        world.drain(drain, found, 1, true);
+                    }
+                    if found.iter().all(|found| found.events.len() == 1) {
+                        return (drains, found);
+                    }
+                    let [first, second] = &mut drains;
+                    let over = [(first, &lanes[0].slots), (second, &lanes[1].slots)];
+                    if Drain::may_sleep_over(over) {
+                        thread::park();
+                        lanes.iter().for_each(|world| world.slots.awake());
+                    }
+                }
+            })
+        };
+        let producer = {
+            let (world, sleeper) = (lanes[0].clone(), drainer.thread().clone());
+            thread::spawn(move || {
+                if world.push(1).1 {
+                    sleeper.unpark();
+                }
+            })
+        };
+        if lanes[1].push(1).1 {
+            drainer.thread().unpark();
+        }
+        producer.join().unwrap();
+        let (drains, found) = drainer.join().unwrap();
+        for ((world, drain), found) in lanes.iter().zip(drains).zip(found) {
+            world.settle(drain, found, 1, 3);
+        }
     });
 }
 

@@ -8,13 +8,18 @@
 //! When full, the oldest event goes; when closed, a push is refused; when the memory is used up,
 //! the caller overwrites the oldest events until its own fits, at most eight, and else writes it
 //! without its payload. Every event overwritten is counted exactly once, by the drainer.
+//!
+//! A logger has two of them: see [`lanes`].
 
 mod arena;
 mod free;
+mod lanes;
 #[cfg(all(test, loom))]
 mod loom;
 mod slots;
 mod spare;
+#[cfg(all(test, not(loom)))]
+mod stalls;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -24,9 +29,11 @@ use std::time::Duration;
 use arena::{Arena, BLOCK_BYTES};
 pub(crate) use arena::{Chain, OnFull};
 use free::{FreeList, NONE};
+pub(crate) use lanes::{Lanes, Tickets};
 use slots::{Drain, Next as NextTicket, Push, Slots};
 
-use crate::fork::lock::{Condvar, Mutex};
+use crate::fork::lock::{Condvar, Mutex, MutexGuard};
+use crate::sync::pause;
 
 /// Fewest and most slots.
 pub(crate) const CAPACITY: std::ops::RangeInclusive<usize> = 64..=1 << 22;
@@ -73,6 +80,8 @@ pub(crate) struct Ring {
 struct Room {
     gate: Mutex<bool>,
     changed: Condvar,
+    /// One at a time looks for a slot and takes it. Held over no code of the caller's.
+    turn: Mutex<()>,
 }
 
 impl Ring {
@@ -104,6 +113,7 @@ impl Ring {
     /// Publishes the event. Never waits.
     pub(crate) fn push(&self, chain: Chain<'_>) -> Pushed {
         let buffer = chain.finish();
+        pause("finished");
         match self.slots.push(buffer) {
             Push::Stored { displaced, wake } => {
                 if displaced != NONE {
@@ -121,6 +131,7 @@ impl Ring {
     /// An owned buffer, displaced or unused: the caller's next spare, or free.
     fn give_back(&self, buffer: u32) {
         self.arena.free_tail(self.slots.chain(buffer));
+        pause("trimmed");
         self.arena.expect(self.slots.chain(buffer));
         if !spare::give(self.id, buffer) {
             self.free(buffer);
@@ -129,14 +140,17 @@ impl Ring {
 
     fn free(&self, buffer: u32) {
         self.arena.free_all(self.slots.chain(buffer));
+        pause("freed_blocks");
         self.buffers.push_chain(buffer, buffer);
     }
 
     /// Overwrites the oldest event for its memory. `false`: none was found.
     fn evict(&self) -> bool {
         let Some(tombstone) = self.buffers.pop() else { return false };
+        pause("tombstone");
         match self.slots.evict(tombstone) {
             Some(victim) => {
+                pause("evicted");
                 self.free(victim);
                 true
             }
@@ -147,8 +161,21 @@ impl Ring {
         }
     }
 
+    /// What an event in it may take, in bytes: three quarters of the memory.
+    pub(crate) fn event_bytes_max(&self) -> usize {
+        self.arena.block_count() as usize * BLOCK_BYTES / 4 * 3
+    }
+
+    /// Waits until another event can be pushed without overwriting one, or never can. As long as
+    /// the turn is held nobody else gets one.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        let turn = self.room.turn.lock();
+        while !self.has_slot() && self.wait_for_room() {}
+        turn
+    }
+
     /// Whether another event can be pushed without overwriting one, if nobody else pushes.
-    pub(crate) fn has_slot(&self) -> bool {
+    fn has_slot(&self) -> bool {
         self.slots.tail().saturating_sub(self.slots.head()) < self.slots.capacity()
     }
 
@@ -175,20 +202,20 @@ impl Ring {
     }
 
     /// Refuses every later push and returns the first refused ticket. To be asked once.
-    pub(crate) fn close(&self) -> u64 {
+    fn close(&self) -> u64 {
         *self.room.gate.lock() = true;
         self.room.changed.notify_all();
         self.slots.close()
     }
 
     /// The next ticket to be drawn: what a flush has to reach.
-    pub(crate) fn tail(&self) -> u64 {
+    fn tail(&self) -> u64 {
         self.slots.tail()
     }
 
     /// Events in the ring, and events overwritten by them that the drainer has not counted yet.
     /// Exact while nobody pushes or drains.
-    pub(crate) fn count(&self) -> (u64, u64) {
+    fn count(&self) -> (u64, u64) {
         self.slots.count()
     }
 }
@@ -278,22 +305,17 @@ impl Drainer {
     }
 
     /// Whether every ticket below `to` is resolved.
-    pub(crate) fn is_settled(&self, to: u64) -> bool {
+    fn is_settled(&self, to: u64) -> bool {
         self.drain.is_settled(to)
     }
 
     /// From now on `end`, as [`Ring::close`] gave it, is the last ticket's successor.
-    pub(crate) fn close(&mut self, end: u64) {
+    fn close(&mut self, end: u64) {
         self.drain.close(end);
     }
 
-    /// Sets the flag that makes every later push wake the drainer, and says whether it may sleep.
-    pub(crate) fn may_sleep(&mut self) -> bool {
-        self.drain.may_sleep(&self.ring.slots)
-    }
-
-    /// Ends what `may_sleep` allowed.
-    pub(crate) fn awake(&self) {
+    /// Ends what made every push wake the drainer.
+    fn awake(&self) {
         self.ring.slots.awake();
     }
 }

@@ -30,7 +30,7 @@ use crossbeam_utils::CachePadded;
 
 use super::arena::ChainOf;
 use super::free::{NONE, pack, unpack};
-use crate::sync::{AtomicU64, Ordering, mutant, weakened_by};
+use crate::sync::{AtomicU64, Ordering, mutant, pause, weakened_by};
 
 const CLOSED: u64 = 1 << 63;
 const SLEEP: u64 = 1 << 62;
@@ -147,6 +147,7 @@ impl Slots {
         loop {
             let Some((ticket, sleeping)) = self.draw() else { return Push::Closed };
             wake |= sleeping && !mutant("drop_wake");
+            pause("drawn");
             if let Some(displaced) = self.publish(ticket, index) {
                 return Push::Stored { displaced, wake };
             }
@@ -167,6 +168,7 @@ impl Slots {
         let mut word = slot.load(weakened_by("publish_load", Ordering::Acquire));
         let early = mutant("count_early").then(|| self.carried_from(word));
         loop {
+            pause("loaded");
             let (old_lap, old) = unpack(word);
             if old_lap > lap || (old == NONE && old_lap == lap) {
                 return None;
@@ -174,13 +176,17 @@ impl Slots {
             let carried = early.unwrap_or_else(|| self.carried_from(word));
             // Relaxed: the release below publishes it.
             self.buffers[index as usize].loss.store(carried + 1, Ordering::Relaxed);
+            pause("counted");
             match slot.compare_exchange(
                 word,
                 pack(lap, index),
                 weakened_by("publish", Ordering::Release),
                 weakened_by("publish_again", Ordering::Acquire),
             ) {
-                Ok(_) => return Some(old),
+                Ok(_) => {
+                    pause("published");
+                    return Some(old);
+                }
                 Err(now) => word = now,
             }
         }
@@ -210,6 +216,7 @@ impl Slots {
             }
             // Relaxed: the release below publishes it.
             self.buffers[index as usize].loss.store(TOMBSTONE | self.loss(old), Ordering::Relaxed);
+            pause("evict");
             slot.compare_exchange(
                 word,
                 pack(lap, index),
@@ -296,6 +303,12 @@ impl Slots {
     /// Asks every later push for a wake, and returns the next ticket to be drawn.
     pub(super) fn sleep(&self) -> u64 {
         self.tail.fetch_or(SLEEP, Ordering::Relaxed) & TICKET
+    }
+
+    /// Whether later pushes are asked for a wake.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn is_sleeping(&self) -> bool {
+        self.tail.load(Ordering::Relaxed) & SLEEP != 0
     }
 
     /// Ends what `sleep` began.
@@ -449,6 +462,24 @@ impl Drain {
             return true;
         }
         slots.awake();
+        false
+    }
+
+    /// As [`may_sleep`](Self::may_sleep), for one drainer over two rings: it may when it may in
+    /// both. Each has its SLEEP before either is trusted to stay empty, so a push into any of them
+    /// that the answer does not take into account wakes.
+    pub(super) fn may_sleep_over([first, second]: [(&mut Self, &Slots); 2]) -> bool {
+        if !first.0.may_sleep(first.1) {
+            return false;
+        }
+        let is_second_empty = match mutant("sleep_on_one_flag") {
+            true => second.1.tail() == second.0.head,
+            false => second.0.may_sleep(second.1),
+        };
+        if is_second_empty || mutant("sleep_by_one_lane") {
+            return true;
+        }
+        first.1.awake();
         false
     }
 }

@@ -11,6 +11,7 @@ use crate::accounting::Accounting;
 use crate::exit;
 use crate::fork::lock::{Condvar, Mutex, MutexGuard};
 use crate::logger::Flushed;
+use crate::ring::Tickets;
 
 /// The callers' side of the writer's thread.
 #[derive(Default)]
@@ -26,12 +27,12 @@ pub(crate) struct Control {
 
 #[derive(Default)]
 struct State {
-    /// The highest ticket a flush waits for.
-    flush_to: u64,
+    /// The highest tickets a flush waits for.
+    flush_to: Tickets,
     /// Every ticket below has its end.
-    settled_to: u64,
-    /// The first ticket refused, once closing.
-    end: Option<u64>,
+    settled_to: Tickets,
+    /// The first tickets refused, once closing.
+    end: Option<Tickets>,
     /// The thread has ended: the last line is written, or it panicked.
     ended: Option<Ended>,
     path: Option<PathBuf>,
@@ -67,9 +68,9 @@ pub(crate) enum Waited {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Request {
     /// Tickets below are waited for.
-    pub(super) settle: Option<u64>,
-    /// The first ticket refused.
-    pub(super) end: Option<u64>,
+    pub(super) settle: Option<Tickets>,
+    /// The first tickets refused.
+    pub(super) end: Option<Tickets>,
 }
 
 impl Control {
@@ -93,10 +94,10 @@ impl Control {
     }
 
     /// Waits until every ticket below `to` has its end.
-    pub(crate) fn flush(&self, to: u64, until: Option<Instant>) -> Waited {
+    pub(crate) fn flush(&self, to: Tickets, until: Option<Instant>) -> Waited {
         let mut state = self.state.lock();
         state.flush_to = state.flush_to.max(to);
-        self.wait(state, until, |state| state.settled_to >= to)
+        self.wait(state, until, |state| state.settled_to.reach(to))
     }
 
     /// To be called before the writer's thread runs.
@@ -116,7 +117,7 @@ impl Control {
     }
 
     /// Asks the writer to close, by `close` if nobody did before.
-    pub(crate) fn close(&self, close: impl FnOnce() -> u64) {
+    pub(crate) fn close(&self, close: impl FnOnce() -> Tickets) {
         self.state.lock().end.get_or_insert_with(close);
         self.wake();
     }
@@ -179,12 +180,12 @@ impl Control {
     /// What is asked for at the moment.
     pub(super) fn request(&self) -> Request {
         let state = self.state.lock();
-        let flush_to = Some(state.flush_to).filter(|to| *to > state.settled_to);
+        let flush_to = Some(state.flush_to).filter(|to| !state.settled_to.reach(*to));
         Request { settle: state.end.or(flush_to), end: state.end }
     }
 
     /// Tells the waiting that every ticket below `to` has its end.
-    pub(super) fn settled(&self, to: u64) {
+    pub(super) fn settled(&self, to: Tickets) {
         self.state.lock().settled_to = to;
         self.changed.notify_all();
     }

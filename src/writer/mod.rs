@@ -5,11 +5,14 @@
 //! ask it to close), and is woken by a system call only when it sleeps, which it does after fifty
 //! milliseconds without an event.
 
+mod batch;
 mod control;
 pub(crate) mod fs;
 pub(crate) mod jsonl;
 mod own;
 pub(crate) mod rotate;
+#[cfg(all(test, not(loom)))]
+mod stalls;
 mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -21,8 +24,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use batch::{Batch, Held, Patience};
+use control::Ended;
 pub(crate) use control::{Control, Waited};
-use control::{Ended, Request};
 use fs::{Clock, Fs, OsFs, SystemClock};
 use own::{Loss, Start, Stop};
 use rotate::{FileOptions, LogFiles};
@@ -34,16 +38,9 @@ use crate::event::Status;
 use crate::exit::{self, Writing};
 use crate::export::{Exporter, Stdout};
 use crate::logger::Shared;
-use crate::record::{decode, forget_panic};
-use crate::ring::{Drainer, Next};
+use crate::record::forget_panic;
+use crate::ring::{Drainer, Lanes};
 
-/// Events in a batch at most.
-const BATCH_EVENTS_MAX: usize = 512;
-/// A batch that has reached this many bytes is written.
-const BATCH_BYTES: usize = 256 << 10;
-/// How long a producer that is between its steps is waited for, at first and at most. Doubled with
-/// each one given up in a row: else draw, seal, draw, seal could go on without a push completing.
-const PATIENCE: (Duration, Duration) = (Duration::from_micros(2), Duration::from_millis(1));
 /// With nothing to do, looks this far apart …
 const LINGER: Duration = Duration::from_millis(1);
 /// … so often, before sleeping: a wake costs a caller four to five microseconds, which sparse
@@ -133,7 +130,9 @@ fn start(
         shared.control.set_syncs(syncer.syncs());
     }
     let mut writer = Writer {
-        drainer: Drainer::new(shared.ring.clone()),
+        drainers: Lanes::over(&shared.rings),
+        patience: Lanes::default(),
+        held: Vec::with_capacity(batch::EVENTS_MAX / 2),
         shared: shared.clone(),
         clock,
         host: host_name(),
@@ -142,7 +141,7 @@ fn start(
         exporters,
         has_started: false,
         seq: 0,
-        lines: Vec::with_capacity(BATCH_BYTES * 2),
+        lines: Vec::with_capacity(batch::BYTES * 3),
         scratch: Vec::new(),
         unsaid: None,
     };
@@ -160,7 +159,10 @@ fn start(
 
 struct Writer {
     shared: Arc<Shared>,
-    drainer: Drainer,
+    drainers: Lanes<Drainer>,
+    patience: Lanes<Patience>,
+    /// Errors of the batch that is being made.
+    held: Vec<Held>,
     clock: Arc<dyn Clock>,
     host: String,
     files: Option<LogFiles>,
@@ -174,17 +176,6 @@ struct Writer {
     scratch: Vec<u8>,
     /// Numbers lost with batches that could not be written, to be said as soon as one can.
     unsaid: Option<Loss>,
-}
-
-/// What a batch came to.
-#[derive(Default)]
-struct Batch {
-    events: u64,
-    overwritten: u64,
-    /// The first number of the batch.
-    first_seq: u64,
-    /// A producer was between its steps.
-    is_unready: bool,
 }
 
 impl Writer {
@@ -201,7 +192,8 @@ impl Writer {
         let shared = self.shared.clone();
         let control = &shared.control;
         control.enter();
-        let mut waiting = Waiting::default();
+        // Waits in a row with nothing to do.
+        let mut lingers = 0;
         loop {
             if exit::is_closing() {
                 shared.close();
@@ -209,65 +201,25 @@ impl Writer {
             let request = control.request();
             shared.pricing.look(|| self.clock.now_micros());
             if let Some(end) = request.end {
-                self.drainer.close(end);
+                self.drainers.close(end);
             }
-            let mut seals = match request.settle {
-                Some(_) => u32::MAX,
-                None => u32::from(waiting.is_out_of_patience()),
-            };
-            let batch = self.batch(request, &mut seals);
-            waiting.looked(batch.is_unready, seals);
+            let batch = self.batch(request);
             let is_idle = batch.events == 0 && batch.overwritten == 0;
             if !is_idle || self.unsaid.is_some() && request.settle.is_some() {
                 self.write(&batch);
             }
-            if let Some(to) = request.settle.filter(|to| self.drainer.is_settled(*to)) {
+            if let Some(to) = request.settle.filter(|to| self.drainers.are_settled(*to)) {
                 if request.end.is_some() {
                     self.stop();
                     return control.ended(Ended::Done);
                 }
                 control.settled(to);
             } else if is_idle {
-                self.wait(&mut waiting, batch.is_unready);
+                self.wait(&mut lingers, batch.is_unready);
                 continue;
             }
-            waiting.ended();
+            lingers = 0;
         }
-    }
-
-    /// Takes up to a batch of events and makes lines of them.
-    fn batch(&mut self, request: Request, seals: &mut u32) -> Batch {
-        let dropped = self.shared.counts.dropped.swap(0, Ordering::Relaxed);
-        let mut batch = Batch { overwritten: dropped, first_seq: self.seq + 1, ..Batch::default() };
-        self.lines.clear();
-        while batch.events < BATCH_EVENTS_MAX as u64 && self.lines.len() < BATCH_BYTES {
-            match self.drainer.next(seals, request.settle) {
-                Next::Taken(taken) => {
-                    batch.overwritten += taken.lost();
-                    if taken.is_event() {
-                        add(&self.shared.counts.in_hand, 1);
-                        batch.events += 1;
-                        self.line(&taken);
-                    }
-                    self.drainer.release(taken);
-                }
-                Next::Unready => {
-                    batch.is_unready = true;
-                    break;
-                }
-                Next::Empty => break,
-            }
-        }
-        self.drainer.release_all();
-        add(&self.shared.counts.overwritten, batch.overwritten);
-        batch
-    }
-
-    fn line(&mut self, taken: &crate::ring::Taken) {
-        self.seq += 1;
-        let bytes = self.drainer.bytes(taken, &mut self.scratch);
-        let record = decode::decode(bytes).expect("the ring holds what the encoder wrote");
-        jsonl::write_event(&mut self.lines, &self.shared.instance, self.seq, &record);
     }
 
     /// Hands the batch on, losses said, and counts what became of it.
@@ -405,47 +357,16 @@ impl Writer {
     }
 
     /// Waits as fits how long there has been nothing.
-    fn wait(&mut self, waiting: &mut Waiting, is_unready: bool) {
+    fn wait(&mut self, lingers: &mut u32, is_unready: bool) {
         if is_unready {
             hint::spin_loop();
-        } else if waiting.lingers < LINGERS_MAX {
-            waiting.lingers += 1;
+        } else if *lingers < LINGERS_MAX {
+            *lingers += 1;
             thread::park_timeout(LINGER);
-        } else if self.drainer.may_sleep() {
+        } else if self.drainers.may_sleep() {
             thread::park_timeout(if exit::listens() { SLEEP_LISTENING } else { SLEEP });
-            self.drainer.awake();
+            self.drainers.awake();
         }
-    }
-}
-
-/// How long the writer has been waiting, and for what.
-#[derive(Default)]
-struct Waiting {
-    lingers: u32,
-    /// Since when the same producer has been between its steps.
-    unready_since: Option<Instant>,
-    /// Producers given up on since the last event.
-    sealed_in_a_row: u32,
-}
-
-impl Waiting {
-    /// Something was there.
-    fn ended(&mut self) {
-        *self = Self::default();
-    }
-
-    fn is_out_of_patience(&self) -> bool {
-        let patience = PATIENCE.0.saturating_mul(1 << self.sealed_in_a_row.min(16)).min(PATIENCE.1);
-        self.unready_since.is_some_and(|since| since.elapsed() >= patience)
-    }
-
-    /// Takes note of a look: whether it ended at an unready slot, and what it left of its seals.
-    fn looked(&mut self, is_unready: bool, seals_left: u32) {
-        if self.is_out_of_patience() && seals_left == 0 {
-            self.sealed_in_a_row += 1;
-            self.unready_since = None;
-        }
-        self.unready_since = is_unready.then(|| self.unready_since.unwrap_or_else(Instant::now));
     }
 }
 

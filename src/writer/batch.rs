@@ -1,0 +1,202 @@
+//! Takes a batch of events out of both lanes and makes lines of them, in the order they happened.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::control::Request;
+use super::{Writer, jsonl};
+use crate::accounting::{Counts, add};
+use crate::record::decode;
+use crate::ring::{Drainer, Lanes, Next, Taken};
+
+/// Events in a batch at most. Half of them may be errors, so that no flood starves the other lane.
+pub(super) const EVENTS_MAX: usize = 512;
+/// A batch that has reached this many bytes is written; its errors alone leave half of them, or
+/// at least one event, to the others.
+pub(super) const BYTES: usize = 256 << 10;
+/// How long a producer that is between its steps is waited for, at first and at most. Doubled with
+/// each one given up in a row: else draw, seal, draw, seal could go on without a push completing.
+const PATIENCE: (Duration, Duration) = (Duration::from_micros(2), Duration::from_millis(1));
+
+/// What a batch came to.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) events: u64,
+    pub(super) overwritten: u64,
+    /// The first number of the batch.
+    pub(super) first_seq: u64,
+    /// A producer was between its steps.
+    pub(super) is_unready: bool,
+}
+
+/// An error that waits for its place among the others.
+pub(super) struct Held {
+    timestamp: i64,
+    bytes: usize,
+    taken: Taken,
+}
+
+impl Writer {
+    /// Takes up to a batch of events and makes lines of them.
+    pub(super) fn batch(&mut self, request: Request) -> Batch {
+        let Self { shared, drainers, patience, held, lines, scratch, seq, .. } = self;
+        let counts = &shared.counts;
+        let dropped = counts.dropped.swap(0, Ordering::Relaxed);
+        let mut batch = Batch { overwritten: dropped, first_seq: *seq + 1, ..Batch::default() };
+        lines.clear();
+        let mut out = Out { instance: &shared.instance, seq, lines };
+        let mut errors =
+            Look::at(&mut drainers.errors, &patience.errors, request.settle.map(|to| to.errors));
+        let mut others =
+            Look::at(&mut drainers.others, &patience.others, request.settle.map(|to| to.others));
+
+        // Errors are taken first: they do not wait behind a flood.
+        let mut held_bytes = 0;
+        while held.len() < EVENTS_MAX / 2 && held_bytes < BYTES / 2 {
+            let Some(taken) = errors.next(counts) else { break };
+            let bytes = errors.drainer.bytes(&taken, scratch);
+            held_bytes += bytes.len();
+            held.push(Held { timestamp: timestamp(bytes), bytes: bytes.len(), taken });
+        }
+        batch.events = held.len() as u64;
+        let mut held = held.drain(..).peekable();
+        while batch.events < EVENTS_MAX as u64
+            && (others.events == 0 || out.lines.len() + held_bytes < BYTES)
+        {
+            let Some(taken) = others.next(counts) else { break };
+            batch.events += 1;
+            if held.peek().is_some() {
+                let now = timestamp(others.drainer.bytes(&taken, scratch));
+                while let Some(error) = held.next_if(|error| error.timestamp <= now) {
+                    held_bytes -= error.bytes;
+                    out.line(errors.drainer, error.taken, scratch);
+                }
+            }
+            out.line(others.drainer, taken, scratch);
+        }
+        for error in held {
+            out.line(errors.drainer, error.taken, scratch);
+        }
+
+        batch.overwritten += errors.lost + others.lost;
+        batch.is_unready = errors.is_unready || others.is_unready;
+        *patience = Lanes { errors: errors.ended(), others: others.ended() };
+        drainers.release_all();
+        add(&counts.overwritten, batch.overwritten);
+        batch
+    }
+}
+
+fn timestamp(bytes: &[u8]) -> i64 {
+    record(bytes).timestamp
+}
+
+fn record(bytes: &[u8]) -> decode::Record<'_> {
+    decode::decode(bytes).expect("the ring holds what the encoder wrote")
+}
+
+/// Where the lines go.
+struct Out<'w> {
+    instance: &'w str,
+    seq: &'w mut u64,
+    lines: &'w mut Vec<u8>,
+}
+
+impl Out<'_> {
+    fn line(&mut self, drainer: &mut Drainer, taken: Taken, scratch: &mut Vec<u8>) {
+        *self.seq += 1;
+        let record = record(drainer.bytes(&taken, scratch));
+        jsonl::write_event(self.lines, self.instance, *self.seq, &record);
+        drainer.release(taken);
+    }
+}
+
+/// A lane, while a batch is taken out of it.
+struct Look<'d> {
+    drainer: &'d mut Drainer,
+    patience: Patience,
+    /// Producers that may be given up on, and how many that were.
+    seals: u32,
+    seals_given: u32,
+    settle: Option<u64>,
+    events: u64,
+    lost: u64,
+    is_unready: bool,
+}
+
+impl<'d> Look<'d> {
+    fn at(drainer: &'d mut Drainer, patience: &Patience, settle: Option<u64>) -> Self {
+        let seals = match settle {
+            Some(_) => u32::MAX,
+            None => u32::from(patience.is_out()),
+        };
+        let patience = patience.clone();
+        Self {
+            drainer,
+            patience,
+            seals,
+            seals_given: seals,
+            settle,
+            events: 0,
+            lost: 0,
+            is_unready: false,
+        }
+    }
+
+    /// The next event. After `None` there is none for this batch.
+    fn next(&mut self, counts: &Counts) -> Option<Taken> {
+        loop {
+            match self.drainer.next(&mut self.seals, self.settle) {
+                Next::Taken(taken) => {
+                    self.lost += taken.lost();
+                    if taken.is_event() {
+                        add(&counts.in_hand, 1);
+                        self.events += 1;
+                        return Some(taken);
+                    }
+                    self.drainer.release(taken);
+                }
+                Next::Unready => {
+                    self.is_unready = true;
+                    return None;
+                }
+                Next::Empty => return None,
+            }
+        }
+    }
+
+    /// What is left of the patience.
+    fn ended(self) -> Patience {
+        match self.events + self.lost {
+            0 => self.patience.looked(self.is_unready, self.seals < self.seals_given),
+            _ => Patience::default(),
+        }
+    }
+}
+
+/// How long a lane's drainer has been waiting for the same producer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Patience {
+    /// Since when it has been between its steps.
+    unready_since: Option<Instant>,
+    /// Producers given up on since the last event.
+    sealed_in_a_row: u32,
+}
+
+impl Patience {
+    fn is_out(&self) -> bool {
+        let patience = PATIENCE.0.saturating_mul(1 << self.sealed_in_a_row.min(16)).min(PATIENCE.1);
+        self.unready_since.is_some_and(|since| since.elapsed() >= patience)
+    }
+
+    /// After a look that found nothing: whether it ended at an unready slot, and whether it gave up
+    /// on a producer.
+    fn looked(mut self, is_unready: bool, has_sealed: bool) -> Self {
+        if has_sealed {
+            self.sealed_in_a_row += 1;
+            self.unready_since = None;
+        }
+        self.unready_since = is_unready.then(|| self.unready_since.unwrap_or_else(Instant::now));
+        self
+    }
+}
