@@ -24,7 +24,7 @@ pub(crate) use control::{Control, Waited};
 use control::{Ended, Request};
 use fs::{Clock, Fs, OsFs, SystemClock};
 use own::{Loss, Start, Stop};
-use rotate::{FileOptions, LogFiles};
+use rotate::{FileOptions, Lines, LogFiles};
 use sync::Syncer;
 
 use crate::accounting::add;
@@ -50,6 +50,11 @@ const LINGER: Duration = Duration::from_millis(1);
 const LINGERS_MAX: u32 = 50;
 /// A sleeping writer looks around this often all the same.
 const SLEEP: Duration = Duration::from_secs(1);
+/// How often a loss that could not be said is tried again without an event.
+const RETRY_MICROS: u64 = 500_000;
+/// A disk that stays full is told of at once, and then after so long, doubled each time: the
+/// reserve is to last.
+const TOLD_AGAIN_MICROS: u64 = 1_000_000;
 /// How long the last line waits for emits of other threads to come to their end.
 const IN_FLIGHT: Duration = Duration::from_millis(10);
 
@@ -108,6 +113,7 @@ pub(crate) fn spawn(
         lines: Vec::with_capacity(BATCH_BYTES * 2),
         scratch: Vec::new(),
         unsaid: None,
+        outage: Outage::default(),
     };
     if let Some(files) = &writer.files {
         shared.control.set_path(files.path());
@@ -135,6 +141,17 @@ struct Writer {
     scratch: Vec<u8>,
     /// Numbers lost with batches that could not be written, to be said as soon as one can.
     unsaid: Option<Loss>,
+    outage: Outage,
+}
+
+/// How long nothing could be written, on the writer's clock.
+#[derive(Default)]
+struct Outage {
+    /// When it was last tried.
+    tried_micros: i64,
+    /// When the reserve last took a loss, and how long it is then left alone.
+    told_micros: i64,
+    wait_micros: u64,
 }
 
 /// What a batch came to.
@@ -177,7 +194,7 @@ impl Writer {
             let batch = self.batch(request, &mut seals);
             waiting.looked(batch.is_unready, seals);
             let is_idle = batch.events == 0 && batch.overwritten == 0;
-            if !is_idle || self.unsaid.is_some() && request.settle.is_some() {
+            if !is_idle || self.unsaid.is_some() && (request.settle.is_some() || self.may_retry()) {
                 self.write(&batch);
             }
             if let Some(to) = request.settle.filter(|to| self.drainer.is_settled(*to)) {
@@ -245,7 +262,7 @@ impl Writer {
             self.loss_line(now, unsaid);
             self.lines.extend_from_slice(&batch);
         }
-        let written = self.hand_on(now);
+        let written = self.hand_on(now, Lines::Events);
         let counts = &self.shared.counts;
         let end = if written { &counts.written } else { &counts.io_lost };
         add(end, batch.events);
@@ -266,6 +283,31 @@ impl Writer {
                 io_lost: before.io_lost + batch.events,
             })
         };
+        match written {
+            true => self.outage = Outage::default(),
+            false => self.tell_of_outage(now),
+        }
+    }
+
+    /// Whether what could not be said may be tried again although nothing came.
+    fn may_retry(&self) -> bool {
+        self.clock.now_micros().abs_diff(self.outage.tried_micros) >= RETRY_MICROS
+    }
+
+    /// Says what is lost in the room that is kept for it, so that the log knows even where it is
+    /// killed before the disk has room again.
+    fn tell_of_outage(&mut self, now: i64) {
+        self.outage.tried_micros = now;
+        let has_reserve = self.files.as_ref().is_some_and(LogFiles::has_reserve);
+        let is_due = now.abs_diff(self.outage.told_micros) >= self.outage.wait_micros;
+        let Some(unsaid) = self.unsaid.filter(|_| has_reserve && is_due) else { return };
+        self.lines.clear();
+        self.loss_line(now, unsaid);
+        if self.hand_on(now, Lines::Loss) {
+            self.unsaid = None;
+            self.outage.told_micros = now;
+            self.outage.wait_micros = TOLD_AGAIN_MICROS.max(self.outage.wait_micros * 2);
+        }
     }
 
     fn loss_line(&mut self, now: i64, loss: Loss) {
@@ -276,7 +318,7 @@ impl Writer {
     /// Gives the lines to the file, or to the first exporter where there is none, and then to the
     /// other exporters. `false`: they were not taken, and nobody else gets them either, since the
     /// log will say that no line holds them.
-    fn hand_on(&mut self, now: i64) -> bool {
+    fn hand_on(&mut self, now: i64, what: Lines) -> bool {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
         let mut start_text = Vec::new();
         let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
@@ -289,7 +331,7 @@ impl Writer {
         let mut exporters = exporters.iter_mut();
         let written = match files {
             Some(files) => {
-                let written = files.append(lines, now, &mut start).is_ok();
+                let written = files.append(lines, what, now, &mut start).is_ok();
                 shared.control.set_path(files.path());
                 written
             }
@@ -356,7 +398,7 @@ impl Writer {
         };
         jsonl::write_own(&mut self.lines, instance, now, "audit.stop", Status::Ok, &stop);
         // Where it cannot be written the log shows as killed, which is what it then is.
-        let _written = self.hand_on(now);
+        let _written = self.hand_on(now, Lines::Last);
         self.syncer = None;
         self.files = None;
     }

@@ -88,6 +88,116 @@ fn a_disk_that_stays_full_to_the_end_is_no_panic_and_no_hang() {
     assert!(accounting.adds_up());
 }
 
+/// Ends a fault, and waits until the log says what it cost, without an event. The writer's clock
+/// moves by a second; of its own time it sleeps no longer.
+fn assert_said_within_a_second(rig: &Rig, mend: impl FnOnce()) {
+    mend();
+    rig.clock.set(NOON + 1_000_000);
+    while !kinds(&rig.lines(FIRST)).contains(&"audit.loss") {
+        std::thread::yield_now();
+    }
+}
+
+const FIRST: &str = "audit-2026-03-01.jsonl";
+
+#[test]
+fn what_a_fault_cost_is_said_soon_after_it_ends_though_nothing_more_comes() {
+    for kind in [
+        io::ErrorKind::StorageFull,
+        io::ErrorKind::QuotaExceeded,
+        io::ErrorKind::ReadOnlyFilesystem,
+        io::ErrorKind::Other, // EIO
+    ] {
+        let rig = Rig::new(|builder| builder);
+        rig.emit(1);
+        rig.fs.state().writes_fail = Some(kind);
+        rig.emit(2);
+        assert_eq!(rig.audit.accounting().io_lost, 1);
+        assert_said_within_a_second(&rig, || rig.fs.state().writes_fail = None);
+        rig.emit(3);
+        rig.audit.shutdown(DEADLINE).unwrap();
+        let expected = ["audit.start", "cache.hit", "audit.loss", "cache.hit", "audit.stop"];
+        assert_eq!(kinds(&rig.lines(FIRST)), expected);
+    }
+}
+
+#[test]
+fn a_file_or_folder_that_goes_away_costs_what_it_held_and_no_event_after_it() {
+    // The folder is removed; it is replaced by a file, and later mended; no descriptor is left.
+    let faults: [(&dyn Fn(&MemFs), &dyn Fn(&MemFs), u64); 3] = [
+        (&|fs| fs.remove(format!("logs/{FIRST}")), &|_| {}, 0),
+        (
+            &|fs| {
+                fs.remove(format!("logs/{FIRST}"));
+                fs.state().dir_fails = Some(io::ErrorKind::NotADirectory);
+            },
+            &|fs| fs.state().dir_fails = None,
+            1,
+        ),
+        (
+            &|fs| {
+                fs.remove(format!("logs/{FIRST}"));
+                fs.state().open_fails = true;
+            },
+            &|fs| fs.state().open_fails = false,
+            1,
+        ),
+    ];
+    for (break_it, mend, lost) in faults {
+        let rig = Rig::new(|builder| builder);
+        rig.emit(1);
+        break_it(&rig.fs);
+        rig.emit(2);
+        assert_eq!(rig.audit.accounting().io_lost, lost);
+        mend(&rig.fs);
+        rig.emit(3);
+        rig.audit.shutdown(DEADLINE).unwrap();
+        let accounting = rig.audit.accounting();
+        assert_eq!((accounting.written, accounting.io_lost), (3 - lost, lost));
+        let lines = rig.lines(FIRST);
+        assert_eq!(kinds(&lines).contains(&"audit.loss"), lost > 0);
+        assert!(lines.iter().any(|line| line["data"]["n"] == 3));
+    }
+}
+
+/// A disk that is full for an hour, seen from the file alone at every moment of it.
+#[test]
+fn the_reserve_holds_what_a_full_disk_cost() {
+    let rig = Rig::new(|builder| builder);
+    rig.fs.state().reserves = true;
+    rig.emit(1);
+    let full = rig.fs.reserved_to(format!("logs/{FIRST}"));
+    rig.fs.state().capacity = Some(full);
+    // What is set aside for batches first; then nothing goes in but losses.
+    let mut n = 1;
+    while rig.audit.accounting().io_lost == 0 {
+        n += 1;
+        rig.emit(n);
+    }
+    let first_lost = n;
+    let told = |rig: &Rig| -> u64 {
+        let lines = rig.lines(FIRST);
+        let losses = lines.iter().filter(|line| line["event_type"] == "audit.loss");
+        losses.map(|line| line["data"]["io_lost"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(told(&rig), 1, "at once");
+    for second in 1..=3_600 {
+        rig.clock.set(NOON + second * 1_000_000);
+        n += 1;
+        rig.emit(n);
+    }
+    let losses = kinds(&rig.lines(FIRST)).iter().filter(|kind| **kind == "audit.loss").count();
+    assert!((10..=14).contains(&losses), "after 1, 2, 4 … seconds: {losses}");
+    rig.audit.shutdown(DEADLINE).unwrap();
+    assert_eq!(told(&rig), n - first_lost + 1, "and all of it in the end");
+    let lines = rig.lines(FIRST);
+    let stop = lines.last().unwrap();
+    assert_eq!(stop["event_type"], "audit.stop");
+    assert_eq!(stop["data"]["io_lost"], n - first_lost + 1);
+    assert_eq!(stop["data"]["written"], first_lost - 1);
+    assert_eq!(rig.fs.reserved_to(format!("logs/{FIRST}")), 0, "the rest is given back");
+}
+
 #[test]
 fn a_new_day_begins_a_file_and_no_day_comes_back() {
     let rig = Rig::new(|builder| builder);

@@ -32,7 +32,7 @@ impl Rig {
 
     fn try_append(&mut self, batch: &str, now: i64) -> io::Result<()> {
         let mut start = |text: &mut Vec<u8>, torn| text.extend(format!("S{torn}\n").bytes());
-        self.files.append(batch.as_bytes(), now, &mut start)
+        self.files.append(batch.as_bytes(), Lines::Events, now, &mut start)
     }
 
     fn append(&mut self, batch: &str, now: i64) {
@@ -290,35 +290,72 @@ fn a_file_whose_fragment_cannot_be_cut_is_left() {
 }
 
 #[test]
-fn a_file_that_somebody_cut_is_not_filled_with_zeros() {
-    let mut rig = Rig::new();
-    rig.append("12345\n", NOON);
-    let file = rig.fs.open_log(Path::new(FIRST), 0).unwrap().unwrap();
-    file.truncate(0).unwrap();
-    rig.fs.state().write_faults.push_back(WriteFault::Short(1));
-    assert!(rig.try_append("b\n", NOON).is_err());
-    rig.append("b\n", NOON);
-    rig.assert_files(&[(SECOND, "S0\nb\n"), (FIRST, "b")]);
+fn a_file_that_somebody_cut_or_added_to_is_gone_on_with() {
+    // What copytruncate leaves, a cut within a line, whole lines and half a line of somebody else.
+    let cases: [(&dyn Fn(&MemFs), &str); 5] = [
+        (&|fs| fs.set_len(FIRST, 0), "S0\nb\n"),
+        (&|fs| fs.set_len(FIRST, 5), "S0\nS2\nb\n"),
+        (&|fs| fs.set_len(FIRST, 11), "S0\n12345\nS2\nb\n"),
+        (&|fs| fs.add(FIRST, b"x\n"), "S0\n12345\nx\nS0\nb\n"),
+        (&|fs| fs.add(FIRST, b"x\ny"), "S0\n12345\nx\nS1\nb\n"),
+    ];
+    for (somebody, expected) in cases {
+        let mut rig = Rig::new();
+        rig.append("12345\n", NOON);
+        somebody(&rig.fs);
+        // Nor does a write that then fails fill it with zeros.
+        rig.fs.state().write_faults.push_back(WriteFault::Short(1));
+        assert!(rig.try_append("b\n", NOON).is_err());
+        rig.append("b\n", NOON);
+        rig.append("c\n", NOON);
+        rig.assert_files(&[(FIRST, &format!("{expected}c\n"))]);
+    }
 }
 
 #[test]
-fn a_removed_file_is_noticed_within_a_second() {
+fn a_file_that_cannot_be_looked_at_again_is_kept() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    rig.fs.set_len(FIRST, 4);
+    rig.fs.state().truncate_fails = true;
+    assert!(rig.try_append("b\n", NOON).is_err());
+    rig.fs.state().truncate_fails = false;
+    rig.append("b\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\nS1\nb\n")]);
+}
+
+#[test]
+fn a_removed_file_is_noticed_at_once_and_a_renamed_one_within_a_second() {
     let mut rig = Rig::new();
     rig.append("a\n", NOON);
     rig.fs.remove(FIRST);
-    rig.append("b\n", NOON + 999_999);
-    rig.assert_files(&[]);
-    rig.append("c\n", NOON + 1_000_000);
-    rig.assert_files(&[(FIRST, "S0\nc\n")]);
+    rig.append("b\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\nb\n")]);
+    // What logrotate does with `create`: what is written before it is noticed is in the old file.
+    rig.fs.rename_away(FIRST, "old");
+    rig.append("c\n", NOON + 999_999);
+    rig.append("d\n", NOON + 1_000_000);
+    rig.assert_files(&[(FIRST, "S0\nd\n"), ("old", "S0\nb\nc\n")]);
     // The clock may step back meanwhile.
-    rig.fs.remove(FIRST);
-    rig.append("d\n", NOON - HOUR);
-    rig.assert_files(&[(FIRST, "S0\nd\n")]);
-    // Another one's file at the path is not written to while its lock is held.
-    rig.fs.put(FIRST, b"theirs\n");
-    rig.fs.set_locked(FIRST, true);
-    rig.append("e\n", NOON + HOUR);
-    rig.assert_files(&[(SECOND, "S0\ne\n"), (FIRST, "theirs\n")]);
+    rig.fs.rename_away(FIRST, "older");
+    rig.append("e\n", NOON - HOUR);
+    assert_eq!(rig.fs.text(FIRST), "S0\ne\n");
+    // Another one's file at the path is not written to while its lock is held, nor is a symlink.
+    for theirs in [true, false] {
+        let mut rig = Rig::new();
+        rig.append("a\n", NOON);
+        rig.fs.remove(FIRST);
+        rig.fs.put(FIRST, b"theirs\n");
+        rig.fs.set_locked(FIRST, theirs);
+        if !theirs {
+            rig.fs.state().foreign.insert(FIRST.into());
+        }
+        rig.append("f\n", NOON);
+        assert_eq!(
+            (rig.fs.text(SECOND), rig.fs.text(FIRST)),
+            ("S0\nf\n".into(), "theirs\n".into())
+        );
+    }
 }
 
 #[test]
@@ -402,6 +439,75 @@ fn a_file_removed_while_it_was_being_locked_is_not_written_to() {
     let mut rig = Rig::over(fs);
     rig.append("a\n", NOON);
     rig.assert_files(&[(SECOND, "S0\na\n")]);
+}
+
+#[test]
+fn a_file_compressed_while_it_was_being_locked_is_not_written_to() {
+    let fs = MemFs::default();
+    fs.state().compressed_at_lock = true;
+    let mut rig = Rig::over(fs);
+    rig.append("a\n", NOON);
+    let compressed = format!("{FIRST}.zst");
+    rig.assert_files(&[(SECOND, "S0\na\n"), (&compressed, "")]);
+}
+
+#[test]
+fn a_full_disk_has_room_for_the_logs_own_lines() {
+    let own = |rig: &mut Rig, line: &str, what| {
+        rig.files.append(line.as_bytes(), what, NOON, &mut |_, _| {})
+    };
+    let fs = MemFs::default();
+    let files = LogFiles::open(Arc::new(fs.clone()), options("", 1 << 30), NOON).unwrap();
+    let mut rig = Rig { fs, files };
+    rig.fs.state().reserves = true;
+    rig.append("a\n", NOON);
+    let reserve = RESERVE_BYTES as usize;
+    assert!(rig.fs.reserved_to(FIRST) >= 5 + reserve, "ahead of the end from the first line on");
+    assert!(rig.files.has_reserve());
+    assert_eq!(rig.fs.text(FIRST), "S0\na\n", "and in no length");
+    // As large batches as there is room for, and then no event goes into the reserve.
+    rig.fs.state().capacity = Some(3 << 20);
+    let batch = format!("{}\n", "x".repeat(100_000));
+    let mut written = 0;
+    while rig.try_append(&batch, NOON).is_ok() {
+        written += 1;
+        assert!(rig.fs.reserved_to(FIRST) >= rig.fs.text(FIRST).len() + reserve);
+    }
+    assert!((27..=31).contains(&written), "{written}");
+    // Some batch of another size may still fit; in the end none does.
+    while rig.try_append("b\n", NOON).is_ok() {}
+    let full = rig.try_append("b\n", NOON).unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+    let loss = format!("{}\n", "l".repeat(999));
+    let losses = std::iter::from_fn(|| own(&mut rig, &loss, Lines::Loss).ok()).count();
+    assert_eq!(losses, reserve / 2 / 1000, "half of it is kept for the last lines");
+    let last = format!("{}\n", "z".repeat(30_000));
+    own(&mut rig, &last, Lines::Last).unwrap();
+    assert!(rig.fs.text(FIRST).ends_with(&last));
+    // The disk has room again: so has the reserve.
+    rig.fs.state().capacity = None;
+    rig.append("c\n", NOON);
+    assert!(rig.fs.reserved_to(FIRST) >= rig.fs.text(FIRST).len() + reserve);
+    // A file that is left gives it back, and one that is closed.
+    rig.append("d\n", NOON + DAY);
+    assert_eq!(rig.fs.reserved_to(FIRST), 0);
+    assert!(rig.fs.reserved_to(NEXT_DAY) > 0);
+    let Rig { fs, files } = rig;
+    drop(files);
+    assert_eq!((fs.reserved_to(NEXT_DAY), &*fs.text(NEXT_DAY)), (0, "S0\nd\n"));
+}
+
+#[test]
+fn a_reserve_that_a_fragment_cost_is_renewed() {
+    let mut rig = Rig::new();
+    rig.fs.state().reserves = true;
+    rig.append("a\n", NOON);
+    rig.fs.state().write_faults.push_back(WriteFault::Short(1));
+    assert!(rig.try_append("b\n", NOON).is_err());
+    assert!(!rig.files.has_reserve());
+    rig.append("b\n", NOON);
+    assert!(rig.files.has_reserve());
+    rig.assert_files(&[(FIRST, "S0\na\nb\n")]);
 }
 
 #[test]
@@ -510,7 +616,7 @@ mod on_the_real_file_system {
 
     fn append(files: &mut LogFiles, batch: &str, now: i64) {
         let mut start = |text: &mut Vec<u8>, torn| text.extend(format!("S{torn}\n").bytes());
-        files.append(batch.as_bytes(), now, &mut start).unwrap();
+        files.append(batch.as_bytes(), Lines::Events, now, &mut start).unwrap();
     }
 
     #[test]
