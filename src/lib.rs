@@ -101,6 +101,7 @@ mod cost;
 mod error;
 mod event;
 pub mod export;
+mod file_name;
 #[cfg(any(feature = "tower", feature = "tracing"))]
 pub mod layer;
 mod llm;
@@ -114,9 +115,10 @@ mod sync;
 pub mod testing;
 mod usage;
 mod writer;
+mod zst;
 
 pub use accounting::Accounting;
-pub use config::{Builder, Fsync};
+pub use config::{Builder, Compress, Fsync};
 pub use context::{InSpan, Scope, Spanned, TraceContext};
 pub use cost::{Usd, calculate_cost};
 pub use error::Error;

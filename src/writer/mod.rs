@@ -6,12 +6,13 @@
 
 mod control;
 pub(crate) mod fs;
+mod housekeeping;
 pub(crate) mod jsonl;
 mod own;
 pub(crate) mod rotate;
-mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod tidy;
 
 use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,12 +24,13 @@ use std::time::{Duration, Instant};
 pub(crate) use control::{Control, Waited};
 use control::{Ended, Request};
 use fs::{Clock, Fs, OsFs, SystemClock};
+use housekeeping::Housekeeping;
 use own::{Loss, Start, Stop};
-use rotate::{FileOptions, Lines, LogFiles};
-use sync::Syncer;
+use rotate::{FileOptions, Lines, LogFiles, utc_date};
+use tidy::Tidy;
 
 use crate::accounting::add;
-use crate::config::Fsync;
+use crate::config::{Compress, Fsync, Settings};
 use crate::error::{Error, Kind};
 use crate::event::Status;
 use crate::export::{Exporter, Stdout};
@@ -55,6 +57,7 @@ const RETRY_MICROS: u64 = 500_000;
 /// A disk that stays full is told of at once, and then after so long, doubled each time: the
 /// reserve is to last.
 const TOLD_AGAIN_MICROS: u64 = 1_000_000;
+const DAY_MICROS: i64 = 86_400_000_000;
 /// How long the last line waits for emits of other threads to come to their end.
 const IN_FLIGHT: Duration = Duration::from_millis(10);
 
@@ -92,26 +95,24 @@ pub(crate) fn spawn(
             file_mode: settings.file_mode,
             sync: settings.fsync != Fsync::Never,
         };
-        LogFiles::open(fs, options, clock.now_micros())
+        LogFiles::open(fs.clone(), options, clock.now_micros())
     });
     let files = files.transpose()?;
-    let syncer = match (settings.fsync, &files) {
-        (Fsync::Never, _) | (_, None) => None,
-        (Fsync::Batch, _) => Some(Syncer::start(None)?),
-        (Fsync::Every(interval), _) => Some(Syncer::start(Some(interval))?),
-    };
+    let house = files.as_ref().map(|_| keep_house(settings, fs)).transpose()?.flatten();
     let mut writer = Writer {
         drainer: Drainer::new(shared.ring.clone()),
         shared: shared.clone(),
         clock,
         host: host_name(),
         files,
-        syncer,
+        house,
+        tidied: (0, i64::MIN),
         exporters,
         has_started: false,
         seq: 0,
         lines: Vec::with_capacity(BATCH_BYTES * 2),
         scratch: Vec::new(),
+        news: Vec::new(),
         unsaid: None,
         outage: Outage::default(),
     };
@@ -125,13 +126,33 @@ pub(crate) fn spawn(
     Ok(())
 }
 
+/// Starts the housekeeping thread where it has something to do.
+fn keep_house(settings: &Settings, fs: Arc<dyn Fs>) -> Result<Option<Housekeeping>, Error> {
+    let interval = match settings.fsync {
+        Fsync::Every(interval) => Some(interval),
+        Fsync::Never | Fsync::Batch => None,
+    };
+    let tidy = Tidy {
+        fs,
+        dir: settings.directory.clone(),
+        retention_days: settings.retention_days,
+        max_total_bytes: settings.max_total_bytes,
+        compress: settings.compress == Compress::Zstd,
+    };
+    let tidy = tidy.is_needed().then_some(tidy);
+    let is_needed = settings.fsync != Fsync::Never || tidy.is_some();
+    is_needed.then(|| Housekeeping::start(interval, tidy)).transpose()
+}
+
 struct Writer {
     shared: Arc<Shared>,
     drainer: Drainer,
     clock: Arc<dyn Clock>,
     host: String,
     files: Option<LogFiles>,
-    syncer: Option<Syncer>,
+    house: Option<Housekeeping>,
+    /// How many files had been begun, and which day it was, when the folder was last tidied.
+    tidied: (u64, i64),
     exporters: Vec<Box<dyn Exporter>>,
     /// Whether an `audit.start` was written anywhere.
     has_started: bool,
@@ -139,6 +160,8 @@ struct Writer {
     seq: u64,
     lines: Vec<u8>,
     scratch: Vec<u8>,
+    /// Lines of the log's own that wait to be written with the next batch.
+    news: Vec<u8>,
     /// Numbers lost with batches that could not be written, to be said as soon as one can.
     unsaid: Option<Loss>,
     outage: Outage,
@@ -194,7 +217,9 @@ impl Writer {
             let batch = self.batch(request, &mut seals);
             waiting.looked(batch.is_unready, seals);
             let is_idle = batch.events == 0 && batch.overwritten == 0;
-            if !is_idle || self.unsaid.is_some() && (request.settle.is_some() || self.may_retry()) {
+            self.tidy();
+            let has_own = self.unsaid.is_some() || !self.news.is_empty();
+            if !is_idle || has_own && (request.settle.is_some() || self.may_retry()) {
                 self.write(&batch);
             }
             if let Some(to) = request.settle.filter(|to| self.drainer.is_settled(*to)) {
@@ -256,10 +281,10 @@ impl Writer {
                 Loss { first_seq, last_seq: self.seq, overwritten: batch.overwritten, io_lost: 0 };
             self.loss_line(now, loss);
         }
-        if let Some(unsaid) = self.unsaid {
-            // Its numbers are lower than those of the batch, so its line goes first.
+        if self.unsaid.is_some() || !self.news.is_empty() {
+            // The lost numbers are lower than those of the batch, so their line goes first.
             let batch = std::mem::take(&mut self.lines);
-            self.loss_line(now, unsaid);
+            self.own_lines(now);
             self.lines.extend_from_slice(&batch);
         }
         let written = self.hand_on(now, Lines::Events);
@@ -284,7 +309,10 @@ impl Writer {
             })
         };
         match written {
-            true => self.outage = Outage::default(),
+            true => {
+                self.outage = Outage::default();
+                self.news.clear();
+            }
             false => self.tell_of_outage(now),
         }
     }
@@ -308,6 +336,14 @@ impl Writer {
             self.outage.told_micros = now;
             self.outage.wait_micros = TOLD_AGAIN_MICROS.max(self.outage.wait_micros * 2);
         }
+    }
+
+    /// What waits to be said.
+    fn own_lines(&mut self, now: i64) {
+        if let Some(unsaid) = self.unsaid {
+            self.loss_line(now, unsaid);
+        }
+        self.lines.extend_from_slice(&self.news);
     }
 
     fn loss_line(&mut self, now: i64, loss: Loss) {
@@ -355,12 +391,32 @@ impl Writer {
 
     /// Has the housekeeping thread make durable what was written.
     fn sync(&mut self) {
-        let (Some(files), Some(syncer)) = (&mut self.files, &self.syncer) else { return };
-        while let Some(file) = syncer.failed() {
+        let (Some(files), Some(house)) = (&mut self.files, &self.house) else { return };
+        while let Some(file) = house.failed() {
             files.sync_failed(&file);
         }
         while let Some(file) = files.take_for_sync() {
-            syncer.add(file);
+            house.add(file);
+        }
+    }
+
+    /// Has the housekeeping thread tidy the folder at the start, when a file was begun and when
+    /// the day changes, and takes up what it removed.
+    fn tidy(&mut self) {
+        let (Some(files), Some(house)) = (&self.files, &self.house) else { return };
+        let now = self.clock.now_micros();
+        let present = (files.begun(), now.div_euclid(DAY_MICROS));
+        if self.tidied != present {
+            self.tidied = present;
+            house.tidy(utc_date(now));
+        }
+        // No more than there is room for; the rest waits there.
+        if self.news.is_empty() {
+            for retired in house.retired() {
+                let instance = &self.shared.instance;
+                let news = &mut self.news;
+                jsonl::write_own(news, instance, now, "audit.retired", Status::Ok, &retired);
+            }
         }
     }
 
@@ -386,9 +442,8 @@ impl Writer {
         }
         let now = self.clock.now_micros();
         self.lines.clear();
-        if let Some(unsaid) = self.unsaid.take() {
-            self.loss_line(now, unsaid);
-        }
+        self.tidy();
+        self.own_lines(now);
         let Shared { instance, settings, pricing, .. } = &*self.shared;
         let stop = Stop {
             accounting: &accounting,
@@ -399,7 +454,7 @@ impl Writer {
         jsonl::write_own(&mut self.lines, instance, now, "audit.stop", Status::Ok, &stop);
         // Where it cannot be written the log shows as killed, which is what it then is.
         let _written = self.hand_on(now, Lines::Last);
-        self.syncer = None;
+        self.house = None;
         self.files = None;
     }
 

@@ -32,8 +32,7 @@ pub(crate) struct FileOptions {
     pub(crate) max_file_bytes: u64,
     /// Permissions of new files, exactly.
     pub(crate) file_mode: u32,
-    /// Whether [`LogFiles::take_for_sync`] will be called. Where not, a file left behind is closed
-    /// at once.
+    /// Whether files are synced. Where not, a file left behind is closed at once.
     pub(crate) sync: bool,
 }
 
@@ -79,6 +78,7 @@ pub(crate) struct LogFiles {
     current: Option<Current>,
     /// Bytes of torn tails cut off and not yet told to a start line.
     torn_bytes: u64,
+    begun: u64,
     unsynced: Vec<Arc<dyn LogFile>>,
     /// Files left behind, here or on their way through the housekeeping thread.
     left: Vec<Weak<dyn LogFile>>,
@@ -121,6 +121,7 @@ impl LogFiles {
             path,
             current: None,
             torn_bytes: 0,
+            begun: 0,
             unsynced: Vec::new(),
             left: Vec::new(),
         };
@@ -192,9 +193,17 @@ impl LogFiles {
         &self.path
     }
 
+    /// How many files were begun or gone on with.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun
+    }
+
     /// A file with bytes written since it was last handed out, for `sync_data` on another thread;
     /// files left behind come first. `None` when there is none left.
     pub(crate) fn take_for_sync(&mut self) -> Option<Arc<dyn LogFile>> {
+        if !self.options.sync {
+            return None;
+        }
         if !self.unsynced.is_empty() {
             return Some(self.unsynced.remove(0));
         }
@@ -266,6 +275,7 @@ impl LogFiles {
         for _ in 0..NAMES_TRIED_MAX {
             self.path = self.options.dir.join(file_name(self.date, self.number));
             if let Some((file, len)) = self.claim(batch_bytes)? {
+                self.begun += 1;
                 return Ok(Current {
                     file,
                     len,
@@ -446,7 +456,7 @@ fn whole_lines_len(file: &dyn LogFile, len: u64) -> io::Result<u64> {
 }
 
 /// The UTC day; a time that no calendar has counts as the nearest it has.
-fn utc_date(micros: i64) -> Date {
+pub(super) fn utc_date(micros: i64) -> Date {
     let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
     let time = Timestamp::from_microsecond(micros).unwrap_or(nearest);
     Offset::UTC.to_datetime(time).date()
