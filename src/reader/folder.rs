@@ -478,6 +478,58 @@ mod tests {
         assert_eq!(Folder::open(dir.path()).unwrap().files[0].lines_end().unwrap(), 0);
     }
 
+    #[cfg(feature = "zstd")]
+    fn compressed(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        zst::compress(&mut text.as_bytes(), text.len() as u64, &mut out).unwrap();
+        out
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn compressed_files_are_read_and_a_copy_is_not_read_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let texts = || -> Vec<String> { all(dir.path()).into_iter().map(|line| line.4).collect() };
+        append(dir.path(), "audit-2026-01-02.1.jsonl", "c\n");
+        fs::write(at("audit-2026-01-02.jsonl.zst"), compressed("a\nb\n")).unwrap();
+        assert_eq!(texts(), ["a", "b", "c"]);
+        // Both are there until the original is removed.
+        append(dir.path(), "audit-2026-01-02.jsonl", "a\nb\n");
+        assert_eq!(texts(), ["a", "b", "c"]);
+        assert_eq!(Folder::open(dir.path()).unwrap().files()[0].name(), "audit-2026-01-02.jsonl");
+        // What is no copy is no copy.
+        append(dir.path(), "audit-2026-01-02.jsonl", "x\n");
+        assert_eq!(texts(), ["a", "b", "a", "b", "x", "c"]);
+        // Compressed between the listing and the reading.
+        let folder = Folder::open(dir.path()).unwrap();
+        fs::write(at("audit-2026-01-02.1.jsonl.zst"), compressed("c\n")).unwrap();
+        fs::remove_file(at("audit-2026-01-02.1.jsonl")).unwrap();
+        let (mut lines, mut found) = (folder.lines(), Vec::new());
+        while let Some(entry) = lines.next_line().unwrap() {
+            found.push(String::from_utf8(entry.bytes.to_vec()).unwrap());
+        }
+        assert_eq!(found, ["a", "b", "a", "b", "x", "c"]);
+        // Damaged.
+        let mut bytes = compressed(&"long ".repeat(100));
+        bytes.pop();
+        fs::write(at("audit-2026-01-01.jsonl.zst"), bytes).unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let error = folder.lines().next_line().unwrap_err().to_string();
+        assert!(error.contains("audit-2026-01-01.jsonl.zst"), "{error}");
+    }
+
+    #[cfg(not(feature = "zstd"))]
+    #[test]
+    fn without_the_feature_a_compressed_file_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        append(dir.path(), "audit-2026-01-02.jsonl.zst", "whatever");
+        let folder = Folder::open(dir.path()).unwrap();
+        let error = folder.lines().next_line().unwrap_err().to_string();
+        assert!(error.contains("audit-2026-01-02.jsonl.zst"), "{error}");
+        assert!(error.contains("lacks the feature zstd"), "{error}");
+    }
+
     #[test]
     fn a_held_file_is_locked() {
         let dir = tempfile::tempdir().unwrap();

@@ -156,6 +156,35 @@ mod tests {
         assert_eq!(news(&mut follow), ["g"]);
     }
 
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn compressing_a_file_is_no_news() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let name = "audit-2026-01-02.jsonl";
+        let compress = || {
+            let (text, mut out) = (fs::read(at(name)).unwrap(), Vec::new());
+            crate::zst::compress(&mut &text[..], text.len() as u64, &mut out).unwrap();
+            fs::write(at(&format!("{name}.zst")), out).unwrap();
+        };
+        append(dir.path(), name, "a\nb\n");
+        let mut follow = Follow::new(dir.path());
+        assert_eq!(news(&mut follow), ["a", "b"]);
+        append(dir.path(), name, "c\n");
+        compress();
+        assert_eq!(news(&mut follow), ["c"], "both are there");
+        fs::remove_file(at(name)).unwrap();
+        assert!(news(&mut follow).is_empty() && follow.take_truncated().is_empty());
+        // What was not yet read before is read after.
+        fs::remove_file(at(&format!("{name}.zst"))).unwrap();
+        append(dir.path(), name, "a\nb\nc\nd\n");
+        compress();
+        fs::remove_file(at(name)).unwrap();
+        assert_eq!(news(&mut follow), ["d"]);
+        let mut after = Follow::after(&Folder::open(dir.path()).unwrap()).unwrap();
+        assert!(news(&mut after).is_empty());
+    }
+
     #[test]
     fn a_folder_may_come_later() {
         let dir = tempfile::tempdir().unwrap();

@@ -341,8 +341,12 @@ impl LogFiles {
     /// Keeps a file that is no longer written to until it is synced.
     fn leave(&mut self, current: Current) {
         current.give_back();
-        if self.options.sync && current.unsynced {
-            self.left.push(Arc::downgrade(&current.file));
+        if !self.options.sync {
+            return;
+        }
+        // Also where it was handed out before: it is held until it is synced.
+        self.left.push(Arc::downgrade(&current.file));
+        if current.unsynced {
             self.unsynced.push(current.file);
         }
     }
