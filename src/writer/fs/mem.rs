@@ -200,12 +200,6 @@ impl MemFs {
         state.nodes[state.names[path.as_ref()]].mode
     }
 
-    pub(crate) fn set_mode(&self, path: impl AsRef<Path>, mode: u32) {
-        let mut state = self.state();
-        let node = state.names[path.as_ref()];
-        state.nodes[node].mode = mode;
-    }
-
     /// Takes or gives back the lock of a file as another process would.
     pub(crate) fn set_locked(&self, path: impl AsRef<Path>, locked: bool) {
         let mut state = self.state();

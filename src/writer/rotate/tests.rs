@@ -77,6 +77,7 @@ fn the_start_line_goes_with_the_first_batch_and_only_there() {
     assert_eq!(rig.fs.state().writes, 2);
     rig.assert_files(&[(FIRST, "S0\na\nb\nc\n")]);
     assert_eq!(rig.files.path(), Path::new(FIRST));
+    assert_eq!(rig.fs.mode(FIRST), 0o600);
 }
 
 #[test]
@@ -119,6 +120,25 @@ fn the_day_changes_at_midnight_utc_and_never_back() {
     // A size limit reached while the clock is wrong does not lead back either.
     rig.append("12345678901\n", NOON - 5 * DAY);
     assert_eq!(rig.files.path(), Path::new("audit-2026-03-02.1.jsonl"));
+}
+
+#[test]
+fn a_clock_that_leaps_far_ahead_leaves_files_and_order_right() {
+    // The first moment of 2100, and the last that a calendar has, and back to today.
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    rig.append("b\n", 4_102_444_800_000_000);
+    rig.append("c\n", NOON);
+    rig.append("d\n", 4_102_444_800_000_000 + DAY);
+    rig.append("e\n", i64::MAX);
+    rig.append("f\n", NOON + DAY);
+    rig.assert_files(&[
+        (FIRST, "S0\na\n"),
+        ("audit-2100-01-01.jsonl", "S0\nb\nc\n"),
+        ("audit-2100-01-02.jsonl", "S0\nd\n"),
+        ("audit-9999-12-30.jsonl", "S0\ne\nf\n"),
+    ]);
+    assert!(rig.fs.names().iter().all(|name| crate::file_name::FileName::parse(name).is_some()));
 }
 
 #[test]
@@ -541,6 +561,7 @@ fn whatever_happens_files_hold_what_was_accepted() {
     for seed in 0..40 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut rig = Rig::new();
+        rig.fs.state().reserves = seed % 2 == 1;
         let (mut now, mut accepted, mut removed) = (NOON, Vec::new(), Vec::new());
         for step in 0..120 {
             let batch: String = (0..rng.u32(1..4)).map(|n| format!("{step:04}.{n}\n")).collect();

@@ -160,8 +160,9 @@ mod compressing {
     #[test]
     fn closed_files_are_compressed_with_their_mode() {
         let fs = MemFs::default();
-        fs.put(PLAIN, text().as_bytes());
-        fs.set_mode(PLAIN, 0o640);
+        let file = fs.open_log(Path::new(PLAIN), 0o640).unwrap().unwrap();
+        file.append(text().as_bytes()).unwrap();
+        drop(file);
         for (other, locked) in
             [("audit-2026-03-10.jsonl", true), ("audit-2026-03-10.1.jsonl", false)]
         {
