@@ -39,6 +39,8 @@
 //!   sampled_out + rejected + io_lost + queued`. Losses stand in the log as `audit.loss` lines.
 //! - What a flush confirmed is in the kernel. `kill -9`, `abort` and `_exit` lose what is queued; a
 //!   power cut loses what was not synced (`AUDIT_FSYNC`).
+//! - What a disk refused is counted and told in the log, on a full disk too (Linux); writing goes on
+//!   once it can. What another process removes or cuts off, `llm-audit verify` finds missing.
 //! - Under sustained overload the oldest queued events are overwritten, not the newest refused.
 //!
 //! # Environment
@@ -66,6 +68,9 @@
 //! | `AUDIT_MAX_FILE_BYTES` | `268435456` | then the next file is begun |
 //! | `AUDIT_FILE_MODE` | `0600` | permissions of new files |
 //! | `AUDIT_FSYNC` | `1s` | `never`, an interval, or `batch` |
+//! | `AUDIT_RETENTION_DAYS` | none | files of days further back are removed |
+//! | `AUDIT_MAX_TOTAL_BYTES` | none | past it the oldest files are removed |
+//! | `AUDIT_COMPRESS` | `none` | `zstd`: files that are no longer written to are compressed |
 //! | `OTEL_SERVICE_NAME` | `unknown_service:…` | the service in `audit.start` |
 //!
 //! # Where things went wrong
@@ -86,6 +91,7 @@
 //! - `axum`: `tower`, and the paths that axum's router matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 //! - `regex`: patterns of the caller's own in a [`Sanitizer`](Sanitizer::builder).
+//! - `zstd`: `AUDIT_COMPRESS=zstd`, and compressed files in [`reader`]. Needs a C compiler.
 
 #[doc(hidden)]
 pub mod __bench;

@@ -113,10 +113,11 @@ impl Verification {
 /// Checks the log files of a folder.
 ///
 /// Memory grows with the number of instances and of gaps in their numbers, not with the lines.
-/// Numbers before the first one an instance's lines hold or tell of are no gap, since older files
-/// may have been removed, unless its `audit.start` says that it is the first. Numbers that an
-/// `audit.retired` line names went with a file that retention removed, and are no gap either. Where
-/// a file goes away while the folder is read, it is read again.
+/// Numbers that an `audit.retired` line names went with a file that retention removed, and are no
+/// gap. Nor are those before the first one that an instance's lines hold or tell of, since the line
+/// that told of them may have been removed, too; but where its `audit.start` lines say that it is
+/// the first or that it has no retention, and nobody else in the folder has, its numbers begin at 1.
+/// Where a file goes away while the folder is read, it is read again.
 ///
 /// # Errors
 ///
@@ -219,6 +220,8 @@ struct Check {
     bytes_read: u64,
     /// What went with files that retention removed, by instance.
     removed: HashMap<String, Removed>,
+    /// Whether any logger here removes files.
+    has_retention: bool,
 }
 
 /// What `audit.retired` lines say of one instance.
@@ -236,6 +239,8 @@ struct Tally {
     id: String,
     /// Its first file is here, so that its numbers begin at 1.
     from_the_start: bool,
+    /// It says that it removes no file.
+    retains_all: bool,
     events: u64,
     held: Ranges,
     lost: Vec<(u64, u64)>,
@@ -324,8 +329,10 @@ impl Check {
             let what = "event_type is no dotted lower-case name".to_owned();
             self.report.find(Some(place), None, what);
         }
-        if line.event_type() == Some("audit.retired") {
-            self.retired(line);
+        match line.event_type() {
+            Some("audit.start") => self.has_retention |= has_retention(line) == Some(true),
+            Some("audit.retired") => self.retired(line),
+            _ => {}
         }
         let tally = self.tally(id);
         let what = match line.event_type() {
@@ -343,6 +350,7 @@ impl Check {
     /// Takes note of a file that retention removed.
     fn retired(&mut self, line: &Line<'_>) {
         self.report.retired += 1;
+        self.has_retention = true;
         let instances = line.data().and_then(|data| data.get("instances")).map(Json::items);
         for instance in instances.into_iter().flatten() {
             let count = |name| instance.get(name)?.as_u64();
@@ -382,7 +390,8 @@ impl Check {
     /// What every instance shows as a whole.
     fn settle(mut self, states: Vec<State>) -> Verification {
         let nothing = Removed::default();
-        for (tally, state) in self.tallies.iter().zip(states) {
+        for (tally, state) in self.tallies.iter_mut().zip(states) {
+            tally.from_the_start |= tally.retains_all && !self.has_retention;
             let removed = self.removed.get(&tally.id).unwrap_or(&nothing);
             let unexplained = tally.settle_numbers(removed, &mut self.report);
             tally.settle_counts(removed, &mut self.report);
@@ -408,6 +417,7 @@ impl Tally {
     fn start(&mut self, line: &Line<'_>) -> Option<String> {
         let first = line.data().and_then(|data| data.get("first")?.as_bool()) == Some(true);
         self.from_the_start |= first && self.events == 0;
+        self.retains_all |= has_retention(line) == Some(false);
         None
     }
 
@@ -520,6 +530,12 @@ impl Tally {
             }
         }
     }
+}
+
+/// Whether an `audit.start` tells of retention; `None` where it does not say.
+fn has_retention(start: &Line<'_>) -> Option<bool> {
+    let is_set = |name| Some(!start.data()?.get(name)?.is_null());
+    Some(is_set("retention_days")? || is_set("max_total_bytes")?)
 }
 
 /// What of a range is in none of these.

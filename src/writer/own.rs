@@ -38,12 +38,9 @@ impl Serialize for Start<'_> {
         map.serialize_entry("fsync", &self.settings.fsync.to_string())?;
         map.serialize_entry("max_file_bytes", &self.settings.max_file_bytes)?;
         map.serialize_entry("compress", self.settings.compress.name())?;
-        if let Some(days) = self.settings.retention_days {
-            map.serialize_entry("retention_days", &days)?;
-        }
-        if let Some(bytes) = self.settings.max_total_bytes {
-            map.serialize_entry("max_total_bytes", &bytes)?;
-        }
+        // Also where there is none: then whatever is missing was not retired.
+        map.serialize_entry("retention_days", &self.settings.retention_days)?;
+        map.serialize_entry("max_total_bytes", &self.settings.max_total_bytes)?;
         map.end()
     }
 }

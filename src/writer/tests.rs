@@ -128,22 +128,22 @@ fn what_a_fault_cost_is_said_soon_after_it_ends_though_nothing_more_comes() {
 #[test]
 fn a_file_or_folder_that_goes_away_costs_what_it_held_and_no_event_after_it() {
     // The folder is removed; it is replaced by a file, and later mended; no descriptor is left.
-    let faults: [(&dyn Fn(&MemFs), &dyn Fn(&MemFs), u64); 3] = [
-        (&|fs| fs.remove(format!("logs/{FIRST}")), &|_| {}, 0),
+    let faults: [(fn(&MemFs), fn(&MemFs), u64); 3] = [
+        (|fs| fs.remove(format!("logs/{FIRST}")), |_| {}, 0),
         (
-            &|fs| {
+            |fs| {
                 fs.remove(format!("logs/{FIRST}"));
                 fs.state().dir_fails = Some(io::ErrorKind::NotADirectory);
             },
-            &|fs| fs.state().dir_fails = None,
+            |fs| fs.state().dir_fails = None,
             1,
         ),
         (
-            &|fs| {
+            |fs| {
                 fs.remove(format!("logs/{FIRST}"));
                 fs.state().open_fails = true;
             },
-            &|fs| fs.state().open_fails = false,
+            |fs| fs.state().open_fails = false,
             1,
         ),
     ];

@@ -219,15 +219,27 @@ fn what_somebody_else_took_away_is_found() {
     let again = own(A, "start", "\"first\":false");
     let only_the_end = start(A) + &again + &events(A, 4..=5) + &stop(A, 5, 5, 0);
     assert!(findings(&only_the_end).contains("seq 1 to 3 in no line"));
-    // The file with the beginning is gone altogether: then that cannot be told from retention,
-    // but for a hole between two files.
+    // The file with the beginning is gone altogether. Where it says that it has no retention, nor
+    // does anybody else, nothing else can have removed it.
+    let settings = |days: &str| {
+        let data = format!("\"first\":false,\"retention_days\":{days},\"max_total_bytes\":null");
+        own(A, "start", &data)
+    };
+    let end = events(A, 4..=5) + &stop(A, 5, 5, 0);
+    let found = findings(&(settings("null") + &end));
+    assert!(found.contains("seq 1 to 3 in no line"), "{found}");
+    assert_eq!(findings(&(settings("7") + &end)), "");
+    let others = settings("7").replace(A, B) + &stop(B, 0, 0, 0);
+    assert_eq!(findings(&(settings("null") + &end + &others)), "");
+    // A hole between two files is one in any case.
     let report = check(&[(FILE, &(start(A) + &event(A, 1))), (NEXT, &(again + &event(A, 3)))]);
     assert_eq!(report.instances[0].unexplained, 1);
 }
 
 #[test]
 fn ranges_without_ranges() {
-    let cases: [(&[(u64, u64)], &[(u64, u64)]); 7] = [
+    type Spans = [(u64, u64)];
+    let cases: [(&Spans, &Spans); 7] = [
         (&[], &[(5, 9)]),
         (&[(5, 9)], &[]),
         (&[(1, 6)], &[(7, 9)]),

@@ -312,12 +312,12 @@ fn a_file_whose_fragment_cannot_be_cut_is_left() {
 #[test]
 fn a_file_that_somebody_cut_or_added_to_is_gone_on_with() {
     // What copytruncate leaves, a cut within a line, whole lines and half a line of somebody else.
-    let cases: [(&dyn Fn(&MemFs), &str); 5] = [
-        (&|fs| fs.set_len(FIRST, 0), "S0\nb\n"),
-        (&|fs| fs.set_len(FIRST, 5), "S0\nS2\nb\n"),
-        (&|fs| fs.set_len(FIRST, 11), "S0\n12345\nS2\nb\n"),
-        (&|fs| fs.add(FIRST, b"x\n"), "S0\n12345\nx\nS0\nb\n"),
-        (&|fs| fs.add(FIRST, b"x\ny"), "S0\n12345\nx\nS1\nb\n"),
+    let cases: [(fn(&MemFs), &str); 5] = [
+        (|fs| fs.set_len(FIRST, 0), "S0\nb\n"),
+        (|fs| fs.set_len(FIRST, 5), "S0\nS2\nb\n"),
+        (|fs| fs.set_len(FIRST, 11), "S0\n12345\nS2\nb\n"),
+        (|fs| fs.add(FIRST, b"x\n"), "S0\n12345\nx\nS0\nb\n"),
+        (|fs| fs.add(FIRST, b"x\ny"), "S0\n12345\nx\nS1\nb\n"),
     ];
     for (somebody, expected) in cases {
         let mut rig = Rig::new();
