@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
@@ -321,10 +322,11 @@ impl LogFiles {
             return Ok(None);
         }
         let len = self.cut_torn_tail(&*file, found_len)?;
-        if len == 0 {
-            self.fs.sync_dir(&self.options.dir)?;
+        if len > 0 {
+            return Ok(Some((file, len)));
         }
-        Ok(Some((file, len)))
+        let (fs, dir) = (self.fs.clone(), self.options.dir.clone());
+        Ok(Some((Arc::new(NewFile { file, fs, dir, is_named: AtomicBool::new(false) }), len)))
     }
 
     /// Cuts off what follows the last whole line, and remembers how much that was. Returns the
@@ -434,6 +436,58 @@ impl Current {
         }
         self.checked_micros = now_micros;
         !self.file.is_at(path)
+    }
+}
+
+/// A file whose name may not be durable yet: its first sync makes it so, on whatever thread that
+/// is, and never the writer.
+struct NewFile {
+    file: Arc<dyn LogFile>,
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+    /// Whether the name is durable.
+    is_named: AtomicBool,
+}
+
+impl LogFile for NewFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.append(bytes)
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        self.file.stat()
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
+        self.file.reserve(from, bytes)
+    }
+
+    fn read_at(&self, offset: u64, piece: &mut [u8]) -> io::Result<()> {
+        self.file.read_at(offset, piece)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.file.try_lock()
+    }
+
+    fn is_at(&self, path: &Path) -> bool {
+        self.file.is_at(path)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        // Relaxed: two threads that both find it `false` sync the folder twice.
+        if !self.is_named.load(Ordering::Relaxed) {
+            self.fs.sync_dir(&self.dir)?;
+            // The folder may be new as well. Its parent may be nobody's to open.
+            let parent = self.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let _not_ours = parent.map(|parent| self.fs.sync_dir(parent));
+            self.is_named.store(true, Ordering::Relaxed);
+        }
+        self.file.sync_data()
     }
 }
 

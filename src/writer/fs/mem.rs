@@ -50,7 +50,7 @@ pub(crate) struct State {
     pub(crate) reserves: bool,
     pub(crate) truncate_fails: bool,
     pub(crate) sync_fails: bool,
-    /// Syncs wait until this is `false`; see [`MemFs::release`].
+    /// Syncs, those of folders too, wait until this is `false`; see [`MemFs::release`].
     pub(crate) sync_hangs: bool,
     /// Syncs that wait at the moment.
     pub(crate) syncs_held: usize,
@@ -323,6 +323,10 @@ impl Fs for MemFs {
 
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.syncs_held += 1;
+        self.0.1.notify_all();
+        self.0.1.wait_while(&mut state, |state| state.sync_hangs);
+        state.syncs_held -= 1;
         state.change()?;
         state.dir_syncs += 1;
         state.names_before.clear();
