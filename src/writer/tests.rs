@@ -128,7 +128,8 @@ fn what_a_fault_cost_is_said_soon_after_it_ends_though_nothing_more_comes() {
 #[test]
 fn a_file_or_folder_that_goes_away_costs_what_it_held_and_no_event_after_it() {
     // The folder is removed; it is replaced by a file, and later mended; no descriptor is left.
-    let faults: [(fn(&MemFs), fn(&MemFs), u64); 3] = [
+    type Somebody = fn(&MemFs);
+    let faults: [(Somebody, Somebody, u64); 3] = [
         (|fs| fs.remove(format!("logs/{FIRST}")), |_| {}, 0),
         (
             |fs| {

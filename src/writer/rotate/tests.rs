@@ -312,7 +312,8 @@ fn a_file_whose_fragment_cannot_be_cut_is_left() {
 #[test]
 fn a_file_that_somebody_cut_or_added_to_is_gone_on_with() {
     // What copytruncate leaves, a cut within a line, whole lines and half a line of somebody else.
-    let cases: [(fn(&MemFs), &str); 5] = [
+    type Somebody = fn(&MemFs);
+    let cases: [(Somebody, &str); 5] = [
         (|fs| fs.set_len(FIRST, 0), "S0\nb\n"),
         (|fs| fs.set_len(FIRST, 5), "S0\nS2\nb\n"),
         (|fs| fs.set_len(FIRST, 11), "S0\n12345\nS2\nb\n"),
