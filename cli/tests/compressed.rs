@@ -72,3 +72,34 @@ fn a_build_that_cannot_says_which() {
         assert!(run.stderr.contains("lacks the feature zstd"), "{run:?}");
     }
 }
+
+/// Processes that rotate, compress and remove in one folder: each line is there, or told of.
+#[cfg(feature = "zstd")]
+#[test]
+fn four_processes_share_a_folder() {
+    use std::thread;
+
+    use common::{command, event, run_with};
+
+    let (_keep, dir) = folder();
+    let lines: String = (1..=3_000).map(|seq| event(seq, TRACE, "01", "")).collect();
+    let record = || {
+        let mut record = command(&["record", "--debug", "--json", "--dir", &dir]);
+        record.env("AUDIT_MAX_FILE_BYTES", "50000").env("AUDIT_MAX_TOTAL_BYTES", "400000");
+        record.env("AUDIT_COMPRESS", "zstd").env("AUDIT_QUEUE_CAPACITY", "256");
+        run_with(record, |to| to.write_all(lines.as_bytes()))
+    };
+    thread::scope(|scope| {
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(record)).collect();
+        for run in runs {
+            let run = run.join().unwrap();
+            assert_eq!((run.code, &run.json()["written"]), (0, &3_000.into()), "{run:?}");
+        }
+    });
+    let verify = run(&["verify", "--json", "--dir", &dir]);
+    assert_eq!(verify.code, 0, "{verify:?}");
+    let names =
+        || fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    assert!(names().any(|name| name.ends_with(".jsonl.zst")), "{:?}", names().collect::<Vec<_>>());
+    assert!(!names().any(|name| name.ends_with(".tmp")));
+}

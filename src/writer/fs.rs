@@ -1,6 +1,6 @@
 //! The writer's door to the file system and the clock: the seam where tests inject faults.
 
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,9 @@ pub(crate) trait Fs: Send + Sync {
     /// Opens a file that is there, to be read and locked. `None` where there is none, or no file
     /// that this process may read; a symlink is never followed.
     fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn LogFile>>>;
+
+    /// All names in a folder that are text.
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
 
     /// The names of the files in a folder, with their bytes. Symlinks, folders and devices, and
     /// names that are no text, are left out.
@@ -118,6 +121,13 @@ impl Fs for OsFs {
             Err(error) => return Err(error),
         };
         Ok(file.metadata()?.is_file().then(|| Arc::new(file) as Arc<dyn LogFile>))
+    }
+
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let name = |entry: io::Result<DirEntry>| {
+            entry.map(|entry| entry.file_name().into_string().ok()).transpose()
+        };
+        dir.read_dir()?.filter_map(name).collect()
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {

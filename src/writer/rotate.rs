@@ -1,5 +1,6 @@
 //! Which file the next batch goes to, and how it gets there whole: names, days, sizes, locks.
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use jiff::tz::Offset;
 
 use super::fs::{Fs, LogFile, Stat};
 use crate::error::Error;
+use crate::file_name::FileName;
 
 /// Names tried for one file; with more than these of a day taken or full, no file is begun.
 const NAMES_TRIED_MAX: u32 = 65_536;
@@ -63,7 +65,7 @@ impl Lines {
 ///
 /// The day is that of the clock at writing, in UTC; the name never goes back, neither to an
 /// earlier day nor to a lower number of the same day, except that a file which somebody removed
-/// is begun again. A file is written to only while its lock is held, and a torn tail (bytes after
+/// is begun again where no later one of the day is there. A file is written to only while its lock is held, and a torn tail (bytes after
 /// the last `\n`) is cut off first. Names that another writer holds, that are full, that are no
 /// log files, or whose `.zst` exists are passed over.
 ///
@@ -271,9 +273,14 @@ impl LogFiles {
 
     /// Finds, from the present number on, the first name that can be had. The number stays where
     /// it came to, so that no later search begins anew.
+    ///
+    /// A name that is free because its file was retired is passed over where later ones are there:
+    /// the order of names stays that of age.
     fn begin(&mut self, batch_bytes: u64, now_micros: i64) -> io::Result<Current> {
         self.fs.create_dir(&self.options.dir)?;
+        let there = self.numbers();
         for _ in 0..NAMES_TRIED_MAX {
+            self.number = *there.range(self.number..).next().unwrap_or(&self.number);
             self.path = self.options.dir.join(file_name(self.date, self.number));
             if let Some((file, len)) = self.claim(batch_bytes)? {
                 self.begun += 1;
@@ -292,6 +299,18 @@ impl LogFiles {
         }
         let why = format!("{NAMES_TRIED_MAX} names tried, all taken or full");
         Err(io::Error::new(ErrorKind::AlreadyExists, why))
+    }
+
+    /// The numbers of the day whose names are taken. None where the folder cannot be listed, which
+    /// is no reason not to write to it.
+    fn numbers(&self) -> BTreeSet<u32> {
+        let day = self.date.to_string();
+        let names = self.fs.names(&self.options.dir).unwrap_or_default();
+        let of_day = names.iter().filter_map(|name| FileName::parse(name));
+        of_day
+            .filter(|name| name.day == day)
+            .filter_map(|name| name.number.try_into().ok())
+            .collect()
     }
 
     /// The file at the present path, locked and repaired, and its length; `None` if it is not to

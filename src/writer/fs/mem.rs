@@ -282,6 +282,10 @@ impl Fs for MemFs {
         Ok(node.map(|node| self.file(&mut state, node)))
     }
 
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Ok(self.list(dir)?.into_iter().map(|(name, _)| name).collect())
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
         let state = self.state();
         let file = |(path, node): (&PathBuf, &usize)| {

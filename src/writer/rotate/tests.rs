@@ -138,7 +138,7 @@ fn a_clock_that_leaps_far_ahead_leaves_files_and_order_right() {
         ("audit-2100-01-02.jsonl", "S0\nd\n"),
         ("audit-9999-12-30.jsonl", "S0\ne\nf\n"),
     ]);
-    assert!(rig.fs.names().iter().all(|name| crate::file_name::FileName::parse(name).is_some()));
+    assert!(rig.fs.names().iter().all(|name| FileName::parse(name).is_some()));
 }
 
 #[test]
@@ -179,6 +179,26 @@ fn names_that_cannot_be_had_are_passed_over() {
     rig.append("new\n", NOON);
     assert_eq!(rig.fs.text("audit-2026-03-01.4.jsonl"), "S0\nlines\nS0\nnew\n");
     assert_eq!(rig.fs.names().len(), 4, "no other file was made");
+}
+
+#[test]
+fn names_that_retention_freed_are_not_taken_again_while_later_ones_are_there() {
+    let fs = MemFs::default();
+    fs.put(format!("{THIRD}.zst"), b"compressed");
+    fs.put("audit-2026-03-01.4.jsonl", b"S0\nlines\n");
+    fs.put("audit-2026-03-02.7.jsonl", b"S0\n");
+    let mut rig = Rig::over(fs);
+    rig.append("a\n", NOON);
+    assert_eq!(rig.files.path(), Path::new("audit-2026-03-01.4.jsonl"));
+    // Others went on meanwhile, and what they wrote was retired in part.
+    rig.fs.put("audit-2026-03-01.30.jsonl", b"S0\nfull for a long time\n");
+    rig.append("12345678901234\n", NOON);
+    assert_eq!(rig.files.path(), Path::new("audit-2026-03-01.31.jsonl"));
+    rig.append("b\n", NOON + DAY);
+    assert_eq!(rig.files.path(), Path::new("audit-2026-03-02.7.jsonl"));
+    // With nothing of the day left, its first name is as good as any.
+    rig.append("c\n", NOON + 2 * DAY);
+    assert_eq!(rig.files.path(), Path::new("audit-2026-03-03.jsonl"));
 }
 
 #[test]
