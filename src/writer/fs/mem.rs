@@ -35,9 +35,10 @@ pub(crate) struct MemFs(Arc<(Mutex<State>, Condvar)>);
 #[derive(Default)]
 pub(crate) struct State {
     names: BTreeMap<PathBuf, usize>,
-    /// The names as they were after each change since they were last durable, and as they were
-    /// then. A power cut leaves any of these, as a journal does.
-    names_before: Vec<BTreeMap<PathBuf, usize>>,
+    /// The names as they were when the folder was last synced, and the changes since, of which a
+    /// power cut leaves any.
+    durable_names: BTreeMap<PathBuf, usize>,
+    name_changes: Vec<Vec<NameChange>>,
     nodes: Vec<Node>,
     /// What becomes of the next writes, one each.
     pub(crate) write_faults: VecDeque<WriteFault>,
@@ -82,6 +83,18 @@ pub(crate) enum WriteFault {
     Fails(usize, ErrorKind),
 }
 
+/// A name that appears, with its file, or goes.
+type NameChange = (PathBuf, Option<usize>);
+
+fn change_names(names: &mut BTreeMap<PathBuf, usize>, change: &[NameChange]) {
+    for (path, node) in change {
+        match node {
+            Some(node) => names.insert(path.clone(), *node),
+            None => names.remove(path),
+        };
+    }
+}
+
 #[derive(Clone, Default)]
 struct Node {
     bytes: Vec<u8>,
@@ -112,9 +125,15 @@ impl State {
     }
 
     /// Changes names, which a power cut may forget.
-    fn rename(&mut self, change: impl FnOnce(&mut BTreeMap<PathBuf, usize>)) {
-        self.names_before.push(self.names.clone());
-        change(&mut self.names);
+    fn change_names(&mut self, change: Vec<NameChange>) {
+        change_names(&mut self.names, &change);
+        self.name_changes.push(change);
+    }
+
+    /// Changes names as if they had long been so.
+    fn set_names(&mut self, change: &[NameChange]) {
+        change_names(&mut self.names, change);
+        change_names(&mut self.durable_names, change);
     }
 
     fn room(&self) -> usize {
@@ -139,20 +158,22 @@ impl MemFs {
         let node = state.nodes.len();
         let (bytes, durable) = (bytes.to_vec(), bytes.to_vec());
         state.nodes.push(Node { bytes, durable, mode: 0o600, ..Node::default() });
-        state.names.insert(path.as_ref().to_owned(), node);
-        state.names_before.clear();
+        state.set_names(&[(path.as_ref().to_owned(), Some(node))]);
     }
 
     /// Takes the name away; handles stay as good as they were.
     pub(crate) fn remove(&self, path: impl AsRef<Path>) {
-        self.state().names.remove(path.as_ref()).expect("a file to remove");
+        let mut state = self.state();
+        assert!(state.names.contains_key(path.as_ref()), "a file to remove");
+        state.set_names(&[(path.as_ref().to_owned(), None)]);
     }
 
     /// Gives a file another name, as another process would.
     pub(crate) fn rename_away(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) {
         let mut state = self.state();
-        let node = state.names.remove(from.as_ref()).expect("a file to rename");
-        state.names.insert(to.as_ref().to_owned(), node);
+        let node = *state.names.get(from.as_ref()).expect("a file to rename");
+        let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+        state.set_names(&[(from, None), (to, Some(node))]);
     }
 
     /// Cuts a file or fills it with zeros, as another process would.
@@ -220,11 +241,14 @@ impl MemFs {
     }
 
     /// The disk as it may be found when the power comes back: of every file what was synced and
-    /// some of what was not, under the names of some moment since the folder was last synced.
+    /// some of what was not, and of the names those of the last sync with some of the changes since,
+    /// in whatever order the disk took them.
     pub(crate) fn after_power_cut(&self, rng: &mut fastrand::Rng) -> Self {
         let before = self.state();
-        let moment = rng.usize(..=before.names_before.len());
-        let names = before.names_before.get(moment).unwrap_or(&before.names).clone();
+        let mut names = before.durable_names.clone();
+        for change in before.name_changes.iter().filter(|_| rng.bool()) {
+            change_names(&mut names, change);
+        }
         let node = |node: &Node| {
             let mut bytes = node.durable.clone();
             if node.bytes.starts_with(&node.durable) {
@@ -235,7 +259,7 @@ impl MemFs {
         };
         let nodes = before.nodes.iter().map(node).collect();
         let after = Self::default();
-        *after.state() = State { names, nodes, ..State::default() };
+        *after.state() = State { durable_names: names.clone(), names, nodes, ..State::default() };
         after
     }
 
@@ -264,9 +288,7 @@ impl Fs for MemFs {
                 state.change()?;
                 let new = state.nodes.len();
                 state.nodes.push(Node { mode, ..Node::default() });
-                state.rename(|names| {
-                    names.insert(path.to_owned(), new);
-                });
+                state.change_names(vec![(path.to_owned(), Some(new))]);
                 new
             }
         };
@@ -299,10 +321,7 @@ impl Fs for MemFs {
         let mut state = self.state();
         state.change()?;
         let node = *state.names.get(from).ok_or(ErrorKind::NotFound)?;
-        state.rename(|names| {
-            names.remove(from);
-            names.insert(to.to_owned(), node);
-        });
+        state.change_names(vec![(from.to_owned(), None), (to.to_owned(), Some(node))]);
         Ok(())
     }
 
@@ -315,9 +334,7 @@ impl Fs for MemFs {
         if !state.names.contains_key(path) {
             return Err(ErrorKind::NotFound.into());
         }
-        state.rename(|names| {
-            names.remove(path);
-        });
+        state.change_names(vec![(path.to_owned(), None)]);
         Ok(())
     }
 
@@ -333,7 +350,8 @@ impl Fs for MemFs {
         state.syncs_held -= 1;
         state.change()?;
         state.dir_syncs += 1;
-        state.names_before.clear();
+        state.durable_names = state.names.clone();
+        state.name_changes.clear();
         Ok(())
     }
 }
