@@ -19,6 +19,8 @@ const RETIRED_MAX: usize = 64;
 /// The writer's side of the housekeeping thread.
 pub(super) struct Housekeeping {
     shared: Arc<Shared>,
+    /// Whether there is something to tidy by.
+    tidies: bool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,6 +50,7 @@ impl Housekeeping {
     /// folder when asked to, where there is something to tidy by.
     pub(super) fn start(interval: Option<Duration>, tidy: Option<Tidy>) -> Result<Self, Error> {
         let shared = Arc::new(Shared { interval, ..Shared::default() });
+        let tidies = tidy.is_some();
         let thread = std::thread::Builder::new()
             .name("llm-audit-house".to_owned())
             .spawn({
@@ -55,7 +58,7 @@ impl Housekeeping {
                 move || shared.run(tidy.as_ref())
             })
             .map_err(|error| Error::new(Kind::Thread(error)))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, tidies, thread: Some(thread) })
     }
 
     /// Has a file synced in its time.
@@ -73,10 +76,12 @@ impl Housekeeping {
         self.shared.state.lock().failed.pop()
     }
 
-    /// Has the folder tidied, after a sync of what was added.
+    /// Has the folder tidied, after a sync of what was added, where there is something to tidy by.
     pub(super) fn tidy(&self, today: Date) {
-        self.shared.state.lock().tidy_for = Some(today);
-        self.shared.changed.notify_one();
+        if self.tidies {
+            self.shared.state.lock().tidy_for = Some(today);
+            self.shared.changed.notify_one();
+        }
     }
 
     /// The files removed since this was last asked.

@@ -405,7 +405,7 @@ impl Writer {
     fn tidy(&mut self) {
         let (Some(files), Some(house)) = (&self.files, &self.house) else { return };
         let now = self.clock.now_micros();
-        let present = (files.begun(), now.div_euclid(DAY_MICROS));
+        let present = (files.files_begun(), now.div_euclid(DAY_MICROS));
         if self.tidied != present {
             self.tidied = present;
             house.tidy(utc_date(now));

@@ -65,9 +65,9 @@ impl Lines {
 ///
 /// The day is that of the clock at writing, in UTC; the name never goes back, neither to an
 /// earlier day nor to a lower number of the same day, except that a file which somebody removed
-/// is begun again where no later one of the day is there. A file is written to only while its lock is held, and a torn tail (bytes after
-/// the last `\n`) is cut off first. Names that another writer holds, that are full, that are no
-/// log files, or whose `.zst` exists are passed over.
+/// is begun again where no later one of the day is there. A file is written to only while its lock
+/// is held, and a torn tail (bytes after the last `\n`) is cut off first. Names that another writer
+/// holds, that are full, that are no log files, or whose `.zst` exists are passed over.
 ///
 /// Where the file system can do it, the disk sets at least 64 KiB aside past the end of the file,
 /// which shows in no length. On a full disk, events are refused while the `audit.loss` and
@@ -81,7 +81,7 @@ pub(crate) struct LogFiles {
     current: Option<Current>,
     /// Bytes of torn tails cut off and not yet told to a start line.
     torn_bytes: u64,
-    begun: u64,
+    files_begun: u64,
     unsynced: Vec<Arc<dyn LogFile>>,
     /// Files left behind, here or on their way through the housekeeping thread.
     left: Vec<Weak<dyn LogFile>>,
@@ -124,7 +124,7 @@ impl LogFiles {
             path,
             current: None,
             torn_bytes: 0,
-            begun: 0,
+            files_begun: 0,
             unsynced: Vec::new(),
             left: Vec::new(),
         };
@@ -197,8 +197,8 @@ impl LogFiles {
     }
 
     /// How many files were begun or gone on with.
-    pub(crate) fn begun(&self) -> u64 {
-        self.begun
+    pub(crate) fn files_begun(&self) -> u64 {
+        self.files_begun
     }
 
     /// A file with bytes written since it was last handed out, for `sync_data` on another thread;
@@ -283,7 +283,7 @@ impl LogFiles {
             self.number = *there.range(self.number..).next().unwrap_or(&self.number);
             self.path = self.options.dir.join(file_name(self.date, self.number));
             if let Some((file, len)) = self.claim(batch_bytes)? {
-                self.begun += 1;
+                self.files_begun += 1;
                 return Ok(Current {
                     file,
                     len,
