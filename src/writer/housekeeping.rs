@@ -1,6 +1,7 @@
 //! The housekeeping thread: makes files durable, compresses and removes old ones, so that no slow
 //! disk ever stalls the writer.
 
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,6 +17,9 @@ use crate::error::{Error, Kind};
 /// Files removed of which the log does not tell yet; with so many no more are removed.
 const RETIRED_MAX: usize = 64;
 
+/// How long the last lines wait for a file that is being removed.
+const REMOVING: Duration = Duration::from_millis(100);
+
 /// The writer's side of the housekeeping thread.
 pub(super) struct Housekeeping {
     shared: Arc<Shared>,
@@ -28,6 +32,8 @@ pub(super) struct Housekeeping {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// A file was removed, or not.
+    retired: Condvar,
     /// A file is synced at most this long after it was added; `None`: at once.
     interval: Option<Duration>,
 }
@@ -42,6 +48,10 @@ struct State {
     /// The folder is to be tidied, of this day.
     tidy_for: Option<Date>,
     retired: Vec<Retired>,
+    /// A file is being removed at the moment.
+    is_retiring: bool,
+    /// Nobody is left to tell of a file that is removed.
+    is_last_told: bool,
     is_stopping: bool,
 }
 
@@ -93,6 +103,16 @@ impl Housekeeping {
         }
         std::mem::take(&mut state.retired)
     }
+
+    /// The files removed, for the last time: from now on none is. One that a disk takes long to
+    /// remove is not told of.
+    pub(super) fn retired_last(&self) -> Vec<Retired> {
+        let mut state = self.shared.state.lock();
+        state.is_last_told = true;
+        let is_retiring = |state: &mut State| state.is_retiring;
+        self.shared.retired.wait_while_for(&mut state, is_retiring, REMOVING);
+        std::mem::take(&mut state.retired)
+    }
 }
 
 impl Drop for Housekeeping {
@@ -107,11 +127,17 @@ impl Drop for Housekeeping {
     }
 }
 
+impl State {
+    fn may_tidy(&self) -> bool {
+        !self.is_stopping && !self.is_last_told && self.retired.len() < RETIRED_MAX
+    }
+}
+
 impl Shared {
     fn run(&self, tidy: Option<&Tidy>) {
         let mut state = self.state.lock();
         loop {
-            let may_tidy = !state.is_stopping && state.retired.len() < RETIRED_MAX;
+            let may_tidy = state.may_tidy();
             let today = state.tidy_for.take_if(|_| may_tidy);
             // Files left behind are locked until they are synced, so that comes first.
             if state.is_stopping || today.is_some() || self.is_due(&state) {
@@ -119,9 +145,7 @@ impl Shared {
             }
             if let (Some(today), Some(tidy)) = (today, tidy) {
                 let is_done = MutexGuard::unlocked(&mut state, || {
-                    tidy.run(today, &|| self.goes_on(), &|file| {
-                        self.state.lock().retired.push(file)
-                    })
+                    tidy.run(today, &|| self.goes_on(), &|remove| self.retire(remove))
                 });
                 if !is_done {
                     state.tidy_for.get_or_insert(today);
@@ -136,7 +160,7 @@ impl Shared {
 
     /// Waits for something to be due.
     fn wait(&self, state: &mut MutexGuard<'_, State>) {
-        if state.tidy_for.is_some() && state.retired.len() < RETIRED_MAX {
+        if state.tidy_for.is_some() && state.may_tidy() {
             return;
         }
         let due = state.since.zip(self.interval).and_then(|(since, wait)| since.checked_add(wait));
@@ -159,12 +183,29 @@ impl Shared {
         state.failed.extend(failed);
     }
 
+    /// Removes a file, as long as somebody is there to tell of it.
+    fn retire(&self, remove: &mut dyn FnMut() -> io::Result<Retired>) -> io::Result<bool> {
+        {
+            let mut state = self.state.lock();
+            if !state.may_tidy() {
+                return Ok(false);
+            }
+            state.is_retiring = true;
+        }
+        let retired = remove();
+        let mut state = self.state.lock();
+        state.is_retiring = false;
+        self.retired.notify_one();
+        state.retired.push(retired?);
+        Ok(true)
+    }
+
     /// Between two pieces of tidying: syncs what is due. Whether to go on.
     fn goes_on(&self) -> bool {
         let mut state = self.state.lock();
         if self.is_due(&state) {
             self.sync(&mut state);
         }
-        !state.is_stopping && state.retired.len() < RETIRED_MAX
+        state.may_tidy()
     }
 }

@@ -412,11 +412,15 @@ impl Writer {
         }
         // No more than there is room for; the rest waits there.
         if self.news.is_empty() {
-            for retired in house.retired() {
-                let instance = &self.shared.instance;
-                let news = &mut self.news;
-                jsonl::write_own(news, instance, now, "audit.retired", Status::Ok, &retired);
-            }
+            let retired = house.retired();
+            self.retired_lines(now, &retired);
+        }
+    }
+
+    fn retired_lines(&mut self, now: i64, retired: &[own::Retired]) {
+        let (instance, news) = (&self.shared.instance, &mut self.news);
+        for retired in retired {
+            jsonl::write_own(news, instance, now, "audit.retired", Status::Ok, retired);
         }
     }
 
@@ -442,7 +446,8 @@ impl Writer {
         }
         let now = self.clock.now_micros();
         self.lines.clear();
-        self.tidy();
+        let retired = self.house.as_ref().map(Housekeeping::retired_last).unwrap_or_default();
+        self.retired_lines(now, &retired);
         self.own_lines(now);
         let Shared { instance, settings, pricing, .. } = &*self.shared;
         let stop = Stop {

@@ -94,6 +94,15 @@ pub(super) struct Retired {
     pub(super) instances: Vec<Seqs>,
 }
 
+impl Retired {
+    /// The same, of the instances alone that have numbers in it.
+    pub(super) fn numbered(&self) -> Self {
+        let mut numbered = self.clone();
+        numbered.instances.retain(|seqs| seqs.last_seq > 0);
+        numbered
+    }
+}
+
 impl Serialize for Retired {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;

@@ -1,6 +1,7 @@
 //! What becomes of files that are no longer written to: compressed, and in the end removed. Only
 //! those whose lock can be had, so never one that any process writes to.
 
+use std::cell::RefCell;
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub(super) struct Tidy {
     pub(super) compress: bool,
 }
 
+/// Runs what removes a file, and tells of it; `false` where it is not to be removed now.
+pub(super) type Retire<'a> =
+    dyn Fn(&mut dyn FnMut() -> io::Result<Retired>) -> io::Result<bool> + 'a;
+
 /// A file of the log in the folder.
 struct Listed {
     name: FileName,
@@ -43,17 +48,12 @@ impl Tidy {
         self.retention_days.is_some() || self.max_total_bytes.is_some() || self.compress
     }
 
-    /// Goes through the folder once, on this day. Each file removed is told. `false`: broken off,
-    /// because `goes_on` said so.
+    /// Goes through the folder once, on this day. Each file is removed by `retire`. `false`: broken
+    /// off, because `goes_on` said so.
     ///
     /// What cannot be read, locked, written or removed now stays as it is for another time.
-    pub(super) fn run(
-        &self,
-        today: Date,
-        goes_on: &dyn Fn() -> bool,
-        tell: &dyn Fn(Retired),
-    ) -> bool {
-        let job = Job { tidy: self, goes_on, tell };
+    pub(super) fn run(&self, today: Date, goes_on: &dyn Fn() -> bool, retire: &Retire<'_>) -> bool {
+        let job = Job { tidy: self, goes_on, retire, kept: RefCell::default() };
         // A folder that cannot be listed has nothing to tidy.
         job.run(today).unwrap_or(true) && goes_on()
     }
@@ -84,7 +84,10 @@ impl Tidy {
 struct Job<'a> {
     tidy: &'a Tidy,
     goes_on: &'a dyn Fn() -> bool,
-    tell: &'a dyn Fn(Retired),
+    retire: &'a Retire<'a>,
+    /// The instances in files that were to be removed and stay. No later file of theirs goes
+    /// before: what is missing of an instance is its beginning.
+    kept: RefCell<Vec<Seqs>>,
 }
 
 impl Job<'_> {
@@ -131,17 +134,45 @@ impl Job<'_> {
 
     /// Removes a file that nobody holds, and tells what was in it. `false`: it stays.
     fn retire(&self, file: &Listed, why: &'static str) -> io::Result<bool> {
-        let Some(held) = self.tidy.claim(&file.path)? else { return Ok(false) };
+        let Some(held) = self.tidy.claim(&file.path)? else {
+            return self.keep(file).map(|()| false);
+        };
         let instances = self.instances(&*held, file.name.is_compressed);
         if instances.is_err() && !(self.goes_on)() {
             return Ok(false);
         }
         // What cannot be read is as old as what can.
         let instances = instances.unwrap_or_default();
-        self.tidy.fs.remove(&file.path)?;
+        if self.is_kept(&instances) {
+            self.kept.borrow_mut().extend(instances);
+            return Ok(false);
+        }
+        let retired = Retired { file: name_of(&file.path), bytes: file.bytes, why, instances };
+        let told = retired.numbered();
+        let is_removed = (self.retire)(&mut || {
+            self.tidy.fs.remove(&file.path)?;
+            Ok(told.clone())
+        });
+        if !matches!(is_removed, Ok(true)) {
+            self.kept.borrow_mut().extend(retired.instances);
+        }
+        let is_removed = is_removed?;
         let _kept = self.tidy.fs.sync_dir(&self.tidy.dir);
-        (self.tell)(Retired { file: name_of(&file.path), bytes: file.bytes, why, instances });
-        Ok(true)
+        Ok(is_removed)
+    }
+
+    /// Takes note of what is in a file that stays because somebody holds it.
+    fn keep(&self, file: &Listed) -> io::Result<()> {
+        if let Some(held) = self.tidy.fs.open_existing(&file.path)? {
+            let instances = self.instances(&*held, file.name.is_compressed)?;
+            self.kept.borrow_mut().extend(instances);
+        }
+        Ok(())
+    }
+
+    fn is_kept(&self, instances: &[Seqs]) -> bool {
+        let kept = self.kept.borrow();
+        instances.iter().any(|seqs| kept.iter().any(|kept| kept.instance == seqs.instance))
     }
 
     /// The numbers that the lines of a file hold or tell of, by instance.
@@ -229,10 +260,14 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Adds what a line says of its instance's numbers. A line of another program has none.
+/// Adds what a line says of its instance's numbers; one of the log's own may say nothing but that
+/// the instance was here. A line of another program has no instance.
 fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
-    if let Some((instance, seq)) = numbered(line) {
-        return seqs_of(found, instance).hold(seq);
+    if let Some((instance, seq)) = written(line) {
+        let seqs = seqs_of(found, instance);
+        if let Some(seq) = seq {
+            return seqs.hold(seq);
+        }
     }
     if memchr::memmem::find(line, b"audit.loss").is_none() {
         return;
@@ -247,14 +282,14 @@ fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
     }
 }
 
-/// The instance and the number of an event line as the writer writes it.
-fn numbered(line: &[u8]) -> Option<(&str, u64)> {
+/// The instance of a line as the writer writes it, and the number of one of an event.
+fn written(line: &[u8]) -> Option<(&str, Option<u64>)> {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
     let rest = line.strip_prefix(br#"{"event_version":"3.0","instance":""#)?;
     let (instance, rest) = rest.split_at_checked(16)?;
-    let rest = rest.strip_prefix(br#"","seq":"#)?;
-    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-    let text = |bytes| std::str::from_utf8(bytes).ok();
-    Some((text(instance)?, text(&rest[..digits])?.parse().ok()?))
+    let digits = rest.strip_prefix(br#"","seq":"#).unwrap_or_default();
+    let end = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    Some((text(instance)?, text(&digits[..end])?.parse().ok()))
 }
 
 fn seqs_of<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seqs {

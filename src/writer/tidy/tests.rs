@@ -30,7 +30,11 @@ fn tidy(fs: &MemFs) -> Tidy {
 /// Runs to the end; the files that were removed.
 fn run(tidy: &Tidy) -> Vec<Retired> {
     let told = RefCell::new(Vec::new());
-    assert!(tidy.run(TODAY, &|| true, &|retired| told.borrow_mut().push(retired)));
+    let retire = |remove: &mut dyn FnMut() -> io::Result<Retired>| {
+        told.borrow_mut().push(remove()?);
+        Ok(true)
+    };
+    assert!(tidy.run(TODAY, &|| true, &retire));
     told.into_inner()
 }
 
@@ -101,6 +105,27 @@ fn what_somebody_holds_or_that_cannot_be_removed_stays() {
 }
 
 #[test]
+fn no_file_of_an_instance_goes_before_an_older_one_of_it() {
+    let fs = MemFs::default();
+    let name = |n: u32| format!("audit-2026-01-0{n}.jsonl");
+    fs.put(name(1), event(A, 1).as_bytes());
+    fs.put(name(2), (event(A, 2) + &event(B, 1)).as_bytes());
+    fs.put(name(3), event(B, 2).as_bytes());
+    fs.put(name(4), event("00000000000000cc", 1).as_bytes());
+    // The last lines of B, which have no number.
+    let stop = event(B, 9).replace("\"seq\":9", "\"event_type\":\"audit.stop\"");
+    fs.put(name(5), stop.as_bytes());
+    // The oldest is being compressed, say.
+    fs.set_locked(name(1), true);
+    let by_day = Tidy { retention_days: Some(1), ..tidy(&fs) };
+    assert_eq!(names(&run(&by_day)), [name(4)]);
+    fs.set_locked(name(1), false);
+    let retired = run(&by_day);
+    assert_eq!(names(&retired), [name(1), name(2), name(3), name(5)]);
+    assert_eq!(retired[3].instances, []);
+}
+
+#[test]
 fn a_removed_file_is_told_with_the_numbers_it_held() {
     let loss = format!(
         "{{\"instance\":\"{B}\",\"event_type\":\"audit.loss\",\"data\":{{\"first_seq\":9,\"last_seq\":12,\"overwritten\":3,\"io_lost\":1}}}}\n"
@@ -130,7 +155,11 @@ fn tidying_is_broken_off_between_files_and_gone_on_with_later() {
     let told = RefCell::new(0);
     let one = || *told.borrow() < 1;
     let by_day = Tidy { retention_days: Some(1), ..tidy(&fs) };
-    assert!(!by_day.run(TODAY, &one, &|_| *told.borrow_mut() += 1));
+    let retire = |remove: &mut dyn FnMut() -> io::Result<Retired>| {
+        *told.borrow_mut() += 1;
+        remove().map(|_| true)
+    };
+    assert!(!by_day.run(TODAY, &one, &retire));
     assert_eq!((*told.borrow(), fs.names().len()), (1, 2));
     assert_eq!(run(&by_day).len(), 2);
 }
