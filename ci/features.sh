@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The library builds with every set of its features, without a warning; the command also without
-# `demo`; and what each feature adds in crates is what the README says.
+# `demo` and `zstd`; and what each feature adds in crates is what the README says.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-features=(macros tower axum tracing regex)
+features=(macros tower axum tracing regex zstd)
 
 crates() {
     cargo tree -e normal -p llm-audit --prefix none --format '{p}' "$@" | sed 's/ (.*//' | sort -u | wc -l
@@ -22,7 +22,7 @@ for ((set = 0; set < 1 << ${#features[@]}; set++)); do
     echo "features: [$list]"
     cargo check -q -p llm-audit --no-default-features --features "$list"
 done
-echo "features: the command without demo"
+echo "features: the command without demo and zstd"
 cargo check -q -p llm-audit-cli --no-default-features
 
 base=$(crates)

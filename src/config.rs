@@ -12,6 +12,7 @@ use crate::ring;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::{Profile, Sanitizer};
 use crate::writer::Ground;
+use crate::zst;
 
 /// Events may be this large by default, in bytes.
 const EVENT_BYTES_DEFAULT: usize = 256 << 10;
@@ -22,12 +23,8 @@ const QUEUE_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=8 << 30;
 /// The smallest `AUDIT_MAX_FILE_BYTES`.
 const FILE_BYTES_MIN: u64 = 4 << 10;
 
-/// Variables of parts that this build does not have, and the one value that asks for nothing.
-const NOT_BUILT: [(&str, Option<&str>); 3] = [
-    ("AUDIT_RETENTION_DAYS", None),
-    ("AUDIT_MAX_TOTAL_BYTES", None),
-    ("AUDIT_COMPRESS", Some("none")),
-];
+/// Bounds of `AUDIT_RETENTION_DAYS`.
+const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=36_500;
 
 /// When files are made durable (`AUDIT_FSYNC`). Never on the thread that writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +37,40 @@ pub enum Fsync {
     Every(Duration),
     /// After every batch.
     Batch,
+}
+
+impl fmt::Display for Fsync {
+    /// As `AUDIT_FSYNC` spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Batch => f.write_str("batch"),
+            Self::Every(interval) if interval.subsec_nanos() == 0 => {
+                write!(f, "{}s", interval.as_secs())
+            }
+            Self::Every(interval) => write!(f, "{}ms", interval.as_millis()),
+        }
+    }
+}
+
+/// What becomes of files that are no longer written to (`AUDIT_COMPRESS`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// They stay as they are.
+    #[default]
+    None,
+    /// They become `.jsonl.zst`. Needs the feature `zstd`.
+    Zstd,
+}
+
+impl Compress {
+    /// As `AUDIT_COMPRESS` spells it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Zstd => "zstd",
+        }
+    }
 }
 
 /// What a logger is made of. Every field has its final value.
@@ -66,6 +97,9 @@ pub(crate) struct Settings {
     pub(crate) max_file_bytes: u64,
     pub(crate) file_mode: u32,
     pub(crate) fsync: Fsync,
+    pub(crate) retention_days: Option<u32>,
+    pub(crate) max_total_bytes: Option<u64>,
+    pub(crate) compress: Compress,
     pub(crate) service: String,
 }
 
@@ -89,6 +123,9 @@ impl Default for Settings {
             max_file_bytes: 256 << 20,
             file_mode: 0o600,
             fsync: Fsync::Every(Duration::from_secs(1)),
+            retention_days: None,
+            max_total_bytes: None,
+            compress: Compress::None,
             service: default_service(),
         }
     }
@@ -292,6 +329,29 @@ impl Builder {
         self.set(move |settings| settings.fsync = fsync)
     }
 
+    /// Files of days further back than so many are removed (`AUDIT_RETENTION_DAYS`), by the day in
+    /// their name against the clock: with 7, those of the last seven days and of today stay.
+    ///
+    /// Removed are only files of the log in its folder that no process writes to, compressed ones
+    /// too: at the start, whenever a file is begun, and when the day changes. For each an
+    /// `audit.retired` line says which numbers went with it.
+    pub fn retention_days(self, days: u32) -> Self {
+        self.set(move |settings| settings.retention_days = Some(days))
+    }
+
+    /// The oldest files that no process writes to are removed until all files of the log in the
+    /// folder have no more than so many bytes (`AUDIT_MAX_TOTAL_BYTES`). When and how is as with
+    /// [`retention_days`](Self::retention_days); in between, the folder may grow by what is
+    /// written. At least [`max_file_bytes`](Self::max_file_bytes).
+    pub fn max_total_bytes(self, bytes: u64) -> Self {
+        self.set(move |settings| settings.max_total_bytes = Some(bytes))
+    }
+
+    /// What becomes of files that are no longer written to (`AUDIT_COMPRESS`).
+    pub fn compress(self, compress: Compress) -> Self {
+        self.set(move |settings| settings.compress = compress)
+    }
+
     /// The service's name in `audit.start` (`OTEL_SERVICE_NAME`).
     pub fn service(self, name: impl Into<String>) -> Self {
         let name = name.into();
@@ -347,16 +407,6 @@ impl Settings {
                 })
                 .transpose()
         };
-        for (name, nothing) in NOT_BUILT {
-            let given = text(name)?;
-            if let Some(given) = given.filter(|given| Some(given.as_str()) != nothing) {
-                let accepted = nothing.map_or_else(
-                    || "no value, since this build has no such part".to_owned(),
-                    |value| format!("only {value}, since this build lacks the rest"),
-                );
-                return Err(Error::config(name, given, accepted));
-            }
-        }
         let set = |name: &'static str, to: &mut dyn FnMut(&str) -> Result<(), String>| {
             text(name)?.map_or(Ok(()), |given| {
                 to(given.trim()).map_err(|accepted| Error::config(name, given, accepted))
@@ -417,6 +467,18 @@ impl Settings {
             self.fsync = fsync(given).ok_or(FSYNC_ACCEPTED)?;
             Ok(())
         })?;
+        set("AUDIT_RETENTION_DAYS", &mut |given| {
+            let days = self.retention_days.insert(0);
+            number(given, days, &days_accepted())
+        })?;
+        set("AUDIT_MAX_TOTAL_BYTES", &mut |given| {
+            let bytes = self.max_total_bytes.insert(0);
+            number(given, bytes, "a number of bytes, at least AUDIT_MAX_FILE_BYTES")
+        })?;
+        set("AUDIT_COMPRESS", &mut |given| {
+            self.compress = compress(given).ok_or_else(compress_accepted)?;
+            Ok(())
+        })?;
         if let Some(name) = text("OTEL_SERVICE_NAME")? {
             self.service = name;
         }
@@ -453,6 +515,16 @@ impl Settings {
             let given = format!("{:04o}", self.file_mode);
             return refuse("AUDIT_FILE_MODE", &given, MODE_ACCEPTED.to_owned());
         }
+        if let Some(days) = self.retention_days.filter(|days| !RETENTION_DAYS.contains(days)) {
+            return refuse("AUDIT_RETENTION_DAYS", &days, days_accepted());
+        }
+        if let Some(bytes) = self.max_total_bytes.filter(|bytes| *bytes < self.max_file_bytes) {
+            let accepted = format!("at least AUDIT_MAX_FILE_BYTES, {}", self.max_file_bytes);
+            return refuse("AUDIT_MAX_TOTAL_BYTES", &bytes, accepted);
+        }
+        if self.compress == Compress::Zstd && !zst::IS_PRESENT {
+            return refuse("AUDIT_COMPRESS", &self.compress.name(), compress_accepted());
+        }
         if self.enabled && !self.to_files && !self.to_stdout && !has_exporters {
             let accepted = "at least one of jsonfile, stdout".to_owned();
             return refuse("AUDIT_EXPORTER", &"nothing", accepted);
@@ -475,6 +547,18 @@ fn bytes_accepted(range: &std::ops::RangeInclusive<usize>) -> String {
 
 fn file_bytes_accepted() -> String {
     format!("a number of bytes from {FILE_BYTES_MIN} up")
+}
+
+fn days_accepted() -> String {
+    format!("a number of days from {} to {}", RETENTION_DAYS.start(), RETENTION_DAYS.end())
+}
+
+fn compress_accepted() -> String {
+    match zst::IS_PRESENT {
+        true => "none or zstd",
+        false => "none; zstd in a build with the feature zstd",
+    }
+    .to_owned()
 }
 
 fn boolean(given: &str, to: &mut bool) -> Result<(), String> {
@@ -524,6 +608,10 @@ fn exporters(given: &str) -> Result<(bool, bool), String> {
         }
     }
     Ok((files, stdout))
+}
+
+fn compress(given: &str) -> Option<Compress> {
+    [Compress::None, Compress::Zstd].into_iter().find(|compress| compress.name() == given)
 }
 
 fn fsync(given: &str) -> Option<Fsync> {
@@ -594,6 +682,8 @@ mod tests {
             ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "NO_CONTENT"),
             ("AUDIT_PRICING_FILE", "prices.json"),
             ("AUDIT_COMPRESS", "none"),
+            ("AUDIT_RETENTION_DAYS", "30"),
+            ("AUDIT_MAX_TOTAL_BYTES", "10000"),
         ])
         .unwrap();
         let expected = Settings {
@@ -620,6 +710,9 @@ mod tests {
             max_file_bytes: 10_000,
             file_mode: 0o640,
             fsync: Fsync::Every(Duration::from_millis(250)),
+            retention_days: Some(30),
+            max_total_bytes: Some(10_000),
+            compress: Compress::None,
             service: "desk".to_owned(),
         };
         assert_eq!(settings, expected);
@@ -653,9 +746,12 @@ mod tests {
             ("AUDIT_FSYNC", "sometimes"),
             ("AUDIT_CAPTURE_CONTENT", "some"),
             ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "all"),
-            ("AUDIT_RETENTION_DAYS", "7"),
-            ("AUDIT_MAX_TOTAL_BYTES", "7"),
-            ("AUDIT_COMPRESS", "zstd"),
+            ("AUDIT_RETENTION_DAYS", "0"),
+            ("AUDIT_RETENTION_DAYS", "40000"),
+            ("AUDIT_RETENTION_DAYS", "a week"),
+            ("AUDIT_MAX_TOTAL_BYTES", "268435455"),
+            ("AUDIT_MAX_TOTAL_BYTES", "1GB"),
+            ("AUDIT_COMPRESS", "gzip"),
             ("AUDIT_REDACT_PROFILE", "loose"),
         ] {
             let error = read(&[(name, given)]).expect_err(name);
@@ -663,6 +759,29 @@ mod tests {
             let text = error.to_string();
             assert!(text.starts_with(&format!("{name} is ")), "{text}");
             assert!(text.contains("; accepted: "), "{text}");
+        }
+    }
+
+    #[test]
+    fn compression_is_refused_where_it_is_not_built_in() {
+        let set = read(&[("AUDIT_COMPRESS", "zstd")]).map(|settings| settings.compress);
+        let built = Builder::default().without_environment().compress(Compress::Zstd);
+        let built = built.settings(&|_| None).map(|(settings, _)| settings.compress);
+        for compress in [set, built] {
+            match zst::IS_PRESENT {
+                true => assert_eq!(compress.unwrap(), Compress::Zstd),
+                false => {
+                    let error = compress.unwrap_err().to_string();
+                    assert!(error.contains("AUDIT_COMPRESS") && error.contains("feature zstd"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fsync_is_told_as_it_is_set() {
+        for given in ["never", "batch", "1s", "90s", "250ms", "1500ms"] {
+            assert_eq!(fsync(given).unwrap().to_string(), given);
         }
     }
 

@@ -42,6 +42,8 @@
 //!   within five seconds; by SIGTERM and SIGINT where `close_on_signals` was called. `kill -9`, `abort`
 //!   and `_exit` lose what is queued; a power cut loses what was not synced (`AUDIT_FSYNC`).
 //! - A forked child that emits has a recorder and files of its own; see [`AuditLogger`].
+//! - What a disk refused is counted and told in the log, on a full disk too (Linux); writing goes on
+//!   once it can. What another process removes or cuts off, `llm-audit verify` finds missing.
 //! - Under sustained overload the oldest queued events are overwritten, not the newest refused.
 //!   Errors and timeouts have a lane of their own: only errors overwrite errors.
 //!
@@ -70,6 +72,9 @@
 //! | `AUDIT_MAX_FILE_BYTES` | `268435456` | then the next file is begun |
 //! | `AUDIT_FILE_MODE` | `0600` | permissions of new files |
 //! | `AUDIT_FSYNC` | `1s` | `never` but by [`flush_durable`], an interval, or `batch` |
+//! | `AUDIT_RETENTION_DAYS` | none | files of days further back are removed |
+//! | `AUDIT_MAX_TOTAL_BYTES` | none | past it the oldest files are removed |
+//! | `AUDIT_COMPRESS` | `none` | `zstd`: files that are no longer written to are compressed |
 //! | `OTEL_SERVICE_NAME` | `unknown_service:…` | the service in `audit.start` |
 //!
 //! # Where things went wrong
@@ -90,6 +95,7 @@
 //! - `axum`: `tower`, and the paths that axum's router matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 //! - `regex`: patterns of the caller's own in a [`Sanitizer`](Sanitizer::builder).
+//! - `zstd`: `AUDIT_COMPRESS=zstd`, and compressed files in [`reader`]. Needs a C compiler.
 
 #[doc(hidden)]
 pub mod __bench;
@@ -106,6 +112,7 @@ mod error;
 mod event;
 mod exit;
 pub mod export;
+mod file_name;
 mod fork;
 #[cfg(any(feature = "tower", feature = "tracing"))]
 pub mod layer;
@@ -120,9 +127,10 @@ mod sync;
 pub mod testing;
 mod usage;
 mod writer;
+mod zst;
 
 pub use accounting::Accounting;
-pub use config::{Builder, Fsync};
+pub use config::{Builder, Compress, Fsync};
 pub use context::{InSpan, Scope, Spanned, TraceContext};
 pub use cost::{Usd, calculate_cost};
 pub use error::Error;

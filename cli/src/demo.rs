@@ -13,7 +13,7 @@ use llm_audit::{Accounting, AuditLogger};
 use serde_json::{Map, Value, json};
 
 use crate::demo::summary::{Calls, Summary};
-use crate::output::{Failure, close_on_signals, complain, count};
+use crate::output::{Failure, close_on_signals, complain, count, shown};
 
 /// The variables that decide what is sampled out. Where none of them is set, `demo` keeps all.
 const SAMPLING: [&str; 5] = [
@@ -209,7 +209,8 @@ impl Demo {
             writeln!(
                 out,
                 "  {:>8}  {model}: {tokens_input} tokens in, {tokens_output} out, ${cost}{unpriced}",
-                calls.count
+                calls.count,
+                model = shown(model),
             )?;
         }
         Ok(())

@@ -104,7 +104,10 @@ impl Dir {
         }
         let folder = Folder::open(&path)?;
         if folder.files().is_empty() {
-            complain(format_args!("no data: no audit-*.jsonl in {}", path.display()));
+            complain(format_args!(
+                "no data: no audit-*.jsonl or audit-*.jsonl.zst in {}",
+                path.display()
+            ));
             return Ok(None);
         }
         Ok(Some(folder))
@@ -159,6 +162,23 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
         match is_unsafe(c) {
             true => safe.extend(c.escape_default()),
             false => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// JSON that says the same and harms no terminal either: `\u009b`. What JSON itself does not let
+/// stand in a string is whitespace between its values.
+pub(crate) fn shown_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_unsafe) {
+        return Cow::Borrowed(json);
+    }
+    let mut safe = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        match c {
+            '\u{7f}'.. if is_unsafe(c) => drop(write!(safe, "\\u{:04x}", u32::from(c))),
+            _ if is_unsafe(c) => safe.push(' '),
+            _ => safe.push(c),
         }
     }
     Cow::Owned(safe)
@@ -254,6 +274,16 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(shown(text), expected);
         }
+    }
+
+    #[test]
+    fn json_is_safe_and_says_the_same() {
+        let value = "\u{9b}31m \u{202e}x\u{7f} é 名";
+        let json = format!("{{\"a\":\r{}}}\t", serde_json::to_string(value).unwrap());
+        let safe = shown_json(&json);
+        assert_eq!(safe, "{\"a\": \"\\u009b31m \\u202ex\\u007f é 名\"} ");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap()["a"], value);
+        assert!(matches!(shown_json("{\"a\":\"é\"}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! `scan`: what lies in logs that were written before, or by others.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use llm_audit::Sanitizer;
+use llm_audit::reader::Input;
 use llm_audit::sanitize::{Kind, PrivateKeyLines, Redactions};
 use serde_json::{Map, Value, json};
 
-use crate::output::{Exit, Failure, Style, complain, count, shown};
+use crate::output::{Exit, Failure, Style, complain, count, shown, shown_json};
 use crate::progress::Progress;
 use crate::rules::Rules;
 
@@ -17,7 +18,7 @@ use crate::rules::Rules;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Files, and folders with all files below them; - is stdin [default: stdin]
+    /// Files (.zst too), and folders with all files below them; - is stdin [default: stdin]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         scan.read(None, io::stdin().lock()).map_err(Failure::stdin)?;
     }
     for path in &files {
-        if let Err(error) = File::open(path).and_then(|file| scan.read(Some(path), file)) {
+        if let Err(error) = Input::open(path).and_then(|input| scan.read(Some(path), input)) {
             refuse(path, error);
         }
     }
@@ -81,7 +82,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
-        true => writeln!(out, "{}", scan.object(files.len())),
+        true => writeln!(out, "{}", shown_json(&scan.object(files.len()).to_string())),
         false => scan.print(files.len(), Style::of_stdout(), &mut out),
     };
     written.and_then(|()| out.flush()).map_err(Failure::writing)?;

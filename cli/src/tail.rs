@@ -10,7 +10,8 @@ use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines};
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::{
-    Dir, Exit, Failure, Style, columns, complain, count, dollars, duration, fitted, shown, time,
+    Dir, Exit, Failure, Style, columns, complain, count, dollars, duration, fitted, shown,
+    shown_json, time,
 };
 
 /// Show the last events, and those that come.
@@ -163,7 +164,8 @@ impl<'a> View<'a> {
     fn show(&self, entry: &mut Entry<'_>) -> Result<Option<String>, String> {
         let (file, offset) = (entry.file, entry.offset);
         // Parsing unescapes in place.
-        let raw = self.args.json.then(|| String::from_utf8_lossy(entry.bytes).into_owned());
+        let raw = || shown_json(&String::from_utf8_lossy(entry.bytes)).into_owned();
+        let raw = self.args.json.then(raw);
         let line = entry.parse().map_err(|error| format!("{file} at byte {offset}: {error}"))?;
         Ok(self.wants(&line).then(|| raw.unwrap_or_else(|| self.render(&line))))
     }

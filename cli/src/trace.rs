@@ -8,7 +8,7 @@ use llm_audit::reader::{Found, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::output::{Dir, Exit, Failure, Style, columns, complain, exact};
+use crate::output::{Dir, Exit, Failure, Style, columns, complain, exact, shown_json};
 use crate::progress::Progress;
 
 /// Show one trace: its spans as a tree, when each ran, tokens, cost, errors.
@@ -134,6 +134,5 @@ fn print_json(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
         left_out: trace.left_out,
         spans: spans.collect(),
     };
-    serde_json::to_writer(&mut *out, &object)?;
-    writeln!(out)
+    writeln!(out, "{}", shown_json(&serde_json::to_string(&object)?))
 }

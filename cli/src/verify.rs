@@ -50,6 +50,9 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 fn print(report: &Verification, style: Style, out: &mut impl Write) -> io::Result<()> {
     let (files, lines) = (count(report.files, "file"), count(report.lines, "line"));
     writeln!(out, "{files}, {lines}, {}", count(report.events, "event"))?;
+    if report.retired > 0 {
+        writeln!(out, "{} removed by retention, as the log tells", count(report.retired, "file"))?;
+    }
     for instance in &report.instances {
         writeln!(out, "instance {}", describe(instance))?;
     }
@@ -114,6 +117,7 @@ fn object(report: &Verification) -> Value {
         "bytes": report.bytes,
         "lines": report.lines,
         "events": report.events,
+        "retired": report.retired,
         "instances": report.instances.iter().map(instance).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "findings_total": report.findings_total,

@@ -6,12 +6,18 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 use std::slice;
 
+use super::input::Input;
 use super::line::{Line, parse};
 use crate::error::Error;
+use crate::file_name::FileName;
+use crate::zst;
 
 /// The longest line that is read, in bytes without its newline. A longer one is stepped over
 /// without holding it.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// How often a folder is listed in search of two lists that agree.
+const LISTS_MAX: u32 = 8;
 
 /// What is read from a file at once.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
@@ -64,40 +70,26 @@ pub fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Opt
     }
 }
 
-/// A file of the log: `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1.
+/// A file of the log: `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1, and either
+/// with `.zst` behind, which the feature `zstd` can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
     path: PathBuf,
     name: String,
-    /// Where the day ends in the name, and the number behind it; 0 for the day's first file.
-    day: String,
-    number: u64,
+    parts: FileName,
     bytes: u64,
+    /// On the disk, which is less where it is compressed.
+    stored_bytes: u64,
 }
 
 impl LogFile {
     /// The file of this name in `dir`, where the name is one of the log's.
-    fn of(dir: &Path, name: &str, bytes: u64) -> Option<Self> {
-        let stem = name.strip_prefix("audit-")?.strip_suffix(".jsonl")?;
-        let (day, number) = match stem.split_once('.') {
-            None => (stem, 0),
-            Some((day, digits)) => {
-                let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
-                (day, digits.parse().ok().filter(|_| plain)?)
-            }
-        };
-        let is_day = day.len() == 10
-            && day.bytes().enumerate().all(|(at, b)| match at {
-                4 | 7 => b == b'-',
-                _ => b.is_ascii_digit(),
-            });
-        is_day.then(|| Self {
-            path: dir.join(name),
-            name: name.to_owned(),
-            day: day.to_owned(),
-            number,
-            bytes,
-        })
+    fn of(dir: &Path, name: &str, stored_bytes: u64) -> Option<Self> {
+        let parts = FileName::parse(name)?;
+        let path = dir.join(name);
+        let content = parts.is_compressed.then(|| content_bytes(&path)).flatten();
+        let bytes = content.unwrap_or(stored_bytes);
+        Some(Self { path, name: name.to_owned(), parts, bytes, stored_bytes })
     }
 
     /// The name within the folder.
@@ -105,7 +97,17 @@ impl LogFile {
         &self.name
     }
 
-    /// How many bytes it had when the folder was read.
+    /// The name it has, or had, where it is not compressed.
+    pub(super) fn plain_name(&self) -> &str {
+        self.name.strip_suffix(".zst").unwrap_or(&self.name)
+    }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        self.parts.is_compressed
+    }
+
+    /// How many bytes its lines had when the folder was read. (Of a compressed file that does not
+    /// say how many it holds, which is none of the writer's, its own bytes.)
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -119,11 +121,29 @@ impl LogFile {
 
     /// Whether a writer holds it, or has written to it since the folder was read.
     pub(super) fn is_in_use(&self) -> bool {
-        self.is_locked() || fs::metadata(&self.path).is_ok_and(|now| now.len() != self.bytes)
+        self.is_locked() || fs::metadata(&self.path).is_ok_and(|now| now.len() != self.stored_bytes)
     }
 
-    pub(super) fn open(&self) -> Result<File, Error> {
-        File::open(&self.path).map_err(|source| self.error(source))
+    /// What it holds from `offset` on. A file that was compressed since the folder was read is
+    /// found by its new name.
+    pub(super) fn read_from(&self, offset: u64) -> Result<Input, Error> {
+        let plain = (!self.is_compressed()).then(|| File::open(&self.path));
+        let input = match plain {
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                skip(Input::open(self.path.with_extension("jsonl.zst")).map_err(|_| error), offset)
+            }
+            Some(file) => file.and_then(|mut file| {
+                file.seek(SeekFrom::Start(offset))?;
+                Input::of(file, false)
+            }),
+            None => skip(Input::open(&self.path), offset),
+        };
+        input.map_err(|source| self.error(source))
+    }
+
+    /// How much of what [`read_from`](Self::read_from) reads was there when the folder was read.
+    fn bytes_there(&self) -> u64 {
+        if self.is_compressed() { u64::MAX } else { self.bytes }
     }
 
     pub(super) fn error(&self, source: io::Error) -> Error {
@@ -132,7 +152,16 @@ impl LogFile {
 
     /// Where the last whole line ends.
     pub(super) fn lines_end(&self) -> Result<u64, Error> {
-        let mut file = self.open()?;
+        if self.is_compressed() {
+            // It will not grow.
+            return Ok(self.bytes);
+        }
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            // Compressed or removed since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(self.bytes),
+            Err(error) => return Err(self.error(error)),
+        };
         let mut block = vec![0; BLOCK_BYTES];
         let mut end = self.bytes;
         while end > 0 {
@@ -151,7 +180,7 @@ impl LogFile {
 
 impl Ord for LogFile {
     fn cmp(&self, other: &Self) -> Ordering {
-        (&self.day, self.number).cmp(&(&other.day, other.number))
+        self.parts.cmp(&other.parts)
     }
 }
 
@@ -170,24 +199,36 @@ pub struct Folder {
 
 impl Folder {
     /// Lists the folder. Files that are not the log's are left alone; what is written later is not
-    /// part of it.
+    /// part of it. Of a file and its compressed copy, both there while the writer puts one in the
+    /// place of the other, the file is.
     ///
     /// # Errors
     ///
     /// Where the folder cannot be listed.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         let dir = dir.into();
-        let entries = fs::read_dir(&dir).map_err(|source| Error::io("read", &dir, source))?;
-        let mut files = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|source| Error::io("read", &dir, source))?;
-            // A file may go away between the listing and the look at it; it is then no part.
-            let Ok(metadata) = fs::metadata(entry.path()) else { continue };
-            if let (true, Some(name)) = (metadata.is_file(), entry.file_name().to_str()) {
-                files.extend(LogFile::of(&dir, name, metadata.len()));
+        let mut files = list(&dir)?;
+        // A file that is being compressed may be in a list under both names, or under none where
+        // it changes while the folder is read: two lists that agree have it.
+        for _ in 0..LISTS_MAX {
+            let again = list(&dir)?;
+            let names = |files: &[LogFile]| {
+                files.iter().map(LogFile::name).eq(again.iter().map(LogFile::name))
+            };
+            if names(&files) {
+                break;
             }
+            files = again;
         }
-        files.sort();
+        files.dedup_by(|plain, compressed| {
+            let is_copy = compressed.is_compressed()
+                && compressed.plain_name() == plain.name
+                && compressed.bytes == plain.bytes;
+            if is_copy {
+                std::mem::swap(plain, compressed);
+            }
+            is_copy
+        });
         Ok(Self { dir, files })
     }
 
@@ -215,6 +256,35 @@ impl Folder {
     pub fn lines(&self) -> Lines<'_> {
         Lines::of(&self.files)
     }
+}
+
+fn list(dir: &Path) -> Result<Vec<LogFile>, Error> {
+    let entries = fs::read_dir(dir).map_err(|source| Error::io("read", dir, source))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|source| Error::io("read", dir, source))?;
+        // A file may go away between the listing and the look at it; it is then no part.
+        let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+        if let (true, Some(name)) = (metadata.is_file(), entry.file_name().to_str()) {
+            files.extend(LogFile::of(dir, name, metadata.len()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// How much a compressed file says that it holds.
+fn content_bytes(path: &Path) -> Option<u64> {
+    let mut header = Vec::new();
+    File::open(path).ok()?.take(zst::HEADER_BYTES as u64).read_to_end(&mut header).ok()?;
+    zst::content_bytes(&header)
+}
+
+/// An input without its first bytes.
+fn skip(input: io::Result<Input>, bytes: u64) -> io::Result<Input> {
+    let mut input = input?;
+    io::copy(&mut (&mut input).take(bytes), &mut io::sink())?;
+    Ok(input)
 }
 
 /// One line of a file, good or not.
@@ -263,7 +333,7 @@ pub struct Lines<'f> {
 #[derive(Debug)]
 struct Reading<'f> {
     file: &'f LogFile,
-    input: BufReader<Take<File>>,
+    input: BufReader<Take<Input>>,
     number: u64,
     offset: u64,
 }
@@ -289,7 +359,8 @@ impl<'f> Lines<'f> {
         let ending = loop {
             let Some(reading) = &mut self.reading else {
                 let Some(file) = self.files.next() else { return Ok(None) };
-                let input = BufReader::with_capacity(BLOCK_BYTES, file.open()?.take(file.bytes));
+                let input = file.read_from(0)?.take(file.bytes_there());
+                let input = BufReader::with_capacity(BLOCK_BYTES, input);
                 self.reading = Some(Reading { file, input, number: 0, offset: 0 });
                 continue;
             };
@@ -352,29 +423,6 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_log() {
-        let cases = [
-            ("audit-2026-01-02.jsonl", Some(("2026-01-02", 0))),
-            ("audit-2026-01-02.1.jsonl", Some(("2026-01-02", 1))),
-            ("audit-2026-01-02.10.jsonl", Some(("2026-01-02", 10))),
-            ("audit-2026-01-02.0.jsonl", None),
-            ("audit-2026-01-02.01.jsonl", None),
-            ("audit-2026-01-02.+1.jsonl", None),
-            ("audit-2026-01-02..jsonl", None),
-            ("audit-2026-01-02.99999999999999999999.jsonl", None),
-            ("audit-2026-1-2.jsonl", None),
-            ("audit-2026-01-02.jsonl.zst", None),
-            ("audit-.jsonl", None),
-            ("other.jsonl", None),
-        ];
-        for (name, expected) in cases {
-            let file = LogFile::of(Path::new("d"), name, 0);
-            let found = file.as_ref().map(|file| (file.day.as_str(), file.number));
-            assert_eq!(found, expected, "{name}");
-        }
-    }
-
-    #[test]
     fn files_by_day_then_number_and_lines_with_their_places() {
         let dir = tempfile::tempdir().unwrap();
         append(dir.path(), "audit-2026-01-02.10.jsonl", "j\n");
@@ -428,6 +476,58 @@ mod tests {
         }
         fs::write(dir.path().join(name), "x".repeat(BLOCK_BYTES + 7)).unwrap();
         assert_eq!(Folder::open(dir.path()).unwrap().files[0].lines_end().unwrap(), 0);
+    }
+
+    #[cfg(feature = "zstd")]
+    fn compressed(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        zst::compress(&mut text.as_bytes(), text.len() as u64, &mut out).unwrap();
+        out
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn compressed_files_are_read_and_a_copy_is_not_read_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let texts = || -> Vec<String> { all(dir.path()).into_iter().map(|line| line.4).collect() };
+        append(dir.path(), "audit-2026-01-02.1.jsonl", "c\n");
+        fs::write(at("audit-2026-01-02.jsonl.zst"), compressed("a\nb\n")).unwrap();
+        assert_eq!(texts(), ["a", "b", "c"]);
+        // Both are there until the original is removed.
+        append(dir.path(), "audit-2026-01-02.jsonl", "a\nb\n");
+        assert_eq!(texts(), ["a", "b", "c"]);
+        assert_eq!(Folder::open(dir.path()).unwrap().files()[0].name(), "audit-2026-01-02.jsonl");
+        // What is no copy is no copy.
+        append(dir.path(), "audit-2026-01-02.jsonl", "x\n");
+        assert_eq!(texts(), ["a", "b", "a", "b", "x", "c"]);
+        // Compressed between the listing and the reading.
+        let folder = Folder::open(dir.path()).unwrap();
+        fs::write(at("audit-2026-01-02.1.jsonl.zst"), compressed("c\n")).unwrap();
+        fs::remove_file(at("audit-2026-01-02.1.jsonl")).unwrap();
+        let (mut lines, mut found) = (folder.lines(), Vec::new());
+        while let Some(entry) = lines.next_line().unwrap() {
+            found.push(String::from_utf8(entry.bytes.to_vec()).unwrap());
+        }
+        assert_eq!(found, ["a", "b", "a", "b", "x", "c"]);
+        // Damaged.
+        let mut bytes = compressed(&"long ".repeat(100));
+        bytes.pop();
+        fs::write(at("audit-2026-01-01.jsonl.zst"), bytes).unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let error = folder.lines().next_line().unwrap_err().to_string();
+        assert!(error.contains("audit-2026-01-01.jsonl.zst"), "{error}");
+    }
+
+    #[cfg(not(feature = "zstd"))]
+    #[test]
+    fn without_the_feature_a_compressed_file_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        append(dir.path(), "audit-2026-01-02.jsonl.zst", "whatever");
+        let folder = Folder::open(dir.path()).unwrap();
+        let error = folder.lines().next_line().unwrap_err().to_string();
+        assert!(error.contains("audit-2026-01-02.jsonl.zst"), "{error}");
+        assert!(error.contains("lacks the feature zstd"), "{error}");
     }
 
     #[test]

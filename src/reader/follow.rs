@@ -1,11 +1,11 @@
 //! How lines are read while they are being written.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::File;
-use std::io::{BufReader, Seek, SeekFrom};
+use std::io::BufReader;
 use std::path::PathBuf;
 
 use super::folder::{BLOCK_BYTES, Ending, Entry, Folder, LogFile, consumed, read_line};
+use super::input::Input;
 use crate::error::Error;
 
 /// Lines as they are written, across rotation and by several writers at once.
@@ -15,10 +15,10 @@ use crate::error::Error;
 #[derive(Debug)]
 pub struct Follow {
     dir: PathBuf,
-    /// How far each file has been given out.
+    /// How far each file has been given out, by its name without `.zst`: compressing it is no news.
     offsets: HashMap<String, u64>,
     pending: VecDeque<LogFile>,
-    reading: Option<(LogFile, BufReader<File>)>,
+    reading: Option<(LogFile, BufReader<Input>)>,
     line: Vec<u8>,
     truncated: Vec<String>,
 }
@@ -44,7 +44,7 @@ impl Follow {
     pub fn after(folder: &Folder) -> Result<Self, Error> {
         let mut follow = Self::new(folder.dir());
         for file in folder.files() {
-            follow.offsets.insert(file.name().to_owned(), file.lines_end()?);
+            follow.offsets.insert(file.plain_name().to_owned(), file.lines_end()?);
         }
         Ok(follow)
     }
@@ -77,7 +77,7 @@ impl Follow {
             }
         };
         let Some((file, _)) = &self.reading else { return Ok(None) };
-        let position = self.offsets.entry(file.name().to_owned()).or_default();
+        let position = self.offsets.entry(file.plain_name().to_owned()).or_default();
         let offset = *position;
         *position += consumed(ending, self.line.len());
         Ok(Some(Entry { file: file.name(), number: 0, offset, ending, bytes: &mut self.line }))
@@ -94,21 +94,20 @@ impl Follow {
             self.pending.extend(Folder::open(&self.dir)?.files().iter().cloned());
         }
         let pending = &self.pending;
-        self.offsets.retain(|name, _| pending.iter().any(|file| file.name() == *name));
+        self.offsets.retain(|name, _| pending.iter().any(|file| file.plain_name() == *name));
         Ok(())
     }
 
     /// Opens `file` where it stands behind what was given out, if it has grown.
     fn begin(&mut self, file: LogFile) -> Result<(), Error> {
-        let offset = self.offsets.entry(file.name().to_owned()).or_default();
-        if file.bytes() < *offset {
+        let offset = self.offsets.entry(file.plain_name().to_owned()).or_default();
+        if file.bytes() < *offset && !file.is_compressed() {
             *offset = 0;
             self.truncated.push(file.name().to_owned());
         }
         if file.bytes() > *offset {
-            let mut opened = file.open()?;
-            opened.seek(SeekFrom::Start(*offset)).map_err(|source| file.error(source))?;
-            self.reading = Some((file, BufReader::with_capacity(BLOCK_BYTES, opened)));
+            let input = file.read_from(*offset)?;
+            self.reading = Some((file, BufReader::with_capacity(BLOCK_BYTES, input)));
         }
         Ok(())
     }
@@ -116,7 +115,7 @@ impl Follow {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
     use std::io::Write;
     use std::path::Path;
 
@@ -155,6 +154,35 @@ mod tests {
         assert_eq!(follow.take_truncated(), [second]);
         append(dir.path(), second, "g\n");
         assert_eq!(news(&mut follow), ["g"]);
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn compressing_a_file_is_no_news() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let name = "audit-2026-01-02.jsonl";
+        let compress = || {
+            let (text, mut out) = (fs::read(at(name)).unwrap(), Vec::new());
+            crate::zst::compress(&mut &text[..], text.len() as u64, &mut out).unwrap();
+            fs::write(at(&format!("{name}.zst")), out).unwrap();
+        };
+        append(dir.path(), name, "a\nb\n");
+        let mut follow = Follow::new(dir.path());
+        assert_eq!(news(&mut follow), ["a", "b"]);
+        append(dir.path(), name, "c\n");
+        compress();
+        assert_eq!(news(&mut follow), ["c"], "both are there");
+        fs::remove_file(at(name)).unwrap();
+        assert!(news(&mut follow).is_empty() && follow.take_truncated().is_empty());
+        // What was not yet read before is read after.
+        fs::remove_file(at(&format!("{name}.zst"))).unwrap();
+        append(dir.path(), name, "a\nb\nc\nd\n");
+        compress();
+        fs::remove_file(at(name)).unwrap();
+        assert_eq!(news(&mut follow), ["d"]);
+        let mut after = Follow::after(&Folder::open(dir.path()).unwrap()).unwrap();
+        assert!(news(&mut after).is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod folder;
 mod follow;
+mod input;
 mod json;
 mod line;
 mod tree;
@@ -9,6 +10,7 @@ mod verify;
 
 pub use folder::{Ending, Entry, Folder, LINE_BYTES_MAX, Lines, LogFile, read_line};
 pub use follow::Follow;
+pub use input::Input;
 pub use json::{Items, Json, Members};
 pub use line::{DEPTH_MAX, Line, parse};
 pub use tree::{Event, Found, Span, Step, Trace};

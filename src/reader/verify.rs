@@ -14,6 +14,8 @@ use crate::event::is_event_type_name;
 const FINDINGS_MAX: usize = 1_000;
 /// How many gaps of one instance are told one by one.
 const GAPS_MAX: usize = 20;
+/// How often a folder is read from which files go away meanwhile.
+const TRIES_MAX: u32 = 5;
 /// Lines between two calls of the progress function.
 const PROGRESS_LINES: u64 = 1_000;
 
@@ -28,6 +30,8 @@ pub struct Verification {
     pub lines: u64,
     /// Event lines, of any instance or none.
     pub events: u64,
+    /// Files that retention removed, by the `audit.retired` lines.
+    pub retired: u64,
     /// Every instance that wrote to these files, in the order of its first line.
     pub instances: Vec<Instance>,
     /// What is wrong, up to 1,000 of it: what a line shows in the order of the lines, then what an
@@ -109,8 +113,11 @@ impl Verification {
 /// Checks the log files of a folder.
 ///
 /// Memory grows with the number of instances and of gaps in their numbers, not with the lines.
-/// Numbers before the first one an instance's lines hold or tell of are no gap, since older files
-/// may have been removed, unless its `audit.start` says that it is the first.
+/// Numbers that an `audit.retired` line names went with a file that retention removed, and are no
+/// gap. Nor are those before the first one that an instance's lines hold or tell of, since the line
+/// that told of them may have been removed, too; but where its `audit.start` lines say that it is
+/// the first or that it has no retention, and nobody else in the folder has, its numbers begin at 1.
+/// Where a file goes away while the folder is read, it is read again.
 ///
 /// # Errors
 ///
@@ -128,7 +135,20 @@ pub fn verify_with(
     dir: impl AsRef<Path>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verification, Error> {
-    let folder = Folder::open(dir.as_ref())?;
+    let mut tries_left = TRIES_MAX;
+    loop {
+        tries_left -= 1;
+        let folder = Folder::open(dir.as_ref())?;
+        match read(&folder, &mut progress) {
+            // Retention removed a file meanwhile, and a line at the end tells of it.
+            Err(_) if tries_left > 0 && has_lost_a_file(&folder) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Checks the files of a folder as it was read.
+fn read(folder: &Folder, progress: &mut impl FnMut(u64, u64)) -> Result<Verification, Error> {
     let mut check = Check::default();
     check.report.bytes = folder.bytes();
     for file in folder.files() {
@@ -148,8 +168,16 @@ pub fn verify_with(
         }
         check.bytes_read += file.bytes();
     }
-    let ends = check.tallies.iter().map(|tally| state(tally, &check, &folder)).collect();
+    let ends = check.tallies.iter().map(|tally| state(tally, &check, folder)).collect();
     Ok(check.settle(ends))
+}
+
+/// Whether a file is there no longer, under neither of its names.
+fn has_lost_a_file(folder: &Folder) -> bool {
+    folder.again().is_ok_and(|now| {
+        let is_there = |name| now.files().iter().any(|file| file.plain_name() == name);
+        !folder.files().iter().all(|file| is_there(file.plain_name()))
+    })
 }
 
 /// How the instance of `tally` ended.
@@ -171,7 +199,7 @@ fn moved_on(folder: &Folder, id: &str) -> bool {
     let Ok(now) = folder.again() else { return false };
     now.files()
         .iter()
-        .filter(|file| folder.files().iter().all(|old| old.name() != file.name()))
+        .filter(|file| folder.files().iter().all(|old| old.plain_name() != file.plain_name()))
         .any(|file| {
             let mut lines = Lines::of(std::slice::from_ref(file));
             let first = lines.next_line().ok().flatten();
@@ -190,6 +218,19 @@ struct Check {
     /// For each file the instance of its last line so far.
     last_writer: Vec<Option<String>>,
     bytes_read: u64,
+    /// What went with files that retention removed, by instance.
+    removed: HashMap<String, Removed>,
+    /// Whether any logger here removes files.
+    has_retention: bool,
+}
+
+/// What `audit.retired` lines say of one instance.
+#[derive(Default)]
+struct Removed {
+    ranges: Vec<(u64, u64)>,
+    events: u64,
+    overwritten: u64,
+    io_lost: u64,
 }
 
 /// What is known of one instance.
@@ -198,6 +239,8 @@ struct Tally {
     id: String,
     /// Its first file is here, so that its numbers begin at 1.
     from_the_start: bool,
+    /// It says that it removes no file.
+    retains_all: bool,
     events: u64,
     held: Ranges,
     lost: Vec<(u64, u64)>,
@@ -286,6 +329,11 @@ impl Check {
             let what = "event_type is no dotted lower-case name".to_owned();
             self.report.find(Some(place), None, what);
         }
+        match line.event_type() {
+            Some("audit.start") => self.has_retention |= has_retention(line) == Some(true),
+            Some("audit.retired") => self.retired(line),
+            _ => {}
+        }
         let tally = self.tally(id);
         let what = match line.event_type() {
             Some("audit.start") => tally.start(line),
@@ -296,6 +344,30 @@ impl Check {
         };
         if let Some(what) = what {
             self.report.find(Some(place), Some(id), what);
+        }
+    }
+
+    /// Takes note of a file that retention removed.
+    fn retired(&mut self, line: &Line<'_>) {
+        self.report.retired += 1;
+        self.has_retention = true;
+        let instances = line.data().and_then(|data| data.get("instances")).map(Json::items);
+        for instance in instances.into_iter().flatten() {
+            let count = |name| instance.get(name)?.as_u64();
+            let (Some(id), Some(first), Some(last)) = (
+                instance.get("instance").and_then(Json::as_str),
+                count("first_seq"),
+                count("last_seq"),
+            ) else {
+                continue;
+            };
+            let add =
+                |to: &mut u64, count: Option<u64>| *to = to.saturating_add(count.unwrap_or(0));
+            let removed = self.removed.entry(id.to_owned()).or_default();
+            removed.ranges.push((first, last));
+            add(&mut removed.events, count("events"));
+            add(&mut removed.overwritten, count("overwritten"));
+            add(&mut removed.io_lost, count("io_lost"));
         }
     }
 
@@ -317,9 +389,12 @@ impl Check {
 
     /// What every instance shows as a whole.
     fn settle(mut self, states: Vec<State>) -> Verification {
-        for (tally, state) in self.tallies.iter().zip(states) {
-            let unexplained = tally.settle_numbers(&mut self.report);
-            tally.settle_counts(&mut self.report);
+        let nothing = Removed::default();
+        for (tally, state) in self.tallies.iter_mut().zip(states) {
+            tally.from_the_start |= tally.retains_all && !self.has_retention;
+            let removed = self.removed.get(&tally.id).unwrap_or(&nothing);
+            let unexplained = tally.settle_numbers(removed, &mut self.report);
+            tally.settle_counts(removed, &mut self.report);
             if state == State::Killed {
                 let what = "killed: no audit.stop; what lay in its queue is unknown".to_owned();
                 self.report.find(None, Some(&tally.id), what);
@@ -342,6 +417,7 @@ impl Tally {
     fn start(&mut self, line: &Line<'_>) -> Option<String> {
         let first = line.data().and_then(|data| data.get("first")?.as_bool()) == Some(true);
         self.from_the_start |= first && self.events == 0;
+        self.retains_all |= has_retention(line) == Some(false);
         None
     }
 
@@ -389,9 +465,9 @@ impl Tally {
         counts.is_none().then(|| "audit.stop without the whole accounting".to_owned())
     }
 
-    /// Holds the numbers that lines have against those that `audit.loss` lines name. Returns how
-    /// many are neither.
-    fn settle_numbers(&self, report: &mut Verification) -> u64 {
+    /// Holds the numbers that lines have against those that `audit.loss` and `audit.retired` lines
+    /// name. Returns how many are neither.
+    fn settle_numbers(&self, removed: &Removed, report: &mut Verification) -> u64 {
         if self.overwritten > 0 || self.io_lost > 0 {
             let (overwritten, io_lost) = (self.overwritten, self.io_lost);
             let lost = overwritten.saturating_add(io_lost);
@@ -407,12 +483,14 @@ impl Tally {
         let (mut unexplained, mut gaps) = (0_u64, 0);
         for (first, last) in ranges {
             if first > expected {
-                unexplained += first - expected;
-                gaps += 1;
-                if gaps <= GAPS_MAX {
-                    let numbers = span(expected, first - 1);
-                    let what = format!("{numbers} in no line and in no audit.loss");
-                    report.find(None, Some(&self.id), what);
+                for gap in without((expected, first - 1), &removed.ranges) {
+                    unexplained += gap.1 - gap.0 + 1;
+                    gaps += 1;
+                    if gaps <= GAPS_MAX {
+                        let numbers = span(gap.0, gap.1);
+                        let what = format!("{numbers} in no line and in no audit.loss");
+                        report.find(None, Some(&self.id), what);
+                    }
                 }
             } else if first < expected {
                 let numbers = span(first, last.min(expected - 1));
@@ -429,7 +507,7 @@ impl Tally {
     }
 
     /// Holds the accounting of `audit.stop` against itself and against the lines.
-    fn settle_counts(&self, report: &mut Verification) {
+    fn settle_counts(&self, removed: &Removed, report: &mut Verification) {
         let Some(Stop { file, line, counts: Some(counts) }) = &self.stop else { return };
         let mut find = |what| report.find(Some((file, *line)), Some(&self.id), what);
         let (emitted, ends) = (counts.emitted, counts.ends());
@@ -440,17 +518,41 @@ impl Tally {
             find(format!("audit.stop leaves {} events queued", counts.queued));
         }
         let compare = [
-            ("written", counts.written, self.events),
-            ("overwritten", counts.overwritten, self.overwritten),
-            ("io_lost", counts.io_lost, self.io_lost),
+            ("written", counts.written, self.events, removed.events),
+            ("overwritten", counts.overwritten, self.overwritten, removed.overwritten),
+            ("io_lost", counts.io_lost, self.io_lost, removed.io_lost),
         ];
-        for (name, told, found) in compare {
-            // Files that retention removed took lines with them, but added none.
-            if told < found || (self.from_the_start && told != found) {
+        for (name, told, found, removed) in compare {
+            // Files that were removed took lines with them, but added none.
+            let is_all = told == found || told == found.saturating_add(removed);
+            if told < found || (self.from_the_start && !is_all) {
                 find(format!("audit.stop says {told} {name}; the files hold {found}"));
             }
         }
     }
+}
+
+/// Whether an `audit.start` tells of retention; `None` where it does not say.
+fn has_retention(start: &Line<'_>) -> Option<bool> {
+    let is_set = |name| Some(!start.data()?.get(name)?.is_null());
+    Some(is_set("retention_days")? || is_set("max_total_bytes")?)
+}
+
+/// What of a range is in none of these.
+fn without((first, last): (u64, u64), ranges: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut ranges = ranges.to_vec();
+    ranges.sort_unstable();
+    let (mut left, mut expected) = (Vec::new(), first);
+    for (from, to) in ranges.into_iter().filter(|range| range.1 >= first && range.0 <= last) {
+        if from > expected {
+            left.push((expected, from - 1));
+        }
+        expected = expected.max(to.saturating_add(1));
+    }
+    if expected <= last {
+        left.push((expected, last));
+    }
+    left
 }
 
 fn span(first: u64, last: u64) -> String {

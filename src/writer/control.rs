@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use super::sync::Syncs;
+use super::housekeeping::Syncs;
 use crate::accounting::Accounting;
 use crate::exit;
 use crate::fork::lock::{Condvar, Mutex, MutexGuard};

@@ -1,6 +1,6 @@
 //! The writer's door to the file system and the clock: the seam where tests inject faults.
 
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Deref;
 use std::path::Path;
@@ -12,6 +12,8 @@ use crate::fork::Private;
 
 #[cfg(test)]
 pub(crate) mod mem;
+#[cfg(target_os = "linux")]
+mod reserve;
 
 /// What the writer asks of a file system; [`OsFs`] is the real one.
 pub(crate) trait Fs: Send + Sync {
@@ -24,6 +26,23 @@ pub(crate) trait Fs: Send + Sync {
     /// followed, a folder or device, a file of somebody else.
     fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn LogFile>>>;
 
+    /// Opens a file that is there, to be read and locked. `None` where there is none, or no file
+    /// that this process may read; a symlink is never followed.
+    fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn LogFile>>>;
+
+    /// All names in a folder that are text.
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
+
+    /// The names of the files in a folder, with their bytes. Symlinks, folders and devices, and
+    /// names that are no text, are left out.
+    fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>>;
+
+    /// Gives a file another name in its folder, in place of what has it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Takes a name away.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
     /// Whether the name is taken.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
@@ -31,16 +50,32 @@ pub(crate) trait Fs: Send + Sync {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
+/// What a file is at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// In bytes.
+    pub(crate) len: u64,
+    /// Whether any name leads to it.
+    pub(crate) is_linked: bool,
+    /// Its permissions.
+    pub(crate) mode: u32,
+}
+
 /// An open log file. Closing the last handle releases its lock.
 pub(crate) trait LogFile: Send + Sync {
     /// One `write(2)` at the end of the file, which may be short.
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// How long the file is now, in bytes.
-    fn len(&self) -> io::Result<u64>;
+    /// What it is now.
+    fn stat(&self) -> io::Result<Stat>;
 
-    /// Cuts the file to `len` bytes.
+    /// Cuts the file to `len` bytes. What was reserved past them is given back, also where `len`
+    /// is the length it has.
     fn truncate(&self, len: u64) -> io::Result<()>;
+
+    /// Has the disk set this range aside for the file, whose length stays. `Unsupported` where the
+    /// file system has no such thing.
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()>;
 
     /// Fills `piece` with what begins at `offset`.
     fn read_at(&self, offset: u64, piece: &mut [u8]) -> io::Result<()>;
@@ -88,6 +123,44 @@ impl Fs for OsFs {
             Err(error) => return Err(error),
         };
         Ok(file.metadata()?.is_file().then(|| Arc::new(OsFile::new(file)) as Arc<dyn LogFile>))
+    }
+
+    fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn LogFile>>> {
+        let file = match platform::existing_options().open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_foreign(path, &error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(file.metadata()?.is_file().then(|| Arc::new(OsFile::new(file)) as Arc<dyn LogFile>))
+    }
+
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let name = |entry: io::Result<DirEntry>| {
+            entry.map(|entry| entry.file_name().into_string().ok()).transpose()
+        };
+        dir.read_dir()?.filter_map(name).collect()
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
+        let mut files = Vec::new();
+        for entry in dir.read_dir()? {
+            let entry = entry?;
+            // Of the entry itself, not of what a symlink leads to. It may be gone by now.
+            let Ok(metadata) = entry.metadata() else { continue };
+            if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
+                files.push((name, metadata.len()));
+            }
+        }
+        Ok(files)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -141,12 +214,22 @@ impl LogFile for OsFile {
         file.write(bytes)
     }
 
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+    fn stat(&self) -> io::Result<Stat> {
+        self.metadata().map(|metadata| platform::stat(&metadata))
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.set_len(len)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
+        reserve::reserve(self, from, bytes)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reserve(&self, _from: u64, _bytes: u64) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
     }
 
     fn read_at(&self, offset: u64, piece: &mut [u8]) -> io::Result<()> {
@@ -186,6 +269,8 @@ mod platform {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
     use std::path::Path;
 
+    use super::Stat;
+
     pub(super) fn dir_builder() -> DirBuilder {
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
@@ -196,6 +281,21 @@ mod platform {
         let mut options = OpenOptions::new();
         options.read(true).append(true).mode(mode).custom_flags(libc::O_NOFOLLOW);
         options
+    }
+
+    /// A FIFO in a file's place must not hold up who opens it.
+    pub(super) fn existing_options() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        options
+    }
+
+    pub(super) fn stat(metadata: &Metadata) -> Stat {
+        Stat {
+            len: metadata.len(),
+            is_linked: metadata.nlink() > 0,
+            mode: metadata.mode() & 0o7777,
+        }
     }
 
     /// What was asked for, whatever the umask took away at the creation.
@@ -224,8 +324,20 @@ mod platform {
     use std::io;
     use std::path::Path;
 
+    use super::Stat;
+
     pub(super) fn dir_builder() -> DirBuilder {
         DirBuilder::new()
+    }
+
+    pub(super) fn existing_options() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        options
+    }
+
+    pub(super) fn stat(metadata: &Metadata) -> Stat {
+        Stat { len: metadata.len(), is_linked: true, mode: 0o600 }
     }
 
     pub(super) fn log_options(_mode: u32) -> OpenOptions {
@@ -321,7 +433,7 @@ mod tests {
         let mut piece = [0; 2];
         first.read_at(1, &mut piece).unwrap();
         assert_eq!(first.append(b"two").unwrap(), 3);
-        assert_eq!((&piece, first.len().unwrap()), (b"ne", 7));
+        assert_eq!((&piece, first.stat().unwrap().len), (b"ne", 7));
         first.truncate(4).unwrap();
         assert_eq!(first.append(b"2\n").unwrap(), 2);
         first.sync_data().unwrap();

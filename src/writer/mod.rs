@@ -8,14 +8,15 @@
 mod batch;
 mod control;
 pub(crate) mod fs;
+mod housekeeping;
 pub(crate) mod jsonl;
 mod own;
 pub(crate) mod rotate;
 #[cfg(all(test, not(loom)))]
 mod stalls;
-mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod tidy;
 
 use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,11 +29,13 @@ use batch::{Batch, Held, Patience};
 use control::Ended;
 pub(crate) use control::{Control, Waited};
 use fs::{Clock, Fs, OsFs, SystemClock};
+use housekeeping::Housekeeping;
 use own::{Loss, Start, Stop};
-use rotate::{FileOptions, LogFiles};
-use sync::Syncer;
+use rotate::{FileOptions, Lines, LogFiles, utc_date};
+use tidy::Tidy;
 
 use crate::accounting::add;
+use crate::config::{Compress, Settings};
 use crate::error::{Error, Kind};
 use crate::event::Status;
 use crate::exit::{self, Writing};
@@ -50,6 +53,12 @@ const LINGERS_MAX: u32 = 50;
 /// more often.
 const SLEEP: Duration = Duration::from_secs(1);
 const SLEEP_LISTENING: Duration = Duration::from_millis(100);
+/// How often a loss that could not be said is tried again without an event.
+const RETRY_MICROS: u64 = 500_000;
+/// A disk that stays full is told of at once, and then after so long, doubled each time: the
+/// reserve is to last.
+const TOLD_AGAIN_MICROS: u64 = 1_000_000;
+const DAY_MICROS: i64 = 86_400_000_000;
 /// How long the last line waits for emits of other threads to come to their end.
 const IN_FLIGHT: Duration = Duration::from_millis(10);
 
@@ -80,11 +89,12 @@ pub(crate) fn spawn(
         exporters.insert(0, Box::new(Stdout::new()));
     }
     let now = clock.now_micros();
-    let files = file_options(shared).map(|options| LogFiles::open(fs, options, now)).transpose()?;
+    let files =
+        file_options(shared).map(|options| LogFiles::open(fs.clone(), options, now)).transpose()?;
     if let Some(files) = &files {
         shared.control.set_path(files.path());
     }
-    start(shared, exporters, files, clock)
+    start(shared, exporters, files, Ground { fs, clock })
 }
 
 /// Starts the thread of a forked child, which opens its files when it first writes: who emits waits
@@ -97,9 +107,11 @@ pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
     let stdout = stdout.map(|out| Box::new(out) as Box<dyn Exporter>);
     let exporters: Vec<_> = stdout.into_iter().collect();
     let now = clock.now_micros();
-    let files = file_options(shared).map(|options| LogFiles::unopened(fs, options, now));
+    let files = file_options(shared).map(|options| LogFiles::unopened(fs.clone(), options, now));
     let ended = match files.is_some() || !exporters.is_empty() {
-        true => start(shared, exporters, files, clock).err().map(|_| Ended::NotStarted),
+        true => {
+            start(shared, exporters, files, Ground { fs, clock }).err().map(|_| Ended::NotStarted)
+        }
         false => Some(Ended::Done),
     };
     if let Some(ended) = ended {
@@ -123,11 +135,11 @@ fn start(
     shared: &Arc<Shared>,
     exporters: Vec<Box<dyn Exporter>>,
     files: Option<LogFiles>,
-    clock: Arc<dyn Clock>,
+    Ground { fs, clock }: Ground,
 ) -> Result<(), Error> {
-    let syncer = files.is_some().then(|| Syncer::start(shared.settings.fsync)).transpose()?;
-    if let Some(syncer) = &syncer {
-        shared.control.set_syncs(syncer.syncs());
+    let house = files.is_some().then(|| keep_house(&shared.settings, fs)).transpose()?;
+    if let Some(house) = &house {
+        shared.control.set_syncs(house.syncs());
     }
     let mut writer = Writer {
         drainers: Lanes::over(&shared.rings),
@@ -137,13 +149,16 @@ fn start(
         clock,
         host: host_name(),
         files,
-        syncer,
+        house,
+        tidied: (0, i64::MIN),
         exporters,
         has_started: false,
         seq: 0,
         lines: Vec::with_capacity(batch::BYTES * 3),
         scratch: Vec::new(),
+        news: Vec::new(),
         unsaid: None,
+        outage: Outage::default(),
     };
     let writing = Writing::begin();
     thread::Builder::new()
@@ -157,6 +172,18 @@ fn start(
     Ok(())
 }
 
+fn keep_house(settings: &Settings, fs: Arc<dyn Fs>) -> Result<Housekeeping, Error> {
+    let tidy = Tidy {
+        fs,
+        dir: settings.directory.clone(),
+        retention_days: settings.retention_days,
+        max_total_bytes: settings.max_total_bytes,
+        compress: settings.compress == Compress::Zstd,
+    };
+    let tidy = tidy.is_needed().then_some(tidy);
+    Housekeeping::start(settings.fsync, tidy)
+}
+
 struct Writer {
     shared: Arc<Shared>,
     drainers: Lanes<Drainer>,
@@ -166,7 +193,9 @@ struct Writer {
     clock: Arc<dyn Clock>,
     host: String,
     files: Option<LogFiles>,
-    syncer: Option<Syncer>,
+    house: Option<Housekeeping>,
+    /// How many files had been begun, and which day it was, when the folder was last tidied.
+    tidied: (u64, i64),
     exporters: Vec<Box<dyn Exporter>>,
     /// Whether an `audit.start` was written anywhere.
     has_started: bool,
@@ -174,8 +203,21 @@ struct Writer {
     seq: u64,
     lines: Vec<u8>,
     scratch: Vec<u8>,
+    /// Lines of the log's own that wait to be written with the next batch.
+    news: Vec<u8>,
     /// Numbers lost with batches that could not be written, to be said as soon as one can.
     unsaid: Option<Loss>,
+    outage: Outage,
+}
+
+/// How long nothing could be written, on the writer's clock.
+#[derive(Default)]
+struct Outage {
+    /// When it was last tried.
+    tried_micros: i64,
+    /// When the reserve last took a loss, and how long it is then left alone.
+    told_micros: i64,
+    wait_micros: u64,
 }
 
 impl Writer {
@@ -205,7 +247,9 @@ impl Writer {
             }
             let batch = self.batch(request);
             let is_idle = batch.events == 0 && batch.overwritten == 0;
-            if !is_idle || self.unsaid.is_some() && request.settle.is_some() {
+            self.tidy();
+            let has_own = self.unsaid.is_some() || !self.news.is_empty();
+            if !is_idle || has_own && (request.settle.is_some() || self.may_retry()) {
                 self.write(&batch);
             }
             if let Some(to) = request.settle.filter(|to| self.drainers.are_settled(*to)) {
@@ -232,13 +276,13 @@ impl Writer {
                 Loss { first_seq, last_seq: self.seq, overwritten: batch.overwritten, io_lost: 0 };
             self.loss_line(now, loss);
         }
-        if let Some(unsaid) = self.unsaid {
-            // Its numbers are lower than those of the batch, so its line goes first.
+        if self.unsaid.is_some() || !self.news.is_empty() {
+            // The lost numbers are lower than those of the batch, so their line goes first.
             let batch = std::mem::take(&mut self.lines);
-            self.loss_line(now, unsaid);
+            self.own_lines(now);
             self.lines.extend_from_slice(&batch);
         }
-        let written = self.hand_on(now, batch.events);
+        let written = self.hand_on(now, Lines::Events, batch.events);
         let counts = &self.shared.counts;
         let end = if written { &counts.written } else { &counts.io_lost };
         add(end, batch.events);
@@ -259,6 +303,42 @@ impl Writer {
                 io_lost: before.io_lost + batch.events,
             })
         };
+        match written {
+            true => {
+                self.outage = Outage::default();
+                self.news.clear();
+            }
+            false => self.tell_of_outage(now),
+        }
+    }
+
+    /// Whether what could not be said may be tried again although nothing came.
+    fn may_retry(&self) -> bool {
+        self.clock.now_micros().abs_diff(self.outage.tried_micros) >= RETRY_MICROS
+    }
+
+    /// Says what is lost in the room that is kept for it, so that the log knows even where it is
+    /// killed before the disk has room again.
+    fn tell_of_outage(&mut self, now: i64) {
+        self.outage.tried_micros = now;
+        let has_reserve = self.files.as_ref().is_some_and(LogFiles::has_reserve);
+        let is_due = now.abs_diff(self.outage.told_micros) >= self.outage.wait_micros;
+        let Some(unsaid) = self.unsaid.filter(|_| has_reserve && is_due) else { return };
+        self.lines.clear();
+        self.loss_line(now, unsaid);
+        if self.hand_on(now, Lines::Loss, 0) {
+            self.unsaid = None;
+            self.outage.told_micros = now;
+            self.outage.wait_micros = TOLD_AGAIN_MICROS.max(self.outage.wait_micros * 2);
+        }
+    }
+
+    /// What waits to be said.
+    fn own_lines(&mut self, now: i64) {
+        if let Some(unsaid) = self.unsaid {
+            self.loss_line(now, unsaid);
+        }
+        self.lines.extend_from_slice(&self.news);
     }
 
     fn loss_line(&mut self, now: i64, loss: Loss) {
@@ -269,7 +349,7 @@ impl Writer {
     /// Gives the lines to the file, or to the first exporter where there is none, and then to the
     /// other exporters. `false`: they were not taken, and nobody else gets them either, since the
     /// log will say that no line holds them. `events` are those among the lines.
-    fn hand_on(&mut self, now: i64, events: u64) -> bool {
+    fn hand_on(&mut self, now: i64, what: Lines, events: u64) -> bool {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
         let mut start_text = Vec::new();
         let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
@@ -282,7 +362,7 @@ impl Writer {
         let mut exporters = exporters.iter_mut();
         let written = match files {
             Some(files) => {
-                let written = files.append(lines, now, &mut start).is_ok();
+                let written = files.append(lines, what, now, &mut start).is_ok();
                 shared.control.set_path(files.path());
                 written
             }
@@ -306,14 +386,38 @@ impl Writer {
 
     /// Has the housekeeping thread make durable what was written.
     fn sync(&mut self, events: u64) {
-        let (Some(files), Some(syncer)) = (&mut self.files, &self.syncer) else { return };
+        let (Some(files), Some(house)) = (&mut self.files, &self.house) else { return };
         while let Some(file) = files.take_for_sync() {
             // One file: what was written to those before was handed out with their last batch.
-            syncer.add(file, events);
+            house.add(file, events);
         }
         // Behind that, for these lines may have gone into a file of which a sync has failed.
-        while let Some(file) = syncer.failed() {
+        while let Some(file) = house.failed() {
             files.sync_failed(&file);
+        }
+    }
+
+    /// Has the housekeeping thread tidy the folder at the start, when a file was begun and when
+    /// the day changes, and takes up what it removed.
+    fn tidy(&mut self) {
+        let (Some(files), Some(house)) = (&self.files, &self.house) else { return };
+        let now = self.clock.now_micros();
+        let present = (files.files_begun(), now.div_euclid(DAY_MICROS));
+        if self.tidied != present {
+            self.tidied = present;
+            house.tidy(utc_date(now));
+        }
+        // No more than there is room for; the rest waits there.
+        if self.news.is_empty() {
+            let retired = house.retired();
+            self.retired_lines(now, &retired);
+        }
+    }
+
+    fn retired_lines(&mut self, now: i64, retired: &[own::Retired]) {
+        let (instance, news) = (&self.shared.instance, &mut self.news);
+        for retired in retired {
+            jsonl::write_own(news, instance, now, "audit.retired", Status::Ok, retired);
         }
     }
 
@@ -339,9 +443,9 @@ impl Writer {
         }
         let now = self.clock.now_micros();
         self.lines.clear();
-        if let Some(unsaid) = self.unsaid.take() {
-            self.loss_line(now, unsaid);
-        }
+        let retired = self.house.as_ref().map(Housekeeping::retired_last).unwrap_or_default();
+        self.retired_lines(now, &retired);
+        self.own_lines(now);
         let Shared { instance, settings, pricing, .. } = &*self.shared;
         let stop = Stop {
             accounting: &accounting,
@@ -351,8 +455,8 @@ impl Writer {
         };
         jsonl::write_own(&mut self.lines, instance, now, "audit.stop", Status::Ok, &stop);
         // Where it cannot be written the log shows as killed, which is what it then is.
-        let _written = self.hand_on(now, 0);
-        self.syncer = None;
+        let _written = self.hand_on(now, Lines::Last, 0);
+        self.house = None;
         self.files = None;
     }
 

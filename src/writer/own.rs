@@ -1,8 +1,9 @@
-//! What the log says of itself: the `data` of `audit.start`, `audit.loss` and `audit.stop`.
+//! What the log says of itself: the `data` of `audit.start`, `audit.loss`, `audit.retired` and
+//! `audit.stop`.
 
 use std::collections::BTreeMap;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::accounting::Accounting;
 use crate::config::Settings;
@@ -34,6 +35,12 @@ impl Serialize for Start<'_> {
         map.serialize_entry("redact_env", &self.settings.redact_environment)?;
         map.serialize_entry("redaction_rules", &format!("{:016x}", self.rules))?;
         map.serialize_entry("torn_bytes", &self.torn_bytes)?;
+        map.serialize_entry("fsync", &self.settings.fsync.to_string())?;
+        map.serialize_entry("max_file_bytes", &self.settings.max_file_bytes)?;
+        map.serialize_entry("compress", self.settings.compress.name())?;
+        // Also where there is none: then whatever is missing was not retired.
+        map.serialize_entry("retention_days", &self.settings.retention_days)?;
+        map.serialize_entry("max_total_bytes", &self.settings.max_total_bytes)?;
         map.end()
     }
 }
@@ -70,6 +77,105 @@ impl Serialize for Loss {
         map.serialize_entry("io_lost", &self.io_lost)?;
         map.serialize_entry("first_seq", &self.first_seq)?;
         map.serialize_entry("last_seq", &self.last_seq)?;
+        map.end()
+    }
+}
+
+/// Instances that one `audit.retired` line names at most.
+const INSTANCES_MAX: usize = 1_000;
+
+/// `audit.retired`: a file that was removed, why, and the numbers that went with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Retired {
+    pub(super) file: String,
+    pub(super) bytes: u64,
+    /// The variable whose limit it was past.
+    pub(super) why: &'static str,
+    pub(super) instances: Vec<Seqs>,
+}
+
+impl Retired {
+    /// The same, of the instances alone that have numbers in it.
+    pub(super) fn numbered(&self) -> Self {
+        let mut numbered = self.clone();
+        numbered.instances.retain(|seqs| seqs.last_seq > 0);
+        numbered
+    }
+}
+
+impl Serialize for Retired {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("file", &self.file)?;
+        map.serialize_entry("bytes", &self.bytes)?;
+        map.serialize_entry("why", self.why)?;
+        map.serialize_entry("instances", &Instances(&self.instances))?;
+        if self.instances.len() > INSTANCES_MAX {
+            map.serialize_entry("instances_more", &(self.instances.len() - INSTANCES_MAX))?;
+        }
+        map.end()
+    }
+}
+
+struct Instances<'a>(&'a [Seqs]);
+
+impl Serialize for Instances<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(None)?;
+        // The last ones are those that other files go on with.
+        for seqs in self.0.iter().rev().take(INSTANCES_MAX) {
+            seq.serialize_element(seqs)?;
+        }
+        seq.end()
+    }
+}
+
+/// The numbers of one instance that a file holds or tells of as lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seqs {
+    pub(super) instance: String,
+    pub(super) first_seq: u64,
+    pub(super) last_seq: u64,
+    /// Its event lines.
+    pub(super) events: u64,
+    pub(super) overwritten: u64,
+    pub(super) io_lost: u64,
+}
+
+impl Seqs {
+    pub(super) fn of(instance: &str) -> Self {
+        let instance = instance.to_owned();
+        Self { instance, first_seq: u64::MAX, last_seq: 0, events: 0, overwritten: 0, io_lost: 0 }
+    }
+
+    /// An event line has this number.
+    pub(super) fn hold(&mut self, seq: u64) {
+        self.events += 1;
+        self.reach((seq, seq));
+    }
+
+    /// An `audit.loss` line tells of these.
+    pub(super) fn lose(&mut self, range: (u64, u64), overwritten: u64, io_lost: u64) {
+        self.overwritten = self.overwritten.saturating_add(overwritten);
+        self.io_lost = self.io_lost.saturating_add(io_lost);
+        self.reach(range);
+    }
+
+    fn reach(&mut self, (first, last): (u64, u64)) {
+        self.first_seq = self.first_seq.min(first);
+        self.last_seq = self.last_seq.max(last);
+    }
+}
+
+impl Serialize for Seqs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("instance", &self.instance)?;
+        map.serialize_entry("first_seq", &self.first_seq)?;
+        map.serialize_entry("last_seq", &self.last_seq)?;
+        map.serialize_entry("events", &self.events)?;
+        map.serialize_entry("overwritten", &self.overwritten)?;
+        map.serialize_entry("io_lost", &self.io_lost)?;
         map.end()
     }
 }

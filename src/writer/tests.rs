@@ -24,7 +24,11 @@ struct Rig {
 
 impl Rig {
     fn new(with: impl FnOnce(Builder) -> Builder) -> Self {
-        let (fs, clock) = (MemFs::default(), Arc::new(TestClock::default()));
+        Self::over(MemFs::default(), with)
+    }
+
+    fn over(fs: MemFs, with: impl FnOnce(Builder) -> Builder) -> Self {
+        let clock = Arc::new(TestClock::default());
         clock.set(NOON);
         let ground = Ground { fs: Arc::new(fs.clone()), clock: clock.clone() };
         let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
@@ -88,6 +92,117 @@ fn a_disk_that_stays_full_to_the_end_is_no_panic_and_no_hang() {
     assert!(accounting.adds_up());
 }
 
+/// Ends a fault, and waits until the log says what it cost, without an event. The writer's clock
+/// moves by a second; of its own time it sleeps no longer.
+fn assert_said_within_a_second(rig: &Rig, mend: impl FnOnce()) {
+    mend();
+    rig.clock.set(NOON + 1_000_000);
+    while !kinds(&rig.lines(FIRST)).contains(&"audit.loss") {
+        std::thread::yield_now();
+    }
+}
+
+const FIRST: &str = "audit-2026-03-01.jsonl";
+
+#[test]
+fn what_a_fault_cost_is_said_soon_after_it_ends_though_nothing_more_comes() {
+    for kind in [
+        io::ErrorKind::StorageFull,
+        io::ErrorKind::QuotaExceeded,
+        io::ErrorKind::ReadOnlyFilesystem,
+        io::ErrorKind::Other, // EIO
+    ] {
+        let rig = Rig::new(|builder| builder);
+        rig.emit(1);
+        rig.fs.state().writes_fail = Some(kind);
+        rig.emit(2);
+        assert_eq!(rig.audit.accounting().io_lost, 1);
+        assert_said_within_a_second(&rig, || rig.fs.state().writes_fail = None);
+        rig.emit(3);
+        rig.audit.shutdown(DEADLINE).unwrap();
+        let expected = ["audit.start", "cache.hit", "audit.loss", "cache.hit", "audit.stop"];
+        assert_eq!(kinds(&rig.lines(FIRST)), expected);
+    }
+}
+
+#[test]
+fn a_file_or_folder_that_goes_away_costs_what_it_held_and_no_event_after_it() {
+    // The folder is removed; it is replaced by a file, and later mended; no descriptor is left.
+    type Somebody = fn(&MemFs);
+    let faults: [(Somebody, Somebody, u64); 3] = [
+        (|fs| fs.remove(format!("logs/{FIRST}")), |_| {}, 0),
+        (
+            |fs| {
+                fs.remove(format!("logs/{FIRST}"));
+                fs.state().dir_fails = Some(io::ErrorKind::NotADirectory);
+            },
+            |fs| fs.state().dir_fails = None,
+            1,
+        ),
+        (
+            |fs| {
+                fs.remove(format!("logs/{FIRST}"));
+                fs.state().open_fails = true;
+            },
+            |fs| fs.state().open_fails = false,
+            1,
+        ),
+    ];
+    for (break_it, mend, lost) in faults {
+        let rig = Rig::new(|builder| builder);
+        rig.emit(1);
+        break_it(&rig.fs);
+        rig.emit(2);
+        assert_eq!(rig.audit.accounting().io_lost, lost);
+        mend(&rig.fs);
+        rig.emit(3);
+        rig.audit.shutdown(DEADLINE).unwrap();
+        let accounting = rig.audit.accounting();
+        assert_eq!((accounting.written, accounting.io_lost), (3 - lost, lost));
+        let lines = rig.lines(FIRST);
+        assert_eq!(kinds(&lines).contains(&"audit.loss"), lost > 0);
+        assert!(lines.iter().any(|line| line["data"]["n"] == 3));
+    }
+}
+
+/// A disk that is full for an hour, seen from the file alone at every moment of it.
+#[test]
+fn the_reserve_holds_what_a_full_disk_cost() {
+    let rig = Rig::new(|builder| builder);
+    rig.fs.state().reserves = true;
+    rig.emit(1);
+    let full = rig.fs.reserved_to(format!("logs/{FIRST}"));
+    rig.fs.state().capacity = Some(full);
+    // What is set aside for batches first; then nothing goes in but losses.
+    let mut n = 1;
+    while rig.audit.accounting().io_lost == 0 {
+        n += 1;
+        rig.emit(n);
+    }
+    let first_lost = n;
+    let told = |rig: &Rig| -> u64 {
+        let lines = rig.lines(FIRST);
+        let losses = lines.iter().filter(|line| line["event_type"] == "audit.loss");
+        losses.map(|line| line["data"]["io_lost"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(told(&rig), 1, "at once");
+    for second in 1..=3_600 {
+        rig.clock.set(NOON + second * 1_000_000);
+        n += 1;
+        rig.emit(n);
+    }
+    let losses = kinds(&rig.lines(FIRST)).iter().filter(|kind| **kind == "audit.loss").count();
+    assert!((10..=14).contains(&losses), "after 1, 2, 4 … seconds: {losses}");
+    rig.audit.shutdown(DEADLINE).unwrap();
+    assert_eq!(told(&rig), n - first_lost + 1, "and all of it in the end");
+    let lines = rig.lines(FIRST);
+    let stop = lines.last().unwrap();
+    assert_eq!(stop["event_type"], "audit.stop");
+    assert_eq!(stop["data"]["io_lost"], n - first_lost + 1);
+    assert_eq!(stop["data"]["written"], first_lost - 1);
+    assert_eq!(rig.fs.reserved_to(format!("logs/{FIRST}")), 0, "the rest is given back");
+}
+
 #[test]
 fn a_new_day_begins_a_file_and_no_day_comes_back() {
     let rig = Rig::new(|builder| builder);
@@ -104,6 +219,40 @@ fn a_new_day_begins_a_file_and_no_day_comes_back() {
     assert_eq!(kinds(&second), ["audit.start", "cache.hit", "cache.hit", "audit.stop"]);
     assert_eq!(second[0]["data"]["first"], false);
     assert_eq!(second[2]["seq"], 3);
+}
+
+/// Four threads emit while the clock runs over midnight, back over it, and over it again.
+#[test]
+fn midnight_under_load_loses_nothing_and_keeps_the_order() {
+    let rig = Rig::new(|builder| builder.max_file_bytes(64 << 10));
+    let midnight = NOON + DAY / 2;
+    std::thread::scope(|scope| {
+        let emitters: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        rig.audit.emit_wait(&AuditEvent::new(EventType::CacheHit, "a", "b"));
+                    }
+                })
+            })
+            .collect();
+        let mut step = 0;
+        while emitters.iter().any(|emitter| !emitter.is_finished()) {
+            rig.clock.set(midnight + [-3, 2, -1, 4][step % 4] * 1_000_000);
+            step += 1;
+            std::thread::yield_now();
+        }
+    });
+    // Whatever the scheduler did, the day has come by now.
+    rig.clock.set(midnight);
+    rig.emit(1);
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let mut names = rig.fs.names();
+    names.sort_by_key(|name| crate::file_name::FileName::parse(&name["logs/".len()..]));
+    assert!(names.last().unwrap().contains("2026-03-02"));
+    let seqs = names.iter().flat_map(|name| rig.lines(&name["logs/".len()..]));
+    let seqs: Vec<u64> = seqs.filter_map(|line| line["seq"].as_u64()).collect();
+    assert_eq!(seqs, (1..=8_001).collect::<Vec<_>>(), "in the order of the files");
 }
 
 #[test]
@@ -142,6 +291,179 @@ fn after_a_failed_sync_another_file_is_begun() {
     rig.fs.state().sync_fails = false;
     rig.audit.shutdown(DEADLINE).unwrap();
     assert_eq!(rig.audit.accounting().written, n);
+}
+
+/// A disk that hangs in a sync stops no event, and takes no more than so many file handles.
+#[test]
+fn a_hung_sync_never_stalls_the_writer() {
+    // `1s` is an interval like this one; a second of a test's time would show nothing more.
+    for fsync in [Fsync::Every(Duration::from_millis(1)), Fsync::Batch] {
+        let rig = Rig::new(|builder| builder.fsync(fsync).max_file_bytes(4096));
+        rig.fs.state().sync_hangs = true;
+        rig.emit(0);
+        rig.fs.wait_until_sync_hangs();
+        for n in 1..16_384 {
+            let data = json!({ "n": n });
+            rig.audit.emit_wait(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&data));
+            if n % 64 == 0 {
+                rig.audit.flush(DEADLINE).unwrap();
+            }
+        }
+        rig.audit.flush(DEADLINE).unwrap();
+        let accounting = rig.audit.accounting();
+        assert_eq!((accounting.written, accounting.io_lost), (16_384, 0));
+        // One open, 32 that wait to be synced, and the folder's size limit put off.
+        let files = rig.fs.names().len();
+        let handles = rig.fs.state().handles;
+        assert!((30..=34).contains(&handles), "{handles} handles");
+        assert_eq!(files, handles);
+        rig.fs.release();
+        rig.audit.shutdown(DEADLINE).unwrap();
+        assert_eq!(rig.fs.state().handles, 0);
+        for name in rig.fs.names() {
+            assert_eq!(rig.fs.synced(&name), rig.fs.text(&name).len(), "{name}");
+        }
+    }
+}
+
+/// What was synced when the power went, and whole lines of what was not.
+#[test]
+fn a_power_cut_leaves_what_was_synced_and_the_log_reopens_whole() {
+    let mut rng = fastrand::Rng::with_seed(8);
+    for _ in 0..20 {
+        let rig = Rig::new(|builder| builder.fsync(Fsync::Batch).max_file_bytes(4096));
+        let last = rng.u64(1..60);
+        for n in 1..=last {
+            rig.emit(n);
+        }
+        let synced = |rig: &Rig| -> Vec<(String, usize)> {
+            rig.fs.names().into_iter().map(|name| (name.clone(), rig.fs.synced(&name))).collect()
+        };
+        let confirmed = synced(&rig);
+        let text = |fs: &MemFs, name: &str| String::from_utf8_lossy(&fs.bytes(name)).into_owned();
+        let before: Vec<_> =
+            confirmed.iter().map(|(name, len)| text(&rig.fs, name)[..*len].to_owned()).collect();
+        let fs = rig.fs.after_power_cut(&mut rng);
+        for ((name, len), before) in confirmed.iter().zip(&before) {
+            if *len > 0 {
+                assert!(text(&fs, name).starts_with(before.as_str()), "{name}");
+            }
+        }
+        // The next start cuts off what is torn, and goes on.
+        let ground = Ground { fs: Arc::new(fs.clone()), clock: rig.clock.clone() };
+        let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
+        let audit = builder.max_file_bytes(4096).build_on(ground).unwrap();
+        audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "after"));
+        audit.shutdown(DEADLINE).unwrap();
+        let mut events = 0;
+        for name in fs.names() {
+            // A file that was left behind half synced is nobody's to repair: verify names it.
+            let text = text(&fs, &name);
+            let whole = &text[..text.rfind('\n').map_or(0, |at| at + 1)];
+            for line in whole.lines() {
+                let line: Value = serde_json::from_str(line).unwrap();
+                events += u64::from(line["event_type"] == "cache.hit");
+            }
+        }
+        let is_event = |line: &&str| line.contains("cache.hit");
+        let synced: usize = before.iter().map(|text| text.lines().filter(is_event).count()).sum();
+        assert!((synced as u64 + 1..=last + 1).contains(&events), "{synced} {events} {last}");
+    }
+}
+
+#[test]
+fn what_retention_removes_is_told_in_the_log() {
+    let fs = MemFs::default();
+    let numbered = |seq: u64| {
+        format!("{{\"event_version\":\"3.0\",\"instance\":\"00000000000000aa\",\"seq\":{seq}}}\n")
+    };
+    let (old, older) = ("logs/audit-2026-02-20.jsonl", "logs/audit-2026-02-19.jsonl");
+    fs.put(older, numbered(4).as_bytes());
+    fs.put(old, (numbered(5) + &numbered(6)).as_bytes());
+    fs.put("logs/audit-2026-02-24.jsonl", b"");
+    let rig = Rig::over(fs, |builder| builder.retention_days(5));
+    let retired = |rig: &Rig, file: &str| -> Vec<Value> {
+        if !rig.fs.names().contains(&format!("logs/{file}")) {
+            return Vec::new();
+        }
+        let lines = rig.lines(file).into_iter();
+        lines
+            .filter(|line| line["event_type"] == "audit.retired")
+            .map(|l| l["data"].clone())
+            .collect()
+    };
+    // At the start, though nobody emits.
+    while rig.fs.names().len() > 2 || retired(&rig, FIRST).len() < 2 {
+        std::thread::yield_now();
+    }
+    let told = retired(&rig, FIRST);
+    assert_eq!(
+        (&told[0]["file"], &told[1]["file"]),
+        (&json!("audit-2026-02-19.jsonl"), &json!("audit-2026-02-20.jsonl"))
+    );
+    assert_eq!(told[1]["why"], "AUDIT_RETENTION_DAYS");
+    let seqs = json!([{"instance": "00000000000000aa", "first_seq": 5, "last_seq": 6, "events": 2, "overwritten": 0, "io_lost": 0}]);
+    assert_eq!(told[1]["instances"], seqs);
+    // When the day changes, though nobody emits.
+    rig.clock.set(NOON + DAY);
+    while retired(&rig, "audit-2026-03-02.jsonl").is_empty() {
+        std::thread::yield_now();
+    }
+    assert_eq!(rig.fs.names(), ["logs/audit-2026-03-01.jsonl", "logs/audit-2026-03-02.jsonl"]);
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let start = &rig.lines(FIRST)[0]["data"];
+    assert_eq!((&start["retention_days"], &start["fsync"]), (&json!(5), &json!("never")));
+}
+
+#[test]
+fn old_files_are_not_removed_because_writing_fails() {
+    let fs = MemFs::default();
+    for n in 0..20 {
+        fs.put(format!("logs/audit-2026-02-{:02}.jsonl", n + 1), &[b'\n'; 1000]);
+    }
+    let with = |builder: Builder| builder.max_total_bytes(40_000).max_file_bytes(4096);
+    let rig = Rig::over(fs, with);
+    for n in 0..200 {
+        // Every write fails in its middle, and the fragment cannot be cut: a file each.
+        rig.fs.state().truncate_fails = true;
+        rig.fs.state().write_faults.push_back(WriteFault::Fails(3, io::ErrorKind::StorageFull));
+        rig.emit(n);
+    }
+    assert!(rig.fs.names().len() > 200);
+    rig.fs.state().truncate_fails = false;
+    rig.emit(0);
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let old = rig.fs.names().iter().filter(|name| name.contains("2026-02")).count();
+    assert_eq!(old, 20);
+}
+
+#[test]
+fn the_folder_is_held_to_its_bytes_while_it_is_written_to() {
+    let rig = Rig::new(|builder| builder.max_total_bytes(20_000).max_file_bytes(4096));
+    for n in 0..600 {
+        rig.emit(n);
+    }
+    // The housekeeping thread gets there in its own time.
+    let bytes =
+        |rig: &Rig| rig.fs.names().iter().map(|name| rig.fs.text(name).len()).sum::<usize>();
+    while bytes(&rig) > 20_000 {
+        std::thread::yield_now();
+    }
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let accounting = rig.audit.accounting();
+    assert_eq!((accounting.written, accounting.io_lost), (600, 0));
+    // Every number is held or told as removed.
+    let (mut held, mut removed) = (0, 0);
+    for name in rig.fs.names() {
+        for line in rig.fs.text(&name).lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            held += u64::from(line["seq"].is_u64());
+            for seqs in line["data"]["instances"].as_array().into_iter().flatten() {
+                removed += seqs["events"].as_u64().unwrap();
+            }
+        }
+    }
+    assert!(removed > 0 && held + removed <= 600, "{held} + {removed}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(super) fn draw(
 }
 
 fn head(trace: &Trace, style: Style, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "trace {}", trace.id)?;
+    writeln!(out, "trace {}", shown(&trace.id))?;
     if let Some((start, end)) = trace.interval() {
         let took = duration(end.abs_diff(start) as f64 / 1e3);
         writeln!(out, "{}, {took}", time(start))?;

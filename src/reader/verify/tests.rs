@@ -176,6 +176,83 @@ fn a_held_file_is_open_and_its_last_line_not_torn() {
     assert_eq!(let_go.findings_total, 3, "two killed, one torn: {:?}", let_go.findings);
 }
 
+fn retired(by: &str, instances: &[(&str, u64, u64, u64)]) -> String {
+    let of = |&(id, first, last, io_lost): &(&str, u64, u64, u64)| {
+        let events = last - first + 1 - io_lost;
+        format!(
+            r#"{{"instance":"{id}","first_seq":{first},"last_seq":{last},"events":{events},"overwritten":0,"io_lost":{io_lost}}}"#
+        )
+    };
+    let instances: Vec<_> = instances.iter().map(of).collect();
+    own(by, "retired", &format!(r#""file":"x","instances":[{}]"#, instances.join(",")))
+}
+
+#[test]
+fn what_retention_removed_is_no_finding_and_what_it_did_not_is() {
+    // The beginning is here, the middle is gone: numbers 3 to 6, of which 2 were told as lost.
+    let log = |retired: &str| {
+        let stop = stop(A, 9, 7, 0).replace("\"io_lost\":0", "\"io_lost\":2");
+        start(A) + &events(A, 1..=2) + &events(A, 7..=9) + retired + &stop
+    };
+    let other = || start(B) + &retired(B, &[(A, 3, 6, 2)]) + &stop(B, 0, 0, 0);
+    assert_eq!(findings(&log(&retired(A, &[(B, 1, 4, 0), (A, 3, 6, 2)]))), "");
+    assert_eq!(findings(&(log("") + &other())), "", "whoever tells of it");
+    let report = check(&[(FILE, &log(&retired(A, &[(A, 3, 4, 0)])))]);
+    assert_eq!((report.retired, report.instances[0].unexplained), (1, 2));
+    assert!(report.findings[0].what.contains("seq 5 to 6 in no line"), "{:?}", report.findings);
+    // A file that was put back is there, and told as removed.
+    let back = start(A) + &events(A, 1..=9) + &retired(A, &[(A, 3, 6, 0)]) + &stop(A, 9, 9, 0);
+    assert_eq!(findings(&back), "");
+    for odd in ["\"instances\":7", "\"instances\":[7,{\"instance\":\"x\"}]", ""] {
+        let odd = start(A) + &own(A, "retired", odd) + &stop(A, 0, 0, 0);
+        assert_eq!(findings(&odd), "");
+    }
+}
+
+/// What the writer cannot know of: another process cut the file, removed it or renamed it.
+#[test]
+fn what_somebody_else_took_away_is_found() {
+    let copytruncated = start(A) + &events(A, 1..=2) + &events(A, 6..=7) + &stop(A, 7, 7, 0);
+    let found = findings(&copytruncated);
+    assert!(found.contains("seq 3 to 5 in no line and in no audit.loss"), "{found}");
+    assert!(found.contains("says 7 written; the files hold 4"), "{found}");
+    let again = own(A, "start", "\"first\":false");
+    let only_the_end = start(A) + &again + &events(A, 4..=5) + &stop(A, 5, 5, 0);
+    assert!(findings(&only_the_end).contains("seq 1 to 3 in no line"));
+    // The file with the beginning is gone altogether. Where it says that it has no retention, nor
+    // does anybody else, nothing else can have removed it.
+    let settings = |days: &str| {
+        let data = format!("\"first\":false,\"retention_days\":{days},\"max_total_bytes\":null");
+        own(A, "start", &data)
+    };
+    let end = events(A, 4..=5) + &stop(A, 5, 5, 0);
+    let found = findings(&(settings("null") + &end));
+    assert!(found.contains("seq 1 to 3 in no line"), "{found}");
+    assert_eq!(findings(&(settings("7") + &end)), "");
+    let others = settings("7").replace(A, B) + &stop(B, 0, 0, 0);
+    assert_eq!(findings(&(settings("null") + &end + &others)), "");
+    // A hole between two files is one in any case.
+    let report = check(&[(FILE, &(start(A) + &event(A, 1))), (NEXT, &(again + &event(A, 3)))]);
+    assert_eq!(report.instances[0].unexplained, 1);
+}
+
+#[test]
+fn ranges_without_ranges() {
+    type Spans = [(u64, u64)];
+    let cases: [(&Spans, &Spans); 7] = [
+        (&[], &[(5, 9)]),
+        (&[(5, 9)], &[]),
+        (&[(1, 6)], &[(7, 9)]),
+        (&[(8, 20), (1, 4)], &[(5, 7)]),
+        (&[(6, 6), (8, 8)], &[(5, 5), (7, 7), (9, 9)]),
+        (&[(6, 8), (7, 7)], &[(5, 5), (9, 9)]),
+        (&[(0, u64::MAX)], &[]),
+    ];
+    for (ranges, left) in cases {
+        assert_eq!(without((5, 9), ranges), left, "{ranges:?}");
+    }
+}
+
 #[test]
 fn findings_are_bounded_and_counted() {
     let report = check(&[(FILE, &"x\n".repeat(FINDINGS_MAX + 5))]);

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::{Clock, Fs, LogFile};
+use super::{Clock, Fs, LogFile, Stat};
 
 /// A clock that stands still until it is set.
 #[derive(Default)]
@@ -29,27 +29,50 @@ impl Clock for TestClock {
 
 /// A file system in memory. Clones are the same one.
 #[derive(Clone, Default)]
-pub(crate) struct MemFs(Arc<Mutex<State>>);
+pub(crate) struct MemFs(Arc<(Mutex<State>, Condvar)>);
 
 /// Everything there is, and everything that is to go wrong.
 #[derive(Default)]
 pub(crate) struct State {
     names: BTreeMap<PathBuf, usize>,
+    /// The names as they were when the folder was last synced, and the changes since, of which a
+    /// power cut leaves any.
+    durable_names: BTreeMap<PathBuf, usize>,
+    name_changes: Vec<Vec<NameChange>>,
     nodes: Vec<Node>,
     /// What becomes of the next writes, one each.
     pub(crate) write_faults: VecDeque<WriteFault>,
-    /// Bytes all files may hold together; a write past it takes what fits, or is `StorageFull`.
+    /// Every write fails so.
+    pub(crate) writes_fail: Option<ErrorKind>,
+    /// Bytes all files may hold together, with what is reserved for them; a write past it takes
+    /// what fits, or is `StorageFull`.
     pub(crate) capacity: Option<usize>,
+    /// Whether room can be reserved.
+    pub(crate) reserves: bool,
     pub(crate) truncate_fails: bool,
     pub(crate) sync_fails: bool,
+    /// Syncs, those of folders too, wait until this is `false`; see [`MemFs::release`].
+    pub(crate) sync_hangs: bool,
+    /// Syncs that wait at the moment.
+    pub(crate) syncs_held: usize,
+    /// No folder can be made, as where one above it is a file.
+    pub(crate) dir_fails: Option<ErrorKind>,
     /// No file can be opened, as when the process has no file handle left.
     pub(crate) open_fails: bool,
+    /// No name can be taken away.
+    pub(crate) remove_fails: bool,
     /// The next file that is locked has just been removed by its last holder.
     pub(crate) vanishes_at_lock: bool,
+    /// The next file that is locked has just been compressed by its last holder.
+    pub(crate) compressed_at_lock: bool,
     /// Names taken by a symlink or the like.
     pub(crate) foreign: BTreeSet<PathBuf>,
+    /// After so many more changes nothing changes any longer: the process was killed.
+    pub(crate) changes_left: Option<usize>,
     pub(crate) writes: usize,
     pub(crate) dir_syncs: usize,
+    /// Open handles.
+    pub(crate) handles: usize,
 }
 
 /// A write that goes wrong.
@@ -60,16 +83,68 @@ pub(crate) enum WriteFault {
     Fails(usize, ErrorKind),
 }
 
-#[derive(Default)]
+/// A name that appears, with its file, or goes.
+type NameChange = (PathBuf, Option<usize>);
+
+fn change_names(names: &mut BTreeMap<PathBuf, usize>, change: &[NameChange]) {
+    for (path, node) in change {
+        match node {
+            Some(node) => names.insert(path.clone(), *node),
+            None => names.remove(path),
+        };
+    }
+}
+
+#[derive(Clone, Default)]
 struct Node {
     bytes: Vec<u8>,
-    synced: usize,
+    /// As a power cut leaves it at the least.
+    durable: Vec<u8>,
     locked: bool,
+    mode: u32,
+    /// Up to here the disk has set room aside.
+    reserved_to: usize,
+}
+
+impl Node {
+    /// What it takes on the disk.
+    fn taken(&self) -> usize {
+        self.bytes.len().max(self.reserved_to)
+    }
+}
+
+impl State {
+    /// Whether one more change takes place.
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.changes_left {
+            Some(0) => return Err(io::Error::other("the process is gone")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Changes names, which a power cut may forget.
+    fn change_names(&mut self, change: Vec<NameChange>) {
+        change_names(&mut self.names, &change);
+        self.name_changes.push(change);
+    }
+
+    /// Changes names as if they had long been so.
+    fn set_names(&mut self, change: &[NameChange]) {
+        change_names(&mut self.names, change);
+        change_names(&mut self.durable_names, change);
+    }
+
+    fn room(&self) -> usize {
+        let taken: usize = self.nodes.iter().map(Node::taken).sum();
+        self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(taken))
+    }
 }
 
 impl MemFs {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock()
+        self.0.0.lock()
     }
 
     /// The names of all files, in order.
@@ -77,30 +152,73 @@ impl MemFs {
         self.state().names.keys().map(|path| path.display().to_string()).collect()
     }
 
-    /// Puts a file there, in place of what has the name.
+    /// Puts a file there, in place of what has the name. It is durable.
     pub(crate) fn put(&self, path: impl AsRef<Path>, bytes: &[u8]) {
         let mut state = self.state();
         let node = state.nodes.len();
-        state.nodes.push(Node { bytes: bytes.to_vec(), ..Node::default() });
-        state.names.insert(path.as_ref().to_owned(), node);
+        let (bytes, durable) = (bytes.to_vec(), bytes.to_vec());
+        state.nodes.push(Node { bytes, durable, mode: 0o600, ..Node::default() });
+        state.set_names(&[(path.as_ref().to_owned(), Some(node))]);
     }
 
     /// Takes the name away; handles stay as good as they were.
     pub(crate) fn remove(&self, path: impl AsRef<Path>) {
-        self.state().names.remove(path.as_ref()).expect("a file to remove");
+        let mut state = self.state();
+        assert!(state.names.contains_key(path.as_ref()), "a file to remove");
+        state.set_names(&[(path.as_ref().to_owned(), None)]);
+    }
+
+    /// Gives a file another name, as another process would.
+    pub(crate) fn rename_away(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) {
+        let mut state = self.state();
+        let node = *state.names.get(from.as_ref()).expect("a file to rename");
+        let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+        state.set_names(&[(from, None), (to, Some(node))]);
+    }
+
+    /// Cuts a file or fills it with zeros, as another process would.
+    pub(crate) fn set_len(&self, path: impl AsRef<Path>, len: usize) {
+        let mut state = self.state();
+        let node = state.names[path.as_ref()];
+        state.nodes[node].bytes.resize(len, 0);
+        state.nodes[node].reserved_to = 0;
+    }
+
+    /// Adds to a file, as another process would.
+    pub(crate) fn add(&self, path: impl AsRef<Path>, bytes: &[u8]) {
+        let mut state = self.state();
+        let node = state.names[path.as_ref()];
+        state.nodes[node].bytes.extend_from_slice(bytes);
     }
 
     /// What is in a file.
-    pub(crate) fn text(&self, path: impl AsRef<Path>) -> String {
+    pub(crate) fn bytes(&self, path: impl AsRef<Path>) -> Vec<u8> {
         let state = self.state();
         let node = state.names.get(path.as_ref()).expect("a file to read");
-        String::from_utf8(state.nodes[*node].bytes.clone()).unwrap()
+        state.nodes[*node].bytes.clone()
+    }
+
+    /// What is in a file that holds text.
+    pub(crate) fn text(&self, path: impl AsRef<Path>) -> String {
+        String::from_utf8(self.bytes(path)).unwrap()
     }
 
     /// How much of a file is durable, in bytes.
     pub(crate) fn synced(&self, path: impl AsRef<Path>) -> usize {
         let state = self.state();
-        state.nodes[state.names[path.as_ref()]].synced
+        state.nodes[state.names[path.as_ref()]].durable.len()
+    }
+
+    /// Up to where room is set aside for a file, in bytes.
+    pub(crate) fn reserved_to(&self, path: impl AsRef<Path>) -> usize {
+        let state = self.state();
+        state.nodes[state.names[path.as_ref()]].reserved_to
+    }
+
+    /// A file's permissions, as it was made with.
+    pub(crate) fn mode(&self, path: impl AsRef<Path>) -> u32 {
+        let state = self.state();
+        state.nodes[state.names[path.as_ref()]].mode
     }
 
     /// Takes or gives back the lock of a file as another process would.
@@ -109,14 +227,54 @@ impl MemFs {
         let node = state.names[path.as_ref()];
         state.nodes[node].locked = locked;
     }
+
+    /// Lets the syncs that wait go on.
+    pub(crate) fn release(&self) {
+        self.state().sync_hangs = false;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until a sync waits.
+    pub(crate) fn wait_until_sync_hangs(&self) {
+        let mut state = self.state();
+        self.0.1.wait_while(&mut state, |state| state.syncs_held == 0);
+    }
+
+    /// The disk as it may be found when the power comes back: of every file what was synced and
+    /// some of what was not, and of the names those of the last sync with some of the changes since,
+    /// in whatever order the disk took them.
+    pub(crate) fn after_power_cut(&self, rng: &mut fastrand::Rng) -> Self {
+        let before = self.state();
+        let mut names = before.durable_names.clone();
+        for change in before.name_changes.iter().filter(|_| rng.bool()) {
+            change_names(&mut names, change);
+        }
+        let node = |node: &Node| {
+            let mut bytes = node.durable.clone();
+            if node.bytes.starts_with(&node.durable) {
+                let kept = rng.usize(node.durable.len()..=node.bytes.len());
+                bytes.extend_from_slice(&node.bytes[node.durable.len()..kept]);
+            }
+            Node { durable: bytes.clone(), bytes, mode: node.mode, ..Node::default() }
+        };
+        let nodes = before.nodes.iter().map(node).collect();
+        let after = Self::default();
+        *after.state() = State { durable_names: names.clone(), names, nodes, ..State::default() };
+        after
+    }
+
+    fn file(&self, state: &mut State, node: usize) -> Arc<dyn LogFile> {
+        state.handles += 1;
+        Arc::new(MemFile { fs: self.clone(), node, holds_lock: AtomicBool::new(false) })
+    }
 }
 
 impl Fs for MemFs {
     fn create_dir(&self, _: &Path) -> io::Result<()> {
-        Ok(())
+        self.state().dir_fails.map_or(Ok(()), |kind| Err(kind.into()))
     }
 
-    fn open_log(&self, path: &Path, _mode: u32) -> io::Result<Option<Arc<dyn LogFile>>> {
+    fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn LogFile>>> {
         let mut state = self.state();
         if state.open_fails {
             return Err(io::Error::other("no file handle left"));
@@ -124,12 +282,60 @@ impl Fs for MemFs {
         if state.foreign.contains(path) {
             return Ok(None);
         }
-        let new = state.nodes.len();
-        let node = *state.names.entry(path.to_owned()).or_insert(new);
-        if node == new {
-            state.nodes.push(Node::default());
+        let node = match state.names.get(path) {
+            Some(node) => *node,
+            None => {
+                state.change()?;
+                let new = state.nodes.len();
+                state.nodes.push(Node { mode, ..Node::default() });
+                state.change_names(vec![(path.to_owned(), Some(new))]);
+                new
+            }
+        };
+        Ok(Some(self.file(&mut state, node)))
+    }
+
+    fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn LogFile>>> {
+        let mut state = self.state();
+        if state.open_fails {
+            return Err(io::Error::other("no file handle left"));
         }
-        Ok(Some(Arc::new(MemFile { fs: self.clone(), node, holds_lock: AtomicBool::new(false) })))
+        let node = state.names.get(path).copied();
+        Ok(node.map(|node| self.file(&mut state, node)))
+    }
+
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Ok(self.list(dir)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
+        let state = self.state();
+        let file = |(path, node): (&PathBuf, &usize)| {
+            let name = path.strip_prefix(dir).ok()?.to_str()?.to_owned();
+            Some((name, state.nodes[*node].bytes.len() as u64))
+        };
+        Ok(state.names.iter().filter_map(file).collect())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change()?;
+        let node = *state.names.get(from).ok_or(ErrorKind::NotFound)?;
+        state.change_names(vec![(from.to_owned(), None), (to.to_owned(), Some(node))]);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        if state.remove_fails {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        state.change()?;
+        if !state.names.contains_key(path) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        state.change_names(vec![(path.to_owned(), None)]);
+        Ok(())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -137,7 +343,15 @@ impl Fs for MemFs {
     }
 
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
-        self.state().dir_syncs += 1;
+        let mut state = self.state();
+        state.syncs_held += 1;
+        self.0.1.notify_all();
+        self.0.1.wait_while(&mut state, |state| state.sync_hangs);
+        state.syncs_held -= 1;
+        state.change()?;
+        state.dir_syncs += 1;
+        state.durable_names = state.names.clone();
+        state.name_changes.clear();
         Ok(())
     }
 }
@@ -151,9 +365,13 @@ struct MemFile {
 impl LogFile for MemFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.fs.state();
+        state.change()?;
         state.writes += 1;
-        let held: usize = state.nodes.iter().map(|node| node.bytes.len()).sum();
-        let room = state.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(held));
+        if let Some(kind) = state.writes_fail {
+            return Err(kind.into());
+        }
+        let node = &state.nodes[self.node];
+        let room = state.room().saturating_add(node.taken() - node.bytes.len());
         let (taken, error) = match state.write_faults.pop_front() {
             Some(WriteFault::Short(taken)) => (taken, None),
             Some(WriteFault::Fails(taken, kind)) => (taken, Some(kind)),
@@ -164,8 +382,11 @@ impl LogFile for MemFile {
         error.map_or(Ok(taken), |kind| Err(kind.into()))
     }
 
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.fs.state().nodes[self.node].bytes.len() as u64)
+    fn stat(&self) -> io::Result<Stat> {
+        let state = self.fs.state();
+        let is_linked = state.names.values().any(|node| *node == self.node);
+        let node = &state.nodes[self.node];
+        Ok(Stat { len: node.bytes.len() as u64, is_linked, mode: node.mode })
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
@@ -173,7 +394,27 @@ impl LogFile for MemFile {
         if state.truncate_fails {
             return Err(io::Error::other("cannot cut"));
         }
-        state.nodes[self.node].bytes.resize(len as usize, 0);
+        state.change()?;
+        let node = &mut state.nodes[self.node];
+        node.bytes.resize(len as usize, 0);
+        node.reserved_to = 0;
+        Ok(())
+    }
+
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
+        let mut state = self.fs.state();
+        if !state.reserves {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        if let Some(kind) = state.writes_fail {
+            return Err(kind.into());
+        }
+        let to = (from + bytes) as usize;
+        if to.saturating_sub(state.nodes[self.node].taken()) > state.room() {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        let node = &mut state.nodes[self.node];
+        node.reserved_to = node.reserved_to.max(to);
         Ok(())
     }
 
@@ -187,7 +428,15 @@ impl LogFile for MemFile {
 
     fn try_lock(&self) -> io::Result<bool> {
         let mut state = self.fs.state();
-        if std::mem::take(&mut state.vanishes_at_lock) {
+        let vanishes = std::mem::take(&mut state.vanishes_at_lock);
+        if std::mem::take(&mut state.compressed_at_lock) {
+            let path = state.names.iter().find(|(_, node)| **node == self.node);
+            let path = path.expect("a name").0.with_extension("jsonl.zst");
+            let new = state.nodes.len();
+            state.nodes.push(Node::default());
+            state.names.insert(path, new);
+        }
+        if vanishes {
             state.names.retain(|_, node| *node != self.node);
         }
         let node = &mut state.nodes[self.node];
@@ -202,19 +451,26 @@ impl LogFile for MemFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.fs.state();
+        state.syncs_held += 1;
+        self.fs.0.1.notify_all();
+        self.fs.0.1.wait_while(&mut state, |state| state.sync_hangs);
+        state.syncs_held -= 1;
         if state.sync_fails {
             return Err(io::Error::other("cannot sync"));
         }
+        state.change()?;
         let node = &mut state.nodes[self.node];
-        node.synced = node.bytes.len();
+        node.durable.clone_from(&node.bytes);
         Ok(())
     }
 }
 
 impl Drop for MemFile {
     fn drop(&mut self) {
+        let mut state = self.fs.state();
+        state.handles -= 1;
         if self.holds_lock.load(Ordering::Relaxed) {
-            self.fs.state().nodes[self.node].locked = false;
+            state.nodes[self.node].locked = false;
         }
     }
 }

@@ -32,7 +32,7 @@ impl Rig {
 
     fn try_append(&mut self, batch: &str, now: i64) -> io::Result<()> {
         let mut start = |text: &mut Vec<u8>, torn| text.extend(format!("S{torn}\n").bytes());
-        self.files.append(batch.as_bytes(), now, &mut start)
+        self.files.append(batch.as_bytes(), Lines::Events, now, &mut start)
     }
 
     fn append(&mut self, batch: &str, now: i64) {
@@ -71,12 +71,13 @@ fn the_start_line_goes_with_the_first_batch_and_only_there() {
     let mut rig = Rig::new();
     rig.append("a\n", NOON);
     assert_eq!(rig.fs.state().writes, 1);
-    assert_eq!(rig.fs.state().dir_syncs, 1);
+    assert_eq!(rig.fs.state().dir_syncs, 0, "a slow disk must not stall who writes");
     rig.append("b\nc\n", NOON);
     rig.append("", NOON);
     assert_eq!(rig.fs.state().writes, 2);
     rig.assert_files(&[(FIRST, "S0\na\nb\nc\n")]);
     assert_eq!(rig.files.path(), Path::new(FIRST));
+    assert_eq!(rig.fs.mode(FIRST), 0o600);
 }
 
 #[test]
@@ -122,6 +123,25 @@ fn the_day_changes_at_midnight_utc_and_never_back() {
 }
 
 #[test]
+fn a_clock_that_leaps_far_ahead_leaves_files_and_order_right() {
+    // The first moment of 2100, and the last that a calendar has, and back to today.
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    rig.append("b\n", 4_102_444_800_000_000);
+    rig.append("c\n", NOON);
+    rig.append("d\n", 4_102_444_800_000_000 + DAY);
+    rig.append("e\n", i64::MAX);
+    rig.append("f\n", NOON + DAY);
+    rig.assert_files(&[
+        (FIRST, "S0\na\n"),
+        ("audit-2100-01-01.jsonl", "S0\nb\nc\n"),
+        ("audit-2100-01-02.jsonl", "S0\nd\n"),
+        ("audit-9999-12-30.jsonl", "S0\ne\nf\n"),
+    ]);
+    assert!(rig.fs.names().iter().all(|name| FileName::parse(name).is_some()));
+}
+
+#[test]
 fn a_new_day_begins_without_number() {
     let mut rig = Rig::new();
     rig.append("a batch of over 20 bytes\n", NOON);
@@ -159,6 +179,26 @@ fn names_that_cannot_be_had_are_passed_over() {
     rig.append("new\n", NOON);
     assert_eq!(rig.fs.text("audit-2026-03-01.4.jsonl"), "S0\nlines\nS0\nnew\n");
     assert_eq!(rig.fs.names().len(), 4, "no other file was made");
+}
+
+#[test]
+fn names_that_retention_freed_are_not_taken_again_while_later_ones_are_there() {
+    let fs = MemFs::default();
+    fs.put(format!("{THIRD}.zst"), b"compressed");
+    fs.put("audit-2026-03-01.4.jsonl", b"S0\nlines\n");
+    fs.put("audit-2026-03-02.7.jsonl", b"S0\n");
+    let mut rig = Rig::over(fs);
+    rig.append("a\n", NOON);
+    assert_eq!(rig.files.path(), Path::new("audit-2026-03-01.4.jsonl"));
+    // Others went on meanwhile, and what they wrote was retired in part.
+    rig.fs.put("audit-2026-03-01.30.jsonl", b"S0\nfull for a long time\n");
+    rig.append("12345678901234\n", NOON);
+    assert_eq!(rig.files.path(), Path::new("audit-2026-03-01.31.jsonl"));
+    rig.append("b\n", NOON + DAY);
+    assert_eq!(rig.files.path(), Path::new("audit-2026-03-02.7.jsonl"));
+    // With nothing of the day left, its first name is as good as any.
+    rig.append("c\n", NOON + 2 * DAY);
+    assert_eq!(rig.files.path(), Path::new("audit-2026-03-03.jsonl"));
 }
 
 #[test]
@@ -290,35 +330,73 @@ fn a_file_whose_fragment_cannot_be_cut_is_left() {
 }
 
 #[test]
-fn a_file_that_somebody_cut_is_not_filled_with_zeros() {
-    let mut rig = Rig::new();
-    rig.append("12345\n", NOON);
-    let file = rig.fs.open_log(Path::new(FIRST), 0).unwrap().unwrap();
-    file.truncate(0).unwrap();
-    rig.fs.state().write_faults.push_back(WriteFault::Short(1));
-    assert!(rig.try_append("b\n", NOON).is_err());
-    rig.append("b\n", NOON);
-    rig.assert_files(&[(SECOND, "S0\nb\n"), (FIRST, "b")]);
+fn a_file_that_somebody_cut_or_added_to_is_gone_on_with() {
+    // What copytruncate leaves, a cut within a line, whole lines and half a line of somebody else.
+    type Somebody = fn(&MemFs);
+    let cases: [(Somebody, &str); 5] = [
+        (|fs| fs.set_len(FIRST, 0), "S0\nb\n"),
+        (|fs| fs.set_len(FIRST, 5), "S0\nS2\nb\n"),
+        (|fs| fs.set_len(FIRST, 11), "S0\n12345\nS2\nb\n"),
+        (|fs| fs.add(FIRST, b"x\n"), "S0\n12345\nx\nS0\nb\n"),
+        (|fs| fs.add(FIRST, b"x\ny"), "S0\n12345\nx\nS1\nb\n"),
+    ];
+    for (somebody, expected) in cases {
+        let mut rig = Rig::new();
+        rig.append("12345\n", NOON);
+        somebody(&rig.fs);
+        // Nor does a write that then fails fill it with zeros.
+        rig.fs.state().write_faults.push_back(WriteFault::Short(1));
+        assert!(rig.try_append("b\n", NOON).is_err());
+        rig.append("b\n", NOON);
+        rig.append("c\n", NOON);
+        rig.assert_files(&[(FIRST, &format!("{expected}c\n"))]);
+    }
 }
 
 #[test]
-fn a_removed_file_is_noticed_within_a_second() {
+fn a_file_that_cannot_be_looked_at_again_is_kept() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    rig.fs.set_len(FIRST, 4);
+    rig.fs.state().truncate_fails = true;
+    assert!(rig.try_append("b\n", NOON).is_err());
+    rig.fs.state().truncate_fails = false;
+    rig.append("b\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\nS1\nb\n")]);
+}
+
+#[test]
+fn a_removed_file_is_noticed_at_once_and_a_renamed_one_within_a_second() {
     let mut rig = Rig::new();
     rig.append("a\n", NOON);
     rig.fs.remove(FIRST);
-    rig.append("b\n", NOON + 999_999);
-    rig.assert_files(&[]);
-    rig.append("c\n", NOON + 1_000_000);
-    rig.assert_files(&[(FIRST, "S0\nc\n")]);
+    rig.append("b\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\nb\n")]);
+    // What logrotate does with `create`: what is written before it is noticed is in the old file.
+    rig.fs.rename_away(FIRST, "old");
+    rig.append("c\n", NOON + 999_999);
+    rig.append("d\n", NOON + 1_000_000);
+    rig.assert_files(&[(FIRST, "S0\nd\n"), ("old", "S0\nb\nc\n")]);
     // The clock may step back meanwhile.
-    rig.fs.remove(FIRST);
-    rig.append("d\n", NOON - HOUR);
-    rig.assert_files(&[(FIRST, "S0\nd\n")]);
-    // Another one's file at the path is not written to while its lock is held.
-    rig.fs.put(FIRST, b"theirs\n");
-    rig.fs.set_locked(FIRST, true);
-    rig.append("e\n", NOON + HOUR);
-    rig.assert_files(&[(SECOND, "S0\ne\n"), (FIRST, "theirs\n")]);
+    rig.fs.rename_away(FIRST, "older");
+    rig.append("e\n", NOON - HOUR);
+    assert_eq!(rig.fs.text(FIRST), "S0\ne\n");
+    // Another one's file at the path is not written to while its lock is held, nor is a symlink.
+    for theirs in [true, false] {
+        let mut rig = Rig::new();
+        rig.append("a\n", NOON);
+        rig.fs.remove(FIRST);
+        rig.fs.put(FIRST, b"theirs\n");
+        rig.fs.set_locked(FIRST, theirs);
+        if !theirs {
+            rig.fs.state().foreign.insert(FIRST.into());
+        }
+        rig.append("f\n", NOON);
+        assert_eq!(
+            (rig.fs.text(SECOND), rig.fs.text(FIRST)),
+            ("S0\nf\n".into(), "theirs\n".into())
+        );
+    }
 }
 
 #[test]
@@ -327,13 +405,29 @@ fn what_was_written_is_handed_out_for_sync_once() {
     assert_eq!(rig.sync(), 0);
     rig.append("a\n", NOON);
     assert_eq!((rig.sync(), rig.sync()), (1, 0));
-    assert_eq!(rig.fs.synced(FIRST), 5);
+    assert_eq!((rig.fs.synced(FIRST), rig.fs.state().dir_syncs), (5, 1), "and its name");
     rig.append("12345678901234\n", NOON);
     rig.append("12345678901234\n", NOON);
     rig.append("1\n", NOON + DAY);
     assert_eq!(rig.sync(), 3, "those left behind, too");
     assert_eq!([FIRST, SECOND, NEXT_DAY].map(|name| rig.fs.synced(name)), [20, 18, 5]);
     assert_eq!(rig.sync(), 0);
+}
+
+#[test]
+fn a_new_file_is_synced_with_its_name_once() {
+    let mut rig = Rig::new();
+    for batch in ["a\n", "b\n"] {
+        rig.append(batch, NOON);
+        rig.sync();
+        assert_eq!(rig.fs.state().dir_syncs, 1);
+    }
+    // One that is gone on with has a durable name.
+    let mut again = Rig::over(rig.fs.clone());
+    drop(rig);
+    again.append("c\n", NOON);
+    again.sync();
+    assert_eq!(again.fs.state().dir_syncs, 2, "the second one's, beside the first");
 }
 
 #[test]
@@ -393,6 +487,75 @@ fn a_file_removed_while_it_was_being_locked_is_not_written_to() {
 }
 
 #[test]
+fn a_file_compressed_while_it_was_being_locked_is_not_written_to() {
+    let fs = MemFs::default();
+    fs.state().compressed_at_lock = true;
+    let mut rig = Rig::over(fs);
+    rig.append("a\n", NOON);
+    let compressed = format!("{FIRST}.zst");
+    rig.assert_files(&[(SECOND, "S0\na\n"), (&compressed, "")]);
+}
+
+#[test]
+fn a_full_disk_has_room_for_the_logs_own_lines() {
+    let own = |rig: &mut Rig, line: &str, what| {
+        rig.files.append(line.as_bytes(), what, NOON, &mut |_, _| {})
+    };
+    let fs = MemFs::default();
+    let files = LogFiles::open(Arc::new(fs.clone()), options("", 1 << 30), NOON).unwrap();
+    let mut rig = Rig { fs, files };
+    rig.fs.state().reserves = true;
+    rig.append("a\n", NOON);
+    let reserve = RESERVE_BYTES as usize;
+    assert!(rig.fs.reserved_to(FIRST) >= 5 + reserve, "ahead of the end from the first line on");
+    assert!(rig.files.has_reserve());
+    assert_eq!(rig.fs.text(FIRST), "S0\na\n", "and in no length");
+    // As large batches as there is room for, and then no event goes into the reserve.
+    rig.fs.state().capacity = Some(3 << 20);
+    let batch = format!("{}\n", "x".repeat(100_000));
+    let mut written = 0;
+    while rig.try_append(&batch, NOON).is_ok() {
+        written += 1;
+        assert!(rig.fs.reserved_to(FIRST) >= rig.fs.text(FIRST).len() + reserve);
+    }
+    assert!((27..=31).contains(&written), "{written}");
+    // Some batch of another size may still fit; in the end none does.
+    while rig.try_append("b\n", NOON).is_ok() {}
+    let full = rig.try_append("b\n", NOON).unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+    let loss = format!("{}\n", "l".repeat(999));
+    let losses = std::iter::from_fn(|| own(&mut rig, &loss, Lines::Loss).ok()).count();
+    assert_eq!(losses, reserve / 2 / 1000, "half of it is kept for the last lines");
+    let last = format!("{}\n", "z".repeat(30_000));
+    own(&mut rig, &last, Lines::Last).unwrap();
+    assert!(rig.fs.text(FIRST).ends_with(&last));
+    // The disk has room again: so has the reserve.
+    rig.fs.state().capacity = None;
+    rig.append("c\n", NOON);
+    assert!(rig.fs.reserved_to(FIRST) >= rig.fs.text(FIRST).len() + reserve);
+    // A file that is left gives it back, and one that is closed.
+    rig.append("d\n", NOON + DAY);
+    assert_eq!(rig.fs.reserved_to(FIRST), 0);
+    assert!(rig.fs.reserved_to(NEXT_DAY) > 0);
+    let Rig { fs, files } = rig;
+    drop(files);
+    assert_eq!((fs.reserved_to(NEXT_DAY), &*fs.text(NEXT_DAY)), (0, "S0\nd\n"));
+}
+
+#[test]
+fn a_reserve_that_a_fragment_cost_is_renewed() {
+    let mut rig = Rig::new();
+    rig.fs.state().reserves = true;
+    rig.append("a\n", NOON);
+    rig.fs.state().write_faults.push_back(WriteFault::Short(1));
+    assert!(rig.try_append("b\n", NOON).is_err());
+    assert!(!rig.files.has_reserve());
+    rig.append("b\n", NOON);
+    assert!(rig.files.has_reserve());
+    rig.assert_files(&[(FIRST, "S0\na\nb\n")]);
+}
+
+#[test]
 fn a_file_that_cannot_be_begun_is_tried_again() {
     let fs = MemFs::default();
     fs.state().open_fails = true;
@@ -423,6 +586,7 @@ fn whatever_happens_files_hold_what_was_accepted() {
     for seed in 0..40 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut rig = Rig::new();
+        rig.fs.state().reserves = seed % 2 == 1;
         let (mut now, mut accepted, mut removed) = (NOON, Vec::new(), Vec::new());
         for step in 0..120 {
             let batch: String = (0..rng.u32(1..4)).map(|n| format!("{step:04}.{n}\n")).collect();
@@ -498,7 +662,7 @@ mod on_the_real_file_system {
 
     fn append(files: &mut LogFiles, batch: &str, now: i64) {
         let mut start = |text: &mut Vec<u8>, torn| text.extend(format!("S{torn}\n").bytes());
-        files.append(batch.as_bytes(), now, &mut start).unwrap();
+        files.append(batch.as_bytes(), Lines::Events, now, &mut start).unwrap();
     }
 
     #[test]

@@ -1,0 +1,43 @@
+//! What a file holds, whether it is compressed or not.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::zst;
+
+/// The bytes of a file, which is decompressed where its name ends in `.zst`.
+pub struct Input(Box<dyn Read + Send + Sync>);
+
+impl Input {
+    /// Opens the file.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be opened; for a compressed one also in a build without the feature `zstd`.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
+        Self::of(File::open(path)?, is_compressed)
+    }
+
+    pub(super) fn of(file: File, is_compressed: bool) -> io::Result<Self> {
+        Ok(match is_compressed {
+            true => Self(Box::new(zst::reader(file)?)),
+            false => Self(Box::new(file)),
+        })
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        self.0.read(piece)
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").finish_non_exhaustive()
+    }
+}

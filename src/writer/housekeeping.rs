@@ -1,0 +1,294 @@
+//! The housekeeping thread: makes files durable, compresses and removes old ones, so that no slow
+//! disk ever stalls the writer.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+
+use super::control::Waited;
+use super::fs::LogFile;
+use super::own::Retired;
+use super::tidy::Tidy;
+use crate::config::Fsync;
+use crate::error::{Error, Kind};
+use crate::fork::lock::{Condvar, Mutex, MutexGuard};
+
+/// Files left behind that wait for a sync where nobody asks for one ([`Fsync::Never`]): with more
+/// they are synced all the same, so that they do not use up the process's file handles.
+const UNASKED_MAX: usize = 16;
+
+/// Files removed of which the log does not tell yet; with so many no more are removed.
+const RETIRED_MAX: usize = 64;
+
+/// How long the last lines wait for a file that is being removed.
+const REMOVING: Duration = Duration::from_millis(100);
+
+/// The writer's side of the housekeeping thread.
+pub(super) struct Housekeeping {
+    shared: Arc<Shared>,
+    /// Whether there is something to tidy by.
+    tidies: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The side of callers who wait until what was written is durable.
+pub(super) struct Syncs(Arc<Shared>);
+
+struct Shared {
+    when: Fsync,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// A round is over.
+    synced: Condvar,
+    /// A file was removed, or not.
+    retired: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Written to since they were last synced.
+    files: Vec<Unsynced>,
+    /// Since when there are any.
+    since: Option<Instant>,
+    failed: Vec<Arc<dyn LogFile>>,
+    /// Rounds that callers asked for, and that are over: a round syncs all files that were waiting
+    /// when it began.
+    asked: u64,
+    over: u64,
+    /// Events in the files of the round that is under way.
+    syncing: u64,
+    /// Events of which it will never be known whether they are durable.
+    lost_track: u64,
+    /// The folder is to be tidied, of this day.
+    tidy_for: Option<Date>,
+    retired: Vec<Retired>,
+    /// A file is being removed at the moment.
+    is_retiring: bool,
+    /// Nobody is left to tell of a file that is removed.
+    is_last_told: bool,
+    is_stopping: bool,
+    has_stopped: bool,
+}
+
+/// A file, and the events written to it since it was last synced.
+struct Unsynced {
+    file: Arc<dyn LogFile>,
+    events: u64,
+}
+
+impl Housekeeping {
+    /// Starts the thread. It syncs files as `when` says, and tidies the folder when asked to, where
+    /// there is something to tidy by.
+    pub(super) fn start(when: Fsync, tidy: Option<Tidy>) -> Result<Self, Error> {
+        let (state, changed, synced, retired) = Default::default();
+        let shared = Arc::new(Shared { when, state, changed, synced, retired });
+        let tidies = tidy.is_some();
+        let thread = std::thread::Builder::new()
+            .name("llm-audit-house".to_owned())
+            .spawn({
+                let shared = shared.clone();
+                move || shared.run(tidy.as_ref())
+            })
+            .map_err(|error| Error::new(Kind::Thread(error)))?;
+        Ok(Self { shared, tidies, thread: Some(thread) })
+    }
+
+    /// For the callers.
+    pub(super) fn syncs(&self) -> Syncs {
+        Syncs(self.shared.clone())
+    }
+
+    /// Has a file synced in its time, to which these events were written.
+    pub(super) fn add(&self, file: Arc<dyn LogFile>, events: u64) {
+        let mut state = self.shared.state.lock();
+        match state.files.iter_mut().find(|known| Arc::ptr_eq(&known.file, &file)) {
+            Some(known) => known.events += events,
+            None => {
+                state.files.push(Unsynced { file, events });
+                state.since.get_or_insert_with(Instant::now);
+                self.shared.changed.notify_one();
+            }
+        }
+    }
+
+    /// A file of which a sync failed: what it holds may never be durable.
+    pub(super) fn failed(&self) -> Option<Arc<dyn LogFile>> {
+        self.shared.state.lock().failed.pop()
+    }
+
+    /// Has the folder tidied, after a sync of what was added, where there is something to tidy by.
+    pub(super) fn tidy(&self, today: Date) {
+        if self.tidies {
+            self.shared.state.lock().tidy_for = Some(today);
+            self.shared.changed.notify_one();
+        }
+    }
+
+    /// The files removed since this was last asked.
+    pub(super) fn retired(&self) -> Vec<Retired> {
+        let mut state = self.shared.state.lock();
+        if !state.retired.is_empty() {
+            // It may be waiting for this.
+            self.shared.changed.notify_one();
+        }
+        std::mem::take(&mut state.retired)
+    }
+
+    /// The files removed, for the last time: from now on none is. One that a disk takes long to
+    /// remove is not told of.
+    pub(super) fn retired_last(&self) -> Vec<Retired> {
+        let mut state = self.shared.state.lock();
+        state.is_last_told = true;
+        let is_retiring = |state: &mut State| state.is_retiring;
+        self.shared.retired.wait_while_for(&mut state, is_retiring, REMOVING);
+        std::mem::take(&mut state.retired)
+    }
+}
+
+impl Drop for Housekeeping {
+    /// Breaks off tidying, syncs what is left unless it never does, and waits for it.
+    fn drop(&mut self) {
+        self.shared.state.lock().is_stopping = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It has no panic of its own; if a file system's seam had one, there is nothing to add.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+impl Syncs {
+    /// Waits until all that was added before is durable. `Err`: of so many events, these or earlier
+    /// ones, it will never be known.
+    pub(super) fn sync(&self, until: Option<Instant>) -> Result<Waited, u64> {
+        let Shared { state, changed, synced, .. } = &*self.0;
+        let mut state = state.lock();
+        state.asked += 1;
+        let asked = state.asked;
+        changed.notify_one();
+        while state.over < asked && !state.has_stopped {
+            match until {
+                None => synced.wait(&mut state),
+                Some(until) if Instant::now() >= until => return Ok(Waited::Late),
+                Some(until) => synced.wait_until(&mut state, until),
+            }
+        }
+        match state.lost_track {
+            0 => Ok(Waited::Met),
+            events => Err(events),
+        }
+    }
+
+    /// Events that were added and are not known to be durable.
+    pub(super) fn unsynced(&self) -> u64 {
+        let state = self.0.state.lock();
+        let waiting: u64 = state.files.iter().map(|file| file.events).sum();
+        waiting + state.syncing + state.lost_track
+    }
+}
+
+impl State {
+    fn may_tidy(&self) -> bool {
+        !self.is_stopping && !self.is_last_told && self.retired.len() < RETIRED_MAX
+    }
+}
+
+impl Shared {
+    fn run(&self, tidy: Option<&Tidy>) {
+        let mut state = self.state.lock();
+        while !state.has_stopped {
+            let may_tidy = state.may_tidy();
+            let today = state.tidy_for.take_if(|_| may_tidy);
+            if state.is_stopping && (state.files.is_empty() || self.when == Fsync::Never) {
+                self.stop(&mut state);
+            } else if today.is_some() || self.is_due(&state) {
+                // Files left behind are locked until they are synced, so that comes before tidying.
+                self.round(&mut state);
+            }
+            if let (Some(today), Some(tidy)) = (today, tidy) {
+                let is_done = MutexGuard::unlocked(&mut state, || {
+                    tidy.run(today, &|| self.goes_on(), &|remove| self.retire(remove))
+                });
+                if !is_done {
+                    state.tidy_for.get_or_insert(today);
+                }
+            } else {
+                self.wait(&mut state);
+            }
+        }
+    }
+
+    /// Waits until there may be something to do.
+    fn wait(&self, state: &mut MutexGuard<'_, State>) {
+        let tidies = state.tidy_for.is_some() && state.may_tidy();
+        if tidies || state.is_stopping || self.is_due(state) {
+            return;
+        }
+        match (self.when, state.since) {
+            (Fsync::Every(interval), Some(since)) => match since.checked_add(interval) {
+                Some(due) => self.changed.wait_until(state, due),
+                None => self.changed.wait(state),
+            },
+            _ => self.changed.wait(state),
+        }
+    }
+
+    /// Whether a round is.
+    fn is_due(&self, state: &State) -> bool {
+        let in_time = match self.when {
+            Fsync::Never => state.files.len() >= UNASKED_MAX,
+            Fsync::Every(interval) => state.since.is_some_and(|since| since.elapsed() >= interval),
+            Fsync::Batch => !state.files.is_empty(),
+        };
+        in_time || state.is_stopping || state.asked > state.over
+    }
+
+    /// Syncs the files that are waiting.
+    fn round(&self, state: &mut MutexGuard<'_, State>) {
+        let (files, asked) = (std::mem::take(&mut state.files), state.asked);
+        state.since = None;
+        state.syncing = files.iter().map(|file| file.events).sum();
+        let failed: Vec<_> = MutexGuard::unlocked(state, || {
+            files.into_iter().filter(|unsynced| unsynced.file.sync_data().is_err()).collect()
+        });
+        state.lost_track += failed.iter().map(|file| file.events).sum::<u64>();
+        state.failed.extend(failed.into_iter().map(|unsynced| unsynced.file));
+        (state.syncing, state.over) = (0, asked);
+        self.synced.notify_all();
+    }
+
+    fn stop(&self, state: &mut MutexGuard<'_, State>) {
+        state.lost_track += state.files.drain(..).map(|file| file.events).sum::<u64>();
+        state.has_stopped = true;
+        self.synced.notify_all();
+    }
+
+    /// Removes a file, as long as somebody is there to tell of it.
+    fn retire(&self, remove: &mut dyn FnMut() -> io::Result<Retired>) -> io::Result<bool> {
+        {
+            let mut state = self.state.lock();
+            if !state.may_tidy() {
+                return Ok(false);
+            }
+            state.is_retiring = true;
+        }
+        let retired = remove();
+        let mut state = self.state.lock();
+        state.is_retiring = false;
+        self.retired.notify_one();
+        state.retired.push(retired?);
+        Ok(true)
+    }
+
+    /// Between two pieces of tidying: syncs what is due. Whether to go on.
+    fn goes_on(&self) -> bool {
+        let mut state = self.state.lock();
+        if self.is_due(&state) && !state.is_stopping {
+            self.round(&mut state);
+        }
+        state.may_tidy()
+    }
+}

@@ -1,0 +1,362 @@
+//! What becomes of files that are no longer written to: compressed, and in the end removed. Only
+//! those whose lock can be had, so never one that any process writes to.
+
+use std::cell::RefCell;
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Span;
+use jiff::civil::Date;
+
+use super::fs::{Fs, LogFile};
+use super::own::{Retired, Seqs};
+use crate::file_name::FileName;
+use crate::reader::{self, read_line};
+use crate::zst;
+
+/// Between two pieces of so many bytes it is asked whether to go on.
+const PIECE_BYTES: usize = 1 << 20;
+/// Behind the name of a compressed file that is being written.
+const UNFINISHED: &str = ".tmp";
+
+/// The rules by which a folder is tidied.
+pub(super) struct Tidy {
+    pub(super) fs: Arc<dyn Fs>,
+    pub(super) dir: PathBuf,
+    /// Files of days further back are removed.
+    pub(super) retention_days: Option<u32>,
+    /// The oldest files are removed until all together have no more bytes.
+    pub(super) max_total_bytes: Option<u64>,
+    pub(super) compress: bool,
+}
+
+/// Runs what removes a file, and tells of it; `false` where it is not to be removed now.
+pub(super) type Retire<'a> =
+    dyn Fn(&mut dyn FnMut() -> io::Result<Retired>) -> io::Result<bool> + 'a;
+
+/// A file of the log in the folder.
+struct Listed {
+    name: FileName,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Tidy {
+    /// Whether there is anything to do by these rules.
+    pub(super) fn is_needed(&self) -> bool {
+        self.retention_days.is_some() || self.max_total_bytes.is_some() || self.compress
+    }
+
+    /// Goes through the folder once, on this day. Each file is removed by `retire`. `false`: broken
+    /// off, because `goes_on` said so.
+    ///
+    /// What cannot be read, locked, written or removed now stays as it is for another time.
+    pub(super) fn run(&self, today: Date, goes_on: &dyn Fn() -> bool, retire: &Retire<'_>) -> bool {
+        let job = Job { tidy: self, goes_on, retire, kept: RefCell::default() };
+        // A folder that cannot be listed has nothing to tidy.
+        job.run(today).unwrap_or(true) && goes_on()
+    }
+
+    /// The files of the log, oldest first, and what compressing left unfinished.
+    fn list(&self) -> io::Result<(Vec<Listed>, Vec<PathBuf>)> {
+        let (mut files, mut unfinished) = (Vec::new(), Vec::new());
+        for (name, bytes) in self.fs.list(&self.dir)? {
+            let path = self.dir.join(&name);
+            if let Some(name) = FileName::parse(&name) {
+                files.push(Listed { name, path, bytes });
+            } else if name.strip_suffix(UNFINISHED).and_then(FileName::parse).is_some() {
+                unfinished.push(path);
+            }
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok((files, unfinished))
+    }
+
+    /// A file with its lock; `None` where somebody else has it, or it has gone.
+    fn claim(&self, path: &Path) -> io::Result<Option<Arc<dyn LogFile>>> {
+        let Some(file) = self.fs.open_existing(path)? else { return Ok(None) };
+        Ok((file.try_lock()? && file.is_at(path)).then_some(file))
+    }
+}
+
+/// One walk through the folder.
+struct Job<'a> {
+    tidy: &'a Tidy,
+    goes_on: &'a dyn Fn() -> bool,
+    retire: &'a Retire<'a>,
+    /// The instances in files that were to be removed and stay. No later file of theirs goes
+    /// before: what is missing of an instance is its beginning.
+    kept: RefCell<Vec<Seqs>>,
+}
+
+impl Job<'_> {
+    fn run(&self, today: Date) -> io::Result<bool> {
+        let (files, unfinished) = self.tidy.list()?;
+        for path in unfinished {
+            let _kept = self.remove(&path);
+        }
+        let oldest = self.tidy.retention_days.and_then(|days| oldest_day(today, days));
+        for file in &files {
+            if !(self.goes_on)() {
+                return Ok(false);
+            }
+            let is_old = oldest.as_ref().is_some_and(|oldest| file.name.day < *oldest);
+            // What fails with one file says nothing of the others.
+            let _kept = match is_old {
+                true => self.retire(file, "AUDIT_RETENTION_DAYS").map(drop),
+                false => self.compress(file),
+            };
+        }
+        match self.tidy.max_total_bytes {
+            Some(bytes) => self.retire_past(bytes),
+            None => Ok(true),
+        }
+    }
+
+    /// Removes the oldest files until the others have no more than so many bytes.
+    fn retire_past(&self, bytes: u64) -> io::Result<bool> {
+        let (files, _) = self.tidy.list()?;
+        let mut total: u64 = files.iter().map(|file| file.bytes).sum();
+        for file in files {
+            if total <= bytes {
+                break;
+            }
+            if !(self.goes_on)() {
+                return Ok(false);
+            }
+            if self.retire(&file, "AUDIT_MAX_TOTAL_BYTES").unwrap_or(false) {
+                total -= file.bytes;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes a file that nobody holds, and tells what was in it. `false`: it stays.
+    fn retire(&self, file: &Listed, why: &'static str) -> io::Result<bool> {
+        let Some(held) = self.tidy.claim(&file.path)? else {
+            return self.keep(file).map(|()| false);
+        };
+        let instances = self.instances(&*held, file.name.is_compressed);
+        if instances.is_err() && !(self.goes_on)() {
+            return Ok(false);
+        }
+        // What cannot be read is as old as what can.
+        let instances = instances.unwrap_or_default();
+        if self.is_kept(&instances) {
+            self.kept.borrow_mut().extend(instances);
+            return Ok(false);
+        }
+        let retired = Retired { file: name_of(&file.path), bytes: file.bytes, why, instances };
+        let told = retired.numbered();
+        let is_removed = (self.retire)(&mut || {
+            self.tidy.fs.remove(&file.path)?;
+            Ok(told.clone())
+        });
+        if !matches!(is_removed, Ok(true)) {
+            self.kept.borrow_mut().extend(retired.instances);
+        }
+        let is_removed = is_removed?;
+        let _kept = self.tidy.fs.sync_dir(&self.tidy.dir);
+        Ok(is_removed)
+    }
+
+    /// Takes note of what is in a file that stays because somebody holds it.
+    fn keep(&self, file: &Listed) -> io::Result<()> {
+        if let Some(held) = self.tidy.fs.open_existing(&file.path)? {
+            let instances = self.instances(&*held, file.name.is_compressed)?;
+            self.kept.borrow_mut().extend(instances);
+        }
+        Ok(())
+    }
+
+    fn is_kept(&self, instances: &[Seqs]) -> bool {
+        let kept = self.kept.borrow();
+        instances.iter().any(|seqs| kept.iter().any(|kept| kept.instance == seqs.instance))
+    }
+
+    /// The numbers that the lines of a file hold or tell of, by instance.
+    fn instances(&self, file: &dyn LogFile, is_compressed: bool) -> io::Result<Vec<Seqs>> {
+        let input = self.pieces(file)?;
+        let input: Box<dyn Read> = match is_compressed {
+            true => Box::new(zst::reader(input)?),
+            false => Box::new(input),
+        };
+        let mut input = BufReader::with_capacity(PIECE_BYTES, input);
+        let (mut line, mut found) = (Vec::new(), Vec::new());
+        while read_line(&mut input, &mut line)?.is_some() {
+            add_line(&mut found, &mut line);
+        }
+        Ok(found)
+    }
+
+    /// Puts a compressed file in the place of a plain one that nobody holds.
+    ///
+    /// The original goes last, and only where the compressed file, read back from under its final
+    /// name, holds the same: a power cut at any point leaves one of the two whole. With both there,
+    /// readers take the original.
+    fn compress(&self, file: &Listed) -> io::Result<()> {
+        let Tidy { fs, dir, compress, .. } = self.tidy;
+        if !compress || file.name.is_compressed || file.bytes == 0 {
+            return Ok(());
+        }
+        let Some(original) = self.tidy.claim(&file.path)? else { return Ok(()) };
+        let target = with_suffix(&file.path, ".zst");
+        if !fs.exists(&target)? {
+            let unfinished = with_suffix(&target, UNFINISHED);
+            let _held = self.write_compressed(&*original, &unfinished).inspect_err(|_| {
+                let _kept = self.remove(&unfinished);
+            })?;
+            fs.rename(&unfinished, &target)?;
+            fs.sync_dir(dir)?;
+        }
+        let Some(copy) = fs.open_existing(&target)? else { return Ok(()) };
+        if is_same(self.pieces(&*original)?, zst::reader(self.pieces(&*copy)?)?)? {
+            fs.remove(&file.path)?;
+            fs.sync_dir(dir)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what `original` holds, compressed and durable, under another name. Returns it with its
+    /// lock, so that nobody takes it for a leftover.
+    fn write_compressed(&self, original: &dyn LogFile, to: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let stat = original.stat()?;
+        let copy = self.tidy.fs.open_log(to, stat.mode)?.ok_or(ErrorKind::AlreadyExists)?;
+        if !copy.try_lock()? || !copy.is_at(to) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        copy.truncate(0)?;
+        zst::compress(&mut self.pieces(original)?, stat.len, &mut Appended(&*copy))?;
+        copy.sync_data()?;
+        Ok(copy)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match self.tidy.claim(path)? {
+            Some(_held) => self.tidy.fs.remove(path),
+            None => Ok(()),
+        }
+    }
+
+    fn pieces<'f>(&'f self, file: &'f dyn LogFile) -> io::Result<Pieces<'f>> {
+        Ok(Pieces { file, at: 0, len: file.stat()?.len, asked_at: 0, goes_on: self.goes_on })
+    }
+}
+
+/// The last day whose files stay, as it is spelled in names.
+fn oldest_day(today: Date, days: u32) -> Option<String> {
+    let back = Span::new().try_days(days).ok()?;
+    today.checked_sub(back).ok().map(|day| day.to_string())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Adds what a line says of its instance's numbers; one of the log's own may say nothing but that
+/// the instance was here. A line of another program has no instance.
+fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
+    if let Some((instance, seq)) = written(line) {
+        let seqs = seqs_of(found, instance);
+        if let Some(seq) = seq {
+            return seqs.hold(seq);
+        }
+    }
+    if memchr::memmem::find(line, b"audit.loss").is_none() {
+        return;
+    }
+    let Ok(line) = reader::parse(line) else { return };
+    let count = |name| line.data()?.get(name)?.as_u64();
+    let told = (count("first_seq"), count("last_seq"), count("overwritten"), count("io_lost"));
+    if let (Some("audit.loss"), Some(instance), (Some(first), Some(last), Some(over), Some(io))) =
+        (line.event_type(), line.instance(), told)
+    {
+        seqs_of(found, instance).lose((first, last), over, io);
+    }
+}
+
+/// The instance of a line as the writer writes it, and the number of one of an event.
+fn written(line: &[u8]) -> Option<(&str, Option<u64>)> {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let rest = line.strip_prefix(br#"{"event_version":"3.0","instance":""#)?;
+    let (instance, rest) = rest.split_at_checked(16)?;
+    let digits = rest.strip_prefix(br#"","seq":"#).unwrap_or_default();
+    let end = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    Some((text(instance)?, text(&digits[..end])?.parse().ok()))
+}
+
+fn seqs_of<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seqs {
+    // Nearly always that of the line before.
+    let at = found.iter().rposition(|seqs| seqs.instance == instance).unwrap_or_else(|| {
+        found.push(Seqs::of(instance));
+        found.len() - 1
+    });
+    &mut found[at]
+}
+
+/// Whether two inputs hold the same bytes.
+fn is_same(a: impl Read, b: impl Read) -> io::Result<bool> {
+    let (mut a, mut b) = (BufReader::with_capacity(PIECE_BYTES, a), b);
+    let (mut ours, mut theirs) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    loop {
+        let read = match b.read(&mut theirs)? {
+            // Nothing more here: nor may there be there.
+            0 => return Ok(a.read(&mut ours)? == 0),
+            read => read,
+        };
+        match a.read_exact(&mut ours[..read]) {
+            Ok(()) if ours[..read] == theirs[..read] => {}
+            Ok(()) => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A file from its beginning to the end that it has now. Fails once it is not to go on.
+struct Pieces<'f> {
+    file: &'f dyn LogFile,
+    at: u64,
+    len: u64,
+    /// Where it was last asked whether to go on.
+    asked_at: u64,
+    goes_on: &'f dyn Fn() -> bool,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        if self.at - self.asked_at >= PIECE_BYTES as u64 {
+            self.asked_at = self.at;
+            if !(self.goes_on)() {
+                return Err(io::Error::other("broken off"));
+            }
+        }
+        let bytes = (self.len - self.at).min(piece.len() as u64) as usize;
+        self.file.read_at(self.at, &mut piece[..bytes])?;
+        self.at += bytes as u64;
+        Ok(bytes)
+    }
+}
+
+/// What is written goes to the end of a file.
+struct Appended<'f>(&'f dyn LogFile);
+
+impl Write for Appended<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.append(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! What tidying does to a folder, and what a power cut in the midst of it leaves.
+
+use std::cell::RefCell;
+
+use jiff::civil::date;
+
+use super::super::fs::mem::MemFs;
+use super::*;
+
+const TODAY: Date = date(2026, 3, 10);
+const A: &str = "00000000000000aa";
+const B: &str = "00000000000000bb";
+
+fn event(instance: &str, seq: u64) -> String {
+    format!(
+        "{{\"event_version\":\"3.0\",\"instance\":\"{instance}\",\"seq\":{seq},\"agent\":\"a\"}}\n"
+    )
+}
+
+fn tidy(fs: &MemFs) -> Tidy {
+    Tidy {
+        fs: Arc::new(fs.clone()),
+        dir: PathBuf::new(),
+        retention_days: None,
+        max_total_bytes: None,
+        compress: false,
+    }
+}
+
+/// Runs to the end; the files that were removed.
+fn run(tidy: &Tidy) -> Vec<Retired> {
+    let told = RefCell::new(Vec::new());
+    let retire = |remove: &mut dyn FnMut() -> io::Result<Retired>| {
+        told.borrow_mut().push(remove()?);
+        Ok(true)
+    };
+    assert!(tidy.run(TODAY, &|| true, &retire));
+    told.into_inner()
+}
+
+fn names(retired: &[Retired]) -> Vec<&str> {
+    retired.iter().map(|retired| &*retired.file).collect()
+}
+
+#[test]
+fn files_of_days_further_back_are_removed() {
+    let fs = MemFs::default();
+    let all = [
+        "audit-2025-12-31.2.jsonl",
+        "audit-2026-03-02.jsonl.zst",
+        "audit-2026-03-03.jsonl",
+        "audit-2026-03-10.jsonl",
+        "audit-2027-01-01.jsonl",
+        "audit-2020-01-01.jsonl.1",
+        "audit-2020-01-01.log",
+        "other-2020-01-01.jsonl",
+        "audit-2020-1-1.jsonl",
+    ];
+    for name in all {
+        fs.put(name, b"x\n");
+    }
+    let retired = run(&Tidy { retention_days: Some(7), ..tidy(&fs) });
+    assert_eq!(names(&retired), all[..2]);
+    assert_eq!((retired[0].bytes, retired[0].why), (2, "AUDIT_RETENTION_DAYS"));
+    assert_eq!(fs.names().len(), all.len() - 2, "and nothing that is not the log's");
+    assert_eq!(run(&Tidy { retention_days: Some(7), ..tidy(&fs) }), []);
+    // As far back as no calendar goes is as far as anything stays.
+    assert_eq!(run(&Tidy { retention_days: Some(u32::MAX), ..tidy(&fs) }), []);
+}
+
+#[test]
+fn the_oldest_are_removed_until_the_rest_fits() {
+    let name = |n: u32| format!("audit-2026-03-{n:02}.jsonl");
+    for (limit, removed) in [(1000, 0), (50, 0), (49, 1), (21, 3), (0, 5)] {
+        let fs = MemFs::default();
+        (1..=5).for_each(|n| fs.put(name(n), b"123456789\n"));
+        fs.put("not-the-logs", &[0; 1000]);
+        let retired = run(&Tidy { max_total_bytes: Some(limit), ..tidy(&fs) });
+        assert_eq!(names(&retired), (1..=removed).map(name).collect::<Vec<_>>());
+        assert!(retired.iter().all(|retired| retired.why == "AUDIT_MAX_TOTAL_BYTES"));
+    }
+}
+
+#[test]
+fn what_somebody_holds_or_that_cannot_be_removed_stays() {
+    let fs = MemFs::default();
+    for n in 1..=3 {
+        fs.put(format!("audit-2026-01-0{n}.jsonl"), b"1234\n");
+    }
+    fs.set_locked("audit-2026-01-01.jsonl", true);
+    let by_size = Tidy { max_total_bytes: Some(10), ..tidy(&fs) };
+    assert_eq!(names(&run(&by_size)), ["audit-2026-01-02.jsonl"], "the next one goes instead");
+    fs.state().remove_fails = true;
+    let by_day = Tidy { retention_days: Some(1), ..tidy(&fs) };
+    assert_eq!(run(&by_day), []);
+    fs.state().remove_fails = false;
+    fs.state().open_fails = true;
+    assert_eq!(run(&by_day), []);
+    fs.state().open_fails = false;
+    fs.set_locked("audit-2026-01-01.jsonl", false);
+    // Removed by another process between the listing and the lock.
+    fs.state().vanishes_at_lock = true;
+    assert_eq!(names(&run(&by_day)), ["audit-2026-01-03.jsonl"]);
+    assert!(fs.names().is_empty() && fs.state().handles == 0);
+}
+
+#[test]
+fn no_file_of_an_instance_goes_before_an_older_one_of_it() {
+    let fs = MemFs::default();
+    let name = |n: u32| format!("audit-2026-01-0{n}.jsonl");
+    fs.put(name(1), event(A, 1).as_bytes());
+    fs.put(name(2), (event(A, 2) + &event(B, 1)).as_bytes());
+    fs.put(name(3), event(B, 2).as_bytes());
+    fs.put(name(4), event("00000000000000cc", 1).as_bytes());
+    // The last lines of B, which have no number.
+    let stop = event(B, 9).replace("\"seq\":9", "\"event_type\":\"audit.stop\"");
+    fs.put(name(5), stop.as_bytes());
+    // The oldest is being compressed, say.
+    fs.set_locked(name(1), true);
+    let by_day = Tidy { retention_days: Some(1), ..tidy(&fs) };
+    assert_eq!(names(&run(&by_day)), [name(4)]);
+    fs.set_locked(name(1), false);
+    let retired = run(&by_day);
+    assert_eq!(names(&retired), [name(1), name(2), name(3), name(5)]);
+    assert_eq!(retired[3].instances, []);
+}
+
+#[test]
+fn a_removed_file_is_told_with_the_numbers_it_held() {
+    let loss = format!(
+        "{{\"instance\":\"{B}\",\"event_type\":\"audit.loss\",\"data\":{{\"first_seq\":9,\"last_seq\":12,\"overwritten\":3,\"io_lost\":1}}}}\n"
+    );
+    let text = event(A, 3)
+        + &event(A, 4)
+        + &event(B, 7)
+        + "{\"event_type\":\"a\",\"seq\":99}\n"
+        + &event(A, 6)
+        + &loss
+        + "{\"event_version\":\"3.0\",\"instance\":\"torn";
+    let fs = MemFs::default();
+    fs.put("audit-2026-01-01.jsonl", text.as_bytes());
+    let retired = run(&Tidy { retention_days: Some(1), ..tidy(&fs) });
+    let a = Seqs { first_seq: 3, last_seq: 6, events: 3, ..Seqs::of(A) };
+    let b =
+        Seqs { first_seq: 7, last_seq: 12, events: 1, overwritten: 3, io_lost: 1, ..Seqs::of(B) };
+    assert_eq!(retired[0].instances, [a, b]);
+}
+
+#[test]
+fn tidying_is_broken_off_between_files_and_gone_on_with_later() {
+    let fs = MemFs::default();
+    for n in 1..=3 {
+        fs.put(format!("audit-2026-01-0{n}.jsonl"), b"1234\n");
+    }
+    let told = RefCell::new(0);
+    let one = || *told.borrow() < 1;
+    let by_day = Tidy { retention_days: Some(1), ..tidy(&fs) };
+    let retire = |remove: &mut dyn FnMut() -> io::Result<Retired>| {
+        *told.borrow_mut() += 1;
+        remove().map(|_| true)
+    };
+    assert!(!by_day.run(TODAY, &one, &retire));
+    assert_eq!((*told.borrow(), fs.names().len()), (1, 2));
+    assert_eq!(run(&by_day).len(), 2);
+}
+
+#[cfg(feature = "zstd")]
+mod compressing {
+    use super::*;
+
+    const PLAIN: &str = "audit-2026-03-09.jsonl";
+    const COMPRESSED: &str = "audit-2026-03-09.jsonl.zst";
+    const UNFINISHED: &str = "audit-2026-03-09.jsonl.zst.tmp";
+
+    fn text() -> String {
+        (1..=2_000).map(|seq| event(A, seq)).collect()
+    }
+
+    fn compressing(fs: &MemFs) -> Tidy {
+        Tidy { compress: true, ..tidy(fs) }
+    }
+
+    fn plain(bytes: &[u8]) -> String {
+        let mut text = String::new();
+        zst::reader(bytes).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn closed_files_are_compressed_with_their_mode() {
+        let fs = MemFs::default();
+        let file = fs.open_log(Path::new(PLAIN), 0o640).unwrap().unwrap();
+        file.append(text().as_bytes()).unwrap();
+        drop(file);
+        for (other, locked) in
+            [("audit-2026-03-10.jsonl", true), ("audit-2026-03-10.1.jsonl", false)]
+        {
+            fs.put(other, if locked { b"active\n" } else { b"" });
+            fs.set_locked(other, locked);
+        }
+        run(&compressing(&fs));
+        let expected = [COMPRESSED, "audit-2026-03-10.1.jsonl", "audit-2026-03-10.jsonl"];
+        assert_eq!(fs.names(), expected, "neither the active one nor an empty one");
+        let compressed = fs.bytes(COMPRESSED);
+        assert!(compressed.len() * 10 < text().len(), "{}", compressed.len());
+        assert_eq!(plain(&compressed), text());
+        assert_eq!(zst::content_bytes(&compressed), Some(text().len() as u64));
+        assert_eq!(fs.mode(COMPRESSED), 0o640);
+        assert_eq!(fs.synced(COMPRESSED), compressed.len());
+        // Retention reads it, too.
+        let retired = run(&Tidy { retention_days: Some(0), ..tidy(&fs) });
+        let seqs = Seqs { first_seq: 1, last_seq: 2_000, events: 2_000, ..Seqs::of(A) };
+        assert_eq!((names(&retired), &*retired[0].instances), (vec![COMPRESSED], &[seqs][..]));
+    }
+
+    #[test]
+    fn what_was_left_unfinished_is_cleaned_up_and_begun_again() {
+        let fs = MemFs::default();
+        fs.put(PLAIN, text().as_bytes());
+        fs.put(UNFINISHED, b"half of it");
+        let orphan = "audit-2026-01-01.jsonl.zst.tmp";
+        fs.put(orphan, b"half of it");
+        let theirs = "audit-2026-01-02.jsonl.zst.tmp";
+        fs.put(theirs, b"another process is at it");
+        fs.set_locked(theirs, true);
+        run(&compressing(&fs));
+        assert_eq!(fs.names(), [theirs, COMPRESSED]);
+        assert_eq!(plain(&fs.bytes(COMPRESSED)), text());
+    }
+
+    #[test]
+    fn a_copy_that_is_not_the_same_replaces_nothing() {
+        for copy in [&b"not zstd at all"[..], b"", &compressed("x\n"), &compressed(&text()[1..])] {
+            let fs = MemFs::default();
+            fs.put(PLAIN, text().as_bytes());
+            fs.put(COMPRESSED, copy);
+            run(&compressing(&fs));
+            assert_eq!(fs.names(), [PLAIN, COMPRESSED]);
+            assert_eq!((fs.text(PLAIN), &*fs.bytes(COMPRESSED)), (text(), copy));
+        }
+    }
+
+    fn compressed(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        zst::compress(&mut text.as_bytes(), text.len() as u64, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_original() {
+        let fs = MemFs::default();
+        fs.put(PLAIN, text().as_bytes());
+        fs.state().capacity = Some(text().len() + 100);
+        run(&compressing(&fs));
+        assert_eq!(fs.names(), [PLAIN]);
+        fs.state().capacity = None;
+        run(&compressing(&fs));
+        assert_eq!(fs.names(), [COMPRESSED]);
+    }
+
+    /// The process is killed after each of its changes, or the power is cut there: one of the two
+    /// files is whole, and the next start ends with the compressed one alone.
+    #[test]
+    fn a_power_cut_at_any_step_loses_no_line() {
+        let mut rng = fastrand::Rng::with_seed(11);
+        let mut steps = 0;
+        for changes in 0.. {
+            let fs = MemFs::default();
+            fs.put(PLAIN, text().as_bytes());
+            fs.state().changes_left = Some(changes);
+            run(&compressing(&fs));
+            let is_done = fs.state().changes_left > Some(0);
+            for _ in 0..20 {
+                let after = fs.after_power_cut(&mut rng);
+                let names = after.names();
+                let holds_all = |name: &String| match &**name {
+                    PLAIN => after.text(PLAIN) == text(),
+                    COMPRESSED => plain(&after.bytes(COMPRESSED)) == text(),
+                    _ => false,
+                };
+                assert!(names.iter().any(holds_all), "step {changes}: {names:?}");
+                assert!(names.iter().all(|name| name == UNFINISHED || holds_all(name)));
+                run(&compressing(&after));
+                assert_eq!(after.names(), [COMPRESSED], "step {changes}: {names:?}");
+                assert_eq!(plain(&after.bytes(COMPRESSED)), text());
+            }
+            if is_done {
+                break;
+            }
+            steps += 1;
+        }
+        assert!(
+            steps >= 7,
+            "made, cut, written, synced, renamed, its name synced, removed: {steps}"
+        );
+    }
+}

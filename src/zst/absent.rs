@@ -1,0 +1,23 @@
+//! A build without Zstandard.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+/// Whether compressed files can be read and written.
+pub(crate) const IS_PRESENT: bool = false;
+
+fn absent() -> io::Error {
+    io::Error::new(
+        ErrorKind::Unsupported,
+        "it is compressed, and this build lacks the feature zstd",
+    )
+}
+
+/// Fails.
+pub(crate) fn reader<I: Read>(_input: I) -> io::Result<impl Read + use<I>> {
+    Err::<io::Empty, _>(absent())
+}
+
+/// Fails.
+pub(crate) fn compress(_: &mut dyn Read, _bytes: u64, _: &mut dyn Write) -> io::Result<()> {
+    Err(absent())
+}

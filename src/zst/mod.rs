@@ -1,0 +1,75 @@
+//! Zstandard, where the feature `zstd` is built in; what can be told of its files without it.
+
+#[cfg(not(feature = "zstd"))]
+mod absent;
+#[cfg(feature = "zstd")]
+mod present;
+
+#[cfg(not(feature = "zstd"))]
+pub(crate) use absent::{IS_PRESENT, compress, reader};
+#[cfg(feature = "zstd")]
+pub(crate) use present::{IS_PRESENT, compress, reader};
+
+/// As much of a file as [`content_bytes`] needs.
+pub(crate) const HEADER_BYTES: usize = 18;
+
+/// How many bytes a compressed file says that it holds, from how it begins (RFC 8878, 3.1.1).
+/// `None` where it does not say, or is no such file.
+pub(crate) fn content_bytes(header: &[u8]) -> Option<u64> {
+    let (&descriptor, rest) = header.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?.split_first()?;
+    let is_single_segment = descriptor >> 5 & 1 == 1;
+    let dictionary_id_bytes = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let field = rest.get(usize::from(!is_single_segment) + dictionary_id_bytes..)?;
+    let (bytes, added) = match descriptor >> 6 {
+        0 if is_single_segment => (1, 0),
+        0 => return None,
+        1 => (2, 256),
+        2 => (4, 0),
+        _ => (8, 0),
+    };
+    let mut number = [0; 8];
+    number[..bytes].copy_from_slice(field.get(..bytes)?);
+    u64::from_le_bytes(number).checked_add(added)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_is_read_from_every_kind_of_header() {
+        let magic = [0x28, 0xb5, 0x2f, 0xfd];
+        let cases: [(&[u8], Option<u64>); 9] = [
+            (&[0b0010_0000, 7], Some(7)),
+            (&[0b0000_0000, 9, 7], None),
+            (&[0b0100_0000, 9, 1, 1], Some(257 + 256)),
+            (&[0b0110_0001, 5, 1, 0], Some(257)),
+            (&[0b1000_0010, 9, 5, 5, 1, 0, 0, 1], Some((1 << 24) + 1)),
+            (&[0b1110_0011, 5, 5, 5, 5, 1, 0, 0, 0, 0, 0, 0, 1], Some((1 << 56) + 1)),
+            (&[0b1110_0011, 5, 5, 5, 5, 1, 0, 0, 0, 0, 0, 0], None),
+            (&[0b0100_0000], None),
+            (&[], None),
+        ];
+        for (rest, expected) in cases {
+            assert_eq!(content_bytes(&[&magic, rest].concat()), expected, "{rest:?}");
+        }
+        assert_eq!(content_bytes(b"{\"event_version\":\"3"), None);
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn what_is_compressed_comes_back_and_says_its_size() {
+        use std::io::Read;
+
+        for bytes in [0_usize, 1, 255, 256, 70_000, 3_000_000] {
+            let text: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
+            let mut compressed = Vec::new();
+            compress(&mut &text[..], bytes as u64, &mut compressed).unwrap();
+            let header = &compressed[..compressed.len().min(HEADER_BYTES)];
+            assert_eq!(content_bytes(header), Some(bytes as u64));
+            let mut back = Vec::new();
+            reader(&compressed[..]).unwrap().read_to_end(&mut back).unwrap();
+            assert!(back == text, "{bytes}");
+        }
+    }
+}
