@@ -71,16 +71,28 @@ impl Rules {
     }
 
     fn new(triggers: &[Trigger]) -> Self {
+        let asked = triggers.iter().map(|trigger| trigger.rule).collect();
+        Self { filter: Filter::new(&Self::patterns(triggers)), asked }
+    }
+
+    /// The default rules for each set of instructions that the machine has, and without.
+    #[cfg(test)]
+    fn in_each_form() -> Vec<Self> {
+        let triggers = rules::triggers();
+        let filters = Filter::in_each_form(&Self::patterns(&triggers));
+        let asked = || triggers.iter().map(|trigger| trigger.rule).collect();
+        filters.into_iter().map(|filter| Self { filter, asked: asked() }).collect()
+    }
+
+    /// What is looked for: the triggers of the rules by their numbers, then those of the floor.
+    fn patterns(triggers: &[Trigger]) -> Vec<Pattern> {
         let floor = [
             [LOCAL_BYTES, b"@", DOMAIN_BYTES, DOMAIN_BYTES],
             [b"e", b"y", b"J", BASE64_BYTES],
             [b"A", b"K", b"I", b"A"],
         ];
         let floor = floor.map(|bytes| Pattern { bytes, is_word: false });
-        let patterns: Vec<_> =
-            triggers.iter().map(|trigger| trigger.pattern).chain(floor).collect();
-        let asked = triggers.iter().map(|trigger| trigger.rule).collect();
-        Self { filter: Filter::new(&patterns), asked }
+        triggers.iter().map(|trigger| trigger.pattern).chain(floor).collect()
     }
 }
 
@@ -842,6 +854,32 @@ mod tests {
     }
 
     #[test]
+    fn every_form_finds_the_same() {
+        let forms = Rules::in_each_form();
+        let mut rng = fastrand::Rng::with_seed(512);
+        let whole = ["to ana@example.org", "an/a@example.org", "id=ana@example.org", "k@l.mn"];
+        for n in 0..8_000 {
+            let text = whole.get(n).map_or_else(|| random_text(&mut rng), |text| (*text).into());
+            let found = |rules| -> Vec<_> {
+                Matches::new(&text, rules, false).into_iter().flatten().collect()
+            };
+            for rules in &forms {
+                assert_eq!(found(rules), found(Rules::defaults()), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_may_have_many_separators() {
+        for separator in ["-", "_", "."] {
+            for text in ["api*key=a1b2c3d4e5f6", "sec*ret=a1b2c3d4e5f6", "to*ken=a1b2c3d4e5f6"] {
+                let text = text.replace('*', &separator.repeat(45));
+                assert_eq!(found(&text), [("a1b2c3d4e5f6", Kind::Credential)], "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn a_short_text_without_what_tells_has_no_match() {
         let parts = [
             "eyJa",
@@ -882,7 +920,7 @@ mod tests {
         ];
         let (rules, mut rng) = (Rules::defaults(), fastrand::Rng::with_seed(14));
         let mut matched = 0;
-        for _ in 0..200_000 {
+        for _ in 0..60_000 {
             let mut text = String::new();
             while text.len() < 6 || rng.u8(..) < 200 {
                 text.push_str(parts[rng.usize(..parts.len())]);
@@ -893,7 +931,7 @@ mod tests {
             assert!(found == 0 || !rules.filter.is_plain(text.as_bytes()), "{text:?}");
             matched += usize::from(found > 0);
         }
-        assert!(matched > 1_000, "{matched}");
+        assert!(matched > 300, "{matched}");
     }
 
     #[test]

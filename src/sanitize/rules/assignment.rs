@@ -164,13 +164,12 @@ const LAST_LETTERS: [(u32, u32); NAMES.len()] = {
 
 /// Whether what ends at `end` may be a name of a secret: a quick look, as most are none.
 fn may_be_one(look: Look<'_>, end: usize) -> bool {
-    let name = look.text[look.edge..end].iter().rev().take(NAME_BYTES_MAX);
-    let name = name.take_while(|&&byte| is_name(byte));
+    let name = look.text[look.edge..end].iter().rev().take(2 * NAME_BYTES_MAX);
+    let name = name.take_while(|&&byte| is_name(byte)).inspect(|_| step(1));
     let letters = name.filter(|&&byte| is_alphanumeric(byte)).take(LAST);
     let last = letters
         .enumerate()
         .fold(0, |last, (i, byte)| last | u32::from(byte.to_ascii_lowercase()) << (8 * i));
-    step(LAST);
     // All are asked, without a branch.
     let is_end = LAST_LETTERS.iter().fold(false, |is, (end, of)| is | (last & of == *end));
     is_end || last == u32::from_be_bytes(*b"pass")

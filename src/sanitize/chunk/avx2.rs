@@ -1,0 +1,261 @@
+//! The first look with AVX2: 32 places at a time, by halves of bytes.
+#![allow(unsafe_code, reason = "vector instructions")]
+
+use std::arch::x86_64::*;
+
+use super::buckets::Buckets;
+use super::{Block, Candidates, FOREIGN, Filter, PLACE, WORD, is, is_foreign};
+
+/// Places that are decided together.
+const SPAN: usize = super::SPAN / 2;
+/// Bytes that a block of places needs.
+const BLOCK: usize = SPAN + PLACE - 1;
+/// Places in one of the two halves of a vector, and the bytes that these need.
+const HALF: usize = SPAN / 2;
+const HALF_BLOCK: usize = HALF + PLACE - 1;
+
+/// As [`Candidates::advance`] says.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+pub(super) fn advance(
+    candidates: &mut Candidates,
+    filter: &Filter,
+    bytes: &[u8],
+    edge: usize,
+) -> bool {
+    candidates.advance_by(filter, bytes, edge, |candidates| {
+        candidates.take(scan(filter, bytes, candidates.behind, edge));
+    })
+}
+
+/// Whether a text of six to [`TINY`] bytes is without all that a match would need.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    let length = bytes.len();
+    let eight = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
+    let four = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap_or_default());
+    // Bytes in the middle may be there twice.
+    let (low, high) = match length {
+        8.. => (eight(0), eight(length - 8)),
+        _ => (u64::from(four(0)), u64::from(four(length - 4))),
+    };
+    let text = _mm_set_epi64x(high as i64, low as i64);
+    // A shuffle gives zero for bytes outside ASCII.
+    let upper = _mm_and_si128(_mm_srli_epi16::<4>(text), _mm_set1_epi8(15));
+    // SAFETY: the tables have sixteen bytes.
+    let of = |table: &[u8; 16], half| unsafe {
+        _mm_shuffle_epi8(_mm_loadu_si128(table.as_ptr().cast()), half)
+    };
+    let sets = _mm_and_si128(of(&TELLING.0, text), of(&TELLING.1, upper));
+    let has = |set: u8| {
+        let set = _mm_set1_epi8(set as i8);
+        _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(sets, set), set)) as u32
+    };
+    let telling = _mm_movemask_epi8(_mm_cmpgt_epi8(sets, _mm_set1_epi8(1))) as u32;
+    let foreign = _mm_movemask_epi8(text) as u32;
+    telling | foreign == 0 && has(1).count_ones() < 9
+}
+
+/// The bytes of [`super::TELLING`], by their halves, a bit for each upper half; and digits, bit 0.
+static TELLING: ([u8; 16], [u8; 16]) = {
+    let (mut low, mut high) = ([0; 16], [0; 16]);
+    let mut i = 0;
+    while i < super::TELLING.len() {
+        let byte = super::TELLING[i];
+        let bit = 1 << (byte >> 4);
+        low[(byte & 15) as usize] |= bit;
+        high[(byte >> 4) as usize] |= bit;
+        i += 1;
+    }
+    let mut digit = 0;
+    while digit < 10 {
+        low[digit] |= 1;
+        digit += 1;
+    }
+    high[3] |= 1;
+    (low, high)
+};
+
+/// As [`Filter::of_short`] says.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+pub(super) fn of_short(filter: &Filter, bytes: &[u8]) -> Block {
+    let mut block = scan(filter, bytes, 0, 0);
+    while !block.is_empty() {
+        if filter.is_candidate(bytes, block.first(), 0) {
+            return block;
+        }
+        block.pass();
+        if block.is_empty() {
+            block = scan(filter, bytes, block.behind(), 0);
+        }
+    }
+    block
+}
+
+/// As [`Filter::scan_portable`] says.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+pub(super) fn scan(filter: &Filter, bytes: &[u8], from: usize, edge: usize) -> Block {
+    let length = bytes.len();
+    if from + FOREIGN > length {
+        return Block { base: length, bits: 0 };
+    }
+    if length < BLOCK {
+        let bits = short(filter, bytes, edge);
+        // No place lies behind the last bit.
+        let bits = if from < SPAN { bits & (!0 << from) } else { 0 };
+        return Block::of_half(0, bits);
+    }
+    let (mut at, last) = (from, length - BLOCK);
+    while at + FOREIGN <= length {
+        // The last block ends with the text, over places that were looked at before.
+        let base = at.min(last);
+        // SAFETY: the block and three bytes more lie in the text.
+        let place = |i: usize| unsafe { _mm256_loadu_si256(bytes.as_ptr().add(base + i).cast()) };
+        let beside =
+            Beside { starts: 1, follows: follows(bytes, base, edge), edge: bit(edge, base) };
+        let (bits, foreign) = decide(filter, [place(0), place(1), place(2), place(3)], beside);
+        let bits = bits | foreign;
+        if at <= last {
+            if bits != 0 {
+                return Block::of_half(base, bits);
+            }
+        } else {
+            let end = u32::from(is_foreign(bytes, length - FOREIGN)) << (SPAN - 1);
+            let base = base + 1;
+            return Block::of_half(base, (bits >> 1 | end) & (!0 << (at - base)));
+        }
+        at += SPAN;
+    }
+    Block { base: length, bits: 0 }
+}
+
+/// The places of a text of four bytes and more that is shorter than a block.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+fn short(filter: &Filter, bytes: &[u8], edge: usize) -> u32 {
+    let length = bytes.len();
+    let end = u32::from(is_foreign(bytes, length - FOREIGN)) << (length - FOREIGN);
+    // Half of the vectors is the beginning of the text, half its end.
+    let (place, second, decided) = if length >= HALF_BLOCK {
+        let second = length - HALF_BLOCK;
+        // SAFETY: the text is at least as long as half a block and three bytes more.
+        let half = |at: usize| unsafe { _mm_loadu_si128(bytes.as_ptr().add(at).cast()) };
+        let place = |i: usize| _mm256_set_m128i(half(second + i), half(i));
+        ([place(0), place(1), place(2), place(3)], second, HALF)
+    } else {
+        let eight =
+            |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
+        let four = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap_or_default());
+        let (low, high) = match length {
+            16.. => (eight(0), eight(8)),
+            9.. => (eight(0), eight(length - 8) >> (8 * (16 - length))),
+            8 => (eight(0), 0),
+            _ => (u64::from(four(0)) | u64::from(four(length - 4)) << (8 * (length - 4)), 0),
+        };
+        let first = _mm_set_epi64x(high as i64, low as i64);
+        let (text, second) = if length > 16 {
+            let at = length - 16;
+            let end = _mm_set_epi64x(eight(at + 8) as i64, eight(at) as i64);
+            (_mm256_set_m128i(end, first), at)
+        } else {
+            (_mm256_zextsi128_si256(first), 0)
+        };
+        let place = [
+            text,
+            _mm256_bsrli_epi128::<1>(text),
+            _mm256_bsrli_epi128::<2>(text),
+            _mm256_bsrli_epi128::<3>(text),
+        ];
+        // Of the last places too little is seen.
+        (place, second, length.min(16) + 1 - PLACE)
+    };
+    let beside = Beside {
+        starts: 1 | 1 << HALF,
+        follows: follows(bytes, second, edge) << HALF,
+        edge: bit(edge, 0) & (u32::MAX >> HALF) | bit(edge, second) << HALF,
+    };
+    let (bits, foreign) = decide(filter, place, beside);
+    let decided = (1 << decided) - 1;
+    let both = |bits: u32| (bits & decided) | (bits >> HALF & decided) << second;
+    both(bits | foreign) | end
+}
+
+/// What stands beside places of vectors, a bit for each.
+struct Beside {
+    /// What stands before them does not lie in the vectors,
+    starts: u32,
+    /// but is part of a word.
+    follows: u32,
+    /// The beginning of the segment.
+    edge: u32,
+}
+
+/// Whether a letter, a digit or an underscore of the segment stands before `at`.
+#[inline]
+fn follows(bytes: &[u8], at: usize, edge: usize) -> u32 {
+    u32::from(at > edge && is(bytes[at - 1], WORD))
+}
+
+/// The bit of the place `edge` of those from `at` on. If it lies before them it was decided before,
+/// and which it is does not matter.
+#[inline]
+fn bit(edge: usize, at: usize) -> u32 {
+    1_u32.checked_shl(edge.wrapping_sub(at) as u32).unwrap_or(0)
+}
+
+/// The bytes of words, in the manner of the filter's tables: digits, letters of either half of
+/// the alphabet, the underscore.
+static WORDS: ([u8; 16], [u8; 16]) = (
+    [5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 2, 2, 2, 2, 10],
+    [0, 0, 0, 1, 2, 12, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0],
+);
+
+/// The places that the first look finds, and those where another alphabet or a disguise may begin.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+fn decide(filter: &Filter, place: [__m256i; PLACE], beside: Beside) -> (u32, u32) {
+    let upper =
+        place.map(|bytes| _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15)));
+    // A shuffle gives zero for bytes outside ASCII.
+    let of = |(low, high): (&[u8; 16], &[u8; 16]), i: usize| {
+        let low = _mm256_shuffle_epi8(table(low), place[i]);
+        _mm256_and_si256(low, _mm256_shuffle_epi8(table(high), upper[i]))
+    };
+    let none = |buckets: __m256i| {
+        _mm256_movemask_epi8(_mm256_cmpeq_epi8(buckets, _mm256_setzero_si256())) as u32
+    };
+    let some = |buckets: &Buckets| {
+        let of = |i: usize| of((&buckets.low[i], &buckets.high[i]), i);
+        _mm256_and_si256(_mm256_and_si256(of(0), of(1)), _mm256_and_si256(of(2), of(3)))
+    };
+    let words = !none(of((&WORDS.0, &WORDS.1), 0));
+    let begins = !(words << 1 & !beside.starts | beside.follows) | beside.edge;
+    let anywhere =
+        _mm256_or_si256(some(&filter.tables.anywhere[0]), some(&filter.tables.anywhere[1]));
+    let bits = !none(some(&filter.tables.words)) & begins | !none(anywhere);
+    let is_ascii = _mm256_movemask_epi8(place[0]) == 0;
+    (bits, if is_ascii { 0 } else { foreign(place[0], place[1]) })
+}
+
+/// The places for which [`is_foreign`] holds.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+pub(super) fn foreign(first: __m256i, second: __m256i) -> u32 {
+    let byte = |byte: u8| _mm256_set1_epi8(byte as i8);
+    // From 0xD9 on, but for eight from 0xE2 on.
+    let from_d9 = _mm256_and_si256(_mm256_cmpgt_epi8(first, byte(0xD8)), first);
+    let from_e2 = _mm256_sub_epi8(first, byte(0xE2));
+    let but = _mm256_cmpeq_epi8(from_e2, _mm256_min_epu8(from_e2, byte(7)));
+    let leads = _mm256_movemask_epi8(_mm256_andnot_si256(but, from_d9)) as u32;
+    // 0xE2 in front of 0x80 and 0x81: the zero-width characters, and some more.
+    let is_e2 = _mm256_cmpeq_epi8(first, byte(0xE2));
+    let in_front = _mm256_cmpeq_epi8(_mm256_and_si256(second, byte(0xFE)), byte(0x80));
+    leads | _mm256_movemask_epi8(_mm256_and_si256(is_e2, in_front)) as u32
+}
+
+/// A table in both halves of a vector, which are shuffled apart.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+fn table(table: &[u8; 16]) -> __m256i {
+    // SAFETY: the table has sixteen bytes.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
+}

@@ -1,0 +1,160 @@
+//! The first look with AVX-512 and its instructions for bytes: 64 places at a time, by whole bytes.
+#![allow(unsafe_code, reason = "vector instructions")]
+
+use std::arch::x86_64::*;
+
+use super::buckets::Exact;
+use super::{Block, Candidates, Filter, PLACE, SPAN, WORD, is};
+
+/// As [`Candidates::advance`] says.
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+pub(super) fn advance(
+    candidates: &mut Candidates,
+    filter: &Filter,
+    bytes: &[u8],
+    edge: usize,
+) -> bool {
+    candidates.advance_by(filter, bytes, edge, |all| look_ahead(filter, bytes, edge, all))
+}
+
+/// As [`Filter::of_short`] says.
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+pub(super) fn of_short(filter: &Filter, bytes: &[u8]) -> Block {
+    let mut block = Block { base: 0, bits: decide(filter, last_block(bytes), &mut 0) };
+    while !block.is_empty() && !filter.is_candidate(bytes, block.first(), 0) {
+        block.pass();
+    }
+    block
+}
+
+/// Looks at the next blocks, as many as `candidates` are wide. Apart from what asks for it, which
+/// would else read the tables each time.
+#[inline(never)]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+fn look_ahead(filter: &Filter, bytes: &[u8], edge: usize, candidates: &mut Candidates) {
+    let (from, length) = (candidates.behind, bytes.len());
+    let whole = ((length - from).saturating_sub(PLACE - 1) / SPAN).min(candidates.width);
+    let mut count = 0;
+    let mut follows = u64::from(from > edge && is(bytes[from - 1], WORD));
+    for i in 0..whole {
+        // SAFETY: all places of the block and three bytes more lie in the text.
+        let block = unsafe {
+            let text = bytes.as_ptr().add(from + i * SPAN).cast::<i8>();
+            [
+                _mm512_loadu_epi8(text),
+                _mm512_loadu_epi8(text.add(1)),
+                _mm512_loadu_epi8(text.add(2)),
+                _mm512_loadu_epi8(text.add(3)),
+            ]
+        };
+        let bits = decide(filter, block, &mut follows);
+        candidates.ahead[count] = Block { base: from + i * SPAN, bits };
+        count += usize::from(bits != 0);
+    }
+    candidates.behind = from + whole * SPAN;
+    if whole < candidates.width {
+        let block = last_block(&bytes[candidates.behind..]);
+        let bits = decide(filter, block, &mut follows);
+        candidates.ahead[count] = Block { base: candidates.behind, bits };
+        count += usize::from(bits != 0);
+        candidates.behind += SPAN;
+    }
+    candidates.count = count;
+}
+
+/// The places of what is less than a block; zeros behind it.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+fn last_block(bytes: &[u8]) -> [__m512i; PLACE] {
+    let there = |i: usize| bits_below(bytes.len().saturating_sub(i));
+    let text = bytes.as_ptr().cast::<i8>();
+    // SAFETY: what a mask has lies in the text; the rest is not read, and is zero.
+    unsafe {
+        [
+            _mm512_maskz_loadu_epi8(there(0), text),
+            _mm512_maskz_loadu_epi8(there(1), text.wrapping_add(1)),
+            _mm512_maskz_loadu_epi8(there(2), text.wrapping_add(2)),
+            _mm512_maskz_loadu_epi8(there(3), text.wrapping_add(3)),
+        ]
+    }
+}
+
+/// So many bits.
+#[inline]
+fn bits_below(count: usize) -> u64 {
+    if count >= SPAN { u64::MAX } else { (1 << count) - 1 }
+}
+
+/// What a table has for each byte, of which it sees seven bits.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+fn look_up(table: &[u8; 128], bytes: __m512i) -> __m512i {
+    // SAFETY: the table has twice 64 bytes.
+    let (low, high) = unsafe {
+        let low = table.as_ptr().cast();
+        (_mm512_loadu_epi8(low), _mm512_loadu_epi8(low.add(64)))
+    };
+    _mm512_permutex2var_epi8(low, bytes, high)
+}
+
+/// The buckets that have the bytes of each place, and the first two of them, mixed in `heads`.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+fn buckets(exact: &Exact, place: [__m512i; PLACE], heads: __m512i) -> __m512i {
+    let of = |i: usize| look_up(&exact.bytes[i], place[i]);
+    let (a, b, c, d) = (of(0), of(1), of(2), of(3));
+    let heads = look_up(&exact.heads, heads);
+    _mm512_and_si512(_mm512_and_si512(_mm512_and_si512(a, b), _mm512_and_si512(c, d)), heads)
+}
+
+/// The places that the first look finds, and those where another alphabet or a disguise may begin.
+/// `follows`: whether a letter, a digit or an underscore stands before them, and then before what
+/// comes behind.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+fn decide(filter: &Filter, place: [__m512i; PLACE], follows: &mut u64) -> u64 {
+    let [a, b, c, d] = place;
+    let all = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
+    let is_ascii = !_mm512_movepi8_mask(all);
+    let twice = _mm512_add_epi8(a, a);
+    let heads = _mm512_xor_si512(_mm512_add_epi8(twice, twice), b);
+    let first = buckets(&filter.tables.anywhere[0].exact, place, heads);
+    let second = buckets(&filter.tables.anywhere[1].exact, place, heads);
+    let either = _mm512_or_si512(first, second);
+    let of_words = buckets(&filter.tables.words.exact, place, heads);
+    let outside = _mm512_movepi8_mask(a);
+    let words = look_up(&WORDS.0, a);
+    let words = _mm512_test_epi8_mask(words, words) & !outside;
+    let begins = !(words << 1 | *follows);
+    *follows = words >> (SPAN - 1);
+    let of_words = _mm512_test_epi8_mask(of_words, of_words) & begins;
+    let bits = (_mm512_test_epi8_mask(either, either) | of_words) & is_ascii;
+    bits | if outside == 0 { 0 } else { foreign(a, b) }
+}
+
+/// The places for which [`is_foreign`](super::is_foreign) holds.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
+fn foreign(first: __m512i, second: __m512i) -> u64 {
+    let byte = |byte: u8| _mm512_set1_epi8(byte as i8);
+    // From 0xD9 on, but for eight from 0xE2 on.
+    let but = _mm512_cmple_epu8_mask(_mm512_sub_epi8(first, byte(0xE2)), byte(7));
+    let leads = _mm512_cmpge_epu8_mask(first, byte(0xD9)) & !but;
+    // 0xE2 in front of 0x80 and 0x81: the zero-width characters, and some more.
+    let in_front = _mm512_cmpeq_epi8_mask(_mm512_and_si512(second, byte(0xFE)), byte(0x80));
+    leads | _mm512_cmpeq_epi8_mask(first, byte(0xE2)) & in_front
+}
+
+/// Which ASCII bytes are of words.
+static WORDS: Words = Words({
+    let mut words = [0; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        words[byte] = ((byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_') as u8;
+        byte += 1;
+    }
+    words
+});
+
+#[repr(align(64))]
+struct Words([u8; 128]);

@@ -1,0 +1,171 @@
+//! The tables by which vectors tell at which places a trigger may stand.
+
+use super::{PLACE, Pattern, weight};
+
+/// The buckets of triggers.
+#[derive(Debug)]
+pub(super) struct Tables {
+    /// Of those at the beginning of a word.
+    pub(super) words: Buckets,
+    /// Of the others.
+    pub(super) anywhere: [Buckets; 2],
+}
+
+impl Tables {
+    pub(super) fn new<'p>(patterns: impl Iterator<Item = &'p Pattern> + Clone) -> Self {
+        let of_words = |is_word| patterns.clone().filter(move |pattern| pattern.is_word == is_word);
+        let anywhere = sorted(of_words(false), 16);
+        Self {
+            words: Buckets::of_sets(&sorted(of_words(true), 8)),
+            anywhere: [0, 8].map(|i| Buckets::of_sets(anywhere.get(i..).unwrap_or_default())),
+        }
+    }
+}
+
+/// The tables of eight buckets: for each byte of a place, the buckets by its lower and by its upper
+/// half, for vectors that can look up no more; and by the whole of it.
+#[derive(Clone, Debug)]
+pub(super) struct Buckets {
+    pub(super) low: [[u8; 16]; PLACE],
+    pub(super) high: [[u8; 16]; PLACE],
+    pub(super) exact: Exact,
+}
+
+impl Buckets {
+    fn of_sets(buckets: &[Sets]) -> Self {
+        let table = |i: usize, half: fn((u16, u16)) -> u16| {
+            std::array::from_fn(|value| {
+                let has =
+                    |b: usize| buckets.get(b).map_or(0, |b| half(b.halves[i]) >> value & 1) as u8;
+                (0..8).map(|bucket| has(bucket) << bucket).sum()
+            })
+        };
+        let exact = |of: &dyn Fn(&Sets) -> u128| {
+            std::array::from_fn(|byte| {
+                let has = |b: usize| buckets.get(b).map_or(0, |b| (of(b) >> byte & 1) as u8);
+                (0..8).map(|bucket| has(bucket) << bucket).sum()
+            })
+        };
+        Self {
+            low: std::array::from_fn(|i| table(i, |halves| halves.0)),
+            high: std::array::from_fn(|i| table(i, |halves| halves.1)),
+            exact: Exact {
+                bytes: std::array::from_fn(|i| exact(&|sets| sets.bytes[i])),
+                heads: exact(&|sets| sets.heads),
+            },
+        }
+    }
+}
+
+/// By the byte itself, where it is ASCII, for each byte of a place, and by the first two mixed.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(super) struct Exact {
+    pub(super) bytes: [[u8; 128]; PLACE],
+    pub(super) heads: [u8; 128],
+}
+
+/// Two ASCII bytes as one.
+fn mixed(first: u8, second: u8) -> u8 {
+    (first << 2 ^ second) & 0x7F
+}
+
+/// The bytes of some patterns, a bit for each: their lower and upper halves, the bytes, and the first
+/// two mixed.
+#[derive(Clone, Copy, Default)]
+struct Sets {
+    halves: [(u16, u16); PLACE],
+    bytes: [u128; PLACE],
+    heads: u128,
+}
+
+impl Sets {
+    fn of(pattern: &Pattern) -> Self {
+        let halves = pattern.bytes.map(|set| {
+            let bits = |half: fn(u8) -> u8| set.iter().fold(0, |all, byte| all | 1 << half(*byte));
+            (bits(|byte| byte & 15), bits(|byte| byte >> 4))
+        });
+        // A text is read with zeros behind its end.
+        debug_assert!(
+            pattern.bytes.iter().all(|set| set.iter().all(|byte| (1..0x80).contains(byte)))
+        );
+        let [first, second, ..] = pattern.bytes;
+        let heads = first.iter().flat_map(|a| second.iter().map(|b| mixed(*a, *b)));
+        let bytes = pattern.bytes.map(|set| set.iter().fold(0, |all, byte| all | 1 << byte));
+        Self { halves, bytes, heads: heads.fold(0, |all, head| all | 1 << head) }
+    }
+
+    fn or(self, other: Self) -> Self {
+        let half = |i: usize| {
+            let ((low, high), (other_low, other_high)) = (self.halves[i], other.halves[i]);
+            (low | other_low, high | other_high)
+        };
+        Self {
+            halves: std::array::from_fn(half),
+            bytes: std::array::from_fn(|i| self.bytes[i] | other.bytes[i]),
+            heads: self.heads | other.heads,
+        }
+    }
+
+    /// How often places are met that have such bytes, in arbitrary units.
+    fn rate(self, weights: &HalfWeights) -> f32 {
+        let of = |(low, high): (u16, u16)| -> f32 {
+            let rows = weights.0.iter().enumerate().filter(|(row, _)| high >> row & 1 == 1);
+            let [first, second] = low.to_le_bytes().map(usize::from);
+            rows.map(|(_, row)| row[0][first] + row[1][second]).sum()
+        };
+        self.halves.into_iter().map(of).product()
+    }
+}
+
+/// For each upper half of an ASCII byte, the sum of the weights of any lower halves: of the eight
+/// smaller ones, and of the eight greater.
+struct HalfWeights([[[f32; 256]; 2]; 8]);
+
+impl HalfWeights {
+    fn new() -> Self {
+        let sum = |high: usize, part: usize, lows: usize| -> f32 {
+            let lows = (0..8).filter(|low| lows >> low & 1 == 1);
+            lows.map(|low| weight((high << 4 | part << 3 | low) as u8) as f32).sum()
+        };
+        let row = |high| [0, 1].map(|part| std::array::from_fn(|lows| sum(high, part, lows)));
+        Self(std::array::from_fn(row))
+    }
+}
+
+/// Sorts patterns into so many buckets that few places are mistaken for one: beginning with a bucket
+/// for each, those two become one that add the least by it, until so many are left.
+fn sorted<'p>(patterns: impl Iterator<Item = &'p Pattern>, count: usize) -> Vec<Sets> {
+    let weights = HalfWeights::new();
+    let rated = |sets: Sets| (sets, sets.rate(&weights));
+    let mut buckets: Vec<_> = patterns.map(|pattern| rated(Sets::of(pattern))).collect();
+    // The later bucket that goes best with each, and what both add as one.
+    let best = |buckets: &[(Sets, f32)], i: usize| {
+        let more =
+            |j: usize| buckets[i].0.or(buckets[j].0).rate(&weights) - buckets[i].1 - buckets[j].1;
+        let all = (i + 1..buckets.len()).map(|j| (j, more(j)));
+        all.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((i, f32::INFINITY))
+    };
+    let mut pairs: Vec<_> = (0..buckets.len()).map(|i| best(&buckets, i)).collect();
+    while buckets.len() > count {
+        let least = (0..pairs.len()).min_by(|&a, &b| pairs[a].1.total_cmp(&pairs[b].1));
+        let Some(one) = least else { break };
+        let other = pairs[one].0;
+        buckets[one] = rated(buckets[one].0.or(buckets[other].0));
+        let last = buckets.len() - 1;
+        buckets.swap_remove(other);
+        pairs.swap_remove(other);
+        for i in 0..last {
+            if i == one || i == other || [one, other, last].contains(&pairs[i].0) {
+                pairs[i] = best(&buckets, i);
+            } else if i < one {
+                let more =
+                    buckets[i].0.or(buckets[one].0).rate(&weights) - buckets[i].1 - buckets[one].1;
+                if more < pairs[i].1 {
+                    pairs[i] = (one, more);
+                }
+            }
+        }
+    }
+    buckets.into_iter().map(|(sets, _)| sets).collect()
+}
