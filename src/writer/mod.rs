@@ -5,6 +5,7 @@
 //! call only when it sleeps, which it does after fifty milliseconds without an event.
 
 mod control;
+mod exports;
 pub(crate) mod fs;
 mod housekeeping;
 pub(crate) mod jsonl;
@@ -86,7 +87,10 @@ pub(crate) fn spawn(
 ) -> Result<(), Error> {
     let settings = &shared.settings;
     if settings.to_stdout {
-        exporters.insert(0, Box::new(Stdout::new()));
+        let stdout = Stdout::new();
+        // Where it is the only output, what it takes is what is written.
+        let stdout = if settings.to_files { stdout } else { stdout.waiting() };
+        exporters.insert(0, Box::new(stdout));
     }
     let files = settings.to_files.then(|| {
         let options = FileOptions {
@@ -108,6 +112,7 @@ pub(crate) fn spawn(
         house,
         tidied: (0, i64::MIN),
         exporters,
+        kept_bytes: 0,
         has_started: false,
         seq: 0,
         lines: Vec::with_capacity(BATCH_BYTES * 2),
@@ -154,6 +159,8 @@ struct Writer {
     /// How many files had been begun, and which day it was, when the folder was last tidied.
     tidied: (u64, i64),
     exporters: Vec<Box<dyn Exporter>>,
+    /// What exporters kept back when they were last asked.
+    kept_bytes: usize,
     /// Whether an `audit.start` was written anywhere.
     has_started: bool,
     /// The last number given.
@@ -175,6 +182,19 @@ struct Outage {
     /// When the reserve last took a loss, and how long it is then left alone.
     told_micros: i64,
     wait_micros: u64,
+}
+
+/// What a turn of the writer came to.
+enum Turn {
+    /// Something was done; there may be more.
+    Busy,
+    /// There was nothing to do.
+    Idle {
+        /// A producer was between its steps.
+        is_unready: bool,
+    },
+    /// The last line is written.
+    Last,
 }
 
 /// What a batch came to.
@@ -200,40 +220,54 @@ impl Writer {
     }
 
     fn run(&mut self) {
-        let shared = self.shared.clone();
-        let control = &shared.control;
-        control.enter();
+        self.shared.control.enter();
         let mut waiting = Waiting::default();
         loop {
-            let request = control.request();
-            shared.pricing.look(|| self.clock.now_micros());
-            if let Some(end) = request.end {
-                self.drainer.close(end);
-            }
-            let mut seals = match request.settle {
-                Some(_) => u32::MAX,
-                None => u32::from(waiting.is_out_of_patience()),
-            };
-            let batch = self.batch(request, &mut seals);
-            waiting.looked(batch.is_unready, seals);
-            let is_idle = batch.events == 0 && batch.overwritten == 0;
-            self.tidy();
-            let has_own = self.unsaid.is_some() || !self.news.is_empty();
-            if !is_idle || has_own && (request.settle.is_some() || self.may_retry()) {
-                self.write(&batch);
-            }
-            if let Some(to) = request.settle.filter(|to| self.drainer.is_settled(*to)) {
-                if request.end.is_some() {
-                    self.stop();
-                    return control.ended(Ended::Done);
+            match self.turn(&mut waiting) {
+                Turn::Busy => waiting.ended(),
+                Turn::Idle { is_unready } => {
+                    if self.resume_exports() {
+                        waiting.ended();
+                    }
+                    self.wait(&mut waiting, is_unready);
                 }
-                control.settled(to);
-            } else if is_idle {
-                self.wait(&mut waiting, batch.is_unready);
-                continue;
+                Turn::Last => return,
             }
-            waiting.ended();
         }
+    }
+
+    /// Does what there is to do: at most a batch, and what is asked for.
+    fn turn(&mut self, waiting: &mut Waiting) -> Turn {
+        let shared = self.shared.clone();
+        let control = &shared.control;
+        let request = control.request();
+        shared.pricing.look(|| self.clock.now_micros());
+        if let Some(end) = request.end {
+            self.drainer.close(end);
+        }
+        let mut seals = match request.settle {
+            Some(_) => u32::MAX,
+            None => u32::from(waiting.is_out_of_patience()),
+        };
+        let batch = self.batch(request, &mut seals);
+        waiting.looked(batch.is_unready, seals);
+        let is_idle = batch.events == 0 && batch.overwritten == 0;
+        self.tidy();
+        let has_own = self.unsaid.is_some() || !self.news.is_empty();
+        if !is_idle || has_own && (request.settle.is_some() || self.may_retry()) {
+            self.write(&batch);
+        }
+        match request.settle.filter(|to| self.drainer.is_settled(*to)) {
+            Some(_) if request.end.is_some() => {
+                self.stop();
+                control.ended(Ended::Done);
+                return Turn::Last;
+            }
+            Some(to) => control.settled(to),
+            None if is_idle => return Turn::Idle { is_unready: batch.is_unready },
+            None => {}
+        }
+        Turn::Busy
     }
 
     /// Takes up to a batch of events and makes lines of them.
@@ -461,6 +495,7 @@ impl Writer {
         let _written = self.hand_on(now, Lines::Last);
         self.house = None;
         self.files = None;
+        self.finish_exports();
     }
 
     /// Waits as fits how long there has been nothing.

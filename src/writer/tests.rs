@@ -1,5 +1,8 @@
 //! What the whole writer makes of a disk that fails and a clock that leaps.
 
+#[cfg(unix)]
+mod stdout;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
