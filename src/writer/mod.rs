@@ -103,7 +103,7 @@ pub(crate) fn spawn(
     });
     let files = files.transpose()?;
     let house = files.as_ref().map(|_| keep_house(settings, fs)).transpose()?.flatten();
-    let mut writer = Writer {
+    let writer = Writer {
         drainer: Drainer::new(shared.ring.clone()),
         shared: shared.clone(),
         clock,
@@ -124,6 +124,12 @@ pub(crate) fn spawn(
     if let Some(files) = &writer.files {
         shared.control.set_path(files.path());
     }
+    #[cfg(all(test, not(loom)))]
+    let Some(writer) = tests::by_hand(writer) else { return Ok(()) };
+    start(writer)
+}
+
+fn start(mut writer: Writer) -> Result<(), Error> {
     thread::Builder::new()
         .name("llm-audit".to_owned())
         .spawn(move || writer.run_guarded())
