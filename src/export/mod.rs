@@ -35,4 +35,16 @@ pub trait Exporter: Send {
     ///
     /// These lines were not taken. They are not given again; those that follow are.
     fn export(&mut self, lines: &[u8]) -> std::io::Result<()>;
+
+    /// Goes on with lines that were taken and kept, without waiting, and returns how many bytes it
+    /// still keeps. The writer calls it while it has nothing else to do: about every millisecond as
+    /// long as that number falls, then once a second; and at the close, which does not wait for a
+    /// number that does not fall. Who hands everything on at once has nothing to do here.
+    ///
+    /// # Errors
+    ///
+    /// What was kept is lost.
+    fn resume(&mut self) -> std::io::Result<usize> {
+        Ok(0)
+    }
 }

@@ -1,16 +1,25 @@
 //! Lines to standard output: exactly as in the file, or coloured for a person at a terminal.
 
-use std::env;
 #[cfg(unix)]
-use std::fs::File;
+mod descriptor;
+#[cfg(not(unix))]
+#[path = "stdout/other.rs"]
+mod descriptor;
+#[cfg(test)]
+mod tests;
+
+use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use descriptor::Descriptor;
 use memchr::memmem;
 
 use super::Exporter;
 use crate::fork::cell::Lazy;
 
 const RESET: &[u8] = b"\x1b[0m";
+/// Lines kept for a reader that is slower than the log at the moment, beside the batch that comes.
+const PENDING_BYTES_MAX: usize = 1 << 20;
 
 /// Writes every line to standard output.
 ///
@@ -19,45 +28,37 @@ const RESET: &[u8] = b"\x1b[0m";
 /// or `TERM` is `dumb`), and control characters which JSON leaves as they are (DEL and U+0080 to
 /// U+009F) are written as `\u` escapes, so that no text of an event can steer the terminal.
 ///
+/// A reader that does not read holds up nobody: what a pipe or terminal does not take at once is
+/// kept, up to a mebibyte and one batch; while more waits, whole batches are not taken. What was
+/// begun is finished first when there is room again, so that the reader finds whole lines in order.
+/// It is written past the lock and the buffer of [`std::io::stdout`]. [`waiting`](Self::waiting)
+/// does wait; where the operating system is no Unix, every one does.
+///
 /// # Errors
 ///
-/// [`export`](Exporter::export) returns what the write returned, `BrokenPipe` where the reader has
-/// left. A reader may have got the first of those lines; one that was torn is ended before the
-/// next batch.
+/// [`export`](Exporter::export) returns `WouldBlock` for a batch that is not taken because nobody
+/// reads, and otherwise what the write returned, `BrokenPipe` where the reader has left: then what
+/// was kept is gone, too. A reader may have got the first of those lines; one that was torn is
+/// ended before the next batch.
 #[derive(Debug)]
-pub struct Stdout<W = io::Stdout> {
-    out: W,
-    look: Look,
-    rendered: Vec<u8>,
-    /// The last byte written was in the middle of a line.
-    torn: bool,
-}
-
-/// Who reads it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Look {
-    Exact,
-    Terminal { colour: bool },
-}
+pub struct Stdout(Lines<Descriptor>);
 
 impl Stdout {
     /// The process's standard output, which is looked at once: a terminal or not.
     pub fn new() -> Self {
-        Self::over(io::stdout(), *LOOK)
+        Self(Lines::over(Descriptor::stdout(), *LOOK))
     }
 
-    /// Of a forked child: a descriptor beside `io::stdout`, whose lock a thread of the parent may
-    /// have held at the fork, and beside its buffer. `None` where standard output is closed.
-    #[cfg(unix)]
-    pub(crate) fn in_child() -> Option<Stdout<File>> {
-        use std::os::fd::AsFd;
-        let out = io::stdout().as_fd().try_clone_to_owned().ok()?;
-        Some(Stdout::over(out.into(), *LOOK))
+    /// Waits for its reader, and the writer with it: for where nothing else is written to.
+    pub fn waiting(mut self) -> Self {
+        self.0.out.wait();
+        self
     }
 
-    #[cfg(not(unix))]
-    pub(crate) fn in_child() -> Option<Self> {
-        None
+    /// Over another descriptor, as if it were a pipe.
+    #[cfg(all(test, unix))]
+    pub(crate) fn to(out: impl Into<std::os::fd::OwnedFd>) -> Self {
+        Self(Lines::over(Descriptor::over(out.into()), Look::Exact))
     }
 }
 
@@ -77,42 +78,88 @@ impl Default for Stdout {
     }
 }
 
-impl<W: Write> Stdout<W> {
-    fn over(out: W, look: Look) -> Self {
-        Self { out, look, rendered: Vec::new(), torn: false }
+impl Exporter for Stdout {
+    fn export(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.0.export(lines)
     }
 
-    /// As `write_all`, but knows afterwards whether a line was torn.
-    fn write_lines(out: &mut W, torn: &mut bool, mut lines: &[u8]) -> io::Result<()> {
-        while !lines.is_empty() {
-            match out.write(lines) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(taken) => {
-                    *torn = lines[taken - 1] != b'\n';
-                    lines = &lines[taken..];
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        out.flush()
+    fn resume(&mut self) -> io::Result<usize> {
+        self.0.send()?;
+        Ok(self.0.pending().len())
     }
 }
 
-impl<W: Write + Send> Exporter for Stdout<W> {
+/// Who reads it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Look {
+    Exact,
+    Terminal { colour: bool },
+}
+
+/// Whole lines on their way to an output that may have no room for them.
+#[derive(Debug)]
+struct Lines<W> {
+    out: W,
+    look: Look,
+    /// Batches that were taken; of these bytes the first are written.
+    taken: Vec<u8>,
+    written: usize,
+    /// The last byte written was in the middle of a line.
+    torn: bool,
+}
+
+impl<W: Write> Lines<W> {
+    fn over(out: W, look: Look) -> Self {
+        Self { out, look, taken: Vec::new(), written: 0, torn: false }
+    }
+
     fn export(&mut self, lines: &[u8]) -> io::Result<()> {
-        if self.torn {
-            Self::write_lines(&mut self.out, &mut self.torn, b"\n")?;
+        if self.pending().is_empty() && self.torn {
+            self.taken.push(b'\n');
         }
-        let text = match self.look {
-            Look::Exact => lines,
-            Look::Terminal { colour } => {
-                self.rendered.clear();
-                render(lines, colour, &mut self.rendered);
-                &self.rendered
+        self.send()?;
+        let pending = self.pending().len();
+        if pending > 0 && pending + lines.len() > PENDING_BYTES_MAX {
+            let why = "nobody reads standard output";
+            return Err(io::Error::new(ErrorKind::WouldBlock, why));
+        }
+        match self.look {
+            Look::Exact => self.taken.extend_from_slice(lines),
+            Look::Terminal { colour } => render(lines, colour, &mut self.taken),
+        }
+        self.send()
+    }
+
+    /// What was taken and is not written yet.
+    fn pending(&self) -> &[u8] {
+        &self.taken[self.written..]
+    }
+
+    /// Writes what is pending, as far as there is room. On an error none of it is pending any more.
+    fn send(&mut self) -> io::Result<()> {
+        let sent = loop {
+            if self.pending().is_empty() {
+                break self.out.flush();
+            }
+            match self.out.write(&self.taken[self.written..]) {
+                Ok(0) => break Err(ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.written += written;
+                    self.torn = self.taken[self.written - 1] != b'\n';
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // What is written gives its room to what comes.
+                    self.taken.drain(..self.written);
+                    self.written = 0;
+                    return Ok(());
+                }
+                Err(error) => break Err(error),
             }
         };
-        Self::write_lines(&mut self.out, &mut self.torn, text)
+        self.taken.clear();
+        self.written = 0;
+        sent
     }
 }
 
@@ -156,110 +203,5 @@ fn escape_controls(line: &[u8], text: &mut Vec<u8>) {
             None => text.push(*byte),
         }
         rest = after;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COLOURED: Look = Look::Terminal { colour: true };
-    const PLAIN: Look = Look::Terminal { colour: false };
-
-    fn exported(look: Look, lines: &str) -> String {
-        let mut stdout = Stdout::over(Vec::new(), look);
-        stdout.export(lines.as_bytes()).unwrap();
-        String::from_utf8(stdout.out).unwrap()
-    }
-
-    #[test]
-    fn lines_for_a_pipe_are_those_of_the_file() {
-        let lines = "{\"status\":\"error\",\"data\":{\"a\":\"\u{7f}\u{9b}31m ü\"}}\n{}\n";
-        assert_eq!(exported(Look::Exact, lines), lines);
-    }
-
-    #[test]
-    fn colours_by_status() {
-        let cases = [
-            (r#"{"seq":1,"status":"ok"}"#, "32"),
-            (r#"{"status":"error","data":{"status":"ok"}}"#, "31"),
-            (r#"{"action":"\"status\":\"ok\"","status":"timeout"}"#, "35"),
-            (r#"{"action":"a","status":"retry"}"#, "33"),
-            (r#"{"status":"okay"}"#, ""),
-            (r#"{"event_type":"audit.stop"}"#, ""),
-            (r#"{"status":"#, ""),
-            ("", ""),
-        ];
-        for (line, colour) in cases {
-            let lines = format!("{line}\n");
-            let expected = match colour {
-                "" => lines.clone(),
-                colour => format!("\u{1b}[{colour}m{line}\u{1b}[0m\n"),
-            };
-            assert_eq!(exported(COLOURED, &lines), expected);
-            assert_eq!(exported(PLAIN, &lines), lines);
-        }
-        assert_eq!(exported(PLAIN, "{}\n{}\n"), "{}\n{}\n");
-    }
-
-    #[test]
-    fn no_text_steers_the_terminal() {
-        let mut rng = fastrand::Rng::with_seed(4);
-        for _ in 0..500 {
-            let text: String = (0..rng.usize(..40))
-                .map(|_| rng.choice(['a', 'ü', 'Â', '\u{7f}', '\u{80}', '\u{9b}', '\u{a0}', '\n']))
-                .map(Option::unwrap)
-                .collect();
-            let line = serde_json::json!({ "data": text }).to_string();
-            let shown = exported(PLAIN, &format!("{line}\n"));
-            let shown = shown.strip_suffix('\n').unwrap();
-            assert!(!shown.contains(char::is_control), "{shown:?}");
-            let value: serde_json::Value = serde_json::from_str(shown).unwrap();
-            assert_eq!(value["data"], text);
-        }
-        assert_eq!(exported(PLAIN, "\u{1b}[2J\n"), "\\u001b[2J\n");
-    }
-
-    /// Takes a few bytes a call; once they are used up, fails until it is filled again.
-    struct Pipe {
-        taken: Vec<u8>,
-        room: usize,
-        interrupted: bool,
-    }
-
-    impl Write for Pipe {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.interrupted = !self.interrupted;
-            let taken = bytes.len().min(3).min(self.room);
-            match (self.interrupted, taken) {
-                (true, _) => Err(ErrorKind::Interrupted.into()),
-                (false, 0) => Err(ErrorKind::BrokenPipe.into()),
-                (false, _) => {
-                    self.room -= taken;
-                    self.taken.extend_from_slice(&bytes[..taken]);
-                    Ok(taken)
-                }
-            }
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_reader_that_leaves_is_an_error_and_a_torn_line_is_ended() {
-        let cases = [(0, ""), (2, "aa\n"), (4, "aaa\n"), (6, "aaa\nbb\n")];
-        for (room, before) in cases {
-            let pipe = Pipe { taken: Vec::new(), room, interrupted: false };
-            let mut stdout = Stdout::over(pipe, Look::Exact);
-            let error = stdout.export(b"aaa\nbbb\n").unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-            stdout.out.room = 100;
-            stdout.export(b"ccc\n").unwrap();
-            stdout.export(b"ddd\n").unwrap();
-            let text = String::from_utf8(stdout.out.taken).unwrap();
-            assert_eq!(text, format!("{before}ccc\nddd\n"));
-        }
     }
 }

@@ -7,6 +7,7 @@
 
 mod batch;
 mod control;
+mod exports;
 pub(crate) mod fs;
 mod housekeeping;
 pub(crate) mod jsonl;
@@ -85,9 +86,7 @@ pub(crate) fn spawn(
     mut exporters: Vec<Box<dyn Exporter>>,
     Ground { fs, clock }: Ground,
 ) -> Result<(), Error> {
-    if shared.settings.to_stdout {
-        exporters.insert(0, Box::new(Stdout::new()));
-    }
+    exporters.splice(0..0, stdout(shared));
     let now = clock.now_micros();
     let files =
         file_options(shared).map(|options| LogFiles::open(fs.clone(), options, now)).transpose()?;
@@ -103,9 +102,7 @@ pub(crate) fn spawn(
 /// Where it cannot be started, or there is nowhere to write to, the logger is closed.
 pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
     let Ground { fs, clock } = Ground::default();
-    let stdout = shared.settings.to_stdout.then(Stdout::in_child).flatten();
-    let stdout = stdout.map(|out| Box::new(out) as Box<dyn Exporter>);
-    let exporters: Vec<_> = stdout.into_iter().collect();
+    let exporters: Vec<_> = stdout(shared).into_iter().collect();
     let now = clock.now_micros();
     let files = file_options(shared).map(|options| LogFiles::unopened(fs.clone(), options, now));
     let ended = match files.is_some() || !exporters.is_empty() {
@@ -118,6 +115,16 @@ pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
         shared.close();
         shared.control.ended(ended);
     }
+}
+
+/// Standard output, where a logger writes to it.
+fn stdout(shared: &Shared) -> Option<Box<dyn Exporter>> {
+    let settings = &shared.settings;
+    settings.to_stdout.then(|| {
+        let stdout = Stdout::new();
+        // Where it is the only output, what it takes is what is written.
+        Box::new(if settings.to_files { stdout } else { stdout.waiting() }) as Box<dyn Exporter>
+    })
 }
 
 /// Where a logger that writes files has them.
@@ -141,7 +148,7 @@ fn start(
     if let Some(house) = &house {
         shared.control.set_syncs(house.syncs());
     }
-    let mut writer = Writer {
+    let writer = Writer {
         drainers: Lanes::over(&shared.rings),
         patience: Lanes::default(),
         held: Vec::with_capacity(batch::EVENTS_MAX / 2),
@@ -152,6 +159,7 @@ fn start(
         house,
         tidied: (0, i64::MIN),
         exporters,
+        kept_bytes: 0,
         has_started: false,
         seq: 0,
         lines: Vec::with_capacity(batch::BYTES * 3),
@@ -160,7 +168,9 @@ fn start(
         unsaid: None,
         outage: Outage::default(),
     };
-    let writing = Writing::begin();
+    #[cfg(all(test, not(loom)))]
+    let Some(writer) = tests::by_hand(writer) else { return Ok(()) };
+    let (mut writer, writing) = (writer, Writing::begin());
     thread::Builder::new()
         .name("llm-audit".to_owned())
         .spawn(move || {
@@ -197,6 +207,8 @@ struct Writer {
     /// How many files had been begun, and which day it was, when the folder was last tidied.
     tidied: (u64, i64),
     exporters: Vec<Box<dyn Exporter>>,
+    /// What exporters kept back when they were last asked.
+    kept_bytes: usize,
     /// Whether an `audit.start` was written anywhere.
     has_started: bool,
     /// The last number given.
@@ -220,6 +232,19 @@ struct Outage {
     wait_micros: u64,
 }
 
+/// What a turn of the writer came to.
+enum Turn {
+    /// Something was done; there may be more.
+    Busy,
+    /// There was nothing to do.
+    Idle {
+        /// A producer was between its steps.
+        is_unready: bool,
+    },
+    /// The last line is written.
+    Last,
+}
+
 impl Writer {
     /// Runs to the end. A panic, which would be a defect of this crate, ends the log but leaves
     /// nobody waiting: later events are rejected, and flushes say why they fail.
@@ -231,39 +256,53 @@ impl Writer {
     }
 
     fn run(&mut self) {
-        let shared = self.shared.clone();
-        let control = &shared.control;
-        control.enter();
+        self.shared.control.enter();
         // Waits in a row with nothing to do.
         let mut lingers = 0;
         loop {
-            if exit::is_closing() {
-                shared.close();
-            }
-            let request = control.request();
-            shared.pricing.look(|| self.clock.now_micros());
-            if let Some(end) = request.end {
-                self.drainers.close(end);
-            }
-            let batch = self.batch(request);
-            let is_idle = batch.events == 0 && batch.overwritten == 0;
-            self.tidy();
-            let has_own = self.unsaid.is_some() || !self.news.is_empty();
-            if !is_idle || has_own && (request.settle.is_some() || self.may_retry()) {
-                self.write(&batch);
-            }
-            if let Some(to) = request.settle.filter(|to| self.drainers.are_settled(*to)) {
-                if request.end.is_some() {
-                    self.stop();
-                    return control.ended(Ended::Done);
+            match self.turn() {
+                Turn::Busy => lingers = 0,
+                Turn::Idle { is_unready } => {
+                    if self.resume_exports() {
+                        lingers = 0;
+                    }
+                    self.wait(&mut lingers, is_unready);
                 }
-                control.settled(to);
-            } else if is_idle {
-                self.wait(&mut lingers, batch.is_unready);
-                continue;
+                Turn::Last => return,
             }
-            lingers = 0;
         }
+    }
+
+    /// Does what there is to do: at most a batch, and what is asked for.
+    fn turn(&mut self) -> Turn {
+        let shared = self.shared.clone();
+        let control = &shared.control;
+        if exit::is_closing() {
+            shared.close();
+        }
+        let request = control.request();
+        shared.pricing.look(|| self.clock.now_micros());
+        if let Some(end) = request.end {
+            self.drainers.close(end);
+        }
+        let batch = self.batch(request);
+        let is_idle = batch.events == 0 && batch.overwritten == 0;
+        self.tidy();
+        let has_own = self.unsaid.is_some() || !self.news.is_empty();
+        if !is_idle || has_own && (request.settle.is_some() || self.may_retry()) {
+            self.write(&batch);
+        }
+        match request.settle.filter(|to| self.drainers.are_settled(*to)) {
+            Some(_) if request.end.is_some() => {
+                self.stop();
+                control.ended(Ended::Done);
+                return Turn::Last;
+            }
+            Some(to) => control.settled(to),
+            None if is_idle => return Turn::Idle { is_unready: batch.is_unready },
+            None => {}
+        }
+        Turn::Busy
     }
 
     /// Hands the batch on, losses said, and counts what became of it.
@@ -458,6 +497,7 @@ impl Writer {
         let _written = self.hand_on(now, Lines::Last, 0);
         self.house = None;
         self.files = None;
+        self.finish_exports();
     }
 
     /// Waits as fits how long there has been nothing.

@@ -1,5 +1,11 @@
 //! What the whole writer makes of a disk that fails and a clock that leaps.
 
+mod book;
+mod model;
+mod random;
+#[cfg(unix)]
+mod stdout;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +16,8 @@ use super::Ground;
 use super::fs::mem::{MemFs, TestClock, WriteFault};
 use crate::config::Fsync;
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
+
+pub(super) use model::by_hand;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Noon of 2026-03-01, and a day, in microseconds.

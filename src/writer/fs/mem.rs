@@ -77,9 +77,9 @@ pub(crate) struct State {
 
 /// A write that goes wrong.
 pub(crate) enum WriteFault {
-    /// Takes this many bytes and says so.
+    /// Takes this many bytes, or all, and says so.
     Short(usize),
-    /// Takes this many bytes and says that it failed.
+    /// Takes this many bytes, or all, and says that it failed.
     Fails(usize, ErrorKind),
 }
 
@@ -132,6 +132,10 @@ impl State {
 
     /// Changes names as if they had long been so.
     fn set_names(&mut self, change: &[NameChange]) {
+        let is_set = |path: &PathBuf| change.iter().any(|(set, _)| set == path);
+        for before in &mut self.name_changes {
+            before.retain(|(path, _)| !is_set(path));
+        }
         change_names(&mut self.names, change);
         change_names(&mut self.durable_names, change);
     }
@@ -378,6 +382,7 @@ impl LogFile for MemFile {
             None if room == 0 && !bytes.is_empty() => (0, Some(ErrorKind::StorageFull)),
             None => (room.min(bytes.len()), None),
         };
+        let taken = taken.min(bytes.len());
         state.nodes[self.node].bytes.extend_from_slice(&bytes[..taken]);
         error.map_or(Ok(taken), |kind| Err(kind.into()))
     }

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Random runs of the whole, RUNS (1,000) of them: eight threads, a full queue, rotation, a full disk
+# and a close that races them; and twenty times as many of the writer against its model, turned by
+# hand. A seed that fails is named: LLM_AUDIT_SEED=<seed> runs it alone.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+runs="${1:-1000}"
+run() {
+    local name=$1 count=$2 began=$SECONDS
+    LLM_AUDIT_RUNS=$count cargo test -q -p llm-audit --release --lib "$name" -- --exact
+    echo "random: $count runs of $name, every count agreed, $((SECONDS - began)) s"
+}
+run writer::tests::random::whatever_races_every_count_agrees "$runs"
+run writer::tests::model::whatever_happens_every_number_is_held_or_told_of "$((runs * 20))"
