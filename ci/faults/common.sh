@@ -14,6 +14,7 @@ touch "$work/started"
 
 tidy_up() {
     trap - EXIT INT TERM
+    set +e
     local pid at
     while read -r pid; do
         kill -CONT "$pid"
@@ -41,10 +42,10 @@ build() {
     load=$work/llm-audit-load
 }
 
-# Waits until what is given is true, a minute at most.
+# Waits until what is given is true, half a minute at most.
 until_true() {
     local tries
-    for ((tries = 0; tries < 3000; tries++)); do
+    for ((tries = 0; tries < 1500; tries++)); do
         if "$@"; then return 0; fi
         sleep 0.02
     done

@@ -119,7 +119,7 @@ impl Harm {
 impl Exporter for Harm {
     fn export(&mut self, _: &[u8]) -> std::io::Result<()> {
         match *self {
-            Self::Panics => panic!("{PANIC_ON_PURPOSE}"),
+            Self::Panics => std::panic::panic_any(PANIC_ON_PURPOSE),
             Self::Fails => Err(std::io::Error::other("an exporter that fails")),
             Self::Hangs(seconds) => {
                 *self = Self::Hangs(0.0);
@@ -292,7 +292,7 @@ fn tell(audit: &AuditLogger, file: &mut File) {
 fn count_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if info.payload_as_str() != Some(PANIC_ON_PURPOSE) {
+        if info.payload().downcast_ref() != Some(&PANIC_ON_PURPOSE) {
             PANICS.fetch_add(1, Ordering::Relaxed);
             usual(info);
         }
