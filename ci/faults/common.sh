@@ -61,7 +61,7 @@ number() {
 
 # What `verify` found beside losses that the log tells of, a line each; from $1, its answer.
 findings() {
-    grep -oE '"what":"([^"\\]|\\.)*"' "$1" | cut -d'"' -f4- | grep -vE '^[0-9]+ events? lost: '
+    grep -oE '"what":"([^"\\]|\\.)*"' "$1" | sed 's/^"what":"//; s/"$//' | grep -vE '^[0-9]+ events? lost: '
 }
 
 # --- A load in the background, with its files in $here ---
