@@ -337,10 +337,11 @@ impl LogFiles {
             }
             return Ok(None);
         }
-        if !self.fits(found_len, 0, batch_bytes) {
+        // Also of a file that is full: nobody else will.
+        let len = self.cut_torn_tail(&*file, found_len)?;
+        if !self.fits(len, 0, batch_bytes) {
             return Ok(None);
         }
-        let len = self.cut_torn_tail(&*file, found_len)?;
         if len > 0 {
             return Ok(Some((file, len)));
         }

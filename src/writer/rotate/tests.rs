@@ -271,6 +271,15 @@ fn a_torn_tail_of_a_file_then_left_is_told_in_the_next() {
 }
 
 #[test]
+fn a_torn_tail_of_a_full_file_is_cut_off_and_told_in_the_next() {
+    let fs = MemFs::default();
+    fs.put(FIRST, b"S0\n12345678901234567\ntorn");
+    let mut rig = Rig::over(fs);
+    rig.append("a\n", NOON);
+    rig.assert_files(&[(SECOND, "S4\na\n"), (FIRST, "S0\n12345678901234567\n")]);
+}
+
+#[test]
 fn a_failed_write_leaves_nothing() {
     let faults = [
         || WriteFault::Short(0),

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The tests of the ring, the logger and the writer, and those of the whole pipeline, under AddressSanitizer
+# and ThreadSanitizer. Needs a nightly compiler; ThreadSanitizer also its component rust-src, for the
+# standard library must be built with it. What cannot be done here is said, and is no failure unless
+# nothing could be.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec </dev/null
+
+cargo +nightly --version >/dev/null || {
+    echo "sanitizers: there is no nightly compiler" >&2
+    exit 1
+}
+target=$(rustc +nightly -vV | sed -n 's/^host: //p')
+source_of_std=$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock
+# In this process many threads of many tests; the file system of a test takes longer under a sanitizer.
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_DEV_OPT_LEVEL=1
+
+run() {
+    local name=$1 began=$SECONDS
+    shift
+    echo "sanitizers: $name"
+    # A target folder of its own, for the flags differ from those of every other build.
+    RUSTFLAGS="-Zsanitizer=$name" \
+        CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitizers-$name" \
+        cargo +nightly test -q --target "$target" "$@" -p llm-audit --lib -- ring:: logger:: writer::
+    echo "sanitizers: $name: ok, $((SECONDS - began)) s"
+}
+
+run address
+if [[ -e $source_of_std ]]; then
+    # Reports a race with exit code 66 at the first.
+    TSAN_OPTIONS="halt_on_error=1" run thread -Zbuild-std
+else
+    echo "sanitizers: thread: skipped: nightly has no rust-src (rustup component add rust-src --toolchain nightly)"
+fi
+echo "sanitizers: ok"
