@@ -114,6 +114,7 @@ impl LogFiles {
         now_micros: i64,
     ) -> Result<Self, Error> {
         let mut files = Self::unopened(fs, options, now_micros);
+        files.cut_torn_tails();
         match files.begin(1, now_micros) {
             Ok(current) => files.current = Some(current),
             Err(error) => return Err(Error::io("begin the log file", &files.path, error)),
@@ -347,6 +348,42 @@ impl LogFiles {
         }
         let (fs, dir) = (self.fs.clone(), self.options.dir.clone());
         Ok(Some((Arc::new(NewFile { file, fs, dir, is_named: AtomicBool::new(false) }), len)))
+    }
+
+    /// Cuts off the torn tails that killed processes left in the folder, as far as that can be done:
+    /// the file that is gone on with need not be theirs.
+    fn cut_torn_tails(&mut self) {
+        for name in self.fs.names(&self.options.dir).unwrap_or_default() {
+            if FileName::parse(&name).is_some_and(|name| !name.is_compressed) {
+                let path = self.options.dir.join(name);
+                // What is left torn is named by `verify`.
+                let _left = self.cut_torn_tail_at(&path);
+            }
+        }
+    }
+
+    fn cut_torn_tail_at(&mut self, path: &Path) -> io::Result<()> {
+        let is_torn = |file: &dyn LogFile| {
+            let Stat { len, .. } = file.stat()?;
+            let mut last = [b'\n'];
+            if len > 0 {
+                file.read_at(len - 1, &mut last)?;
+            }
+            Ok::<_, io::Error>((last != *b"\n").then_some(len))
+        };
+        // Read first: a file that is whole is not opened for more.
+        let Some(file) = self.fs.open_existing(path)? else { return Ok(()) };
+        if is_torn(&*file)?.is_none() {
+            return Ok(());
+        }
+        let Some(file) = self.fs.open_log(path, self.options.file_mode)? else { return Ok(()) };
+        if file.try_lock()?
+            && file.is_at(path)
+            && let Some(len) = is_torn(&*file)?
+        {
+            self.cut_torn_tail(&*file, len)?;
+        }
+        Ok(())
     }
 
     /// Cuts off what follows the last whole line, and remembers how much that was. Returns the

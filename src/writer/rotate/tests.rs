@@ -280,6 +280,28 @@ fn a_torn_tail_of_a_full_file_is_cut_off_and_told_in_the_next() {
 }
 
 #[test]
+fn the_torn_tails_of_all_files_are_cut_off_at_the_start_and_told() {
+    const DAY_BEFORE: &str = "audit-2026-02-28.jsonl";
+    const LOCKED: &str = "audit-2026-02-28.1.jsonl";
+    let fs = MemFs::default();
+    fs.put(FIRST, b"S0\n");
+    fs.put(SECOND, b"S0\nx\nto");
+    fs.put(DAY_BEFORE, b"torn");
+    fs.put(LOCKED, b"b\nbeing writ");
+    fs.put("another", b"torn");
+    fs.set_locked(LOCKED, true);
+    let mut rig = Rig::over(fs);
+    rig.append("a\n", NOON);
+    rig.assert_files(&[
+        ("another", "torn"),
+        (LOCKED, "b\nbeing writ"),
+        (DAY_BEFORE, ""),
+        (SECOND, "S0\nx\n"),
+        (FIRST, "S0\nS6\na\n"),
+    ]);
+}
+
+#[test]
 fn a_failed_write_leaves_nothing() {
     let faults = [
         || WriteFault::Short(0),
