@@ -113,7 +113,11 @@ impl fmt::Display for Error {
             }
             Kind::NoFiles => f.write_str("no files are written, so nothing is on the disk"),
             Kind::NotDurable { events } => {
-                write!(f, "an fsync failed: {events} written events may not be on the disk")
+                write!(
+                    f,
+                    "an fsync failed, or the log was closed without one: {events} written events \
+                     may not be on the disk"
+                )
             }
             Kind::SignalTaken => f.write_str("SIGTERM or SIGINT has another handler already"),
             Kind::Signal(source) => write!(f, "cannot listen to a signal: {source}"),

@@ -206,12 +206,21 @@ mod platform {
         end_by(fork::own().closing.load(Ordering::Relaxed));
     }
 
-    /// Ends the process by the default action of a signal. A signal handler may call it.
+    /// Ends the process by the default action of a signal, or with the status by which a shell tells of
+    /// one. A signal handler may call it.
     pub(super) fn end_by(signal: c_int) {
         let _impossible = handle(signal, libc::SIG_DFL);
-        // SAFETY: it has no precondition. Of the process, not the thread: the handler's own has
-        // the signal blocked.
-        unsafe { libc::kill(libc::getpid(), signal) };
+        // SAFETY: all zeroes are a set, and each call gets what it asks for.
+        unsafe {
+            let mut set: libc::sigset_t = MaybeUninit::zeroed().assume_init();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, signal);
+            // In its handler the signal is blocked.
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
+            libc::kill(libc::getpid(), signal);
+            // The first process of a container is not ended by the default action of a signal.
+            libc::_exit(128 + signal);
+        }
     }
 }
 

@@ -618,10 +618,13 @@ torn_tail() {
 }
 
 terminated() {
+    local rc=0
     begin
     kill -TERM "$pid"
-    wait "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || rc=$?
+    ((rc == 143)) || wrong "it ended with $rc, not by the signal"
     check killed
+    ! findings "$here/verified" | grep -q '^killed' || wrong "the log is not closed"
 }
 
 children() {
@@ -722,7 +725,7 @@ fault stopped_and_continued "the process is stopped and continued (SIGSTOP), fiv
 fault another_holds_the_lock "another process holds the lock of the file"
 fault killed_and_begun_again "the process is killed (SIGKILL), the next goes on"
 fault torn_tail "the last line is torn, the next process cuts it off"
-fault terminated "the process is ended (SIGTERM)"
+fault terminated "the process is ended (SIGTERM): it closes its log"
 fault children "the process starts others without a pause"
 fault four_processes "four processes write into one folder"
 fault small_queue_flooded "a queue of 64 is flooded by four threads"

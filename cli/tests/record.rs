@@ -326,11 +326,20 @@ fn a_real_recording() {
 
 #[cfg(unix)]
 #[test]
+#[allow(unsafe_code, reason = "what a child does before it is another program")]
 fn a_signal_leaves_a_closed_log() {
-    use std::os::unix::process::ExitStatusExt;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
     for (signal, number) in [("INT", 2), ("TERM", 15)] {
         let (_keep, dir) = folder();
         let mut command = command(&["record", "--debug", "--dir", &dir]);
+        // What a shell runs in the background ignores SIGINT, and so all that is run from there.
+        let reset = || {
+            // SAFETY: the default action has no handler.
+            unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+            Ok(())
+        };
+        // SAFETY: between fork and exec it makes a system call and nothing else.
+        unsafe { command.pre_exec(reset) };
         let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(line("").repeat(500).as_bytes()).unwrap();

@@ -8,7 +8,7 @@ pub use stdout::Stdout;
 ///
 /// It is called on the writer's own thread, batch after batch, in the order of the file. While it
 /// runs nothing is drained, and what does not fit into the queue meanwhile is overwritten: it does
-/// what takes microseconds, and hands on to a thread of its own what takes longer. It may not wait
+/// what takes microseconds, and hands on to a thread of its own what takes longer. It may not fork, nor wait
 /// for the recorder (`flush` and `shutdown` are refused on this thread), and should not emit:
 /// every event it emits comes back to it. It stays with the process it was made in: a forked child's
 /// recorder has none.

@@ -49,7 +49,8 @@ impl Stdout {
         Self(Lines::over(Descriptor::stdout(), *LOOK))
     }
 
-    /// Waits for its reader, and the writer with it: for where nothing else is written to.
+    /// Waits for its reader, and the writer with it: for where nothing else is written to, so that what
+    /// is counted as written is with the operating system. One that does not wait keeps lines back.
     pub fn waiting(mut self) -> Self {
         self.0.out.wait();
         self

@@ -60,7 +60,8 @@ struct State {
     over: u64,
     /// Events in the files of the round that is under way.
     syncing: u64,
-    /// Events of which it will never be known whether they are durable.
+    /// Whether it will never be known of some lines whether they are durable, and of how many events.
+    is_doubtful: bool,
     lost_track: u64,
     /// The folder is to be tidied, of this day.
     tidy_for: Option<Date>,
@@ -176,10 +177,7 @@ impl Syncs {
                 Some(until) => synced.wait_until(&mut state, until),
             }
         }
-        match state.lost_track {
-            0 => Ok(Waited::Met),
-            events => Err(events),
-        }
+        if state.is_doubtful { Err(state.lost_track) } else { Ok(Waited::Met) }
     }
 
     /// Events that were added and are not known to be durable.
@@ -202,7 +200,9 @@ impl Shared {
         while !state.has_stopped {
             let may_tidy = state.may_tidy();
             let today = state.tidy_for.take_if(|_| may_tidy);
-            if state.is_stopping && (state.files.is_empty() || self.when == Fsync::Never) {
+            let is_asked = state.asked > state.over;
+            let syncs = !state.files.is_empty() && (self.when != Fsync::Never || is_asked);
+            if state.is_stopping && !syncs {
                 self.stop(&mut state);
             } else if today.is_some() || self.is_due(&state) {
                 // Files left behind are locked until they are synced, so that comes before tidying.
@@ -254,14 +254,22 @@ impl Shared {
         let failed: Vec<_> = MutexGuard::unlocked(state, || {
             files.into_iter().filter(|unsynced| unsynced.file.sync_data().is_err()).collect()
         });
-        state.lost_track += failed.iter().map(|file| file.events).sum::<u64>();
-        state.failed.extend(failed.into_iter().map(|unsynced| unsynced.file));
+        for Unsynced { file, events } in failed {
+            // What was written to it meanwhile may be among what failed, which is told once only.
+            let since = state.files.iter_mut().find(|known| Arc::ptr_eq(&known.file, &file));
+            let since = since.map_or(0, |known| std::mem::take(&mut known.events));
+            state.is_doubtful = true;
+            state.lost_track += events + since;
+            state.failed.push(file);
+        }
         (state.syncing, state.over) = (0, asked);
         self.synced.notify_all();
     }
 
     fn stop(&self, state: &mut MutexGuard<'_, State>) {
-        state.lost_track += state.files.drain(..).map(|file| file.events).sum::<u64>();
+        let unsynced: u64 = state.files.drain(..).map(|file| file.events).sum();
+        state.is_doubtful |= unsynced > 0;
+        state.lost_track += unsynced;
         state.has_stopped = true;
         self.synced.notify_all();
     }

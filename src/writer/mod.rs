@@ -328,6 +328,8 @@ impl Writer {
         counts.in_hand.fetch_sub(batch.events, Ordering::Relaxed);
         self.unsaid = if written {
             None
+        } else if batch.events + batch.overwritten == 0 {
+            self.unsaid
         } else {
             let before = self.unsaid.unwrap_or(Loss {
                 first_seq: batch.first_seq,

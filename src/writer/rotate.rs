@@ -343,19 +343,19 @@ impl LogFiles {
         if !self.fits(len, 0, batch_bytes) {
             return Ok(None);
         }
-        if len > 0 {
-            return Ok(Some((file, len)));
-        }
         let (fs, dir) = (self.fs.clone(), self.options.dir.clone());
-        Ok(Some((Arc::new(NewFile { file, fs, dir, is_named: AtomicBool::new(false) }), len)))
+        Ok(Some((Arc::new(Claimed { file, fs, dir, is_named: AtomicBool::new(false) }), len)))
     }
 
     /// Cuts off the torn tails that killed processes left in the folder, as far as that can be done:
     /// the file that is gone on with need not be theirs.
     fn cut_torn_tails(&mut self) {
         for name in self.fs.names(&self.options.dir).unwrap_or_default() {
-            if FileName::parse(&name).is_some_and(|name| !name.is_compressed) {
-                let path = self.options.dir.join(name);
+            let path = self.options.dir.join(&name);
+            // What is compressed is whole there.
+            let is_plain = FileName::parse(&name).is_some_and(|name| !name.is_compressed)
+                && !self.fs.exists(&self.options.dir.join(name + ".zst")).unwrap_or(true);
+            if is_plain {
                 // What is left torn is named by `verify`.
                 let _left = self.cut_torn_tail_at(&path);
             }
@@ -377,13 +377,15 @@ impl LogFiles {
             return Ok(());
         }
         let Some(file) = self.fs.open_log(path, self.options.file_mode)? else { return Ok(()) };
-        if file.try_lock()?
-            && file.is_at(path)
-            && let Some(len) = is_torn(&*file)?
-        {
-            self.cut_torn_tail(&*file, len)?;
+        if !file.try_lock()? || !file.is_at(path) {
+            return Ok(());
         }
-        Ok(())
+        match is_torn(&*file)? {
+            Some(len) => self.cut_torn_tail(&*file, len).map(drop),
+            // Removed in between, and begun anew by being opened.
+            None if file.stat()?.len == 0 => self.fs.remove(path),
+            None => Ok(()),
+        }
     }
 
     /// Cuts off what follows the last whole line, and remembers how much that was. Returns the
@@ -495,7 +497,7 @@ impl Current {
 
 /// A file whose name may not be durable yet: its first sync makes it so, on whatever thread that
 /// is, and never the writer.
-struct NewFile {
+struct Claimed {
     file: Arc<dyn LogFile>,
     fs: Arc<dyn Fs>,
     dir: PathBuf,
@@ -503,7 +505,7 @@ struct NewFile {
     is_named: AtomicBool,
 }
 
-impl LogFile for NewFile {
+impl LogFile for Claimed {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         self.file.append(bytes)
     }
@@ -537,7 +539,10 @@ impl LogFile for NewFile {
         if !self.is_named.load(Ordering::Relaxed) {
             self.fs.sync_dir(&self.dir)?;
             // The folder may be new as well. Its parent may be nobody's to open.
-            let parent = self.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let parent = self.dir.parent().map(|parent| match parent.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => parent,
+            });
             let _not_ours = parent.map(|parent| self.fs.sync_dir(parent));
             self.is_named.store(true, Ordering::Relaxed);
         }
@@ -551,7 +556,7 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 /// The length of a file up to and with its last `\n`.
-fn whole_lines_len(file: &dyn LogFile, len: u64) -> io::Result<u64> {
+pub(super) fn whole_lines_len(file: &dyn LogFile, len: u64) -> io::Result<u64> {
     let mut piece = Vec::new();
     let mut end = len;
     while end > 0 {

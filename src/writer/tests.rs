@@ -498,7 +498,11 @@ fn what_a_durable_flush_confirms_is_on_the_disk() {
             assert_eq!(flushed.written, 0, "the flush of each event told of it");
             let names = rig.fs.names();
             assert!(names.len() > 2 * round, "files are left behind");
-            assert_eq!(rig.fs.state().dir_syncs, names.len(), "their names are durable too");
+            assert_eq!(
+                rig.fs.state().dir_syncs,
+                2 * names.len(),
+                "their names are durable too, and the folder's"
+            );
             for name in names {
                 assert_eq!(rig.fs.synced(&name), rig.fs.text(&name).len(), "{fsync:?}: {name}");
             }
@@ -517,7 +521,8 @@ fn nothing_is_called_durable_after_a_failed_sync() {
         rig.emit(2);
         rig.emit(3);
         let error = rig.audit.flush_durable(DEADLINE).unwrap_err();
-        let text = "an fsync failed: 2 written events may not be on the disk";
+        let text = "an fsync failed, or the log was closed without one: 2 written events may not be on \
+                    the disk";
         assert!(error.is_not_durable() && !error.is_deadline());
         assert_eq!(error.to_string(), text, "{fsync:?}");
         // Nor later, when it does no more: of these two it is not known.
@@ -565,6 +570,26 @@ fn files_left_behind_that_nobody_asks_for_do_not_pile_up() {
         rig.emit(n);
     }
     rig.audit.shutdown(DEADLINE).unwrap();
+}
+
+#[test]
+fn a_line_of_the_log_that_cannot_be_written_is_no_loss() {
+    let fs = MemFs::default();
+    fs.put("logs/audit-2026-01-01.jsonl", b"{}\n");
+    let fails = || WriteFault::Fails(0, io::ErrorKind::Other);
+    fs.state().write_faults.extend([fails(), fails(), fails()]);
+    let rig = Rig::over(fs, |builder| builder.retention_days(7));
+    // The writer tells of what the housekeeping thread removed, in their own time.
+    while rig.fs.state().write_faults.len() == 3 {
+        rig.clock.set(NOON + 1_000_000);
+        std::thread::yield_now();
+    }
+    rig.fs.state().write_faults.clear();
+    rig.emit(1);
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let lines = rig.lines("audit-2026-03-01.jsonl");
+    let expected = ["audit.start", "audit.retired", "cache.hit", "audit.stop"];
+    assert_eq!(kinds(&lines), expected);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use jiff::civil::Date;
 
 use super::fs::{Fs, LogFile};
 use super::own::{Retired, Seqs};
+use super::rotate::whole_lines_len;
 use crate::file_name::FileName;
 use crate::reader::{self, read_line};
 use crate::zst;
@@ -193,8 +194,8 @@ impl Job<'_> {
     /// Puts a compressed file in the place of a plain one that nobody holds.
     ///
     /// The original goes last, and only where the compressed file, read back from under its final
-    /// name, holds the same: a power cut at any point leaves one of the two whole. With both there,
-    /// readers take the original.
+    /// name, holds all its whole lines: a power cut at any point leaves one of the two whole. With both
+    /// there, readers take the longer.
     fn compress(&self, file: &Listed) -> io::Result<()> {
         let Tidy { fs, dir, compress, .. } = self.tidy;
         if !compress || file.name.is_compressed || file.bytes == 0 {
@@ -211,7 +212,7 @@ impl Job<'_> {
             fs.sync_dir(dir)?;
         }
         let Some(copy) = fs.open_existing(&target)? else { return Ok(()) };
-        if is_same(self.pieces(&*original)?, zst::reader(self.pieces(&*copy)?)?)? {
+        if begins_with(zst::reader(self.pieces(&*copy)?)?, self.lines(&*original)?)? {
             fs.remove(&file.path)?;
             fs.sync_dir(dir)?;
         }
@@ -227,7 +228,9 @@ impl Job<'_> {
             return Err(ErrorKind::AlreadyExists.into());
         }
         copy.truncate(0)?;
-        zst::compress(&mut self.pieces(original)?, stat.len, &mut Appended(&*copy))?;
+        let mut lines = self.lines(original)?;
+        let bytes = lines.len;
+        zst::compress(&mut lines, bytes, &mut Appended(&*copy))?;
         copy.sync_data()?;
         Ok(copy)
     }
@@ -237,6 +240,12 @@ impl Job<'_> {
             Some(_held) => self.tidy.fs.remove(path),
             None => Ok(()),
         }
+    }
+
+    /// Its whole lines: a torn one of a killed process is none.
+    fn lines<'f>(&'f self, file: &'f dyn LogFile) -> io::Result<Pieces<'f>> {
+        let pieces = self.pieces(file)?;
+        Ok(Pieces { len: whole_lines_len(file, pieces.len)?, ..pieces })
     }
 
     fn pieces<'f>(&'f self, file: &'f dyn LogFile) -> io::Result<Pieces<'f>> {
@@ -301,18 +310,17 @@ fn seqs_of<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seqs {
     &mut found[at]
 }
 
-/// Whether two inputs hold the same bytes.
-fn is_same(a: impl Read, b: impl Read) -> io::Result<bool> {
-    let (mut a, mut b) = (BufReader::with_capacity(PIECE_BYTES, a), b);
-    let (mut ours, mut theirs) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+/// Whether what is read from one begins with all that is read from the other.
+fn begins_with(whole: impl Read, start: impl Read) -> io::Result<bool> {
+    let (mut whole, mut start) = (BufReader::with_capacity(PIECE_BYTES, whole), start);
+    let (mut there, mut here) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {
-        let read = match b.read(&mut theirs)? {
-            // Nothing more here: nor may there be there.
-            0 => return Ok(a.read(&mut ours)? == 0),
+        let read = match start.read(&mut here)? {
+            0 => return Ok(true),
             read => read,
         };
-        match a.read_exact(&mut ours[..read]) {
-            Ok(()) if ours[..read] == theirs[..read] => {}
+        match whole.read_exact(&mut there[..read]) {
+            Ok(()) if there[..read] == here[..read] => {}
             Ok(()) => return Ok(false),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
             Err(error) => return Err(error),

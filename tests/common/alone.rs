@@ -1,5 +1,6 @@
 //! Tests in a process of their own: one that exits, is killed or forks, or has the process's
 //! recorder.
+#![allow(unsafe_code, reason = "what a child does before it is another program")]
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,7 @@ impl Alone {
 
     pub fn spawn(&mut self) -> Running {
         let piped = || Stdio::piped();
+        not_ignoring_interrupts(&mut self.command);
         let mut child =
             self.command.stdin(Stdio::null()).stdout(piped()).stderr(piped()).spawn().unwrap();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -65,6 +67,18 @@ impl Alone {
     pub fn run_within(&mut self, most: Duration) -> Ended {
         self.spawn().end_within(most)
     }
+}
+
+/// A shell has what it runs in the background ignore SIGINT, and so all that is run from there.
+fn not_ignoring_interrupts(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    let reset = || {
+        // SAFETY: the default action has no handler.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+        Ok(())
+    };
+    // SAFETY: between fork and exec it makes a system call and nothing else.
+    unsafe { command.pre_exec(reset) };
 }
 
 /// What a process says is read as it comes, so that it never waits for this.

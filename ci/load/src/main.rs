@@ -157,6 +157,7 @@ fn main() -> ExitCode {
 /// The last line, and whether the log was closed.
 fn run(args: &Args) -> Result<(Value, bool), llm_audit::Error> {
     count_panics();
+    llm_audit::close_on_signals()?;
     let mut taken = Taken::default();
     let mut status = args.status.as_ref().map(|path| File::create(path).expect("a status file"));
     let at_start = Use::of_process();
