@@ -297,9 +297,12 @@ impl Model {
                 self.may_be_torn = true;
             }
             3 => {
-                // A line that somebody has begun: with the writer's next it is cut off.
-                self.fs.add(&path, b"{\"torn");
-                self.may_be_torn = true;
+                // A line that somebody has begun: with the writer's next it is cut off. Not where
+                // somebody has just cut a line: as long as before, a file looks untouched.
+                if book::split(&bytes).1.is_empty() {
+                    self.fs.add(&path, b"{\"torn");
+                    self.may_be_torn = true;
+                }
             }
             _ => {
                 // Another process has the next names.
