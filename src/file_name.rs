@@ -1,6 +1,7 @@
 //! What the files of the log are called.
 
 use std::cmp::Ordering;
+use std::path::{Path, PathBuf};
 
 /// `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1, and either with `.zst` behind.
 ///
@@ -49,6 +50,13 @@ impl PartialOrd for FileName {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
+}
+
+/// The path of the same name with something behind it.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 #[cfg(test)]

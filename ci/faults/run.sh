@@ -152,17 +152,15 @@ file() { find "$dir" -maxdepth 1 -name 'audit-*.jsonl' -type f -printf '%T@ %p\n
 tmpfs_filled() {
     disk tmpfs size=8m
     export AUDIT_MAX_FILE_BYTES=268435456
-    begin --rate 2000
-    fill
-    loses_more 1000
-    free
-    writes_more 1000
-    end
-    check
+    is_filled_and_freed
 }
 
 ext4_filled() {
     disk ext4
+    is_filled_and_freed
+}
+
+is_filled_and_freed() {
     begin --rate 2000
     fill
     loses_more 1000

@@ -379,12 +379,9 @@ impl Filter {
     /// All candidates behind `edge`: as they are found, or as they are told.
     #[cfg(fuzzing)]
     pub(super) fn places(&self, text: &[u8], edge: usize, by_vectors: bool) -> Vec<usize> {
-        if !by_vectors && text.len() < MATCH_BYTES_MIN {
-            return Vec::new();
-        }
         if !by_vectors {
-            let last = (text.len() + 1).saturating_sub(FOREIGN);
-            return (edge..last).filter(|&at| self.is_candidate(text, at, edge)).collect();
+            let places = if text.len() < MATCH_BYTES_MIN { 0..0 } else { edge..text.len() };
+            return places.filter(|&at| self.is_candidate(text, at, edge)).collect();
         }
         let mut candidates = Candidates::from(edge);
         std::iter::from_fn(|| candidates.next(self, text, edge)).collect()

@@ -12,7 +12,7 @@ use jiff::tz::Offset;
 
 use super::fs::{Fs, LogFile, Stat};
 use crate::error::Error;
-use crate::file_name::FileName;
+use crate::file_name::{FileName, with_suffix};
 
 /// Names tried for one file; with more than these of a day taken or full, no file is begun.
 const NAMES_TRIED_MAX: u32 = 65_536;
@@ -317,10 +317,8 @@ impl LogFiles {
     /// The file at the present path, locked and repaired, and its length; `None` if it is not to
     /// be had or has no room.
     fn claim(&mut self, batch_bytes: u64) -> io::Result<Option<(Arc<dyn LogFile>, u64)>> {
-        let mut compressed = self.path.clone().into_os_string();
-        compressed.push(".zst");
-        let compressed = Path::new(&compressed);
-        if self.fs.exists(compressed)? {
+        let compressed = with_suffix(&self.path, ".zst");
+        if self.fs.exists(&compressed)? {
             return Ok(None);
         }
         let Some(file) = self.fs.open_log(&self.path, self.options.file_mode)? else {
@@ -332,7 +330,7 @@ impl LogFiles {
         }
         let Stat { len: found_len, .. } = file.stat()?;
         // Or compressed it, and what was opened is new and must not stand beside.
-        if self.fs.exists(compressed)? {
+        if self.fs.exists(&compressed)? {
             if found_len == 0 {
                 self.fs.remove(&self.path)?;
             }
@@ -354,7 +352,7 @@ impl LogFiles {
             let path = self.options.dir.join(&name);
             // What is compressed is whole there.
             let is_plain = FileName::parse(&name).is_some_and(|name| !name.is_compressed)
-                && !self.fs.exists(&self.options.dir.join(name + ".zst")).unwrap_or(true);
+                && !self.fs.exists(&with_suffix(&path, ".zst")).unwrap_or(true);
             if is_plain {
                 // What is left torn is named by `verify`.
                 let _left = self.cut_torn_tail_at(&path);

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use super::fs::{Fs, LogFile};
 use super::own::{Retired, Seqs};
 use super::rotate::whole_lines_len;
-use crate::file_name::FileName;
+use crate::file_name::{FileName, with_suffix};
 use crate::reader::{self, read_line};
 use crate::zst;
 
@@ -257,12 +257,6 @@ impl Job<'_> {
 fn oldest_day(today: Date, days: u32) -> Option<String> {
     let back = Span::new().try_days(days).ok()?;
     today.checked_sub(back).ok().map(|day| day.to_string())
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
 }
 
 fn name_of(path: &Path) -> String {
