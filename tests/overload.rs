@@ -10,20 +10,18 @@ use std::thread;
 
 use common::{DEADLINE, Seen, data, gate, logger, memory};
 use llm_audit::export::Exporter;
-use llm_audit::{AuditEvent, AuditLogger, EventType, Status};
+use llm_audit::{AuditEvent, AuditLogger, Builder, EventType, Status};
 use serde_json::{Value, json};
 
 /// A logger whose writer is held in its sink by a first event; `queue` events fit beside it.
 fn held(queue: usize) -> (AuditLogger, Seen) {
+    held_with(|builder| builder.queue_capacity(queue))
+}
+
+fn held_with(with: impl FnOnce(Builder) -> Builder) -> (AuditLogger, Seen) {
     let (gate, held) = gate();
-    let audit = AuditLogger::builder()
-        .without_environment()
-        .files(false)
-        .debug(true)
-        .exporter(gate)
-        .queue_capacity(queue)
-        .build()
-        .unwrap();
+    let builder = AuditLogger::builder().without_environment().files(false).debug(true);
+    let audit = with(builder.exporter(gate)).build().unwrap();
     audit.emit(&AuditEvent::new(EventType::Custom("test.first"), "a", "b"));
     held.wait_until_held();
     (audit, held)
@@ -85,18 +83,7 @@ fn a_flood_of_successes_overwrites_no_error() {
 #[test]
 fn a_flood_of_long_successes_takes_no_memory_of_the_errors() {
     const ERRORS: u64 = 60;
-    let (gate, held) = gate();
-    let audit = AuditLogger::builder()
-        .without_environment()
-        .files(false)
-        .debug(true)
-        .exporter(gate)
-        .queue_capacity(1024)
-        .queue_bytes(1 << 20)
-        .build()
-        .unwrap();
-    audit.emit(&AuditEvent::new(EventType::Custom("test.first"), "a", "b"));
-    held.wait_until_held();
+    let (audit, held) = held_with(|builder| builder.queue_capacity(1024).queue_bytes(1 << 20));
     let long = "x".repeat(100_000);
     for n in 0..ERRORS {
         let payload = json!({"n": n, "text": long});
@@ -243,18 +230,8 @@ fn waiting_emits_lose_nothing_in_either_lane() {
 /// overwrites no other for it.
 #[test]
 fn an_error_too_long_for_its_lane_is_cut() {
-    let (gate, held) = gate();
-    let audit = AuditLogger::builder()
-        .without_environment()
-        .files(false)
-        .debug(true)
-        .exporter(gate)
-        .queue_bytes(64 << 10)
-        .max_event_bytes(32 << 10)
-        .build()
-        .unwrap();
-    audit.emit(&AuditEvent::new(EventType::Custom("test.first"), "a", "b"));
-    held.wait_until_held();
+    let (audit, held) =
+        held_with(|builder| builder.queue_bytes(64 << 10).max_event_bytes(32 << 10));
     let long = json!({"n": 1, "text": "x".repeat(30_000)});
     let event = AuditEvent::new(EventType::ToolCall, "a", "b").data(&long);
     audit.emit(&event);
