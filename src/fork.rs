@@ -118,6 +118,14 @@ impl Process {
         self.number
     }
 
+    /// Ends a child that returned from what forked it: of its parent's threads it has this one alone,
+    /// whose work is the parent's. Status 1, and nothing of what an exit would do a second time.
+    pub(crate) fn end_child(&self) {
+        if !self.is_current() {
+            platform::end();
+        }
+    }
+
     /// Whether it is the one that asks: one load.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
@@ -164,6 +172,11 @@ mod platform {
         // SAFETY: the handlers are functions of this type, and do only what each of them says.
         // Without memory for them it fails: then wiped memory alone tells of a fork.
         let _failed = unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) };
+    }
+
+    pub(super) fn end() -> ! {
+        // SAFETY: it has no precondition.
+        unsafe { libc::_exit(1) }
     }
 
     extern "C" fn before() {
@@ -220,6 +233,9 @@ mod platform {
 #[cfg(not(unix))]
 mod platform {
     pub(super) fn watch() {}
+
+    /// Where nothing forks.
+    pub(super) fn end() {}
 
     pub(super) fn wiped_on_fork() -> Option<*const super::Own> {
         None

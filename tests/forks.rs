@@ -10,12 +10,13 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::alone::{self, Alone, wait_for};
 use common::{DEADLINE, data, gate, lines, logger, memory};
+use llm_audit::export::Exporter;
 use llm_audit::reader;
 use llm_audit::{AuditEvent, AuditLogger, EventType, Sanitizer, TraceContext};
 use serde_json::Value;
@@ -503,6 +504,42 @@ fn exporters_stay_with_the_parent() {
 }
 
 /// The lock of `io::stdout` is held by a thread of the parent when the child is forked.
+#[test]
+fn an_exporter_that_forks_doubles_nothing() {
+    /// The status of the child; -1: there was none yet.
+    static STATUS: AtomicI32 = AtomicI32::new(-1);
+    /// Forks at the first event, and waits for the child, which just returns.
+    struct Forking;
+
+    impl Exporter for Forking {
+        fn export(&mut self, lines: &[u8]) -> io::Result<()> {
+            let has_event = lines.windows(6).any(|part| part == br#""seq":"#);
+            if has_event && STATUS.load(Ordering::Relaxed) == -1 {
+                // SAFETY: what the child does is what the test is about.
+                match unsafe { libc::fork() } {
+                    0 => return Ok(()),
+                    child => STATUS.store(Forked(child).status(), Ordering::Relaxed),
+                }
+            }
+            Ok(())
+        }
+    }
+
+    fn process(folder: &Path) {
+        let audit = logger(folder).exporter(Forking).build().unwrap();
+        (0..MANY).for_each(|n| emit_into(&audit, n));
+        audit.shutdown(DEADLINE).unwrap();
+        assert_eq!(audit.accounting().written, MANY);
+        let status = STATUS.load(Ordering::Relaxed);
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 1, "{status:x}");
+        assert_whole(folder);
+    }
+    alone("an_exporter_that_forks_doubles_nothing", process, |lines| {
+        let numbers: Vec<_> = numbers(lines).into_values().collect();
+        assert_eq!(numbers, [(0..MANY).collect::<Vec<_>>()]);
+    });
+}
+
 #[test]
 fn a_child_s_lines_go_to_standard_output_too() {
     if let Some(folder) = alone::folder() {

@@ -8,10 +8,10 @@ pub use stdout::Stdout;
 ///
 /// It is called on the writer's own thread, batch after batch, in the order of the file. While it
 /// runs nothing is drained, and what does not fit into the queue meanwhile is overwritten: it does
-/// what takes microseconds, and hands on to a thread of its own what takes longer. It may not fork, nor wait
+/// what takes microseconds, and hands on to a thread of its own what takes longer. It may not wait
 /// for the recorder (`flush` and `shutdown` are refused on this thread), and should not emit:
 /// every event it emits comes back to it. It stays with the process it was made in: a forked child's
-/// recorder has none.
+/// recorder has none, and a child that it forks itself is ended, with status 1, where it returns here.
 ///
 /// # Examples
 ///
@@ -39,7 +39,9 @@ pub trait Exporter: Send {
     /// Goes on with lines that were taken and kept, without waiting, and returns how many bytes it
     /// still keeps. The writer calls it while it has nothing else to do: about every millisecond as
     /// long as that number falls, then once a second; and at the close, which does not wait for a
-    /// number that does not fall. Who hands everything on at once has nothing to do here.
+    /// number that does not fall. Where no files are written and it is the first exporter, its lines
+    /// are the log: then the writer waits until it keeps none, before it counts them as written. Who
+    /// hands everything on at once has nothing to do here.
     ///
     /// # Errors
     ///

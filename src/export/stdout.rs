@@ -31,8 +31,13 @@ const PENDING_BYTES_MAX: usize = 1 << 20;
 /// A reader that does not read holds up nobody: what a pipe or terminal does not take at once is
 /// kept, up to a mebibyte and one batch; while more waits, whole batches are not taken. What was
 /// begun is finished first when there is room again, so that the reader finds whole lines in order.
-/// It is written past the lock and the buffer of [`std::io::stdout`]. [`waiting`](Self::waiting)
-/// does wait; where the operating system is no Unix, every one does.
+/// It is written past the lock and the buffer of [`std::io::stdout`]. Where nothing else is written
+/// to, and where the operating system is no Unix, its reader is waited for.
+///
+/// What the program itself prints is written between batches or between pieces of them. A line of at
+/// most `PIPE_BUF` bytes (4,096 on Linux) is one piece and whole for every reader; of a longer one a
+/// slow reader may get the program's own output in the middle, so who prints to the same pipe had
+/// better print to standard error.
 ///
 /// # Errors
 ///
@@ -49,9 +54,9 @@ impl Stdout {
         Self(Lines::over(Descriptor::stdout(), *LOOK))
     }
 
-    /// Waits for its reader, and the writer with it: for where nothing else is written to, so that what
-    /// is counted as written is with the operating system. One that does not wait keeps lines back.
-    pub fn waiting(mut self) -> Self {
+    /// Waits for its reader within each write, which is cheaper than to be asked to go on: for where
+    /// nothing else is written to.
+    pub(crate) fn waiting(mut self) -> Self {
         self.0.out.wait();
         self
     }

@@ -117,6 +117,7 @@ impl Verification {
 /// gap. Nor are those before the first one that an instance's lines hold or tell of, since the line
 /// that told of them may have been removed, too; but where its `audit.start` lines say that it is
 /// the first or that it has no retention, and nobody else in the folder has, its numbers begin at 1.
+/// A file that retention removed without being able to read it is a finding.
 /// Where a file goes away while the folder is read, it is read again.
 ///
 /// # Errors
@@ -331,7 +332,7 @@ impl Check {
         }
         match line.event_type() {
             Some("audit.start") => self.has_retention |= has_retention(line) == Some(true),
-            Some("audit.retired") => self.retired(line),
+            Some("audit.retired") => self.retired(line, place),
             _ => {}
         }
         let tally = self.tally(id);
@@ -348,11 +349,16 @@ impl Check {
     }
 
     /// Takes note of a file that retention removed.
-    fn retired(&mut self, line: &Line<'_>) {
+    fn retired(&mut self, line: &Line<'_>, place: (&str, u64)) {
         self.report.retired += 1;
         self.has_retention = true;
-        let instances = line.data().and_then(|data| data.get("instances")).map(Json::items);
-        for instance in instances.into_iter().flatten() {
+        let instances = line.data().and_then(|data| data.get("instances"));
+        if instances.is_some_and(Json::is_null) {
+            let what = "retention removed a file that it could not read: which numbers went with it \
+                        is unknown";
+            self.report.find(Some(place), None, what.to_owned());
+        }
+        for instance in instances.map(Json::items).into_iter().flatten() {
             let count = |name| instance.get(name)?.as_u64();
             let (Some(id), Some(first), Some(last)) = (
                 instance.get("instance").and_then(Json::as_str),

@@ -1,11 +1,15 @@
-//! Exporters that kept lines back: given time to go on, and at the end a little of it.
+//! How exporters are called, and those that kept lines back: given time to go on, and at the end a
+//! little of it.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{LINGER, Writer};
 use crate::accounting::add;
+use crate::export::Exporter;
+use crate::fork::Process;
 use crate::record::forget_panic;
 
 /// How long the close waits for an exporter that gets nowhere, and for one that does.
@@ -18,11 +22,7 @@ impl Writer {
         let before = self.kept_bytes;
         self.kept_bytes = 0;
         for exporter in &mut self.exporters {
-            let kept = catch_unwind(AssertUnwindSafe(|| exporter.resume().ok()));
-            match kept.unwrap_or_else(|panic| {
-                forget_panic(panic);
-                None
-            }) {
+            match guarded(|| exporter.resume()) {
                 Some(kept) => self.kept_bytes += kept,
                 None => add(&self.shared.counts.export_errors, 1),
             }
@@ -47,4 +47,34 @@ impl Writer {
             add(&self.shared.counts.export_errors, 1);
         }
     }
+}
+
+/// One exporter's turn; `false`: it did not take the lines.
+pub(super) fn export(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
+    lines.is_empty() || guarded(|| exporter.export(lines)).is_some()
+}
+
+/// As [`export`], where the lines are nowhere else: waits until the exporter keeps none of them back.
+pub(super) fn export_all(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
+    let mut is_taken = export(exporter, lines);
+    while is_taken {
+        match guarded(|| exporter.resume()) {
+            Some(0) => break,
+            Some(_) => thread::park_timeout(LINGER),
+            None => is_taken = false,
+        }
+    }
+    is_taken
+}
+
+/// What an exporter does is its own: a panic, what its error does when it is dropped, and a child that
+/// it forked, which goes no further than this.
+fn guarded<T>(run: impl FnOnce() -> io::Result<T>) -> Option<T> {
+    let process = Process::current();
+    let done = catch_unwind(AssertUnwindSafe(|| run().ok()));
+    process.end_child();
+    done.unwrap_or_else(|panic| {
+        forget_panic(panic);
+        None
+    })
 }

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 use batch::{Batch, Held, Patience};
 use control::Ended;
 pub(crate) use control::{Control, Waited};
+use exports::{export, export_all};
 use fs::{Clock, Fs, OsFs, SystemClock};
 use housekeeping::Housekeeping;
 use own::{Loss, Start, Stop};
@@ -42,7 +43,6 @@ use crate::event::Status;
 use crate::exit::{self, Writing};
 use crate::export::{Exporter, Stdout};
 use crate::logger::Shared;
-use crate::record::forget_panic;
 use crate::ring::{Drainer, Lanes};
 
 /// With nothing to do, looks this far apart …
@@ -412,7 +412,7 @@ impl Writer {
                     start(&mut Vec::new(), 0);
                 }
                 let first = exporters.next().expect("checked: there is an output");
-                export(&mut **first, &start_text) && export(&mut **first, lines)
+                export(&mut **first, &start_text) && export_all(&mut **first, lines)
             }
         };
         *has_started |= written && !start_text.is_empty();
@@ -486,6 +486,16 @@ impl Writer {
         self.lines.clear();
         let retired = self.house.as_ref().map(Housekeeping::retired_last).unwrap_or_default();
         self.retired_lines(now, &retired);
+        if !self.news.is_empty() {
+            // Apart, so that on a full disk they leave the end its room. What they cannot tell of
+            // then, `verify` finds missing.
+            self.own_lines(now);
+            if self.hand_on(now, Lines::Loss, 0) {
+                self.unsaid = None;
+            }
+            self.news.clear();
+            self.lines.clear();
+        }
         self.own_lines(now);
         let Shared { instance, settings, pricing, .. } = &*self.shared;
         let stop = Stop {
@@ -514,19 +524,6 @@ impl Writer {
             self.drainers.awake();
         }
     }
-}
-
-/// One exporter's turn; `false`: it did not take the lines. Its panic is its own, and so is what
-/// its error does when it is dropped.
-fn export(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
-    if lines.is_empty() {
-        return true;
-    }
-    let taken = catch_unwind(AssertUnwindSafe(|| exporter.export(lines).is_ok()));
-    taken.unwrap_or_else(|panic| {
-        forget_panic(panic);
-        false
-    })
 }
 
 /// The machine's name, as far as it is known.

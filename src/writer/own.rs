@@ -91,14 +91,15 @@ pub(super) struct Retired {
     pub(super) bytes: u64,
     /// The variable whose limit it was past.
     pub(super) why: &'static str,
-    pub(super) instances: Vec<Seqs>,
+    /// `None`: it could not be read.
+    pub(super) instances: Option<Vec<Seqs>>,
 }
 
 impl Retired {
     /// The same, of the instances alone that have numbers in it.
     pub(super) fn numbered(&self) -> Self {
         let mut numbered = self.clone();
-        numbered.instances.retain(|seqs| seqs.last_seq > 0);
+        numbered.instances.iter_mut().for_each(|found| found.retain(|seqs| seqs.last_seq > 0));
         numbered
     }
 }
@@ -109,9 +110,10 @@ impl Serialize for Retired {
         map.serialize_entry("file", &self.file)?;
         map.serialize_entry("bytes", &self.bytes)?;
         map.serialize_entry("why", self.why)?;
-        map.serialize_entry("instances", &Instances(&self.instances))?;
-        if self.instances.len() > INSTANCES_MAX {
-            map.serialize_entry("instances_more", &(self.instances.len() - INSTANCES_MAX))?;
+        map.serialize_entry("instances", &self.instances.as_deref().map(Instances))?;
+        let more = self.instances.iter().flatten().count().saturating_sub(INSTANCES_MAX);
+        if more > 0 {
+            map.serialize_entry("instances_more", &more)?;
         }
         map.end()
     }

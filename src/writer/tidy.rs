@@ -86,9 +86,30 @@ struct Job<'a> {
     tidy: &'a Tidy,
     goes_on: &'a dyn Fn() -> bool,
     retire: &'a Retire<'a>,
-    /// The instances in files that were to be removed and stay. No later file of theirs goes
-    /// before: what is missing of an instance is its beginning.
-    kept: RefCell<Vec<Seqs>>,
+    kept: RefCell<Kept>,
+}
+
+/// What is in files that were to be removed and stay. No later file of the same instance goes
+/// before: what is missing of an instance is its beginning.
+#[derive(Default)]
+struct Kept {
+    instances: Vec<Seqs>,
+    /// One of them cannot be read, so that it may be any instance's.
+    is_unread: bool,
+}
+
+impl Kept {
+    /// Whether a file with these goes before one that stays; `None`: it cannot be read.
+    fn holds_back(&self, instances: Option<&[Seqs]>) -> bool {
+        let stays = |seqs: &Seqs| self.instances.iter().any(|kept| kept.instance == seqs.instance);
+        self.is_unread
+            || instances.map_or(!self.instances.is_empty(), |found| found.iter().any(stays))
+    }
+
+    fn add(&mut self, instances: Option<Vec<Seqs>>) {
+        self.is_unread |= instances.is_none();
+        self.instances.extend(instances.into_iter().flatten());
+    }
 }
 
 impl Job<'_> {
@@ -135,17 +156,20 @@ impl Job<'_> {
 
     /// Removes a file that nobody holds, and tells what was in it. `false`: it stays.
     fn retire(&self, file: &Listed, why: &'static str) -> io::Result<bool> {
-        let Some(held) = self.tidy.claim(&file.path)? else {
-            return self.keep(file).map(|()| false);
+        let held = match self.tidy.claim(&file.path) {
+            Ok(Some(held)) => held,
+            Ok(None) | Err(_) => {
+                self.keep(file);
+                return Ok(false);
+            }
         };
-        let instances = self.instances(&*held, file.name.is_compressed);
-        if instances.is_err() && !(self.goes_on)() {
+        // What cannot be read is as old as what can, and goes too.
+        let instances = self.instances(&*held, file.name.is_compressed).ok();
+        if instances.is_none() && !(self.goes_on)() {
             return Ok(false);
         }
-        // What cannot be read is as old as what can.
-        let instances = instances.unwrap_or_default();
-        if self.is_kept(&instances) {
-            self.kept.borrow_mut().extend(instances);
+        if self.kept.borrow().holds_back(instances.as_deref()) {
+            self.kept.borrow_mut().add(instances);
             return Ok(false);
         }
         let retired = Retired { file: name_of(&file.path), bytes: file.bytes, why, instances };
@@ -155,7 +179,7 @@ impl Job<'_> {
             Ok(told.clone())
         });
         if !matches!(is_removed, Ok(true)) {
-            self.kept.borrow_mut().extend(retired.instances);
+            self.kept.borrow_mut().add(retired.instances);
         }
         let is_removed = is_removed?;
         let _kept = self.tidy.fs.sync_dir(&self.tidy.dir);
@@ -163,17 +187,14 @@ impl Job<'_> {
     }
 
     /// Takes note of what is in a file that stays because somebody holds it.
-    fn keep(&self, file: &Listed) -> io::Result<()> {
-        if let Some(held) = self.tidy.fs.open_existing(&file.path)? {
-            let instances = self.instances(&*held, file.name.is_compressed)?;
-            self.kept.borrow_mut().extend(instances);
-        }
-        Ok(())
-    }
-
-    fn is_kept(&self, instances: &[Seqs]) -> bool {
-        let kept = self.kept.borrow();
-        instances.iter().any(|seqs| kept.iter().any(|kept| kept.instance == seqs.instance))
+    fn keep(&self, file: &Listed) {
+        let instances = match self.tidy.fs.open_existing(&file.path) {
+            // Gone, or of a user whose instances are others.
+            Ok(None) => return,
+            Ok(Some(held)) => self.instances(&*held, file.name.is_compressed).ok(),
+            Err(_) => None,
+        };
+        self.kept.borrow_mut().add(instances);
     }
 
     /// The numbers that the lines of a file hold or tell of, by instance.

@@ -2,7 +2,7 @@
 //! that prints holds for as long as nobody reads, and without waiting where that is asked for.
 #![allow(unsafe_code, reason = "the standard library has no poll, nor a write that does not wait")]
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -26,6 +26,8 @@ pub(super) struct Descriptor {
     waits: bool,
     /// Whether a write can be told not to wait.
     is_told: bool,
+    /// Takes every write whole.
+    is_file: bool,
 }
 
 impl Descriptor {
@@ -37,19 +39,35 @@ impl Descriptor {
     fn at(fd: RawFd) -> Self {
         match again(fd) {
             Some(own) => Self { fd: own.as_raw_fd(), ..Self::over(own.into()) },
-            None => Self { fd, _owned: None, waits: false, is_told: is_told(fd) },
+            None => Self::new(fd, None),
         }
     }
 
     /// Over a descriptor that is closed with it.
     pub(super) fn over(owned: OwnedFd) -> Self {
-        let fd = owned.as_raw_fd();
-        Self { fd, _owned: Some(owned), waits: false, is_told: is_told(fd) }
+        Self::new(owned.as_raw_fd(), Some(owned))
+    }
+
+    fn new(fd: RawFd, owned: Option<OwnedFd>) -> Self {
+        let kind = borrowed(fd).metadata().map(|metadata| metadata.file_type());
+        let is = |what: &dyn Fn(&FileType) -> bool| kind.as_ref().is_ok_and(what);
+        Self {
+            fd,
+            _owned: owned,
+            waits: false,
+            is_told: cfg!(target_os = "linux") && is(&|kind| kind.is_fifo() || kind.is_socket()),
+            is_file: is(&|kind| kind.is_file()),
+        }
     }
 
     /// Has every write wait for the reader.
     pub(super) fn wait(&mut self) {
         self.waits = true;
+    }
+
+    /// What one write is given.
+    fn part<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        if self.is_file { bytes } else { piece(bytes) }
     }
 
     fn write_piece(&mut self, piece: &[u8]) -> io::Result<usize> {
@@ -64,11 +82,12 @@ impl Descriptor {
 }
 
 impl Write for Descriptor {
-    /// Writes a piece that begins and, as far as that goes, ends with a line. `WouldBlock`: there is
-    /// no room at the moment.
+    /// Writes all of it to a file; elsewhere a piece that begins and, as far as that goes, ends with a
+    /// line, so that what others write there comes between lines. `WouldBlock`: there is no room at
+    /// the moment.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.waits {
-            return match borrowed(self.fd).write(bytes) {
+            return match borrowed(self.fd).write(self.part(bytes)) {
                 // Somebody else has set the flag.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     has_room(self.fd, -1)?;
@@ -80,7 +99,7 @@ impl Write for Descriptor {
         if !has_room(self.fd, 0)? {
             return Err(ErrorKind::WouldBlock.into());
         }
-        self.write_piece(piece(bytes))
+        self.write_piece(self.part(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -114,12 +133,6 @@ fn again(fd: RawFd) -> Option<File> {
     let path = format!("/dev/fd/{fd}");
     let file = OpenOptions::new().write(true).custom_flags(flags).open(path).ok()?;
     file.is_terminal().then_some(file)
-}
-
-/// Whether the kernel knows what it is not to wait for.
-fn is_told(fd: RawFd) -> bool {
-    let kind = borrowed(fd).metadata().map(|metadata| metadata.file_type());
-    cfg!(target_os = "linux") && kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
 }
 
 /// Whether a piece can be written, or the write would say why not; waits so long for that.

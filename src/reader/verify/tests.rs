@@ -207,6 +207,9 @@ fn what_retention_removed_is_no_finding_and_what_it_did_not_is() {
         let odd = start(A) + &own(A, "retired", odd) + &stop(A, 0, 0, 0);
         assert_eq!(findings(&odd), "");
     }
+    let unread = start(A) + &own(A, "retired", "\"instances\":null") + &stop(A, 0, 0, 0);
+    let found = findings(&unread);
+    assert!(found.starts_with(&format!("{FILE}:2: retention removed a file")), "{found}");
 }
 
 /// What the writer cannot know of: another process cut the file, removed it or renamed it.

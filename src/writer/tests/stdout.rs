@@ -96,8 +96,14 @@ fn a_reader_that_leaves_costs_export_errors_alone() {
 /// Where standard output alone is written to it is waited for, and a deadline holds all the same.
 #[test]
 fn the_only_output_is_waited_for_until_the_deadline() {
+    // As `AUDIT_EXPORTER` has it, and as a caller may give it.
+    assert_only_output_is_waited_for(Stdout::waiting);
+    assert_only_output_is_waited_for(|stdout| stdout);
+}
+
+fn assert_only_output_is_waited_for(with: impl FnOnce(Stdout) -> Stdout) {
     let (mut reader, writer) = io::pipe().unwrap();
-    let rig = Rig::new(|builder| builder.files(false).exporter(Stdout::to(writer).waiting()));
+    let rig = Rig::new(|builder| builder.files(false).exporter(with(Stdout::to(writer))));
     let data = serde_json::json!({ "text": "x".repeat(200_000) });
     rig.audit.emit(&crate::AuditEvent::new(crate::EventType::CacheHit, "a", "b").data(&data));
     let late = rig.audit.flush(std::time::Duration::from_millis(5)).unwrap_err();
