@@ -20,6 +20,10 @@ use crate::fork::lock::{Condvar, Mutex, MutexGuard};
 /// they are synced all the same, so that they do not use up the process's file handles.
 const UNASKED_MAX: usize = 16;
 
+/// How long a batch waits for its sync after one that failed, doubled with each in a row: every
+/// failure has the writer begin another file.
+const FAILED_WAIT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
 /// Files removed of which the log does not tell yet; with so many no more are removed.
 const RETIRED_MAX: usize = 64;
 
@@ -54,6 +58,8 @@ struct State {
     /// Since when there are any.
     since: Option<Instant>,
     failed: Vec<Arc<dyn LogFile>>,
+    /// Rounds in a row in which a sync failed.
+    failed_in_a_row: u32,
     /// Rounds that callers asked for, and that are over: a round syncs all files that were waiting
     /// when it began.
     asked: u64,
@@ -189,6 +195,18 @@ impl Syncs {
 }
 
 impl State {
+    /// How long files wait for a sync that nobody asks for; `None`: for ever.
+    fn patience(&self, when: Fsync) -> Option<Duration> {
+        match (when, self.failed_in_a_row) {
+            (Fsync::Never, _) => None,
+            (Fsync::Every(interval), _) => Some(interval),
+            (Fsync::Batch, 0) => Some(Duration::ZERO),
+            (Fsync::Batch, failed) => {
+                Some(FAILED_WAIT.0.saturating_mul(1 << failed.min(16)).min(FAILED_WAIT.1))
+            }
+        }
+    }
+
     fn may_tidy(&self) -> bool {
         !self.is_stopping && !self.is_last_told && self.retired.len() < RETIRED_MAX
     }
@@ -227,21 +245,18 @@ impl Shared {
         if tidies || state.is_stopping || self.is_due(state) {
             return;
         }
-        match (self.when, state.since) {
-            (Fsync::Every(interval), Some(since)) => match since.checked_add(interval) {
-                Some(due) => self.changed.wait_until(state, due),
-                None => self.changed.wait(state),
-            },
-            _ => self.changed.wait(state),
+        let due = |since: Instant| since.checked_add(state.patience(self.when)?);
+        match state.since.and_then(due) {
+            Some(due) => self.changed.wait_until(state, due),
+            None => self.changed.wait(state),
         }
     }
 
     /// Whether a round is.
     fn is_due(&self, state: &State) -> bool {
-        let in_time = match self.when {
-            Fsync::Never => state.files.len() >= UNASKED_MAX,
-            Fsync::Every(interval) => state.since.is_some_and(|since| since.elapsed() >= interval),
-            Fsync::Batch => !state.files.is_empty(),
+        let in_time = match state.patience(self.when) {
+            None => state.files.len() >= UNASKED_MAX,
+            Some(patience) => state.since.is_some_and(|since| since.elapsed() >= patience),
         };
         in_time || state.is_stopping || state.asked > state.over
     }
@@ -254,6 +269,7 @@ impl Shared {
         let failed: Vec<_> = MutexGuard::unlocked(state, || {
             files.into_iter().filter(|unsynced| unsynced.file.sync_data().is_err()).collect()
         });
+        state.failed_in_a_row = if failed.is_empty() { 0 } else { state.failed_in_a_row + 1 };
         for Unsynced { file, events } in failed {
             // What was written to it meanwhile may be among what failed, which is told once only.
             let since = state.files.iter_mut().find(|known| Arc::ptr_eq(&known.file, &file));

@@ -8,7 +8,7 @@ mod stdout;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -54,6 +54,15 @@ impl Rig {
     fn lines(&self, file: &str) -> Vec<Value> {
         let text = self.fs.text(format!("logs/{file}"));
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Waits for what other threads do in their own time. What never comes is a failure, not a hang.
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < until, "it never came");
+        std::thread::yield_now();
     }
 }
 
@@ -105,9 +114,7 @@ fn a_disk_that_stays_full_to_the_end_is_no_panic_and_no_hang() {
 fn assert_said_within_a_second(rig: &Rig, mend: impl FnOnce()) {
     mend();
     rig.clock.set(NOON + 1_000_000);
-    while !kinds(&rig.lines(FIRST)).contains(&"audit.loss") {
-        std::thread::yield_now();
-    }
+    wait_until(|| kinds(&rig.lines(FIRST)).contains(&"audit.loss"));
 }
 
 const FIRST: &str = "audit-2026-03-01.jsonl";
@@ -292,13 +299,32 @@ fn after_a_failed_sync_another_file_is_begun() {
     rig.emit(1);
     // The housekeeping thread finds out in its own time.
     let mut n = 1;
-    while rig.fs.names().len() < 2 {
+    wait_until(|| {
         n += 1;
         rig.emit(n);
-    }
+        rig.fs.names().len() > 1
+    });
     rig.fs.state().sync_fails = false;
     rig.audit.shutdown(DEADLINE).unwrap();
     assert_eq!(rig.audit.accounting().written, n);
+}
+
+/// Each failure doubles the wait for the next sync, up to a second, so that no folder fills with files.
+#[test]
+fn where_every_sync_fails_files_are_begun_ever_more_seldom() {
+    let rig = Rig::new(|builder| builder.fsync(Fsync::Batch));
+    rig.fs.state().sync_fails = true;
+    let began = Instant::now();
+    for n in 0..3_000 {
+        rig.emit(n);
+    }
+    // In 20, 40, 80 … ms, and then once a second.
+    let most = 10 + began.elapsed().as_secs() as usize;
+    let files = rig.fs.names().len();
+    assert!((2..=most).contains(&files), "{files} files");
+    rig.fs.state().sync_fails = false;
+    rig.audit.shutdown(DEADLINE).unwrap();
+    assert_eq!(rig.audit.accounting().written, 3_000);
 }
 
 /// A disk that hangs in a sync stops no event, and takes no more than so many file handles.
@@ -401,9 +427,7 @@ fn what_retention_removes_is_told_in_the_log() {
             .collect()
     };
     // At the start, though nobody emits.
-    while rig.fs.names().len() > 2 || retired(&rig, FIRST).len() < 2 {
-        std::thread::yield_now();
-    }
+    wait_until(|| rig.fs.names().len() <= 2 && retired(&rig, FIRST).len() == 2);
     let told = retired(&rig, FIRST);
     assert_eq!(
         (&told[0]["file"], &told[1]["file"]),
@@ -414,9 +438,7 @@ fn what_retention_removes_is_told_in_the_log() {
     assert_eq!(told[1]["instances"], seqs);
     // When the day changes, though nobody emits.
     rig.clock.set(NOON + DAY);
-    while retired(&rig, "audit-2026-03-02.jsonl").is_empty() {
-        std::thread::yield_now();
-    }
+    wait_until(|| !retired(&rig, "audit-2026-03-02.jsonl").is_empty());
     assert_eq!(rig.fs.names(), ["logs/audit-2026-03-01.jsonl", "logs/audit-2026-03-02.jsonl"]);
     rig.audit.shutdown(DEADLINE).unwrap();
     let start = &rig.lines(FIRST)[0]["data"];
@@ -454,9 +476,7 @@ fn the_folder_is_held_to_its_bytes_while_it_is_written_to() {
     // The housekeeping thread gets there in its own time.
     let bytes =
         |rig: &Rig| rig.fs.names().iter().map(|name| rig.fs.text(name).len()).sum::<usize>();
-    while bytes(&rig) > 20_000 {
-        std::thread::yield_now();
-    }
+    wait_until(|| bytes(&rig) <= 20_000);
     rig.audit.shutdown(DEADLINE).unwrap();
     let accounting = rig.audit.accounting();
     assert_eq!((accounting.written, accounting.io_lost), (600, 0));
@@ -563,13 +583,19 @@ fn what_closing_leaves_durable() {
 #[test]
 fn files_left_behind_that_nobody_asks_for_do_not_pile_up() {
     let rig = Rig::new(|builder| builder.max_file_bytes(4096));
+    // With 32 that wait the size limit would be put off.
     let mut n = 0;
-    // The housekeeping thread syncs them in its own time.
-    while rig.fs.synced("logs/audit-2026-03-01.jsonl") == 0 {
+    wait_until(|| {
         n += 1;
         rig.emit(n);
-    }
+        rig.fs.names().len() > 100
+    });
+    let files = rig.fs.names().len();
+    // The housekeeping thread syncs them in its own time.
+    wait_until(|| rig.fs.state().handles <= 18);
     rig.audit.shutdown(DEADLINE).unwrap();
+    let synced = rig.fs.names().iter().filter(|name| rig.fs.synced(name) > 0).count();
+    assert!((files - 18..files).contains(&synced), "{synced} of {files}");
 }
 
 #[test]
@@ -580,10 +606,10 @@ fn a_line_of_the_log_that_cannot_be_written_is_no_loss() {
     fs.state().write_faults.extend([fails(), fails(), fails()]);
     let rig = Rig::over(fs, |builder| builder.retention_days(7));
     // The writer tells of what the housekeeping thread removed, in their own time.
-    while rig.fs.state().write_faults.len() == 3 {
+    wait_until(|| {
         rig.clock.set(NOON + 1_000_000);
-        std::thread::yield_now();
-    }
+        rig.fs.state().write_faults.len() < 3
+    });
     rig.fs.state().write_faults.clear();
     rig.emit(1);
     rig.audit.shutdown(DEADLINE).unwrap();
