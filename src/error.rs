@@ -69,6 +69,14 @@ impl Error {
         Self::new(Kind::Parse { what, why: why.into() })
     }
 
+    /// What was wrong with a file or folder.
+    pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
+        match &*self.0 {
+            Kind::Io { source, .. } => Some(source.kind()),
+            _ => None,
+        }
+    }
+
     /// A setting was not accepted: the message names it, what was given and what is accepted.
     pub fn is_config(&self) -> bool {
         matches!(*self.0, Kind::Config { .. })
@@ -104,7 +112,8 @@ impl fmt::Display for Error {
             Kind::Random(why) => write!(f, "no random bits from the operating system: {why}"),
             Kind::AlreadyInit => f.write_str("the recorder of this process is already initialized"),
             Kind::Deadline { waited, outstanding } => {
-                write!(f, "{outstanding} events still outstanding after {waited:?}")
+                let events = if *outstanding == 1 { "event is" } else { "events are" };
+                write!(f, "not done within {waited:?}: {outstanding} {events} outstanding")
             }
             Kind::WritersThread => f.write_str("the writer's own thread cannot wait for itself"),
             Kind::WriterGone => f.write_str("the writer's thread ended by a panic: a defect"),

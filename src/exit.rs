@@ -8,15 +8,15 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::fork;
 use crate::fork::cell::PerProcess;
 use crate::fork::lock::Mutex;
 use crate::logger::Shared;
 
-/// How long the end of a process, the guard of `init` and the last handle of a logger wait for the
-/// writers, all of them together.
+/// How long the end of a process, the guard of `init` and the last handle of a logger wait for a
+/// writer, all of them together: from when it was first asked to close.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The loggers of this process that record.
@@ -35,13 +35,10 @@ pub(crate) fn close_at_exit(logger: &Arc<Shared>) {
 #[cfg(unix)]
 fn close_all() {
     let Some(loggers) = LOGGERS.get() else { return };
-    let until = Instant::now() + CLOSE_DEADLINE;
     let loggers: Vec<_> = loggers.lock().iter().filter_map(Weak::upgrade).collect();
-    loggers.iter().for_each(|logger| logger.close());
-    for logger in loggers.iter().filter(|logger| !logger.control.is_writer()) {
-        // What is not written by then is lost with the process; nobody is left to be told.
-        let _late = logger.control.wait_for_end(Some(until));
-    }
+    // All at once, so that they have the same time.
+    loggers.iter().for_each(|logger| _ = logger.close());
+    loggers.iter().for_each(|logger| logger.end());
 }
 
 /// Which thread calls, told without a thread-local.

@@ -3,12 +3,14 @@
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
+use jiff::civil::Date;
+
 /// `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1, and either with `.zst` behind.
 ///
 /// Ordered by day, then by number; a compressed file before a plain one of the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileName {
-    /// `YYYY-MM-DD`, which is not checked to be in the calendar.
+    /// `YYYY-MM-DD`, a day of the calendar.
     pub(crate) day: String,
     /// 0 for the day's first file.
     pub(crate) number: u64,
@@ -34,7 +36,8 @@ impl FileName {
             && day.bytes().enumerate().all(|(at, b)| match at {
                 4 | 7 => b == b'-',
                 _ => b.is_ascii_digit(),
-            });
+            })
+            && day.parse::<Date>().is_ok();
         is_day.then(|| Self { day: day.to_owned(), number, is_compressed })
     }
 }
@@ -79,6 +82,8 @@ mod tests {
             ("audit-2026-01-02..jsonl", None),
             ("audit-2026-01-02.99999999999999999999.jsonl", None),
             ("audit-2026-1-2.jsonl", None),
+            ("audit-2026-13-01.jsonl", None),
+            ("audit-2026-02-29.jsonl", None),
             ("audit-2026-01-02.jsonl.1", None),
             ("audit-.jsonl", None),
             ("other.jsonl", None),

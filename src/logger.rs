@@ -84,6 +84,10 @@ impl Handle {
     fn settings(&self) -> &Settings {
         &self.shared.settings
     }
+
+    fn end(&self) {
+        self.begun().into_iter().for_each(|shared| shared.end());
+    }
 }
 
 /// What callers and the writer share.
@@ -113,9 +117,7 @@ impl std::panic::RefUnwindSafe for AuditLogger {}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // What could not be written within the deadline is lost with the process; nobody is left
-        // to be told.
-        let _late = self.begun().map(|shared| shared.shutdown(CLOSE_DEADLINE));
+        self.end();
     }
 }
 
@@ -175,7 +177,7 @@ impl AuditLogger {
     }
 
     /// Waits until every event emitted before has its end: written to the kernel, or counted as
-    /// lost. Says what became of the events since the last flush.
+    /// lost. Says what became of the events since the last flush or shutdown that returned `Ok`.
     ///
     /// # Errors
     ///
@@ -324,7 +326,7 @@ impl AuditLogger {
     }
 }
 
-/// What became of the events since the last flush of the same logger.
+/// What became of the events since this was last returned by the same logger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flushed {
     /// Lines handed to the kernel.
@@ -342,7 +344,7 @@ impl Shared {
         let settings = self.settings.clone();
         let instance =
             draw_instance().unwrap_or_else(|_| format!("{:016x}", context::random_span_id()));
-        Arc::new(Self {
+        let shared = Self {
             instance,
             sanitizer: self.sanitizer.clone(),
             rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
@@ -352,7 +354,11 @@ impl Shared {
             // The parent's stay protected, as all values that it protected.
             _protected: Vec::new(),
             settings,
-        })
+        };
+        if !shared.settings.to_files && !shared.settings.to_stdout {
+            shared.close();
+        }
+        Arc::new(shared)
     }
 
     fn emit(&self, event: &AuditEvent<'_>, on_full: OnFull) {
@@ -476,39 +482,51 @@ impl Shared {
     }
 
     fn flush(&self, deadline: Duration) -> Result<Flushed, Error> {
-        let to = self.rings.tails();
-        self.wait(deadline, |control, until| control.flush(to, until))
+        self.settle(deadline)?;
+        Ok(self.flushed())
     }
 
     fn flush_durable(&self, deadline: Duration) -> Result<Flushed, Error> {
         let began = Instant::now();
-        let flushed = self.flush(deadline)?;
-        if !self.settings.enabled {
-            return Ok(flushed);
+        let late = || self.late(deadline, self.control.unsynced());
+        self.settle(deadline).map_err(|error| if error.is_deadline() { late() } else { error })?;
+        if self.settings.enabled {
+            // What was handed on is with the housekeeping thread by now.
+            match self.control.sync(began.checked_add(deadline)) {
+                None => return Err(Error::new(Kind::NoFiles)),
+                Some(Ok(Waited::Met)) => {}
+                Some(Ok(_)) => return Err(late()),
+                Some(Err(events)) => return Err(Error::new(Kind::NotDurable { events })),
+            }
         }
-        // What was handed on is with the housekeeping thread by now.
-        match self.control.sync(began.checked_add(deadline)) {
-            None => Err(Error::new(Kind::NoFiles)),
-            Some(Ok(Waited::Met)) => Ok(flushed),
-            Some(Ok(_)) => Err(self.late(deadline)),
-            Some(Err(events)) => Err(Error::new(Kind::NotDurable { events })),
-        }
+        Ok(self.flushed())
     }
 
     fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
         // Also where the caller may not wait for it: the last handle may be dropped anywhere.
-        self.close();
-        self.wait(deadline, Control::wait_for_end)
+        let _since = self.close();
+        self.wait(deadline, Control::wait_for_end)?;
+        Ok(self.flushed())
     }
 
-    /// Refuses later events, and asks the writer to end.
-    pub(crate) fn close(&self) {
-        self.control.close(|| self.rings.close());
+    /// Refuses later events, and asks the writer to end. Returns when that was first done.
+    pub(crate) fn close(&self) -> Instant {
+        self.control.close(|| self.rings.close())
     }
 
-    fn late(&self, waited: Duration) -> Error {
-        let outstanding = self.accounting().queued + self.control.unsynced();
-        Error::new(Kind::Deadline { waited, outstanding })
+    /// Closes, and waits for the writer as long as the end of a process does. What is not written by
+    /// then is lost with the process; nobody is left to be told. It uses no thread-locals.
+    pub(crate) fn end(&self) {
+        let until = self.close() + CLOSE_DEADLINE;
+        if self.settings.enabled && !self.control.is_writer() {
+            let _late = self.control.wait_for_end(Some(until));
+        }
+    }
+
+    /// Waits until everything emitted before has its end.
+    fn settle(&self, deadline: Duration) -> Result<(), Error> {
+        let to = self.rings.tails();
+        self.wait(deadline, |control, until| control.flush(to, until))
     }
 
     /// Runs a wait of the control's with the instant the deadline means.
@@ -516,9 +534,9 @@ impl Shared {
         &self,
         deadline: Duration,
         waiting: impl FnOnce(&Control, Option<Instant>) -> Waited,
-    ) -> Result<Flushed, Error> {
+    ) -> Result<(), Error> {
         if !self.settings.enabled {
-            return Ok(Flushed::default());
+            return Ok(());
         }
         if self.control.is_writer() {
             return Err(Error::new(Kind::WritersThread));
@@ -526,13 +544,23 @@ impl Shared {
         // A deadline past the end of time is none.
         let until = Instant::now().checked_add(deadline);
         match waiting(&self.control, until) {
-            Waited::Met => Ok(self.control.flushed(&self.accounting())),
-            Waited::Late => {
-                let outstanding = self.accounting().queued;
-                Err(Error::new(Kind::Deadline { waited: deadline, outstanding }))
-            }
+            Waited::Met => Ok(()),
+            Waited::Late => Err(self.late(deadline, 0)),
             Waited::Panicked => Err(Error::new(Kind::WriterGone)),
             Waited::NotStarted => Err(Error::new(Kind::WriterNotStarted)),
+        }
+    }
+
+    fn late(&self, waited: Duration, unsynced: u64) -> Error {
+        let outstanding = self.accounting().queued + unsynced;
+        Error::new(Kind::Deadline { waited, outstanding })
+    }
+
+    /// What became of events since this was last told.
+    fn flushed(&self) -> Flushed {
+        match self.settings.enabled {
+            true => self.control.flushed(&self.accounting()),
+            false => Flushed::default(),
         }
     }
 
@@ -635,7 +663,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let _late = self.logger.shutdown(CLOSE_DEADLINE);
+        self.logger.0.end();
     }
 }
 

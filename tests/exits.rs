@@ -198,6 +198,53 @@ fn a_dead_sink_holds_up_no_exit() {
     tell(began, "an exit beside a dead sink");
 }
 
+/// The last handler of `exit`: ends the process otherwise where all closes together took twice the
+/// time of one, as they do where a dead sink gets it more than once.
+fn watch_closes() {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    extern "C" fn last() {
+        if BEGAN.get().unwrap().elapsed() >= 2 * Duration::from_secs(5) {
+            // SAFETY: it ends the process.
+            unsafe { libc::_exit(CODE + 1) };
+        }
+    }
+    BEGAN.get_or_init(Instant::now);
+    // SAFETY: a function of this type. Registered first, it runs last.
+    assert_eq!(unsafe { libc::atexit(last) }, 0);
+}
+
+#[test]
+fn the_guard_and_the_exit_wait_for_a_dead_sink_once() {
+    if let Some(folder) = alone::folder() {
+        watch_closes();
+        let guard = llm_audit::init_with(logger(&folder).files(false).exporter(Dead)).unwrap();
+        emit(0);
+        drop(guard);
+        exit(CODE);
+    }
+    let began = Instant::now();
+    let mut alone = Alone::new("the_guard_and_the_exit_wait_for_a_dead_sink_once");
+    assert_code(&alone.run(), CODE);
+    tell(began, "a guard and an exit with a dead sink");
+}
+
+#[test]
+fn dead_sinks_have_their_time_together() {
+    if let Some(folder) = alone::folder() {
+        watch_closes();
+        for _ in 0..3 {
+            let dead = logger(&folder).files(false).exporter(Dead).build().unwrap();
+            emit_into(&dead, 0);
+            std::mem::forget(dead);
+        }
+        exit(CODE);
+    }
+    let began = Instant::now();
+    let mut alone = Alone::new("dead_sinks_have_their_time_together");
+    assert_code(&alone.run(), CODE);
+    tell(began, "an exit with three dead sinks");
+}
+
 #[allow(clippy::print_stdout, reason = "times are told, not asserted")]
 fn tell(began: Instant, what: &str) {
     println!("{what}: {:?}", began.elapsed());

@@ -188,7 +188,7 @@ fn a_flush_that_meets_a_stuck_sink_counts_both_lanes() {
     emit(&audit, Status::Error, 1);
     emit(&audit, Status::Ok, 1);
     let error = audit.flush(std::time::Duration::from_millis(5)).unwrap_err();
-    assert_eq!(error.to_string(), "3 events still outstanding after 5ms");
+    assert_eq!(error.to_string(), "not done within 5ms: 3 events are outstanding");
     held.release();
     assert_eq!(audit.flush(DEADLINE).unwrap().written, 3);
     audit.shutdown(DEADLINE).unwrap();

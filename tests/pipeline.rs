@@ -212,6 +212,22 @@ fn a_flush_says_what_became_of_the_events_since_the_last() {
 }
 
 #[test]
+fn what_is_in_the_file_is_counted_though_an_exporter_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, held) = common::gate();
+    let audit = logger(folder.path()).exporter(gate).build().unwrap();
+    audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b"));
+    held.wait_until_held();
+    audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b"));
+    let accounting = audit.accounting();
+    assert_eq!((accounting.written, accounting.queued), (1, 1));
+    let error = audit.flush(Duration::from_millis(5)).unwrap_err();
+    assert_eq!(error.to_string(), "not done within 5ms: 1 event is outstanding");
+    held.release();
+    assert_eq!(audit.flush(DEADLINE).unwrap().written, 2);
+}
+
+#[test]
 fn a_flush_that_meets_a_stuck_sink_ends_at_its_deadline() {
     let (gate, held) = common::gate();
     let audit = AuditLogger::builder()
@@ -226,7 +242,7 @@ fn a_flush_that_meets_a_stuck_sink_ends_at_its_deadline() {
     audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b"));
     let error = audit.flush(Duration::from_millis(5)).unwrap_err();
     assert!(error.is_deadline());
-    assert_eq!(error.to_string(), "2 events still outstanding after 5ms");
+    assert_eq!(error.to_string(), "not done within 5ms: 2 events are outstanding");
     assert!(audit.shutdown(Duration::from_millis(5)).unwrap_err().is_deadline());
     held.release();
     audit.shutdown(DEADLINE).unwrap();

@@ -11,11 +11,14 @@ exec </dev/null
 source ci/faults/common.sh
 
 only=${1:-}
+# What `verify` says of lines that are missing.
+named_of_lines='in no line and in no audit.loss|^[0-9]+ gaps; |^audit.stop says '
 faults=0 failed=0 skipped=0
 
 # Holds what the load says against the files, and says the row. What is given says what else is right:
-# `taken` (others took lines away, which `verify` names), `may-lose` (the disk may have), `ends-in-fault` (nothing goes on), `killed` and
-# `retired` (files are gone, or without an end), `more` (others wrote there too).
+# `taken` (others took lines away, which `verify` names), `spoiled` (others may have put half a line
+# before one), `may-lose` (the disk may have), `ends-in-fault` (nothing goes on), `killed` and `retired`
+# (files are gone, or without an end), `more` (others wrote there too).
 check() {
     local emitted written lost unexplained events told rest
     "$command" verify --json --dir "$dir" >"$here/verified" || (($? == 1)) || return 1
@@ -45,18 +48,24 @@ check() {
     if [[ " $* " == *" may-lose "* ]]; then
         # A disk that fails may have zeros where it was given lines, and `verify` then names these.
         rest=''
+    elif [[ " $* " == *" spoiled "* ]]; then
+        ((unexplained == $(grep -c '^not a valid log line: not JSON' <<<"$rest" || true))) ||
+            wrong "$unexplained unexplained: $rest"
+        ((events + unexplained == written + lost - told)) ||
+            wrong "$written written, $lost lost; $events and $told found, $unexplained unexplained"
+        rest=$(grep -vE "$named_of_lines|^not a valid log line: not JSON" <<<"$rest" || true)
     elif [[ " $* " == *" taken "* ]]; then
         ((unexplained > 0)) || wrong "verify does not miss what was taken"
         ((events + unexplained == written + lost - told)) ||
             wrong "$written written, $lost lost; $events and $told found, $unexplained unexplained"
-        rest=$(grep -vE 'in no line and in no audit.loss|^[0-9]+ gaps; |^audit.stop says ' <<<"$rest" || true)
+        rest=$(grep -vE "$named_of_lines" <<<"$rest" || true)
     elif [[ " $* " == *" retired "* ]]; then
         (($(number retired "$here/verified") > 0)) || wrong "no file was retired"
     elif [[ " $* " != *" more "* ]]; then
         ((events == written)) || wrong "$written written, $events found"
         ((told == lost)) || wrong "$lost lost, $told told of"
     fi
-    [[ " $* " =~ " taken "|" may-lose " ]] || ((unexplained == 0)) || wrong "lines are missing"
+    [[ " $* " =~ " taken "|" spoiled "|" may-lose " ]] || ((unexplained == 0)) || wrong "lines are missing"
     [[ -z $rest ]] || wrong "verify: $rest"
 }
 
@@ -80,13 +89,13 @@ fault() {
     set -e
     if ((rc == 77)); then
         skipped=$((skipped + 1))
-        printf '     %-66s skipped: %s\n' "$what" "$(tail -n 1 "$here/complaint")"
+        printf '     %-72s skipped: %s\n' "$what" "$(tail -n 1 "$here/complaint")"
     else
         faults=$((faults + 1))
         if ((rc != 0)); then survived=NO failed=$((failed + 1)); fi
         row=$(cat "$here/row" 2>/dev/null || echo "- - - -")
         # shellcheck disable=SC2086
-        printf '%4d %-66s %9s %9s %9s %11s  %s\n' "$faults" "$what" $row "$survived"
+        printf '%4d %-72s %9s %9s %9s %11s  %s\n' "$faults" "$what" $row "$survived"
         if ((rc != 0)); then sed 's/^/       /' "$here/complaint"; fi
     fi
     tidy_fault
@@ -450,7 +459,7 @@ others_write_into_it() {
     done
     writes_more 5000
     end
-    check
+    check spoiled
 }
 
 # As another user, for root may write anywhere.
@@ -684,7 +693,7 @@ flooded_and_rotated() {
 }
 
 build
-printf '%4s %-66s %9s %9s %9s %11s  %s\n' "" fault emitted written lost unexplained survived
+printf '%4s %-72s %9s %9s %9s %11s  %s\n' "" fault emitted written lost unexplained survived
 fault tmpfs_filled "a tmpfs is filled by somebody else, then freed"
 fault ext4_filled "an ext4 disk is filled by somebody else, then freed"
 fault filled_by_the_log "the log fills its disk, which then grows"

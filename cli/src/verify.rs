@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         false => print(&report, Style::of_stdout(), &mut out),
     };
     written.and_then(|()| out.flush()).map_err(Failure::writing)?;
-    if report.lines == 0 {
+    if report.lines == 0 && report.is_clean() {
         complain("no data: the files are empty");
         return Ok(Exit::NoData);
     }
@@ -64,6 +64,7 @@ fn print(report: &Verification, style: Style, out: &mut impl Write) -> io::Resul
         writeln!(out, "… and {further} more")?;
     }
     match report.findings_total {
+        0 if report.lines == 0 => Ok(()), // and is said on stderr
         0 => writeln!(out, "nothing is missing"),
         findings => writeln!(out, "{}", count(findings, "finding")),
     }

@@ -114,10 +114,11 @@ impl Verification {
 ///
 /// Memory grows with the number of instances and of gaps in their numbers, not with the lines.
 /// Numbers that an `audit.retired` line names went with a file that retention removed, and are no
-/// gap. Nor are those before the first one that an instance's lines hold or tell of, since the line
-/// that told of them may have been removed, too; but where its `audit.start` lines say that it is
-/// the first or that it has no retention, and nobody else in the folder has, its numbers begin at 1.
-/// A file that retention removed without being able to read it is a finding.
+/// gap. Nor, in a folder with retention, are those before the first one that an instance's lines hold or
+/// tell of, since the line that told of them may have been removed, too; but where its first
+/// `audit.start` is there, or nobody in the folder has retention, its numbers begin at 1.
+/// A file that retention removed without being able to read it is a finding, and so is one that is
+/// damaged.
 /// Where a file goes away while the folder is read, it is read again.
 ///
 /// # Errors
@@ -157,7 +158,19 @@ fn read(folder: &Folder, progress: &mut impl FnMut(u64, u64)) -> Result<Verifica
         check.last_writer.push(None);
         let read = check.report.bytes.min(check.bytes_read);
         let mut lines = Lines::of(std::slice::from_ref(file));
-        while let Some(entry) = lines.next_line()? {
+        let mut number = 0;
+        loop {
+            let entry = match lines.next_line() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(error) if is_damage(&error) => {
+                    let what = format!("{error}; what follows is not checked");
+                    check.report.find(Some((file.name(), number + 1)), None, what);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            number = entry.number;
             // What a living writer is in the middle of is not torn.
             if entry.ending == Ending::Torn && file.is_in_use() {
                 continue;
@@ -171,6 +184,13 @@ fn read(folder: &Folder, progress: &mut impl FnMut(u64, u64)) -> Result<Verifica
     }
     let ends = check.tallies.iter().map(|tally| state(tally, &check, folder)).collect();
     Ok(check.settle(ends))
+}
+
+/// Whether a file is there, and its content is not what it was or cannot be had: a compressed file
+/// that was cut, a disk that fails.
+fn is_damage(error: &Error) -> bool {
+    use std::io::ErrorKind::{NotFound, PermissionDenied, Unsupported};
+    error.io_kind().is_some_and(|kind| ![NotFound, PermissionDenied, Unsupported].contains(&kind))
 }
 
 /// Whether a file is there no longer, under neither of its names.
@@ -240,8 +260,6 @@ struct Tally {
     id: String,
     /// Its first file is here, so that its numbers begin at 1.
     from_the_start: bool,
-    /// It says that it removes no file.
-    retains_all: bool,
     events: u64,
     held: Ranges,
     lost: Vec<(u64, u64)>,
@@ -331,7 +349,7 @@ impl Check {
             self.report.find(Some(place), None, what);
         }
         match line.event_type() {
-            Some("audit.start") => self.has_retention |= has_retention(line) == Some(true),
+            Some("audit.start") => self.has_retention |= has_retention(line),
             Some("audit.retired") => self.retired(line, place),
             _ => {}
         }
@@ -397,7 +415,7 @@ impl Check {
     fn settle(mut self, states: Vec<State>) -> Verification {
         let nothing = Removed::default();
         for (tally, state) in self.tallies.iter_mut().zip(states) {
-            tally.from_the_start |= tally.retains_all && !self.has_retention;
+            tally.from_the_start |= !self.has_retention;
             let removed = self.removed.get(&tally.id).unwrap_or(&nothing);
             let unexplained = tally.settle_numbers(removed, &mut self.report);
             tally.settle_counts(removed, &mut self.report);
@@ -423,7 +441,6 @@ impl Tally {
     fn start(&mut self, line: &Line<'_>) -> Option<String> {
         let first = line.data().and_then(|data| data.get("first")?.as_bool()) == Some(true);
         self.from_the_start |= first && self.events == 0;
-        self.retains_all |= has_retention(line) == Some(false);
         None
     }
 
@@ -538,10 +555,10 @@ impl Tally {
     }
 }
 
-/// Whether an `audit.start` tells of retention; `None` where it does not say.
-fn has_retention(start: &Line<'_>) -> Option<bool> {
-    let is_set = |name| Some(!start.data()?.get(name)?.is_null());
-    Some(is_set("retention_days")? || is_set("max_total_bytes")?)
+/// Whether an `audit.start` tells of retention.
+fn has_retention(start: &Line<'_>) -> bool {
+    let is_set = |name| start.data().and_then(|data| data.get(name)).is_some_and(|v| !v.is_null());
+    is_set("retention_days") || is_set("max_total_bytes")
 }
 
 /// What of a range is in none of these.

@@ -31,8 +31,8 @@ struct State {
     flush_to: Tickets,
     /// Every ticket below has its end.
     settled_to: Tickets,
-    /// The first tickets refused, once closing.
-    end: Option<Tickets>,
+    /// The first tickets refused, once closing, and since when it is.
+    end: Option<(Tickets, Instant)>,
     /// The thread has ended: the last line is written, or it panicked.
     ended: Option<Ended>,
     path: Option<PathBuf>,
@@ -116,10 +116,11 @@ impl Control {
         self.syncs.get().map_or(0, Syncs::unsynced)
     }
 
-    /// Asks the writer to close, by `close` if nobody did before.
-    pub(crate) fn close(&self, close: impl FnOnce() -> Tickets) {
-        self.state.lock().end.get_or_insert_with(close);
+    /// Asks the writer to close, by `close` if nobody did before. Returns when it was first asked.
+    pub(crate) fn close(&self, close: impl FnOnce() -> Tickets) -> Instant {
+        let (_, since) = *self.state.lock().end.get_or_insert_with(|| (close(), Instant::now()));
         self.wake();
+        since
     }
 
     /// Waits until the last line is written.
@@ -181,7 +182,8 @@ impl Control {
     pub(super) fn request(&self) -> Request {
         let state = self.state.lock();
         let flush_to = Some(state.flush_to).filter(|to| !state.settled_to.reach(*to));
-        Request { settle: state.end.or(flush_to), end: state.end }
+        let end = state.end.map(|(end, _)| end);
+        Request { settle: end.or(flush_to), end }
     }
 
     /// Tells the waiting that every ticket below `to` has its end.

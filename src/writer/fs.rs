@@ -96,7 +96,12 @@ pub(crate) struct OsFs;
 impl Fs for OsFs {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
-        platform::dir_builder().recursive(true).create(dir)?;
+        platform::dir_builder().recursive(true).create(dir).map_err(|error| {
+            if error.kind() == ErrorKind::AlreadyExists {
+                return io::Error::new(ErrorKind::NotADirectory, "it is no folder");
+            }
+            error
+        })?;
         // From the top down, so that no durable name lies in a folder that may vanish.
         for parent in missing.into_iter().rev().filter_map(Path::parent) {
             let is_here = parent.as_os_str().is_empty();

@@ -99,21 +99,19 @@ pub(crate) fn spawn(
 /// Starts the thread of a forked child, which opens its files when it first writes: who emits waits
 /// for no disk. The exporters of the parent's logger stay with the parent.
 ///
-/// Where it cannot be started, or there is nowhere to write to, the logger is closed.
+/// Where it cannot be started the logger is closed; where there is nowhere to write to it already is.
 pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
     let Ground { fs, clock } = Ground::default();
     let exporters: Vec<_> = stdout(shared).into_iter().collect();
     let now = clock.now_micros();
     let files = file_options(shared).map(|options| LogFiles::unopened(fs.clone(), options, now));
-    let ended = match files.is_some() || !exporters.is_empty() {
-        true => {
-            start(shared, exporters, files, Ground { fs, clock }).err().map(|_| Ended::NotStarted)
-        }
-        false => Some(Ended::Done),
-    };
-    if let Some(ended) = ended {
+    if files.is_none() && exporters.is_empty() {
+        // It was closed before anybody could emit into it.
+        return shared.control.ended(Ended::Done);
+    }
+    if start(shared, exporters, files, Ground { fs, clock }).is_err() {
         shared.close();
-        shared.control.ended(ended);
+        shared.control.ended(Ended::NotStarted);
     }
 }
 
@@ -322,10 +320,6 @@ impl Writer {
             self.lines.extend_from_slice(&batch);
         }
         let written = self.hand_on(now, Lines::Events, batch.events);
-        let counts = &self.shared.counts;
-        let end = if written { &counts.written } else { &counts.io_lost };
-        add(end, batch.events);
-        counts.in_hand.fetch_sub(batch.events, Ordering::Relaxed);
         self.unsaid = if written {
             None
         } else if batch.events + batch.overwritten == 0 {
@@ -387,10 +381,29 @@ impl Writer {
         jsonl::write_own(&mut self.lines, instance, now, "audit.loss", Status::Error, &loss);
     }
 
-    /// Gives the lines to the file, or to the first exporter where there is none, and then to the
-    /// other exporters. `false`: they were not taken, and nobody else gets them either, since the
-    /// log will say that no line holds them. `events` are those among the lines.
+    /// Gives the lines to the log, counts the events among them, and then gives them to the other
+    /// exporters. `false`: they were not taken, and nobody else gets them either, since the log will
+    /// say that no line holds them.
     fn hand_on(&mut self, now: i64, what: Lines, events: u64) -> bool {
+        let shared = self.shared.clone();
+        let counts = &shared.counts;
+        let start = self.write_log(now, what);
+        add(if start.is_some() { &counts.written } else { &counts.io_lost }, events);
+        counts.in_hand.fetch_sub(events, Ordering::Relaxed);
+        self.sync(if start.is_some() { events } else { 0 });
+        let Some(start) = start else { return false };
+        // Last: an exporter that hangs holds back neither the count of what is written nor its sync.
+        for exporter in self.exporters.iter_mut().skip(usize::from(self.files.is_none())) {
+            if !(export(&mut **exporter, &start) && export(&mut **exporter, &self.lines)) {
+                add(&counts.export_errors, 1);
+            }
+        }
+        true
+    }
+
+    /// Gives the lines to the file, or to the first exporter where there is none. Returns what it put
+    /// before them, which is empty or a start line; `None`: they were not taken.
+    fn write_log(&mut self, now: i64, what: Lines) -> Option<Vec<u8>> {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
         let mut start_text = Vec::new();
         let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
@@ -400,7 +413,6 @@ impl Writer {
             jsonl::write_own(text, &shared.instance, now, "audit.start", Status::Ok, &data);
             start_text.clone_from(text);
         };
-        let mut exporters = exporters.iter_mut();
         let written = match files {
             Some(files) => {
                 let written = files.append(lines, what, now, &mut start).is_ok();
@@ -411,18 +423,12 @@ impl Writer {
                 if !*has_started {
                     start(&mut Vec::new(), 0);
                 }
-                let first = exporters.next().expect("checked: there is an output");
+                let first = exporters.first_mut().expect("checked: there is an output");
                 export(&mut **first, &start_text) && export_all(&mut **first, lines)
             }
         };
         *has_started |= written && !start_text.is_empty();
-        for exporter in exporters.filter(|_| written) {
-            if !(export(&mut **exporter, &start_text) && export(&mut **exporter, lines)) {
-                add(&shared.counts.export_errors, 1);
-            }
-        }
-        self.sync(if written { events } else { 0 });
-        written
+        written.then_some(start_text)
     }
 
     /// Has the housekeeping thread make durable what was written.

@@ -567,6 +567,22 @@ fn a_durable_flush_ends_at_its_deadline() {
 }
 
 #[test]
+fn a_flush_that_fails_keeps_what_it_would_have_told_for_the_next() {
+    let rig = Rig::new(|builder| builder.fsync(Fsync::Batch));
+    rig.fs.state().sync_hangs = true;
+    let data = json!({ "n": 1 });
+    rig.audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&data));
+    let late = rig.audit.flush_durable(Duration::from_millis(5)).unwrap_err();
+    assert!(late.is_deadline());
+    rig.fs.release();
+    assert_eq!(rig.audit.flush_durable(DEADLINE).unwrap().written, 1);
+    rig.fs.state().sync_fails = true;
+    rig.audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&data));
+    assert!(rig.audit.flush_durable(DEADLINE).unwrap_err().is_not_durable());
+    assert_eq!(rig.audit.flush(DEADLINE).unwrap().written, 1);
+}
+
+#[test]
 fn what_closing_leaves_durable() {
     for fsync in fsyncs() {
         let rig = Rig::new(|builder| builder.fsync(fsync));

@@ -59,13 +59,14 @@ fn findings(text: &str) -> String {
 #[test]
 fn whole_logs_are_clean() {
     let whole = start(A) + &events(A, 1..=5) + &stop(A, 5, 5, 0);
+    let retains = "\"first\":false,\"max_total_bytes\":1000";
     let cases = [
         String::new(),
         whole.clone(),
         // Older files were removed.
-        own(A, "start", "\"first\":false") + &events(A, 7..=9) + &stop(A, 9, 9, 0),
+        own(A, "start", retains) + &events(A, 7..=9) + &stop(A, 9, 9, 0),
         // Two writers, one after the other; the second one's beginning is gone.
-        whole.clone() + &own(B, "start", "") + &events(B, 3..=4) + &stop(B, 4, 4, 0),
+        whole.clone() + &own(B, "start", retains) + &events(B, 3..=4) + &stop(B, 4, 4, 0),
         // Written by another program.
         r#"{"event_type":"a","agent":"b","action":"c","status":"ok","trace_id":"0af7651916cd","seq":null}"#
             .to_owned()
@@ -222,8 +223,8 @@ fn what_somebody_else_took_away_is_found() {
     let again = own(A, "start", "\"first\":false");
     let only_the_end = start(A) + &again + &events(A, 4..=5) + &stop(A, 5, 5, 0);
     assert!(findings(&only_the_end).contains("seq 1 to 3 in no line"));
-    // The file with the beginning is gone altogether. Where it says that it has no retention, nor
-    // does anybody else, nothing else can have removed it.
+    // The file with the beginning is gone altogether. Where nobody has retention, nothing else can have
+    // removed it.
     let settings = |days: &str| {
         let data = format!("\"first\":false,\"retention_days\":{days},\"max_total_bytes\":null");
         own(A, "start", &data)
@@ -232,6 +233,13 @@ fn what_somebody_else_took_away_is_found() {
     let found = findings(&(settings("null") + &end));
     assert!(found.contains("seq 1 to 3 in no line"), "{found}");
     assert_eq!(findings(&(settings("7") + &end)), "");
+    let beheaded = findings(&end);
+    assert!(beheaded.contains("seq 1 to 3 in no line"), "{beheaded}");
+    let nothing_but_its_end = findings(&stop(A, 5, 5, 0));
+    assert!(
+        nothing_but_its_end.contains("says 5 written; the files hold 0"),
+        "{nothing_but_its_end}"
+    );
     let others = settings("7").replace(A, B) + &stop(B, 0, 0, 0);
     assert_eq!(findings(&(settings("null") + &end + &others)), "");
     // A hole between two files is one in any case.
