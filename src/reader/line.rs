@@ -327,7 +327,8 @@ impl<'a> Line<'a> {
 
     /// Whether the line is an event that readers and `record` accept: the required fields are
     /// there, and every field of the schema that is there has its type. Short ids, `null` members,
-    /// members the schema does not know, and lines without `seq`, `instance` or ids pass.
+    /// members the schema does not know, and lines without ids pass; `seq` and `instance` may be
+    /// anything, for another program may mean something else by them.
     ///
     /// # Errors
     ///
@@ -339,7 +340,7 @@ impl<'a> Line<'a> {
         if let Some(name) = missing {
             return Err(Error::parse("event", format!("{name} is missing")));
         }
-        match self.faults().next() {
+        match self.faults().find(|(name, _)| !["seq", "instance"].contains(name)) {
             Some((name, fault)) => Err(Error::parse("event", format!("{name} {fault}"))),
             None => Ok(()),
         }
@@ -480,7 +481,8 @@ mod tests {
             (r#""trace_id":null"#, ""),
             (r#""span_id":"00f067aa0ba902bg""#, "span_id is no id of up to 16 hex"),
             (r#""span_id":"00f067aa""#, ""),
-            (r#""seq":"1""#, "seq is no whole number"),
+            (r#""seq":"1""#, ""),
+            (r#""instance":"i-0abc""#, ""),
             (r#""timestamp":"2026-01-02T03:04:05+05:30""#, ""),
             (r#""timestamp":"2026-01-02T03:04:05""#, "timestamp is no RFC 3339 time"),
             (r#""timestamp":1767323045"#, "timestamp is no RFC 3339 time"),

@@ -17,8 +17,7 @@ mod reserve;
 
 /// What the writer asks of a file system; [`OsFs`] is the real one.
 pub(crate) trait Fs: Send + Sync {
-    /// Makes the folder and those above it, durably and for the owner alone. One that is there stays
-    /// as it is.
+    /// Makes the folder and those above it, for the owner alone. One that is there stays as it is.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Opens a log file for reading and appending. A new one gets exactly this mode. `None` where
@@ -95,19 +94,10 @@ pub(crate) struct OsFs;
 
 impl Fs for OsFs {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        let missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
-        platform::dir_builder().recursive(true).create(dir).map_err(|error| {
-            if error.kind() == ErrorKind::AlreadyExists {
-                return io::Error::new(ErrorKind::NotADirectory, "it is no folder");
-            }
-            error
-        })?;
-        // From the top down, so that no durable name lies in a folder that may vanish.
-        for parent in missing.into_iter().rev().filter_map(Path::parent) {
-            let is_here = parent.as_os_str().is_empty();
-            platform::sync_dir(if is_here { Path::new(".") } else { parent })?;
-        }
-        Ok(())
+        platform::dir_builder().recursive(true).create(dir).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => io::Error::new(ErrorKind::NotADirectory, "it is no folder"),
+            _ => error,
+        })
     }
 
     fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn LogFile>>> {

@@ -536,12 +536,11 @@ impl LogFile for Claimed {
         // Relaxed: two threads that both find it `false` sync the folder twice.
         if !self.is_named.load(Ordering::Relaxed) {
             self.fs.sync_dir(&self.dir)?;
-            // The folder may be new as well. Its parent may be nobody's to open.
-            let parent = self.dir.parent().map(|parent| match parent.as_os_str().is_empty() {
-                true => Path::new("."),
-                false => parent,
-            });
-            let _not_ours = parent.map(|parent| self.fs.sync_dir(parent));
+            // The folder may be new as well, and those above it, which may be nobody's to open.
+            for parent in self.dir.ancestors().skip(1) {
+                let is_here = parent.as_os_str().is_empty();
+                let _not_ours = self.fs.sync_dir(if is_here { Path::new(".") } else { parent });
+            }
             self.is_named.store(true, Ordering::Relaxed);
         }
         self.file.sync_data()
