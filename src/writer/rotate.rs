@@ -25,6 +25,8 @@ const UNSYNCED_MAX: usize = 32;
 const RESERVE_BYTES: u64 = 64 << 10;
 /// Room is set aside in steps: with the bytes of a batch, up to so many past its end.
 const RESERVE_STEP_BYTES: u64 = 1 << 20;
+/// How often a batch is written once more because of what somebody else adds at the same time.
+const GLUED_MAX: u32 = 16;
 /// How much of a file is read at once in search of its last line's end.
 const TAIL_PIECE_BYTES: u64 = 65_536;
 
@@ -422,6 +424,12 @@ impl Current {
             return Ok(());
         }
         self.make_room(bytes.len() as u64, what)?;
+        self.append(bytes)?;
+        self.unsynced = true;
+        self.write_apart(bytes)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let taken = loop {
             match self.file.append(bytes) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -433,8 +441,36 @@ impl Current {
             return Err(io::Error::new(ErrorKind::WriteZero, why));
         }
         self.len += taken as u64;
-        self.unsynced = true;
         Ok(())
+    }
+
+    /// Somebody else may have added half a line since the file was looked at, and what was just
+    /// written stands behind it, where nobody can read it: then writes it once more, instead of that.
+    fn write_apart(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for _ in 0..GLUED_MAX {
+            let Some((whole_len, behind)) = self.glued(bytes) else { return Ok(()) };
+            if self.file.truncate(whole_len).is_err() {
+                return Ok(());
+            }
+            (self.len, self.reserved_to) = (whole_len, 0);
+            self.append(&[bytes, &behind].concat())?;
+        }
+        Ok(())
+    }
+
+    /// Where what was just written is glued to somebody's half line: up to where the lines before it
+    /// are whole, and what follows it.
+    fn glued(&self, bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
+        let added = self.file.stat().ok()?.len.checked_sub(self.len)?;
+        if added == 0 || added > TAIL_PIECE_BYTES {
+            return None;
+        }
+        let from = self.len - bytes.len() as u64;
+        let mut there = vec![0; bytes.len() + added as usize];
+        self.file.read_at(from, &mut there).ok()?;
+        let at = memchr::memmem::find(&there, bytes)?;
+        let whole = memchr::memrchr(b'\n', &there[..at]).map_or(0, |end| end + 1);
+        (whole < at).then(|| (from + whole as u64, there.split_off(at + bytes.len())))
     }
 
     /// Sees to it that a write of so many bytes leaves what it must of the reserve. Fails where

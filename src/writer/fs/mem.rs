@@ -42,6 +42,8 @@ pub(crate) struct State {
     nodes: Vec<Node>,
     /// What becomes of the next writes, one each.
     pub(crate) write_faults: VecDeque<WriteFault>,
+    /// What somebody else adds to a file right before the next write to it.
+    pub(crate) added_before_write: VecDeque<Vec<u8>>,
     /// Every write fails so.
     pub(crate) writes_fail: Option<ErrorKind>,
     /// Bytes all files may hold together, with what is reserved for them; a write past it takes
@@ -374,6 +376,8 @@ impl LogFile for MemFile {
         if let Some(kind) = state.writes_fail {
             return Err(kind.into());
         }
+        let added = state.added_before_write.pop_front().unwrap_or_default();
+        state.nodes[self.node].bytes.extend(added);
         let node = &state.nodes[self.node];
         let room = state.room().saturating_add(node.taken() - node.bytes.len());
         let (taken, error) = match state.write_faults.pop_front() {

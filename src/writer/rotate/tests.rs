@@ -390,6 +390,43 @@ fn a_file_that_somebody_cut_or_added_to_is_gone_on_with() {
 }
 
 #[test]
+fn what_is_added_between_the_look_and_the_write_spoils_no_line() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    let adds = |rig: &Rig, what: &[&str]| {
+        let what = what.iter().map(|what| what.as_bytes().to_vec());
+        rig.fs.state().added_before_write = what.collect();
+    };
+    // Half a line, while the batch is written, and again while it is written once more.
+    adds(&rig, &["ha", "l", "f"]);
+    rig.append("b\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\na\nb\n")]);
+    rig.append("c\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\na\nb\nc\n")]);
+    // Whole lines stay, and half of one behind them goes.
+    adds(&rig, &["x\n"]);
+    rig.append("d\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\na\nb\nc\nx\nd\n")]);
+    let mut rig = Rig::new();
+    adds(&rig, &["x\ny"]);
+    rig.append("a\n", NOON);
+    rig.assert_files(&[(FIRST, "x\nS0\na\n")]);
+    // Where it cannot be cut, `verify` names the line.
+    let mut rig = Rig::new();
+    adds(&rig, &["y"]);
+    rig.fs.state().truncate_fails = true;
+    rig.append("a\n", NOON);
+    rig.assert_files(&[(FIRST, "yS0\na\n")]);
+    // Where the disk is full by then, the batch is lost as a whole, and can be given again.
+    let mut rig = Rig::new();
+    adds(&rig, &["y"]);
+    rig.fs.state().write_faults.extend([WriteFault::Short(20), WriteFault::Short(1)]);
+    rig.try_append("a\n", NOON).unwrap_err();
+    rig.append("a\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\na\n")]);
+}
+
+#[test]
 fn a_file_that_cannot_be_looked_at_again_is_kept() {
     let mut rig = Rig::new();
     rig.append("a\n", NOON);
