@@ -454,6 +454,8 @@ impl Current {
             }
             (self.len, self.reserved_to) = (whole_len, 0);
             self.append(&[bytes, &behind].concat())?;
+            // What is behind it is the next look's, as all that others add.
+            self.len -= behind.len() as u64;
         }
         Ok(())
     }

@@ -403,10 +403,19 @@ fn what_is_added_between_the_look_and_the_write_spoils_no_line() {
     rig.assert_files(&[(FIRST, "S0\na\nb\n")]);
     rig.append("c\n", NOON);
     rig.assert_files(&[(FIRST, "S0\na\nb\nc\n")]);
+    // What was added behind it meanwhile stays, too, also where more comes before it.
+    let current = rig.files.current.as_mut().unwrap();
+    rig.fs.state().added_before_write = [&b"ha"[..], b"", b"lf"].map(<[u8]>::to_vec).into();
+    current.append(b"d\n").unwrap();
+    current.file.append(b"x\n").unwrap();
+    current.write_apart(b"d\n").unwrap();
+    rig.assert_files(&[(FIRST, "S0\na\nb\nc\nd\nx\n")]);
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
     // Whole lines stay, and half of one behind them goes.
     adds(&rig, &["x\n"]);
-    rig.append("d\n", NOON);
-    rig.assert_files(&[(FIRST, "S0\na\nb\nc\nx\nd\n")]);
+    rig.append("b\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\na\nx\nb\n")]);
     let mut rig = Rig::new();
     adds(&rig, &["x\ny"]);
     rig.append("a\n", NOON);
