@@ -9,10 +9,10 @@ use std::time::Duration;
 ///
 /// Emitting never fails; what goes wrong behind it is counted in
 /// [`Accounting`](crate::Accounting).
-#[derive(Debug)]
+///
+/// Its `Debug` is what its `Display` is: where `main` returns it, that is what is shown.
 pub struct Error(Box<Kind>);
 
-#[derive(Debug)]
 pub(crate) enum Kind {
     /// A setting that is not accepted.
     Config { name: String, given: String, accepted: String },
@@ -96,6 +96,12 @@ impl Error {
     /// The operating system refused the folder, the file, the thread or the handler of a signal.
     pub fn is_io(&self) -> bool {
         matches!(*self.0, Kind::Io { .. } | Kind::Thread(_) | Kind::Signal(_))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

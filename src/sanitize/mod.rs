@@ -30,6 +30,7 @@ mod stream;
 mod unicode;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use json::redact_nested;
@@ -231,8 +232,16 @@ impl Placeholder {
 }
 
 /// How many parts were redacted, by kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Redactions([u64; Kind::COUNT]);
+
+impl fmt::Debug for Redactions {
+    /// Those that there were.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let some = self.iter().filter(|(_, count)| *count > 0);
+        f.debug_map().entries(some.map(|(kind, count)| (kind.name(), count))).finish()
+    }
+}
 
 impl Default for Redactions {
     fn default() -> Self {
