@@ -23,7 +23,7 @@ impl Writer {
         self.kept_bytes = 0;
         for exporter in &mut self.exporters {
             match guarded(|| exporter.resume()) {
-                Some(kept) => self.kept_bytes += kept,
+                Some(kept) => self.kept_bytes = self.kept_bytes.saturating_add(kept),
                 None => add(&self.shared.counts.export_errors, 1),
             }
         }
