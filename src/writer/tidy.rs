@@ -13,7 +13,7 @@ use super::fs::{Fs, LogFile};
 use super::own::{Retired, Seqs};
 use super::rotate::whole_lines_len;
 use crate::file_name::{FileName, with_suffix};
-use crate::reader::{self, read_line};
+use crate::reader::{self, Ending, read_line};
 use crate::zst;
 
 /// Between two pieces of so many bytes it is asked whether to go on.
@@ -206,8 +206,11 @@ impl Job<'_> {
         };
         let mut input = BufReader::with_capacity(PIECE_BYTES, input);
         let (mut line, mut found) = (Vec::new(), Vec::new());
-        while read_line(&mut input, &mut line)?.is_some() {
-            add_line(&mut found, &mut line);
+        while let Some(ending) = read_line(&mut input, &mut line)? {
+            // A torn one of a killed process is none, and its number may be torn, too.
+            if ending != Ending::Torn {
+                add_line(&mut found, &mut line);
+            }
         }
         Ok(found)
     }

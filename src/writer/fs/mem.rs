@@ -142,8 +142,9 @@ impl State {
         change_names(&mut self.durable_names, change);
     }
 
+    /// A file that has lost its name takes none of it.
     fn room(&self) -> usize {
-        let taken: usize = self.nodes.iter().map(Node::taken).sum();
+        let taken: usize = self.names.values().map(|node| self.nodes[*node].taken()).sum();
         self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(taken))
     }
 }
@@ -182,11 +183,12 @@ impl MemFs {
         state.set_names(&[(from, None), (to, Some(node))]);
     }
 
-    /// Cuts a file or fills it with zeros, as another process would.
+    /// Cuts a file, durably, or fills it with zeros, as another process would.
     pub(crate) fn set_len(&self, path: impl AsRef<Path>, len: usize) {
         let mut state = self.state();
         let node = state.names[path.as_ref()];
         state.nodes[node].bytes.resize(len, 0);
+        state.nodes[node].durable.truncate(len);
         state.nodes[node].reserved_to = 0;
     }
 
@@ -232,6 +234,12 @@ impl MemFs {
         let mut state = self.state();
         let node = state.names[path.as_ref()];
         state.nodes[node].locked = locked;
+    }
+
+    /// Whether somebody has the lock of a file.
+    pub(crate) fn is_locked(&self, path: impl AsRef<Path>) -> bool {
+        let state = self.state();
+        state.nodes[state.names[path.as_ref()]].locked
     }
 
     /// Lets the syncs that wait go on.

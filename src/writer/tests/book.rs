@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Accounting;
 
@@ -16,6 +16,8 @@ pub(super) struct Book {
     pub(super) lost: BTreeSet<u64>,
     pub(super) overwritten: u64,
     pub(super) io_lost: u64,
+    /// The `data` of its `audit.retired`, one a file that it removed.
+    pub(super) retired: Vec<Value>,
     /// The `data` of its `audit.stop`.
     pub(super) stop: Option<Value>,
 }
@@ -54,6 +56,7 @@ impl Book {
                 self.io_lost += io_lost;
                 self.lost.extend(range);
             }
+            "audit.retired" => self.retired.push(data.clone()),
             "audit.stop" => {
                 assert!(self.stop.replace(data.clone()).is_none(), "a second end");
             }
@@ -66,6 +69,25 @@ impl Book {
         }
     }
 
+    /// All numbers that lines have or tell of.
+    pub(super) fn numbers(&self) -> BTreeSet<u64> {
+        self.held.keys().chain(&self.lost).copied().collect()
+    }
+
+    /// What `audit.retired` is to say of this instance, where all lines of the book went with a
+    /// file; `None` where there is no number among them.
+    pub(super) fn as_retired(&self, instance: &str) -> Option<Value> {
+        let numbers = self.numbers();
+        Some(json!({
+            "instance": instance,
+            "first_seq": numbers.first()?,
+            "last_seq": numbers.last()?,
+            "events": self.held.len(),
+            "overwritten": self.overwritten,
+            "io_lost": self.io_lost,
+        }))
+    }
+
     /// After a close that could write: every number is held or named as lost, and the accounting
     /// says the same. Only where a failed write could not be cut off may lost ones be held as well, or be
     /// told twice.
@@ -73,7 +95,7 @@ impl Book {
         assert!(accounting.adds_up(), "{accounting:?}");
         assert_eq!(accounting.queued, 0);
         let held: BTreeSet<u64> = self.held.keys().copied().collect();
-        let numbers: BTreeSet<u64> = held.union(&self.lost).copied().collect();
+        let numbers = self.numbers();
         let last = numbers.last().copied().unwrap_or(0);
         let missing: Vec<u64> = (1..=last).filter(|seq| !numbers.contains(seq)).collect();
         assert!(missing.is_empty(), "no line holds or tells of {missing:?}, up to {last}");

@@ -1,8 +1,10 @@
 //! Random actions on the real writer, a disk in memory and a clock, against what must be so
 //! whatever they are.
 //!
-//! The writer is turned by hand on the test's own thread, and what the housekeeping thread would
-//! sync the test syncs, so that a seed is always the same run.
+//! The writer is turned by hand on the test's own thread, and what the housekeeping thread would do
+//! the test does, so that a seed is always the same run.
+
+mod house;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,22 +14,23 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use house::Removed;
+
 use super::book::{self, Book};
 use super::{DAY, NOON};
-use crate::config::Fsync;
+use crate::config::{Compress, Fsync};
 use crate::file_name::FileName;
 use crate::writer::control::Ended;
 use crate::writer::fs::mem::{MemFs, TestClock, WriteFault};
+use crate::writer::own::Retired;
 use crate::writer::{Ground, Turn, Writer};
+use crate::zst;
 use crate::{Accounting, AuditEvent, AuditLogger, EventType, Status};
 
 const RUNS: u64 = 2_000;
 const ACTIONS_MAX: usize = 30;
 const SECOND: i64 = 1_000_000;
-/// A process that writes into the same folder.
-const OTHER: &[u8] =
-    br#"{"instance":"00000000000000aa","event_type":"other","seq":1,"data":{"n":0}}
-"#;
+const FILE_BYTES_MAX: u64 = 4096;
 
 thread_local! {
     /// Whether loggers of this thread are turned by hand, and the writer of the last one.
@@ -66,6 +69,8 @@ struct Process {
     name: Option<FileName>,
     /// A write failed that may not have been cut off.
     may_keep_fragments: bool,
+    /// Files removed of which the writer does not know yet.
+    retired: Vec<Retired>,
 }
 
 struct Model {
@@ -76,12 +81,18 @@ struct Model {
     process: Option<Process>,
     /// The last event's own number.
     n: u64,
+    /// What somebody else did in the folder, counted.
+    deeds: u64,
     /// Whole lines that somebody took out of the files.
     taken_away: Vec<Vec<u8>>,
-    /// Files of other processes, which nobody may touch.
-    others: BTreeSet<String>,
+    /// Files that other processes write to, which nobody may touch.
+    others: BTreeMap<String, Vec<u8>>,
+    /// Files that tidying removed.
+    removed: Vec<Removed>,
     /// Files may end in the middle of a line.
     may_be_torn: bool,
+    /// A write failed that may not have been cut off, of whichever process.
+    may_keep_fragments: bool,
     /// What the instances that closed must have written.
     closed: BTreeMap<String, (Accounting, bool)>,
 }
@@ -100,9 +111,12 @@ impl Model {
             now: NOON,
             process: None,
             n: 0,
+            deeds: 0,
             taken_away: Vec::new(),
-            others: BTreeSet::new(),
+            others: BTreeMap::new(),
+            removed: Vec::new(),
             may_be_torn: false,
+            may_keep_fragments: false,
             closed: BTreeMap::new(),
         };
         assert!(model.open(), "nothing is wrong yet");
@@ -112,21 +126,31 @@ impl Model {
     /// Starts a logger. `false`: it could not be.
     fn open(&mut self) -> bool {
         let ground = Ground { fs: Arc::new(self.fs.clone()), clock: self.clock.clone() };
-        let builder = AuditLogger::builder()
+        let mut builder = AuditLogger::builder()
             .without_environment()
             .directory("logs")
             .debug(true)
             .queue_capacity(64)
             .queue_bytes(256 << 10)
-            .max_file_bytes(4096)
+            .max_file_bytes(FILE_BYTES_MAX)
             .fsync(Fsync::Batch);
+        if self.rng.bool() {
+            builder = builder.retention_days(self.rng.u32(1..4));
+        }
+        if self.rng.bool() {
+            builder = builder.max_total_bytes(FILE_BYTES_MAX * self.rng.u64(1..6));
+        }
+        if zst::IS_PRESENT && self.rng.bool() {
+            builder = builder.compress(Compress::Zstd);
+        }
         let Ok(audit) = builder.build_on(ground) else { return false };
         let writer = BY_HAND.with_borrow_mut(|by_hand| by_hand.as_mut().unwrap().take());
         let mut writer = writer.expect("the logger's writer");
         // Its part is the test's.
         writer.house = None;
         let may_keep_fragments = self.fs.state().truncate_fails;
-        self.process = Some(Process { audit, writer, name: None, may_keep_fragments });
+        self.process =
+            Some(Process { audit, writer, name: None, may_keep_fragments, retired: Vec::new() });
         true
     }
 
@@ -136,15 +160,16 @@ impl Model {
             assert!(self.open(), "nothing is wrong any more");
         }
         match self.rng.u32(..100) {
-            0..40 => self.emit(),
-            40..50 => self.turn(),
-            50..60 => self.flush(),
-            60..67 => self.step_clock(),
-            67..82 => self.break_something(),
-            82..88 => self.repair_and_flush(),
-            88..92 => self.sync(),
-            92..96 => self.somebody(),
-            96..98 => self.close(),
+            0..36 => self.emit(),
+            36..45 => self.turn(),
+            45..54 => self.flush(),
+            54..61 => self.step_clock(),
+            61..75 => self.break_something(),
+            75..81 => self.repair_and_flush(),
+            81..85 => self.sync(),
+            85..91 => self.tidy(),
+            91..95 => self.somebody(),
+            95..97 => self.close(),
             _ => self.crash(),
         }
     }
@@ -190,6 +215,7 @@ impl Model {
         let accounting = process.audit.accounting();
         assert!(accounting.adds_up(), "{accounting:?}");
         process.may_keep_fragments |= self.fs.state().truncate_fails;
+        self.may_keep_fragments |= process.may_keep_fragments;
         let path = process.audit.path().unwrap();
         let name = FileName::parse(path.file_name().unwrap().to_str().unwrap()).unwrap();
         assert!(process.name.as_ref().is_none_or(|before| *before <= name), "{name:?} goes back");
@@ -213,7 +239,7 @@ impl Model {
         ];
         let kind = *self.rng.choice(&kinds).unwrap();
         let (what, bytes, count) =
-            (self.rng.u32(..12), self.rng.usize(..900), self.rng.usize(1..4));
+            (self.rng.u32(..13), self.rng.usize(..900), self.rng.usize(1..4));
         // An interrupted write took nothing.
         let bytes = if kind == ErrorKind::Interrupted { 0 } else { bytes };
         let free = self.rng.usize(..20_000);
@@ -234,6 +260,7 @@ impl Model {
             }
             9 => state.open_fails = true,
             10 => state.dir_fails = Some(ErrorKind::NotADirectory),
+            11 => state.remove_fails = true,
             _ => state.sync_fails = true,
         }
     }
@@ -246,6 +273,7 @@ impl Model {
         state.truncate_fails = false;
         state.open_fails = false;
         state.dir_fails = None;
+        state.remove_fails = false;
         state.sync_fails = false;
     }
 
@@ -264,31 +292,24 @@ impl Model {
         assert_eq!(after.io_lost, before.io_lost);
     }
 
-    /// What the housekeeping thread would do.
-    fn sync(&mut self) {
-        let files = self.process.as_mut().unwrap().writer.files.as_mut().unwrap();
-        while let Some(file) = files.take_for_sync() {
-            if file.sync_data().is_err() {
-                files.sync_failed(&file);
-            }
-        }
-    }
-
     /// Somebody else in the folder.
     fn somebody(&mut self) {
         let path = self.process.as_ref().unwrap().audit.path().unwrap();
         let path = path.to_str().unwrap().to_owned();
-        if !self.fs.names().contains(&path) || self.others.contains(&path) {
+        let names = self.fs.names();
+        let is_there = names.contains(&path) && !names.contains(&format!("{path}.zst"));
+        if !is_there || self.others.contains_key(&path) {
             return;
         }
+        self.deeds += 1;
         let bytes = self.fs.bytes(&path);
         let lines = |bytes: &[u8]| book::split(bytes).0.map(<[u8]>::to_vec).collect::<Vec<_>>();
-        match self.rng.u32(..5) {
+        match self.rng.u32(..6) {
             0 => {
                 self.taken_away.extend(lines(&bytes));
                 self.fs.remove(&path);
             }
-            1 => self.fs.rename_away(&path, format!("logs/moved-{}", self.n)),
+            1 => self.fs.rename_away(&path, format!("logs/moved-{}", self.deeds)),
             2 => {
                 let len = self.rng.usize(..=bytes.len());
                 let left = lines(&bytes[..len]).len();
@@ -304,14 +325,21 @@ impl Model {
                     self.may_be_torn = true;
                 }
             }
-            _ => {
+            4 => {
                 // Another process has the next names.
                 let name = FileName::parse(&path["logs/".len()..]).unwrap();
                 let other = format!("logs/audit-{}.{}.jsonl", name.day, name.number + 1);
-                if !self.fs.names().contains(&other) {
-                    self.fs.put(&other, OTHER);
+                if !names.contains(&other) && !names.contains(&format!("{other}.zst")) {
+                    let line = other_line(self.deeds);
+                    self.fs.put(&other, &line);
                     self.fs.set_locked(&other, true);
-                    self.others.insert(other);
+                    self.others.insert(other, line);
+                }
+            }
+            _ => {
+                // It ends, and its file is as any.
+                if let Some((other, _)) = self.others.pop_first() {
+                    self.fs.set_locked(&other, false);
                 }
             }
         }
@@ -350,15 +378,18 @@ impl Model {
             && state.dir_fails.is_none()
     }
 
+    /// The events that are written once all is, where that can be.
+    fn written(&mut self) -> Vec<u64> {
+        if !self.is_well() {
+            return Vec::new();
+        }
+        self.flush();
+        self.books().values().flat_map(Book::ns).collect()
+    }
+
     /// The process is killed, perhaps in the middle of a write, or the power goes.
     fn crash(&mut self) {
-        let known: Vec<u64> = match self.is_well() {
-            true => {
-                self.flush();
-                self.books().values().flat_map(Book::ns).collect()
-            }
-            false => Vec::new(),
-        };
+        let known = self.written();
         if self.rng.bool() {
             let mut state = self.fs.state();
             state.write_faults.clear();
@@ -370,6 +401,11 @@ impl Model {
             self.emit();
             self.process.as_mut().unwrap().flush();
         }
+        self.kill(&known);
+    }
+
+    /// The process is gone; what is `known` to be written is not, unless the power goes, too.
+    fn kill(&mut self, known: &[u64]) {
         self.fs.state().changes_left = Some(0);
         let process = self.process.take().unwrap();
         process.writer.shared.control.ended(Ended::Panicked);
@@ -387,33 +423,46 @@ impl Model {
     /// Some of what was not synced is gone, so that nothing is known of the closed instances. What is
     /// left parses, and the next process goes on with it.
     fn power_cut(&mut self) {
-        let reserves = self.fs.state().reserves;
+        let before = self.fs.clone();
         self.fs = self.fs.after_power_cut(&mut self.rng);
-        self.fs.state().reserves = reserves;
-        for other in &self.others {
+        let dir_syncs = before.state().dir_syncs;
+        self.fs.state().reserves = before.state().reserves;
+        self.fs.state().dir_syncs = dir_syncs;
+        for other in self.others.keys() {
             self.fs.set_locked(other, true);
         }
         self.may_be_torn = true;
         self.taken_away.clear();
+        self.removed.iter_mut().for_each(Removed::forget);
         self.closed.clear();
-        self.books();
+        let books = self.books();
+        self.assert_told(&books);
+        self.assert_removed_for_good(&books, dir_syncs);
     }
 
-    /// What all files say, with what somebody took away.
+    /// What all files say, with what went out of them.
     fn books(&self) -> BTreeMap<String, Book> {
         let mut books = BTreeMap::new();
-        for name in self.fs.names() {
-            let bytes = self.fs.bytes(&name);
-            let (lines, torn) = book::split(&bytes);
-            assert!(self.may_be_torn || torn.is_empty(), "{name} is torn");
-            if self.others.contains(&name) {
-                assert_eq!(bytes, OTHER, "{name} is another's");
-                continue;
-            }
-            book::read(&mut books, lines);
-        }
+        self.read_files(&mut books);
         book::read(&mut books, self.taken_away.iter().map(Vec::as_slice));
+        for removed in &self.removed {
+            book::read(&mut books, book::split(removed.text()).0);
+        }
         books
+    }
+
+    fn read_files(&self, books: &mut BTreeMap<String, Book>) {
+        let names = self.fs.names();
+        assert!(self.others.keys().all(|other| names.contains(other)), "another's file has gone");
+        for name in &names {
+            if let Some(line) = self.others.get(name) {
+                assert_eq!(self.fs.bytes(name), *line, "{name} is another's");
+            } else if let Some(text) = house::text(&self.fs, name) {
+                let (lines, torn) = book::split(&text);
+                assert!(self.may_be_torn || torn.is_empty(), "{name} is torn");
+                book::read(books, lines);
+            }
+        }
     }
 
     fn end(&mut self) {
@@ -433,6 +482,7 @@ impl Model {
             }
         }
         assert!(self.closed.keys().all(|instance| books.contains_key(instance)));
+        self.assert_told(&books);
         assert_eq!(self.fs.state().handles, 0, "every file is closed");
     }
 
@@ -444,9 +494,18 @@ impl Model {
 }
 
 impl Process {
-    /// One turn of the writer.
+    /// One turn of the writer, which takes up what was removed when it has told of what was before.
     fn turn(&mut self) -> Turn {
+        if self.writer.news.is_empty() {
+            self.hand_over();
+        }
         self.writer.turn()
+    }
+
+    fn hand_over(&mut self) {
+        let retired = std::mem::take(&mut self.retired);
+        let now = self.writer.clock.now_micros();
+        self.writer.retired_lines(now, &retired);
     }
 
     /// Turns until a flush has what it waits for.
@@ -461,6 +520,8 @@ impl Process {
     }
 
     fn turn_to_the_end(&mut self) {
+        // The last turn takes up all there is.
+        self.hand_over();
         for _ in 0..1_000 {
             if matches!(self.turn(), Turn::Last) {
                 return;
@@ -468,4 +529,12 @@ impl Process {
         }
         panic!("the close does not end");
     }
+}
+
+/// What a process writes into the same folder.
+fn other_line(n: u64) -> Vec<u8> {
+    let line = format!(
+        r#"{{"event_version":"3.0","instance":"{n:016x}","seq":1,"event_type":"other","data":{{}}}}"#
+    );
+    (line + "\n").into_bytes()
 }

@@ -158,7 +158,7 @@ fn a_removed_file_is_told_with_the_numbers_it_held() {
         + "{\"event_type\":\"a\",\"seq\":99}\n"
         + &event(A, 6)
         + &loss
-        + "{\"event_version\":\"3.0\",\"instance\":\"torn";
+        + event(B, 14).split_once(",\"agent").unwrap().0;
     let fs = MemFs::default();
     fs.put("audit-2026-01-01.jsonl", text.as_bytes());
     let retired = run(&Tidy { retention_days: Some(1), ..tidy(&fs) });

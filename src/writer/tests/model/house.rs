@@ -1,0 +1,418 @@
+//! The housekeeping thread's part in the model: what it syncs, compresses and removes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use serde_json::{Value, json};
+
+use super::super::book::{self, Book};
+use super::Model;
+use crate::config::Compress;
+use crate::file_name::FileName;
+use crate::writer::fs::mem::MemFs;
+use crate::writer::own::Retired;
+use crate::writer::rotate::utc_date;
+use crate::writer::tidy::Tidy;
+use crate::zst;
+
+const BY_DAYS: &str = "AUDIT_RETENTION_DAYS";
+const BY_BYTES: &str = "AUDIT_MAX_TOTAL_BYTES";
+
+/// A file that tidying removed.
+pub(super) struct Removed {
+    /// The instance whose process removed it.
+    by: String,
+    /// What is to be told of it.
+    data: Value,
+    file: File,
+    /// How often the folder had been synced.
+    dir_syncs: usize,
+}
+
+impl Removed {
+    /// What was in it, plain.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.file.text
+    }
+
+    /// Leaves nothing but what is to be told.
+    pub(super) fn forget(&mut self) {
+        self.file.text.clear();
+    }
+
+    fn name(&self) -> &FileName {
+        self.file.name.as_ref().expect("a file of the log")
+    }
+
+    fn why(&self) -> &str {
+        self.data["why"].as_str().unwrap()
+    }
+}
+
+/// How far tidying comes.
+struct Course {
+    /// So often it is told to go on.
+    goes_on: Cell<usize>,
+    /// Nobody is there to tell of a file that is removed.
+    refuses: bool,
+    /// The process is killed after so many changes.
+    killed_after: Option<usize>,
+}
+
+impl Course {
+    fn any(rng: &mut fastrand::Rng) -> Self {
+        let goes_on = if rng.u32(..4) == 0 { rng.usize(..10) } else { usize::MAX };
+        Self {
+            goes_on: Cell::new(goes_on),
+            refuses: rng.u32(..8) == 0,
+            killed_after: (rng.u32(..8) == 0).then(|| rng.usize(..12)),
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.goes_on.replace(self.goes_on.get().saturating_sub(1)) > 0
+    }
+
+    fn is_broken_off(&self) -> bool {
+        self.goes_on.get() == 0
+    }
+
+    fn is_whole(&self) -> bool {
+        !self.is_broken_off() && !self.refuses && self.killed_after.is_none()
+    }
+}
+
+impl Model {
+    /// Makes durable what was written.
+    pub(super) fn sync(&mut self) {
+        let files = self.process.as_mut().unwrap().writer.files.as_mut().unwrap();
+        while let Some(file) = files.take_for_sync() {
+            if file.sync_data().is_err() {
+                files.sync_failed(&file);
+            }
+        }
+    }
+
+    /// Tidies the folder, mostly after a sync: what waits for one is locked.
+    pub(super) fn tidy(&mut self) {
+        if self.rng.u32(..4) > 0 {
+            self.sync();
+        }
+        let known = self.written();
+        let course = Course::any(&mut self.rng);
+        let process = self.process.as_ref().unwrap();
+        let settings = &process.writer.shared.settings;
+        let tidy = Tidy {
+            fs: Arc::new(self.fs.clone()),
+            dir: PathBuf::from("logs"),
+            retention_days: settings.retention_days,
+            max_total_bytes: settings.max_total_bytes,
+            compress: settings.compress == Compress::Zstd,
+        };
+        let rules = Rules { tidy: &tidy, today: utc_date(self.now) };
+        let is_well = self.is_well() && self.can_tidy();
+        let before = Folder::of(&self.fs);
+        let (removed, told) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+        let retire = |remove: &mut dyn FnMut() -> io::Result<Retired>| {
+            if course.refuses {
+                return Ok(false);
+            }
+            let folder = Folder::of(&self.fs);
+            let retired = remove()?;
+            let gone = folder.gone(&self.fs, &retired, process.audit.instance());
+            folder.assert_none_older(&gone, self.may_keep_fragments);
+            rules.assert_past(&gone, &folder);
+            removed.borrow_mut().push(gone);
+            told.borrow_mut().push(retired);
+            Ok(true)
+        };
+        self.fs.state().changes_left = course.killed_after;
+        let is_done = tidy.run(rules.today, &|| course.goes_on(), &retire);
+        assert!(is_done || course.is_broken_off());
+        let (removed, told) = (removed.into_inner(), told.into_inner());
+        let after = Folder::of(&self.fs);
+        rules.assert_nothing_lost(&before, &after, &removed);
+        if is_well && course.is_whole() {
+            rules.assert_done(&before, &after, &removed);
+        }
+        self.removed.extend(removed);
+        self.process.as_mut().unwrap().retired.extend(told);
+        if course.killed_after.is_some() {
+            self.kill(&known);
+        }
+    }
+
+    /// Whether a file can be compressed and removed where writing succeeds.
+    fn can_tidy(&self) -> bool {
+        let state = self.fs.state();
+        !state.remove_fails && !state.sync_fails
+    }
+
+    /// What the log says of files that were removed is so, and it tells of each once. An instance
+    /// that closed has told of all that it removed.
+    pub(super) fn assert_told(&self, books: &BTreeMap<String, Book>) {
+        for (instance, book) in books {
+            let removed = self.removed.iter().filter(|removed| removed.by == *instance);
+            let mut untold: Vec<&Value> = removed.map(|removed| &removed.data).collect();
+            for data in book.retired.iter().cloned().map(in_order) {
+                let at = untold.iter().position(|untold| **untold == data);
+                assert!(at.is_some() || self.may_keep_fragments, "no such removal: {data}");
+                at.map(|at| untold.swap_remove(at));
+            }
+            let has_closed = self.closed.contains_key(instance);
+            assert!(!has_closed || untold.is_empty(), "{instance} does not tell of {untold:?}");
+        }
+    }
+
+    /// A file that the log tells of as removed does not come back when the power goes: by then the
+    /// folder had been synced so often.
+    pub(super) fn assert_removed_for_good(&self, books: &BTreeMap<String, Book>, dir_syncs: usize) {
+        for removed in &self.removed {
+            let told = books.get(&removed.by).into_iter().flat_map(|book| &book.retired);
+            let is_told = told.cloned().map(in_order).any(|data| data == removed.data);
+            assert!(!is_told || dir_syncs > removed.dir_syncs, "told too early: {}", removed.data);
+        }
+    }
+}
+
+/// What is in a file, plain; `None` where no reader reads it: an unfinished copy, and of two that
+/// stand for the same the shorter.
+pub(super) fn text(fs: &MemFs, path: &str) -> Option<Vec<u8>> {
+    if path.ends_with(".tmp") {
+        return None;
+    }
+    let text = plain(fs, path);
+    let (plain_path, zst_path) = both(path);
+    let twin = if path == plain_path { &zst_path } else { &plain_path };
+    if fs.names().contains(twin) {
+        let twin = plain(fs, twin);
+        if twin.len() > text.len() || twin.len() == text.len() && path == zst_path {
+            return None;
+        }
+    }
+    Some(text)
+}
+
+fn plain(fs: &MemFs, path: &str) -> Vec<u8> {
+    let bytes = fs.bytes(path);
+    if !path.ends_with(".zst") {
+        return bytes;
+    }
+    let mut plain = Vec::new();
+    zst::reader(&*bytes).unwrap().read_to_end(&mut plain).unwrap();
+    plain
+}
+
+/// The paths of a file, plain and compressed, whichever it is.
+fn both(path: &str) -> (String, String) {
+    let plain = path.strip_suffix(".zst").unwrap_or(path);
+    (plain.to_owned(), format!("{plain}.zst"))
+}
+
+fn whole_lines(text: &[u8]) -> &[u8] {
+    &text[..text.len() - book::split(text).1.len()]
+}
+
+/// The lines of a text that another does not have.
+fn without(text: &[u8], other: &[u8]) -> Vec<u8> {
+    let other: BTreeSet<&[u8]> = book::split(other).0.collect();
+    let lines = book::split(text).0.filter(|line| !other.contains(line));
+    lines.flat_map(|line| [line, b"\n"].concat()).collect()
+}
+
+/// The `data` of an `audit.retired`, its instances in order.
+fn in_order(mut data: Value) -> Value {
+    let instances = data["instances"].as_array_mut().expect("every file can be read");
+    instances.sort_by_key(|seqs| seqs["instance"].as_str().unwrap().to_owned());
+    data
+}
+
+/// Those that are the log's, oldest first.
+fn log<'f>(files: impl Iterator<Item = &'f File>) -> Vec<(&'f FileName, &'f File)> {
+    let mut log: Vec<_> = files.filter_map(|file| Some((file.name.as_ref()?, file))).collect();
+    log.sort_by_key(|(name, _)| *name);
+    log
+}
+
+/// All files at a moment, by their paths.
+struct Folder(BTreeMap<String, File>);
+
+#[derive(Clone)]
+struct File {
+    /// `None`: it is not the log's, or an unfinished copy.
+    name: Option<FileName>,
+    bytes: Vec<u8>,
+    is_locked: bool,
+    text: Vec<u8>,
+    books: BTreeMap<String, Book>,
+}
+
+impl Folder {
+    fn of(fs: &MemFs) -> Self {
+        let file = |path: String| {
+            let name = FileName::parse(&path["logs/".len()..]);
+            let text = name.as_ref().map(|_| plain(fs, &path)).unwrap_or_default();
+            let mut books = BTreeMap::new();
+            book::read(&mut books, book::split(&text).0);
+            let (bytes, is_locked) = (fs.bytes(&path), fs.is_locked(&path));
+            (path, File { name, bytes, is_locked, text, books })
+        };
+        Self(fs.names().into_iter().map(file).collect())
+    }
+
+    /// The files of the log, oldest first.
+    fn log(&self) -> Vec<(&FileName, &File)> {
+        log(self.0.values())
+    }
+
+    fn log_bytes(&self) -> usize {
+        self.log().iter().map(|(_, file)| file.bytes.len()).sum()
+    }
+
+    /// The one file that has gone since, which is the one that `retired` tells of, by instance.
+    fn gone(&self, fs: &MemFs, retired: &Retired, by: &str) -> Removed {
+        let there = fs.names();
+        let mut gone = self.0.iter().filter(|(path, _)| !there.contains(path));
+        let (path, file) = gone.next().expect("a file that has gone");
+        assert_eq!(gone.next().map(|(path, _)| path), None, "one at a time");
+        let instances = file.books.iter().filter_map(|(instance, book)| book.as_retired(instance));
+        let data = json!({
+            "file": path["logs/".len()..],
+            "bytes": file.bytes.len(),
+            "why": retired.why,
+            "instances": instances.collect::<Vec<_>>(),
+        });
+        assert_eq!(in_order(serde_json::to_value(retired).unwrap()), data);
+        // Who removes it has its lock; that nobody else had is seen by the folder before.
+        let mut file = File { is_locked: false, ..file.clone() };
+        // Where it was compressed and the plain one had not gone yet, what both have is still there.
+        let (plain_path, zst_path) = both(path);
+        let twin = self.0.get(if *path == plain_path { &zst_path } else { &plain_path });
+        if let Some(twin) = twin {
+            file.text = without(&file.text, &twin.text);
+        }
+        Removed { by: by.to_owned(), data, file, dir_syncs: fs.state().dir_syncs }
+    }
+
+    /// No older file has anything of the same instances: what is missing of one is its beginning.
+    fn assert_none_older(&self, gone: &Removed, may_keep_fragments: bool) {
+        let key = |name: &FileName| (name.day.clone(), name.number);
+        // One that stands for the same is no other.
+        let others = self.log().into_iter().filter(|(name, _)| key(name) != key(gone.name()));
+        for (name, file) in others {
+            for (instance, book) in &file.books {
+                let Some(lost) = gone.file.books.get(instance) else { continue };
+                assert!(name > gone.name(), "{} goes, {name:?} stays", gone.data);
+                let ends = lost.numbers().last().copied().zip(book.numbers().first().copied());
+                let is_before = ends.is_none_or(|(last, first)| last < first);
+                assert!(is_before || may_keep_fragments, "{} goes, {name:?} stays", gone.data);
+            }
+        }
+    }
+}
+
+/// By what the folder is tidied, and when.
+struct Rules<'t> {
+    tidy: &'t Tidy,
+    today: Date,
+}
+
+impl Rules<'_> {
+    fn is_old(&self, name: &FileName) -> bool {
+        let days = (self.today - name.day.parse::<Date>().unwrap()).get_days();
+        self.tidy.retention_days.is_some_and(|limit| i64::from(days) > i64::from(limit))
+    }
+
+    /// A file goes that is past its limit.
+    fn assert_past(&self, gone: &Removed, folder: &Folder) {
+        match gone.why() {
+            BY_DAYS => assert!(self.is_old(gone.name()), "{}", gone.data),
+            BY_BYTES => {
+                let limit = self.tidy.max_total_bytes.unwrap();
+                assert!(folder.log_bytes() as u64 > limit, "{}", gone.data);
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    /// What somebody holds is untouched, and of the rest each file that is not removed is there as
+    /// it was or compressed.
+    fn assert_nothing_lost(&self, before: &Folder, after: &Folder, removed: &[Removed]) {
+        let removed: BTreeMap<String, &Removed> = removed
+            .iter()
+            .map(|removed| (format!("logs/{}", removed.data["file"].as_str().unwrap()), removed))
+            .collect();
+        for (path, was) in &before.0 {
+            let is = after.0.get(path);
+            let is_same = is.is_some_and(|is| is.bytes == was.bytes);
+            let (_, zst_path) = both(path);
+            let is_removed = removed.contains_key(path);
+            if was.is_locked {
+                assert!(is_same, "{path} is held");
+                let is_alone = before.0.contains_key(&zst_path) == after.0.contains_key(&zst_path);
+                assert!(is_alone, "{path} is held and compressed");
+            } else if was.name.is_some() && !is_same && !is_removed {
+                assert!(self.tidy.compress && is.is_none(), "{path} has changed");
+                let copy = after.0.get(&zst_path).map(|copy| &copy.text);
+                let copy = copy.or_else(|| Some(&removed.get(&zst_path)?.file.text));
+                let copy = copy.unwrap_or_else(|| panic!("{path} has gone"));
+                assert!(copy.starts_with(whole_lines(&was.text)), "{path} has lost lines");
+            } else if was.name.is_none() && !path.ends_with(".tmp") {
+                assert!(is_same, "{path} is not the log's");
+            }
+        }
+        for (path, new) in after.0.iter().filter(|(path, _)| !before.0.contains_key(*path)) {
+            assert!(self.tidy.compress, "{path} is new");
+            if new.name.is_some() {
+                let (plain_path, _) = both(path);
+                let is_same = whole_lines(&before.0[&plain_path].text) == new.text;
+                assert!(path.ends_with(".zst") && is_same, "{path} is no copy");
+            }
+        }
+    }
+
+    /// Nothing went wrong: what is past a limit has gone, but for what somebody holds and what
+    /// comes behind that, and all other files are compressed.
+    fn assert_done(&self, before: &Folder, after: &Folder, removed: &[Removed]) {
+        assert!(after.0.keys().all(|path| !path.ends_with(".tmp")), "a copy is left unfinished");
+        for (path, was) in before.0.iter().filter(|(path, _)| !path.ends_with(".zst")) {
+            let Some(name) = &was.name else { continue };
+            let is_free = !was.is_locked && !was.bytes.is_empty() && !self.is_old(name);
+            let has_twin = before.0.contains_key(&both(path).1);
+            let is_due = self.tidy.compress && is_free && !has_twin;
+            assert!(!is_due || !after.0.contains_key(path), "{path} is not compressed");
+        }
+        let mut kept = BTreeSet::new();
+        let mut goes = |file: &File| {
+            let stays = file.is_locked || file.books.keys().any(|instance| kept.contains(instance));
+            if stays {
+                kept.extend(file.books.keys().cloned());
+            }
+            !stays
+        };
+        let mut due = Vec::new();
+        for (name, file) in before.log() {
+            if self.is_old(name) && goes(file) {
+                due.push((name, BY_DAYS));
+            }
+        }
+        if let Some(limit) = self.tidy.max_total_bytes {
+            // As it was before the pass that removes by bytes.
+            let by_bytes = removed.iter().filter(|gone| gone.why() == BY_BYTES);
+            let files = log(by_bytes.map(|gone| &gone.file).chain(after.0.values()));
+            let mut total: usize = files.iter().map(|(_, file)| file.bytes.len()).sum();
+            for (name, file) in files {
+                if total as u64 > limit && goes(file) {
+                    total -= file.bytes.len();
+                    due.push((name, BY_BYTES));
+                }
+            }
+        }
+        let gone: Vec<_> = removed.iter().map(|gone| (gone.name(), gone.why())).collect();
+        assert_eq!(gone, due);
+    }
+}
