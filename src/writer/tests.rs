@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Ground;
 use super::fs::mem::{MemFs, TestClock, WriteFault};
+use super::own::{Retired, Seqs};
+use super::{Ground, Turn};
 use crate::config::Fsync;
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
 
@@ -216,6 +217,49 @@ fn the_reserve_holds_what_a_full_disk_cost() {
     assert_eq!(stop["data"]["io_lost"], n - first_lost + 1);
     assert_eq!(stop["data"]["written"], first_lost - 1);
     assert_eq!(rig.fs.reserved_to(format!("logs/{FIRST}")), 0, "the rest is given back");
+}
+
+/// What retention removed may take more lines than there is room for: the end goes before them.
+#[test]
+fn on_a_full_disk_the_end_finds_room_behind_what_there_is_to_tell() {
+    let fs = MemFs::default();
+    fs.state().reserves = true;
+    let ground = Ground { fs: Arc::new(fs.clone()), clock: Arc::new(TestClock::default()) };
+    let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
+    let (audit, mut writer) = model::build_by_hand(|| builder.build_on(ground)).unwrap();
+    let emit = || audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b"));
+    emit();
+    while audit.accounting().written == 0 {
+        writer.turn();
+    }
+    let name = fs.names().remove(0);
+    fs.state().capacity = Some(fs.reserved_to(&name));
+    // More than the reserve holds.
+    let instances = (0..1_000).map(|n| Seqs { last_seq: 1, ..Seqs::of(&format!("{n:016x}")) });
+    let file = "audit-1969-01-01.jsonl".to_owned();
+    let retired = Retired {
+        file,
+        bytes: 1,
+        why: "AUDIT_RETENTION_DAYS",
+        instances: Some(instances.collect()),
+    };
+    // Events fill what is set aside for them.
+    while audit.accounting().io_lost == 0 {
+        emit();
+        writer.turn();
+    }
+    writer.retired_lines(0, &[retired]);
+    assert!(writer.news.len() > 100_000);
+    assert!(audit.shutdown(Duration::ZERO).unwrap_err().is_deadline());
+    while !matches!(writer.turn(), Turn::Last) {}
+    let text = fs.text(&name);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(kinds(&lines).last(), Some(&"audit.stop"));
+    assert!(!kinds(&lines).contains(&"audit.retired"), "there is no room for it");
+    let told =
+        |line: &Value| line["data"]["io_lost"].as_u64().filter(|_| line.get("seq").is_none());
+    let losses = lines.iter().filter(|line| line["event_type"] == "audit.loss");
+    assert_eq!(losses.filter_map(told).sum::<u64>(), audit.accounting().io_lost);
 }
 
 #[test]

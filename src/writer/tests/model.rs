@@ -25,7 +25,7 @@ use crate::writer::fs::mem::{MemFs, TestClock, WriteFault};
 use crate::writer::own::Retired;
 use crate::writer::{Ground, Turn, Writer};
 use crate::zst;
-use crate::{Accounting, AuditEvent, AuditLogger, EventType, Status};
+use crate::{Accounting, AuditEvent, AuditLogger, Error, EventType, Status};
 
 const RUNS: u64 = 2_000;
 const ACTIONS_MAX: usize = 30;
@@ -48,16 +48,24 @@ pub(in crate::writer) fn by_hand(writer: Writer) -> Option<Writer> {
     })
 }
 
+/// Builds a logger whose writer is turned by hand.
+pub(super) fn build_by_hand(
+    build: impl FnOnce() -> Result<AuditLogger, Error>,
+) -> Result<(AuditLogger, Writer), Error> {
+    BY_HAND.set(Some(None));
+    let audit = build();
+    let writer = BY_HAND.take().flatten();
+    Ok((audit?, writer.expect("the logger's writer")))
+}
+
 #[test]
 fn whatever_happens_every_number_is_held_or_told_of() {
     book::with_seeds(RUNS, |seed| {
-        BY_HAND.set(Some(None));
         let mut model = Model::new(seed);
         for _ in 0..model.rng.usize(1..=ACTIONS_MAX) {
             model.act();
         }
         model.end();
-        BY_HAND.set(None);
     });
 }
 
@@ -143,9 +151,8 @@ impl Model {
         if zst::IS_PRESENT && self.rng.bool() {
             builder = builder.compress(Compress::Zstd);
         }
-        let Ok(audit) = builder.build_on(ground) else { return false };
-        let writer = BY_HAND.with_borrow_mut(|by_hand| by_hand.as_mut().unwrap().take());
-        let mut writer = writer.expect("the logger's writer");
+        let built = build_by_hand(|| builder.build_on(ground));
+        let Ok((audit, mut writer)) = built else { return false };
         // Its part is the test's.
         writer.house = None;
         let may_keep_fragments = self.fs.state().truncate_fails;
