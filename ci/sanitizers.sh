@@ -13,7 +13,8 @@ cargo +nightly --version >/dev/null || {
 }
 target=$(rustc +nightly -vV | sed -n 's/^host: //p')
 source_of_std=$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock
-# In this process many threads of many tests; the file system of a test takes longer under a sanitizer.
+# A sanitizer slows all of it: fewer random runs.
+export LLM_AUDIT_RUNS=100
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_DEV_OPT_LEVEL=1
 
 run() {
