@@ -93,6 +93,8 @@ pub(crate) struct Settings {
     pub(crate) sampling: SamplingPolicy,
     pub(crate) queue_capacity: usize,
     pub(crate) queue_bytes: usize,
+    /// Errors have a lane of their own.
+    pub(crate) errors_apart: bool,
     pub(crate) max_event_bytes: usize,
     pub(crate) max_file_bytes: u64,
     pub(crate) file_mode: u32,
@@ -119,6 +121,7 @@ impl Default for Settings {
             sampling: SamplingPolicy::default(),
             queue_capacity: 10_000,
             queue_bytes: 64 << 20,
+            errors_apart: true,
             max_event_bytes: EVENT_BYTES_DEFAULT,
             max_file_bytes: 256 << 20,
             file_mode: 0o600,
@@ -295,6 +298,11 @@ impl Builder {
     /// overwrite errors.
     pub fn queue_capacity(self, events: usize) -> Self {
         self.set(move |settings| settings.queue_capacity = events)
+    }
+
+    /// Errors share the lane of all others: what a thread emits stays in its order.
+    pub(crate) fn in_one_lane(self) -> Self {
+        self.set(|settings| settings.errors_apart = false)
     }
 
     /// Memory the queue may hold, in bytes (`AUDIT_QUEUE_BYTES`). An event takes at least 1088
@@ -706,6 +714,7 @@ mod tests {
             },
             queue_capacity: 64,
             queue_bytes: 1 << 20,
+            errors_apart: true,
             max_event_bytes: 8192,
             max_file_bytes: 10_000,
             file_mode: 0o640,

@@ -401,7 +401,10 @@ impl Shared {
         if !sampling.should_record(event.status, event.latency_ms, Some(context)) {
             return shard.sampled_out();
         }
-        let ring = self.rings.of(event.status);
+        let ring = match self.settings.errors_apart {
+            true => self.rings.of(event.status),
+            false => &self.rings.others,
+        };
         if ring.is_closed() {
             return shard.rejected(1);
         }

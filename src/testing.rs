@@ -56,8 +56,8 @@ pub fn capture() -> Capture {
 pub fn capture_with(change: impl FnOnce(Builder) -> Builder) -> Capture {
     let lines = Lines::default();
     let builder = AuditLogger::builder().without_environment().files(false).debug(true);
-    let logger =
-        change(builder.exporter(lines.clone())).build().expect("a logger without files starts");
+    let builder = builder.in_one_lane().exporter(lines.clone());
+    let logger = change(builder).build().expect("a logger without files starts");
     note_capturing();
     Capture { _attached: attach(&logger), logger, lines }
 }
@@ -71,7 +71,8 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// The lines of all events captured so far, without the log's own.
+    /// The lines of all events captured so far, without the log's own. Those of one thread stand in
+    /// the order in which it emitted them.
     ///
     /// # Panics
     ///

@@ -11,7 +11,7 @@ use std::thread;
 
 use common::{DEADLINE, data, lines, logger};
 use llm_audit::testing::{Capture, capture};
-use llm_audit::{AuditEvent, AuditLogger, EventType, TraceContext};
+use llm_audit::{AuditEvent, AuditLogger, EventType, Status, TraceContext};
 use serde_json::{Value, json};
 
 /// Names the test that is to run in this process, and the folder it has.
@@ -198,6 +198,19 @@ fn captures_side_by_side_see_their_own() {
             });
         }
     });
+}
+
+/// Also where errors, which a logger else has a lane for, are among them.
+#[test]
+fn a_capture_keeps_the_order_of_a_thread() {
+    let seen = capture();
+    for n in 0..2_000 {
+        let status = if n % 3 == 0 { Status::Error } else { Status::Ok };
+        let data = data(n);
+        let event = AuditEvent::new(EventType::CacheHit, "a", "b").status(status);
+        llm_audit::emit(&event.data(&data));
+    }
+    assert!(captured(&seen).into_iter().eq(0..2_000));
 }
 
 #[test]
