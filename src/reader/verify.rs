@@ -116,7 +116,8 @@ impl Verification {
 /// Numbers that an `audit.retired` line names went with a file that retention removed, and are no
 /// gap. Nor, in a folder with retention, are those before the first one that an instance's lines hold or
 /// tell of, since the line that told of them may have been removed, too; but where its first
-/// `audit.start` is there, or nobody in the folder has retention, its numbers begin at 1.
+/// `audit.start` is there, or nobody in the folder has retention, its numbers begin at 1. They end
+/// where its `audit.stop` says, if it has one.
 /// A file that retention removed without being able to read it is a finding, and so is one that is
 /// damaged.
 /// Where a file goes away while the folder is read, it is read again.
@@ -302,6 +303,11 @@ impl Counts {
             queued: count("queued")?,
             in_flight: count("in_flight").unwrap_or(0),
         })
+    }
+
+    /// The last number given: one to each event that was written or lost behind the sampling.
+    fn last_seq(&self) -> u64 {
+        self.written.saturating_add(self.overwritten).saturating_add(self.io_lost)
     }
 
     fn ends(&self) -> u64 {
@@ -504,23 +510,34 @@ impl Tally {
         let first = ranges.first().map_or(1, |range| range.0);
         let mut expected = if self.from_the_start { 1 } else { first };
         let (mut unexplained, mut gaps) = (0_u64, 0);
-        for (first, last) in ranges {
-            if first > expected {
-                for gap in without((expected, first - 1), &removed.ranges) {
-                    unexplained += gap.1 - gap.0 + 1;
-                    gaps += 1;
-                    if gaps <= GAPS_MAX {
-                        let numbers = span(gap.0, gap.1);
-                        let what = format!("{numbers} in no line and in no audit.loss");
-                        report.find(None, Some(&self.id), what);
-                    }
+        let mut gap = |between: (u64, u64), report: &mut Verification| {
+            for (first, last) in without(between, &removed.ranges) {
+                unexplained += last - first + 1;
+                gaps += 1;
+                if gaps <= GAPS_MAX {
+                    let what = format!("{} in no line and in no audit.loss", span(first, last));
+                    report.find(None, Some(&self.id), what);
                 }
+            }
+        };
+        for &(first, last) in &ranges {
+            if first > expected {
+                gap((expected, first - 1), report);
             } else if first < expected {
                 let numbers = span(first, last.min(expected - 1));
                 let what = format!("{numbers} told as lost, and there or told twice");
                 report.find(None, Some(&self.id), what);
             }
             expected = expected.max(last.saturating_add(1));
+        }
+        // Where retention took all that this instance ever said of its numbers, the line that told of the
+        // last of them may have gone, too.
+        let says_some = self.from_the_start || !ranges.is_empty() || !removed.ranges.is_empty();
+        let counts = self.stop.as_ref().and_then(|stop| stop.counts);
+        if let Some(last) = counts.map(|counts| counts.last_seq()).filter(|_| says_some)
+            && last >= expected
+        {
+            gap((expected, last), report);
         }
         if gaps > GAPS_MAX {
             let what = format!("{gaps} gaps; {unexplained} numbers in no line and no audit.loss");

@@ -95,7 +95,7 @@ fn what_is_wrong_is_found_and_nothing_else() {
     let cases: Vec<(String, Vec<&str>)> = vec![
         (without(3), vec!["seq 3 in no line", "says 5 written; the files hold 4"]),
         (without(1), vec!["seq 1 in no line", "says 5 written"]),
-        (without(5), vec!["says 5 written; the files hold 4"]),
+        (without(5), vec!["seq 5 in no line", "says 5 written; the files hold 4"]),
         (lossy(&loss(A, 2, 4, 3, 0)), vec!["3 events lost: 3 overwritten, 0 io_lost"]),
         (lossy(""), vec!["seq 2 to 4 in no line", "says 3 overwritten; the files hold 0"]),
         (
