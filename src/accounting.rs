@@ -35,7 +35,8 @@ pub struct Accounting {
     pub unserializable: u64,
     /// Events of which a string or a payload was cut: too large, or no memory left in the queue.
     pub truncated: u64,
-    /// Batches that an exporter beside the file did not take.
+    /// Batches that an exporter beside the file did not take, and its failures to go on with what it
+    /// had kept of others.
     pub export_errors: u64,
     /// Costs that were asked for and not known, for want of a price.
     pub unpriced: u64,

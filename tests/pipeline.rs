@@ -352,7 +352,9 @@ fn a_panicking_exporter_is_its_own_problem() {
         audit.flush(DEADLINE).unwrap();
     }
     let accounting = audit.accounting();
-    assert_eq!((accounting.written, accounting.export_errors), (3, 3));
+    assert_eq!(accounting.written, 3);
+    // The start has a batch of its own, unless an event came before it.
+    assert!((3..=4).contains(&accounting.export_errors), "{accounting:?}");
 }
 
 #[test]

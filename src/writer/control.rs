@@ -36,7 +36,7 @@ struct State {
     /// The thread has ended: the last line is written, or it panicked.
     ended: Option<Ended>,
     path: Option<PathBuf>,
-    /// What the last flush saw.
+    /// All that flushes have told of.
     last: Flushed,
 }
 
@@ -153,16 +153,19 @@ impl Control {
         }
     }
 
-    /// What became of the events since the last time this was asked, given all ends so far.
+    /// What became of the events since the last time this was asked, given all ends so far. Who asks
+    /// at the same time with ends that are older is told of nothing twice.
     pub(crate) fn flushed(&self, now: &Accounting) -> Flushed {
         let mut state = self.state.lock();
-        let total =
-            Flushed { written: now.written, overwritten: now.overwritten, io_lost: now.io_lost };
-        let before = std::mem::replace(&mut state.last, total);
+        let since = |before: &mut u64, now: u64| {
+            let since = now.saturating_sub(*before);
+            *before += since;
+            since
+        };
         Flushed {
-            written: total.written.saturating_sub(before.written),
-            overwritten: total.overwritten.saturating_sub(before.overwritten),
-            io_lost: total.io_lost.saturating_sub(before.io_lost),
+            written: since(&mut state.last.written, now.written),
+            overwritten: since(&mut state.last.overwritten, now.overwritten),
+            io_lost: since(&mut state.last.io_lost, now.io_lost),
         }
     }
 

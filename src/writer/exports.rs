@@ -30,6 +30,16 @@ impl Writer {
         self.kept_bytes < before
     }
 
+    /// Ends them, whatever that does.
+    pub(super) fn drop_exporters(&mut self) {
+        for exporter in self.exporters.drain(..) {
+            let _dropped = guarded(|| {
+                drop(exporter);
+                Ok(())
+            });
+        }
+    }
+
     /// Waits for what exporters still keep, as long as somebody takes it.
     pub(super) fn finish_exports(&mut self) {
         let end = Instant::now() + SLOW;

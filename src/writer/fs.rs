@@ -45,7 +45,8 @@ pub(crate) trait Fs: Send + Sync {
     /// Whether the name is taken.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
-    /// Makes the names in a folder durable.
+    /// Makes the names in a folder durable. Where the file system has no such thing, or this user may
+    /// not read the folder, they are as durable as a sync of their files makes them.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
@@ -303,11 +304,9 @@ mod platform {
     }
 
     pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-        match File::open(dir)?.sync_all() {
-            // Some file systems have no such thing.
-            Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-                Ok(())
-            }
+        use ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+        match File::open(dir).and_then(|dir| dir.sync_all()) {
+            Err(e) if matches!(e.kind(), InvalidInput | PermissionDenied | Unsupported) => Ok(()),
             synced => synced,
         }
     }

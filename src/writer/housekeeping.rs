@@ -2,6 +2,7 @@
 //! disk ever stalls the writer.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,8 +21,8 @@ use crate::fork::lock::{Condvar, Mutex, MutexGuard};
 /// they are synced all the same, so that they do not use up the process's file handles.
 const UNASKED_MAX: usize = 16;
 
-/// How long a batch waits for its sync after one that failed, doubled with each in a row: every
-/// failure has the writer begin another file.
+/// How long what is written waits for its sync after one that failed, also where somebody asks for it;
+/// doubled with each in a row. Every failure has the writer begin another file.
 const FAILED_WAIT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// Files removed of which the log does not tell yet; with so many no more are removed.
@@ -97,7 +98,7 @@ impl Housekeeping {
             .name("llm-audit-house".to_owned())
             .spawn({
                 let shared = shared.clone();
-                move || shared.run(tidy.as_ref())
+                move || shared.run_guarded(tidy.as_ref())
             })
             .map_err(|error| Error::new(Kind::Thread(error)))?;
         Ok(Self { shared, tidies, thread: Some(thread) })
@@ -111,6 +112,9 @@ impl Housekeeping {
     /// Has a file synced in its time, to which these events were written.
     pub(super) fn add(&self, file: Arc<dyn LogFile>, events: u64) {
         let mut state = self.shared.state.lock();
+        if state.has_stopped {
+            return state.lose_track(events);
+        }
         match state.files.iter_mut().find(|known| Arc::ptr_eq(&known.file, &file)) {
             Some(known) => known.events += events,
             None => {
@@ -161,7 +165,7 @@ impl Drop for Housekeeping {
         self.shared.state.lock().is_stopping = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take() {
-            // It has no panic of its own; if a file system's seam had one, there is nothing to add.
+            // Its panic, which would be a defect of this crate, was told to those who wait.
             let _panicked = thread.join();
         }
     }
@@ -195,16 +199,24 @@ impl Syncs {
 }
 
 impl State {
-    /// How long files wait for a sync that nobody asks for; `None`: for ever.
+    /// How long files wait for a sync; `None`: for ever.
     fn patience(&self, when: Fsync) -> Option<Duration> {
-        match (when, self.failed_in_a_row) {
-            (Fsync::Never, _) => None,
-            (Fsync::Every(interval), _) => Some(interval),
-            (Fsync::Batch, 0) => Some(Duration::ZERO),
-            (Fsync::Batch, failed) => {
-                Some(FAILED_WAIT.0.saturating_mul(1 << failed.min(16)).min(FAILED_WAIT.1))
-            }
+        let after_failures = match self.failed_in_a_row {
+            0 => Duration::ZERO,
+            failed => FAILED_WAIT.0.saturating_mul(1 << failed.min(16)).min(FAILED_WAIT.1),
+        };
+        match when {
+            _ if self.asked > self.over => Some(after_failures),
+            Fsync::Never => None,
+            Fsync::Every(interval) => Some(interval.max(after_failures)),
+            Fsync::Batch => Some(after_failures),
         }
+    }
+
+    /// Of so many events more it will never be known whether they are durable.
+    fn lose_track(&mut self, events: u64) {
+        self.is_doubtful |= events > 0;
+        self.lost_track += events;
     }
 
     fn may_tidy(&self) -> bool {
@@ -213,6 +225,13 @@ impl State {
 }
 
 impl Shared {
+    /// Runs to the end. After a panic nothing is durable any longer, and nobody is left waiting.
+    fn run_guarded(&self, tidy: Option<&Tidy>) {
+        if catch_unwind(AssertUnwindSafe(|| self.run(tidy))).is_err() {
+            self.stop(&mut self.state.lock());
+        }
+    }
+
     fn run(&self, tidy: Option<&Tidy>) {
         let mut state = self.state.lock();
         while !state.has_stopped {
@@ -258,24 +277,28 @@ impl Shared {
             None => state.files.len() >= UNASKED_MAX,
             Some(patience) => state.since.is_some_and(|since| since.elapsed() >= patience),
         };
-        in_time || state.is_stopping || state.asked > state.over
+        let has_nothing_to_sync = state.asked > state.over && state.files.is_empty();
+        in_time || state.is_stopping || has_nothing_to_sync
     }
 
     /// Syncs the files that are waiting.
     fn round(&self, state: &mut MutexGuard<'_, State>) {
         let (files, asked) = (std::mem::take(&mut state.files), state.asked);
+        let has_files = !files.is_empty();
         state.since = None;
         state.syncing = files.iter().map(|file| file.events).sum();
         let failed: Vec<_> = MutexGuard::unlocked(state, || {
             files.into_iter().filter(|unsynced| unsynced.file.sync_data().is_err()).collect()
         });
-        state.failed_in_a_row = if failed.is_empty() { 0 } else { state.failed_in_a_row + 1 };
+        if has_files {
+            state.failed_in_a_row = if failed.is_empty() { 0 } else { state.failed_in_a_row + 1 };
+        }
         for Unsynced { file, events } in failed {
             // What was written to it meanwhile may be among what failed, which is told once only.
             let since = state.files.iter_mut().find(|known| Arc::ptr_eq(&known.file, &file));
             let since = since.map_or(0, |known| std::mem::take(&mut known.events));
             state.is_doubtful = true;
-            state.lost_track += events + since;
+            state.lose_track(events + since);
             state.failed.push(file);
         }
         (state.syncing, state.over) = (0, asked);
@@ -284,8 +307,8 @@ impl Shared {
 
     fn stop(&self, state: &mut MutexGuard<'_, State>) {
         let unsynced: u64 = state.files.drain(..).map(|file| file.events).sum();
-        state.is_doubtful |= unsynced > 0;
-        state.lost_track += unsynced;
+        let syncing = std::mem::take(&mut state.syncing);
+        state.lose_track(unsynced + syncing);
         state.has_stopped = true;
         self.synced.notify_all();
     }

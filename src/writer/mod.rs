@@ -173,6 +173,7 @@ fn start(
         .name("llm-audit".to_owned())
         .spawn(move || {
             writer.run_guarded();
+            writer.drop_exporters();
             drop(writer);
             drop(writing);
         })
@@ -286,7 +287,9 @@ impl Writer {
         let batch = self.batch(request);
         let is_idle = batch.events == 0 && batch.overwritten == 0;
         self.tidy();
-        let has_own = self.unsaid.is_some() || !self.news.is_empty();
+        // The start of a file without waiting for an event: from now on it is this instance's.
+        let has_start = self.files.is_some() && !self.has_started;
+        let has_own = self.unsaid.is_some() || !self.news.is_empty() || has_start;
         if !is_idle || has_own && (request.settle.is_some() || self.may_retry()) {
             self.write(&batch);
         }

@@ -76,7 +76,7 @@ pub(crate) struct LogFiles {
     fs: Arc<dyn Fs>,
     options: FileOptions,
     date: Date,
-    number: u32,
+    number: u64,
     path: PathBuf,
     current: Option<Current>,
     /// Bytes of torn tails cut off and not yet told to a start line.
@@ -166,7 +166,7 @@ impl LogFiles {
         if written.is_ok() || current.cut_fragment().is_ok() {
             self.current = Some(current);
         } else {
-            self.number += 1;
+            self.pass_over();
             self.leave(current);
         }
         written
@@ -222,7 +222,7 @@ impl LogFiles {
     pub(crate) fn sync_failed(&mut self, file: &Arc<dyn LogFile>) {
         if let Some(current) = self.current.take_if(|current| Arc::ptr_eq(&current.file, file)) {
             current.give_back();
-            self.number += 1;
+            self.pass_over();
         }
     }
 
@@ -242,7 +242,7 @@ impl LogFiles {
                 return Ok(current);
             }
             if !is_lost {
-                self.number += 1;
+                self.pass_over();
             }
             self.leave(current);
         }
@@ -264,6 +264,11 @@ impl LogFiles {
             (current.empty_len, current.reserved_to, current.begun) = (0, 0, false);
         }
         Ok(false)
+    }
+
+    /// Goes on to the next name. One whose number is the last there is stays: somebody made it.
+    fn pass_over(&mut self) {
+        self.number = self.number.saturating_add(1);
     }
 
     fn fits(&mut self, len: u64, empty_len: u64, batch_bytes: u64) -> bool {
@@ -298,7 +303,10 @@ impl LogFiles {
                     reserves: true,
                 });
             }
-            self.number += 1;
+            match self.number.checked_add(1) {
+                Some(next) => self.number = next,
+                None => break,
+            }
         }
         let why = format!("{NAMES_TRIED_MAX} names tried, all taken or full");
         Err(io::Error::new(ErrorKind::AlreadyExists, why))
@@ -306,14 +314,11 @@ impl LogFiles {
 
     /// The numbers of the day whose names are taken. None where the folder cannot be listed, which
     /// is no reason not to write to it.
-    fn numbers(&self) -> BTreeSet<u32> {
+    fn numbers(&self) -> BTreeSet<u64> {
         let day = self.date.to_string();
         let names = self.fs.names(&self.options.dir).unwrap_or_default();
         let of_day = names.iter().filter_map(|name| FileName::parse(name));
-        of_day
-            .filter(|name| name.day == day)
-            .filter_map(|name| name.number.try_into().ok())
-            .collect()
+        of_day.filter(|name| name.day == day).map(|name| name.number).collect()
     }
 
     /// The file at the present path, locked and repaired, and its length; `None` if it is not to
@@ -614,7 +619,7 @@ pub(super) fn utc_date(micros: i64) -> Date {
     Offset::UTC.to_datetime(time).date()
 }
 
-fn file_name(date: Date, number: u32) -> String {
+fn file_name(date: Date, number: u64) -> String {
     match number {
         0 => format!("audit-{date}.jsonl"),
         _ => format!("audit-{date}.{number}.jsonl"),

@@ -16,6 +16,7 @@ use super::fs::mem::{MemFs, TestClock, WriteFault};
 use super::own::{Retired, Seqs};
 use super::{Ground, Turn};
 use crate::config::Fsync;
+use crate::file_name::FileName;
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
 
 pub(super) use model::by_hand;
@@ -42,6 +43,8 @@ impl Rig {
         let ground = Ground { fs: Arc::new(fs.clone()), clock: clock.clone() };
         let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
         let audit = with(builder.fsync(Fsync::Never)).build_on(ground).unwrap();
+        // The writer says that it is there before anything is emitted.
+        wait_until(|| audit.path().is_none() || fs.state().writes > 0);
         Self { fs, clock, audit }
     }
 
@@ -184,8 +187,9 @@ fn a_file_or_folder_that_goes_away_costs_what_it_held_and_no_event_after_it() {
 /// A disk that is full for an hour, seen from the file alone at every moment of it.
 #[test]
 fn the_reserve_holds_what_a_full_disk_cost() {
-    let rig = Rig::new(|builder| builder);
-    rig.fs.state().reserves = true;
+    let fs = MemFs::default();
+    fs.state().reserves = true;
+    let rig = Rig::over(fs, |builder| builder);
     rig.emit(1);
     let full = rig.fs.reserved_to(format!("logs/{FIRST}"));
     rig.fs.state().capacity = Some(full);
@@ -356,19 +360,94 @@ fn after_a_failed_sync_another_file_is_begun() {
 /// Each failure doubles the wait for the next sync, up to a second, so that no folder fills with files.
 #[test]
 fn where_every_sync_fails_files_are_begun_ever_more_seldom() {
-    let rig = Rig::new(|builder| builder.fsync(Fsync::Batch));
-    rig.fs.state().sync_fails = true;
-    let began = Instant::now();
-    for n in 0..3_000 {
-        rig.emit(n);
+    const EVENTS: u64 = 3_000;
+    for (fsync, asks) in [
+        (Fsync::Batch, false),
+        (Fsync::Every(Duration::from_millis(1)), false),
+        (Fsync::Never, true),
+    ] {
+        let rig = Rig::new(|builder| builder.fsync(fsync));
+        rig.fs.state().sync_fails = true;
+        let began = Instant::now();
+        for n in 0..EVENTS {
+            rig.emit(n);
+            if asks {
+                rig.audit.flush_durable(Duration::ZERO).unwrap_err();
+            }
+        }
+        // In 20, 40, 80 … ms, and then once a second.
+        let most = 10 + began.elapsed().as_secs() as usize;
+        let files = rig.fs.names().len();
+        assert!((2..=most).contains(&files), "{fsync:?}, {asks}: {files} files");
+        rig.fs.state().sync_fails = false;
+        rig.audit.shutdown(DEADLINE).unwrap();
+        assert_eq!(rig.audit.accounting().written, EVENTS);
     }
-    // In 20, 40, 80 … ms, and then once a second.
-    let most = 10 + began.elapsed().as_secs() as usize;
-    let files = rig.fs.names().len();
-    assert!((2..=most).contains(&files), "{files} files");
-    rig.fs.state().sync_fails = false;
+}
+
+/// A defect of the housekeeping thread, if it had one, would not be the writer's or a caller's.
+#[test]
+fn after_a_panic_of_the_housekeeping_thread_nothing_is_durable_and_all_goes_on() {
+    for fsync in [Fsync::Never, Fsync::Batch] {
+        let rig = Rig::new(|builder| builder.fsync(fsync).max_file_bytes(4_096));
+        rig.fs.state().sync_panics = true;
+        rig.emit(1);
+        let error = rig.audit.flush_durable(Duration::MAX).unwrap_err();
+        assert!(error.is_not_durable(), "{error}");
+        for n in 2..=100 {
+            rig.emit(n);
+        }
+        let error = rig.audit.flush_durable(Duration::MAX).unwrap_err();
+        assert!(error.is_not_durable(), "{error}");
+        assert_eq!(rig.fs.state().handles, 1, "what is left behind is let go");
+        rig.audit.shutdown(Duration::MAX).unwrap();
+        assert_eq!(rig.audit.accounting().written, 100);
+        assert_eq!(rig.fs.state().handles, 0);
+    }
+}
+
+/// A sink that holds up the writer for ever holds up neither the count nor the sync of a batch.
+#[test]
+fn what_is_in_the_file_is_counted_and_synced_before_an_exporter_is_called() {
+    struct Held(std::sync::mpsc::Receiver<()>);
+    impl crate::export::Exporter for Held {
+        fn export(&mut self, _: &[u8]) -> io::Result<()> {
+            let _released = self.0.recv();
+            Ok(())
+        }
+    }
+    let (release, held) = std::sync::mpsc::channel();
+    let rig = Rig::new(|builder| builder.fsync(Fsync::Batch).exporter(Held(held)));
+    // The start's batch goes on, that of the event does not.
+    release.send(()).unwrap();
+    let event = AuditEvent::new(EventType::CacheHit, "a", "b");
+    rig.audit.emit(&event);
+    wait_until(|| rig.audit.accounting().written == 1);
+    let name = rig.fs.names().remove(0);
+    wait_until(|| rig.fs.text(&name)[..rig.fs.synced(&name)].contains("cache.hit"));
+    drop(release);
     rig.audit.shutdown(DEADLINE).unwrap();
-    assert_eq!(rig.audit.accounting().written, 3_000);
+}
+
+/// Whoever made such a file: the log goes on behind it as long as there is a number, and then says so.
+#[test]
+fn the_last_number_there_is_ends_the_names_of_a_day_and_nothing_else() {
+    let full = b"{}\n".repeat(2_000);
+    let name = |number: u64| format!("logs/audit-2026-03-01.{number}.jsonl");
+    let fs = MemFs::default();
+    fs.put("logs/audit-2026-03-01.jsonl", &full);
+    fs.put(name(u32::MAX.into()), &full);
+    let rig = Rig::over(fs, |builder| builder.max_file_bytes(4096));
+    rig.emit(1);
+    assert!(rig.fs.names().contains(&name(u64::from(u32::MAX) + 1)));
+    rig.fs.put(name(u64::MAX), &full);
+    rig.fs.remove(name(u64::from(u32::MAX) + 1));
+    rig.emit(2);
+    assert_eq!(rig.audit.accounting().io_lost, 1);
+    rig.clock.set(NOON + DAY);
+    rig.emit(3);
+    assert_eq!(rig.audit.accounting().written, 2);
+    rig.audit.shutdown(DEADLINE).unwrap();
 }
 
 /// A disk that hangs in a sync stops no event, and takes no more than so many file handles.

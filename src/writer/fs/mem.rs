@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) reserves: bool,
     pub(crate) truncate_fails: bool,
     pub(crate) sync_fails: bool,
+    /// A sync has a panic, as no file system has.
+    pub(crate) sync_panics: bool,
     /// Syncs, those of folders too, wait until this is `false`; see [`MemFs::release`].
     pub(crate) sync_hangs: bool,
     /// Syncs that wait at the moment.
@@ -472,6 +474,7 @@ impl LogFile for MemFile {
         self.fs.0.1.notify_all();
         self.fs.0.1.wait_while(&mut state, |state| state.sync_hangs);
         state.syncs_held -= 1;
+        assert!(!state.sync_panics, "planned");
         if state.sync_fails {
             return Err(io::Error::other("cannot sync"));
         }

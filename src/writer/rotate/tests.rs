@@ -658,7 +658,7 @@ fn a_file_that_cannot_be_begun_is_tried_again() {
 fn the_search_for_a_name_ends() {
     let fs = MemFs::default();
     let date = utc_date(NOON);
-    fs.state().foreign.extend((0..NAMES_TRIED_MAX).map(|n| file_name(date, n).into()));
+    fs.state().foreign.extend((0..NAMES_TRIED_MAX).map(|n| file_name(date, n.into()).into()));
     let error = open(&fs, NOON).err().unwrap().to_string();
     assert!(error.contains("65536 names tried"), "{error}");
 }
