@@ -343,6 +343,31 @@ fn a_failing_sink_costs_events_and_says_how_many() {
     assert_eq!(seqs, [3, 4, 5, 6]);
 }
 
+/// Where it is the only output: what it took and then says it cannot go on with is not written.
+#[test]
+fn a_sink_that_keeps_lines_and_then_fails_costs_them() {
+    struct Keeps(bool);
+    impl llm_audit::export::Exporter for Keeps {
+        fn export(&mut self, lines: &[u8]) -> std::io::Result<()> {
+            self.0 = lines.windows(9).any(|part| part == b"cache.hit");
+            Ok(())
+        }
+        fn resume(&mut self) -> std::io::Result<usize> {
+            if std::mem::take(&mut self.0) { Err(std::io::Error::other("gone")) } else { Ok(0) }
+        }
+    }
+    let builder = AuditLogger::builder().without_environment().files(false).debug(true);
+    let audit = builder.exporter(Keeps(false)).build().unwrap();
+    for n in 0..3 {
+        audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&data(n)));
+        audit.flush(DEADLINE).unwrap();
+    }
+    audit.emit(&AuditEvent::new(EventType::CacheMiss, "a", "b"));
+    audit.shutdown(DEADLINE).unwrap();
+    let accounting = audit.accounting();
+    assert_eq!((accounting.written, accounting.io_lost), (1, 3), "{accounting:?}");
+}
+
 #[test]
 fn a_panicking_exporter_is_its_own_problem() {
     let folder = tempfile::tempdir().unwrap();

@@ -507,7 +507,8 @@ impl Tally {
         }
         let mut ranges: Vec<(u64, u64)> = self.held.0.iter().chain(&self.lost).copied().collect();
         ranges.sort_unstable();
-        let first = ranges.first().map_or(1, |range| range.0);
+        let gone = removed.ranges.iter().map(|range| range.0).min();
+        let first = ranges.first().map(|range| range.0).or(gone).unwrap_or(1);
         let mut expected = if self.from_the_start { 1 } else { first };
         let (mut unexplained, mut gaps) = (0_u64, 0);
         let mut gap = |between: (u64, u64), report: &mut Verification| {

@@ -213,6 +213,44 @@ fn what_retention_removed_is_no_finding_and_what_it_did_not_is() {
     assert!(found.starts_with(&format!("{FILE}:2: retention removed a file")), "{found}");
 }
 
+/// Where retention removes the beginning, the end is still to be as `audit.stop` says.
+#[test]
+fn the_newest_events_are_missed_whatever_retention_removed() {
+    let retains = own(A, "start", "\"first\":false,\"retention_days\":7");
+    let end = stop(A, 9, 9, 0);
+    let found = findings(&(retains.clone() + &events(A, 4..=7) + &end));
+    assert!(found.contains("seq 8 to 9 in no line and in no audit.loss"), "{found}");
+    // Those that a line tells of are not missing, and are the last or not.
+    let told = |last| retired(A, &[(A, 4, last, 0)]);
+    assert_eq!(findings(&(retains.clone() + &told(9) + &end)), "");
+    let found = findings(&(retains.clone() + &told(8) + &end));
+    assert!(found.contains("seq 9 in no line"), "{found}");
+    assert_eq!(check(&[(FILE, &(retains.clone() + &told(8) + &end))]).instances[0].unexplained, 1);
+    // The line that told of them all went with a later file.
+    assert_eq!(findings(&(retains + &end)), "");
+}
+
+#[test]
+fn what_makes_a_beginning_and_what_makes_retention() {
+    let (first, end) = (start(A), events(A, 4..=5) + &stop(A, 5, 5, 0));
+    let retains = own(B, "start", "\"first\":true,\"max_total_bytes\":1") + &stop(B, 0, 0, 0);
+    // A start that stands behind events is not where the numbers begin.
+    let behind = events(A, 4..=4) + &first + &events(A, 5..=5) + &stop(A, 5, 5, 0);
+    assert_eq!(findings(&(behind + &retains)), "");
+    assert!(findings(&(first + &end + &retains)).contains("seq 1 to 3 in no line"));
+    // Who told of a removal had retention, though its start went with another file.
+    assert_eq!(findings(&(end.clone() + &retired(B, &[]) + &stop(B, 0, 0, 0))), "");
+    assert!(findings(&(end + &stop(B, 0, 0, 0))).contains("seq 1 to 3 in no line"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_not_damaged() {
+    use std::io::ErrorKind::{InvalidData, NotFound, Other, PermissionDenied, Unsupported};
+    let is = |kind: std::io::ErrorKind| is_damage(&Error::io("read", Path::new("x"), kind.into()));
+    assert_eq!([NotFound, PermissionDenied, Unsupported].map(is), [false; 3]);
+    assert_eq!([InvalidData, Other].map(is), [true; 2]);
+}
+
 /// What the writer cannot know of: another process cut the file, removed it or renamed it.
 #[test]
 fn what_somebody_else_took_away_is_found() {
