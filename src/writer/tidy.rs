@@ -118,6 +118,14 @@ impl Job<'_> {
         for path in unfinished {
             let _kept = self.remove(&path);
         }
+        // A file and its copy, where the process was killed before the file could go: else both would be
+        // told of as removed, with the same numbers.
+        for pair in files.windows(2) {
+            let [copy, file] = pair else { continue };
+            if copy.path == with_suffix(&file.path, ".zst") {
+                let _kept = self.remove_copied(&file.path, &copy.path);
+            }
+        }
         let oldest = self.tidy.retention_days.and_then(|days| oldest_day(today, days));
         for file in &files {
             if !(self.goes_on)() {
@@ -225,19 +233,28 @@ impl Job<'_> {
         if !compress || file.name.is_compressed || file.bytes == 0 {
             return Ok(());
         }
-        let Some(original) = self.tidy.claim(&file.path)? else { return Ok(()) };
         let target = with_suffix(&file.path, ".zst");
-        if !fs.exists(&target)? {
-            let unfinished = with_suffix(&target, UNFINISHED);
-            let _held = self.write_compressed(&*original, &unfinished).inspect_err(|_| {
-                let _kept = self.remove(&unfinished);
-            })?;
-            fs.rename(&unfinished, &target)?;
-            fs.sync_dir(dir)?;
+        if fs.exists(&target)? {
+            return Ok(());
         }
-        let Some(copy) = fs.open_existing(&target)? else { return Ok(()) };
+        let Some(original) = self.tidy.claim(&file.path)? else { return Ok(()) };
+        let unfinished = with_suffix(&target, UNFINISHED);
+        let _held = self.write_compressed(&*original, &unfinished).inspect_err(|_| {
+            let _kept = self.remove(&unfinished);
+        })?;
+        fs.rename(&unfinished, &target)?;
+        fs.sync_dir(dir)?;
+        drop(original);
+        self.remove_copied(&file.path, &target)
+    }
+
+    /// Removes a plain file that nobody holds, if its copy has all its whole lines.
+    fn remove_copied(&self, path: &Path, copy: &Path) -> io::Result<()> {
+        let Tidy { fs, dir, .. } = self.tidy;
+        let Some(original) = self.tidy.claim(path)? else { return Ok(()) };
+        let Some(copy) = fs.open_existing(copy)? else { return Ok(()) };
         if begins_with(zst::reader(self.pieces(&*copy)?)?, self.lines(&*original)?)? {
-            fs.remove(&file.path)?;
+            fs.remove(path)?;
             fs.sync_dir(dir)?;
         }
         Ok(())

@@ -263,6 +263,26 @@ mod compressing {
         }
     }
 
+    /// The process was killed between making the copy and removing the file.
+    #[test]
+    fn a_file_and_its_copy_are_told_of_once() {
+        let by_days = |fs: &MemFs| Tidy { retention_days: Some(0), ..tidy(fs) };
+        let by_bytes = |fs: &MemFs| Tidy { max_total_bytes: Some(0), ..tidy(fs) };
+        for rules in [by_days, by_bytes] {
+            let fs = MemFs::default();
+            fs.put(PLAIN, text().as_bytes());
+            fs.put(COMPRESSED, &compressed(&text()));
+            let retired = run(&rules(&fs));
+            assert_eq!((names(&retired), fs.names().len()), (vec![COMPRESSED], 0));
+        }
+        // And where both stay, the one that nobody reads goes.
+        let fs = MemFs::default();
+        fs.put(PLAIN, text().as_bytes());
+        fs.put(COMPRESSED, &compressed(&text()));
+        assert_eq!(run(&Tidy { retention_days: Some(99), ..tidy(&fs) }), []);
+        assert_eq!(fs.names(), [COMPRESSED]);
+    }
+
     fn compressed(text: &str) -> Vec<u8> {
         let mut out = Vec::new();
         zst::compress(&mut text.as_bytes(), text.len() as u64, &mut out).unwrap();

@@ -269,6 +269,14 @@ impl Folder {
         log(self.0.values())
     }
 
+    /// Whether nobody holds a file, and its copy has all that is in it.
+    fn is_copied(&self, path: &str) -> bool {
+        let (plain_path, zst_path) = both(path);
+        let copy = self.0.get(&zst_path).filter(|_| path == plain_path);
+        let file = &self.0[path];
+        !file.is_locked && copy.is_some_and(|copy| copy.text.starts_with(whole_lines(&file.text)))
+    }
+
     fn log_bytes(&self) -> usize {
         self.log().iter().map(|(_, file)| file.bytes.len()).sum()
     }
@@ -356,7 +364,8 @@ impl Rules<'_> {
                 let is_alone = before.0.contains_key(&zst_path) == after.0.contains_key(&zst_path);
                 assert!(is_alone, "{path} is held and compressed");
             } else if was.name.is_some() && !is_same && !is_removed {
-                assert!(self.tidy.compress && is.is_none(), "{path} has changed");
+                let may_go = self.tidy.compress || before.is_copied(path);
+                assert!(may_go && is.is_none(), "{path} has changed");
                 let copy = after.0.get(&zst_path).map(|copy| &copy.text);
                 let copy = copy.or_else(|| Some(&removed.get(&zst_path)?.file.text));
                 let copy = copy.unwrap_or_else(|| panic!("{path} has gone"));
@@ -395,8 +404,12 @@ impl Rules<'_> {
             !stays
         };
         let mut due = Vec::new();
+        let copied = before.0.keys().filter(|path| before.is_copied(path));
+        let copied: Vec<_> = copied.map(|path| before.0[path].name.as_ref()).collect();
+        assert!(after.log().iter().all(|(name, _)| !copied.contains(&Some(name))), "{copied:?}");
         for (name, file) in before.log() {
-            if self.is_old(name) && goes(file) {
+            // One whose copy is there goes as that.
+            if self.is_old(name) && !copied.contains(&Some(name)) && goes(file) {
                 due.push((name, BY_DAYS));
             }
         }
