@@ -450,7 +450,8 @@ impl Current {
     }
 
     /// Somebody else may have added half a line since the file was looked at, and what was just
-    /// written stands behind it, where nobody can read it: then writes it once more, instead of that.
+    /// written stands behind it, where nobody can read it: then writes it once more, instead of that. Who
+    /// follows the file sees it become shorter for a moment.
     fn write_apart(&mut self, bytes: &[u8]) -> io::Result<()> {
         for _ in 0..GLUED_MAX {
             let Some((whole_len, behind)) = self.glued(bytes) else { return Ok(()) };
