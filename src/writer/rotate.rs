@@ -78,6 +78,8 @@ pub(crate) struct LogFiles {
     date: Date,
     number: u64,
     path: PathBuf,
+    /// Whether the folder's own name is durable, and those above it; made anew with the folder.
+    is_folder_named: Arc<AtomicBool>,
     current: Option<Current>,
     /// Bytes of torn tails cut off and not yet told to a start line.
     torn_bytes: u64,
@@ -133,6 +135,7 @@ impl LogFiles {
             date: utc_date(now_micros),
             number: 0,
             path,
+            is_folder_named: Arc::default(),
             current: None,
             torn_bytes: 0,
             files_begun: 0,
@@ -241,8 +244,10 @@ impl LogFiles {
             if date == self.date && fits && !is_lost {
                 return Ok(current);
             }
-            if !is_lost {
-                self.pass_over();
+            match is_lost {
+                // Perhaps with its folder, of which there is then another.
+                true => self.is_folder_named = Arc::default(),
+                false => self.pass_over(),
             }
             self.leave(current);
         }
@@ -285,6 +290,9 @@ impl LogFiles {
     /// A name that is free because its file was retired is passed over where later ones are there:
     /// the order of names stays that of age.
     fn begin(&mut self, batch_bytes: u64, now_micros: i64) -> io::Result<Current> {
+        if !self.fs.exists(&self.options.dir).unwrap_or(false) {
+            self.is_folder_named = Arc::default();
+        }
         self.fs.create_dir(&self.options.dir)?;
         let there = self.numbers();
         for _ in 0..NAMES_TRIED_MAX {
@@ -349,7 +357,9 @@ impl LogFiles {
             return Ok(None);
         }
         let (fs, dir) = (self.fs.clone(), self.options.dir.clone());
-        Ok(Some((Arc::new(Claimed { file, fs, dir, is_named: AtomicBool::new(false) }), len)))
+        let is_folder_named = self.is_folder_named.clone();
+        let is_named = AtomicBool::new(false);
+        Ok(Some((Arc::new(Claimed { file, fs, dir, is_named, is_folder_named }), len)))
     }
 
     /// Cuts off the torn tails that killed processes left in the folder, as far as that can be done:
@@ -545,6 +555,7 @@ struct Claimed {
     dir: PathBuf,
     /// Whether the name is durable.
     is_named: AtomicBool,
+    is_folder_named: Arc<AtomicBool>,
 }
 
 impl LogFile for Claimed {
@@ -581,9 +592,12 @@ impl LogFile for Claimed {
         if !self.is_named.load(Ordering::Relaxed) {
             self.fs.sync_dir(&self.dir)?;
             // The folder may be new as well, and those above it, which may be nobody's to open.
-            for parent in self.dir.ancestors().skip(1) {
-                let is_here = parent.as_os_str().is_empty();
-                let _not_ours = self.fs.sync_dir(if is_here { Path::new(".") } else { parent });
+            if !self.is_folder_named.load(Ordering::Relaxed) {
+                for parent in self.dir.ancestors().skip(1) {
+                    let is_here = parent.as_os_str().is_empty();
+                    let _not_ours = self.fs.sync_dir(if is_here { Path::new(".") } else { parent });
+                }
+                self.is_folder_named.store(true, Ordering::Relaxed);
             }
             self.is_named.store(true, Ordering::Relaxed);
         }

@@ -514,6 +514,27 @@ fn a_new_file_is_synced_with_its_name_once() {
     assert_eq!(again.fs.state().dir_syncs, 2);
 }
 
+/// The names of the folder and of those above it, too: once, and again where the folder is another one.
+#[test]
+fn a_new_folder_is_synced_with_all_above_it() {
+    let fs = MemFs::default();
+    let files = LogFiles::open(Arc::new(fs.clone()), options("a/b", 20), NOON).unwrap();
+    let mut rig = Rig { fs, files };
+    let mut syncs = |rig: &mut Rig, batch: &str| {
+        let before = rig.fs.state().dir_syncs;
+        rig.append(batch, NOON);
+        rig.sync();
+        rig.fs.state().dir_syncs - before
+    };
+    assert_eq!(syncs(&mut rig, "a\n"), 3, "a/b, a and where that is");
+    assert_eq!(syncs(&mut rig, "12345678901234567\n"), 1, "another file");
+    assert_eq!(syncs(&mut rig, "b\n"), 1);
+    for name in rig.fs.names() {
+        rig.fs.remove(name);
+    }
+    assert_eq!(syncs(&mut rig, "c\n"), 3);
+}
+
 #[test]
 fn a_file_left_behind_stays_locked_until_it_is_synced() {
     let mut rig = Rig::new();
