@@ -16,7 +16,6 @@ use super::fs::mem::{MemFs, TestClock, WriteFault};
 use super::own::{Retired, Seqs};
 use super::{Ground, Turn};
 use crate::config::Fsync;
-use crate::file_name::FileName;
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
 
 pub(super) use model::by_hand;

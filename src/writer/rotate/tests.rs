@@ -520,7 +520,7 @@ fn a_new_folder_is_synced_with_all_above_it() {
     let fs = MemFs::default();
     let files = LogFiles::open(Arc::new(fs.clone()), options("a/b", 20), NOON).unwrap();
     let mut rig = Rig { fs, files };
-    let mut syncs = |rig: &mut Rig, batch: &str| {
+    let syncs = |rig: &mut Rig, batch: &str| {
         let before = rig.fs.state().dir_syncs;
         rig.append(batch, NOON);
         rig.sync();
