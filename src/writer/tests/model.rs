@@ -79,6 +79,8 @@ struct Process {
     may_keep_fragments: bool,
     /// Files removed of which the writer does not know yet.
     retired: Vec<Retired>,
+    /// A sync failed, after which nothing more is known to be durable.
+    is_doubtful: bool,
 }
 
 struct Model {
@@ -97,6 +99,8 @@ struct Model {
     others: BTreeMap<String, Vec<u8>>,
     /// Files that tidying removed.
     removed: Vec<Removed>,
+    /// Events that a sync has made durable, and that nobody has taken away since.
+    durable: BTreeSet<u64>,
     /// Files may end in the middle of a line.
     may_be_torn: bool,
     /// A write failed that may not have been cut off, of whichever process.
@@ -123,6 +127,7 @@ impl Model {
             taken_away: Vec::new(),
             others: BTreeMap::new(),
             removed: Vec::new(),
+            durable: BTreeSet::new(),
             may_be_torn: false,
             may_keep_fragments: false,
             closed: BTreeMap::new(),
@@ -156,8 +161,14 @@ impl Model {
         // Its part is the test's.
         writer.house = None;
         let may_keep_fragments = self.fs.state().truncate_fails;
-        self.process =
-            Some(Process { audit, writer, name: None, may_keep_fragments, retired: Vec::new() });
+        self.process = Some(Process {
+            audit,
+            writer,
+            name: None,
+            may_keep_fragments,
+            retired: Vec::new(),
+            is_doubtful: false,
+        });
         true
     }
 
@@ -313,14 +324,14 @@ impl Model {
         let lines = |bytes: &[u8]| book::split(bytes).0.map(<[u8]>::to_vec).collect::<Vec<_>>();
         match self.rng.u32(..6) {
             0 => {
-                self.taken_away.extend(lines(&bytes));
+                self.take_away(lines(&bytes));
                 self.fs.remove(&path);
             }
             1 => self.fs.rename_away(&path, format!("logs/moved-{}", self.deeds)),
             2 => {
                 let len = self.rng.usize(..=bytes.len());
                 let left = lines(&bytes[..len]).len();
-                self.taken_away.extend(lines(&bytes).into_iter().skip(left));
+                self.take_away(lines(&bytes).into_iter().skip(left).collect());
                 self.fs.set_len(&path, len);
                 self.may_be_torn = true;
             }
@@ -350,6 +361,27 @@ impl Model {
                 }
             }
         }
+    }
+
+    fn take_away(&mut self, lines: Vec<Vec<u8>>) {
+        let mut books = BTreeMap::new();
+        book::read(&mut books, lines.iter().map(Vec::as_slice));
+        self.forget(&books);
+        self.taken_away.extend(lines);
+    }
+
+    /// What is in these is gone, or may be.
+    fn forget(&mut self, books: &BTreeMap<String, Book>) {
+        books.values().flat_map(Book::ns).for_each(|n| {
+            self.durable.remove(&n);
+        });
+    }
+
+    /// Every event that is durable is in a file.
+    fn assert_durable(&self, books: &BTreeMap<String, Book>) {
+        let held: BTreeSet<u64> = books.values().flat_map(Book::ns).collect();
+        let lost: Vec<_> = self.durable.difference(&held).collect();
+        assert!(lost.is_empty(), "{lost:?} were durable");
     }
 
     /// An orderly end.
@@ -419,7 +451,7 @@ impl Model {
         drop(process);
         self.fs.state().changes_left = None;
         self.fs.state().write_faults.clear();
-        if self.rng.u32(..4) == 0 {
+        if self.rng.bool() {
             return self.power_cut();
         }
         let books = self.books();
@@ -427,8 +459,8 @@ impl Model {
         assert!(known.iter().all(|n| held.contains(n)), "what was written outlives its process");
     }
 
-    /// Some of what was not synced is gone, so that nothing is known of the closed instances. What is
-    /// left parses, and the next process goes on with it.
+    /// Some of what was not synced is gone, so that nothing is known of the closed instances; what was is
+    /// not. What is left parses, and the next process goes on with it.
     fn power_cut(&mut self) {
         let before = self.fs.clone();
         self.fs = self.fs.after_power_cut(&mut self.rng);
@@ -445,6 +477,7 @@ impl Model {
         let books = self.books();
         self.assert_told(&books);
         self.assert_removed_for_good(&books, dir_syncs);
+        self.assert_durable(&books);
     }
 
     /// What all files say, with what went out of them.
@@ -490,6 +523,9 @@ impl Model {
         }
         assert!(self.closed.keys().all(|instance| books.contains_key(instance)));
         self.assert_told(&books);
+        let mut in_files = BTreeMap::new();
+        self.read_files(&mut in_files);
+        self.assert_durable(&in_files);
         assert_eq!(self.fs.state().handles, 0, "every file is closed");
     }
 

@@ -89,11 +89,19 @@ impl Course {
 impl Model {
     /// Makes durable what was written.
     pub(super) fn sync(&mut self) {
-        let files = self.process.as_mut().unwrap().writer.files.as_mut().unwrap();
+        let process = self.process.as_mut().unwrap();
+        let files = process.writer.files.as_mut().unwrap();
         while let Some(file) = files.take_for_sync() {
             if file.sync_data().is_err() {
                 files.sync_failed(&file);
+                process.is_doubtful = true;
             }
+        }
+        if !process.is_doubtful && !process.may_keep_fragments {
+            let instance = process.audit.instance().to_owned();
+            let mut books = BTreeMap::new();
+            self.read_files(&mut books);
+            self.durable.extend(books.get(&instance).map(Book::ns).unwrap_or_default());
         }
     }
 
@@ -139,6 +147,7 @@ impl Model {
         if is_well && course.is_whole() {
             rules.assert_done(&before, &after, &removed);
         }
+        removed.iter().for_each(|removed| self.forget(&removed.file.books));
         self.removed.extend(removed);
         self.process.as_mut().unwrap().retired.extend(told);
         if course.killed_after.is_some() {
