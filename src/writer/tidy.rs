@@ -229,7 +229,7 @@ impl Job<'_> {
     /// name, holds all its whole lines: a power cut at any point leaves one of the two whole. With both
     /// there, readers take the longer.
     fn compress(&self, file: &Listed) -> io::Result<()> {
-        let Tidy { fs, dir, compress, .. } = self.tidy;
+        let Tidy { fs, compress, .. } = self.tidy;
         if !compress || file.name.is_compressed || file.bytes == 0 {
             return Ok(());
         }
@@ -243,7 +243,6 @@ impl Job<'_> {
             let _kept = self.remove(&unfinished);
         })?;
         fs.rename(&unfinished, &target)?;
-        fs.sync_dir(dir)?;
         drop(original);
         self.remove_copied(&file.path, &target)
     }
@@ -254,6 +253,8 @@ impl Job<'_> {
         let Some(original) = self.tidy.claim(path)? else { return Ok(()) };
         let Some(copy) = fs.open_existing(copy)? else { return Ok(()) };
         if begins_with(zst::reader(self.pieces(&*copy)?)?, self.lines(&*original)?)? {
+            // The name of the copy first, also where a killed process gave it.
+            fs.sync_dir(dir)?;
             fs.remove(path)?;
             fs.sync_dir(dir)?;
         }
