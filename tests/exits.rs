@@ -5,9 +5,11 @@
 mod common;
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::exit;
+use std::ptr;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -296,12 +298,34 @@ fn wait_for_signal(folder: &Path) -> ! {
     }
 }
 
-/// Runs the test and sends it these signals once it is ready.
+/// Says that the first signal was taken, which sets an alarm. Of two that are there at once the
+/// later one may be taken first.
+fn tell_of_first_signal(folder: &Path) {
+    let taken = || {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: no action is given, and the place for the present one is as large as one.
+        assert_eq!(unsafe { libc::sigaction(libc::SIGALRM, ptr::null(), action.as_mut_ptr()) }, 0);
+        // SAFETY: it was filled.
+        unsafe { action.assume_init() }.sa_sigaction != libc::SIG_DFL
+    };
+    let said = folder.join("taken");
+    thread::spawn(move || {
+        while !taken() {
+            thread::yield_now();
+        }
+        std::fs::write(said, "").unwrap();
+    });
+}
+
+/// Runs the test and sends it these signals once it is ready, each once the one before was taken.
 fn signalled(name: &str, signals: &[i32]) -> (Alone, Ended) {
     let mut alone = Alone::new(name);
     let running = alone.spawn();
     wait_for(&alone.path().join("ready"));
-    for signal in signals {
+    for (n, signal) in signals.iter().enumerate() {
+        if n > 0 {
+            wait_for(&alone.path().join("taken"));
+        }
         // SAFETY: a signal to a child that was not waited for.
         assert_eq!(unsafe { libc::kill(running.child.id() as i32, *signal) }, 0);
     }
@@ -312,14 +336,17 @@ fn signalled(name: &str, signals: &[i32]) -> (Alone, Ended) {
 #[test]
 fn a_signal_closes_the_log_and_then_ends_the_process() {
     if let Some(folder) = alone::folder() {
-        let _guard = llm_audit::init_with(logger(&log(&folder))).unwrap();
+        let guard = llm_audit::init_with(logger(&log(&folder))).unwrap();
         llm_audit::close_on_signals().unwrap();
         llm_audit::close_on_signals().unwrap();
         (0..MANY).for_each(emit);
-        // Emits go on meanwhile.
-        thread::spawn(|| {
+        // Emits go on meanwhile, as far as they overwrite nothing.
+        let audit = guard.logger().clone();
+        thread::spawn(move || {
             loop {
-                emit(MANY);
+                if audit.accounting().queued < 2 * MANY {
+                    emit(MANY);
+                }
                 thread::yield_now();
             }
         });
@@ -372,6 +399,7 @@ fn a_dead_sink_holds_up_no_signal() {
         llm_audit::close_on_signals().unwrap();
         emit_into(&dead, 0);
         (0..MANY).for_each(emit);
+        tell_of_first_signal(&folder);
         wait_for_signal(&folder);
     }
     // One signal, and two of them.
