@@ -289,7 +289,8 @@ impl Exporter for Lagging {
 #[test]
 fn what_survives_an_overload_is_the_newest() {
     const EMITTED: u64 = 100_000;
-    const EACH: u64 = 250;
+    // No more errors than their lane has places, also where the writer gets no time.
+    const EACH: u64 = 500;
     let (emitted, is_over, seen) = (Arc::default(), Arc::default(), Batches::default());
     let sink = Lagging {
         emitted: Arc::clone(&emitted),
