@@ -7,6 +7,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 
 use common::{DEADLINE, Seen, data, gate, logger, memory};
 use llm_audit::export::Exporter;
@@ -154,7 +155,9 @@ fn events_of_a_batch_stand_in_the_order_they_happened() {
     let (audit, held) = held(1024);
     let all = [Status::Ok, Status::Error, Status::Retry, Status::Timeout];
     for n in 0..200 {
-        emit(&audit, all[(n * n / 7 % 4) as usize], n);
+        let (data, time) = (data(n), UNIX_EPOCH + Duration::from_micros(n));
+        let event = AuditEvent::new(EventType::ToolCall, "a", "b").timestamp(time);
+        audit.emit(&event.status(all[(n * n / 7 % 4) as usize]).data(&data));
     }
     held.release();
     audit.shutdown(DEADLINE).unwrap();
@@ -187,7 +190,7 @@ fn a_flush_that_meets_a_stuck_sink_counts_both_lanes() {
     let (audit, held) = held(64);
     emit(&audit, Status::Error, 1);
     emit(&audit, Status::Ok, 1);
-    let error = audit.flush(std::time::Duration::from_millis(5)).unwrap_err();
+    let error = audit.flush(Duration::from_millis(5)).unwrap_err();
     assert_eq!(error.to_string(), "not done within 5ms: 3 events are outstanding");
     held.release();
     assert_eq!(audit.flush(DEADLINE).unwrap().written, 3);

@@ -258,10 +258,12 @@ impl Folder {
 }
 
 fn list(dir: &Path) -> Result<Vec<LogFile>, Error> {
-    let entries = fs::read_dir(dir).map_err(|source| Error::io("read", dir, source))?;
+    let read = |source| Error::io("read", dir, source);
+    // All names before the first length: of two files of a writer the earlier one then has all its lines.
+    let entries: Vec<_> =
+        fs::read_dir(dir).and_then(Iterator::collect::<io::Result<_>>).map_err(read)?;
     let mut files = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|source| Error::io("read", dir, source))?;
         // A file may go away between the listing and the look at it; it is then no part.
         let Ok(metadata) = fs::metadata(entry.path()) else { continue };
         if let (true, Some(name)) = (metadata.is_file(), entry.file_name().to_str()) {

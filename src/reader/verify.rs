@@ -531,9 +531,9 @@ impl Tally {
             }
             expected = expected.max(last.saturating_add(1));
         }
-        // Where retention took all that this instance ever said of its numbers, the line that told of the
-        // last of them may have gone, too.
-        let says_some = self.from_the_start || !ranges.is_empty() || !removed.ranges.is_empty();
+        // Where retention took all that this instance ever said of its numbers, the lines that told of the
+        // last of them may have gone with other files, too.
+        let says_some = self.from_the_start || !ranges.is_empty();
         let counts = self.stop.as_ref().and_then(|stop| stop.counts);
         if let Some(last) = counts.map(|counts| counts.last_seq()).filter(|_| says_some)
             && last >= expected

@@ -196,6 +196,13 @@ impl OsFile {
     }
 }
 
+impl Drop for OsFile {
+    /// Lets the lock go, which a process that is being started may have a copy of.
+    fn drop(&mut self) {
+        let _closed = self.file.unlock();
+    }
+}
+
 impl Deref for OsFile {
     type Target = File;
 
@@ -432,6 +439,15 @@ mod tests {
         assert_eq!(first.append(b"2\n").unwrap(), 2);
         first.sync_data().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one\n2\n");
+        drop(first);
+        assert!(second.try_lock().unwrap());
+        drop(second);
+
+        // A copy, as a process has that is being started, keeps no lock.
+        let first = OsFile::new(File::options().append(true).open(&path).unwrap());
+        let _copy = first.try_clone().unwrap();
+        let second = OsFs.open_log(&path, 0o600).unwrap().unwrap();
+        assert!(LogFile::try_lock(&first).unwrap() && !second.try_lock().unwrap());
         drop(first);
         assert!(second.try_lock().unwrap());
 

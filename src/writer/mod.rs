@@ -471,16 +471,8 @@ impl Writer {
         }
     }
 
-    /// Writes the last line.
-    fn stop(&mut self) {
-        let until = Instant::now() + IN_FLIGHT;
-        let accounting = loop {
-            let accounting = self.shared.accounting();
-            if accounting.adds_up() || Instant::now() >= until {
-                break accounting;
-            }
-            thread::yield_now();
-        };
+    /// Events for which there was no memory since the last batch.
+    fn tell_of_dropped(&mut self) {
         let dropped = self.shared.counts.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             add(&self.shared.counts.overwritten, dropped);
@@ -491,6 +483,21 @@ impl Writer {
                 ..Batch::default()
             });
         }
+    }
+
+    /// Writes the last line.
+    fn stop(&mut self) {
+        let until = Instant::now() + IN_FLIGHT;
+        let accounting = loop {
+            // First, so that what the last line says of them is what the lines before it tell.
+            self.tell_of_dropped();
+            let accounting = self.shared.accounting();
+            let is_told = self.shared.counts.dropped.load(Ordering::Relaxed) == 0;
+            if accounting.adds_up() && is_told || Instant::now() >= until {
+                break accounting;
+            }
+            thread::yield_now();
+        };
         let now = self.clock.now_micros();
         self.lines.clear();
         let retired = self.house.as_ref().map(Housekeeping::retired_last).unwrap_or_default();

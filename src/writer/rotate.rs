@@ -257,10 +257,11 @@ impl LogFiles {
         self.begin(batch_bytes, now_micros)
     }
 
-    /// Whether somebody removed or renamed the file. Where somebody cut it or added to it, it is
-    /// gone on with behind its last whole line.
+    /// Whether the file is lost: somebody removed or renamed it, or it tells nothing of itself. Where
+    /// somebody cut it or added to it, it is gone on with behind its last whole line.
     fn look(&mut self, current: &mut Current, now_micros: i64) -> io::Result<bool> {
-        let stat = current.file.stat()?;
+        // One whose server or mount is gone may never be looked at again.
+        let Ok(stat) = current.file.stat() else { return Ok(true) };
         if !stat.is_linked || current.is_moved(&self.path, now_micros) {
             return Ok(true);
         }

@@ -737,7 +737,7 @@ fn files_left_behind_that_nobody_asks_for_do_not_pile_up() {
     wait_until(|| rig.fs.state().handles <= 18);
     rig.audit.shutdown(DEADLINE).unwrap();
     let synced = rig.fs.names().iter().filter(|name| rig.fs.synced(name) > 0).count();
-    assert!((files - 18..files).contains(&synced), "{synced} of {files}");
+    assert!((files - 18..=files).contains(&synced), "{synced} of {files}");
 }
 
 #[test]

@@ -196,10 +196,16 @@ impl Job<'_> {
 
     /// Takes note of what is in a file that stays because somebody holds it.
     fn keep(&self, file: &Listed) {
-        let instances = match self.tidy.fs.open_existing(&file.path) {
+        let open = |path: &Path| self.tidy.fs.open_existing(path);
+        let (held, is_compressed) = match open(&file.path) {
+            // Another process may have compressed it since it was listed.
+            Ok(None) if !file.name.is_compressed => (open(&with_suffix(&file.path, ".zst")), true),
+            held => (held, file.name.is_compressed),
+        };
+        let instances = match held {
             // Gone, or of a user whose instances are others.
             Ok(None) => return,
-            Ok(Some(held)) => self.instances(&*held, file.name.is_compressed).ok(),
+            Ok(Some(held)) => self.instances(&*held, is_compressed).ok(),
             Err(_) => None,
         };
         self.kept.borrow_mut().add(instances);

@@ -52,6 +52,8 @@ pub(crate) struct State {
     /// Whether room can be reserved.
     pub(crate) reserves: bool,
     pub(crate) truncate_fails: bool,
+    /// Files with lower numbers cannot be looked at, as where their server forgot them.
+    pub(crate) stale_below: usize,
     pub(crate) sync_fails: bool,
     /// A sync has a panic, as no file system has.
     pub(crate) sync_panics: bool,
@@ -152,6 +154,13 @@ impl State {
 }
 
 impl MemFs {
+    /// All files are forgotten, as by a server that is there anew.
+    pub(crate) fn forget_files(&self) {
+        let mut state = self.state();
+        state.stale_below = state.nodes.len();
+        state.names.clear();
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.0.lock()
     }
@@ -404,6 +413,9 @@ impl LogFile for MemFile {
 
     fn stat(&self) -> io::Result<Stat> {
         let state = self.fs.state();
+        if self.node < state.stale_below {
+            return Err(ErrorKind::StaleNetworkFileHandle.into());
+        }
         let is_linked = state.names.values().any(|node| *node == self.node);
         let node = &state.nodes[self.node];
         Ok(Stat { len: node.bytes.len() as u64, is_linked, mode: node.mode })

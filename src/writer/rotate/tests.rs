@@ -436,7 +436,7 @@ fn what_is_added_between_the_look_and_the_write_spoils_no_line() {
 }
 
 #[test]
-fn a_file_that_cannot_be_looked_at_again_is_kept() {
+fn a_file_that_cannot_be_cut_at_the_moment_is_kept() {
     let mut rig = Rig::new();
     rig.append("a\n", NOON);
     rig.fs.set_len(FIRST, 4);
@@ -445,6 +445,17 @@ fn a_file_that_cannot_be_looked_at_again_is_kept() {
     rig.fs.state().truncate_fails = false;
     rig.append("b\n", NOON);
     rig.assert_files(&[(FIRST, "S0\nS1\nb\n")]);
+}
+
+/// Its server or mount may be gone, and the path be right again.
+#[test]
+fn a_file_that_cannot_be_looked_at_is_left_for_another() {
+    let mut rig = Rig::new();
+    rig.append("a\n", NOON);
+    rig.fs.forget_files();
+    rig.append("b\n", NOON);
+    rig.append("c\n", NOON);
+    rig.assert_files(&[(FIRST, "S0\nb\nc\n")]);
 }
 
 #[test]
