@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
-use crate::fork::Process;
 use crate::sampler::{keeps_trace, process_trace_rate};
+use llm_audit_process::fork::Process;
 
 /// `00-` 32 digits `-` 16 digits `-` 2 digits.
 const TRACEPARENT_LEN: usize = 55;

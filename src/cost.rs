@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::Error;
-use crate::fork::lock::{Mutex, RwLock};
 use crate::logger::Outlet;
 use crate::sanitize::Sanitizer;
 use crate::usage::Usage;
+use llm_audit_process::lock::{Mutex, RwLock};
 use table::Table;
 pub use usd::Usd;
 

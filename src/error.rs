@@ -36,10 +36,9 @@ pub(crate) enum Kind {
     NoFiles,
     /// Of these events it cannot be known whether they are on the disk.
     NotDurable { events: u64 },
-    /// Another handler of the application's listens to SIGTERM or SIGINT.
-    SignalTaken,
-    /// The operating system refused a handler.
-    Signal(io::Error),
+    /// Signals are not listened to.
+    #[cfg(unix)]
+    Signal(llm_audit_process::exit::Error),
     /// A text that is not what it should be; what it should be.
     Parse { what: &'static str, why: String },
 }
@@ -95,7 +94,19 @@ impl Error {
 
     /// The operating system refused the folder, the file, the thread or the handler of a signal.
     pub fn is_io(&self) -> bool {
-        matches!(*self.0, Kind::Io { .. } | Kind::Thread(_) | Kind::Signal(_))
+        match &*self.0 {
+            Kind::Io { .. } | Kind::Thread(_) => true,
+            #[cfg(unix)]
+            Kind::Signal(error) => error.is_io(),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl From<llm_audit_process::exit::Error> for Error {
+    fn from(error: llm_audit_process::exit::Error) -> Self {
+        Self::new(Kind::Signal(error))
     }
 }
 
@@ -134,8 +145,8 @@ impl fmt::Display for Error {
                      may not be on the disk"
                 )
             }
-            Kind::SignalTaken => f.write_str("SIGTERM or SIGINT has another handler already"),
-            Kind::Signal(source) => write!(f, "cannot listen to a signal: {source}"),
+            #[cfg(unix)]
+            Kind::Signal(error) => error.fmt(f),
             Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
         }
     }
@@ -144,7 +155,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
-            Kind::Io { source, .. } | Kind::Thread(source) | Kind::Signal(source) => Some(source),
+            Kind::Io { source, .. } | Kind::Thread(source) => Some(source),
+            #[cfg(unix)]
+            Kind::Signal(error) => std::error::Error::source(error),
             _ => None,
         }
     }

@@ -110,10 +110,8 @@ mod context;
 mod cost;
 mod error;
 mod event;
-mod exit;
 pub mod export;
 mod file_name;
-mod fork;
 #[cfg(any(feature = "tower", feature = "tracing"))]
 pub mod layer;
 mod llm;
@@ -135,11 +133,11 @@ pub use context::{InSpan, Scope, Spanned, TraceContext};
 pub use cost::{Usd, calculate_cost};
 pub use error::Error;
 pub use event::{AuditEvent, ErrorDetail, EventType, Status, is_event_type_name};
-#[cfg(unix)]
-pub use exit::close_on_signals;
 pub use llm::{LlmCall, record_llm_call};
 #[cfg(feature = "macros")]
 pub use llm_audit_macros::audit_span;
+#[cfg(unix)]
+pub use logger::close_on_signals;
 pub use logger::{
     AuditLogger, Flushed, Guard, captures_content, emit, emit_wait, flush, flush_durable, init,
     init_with,

@@ -14,11 +14,7 @@ use crate::context::{self, TraceContext};
 use crate::cost::{self, Pricing, Usd};
 use crate::error::{Error, Kind};
 use crate::event::{AuditEvent, Ids, micros};
-use crate::exit::{self, CLOSE_DEADLINE};
 use crate::export::Exporter;
-use crate::fork::cell::{Once, PerProcess};
-use crate::fork::lock::Mutex;
-use crate::fork::{self, Process};
 use crate::record::encode::{self, Head, Outcome};
 #[cfg(feature = "macros")]
 use crate::record::members::{Member, Members};
@@ -28,6 +24,10 @@ use crate::sanitize::{ProtectedValue, Redactions, Sanitizer, protect_variables};
 use crate::sync::pause;
 use crate::usage::Usage;
 use crate::writer::{self, Control, Ground, Waited};
+use llm_audit_process::cell::{Once, PerProcess};
+use llm_audit_process::exit::{self, CLOSE_DEADLINE, Close};
+use llm_audit_process::fork::{self, Process};
+use llm_audit_process::lock::Mutex;
 
 /// A recorder: a queue, a writer's thread, and files.
 ///
@@ -517,15 +517,6 @@ impl Shared {
         self.control.close(|| self.rings.close())
     }
 
-    /// Closes, and waits for the writer as long as the end of a process does. What is not written by
-    /// then is lost with the process; nobody is left to be told. It uses no thread-locals.
-    pub(crate) fn end(&self) {
-        let until = self.close() + CLOSE_DEADLINE;
-        if self.settings.enabled && !self.control.is_writer() {
-            let _late = self.control.wait_for_end(Some(until));
-        }
-    }
-
     /// Waits until everything emitted before has its end.
     fn settle(&self, deadline: Duration) -> Result<(), Error> {
         let to = self.rings.tails();
@@ -574,6 +565,21 @@ impl Shared {
         accounting.unpriced = self.pricing.unpriced().total();
         accounting.overwritten += displaced + self.counts.dropped.load(Ordering::Relaxed);
         accounting
+    }
+}
+
+impl Close for Shared {
+    fn close(&self) {
+        let _since = Self::close(self);
+    }
+
+    /// Closes, and waits for the writer as long as the end of a process does. Nobody is left to hear
+    /// about what is not written by then: it is lost with the process.
+    fn end(&self) {
+        let until = Self::close(self) + CLOSE_DEADLINE;
+        if self.settings.enabled && !self.control.is_writer() {
+            let _late = self.control.wait_for_end(Some(until));
+        }
     }
 }
 
@@ -699,6 +705,34 @@ pub fn flush(deadline: Duration) -> Result<Flushed, Error> {
 /// As [`AuditLogger::flush_durable`].
 pub fn flush_durable(deadline: Duration) -> Result<Flushed, Error> {
     peek(|logger| logger.flush_durable(deadline)).unwrap_or(Ok(Flushed::default()))
+}
+
+/// Closes all recorders of the process on SIGTERM and SIGINT, also those that are built later. The
+/// process then ends as it would have without this call, so its parent sees the signal. Off unless
+/// it is called.
+///
+/// Events emitted while the recorders close are counted as rejected. The recorders have five seconds,
+/// even if something hangs. A second signal ends the process at once.
+///
+/// This is for programs that do not handle these signals themselves. A service that handles them, to
+/// end its requests first, drops its guard or returns from `main`. A signal that is ignored, as under
+/// `nohup`, stays ignored. After a signal SIGALRM is in use. A forked child listens too.
+///
+/// # Errors
+///
+/// Another handler for one of the signals exists, and nothing was changed; or the operating system
+/// refused the handler.
+///
+/// # Examples
+///
+/// ```no_run
+/// let _guard = llm_audit::init()?;
+/// llm_audit::close_on_signals()?;
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
+#[cfg(unix)]
+pub fn close_on_signals() -> Result<(), Error> {
+    Ok(exit::close_on_signals()?)
 }
 
 /// Whether what [`emit`] records may hold prompts, completions, arguments and results; see

@@ -15,7 +15,7 @@ use descriptor::Descriptor;
 use memchr::memmem;
 
 use super::Exporter;
-use crate::fork::cell::Lazy;
+use llm_audit_process::cell::Lazy;
 
 const RESET: &[u8] = b"\x1b[0m";
 /// Lines kept for a reader that is slower than the log at the moment, beside the batch that comes.

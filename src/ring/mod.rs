@@ -32,8 +32,8 @@ use free::{FreeList, NONE};
 pub(crate) use lanes::{Lanes, Tickets};
 use slots::{Drain, Next as NextTicket, Push, Slots};
 
-use crate::fork::lock::{Condvar, Mutex, MutexGuard};
 use crate::sync::pause;
+use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 
 /// Fewest and most slots.
 pub(crate) const CAPACITY: std::ops::RangeInclusive<usize> = 64..=1 << 22;

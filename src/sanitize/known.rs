@@ -19,8 +19,7 @@ use super::disguise::{self, Plain};
 use super::keys::{KeyClass, classify};
 use super::{Kind, Match};
 use crate::error::Error;
-use crate::fork;
-use crate::fork::lock::{self, OpenLock as RwLock, look_until};
+use llm_audit_process::lock::{self, OpenLock as RwLock, look_until};
 
 /// A gram, in bytes; no shorter value can be found.
 const GRAM: usize = 4;
@@ -215,7 +214,7 @@ struct Change;
 impl Change {
     fn begin() -> Self {
         // Whoever changes the tables first sees to it that forks wait.
-        fork::own();
+        super::watch_forks();
         let begun = |changes: u64| (changes < FORK).then_some(changes + 1);
         look_until(|| CHANGES.fetch_update(Ordering::Acquire, Ordering::Relaxed, begun).is_ok());
         Self
@@ -230,22 +229,19 @@ impl Drop for Change {
 }
 
 /// Before a fork: waits for the changes that are under way, microseconds, and holds up others.
-#[cfg(unix)]
 pub(super) fn hold_changes() {
     CHANGES.fetch_add(FORK, Ordering::Relaxed);
     look_until(|| CHANGES.load(Ordering::Acquire).is_multiple_of(FORK));
 }
 
 /// After a fork, in the parent.
-#[cfg(unix)]
-pub(crate) fn let_changes() {
+pub(super) fn let_changes() {
     CHANGES.fetch_sub(FORK, Ordering::Relaxed);
 }
 
 /// After a fork, on the only thread of the child: opens the locks that threads of the parent held.
 #[allow(unsafe_code, reason = "locks are taken from threads that are not in this process")]
-#[cfg(unix)]
-pub(crate) fn open_in_child() {
+pub(super) fn open_in_child() {
     let shards = [&SHORT_FORMS, &LONG_FORMS].into_iter().flat_map(|index| &index.shards);
     // SAFETY: there is no other thread, and no change was under way at the fork.
     unsafe {

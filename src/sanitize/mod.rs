@@ -33,12 +33,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use llm_audit_process::fork;
+
 pub(crate) use json::redact_nested;
 pub(crate) use keys::{KeyClass, KeyNumbers};
 pub(crate) use known::protect_variables;
 pub use known::{ProtectedValue, protect_environment, protect_value};
-#[cfg(unix)]
-pub(crate) use known::{let_changes, open_in_child};
 use options::Options;
 pub(crate) use options::Place;
 pub use options::{Replacement, SanitizerBuilder};
@@ -46,12 +46,18 @@ pub(crate) use pairs::{Around, Pairs, Role, Secrecy};
 pub(crate) use scan::Matches;
 pub use stream::{PrivateKeyLines, RedactingWriter};
 
-/// Before a fork: nothing is half made or half changed when the memory is copied. Waits for threads that
-/// are in the middle of it, and holds up others until [`let_changes`].
-#[cfg(unix)]
-pub(crate) fn hold_changes() {
-    scan::Rules::defaults();
-    known::hold_changes();
+/// Has every later fork find the rules and the protected values whole. Called before either is begun.
+fn watch_forks() {
+    /// A child must not inherit rules that are half made, or a table that is half changed.
+    static HOOKS: fork::Hooks = fork::Hooks {
+        before: || {
+            scan::Rules::defaults();
+            known::hold_changes();
+        },
+        parent: known::let_changes,
+        child: known::open_in_child,
+    };
+    fork::register(&HOOKS);
 }
 
 /// Declares [`Kind`]: each variant with its name and what it finds.

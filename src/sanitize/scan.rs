@@ -20,7 +20,6 @@ use super::unicode::{
     AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word,
 };
 use super::{Kind, Match};
-use crate::fork;
 
 /// The floor rules, as they are written for Python's `re`.
 pub(super) const RULES: [(Kind, &str); 4] = [
@@ -54,7 +53,7 @@ impl std::fmt::Debug for Rules {
 /// Every string of every event comes by, so it is not behind a pointer. No child finds it half made:
 /// forks see to it first, from before it is begun.
 static DEFAULT: LazyLock<Rules> = LazyLock::new(|| {
-    fork::own();
+    super::watch_forks();
     Rules::new(&rules::triggers())
 });
 

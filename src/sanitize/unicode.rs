@@ -5,7 +5,7 @@
 
 use regex_syntax::hir::{Class, HirKind};
 
-use crate::fork::cell::Lazy;
+use llm_audit_process::cell::Lazy;
 
 /// In an e-mail's local part.
 pub(super) const LOCAL: u8 = 1;

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use super::housekeeping::Syncs;
 use crate::accounting::Accounting;
-use crate::exit;
-use crate::fork::lock::{Condvar, Mutex, MutexGuard};
 use crate::logger::Flushed;
 use crate::ring::Tickets;
+use llm_audit_process::exit;
+use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 
 /// The callers' side of the writer's thread.
 #[derive(Default)]

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::{LINGER, Writer};
 use crate::accounting::add;
 use crate::export::Exporter;
-use crate::fork::Process;
 use crate::record::forget_panic;
+use llm_audit_process::fork::Process;
 
 /// How long the close waits for an exporter that gets nowhere, and for one that does.
 const STUCK: Duration = Duration::from_millis(100);

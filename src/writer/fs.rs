@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 #[cfg(unix)]
-use crate::fork::Private;
+use llm_audit_process::fork::Private;
 
 #[cfg(test)]
 pub(crate) mod mem;

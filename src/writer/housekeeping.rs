@@ -15,7 +15,7 @@ use super::own::Retired;
 use super::tidy::Tidy;
 use crate::config::Fsync;
 use crate::error::{Error, Kind};
-use crate::fork::lock::{Condvar, Mutex, MutexGuard};
+use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 
 /// Files left behind that wait for a sync where nobody asks for one ([`Fsync::Never`]): with more
 /// they are synced all the same, so that they do not use up the process's file handles.

@@ -40,10 +40,10 @@ use crate::accounting::add;
 use crate::config::{Compress, Settings};
 use crate::error::{Error, Kind};
 use crate::event::Status;
-use crate::exit::{self, Writing};
 use crate::export::{Exporter, Stdout};
 use crate::logger::Shared;
 use crate::ring::{Drainer, Lanes};
+use llm_audit_process::exit::{self, Writing};
 
 /// With nothing to do, looks this far apart …
 const LINGER: Duration = Duration::from_millis(1);

@@ -5,8 +5,8 @@
 //! So nothing that a child may touch is a lock or a cell of that kind:
 //!
 //! - [`Process`] tells whose something is: it is read with one load, and is another one in a child;
-//! - [`cell`] has cells that nobody waits for, and those that every process has for itself;
-//! - [`lock`] has locks that share nothing with each other, and one that a child finds open;
+//! - [`cell`](crate::cell) has cells that nobody waits for, and those that every process has for itself;
+//! - [`lock`](crate::lock) has locks that share nothing with each other, and one that a child finds open;
 //! - [`Private`] descriptors are closed in every child, since a lock on a file is held as long as
 //!   any copy of its descriptor is open.
 //!
@@ -15,9 +15,6 @@
 //! wipes it. Children that share their parent's memory (`vfork`, threads) are none.
 #![allow(unsafe_code, reason = "mmap, pthread_atfork, and a pointer that is published once")]
 
-pub(crate) mod cell;
-pub(crate) mod lock;
-
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
@@ -25,15 +22,15 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 ///
 /// Relaxed throughout: each is a number by itself, and the kernel wipes them before any thread of
 /// the child runs.
-pub(crate) struct Own {
+pub struct Own {
     /// Which process this is; zero where nobody has asked yet.
     process: AtomicU64,
     /// Events emitted before `init`.
-    pub(crate) early: AtomicU64,
+    pub early: AtomicU64,
     /// Writers' threads that have not ended.
-    pub(crate) writers: AtomicU64,
+    pub writers: AtomicU64,
     /// The signal that ends the process once its recorders are closed; zero: none came.
-    pub(crate) closing: AtomicI32,
+    pub closing: AtomicI32,
 }
 
 impl Own {
@@ -55,6 +52,31 @@ impl Own {
     }
 }
 
+/// What the owner of shared tables does around every fork.
+#[derive(Debug)]
+pub struct Hooks {
+    /// Runs in the parent before the fork: waits until no table is half changed, and holds up
+    /// further changes.
+    pub before: fn(),
+    /// Runs in the parent after the fork: lets changes go on.
+    pub parent: fn(),
+    /// Runs in the child before `fork` returns, on its only thread: opens the locks that threads of
+    /// the parent held. It must not allocate, lock, or call what a signal handler may not call.
+    pub child: fn(),
+}
+
+/// Null until [`register`] was called.
+static HOOKS: AtomicPtr<Hooks> = AtomicPtr::new(ptr::null_mut());
+
+/// Has every later fork of this process and its children run these hooks. There is one place for
+/// hooks: a second registration replaces the first.
+///
+/// Whoever changes a table that children inherit calls it before the first change.
+pub fn register(hooks: &'static Hooks) {
+    HOOKS.store(ptr::from_ref(hooks).cast_mut(), Ordering::Release);
+    own();
+}
+
 /// Where no memory is wiped by the kernel.
 static UNWIPED: Own = Own::new();
 /// Null until first asked for. Never freed.
@@ -64,7 +86,7 @@ static OWN: AtomicPtr<Own> = AtomicPtr::new(ptr::null_mut());
 ///
 /// A signal handler may call it once it was called before.
 #[inline]
-pub(crate) fn own() -> &'static Own {
+pub fn own() -> &'static Own {
     // Acquire: pairs with the release that published it.
     match OWN.load(Ordering::Acquire) {
         null if null.is_null() => begin(),
@@ -86,7 +108,7 @@ fn begin() -> &'static Own {
 
 /// A process, as against those it was forked from and its children.
 #[derive(Clone, Copy)]
-pub(crate) struct Process {
+pub struct Process {
     own: &'static Own,
     number: u64,
 }
@@ -94,7 +116,7 @@ pub(crate) struct Process {
 impl Process {
     /// The one that asks.
     #[inline]
-    pub(crate) fn current() -> Self {
+    pub fn current() -> Self {
         let own = own();
         match own.process.load(Ordering::Relaxed) {
             0 => Self { own, number: Self::draw(own) },
@@ -114,13 +136,13 @@ impl Process {
 
     /// Tells it from those it was forked from and its children; never zero.
     #[inline]
-    pub(crate) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.number
     }
 
     /// Ends a child that returned from what forked it: of its parent's threads it has this one alone,
     /// whose work is the parent's. Status 1, and nothing of what an exit would do a second time.
-    pub(crate) fn end_child(&self) {
+    pub fn end_child(&self) {
         if !self.is_current() {
             platform::end();
         }
@@ -128,7 +150,7 @@ impl Process {
 
     /// Whether it is the one that asks: one load.
     #[inline]
-    pub(crate) fn is_current(&self) -> bool {
+    pub fn is_current(&self) -> bool {
         self.own.process.load(Ordering::Relaxed) == self.number
     }
 }
@@ -140,10 +162,11 @@ static PRIVATE: [AtomicI32; PRIVATE_MAX] = [const { AtomicI32::new(0) }; PRIVATE
 
 /// As long as this lives, every child that is forked closes its copy of the descriptor, which must
 /// be open. To be dropped before the descriptor is closed: then no child closes another one.
-pub(crate) struct Private(Option<&'static AtomicI32>);
+pub struct Private(Option<&'static AtomicI32>);
 
 impl Private {
-    pub(crate) fn new(descriptor: i32) -> Self {
+    /// Registers an open descriptor. If the table of 256 is full, children inherit it.
+    pub fn new(descriptor: i32) -> Self {
         own();
         let take = |place: &&AtomicI32| {
             let kept = descriptor + 1;
@@ -165,8 +188,7 @@ impl Drop for Private {
 mod platform {
     use std::sync::atomic::Ordering;
 
-    use super::{OWN, Own, PRIVATE};
-    use crate::sanitize;
+    use super::{HOOKS, Hooks, OWN, Own, PRIVATE};
 
     pub(super) fn watch() {
         // SAFETY: the handlers are functions of this type, and do only what each of them says.
@@ -179,18 +201,25 @@ mod platform {
         unsafe { libc::_exit(1) }
     }
 
+    fn run(hook: fn(&Hooks) -> fn()) {
+        // SAFETY: null, or a reference to a static. Acquire: pairs with the release of `register`.
+        if let Some(hooks) = unsafe { HOOKS.load(Ordering::Acquire).as_ref() } {
+            hook(hooks)();
+        }
+    }
+
     extern "C" fn before() {
-        sanitize::hold_changes();
+        run(|hooks| hooks.before);
     }
 
     extern "C" fn parent() {
-        sanitize::let_changes();
+        run(|hooks| hooks.parent);
     }
 
     /// In the child, on its only thread, before `fork` returns: no allocation, no lock, no call but
     /// those that a signal handler may make.
     extern "C" fn child() {
-        sanitize::open_in_child();
+        run(|hooks| hooks.child);
         // SAFETY: null, or what lives for ever.
         if let Some(own) = unsafe { OWN.load(Ordering::Acquire).as_ref() } {
             own.wipe();

@@ -1,30 +1,38 @@
 //! Cells that nobody waits for. Those of std have a state "being made", in which a forked child
 //! finds them for ever where a thread of its parent was making the value.
+#![allow(unsafe_code, reason = "pointers that are published once")]
 
 use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::Process;
+use crate::fork::Process;
 
 /// A value that is set once and stays.
-pub(crate) struct Once<T>(AtomicPtr<T>);
+pub struct Once<T>(AtomicPtr<T>);
+
+impl<T: Send + Sync + 'static> Default for Once<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl<T: Send + Sync + 'static> Once<T> {
-    pub(crate) const fn new() -> Self {
+    /// Creates an empty cell.
+    pub const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// The value, once there is one.
     #[inline]
-    pub(crate) fn get(&self) -> Option<&T> {
+    pub fn get(&self) -> Option<&T> {
         // SAFETY: null, or from a box that `set` gave away and nobody frees. Acquire: pairs with
         // the release of `set`.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
     /// Sets the value, unless there is one: then it is dropped. Returns the one that stays.
-    pub(crate) fn set(&self, value: T) -> &T {
+    pub fn set(&self, value: T) -> &T {
         let new = Box::into_raw(Box::new(value));
         let set =
             self.0.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire);
@@ -42,13 +50,14 @@ impl<T: Send + Sync + 'static> Once<T> {
 }
 
 /// A static that is made when first used. Threads at once may each make it; one of them stays.
-pub(crate) struct Lazy<T: 'static> {
+pub struct Lazy<T: 'static> {
     value: Once<T>,
     make: fn() -> T,
 }
 
 impl<T: Send + Sync + 'static> Lazy<T> {
-    pub(crate) const fn new(make: fn() -> T) -> Self {
+    /// Creates a cell whose value `make` makes on first use.
+    pub const fn new(make: fn() -> T) -> Self {
         Self { value: Once::new(), make }
     }
 }
@@ -64,21 +73,28 @@ impl<T: Send + Sync + 'static> Deref for Lazy<T> {
 
 /// A value that every process has for itself: a forked child finds none. The parent's stays where
 /// it was, untouched.
-pub(crate) struct PerProcess<T>(AtomicPtr<Of<T>>);
+pub struct PerProcess<T>(AtomicPtr<Of<T>>);
 
 struct Of<T> {
     process: Process,
     value: T,
 }
 
+impl<T: Send + Sync> Default for PerProcess<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Send + Sync> PerProcess<T> {
-    pub(crate) const fn new() -> Self {
+    /// Creates an empty cell.
+    pub const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// This process's value, if there is one.
     #[inline]
-    pub(crate) fn get(&self) -> Option<&T> {
+    pub fn get(&self) -> Option<&T> {
         self.of(self.0.load(Ordering::Acquire))
     }
 
@@ -91,7 +107,7 @@ impl<T: Send + Sync> PerProcess<T> {
 
     /// This process's value, made where there is none; and whether it was made by this call.
     /// Threads at once may each make one; one of them stays, and the others are dropped.
-    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> T) -> (&T, bool) {
+    pub fn get_or_make(&self, make: impl FnOnce() -> T) -> (&T, bool) {
         let there = self.0.load(Ordering::Acquire);
         if let Some(value) = self.of(there) {
             return (value, false);
@@ -126,7 +142,7 @@ unsafe impl<T: Send> Send for PerProcess<T> {}
 // SAFETY: it gives out `&T` to all threads, and takes a `T` from any of them.
 unsafe impl<T: Send + Sync> Sync for PerProcess<T> {}
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
 

@@ -6,28 +6,39 @@
 //! have. Either way the writers have [`CLOSE_DEADLINE`], which the handler keeps by itself.
 #![allow(unsafe_code, reason = "atexit, and handlers of signals")]
 
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::cell::PerProcess;
 use crate::fork;
-use crate::fork::cell::PerProcess;
-use crate::fork::lock::Mutex;
-use crate::logger::Shared;
+use crate::lock::Mutex;
 
 /// How long the end of a process, the guard of `init` and the last handle of a logger wait for a
 /// writer, all of them together: from when it was first asked to close.
-pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What is closed when the process exits.
+pub trait Close: Send + Sync {
+    /// Refuses later work and asks the worker to end, without waiting for it.
+    fn close(&self);
+
+    /// Closes, and waits for the worker until [`CLOSE_DEADLINE`] after the first request. It uses no
+    /// thread-locals.
+    fn end(&self);
+}
 
 /// The loggers of this process that record.
-static LOGGERS: PerProcess<Mutex<Vec<Weak<Shared>>>> = PerProcess::new();
+static LOGGERS: PerProcess<Mutex<Vec<Weak<dyn Close>>>> = PerProcess::new();
 
 /// Has this logger closed when the process exits.
-pub(crate) fn close_at_exit(logger: &Arc<Shared>) {
+pub fn close_at_exit(logger: &Arc<impl Close + 'static>) {
     platform::watch_exit();
     let mut loggers = LOGGERS.get_or_make(Mutex::default).0.lock();
     loggers.retain(|known| known.strong_count() > 0);
-    loggers.push(Arc::downgrade(logger));
+    let logger: Weak<dyn Close> = Arc::downgrade(logger) as _;
+    loggers.push(logger);
 }
 
 /// Closes what still records in this process, and waits for it; not for the writer that this is
@@ -37,20 +48,64 @@ fn close_all() {
     let Some(loggers) = LOGGERS.get() else { return };
     let loggers: Vec<_> = loggers.lock().iter().filter_map(Weak::upgrade).collect();
     // All at once, so that they have the same time.
-    loggers.iter().for_each(|logger| _ = logger.close());
+    loggers.iter().for_each(|logger| logger.close());
     loggers.iter().for_each(|logger| logger.end());
 }
 
+/// Why signals are not listened to.
+#[derive(Debug)]
+#[cfg(unix)]
+pub struct Error(Cause);
+
+#[cfg(unix)]
+#[derive(Debug)]
+enum Cause {
+    /// Another handler of the application listens to SIGTERM or SIGINT.
+    Taken,
+    /// The operating system refused a handler.
+    Refused(std::io::Error),
+}
+
+#[cfg(unix)]
+impl Error {
+    /// Whether the operating system refused a handler. Otherwise the application has one already.
+    pub fn is_io(&self) -> bool {
+        matches!(self.0, Cause::Refused(_))
+    }
+}
+
+#[cfg(unix)]
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Taken => f.write_str("SIGTERM or SIGINT has another handler already"),
+            Cause::Refused(source) => write!(f, "cannot listen to a signal: {source}"),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Cause::Taken => None,
+            Cause::Refused(source) => Some(source),
+        }
+    }
+}
+
 /// Which thread calls, told without a thread-local.
-pub(crate) fn thread() -> usize {
+#[inline]
+pub fn thread() -> usize {
     platform::thread()
 }
 
 /// A writer's thread, from before it runs.
-pub(crate) struct Writing(());
+pub struct Writing(());
 
 impl Writing {
-    pub(crate) fn begin() -> Self {
+    /// Counts a thread that is about to start.
+    pub fn begin() -> Self {
         fork::own().writers.fetch_add(1, Ordering::SeqCst);
         Self(())
     }
@@ -70,7 +125,8 @@ impl Drop for Writing {
 }
 
 /// Whether a signal asks the writers to close.
-pub(crate) fn is_closing() -> bool {
+#[inline]
+pub fn is_closing() -> bool {
     // Relaxed: a note that says only that it is there.
     fork::own().closing.load(Ordering::Relaxed) != 0
 }
@@ -78,7 +134,7 @@ pub(crate) fn is_closing() -> bool {
 #[cfg(unix)]
 pub use platform::close_on_signals;
 #[cfg(unix)]
-pub(crate) use platform::listens;
+pub use platform::listens;
 
 #[cfg(unix)]
 mod platform {
@@ -89,7 +145,7 @@ mod platform {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::CLOSE_DEADLINE;
-    use crate::error::{Error, Kind};
+    use super::{Cause, Error};
     use crate::fork;
 
     /// Has `exit` call the handler, once in a process and its children.
@@ -117,7 +173,7 @@ mod platform {
     static LISTENS: AtomicBool = AtomicBool::new(false);
 
     /// Whether a signal may ask the writers to close, so that they look for it.
-    pub(crate) fn listens() -> bool {
+    pub fn listens() -> bool {
         LISTENS.load(Ordering::Relaxed)
     }
 
@@ -137,9 +193,8 @@ mod platform {
     /// # Examples
     ///
     /// ```no_run
-    /// let _guard = llm_audit::init()?;
-    /// llm_audit::close_on_signals()?;
-    /// # Ok::<(), llm_audit::Error>(())
+    /// llm_audit_process::exit::close_on_signals()?;
+    /// # Ok::<(), llm_audit_process::exit::Error>(())
     /// ```
     pub fn close_on_signals() -> Result<(), Error> {
         // Before a handler may ask for it.
@@ -150,14 +205,14 @@ mod platform {
                 libc::SIG_DFL => free.push(signal),
                 libc::SIG_IGN => {}
                 known if known == on_signal as *const () as usize => {}
-                _ => return Err(Error::new(Kind::SignalTaken)),
+                _ => return Err(Error(Cause::Taken)),
             }
         }
         // Before the first signal, so that a writer finds it in time.
         LISTENS.store(true, Ordering::Relaxed);
         for signal in free {
             if !handle(signal, on_signal as *const () as usize) {
-                return Err(Error::new(Kind::Signal(io::Error::last_os_error())));
+                return Err(Error(Cause::Refused(io::Error::last_os_error())));
             }
         }
         Ok(())
@@ -167,7 +222,7 @@ mod platform {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: no action is given, and the place for the present one is as large as one.
         if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } != 0 {
-            return Err(Error::new(Kind::Signal(io::Error::last_os_error())));
+            return Err(Error(Cause::Refused(io::Error::last_os_error())));
         }
         // SAFETY: it was filled, and all zeroes is one too.
         Ok(unsafe { action.assume_init() }.sa_sigaction)
@@ -238,6 +293,6 @@ mod platform {
 
 /// Whether a signal may ask the writers to close.
 #[cfg(not(unix))]
-pub(crate) fn listens() -> bool {
+pub fn listens() -> bool {
     false
 }

@@ -13,18 +13,18 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::lock_api;
-
 /// A lock of one at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+pub struct Mutex<T>(std::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    /// Creates an open lock around `value`.
+    pub const fn new(value: T) -> Self {
         Self(std::sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    /// Takes the lock, waiting until it is free.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard { mutex: &self.0, held: Some(lock(&self.0)) }
     }
 }
@@ -34,7 +34,7 @@ fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// A [`Mutex`] that is held.
-pub(crate) struct MutexGuard<'a, T> {
+pub struct MutexGuard<'a, T> {
     mutex: &'a std::sync::Mutex<T>,
     /// `None` only while it waits.
     held: Option<std::sync::MutexGuard<'a, T>>,
@@ -44,7 +44,7 @@ const HELD: &str = "a guard holds its lock, but while it waits";
 
 impl<T> MutexGuard<'_, T> {
     /// Runs `f` with the lock open.
-    pub(crate) fn unlocked<R>(this: &mut Self, f: impl FnOnce() -> R) -> R {
+    pub fn unlocked<R>(this: &mut Self, f: impl FnOnce() -> R) -> R {
         this.held = None;
         let result = f();
         this.held = Some(lock(this.mutex));
@@ -68,7 +68,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 /// Where those wait who hold a [`Mutex`]. A wait may end early.
 #[derive(Debug, Default)]
-pub(crate) struct Condvar {
+pub struct Condvar {
     changed: std::sync::Condvar,
     /// Counted with the lock held, so that who changed something under it since misses nobody; and
     /// who tells without the lock, nobody who does not look again by himself.
@@ -76,24 +76,27 @@ pub(crate) struct Condvar {
 }
 
 impl Condvar {
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+    /// Opens the lock, waits for a notification, and takes the lock again.
+    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         self.with(guard, |changed, held| {
             changed.wait(held).unwrap_or_else(PoisonError::into_inner)
         });
     }
 
-    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, most: Duration) {
+    /// Waits as [`wait`](Self::wait) does, for `most` at most.
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, most: Duration) {
         self.with(guard, |changed, held| {
             changed.wait_timeout(held, most).unwrap_or_else(PoisonError::into_inner).0
         });
     }
 
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Instant) {
+    /// Waits as [`wait`](Self::wait) does, until `until` at most.
+    pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Instant) {
         self.wait_for(guard, until.saturating_duration_since(Instant::now()));
     }
 
     /// Waits while `holds`, so long at most.
-    pub(crate) fn wait_while_for<T>(
+    pub fn wait_while_for<T>(
         &self,
         guard: &mut MutexGuard<'_, T>,
         holds: impl FnMut(&mut T) -> bool,
@@ -118,13 +121,15 @@ impl Condvar {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn notify_one(&self) {
+    /// Wakes one waiter.
+    pub fn notify_one(&self) {
         if self.is_waited_for() {
             self.changed.notify_one();
         }
     }
 
-    pub(crate) fn notify_all(&self) {
+    /// Wakes every waiter.
+    pub fn notify_all(&self) {
         if self.is_waited_for() {
             self.changed.notify_all();
         }
@@ -138,19 +143,21 @@ impl Condvar {
 
 /// A lock of one writer or many readers.
 #[derive(Debug, Default)]
-pub(crate) struct RwLock<T>(std::sync::RwLock<T>);
+pub struct RwLock<T>(std::sync::RwLock<T>);
 
 impl<T> RwLock<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    /// Creates an open lock around `value`.
+    pub const fn new(value: T) -> Self {
         Self(std::sync::RwLock::new(value))
     }
 
-    pub(crate) fn read(&self) -> std::sync::RwLockReadGuard<'_, T> {
+    /// Takes the lock for reading, waiting for a writer.
+    pub fn read(&self) -> std::sync::RwLockReadGuard<'_, T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `None` where it is held for writing, perhaps for ever: by a thread that a fork left behind.
-    pub(crate) fn try_read(&self) -> Option<std::sync::RwLockReadGuard<'_, T>> {
+    pub fn try_read(&self) -> Option<std::sync::RwLockReadGuard<'_, T>> {
         match self.0.try_read() {
             Ok(guard) => Some(guard),
             Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -158,17 +165,18 @@ impl<T> RwLock<T> {
         }
     }
 
-    pub(crate) fn write(&self) -> std::sync::RwLockWriteGuard<'_, T> {
+    /// Takes the lock for writing, waiting until it is free.
+    pub fn write(&self) -> std::sync::RwLockWriteGuard<'_, T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A lock of one writer or many readers that a forked child can open: it is one word, and who waits
 /// for it looks again and again. For sections of microseconds.
-pub(crate) type OpenLock<T> = lock_api::RwLock<RawLock, T>;
+pub type OpenLock<T> = lock_api::RwLock<RawLock, T>;
 
 /// See [`OpenLock`].
-pub(crate) struct RawLock(AtomicU32);
+pub struct RawLock(AtomicU32);
 
 /// The word of a lock that is held for writing; otherwise it is the number of its readers.
 const WRITER: u32 = 1 << 31;
@@ -178,7 +186,7 @@ const WRITER: u32 = 1 << 31;
 /// # Safety
 ///
 /// Who holds it never comes back, and nobody holds it for writing.
-pub(crate) unsafe fn open<T>(lock: &OpenLock<T>) {
+pub unsafe fn open<T>(lock: &OpenLock<T>) {
     // SAFETY: no guard of the lock is used any more, as the caller says.
     let RawLock(word) = unsafe { lock.raw() };
     // Only where it has to be: a page that is not written to is not copied.
@@ -188,7 +196,7 @@ pub(crate) unsafe fn open<T>(lock: &OpenLock<T>) {
 }
 
 /// Looks until `is_met`: at first at once, then leaving the core to others.
-pub(crate) fn look_until(mut is_met: impl FnMut() -> bool) {
+pub fn look_until(mut is_met: impl FnMut() -> bool) {
     const SPINS: u32 = 64;
     let mut looks = 0;
     while !is_met() {
@@ -206,41 +214,49 @@ unsafe impl lock_api::RawRwLock for RawLock {
     type SharedGuard = ();
     type ExclusiveGuard = ();
 
+    #[inline]
     fn lock_shared(&self) {
         look_until(|| self.try_lock_shared().is_some());
     }
 
+    #[inline]
     fn try_lock_shared(&self) -> Option<()> {
         let one_more = |word| (word < WRITER).then_some(word + 1);
         self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).ok().map(drop)
     }
 
+    #[inline]
     unsafe fn unlock_shared(&self, (): ()) {
         self.0.fetch_sub(1, Ordering::Release);
     }
 
+    #[inline]
     fn lock_exclusive(&self) {
         look_until(|| self.try_lock_exclusive().is_some());
     }
 
+    #[inline]
     fn try_lock_exclusive(&self) -> Option<()> {
         self.0.compare_exchange(0, WRITER, Ordering::Acquire, Ordering::Relaxed).ok().map(drop)
     }
 
+    #[inline]
     unsafe fn unlock_exclusive(&self, (): ()) {
         self.0.store(0, Ordering::Release);
     }
 
+    #[inline]
     fn is_locked(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
     }
 
+    #[inline]
     fn is_locked_exclusive(&self) -> bool {
         self.0.load(Ordering::Relaxed) == WRITER
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
