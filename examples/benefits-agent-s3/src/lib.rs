@@ -5,7 +5,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use benefits_agent::{Put, Store, StoreError};
+use llm_audit_demo::{Put, Store, StoreError};
 
 /// A bucket of S3.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::env;
 use std::error::Error;
 use std::sync::Arc;
 
-use benefits_agent::Config;
 use benefits_agent_s3::Bucket;
+use llm_audit_demo::Config;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Dropped last: what is recorded while the runtime goes down is written, too.
@@ -16,6 +16,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let store = Some(Arc::new(Bucket::from_env(bucket).await) as _);
-        Ok(benefits_agent::serve(Config { store, ..config }).await?)
+        Ok(llm_audit_demo::serve(Config { store, ..config }).await?)
     })
 }

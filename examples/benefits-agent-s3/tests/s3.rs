@@ -6,10 +6,10 @@ use std::fs;
 use std::io::Write;
 use std::sync::Arc;
 
-use benefits_agent::load::{Options, run};
-use benefits_agent::{Config, PLANTED, Service};
 use benefits_agent_s3::Bucket;
 use llm_audit::AuditLogger;
+use llm_audit_demo::load::{Options, run};
+use llm_audit_demo::{Config, PLANTED, Service};
 use serde_json::Value;
 
 const OPTIONS: Options = Options { requests: 3, concurrency: 1, seed: 1 };

@@ -50,7 +50,7 @@ fn the_code_of_this_crate_stays() {
     }
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![root.join("Cargo.lock"), root.join("Cargo.toml")];
-    for folder in ["src", "macros/src", "cli/src"] {
+    for folder in ["src", "crates/macros/src", "crates/cli/src"] {
         add(&root.join(folder), &mut files);
     }
     let sanitizer = Sanitizer::with_profile(Profile::Precise);

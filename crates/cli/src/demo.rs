@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use benefits_agent::load::{Options, Report};
 use llm_audit::{Accounting, AuditLogger};
+use llm_audit_demo::load::{Options, Report};
 use serde_json::{Map, Value, json};
 
 use crate::demo::summary::{Calls, Summary};
@@ -112,7 +112,7 @@ fn record(args: &Args) -> Result<Demo, Failure> {
     close_on_signals()?;
     let logger = guard.logger();
     let Args { requests, concurrency, seed, .. } = *args;
-    let report = benefits_agent::demo(&Options { requests, concurrency, seed })
+    let report = llm_audit_demo::demo(&Options { requests, concurrency, seed })
         .map_err(|error| Failure::new(format!("the service does not start: {error}")))?;
     logger.shutdown(CLOSE_WITHIN)?;
     let path = logger.path();

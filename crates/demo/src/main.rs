@@ -6,11 +6,11 @@
 
 use std::error::Error;
 
-use benefits_agent::Config;
+use llm_audit_demo::Config;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Dropped last: what is recorded while the runtime goes down is written, too.
     let _guard = llm_audit::init()?;
     let runtime = tokio::runtime::Runtime::new()?;
-    Ok(runtime.block_on(benefits_agent::serve(Config::from_env()?))?)
+    Ok(runtime.block_on(llm_audit_demo::serve(Config::from_env()?))?)
 }

@@ -312,7 +312,7 @@ fn a_killed_recording_is_a_finding() {
 /// Real events, where they are at hand.
 #[test]
 fn a_real_recording() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/agent-events.jsonl");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/agent-events.jsonl");
     let Ok(input) = fs::read(path) else {
         let _ = writeln!(std::io::stderr(), "no real events at hand: nothing to record");
         return;

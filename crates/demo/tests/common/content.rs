@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::response::IntoResponse;
-use benefits_agent::{Config, Provider, Service};
 use http::StatusCode;
 use llm_audit::Builder;
+use llm_audit_demo::{Config, Provider, Service};
 use serde_json::{Value, json};
 
 use super::{ask, completion, provider, text};

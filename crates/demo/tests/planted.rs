@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use benefits_agent::PLANTED;
-use benefits_agent::load::{Options, Report};
 use common::{events, name};
 use llm_audit::{Accounting, AuditLogger};
+use llm_audit_demo::PLANTED;
+use llm_audit_demo::load::{Options, Report};
 use serde_json::Value;
 
 const OPTIONS: Options = Options { requests: 200, concurrency: 16, seed: 3 };
@@ -49,7 +49,7 @@ static RUN: LazyLock<Run> = LazyLock::new(|| {
     let builder = AuditLogger::builder().without_environment().directory(folder.path());
     let builder = builder.debug(true).capture_content(true);
     let guard = llm_audit::init_with(builder).expect("the settings are valid");
-    let report = benefits_agent::demo(&OPTIONS).expect("loopback can be listened on");
+    let report = llm_audit_demo::demo(&OPTIONS).expect("loopback can be listened on");
     let logger = guard.logger();
     logger.shutdown(Duration::from_secs(30)).expect("the log closes");
     let log = common::text(folder.path());
