@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     /// Signals are not listened to.
     #[cfg(unix)]
     Signal(llm_audit_process::exit::Error),
+    /// A sanitizer, or a value to protect.
+    Redact(llm_audit_redact::Error),
     /// A text that is not what it should be; what it should be.
     Parse { what: &'static str, why: String },
 }
@@ -78,7 +80,11 @@ impl Error {
 
     /// A setting was not accepted: the message names it, what was given and what is accepted.
     pub fn is_config(&self) -> bool {
-        matches!(*self.0, Kind::Config { .. })
+        match &*self.0 {
+            Kind::Config { .. } => true,
+            Kind::Redact(error) => error.is_variable(),
+            _ => false,
+        }
     }
 
     /// The deadline passed before everything was written.
@@ -107,6 +113,12 @@ impl Error {
 impl From<llm_audit_process::exit::Error> for Error {
     fn from(error: llm_audit_process::exit::Error) -> Self {
         Self::new(Kind::Signal(error))
+    }
+}
+
+impl From<llm_audit_redact::Error> for Error {
+    fn from(error: llm_audit_redact::Error) -> Self {
+        Self::new(Kind::Redact(error))
     }
 }
 
@@ -147,6 +159,7 @@ impl fmt::Display for Error {
             }
             #[cfg(unix)]
             Kind::Signal(error) => error.fmt(f),
+            Kind::Redact(error) => error.fmt(f),
             Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
         }
     }

@@ -64,7 +64,7 @@ impl Rules {
         builder = self.pattern.iter().fold(builder, |builder, pattern| builder.pattern(pattern));
         let named = std::env::var_os("AUDIT_REDACT_ENV").unwrap_or_default();
         let named = named.to_str().ok_or_else(|| Failure::new("AUDIT_REDACT_ENV is no UTF-8"))?;
-        let protected = protect_environment(named.split(','))?;
-        Ok((builder.build()?, protected))
+        let protected = protect_environment(named.split(',')).map_err(llm_audit::Error::from)?;
+        Ok((builder.build().map_err(llm_audit::Error::from)?, protected))
     }
 }

@@ -1,7 +1,7 @@
 //! Bank accounts and social security numbers.
 
 use super::{Look, found};
-use crate::sanitize::{Kind, Match};
+use crate::{Kind, Match};
 
 /// The lengths of the IBANs of each country, from the registry of SWIFT (ISO 13616).
 const COUNTRIES: &[u8] = b"AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27\

@@ -1,13 +1,15 @@
 //! What becomes of a secret, however it is wrapped: by the filter for lines and by an emit alike.
 
-mod lookalikes;
+mod builder;
+#[path = "../../crates/redact/src/samples.rs"]
+mod samples;
 
 use serde_json::{Value, json};
 
-use super::rules::tests::samples;
-use super::*;
-use crate::testing::capture;
-use crate::{AuditEvent, EventType};
+use llm_audit::sanitize::{Kind, Redactions};
+use llm_audit::testing::capture;
+use llm_audit::{AuditEvent, EventType, Sanitizer};
+use samples::samples;
 
 fn line(line: &str) -> String {
     let mut out = String::new();
@@ -21,7 +23,7 @@ fn line(line: &str) -> String {
 /// `data` as it stands in a line of the log, and as the filter has it.
 fn both(data: &Value) -> [Value; 2] {
     let seen = capture();
-    crate::emit(&AuditEvent::new(EventType::ToolCall, "a", "b").data(data));
+    llm_audit::emit(&AuditEvent::new(EventType::ToolCall, "a", "b").data(data));
     let recorded: Value = serde_json::from_str(&seen.lines()[0]).unwrap();
     let filtered = line(&json!({ "data": data }).to_string());
     let filtered: Value = serde_json::from_str(&filtered).unwrap();

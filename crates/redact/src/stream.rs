@@ -47,9 +47,9 @@ impl PrivateKeyLines {
 /// ```
 /// use std::io::Write;
 ///
-/// use llm_audit::sanitize::RedactingWriter;
+/// use llm_audit_redact::RedactingWriter;
 ///
-/// let mut writer = RedactingWriter::new(Vec::new(), llm_audit::Sanitizer::default());
+/// let mut writer = RedactingWriter::new(Vec::new(), llm_audit_redact::Sanitizer::default());
 /// write!(writer, "to kim@po")?;
 /// writeln!(writer, "st.example")?;
 /// assert_eq!(writer.redactions().total(), 1);

@@ -2,7 +2,7 @@
 
 use super::assignment::is_random;
 use super::{Bytes, Look, found, is_alphanumeric, is_base64};
-use crate::sanitize::{Kind, Match};
+use crate::{Kind, Match};
 
 type Structure = (Bytes, fn(Look<'_>, usize) -> Option<Match>);
 

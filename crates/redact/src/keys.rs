@@ -9,7 +9,7 @@ pub(super) const SENSITIVE: [&str; 6] =
 
 /// What a key says about its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyClass {
+pub enum KeyClass {
     /// Nothing.
     Plain,
     /// The whole value goes, unless it is null or a boolean.
@@ -35,7 +35,7 @@ pub(crate) enum KeyClass {
 /// Kelvin sign counts as a `k`, full-width letters as what they are shaped after, zero-width
 /// characters as nothing. What waives a rule is taken literally: `logprobs` and `top_logprobs` in
 /// lower case only.
-pub(crate) fn classify(key: &str, below_logprobs: bool) -> KeyClass {
+pub fn classify(key: &str, below_logprobs: bool) -> KeyClass {
     if key == "logprobs" || key == "top_logprobs" {
         return KeyClass::Logprobs;
     }
@@ -341,7 +341,7 @@ pub(super) fn is_in_placeholder(text: &str, part: std::ops::Range<usize>) -> boo
 /// and a second redaction finds every number above those before it and keeps it. One counter for
 /// each kind is all that has to be remembered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyNumbers([u32; Kind::COUNT]);
+pub struct KeyNumbers([u32; Kind::COUNT]);
 
 impl Default for KeyNumbers {
     fn default() -> Self {
@@ -356,12 +356,12 @@ const KEPT_MAX: u32 = 999_999_999;
 impl KeyNumbers {
     /// Whether the key is written as it is, and no number depends on it.
     #[inline]
-    pub(crate) fn is_plain(sanitizer: &Sanitizer, key: &str) -> bool {
+    pub fn is_plain(sanitizer: &Sanitizer, key: &str) -> bool {
         sanitizer.find(key).is_none() && !key.contains('[')
     }
 
     /// Writes the redacted key in pieces, unescaped, through `put`.
-    pub(crate) fn write_key(
+    pub fn write_key(
         &mut self,
         sanitizer: &Sanitizer,
         key: &str,

@@ -80,8 +80,8 @@ impl Replacement {
 /// # Examples
 ///
 /// ```
-/// use llm_audit::Sanitizer;
-/// use llm_audit::sanitize::{Kind, Replacement};
+/// use llm_audit_redact::Sanitizer;
+/// use llm_audit_redact::{Kind, Replacement};
 ///
 /// let sanitizer = Sanitizer::builder()
 ///     .also(Kind::Phone)
@@ -93,7 +93,7 @@ impl Replacement {
 /// let mut line = String::new();
 /// sanitizer.redact_line(r#"{"memberId":"M-17"}"#, &mut line, &mut Default::default());
 /// assert_eq!(line, r#"{"memberId":"[REDACTED]"}"#);
-/// # Ok::<(), llm_audit::Error>(())
+/// # Ok::<(), llm_audit_redact::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until it is built"]
@@ -218,7 +218,7 @@ impl SanitizerBuilder {
     /// What was asked for first and is not accepted.
     pub fn build(self) -> Result<Sanitizer, Error> {
         if let Some(why) = self.refused {
-            return Err(Error::parse("sanitizer", why));
+            return Err(Error::refused("sanitizer", why));
         }
         scan::Rules::defaults();
         let options = (self.options != Options::default()).then(|| Arc::new(self.options));
@@ -236,12 +236,12 @@ fn can_be_empty(regex: &regex::Regex) -> bool {
 
 /// Where in a document, for the paths that are allowed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Place {
+pub struct Place {
     /// The paths that lead here so far.
     paths: u64,
     keys: usize,
     /// Nothing is redacted below.
-    pub(crate) is_allowed: bool,
+    pub is_allowed: bool,
 }
 
 impl Sanitizer {
@@ -252,7 +252,7 @@ impl Sanitizer {
 
     /// What a key says about its value.
     #[inline]
-    pub(crate) fn classify(&self, key: &str, below_logprobs: bool) -> KeyClass {
+    pub fn classify(&self, key: &str, below_logprobs: bool) -> KeyClass {
         let class = classify(key, below_logprobs);
         match &self.options {
             Some(options) if options.is_sensitive(key) => KeyClass::Sensitive,
@@ -261,7 +261,7 @@ impl Sanitizer {
     }
 
     /// The outermost place, for a document that may have allowed paths.
-    pub(crate) fn root(&self) -> Place {
+    pub fn root(&self) -> Place {
         let paths = self.options.as_ref().map_or(0, |options| options.allowed.len());
         Place {
             paths: 1_u64.checked_shl(paths as u32).map_or(u64::MAX, |bit| bit - 1),
@@ -271,7 +271,7 @@ impl Sanitizer {
 
     /// The place of the value under this key.
     #[inline]
-    pub(crate) fn enter(&self, place: Place, key: &str) -> Place {
+    pub fn enter(&self, place: Place, key: &str) -> Place {
         match &self.options {
             Some(options) if place.paths != 0 => options.enter(place, key),
             _ => place,
@@ -280,12 +280,12 @@ impl Sanitizer {
 
     /// Whether a text at this place stays as it is.
     #[inline]
-    pub(crate) fn leaves(&self, place: Place, text: &str) -> bool {
+    pub fn leaves(&self, place: Place, text: &str) -> bool {
         place.is_allowed && known::find(text).is_empty()
     }
 
     /// What stands in the place of `matched`, which is of this kind.
-    pub(crate) fn placeholder(&self, kind: Kind, matched: &str) -> Placeholder {
+    pub fn placeholder(&self, kind: Kind, matched: &str) -> Placeholder {
         let replaced = self
             .options
             .as_ref()
@@ -355,6 +355,3 @@ impl Options {
         parts
     }
 }
-
-#[cfg(test)]
-mod tests;

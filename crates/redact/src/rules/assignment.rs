@@ -2,7 +2,7 @@
 //! `"clientSecret": "…"`, in logs, in files of settings, in source code.
 
 use super::{Bytes, Look, found, is_alphanumeric, step};
-use crate::sanitize::{Kind, Match};
+use crate::{Kind, Match};
 
 /// What may stand behind a name: its closing quote, that one's escape, a blank, a sign.
 const BEHIND: &[u8] = b"\"'\\ \t:=";

@@ -3,7 +3,7 @@
 //! Prefixes and lengths are those of ISO/IEC 7812 issuer ranges as the card schemes publish them.
 
 use super::{Look, found};
-use crate::sanitize::{Kind, Match};
+use crate::{Kind, Match};
 
 const DIGITS_MAX: usize = 19;
 const DIGITS_MIN: usize = 13;
@@ -68,7 +68,7 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
 
 /// Whether a match of the floor's rule is a card by its issuer's prefix and length, by Luhn's check
 /// and by what stands beside it. Of digits outside ASCII only those of full width make one.
-pub(in super::super) fn is_card(text: &str, edge: usize, card: Match) -> bool {
+pub(crate) fn is_card(text: &str, edge: usize, card: Match) -> bool {
     let mut digits = [0; 16];
     let (mut count, mut separator) = (0, None);
     for c in card.of(text).chars() {

@@ -6,7 +6,7 @@ use super::keys::KeyClass;
 
 /// What a list lies in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Around {
+pub enum Around {
     /// Another list: it may be a name and a value.
     List,
     /// The key `rawHeaders`.
@@ -18,7 +18,7 @@ pub(crate) enum Around {
 
 /// What a value is among those beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// Nothing.
     Plain,
     /// A text that names another value; how secret that is, is [`Pairs::secrecy`].
@@ -31,7 +31,7 @@ pub(crate) enum Role {
 
 /// What goes of a value by the name beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Secrecy {
+pub enum Secrecy {
     /// Nothing.
     #[default]
     None,
@@ -43,22 +43,23 @@ pub(crate) enum Secrecy {
 
 /// Which values of a container are named by a text beside them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pairs {
+pub struct Pairs {
     around: Around,
     /// Elements so far; of headers, by twos.
     elements: u8,
     /// Of what is named.
-    pub(crate) secrecy: Secrecy,
+    pub secrecy: Secrecy,
 }
 
 impl Pairs {
-    pub(crate) fn within(around: Around) -> Self {
+    /// Begins a container that lies in `around`.
+    pub fn within(around: Around) -> Self {
         Self { around, ..Self::default() }
     }
 
     /// The role of the next element of a list. That of a pair is the last of its list.
     #[inline]
-    pub(crate) fn element(&mut self) -> Role {
+    pub fn element(&mut self) -> Role {
         if self.around == Around::Other {
             return Role::Plain;
         }
@@ -78,13 +79,13 @@ impl Pairs {
     }
 
     /// Whether a pair in a list of lists is looked for, which is the whole of its own.
-    pub(crate) fn is_pair(self) -> bool {
+    pub fn is_pair(self) -> bool {
         self.around == Around::List
     }
 
     /// The role of a member of an object under a key of this class.
     #[inline]
-    pub(crate) fn member(&mut self, class: KeyClass) -> Role {
+    pub fn member(&mut self, class: KeyClass) -> Role {
         match class {
             KeyClass::Sensitive => Role::Secret,
             KeyClass::Value => self.named(),
@@ -105,7 +106,7 @@ impl Sanitizer {
     /// What a text says of the value it names, as a key would. A sentence may end with such a word, so
     /// a name has no white space; and since names are looked at that are no keys, of letters outside
     /// ASCII only those matter that pass for others.
-    pub(crate) fn secrecy(&self, name: &str) -> Secrecy {
+    pub fn secrecy(&self, name: &str) -> Secrecy {
         const PASSWORDS: [&str; 6] = ["password", "passcode", "passwd", "pwd", "cvv", "cvc"];
         let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
         let may_be = !name.contains(char::is_whitespace)

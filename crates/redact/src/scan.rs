@@ -65,7 +65,7 @@ impl Rules {
 
     /// The places at which the filter finds candidates, by vectors and byte for byte.
     #[cfg(fuzzing)]
-    pub(crate) fn candidates(&self, text: &[u8], edge: usize) -> [Vec<usize>; 2] {
+    pub fn candidates(&self, text: &[u8], edge: usize) -> [Vec<usize>; 2] {
         [true, false].map(|by_vectors| self.filter.places(text, edge, by_vectors))
     }
 
@@ -100,7 +100,7 @@ impl Rules {
 /// The leftmost match comes first; of those that begin together, the longest. The work is linear in
 /// the length of the text, whatever it holds.
 #[derive(Debug)]
-pub(crate) struct Matches<'t> {
+pub struct Matches<'t> {
     text: &'t str,
     rules: &'t Rules,
     precise: bool,
@@ -924,7 +924,7 @@ mod tests {
             while text.len() < 6 || rng.u8(..) < 200 {
                 text.push_str(parts[rng.usize(..parts.len())]);
             }
-            let end = super::super::floor_char_boundary(&text, rng.usize(6..=14));
+            let end = crate::floor_char_boundary(&text, rng.usize(6..=14));
             let text = &text[..end];
             let found = Matches::among(Candidates::from(0), text, rules, false).count();
             assert!(found == 0 || !rules.filter.is_plain(text.as_bytes()), "{text:?}");

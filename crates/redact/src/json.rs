@@ -96,7 +96,7 @@ const NESTED_MAX: usize = 3;
 /// A string that is itself JSON, redacted as such, so that it stays JSON, or that begins as JSON does
 /// and is none, redacted as such a line is; `None` where it is neither, or where looking at it as text
 /// finds as much.
-pub(crate) fn redact_nested<'t>(
+pub fn redact_nested<'t>(
     sanitizer: &Sanitizer,
     text: &'t str,
     counts: &mut Redactions,

@@ -23,7 +23,7 @@ const CHARACTER_BYTES_MAX: usize = 10;
 /// # Panics
 ///
 /// Where the `Debug` does.
-pub(crate) fn redacted(
+pub fn redacted(
     value: &dyn fmt::Debug,
     sanitizer: &Sanitizer,
     counts: &mut Redactions,

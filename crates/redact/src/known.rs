@@ -56,16 +56,16 @@ static LONG_FORMS: Index = Index::new(STRIDE);
 /// # Examples
 ///
 /// ```
-/// let sanitizer = llm_audit::Sanitizer::default();
-/// let customer = llm_audit::protect_value("Zoë Quill")?;
+/// let sanitizer = llm_audit_redact::Sanitizer::default();
+/// let customer = llm_audit_redact::protect_value("Zoë Quill")?;
 /// assert_eq!(sanitizer.redact_str("for Zoë Quill: q=Zo%C3%AB+Quill"), "for [REDACTED_known]: q=[REDACTED_known]");
 /// drop(customer);
 /// assert_eq!(sanitizer.redact_str("Zoë Quill"), "Zoë Quill");
-/// # Ok::<(), llm_audit::Error>(())
+/// # Ok::<(), llm_audit_redact::Error>(())
 /// ```
 pub fn protect_value(value: impl AsRef<str>) -> Result<ProtectedValue, Error> {
     let value = value.as_ref();
-    let refused = |why: String| Err(Error::parse("value to protect", why));
+    let refused = |why: String| Err(Error::refused("value to protect", why));
     if value.len() < GRAM {
         return refused("it is shorter than 4 bytes".to_owned());
     }
@@ -90,7 +90,7 @@ pub fn protect_environment<N: AsRef<str>>(
     names: impl IntoIterator<Item = N>,
 ) -> Result<Vec<ProtectedValue>, Error> {
     let protect = |name: &str| {
-        let refused = |why: String| Error::config("AUDIT_REDACT_ENV", name, why);
+        let refused = |why: String| Error::variable("AUDIT_REDACT_ENV", name, why);
         let value = std::env::var(name).map_err(|_| {
             refused("names of variables that are set, to UTF-8, with commas between; none".into())
         })?;
@@ -112,7 +112,7 @@ pub fn protect_environment<N: AsRef<str>>(
 }
 
 /// Protects these variables; where none are named, those of [`sensitive_variables`]. Says which.
-pub(crate) fn protect_variables(
+pub fn protect_variables(
     named: Option<Vec<String>>,
 ) -> Result<(Vec<String>, Vec<ProtectedValue>), Error> {
     if let Some(named) = named {

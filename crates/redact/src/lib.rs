@@ -14,9 +14,9 @@
 
 mod broken;
 mod chunk;
-#[cfg(feature = "macros")]
-pub(crate) mod debug;
+pub mod debug;
 mod disguise;
+mod error;
 mod json;
 mod keys;
 mod known;
@@ -35,15 +35,15 @@ use std::sync::Arc;
 
 use llm_audit_process::fork;
 
-pub(crate) use json::redact_nested;
-pub(crate) use keys::{KeyClass, KeyNumbers};
-pub(crate) use known::protect_variables;
-pub use known::{ProtectedValue, protect_environment, protect_value};
+pub use error::Error;
+pub use json::redact_nested;
+pub use keys::{KeyClass, KeyNumbers};
+pub use known::{ProtectedValue, protect_environment, protect_value, protect_variables};
 use options::Options;
-pub(crate) use options::Place;
+pub use options::Place;
 pub use options::{Replacement, SanitizerBuilder};
-pub(crate) use pairs::{Around, Pairs, Role, Secrecy};
-pub(crate) use scan::Matches;
+pub use pairs::{Around, Pairs, Role, Secrecy};
+pub use scan::Matches;
 pub use stream::{PrivateKeyLines, RedactingWriter};
 
 /// Has every later fork find the rules and the protected values whole. Called before either is begun.
@@ -218,21 +218,22 @@ pub struct Match {
 
 impl Match {
     /// The part of `text`, which it is a part of.
-    pub(crate) fn of(self, text: &str) -> &str {
+    pub fn of(self, text: &str) -> &str {
         &text[self.start..self.end]
     }
 }
 
 /// What stands in the place of a match.
 #[derive(Clone, Debug)]
-pub(crate) struct Placeholder(Cow<'static, str>);
+pub struct Placeholder(Cow<'static, str>);
 
 impl Placeholder {
     fn plain(kind: Kind) -> Self {
         Self(kind.placeholder().into())
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -262,7 +263,7 @@ impl Redactions {
     }
 
     /// Adds `count` of a kind.
-    pub(crate) fn add_many(&mut self, kind: Kind, count: u64) {
+    pub fn add_many(&mut self, kind: Kind, count: u64) {
         self.0[kind as usize] += count;
     }
 
@@ -335,7 +336,7 @@ impl Profile {
 /// # Examples
 ///
 /// ```
-/// use llm_audit::Sanitizer;
+/// use llm_audit_redact::Sanitizer;
 ///
 /// let sanitizer = Sanitizer::default();
 /// assert_eq!(sanitizer.redact_str("to ana@example.org"), "to [REDACTED_email]");
@@ -357,7 +358,7 @@ impl Sanitizer {
     }
 
     /// The same under another profile.
-    pub(crate) fn profiled(self, profile: Profile) -> Self {
+    pub fn profiled(self, profile: Profile) -> Self {
         Self { profile, ..self }
     }
 
@@ -423,21 +424,20 @@ impl Sanitizer {
     }
 
     /// Appends a text that may hold JSON without being JSON, redacted as a line that does not parse.
-    #[cfg(feature = "tower")]
-    pub(crate) fn redact_broken(&self, text: &str, out: &mut String) {
+    pub fn redact_broken(&self, text: &str, out: &mut String) {
         broken::redact(self, text, broken::Quotes::Put, out, &mut Redactions::default());
     }
 
     /// What has to go, in order, none overlapping another. Takes time linear in the length of the
     /// text, and allocates nothing where there are neither options nor protected values.
     #[inline]
-    pub(crate) fn matches<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Match> + 't {
+    pub fn matches<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Match> + 't {
         self.find(text).into_iter().flatten()
     }
 
     /// The same; `None` where there is plainly nothing, as in most texts.
     #[inline]
-    pub(crate) fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
+    pub fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
         match known::are_none() && self.options.is_none() {
             true => self.by_rules(text),
             false => self.with_known(text),
@@ -507,19 +507,18 @@ impl Sanitizer {
 }
 
 #[cfg(test)]
-mod tests;
+mod samples;
 
 /// See `__fuzz`.
 #[cfg(fuzzing)]
-pub(crate) fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
+pub fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
     scan::Rules::defaults().candidates(text, edge)
 }
 
 /// Where to cut a text that is cut before `at`, so that nothing is left of a word that is cut: half a
 /// secret is one that no rule finds. Neither are digits left before the cut, whose groups may stand
 /// apart.
-#[cfg(any(feature = "macros", feature = "tracing"))]
-pub(crate) fn floor_word(text: &str, at: usize) -> usize {
+pub fn floor_word(text: &str, at: usize) -> usize {
     let is_between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
     let head = &text[..at];
     let words = head.rfind(is_between).map_or("", |end| &head[..end]);
@@ -529,7 +528,7 @@ pub(crate) fn floor_word(text: &str, at: usize) -> usize {
 
 /// The last start of a character at or before `at`, or the end: `str::floor_char_boundary`, which
 /// came with Rust 1.91.
-pub(crate) fn floor_char_boundary(text: &str, at: usize) -> usize {
+pub fn floor_char_boundary(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
         at -= 1;

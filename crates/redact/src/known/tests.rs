@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::sanitize::{Redactions, Sanitizer};
+use crate::{Redactions, Sanitizer};
 
 // The values of these tests are their own: what is protected is so in the whole process.
 

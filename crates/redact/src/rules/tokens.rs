@@ -4,13 +4,13 @@ use super::{
     ALPHANUMERIC, BASE64URL, Bytes, DIGITS, Look, Rule, Trigger, found, is_alphanumeric, is_base64,
     is_base64url,
 };
-use crate::sanitize::Kind::{self, *};
-use crate::sanitize::Match;
-use crate::sanitize::chunk::{PLACE, rarity};
+use crate::Kind::{self, *};
+use crate::Match;
+use crate::chunk::{PLACE, rarity};
 
 /// A secret with a prefix: no guess at its randomness, no upper bound of its length.
 #[derive(Debug)]
-pub(in super::super) struct Token {
+pub(crate) struct Token {
     kind: Kind,
     prefix: &'static [u8],
     body: Body,
@@ -425,7 +425,7 @@ fn aws_key(look: Look<'_>, at: usize) -> Option<Match> {
 const SECRET_BEHIND_BYTES_MAX: usize = 100;
 
 /// The secret that stands behind an AWS key id which ends at `at`: 40 bytes of base64.
-pub(in super::super) fn aws_secret(look: Look<'_>, at: usize) -> Option<Match> {
+pub(crate) fn aws_secret(look: Look<'_>, at: usize) -> Option<Match> {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'+' | b'=');
     let window = &look.text[..look.text.len().min(at + SECRET_BEHIND_BYTES_MAX + 42)];
     let look = Look { text: window, ..look };
