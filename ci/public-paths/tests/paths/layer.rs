@@ -1,0 +1,189 @@
+//! `layer::tower` and `layer::tracing`.
+
+use std::error::Error;
+use std::fmt::{Debug, Display};
+use std::future::{Future, Ready};
+
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use llm_audit::AuditLogger;
+use llm_audit::layer::tower::{
+    AsIs, Attempt, Captured, Client, ClientFuture, ClientLayer, Intake, RequestBody, ResponseBody,
+    Server, ServerFuture, ServerLayer,
+};
+use llm_audit::layer::tracing::AuditLayer;
+use tower_layer::Layer;
+use tower_service::Service;
+use tracing_core::Subscriber;
+use tracing_subscriber::registry::{LookupSpan, Registry};
+
+use crate::{Plain, Shared, implement};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A service of these requests, answers, errors and futures.
+fn serves<T, Q, A, E, F>()
+where
+    T: Service<Q, Response = A, Error = E, Future = F>,
+{
+}
+
+/// A future of this output.
+fn resolves<T: Future<Output = O>, O>() {}
+
+/// A body of these frames and errors.
+fn streams<T: Body<Data = D, Error = E>, D, E>() {}
+
+fn layers<T: Layer<S, Service = O>, S, O>() {}
+
+// Servers.
+
+fn server_layer<I, N: AsRef<str>>(
+    agent: impl Into<String>,
+    layer: ServerLayer<I>,
+    route: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    headers: impl IntoIterator<Item = N>,
+) -> (ServerLayer, ServerLayer<I>) {
+    let _: fn(ServerLayer<I>, AuditLogger) -> ServerLayer<I> = ServerLayer::logger;
+    let _: fn(ServerLayer<I>, usize) -> ServerLayer<Captured> = ServerLayer::capture_bodies;
+    (ServerLayer::new(agent), layer.route(route).capture_headers::<N>(headers))
+}
+
+/// A layer and a service without a parameter of their own leave bodies as they are.
+fn as_is<S>() {
+    let _: fn(ServerLayer) -> ServerLayer<AsIs> = |same| same;
+    let _: fn(Server<S>) -> Server<S, AsIs> = |same| same;
+}
+
+fn server_layer_is_a_layer<S, I>() {
+    layers::<ServerLayer<I>, S, Server<S, I>>();
+}
+
+fn server<S, I, B, R>()
+where
+    I: Intake<B>,
+    S: Service<Request<I::Body>, Response = Response<R>>,
+    S::Error: Display + 'static,
+    R: Body,
+    R::Error: Into<BoxError> + 'static,
+{
+    type Answer<R> = Response<ResponseBody<R>>;
+    serves::<Server<S, I>, Request<B>, Answer<R>, S::Error, ServerFuture<S::Future>>();
+}
+
+fn server_future<F, R, E>()
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body,
+    E: Display + 'static,
+{
+    resolves::<ServerFuture<F>, Result<Response<ResponseBody<R>>, E>>();
+}
+
+fn intakes<B, C: Body>() {
+    fn takes<I: Intake<B, Body = O>, B, O>() {}
+    takes::<AsIs, B, B>();
+    takes::<Captured, C, RequestBody<C>>();
+}
+
+fn traits_of_servers<S: Clone + Debug, I>(
+    layer: ServerLayer<I>,
+    service: Server<S, I>,
+) -> (impl Clone + Debug, impl Clone + Debug) {
+    (layer, service)
+}
+
+implement! {
+    ServerLayer: Shared, Clone, Debug;
+    Server<()>: Shared, Clone, Debug;
+    ServerFuture<Ready<()>>: Shared, Debug;
+    AsIs: Plain, Clone, Copy, Debug;
+    Captured: Plain, Clone, Copy, Debug;
+}
+
+// Clients.
+
+fn client_layer(
+    agent: impl Into<String>,
+    url: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+) -> ClientLayer {
+    let _: fn(ClientLayer, AuditLogger) -> ClientLayer = ClientLayer::logger;
+    ClientLayer::new(agent).url(url)
+}
+
+fn client_layer_is_a_layer<S>() {
+    layers::<ClientLayer, S, Client<S>>();
+}
+
+fn client<S, B, R>()
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: Into<BoxError> + 'static,
+    R: Body,
+    R::Error: Into<BoxError> + 'static,
+{
+    type Answer<R> = Response<ResponseBody<R>>;
+    serves::<Client<S>, Request<B>, Answer<R>, BoxError, ClientFuture<S::Future>>();
+}
+
+fn client_future<F, R, E>()
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body,
+    E: Into<BoxError> + 'static,
+{
+    resolves::<ClientFuture<F>, Result<Response<ResponseBody<R>>, BoxError>>();
+}
+
+fn attempt(attempt: Attempt) {
+    let _: fn(u32) -> Attempt = Attempt;
+    let Attempt(number) = attempt;
+    let _: u32 = number;
+}
+
+implement! {
+    ClientLayer: Shared, Clone, Debug;
+    Client<()>: Shared, Clone, Debug;
+    ClientFuture<Ready<()>>: Shared, Debug;
+    Attempt: Plain, Clone, Copy, Debug, PartialEq, Eq;
+}
+
+// Bodies.
+
+fn request_body<B: Body + Debug>(body: RequestBody<B>) -> impl Debug {
+    streams::<RequestBody<B>, B::Data, B::Error>();
+    body
+}
+
+fn response_body<B>(body: ResponseBody<B>) -> impl Debug
+where
+    B: Body,
+    B::Error: Into<BoxError> + 'static,
+{
+    streams::<ResponseBody<B>, B::Data, BoxError>();
+    body
+}
+
+implement! {
+    RequestBody<()>: Shared, Debug;
+    ResponseBody<()>: Shared, Debug;
+}
+
+const _: () = assert!(std::mem::needs_drop::<ResponseBody<()>>());
+
+// Spans of `tracing`.
+
+fn audit_layer(agent: impl Into<String>) -> AuditLayer {
+    let _: fn(AuditLayer, AuditLogger) -> AuditLayer = AuditLayer::logger;
+    AuditLayer::new(agent)
+}
+
+fn audit_layer_is_a_layer<S: Subscriber + for<'a> LookupSpan<'a>>() {
+    fn layers<T: tracing_subscriber::Layer<S>, S: Subscriber>() {}
+    layers::<AuditLayer, S>();
+}
+
+implement! {
+    AuditLayer: Plain, Debug, tracing_subscriber::Layer<Registry>;
+}

@@ -1,0 +1,302 @@
+//! `reader`: the log files read back.
+
+use std::fmt::{Debug, Display};
+use std::io::{self, BufRead, Read};
+use std::path::{Path, PathBuf};
+
+use llm_audit::reader::{
+    DEPTH_MAX, Ending, Entry, Event, Finding, Folder, Follow, Found, Input, Instance, Items, Json,
+    LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification, parse,
+    read_line, verify, verify_with,
+};
+use llm_audit::{Error, Status, Usd};
+use serde::Serialize;
+
+use crate::{Plain, Shared, converted, fields, implement, variants};
+
+const _: usize = LINE_BYTES_MAX;
+const _: usize = DEPTH_MAX;
+
+// Folders and files.
+
+fn open(dir: impl Into<PathBuf>) -> Result<Folder, Error> {
+    converted(Folder::open(dir))
+}
+
+fn folder() {
+    let _: fn(&Folder) -> &[LogFile] = Folder::files;
+    let _: fn(&Folder) -> u64 = Folder::bytes;
+    let _: fn(&Folder) -> Lines<'_> = Folder::lines;
+}
+
+fn log_file() {
+    let _: fn(&LogFile) -> &str = LogFile::name;
+    let _: fn(&LogFile) -> u64 = LogFile::bytes;
+    let _: fn(&LogFile) -> bool = LogFile::is_locked;
+}
+
+fn lines<'f>() {
+    let _: fn(&'f [LogFile]) -> Lines<'f> = Lines::of;
+    let _: fn(&Lines<'f>) -> u64 = Lines::bytes_read;
+}
+
+fn next_line<'l>(lines: &'l mut Lines<'_>) -> Result<Option<Entry<'l>>, Error> {
+    converted(lines.next_line())
+}
+
+fn follow(dir: impl Into<PathBuf>) -> Follow {
+    let _: fn(&mut Follow) -> Vec<String> = Follow::take_truncated;
+    Follow::new(dir)
+}
+
+fn follow_after(folder: &Folder) -> Result<Follow, Error> {
+    converted(Follow::after(folder))
+}
+
+fn next_line_to_come(follow: &mut Follow) -> Result<Option<Entry<'_>>, Error> {
+    converted(follow.next_line())
+}
+
+fn input(path: impl AsRef<Path>) -> io::Result<Input> {
+    Input::open(path)
+}
+
+fn line_of(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Ending>> {
+    read_line(input, line)
+}
+
+implement! {
+    Folder: Plain, Clone, Debug;
+    LogFile: Plain, Clone, Debug, PartialEq, Eq, PartialOrd, Ord;
+    Lines<'_>: Shared, Debug;
+    Follow: Shared, Debug;
+    Input: Shared, Debug, Read;
+}
+
+fields!(Entry<'_> {
+    file: &str,
+    number: u64,
+    offset: u64,
+    ending: Ending,
+    bytes: &mut [u8],
+});
+
+fn entry<'e>(entry: &'e mut Entry<'_>) -> Result<Line<'e>, Error> {
+    converted(entry.parse())
+}
+
+/// The bytes outlive the entry, and can be taken out of it.
+fn bytes_of_an_entry<'a>(entry: Entry<'a>) -> (&'a str, &'a mut [u8]) {
+    let Entry { file, bytes, .. } = entry;
+    (file, bytes)
+}
+
+variants!(Ending { Newline, Torn });
+
+fn ending(ending: Ending) {
+    if let Ending::TooLong(bytes, ..) = ending {
+        let _: u64 = bytes;
+    }
+}
+
+implement! {
+    Entry<'_>: Shared, std::panic::RefUnwindSafe, Debug;
+    Ending: Plain, Clone, Copy, Debug, PartialEq, Eq;
+}
+
+// Lines and JSON.
+
+fn parsed(line: &mut [u8]) -> Result<Line<'_>, Error> {
+    converted(parse(line))
+}
+
+fn line<'a>() {
+    let _: for<'l> fn(&'l Line<'a>) -> Json<'l> = Line::json;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::event_version;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::instance;
+    let _: fn(&Line<'a>) -> Option<u64> = Line::seq;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::trace_id;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::span_id;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::parent_span_id;
+    let _: fn(&Line<'a>) -> Option<i64> = Line::timestamp;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::event_type;
+    let _: fn(&Line<'a>) -> bool = Line::is_own;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::agent;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::action;
+    let _: fn(&Line<'a>) -> Option<Status> = Line::status;
+    let _: fn(&Line<'a>) -> Option<f64> = Line::latency_ms;
+    let _: fn(&Line<'a>) -> Option<u64> = Line::tokens_input;
+    let _: fn(&Line<'a>) -> Option<u64> = Line::tokens_output;
+    let _: fn(&Line<'a>) -> Option<Usd> = Line::cost_usd;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<Json<'l>> = Line::data;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<Json<'l>> = Line::error;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::error_message;
+}
+
+fn extra<'l>(line: &'l Line<'_>) -> impl Iterator<Item = (&'l str, Json<'l>)> {
+    line.extra()
+}
+
+fn check(line: &Line<'_>) -> Result<(), Error> {
+    converted(line.check())
+}
+
+fn json<'a>() {
+    let _: fn(Json<'a>, &str) -> Option<Json<'a>> = Json::get;
+    let _: fn(Json<'a>) -> Members<'a> = Json::members;
+    let _: fn(Json<'a>) -> Items<'a> = Json::items;
+    let _: fn(Json<'a>) -> Option<&'a str> = Json::as_str;
+    let _: fn(Json<'a>) -> Option<u64> = Json::as_u64;
+    let _: fn(Json<'a>) -> Option<f64> = Json::as_f64;
+    let _: fn(Json<'a>) -> Option<bool> = Json::as_bool;
+    let _: fn(Json<'a>) -> bool = Json::is_null;
+    let _: fn(Json<'a>) -> bool = Json::is_object;
+    let _: fn(Json<'a>) -> bool = Json::is_array;
+}
+
+implement! {
+    Line<'_>: Plain, Debug;
+    Json<'_>: Plain, Clone, Copy, Debug, Serialize;
+    Items<'static>: Plain, Clone, Debug, Iterator<Item = Json<'static>>;
+    Members<'static>: Plain, Clone, Debug, Iterator<Item = (&'static str, Json<'static>)>;
+}
+
+// The tree of a trace.
+
+fn find(folder: &Folder, prefix: &str, progress: impl FnMut(u64)) -> Result<Found, Error> {
+    converted(Trace::find(folder, prefix, progress))
+}
+
+fn found(found: Found) {
+    let _: Found = Found::Nothing;
+    #[allow(unreachable_patterns, reason = "the enum may become non-exhaustive")]
+    match found {
+        Found::Nothing => {}
+        Found::One(trace, ..) => {
+            let _: Box<Trace> = trace;
+        }
+        Found::Several(ids, ..) => {
+            let _: Vec<String> = ids;
+        }
+        _ => {}
+    }
+}
+
+fields!(Trace {
+    id: String,
+    spans: Vec<Span>,
+    roots: Vec<usize>,
+    left_out: u64,
+});
+
+fn trace() {
+    let _: fn(&Trace) -> Vec<Step> = Trace::walk;
+    let _: fn(&Trace) -> Option<(i64, i64)> = Trace::interval;
+    let _: fn(&Trace) -> (u64, u64) = Trace::tokens;
+    let _: fn(&Trace) -> Option<Usd> = Trace::cost_usd;
+}
+
+fn events(trace: &Trace) -> impl Iterator<Item = &Event> {
+    trace.events()
+}
+
+fields!(Span {
+    id: String,
+    parent: Option<String>,
+    children: Vec<usize>,
+    events: Vec<Event>,
+    is_orphan: bool,
+    is_circular: bool,
+});
+
+fn span() {
+    let _: fn(&Span) -> Option<(i64, i64)> = Span::interval;
+}
+
+fields!(Step { span: usize, depth: usize, is_last: bool });
+
+fields!(Event {
+    event_type: String,
+    agent: String,
+    action: String,
+    status: Option<Status>,
+    timestamp: Option<i64>,
+    latency_ms: Option<f64>,
+    tokens_input: Option<u64>,
+    tokens_output: Option<u64>,
+    cost_usd: Option<Usd>,
+    model: Option<String>,
+    error: Option<String>,
+    line: String,
+});
+
+fn event() {
+    let _: fn(&Event) -> bool = Event::is_failure;
+}
+
+implement! {
+    Found: Plain, Debug;
+    Trace: Plain, Debug, Default;
+    Span: Plain, Debug, Default;
+    Step: Plain, Clone, Copy, Debug, PartialEq, Eq;
+    Event: Plain, Clone, Debug, Default;
+}
+
+// Completeness.
+
+fn verified(dir: impl AsRef<Path>) -> Result<Verification, Error> {
+    converted(verify(dir))
+}
+
+fn verified_with(
+    dir: impl AsRef<Path>,
+    progress: impl FnMut(u64, u64),
+) -> Result<Verification, Error> {
+    converted(verify_with(dir, progress))
+}
+
+fields!(Verification {
+    files: u64,
+    bytes: u64,
+    lines: u64,
+    events: u64,
+    retired: u64,
+    instances: Vec<Instance>,
+    findings: Vec<Finding>,
+    findings_total: u64,
+});
+
+fn verification() {
+    let _: fn(&Verification) -> bool = Verification::is_clean;
+}
+
+fields!(Instance {
+    id: String,
+    events: u64,
+    seq: Option<(u64, u64)>,
+    overwritten: u64,
+    io_lost: u64,
+    unexplained: u64,
+    state: State,
+});
+
+variants!(State { Closed, Open, Killed });
+
+fields!(Finding {
+    place: Option<(String, u64)>,
+    instance: Option<String>,
+    what: String,
+});
+
+implement! {
+    Verification: Plain, Clone, Debug, Default;
+    Instance: Plain, Clone, Debug;
+    State: Plain, Clone, Copy, Debug, PartialEq, Eq;
+    Finding: Plain, Clone, Debug, Display, PartialEq, Eq;
+}
+
+#[test]
+fn what_is_not_a_line_is_an_error_of_the_library() {
+    let error = parsed(&mut b"{".to_vec()).expect_err("half an object is not a line");
+    assert!(!error.to_string().is_empty());
+}
