@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::{Future, Ready};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use llm_audit::{Error, InSpan, Scope, Spanned, TraceContext};
 
@@ -39,7 +40,7 @@ implement! {
 }
 
 implement! {
-    Scope: Unpin, Debug;
+    Scope: Unpin, UnwindSafe, RefUnwindSafe, Debug;
 }
 
 // A scope ends on the thread that it began on.
@@ -54,6 +55,7 @@ must_be_used! {
 }
 
 const _: () = assert!(std::mem::needs_drop::<Scope>());
+const _: () = assert!(std::mem::needs_drop::<Spanned<Ready<()>>>());
 
 fn in_span<F: Future>(future: F, context: TraceContext) -> Spanned<F> {
     future.in_span(context)

@@ -94,8 +94,16 @@ fn traits_of_servers<S: Clone + Debug, I>(
     (layer, service)
 }
 
+fn traits_of_futures<F>(
+    server: ServerFuture<F>,
+    client: ClientFuture<F>,
+) -> (impl Debug, impl Debug) {
+    (server, client)
+}
+
 implement! {
     ServerLayer: Shared, Clone, Debug;
+    ServerLayer<*const ()>: Shared;
     Server<()>: Shared, Clone, Debug;
     ServerFuture<Ready<()>>: Shared, Debug;
     AsIs: Plain, Clone, Copy, Debug;

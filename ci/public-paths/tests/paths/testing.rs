@@ -1,6 +1,7 @@
 //! `testing`: what a piece of code recorded.
 
 use std::fmt::Debug;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use llm_audit::testing::{Attached, Capture, capture, capture_with};
 use llm_audit::{AuditLogger, Builder};
@@ -17,7 +18,7 @@ fn captures(change: impl FnOnce(Builder) -> Builder) -> Capture {
 
 implement! {
     Capture: Sync, Unpin, Debug;
-    Attached: Sync, Unpin, Debug;
+    Attached: Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug;
 }
 
 // A thread's part in a capture ends on that thread.
