@@ -12,7 +12,7 @@ use crate::ring;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::{Profile, Sanitizer};
 use crate::writer::Ground;
-use crate::zst;
+use llm_audit_log::zst;
 
 /// Events may be this large by default, in bytes.
 const EVENT_BYTES_DEFAULT: usize = 256 << 10;

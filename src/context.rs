@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
 use crate::sampler::{keeps_trace, process_trace_rate};
+use llm_audit_log::schema::ids;
 use llm_audit_process::fork::Process;
 
 /// `00-` 32 digits `-` 16 digits `-` 2 digits.
@@ -204,12 +205,7 @@ impl TraceContext {
     ///
     /// Anything else, and zero.
     pub fn parse_trace_id(text: &str) -> Result<u128, Error> {
-        let bytes = text.as_bytes();
-        let is_uuid = bytes.len() == 36 && [8, 13, 18, 23].iter().all(|at| bytes[*at] == b'-');
-        let undashed = if is_uuid { text.replace('-', "") } else { String::new() };
-        let digits = if is_uuid { &undashed } else { text };
-        lenient_id(digits, 32)
-            .ok_or_else(|| Error::parse("trace id", "1 to 32 hex digits, not all zero, or a UUID"))
+        Ok(ids::parse_trace_id(text)?)
     }
 
     /// Reads a span id as logs have it: 1 to 16 hex digits of either case, shorter ones as if
@@ -219,9 +215,7 @@ impl TraceContext {
     ///
     /// Anything else, and zero.
     pub fn parse_span_id(text: &str) -> Result<u64, Error> {
-        lenient_id(text, 16)
-            .map(|id| id as u64)
-            .ok_or_else(|| Error::parse("span id", "1 to 16 hex digits, not all zero"))
+        Ok(ids::parse_span_id(text)?)
     }
 }
 
@@ -245,12 +239,6 @@ fn header_field(header: &[u8], field: Range<usize>) -> Result<u128, Error> {
         };
         Ok(number << 4 | u128::from(digit))
     })
-}
-
-fn lenient_id(digits: &str, digits_max: usize) -> Option<u128> {
-    // `from_str_radix` alone would take a sign.
-    let fits = digits.len() <= digits_max && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    u128::from_str_radix(digits, 16).ok().filter(|id| fits && *id != 0)
 }
 
 fn is_tracestate(header: &str) -> bool {

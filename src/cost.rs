@@ -6,7 +6,6 @@ mod rates;
 mod table;
 #[cfg(test)]
 mod tests;
-mod usd;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,9 +16,9 @@ use crate::error::Error;
 use crate::logger::Outlet;
 use crate::sanitize::Sanitizer;
 use crate::usage::Usage;
+pub use llm_audit_log::Usd;
 use llm_audit_process::lock::{Mutex, RwLock};
 use table::Table;
-pub use usd::Usd;
 
 /// A file of prices is looked at this far apart, in microseconds.
 const LOOK: u64 = 1_000_000;

@@ -43,6 +43,14 @@ pub(crate) enum Kind {
     Redact(llm_audit_redact::Error),
     /// A text that is not what it should be; what it should be.
     Parse { what: &'static str, why: String },
+    /// What the readers refuse.
+    Log(llm_audit_log::Error),
+}
+
+impl From<llm_audit_log::Error> for Error {
+    fn from(error: llm_audit_log::Error) -> Self {
+        Self::new(Kind::Log(error))
+    }
 }
 
 impl Error {
@@ -68,14 +76,6 @@ impl Error {
 
     pub(crate) fn parse(what: &'static str, why: impl Into<String>) -> Self {
         Self::new(Kind::Parse { what, why: why.into() })
-    }
-
-    /// What was wrong with a file or folder.
-    pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
-        match &*self.0 {
-            Kind::Io { source, .. } => Some(source.kind()),
-            _ => None,
-        }
     }
 
     /// A setting was not accepted: the message names it, what was given and what is accepted.
@@ -104,6 +104,7 @@ impl Error {
             Kind::Io { .. } | Kind::Thread(_) => true,
             #[cfg(unix)]
             Kind::Signal(error) => error.is_io(),
+            Kind::Log(error) => error.is_io(),
             _ => false,
         }
     }
@@ -161,6 +162,7 @@ impl fmt::Display for Error {
             Kind::Signal(error) => error.fmt(f),
             Kind::Redact(error) => error.fmt(f),
             Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
+            Kind::Log(error) => error.fmt(f),
         }
     }
 }
@@ -171,6 +173,7 @@ impl std::error::Error for Error {
             Kind::Io { source, .. } | Kind::Thread(source) => Some(source),
             #[cfg(unix)]
             Kind::Signal(error) => std::error::Error::source(error),
+            Kind::Log(error) => std::error::Error::source(error),
             _ => None,
         }
     }

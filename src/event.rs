@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::context::TraceContext;
-use crate::cost::Usd;
 use crate::record::Payload;
+pub use llm_audit_log::schema::{EventType, Status, Usd, is_event_type_name};
 
 /// One thing an agent did, ready for [`emit`](crate::emit).
 ///
@@ -62,10 +62,7 @@ impl<'a> AuditEvent<'a> {
     /// The status begins as [`Status::Error`] for the types that name an error and as
     /// [`Status::Ok`] for all others.
     pub fn new(event_type: EventType<'a>, agent: &'a str, action: &'a str) -> Self {
-        let status = match event_type {
-            EventType::LlmError | EventType::ToolError => Status::Error,
-            _ => Status::Ok,
-        };
+        let status = if event_type.is_failure() { Status::Error } else { Status::Ok };
         Self {
             event_type,
             agent,
@@ -175,175 +172,6 @@ pub(crate) fn micros(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |us| -us),
-    }
-}
-
-/// What kind of step an event tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EventType<'a> {
-    /// `request.start`: the first byte of a request.
-    RequestStart,
-    /// `request.end`: the last byte of its answer.
-    RequestEnd,
-    /// `agent.route`: an agent chose where to go.
-    AgentRoute,
-    /// `agent.decision`: an agent chose what to do.
-    AgentDecision,
-    /// `agent.retry`: a step is tried again.
-    AgentRetry,
-    /// `agent.fallback`: a step is replaced by another.
-    AgentFallback,
-    /// `llm.invoke`: a model answered.
-    LlmInvoke,
-    /// `llm.error`: a model did not answer.
-    LlmError,
-    /// `tool.call`: before a tool runs.
-    ToolCall,
-    /// `tool.result`: after it ran.
-    ToolResult,
-    /// `tool.error`: after it failed.
-    ToolError,
-    /// `nlp.extract`: a text was analysed.
-    NlpExtract,
-    /// `cache.hit`: a cache had the answer.
-    CacheHit,
-    /// `cache.miss`: it had not.
-    CacheMiss,
-    /// `api.call`: another service was called.
-    ApiCall,
-    /// `s3.write`: an object was stored.
-    S3Write,
-    /// `push.send`: a notification was sent.
-    PushSend,
-    /// `serialize`: a payload was encoded.
-    Serialize,
-    /// `prompt.efficiency`: a prompt was compressed or templated.
-    PromptEfficiency,
-    /// A type of the caller's own: dotted lower-case words, as in `cart.checkout`.
-    ///
-    /// In the line a capital becomes lower case and any other foreign character `_`. Names that
-    /// begin with `audit.` are the log's own; such a one is written as `user.audit.…`.
-    Custom(&'a str),
-}
-
-/// Every name of the schema, in the order of the enum.
-pub(crate) const EVENT_TYPES: [(EventType<'static>, &str); 19] = [
-    (EventType::RequestStart, "request.start"),
-    (EventType::RequestEnd, "request.end"),
-    (EventType::AgentRoute, "agent.route"),
-    (EventType::AgentDecision, "agent.decision"),
-    (EventType::AgentRetry, "agent.retry"),
-    (EventType::AgentFallback, "agent.fallback"),
-    (EventType::LlmInvoke, "llm.invoke"),
-    (EventType::LlmError, "llm.error"),
-    (EventType::ToolCall, "tool.call"),
-    (EventType::ToolResult, "tool.result"),
-    (EventType::ToolError, "tool.error"),
-    (EventType::NlpExtract, "nlp.extract"),
-    (EventType::CacheHit, "cache.hit"),
-    (EventType::CacheMiss, "cache.miss"),
-    (EventType::ApiCall, "api.call"),
-    (EventType::S3Write, "s3.write"),
-    (EventType::PushSend, "push.send"),
-    (EventType::Serialize, "serialize"),
-    (EventType::PromptEfficiency, "prompt.efficiency"),
-];
-
-impl<'a> EventType<'a> {
-    /// The name as it stands in a line; for [`EventType::Custom`] as the caller spelled it.
-    pub fn name(self) -> &'a str {
-        match self {
-            Self::Custom(name) => name,
-            known => EVENT_TYPES[known.code() as usize].1,
-        }
-    }
-
-    /// The type of this name: one of the schema's, else [`EventType::Custom`].
-    pub fn from_name(name: &'a str) -> Self {
-        let known = EVENT_TYPES.iter().find(|(_, known)| *known == name);
-        known.map_or(Self::Custom(name), |(event_type, _)| *event_type)
-    }
-
-    /// Whether events of this type share the span of their operation, instead of being a span of
-    /// their own.
-    pub(crate) fn shares_span(self) -> bool {
-        matches!(
-            self,
-            Self::RequestStart
-                | Self::RequestEnd
-                | Self::ToolCall
-                | Self::ToolResult
-                | Self::ToolError
-        )
-    }
-
-    /// The index into [`EVENT_TYPES`]; `u8::MAX` for a type of the caller's own.
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::RequestStart => 0,
-            Self::RequestEnd => 1,
-            Self::AgentRoute => 2,
-            Self::AgentDecision => 3,
-            Self::AgentRetry => 4,
-            Self::AgentFallback => 5,
-            Self::LlmInvoke => 6,
-            Self::LlmError => 7,
-            Self::ToolCall => 8,
-            Self::ToolResult => 9,
-            Self::ToolError => 10,
-            Self::NlpExtract => 11,
-            Self::CacheHit => 12,
-            Self::CacheMiss => 13,
-            Self::ApiCall => 14,
-            Self::S3Write => 15,
-            Self::PushSend => 16,
-            Self::Serialize => 17,
-            Self::PromptEfficiency => 18,
-            Self::Custom(_) => u8::MAX,
-        }
-    }
-}
-
-/// Whether `name` is a type an event may have: words of lower-case letters, digits and `_`, joined
-/// by dots, and not one of the log's own `audit.*`.
-pub fn is_event_type_name(name: &str) -> bool {
-    !name.starts_with("audit.")
-        && name.split('.').all(|word| {
-            !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-        })
-}
-
-/// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// It did what was asked.
-    Ok,
-    /// It failed.
-    Error,
-    /// It took too long.
-    Timeout,
-    /// It will be tried again.
-    Retry,
-}
-
-impl Status {
-    /// Every status, in the order of the enum.
-    pub const ALL: [Self; 4] = [Self::Ok, Self::Error, Self::Timeout, Self::Retry];
-
-    /// The name as it stands in a line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Error => "error",
-            Self::Timeout => "timeout",
-            Self::Retry => "retry",
-        }
-    }
-
-    /// The status of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
     }
 }
 

@@ -111,7 +111,6 @@ mod cost;
 mod error;
 mod event;
 pub mod export;
-mod file_name;
 #[cfg(any(feature = "tower", feature = "tracing"))]
 pub mod layer;
 mod llm;
@@ -125,7 +124,6 @@ mod sync;
 pub mod testing;
 mod usage;
 mod writer;
-mod zst;
 
 pub use accounting::Accounting;
 pub use config::{Builder, Compress, Fsync};

@@ -12,7 +12,7 @@ use super::{
     UINT, flag,
 };
 use crate::cost::Usd;
-use crate::event::{EVENT_TYPES, Status};
+use crate::event::{EventType, Status};
 
 /// Containers inside each other: a payload's own, the error object around it, and the one that
 /// makes an object of another value.
@@ -74,8 +74,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
             true => Some(Usd::from_le_bytes(cursor.array()?)),
             false => None,
         },
-        event_type: match EVENT_TYPES.get(usize::from(code)) {
-            Some((_, name)) => Cow::Borrowed(name),
+        event_type: match EventType::ALL.get(usize::from(code)) {
+            Some(event_type) => Cow::Borrowed(event_type.name()),
             None => cursor.string()?,
         },
         agent: cursor.string()?,

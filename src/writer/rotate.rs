@@ -12,7 +12,7 @@ use jiff::tz::Offset;
 
 use super::fs::{Fs, LogFile, Stat};
 use crate::error::Error;
-use crate::file_name::{FileName, with_suffix};
+use llm_audit_log::{FileName, with_suffix};
 
 /// Names tried for one file; with more than these of a day taken or full, no file is begun.
 const NAMES_TRIED_MAX: u32 = 65_536;

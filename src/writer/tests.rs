@@ -310,7 +310,7 @@ fn midnight_under_load_loses_nothing_and_keeps_the_order() {
     rig.emit(1);
     rig.audit.shutdown(DEADLINE).unwrap();
     let mut names = rig.fs.names();
-    names.sort_by_key(|name| crate::file_name::FileName::parse(&name["logs/".len()..]));
+    names.sort_by_key(|name| llm_audit_log::FileName::parse(&name["logs/".len()..]));
     assert!(names.last().unwrap().contains("2026-03-02"));
     let seqs = names.iter().flat_map(|name| rig.lines(&name["logs/".len()..]));
     let seqs: Vec<u64> = seqs.filter_map(|line| line["seq"].as_u64()).collect();

@@ -12,9 +12,9 @@ use jiff::civil::Date;
 use super::fs::{Fs, LogFile};
 use super::own::{Retired, Seqs};
 use super::rotate::whole_lines_len;
-use crate::file_name::{FileName, with_suffix};
 use crate::reader::{self, Ending, read_line};
-use crate::zst;
+use llm_audit_log::zst;
+use llm_audit_log::{FileName, with_suffix};
 
 /// Between two pieces of so many bytes it is asked whether to go on.
 const PIECE_BYTES: usize = 1 << 20;

@@ -61,6 +61,12 @@ impl Display for Failure {
     }
 }
 
+impl From<llm_audit::reader::Error> for Failure {
+    fn from(error: llm_audit::reader::Error) -> Self {
+        llm_audit::Error::from(error).into()
+    }
+}
+
 impl From<llm_audit::Error> for Failure {
     fn from(error: llm_audit::Error) -> Self {
         Self::new(error.to_string())

@@ -19,13 +19,13 @@ use house::Removed;
 use super::book::{self, Book};
 use super::{DAY, NOON};
 use crate::config::{Compress, Fsync};
-use crate::file_name::FileName;
 use crate::writer::control::Ended;
 use crate::writer::fs::mem::{MemFs, TestClock, WriteFault};
 use crate::writer::own::Retired;
 use crate::writer::{Ground, Turn, Writer};
-use crate::zst;
 use crate::{Accounting, AuditEvent, AuditLogger, Error, EventType, Status};
+use llm_audit_log::FileName;
+use llm_audit_log::zst;
 
 const RUNS: u64 = 2_000;
 const ACTIONS_MAX: usize = 30;

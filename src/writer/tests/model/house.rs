@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::super::book::{self, Book};
 use super::Model;
 use crate::config::Compress;
-use crate::file_name::FileName;
 use crate::writer::fs::mem::MemFs;
 use crate::writer::own::Retired;
 use crate::writer::rotate::utc_date;
 use crate::writer::tidy::Tidy;
-use crate::zst;
+use llm_audit_log::FileName;
+use llm_audit_log::zst;
 
 const BY_DAYS: &str = "AUDIT_RETENTION_DAYS";
 const BY_BYTES: &str = "AUDIT_MAX_TOTAL_BYTES";

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 
 use memchr::memmem;
 
-use super::folder::{Entry, Folder};
-use super::json::Json;
-use super::line::Line;
-use crate::context::TraceContext;
-use crate::cost::Usd;
 use crate::error::Error;
-use crate::event::Status;
+use crate::folder::{Entry, Folder};
+use crate::json::Json;
+use crate::line::Line;
+use crate::schema::ids::{parse_span_id, parse_trace_id};
+use crate::schema::{Status, Usd};
 
 /// The fewest digits that name a trace.
 const PREFIX_DIGITS_MIN: usize = 4;
@@ -362,7 +361,7 @@ impl Search {
     /// The line's trace id in full, where it is one that is looked for.
     fn matching(&self, line: &Line<'_>) -> Option<String> {
         let given = line.trace_id()?.to_ascii_lowercase();
-        let id = format!("{:032x}", TraceContext::parse_trace_id(&given).ok()?);
+        let id = format!("{:032x}", parse_trace_id(&given).ok()?);
         // Ids of older logs had 12 digits.
         let short = id.strip_prefix("00000000000000000000").unwrap_or_default();
         [&*given, &*id, short].iter().any(|id| id.starts_with(&self.prefix)).then_some(id)
@@ -383,7 +382,7 @@ impl Search {
 
 /// A span id in full; as given where it is none.
 fn span_id(id: &str) -> String {
-    TraceContext::parse_span_id(id).map_or_else(|_| id.to_owned(), |id| format!("{id:016x}"))
+    parse_span_id(id).map_or_else(|_| id.to_owned(), |id| format!("{id:016x}"))
 }
 
 #[cfg(test)]

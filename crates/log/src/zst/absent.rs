@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 /// Whether compressed files can be read and written.
-pub(crate) const IS_PRESENT: bool = false;
+pub const IS_PRESENT: bool = false;
 
 fn absent() -> io::Error {
     io::Error::new(
@@ -13,11 +13,11 @@ fn absent() -> io::Error {
 }
 
 /// Fails.
-pub(crate) fn reader<I: Read>(_input: I) -> io::Result<impl Read + use<I>> {
+pub fn reader<I: Read>(_input: I) -> io::Result<impl Read + use<I>> {
     Err::<io::Empty, _>(absent())
 }
 
 /// Fails.
-pub(crate) fn compress(_: &mut dyn Read, _bytes: u64, _: &mut dyn Write) -> io::Result<()> {
+pub fn compress(_: &mut dyn Read, _bytes: u64, _: &mut dyn Write) -> io::Result<()> {
     Err(absent())
 }

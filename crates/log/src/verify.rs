@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
-use super::folder::{Ending, Entry, Folder, Lines};
-use super::json::Json;
-use super::line::{Line, is_instance};
 use crate::error::Error;
-use crate::event::is_event_type_name;
+use crate::folder::{Ending, Entry, Folder, Lines};
+use crate::json::Json;
+use crate::line::Line;
+use crate::schema::ids::is_instance;
+use crate::schema::is_event_type_name;
 
 /// How many findings are kept with their text; all are counted.
 const FINDINGS_MAX: usize = 1_000;

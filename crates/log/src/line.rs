@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use memchr::{memchr2, memmem};
 use simd_json::{Buffers, ErrorType, Tape};
 
-use super::json::Json;
-use crate::context::TraceContext;
-use crate::cost::Usd;
 use crate::error::Error;
-use crate::event::Status;
+use crate::json::Json;
+use crate::schema::ids::{is_instance, parse_span_id, parse_trace_id};
+use crate::schema::{Status, Usd};
 
 /// How deep a line may nest. Deeper ones are refused with an error, whatever they hold.
 pub const DEPTH_MAX: usize = 1 << 20;
@@ -27,9 +26,9 @@ pub const DEPTH_MAX: usize = 1 << 20;
 ///
 /// ```
 /// let mut bytes = br#"{"event_type":"cache.hit","agent":"a","action":"get","status":"ok"}"#.to_vec();
-/// let line = llm_audit::reader::parse(&mut bytes)?;
+/// let line = llm_audit_log::parse(&mut bytes)?;
 /// assert_eq!(line.event_type(), Some("cache.hit"));
-/// # Ok::<(), llm_audit::Error>(())
+/// # Ok::<(), llm_audit_log::Error>(())
 /// ```
 pub fn parse(line: &mut [u8]) -> Result<Line<'_>, Error> {
     if let Err(invalid) = std::str::from_utf8(line) {
@@ -174,11 +173,11 @@ impl Shape {
             Self::Integer => (json.as_u64().is_some(), "is no whole number from 0"),
             Self::Instance => (text.is_some_and(is_instance), "is no id of 16 hex digits"),
             Self::TraceId => {
-                let fits = text.is_some_and(|id| TraceContext::parse_trace_id(id).is_ok());
+                let fits = text.is_some_and(|id| parse_trace_id(id).is_ok());
                 (fits, "is no id of up to 32 hex digits, not all zero")
             }
             Self::SpanId => {
-                let fits = text.is_some_and(|id| TraceContext::parse_span_id(id).is_ok());
+                let fits = text.is_some_and(|id| parse_span_id(id).is_ok());
                 (fits, "is no id of up to 16 hex digits, not all zero")
             }
             Self::Time => (text.and_then(micros).is_some(), "is no RFC 3339 time with an offset"),
@@ -191,11 +190,6 @@ impl Shape {
         };
         (!fits).then_some(fault)
     }
-}
-
-/// Whether `id` is what loggers call themselves: 16 hex digits.
-pub(super) fn is_instance(id: &str) -> bool {
-    id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Microseconds since the Unix epoch.
@@ -353,7 +347,7 @@ impl<'a> Line<'a> {
 
     /// The same by the stricter rules for a line that this library wrote: ids in full and in lower
     /// case, `data` and `error` objects, and what every such line has is there.
-    pub(super) fn strict_faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+    pub(crate) fn strict_faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let required: &[&str] = match self.is_own() {
             true => &["event_version", "timestamp", "event_type"],
             false => &REQUIRED_OF_EVENTS,

@@ -6,10 +6,10 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 use std::slice;
 
-use super::input::Input;
-use super::line::{Line, parse};
 use crate::error::Error;
 use crate::file_name::FileName;
+use crate::input::Input;
+use crate::line::{Line, parse};
 use crate::zst;
 
 /// The longest line that is read, in bytes without its newline. A longer one is stepped over
@@ -20,7 +20,7 @@ pub const LINE_BYTES_MAX: usize = 64 << 20;
 const LISTS_MAX: u32 = 8;
 
 /// What is read from a file at once.
-pub(super) const BLOCK_BYTES: usize = 128 << 10;
+pub(crate) const BLOCK_BYTES: usize = 128 << 10;
 
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,11 +98,11 @@ impl LogFile {
     }
 
     /// The name it has, or had, where it is not compressed.
-    pub(super) fn plain_name(&self) -> &str {
+    pub(crate) fn plain_name(&self) -> &str {
         self.name.strip_suffix(".zst").unwrap_or(&self.name)
     }
 
-    pub(super) fn is_compressed(&self) -> bool {
+    pub(crate) fn is_compressed(&self) -> bool {
         self.parts.is_compressed
     }
 
@@ -120,13 +120,13 @@ impl LogFile {
     }
 
     /// Whether a writer holds it, or has written to it since the folder was read.
-    pub(super) fn is_in_use(&self) -> bool {
+    pub(crate) fn is_in_use(&self) -> bool {
         self.is_locked() || fs::metadata(&self.path).is_ok_and(|now| now.len() != self.stored_bytes)
     }
 
     /// What it holds from `offset` on. A file that was compressed since the folder was read is
     /// found by its new name.
-    pub(super) fn read_from(&self, offset: u64) -> Result<Input, Error> {
+    pub(crate) fn read_from(&self, offset: u64) -> Result<Input, Error> {
         let plain = (!self.is_compressed()).then(|| File::open(&self.path));
         let input = match plain {
             Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
@@ -146,12 +146,12 @@ impl LogFile {
         if self.is_compressed() { u64::MAX } else { self.bytes }
     }
 
-    pub(super) fn error(&self, source: io::Error) -> Error {
+    pub(crate) fn error(&self, source: io::Error) -> Error {
         Error::io("read", &self.path, source)
     }
 
     /// Where the last whole line ends.
-    pub(super) fn lines_end(&self) -> Result<u64, Error> {
+    pub(crate) fn lines_end(&self) -> Result<u64, Error> {
         if self.is_compressed() {
             // It will not grow.
             return Ok(self.bytes);
@@ -232,12 +232,12 @@ impl Folder {
     }
 
     /// Where it is.
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// The same folder as it is now.
-    pub(super) fn again(&self) -> Result<Self, Error> {
+    pub(crate) fn again(&self) -> Result<Self, Error> {
         Self::open(&self.dir)
     }
 
@@ -392,7 +392,7 @@ impl<'f> Lines<'f> {
 
 /// The bytes a line takes in its file. The newline of a line that is too long is counted even
 /// where it is missing at the end of the file, behind which nothing follows.
-pub(super) fn consumed(ending: Ending, bytes: usize) -> u64 {
+pub(crate) fn consumed(ending: Ending, bytes: usize) -> u64 {
     match ending {
         Ending::Newline => bytes as u64 + 1,
         Ending::Torn => bytes as u64,

@@ -6,16 +6,16 @@ mod absent;
 mod present;
 
 #[cfg(not(feature = "zstd"))]
-pub(crate) use absent::{IS_PRESENT, compress, reader};
+pub use absent::{IS_PRESENT, compress, reader};
 #[cfg(feature = "zstd")]
-pub(crate) use present::{IS_PRESENT, compress, reader};
+pub use present::{IS_PRESENT, compress, reader};
 
 /// As much of a file as [`content_bytes`] needs.
-pub(crate) const HEADER_BYTES: usize = 18;
+pub const HEADER_BYTES: usize = 18;
 
 /// How many bytes a compressed file says that it holds, from how it begins (RFC 8878, 3.1.1).
 /// `None` where it does not say, or is no such file.
-pub(crate) fn content_bytes(header: &[u8]) -> Option<u64> {
+pub fn content_bytes(header: &[u8]) -> Option<u64> {
     let (&descriptor, rest) = header.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?.split_first()?;
     let is_single_segment = descriptor >> 5 & 1 == 1;
     let dictionary_id_bytes = [0, 1, 2, 4][usize::from(descriptor & 3)];

@@ -9,17 +9,18 @@ use jiff::civil::Date;
 ///
 /// Ordered by day, then by number; a compressed file before a plain one of the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FileName {
+pub struct FileName {
     /// `YYYY-MM-DD`, a day of the calendar.
-    pub(crate) day: String,
+    pub day: String,
     /// 0 for the day's first file.
-    pub(crate) number: u64,
-    pub(crate) is_compressed: bool,
+    pub number: u64,
+    /// Whether `.zst` follows.
+    pub is_compressed: bool,
 }
 
 impl FileName {
     /// `None` where the name is none of the log's.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         let (plain, is_compressed) = match name.strip_suffix(".zst") {
             Some(plain) => (plain, true),
             None => (name, false),
@@ -56,7 +57,7 @@ impl PartialOrd for FileName {
 }
 
 /// The path of the same name with something behind it.
-pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()

@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use simd_json::{Node, StaticNode};
 
-/// A JSON value inside a [`Line`](super::Line).
+/// A JSON value inside a [`Line`](crate::Line).
 ///
 /// It borrows the line and costs nothing to copy. Every look-up walks the flat tape, stepping over
 /// nested values without entering them, so that no depth of nesting can exhaust the stack.
@@ -16,7 +16,7 @@ pub struct Json<'a> {
 
 impl<'a> Json<'a> {
     /// The value that begins `nodes`.
-    pub(super) fn first(nodes: &'a [Node<'a>]) -> Option<Self> {
+    pub(crate) fn first(nodes: &'a [Node<'a>]) -> Option<Self> {
         let count = match nodes.first()? {
             Node::Object { count, .. } | Node::Array { count, .. } => count + 1,
             Node::String(_) | Node::Static(_) => 1,
@@ -152,7 +152,7 @@ impl<'a> Iterator for Items<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::reader::parse;
+    use crate::parse;
 
     #[test]
     fn serializes_to_what_it_was_parsed_from() {

@@ -24,13 +24,13 @@ const ONE: u128 = 10_u128.pow(DIGITS as u32);
 /// # Examples
 ///
 /// ```
-/// use llm_audit::Usd;
+/// use llm_audit_log::Usd;
 ///
 /// let price: Usd = "2.5e-06".parse()?;
 /// assert_eq!((price * 1_000).to_string(), "0.0025");
 /// let sum: Usd = [0.1, 0.2].into_iter().filter_map(|cost| Usd::try_from(cost).ok()).sum();
 /// assert_eq!(sum, "0.3".parse()?);
-/// # Ok::<(), llm_audit::Error>(())
+/// # Ok::<(), llm_audit_log::Error>(())
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Usd(i128);
@@ -52,11 +52,13 @@ impl Usd {
         self.0 < 0
     }
 
-    pub(crate) fn to_le_bytes(self) -> [u8; 16] {
+    /// The amount as 16 bytes, for records in memory.
+    pub fn to_le_bytes(self) -> [u8; 16] {
         self.0.to_le_bytes()
     }
 
-    pub(crate) fn from_le_bytes(bytes: [u8; 16]) -> Self {
+    /// The amount of these 16 bytes.
+    pub fn from_le_bytes(bytes: [u8; 16]) -> Self {
         Self(i128::from_le_bytes(bytes))
     }
 }

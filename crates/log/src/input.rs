@@ -22,7 +22,7 @@ impl Input {
         Self::of(File::open(path)?, is_compressed)
     }
 
-    pub(super) fn of(file: File, is_compressed: bool) -> io::Result<Self> {
+    pub(crate) fn of(file: File, is_compressed: bool) -> io::Result<Self> {
         Ok(match is_compressed {
             true => Self(Box::new(zst::reader(file)?)),
             false => Self(Box::new(file)),

@@ -1,0 +1,71 @@
+//! The error of the readers.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a log, a line or a value of it cannot be read.
+///
+/// `Debug` prints the same text as `Display`, so that `main` can return it.
+pub struct Error(Box<Kind>);
+
+enum Kind {
+    /// A folder or a file of the log.
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    /// A text that is not what it should be.
+    Parse { what: &'static str, why: String },
+}
+
+impl Error {
+    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self(Box::new(Kind::Io { doing, path: path.into(), source }))
+    }
+
+    pub(crate) fn parse(what: &'static str, why: impl Into<String>) -> Self {
+        Self(Box::new(Kind::Parse { what, why: why.into() }))
+    }
+
+    /// What was wrong with a file or folder.
+    pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
+        match &*self.0 {
+            Kind::Io { source, .. } => Some(source.kind()),
+            Kind::Parse { .. } => None,
+        }
+    }
+
+    /// Whether the operating system refused a folder or a file.
+    pub fn is_io(&self) -> bool {
+        matches!(*self.0, Kind::Io { .. })
+    }
+
+    /// Whether a text is not a valid line, field or value.
+    pub fn is_parse(&self) -> bool {
+        matches!(*self.0, Kind::Parse { .. })
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Kind::Io { doing, path, source } => {
+                write!(f, "cannot {doing} {}: {source}", path.display())
+            }
+            Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.0 {
+            Kind::Io { source, .. } => Some(source),
+            Kind::Parse { .. } => None,
+        }
+    }
+}

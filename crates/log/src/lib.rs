@@ -1,0 +1,46 @@
+//! The contract of an audit log's line: its schema, and the readers of the files that hold it.
+//!
+//! ```no_run
+//! use llm_audit_log::Folder;
+//!
+//! let folder = Folder::open("logs")?;
+//! let mut lines = folder.lines();
+//! while let Some(mut entry) = lines.next_line()? {
+//!     let Ok(line) = entry.parse() else { continue };
+//!     println!("{:?} {:?}", line.agent(), line.action());
+//! }
+//! # Ok::<(), llm_audit_log::Error>(())
+//! ```
+//!
+//! - [`schema`]: event types, status, ids, exact money.
+//! - [`parse`] and [`Line`]: one line, field by field. [`json`]: any JSON object, without a schema.
+//! - [`Folder`], [`Lines`], [`Follow`]: the lines of a folder, now and as they come.
+//! - [`Trace`]: the events of one trace as a tree of spans.
+//! - [`verify`]: whether a log is whole.
+//!
+//! # Features
+//!
+//! - `zstd`: compressed files, `.jsonl.zst`, are read. Needs a C compiler.
+
+mod error;
+mod file_name;
+mod folder;
+mod follow;
+mod input;
+pub mod json;
+mod line;
+pub mod schema;
+mod tree;
+mod verify;
+pub mod zst;
+
+pub use error::Error;
+pub use file_name::{FileName, with_suffix};
+pub use folder::{Ending, Entry, Folder, LINE_BYTES_MAX, Lines, LogFile, read_line};
+pub use follow::Follow;
+pub use input::Input;
+pub use json::{Items, Json, Members};
+pub use line::{DEPTH_MAX, Line, parse};
+pub use schema::{EventType, Status, Usd, is_event_type_name};
+pub use tree::{Event, Found, Span, Step, Trace};
+pub use verify::{Finding, Instance, State, Verification, verify, verify_with};

@@ -1,0 +1,9 @@
+//! The log files read back: lines, folders, completeness, and the tree of a trace.
+//!
+//! These are the readers of the crate `llm-audit-log`.
+
+pub use llm_audit_log::{
+    DEPTH_MAX, Ending, Entry, Error, Event, Finding, Folder, Follow, Found, Input, Instance, Items,
+    Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification,
+    parse, read_line, verify, verify_with,
+};
