@@ -17,10 +17,10 @@ pub use classify::{
 
 use crate::context::TraceContext;
 use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
-use crate::logger::{self, AuditLogger};
-use crate::record::forget_panic;
+use crate::panics::forget_panic;
 pub use crate::record::members::Value;
 use crate::record::members::{Member, Members};
+use crate::recorder::{self, AuditLogger};
 
 /// A name and how its value is recorded.
 pub type Argument<'a> = Member<'a>;
@@ -79,7 +79,7 @@ impl Outlet<'_> {
     pub fn is_off(&self) -> bool {
         match self.0 {
             Some(logger) => !logger.settings().enabled,
-            None => logger::Outlet(None).is_off(),
+            None => recorder::Outlet(None).is_off(),
         }
     }
 
@@ -92,7 +92,7 @@ impl Outlet<'_> {
         moved: &[Argument<'_>],
         kept: K,
     ) -> Span<'e, K> {
-        let outlet = logger::Outlet(self.0.cloned());
+        let outlet = recorder::Outlet(self.0.cloned());
         Span { open: Open::new(outlet, head, captured, moved), kept }
     }
 }
@@ -107,7 +107,7 @@ pub struct Span<'e, K: Kept> {
 
 #[derive(Debug)]
 struct Open<'e> {
-    outlet: logger::Outlet,
+    outlet: recorder::Outlet,
     head: Head<'e>,
     context: TraceContext,
     captures_content: bool,
@@ -123,7 +123,7 @@ struct Open<'e> {
 
 impl<'e> Open<'e> {
     fn new(
-        outlet: logger::Outlet,
+        outlet: recorder::Outlet,
         head: Head<'e>,
         captured: &[Argument<'_>],
         moved: &[Argument<'_>],
@@ -229,7 +229,7 @@ impl<'e> Open<'e> {
 
 /// `tool.call`.
 fn emit_call(
-    outlet: &logger::Outlet,
+    outlet: &recorder::Outlet,
     head: &Head<'_>,
     context: &TraceContext,
     arguments: &[Argument<'_>],

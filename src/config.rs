@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::export::Exporter;
-use crate::logger::AuditLogger;
 use crate::ring;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::{Profile, Sanitizer};
-use crate::writer::Ground;
 use llm_audit_log::zst;
 
 /// Events may be this large by default, in bytes.
@@ -30,7 +28,7 @@ const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=36_500;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
     /// When the operating system gets to it, and when
-    /// [`flush_durable`](AuditLogger::flush_durable) asks; and where more than 16 files that were left
+    /// [`flush_durable`](crate::AuditLogger::flush_durable) asks; and where more than 16 files that were left
     /// behind wait to be asked for.
     Never,
     /// At most this long after a write.
@@ -146,7 +144,7 @@ fn default_service() -> String {
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
 
-/// Builds an [`AuditLogger`]. What is set here goes before the environment, and the environment
+/// Builds an [`AuditLogger`](crate::AuditLogger). What is set here goes before the environment, and the environment
 /// before the defaults; see the crate page for the variables.
 ///
 /// # Examples
@@ -364,22 +362,6 @@ impl Builder {
     pub fn service(self, name: impl Into<String>) -> Self {
         let name = name.into();
         self.set(move |settings| settings.service = name)
-    }
-
-    /// Starts the logger.
-    ///
-    /// # Errors
-    ///
-    /// A setting or a variable that is not accepted (the error names it, what was given and what
-    /// is accepted), a folder that cannot be written to, a thread that cannot be started.
-    pub fn build(self) -> Result<AuditLogger, Error> {
-        self.build_on(Ground::default())
-    }
-
-    /// As [`build`](Self::build), on another file system and clock.
-    pub(crate) fn build_on(self, ground: Ground) -> Result<AuditLogger, Error> {
-        let (settings, exporters) = self.settings(&|name| std::env::var_os(name))?;
-        AuditLogger::start(settings, exporters, ground)
     }
 
     /// The final settings, with variables looked up by `lookup`.

@@ -104,42 +104,41 @@ pub mod __fuzz;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod __span;
-mod accounting;
 mod config;
 mod context;
-mod cost;
 mod error;
 mod event;
 pub mod export;
 #[cfg(any(feature = "tower", feature = "tracing"))]
 pub mod layer;
 mod llm;
-mod logger;
+mod metrics;
+mod panics;
+mod pricing;
 pub mod reader;
 mod record;
+mod recorder;
 mod ring;
 mod sampler;
 pub mod sanitize;
 mod sync;
 pub mod testing;
-mod usage;
 mod writer;
 
-pub use accounting::Accounting;
 pub use config::{Builder, Compress, Fsync};
 pub use context::{InSpan, Scope, Spanned, TraceContext};
-pub use cost::{Usd, calculate_cost};
 pub use error::Error;
 pub use event::{AuditEvent, ErrorDetail, EventType, Status, is_event_type_name};
 pub use llm::{LlmCall, record_llm_call};
 #[cfg(feature = "macros")]
 pub use llm_audit_macros::audit_span;
+pub use metrics::{Accounting, Flushed};
+pub use pricing::{ServiceTier, Usage, Usd};
 #[cfg(unix)]
-pub use logger::close_on_signals;
-pub use logger::{
-    AuditLogger, Flushed, Guard, captures_content, emit, emit_wait, flush, flush_durable, init,
-    init_with,
+pub use recorder::close_on_signals;
+pub use recorder::{
+    AuditLogger, Guard, calculate_cost, captures_content, emit, emit_wait, flush, flush_durable,
+    init, init_with,
 };
 pub use sampler::SamplingPolicy;
 pub use sanitize::{ProtectedValue, Sanitizer, protect_environment, protect_value};
-pub use usage::{ServiceTier, Usage};

@@ -5,11 +5,11 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::context::TraceContext;
-use crate::cost::Usd;
 use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
-use crate::logger::{AuditLogger, Outlet};
+use crate::pricing::Usd;
+use crate::pricing::{Answer, Usage};
 use crate::record::{Fields, Payload};
-use crate::usage::{Answer, Usage};
+use crate::recorder::{AuditLogger, Outlet};
 
 /// One call of a model, for [`record_llm_call`].
 ///

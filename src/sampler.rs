@@ -1,15 +1,8 @@
 //! Which events are kept: whole traces by their id, errors, slow ones, and a share of the rest.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::context::{TraceContext, random_share};
+use crate::context::{TRACE_RATE_DEFAULT, TraceContext, keeps_trace, random_share};
 use crate::error::Error;
 use crate::event::Status;
-
-/// `TRACE_SAMPLE_RATE` where nothing else is said.
-const TRACE_RATE_DEFAULT: f64 = 0.20;
-/// The random part of a trace id, in bits.
-const RANDOM_BITS: u32 = 56;
 
 /// The share of what happens that is recorded.
 ///
@@ -115,31 +108,6 @@ impl SamplingPolicy {
             Status::Error | Status::Timeout => self.error_rate,
         }
     }
-}
-
-/// Whether a trace is kept whole at this rate: whether R, the 56 rightmost bits of its id, is at
-/// least (1 - rate) * 2^56. So defined in OpenTelemetry's "TraceState: Probability Sampling"
-/// (consistent probability sampling): whoever keeps traces at a lower rate keeps a subset of
-/// these.
-pub(crate) fn keeps_trace(trace_id: u128, rate: f64) -> bool {
-    let threshold = ((1.0 - rate) * (1_u64 << RANDOM_BITS) as f64).round() as u64;
-    let random = trace_id as u64 & ((1 << RANDOM_BITS) - 1);
-    random >= threshold
-}
-
-/// The bits of the rate that `traceparent` headers of traces begun here are decided by.
-///
-/// Relaxed: one number, with nothing published beside it.
-static PROCESS_TRACE_RATE: AtomicU64 = AtomicU64::new(TRACE_RATE_DEFAULT.to_bits());
-
-/// The trace rate of the process's recorder.
-pub(crate) fn process_trace_rate() -> f64 {
-    f64::from_bits(PROCESS_TRACE_RATE.load(Ordering::Relaxed))
-}
-
-/// Sets what [`process_trace_rate`] says; for `init`.
-pub(crate) fn set_process_trace_rate(rate: f64) {
-    PROCESS_TRACE_RATE.store(rate.to_bits(), Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! A sink for users' own tests: what a piece of code recorded, line by line.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -9,14 +8,10 @@ use parking_lot::Mutex;
 
 use crate::config::Builder;
 use crate::export::Exporter;
-use crate::logger::{AuditLogger, note_capturing};
+use crate::recorder::{AuditLogger, start_capture, stop_capture};
 
 /// How long a test waits for the writer before it says that something is wrong.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-thread_local! {
-    static CAPTURES: RefCell<Vec<AuditLogger>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Captures what this thread emits through [`llm_audit::emit`](crate::emit), until the capture is
 /// dropped. Nothing is sampled out, no file is written, no environment is read; redaction is as
@@ -58,7 +53,6 @@ pub fn capture_with(change: impl FnOnce(Builder) -> Builder) -> Capture {
     let builder = AuditLogger::builder().without_environment().files(false).debug(true);
     let builder = builder.in_one_lane().exporter(lines.clone());
     let logger = change(builder).build().expect("a logger without files starts");
-    note_capturing();
     Capture { _attached: attach(&logger), logger, lines }
 }
 
@@ -99,7 +93,7 @@ impl Capture {
 }
 
 fn attach(logger: &AuditLogger) -> Attached {
-    CAPTURES.with_borrow_mut(|captures| captures.push(logger.clone()));
+    start_capture(logger);
     Attached { instance: logger.instance().to_owned(), _not_send: PhantomData }
 }
 
@@ -114,26 +108,7 @@ pub struct Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // Taken out first, dropped after: closing a logger runs code of its own.
-        let _ended = CAPTURES.try_with(|captures| {
-            let mut captures = captures.borrow_mut();
-            let last = captures.iter().rposition(|logger| logger.instance() == self.instance);
-            last.map(|at| captures.remove(at))
-        });
-    }
-}
-
-/// Whether the thread's events go to a capture.
-pub(crate) fn is_capturing() -> bool {
-    CAPTURES.try_with(|captures| !captures.borrow().is_empty()).unwrap_or(false)
-}
-
-/// Hands the thread's innermost capture to `record`.
-pub(crate) fn with_captured(record: impl FnOnce(&AuditLogger)) {
-    // A clone, because a `Serialize` impl may emit or capture in turn.
-    let innermost = CAPTURES.try_with(|captures| captures.borrow().last().cloned());
-    if let Ok(Some(logger)) = innermost {
-        record(&logger);
+        stop_capture(&self.instance);
     }
 }
 

@@ -11,8 +11,8 @@ use std::ops::Deref;
 use serde::Serialize;
 
 use crate::event::ErrorDetail;
-use crate::logger::Outlet;
 use crate::record::members::Value;
+use crate::recorder::Outlet;
 use crate::sanitize::{Redactions, debug};
 
 /// What is asked what it can do: `(&&&Pick(&value)).audit_span_value()` and so on.

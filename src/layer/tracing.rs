@@ -14,7 +14,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::context::TraceContext;
-use crate::logger::{AuditLogger, Outlet};
+use crate::recorder::{AuditLogger, Outlet};
 use crate::sanitize::Sanitizer;
 use entered::Busy;
 use fields::{Fields, Keeps};

@@ -6,10 +6,11 @@ use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::encode::Outcome;
-use super::serializer::{Encoder, Payload, forget_panic};
+use super::serializer::{Encoder, Payload};
 use super::sink::{Failed, Stop};
 use super::text::Spelled;
 use super::{END, MAP};
+use crate::panics::forget_panic;
 use crate::ring::Chain;
 use crate::sanitize::Kind as Found;
 use crate::sanitize::{KeyClass, KeyNumbers, Redactions, Role, Sanitizer, debug};

@@ -37,7 +37,7 @@ mod text;
 mod type_name;
 
 pub(crate) use compound::Fields;
-pub(crate) use serializer::{Payload, forget_panic};
+pub(crate) use serializer::Payload;
 
 const NULL: u8 = 1;
 const FALSE: u8 = 2;

@@ -11,6 +11,7 @@ use super::keyed::Probe;
 use super::sink::{Failed, Gather, Sink, Stop};
 use super::text::Spelled;
 use super::{DEPTH_MAX, F32, F64, FALSE, MAP, NEGATIVE, NULL, PAYLOAD, SEQ, TRUE, UINT};
+use crate::panics::forget_panic;
 use crate::ring::Chain;
 use crate::sanitize::{Around, KeyClass, KeyNumbers, Role, Secrecy};
 use crate::sanitize::{Kind, Place, Redactions, Sanitizer};
@@ -245,13 +246,6 @@ impl<'c, 'r> Encoder<'c, 'r> {
     fn spelled(&mut self, value: impl std::fmt::Display) -> Result<(), Failed> {
         let spelled = Spelled::new(value)?;
         self.text(spelled.as_str(), self.cap)
-    }
-}
-
-/// A panic's own value may panic when it is dropped.
-pub(crate) fn forget_panic(panic: Box<dyn std::any::Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        std::mem::forget(again);
     }
 }
 

@@ -276,25 +276,25 @@ fn lanes(capacity: usize, bytes: usize) -> (Lanes<Arc<Ring>>, Lanes<Drainer>) {
 #[test]
 fn sleep_is_refused_while_something_is_left_in_either_lane() {
     let (rings, mut drainers) = lanes(64, 1 << 20);
-    for lane in [&rings.errors, &rings.others] {
+    for lane in [&rings.primary, &rings.secondary] {
         push(lane, b"x");
         assert!(!drainers.may_sleep());
         // Refused, it leaves no flag behind.
-        for lane in [&rings.errors, &rings.others] {
+        for lane in [&rings.primary, &rings.secondary] {
             assert_eq!(push(lane, b"y"), Pushed::Stored { wake: false });
         }
-        drain(&mut drainers.errors);
-        drain(&mut drainers.others);
+        drain(&mut drainers.primary);
+        drain(&mut drainers.secondary);
         assert!(drainers.may_sleep());
-        for lane in [&rings.errors, &rings.others] {
+        for lane in [&rings.primary, &rings.secondary] {
             assert_eq!(push(lane, b"y"), Pushed::Stored { wake: true });
         }
         drainers.awake();
-        for lane in [&rings.errors, &rings.others] {
+        for lane in [&rings.primary, &rings.secondary] {
             assert_eq!(push(lane, b"z"), Pushed::Stored { wake: false });
         }
-        drain(&mut drainers.errors);
-        drain(&mut drainers.others);
+        drain(&mut drainers.primary);
+        drain(&mut drainers.secondary);
     }
 }
 
@@ -302,10 +302,10 @@ fn sleep_is_refused_while_something_is_left_in_either_lane() {
 fn lanes_divide_places_and_memory() {
     for (asked, others, errors) in [(1, 64, 64), (256, 256, 64), (10_000, 16_384, 4096)] {
         let rings = Lanes::new(asked, 16 << 20);
-        assert_eq!(rings.others.slots.capacity(), others);
-        assert_eq!(rings.errors.slots.capacity(), errors);
+        assert_eq!(rings.secondary.slots.capacity(), others);
+        assert_eq!(rings.primary.slots.capacity(), errors);
         let bytes = |ring: &Ring| ring.arena.block_count() as usize * BLOCK_BYTES;
-        let (of_errors, of_others) = (bytes(&rings.errors), bytes(&rings.others));
+        let (of_errors, of_others) = (bytes(&rings.primary), bytes(&rings.secondary));
         assert!((4 << 20) - of_errors < BLOCK_BYTES, "{of_errors}");
         assert!((12 << 20) - of_others < BLOCK_BYTES, "{of_others}");
     }
@@ -318,25 +318,25 @@ fn a_flood_in_one_lane_leaves_the_other_alone() {
     for payload in [8, 5000] {
         let (rings, mut drainers) = lanes(64, 256 << 10);
         for n in 0..40 {
-            push(&rings.errors, &number(n));
+            push(&rings.primary, &number(n));
         }
         for n in 0..1000 {
-            push(&rings.others, &vec![n as u8; payload]);
+            push(&rings.secondary, &vec![n as u8; payload]);
         }
-        assert_eq!(rings.errors.count(), (40, 0));
-        let (queued, lost) = rings.others.count();
+        assert_eq!(rings.primary.count(), (40, 0));
+        let (queued, lost) = rings.secondary.count();
         assert!(queued <= 64 && queued + lost == 1000, "{queued} {lost}");
         assert_eq!(rings.count(), (40 + queued, lost));
         let all = (0..40).map(|n| number(n).to_vec()).collect();
-        assert_eq!(drain(&mut drainers.errors), (all, 0));
-        let (events, lost) = drain(&mut drainers.others);
+        assert_eq!(drain(&mut drainers.primary), (all, 0));
+        let (events, lost) = drain(&mut drainers.secondary);
         assert_eq!(events.len() as u64 + lost, 1000);
     }
 }
 
 #[test]
 fn tickets_reach_others_in_both_lanes_or_not_at_all() {
-    let tickets = |errors, others| Tickets { errors, others };
+    let tickets = |primary, secondary| Tickets { primary, secondary };
     assert!(tickets(3, 5).reach(tickets(3, 5)));
     assert!(!tickets(2, 9).reach(tickets(3, 5)));
     assert!(!tickets(9, 4).reach(tickets(3, 5)));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::control::Request;
 use super::{Writer, jsonl};
-use crate::accounting::{Counts, add};
+use crate::metrics::{Counts, add};
 use crate::record::decode;
 use crate::ring::{Drainer, Lanes, Next, Taken};
 
@@ -46,9 +46,12 @@ impl Writer {
         lines.clear();
         let mut out = Out { instance: &shared.instance, seq, lines };
         let mut errors =
-            Look::at(&mut drainers.errors, &patience.errors, request.settle.map(|to| to.errors));
-        let mut others =
-            Look::at(&mut drainers.others, &patience.others, request.settle.map(|to| to.others));
+            Look::at(&mut drainers.primary, &patience.primary, request.settle.map(|to| to.primary));
+        let mut others = Look::at(
+            &mut drainers.secondary,
+            &patience.secondary,
+            request.settle.map(|to| to.secondary),
+        );
 
         // Errors are taken first: they do not wait behind a flood.
         let mut held_bytes = 0;
@@ -80,7 +83,7 @@ impl Writer {
 
         batch.overwritten += errors.lost + others.lost;
         batch.is_unready = errors.is_unready || others.is_unready;
-        *patience = Lanes { errors: errors.ended(), others: others.ended() };
+        *patience = Lanes { primary: errors.ended(), secondary: others.ended() };
         drainers.release_all();
         add(&counts.overwritten, batch.overwritten);
         batch

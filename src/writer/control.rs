@@ -7,8 +7,8 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use super::housekeeping::Syncs;
-use crate::accounting::Accounting;
-use crate::logger::Flushed;
+use crate::metrics::Accounting;
+use crate::metrics::Flushed;
 use crate::ring::Tickets;
 use llm_audit_process::exit;
 use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{LINGER, Writer};
-use crate::accounting::add;
 use crate::export::Exporter;
-use crate::record::forget_panic;
+use crate::metrics::add;
+use crate::panics::forget_panic;
 use llm_audit_process::fork::Process;
 
 /// How long the close waits for an exporter that gets nowhere, and for one that does.

@@ -13,6 +13,7 @@ mod housekeeping;
 pub(crate) mod jsonl;
 mod own;
 pub(crate) mod rotate;
+mod shared;
 #[cfg(all(test, not(loom)))]
 mod stalls;
 #[cfg(all(test, not(loom)))]
@@ -34,14 +35,14 @@ use fs::{Clock, Fs, OsFs, SystemClock};
 use housekeeping::Housekeeping;
 use own::{Loss, Start, Stop};
 use rotate::{FileOptions, Lines, LogFiles, utc_date};
+pub(crate) use shared::Shared;
 use tidy::Tidy;
 
-use crate::accounting::add;
 use crate::config::{Compress, Settings};
 use crate::error::{Error, Kind};
 use crate::event::Status;
 use crate::export::{Exporter, Stdout};
-use crate::logger::Shared;
+use crate::metrics::add;
 use crate::ring::{Drainer, Lanes};
 use llm_audit_process::exit::{self, Writing};
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use crate::accounting::Accounting;
 use crate::config::Settings;
-use crate::cost::{Refused, Unpriced};
+use crate::metrics::Accounting;
+use crate::pricing::{Refused, Unpriced};
 use crate::sampler::SamplingPolicy;
 
 /// `audit.start`: who writes, and how.

@@ -20,7 +20,7 @@ use super::headers;
 use super::pending::Pending;
 use super::settings::Settings;
 use crate::context::TraceContext;
-use crate::logger::{AuditLogger, Outlet};
+use crate::recorder::{AuditLogger, Outlet};
 
 /// Records each call that a client makes: exactly one `api.call`, with the last byte of the answer.
 /// The [module](super) says what it shares with [`ServerLayer`](super::ServerLayer).

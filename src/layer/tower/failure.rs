@@ -8,7 +8,7 @@ use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::event::ErrorDetail;
-use crate::record::forget_panic;
+use crate::panics::forget_panic;
 
 /// An error of any type, as tower's own services have it.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;

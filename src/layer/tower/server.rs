@@ -24,7 +24,7 @@ use super::headers::{self, Picked};
 use super::pending::Pending;
 use super::settings::Settings;
 use crate::event::{AuditEvent, EventType};
-use crate::logger::{AuditLogger, Outlet};
+use crate::recorder::{AuditLogger, Outlet};
 
 /// Records each request that a service answers: `request.start` when it arrives, and exactly one
 /// `request.end` with the last byte of the answer. The [module](super) says what both hold to.

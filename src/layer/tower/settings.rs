@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::request::Parts;
 
-use crate::logger::Outlet;
+use crate::recorder::Outlet;
 use crate::sanitize::Sanitizer;
 
 /// Names where a request goes, without what is in it.

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::Value;
 use tracing_core::field::{Field, Visit};
 
-use crate::record::forget_panic;
+use crate::panics::forget_panic;
+use crate::pricing::{ServiceTier, Usage};
 use crate::sanitize::{Redactions, Sanitizer, floor_char_boundary, floor_word};
-use crate::usage::{ServiceTier, Usage};
 
 pub(super) const OPERATION: &[&str] = &["gen_ai.operation.name"];
 pub(super) const AGENT: &[&str] = &["gen_ai.agent.name"];

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::fields::{self, Fields};
 use crate::context::TraceContext;
 use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
-use crate::logger::Outlet;
-use crate::usage::Usage;
+use crate::pricing::Usage;
+use crate::recorder::Outlet;
 
 /// What an operation is, as far as its fields say by now.
 #[derive(Debug, PartialEq, Eq)]

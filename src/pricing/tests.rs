@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
+use crate::calculate_cost;
 use crate::testing::capture;
 use crate::writer::Ground;
 use crate::writer::fs::Clock;

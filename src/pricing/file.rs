@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::Usd;
 use super::rates::{Kind, Rate, Rates};
-use crate::usage::ServiceTier;
+use crate::pricing::ServiceTier;
 
 /// The fields' names without what follows them; one that another begins with comes after it.
 const FIELDS: [(&str, Kind); 10] = [

@@ -1,5 +1,7 @@
 //! Trace context: W3C ids, and how they stay with a thread or a task.
 
+mod trace_rate;
+
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -9,9 +11,10 @@ use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
-use crate::sampler::{keeps_trace, process_trace_rate};
 use llm_audit_log::schema::ids;
 use llm_audit_process::fork::Process;
+use trace_rate::process_trace_rate;
+pub(crate) use trace_rate::{TRACE_RATE_DEFAULT, keeps_trace, set_process_trace_rate};
 
 /// `00-` 32 digits `-` 16 digits `-` 2 digits.
 const TRACEPARENT_LEN: usize = 55;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::names::{canonical, resolve, resolve_at};
 use super::rates::{Kind, Rate, Rates};
 use super::{Usd, file};
-use crate::usage::{ServiceTier, Usage};
+use crate::pricing::{ServiceTier, Usage};
 use llm_audit_process::cell::Lazy;
 
 /// The prices that come with the library, a model a line; the layout is at the top of the file.

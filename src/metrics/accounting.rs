@@ -150,6 +150,17 @@ impl Counts {
     }
 }
 
+/// What became of the events since this was last returned by the same logger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Lines handed to the kernel.
+    pub written: u64,
+    /// Overwritten in the queue by newer events.
+    pub overwritten: u64,
+    /// Lost because writing failed.
+    pub io_lost: u64,
+}
+
 impl Shard {
     pub(crate) fn emitted(&self, count: u64) {
         add(&self.emitted, count);
@@ -163,14 +174,16 @@ impl Shard {
         add(&self.rejected, count);
     }
 
-    /// What encoding an event cost it.
-    pub(crate) fn encoded(&self, outcome: crate::record::encode::Outcome, redactions: &Redactions) {
-        if outcome.unserializable {
-            add(&self.unserializable, 1);
-        }
-        if outcome.truncated {
-            add(&self.truncated, 1);
-        }
+    pub(crate) fn unserializable(&self) {
+        add(&self.unserializable, 1);
+    }
+
+    pub(crate) fn truncated(&self) {
+        add(&self.truncated, 1);
+    }
+
+    #[inline]
+    pub(crate) fn redacted(&self, redactions: &Redactions) {
         if redactions.total() > 0 {
             for (kind, counter) in Kind::ALL.into_iter().zip(&self.redactions.0) {
                 add(counter, redactions.get(kind));

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 
 use super::{ServiceTier, Usage};
+use crate::panics::forget_panic;
 use crate::reader::{Json, parse};
-use crate::record::forget_panic;
 
 /// What an answer says of itself.
 #[derive(Debug, Default)]

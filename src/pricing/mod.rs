@@ -6,6 +6,7 @@ mod rates;
 mod table;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,12 +14,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::Error;
-use crate::logger::Outlet;
 use crate::sanitize::Sanitizer;
-use crate::usage::Usage;
 pub use llm_audit_log::Usd;
 use llm_audit_process::lock::{Mutex, RwLock};
 use table::Table;
+pub(crate) use usage::Answer;
+pub use usage::{ServiceTier, Usage};
 
 /// A file of prices is looked at this far apart, in microseconds.
 const LOOK: u64 = 1_000_000;
@@ -29,31 +30,8 @@ const UNPRICED_NAMES_MAX: usize = 64;
 /// Characters that are kept of such a name.
 const UNPRICED_CHARS_MAX: usize = 128;
 
-/// What a call of `model` with this usage costs; `None`, and never nothing, where no price is
-/// known.
-///
-/// The prices are those of the recorder that [`emit`](crate::emit) records into, and before
-/// [`init`](crate::init) the built-in ones; see
-/// [`AuditLogger::calculate_cost`](crate::AuditLogger::calculate_cost). `usage` is a [`Usage`], or
-/// the pair of input and output tokens where nothing was cached.
-///
-/// # Examples
-///
-/// ```
-/// use llm_audit::{Usage, calculate_cost};
-///
-/// assert_eq!(calculate_cost("gpt-4o-2024-08-06", (1_000, 500)), "0.0075".parse().ok());
-/// let mut usage = Usage::new(1_000, 500);
-/// usage.cache_read = 1_000;
-/// assert_eq!(calculate_cost("openai/gpt-4o", usage), "0.00625".parse().ok());
-/// assert_eq!(calculate_cost("a-model-of-our-own", (1_000, 500)), None);
-/// ```
-pub fn calculate_cost(model: &str, usage: impl Into<Usage>) -> Option<Usd> {
-    Outlet::default().cost_at("", &[model], usage.into())
-}
-
-/// The same by the built-in prices, for a model that this provider ran: of the first model that has
-/// one.
+/// Returns what a call costs by the built-in prices, for a model that this provider ran: of the first
+/// model that has a price.
 pub(crate) fn built_in_cost(provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
     let table = Table::built_in();
     models.iter().find_map(|model| table.cost(provider, model, usage))

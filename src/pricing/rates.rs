@@ -1,7 +1,7 @@
 //! The prices of one model, and what a usage comes to at them.
 
 use super::Usd;
-use crate::usage::{ServiceTier, Usage};
+use crate::pricing::{ServiceTier, Usage};
 
 /// What a price is for: one token of this kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,33 @@
+//! The share of traces that is kept whole.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The default of `TRACE_SAMPLE_RATE`.
+pub(crate) const TRACE_RATE_DEFAULT: f64 = 0.20;
+/// The random part of a trace id, in bits.
+pub(crate) const RANDOM_BITS: u32 = 56;
+
+/// Whether a trace is kept whole at this rate: whether R, the 56 rightmost bits of its id, is at
+/// least (1 - rate) * 2^56. So defined in OpenTelemetry's "TraceState: Probability Sampling"
+/// (consistent probability sampling): whoever keeps traces at a lower rate keeps a subset of
+/// these.
+pub(crate) fn keeps_trace(trace_id: u128, rate: f64) -> bool {
+    let threshold = ((1.0 - rate) * (1_u64 << RANDOM_BITS) as f64).round() as u64;
+    let random = trace_id as u64 & ((1 << RANDOM_BITS) - 1);
+    random >= threshold
+}
+
+/// The bits of the rate that `traceparent` headers of traces begun here are decided by.
+///
+/// Relaxed: one number, with nothing published beside it.
+static PROCESS_TRACE_RATE: AtomicU64 = AtomicU64::new(TRACE_RATE_DEFAULT.to_bits());
+
+/// The trace rate of the process's recorder.
+pub(crate) fn process_trace_rate() -> f64 {
+    f64::from_bits(PROCESS_TRACE_RATE.load(Ordering::Relaxed))
+}
+
+/// Sets what [`process_trace_rate`] says; for `init`.
+pub(crate) fn set_process_trace_rate(rate: f64) {
+    PROCESS_TRACE_RATE.store(rate.to_bits(), Ordering::Relaxed);
+}

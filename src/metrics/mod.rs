@@ -1,0 +1,6 @@
+//! Counters: what became of every event.
+
+mod accounting;
+
+pub use accounting::{Accounting, Flushed};
+pub(crate) use accounting::{Counts, Shard, add};

@@ -1,0 +1,168 @@
+//! The path of an event on the caller's thread: count, sample, encode, push.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::context::{self, TraceContext};
+use crate::event::{AuditEvent, Ids, Status, micros};
+use crate::metrics::{Shard, add};
+use crate::record::encode::{self, Head, Outcome};
+use crate::ring::{Chain, OnFull, Pushed, Ring};
+use crate::sanitize::Redactions;
+use crate::sync::pause;
+use crate::writer::Shared;
+
+impl Shared {
+    pub(crate) fn emit(&self, event: &AuditEvent<'_>, on_full: OnFull) {
+        if !self.settings.enabled {
+            return;
+        }
+        match event.ids {
+            Ids::Exactly(context) | Ids::Within(context) => self.emit_in(event, context, on_full),
+            Ids::Current => TraceContext::with_current(|context| match context {
+                Some(context) => self.emit_in(event, context, on_full),
+                None => {
+                    let trace = TraceContext::new_trace();
+                    self.record(event, &trace, own_ids(&trace), on_full);
+                }
+            }),
+        }
+    }
+
+    fn emit_in(&self, event: &AuditEvent<'_>, context: &TraceContext, on_full: OnFull) {
+        let is_own = matches!(event.ids, Ids::Exactly(_)) || event.event_type.shares_span();
+        let ids = if is_own {
+            own_ids(context)
+        } else {
+            (context.trace_id(), context::random_span_id(), Some(context.span_id()))
+        };
+        self.record(event, context, ids, on_full);
+    }
+
+    /// Count, sample, encode, push.
+    fn record(
+        &self,
+        event: &AuditEvent<'_>,
+        context: &TraceContext,
+        (trace_id, span_id, parent_span_id): (u128, u64, Option<u64>),
+        on_full: OnFull,
+    ) {
+        let shard = self.counts.shard();
+        shard.emitted(1);
+        let sampling = &self.settings.sampling;
+        if !sampling.should_record(event.status, event.latency_ms, Some(context)) {
+            return shard.sampled_out();
+        }
+        let is_error = matches!(event.status, Status::Error | Status::Timeout);
+        let ring = match is_error && self.settings.errors_apart {
+            true => &self.rings.primary,
+            false => &self.rings.secondary,
+        };
+        if ring.is_closed() {
+            return shard.rejected(1);
+        }
+        let timestamp = event.timestamp.unwrap_or_else(now);
+        let head = Head { trace_id, span_id, parent_span_id, timestamp };
+        if !self.push(ring, event, head, on_full) {
+            // No memory at all, or closed meanwhile.
+            match ring.is_closed() {
+                true => shard.rejected(1),
+                false => add(&self.counts.dropped, 1),
+            }
+        }
+    }
+
+    /// `false`: there was no room, not even for the event without its payload.
+    fn push(&self, ring: &Arc<Ring>, event: &AuditEvent<'_>, head: Head, on_full: OnFull) -> bool {
+        let mut redactions = Redactions::default();
+        let Some((chain, outcome)) = self.encode(ring, event, head, on_full, &mut redactions)
+        else {
+            return false;
+        };
+        let turn = (on_full == OnFull::Wait).then(|| ring.turn());
+        let pushed = ring.push(chain);
+        drop(turn);
+        let shard = self.counts.shard();
+        match pushed {
+            Pushed::Stored { wake } => {
+                pause("stored");
+                count(shard, outcome, &redactions);
+                if wake {
+                    pause("waking");
+                    self.control.wake();
+                }
+            }
+            Pushed::Closed => shard.rejected(1),
+        }
+        true
+    }
+
+    /// The event in a chain; where there is no memory for it, its head alone.
+    fn encode<'r>(
+        &self,
+        ring: &'r Arc<Ring>,
+        event: &AuditEvent<'_>,
+        head: Head,
+        on_full: OnFull,
+        redactions: &mut Redactions,
+    ) -> Option<(Chain<'r>, Outcome)> {
+        /// Emits that wait may hold each other's memory. Each gives all of its back and tries
+        /// again, so often.
+        const TRIES_MAX: u32 = 64;
+        let limit = self.settings.max_event_bytes.min(ring.event_bytes_max());
+        let sanitizer = &self.sanitizer;
+        let include_snapshots = self.settings.include_snapshots;
+        for _ in 0..if on_full == OnFull::Wait { TRIES_MAX } else { 1 } {
+            if let Some(mut chain) = ring.chain(limit, on_full) {
+                *redactions = Redactions::default();
+                let encoded = encode::encode(
+                    event,
+                    head,
+                    &mut chain,
+                    sanitizer,
+                    include_snapshots,
+                    redactions,
+                );
+                if let Ok(outcome) = encoded {
+                    return Some((chain, outcome));
+                }
+            }
+            if on_full == OnFull::Wait && !ring.wait_for_room() {
+                return None;
+            }
+        }
+        let mut chain = ring.chain(limit, on_full)?;
+        *redactions = Redactions::default();
+        let outcome = encode::encode_head_only(event, head, &mut chain, sanitizer, redactions);
+        outcome.ok().map(|outcome| (chain, outcome))
+    }
+}
+
+/// Counts what encoding an event cost it.
+fn count(shard: &Shard, outcome: Outcome, redactions: &Redactions) {
+    if outcome.unserializable {
+        shard.unserializable();
+    }
+    if outcome.truncated {
+        shard.truncated();
+    }
+    shard.redacted(redactions);
+}
+
+fn own_ids(context: &TraceContext) -> (u128, u64, Option<u64>) {
+    (context.trace_id(), context.span_id(), context.parent_span_id())
+}
+
+/// Microseconds since the Unix epoch, never falling within a thread, whatever the clock does.
+fn now() -> i64 {
+    thread_local! {
+        static LAST: Cell<i64> = const { Cell::new(i64::MIN) };
+    }
+    let now = micros(SystemTime::now());
+    let later = |last: &Cell<i64>| {
+        last.set(last.get().max(now));
+        last.get()
+    };
+    LAST.try_with(later).unwrap_or(now)
+}

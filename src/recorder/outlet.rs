@@ -1,0 +1,60 @@
+//! Where a layer's events go.
+
+use std::sync::atomic::Ordering;
+
+use super::global::{INITIALIZED, STATE};
+use super::{AuditLogger, emit, peek};
+use crate::event::AuditEvent;
+use crate::pricing::{self, Usage, Usd};
+#[cfg(any(feature = "macros", feature = "tower"))]
+use crate::sanitize::Sanitizer;
+
+/// Where a layer's events go: to a logger of its own, or where [`emit`] goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outlet(pub(crate) Option<AuditLogger>);
+
+#[allow(dead_code, reason = "the layers are optional")]
+impl Outlet {
+    #[inline]
+    pub(crate) fn emit(&self, event: &AuditEvent<'_>) {
+        match &self.0 {
+            Some(logger) => logger.emit(event),
+            None => emit(event),
+        }
+    }
+
+    /// Whether nothing is recorded at all, so that a layer may stand aside.
+    #[inline]
+    pub(crate) fn is_off(&self) -> bool {
+        match &self.0 {
+            Some(logger) => !logger.0.settings().enabled,
+            // Relaxed: `Once` orders the rest.
+            None => STATE.load(Ordering::Relaxed) == INITIALIZED,
+        }
+    }
+
+    /// What `look` finds in the logger that the events go to; `None` before `init`.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
+        match &self.0 {
+            Some(logger) => Some(look(logger)),
+            None => peek(look),
+        }
+    }
+
+    /// What the events that go there are redacted by.
+    #[cfg(any(feature = "macros", feature = "tower"))]
+    pub(crate) fn sanitizer(&self) -> Sanitizer {
+        self.peek(|logger| logger.sanitizer().clone()).unwrap_or_default()
+    }
+
+    /// What a call costs, of the first of these models that has a price with this provider; by the
+    /// built-in prices before `init`.
+    pub(crate) fn cost_at(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
+        self.peek(|logger| logger.cost_at(provider, models, usage))
+            .unwrap_or_else(|| pricing::built_in_cost(provider, models, usage))
+    }
+
+    pub(crate) fn captures_content(&self) -> bool {
+        self.peek(AuditLogger::captures_content).unwrap_or(false)
+    }
+}

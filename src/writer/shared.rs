@@ -1,0 +1,109 @@
+//! What callers and the writer share.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use llm_audit_process::exit::{CLOSE_DEADLINE, Close};
+
+use super::Control;
+use crate::config::Settings;
+use crate::context;
+use crate::error::{Error, Kind};
+use crate::metrics::{Accounting, Counts};
+use crate::pricing::Pricing;
+use crate::ring::{Lanes, Ring};
+use crate::sanitize::{ProtectedValue, Sanitizer};
+
+/// What callers and the writer share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) instance: String,
+    pub(crate) sanitizer: Sanitizer,
+    pub(crate) rings: Lanes<Arc<Ring>>,
+    pub(crate) counts: Counts,
+    pub(crate) pricing: Pricing,
+    pub(crate) control: Control,
+    /// The variables of the environment, as long as events may come.
+    _protected: Vec<ProtectedValue>,
+}
+
+impl Shared {
+    /// Makes the shared part of a new logger. The protected values stay as long as it does.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gave no random bits, or the file of prices is not accepted.
+    pub(crate) fn new(settings: Settings, protected: Vec<ProtectedValue>) -> Result<Self, Error> {
+        Ok(Self {
+            instance: draw_instance()?,
+            sanitizer: settings.sanitizer.clone(),
+            rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
+            counts: Counts::default(),
+            pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
+            control: Control::default(),
+            _protected: protected,
+            settings,
+        })
+    }
+
+    /// The same recorder in a forked child, with nothing emitted yet. What may change, and so may have
+    /// been in the middle of a change, is begun anew.
+    pub(crate) fn in_child(&self) -> Arc<Self> {
+        let settings = self.settings.clone();
+        let instance =
+            draw_instance().unwrap_or_else(|_| format!("{:016x}", context::random_span_id()));
+        let shared = Self {
+            instance,
+            sanitizer: self.sanitizer.clone(),
+            rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
+            counts: Counts::default(),
+            pricing: self.pricing.in_child(),
+            control: Control::default(),
+            // The parent's stay protected, as all values that it protected.
+            _protected: Vec::new(),
+            settings,
+        };
+        if !shared.settings.to_files && !shared.settings.to_stdout {
+            shared.close();
+        }
+        Arc::new(shared)
+    }
+
+    /// Refuses later events, and asks the writer to end. Returns when that was first done.
+    pub(crate) fn close(&self) -> Instant {
+        self.control.close(|| self.rings.close())
+    }
+
+    pub(crate) fn accounting(&self) -> Accounting {
+        let (queued, displaced) = self.rings.count();
+        let mut accounting = self.counts.sum();
+        accounting.queued = queued + self.counts.in_hand.load(Ordering::Relaxed);
+        accounting.unpriced = self.pricing.unpriced().total();
+        accounting.overwritten += displaced + self.counts.dropped.load(Ordering::Relaxed);
+        accounting
+    }
+}
+
+impl Close for Shared {
+    fn close(&self) {
+        let _since = Self::close(self);
+    }
+
+    /// Closes, and waits for the writer as long as the end of a process does. Nobody is left to hear
+    /// about what is not written by then: it is lost with the process.
+    fn end(&self) {
+        let until = Self::close(self) + CLOSE_DEADLINE;
+        if self.settings.enabled && !self.control.is_writer() {
+            let _late = self.control.wait_for_end(Some(until));
+        }
+    }
+}
+
+/// 64 bits of the operating system's, so that no two processes share them, whatever they were
+/// forked from.
+fn draw_instance() -> Result<String, Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Random(error.to_string())))?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+}
