@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# The hot path takes no more instructions than ci/instructions.txt says, within the margin there:
+# instructions.sh [--record]. With --record it writes that file anew.
+#
+# callgrind counts them, so a figure repeats exactly on any machine with the same tools. With other
+# tools than those of the stored figures it prints both and compares nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+stored=ci/instructions.txt
+record=
+if (($# > 0)); then
+    if (($# > 1)) || [[ $1 != --record ]]; then
+        echo "instructions: usage: ci/instructions.sh [--record]" >&2
+        exit 2
+    fi
+    record=1
+fi
+
+fail() {
+    echo "instructions: $*" >&2
+    exit 1
+}
+
+# By how many percent a work may get dearer.
+margin() {
+    case $1 in
+    # Most of these 60 are the caller's own, to make the event: two more would be 3 %.
+    *disabled) echo 10 ;;
+    *) echo 3 ;;
+    esac
+}
+
+if ! command -v valgrind >/dev/null; then
+    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+        fail "valgrind is not installed; on Debian and Ubuntu: apt-get install valgrind"
+    fi
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends valgrind
+fi
+
+# The flags of users and of the benches, whatever the caller's shell has set.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+cargo build --release -p llm-audit-load --bin instructions
+program=${CARGO_TARGET_DIR:-target}/release/instructions
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp "$program" "$work/instructions"
+valgrind=$(command -v valgrind)
+
+# Runs the program under callgrind, which writes a file for each thread that did something between
+# the marks. A short name and no environment: neither can move the stack.
+counted() (
+    cd "$work"
+    rm -rf log counts*
+    env -i "$valgrind" --quiet --tool=callgrind --separate-threads=yes --callgrind-out-file=counts \
+        --zero-before='*counting_begins*' --dump-before='*counting_ends*' ./instructions "$@" </dev/null
+)
+
+# Prints the instructions of a work, done once. The thread that did the most is the one it is about.
+measure() {
+    local name=$1 times
+    times=$(counted "$name") || fail "$name: the program failed"
+    compgen -G "$work/counts.1-*" >/dev/null || fail "$name: callgrind wrote no counts"
+    awk -v times="$times" '
+        $1 == "totals:" && $2 > most { most = $2 }
+        END { printf "%.1f\n", most / times }
+    ' "$work"/counts.1-*
+}
+
+vectors=$(counted vectors)
+tools="$(rustc --version), $(valgrind --version), $(getconf GNU_LIBC_VERSION), $(uname -m) with $vectors"
+echo "instructions: $tools"
+
+counted >"$work/names"
+ran_avx2=
+while IFS= read -r name; do
+    now=$(measure "$name")
+    echo "$now $(margin "$name") $name" >>"$work/now"
+    if grep -q 'llm_audit[a-z_]*::.*avx2::' "$work"/counts.1-*; then ran_avx2=1; fi
+done <"$work/names"
+if [[ $vectors == avx2 && -z $ran_avx2 ]]; then
+    fail "this machine has AVX2, and no function of an \`avx2\` module was called"
+fi
+
+if [[ -n $record ]]; then
+    [[ $vectors == avx2 ]] || fail "the figures are those of AVX2, and this machine has $vectors"
+    {
+        echo "# What ci/instructions.sh counted: instructions, margin in percent, work."
+        echo "# An emit is the caller's thread alone, an event the writer's thread alone."
+        echo "# Disabled: making the event is most of it, and two instructions are 3 %."
+        echo "# $tools"
+        awk '{ $1 = sprintf("%9.1f", $1); $2 = sprintf("%3d", $2); print }' "$work/now"
+    } >"$work/stored"
+    cp "$work/stored" "$stored"
+    cat "$stored"
+    echo "instructions: recorded in $stored"
+    exit 0
+fi
+
+[[ -e $stored ]] || fail "$stored is missing; ci/instructions.sh --record writes it"
+# Prints the table, and lists what is wrong in a file of its own.
+awk -v wrong="$work/wrong" '
+    function name() { sub(/^ *[0-9.]+ +[0-9]+ /, ""); return $0 }
+    BEGIN { row = "%-42s %9s %9s  %s\n"; printf row, "work", "stored", "now", "change" }
+    FNR == NR { if (!/^#/ && NF) { count = $1; limit = $2; n = name(); was[n] = count; margin[n] = limit }; next }
+    {
+        now = $1; n = name(); seen[n] = 1
+        if (!(n in was)) { printf row, n, "-", now, ""; print n ": not stored" >wrong; next }
+        change = (now / was[n] - 1) * 100
+        printf row, n, was[n], now, sprintf("%+.1f %%", change)
+        if (change > margin[n]) print n ": " sprintf("%+.1f %%, allowed %d %%", change, margin[n]) >wrong
+    }
+    END { for (n in was) if (!(n in seen)) print n ": stored, and no work of the program" >wrong }
+' "$stored" "$work/now"
+
+taken=$(sed -n 's/^# \(rustc .*\)/\1/p' "$stored")
+if [[ $taken != "$tools" ]]; then
+    echo "instructions: not compared. The stored figures were taken with"
+    echo "    $taken"
+    echo "and these with"
+    echo "    $tools"
+    echo "To hold these from now on: ci/instructions.sh --record, at a commit that was within the margin"
+    exit 0
+fi
+if [[ -s $work/wrong ]]; then
+    cat "$work/wrong" >&2
+    fail "a change that is meant to cost this records it: ci/instructions.sh --record"
+fi
+echo "instructions: ok"
