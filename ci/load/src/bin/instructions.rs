@@ -26,8 +26,10 @@ const WRITTEN: u64 = 4000;
 const LAST: &str = "the last";
 const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 
-/// The names are those of the stored figures.
-const WORKS: [(&str, fn() -> u64); 15] = [
+/// A name, as in the stored figures, and what does the work, counted, and returns how often.
+type Work = (&'static str, fn() -> u64);
+
+const WORKS: [Work; 15] = [
     ("emit, no text", || emits(debug(), 0, "written")),
     ("emit, 16 B of text", || emits(debug(), 16, "written")),
     ("emit, 256 B of text", || emits(debug(), 256, "written")),
