@@ -4,8 +4,9 @@
 Written from the providers' documents, one function a provider, with decimal arithmetic: nothing of
 it is taken from the library. Arguments: how to run the library's `cost` example.
 
-Input: the recorded answers and the prices that lie beside the repository, and the cases below; where
-the former are absent, the cases below alone.
+Input: the cases below and the sample of testdata, both with the sample's prices, and the recorded
+answers with the recorded prices, if both are present. The sample also states the figures that it
+expects.
 """
 
 import json
@@ -14,36 +15,19 @@ import subprocess
 import sys
 import tempfile
 from decimal import Decimal, getcontext
+from pathlib import Path
+
+# The helper of testdata, without a folder of compiled code beside it.
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "testdata"))
+import recordings
 
 getcontext().prec = 80
-DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../shared/data")
-
-# Two calls each at and one past a step, in every tier, with everything that can be counted twice.
-OWN_PRICES = {
-    "own-chat": {
-        "input_cost_per_token": "2.5e-06", "output_cost_per_token": "1e-05",
-        "cache_read_input_token_cost": "1.25e-06", "output_cost_per_reasoning_token": "3e-05",
-        "input_cost_per_audio_token": "4e-05", "output_cost_per_audio_token": "8e-05",
-        "input_cost_per_token_above_200k_tokens": "5e-06",
-        "output_cost_per_token_above_200k_tokens": "2e-05",
-        "input_cost_per_token_flex": "1.25e-06", "input_cost_per_token_priority": "4.375e-06",
-        "output_cost_per_token_batches": "5e-06",
-    },
-    "own-claude": {
-        "input_cost_per_token": "3e-06", "output_cost_per_token": "1.5e-05",
-        "cache_read_input_token_cost": "3e-07", "cache_creation_input_token_cost": "3.75e-06",
-        "cache_creation_input_token_cost_above_1hr": "6e-06",
-    },
-    "own-gemini": {"input_cost_per_token": "3e-07", "output_cost_per_token": "2.5e-06",
-                   "cache_read_input_token_cost": "7.5e-08", "input_cost_per_audio_token": "1e-06"},
-    "own-steps": {"tiered_pricing": [
-        {"range": [0, 128000], "input_cost_per_token": "1e-07", "output_cost_per_token": "3e-07"},
-        {"range": [128000, 1000000], "input_cost_per_token": "5e-07",
-         "output_cost_per_token": "9e-07"}]},
-}
 
 
 def own_answers():
+    """Calls at a step of a price, one before and one past it, in every tier, with everything that
+    can be counted twice."""
     chat = lambda n, m, **more: {"host": "api.openai.com", "model": "own-chat", "usage": {
         "prompt_tokens": n, "completion_tokens": m, "total_tokens": n + m,
         "prompt_tokens_details": {"cached_tokens": n // 3, "audio_tokens": n // 5},
@@ -244,6 +228,18 @@ def ask(command, prices, answers):
     return [json.loads(line) for line in said.stdout.splitlines()]
 
 
+def unlike_stated(answer, u):
+    """The usage that an answer of the sample states, as this script has it, if it is another."""
+    if "expect" not in answer:
+        return None
+    stated = answer["expect"]
+    names = {"cache_read": "read", "cache_write": "write", "cache_write_1h": "write_1h",
+             "audio_input": "audio_in", "audio_cache_read": "audio_read", "audio_output": "audio_out",
+             "service_tier": "tier"}
+    expected = stated and part(**{names.get(name, name): n for name, n in stated.items()})
+    return None if expected == u else expected or "none"
+
+
 def check(command, name, text, answers):
     prices = json.loads(text, parse_float=Decimal)
     usages = costs = 0
@@ -260,6 +256,8 @@ def check(command, name, text, answers):
         if said["usage"] == {}:
             seen = part(input=said["tokens_input"], output=said["tokens_output"])
         usages += 1
+        if (expected := unlike_stated(answer, u)) is not None:
+            wrong.append(f"usage of {json.dumps(answer)}: {u}, stated {expected}")
         if u != seen:
             wrong.append(f"usage of {json.dumps(answer)}: {seen}, expected {u}")
             continue
@@ -270,23 +268,29 @@ def check(command, name, text, answers):
             found = said["cost_usd"] and Decimal(said["cost_usd"])
             if found != expected:
                 wrong.append(f"cost of {json.dumps(answer)}: {found}, expected {expected}")
+            if "cost_usd" in answer and found != Decimal(answer["cost_usd"]):
+                wrong.append(f"cost of {json.dumps(answer)}: {found}, stated {answer['cost_usd']}")
     for line in wrong[:20]:
         print(f"cost: {line}", file=sys.stderr)
     print(f"cost: {name}: {usages} usages and {costs} costs compared, {len(wrong)} differ")
     return not wrong and costs > 0
 
 
+def objects(path):
+    return [json.loads(line) for line in recordings.lines(path)]
+
+
 def main():
     command = sys.argv[1:]
-    ok = check(command, "own cases", json.dumps(OWN_PRICES), list(own_answers()))
-    recorded, prices = (os.path.join(DATA, n) for n in ("provider-usage.jsonl", "prices-litellm.json"))
-    if os.path.exists(recorded) and os.path.exists(prices):
-        with open(recorded, encoding="utf-8") as lines:
-            answers = [json.loads(line) for line in lines]
-        with open(prices, encoding="utf-8") as file:
-            ok &= check(command, "recorded answers", file.read(), answers)
+    prices = recordings.sample("prices.json").read_text(encoding="utf-8")
+    ok = check(command, "own cases", prices, list(own_answers()))
+    ok &= check(command, "sample", prices, objects(recordings.sample("provider-usage.jsonl")))
+    recorded = recordings.recording("provider-usage.jsonl")
+    prices = recordings.recording("prices-litellm.json")
+    if recorded and prices:
+        ok &= check(command, "recorded answers", prices.read_text(encoding="utf-8"), objects(recorded))
     else:
-        print("cost: the recorded answers are not here; own cases alone")
+        print("cost: a recording is missing; no recorded answers compared")
     sys.exit(0 if ok else 1)
 
 

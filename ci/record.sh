@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # `record` keeps every event of real input and no address of it; what it wrote is JSON, is complete,
-# and adds up. Input: the logs that lie beside the repository, and a generated sample.
+# and adds up. Input: generated events, the sample of testdata, and the recordings that are present.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-data=../shared/data
+source testdata/recordings.sh
 address='[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}'
 cargo build --release -p llm-audit-cli
 command="${CARGO_TARGET_DIR:-target}/release/llm-audit"
@@ -17,7 +17,7 @@ fail() {
 }
 
 # 2,000 events of 40 traces, with texts of 1 byte to 200 KB.
-sample() {
+generated() {
     awk 'BEGIN {
         long = "x"
         while (length(long) < 200000) long = long long
@@ -77,15 +77,15 @@ check() {
 if ! command -v jq >/dev/null && ! command -v python3 >/dev/null; then
     fail "needs jq or python3 to read the lines"
 fi
-sample >"$work/sample.input"
-check sample "$work/sample.input"
-for input in "$data"/agent-events.jsonl "$data"/transcripts.jsonl.gz "$data"/model-calls.jsonl.gz; do
-    name=$(basename "$input")
-    if [[ ! -e $input ]]; then
-        echo "record: $name is not here; the generated sample stands for it"
-        continue
+generated >"$work/generated.input"
+check generated "$work/generated.input"
+check sample "$(sample agent-events.jsonl)"
+recorded=0
+for name in agent-events.jsonl transcripts.jsonl.gz model-calls.jsonl.gz; do
+    if input=$(recording "$name"); then
+        gzip -dcf "$input" >"$work/$name.input"
+        check "$name" "$work/$name.input"
+        recorded=$((recorded + 1))
     fi
-    gzip -dcf "$input" >"$work/$name.input"
-    check "$name" "$work/$name.input"
 done
-echo "record: ok"
+echo "record: ok, with $recorded of 3 recordings"

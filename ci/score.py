@@ -439,7 +439,7 @@ def main():
             except Broken as broken:
                 print(f"score: the redactor is broken: {broken}", file=sys.stderr)
                 sys.exit(2)
-            verdicts += more
+            verdicts += [(f"{path}: {what}", holds) for what, holds in more]
             rows = {name: dict(zip(COLUMNS, tally.row())) for name, tally in tallies.items()}
             for name, tally in unclaimed.items():
                 rows[f"unclaimed {name}"] = dict(zip(COLUMNS, tally.row()))

@@ -1,20 +1,16 @@
 #!/usr/bin/env bash
 # How much of labelled personal data and secrets the redactor of the command finds:
 #   score.sh [--json] [--rows] [--pii FILE]... [--secrets FILE]...
-# Without files, those beside the repository; without them there is nothing to score.
+# Without files: the samples of testdata, and the recordings that are present.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-data=../shared/data
+source testdata/recordings.sh
 options=("$@")
 if [[ " $* " != *" --pii "* && " $* " != *" --secrets "* ]]; then
-    for file in "--pii $data/pii-vectors.jsonl" "--secrets $data/secret-vectors.jsonl.gz"; do
-        if [[ -e ${file#* } ]]; then options+=(${file% *} "${file#* }"); fi
-    done
-fi
-if [[ " ${options[*]-} " != *" --pii "* && " ${options[*]-} " != *" --secrets "* ]]; then
-    echo "score: no labelled data in $data; nothing scored"
-    exit 0
+    options+=(--pii "$(sample pii-vectors.jsonl)" --secrets "$(sample secret-vectors.jsonl)")
+    if file=$(recording pii-vectors.jsonl); then options+=(--pii "$file"); fi
+    if file=$(recording secret-vectors.jsonl.gz); then options+=(--secrets "$file"); fi
 fi
 
 cargo build --release -q -p llm-audit-cli

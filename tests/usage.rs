@@ -1,24 +1,54 @@
-//! The usage in real answers of providers: read whole, every part inside its total, each priced or
-//! named as unpriced.
-
-mod common;
+//! Usage in answers of providers: read whole, every part inside its total, each answer priced or
+//! named as unpriced. The sample also states the exact figures.
 
 use std::time::Duration;
 
 use llm_audit::{AuditLogger, Usage};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-/// Shapes of the project's own, for where the recordings are not.
-const OWN: &str = r#"{"host":"api.anthropic.com","model":"claude-sonnet-4-5","usage":{"input_tokens":3,"output_tokens":44,"cache_read_input_tokens":9511,"cache_creation_input_tokens":1956}}
-{"host":"api.openai.com","model":"gpt-4o","usage":{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":64}}}
-{"host":"generativelanguage.googleapis.com","model":"gemini-2.5-flash","usage":{"promptTokenCount":13,"candidatesTokenCount":1,"thoughtsTokenCount":2,"totalTokenCount":16}}
-{"host":"example.org","model":"a-model-of-our-own","usage":{"prompt_tokens":1,"completion_tokens":1}}
-{"host":"aiplatform.googleapis.com","model":"gemini-2.5-flash","usage":{"trafficType":"ON_DEMAND"}}"#;
+const ANSWERS: &str = "provider-usage.jsonl";
 
-fn answers() -> Vec<Value> {
-    let text = common::shared("provider-usage.jsonl");
-    let text = text.as_deref().unwrap_or(OWN);
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+/// Returns the answers of the sample and, if there is one, of the recording.
+fn answers() -> Vec<Vec<Value>> {
+    [Some(testdata::sample(ANSWERS)), testdata::recording(ANSWERS)]
+        .into_iter()
+        .flatten()
+        .map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+        .collect()
+}
+
+/// Returns a logger that records nothing and knows the prices of the sample.
+fn logger() -> AuditLogger {
+    let builder = AuditLogger::builder().without_environment().enabled(false);
+    builder.pricing_file(testdata::sample_path("prices.json")).build().unwrap()
+}
+
+/// Returns the totals and the parts of a usage as the sample states them.
+fn stated(usage: Usage) -> Value {
+    let mut all = Map::from_iter([
+        ("input".to_owned(), json!(usage.input)),
+        ("output".to_owned(), json!(usage.output)),
+    ]);
+    if let Value::Object(parts) = serde_json::to_value(usage).unwrap() {
+        all.extend(parts);
+    }
+    Value::Object(all)
+}
+
+#[test]
+fn every_answer_of_the_sample_has_the_tokens_and_the_cost_that_it_states() {
+    let audit = logger();
+    for text in testdata::sample(ANSWERS).lines() {
+        let answer: Value = serde_json::from_str(text).unwrap();
+        let usage = Usage::from_answer(&answer["usage"]);
+        assert_eq!(usage.map_or(Value::Null, stated), answer["expect"], "{answer}");
+        if let Some(expected) = answer.get("cost_usd") {
+            let model = answer["model"].as_str().unwrap();
+            let cost = usage.and_then(|usage| audit.calculate_cost(model, usage));
+            assert_eq!(json!(cost.map(|cost| cost.to_string())), *expected, "{answer}");
+        }
+    }
+    audit.shutdown(Duration::from_secs(60)).unwrap();
 }
 
 /// The numbers of a usage object, at whatever depth.
@@ -32,44 +62,50 @@ fn largest(usage: &Value) -> u64 {
 
 #[test]
 fn every_recorded_usage_is_read_once_and_lies_inside_its_totals() {
-    let mut without = 0;
-    for answer in answers() {
-        let Some(usage) = Usage::from_answer(&answer["usage"]) else {
-            assert_eq!(largest(&answer["usage"]), 0, "no usage of {answer}");
-            without += 1;
-            continue;
-        };
-        assert_eq!(Usage::from_answer(&answer), Some(usage), "the whole answer says the same");
-        assert_eq!(Usage::from_json(&answer.to_string()), Some(usage), "{answer}");
-        let cached = usage.cache_read + usage.cache_write + usage.cache_write_1h;
-        assert!(cached + usage.audio_input <= usage.input + usage.audio_cache_read, "{answer}");
-        assert!(usage.reasoning + usage.audio_output <= usage.output, "{answer}");
-        let total = ["total_tokens", "totalTokens", "totalTokenCount"]
-            .iter()
-            .find_map(|name| answer["usage"][name].as_u64());
-        if let Some(total) = total {
-            assert_eq!(usage.input + usage.output, total, "the sum of {answer}");
-        }
+    for answers in answers() {
+        let without = answers.iter().filter(|answer| !check_usage(answer)).count();
+        assert_eq!(without, 1, "one answer has no tokens");
     }
-    assert_eq!(without, 1, "one answer told no tokens");
+}
+
+/// Checks the usage of an answer; returns whether it has one.
+fn check_usage(answer: &Value) -> bool {
+    let Some(usage) = Usage::from_answer(&answer["usage"]) else {
+        assert_eq!(largest(&answer["usage"]), 0, "no usage of {answer}");
+        return false;
+    };
+    assert_eq!(Usage::from_answer(answer), Some(usage), "the whole answer says the same");
+    assert_eq!(Usage::from_json(&answer.to_string()), Some(usage), "{answer}");
+    let cached = usage.cache_read + usage.cache_write + usage.cache_write_1h;
+    assert!(cached + usage.audio_input <= usage.input + usage.audio_cache_read, "{answer}");
+    assert!(usage.reasoning + usage.audio_output <= usage.output, "{answer}");
+    let total = ["total_tokens", "totalTokens", "totalTokenCount"]
+        .iter()
+        .find_map(|name| answer["usage"][name].as_u64());
+    if let Some(total) = total {
+        assert_eq!(usage.input + usage.output, total, "the sum of {answer}");
+    }
+    true
 }
 
 #[test]
 fn every_recorded_call_is_priced_or_named() {
-    let audit = AuditLogger::builder().without_environment().enabled(false).build().unwrap();
-    let (mut priced, mut calls) = (0, 0);
-    for answer in answers() {
-        let Some(usage) = Usage::from_answer(&answer) else { continue };
-        let model = answer["model"].as_str().unwrap_or("(none)");
-        calls += 1;
-        if let Some(cost) = audit.calculate_cost(model, usage) {
-            priced += 1;
-            assert!(!cost.is_negative() && cost < "10".parse().unwrap(), "{model}: {cost}");
+    for answers in answers() {
+        let audit = logger();
+        let (mut priced, mut calls) = (0, 0);
+        for answer in answers {
+            let Some(usage) = Usage::from_answer(&answer) else { continue };
+            let model = answer["model"].as_str().unwrap_or("(none)");
+            calls += 1;
+            if let Some(cost) = audit.calculate_cost(model, usage) {
+                priced += 1;
+                assert!(!cost.is_negative() && cost < "10".parse().unwrap(), "{model}: {cost}");
+            }
         }
+        let unpriced = audit.accounting().unpriced;
+        assert_eq!(priced + unpriced, calls, "each is the one or the other");
+        assert!(priced > unpriced && unpriced > 0, "{priced} of {calls}");
+        assert!(!audit.unpriced().is_empty());
+        audit.shutdown(Duration::from_secs(60)).unwrap();
     }
-    let unpriced = audit.accounting().unpriced;
-    assert_eq!(priced + unpriced, calls, "each is the one or the other");
-    assert!(priced > unpriced && unpriced > 0, "{priced} of {calls}");
-    assert!(!audit.unpriced().is_empty());
-    audit.shutdown(Duration::from_secs(60)).unwrap();
 }

@@ -1,22 +1,23 @@
-//! The strings of real events, and what it costs to redact each of them.
+//! The strings of events, and what it costs to redact each of them.
 //!
+//! The events are real ones if the recordings are present, and otherwise those of the sample.
 //! Apart from the rest of `common`, as only those benches that redact need `serde_json`.
 #![allow(dead_code)] // no bench uses all of it
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
 use std::hint::black_box;
-use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 use serde_json::Value;
 
 use super::common::{ROUNDS, median, ns_per, quick};
 
-/// Real events, one JSON object a line.
-const FILES: [&str; 2] = ["transcripts.jsonl.gz", "agent-events.jsonl"];
+/// Recordings of real events, one JSON object a line.
+const RECORDINGS: [&str; 2] = ["transcripts.jsonl.gz", "agent-events.jsonl"];
+
+/// Events of the same layout, for a clone without the recordings.
+const SAMPLE: &str = "agent-events.jsonl";
 
 /// A string of so many bytes or fewer counts as short.
 const SHORT: usize = 64;
@@ -38,17 +39,19 @@ pub struct Took {
 impl Strings {
     /// Every value and key at every depth, the values of these, and of these those in `data`.
     ///
-    /// Says so, and returns nothing, where the files are absent.
+    /// Without one of the recordings the strings are those of the sample; the bench says so.
     pub fn of_events() -> Vec<Self> {
-        let mut events: Vec<BTreeMap<String, Value>> = Vec::new();
-        for file in FILES {
-            let Some(text) = read(file) else {
-                println!("{file} is not here: the strings of real events are skipped");
-                return Vec::new();
-            };
-            let lines = text.lines().map(|line| serde_json::from_str(line).expect("an object"));
-            events.extend(lines);
-        }
+        let recorded: Option<Vec<String>> =
+            RECORDINGS.map(testdata::recording).into_iter().collect();
+        let texts = recorded.unwrap_or_else(|| {
+            println!("a recording is missing: these are the strings of a small sample");
+            vec![testdata::sample(SAMPLE)]
+        });
+        let events: Vec<BTreeMap<String, Value>> = texts
+            .iter()
+            .flat_map(|text| text.lines())
+            .map(|line| serde_json::from_str(line).expect("an object"))
+            .collect();
         let (mut both, mut values, mut data) = (Vec::new(), Vec::new(), Vec::new());
         for (key, value) in events.iter().flatten() {
             both.push(key.clone());
@@ -133,21 +136,6 @@ pub fn each(mut redact: impl FnMut(&str, &mut String)) -> impl FnMut(&[&str]) {
             black_box(&out);
         }
     }
-}
-
-/// A file of the data that lies beside the repository, unpacked.
-fn read(name: &str) -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors() // the peers are a package deeper in the repository
-        .map(|folder| folder.join("../shared/data").join(name))
-        .find(|path| path.exists())?;
-    let text = if name.ends_with(".gz") {
-        // No crate that unpacks is among the dependencies, and this is no reason to add one.
-        Command::new("gzip").arg("-dc").arg(path).output().ok()?.stdout
-    } else {
-        fs::read(path).ok()?
-    };
-    String::from_utf8(text).ok().filter(|text| !text.is_empty())
 }
 
 fn collect(value: &Value, with_keys: bool, strings: &mut Vec<String>) {

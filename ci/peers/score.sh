@@ -2,18 +2,18 @@
 # What `ci/score.sh` measures, measured of other finders of personal data and secrets as well:
 #   score.sh [--reports] [--pii FILE]... [--secrets FILE]...
 # They are installed with pip at the versions below; none of them loads a language model or asks a
-# service. `--reports` prints the whole report of each before the table. Without files, those beside
-# the repository; without them there is nothing to score.
+# service. `--reports` prints the whole report of each before the table. Without files: the recordings
+# that are present, and the samples of testdata instead of those that are missing.
 #
-# To read it right: the kinds of secrets are those that llm-audit claims, and it was tuned on the texts
-# beside the repository. Their personal data is from the generator of Presidio's own evaluation.
+# To read it right: the kinds of secrets are those that llm-audit claims, and it was tuned on the
+# recordings. Their personal data is from the generator of Presidio's own evaluation.
 # Presidio knows no form of a secret: what it takes of one, it takes as something else, mostly a URL.
 # detect-secrets points at a line of code and knows no personal data; of a token it may tell the
 # prefix alone, or all but the prefix, and the token counts as redacted in part.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-data=../shared/data
+source testdata/recordings.sh
 reports=
 files=()
 while (($#)); do
@@ -24,12 +24,9 @@ while (($#)); do
     esac
 done
 if ((${#files[@]} == 0)); then
-    if [[ -e $data/pii-vectors.jsonl ]]; then files+=(--pii "$data/pii-vectors.jsonl"); fi
-    if [[ -e $data/secret-vectors.jsonl.gz ]]; then files+=(--secrets "$data/secret-vectors.jsonl.gz"); fi
-fi
-if ((${#files[@]} == 0)); then
-    echo "peers: no labelled data in $data; nothing scored"
-    exit 0
+    pii=$(recording pii-vectors.jsonl || sample pii-vectors.jsonl)
+    secrets=$(recording secret-vectors.jsonl.gz || sample secret-vectors.jsonl)
+    files=(--pii "$pii" --secrets "$secrets")
 fi
 
 target="${CARGO_TARGET_DIR:-target}"

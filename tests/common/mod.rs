@@ -24,17 +24,6 @@ pub fn data(n: u64) -> Value {
     json!({ "n": n })
 }
 
-/// A file of the data that lies beside the repository; where it is absent, says so.
-#[allow(clippy::print_stdout, reason = "a test that runs fewer cases says so")]
-pub fn shared(name: &str) -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    let text = std::fs::read_to_string(path).ok();
-    if text.is_none() {
-        println!("{name} is not here; own cases stand for it");
-    }
-    text
-}
-
 /// Every line of every file of a folder, in the order of the files' names.
 pub fn lines(folder: &Path) -> Vec<Value> {
     let mut files: Vec<PathBuf> =

@@ -309,19 +309,16 @@ fn a_killed_recording_is_a_finding() {
     assert_eq!((killed.code, &killed.json()["instances"][0]["state"]), (1, &"killed".into()));
 }
 
-/// Real events, where they are at hand.
+/// Records the sample, and real events if there are any.
 #[test]
-fn a_real_recording() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/agent-events.jsonl");
-    let Ok(input) = fs::read(path) else {
-        let _ = writeln!(std::io::stderr(), "no real events at hand: nothing to record");
-        return;
-    };
-    let lines = input.split(|b| *b == b'\n').filter(|line| !line.is_empty()).count();
-    let (_keep, dir) = folder();
-    record(&dir, &input, 0);
-    assert_eq!(event_lines(&dir), lines);
-    assert_eq!(run(&["verify", "--dir", &dir]).code, 0);
+fn every_event_of_a_service_is_recorded() {
+    let name = "agent-events.jsonl";
+    for input in [Some(testdata::sample(name)), testdata::recording(name)].into_iter().flatten() {
+        let (_keep, dir) = folder();
+        record(&dir, input.as_bytes(), 0);
+        assert_eq!(event_lines(&dir), input.lines().filter(|line| !line.is_empty()).count());
+        assert_eq!(run(&["verify", "--dir", &dir]).code, 0);
+    }
 }
 
 #[cfg(unix)]
