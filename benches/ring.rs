@@ -1,90 +1,19 @@
-//! What one push into a full ring costs, beside `ArrayQueue::force_push`.
-//!
-//! Nothing drains, so every push displaces the oldest. Both copy the payload in; neither encodes,
-//! redacts or wakes anybody. A drainer on another core, whose cache lines travel, is not shown.
+//! One push into a full ring, beside `ArrayQueue::force_push`. The ring is not public, so the bench
+//! needs `--cfg llm_audit_internals`.
 #![allow(missing_docs, clippy::print_stdout)]
 
+#[cfg(llm_audit_internals)]
 mod common;
+#[cfg(llm_audit_internals)]
+#[path = "ring/push.rs"]
+mod push;
 
-use std::hint::black_box;
-
-use common::{against, criterion, ns_per, on_threads, quick, title};
-use criterion::{BenchmarkId, Criterion};
-use crossbeam_queue::ArrayQueue;
-use llm_audit::__bench::Ring;
-
-const CAPACITY: usize = 1024;
-const BYTES: usize = 64 << 20;
-const PRODUCERS: [usize; 2] = [1, 2];
-
-/// The ring, after so many pushes that it is full.
-fn full_ring<const SIZE: usize>() -> Ring {
-    let ring = Ring::new(CAPACITY, BYTES);
-    (0..2 * CAPACITY).for_each(|_| ring.push(&[7; SIZE]));
-    ring
-}
-
-fn full_queue<const SIZE: usize>() -> ArrayQueue<[u8; SIZE]> {
-    let queue = ArrayQueue::new(CAPACITY);
-    for _ in 0..2 * CAPACITY {
-        queue.force_push([7; SIZE]);
-    }
-    queue
-}
-
-/// A full ring holds as many as its capacity says.
-fn check() {
-    assert_eq!(full_ring::<8>().drain(), CAPACITY);
-    assert_eq!(full_queue::<8>().len(), CAPACITY);
-}
-
-fn groups<const SIZE: usize>(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group(format!("ring/{SIZE}_B"));
-    let (ring, queue) = (full_ring::<SIZE>(), full_queue::<SIZE>());
-    for producers in PRODUCERS {
-        group.bench_function(BenchmarkId::new("llm-audit", producers), |bencher| {
-            bencher.iter_custom(|steps| {
-                on_threads(producers, steps, || ring.push(black_box(&[7; SIZE])))
-            });
-        });
-        group.bench_function(BenchmarkId::new("force_push", producers), |bencher| {
-            bencher.iter_custom(|steps| {
-                on_threads(producers, steps, || queue.force_push(black_box([7; SIZE])))
-            });
-        });
-    }
-}
-
-fn closing_lines<const SIZE: usize>() {
-    let (ring, queue) = (full_ring::<SIZE>(), full_queue::<SIZE>());
-    let steps = if quick() { 1_000 } else { 1_000_000 };
-    for producers in PRODUCERS {
-        let (ours, peer) = against(
-            || ns_per(steps, on_threads(producers, steps, || ring.push(black_box(&[7; SIZE])))),
-            || {
-                let push = || queue.force_push(black_box([7; SIZE]));
-                ns_per(steps, on_threads(producers, steps, push))
-            },
-        );
-        let each = producers as f64;
-        println!(
-            "{SIZE:>4} B {producers} producers: {:>5.1} ns per push, {:>11.0} pushes/s, {:.2}x the \
-             speed of force_push ({:.1} ns)",
-            ours / each,
-            each * 1e9 / ours,
-            peer / ours,
-            peer / each,
-        );
-    }
-}
-
+#[cfg(llm_audit_internals)]
 fn main() {
-    check();
-    let mut criterion = criterion();
-    groups::<8>(&mut criterion);
-    groups::<256>(&mut criterion);
-    criterion.final_summary();
-    title("ring: one push into a full ring of 1,024; ns are wall time over all pushes");
-    closing_lines::<8>();
-    closing_lines::<256>();
+    push::run();
+}
+
+#[cfg(not(llm_audit_internals))]
+fn main() {
+    println!("ring: not built; run RUSTFLAGS='--cfg llm_audit_internals' cargo bench --bench ring");
 }

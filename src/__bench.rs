@@ -1,4 +1,4 @@
-//! The ring by itself, for `benches/ring.rs`. Not part of the API.
+//! The ring by itself, for `benches/ring.rs`. Present only under `--cfg llm_audit_internals`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,6 @@ use parking_lot::Mutex;
 use crate::ring::{Drainer, Next, OnFull};
 
 /// The ring and its drainer.
-#[allow(missing_debug_implementations)]
 pub struct Ring {
     ring: Arc<crate::ring::Ring>,
     drainer: Mutex<Drainer>,

@@ -1,4 +1,5 @@
-//! Encoder and decoder by themselves, for the fuzz targets. Not part of the API.
+//! Encoder and decoder by themselves, for the fuzz targets. Present only under `--cfg fuzzing`, which
+//! cargo-fuzz sets.
 
 use serde::Serialize;
 
@@ -23,7 +24,6 @@ pub fn record_line(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// Where in the text a match may begin, by vectors and byte for byte.
-#[cfg(fuzzing)]
 pub fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
     crate::sanitize::candidates(text, edge.min(text.len()))
 }

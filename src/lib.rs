@@ -97,8 +97,10 @@
 //! - `regex`: patterns of the caller's own in a [`Sanitizer`](Sanitizer::builder).
 //! - `zstd`: `AUDIT_COMPRESS=zstd`, and compressed files in [`reader`]. Needs a C compiler.
 
+#[cfg(llm_audit_internals)]
 #[doc(hidden)]
 pub mod __bench;
+#[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod __fuzz;
 #[cfg(feature = "macros")]
