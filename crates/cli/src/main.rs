@@ -1,22 +1,15 @@
-//! The `llm-audit` command: which subcommand runs, and with which exit code it ends.
+//! The `llm-audit` command: parses the arguments, runs the subcommand, sets the exit code.
 
-#[cfg(feature = "demo")]
-mod demo;
-mod output;
-mod progress;
-mod record;
-mod redact;
-mod rules;
-mod scan;
-mod tail;
-mod trace;
-mod verify;
+mod arguments;
+mod commands;
+mod ui;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::output::{Exit, Failure, complain};
+use crate::commands::Command;
+use crate::ui::{Failure, complain};
 
 /// Records what LLM agents do, and shows what was recorded.
 #[derive(Debug, Parser)]
@@ -37,50 +30,21 @@ Environment:
   AUDIT_LOG_DIR  the folder where --dir is not given [default: logs]
   NO_COLOR       no colours where it is set";
 
-#[derive(Debug, clap::Subcommand)]
-enum Command {
-    #[cfg(feature = "demo")]
-    Demo(demo::Args),
-    Record(record::Args),
-    Redact(redact::Args),
-    Scan(scan::Args),
-    Tail(tail::Args),
-    Trace(trace::Args),
-    Verify(verify::Args),
-}
-
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
-        Ok(cli) => match cli.command {
-            #[cfg(feature = "demo")]
-            Command::Demo(args) => return demo::run(&args),
-            Command::Record(args) => record::run(&args),
-            Command::Redact(args) => redact::run(&args),
-            Command::Scan(args) => scan::run(&args),
-            Command::Tail(args) => shown_enough(tail::run(&args)),
-            Command::Trace(args) => shown_enough(trace::run(&args)),
-            Command::Verify(args) => verify::run(&args),
-        },
+        Ok(cli) => cli.command.run(),
         Err(error) => usage(&error),
     };
-    match outcome {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            complain(&failure);
-            ExitCode::from(2)
-        }
-    }
+    outcome.unwrap_or_else(|failure| {
+        complain(&failure);
+        ExitCode::from(2)
+    })
 }
 
-/// For what only shows something: who closed the pipe, as `head` does, has seen enough.
-fn shown_enough(outcome: Result<Exit, Failure>) -> Result<Exit, Failure> {
-    outcome.or_else(|failure| if failure.is_closed_pipe { Ok(Exit::Fine) } else { Err(failure) })
-}
-
-/// Help and version are what was asked for; anything else is a mistake.
-fn usage(error: &clap::Error) -> Result<Exit, Failure> {
+/// Prints the help or the version if it was asked for; anything else is a mistake.
+fn usage(error: &clap::Error) -> Result<ExitCode, Failure> {
     if !error.use_stderr() {
-        return error.print().map(|()| Exit::Fine).map_err(Failure::writing);
+        return error.print().map(|()| ExitCode::SUCCESS).map_err(Failure::writing);
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);

@@ -1,4 +1,4 @@
-//! What is said on stderr while something takes longer than two seconds.
+//! Progress on stderr, for work that takes longer than two seconds.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const AFTER: Duration = Duration::from_secs(2);
 const EVERY: Duration = Duration::from_millis(200);
 
-/// A line on stderr that is written over and over, and is gone at the end.
+/// A line on stderr that is overwritten, and wiped at the end.
 pub(crate) struct Progress {
     wanted: bool,
     next: Instant,
@@ -14,13 +14,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Says nothing where stderr is no terminal.
+    /// Prints nothing if stderr is not a terminal.
     pub(crate) fn new() -> Self {
         let wanted = io::stderr().is_terminal();
         Self { wanted, next: Instant::now() + AFTER, said: false }
     }
 
-    /// Says how far it is, if it is time to.
+    /// Prints `what` if it is time to.
     pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
         if !self.wanted {
             return;
@@ -33,7 +33,7 @@ impl Progress {
         }
     }
 
-    /// [`tell`](Self::tell) of bytes, as a share.
+    /// Prints bytes done as a share of all, if it is time to.
     pub(crate) fn share(&mut self, done: u64, of: u64) {
         self.tell(|| {
             let percent = done.saturating_mul(100) / of.max(1);
@@ -41,7 +41,7 @@ impl Progress {
         });
     }
 
-    /// Wipes the line, so that what is said next stands alone.
+    /// Wipes the line, so that the next output begins a line of its own.
     pub(crate) fn clear(&mut self) {
         if std::mem::take(&mut self.said) {
             let _ = io::stderr().write_all(b"\r\x1b[K");

@@ -1,4 +1,4 @@
-//! How a line of somebody else's becomes an event.
+//! Turns a line of input into an event.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};

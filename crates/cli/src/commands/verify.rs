@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, Write};
 use llm_audit::reader::{self, Finding, Instance, State, Verification};
 use serde_json::{Value, json};
 
-use crate::output::{Dir, Exit, Failure, Style, complain, count};
-use crate::progress::Progress;
+use crate::arguments::Dir;
+use crate::ui::{Exit, Failure, Progress, Style, complain, count};
 
 /// Check that the log is whole: every line by the schema, every number held or told as lost.
 #[derive(Clone, Debug, clap::Args)]

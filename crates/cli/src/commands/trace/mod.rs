@@ -8,8 +8,8 @@ use llm_audit::reader::{Found, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::output::{Dir, Exit, Failure, Style, columns, complain, exact, shown_json};
-use crate::progress::Progress;
+use crate::arguments::Dir;
+use crate::ui::{Exit, Failure, Progress, Style, columns, complain, exact, shown_json};
 
 /// Show one trace: its spans as a tree, when each ran, tokens, cost, errors.
 #[derive(Clone, Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! How a trace is drawn: the tree on the left, when each span ran beside it, numbers on the right.
+//! Draws a trace: the tree on the left, a waterfall beside it, numbers on the right.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use llm_audit::Status;
 use llm_audit::reader::{Span, Step, Trace};
 use unicode_width::UnicodeWidthStr;
 
-use crate::output::{Style, count, dollars, duration, fitted, shown, time};
+use crate::ui::{Style, count, dollars, duration, fitted, shown, time};
 
 /// Spans deeper than this are drawn at this depth, with a sign.
 const DEPTH_MAX: usize = 12;

@@ -1,9 +1,9 @@
-//! What `redact` and `scan` look for.
+//! The rules of `redact` and `scan`.
 
 use llm_audit::sanitize::{Kind, Profile};
 use llm_audit::{ProtectedValue, Sanitizer, protect_environment};
 
-use crate::output::Failure;
+use crate::ui::Failure;
 
 /// What is looked for.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,8 +43,7 @@ fn also(name: &str) -> Result<Also, String> {
 }
 
 impl Rules {
-    /// The sanitizer, and the values of `AUDIT_REDACT_ENV`, which are protected as long as they are
-    /// held.
+    /// Builds the sanitizer, and protects the values of `AUDIT_REDACT_ENV` while they are held.
     pub(crate) fn build(&self) -> Result<(Sanitizer, Vec<ProtectedValue>), Failure> {
         let named = std::env::var("AUDIT_REDACT_PROFILE").unwrap_or_default();
         let from_environment = || match named.as_str() {
@@ -63,7 +62,7 @@ impl Rules {
         builder = self.key.iter().fold(builder, |builder, key| builder.sensitive_key(key));
         builder = self.pattern.iter().fold(builder, |builder, pattern| builder.pattern(pattern));
         let named = std::env::var_os("AUDIT_REDACT_ENV").unwrap_or_default();
-        let named = named.to_str().ok_or_else(|| Failure::new("AUDIT_REDACT_ENV is no UTF-8"))?;
+        let named = named.to_str().ok_or_else(|| Failure::new("AUDIT_REDACT_ENV is not UTF-8"))?;
         let protected = protect_environment(named.split(',')).map_err(llm_audit::Error::from)?;
         Ok((builder.build().map_err(llm_audit::Error::from)?, protected))
     }

@@ -1,4 +1,4 @@
-//! `scan`: what lies in logs that were written before, or by others.
+//! `scan`: counts what redaction would find in existing files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,9 +10,8 @@ use llm_audit::reader::Input;
 use llm_audit::sanitize::{Kind, PrivateKeyLines, Redactions};
 use serde_json::{Map, Value, json};
 
-use crate::output::{Exit, Failure, Style, complain, count, shown, shown_json};
-use crate::progress::Progress;
-use crate::rules::Rules;
+use crate::arguments::Rules;
+use crate::ui::{Exit, Failure, Progress, Style, complain, count, shown, shown_json};
 
 /// Find what redaction would have taken out of files that are there already.
 #[derive(Clone, Debug, clap::Args)]

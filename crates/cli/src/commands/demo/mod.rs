@@ -12,8 +12,8 @@ use llm_audit::{Accounting, AuditLogger};
 use llm_audit_demo::load::{Options, Report};
 use serde_json::{Map, Value, json};
 
-use crate::demo::summary::{Calls, Summary};
-use crate::output::{Failure, close_on_signals, complain, count, shown};
+use self::summary::{Calls, Summary};
+use crate::ui::{Failure, close_on_signals, complain, count, shown};
 
 /// The variables that decide what is sampled out. Where none of them is set, `demo` keeps all.
 const SAMPLING: [&str; 5] = [
@@ -185,7 +185,7 @@ impl Demo {
             return Ok(());
         };
         writeln!(out, "\nOne of its traces: llm-audit trace {trace_id:032x}\n")?;
-        match crate::trace::print(folder, trace_id, out) {
+        match super::trace::print(folder, trace_id, out) {
             Ok(()) => Ok(()),
             Err(error) => writeln!(out, "  not shown: {error}"),
         }

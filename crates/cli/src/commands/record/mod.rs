@@ -9,8 +9,8 @@ use std::time::Duration;
 use llm_audit::reader::{Ending, LINE_BYTES_MAX, read_line};
 use llm_audit::{Accounting, AuditLogger, Sanitizer};
 
-use crate::output::{Dir, Exit, Failure, close_on_signals, complain, count, shown};
-use crate::progress::Progress;
+use crate::arguments::Dir;
+use crate::ui::{Exit, Failure, Progress, close_on_signals, complain, count, shown};
 
 /// Record JSON lines from stdin as events.
 #[derive(Clone, Debug, clap::Args)]

@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use llm_audit::Sanitizer;
 use llm_audit::sanitize::{Kind, LineKind, PrivateKeyLines, Redactions};
 
-use crate::output::{Exit, Failure, complain, count};
-use crate::rules::Rules;
+use crate::arguments::Rules;
+use crate::ui::{Exit, Failure, complain, count};
 
 /// Lines on stdin, redacted lines on stdout.
 #[derive(Clone, Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! `tail`: the last events, and those that come.
+//! `tail`: the last events, and the next ones as they are written.
 
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};
@@ -9,9 +9,10 @@ use llm_audit::Status;
 use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines};
 use unicode_width::UnicodeWidthStr;
 
-use crate::output::{
-    Dir, Exit, Failure, Style, columns, complain, count, dollars, duration, fitted, shown,
-    shown_json, time,
+use crate::arguments::Dir;
+use crate::ui::{
+    Exit, Failure, Style, columns, complain, count, dollars, duration, fitted, shown, shown_json,
+    time,
 };
 
 /// Show the last events, and those that come.

@@ -1,0 +1,43 @@
+//! Colours on a terminal.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use llm_audit::Status;
+
+/// Whether output is coloured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) colour: bool,
+}
+
+impl Style {
+    /// Returns the style of stdout: colours on a terminal that has them, unless `NO_COLOR` is set.
+    pub(crate) fn of_stdout() -> Self {
+        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { colour: !refused && io::stdout().is_terminal() }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    pub(crate) fn by_status(self, status: Option<Status>, text: &str) -> String {
+        match status {
+            Some(Status::Ok) => self.paint("32", text),
+            Some(Status::Error) => self.paint("31", text),
+            Some(Status::Timeout) => self.paint("35", text),
+            Some(Status::Retry) => self.paint("33", text),
+            None => text.to_owned(),
+        }
+    }
+
+    pub(crate) fn error(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    pub(crate) fn faint(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+}

@@ -1,0 +1,85 @@
+//! Times, durations, money and counts as people read them.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use llm_audit::Usd;
+use serde_json::value::RawValue;
+
+/// Formats a time in UTC.
+pub(crate) fn time(micros: i64) -> String {
+    match Timestamp::from_microsecond(micros) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string(),
+        Err(_) => "out of range".to_owned(),
+    }
+}
+
+/// Formats milliseconds in the fitting unit, in at most seven characters below a day.
+pub(crate) fn duration(ms: f64) -> String {
+    match ms {
+        ms if !ms.is_finite() => "?".to_owned(),
+        ms if ms < 99.95 => format!("{ms:.1}ms"),
+        ms if ms < 999.5 => format!("{ms:.0}ms"),
+        ms if ms < 59_995.0 => format!("{:.2}s", ms / 1e3),
+        ms if ms < 3_599_500.0 => {
+            let seconds = (ms / 1e3).round();
+            format!("{:.0}m{:02.0}s", (seconds / 60.0).floor(), seconds % 60.0)
+        }
+        ms => {
+            let minutes = (ms / 6e4).round();
+            format!("{:.0}h{:02.0}m", (minutes / 60.0).floor(), minutes % 60.0)
+        }
+    }
+}
+
+/// Formats an amount as a JSON number with all of its digits.
+pub(crate) fn exact(cost: Usd) -> Option<Box<RawValue>> {
+    RawValue::from_string(cost.to_string()).ok()
+}
+
+/// Formats US dollars: cents if they are exact, else up to six digits after the point.
+pub(crate) fn dollars(cost: Usd) -> String {
+    let digits = format!("{:.6}", cost.as_f64());
+    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+    let fraction = fraction.trim_end_matches('0');
+    format!("${whole}.{fraction:0<2}")
+}
+
+/// Formats a count and its noun: `3 events`, `1 event`.
+pub(crate) fn count(n: u64, what: &str) -> String {
+    let mut text = n.to_string();
+    let _ = write!(text, " {what}{}", if n == 1 { "" } else { "s" });
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let cases = [
+            (0.0, "0.0ms"),
+            (12.34, "12.3ms"),
+            (99.96, "100ms"),
+            (999.9, "1.00s"),
+            (59_999.0, "1m00s"),
+            (125_000.0, "2m05s"),
+            (3_600_000.0, "1h00m"),
+            (f64::INFINITY, "?"),
+        ];
+        for (ms, expected) in cases {
+            assert_eq!(duration(ms), expected);
+        }
+    }
+
+    #[test]
+    fn money_and_counts() {
+        let cases =
+            [(0.0, "$0.00"), (1.5, "$1.50"), (0.000125, "$0.000125"), (12.3456, "$12.3456")];
+        for (cost, expected) in cases {
+            assert_eq!(dollars(Usd::try_from(cost).unwrap()), expected);
+        }
+        assert_eq!((count(1, "event"), count(0, "event")), ("1 event".into(), "0 events".into()));
+    }
+}
