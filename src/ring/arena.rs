@@ -365,7 +365,8 @@ impl<'r> Chain<'r> {
         ring.chain(limit, OnFull::Evict).expect("a new ring has buffers")
     }
 
-    /// A copy of the content, contiguous.
+    /// Copies the content into one piece.
+    #[cfg(any(feature = "macros", fuzzing, test))]
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         let arena = &self.ring.arena;
         let (mut block, mut content) = (self.first, Vec::with_capacity(self.len));
