@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
+use llm_audit_log::schema::Prefix;
 use parking_lot::Mutex;
 
 use crate::config::Builder;
@@ -75,10 +76,12 @@ impl Capture {
         self.logger.flush(DEADLINE).expect("the writer keeps up with a test");
         let text = self.lines.0.lock();
         let instance = self.logger.instance();
-        // The log's own lines have no number.
-        let event = format!(r#"{{"event_version":"3.0","instance":"{instance}","seq":"#);
-        let lines = String::from_utf8_lossy(&text);
-        lines.lines().filter(|line| line.starts_with(&event)).map(str::to_owned).collect()
+        let is_event = |line: &&str| {
+            // The log's own lines have no number.
+            Prefix::of(line.as_bytes())
+                .is_some_and(|line| line.instance == instance && line.seq.is_some())
+        };
+        String::from_utf8_lossy(&text).lines().filter(is_event).map(str::to_owned).collect()
     }
 
     /// The logger behind the capture.

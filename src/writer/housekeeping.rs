@@ -11,10 +11,10 @@ use jiff::civil::Date;
 
 use super::control::Waited;
 use super::fs::LogFile;
-use super::own::Retired;
 use super::tidy::Tidy;
 use crate::config::Fsync;
 use crate::error::{Error, Kind};
+use llm_audit_log::schema::notices::Retired;
 use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 
 /// Files left behind that wait for a sync where nobody asks for one ([`Fsync::Never`]): with more

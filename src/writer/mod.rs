@@ -11,7 +11,7 @@ mod exports;
 pub(crate) mod fs;
 mod housekeeping;
 pub(crate) mod jsonl;
-mod own;
+mod notices;
 pub(crate) mod rotate;
 mod shared;
 #[cfg(all(test, not(loom)))]
@@ -33,14 +33,14 @@ pub(crate) use control::{Control, Waited};
 use exports::{export, export_all};
 use fs::{Clock, Fs, OsFs, SystemClock};
 use housekeeping::Housekeeping;
-use own::{Loss, Start, Stop};
+use llm_audit_log::schema::notices::{Loss, Notice, Retired};
+use notices::Place;
 use rotate::{FileOptions, Lines, LogFiles, utc_date};
 pub(crate) use shared::Shared;
 use tidy::Tidy;
 
 use crate::config::{Compress, Settings};
 use crate::error::{Error, Kind};
-use crate::event::Status;
 use crate::export::{Exporter, Stdout};
 use crate::metrics::add;
 use crate::ring::{Drainer, Lanes};
@@ -382,7 +382,7 @@ impl Writer {
 
     fn loss_line(&mut self, now: i64, loss: Loss) {
         let instance = &self.shared.instance;
-        jsonl::write_own(&mut self.lines, instance, now, "audit.loss", Status::Error, &loss);
+        loss.write(&mut self.lines, instance, now);
     }
 
     /// Gives the lines to the log, counts the events among them, and then gives them to the other
@@ -411,10 +411,8 @@ impl Writer {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
         let mut start_text = Vec::new();
         let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
-            let rules = shared.sanitizer.rules_hash();
-            let data =
-                Start { settings: &shared.settings, host, rules, first: !*has_started, torn_bytes };
-            jsonl::write_own(text, &shared.instance, now, "audit.start", Status::Ok, &data);
+            let place = Place { host, first: !*has_started, torn_bytes };
+            notices::write_start(text, now, shared, place);
             start_text.clone_from(text);
         };
         let written = match files {
@@ -465,10 +463,10 @@ impl Writer {
         }
     }
 
-    fn retired_lines(&mut self, now: i64, retired: &[own::Retired]) {
+    fn retired_lines(&mut self, now: i64, retired: &[Retired]) {
         let (instance, news) = (&self.shared.instance, &mut self.news);
         for retired in retired {
-            jsonl::write_own(news, instance, now, "audit.retired", Status::Ok, retired);
+            retired.write(news, instance, now);
         }
     }
 
@@ -514,14 +512,7 @@ impl Writer {
             self.lines.clear();
         }
         self.own_lines(now);
-        let Shared { instance, settings, pricing, .. } = &*self.shared;
-        let stop = Stop {
-            accounting: &accounting,
-            sampling: &settings.sampling,
-            unpriced: &pricing.unpriced(),
-            prices_refused: &pricing.refused(),
-        };
-        jsonl::write_own(&mut self.lines, instance, now, "audit.stop", Status::Ok, &stop);
+        notices::write_stop(&mut self.lines, now, &self.shared, &accounting);
         // Where it cannot be written the log shows as killed, which is what it then is.
         let _written = self.hand_on(now, Lines::Last, 0);
         self.house = None;

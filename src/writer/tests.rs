@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::fs::mem::{MemFs, TestClock, WriteFault};
-use super::own::{Retired, Seqs};
 use super::{Ground, Turn};
 use crate::config::Fsync;
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
+use llm_audit_log::schema::notices::{Retired, Seqs};
 
 pub(super) use model::by_hand;
 
@@ -243,7 +243,7 @@ fn on_a_full_disk_the_end_finds_room_behind_what_there_is_to_tell() {
     let retired = Retired {
         file,
         bytes: 1,
-        why: "AUDIT_RETENTION_DAYS",
+        why: "AUDIT_RETENTION_DAYS".into(),
         instances: Some(instances.collect()),
     };
     // Events fill what is set aside for them.

@@ -10,10 +10,11 @@ use jiff::Span;
 use jiff::civil::Date;
 
 use super::fs::{Fs, LogFile};
-use super::own::{Retired, Seqs};
 use super::rotate::whole_lines_len;
-use crate::reader::{self, Ending, read_line};
+use llm_audit_log::schema::Prefix;
+use llm_audit_log::schema::notices::{NoticeType, Read as Notice, Retired, Seqs};
 use llm_audit_log::zst;
+use llm_audit_log::{Ending, read_line};
 use llm_audit_log::{FileName, with_suffix};
 
 /// Between two pieces of so many bytes it is asked whether to go on.
@@ -180,7 +181,8 @@ impl Job<'_> {
             self.kept.borrow_mut().add(instances);
             return Ok(false);
         }
-        let retired = Retired { file: name_of(&file.path), bytes: file.bytes, why, instances };
+        let retired =
+            Retired { file: name_of(&file.path), bytes: file.bytes, why: why.into(), instances };
         let told = retired.numbered();
         let is_removed = (self.retire)(&mut || {
             self.tidy.fs.remove(&file.path)?;
@@ -314,33 +316,19 @@ fn name_of(path: &Path) -> String {
 /// Adds what a line says of its instance's numbers; one of the log's own may say nothing but that
 /// the instance was here. A line of another program has no instance.
 fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
-    if let Some((instance, seq)) = written(line) {
+    if let Some(Prefix { instance, seq, .. }) = Prefix::of(line) {
         let seqs = seqs_of(found, instance);
         if let Some(seq) = seq {
             return seqs.hold(seq);
         }
     }
-    if memchr::memmem::find(line, b"audit.loss").is_none() {
+    if memchr::memmem::find(line, NoticeType::Loss.name().as_bytes()).is_none() {
         return;
     }
-    let Ok(line) = reader::parse(line) else { return };
-    let count = |name| line.data()?.get(name)?.as_u64();
-    let told = (count("first_seq"), count("last_seq"), count("overwritten"), count("io_lost"));
-    if let (Some("audit.loss"), Some(instance), (Some(first), Some(last), Some(over), Some(io))) =
-        (line.event_type(), line.instance(), told)
-    {
-        seqs_of(found, instance).lose((first, last), over, io);
+    let Ok(line) = llm_audit_log::parse(line) else { return };
+    if let (Some(instance), Some(Notice::Loss(Some(loss)))) = (line.instance(), Notice::of(&line)) {
+        seqs_of(found, instance).lose(loss);
     }
-}
-
-/// The instance of a line as the writer writes it, and the number of one of an event.
-fn written(line: &[u8]) -> Option<(&str, Option<u64>)> {
-    let text = |bytes| std::str::from_utf8(bytes).ok();
-    let rest = line.strip_prefix(br#"{"event_version":"3.0","instance":""#)?;
-    let (instance, rest) = rest.split_at_checked(16)?;
-    let digits = rest.strip_prefix(br#"","seq":"#).unwrap_or_default();
-    let end = digits.iter().take_while(|b| b.is_ascii_digit()).count();
-    Some((text(instance)?, text(&digits[..end])?.parse().ok()))
 }
 
 fn seqs_of<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seqs {

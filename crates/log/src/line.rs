@@ -1,13 +1,12 @@
 //! What one line of a log says, field by field.
 
-use jiff::Timestamp;
 use memchr::{memchr2, memmem};
 use simd_json::{Buffers, ErrorType, Tape};
 
 use crate::error::Error;
 use crate::json::Json;
-use crate::schema::ids::{is_instance, parse_span_id, parse_trace_id};
-use crate::schema::{Status, Usd};
+use crate::schema::notices;
+use crate::schema::{FIELDS, Field, Presence, Shape, Time, Usd, VERSION};
 
 /// How deep a line may nest. Deeper ones are refused with an error, whatever they hold.
 pub const DEPTH_MAX: usize = 1 << 20;
@@ -121,82 +120,6 @@ pub struct Line<'a> {
     cost_usd: Option<Usd>,
 }
 
-/// What a field of the schema has to look like.
-#[derive(Clone, Copy)]
-enum Shape {
-    Text,
-    Number,
-    Dollars,
-    Integer,
-    /// 16 hex digits.
-    Instance,
-    TraceId,
-    SpanId,
-    Time,
-    Status,
-    Object,
-    /// An object, or the message alone.
-    ErrorDetail,
-}
-
-/// Every field of schema 3.0, in its order, and its shape.
-const FIELDS: [(&str, Shape); 16] = [
-    ("event_version", Shape::Text),
-    ("instance", Shape::Instance),
-    ("seq", Shape::Integer),
-    ("trace_id", Shape::TraceId),
-    ("span_id", Shape::SpanId),
-    ("parent_span_id", Shape::SpanId),
-    ("timestamp", Shape::Time),
-    ("event_type", Shape::Text),
-    ("agent", Shape::Text),
-    ("action", Shape::Text),
-    ("status", Shape::Status),
-    ("latency_ms", Shape::Number),
-    ("tokens_input", Shape::Integer),
-    ("tokens_output", Shape::Integer),
-    ("cost_usd", Shape::Dollars),
-    ("error", Shape::ErrorDetail),
-];
-
-impl Shape {
-    /// What is wrong with `json`, to be read after the field's name.
-    fn fault(self, json: Json<'_>) -> Option<&'static str> {
-        let text = json.as_str();
-        let (fits, fault) = match self {
-            Self::Text => (text.is_some(), "is no string"),
-            Self::Number => (json.as_f64().is_some(), "is no number"),
-            Self::Dollars => {
-                let fits = json.as_f64().is_some_and(|cost| Usd::try_from(cost).is_ok());
-                (fits, "is no number of dollars")
-            }
-            Self::Integer => (json.as_u64().is_some(), "is no whole number from 0"),
-            Self::Instance => (text.is_some_and(is_instance), "is no id of 16 hex digits"),
-            Self::TraceId => {
-                let fits = text.is_some_and(|id| parse_trace_id(id).is_ok());
-                (fits, "is no id of up to 32 hex digits, not all zero")
-            }
-            Self::SpanId => {
-                let fits = text.is_some_and(|id| parse_span_id(id).is_ok());
-                (fits, "is no id of up to 16 hex digits, not all zero")
-            }
-            Self::Time => (text.and_then(micros).is_some(), "is no RFC 3339 time with an offset"),
-            Self::Status => {
-                let fits = text.is_some_and(|name| Status::from_name(name).is_some());
-                (fits, "is none of \"ok\", \"error\", \"timeout\" and \"retry\"")
-            }
-            Self::Object => (json.is_object(), "is no object"),
-            Self::ErrorDetail => (json.is_object() || text.is_some(), "is no object and no string"),
-        };
-        (!fits).then_some(fault)
-    }
-}
-
-/// Microseconds since the Unix epoch.
-fn micros(time: &str) -> Option<i64> {
-    time.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
-}
-
 impl<'a> Line<'a> {
     /// The whole line as an object.
     pub fn json(&self) -> Json<'_> {
@@ -204,87 +127,18 @@ impl<'a> Line<'a> {
     }
 
     /// A top-level member that is not `null`.
-    fn field(&self, name: &str) -> Option<Json<'_>> {
+    pub(crate) fn field(&self, name: &str) -> Option<Json<'_>> {
         self.json().get(name).filter(|json| !json.is_null())
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.field(name)?.as_str()
-    }
-
-    /// `event_version`.
-    pub fn event_version(&self) -> Option<&str> {
-        self.text("event_version")
-    }
-
-    /// `instance`: the logger that wrote the line.
-    pub fn instance(&self) -> Option<&str> {
-        self.text("instance")
-    }
-
-    /// `seq`: the line's number within its instance.
-    pub fn seq(&self) -> Option<u64> {
-        self.field("seq")?.as_u64()
-    }
-
-    /// `trace_id` as given.
-    pub fn trace_id(&self) -> Option<&str> {
-        self.text("trace_id")
-    }
-
-    /// `span_id` as given.
-    pub fn span_id(&self) -> Option<&str> {
-        self.text("span_id")
-    }
-
-    /// `parent_span_id` as given.
-    pub fn parent_span_id(&self) -> Option<&str> {
-        self.text("parent_span_id")
     }
 
     /// `timestamp` as microseconds since the Unix epoch, whatever offset it was written with.
     pub fn timestamp(&self) -> Option<i64> {
-        self.text("timestamp").and_then(micros)
-    }
-
-    /// `event_type`.
-    pub fn event_type(&self) -> Option<&str> {
-        self.text("event_type")
+        Time::read(self.field("timestamp")?)
     }
 
     /// Whether the line is one of the log's own (`audit.*`) and no event.
     pub fn is_own(&self) -> bool {
-        self.event_type().is_some_and(|name| name.starts_with("audit."))
-    }
-
-    /// `agent`.
-    pub fn agent(&self) -> Option<&str> {
-        self.text("agent")
-    }
-
-    /// `action`.
-    pub fn action(&self) -> Option<&str> {
-        self.text("action")
-    }
-
-    /// `status`, where it is one of the schema's.
-    pub fn status(&self) -> Option<Status> {
-        self.text("status").and_then(Status::from_name)
-    }
-
-    /// `latency_ms`.
-    pub fn latency_ms(&self) -> Option<f64> {
-        self.field("latency_ms")?.as_f64()
-    }
-
-    /// `tokens_input`.
-    pub fn tokens_input(&self) -> Option<u64> {
-        self.field("tokens_input")?.as_u64()
-    }
-
-    /// `tokens_output`.
-    pub fn tokens_output(&self) -> Option<u64> {
-        self.field("tokens_output")?.as_u64()
+        self.event_type().is_some_and(|name| name.starts_with(notices::PREFIX))
     }
 
     /// `cost_usd`, exactly as it is spelled; where it has more digits than a [`Usd`], or an escape
@@ -296,16 +150,6 @@ impl<'a> Line<'a> {
         self.cost_usd.filter(is_same).or_else(|| nearest.try_into().ok())
     }
 
-    /// `data`, of whatever type.
-    pub fn data(&self) -> Option<Json<'_>> {
-        self.field("data")
-    }
-
-    /// `error`: an object, or a string that is its message.
-    pub fn error(&self) -> Option<Json<'_>> {
-        self.field("error")
-    }
-
     /// The message of `error`, in either of its forms.
     pub fn error_message(&self) -> Option<&str> {
         let error = self.error()?;
@@ -315,7 +159,7 @@ impl<'a> Line<'a> {
     /// The top-level members that the schema does not know and that are not `null`.
     pub fn extra(&self) -> impl Iterator<Item = (&str, Json<'_>)> {
         self.json().members().filter(|(name, json)| {
-            !json.is_null() && *name != "data" && FIELDS.iter().all(|(known, _)| known != name)
+            !json.is_null() && FIELDS.iter().all(|field| field.name != *name)
         })
     }
 
@@ -328,9 +172,7 @@ impl<'a> Line<'a> {
     ///
     /// The first field that is missing or wrong, by its name; never its value.
     pub fn check(&self) -> Result<(), Error> {
-        let missing = ["event_type", "agent", "action", "status"]
-            .into_iter()
-            .find(|required| self.field(required).is_none());
+        let missing = self.missing(Presence::is_required).next();
         if let Some(name) = missing {
             return Err(Error::parse("event", format!("{name} is missing")));
         }
@@ -340,55 +182,48 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// The names of the fields that are not there, of those that have to be.
+    fn missing(&self, has_to: fn(Presence) -> bool) -> impl Iterator<Item = &'static str> {
+        let fields = FIELDS.iter().filter(move |field| has_to(field.presence));
+        fields.map(|field| field.name).filter(|name| self.field(name).is_none())
+    }
+
     /// The fields of the schema that are there and wrong, and what is wrong with each.
     fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        FIELDS.iter().filter_map(|(name, shape)| Some((*name, shape.fault(self.field(name)?)?)))
+        self.faults_by(|field| field.fault)
+    }
+
+    fn faults_by(
+        &self,
+        fault: fn(&Field) -> fn(Json<'_>) -> Option<&'static str>,
+    ) -> impl Iterator<Item = (&'static str, &'static str)> {
+        FIELDS
+            .iter()
+            .filter_map(move |field| Some((field.name, fault(field)(self.field(field.name)?)?)))
     }
 
     /// The same by the stricter rules for a line that this library wrote: ids in full and in lower
     /// case, `data` and `error` objects, and what every such line has is there.
     pub(crate) fn strict_faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let required: &[&str] = match self.is_own() {
-            true => &["event_version", "timestamp", "event_type"],
-            false => &REQUIRED_OF_EVENTS,
-        };
-        let missing = required.iter().filter(|name| self.field(name).is_none());
-        let ids = FIELDS.iter().filter_map(|(name, shape)| {
-            let digits = match shape {
-                Shape::TraceId => 32,
-                Shape::SpanId | Shape::Instance => 16,
-                _ => return None,
-            };
-            let id = self.text(name)?;
-            let full = id.len() == digits && !id.bytes().any(|b| b.is_ascii_uppercase());
-            (!full).then_some((*name, "is not written in full and in lower case"))
+        let missing = self.missing(match self.is_own() {
+            true => Presence::is_in_notices,
+            false => Presence::is_in_events,
         });
-        let objects = ["data", "error"]
-            .into_iter()
-            .filter_map(|name| Some((name, Shape::Object.fault(self.field(name)?)?)));
-        let version = self.event_version().filter(|version| *version != "3.0");
+        let missing = missing.map(|name| (name, "is missing"));
+        let version = self.event_version().filter(|version| *version != VERSION);
         let version = version.map(|_| ("event_version", "is not \"3.0\""));
-        let missing = missing.map(|name| (*name, "is missing"));
-        self.faults().chain(missing).chain(ids).chain(objects).chain(version)
+        self.faults()
+            .chain(missing)
+            .chain(self.faults_by(|field| field.id_fault))
+            .chain(self.faults_by(|field| field.object_fault))
+            .chain(version)
     }
 }
-
-/// What every event line of this library has.
-const REQUIRED_OF_EVENTS: [&str; 9] = [
-    "event_version",
-    "seq",
-    "trace_id",
-    "span_id",
-    "timestamp",
-    "event_type",
-    "agent",
-    "action",
-    "status",
-];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Status;
 
     const FULL: &str = r#"{"event_version":"3.0","instance":"00112233445566ff","seq":7,
         "trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"00f067aa0ba902b7",

@@ -21,10 +21,10 @@ use super::{DAY, NOON};
 use crate::config::{Compress, Fsync};
 use crate::writer::control::Ended;
 use crate::writer::fs::mem::{MemFs, TestClock, WriteFault};
-use crate::writer::own::Retired;
 use crate::writer::{Ground, Turn, Writer};
 use crate::{Accounting, AuditEvent, AuditLogger, Error, EventType, Status};
 use llm_audit_log::FileName;
+use llm_audit_log::schema::notices::Retired;
 use llm_audit_log::zst;
 
 const RUNS: u64 = 2_000;

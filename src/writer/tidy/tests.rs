@@ -61,7 +61,7 @@ fn files_of_days_further_back_are_removed() {
     }
     let retired = run(&Tidy { retention_days: Some(7), ..tidy(&fs) });
     assert_eq!(names(&retired), all[..2]);
-    assert_eq!((retired[0].bytes, retired[0].why), (2, "AUDIT_RETENTION_DAYS"));
+    assert_eq!((retired[0].bytes, &*retired[0].why), (2, "AUDIT_RETENTION_DAYS"));
     assert_eq!(fs.names().len(), all.len() - 2, "and nothing that is not the log's");
     assert_eq!(run(&Tidy { retention_days: Some(7), ..tidy(&fs) }), []);
     // As far back as no calendar goes is as far as anything stays.

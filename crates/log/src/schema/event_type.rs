@@ -59,7 +59,7 @@ macro_rules! event_types {
 
 event_types! {
     RequestStart = "request.start", "the first byte of a request", shared, ok;
-    RequestEnd = "request.end", "the last byte of its answer", shared, ok;
+    RequestEnd = "request.end", "the last byte of the answer", shared, ok;
     AgentRoute = "agent.route", "an agent chose where to go", own, ok;
     AgentDecision = "agent.decision", "an agent chose what to do", own, ok;
     AgentRetry = "agent.retry", "a step is tried again", own, ok;
@@ -67,11 +67,11 @@ event_types! {
     LlmInvoke = "llm.invoke", "a model answered", own, ok;
     LlmError = "llm.error", "a model did not answer", own, failed;
     ToolCall = "tool.call", "before a tool runs", shared, ok;
-    ToolResult = "tool.result", "after it ran", shared, ok;
-    ToolError = "tool.error", "after it failed", shared, failed;
+    ToolResult = "tool.result", "after a tool ran", shared, ok;
+    ToolError = "tool.error", "after a tool failed", shared, failed;
     NlpExtract = "nlp.extract", "a text was analysed", own, ok;
     CacheHit = "cache.hit", "a cache had the answer", own, ok;
-    CacheMiss = "cache.miss", "it had not", own, ok;
+    CacheMiss = "cache.miss", "a cache did not have the answer", own, ok;
     ApiCall = "api.call", "another service was called", own, ok;
     S3Write = "s3.write", "an object was stored", own, ok;
     PushSend = "push.send", "a notification was sent", own, ok;

@@ -1,10 +1,29 @@
-//! What a line is made of: event types, status, ids, exact money.
+//! The schema of a line: version, fields, event types, ids, exact money, the log's own lines.
 
 mod event_type;
+mod fields;
 pub mod ids;
+pub mod notices;
+mod prefix;
+mod shape;
 mod status;
 mod usd;
 
 pub use event_type::{EventType, is_event_type_name};
+pub use fields::{FIELDS, Field, Fields, Presence};
+pub use prefix::Prefix;
+pub use shape::Payload;
+pub(crate) use shape::{Shape, Time};
 pub use status::Status;
 pub use usd::Usd;
+
+/// The version as a literal, for texts that the compiler puts together.
+macro_rules! version {
+    () => {
+        "3.0"
+    };
+}
+use version;
+
+/// The version of the schema, which every line has as its `event_version`.
+pub const VERSION: &str = version!();

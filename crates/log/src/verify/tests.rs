@@ -2,6 +2,9 @@
 
 use std::fs::{self, File};
 
+use super::ranges::{Ranges, without};
+use super::report::FINDINGS_MAX;
+use super::tally::GAPS_MAX;
 use super::*;
 
 const A: &str = "00000000000000aa";

@@ -13,10 +13,10 @@ use super::super::book::{self, Book};
 use super::Model;
 use crate::config::Compress;
 use crate::writer::fs::mem::MemFs;
-use crate::writer::own::Retired;
 use crate::writer::rotate::utc_date;
 use crate::writer::tidy::Tidy;
 use llm_audit_log::FileName;
+use llm_audit_log::schema::notices::Retired;
 use llm_audit_log::zst;
 
 const BY_DAYS: &str = "AUDIT_RETENTION_DAYS";

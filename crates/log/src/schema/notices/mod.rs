@@ -1,0 +1,182 @@
+//! The log's own lines, `audit.*`: how each is written and, next to that, how it is read.
+
+mod retired;
+mod start;
+mod stop;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+pub use retired::{Retired, Seqs};
+pub use start::{Sampling, Start, Started};
+pub use stop::{Stop, Totals};
+
+use super::{Fields, Payload, Status};
+use crate::json::Json;
+use crate::line::Line;
+
+/// What the types of all own lines begin with.
+pub const PREFIX: &str = "audit.";
+/// The `agent` of all own lines.
+const AGENT: &str = "llm-audit";
+
+/// Makes the types of the own lines from one table of variants, names and descriptions.
+macro_rules! notice_types {
+    ($($variant:ident = $name:literal, $status:ident, $doc:literal;)+) => {
+        /// What kind of own line it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum NoticeType {
+            $(#[doc = concat!("`", $name, "`: ", $doc, ".")] $variant,)+
+        }
+
+        impl NoticeType {
+            /// Every type, in the order in which a log has them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name as it is in a line.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// The `status` of the line.
+            pub const fn status(self) -> Status {
+                match self {
+                    $(Self::$variant => Status::$status,)+
+                }
+            }
+
+            /// What a line of this type reports, in a few words.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $doc,)+
+                }
+            }
+        }
+    };
+}
+
+notice_types! {
+    Start = "audit.start", Ok, "the first line of every file that a logger writes: who writes, and how";
+    Loss = "audit.loss", Error, "a run of lost events: their numbers, and why no line has them";
+    Retired = "audit.retired", Ok, "retention removed a file: its name and the numbers in it";
+    Stop = "audit.stop", Ok, "the last line of a logger: the whole accounting";
+}
+
+impl NoticeType {
+    /// The type of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.name() == name)
+    }
+}
+
+/// The `data` of an own line.
+pub trait Notice: Serialize + Sized {
+    /// The type of the line.
+    const TYPE: NoticeType;
+
+    /// Appends the line. It has no number and no ids.
+    fn write(&self, out: &mut Vec<u8>, instance: &str, timestamp_micros: i64) {
+        write(out, instance, timestamp_micros, Self::TYPE, self);
+    }
+}
+
+fn write(
+    out: &mut Vec<u8>,
+    instance: &str,
+    timestamp_micros: i64,
+    of: NoticeType,
+    data: &dyn Payload,
+) {
+    let name = of.name();
+    let fields = Fields {
+        instance: Some(instance),
+        timestamp: Some(timestamp_micros),
+        event_type: Some(name),
+        agent: Some(AGENT),
+        action: Some(name.strip_prefix(PREFIX).unwrap_or(name)),
+        status: Some(of.status()),
+        data: Some(data),
+        ..Fields::default()
+    };
+    fields.write(out);
+}
+
+/// An own line, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Read {
+    /// `audit.start`.
+    Start(Started),
+    /// `audit.loss`; `None` if a count is missing.
+    Loss(Option<Loss>),
+    /// `audit.retired`.
+    Retired(Retired),
+    /// `audit.stop`; `None` if a count is missing.
+    Stop(Option<Totals>),
+    /// A line of a type that this version does not know.
+    Unknown,
+}
+
+impl Read {
+    /// Reads the line. Returns `None` if it is an event.
+    pub fn of(line: &Line<'_>) -> Option<Self> {
+        let name = line.event_type().filter(|name| name.starts_with(PREFIX))?;
+        let data = line.data();
+        Some(match NoticeType::from_name(name) {
+            Some(NoticeType::Start) => Self::Start(Started::read(data)),
+            Some(NoticeType::Loss) => Self::Loss(Loss::read(data)),
+            Some(NoticeType::Retired) => Self::Retired(Retired::read(data)),
+            Some(NoticeType::Stop) => Self::Stop(Totals::read(data)),
+            None => Self::Unknown,
+        })
+    }
+}
+
+/// A count in `data`.
+fn count(data: Option<Json<'_>>, name: &str) -> Option<u64> {
+    data?.get(name)?.as_u64()
+}
+
+/// `audit.loss`: the numbers that no line has, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The first of the numbers.
+    pub first_seq: u64,
+    /// The last of the numbers.
+    pub last_seq: u64,
+    /// Events that newer ones overwrote in the queue.
+    pub overwritten: u64,
+    /// Events that the disk did not take.
+    pub io_lost: u64,
+}
+
+impl Serialize for Loss {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("overwritten", &self.overwritten)?;
+        map.serialize_entry("io_lost", &self.io_lost)?;
+        map.serialize_entry("first_seq", &self.first_seq)?;
+        map.serialize_entry("last_seq", &self.last_seq)?;
+        map.end()
+    }
+}
+
+impl Notice for Loss {
+    const TYPE: NoticeType = NoticeType::Loss;
+}
+
+impl Loss {
+    fn read(data: Option<Json<'_>>) -> Option<Self> {
+        Some(Self {
+            overwritten: count(data, "overwritten")?,
+            io_lost: count(data, "io_lost")?,
+            first_seq: count(data, "first_seq")?,
+            last_seq: count(data, "last_seq")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! `audit.start`: the first line of a file.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{Notice, NoticeType};
+use crate::json::Json;
+
+const FIRST: &str = "first";
+const RETENTION_DAYS: &str = "retention_days";
+const MAX_TOTAL_BYTES: &str = "max_total_bytes";
+
+/// `audit.start`: who writes, and how.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the names are those of the settings")]
+pub struct Start<'a> {
+    pub version: &'a str,
+    pub host: &'a str,
+    pub pid: u32,
+    pub service: &'a str,
+    /// Whether this is the first file of the instance, so that its numbers begin here.
+    pub first: bool,
+    pub sampling: Sampling,
+    pub capture_content: bool,
+    pub include_snapshots: bool,
+    pub redaction_profile: &'a str,
+    pub redact_env: Option<&'a [String]>,
+    /// A hash of the rules by which was redacted.
+    pub redaction_rules: u64,
+    /// Bytes of torn lines that were cut off before this line.
+    pub torn_bytes: u64,
+    pub fsync: &'a str,
+    pub max_file_bytes: u64,
+    pub compress: &'a str,
+    pub retention_days: Option<u32>,
+    pub max_total_bytes: Option<u64>,
+}
+
+impl Serialize for Start<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("version", self.version)?;
+        map.serialize_entry("host", self.host)?;
+        map.serialize_entry("pid", &self.pid)?;
+        map.serialize_entry("service", self.service)?;
+        map.serialize_entry(FIRST, &self.first)?;
+        map.serialize_entry("sampling", &self.sampling)?;
+        map.serialize_entry("capture_content", &self.capture_content)?;
+        map.serialize_entry("include_snapshots", &self.include_snapshots)?;
+        map.serialize_entry("redaction_profile", self.redaction_profile)?;
+        map.serialize_entry("redact_env", &self.redact_env)?;
+        map.serialize_entry("redaction_rules", &format!("{:016x}", self.redaction_rules))?;
+        map.serialize_entry("torn_bytes", &self.torn_bytes)?;
+        map.serialize_entry("fsync", self.fsync)?;
+        map.serialize_entry("max_file_bytes", &self.max_file_bytes)?;
+        map.serialize_entry("compress", self.compress)?;
+        // Also if there is no limit: then whatever is missing was not retired.
+        map.serialize_entry(RETENTION_DAYS, &self.retention_days)?;
+        map.serialize_entry(MAX_TOTAL_BYTES, &self.max_total_bytes)?;
+        map.end()
+    }
+}
+
+impl Notice for Start<'_> {
+    const TYPE: NoticeType = NoticeType::Start;
+}
+
+/// What readers take from `audit.start`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Started {
+    /// Whether the numbers of the instance begin here.
+    pub first: bool,
+    /// Whether the logger removes old files.
+    pub has_retention: bool,
+}
+
+impl Started {
+    pub(super) fn read(data: Option<Json<'_>>) -> Self {
+        let member = |name| data?.get(name);
+        let is_set = |name| member(name).is_some_and(|limit| !limit.is_null());
+        Self {
+            first: member(FIRST).and_then(Json::as_bool) == Some(true),
+            has_retention: is_set(RETENTION_DAYS) || is_set(MAX_TOTAL_BYTES),
+        }
+    }
+}
+
+/// The rates by which a logger samples, for `audit.start`.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the names are those of the settings")]
+pub struct Sampling {
+    pub trace_rate: f64,
+    pub success_rate: f64,
+    pub error_rate: f64,
+    pub slow_threshold_ms: f64,
+    pub debug: bool,
+}
+
+impl Serialize for Sampling {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("trace_rate", &self.trace_rate)?;
+        map.serialize_entry("success_rate", &self.success_rate)?;
+        map.serialize_entry("error_rate", &self.error_rate)?;
+        map.serialize_entry("slow_threshold_ms", &self.slow_threshold_ms)?;
+        map.serialize_entry("debug", &self.debug)?;
+        map.end()
+    }
+}

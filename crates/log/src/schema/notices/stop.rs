@@ -1,0 +1,114 @@
+//! `audit.stop`: the last line of a logger.
+
+use std::collections::BTreeMap;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{Notice, NoticeType, count};
+use crate::json::Json;
+
+/// `audit.stop`: the whole accounting.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the names are those of the accounting")]
+pub struct Stop<'a> {
+    pub totals: Totals,
+    pub unserializable: u64,
+    pub truncated: u64,
+    pub export_errors: u64,
+    /// The variables that decided what was sampled out.
+    pub sampled_out_by: String,
+    /// How often each kind was redacted.
+    pub redactions: BTreeMap<&'a str, u64>,
+    /// Models without a price, and how often each was asked for.
+    pub unpriced: &'a BTreeMap<String, u64>,
+    /// Calls of models past the last one that is named.
+    pub unpriced_others: u64,
+    /// Versions of the file of prices that could not be read.
+    pub prices_refused: u64,
+    /// What was wrong with the last one.
+    pub prices_refused_last: &'a str,
+}
+
+impl Serialize for Stop<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, of) in TOTALS {
+            map.serialize_entry(name, &of(self.totals))?;
+        }
+        map.serialize_entry("unserializable", &self.unserializable)?;
+        map.serialize_entry("truncated", &self.truncated)?;
+        map.serialize_entry("export_errors", &self.export_errors)?;
+        if self.totals.sampled_out > 0 {
+            map.serialize_entry("sampled_out_by", &self.sampled_out_by)?;
+        }
+        map.serialize_entry("redactions", &self.redactions)?;
+        if !self.unpriced.is_empty() || self.unpriced_others > 0 {
+            map.serialize_entry("unpriced", self.unpriced)?;
+        }
+        if self.unpriced_others > 0 {
+            map.serialize_entry("unpriced_others", &self.unpriced_others)?;
+        }
+        if self.prices_refused > 0 {
+            map.serialize_entry("prices_refused", &self.prices_refused)?;
+            map.serialize_entry("prices_refused_last", self.prices_refused_last)?;
+        }
+        map.end()
+    }
+}
+
+impl Notice for Stop<'_> {
+    const TYPE: NoticeType = NoticeType::Stop;
+}
+
+/// The counts of `audit.stop` that must add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the accounting")]
+pub struct Totals {
+    pub emitted: u64,
+    pub written: u64,
+    pub overwritten: u64,
+    pub sampled_out: u64,
+    pub rejected: u64,
+    pub io_lost: u64,
+    pub queued: u64,
+    /// Emits that other threads had begun and not finished; 0 if the line does not say.
+    pub in_flight: u64,
+}
+
+/// The counts in the order of the line.
+const TOTALS: [(&str, fn(Totals) -> u64); 8] = [
+    ("emitted", |totals| totals.emitted),
+    ("written", |totals| totals.written),
+    ("overwritten", |totals| totals.overwritten),
+    ("sampled_out", |totals| totals.sampled_out),
+    ("rejected", |totals| totals.rejected),
+    ("io_lost", |totals| totals.io_lost),
+    ("queued", |totals| totals.queued),
+    ("in_flight", |totals| totals.in_flight),
+];
+
+impl Totals {
+    pub(super) fn read(data: Option<Json<'_>>) -> Option<Self> {
+        let count = |name| count(data, name);
+        Some(Self {
+            emitted: count("emitted")?,
+            written: count("written")?,
+            overwritten: count("overwritten")?,
+            sampled_out: count("sampled_out")?,
+            rejected: count("rejected")?,
+            io_lost: count("io_lost")?,
+            queued: count("queued")?,
+            in_flight: count("in_flight").unwrap_or(0),
+        })
+    }
+
+    /// The last number given: one to each event that was written, or lost after sampling.
+    pub fn last_seq(self) -> u64 {
+        self.written.saturating_add(self.overwritten).saturating_add(self.io_lost)
+    }
+
+    /// The sum of all ends, which is `emitted` if the accounting adds up.
+    pub fn ends(self) -> u64 {
+        TOTALS.iter().skip(1).map(|(_, of)| of(self)).fold(0, u64::saturating_add)
+    }
+}

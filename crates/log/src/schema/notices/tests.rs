@@ -1,0 +1,192 @@
+//! What is written is read back.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::parse;
+
+const INSTANCE: &str = "0123456789abcdef";
+
+fn line(notice: &impl Notice) -> String {
+    let mut out = Vec::new();
+    notice.write(&mut out, INSTANCE, 0);
+    String::from_utf8(out).expect("UTF-8")
+}
+
+fn read(text: &str) -> Option<Read> {
+    let mut bytes = text.as_bytes().to_vec();
+    let line = parse(&mut bytes).expect("a line");
+    assert_eq!(line.strict_faults().next(), None, "{text}");
+    Read::of(&line)
+}
+
+fn seqs(instance: &str, first_seq: u64, last_seq: u64) -> Seqs {
+    Seqs { first_seq, last_seq, events: 3, overwritten: 2, io_lost: 1, ..Seqs::of(instance) }
+}
+
+fn start() -> Start<'static> {
+    Start {
+        version: "0.1.0",
+        host: "here",
+        pid: 7,
+        service: "benefits",
+        first: true,
+        sampling: Sampling {
+            trace_rate: 0.2,
+            success_rate: 0.1,
+            error_rate: 1.0,
+            slow_threshold_ms: 1500.0,
+            debug: false,
+        },
+        capture_content: false,
+        include_snapshots: true,
+        redaction_profile: "full",
+        redact_env: None,
+        redaction_rules: 0xff,
+        torn_bytes: 4,
+        fsync: "1s",
+        max_file_bytes: 1 << 20,
+        compress: "none",
+        retention_days: None,
+        max_total_bytes: None,
+    }
+}
+
+#[test]
+fn the_logs_own_lines_have_no_number() {
+    let loss = Loss { first_seq: 4, last_seq: 6, overwritten: 3, io_lost: 0 };
+    let expected = concat!(
+        r#"{"event_version":"3.0","instance":"0123456789abcdef","#,
+        r#""timestamp":"1970-01-01T00:00:00.000000Z","event_type":"audit.loss","#,
+        r#""agent":"llm-audit","action":"loss","status":"error","#,
+        r#""data":{"overwritten":3,"io_lost":0,"first_seq":4,"last_seq":6}}"#,
+        "\n"
+    );
+    assert_eq!(line(&loss), expected);
+}
+
+#[test]
+fn a_loss_comes_back() {
+    let loss = Loss { first_seq: 4, last_seq: 6, overwritten: 1, io_lost: 2 };
+    let text = line(&loss);
+    assert_eq!(read(&text), Some(Read::Loss(Some(loss))));
+    assert_eq!(read(&text.replace("io_lost", "other")), Some(Read::Loss(None)));
+}
+
+#[test]
+fn what_readers_take_from_a_start_comes_back() {
+    let later = Start { first: false, ..start() };
+    let cases = [
+        (start(), true, false),
+        (later, false, false),
+        (Start { retention_days: Some(0), ..start() }, true, true),
+        (Start { max_total_bytes: Some(1), ..start() }, true, true),
+    ];
+    for (start, first, has_retention) in cases {
+        let started = Started { first, has_retention };
+        assert_eq!(read(&line(&start)), Some(Read::Start(started)), "{start:?}");
+    }
+}
+
+#[test]
+fn a_retired_file_comes_back() {
+    let retired = Retired {
+        file: "audit-2026-01-02.jsonl".to_owned(),
+        bytes: 12,
+        why: "AUDIT_RETENTION_DAYS".into(),
+        instances: Some(vec![seqs(INSTANCE, 1, 9)]),
+    };
+    assert_eq!(read(&line(&retired)), Some(Read::Retired(retired.clone())));
+    let unread = Retired { instances: None, ..retired.clone() };
+    assert_eq!(read(&line(&unread)), Some(Read::Retired(unread)));
+    // Readers take what there is of a line that somebody cut.
+    let bare = line(&retired).replace("instances", "others");
+    let Some(Read::Retired(found)) = read(&bare) else { panic!("{bare}") };
+    assert_eq!(found.instances, Some(Vec::new()));
+}
+
+#[test]
+fn a_retired_line_names_a_bounded_number_of_instances() {
+    let instances: Vec<_> = (1..=1_002).map(|n| seqs(&format!("{n:016x}"), n, n)).collect();
+    let retired =
+        Retired { file: "x".to_owned(), bytes: 0, why: "y".into(), instances: Some(instances) };
+    let text = line(&retired);
+    assert!(text.contains(r#""instances_more":2"#), "{text}");
+    let Some(Read::Retired(found)) = read(&text) else { panic!("{text}") };
+    let ends = found.instances.map(|found| (found.len(), found[0].last_seq, found[999].last_seq));
+    assert_eq!(ends, Some((1_000, 1_002, 3)), "the last ones come first");
+}
+
+#[test]
+fn an_accounting_comes_back() {
+    let totals = Totals {
+        emitted: 28,
+        written: 1,
+        overwritten: 2,
+        sampled_out: 3,
+        rejected: 4,
+        io_lost: 5,
+        queued: 6,
+        in_flight: 7,
+    };
+    let stop = Stop {
+        totals,
+        unserializable: 8,
+        truncated: 9,
+        export_errors: 10,
+        sampled_out_by: "SUCCESS_SAMPLE_RATE=0.1".to_owned(),
+        redactions: BTreeMap::from([("email", 11)]),
+        unpriced: &BTreeMap::from([("a-model".to_owned(), 12)]),
+        unpriced_others: 13,
+        prices_refused: 14,
+        prices_refused_last: "why",
+    };
+    let text = line(&stop);
+    assert_eq!(read(&text), Some(Read::Stop(Some(totals))));
+    assert_eq!((totals.ends(), totals.last_seq()), (28, 8));
+    let data = concat!(
+        r#""data":{"emitted":28,"written":1,"overwritten":2,"sampled_out":3,"rejected":4,"#,
+        r#""io_lost":5,"queued":6,"in_flight":7,"unserializable":8,"truncated":9,"#,
+        r#""export_errors":10,"sampled_out_by":"SUCCESS_SAMPLE_RATE=0.1","#,
+        r#""redactions":{"email":11},"unpriced":{"a-model":12},"unpriced_others":13,"#,
+        r#""prices_refused":14,"prices_refused_last":"why"}"#,
+    );
+    assert!(text.contains(data), "{text}");
+    let older = text.replace("in_flight", "other");
+    let in_flight = Totals { in_flight: 0, ..totals };
+    assert_eq!(read(&older), Some(Read::Stop(Some(in_flight))));
+    assert_eq!(read(&text.replace("rejected", "other")), Some(Read::Stop(None)));
+}
+
+#[test]
+fn what_is_not_there_is_not_written() {
+    let stop = Stop {
+        totals: Totals::default(),
+        unserializable: 0,
+        truncated: 0,
+        export_errors: 0,
+        sampled_out_by: "SUCCESS_SAMPLE_RATE=0.1".to_owned(),
+        redactions: BTreeMap::new(),
+        unpriced: &BTreeMap::new(),
+        unpriced_others: 0,
+        prices_refused: 0,
+        prices_refused_last: "",
+    };
+    let end = r#""export_errors":0,"redactions":{}}}"#;
+    assert!(line(&stop).trim_end().ends_with(end), "{}", line(&stop));
+}
+
+#[test]
+fn events_and_later_types_are_told_apart() {
+    let of = |name: &str| {
+        let text = format!(
+            r#"{{"event_version":"3.0","instance":"{INSTANCE}","timestamp":"1970-01-01T00:00:00Z","event_type":"{name}"}}"#
+        );
+        let mut bytes = text.into_bytes();
+        Read::of(&parse(&mut bytes).expect("a line"))
+    };
+    assert_eq!(of("cache.hit"), None);
+    assert_eq!(of("audits.x"), None);
+    assert_eq!(of("audit.later"), Some(Read::Unknown));
+    assert_eq!(of("audit.loss"), Some(Read::Loss(None)));
+}

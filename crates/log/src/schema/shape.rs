@@ -1,0 +1,407 @@
+//! The shapes of fields: how each is written, read and checked.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use serde::Serialize;
+
+use super::ids::{is_instance, parse_span_id, parse_trace_id};
+use super::{Status, Usd, VERSION};
+use crate::json::Json;
+
+/// RFC 3339, in microseconds.
+static TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+/// The first moment of the year 0. RFC 3339 has the years 0 to 9999.
+const TIME_MIN: i64 = -62_167_219_200_000_000;
+/// 9999-12-30T22:00:00Z, the last whole second that jiff takes in microseconds.
+const TIME_MAX: i64 = 253_402_207_200_000_000;
+
+/// What is wrong with an id that readers accept and this library does not write.
+const NOT_FULL: &str = "is not written in full and in lower case";
+
+/// What a field may hold.
+pub trait Shape {
+    /// The type, as the documentation names it.
+    const TYPE: &'static str;
+    /// What is wrong with a value of another shape, to be read after the field's name.
+    const FAULT: &'static str;
+    /// What is written.
+    type Written<'a>;
+    /// What is read.
+    type Read<'a>;
+
+    /// Appends `key` and the value.
+    fn write(out: &mut Vec<u8>, key: &str, value: Self::Written<'_>);
+
+    /// Reads the value; `None` if it has another type.
+    fn read(json: Json<'_>) -> Option<Self::Read<'_>>;
+
+    /// Whether readers accept the value.
+    fn fits(json: Json<'_>) -> bool {
+        Self::read(json).is_some()
+    }
+
+    /// What is wrong with an id in a line of this library.
+    fn id_fault(_: Json<'_>) -> Option<&'static str> {
+        None
+    }
+
+    /// What is wrong with an object in a line of this library.
+    fn object_fault(_: Json<'_>) -> Option<&'static str> {
+        None
+    }
+}
+
+/// A payload, for the fields `data` and `error`.
+pub trait Payload {
+    /// Appends the payload as JSON. Returns `false` if its `Serialize` impl failed; a part of it is
+    /// then written.
+    fn append(&self, out: &mut Vec<u8>) -> bool;
+}
+
+impl<T: Serialize + ?Sized> Payload for T {
+    fn append(&self, out: &mut Vec<u8>) -> bool {
+        simd_json::to_writer(&mut *out, self).is_ok()
+    }
+}
+
+/// `"3.0"`.
+pub enum Version {}
+/// A string.
+pub enum Text {}
+/// One of the four names.
+pub enum StatusName {}
+/// A whole number from 0.
+pub enum Integer {}
+/// Any number.
+pub enum Number {}
+/// An exact number of dollars.
+pub enum Dollars {}
+/// 16 hex digits.
+pub enum Instance {}
+/// 32 hex digits.
+pub enum TraceId {}
+/// 16 hex digits.
+pub enum SpanId {}
+/// RFC 3339.
+pub enum Time {}
+/// An object, which readers take in any other shape, too.
+pub enum Object {}
+/// An object; readers also take the message alone.
+pub enum ErrorDetail {}
+
+impl Shape for Version {
+    const TYPE: &'static str = "`\"3.0\"`";
+    const FAULT: &'static str = Text::FAULT;
+    type Written<'a> = ();
+    type Read<'a> = &'a str;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, (): ()) {
+        text(out, key, VERSION);
+    }
+
+    fn read(json: Json<'_>) -> Option<&str> {
+        json.as_str()
+    }
+}
+
+impl Shape for Text {
+    const TYPE: &'static str = "string";
+    const FAULT: &'static str = "is no string";
+    type Written<'a> = &'a str;
+    type Read<'a> = &'a str;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: &str) {
+        payload(out, key, &value);
+    }
+
+    fn read(json: Json<'_>) -> Option<&str> {
+        json.as_str()
+    }
+}
+
+impl Shape for StatusName {
+    const TYPE: &'static str = "string";
+    const FAULT: &'static str = "is none of \"ok\", \"error\", \"timeout\" and \"retry\"";
+    type Written<'a> = Status;
+    type Read<'a> = Status;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: Status) {
+        text(out, key, value.name());
+    }
+
+    fn read(json: Json<'_>) -> Option<Status> {
+        Status::from_name(json.as_str()?)
+    }
+}
+
+impl Shape for Integer {
+    const TYPE: &'static str = "integer";
+    const FAULT: &'static str = "is no whole number from 0";
+    type Written<'a> = u64;
+    type Read<'a> = u64;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: u64) {
+        plain(out, key, value);
+    }
+
+    fn read(json: Json<'_>) -> Option<u64> {
+        json.as_u64()
+    }
+}
+
+impl Shape for Number {
+    const TYPE: &'static str = "number";
+    const FAULT: &'static str = "is no number";
+    type Written<'a> = f64;
+    type Read<'a> = f64;
+
+    /// Writes the shortest digits that give this `f64` back; `Display` never writes an exponent. A
+    /// value that is not finite is left out.
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: f64) {
+        if value.is_finite() {
+            plain(out, key, value);
+        }
+    }
+
+    fn read(json: Json<'_>) -> Option<f64> {
+        json.as_f64()
+    }
+}
+
+impl Shape for Dollars {
+    const TYPE: &'static str = "number";
+    const FAULT: &'static str = "is no number of dollars";
+    type Written<'a> = Usd;
+    type Read<'a> = Usd;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: Usd) {
+        plain(out, key, value);
+    }
+
+    /// Reads the amount by the shortest digits of the nearest `f64`. [`Line`](crate::Line) reads
+    /// the digits themselves.
+    fn read(json: Json<'_>) -> Option<Usd> {
+        Usd::try_from(json.as_f64()?).ok()
+    }
+}
+
+impl Shape for Instance {
+    const TYPE: &'static str = "string";
+    const FAULT: &'static str = "is no id of 16 hex digits";
+    type Written<'a> = &'a str;
+    type Read<'a> = &'a str;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: &str) {
+        Text::write(out, key, value);
+    }
+
+    fn read(json: Json<'_>) -> Option<&str> {
+        json.as_str()
+    }
+
+    fn fits(json: Json<'_>) -> bool {
+        json.as_str().is_some_and(is_instance)
+    }
+
+    fn id_fault(json: Json<'_>) -> Option<&'static str> {
+        not_full(json, 16)
+    }
+}
+
+impl Shape for TraceId {
+    const TYPE: &'static str = "string";
+    const FAULT: &'static str = "is no id of up to 32 hex digits, not all zero";
+    type Written<'a> = u128;
+    type Read<'a> = &'a str;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: u128) {
+        id(out, key, &value.to_be_bytes());
+    }
+
+    fn read(json: Json<'_>) -> Option<&str> {
+        json.as_str()
+    }
+
+    fn fits(json: Json<'_>) -> bool {
+        json.as_str().is_some_and(|id| parse_trace_id(id).is_ok())
+    }
+
+    fn id_fault(json: Json<'_>) -> Option<&'static str> {
+        not_full(json, 32)
+    }
+}
+
+impl Shape for SpanId {
+    const TYPE: &'static str = "string";
+    const FAULT: &'static str = "is no id of up to 16 hex digits, not all zero";
+    type Written<'a> = u64;
+    type Read<'a> = &'a str;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: u64) {
+        id(out, key, &value.to_be_bytes());
+    }
+
+    fn read(json: Json<'_>) -> Option<&str> {
+        json.as_str()
+    }
+
+    fn fits(json: Json<'_>) -> bool {
+        json.as_str().is_some_and(|id| parse_span_id(id).is_ok())
+    }
+
+    fn id_fault(json: Json<'_>) -> Option<&'static str> {
+        not_full(json, 16)
+    }
+}
+
+impl Shape for Time {
+    const TYPE: &'static str = "string";
+    const FAULT: &'static str = "is no RFC 3339 time with an offset";
+    /// Microseconds since the Unix epoch.
+    type Written<'a> = i64;
+    type Read<'a> = i64;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: i64) {
+        open(out, key);
+        // The time is in jiff's range after the clamp, and a vector takes all there is.
+        let time = Timestamp::from_microsecond(value.clamp(TIME_MIN, TIME_MAX)).unwrap_or_default();
+        let _ = TIME.print_timestamp(&time, &mut *out);
+        out.push(b'"');
+    }
+
+    fn read(json: Json<'_>) -> Option<i64> {
+        json.as_str()?.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
+    }
+}
+
+impl Shape for Object {
+    const TYPE: &'static str = "object";
+    const FAULT: &'static str = "is no object";
+    type Written<'a> = &'a dyn Payload;
+    type Read<'a> = Json<'a>;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: &dyn Payload) {
+        payload(out, key, value);
+    }
+
+    fn read(json: Json<'_>) -> Option<Json<'_>> {
+        Some(json)
+    }
+
+    fn object_fault(json: Json<'_>) -> Option<&'static str> {
+        (!json.is_object()).then_some(Self::FAULT)
+    }
+}
+
+impl Shape for ErrorDetail {
+    const TYPE: &'static str = "object";
+    const FAULT: &'static str = "is no object and no string";
+    type Written<'a> = &'a dyn Payload;
+    type Read<'a> = Json<'a>;
+
+    #[inline]
+    fn write(out: &mut Vec<u8>, key: &str, value: &dyn Payload) {
+        payload(out, key, value);
+    }
+
+    fn read(json: Json<'_>) -> Option<Json<'_>> {
+        Some(json)
+    }
+
+    fn fits(json: Json<'_>) -> bool {
+        json.is_object() || json.as_str().is_some()
+    }
+
+    fn object_fault(json: Json<'_>) -> Option<&'static str> {
+        Object::object_fault(json)
+    }
+}
+
+/// What is wrong with an id that is not `digits` lower-case digits long.
+fn not_full(json: Json<'_>, digits: usize) -> Option<&'static str> {
+    let id = json.as_str()?;
+    let is_full = id.len() == digits && !id.bytes().any(|b| b.is_ascii_uppercase());
+    (!is_full).then_some(NOT_FULL)
+}
+
+/// Appends a value through simd-json. If that fails, the part it wrote is taken back.
+fn payload(out: &mut Vec<u8>, key: &str, value: &(impl Payload + ?Sized)) {
+    out.extend_from_slice(key.as_bytes());
+    let start = out.len();
+    if !value.append(out) {
+        out.truncate(start);
+        out.extend_from_slice(br#"{"value":"[UNSERIALIZABLE]"}"#);
+    }
+}
+
+/// Appends a value that displays itself as JSON spells it.
+fn plain(out: &mut Vec<u8>, key: &str, value: impl Display) {
+    out.extend_from_slice(key.as_bytes());
+    // A vector takes all there is; no impl used here fails by itself.
+    let _ = write!(out, "{value}");
+}
+
+/// Appends an id of up to 16 bytes in hexadecimal digits.
+#[inline]
+fn id(out: &mut Vec<u8>, key: &str, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut hex = [0; 32];
+    let (pairs, _) = hex.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    }
+    open(out, key);
+    out.extend_from_slice(&hex[..bytes.len() * 2]);
+    out.push(b'"');
+}
+
+/// Appends a text that needs no escapes.
+#[inline]
+fn text(out: &mut Vec<u8>, key: &str, text: &str) {
+    open(out, key);
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+/// Appends the key and the quote that opens a string.
+#[inline]
+fn open(out: &mut Vec<u8>, key: &str) {
+    out.extend_from_slice(key.as_bytes());
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn simd_json_escapes_every_string_as_serde_json_reads_it() {
+        // Each character that JSON knows, at each place of a vector register.
+        let special = ['"', '\\', '\0', '\u{1f}', '\n', '\u{7f}', '\u{85}', '\u{2028}', '\u{feff}'];
+        for len in 0..70 {
+            for at in 0..=len {
+                for c in special {
+                    let text = format!("{}{c}{}", "x".repeat(at), "é".repeat(len - at));
+                    let mut out = Vec::new();
+                    payload(&mut out, "", &text);
+                    let back: String = serde_json::from_slice(&out).expect("JSON");
+                    assert_eq!(back, text);
+                }
+            }
+        }
+    }
+}

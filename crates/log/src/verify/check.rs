@@ -1,0 +1,131 @@
+//! What is gathered while the lines of a log go by.
+
+use std::collections::HashMap;
+
+use super::report::{Instance, State, Verification};
+use super::tally::{Removed, Tally};
+use crate::folder::{Ending, Entry};
+use crate::line::Line;
+use crate::schema::ids::is_instance;
+use crate::schema::is_event_type_name;
+use crate::schema::notices::{self, Retired};
+
+/// What is gathered while the lines go by.
+#[derive(Default)]
+pub(super) struct Check {
+    pub(super) report: Verification,
+    pub(super) tallies: Vec<Tally>,
+    by_id: HashMap<String, usize>,
+    /// For each file the instance of its last line so far.
+    pub(super) last_writer: Vec<Option<String>>,
+    pub(super) bytes_read: u64,
+    /// What went with files that retention removed, by instance.
+    removed: HashMap<String, Removed>,
+    /// Whether any logger here removes files.
+    has_retention: bool,
+}
+
+impl Check {
+    pub(super) fn entry(&mut self, mut entry: Entry<'_>) {
+        self.report.lines += 1;
+        let (file, number, ending) = (entry.file, entry.number, entry.ending);
+        if ending == Ending::Torn {
+            let what = "torn: the line has no newline".to_owned();
+            return self.report.find(Some((file, number)), None, what);
+        }
+        match entry.parse() {
+            Ok(line) => self.line(&line, (file, number)),
+            Err(error) => self.report.find(Some((file, number)), None, error.to_string()),
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>, place: (&str, u64)) {
+        self.report.events += u64::from(!line.is_own());
+        let Some(id) = line.instance().filter(|id| is_instance(id)) else {
+            // Written by another program, or of the time before instances: the readers' rules.
+            if let Err(error) = line.check() {
+                self.report.find(Some(place), None, error.to_string());
+            }
+            return;
+        };
+        for (name, fault) in line.strict_faults() {
+            self.report.find(Some(place), None, format!("{name} {fault}"));
+        }
+        if line.event_type().is_some_and(|name| !line.is_own() && !is_event_type_name(name)) {
+            let what = "event_type is no dotted lower-case name".to_owned();
+            self.report.find(Some(place), None, what);
+        }
+        let notice = notices::Read::of(line);
+        match &notice {
+            Some(notices::Read::Start(start)) => self.has_retention |= start.has_retention,
+            Some(notices::Read::Retired(retired)) => self.retired(retired, place),
+            _ => {}
+        }
+        let tally = self.tally(id);
+        let what = match notice {
+            Some(notices::Read::Start(start)) => tally.start(start),
+            Some(notices::Read::Loss(loss)) => tally.loss(loss),
+            Some(notices::Read::Stop(totals)) => tally.stop(totals, place),
+            Some(_) => None,
+            None => tally.event(line.seq()),
+        };
+        if let Some(what) = what {
+            self.report.find(Some(place), Some(id), what);
+        }
+    }
+
+    /// Takes note of a file that retention removed.
+    fn retired(&mut self, retired: &Retired, place: (&str, u64)) {
+        self.report.retired += 1;
+        self.has_retention = true;
+        let Some(instances) = &retired.instances else {
+            let what = "retention removed a file that it could not read: which numbers went with it \
+                        is unknown";
+            return self.report.find(Some(place), None, what.to_owned());
+        };
+        for seqs in instances {
+            self.removed.entry(seqs.instance.clone()).or_default().add(seqs);
+        }
+    }
+
+    /// The tally of this instance, which is now the last to have written to the current file.
+    fn tally(&mut self, id: &str) -> &mut Tally {
+        let file = self.last_writer.len() - 1;
+        if self.last_writer[file].as_deref() != Some(id) {
+            self.last_writer[file] = Some(id.to_owned());
+        }
+        let at = self.by_id.get(id).copied().unwrap_or_else(|| {
+            self.by_id.insert(id.to_owned(), self.tallies.len());
+            self.tallies.push(Tally::of(id));
+            self.tallies.len() - 1
+        });
+        let tally = &mut self.tallies[at];
+        tally.last_file = file;
+        tally
+    }
+
+    /// What every instance shows as a whole.
+    pub(super) fn settle(mut self, states: Vec<State>) -> Verification {
+        let nothing = Removed::default();
+        for (tally, state) in self.tallies.iter_mut().zip(states) {
+            tally.from_the_start |= !self.has_retention;
+            let removed = self.removed.get(&tally.id).unwrap_or(&nothing);
+            let unexplained = tally.settle_numbers(removed, &mut self.report);
+            tally.settle_counts(removed, &mut self.report);
+            if state == State::Killed {
+                let what = "killed: no audit.stop; what lay in its queue is unknown".to_owned();
+                self.report.find(None, Some(&tally.id), what);
+            }
+            self.report.instances.push(Instance {
+                id: tally.id.clone(),
+                events: tally.events,
+                seq: tally.held.ends(),
+                overwritten: tally.overwritten,
+                io_lost: tally.io_lost,
+                unexplained,
+                state,
+            });
+        }
+        self.report
+    }
+}

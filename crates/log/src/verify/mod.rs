@@ -1,0 +1,142 @@
+//! A check that a log is complete: its lines by the schema, its numbers by the losses it reports.
+
+mod check;
+mod ranges;
+mod report;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use crate::error::Error;
+use crate::folder::{Ending, Folder, Lines};
+use check::Check;
+pub use report::{Finding, Instance, State, Verification};
+use tally::Tally;
+
+/// How often a folder is read from which files go away meanwhile.
+const TRIES_MAX: u32 = 5;
+/// Lines between two calls of the progress function.
+const PROGRESS_LINES: u64 = 1_000;
+
+/// Checks the log files of a folder.
+///
+/// Memory grows with the number of instances and of gaps in their numbers, not with the lines.
+/// Numbers that an `audit.retired` line names went with a file that retention removed, and are no
+/// gap. Nor, in a folder with retention, are those before the first one that an instance's lines hold or
+/// tell of, since the line that told of them may have been removed, too; but where its first
+/// `audit.start` is there, or nobody in the folder has retention, its numbers begin at 1. They end
+/// where its `audit.stop` says, if it has one.
+/// A file that retention removed without being able to read it is a finding, and so is one that is
+/// damaged.
+/// Where a file goes away while the folder is read, it is read again.
+///
+/// # Errors
+///
+/// Where the folder or a file cannot be read.
+pub fn verify(dir: impl AsRef<Path>) -> Result<Verification, Error> {
+    verify_with(dir, |_, _| {})
+}
+
+/// [`verify`], telling from time to time how many bytes of how many are read.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub fn verify_with(
+    dir: impl AsRef<Path>,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Verification, Error> {
+    let mut tries_left = TRIES_MAX;
+    loop {
+        tries_left -= 1;
+        let folder = Folder::open(dir.as_ref())?;
+        match read(&folder, &mut progress) {
+            // Retention removed a file meanwhile, and a line at the end tells of it.
+            Err(_) if tries_left > 0 && has_lost_a_file(&folder) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Checks the files of a folder as it was read.
+fn read(folder: &Folder, progress: &mut impl FnMut(u64, u64)) -> Result<Verification, Error> {
+    let mut check = Check::default();
+    check.report.bytes = folder.bytes();
+    for file in folder.files() {
+        check.report.files += 1;
+        check.last_writer.push(None);
+        let read = check.report.bytes.min(check.bytes_read);
+        let mut lines = Lines::of(std::slice::from_ref(file));
+        let mut number = 0;
+        loop {
+            let entry = match lines.next_line() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(error) if is_damage(&error) => {
+                    let what = format!("{error}; what follows is not checked");
+                    check.report.find(Some((file.name(), number + 1)), None, what);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            number = entry.number;
+            // What a living writer is in the middle of is not torn.
+            if entry.ending == Ending::Torn && file.is_in_use() {
+                continue;
+            }
+            check.entry(entry);
+            if check.report.lines.is_multiple_of(PROGRESS_LINES) {
+                progress(read + lines.bytes_read(), folder.bytes());
+            }
+        }
+        check.bytes_read += file.bytes();
+    }
+    let ends = check.tallies.iter().map(|tally| state(tally, &check, folder)).collect();
+    Ok(check.settle(ends))
+}
+
+/// Whether a file is there, and its content is not what it was or cannot be had: a compressed file
+/// that was cut, a disk that fails.
+fn is_damage(error: &Error) -> bool {
+    use std::io::ErrorKind::{NotFound, PermissionDenied, Unsupported};
+    error.io_kind().is_some_and(|kind| ![NotFound, PermissionDenied, Unsupported].contains(&kind))
+}
+
+/// Whether a file is there no longer, under neither of its names.
+fn has_lost_a_file(folder: &Folder) -> bool {
+    folder.again().is_ok_and(|now| {
+        let is_there = |name| now.files().iter().any(|file| file.plain_name() == name);
+        !folder.files().iter().all(|file| is_there(file.plain_name()))
+    })
+}
+
+/// How the instance of `tally` ended.
+fn state(tally: &Tally, check: &Check, folder: &Folder) -> State {
+    if tally.stop.is_some() {
+        return State::Closed;
+    }
+    let last = &folder.files()[tally.last_file];
+    let holds = check.last_writer[tally.last_file].as_deref() == Some(&tally.id);
+    if (holds && last.is_in_use()) || moved_on(folder, &tally.id) {
+        State::Open
+    } else {
+        State::Killed
+    }
+}
+
+/// Whether the instance has begun a new file since the folder was listed.
+fn moved_on(folder: &Folder, id: &str) -> bool {
+    let Ok(now) = folder.again() else { return false };
+    now.files()
+        .iter()
+        .filter(|file| folder.files().iter().all(|old| old.plain_name() != file.plain_name()))
+        .any(|file| {
+            let mut lines = Lines::of(std::slice::from_ref(file));
+            let first = lines.next_line().ok().flatten();
+            first.is_some_and(|mut entry| {
+                entry.parse().is_ok_and(|line| line.instance() == Some(id))
+            })
+        })
+}

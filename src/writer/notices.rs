@@ -1,0 +1,79 @@
+//! What the log's own lines say about this logger.
+
+use llm_audit_log::schema::notices::{Notice, Sampling, Start, Stop, Totals};
+
+use super::Shared;
+use crate::metrics::Accounting;
+
+/// What an `audit.start` line says about its file.
+pub(super) struct Place<'a> {
+    pub(super) host: &'a str,
+    /// Whether this is the first file of the instance.
+    pub(super) first: bool,
+    /// Bytes of torn lines that were cut off.
+    pub(super) torn_bytes: u64,
+}
+
+/// Appends the `audit.start` line.
+pub(super) fn write_start(out: &mut Vec<u8>, now: i64, shared: &Shared, place: Place<'_>) {
+    let settings = &shared.settings;
+    let sampling = &settings.sampling;
+    let start = Start {
+        version: env!("CARGO_PKG_VERSION"),
+        host: place.host,
+        pid: std::process::id(),
+        service: &settings.service,
+        first: place.first,
+        sampling: Sampling {
+            trace_rate: sampling.trace_rate,
+            success_rate: sampling.success_rate,
+            error_rate: sampling.error_rate,
+            slow_threshold_ms: sampling.slow_threshold_ms,
+            debug: sampling.debug,
+        },
+        capture_content: settings.capture_content,
+        include_snapshots: settings.include_snapshots,
+        redaction_profile: settings.sanitizer.profile().name(),
+        redact_env: settings.redact_environment.as_deref(),
+        redaction_rules: shared.sanitizer.rules_hash(),
+        torn_bytes: place.torn_bytes,
+        fsync: &settings.fsync.to_string(),
+        max_file_bytes: settings.max_file_bytes,
+        compress: settings.compress.name(),
+        retention_days: settings.retention_days,
+        max_total_bytes: settings.max_total_bytes,
+    };
+    start.write(out, &shared.instance, now);
+}
+
+/// Appends the `audit.stop` line.
+pub(super) fn write_stop(out: &mut Vec<u8>, now: i64, shared: &Shared, accounting: &Accounting) {
+    let (unpriced, refused) = (shared.pricing.unpriced(), shared.pricing.refused());
+    let redactions = accounting.redactions.iter().filter(|(_, count)| *count > 0);
+    let stop = Stop {
+        totals: totals(accounting),
+        unserializable: accounting.unserializable,
+        truncated: accounting.truncated,
+        export_errors: accounting.export_errors,
+        sampled_out_by: shared.settings.sampling.decided_by(),
+        redactions: redactions.map(|(kind, count)| (kind.name(), count)).collect(),
+        unpriced: &unpriced.names,
+        unpriced_others: unpriced.others,
+        prices_refused: refused.count,
+        prices_refused_last: &refused.last,
+    };
+    stop.write(out, &shared.instance, now);
+}
+
+fn totals(accounting: &Accounting) -> Totals {
+    Totals {
+        emitted: accounting.emitted,
+        written: accounting.written,
+        overwritten: accounting.overwritten,
+        sampled_out: accounting.sampled_out,
+        rejected: accounting.rejected,
+        io_lost: accounting.io_lost,
+        queued: accounting.queued,
+        in_flight: accounting.emitted.saturating_sub(accounting.accounted()),
+    }
+}
