@@ -12,9 +12,8 @@ use super::keyed::KeyText;
 use super::serializer::{Encoder, Payload};
 use super::sink::{Failed, Stop};
 use super::text::Spelled;
-use super::{DEPTH_MAX, END, MAP};
-use crate::sanitize::Kind;
-use crate::sanitize::{Around, KeyClass, KeyNumbers, Pairs, Place, Role, Secrecy};
+use super::{DEPTH_MAX, END, MAP, SEQ};
+use crate::sanitize::{Fate, Frame, KeyNumbers};
 
 /// A list or an object that takes its members.
 pub(crate) struct Compound<'e, 'c, 'r> {
@@ -25,79 +24,57 @@ pub(crate) struct Compound<'e, 'c, 'r> {
     skipped: bool,
     next: Next,
     numbers: KeyNumbers,
-    /// Which values are named by a text beside them.
-    pairs: Pairs,
-    /// Where the container is, and the value under the key that came last.
-    place: Place,
-    inner: Place,
+    frame: Frame,
     /// Keys without a text so far.
     unnamed: u32,
-    /// What [`Encoder::below_logprobs`] and [`Encoder::below_card`] were outside.
-    outer_logprobs: bool,
-    outer_card: bool,
 }
 
 /// What an object takes next.
 #[derive(PartialEq, Eq)]
 enum Next {
     Key,
-    Value(KeyClass),
+    Value,
     /// A value that is left out, as its key was.
     LeftOut,
 }
 
 impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
-    /// `len` is how many elements a list has, where that is known.
-    pub(super) fn open(
+    /// Begins a list of so many elements, if that is known.
+    pub(super) fn open_list(
         encoder: &'e mut Encoder<'c, 'r>,
-        tag: u8,
         len: Option<usize>,
     ) -> Result<Self, Failed> {
-        // Three in a list are no pair.
-        let is_pair = encoder.around != Around::List || len.is_none_or(|len| len == 2);
-        let around = if is_pair { encoder.around } else { Around::Other };
-        let (pairs, place) = (Pairs::within(around), encoder.place);
-        let is_open = encoder.begin(tag)?;
-        Ok(Self {
-            levels: is_open.into(),
-            skipped: !is_open,
-            next: Next::Key,
-            numbers: KeyNumbers::default(),
-            pairs,
-            place,
-            inner: place,
-            unnamed: 0,
-            outer_logprobs: encoder.below_logprobs,
-            outer_card: encoder.below_card,
-            encoder,
-        })
+        let frame = encoder.slot.list(len);
+        Self::open(encoder, SEQ, frame)
     }
 
-    /// `{"variant": …` with a container of `tag` as the value.
+    /// Begins an object.
+    pub(super) fn open_object(encoder: &'e mut Encoder<'c, 'r>) -> Result<Self, Failed> {
+        let frame = encoder.slot.object();
+        Self::open(encoder, MAP, frame)
+    }
+
+    #[inline]
+    fn open(encoder: &'e mut Encoder<'c, 'r>, tag: u8, frame: Frame) -> Result<Self, Failed> {
+        let is_open = encoder.begin(tag)?;
+        let (levels, skipped, numbers) = (is_open.into(), !is_open, KeyNumbers::default());
+        Ok(Self { levels, skipped, next: Next::Key, numbers, frame, unnamed: 0, encoder })
+    }
+
+    /// Begins `{"variant": …` with a container of `tag` as the value.
     pub(super) fn open_variant(
         encoder: &'e mut Encoder<'c, 'r>,
         variant: &str,
         tag: u8,
     ) -> Result<Self, Failed> {
-        let mut object = Self::open(encoder, MAP, None)?;
+        let mut object = Self::open_object(encoder)?;
         if object.skipped {
             return Ok(object);
         }
-        let class = object.encoder.key(variant, &mut object.numbers)?;
-        object.place = object.encoder.sanitizer.enter(object.place, variant);
-        object.encoder.place = object.place;
-        match class {
-            KeyClass::Sensitive if !object.place.is_allowed => {
-                object.skipped = true;
-                object.encoder.counts.add(Kind::Key);
-                object.encoder.sink.string(Kind::Key.placeholder())?;
-                return Ok(object);
-            }
-            KeyClass::Logprobs => object.encoder.below_logprobs = true,
-            class => object.encoder.expect(class, Role::Plain),
-        }
+        object.encoder.key(variant, &mut object.frame, &mut object.numbers)?;
+        let slot = object.encoder.slot;
+        object.frame = if tag == SEQ { slot.list(None) } else { slot.object() };
         object.numbers = KeyNumbers::default();
-        object.pairs = Pairs::within(object.encoder.around);
         object.skipped = !object.encoder.begin(tag)?;
         object.levels += usize::from(!object.skipped);
         Ok(object)
@@ -107,30 +84,20 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         if self.skipped {
             return Ok(());
         }
-        let role = self.role(self.place, Pairs::element);
-        if role == Role::Named(Secrecy::All) {
+        self.encoder.slot = self.frame.element();
+        self.in_slot(value)
+    }
+
+    /// Writes a value whose slot is known.
+    #[inline]
+    fn in_slot<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+        let slot = self.encoder.slot;
+        if slot.fate() == Fate::Whole {
             return self.encoder.sensitive(value);
         }
-        self.encoder.around = Around::List;
-        self.encoder.expect_role(role, false);
         self.encoder.nested(value)?;
-        self.named(role);
+        self.encoder.note_name(slot, &mut self.frame);
         Ok(())
-    }
-
-    /// The role of the value that comes, which is at this place.
-    fn role(&mut self, place: Place, role: impl FnOnce(&mut Pairs) -> Role) -> Role {
-        self.encoder.place = place;
-        let role = role(&mut self.pairs);
-        if place.is_allowed { Role::Plain } else { role }
-    }
-
-    /// Takes over what the encoder found of a text that names another value.
-    fn named(&mut self, role: Role) {
-        let secrecy = self.encoder.secrecy();
-        if role == Role::Name {
-            self.pairs.secrecy = self.pairs.secrecy.max(secrecy);
-        }
     }
 
     pub(super) fn member<T: ?Sized + Serialize>(
@@ -154,31 +121,15 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
             self.next = Next::LeftOut;
             return Ok(());
         }
-        self.encoder.place = self.place;
-        self.next = Next::Value(self.encoder.key(key, &mut self.numbers)?);
-        self.inner = self.encoder.sanitizer.enter(self.place, key);
-        Ok(())
+        self.next = Next::Value;
+        self.encoder.key(key, &mut self.frame, &mut self.numbers)
     }
 
     fn value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
         match replace(&mut self.next, Next::Key) {
             Next::Key => Err(self.misused()),
             Next::LeftOut => Ok(()),
-            Next::Value(class) => match self.role(self.inner, |pairs| pairs.member(class)) {
-                Role::Secret | Role::Named(Secrecy::All) => self.encoder.sensitive(value),
-                role => {
-                    let is_card = class == KeyClass::Card && !self.inner.is_allowed;
-                    let (logprobs, card) = (self.encoder.below_logprobs, self.encoder.below_card);
-                    self.encoder.below_logprobs |= class == KeyClass::Logprobs;
-                    self.encoder.below_card |= is_card;
-                    let class = if self.inner.is_allowed { KeyClass::Plain } else { class };
-                    self.encoder.expect(class, role);
-                    self.encoder.nested(value)?;
-                    (self.encoder.below_logprobs, self.encoder.below_card) = (logprobs, card);
-                    self.named(role);
-                    Ok(())
-                }
-            },
+            Next::Value => self.in_slot(value),
         }
     }
 
@@ -187,8 +138,6 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
             return Err(self.misused());
         }
         self.encoder.depth -= self.levels;
-        self.encoder.below_logprobs = self.outer_logprobs;
-        self.encoder.below_card = self.outer_card;
         self.encoder.sink.put(&[END; 2][..self.levels])
     }
 
@@ -204,13 +153,11 @@ pub(crate) struct Fields<'a>(pub(crate) &'a [(&'static str, Option<&'a dyn Paylo
 
 impl Payload for Fields<'_> {
     fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
-        let mut object = Compound::open(encoder, MAP, None)?;
+        let mut object = Compound::open_object(encoder)?;
         for (name, value) in self.0 {
             if let Some(value) = value {
                 object.key(name)?;
                 object.next = Next::Key;
-                object.encoder.place = object.inner;
-                object.encoder.expect(KeyClass::Plain, Role::Plain);
                 let encoded = value.encode(object.encoder);
                 encoded.map_err(|_| object.encoder.sink.fail(Stop::Broken))?;
             }
@@ -229,7 +176,7 @@ impl SerializeMap for Compound<'_, '_, '_> {
         }
         let spelled = key.serialize(KeyText { object: self, wrappers: DEPTH_MAX });
         match (&self.next, spelled) {
-            (Next::Value(_) | Next::LeftOut, Ok(())) => Ok(()),
+            (Next::Value | Next::LeftOut, Ok(())) => Ok(()),
             (Next::Key, _) if self.encoder.sink.stop.is_none() => {
                 self.unnamed += 1;
                 self.key(Spelled::new(format_args!("[KEY_{}]", self.unnamed))?.as_str())

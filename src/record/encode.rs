@@ -8,7 +8,7 @@ use super::type_name::with_type_name;
 use super::{END, ERROR, FALSE, HEAD_BYTES, MAP, PAYLOAD, TRUE, flag};
 use crate::event::{AuditEvent, ErrorDetail};
 use crate::ring::Chain;
-use crate::sanitize::{Place, Redactions, Sanitizer};
+use crate::sanitize::{Redactions, Sanitizer, Slot};
 
 /// Bytes kept of an agent, an action and an error's type, whatever else the event holds.
 const NAME_BYTES_MAX: usize = 256;
@@ -159,10 +159,8 @@ impl Encoder<'_, '_> {
         }
         match event.data {
             Some(data) => {
-                self.place = self.sanitizer.enter(self.sanitizer.root(), "data");
-                let written = self.fitted(fitting, 0, PAYLOAD, data);
-                self.place = Place::default();
-                written
+                self.slot = Slot::at(self.sanitizer.enter(self.sanitizer.root(), "data"));
+                self.fitted(fitting, 0, PAYLOAD, data)
             }
             None => Ok(()),
         }

@@ -2,7 +2,6 @@
 //! for an error that may come?
 
 use std::fmt;
-use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::encode::Outcome;
@@ -12,8 +11,7 @@ use super::text::Spelled;
 use super::{END, MAP};
 use crate::panics::forget_panic;
 use crate::ring::Chain;
-use crate::sanitize::Kind as Found;
-use crate::sanitize::{KeyClass, KeyNumbers, Redactions, Role, Sanitizer, debug};
+use crate::sanitize::{Fate, Frame, KeyNumbers, Redactions, Sanitizer, Slot, debug};
 
 /// A name and its value.
 pub(crate) type Member<'a> = (&'a str, Value<'a>);
@@ -79,9 +77,9 @@ impl Members {
         // Inside the object that they will stand in.
         encoder.depth = 1;
         encoder.cap = encoder.sink.chain.limit() / 4;
-        let mut numbers = KeyNumbers::default();
+        let (mut frame, mut numbers) = (Slot::default().object(), KeyNumbers::default());
         for (name, value) in members {
-            if encoder.fitted_member(name, value, &mut numbers).is_err() {
+            if encoder.fitted_member(name, value, &mut frame, &mut numbers).is_err() {
                 break;
             }
         }
@@ -103,11 +101,14 @@ impl Payload for Value<'_> {
 
 impl Encoder<'_, '_> {
     fn object(&mut self, members: &[Member<'_>], encoded: Option<&Members>) -> Result<(), Failed> {
+        let mut frame = self.slot.object();
         if !self.begin(MAP)? {
             return Ok(());
         }
         let mut numbers = KeyNumbers::default();
-        members.iter().try_for_each(|(name, value)| self.member(name, value, &mut numbers))?;
+        members
+            .iter()
+            .try_for_each(|(name, value)| self.member(name, value, &mut frame, &mut numbers))?;
         if let Some(encoded) = encoded {
             self.sink.put(&encoded.bytes)?;
             self.counts.merge(&encoded.counts);
@@ -118,39 +119,34 @@ impl Encoder<'_, '_> {
         self.sink.put(&[END])
     }
 
-    /// One member. A value that fails or panics costs itself alone.
+    /// Writes one member. A value that fails or panics costs itself alone.
     fn member(
         &mut self,
         name: &str,
         value: &Value<'_>,
+        frame: &mut Frame,
         numbers: &mut KeyNumbers,
     ) -> Result<(), Failed> {
-        let outside = self.place;
-        let class = self.key(name, numbers)?;
-        self.place = self.sanitizer.enter(outside, name);
-        let written = self.member_value(class, value);
-        self.place = outside;
-        written
+        self.key(name, frame, numbers)?;
+        let slot = self.slot;
+        self.member_value(value)?;
+        self.note_name(slot, frame);
+        Ok(())
     }
 
-    fn member_value(&mut self, class: KeyClass, value: &Value<'_>) -> Result<(), Failed> {
-        if class == KeyClass::Sensitive && !self.place.is_allowed {
-            self.counts.add(Found::Key);
-            return self.sink.string(Found::Key.placeholder());
+    fn member_value(&mut self, value: &Value<'_>) -> Result<(), Failed> {
+        if self.slot.fate() == Fate::Whole {
+            return self.redact_whole();
         }
         let start = self.sink.chain.mark();
-        let (depth, wrappers, below_logprobs) = (self.depth, self.wrappers, self.below_logprobs);
-        let below_card = replace(&mut self.below_card, class == KeyClass::Card);
+        let (depth, wrappers) = (self.depth, self.wrappers);
         let before = self.counts.clone();
-        self.below_logprobs |= class == KeyClass::Logprobs;
-        self.expect(class, Role::Plain);
         let encoded = catch_unwind(AssertUnwindSafe(|| value.encode(self)));
         let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == depth;
         if let Err(panic) = encoded {
             forget_panic(panic);
         }
-        (self.depth, self.wrappers, self.below_logprobs) = (depth, wrappers, below_logprobs);
-        self.below_card = below_card;
+        (self.depth, self.wrappers) = (depth, wrappers);
         match self.sink.stop {
             None if is_whole => Ok(()),
             Some(Stop::Limit | Stop::Memory) => Err(Failed),
@@ -169,11 +165,12 @@ impl Encoder<'_, '_> {
         &mut self,
         name: &str,
         value: &Value<'_>,
+        frame: &mut Frame,
         numbers: &mut KeyNumbers,
     ) -> Result<(), Failed> {
         let (start, before) = (self.sink.chain.mark(), self.sink.chain.len());
         let counts = self.counts.clone();
-        let written = self.member(name, value, numbers);
+        let written = self.member(name, value, frame, numbers);
         if written.is_ok() {
             return written;
         }
@@ -183,7 +180,7 @@ impl Encoder<'_, '_> {
         self.counts = counts;
         self.outcome.truncated = true;
         let note = Spelled::new(format_args!("[TRUNCATED:{}]", reached - before))?;
-        let written = self.member(name, &Value::text(note.as_str()), numbers);
+        let written = self.member(name, &Value::text(note.as_str()), frame, numbers);
         if written.is_err() {
             self.sink.chain.rewind(start);
         }

@@ -1,6 +1,6 @@
 //! How any `Serialize` value becomes tagged bytes, redacted on the way.
 
-use std::mem::replace;
+use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Serialize, Serializer};
@@ -13,8 +13,7 @@ use super::text::Spelled;
 use super::{DEPTH_MAX, F32, F64, FALSE, MAP, NEGATIVE, NULL, PAYLOAD, SEQ, TRUE, UINT};
 use crate::panics::forget_panic;
 use crate::ring::Chain;
-use crate::sanitize::{Around, KeyClass, KeyNumbers, Role, Secrecy};
-use crate::sanitize::{Kind, Place, Redactions, Sanitizer};
+use crate::sanitize::{Frame, KeyNumbers, Kind, Redactions, Sanitizer, Secrecy, Shape, Slot};
 
 /// An object-safe `Serialize`.
 pub(crate) trait Payload {
@@ -38,36 +37,16 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) depth: usize,
     /// `Some`s and newtypes that are open: they nest without a container.
     pub(super) wrappers: usize,
-    /// Below a key `logprobs` or `top_logprobs`, where `token` is no secret.
-    pub(super) below_logprobs: bool,
     /// Bytes that are kept of a string.
     pub(super) cap: usize,
     /// Where the last string began, in bytes of the chain.
     pub(super) text_start: usize,
     /// The member of the payload's root that is left out.
     pub(super) left_out: Option<&'static str>,
-    /// Where the value that comes is.
-    pub(super) place: Place,
-    /// Below the key of a card: a number in it may be that of one.
-    pub(super) below_card: bool,
-    /// What a container that comes lies in.
-    pub(super) around: Around,
-    /// What the value that comes is, if it is no container.
-    pub(super) expects: Expects,
-}
-
-/// What a key, or a text beside it, says of the value that comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expects {
-    Nothing,
-    /// A text that names another value.
-    Name,
-    /// It was a name, that of a secret.
-    Named(Secrecy),
-    /// A text or a container that goes; a number stays.
-    Secret,
-    /// A number that may be a card.
-    Card,
+    /// The slot of the value that comes.
+    pub(super) slot: Slot,
+    /// What the last value said about the value that it names.
+    pub(super) secrecy: Secrecy,
 }
 
 impl<'c, 'r> Encoder<'c, 'r> {
@@ -79,69 +58,50 @@ impl<'c, 'r> Encoder<'c, 'r> {
             outcome: Outcome::default(),
             depth: 0,
             wrappers: 0,
-            below_logprobs: false,
             cap: usize::MAX,
             text_start: 0,
             left_out: None,
-            place: Place::default(),
-            below_card: false,
-            around: Around::Other,
-            expects: Expects::Nothing,
+            slot: Slot::default(),
+            secrecy: Secrecy::None,
         }
     }
 
-    /// Prepares for a value under a key of this class.
+    /// Tells `frame` what the value in the slot `was` said about the value that it names.
     #[inline]
-    pub(super) fn expect(&mut self, class: KeyClass, role: Role) {
-        self.around = match class {
-            KeyClass::Headers => Around::Headers,
-            _ => Around::Other,
-        };
-        self.expect_role(role, class == KeyClass::Card);
-    }
-
-    /// Prepares for a value of this role.
-    #[inline]
-    pub(super) fn expect_role(&mut self, role: Role, is_card: bool) {
-        self.expects = match role {
-            Role::Name => Expects::Name,
-            Role::Named(_) => Expects::Secret,
-            _ if is_card || self.below_card => Expects::Card,
-            _ => Expects::Nothing,
-        };
-    }
-
-    /// What the last value, a text, says of the value it names.
-    pub(super) fn secrecy(&mut self) -> Secrecy {
-        match replace(&mut self.expects, Expects::Nothing) {
-            Expects::Named(secrecy) => secrecy,
-            _ => Secrecy::None,
+    pub(super) fn note_name(&mut self, was: Slot, frame: &mut Frame) {
+        if was.is_name() {
+            frame.name(take(&mut self.secrecy));
         }
     }
 
-    /// What goes, or names what goes, in the place of a text. `false` where it is like any other.
+    /// Redacts a text whose slot says more than the rules do, and takes note of a name. Returns
+    /// `false` if the rules decide about the text.
     #[cold]
-    pub(super) fn expected(&mut self, text: &str) -> Result<bool, Failed> {
-        match replace(&mut self.expects, Expects::Nothing) {
-            Expects::Secret => {
-                self.counts.add(Kind::Key);
-                self.sink.string(Kind::Key.placeholder())?;
-                return Ok(true);
-            }
-            Expects::Name => self.expects = Expects::Named(self.sanitizer.secrecy(text)),
-            _ => {}
+    pub(super) fn by_slot(&mut self, text: &str) -> Result<bool, Failed> {
+        if self.slot.loses(Shape::Text) {
+            self.redact_whole()?;
+            return Ok(true);
         }
+        self.secrecy = self.sanitizer.secrecy(text);
         Ok(false)
     }
 
-    /// A number under the key of a card: the card's placeholder, where it is one.
+    /// Writes the placeholder of a value that goes because of its slot.
+    #[cold]
+    pub(super) fn redact_whole(&mut self) -> Result<(), Failed> {
+        self.counts.add(Kind::Key);
+        self.sink.string(Kind::Key.placeholder())
+    }
+
+    /// Redacts a number under the key of a card, if it looks like one.
     #[cold]
     fn card(&mut self, number: impl std::fmt::Display) -> Result<bool, Failed> {
-        self.expects = Expects::Nothing;
         let spelled = Spelled::new(number)?;
         let is_card =
             self.sanitizer.matches(spelled.as_str()).any(|found| found.kind == Kind::Card);
-        if is_card {
+        if is_card && self.slot.loses(Shape::Text) {
+            self.redact_whole()?;
+        } else if is_card {
             self.counts.add(Kind::Card);
             let placeholder = self.sanitizer.placeholder(Kind::Card, spelled.as_str());
             self.sink.string(placeholder.as_str())?;
@@ -149,14 +109,15 @@ impl<'c, 'r> Encoder<'c, 'r> {
         Ok(is_card)
     }
 
-    /// One payload behind `tag`. An impl of `Serialize` that fails or panics costs this payload.
+    /// Writes one payload after `tag`, which is in `self.slot`. An impl of `Serialize` that fails or
+    /// panics costs this payload.
     pub(super) fn payload(&mut self, tag: u8, payload: &dyn Payload) -> Result<(), Failed> {
         let start = self.sink.chain.mark();
-        let before = std::mem::take(&mut self.counts);
+        let before = take(&mut self.counts);
         self.sink.put(&[tag])?;
-        (self.depth, self.wrappers, self.below_logprobs) = (0, 0, false);
-        (self.around, self.expects, self.below_card) = (Around::Other, Expects::Nothing, false);
+        (self.depth, self.wrappers) = (0, 0);
         let encoded = catch_unwind(AssertUnwindSafe(|| payload.encode(self)));
+        (self.slot, self.secrecy) = (Slot::default(), Secrecy::None);
         let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == 0;
         if let Err(panic) = encoded {
             forget_panic(panic);
@@ -191,27 +152,25 @@ impl<'c, 'r> Encoder<'c, 'r> {
     pub(super) fn sensitive<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
         match value.serialize(Probe { wrappers: DEPTH_MAX }) {
             Ok(harmless) => self.sink.put(&[harmless]),
-            Err(_) => {
-                self.counts.add(Kind::Key);
-                self.sink.string(Kind::Key.placeholder())
-            }
+            Err(_) => self.redact_whole(),
         }
     }
 
-    /// A key of an object; its class is that of the key as the caller spelled it.
-    pub(super) fn key(&mut self, key: &str, numbers: &mut KeyNumbers) -> Result<KeyClass, Failed> {
-        if self.sanitizer.leaves(self.place, key) {
-            self.sink.string(key)?;
-            return Ok(KeyClass::Plain);
-        }
-        if KeyNumbers::is_plain(self.sanitizer, key) {
-            self.sink.string(key)?;
-            return Ok(self.sanitizer.classify(key, self.below_logprobs));
+    /// Writes a key of an object, and prepares for its value by the key as the caller spelled it.
+    #[inline]
+    pub(super) fn key(
+        &mut self,
+        key: &str,
+        frame: &mut Frame,
+        numbers: &mut KeyNumbers,
+    ) -> Result<(), Failed> {
+        self.slot = frame.member(self.sanitizer, key);
+        if KeyNumbers::is_plain(self.sanitizer, key) || self.sanitizer.leaves(frame.place(), key) {
+            return self.sink.string(key);
         }
         let mut gather = Gather::new(&mut self.sink);
         numbers.write_key(self.sanitizer, key, &mut self.counts, &mut |piece| gather.add(piece));
-        gather.end()?;
-        Ok(self.sanitizer.classify(key, self.below_logprobs))
+        gather.end()
     }
 
     /// Begins a container. `false` where it lies too deep and a placeholder stands for it.
@@ -220,14 +179,11 @@ impl<'c, 'r> Encoder<'c, 'r> {
             self.sink.string("[TOO_DEEP]")?;
             return Ok(false);
         }
-        let expects = replace(&mut self.expects, Expects::Nothing);
-        if expects == Expects::Secret {
-            self.counts.add(Kind::Key);
-            self.sink.string(Kind::Key.placeholder())?;
+        if self.slot.loses(Shape::Container) {
+            self.redact_whole()?;
             return Ok(false);
         }
         self.depth += 1;
-        self.around = Around::Other;
         self.sink.put(&[tag])?;
         Ok(true)
     }
@@ -289,6 +245,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     fn serialize_i64(self, v: i64) -> Result<(), Failed> {
         match u64::try_from(v) {
             Ok(v) => self.serialize_u64(v),
+            Err(_) if self.slot.may_be_card() && self.card(v)? => Ok(()),
             Err(_) => self.sink.number(NEGATIVE, !v as u64),
         }
     }
@@ -314,7 +271,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     }
 
     fn serialize_u64(self, v: u64) -> Result<(), Failed> {
-        if self.expects == Expects::Card && self.card(v)? {
+        if self.slot.may_be_card() && self.card(v)? {
             return Ok(());
         }
         self.sink.number(UINT, v)
@@ -328,6 +285,10 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     }
 
     fn serialize_f32(self, v: f32) -> Result<(), Failed> {
+        // `Debug` spells a float as the line does.
+        if self.slot.may_be_card() && self.card(format_args!("{v:?}"))? {
+            return Ok(());
+        }
         match not_finite(v.into()) {
             None => self.sink.fixed(F32, &v.to_le_bytes()),
             Some(name) => self.sink.string(name),
@@ -335,7 +296,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     }
 
     fn serialize_f64(self, v: f64) -> Result<(), Failed> {
-        if self.expects == Expects::Card && self.card(v)? {
+        if self.slot.may_be_card() && self.card(format_args!("{v:?}"))? {
             return Ok(());
         }
         match not_finite(v) {
@@ -396,17 +357,17 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Failed> {
-        let mut object = Compound::open(self, MAP, None)?;
+        let mut object = Compound::open_object(self)?;
         object.member(variant, value)?;
         object.close()
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, Failed> {
-        Compound::open(self, SEQ, len)
+        Compound::open_list(self, len)
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, Failed> {
-        Compound::open(self, SEQ, Some(len))
+        Compound::open_list(self, Some(len))
     }
 
     fn serialize_tuple_struct(
@@ -414,7 +375,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _name: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleStruct, Failed> {
-        Compound::open(self, SEQ, Some(len))
+        Compound::open_list(self, Some(len))
     }
 
     fn serialize_tuple_variant(
@@ -428,7 +389,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     }
 
     fn serialize_map(self, _len: Option<usize>) -> Result<Self::SerializeMap, Failed> {
-        Compound::open(self, MAP, None)
+        Compound::open_object(self)
     }
 
     fn serialize_struct(
@@ -436,7 +397,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _name: &'static str,
         _len: usize,
     ) -> Result<Self::SerializeStruct, Failed> {
-        Compound::open(self, MAP, None)
+        Compound::open_object(self)
     }
 
     fn serialize_struct_variant(

@@ -3,9 +3,9 @@
 use std::fmt::{self, Write};
 
 use super::PARTS;
-use super::serializer::{Encoder, Expects};
+use super::serializer::Encoder;
 use super::sink::Failed;
-use crate::sanitize::{Match, Matches, Sanitizer, floor_char_boundary, redact_nested};
+use crate::sanitize::{Fate, Match, Matches, Sanitizer, floor_char_boundary, redact_nested};
 
 impl Encoder<'_, '_> {
     /// One string, redacted. Of what remains at most `cap` bytes are kept, and `[TRUNCATED:n]`
@@ -15,10 +15,13 @@ impl Encoder<'_, '_> {
     #[inline]
     pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         self.text_start = self.sink.chain.len();
-        if self.expects != Expects::Nothing && self.expected(text)? {
+        if self.slot.fate() != Fate::Read && self.by_slot(text)? {
             return Ok(());
         }
-        if self.place.is_allowed && text.len() <= cap && self.sanitizer.leaves(self.place, text) {
+        if self.slot.is_allowed()
+            && text.len() <= cap
+            && self.sanitizer.leaves(self.slot.place(), text)
+        {
             return self.sink.string(text);
         }
         // What a text begins with that is JSON, or what may stand before that.

@@ -5,7 +5,6 @@
 //! redacted, as it stands and as it reads decoded, and may be a key. What matches across quotes, as a
 //! name and its value do, is found in the line as a whole afterwards.
 
-use super::keys::KeyClass;
 use super::{Kind, Redactions, Sanitizer, json};
 
 /// What a sensitive key's value becomes.
@@ -105,7 +104,7 @@ fn redact_piece(sanitizer: &Sanitizer, piece: &str, out: &mut String, counts: &m
 fn is_sensitive(sanitizer: &Sanitizer, piece: &str) -> bool {
     let mut scratch = String::new();
     let text = json::decode(piece, piece.contains('\\'), &mut scratch);
-    let sensitive = |key: &str| sanitizer.classify(key, false) == KeyClass::Sensitive;
+    let sensitive = |key: &str| sanitizer.classify(key).is_secret();
     sensitive(text) || (text.contains('\\') && sensitive(&text.replace('\\', "")))
 }
 

@@ -8,7 +8,6 @@
 use std::fmt::{self, Write};
 
 use super::broken::string_length;
-use super::keys::KeyClass;
 use super::{Kind, Redactions, Sanitizer, floor_char_boundary, floor_word};
 
 /// Bytes of a text that are kept; `Debug` is stopped there.
@@ -90,7 +89,7 @@ fn is_sensitive(sanitizer: &Sanitizer, before: &str) -> bool {
     let key = before.trim_end_matches(|c: char| c.is_whitespace() || r#""'\)]}>"#.contains(c));
     let start = key.rfind(|c: char| !c.is_alphanumeric() && c != '_');
     let start = start.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8));
-    sanitizer.classify(&key[start..], false) == KeyClass::Sensitive
+    sanitizer.classify(&key[start..]).is_secret()
 }
 
 /// Where the value ends that begins at `start`.

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::broken::Quotes;
 use super::keys::{KeyClass, KeyNumbers, write_placeholder};
-use super::pairs::{Around, Pairs, Role, Secrecy};
 use super::parse::{Malformed, Parser, Quoted, Token, escape};
+use super::walk::{Frame, Secrecy, Shape, Slot};
 use super::{Kind, LineKind, Match, Place, Redactions, Sanitizer, broken};
 
 /// Containers more than this many levels deep are not written; the outermost is level 1.
@@ -172,9 +172,9 @@ fn tells_more_as_json(sanitizer: &Sanitizer, text: &str) -> bool {
         let start = std::mem::replace(&mut begin, at + 1);
         let string = &text[start..at];
         if bytes[at + 1..].trim_ascii_start().first() == Some(&b':') {
-            let class = sanitizer.classify(string, false);
+            let class = sanitizer.classify(string);
             names = class == KeyClass::Name;
-            return matches!(class, KeyClass::Sensitive | KeyClass::Card | KeyClass::Headers);
+            return class.is_secret() || matches!(class, KeyClass::Card | KeyClass::Headers);
         }
         if string.trim_ascii() == ":" {
             return false;
@@ -235,24 +235,16 @@ struct Filter<'a> {
     parser: Parser<'a>,
     /// The containers around the token.
     levels: Vec<Level>,
-    /// What the key before it says about the value that comes.
-    class: KeyClass,
-    /// Where the value that comes is, if it is under a key or the outermost.
-    place: Place,
+    /// The slot of the value that comes, if it is under a key or the outermost.
+    slot: Slot,
     /// Scratch.
     decoded: String,
 }
 
 struct Level {
     is_list: bool,
-    place: Place,
-    below_logprobs: bool,
-    /// Below the `redactions` of the log's own lines, numbers are counts.
-    below_redactions: bool,
+    frame: Frame,
     numbers: KeyNumbers,
-    pairs: Pairs,
-    /// A number in it may be that of a card.
-    below_card: bool,
     /// Of an object: where the values are that a name may yet come for, and the edits in each.
     unnamed: Vec<(Range<usize>, Range<usize>)>,
     /// It is such a value itself: where it begins, and the edits in it.
@@ -274,8 +266,7 @@ impl<'a> Filter<'a> {
             edits: Vec::new(),
             parser: Parser::new(json),
             levels: Vec::new(),
-            class: KeyClass::Plain,
-            place: if depth == 0 { sanitizer.root() } else { Place::default() },
+            slot: Slot::at(if depth == 0 { sanitizer.root() } else { Place::default() }),
             decoded: String::new(),
         }
     }
@@ -296,12 +287,8 @@ impl<'a> Filter<'a> {
         let raw = &self.json[key.start..key.end];
         let text = decode(raw, key.escaped, &mut self.decoded);
         let level = self.levels.last_mut().expect("a key stands in an object");
-        self.class = self.sanitizer.classify(text, level.below_logprobs);
-        self.place = self.sanitizer.enter(level.place, text);
-        if self.place.is_allowed {
-            self.class = KeyClass::Plain;
-        }
-        if self.sanitizer.leaves(level.place, text) {
+        self.slot = level.frame.member(self.sanitizer, text);
+        if self.sanitizer.leaves(level.frame.place(), text) {
             return;
         }
         let (mut spot, edits) = (Spot::new(raw), &mut self.edits);
@@ -339,90 +326,94 @@ impl<'a> Filter<'a> {
 
     fn value(&mut self, token: Token) -> Result<(), Malformed> {
         let (start, from) = (self.parser.token_start(), self.edits.len());
-        let class = std::mem::replace(&mut self.class, KeyClass::Plain);
-        let (mut place, mut role, mut around) = (self.place, Role::Plain, Around::Other);
-        let (mut below_logprobs, mut below_card) = (false, class == KeyClass::Card);
-        let mut below_redactions = class == KeyClass::Redactions;
-        let mut is_of_pair = false;
-        if let Some(level) = self.levels.last_mut() {
-            is_of_pair = level.is_list && level.pairs.is_pair();
-            below_logprobs = level.below_logprobs;
-            below_card |= level.below_card;
-            below_redactions |= level.below_redactions;
-            if level.is_list {
-                (place, role, around) = (level.place, level.pairs.element(), Around::List);
-            } else {
-                role = level.pairs.member(class);
-            }
-        }
-        if class == KeyClass::Headers {
-            around = Around::Headers;
-        }
-        let goes = match role {
-            _ if place.is_allowed => false,
-            Role::Secret if below_redactions => !matches!(token, Token::Number),
-            Role::Secret => true,
-            Role::Named(_) if is_of_pair && !self.is_last(token)? => false,
-            Role::Named(Secrecy::All) => true,
-            // A number that would become a text, which goes, goes at once.
-            Role::Named(_) if matches!(token, Token::Number) => self.number(below_card).is_some(),
-            Role::Named(_) => true,
-            Role::Plain | Role::Name => false,
-        };
+        let slot = self.slot(token)?;
         match token {
             Token::Literal => {}
-            _ if goes => {
-                if matches!(token, Token::Open) {
-                    self.parser.skip_container()?;
-                }
-                let end = self.parser.token_end();
-                self.replace(start..end, from, "\"[REDACTED]\"", Some(Kind::Key));
-            }
-            Token::String(string) => self.string(string, role == Role::Name, place),
+            _ if self.goes(slot, token) => self.replace_value(start, from, "\"[REDACTED]\"")?,
+            Token::String(string) => self.string(string, slot),
             Token::Open if self.levels.len() == DEPTH_MAX => {
-                self.parser.skip_container()?;
-                self.replace(start..self.parser.token_end(), from, "\"[TOO_DEEP]\"", None);
+                self.replace_value(start, from, "\"[TOO_DEEP]\"")?;
             }
             Token::Open => {
-                self.levels.push(Level {
-                    is_list: self.json.as_bytes()[start] == b'[',
-                    place,
-                    below_logprobs: below_logprobs || class == KeyClass::Logprobs,
-                    below_card,
-                    below_redactions,
-                    numbers: KeyNumbers::default(),
-                    pairs: Pairs::within(around),
-                    unnamed: Vec::new(),
-                    is_value: (class == KeyClass::Value).then_some((start, from)),
-                });
+                self.open(slot, start, from);
                 return Ok(());
             }
-            Token::Number if !place.is_allowed => {
-                if let Some(found) = self.number(below_card) {
-                    let (end, kind) = (self.parser.token_end(), Some(found.kind));
-                    let number = found.of(&self.json[start..end]);
-                    let with = self.sanitizer.placeholder(found.kind, number);
-                    let with = format!("\"{}\"", with.as_str()).into();
-                    self.edits.push(Edit { start, end, with, kind });
-                }
-            }
-            _ => {}
+            Token::Number => self.number(slot, start),
+            Token::Key(_) | Token::Close => {}
         }
-        if let Some(level) = self.levels.last_mut().filter(|_| class == KeyClass::Value) {
+        if let Some(level) = self.levels.last_mut().filter(|_| slot.is_value()) {
             level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
         }
         Ok(())
     }
 
+    /// The slot of the value that was read last.
+    fn slot(&mut self, token: Token) -> Result<Slot, Malformed> {
+        let slot = match self.levels.last_mut() {
+            Some(level) if level.is_list => level.frame.element(),
+            _ => std::mem::take(&mut self.slot),
+        };
+        Ok(if slot.needs_to_be_last() && !self.is_last(token)? { slot.unnamed() } else { slot })
+    }
+
+    /// Whether the value that was read last goes whole.
+    fn goes(&self, slot: Slot, token: Token) -> bool {
+        match token {
+            Token::String(_) => slot.loses(Shape::Text),
+            Token::Open => slot.loses(Shape::Container),
+            // A number that would become a text, which goes, goes at once.
+            Token::Number => {
+                slot.loses(Shape::Number)
+                    || slot.loses(Shape::Text) && self.found_in_number(slot).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    fn open(&mut self, slot: Slot, start: usize, from: usize) {
+        let is_list = self.json.as_bytes()[start] == b'[';
+        self.levels.push(Level {
+            is_list,
+            frame: if is_list { slot.list(None) } else { slot.object() },
+            numbers: KeyNumbers::default(),
+            unnamed: Vec::new(),
+            is_value: slot.is_value().then_some((start, from)),
+        });
+    }
+
+    fn number(&mut self, slot: Slot, start: usize) {
+        if let Some(found) = self.found_in_number(slot) {
+            let (end, kind) = (self.parser.token_end(), Some(found.kind));
+            let with = self.sanitizer.placeholder(found.kind, found.of(&self.json[start..end]));
+            let with = format!("\"{}\"", with.as_str()).into();
+            self.edits.push(Edit { start, end, with, kind });
+        }
+    }
+
     /// What the number is that was read last: a card under the key of one. Inside a string it is a
     /// text, of which anything may be found.
-    fn number(&self, is_card: bool) -> Option<Match> {
-        if self.depth == 0 && !is_card {
+    fn found_in_number(&self, slot: Slot) -> Option<Match> {
+        if slot.is_allowed() || self.depth == 0 && !slot.may_be_card() {
             return None;
         }
         let number = &self.json[self.parser.token_start()..self.parser.token_end()];
         let mut found = self.sanitizer.matches(number);
         found.find(|found| self.depth > 0 || found.kind == Kind::Card)
+    }
+
+    /// Writes `with` in the place of the value that was read last, if that has to go at all.
+    fn replace_value(
+        &mut self,
+        start: usize,
+        from: usize,
+        with: &'static str,
+    ) -> Result<(), Malformed> {
+        if matches!(self.json.as_bytes()[start], b'{' | b'[') {
+            self.parser.skip_container()?;
+        }
+        let kind = (with == "\"[REDACTED]\"").then_some(Kind::Key);
+        self.replace(start..self.parser.token_end(), from, with, kind);
+        Ok(())
     }
 
     /// Whether a value is the last of its list.
@@ -434,14 +425,16 @@ impl<'a> Filter<'a> {
         Ok(self.json[ahead.token_end()..].trim_start().starts_with(']'))
     }
 
-    fn string(&mut self, string: Quoted, is_name: bool, place: Place) {
+    fn string(&mut self, string: Quoted, slot: Slot) {
         let raw = &self.json[string.start..string.end];
         let text = decode(raw, string.escaped, &mut self.decoded);
-        if self.sanitizer.leaves(place, text) {
+        if self.sanitizer.leaves(slot.place(), text) {
             return;
         }
-        if is_name && let Some(level) = self.levels.last_mut() {
-            level.pairs.secrecy = level.pairs.secrecy.max(self.sanitizer.secrecy(text));
+        if slot.is_name()
+            && let Some(level) = self.levels.last_mut()
+        {
+            level.frame.name(self.sanitizer.secrecy(text));
         }
         let nested = nested(self.sanitizer, text, self.depth + 1, self.counts);
         let Nested { edits, is_json } = nested.unwrap_or_else(|| {
@@ -460,33 +453,43 @@ impl<'a> Filter<'a> {
         };
         let mut edits: Vec<_> = edits.into_iter().map(in_json).collect();
         if self.depth > 0 && !is_json {
-            // An edit may have text in it, which is escaped here, and may match as it stands.
-            for edit in &mut edits {
-                let (mut raw, mut with) = (Vec::new(), String::new());
-                add_raw_matches(self.sanitizer, &edit.with, 0..edit.with.len(), &mut raw);
-                apply(&edit.with, &raw, &mut with, self.counts);
-                edit.with = with.into();
-            }
-            if string.escaped {
-                let inside = string.start..string.end;
-                add_raw_matches(self.sanitizer, self.json, inside, &mut edits);
-            }
+            self.redact_raw(string, &mut edits);
         }
         self.edits.append(&mut edits);
-        // The name has come behind the values.
-        if let Some(level) = self.levels.last_mut().filter(|_| is_name && !place.is_allowed)
-            && level.pairs.secrecy != Secrecy::None
-        {
-            let secrecy = level.pairs.secrecy;
-            for (value, edits) in std::mem::take(&mut level.unnamed).into_iter().rev() {
-                let is_number = !self.json[value.clone()].starts_with(['"', '{', '[']);
-                if secrecy == Secrecy::Texts && is_number && edits.is_empty() {
-                    continue;
-                }
-                let later = self.edits.split_off(edits.end);
-                self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
-                self.edits.extend(later);
+        if slot.is_name() {
+            self.redact_unnamed();
+        }
+    }
+
+    /// Redacts what matches as it stands in a string that is inside another one. An edit may have text
+    /// in it, which is escaped here.
+    fn redact_raw(&mut self, string: Quoted, edits: &mut Vec<Edit>) {
+        for edit in edits.iter_mut() {
+            let (mut raw, mut with) = (Vec::new(), String::new());
+            add_raw_matches(self.sanitizer, &edit.with, 0..edit.with.len(), &mut raw);
+            apply(&edit.with, &raw, &mut with, self.counts);
+            edit.with = with.into();
+        }
+        if string.escaped {
+            add_raw_matches(self.sanitizer, self.json, string.start..string.end, edits);
+        }
+    }
+
+    /// Redacts the values of an object that came before their name.
+    fn redact_unnamed(&mut self) {
+        let Some(level) = self.levels.last_mut() else { return };
+        let secrecy = level.frame.secrecy();
+        if secrecy == Secrecy::None {
+            return;
+        }
+        for (value, edits) in std::mem::take(&mut level.unnamed).into_iter().rev() {
+            let is_number = !self.json[value.clone()].starts_with(['"', '{', '[']);
+            if secrecy == Secrecy::Texts && is_number && edits.is_empty() {
+                continue;
             }
+            let later = self.edits.split_off(edits.end);
+            self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
+            self.edits.extend(later);
         }
     }
 

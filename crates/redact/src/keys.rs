@@ -7,13 +7,16 @@ use super::{Kind, Match, Redactions, Sanitizer};
 pub(super) const SENSITIVE: [&str; 6] =
     ["password", "secret", "token", "api_key", "authorization", "cookie"];
 
-/// What a key says about its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a key says about its value, by its text alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyClass {
     /// Nothing.
+    #[default]
     Plain,
     /// The whole value goes, unless it is null or a boolean.
     Sensitive,
+    /// The same, except below `logprobs`: the key is `token`.
+    ModelToken,
     /// Below it, at any depth, `token` is no sensitive key.
     Logprobs,
     /// A number is a card, where it looks like one.
@@ -28,6 +31,14 @@ pub enum KeyClass {
     Redactions,
 }
 
+impl KeyClass {
+    /// Whether the key is the name of a secret.
+    #[inline]
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::Sensitive | Self::ModelToken)
+    }
+}
+
 /// The class of a key as it reads before it is itself redacted.
 ///
 /// A key is split where its case or a separator says so, and its last words decide, in any case:
@@ -35,7 +46,8 @@ pub enum KeyClass {
 /// Kelvin sign counts as a `k`, full-width letters as what they are shaped after, zero-width
 /// characters as nothing. What waives a rule is taken literally: `logprobs` and `top_logprobs` in
 /// lower case only.
-pub fn classify(key: &str, below_logprobs: bool) -> KeyClass {
+#[inline]
+pub fn classify(key: &str) -> KeyClass {
     if key == "logprobs" || key == "top_logprobs" {
         return KeyClass::Logprobs;
     }
@@ -43,8 +55,8 @@ pub fn classify(key: &str, below_logprobs: bool) -> KeyClass {
         true => is_sensitive(key.as_bytes()),
         false => is_sensitive(undisguised(key).as_bytes()),
     };
-    let is_waived = || below_logprobs && key.eq_ignore_ascii_case("token");
-    match is_sensitive && !is_waived() {
+    match is_sensitive {
+        true if key.eq_ignore_ascii_case("token") => KeyClass::ModelToken,
         true => KeyClass::Sensitive,
         false => of_number_or_pair(key.as_bytes()),
     }
@@ -503,37 +515,37 @@ mod tests {
 
     #[test]
     fn classes_of_keys() {
-        use KeyClass::{Card, Headers, Logprobs, Name, Plain, Sensitive, Value};
+        use KeyClass::{Card, Headers, Logprobs, ModelToken, Name, Plain, Sensitive, Value};
         let cases = [
-            ("password", false, Sensitive),
-            ("PassWord", false, Sensitive),
-            ("API_KEY", true, Sensitive),
-            ("to\u{212A}en", false, Sensitive),
-            ("COO\u{212A}IE", true, Sensitive),
-            ("token", false, Sensitive),
-            ("Token", true, Plain),
-            ("tokens", false, Plain),
-            ("password ", false, Sensitive),
-            ("apikey", false, Sensitive),
-            ("", false, Plain),
-            ("logprobs", false, Logprobs),
-            ("top_logprobs", true, Logprobs),
-            ("Logprobs", false, Plain),
-            ("pass\u{200B}word", false, Sensitive),
-            ("ａｐｉ_ｋｅｙ", false, Sensitive),
-            ("access_token", true, Sensitive),
-            ("[REDACTED_aws_secret]", false, Plain),
-            ("x [REDACTED_github_token_2]", false, Plain),
-            ("Name", false, Name),
-            ("key", false, Name),
-            ("value", true, Value),
-            ("rawHeaders", false, Headers),
-            ("headers", false, Plain),
-            ("cc", false, Card),
-            ("user_cc", false, Card),
-            ("cardNumber", false, Card),
-            ("account_number", false, Plain),
-            ("username", false, Plain),
+            ("password", Sensitive),
+            ("PassWord", Sensitive),
+            ("API_KEY", Sensitive),
+            ("to\u{212A}en", Sensitive),
+            ("COO\u{212A}IE", Sensitive),
+            ("token", ModelToken),
+            ("Token", ModelToken),
+            ("tokens", Plain),
+            ("password ", Sensitive),
+            ("apikey", Sensitive),
+            ("", Plain),
+            ("logprobs", Logprobs),
+            ("top_logprobs", Logprobs),
+            ("Logprobs", Plain),
+            ("pass\u{200B}word", Sensitive),
+            ("ａｐｉ_ｋｅｙ", Sensitive),
+            ("access_token", Sensitive),
+            ("[REDACTED_aws_secret]", Plain),
+            ("x [REDACTED_github_token_2]", Plain),
+            ("Name", Name),
+            ("key", Name),
+            ("value", Value),
+            ("rawHeaders", Headers),
+            ("headers", Plain),
+            ("cc", Card),
+            ("user_cc", Card),
+            ("cardNumber", Card),
+            ("account_number", Plain),
+            ("username", Plain),
         ];
         let sensitive = "apiKey API-KEY x-api-key access_token clientSecret Set-Cookie db.password \
             passphrase credentials APIKey DB_PASSWORD userPassword password_hash newPassword2 \
@@ -545,11 +557,11 @@ mod tests {
             secret_name secret_arn tokenized text hash prompt_token decoded_token \
             output_cost_per_reasoning_token time_per_output_token secret_cost_per_big_token content model \
             id access_key_id ion";
-        let sensitive = sensitive.split_whitespace().map(|key| (key, false, Sensitive));
-        let plain = plain.split_whitespace().map(|key| (key, false, Plain));
+        let sensitive = sensitive.split_whitespace().map(|key| (key, Sensitive));
+        let plain = plain.split_whitespace().map(|key| (key, Plain));
         let cases = cases.into_iter().chain(sensitive).chain(plain);
-        for (key, below_logprobs, class) in cases {
-            assert_eq!(classify(key, below_logprobs), class, "{key:?} {below_logprobs}");
+        for (key, class) in cases {
+            assert_eq!(classify(key), class, "{key:?}");
         }
     }
 

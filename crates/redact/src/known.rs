@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::disguise::{self, Plain};
-use super::keys::{KeyClass, classify};
+use super::keys::classify;
 use super::{Kind, Match};
 use crate::error::Error;
 use llm_audit_process::lock::{self, OpenLock as RwLock, look_until};
@@ -131,7 +131,7 @@ pub fn protect_variables(
 /// shell's `PWD` is no password.
 fn sensitive_variables() -> Vec<String> {
     let is_secret = |name: &str, value: &str| {
-        classify(name, false) == KeyClass::Sensitive
+        classify(name).is_secret()
             && !matches!(name, "PWD" | "OLDPWD")
             && value.len() >= ENVIRONMENT_MIN
     };

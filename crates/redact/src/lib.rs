@@ -22,12 +22,12 @@ mod keys;
 mod known;
 mod optional;
 mod options;
-mod pairs;
 mod parse;
 mod rules;
 mod scan;
 mod stream;
 mod unicode;
+mod walk;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -42,9 +42,9 @@ pub use known::{ProtectedValue, protect_environment, protect_value, protect_vari
 use options::Options;
 pub use options::Place;
 pub use options::{Replacement, SanitizerBuilder};
-pub use pairs::{Around, Pairs, Role, Secrecy};
 pub use scan::Matches;
 pub use stream::{PrivateKeyLines, RedactingWriter};
+pub use walk::{Fate, Frame, Secrecy, Shape, Slot};
 
 /// Has every later fork find the rules and the protected values whole. Called before either is begun.
 fn watch_forks() {

@@ -239,7 +239,7 @@ fn can_be_empty(regex: &regex::Regex) -> bool {
 pub struct Place {
     /// The paths that lead here so far.
     paths: u64,
-    keys: usize,
+    keys: u32,
     /// Nothing is redacted below.
     pub is_allowed: bool,
 }
@@ -252,8 +252,8 @@ impl Sanitizer {
 
     /// What a key says about its value.
     #[inline]
-    pub fn classify(&self, key: &str, below_logprobs: bool) -> KeyClass {
-        let class = classify(key, below_logprobs);
+    pub fn classify(&self, key: &str) -> KeyClass {
+        let class = classify(key);
         match &self.options {
             Some(options) if options.is_sensitive(key) => KeyClass::Sensitive,
             _ => class,
@@ -300,12 +300,15 @@ impl Options {
     }
 
     fn enter(&self, place: Place, key: &str) -> Place {
-        let mut inner = Place { paths: 0, keys: place.keys + 1, is_allowed: place.is_allowed };
+        let mut inner =
+            Place { paths: 0, keys: place.keys.saturating_add(1), is_allowed: place.is_allowed };
         for (at, path) in self.allowed.iter().enumerate() {
             let leads_here = place.paths >> at & 1 == 1;
-            if leads_here && path.get(place.keys).is_some_and(|one| one == key || one == "*") {
+            if leads_here
+                && path.get(place.keys as usize).is_some_and(|one| one == key || one == "*")
+            {
                 inner.paths |= 1 << at;
-                inner.is_allowed |= path.len() == inner.keys;
+                inner.is_allowed |= path.len() == inner.keys as usize;
             }
         }
         inner

@@ -1,0 +1,113 @@
+//! Names and values beside each other: `{"name": "Authorization", "value": …}`, `["Cookie", …]`.
+
+use super::Fate;
+use crate::Sanitizer;
+use crate::disguise::is_disguise;
+
+/// What a list lies in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Around {
+    /// Another list: it may be a name and a value.
+    List,
+    /// The key `rawHeaders`.
+    Headers,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+/// What a name says about the value that it names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Secrecy {
+    /// Nothing.
+    #[default]
+    None,
+    /// A text goes. A number beside a word may be the frequency of that word.
+    Texts,
+    /// A number goes too: the name is that of a password.
+    All,
+}
+
+impl Secrecy {
+    #[inline]
+    fn fate(self) -> Fate {
+        match self {
+            Self::None => Fate::Read,
+            Self::Texts => Fate::Texts,
+            Self::All => Fate::Whole,
+        }
+    }
+}
+
+/// Which values of a container are named by a text beside them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pairs {
+    around: Around,
+    /// Elements so far; of headers, by twos.
+    elements: u8,
+    /// What the names so far say.
+    pub(super) secrecy: Secrecy,
+}
+
+impl Pairs {
+    #[inline]
+    pub(super) fn within(around: Around) -> Self {
+        Self { around, ..Self::default() }
+    }
+
+    /// The fate of the next element of a list.
+    #[inline]
+    pub(super) fn element(&mut self) -> Fate {
+        if self.around == Around::Other {
+            return Fate::Read;
+        }
+        let at = self.elements;
+        self.elements = match self.around {
+            Around::Headers => (at + 1) % 2,
+            _ => at.saturating_add(1),
+        };
+        match at {
+            0 => {
+                self.secrecy = Secrecy::None;
+                Fate::Name
+            }
+            1 => self.fate(),
+            _ => Fate::Read,
+        }
+    }
+
+    /// The fate of a value that the names so far are of.
+    #[inline]
+    pub(super) fn fate(self) -> Fate {
+        self.secrecy.fate()
+    }
+
+    /// Whether a list in a list is looked at, which is a pair if it has two elements.
+    #[inline]
+    pub(super) fn is_pair(self) -> bool {
+        self.around == Around::List
+    }
+}
+
+impl Sanitizer {
+    /// What a text says about the value that it names, as a key would.
+    ///
+    /// A sentence may end with such a word, so a name has no white space. Names are looked at that are
+    /// not keys, so of the letters outside ASCII only those matter that pass for others.
+    pub fn secrecy(&self, name: &str) -> Secrecy {
+        const PASSWORDS: [&str; 6] = ["password", "passcode", "passwd", "pwd", "cvv", "cvc"];
+        let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
+        let may_be = !name.contains(char::is_whitespace)
+            && (name.is_ascii() || name.contains(is_meant))
+            && self.classify(name).is_secret();
+        let ends_with = |end: &str| {
+            name.len() >= end.len()
+                && name.as_bytes()[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
+        };
+        match may_be {
+            true if PASSWORDS.into_iter().any(ends_with) => Secrecy::All,
+            true => Secrecy::Texts,
+            false => Secrecy::None,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Compares the drivers of redaction: the same value loses the same parts on every path.
+
+mod generate;
+
+use generate::{Drawn, Draws, Tree, data_of};
+use llm_audit::sanitize::{LineKind, Redactions};
+use llm_audit::{AuditEvent, EventType, Sanitizer, testing};
+
+const SEEDS: u64 = 6_000;
+const BATCH: u64 = 500;
+
+fn drawn(seed: u64) -> (Drawn, Vec<u8>) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let bytes: Vec<u8> = (0..600).map(|_| random.u8(..)).collect();
+    (Drawn::new(&mut Draws(&bytes)), bytes)
+}
+
+fn redact(line: &str) -> (LineKind, String) {
+    let mut out = String::new();
+    let kind = Sanitizer::default().redact_line(line, &mut out, &mut Redactions::default());
+    (kind, out)
+}
+
+/// The line that a filter would see of a value, with some characters as escape sequences.
+fn line_of(tree: &Tree, seed: u64) -> String {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let escapes_any = seed.is_multiple_of(3);
+    let mut line = "{\"data\":".to_owned();
+    tree.write_json(&mut line, &mut |_| escapes_any && random.u8(..4) == 0);
+    line.push('}');
+    line
+}
+
+#[test]
+fn an_emit_and_a_filter_redact_the_same_parts() {
+    let mut redacted = 0;
+    let mut differing = Vec::new();
+    for first in (0..SEEDS).step_by(BATCH as usize) {
+        let seen = testing::capture();
+        let trees: Vec<Tree> = (first..first + BATCH).map(|seed| drawn(seed).0.tree).collect();
+        for tree in &trees {
+            llm_audit::emit(&AuditEvent::new(EventType::Serialize, "a", "b").data(tree));
+        }
+        for ((tree, line), seed) in trees.iter().zip(seen.lines()).zip(first..) {
+            let given = line_of(tree, seed);
+            let (kind, filtered) = redact(&given);
+            assert_eq!(kind, LineKind::Json, "{given}");
+            if data_of(&line) != data_of(&filtered) {
+                differing
+                    .push(format!("seed {seed}: {given}\n emit:   {line}\n filter: {filtered}"));
+            }
+            redacted += usize::from(filtered != given);
+        }
+    }
+    assert!(redacted > SEEDS as usize / 2, "{redacted}");
+    assert_none("differ", &differing);
+}
+
+/// Fails with the first few of what was found, if anything was.
+fn assert_none(what: &str, found: &[String]) {
+    let shown: Vec<&str> = found.iter().take(5).map(String::as_str).collect();
+    assert!(found.is_empty(), "{} of {SEEDS} {what}\n{}", found.len(), shown.join("\n"));
+}
