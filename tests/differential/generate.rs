@@ -135,7 +135,6 @@ impl Drawn {
     }
 
     /// The marks, each a word of its own.
-    #[allow(dead_code, reason = "for the tests of damaged text")]
     pub fn marks(&self) -> impl Iterator<Item = String> {
         (0..self.marks).map(|mark| format!("{MARK}{mark}z"))
     }

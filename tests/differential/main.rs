@@ -61,3 +61,29 @@ fn assert_none(what: &str, found: &[String]) {
     let shown: Vec<&str> = found.iter().take(5).map(String::as_str).collect();
     assert!(found.is_empty(), "{} of {SEEDS} {what}\n{}", found.len(), shown.join("\n"));
 }
+
+#[test]
+fn what_json_loses_is_lost_when_the_line_is_cut() {
+    let (mut lost, mut cuts, mut leaks) = (0, 0, Vec::new());
+    for seed in 0..SEEDS {
+        let (drawn, _) = drawn(seed);
+        let line = line_of(&drawn.tree, 1);
+        let whole = redact(&line).1;
+        let mut random = fastrand::Rng::with_seed(seed);
+        let cut = line.floor_char_boundary(random.usize(..line.len()));
+        let (kind, damaged) = redact(&line[..cut]);
+        if kind != LineKind::NotQuiteJson {
+            continue;
+        }
+        cuts += 1;
+        for mark in drawn.marks().filter(|mark| line[..cut].contains(mark) && !whole.contains(mark))
+        {
+            lost += 1;
+            if damaged.contains(&mark) {
+                leaks.push(format!("seed {seed}: {mark} of {}\n becomes {damaged}", &line[..cut]));
+            }
+        }
+    }
+    assert!(lost > 500 && cuts > 1_000, "{lost} {cuts}");
+    assert_none("leak", &leaks);
+}

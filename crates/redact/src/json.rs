@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::broken::Quotes;
 use super::keys::{KeyClass, KeyNumbers, write_placeholder};
+use super::malformed::Quotes;
 use super::parse::{Malformed, Parser, Quoted, Token, escape};
 use super::walk::{Frame, Secrecy, Shape, Slot};
-use super::{Kind, LineKind, Match, Place, Redactions, Sanitizer, broken};
+use super::{Kind, LineKind, Match, Place, Redactions, Sanitizer, malformed};
 
 /// Containers more than this many levels deep are not written; the outermost is level 1.
 const DEPTH_MAX: usize = 128;
@@ -25,14 +25,14 @@ pub(super) fn redact_line(
             // A placeholder stands first now, and its bracket would have a second redaction take
             // the line for JSON: it is redacted as that at once.
             let text = out.split_off(start);
-            redact_broken(sanitizer, &text, out, counts);
+            redact_malformed(sanitizer, &text, out, counts);
         }
         return LineKind::Text;
     }
     if redact_json(sanitizer, line, out, counts).is_ok() {
         return LineKind::Json;
     }
-    redact_broken(sanitizer, line, out, counts);
+    redact_malformed(sanitizer, line, out, counts);
     LineKind::NotQuiteJson
 }
 
@@ -46,9 +46,9 @@ fn is_blank(c: char) -> bool {
 
 /// Redacts a line that does not parse. Losing a value may be what makes it parse: then it is
 /// redacted as JSON besides, as a second redaction would.
-fn redact_broken(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
+fn redact_malformed(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
     let mut mended = String::with_capacity(line.len());
-    broken::redact(sanitizer, line, Quotes::Put, &mut mended, counts);
+    malformed::redact(sanitizer, line, Quotes::Put, &mut mended, counts);
     if redact_json(sanitizer, &mended, out, counts).is_err() {
         out.push_str(&mended);
     }
@@ -144,7 +144,7 @@ fn nested(
         return None;
     }
     let mut redacted = String::with_capacity(text.len());
-    broken::redact(sanitizer, text, Quotes::Kept, &mut redacted, counts);
+    malformed::redact(sanitizer, text, Quotes::Kept, &mut redacted, counts);
     Some(Nested { edits: difference(text, redacted).into_iter().collect(), is_json: false })
 }
 

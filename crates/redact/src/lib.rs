@@ -12,14 +12,15 @@
 //! values ([`protect_value`]), or put them under sensitive keys. [`Sanitizer::builder`] adds kinds,
 //! keys and patterns.
 
-mod broken;
 mod chunk;
 pub mod debug;
 mod disguise;
 mod error;
+mod extent;
 mod json;
 mod keys;
 mod known;
+mod malformed;
 mod optional;
 mod options;
 mod parse;
@@ -424,8 +425,8 @@ impl Sanitizer {
     }
 
     /// Appends a text that may hold JSON without being JSON, redacted as a line that does not parse.
-    pub fn redact_broken(&self, text: &str, out: &mut String) {
-        broken::redact(self, text, broken::Quotes::Put, out, &mut Redactions::default());
+    pub fn redact_malformed(&self, text: &str, out: &mut String) {
+        malformed::redact(self, text, malformed::Quotes::Put, out, &mut Redactions::default());
     }
 
     /// What has to go, in order, none overlapping another. Takes time linear in the length of the

@@ -67,7 +67,7 @@ impl Serialize for Content {
             return value.serialize(serializer);
         }
         let mut redacted = String::with_capacity(text.len());
-        self.sanitizer.redact_broken(text, &mut redacted);
+        self.sanitizer.redact_malformed(text, &mut redacted);
         serializer.serialize_str(&redacted)
     }
 }

@@ -13,8 +13,10 @@
 //! Frames and slots are small and `Copy`, and nothing is allocated. The class of a key depends on its
 //! text and the sanitizer alone, so a driver may cache it and call [`Frame::member_of`].
 
+mod loose;
 mod pairs;
 
+pub(crate) use loose::LooseWalk;
 pub use pairs::Secrecy;
 use pairs::{Around, Pairs};
 

@@ -1,0 +1,216 @@
+//! Redacts a line that begins as JSON does and does not parse.
+//!
+//! It fails closed. Any quote may open a string or close one, also single ones as other languages have
+//! them. So every piece between two quotes is redacted, as it is written and as it reads decoded, and
+//! may be a key, a name or a value. What matches across quotes, as a name and its value do, is found
+//! in the line as a whole afterwards.
+
+use super::extent::{Syntax, value_end};
+use super::walk::{Fate, LooseWalk};
+use super::{Kind, Redactions, Sanitizer, json};
+
+/// What a sensitive key's value becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// `"[REDACTED]"`: a line that is mended may be JSON.
+    Put,
+    /// `[REDACTED]`, in the quotes that it had: a text keeps every byte around it.
+    Kept,
+}
+
+impl Quotes {
+    fn redacted(self, value: &str) -> &'static str {
+        match (self, value.as_bytes()) {
+            (Self::Kept, [b'\'', .., b'\'']) => "'[REDACTED]'",
+            (Self::Kept, [b'"', .., b'"']) | (Self::Put, _) => "\"[REDACTED]\"",
+            (Self::Kept, _) => "[REDACTED]",
+        }
+    }
+}
+
+/// Appends the redacted line. Redacting that again changes nothing.
+pub(super) fn redact(
+    sanitizer: &Sanitizer,
+    line: &str,
+    quotes: Quotes,
+    out: &mut String,
+    counts: &mut Redactions,
+) {
+    let mut pieces = String::with_capacity(line.len());
+    let (walk, was_structure) = (LooseWalk::new(sanitizer), false);
+    Pieces { sanitizer, line, quotes, walk, was_structure, out: &mut pieces, counts }.redact();
+    sanitizer.redact_text(&pieces, out, counts);
+}
+
+/// The driver: the pieces of a line, between any two quotes.
+struct Pieces<'a> {
+    sanitizer: &'a Sanitizer,
+    line: &'a str,
+    quotes: Quotes,
+    walk: LooseWalk<'a>,
+    /// The last piece was between strings, so that this one is a string.
+    was_structure: bool,
+    out: &'a mut String,
+    counts: &'a mut Redactions,
+}
+
+impl Pieces<'_> {
+    fn redact(&mut self) {
+        let (mut at, mut quoted) = (0, false);
+        loop {
+            let bytes = self.line.as_bytes();
+            let end = memchr::memchr2(b'"', b'\'', &bytes[at..]).map(|ahead| at + ahead);
+            let piece = &self.line[at..end.unwrap_or(self.line.len())];
+            redact_piece(self.sanitizer, piece, self.out, self.counts);
+            let Some(end) = end else { return };
+            self.out.push_str(&self.line[end..=end]);
+            at = end + 1;
+            let value = self.value_that_goes(piece, quoted, at);
+            if let Some((start, end)) = value {
+                self.replace(at, start, end);
+                at = end;
+            }
+            quoted = value.is_none();
+        }
+    }
+
+    /// Writes a placeholder for the value from `start` to `end`, after what is before it from `at` on.
+    fn replace(&mut self, at: usize, start: usize, end: usize) {
+        self.out.push_str(&self.line[at..start]);
+        let value = &self.line[start..end];
+        let redacted = self.quotes.redacted(value);
+        self.out.push_str(redacted);
+        if value != redacted {
+            self.counts.add(Kind::Key);
+        }
+        self.walk.pass();
+    }
+
+    /// Reads a piece, after which the line goes on at `at`. Returns the value after it that goes
+    /// whole because of what the piece says.
+    fn value_that_goes(&mut self, piece: &str, quoted: bool, at: usize) -> Option<(usize, usize)> {
+        // An escaped quote is inside a string, which may hold JSON.
+        let may_be_structure = !self.was_structure || piece.ends_with('\\');
+        self.was_structure = may_be_structure && is_structure(piece);
+        if self.was_structure {
+            self.read_structure(piece);
+            return None;
+        }
+        let mut scratch = String::new();
+        let text = json::decode(piece, piece.contains('\\'), &mut scratch);
+        // As readers do that know no such escape.
+        let stripped = text.contains('\\').then(|| text.replace('\\', ""));
+        let name = stripped.as_deref().unwrap_or(text);
+        let is_secret = |name: &str| self.sanitizer.classify(name).is_secret();
+        let is_key = quoted && (is_secret(text) || is_secret(name));
+        let by_key = if is_key { value_behind_key(self.line, at) } else { None };
+        let by_walk = self.read_text(name, at);
+        if by_key.is_some() {
+            return by_key;
+        }
+        let (fate, value) = by_walk?;
+        let is_number = |value: &str| !value.starts_with(['"', '\'', '\\', '{', '[', '(']);
+        let (start, end) = value?;
+        let stays = fate == Fate::Texts && is_number(&self.line[start..end]);
+        (!stays).then_some((start, end))
+    }
+
+    /// Tells the walk of a text. Returns the fate of the value after it, if that goes, and the value.
+    fn read_text(&mut self, name: &str, at: usize) -> Option<(Fate, Option<(usize, usize)>)> {
+        let goes = |fate| matches!(fate, Fate::Texts | Fate::Whole);
+        let rest = self.line[at..].trim_start();
+        if rest.starts_with(':') {
+            let fate = self.walk.key(name);
+            return goes(fate).then(|| (fate, value_behind_key(self.line, at)));
+        }
+        let next = self.walk.value(name).filter(|next| goes(next.fate))?;
+        let start = self.line.len() - rest.strip_prefix(',')?.trim_start().len();
+        let value = value_at(self.line, start)?;
+        let rest = self.line[value.1..].trim_start();
+        let is_last = rest.is_empty() || rest.starts_with([']', ')']);
+        (is_last || !next.needs_to_be_last).then_some((next.fate, Some(value)))
+    }
+
+    /// Tells the walk of the brackets and commas between strings, and of the words there.
+    fn read_structure(&mut self, piece: &str) {
+        let mut is_in_word = false;
+        for byte in piece.bytes() {
+            let was_in_word = is_in_word;
+            is_in_word = is_of_word(byte);
+            match byte {
+                b'{' | b'[' | b'(' => self.walk.enter(byte, was_in_word),
+                b'}' | b']' | b')' => self.walk.leave(),
+                b',' => self.walk.separate(),
+                _ if is_in_word && !was_in_word => self.walk.pass(),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)
+}
+
+/// Whether a piece is what is between strings: brackets, commas and colons, and after the first of
+/// them words and numbers.
+fn is_structure(piece: &str) -> bool {
+    let is_sign = |byte: u8| b"{}[](),:".contains(&byte);
+    let piece = piece.trim_end_matches('\\').trim().as_bytes();
+    piece.first().is_some_and(|&first| is_sign(first))
+        && piece.iter().all(|&b| is_sign(b) || is_of_word(b) || b.is_ascii_whitespace())
+}
+
+/// How often a piece is redacted until nothing changes. Two or three times is what the worst known
+/// needs; the bound keeps the work linear, and a piece that were to need more would go as a whole.
+const ROUNDS_MAX: usize = 8;
+
+/// A piece may match decoded and not as it stands, or the other way round, and what is replaced for
+/// the one makes boundaries for the other. So both are redacted until neither changes.
+fn redact_piece(sanitizer: &Sanitizer, piece: &str, out: &mut String, counts: &mut Redactions) {
+    if !piece.contains('\\') {
+        return sanitizer.redact_text(piece, out, counts);
+    }
+    let mut found = Redactions::default();
+    let (mut current, mut scratch) = (piece.to_owned(), String::new());
+    for _ in 0..ROUNDS_MAX {
+        let text = json::decode(&current, true, &mut scratch);
+        let (mut half, mut next) = (String::new(), String::with_capacity(current.len()));
+        json::redact_decoded(sanitizer, &current, text, &mut half, &mut found);
+        sanitizer.redact_text(&half, &mut next, &mut found);
+        if next == current {
+            counts.merge(&found);
+            return out.push_str(&current);
+        }
+        current = next;
+    }
+    counts.add(Kind::Key);
+    out.push_str(Kind::Key.placeholder());
+}
+
+/// Returns the place of the value of the key whose closing quote is before `from`; `None` if it has
+/// none or one that may stay.
+fn value_behind_key(line: &str, from: usize) -> Option<(usize, usize)> {
+    let behind_key = line[from..].trim_start();
+    let start = match behind_key.strip_prefix(':') {
+        // What is missing or cut off by a comma too many may be what comes next.
+        Some(rest) => rest.trim_start_matches(|c: char| c.is_whitespace() || ",}]".contains(c)),
+        // In a list of names nothing follows but a comma or the end of the list.
+        None if is_last_of_list(behind_key) => return None,
+        None => behind_key.trim_start_matches(|c: char| c.is_whitespace() || ":}]".contains(c)),
+    };
+    value_at(line, line.len() - start.len())
+}
+
+/// Returns the place of the value that begins at `start`; `None` if there is none or one that may
+/// stay.
+fn value_at(line: &str, start: usize) -> Option<(usize, usize)> {
+    let value = line[start..value_end(line.as_bytes(), start, Syntax::Json)].trim_end();
+    (!matches!(value, "" | "true" | "false" | "null")).then_some((start, start + value.len()))
+}
+
+/// Whether what follows a string makes it an element of a list of names.
+fn is_last_of_list(behind: &str) -> bool {
+    let rest = behind.strip_prefix(['}', ']']).unwrap_or(behind);
+    behind.starts_with(',') || (rest.len() < behind.len() && !rest.trim_start().starts_with(':'))
+}
