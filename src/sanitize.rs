@@ -1,10 +1,15 @@
 //! Redaction: text in, redacted text out. The crate `llm-audit-redact`, under the recorder's name.
 
+#[cfg(feature = "macros")]
+pub(crate) use llm_audit_redact::debug;
+#[cfg(any(feature = "macros", feature = "tracing"))]
+#[allow(unused_imports, reason = "one of the two features alone does not use it")]
+pub(crate) use llm_audit_redact::floor_word;
 pub use llm_audit_redact::{
     Error, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue, RedactingWriter,
     Redactions, Replacement, Sanitizer, SanitizerBuilder, protect_environment, protect_value,
 };
 pub(crate) use llm_audit_redact::{
-    Fate, Frame, KeyNumbers, Matches, Secrecy, Shape, Slot, debug, floor_char_boundary, floor_word,
-    protect_variables, redact_nested,
+    Fate, Frame, KeyNumbers, Matches, Secrecy, Shape, Slot, floor_char_boundary, protect_variables,
+    redact_nested,
 };
