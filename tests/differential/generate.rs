@@ -121,14 +121,16 @@ const TEXTS: [&str; 24] = [
 pub struct Drawn {
     pub tree: Tree,
     marks: usize,
+    has_json_in_texts: bool,
 }
 
 /// Begins every mark: a text that no rule finds, and that is nowhere else.
 pub const MARK: &str = "zqmark";
 
 impl Drawn {
-    pub fn new(draws: &mut Draws<'_>) -> Self {
-        let mut drawn = Self { tree: Tree::Null, marks: 0 };
+    /// Draws a value; `has_json_in_texts` says whether a text may hold another one.
+    pub fn new(draws: &mut Draws<'_>, has_json_in_texts: bool) -> Self {
+        let mut drawn = Self { tree: Tree::Null, marks: 0, has_json_in_texts };
         let members = drawn.members(draws, 4);
         drawn.tree = Tree::Object(members);
         drawn
@@ -156,7 +158,7 @@ impl Drawn {
             9 => self.pairs(draws, depth - 1),
             10 => self.named(draws, depth - 1),
             11 => Tree::Variant(variant(draws), Box::new(self.value(draws, depth - 1))),
-            12 | 13 if depth > 1 => {
+            12 | 13 if depth > 1 && self.has_json_in_texts => {
                 let inner = self.value(draws, depth - 2);
                 let mut text = String::new();
                 inner.write_json(&mut text, &mut |_| false);
@@ -312,6 +314,48 @@ fn write_text(text: &str, out: &mut String, escapes: &mut dyn FnMut(char) -> boo
         }
     }
     out.push('"');
+}
+
+/// As a program's `Debug` shows it: objects as structures if their keys allow it, pairs as tuples.
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&Shown(self), f)
+    }
+}
+
+struct Shown<'t>(&'t Tree);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Tree::Null => f.write_str("None"),
+            Tree::Bool(value) => fmt::Debug::fmt(value, f),
+            Tree::Unsigned(value) => fmt::Debug::fmt(value, f),
+            Tree::Negative(value) => fmt::Debug::fmt(value, f),
+            Tree::Float(value) => fmt::Debug::fmt(value, f),
+            Tree::Text(text) if text.len() % 2 == 0 => f.debug_tuple("Some").field(text).finish(),
+            Tree::Text(text) => fmt::Debug::fmt(text, f),
+            Tree::List(items) if items.len() == 2 => {
+                f.debug_tuple("").field(&Shown(&items[0])).field(&Shown(&items[1])).finish()
+            }
+            Tree::List(items) => f.debug_list().entries(items.iter().map(Shown)).finish(),
+            Tree::Object(members) => {
+                let is_name = |(key, _): &(String, Tree)| {
+                    static_key(key).is_some_and(|key| key.bytes().all(|b| b.is_ascii_lowercase()))
+                };
+                if members.iter().all(is_name) {
+                    let mut shown = f.debug_struct("Inner");
+                    members.iter().for_each(|(key, value)| {
+                        shown.field(key, &Shown(value));
+                    });
+                    return shown.finish();
+                }
+                let members = members.iter().map(|(key, value)| (key, Shown(value)));
+                f.debug_map().entries(members).finish()
+            }
+            Tree::Variant(name, value) => f.debug_map().entry(name, &Shown(value)).finish(),
+        }
+    }
 }
 
 impl Serialize for Tree {

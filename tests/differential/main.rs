@@ -9,10 +9,10 @@ use llm_audit::{AuditEvent, EventType, Sanitizer, testing};
 const SEEDS: u64 = 6_000;
 const BATCH: u64 = 500;
 
-fn drawn(seed: u64) -> (Drawn, Vec<u8>) {
+fn drawn(seed: u64, has_json_in_texts: bool) -> Drawn {
     let mut random = fastrand::Rng::with_seed(seed);
     let bytes: Vec<u8> = (0..600).map(|_| random.u8(..)).collect();
-    (Drawn::new(&mut Draws(&bytes)), bytes)
+    Drawn::new(&mut Draws(&bytes), has_json_in_texts)
 }
 
 fn redact(line: &str) -> (LineKind, String) {
@@ -37,7 +37,7 @@ fn an_emit_and_a_filter_redact_the_same_parts() {
     let mut differing = Vec::new();
     for first in (0..SEEDS).step_by(BATCH as usize) {
         let seen = testing::capture();
-        let trees: Vec<Tree> = (first..first + BATCH).map(|seed| drawn(seed).0.tree).collect();
+        let trees: Vec<Tree> = (first..first + BATCH).map(|seed| drawn(seed, true).tree).collect();
         for tree in &trees {
             llm_audit::emit(&AuditEvent::new(EventType::Serialize, "a", "b").data(tree));
         }
@@ -66,7 +66,7 @@ fn assert_none(what: &str, found: &[String]) {
 fn what_json_loses_is_lost_when_the_line_is_cut() {
     let (mut lost, mut cuts, mut leaks) = (0, 0, Vec::new());
     for seed in 0..SEEDS {
-        let (drawn, _) = drawn(seed);
+        let drawn = drawn(seed, true);
         let line = line_of(&drawn.tree, 1);
         let whole = redact(&line).1;
         let mut random = fastrand::Rng::with_seed(seed);
@@ -86,4 +86,39 @@ fn what_json_loses_is_lost_when_the_line_is_cut() {
     }
     assert!(lost > 500 && cuts > 1_000, "{lost} {cuts}");
     assert_none("leak", &leaks);
+}
+
+/// JSON inside of a string of `Debug` text is not read as JSON.
+#[test]
+fn what_json_loses_is_lost_in_debug_text() {
+    let (mut lost, mut kept, mut leaks) = (0, 0, Vec::new());
+    for seed in 0..SEEDS {
+        let drawn = drawn(seed, false);
+        let whole = redact(&line_of(&drawn.tree, 1)).1;
+        let is_pretty = seed.is_multiple_of(2);
+        let shown = if is_pretty { format!("{:#}", drawn.tree) } else { drawn.tree.to_string() };
+        let text = Shown(&shown);
+        let (sanitizer, mut counts) = (Sanitizer::default(), Redactions::default());
+        let text = llm_audit_redact::debug::redacted(&text, &sanitizer, &mut counts);
+        let text = text.expect("a text");
+        for mark in drawn.marks() {
+            let goes = !whole.contains(&mark);
+            lost += usize::from(goes);
+            kept += usize::from(!goes && text.contains(&mark));
+            if goes && text.contains(&mark) {
+                leaks.push(format!("seed {seed}: {mark} of {shown}\n becomes {text}"));
+            }
+        }
+    }
+    assert!(lost > 500 && kept > 500, "{lost} {kept}");
+    assert_none("leak", &leaks);
+}
+
+/// A text that is its own `Debug`.
+struct Shown<'t>(&'t str);
+
+impl std::fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
 }

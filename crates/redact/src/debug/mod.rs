@@ -1,0 +1,278 @@
+//! Redacts the text of a value's `Debug`.
+//!
+//! It fails closed. A field is whatever stands before a single colon, in quotes or not, inside a
+//! string too. Of the value behind a sensitive one the end is found where it looks like what the
+//! standard library writes: a word, a number, a string, a character, a list, a structure. Of
+//! anything else it cannot be told where it ends: all of the text behind it goes.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+use std::ops::Range;
+
+use super::extent::{Syntax, quoted_end, value_end};
+use super::walk::{Fate, LooseWalk};
+use super::{Kind, Redactions, Sanitizer, floor_char_boundary, floor_word};
+
+/// Bytes of a text that are kept; `Debug` is stopped there.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+/// Stands at the end of a text that was stopped.
+const STOPPED: &str = "[TRUNCATED]";
+
+/// The text of the value's `Debug`, redacted; `None` where that fails.
+///
+/// # Panics
+///
+/// Where the `Debug` does.
+pub fn redacted(
+    value: &dyn fmt::Debug,
+    sanitizer: &Sanitizer,
+    counts: &mut Redactions,
+) -> Option<String> {
+    let mut bounded = Bounded::default();
+    let written = write!(bounded, "{value:?}");
+    if written.is_err() && !bounded.is_full {
+        return None;
+    }
+    if bounded.is_full {
+        bounded.text.truncate(floor_word(&bounded.text, bounded.text.len()));
+    }
+    let mut text = redact(&bounded.text, sanitizer, counts);
+    if bounded.is_full {
+        text.push_str(STOPPED);
+    }
+    Some(text)
+}
+
+#[derive(Default)]
+struct Bounded {
+    text: String,
+    is_full: bool,
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        if self.is_full {
+            return Err(fmt::Error);
+        }
+        let room = TEXT_BYTES_MAX - self.text.len();
+        self.is_full = piece.len() > room;
+        self.text.push_str(&piece[..floor_char_boundary(piece, room)]);
+        if self.is_full { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+/// Returns `text` with `[REDACTED]` for every value that goes by the name of its field or by the name
+/// beside it.
+fn redact(text: &str, sanitizer: &Sanitizer, counts: &mut Redactions) -> String {
+    let mut driver = DebugText {
+        sanitizer,
+        text,
+        counts,
+        walk: LooseWalk::new(sanitizer),
+        out: String::with_capacity(text.len()),
+        copied: 0,
+        at: 0,
+        string: 0..0,
+        named: None,
+    };
+    driver.redact();
+    driver.out
+}
+
+/// The driver: reads the text once, from left to right.
+struct DebugText<'a> {
+    sanitizer: &'a Sanitizer,
+    text: &'a str,
+    counts: &'a mut Redactions,
+    walk: LooseWalk<'a>,
+    out: String,
+    /// The text up to here is written.
+    copied: usize,
+    at: usize,
+    /// The last string or character, with its quotes. Inside of it only a colon is looked at.
+    string: Range<usize>,
+    /// A value that goes because of the name before it.
+    named: Option<Range<usize>>,
+}
+
+impl DebugText<'_> {
+    fn redact(&mut self) {
+        let bytes = self.text.as_bytes();
+        while let Some(&byte) = bytes.get(self.at) {
+            if let Some(value) = self.named.take_if(|value| value.start <= self.at) {
+                if value.start == self.at {
+                    self.replace(value);
+                    continue;
+                }
+            } else if byte == b':' {
+                self.read_colon();
+                continue;
+            } else if self.at >= self.string.end {
+                self.read_structure(byte);
+                continue;
+            }
+            self.at += 1;
+        }
+        self.out.push_str(&self.text[self.copied..]);
+    }
+
+    /// Writes the placeholder of a value, and what is before it.
+    fn replace(&mut self, value: Range<usize>) {
+        self.out.push_str(&self.text[self.copied..value.start]);
+        self.out.push_str(Kind::Key.placeholder());
+        self.counts.add(Kind::Key);
+        (self.copied, self.at) = (value.end, value.end);
+        self.walk.pass();
+    }
+
+    /// Reads a colon, before which a key may be.
+    fn read_colon(&mut self) {
+        let colon = self.at;
+        if self.text[colon..].starts_with("::") {
+            self.at += 2;
+            return;
+        }
+        self.at += 1;
+        let start = self.text.len() - self.text[self.at..].trim_start().len();
+        let fate = self.key_before(colon);
+        if start == self.text.len() {
+            return;
+        }
+        let is_number = self.text[start..].starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        if fate == Fate::Whole || fate == Fate::Texts && !is_number {
+            let end = value_end(self.text.as_bytes(), start, Syntax::Debug);
+            self.replace(start..end);
+        }
+    }
+
+    /// Tells the walk of the key before a colon, whatever quotes and brackets are around it, and
+    /// returns the fate of its value. A key in a string is looked at by itself.
+    fn key_before(&mut self, colon: usize) -> Fate {
+        let is_around = |c: char| c.is_whitespace() || r#""'\)]}>"#.contains(c);
+        let key = self.text[self.copied..colon].trim_end_matches(is_around);
+        let start = key.rfind(|c: char| !c.is_alphanumeric() && c != '_');
+        let start = start.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8));
+        let word = &key[start..];
+        let is_secret = self.sanitizer.classify(word).is_secret();
+        if colon < self.string.end {
+            return if is_secret { Fate::Whole } else { Fate::Read };
+        }
+        let between = self.text.get(self.string.end..colon).unwrap_or("?");
+        let is_quoted = !self.string.is_empty() && between.chars().all(is_around);
+        let fate = match is_quoted {
+            true => self.walk.key(&unescaped(inside(&self.text[self.string.clone()]))),
+            false => self.walk.key(word),
+        };
+        if is_secret { Fate::Whole } else { fate }
+    }
+
+    /// Reads what is outside of strings.
+    fn read_structure(&mut self, byte: u8) {
+        match byte {
+            b'{' | b'[' | b'(' => {
+                let before = self.text.as_bytes()[..self.at].last();
+                self.walk.enter(byte, before.is_some_and(|&byte| is_of_word(byte)));
+            }
+            b'}' | b']' | b')' => self.walk.leave(),
+            b',' => self.walk.separate(),
+            b'"' | b'\'' => return self.read_string(),
+            _ if is_of_word(byte) => return self.read_word(),
+            _ => {}
+        }
+        self.at += 1;
+    }
+
+    fn read_word(&mut self) {
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        self.at += bytes[start..].iter().take_while(|&&byte| is_of_word(byte)).count();
+        let next = self.text[self.at..].trim_start().bytes().next();
+        // A field, a path, or the name of a type.
+        if !next.is_some_and(|next| b":{([\"'".contains(&next)) {
+            self.read_value(start..self.at);
+        }
+    }
+
+    fn read_string(&mut self) {
+        let end = quoted_end(self.text.as_bytes(), self.at, Syntax::Debug);
+        // A lifetime or an apostrophe.
+        if end > self.at + 1 {
+            self.string = self.at..end;
+            let rest = self.text[end..].trim_start();
+            if !rest.starts_with(':') || rest.starts_with("::") {
+                self.read_value(self.string.clone());
+            }
+        }
+        self.at += 1;
+    }
+
+    /// Tells the walk of a text or a number, which may be the name of the next value.
+    fn read_value(&mut self, value: Range<usize>) {
+        let next = self.walk.value(&unescaped(inside(&self.text[value.clone()])));
+        let Some(next) = next.filter(|next| matches!(next.fate, Fate::Texts | Fate::Whole)) else {
+            return;
+        };
+        let rest = self.text[value.end..].trim_start().trim_start_matches(')').trim_start();
+        let Some(rest) = rest.strip_prefix(',') else { return };
+        let start = self.text.len() - rest.trim_start().len();
+        let is_number = self.text[start..].starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        if start == self.text.len() || next.fate == Fate::Texts && is_number {
+            return;
+        }
+        let end = value_end(self.text.as_bytes(), start, Syntax::Debug);
+        // On several lines the last value has a comma.
+        let rest = self.text[end..].trim_start();
+        let rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+        if !next.needs_to_be_last || rest.is_empty() || rest.starts_with([')', ']']) {
+            self.named = Some(start..end);
+        }
+    }
+}
+
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_+-.&".contains(&byte) || !byte.is_ascii()
+}
+
+/// Returns a string without its quotes; a word as it is.
+fn inside(quoted: &str) -> &str {
+    match quoted.as_bytes() {
+        [b'"', .., b'"'] | [b'\'', .., b'\''] => &quoted[1..quoted.len() - 1],
+        [b'"' | b'\'', ..] => &quoted[1..],
+        _ => quoted,
+    }
+}
+
+/// Returns what the inside of a string reads without the escape sequences of `Debug`.
+fn unescaped(inside: &str) -> Cow<'_, str> {
+    if !inside.contains('\\') {
+        return Cow::Borrowed(inside);
+    }
+    let mut out = String::with_capacity(inside.len());
+    let mut rest = inside;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        out.push_str(plain);
+        let mut chars = escape.chars();
+        let code = escape.strip_prefix("u{").and_then(|escape| escape.split_once('}'));
+        let code = code.and_then(|(hex, rest)| {
+            Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, rest))
+        });
+        (rest, _) = match code {
+            Some((c, rest)) => (rest, out.push(c)),
+            None => {
+                let c = chars.next();
+                out.extend(c.map(|c| match c {
+                    'n' => '\n',
+                    'r' => '\r',
+                    't' => '\t',
+                    c => c,
+                }));
+                (chars.as_str(), ())
+            }
+        };
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests;
