@@ -88,6 +88,7 @@ fn name(state: State) -> &'static str {
         State::Closed => "closed",
         State::Open => "open",
         State::Killed => "killed",
+        _ => "unknown",
     }
 }
 
