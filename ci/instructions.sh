@@ -22,10 +22,10 @@ fail() {
     exit 1
 }
 
-# By how many percent a work may get dearer.
+# Prints by how many percent a work may become dearer.
 margin() {
     case $1 in
-    # Most of these 60 are the caller's own, to make the event: two more would be 3 %.
+    # Most of its 62 instructions make the event. Two more are 3 % and mean nothing.
     *disabled) echo 10 ;;
     *) echo 3 ;;
     esac
@@ -39,7 +39,7 @@ if ! command -v valgrind >/dev/null; then
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends valgrind
 fi
 
-# The flags of users and of the benches, whatever the caller's shell has set.
+# The flags are those of the benches, whatever the caller's shell has set.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 cargo build --release -p llm-audit-load --bin instructions
 program=${CARGO_TARGET_DIR:-target}/release/instructions
@@ -49,8 +49,8 @@ trap 'rm -rf "$work"' EXIT
 cp "$program" "$work/instructions"
 valgrind=$(command -v valgrind)
 
-# Runs the program under callgrind, which writes a file for each thread that did something between
-# the marks. A short name and no environment: neither can move the stack.
+# Runs the program under callgrind, which writes a file for each thread that worked between the
+# marks. The program has a short name and no environment, so that neither moves its stack.
 counted() (
     cd "$work"
     rm -rf log counts*
@@ -58,7 +58,7 @@ counted() (
         --zero-before='*counting_begins*' --dump-before='*counting_ends*' ./instructions "$@" </dev/null
 )
 
-# Prints the instructions of a work, done once. The thread that did the most is the one it is about.
+# Prints the instructions of a work, done once: those of the thread that worked most.
 measure() {
     local name=$1 times
     times=$(counted "$name") || fail "$name: the program failed"
@@ -89,7 +89,7 @@ if [[ -n $record ]]; then
     {
         echo "# What ci/instructions.sh counted: instructions, margin in percent, work."
         echo "# An emit is the caller's thread alone, an event the writer's thread alone."
-        echo "# Disabled: making the event is most of it, and two instructions are 3 %."
+        echo "# Disabled: most of it makes the event, and two instructions more are 3 % already."
         echo "# $tools"
         awk '{ $1 = sprintf("%9.1f", $1); $2 = sprintf("%3d", $2); print }' "$work/now"
     } >"$work/stored"

@@ -1,10 +1,10 @@
 //! One work of the hot path, done a fixed number of times, for `ci/instructions.sh` to count.
 //!
-//! `instructions` lists the works, `instructions vectors` names the vector instructions that the
-//! redactor takes, `instructions WORK` does a work and prints how many times.
+//! Without an argument the program lists the works. `instructions WORK` does a work and prints how
+//! many times. `instructions vectors` names the vector instructions that the redactor may take.
 //!
-//! Only the calls between [`counting_begins`] and [`counting_ends`] count. No other thread of the
-//! process works meanwhile, no event is dropped, and nothing depends on the time or on chance.
+//! callgrind counts what happens between [`counting_begins`] and [`counting_ends`]. One thread works
+//! then, and nothing depends on the time or on chance: the others wait.
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ const WRITTEN: u64 = 4000;
 const LAST: &str = "the last";
 const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 
-/// A name, as in the stored figures, and what does the work, counted, and returns how often.
+/// A name, as in the stored figures, and a function that returns how often it did the work.
 type Work = (&'static str, fn() -> u64);
 
 const WORKS: [Work; 15] = [
@@ -65,13 +65,13 @@ struct Payload<'t> {
     text: &'t str,
 }
 
-/// callgrind sets its counts to zero when the program comes here.
+/// Marks the begin: callgrind sets its counts to zero when this is called.
 #[inline(never)]
 fn counting_begins() {
     black_box("begins");
 }
 
-/// callgrind writes its counts when the program comes here.
+/// Marks the end: callgrind writes its counts when this is called.
 #[inline(never)]
 fn counting_ends() {
     black_box("ends");
@@ -94,7 +94,7 @@ struct Gate {
 }
 
 impl Gate {
-    /// A gate, what tells that the writer is there, and what opens it.
+    /// Returns a gate, a receiver that hears when the writer is there, and a sender that opens it.
     fn new() -> (Self, Receiver<()>, Sender<()>) {
         let (reached, is_reached) = channel();
         let (open, opened) = channel();
@@ -111,6 +111,7 @@ impl Exporter for Gate {
             let _gone = self.opened.recv();
             counting_begins();
         }
+        // The text of `LAST`, the payload's last field.
         if lines.ends_with(b"\"the last\"}}\n") {
             counting_ends();
             // Nobody listens when the caller's own work is counted.
@@ -141,8 +142,8 @@ fn span() -> TraceContext {
         .expect("no id is zero")
 }
 
-/// Counts the caller's side of `emit`, with the writer held at a gate. `end` is what the events come
-/// to: a name of [`llm_audit::Accounting::ends`].
+/// Counts the caller's side of `emit`, with the writer held at a gate. The events come to `end`, a
+/// name of [`llm_audit::Accounting::ends`].
 fn emits(builder: Builder, bytes: usize, end: &str) -> u64 {
     let (gate, is_reached, open) = Gate::new();
     let logger = builder.files(false).exporter(gate).build().expect("the settings are valid");
