@@ -61,6 +61,7 @@ impl<'a> AuditEvent<'a> {
     ///
     /// The status begins as [`Status::Error`] for the types that name an error and as
     /// [`Status::Ok`] for all others.
+    #[inline]
     pub fn new(event_type: EventType<'a>, agent: &'a str, action: &'a str) -> Self {
         let status = if event_type.is_failure() { Status::Error } else { Status::Ok };
         Self {

@@ -284,6 +284,7 @@ impl Redactions {
     }
 
     /// Adds the counts of `other`.
+    #[inline]
     pub fn merge(&mut self, other: &Self) {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;
@@ -437,7 +438,6 @@ impl Sanitizer {
     }
 
     /// The same; `None` where there is plainly nothing, as in most texts.
-    #[inline]
     pub fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
         match known::are_none() && self.options.is_none() {
             true => self.by_rules(text),

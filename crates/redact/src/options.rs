@@ -261,6 +261,7 @@ impl Sanitizer {
     }
 
     /// The outermost place, for a document that may have allowed paths.
+    #[inline]
     pub fn root(&self) -> Place {
         let paths = self.options.as_ref().map_or(0, |options| options.allowed.len());
         Place {

@@ -59,6 +59,7 @@ static DEFAULT: LazyLock<Rules> = LazyLock::new(|| {
 
 impl Rules {
     /// The default rules.
+    #[inline]
     pub(super) fn defaults() -> &'static Self {
         &DEFAULT
     }
