@@ -23,9 +23,9 @@ pub fn record_line(value: &impl Serialize) -> Vec<u8> {
     line(&chain.to_vec())
 }
 
-/// Where in the text a match may begin, by vectors and byte for byte.
+/// Returns where in the text a match may begin, by vectors and byte for byte.
 pub fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
-    crate::sanitize::candidates(text, edge.min(text.len()))
+    llm_audit_redact::candidates(text, edge.min(text.len()))
 }
 
 /// Decodes any bytes at all, and serializes what they say.

@@ -510,8 +510,9 @@ impl Sanitizer {
 #[cfg(test)]
 mod samples;
 
-/// See `__fuzz`.
+/// Where a match may begin, by vectors and byte for byte, for the fuzz targets.
 #[cfg(fuzzing)]
+#[doc(hidden)]
 pub fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
     scan::Rules::defaults().candidates(text, edge)
 }
