@@ -12,7 +12,7 @@ use jiff::tz::Offset;
 
 use super::fs::{Fs, LogFile, Stat};
 use crate::error::Error;
-use llm_audit_log::{FileName, with_suffix};
+use llm_audit_log::{FileName, compressed_path, lines_end};
 
 /// Names tried for one file; with more than these of a day taken or full, no file is begun.
 const NAMES_TRIED_MAX: u32 = 65_536;
@@ -27,8 +27,8 @@ const RESERVE_BYTES: u64 = 64 << 10;
 const RESERVE_STEP_BYTES: u64 = 1 << 20;
 /// How often a batch is written once more because of what somebody else adds at the same time.
 const GLUED_MAX: u32 = 16;
-/// How much of a file is read at once in search of its last line's end.
-const TAIL_PIECE_BYTES: u64 = 65_536;
+/// The most bytes of another writer that are looked through for a glued line.
+const ADDED_BYTES_MAX: u64 = 65_536;
 
 /// Where the log lies and how its files are made.
 pub(crate) struct FileOptions {
@@ -298,7 +298,7 @@ impl LogFiles {
         let there = self.numbers();
         for _ in 0..NAMES_TRIED_MAX {
             self.number = *there.range(self.number..).next().unwrap_or(&self.number);
-            self.path = self.options.dir.join(file_name(self.date, self.number));
+            self.path = self.options.dir.join(FileName::new(self.date, self.number).to_string());
             if let Some((file, len)) = self.claim(batch_bytes)? {
                 self.files_begun += 1;
                 return Ok(Current {
@@ -324,16 +324,15 @@ impl LogFiles {
     /// The numbers of the day whose names are taken. None where the folder cannot be listed, which
     /// is no reason not to write to it.
     fn numbers(&self) -> BTreeSet<u64> {
-        let day = self.date.to_string();
         let names = self.fs.names(&self.options.dir).unwrap_or_default();
         let of_day = names.iter().filter_map(|name| FileName::parse(name));
-        of_day.filter(|name| name.day == day).map(|name| name.number).collect()
+        of_day.filter(|name| name.day == self.date).map(|name| name.number).collect()
     }
 
     /// The file at the present path, locked and repaired, and its length; `None` if it is not to
     /// be had or has no room.
     fn claim(&mut self, batch_bytes: u64) -> io::Result<Option<(Arc<dyn LogFile>, u64)>> {
-        let compressed = with_suffix(&self.path, ".zst");
+        let compressed = compressed_path(&self.path);
         if self.fs.exists(&compressed)? {
             return Ok(None);
         }
@@ -370,7 +369,7 @@ impl LogFiles {
             let path = self.options.dir.join(&name);
             // What is compressed is whole there.
             let is_plain = FileName::parse(&name).is_some_and(|name| !name.is_compressed)
-                && !self.fs.exists(&with_suffix(&path, ".zst")).unwrap_or(true);
+                && !self.fs.exists(&compressed_path(&path)).unwrap_or(true);
             if is_plain {
                 // What is left torn is named by `verify`.
                 let _left = self.cut_torn_tail_at(&path);
@@ -481,7 +480,7 @@ impl Current {
     /// are whole, and what follows it.
     fn glued(&self, bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
         let added = self.file.stat().ok()?.len.checked_sub(self.len)?;
-        if added == 0 || added > TAIL_PIECE_BYTES {
+        if added == 0 || added > ADDED_BYTES_MAX {
             return None;
         }
         let from = self.len - bytes.len() as u64;
@@ -613,19 +612,7 @@ fn is_full(error: &io::Error) -> bool {
 
 /// The length of a file up to and with its last `\n`.
 pub(super) fn whole_lines_len(file: &dyn LogFile, len: u64) -> io::Result<u64> {
-    let mut piece = Vec::new();
-    let mut end = len;
-    while end > 0 {
-        // The last byte alone first: nearly always it is the end of a line.
-        let start = if end == len { end - 1 } else { end.saturating_sub(TAIL_PIECE_BYTES) };
-        piece.resize((end - start) as usize, 0);
-        file.read_at(start, &mut piece)?;
-        if let Some(at) = memchr::memrchr(b'\n', &piece) {
-            return Ok(start + at as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
+    lines_end(len, |offset, piece| file.read_at(offset, piece))
 }
 
 /// The UTC day; a time that no calendar has counts as the nearest it has.
@@ -633,13 +620,6 @@ pub(super) fn utc_date(micros: i64) -> Date {
     let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
     let time = Timestamp::from_microsecond(micros).unwrap_or(nearest);
     Offset::UTC.to_datetime(time).date()
-}
-
-fn file_name(date: Date, number: u64) -> String {
-    match number {
-        0 => format!("audit-{date}.jsonl"),
-        _ => format!("audit-{date}.{number}.jsonl"),
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use llm_audit_log::schema::Prefix;
 use llm_audit_log::schema::notices::{NoticeType, Read as Notice, Retired, Seqs};
 use llm_audit_log::zst;
 use llm_audit_log::{Ending, read_line};
-use llm_audit_log::{FileName, with_suffix};
+use llm_audit_log::{FileName, compressed_path, with_suffix};
 
 /// Between two pieces of so many bytes it is asked whether to go on.
 const PIECE_BYTES: usize = 1 << 20;
@@ -123,7 +123,7 @@ impl Job<'_> {
         // told of as removed, with the same numbers.
         for pair in files.windows(2) {
             let [copy, file] = pair else { continue };
-            if copy.path == with_suffix(&file.path, ".zst") {
+            if copy.path == compressed_path(&file.path) {
                 let _kept = self.remove_copied(&file.path, &copy.path);
             }
         }
@@ -132,7 +132,7 @@ impl Job<'_> {
             if !(self.goes_on)() {
                 return Ok(false);
             }
-            let is_old = oldest.as_ref().is_some_and(|oldest| file.name.day < *oldest);
+            let is_old = oldest.is_some_and(|oldest| file.name.day < oldest);
             // What fails with one file says nothing of the others.
             let _kept = match is_old {
                 true => self.retire(file, "AUDIT_RETENTION_DAYS").map(drop),
@@ -201,7 +201,7 @@ impl Job<'_> {
         let open = |path: &Path| self.tidy.fs.open_existing(path);
         let (held, is_compressed) = match open(&file.path) {
             // Another process may have compressed it since it was listed.
-            Ok(None) if !file.name.is_compressed => (open(&with_suffix(&file.path, ".zst")), true),
+            Ok(None) if !file.name.is_compressed => (open(&compressed_path(&file.path)), true),
             held => (held, file.name.is_compressed),
         };
         let instances = match held {
@@ -241,7 +241,7 @@ impl Job<'_> {
         if !compress || file.name.is_compressed || file.bytes == 0 {
             return Ok(());
         }
-        let target = with_suffix(&file.path, ".zst");
+        let target = compressed_path(&file.path);
         if fs.exists(&target)? {
             return Ok(());
         }
@@ -303,10 +303,10 @@ impl Job<'_> {
     }
 }
 
-/// The last day whose files stay, as it is spelled in names.
-fn oldest_day(today: Date, days: u32) -> Option<String> {
+/// The first day whose files stay.
+fn oldest_day(today: Date, days: u32) -> Option<Date> {
     let back = Span::new().try_days(days).ok()?;
-    today.checked_sub(back).ok().map(|day| day.to_string())
+    today.checked_sub(back).ok()
 }
 
 fn name_of(path: &Path) -> String {

@@ -1,17 +1,25 @@
-//! What the files of the log are called.
+//! The names of the files of a log, parsed and formatted.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
-/// `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1, and either with `.zst` behind.
+const BEGIN: &str = "audit-";
+const PLAIN_END: &str = ".jsonl";
+/// What follows the name of a file once it is compressed.
+const COMPRESSED: &str = ".zst";
+
+/// `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1, and the same with `.zst` at the
+/// end if the file is compressed.
 ///
 /// Ordered by day, then by number; a compressed file before a plain one of the same number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileName {
-    /// `YYYY-MM-DD`, a day of the calendar.
-    pub day: String,
+    /// The day of the first line, in UTC.
+    pub day: Date,
     /// 0 for the day's first file.
     pub number: u64,
     /// Whether `.zst` follows.
@@ -19,13 +27,18 @@ pub struct FileName {
 }
 
 impl FileName {
-    /// `None` where the name is none of the log's.
+    /// The name of a plain file.
+    pub fn new(day: Date, number: u64) -> Self {
+        Self { day, number, is_compressed: false }
+    }
+
+    /// Reads a name. Returns `None` if it is not a name of the log's.
     pub fn parse(name: &str) -> Option<Self> {
-        let (plain, is_compressed) = match name.strip_suffix(".zst") {
+        let (plain, is_compressed) = match name.strip_suffix(COMPRESSED) {
             Some(plain) => (plain, true),
             None => (name, false),
         };
-        let stem = plain.strip_prefix("audit-")?.strip_suffix(".jsonl")?;
+        let stem = plain.strip_prefix(BEGIN)?.strip_suffix(PLAIN_END)?;
         let (day, number) = match stem.split_once('.') {
             None => (stem, 0),
             Some((day, digits)) => {
@@ -33,20 +46,40 @@ impl FileName {
                 (day, digits.parse().ok().filter(|_| plain)?)
             }
         };
-        let is_day = day.len() == 10
-            && day.bytes().enumerate().all(|(at, b)| match at {
-                4 | 7 => b == b'-',
-                _ => b.is_ascii_digit(),
-            })
-            && day.parse::<Date>().is_ok();
-        is_day.then(|| Self { day: day.to_owned(), number, is_compressed })
+        Some(Self { day: parse_day(day)?, number, is_compressed })
+    }
+
+    /// The name that the file has, or had, without compression.
+    pub fn plain(self) -> Self {
+        Self { is_compressed: false, ..self }
+    }
+}
+
+/// Reads `YYYY-MM-DD`, a day of the calendar.
+fn parse_day(day: &str) -> Option<Date> {
+    let has_shape = day.len() == 10
+        && day.bytes().enumerate().all(|(at, b)| match at {
+            4 | 7 => b == b'-',
+            _ => b.is_ascii_digit(),
+        });
+    day.parse().ok().filter(|_| has_shape)
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{BEGIN}{}", self.day)?;
+        if self.number > 0 {
+            write!(f, ".{}", self.number)?;
+        }
+        f.write_str(PLAIN_END)?;
+        f.write_str(if self.is_compressed { COMPRESSED } else { "" })
     }
 }
 
 impl Ord for FileName {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |name: &Self| (name.number, !name.is_compressed);
-        self.day.cmp(&other.day).then_with(|| key(self).cmp(&key(other)))
+        let key = |name: &Self| (name.day, name.number, !name.is_compressed);
+        key(self).cmp(&key(other))
     }
 }
 
@@ -56,7 +89,17 @@ impl PartialOrd for FileName {
     }
 }
 
-/// The path of the same name with something behind it.
+/// The path of the compressed copy of a plain file.
+pub fn compressed_path(path: &Path) -> PathBuf {
+    with_suffix(path, COMPRESSED)
+}
+
+/// Whether the name of a file says that it is compressed.
+pub(crate) fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == &COMPRESSED[1..])
+}
+
+/// The path of the same name with something at its end.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
@@ -91,8 +134,11 @@ mod tests {
         ];
         for (name, expected) in cases {
             let found = FileName::parse(name);
-            let found = found.as_ref().map(|n| (n.day.as_str(), n.number, n.is_compressed));
-            assert_eq!(found, expected, "{name}");
+            let parts = found.map(|n| (n.day.to_string(), n.number, n.is_compressed));
+            let expected =
+                expected.map(|(day, number, is): (&str, _, _)| (day.to_owned(), number, is));
+            assert_eq!(parts, expected, "{name}");
+            assert!(found.is_none_or(|found| found.to_string() == name), "{name}");
         }
     }
 

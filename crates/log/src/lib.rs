@@ -25,22 +25,20 @@
 mod error;
 mod file_name;
 mod folder;
-mod follow;
-mod input;
 pub mod json;
 mod line;
 pub mod schema;
-mod tree;
+mod trace;
 mod verify;
 pub mod zst;
 
 pub use error::Error;
-pub use file_name::{FileName, with_suffix};
-pub use folder::{Ending, Entry, Folder, LINE_BYTES_MAX, Lines, LogFile, read_line};
-pub use follow::Follow;
-pub use input::Input;
+pub use file_name::{FileName, compressed_path, with_suffix};
+pub use folder::{
+    Ending, Entry, Folder, Follow, Input, LINE_BYTES_MAX, Lines, LogFile, lines_end, read_line,
+};
 pub use json::{Items, Json, Members};
 pub use line::{DEPTH_MAX, Line, parse};
 pub use schema::{EventType, Status, Usd, is_event_type_name};
-pub use tree::{Event, Found, Span, Step, Trace};
+pub use trace::{Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_with};

@@ -218,7 +218,7 @@ fn two_writers_in_one_folder_keep_apart() {
 
 #[test]
 fn a_torn_tail_is_cut_off_and_told() {
-    let long = "x".repeat(3 * TAIL_PIECE_BYTES as usize);
+    let long = "x".repeat(3 * ADDED_BYTES_MAX as usize);
     let cases = [
         ("S0\na\n{\"torn", "S0\na\n", 6),
         ("no line at all", "", 14),
@@ -241,7 +241,7 @@ fn a_torn_tail_is_cut_off_and_told() {
 
 #[test]
 fn the_end_of_the_last_line_is_found_at_every_length() {
-    let piece = TAIL_PIECE_BYTES as usize;
+    let piece = ADDED_BYTES_MAX as usize;
     for tail in [0, 1, 2, piece - 1, piece, piece + 1, piece + 2, 2 * piece, 2 * piece + 1] {
         for head in [0, 1, piece] {
             let mut bytes = vec![b'h'; head];
@@ -690,7 +690,9 @@ fn a_file_that_cannot_be_begun_is_tried_again() {
 fn the_search_for_a_name_ends() {
     let fs = MemFs::default();
     let date = utc_date(NOON);
-    fs.state().foreign.extend((0..NAMES_TRIED_MAX).map(|n| file_name(date, n.into()).into()));
+    fs.state()
+        .foreign
+        .extend((0..NAMES_TRIED_MAX).map(|n| FileName::new(date, n.into()).to_string().into()));
     let error = open(&fs, NOON).err().unwrap().to_string();
     assert!(error.contains("65536 names tried"), "{error}");
 }

@@ -317,7 +317,7 @@ impl Folder {
 
     /// No older file has anything of the same instances: what is missing of one is its beginning.
     fn assert_none_older(&self, gone: &Removed, may_keep_fragments: bool) {
-        let key = |name: &FileName| (name.day.clone(), name.number);
+        let key = |name: &FileName| (name.day, name.number);
         // One that stands for the same is no other.
         let others = self.log().into_iter().filter(|(name, _)| key(name) != key(gone.name()));
         for (name, file) in others {
@@ -340,7 +340,7 @@ struct Rules<'t> {
 
 impl Rules<'_> {
     fn is_old(&self, name: &FileName) -> bool {
-        let days = (self.today - name.day.parse::<Date>().unwrap()).get_days();
+        let days = (self.today - name.day).get_days();
         self.tidy.retention_days.is_some_and(|limit| i64::from(days) > i64::from(limit))
     }
 

@@ -4,9 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::io::BufReader;
 use std::path::PathBuf;
 
+use super::input::Input;
+use super::lines::{BLOCK_BYTES, Ending, Entry, consumed, read_line};
+use super::{Folder, LogFile};
 use crate::error::Error;
-use crate::folder::{BLOCK_BYTES, Ending, Entry, Folder, LogFile, consumed, read_line};
-use crate::input::Input;
 
 /// Lines as they are written, across rotation and by several writers at once.
 ///

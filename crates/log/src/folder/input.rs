@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::file_name;
 use crate::zst;
 
 /// The bytes of a file, which is decompressed where its name ends in `.zst`.
@@ -18,8 +19,7 @@ impl Input {
     /// Where it cannot be opened; for a compressed one also in a build without the feature `zstd`.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
-        Self::of(File::open(path)?, is_compressed)
+        Self::of(File::open(path)?, file_name::is_compressed(path))
     }
 
     pub(crate) fn of(file: File, is_compressed: bool) -> io::Result<Self> {

@@ -1,0 +1,176 @@
+//! Lines read from files, each with its place.
+
+use std::io::{self, BufRead, BufReader, Read, Take};
+use std::slice;
+
+use super::LogFile;
+use super::input::Input;
+use crate::error::Error;
+use crate::line::{Line, parse};
+
+/// The longest line that is read, in bytes without its newline. A longer one is stepped over
+/// without holding it.
+pub const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// What is read from a file at once.
+pub(super) const BLOCK_BYTES: usize = 128 << 10;
+
+/// How a line ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With a newline.
+    Newline,
+    /// Without one, at the end of the input: torn, or still being written.
+    Torn,
+    /// Somewhere past [`LINE_BYTES_MAX`]; so many bytes were stepped over.
+    TooLong(u64),
+}
+
+/// Reads the next line into `line`, without its newline; `None` at the end of the input.
+///
+/// Holds at most [`LINE_BYTES_MAX`] bytes and the input's own buffer: of a longer line nothing is
+/// left in `line`, and the input stands behind its newline.
+///
+/// # Errors
+///
+/// What the input reports, interruptions apart.
+pub fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Ending>> {
+    line.clear();
+    let mut bytes = 0;
+    loop {
+        let block = match input.fill_buf() {
+            Ok(block) => block,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let newline = memchr::memchr(b'\n', block);
+        let content = &block[..newline.unwrap_or(block.len())];
+        bytes += content.len();
+        match bytes <= LINE_BYTES_MAX {
+            true => line.extend_from_slice(content),
+            false => *line = Vec::new(),
+        }
+        let (ended, used) = (block.is_empty(), content.len() + usize::from(newline.is_some()));
+        input.consume(used);
+        if newline.is_none() && !ended {
+            continue;
+        }
+        return Ok(match (bytes > LINE_BYTES_MAX, newline) {
+            (true, _) => Some(Ending::TooLong(bytes as u64)),
+            (false, Some(_)) => Some(Ending::Newline),
+            (false, None) => (bytes > 0).then_some(Ending::Torn),
+        });
+    }
+}
+
+/// One line of a file, good or not.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The file's name within the folder.
+    pub file: &'a str,
+    /// The line's number in its file, from 1; 0 where it is not known, which is while following.
+    pub number: u64,
+    /// Where the line begins in its file, in bytes.
+    pub offset: u64,
+    /// How the line ended.
+    pub ending: Ending,
+    /// The line without its newline; nothing of one that is too long.
+    pub bytes: &'a mut [u8],
+}
+
+impl Entry<'_> {
+    /// Parses the line, whose bytes are scratch space afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`], and a line that is too long.
+    pub fn parse(&mut self) -> Result<Line<'_>, Error> {
+        match self.ending {
+            Ending::TooLong(bytes) => Err(too_long(bytes)),
+            Ending::Newline | Ending::Torn => parse(self.bytes),
+        }
+    }
+}
+
+fn too_long(bytes: u64) -> Error {
+    let limit = LINE_BYTES_MAX >> 20;
+    Error::parse("log line", format!("{bytes} bytes long; the limit is {limit} MiB"))
+}
+
+/// The lines of files in order: [`Folder::lines`].
+#[derive(Debug)]
+pub struct Lines<'f> {
+    files: slice::Iter<'f, LogFile>,
+    reading: Option<Reading<'f>>,
+    line: Vec<u8>,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Reading<'f> {
+    file: &'f LogFile,
+    input: BufReader<Take<Input>>,
+    number: u64,
+    offset: u64,
+}
+
+impl<'f> Lines<'f> {
+    /// The lines of these files, one after the other.
+    pub fn of(files: &'f [LogFile]) -> Self {
+        Self { files: files.iter(), reading: None, line: Vec::new(), bytes: 0 }
+    }
+
+    /// How many bytes were read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next line; `None` behind the last one. What is wrong with a line is for
+    /// [`Entry::parse`] to say.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read. The call after that goes on with the next file.
+    pub fn next_line(&mut self) -> Result<Option<Entry<'_>>, Error> {
+        let ending = loop {
+            let Some(reading) = &mut self.reading else {
+                let Some(file) = self.files.next() else { return Ok(None) };
+                let input = file.read_from(0)?.take(file.bytes_there());
+                let input = BufReader::with_capacity(BLOCK_BYTES, input);
+                self.reading = Some(Reading { file, input, number: 0, offset: 0 });
+                continue;
+            };
+            match read_line(&mut reading.input, &mut self.line) {
+                Ok(Some(ending)) => break ending,
+                Ok(None) => self.reading = None,
+                Err(source) => {
+                    let error = reading.file.error(source);
+                    self.reading = None;
+                    return Err(error);
+                }
+            }
+        };
+        let Some(reading) = &mut self.reading else { return Ok(None) };
+        let offset = reading.offset;
+        reading.offset += consumed(ending, self.line.len());
+        reading.number += 1;
+        self.bytes += reading.offset - offset;
+        Ok(Some(Entry {
+            file: reading.file.name(),
+            number: reading.number,
+            offset,
+            ending,
+            bytes: &mut self.line,
+        }))
+    }
+}
+
+/// The bytes a line takes in its file. The newline of a line that is too long is counted even
+/// where it is missing at the end of the file, behind which nothing follows.
+pub(super) fn consumed(ending: Ending, bytes: usize) -> u64 {
+    match ending {
+        Ending::Newline => bytes as u64 + 1,
+        Ending::Torn => bytes as u64,
+        Ending::TooLong(bytes) => bytes + 1,
+    }
+}

@@ -1,0 +1,107 @@
+//! The files of a log folder, in order, and their lines, now and as they come.
+
+mod file;
+mod follow;
+mod input;
+mod lines;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+pub use file::LogFile;
+pub use follow::Follow;
+pub use input::Input;
+pub use lines::{Ending, Entry, LINE_BYTES_MAX, Lines, read_line};
+pub use tail::lines_end;
+
+/// How often a folder is listed in search of two lists that agree.
+const LISTS_MAX: u32 = 8;
+
+/// The log files of a folder as they were at one moment, by day and then by number.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    dir: PathBuf,
+    files: Vec<LogFile>,
+}
+
+impl Folder {
+    /// Lists the folder. Files that are not the log's are left alone; what is written later is not
+    /// part of it. Of a file and its compressed copy, both there while the writer puts one in the
+    /// place of the other, the longer is; the file, where they are of one length.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder cannot be listed.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
+        let dir = dir.into();
+        let mut files = list(&dir)?;
+        // A file that is being compressed may be in a list under both names, or under none where
+        // it changes while the folder is read: two lists that agree have it.
+        for _ in 0..LISTS_MAX {
+            let again = list(&dir)?;
+            let names = |files: &[LogFile]| {
+                files.iter().map(LogFile::name).eq(again.iter().map(LogFile::name))
+            };
+            if names(&files) {
+                break;
+            }
+            files = again;
+        }
+        files.dedup_by(|plain, compressed| {
+            let is_copy = compressed.is_compressed() && compressed.plain_name() == plain.name();
+            // Of one that a power cut or a torn line made shorter, the other has all lines.
+            if is_copy && plain.bytes() >= compressed.bytes() {
+                std::mem::swap(plain, compressed);
+            }
+            is_copy
+        });
+        Ok(Self { dir, files })
+    }
+
+    /// Where it is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The same folder as it is now.
+    pub(crate) fn again(&self) -> Result<Self, Error> {
+        Self::open(&self.dir)
+    }
+
+    /// The files, oldest first.
+    pub fn files(&self) -> &[LogFile] {
+        &self.files
+    }
+
+    /// The bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(LogFile::bytes).sum()
+    }
+
+    /// Every line of every file.
+    pub fn lines(&self) -> Lines<'_> {
+        Lines::of(&self.files)
+    }
+}
+
+fn list(dir: &Path) -> Result<Vec<LogFile>, Error> {
+    let read = |source| Error::io("read", dir, source);
+    // All names before the first length: of two files of a writer the earlier one then has all its lines.
+    let entries: Vec<_> =
+        fs::read_dir(dir).and_then(Iterator::collect::<io::Result<_>>).map_err(read)?;
+    let mut files = Vec::new();
+    for entry in entries {
+        // A file may go away between the listing and the look at it; it is then no part.
+        let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+        if let (true, Some(name)) = (metadata.is_file(), entry.file_name().to_str()) {
+            files.extend(LogFile::of(dir, name, metadata.len()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}

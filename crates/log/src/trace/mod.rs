@@ -1,0 +1,150 @@
+//! The events of one trace, as a tree of spans.
+
+mod find;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use crate::json::Json;
+use crate::line::Line;
+use crate::schema::{Status, Usd};
+pub use find::Found;
+pub use tree::Step;
+
+/// One trace.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// Its 32 hex digits; short ids are filled up with zeros in front.
+    pub id: String,
+    /// Its spans, in the order in which their first events happened.
+    pub spans: Vec<Span>,
+    /// The spans at the top, by time.
+    pub roots: Vec<usize>,
+    /// Events past the first 100,000, which are not in the tree.
+    pub left_out: u64,
+}
+
+/// The events that share a span id.
+#[derive(Debug, Default)]
+pub struct Span {
+    /// 16 hex digits; empty for an event that came without.
+    pub id: String,
+    /// The id of the span above, whether or not the log has it.
+    pub parent: Option<String>,
+    /// The spans below, by time.
+    pub children: Vec<usize>,
+    /// Its events by time, those of one time and those without in the order of the log; never
+    /// empty.
+    pub events: Vec<Event>,
+    /// Whether the span above is missing from the log.
+    pub is_orphan: bool,
+    /// Whether its chain of parents led back to it; it was put at the top.
+    pub is_circular: bool,
+}
+
+/// One event of a trace.
+#[derive(Clone, Debug, Default)]
+pub struct Event {
+    /// `event_type`.
+    pub event_type: String,
+    /// `agent`.
+    pub agent: String,
+    /// `action`.
+    pub action: String,
+    /// `status`.
+    pub status: Option<Status>,
+    /// When it was told, which is when it ended: microseconds since the Unix epoch.
+    pub timestamp: Option<i64>,
+    /// `latency_ms`.
+    pub latency_ms: Option<f64>,
+    /// `tokens_input`.
+    pub tokens_input: Option<u64>,
+    /// `tokens_output`.
+    pub tokens_output: Option<u64>,
+    /// `cost_usd`.
+    pub cost_usd: Option<Usd>,
+    /// `data.model`.
+    pub model: Option<String>,
+    /// The message of its error.
+    pub error: Option<String>,
+    /// The whole line.
+    pub line: String,
+}
+
+impl Event {
+    pub(super) fn of(line: &Line<'_>, text: String) -> Self {
+        let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let model = line.data().and_then(|data| data.get("model")).and_then(Json::as_str);
+        Self {
+            event_type: owned(line.event_type()),
+            agent: owned(line.agent()),
+            action: owned(line.action()),
+            status: line.status(),
+            timestamp: line.timestamp(),
+            latency_ms: line.latency_ms().filter(|ms| ms.is_finite() && *ms >= 0.0),
+            tokens_input: line.tokens_input(),
+            tokens_output: line.tokens_output(),
+            cost_usd: line.cost_usd(),
+            model: model.map(str::to_owned),
+            error: line.error_message().map(str::to_owned),
+            line: text,
+        }
+    }
+
+    /// When it began and ended, in microseconds since the Unix epoch.
+    fn interval(&self) -> Option<(i64, i64)> {
+        let end = self.timestamp?;
+        let micros = self.latency_ms.unwrap_or(0.0) * 1_000.0;
+        Some((end.saturating_sub(micros as i64), end))
+    }
+
+    /// Whether it tells of something that failed.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.status, Some(Status::Error | Status::Timeout))
+    }
+
+    /// Whether its tokens and cost count towards the trace's: those of a request repeat the sum of
+    /// what happened below it.
+    fn counts(&self) -> bool {
+        !self.event_type.starts_with("request.")
+    }
+}
+
+impl Span {
+    /// When it began and ended, in microseconds since the Unix epoch, by its events' times and
+    /// latencies.
+    pub fn interval(&self) -> Option<(i64, i64)> {
+        join(self.events.iter().filter_map(Event::interval))
+    }
+}
+
+fn join(intervals: impl Iterator<Item = (i64, i64)>) -> Option<(i64, i64)> {
+    intervals.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+}
+
+impl Trace {
+    /// All events, span by span.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.spans.iter().flat_map(|span| &span.events)
+    }
+
+    /// When it began and ended, in microseconds since the Unix epoch.
+    pub fn interval(&self) -> Option<(i64, i64)> {
+        join(self.spans.iter().filter_map(Span::interval))
+    }
+
+    /// Input and output tokens of all events but `request.*`, which may repeat their sum.
+    pub fn tokens(&self) -> (u64, u64) {
+        let counting = || self.events().filter(|event| event.counts());
+        let sum = |tokens: fn(&Event) -> Option<u64>| {
+            counting().filter_map(tokens).fold(0, u64::saturating_add)
+        };
+        (sum(|event| event.tokens_input), sum(|event| event.tokens_output))
+    }
+
+    /// US dollars of all events but `request.*`, exactly; `None` where no event has any.
+    pub fn cost_usd(&self) -> Option<Usd> {
+        let counting = self.events().filter(|event| event.counts());
+        counting.filter_map(|event| event.cost_usd).reduce(|a, b| a + b)
+    }
+}

@@ -1,0 +1,165 @@
+//! Traces found and drawn as text.
+
+use std::fmt::Write;
+use std::fs;
+
+use super::*;
+use crate::error::Error;
+use crate::folder::Folder;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// A line of `TRACE`: span, parent, microseconds past a second.
+fn line(span: &str, parent: Option<&str>, micros: u32) -> String {
+    let parent = parent.map_or(String::new(), |id| format!(r#""parent_span_id":"{id}","#));
+    format!(
+        r#"{{"trace_id":"{TRACE}","span_id":"{span}",{parent}"timestamp":"2026-01-02T03:04:05.{micros:06}Z","event_type":"a.b","agent":"x","action":"{span}","status":"ok"}}"#
+    ) + "\n"
+}
+
+fn find(lines: &str, prefix: &str) -> Result<Found, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("audit-2026-01-02.jsonl"), lines).unwrap();
+    Trace::find(&Folder::open(dir.path()).unwrap(), prefix, |_| {})
+}
+
+fn one(lines: &str, prefix: &str) -> Trace {
+    match find(lines, prefix).unwrap() {
+        Found::One(trace) => *trace,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The tree as text: a line for each span, indented, `?` for an orphan, `o` for a circle.
+fn drawn(trace: &Trace) -> String {
+    trace.walk().iter().fold(String::new(), |mut text, step| {
+        let span = &trace.spans[step.span];
+        let mark = match (span.is_orphan, span.is_circular) {
+            (true, _) => "?",
+            (_, true) => "o",
+            _ => "",
+        };
+        let last = if step.is_last { "." } else { "" };
+        let indent = " ".repeat(step.depth);
+        let name = span.id.trim_start_matches('0');
+        writeln!(text, "{indent}{name}{mark}{last}").unwrap();
+        text
+    })
+}
+
+/// Spans and their parents.
+type Edges = [(u32, Option<u32>)];
+
+#[test]
+fn trees() {
+    let s = |n: u32| format!("{n:016x}");
+    let build = |edges: &Edges| {
+        let lines = edges
+            .iter()
+            .enumerate()
+            .map(|(at, (span, parent))| line(&s(*span), parent.map(s).as_deref(), at as u32));
+        drawn(&one(&lines.collect::<String>(), TRACE))
+    };
+    let cases: [(&Edges, &str); 8] = [
+        (&[(1, None), (2, Some(1)), (3, Some(1))], "1.\n 2\n 3.\n"),
+        (&[(2, Some(1)), (1, None)], "1.\n 2.\n"),
+        (&[(1, None), (1, None), (2, Some(1)), (2, Some(1))], "1.\n 2.\n"),
+        (&[(1, None), (3, Some(9))], "1\n3?.\n"),
+        (&[(1, Some(1))], "1.\n"),
+        (&[(1, Some(2)), (2, Some(1))], "1o.\n 2.\n"),
+        (&[(1, Some(2)), (2, Some(3)), (3, Some(2))], "2o.\n 1\n 3.\n"),
+        (&[(9, None), (1, Some(3)), (2, Some(1)), (3, Some(2))], "9\n1o.\n 2.\n  3.\n"),
+    ];
+    for (edges, expected) in cases {
+        assert_eq!(build(edges), expected, "{edges:?}");
+    }
+}
+
+/// Every span is walked once, whatever the parents are.
+#[test]
+fn any_parents_make_a_tree() {
+    let mut rng = fastrand::Rng::with_seed(3);
+    for _ in 0..60 {
+        let spans = rng.u32(1..24);
+        let lines: String = (1..=spans)
+            .map(|span| {
+                let parent = rng.bool().then(|| format!("{:016x}", rng.u32(1..spans + 3)));
+                line(&format!("{span:016x}"), parent.as_deref(), rng.u32(..9))
+            })
+            .collect();
+        let trace = one(&lines, &TRACE[..6]);
+        let mut walked: Vec<usize> = trace.walk().iter().map(|step| step.span).collect();
+        walked.sort_unstable();
+        assert_eq!(walked, (0..spans as usize).collect::<Vec<_>>());
+    }
+}
+
+/// In the log an error may stand before what happened earlier.
+#[test]
+fn events_are_put_in_the_order_they_happened() {
+    let (root, step) = ("0000000000000001", "0000000000000002");
+    let lines = [
+        line(step, Some(root), 30).replace("a.b", "tool.error"),
+        line(root, None, 40).replace("a.b", "request.end"),
+        line(step, Some(root), 20).replace("a.b", "tool.call"),
+        line(root, None, 10).replace("a.b", "request.start"),
+    ];
+    let trace = one(&lines.concat(), TRACE);
+    let events: Vec<&str> = trace.events().map(|event| &*event.event_type).collect();
+    assert_eq!(events, ["request.start", "request.end", "tool.call", "tool.error"]);
+}
+
+#[test]
+fn a_chain_of_many_spans_is_walked() {
+    let lines: String = (1..=20_000_u32)
+        .map(|n| line(&format!("{n:016x}"), Some(&format!("{:016x}", n - 1)), n))
+        .collect();
+    let trace = one(&lines, TRACE);
+    assert_eq!(trace.walk().last().unwrap().depth, 19_999);
+}
+
+#[test]
+fn prefixes() {
+    let short = line("00f067aa", None, 1).replace(TRACE, "0AF7beef1234");
+    let padded = line("00f067aa0ba902b7", Some("00f067aa"), 2)
+        .replace(TRACE, "000000000000000000000af7beef1234");
+    let lines = line("00f067aa0ba902b7", None, 1) + &short + "not json 0af7\n" + &padded;
+    let cases = [
+        ("0af76", vec![TRACE]),
+        ("0AF7651916CD43DD8448EB211C80319C", vec![TRACE]),
+        ("0af7", vec![TRACE, "000000000000000000000af7beef1234"]),
+        ("0af7beef", vec!["000000000000000000000af7beef1234"]),
+        ("000000000000000000000af7beef1234", vec!["000000000000000000000af7beef1234"]),
+        ("0000", vec!["000000000000000000000af7beef1234"]),
+        ("ffff", vec![]),
+    ];
+    for (prefix, expected) in cases {
+        let found = match find(&lines, prefix).unwrap() {
+            Found::Nothing => vec![],
+            Found::One(trace) => vec![trace.id],
+            Found::Several(ids) => ids,
+        };
+        assert_eq!(found, expected, "{prefix}");
+    }
+    for bad in ["", "0af", "xyzt", "0af7651916cd43dd8448eb211c80319c0"] {
+        assert!(find(&lines, bad).is_err(), "{bad}");
+    }
+    let trace = one(&lines, "0af7beef");
+    assert_eq!(drawn(&trace), "f067aa.\n f067aa0ba902b7.\n", "short and long ids meet");
+}
+
+#[test]
+fn sums_and_times() {
+    let event = |kind: &str, more: &str| {
+        line("00f067aa0ba902b7", None, 500_000)
+            .replace("a.b", kind)
+            .replace("\"status\"", &format!("{more},\"status\""))
+    };
+    let tokens = r#""tokens_input":10,"tokens_output":2,"cost_usd":0.5,"latency_ms":250"#;
+    let lines = event("llm.invoke", tokens) + &event("request.end", tokens);
+    let trace = one(&lines, TRACE);
+    assert_eq!((trace.tokens(), trace.cost_usd()), ((10, 2), "0.5".parse().ok()));
+    let (start, end) = trace.interval().unwrap();
+    assert_eq!(end - start, 250_000);
+    assert_eq!(trace.events().next().unwrap().line, lines.lines().next().unwrap());
+}
