@@ -12,7 +12,7 @@ use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use descriptor::Descriptor;
-use memchr::memmem;
+use llm_audit_log::Status;
 
 use super::Exporter;
 use llm_audit_process::cell::Lazy;
@@ -172,25 +172,13 @@ impl<W: Write> Lines<W> {
 fn render(lines: &[u8], colour: bool, text: &mut Vec<u8>) {
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let colour = if colour { colour_of(line) } else { None };
-        text.extend_from_slice(colour.unwrap_or_default());
+        let colour = colour.then(|| Status::of_line(line)).flatten().map(Status::colour);
+        if let Some(colour) = colour {
+            text.extend_from_slice(format!("\x1b[{colour}m").as_bytes());
+        }
         escape_controls(line, text);
         text.extend_from_slice(if colour.is_some() { RESET } else { b"" });
         text.push(b'\n');
-    }
-}
-
-/// The colour of the line's status. It is looked for as text: in no JSON string can these bytes
-/// stand, for the quotes would be escaped, and `data` comes after it.
-fn colour_of(line: &[u8]) -> Option<&'static [u8]> {
-    const FIELD: &[u8] = br#""status":""#;
-    let value = &line[memmem::find(line, FIELD)? + FIELD.len()..];
-    match value.split(|byte| *byte == b'"').next()? {
-        b"ok" => Some(b"\x1b[32m"),
-        b"error" => Some(b"\x1b[31m"),
-        b"timeout" => Some(b"\x1b[35m"),
-        b"retry" => Some(b"\x1b[33m"),
-        _ => None,
     }
 }
 

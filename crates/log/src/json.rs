@@ -1,9 +1,68 @@
-//! One JSON value of a parsed line: a view on simd-json's tape, which is flat.
+//! JSON objects and the values in them: a view on simd-json's tape, which is flat.
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
-use simd_json::{Node, StaticNode};
+use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
 
-/// A JSON value inside a [`Line`](crate::Line).
+use crate::error::Error;
+
+/// How deep a text may nest. A deeper one is refused with an error, whatever it holds.
+pub const DEPTH_MAX: usize = 1 << 20;
+
+/// A parsed JSON object of any kind.
+#[derive(Debug)]
+pub struct Object<'a>(Tape<'a>);
+
+impl<'a> Object<'a> {
+    /// Parses a text, which is unescaped in place and is scratch space afterwards. `what` names the
+    /// text in errors.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not UTF-8, not JSON or not an object, or nest deeper than [`DEPTH_MAX`]. The
+    /// message never quotes the text.
+    pub fn parse(text: &'a mut [u8], what: &'static str) -> Result<Self, Error> {
+        if let Err(invalid) = std::str::from_utf8(text) {
+            let at = invalid.valid_up_to() + 1;
+            return Err(Error::parse(what, format!("invalid UTF-8 at byte {at}")));
+        }
+        let mut buffers = Buffers::with_max_depth(text.len(), DEPTH_MAX);
+        let tape = simd_json::to_tape_with_buffers(text, &mut buffers)
+            .map_err(|error| Error::parse(what, syntax(&error)))?;
+        match Json::first(&tape.0) {
+            Some(json) if json.is_object() => Ok(Self(tape)),
+            _ => Err(Error::parse(what, "it is JSON, but no object")),
+        }
+    }
+
+    /// The object as a value.
+    pub fn json(&self) -> Json<'_> {
+        Json::first(&self.0.0).expect("parse saw an object")
+    }
+}
+
+/// simd-json's error in words, without the character it quotes.
+fn syntax(error: &simd_json::Error) -> String {
+    let what = match error.error() {
+        ErrorType::DepthLimitExceeded => "nested too deep",
+        ErrorType::InvalidNumber | ErrorType::InvalidExponent | ErrorType::ExpectedNumber => {
+            "invalid number"
+        }
+        ErrorType::InvalidEscape
+        | ErrorType::InvalidUnicodeEscape
+        | ErrorType::InvalidUnicodeCodepoint => "invalid escape in a string",
+        ErrorType::UnterminatedString => "a string that does not end, or a raw control character",
+        ErrorType::TrailingData => "more than one value",
+        ErrorType::Eof | ErrorType::NoStructure => "no JSON",
+        _ => "not JSON",
+    };
+    // Errors of the first pass over the line carry no place.
+    match error.index() {
+        0 => what.to_owned(),
+        index => format!("{what} at byte {}", index + 1),
+    }
+}
+
+/// A JSON value inside an [`Object`] or a [`Line`](crate::Line).
 ///
 /// It borrows the line and costs nothing to copy. Every look-up walks the flat tape, stepping over
 /// nested values without entering them, so that no depth of nesting can exhaust the stack.
@@ -16,7 +75,7 @@ pub struct Json<'a> {
 
 impl<'a> Json<'a> {
     /// The value that begins `nodes`.
-    pub(crate) fn first(nodes: &'a [Node<'a>]) -> Option<Self> {
+    fn first(nodes: &'a [Node<'a>]) -> Option<Self> {
         let count = match nodes.first()? {
             Node::Object { count, .. } | Node::Array { count, .. } => count + 1,
             Node::String(_) | Node::Static(_) => 1,

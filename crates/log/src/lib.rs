@@ -37,8 +37,8 @@ pub use file_name::{FileName, compressed_path, with_suffix};
 pub use folder::{
     Ending, Entry, Folder, Follow, Input, LINE_BYTES_MAX, Lines, LogFile, lines_end, read_line,
 };
-pub use json::{Items, Json, Members};
-pub use line::{DEPTH_MAX, Line, parse};
+pub use json::{DEPTH_MAX, Items, Json, Members};
+pub use line::{Line, parse};
 pub use schema::{EventType, Status, Usd, is_event_type_name};
 pub use trace::{Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_with};

@@ -1,15 +1,11 @@
 //! What one line of a log says, field by field.
 
 use memchr::{memchr2, memmem};
-use simd_json::{Buffers, ErrorType, Tape};
 
 use crate::error::Error;
-use crate::json::Json;
+use crate::json::{Json, Object};
 use crate::schema::notices;
 use crate::schema::{FIELDS, Field, Presence, Shape, Time, Usd, VERSION};
-
-/// How deep a line may nest. Deeper ones are refused with an error, whatever they hold.
-pub const DEPTH_MAX: usize = 1 << 20;
 
 /// Parses one line, with or without its newline.
 ///
@@ -18,7 +14,8 @@ pub const DEPTH_MAX: usize = 1 << 20;
 ///
 /// # Errors
 ///
-/// Where the bytes are no UTF-8, no JSON or no JSON object, or nest deeper than [`DEPTH_MAX`]. The
+/// Where the bytes are no UTF-8, no JSON or no JSON object, or nest deeper than
+/// [`DEPTH_MAX`](crate::DEPTH_MAX). The
 /// message says what and at which byte, and never quotes the line. Nothing makes it panic.
 ///
 /// # Examples
@@ -30,18 +27,9 @@ pub const DEPTH_MAX: usize = 1 << 20;
 /// # Ok::<(), llm_audit_log::Error>(())
 /// ```
 pub fn parse(line: &mut [u8]) -> Result<Line<'_>, Error> {
-    if let Err(invalid) = std::str::from_utf8(line) {
-        let at = invalid.valid_up_to() + 1;
-        return Err(Error::parse("log line", format!("invalid UTF-8 at byte {at}")));
-    }
     let cost_usd = number(line, b"cost_usd").and_then(|spelled| spelled.parse().ok());
-    let mut buffers = Buffers::with_max_depth(line.len(), DEPTH_MAX);
-    let tape =
-        simd_json::to_tape_with_buffers(line, &mut buffers).map_err(|error| syntax(&error))?;
-    match Json::first(&tape.0) {
-        Some(json) if json.is_object() => Ok(Line { tape, cost_usd }),
-        _ => Err(Error::parse("log line", "it is JSON, but no object")),
-    }
+    let object = Object::parse(line, "log line")?;
+    Ok(Line { object, cost_usd })
 }
 
 /// The last number under this name in the object itself, as it is spelled. `line` may be no JSON:
@@ -88,34 +76,11 @@ fn member_number(text: &[u8]) -> Option<&str> {
     std::str::from_utf8(&value[..end]).ok().filter(|number| !number.is_empty())
 }
 
-/// simd-json's error in words, without the character it quotes.
-fn syntax(error: &simd_json::Error) -> Error {
-    let what = match error.error() {
-        ErrorType::DepthLimitExceeded => "nested too deep",
-        ErrorType::InvalidNumber | ErrorType::InvalidExponent | ErrorType::ExpectedNumber => {
-            "invalid number"
-        }
-        ErrorType::InvalidEscape
-        | ErrorType::InvalidUnicodeEscape
-        | ErrorType::InvalidUnicodeCodepoint => "invalid escape in a string",
-        ErrorType::UnterminatedString => "a string that does not end, or a raw control character",
-        ErrorType::TrailingData => "more than one value",
-        ErrorType::Eof | ErrorType::NoStructure => "no JSON",
-        _ => "not JSON",
-    };
-    // Errors of the first pass over the line carry no place.
-    let why = match error.index() {
-        0 => what.to_owned(),
-        index => format!("{what} at byte {}", index + 1),
-    };
-    Error::parse("log line", why)
-}
-
 /// One parsed line. Every field reads as absent where it is missing, `null` or of another type;
 /// [`check`](Self::check) tells these apart.
 #[derive(Debug)]
 pub struct Line<'a> {
-    tape: Tape<'a>,
+    object: Object<'a>,
     /// As it is spelled; the tape has the nearest `f64`.
     cost_usd: Option<Usd>,
 }
@@ -123,7 +88,7 @@ pub struct Line<'a> {
 impl<'a> Line<'a> {
     /// The whole line as an object.
     pub fn json(&self) -> Json<'_> {
-        Json::first(&self.tape.0).expect("parse saw an object")
+        self.object.json()
     }
 
     /// A top-level member that is not `null`.
@@ -223,6 +188,7 @@ impl<'a> Line<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::DEPTH_MAX;
     use crate::schema::Status;
 
     const FULL: &str = r#"{"event_version":"3.0","instance":"00112233445566ff","seq":7,

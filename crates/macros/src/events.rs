@@ -49,7 +49,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_are_the_librarys() {
+    fn the_names_are_the_schemas() {
+        let names = TYPES.iter().map(|(name, _)| *name);
+        assert!(names.eq(EventType::ALL.iter().map(|known| known.name())));
         for (name, variant) in TYPES {
             assert_eq!(format!("{:?}", EventType::from_name(name)), variant);
         }

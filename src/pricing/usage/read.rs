@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 
 use super::{ServiceTier, Usage};
+use llm_audit_log::json::{Json, Object};
+
 use crate::panics::forget_panic;
-use crate::reader::{Json, parse};
 
 /// What an answer says of itself.
 #[derive(Debug, Default)]
@@ -40,9 +41,9 @@ impl Answer {
 
     /// `None` where the text is no JSON object.
     pub(crate) fn parse(mut text: Vec<u8>) -> Option<Self> {
-        let line = parse(&mut text).ok()?;
+        let answer = Object::parse(&mut text, "answer").ok()?;
         let mut found = Self::default();
-        found.look(line.json(), ServiceTier::Standard, WRAPPERS_MAX);
+        found.look(answer.json(), ServiceTier::Standard, WRAPPERS_MAX);
         Some(found)
     }
 

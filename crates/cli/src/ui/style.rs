@@ -25,16 +25,13 @@ impl Style {
 
     pub(crate) fn by_status(self, status: Option<Status>, text: &str) -> String {
         match status {
-            Some(Status::Ok) => self.paint("32", text),
-            Some(Status::Error) => self.paint("31", text),
-            Some(Status::Timeout) => self.paint("35", text),
-            Some(Status::Retry) => self.paint("33", text),
+            Some(status) => self.paint(status.colour(), text),
             None => text.to_owned(),
         }
     }
 
     pub(crate) fn error(self, text: &str) -> String {
-        self.paint("31", text)
+        self.paint(Status::Error.colour(), text)
     }
 
     pub(crate) fn faint(self, text: &str) -> String {

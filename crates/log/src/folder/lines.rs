@@ -17,6 +17,7 @@ pub(super) const BLOCK_BYTES: usize = 128 << 10;
 
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ending {
     /// With a newline.
     Newline,
@@ -65,6 +66,7 @@ pub fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Opt
 
 /// One line of a file, good or not.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Entry<'a> {
     /// The file's name within the folder.
     pub file: &'a str,

@@ -1,5 +1,7 @@
 //! How a step ended.
 
+use memchr::memmem;
+
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -26,6 +28,24 @@ impl Status {
             Self::Timeout => "timeout",
             Self::Retry => "retry",
         }
+    }
+
+    /// The colour of the status on a terminal, as the parameter of an SGR escape sequence.
+    pub fn colour(self) -> &'static str {
+        match self {
+            Self::Ok => "32",
+            Self::Error => "31",
+            Self::Timeout => "35",
+            Self::Retry => "33",
+        }
+    }
+
+    /// Finds the status of a line as this library writes it, without parsing the line.
+    pub fn of_line(line: &[u8]) -> Option<Self> {
+        const FIELD: &[u8] = br#""status":""#;
+        // No JSON string contains these bytes, since its quotes are escaped, and `data` comes later.
+        let value = &line[memmem::find(line, FIELD)? + FIELD.len()..];
+        Self::from_name(std::str::from_utf8(value.split(|byte| *byte == b'"').next()?).ok()?)
     }
 
     /// The status of this name.

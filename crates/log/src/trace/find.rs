@@ -18,6 +18,7 @@ const IDS_MAX: usize = 8;
 
 /// What a prefix of a trace id stands for.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Found {
     /// Nothing in this folder.
     Nothing,

@@ -13,6 +13,7 @@ pub use tree::Step;
 
 /// One trace.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Trace {
     /// Its 32 hex digits; short ids are filled up with zeros in front.
     pub id: String,
@@ -26,6 +27,7 @@ pub struct Trace {
 
 /// The events that share a span id.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Span {
     /// 16 hex digits; empty for an event that came without.
     pub id: String,
@@ -44,6 +46,7 @@ pub struct Span {
 
 /// One event of a trace.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Event {
     /// `event_type`.
     pub event_type: String,

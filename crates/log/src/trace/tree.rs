@@ -6,6 +6,7 @@ use super::{Event, Span, Trace};
 
 /// One step of [`Trace::walk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step {
     /// The index of the span.
     pub span: usize,

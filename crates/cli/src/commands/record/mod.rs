@@ -122,7 +122,7 @@ impl<'l> Recording<'l> {
                     self.bad(number, &format!("{bytes} bytes long; the limit is {limit} MiB"));
                 }
                 _ if line.trim_ascii().is_empty() => {}
-                Ending::Newline | Ending::Torn => self.line(number, &mut line),
+                _ => self.line(number, &mut line),
             }
             let lines = self.good_lines;
             self.progress.tell(|| format!("{lines} events"));

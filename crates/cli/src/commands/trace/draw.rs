@@ -240,19 +240,20 @@ mod tests {
     use super::*;
 
     fn event(kind: &str, action: &str, end_ms: i64, latency_ms: f64) -> Event {
-        Event {
-            event_type: kind.to_owned(),
-            agent: "planner".to_owned(),
-            action: action.to_owned(),
-            status: Some(Status::Ok),
-            timestamp: Some(1_767_323_045_000_000 + end_ms * 1_000),
-            latency_ms: Some(latency_ms),
-            ..Event::default()
-        }
+        let mut event = Event::default();
+        event.event_type = kind.to_owned();
+        event.agent = "planner".to_owned();
+        event.action = action.to_owned();
+        event.status = Some(Status::Ok);
+        event.timestamp = Some(1_767_323_045_000_000 + end_ms * 1_000);
+        event.latency_ms = Some(latency_ms);
+        event
     }
 
     fn span(event: Event, children: &[usize]) -> Span {
-        Span { events: vec![event], children: children.to_vec(), ..Span::default() }
+        let mut span = Span::default();
+        (span.events, span.children) = (vec![event], children.to_vec());
+        span
     }
 
     fn drawn(trace: &Trace, width: usize) -> String {
@@ -268,16 +269,15 @@ mod tests {
         let mut model = event("llm.invoke", "chat", 50, 50.0);
         (model.tokens_input, model.tokens_output) = (Some(1200), Some(34));
         (model.cost_usd, model.model) = ("0.0125".parse().ok(), Some("m-1".to_owned()));
-        Trace {
-            id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
-            spans: vec![
-                span(event("request.end", "request", 100, 100.0), &[1, 2]),
-                span(model, &[]),
-                span(failed, &[]),
-            ],
-            roots: vec![0],
-            left_out: 0,
-        }
+        let mut trace = Trace::default();
+        trace.id = "0af7651916cd43dd8448eb211c80319c".to_owned();
+        trace.spans = vec![
+            span(event("request.end", "request", 100, 100.0), &[1, 2]),
+            span(model, &[]),
+            span(failed, &[]),
+        ];
+        trace.roots = vec![0];
+        trace
     }
 
     #[test]

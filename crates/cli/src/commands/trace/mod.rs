@@ -53,6 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             let ids = ids.join("\n  ");
             return Err(Failure::new(format!("several traces begin so, among them\n  {ids}")));
         }
+        found => return Err(Failure::new(format!("this version does not know: {found:?}"))),
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
@@ -76,7 +77,7 @@ pub(crate) fn print(
             draw::draw(&trace, columns().unwrap_or(WIDTH), Style::of_stdout(), out)
                 .map_err(Failure::writing)
         }
-        Found::Nothing | Found::Several(_) => Err(Failure::new("the trace is not in the log")),
+        _ => Err(Failure::new("the trace is not in the log")),
     }
 }
 
