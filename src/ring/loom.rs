@@ -10,7 +10,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::free::{FreeList, NONE};
-use super::slots::{Drain, Next, Push, Slots};
+use super::slots::{Drain, Next, Slots};
 
 /// Names that `LLM_AUDIT_MUTANT` understands.
 const MUTANTS: [&str; 19] = [
@@ -99,11 +99,11 @@ impl World {
     fn push(&self, event: u64) -> (bool, bool) {
         let index = self.prepare(event);
         match self.slots.push(index) {
-            Push::Stored { displaced, wake } => {
+            Some((displaced, wake)) => {
                 self.give_back(displaced);
                 (true, wake)
             }
-            Push::Closed => {
+            None => {
                 self.give_back(index);
                 (false, false)
             }
@@ -116,8 +116,8 @@ impl World {
         for _ in 0..steps {
             match drain.next(&self.slots, &mut seals, None) {
                 Next::Taken(taken) => {
-                    found.lost += taken.lost;
-                    if taken.event {
+                    found.lost += taken.lost();
+                    if taken.is_event() {
                         found.events.push(self.read(taken.index));
                     }
                     self.give_back(taken.index);
@@ -133,8 +133,8 @@ impl World {
         match self.slots.publish(ticket, index) {
             Some(displaced) => self.give_back(displaced),
             None => match self.slots.push(index) {
-                Push::Stored { displaced, .. } => self.give_back(displaced),
-                Push::Closed => unreachable!("nobody closes"),
+                Some((displaced, _)) => self.give_back(displaced),
+                None => unreachable!("nobody closes"),
             },
         }
     }
@@ -144,7 +144,7 @@ impl World {
         while !drain.is_settled(to) {
             match drain.next(&self.slots, &mut u32::MAX.clone(), Some(to)) {
                 Next::Taken(taken) => {
-                    found.lost += taken.lost;
+                    found.lost += taken.lost();
                     found.events.push(self.read(taken.index));
                     self.give_back(taken.index);
                 }

@@ -30,7 +30,8 @@ use arena::{Arena, BLOCK_BYTES};
 pub(crate) use arena::{Chain, OnFull};
 use free::{FreeList, NONE};
 pub(crate) use lanes::{Lanes, Tickets};
-use slots::{Drain, Next as NextTicket, Push, Slots};
+use slots::{Drain, Slots};
+pub(crate) use slots::{Next, Taken};
 
 use crate::sync::pause;
 use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
@@ -51,10 +52,10 @@ pub(crate) enum Full {
     Memory,
 }
 
-/// What a push came to.
+/// The result of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
-    /// It is in the ring.
+    /// The event is in the ring.
     Stored {
         /// The drainer sleeps and must be woken.
         wake: bool,
@@ -115,13 +116,13 @@ impl Ring {
         let buffer = chain.finish();
         pause("finished");
         match self.slots.push(buffer) {
-            Push::Stored { displaced, wake } => {
+            Some((displaced, wake)) => {
                 if displaced != NONE {
                     self.give_back(displaced);
                 }
                 Pushed::Stored { wake }
             }
-            Push::Closed => {
+            None => {
                 self.give_back(buffer);
                 Pushed::Closed
             }
@@ -229,35 +230,6 @@ pub(crate) struct Drainer {
     done_blocks: Option<(u32, u32)>,
 }
 
-/// A buffer taken out of the ring. It goes back with [`Drainer::release`].
-pub(crate) struct Taken(slots::Taken);
-
-impl Taken {
-    fn index(&self) -> u32 {
-        self.0.index
-    }
-
-    /// Events overwritten before it that nobody has counted yet.
-    pub(crate) fn lost(&self) -> u64 {
-        self.0.lost
-    }
-
-    /// Whether an event is in it; otherwise it only tells of losses.
-    pub(crate) fn is_event(&self) -> bool {
-        self.0.event
-    }
-}
-
-/// What the drainer finds next.
-pub(crate) enum Next {
-    /// An event, or a notice of losses.
-    Taken(Taken),
-    /// A producer is between its steps, and nothing later is there yet.
-    Unready,
-    /// Nothing.
-    Empty,
-}
-
 impl Drainer {
     /// The drainer of `ring`. There may be one.
     pub(crate) fn new(ring: Arc<Ring>) -> Self {
@@ -266,21 +238,17 @@ impl Drainer {
 
     /// The next event; see [`Drain::next`] for `seals` and `settle`.
     pub(crate) fn next(&mut self, seals: &mut u32, settle: Option<u64>) -> Next {
-        match self.drain.next(&self.ring.slots, seals, settle) {
-            NextTicket::Taken(taken) => Next::Taken(Taken(taken)),
-            NextTicket::Unready => Next::Unready,
-            NextTicket::Empty => Next::Empty,
-        }
+        self.drain.next(&self.ring.slots, seals, settle)
     }
 
     /// The bytes of an event, contiguous.
     pub(crate) fn bytes<'a>(&'a self, taken: &'a Taken, scratch: &'a mut Vec<u8>) -> &'a [u8] {
-        self.ring.arena.bytes(taken, self.ring.slots.chain(taken.index()), scratch)
+        self.ring.arena.bytes(taken, self.ring.slots.chain(taken.index), scratch)
     }
 
     /// Gives a buffer back, with the next [`release_all`](Self::release_all).
     pub(crate) fn release(&mut self, taken: Taken) {
-        let index = taken.index();
+        let index = taken.index;
         self.done_blocks = self.ring.arena.detach(self.ring.slots.chain(index), self.done_blocks);
         let last = match self.done_buffers {
             Some((first, last)) => {

@@ -66,24 +66,25 @@ struct Buffer {
     chain: ChainOf,
 }
 
-/// What a push came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Push {
-    /// It is in. `displaced` is the overwritten buffer, now the caller's ([`NONE`] if the slot was
-    /// empty); `wake`: the drainer sleeps and must be woken.
-    Stored { displaced: u32, wake: bool },
-    /// The ring is closed; the buffer is still the caller's.
-    Closed,
+/// A buffer taken out of the ring, owned. It goes back with
+/// [`Drainer::release`](super::Drainer::release). Only the ring makes one, and there is no copy.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(super) index: u32,
+    lost: u64,
+    event: bool,
 }
 
-/// A buffer taken out of the ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Taken {
-    pub(super) index: u32,
-    /// Events overwritten before it, not counted by anyone yet.
-    pub(super) lost: u64,
-    /// Whether an event is in it; a tombstone has none.
-    pub(super) event: bool,
+impl Taken {
+    /// Returns how many events were overwritten before this one and not counted yet.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Returns whether the buffer contains an event. A tombstone contains none.
+    pub(crate) fn is_event(&self) -> bool {
+        self.event
+    }
 }
 
 enum Visit {
@@ -142,14 +143,18 @@ impl Slots {
 
     /// Publishes buffer `index`, overwriting the oldest entry when the ring is full. Never waits:
     /// a failed exchange means that somebody else moved on.
-    pub(super) fn push(&self, index: u32) -> Push {
+    ///
+    /// Returns the overwritten buffer, now the caller's ([`NONE`] if the slot was empty), and
+    /// whether the drainer sleeps and must be woken. `None`: the ring is closed, and the buffer is
+    /// still the caller's.
+    pub(super) fn push(&self, index: u32) -> Option<(u32, bool)> {
         let mut wake = false;
         loop {
-            let Some((ticket, sleeping)) = self.draw() else { return Push::Closed };
+            let (ticket, sleeping) = self.draw()?;
             wake |= sleeping && !mutant("drop_wake");
             pause("drawn");
             if let Some(displaced) = self.publish(ticket, index) {
-                return Push::Stored { displaced, wake };
+                return Some((displaced, wake));
             }
         }
     }
@@ -332,9 +337,9 @@ impl Slots {
 }
 
 /// What the drainer finds next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// A buffer, now the drainer's.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// An event, or a tombstone that carries a count of losses.
     Taken(Taken),
     /// A producer is between its steps, and nothing later is published.
     Unready,
