@@ -1,38 +1,52 @@
 #!/usr/bin/env bash
-# The library builds with every set of its features, without a warning; the command also without
-# `demo` and `zstd`; and what each feature adds in crates is what the README says.
+# The library builds without features, with each alone and with every pair, without a warning; its
+# crates and the command build with and without theirs; and each feature adds the crates of others that
+# the table of features says.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 features=(macros tower axum tracing regex zstd)
 
+# The number of crates of others in the library's tree.
 crates() {
-    cargo tree -e normal -p llm-audit --prefix none --format '{p}' "$@" | sed 's/ (.*//' | sort -u | wc -l
+    cargo tree -e normal -p llm-audit --prefix none --format '{p}' "$@" | sed 's/ (.*//' |
+        grep -v '^llm-audit' | sort -u | wc -l
 }
 
-echo "features: every set of ${features[*]}"
-export RUSTFLAGS="${RUSTFLAGS:-} -D warnings"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/features"
-for ((set = 0; set < 1 << ${#features[@]}; set++)); do
-    chosen=()
-    for ((n = 0; n < ${#features[@]}; n++)); do
-        if ((set >> n & 1)); then chosen+=("${features[n]}"); fi
-    done
-    list=$(IFS=,; echo "${chosen[*]:-}")
-    echo "features: [$list]"
-    cargo check -q -p llm-audit --no-default-features --features "$list"
-done
-echo "features: the command without demo and zstd"
-cargo check -q -p llm-audit-cli --no-default-features
+check() {
+    echo "features: $*"
+    cargo check -q -p "$@"
+}
 
+pages=(README.md)
+for page in docs/*.md; do
+    if [[ -e $page ]]; then pages+=("$page"); fi
+done
 base=$(crates)
 wrong=0
 for feature in "${features[@]}"; do
     added=$(($(crates --features "$feature") - base))
-    if ! grep -qE "^\| \`$feature\` \|.*\| $added \|$" README.md; then
-        echo "features: \`$feature\` adds $added crates; README.md says otherwise" >&2
+    if ! grep -qE "^\| \`$feature\` \|.*\| $added \|$" "${pages[@]}"; then
+        echo "features: \`$feature\` adds $added crates; no table of ${pages[*]} says so" >&2
         wrong=1
     fi
 done
 ((wrong == 0)) || exit 1
+
+export RUSTFLAGS="${RUSTFLAGS:-} -D warnings"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/features"
+check llm-audit
+for ((one = 0; one < ${#features[@]}; one++)); do
+    check llm-audit --features "${features[one]}"
+    for ((two = one + 1; two < ${#features[@]}; two++)); do
+        check llm-audit --features "${features[one]},${features[two]}"
+    done
+done
+check llm-audit-log
+check llm-audit-log --features zstd
+check llm-audit-redact
+check llm-audit-redact --features regex
+check llm-audit-cli --no-default-features
+check llm-audit-cli --no-default-features --features demo
+check llm-audit-cli --no-default-features --features zstd
 echo "features: ok"
