@@ -7,3 +7,11 @@ pub use llm_audit_log::{
     Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification,
     parse, read_line, verify, verify_with,
 };
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_redacted_can_be_read() {
+        assert_eq!(llm_audit_redact::LINE_BYTES_MAX, super::LINE_BYTES_MAX);
+    }
+}

@@ -46,12 +46,12 @@ const PENDING_BYTES_MAX: usize = 1 << 20;
 /// was kept is gone, too. A reader may have got the first of those lines; one that was torn is
 /// ended before the next batch.
 #[derive(Debug)]
-pub struct Stdout(Lines<Descriptor>);
+pub struct Stdout(Output<Descriptor>);
 
 impl Stdout {
     /// The process's standard output, which is looked at once: a terminal or not.
     pub fn new() -> Self {
-        Self(Lines::over(Descriptor::stdout(), *LOOK))
+        Self(Output::over(Descriptor::stdout(), *RENDERING))
     }
 
     /// Waits for its reader within each write, which is cheaper than to be asked to go on: for where
@@ -64,17 +64,17 @@ impl Stdout {
     /// Over another descriptor, as if it were a pipe.
     #[cfg(all(test, unix))]
     pub(crate) fn to(out: impl Into<std::os::fd::OwnedFd>) -> Self {
-        Self(Lines::over(Descriptor::over(out.into()), Look::Exact))
+        Self(Output::over(Descriptor::over(out.into()), Rendering::Exact))
     }
 }
 
 /// Looked at once: a child reads no variables, which a thread of its parent may have held.
-static LOOK: Lazy<Look> = Lazy::new(|| {
+static RENDERING: Lazy<Rendering> = Lazy::new(|| {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     match io::stdout().is_terminal() {
-        true => Look::Terminal { colour: !is_set("NO_COLOR") && !is_dumb },
-        false => Look::Exact,
+        true => Rendering::Terminal { colour: !is_set("NO_COLOR") && !is_dumb },
+        false => Rendering::Exact,
     }
 });
 
@@ -97,16 +97,16 @@ impl Exporter for Stdout {
 
 /// Who reads it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Look {
+enum Rendering {
     Exact,
     Terminal { colour: bool },
 }
 
 /// Whole lines on their way to an output that may have no room for them.
 #[derive(Debug)]
-struct Lines<W> {
+struct Output<W> {
     out: W,
-    look: Look,
+    look: Rendering,
     /// Batches that were taken; of these bytes the first are written.
     taken: Vec<u8>,
     written: usize,
@@ -114,8 +114,8 @@ struct Lines<W> {
     torn: bool,
 }
 
-impl<W: Write> Lines<W> {
-    fn over(out: W, look: Look) -> Self {
+impl<W: Write> Output<W> {
+    fn over(out: W, look: Rendering) -> Self {
         Self { out, look, taken: Vec::new(), written: 0, torn: false }
     }
 
@@ -130,8 +130,8 @@ impl<W: Write> Lines<W> {
             return Err(io::Error::new(ErrorKind::WouldBlock, why));
         }
         match self.look {
-            Look::Exact => self.taken.extend_from_slice(lines),
-            Look::Terminal { colour } => render(lines, colour, &mut self.taken),
+            Rendering::Exact => self.taken.extend_from_slice(lines),
+            Rendering::Terminal { colour } => render(lines, colour, &mut self.taken),
         }
         self.send()
     }

@@ -45,9 +45,12 @@ impl Writer {
         let mut batch = Batch { overwritten: dropped, first_seq: *seq + 1, ..Batch::default() };
         lines.clear();
         let mut out = Out { instance: &shared.instance, seq, lines };
-        let mut errors =
-            Look::at(&mut drainers.primary, &patience.primary, request.settle.map(|to| to.primary));
-        let mut others = Look::at(
+        let mut errors = OpenLane::at(
+            &mut drainers.primary,
+            &patience.primary,
+            request.settle.map(|to| to.primary),
+        );
+        let mut others = OpenLane::at(
             &mut drainers.secondary,
             &patience.secondary,
             request.settle.map(|to| to.secondary),
@@ -115,7 +118,7 @@ impl Out<'_> {
 }
 
 /// A lane, while a batch is taken out of it.
-struct Look<'d> {
+struct OpenLane<'d> {
     drainer: &'d mut Drainer,
     patience: Patience,
     /// Producers that may be given up on, and how many that were.
@@ -127,7 +130,7 @@ struct Look<'d> {
     is_unready: bool,
 }
 
-impl<'d> Look<'d> {
+impl<'d> OpenLane<'d> {
     fn at(drainer: &'d mut Drainer, patience: &Patience, settle: Option<u64>) -> Self {
         let seals = match settle {
             Some(_) => u32::MAX,

@@ -23,11 +23,11 @@ pub(crate) trait Fs: Send + Sync {
     /// Opens a log file for reading and appending. A new one gets exactly this mode. `None` where
     /// the name is taken by what is not this process's to append to: a symlink, which is never
     /// followed, a folder or device, a file of somebody else.
-    fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn LogFile>>>;
+    fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn FileHandle>>>;
 
     /// Opens a file that is there, to be read and locked. `None` where there is none, or no file
     /// that this process may read; a symlink is never followed.
-    fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn LogFile>>>;
+    fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>>;
 
     /// All names in a folder that are text.
     fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
@@ -62,7 +62,7 @@ pub(crate) struct Stat {
 }
 
 /// An open log file. Closing the last handle releases its lock.
-pub(crate) trait LogFile: Send + Sync {
+pub(crate) trait FileHandle: Send + Sync {
     /// One `write(2)` at the end of the file, which may be short.
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
 
@@ -101,7 +101,7 @@ impl Fs for OsFs {
         })
     }
 
-    fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn LogFile>>> {
+    fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn FileHandle>>> {
         let mut options = platform::log_options(mode);
         let file = match options.create_new(true).open(path) {
             Ok(file) => {
@@ -118,17 +118,17 @@ impl Fs for OsFs {
             }
             Err(error) => return Err(error),
         };
-        Ok(file.metadata()?.is_file().then(|| Arc::new(OsFile::new(file)) as Arc<dyn LogFile>))
+        Ok(file.metadata()?.is_file().then(|| Arc::new(OsFile::new(file)) as Arc<dyn FileHandle>))
     }
 
-    fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn LogFile>>> {
+    fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>> {
         let file = match platform::existing_options().open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) if is_foreign(path, &error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(file.metadata()?.is_file().then(|| Arc::new(OsFile::new(file)) as Arc<dyn LogFile>))
+        Ok(file.metadata()?.is_file().then(|| Arc::new(OsFile::new(file)) as Arc<dyn FileHandle>))
     }
 
     fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -211,7 +211,7 @@ impl Deref for OsFile {
     }
 }
 
-impl LogFile for OsFile {
+impl FileHandle for OsFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut file = &self.file;
         file.write(bytes)
@@ -447,7 +447,7 @@ mod tests {
         let first = OsFile::new(File::options().append(true).open(&path).unwrap());
         let _copy = first.try_clone().unwrap();
         let second = OsFs.open_log(&path, 0o600).unwrap().unwrap();
-        assert!(LogFile::try_lock(&first).unwrap() && !second.try_lock().unwrap());
+        assert!(FileHandle::try_lock(&first).unwrap() && !second.try_lock().unwrap());
         drop(first);
         assert!(second.try_lock().unwrap());
 

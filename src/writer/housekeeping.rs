@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 
 use super::control::Waited;
-use super::fs::LogFile;
+use super::fs::FileHandle;
 use super::tidy::Tidy;
 use crate::config::Fsync;
 use crate::error::{Error, Kind};
@@ -58,7 +58,7 @@ struct State {
     files: Vec<Unsynced>,
     /// Since when there are any.
     since: Option<Instant>,
-    failed: Vec<Arc<dyn LogFile>>,
+    failed: Vec<Arc<dyn FileHandle>>,
     /// Rounds in a row in which a sync failed.
     failed_in_a_row: u32,
     /// Rounds that callers asked for, and that are over: a round syncs all files that were waiting
@@ -83,7 +83,7 @@ struct State {
 
 /// A file, and the events written to it since it was last synced.
 struct Unsynced {
-    file: Arc<dyn LogFile>,
+    file: Arc<dyn FileHandle>,
     events: u64,
 }
 
@@ -110,7 +110,7 @@ impl Housekeeping {
     }
 
     /// Has a file synced in its time, to which these events were written.
-    pub(super) fn add(&self, file: Arc<dyn LogFile>, events: u64) {
+    pub(super) fn add(&self, file: Arc<dyn FileHandle>, events: u64) {
         let mut state = self.shared.state.lock();
         if state.has_stopped {
             return state.lose_track(events);
@@ -126,7 +126,7 @@ impl Housekeeping {
     }
 
     /// A file of which a sync failed: what it holds may never be durable.
-    pub(super) fn failed(&self) -> Option<Arc<dyn LogFile>> {
+    pub(super) fn failed(&self) -> Option<Arc<dyn FileHandle>> {
         self.shared.state.lock().failed.pop()
     }
 

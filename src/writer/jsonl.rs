@@ -1,15 +1,15 @@
 //! The line of an event, from its record.
 
-use llm_audit_log::schema::{Fields, Payload};
+use llm_audit_log::schema::{AppendJson, LineFields};
 
 use crate::record::decode::{Record, Value};
 
 /// Appends the line of an event.
 pub(crate) fn write_event(out: &mut Vec<u8>, instance: &str, seq: u64, record: &Record<'_>) {
-    fn payload<'a>(value: &'a Value<'_>) -> &'a dyn Payload {
+    fn payload<'a>(value: &'a Value<'_>) -> &'a dyn AppendJson {
         value
     }
-    let fields = Fields {
+    let fields = LineFields {
         instance: Some(instance),
         seq: Some(seq),
         trace_id: Some(record.trace_id),

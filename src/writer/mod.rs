@@ -34,8 +34,8 @@ use exports::{export, export_all};
 use fs::{Clock, Fs, OsFs, SystemClock};
 use housekeeping::Housekeeping;
 use llm_audit_log::schema::notices::{Loss, Notice, Retired};
-use notices::Place;
-use rotate::{FileOptions, Lines, LogFiles, utc_date};
+use notices::FileStart;
+use rotate::{FileOptions, LogFiles, Urgency, utc_date};
 pub(crate) use shared::Shared;
 use tidy::Tidy;
 
@@ -323,7 +323,7 @@ impl Writer {
             self.own_lines(now);
             self.lines.extend_from_slice(&batch);
         }
-        let written = self.hand_on(now, Lines::Events, batch.events);
+        let written = self.hand_on(now, Urgency::Events, batch.events);
         self.unsaid = if written {
             None
         } else if batch.events + batch.overwritten == 0 {
@@ -365,7 +365,7 @@ impl Writer {
         let Some(unsaid) = self.unsaid.filter(|_| has_reserve && is_due) else { return };
         self.lines.clear();
         self.loss_line(now, unsaid);
-        if self.hand_on(now, Lines::Loss, 0) {
+        if self.hand_on(now, Urgency::Loss, 0) {
             self.unsaid = None;
             self.outage.told_micros = now;
             self.outage.wait_micros = TOLD_AGAIN_MICROS.max(self.outage.wait_micros * 2);
@@ -388,7 +388,7 @@ impl Writer {
     /// Gives the lines to the log, counts the events among them, and then gives them to the other
     /// exporters. `false`: they were not taken, and nobody else gets them either, since the log will
     /// say that no line holds them.
-    fn hand_on(&mut self, now: i64, what: Lines, events: u64) -> bool {
+    fn hand_on(&mut self, now: i64, what: Urgency, events: u64) -> bool {
         let shared = self.shared.clone();
         let counts = &shared.counts;
         let start = self.write_log(now, what);
@@ -407,11 +407,11 @@ impl Writer {
 
     /// Gives the lines to the file, or to the first exporter where there is none. Returns what it put
     /// before them, which is empty or a start line; `None`: they were not taken.
-    fn write_log(&mut self, now: i64, what: Lines) -> Option<Vec<u8>> {
+    fn write_log(&mut self, now: i64, what: Urgency) -> Option<Vec<u8>> {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
         let mut start_text = Vec::new();
         let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
-            let place = Place { host, first: !*has_started, torn_bytes };
+            let place = FileStart { host, first: !*has_started, torn_bytes };
             notices::write_start(text, now, shared, place);
             start_text.clone_from(text);
         };
@@ -505,7 +505,7 @@ impl Writer {
             // Apart, so that on a full disk they leave the end its room. What they cannot tell of
             // then, `verify` finds missing.
             self.own_lines(now);
-            if self.hand_on(now, Lines::Loss, 0) {
+            if self.hand_on(now, Urgency::Loss, 0) {
                 self.unsaid = None;
             }
             self.news.clear();
@@ -514,7 +514,7 @@ impl Writer {
         self.own_lines(now);
         notices::write_stop(&mut self.lines, now, &self.shared, &accounting);
         // Where it cannot be written the log shows as killed, which is what it then is.
-        let _written = self.hand_on(now, Lines::Last, 0);
+        let _written = self.hand_on(now, Urgency::Last, 0);
         self.house = None;
         self.files = None;
         self.finish_exports();

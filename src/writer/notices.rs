@@ -6,7 +6,7 @@ use super::Shared;
 use crate::metrics::Accounting;
 
 /// What an `audit.start` line says about its file.
-pub(super) struct Place<'a> {
+pub(super) struct FileStart<'a> {
     pub(super) host: &'a str,
     /// Whether this is the first file of the instance.
     pub(super) first: bool,
@@ -15,7 +15,7 @@ pub(super) struct Place<'a> {
 }
 
 /// Appends the `audit.start` line.
-pub(super) fn write_start(out: &mut Vec<u8>, now: i64, shared: &Shared, place: Place<'_>) {
+pub(super) fn write_start(out: &mut Vec<u8>, now: i64, shared: &Shared, place: FileStart<'_>) {
     let settings = &shared.settings;
     let sampling = &settings.sampling;
     let start = Start {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
 
-use super::fs::{Fs, LogFile, Stat};
+use super::fs::{FileHandle, Fs, Stat};
 use crate::error::Error;
 use llm_audit_log::{FileName, compressed_path, lines_end};
 
@@ -41,7 +41,7 @@ pub(crate) struct FileOptions {
 
 /// What is appended, by what it leaves of the reserve where the disk is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lines {
+pub(crate) enum Urgency {
     /// A batch of events and what goes with it: all.
     Events,
     /// An `audit.loss` line alone: half, for the last lines.
@@ -50,7 +50,7 @@ pub(crate) enum Lines {
     Last,
 }
 
-impl Lines {
+impl Urgency {
     fn reserve_left(self) -> u64 {
         match self {
             Self::Events => RESERVE_BYTES,
@@ -84,14 +84,14 @@ pub(crate) struct LogFiles {
     /// Bytes of torn tails cut off and not yet told to a start line.
     torn_bytes: u64,
     files_begun: u64,
-    unsynced: Vec<Arc<dyn LogFile>>,
+    unsynced: Vec<Arc<dyn FileHandle>>,
     /// Files left behind, here or on their way through the housekeeping thread.
-    left: Vec<Weak<dyn LogFile>>,
+    left: Vec<Weak<dyn FileHandle>>,
 }
 
 /// The file that is written to, with its lock.
 struct Current {
-    file: Arc<dyn LogFile>,
+    file: Arc<dyn FileHandle>,
     /// Bytes of whole lines; the file is never left longer.
     len: u64,
     /// Bytes of the start line in a file that was empty before; up to here it counts as empty.
@@ -157,7 +157,7 @@ impl LogFiles {
     pub(crate) fn append(
         &mut self,
         batch: &[u8],
-        what: Lines,
+        what: Urgency,
         now_micros: i64,
         start_line: &mut dyn FnMut(&mut Vec<u8>, u64),
     ) -> io::Result<()> {
@@ -180,7 +180,7 @@ impl LogFiles {
         &mut self,
         current: &mut Current,
         batch: &[u8],
-        what: Lines,
+        what: Urgency,
         start_line: &mut dyn FnMut(&mut Vec<u8>, u64),
     ) -> io::Result<()> {
         let mut text = Vec::new();
@@ -212,7 +212,7 @@ impl LogFiles {
 
     /// A file with bytes written since it was last handed out, for `sync_data` on another thread;
     /// files left behind come first. `None` when there is none left.
-    pub(crate) fn take_for_sync(&mut self) -> Option<Arc<dyn LogFile>> {
+    pub(crate) fn take_for_sync(&mut self) -> Option<Arc<dyn FileHandle>> {
         if !self.unsynced.is_empty() {
             return Some(self.unsynced.remove(0));
         }
@@ -222,7 +222,7 @@ impl LogFiles {
 
     /// Says that `sync_data` of a file failed. Whether what it holds is durable can never be known
     /// again, so it is closed if it is still written to, and the next batch begins another.
-    pub(crate) fn sync_failed(&mut self, file: &Arc<dyn LogFile>) {
+    pub(crate) fn sync_failed(&mut self, file: &Arc<dyn FileHandle>) {
         if let Some(current) = self.current.take_if(|current| Arc::ptr_eq(&current.file, file)) {
             current.give_back();
             self.pass_over();
@@ -331,7 +331,7 @@ impl LogFiles {
 
     /// The file at the present path, locked and repaired, and its length; `None` if it is not to
     /// be had or has no room.
-    fn claim(&mut self, batch_bytes: u64) -> io::Result<Option<(Arc<dyn LogFile>, u64)>> {
+    fn claim(&mut self, batch_bytes: u64) -> io::Result<Option<(Arc<dyn FileHandle>, u64)>> {
         let compressed = compressed_path(&self.path);
         if self.fs.exists(&compressed)? {
             return Ok(None);
@@ -378,7 +378,7 @@ impl LogFiles {
     }
 
     fn cut_torn_tail_at(&mut self, path: &Path) -> io::Result<()> {
-        let is_torn = |file: &dyn LogFile| {
+        let is_torn = |file: &dyn FileHandle| {
             let Stat { len, .. } = file.stat()?;
             let mut last = [b'\n'];
             if len > 0 {
@@ -405,7 +405,7 @@ impl LogFiles {
 
     /// Cuts off what follows the last whole line, and remembers how much that was. Returns the
     /// length.
-    fn cut_torn_tail(&mut self, file: &dyn LogFile, found_len: u64) -> io::Result<u64> {
+    fn cut_torn_tail(&mut self, file: &dyn FileHandle, found_len: u64) -> io::Result<u64> {
         let len = whole_lines_len(file, found_len)?;
         if len < found_len {
             file.truncate(len)?;
@@ -434,7 +434,7 @@ impl Drop for LogFiles {
 }
 
 impl Current {
-    fn write(&mut self, bytes: &[u8], what: Lines) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8], what: Urgency) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -493,7 +493,7 @@ impl Current {
 
     /// Sees to it that a write of so many bytes leaves what it must of the reserve. Fails where
     /// the disk is too full for that; where it cannot be told, the write will.
-    fn make_room(&mut self, bytes: u64, what: Lines) -> io::Result<()> {
+    fn make_room(&mut self, bytes: u64, what: Urgency) -> io::Result<()> {
         if !self.reserves || self.len + bytes + what.reserve_left() <= self.reserved_to {
             return Ok(());
         }
@@ -504,7 +504,7 @@ impl Current {
                     return Ok(());
                 }
                 Err(error) if is_full(&error) && ahead > RESERVE_BYTES => {}
-                Err(error) if is_full(&error) && what != Lines::Last => return Err(error),
+                Err(error) if is_full(&error) && what != Urgency::Last => return Err(error),
                 Err(error) => {
                     let never = [ErrorKind::Unsupported, ErrorKind::InvalidInput];
                     self.reserves = !never.contains(&error.kind());
@@ -550,7 +550,7 @@ impl Current {
 /// A file whose name may not be durable yet: its first sync makes it so, on whatever thread that
 /// is, and never the writer.
 struct Claimed {
-    file: Arc<dyn LogFile>,
+    file: Arc<dyn FileHandle>,
     fs: Arc<dyn Fs>,
     dir: PathBuf,
     /// Whether the name is durable.
@@ -558,7 +558,7 @@ struct Claimed {
     is_folder_named: Arc<AtomicBool>,
 }
 
-impl LogFile for Claimed {
+impl FileHandle for Claimed {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         self.file.append(bytes)
     }
@@ -611,7 +611,7 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 /// The length of a file up to and with its last `\n`.
-pub(super) fn whole_lines_len(file: &dyn LogFile, len: u64) -> io::Result<u64> {
+pub(super) fn whole_lines_len(file: &dyn FileHandle, len: u64) -> io::Result<u64> {
     lines_end(len, |offset, piece| file.read_at(offset, piece))
 }
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use jiff::Span;
 use jiff::civil::Date;
 
-use super::fs::{Fs, LogFile};
+use super::fs::{FileHandle, Fs};
 use super::rotate::whole_lines_len;
 use llm_audit_log::schema::Prefix;
-use llm_audit_log::schema::notices::{NoticeType, Read as Notice, Retired, Seqs};
+use llm_audit_log::schema::notices::{NoticeType, ReadNotice, Retired, Seqs};
 use llm_audit_log::zst;
 use llm_audit_log::{Ending, read_line};
 use llm_audit_log::{FileName, compressed_path, with_suffix};
@@ -76,7 +76,7 @@ impl Tidy {
     }
 
     /// A file with its lock; `None` where somebody else has it, or it has gone.
-    fn claim(&self, path: &Path) -> io::Result<Option<Arc<dyn LogFile>>> {
+    fn claim(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>> {
         let Some(file) = self.fs.open_existing(path)? else { return Ok(None) };
         Ok((file.try_lock()? && file.is_at(path)).then_some(file))
     }
@@ -214,7 +214,7 @@ impl Job<'_> {
     }
 
     /// The numbers that the lines of a file hold or tell of, by instance.
-    fn instances(&self, file: &dyn LogFile, is_compressed: bool) -> io::Result<Vec<Seqs>> {
+    fn instances(&self, file: &dyn FileHandle, is_compressed: bool) -> io::Result<Vec<Seqs>> {
         let input = self.pieces(file)?;
         let input: Box<dyn Read> = match is_compressed {
             true => Box::new(zst::reader(input)?),
@@ -271,7 +271,11 @@ impl Job<'_> {
 
     /// Writes what `original` holds, compressed and durable, under another name. Returns it with its
     /// lock, so that nobody takes it for a leftover.
-    fn write_compressed(&self, original: &dyn LogFile, to: &Path) -> io::Result<Arc<dyn LogFile>> {
+    fn write_compressed(
+        &self,
+        original: &dyn FileHandle,
+        to: &Path,
+    ) -> io::Result<Arc<dyn FileHandle>> {
         let stat = original.stat()?;
         let copy = self.tidy.fs.open_log(to, stat.mode)?.ok_or(ErrorKind::AlreadyExists)?;
         if !copy.try_lock()? || !copy.is_at(to) {
@@ -293,12 +297,12 @@ impl Job<'_> {
     }
 
     /// Its whole lines: a torn one of a killed process is none.
-    fn lines<'f>(&'f self, file: &'f dyn LogFile) -> io::Result<Pieces<'f>> {
+    fn lines<'f>(&'f self, file: &'f dyn FileHandle) -> io::Result<Pieces<'f>> {
         let pieces = self.pieces(file)?;
         Ok(Pieces { len: whole_lines_len(file, pieces.len)?, ..pieces })
     }
 
-    fn pieces<'f>(&'f self, file: &'f dyn LogFile) -> io::Result<Pieces<'f>> {
+    fn pieces<'f>(&'f self, file: &'f dyn FileHandle) -> io::Result<Pieces<'f>> {
         Ok(Pieces { file, at: 0, len: file.stat()?.len, asked_at: 0, goes_on: self.goes_on })
     }
 }
@@ -326,7 +330,9 @@ fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
         return;
     }
     let Ok(line) = llm_audit_log::parse(line) else { return };
-    if let (Some(instance), Some(Notice::Loss(Some(loss)))) = (line.instance(), Notice::of(&line)) {
+    if let (Some(instance), Some(ReadNotice::Loss(Some(loss)))) =
+        (line.instance(), ReadNotice::of(&line))
+    {
         seqs_of(found, instance).lose(loss);
     }
 }
@@ -360,7 +366,7 @@ fn begins_with(whole: impl Read, start: impl Read) -> io::Result<bool> {
 
 /// A file from its beginning to the end that it has now. Fails once it is not to go on.
 struct Pieces<'f> {
-    file: &'f dyn LogFile,
+    file: &'f dyn FileHandle,
     at: u64,
     len: u64,
     /// Where it was last asked whether to go on.
@@ -384,7 +390,7 @@ impl Read for Pieces<'_> {
 }
 
 /// What is written goes to the end of a file.
-struct Appended<'f>(&'f dyn LogFile);
+struct Appended<'f>(&'f dyn FileHandle);
 
 impl Write for Appended<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

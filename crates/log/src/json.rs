@@ -10,9 +10,9 @@ pub const DEPTH_MAX: usize = 1 << 20;
 
 /// A parsed JSON object of any kind.
 #[derive(Debug)]
-pub struct Object<'a>(Tape<'a>);
+pub struct JsonObject<'a>(Tape<'a>);
 
-impl<'a> Object<'a> {
+impl<'a> JsonObject<'a> {
     /// Parses a text, which is unescaped in place and is scratch space afterwards. `what` names the
     /// text in errors.
     ///
@@ -62,7 +62,7 @@ fn syntax(error: &simd_json::Error) -> String {
     }
 }
 
-/// A JSON value inside an [`Object`] or a [`Line`](crate::Line).
+/// A JSON value inside an [`JsonObject`] or a [`Line`](crate::Line).
 ///
 /// It borrows the line and costs nothing to copy. Every look-up walks the flat tape, stepping over
 /// nested values without entering them, so that no depth of nesting can exhaust the stack.

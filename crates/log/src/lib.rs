@@ -12,7 +12,7 @@
 //! # Ok::<(), llm_audit_log::Error>(())
 //! ```
 //!
-//! - [`schema`]: event types, status, ids, exact money.
+//! - [`schema`]: the fields, event types, status, ids, exact money, and the log's own lines.
 //! - [`parse`] and [`Line`]: one line, field by field. [`json`]: any JSON object, without a schema.
 //! - [`Folder`], [`Lines`], [`Follow`]: the lines of a folder, now and as they come.
 //! - [`Trace`]: the events of one trace as a tree of spans.
@@ -42,3 +42,7 @@ pub use line::{Line, parse};
 pub use schema::{EventType, Status, Usd, is_event_type_name};
 pub use trace::{Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_with};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

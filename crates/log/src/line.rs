@@ -3,9 +3,9 @@
 use memchr::{memchr2, memmem};
 
 use crate::error::Error;
-use crate::json::{Json, Object};
+use crate::json::{Json, JsonObject};
 use crate::schema::notices;
-use crate::schema::{FIELDS, Field, Presence, Shape, Time, Usd, VERSION};
+use crate::schema::{FIELDS, Field, FieldShape, Presence, Time, Usd, VERSION};
 
 /// Parses one line, with or without its newline.
 ///
@@ -28,7 +28,7 @@ use crate::schema::{FIELDS, Field, Presence, Shape, Time, Usd, VERSION};
 /// ```
 pub fn parse(line: &mut [u8]) -> Result<Line<'_>, Error> {
     let cost_usd = number(line, b"cost_usd").and_then(|spelled| spelled.parse().ok());
-    let object = Object::parse(line, "log line")?;
+    let object = JsonObject::parse(line, "log line")?;
     Ok(Line { object, cost_usd })
 }
 
@@ -80,7 +80,7 @@ fn member_number(text: &[u8]) -> Option<&str> {
 /// [`check`](Self::check) tells these apart.
 #[derive(Debug)]
 pub struct Line<'a> {
-    object: Object<'a>,
+    object: JsonObject<'a>,
     /// As it is spelled; the tape has the nearest `f64`.
     cost_usd: Option<Usd>,
 }

@@ -44,7 +44,7 @@ use options::Options;
 pub use options::Place;
 pub use options::{Replacement, SanitizerBuilder};
 pub use scan::Matches;
-pub use stream::{PrivateKeyLines, RedactingWriter};
+pub use stream::{LINE_BYTES_MAX, PrivateKeyLines, RedactingWriter};
 pub use walk::{Fate, Frame, Secrecy, Shape, Slot};
 
 /// Has every later fork find the rules and the protected values whole. Called before either is begun.

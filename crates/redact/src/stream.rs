@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use super::{Kind, Redactions, Sanitizer};
 
-/// Of a longer line nothing is written but how long it was.
-const LINE_BYTES_MAX: usize = 64 << 20;
+/// The longest line that is redacted, in bytes without its newline. Of a longer one only the length
+/// is written.
+pub const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// Follows a private key over the lines of a text, of which [`Sanitizer::redact_line`] sees one at a
 /// time: each line of it behind the first is to become the placeholder of [`Kind::PrivateKey`].

@@ -4,11 +4,11 @@ use super::*;
 #[cfg(unix)]
 use std::io::{PipeReader, Read};
 
-const COLOURED: Look = Look::Terminal { colour: true };
-const PLAIN: Look = Look::Terminal { colour: false };
+const COLOURED: Rendering = Rendering::Terminal { colour: true };
+const PLAIN: Rendering = Rendering::Terminal { colour: false };
 
-fn exported(look: Look, lines: &str) -> String {
-    let mut out = Lines::over(Vec::new(), look);
+fn exported(look: Rendering, lines: &str) -> String {
+    let mut out = Output::over(Vec::new(), look);
     out.export(lines.as_bytes()).unwrap();
     String::from_utf8(out.out).unwrap()
 }
@@ -16,7 +16,7 @@ fn exported(look: Look, lines: &str) -> String {
 #[test]
 fn lines_for_a_pipe_are_those_of_the_file() {
     let lines = "{\"status\":\"error\",\"data\":{\"a\":\"\u{7f}\u{9b}31m ü\"}}\n{}\n";
-    assert_eq!(exported(Look::Exact, lines), lines);
+    assert_eq!(exported(Rendering::Exact, lines), lines);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_reader_that_leaves_is_an_error_and_a_torn_line_is_ended() {
     let cases = [(0, ""), (2, "aa\n"), (4, "aaa\n"), (6, "aaa\nbb\n")];
     for (room, before) in cases {
         let pipe = Pipe { taken: Vec::new(), room, interrupted: false };
-        let mut stdout = Lines::over(pipe, Look::Exact);
+        let mut stdout = Output::over(pipe, Rendering::Exact);
         let error = stdout.export(b"aaa\nbbb\n").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         stdout.out.room = 100;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 
 use super::{ServiceTier, Usage};
-use llm_audit_log::json::{Json, Object};
+use llm_audit_log::json::{Json, JsonObject};
 
 use crate::panics::forget_panic;
 
@@ -41,7 +41,7 @@ impl Answer {
 
     /// `None` where the text is no JSON object.
     pub(crate) fn parse(mut text: Vec<u8>) -> Option<Self> {
-        let answer = Object::parse(&mut text, "answer").ok()?;
+        let answer = JsonObject::parse(&mut text, "answer").ok()?;
         let mut found = Self::default();
         found.look(answer.json(), ServiceTier::Standard, WRAPPERS_MAX);
         Some(found)

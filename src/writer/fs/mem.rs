@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::{Clock, Fs, LogFile, Stat};
+use super::{Clock, FileHandle, Fs, Stat};
 
 /// A clock that stands still until it is set.
 #[derive(Default)]
@@ -288,7 +288,7 @@ impl MemFs {
         after
     }
 
-    fn file(&self, state: &mut State, node: usize) -> Arc<dyn LogFile> {
+    fn file(&self, state: &mut State, node: usize) -> Arc<dyn FileHandle> {
         state.handles += 1;
         Arc::new(MemFile { fs: self.clone(), node, holds_lock: AtomicBool::new(false) })
     }
@@ -299,7 +299,7 @@ impl Fs for MemFs {
         self.state().dir_fails.map_or(Ok(()), |kind| Err(kind.into()))
     }
 
-    fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn LogFile>>> {
+    fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn FileHandle>>> {
         let mut state = self.state();
         if state.open_fails {
             return Err(io::Error::other("no file handle left"));
@@ -320,7 +320,7 @@ impl Fs for MemFs {
         Ok(Some(self.file(&mut state, node)))
     }
 
-    fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn LogFile>>> {
+    fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>> {
         let mut state = self.state();
         if state.open_fails {
             return Err(io::Error::other("no file handle left"));
@@ -388,7 +388,7 @@ struct MemFile {
     holds_lock: AtomicBool,
 }
 
-impl LogFile for MemFile {
+impl FileHandle for MemFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.fs.state();
         state.change()?;

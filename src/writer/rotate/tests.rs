@@ -32,7 +32,7 @@ impl Rig {
 
     fn try_append(&mut self, batch: &str, now: i64) -> io::Result<()> {
         let mut start = |text: &mut Vec<u8>, torn| text.extend(format!("S{torn}\n").bytes());
-        self.files.append(batch.as_bytes(), Lines::Events, now, &mut start)
+        self.files.append(batch.as_bytes(), Urgency::Events, now, &mut start)
     }
 
     fn append(&mut self, batch: &str, now: i64) {
@@ -640,10 +640,10 @@ fn a_full_disk_has_room_for_the_logs_own_lines() {
     let full = rig.try_append("b\n", NOON).unwrap_err();
     assert_eq!(full.kind(), ErrorKind::StorageFull);
     let loss = format!("{}\n", "l".repeat(999));
-    let losses = std::iter::from_fn(|| own(&mut rig, &loss, Lines::Loss).ok()).count();
+    let losses = std::iter::from_fn(|| own(&mut rig, &loss, Urgency::Loss).ok()).count();
     assert_eq!(losses, reserve / 2 / 1000, "half of it is kept for the last lines");
     let last = format!("{}\n", "z".repeat(30_000));
-    own(&mut rig, &last, Lines::Last).unwrap();
+    own(&mut rig, &last, Urgency::Last).unwrap();
     assert!(rig.fs.text(FIRST).ends_with(&last));
     // The disk has room again: so has the reserve.
     rig.fs.state().capacity = None;
@@ -780,7 +780,7 @@ mod on_the_real_file_system {
 
     fn append(files: &mut LogFiles, batch: &str, now: i64) {
         let mut start = |text: &mut Vec<u8>, torn| text.extend(format!("S{torn}\n").bytes());
-        files.append(batch.as_bytes(), Lines::Events, now, &mut start).unwrap();
+        files.append(batch.as_bytes(), Urgency::Events, now, &mut start).unwrap();
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The fields of a line: one table that the writer, the readers and the documentation share.
 
-use super::shape::{self, Shape};
+use super::shape::{self, FieldShape};
 use crate::json::Json;
 use crate::line::Line;
 
@@ -55,7 +55,7 @@ pub struct Field {
 }
 
 impl Field {
-    const fn of<S: Shape>(
+    const fn of<S: FieldShape>(
         name: &'static str,
         presence: Presence,
         description: &'static str,
@@ -74,7 +74,7 @@ impl Field {
 
 /// Makes everything that lists the fields from the table below.
 ///
-/// A row is `name: Shape, Presence, how it is read, "description"`. The reader of a field is
+/// A row is `name: FieldShape, Presence, how it is read, "description"`. The reader of a field is
 /// `by_shape`, or `by_hand` if [`Line`] has a method of its own for it.
 macro_rules! fields {
     (
@@ -91,12 +91,11 @@ macro_rules! fields {
 
         /// The fields of one line, to be written. A field that is `None` is left out.
         #[derive(Clone, Copy, Default)]
-        #[allow(missing_docs, reason = "the table describes the fields")]
-        pub struct Fields<'a> {
-            $(#[doc = $doc] pub $name: Option<<shape::$shape as Shape>::Written<'a>>,)+
+        pub struct LineFields<'a> {
+            $(#[doc = $doc] pub $name: Option<<shape::$shape as FieldShape>::Written<'a>>,)+
         }
 
-        impl Fields<'_> {
+        impl LineFields<'_> {
             /// Appends the line, with its newline. A payload that does not serialize is written as
             /// `{"value":"[UNSERIALIZABLE]"}`.
             #[inline]
@@ -116,7 +115,7 @@ macro_rules! fields {
     };
     (@read by_shape, $name:ident: $shape:ident, $doc:literal) => {
         #[doc = concat!("`", stringify!($name), "`: ", $doc, ".")]
-        pub fn $name(&self) -> Option<<shape::$shape as Shape>::Read<'_>> {
+        pub fn $name(&self) -> Option<<shape::$shape as FieldShape>::Read<'_>> {
             shape::$shape::read(self.field(stringify!($name))?)
         }
     };
@@ -125,7 +124,7 @@ macro_rules! fields {
 
 fields! {
     event_version: Version, Always, by_shape, "the version of the schema";
-    instance: Instance, Always, by_shape, "16 hex digits that the logger drew at its start";
+    instance: InstanceId, Always, by_shape, "16 hex digits that the logger drew at its start";
     seq: Integer, Event, by_shape,
         "the number of the event within its instance, from 1, in the order of the file";
     trace_id: TraceId, Event, by_shape, "32 lower-case hex digits (W3C)";
@@ -143,8 +142,8 @@ fields! {
     tokens_output: Integer, Optional, by_shape,
         "tokens the model wrote, reasoning included; absent if unknown";
     cost_usd: Dollars, Optional, by_hand, "what it cost in US dollars, exact, without exponent";
-    data: Object, Optional, by_shape, "the payload";
-    error: ErrorDetail, Optional, by_shape,
+    data: DataObject, Optional, by_shape, "the payload";
+    error: ErrorObject, Optional, by_shape,
         "what went wrong: `type`, `message`, `traceback`, `recoverable`, `input_snapshot`, \
          `environment`";
 }
@@ -158,8 +157,8 @@ mod tests {
     use crate::parse;
     use crate::schema::{Status, VERSION};
 
-    fn event() -> Fields<'static> {
-        Fields {
+    fn event() -> LineFields<'static> {
+        LineFields {
             instance: Some("0123456789abcdef"),
             seq: Some(7),
             trace_id: Some(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c),
@@ -169,11 +168,11 @@ mod tests {
             agent: Some("benefits"),
             action: Some("tool \"search\"\n"),
             status: Some(Status::Ok),
-            ..Fields::default()
+            ..LineFields::default()
         }
     }
 
-    fn line(fields: &Fields<'_>) -> String {
+    fn line(fields: &LineFields<'_>) -> String {
         let mut out = Vec::new();
         fields.write(&mut out);
         String::from_utf8(out).expect("UTF-8")
@@ -193,7 +192,7 @@ mod tests {
 
     #[test]
     fn present_fields_have_their_order() {
-        let full = Fields {
+        let full = LineFields {
             parent_span_id: Some(u64::MAX),
             status: Some(Status::Timeout),
             latency_ms: Some(12.5),
@@ -242,7 +241,7 @@ mod tests {
             (f64::INFINITY, "\"status\":\"ok\"}"),
         ];
         for (value, end) in cases {
-            let line = line(&Fields { latency_ms: Some(value), ..event() });
+            let line = line(&LineFields { latency_ms: Some(value), ..event() });
             assert!(line.trim_end().ends_with(end), "{value}: {line}");
         }
     }
@@ -258,7 +257,7 @@ mod tests {
             (i64::MAX, "9999-12-30T22:00:00.000000Z"),
         ];
         for (micros, expected) in cases {
-            let line = line(&Fields { timestamp: Some(micros), ..event() });
+            let line = line(&LineFields { timestamp: Some(micros), ..event() });
             assert!(line.contains(&format!("\"timestamp\":\"{expected}\"")), "{micros}: {line}");
         }
     }
@@ -273,7 +272,7 @@ mod tests {
                 Err(S::Error::custom("no"))
             }
         }
-        let line = line(&Fields { data: Some(&Fails), ..event() });
+        let line = line(&LineFields { data: Some(&Fails), ..event() });
         let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(line["data"]["value"], "[UNSERIALIZABLE]");
     }

@@ -10,10 +10,10 @@ mod status;
 mod usd;
 
 pub use event_type::{EventType, is_event_type_name};
-pub use fields::{FIELDS, Field, Fields, Presence};
+pub use fields::{FIELDS, Field, LineFields, Presence};
 pub use prefix::Prefix;
-pub use shape::Payload;
-pub(crate) use shape::{Shape, Time};
+pub use shape::AppendJson;
+pub(crate) use shape::{FieldShape, Time};
 pub use status::Status;
 pub use usd::Usd;
 

@@ -32,14 +32,18 @@ impl<'l> Prefix<'l> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Fields;
+    use crate::schema::LineFields;
 
     #[test]
     fn what_the_writer_begins_with_is_read() {
         let instance = "0123456789abcdef";
         for seq in [None, Some(0), Some(7), Some(u64::MAX)] {
-            let fields =
-                Fields { instance: Some(instance), seq, agent: Some("a"), ..Fields::default() };
+            let fields = LineFields {
+                instance: Some(instance),
+                seq,
+                agent: Some("a"),
+                ..LineFields::default()
+            };
             let mut line = Vec::new();
             fields.write(&mut line);
             assert_eq!(Prefix::of(&line), Some(Prefix { instance, seq }));

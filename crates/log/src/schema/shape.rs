@@ -22,7 +22,7 @@ const TIME_MAX: i64 = 253_402_207_200_000_000;
 const NOT_FULL: &str = "is not written in full and in lower case";
 
 /// What a field may hold.
-pub trait Shape {
+pub trait FieldShape {
     /// The type, as the documentation names it.
     const TYPE: &'static str;
     /// What is wrong with a value of another shape, to be read after the field's name.
@@ -55,13 +55,13 @@ pub trait Shape {
 }
 
 /// A payload, for the fields `data` and `error`.
-pub trait Payload {
+pub trait AppendJson {
     /// Appends the payload as JSON. Returns `false` if its `Serialize` impl failed; a part of it is
     /// then written.
     fn append(&self, out: &mut Vec<u8>) -> bool;
 }
 
-impl<T: Serialize + ?Sized> Payload for T {
+impl<T: Serialize + ?Sized> AppendJson for T {
     fn append(&self, out: &mut Vec<u8>) -> bool {
         simd_json::to_writer(&mut *out, self).is_ok()
     }
@@ -80,7 +80,7 @@ pub enum Number {}
 /// An exact number of dollars.
 pub enum Dollars {}
 /// 16 hex digits.
-pub enum Instance {}
+pub enum InstanceId {}
 /// 32 hex digits.
 pub enum TraceId {}
 /// 16 hex digits.
@@ -88,11 +88,11 @@ pub enum SpanId {}
 /// RFC 3339.
 pub enum Time {}
 /// An object, which readers take in any other shape, too.
-pub enum Object {}
+pub enum DataObject {}
 /// An object; readers also take the message alone.
-pub enum ErrorDetail {}
+pub enum ErrorObject {}
 
-impl Shape for Version {
+impl FieldShape for Version {
     const TYPE: &'static str = "`\"3.0\"`";
     const FAULT: &'static str = Text::FAULT;
     type Written<'a> = ();
@@ -108,7 +108,7 @@ impl Shape for Version {
     }
 }
 
-impl Shape for Text {
+impl FieldShape for Text {
     const TYPE: &'static str = "string";
     const FAULT: &'static str = "is no string";
     type Written<'a> = &'a str;
@@ -124,7 +124,7 @@ impl Shape for Text {
     }
 }
 
-impl Shape for StatusName {
+impl FieldShape for StatusName {
     const TYPE: &'static str = "string";
     const FAULT: &'static str = "is none of \"ok\", \"error\", \"timeout\" and \"retry\"";
     type Written<'a> = Status;
@@ -140,7 +140,7 @@ impl Shape for StatusName {
     }
 }
 
-impl Shape for Integer {
+impl FieldShape for Integer {
     const TYPE: &'static str = "integer";
     const FAULT: &'static str = "is no whole number from 0";
     type Written<'a> = u64;
@@ -156,7 +156,7 @@ impl Shape for Integer {
     }
 }
 
-impl Shape for Number {
+impl FieldShape for Number {
     const TYPE: &'static str = "number";
     const FAULT: &'static str = "is no number";
     type Written<'a> = f64;
@@ -176,7 +176,7 @@ impl Shape for Number {
     }
 }
 
-impl Shape for Dollars {
+impl FieldShape for Dollars {
     const TYPE: &'static str = "number";
     const FAULT: &'static str = "is no number of dollars";
     type Written<'a> = Usd;
@@ -194,7 +194,7 @@ impl Shape for Dollars {
     }
 }
 
-impl Shape for Instance {
+impl FieldShape for InstanceId {
     const TYPE: &'static str = "string";
     const FAULT: &'static str = "is no id of 16 hex digits";
     type Written<'a> = &'a str;
@@ -218,7 +218,7 @@ impl Shape for Instance {
     }
 }
 
-impl Shape for TraceId {
+impl FieldShape for TraceId {
     const TYPE: &'static str = "string";
     const FAULT: &'static str = "is no id of up to 32 hex digits, not all zero";
     type Written<'a> = u128;
@@ -242,7 +242,7 @@ impl Shape for TraceId {
     }
 }
 
-impl Shape for SpanId {
+impl FieldShape for SpanId {
     const TYPE: &'static str = "string";
     const FAULT: &'static str = "is no id of up to 16 hex digits, not all zero";
     type Written<'a> = u64;
@@ -266,7 +266,7 @@ impl Shape for SpanId {
     }
 }
 
-impl Shape for Time {
+impl FieldShape for Time {
     const TYPE: &'static str = "string";
     const FAULT: &'static str = "is no RFC 3339 time with an offset";
     /// Microseconds since the Unix epoch.
@@ -287,14 +287,14 @@ impl Shape for Time {
     }
 }
 
-impl Shape for Object {
+impl FieldShape for DataObject {
     const TYPE: &'static str = "object";
     const FAULT: &'static str = "is no object";
-    type Written<'a> = &'a dyn Payload;
+    type Written<'a> = &'a dyn AppendJson;
     type Read<'a> = Json<'a>;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: &dyn Payload) {
+    fn write(out: &mut Vec<u8>, key: &str, value: &dyn AppendJson) {
         payload(out, key, value);
     }
 
@@ -307,14 +307,14 @@ impl Shape for Object {
     }
 }
 
-impl Shape for ErrorDetail {
+impl FieldShape for ErrorObject {
     const TYPE: &'static str = "object";
     const FAULT: &'static str = "is no object and no string";
-    type Written<'a> = &'a dyn Payload;
+    type Written<'a> = &'a dyn AppendJson;
     type Read<'a> = Json<'a>;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: &dyn Payload) {
+    fn write(out: &mut Vec<u8>, key: &str, value: &dyn AppendJson) {
         payload(out, key, value);
     }
 
@@ -327,7 +327,7 @@ impl Shape for ErrorDetail {
     }
 
     fn object_fault(json: Json<'_>) -> Option<&'static str> {
-        Object::object_fault(json)
+        DataObject::object_fault(json)
     }
 }
 
@@ -339,7 +339,7 @@ fn not_full(json: Json<'_>, digits: usize) -> Option<&'static str> {
 }
 
 /// Appends a value through simd-json. If that fails, the part it wrote is taken back.
-fn payload(out: &mut Vec<u8>, key: &str, value: &(impl Payload + ?Sized)) {
+fn payload(out: &mut Vec<u8>, key: &str, value: &(impl AppendJson + ?Sized)) {
     out.extend_from_slice(key.as_bytes());
     let start = out.len();
     if !value.append(out) {

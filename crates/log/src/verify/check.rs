@@ -55,17 +55,17 @@ impl Check {
             let what = "event_type is no dotted lower-case name".to_owned();
             self.report.find(Some(place), None, what);
         }
-        let notice = notices::Read::of(line);
+        let notice = notices::ReadNotice::of(line);
         match &notice {
-            Some(notices::Read::Start(start)) => self.has_retention |= start.has_retention,
-            Some(notices::Read::Retired(retired)) => self.retired(retired, place),
+            Some(notices::ReadNotice::Start(start)) => self.has_retention |= start.has_retention,
+            Some(notices::ReadNotice::Retired(retired)) => self.retired(retired, place),
             _ => {}
         }
         let tally = self.tally(id);
         let what = match notice {
-            Some(notices::Read::Start(start)) => tally.start(start),
-            Some(notices::Read::Loss(loss)) => tally.loss(loss),
-            Some(notices::Read::Stop(totals)) => tally.stop(totals, place),
+            Some(notices::ReadNotice::Start(start)) => tally.start(start),
+            Some(notices::ReadNotice::Loss(loss)) => tally.loss(loss),
+            Some(notices::ReadNotice::Stop(totals)) => tally.stop(totals, place),
             Some(_) => None,
             None => tally.event(line.seq()),
         };

@@ -38,12 +38,12 @@ pub(super) struct Tally {
     lost: Vec<(u64, u64)>,
     pub(super) overwritten: u64,
     pub(super) io_lost: u64,
-    pub(super) stop: Option<Stop>,
+    pub(super) stop: Option<Stopped>,
     pub(super) last_file: usize,
 }
 
 /// The accounting of an `audit.stop` line.
-pub(super) struct Stop {
+pub(super) struct Stopped {
     file: String,
     line: u64,
     totals: Option<Totals>,
@@ -99,7 +99,7 @@ impl Tally {
         totals: Option<Totals>,
         (file, number): (&str, u64),
     ) -> Option<String> {
-        self.stop = Some(Stop { file: file.to_owned(), line: number, totals });
+        self.stop = Some(Stopped { file: file.to_owned(), line: number, totals });
         totals.is_none().then(|| "audit.stop without the whole accounting".to_owned())
     }
 
@@ -159,7 +159,7 @@ impl Tally {
 
     /// Holds the accounting of `audit.stop` against itself and against the lines.
     pub(super) fn settle_counts(&self, removed: &Removed, report: &mut Verification) {
-        let Some(Stop { file, line, totals: Some(totals) }) = &self.stop else { return };
+        let Some(Stopped { file, line, totals: Some(totals) }) = &self.stop else { return };
         let mut find = |what| report.find(Some((file, *line)), Some(&self.id), what);
         let (emitted, ends) = (totals.emitted, totals.ends());
         if emitted != ends {

@@ -10,7 +10,7 @@ pub use retired::{Retired, Seqs};
 pub use start::{Sampling, Start, Started};
 pub use stop::{Stop, Totals};
 
-use super::{Fields, Payload, Status};
+use super::{AppendJson, LineFields, Status};
 use crate::json::Json;
 use crate::line::Line;
 
@@ -87,10 +87,10 @@ fn write(
     instance: &str,
     timestamp_micros: i64,
     of: NoticeType,
-    data: &dyn Payload,
+    data: &dyn AppendJson,
 ) {
     let name = of.name();
-    let fields = Fields {
+    let fields = LineFields {
         instance: Some(instance),
         timestamp: Some(timestamp_micros),
         event_type: Some(name),
@@ -98,7 +98,7 @@ fn write(
         action: Some(name.strip_prefix(PREFIX).unwrap_or(name)),
         status: Some(of.status()),
         data: Some(data),
-        ..Fields::default()
+        ..LineFields::default()
     };
     fields.write(out);
 }
@@ -106,7 +106,7 @@ fn write(
 /// An own line, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Read {
+pub enum ReadNotice {
     /// `audit.start`.
     Start(Started),
     /// `audit.loss`; `None` if a count is missing.
@@ -119,7 +119,7 @@ pub enum Read {
     Unknown,
 }
 
-impl Read {
+impl ReadNotice {
     /// Reads the line. Returns `None` if it is an event.
     pub fn of(line: &Line<'_>) -> Option<Self> {
         let name = line.event_type().filter(|name| name.starts_with(PREFIX))?;

@@ -13,11 +13,11 @@ fn line(notice: &impl Notice) -> String {
     String::from_utf8(out).expect("UTF-8")
 }
 
-fn read(text: &str) -> Option<Read> {
+fn read(text: &str) -> Option<ReadNotice> {
     let mut bytes = text.as_bytes().to_vec();
     let line = parse(&mut bytes).expect("a line");
     assert_eq!(line.strict_faults().next(), None, "{text}");
-    Read::of(&line)
+    ReadNotice::of(&line)
 }
 
 fn seqs(instance: &str, first_seq: u64, last_seq: u64) -> Seqs {
@@ -69,8 +69,8 @@ fn the_logs_own_lines_have_no_number() {
 fn a_loss_comes_back() {
     let loss = Loss { first_seq: 4, last_seq: 6, overwritten: 1, io_lost: 2 };
     let text = line(&loss);
-    assert_eq!(read(&text), Some(Read::Loss(Some(loss))));
-    assert_eq!(read(&text.replace("io_lost", "other")), Some(Read::Loss(None)));
+    assert_eq!(read(&text), Some(ReadNotice::Loss(Some(loss))));
+    assert_eq!(read(&text.replace("io_lost", "other")), Some(ReadNotice::Loss(None)));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn what_readers_take_from_a_start_comes_back() {
     ];
     for (start, first, has_retention) in cases {
         let started = Started { first, has_retention };
-        assert_eq!(read(&line(&start)), Some(Read::Start(started)), "{start:?}");
+        assert_eq!(read(&line(&start)), Some(ReadNotice::Start(started)), "{start:?}");
     }
 }
 
@@ -96,12 +96,12 @@ fn a_retired_file_comes_back() {
         why: "AUDIT_RETENTION_DAYS".into(),
         instances: Some(vec![seqs(INSTANCE, 1, 9)]),
     };
-    assert_eq!(read(&line(&retired)), Some(Read::Retired(retired.clone())));
+    assert_eq!(read(&line(&retired)), Some(ReadNotice::Retired(retired.clone())));
     let unread = Retired { instances: None, ..retired.clone() };
-    assert_eq!(read(&line(&unread)), Some(Read::Retired(unread)));
+    assert_eq!(read(&line(&unread)), Some(ReadNotice::Retired(unread)));
     // Readers take what there is of a line that somebody cut.
     let bare = line(&retired).replace("instances", "others");
-    let Some(Read::Retired(found)) = read(&bare) else { panic!("{bare}") };
+    let Some(ReadNotice::Retired(found)) = read(&bare) else { panic!("{bare}") };
     assert_eq!(found.instances, Some(Vec::new()));
 }
 
@@ -112,7 +112,7 @@ fn a_retired_line_names_a_bounded_number_of_instances() {
         Retired { file: "x".to_owned(), bytes: 0, why: "y".into(), instances: Some(instances) };
     let text = line(&retired);
     assert!(text.contains(r#""instances_more":2"#), "{text}");
-    let Some(Read::Retired(found)) = read(&text) else { panic!("{text}") };
+    let Some(ReadNotice::Retired(found)) = read(&text) else { panic!("{text}") };
     let ends = found.instances.map(|found| (found.len(), found[0].last_seq, found[999].last_seq));
     assert_eq!(ends, Some((1_000, 1_002, 3)), "the last ones come first");
 }
@@ -142,7 +142,7 @@ fn an_accounting_comes_back() {
         prices_refused_last: "why",
     };
     let text = line(&stop);
-    assert_eq!(read(&text), Some(Read::Stop(Some(totals))));
+    assert_eq!(read(&text), Some(ReadNotice::Stop(Some(totals))));
     assert_eq!((totals.ends(), totals.last_seq()), (28, 8));
     let data = concat!(
         r#""data":{"emitted":28,"written":1,"overwritten":2,"sampled_out":3,"rejected":4,"#,
@@ -154,8 +154,8 @@ fn an_accounting_comes_back() {
     assert!(text.contains(data), "{text}");
     let older = text.replace("in_flight", "other");
     let in_flight = Totals { in_flight: 0, ..totals };
-    assert_eq!(read(&older), Some(Read::Stop(Some(in_flight))));
-    assert_eq!(read(&text.replace("rejected", "other")), Some(Read::Stop(None)));
+    assert_eq!(read(&older), Some(ReadNotice::Stop(Some(in_flight))));
+    assert_eq!(read(&text.replace("rejected", "other")), Some(ReadNotice::Stop(None)));
 }
 
 #[test]
@@ -183,10 +183,10 @@ fn events_and_later_types_are_told_apart() {
             r#"{{"event_version":"3.0","instance":"{INSTANCE}","timestamp":"1970-01-01T00:00:00Z","event_type":"{name}"}}"#
         );
         let mut bytes = text.into_bytes();
-        Read::of(&parse(&mut bytes).expect("a line"))
+        ReadNotice::of(&parse(&mut bytes).expect("a line"))
     };
     assert_eq!(of("cache.hit"), None);
     assert_eq!(of("audits.x"), None);
-    assert_eq!(of("audit.later"), Some(Read::Unknown));
-    assert_eq!(of("audit.loss"), Some(Read::Loss(None)));
+    assert_eq!(of("audit.later"), Some(ReadNotice::Unknown));
+    assert_eq!(of("audit.loss"), Some(ReadNotice::Loss(None)));
 }
