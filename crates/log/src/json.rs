@@ -66,7 +66,7 @@ fn syntax(error: &simd_json::Error) -> String {
 ///
 /// It borrows the line and costs nothing to copy. Every look-up walks the flat tape, stepping over
 /// nested values without entering them, so that no depth of nesting can exhaust the stack.
-/// Serializing is the one recursive thing: it goes only where the serializer asks it to go.
+/// Only serializing is recursive, as deep as the serializer asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'a> {
     /// The nodes of this value alone; the first one says what it is.
@@ -83,8 +83,8 @@ impl<'a> Json<'a> {
         Some(Self { nodes: nodes.get(..count)? })
     }
 
-    /// The member of this name, of an object; the last one where there are several, as most
-    /// parsers have it.
+    /// The member of this name, of an object. If there are several, it is the last one, as in most
+    /// parsers.
     pub fn get(self, name: &str) -> Option<Json<'a>> {
         self.members().filter(|(member, _)| *member == name).last().map(|(_, value)| value)
     }

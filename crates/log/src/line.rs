@@ -1,4 +1,4 @@
-//! What one line of a log says, field by field.
+//! One line of a log, read field by field.
 
 use memchr::{memchr2, memmem};
 
@@ -10,11 +10,11 @@ use crate::schema::{FIELDS, Field, FieldShape, Presence, Time, Usd, VERSION};
 /// Parses one line, with or without its newline.
 ///
 /// `line` is unescaped in place and is scratch space afterwards. Needs up to thirty times the
-/// line's bytes while it parses, where the line is nothing but brackets and commas.
+/// line's bytes while it parses, if the line consists of brackets and commas.
 ///
 /// # Errors
 ///
-/// Where the bytes are no UTF-8, no JSON or no JSON object, or nest deeper than
+/// The bytes are not UTF-8, not JSON or not an object, or nest deeper than
 /// [`DEPTH_MAX`](crate::DEPTH_MAX). The
 /// message says what and at which byte, and never quotes the line. Nothing makes it panic.
 ///
@@ -32,8 +32,8 @@ pub fn parse(line: &mut [u8]) -> Result<Line<'_>, Error> {
     Ok(Line { object, cost_usd })
 }
 
-/// The last number under this name in the object itself, as it is spelled. `line` may be no JSON:
-/// what is found is then of no use, and of no harm.
+/// Finds the last number under this name in the object itself, as it is spelled. If `line` is not
+/// JSON, the result means nothing and is not used.
 fn number<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l str> {
     // Most lines have none.
     memmem::find(line, name)?;
@@ -56,7 +56,7 @@ fn number<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l str> {
     found
 }
 
-/// What stands before the quote that ends a string.
+/// The bytes before the quote that ends a string.
 fn string(text: &[u8]) -> &[u8] {
     let mut end = 0;
     loop {
@@ -68,7 +68,7 @@ fn string(text: &[u8]) -> &[u8] {
     }
 }
 
-/// The number behind a colon.
+/// The number after a colon.
 fn member_number(text: &[u8]) -> Option<&str> {
     let value = text.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let is_number = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
@@ -76,7 +76,7 @@ fn member_number(text: &[u8]) -> Option<&str> {
     std::str::from_utf8(&value[..end]).ok().filter(|number| !number.is_empty())
 }
 
-/// One parsed line. Every field reads as absent where it is missing, `null` or of another type;
+/// One parsed line. Every field reads as absent if it is missing, `null` or of another type;
 /// [`check`](Self::check) tells these apart.
 #[derive(Debug)]
 pub struct Line<'a> {
@@ -106,11 +106,11 @@ impl<'a> Line<'a> {
         self.event_type().is_some_and(|name| name.starts_with(notices::PREFIX))
     }
 
-    /// `cost_usd`, exactly as it is spelled; where it has more digits than a [`Usd`], or an escape
-    /// in its name, by the shortest digits of the nearest `f64`.
+    /// `cost_usd`, exactly as it is spelled. If it has more digits than a [`Usd`], or its name has an
+    /// escape, the shortest digits of the nearest `f64` count.
     pub fn cost_usd(&self) -> Option<Usd> {
         let nearest = self.field("cost_usd")?.as_f64()?;
-        // The name may stand a second time, with an escape.
+        // The name may be there a second time, with an escape.
         let is_same = |cost: &Usd| (cost.as_f64() - nearest).abs() <= nearest.abs() * 1e-12;
         self.cost_usd.filter(is_same).or_else(|| nearest.try_into().ok())
     }

@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::file_name::{FileName, compressed_path};
 use crate::zst;
 
-/// A file of the log: `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1, and either
-/// with `.zst` behind, which the feature `zstd` can read.
+/// A file of the log: `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1. Either may be
+/// compressed and end in `.zst`, which the feature `zstd` can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
     path: PathBuf,
@@ -20,12 +20,12 @@ pub struct LogFile {
     plain_name: String,
     parts: FileName,
     bytes: u64,
-    /// On the disk, which is less where it is compressed.
+    /// Its bytes on the disk, which are fewer if it is compressed.
     stored_bytes: u64,
 }
 
 impl LogFile {
-    /// The file of this name in `dir`, where the name is one of the log's.
+    /// The file of this name in `dir`; `None` if the name is not one of the log's.
     pub(super) fn of(dir: &Path, name: &str, stored_bytes: u64) -> Option<Self> {
         let parts = FileName::parse(name)?;
         let path = dir.join(name);
@@ -40,7 +40,7 @@ impl LogFile {
         &self.name
     }
 
-    /// The name it has, or had, where it is not compressed.
+    /// The name that it has, or had, without compression.
     pub(crate) fn plain_name(&self) -> &str {
         &self.plain_name
     }
@@ -49,15 +49,15 @@ impl LogFile {
         self.parts.is_compressed
     }
 
-    /// How many bytes its lines had when the folder was read. (Of a compressed file that does not
-    /// say how many it holds, which is none of the writer's, its own bytes.)
+    /// The bytes of its lines when the folder was read. A compressed file that does not say how many
+    /// it holds counts with its own bytes; the writer makes no such file.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether a living writer holds it. Where the lock cannot be asked for, nobody does.
+    /// Whether a living writer holds it; `false` if the lock cannot be asked for.
     pub fn is_locked(&self) -> bool {
-        // Shared, and let go at once: a reader may be asking at the same moment.
+        // Shared, and released at once: another reader may be asking at the same moment.
         File::open(&self.path)
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
@@ -67,8 +67,8 @@ impl LogFile {
         self.is_locked() || fs::metadata(&self.path).is_ok_and(|now| now.len() != self.stored_bytes)
     }
 
-    /// What it holds from `offset` on. A file that was compressed since the folder was read is
-    /// found by its new name.
+    /// Opens its content from `offset` on. If the file was compressed since the folder was read, it is
+    /// found under its new name.
     pub(crate) fn read_from(&self, offset: u64) -> Result<Input, Error> {
         let plain = (!self.is_compressed()).then(|| File::open(&self.path));
         let input = match plain {
@@ -93,7 +93,7 @@ impl LogFile {
         Error::io("read", &self.path, source)
     }
 
-    /// Where the last whole line ends.
+    /// Finds the end of the last whole line.
     pub(crate) fn lines_end(&self) -> Result<u64, Error> {
         if self.is_compressed() {
             // It will not grow.

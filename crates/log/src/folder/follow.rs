@@ -1,4 +1,4 @@
-//! How lines are read while they are being written.
+//! Lines read while they are being written.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::BufReader;
@@ -11,12 +11,12 @@ use crate::error::Error;
 
 /// Lines as they are written, across rotation and by several writers at once.
 ///
-/// Whoever holds it asks again and again; it never waits by itself. A line is given out when its
-/// newline is there. Between files the order is theirs, not that of time.
+/// The caller polls it; it never waits. A line is returned once its newline is there. Lines of several
+/// files come in the order of the files, not of time.
 #[derive(Debug)]
 pub struct Follow {
     dir: PathBuf,
-    /// How far each file has been given out, by its name without `.zst`: compressing it is no news.
+    /// How far each file was returned, by its name without `.zst`: compressing adds no lines.
     offsets: HashMap<String, u64>,
     pending: VecDeque<LogFile>,
     reading: Option<(LogFile, BufReader<Input>)>,
@@ -25,7 +25,7 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Everything in the folder, from the first line on. The folder may come later.
+    /// Follows everything in the folder, from the first line on. The folder may be created later.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -37,11 +37,11 @@ impl Follow {
         }
     }
 
-    /// Everything that is not yet a whole line in `folder`.
+    /// Follows everything that is not yet a whole line in `folder`.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read.
+    /// A file cannot be read.
     pub fn after(folder: &Folder) -> Result<Self, Error> {
         let mut follow = Self::new(folder.dir());
         for file in folder.files() {
@@ -50,11 +50,11 @@ impl Follow {
         Ok(follow)
     }
 
-    /// The next line; `None` when there is nothing new for now.
+    /// Returns the next line; `None` if there is nothing new for now.
     ///
     /// # Errors
     ///
-    /// Where the folder or a file cannot be read. The next call goes on with the next file.
+    /// The folder or a file cannot be read. The next call continues with the next file.
     pub fn next_line(&mut self) -> Result<Option<Entry<'_>>, Error> {
         let mut listed = false;
         let ending = loop {
@@ -84,8 +84,8 @@ impl Follow {
         Ok(Some(Entry { file: file.name(), number: 0, offset, ending, bytes: &mut self.line }))
     }
 
-    /// The files found cut off below what had been given out, since the last call. They are read
-    /// again from their beginning.
+    /// Returns the files that were cut below what had been returned, since the last call. They are
+    /// read again from the beginning.
     pub fn take_truncated(&mut self) -> Vec<String> {
         std::mem::take(&mut self.truncated)
     }
@@ -99,7 +99,7 @@ impl Follow {
         Ok(())
     }
 
-    /// Opens `file` where it stands behind what was given out, if it has grown.
+    /// Opens `file` at the first byte that was not returned, if it has grown.
     fn begin(&mut self, file: LogFile) -> Result<(), Error> {
         let offset = self.offsets.entry(file.plain_name().to_owned()).or_default();
         if file.bytes() < *offset && !file.is_compressed() {

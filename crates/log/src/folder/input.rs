@@ -1,4 +1,4 @@
-//! What a file holds, whether it is compressed or not.
+//! The content of a file, compressed or not.
 
 use std::fmt;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::file_name;
 use crate::zst;
 
-/// The bytes of a file, which is decompressed where its name ends in `.zst`.
+/// The bytes of a file. A file whose name ends in `.zst` is decompressed.
 pub struct Input(Box<dyn Read + Send + Sync>);
 
 impl Input {
@@ -16,7 +16,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// Where it cannot be opened; for a compressed one also in a build without the feature `zstd`.
+    /// The file cannot be opened, or is compressed and the feature `zstd` is not built in.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         Self::of(File::open(path)?, file_name::is_compressed(path))

@@ -8,8 +8,8 @@ use super::input::Input;
 use crate::error::Error;
 use crate::line::{Line, parse};
 
-/// The longest line that is read, in bytes without its newline. A longer one is stepped over
-/// without holding it.
+/// The longest line that is read, in bytes without its newline. A longer one is skipped without
+/// holding it.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// What is read from a file at once.
@@ -23,18 +23,18 @@ pub enum Ending {
     Newline,
     /// Without one, at the end of the input: torn, or still being written.
     Torn,
-    /// Somewhere past [`LINE_BYTES_MAX`]; so many bytes were stepped over.
+    /// Past [`LINE_BYTES_MAX`]; this many bytes were skipped.
     TooLong(u64),
 }
 
 /// Reads the next line into `line`, without its newline; `None` at the end of the input.
 ///
-/// Holds at most [`LINE_BYTES_MAX`] bytes and the input's own buffer: of a longer line nothing is
-/// left in `line`, and the input stands behind its newline.
+/// Holds at most [`LINE_BYTES_MAX`] bytes and the input's own buffer. After a longer line `line` is
+/// empty, and the input continues after its newline.
 ///
 /// # Errors
 ///
-/// What the input reports, interruptions apart.
+/// What the input reports, except interruptions.
 pub fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Ending>> {
     line.clear();
     let mut bytes = 0;
@@ -70,13 +70,13 @@ pub fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Opt
 pub struct Entry<'a> {
     /// The file's name within the folder.
     pub file: &'a str,
-    /// The line's number in its file, from 1; 0 where it is not known, which is while following.
+    /// The line's number in its file, from 1; 0 while following, when it is not known.
     pub number: u64,
-    /// Where the line begins in its file, in bytes.
+    /// The offset of the line in its file, in bytes.
     pub offset: u64,
     /// How the line ended.
     pub ending: Ending,
-    /// The line without its newline; nothing of one that is too long.
+    /// The line without its newline; empty if the line is too long.
     pub bytes: &'a mut [u8],
 }
 
@@ -127,12 +127,12 @@ impl<'f> Lines<'f> {
         self.bytes
     }
 
-    /// The next line; `None` behind the last one. What is wrong with a line is for
-    /// [`Entry::parse`] to say.
+    /// Returns the next line; `None` after the last one. [`Entry::parse`] reports what is wrong with
+    /// a line.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read. The call after that goes on with the next file.
+    /// A file cannot be read. The next call continues with the next file.
     pub fn next_line(&mut self) -> Result<Option<Entry<'_>>, Error> {
         let ending = loop {
             let Some(reading) = &mut self.reading else {
@@ -167,8 +167,8 @@ impl<'f> Lines<'f> {
     }
 }
 
-/// The bytes a line takes in its file. The newline of a line that is too long is counted even
-/// where it is missing at the end of the file, behind which nothing follows.
+/// The bytes a line takes in its file. The newline of a line that is too long is counted even if it
+/// is missing at the end of the file.
 pub(super) fn consumed(ending: Ending, bytes: usize) -> u64 {
     match ending {
         Ending::Newline => bytes as u64 + 1,

@@ -30,18 +30,19 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Lists the folder. Files that are not the log's are left alone; what is written later is not
-    /// part of it. Of a file and its compressed copy, both there while the writer puts one in the
-    /// place of the other, the longer is; the file, where they are of one length.
+    /// Lists the folder. Files of others and lines that are written later are not part of it.
+    ///
+    /// While the writer replaces a file by its compressed copy, both are there. The longer one is part
+    /// of the folder, or the file itself if both have the same length.
     ///
     /// # Errors
     ///
-    /// Where the folder cannot be listed.
+    /// The folder cannot be listed.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         let dir = dir.into();
         let mut files = list(&dir)?;
-        // A file that is being compressed may be in a list under both names, or under none where
-        // it changes while the folder is read: two lists that agree have it.
+        // A file that is being compressed may be in a list under both names, or under none if it
+        // changes while the folder is read. Two lists that agree have it.
         for _ in 0..LISTS_MAX {
             let again = list(&dir)?;
             let names = |files: &[LogFile]| {
@@ -54,7 +55,7 @@ impl Folder {
         }
         files.dedup_by(|plain, compressed| {
             let is_copy = compressed.is_compressed() && compressed.plain_name() == plain.name();
-            // Of one that a power cut or a torn line made shorter, the other has all lines.
+            // If a power cut or a torn line made one shorter, the other has all lines.
             if is_copy && plain.bytes() >= compressed.bytes() {
                 std::mem::swap(plain, compressed);
             }
@@ -63,12 +64,12 @@ impl Folder {
         Ok(Self { dir, files })
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The same folder as it is now.
+    /// Lists the same folder again.
     pub(crate) fn again(&self) -> Result<Self, Error> {
         Self::open(&self.dir)
     }
@@ -96,7 +97,7 @@ fn list(dir: &Path) -> Result<Vec<LogFile>, Error> {
         fs::read_dir(dir).and_then(Iterator::collect::<io::Result<_>>).map_err(read)?;
     let mut files = Vec::new();
     for entry in entries {
-        // A file may go away between the listing and the look at it; it is then no part.
+        // A file may be removed between the listing and this call; then it is not part of it.
         let Ok(metadata) = fs::metadata(entry.path()) else { continue };
         if let (true, Some(name)) = (metadata.is_file(), entry.file_name().to_str()) {
             files.extend(LogFile::of(dir, name, metadata.len()));

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use crate::error::Error;
 
-/// Digits behind the point that an amount may have.
+/// Digits after the point that an amount may have.
 const DIGITS: i32 = 27;
 /// One dollar.
 const ONE: u128 = 10_u128.pow(DIGITS as u32);
@@ -19,7 +19,7 @@ const ONE: u128 = 10_u128.pow(DIGITS as u32);
 ///
 /// It is read from decimal text ([`FromStr`]: exactly, or not at all) and from an `f64` by its
 /// shortest digits, so that `0.1` is a tenth. It displays with all of its digits, without exponent
-/// and without zeros at the end, which is how it stands in a line.
+/// and without zeros at the end, as in a line.
 ///
 /// # Examples
 ///
@@ -70,7 +70,7 @@ impl FromStr for Usd {
     ///
     /// # Errors
     ///
-    /// The text is no such number, finer than 10⁻²⁷ dollars, or past the range.
+    /// The text is not such a number, is finer than 10⁻²⁷ dollars, or is past the range.
     fn from_str(text: &str) -> Result<Self, Error> {
         let refused = |why: &str| Error::parse("amount of dollars", why);
         let (mantissa, exponent) =
@@ -140,7 +140,7 @@ fn decimal(text: &[u8]) -> Option<(i128, i32)> {
     Some((sign * mantissa, exponent))
 }
 
-/// The number behind an `e`; one that is out of all reason stays so.
+/// Reads the number after an `e`. A number past the range of `i32` becomes the end of that range.
 fn exponent(text: &[u8]) -> Option<i32> {
     let (sign, digits) = match text.split_first()? {
         (b'-', rest) => (-1, rest),

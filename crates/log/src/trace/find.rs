@@ -16,7 +16,7 @@ const EVENTS_MAX: usize = 100_000;
 /// The most ids that an ambiguous prefix is answered with.
 const IDS_MAX: usize = 8;
 
-/// What a prefix of a trace id stands for.
+/// The traces that a prefix of an id names.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Found {
@@ -32,11 +32,11 @@ impl Trace {
     /// Finds the trace whose id begins with `prefix`, 4 to 32 hex digits in either case. A short
     /// id that was filled up with zeros is found by its own digits too.
     ///
-    /// `progress` is told from time to time how many bytes of the folder are read.
+    /// From time to time `progress` gets the number of bytes that are read.
     ///
     /// # Errors
     ///
-    /// Where `prefix` is none, or a file cannot be read.
+    /// `prefix` is not such a prefix, or a file cannot be read.
     pub fn find(
         folder: &Folder,
         prefix: &str,
@@ -57,7 +57,7 @@ impl Trace {
     }
 }
 
-/// The traces that begin with a prefix, while the lines go by.
+/// The traces that begin with a prefix, gathered line by line.
 struct Search {
     prefix: String,
     /// What a line must hold to be worth parsing: digits, which have no case.
@@ -69,7 +69,7 @@ struct Search {
 
 impl Search {
     fn of(prefix: String) -> Self {
-        // A short id stands in the line without the zeros it is filled up with.
+        // A line has a short id without the zeros that fill it up.
         let digits = prefix.trim_start_matches('0').split(|c: char| !c.is_ascii_digit());
         let needle = digits.max_by_key(|run| run.len()).unwrap_or_default().to_owned();
         Self { prefix, needle, ids: Vec::new(), events: Vec::new(), left_out: 0 }
@@ -109,7 +109,7 @@ impl Search {
         });
     }
 
-    /// The line's trace id in full, where it is one that is looked for.
+    /// The line's trace id in full, if it begins with the prefix.
     fn matching(&self, line: &Line<'_>) -> Option<String> {
         let given = line.trace_id()?.to_ascii_lowercase();
         let id = format!("{:032x}", parse_trace_id(&given).ok()?);
@@ -131,7 +131,7 @@ impl Search {
     }
 }
 
-/// A span id in full; as given where it is none.
+/// A span id in full, or as given if it is not an id.
 fn span_id(id: &str) -> String {
     parse_span_id(id).map_or_else(|_| id.to_owned(), |id| format!("{id:016x}"))
 }

@@ -56,7 +56,7 @@ pub struct Event {
     pub action: String,
     /// `status`.
     pub status: Option<Status>,
-    /// When it was told, which is when it ended: microseconds since the Unix epoch.
+    /// When it was emitted, which is when it ended: microseconds since the Unix epoch.
     pub timestamp: Option<i64>,
     /// `latency_ms`.
     pub latency_ms: Option<f64>,
@@ -101,7 +101,7 @@ impl Event {
         Some((end.saturating_sub(micros as i64), end))
     }
 
-    /// Whether it tells of something that failed.
+    /// Whether it reports a failure.
     pub fn is_failure(&self) -> bool {
         matches!(self.status, Some(Status::Error | Status::Timeout))
     }
@@ -136,7 +136,7 @@ impl Trace {
         join(self.spans.iter().filter_map(Span::interval))
     }
 
-    /// Input and output tokens of all events but `request.*`, which may repeat their sum.
+    /// Input and output tokens of all events except `request.*`, which may repeat their sum.
     pub fn tokens(&self) -> (u64, u64) {
         let counting = || self.events().filter(|event| event.counts());
         let sum = |tokens: fn(&Event) -> Option<u64>| {
@@ -145,7 +145,7 @@ impl Trace {
         (sum(|event| event.tokens_input), sum(|event| event.tokens_output))
     }
 
-    /// US dollars of all events but `request.*`, exactly; `None` where no event has any.
+    /// US dollars of all events except `request.*`, exactly; `None` if no event has any.
     pub fn cost_usd(&self) -> Option<Usd> {
         let counting = self.events().filter(|event| event.counts());
         counting.filter_map(|event| event.cost_usd).reduce(|a, b| a + b)

@@ -16,7 +16,7 @@ pub struct Step {
     pub is_last: bool,
 }
 
-/// An event and where it belongs.
+/// An event, its span and the parent of the span.
 pub(super) struct Placed {
     pub(super) span: String,
     pub(super) parent: Option<String>,
@@ -41,14 +41,14 @@ impl Trace {
             };
             let span = &mut trace.spans[at];
             span.events.push(event);
-            // Where the events of one span disagree, the first one has it.
+            // If the events of one span disagree, the first one decides.
             span.parent = span.parent.take().or(parent.filter(|parent| *parent != span.id));
         }
         trace.link(&by_id);
         trace
     }
 
-    /// Hangs every span below its parent, then puts at the top what no way down leads to.
+    /// Puts every span below its parent, then puts circles at the top, which no root leads to.
     fn link(&mut self, by_id: &HashMap<String, usize>) {
         let mut by_time: Vec<usize> = (0..self.spans.len()).collect();
         // Spans without a time come first; the sort keeps the order of the first events otherwise.

@@ -23,23 +23,26 @@ const PROGRESS_LINES: u64 = 1_000;
 /// Checks the log files of a folder.
 ///
 /// Memory grows with the number of instances and of gaps in their numbers, not with the lines.
-/// Numbers that an `audit.retired` line names went with a file that retention removed, and are no
-/// gap. Nor, in a folder with retention, are those before the first one that an instance's lines hold or
-/// tell of, since the line that told of them may have been removed, too; but where its first
-/// `audit.start` is there, or nobody in the folder has retention, its numbers begin at 1. They end
-/// where its `audit.stop` says, if it has one.
-/// A file that retention removed without being able to read it is a finding, and so is one that is
-/// damaged.
-/// Where a file goes away while the folder is read, it is read again.
+///
+/// - The numbers of an instance begin at 1 if its first `audit.start` is there, or if no logger of
+///   the folder has retention. Otherwise they begin at the first number that its lines hold or
+///   report, since retention may have removed the lines before.
+/// - They end at the last number of its `audit.stop`, if there is one.
+/// - Numbers that an `audit.retired` line names went with a file that retention removed. They are
+///   not a gap.
+/// - A damaged file is a finding, and so is a file that retention removed without reading it.
+///
+/// If a file is removed while the folder is read, the folder is read again.
 ///
 /// # Errors
 ///
-/// Where the folder or a file cannot be read.
+/// The folder or a file cannot be read.
 pub fn verify(dir: impl AsRef<Path>) -> Result<Verification, Error> {
     verify_with(dir, |_, _| {})
 }
 
-/// [`verify`], telling from time to time how many bytes of how many are read.
+/// Checks the log files of a folder as [`verify`] does. From time to time `progress` gets the bytes
+/// that are read and the bytes of all files.
 ///
 /// # Errors
 ///
@@ -53,7 +56,7 @@ pub fn verify_with(
         tries_left -= 1;
         let folder = Folder::open(dir.as_ref())?;
         match read(&folder, &mut progress) {
-            // Retention removed a file meanwhile, and a line at the end tells of it.
+            // Retention removed a file meanwhile, and a line at the end reports it.
             Err(_) if tries_left > 0 && has_lost_a_file(&folder) => {}
             outcome => return outcome,
         }
@@ -82,7 +85,7 @@ fn read(folder: &Folder, progress: &mut impl FnMut(u64, u64)) -> Result<Verifica
                 Err(error) => return Err(error),
             };
             number = entry.number;
-            // What a living writer is in the middle of is not torn.
+            // A line that a living writer is writing is not torn.
             if entry.ending == Ending::Torn && file.is_in_use() {
                 continue;
             }
@@ -97,14 +100,14 @@ fn read(folder: &Folder, progress: &mut impl FnMut(u64, u64)) -> Result<Verifica
     Ok(check.settle(ends))
 }
 
-/// Whether a file is there, and its content is not what it was or cannot be had: a compressed file
-/// that was cut, a disk that fails.
+/// Whether a file is there, but its content is damaged or cannot be read: a compressed file that was
+/// cut, a disk that fails.
 fn is_damage(error: &Error) -> bool {
     use std::io::ErrorKind::{NotFound, PermissionDenied, Unsupported};
     error.io_kind().is_some_and(|kind| ![NotFound, PermissionDenied, Unsupported].contains(&kind))
 }
 
-/// Whether a file is there no longer, under neither of its names.
+/// Whether a file is gone, under both of its names.
 fn has_lost_a_file(folder: &Folder) -> bool {
     folder.again().is_ok_and(|now| {
         let is_there = |name| now.files().iter().any(|file| file.plain_name() == name);

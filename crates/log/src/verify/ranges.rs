@@ -37,7 +37,7 @@ impl Ranges {
     }
 }
 
-/// What of a range is in none of these.
+/// The parts of a range that none of `ranges` has.
 pub(super) fn without((first, last): (u64, u64), ranges: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let mut ranges = ranges.to_vec();
     ranges.sort_unstable();

@@ -28,7 +28,7 @@ pub struct Verification {
     pub findings_total: u64,
 }
 
-/// What one logger left behind.
+/// What one logger left in the log.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Instance {
@@ -64,9 +64,9 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The file's name and the number of the line, where it is one line's.
+    /// The file's name and the number of the line, if it is about one line.
     pub place: Option<(String, u64)>,
-    /// The instance, where it is one's.
+    /// The instance, if it is about one.
     pub instance: Option<String>,
     /// What it is.
     pub what: String,
@@ -85,7 +85,7 @@ impl fmt::Display for Finding {
 }
 
 impl Verification {
-    /// Whether nothing is wrong: no loss, no gap, no bad line, nobody killed.
+    /// Whether nothing is wrong: no loss, no gap, no bad line, no killed instance.
     pub fn is_clean(&self) -> bool {
         self.findings_total == 0
     }

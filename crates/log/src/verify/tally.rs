@@ -103,8 +103,8 @@ impl Tally {
         totals.is_none().then(|| "audit.stop without the whole accounting".to_owned())
     }
 
-    /// Holds the numbers that lines have against those that `audit.loss` and `audit.retired` lines
-    /// name. Returns how many are neither.
+    /// Compares the numbers in lines with those that `audit.loss` and `audit.retired` lines name.
+    /// Returns how many are in neither.
     pub(super) fn settle_numbers(&self, removed: &Removed, report: &mut Verification) -> u64 {
         if self.overwritten > 0 || self.io_lost > 0 {
             let (overwritten, io_lost) = (self.overwritten, self.io_lost);
@@ -141,8 +141,8 @@ impl Tally {
             }
             expected = expected.max(last.saturating_add(1));
         }
-        // Where retention took all that this instance ever said of its numbers, the lines that told of the
-        // last of them may have gone with other files, too.
+        // If retention removed all that this instance said about its numbers, the lines about the
+        // last ones may have gone with other files, too.
         let says_some = self.from_the_start || !ranges.is_empty();
         let totals = self.stop.as_ref().and_then(|stop| stop.totals);
         if let Some(last) = totals.map(Totals::last_seq).filter(|_| says_some)
@@ -157,7 +157,7 @@ impl Tally {
         unexplained
     }
 
-    /// Holds the accounting of `audit.stop` against itself and against the lines.
+    /// Compares the accounting of `audit.stop` with itself and with the lines.
     pub(super) fn settle_counts(&self, removed: &Removed, report: &mut Verification) {
         let Some(Stopped { file, line, totals: Some(totals) }) = &self.stop else { return };
         let mut find = |what| report.find(Some((file, *line)), Some(&self.id), what);

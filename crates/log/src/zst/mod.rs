@@ -1,4 +1,4 @@
-//! Zstandard, where the feature `zstd` is built in; what can be told of its files without it.
+//! Zstandard with the feature `zstd`, and the size that a compressed file names, without it.
 
 #[cfg(not(feature = "zstd"))]
 mod absent;
@@ -13,8 +13,8 @@ pub use present::{IS_PRESENT, compress, reader};
 /// As much of a file as [`content_bytes`] needs.
 pub const HEADER_BYTES: usize = 18;
 
-/// How many bytes a compressed file says that it holds, from how it begins (RFC 8878, 3.1.1).
-/// `None` where it does not say, or is no such file.
+/// Reads how many bytes a compressed file holds from its header (RFC 8878, 3.1.1).
+/// Returns `None` if the file does not say, or is not such a file.
 pub fn content_bytes(header: &[u8]) -> Option<u64> {
     let (&descriptor, rest) = header.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?.split_first()?;
     let is_single_segment = descriptor >> 5 & 1 == 1;
