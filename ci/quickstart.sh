@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Each quickstart of the README, pasted into a new crate, compiles and logs: the commands and the
-# program are taken from README.md as they stand there, between `<!-- quickstart: NAME -->` and the
-# next heading.
+# Pastes each quickstart of the README into a new crate, and checks that it compiles and logs. Commands and
+# program are taken from README.md: from `<!-- quickstart: NAME -->` to the next heading. The axum server of
+# docs/operations.md, which ends its requests first, is checked in the same way.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,28 +16,30 @@ fail() {
     exit 1
 }
 
-# The blocks of language $2 in the part of the README named $1.
+# Prints the blocks of language $2 in the quickstart $1.
 block() {
+    local file=README.md
+    if [[ $1 == graceful ]]; then file=docs/operations.md; fi
     awk -v name="<!-- quickstart: $1 -->" -v fence="\`\`\`$2" '
         $0 == name { inside = 1; next }
         inside && /^#/ && !code { exit }
         inside && $0 == fence { code = 1; next }
         code && $0 == "```" { code = 0; next }
         code
-    ' README.md
+    ' "$file"
 }
 
-# Makes the crate $1 from the README's commands and program.
+# Makes the crate $1 from the commands and the program of its quickstart.
 make() {
     local add
     cargo new -q --vcs none --name "quick-$1" "$work/$1"
     block "$1" rust >"$work/$1/src/main.rs"
-    [[ -s $work/$1/src/main.rs ]] || fail "README.md has no program for $1"
+    [[ -s $work/$1/src/main.rs ]] || fail "there is no program for $1"
     add=$(block "$1" sh | grep '^cargo add')
     (cd "$work/$1" && eval "${add//..\/llm-audit/$root}" 2>/dev/null && cargo build -q)
 }
 
-# Waits until the log of crate $1 has a line of every type named after it.
+# Waits until the log of crate $1 has a line of each type that follows.
 logged() {
     local name=$1 type
     shift
@@ -58,21 +60,32 @@ make sync
 (cd "$work/sync" && AUDIT_DEBUG=true AUDIT_CAPTURE_CONTENT=true cargo run -q)
 logged sync tool.call tool.result
 
-make axum
-# The server alone is to be killed, not cargo.
-(cd "$work/axum" && AUDIT_DEBUG=true exec "$CARGO_TARGET_DIR/debug/quick-axum") &
-server=$!
-for _ in $(seq 300); do
-    if exec 3<>/dev/tcp/127.0.0.1/3000; then break; fi 2>/dev/null
-    sleep 0.1
-done
-printf 'GET /plans/17?mail=ana@example.com HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
-grep -qi '^x-trace-id: ' <&3 || fail "axum: no x-trace-id in the response"
-kill "$server"
-wait "$server" || fail "axum: SIGTERM did not end it well"
-server=
-logged axum request.start request.end
-grep -q '"event_type":"audit.stop"' "$work"/axum/logs/*.jsonl || fail "axum: the guard was not dropped"
+# Runs the server $1, asks it once, ends it with SIGTERM and expects the exit status $2.
+serve() {
+    local status=0
+    make "$1"
+    # SIGTERM has to reach the server, not cargo.
+    (cd "$work/$1" && AUDIT_DEBUG=true exec "$CARGO_TARGET_DIR/debug/quick-$1") &
+    server=$!
+    for _ in $(seq 300); do
+        if exec 3<>/dev/tcp/127.0.0.1/3000; then break; fi 2>/dev/null
+        sleep 0.1
+    done
+    printf 'GET /plans/17?mail=ana@example.com HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
+    grep -qi '^x-trace-id: ' <&3 || fail "$1: no x-trace-id in the response"
+    exec 3>&-
+    kill "$server"
+    wait "$server" || status=$?
+    ((status == $2)) || fail "$1: SIGTERM ended it with status $status, not $2"
+    server=
+    logged "$1" request.start request.end
+    grep -q '"event_type":"audit.stop"' "$work/$1"/logs/*.jsonl || fail "$1: the log was not closed"
+}
+
+# The process ends by the signal after the log is closed.
+serve axum 143
+# The server ends its requests and returns from main.
+serve graceful 0
 
 make tracing
 (cd "$work/tracing" && AUDIT_DEBUG=true cargo run -q)
