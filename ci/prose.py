@@ -54,7 +54,7 @@ WHERE_PLACE_BEFORE = re.compile(
     r"|version|word|world)s?"
     r"|\b(?:about|and|asks?|at|choose|chooses|decides?|defines?|describes?|determines?|exactly|finds?"
     r"|for|found|from|how|is|knows?|known|learns?|looks?|marks?|names?|near|of|on|prints?|records?"
-    r"|remembers?|reports?|sees?|shows?|shown|that's|to|wonders?|what)"
+    r"|remembers?|reports?|says?|sees?|shows?|shown|that's|to|wonders?|what)"
     r"|\bCODE,)\s*$",
     re.I,
 )
