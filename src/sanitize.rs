@@ -5,6 +5,8 @@ pub(crate) use llm_audit_redact::debug;
 #[cfg(any(feature = "macros", feature = "tracing"))]
 #[allow(unused_imports, reason = "one of the two features alone does not use it")]
 pub(crate) use llm_audit_redact::floor_word;
+#[cfg(feature = "tower")]
+pub(crate) use llm_audit_redact::is_sensitive_header;
 pub use llm_audit_redact::{
     Error, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue, RedactingWriter,
     Redactions, Replacement, Sanitizer, SanitizerBuilder, protect_environment, protect_value,

@@ -1,6 +1,7 @@
 //! Which keys are sensitive, and how do keys that redact alike stay apart?
 
 use super::disguise::{Plain, is_disguise};
+use super::names::{self, Name, last_word};
 use super::{Kind, Match, Redactions, Sanitizer};
 
 /// The keys of the floor, whose whole value goes.
@@ -51,14 +52,19 @@ pub fn classify(key: &str) -> KeyClass {
     if key == "logprobs" || key == "top_logprobs" {
         return KeyClass::Logprobs;
     }
-    let is_sensitive = match key.is_ascii() {
-        true => is_sensitive(key.as_bytes()),
-        false => is_sensitive(undisguised(key).as_bytes()),
-    };
-    match is_sensitive {
+    match name(key).is_secret() {
         true if key.eq_ignore_ascii_case("token") => KeyClass::ModelToken,
         true => KeyClass::Sensitive,
         false => of_number_or_pair(key.as_bytes()),
+    }
+}
+
+/// What a key says about its value as the name of a secret.
+#[inline]
+pub(super) fn name(key: &str) -> Name {
+    match key.is_ascii() {
+        true => names::of(key.as_bytes()),
+        false => names::of(undisguised(key).as_bytes()),
     }
 }
 
@@ -104,181 +110,6 @@ fn undisguised(key: &str) -> String {
     let lower =
         |c: char| -> String { if c.is_ascii() { c.into() } else { c.to_lowercase().collect() } };
     Plain::of(key).text.chars().map(lower).collect()
-}
-
-/// Whole keys, and last words of keys, that are sensitive whatever stands before them.
-const ALONE: [&[u8]; 32] = [
-    b"password",
-    b"secret",
-    b"token",
-    b"apikey",
-    b"authorization",
-    b"cookie",
-    b"passwords",
-    b"passwd",
-    b"pwd",
-    b"passphrase",
-    b"passcode",
-    b"secrets",
-    b"credential",
-    b"credentials",
-    b"cookies",
-    b"apikeys",
-    b"secretkey",
-    b"clientsecret",
-    b"accesskey",
-    b"privatekey",
-    b"accesstoken",
-    b"refreshtoken",
-    b"authtoken",
-    b"sessiontoken",
-    b"idtoken",
-    b"bearertoken",
-    b"secretaccesskey",
-    b"cvv",
-    b"cvc",
-    b"passwort",
-    b"apitoken",
-    b"apisecret",
-];
-/// Words before `key` and `keys` that make it one to a door.
-const KEYS: [&[u8]; 17] = [
-    b"api",
-    b"access",
-    b"private",
-    b"secret",
-    b"account",
-    b"encryption",
-    b"signing",
-    b"auth",
-    b"master",
-    b"subscription",
-    b"session",
-    b"storage",
-    b"service",
-    b"admin",
-    b"hmac",
-    b"ssh",
-    b"shared",
-];
-/// Words before `token` that make it a part of a text or a place in a list.
-const NO_TOKENS: [&[u8]; 30] = [
-    b"decoded",
-    b"input",
-    b"output",
-    b"prompt",
-    b"completion",
-    b"total",
-    b"cached",
-    b"audio",
-    b"reasoning",
-    b"eot",
-    b"max",
-    b"min",
-    b"next",
-    b"page",
-    b"continuation",
-    b"eos",
-    b"bos",
-    b"pad",
-    b"unk",
-    b"sep",
-    b"mask",
-    b"cls",
-    b"stop",
-    b"start",
-    b"end",
-    b"per",
-    b"first",
-    b"last",
-    b"special",
-    b"image",
-];
-/// Words before `tokens` that make them credentials.
-const TOKENS: [&[u8]; 5] = [b"access", b"refresh", b"auth", b"api", b"session"];
-/// Words before `pass` that make it a password.
-const PASSES: [&[u8]; 10] =
-    [b"db", b"user", b"smtp", b"mail", b"ftp", b"ldap", b"root", b"admin", b"login", b"auth"];
-/// Words behind a password that make it no other thing.
-const PASSWORD_ENDINGS: [&[u8]; 6] =
-    [b"hash", b"digest", b"value", b"confirmation", b"confirm", b"text"];
-
-/// Whether a key's last words are of a secret; separators and digits behind them do not count.
-fn is_sensitive(key: &[u8]) -> bool {
-    let length = key.iter().rposition(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
-    let Some(key) = length.map(|last| &key[..=last]) else { return false };
-    // Most keys end otherwise: this is asked of every key.
-    let Some(end) = key.last_chunk::<3>() else { return false };
-    if !matches!(
-        &end.map(|byte| byte.to_ascii_lowercase()),
-        b"ord"
-            | b"swd"
-            | b"pwd"
-            | b"ase"
-            | b"ode"
-            | b"ret"
-            | b"ken"
-            | b"key"
-            | b"eys"
-            | b"als"
-            | b"ets"
-            | b"ies"
-            | b"rds"
-            | b"kie"
-            | b"ion"
-            | b"ial"
-            | b"ash"
-            | b"est"
-            | b"lue"
-            | b"irm"
-            | b"ext"
-            | b"ass"
-            | b"ens"
-            | b"cvv"
-            | b"cvc"
-            | b"ort"
-    ) {
-        return false;
-    }
-    // The name of a placeholder says nothing about what stood there.
-    let bracket = key.iter().rposition(|&byte| byte == b'[');
-    if bracket.is_some_and(|at| key[at..].starts_with(b"[REDACTED")) {
-        return false;
-    }
-    let (rest, last) = last_word(key);
-    let (_, before) = last_word(rest);
-    let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
-    // A key in the list is sensitive however its letters are cased.
-    if is(key, &ALONE) || SENSITIVE.iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes())) {
-        return true;
-    }
-    match () {
-        () if is(last, &[b"token"]) => {
-            !is(before, &NO_TOKENS) && !rest.to_ascii_lowercase().windows(5).any(|w| w == b"_per_")
-        }
-        () if is(last, &[b"tokens"]) => is(before, &TOKENS),
-        () if is(last, &[b"key", b"keys"]) => is(before, &KEYS),
-        () if is(last, &[b"pass"]) => is(before, &PASSES),
-        () if is(last, &PASSWORD_ENDINGS) => {
-            is(before, &[b"password", b"passwd", b"pwd", b"passphrase", b"secret"])
-        }
-        () => is(last, &ALONE),
-    }
-}
-
-/// What stands before the last word, and the word.
-fn last_word(key: &[u8]) -> (&[u8], &[u8]) {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
-    let end = key.iter().rposition(|&byte| is_letter(byte)).map_or(0, |last| last + 1);
-    let begins = |at: usize| {
-        let (before, this) = (key[at - 1], key[at]);
-        !is_letter(before)
-            || this.is_ascii_uppercase()
-                && (!before.is_ascii_uppercase()
-                    || key[..end].get(at + 1).is_some_and(u8::is_ascii_lowercase))
-    };
-    let start = (1..end).rev().find(|&at| begins(at)).unwrap_or(0);
-    (&key[..start], &key[start..end])
 }
 
 /// A key of the caller's own: its letters and digits, in lower case.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::disguise::{self, Plain};
-use super::keys::classify;
+use super::names::is_sensitive_variable;
 use super::{Kind, Match};
 use crate::error::Error;
 use llm_audit_process::lock::{self, OpenLock as RwLock, look_until};
@@ -127,14 +127,10 @@ pub fn protect_variables(
     Ok(protected.map(|(value, name)| (name, value)).unzip())
 }
 
-/// The variables whose name is a sensitive key and whose value is long enough to be a secret. The
-/// shell's `PWD` is no password.
+/// The variables whose name is that of a secret and whose value is long enough to be one.
 fn sensitive_variables() -> Vec<String> {
-    let is_secret = |name: &str, value: &str| {
-        classify(name).is_secret()
-            && !matches!(name, "PWD" | "OLDPWD")
-            && value.len() >= ENVIRONMENT_MIN
-    };
+    let is_secret =
+        |name: &str, value: &str| is_sensitive_variable(name) && value.len() >= ENVIRONMENT_MIN;
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut names: Vec<_> =

@@ -4,6 +4,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::context::TraceContext;
+use crate::sanitize::is_sensitive_header;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -85,7 +86,7 @@ impl Picked {
     pub(super) fn of(names: &[HeaderName], headers: &HeaderMap) -> Option<Self> {
         let text = |name: &HeaderName| {
             let values = headers.get_all(name);
-            if is_sensitive(name) || values.iter().any(HeaderValue::is_sensitive) {
+            if is_sensitive_header(name.as_str()) || values.iter().any(HeaderValue::is_sensitive) {
                 return REDACTED.to_owned();
             }
             let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -96,23 +97,6 @@ impl Picked {
         let picked: Vec<_> = present.map(|name| (name.clone(), text(name))).collect();
         (!picked.is_empty()).then_some(Self(picked))
     }
-}
-
-/// Whether a header carries a credential by its name. Redaction knows keys by their exact name;
-/// headers have many: `set-cookie`, `proxy-authorization`, `x-api-key`, `x-amz-security-token`.
-fn is_sensitive(name: &HeaderName) -> bool {
-    const PARTS: [&str; 9] = [
-        "auth",
-        "cookie",
-        "token",
-        "secret",
-        "password",
-        "credential",
-        "signature",
-        "api-key",
-        "apikey",
-    ];
-    PARTS.iter().any(|part| name.as_str().contains(part))
 }
 
 impl Serialize for Picked {

@@ -2,6 +2,7 @@
 //! `"clientSecret": "…"`, in logs, in files of settings, in source code.
 
 use super::{Bytes, Look, found, is_alphanumeric, step};
+use crate::names::{self, Name};
 use crate::{Kind, Match};
 
 /// What may stand behind a name: its closing quote, that one's escape, a blank, a sign.
@@ -17,41 +18,14 @@ pub(super) const TRIGGERS: [Bytes; 9] = [
     [b"kK", b"eE", b"nN", BEHIND],
     [b"tT_-", b"vV", b"aA", b"lL"],
     [b"iI", b"aA", b"lL", BEHIND],
-    [b"_-", b"pP", b"aA", b"sS"],
+    [b"aA", b"sS", b"sS", BEHIND],
 ];
 
-/// What a name ends with, folded, without separators; and whether its value is chosen by people.
-const NAMES: [(&[u8], bool); 30] = [
-    (b"password", true),
-    (b"passwd", true),
-    (b"passwort", true),
-    (b"pwd", true),
-    (b"passphrase", true),
-    (b"secret", false),
-    (b"secretkey", false),
-    (b"secretaccesskey", false),
-    (b"secretvalue", false),
-    (b"apikey", false),
-    (b"apisecret", false),
-    (b"apitoken", false),
-    (b"accesskey", false),
-    (b"privatekey", false),
-    (b"accountkey", false),
-    (b"sharedaccesskey", false),
-    (b"encryptionkey", false),
-    (b"signingkey", false),
-    (b"masterkey", false),
-    (b"authkey", false),
-    (b"storagekey", false),
-    (b"subscriptionkey", false),
-    (b"token", false),
-    (b"authtoken", false),
-    (b"accesstoken", false),
-    (b"refreshtoken", false),
-    (b"bearertoken", false),
-    (b"sessiontoken", false),
-    (b"secretbase", false),
-    (b"credential", false),
+/// The last letters of names of secrets, folded, as far as a trigger leads to them.
+const ENDS: [&[u8]; 26] = [
+    b"word", b"sswd", b"wort", b"pwd", b"rase", b"cret", b"ikey", b"skey", b"ekey", b"tkey",
+    b"nkey", b"gkey", b"hkey", b"rkey", b"ckey", b"dkey", b"alue", b"oken", b"base", b"tial",
+    b"pass", b"hash", b"gest", b"firm", b"text", b"tion",
 ];
 
 const NAME_BYTES_MAX: usize = 48;
@@ -81,7 +55,10 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
     }
     let start = look.run_before(at, NAME_BYTES_MAX, is_name);
     let name = &look.text[start..end];
-    let is_chosen = class(name)?;
+    let is_chosen = match names::of(name) {
+        Name::Plain => return None,
+        class => class.is_chosen(),
+    };
     // A placeholder is no name.
     if name.starts_with(b"REDACTED") && look.before(start) == Some(b'[') {
         return None;
@@ -119,7 +96,7 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
         None if is_chosen => is_password(text) && (has_digit(text) || !text.contains(&b'.')),
         _ => is_random(text),
     };
-    let is_aws = text.len() == AWS_SECRET_BYTES && folded_ends_with(name, b"secretaccesskey");
+    let is_aws = text.len() == AWS_SECRET_BYTES && names::ends_with(name, b"secretaccesskey");
     if !is_secret && !is_aws {
         return None;
     }
@@ -145,12 +122,12 @@ enum Sign {
 /// So many letters at the end of a name are looked at first; of one that has fewer, all.
 const LAST: usize = 4;
 
-/// The last letters of [`NAMES`], folded, the last one lowest; and which of these bytes count.
-const LAST_LETTERS: [(u32, u32); NAMES.len()] = {
-    let mut ends = [(0, 0); NAMES.len()];
+/// [`ENDS`], the last letter lowest; and which of these bytes count.
+const LAST_LETTERS: [(u32, u32); ENDS.len()] = {
+    let mut ends = [(0, 0); ENDS.len()];
     let mut i = 0;
     while i < ends.len() {
-        let name = NAMES[i].0;
+        let name = ENDS[i];
         let mut letter = 0;
         while letter < LAST && letter < name.len() {
             ends[i].0 |= (name[name.len() - 1 - letter] as u32) << (8 * letter);
@@ -166,34 +143,14 @@ const LAST_LETTERS: [(u32, u32); NAMES.len()] = {
 fn may_be_one(look: Look<'_>, end: usize) -> bool {
     let name = look.text[look.edge..end].iter().rev().take(2 * NAME_BYTES_MAX);
     let name = name.take_while(|&&byte| is_name(byte)).inspect(|_| step(1));
-    let letters = name.filter(|&&byte| is_alphanumeric(byte)).take(LAST);
+    let letters = name.filter(|&&byte| is_alphanumeric(byte));
+    // Digits at the end do not count.
+    let letters = letters.skip_while(|byte| byte.is_ascii_digit()).take(LAST);
     let last = letters
         .enumerate()
         .fold(0, |last, (i, byte)| last | u32::from(byte.to_ascii_lowercase()) << (8 * i));
     // All are asked, without a branch.
-    let is_end = LAST_LETTERS.iter().fold(false, |is, (end, of)| is | (last & of == *end));
-    is_end || last == u32::from_be_bytes(*b"pass")
-}
-
-/// Whether the name's last words are of a secret, and whether of one that people choose.
-fn class(name: &[u8]) -> Option<bool> {
-    let is_one = |&&(ending, _): &&(&[u8], bool)| folded_ends_with(name, ending);
-    // `pass` is the end of other words too.
-    let is_pass = || [b"_pass", b"-pass"].iter().any(|end| ends_with(name, *end)).then_some(true);
-    NAMES.iter().find(is_one).map(|&(_, is_chosen)| is_chosen).or_else(is_pass)
-}
-
-fn ends_with(name: &[u8], ending: &[u8]) -> bool {
-    name.last_chunk().is_some_and(|end: &[u8; 5]| end.eq_ignore_ascii_case(ending))
-}
-
-/// Whether a name ends with letters, whatever their case and what separates them.
-fn folded_ends_with(name: &[u8], ending: &[u8]) -> bool {
-    let mut letters = name.iter().rev().filter(|&&byte| is_alphanumeric(byte));
-    ending
-        .iter()
-        .rev()
-        .all(|byte| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(byte)))
+    LAST_LETTERS.iter().fold(false, |is, (end, of)| is | (last & of == *end))
 }
 
 /// The sign behind a name that ends at `at`, where the value begins, and its quote.

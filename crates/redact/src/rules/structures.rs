@@ -2,6 +2,7 @@
 
 use super::assignment::is_random;
 use super::{Bytes, Look, found, is_alphanumeric, is_base64};
+use crate::names::URL_PARAMETERS;
 use crate::{Kind, Match};
 
 type Structure = (Bytes, fn(Look<'_>, usize) -> Option<Match>);
@@ -182,17 +183,7 @@ fn is_value(text: &[u8]) -> bool {
 /// `X-Amz-Signature`, `X-Amz-Security-Token` and those of Google's.
 fn url_parameter(look: Look<'_>, at: usize) -> Option<Match> {
     const LEAST: usize = 12;
-    let names: [&[u8]; 8] = [
-        b"sig=",
-        b"signature=",
-        b"key=",
-        b"x-amz-signature=",
-        b"x-amz-security-token=",
-        b"x-amz-credential=",
-        b"x-goog-signature=",
-        b"x-goog-credential=",
-    ];
-    let name = names.into_iter().find(|name| starts_with(look.rest(at + 1), name))?;
+    let name = URL_PARAMETERS.into_iter().find(|name| starts_with(look.rest(at + 1), name))?;
     let start = at + 1 + name.len();
     let end = look.run(start, |byte| is_token(byte) || byte == b'%');
     (end - start >= LEAST).then(|| found(Kind::UrlParameter, start, end))?

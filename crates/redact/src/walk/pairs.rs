@@ -3,6 +3,8 @@
 use super::Fate;
 use crate::Sanitizer;
 use crate::disguise::is_disguise;
+use crate::keys;
+use crate::names::Name;
 
 /// What a list lies in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,17 +97,12 @@ impl Sanitizer {
     /// A sentence may end with such a word, so a name has no white space. Names are looked at that are
     /// not keys, so of the letters outside ASCII only those matter that pass for others.
     pub fn secrecy(&self, name: &str) -> Secrecy {
-        const PASSWORDS: [&str; 6] = ["password", "passcode", "passwd", "pwd", "cvv", "cvc"];
         let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
         let may_be = !name.contains(char::is_whitespace)
             && (name.is_ascii() || name.contains(is_meant))
             && self.classify(name).is_secret();
-        let ends_with = |end: &str| {
-            name.len() >= end.len()
-                && name.as_bytes()[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
-        };
         match may_be {
-            true if PASSWORDS.into_iter().any(ends_with) => Secrecy::All,
+            true if keys::name(name) == Name::Chosen => Secrecy::All,
             true => Secrecy::Texts,
             false => Secrecy::None,
         }

@@ -1,0 +1,314 @@
+//! Tells which names are those of secrets: one table and one function for every carrier.
+//!
+//! JSON keys, fields of structures, assignments in texts, headers, parameters in URLs and variables of
+//! the environment ask [`of`]. A name is read by its last words. Its case and what separates its words
+//! do not count: `apiKey`, `X-API-KEY`, `api.key` and `apikey` are the same. Neither do digits at its
+//! end.
+
+use Name::{Chosen, DoubtfulChosen, DoubtfulMade, Made, Plain};
+
+/// What a name says about its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    /// Nothing.
+    Plain,
+    /// A text may assign a made secret to it. In a structure its value is mostly something else:
+    /// `next_token`.
+    DoubtfulMade,
+    /// The same of a chosen secret: `boarding_pass`.
+    DoubtfulChosen,
+    /// The value is a secret that a machine made.
+    Made,
+    /// The value is a secret that somebody chose.
+    Chosen,
+}
+
+impl Name {
+    /// Whether the value is a secret whatever it looks like.
+    #[inline]
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Self::Made | Self::Chosen)
+    }
+
+    /// Whether the secret is one that somebody chose, so that it may be a word.
+    pub(super) fn is_chosen(self) -> bool {
+        matches!(self, Self::DoubtfulChosen | Self::Chosen)
+    }
+}
+
+/// The last letters of names that are sensitive whatever is before them.
+///
+/// They are in groups by their last three letters, which most names do not end with.
+const ENDINGS: [(&[u8; 3], Name, &[&[u8]]); 20] = [
+    (b"ord", Chosen, &[b"password"]),
+    (b"rds", Chosen, &[b"passwords"]),
+    (b"swd", Chosen, &[b"passwd"]),
+    (b"pwd", Chosen, &[b"pwd"]),
+    (b"ort", Chosen, &[b"passwort"]),
+    (b"ode", Chosen, &[b"passcode"]),
+    (b"ase", Chosen, &[b"passphrase"]),
+    (b"ret", Made, &[b"secret"]),
+    (b"ets", Made, &[b"secrets"]),
+    (b"key", Made, &KEYS),
+    (b"ial", Made, &[b"credential"]),
+    (b"als", Made, &[b"credentials"]),
+    (b"kie", Made, &[b"cookie"]),
+    (b"ies", Made, &[b"cookies"]),
+    (b"ion", Made, &[b"authorization", b"passwordconfirmation"]),
+    (b"ash", Made, &[b"passwordhash", b"passwdhash", b"pwdhash", b"passphrasehash", b"secrethash"]),
+    (b"est", Made, &[b"passworddigest", b"passwddigest", b"pwddigest", b"secretdigest"]),
+    (b"lue", Made, &[b"passwordvalue", b"passwdvalue", b"pwdvalue", b"secretvalue"]),
+    (b"irm", Made, &[b"passwordconfirm", b"passwdconfirm", b"pwdconfirm", b"secretconfirm"]),
+    (b"ext", Made, &[b"passwordtext", b"passwdtext", b"pwdtext", b"secrettext"]),
+];
+/// Keys to a door, not to a map.
+const KEYS: [&[u8]; 17] = [
+    b"apikey",
+    b"accesskey",
+    b"privatekey",
+    b"secretkey",
+    b"accountkey",
+    b"encryptionkey",
+    b"signingkey",
+    b"authkey",
+    b"masterkey",
+    b"subscriptionkey",
+    b"sessionkey",
+    b"storagekey",
+    b"servicekey",
+    b"adminkey",
+    b"hmackey",
+    b"sshkey",
+    b"sharedkey",
+];
+/// Words before `token` that make it a part of a text or a place in a list.
+const NO_TOKENS: [&[u8]; 33] = [
+    b"decoded",
+    b"input",
+    b"output",
+    b"prompt",
+    b"completion",
+    b"total",
+    b"cached",
+    b"audio",
+    b"reasoning",
+    b"eot",
+    b"max",
+    b"min",
+    b"next",
+    b"page",
+    b"nextpage",
+    b"continuation",
+    b"eos",
+    b"bos",
+    b"pad",
+    b"unk",
+    b"sep",
+    b"mask",
+    b"cls",
+    b"stop",
+    b"start",
+    b"end",
+    b"per",
+    b"first",
+    b"last",
+    b"special",
+    b"image",
+    b"sub",
+    b"pre",
+];
+/// Words before `tokens` that make them credentials.
+const TOKENS: [&[u8]; 5] =
+    [b"accesstokens", b"refreshtokens", b"authtokens", b"apitokens", b"sessiontokens"];
+/// Words before `pass` that make it no password.
+const NO_PASSES: [&[u8]; 26] = [
+    b"boarding",
+    b"day",
+    b"week",
+    b"weekly",
+    b"month",
+    b"monthly",
+    b"season",
+    b"ski",
+    b"lift",
+    b"bus",
+    b"rail",
+    b"train",
+    b"transit",
+    b"travel",
+    b"gate",
+    b"hall",
+    b"parking",
+    b"free",
+    b"low",
+    b"high",
+    b"band",
+    b"first",
+    b"second",
+    b"single",
+    b"tests",
+    b"checks",
+];
+
+/// Parameters that sign a URL or are a key for it, with the sign after them.
+pub(super) const URL_PARAMETERS: [&[u8]; 8] = [
+    b"sig=",
+    b"signature=",
+    b"key=",
+    b"x-amz-signature=",
+    b"x-amz-security-token=",
+    b"x-amz-credential=",
+    b"x-goog-signature=",
+    b"x-goog-credential=",
+];
+
+/// What a header that carries a credential has in its name.
+const HEADER_PARTS: [&str; 9] = [
+    "auth",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "credential",
+    "signature",
+    "api-key",
+    "apikey",
+];
+
+/// Whether a header carries a credential, by its name in lower case: `set-cookie`,
+/// `proxy-authorization`, `x-amz-security-token`.
+pub fn is_sensitive_header(name: &str) -> bool {
+    of(name.as_bytes()) != Plain || HEADER_PARTS.iter().any(|part| name.contains(part))
+}
+
+/// Whether a variable of the environment holds a secret, by its name. The shell's `PWD` is not a
+/// password.
+pub(super) fn is_sensitive_variable(name: &str) -> bool {
+    super::keys::classify(name).is_secret() && !matches!(name, "PWD" | "OLDPWD")
+}
+
+/// Returns what a name says about its value.
+#[inline]
+pub(super) fn of(name: &[u8]) -> Name {
+    let last = name.iter().rposition(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
+    let name = last.map_or(&name[..0], |last| &name[..=last]);
+    let Some(end) = name.last_chunk::<3>() else { return Plain };
+    let end = end.map(|byte| byte.to_ascii_lowercase());
+    // This is asked of every key, and most end otherwise.
+    let class = match &end {
+        b"ken" => of_token(name),
+        b"ens" if ends_with_any(name, &TOKENS) => Made,
+        b"eys" if KEYS.iter().any(|key| ends_with(&name[..name.len() - 1], key)) => Made,
+        b"ass" => of_pass(name),
+        b"cvv" | b"cvc" if last_word(name).1.len() == 3 => Chosen,
+        end => of_ending(name, end),
+    };
+    if class == Plain || is_placeholder(name) { Plain } else { class }
+}
+
+#[inline]
+fn of_ending(name: &[u8], end: &[u8; 3]) -> Name {
+    match ENDINGS.iter().find(|(last, ..)| *last == end) {
+        Some((_, class, endings)) if ends_with_any(name, endings) => *class,
+        _ if end == b"ase" && ends_with(name, b"secretbase") => Made,
+        _ => Plain,
+    }
+}
+
+fn of_token(name: &[u8]) -> Name {
+    if !ends_with(name, b"token") {
+        return Plain;
+    }
+    let (rest, last) = last_word(name);
+    let before = if last.len() > 5 { &last[..last.len() - 5] } else { last_word(rest).1 };
+    let is_counted = || rest.to_ascii_lowercase().windows(5).any(|part| part == b"_per_");
+    match is_one_of(before, &NO_TOKENS) || is_counted() {
+        true => DoubtfulMade,
+        false => Made,
+    }
+}
+
+/// `pass` is the end of other words, too: it has to be a word of its own, after another one.
+fn of_pass(name: &[u8]) -> Name {
+    let (rest, last) = last_word(name);
+    let (_, before) = last_word(rest);
+    match () {
+        () if rest.is_empty() || !last.eq_ignore_ascii_case(b"pass") => Plain,
+        () if is_one_of(before, &NO_PASSES) => DoubtfulChosen,
+        () => Chosen,
+    }
+}
+
+/// Whether the name is the end of a placeholder: it says nothing about what was there before.
+fn is_placeholder(name: &[u8]) -> bool {
+    let bracket = name.iter().rposition(|&byte| byte == b'[');
+    bracket.is_some_and(|at| name[at..].starts_with(b"[REDACTED"))
+}
+
+fn is_one_of(word: &[u8], words: &[&[u8]]) -> bool {
+    words.iter().any(|one| word.eq_ignore_ascii_case(one))
+}
+
+fn ends_with_any(name: &[u8], endings: &[&[u8]]) -> bool {
+    endings.iter().any(|ending| ends_with(name, ending))
+}
+
+/// Whether a name ends with these letters, whatever their case and what separates them.
+pub(super) fn ends_with(name: &[u8], ending: &[u8]) -> bool {
+    let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte >= 0x80;
+    let mut letters = name.iter().rev().filter(is_letter);
+    ending
+        .iter()
+        .rev()
+        .all(|byte| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(byte)))
+}
+
+/// Returns what is before the last word, and the word.
+pub(super) fn last_word(name: &[u8]) -> (&[u8], &[u8]) {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
+    let end = name.iter().rposition(|&byte| is_letter(byte)).map_or(0, |last| last + 1);
+    let begins = |at: usize| {
+        let (before, this) = (name[at - 1], name[at]);
+        !is_letter(before)
+            || this.is_ascii_uppercase()
+                && (!before.is_ascii_uppercase()
+                    || name[..end].get(at + 1).is_some_and(u8::is_ascii_lowercase))
+    };
+    let start = (1..end).rev().find(|&at| begins(at)).unwrap_or(0);
+    (&name[..start], &name[start..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_classes() {
+        let chosen = "password PASSWORD db.password PGPASSWORD dbpassword password1 user-passwd \
+            PGPWD passphrase pass_phrase passcode cvv CVC card_cvv dbPass mail.smtp.pass _pass \
+            keystore_pass smtp_pass Passwort oldPasswords";
+        let made = "secret clientSecret accesskeysecret token bottoken identitytoken x-csrf-token \
+            HTTPToken access_tokens apikey api_keys X-API-KEY authkey masterkey ALGOLIA_ADMIN_KEY \
+            ssh_key sharedAccessKey cookie Set-Cookie sessioncookie authorization \
+            proxy-authorization credentials aws_credential password_hash secretValue \
+            newPasswordConfirm password_confirmation secretBase admin_token helper_token";
+        let doubtful = "next_token nextPageToken maxtoken eosToken boarding_pass tests_pass \
+            cost_per_big_token";
+        let plain = "tokens max_tokens author keyboard public_key primary_key cache_key monkey \
+            pass passenger compass password_policy secret_name cvvx hash text authority key ion \
+            [REDACTED_aws_secret] ab";
+        for name in chosen.split_whitespace() {
+            assert_eq!(of(name.as_bytes()), Chosen, "{name}");
+        }
+        for name in made.split_whitespace() {
+            assert_eq!(of(name.as_bytes()), Made, "{name}");
+        }
+        for name in doubtful.split_whitespace() {
+            let class = of(name.as_bytes());
+            assert!(matches!(class, DoubtfulMade | DoubtfulChosen), "{name}: {class:?}");
+        }
+        for name in plain.split_whitespace() {
+            assert_eq!(of(name.as_bytes()), Plain, "{name}");
+        }
+    }
+}
