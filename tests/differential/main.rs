@@ -63,6 +63,21 @@ fn assert_none(what: &str, found: &[String]) {
 }
 
 #[test]
+fn a_value_and_its_json_lose_the_same_parts() {
+    let mut redacted = 0;
+    for seed in 0..SEEDS {
+        let tree = drawn(seed, true).tree;
+        let given = serde_json::to_value(&tree).expect("JSON");
+        let line = given.to_string();
+        let filtered = redact(&line).1;
+        let filtered: serde_json::Value = serde_json::from_str(&filtered).expect("JSON");
+        assert_eq!(llm_audit::sanitize::sanitize(&tree), filtered, "seed {seed}: {line}");
+        redacted += usize::from(filtered != given);
+    }
+    assert!(redacted > SEEDS as usize / 2, "{redacted}");
+}
+
+#[test]
 fn what_json_loses_is_lost_when_the_line_is_cut() {
     let (mut lost, mut cuts, mut leaks) = (0, 0, Vec::new());
     for seed in 0..SEEDS {

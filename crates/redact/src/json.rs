@@ -10,7 +10,7 @@ use super::walk::{Frame, Secrecy, Shape, Slot};
 use super::{Kind, LineKind, Match, Place, Redactions, Sanitizer, malformed};
 
 /// Containers more than this many levels deep are not written; the outermost is level 1.
-const DEPTH_MAX: usize = 128;
+pub(super) const DEPTH_MAX: usize = 128;
 
 pub(super) fn redact_line(
     sanitizer: &Sanitizer,

@@ -29,6 +29,7 @@ mod rules;
 mod scan;
 mod stream;
 mod unicode;
+mod value;
 mod walk;
 
 use std::borrow::Cow;
@@ -47,6 +48,7 @@ pub use options::Place;
 pub use options::{Replacement, SanitizerBuilder};
 pub use scan::Matches;
 pub use stream::{LINE_BYTES_MAX, PrivateKeyLines, RedactingWriter};
+pub use value::sanitize;
 pub use walk::{Fate, Frame, Secrecy, Shape, Slot};
 
 /// Has every later fork find the rules and the protected values whole. Called before either is begun.

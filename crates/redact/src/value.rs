@@ -1,0 +1,153 @@
+//! Redacts any `Serialize` value as JSON.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::json::{DEPTH_MAX, redact_nested};
+use super::keys::KeyNumbers;
+use super::walk::{Shape, Slot};
+use super::{Kind, Redactions, Sanitizer};
+
+/// Returns the value as JSON, redacted by the default rules; the given value does not change.
+///
+/// A value that does not serialize becomes `"[UNSERIALIZABLE]"`, and containers more than 128 levels
+/// deep become `"[TOO_DEEP]"`. [`Sanitizer::sanitize`] does the same by other rules.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// let given = BTreeMap::from([("password", "hunter2"), ("to", "ana@example.org")]);
+/// let redacted = llm_audit_redact::sanitize(&given);
+/// assert_eq!(redacted["password"], "[REDACTED]");
+/// assert_eq!(redacted["to"], "[REDACTED_email]");
+/// assert_eq!(given["password"], "hunter2");
+/// ```
+pub fn sanitize<T: ?Sized + Serialize>(value: &T) -> Value {
+    Sanitizer::default().sanitize(value, &mut Redactions::default())
+}
+
+impl Sanitizer {
+    /// Returns the value as JSON, redacted, and adds to `counts` what was redacted. See [`sanitize`].
+    pub fn sanitize<T: ?Sized + Serialize>(&self, value: &T, counts: &mut Redactions) -> Value {
+        let Ok(mut value) = serde_json::to_value(value) else {
+            return Value::String("[UNSERIALIZABLE]".to_owned());
+        };
+        Values { sanitizer: self, counts, depth: 0 }.redact(&mut value, Slot::at(self.root()));
+        value
+    }
+}
+
+/// The driver: a value in memory, of which names can be read before the values that they name.
+struct Values<'a> {
+    sanitizer: &'a Sanitizer,
+    counts: &'a mut Redactions,
+    depth: usize,
+}
+
+impl Values<'_> {
+    fn redact(&mut self, value: &mut Value, slot: Slot) {
+        match value {
+            Value::Null | Value::Bool(_) => {}
+            Value::Number(_) if slot.loses(Shape::Number) => self.redact_whole(value),
+            Value::Number(number) => {
+                let number = number.to_string();
+                self.redact_number(value, &number, slot);
+            }
+            Value::String(_) if slot.loses(Shape::Text) => self.redact_whole(value),
+            Value::String(text) => self.redact_text(text, slot),
+            Value::Array(_) | Value::Object(_) if slot.loses(Shape::Container) => {
+                self.redact_whole(value);
+            }
+            Value::Array(_) | Value::Object(_) if self.depth == DEPTH_MAX => {
+                *value = Value::String("[TOO_DEEP]".to_owned());
+            }
+            Value::Array(items) => {
+                self.depth += 1;
+                self.redact_items(items, slot);
+                self.depth -= 1;
+            }
+            Value::Object(members) => {
+                self.depth += 1;
+                *members = self.redacted_members(std::mem::take(members), slot);
+                self.depth -= 1;
+            }
+        }
+    }
+
+    fn redact_whole(&mut self, value: &mut Value) {
+        let placeholder = Kind::Key.placeholder();
+        if value != placeholder {
+            self.counts.add(Kind::Key);
+            *value = Value::String(placeholder.to_owned());
+        }
+    }
+
+    /// Redacts a number under the key of a card, if it looks like one.
+    fn redact_number(&mut self, value: &mut Value, number: &str, slot: Slot) {
+        let is_card = || self.sanitizer.matches(number).any(|found| found.kind == Kind::Card);
+        if !slot.may_be_card() || !is_card() {
+            return;
+        }
+        if slot.loses(Shape::Text) {
+            return self.redact_whole(value);
+        }
+        self.counts.add(Kind::Card);
+        let placeholder = self.sanitizer.placeholder(Kind::Card, number);
+        *value = Value::String(placeholder.as_str().to_owned());
+    }
+
+    fn redact_text(&mut self, text: &mut String, slot: Slot) {
+        if self.sanitizer.leaves(slot.place(), text) {
+            return;
+        }
+        let redacted = match redact_nested(self.sanitizer, text, self.counts) {
+            Some(redacted) => redacted.into_owned(),
+            None => {
+                let mut redacted = String::with_capacity(text.len());
+                self.sanitizer.redact_text(text, &mut redacted, self.counts);
+                redacted
+            }
+        };
+        *text = redacted;
+    }
+
+    fn redact_items(&mut self, items: &mut [Value], slot: Slot) {
+        let mut frame = slot.list(Some(items.len()));
+        for item in items {
+            let slot = frame.element();
+            if let (true, Value::String(name)) = (slot.is_name(), &*item) {
+                frame.name(self.sanitizer.secrecy(name));
+            }
+            self.redact(item, slot);
+        }
+    }
+
+    fn redacted_members(&mut self, members: Map<String, Value>, slot: Slot) -> Map<String, Value> {
+        let mut frame = slot.object();
+        for (key, value) in &members {
+            if let (true, Value::String(name)) =
+                (frame.member(self.sanitizer, key).is_name(), value)
+            {
+                frame.name(self.sanitizer.secrecy(name));
+            }
+        }
+        let (mut numbers, mut redacted) = (KeyNumbers::default(), Map::new());
+        for (key, mut value) in members {
+            self.redact(&mut value, frame.member(self.sanitizer, &key));
+            let key = match self.sanitizer.leaves(frame.place(), &key) {
+                true => key,
+                false => self.redacted_key(&key, &mut numbers),
+            };
+            redacted.insert(key, value);
+        }
+        redacted
+    }
+
+    fn redacted_key(&mut self, key: &str, numbers: &mut KeyNumbers) -> String {
+        let mut redacted = String::with_capacity(key.len());
+        numbers.write_key(self.sanitizer, key, self.counts, &mut |part| redacted.push_str(part));
+        redacted
+    }
+}
