@@ -1,6 +1,6 @@
 //! Which keys are sensitive, and how do keys that redact alike stay apart?
 
-use super::disguise::{Plain, is_disguise};
+use super::confusables::{Plain, is_disguise};
 use super::names::{self, Name, last_word};
 use super::{Kind, Match, Redactions, Sanitizer};
 

@@ -12,23 +12,23 @@
 //! values ([`protect_value`]), or put them under sensitive keys. [`Sanitizer::builder`] adds kinds,
 //! keys and patterns.
 
-mod chunk;
+mod builder;
+mod confusables;
 pub mod debug;
-mod disguise;
 mod error;
 mod extent;
 mod json;
 mod keys;
-mod known;
 mod malformed;
 mod names;
-mod optional;
-mod options;
-mod parse;
+mod opt_in;
+mod prefilter;
+mod protected;
+
+mod bytes;
+mod lines;
 mod rules;
 mod scan;
-mod stream;
-mod unicode;
 mod value;
 mod walk;
 
@@ -38,16 +38,16 @@ use std::sync::Arc;
 
 use llm_audit_process::fork;
 
+use builder::Options;
+pub use builder::Place;
+pub use builder::{Replacement, SanitizerBuilder};
 pub use error::Error;
 pub use json::redact_nested;
 pub use keys::{KeyClass, KeyNumbers};
-pub use known::{ProtectedValue, protect_environment, protect_value, protect_variables};
+pub use lines::{LINE_BYTES_MAX, PrivateKeyLines, RedactingWriter};
 pub use names::is_sensitive_header;
-use options::Options;
-pub use options::Place;
-pub use options::{Replacement, SanitizerBuilder};
+pub use protected::{ProtectedValue, protect_environment, protect_value, protect_variables};
 pub use scan::Matches;
-pub use stream::{LINE_BYTES_MAX, PrivateKeyLines, RedactingWriter};
 pub use value::sanitize;
 pub use walk::{Fate, Frame, Secrecy, Shape, Slot};
 
@@ -57,10 +57,10 @@ fn watch_forks() {
     static HOOKS: fork::Hooks = fork::Hooks {
         before: || {
             scan::Rules::defaults();
-            known::hold_changes();
+            protected::hold_changes();
         },
-        parent: known::let_changes,
-        child: known::open_in_child,
+        parent: protected::let_changes,
+        child: protected::open_in_child,
     };
     fork::register(&HOOKS);
 }
@@ -443,7 +443,7 @@ impl Sanitizer {
 
     /// The same; `None` where there is plainly nothing, as in most texts.
     pub fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
-        match known::are_none() && self.options.is_none() {
+        match protected::are_none() && self.options.is_none() {
             true => self.by_rules(text),
             false => self.with_known(text),
         }
@@ -451,7 +451,7 @@ impl Sanitizer {
 
     #[cold]
     fn with_known<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
-        let known = known::find(text);
+        let known = protected::find(text);
         match known.is_empty() && self.options.is_none() {
             true => self.by_rules(text),
             false => self.with_options(known, text, 0),

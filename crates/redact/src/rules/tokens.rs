@@ -6,7 +6,7 @@ use super::{
 };
 use crate::Kind::{self, *};
 use crate::Match;
-use crate::chunk::{PLACE, rarity};
+use crate::prefilter::{PLACE, rarity};
 
 /// A secret with a prefix: no guess at its randomness, no upper bound of its length.
 #[derive(Debug)]

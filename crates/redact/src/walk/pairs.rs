@@ -2,7 +2,7 @@
 
 use super::Fate;
 use crate::Sanitizer;
-use crate::disguise::is_disguise;
+use crate::confusables::is_disguise;
 use crate::keys;
 use crate::names::Name;
 

@@ -23,8 +23,8 @@ mod buckets;
 #[cfg(target_arch = "x86_64")]
 use buckets::Tables;
 
+use super::bytes::{WORD, is, is_digit_lead};
 use super::scan::step;
-use super::unicode::{WORD, is, is_digit_lead};
 
 /// Bytes that are looked at of each place.
 pub(super) const PLACE: usize = 4;

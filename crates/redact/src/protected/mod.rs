@@ -15,7 +15,7 @@ use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::disguise::{self, Plain};
+use super::confusables::{self, Plain};
 use super::names::is_sensitive_variable;
 use super::{Kind, Match};
 use crate::error::Error;
@@ -176,7 +176,7 @@ pub(super) fn find(text: &str) -> Vec<Match> {
     let mut found = Vec::new();
     SHORT_FORMS.scan(text, &mut found);
     LONG_FORMS.scan(text, &mut found);
-    if !text.is_ascii() && text.contains(disguise::is_disguise) {
+    if !text.is_ascii() && text.contains(confusables::is_disguise) {
         let plain = Plain::of(text);
         let mut undisguised = Vec::new();
         SHORT_FORMS.scan(&plain.text, &mut undisguised);

@@ -15,7 +15,7 @@ pub(super) use card::is_card;
 use tokens::Token;
 pub(super) use tokens::aws_secret;
 
-use super::chunk::{PLACE, Pattern};
+use super::prefilter::{PLACE, Pattern};
 use super::scan::step;
 use super::{Kind, Match};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use siphasher::sip::SipHasher24;
 
 use super::keys::{self, KeyClass, classify};
-use super::{Kind, Match, Placeholder, Profile, Sanitizer, known, optional, scan};
+use super::{Kind, Match, Placeholder, Profile, Sanitizer, opt_in, protected, scan};
 use crate::error::Error;
 
 impl Kind {
@@ -282,7 +282,7 @@ impl Sanitizer {
     /// Whether a text at this place stays as it is.
     #[inline]
     pub fn leaves(&self, place: Place, text: &str) -> bool {
-        place.is_allowed && known::find(text).is_empty()
+        place.is_allowed && protected::find(text).is_empty()
     }
 
     /// What stands in the place of `matched`, which is of this kind.
@@ -318,9 +318,9 @@ impl Options {
     /// Adds what is found beside the default rules, in no order, one perhaps over another.
     pub(super) fn find(&self, sanitizer: &Sanitizer, text: &str, found: &mut Vec<Match>) {
         let before = found.len();
-        self.also.iter().for_each(|kind| optional::find(*kind, text, found));
+        self.also.iter().for_each(|kind| opt_in::find(*kind, text, found));
         if self.encodings {
-            optional::find_encoded(sanitizer, text, found);
+            opt_in::find_encoded(sanitizer, text, found);
         }
         #[cfg(feature = "regex")]
         for Pattern(regex) in &self.patterns {

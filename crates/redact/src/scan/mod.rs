@@ -13,12 +13,12 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::chunk::{Candidates, Filter, Pattern, may_be_number};
-use super::disguise::{self, Plain};
-use super::rules::{self, Look, NUMBERS, Rule, Trigger};
-use super::unicode::{
+use super::bytes::{
     AWS, BASE64, DIGIT, DOMAIN, LETTER, LOCAL, WORD, is, is_digit, is_space, is_word,
 };
+use super::confusables::{self, Plain};
+use super::prefilter::{Candidates, Filter, Pattern, may_be_number};
+use super::rules::{self, Look, NUMBERS, Rule, Trigger};
 use super::{Kind, Match};
 
 /// The floor rules, as they are written for Python's `re`.
@@ -259,7 +259,7 @@ impl<'t> Matches<'t> {
     #[cold]
     fn foreign_at(&mut self, at: usize) -> Option<Match> {
         let c = self.text.get(at..)?.chars().next()?;
-        if self.disguised.is_none() && disguise::is_disguise(c) {
+        if self.disguised.is_none() && confusables::is_disguise(c) {
             let whole = self.undisguised(0..self.text.len());
             self.disguised = Some(Box::new(Disguised { whole, segment: Vec::new() }));
         }
@@ -839,7 +839,7 @@ mod tests {
             for found in all(&text) {
                 assert!(edge <= found.start && found.start < found.end, "{text:?}");
                 let is_one = naive(&text[found.start..found.end], found.kind);
-                assert!(is_one || text.contains(disguise::is_disguise), "{found:?} in {text:?}");
+                assert!(is_one || text.contains(confusables::is_disguise), "{found:?} in {text:?}");
                 segments.push(&text[edge..found.start]);
                 edge = found.end;
             }

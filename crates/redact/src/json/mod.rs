@@ -1,11 +1,13 @@
-//! How is a line that begins as JSON does redacted?
+//! Redacts a line that begins as JSON does.
+
+pub(super) mod tokens;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
+use self::tokens::{Malformed, Parser, Quoted, Token, escape};
 use super::keys::{KeyClass, KeyNumbers, write_placeholder};
 use super::malformed::Quotes;
-use super::parse::{Malformed, Parser, Quoted, Token, escape};
 use super::walk::{Frame, Secrecy, Shape, Slot};
 use super::{Kind, LineKind, Match, Place, Redactions, Sanitizer, malformed};
 
