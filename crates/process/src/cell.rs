@@ -1,5 +1,7 @@
-//! Cells that nobody waits for. Those of std have a state "being made", in which a forked child
-//! finds them for ever where a thread of its parent was making the value.
+//! Cells that nobody waits for.
+//!
+//! The cells of std have a state "being made". If a thread of the parent was making the value at the
+//! fork, the child finds the cell in that state and waits without end.
 #![allow(unsafe_code, reason = "pointers that are published once")]
 
 use std::ops::Deref;
@@ -23,24 +25,25 @@ impl<T: Send + Sync + 'static> Once<T> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// The value, once there is one.
+    /// Returns the value, if it was set.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: null, or from a box that `set` gave away and nobody frees. Acquire: pairs with
-        // the release of `set`.
+        // SAFETY: null, or from a box that `set` leaked and nobody frees. Acquire: pairs with the
+        // release of `set`.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Sets the value, unless there is one: then it is dropped. Returns the one that stays.
+    /// Sets the value, unless there is one already: then the new one is dropped. Returns the value
+    /// that stays.
     pub fn set(&self, value: T) -> &T {
         let new = Box::into_raw(Box::new(value));
         let set =
             self.0.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire);
         match set {
-            // SAFETY: it stays for ever.
+            // SAFETY: it is never freed.
             Ok(_) => unsafe { &*new },
             Err(there) => {
-                // SAFETY: made above, and nobody else has it.
+                // SAFETY: it was made above, and nobody else has it.
                 drop(unsafe { Box::from_raw(new) });
                 // SAFETY: as in `get`.
                 unsafe { &*there }
@@ -49,7 +52,8 @@ impl<T: Send + Sync + 'static> Once<T> {
     }
 }
 
-/// A static that is made when first used. Threads at once may each make it; one of them stays.
+/// A static that is made on first use. If several threads are first, each makes a value, and one
+/// value stays.
 pub struct Lazy<T: 'static> {
     value: Once<T>,
     make: fn() -> T,
@@ -71,8 +75,8 @@ impl<T: Send + Sync + 'static> Deref for Lazy<T> {
     }
 }
 
-/// A value that every process has for itself: a forked child finds none. The parent's stays where
-/// it was, untouched.
+/// A value that every process has for itself. A forked child finds none, and the parent's value stays
+/// untouched.
 pub struct PerProcess<T>(AtomicPtr<Of<T>>);
 
 struct Of<T> {
@@ -92,21 +96,22 @@ impl<T: Send + Sync> PerProcess<T> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// This process's value, if there is one.
+    /// Returns the value of this process, if there is one.
     #[inline]
     pub fn get(&self) -> Option<&T> {
         self.of(self.0.load(Ordering::Acquire))
     }
 
     fn of(&self, there: *mut Of<T>) -> Option<&T> {
-        // SAFETY: null, or from a box that is freed with `self` at the earliest. Acquire, where it
-        // was loaded: pairs with the release below.
+        // SAFETY: null, or from a box that is freed with `self` at the earliest. The callers load it
+        // with Acquire, which pairs with the release below.
         let there = unsafe { there.as_ref() }?;
         there.process.is_current().then_some(&there.value)
     }
 
-    /// This process's value, made where there is none; and whether it was made by this call.
-    /// Threads at once may each make one; one of them stays, and the others are dropped.
+    /// Returns the value of this process, made by this call if there is none, and whether this call
+    /// made it. If several threads are here at once, each makes a value, one stays, and the others are
+    /// dropped.
     pub fn get_or_make(&self, make: impl FnOnce() -> T) -> (&T, bool) {
         let there = self.0.load(Ordering::Acquire);
         if let Some(value) = self.of(there) {
@@ -114,12 +119,13 @@ impl<T: Send + Sync> PerProcess<T> {
         }
         let new = Box::into_raw(Box::new(Of { process: Process::current(), value: make() }));
         match self.0.compare_exchange(there, new, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: freed with `self` at the earliest. What was there is a parent's: never freed.
+            // SAFETY: it is freed with `self` at the earliest. The value before it belongs to a parent
+            // and is never freed.
             Ok(_) => (unsafe { &(*new).value }, true),
             Err(other) => {
-                // SAFETY: made above, and nobody else has it.
+                // SAFETY: it was made above, and nobody else has it.
                 drop(unsafe { Box::from_raw(new) });
-                // SAFETY: as in `of`; another thread of this process has just put it there.
+                // SAFETY: as in `of`. Another thread of this process has just stored it.
                 (unsafe { &(*other).value }, false)
             }
         }
@@ -129,17 +135,17 @@ impl<T: Send + Sync> PerProcess<T> {
 impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
         let there = *self.0.get_mut();
-        // SAFETY: null, or a box that nobody frees but here.
+        // SAFETY: null, or a box that is freed only here.
         if unsafe { there.as_ref() }.is_some_and(|there| there.process.is_current()) {
-            // SAFETY: as above, and nobody else is left to use it.
+            // SAFETY: as above, and nobody is left to use it.
             drop(unsafe { Box::from_raw(there) });
         }
     }
 }
 
-// SAFETY: it owns a `T` as a box does.
+// SAFETY: it owns a `T`, like a box.
 unsafe impl<T: Send> Send for PerProcess<T> {}
-// SAFETY: it gives out `&T` to all threads, and takes a `T` from any of them.
+// SAFETY: it hands out `&T` to all threads, and takes a `T` from any of them.
 unsafe impl<T: Send + Sync> Sync for PerProcess<T> {}
 
 #[cfg(test)]

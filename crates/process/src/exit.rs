@@ -1,9 +1,9 @@
-//! The end of the process: what is queued is written when it exits, and when a signal ends it.
+//! Closes what is registered when the process exits or a signal ends it.
 //!
-//! Two ways lead here. `exit`, which `main`'s return and `std::process::exit` call, runs a handler
-//! that closes the recorders. A signal, where [`close_on_signals`] was called, only leaves a note:
-//! the writers' threads find it, close, and the last of them ends the process as the signal would
-//! have. Either way the writers have [`CLOSE_DEADLINE`], which the handler keeps by itself.
+//! When `main` returns or calls `std::process::exit`, the C library runs a handler that closes the
+//! recorders. If [`close_on_signals`] was called, a signal only leaves a note. The writer threads find
+//! the note and close, and the last one ends the process as the signal would have. In both cases the
+//! writers have [`CLOSE_DEADLINE`], which the handler enforces.
 #![allow(unsafe_code, reason = "atexit, and handlers of signals")]
 
 use std::fmt;
@@ -15,8 +15,8 @@ use crate::cell::PerProcess;
 use crate::fork;
 use crate::lock::Mutex;
 
-/// How long the end of a process, the guard of `init` and the last handle of a logger wait for a
-/// writer, all of them together: from when it was first asked to close.
+/// How long an exit, the guard of `init` and the last handle of a logger wait for a writer together,
+/// from the first request to close.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What is closed when the process exits.
@@ -29,10 +29,10 @@ pub trait Close: Send + Sync {
     fn end(&self);
 }
 
-/// The loggers of this process that record.
+/// What this process closes when it exits.
 static LOGGERS: PerProcess<Mutex<Vec<Weak<dyn Close>>>> = PerProcess::new();
 
-/// Has this logger closed when the process exits.
+/// Registers a logger to be closed when the process exits.
 pub fn close_at_exit(logger: &Arc<impl Close + 'static>) {
     platform::watch_exit();
     let mut loggers = LOGGERS.get_or_make(Mutex::default).0.lock();
@@ -41,18 +41,18 @@ pub fn close_at_exit(logger: &Arc<impl Close + 'static>) {
     loggers.push(logger);
 }
 
-/// Closes what still records in this process, and waits for it; not for the writer that this is
-/// called on. It uses no thread-locals, which may be gone by now.
+/// Closes everything that is registered in this process, and waits for it. A writer does not wait for
+/// itself. Uses no thread-locals, which may be gone by now.
 #[cfg(unix)]
 fn close_all() {
     let Some(loggers) = LOGGERS.get() else { return };
     let loggers: Vec<_> = loggers.lock().iter().filter_map(Weak::upgrade).collect();
-    // All at once, so that they have the same time.
+    // All are closed first, so that they share the same time.
     loggers.iter().for_each(|logger| logger.close());
     loggers.iter().for_each(|logger| logger.end());
 }
 
-/// Why signals are not listened to.
+/// The reason why signals are not handled.
 #[derive(Debug)]
 #[cfg(unix)]
 pub struct Error(Cause);
@@ -94,13 +94,13 @@ impl std::error::Error for Error {
     }
 }
 
-/// Which thread calls, told without a thread-local.
+/// Identifies the calling thread without a thread-local.
 #[inline]
 pub fn thread() -> usize {
     platform::thread()
 }
 
-/// A writer's thread, from before it runs.
+/// A writer thread, counted from before it runs.
 pub struct Writing(());
 
 impl Writing {
@@ -112,7 +112,7 @@ impl Writing {
 }
 
 impl Drop for Writing {
-    /// Ends the process where a signal waits for this writer alone.
+    /// Ends the process if a signal waits for this writer only.
     fn drop(&mut self) {
         let own = fork::own();
         let is_last = own.writers.fetch_sub(1, Ordering::SeqCst) == 1;
@@ -124,10 +124,10 @@ impl Drop for Writing {
     }
 }
 
-/// Whether a signal asks the writers to close.
+/// Returns whether a signal asks the writers to close.
 #[inline]
 pub fn is_closing() -> bool {
-    // Relaxed: a note that says only that it is there.
+    // Relaxed: the note carries no other data.
     fork::own().closing.load(Ordering::Relaxed) != 0
 }
 
@@ -148,12 +148,12 @@ mod platform {
     use super::{Cause, Error};
     use crate::fork;
 
-    /// Has `exit` call the handler, once in a process and its children.
+    /// Registers the exit handler, once for a process and its children.
     pub(super) fn watch_exit() {
         static WATCHED: AtomicBool = AtomicBool::new(false);
         if !WATCHED.swap(true, Ordering::Relaxed) {
-            // SAFETY: a function of this type that does not unwind. It fails without memory for a
-            // few words; the guard closes then as ever.
+            // SAFETY: a function of this type that does not unwind. If there is no memory for it, the
+            // call fails, and only the guard closes.
             let _failed = unsafe { libc::atexit(at_exit) };
         }
     }
@@ -172,23 +172,21 @@ mod platform {
     /// Whether [`close_on_signals`] was called.
     static LISTENS: AtomicBool = AtomicBool::new(false);
 
-    /// Whether a signal may ask the writers to close, so that they look for it.
+    /// Returns whether a signal may ask the writers to close, so that they have to look for it.
     pub fn listens() -> bool {
         LISTENS.load(Ordering::Relaxed)
     }
 
-    /// From now on SIGTERM and SIGINT close all recorders of the process, those that are built later
-    /// too, and then end it as they would have without: who waits for it sees the signal. Events
-    /// emitted meanwhile are counted as rejected. The recorders have five seconds, whatever hangs;
-    /// a second signal ends the process at once. Off unless it is called.
+    /// Makes SIGTERM and SIGINT close everything that is registered, and then end the process as they
+    /// would have without this call. A second signal ends the process at once.
     ///
-    /// For programs that do not listen to these signals themselves; a service that does, so as to
-    /// end its requests first, drops its guard or returns from `main`. A signal that is ignored, as
-    /// under `nohup`, stays so. SIGALRM is used once a signal came. A forked child listens too.
+    /// A signal that is ignored, as under `nohup`, stays ignored. After a signal SIGALRM is in use. A
+    /// forked child listens too.
     ///
     /// # Errors
     ///
-    /// Somebody else handles one of the signals; nothing was changed then.
+    /// Another handler for one of the signals exists, and nothing was changed; or the operating system
+    /// refused the handler.
     ///
     /// # Examples
     ///
@@ -197,7 +195,7 @@ mod platform {
     /// # Ok::<(), llm_audit_process::exit::Error>(())
     /// ```
     pub fn close_on_signals() -> Result<(), Error> {
-        // Before a handler may ask for it.
+        // Made here, because a handler must not make it.
         fork::own();
         let mut free = Vec::new();
         for signal in SIGNALS {
@@ -208,7 +206,7 @@ mod platform {
                 _ => return Err(Error(Cause::Taken)),
             }
         }
-        // Before the first signal, so that a writer finds it in time.
+        // Set before the first signal can come, so that a writer looks in time.
         LISTENS.store(true, Ordering::Relaxed);
         for signal in free {
             if !handle(signal, on_signal as *const () as usize) {
@@ -220,31 +218,31 @@ mod platform {
 
     fn handler_of(signal: c_int) -> Result<usize, Error> {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: no action is given, and the place for the present one is as large as one.
+        // SAFETY: no new action is given, and there is room for the current one.
         if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } != 0 {
             return Err(Error(Cause::Refused(io::Error::last_os_error())));
         }
-        // SAFETY: it was filled, and all zeroes is one too.
+        // SAFETY: the call filled it, and all zeros are valid too.
         Ok(unsafe { action.assume_init() }.sa_sigaction)
     }
 
-    /// Sets the handler of a signal; `false` where that failed. A signal handler may call it.
+    /// Sets the handler of a signal, and returns whether that worked. A signal handler may call it.
     fn handle(signal: c_int, handler: usize) -> bool {
-        // SAFETY: zeroes are an action: the default one, no signal blocked, no flag.
+        // SAFETY: zeros are a valid action: the default one, no signal blocked, no flag.
         let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
         action.sa_sigaction = handler;
-        // The application's own system calls go on.
+        // Interrupted system calls of the application are restarted.
         action.sa_flags = libc::SA_RESTART;
-        // SAFETY: the action is whole, and the handlers do only what a handler may.
+        // SAFETY: the action is complete, and the handlers do only what a handler may do.
         unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) == 0 }
     }
 
-    /// Of SIGTERM and SIGINT. It changes atomics, and calls what a handler may call.
+    /// Handles SIGTERM and SIGINT. It changes atomics, and calls what a handler may call.
     extern "C" fn on_signal(signal: c_int) {
         let (own, order) = (fork::own(), Ordering::SeqCst);
         let is_first = own.closing.compare_exchange(0, signal, order, order).is_ok();
-        // SeqCst, and so in `Writing`: either the last writer sees the note, or it is not counted
-        // here any more.
+        // SeqCst here and in `Writing`: either the last writer sees the note, or this handler sees that
+        // no writer is left.
         if !is_first || own.writers.load(order) == 0 {
             return end_by(signal);
         }
@@ -253,24 +251,24 @@ mod platform {
         unsafe { libc::alarm(CLOSE_DEADLINE.as_secs() as u32) };
     }
 
-    /// The writers' time is over.
+    /// Handles the end of the writers' time.
     extern "C" fn on_alarm(_: c_int) {
         end_by(fork::own().closing.load(Ordering::Relaxed));
     }
 
-    /// Ends the process by the default action of a signal, or with the status by which a shell tells of
-    /// one. A signal handler may call it.
+    /// Ends the process by the default action of a signal, or with the status that a shell gives for
+    /// that signal. A signal handler may call it.
     pub(super) fn end_by(signal: c_int) {
         let _impossible = handle(signal, libc::SIG_DFL);
-        // SAFETY: all zeroes are a set, and each call gets what it asks for.
+        // SAFETY: all zeros are a valid set, and each call gets valid arguments.
         unsafe {
             let mut set: libc::sigset_t = MaybeUninit::zeroed().assume_init();
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, signal);
-            // In its handler the signal is blocked.
+            // The signal is blocked while its handler runs.
             libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
             libc::kill(libc::getpid(), signal);
-            // The first process of a container is not ended by the default action of a signal.
+            // The default action does not end the first process of a container.
             libc::_exit(128 + signal);
         }
     }
@@ -291,7 +289,7 @@ mod platform {
     pub(super) fn end_by(_signal: i32) {}
 }
 
-/// Whether a signal may ask the writers to close.
+/// Returns whether a signal may ask the writers to close. Never, on this platform.
 #[cfg(not(unix))]
 pub fn listens() -> bool {
     false

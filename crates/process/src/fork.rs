@@ -1,35 +1,36 @@
-//! Forks: how a child finds out that it is one, and what it must not inherit.
+//! Detects forks, and what a child must not inherit.
 //!
-//! The child of a fork has a copy of all memory, of all file descriptors and of one thread. What
-//! the others were in the middle of stays so for ever: a lock they held, a value they were making.
-//! So nothing that a child may touch is a lock or a cell of that kind:
+//! A forked child has a copy of all memory, of all file descriptors, and of one thread. If another
+//! thread held a lock or was making a value, the child finds that lock held and that value half made,
+//! and nothing ever changes that. So a child touches no lock or cell of that kind:
 //!
-//! - [`Process`] tells whose something is: it is read with one load, and is another one in a child;
-//! - [`cell`](crate::cell) has cells that nobody waits for, and those that every process has for itself;
-//! - [`lock`](crate::lock) has locks that share nothing with each other, and one that a child finds open;
-//! - [`Private`] descriptors are closed in every child, since a lock on a file is held as long as
-//!   any copy of its descriptor is open.
+//! - [`Process`] identifies the process. It is read with one load and differs in a child.
+//! - [`cell`](crate::cell) has cells that nobody waits for, and cells that each process has for itself.
+//! - [`lock`](crate::lock) has locks that share no state, and one that a child can open.
+//! - [`Private`] descriptors are closed in every child. A lock on a file is held as long as any copy
+//!   of its descriptor is open.
 //!
-//! What a child is told by is memory that the kernel wipes on a fork (`MADV_WIPEONFORK`), so that
-//! also a fork past the C library is found out; where there is none, a handler of `pthread_atfork`
-//! wipes it. Children that share their parent's memory (`vfork`, threads) are none.
+//! The kernel wipes a page of memory on a fork (`MADV_WIPEONFORK`), and the child sees zeros there.
+//! This also detects a fork that bypasses the C library. If the kernel cannot do that, a handler of
+//! `pthread_atfork` wipes the memory. A child that shares its parent's memory (`vfork`, a thread) is not
+//! a fork in this sense.
 #![allow(unsafe_code, reason = "mmap, pthread_atfork, and a pointer that is published once")]
 
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
-/// What every process has for itself: in a child all of it is zero.
+/// The state that every process has for itself. In a child all of it is zero.
 ///
-/// Relaxed throughout: each is a number by itself, and the kernel wipes them before any thread of
-/// the child runs.
+/// Relaxed throughout: each number is independent, and the kernel wipes them before any thread of the
+/// child runs.
 pub struct Own {
-    /// Which process this is; zero where nobody has asked yet.
+    /// The number of this process, or zero if nobody has asked yet.
     process: AtomicU64,
     /// Events emitted before `init`.
     pub early: AtomicU64,
-    /// Writers' threads that have not ended.
+    /// Writer threads that have not ended.
     pub writers: AtomicU64,
-    /// The signal that ends the process once its recorders are closed; zero: none came.
+    /// The signal that ends the process after its recorders are closed, or zero if none came.
     pub closing: AtomicI32,
 }
 
@@ -55,10 +56,10 @@ impl Own {
 /// What the owner of shared tables does around every fork.
 #[derive(Debug)]
 pub struct Hooks {
-    /// Runs in the parent before the fork: waits until no table is half changed, and holds up
-    /// further changes.
+    /// Runs in the parent before the fork: waits until no table is half changed, and blocks further
+    /// changes.
     pub before: fn(),
-    /// Runs in the parent after the fork: lets changes go on.
+    /// Runs in the parent after the fork: allows changes again.
     pub parent: fn(),
     /// Runs in the child before `fork` returns, on its only thread: opens the locks that threads of
     /// the parent held. It must not allocate, lock, or call what a signal handler may not call.
@@ -68,45 +69,45 @@ pub struct Hooks {
 /// Null until [`register`] was called.
 static HOOKS: AtomicPtr<Hooks> = AtomicPtr::new(ptr::null_mut());
 
-/// Has every later fork of this process and its children run these hooks. There is one place for
+/// Makes every later fork of this process and its children run these hooks. There is one set of
 /// hooks: a second registration replaces the first.
 ///
-/// Whoever changes a table that children inherit calls it before the first change.
+/// If a table is inherited by children, call this before the first change of the table.
 pub fn register(hooks: &'static Hooks) {
     HOOKS.store(ptr::from_ref(hooks).cast_mut(), Ordering::Release);
     own();
 }
 
-/// Where no memory is wiped by the kernel.
+/// Used if the kernel cannot wipe memory on a fork.
 static UNWIPED: Own = Own::new();
 /// Null until first asked for. Never freed.
 static OWN: AtomicPtr<Own> = AtomicPtr::new(ptr::null_mut());
 
-/// What this process has for itself.
+/// Returns the state of this process.
 ///
-/// A signal handler may call it once it was called before.
+/// A signal handler may call this if it was called before.
 #[inline]
 pub fn own() -> &'static Own {
     // Acquire: pairs with the release that published it.
     match OWN.load(Ordering::Acquire) {
         null if null.is_null() => begin(),
-        // SAFETY: only `begin` stores it, pointers to what lives for ever.
+        // SAFETY: only `begin` stores it, and what it points to is never freed.
         own => unsafe { &*own },
     }
 }
 
 #[cold]
 fn begin() -> &'static Own {
-    // Threads at once may each watch and map: the handlers may run twice, and a page is left over.
+    // If several threads are here at once, the handlers may run twice, and a page is left over.
     platform::watch();
     let own = platform::wiped_on_fork().unwrap_or(&raw const UNWIPED).cast_mut();
     let published = OWN.compare_exchange(ptr::null_mut(), own, Ordering::AcqRel, Ordering::Acquire);
     let own = published.err().unwrap_or(own);
-    // SAFETY: it points to a static, or to a page that is mapped for ever and was zeroes.
+    // SAFETY: it points to a static, or to a page of zeros that is never unmapped.
     unsafe { &*own }
 }
 
-/// A process, as against those it was forked from and its children.
+/// A process, distinct from its ancestors and its children.
 #[derive(Clone, Copy)]
 pub struct Process {
     own: &'static Own,
@@ -114,7 +115,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// The one that asks.
+    /// Returns the calling process.
     #[inline]
     pub fn current() -> Self {
         let own = own();
@@ -126,42 +127,42 @@ impl Process {
 
     #[cold]
     fn draw(own: &Own) -> u64 {
-        /// The last number given, here or before a fork.
+        /// The last number drawn, here or before a fork.
         static LAST: AtomicU64 = AtomicU64::new(0);
-        // Counted before it is told: a child forked in between draws another one.
+        // Incremented before it is stored: a child that is forked in between draws another number.
         let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let told = own.process.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
         told.err().unwrap_or(next)
     }
 
-    /// Tells it from those it was forked from and its children; never zero.
+    /// Returns the number that differs from those of its ancestors and children. Never zero.
     #[inline]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Ends a child that returned from what forked it: of its parent's threads it has this one alone,
-    /// whose work is the parent's. Status 1, and nothing of what an exit would do a second time.
+    /// Ends the calling process with status 1 if it is a child of this one. Such a child has only the
+    /// calling thread, whose work belongs to the parent. No exit handler runs.
     pub fn end_child(&self) {
         if !self.is_current() {
             platform::end();
         }
     }
 
-    /// Whether it is the one that asks: one load.
+    /// Returns whether this is the calling process. Costs one load.
     #[inline]
     pub fn is_current(&self) -> bool {
         self.own.process.load(Ordering::Relaxed) == self.number
     }
 }
 
-/// How many descriptors can be closed in children; those beyond are inherited.
+/// How many descriptors can be closed in children. If there are more, children inherit them.
 const PRIVATE_MAX: usize = 256;
-/// Each a descriptor plus one; zero: free.
+/// Each is a descriptor plus one, or zero if it is free.
 static PRIVATE: [AtomicI32; PRIVATE_MAX] = [const { AtomicI32::new(0) }; PRIVATE_MAX];
 
-/// As long as this lives, every child that is forked closes its copy of the descriptor, which must
-/// be open. To be dropped before the descriptor is closed: then no child closes another one.
+/// Makes every forked child close its copy of an open descriptor, until this is dropped. Drop it before
+/// you close the descriptor. Otherwise a child may close another file that got the same number.
 pub struct Private(Option<&'static AtomicI32>);
 
 impl Private {
@@ -191,8 +192,8 @@ mod platform {
     use super::{HOOKS, Hooks, OWN, Own, PRIVATE};
 
     pub(super) fn watch() {
-        // SAFETY: the handlers are functions of this type, and do only what each of them says.
-        // Without memory for them it fails: then wiped memory alone tells of a fork.
+        // SAFETY: the handlers are functions of this type, and do only what their comments say.
+        // If there is no memory for them, the call fails, and only the wiped page detects a fork.
         let _failed = unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) };
     }
 
@@ -216,37 +217,37 @@ mod platform {
         run(|hooks| hooks.parent);
     }
 
-    /// In the child, on its only thread, before `fork` returns: no allocation, no lock, no call but
-    /// those that a signal handler may make.
+    /// Runs in the child, on its only thread, before `fork` returns. It may only do what a signal
+    /// handler may do: no allocation, no lock.
     extern "C" fn child() {
         run(|hooks| hooks.child);
-        // SAFETY: null, or what lives for ever.
+        // SAFETY: null, or a pointer to what is never freed.
         if let Some(own) = unsafe { OWN.load(Ordering::Acquire).as_ref() } {
             own.wipe();
         }
         for place in &PRIVATE {
             if let descriptor @ 0.. = place.swap(0, Ordering::Relaxed) - 1 {
-                // SAFETY: it is open, since nobody ran since the fork, and nobody here uses it: who
-                // did was a thread of the parent. The parent's copy, and its lock, stay.
+                // SAFETY: it is open, because no code ran since the fork. Nobody uses it here: only a
+                // thread of the parent did. The parent's copy, and its lock, stay.
                 unsafe { libc::close(descriptor) };
             }
         }
     }
 
-    /// A page of zeroes that is zeroes again in every child; `None` where there is no such thing.
+    /// Maps a page of zeros that is zeros again in every child. `None` if the kernel cannot do that.
     #[cfg(target_os = "linux")]
     pub(super) fn wiped_on_fork() -> Option<*const Own> {
         let bytes = size_of::<Own>();
         let (access, kind) =
             (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping at a place that the kernel chooses; nobody else has it.
+        // SAFETY: a new mapping at an address that the kernel chooses. Nobody else has it.
         let page = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, kind, -1, 0) };
         if page == libc::MAP_FAILED {
             return None;
         }
         // SAFETY: the mapping made above, whole.
         if unsafe { libc::madvise(page, bytes, libc::MADV_WIPEONFORK) } != 0 {
-            // SAFETY: as above; it was never used.
+            // SAFETY: the same mapping, which was never used.
             unsafe { libc::munmap(page, bytes) };
             return None;
         }
@@ -263,7 +264,7 @@ mod platform {
 mod platform {
     pub(super) fn watch() {}
 
-    /// Where nothing forks.
+    /// Nothing forks here.
     pub(super) fn end() {}
 
     pub(super) fn wiped_on_fork() -> Option<*const super::Own> {

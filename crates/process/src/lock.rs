@@ -1,11 +1,11 @@
 //! Locks that a forked child may use.
 //!
-//! parking_lot keeps who waits for any of its locks in one table of the process, whose own locks a
-//! thread of the parent may have held at the fork: a child must not wait for a lock of it. Those of
-//! std are a word each, or memory of their own; here they are with the interface of parking_lot,
-//! without poisoning. A child uses those only that it made itself.
+//! parking_lot keeps all waiters of a process in one table with locks of its own. If a thread of the
+//! parent held one of these at the fork, a child that waits would wait without end. The locks of std
+//! share no state with each other. Here they have the interface of parking_lot, without poisoning. A
+//! child only uses the ones that it made.
 //!
-//! [`OpenLock`] is for what a child inherits.
+//! [`OpenLock`] is for locks that a child inherits.
 #![allow(unsafe_code, reason = "a lock of our own for lock_api")]
 
 use std::ops::{Deref, DerefMut};
@@ -13,7 +13,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A lock of one at a time.
+/// A mutual exclusion lock.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -33,17 +33,17 @@ fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A [`Mutex`] that is held.
+/// The guard of a [`Mutex`] that is held.
 pub struct MutexGuard<'a, T> {
     mutex: &'a std::sync::Mutex<T>,
-    /// `None` only while it waits.
+    /// `None` only while the guard waits.
     held: Option<std::sync::MutexGuard<'a, T>>,
 }
 
-const HELD: &str = "a guard holds its lock, but while it waits";
+const HELD: &str = "a guard holds its lock unless it waits";
 
 impl<T> MutexGuard<'_, T> {
-    /// Runs `f` with the lock open.
+    /// Runs `f` with the lock released, then takes the lock again.
     pub fn unlocked<R>(this: &mut Self, f: impl FnOnce() -> R) -> R {
         this.held = None;
         let result = f();
@@ -66,12 +66,12 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// Where those wait who hold a [`Mutex`]. A wait may end early.
+/// A condition variable for a [`Mutex`]. A wait may end early.
 #[derive(Debug, Default)]
 pub struct Condvar {
     changed: std::sync::Condvar,
-    /// Counted with the lock held, so that who changed something under it since misses nobody; and
-    /// who tells without the lock, nobody who does not look again by himself.
+    /// Incremented while holding the lock, so a notifier that holds the lock sees every waiter. A
+    /// notifier without the lock may miss a waiter, so it is only for waits that re-check on a timeout.
     waiting: AtomicU32,
 }
 
@@ -95,7 +95,7 @@ impl Condvar {
         self.wait_for(guard, until.saturating_duration_since(Instant::now()));
     }
 
-    /// Waits while `holds`, so long at most.
+    /// Waits while `holds` returns true, for `most` at most.
     pub fn wait_while_for<T>(
         &self,
         guard: &mut MutexGuard<'_, T>,
@@ -135,13 +135,13 @@ impl Condvar {
         }
     }
 
-    /// Telling costs a system call, also where nobody waits.
+    /// A notification costs a system call, even if nobody waits.
     fn is_waited_for(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 }
 
-/// A lock of one writer or many readers.
+/// A lock for one writer or many readers.
 #[derive(Debug, Default)]
 pub struct RwLock<T>(std::sync::RwLock<T>);
 
@@ -156,7 +156,8 @@ impl<T> RwLock<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` where it is held for writing, perhaps for ever: by a thread that a fork left behind.
+    /// Takes the lock for reading. `None` if it is held for writing, which never ends if a fork left
+    /// that thread in the parent.
     pub fn try_read(&self) -> Option<std::sync::RwLockReadGuard<'_, T>> {
         match self.0.try_read() {
             Ok(guard) => Some(guard),
@@ -171,31 +172,31 @@ impl<T> RwLock<T> {
     }
 }
 
-/// A lock of one writer or many readers that a forked child can open: it is one word, and who waits
-/// for it looks again and again. For sections of microseconds.
+/// A lock for one writer or many readers that a forked child can open. It is one word, and waiters
+/// poll it, so it is for sections of microseconds.
 pub type OpenLock<T> = lock_api::RwLock<RawLock, T>;
 
-/// See [`OpenLock`].
+/// The raw lock of [`OpenLock`].
 pub struct RawLock(AtomicU32);
 
-/// The word of a lock that is held for writing; otherwise it is the number of its readers.
+/// The word of a lock that is held for writing. Otherwise the word is the number of readers.
 const WRITER: u32 = 1 << 31;
 
-/// Takes a lock from whoever holds it.
+/// Opens a lock, whoever holds it.
 ///
 /// # Safety
 ///
-/// Who holds it never comes back, and nobody holds it for writing.
+/// The holders never return, and nobody holds it for writing.
 pub unsafe fn open<T>(lock: &OpenLock<T>) {
-    // SAFETY: no guard of the lock is used any more, as the caller says.
+    // SAFETY: no guard of the lock is used any more, as the caller guarantees.
     let RawLock(word) = unsafe { lock.raw() };
-    // Only where it has to be: a page that is not written to is not copied.
+    // Only stored if needed: the kernel copies a page when it is written to.
     if word.load(Ordering::Relaxed) != 0 {
         word.store(0, Ordering::Relaxed);
     }
 }
 
-/// Looks until `is_met`: at first at once, then leaving the core to others.
+/// Polls until `is_met` returns true: first without a pause, then yielding the core.
 pub fn look_until(mut is_met: impl FnMut() -> bool) {
     const SPINS: u32 = 64;
     let mut looks = 0;
@@ -205,10 +206,10 @@ pub fn look_until(mut is_met: impl FnMut() -> bool) {
     }
 }
 
-// SAFETY: the word is changed from 0 to `WRITER` by one writer alone and from below `WRITER` up by
-// readers, so a writer is alone. Acquire where it is taken pairs with release where it is left.
+// SAFETY: only one writer changes the word from 0 to `WRITER`, and readers only increment it below
+// `WRITER`, so a writer is alone. Acquire on taking the lock pairs with release on leaving it.
 unsafe impl lock_api::RawRwLock for RawLock {
-    #[allow(clippy::declare_interior_mutable_const, reason = "so the interface has it")]
+    #[allow(clippy::declare_interior_mutable_const, reason = "the trait requires it")]
     const INIT: Self = Self(AtomicU32::new(0));
 
     type SharedGuard = ();
