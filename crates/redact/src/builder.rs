@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use siphasher::sip::SipHasher24;
 
+use super::key_numbers::is_in_placeholder;
 use super::keys::{self, KeyClass, classify};
 use super::{Kind, Match, Placeholder, Profile, Sanitizer, opt_in, protected, scan};
 use crate::error::Error;
@@ -331,7 +332,7 @@ impl Options {
             }));
         }
         // A placeholder is nothing that could be found.
-        let is_new = |found: &Match| !keys::is_in_placeholder(text, found.start..found.end);
+        let is_new = |found: &Match| !is_in_placeholder(text, found.start..found.end);
         let mut at = 0;
         found.retain(|found| {
             at += 1;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::json::{DEPTH_MAX, redact_nested};
-use super::keys::KeyNumbers;
+use super::key_numbers::KeyNumbers;
 use super::walk::{Shape, Slot};
 use super::{Kind, Redactions, Sanitizer};
 

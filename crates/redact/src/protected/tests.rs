@@ -1,5 +1,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use llm_audit_process::lock::OpenLock as RwLock;
+
+use super::forms::base64_whole;
+use super::index::*;
 use super::*;
 use crate::{Redactions, Sanitizer};
 

@@ -1,0 +1,80 @@
+//! Edits of a text: what is replaced, and by what.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::tokens::escape;
+use crate::{Kind, Redactions, Sanitizer};
+
+/// A part of a text and what comes into its place.
+pub(super) struct Edit {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) with: Cow<'static, str>,
+    /// What is counted.
+    pub(super) kind: Option<Kind>,
+}
+
+pub(super) fn apply(text: &str, edits: &[Edit], out: &mut String, counts: &mut Redactions) {
+    let mut copied = 0;
+    for edit in edits {
+        out.push_str(&text[copied..edit.start]);
+        out.push_str(&edit.with);
+        copied = edit.end;
+        edit.kind.into_iter().for_each(|kind| counts.add(kind));
+    }
+    out.push_str(&text[copied..]);
+}
+
+/// The edit that makes one text of another, as short as it can be told; it is counted already.
+pub(super) fn difference(text: &str, other: String) -> Option<Edit> {
+    let same = |(a, b): (char, char)| (a == b).then_some(a.len_utf8());
+    let start: usize = text.chars().zip(other.chars()).map_while(same).sum();
+    let (rest, with) = (&text[start..], &other[start..]);
+    let behind: usize = rest.chars().rev().zip(with.chars().rev()).map_while(same).sum();
+    let with = with[..with.len() - behind].to_owned();
+    let (end, kind) = (text.len() - behind, None);
+    (text != other).then(|| Edit { start, end, with: with.into(), kind })
+}
+
+/// Adds what the rules find in the inside of a string as it stands, outside of the edits in it:
+/// there an escape sequence is letters. It goes whole.
+pub(super) fn add_raw_matches(
+    sanitizer: &Sanitizer,
+    text: &str,
+    string: Range<usize>,
+    edits: &mut Vec<Edit>,
+) {
+    let mut all = Vec::new();
+    for gap in gaps(string, edits) {
+        let mut from = gap.start;
+        for found in sanitizer.matches(&text[gap.clone()]) {
+            let (start, end) = (gap.start + found.start, gap.start + found.end);
+            let with = sanitizer.placeholder(found.kind, &text[start..end]).0;
+            let start = escape_over(text, start).map_or(start, |escape| escape.start).max(from);
+            let end = escape_over(text, end).map_or(end, |escape| escape.end).min(gap.end);
+            all.push(Edit { start, end, with, kind: Some(found.kind) });
+            from = end;
+        }
+    }
+    edits.append(&mut all);
+    edits.sort_by_key(|edit| edit.start);
+}
+
+/// What lies between the edits in a part of a text.
+pub(super) fn gaps(part: Range<usize>, edits: &[Edit]) -> impl Iterator<Item = Range<usize>> {
+    let starts = [part.start].into_iter().chain(edits.iter().map(|edit| edit.end));
+    let ends = edits.iter().map(|edit| edit.start).chain([part.end]);
+    starts.zip(ends).map(|(start, end)| start..end)
+}
+
+/// The escape sequence that this place lies inside of.
+pub(super) fn escape_over(text: &str, at: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    // `\u` and four digits is the longest.
+    let start = (at.saturating_sub(5)..at).rev().find(|&start| bytes[start] == b'\\')?;
+    let behind = bytes[..start].iter().rev().take_while(|&&byte| byte == b'\\').count();
+    let start = if behind % 2 == 0 { start } else { start - 1 };
+    let end = start + escape(&bytes[start..])?.length;
+    (end > at).then_some(start..end)
+}

@@ -1,0 +1,304 @@
+//! The driver for JSON: reads tokens and finds what has to go.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::DEPTH_MAX;
+use super::edits::{Edit, add_raw_matches, apply, gaps};
+use super::nested::{Nested, nested};
+use super::spelling::{Spot, decode, escaped};
+use super::tokens::{Malformed, Parser, Quoted, Token};
+use crate::key_numbers::{KeyNumbers, write_placeholder};
+use crate::walk::{Frame, Secrecy, Shape, Slot};
+use crate::{Kind, Match, Place, Redactions, Sanitizer};
+
+/// Finds what has to go of a JSON text. What is not replaced keeps its bytes.
+pub(super) struct Filter<'a> {
+    sanitizer: &'a Sanitizer,
+    /// Of keys; what else is counted stands in the edits.
+    counts: &'a mut Redactions,
+    json: &'a str,
+    /// In how many strings of JSON it lies.
+    depth: usize,
+    edits: Vec<Edit>,
+    parser: Parser<'a>,
+    /// The containers around the token.
+    levels: Vec<Level>,
+    /// The slot of the value that comes, if it is under a key or the outermost.
+    slot: Slot,
+    /// Scratch.
+    decoded: String,
+}
+
+struct Level {
+    is_list: bool,
+    frame: Frame,
+    numbers: KeyNumbers,
+    /// Of an object: where the values are that a name may yet come for, and the edits in each.
+    unnamed: Vec<(Range<usize>, Range<usize>)>,
+    /// It is such a value itself: where it begins, and the edits in it.
+    is_value: Option<(usize, usize)>,
+}
+
+impl<'a> Filter<'a> {
+    pub(super) fn new(
+        sanitizer: &'a Sanitizer,
+        json: &'a str,
+        depth: usize,
+        counts: &'a mut Redactions,
+    ) -> Self {
+        Self {
+            sanitizer,
+            counts,
+            json,
+            depth,
+            edits: Vec::new(),
+            parser: Parser::new(json),
+            levels: Vec::new(),
+            slot: Slot::at(if depth == 0 { sanitizer.root() } else { Place::default() }),
+            decoded: String::new(),
+        }
+    }
+
+    /// In order, none over another.
+    pub(super) fn edits(mut self) -> Result<Vec<Edit>, Malformed> {
+        while let Some(token) = self.parser.next()? {
+            match token {
+                Token::Key(key) => self.key(key),
+                Token::Close => self.close(),
+                _ => self.value(token)?,
+            }
+        }
+        Ok(self.edits)
+    }
+
+    fn key(&mut self, key: Quoted) {
+        let raw = &self.json[key.start..key.end];
+        let text = decode(raw, key.escaped, &mut self.decoded);
+        let level = self.levels.last_mut().expect("a key stands in an object");
+        self.slot = level.frame.member(self.sanitizer, text);
+        if self.sanitizer.leaves(level.frame.place(), text) {
+            return;
+        }
+        let (mut spot, edits) = (Spot::new(raw), &mut self.edits);
+        let from = edits.len();
+        level.numbers.edits(self.sanitizer, text, self.counts, &mut |part, number| {
+            let with = numbered(part.kind, number);
+            let (start, end) = (spot.of(part.start), spot.of(part.end));
+            edits.push(Edit { start: key.start + start, end: key.start + end, with, kind: None });
+        });
+        if self.depth > 0 && key.escaped {
+            self.raw_key(key, from);
+        }
+    }
+
+    /// A key that matches as it stands, beside what matched decoded, goes as a whole: it has one number.
+    fn raw_key(&mut self, key: Quoted, from: usize) {
+        let found = gaps(key.start..key.end, &self.edits[from..])
+            .find_map(|gap| self.sanitizer.matches(&self.json[gap]).next());
+        if let (Some(found), Some(level)) = (found, self.levels.last_mut()) {
+            let with = numbered(found.kind, level.numbers.next(found.kind));
+            self.counts.add(found.kind);
+            self.edits.truncate(from);
+            self.edits.push(Edit { start: key.start, end: key.end, with, kind: None });
+        }
+    }
+
+    fn close(&mut self) {
+        let closed = self.levels.pop();
+        if let (Some((start, from)), Some(level)) =
+            (closed.and_then(|level| level.is_value), self.levels.last_mut())
+        {
+            level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
+        }
+    }
+
+    fn value(&mut self, token: Token) -> Result<(), Malformed> {
+        let (start, from) = (self.parser.token_start(), self.edits.len());
+        let slot = self.slot(token)?;
+        match token {
+            Token::Literal => {}
+            _ if self.goes(slot, token) => self.replace_value(start, from, "\"[REDACTED]\"")?,
+            Token::String(string) => self.string(string, slot),
+            Token::Open if self.levels.len() == DEPTH_MAX => {
+                self.replace_value(start, from, "\"[TOO_DEEP]\"")?;
+            }
+            Token::Open => {
+                self.open(slot, start, from);
+                return Ok(());
+            }
+            Token::Number => self.number(slot, start),
+            Token::Key(_) | Token::Close => {}
+        }
+        if let Some(level) = self.levels.last_mut().filter(|_| slot.is_value()) {
+            level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
+        }
+        Ok(())
+    }
+
+    /// The slot of the value that was read last.
+    fn slot(&mut self, token: Token) -> Result<Slot, Malformed> {
+        let slot = match self.levels.last_mut() {
+            Some(level) if level.is_list => level.frame.element(),
+            _ => std::mem::take(&mut self.slot),
+        };
+        Ok(if slot.needs_to_be_last() && !self.is_last(token)? { slot.unnamed() } else { slot })
+    }
+
+    /// Whether the value that was read last goes whole.
+    fn goes(&self, slot: Slot, token: Token) -> bool {
+        match token {
+            Token::String(_) => slot.loses(Shape::Text),
+            Token::Open => slot.loses(Shape::Container),
+            // A number that would become a text, which goes, goes at once.
+            Token::Number => {
+                slot.loses(Shape::Number)
+                    || slot.loses(Shape::Text) && self.found_in_number(slot).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    fn open(&mut self, slot: Slot, start: usize, from: usize) {
+        let is_list = self.json.as_bytes()[start] == b'[';
+        self.levels.push(Level {
+            is_list,
+            frame: if is_list { slot.list(None) } else { slot.object() },
+            numbers: KeyNumbers::default(),
+            unnamed: Vec::new(),
+            is_value: slot.is_value().then_some((start, from)),
+        });
+    }
+
+    fn number(&mut self, slot: Slot, start: usize) {
+        if let Some(found) = self.found_in_number(slot) {
+            let (end, kind) = (self.parser.token_end(), Some(found.kind));
+            let with = self.sanitizer.placeholder(found.kind, found.of(&self.json[start..end]));
+            let with = format!("\"{}\"", with.as_str()).into();
+            self.edits.push(Edit { start, end, with, kind });
+        }
+    }
+
+    /// What the number is that was read last: a card under the key of one. Inside a string it is a
+    /// text, of which anything may be found.
+    fn found_in_number(&self, slot: Slot) -> Option<Match> {
+        if slot.is_allowed() || self.depth == 0 && !slot.may_be_card() {
+            return None;
+        }
+        let number = &self.json[self.parser.token_start()..self.parser.token_end()];
+        let mut found = self.sanitizer.matches(number);
+        found.find(|found| self.depth > 0 || found.kind == Kind::Card)
+    }
+
+    /// Writes `with` in the place of the value that was read last, if that has to go at all.
+    fn replace_value(
+        &mut self,
+        start: usize,
+        from: usize,
+        with: &'static str,
+    ) -> Result<(), Malformed> {
+        if matches!(self.json.as_bytes()[start], b'{' | b'[') {
+            self.parser.skip_container()?;
+        }
+        let kind = (with == "\"[REDACTED]\"").then_some(Kind::Key);
+        self.replace(start..self.parser.token_end(), from, with, kind);
+        Ok(())
+    }
+
+    /// Whether a value is the last of its list.
+    fn is_last(&self, token: Token) -> Result<bool, Malformed> {
+        let mut ahead = self.parser.clone();
+        if matches!(token, Token::Open) {
+            ahead.skip_container()?;
+        }
+        Ok(self.json[ahead.token_end()..].trim_start().starts_with(']'))
+    }
+
+    fn string(&mut self, string: Quoted, slot: Slot) {
+        let raw = &self.json[string.start..string.end];
+        let text = decode(raw, string.escaped, &mut self.decoded);
+        if self.sanitizer.leaves(slot.place(), text) {
+            return;
+        }
+        if slot.is_name()
+            && let Some(level) = self.levels.last_mut()
+        {
+            level.frame.name(self.sanitizer.secrecy(text));
+        }
+        let nested = nested(self.sanitizer, text, self.depth + 1, self.counts);
+        let Nested { edits, is_json } = nested.unwrap_or_else(|| {
+            let edit = |found: Match| {
+                let with = self.sanitizer.placeholder(found.kind, found.of(text)).0;
+                Edit { start: found.start, end: found.end, with, kind: Some(found.kind) }
+            };
+            Nested { edits: self.sanitizer.matches(text).map(edit).collect(), is_json: false }
+        });
+        let mut spot = Spot::new(raw);
+        let in_json = |edit: Edit| Edit {
+            start: string.start + spot.of(edit.start),
+            end: string.start + spot.of(edit.end),
+            with: escaped(edit.with),
+            kind: edit.kind,
+        };
+        let mut edits: Vec<_> = edits.into_iter().map(in_json).collect();
+        if self.depth > 0 && !is_json {
+            self.redact_raw(string, &mut edits);
+        }
+        self.edits.append(&mut edits);
+        if slot.is_name() {
+            self.redact_unnamed();
+        }
+    }
+
+    /// Redacts what matches as it stands in a string that is inside another one. An edit may have text
+    /// in it, which is escaped here.
+    fn redact_raw(&mut self, string: Quoted, edits: &mut Vec<Edit>) {
+        for edit in edits.iter_mut() {
+            let (mut raw, mut with) = (Vec::new(), String::new());
+            add_raw_matches(self.sanitizer, &edit.with, 0..edit.with.len(), &mut raw);
+            apply(&edit.with, &raw, &mut with, self.counts);
+            edit.with = with.into();
+        }
+        if string.escaped {
+            add_raw_matches(self.sanitizer, self.json, string.start..string.end, edits);
+        }
+    }
+
+    /// Redacts the values of an object that came before their name.
+    fn redact_unnamed(&mut self) {
+        let Some(level) = self.levels.last_mut() else { return };
+        let secrecy = level.frame.secrecy();
+        if secrecy == Secrecy::None {
+            return;
+        }
+        for (value, edits) in std::mem::take(&mut level.unnamed).into_iter().rev() {
+            let is_number = !self.json[value.clone()].starts_with(['"', '{', '[']);
+            if secrecy == Secrecy::Texts && is_number && edits.is_empty() {
+                continue;
+            }
+            let later = self.edits.split_off(edits.end);
+            self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
+            self.edits.extend(later);
+        }
+    }
+
+    /// Writes `with` in the place of a value, the edits in which begin with this one.
+    fn replace(&mut self, part: Range<usize>, from: usize, with: &'static str, kind: Option<Kind>) {
+        let value = &self.json[part.clone()];
+        if value == with || matches!(value, "true" | "false" | "null") {
+            return;
+        }
+        self.edits.truncate(from);
+        self.edits.push(Edit { start: part.start, end: part.end, with: with.into(), kind });
+    }
+}
+
+/// Returns the placeholder of a key.
+fn numbered(kind: Kind, number: u32) -> Cow<'static, str> {
+    let mut with = Cow::Borrowed(kind.placeholder());
+    if number > 1 {
+        with = String::new().into();
+        write_placeholder(kind, number, &mut |piece| with.to_mut().push_str(piece));
+    }
+    with
+}

@@ -1,0 +1,96 @@
+//! Redacts JSON in a string, and what nearly is JSON.
+
+use std::borrow::Cow;
+
+use super::edits::{Edit, apply, difference};
+use super::filter::Filter;
+use super::is_blank;
+use crate::keys::KeyClass;
+use crate::malformed::{self, Quotes};
+use crate::walk::Secrecy;
+use crate::{Redactions, Sanitizer};
+
+/// JSON in a string of JSON is redacted as JSON so many levels deep, as text below.
+pub(super) const NESTED_MAX: usize = 3;
+
+/// A string that is itself JSON, redacted as such, so that it stays JSON, or that begins as JSON does
+/// and is none, redacted as such a line is; `None` where it is neither, or where looking at it as text
+/// finds as much.
+pub fn redact_nested<'t>(
+    sanitizer: &Sanitizer,
+    text: &'t str,
+    counts: &mut Redactions,
+) -> Option<Cow<'t, str>> {
+    let edits = nested(sanitizer, text, 1, counts)?.edits;
+    if edits.is_empty() {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len());
+    apply(text, &edits, &mut out, counts);
+    Some(out.into())
+}
+
+/// What a string that begins as JSON does has to lose.
+pub(super) struct Nested {
+    pub(super) edits: Vec<Edit>,
+    pub(super) is_json: bool,
+}
+
+/// What [`redact_nested`] replaces, `depth` strings deep.
+pub(super) fn nested(
+    sanitizer: &Sanitizer,
+    text: &str,
+    depth: usize,
+    counts: &mut Redactions,
+) -> Option<Nested> {
+    let json = text.trim_start_matches(is_blank);
+    let begins = json.starts_with(['{', '[', '"', '`']);
+    if depth > NESTED_MAX || !begins || !tells_more_as_json(sanitizer, json) {
+        return None;
+    }
+    let before = counts.clone();
+    if let Ok(mut edits) = Filter::new(sanitizer, json, depth, counts).edits() {
+        let offset = text.len() - json.len();
+        for edit in &mut edits {
+            (edit.start, edit.end) = (edit.start + offset, edit.end + offset);
+        }
+        return Some(Nested { edits, is_json: true });
+    }
+    counts.clone_from(&before);
+    // Prose is quoted and bracketed too: `[INST]`, `"Hello," she said`.
+    let opens = |c: char| c.is_whitespace() || matches!(c, '[' | '{' | '`' | '"');
+    let is_list = json.strip_prefix('[').is_some_and(|rest| rest.starts_with(opens));
+    if !is_list && !json.starts_with(['{', '`']) {
+        return None;
+    }
+    let mut redacted = String::with_capacity(text.len());
+    malformed::redact(sanitizer, text, Quotes::Kept, &mut redacted, counts);
+    Some(Nested { edits: difference(text, redacted).into_iter().collect(), is_json: false })
+}
+
+/// Whether a text that may be JSON has to be looked at as such: it has a key that decides on a value,
+/// an escape sequence, or something that a rule finds, and that may be a number.
+fn tells_more_as_json(sanitizer: &Sanitizer, text: &str) -> bool {
+    let bytes = text.as_bytes();
+    if memchr::memchr(b'\\', bytes).is_some() {
+        return true;
+    }
+    // Between any two quotes something may be quoted: what nearly is JSON has other quotes too.
+    let (mut begin, mut names) = (0, false);
+    let decides = memchr::memchr2_iter(b'"', b'\'', bytes).any(|at| {
+        let start = std::mem::replace(&mut begin, at + 1);
+        let string = &text[start..at];
+        if bytes[at + 1..].trim_ascii_start().first() == Some(&b':') {
+            let class = sanitizer.classify(string);
+            names = class == KeyClass::Name;
+            return class.is_secret() || matches!(class, KeyClass::Card | KeyClass::Headers);
+        }
+        if string.trim_ascii() == ":" {
+            return false;
+        }
+        // Of a member, or of a pair in a list.
+        let is_first = || bytes[..start.saturating_sub(1)].trim_ascii_end().last() == Some(&b'[');
+        (std::mem::take(&mut names) || is_first()) && sanitizer.secrecy(string) != Secrecy::None
+    });
+    decides || sanitizer.find(text).is_some()
+}

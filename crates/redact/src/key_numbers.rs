@@ -1,0 +1,272 @@
+//! Keeps keys that redact alike apart, by numbers in their placeholders.
+
+use super::{Kind, Match, Redactions, Sanitizer};
+
+/// Whether this part of the text lies in a placeholder: of a known kind, with or without a number or
+/// what [`Replacement`](super::Replacement) puts there.
+pub(super) fn is_in_placeholder(text: &str, part: std::ops::Range<usize>) -> bool {
+    const LONGEST: usize = 64;
+    let bytes = text.as_bytes();
+    let from = part.start.saturating_sub(LONGEST);
+    let Some(open) = bytes[from..=part.start].iter().rposition(|&byte| byte == b'[') else {
+        return false;
+    };
+    let rest = &text[from + open..];
+    let Some(length) = rest.bytes().take(LONGEST).position(|byte| byte == b']') else {
+        return false;
+    };
+    let inside = &rest[1..length];
+    let is_replaced = |kind: &Kind| {
+        let plain = kind.placeholder();
+        let shown = inside.strip_prefix(&plain[1..plain.len() - 1]);
+        shown.and_then(|rest| rest.strip_prefix(':')).is_some_and(|shown| {
+            matches!(shown.len(), 4 | 8)
+                && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        })
+    };
+    let is_other = || {
+        let cut = inside.strip_prefix("TRUNCATED:");
+        matches!(inside, "TOO_DEEP" | "UNSERIALIZABLE")
+            || cut.is_some_and(|bytes| bytes.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    part.end <= from + open + length + 1
+        && (placeholder(rest).is_some() || Kind::ALL.iter().any(is_replaced) || is_other())
+}
+
+/// Keeps the keys of one object that redact alike apart, by numbers in their placeholders.
+///
+/// The first placeholder of a key decides, whether a match becomes one or it stands in the key
+/// already. Of each kind these numbers only grow within an object: so two keys of the output differ,
+/// and a second redaction finds every number above those before it and keeps it. One counter for
+/// each kind is all that has to be remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyNumbers([u32; Kind::COUNT]);
+
+impl Default for KeyNumbers {
+    fn default() -> Self {
+        Self([0; Kind::COUNT])
+    }
+}
+
+/// Larger numbers are not kept, so that the counter cannot be driven to its end. Counted up past
+/// it, the numbers follow each other, and a second redaction counts alike.
+const KEPT_MAX: u32 = 999_999_999;
+
+impl KeyNumbers {
+    /// Whether the key is written as it is, and no number depends on it.
+    #[inline]
+    pub fn is_plain(sanitizer: &Sanitizer, key: &str) -> bool {
+        sanitizer.find(key).is_none() && !key.contains('[')
+    }
+
+    /// Writes the redacted key in pieces, unescaped, through `put`.
+    pub fn write_key(
+        &mut self,
+        sanitizer: &Sanitizer,
+        key: &str,
+        counts: &mut Redactions,
+        put: &mut dyn FnMut(&str),
+    ) {
+        let mut copied = 0;
+        self.edits(sanitizer, key, counts, &mut |part, number| {
+            put(&key[copied..part.start]);
+            write_placeholder(part.kind, number, put);
+            copied = part.end;
+        });
+        put(&key[copied..]);
+    }
+
+    /// Gives the parts of the key that are replaced, in order, and the number of the placeholder
+    /// that each becomes.
+    pub(super) fn edits(
+        &mut self,
+        sanitizer: &Sanitizer,
+        key: &str,
+        counts: &mut Redactions,
+        edit: &mut dyn FnMut(Match, u32),
+    ) {
+        let (mut from, mut decided) = (0, false);
+        for found in sanitizer.matches(key) {
+            decided = decided || self.renumber(key, from..found.start, edit);
+            let number = if decided { 1 } else { self.number(found.kind, 0) };
+            edit(found, number);
+            counts.add(found.kind);
+            (from, decided) = (found.end, true);
+        }
+        if !decided {
+            self.renumber(key, from..key.len(), edit);
+        }
+    }
+
+    /// Whether a placeholder stands in this part of the key; its number is raised where it has to be.
+    fn renumber(
+        &mut self,
+        key: &str,
+        part: std::ops::Range<usize>,
+        edit: &mut dyn FnMut(Match, u32),
+    ) -> bool {
+        let Some((mut found, given)) = first_placeholder(&key[part.clone()]) else {
+            return false;
+        };
+        let number = self.number(found.kind, given);
+        if number != given {
+            found.start += part.start;
+            found.end += part.start;
+            edit(found, number);
+        }
+        true
+    }
+
+    /// The number of a key that goes as a whole.
+    pub(super) fn next(&mut self, kind: Kind) -> u32 {
+        self.number(kind, 0)
+    }
+
+    /// The number of the next key of this kind: the one it has, if it is above those before it.
+    fn number(&mut self, kind: Kind, given: u32) -> u32 {
+        let last = &mut self.0[kind as usize];
+        *last = if given > *last && given <= KEPT_MAX { given } else { *last + 1 };
+        *last
+    }
+}
+
+/// Writes `[REDACTED_email]`, or `[REDACTED_email_2]` for the number 2.
+pub(super) fn write_placeholder(kind: Kind, number: u32, put: &mut dyn FnMut(&str)) {
+    let plain = kind.placeholder();
+    if number <= 1 {
+        return put(plain);
+    }
+    let mut digits = [0; 10];
+    let mut at = digits.len();
+    let mut rest = number;
+    while rest > 0 {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    put(&plain[..plain.len() - 1]);
+    put("_");
+    put(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
+    put("]");
+}
+
+/// The first placeholder of a known kind that stands in the text, and its number.
+fn first_placeholder(text: &str) -> Option<(Match, u32)> {
+    let mut from = 0;
+    while let Some(start) = memchr::memchr(b'[', &text.as_bytes()[from..]).map(|at| from + at) {
+        if let Some((kind, number, length)) = placeholder(&text[start..]) {
+            return Some((Match { start, end: start + length, kind }, number));
+        }
+        from = start + 1;
+    }
+    None
+}
+
+/// Kind, number and length of the placeholder at the beginning of the text.
+fn placeholder(text: &str) -> Option<(Kind, u32, usize)> {
+    Kind::ALL.into_iter().find_map(|kind| {
+        let plain = kind.placeholder();
+        let open = &plain[..plain.len() - 1];
+        let rest = text.strip_prefix(open)?;
+        if rest.starts_with(']') {
+            return Some((kind, 1, plain.len()));
+        }
+        let rest = rest.strip_prefix('_')?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 || !rest[digits..].starts_with(']') {
+            return None;
+        }
+        let number = rest[..digits].parse().unwrap_or(u32::MAX);
+        Some((kind, number, open.len() + 1 + digits + 1))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn written(keys: &[String]) -> Vec<String> {
+        let mut numbers = KeyNumbers::default();
+        let mut counts = Redactions::default();
+        let one = |key: &String| {
+            let mut out = String::new();
+            numbers.write_key(&Sanitizer::default(), key, &mut counts, &mut |piece| {
+                out.push_str(piece);
+            });
+            out
+        };
+        keys.iter().map(one).collect()
+    }
+
+    #[test]
+    fn keys_that_redact_alike_are_numbered() {
+        let cases: &[(&[&str], &[&str])] = &[
+            (&["a", "a"], &["a", "a"]),
+            (&["k@l.mn", "o@p.qr"], &["[REDACTED_email]", "[REDACTED_email_2]"]),
+            (&["[REDACTED_email]", "k@l.mn"], &["[REDACTED_email]", "[REDACTED_email_2]"]),
+            (&["k@l.mn", "[REDACTED_email]"], &["[REDACTED_email]", "[REDACTED_email_2]"]),
+            (&["[REDACTED_email_7]x", "k@l.mn"], &["[REDACTED_email_7]x", "[REDACTED_email_8]"]),
+            (&["[REDACTED]", "[REDACTED]"], &["[REDACTED]", "[REDACTED_2]"]),
+            (&["[REDACTED_other]", "[REDACTED_other]"], &["[REDACTED_other]", "[REDACTED_other]"]),
+            (
+                &["k@l.mn k@l.mn", "k@l.mn!"],
+                &["[REDACTED_email] [REDACTED_email]", "[REDACTED_email_2]!"],
+            ),
+            (&["[k@l.mn", "[REDACTED_k@l.mn"], &["[[REDACTED_email]", "[[REDACTED_email_2]"]),
+            (
+                &["[REDACTED_email_0]", "[REDACTED_email_1]"],
+                &["[REDACTED_email]", "[REDACTED_email_2]"],
+            ),
+            (
+                &[
+                    "[REDACTED_jwt_99999999999999999999999]",
+                    "[REDACTED_jwt_999999999]",
+                    "[REDACTED_jwt]",
+                ],
+                &["[REDACTED_jwt]", "[REDACTED_jwt_999999999]", "[REDACTED_jwt_1000000000]"],
+            ),
+        ];
+        for (keys, expected) in cases {
+            let keys: Vec<_> = keys.iter().map(|&key| key.to_owned()).collect();
+            assert_eq!(written(&keys), *expected, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn redacted_keys_differ_and_stay() {
+        let parts = [
+            "k@l.mn",
+            "AKIA0123456789ABCDEF",
+            "[REDACTED_email]",
+            "[REDACTED_email_2]",
+            "[REDACTED_email_3]",
+            "[REDACTED]",
+            "[REDACTED_2]",
+            "[REDACTED_card_999999999]",
+            "5500000000000004",
+            "[REDACTED_",
+            "[",
+            "]",
+            "_2]",
+            "email",
+            " ",
+            "[REDACTED_email_03]",
+            "[REDACTED_card_9999999999]",
+        ];
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let key = |rng: &mut fastrand::Rng| -> String {
+                (0..rng.usize(1..4)).map(|_| parts[rng.usize(..parts.len())]).collect()
+            };
+            let keys: HashSet<_> = (0..rng.usize(1..8)).map(|_| key(&mut rng)).collect();
+            let mut keys: Vec<_> = keys.into_iter().collect();
+            keys.sort();
+            let once = written(&keys);
+            let apart: HashSet<_> = once.iter().collect();
+            assert_eq!(apart.len(), keys.len(), "{keys:?} become {once:?}");
+            assert_eq!(written(&once), once, "{keys:?}");
+        }
+    }
+}

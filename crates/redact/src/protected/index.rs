@@ -1,0 +1,254 @@
+//! The index of protected forms, by their grams: a scan reads it without a lock, values come and go.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{BuildHasher, BuildHasherDefault};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use llm_audit_process::lock::{self, OpenLock as RwLock, look_until};
+
+use crate::confusables::{self, Plain};
+use crate::{Kind, Match};
+
+/// A gram, in bytes; no shorter value can be found.
+pub(super) const GRAM: usize = 4;
+/// Of the long forms every gram that begins before this is in the table, and the text is asked at
+/// every place that this divides.
+pub(super) const STRIDE: usize = 8;
+/// A form this long has a whole gram at each of these.
+pub(super) const LONG: usize = STRIDE + GRAM - 1;
+/// A table has this many shards, and a bit for each of 64 slots of a shard.
+pub(super) const SHARDS: usize = 1 << 10;
+
+pub(super) static SHORT_FORMS: Index = Index::new(1);
+pub(super) static LONG_FORMS: Index = Index::new(STRIDE);
+
+/// Whether nothing is protected at this moment.
+#[inline]
+pub(crate) fn are_none() -> bool {
+    SHORT_FORMS.is_empty() && LONG_FORMS.is_empty()
+}
+
+/// Where values that are protected stand in a text, in no order, one perhaps over another.
+pub(crate) fn find(text: &str) -> Vec<Match> {
+    if are_none() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    SHORT_FORMS.scan(text, &mut found);
+    LONG_FORMS.scan(text, &mut found);
+    if !text.is_ascii() && text.contains(confusables::is_disguise) {
+        let plain = Plain::of(text);
+        let mut undisguised = Vec::new();
+        SHORT_FORMS.scan(&plain.text, &mut undisguised);
+        LONG_FORMS.scan(&plain.text, &mut undisguised);
+        found.extend(undisguised.into_iter().map(|found| plain.in_original(found, text)));
+    }
+    found
+}
+
+/// How often each form is protected.
+static FORMS: [RwLock<Forms>; FORM_SHARDS] =
+    [const { RwLock::new(Forms::with_hasher(BuildHasherDefault::new())) }; FORM_SHARDS];
+
+type Forms = HashMap<Arc<str>, usize, BuildHasherDefault<DefaultHasher>>;
+
+const FORM_SHARDS: usize = 64;
+
+pub(super) fn shard(form: &str) -> &'static RwLock<Forms> {
+    let hash = BuildHasherDefault::<DefaultHasher>::new().hash_one(form);
+    &FORMS[hash as usize % FORM_SHARDS]
+}
+
+/// Changes of the tables that are under way, and forks, which wait for these and hold up further
+/// ones, in units of [`FORK`]: a child must not inherit half a change.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+const FORK: u64 = 1 << 32;
+
+/// A change that is under way.
+struct Change;
+
+impl Change {
+    fn begin() -> Self {
+        // Whoever changes the tables first sees to it that forks wait.
+        crate::watch_forks();
+        let begun = |changes: u64| (changes < FORK).then_some(changes + 1);
+        look_until(|| CHANGES.fetch_update(Ordering::Acquire, Ordering::Relaxed, begun).is_ok());
+        Self
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        // Release: pairs with the acquire of a fork that waits.
+        CHANGES.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Before a fork: waits for the changes that are under way, microseconds, and holds up others.
+pub(crate) fn hold_changes() {
+    CHANGES.fetch_add(FORK, Ordering::Relaxed);
+    look_until(|| CHANGES.load(Ordering::Acquire).is_multiple_of(FORK));
+}
+
+/// After a fork, in the parent.
+pub(crate) fn let_changes() {
+    CHANGES.fetch_sub(FORK, Ordering::Relaxed);
+}
+
+/// After a fork, on the only thread of the child: opens the locks that threads of the parent held.
+#[allow(unsafe_code, reason = "locks are taken from threads that are not in this process")]
+pub(crate) fn open_in_child() {
+    let shards = [&SHORT_FORMS, &LONG_FORMS].into_iter().flat_map(|index| &index.shards);
+    // SAFETY: there is no other thread, and no change was under way at the fork.
+    unsafe {
+        FORMS.iter().for_each(|forms| lock::open(forms));
+        shards.for_each(|shard| lock::open(shard));
+    }
+    CHANGES.store(0, Ordering::Relaxed);
+}
+
+/// Protects a form once more.
+pub(super) fn protect(form: &Arc<str>) {
+    let _change = Change::begin();
+    let mut forms = shard(form).write();
+    let count = forms.entry(form.clone()).or_default();
+    *count += 1;
+    let is_new = *count == 1;
+    drop(forms);
+    if is_new {
+        Index::of(form).add(form);
+    }
+}
+
+/// Protects it once less.
+pub(super) fn release(form: &Arc<str>) {
+    let _change = Change::begin();
+    let mut forms = shard(form).write();
+    let Some(count) = forms.get_mut(form) else { return };
+    *count -= 1;
+    if *count > 0 {
+        return;
+    }
+    forms.remove(form);
+    drop(forms);
+    // Whoever protects it meanwhile adds to the same sums: the order does not matter.
+    Index::of(form).remove(form);
+}
+
+/// Forms by their grams.
+pub(super) struct Index {
+    /// The text is asked at every place that this divides.
+    pub(super) stride: usize,
+    pub(super) forms: AtomicUsize,
+    /// Whether a slot has an entry.
+    pub(super) bits: [AtomicU64; SHARDS],
+    pub(super) shards: [RwLock<Vec<Entry>>; SHARDS],
+}
+
+/// A gram of forms of one length.
+pub(super) struct Entry {
+    pub(super) slot: u16,
+    /// Where in the form it begins.
+    pub(super) offset: u16,
+    /// Of the forms, in bytes.
+    pub(super) length: usize,
+    /// How many they are.
+    pub(super) count: isize,
+}
+
+impl Index {
+    const fn new(stride: usize) -> Self {
+        Self {
+            stride,
+            forms: AtomicUsize::new(0),
+            bits: [const { AtomicU64::new(0) }; SHARDS],
+            shards: [const { RwLock::new(Vec::new()) }; SHARDS],
+        }
+    }
+
+    /// The one that a form of this length is in.
+    fn of(form: &str) -> &'static Self {
+        if form.len() < LONG { &SHORT_FORMS } else { &LONG_FORMS }
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        // Relaxed: whoever has to find a value was told of it, and so of this, by other means.
+        self.forms.load(Ordering::Relaxed) == 0
+    }
+
+    fn add(&self, form: &str) {
+        self.change(form, 1);
+        self.forms.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn remove(&self, form: &str) {
+        self.forms.fetch_sub(1, Ordering::Relaxed);
+        self.change(form, -1);
+    }
+
+    fn change(&self, form: &str, by: isize) {
+        for offset in 0..self.stride {
+            let slot = slot(form.as_bytes(), offset);
+            let (offset, length) = (offset as u16, form.len());
+            let mut shard = self.shards[usize::from(slot >> 6)].write();
+            let is_it =
+                |entry: &Entry| (entry.slot, entry.offset, entry.length) == (slot, offset, length);
+            let at = shard.iter().position(is_it).unwrap_or_else(|| {
+                shard.push(Entry { slot, offset, length, count: 0 });
+                shard.len() - 1
+            });
+            shard[at].count += by;
+            if shard[at].count == 0 {
+                shard.swap_remove(at);
+            }
+            // Under the lock. Relaxed: who sees it takes the lock.
+            let (bits, bit) = (&self.bits[usize::from(slot >> 6)], 1 << (slot & 63));
+            match shard.iter().any(|entry| entry.slot == slot) {
+                true => bits.fetch_or(bit, Ordering::Relaxed),
+                false => bits.fetch_and(!bit, Ordering::Relaxed),
+            };
+        }
+    }
+
+    pub(super) fn scan(&self, text: &str, found: &mut Vec<Match>) {
+        if self.is_empty() || text.len() < GRAM {
+            return;
+        }
+        for at in (0..=text.len() - GRAM).step_by(self.stride) {
+            let slot = slot(text.as_bytes(), at);
+            let bits = &self.bits[usize::from(slot >> 6)];
+            if bits.load(Ordering::Relaxed) >> (slot & 63) & 1 == 1 {
+                self.compare(text, at, slot, found);
+            }
+        }
+    }
+
+    /// Adds the forms that stand over this gram, as one: they overlap in it.
+    #[cold]
+    fn compare(&self, text: &str, at: usize, slot: u16, found: &mut Vec<Match>) {
+        let entries = self.shards[usize::from(slot >> 6)].read();
+        let mut whole: Option<(usize, usize)> = None;
+        for entry in entries.iter().filter(|entry| entry.slot == slot) {
+            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
+            let end = start + entry.length;
+            let Some(form) = text.get(start..end) else { continue };
+            if shard(form).read().contains_key(form) {
+                let (from, to) = whole.unwrap_or((start, end));
+                whole = Some((from.min(start), to.max(end)));
+            }
+        }
+        let known = |(start, end)| Match { start, end, kind: Kind::Known };
+        found.extend(whole.map(known));
+    }
+}
+
+/// Where the gram that begins at `at` is in the table.
+#[inline]
+pub(super) fn slot(text: &[u8], at: usize) -> u16 {
+    let gram = text[at..].first_chunk::<GRAM>().map_or(0, |gram| u32::from_le_bytes(*gram));
+    // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
+    (gram.wrapping_mul(0x9E37_79B1) >> 16) as u16
+}

@@ -1,0 +1,222 @@
+//! The sanitizer: rules for texts and lines, and how they are applied.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::builder::Options;
+use super::{Kind, Match, Matches, Redactions, json, keys, malformed, protected, rules, scan};
+
+/// What [`Sanitizer::redact_line`] took a line for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// It parsed as JSON.
+    Json,
+    /// It does not begin as JSON does.
+    Text,
+    /// It begins as JSON does, but does not parse: to be reported.
+    NotQuiteJson,
+}
+
+/// What is taken for a payment card (`AUDIT_REDACT_PROFILE`, `redact --profile`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Whatever looks like four groups of four digits, the fraction of a float included; of other
+    /// lengths what passes the checks of `Precise`.
+    #[default]
+    Full,
+    /// Only what has an issuer's prefix and length, passes Luhn's check and is no part of a longer
+    /// number or word. Names of pictures such as `icon@2x.png` are no e-mail addresses.
+    Precise,
+}
+
+impl Profile {
+    /// Both, in the order in which they are offered.
+    pub const ALL: [Self; 2] = [Self::Full, Self::Precise];
+
+    /// Its name: `full`, `precise`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Precise => "precise",
+        }
+    }
+
+    /// The profile of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.name() == name)
+    }
+}
+
+/// Redacts texts and lines. It holds the rules and no text.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit_redact::Sanitizer;
+///
+/// let sanitizer = Sanitizer::default();
+/// assert_eq!(sanitizer.redact_str("to ana@example.org"), "to [REDACTED_email]");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sanitizer {
+    pub(super) profile: Profile,
+    pub(super) options: Option<Arc<Options>>,
+}
+
+impl Sanitizer {
+    /// One that follows this profile; the default one follows [`Profile::Full`].
+    ///
+    /// The rules are made ready here, which takes some milliseconds the first time, and not at the
+    /// first text.
+    pub fn with_profile(profile: Profile) -> Self {
+        scan::Rules::defaults();
+        Self { profile, options: None }
+    }
+
+    /// The same under another profile.
+    pub fn profiled(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// What it takes for a payment card.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// How many parts of the text would be redacted, by kind.
+    pub fn report(&self, text: &str) -> Redactions {
+        let mut counts = Redactions::default();
+        self.matches(text).for_each(|found| counts.add(found.kind));
+        counts
+    }
+
+    /// The redacted text; borrowed when there is nothing to redact.
+    pub fn redact_str<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Some(mut matches) = self.find(text) else { return Cow::Borrowed(text) };
+        let Some(first) = matches.next() else { return Cow::Borrowed(text) };
+        let (mut out, matches) =
+            (String::with_capacity(text.len()), [first].into_iter().chain(matches));
+        self.redact_matches(text, matches, &mut out, &mut Redactions::default());
+        Cow::Owned(out)
+    }
+
+    /// Appends the redacted text to `out` and adds to `counts` what was redacted.
+    #[inline]
+    pub fn redact_text(&self, text: &str, out: &mut String, counts: &mut Redactions) {
+        match self.find(text) {
+            None => out.push_str(text),
+            Some(matches) => self.redact_matches(text, matches, out, counts),
+        }
+    }
+
+    fn redact_matches(
+        &self,
+        text: &str,
+        matches: impl Iterator<Item = Match>,
+        out: &mut String,
+        counts: &mut Redactions,
+    ) {
+        let mut copied = 0;
+        for found in matches {
+            out.push_str(&text[copied..found.start]);
+            out.push_str(self.placeholder(found.kind, found.of(text)).as_str());
+            counts.add(found.kind);
+            copied = found.end;
+        }
+        out.push_str(&text[copied..]);
+    }
+
+    /// Appends the redacted line to `out`, adds to `counts` what was redacted, and says what the
+    /// line was taken for. `line` is without its newline.
+    ///
+    /// A line whose first character, white space and a byte order mark aside, is `{`, `[` or `"` is
+    /// JSON. Its strings and keys are redacted as they read decoded; keys that redact alike are
+    /// numbered; numbers keep their spelling; containers more than 128 levels deep become
+    /// `"[TOO_DEEP]"`. Where it does not parse, the text rules run over it, as it stands and as its
+    /// strings read decoded, and the value behind every quoted sensitive key goes. Any other line is
+    /// text.
+    pub fn redact_line(&self, line: &str, out: &mut String, counts: &mut Redactions) -> LineKind {
+        json::redact_line(self, line, out, counts)
+    }
+
+    /// Appends a text that may hold JSON without being JSON, redacted as a line that does not parse.
+    pub fn redact_malformed(&self, text: &str, out: &mut String) {
+        malformed::redact(self, text, malformed::Quotes::Put, out, &mut Redactions::default());
+    }
+
+    /// What has to go, in order, none overlapping another. Takes time linear in the length of the
+    /// text, and allocates nothing where there are neither options nor protected values.
+    #[inline]
+    pub fn matches<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Match> + 't {
+        self.find(text).into_iter().flatten()
+    }
+
+    /// The same; `None` where there is plainly nothing, as in most texts.
+    pub fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
+        match protected::are_none() && self.options.is_none() {
+            true => self.by_rules(text),
+            false => self.with_known(text),
+        }
+    }
+
+    #[cold]
+    fn with_known<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
+        let known = protected::find(text);
+        match known.is_empty() && self.options.is_none() {
+            true => self.by_rules(text),
+            false => self.with_options(known, text, 0),
+        }
+    }
+
+    #[inline]
+    fn by_rules<'t>(&self, text: &'t str) -> Option<Matches<'t>> {
+        Matches::new(text, scan::Rules::defaults(), self.profile == Profile::Precise)
+    }
+
+    /// The matches of a text in which these were found already. Where one is cut off by another a new
+    /// one may begin, so that between them all are looked for again, so often.
+    fn with_options<'t>(
+        &self,
+        mut known: Vec<Match>,
+        text: &'t str,
+        deep: usize,
+    ) -> Option<Matches<'t>> {
+        const DEEP_MAX: usize = 4;
+        if let Some(options) = &self.options {
+            options.find(self, text, &mut known);
+        }
+        let by_rules: Vec<_> = self.by_rules(text).into_iter().flatten().collect();
+        known.extend(by_rules);
+        let between = |part: &str| -> Vec<Match> {
+            match self.options.is_none() || deep == DEEP_MAX {
+                true => self.by_rules(part),
+                false => self.with_options(Vec::new(), part, deep + 1),
+            }
+            .into_iter()
+            .flatten()
+            .collect()
+        };
+        let rules = scan::Rules::defaults();
+        (!known.is_empty()).then(|| Matches::around(known, text, rules, &between))
+    }
+
+    /// A hash of the rules: equal where two programs redact alike, from one release to the next.
+    ///
+    /// FNV-1a, 64 bits, over the profile, the edition of the rules, the names and patterns of those
+    /// of the floor, the names of all kinds, the sensitive keys and what the builder was asked for,
+    /// each followed by a zero byte. Values that are protected are no part of it.
+    pub fn rules_hash(&self) -> u64 {
+        let options = self.options.as_ref().map_or_else(Vec::new, |options| options.parts());
+        let floor = scan::FLOOR.iter().flat_map(|&(kind, pattern)| [kind.name(), pattern]);
+        let parts = [self.profile.name(), rules::EDITION]
+            .into_iter()
+            .chain(floor)
+            .chain(Kind::ALL.map(Kind::name))
+            .chain(keys::SENSITIVE)
+            .chain(options.iter().map(String::as_str))
+            .flat_map(|part| part.bytes().chain([0]));
+        parts.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+}

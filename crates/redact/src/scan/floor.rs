@@ -1,0 +1,167 @@
+//! The floor rules: e-mail addresses, cards, JSON web tokens and keys of AWS.
+
+use super::{Matches, step};
+use crate::bytes::{AWS, BASE64, DOMAIN, LETTER, LOCAL, is, is_digit, is_space, is_word};
+use crate::{Kind, Match, rules};
+
+impl Matches<'_> {
+    /// The e-mail with this `@`.
+    pub(super) fn email(&self, at: usize) -> Option<Match> {
+        let start = at - run_before(&self.bytes()[self.edge..at], LOCAL);
+        let length = domain(&self.bytes()[at + 1..]).filter(|_| start < at)?;
+        let email = Match { start, end: at + 1 + length, kind: Kind::Email };
+        self.is_wanted(email).then_some(email)
+    }
+
+    /// Whether an e-mail is one under this profile.
+    pub(super) fn is_wanted(&self, email: Match) -> bool {
+        !(self.precise && is_file_name(email.of(self.text)))
+    }
+
+    /// The e-mail whose local part `start` lies in, or begins.
+    pub(super) fn email_around(&mut self, start: usize) -> Option<Match> {
+        if !is(*self.bytes().get(start)?, LOCAL) {
+            return None;
+        }
+        if start >= self.local.0 {
+            let at = start + run(&self.bytes()[start..], LOCAL);
+            let rest = self.bytes()[at..].strip_prefix(b"@");
+            let length = rest.and_then(domain);
+            self.local = (at, length.map(|length| at + 1 + length));
+        }
+        let end = self.local.1?;
+        let start = start - run_before(&self.bytes()[self.edge..start], LOCAL);
+        let email = Match { start, end, kind: Kind::Email };
+        self.is_wanted(email).then_some(email)
+    }
+
+    /// The token that begins at `at`.
+    pub(super) fn jwt(&mut self, at: usize) -> Option<Match> {
+        if self.no_jwt.contains(&at) {
+            return None;
+        }
+        let rest = self.bytes()[at..].strip_prefix(b"eyJ")?;
+        let first = run(rest, BASE64);
+        let length = if first > 0 { token_behind(&rest[first..], first) } else { None };
+        let end = length.map(|length| at + 3 + first + length);
+        if end.is_none() {
+            // A later `eyJ` of this run meets the same end of the run, and no longer a part of it.
+            self.no_jwt = at..at + 3 + first;
+        }
+        Some(Match { start: at, end: end?, kind: Kind::Jwt })
+    }
+
+    pub(super) fn aws_key(&self, at: usize) -> Option<Match> {
+        let random = self.bytes()[at..].strip_prefix(b"AKIA")?.get(..16)?;
+        step(16);
+        let is_key = random.iter().all(|&byte| is(byte, AWS));
+        is_key.then_some(Match { start: at, end: at + 20, kind: Kind::AwsKey })
+    }
+
+    /// The card of the floor that begins with this digit.
+    pub(super) fn card(&self, at: usize) -> Option<Match> {
+        let end = at + card_length(self.text[at..].chars())?;
+        let card = Match { start: at, end, kind: Kind::Card };
+        (!self.char_at(end).is_some_and(is_word) && self.is_card(card, self.text)).then_some(card)
+    }
+
+    /// Whether a card of the floor is one under this profile.
+    pub(super) fn is_card(&self, card: Match, text: &str) -> bool {
+        !self.precise || rules::is_card(text, self.edge, card)
+    }
+
+    /// The card that ends where a match begins.
+    pub(super) fn card_before(&self, end: usize) -> Option<Match> {
+        let start = end - card_length(self.text[self.edge..end].chars().rev())?;
+        let card = Match { start, end, kind: Kind::Card };
+        let bounded = !self.char_before(start).is_some_and(is_word);
+        (bounded && self.is_card(card, &self.text[..end])).then_some(card)
+    }
+}
+
+/// Whether what looks like an e-mail is the name of a file for a screen of some density:
+/// `icon@2x.png`.
+fn is_file_name(email: &str) -> bool {
+    let domain = email.rsplit('@').next().unwrap_or_default();
+    let mut labels = domain.split('.');
+    let density = labels.next().and_then(|label| label.strip_suffix('x'));
+    density.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+        && labels.next().is_some_and(|kind| {
+            ["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "heic", "pdf"].contains(&kind)
+        })
+        && labels.next().is_none()
+}
+
+/// How many bytes at the beginning are of the class.
+pub(super) fn run(bytes: &[u8], class: u8) -> usize {
+    let length = bytes.iter().take_while(|&&byte| is(byte, class)).count();
+    step(length + 1);
+    length
+}
+
+/// How many bytes at the end are of the class.
+pub(super) fn run_before(bytes: &[u8], class: u8) -> usize {
+    let length = bytes.iter().rev().take_while(|&&byte| is(byte, class)).count();
+    step(length + 1);
+    length
+}
+
+/// The length of what stands behind the first part of a JSON web token, whose `eyJ` has so many bytes
+/// behind it: the payload and a signature; a payload and an empty one (RFC 7519, section 6); or the
+/// four other parts of an encrypted one (RFC 7516, section 3.1), of which the first may be empty.
+fn token_behind(rest: &[u8], first: usize) -> Option<usize> {
+    const HEADER_BYTES_MIN: usize = 12;
+    const TAG_BYTES_MIN: usize = 16;
+    if let Some(payload) = rest.strip_prefix(b".eyJ") {
+        let second = run(payload, BASE64);
+        if second > 0
+            && let Some(signature) = payload[second..].strip_prefix(b".")
+        {
+            let third = run(signature, BASE64);
+            let is_unsigned = first >= HEADER_BYTES_MIN && second >= HEADER_BYTES_MIN;
+            return (third > 0 || is_unsigned).then_some(4 + second + 1 + third);
+        }
+    }
+    let mut length = 0;
+    for least in [0, TAG_BYTES_MIN, 1, TAG_BYTES_MIN] {
+        let part = run(rest[length..].strip_prefix(b".")?, BASE64);
+        length += (part >= least).then_some(1 + part)?;
+    }
+    (first >= HEADER_BYTES_MIN).then_some(length)
+}
+
+/// The length of the e-mail domain at the beginning: up to the letters behind its last dot that
+/// has two of them and something before it.
+fn domain(bytes: &[u8]) -> Option<usize> {
+    let bytes = &bytes[..run(bytes, DOMAIN)];
+    step(bytes.len());
+    let dot = bytes
+        .windows(3)
+        .rposition(|window| window[0] == b'.' && is(window[1], LETTER) && is(window[2], LETTER))
+        .filter(|&dot| dot > 0)?;
+    Some(dot + 1 + run(&bytes[dot + 1..], LETTER))
+}
+
+/// The length in bytes of four groups of four digits, one separator between them or none.
+///
+/// The groups read the same backwards, so that one function serves both directions.
+#[inline]
+fn card_length(chars: impl Iterator<Item = char>) -> Option<usize> {
+    let (mut digits, mut length, mut separated) = (0, 0, true);
+    for c in chars {
+        step(1);
+        if is_digit(c) {
+            digits += 1;
+            separated = digits % 4 != 0;
+        } else if !separated && (c == '-' || is_space(c)) {
+            separated = true;
+        } else {
+            return None;
+        }
+        length += c.len_utf8();
+        if digits == 16 {
+            return Some(length);
+        }
+    }
+    None
+}

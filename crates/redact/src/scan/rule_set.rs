@@ -1,0 +1,102 @@
+//! The rules of the default profile and what their triggers are found with.
+
+use std::sync::LazyLock;
+
+use super::first_of;
+use crate::prefilter::{Filter, Pattern};
+use crate::rules::{self, Look, NUMBERS, Rule, Trigger};
+use crate::{Kind, Match};
+
+/// The floor rules, as they are written for Python's `re`.
+pub(crate) const FLOOR: [(Kind, &str); 4] = [
+    (Kind::Email, r"[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}"),
+    (Kind::Card, r"\b\d{4}[\s-]?\d{4}[\s-]?\d{4}[\s-]?\d{4}\b"),
+    (Kind::Jwt, r"eyJ[a-zA-Z0-9_-]+\.eyJ[a-zA-Z0-9_-]+\.[a-zA-Z0-9_-]+"),
+    (Kind::AwsKey, r"AKIA[0-9A-Z]{16}"),
+];
+
+/// The bytes in front of an e-mail's `@`.
+const LOCAL_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-";
+/// The bytes behind it.
+const DOMAIN_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+
+/// The bytes of base64url, of which a part of a token is.
+const BASE64_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+/// Rules and what their triggers are found with.
+pub(crate) struct Rules {
+    pub(super) filter: Filter,
+    /// By the number of its trigger.
+    asked: Vec<Rule>,
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rules").finish_non_exhaustive()
+    }
+}
+
+/// Every string of every event comes by, so it is not behind a pointer. No child finds it half made:
+/// forks see to it first, from before it is begun.
+static DEFAULT: LazyLock<Rules> = LazyLock::new(|| {
+    crate::watch_forks();
+    Rules::new(&rules::triggers())
+});
+
+impl Rules {
+    /// The default rules.
+    #[inline]
+    pub(crate) fn defaults() -> &'static Self {
+        &DEFAULT
+    }
+
+    /// The places at which the filter finds candidates, by vectors and byte for byte.
+    #[cfg(fuzzing)]
+    pub(crate) fn candidates(&self, text: &[u8], edge: usize) -> [Vec<usize>; 2] {
+        [true, false].map(|by_vectors| self.filter.places(text, edge, by_vectors))
+    }
+
+    fn new(triggers: &[Trigger]) -> Self {
+        let asked = triggers.iter().map(|trigger| trigger.rule).collect();
+        Self { filter: Filter::new(&Self::patterns(triggers)), asked }
+    }
+
+    /// The default rules for each set of instructions that the machine has, and without.
+    #[cfg(test)]
+    pub(super) fn in_each_form() -> Vec<Self> {
+        let triggers = rules::triggers();
+        let filters = Filter::in_each_form(&Self::patterns(&triggers));
+        let asked = || triggers.iter().map(|trigger| trigger.rule).collect();
+        filters.into_iter().map(|filter| Self { filter, asked: asked() }).collect()
+    }
+
+    /// What is looked for: the triggers of the rules by their numbers, then those of the floor.
+    fn patterns(triggers: &[Trigger]) -> Vec<Pattern> {
+        let floor = [
+            [LOCAL_BYTES, b"@", DOMAIN_BYTES, DOMAIN_BYTES],
+            [b"e", b"y", b"J", BASE64_BYTES],
+            [b"A", b"K", b"I", b"A"],
+        ];
+        let floor = floor.map(|bytes| Pattern { bytes, is_word: false });
+        triggers.iter().map(|trigger| trigger.pattern).chain(floor).collect()
+    }
+}
+
+impl Rules {
+    /// The first of `found` and of what the rules find whose trigger stands at `at`.
+    #[inline]
+    pub(super) fn ask(&self, look: Look<'_>, at: usize, mut found: Option<Match>) -> Option<Match> {
+        let Some(place) = look.text[at..].first_chunk() else { return found };
+        // The floor's triggers and that of numbers have no rule here: they are asked apart.
+        for rule in self.filter.triggers(place).iter().filter_map(|number| self.asked.get(number)) {
+            found = first_of(found, rule.ask(look, at));
+        }
+        found
+    }
+}
+
+/// The first of `found` and of what the rules of numbers find of which one may begin at `at`.
+#[inline]
+pub(super) fn ask_number(look: Look<'_>, at: usize, found: Option<Match>) -> Option<Match> {
+    NUMBERS.iter().fold(found, |found, rule| first_of(found, rule(look, at)))
+}
