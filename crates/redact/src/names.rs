@@ -36,10 +36,12 @@ impl Name {
     }
 }
 
-/// The last letters of names that are sensitive whatever is before them.
-///
-/// They are in groups by their last three letters, which most names do not end with.
-const ENDINGS: [(&[u8; 3], Name, &[&[u8]]); 20] = [
+/// Names by their last three letters: their class, and what they have to end with.
+type Group = (&'static [u8; 3], Name, &'static [&'static [u8]]);
+
+/// The last letters of names that are sensitive whatever is before them. Most names end with none of
+/// the three letters.
+const ENDINGS: [Group; 20] = [
     (b"ord", Chosen, &[b"password"]),
     (b"rds", Chosen, &[b"passwords"]),
     (b"swd", Chosen, &[b"passwd"]),
