@@ -18,10 +18,10 @@ pub(crate) type Member<'a> = (&'a str, Value<'a>);
 
 /// A value of which it is known how it is to be written.
 #[derive(Clone, Copy)]
-pub struct Value<'a>(Kind<'a>);
+pub struct Value<'a>(Form<'a>);
 
 #[derive(Clone, Copy)]
-enum Kind<'a> {
+enum Form<'a> {
     Payload(&'a dyn Payload),
     Debug(&'a dyn fmt::Debug),
     Text(&'a str),
@@ -37,21 +37,21 @@ impl fmt::Debug for Value<'_> {
 impl<'a> Value<'a> {
     /// As its `Serialize` has it.
     pub(crate) fn payload(payload: &'a dyn Payload) -> Self {
-        Self(Kind::Payload(payload))
+        Self(Form::Payload(payload))
     }
 
     /// The text of its `Debug`.
     pub(crate) fn debug(value: &'a dyn fmt::Debug) -> Self {
-        Self(Kind::Debug(value))
+        Self(Form::Debug(value))
     }
 
     pub(crate) fn text(text: &'a str) -> Self {
-        Self(Kind::Text(text))
+        Self(Form::Text(text))
     }
 
     /// An object of these members, and of those that were encoded before.
     pub(crate) fn object(members: &'a [Member<'a>], encoded: Option<&'a Members>) -> Self {
-        Self(Kind::Object(members, encoded))
+        Self(Form::Object(members, encoded))
     }
 }
 
@@ -91,10 +91,10 @@ impl Members {
 impl Payload for Value<'_> {
     fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
         match self.0 {
-            Kind::Payload(payload) => payload.encode(encoder),
-            Kind::Debug(value) => encoder.debug(value),
-            Kind::Text(text) => encoder.text(text, encoder.cap),
-            Kind::Object(members, encoded) => encoder.object(members, encoded),
+            Form::Payload(payload) => payload.encode(encoder),
+            Form::Debug(value) => encoder.debug(value),
+            Form::Text(text) => encoder.text(text, encoder.cap),
+            Form::Object(members, encoded) => encoder.object(members, encoded),
         }
     }
 }

@@ -114,16 +114,16 @@ pub(super) struct Options {
     allowed: Vec<Vec<String>>,
     replaced: Vec<(Kind, Replacement)>,
     #[cfg(feature = "regex")]
-    patterns: Vec<Pattern>,
+    patterns: Vec<OwnPattern>,
 }
 
 /// A pattern of the caller's own.
 #[cfg(feature = "regex")]
 #[derive(Clone, Debug)]
-struct Pattern(regex::Regex);
+struct OwnPattern(regex::Regex);
 
 #[cfg(feature = "regex")]
-impl PartialEq for Pattern {
+impl PartialEq for OwnPattern {
     fn eq(&self, other: &Self) -> bool {
         self.0.as_str() == other.0.as_str()
     }
@@ -203,7 +203,7 @@ impl SanitizerBuilder {
             Ok(regex) if can_be_empty(&regex) => {
                 self.refuse(format!("the pattern {pattern:?} matches where nothing is"));
             }
-            Ok(regex) => self.options.patterns.push(Pattern(regex)),
+            Ok(regex) => self.options.patterns.push(OwnPattern(regex)),
         }
         self
     }
@@ -324,7 +324,7 @@ impl Options {
             opt_in::find_encoded(sanitizer, text, found);
         }
         #[cfg(feature = "regex")]
-        for Pattern(regex) in &self.patterns {
+        for OwnPattern(regex) in &self.patterns {
             found.extend(regex.find_iter(text).map(|found| Match {
                 start: found.start(),
                 end: found.end(),

@@ -1,13 +1,13 @@
 //! Redacts a line that begins as JSON does.
 
+mod driver;
 mod edits;
-mod filter;
 mod nested;
 mod spelling;
 mod tokens;
 
+use driver::JsonDriver;
 use edits::apply;
-use filter::Filter;
 pub use nested::redact_nested;
 pub(super) use spelling::{decode, redact_decoded};
 use tokens::Malformed;
@@ -70,7 +70,7 @@ fn redact_json(
     let json = line.strip_prefix('\u{FEFF}').unwrap_or(line);
     let before = counts.clone();
     let edits =
-        Filter::new(sanitizer, json, 0, counts).edits().inspect_err(|_| *counts = before)?;
+        JsonDriver::new(sanitizer, json, 0, counts).edits().inspect_err(|_| *counts = before)?;
     out.push_str(&line[..line.len() - json.len()]);
     apply(json, &edits, out, counts);
     Ok(())

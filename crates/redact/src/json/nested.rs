@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::driver::JsonDriver;
 use super::edits::{Edit, apply, difference};
-use super::filter::Filter;
 use super::is_blank;
 use crate::keys::KeyClass;
 use crate::malformed::{self, Quotes};
@@ -49,7 +49,7 @@ pub(super) fn nested(
         return None;
     }
     let before = counts.clone();
-    if let Ok(mut edits) = Filter::new(sanitizer, json, depth, counts).edits() {
+    if let Ok(mut edits) = JsonDriver::new(sanitizer, json, depth, counts).edits() {
         let offset = text.len() - json.len();
         for edit in &mut edits {
             (edit.start, edit.end) = (edit.start + offset, edit.end + offset);

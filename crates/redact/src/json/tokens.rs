@@ -5,7 +5,7 @@
 
 /// A token; commas and colons are seen to on the way.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Token {
+pub(super) enum JsonToken {
     /// `{` or `[`.
     Open,
     /// `}` or `]`.
@@ -72,7 +72,7 @@ impl<'t> Parser<'t> {
     }
 
     /// The next token, or `None` at the end of the text.
-    pub(super) fn next(&mut self) -> Result<Option<Token>, Malformed> {
+    pub(super) fn next(&mut self) -> Result<Option<JsonToken>, Malformed> {
         self.skip_space();
         let closing = self.closing.last().copied();
         self.token_start = self.at;
@@ -80,7 +80,7 @@ impl<'t> Parser<'t> {
             self.at += 1;
             self.closing.pop();
             self.expect = Expect::Separator;
-            return Ok(Some(Token::Close));
+            return Ok(Some(JsonToken::Close));
         }
         if self.expect == Expect::Separator {
             match closing {
@@ -106,20 +106,20 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    fn key(&mut self) -> Result<Token, Malformed> {
+    fn key(&mut self) -> Result<JsonToken, Malformed> {
         let key = self.string()?;
         self.skip_space();
         self.take(b':')?;
         self.expect = Expect::Value;
-        Ok(Token::Key(key))
+        Ok(JsonToken::Key(key))
     }
 
-    fn value(&mut self) -> Result<Token, Malformed> {
+    fn value(&mut self) -> Result<JsonToken, Malformed> {
         self.expect = Expect::Separator;
         match self.peek().ok_or(Malformed)? {
             b'{' => Ok(self.open(b'}')),
             b'[' => Ok(self.open(b']')),
-            b'"' => self.string().map(Token::String),
+            b'"' => self.string().map(JsonToken::String),
             b't' => self.literal(b"true"),
             b'f' => self.literal(b"false"),
             b'n' => self.literal(b"null"),
@@ -127,22 +127,22 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn open(&mut self, closing: u8) -> Token {
+    fn open(&mut self, closing: u8) -> JsonToken {
         self.at += 1;
         self.closing.push(closing);
         self.expect = Expect::FirstItem;
-        Token::Open
+        JsonToken::Open
     }
 
-    fn literal(&mut self, name: &[u8]) -> Result<Token, Malformed> {
+    fn literal(&mut self, name: &[u8]) -> Result<JsonToken, Malformed> {
         if !self.text[self.at..].starts_with(name) {
             return Err(Malformed);
         }
         self.at += name.len();
-        Ok(Token::Literal)
+        Ok(JsonToken::Literal)
     }
 
-    fn number(&mut self) -> Result<Token, Malformed> {
+    fn number(&mut self) -> Result<JsonToken, Malformed> {
         self.skip_if(b"-");
         if !self.skip_if(b"0") {
             self.digits()?;
@@ -154,7 +154,7 @@ impl<'t> Parser<'t> {
             self.skip_if(b"+-");
             self.digits()?;
         }
-        Ok(Token::Number)
+        Ok(JsonToken::Number)
     }
 
     fn digits(&mut self) -> Result<(), Malformed> {

@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use super::buckets::Buckets;
-use super::{Block, Candidates, FOREIGN, Filter, PLACE, WORD, is, is_foreign};
+use super::{Block, Candidates, FOREIGN, PLACE, Prefilter, WORD, is, is_foreign};
 
 /// Places that are decided together.
 const SPAN: usize = super::SPAN / 2;
@@ -18,7 +18,7 @@ const HALF_BLOCK: usize = HALF + PLACE - 1;
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 pub(super) fn advance(
     candidates: &mut Candidates,
-    filter: &Filter,
+    filter: &Prefilter,
     bytes: &[u8],
     edge: usize,
 ) -> bool {
@@ -76,9 +76,9 @@ static TELLING: ([u8; 16], [u8; 16]) = {
     (low, high)
 };
 
-/// As [`Filter::of_short`] says.
+/// As [`Prefilter::of_short`] says.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn of_short(filter: &Filter, bytes: &[u8]) -> Block {
+pub(super) fn of_short(filter: &Prefilter, bytes: &[u8]) -> Block {
     let mut block = scan(filter, bytes, 0, 0);
     while !block.is_empty() {
         if filter.is_candidate(bytes, block.first(), 0) {
@@ -92,10 +92,10 @@ pub(super) fn of_short(filter: &Filter, bytes: &[u8]) -> Block {
     block
 }
 
-/// As [`Filter::scan_portable`] says.
+/// As [`Prefilter::scan_portable`] says.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn scan(filter: &Filter, bytes: &[u8], from: usize, edge: usize) -> Block {
+pub(super) fn scan(filter: &Prefilter, bytes: &[u8], from: usize, edge: usize) -> Block {
     let length = bytes.len();
     if from + FOREIGN > length {
         return Block { base: length, bits: 0 };
@@ -132,7 +132,7 @@ pub(super) fn scan(filter: &Filter, bytes: &[u8], from: usize, edge: usize) -> B
 
 /// The places of a text of four bytes and more that is shorter than a block.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn short(filter: &Filter, bytes: &[u8], edge: usize) -> u32 {
+fn short(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 {
     let length = bytes.len();
     let end = u32::from(is_foreign(bytes, length - FOREIGN)) << (length - FOREIGN);
     // Half of the vectors is the beginning of the text, half its end.
@@ -213,7 +213,7 @@ static WORDS: ([u8; 16], [u8; 16]) = (
 /// The places that the first look finds, and those where another alphabet or a disguise may begin.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn decide(filter: &Filter, place: [__m256i; PLACE], beside: Beside) -> (u32, u32) {
+fn decide(filter: &Prefilter, place: [__m256i; PLACE], beside: Beside) -> (u32, u32) {
     let upper =
         place.map(|bytes| _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15)));
     // A shuffle gives zero for bytes outside ASCII.

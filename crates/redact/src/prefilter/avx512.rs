@@ -4,22 +4,22 @@
 use std::arch::x86_64::*;
 
 use super::buckets::Exact;
-use super::{Block, Candidates, Filter, PLACE, SPAN, WORD, is};
+use super::{Block, Candidates, PLACE, Prefilter, SPAN, WORD, is};
 
 /// As [`Candidates::advance`] says.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 pub(super) fn advance(
     candidates: &mut Candidates,
-    filter: &Filter,
+    filter: &Prefilter,
     bytes: &[u8],
     edge: usize,
 ) -> bool {
     candidates.advance_by(filter, bytes, edge, |all| look_ahead(filter, bytes, edge, all))
 }
 
-/// As [`Filter::of_short`] says.
+/// As [`Prefilter::of_short`] says.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-pub(super) fn of_short(filter: &Filter, bytes: &[u8]) -> Block {
+pub(super) fn of_short(filter: &Prefilter, bytes: &[u8]) -> Block {
     let mut block = Block { base: 0, bits: decide(filter, last_block(bytes), &mut 0) };
     while !block.is_empty() && !filter.is_candidate(bytes, block.first(), 0) {
         block.pass();
@@ -31,7 +31,7 @@ pub(super) fn of_short(filter: &Filter, bytes: &[u8]) -> Block {
 /// would else read the tables each time.
 #[inline(never)]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn look_ahead(filter: &Filter, bytes: &[u8], edge: usize, candidates: &mut Candidates) {
+fn look_ahead(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: &mut Candidates) {
     let (from, length) = (candidates.behind, bytes.len());
     let whole = ((length - from).saturating_sub(PLACE - 1) / SPAN).min(candidates.width);
     let mut count = 0;
@@ -112,7 +112,7 @@ fn buckets(exact: &Exact, place: [__m512i; PLACE], heads: __m512i) -> __m512i {
 /// comes behind.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn decide(filter: &Filter, place: [__m512i; PLACE], follows: &mut u64) -> u64 {
+fn decide(filter: &Prefilter, place: [__m512i; PLACE], follows: &mut u64) -> u64 {
     let [a, b, c, d] = place;
     let all = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
     let is_ascii = !_mm512_movepi8_mask(all);

@@ -39,7 +39,7 @@ pub(super) struct Pattern {
 
 /// The tables of the filter.
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(super) struct Prefilter {
     #[cfg(target_arch = "x86_64")]
     tables: Tables,
     /// By each byte of a place, the triggers that have it there.
@@ -186,7 +186,7 @@ impl Candidates {
 
     /// All of a text; `None` if there is none, as in most texts.
     #[inline]
-    pub(super) fn of_text(filter: &Filter, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of_text(filter: &Prefilter, bytes: &[u8]) -> Option<Self> {
         if bytes.len() >= SPAN {
             let mut all = Self { width: AHEAD, ..Self::from(0) };
             return all.advance(filter, bytes, 0).then_some(all);
@@ -197,7 +197,7 @@ impl Candidates {
 
     /// The next one. `edge` is the beginning of the segment: what stands before it does not count.
     #[inline]
-    pub(super) fn next(&mut self, filter: &Filter, bytes: &[u8], edge: usize) -> Option<usize> {
+    pub(super) fn next(&mut self, filter: &Prefilter, bytes: &[u8], edge: usize) -> Option<usize> {
         self.advance(filter, bytes, edge).then(|| {
             let next = self.block.first();
             self.block.pass();
@@ -207,7 +207,7 @@ impl Candidates {
 
     /// Goes on to the next one; `false` where there is none.
     #[inline]
-    fn advance(&mut self, filter: &Filter, bytes: &[u8], edge: usize) -> bool {
+    fn advance(&mut self, filter: &Prefilter, bytes: &[u8], edge: usize) -> bool {
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         match filter.vectors {
@@ -226,7 +226,7 @@ impl Candidates {
     #[inline(always)]
     fn advance_by(
         &mut self,
-        filter: &Filter,
+        filter: &Prefilter,
         bytes: &[u8],
         edge: usize,
         look: impl Fn(&mut Self),
@@ -317,7 +317,7 @@ pub(super) fn rarity(bytes: [&[u8]; PLACE]) -> f64 {
     bytes.into_iter().map(weights).product()
 }
 
-impl Filter {
+impl Prefilter {
     /// A filter that says yes wherever one of `patterns` stands, and wherever a number may begin.
     pub(super) fn new(patterns: &[Pattern]) -> Self {
         assert!(patterns.len() <= Triggers::MAX);
@@ -466,7 +466,7 @@ mod tests {
 
     #[test]
     fn every_form_says_what_each_place_says_of_itself() {
-        let filters = Filter::in_each_form(&PATTERNS);
+        let filters = Prefilter::in_each_form(&PATTERNS);
         let mut rng = fastrand::Rng::with_seed(7);
         const BYTES: &[u8] =
             b"0129/:@eyJAKI xSkghp-_=\n.\x00\x7F\x80\xBF\xC2\xD8\xD9\xE1\xE2\x80\x81\x82\xE9\xEA\xF0\xFF";

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::first_of;
-use crate::prefilter::{Filter, Pattern};
+use crate::prefilter::{Pattern, Prefilter};
 use crate::rules::{self, Look, NUMBERS, Rule, Trigger};
 use crate::{Kind, Match};
 
@@ -25,7 +25,7 @@ const BASE64_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 
 /// Rules and what their triggers are found with.
 pub(crate) struct Rules {
-    pub(super) filter: Filter,
+    pub(super) filter: Prefilter,
     /// By the number of its trigger.
     asked: Vec<Rule>,
 }
@@ -58,14 +58,14 @@ impl Rules {
 
     fn new(triggers: &[Trigger]) -> Self {
         let asked = triggers.iter().map(|trigger| trigger.rule).collect();
-        Self { filter: Filter::new(&Self::patterns(triggers)), asked }
+        Self { filter: Prefilter::new(&Self::patterns(triggers)), asked }
     }
 
     /// The default rules for each set of instructions that the machine has, and without.
     #[cfg(test)]
     pub(super) fn in_each_form() -> Vec<Self> {
         let triggers = rules::triggers();
-        let filters = Filter::in_each_form(&Self::patterns(&triggers));
+        let filters = Prefilter::in_each_form(&Self::patterns(&triggers));
         let asked = || triggers.iter().map(|trigger| trigger.rule).collect();
         filters.into_iter().map(|filter| Self { filter, asked: asked() }).collect()
     }

@@ -7,13 +7,13 @@ use super::DEPTH_MAX;
 use super::edits::{Edit, add_raw_matches, apply, gaps};
 use super::nested::{Nested, nested};
 use super::spelling::{Spot, decode, escaped};
-use super::tokens::{Malformed, Parser, Quoted, Token};
+use super::tokens::{JsonToken, Malformed, Parser, Quoted};
 use crate::key_numbers::{KeyNumbers, write_placeholder};
 use crate::walk::{Frame, Secrecy, Shape, Slot};
 use crate::{Kind, Match, Place, Redactions, Sanitizer};
 
 /// Finds what has to go of a JSON text. What is not replaced keeps its bytes.
-pub(super) struct Filter<'a> {
+pub(super) struct JsonDriver<'a> {
     sanitizer: &'a Sanitizer,
     /// Of keys; what else is counted stands in the edits.
     counts: &'a mut Redactions,
@@ -40,7 +40,7 @@ struct Level {
     is_value: Option<(usize, usize)>,
 }
 
-impl<'a> Filter<'a> {
+impl<'a> JsonDriver<'a> {
     pub(super) fn new(
         sanitizer: &'a Sanitizer,
         json: &'a str,
@@ -64,8 +64,8 @@ impl<'a> Filter<'a> {
     pub(super) fn edits(mut self) -> Result<Vec<Edit>, Malformed> {
         while let Some(token) = self.parser.next()? {
             match token {
-                Token::Key(key) => self.key(key),
-                Token::Close => self.close(),
+                JsonToken::Key(key) => self.key(key),
+                JsonToken::Close => self.close(),
                 _ => self.value(token)?,
             }
         }
@@ -113,22 +113,22 @@ impl<'a> Filter<'a> {
         }
     }
 
-    fn value(&mut self, token: Token) -> Result<(), Malformed> {
+    fn value(&mut self, token: JsonToken) -> Result<(), Malformed> {
         let (start, from) = (self.parser.token_start(), self.edits.len());
         let slot = self.slot(token)?;
         match token {
-            Token::Literal => {}
+            JsonToken::Literal => {}
             _ if self.goes(slot, token) => self.replace_value(start, from, "\"[REDACTED]\"")?,
-            Token::String(string) => self.string(string, slot),
-            Token::Open if self.levels.len() == DEPTH_MAX => {
+            JsonToken::String(string) => self.string(string, slot),
+            JsonToken::Open if self.levels.len() == DEPTH_MAX => {
                 self.replace_value(start, from, "\"[TOO_DEEP]\"")?;
             }
-            Token::Open => {
+            JsonToken::Open => {
                 self.open(slot, start, from);
                 return Ok(());
             }
-            Token::Number => self.number(slot, start),
-            Token::Key(_) | Token::Close => {}
+            JsonToken::Number => self.number(slot, start),
+            JsonToken::Key(_) | JsonToken::Close => {}
         }
         if let Some(level) = self.levels.last_mut().filter(|_| slot.is_value()) {
             level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
@@ -137,7 +137,7 @@ impl<'a> Filter<'a> {
     }
 
     /// The slot of the value that was read last.
-    fn slot(&mut self, token: Token) -> Result<Slot, Malformed> {
+    fn slot(&mut self, token: JsonToken) -> Result<Slot, Malformed> {
         let slot = match self.levels.last_mut() {
             Some(level) if level.is_list => level.frame.element(),
             _ => std::mem::take(&mut self.slot),
@@ -146,12 +146,12 @@ impl<'a> Filter<'a> {
     }
 
     /// Whether the value that was read last goes whole.
-    fn goes(&self, slot: Slot, token: Token) -> bool {
+    fn goes(&self, slot: Slot, token: JsonToken) -> bool {
         match token {
-            Token::String(_) => slot.loses(Shape::Text),
-            Token::Open => slot.loses(Shape::Container),
+            JsonToken::String(_) => slot.loses(Shape::Text),
+            JsonToken::Open => slot.loses(Shape::Container),
             // A number that would become a text, which goes, goes at once.
-            Token::Number => {
+            JsonToken::Number => {
                 slot.loses(Shape::Number)
                     || slot.loses(Shape::Text) && self.found_in_number(slot).is_some()
             }
@@ -206,9 +206,9 @@ impl<'a> Filter<'a> {
     }
 
     /// Whether a value is the last of its list.
-    fn is_last(&self, token: Token) -> Result<bool, Malformed> {
+    fn is_last(&self, token: JsonToken) -> Result<bool, Malformed> {
         let mut ahead = self.parser.clone();
-        if matches!(token, Token::Open) {
+        if matches!(token, JsonToken::Open) {
             ahead.skip_container()?;
         }
         Ok(self.json[ahead.token_end()..].trim_start().starts_with(']'))
