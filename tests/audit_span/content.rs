@@ -315,3 +315,28 @@ fn deep_arguments_do_not_overflow_the_stack() {
     assert!(work(list).is_err());
     assert!(seen.lines()[1].len() < 100_000);
 }
+
+#[audit_span(agent = "a", capture_args)]
+fn set_header(name: &str, value: &str) -> usize {
+    name.len() + value.len()
+}
+
+#[test]
+fn an_argument_that_names_a_secret_hides_the_one_after_it() {
+    let seen = capturing();
+    set_header("X-Api-Key", "hunter2");
+    set_header("Accept", "text/plain");
+    let arguments = |event: &serde_json::Value| event["data"]["arguments"].clone();
+    let found: Vec<_> = events(&seen)
+        .iter()
+        .filter(|event| event["event_type"] == "tool.call")
+        .map(arguments)
+        .collect();
+    assert_eq!(
+        found,
+        [
+            json!({"name": "X-Api-Key", "value": "[REDACTED]"}),
+            json!({"name": "Accept", "value": "text/plain"}),
+        ]
+    );
+}
