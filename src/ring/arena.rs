@@ -1,11 +1,11 @@
-//! The memory of the queue: chains of fixed blocks. Every `unsafe` line of the ring is here.
+//! The memory of the queue: chains of fixed blocks. All `unsafe` code of the ring is here.
 //!
 //! # Who may touch a block
-//! An index handed out by the free list belongs to whoever popped it, until it is pushed back or
-//! goes into the ring as part of a chain; a chain belongs to whoever took its buffer out of the
-//! ring. [`Chain`] (a producer's) and [`Taken`](super::Taken) (the drainer's) are made from owned
-//! indices only, so no two threads ever touch the same block, and the acquire/release pairs of the
-//! free lists and slots order one owner's writes before the next one's.
+//! If a thread pops an index off the free list, it owns the block until it pushes the index back or
+//! publishes it as part of a chain. A chain belongs to the thread that took its buffer out of the ring.
+//! [`Chain`] (of a producer) and [`Taken`](super::Taken) (of the drainer) are made from owned indices
+//! only, so no two threads touch the same block. The acquire/release pairs of the free lists and slots
+//! order the writes of one owner before those of the next.
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
@@ -14,23 +14,23 @@ use super::free::{FreeList, NONE};
 use super::{Full, Ring};
 use crate::sync::{AtomicU32, Ordering};
 
-/// Bytes in a block; the least an event takes. An odd number of cache lines: were it a power of two,
-/// the first lines of all blocks would share a few sets of the cache.
+/// Bytes in a block, and so the least an event takes. An odd number of cache lines: if it were a power
+/// of two, the first lines of all blocks would share a few sets of the cache.
 pub(crate) const BLOCK_BYTES: usize = 17 * 64;
-/// Evictions one emit may make before it gives up on its payload.
+/// Evictions that one emit may make before it gives up on its payload.
 const EVICTIONS_MAX: u32 = 8;
 
 /// The blocks.
 pub(super) struct Arena {
-    /// `blocks + 1` blocks, the first unused. Never a reference, only pointers: parts of it are
-    /// written by different threads at once.
+    /// `blocks + 1` blocks, the first unused. A pointer and never a reference, because different threads
+    /// write parts of it at the same time.
     memory: NonNull<u64>,
     words: usize,
     pub(super) blocks: FreeList,
 }
 
-/// The chain of a buffer. Only the buffer's owner reads or writes it; atomic so that no `unsafe`
-/// is needed, relaxed because ownership travels with acquire and release.
+/// The chain of a buffer. Only the buffer's owner reads or writes it. The fields are atomic so that no
+/// `unsafe` is needed, and relaxed because ownership passes with acquire and release.
 #[derive(Default)]
 pub(super) struct ChainOf {
     first: AtomicU32,
@@ -45,19 +45,19 @@ impl ChainOf {
         self.len.store(len, Ordering::Relaxed);
     }
 
-    /// First and last block, [`NONE`] when it has none.
+    /// Returns the first and the last block, [`NONE`] if there is none.
     fn ends(&self) -> (u32, u32) {
         (self.first.load(Ordering::Relaxed), self.last.load(Ordering::Relaxed))
     }
 }
 
-// SAFETY: the memory is plain bytes, reached only through owned indices (see the module).
+// SAFETY: the memory is plain bytes, reached only through owned indices (see above).
 unsafe impl Send for Arena {}
-// SAFETY: as above; all shared words are atomics.
+// SAFETY: as above, and all shared words are atomics.
 unsafe impl Sync for Arena {}
 
 impl Arena {
-    /// `blocks` blocks. The memory is touched when first used.
+    /// Allocates `blocks` blocks. The memory is touched on first use.
     pub(super) fn new(blocks: u32) -> Self {
         let words = (blocks as usize + 1) * (BLOCK_BYTES / 8);
         // Zeroed memory of this size comes fresh from the operating system, untouched.
@@ -76,8 +76,8 @@ impl Arena {
         unsafe { self.memory.as_ptr().add(offset).cast() }
     }
 
-    /// Asks for the first lines of a spare's block: it was filled long ago, perhaps by another
-    /// core, and the next event is written into it.
+    /// Prefetches the first lines of a spare's block. It was filled long ago, perhaps by another core,
+    /// and the next event is written into it.
     #[inline]
     pub(super) fn expect(&self, chain: &ChainOf) {
         #[cfg(target_arch = "x86_64")]
@@ -90,7 +90,7 @@ impl Arena {
             }
             let at = self.block(first);
             for line in 0..LINES {
-                // SAFETY: the address lies in the block, and a prefetch has no effect but on time.
+                // SAFETY: the address is in the block, and a prefetch only affects time.
                 unsafe { _mm_prefetch(at.add(line * 64).cast(), _MM_HINT_T0) };
             }
         }
@@ -107,7 +107,7 @@ impl Arena {
         }
     }
 
-    /// Gives back all blocks of an owned buffer but one.
+    /// Gives back all blocks of an owned buffer except one.
     pub(super) fn free_tail(&self, chain: &ChainOf) {
         let (first, last) = chain.ends();
         if first != last {
@@ -128,15 +128,15 @@ impl Arena {
         Some((first, end))
     }
 
-    /// How many blocks there are.
+    /// Returns the number of blocks.
     pub(super) fn block_count(&self) -> u32 {
         (self.words / (BLOCK_BYTES / 8) - 1) as u32
     }
 
-    /// The bytes of a buffer the caller owns: in place when they lie in one block, else copied
-    /// together into `scratch`.
+    /// Returns the bytes of a buffer that the caller owns. If they are in one block, they stay in place.
+    /// Otherwise they are copied into `scratch`.
     ///
-    /// `owner` and `chain` are of the same buffer.
+    /// `owner` and `chain` belong to the same buffer.
     pub(super) fn bytes<'a>(
         &'a self,
         _owner: &'a super::Taken,
@@ -149,14 +149,14 @@ impl Arena {
             return &[];
         }
         if left <= BLOCK_BYTES {
-            // SAFETY: who holds the `Taken` owns its chain (see the module), and it is borrowed for
-            // as long as the slice lives; its first `left` bytes were written before publishing.
+            // SAFETY: the holder of the `Taken` owns its chain (see above), and `owner` is borrowed
+            // while the slice lives. Its first `left` bytes were written before publishing.
             return unsafe { std::slice::from_raw_parts(self.block(block), left) };
         }
         scratch.clear();
         while left > 0 {
             let piece = left.min(BLOCK_BYTES);
-            // SAFETY: as above; all blocks but the last are full.
+            // SAFETY: as above, and all blocks except the last are full.
             scratch
                 .extend_from_slice(unsafe { std::slice::from_raw_parts(self.block(block), piece) });
             left -= piece;
@@ -169,29 +169,30 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         let memory = std::ptr::slice_from_raw_parts_mut(self.memory.as_ptr(), self.words);
-        // SAFETY: `new` made it from a box of this length, and nobody else is left to use it.
+        // SAFETY: `new` made it from a box of this length, and nobody is left to use it.
         drop(unsafe { Box::from_raw(memory) });
     }
 }
 
-/// How a chain gets room when the queue has no block left.
+/// How a chain gets room if the queue has no block left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnFull {
-    /// Overwrite the oldest events, a few.
+    /// Overwrite a few of the oldest events.
     Evict,
     /// Wait for the writer.
     Wait,
 }
 
-/// One event's bytes while they are being written: a buffer and its blocks, owned. Dropped without
-/// being pushed, it gives everything back.
+/// The bytes of one event while they are written: a buffer and its blocks, owned. If it is dropped
+/// without being pushed, it gives everything back.
 pub(crate) struct Chain<'r> {
     ring: &'r Ring,
     buffer: u32,
-    /// The first block; the one written to, which is the last, the place in it, and what it has
-    /// left.
+    /// The first block.
     first: u32,
+    /// The last block, which is written to.
     block: u32,
+    /// The next byte of that block, and how many are left in it.
     at: *mut u8,
     room: usize,
     len: usize,
@@ -209,7 +210,7 @@ pub(crate) struct Mark {
 }
 
 impl<'r> Chain<'r> {
-    /// An empty chain in `buffer`, which the caller hands over with at most one block.
+    /// Makes an empty chain in `buffer`, which the caller hands over with at most one block.
     pub(super) fn new(ring: &'r Ring, buffer: u32, limit: usize, on_full: OnFull) -> Self {
         let (first, _) = ring.slots.chain(buffer).ends();
         let mut chain = Self {
@@ -236,12 +237,11 @@ impl<'r> Chain<'r> {
         self.room = BLOCK_BYTES;
     }
 
-    /// Appends `bytes`, all or nothing as far as the caller can rely on: after an error the chain
-    /// is to be rewound or dropped.
+    /// Appends `bytes`. After an error the caller must rewind or drop the chain.
     ///
     /// # Errors
-    /// [`Full::Limit`] past the size limit, [`Full::Memory`] when the queue has no block left and
-    /// none could be gained.
+    /// [`Full::Limit`] if the event would exceed its limit. [`Full::Memory`] if the queue has no block
+    /// left and none could be gained.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         if bytes.len() > self.limit - self.len {
@@ -257,8 +257,8 @@ impl<'r> Chain<'r> {
     #[inline]
     fn put_here(&mut self, bytes: &[u8]) {
         debug_assert!(bytes.len() <= self.room);
-        // SAFETY: `at` points `BLOCK_BYTES - room` into a block this chain owns (or `room` is 0
-        // and so is the length), and the callers checked that the bytes fit into what is left.
+        // SAFETY: `at` points `BLOCK_BYTES - room` bytes into a block that this chain owns, and the
+        // callers checked that the bytes fit into `room`. If there is no block, both are 0.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at, bytes.len());
             self.at = self.at.add(bytes.len());
@@ -281,8 +281,8 @@ impl<'r> Chain<'r> {
     }
 
     fn grow(&mut self) -> Result<(), Full> {
-        /// With nothing left to drain, memory can only come from other chains: so long, in
-        /// milliseconds, one waits for those.
+        /// If nothing is left to drain, memory can only come from other chains. This is how long to
+        /// wait for them, in milliseconds.
         const WAITS_MAX: u32 = 4;
         let mut waits = 0;
         let next = loop {
@@ -296,7 +296,7 @@ impl<'r> Chain<'r> {
                 OnFull::Evict if self.evictions < EVICTIONS_MAX => {
                     self.evictions += 1;
                     if !self.ring.evict() {
-                        // The drainer may have taken them all, and given back what they held.
+                        // The drainer may have taken them all and given their blocks back.
                         break self.ring.arena.blocks.pop().ok_or(Full::Memory)?;
                     }
                 }
@@ -311,22 +311,22 @@ impl<'r> Chain<'r> {
         Ok(())
     }
 
-    /// Bytes written so far.
+    /// Returns the number of bytes written so far.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Bytes it may hold.
+    /// Returns the most bytes that the chain may hold.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The place after the last byte.
+    /// Returns the place after the last byte.
     pub(crate) fn mark(&self) -> Mark {
         Mark { block: self.block, room: self.room, len: self.len }
     }
 
-    /// Forgets everything written since `mark`, which is of this chain.
+    /// Discards everything written since `mark`, which is of this chain.
     pub(crate) fn rewind(&mut self, mark: Mark) {
         let blocks = &self.ring.arena.blocks;
         if mark.block != self.block {
@@ -344,35 +344,35 @@ impl<'r> Chain<'r> {
         (self.room, self.len) = (mark.room, mark.len);
     }
 
-    /// Ends the writing: the buffer, ready to be published.
+    /// Ends the writing and returns the buffer, ready to be published.
     pub(super) fn finish(self) -> u32 {
         let buffer = self.settle();
         std::mem::forget(self);
         buffer
     }
 
-    /// Tells the buffer of its blocks.
+    /// Stores in the buffer which blocks it has.
     fn settle(&self) -> u32 {
         // The limit fits 32 bits.
         self.ring.slots.chain(self.buffer).set(self.first, self.block, self.len as u32);
         self.buffer
     }
 
-    /// A chain of a ring of its own, for tests of what writes into one.
+    /// Makes a chain with a ring of its own, for tests of code that writes into one.
     #[cfg(test)]
     pub(crate) fn for_tests(limit: usize) -> Chain<'static> {
         let ring: &'static std::sync::Arc<Ring> = Box::leak(Box::new(Ring::new(64, limit * 2)));
         ring.chain(limit, OnFull::Evict).expect("a new ring has buffers")
     }
 
-    /// Copies the content into one piece.
+    /// Copies the content into one vector.
     #[cfg(any(feature = "macros", fuzzing, test))]
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         let arena = &self.ring.arena;
         let (mut block, mut content) = (self.first, Vec::with_capacity(self.len));
         while content.len() < self.len {
             let piece = (self.len - content.len()).min(BLOCK_BYTES);
-            // SAFETY: this chain owns the block, and all blocks but the last are full.
+            // SAFETY: this chain owns the block, and all blocks except the last are full.
             content.extend_from_slice(unsafe {
                 std::slice::from_raw_parts(arena.block(block), piece)
             });

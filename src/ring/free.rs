@@ -1,10 +1,10 @@
-//! A lock-free stack of indices: what is free to use.
+//! A lock-free stack of free indices.
 
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, pause, weakened_by};
 
-/// Bits of an index; the rest of a word is a tag or a lap.
+/// Bits of an index. The rest of a word is a tag or a lap.
 pub(super) const INDEX_BITS: u32 = 24;
 /// The index that names nothing.
 pub(super) const NONE: u32 = 0;
@@ -19,16 +19,16 @@ pub(super) fn pack(upper: u64, index: u32) -> u64 {
     (upper << INDEX_BITS) | u64::from(index)
 }
 
-/// Treiber's stack over the indices `1..=count`. The head carries a tag of 40 bits that grows with
-/// every change, so that a word never comes back while a slow thread still compares with it.
+/// A Treiber stack over the indices `1..=count`. The head has a tag of 40 bits that grows with every
+/// change. So a word never comes back while a slow thread still compares with it.
 pub(super) struct FreeList {
     head: CachePadded<AtomicU64>,
-    /// `links[i]` is the index below `i`; it also joins the blocks of a chain that is in use.
+    /// `links[i]` is the index below `i`. It also joins the blocks of a chain that is in use.
     links: Box<[AtomicU32]>,
 }
 
 impl FreeList {
-    /// All of `1..=count`, the lowest on top.
+    /// Makes a stack of all of `1..=count`, the lowest on top.
     pub(super) fn full(count: u32) -> Self {
         assert!(count < 1 << INDEX_BITS, "an index has {INDEX_BITS} bits");
         let next = |index| if index == 0 || index == count { NONE } else { index + 1 };
@@ -38,21 +38,21 @@ impl FreeList {
         }
     }
 
-    /// What `link` said of `index`. Only the owner of `index` may ask.
+    /// Returns the index that `link` joined under `index`. Only the owner of `index` may ask.
     pub(super) fn linked(&self, index: u32) -> u32 {
         self.links[index as usize].load(Ordering::Relaxed)
     }
 
-    /// Joins `below` under `index`. Only the owner of both may ask.
+    /// Joins `below` under `index`. Only the owner of both may call it.
     pub(super) fn link(&self, index: u32, below: u32) {
         self.links[index as usize].store(below, Ordering::Relaxed);
     }
 
-    /// Takes the top one and owns it.
+    /// Takes the top index, which the caller then owns.
     pub(super) fn pop(&self) -> Option<u32> {
-        // Acquire: pairs with the release of `push_chain`, so that what the former owner did with
-        // the index is over. The exchange may be relaxed: it succeeds only on the word this load
-        // read, and as a read-modify-write it continues the release sequence of all pushes below.
+        // Acquire: pairs with the release of `push_chain`, so that the former owner has finished with
+        // the index. The exchange may be relaxed, because it succeeds only on the word that this load
+        // read. As a read-modify-write it continues the release sequence of all pushes below.
         let acquire = weakened_by("free_pop", Ordering::Acquire);
         let mut word = self.head.load(acquire);
         loop {
@@ -95,7 +95,7 @@ impl FreeList {
         }
     }
 
-    /// How many are free, counted one by one. Exact only while nobody else pushes or pops.
+    /// Counts the free indices one by one. Exact only if nobody pushes or pops.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         let mut index = unpack(self.head.load(Ordering::Acquire)).1;

@@ -19,8 +19,8 @@ pub(crate) struct Lanes<T> {
 pub(crate) type Tickets = Lanes<u64>;
 
 impl Lanes<Arc<Ring>> {
-    /// Makes `capacity` slots for the secondary lane and a quarter as many for the primary one, each
-    /// rounded up to a power of two within [`CAPACITY`]. A quarter of `bytes` is for the primary lane,
+    /// Makes `capacity` slots for the secondary lane and a quarter as many for the primary one. Each
+    /// number is rounded up to a power of two within [`CAPACITY`]. A quarter of `bytes` is for the primary lane,
     /// the rest for the secondary one. Beyond those bytes they take 76 bytes a slot, 4 a block of [`BLOCK_BYTES`], and
     /// 560 KiB.
     ///
@@ -44,7 +44,7 @@ impl Lanes<Arc<Ring>> {
         Lanes { primary: self.primary.close(), secondary: self.secondary.close() }
     }
 
-    /// Whether the drainer sleeps, or is about to.
+    /// Returns whether the drainer sleeps or is about to.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn is_sleeping(&self) -> bool {
         self.primary.slots.is_sleeping() && self.secondary.slots.is_sleeping()
@@ -58,12 +58,12 @@ impl Lanes<Arc<Ring>> {
 }
 
 impl Tickets {
-    /// Whether neither is below that of `to`.
+    /// Returns whether neither ticket is below that of `to`.
     pub(crate) fn reach(self, to: Self) -> bool {
         self.primary >= to.primary && self.secondary >= to.secondary
     }
 
-    /// The later one in each lane.
+    /// Returns the later ticket of each lane.
     pub(crate) fn max(self, other: Self) -> Self {
         Lanes {
             primary: self.primary.max(other.primary),
@@ -73,7 +73,7 @@ impl Tickets {
 }
 
 impl Lanes<Drainer> {
-    /// The drainers of both. There may be one of each.
+    /// Makes the drainers of both lanes. There may be one for each.
     pub(crate) fn over(rings: &Lanes<Arc<Ring>>) -> Self {
         Self {
             primary: Drainer::new(rings.primary.clone()),
@@ -87,19 +87,19 @@ impl Lanes<Drainer> {
         self.secondary.release_all();
     }
 
-    /// Whether every ticket below those of `to` is resolved.
+    /// Returns whether every ticket below those of `to` is resolved.
     pub(crate) fn are_settled(&self, to: Tickets) -> bool {
         self.primary.is_settled(to.primary) && self.secondary.is_settled(to.secondary)
     }
 
-    /// From now on these are the last tickets' successors.
+    /// Sets the first refused tickets, as [`Lanes::close`] returned them.
     pub(crate) fn close(&mut self, end: Tickets) {
         self.primary.close(end.primary);
         self.secondary.close(end.secondary);
     }
 
-    /// Sets the flags that make every later push into either lane wake the drainer, and says
-    /// whether it may sleep.
+    /// Sets the flags that make every later push into either lane wake the drainer, and returns
+    /// whether the drainer may sleep.
     pub(crate) fn may_sleep(&mut self) -> bool {
         let Self { primary, secondary } = self;
         Drain::may_sleep_over([
@@ -108,7 +108,7 @@ impl Lanes<Drainer> {
         ])
     }
 
-    /// Ends what `may_sleep` allowed.
+    /// Clears the flags that `may_sleep` set.
     pub(crate) fn awake(&self) {
         self.primary.awake();
         self.secondary.awake();

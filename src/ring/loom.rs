@@ -1,5 +1,5 @@
-//! Models of the ring under loom: every event has exactly one end, no buffer is lost or doubled,
-//! and no payload is touched by two threads at once.
+//! Models of the ring under loom. Every event has exactly one end, no buffer is lost or doubled, and no
+//! two threads touch a payload at the same time.
 //!
 //! A stalled producer is a thread that draws a ticket and never publishes. Every deliberate defect
 //! of [`MUTANTS`] must make some model fail: `ci/loom-mutants.sh`.
@@ -45,7 +45,7 @@ fn loom_list_mutants() {
 /// A payload that loom watches: two threads at it at once fail the model.
 struct Payload(UnsafeCell<u64>);
 
-// SAFETY: not upheld here but checked: loom fails the model when two threads touch one at once.
+// SAFETY: this is not upheld but checked. If two threads touch one at once, loom fails the model.
 unsafe impl Sync for Payload {}
 
 struct World {
@@ -404,7 +404,7 @@ fn loom_flush_after_a_jump() {
     });
 }
 
-/// No push is slept through: loom reports a drainer that sleeps for ever as a deadlock.
+/// No push is slept through: loom reports a drainer that never wakes as a deadlock.
 #[test]
 fn loom_sleep_and_wake() {
     model(|| {

@@ -1,15 +1,16 @@
 //! The queue between the callers and the writer: a lock-free ring of buffers that overwrites its
 //! oldest entry when full.
 //!
-//! A caller writes an event into a [`Chain`] (its own spare buffer and as many blocks as it needs)
-//! and pushes it; the displaced buffer becomes its next spare. The one [`Drainer`] takes events
-//! out. Nobody waits for anybody: see [`slots`] for the protocol, [`arena`] for the memory.
+//! A caller writes an event into a [`Chain`]: its spare buffer and as many blocks as it needs. Then it
+//! pushes the chain, and the displaced buffer becomes its next spare. The one [`Drainer`] takes events
+//! out. Nobody waits for anybody. [`slots`] has the protocol, and [`arena`] the memory.
 //!
-//! When full, the oldest event goes; when closed, a push is refused; when the memory is used up,
-//! the caller overwrites the oldest events until its own fits, at most eight, and else writes it
-//! without its payload. Every event overwritten is counted exactly once, by the drainer.
+//! - If the ring is full, the oldest event is overwritten.
+//! - If the ring is closed, a push is refused.
+//! - If the memory is used up, the caller overwrites up to eight of the oldest events. If its own event
+//!   still does not fit, it is written without its payload.
 //!
-//! A logger has two of them: see [`lanes`].
+//! The drainer counts every overwritten event exactly once. A logger has two rings: see [`lanes`].
 
 mod arena;
 mod free;
@@ -38,12 +39,12 @@ use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 
 /// Fewest and most slots.
 pub(crate) const CAPACITY: std::ops::RangeInclusive<usize> = 64..=1 << 22;
-/// Buffers beyond one a slot: what the drainer holds, and spares and tombstones of callers.
+/// Buffers beyond one a slot: those that the drainer holds, and spares and tombstones of callers.
 const BUFFERS_BEYOND: u32 = 4096;
-/// Callers that keep a spare; further ones take theirs from the free list, emit for emit.
+/// Callers that keep a spare. If there are more, they take a buffer from the free list for each emit.
 const SPARES_MAX: u32 = BUFFERS_BEYOND / 4;
 
-/// Why bytes found no place.
+/// The reason why bytes did not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
     /// The event has reached its size limit.
@@ -66,7 +67,7 @@ pub(crate) enum Pushed {
 
 /// The ring and its memory.
 pub(crate) struct Ring {
-    /// Tells the spares of several rings apart.
+    /// Distinguishes the spares of several rings.
     id: u64,
     slots: Slots,
     buffers: FreeList,
@@ -81,14 +82,14 @@ pub(crate) struct Ring {
 struct Room {
     gate: Mutex<bool>,
     changed: Condvar,
-    /// One at a time looks for a slot and takes it. Held over no code of the caller's.
+    /// Held while a waiting caller looks for a slot and takes it. Not held over code of the caller.
     turn: Mutex<()>,
 }
 
 impl Ring {
-    /// A ring of `capacity` slots (rounded up to a power of two within [`CAPACITY`]) over `bytes`
-    /// of memory, given out in blocks of [`BLOCK_BYTES`]. Beyond those bytes it takes 76 bytes a
-    /// slot, 4 a block, and 280 KiB.
+    /// Makes a ring of `capacity` slots, rounded up to a power of two within [`CAPACITY`]. It has
+    /// `bytes` of memory in blocks of [`BLOCK_BYTES`]. Beyond those bytes it takes 76 bytes a slot, 4 a
+    /// block, and 280 KiB.
     pub(crate) fn new(capacity: usize, bytes: usize) -> Arc<Self> {
         static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         let capacity = capacity.clamp(*CAPACITY.start(), *CAPACITY.end()).next_power_of_two();
@@ -104,8 +105,8 @@ impl Ring {
         })
     }
 
-    /// A chain for one event of at most `limit` bytes; `None` when more callers than there are
-    /// buffers for are in the middle of an emit.
+    /// Makes a chain for one event of at most `limit` bytes. Returns `None` if more callers are in the
+    /// middle of an emit than there are buffers.
     pub(crate) fn chain(self: &Arc<Self>, limit: usize, on_full: OnFull) -> Option<Chain<'_>> {
         let buffer = spare::take(self).or_else(|| self.buffers.pop())?;
         Some(Chain::new(self, buffer, limit, on_full))
@@ -129,7 +130,7 @@ impl Ring {
         }
     }
 
-    /// An owned buffer, displaced or unused: the caller's next spare, or free.
+    /// Gives back an owned buffer, displaced or unused: as the caller's next spare, or as free.
     fn give_back(&self, buffer: u32) {
         self.arena.free_tail(self.slots.chain(buffer));
         pause("trimmed");
@@ -145,7 +146,7 @@ impl Ring {
         self.buffers.push_chain(buffer, buffer);
     }
 
-    /// Overwrites the oldest event for its memory. `false`: none was found.
+    /// Overwrites the oldest event for its memory. Returns `false` if none was found.
     fn evict(&self) -> bool {
         let Some(tombstone) = self.buffers.pop() else { return false };
         pause("tombstone");
@@ -162,38 +163,38 @@ impl Ring {
         }
     }
 
-    /// What an event in it may take, in bytes: three quarters of the memory.
+    /// Returns how many bytes an event may take: three quarters of the memory.
     pub(crate) fn event_bytes_max(&self) -> usize {
         self.arena.block_count() as usize * BLOCK_BYTES / 4 * 3
     }
 
-    /// Waits until another event can be pushed without overwriting one, or never can. As long as
-    /// the turn is held nobody else gets one.
+    /// Waits until an event can be pushed without overwriting one, or until the ring is closed. While
+    /// the turn is held, nobody else gets one.
     pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
         let turn = self.room.turn.lock();
         while !self.has_slot() && self.wait_for_room() {}
         turn
     }
 
-    /// Whether another event can be pushed without overwriting one, if nobody else pushes.
+    /// Returns whether an event can be pushed without overwriting one, if nobody else pushes.
     fn has_slot(&self) -> bool {
         self.slots.tail().saturating_sub(self.slots.head()) < self.slots.capacity()
     }
 
-    /// Whether pushes are refused.
+    /// Returns whether pushes are refused.
     pub(crate) fn is_closed(&self) -> bool {
         self.slots.is_closed()
     }
 
-    /// Whether the drainer has taken everything, as far as it has told.
+    /// Returns whether the drainer has taken everything, by its last published position.
     fn is_drained(&self) -> bool {
         self.slots.head() >= self.slots.tail()
     }
 
-    /// Waits until the drainer has made room, a millisecond at most. `false`: it never will, the
-    /// ring is closed.
+    /// Waits for the drainer to make room, a millisecond at most. Returns `false` if the ring is closed
+    /// and it never will.
     pub(crate) fn wait_for_room(&self) -> bool {
-        /// A bound on what a missed notice costs.
+        /// Bounds the cost of a missed notification.
         const WAIT: Duration = Duration::from_millis(1);
         let mut closed = self.room.gate.lock();
         if !*closed {
@@ -202,46 +203,46 @@ impl Ring {
         !*closed
     }
 
-    /// Refuses every later push and returns the first refused ticket. To be asked once.
+    /// Refuses every later push and returns the first refused ticket. Call it once.
     fn close(&self) -> u64 {
         *self.room.gate.lock() = true;
         self.room.changed.notify_all();
         self.slots.close()
     }
 
-    /// The next ticket to be drawn: what a flush has to reach.
+    /// Returns the next ticket to be drawn, which a flush has to reach.
     fn tail(&self) -> u64 {
         self.slots.tail()
     }
 
-    /// Events in the ring, and events overwritten by them that the drainer has not counted yet.
-    /// Exact while nobody pushes or drains.
+    /// Counts the events in the ring, and the events overwritten by them that the drainer has not
+    /// counted yet. Exact if nobody pushes or drains.
     fn count(&self) -> (u64, u64) {
         self.slots.count()
     }
 }
 
-/// The one who takes events out.
+/// Takes events out of a ring.
 pub(crate) struct Drainer {
     ring: Arc<Ring>,
     drain: Drain,
-    /// Taken and read, to be given back together: first and last buffer, first and last block.
+    /// Read buffers and blocks that are given back together: the first and the last of each.
     done_buffers: Option<(u32, u32)>,
     done_blocks: Option<(u32, u32)>,
 }
 
 impl Drainer {
-    /// The drainer of `ring`. There may be one.
+    /// Makes the drainer of `ring`. There may be only one.
     pub(crate) fn new(ring: Arc<Ring>) -> Self {
         Self { ring, drain: Drain::default(), done_buffers: None, done_blocks: None }
     }
 
-    /// The next event; see [`Drain::next`] for `seals` and `settle`.
+    /// Finds the next event; see [`Drain::next`] for `seals` and `settle`.
     pub(crate) fn next(&mut self, seals: &mut u32, settle: Option<u64>) -> Next {
         self.drain.next(&self.ring.slots, seals, settle)
     }
 
-    /// The bytes of an event, contiguous.
+    /// Returns the bytes of an event, contiguous.
     pub(crate) fn bytes<'a>(&'a self, taken: &'a Taken, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         self.ring.arena.bytes(taken, self.ring.slots.chain(taken.index), scratch)
     }
@@ -260,7 +261,7 @@ impl Drainer {
         self.done_buffers = Some((index, last));
     }
 
-    /// Gives back what was released, and tells the waiting callers that there is room.
+    /// Gives back what was released, and wakes callers that wait for room.
     pub(crate) fn release_all(&mut self) {
         if let Some((first, last)) = self.done_blocks.take() {
             self.ring.arena.blocks.push_chain(first, last);
@@ -272,17 +273,17 @@ impl Drainer {
         self.ring.room.changed.notify_all();
     }
 
-    /// Whether every ticket below `to` is resolved.
+    /// Returns whether every ticket below `to` is resolved.
     fn is_settled(&self, to: u64) -> bool {
         self.drain.is_settled(to)
     }
 
-    /// From now on `end`, as [`Ring::close`] gave it, is the last ticket's successor.
+    /// Sets the first refused ticket, as [`Ring::close`] returned it.
     fn close(&mut self, end: u64) {
         self.drain.close(end);
     }
 
-    /// Ends what made every push wake the drainer.
+    /// Ends the state in which every push wakes the drainer.
     fn awake(&self) {
         self.ring.slots.awake();
     }

@@ -9,22 +9,22 @@
 //!       ▼                                      └──────┘ displaced and belongs to who pushed
 //!  EMPTY(L): ticket t can no longer publish; who drew it draws another
 //! ```
-//! Ticket `t` has slot `t mod N` and lap `t / N + 1`; slots begin as `EMPTY(0)`. A slot's lap never
-//! falls and a ticket publishes at most once, so a word never comes back: no ABA. (A lap has 40 bits:
-//! at the smallest capacity, 64, that is enough for two years at a million events a second.) Whoever wins the
-//! exchange that takes an index out of a slot owns that buffer, and nobody else touches it.
+//! Ticket `t` has slot `t mod N` and lap `t / N + 1`. Slots begin as `EMPTY(0)`. A slot's lap never
+//! falls and a ticket publishes at most once, so a word never comes back: no ABA. A lap has 40 bits. At
+//! the smallest capacity, 64, that is enough for two years at a million events a second. If a thread wins
+//! the exchange that takes an index out of a slot, it owns that buffer, and nobody else touches it.
 //!
 //! # Counting
-//! `loss[i]` is what is lost when buffer `i` is displaced: the event in it and everything that it
-//! displaced itself. It is written before the exchange that publishes `i`, so a thread stopped
-//! between two instructions leaves no hole in the count. An evicted event leaves a *tombstone*, a
-//! buffer without an event that keeps the count in its place.
+//! `loss[i]` counts what is lost if buffer `i` is displaced: the event in it and everything that it
+//! displaced. It is written before the exchange that publishes `i`. So if a thread stops between two
+//! instructions, the count has no hole. An evicted event leaves a *tombstone*: a buffer without an event
+//! that keeps the count in its place.
 //!
 //! # Orderings
-//! Publishing is Release and every load of a slot that may lead to owning its buffer is Acquire
-//! (its partner); the exchange that takes may be relaxed, because it succeeds only on the word that
-//! load read, and words never come back. `tail` is relaxed throughout: tickets, CLOSED and SLEEP
-//! are decided by the modification order of that one word, and no payload is read on its strength.
+//! Publishing is Release. Its partner is Acquire, in every load of a slot that may lead to owning its
+//! buffer. The exchange that takes may be relaxed, because it succeeds only on the word that the load
+//! read, and words never come back. `tail` is relaxed throughout. The modification order of that one word
+//! decides tickets, CLOSED and SLEEP, and no payload is read because of it.
 
 use crossbeam_utils::CachePadded;
 
@@ -35,11 +35,11 @@ use crate::sync::{AtomicU64, Ordering, mutant, pause, weakened_by};
 const CLOSED: u64 = 1 << 63;
 const SLEEP: u64 = 1 << 62;
 const TICKET: u64 = SLEEP - 1;
-/// In `loss`: this buffer is a tombstone and holds no event.
+/// Set in `loss` if the buffer is a tombstone and contains no event.
 const TOMBSTONE: u64 = 1 << 63;
-/// How many slots one eviction looks at before it gives up.
+/// Slots that one eviction looks at before it gives up.
 const EVICT_LOOKS_MAX: u64 = 256;
-/// How far behind an unready slot a published one is looked for.
+/// Slots after an unready one in which a published one is looked for.
 const LOOKAHEAD: u64 = 16;
 /// Slots in one cache line.
 const LINE: u64 = 8;
@@ -47,7 +47,7 @@ const LINE: u64 = 8;
 /// `N` slots and the words around them.
 pub(super) struct Slots {
     tail: CachePadded<AtomicU64>,
-    /// The drainer's position, told to others now and then: a hint, never ahead of the truth.
+    /// The drainer's position, published now and then: a hint that is never ahead of the truth.
     head: CachePadded<AtomicU64>,
     /// Where the next eviction begins to look.
     evict_from: CachePadded<AtomicU64>,
@@ -56,13 +56,13 @@ pub(super) struct Slots {
     shift: u32,
 }
 
-/// What is known of a buffer beside its bytes. Each has a cache line to itself: neighbours belong
+/// The state of a buffer beside its bytes. Each has a cache line of its own, because neighbours belong
 /// to different threads.
 #[derive(Default)]
 #[repr(align(64))]
 struct Buffer {
     loss: AtomicU64,
-    /// Its payload; nothing to the protocol.
+    /// The payload, which the protocol does not read.
     chain: ChainOf,
 }
 
@@ -89,18 +89,18 @@ impl Taken {
 
 enum Visit {
     Taken(Taken),
-    /// Sealed: its producer will draw another ticket.
+    /// The ticket was sealed: its producer will draw another one.
     Sealed,
-    /// Nothing there that an earlier visit had not resolved.
+    /// An earlier visit resolved the ticket.
     Resolved,
-    /// Something newer is there: the drainer was lapped.
+    /// The slot has a newer lap: the drainer was lapped.
     Lapped,
-    /// Its producer is between its steps.
+    /// The producer is between its steps.
     Unready,
 }
 
 impl Slots {
-    /// `2^shift` empty slots for the buffers `1..=buffers`.
+    /// Makes `2^shift` empty slots for the buffers `1..=buffers`.
     pub(super) fn new(shift: u32, buffers: u32) -> Self {
         Self {
             tail: CachePadded::new(AtomicU64::new(0)),
@@ -112,7 +112,7 @@ impl Slots {
         }
     }
 
-    /// How many slots there are.
+    /// Returns the number of slots.
     pub(super) fn capacity(&self) -> u64 {
         1 << self.shift
     }
@@ -121,8 +121,8 @@ impl Slots {
         (ticket >> self.shift) + 1
     }
 
-    /// The slot of a ticket. Neighbouring tickets lie in different cache lines, so that producers
-    /// side by side do not fight for one; the slots still fill their lines without padding.
+    /// Returns the slot of a ticket. Neighbouring tickets are in different cache lines, so concurrent
+    /// producers do not compete for one. The slots still fill their lines without padding.
     fn slot(&self, ticket: u64) -> &AtomicU64 {
         let capacity = self.capacity();
         let place = ticket & (capacity - 1);
@@ -131,18 +131,18 @@ impl Slots {
     }
 
     fn loss(&self, index: u32) -> u64 {
-        // Relaxed: written before the release that published `index`; who asks has acquired that,
-        // and an exchange that fails throws the answer away.
+        // Relaxed: it was written before the release that published `index`, and the caller has
+        // acquired that. If the caller's exchange fails, the value is discarded.
         self.buffers[index as usize].loss.load(Ordering::Relaxed)
     }
 
-    /// The payload of a buffer.
+    /// Returns the payload of a buffer.
     pub(super) fn chain(&self, index: u32) -> &ChainOf {
         &self.buffers[index as usize].chain
     }
 
     /// Publishes buffer `index`, overwriting the oldest entry when the ring is full. Never waits:
-    /// a failed exchange means that somebody else moved on.
+    /// if an exchange fails, another thread has moved on.
     ///
     /// Returns the overwritten buffer, now the caller's ([`NONE`] if the slot was empty), and
     /// whether the drainer sleeps and must be woken. `None`: the ring is closed, and the buffer is
@@ -159,14 +159,14 @@ impl Slots {
         }
     }
 
-    /// The next ticket, and whether the drainer sleeps; `None` when closed.
+    /// Draws the next ticket, and returns whether the drainer sleeps. `None` if the ring is closed.
     pub(super) fn draw(&self) -> Option<(u64, bool)> {
         let drawn = self.tail.fetch_add(1, Ordering::Relaxed);
         (drawn & CLOSED == 0).then_some((drawn & TICKET, drawn & SLEEP != 0))
     }
 
-    /// Publishes `index` at `ticket` and returns the displaced buffer; `None` when the ticket was
-    /// sealed or lapped.
+    /// Publishes `index` at `ticket` and returns the displaced buffer. `None` if the ticket was sealed or
+    /// lapped.
     pub(super) fn publish(&self, ticket: u64, index: u32) -> Option<u32> {
         let lap = self.lap(ticket);
         let slot = self.slot(ticket);
@@ -197,7 +197,7 @@ impl Slots {
         }
     }
 
-    /// Events that go with what `word` holds.
+    /// Counts the events that are lost if the entry of `word` is displaced.
     fn carried_from(&self, word: u64) -> u64 {
         match unpack(word) {
             (_, NONE) => 0,
@@ -205,8 +205,8 @@ impl Slots {
         }
     }
 
-    /// Replaces the oldest event by the tombstone `index` and returns its buffer; `None` when none
-    /// was found near the head.
+    /// Replaces the oldest event by the tombstone `index` and returns its buffer. `None` if none was
+    /// found near the head.
     pub(super) fn evict(&self, index: u32) -> Option<u32> {
         let tail = self.tail.load(Ordering::Relaxed) & TICKET;
         let oldest = self.head.load(Ordering::Relaxed).max(tail.saturating_sub(self.capacity()));
@@ -231,12 +231,12 @@ impl Slots {
             .is_ok()
             .then_some((ticket, old))
         });
-        // Relaxed: only a hint where to look.
+        // Relaxed: only a hint for the next eviction.
         self.evict_from.store(victim.map_or(to, |(ticket, _)| ticket + 1), Ordering::Relaxed);
         victim.map(|(_, old)| old)
     }
 
-    /// The rule of the drainer for every ticket it visits.
+    /// Applies the drainer's rule to a ticket.
     fn visit(&self, ticket: u64, seal: bool) -> Visit {
         let lap = self.lap(ticket);
         let slot = self.slot(ticket);
@@ -255,7 +255,7 @@ impl Slots {
             if index == NONE && mutant("drop_seal") {
                 return Visit::Sealed;
             }
-            // Relaxed: see the module's orderings; nothing is handed over with an empty slot.
+            // Relaxed: see the orderings above. An empty slot hands over nothing.
             let sealed_lap = if index != NONE && mutant("take_old_lap") { found } else { lap };
             match slot.compare_exchange(
                 word,
@@ -276,7 +276,7 @@ impl Slots {
         Taken { index, lost: (loss & !TOMBSTONE) - u64::from(event), event }
     }
 
-    /// Whether a ticket soon after `ticket` is published already.
+    /// Returns whether a ticket soon after `ticket` is published already.
     fn later_is_published(&self, ticket: u64, tail: u64) -> bool {
         (ticket + 1..tail.min(ticket + 1 + LOOKAHEAD)).any(|later| {
             // Relaxed: only a hint that sealing is due.
@@ -285,44 +285,44 @@ impl Slots {
         })
     }
 
-    /// The next ticket to be drawn.
+    /// Returns the next ticket to be drawn.
     pub(super) fn tail(&self) -> u64 {
         self.tail.load(Ordering::Relaxed) & TICKET
     }
 
-    /// Whether pushes are refused.
+    /// Returns whether pushes are refused.
     pub(super) fn is_closed(&self) -> bool {
         self.tail.load(Ordering::Relaxed) & CLOSED != 0
     }
 
-    /// The drainer's position as last told; the truth may be ahead.
+    /// Returns the drainer's last published position. The true one may be ahead.
     pub(super) fn head(&self) -> u64 {
         self.head.load(Ordering::Relaxed)
     }
 
-    /// Refuses every later push and returns the first refused ticket. To be asked once.
+    /// Refuses every later push and returns the first refused ticket. Call it once.
     pub(super) fn close(&self) -> u64 {
         self.tail.fetch_or(CLOSED, Ordering::Relaxed) & TICKET
     }
 
-    /// Asks every later push for a wake, and returns the next ticket to be drawn.
+    /// Makes every later push ask for a wake, and returns the next ticket to be drawn.
     pub(super) fn sleep(&self) -> u64 {
         self.tail.fetch_or(SLEEP, Ordering::Relaxed) & TICKET
     }
 
-    /// Whether later pushes are asked for a wake.
+    /// Returns whether later pushes ask for a wake.
     #[cfg(all(test, not(loom)))]
     pub(super) fn is_sleeping(&self) -> bool {
         self.tail.load(Ordering::Relaxed) & SLEEP != 0
     }
 
-    /// Ends what `sleep` began.
+    /// Ends the state that `sleep` began.
     pub(super) fn awake(&self) {
         self.tail.fetch_and(!SLEEP, Ordering::Relaxed);
     }
 
-    /// Events in the slots, and events displaced by them that nobody has counted yet. Exact while
-    /// nobody pushes or drains.
+    /// Counts the events in the slots, and the events displaced by them that nobody has counted yet.
+    /// Exact if nobody pushes or drains.
     pub(super) fn count(&self) -> (u64, u64) {
         self.slots.iter().fold((0, 0), |(queued, lost), slot| {
             match unpack(slot.load(Ordering::Acquire)) {
@@ -351,27 +351,27 @@ pub(crate) enum Next {
 #[derive(Debug, Default)]
 pub(super) struct Drain {
     head: u64,
-    /// The tail when it was last looked at: looking costs the producers their cache line.
+    /// The tail as last read. A read takes the cache line from the producers.
     tail: u64,
-    /// Tickets below `head` that a jump passed, still to be swept: from, to.
+    /// The range of tickets below `head` that a jump passed and that are not swept yet.
     pending: Option<(u64, u64)>,
-    /// The first ticket refused, once closed.
+    /// The first refused ticket, after a close.
     end: Option<u64>,
-    /// How far behind the oldest possible entry a jump lands. It grows while takes fail, since the
-    /// oldest entries are the ones about to be overwritten.
+    /// How many tickets after the oldest possible entry a jump lands. It grows while takes fail, because
+    /// the oldest entries are about to be overwritten.
     margin: u64,
 }
 
 impl Drain {
-    /// At the start of the ring, with a margin to begin with.
+    /// Makes a drainer at the start of the ring, with an initial margin.
     #[cfg(all(test, loom))]
     pub(super) fn with_margin(margin: u64) -> Self {
         Self { margin, ..Self::default() }
     }
 
-    /// The next buffer. `seals`: how many producers that are between their steps may be given up
-    /// on; used up as they are, [`u32::MAX`] never. `settle` is a ticket: as soon as `head` has
-    /// reached it, what jumps left behind is swept before anything newer.
+    /// Finds the next buffer. `seals` is how many producers between their steps may be sealed. Each seal
+    /// uses one up, except that [`u32::MAX`] is never used up. `settle` is a ticket: if `head` has reached
+    /// it, tickets that jumps passed are swept before anything newer.
     pub(super) fn next(&mut self, slots: &Slots, seals: &mut u32, settle: Option<u64>) -> Next {
         loop {
             if settle.is_some_and(|to| self.head >= to)
@@ -413,7 +413,7 @@ impl Drain {
         }
     }
 
-    /// Looks at the tail, jumps when lapped, and says whether there is anything to visit.
+    /// Reads the tail, jumps if lapped, and returns whether there is anything to visit.
     fn look(&mut self, slots: &Slots) -> bool {
         self.tail = self.end.unwrap_or_else(|| slots.tail());
         let oldest = self.tail.saturating_sub(slots.capacity());
@@ -432,7 +432,7 @@ impl Drain {
         self.head < self.tail
     }
 
-    /// Resolves what jumps left behind, sealing included, up to the next buffer found.
+    /// Resolves the tickets that jumps passed, with sealing, up to the next buffer found.
     fn sweep(&mut self, slots: &Slots) -> Option<Taken> {
         while let Some((from, to)) = self.pending {
             self.pending = (from + 1 < to).then_some((from + 1, to));
@@ -443,24 +443,24 @@ impl Drain {
         None
     }
 
-    /// Tells the position to the others.
+    /// Publishes the position.
     pub(super) fn tell(&self, slots: &Slots) {
-        // Relaxed: a hint for evictions and for `emit_wait`, which reads nothing on its strength.
+        // Relaxed: a hint for evictions and for `emit_wait`. Nobody reads a payload because of it.
         slots.head.store(self.head, Ordering::Relaxed);
     }
 
-    /// Whether every ticket below `to` is resolved.
+    /// Returns whether every ticket below `to` is resolved.
     pub(super) fn is_settled(&self, to: u64) -> bool {
         self.head >= to && self.pending.is_none_or(|(from, _)| from >= to)
     }
 
-    /// From now on `end` is the tail, as `Slots::close` gave it.
+    /// Fixes the tail at `end`, as `Slots::close` returned it.
     pub(super) fn close(&mut self, end: u64) {
         self.end = Some(end);
     }
 
-    /// Sets SLEEP and says whether sleeping is allowed: nothing is left to visit, and every later
-    /// push will wake. Otherwise SLEEP is taken back.
+    /// Sets SLEEP and returns whether sleeping is allowed: nothing is left to visit, and every later
+    /// push will wake. Otherwise SLEEP is cleared again.
     pub(super) fn may_sleep(&mut self, slots: &Slots) -> bool {
         let tail = slots.sleep();
         if mutant("sleep_unchecked") || (tail == self.head && self.pending.is_none()) {
@@ -470,9 +470,9 @@ impl Drain {
         false
     }
 
-    /// As [`may_sleep`](Self::may_sleep), for one drainer over two rings: it may when it may in
-    /// both. Each has its SLEEP before either is trusted to stay empty, so a push into any of them
-    /// that the answer does not take into account wakes.
+    /// Works as [`may_sleep`](Self::may_sleep) for one drainer over two rings: it may sleep if it may in
+    /// both. Both rings have SLEEP set before either is trusted to stay empty. So if the result misses a
+    /// push into one of them, that push wakes.
     pub(super) fn may_sleep_over([first, second]: [(&mut Self, &Slots); 2]) -> bool {
         if !first.0.may_sleep(first.1) {
             return false;

@@ -29,8 +29,8 @@ thread_local! {
     static SPARES: RefCell<Vec<Spare>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `f` on the thread's spare for a ring. `None` where the thread has none: it never pushed
-/// into that ring, too many threads have one, or its thread-locals are gone already.
+/// Runs `f` on the thread's spare for a ring. Returns `None` if the thread has none: it never pushed
+/// into that ring, too many threads have one, or its thread-locals are gone.
 fn with<R>(ring_id: u64, f: impl FnOnce(&mut Spare) -> R) -> Option<R> {
     SPARES
         .try_with(|spares| {
@@ -41,7 +41,7 @@ fn with<R>(ring_id: u64, f: impl FnOnce(&mut Spare) -> R) -> Option<R> {
         .flatten()
 }
 
-/// The thread's spare for this ring, now the caller's. The first call begins to keep one.
+/// Takes the thread's spare for this ring. If this is the thread's first call, it keeps one from now on.
 pub(super) fn take(ring: &Arc<Ring>) -> Option<u32> {
     let known = with(ring.id, |spare| std::mem::replace(&mut spare.buffer, NONE));
     if known.is_none() {
@@ -55,7 +55,7 @@ fn begin(ring: &Arc<Ring>) {
     let _gone = SPARES.try_with(|spares| {
         let Ok(mut spares) = spares.try_borrow_mut() else { return };
         spares.retain(|spare| spare.ring.strong_count() > 0);
-        // A spare keeps a block; all of them together may keep a quarter of the memory.
+        // A spare keeps a block. All of them together may keep a quarter of the memory.
         let most = SPARES_MAX.min(ring.arena.block_count() / 4);
         if ring.spares.fetch_add(1, Ordering::Relaxed) < most {
             let ring_id = ring.id;
@@ -66,7 +66,8 @@ fn begin(ring: &Arc<Ring>) {
     });
 }
 
-/// Makes an owned buffer the thread's spare. `false` where it keeps none for this ring, or has one.
+/// Makes an owned buffer the thread's spare. Returns `false` if the thread keeps none for this ring, or
+/// has one already.
 pub(super) fn give(ring_id: u64, buffer: u32) -> bool {
     with(ring_id, |spare| {
         let wanted = spare.buffer == NONE;

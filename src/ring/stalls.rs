@@ -56,8 +56,8 @@ impl Found {
 
 /// A ring so full that one push passes every point, and how many events it has seen.
 fn full() -> (Arc<Ring>, u64) {
-    // Less memory than places: a push overwrites the oldest for its block, and then displaces what
-    // that left behind.
+    // Less memory than places: a push overwrites the oldest for its block, and then displaces the
+    // tombstone.
     let ring = Ring::new(256, 200 * BLOCK_BYTES);
     (0..2000).for_each(|n| push(&ring, n));
     (ring, 2000)
@@ -95,8 +95,8 @@ fn settle(ring: &Arc<Ring>, drainer: &mut Drainer, mut found: Found, pushed: u64
     assert!(found.events.windows(2).all(|pair| pair[0] != pair[1]), "none is taken twice");
 }
 
-/// As long as the others leave each other room, none of their events is lost, and each is taken
-/// without a flush as soon as something is pushed behind it.
+/// If the other threads leave each other room, none of their events is lost. Each is taken without a
+/// flush as soon as something is pushed after it.
 #[test]
 fn at_each_point_the_others_lose_nothing() {
     const BURST: u64 = 32;

@@ -195,9 +195,9 @@ fn a_spare_outlives_its_ring() {
     assert_eq!(drain(&mut Drainer::new(other)), (vec![b"z".to_vec()], 0));
 }
 
-/// Producers at full speed against the drainer, events of all sizes: every event is taken once or
-/// counted, what is taken is whole, and each producer's events stay in order but for what a jump
-/// passed and swept later.
+/// Producers run at full speed against the drainer, with events of all sizes. Every event is taken once
+/// or counted, and what is taken is whole. Each producer's events stay in order, except those that a jump
+/// passed and that were swept later.
 #[test]
 fn under_load_every_event_has_one_end() {
     for (capacity, bytes, seed) in [(64, 1 << 20, 1), (256, 64 << 10, 2), (4096, 1 << 22, 3)] {
@@ -230,7 +230,7 @@ fn under_load_every_event_has_one_end() {
                             } else {
                                 rng.usize(0..200)
                             };
-                            // None where the drainer, who gives nothing back before it has all,
+                            // None if the drainer, who gives nothing back before it has all,
                             // holds every buffer at the moment.
                             let Some(mut chain) = ring.chain(usize::MAX, OnFull::Evict) else {
                                 continue;
@@ -279,7 +279,7 @@ fn sleep_is_refused_while_something_is_left_in_either_lane() {
     for lane in [&rings.primary, &rings.secondary] {
         push(lane, b"x");
         assert!(!drainers.may_sleep());
-        // Refused, it leaves no flag behind.
+        // If it is refused, it leaves no flag.
         for lane in [&rings.primary, &rings.secondary] {
             assert_eq!(push(lane, b"y"), Pushed::Stored { wake: false });
         }

@@ -67,7 +67,7 @@ impl Stop {
         result
     }
 
-    /// Waits until the thread stands at the point. `false`: it is through and never came by.
+    /// Waits until the thread is held at the point. `false`: it is through and never came by.
     pub(crate) fn wait_until_held(&self) -> bool {
         let mut state = self.state.lock();
         self.changed.wait_while(&mut state, |state| *state == State::Ahead);
