@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 use crate::cache::Cache;
-use crate::model::{Message, ModelClient, ModelError, ToolCall};
+use crate::message::{Message, ToolCall};
+use crate::model::{ModelClient, ModelError};
 use crate::prompt::{compress, estimated_tokens};
+use crate::question::{Question, Route};
 use crate::step::here;
-use crate::supervisor::{Question, Route};
 use crate::tools::{MemberQuery, PlanQuery, ToolError, Tools};
 
 /// The model may call for tools so often before it has to have an answer.

@@ -6,18 +6,22 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::request::Builder;
 use http::response::Parts;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use llm_audit::layer::tower::ClientLayer;
+use llm_audit::layer::tower::{Attempt, ClientLayer};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt};
 
+/// The header that gives the stand-ins the number of earlier attempts, so that what they do depends
+/// on the request alone. Other services ignore it.
+pub(crate) const RETRY_COUNT: &str = "x-retry-count";
 /// A larger answer is an error.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -69,6 +73,11 @@ fn connections() -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
         HttpsConnectorBuilder::new().with_tls_config(config)
     });
     Client::builder(TokioExecutor::new()).build(builder.https_or_http().enable_http1().build())
+}
+
+/// Adds the number of earlier attempts to a request, for the stand-ins and for the log.
+pub(crate) fn again(request: Builder, retries: u32) -> Builder {
+    request.header(RETRY_COUNT, retries).extension(Attempt(retries + 1))
 }
 
 /// No answer came, or not all of it.

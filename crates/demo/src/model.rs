@@ -5,108 +5,22 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::request::Builder;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::Full;
-use llm_audit::layer::tower::Attempt;
 use llm_audit::{ErrorDetail, EventType, InSpan, LlmCall, Status, Usage};
-use serde::ser::SerializeSeq;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::config::Provider;
-use crate::http_client::{HttpClient, Unreachable};
+use crate::http_client::{HttpClient, Unreachable, again};
+use crate::message::{Message, Recorded, as_value};
 use crate::step::Step;
+use crate::tools;
 
-/// Says to the stand-ins how often a request was made before, so that what they do depends on
-/// nothing but the request. Others ignore it.
-pub(crate) const RETRY_COUNT: &str = "x-retry-count";
 /// A provider that asks for a longer pause is not asked again sooner, but no later either.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// What an error quotes of an answer's text.
 const QUOTED_CHARS_MAX: usize = 300;
-
-/// Says how often a request was made before: to the stand-ins, and to the log.
-pub(crate) fn again(request: Builder, retries: u32) -> Builder {
-    request.header(RETRY_COUNT, retries).extension(Attempt(retries + 1))
-}
-
-/// One message of a conversation, as the protocol has it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(crate) struct Message {
-    pub(crate) role: String,
-    #[serde(default)]
-    pub(crate) content: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) tool_calls: Vec<ToolCall>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) tool_call_id: Option<String>,
-}
-
-impl Message {
-    pub(crate) fn new(role: &str, content: impl Into<String>) -> Self {
-        Self { role: role.to_owned(), content: Some(content.into()), ..Self::default() }
-    }
-
-    /// What a tool found, for the model.
-    pub(crate) fn of_tool(id: String, content: String) -> Self {
-        Self { tool_call_id: Some(id), ..Self::new("tool", content) }
-    }
-}
-
-/// A tool that the model wants to run.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct ToolCall {
-    pub(crate) id: String,
-    #[serde(rename = "type", default = "function_type")]
-    pub(crate) kind: String,
-    pub(crate) function: Function,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Function {
-    pub(crate) name: String,
-    /// JSON, or what the model takes for it.
-    pub(crate) arguments: String,
-}
-
-fn function_type() -> String {
-    "function".to_owned()
-}
-
-/// Messages as the log has them. Arguments and tool results are JSON inside strings, where no rule
-/// finds a sensitive key: they are recorded as the values they are.
-pub(crate) struct Recorded<'a>(pub(crate) &'a [Message]);
-
-impl Serialize for Recorded<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut messages = serializer.serialize_seq(Some(self.0.len()))?;
-        for message in self.0 {
-            messages.serialize_element(&recorded(message))?;
-        }
-        messages.end()
-    }
-}
-
-fn recorded(message: &Message) -> Value {
-    let mut object = json!({"role": message.role});
-    if let Some(content) = &message.content {
-        object["content"] = as_value(content);
-    }
-    let call = |call: &ToolCall| json!({"tool": call.function.name, "arguments": as_value(&call.function.arguments)});
-    if !message.tool_calls.is_empty() {
-        object["tool_calls"] = message.tool_calls.iter().map(call).collect();
-    }
-    object
-}
-
-/// The object or list that `text` holds; the text itself where it holds none.
-pub(crate) fn as_value(text: &str) -> Value {
-    match serde_json::from_str(text) {
-        Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
-        _ => text.into(),
-    }
-}
 
 /// Asks a provider's models.
 pub(crate) struct ModelClient {
@@ -151,7 +65,7 @@ impl ModelClient {
         messages: &[Message],
         retries: u32,
     ) -> Result<Answered, ModelError> {
-        let body = json!({"model": model, "messages": messages, "tools": crate::tools::schema()});
+        let body = json!({"model": model, "messages": messages, "tools": tools::schema()});
         let request = Request::post(format!("{}/chat/completions", self.provider.base_url))
             .header("content-type", "application/json");
         let mut request = again(request, retries);
@@ -322,16 +236,6 @@ mod tests {
         for (pairs, ms) in cases {
             assert_eq!(pause(&headers(pairs)), ms.map(Duration::from_millis), "{pairs:?}");
         }
-    }
-
-    #[test]
-    fn arguments_inside_strings_are_recorded_as_values() {
-        let function = Function { name: "t".into(), arguments: r#"{"password":"p"}"#.into() };
-        let call = ToolCall { id: "1".into(), kind: function_type(), function };
-        let message = Message { tool_calls: vec![call], ..Message::new("assistant", "[no") };
-        let seen = serde_json::to_value(Recorded(&[message])).unwrap();
-        let calls = json!([{"tool": "t", "arguments": {"password": "p"}}]);
-        assert_eq!(seen, json!([{"role": "assistant", "content": "[no", "tool_calls": calls}]));
     }
 
     #[test]

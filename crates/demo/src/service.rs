@@ -26,11 +26,12 @@ use crate::config::{Config, Provider};
 use crate::http_client::HttpClient;
 use crate::model::ModelClient;
 use crate::push::Push;
+use crate::question::Question;
 use crate::server::Server;
 use crate::standin;
 use crate::step::here;
 use crate::store::Folder;
-use crate::supervisor::{Question, Supervisor};
+use crate::supervisor::Supervisor;
 use crate::tools::Tools;
 
 /// A longer body is not recorded, where content is captured at all.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::agent::{BenefitsAgent, fall_back};
 use crate::nlp::{self, Entities};
 use crate::push::Push;
+use crate::question::{Question, Route};
 use crate::step::{here, ms_since};
 use crate::store::{Store, put_recorded};
 
@@ -19,46 +20,6 @@ use crate::store::{Store, put_recorded};
 const TEMPLATE: &str = "We have your question and will answer it by mail.";
 /// Where a person is to answer.
 const HANDOFF: &str = "Somebody of our staff will call you.";
-
-/// What a member asks, with what the request carried.
-#[derive(Clone, Debug)]
-pub(crate) struct Question {
-    pub(crate) case: u64,
-    pub(crate) member: String,
-    pub(crate) contact: String,
-    pub(crate) text: String,
-    pub(crate) authorization: Option<String>,
-    pub(crate) cookie: Option<String>,
-}
-
-/// Who answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Plans,
-    Claims,
-    Human,
-}
-
-impl Route {
-    const ALL: [Self; 3] = [Self::Claims, Self::Plans, Self::Human];
-
-    /// The topic with more words; a person, where there is none.
-    fn of(entities: &Entities) -> Self {
-        match (entities.claim_words, entities.plan_words) {
-            (0, 0) => Self::Human,
-            (claim, plan) if claim >= plan => Self::Claims,
-            _ => Self::Plans,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Plans => "benefits.plans",
-            Self::Claims => "benefits.claims",
-            Self::Human => "human.handoff",
-        }
-    }
-}
 
 /// What a member is answered.
 #[derive(Clone, Debug, Serialize)]

@@ -11,8 +11,8 @@ use llm_audit::{AuditEvent, ErrorDetail, EventType, Status, audit_span};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::http_client::{HttpClient, Unreachable};
-use crate::model::{Function, again, as_value};
+use crate::http_client::{HttpClient, Unreachable, again};
+use crate::message::{Function, as_value};
 use crate::percent;
 use crate::step::here;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use http::HeaderMap;
 
-use crate::model::RETRY_COUNT;
+use crate::http_client::RETRY_COUNT;
 
 /// What goes wrong in a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

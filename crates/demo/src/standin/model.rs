@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Script, hang, retries, work};
 use crate::config::FALLBACK_MODEL;
-use crate::model::Message;
+use crate::message::Message;
 use crate::planted::{API_KEY, AWS_KEY, CARD, EMAIL, JWT, PASSWORD, TOKEN};
 use crate::prompt::estimated_tokens;
 
