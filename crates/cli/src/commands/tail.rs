@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use llm_audit::Status;
 use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines};
+use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use unicode_width::UnicodeWidthStr;
 
 use crate::arguments::Dir;
@@ -184,7 +185,7 @@ impl<'a> View<'a> {
             None => !line.is_own(),
         };
         let trace = || line.trace_id().unwrap_or_default().to_ascii_lowercase();
-        event_type == "audit.loss"
+        event_type == NoticeType::Loss.name()
             || (of_type
                 && args.agent.as_ref().is_none_or(|agent| line.agent() == Some(agent))
                 && args.status.is_none_or(|status| line.status() == Some(status))
@@ -194,10 +195,9 @@ impl<'a> View<'a> {
     fn render(&self, line: &Line<'_>) -> String {
         let text = |text: Option<&str>| shown(text.unwrap_or("-")).into_owned();
         let mut numbers = Vec::new();
-        if line.event_type() == Some("audit.loss") {
-            let count = |name| line.data()?.get(name)?.as_u64();
-            let count = |name| count(name).unwrap_or_default();
-            let (overwritten, io_lost) = (count("overwritten"), count("io_lost"));
+        if let Some(ReadNotice::Loss(loss)) = ReadNotice::of(line) {
+            let (overwritten, io_lost) =
+                loss.map_or((0, 0), |loss| (loss.overwritten, loss.io_lost));
             numbers.push(format!("{overwritten} overwritten, {io_lost} io_lost"));
         }
         numbers.extend(line.latency_ms().map(duration));
@@ -237,7 +237,7 @@ impl Row {
     /// One line with everything in it; on a terminal of `columns`, 60 and more, rows that fit:
     /// without the date, the message below.
     fn render(self, style: Style, columns: Option<usize>) -> String {
-        let is_loss = self.event_type == "audit.loss";
+        let is_loss = self.event_type == NoticeType::Loss.name();
         let numbers = |text: &str| if is_loss { style.error(text) } else { text.to_owned() };
         let word = format!("{:<7}", self.status.map_or("-", Status::name));
         let word = style.by_status(self.status, &word);
