@@ -5,7 +5,7 @@ use memchr::{memchr2, memmem};
 use crate::error::Error;
 use crate::json::{Json, JsonObject};
 use crate::schema::notices;
-use crate::schema::{FIELDS, Field, FieldShape, Presence, Time, Usd, VERSION};
+use crate::schema::{FIELDS, Fault, Field, FieldShape, Presence, Time, Usd, VERSION};
 
 /// Parses one line, with or without its newline.
 ///
@@ -160,7 +160,7 @@ impl<'a> Line<'a> {
 
     fn faults_by(
         &self,
-        fault: fn(&Field) -> fn(Json<'_>) -> Option<&'static str>,
+        fault: fn(&Field) -> Fault,
     ) -> impl Iterator<Item = (&'static str, &'static str)> {
         FIELDS
             .iter()

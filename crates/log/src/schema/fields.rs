@@ -37,6 +37,9 @@ impl Presence {
     }
 }
 
+/// What is wrong with a value, to be read after the field's name.
+pub(crate) type Fault = fn(Json<'_>) -> Option<&'static str>;
+
 /// What the schema says about one field.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -49,9 +52,9 @@ pub struct Field {
     pub presence: Presence,
     /// What it means.
     pub description: &'static str,
-    pub(crate) fault: fn(Json<'_>) -> Option<&'static str>,
-    pub(crate) id_fault: fn(Json<'_>) -> Option<&'static str>,
-    pub(crate) object_fault: fn(Json<'_>) -> Option<&'static str>,
+    pub(crate) fault: Fault,
+    pub(crate) id_fault: Fault,
+    pub(crate) object_fault: Fault,
 }
 
 impl Field {

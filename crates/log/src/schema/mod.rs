@@ -10,6 +10,7 @@ mod status;
 mod usd;
 
 pub use event_type::{EventType, is_event_type_name};
+pub(crate) use fields::Fault;
 pub use fields::{FIELDS, Field, LineFields, Presence};
 pub use prefix::Prefix;
 pub use shape::AppendJson;

@@ -75,8 +75,11 @@ pub struct Totals {
     pub in_flight: u64,
 }
 
+/// Reads one count.
+type Count = fn(Totals) -> u64;
+
 /// The counts in the order of the line.
-const TOTALS: [(&str, fn(Totals) -> u64); 8] = [
+const TOTALS: [(&str, Count); 8] = [
     ("emitted", |totals| totals.emitted),
     ("written", |totals| totals.written),
     ("overwritten", |totals| totals.overwritten),
