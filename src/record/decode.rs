@@ -94,6 +94,17 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
     Ok(record)
 }
 
+/// Reads only the timestamp of a record, in microseconds since the Unix epoch.
+///
+/// # Errors
+///
+/// The bytes end before the timestamp does. Nothing else of the record is checked.
+pub(crate) fn timestamp(bytes: &[u8]) -> Result<i64, Malformed> {
+    // After the type, the status, the flags, the trace id, the span and the parent.
+    let mut cursor = Cursor(bytes.get(3 + 16 + 2 * 8..).ok_or(Malformed)?);
+    cursor.word().map(|word| word as i64)
+}
+
 impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Node { rest: &Cell::new(self.0), level: 0 }.serialize(serializer)
