@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::calculate_cost;
 use crate::testing::capture;
-use crate::writer::Ground;
+use crate::writer::Platform;
 use crate::writer::fs::Clock;
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
 
@@ -95,9 +95,9 @@ impl Clock for Hasty {
 fn stopped(builder: Builder, run: impl FnOnce(&AuditLogger)) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(Hasty(AtomicI64::new(0)));
-    let ground = Ground { clock, ..Ground::default() };
+    let platform = Platform { clock, ..Platform::default() };
     let builder = builder.without_environment().directory(folder.path()).debug(true);
-    let logger = builder.build_on(ground).unwrap();
+    let logger = builder.build_on(platform).unwrap();
     run(&logger);
     logger.shutdown(DEADLINE).unwrap();
     let text = fs::read_to_string(logger.path().unwrap()).unwrap();

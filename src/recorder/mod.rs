@@ -29,7 +29,7 @@ use crate::sampler::SamplingPolicy;
 #[cfg(any(feature = "macros", feature = "tower", feature = "tracing"))]
 use crate::sanitize::Sanitizer;
 use crate::sanitize::protect_variables;
-use crate::writer::{self, Ground, Shared};
+use crate::writer::{self, Platform, Shared};
 
 #[cfg(unix)]
 pub use global::close_on_signals;
@@ -127,14 +127,14 @@ impl AuditLogger {
     pub(crate) fn start(
         mut settings: Settings,
         exporters: Vec<Box<dyn Exporter>>,
-        ground: Ground,
+        platform: Platform,
     ) -> Result<Self, Error> {
         let (names, protected) = protect_variables(settings.redact_environment)?;
         settings.redact_environment = Some(names);
         let shared = Arc::new(Shared::new(settings, protected)?);
         let home = Process::current();
         if shared.settings.enabled {
-            writer::spawn(&shared, exporters, ground)?;
+            writer::spawn(&shared, exporters, platform)?;
             exit::close_at_exit(&shared);
         }
         Ok(Self(Arc::new(Handle { shared, home, in_child: PerProcess::new() })))
@@ -322,12 +322,12 @@ impl Builder {
     /// A setting or a variable that is not accepted (the error names it, what was given and what
     /// is accepted), a folder that cannot be written to, a thread that cannot be started.
     pub fn build(self) -> Result<AuditLogger, Error> {
-        self.build_on(Ground::default())
+        self.build_on(Platform::default())
     }
 
     /// Starts the logger as [`build`](Self::build) does, on another file system and clock.
-    pub(crate) fn build_on(self, ground: Ground) -> Result<AuditLogger, Error> {
+    pub(crate) fn build_on(self, platform: Platform) -> Result<AuditLogger, Error> {
         let (settings, exporters) = self.settings(&|name| std::env::var_os(name))?;
-        AuditLogger::start(settings, exporters, ground)
+        AuditLogger::start(settings, exporters, platform)
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Batch {
 }
 
 /// An error that waits for its place among the others.
-pub(super) struct Held {
+pub(super) struct HeldError {
     timestamp: i64,
     bytes: usize,
     taken: Taken,
@@ -45,12 +45,12 @@ impl Writer {
         let mut batch = Batch { overwritten: dropped, first_seq: *seq + 1, ..Batch::default() };
         lines.clear();
         let mut out = Out { instance: &shared.instance, seq, lines };
-        let mut errors = OpenLane::at(
+        let mut errors = OpenLane::new(
             &mut drainers.primary,
             &patience.primary,
             request.settle.map(|to| to.primary),
         );
-        let mut others = OpenLane::at(
+        let mut others = OpenLane::new(
             &mut drainers.secondary,
             &patience.secondary,
             request.settle.map(|to| to.secondary),
@@ -62,7 +62,7 @@ impl Writer {
             let Some(taken) = errors.next(counts) else { break };
             let bytes = errors.drainer.bytes(&taken, scratch);
             held_bytes += bytes.len();
-            held.push(Held { timestamp: timestamp(bytes), bytes: bytes.len(), taken });
+            held.push(HeldError { timestamp: timestamp(bytes), bytes: bytes.len(), taken });
         }
         batch.events = held.len() as u64;
         let mut held = held.drain(..).peekable();
@@ -86,7 +86,7 @@ impl Writer {
 
         batch.overwritten += errors.lost + others.lost;
         batch.is_unready = errors.is_unready || others.is_unready;
-        *patience = Lanes { primary: errors.ended(), secondary: others.ended() };
+        *patience = Lanes { primary: errors.patience_left(), secondary: others.patience_left() };
         drainers.release_all();
         add(&counts.overwritten, batch.overwritten);
         batch
@@ -131,7 +131,7 @@ struct OpenLane<'d> {
 }
 
 impl<'d> OpenLane<'d> {
-    fn at(drainer: &'d mut Drainer, patience: &Patience, settle: Option<u64>) -> Self {
+    fn new(drainer: &'d mut Drainer, patience: &Patience, settle: Option<u64>) -> Self {
         let seals = match settle {
             Some(_) => u32::MAX,
             None => u32::from(patience.is_out()),
@@ -172,7 +172,7 @@ impl<'d> OpenLane<'d> {
     }
 
     /// What is left of the patience.
-    fn ended(self) -> Patience {
+    fn patience_left(self) -> Patience {
         match self.events + self.lost {
             0 => self.patience.looked(self.is_unready, self.seals < self.seals_given),
             _ => Patience::default(),

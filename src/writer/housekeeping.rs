@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 
 use super::control::Waited;
-use super::fs::FileHandle;
-use super::tidy::Tidy;
+use super::files::DurableFile;
+use super::retention::Retention;
 use crate::config::Fsync;
 use crate::error::{Error, Kind};
 use llm_audit_log::schema::notices::Retired;
@@ -33,16 +33,16 @@ const REMOVING: Duration = Duration::from_millis(100);
 
 /// The writer's side of the housekeeping thread.
 pub(super) struct Housekeeping {
-    shared: Arc<Shared>,
+    inner: Arc<Inner>,
     /// Whether there is something to tidy by.
-    tidies: bool,
+    has_retention: bool,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The side of callers who wait until what was written is durable.
-pub(super) struct Syncs(Arc<Shared>);
+pub(super) struct Syncs(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     when: Fsync,
     state: Mutex<State>,
     changed: Condvar,
@@ -58,7 +58,7 @@ struct State {
     files: Vec<Unsynced>,
     /// Since when there are any.
     since: Option<Instant>,
-    failed: Vec<Arc<dyn FileHandle>>,
+    failed: Vec<Arc<DurableFile>>,
     /// Rounds in a row in which a sync failed.
     failed_in_a_row: u32,
     /// Rounds that callers asked for, and that are over: a round syncs all files that were waiting
@@ -71,47 +71,47 @@ struct State {
     is_doubtful: bool,
     lost_track: u64,
     /// The folder is to be tidied, of this day.
-    tidy_for: Option<Date>,
+    retention_for: Option<Date>,
     retired: Vec<Retired>,
     /// A file is being removed at the moment.
     is_retiring: bool,
     /// Nobody is left to tell of a file that is removed.
-    is_last_told: bool,
+    is_last_reported: bool,
     is_stopping: bool,
     has_stopped: bool,
 }
 
 /// A file, and the events written to it since it was last synced.
 struct Unsynced {
-    file: Arc<dyn FileHandle>,
+    file: Arc<DurableFile>,
     events: u64,
 }
 
 impl Housekeeping {
-    /// Starts the thread. It syncs files as `when` says, and tidies the folder when asked to, where
+    /// Starts the thread. It syncs files as `when` says, and has_retention the folder when asked to, where
     /// there is something to tidy by.
-    pub(super) fn start(when: Fsync, tidy: Option<Tidy>) -> Result<Self, Error> {
+    pub(super) fn start(when: Fsync, retention: Option<Retention>) -> Result<Self, Error> {
         let (state, changed, synced, retired) = Default::default();
-        let shared = Arc::new(Shared { when, state, changed, synced, retired });
-        let tidies = tidy.is_some();
+        let inner = Arc::new(Inner { when, state, changed, synced, retired });
+        let has_retention = retention.is_some();
         let thread = std::thread::Builder::new()
             .name("llm-audit-house".to_owned())
             .spawn({
-                let shared = shared.clone();
-                move || shared.run_guarded(tidy.as_ref())
+                let inner = inner.clone();
+                move || inner.run_guarded(retention.as_ref())
             })
             .map_err(|error| Error::new(Kind::Thread(error)))?;
-        Ok(Self { shared, tidies, thread: Some(thread) })
+        Ok(Self { inner, has_retention, thread: Some(thread) })
     }
 
     /// For the callers.
     pub(super) fn syncs(&self) -> Syncs {
-        Syncs(self.shared.clone())
+        Syncs(self.inner.clone())
     }
 
     /// Has a file synced in its time, to which these events were written.
-    pub(super) fn add(&self, file: Arc<dyn FileHandle>, events: u64) {
-        let mut state = self.shared.state.lock();
+    pub(super) fn add(&self, file: Arc<DurableFile>, events: u64) {
+        let mut state = self.inner.state.lock();
         if state.has_stopped {
             return state.lose_track(events);
         }
@@ -120,30 +120,30 @@ impl Housekeeping {
             None => {
                 state.files.push(Unsynced { file, events });
                 state.since.get_or_insert_with(Instant::now);
-                self.shared.changed.notify_one();
+                self.inner.changed.notify_one();
             }
         }
     }
 
     /// A file of which a sync failed: what it holds may never be durable.
-    pub(super) fn failed(&self) -> Option<Arc<dyn FileHandle>> {
-        self.shared.state.lock().failed.pop()
+    pub(super) fn failed(&self) -> Option<Arc<DurableFile>> {
+        self.inner.state.lock().failed.pop()
     }
 
     /// Has the folder tidied, after a sync of what was added, where there is something to tidy by.
-    pub(super) fn tidy(&self, today: Date) {
-        if self.tidies {
-            self.shared.state.lock().tidy_for = Some(today);
-            self.shared.changed.notify_one();
+    pub(super) fn request_retention(&self, today: Date) {
+        if self.has_retention {
+            self.inner.state.lock().retention_for = Some(today);
+            self.inner.changed.notify_one();
         }
     }
 
     /// The files removed since this was last asked.
     pub(super) fn retired(&self) -> Vec<Retired> {
-        let mut state = self.shared.state.lock();
+        let mut state = self.inner.state.lock();
         if !state.retired.is_empty() {
             // It may be waiting for this.
-            self.shared.changed.notify_one();
+            self.inner.changed.notify_one();
         }
         std::mem::take(&mut state.retired)
     }
@@ -151,10 +151,10 @@ impl Housekeeping {
     /// The files removed, for the last time: from now on none is. One that a disk takes long to
     /// remove is not told of.
     pub(super) fn retired_last(&self) -> Vec<Retired> {
-        let mut state = self.shared.state.lock();
-        state.is_last_told = true;
+        let mut state = self.inner.state.lock();
+        state.is_last_reported = true;
         let is_retiring = |state: &mut State| state.is_retiring;
-        self.shared.retired.wait_while_for(&mut state, is_retiring, REMOVING);
+        self.inner.retired.wait_while_for(&mut state, is_retiring, REMOVING);
         std::mem::take(&mut state.retired)
     }
 }
@@ -162,8 +162,8 @@ impl Housekeeping {
 impl Drop for Housekeeping {
     /// Breaks off tidying, syncs what is left unless it never does, and waits for it.
     fn drop(&mut self) {
-        self.shared.state.lock().is_stopping = true;
-        self.shared.changed.notify_one();
+        self.inner.state.lock().is_stopping = true;
+        self.inner.changed.notify_one();
         if let Some(thread) = self.thread.take() {
             // Its panic, which would be a defect of this crate, was told to those who wait.
             let _panicked = thread.join();
@@ -175,7 +175,7 @@ impl Syncs {
     /// Waits until all that was added before is durable. `Err`: of so many events, these or earlier
     /// ones, it will never be known.
     pub(super) fn sync(&self, until: Option<Instant>) -> Result<Waited, u64> {
-        let Shared { state, changed, synced, .. } = &*self.0;
+        let Inner { state, changed, synced, .. } = &*self.0;
         let mut state = state.lock();
         state.asked += 1;
         let asked = state.asked;
@@ -219,24 +219,24 @@ impl State {
         self.lost_track += events;
     }
 
-    fn may_tidy(&self) -> bool {
-        !self.is_stopping && !self.is_last_told && self.retired.len() < RETIRED_MAX
+    fn may_retire(&self) -> bool {
+        !self.is_stopping && !self.is_last_reported && self.retired.len() < RETIRED_MAX
     }
 }
 
-impl Shared {
+impl Inner {
     /// Runs to the end. After a panic nothing is durable any longer, and nobody is left waiting.
-    fn run_guarded(&self, tidy: Option<&Tidy>) {
-        if catch_unwind(AssertUnwindSafe(|| self.run(tidy))).is_err() {
+    fn run_guarded(&self, retention: Option<&Retention>) {
+        if catch_unwind(AssertUnwindSafe(|| self.run(retention))).is_err() {
             self.stop(&mut self.state.lock());
         }
     }
 
-    fn run(&self, tidy: Option<&Tidy>) {
+    fn run(&self, retention: Option<&Retention>) {
         let mut state = self.state.lock();
         while !state.has_stopped {
-            let may_tidy = state.may_tidy();
-            let today = state.tidy_for.take_if(|_| may_tidy);
+            let may_retire = state.may_retire();
+            let today = state.retention_for.take_if(|_| may_retire);
             let is_asked = state.asked > state.over;
             let syncs = !state.files.is_empty() && (self.when != Fsync::Never || is_asked);
             if state.is_stopping && !syncs {
@@ -245,12 +245,12 @@ impl Shared {
                 // Files left behind are locked until they are synced, so that comes before tidying.
                 self.round(&mut state);
             }
-            if let (Some(today), Some(tidy)) = (today, tidy) {
+            if let (Some(today), Some(retention)) = (today, retention) {
                 let is_done = MutexGuard::unlocked(&mut state, || {
-                    tidy.run(today, &|| self.goes_on(), &|remove| self.retire(remove))
+                    retention.run(today, &|| self.goes_on(), &|remove| self.retire(remove))
                 });
                 if !is_done {
-                    state.tidy_for.get_or_insert(today);
+                    state.retention_for.get_or_insert(today);
                 }
             } else {
                 self.wait(&mut state);
@@ -260,8 +260,8 @@ impl Shared {
 
     /// Waits until there may be something to do.
     fn wait(&self, state: &mut MutexGuard<'_, State>) {
-        let tidies = state.tidy_for.is_some() && state.may_tidy();
-        if tidies || state.is_stopping || self.is_due(state) {
+        let has_retention = state.retention_for.is_some() && state.may_retire();
+        if has_retention || state.is_stopping || self.is_due(state) {
             return;
         }
         let due = |since: Instant| since.checked_add(state.patience(self.when)?);
@@ -317,7 +317,7 @@ impl Shared {
     fn retire(&self, remove: &mut dyn FnMut() -> io::Result<Retired>) -> io::Result<bool> {
         {
             let mut state = self.state.lock();
-            if !state.may_tidy() {
+            if !state.may_retire() {
                 return Ok(false);
             }
             state.is_retiring = true;
@@ -336,6 +336,6 @@ impl Shared {
         if self.is_due(&state) && !state.is_stopping {
             self.round(&mut state);
         }
-        state.may_tidy()
+        state.may_retire()
     }
 }

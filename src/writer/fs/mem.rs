@@ -5,27 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::{Clock, FileHandle, Fs, Stat};
-
-/// A clock that stands still until it is set.
-#[derive(Default)]
-pub(crate) struct TestClock(AtomicI64);
-
-impl TestClock {
-    pub(crate) fn set(&self, micros: i64) {
-        self.0.store(micros, Ordering::Relaxed);
-    }
-}
-
-impl Clock for TestClock {
-    fn now_micros(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use super::{FileHandle, Fs, Stat};
 
 /// A file system in memory. Clones are the same one.
 #[derive(Clone, Default)]

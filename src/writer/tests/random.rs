@@ -10,8 +10,9 @@ use serde_json::json;
 use super::book::{self, Book};
 use super::{DEADLINE, NOON};
 use crate::config::Fsync;
-use crate::writer::Ground;
-use crate::writer::fs::mem::{MemFs, TestClock, WriteFault};
+use crate::writer::Platform;
+use crate::writer::fs::TestClock;
+use crate::writer::fs::mem::{MemFs, WriteFault};
 use crate::{AuditEvent, AuditLogger, EventType, SamplingPolicy, Status};
 
 const RUNS: u64 = 100;
@@ -90,7 +91,7 @@ fn open(fs: &MemFs, rng: &mut fastrand::Rng) -> AuditLogger {
         .queue_bytes(64 << 10)
         .max_file_bytes(16 << 10)
         .fsync(*rng.choice(&[Fsync::Never, Fsync::Batch]).unwrap())
-        .build_on(Ground { fs: Arc::new(fs.clone()), clock })
+        .build_on(Platform { fs: Arc::new(fs.clone()), clock })
         .unwrap()
 }
 

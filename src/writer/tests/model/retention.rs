@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::super::book::{self, Book};
 use super::Model;
 use crate::config::Compress;
+use crate::writer::files::utc_date;
 use crate::writer::fs::mem::MemFs;
-use crate::writer::rotate::utc_date;
-use crate::writer::tidy::Tidy;
+use crate::writer::retention::Retention;
 use llm_audit_log::FileName;
 use llm_audit_log::schema::notices::Retired;
 use llm_audit_log::zst;
@@ -106,7 +106,7 @@ impl Model {
     }
 
     /// Tidies the folder, mostly after a sync: what waits for one is locked.
-    pub(super) fn tidy(&mut self) {
+    pub(super) fn apply_retention(&mut self) {
         if self.rng.u32(..4) > 0 {
             self.sync();
         }
@@ -114,15 +114,15 @@ impl Model {
         let course = Course::any(&mut self.rng);
         let process = self.process.as_ref().unwrap();
         let settings = &process.writer.shared.settings;
-        let tidy = Tidy {
+        let retention = Retention {
             fs: Arc::new(self.fs.clone()),
             dir: PathBuf::from("logs"),
             retention_days: settings.retention_days,
             max_total_bytes: settings.max_total_bytes,
             compress: settings.compress == Compress::Zstd,
         };
-        let rules = Rules { tidy: &tidy, today: utc_date(self.now) };
-        let is_well = self.is_well() && self.can_tidy();
+        let rules = Rules { retention: &retention, today: utc_date(self.now) };
+        let is_well = self.is_well() && self.can_retire();
         let before = Folder::of(&self.fs);
         let (removed, told) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
         let retire = |remove: &mut dyn FnMut() -> io::Result<Retired>| {
@@ -139,7 +139,7 @@ impl Model {
             Ok(true)
         };
         self.fs.state().changes_left = course.killed_after;
-        let is_done = tidy.run(rules.today, &|| course.goes_on(), &retire);
+        let is_done = retention.run(rules.today, &|| course.goes_on(), &retire);
         assert!(is_done || course.is_broken_off());
         let (removed, told) = (removed.into_inner(), told.into_inner());
         let after = Folder::of(&self.fs);
@@ -156,7 +156,7 @@ impl Model {
     }
 
     /// Whether a file can be compressed and removed where writing succeeds.
-    fn can_tidy(&self) -> bool {
+    fn can_retire(&self) -> bool {
         let state = self.fs.state();
         !state.remove_fails && !state.sync_fails
     }
@@ -334,14 +334,14 @@ impl Folder {
 
 /// By what the folder is tidied, and when.
 struct Rules<'t> {
-    tidy: &'t Tidy,
+    retention: &'t Retention,
     today: Date,
 }
 
 impl Rules<'_> {
     fn is_old(&self, name: &FileName) -> bool {
         let days = (self.today - name.day).get_days();
-        self.tidy.retention_days.is_some_and(|limit| i64::from(days) > i64::from(limit))
+        self.retention.retention_days.is_some_and(|limit| i64::from(days) > i64::from(limit))
     }
 
     /// A file goes that is past its limit.
@@ -349,7 +349,7 @@ impl Rules<'_> {
         match gone.why() {
             BY_DAYS => assert!(self.is_old(gone.name()), "{}", gone.data),
             BY_BYTES => {
-                let limit = self.tidy.max_total_bytes.unwrap();
+                let limit = self.retention.max_total_bytes.unwrap();
                 assert!(folder.log_bytes() as u64 > limit, "{}", gone.data);
             }
             other => panic!("{other}"),
@@ -373,7 +373,7 @@ impl Rules<'_> {
                 let is_alone = before.0.contains_key(&zst_path) == after.0.contains_key(&zst_path);
                 assert!(is_alone, "{path} is held and compressed");
             } else if was.name.is_some() && !is_same && !is_removed {
-                let may_go = self.tidy.compress || before.is_copied(path);
+                let may_go = self.retention.compress || before.is_copied(path);
                 assert!(may_go && is.is_none(), "{path} has changed");
                 let copy = after.0.get(&zst_path).map(|copy| &copy.text);
                 let copy = copy.or_else(|| Some(&removed.get(&zst_path)?.file.text));
@@ -384,7 +384,7 @@ impl Rules<'_> {
             }
         }
         for (path, new) in after.0.iter().filter(|(path, _)| !before.0.contains_key(*path)) {
-            assert!(self.tidy.compress, "{path} is new");
+            assert!(self.retention.compress, "{path} is new");
             if new.name.is_some() {
                 let (plain_path, _) = both(path);
                 let is_same = whole_lines(&before.0[&plain_path].text) == new.text;
@@ -401,7 +401,7 @@ impl Rules<'_> {
             let Some(name) = &was.name else { continue };
             let is_free = !was.is_locked && !was.bytes.is_empty() && !self.is_old(name);
             let has_twin = before.0.contains_key(&both(path).1);
-            let is_due = self.tidy.compress && is_free && !has_twin;
+            let is_due = self.retention.compress && is_free && !has_twin;
             assert!(!is_due || !after.0.contains_key(path), "{path} is not compressed");
         }
         let mut kept = BTreeSet::new();
@@ -422,7 +422,7 @@ impl Rules<'_> {
                 due.push((name, BY_DAYS));
             }
         }
-        if let Some(limit) = self.tidy.max_total_bytes {
+        if let Some(limit) = self.retention.max_total_bytes {
             // As it was before the pass that removes by bytes.
             let by_bytes = removed.iter().filter(|gone| gone.why() == BY_BYTES);
             let files = log(by_bytes.map(|gone| &gone.file).chain(after.0.values()));

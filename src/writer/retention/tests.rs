@@ -6,6 +6,7 @@ use jiff::civil::date;
 
 use super::super::fs::mem::MemFs;
 use super::*;
+use llm_audit_log::schema::notices::Seqs;
 
 const TODAY: Date = date(2026, 3, 10);
 const A: &str = "00000000000000aa";
@@ -17,8 +18,8 @@ fn event(instance: &str, seq: u64) -> String {
     )
 }
 
-fn tidy(fs: &MemFs) -> Tidy {
-    Tidy {
+fn rules(fs: &MemFs) -> Retention {
+    Retention {
         fs: Arc::new(fs.clone()),
         dir: PathBuf::new(),
         retention_days: None,
@@ -28,13 +29,13 @@ fn tidy(fs: &MemFs) -> Tidy {
 }
 
 /// Runs to the end; the files that were removed.
-fn run(tidy: &Tidy) -> Vec<Retired> {
+fn run(retention: &Retention) -> Vec<Retired> {
     let told = RefCell::new(Vec::new());
     let retire = |remove: &mut dyn FnMut() -> io::Result<Retired>| {
         told.borrow_mut().push(remove()?);
         Ok(true)
     };
-    assert!(tidy.run(TODAY, &|| true, &retire));
+    assert!(retention.run(TODAY, &|| true, &retire));
     told.into_inner()
 }
 
@@ -59,13 +60,13 @@ fn files_of_days_further_back_are_removed() {
     for name in all {
         fs.put(name, b"x\n");
     }
-    let retired = run(&Tidy { retention_days: Some(7), ..tidy(&fs) });
+    let retired = run(&Retention { retention_days: Some(7), ..rules(&fs) });
     assert_eq!(names(&retired), all[..2]);
     assert_eq!((retired[0].bytes, &*retired[0].why), (2, "AUDIT_RETENTION_DAYS"));
     assert_eq!(fs.names().len(), all.len() - 2, "and nothing that is not the log's");
-    assert_eq!(run(&Tidy { retention_days: Some(7), ..tidy(&fs) }), []);
+    assert_eq!(run(&Retention { retention_days: Some(7), ..rules(&fs) }), []);
     // As far back as no calendar goes is as far as anything stays.
-    assert_eq!(run(&Tidy { retention_days: Some(u32::MAX), ..tidy(&fs) }), []);
+    assert_eq!(run(&Retention { retention_days: Some(u32::MAX), ..rules(&fs) }), []);
 }
 
 #[test]
@@ -75,7 +76,7 @@ fn the_oldest_are_removed_until_the_rest_fits() {
         let fs = MemFs::default();
         (1..=5).for_each(|n| fs.put(name(n), b"123456789\n"));
         fs.put("not-the-logs", &[0; 1000]);
-        let retired = run(&Tidy { max_total_bytes: Some(limit), ..tidy(&fs) });
+        let retired = run(&Retention { max_total_bytes: Some(limit), ..rules(&fs) });
         assert_eq!(names(&retired), (1..=removed).map(name).collect::<Vec<_>>());
         assert!(retired.iter().all(|retired| retired.why == "AUDIT_MAX_TOTAL_BYTES"));
     }
@@ -88,10 +89,10 @@ fn what_somebody_holds_or_that_cannot_be_removed_stays() {
         fs.put(format!("audit-2026-01-0{n}.jsonl"), b"1234\n");
     }
     fs.set_locked("audit-2026-01-01.jsonl", true);
-    let by_size = Tidy { max_total_bytes: Some(10), ..tidy(&fs) };
+    let by_size = Retention { max_total_bytes: Some(10), ..rules(&fs) };
     assert_eq!(names(&run(&by_size)), ["audit-2026-01-02.jsonl"], "the next one goes instead");
     fs.state().remove_fails = true;
-    let by_day = Tidy { retention_days: Some(1), ..tidy(&fs) };
+    let by_day = Retention { retention_days: Some(1), ..rules(&fs) };
     assert_eq!(run(&by_day), []);
     fs.state().remove_fails = false;
     fs.state().open_fails = true;
@@ -117,7 +118,7 @@ fn no_file_of_an_instance_goes_before_an_older_one_of_it() {
     fs.put(name(5), stop.as_bytes());
     // The oldest is being compressed, say.
     fs.set_locked(name(1), true);
-    let by_day = Tidy { retention_days: Some(1), ..tidy(&fs) };
+    let by_day = Retention { retention_days: Some(1), ..rules(&fs) };
     assert_eq!(names(&run(&by_day)), [name(4)]);
     fs.set_locked(name(1), false);
     let retired = run(&by_day);
@@ -133,7 +134,7 @@ fn a_file_that_cannot_be_read_goes_as_one_that_can_but_not_before_an_older_one()
     fs.put("audit-2026-01-02.jsonl", event(A, 1).as_bytes());
     fs.put(unread(3), b"not zstd at all");
     fs.put("audit-2026-01-04.jsonl", event(B, 1).as_bytes());
-    let by_day = Tidy { retention_days: Some(1), ..tidy(&fs) };
+    let by_day = Retention { retention_days: Some(1), ..rules(&fs) };
     // With an older file that stays, it may be of the same instance, and so may all behind it.
     fs.set_locked("audit-2026-01-02.jsonl", true);
     let retired = run(&by_day);
@@ -161,7 +162,7 @@ fn a_removed_file_is_told_with_the_numbers_it_held() {
         + event(B, 14).split_once(",\"agent").unwrap().0;
     let fs = MemFs::default();
     fs.put("audit-2026-01-01.jsonl", text.as_bytes());
-    let retired = run(&Tidy { retention_days: Some(1), ..tidy(&fs) });
+    let retired = run(&Retention { retention_days: Some(1), ..rules(&fs) });
     let a = Seqs { first_seq: 3, last_seq: 6, events: 3, ..Seqs::of(A) };
     let b =
         Seqs { first_seq: 7, last_seq: 12, events: 1, overwritten: 3, io_lost: 1, ..Seqs::of(B) };
@@ -176,7 +177,7 @@ fn tidying_is_broken_off_between_files_and_gone_on_with_later() {
     }
     let told = RefCell::new(0);
     let one = || *told.borrow() < 1;
-    let by_day = Tidy { retention_days: Some(1), ..tidy(&fs) };
+    let by_day = Retention { retention_days: Some(1), ..rules(&fs) };
     let retire = |remove: &mut dyn FnMut() -> io::Result<Retired>| {
         *told.borrow_mut() += 1;
         remove().map(|_| true)
@@ -189,6 +190,7 @@ fn tidying_is_broken_off_between_files_and_gone_on_with_later() {
 #[cfg(feature = "zstd")]
 mod compressing {
     use super::*;
+    use llm_audit_log::zst;
 
     const PLAIN: &str = "audit-2026-03-09.jsonl";
     const COMPRESSED: &str = "audit-2026-03-09.jsonl.zst";
@@ -198,8 +200,8 @@ mod compressing {
         (1..=2_000).map(|seq| event(A, seq)).collect()
     }
 
-    fn compressing(fs: &MemFs) -> Tidy {
-        Tidy { compress: true, ..tidy(fs) }
+    fn compressing(fs: &MemFs) -> Retention {
+        Retention { compress: true, ..rules(fs) }
     }
 
     fn plain(bytes: &[u8]) -> String {
@@ -230,7 +232,7 @@ mod compressing {
         assert_eq!(fs.mode(COMPRESSED), 0o640);
         assert_eq!(fs.synced(COMPRESSED), compressed.len());
         // Retention reads it, too.
-        let retired = run(&Tidy { retention_days: Some(0), ..tidy(&fs) });
+        let retired = run(&Retention { retention_days: Some(0), ..rules(&fs) });
         let seqs = Seqs { first_seq: 1, last_seq: 2_000, events: 2_000, ..Seqs::of(A) };
         assert_eq!(names(&retired), [COMPRESSED]);
         assert_eq!(retired[0].instances, Some(vec![seqs]));
@@ -266,8 +268,8 @@ mod compressing {
     /// The process was killed between making the copy and removing the file.
     #[test]
     fn a_file_and_its_copy_are_told_of_once() {
-        let by_days = |fs: &MemFs| Tidy { retention_days: Some(0), ..tidy(fs) };
-        let by_bytes = |fs: &MemFs| Tidy { max_total_bytes: Some(0), ..tidy(fs) };
+        let by_days = |fs: &MemFs| Retention { retention_days: Some(0), ..rules(fs) };
+        let by_bytes = |fs: &MemFs| Retention { max_total_bytes: Some(0), ..rules(fs) };
         for rules in [by_days, by_bytes] {
             let fs = MemFs::default();
             fs.put(PLAIN, text().as_bytes());
@@ -279,7 +281,7 @@ mod compressing {
         let fs = MemFs::default();
         fs.put(PLAIN, text().as_bytes());
         fs.put(COMPRESSED, &compressed(&text()));
-        assert_eq!(run(&Tidy { retention_days: Some(99), ..tidy(&fs) }), []);
+        assert_eq!(run(&Retention { retention_days: Some(99), ..rules(&fs) }), []);
         assert_eq!(fs.names(), [COMPRESSED]);
     }
 

@@ -4,7 +4,7 @@
 //! The writer is turned by hand on the test's own thread, and what the housekeeping thread would do
 //! the test does, so that a seed is always the same run.
 
-mod house;
+mod retention;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,14 +14,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use house::Removed;
+use retention::Removed;
 
 use super::book::{self, Book};
 use super::{DAY, NOON};
 use crate::config::{Compress, Fsync};
 use crate::writer::control::Ended;
-use crate::writer::fs::mem::{MemFs, TestClock, WriteFault};
-use crate::writer::{Ground, Turn, Writer};
+use crate::writer::fs::TestClock;
+use crate::writer::fs::mem::{MemFs, WriteFault};
+use crate::writer::{Platform, Turn, Writer};
 use crate::{Accounting, AuditEvent, AuditLogger, Error, EventType, Status};
 use llm_audit_log::FileName;
 use llm_audit_log::schema::notices::Retired;
@@ -138,7 +139,7 @@ impl Model {
 
     /// Starts a logger. `false`: it could not be.
     fn open(&mut self) -> bool {
-        let ground = Ground { fs: Arc::new(self.fs.clone()), clock: self.clock.clone() };
+        let platform = Platform { fs: Arc::new(self.fs.clone()), clock: self.clock.clone() };
         let mut builder = AuditLogger::builder()
             .without_environment()
             .directory("logs")
@@ -156,7 +157,7 @@ impl Model {
         if zst::IS_PRESENT && self.rng.bool() {
             builder = builder.compress(Compress::Zstd);
         }
-        let built = build_by_hand(|| builder.build_on(ground));
+        let built = build_by_hand(|| builder.build_on(platform));
         let Ok((audit, mut writer)) = built else { return false };
         // Its part is the test's.
         writer.house = None;
@@ -185,7 +186,7 @@ impl Model {
             61..75 => self.break_something(),
             75..81 => self.repair_and_flush(),
             81..85 => self.sync(),
-            85..91 => self.tidy(),
+            85..91 => self.apply_retention(),
             91..95 => self.somebody(),
             95..97 => self.close(),
             _ => self.crash(),
@@ -497,7 +498,7 @@ impl Model {
         for name in &names {
             if let Some(line) = self.others.get(name) {
                 assert_eq!(self.fs.bytes(name), *line, "{name} is another's");
-            } else if let Some(text) = house::text(&self.fs, name) {
+            } else if let Some(text) = retention::text(&self.fs, name) {
                 let (lines, torn) = book::split(&text);
                 assert!(self.may_be_torn || torn.is_empty(), "{name} is torn");
                 book::read(books, lines);

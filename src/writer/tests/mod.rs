@@ -3,6 +3,7 @@
 mod book;
 mod model;
 mod random;
+mod stalls;
 #[cfg(unix)]
 mod stdout;
 
@@ -12,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::fs::mem::{MemFs, TestClock, WriteFault};
-use super::{Ground, Turn};
+use super::{Platform, Turn};
 use crate::config::Fsync;
+use crate::writer::fs::TestClock;
+use crate::writer::fs::mem::{MemFs, WriteFault};
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
 use llm_audit_log::schema::notices::{Retired, Seqs};
 
@@ -39,9 +41,9 @@ impl Rig {
     fn over(fs: MemFs, with: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = Arc::new(TestClock::default());
         clock.set(NOON);
-        let ground = Ground { fs: Arc::new(fs.clone()), clock: clock.clone() };
+        let platform = Platform { fs: Arc::new(fs.clone()), clock: clock.clone() };
         let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
-        let audit = with(builder.fsync(Fsync::Never)).build_on(ground).unwrap();
+        let audit = with(builder.fsync(Fsync::Never)).build_on(platform).unwrap();
         // The writer says that it is there before anything is emitted.
         wait_until(|| audit.path().is_none() || fs.state().writes > 0);
         Self { fs, clock, audit }
@@ -227,9 +229,9 @@ fn the_reserve_holds_what_a_full_disk_cost() {
 fn on_a_full_disk_the_end_finds_room_behind_what_there_is_to_tell() {
     let fs = MemFs::default();
     fs.state().reserves = true;
-    let ground = Ground { fs: Arc::new(fs.clone()), clock: Arc::new(TestClock::default()) };
+    let platform = Platform { fs: Arc::new(fs.clone()), clock: Arc::new(TestClock::default()) };
     let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
-    let (audit, mut writer) = model::build_by_hand(|| builder.build_on(ground)).unwrap();
+    let (audit, mut writer) = model::build_by_hand(|| builder.build_on(platform)).unwrap();
     let emit = || audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b"));
     emit();
     while audit.accounting().written == 0 {
@@ -506,9 +508,9 @@ fn a_power_cut_leaves_what_was_synced_and_the_log_reopens_whole() {
             }
         }
         // The next start cuts off what is torn, and goes on.
-        let ground = Ground { fs: Arc::new(fs.clone()), clock: rig.clock.clone() };
+        let platform = Platform { fs: Arc::new(fs.clone()), clock: rig.clock.clone() };
         let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
-        let audit = builder.max_file_bytes(4096).build_on(ground).unwrap();
+        let audit = builder.max_file_bytes(4096).build_on(platform).unwrap();
         audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "after"));
         audit.shutdown(DEADLINE).unwrap();
         let mut events = 0;

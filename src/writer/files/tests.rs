@@ -1,6 +1,7 @@
 //! The promises of `LogFiles`, most of them on a file system in memory.
 
 use super::super::fs::mem::{MemFs, WriteFault};
+use super::open_file::{ADDED_BYTES_MAX, RESERVE_BYTES};
 use super::*;
 
 const HOUR: i64 = 3_600_000_000;
@@ -407,7 +408,7 @@ fn what_is_added_between_the_look_and_the_write_spoils_no_line() {
     let current = rig.files.current.as_mut().unwrap();
     rig.fs.state().added_before_write = [&b"ha"[..], b"", b"lf"].map(<[u8]>::to_vec).into();
     current.append(b"d\n").unwrap();
-    current.file.append(b"x\n").unwrap();
+    current.file.handle().append(b"x\n").unwrap();
     current.write_apart(b"d\n").unwrap();
     rig.assert_files(&[(FIRST, "S0\na\nb\nc\nd\nx\n")]);
     let mut rig = Rig::new();

@@ -1,0 +1,177 @@
+//! The open log file: appends whole lines, and keeps room on the disk for the last ones.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::DurableFile;
+use crate::writer::fs::Stat;
+
+/// How often it is looked whether the path still is the open file.
+const LOST_CHECK_MICROS: u64 = 1_000_000;
+/// Room kept past a file's end, so that a full disk can still be told of. Events never go into it.
+pub(super) const RESERVE_BYTES: u64 = 64 << 10;
+/// Room is set aside in steps: with the bytes of a batch, up to so many past its end.
+const RESERVE_STEP_BYTES: u64 = 1 << 20;
+/// How often a batch is written once more because of what somebody else adds at the same time.
+const GLUED_MAX: u32 = 16;
+/// The most bytes of another writer that are looked through for a glued line.
+pub(super) const ADDED_BYTES_MAX: u64 = 65_536;
+
+/// What is appended, by what it leaves of the reserve where the disk is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::writer) enum Urgency {
+    /// A batch of events and what goes with it: all.
+    Events,
+    /// An `audit.loss` line alone: half, for the last lines.
+    Loss,
+    /// The last lines of the log: nothing.
+    Last,
+}
+
+impl Urgency {
+    fn reserve_left(self) -> u64 {
+        match self {
+            Self::Events => RESERVE_BYTES,
+            Self::Loss => RESERVE_BYTES / 2,
+            Self::Last => 0,
+        }
+    }
+}
+
+/// The file that is written to, with its lock.
+pub(super) struct OpenFile {
+    pub(super) file: Arc<DurableFile>,
+    /// Bytes of whole lines; the file is never left longer.
+    pub(super) len: u64,
+    /// Bytes of the start line in a file that was empty before; up to here it counts as empty.
+    pub(super) empty_len: u64,
+    /// Whether the start line is written.
+    pub(super) begun: bool,
+    pub(super) unsynced: bool,
+    pub(super) checked_micros: i64,
+    /// Up to here the disk has set room aside.
+    pub(super) reserved_to: u64,
+    /// `false` once the file system said that it cannot.
+    pub(super) reserves: bool,
+}
+
+impl OpenFile {
+    pub(super) fn write(&mut self, bytes: &[u8], urgency: Urgency) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.make_room(bytes.len() as u64, urgency)?;
+        self.append(bytes)?;
+        self.unsynced = true;
+        self.write_apart(bytes)
+    }
+
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let taken = loop {
+            match self.file.handle().append(bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                taken => break taken?,
+            }
+        };
+        if taken < bytes.len() {
+            let why = format!("only {taken} of {} bytes were written", bytes.len());
+            return Err(io::Error::new(ErrorKind::WriteZero, why));
+        }
+        self.len += taken as u64;
+        Ok(())
+    }
+
+    /// Somebody else may have added half a line since the file was looked at, and what was just
+    /// written stands behind it, where nobody can read it: then writes it once more, instead of that. Who
+    /// follows the file sees it become shorter for a moment.
+    pub(super) fn write_apart(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for _ in 0..GLUED_MAX {
+            let Some((whole_len, behind)) = self.glued(bytes) else { return Ok(()) };
+            if self.file.handle().truncate(whole_len).is_err() {
+                return Ok(());
+            }
+            (self.len, self.reserved_to) = (whole_len, 0);
+            self.append(&[bytes, &behind].concat())?;
+            // What is behind it is the next look's, as all that others add.
+            self.len -= behind.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Where what was just written is glued to somebody's half line: up to where the lines before it
+    /// are whole, and what follows it.
+    fn glued(&self, bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
+        let added = self.file.handle().stat().ok()?.len.checked_sub(self.len)?;
+        if added == 0 || added > ADDED_BYTES_MAX {
+            return None;
+        }
+        let from = self.len - bytes.len() as u64;
+        let mut there = vec![0; bytes.len() + added as usize];
+        self.file.handle().read_at(from, &mut there).ok()?;
+        let at = memchr::memmem::find(&there, bytes)?;
+        let whole = memchr::memrchr(b'\n', &there[..at]).map_or(0, |end| end + 1);
+        (whole < at).then(|| (from + whole as u64, there.split_off(at + bytes.len())))
+    }
+
+    /// Sees to it that a write of so many bytes leaves what it must of the reserve. Fails where
+    /// the disk is too full for that; where it cannot be told, the write will.
+    fn make_room(&mut self, bytes: u64, urgency: Urgency) -> io::Result<()> {
+        if !self.reserves || self.len + bytes + urgency.reserve_left() <= self.reserved_to {
+            return Ok(());
+        }
+        for ahead in [RESERVE_STEP_BYTES, RESERVE_BYTES] {
+            match self.file.handle().reserve(self.len, bytes + ahead) {
+                Ok(()) => {
+                    self.reserved_to = self.len + bytes + ahead;
+                    return Ok(());
+                }
+                Err(error) if is_full(&error) && ahead > RESERVE_BYTES => {}
+                Err(error) if is_full(&error) && urgency != Urgency::Last => return Err(error),
+                Err(error) => {
+                    let never = [ErrorKind::Unsupported, ErrorKind::InvalidInput];
+                    self.reserves = !never.contains(&error.kind());
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what is left of the reserve. What cannot be given back now is when the file is
+    /// compressed or removed.
+    pub(super) fn give_back(&self) {
+        if self.reserved_to > self.len {
+            let _kept =
+                self.file.handle().stat().and_then(|stat| self.file.handle().truncate(stat.len));
+        }
+    }
+
+    /// Cuts off what a failed write left.
+    pub(super) fn cut_fragment(&mut self) -> io::Result<()> {
+        let Stat { len: found_len, .. } = self.file.handle().stat()?;
+        if found_len < self.len {
+            // Somebody else cut it: cutting "back" would fill it with zeros.
+            return Err(io::Error::other("the file is shorter than what was written"));
+        }
+        if found_len > self.len {
+            self.file.handle().truncate(self.len)?;
+            self.reserved_to = 0;
+        }
+        Ok(())
+    }
+
+    /// Whether the path no longer is this file; looked up once in a while.
+    pub(super) fn is_moved(&mut self, path: &Path, now_micros: i64) -> bool {
+        if now_micros.abs_diff(self.checked_micros) < LOST_CHECK_MICROS {
+            return false;
+        }
+        self.checked_micros = now_micros;
+        !self.file.handle().is_at(path)
+    }
+}
+
+/// Whether the disk, or what this user may have of it, is full.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,71 @@
+//! Repairs log files that a killed process left with a torn last line.
+
+use std::io;
+use std::path::Path;
+
+use super::LogFiles;
+use crate::writer::fs::{FileHandle, Stat};
+use llm_audit_log::{FileName, compressed_path, lines_end};
+
+impl LogFiles {
+    /// Cuts off the torn tails that killed processes left in the folder, as far as that can be done:
+    /// the file that is gone on with need not be theirs.
+    pub(super) fn cut_torn_tails(&mut self) {
+        for name in self.fs.names(&self.options.dir).unwrap_or_default() {
+            let path = self.options.dir.join(&name);
+            // What is compressed is whole there.
+            let is_plain = FileName::parse(&name).is_some_and(|name| !name.is_compressed)
+                && !self.fs.exists(&compressed_path(&path)).unwrap_or(true);
+            if is_plain {
+                // What is left torn is named by `verify`.
+                let _left = self.cut_torn_tail_at(&path);
+            }
+        }
+    }
+
+    fn cut_torn_tail_at(&mut self, path: &Path) -> io::Result<()> {
+        let is_torn = |file: &dyn FileHandle| {
+            let Stat { len, .. } = file.stat()?;
+            let mut last = [b'\n'];
+            if len > 0 {
+                file.read_at(len - 1, &mut last)?;
+            }
+            Ok::<_, io::Error>((last != *b"\n").then_some(len))
+        };
+        // Read first: a file that is whole is not opened for more.
+        let Some(file) = self.fs.open_existing(path)? else { return Ok(()) };
+        if is_torn(&*file)?.is_none() {
+            return Ok(());
+        }
+        let Some(file) = self.fs.open_log(path, self.options.file_mode)? else { return Ok(()) };
+        if !file.try_lock()? || !file.is_at(path) {
+            return Ok(());
+        }
+        match is_torn(&*file)? {
+            Some(len) => self.cut_torn_tail(&*file, len).map(drop),
+            // Removed in between, and begun anew by being opened.
+            None if file.stat()?.len == 0 => self.fs.remove(path),
+            None => Ok(()),
+        }
+    }
+
+    /// Cuts off what follows the last whole line, and remembers how much that was. Returns the
+    /// length.
+    pub(super) fn cut_torn_tail(
+        &mut self,
+        file: &dyn FileHandle,
+        found_len: u64,
+    ) -> io::Result<u64> {
+        let len = whole_lines_len(file, found_len)?;
+        if len < found_len {
+            file.truncate(len)?;
+            self.torn_bytes += found_len - len;
+        }
+        Ok(len)
+    }
+}
+
+/// The length of a file up to and with its last `\n`.
+pub(in crate::writer) fn whole_lines_len(file: &dyn FileHandle, len: u64) -> io::Result<u64> {
+    lines_end(len, |offset, piece| file.read_at(offset, piece))
+}

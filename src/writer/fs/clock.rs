@@ -1,0 +1,39 @@
+//! The clock that the writer reads: the one of the operating system, or one that tests set.
+
+#[cfg(test)]
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::SystemTime;
+
+/// The time of day.
+pub(crate) trait Clock: Send + Sync {
+    /// Microseconds since the Unix epoch.
+    fn now_micros(&self) -> i64;
+}
+
+/// The clock of the operating system.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_micros(&self) -> i64 {
+        crate::event::micros(SystemTime::now())
+    }
+}
+
+/// A clock that stands still until it is set.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct TestClock(AtomicI64);
+
+#[cfg(test)]
+impl TestClock {
+    pub(crate) fn set(&self, micros: i64) {
+        self.0.store(micros, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+impl Clock for TestClock {
+    fn now_micros(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,154 @@
+//! Removes log files that are too old, and reads from them which numbers go with them.
+
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use super::{Listed, PIECE_BYTES, Pass};
+use crate::writer::fs::FileHandle;
+use llm_audit_log::schema::Prefix;
+use llm_audit_log::schema::notices::{NoticeType, ReadNotice, Retired, Seqs};
+use llm_audit_log::{Ending, compressed_path, read_line, zst};
+
+/// What is in files that were to be removed and stay. No later file of the same instance goes
+/// before: what is missing of an instance is its beginning.
+#[derive(Default)]
+pub(super) struct KeptInstances {
+    instances: Vec<Seqs>,
+    /// One of them cannot be read, so that it may be any instance's.
+    is_unread: bool,
+}
+
+impl KeptInstances {
+    /// Whether a file with these goes before one that stays; `None`: it cannot be read.
+    fn holds_back(&self, instances: Option<&[Seqs]>) -> bool {
+        let stays = |seqs: &Seqs| self.instances.iter().any(|kept| kept.instance == seqs.instance);
+        self.is_unread
+            || instances.map_or(!self.instances.is_empty(), |found| found.iter().any(stays))
+    }
+
+    fn add(&mut self, instances: Option<Vec<Seqs>>) {
+        self.is_unread |= instances.is_none();
+        self.instances.extend(instances.into_iter().flatten());
+    }
+}
+
+impl Pass<'_> {
+    /// Removes the oldest files until the others have no more than so many bytes.
+    pub(super) fn retire_past(&self, bytes: u64) -> io::Result<bool> {
+        let (files, _) = self.rules.list()?;
+        let mut total: u64 = files.iter().map(|file| file.bytes).sum();
+        for file in files {
+            if total <= bytes {
+                break;
+            }
+            if !(self.goes_on)() {
+                return Ok(false);
+            }
+            if self.retire(&file, "AUDIT_MAX_TOTAL_BYTES").unwrap_or(false) {
+                total -= file.bytes;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes a file that nobody holds, and tells what was in it. `false`: it stays.
+    pub(super) fn retire(&self, file: &Listed, why: &'static str) -> io::Result<bool> {
+        let held = match self.rules.claim(&file.path) {
+            Ok(Some(held)) => held,
+            Ok(None) | Err(_) => {
+                self.keep(file);
+                return Ok(false);
+            }
+        };
+        // What cannot be read is as old as what can, and goes too.
+        let instances = self.instances(&*held, file.name.is_compressed).ok();
+        if instances.is_none() && !(self.goes_on)() {
+            return Ok(false);
+        }
+        if self.kept.borrow().holds_back(instances.as_deref()) {
+            self.kept.borrow_mut().add(instances);
+            return Ok(false);
+        }
+        let retired =
+            Retired { file: name_of(&file.path), bytes: file.bytes, why: why.into(), instances };
+        let told = retired.numbered();
+        let is_removed = (self.retire)(&mut || {
+            self.rules.fs.remove(&file.path)?;
+            Ok(told.clone())
+        });
+        if !matches!(is_removed, Ok(true)) {
+            self.kept.borrow_mut().add(retired.instances);
+        }
+        let is_removed = is_removed?;
+        let _kept = self.rules.fs.sync_dir(&self.rules.dir);
+        Ok(is_removed)
+    }
+
+    /// Takes note of what is in a file that stays because somebody holds it.
+    fn keep(&self, file: &Listed) {
+        let open = |path: &Path| self.rules.fs.open_existing(path);
+        let (held, is_compressed) = match open(&file.path) {
+            // Another process may have compressed it since it was listed.
+            Ok(None) if !file.name.is_compressed => (open(&compressed_path(&file.path)), true),
+            held => (held, file.name.is_compressed),
+        };
+        let instances = match held {
+            // Gone, or of a user whose instances are others.
+            Ok(None) => return,
+            Ok(Some(held)) => self.instances(&*held, is_compressed).ok(),
+            Err(_) => None,
+        };
+        self.kept.borrow_mut().add(instances);
+    }
+
+    /// The numbers that the lines of a file hold or tell of, by instance.
+    fn instances(&self, file: &dyn FileHandle, is_compressed: bool) -> io::Result<Vec<Seqs>> {
+        let input = self.pieces(file)?;
+        let input: Box<dyn Read> = match is_compressed {
+            true => Box::new(zst::reader(input)?),
+            false => Box::new(input),
+        };
+        let mut input = BufReader::with_capacity(PIECE_BYTES, input);
+        let (mut line, mut found) = (Vec::new(), Vec::new());
+        while let Some(ending) = read_line(&mut input, &mut line)? {
+            // A torn one of a killed process is none, and its number may be torn, too.
+            if ending != Ending::Torn {
+                add_line(&mut found, &mut line);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Adds what a line says of its instance's numbers; one of the log's own may say nothing but that
+/// the instance was here. A line of another program has no instance.
+fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
+    if let Some(Prefix { instance, seq, .. }) = Prefix::of(line) {
+        let seqs = seqs_of(found, instance);
+        if let Some(seq) = seq {
+            return seqs.hold(seq);
+        }
+    }
+    if memchr::memmem::find(line, NoticeType::Loss.name().as_bytes()).is_none() {
+        return;
+    }
+    let Ok(line) = llm_audit_log::parse(line) else { return };
+    if let (Some(instance), Some(ReadNotice::Loss(Some(loss)))) =
+        (line.instance(), ReadNotice::of(&line))
+    {
+        seqs_of(found, instance).lose(loss);
+    }
+}
+
+fn seqs_of<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seqs {
+    // Nearly always that of the line before.
+    let at = found.iter().rposition(|seqs| seqs.instance == instance).unwrap_or_else(|| {
+        found.push(Seqs::of(instance));
+        found.len() - 1
+    });
+    &mut found[at]
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

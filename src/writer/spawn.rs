@@ -1,0 +1,140 @@
+//! Starts the writer's thread, in a new logger and in a forked child.
+
+use std::sync::Arc;
+use std::thread;
+
+use super::control::Ended;
+use super::files::{FileOptions, LogFiles};
+use super::fs::Fs;
+use super::housekeeping::Housekeeping;
+use super::losses::Outage;
+use super::retention::Retention;
+use super::{Platform, Shared, Writer, batch};
+use crate::config::{Compress, Settings};
+use crate::error::{Error, Kind};
+use crate::export::{Exporter, Stdout};
+use crate::ring::Lanes;
+use llm_audit_process::exit::Writing;
+
+/// Opens the files and starts the thread.
+///
+/// # Errors
+///
+/// A folder that cannot be written to, a thread that cannot be started.
+pub(crate) fn spawn(
+    shared: &Arc<Shared>,
+    mut exporters: Vec<Box<dyn Exporter>>,
+    Platform { fs, clock }: Platform,
+) -> Result<(), Error> {
+    exporters.splice(0..0, stdout(shared));
+    let now = clock.now_micros();
+    let files =
+        file_options(shared).map(|options| LogFiles::open(fs.clone(), options, now)).transpose()?;
+    if let Some(files) = &files {
+        shared.control.set_path(files.path());
+    }
+    start(shared, exporters, files, Platform { fs, clock })
+}
+
+/// Starts the thread of a forked child, which opens its files when it first writes: who emits waits
+/// for no disk. The exporters of the parent's logger stay with the parent.
+///
+/// Where it cannot be started the logger is closed; where there is nowhere to write to it already is.
+pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
+    let Platform { fs, clock } = Platform::default();
+    let exporters: Vec<_> = stdout(shared).into_iter().collect();
+    let now = clock.now_micros();
+    let files = file_options(shared).map(|options| LogFiles::unopened(fs.clone(), options, now));
+    if files.is_none() && exporters.is_empty() {
+        // It was closed before anybody could emit into it.
+        return shared.control.ended(Ended::Done);
+    }
+    if start(shared, exporters, files, Platform { fs, clock }).is_err() {
+        shared.close();
+        shared.control.ended(Ended::NotStarted);
+    }
+}
+
+/// Standard output, where a logger writes to it.
+fn stdout(shared: &Shared) -> Option<Box<dyn Exporter>> {
+    let settings = &shared.settings;
+    settings.to_stdout.then(|| {
+        let stdout = Stdout::new();
+        // Where it is the only output, what it takes is what is written.
+        Box::new(if settings.to_files { stdout } else { stdout.waiting() }) as Box<dyn Exporter>
+    })
+}
+
+/// Where a logger that writes files has them.
+fn file_options(shared: &Shared) -> Option<FileOptions> {
+    let settings = &shared.settings;
+    settings.to_files.then(|| FileOptions {
+        dir: settings.directory.clone(),
+        max_file_bytes: settings.max_file_bytes,
+        file_mode: settings.file_mode,
+    })
+}
+
+/// Starts the threads.
+fn start(
+    shared: &Arc<Shared>,
+    exporters: Vec<Box<dyn Exporter>>,
+    files: Option<LogFiles>,
+    Platform { fs, clock }: Platform,
+) -> Result<(), Error> {
+    let house = files.is_some().then(|| keep_house(&shared.settings, fs)).transpose()?;
+    if let Some(house) = &house {
+        shared.control.set_syncs(house.syncs());
+    }
+    let writer = Writer {
+        drainers: Lanes::over(&shared.rings),
+        patience: Lanes::default(),
+        held: Vec::with_capacity(batch::EVENTS_MAX / 2),
+        shared: shared.clone(),
+        clock,
+        host: host_name(),
+        files,
+        house,
+        retention_requested: (0, i64::MIN),
+        exporters,
+        kept_bytes: 0,
+        has_started: false,
+        seq: 0,
+        lines: Vec::with_capacity(batch::BYTES * 3),
+        scratch: Vec::new(),
+        news: Vec::new(),
+        unsaid: None,
+        outage: Outage::default(),
+    };
+    #[cfg(all(test, not(loom)))]
+    let Some(writer) = super::tests::by_hand(writer) else { return Ok(()) };
+    let (mut writer, writing) = (writer, Writing::begin());
+    thread::Builder::new()
+        .name("llm-audit".to_owned())
+        .spawn(move || {
+            writer.run_guarded();
+            writer.drop_exporters();
+            drop(writer);
+            drop(writing);
+        })
+        .map_err(|error| Error::new(Kind::Thread(error)))?;
+    Ok(())
+}
+
+fn keep_house(settings: &Settings, fs: Arc<dyn Fs>) -> Result<Housekeeping, Error> {
+    let retention = Retention {
+        fs,
+        dir: settings.directory.clone(),
+        retention_days: settings.retention_days,
+        max_total_bytes: settings.max_total_bytes,
+        compress: settings.compress == Compress::Zstd,
+    };
+    let retention = retention.is_needed().then_some(retention);
+    Housekeeping::start(settings.fsync, retention)
+}
+
+/// The machine's name, as far as it is known.
+fn host_name() -> String {
+    hostname::get()
+        .map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
+}
