@@ -49,33 +49,11 @@
 //!
 //! # Environment
 //!
-//! [`init`] and [`AuditLogger::builder`] read it; what is set on the [`Builder`] goes first. A value
-//! that is not accepted is an error that names the variable.
+//! [`init`] and [`AuditLogger::builder`] read it. What is set on the [`Builder`] overrides it. If a value is not
+//! accepted, `init` returns an error that names the variable. [`environment`] shows all settings and their
+//! sources, and so does `llm-audit check`.
 //!
-//! | variable | default | |
-//! |---|---|---|
-//! | `AUDIT_ENABLED` | `true` | `false`: `emit` costs one load |
-//! | `AUDIT_EXPORTER` | `jsonfile` | comma list of `stdout`, `jsonfile` |
-//! | `AUDIT_LOG_DIR` | `logs` | the folder of the files |
-//! | `AUDIT_DEBUG` | `false` | `true`: no sampling |
-//! | `TRACE_SAMPLE_RATE` | `0.20` | share of traces kept whole |
-//! | `SUCCESS_SAMPLE_RATE` | `0.10` | share of `ok` and `retry` events kept outside those traces |
-//! | `ERROR_SAMPLE_RATE` | `1.00` | the same of `error` and `timeout` |
-//! | `SLOW_REQUEST_THRESHOLD_MS` | `1500` | slower is always kept |
-//! | `AUDIT_INCLUDE_SNAPSHOTS` | `true` | whether `error.input_snapshot` is kept |
-//! | `AUDIT_REDACT_PROFILE` | `full` | `precise`: a card must have an issuer's prefix and pass Luhn's check |
-//! | `AUDIT_CAPTURE_CONTENT` | `false` | whether layers and helpers record prompts, completions, arguments and results; not set, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says |
-//! | `AUDIT_PRICING_FILE` | none | prices in LiteLLM's JSON layout, over the built-in ones |
-//! | `AUDIT_QUEUE_CAPACITY` | `10000` | events; rounded up to a power of two from 64. Errors have a quarter as many places beside them |
-//! | `AUDIT_QUEUE_BYTES` | `67108864` | memory the queue may hold, a quarter of it for errors |
-//! | `AUDIT_MAX_EVENT_BYTES` | `262144` | per encoded event; at most half of the queue's memory |
-//! | `AUDIT_MAX_FILE_BYTES` | `268435456` | then the next file is begun |
-//! | `AUDIT_FILE_MODE` | `0600` | permissions of new files |
-//! | `AUDIT_FSYNC` | `1s` | `never` but by [`flush_durable`], an interval, or `batch` |
-//! | `AUDIT_RETENTION_DAYS` | none | files of days further back are removed |
-//! | `AUDIT_MAX_TOTAL_BYTES` | none | past it the oldest files are removed |
-//! | `AUDIT_COMPRESS` | `none` | `zstd`: files that are no longer written to are compressed |
-//! | `OTEL_SERVICE_NAME` | `unknown_service:…` | the service in `audit.start` |
+#![doc = include_str!("config/variables.md")]
 //!
 //! # Where things went wrong
 //!
@@ -115,6 +93,7 @@ pub mod export;
 pub mod layer;
 mod llm;
 mod metrics;
+mod notices;
 mod panics;
 mod pricing;
 pub mod reader;
@@ -139,8 +118,8 @@ pub use pricing::{ServiceTier, Usage, Usd};
 #[cfg(unix)]
 pub use recorder::close_on_signals;
 pub use recorder::{
-    AuditLogger, Guard, calculate_cost, captures_content, emit, emit_wait, flush, flush_durable,
-    init, init_with,
+    AuditLogger, Guard, calculate_cost, captures_content, emit, emit_wait, environment, flush,
+    flush_durable, init, init_with,
 };
 pub use sampler::SamplingPolicy;
 pub use sanitize::{ProtectedValue, Sanitizer, protect_environment, protect_value};

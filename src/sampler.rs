@@ -1,13 +1,28 @@
-//! Which events are kept: whole traces by their id, errors, slow ones, and a share of the rest.
+//! Sampling: keeps whole traces by their id, errors, slow events, and a share of the rest.
 
 use crate::context::{TRACE_RATE_DEFAULT, TraceContext, keeps_trace, random_share};
 use crate::error::Error;
 use crate::event::Status;
 
-/// The share of what happens that is recorded.
+/// What a rate accepts.
+pub(crate) const SHARE_ACCEPTED: &str = "a number from 0 to 1";
+/// What the threshold of slow events accepts.
+pub(crate) const THRESHOLD_ACCEPTED: &str = "a number of milliseconds from 0 up";
+
+/// Returns whether a rate is accepted.
+pub(crate) fn is_share(rate: f64) -> bool {
+    (0.0..=1.0).contains(&rate)
+}
+
+/// Returns whether a threshold is accepted. Not-a-number is not.
+pub(crate) fn is_threshold(milliseconds: f64) -> bool {
+    milliseconds >= 0.0
+}
+
+/// The share of events that is recorded.
 ///
-/// With the defaults some 28 % of what goes well is kept: a fifth of the traces whole, and a tenth
-/// of the events of all others; of errors and slow events, all. Rates are shares from 0 to 1.
+/// With the defaults about 28 % of the events that go well are kept. A fifth of the traces is kept whole, and
+/// a tenth of the events of all others. All errors and slow events are kept. Rates are shares from 0 to 1.
 ///
 /// # Examples
 ///
@@ -25,16 +40,16 @@ pub struct SamplingPolicy {
     pub success_rate: f64,
     /// Share of the `error` and `timeout` events kept outside those traces (`ERROR_SAMPLE_RATE`).
     pub error_rate: f64,
-    /// What took longer, in milliseconds, is always kept (`SLOW_REQUEST_THRESHOLD_MS`); with
-    /// infinity nothing is slow.
+    /// An event that took longer, in milliseconds, is always kept (`SLOW_REQUEST_THRESHOLD_MS`). If it is
+    /// infinity, no event is slow.
     pub slow_threshold_ms: f64,
     /// Keeps everything (`AUDIT_DEBUG`).
     pub debug: bool,
 }
 
 impl Default for SamplingPolicy {
-    /// 20 % of the traces, 10 % of what goes well outside them, every error, and whatever took
-    /// over 1500 ms.
+    /// Keeps 20 % of the traces, 10 % of what goes well outside of them, every error, and every event that
+    /// took more than 1500 ms.
     fn default() -> Self {
         Self {
             trace_rate: TRACE_RATE_DEFAULT,
@@ -51,30 +66,33 @@ impl SamplingPolicy {
     ///
     /// # Errors
     ///
-    /// A rate that is not within 0 to 1, a threshold that is negative or no number: the error
-    /// names the environment variable of the setting.
+    /// A rate is not within 0 to 1, or the threshold is negative or not a number. The error names the
+    /// variable of the setting.
     pub fn validate(&self) -> Result<(), Error> {
         let rates = [
             ("TRACE_SAMPLE_RATE", self.trace_rate),
             ("SUCCESS_SAMPLE_RATE", self.success_rate),
             ("ERROR_SAMPLE_RATE", self.error_rate),
         ];
-        if let Some((name, rate)) = rates.into_iter().find(|(_, rate)| !(0.0..=1.0).contains(rate))
-        {
-            return Err(Error::config(name, rate.to_string(), "a number from 0 to 1"));
+        if let Some((name, rate)) = rates.into_iter().find(|(_, rate)| !is_share(*rate)) {
+            return Err(Error::config(name, rate.to_string(), SHARE_ACCEPTED));
         }
-        if self.slow_threshold_ms >= 0.0 {
+        if is_threshold(self.slow_threshold_ms) {
             return Ok(());
         }
         let given = self.slow_threshold_ms.to_string();
-        Err(Error::config("SLOW_REQUEST_THRESHOLD_MS", given, "milliseconds, from 0 up"))
+        Err(Error::config("SLOW_REQUEST_THRESHOLD_MS", given, THRESHOLD_ACCEPTED))
     }
 
-    /// Whether an event of this status and latency, in this trace, is kept.
+    /// Returns whether an event of this status and latency, in this trace, is kept.
     ///
-    /// The first that applies decides: debug; a latency over the threshold; a trace kept whole,
-    /// which the flag of the `traceparent` it came with says or else its id (the same answer in
-    /// every process with the same rate); a draw at the rate of the status.
+    /// The first rule that applies decides:
+    ///
+    /// 1. With `debug` every event is kept.
+    /// 2. An event with a latency over the threshold is kept.
+    /// 3. An event of a trace that is kept whole is kept. If the trace came in with a `traceparent`, its flag
+    ///    decides. Otherwise its id decides, alike in every process with the same rate.
+    /// 4. A draw decides, at the rate of the status.
     pub fn should_record(
         &self,
         status: Status,
@@ -87,7 +105,7 @@ impl SamplingPolicy {
             || random_share() < self.rate_of(status)
     }
 
-    /// The variables, and their values, that decide what is sampled out.
+    /// Returns the variables, with their values, that decide which events are sampled out.
     pub fn decided_by(&self) -> String {
         let Self { trace_rate, success_rate, error_rate, .. } = self;
         let errors = if *error_rate < 1.0 {
@@ -116,8 +134,8 @@ mod tests {
 
     const EVENTS: u32 = 100_000;
 
-    /// Whether `kept` of [`EVENTS`] is within five standard deviations of this share; for shares
-    /// of 0 and 1 that is exactly none and all.
+    /// Asserts that `kept` of [`EVENTS`] is within five standard deviations of this share. If the share is 0
+    /// or 1, that is exactly none or all.
     fn assert_share(kept: u32, share: f64, what: &str) {
         let (expected, variance) =
             (f64::from(EVENTS) * share, f64::from(EVENTS) * share * (1.0 - share));

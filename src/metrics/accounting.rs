@@ -152,6 +152,7 @@ impl Counts {
 
 /// What became of the events since this was last returned by the same logger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Flushed {
     /// Lines handed to the kernel.
     pub written: u64,

@@ -65,6 +65,11 @@ pub fn init_with(builder: Builder) -> Result<Guard, Error> {
     Ok(Guard { logger: logger.clone() })
 }
 
+/// Returns the recorder of the process, if there is one.
+pub(super) fn get() -> Option<&'static AuditLogger> {
+    GLOBAL.get()
+}
+
 /// Closes the recorder of the process when dropped, waiting up to five seconds for the writer. In a
 /// forked child it closes the child's own, if it has one.
 #[derive(Debug)]

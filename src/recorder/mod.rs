@@ -1,6 +1,7 @@
 //! The recorder: a handle to a queue, a writer's thread, and files.
 
 mod emit;
+pub mod environment;
 mod flush;
 mod global;
 mod outlet;
@@ -21,6 +22,7 @@ use crate::error::Error;
 use crate::event::AuditEvent;
 use crate::export::Exporter;
 use crate::metrics::{Accounting, Flushed};
+use crate::notices;
 use crate::pricing::{Usage, Usd};
 #[cfg(feature = "macros")]
 use crate::record::members::{Member, Members};
@@ -122,6 +124,32 @@ impl AuditLogger {
     /// Settings to build one from.
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// Returns the recorder of the process, which [`init`](crate::init) builds and [`emit`](crate::emit)
+    /// records into. Returns `None` before `init`.
+    ///
+    /// After the [`Guard`](crate::Guard) is dropped it returns the closed recorder. A capture of
+    /// [`testing`](crate::testing) does not change what it returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::AuditLogger;
+    ///
+    /// # fn main() -> Result<(), llm_audit::Error> {
+    /// # let folder = std::env::temp_dir().join("llm-audit-doc-get");
+    /// assert!(AuditLogger::get().is_none());
+    /// let _guard = llm_audit::init_with(AuditLogger::builder().directory(folder))?;
+    /// if let Some(logger) = AuditLogger::get() {
+    ///     println!("events of instance {}: {}", logger.instance(), logger.accounting().emitted);
+    /// }
+    /// # assert_eq!(AuditLogger::get().unwrap().instance(), _guard.logger().instance());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get() -> Option<&'static Self> {
+        global::get()
     }
 
     pub(crate) fn start(
@@ -321,12 +349,18 @@ impl Builder {
     ///
     /// A setting or a variable that is not accepted (the error names it, what was given and what
     /// is accepted), a folder that cannot be written to, a thread that cannot be started.
+    ///
+    /// A variable that begins with `AUDIT_` and is not known is not an error. The first logger that reads the
+    /// environment prints a warning on stderr, with the closest known name.
     pub fn build(self) -> Result<AuditLogger, Error> {
         self.build_on(Platform::default())
     }
 
     /// Starts the logger as [`build`](Self::build) does, on another file system and clock.
     pub(crate) fn build_on(self, platform: Platform) -> Result<AuditLogger, Error> {
+        if self.reads_environment() {
+            notices::unknown_variables();
+        }
         let (settings, exporters) = self.settings(&|name| std::env::var_os(name))?;
         AuditLogger::start(settings, exporters, platform)
     }

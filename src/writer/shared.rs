@@ -64,7 +64,7 @@ impl Shared {
             _protected: Vec::new(),
             settings,
         };
-        if !shared.settings.to_files && !shared.settings.to_stdout {
+        if !shared.settings.outputs.files && !shared.settings.outputs.stdout {
             shared.close();
         }
         Arc::new(shared)

@@ -58,17 +58,18 @@ pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
 /// Standard output, where a logger writes to it.
 fn stdout(shared: &Shared) -> Option<Box<dyn Exporter>> {
     let settings = &shared.settings;
-    settings.to_stdout.then(|| {
+    settings.outputs.stdout.then(|| {
         let stdout = Stdout::new();
         // Where it is the only output, what it takes is what is written.
-        Box::new(if settings.to_files { stdout } else { stdout.waiting() }) as Box<dyn Exporter>
+        Box::new(if settings.outputs.files { stdout } else { stdout.waiting() })
+            as Box<dyn Exporter>
     })
 }
 
 /// Where a logger that writes files has them.
 fn file_options(shared: &Shared) -> Option<FileOptions> {
     let settings = &shared.settings;
-    settings.to_files.then(|| FileOptions {
+    settings.outputs.files.then(|| FileOptions {
         dir: settings.directory.clone(),
         max_file_bytes: settings.max_file_bytes,
         file_mode: settings.file_mode,

@@ -6,9 +6,10 @@ use common::{FILE, TRACE, command, folder, run, run_closed, whole, write};
 
 #[test]
 fn help_is_fine_and_mistakes_are_not() {
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 13] = [
         (&["--help"], 0, "Exit codes"),
         (&["--version"], 0, "llm-audit"),
+        (&["check", "--help"], 0, "Examples"),
         (&["record", "--help"], 0, "Examples"),
         (&["redact", "--help"], 0, "Examples"),
         (&["verify", "--help"], 0, "Examples"),

@@ -1,5 +1,6 @@
 //! The subcommands, a file each.
 
+mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod record;
@@ -16,6 +17,7 @@ use crate::ui::{Exit, Failure};
 /// A subcommand and its arguments.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    Check(check::Args),
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     Record(record::Args),
@@ -30,6 +32,7 @@ impl Command {
     /// Runs the subcommand and returns its exit code.
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let exit = match self {
+            Self::Check(args) => check::run(args),
             #[cfg(feature = "demo")]
             Self::Demo(args) => return Ok(demo::run(args)),
             Self::Record(args) => record::run(args),

@@ -13,6 +13,7 @@ use llm_audit_demo::load::{Options, Report};
 use serde_json::{Map, Value, json};
 
 use self::summary::{Calls, Summary};
+use crate::arguments::with_environment;
 use crate::ui::{Failure, close_on_signals, complain, count, shown};
 
 /// The variables that decide what is sampled out. Where none of them is set, `demo` keeps all.
@@ -31,6 +32,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Run the bundled agent service under load, then show what was recorded.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = with_environment(""))]
 pub(crate) struct Args {
     /// Folder of the log [default: AUDIT_LOG_DIR, else logs]
     #[arg(long, value_name = "DIR")]

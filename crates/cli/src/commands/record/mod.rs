@@ -9,12 +9,12 @@ use std::time::Duration;
 use llm_audit::reader::{Ending, LINE_BYTES_MAX, read_line};
 use llm_audit::{Accounting, AuditLogger, Sanitizer};
 
-use crate::arguments::Dir;
+use crate::arguments::{Dir, with_environment};
 use crate::ui::{Exit, Failure, Progress, close_on_signals, complain, count, shown};
 
 /// Record JSON lines from stdin as events.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, after_long_help = with_environment(AFTER_HELP))]
 pub(crate) struct Args {
     #[command(flatten)]
     dir: Dir,

@@ -1,0 +1,117 @@
+//! `check`: prints the effective configuration, and what is wrong with it.
+
+use std::io::{self, Write};
+
+use llm_audit::environment::{Environment, Setting, Source};
+use serde_json::{Value, json};
+
+use crate::arguments::with_environment;
+use crate::ui::{Exit, Failure, Style, complain, count, shown};
+
+/// Check the configuration before a deployment: every setting with its value and its source.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = AFTER_HELP, after_long_help = with_environment(AFTER_HELP))]
+pub(crate) struct Args {
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+The values are those of a service that starts in this environment and sets nothing in its code.
+Every variable that is not accepted is named with what is accepted. A variable that begins with
+AUDIT_ and is not known is a finding. AUDIT_REDACT_ENV shows names, never values.
+
+Exit codes: 0 the configuration is fine, 1 there are unknown variables, 2 values are not accepted.
+
+Examples:
+  llm-audit check
+  AUDIT_FSYNC=5s llm-audit check --json | jq '.settings[] | select(.source != \"default\")'";
+
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let environment = Environment::read();
+    let mut out = io::stdout().lock();
+    let written = match args.json {
+        true => writeln!(out, "{}", object(&environment)),
+        false => print(&environment, Style::of_stdout(), &mut out),
+    };
+    written.and_then(|()| out.flush()).map_err(Failure::writing)?;
+    let mut refused = environment.refused.into_iter();
+    // The last one becomes the failure, which prints it.
+    if let Some(last) = refused.next_back() {
+        refused.for_each(complain);
+        return Err(last.into());
+    }
+    Ok(if environment.unknown.is_empty() { Exit::Fine } else { Exit::Finding })
+}
+
+fn print(environment: &Environment, style: Style, out: &mut impl Write) -> io::Result<()> {
+    let rows: Vec<_> = environment.settings.iter().map(row).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let (names, values) = (width(0).unwrap_or(0), width(1).unwrap_or(0));
+    for [name, value, source] in &rows {
+        let source = match source.as_str() {
+            "default" => style.faint(source),
+            "not accepted" => style.error(source),
+            _ => source.clone(),
+        };
+        writeln!(out, "{name:<names$}  {value:<values$}  {source}")?;
+    }
+    for unknown in &environment.unknown {
+        writeln!(out, "{} {}", style.error("✗"), shown(&unknown.to_string()))?;
+    }
+    match environment.refused.len() + environment.unknown.len() {
+        0 => writeln!(out, "the configuration is fine"),
+        findings => writeln!(out, "{}", count(findings as u64, "finding")),
+    }
+}
+
+/// Returns the name, the value and the source.
+fn row(setting: &Setting) -> [String; 3] {
+    let name = setting.variable.name();
+    let source = match setting.source {
+        Source::Environment(by) if by != name => by,
+        source => source_name(source),
+    };
+    let value = match setting.source {
+        Source::Refused => "-".into(),
+        _ => shown(&setting.value),
+    };
+    [name.to_owned(), value.into_owned(), source.to_owned()]
+}
+
+fn source_name(source: Source) -> &'static str {
+    match source {
+        Source::Default => "default",
+        Source::Environment(_) => "environment",
+        Source::Derived => "other settings",
+        Source::Refused => "not accepted",
+        _ => "unknown",
+    }
+}
+
+fn object(environment: &Environment) -> Value {
+    let setting = |setting: &Setting| {
+        let set_by = match setting.source {
+            Source::Environment(name) => Some(name),
+            _ => None,
+        };
+        json!({
+            "name": setting.variable.name(),
+            "value": (setting.source != Source::Refused).then_some(&setting.value),
+            "source": source_name(setting.source),
+            "set_by": set_by,
+            "default": setting.variable.default_value(),
+            "accepted": setting.variable.accepted(),
+        })
+    };
+    let unknown = environment.unknown.iter();
+    json!({
+        "fine": environment.refused.is_empty() && environment.unknown.is_empty(),
+        "settings": environment.settings.iter().map(setting).collect::<Vec<_>>(),
+        "refused": environment.refused.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "unknown": unknown
+            .map(|unknown| json!({"name": unknown.name, "closest": unknown.closest}))
+            .collect::<Vec<_>>(),
+    })
+}

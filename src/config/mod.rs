@@ -1,0 +1,18 @@
+//! Settings of a logger: the one table of them, the environment, and the builder.
+
+mod builder;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod unknown;
+mod values;
+mod variable;
+mod variables;
+
+pub use builder::Builder;
+pub(crate) use settings::Settings;
+pub use settings::{Compress, Fsync};
+pub use unknown::UnknownVariable;
+pub(crate) use unknown::unknown;
+pub use variable::Variable;
+pub(crate) use variables::VARIABLES;

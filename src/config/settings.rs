@@ -1,0 +1,120 @@
+//! The settings' own types, and the relations between settings.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::time::Duration;
+
+pub(crate) use super::variables::Settings;
+use super::variables::VARIABLES;
+use crate::error::Error;
+
+/// The default of `AUDIT_MAX_EVENT_BYTES`.
+pub(super) const EVENT_BYTES_DEFAULT: usize = 256 << 10;
+
+/// When files are made durable (`AUDIT_FSYNC`). The thread that writes never waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fsync {
+    /// Only when [`flush_durable`](crate::AuditLogger::flush_durable) asks, and when more than 16 finished
+    /// files wait for a sync. The operating system writes the rest when it sees fit.
+    Never,
+    /// At most this long after a write.
+    Every(Duration),
+    /// After every batch.
+    Batch,
+}
+
+impl fmt::Display for Fsync {
+    /// Spells it as `AUDIT_FSYNC` does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Batch => f.write_str("batch"),
+            Self::Every(interval) if interval.subsec_nanos() == 0 => {
+                write!(f, "{}s", interval.as_secs())
+            }
+            Self::Every(interval) => write!(f, "{}ms", interval.as_millis()),
+        }
+    }
+}
+
+/// What happens to files that are no longer written to (`AUDIT_COMPRESS`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compress {
+    /// They stay as they are.
+    #[default]
+    None,
+    /// They become `.jsonl.zst`. Needs the feature `zstd`.
+    Zstd,
+}
+
+impl Compress {
+    /// Returns the name that `AUDIT_COMPRESS` uses.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// The outputs of `AUDIT_EXPORTER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outputs {
+    pub(crate) files: bool,
+    pub(crate) stdout: bool,
+}
+
+impl Settings {
+    /// Sets what the variables say. `lookup` returns the value of a variable.
+    pub(super) fn read(&mut self, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Error> {
+        VARIABLES.iter().try_for_each(|variable| variable.read(self, lookup).map(drop))
+    }
+
+    /// Refuses values that are not accepted, whoever set them.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        VARIABLES.iter().try_for_each(|variable| variable.check(self))
+    }
+
+    /// Makes the default event smaller if only the queue was made small.
+    pub(crate) fn fit_events(&mut self) {
+        if self.max_event_bytes == EVENT_BYTES_DEFAULT {
+            self.max_event_bytes = EVENT_BYTES_DEFAULT.min(self.queue_bytes / 2);
+        }
+    }
+}
+
+/// Returns the name that the OpenTelemetry specification gives to a service without a name.
+pub(super) fn default_service() -> String {
+    let executable = std::env::current_exe().ok();
+    let name = executable.as_deref().and_then(|path| path.file_name()).map(OsStr::to_string_lossy);
+    name.map_or_else(|| "unknown_service".to_owned(), |name| format!("unknown_service:{name}"))
+}
+
+/// Refuses an event that would take more than half of the queue.
+pub(super) fn events_fit_the_queue(settings: &Settings) -> Result<(), String> {
+    let half = settings.queue_bytes / 2;
+    match settings.max_event_bytes <= half {
+        true => Ok(()),
+        false => Err(format!("at most half of AUDIT_QUEUE_BYTES, {half}")),
+    }
+}
+
+/// Refuses a limit of all files together that is below that of one file.
+pub(super) fn one_file_fits_the_total(settings: &Settings) -> Result<(), String> {
+    let file = settings.max_file_bytes;
+    match settings.max_total_bytes.is_none_or(|total| total >= file) {
+        true => Ok(()),
+        false => Err(format!("at least AUDIT_MAX_FILE_BYTES, {file}")),
+    }
+}
+
+/// Refuses an enabled logger that writes nowhere.
+pub(super) fn lines_go_somewhere(settings: &Settings) -> Result<(), String> {
+    let Settings { enabled, outputs, to_exporters, .. } = settings;
+    match !enabled || outputs.files || outputs.stdout || *to_exporters {
+        true => Ok(()),
+        false => Err("at least one of jsonfile, stdout".to_owned()),
+    }
+}

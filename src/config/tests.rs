@@ -1,0 +1,235 @@
+//! Tests of the table, the environment, and the builder over it.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use llm_audit_log::zst;
+
+use super::settings::Outputs;
+use super::*;
+use crate::error::Error;
+use crate::sampler::SamplingPolicy;
+use crate::sanitize::{Profile, Sanitizer};
+
+fn read(vars: &[(&str, &str)]) -> Result<Settings, Error> {
+    let lookup = |name: &str| {
+        vars.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+    };
+    Builder::default().settings(&lookup).map(|(settings, _)| settings)
+}
+
+#[test]
+fn without_variables_the_defaults_hold() {
+    assert_eq!(read(&[]).unwrap(), Settings::default());
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    assert_eq!(read(&[("AUDIT_ENABLED", ""), ("AUDIT_LOG_DIR", "")]).unwrap(), Settings::default());
+}
+
+#[test]
+fn every_variable_arrives() {
+    let settings = read(&[
+        ("AUDIT_ENABLED", "false"),
+        ("AUDIT_EXPORTER", "stdout, jsonfile"),
+        ("AUDIT_LOG_DIR", "/var/log/agents"),
+        ("AUDIT_DEBUG", "TRUE"),
+        ("AUDIT_INCLUDE_SNAPSHOTS", "0"),
+        ("TRACE_SAMPLE_RATE", "0.5"),
+        ("SUCCESS_SAMPLE_RATE", "0"),
+        ("ERROR_SAMPLE_RATE", "0.25"),
+        ("SLOW_REQUEST_THRESHOLD_MS", "10.5"),
+        ("AUDIT_QUEUE_CAPACITY", "64"),
+        ("AUDIT_QUEUE_BYTES", "1048576"),
+        ("AUDIT_MAX_EVENT_BYTES", "8192"),
+        ("AUDIT_MAX_FILE_BYTES", "10000"),
+        ("AUDIT_FILE_MODE", "0640"),
+        ("AUDIT_FSYNC", "250ms"),
+        ("OTEL_SERVICE_NAME", "desk"),
+        ("AUDIT_CAPTURE_CONTENT", "true"),
+        ("AUDIT_REDACT_PROFILE", "precise"),
+        ("AUDIT_REDACT_ENV", "DESK_KEY, DESK_USER"),
+        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "NO_CONTENT"),
+        ("AUDIT_PRICING_FILE", "prices.json"),
+        ("AUDIT_COMPRESS", "none"),
+        ("AUDIT_RETENTION_DAYS", "30"),
+        ("AUDIT_MAX_TOTAL_BYTES", "10000"),
+    ])
+    .unwrap();
+    let expected = Settings {
+        enabled: false,
+        outputs: Outputs { files: true, stdout: true },
+        to_exporters: false,
+        directory: "/var/log/agents".into(),
+        include_snapshots: false,
+        capture_content: true,
+        sanitizer: Sanitizer::with_profile(Profile::Precise),
+        redact_environment: Some(vec!["DESK_KEY".to_owned(), "DESK_USER".to_owned()]),
+        environment: Vec::new(),
+        pricing_file: Some("prices.json".into()),
+        sampling: SamplingPolicy {
+            trace_rate: 0.5,
+            success_rate: 0.0,
+            error_rate: 0.25,
+            slow_threshold_ms: 10.5,
+            debug: true,
+        },
+        queue_capacity: 64,
+        queue_bytes: 1 << 20,
+        errors_apart: true,
+        max_event_bytes: 8192,
+        max_file_bytes: 10_000,
+        file_mode: 0o640,
+        fsync: Fsync::Every(Duration::from_millis(250)),
+        retention_days: Some(30),
+        max_total_bytes: Some(10_000),
+        compress: Compress::None,
+        service: "desk".to_owned(),
+    };
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn a_refused_variable_is_named_with_what_is_accepted() {
+    for (name, given) in [
+        ("AUDIT_ENABLED", "yes"),
+        ("AUDIT_EXPORTER", "file"),
+        ("AUDIT_EXPORTER", "jsonfile,,stdout"),
+        ("AUDIT_EXPORTER", "otlp"),
+        ("AUDIT_DEBUG", "2"),
+        ("AUDIT_INCLUDE_SNAPSHOTS", "no"),
+        ("TRACE_SAMPLE_RATE", "1.1"),
+        ("SUCCESS_SAMPLE_RATE", "-0.1"),
+        ("ERROR_SAMPLE_RATE", "NaN"),
+        ("SLOW_REQUEST_THRESHOLD_MS", "-1"),
+        ("AUDIT_QUEUE_CAPACITY", "0"),
+        ("AUDIT_QUEUE_CAPACITY", "5000000"),
+        ("AUDIT_QUEUE_BYTES", "1000"),
+        ("AUDIT_QUEUE_BYTES", "64MB"),
+        ("AUDIT_MAX_EVENT_BYTES", "100"),
+        ("AUDIT_MAX_EVENT_BYTES", "60000000"),
+        ("AUDIT_MAX_FILE_BYTES", "1"),
+        ("AUDIT_FILE_MODE", "0400"),
+        ("AUDIT_FILE_MODE", "rw"),
+        ("AUDIT_FILE_MODE", "1600"),
+        ("AUDIT_FSYNC", "1"),
+        ("AUDIT_FSYNC", "0s"),
+        ("AUDIT_FSYNC", "sometimes"),
+        ("AUDIT_CAPTURE_CONTENT", "some"),
+        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "all"),
+        ("AUDIT_RETENTION_DAYS", "0"),
+        ("AUDIT_RETENTION_DAYS", "40000"),
+        ("AUDIT_RETENTION_DAYS", "a week"),
+        ("AUDIT_MAX_TOTAL_BYTES", "268435455"),
+        ("AUDIT_MAX_TOTAL_BYTES", "1GB"),
+        ("AUDIT_COMPRESS", "gzip"),
+        ("AUDIT_REDACT_PROFILE", "loose"),
+    ] {
+        let error = read(&[(name, given)]).expect_err(name);
+        assert!(error.is_config(), "{name}");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{name} is ")), "{text}");
+        assert!(text.contains("; accepted: "), "{text}");
+    }
+}
+
+#[test]
+fn compression_is_refused_if_it_is_not_built_in() {
+    let set = read(&[("AUDIT_COMPRESS", "zstd")]).map(|settings| settings.compress);
+    let built = Builder::default().without_environment().compress(Compress::Zstd);
+    let built = built.settings(&|_| None).map(|(settings, _)| settings.compress);
+    for compress in [set, built] {
+        match zst::IS_PRESENT {
+            true => assert_eq!(compress.unwrap(), Compress::Zstd),
+            false => {
+                let error = compress.unwrap_err().to_string();
+                assert!(error.contains("AUDIT_COMPRESS") && error.contains("feature zstd"));
+            }
+        }
+    }
+}
+
+#[test]
+fn fsync_is_shown_as_it_is_set() {
+    for given in ["never", "batch", "1s", "90s", "250ms", "1500ms"] {
+        assert_eq!(read(&[("AUDIT_FSYNC", given)]).unwrap().fsync.to_string(), given);
+    }
+}
+
+#[test]
+fn the_variable_of_opentelemetry_decides_if_ours_is_not_set() {
+    let name = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    for (given, captures) in
+        [("true", true), ("SPAN_AND_EVENT", true), ("false", false), ("no_content", false)]
+    {
+        assert_eq!(read(&[(name, given)]).unwrap().capture_content, captures, "{given}");
+    }
+}
+
+#[test]
+fn the_builder_overrides_the_environment() {
+    let lookup = |name: &str| (name == "AUDIT_DEBUG").then(|| OsString::from("true"));
+    let debug = |builder: Builder| builder.settings(&lookup).unwrap().0.sampling.debug;
+    assert!(debug(Builder::default()));
+    assert!(!debug(Builder::default().debug(false)));
+    assert!(!debug(Builder::default().without_environment()));
+}
+
+#[test]
+fn a_small_queue_makes_the_default_event_small() {
+    let settings = read(&[("AUDIT_QUEUE_BYTES", "65536")]).unwrap();
+    assert_eq!(settings.max_event_bytes, 32 << 10);
+    let settings = Builder::default().without_environment().queue_bytes(65_536);
+    assert_eq!(settings.settings(&|_| None).unwrap().0.max_event_bytes, 32 << 10);
+}
+
+#[test]
+fn an_output_is_needed() {
+    let none = Builder::default().without_environment().files(false);
+    assert!(none.settings(&|_| None).err().unwrap().to_string().contains("AUDIT_EXPORTER"));
+}
+
+#[test]
+fn an_error_is_that_of_the_variable_that_was_given() {
+    let other = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    let both = read(&[(other, "span_only"), ("AUDIT_CAPTURE_CONTENT", "false")]).unwrap();
+    assert!(!both.capture_content);
+    let error = read(&[(other, "all"), ("AUDIT_CAPTURE_CONTENT", "false")]).unwrap_err();
+    assert!(error.to_string().starts_with(other), "{error}");
+}
+
+#[test]
+fn what_a_variable_shows_it_reads() {
+    let defaults = Settings::default();
+    for variable in VARIABLES {
+        let shown = variable.show(&defaults);
+        let mut settings = Settings { enabled: true, ..Settings::default() };
+        let lookup = |name: &str| (name == variable.name()).then(|| OsString::from(&shown));
+        match shown.as_str() {
+            "none" if variable.name() != "AUDIT_COMPRESS" => continue,
+            "variables with a sensitive name" => continue,
+            _ => {}
+        }
+        assert_eq!(variable.read(&mut settings, &lookup).unwrap(), Some(variable.name()));
+        assert_eq!(settings, defaults, "{}", variable.name());
+    }
+}
+
+#[test]
+fn every_variable_is_documented_and_named_once() {
+    let mut names: Vec<_> = VARIABLES.iter().map(Variable::name).collect();
+    names.extend(VARIABLES.iter().filter_map(Variable::fallback));
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    for variable in VARIABLES {
+        let documentation = variable.documentation();
+        assert!(documentation.ends_with('.'), "{documentation}");
+        for forbidden in ["](", "|", "\n", "  "] {
+            assert!(!documentation.contains(forbidden), "{documentation}");
+        }
+        assert!(!variable.accepted().is_empty() && !variable.default_value().is_empty());
+    }
+}

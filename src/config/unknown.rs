@@ -1,0 +1,121 @@
+//! Variables that look like settings and are none, and the names that may be meant.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use super::variables::VARIABLES;
+
+/// What the names of the library's own variables begin with.
+const PREFIX: &str = "AUDIT_";
+
+/// A variable of the environment that begins with `AUDIT_` and is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownVariable {
+    /// Its name.
+    pub name: String,
+    /// The known name that is closest to it.
+    pub closest: &'static str,
+}
+
+impl fmt::Display for UnknownVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.escape_debug();
+        write!(f, "{name} is not a known variable; the closest is {}", self.closest)
+    }
+}
+
+/// Returns those of the names that begin with `AUDIT_` and are not known, in order.
+pub(crate) fn unknown(names: impl IntoIterator<Item = OsString>) -> Vec<UnknownVariable> {
+    let is_unknown = |name: &String| name.starts_with(PREFIX) && known().all(|known| known != name);
+    let names = names.into_iter().map(|name| name.to_string_lossy().into_owned());
+    let mut names: Vec<_> = names.filter(is_unknown).collect();
+    names.sort();
+    names.into_iter().map(|name| UnknownVariable { closest: closest(&name), name }).collect()
+}
+
+fn known() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().flat_map(|variable| [variable.name()].into_iter().chain(variable.fallback()))
+}
+
+fn closest(name: &str) -> &'static str {
+    known().min_by_key(|known| distance(name, known)).unwrap_or_default()
+}
+
+/// Counts the edits from one text to the other: characters inserted, removed or replaced, and
+/// neighbours swapped.
+fn distance(from: &str, to: &str) -> usize {
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    // The rows of the table are the characters of `from`; only the last three are kept.
+    let mut before_last = vec![0; to.len() + 1];
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for row in 1..=from.len() {
+        let mut current = vec![row; to.len() + 1];
+        for column in 1..=to.len() {
+            let is_same = from[row - 1] == to[column - 1];
+            let mut edits = (last[column - 1] + usize::from(!is_same))
+                .min(last[column] + 1)
+                .min(current[column - 1] + 1);
+            let (a, b) = (&from[..row], &to[..column]);
+            if let ([.., a, b], [.., c, d]) = (a, b)
+                && (a, b) == (d, c)
+            {
+                edits = edits.min(before_last[column - 2] + 1);
+            }
+            current[column] = edits;
+        }
+        before_last = std::mem::replace(&mut last, current);
+    }
+    last[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        let cases = [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("abc", "abc", 0),
+            ("abc", "abd", 1),
+            ("abc", "acb", 1),
+            ("abc", "ac", 1),
+            ("kitten", "sitting", 3),
+            ("é", "e", 1),
+        ];
+        for (from, to, edits) in cases {
+            assert_eq!(distance(from, to), edits, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn the_closest_name_is_the_one_that_was_meant() {
+        for (name, meant) in [
+            ("AUDIT_FSYCN", "AUDIT_FSYNC"),
+            ("AUDIT_LOGDIR", "AUDIT_LOG_DIR"),
+            ("AUDIT_SAMPLE_RATE", "TRACE_SAMPLE_RATE"),
+            ("AUDIT_ERROR_SAMPLE_RATE", "ERROR_SAMPLE_RATE"),
+            ("AUDIT_QUEUE_SIZE", "AUDIT_QUEUE_BYTES"),
+            ("AUDIT_RETENTION", "AUDIT_RETENTION_DAYS"),
+            ("AUDIT_debug", "AUDIT_DEBUG"),
+        ] {
+            assert_eq!(closest(name), meant, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_ours_are_unknown() {
+        let names =
+            ["AUDIT_FSYNC", "AUDIT_FSYCN", "PATH", "LLM_AUDIT_FSYCN", "AUDITOR", "AUDIT_DBUG\n"];
+        let unknown = unknown(names.map(OsString::from));
+        let texts: Vec<_> = unknown.iter().map(ToString::to_string).collect();
+        let expected = [
+            "AUDIT_DBUG\\n is not a known variable; the closest is AUDIT_DEBUG",
+            "AUDIT_FSYCN is not a known variable; the closest is AUDIT_FSYNC",
+        ];
+        assert_eq!(texts, expected);
+    }
+}

@@ -1,0 +1,395 @@
+//! The kinds of values that settings take: how each is read, checked and shown.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use llm_audit_log::zst;
+
+use super::settings::{Compress, Fsync, Outputs};
+use crate::sampler;
+use crate::sanitize::{Profile, Sanitizer};
+
+/// A kind of values.
+pub(super) trait Values {
+    type Value;
+
+    /// Describes the accepted values.
+    fn accepted(&self) -> String;
+
+    /// Reads a text without spaces around it. Returns `None` if it is not accepted.
+    fn parse(&self, text: &str) -> Option<Self::Value>;
+
+    /// Returns the text that [`parse`](Self::parse) reads as this value.
+    fn show(&self, value: &Self::Value) -> String;
+
+    /// Returns whether a value is accepted, whoever set it.
+    fn accepts(&self, _: &Self::Value) -> bool {
+        true
+    }
+
+    /// Reads a variable's value. The error is what is accepted.
+    fn read(&self, given: &OsStr) -> Result<Self::Value, String> {
+        let text = given.to_str().ok_or("text in UTF-8")?;
+        self.parse(text.trim()).ok_or_else(|| self.accepted())
+    }
+}
+
+/// `true` and `false`, also as `1` and `0`.
+pub(super) struct Switch;
+
+impl Values for Switch {
+    type Value = bool;
+
+    fn accepted(&self) -> String {
+        "true or false".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<bool> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn show(&self, value: &bool) -> String {
+        value.to_string()
+    }
+}
+
+/// The values of the variable that OpenTelemetry's GenAI instrumentations read. In older ones it is a
+/// switch, in newer ones it names the place of the content.
+pub(super) struct MessageContent;
+
+impl Values for MessageContent {
+    type Value = bool;
+
+    fn accepted(&self) -> String {
+        "true, false, NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<bool> {
+        match text.to_ascii_lowercase().as_str() {
+            "span_only" | "event_only" | "span_and_event" => Some(true),
+            "no_content" => Some(false),
+            _ => Switch.parse(text),
+        }
+    }
+
+    fn show(&self, value: &bool) -> String {
+        value.to_string()
+    }
+}
+
+/// Numbers in a range.
+pub(super) struct Number<T> {
+    pub(super) of: &'static str,
+    pub(super) from: T,
+    pub(super) to: Option<T>,
+}
+
+impl<T: FromStr + Display + PartialOrd> Values for Number<T> {
+    type Value = T;
+
+    fn accepted(&self) -> String {
+        let Self { of, from, to } = self;
+        match to {
+            Some(to) => format!("a number of {of} from {from} to {to}"),
+            None => format!("a number of {of} from {from} up"),
+        }
+    }
+
+    fn parse(&self, text: &str) -> Option<T> {
+        text.parse().ok()
+    }
+
+    fn show(&self, value: &T) -> String {
+        value.to_string()
+    }
+
+    fn accepts(&self, value: &T) -> bool {
+        *value >= self.from && self.to.as_ref().is_none_or(|to| value <= to)
+    }
+}
+
+/// Shares from 0 to 1.
+pub(super) struct Share;
+
+impl Values for Share {
+    type Value = f64;
+
+    fn accepted(&self) -> String {
+        sampler::SHARE_ACCEPTED.to_owned()
+    }
+
+    /// Refuses what is out of range, too: the builder sets all rates at once, and would hide it.
+    fn parse(&self, text: &str) -> Option<f64> {
+        text.parse().ok().filter(|share| self.accepts(share))
+    }
+
+    fn show(&self, value: &f64) -> String {
+        value.to_string()
+    }
+
+    fn accepts(&self, value: &f64) -> bool {
+        sampler::is_share(*value)
+    }
+}
+
+/// Latencies in milliseconds, infinity included.
+pub(super) struct Milliseconds;
+
+impl Values for Milliseconds {
+    type Value = f64;
+
+    fn accepted(&self) -> String {
+        sampler::THRESHOLD_ACCEPTED.to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<f64> {
+        text.parse().ok()
+    }
+
+    fn show(&self, value: &f64) -> String {
+        value.to_string()
+    }
+
+    fn accepts(&self, value: &f64) -> bool {
+        sampler::is_threshold(*value)
+    }
+}
+
+/// Values that may be absent. A variable cannot say so: it is unset then.
+pub(super) struct Optional<V>(pub(super) V);
+
+impl<V: Values> Values for Optional<V> {
+    type Value = Option<V::Value>;
+
+    fn accepted(&self) -> String {
+        self.0.accepted()
+    }
+
+    fn parse(&self, text: &str) -> Option<Self::Value> {
+        self.0.parse(text).map(Some)
+    }
+
+    fn show(&self, value: &Self::Value) -> String {
+        value.as_ref().map_or_else(|| "none".to_owned(), |value| self.0.show(value))
+    }
+
+    fn accepts(&self, value: &Self::Value) -> bool {
+        value.as_ref().is_none_or(|value| self.0.accepts(value))
+    }
+
+    fn read(&self, given: &OsStr) -> Result<Self::Value, String> {
+        self.0.read(given).map(Some)
+    }
+}
+
+/// Paths, taken as they are.
+pub(super) struct Path;
+
+impl Values for Path {
+    type Value = PathBuf;
+
+    fn accepted(&self) -> String {
+        "a path".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<PathBuf> {
+        Some(text.into())
+    }
+
+    fn show(&self, value: &PathBuf) -> String {
+        value.display().to_string()
+    }
+
+    fn read(&self, given: &OsStr) -> Result<PathBuf, String> {
+        Ok(given.into())
+    }
+}
+
+/// Text, taken as it is.
+pub(super) struct Text;
+
+impl Values for Text {
+    type Value = String;
+
+    fn accepted(&self) -> String {
+        "text in UTF-8".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn show(&self, value: &String) -> String {
+        value.clone()
+    }
+
+    fn read(&self, given: &OsStr) -> Result<String, String> {
+        given.to_str().map(str::to_owned).ok_or_else(|| self.accepted())
+    }
+}
+
+/// Names of variables. `None` are those whose name is a sensitive key.
+pub(super) struct Names;
+
+impl Values for Names {
+    type Value = Option<Vec<String>>;
+
+    fn accepted(&self) -> String {
+        "a comma list of variables that are set, or none".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<Self::Value> {
+        Some(Some(text.split(',').map(|name| name.trim().to_owned()).collect()))
+    }
+
+    fn show(&self, value: &Self::Value) -> String {
+        match value.as_deref() {
+            None => "variables with a sensitive name".to_owned(),
+            Some([]) => "none".to_owned(),
+            Some(names) => names.join(", "),
+        }
+    }
+}
+
+/// Where the lines go.
+pub(super) struct Exporters;
+
+impl Values for Exporters {
+    type Value = Outputs;
+
+    fn accepted(&self) -> String {
+        "a comma list of jsonfile, stdout".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<Outputs> {
+        let mut outputs = Outputs { files: false, stdout: false };
+        for name in text.split(',').map(str::trim) {
+            match name {
+                "jsonfile" => outputs.files = true,
+                "stdout" => outputs.stdout = true,
+                _ => return None,
+            }
+        }
+        Some(outputs)
+    }
+
+    fn show(&self, value: &Outputs) -> String {
+        match value {
+            Outputs { files: true, stdout: true } => "jsonfile, stdout",
+            Outputs { files: true, stdout: false } => "jsonfile",
+            Outputs { files: false, stdout: true } => "stdout",
+            Outputs { files: false, stdout: false } => "none",
+        }
+        .to_owned()
+    }
+}
+
+/// Sanitizers with the default rules, by the name of their profile.
+pub(super) struct Profiles;
+
+impl Values for Profiles {
+    type Value = Sanitizer;
+
+    fn accepted(&self) -> String {
+        "full or precise".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<Sanitizer> {
+        Profile::from_name(text).map(Sanitizer::with_profile)
+    }
+
+    fn show(&self, value: &Sanitizer) -> String {
+        value.profile().name().to_owned()
+    }
+}
+
+/// Permissions of files that their owner can read and write.
+pub(super) struct Mode;
+
+impl Values for Mode {
+    type Value = u32;
+
+    fn accepted(&self) -> String {
+        "an octal mode that lets the owner read and write, 0600 to 0777".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<u32> {
+        u32::from_str_radix(text, 8).ok()
+    }
+
+    fn show(&self, value: &u32) -> String {
+        format!("{value:04o}")
+    }
+
+    fn accepts(&self, value: &u32) -> bool {
+        value & 0o600 == 0o600 && *value <= 0o777
+    }
+}
+
+/// When files are synced.
+pub(super) struct Syncs;
+
+impl Values for Syncs {
+    type Value = Fsync;
+
+    fn accepted(&self) -> String {
+        "never, batch, or an interval such as 500ms, 1s, 2m".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<Fsync> {
+        match text {
+            "never" => Some(Fsync::Never),
+            "batch" => Some(Fsync::Batch),
+            _ => interval(text).map(Fsync::Every),
+        }
+    }
+
+    fn show(&self, value: &Fsync) -> String {
+        value.to_string()
+    }
+}
+
+/// Reads a number with its unit, from 1 ms to 24 hours.
+fn interval(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let count: u64 = text[..digits].parse().ok()?;
+    let unit_ms = match &text[digits..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    let interval_ms = count.checked_mul(unit_ms).filter(|ms| (1..=86_400_000).contains(ms))?;
+    Some(Duration::from_millis(interval_ms))
+}
+
+/// What happens to closed files.
+pub(super) struct Compressions;
+
+impl Values for Compressions {
+    type Value = Compress;
+
+    fn accepted(&self) -> String {
+        "none, or zstd in a build with the feature zstd".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<Compress> {
+        [Compress::None, Compress::Zstd].into_iter().find(|compress| compress.name() == text)
+    }
+
+    fn show(&self, value: &Compress) -> String {
+        value.name().to_owned()
+    }
+
+    fn accepts(&self, value: &Compress) -> bool {
+        *value == Compress::None || zst::IS_PRESENT
+    }
+}

@@ -1,0 +1,156 @@
+//! The one table of settings and of the variables that set them.
+//!
+//! An entry here makes the field of [`Settings`], its default, the method of the builder, the variable,
+//! its checks, and its lines in `docs/configuration.md`, in the crate page, in `--help` and in `check`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::builder::Builder;
+use super::settings::{
+    Compress, EVENT_BYTES_DEFAULT, Fsync, Outputs, default_service, events_fit_the_queue,
+    lines_go_somewhere, one_file_fits_the_total,
+};
+use super::values::{
+    Compressions, Exporters, MessageContent, Milliseconds, Mode, Names, Number, Optional, Path,
+    Profiles, Share, Switch, Syncs, Text, Values,
+};
+use super::variable::{Fallback, Variable, settings};
+use crate::ring;
+use crate::sampler::SamplingPolicy;
+use crate::sanitize::Sanitizer;
+
+settings! {
+    fields {
+        outputs: Outputs = Outputs { files: true, stdout: false },
+        /// The builder was given exporters.
+        to_exporters: bool = false,
+        directory: PathBuf = PathBuf::from("logs"),
+        sampling: SamplingPolicy = SamplingPolicy::default(),
+        sanitizer: Sanitizer = Sanitizer::default(),
+        /// Variables whose values are redacted. `None` are those whose name is a sensitive key.
+        redact_environment: Option<Vec<String>> = None,
+        /// Names and values for `error.environment`, in the order in which they were registered.
+        environment: Vec<(String, String)> = Vec::new(),
+        /// Prices that override the built-in table.
+        pricing_file: Option<PathBuf> = None,
+        /// Errors have a lane of their own.
+        errors_apart: bool = true,
+    }
+
+    group "What is recorded"
+
+    /// If `false`, nothing is recorded and `emit` costs one load.
+    "AUDIT_ENABLED" = Switch, fn enabled(enabled: bool): bool = true;
+
+    /// If `true`, layers and helpers record prompts, completions, arguments and results. If it is not set,
+    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` decides. What a caller puts into `data` is
+    /// always recorded.
+    ///
+    /// The helpers are [`record_llm_call`](crate::record_llm_call) and `#[audit_span]`.
+    /// `error.input_snapshot` has a switch of its own, [`include_snapshots`](Self::include_snapshots).
+    "AUDIT_CAPTURE_CONTENT" = Switch, fn capture_content(capture: bool): bool = false,
+        or "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT" = MessageContent;
+
+    /// If `false`, `error.input_snapshot` is left out.
+    "AUDIT_INCLUDE_SNAPSHOTS" = Switch, fn include_snapshots(include: bool): bool = true;
+
+    /// A file of prices in LiteLLM's JSON layout. They override the built-in prices. The file is read again
+    /// when it changes.
+    "AUDIT_PRICING_FILE" = Optional(Path), at pricing_file;
+
+    /// The service in `audit.start`.
+    "OTEL_SERVICE_NAME" = Text, fn service(name: impl Into<String>): String = default_service(),
+        shown "unknown_service:PROGRAM";
+
+    group "Sampling"
+
+    /// If `true`, every event is kept.
+    "AUDIT_DEBUG" = Switch, at sampling.debug;
+
+    /// Share of the traces that are kept whole. The trace id decides, so every process decides alike.
+    "TRACE_SAMPLE_RATE" = Share, at sampling.trace_rate;
+
+    /// Share of `ok` and `retry` events that are kept outside of those traces.
+    "SUCCESS_SAMPLE_RATE" = Share, at sampling.success_rate;
+
+    /// Share of `error` and `timeout` events that are kept outside of those traces.
+    "ERROR_SAMPLE_RATE" = Share, at sampling.error_rate;
+
+    /// An event that took longer is always kept.
+    "SLOW_REQUEST_THRESHOLD_MS" = Milliseconds, at sampling.slow_threshold_ms;
+
+    group "Redaction"
+
+    /// What counts as a payment card. With `full`, four groups of four digits do. With `precise`, a card must
+    /// have an issuer's prefix and pass Luhn's check.
+    "AUDIT_REDACT_PROFILE" = Profiles, at sanitizer;
+
+    /// Variables whose values become `[REDACTED_known]` wherever they appear. If it is not set, the recorder
+    /// protects variables with a sensitive name, such as `OPENAI_API_KEY`, if the value has at least 12 bytes.
+    /// The filters `redact` and `scan` protect listed variables only.
+    "AUDIT_REDACT_ENV" = Names, at redact_environment;
+
+    group "Files"
+
+    /// Where the lines go.
+    "AUDIT_EXPORTER" = Exporters, at outputs, if lines_go_somewhere;
+
+    /// Folder of the log, on a local file system. It is created if it does not exist.
+    "AUDIT_LOG_DIR" = Path, at directory;
+
+    /// Permissions of new files on Unix. A new folder has `0700`.
+    "AUDIT_FILE_MODE" = Mode, fn file_mode(mode: u32): u32 = 0o600;
+
+    /// When files are made durable: at most an interval after a write, or after every `batch`. With `never`,
+    /// only `flush_durable` syncs, and housekeeping before it compresses or removes old files.
+    "AUDIT_FSYNC" = Syncs, fn fsync(fsync: Fsync): Fsync = Fsync::Every(Duration::from_secs(1));
+
+    /// If a file would grow past this size, the next begins: `audit-YYYY-MM-DD.1.jsonl`, `.2.` and so on.
+    "AUDIT_MAX_FILE_BYTES" = Number::<u64> { of: "bytes", from: 4 << 10, to: None },
+        fn max_file_bytes(bytes: u64): u64 = 256 << 20;
+
+    /// Files of older days are removed. With 7, those of the last seven days and of today stay.
+    ///
+    /// The day is the one in the file's name, compared with the clock. Only files of the log in its folder
+    /// that no process writes to are removed, compressed ones too. Retention runs at the start, whenever a
+    /// file begins, and when the day changes. For each removed file an `audit.retired` line reports which
+    /// numbers went with it.
+    "AUDIT_RETENTION_DAYS" = Optional(Number::<u32> { of: "days", from: 1, to: Some(36_500) }),
+        fn retention_days(days: u32): Option<u32> = None;
+
+    /// If all files together are larger, the oldest are removed. At least `AUDIT_MAX_FILE_BYTES`.
+    ///
+    /// Only files that no process writes to are removed. When and how is as with
+    /// [`retention_days`](Self::retention_days). In between, the folder may grow by what is written.
+    "AUDIT_MAX_TOTAL_BYTES" = Optional(Number::<u64> { of: "bytes", from: 4 << 10, to: None }),
+        fn max_total_bytes(bytes: u64): Option<u64> = None, if one_file_fits_the_total;
+
+    /// What happens to files that are no longer written to. With `zstd` they become `.jsonl.zst`.
+    "AUDIT_COMPRESS" = Compressions, fn compress(compress: Compress): Compress = Compress::None;
+
+    group "Queue"
+
+    /// Events that the queue can hold, rounded up to a power of two from 64. Errors and timeouts have a lane
+    /// of their own with a quarter as many places in addition, at least 64.
+    ///
+    /// Events with status `error` or `timeout` use that lane. A flood of other events overwrites none of
+    /// them: only errors overwrite errors.
+    "AUDIT_QUEUE_CAPACITY" = Number::<usize> { of: "events", from: 1, to: Some(*ring::CAPACITY.end()) },
+        fn queue_capacity(events: usize): usize = 10_000;
+
+    /// Memory of the queue. A quarter is for errors and timeouts alone. If a lane is full, its oldest events
+    /// are overwritten.
+    ///
+    /// An event takes at least 1088 bytes of it. In addition the queue takes 76 bytes per place of either
+    /// lane, 4 for every 1088 bytes, and 560 KiB.
+    "AUDIT_QUEUE_BYTES" = Number::<usize> { of: "bytes", from: 64 << 10, to: Some(8 << 30) },
+        fn queue_bytes(bytes: usize): usize = 64 << 20;
+
+    /// Size of one encoded event, at most half of the queue's memory. If an event is larger, its longest
+    /// strings are cut. If only the queue's memory is made small, this limit shrinks with it.
+    ///
+    /// The strings of an error are also cut if it would take more than three quarters of its lane's memory.
+    "AUDIT_MAX_EVENT_BYTES" = Number::<usize> { of: "bytes", from: 4 << 10, to: Some(64 << 20) },
+        fn max_event_bytes(bytes: usize): usize = EVENT_BYTES_DEFAULT, if events_fit_the_queue;
+}

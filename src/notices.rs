@@ -1,0 +1,69 @@
+//! What the library prints: warnings on stderr. Nothing else in the library prints.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::config::{self, UnknownVariable};
+
+/// Warns about variables that begin with `AUDIT_` and are not known. Only the first call of a process looks.
+pub(crate) fn unknown_variables() {
+    static LOOKED: AtomicBool = AtomicBool::new(false);
+    // Relaxed: the flag guards no other memory. A forked child inherits it and stays silent.
+    if !LOOKED.swap(true, Ordering::Relaxed) {
+        let names = std::env::vars_os().map(|(name, _)| name);
+        print(&warning(&config::unknown(names)));
+    }
+}
+
+/// Returns a line for each variable.
+fn warning(unknown: &[UnknownVariable]) -> String {
+    let mut text = String::new();
+    for variable in unknown {
+        let _ = writeln!(text, "llm-audit: {variable}"); // a string takes everything
+    }
+    text
+}
+
+/// Writes to stderr in one write. An error is ignored: nothing is left to report it on.
+fn print(text: &str) {
+    if !text.is_empty() {
+        let _ = write(text.as_bytes());
+    }
+}
+
+/// Goes past the lock of `io::stderr`: in a forked child, a thread of the parent may hold it for good.
+#[cfg(unix)]
+fn write(text: &[u8]) -> io::Result<()> {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    File::from(io::stderr().as_fd().try_clone_to_owned()?).write_all(text)
+}
+
+#[cfg(not(unix))]
+fn write(text: &[u8]) -> io::Result<()> {
+    io::stderr().write_all(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    #[test]
+    fn a_warning_is_a_line_per_variable() {
+        let names = ["AUDIT_FSYCN", "AUDIT_FSYNC", "AUDIT_NOTICES"].map(OsString::from);
+        let text = warning(&config::unknown(names));
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        let expected = "llm-audit: AUDIT_FSYCN is not a known variable; the closest is AUDIT_FSYNC";
+        assert_eq!(lines[0], expected);
+        assert!(
+            lines[1].starts_with("llm-audit: AUDIT_NOTICES is not a known variable; "),
+            "{text}"
+        );
+        assert_eq!(warning(&[]), "");
+    }
+}

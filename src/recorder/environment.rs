@@ -1,0 +1,206 @@
+//! The environment, looked at without starting a logger: every setting, its value and its source.
+//!
+//! For checks before a deployment, and for a page of a service that shows its configuration.
+//! `llm-audit check` prints what is here.
+//!
+//! # Examples
+//!
+//! ```
+//! use llm_audit::environment::{Environment, VARIABLES};
+//!
+//! let environment = Environment::read();
+//! for setting in &environment.settings {
+//!     println!("{} = {}", setting.variable.name(), setting.value);
+//! }
+//! assert!(environment.refused.is_empty() && environment.unknown.is_empty());
+//! assert_eq!(environment.settings.len(), VARIABLES.len());
+//! ```
+
+use std::env;
+use std::ffi::OsString;
+
+use crate::config::{self, Settings};
+pub use crate::config::{UnknownVariable, Variable};
+use crate::error::Error;
+use crate::pricing::Pricing;
+use crate::sanitize::protect_variables;
+
+/// Every variable that the library reads, in the order of the documentation.
+pub static VARIABLES: &[Variable] = config::VARIABLES;
+
+/// What a logger would make of the environment.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Environment {
+    /// Every variable with its value, in the order of [`VARIABLES`].
+    pub settings: Vec<Setting>,
+    /// Why [`init`](crate::init) would fail, an error for each variable that is not accepted.
+    pub refused: Vec<Error>,
+    /// Variables that begin with `AUDIT_` and are not known.
+    pub unknown: Vec<UnknownVariable>,
+}
+
+/// A setting as a logger would have it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Setting {
+    /// The variable.
+    pub variable: &'static Variable,
+    /// The value that holds. If the environment's is refused, this is the default.
+    pub value: String,
+    /// What decided it.
+    pub source: Source,
+}
+
+/// What decides a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// No variable: this is the default.
+    Default,
+    /// The variable of this name. It is the setting's own or its [fallback](Variable::fallback).
+    Environment(&'static str),
+    /// Other settings: the default does not fit them.
+    Derived,
+    /// No variable that counts: the value in the environment is refused.
+    Refused,
+}
+
+impl Environment {
+    /// Reads the environment of the process. It starts no logger and changes no file. It reads the file of
+    /// `AUDIT_PRICING_FILE`.
+    pub fn read() -> Self {
+        Self::of(&|name| env::var_os(name), env::vars_os().map(|(name, _)| name))
+    }
+
+    fn of(
+        lookup: &dyn Fn(&str) -> Option<OsString>,
+        names: impl IntoIterator<Item = OsString>,
+    ) -> Self {
+        let (mut settings, mut refused) = (Settings::default(), Vec::new());
+        let mut sources: Vec<_> = VARIABLES
+            .iter()
+            .map(|variable| take(variable, &mut settings, lookup, &mut refused))
+            .collect();
+        let defaults = Settings::default();
+        for (variable, source) in VARIABLES.iter().zip(&mut sources) {
+            if *source == Source::Default && variable.show(&settings) != variable.show(&defaults) {
+                *source = Source::Derived;
+            }
+        }
+        for (name, error) in prepare(&mut settings) {
+            refused.push(error);
+            let at = VARIABLES.iter().position(|variable| variable.name() == name);
+            at.into_iter().for_each(|at| sources[at] = Source::Refused);
+        }
+        let setting = |(variable, source): (&'static Variable, Source)| {
+            let settings = if source == Source::Refused { &defaults } else { &settings };
+            Setting { variable, value: variable.show(settings), source }
+        };
+        let settings = VARIABLES.iter().zip(sources).map(setting).collect();
+        Self { settings, refused, unknown: config::unknown(names) }
+    }
+}
+
+/// Takes a variable's value into the settings, unless it is refused.
+fn take(
+    variable: &'static Variable,
+    settings: &mut Settings,
+    lookup: &dyn Fn(&str) -> Option<OsString>,
+    refused: &mut Vec<Error>,
+) -> Source {
+    let mut changed = settings.clone();
+    let source = variable.read(&mut changed, lookup).and_then(|source| {
+        changed.fit_events();
+        variable.check(&changed).map(|()| source)
+    });
+    match source {
+        Ok(source) => {
+            *settings = changed;
+            source.map_or(Source::Default, Source::Environment)
+        }
+        Err(error) => {
+            refused.push(error);
+            Source::Refused
+        }
+    }
+}
+
+/// Does what the start of a logger can fail at without a folder or a thread. Puts the names of the protected
+/// variables into the settings, and returns which variable was refused and why.
+fn prepare(settings: &mut Settings) -> Vec<(&'static str, Error)> {
+    let mut refused = Vec::new();
+    match protect_variables(settings.redact_environment.take()) {
+        Ok((names, _protected)) => settings.redact_environment = Some(names),
+        Err(error) => refused.push(("AUDIT_REDACT_ENV", error.into())),
+    }
+    let file = settings.pricing_file.as_deref();
+    if let Err(error) = Pricing::open(file, &settings.sanitizer) {
+        refused.push(("AUDIT_PRICING_FILE", error));
+    }
+    refused
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> Environment {
+        let lookup = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+        };
+        Environment::of(&lookup, variables.iter().map(|(name, _)| name.into()))
+    }
+
+    fn shown<'e>(environment: &'e Environment, name: &str) -> (&'e str, Source) {
+        let setting =
+            environment.settings.iter().find(|setting| setting.variable.name() == name).unwrap();
+        (&setting.value, setting.source)
+    }
+
+    #[test]
+    fn a_setting_has_its_value_and_its_source() {
+        let other = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+        let environment = of(&[
+            ("AUDIT_QUEUE_BYTES", "65536"),
+            ("AUDIT_FILE_MODE", "640"),
+            ("AUDIT_EXPORTER", "stdout,jsonfile"),
+            ("AUDIT_DEBUG", ""),
+            ("AUDIT_REDACT_ENV", "none"),
+            (other, "span_only"),
+        ]);
+        for (name, expected) in [
+            ("AUDIT_QUEUE_BYTES", ("65536", Source::Environment("AUDIT_QUEUE_BYTES"))),
+            ("AUDIT_MAX_EVENT_BYTES", ("32768", Source::Derived)),
+            ("AUDIT_FILE_MODE", ("0640", Source::Environment("AUDIT_FILE_MODE"))),
+            ("AUDIT_EXPORTER", ("jsonfile, stdout", Source::Environment("AUDIT_EXPORTER"))),
+            ("AUDIT_DEBUG", ("false", Source::Default)),
+            ("AUDIT_REDACT_ENV", ("none", Source::Environment("AUDIT_REDACT_ENV"))),
+            ("AUDIT_CAPTURE_CONTENT", ("true", Source::Environment(other))),
+            ("AUDIT_RETENTION_DAYS", ("none", Source::Default)),
+        ] {
+            assert_eq!(shown(&environment, name), expected, "{name}");
+        }
+        assert!(environment.refused.is_empty() && environment.unknown.is_empty());
+    }
+
+    #[test]
+    fn every_refused_variable_is_named_at_once() {
+        let given = [
+            ("AUDIT_FSYNC", "sometimes"),
+            ("AUDIT_QUEUE_BYTES", "1000"),
+            ("AUDIT_MAX_TOTAL_BYTES", "5000"),
+            ("AUDIT_PRICING_FILE", "/nonexistent/prices.json"),
+            ("AUDIT_REDACT_ENV", "LLM_AUDIT_NOT_SET"),
+        ];
+        let environment = of(&given);
+        let texts: Vec<_> = environment.refused.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), given.len(), "{texts:?}");
+        for (name, _) in given {
+            assert!(texts.iter().any(|text| text.contains(name)), "{name} {texts:?}");
+            assert_eq!(shown(&environment, name).1, Source::Refused, "{name}");
+        }
+        assert_eq!(shown(&environment, "AUDIT_QUEUE_BYTES").0, "67108864");
+        assert_eq!(shown(&environment, "AUDIT_MAX_EVENT_BYTES"), ("262144", Source::Default));
+    }
+}
