@@ -44,7 +44,7 @@ BANNED = {
 #   - a verb or preposition that asks for a place is before it: "shows where", "from where";
 #   - "to" and a verb, or a mark, are after it: "where to find what", "where?";
 #   - it opens a sentence that contains no comma, so that no main clause can follow it;
-#   - code and a comma are before it: "`src/writer/fs.rs`, where tests inject faults".
+#   - code and a comma are before it: "`src/writer/fs/mod.rs`, where tests inject faults".
 WHERE = re.compile(r"\bwhere\b", re.I)
 WHERE_PLACE_BEFORE = re.compile(
     r"(?:\b(?:address|area|block|boundary|bucket|byte|case|column|crate|directory|disk|document|end"

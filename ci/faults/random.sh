@@ -12,4 +12,4 @@ run() {
     echo "random: $count runs of $name, every count agreed, $((SECONDS - began)) s"
 }
 run writer::tests::random::whatever_races_every_count_agrees "$runs"
-run writer::tests::model::whatever_happens_every_number_is_held_or_told_of "$((runs * 20))"
+run writer::tests::model::whatever_happens_every_number_is_written_or_reported "$((runs * 20))"

@@ -1,4 +1,5 @@
-//! Takes a batch of events out of both lanes and makes lines of them, in the order they happened.
+//! Takes a batch of events out of both lanes, and turns them into lines in the order of their
+//! timestamps.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,27 +10,29 @@ use crate::metrics::{Counts, add};
 use crate::record::decode;
 use crate::ring::{Drainer, Lanes, Next, Taken};
 
-/// Events in a batch at most. Half of them may be errors, so that no flood starves the other lane.
+/// The most events of a batch. At most half of them are errors, so that a flood of errors does not
+/// starve the other lane.
 pub(super) const EVENTS_MAX: usize = 512;
-/// A batch that has reached this many bytes is written; its errors alone leave half of them, or
-/// at least one event, to the others.
+/// A batch of this many bytes is written. Errors alone take at most half of them, so that the
+/// others have the rest, or at least one event.
 pub(super) const BYTES: usize = 256 << 10;
-/// How long a producer that is between its steps is waited for, at first and at most. Doubled with
-/// each one given up in a row: else draw, seal, draw, seal could go on without a push completing.
+/// How long the writer waits for a producer that is between its steps: at first, and at most. Each
+/// producer given up in a row doubles it. Otherwise a cycle of draw and seal could go on without
+/// any push completing.
 const PATIENCE: (Duration, Duration) = (Duration::from_micros(2), Duration::from_millis(1));
 
-/// What a batch came to.
+/// A batch, counted.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) events: u64,
     pub(super) overwritten: u64,
-    /// The first number of the batch.
+    /// The first sequence number of the batch.
     pub(super) first_seq: u64,
-    /// A producer was between its steps.
+    /// Whether a producer was between its steps.
     pub(super) is_unready: bool,
 }
 
-/// An error that waits for its place among the others.
+/// An error that waits for its place among the other events.
 pub(super) struct HeldError {
     timestamp: i64,
     bytes: usize,
@@ -37,7 +40,7 @@ pub(super) struct HeldError {
 }
 
 impl Writer {
-    /// Takes up to a batch of events and makes lines of them.
+    /// Takes up to a batch of events, and turns them into lines.
     pub(super) fn batch(&mut self, request: Request) -> Batch {
         let Self { shared, drainers, patience, held, lines, scratch, seq, .. } = self;
         let counts = &shared.counts;
@@ -56,7 +59,7 @@ impl Writer {
             request.settle.map(|to| to.secondary),
         );
 
-        // Errors are taken first: they do not wait behind a flood.
+        // Errors are taken first, so that they do not wait for the end of a flood.
         let mut held_bytes = 0;
         while held.len() < EVENTS_MAX / 2 && held_bytes < BYTES / 2 {
             let Some(taken) = errors.next(counts) else { break };
@@ -101,7 +104,7 @@ fn record(bytes: &[u8]) -> decode::Record<'_> {
     decode::decode(bytes).expect("the ring holds what the encoder wrote")
 }
 
-/// Where the lines go.
+/// The buffer for the lines, and the number of the last one.
 struct Out<'w> {
     instance: &'w str,
     seq: &'w mut u64,
@@ -117,11 +120,11 @@ impl Out<'_> {
     }
 }
 
-/// A lane, while a batch is taken out of it.
+/// A lane while a batch is taken out of it.
 struct OpenLane<'d> {
     drainer: &'d mut Drainer,
     patience: Patience,
-    /// Producers that may be given up on, and how many that were.
+    /// Producers that may be given up. The second field is this number at the start.
     seals: u32,
     seals_given: u32,
     settle: Option<u64>,
@@ -149,7 +152,7 @@ impl<'d> OpenLane<'d> {
         }
     }
 
-    /// The next event. After `None` there is none for this batch.
+    /// Returns the next event. After `None` this batch gets no more from the lane.
     fn next(&mut self, counts: &Counts) -> Option<Taken> {
         loop {
             match self.drainer.next(&mut self.seals, self.settle) {
@@ -171,21 +174,21 @@ impl<'d> OpenLane<'d> {
         }
     }
 
-    /// What is left of the patience.
+    /// Returns the patience that is left for the next batch.
     fn patience_left(self) -> Patience {
         match self.events + self.lost {
-            0 => self.patience.looked(self.is_unready, self.seals < self.seals_given),
+            0 => self.patience.after_look(self.is_unready, self.seals < self.seals_given),
             _ => Patience::default(),
         }
     }
 }
 
-/// How long a lane's drainer has been waiting for the same producer.
+/// How long the writer has waited for the same producer of a lane.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Patience {
-    /// Since when it has been between its steps.
+    /// Since when the producer has been between its steps.
     unready_since: Option<Instant>,
-    /// Producers given up on since the last event.
+    /// Producers given up since the last event.
     sealed_in_a_row: u32,
 }
 
@@ -195,14 +198,29 @@ impl Patience {
         self.unready_since.is_some_and(|since| since.elapsed() >= patience)
     }
 
-    /// After a look that found nothing: whether it ended at an unready slot, and whether it gave up
-    /// on a producer.
-    fn looked(mut self, is_unready: bool, has_sealed: bool) -> Self {
+    /// Updates the patience after a look that found nothing. `is_unready`: the look ended at an
+    /// unready slot. `has_sealed`: it gave up a producer.
+    fn after_look(mut self, is_unready: bool, has_sealed: bool) -> Self {
         if has_sealed {
             self.sealed_in_a_row += 1;
             self.unready_since = None;
         }
         self.unready_since = is_unready.then(|| self.unready_since.unwrap_or_else(Instant::now));
         self
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_read_as_the_decoder_reads_it() {
+        // A head whose bytes all differ, then two strings with no text.
+        let mut bytes: Vec<u8> = (100..167).collect();
+        bytes[..3].fill(0);
+        bytes.extend_from_slice(&[8, 0, 8, 0]);
+        assert_eq!(timestamp(&bytes), record(&bytes).timestamp);
+        assert_eq!(timestamp(&bytes), i64::from_le_bytes(*bytes[35..].first_chunk().unwrap()));
     }
 }

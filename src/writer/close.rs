@@ -8,7 +8,7 @@ use super::files::Urgency;
 use super::housekeeping::Housekeeping;
 use super::{Writer, notices};
 
-/// How long the last line waits for emits of other threads to come to their end.
+/// How long the last line waits until emits of other threads end.
 const IN_FLIGHT: Duration = Duration::from_millis(10);
 
 impl Writer {
@@ -16,7 +16,7 @@ impl Writer {
     pub(super) fn stop(&mut self) {
         let until = Instant::now() + IN_FLIGHT;
         let accounting = loop {
-            // First, so that what the last line says of them is what the lines before it tell.
+            // First, so that the last line counts the same losses as the lines before it.
             self.report_dropped();
             let accounting = self.shared.accounting();
             let is_reported = self.shared.counts.dropped.load(Ordering::Relaxed) == 0;
@@ -29,19 +29,19 @@ impl Writer {
         self.lines.clear();
         let retired = self.house.as_ref().map(Housekeeping::retired_last).unwrap_or_default();
         self.retired_lines(now, &retired);
-        if !self.news.is_empty() {
-            // Apart, so that on a full disk they leave the end its room. What they cannot tell of
-            // then, `verify` finds missing.
-            self.own_lines(now);
+        if !self.pending.is_empty() {
+            // In a write of their own. If the disk is full, they then leave room for the last line.
+            // If they do not fit, `verify` reports those files as missing.
+            self.append_pending(now);
             if self.deliver(now, Urgency::Loss, 0) {
-                self.unsaid = None;
+                self.unreported = None;
             }
-            self.news.clear();
+            self.pending.clear();
             self.lines.clear();
         }
-        self.own_lines(now);
+        self.append_pending(now);
         notices::write_stop(&mut self.lines, now, &self.shared, &accounting);
-        // Where it cannot be written the log shows as killed, which is what it then is.
+        // If this line cannot be written, `verify` reports the log as killed, which is then true.
         let _written = self.deliver(now, Urgency::Last, 0);
         self.house = None;
         self.files = None;

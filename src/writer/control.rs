@@ -1,4 +1,4 @@
-//! What callers ask of the writer, and how they wait for it: flush, close, wake.
+//! Requests of callers to the writer, and how they wait: flush, close, wake.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -17,9 +17,9 @@ use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 #[derive(Default)]
 pub(crate) struct Control {
     thread: OnceLock<Thread>,
-    /// The writer's thread as [`exit::thread`] tells it, while it runs; else zero.
+    /// The value of [`exit::thread`] on the writer's thread while it runs, otherwise zero.
     running: AtomicUsize,
-    /// What makes the files durable; none where there are no files.
+    /// Makes the files durable. It is empty if there are no files.
     syncs: OnceLock<Syncs>,
     state: Mutex<State>,
     changed: Condvar,
@@ -27,60 +27,60 @@ pub(crate) struct Control {
 
 #[derive(Default)]
 struct State {
-    /// The highest tickets a flush waits for.
+    /// The highest tickets that a flush waits for.
     flush_to: Tickets,
-    /// Every ticket below has its end.
+    /// Every event with a lower ticket is settled: written or counted as lost.
     settled_to: Tickets,
-    /// The first tickets refused, once closing, and since when it is.
+    /// After a close: the first tickets that are refused, and the time of the close.
     end: Option<(Tickets, Instant)>,
-    /// The thread has ended: the last line is written, or it panicked.
+    /// How the thread ended, if it has.
     ended: Option<Ended>,
     path: Option<PathBuf>,
-    /// All that flushes have told of.
+    /// The sum of what all flushes have returned.
     last: Flushed,
 }
 
 /// How the writer's thread ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// With its last line.
+    /// It wrote its last line.
     Done,
-    /// By a panic of its own.
+    /// It panicked.
     Panicked,
-    /// Before it began.
+    /// It never began.
     NotStarted,
 }
 
-/// What a wait for the writer came to.
+/// The outcome of a wait for the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
-    /// What was waited for is so.
+    /// The condition is met.
     Met,
-    /// Not by the deadline.
+    /// The deadline passed first.
     Late,
-    /// It never will be: the writer's thread is gone.
+    /// The condition will never be met, because the writer's thread panicked.
     Panicked,
-    /// It never will be: there never was a writer's thread.
+    /// The condition will never be met, because the writer's thread never began.
     NotStarted,
 }
 
-/// What the writer has to do besides draining.
+/// What callers ask of the writer besides draining.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Request {
-    /// Tickets below are waited for.
+    /// A caller waits for every ticket below.
     pub(super) settle: Option<Tickets>,
-    /// The first tickets refused.
+    /// The first tickets that are refused.
     pub(super) end: Option<Tickets>,
 }
 
 impl Control {
-    /// To be called by the writer's thread, first of all.
+    /// Registers the calling thread as the writer's. The thread calls this before anything else.
     pub(super) fn enter(&self) {
         self.thread.get_or_init(thread::current);
         self.running.store(exit::thread(), Ordering::Relaxed);
     }
 
-    /// Whether the caller is the writer's thread. It uses no thread-locals.
+    /// Returns whether the caller is the writer's thread. It uses no thread-locals.
     pub(crate) fn is_writer(&self) -> bool {
         // Relaxed: only the writer's own thread has to see what it stored.
         self.running.load(Ordering::Relaxed) == exit::thread()
@@ -93,30 +93,34 @@ impl Control {
         }
     }
 
-    /// Waits until every ticket below `to` has its end.
+    /// Waits until every event with a ticket below `to` is settled.
     pub(crate) fn flush(&self, to: Tickets, until: Option<Instant>) -> Waited {
         let mut state = self.state.lock();
         state.flush_to = state.flush_to.max(to);
         self.wait(state, until, |state| state.settled_to.reach(to))
     }
 
-    /// To be called before the writer's thread runs.
+    /// Sets what makes the files durable. Call it before the writer's thread runs.
     pub(super) fn set_syncs(&self, syncs: Syncs) {
         self.syncs.get_or_init(|| syncs);
     }
 
-    /// Waits until everything that was handed on before is durable; `None` where no files are
-    /// written. `Err`: of so many events it cannot be known.
+    /// Waits until everything delivered before is durable. Returns `None` if no files are written.
+    ///
+    /// # Errors
+    ///
+    /// Returns the number of events whose durability is unknown.
     pub(crate) fn sync(&self, until: Option<Instant>) -> Option<Result<Waited, u64>> {
         self.syncs.get().map(|syncs| syncs.sync(until))
     }
 
-    /// Events that are written, and not yet known to be durable.
+    /// Returns the number of written events that are not yet known to be durable.
     pub(crate) fn unsynced(&self) -> u64 {
         self.syncs.get().map_or(0, Syncs::unsynced)
     }
 
-    /// Asks the writer to close, by `close` if nobody did before. Returns when it was first asked.
+    /// Asks the writer to close, and calls `close` if this is the first request. Returns the time
+    /// of the first request.
     pub(crate) fn close(&self, close: impl FnOnce() -> Tickets) -> Instant {
         let (_, since) = *self.state.lock().end.get_or_insert_with(|| (close(), Instant::now()));
         self.wake();
@@ -153,8 +157,8 @@ impl Control {
         }
     }
 
-    /// What became of the events since the last time this was asked, given all ends so far. Who asks
-    /// at the same time with ends that are older is told of nothing twice.
+    /// Returns what became of the events since the last call, given the counts so far. If two
+    /// callers ask at the same time, the one with older counts gets nothing twice.
     pub(crate) fn flushed(&self, now: &Accounting) -> Flushed {
         let mut state = self.state.lock();
         let since = |before: &mut u64, now: u64| {
@@ -169,7 +173,7 @@ impl Control {
         }
     }
 
-    /// The file written to last.
+    /// Returns the file that was last written to.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         self.state.lock().path.clone()
     }
@@ -181,7 +185,7 @@ impl Control {
         }
     }
 
-    /// What is asked for at the moment.
+    /// Returns what callers ask for now.
     pub(super) fn request(&self) -> Request {
         let state = self.state.lock();
         let flush_to = Some(state.flush_to).filter(|to| !state.settled_to.reach(*to));
@@ -189,13 +193,13 @@ impl Control {
         Request { settle: end.or(flush_to), end }
     }
 
-    /// Tells the waiting that every ticket below `to` has its end.
+    /// Notifies waiting callers that every event with a ticket below `to` is settled.
     pub(super) fn settled(&self, to: Tickets) {
         self.state.lock().settled_to = to;
         self.changed.notify_all();
     }
 
-    /// Tells the waiting that the thread ends.
+    /// Notifies waiting callers that the thread ends.
     pub(super) fn ended(&self, how: Ended) {
         self.running.store(0, Ordering::Relaxed);
         self.state.lock().ended = Some(how);

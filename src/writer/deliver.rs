@@ -9,9 +9,11 @@ use super::notices::{self, FileStart};
 use crate::metrics::add;
 
 impl Writer {
-    /// Gives the lines to the log, counts the events among them, and then gives them to the other
-    /// exporters. `false`: they were not taken, and nobody else gets them either, since the log will
-    /// say that no line holds them.
+    /// Gives the lines to the log, counts the events in them, and then gives them to the other
+    /// exporters.
+    ///
+    /// Returns `false` if the log did not take the lines. Then no exporter gets them either,
+    /// because the log will report their numbers as lost.
     pub(super) fn deliver(&mut self, now: i64, urgency: Urgency, events: u64) -> bool {
         let shared = self.shared.clone();
         let counts = &shared.counts;
@@ -20,7 +22,8 @@ impl Writer {
         counts.in_hand.fetch_sub(events, Ordering::Relaxed);
         self.sync(if start.is_some() { events } else { 0 });
         let Some(start) = start else { return false };
-        // Last: an exporter that hangs holds back neither the count of what is written nor its sync.
+        // This comes last. An exporter that hangs then delays neither the count of written events
+        // nor their sync.
         for exporter in self.exporters.iter_mut().skip(usize::from(self.files.is_none())) {
             if !(export(&mut **exporter, &start) && export(&mut **exporter, &self.lines)) {
                 add(&counts.export_errors, 1);
@@ -29,8 +32,10 @@ impl Writer {
         true
     }
 
-    /// Gives the lines to the file, or to the first exporter where there is none. Returns what it put
-    /// before them, which is empty or a start line; `None`: they were not taken.
+    /// Gives the lines to the file. If there is no file, the first exporter gets them.
+    ///
+    /// Returns the start line that it put before them, or an empty one. Returns `None` if the lines
+    /// were not taken.
     fn write_log(&mut self, now: i64, urgency: Urgency) -> Option<Vec<u8>> {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
         let mut start_text = Vec::new();
@@ -61,10 +66,11 @@ impl Writer {
     fn sync(&mut self, events: u64) {
         let (Some(files), Some(house)) = (&mut self.files, &self.house) else { return };
         while let Some(file) = files.take_for_sync() {
-            // One file: what was written to those before was handed out with their last batch.
+            // This is one file. What was written to earlier ones was handed out with their last
+            // batch.
             house.add(file, events);
         }
-        // Behind that, for these lines may have gone into a file of which a sync has failed.
+        // After the loop above, since these lines may be in a file that failed to sync.
         while let Some(file) = house.failed() {
             files.sync_failed(&file);
         }

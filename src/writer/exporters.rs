@@ -1,5 +1,4 @@
-//! How exporters are called, and those that kept lines back: given time to go on, and at the end a
-//! little of it.
+//! Calls exporters, and gives those that kept lines back time to write them.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,12 +11,12 @@ use crate::metrics::add;
 use crate::panics::forget_panic;
 use llm_audit_process::fork::Process;
 
-/// How long the close waits for an exporter that gets nowhere, and for one that does.
+/// How long the close waits for exporters: if none makes progress, and if one does.
 const STUCK: Duration = Duration::from_millis(100);
 const SLOW: Duration = Duration::from_secs(1);
 
 impl Writer {
-    /// Has exporters go on with what they kept. Returns whether they got anywhere.
+    /// Lets exporters continue with what they kept. Returns whether they made progress.
     pub(super) fn resume_exports(&mut self) -> bool {
         let before = self.kept_bytes;
         self.kept_bytes = 0;
@@ -30,7 +29,7 @@ impl Writer {
         self.kept_bytes < before
     }
 
-    /// Ends them, whatever that does.
+    /// Drops all exporters. A panic or an error of one does not reach the caller.
     pub(super) fn drop_exporters(&mut self) {
         for exporter in self.exporters.drain(..) {
             let _dropped = guarded(|| {
@@ -40,7 +39,7 @@ impl Writer {
         }
     }
 
-    /// Waits for what exporters still keep, as long as somebody takes it.
+    /// Waits for what exporters still keep, as long as they make progress.
     pub(super) fn finish_exports(&mut self) {
         let end = Instant::now() + SLOW;
         let mut stuck = Instant::now() + STUCK;
@@ -59,12 +58,13 @@ impl Writer {
     }
 }
 
-/// One exporter's turn; `false`: it did not take the lines.
+/// Gives lines to one exporter. Returns `false` if it did not take them.
 pub(super) fn export(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
     lines.is_empty() || guarded(|| exporter.export(lines)).is_some()
 }
 
-/// As [`export`], where the lines are nowhere else: waits until the exporter keeps none of them back.
+/// Does the same as [`export`] for an exporter that is the only output. It waits until the exporter
+/// keeps nothing back.
 pub(super) fn export_all(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
     let mut is_taken = export(exporter, lines);
     while is_taken {
@@ -77,8 +77,8 @@ pub(super) fn export_all(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
     is_taken
 }
 
-/// What an exporter does is its own: a panic, what its error does when it is dropped, and a child that
-/// it forked, which goes no further than this.
+/// Runs code of an exporter. A panic in it, or in the drop of its error, goes no further. A child
+/// process that it forks ends here.
 fn guarded<T>(run: impl FnOnce() -> io::Result<T>) -> Option<T> {
     let process = Process::current();
     let done = catch_unwind(AssertUnwindSafe(|| run().ok()));

@@ -1,5 +1,5 @@
-//! The housekeeping thread: makes files durable, compresses and removes old ones, so that no slow
-//! disk ever stalls the writer.
+//! The housekeeping thread. It syncs, compresses and removes files, so that a slow disk never
+//! stalls the writer.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,15 +17,16 @@ use crate::error::{Error, Kind};
 use llm_audit_log::schema::notices::Retired;
 use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 
-/// Files left behind that wait for a sync where nobody asks for one ([`Fsync::Never`]): with more
-/// they are synced all the same, so that they do not use up the process's file handles.
+/// If nobody asks for a sync ([`Fsync::Never`]), this many closed files may wait for one. With more
+/// they are synced anyway, so that they do not use up the process's file handles.
 const UNASKED_MAX: usize = 16;
 
-/// How long what is written waits for its sync after one that failed, also where somebody asks for it;
-/// doubled with each in a row. Every failure has the writer begin another file.
+/// How long written bytes wait for a sync after one that failed, even if a caller asks: at first,
+/// and at most. Each failure in a row doubles it. The wait limits how many files are begun, because
+/// every failure begins another one.
 const FAILED_WAIT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
-/// Files removed of which the log does not tell yet; with so many no more are removed.
+/// If this many removed files are not reported in the log yet, no more are removed.
 const RETIRED_MAX: usize = 64;
 
 /// How long the last lines wait for a file that is being removed.
@@ -34,62 +35,62 @@ const REMOVING: Duration = Duration::from_millis(100);
 /// The writer's side of the housekeeping thread.
 pub(super) struct Housekeeping {
     inner: Arc<Inner>,
-    /// Whether there is something to tidy by.
+    /// Whether there is a retention rule.
     has_retention: bool,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The side of callers who wait until what was written is durable.
+/// The side of callers that wait until written lines are durable.
 pub(super) struct Syncs(Arc<Inner>);
 
 struct Inner {
     when: Fsync,
     state: Mutex<State>,
     changed: Condvar,
-    /// A round is over.
+    /// Notified after every round.
     synced: Condvar,
-    /// A file was removed, or not.
+    /// Notified after a file was removed, or could not be.
     retired: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Written to since they were last synced.
+    /// Files written to since their last sync.
     files: Vec<Unsynced>,
-    /// Since when there are any.
+    /// The time of the oldest unsynced write.
     since: Option<Instant>,
     failed: Vec<Arc<DurableFile>>,
     /// Rounds in a row in which a sync failed.
     failed_in_a_row: u32,
-    /// Rounds that callers asked for, and that are over: a round syncs all files that were waiting
-    /// when it began.
+    /// The number of rounds that callers asked for, and of those that are over. A round syncs all
+    /// files that were waiting when it began.
     asked: u64,
     over: u64,
-    /// Events in the files of the round that is under way.
+    /// Events in the files of the current round.
     syncing: u64,
-    /// Whether it will never be known of some lines whether they are durable, and of how many events.
+    /// Whether the durability of some lines is unknown, and of how many events. It stays unknown.
     is_doubtful: bool,
     lost_track: u64,
-    /// The folder is to be tidied, of this day.
+    /// The day for which retention is requested.
     retention_for: Option<Date>,
     retired: Vec<Retired>,
-    /// A file is being removed at the moment.
+    /// Whether a file is being removed now.
     is_retiring: bool,
-    /// Nobody is left to tell of a file that is removed.
+    /// Whether the writer has taken the last report of removed files.
     is_last_reported: bool,
     is_stopping: bool,
     has_stopped: bool,
 }
 
-/// A file, and the events written to it since it was last synced.
+/// A file, and the number of events written to it since its last sync.
 struct Unsynced {
     file: Arc<DurableFile>,
     events: u64,
 }
 
 impl Housekeeping {
-    /// Starts the thread. It syncs files as `when` says, and has_retention the folder when asked to, where
-    /// there is something to tidy by.
+    /// Starts the thread. It syncs files as `when` says. If there is a retention rule, it applies
+    /// that on request.
     pub(super) fn start(when: Fsync, retention: Option<Retention>) -> Result<Self, Error> {
         let (state, changed, synced, retired) = Default::default();
         let inner = Arc::new(Inner { when, state, changed, synced, retired });
@@ -104,12 +105,12 @@ impl Housekeeping {
         Ok(Self { inner, has_retention, thread: Some(thread) })
     }
 
-    /// For the callers.
+    /// Returns the side of the callers.
     pub(super) fn syncs(&self) -> Syncs {
         Syncs(self.inner.clone())
     }
 
-    /// Has a file synced in its time, to which these events were written.
+    /// Registers a file for its next sync, and the number of events written to it.
     pub(super) fn add(&self, file: Arc<DurableFile>, events: u64) {
         let mut state = self.inner.state.lock();
         if state.has_stopped {
@@ -125,12 +126,12 @@ impl Housekeeping {
         }
     }
 
-    /// A file of which a sync failed: what it holds may never be durable.
+    /// Returns a file that failed to sync. Its bytes may never be durable.
     pub(super) fn failed(&self) -> Option<Arc<DurableFile>> {
         self.inner.state.lock().failed.pop()
     }
 
-    /// Has the folder tidied, after a sync of what was added, where there is something to tidy by.
+    /// Requests retention after the next sync, if there is a rule.
     pub(super) fn request_retention(&self, today: Date) {
         if self.has_retention {
             self.inner.state.lock().retention_for = Some(today);
@@ -138,18 +139,18 @@ impl Housekeeping {
         }
     }
 
-    /// The files removed since this was last asked.
+    /// Returns the files removed since the last call.
     pub(super) fn retired(&self) -> Vec<Retired> {
         let mut state = self.inner.state.lock();
         if !state.retired.is_empty() {
-            // It may be waiting for this.
+            // The thread may wait for room in this list.
             self.inner.changed.notify_one();
         }
         std::mem::take(&mut state.retired)
     }
 
-    /// The files removed, for the last time: from now on none is. One that a disk takes long to
-    /// remove is not told of.
+    /// Returns the removed files for the last time. From now on no file is removed. If the disk
+    /// takes long to remove a file, that one is not reported.
     pub(super) fn retired_last(&self) -> Vec<Retired> {
         let mut state = self.inner.state.lock();
         state.is_last_reported = true;
@@ -160,20 +161,23 @@ impl Housekeeping {
 }
 
 impl Drop for Housekeeping {
-    /// Breaks off tidying, syncs what is left unless it never does, and waits for it.
+    /// Stops retention, syncs the remaining files unless syncs are off, and waits for the thread.
     fn drop(&mut self) {
         self.inner.state.lock().is_stopping = true;
         self.inner.changed.notify_one();
         if let Some(thread) = self.thread.take() {
-            // Its panic, which would be a defect of this crate, was told to those who wait.
+            // A panic would be a defect of this crate. Waiting callers already got an error.
             let _panicked = thread.join();
         }
     }
 }
 
 impl Syncs {
-    /// Waits until all that was added before is durable. `Err`: of so many events, these or earlier
-    /// ones, it will never be known.
+    /// Waits until everything added before is durable.
+    ///
+    /// # Errors
+    ///
+    /// Returns the number of events, these or earlier ones, whose durability is unknown.
     pub(super) fn sync(&self, until: Option<Instant>) -> Result<Waited, u64> {
         let Inner { state, changed, synced, .. } = &*self.0;
         let mut state = state.lock();
@@ -190,7 +194,7 @@ impl Syncs {
         if state.is_doubtful { Err(state.lost_track) } else { Ok(Waited::Met) }
     }
 
-    /// Events that were added and are not known to be durable.
+    /// Returns the number of added events that are not known to be durable.
     pub(super) fn unsynced(&self) -> u64 {
         let state = self.0.state.lock();
         let waiting: u64 = state.files.iter().map(|file| file.events).sum();
@@ -199,7 +203,7 @@ impl Syncs {
 }
 
 impl State {
-    /// How long files wait for a sync; `None`: for ever.
+    /// Returns how long files wait for a sync, or `None` if they wait without limit.
     fn patience(&self, when: Fsync) -> Option<Duration> {
         let after_failures = match self.failed_in_a_row {
             0 => Duration::ZERO,
@@ -213,7 +217,7 @@ impl State {
         }
     }
 
-    /// Of so many events more it will never be known whether they are durable.
+    /// Counts events whose durability is unknown from now on.
     fn lose_track(&mut self, events: u64) {
         self.is_doubtful |= events > 0;
         self.lost_track += events;
@@ -225,7 +229,8 @@ impl State {
 }
 
 impl Inner {
-    /// Runs to the end. After a panic nothing is durable any longer, and nobody is left waiting.
+    /// Runs to the end. After a panic no further file becomes durable, and no caller is left
+    /// waiting.
     fn run_guarded(&self, retention: Option<&Retention>) {
         if catch_unwind(AssertUnwindSafe(|| self.run(retention))).is_err() {
             self.stop(&mut self.state.lock());
@@ -242,12 +247,13 @@ impl Inner {
             if state.is_stopping && !syncs {
                 self.stop(&mut state);
             } else if today.is_some() || self.is_due(&state) {
-                // Files left behind are locked until they are synced, so that comes before tidying.
+                // Closed files are locked until they are synced, so the sync comes before
+                // retention.
                 self.round(&mut state);
             }
             if let (Some(today), Some(retention)) = (today, retention) {
                 let is_done = MutexGuard::unlocked(&mut state, || {
-                    retention.run(today, &|| self.goes_on(), &|remove| self.retire(remove))
+                    retention.run(today, &|| self.may_continue(), &|remove| self.retire(remove))
                 });
                 if !is_done {
                     state.retention_for.get_or_insert(today);
@@ -271,7 +277,7 @@ impl Inner {
         }
     }
 
-    /// Whether a round is.
+    /// Returns whether a round is due.
     fn is_due(&self, state: &State) -> bool {
         let in_time = match state.patience(self.when) {
             None => state.files.len() >= UNASKED_MAX,
@@ -294,7 +300,8 @@ impl Inner {
             state.failed_in_a_row = if failed.is_empty() { 0 } else { state.failed_in_a_row + 1 };
         }
         for Unsynced { file, events } in failed {
-            // What was written to it meanwhile may be among what failed, which is told once only.
+            // Events written since the round began may be affected too. They are counted here, and
+            // only once.
             let since = state.files.iter_mut().find(|known| Arc::ptr_eq(&known.file, &file));
             let since = since.map_or(0, |known| std::mem::take(&mut known.events));
             state.is_doubtful = true;
@@ -313,7 +320,7 @@ impl Inner {
         self.synced.notify_all();
     }
 
-    /// Removes a file, as long as somebody is there to tell of it.
+    /// Removes a file if the writer can still report it.
     fn retire(&self, remove: &mut dyn FnMut() -> io::Result<Retired>) -> io::Result<bool> {
         {
             let mut state = self.state.lock();
@@ -330,8 +337,8 @@ impl Inner {
         Ok(true)
     }
 
-    /// Between two pieces of tidying: syncs what is due. Whether to go on.
-    fn goes_on(&self) -> bool {
+    /// Syncs what is due between two steps of retention. Returns whether retention may continue.
+    fn may_continue(&self) -> bool {
         let mut state = self.state.lock();
         if self.is_due(&state) && !state.is_stopping {
             self.round(&mut state);

@@ -1,4 +1,4 @@
-//! The line of an event, from its record.
+//! Turns the record of an event into a line.
 
 use llm_audit_log::schema::{AppendJson, LineFields};
 

@@ -8,25 +8,25 @@ use super::files::{LogFiles, Urgency};
 use crate::metrics::add;
 use llm_audit_log::schema::notices::{Loss, Notice};
 
-/// How often a loss that could not be said is tried again without an event.
+/// How often an unreported loss is tried again if no event comes.
 const RETRY_MICROS: u64 = 500_000;
 
-/// A disk that stays full is told of at once, and then after so long, doubled each time: the
-/// reserve is to last.
-const TOLD_AGAIN_MICROS: u64 = 1_000_000;
+/// How long the reserve is left alone after it took a loss. The first loss is reported at once, and
+/// each one doubles this wait, so that the reserve lasts.
+const REPORT_AGAIN_MICROS: u64 = 1_000_000;
 
-/// How long nothing could be written, on the writer's clock.
+/// How long nothing could be written, by the writer's clock.
 #[derive(Default)]
 pub(super) struct Outage {
-    /// When it was last tried.
+    /// When a write was last tried.
     tried_micros: i64,
-    /// When the reserve last took a loss, and how long it is then left alone.
-    told_micros: i64,
+    /// When the reserve last took a loss, and how long it is left alone afterwards.
+    reported_micros: i64,
     wait_micros: u64,
 }
 
 impl Writer {
-    /// Hands the batch on, losses said, and counts what became of it.
+    /// Writes the batch after the losses before it, and counts the outcome.
     pub(super) fn write(&mut self, batch: &Batch) {
         let now = self.clock.now_micros();
         if batch.overwritten > 0 {
@@ -36,19 +36,19 @@ impl Writer {
                 Loss { first_seq, last_seq: self.seq, overwritten: batch.overwritten, io_lost: 0 };
             self.loss_line(now, loss);
         }
-        if self.unsaid.is_some() || !self.news.is_empty() {
+        if self.unreported.is_some() || !self.pending.is_empty() {
             // The lost numbers are lower than those of the batch, so their line goes first.
             let batch = std::mem::take(&mut self.lines);
-            self.own_lines(now);
+            self.append_pending(now);
             self.lines.extend_from_slice(&batch);
         }
         let written = self.deliver(now, Urgency::Events, batch.events);
-        self.unsaid = if written {
+        self.unreported = if written {
             None
         } else if batch.events + batch.overwritten == 0 {
-            self.unsaid
+            self.unreported
         } else {
-            let before = self.unsaid.unwrap_or(Loss {
+            let before = self.unreported.unwrap_or(Loss {
                 first_seq: batch.first_seq,
                 last_seq: self.seq,
                 overwritten: 0,
@@ -64,39 +64,39 @@ impl Writer {
         match written {
             true => {
                 self.outage = Outage::default();
-                self.news.clear();
+                self.pending.clear();
             }
             false => self.report_outage(now),
         }
     }
 
-    /// Whether what could not be said may be tried again although nothing came.
+    /// Returns whether unreported losses may be tried again if no event comes.
     pub(super) fn may_retry(&self) -> bool {
         self.clock.now_micros().abs_diff(self.outage.tried_micros) >= RETRY_MICROS
     }
 
-    /// Says what is lost in the room that is kept for it, so that the log knows even where it is
-    /// killed before the disk has room again.
+    /// Reports losses in the room that is reserved for them. The log then contains them even if the
+    /// process is killed before the disk has room again.
     fn report_outage(&mut self, now: i64) {
         self.outage.tried_micros = now;
         let has_reserve = self.files.as_ref().is_some_and(LogFiles::has_reserve);
-        let is_due = now.abs_diff(self.outage.told_micros) >= self.outage.wait_micros;
-        let Some(unsaid) = self.unsaid.filter(|_| has_reserve && is_due) else { return };
+        let is_due = now.abs_diff(self.outage.reported_micros) >= self.outage.wait_micros;
+        let Some(unreported) = self.unreported.filter(|_| has_reserve && is_due) else { return };
         self.lines.clear();
-        self.loss_line(now, unsaid);
+        self.loss_line(now, unreported);
         if self.deliver(now, Urgency::Loss, 0) {
-            self.unsaid = None;
-            self.outage.told_micros = now;
-            self.outage.wait_micros = TOLD_AGAIN_MICROS.max(self.outage.wait_micros * 2);
+            self.unreported = None;
+            self.outage.reported_micros = now;
+            self.outage.wait_micros = REPORT_AGAIN_MICROS.max(self.outage.wait_micros * 2);
         }
     }
 
-    /// What waits to be said.
-    pub(super) fn own_lines(&mut self, now: i64) {
-        if let Some(unsaid) = self.unsaid {
-            self.loss_line(now, unsaid);
+    /// Appends the lines that are pending.
+    pub(super) fn append_pending(&mut self, now: i64) {
+        if let Some(unreported) = self.unreported {
+            self.loss_line(now, unreported);
         }
-        self.lines.extend_from_slice(&self.news);
+        self.lines.extend_from_slice(&self.pending);
     }
 
     fn loss_line(&mut self, now: i64, loss: Loss) {
@@ -104,7 +104,7 @@ impl Writer {
         loss.write(&mut self.lines, instance, now);
     }
 
-    /// Events for which there was no memory since the last batch.
+    /// Reports the events that found no memory since the last batch.
     pub(super) fn report_dropped(&mut self) {
         let dropped = self.shared.counts.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {

@@ -1,9 +1,9 @@
-//! The writer's thread: takes events out of the ring in batches, makes lines of them, and hands
-//! each batch to the file with one write.
+//! The writer's thread. It takes events out of the ring in batches and turns them into lines. Each
+//! batch goes to the file with one write.
 //!
-//! It never wakes more than once a second when there is nothing to do (ten times where a signal may
-//! ask it to close), and is woken by a system call only when it sleeps, which it does after fifty
-//! milliseconds without an event.
+//! If there is nothing to do, the thread wakes once a second. If a signal may ask it to close, it
+//! wakes ten times a second. It sleeps after fifty milliseconds without an event. A caller wakes it
+//! by a system call only if it sleeps.
 
 mod batch;
 mod close;
@@ -43,25 +43,26 @@ use crate::export::Exporter;
 use crate::ring::{Drainer, Lanes};
 use llm_audit_process::exit;
 
-/// With nothing to do, looks this far apart …
+/// How long the writer waits between two looks when there is nothing to do.
 const LINGER: Duration = Duration::from_millis(1);
-/// … so often, before sleeping: a wake costs a caller four to five microseconds, which sparse
-/// events must not each pay.
+/// How often the writer waits so before it sleeps. A wake costs a caller four to five microseconds.
+/// Without these waits, each of a few sparse events would pay that.
 const LINGERS_MAX: u32 = 50;
-/// A sleeping writer looks around this often all the same; where a signal may leave a note for it,
-/// more often.
+/// How often a sleeping writer wakes anyway. If a signal may leave a note for it, it wakes more
+/// often.
 const SLEEP: Duration = Duration::from_secs(1);
 const SLEEP_LISTENING: Duration = Duration::from_millis(100);
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// What the writer stands on: where tests put a file system that fails and a clock they set.
+/// The file system and the clock that the writer uses. Tests replace them by a file system that
+/// fails and a clock that they set.
 pub(crate) struct Platform {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Default for Platform {
-    /// The operating system's.
+    /// Returns those of the operating system.
     fn default() -> Self {
         Self { fs: Arc::new(OsFs), clock: Arc::new(SystemClock) }
     }
@@ -77,31 +78,31 @@ struct Writer {
     host: String,
     files: Option<LogFiles>,
     house: Option<Housekeeping>,
-    /// How many files had been begun, and which day it was, when the folder was last retention_requested.
+    /// The number of files begun, and the day, when retention was last requested.
     retention_requested: (u64, i64),
     exporters: Vec<Box<dyn Exporter>>,
-    /// What exporters kept back when they were last asked.
+    /// Bytes that exporters still kept when they were last asked.
     kept_bytes: usize,
-    /// Whether an `audit.start` was written anywhere.
+    /// Whether an `audit.start` line was written anywhere.
     has_started: bool,
-    /// The last number given.
+    /// The last sequence number that was given.
     seq: u64,
     lines: Vec<u8>,
     scratch: Vec<u8>,
-    /// Lines of the log's own that wait to be written with the next batch.
-    news: Vec<u8>,
-    /// Numbers lost with batches that could not be written, to be said as soon as one can.
-    unsaid: Option<Loss>,
+    /// The log's own lines that go out before the next batch.
+    pending: Vec<u8>,
+    /// Numbers of batches that could not be written. They are reported as soon as a write succeeds.
+    unreported: Option<Loss>,
     outage: Outage,
 }
 
-/// What a turn of the writer came to.
+/// The outcome of one turn of the writer.
 enum Turn {
-    /// Something was done; there may be more.
+    /// Something was done, and there may be more.
     Busy,
     /// There was nothing to do.
     Idle {
-        /// A producer was between its steps.
+        /// Whether a producer was between its steps.
         is_unready: bool,
     },
     /// The last line is written.
@@ -109,8 +110,8 @@ enum Turn {
 }
 
 impl Writer {
-    /// Runs to the end. A panic, which would be a defect of this crate, ends the log but leaves
-    /// nobody waiting: later events are rejected, and flushes say why they fail.
+    /// Runs to the end. A panic here is a defect of this crate. It ends the log, but no caller
+    /// waits for it: later events are rejected, and flushes return an error.
     fn run_guarded(&mut self) {
         if catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
             self.shared.close();
@@ -136,7 +137,7 @@ impl Writer {
         }
     }
 
-    /// Does what there is to do: at most a batch, and what is asked for.
+    /// Does what there is to do: at most one batch, and the requests of callers.
     fn turn(&mut self) -> Turn {
         let shared = self.shared.clone();
         let control = &shared.control;
@@ -151,9 +152,10 @@ impl Writer {
         let batch = self.batch(request);
         let is_idle = batch.events == 0 && batch.overwritten == 0;
         self.request_retention();
-        // The start of a file without waiting for an event: from now on it is this instance's.
+        // A file gets its start line without an event, since it belongs to this instance from now
+        // on.
         let has_start = self.files.is_some() && !self.has_started;
-        let has_own = self.unsaid.is_some() || !self.news.is_empty() || has_start;
+        let has_own = self.unreported.is_some() || !self.pending.is_empty() || has_start;
         if !is_idle || has_own && (request.settle.is_some() || self.may_retry()) {
             self.write(&batch);
         }
@@ -170,8 +172,8 @@ impl Writer {
         Turn::Busy
     }
 
-    /// Has the housekeeping thread tidy the folder at the start, when a file was begun and when
-    /// the day changes, and takes up what it removed.
+    /// Requests retention at the start, after a file was begun and when the day changes. Then takes
+    /// over what retention removed.
     fn request_retention(&mut self) {
         let (Some(files), Some(house)) = (&self.files, &self.house) else { return };
         let now = self.clock.now_micros();
@@ -180,21 +182,22 @@ impl Writer {
             self.retention_requested = present;
             house.request_retention(utc_date(now));
         }
-        // No more than there is room for; the rest waits there.
-        if self.news.is_empty() {
+        // If lines are still pending, the others wait in the housekeeping thread. So this buffer
+        // stays bounded.
+        if self.pending.is_empty() {
             let retired = house.retired();
             self.retired_lines(now, &retired);
         }
     }
 
     fn retired_lines(&mut self, now: i64, retired: &[Retired]) {
-        let (instance, news) = (&self.shared.instance, &mut self.news);
+        let (instance, pending) = (&self.shared.instance, &mut self.pending);
         for retired in retired {
-            retired.write(news, instance, now);
+            retired.write(pending, instance, now);
         }
     }
 
-    /// Waits as fits how long there has been nothing.
+    /// Waits: first it spins or parks briefly, and if nothing comes it sleeps.
     fn wait(&mut self, lingers: &mut u32, is_unready: bool) {
         if is_unready {
             hint::spin_loop();

@@ -1,11 +1,11 @@
-//! What the log's own lines say about this logger.
+//! Fills the log's own lines with the facts of this logger.
 
 use llm_audit_log::schema::notices::{Notice, Sampling, Start, Stop, Totals};
 
 use super::Shared;
 use crate::metrics::Accounting;
 
-/// What an `audit.start` line says about its file.
+/// The facts that an `audit.start` line contains about its file.
 pub(super) struct FileStart<'a> {
     pub(super) host: &'a str,
     /// Whether this is the first file of the instance.

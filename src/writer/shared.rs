@@ -1,4 +1,4 @@
-//! What callers and the writer share.
+//! The state that callers and the writer share.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use crate::pricing::Pricing;
 use crate::ring::{Lanes, Ring};
 use crate::sanitize::{ProtectedValue, Sanitizer};
 
-/// What callers and the writer share.
+/// The state that callers and the writer share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) instance: String,
@@ -24,16 +24,17 @@ pub(crate) struct Shared {
     pub(crate) counts: Counts,
     pub(crate) pricing: Pricing,
     pub(crate) control: Control,
-    /// The variables of the environment, as long as events may come.
+    /// The values of the environment's variables. They are protected as long as events may come.
     _protected: Vec<ProtectedValue>,
 }
 
 impl Shared {
-    /// Makes the shared part of a new logger. The protected values stay as long as it does.
+    /// Makes the shared state of a new logger. The protected values live as long as it does.
     ///
     /// # Errors
     ///
-    /// The operating system gave no random bits, or the file of prices is not accepted.
+    /// Returns an error if the operating system gives no random bits, or if the price file is not
+    /// accepted.
     pub(crate) fn new(settings: Settings, protected: Vec<ProtectedValue>) -> Result<Self, Error> {
         Ok(Self {
             instance: draw_instance()?,
@@ -47,8 +48,8 @@ impl Shared {
         })
     }
 
-    /// The same recorder in a forked child, with nothing emitted yet. What may change, and so may have
-    /// been in the middle of a change, is begun anew.
+    /// Makes the same logger for a forked child, with no event emitted. Everything that can change
+    /// is made anew, because the fork may have caught it in the middle of a change.
     pub(crate) fn in_child(&self) -> Arc<Self> {
         let settings = self.settings.clone();
         let instance =
@@ -60,7 +61,7 @@ impl Shared {
             counts: Counts::default(),
             pricing: self.pricing.in_child(),
             control: Control::default(),
-            // The parent's stay protected, as all values that it protected.
+            // All values that the parent protected stay protected in the child.
             _protected: Vec::new(),
             settings,
         };
@@ -70,7 +71,7 @@ impl Shared {
         Arc::new(shared)
     }
 
-    /// Refuses later events, and asks the writer to end. Returns when that was first done.
+    /// Refuses later events, and asks the writer to end. Returns the time of the first request.
     pub(crate) fn close(&self) -> Instant {
         self.control.close(|| self.rings.close())
     }
@@ -90,8 +91,8 @@ impl Close for Shared {
         let _since = Self::close(self);
     }
 
-    /// Closes, and waits for the writer as long as the end of a process does. Nobody is left to hear
-    /// about what is not written by then: it is lost with the process.
+    /// Closes, and waits for the writer as long as an ending process may wait. What is not written
+    /// by then is lost with the process, and nobody is left to read a report.
     fn end(&self) {
         let until = Self::close(self) + CLOSE_DEADLINE;
         if self.settings.enabled && !self.control.is_writer() {
@@ -100,8 +101,8 @@ impl Close for Shared {
     }
 }
 
-/// 64 bits of the operating system's, so that no two processes share them, whatever they were
-/// forked from.
+/// Draws 64 bits from the operating system. No two processes share them, even if both were forked
+/// from the same one.
 fn draw_instance() -> Result<String, Error> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Random(error.to_string())))?;

@@ -20,7 +20,7 @@ use llm_audit_process::exit::Writing;
 ///
 /// # Errors
 ///
-/// A folder that cannot be written to, a thread that cannot be started.
+/// Returns an error if the folder cannot be written to, or if a thread cannot be started.
 pub(crate) fn spawn(
     shared: &Arc<Shared>,
     mut exporters: Vec<Box<dyn Exporter>>,
@@ -36,17 +36,18 @@ pub(crate) fn spawn(
     start(shared, exporters, files, Platform { fs, clock })
 }
 
-/// Starts the thread of a forked child, which opens its files when it first writes: who emits waits
-/// for no disk. The exporters of the parent's logger stay with the parent.
+/// Starts the thread of a forked child. The thread opens the files when it first writes, so that
+/// `emit` never waits for a disk. The exporters of the parent's logger stay with the parent.
 ///
-/// Where it cannot be started the logger is closed; where there is nowhere to write to it already is.
+/// If the thread cannot be started, the logger is closed. If it has no output, it is closed
+/// already.
 pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
     let Platform { fs, clock } = Platform::default();
     let exporters: Vec<_> = stdout(shared).into_iter().collect();
     let now = clock.now_micros();
     let files = file_options(shared).map(|options| LogFiles::unopened(fs.clone(), options, now));
     if files.is_none() && exporters.is_empty() {
-        // It was closed before anybody could emit into it.
+        // It was closed before any event could reach it.
         return shared.control.ended(Ended::Done);
     }
     if start(shared, exporters, files, Platform { fs, clock }).is_err() {
@@ -55,18 +56,17 @@ pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
     }
 }
 
-/// Standard output, where a logger writes to it.
+/// Returns standard output if the logger writes to it.
 fn stdout(shared: &Shared) -> Option<Box<dyn Exporter>> {
     let settings = &shared.settings;
     settings.outputs.stdout.then(|| {
         let stdout = Stdout::new();
-        // Where it is the only output, what it takes is what is written.
-        Box::new(if settings.outputs.files { stdout } else { stdout.waiting() })
-            as Box<dyn Exporter>
+        // If it is the only output, a line counts as written once it is taken.
+        Box::new(if settings.outputs.files { stdout } else { stdout.waiting() }) as Box<dyn Exporter>
     })
 }
 
-/// Where a logger that writes files has them.
+/// Returns the settings of the files, if the logger writes files.
 fn file_options(shared: &Shared) -> Option<FileOptions> {
     let settings = &shared.settings;
     settings.outputs.files.then(|| FileOptions {
@@ -103,8 +103,8 @@ fn start(
         seq: 0,
         lines: Vec::with_capacity(batch::BYTES * 3),
         scratch: Vec::new(),
-        news: Vec::new(),
-        unsaid: None,
+        pending: Vec::new(),
+        unreported: None,
         outage: Outage::default(),
     };
     #[cfg(all(test, not(loom)))]
@@ -134,7 +134,7 @@ fn keep_house(settings: &Settings, fs: Arc<dyn Fs>) -> Result<Housekeeping, Erro
     Housekeeping::start(settings.fsync, retention)
 }
 
-/// The machine's name, as far as it is known.
+/// Returns the machine's name, or `unknown`.
 fn host_name() -> String {
     hostname::get()
         .map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())

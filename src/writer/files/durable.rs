@@ -9,19 +9,19 @@ use crate::writer::fs::{FileHandle, Fs};
 
 /// A log file, and the names that its first sync makes durable.
 ///
-/// That sync runs on the housekeeping thread, so the writer never waits for a folder.
+/// Syncs run on the housekeeping thread, so the writer never waits for a folder.
 pub(in crate::writer) struct DurableFile {
     handle: Arc<dyn FileHandle>,
     fs: Arc<dyn Fs>,
     dir: PathBuf,
-    /// Whether the name is durable.
+    /// Whether the file's name is durable.
     is_named: AtomicBool,
     is_folder_named: Arc<AtomicBool>,
 }
 
 impl DurableFile {
-    /// Takes a file whose name may not be durable yet. `is_folder_named` is shared by all files of
-    /// the folder.
+    /// Takes a file whose name may not be durable yet. All files of the folder share
+    /// `is_folder_named`.
     pub(super) fn new(
         handle: Arc<dyn FileHandle>,
         fs: Arc<dyn Fs>,
@@ -36,13 +36,14 @@ impl DurableFile {
         &*self.handle
     }
 
-    /// Makes what was appended durable, and with the first call the name. It may take long. Any
+    /// Makes appended bytes durable, and with the first call the name. It may take long, and any
     /// thread may call it.
     pub(in crate::writer) fn sync_data(&self) -> io::Result<()> {
-        // Relaxed: two threads that both find it `false` sync the folder twice.
+        // Relaxed: if two threads both read `false`, the folder is synced twice.
         if !self.is_named.load(Ordering::Relaxed) {
             self.fs.sync_dir(&self.dir)?;
-            // The folder may be new as well, and those above it, which may be nobody's to open.
+            // The folder and those above it may be new as well. If this user cannot open one of
+            // them, it is skipped.
             if !self.is_folder_named.load(Ordering::Relaxed) {
                 for parent in self.dir.ancestors().skip(1) {
                     let is_here = parent.as_os_str().is_empty();

@@ -1,4 +1,4 @@
-//! Which file the next batch goes to, and how it gets there whole: names, days, sizes, locks.
+//! Chooses the file for each batch by day, size and lock, and begins new files.
 
 mod durable;
 mod open_file;
@@ -24,47 +24,50 @@ use open_file::OpenFile;
 pub(super) use open_file::Urgency;
 pub(super) use repair::whole_lines_len;
 
-/// Names tried for one file; with more than these of a day taken or full, no file is begun.
+/// Names tried for one file. If more of a day are taken or full, no file is begun.
 const NAMES_TRIED_MAX: u32 = 65_536;
-/// Files left behind that still wait to be synced, wherever they are held. With so many the size
-/// limit is put off, so that a disk that hangs does not use up the process's file handles.
+/// Closed files that may wait for a sync, wherever they are held. With this many the size limit is
+/// suspended. Otherwise a disk that hangs would use up the process's file handles.
 const UNSYNCED_MAX: usize = 32;
 
-/// Where the log lies and how its files are made.
+/// The folder of the log, and how its files are made.
 pub(crate) struct FileOptions {
     pub(crate) dir: PathBuf,
-    /// A batch that would make a file larger goes to the next one. A batch alone may be larger.
+    /// A batch that would make a file larger goes to the next file. A single batch may be larger.
     pub(crate) max_file_bytes: u64,
-    /// Permissions of new files, exactly.
+    /// The exact permissions of new files.
     pub(crate) file_mode: u32,
 }
 
-/// The files of one logger: `audit-YYYY-MM-DD.jsonl`, `.1.jsonl`, `.2.jsonl` …, one open at a
-/// time.
+/// The files of one logger: `audit-YYYY-MM-DD.jsonl`, `.1.jsonl`, `.2.jsonl` and so on. One of them
+/// is open at a time.
 ///
-/// The day is that of the clock at writing, in UTC; the name never goes back, neither to an
-/// earlier day nor to a lower number of the same day, except that a file which somebody removed
-/// is begun again where no later one of the day is there. A file is written to only while its lock
-/// is held, and a torn tail (bytes after the last `\n`) is cut off first. Names that another writer
-/// holds, that are full, that are no log files, or whose `.zst` exists are passed over.
+/// The day is the UTC day of the clock at the time of writing. The name never goes back to an
+/// earlier day or a lower number. Exception: if someone removed a file and no later one of the day
+/// exists, it is begun again.
 ///
-/// Where the file system can do it, the disk sets at least 64 KiB aside past the end of the file,
-/// which shows in no length. On a full disk, events are refused while the `audit.loss` and
-/// `audit.stop` lines still find room there. What is left of it is given back with the file.
+/// A file is written to only while its lock is held. A torn tail, which is what follows the last `
+/// `, is cut off first. A name is skipped if another writer holds it, if it is full, if it is not a
+/// log file, or if its `.zst` exists.
+///
+/// If the file system can, at least 64 KiB are reserved on the disk past the end of the file. They
+/// do not count in its length. If the disk is full, events are refused while `audit.loss` and
+/// `audit.stop` lines still fit there. The rest of the reserve is released when the file is closed.
 pub(crate) struct LogFiles {
     fs: Arc<dyn Fs>,
     options: FileOptions,
     date: Date,
     number: u64,
     path: PathBuf,
-    /// Whether the folder's own name is durable, and those above it; made anew with the folder.
+    /// Whether the name of the folder, and of those above it, is durable. It is replaced if the
+    /// folder is made again.
     is_folder_named: Arc<AtomicBool>,
     current: Option<OpenFile>,
-    /// Bytes of torn tails cut off and not yet told to a start line.
+    /// Bytes of torn tails that were cut off, and are not yet in a start line.
     torn_bytes: u64,
     files_begun: u64,
     unsynced: Vec<Arc<DurableFile>>,
-    /// Files left behind, here or on their way through the housekeeping thread.
+    /// Closed files that are not synced yet, here or in the housekeeping thread.
     left: Vec<Weak<DurableFile>>,
 }
 
@@ -73,7 +76,8 @@ impl LogFiles {
     ///
     /// # Errors
     ///
-    /// A folder that cannot be made or written to, a file system without locks.
+    /// Returns an error if the folder cannot be made or written to, or if the file system has no
+    /// locks.
     pub(crate) fn open(
         fs: Arc<dyn Fs>,
         options: FileOptions,
@@ -88,7 +92,7 @@ impl LogFiles {
         Ok(files)
     }
 
-    /// As [`open`](Self::open), but the first file is begun with the first batch.
+    /// Does the same as [`open`](Self::open), but the first batch begins the first file.
     pub(crate) fn unopened(fs: Arc<dyn Fs>, options: FileOptions, now_micros: i64) -> Self {
         let path = options.dir.clone();
         Self {
@@ -106,16 +110,18 @@ impl LogFiles {
         }
     }
 
-    /// Appends whole lines with one write. Before the first ones of a file, and of a file that
-    /// somebody else has cut or added to, comes in the same write what `start_line` adds, given the
-    /// bytes of torn tails that were cut off; it is called again where that write failed. An empty
-    /// batch writes the start line if there is none yet.
+    /// Appends whole lines with one write.
+    ///
+    /// If these are the first lines of a file, `start_line` adds lines before them in the same
+    /// write. The same happens if someone else cut the file or added to it. It is given the bytes
+    /// of torn tails that were cut off. If that write fails, it is called again for the next one.
+    /// An empty batch writes the start line if there is none yet.
     ///
     /// # Errors
     ///
-    /// Nothing of the batch is in the log, and it can be given again: what a failed or short write
-    /// left is cut off. Only where the file cannot be cut either does it keep a fragment of the
-    /// batch; it is left behind and the next batch begins another file.
+    /// After an error nothing of the batch is in the log, and it can be given again. What a failed
+    /// or short write left is cut off. If the file cannot be cut either, it keeps a fragment of the
+    /// batch. That file is then closed, and the next batch begins another one.
     pub(crate) fn append(
         &mut self,
         batch: &[u8],
@@ -131,7 +137,7 @@ impl LogFiles {
         if written.is_ok() || current.cut_fragment().is_ok() {
             self.current = Some(current);
         } else {
-            self.pass_over();
+            self.advance_number();
             self.leave(current);
         }
         written
@@ -157,23 +163,23 @@ impl LogFiles {
         Ok(())
     }
 
-    /// Whether room is set aside past the end of the present file.
+    /// Returns whether room is reserved past the end of the current file.
     pub(crate) fn has_reserve(&self) -> bool {
         self.current.as_ref().is_some_and(|current| current.reserved_to > current.len)
     }
 
-    /// The file that was last written to or opened.
+    /// Returns the file that was last written to or opened.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many files were begun or gone on with.
+    /// Returns how many files were begun or continued.
     pub(crate) fn files_begun(&self) -> u64 {
         self.files_begun
     }
 
-    /// A file with bytes written since it was last handed out, for `sync_data` on another thread;
-    /// files left behind come first. `None` when there is none left.
+    /// Returns a file with bytes written since it was last returned, for `sync_data` on another
+    /// thread. Closed files come first. Returns `None` if there is none left.
     pub(crate) fn take_for_sync(&mut self) -> Option<Arc<DurableFile>> {
         if !self.unsynced.is_empty() {
             return Some(self.unsynced.remove(0));
@@ -182,20 +188,20 @@ impl LogFiles {
         std::mem::take(&mut current.unsynced).then(|| Arc::clone(&current.file))
     }
 
-    /// Says that `sync_data` of a file failed. Whether what it holds is durable can never be known
-    /// again, so it is closed if it is still written to, and the next batch begins another.
+    /// Records that `sync_data` of a file failed. The durability of its bytes is unknown from then
+    /// on. If it is the current file, it is closed, and the next batch begins another one.
     pub(crate) fn sync_failed(&mut self, file: &Arc<DurableFile>) {
         if let Some(current) = self.current.take_if(|current| Arc::ptr_eq(&current.file, file)) {
             current.give_back();
-            self.pass_over();
+            self.advance_number();
         }
     }
 
-    /// Takes the open file if it is the one for this batch, else begins the one that is.
+    /// Takes the open file if it fits this batch. Otherwise begins the next one.
     fn current_for(&mut self, batch_bytes: u64, now_micros: i64) -> io::Result<OpenFile> {
         let date = utc_date(now_micros).max(self.date);
         if let Some(mut current) = self.current.take() {
-            let is_lost = match self.look(&mut current, now_micros) {
+            let is_lost = match self.is_lost(&mut current, now_micros) {
                 Ok(is_lost) => is_lost,
                 Err(error) => {
                     self.current = Some(current);
@@ -207,9 +213,9 @@ impl LogFiles {
                 return Ok(current);
             }
             match is_lost {
-                // Perhaps with its folder, of which there is then another.
+                // The folder may be gone as well, and be made again.
                 true => self.is_folder_named = Arc::default(),
-                false => self.pass_over(),
+                false => self.advance_number(),
             }
             self.leave(current);
         }
@@ -219,10 +225,10 @@ impl LogFiles {
         self.begin(batch_bytes, now_micros)
     }
 
-    /// Whether the file is lost: somebody removed or renamed it, or it tells nothing of itself. Where
-    /// somebody cut it or added to it, it is gone on with behind its last whole line.
-    fn look(&mut self, current: &mut OpenFile, now_micros: i64) -> io::Result<bool> {
-        // One whose server or mount is gone may never be looked at again.
+    /// Returns whether the current file is lost: someone removed or renamed it, or its state cannot
+    /// be read. If someone cut it or added to it, writing continues after its last whole line.
+    fn is_lost(&mut self, current: &mut OpenFile, now_micros: i64) -> io::Result<bool> {
+        // If its server or mount is gone, it may never be readable again.
         let Ok(stat) = current.file.handle().stat() else { return Ok(true) };
         if !stat.is_linked || current.is_moved(&self.path, now_micros) {
             return Ok(true);
@@ -234,8 +240,9 @@ impl LogFiles {
         Ok(false)
     }
 
-    /// Goes on to the next name. One whose number is the last there is stays: somebody made it.
-    fn pass_over(&mut self) {
+    /// Moves on to the next name. The highest number stays: only someone else can have made that
+    /// file.
+    fn advance_number(&mut self) {
         self.number = self.number.saturating_add(1);
     }
 
@@ -247,11 +254,11 @@ impl LogFiles {
         self.left.len() >= UNSYNCED_MAX
     }
 
-    /// Finds, from the present number on, the first name that can be had. The number stays where
-    /// it came to, so that no later search begins anew.
+    /// Finds and opens the first usable name from the current number on. The number stays at that
+    /// name, so that no later search begins anew.
     ///
-    /// A name that is free because its file was retired is passed over where later ones are there:
-    /// the order of names stays that of age.
+    /// A name may be free because its file was retired. If later names of the day exist, it is
+    /// skipped, so that the order of names stays that of age.
     fn begin(&mut self, batch_bytes: u64, now_micros: i64) -> io::Result<OpenFile> {
         if !self.fs.exists(&self.options.dir).unwrap_or(false) {
             self.is_folder_named = Arc::default();
@@ -279,20 +286,20 @@ impl LogFiles {
                 None => break,
             }
         }
-        let why = format!("{NAMES_TRIED_MAX} names tried, all taken or full");
+        let why = format!("{NAMES_TRIED_MAX} names tried, and each is taken or full");
         Err(io::Error::new(ErrorKind::AlreadyExists, why))
     }
 
-    /// The numbers of the day whose names are taken. None where the folder cannot be listed, which
-    /// is no reason not to write to it.
+    /// Returns the numbers of the day whose names are taken. The set is empty if the folder cannot
+    /// be listed, because the folder may still be writable.
     fn numbers(&self) -> BTreeSet<u64> {
         let names = self.fs.names(&self.options.dir).unwrap_or_default();
         let of_day = names.iter().filter_map(|name| FileName::parse(name));
         of_day.filter(|name| name.day == self.date).map(|name| name.number).collect()
     }
 
-    /// The file at the present path, locked and repaired, and its length; `None` if it is not to
-    /// be had or has no room.
+    /// Opens, locks and repairs the file at the current path. Returns it with its length, or `None`
+    /// if it is not available or has no room.
     fn claim(&mut self, batch_bytes: u64) -> io::Result<Option<(Arc<DurableFile>, u64)>> {
         let compressed = compressed_path(&self.path);
         if self.fs.exists(&compressed)? {
@@ -301,19 +308,20 @@ impl LogFiles {
         let Some(file) = self.fs.open_log(&self.path, self.options.file_mode)? else {
             return Ok(None);
         };
-        // Between opening and locking, the last holder may have removed it.
+        // The last holder may have removed it between the opening and the lock.
         if !file.try_lock()? || !file.is_at(&self.path) {
             return Ok(None);
         }
         let Stat { len: found_len, .. } = file.stat()?;
-        // Or compressed it, and what was opened is new and must not stand beside.
+        // The last holder may have compressed it. Then the file just opened is new, and must not
+        // exist beside the compressed one.
         if self.fs.exists(&compressed)? {
             if found_len == 0 {
                 self.fs.remove(&self.path)?;
             }
             return Ok(None);
         }
-        // Also of a file that is full: nobody else will.
+        // This repairs full files too, because no other writer will.
         let len = self.cut_torn_tail(&*file, found_len)?;
         if !self.fits(len, 0, batch_bytes) {
             return Ok(None);
@@ -326,7 +334,7 @@ impl LogFiles {
     /// Keeps a file that is no longer written to until it is synced.
     fn leave(&mut self, current: OpenFile) {
         current.give_back();
-        // Also where it was handed out before: it is held until it is synced.
+        // It counts even if it was handed out before, because it stays open until its sync.
         self.left.push(Arc::downgrade(&current.file));
         if current.unsynced {
             self.unsynced.push(current.file);
@@ -342,7 +350,7 @@ impl Drop for LogFiles {
     }
 }
 
-/// The UTC day; a time that no calendar has counts as the nearest it has.
+/// Returns the UTC day. A time outside of the calendar counts as the nearest day in it.
 pub(super) fn utc_date(micros: i64) -> Date {
     let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
     let time = Timestamp::from_microsecond(micros).unwrap_or(nearest);

@@ -1,4 +1,4 @@
-//! The open log file: appends whole lines, and keeps room on the disk for the last ones.
+//! The open log file: appends whole lines, and reserves room on the disk for the last ones.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -7,25 +7,25 @@ use std::sync::Arc;
 use super::DurableFile;
 use crate::writer::fs::Stat;
 
-/// How often it is looked whether the path still is the open file.
+/// How often the writer checks whether the path is still the open file.
 const LOST_CHECK_MICROS: u64 = 1_000_000;
-/// Room kept past a file's end, so that a full disk can still be told of. Events never go into it.
+/// Room kept past a file's end, so that a full disk can still be reported. Events never use it.
 pub(super) const RESERVE_BYTES: u64 = 64 << 10;
-/// Room is set aside in steps: with the bytes of a batch, up to so many past its end.
+/// Room is reserved in steps: the bytes of a batch, and this many past its end.
 const RESERVE_STEP_BYTES: u64 = 1 << 20;
-/// How often a batch is written once more because of what somebody else adds at the same time.
+/// How often a batch is written again if someone else adds bytes at the same time.
 const GLUED_MAX: u32 = 16;
-/// The most bytes of another writer that are looked through for a glued line.
+/// The most bytes of another writer that are searched for a glued line.
 pub(super) const ADDED_BYTES_MAX: u64 = 65_536;
 
-/// What is appended, by what it leaves of the reserve where the disk is full.
+/// How much of the reserve the lines may use if the disk is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::writer) enum Urgency {
-    /// A batch of events and what goes with it: all.
+    /// Events, and what goes with them: nothing of the reserve.
     Events,
-    /// An `audit.loss` line alone: half, for the last lines.
+    /// An `audit.loss` line alone: half of the reserve.
     Loss,
-    /// The last lines of the log: nothing.
+    /// The last lines of the log: all of the reserve.
     Last,
 }
 
@@ -42,17 +42,18 @@ impl Urgency {
 /// The file that is written to, with its lock.
 pub(super) struct OpenFile {
     pub(super) file: Arc<DurableFile>,
-    /// Bytes of whole lines; the file is never left longer.
+    /// Bytes of whole lines. After a write the file is never longer.
     pub(super) len: u64,
-    /// Bytes of the start line in a file that was empty before; up to here it counts as empty.
+    /// Bytes of the start line, if the file was empty before. A file of this length counts as
+    /// empty.
     pub(super) empty_len: u64,
     /// Whether the start line is written.
     pub(super) begun: bool,
     pub(super) unsynced: bool,
     pub(super) checked_micros: i64,
-    /// Up to here the disk has set room aside.
+    /// The end of the reserved room.
     pub(super) reserved_to: u64,
-    /// `false` once the file system said that it cannot.
+    /// Becomes `false` if the file system cannot reserve room.
     pub(super) reserves: bool,
 }
 
@@ -82,9 +83,11 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Somebody else may have added half a line since the file was looked at, and what was just
-    /// written stands behind it, where nobody can read it: then writes it once more, instead of that. Who
-    /// follows the file sees it become shorter for a moment.
+    /// Repairs a write that is glued to half a line of someone else.
+    ///
+    /// Someone else may have added half a line just before the write. What was written then follows
+    /// it, and no reader can parse the line. In that case this removes the half line and writes
+    /// again. A reader that follows the file sees it shrink for a moment.
     pub(super) fn write_apart(&mut self, bytes: &[u8]) -> io::Result<()> {
         for _ in 0..GLUED_MAX {
             let Some((whole_len, behind)) = self.glued(bytes) else { return Ok(()) };
@@ -93,14 +96,15 @@ impl OpenFile {
             }
             (self.len, self.reserved_to) = (whole_len, 0);
             self.append(&[bytes, &behind].concat())?;
-            // What is behind it is the next look's, as all that others add.
+            // The next check of the file finds what follows, as it finds everything that others
+            // add.
             self.len -= behind.len() as u64;
         }
         Ok(())
     }
 
-    /// Where what was just written is glued to somebody's half line: up to where the lines before it
-    /// are whole, and what follows it.
+    /// Returns the length of the whole lines before a glued write, and the bytes after it. Returns
+    /// `None` if the write is not glued to half a line.
     fn glued(&self, bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
         let added = self.file.handle().stat().ok()?.len.checked_sub(self.len)?;
         if added == 0 || added > ADDED_BYTES_MAX {
@@ -114,8 +118,8 @@ impl OpenFile {
         (whole < at).then(|| (from + whole as u64, there.split_off(at + bytes.len())))
     }
 
-    /// Sees to it that a write of so many bytes leaves what it must of the reserve. Fails where
-    /// the disk is too full for that; where it cannot be told, the write will.
+    /// Reserves room, so that a write of so many bytes leaves what it must of the reserve. Fails if
+    /// the disk is too full for that. If the room is unknown, the write itself fails or succeeds.
     fn make_room(&mut self, bytes: u64, urgency: Urgency) -> io::Result<()> {
         if !self.reserves || self.len + bytes + urgency.reserve_left() <= self.reserved_to {
             return Ok(());
@@ -138,7 +142,7 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Gives back what is left of the reserve. What cannot be given back now is when the file is
+    /// Releases what is left of the reserve. If that fails now, it happens when the file is
     /// compressed or removed.
     pub(super) fn give_back(&self) {
         if self.reserved_to > self.len {
@@ -151,7 +155,7 @@ impl OpenFile {
     pub(super) fn cut_fragment(&mut self) -> io::Result<()> {
         let Stat { len: found_len, .. } = self.file.handle().stat()?;
         if found_len < self.len {
-            // Somebody else cut it: cutting "back" would fill it with zeros.
+            // Someone else cut it. Setting its length back would fill it with zeros.
             return Err(io::Error::other("the file is shorter than what was written"));
         }
         if found_len > self.len {
@@ -161,7 +165,7 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Whether the path no longer is this file; looked up once in a while.
+    /// Returns whether the path is no longer this file. It looks at most once a second.
     pub(super) fn is_moved(&mut self, path: &Path, now_micros: i64) -> bool {
         if now_micros.abs_diff(self.checked_micros) < LOST_CHECK_MICROS {
             return false;
@@ -171,7 +175,7 @@ impl OpenFile {
     }
 }
 
-/// Whether the disk, or what this user may have of it, is full.
+/// Returns whether the disk or this user's quota is full.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

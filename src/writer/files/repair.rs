@@ -8,16 +8,16 @@ use crate::writer::fs::{FileHandle, Stat};
 use llm_audit_log::{FileName, compressed_path, lines_end};
 
 impl LogFiles {
-    /// Cuts off the torn tails that killed processes left in the folder, as far as that can be done:
-    /// the file that is gone on with need not be theirs.
+    /// Cuts off the torn tails that killed processes left in the folder, as far as possible. Those
+    /// files need not be the one that is continued.
     pub(super) fn cut_torn_tails(&mut self) {
         for name in self.fs.names(&self.options.dir).unwrap_or_default() {
             let path = self.options.dir.join(&name);
-            // What is compressed is whole there.
+            // A compressed file is complete without its original.
             let is_plain = FileName::parse(&name).is_some_and(|name| !name.is_compressed)
                 && !self.fs.exists(&compressed_path(&path)).unwrap_or(true);
             if is_plain {
-                // What is left torn is named by `verify`.
+                // If one stays torn, `verify` reports it.
                 let _left = self.cut_torn_tail_at(&path);
             }
         }
@@ -32,7 +32,7 @@ impl LogFiles {
             }
             Ok::<_, io::Error>((last != *b"\n").then_some(len))
         };
-        // Read first: a file that is whole is not opened for more.
+        // The file is read first, so that a whole one is not opened for writing.
         let Some(file) = self.fs.open_existing(path)? else { return Ok(()) };
         if is_torn(&*file)?.is_none() {
             return Ok(());
@@ -43,14 +43,14 @@ impl LogFiles {
         }
         match is_torn(&*file)? {
             Some(len) => self.cut_torn_tail(&*file, len).map(drop),
-            // Removed in between, and begun anew by being opened.
+            // It was removed in between, and the opening made it again.
             None if file.stat()?.len == 0 => self.fs.remove(path),
             None => Ok(()),
         }
     }
 
-    /// Cuts off what follows the last whole line, and remembers how much that was. Returns the
-    /// length.
+    /// Cuts off what follows the last whole line, and adds its bytes to the next start line.
+    /// Returns the length.
     pub(super) fn cut_torn_tail(
         &mut self,
         file: &dyn FileHandle,
@@ -65,7 +65,8 @@ impl LogFiles {
     }
 }
 
-/// The length of a file up to and with its last `\n`.
+/// Returns the length of a file up to its last `
+/// `, included.
 pub(in crate::writer) fn whole_lines_len(file: &dyn FileHandle, len: u64) -> io::Result<u64> {
     lines_end(len, |offset, piece| file.read_at(offset, piece))
 }

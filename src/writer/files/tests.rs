@@ -1,4 +1,4 @@
-//! The promises of `LogFiles`, most of them on a file system in memory.
+//! Tests of `LogFiles`, most of them on a file system in memory.
 
 use super::super::fs::mem::{MemFs, WriteFault};
 use super::open_file::{ADDED_BYTES_MAX, RESERVE_BYTES};
@@ -14,8 +14,8 @@ const SECOND: &str = "audit-2026-03-01.1.jsonl";
 const THIRD: &str = "audit-2026-03-01.2.jsonl";
 const NEXT_DAY: &str = "audit-2026-03-02.jsonl";
 
-/// A logger's files in memory, of at most 20 bytes each, whose start line is `S` and the bytes of
-/// the torn tail.
+/// A logger's files in memory, of at most 20 bytes each. Their start line is `S` and the number of
+/// torn bytes.
 struct Rig {
     fs: MemFs,
     files: LogFiles,
@@ -86,7 +86,7 @@ fn an_empty_batch_writes_the_start_line() {
     let mut rig = Rig::new();
     rig.append("", NOON);
     rig.assert_files(&[(FIRST, "S0\n")]);
-    // The file still counts as empty, so a batch over the limit goes into it, too.
+    // The file still counts as empty, so it takes a batch over the limit as well.
     rig.append("a batch of over 20 bytes\n", NOON);
     rig.append("b\n", NOON);
     rig.assert_files(&[(SECOND, "S0\nb\n"), (FIRST, "S0\na batch of over 20 bytes\n")]);
@@ -118,14 +118,14 @@ fn the_day_changes_at_midnight_utc_and_never_back() {
     rig.append("c\n", NOON - 5 * DAY);
     rig.append("d\n", i64::MIN);
     rig.assert_files(&[(FIRST, "S0\na\n"), (NEXT_DAY, "S0\nb\nc\nd\n")]);
-    // A size limit reached while the clock is wrong does not lead back either.
+    // If the size limit is reached while the clock is wrong, the name does not go back either.
     rig.append("12345678901\n", NOON - 5 * DAY);
     assert_eq!(rig.files.path(), Path::new("audit-2026-03-02.1.jsonl"));
 }
 
 #[test]
 fn a_clock_that_leaps_far_ahead_leaves_files_and_order_right() {
-    // The first moment of 2100, and the last that a calendar has, and back to today.
+    // The first moment of 2100, the last moment of the calendar, and back to today.
     let mut rig = Rig::new();
     rig.append("a\n", NOON);
     rig.append("b\n", 4_102_444_800_000_000);
@@ -191,13 +191,13 @@ fn names_that_retention_freed_are_not_taken_again_while_later_ones_are_there() {
     let mut rig = Rig::over(fs);
     rig.append("a\n", NOON);
     assert_eq!(rig.files.path(), Path::new("audit-2026-03-01.4.jsonl"));
-    // Others went on meanwhile, and what they wrote was retired in part.
+    // Others continued meanwhile, and some of their files were retired.
     rig.fs.put("audit-2026-03-01.30.jsonl", b"S0\nfull for a long time\n");
     rig.append("12345678901234\n", NOON);
     assert_eq!(rig.files.path(), Path::new("audit-2026-03-01.31.jsonl"));
     rig.append("b\n", NOON + DAY);
     assert_eq!(rig.files.path(), Path::new("audit-2026-03-02.7.jsonl"));
-    // With nothing of the day left, its first name is as good as any.
+    // If no file of the day is left, the first name is used again.
     rig.append("c\n", NOON + 2 * DAY);
     assert_eq!(rig.files.path(), Path::new("audit-2026-03-03.jsonl"));
 }
@@ -210,7 +210,7 @@ fn two_writers_in_one_folder_keep_apart() {
     second.append("b\n", NOON);
     first.append("c\n", NOON);
     first.assert_files(&[(SECOND, "S0\nb\n"), (FIRST, "S0\na\nc\n")]);
-    // The one that starts again has the first name that is free.
+    // A writer that starts again takes the first free name.
     drop(first);
     let mut third = Rig::over(second.fs.clone());
     third.append("d\n", NOON);
@@ -218,7 +218,7 @@ fn two_writers_in_one_folder_keep_apart() {
 }
 
 #[test]
-fn a_torn_tail_is_cut_off_and_told() {
+fn a_torn_tail_is_cut_off_and_reported() {
     let long = "x".repeat(3 * ADDED_BYTES_MAX as usize);
     let cases = [
         ("S0\na\n{\"torn", "S0\na\n", 6),
@@ -257,7 +257,7 @@ fn the_end_of_the_last_line_is_found_at_every_length() {
 }
 
 #[test]
-fn a_torn_tail_of_a_file_then_left_is_told_in_the_next() {
+fn a_torn_tail_of_a_file_then_left_is_reported_in_the_next() {
     let fs = MemFs::default();
     fs.put(FIRST, b"S0\n12345678\ntorn");
     let mut rig = Rig::over(fs);
@@ -272,7 +272,7 @@ fn a_torn_tail_of_a_file_then_left_is_told_in_the_next() {
 }
 
 #[test]
-fn a_torn_tail_of_a_full_file_is_cut_off_and_told_in_the_next() {
+fn a_torn_tail_of_a_full_file_is_cut_off_and_reported_in_the_next() {
     let fs = MemFs::default();
     fs.put(FIRST, b"S0\n12345678901234567\ntorn");
     let mut rig = Rig::over(fs);
@@ -281,7 +281,7 @@ fn a_torn_tail_of_a_full_file_is_cut_off_and_told_in_the_next() {
 }
 
 #[test]
-fn the_torn_tails_of_all_files_are_cut_off_at_the_start_and_told() {
+fn the_torn_tails_of_all_files_are_cut_off_at_the_start_and_reported() {
     const DAY_BEFORE: &str = "audit-2026-02-28.jsonl";
     const LOCKED: &str = "audit-2026-02-28.1.jsonl";
     const COMPRESSED: &str = "audit-2026-02-28.2.jsonl";
@@ -317,7 +317,7 @@ fn a_failed_write_leaves_nothing() {
     ];
     for fault in faults {
         let mut rig = Rig::new();
-        // Also the very first write, the start line's.
+        // This includes the very first write, with the start line.
         for (batch, whole) in [("a\nb\n", "S0\na\nb\n"), ("c\nd\n", "S0\na\nb\nc\nd\n")] {
             let before = rig.fs.text(FIRST);
             rig.fs.state().write_faults.push_back(fault());
@@ -368,7 +368,8 @@ fn a_file_whose_fragment_cannot_be_cut_is_left() {
 
 #[test]
 fn a_file_that_somebody_cut_or_added_to_is_gone_on_with() {
-    // What copytruncate leaves, a cut within a line, whole lines and half a line of somebody else.
+    // After copytruncate, after a cut within a line, and after whole lines and half a line of
+    // someone else.
     type Somebody = fn(&MemFs);
     let cases: [(Somebody, &str); 5] = [
         (|fs| fs.set_len(FIRST, 0), "S0\nb\n"),
@@ -381,7 +382,7 @@ fn a_file_that_somebody_cut_or_added_to_is_gone_on_with() {
         let mut rig = Rig::new();
         rig.append("12345\n", NOON);
         somebody(&rig.fs);
-        // Nor does a write that then fails fill it with zeros.
+        // A later write that fails does not fill it with zeros either.
         rig.fs.state().write_faults.push_back(WriteFault::Short(1));
         assert!(rig.try_append("b\n", NOON).is_err());
         rig.append("b\n", NOON);
@@ -398,13 +399,13 @@ fn what_is_added_between_the_look_and_the_write_spoils_no_line() {
         let what = what.iter().map(|what| what.as_bytes().to_vec());
         rig.fs.state().added_before_write = what.collect();
     };
-    // Half a line, while the batch is written, and again while it is written once more.
+    // Half a line is added during the write, and again while it is repeated.
     adds(&rig, &["ha", "l", "f"]);
     rig.append("b\n", NOON);
     rig.assert_files(&[(FIRST, "S0\na\nb\n")]);
     rig.append("c\n", NOON);
     rig.assert_files(&[(FIRST, "S0\na\nb\nc\n")]);
-    // What was added behind it meanwhile stays, too, also where more comes before it.
+    // What was added after it meanwhile stays, even if more is inserted before it.
     let current = rig.files.current.as_mut().unwrap();
     rig.fs.state().added_before_write = [&b"ha"[..], b"", b"lf"].map(<[u8]>::to_vec).into();
     current.append(b"d\n").unwrap();
@@ -413,7 +414,7 @@ fn what_is_added_between_the_look_and_the_write_spoils_no_line() {
     rig.assert_files(&[(FIRST, "S0\na\nb\nc\nd\nx\n")]);
     let mut rig = Rig::new();
     rig.append("a\n", NOON);
-    // Whole lines stay, and half of one behind them goes.
+    // Whole lines stay, and half a line after them is removed.
     adds(&rig, &["x\n"]);
     rig.append("b\n", NOON);
     rig.assert_files(&[(FIRST, "S0\na\nx\nb\n")]);
@@ -421,13 +422,13 @@ fn what_is_added_between_the_look_and_the_write_spoils_no_line() {
     adds(&rig, &["x\ny"]);
     rig.append("a\n", NOON);
     rig.assert_files(&[(FIRST, "x\nS0\na\n")]);
-    // Where it cannot be cut, `verify` names the line.
+    // If the file cannot be cut, `verify` reports the line.
     let mut rig = Rig::new();
     adds(&rig, &["y"]);
     rig.fs.state().truncate_fails = true;
     rig.append("a\n", NOON);
     rig.assert_files(&[(FIRST, "yS0\na\n")]);
-    // Where the disk is full by then, the batch is lost as a whole, and can be given again.
+    // If the disk is full by then, the batch is lost as a whole, and can be given again.
     let mut rig = Rig::new();
     adds(&rig, &["y"]);
     rig.fs.state().write_faults.extend([WriteFault::Short(20), WriteFault::Short(1)]);
@@ -448,7 +449,7 @@ fn a_file_that_cannot_be_cut_at_the_moment_is_kept() {
     rig.assert_files(&[(FIRST, "S0\nS1\nb\n")]);
 }
 
-/// Its server or mount may be gone, and the path be right again.
+/// Its server or mount may be gone, and the path may be valid again.
 #[test]
 fn a_file_that_cannot_be_looked_at_is_left_for_another() {
     let mut rig = Rig::new();
@@ -466,16 +467,17 @@ fn a_removed_file_is_noticed_at_once_and_a_renamed_one_within_a_second() {
     rig.fs.remove(FIRST);
     rig.append("b\n", NOON);
     rig.assert_files(&[(FIRST, "S0\nb\n")]);
-    // What logrotate does with `create`: what is written before it is noticed is in the old file.
+    // This is what logrotate does with `create`. Lines written before the check are in the old
+    // file.
     rig.fs.rename_away(FIRST, "old");
     rig.append("c\n", NOON + 999_999);
     rig.append("d\n", NOON + 1_000_000);
     rig.assert_files(&[(FIRST, "S0\nd\n"), ("old", "S0\nb\nc\n")]);
-    // The clock may step back meanwhile.
+    // The clock may go back meanwhile.
     rig.fs.rename_away(FIRST, "older");
     rig.append("e\n", NOON - HOUR);
     assert_eq!(rig.fs.text(FIRST), "S0\ne\n");
-    // Another one's file at the path is not written to while its lock is held, nor is a symlink.
+    // A file of someone else at the path is not written to while it is locked. A symlink never is.
     for theirs in [true, false] {
         let mut rig = Rig::new();
         rig.append("a\n", NOON);
@@ -516,7 +518,7 @@ fn a_new_file_is_synced_with_its_name_once() {
         rig.sync();
         assert_eq!(rig.fs.state().dir_syncs, 1);
     }
-    // Of one that is gone on with nobody knows whether its name is.
+    // If a file is continued, its name may not be durable yet.
     let mut again = Rig::over(rig.fs.clone());
     drop(rig);
     again.append("c\n", NOON);
@@ -526,7 +528,8 @@ fn a_new_file_is_synced_with_its_name_once() {
     assert_eq!(again.fs.state().dir_syncs, 2);
 }
 
-/// The names of the folder and of those above it, too: once, and again where the folder is another one.
+/// The names of the folder and of those above it are synced too: once, and again if the folder was
+/// replaced.
 #[test]
 fn a_new_folder_is_synced_with_all_above_it() {
     let fs = MemFs::default();
@@ -548,7 +551,7 @@ fn a_new_folder_is_synced_with_all_above_it() {
 }
 
 #[test]
-fn a_file_left_behind_stays_locked_until_it_is_synced() {
+fn a_closed_file_stays_locked_until_it_is_synced() {
     let mut rig = Rig::new();
     rig.append("a\n", NOON);
     rig.append("b\n", NOON + DAY);
@@ -581,12 +584,12 @@ fn after_a_failed_sync_another_file_is_begun() {
     rig.fs.state().sync_fails = true;
     assert!(file.sync_data().is_err());
     rig.files.sync_failed(&file);
-    // Not even when nobody holds it any longer.
+    // Not even if no handle is left.
     drop(file);
     rig.fs.state().sync_fails = false;
     rig.append("b\n", NOON);
     rig.assert_files(&[(SECOND, "S0\nb\n"), (FIRST, "S0\na\n")]);
-    // The failure of a file already left changes nothing.
+    // A failed sync of a closed file changes nothing.
     rig.append("c\n", NOON + DAY);
     let left = rig.files.take_for_sync().unwrap();
     rig.files.sync_failed(&left);
@@ -614,7 +617,7 @@ fn a_file_compressed_while_it_was_being_locked_is_not_written_to() {
 }
 
 #[test]
-fn a_full_disk_has_room_for_the_logs_own_lines() {
+fn a_full_disk_has_room_for_the_logs_append_pending() {
     let own = |rig: &mut Rig, line: &str, what| {
         rig.files.append(line.as_bytes(), what, NOON, &mut |_, _| {})
     };
@@ -627,7 +630,7 @@ fn a_full_disk_has_room_for_the_logs_own_lines() {
     assert!(rig.fs.reserved_to(FIRST) >= 5 + reserve, "ahead of the end from the first line on");
     assert!(rig.files.has_reserve());
     assert_eq!(rig.fs.text(FIRST), "S0\na\n", "and in no length");
-    // As large batches as there is room for, and then no event goes into the reserve.
+    // Batches are as large as the room allows. After that, no event goes into the reserve.
     rig.fs.state().capacity = Some(3 << 20);
     let batch = format!("{}\n", "x".repeat(100_000));
     let mut written = 0;
@@ -636,7 +639,7 @@ fn a_full_disk_has_room_for_the_logs_own_lines() {
         assert!(rig.fs.reserved_to(FIRST) >= rig.fs.text(FIRST).len() + reserve);
     }
     assert!((27..=31).contains(&written), "{written}");
-    // Some batch of another size may still fit; in the end none does.
+    // A smaller batch may still fit, but in the end none does.
     while rig.try_append("b\n", NOON).is_ok() {}
     let full = rig.try_append("b\n", NOON).unwrap_err();
     assert_eq!(full.kind(), ErrorKind::StorageFull);
@@ -646,11 +649,11 @@ fn a_full_disk_has_room_for_the_logs_own_lines() {
     let last = format!("{}\n", "z".repeat(30_000));
     own(&mut rig, &last, Urgency::Last).unwrap();
     assert!(rig.fs.text(FIRST).ends_with(&last));
-    // The disk has room again: so has the reserve.
+    // If the disk has room again, the reserve is filled again.
     rig.fs.state().capacity = None;
     rig.append("c\n", NOON);
     assert!(rig.fs.reserved_to(FIRST) >= rig.fs.text(FIRST).len() + reserve);
-    // A file that is left gives it back, and one that is closed.
+    // The reserve is released when a file is closed.
     rig.append("d\n", NOON + DAY);
     assert_eq!(rig.fs.reserved_to(FIRST), 0);
     assert!(rig.fs.reserved_to(NEXT_DAY) > 0);
@@ -698,8 +701,8 @@ fn the_search_for_a_name_ends() {
     assert!(error.contains("65536 names tried"), "{error}");
 }
 
-/// Random batches, faults, clock steps, removals and restarts; after each step every file holds
-/// whole lines only, and what was accepted is there once, in order.
+/// Runs random batches, faults, clock steps, removals and restarts. After each step every file has
+/// only whole lines. Accepted lines are there once, in order.
 #[test]
 fn whatever_happens_files_hold_what_was_accepted() {
     for seed in 0..40 {
@@ -715,7 +718,8 @@ fn whatever_happens_files_hold_what_was_accepted() {
                     rig.sync();
                 }
                 2 => {
-                    // Synced and closed before: a restart finds the files as they are.
+                    // Everything is synced and closed first, so that a restart finds the files as
+                    // they are.
                     let fs = rig.fs.clone();
                     drop(rig);
                     rig = Rig { files: open(&fs, now).unwrap(), fs };
@@ -726,7 +730,7 @@ fn whatever_happens_files_hold_what_was_accepted() {
                 }
                 4 => {
                     let kind = rng.choice([ErrorKind::Other, ErrorKind::Interrupted]).unwrap();
-                    // A call that was interrupted has written nothing.
+                    // An interrupted call has written nothing.
                     let taken = if kind == ErrorKind::Other { rng.usize(..batch.len()) } else { 0 };
                     rig.fs.state().write_faults.push_back(WriteFault::Fails(taken, kind));
                 }
@@ -758,7 +762,7 @@ fn assert_consistent(rig: &Rig, removed: &[String], accepted: &[String], seed: u
         let lines: Vec<_> = text.lines().filter(|line| *line != "S0").collect();
         assert!(lines.is_sorted(), "seed {seed}: {text:?}");
         found.extend(lines);
-        // At most the limit, but for the start lines that restarts added.
+        // At most the limit, not counting the start lines that restarts added.
         let restarts = text.matches("S0\n").count() * 3;
         assert!(text.len() <= 21 + restarts, "seed {seed}: {text:?}");
     }

@@ -1,4 +1,4 @@
-//! The clock that the writer reads: the one of the operating system, or one that tests set.
+//! The clock of the writer: the operating system's, or one that tests set.
 
 #[cfg(test)]
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 /// The time of day.
 pub(crate) trait Clock: Send + Sync {
-    /// Microseconds since the Unix epoch.
+    /// Returns microseconds since the Unix epoch.
     fn now_micros(&self) -> i64;
 }
 
@@ -19,7 +19,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is set.
+/// A clock that only moves when it is set.
 #[cfg(test)]
 #[derive(Default)]
 pub(crate) struct TestClock(AtomicI64);

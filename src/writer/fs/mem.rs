@@ -1,5 +1,4 @@
-//! A file system in memory and a clock that is set, for tests of what the writer promises when
-//! the real ones fail.
+//! A file system in memory, for tests of what the writer promises if the real one fails.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
@@ -11,69 +10,69 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{FileHandle, Fs, Stat};
 
-/// A file system in memory. Clones are the same one.
+/// A file system in memory. All clones share the same files.
 #[derive(Clone, Default)]
 pub(crate) struct MemFs(Arc<(Mutex<State>, Condvar)>);
 
-/// Everything there is, and everything that is to go wrong.
+/// All files, and the faults to come.
 #[derive(Default)]
 pub(crate) struct State {
     names: BTreeMap<PathBuf, usize>,
-    /// The names as they were when the folder was last synced, and the changes since, of which a
-    /// power cut leaves any.
+    /// The names at the last sync of the folder, and the changes since. A power cut keeps any
+    /// subset of the changes.
     durable_names: BTreeMap<PathBuf, usize>,
     name_changes: Vec<Vec<NameChange>>,
     nodes: Vec<Node>,
-    /// What becomes of the next writes, one each.
+    /// The outcome of each of the next writes.
     pub(crate) write_faults: VecDeque<WriteFault>,
-    /// What somebody else adds to a file right before the next write to it.
+    /// Bytes that someone else adds to a file just before the next write to it.
     pub(crate) added_before_write: VecDeque<Vec<u8>>,
-    /// Every write fails so.
+    /// If set, every write fails with this error.
     pub(crate) writes_fail: Option<ErrorKind>,
-    /// Bytes all files may hold together, with what is reserved for them; a write past it takes
-    /// what fits, or is `StorageFull`.
+    /// The bytes that all files may have together, with their reserved room. If a write exceeds it,
+    /// it takes what fits, or fails with `StorageFull`.
     pub(crate) capacity: Option<usize>,
     /// Whether room can be reserved.
     pub(crate) reserves: bool,
     pub(crate) truncate_fails: bool,
-    /// Files with lower numbers cannot be looked at, as where their server forgot them.
+    /// Files with lower numbers cannot be read, as after their server forgot them.
     pub(crate) stale_below: usize,
     pub(crate) sync_fails: bool,
-    /// A sync has a panic, as no file system has.
+    /// If set, a sync panics, which no real file system does.
     pub(crate) sync_panics: bool,
-    /// Syncs, those of folders too, wait until this is `false`; see [`MemFs::release`].
+    /// Syncs of files and folders wait until this is `false`; see [`MemFs::release`].
     pub(crate) sync_hangs: bool,
-    /// Syncs that wait at the moment.
+    /// The number of syncs that wait now.
     pub(crate) syncs_held: usize,
-    /// No folder can be made, as where one above it is a file.
+    /// If set, no folder can be made, as when one above it is a file.
     pub(crate) dir_fails: Option<ErrorKind>,
-    /// No file can be opened, as when the process has no file handle left.
+    /// If set, no file can be opened, as when the process has no file handle left.
     pub(crate) open_fails: bool,
-    /// No name can be taken away.
+    /// If set, no name can be removed.
     pub(crate) remove_fails: bool,
-    /// The next file that is locked has just been removed by its last holder.
+    /// If set, the next file that is locked was just removed by its last holder.
     pub(crate) vanishes_at_lock: bool,
-    /// The next file that is locked has just been compressed by its last holder.
+    /// If set, the next file that is locked was just compressed by its last holder.
     pub(crate) compressed_at_lock: bool,
-    /// Names taken by a symlink or the like.
+    /// Names that are taken by a symlink or something similar.
     pub(crate) foreign: BTreeSet<PathBuf>,
-    /// After so many more changes nothing changes any longer: the process was killed.
+    /// If set, nothing changes after this many more changes, because the process was killed.
     pub(crate) changes_left: Option<usize>,
     pub(crate) writes: usize,
     pub(crate) dir_syncs: usize,
-    /// Open handles.
+    /// The number of open handles.
     pub(crate) handles: usize,
 }
 
 /// A write that goes wrong.
 pub(crate) enum WriteFault {
-    /// Takes this many bytes, or all, and says so.
+    /// Takes this many bytes, or all, and reports how many.
     Short(usize),
-    /// Takes this many bytes, or all, and says that it failed.
+    /// Takes this many bytes, or all, and reports an error.
     Fails(usize, ErrorKind),
 }
 
-/// A name that appears, with its file, or goes.
+/// A name that appears, with its file, or disappears.
 type NameChange = (PathBuf, Option<usize>);
 
 fn change_names(names: &mut BTreeMap<PathBuf, usize>, change: &[NameChange]) {
@@ -88,23 +87,23 @@ fn change_names(names: &mut BTreeMap<PathBuf, usize>, change: &[NameChange]) {
 #[derive(Clone, Default)]
 struct Node {
     bytes: Vec<u8>,
-    /// As a power cut leaves it at the least.
+    /// The bytes that survive a power cut.
     durable: Vec<u8>,
     locked: bool,
     mode: u32,
-    /// Up to here the disk has set room aside.
+    /// The end of the reserved room.
     reserved_to: usize,
 }
 
 impl Node {
-    /// What it takes on the disk.
+    /// Returns the bytes that it takes on the disk.
     fn taken(&self) -> usize {
         self.bytes.len().max(self.reserved_to)
     }
 }
 
 impl State {
-    /// Whether one more change takes place.
+    /// Counts one more change, or fails if the process is gone.
     fn change(&mut self) -> io::Result<()> {
         match &mut self.changes_left {
             Some(0) => return Err(io::Error::other("the process is gone")),
@@ -114,13 +113,13 @@ impl State {
         Ok(())
     }
 
-    /// Changes names, which a power cut may forget.
+    /// Changes names. A power cut may undo it.
     fn change_names(&mut self, change: Vec<NameChange>) {
         change_names(&mut self.names, &change);
         self.name_changes.push(change);
     }
 
-    /// Changes names as if they had long been so.
+    /// Changes names durably, as if long ago.
     fn set_names(&mut self, change: &[NameChange]) {
         let is_set = |path: &PathBuf| change.iter().any(|(set, _)| set == path);
         for before in &mut self.name_changes {
@@ -130,7 +129,7 @@ impl State {
         change_names(&mut self.durable_names, change);
     }
 
-    /// A file that has lost its name takes none of it.
+    /// Returns the free bytes. A file without a name takes none.
     fn room(&self) -> usize {
         let taken: usize = self.names.values().map(|node| self.nodes[*node].taken()).sum();
         self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(taken))
@@ -138,7 +137,7 @@ impl State {
 }
 
 impl MemFs {
-    /// All files are forgotten, as by a server that is there anew.
+    /// Forgets all files, as a restarted server does.
     pub(crate) fn forget_files(&self) {
         let mut state = self.state();
         state.stale_below = state.nodes.len();
@@ -149,12 +148,12 @@ impl MemFs {
         self.0.0.lock()
     }
 
-    /// The names of all files, in order.
+    /// Returns the names of all files, in order.
     pub(crate) fn names(&self) -> Vec<String> {
         self.state().names.keys().map(|path| path.display().to_string()).collect()
     }
 
-    /// Puts a file there, in place of what has the name. It is durable.
+    /// Puts a durable file at this path, and replaces any other.
     pub(crate) fn put(&self, path: impl AsRef<Path>, bytes: &[u8]) {
         let mut state = self.state();
         let node = state.nodes.len();
@@ -163,14 +162,14 @@ impl MemFs {
         state.set_names(&[(path.as_ref().to_owned(), Some(node))]);
     }
 
-    /// Takes the name away; handles stay as good as they were.
+    /// Removes the name. Open handles stay valid.
     pub(crate) fn remove(&self, path: impl AsRef<Path>) {
         let mut state = self.state();
         assert!(state.names.contains_key(path.as_ref()), "a file to remove");
         state.set_names(&[(path.as_ref().to_owned(), None)]);
     }
 
-    /// Gives a file another name, as another process would.
+    /// Renames a file, as another process would.
     pub(crate) fn rename_away(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) {
         let mut state = self.state();
         let node = *state.names.get(from.as_ref()).expect("a file to rename");
@@ -178,7 +177,7 @@ impl MemFs {
         state.set_names(&[(from, None), (to, Some(node))]);
     }
 
-    /// Cuts a file, durably, or fills it with zeros, as another process would.
+    /// Cuts a file durably or extends it with zeros, as another process would.
     pub(crate) fn set_len(&self, path: impl AsRef<Path>, len: usize) {
         let mut state = self.state();
         let node = state.names[path.as_ref()];
@@ -187,57 +186,57 @@ impl MemFs {
         state.nodes[node].reserved_to = 0;
     }
 
-    /// Adds to a file, as another process would.
+    /// Adds bytes to a file, as another process would.
     pub(crate) fn add(&self, path: impl AsRef<Path>, bytes: &[u8]) {
         let mut state = self.state();
         let node = state.names[path.as_ref()];
         state.nodes[node].bytes.extend_from_slice(bytes);
     }
 
-    /// What is in a file.
+    /// Returns the bytes of a file.
     pub(crate) fn bytes(&self, path: impl AsRef<Path>) -> Vec<u8> {
         let state = self.state();
         let node = state.names.get(path.as_ref()).expect("a file to read");
         state.nodes[*node].bytes.clone()
     }
 
-    /// What is in a file that holds text.
+    /// Returns the text of a file.
     pub(crate) fn text(&self, path: impl AsRef<Path>) -> String {
         String::from_utf8(self.bytes(path)).unwrap()
     }
 
-    /// How much of a file is durable, in bytes.
+    /// Returns how many bytes of a file are durable.
     pub(crate) fn synced(&self, path: impl AsRef<Path>) -> usize {
         let state = self.state();
         state.nodes[state.names[path.as_ref()]].durable.len()
     }
 
-    /// Up to where room is set aside for a file, in bytes.
+    /// Returns the end of the room reserved for a file.
     pub(crate) fn reserved_to(&self, path: impl AsRef<Path>) -> usize {
         let state = self.state();
         state.nodes[state.names[path.as_ref()]].reserved_to
     }
 
-    /// A file's permissions, as it was made with.
+    /// Returns the permissions that a file was made with.
     pub(crate) fn mode(&self, path: impl AsRef<Path>) -> u32 {
         let state = self.state();
         state.nodes[state.names[path.as_ref()]].mode
     }
 
-    /// Takes or gives back the lock of a file as another process would.
+    /// Takes or releases the lock of a file, as another process would.
     pub(crate) fn set_locked(&self, path: impl AsRef<Path>, locked: bool) {
         let mut state = self.state();
         let node = state.names[path.as_ref()];
         state.nodes[node].locked = locked;
     }
 
-    /// Whether somebody has the lock of a file.
+    /// Returns whether the lock of a file is taken.
     pub(crate) fn is_locked(&self, path: impl AsRef<Path>) -> bool {
         let state = self.state();
         state.nodes[state.names[path.as_ref()]].locked
     }
 
-    /// Lets the syncs that wait go on.
+    /// Lets waiting syncs continue.
     pub(crate) fn release(&self) {
         self.state().sync_hangs = false;
         self.0.1.notify_all();
@@ -249,9 +248,8 @@ impl MemFs {
         self.0.1.wait_while(&mut state, |state| state.syncs_held == 0);
     }
 
-    /// The disk as it may be found when the power comes back: of every file what was synced and
-    /// some of what was not, and of the names those of the last sync with some of the changes since,
-    /// in whatever order the disk took them.
+    /// Returns a disk as it may be after a power cut. Each file has what was synced, and some of
+    /// the rest. The names are those of the last sync, with some of the changes since in any order.
     pub(crate) fn after_power_cut(&self, rng: &mut fastrand::Rng) -> Self {
         let before = self.state();
         let mut names = before.durable_names.clone();
@@ -348,7 +346,7 @@ impl Fs for MemFs {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        // A folder is there as long as something is in it.
+        // A folder exists while it contains a file.
         Ok(self.state().names.keys().any(|name| name.starts_with(path)))
     }
 

@@ -19,7 +19,9 @@ pub(crate) struct OsFs;
 impl Fs for OsFs {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         platform::dir_builder().recursive(true).create(dir).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => io::Error::new(ErrorKind::NotADirectory, "it is no folder"),
+            ErrorKind::AlreadyExists => {
+                io::Error::new(ErrorKind::NotADirectory, "the path exists and is not a folder")
+            }
             _ => error,
         })
     }
@@ -32,7 +34,7 @@ impl Fs for OsFs {
                 file
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                // `create`: it may have been removed in between.
+                // `create`, because the file may have been removed in between.
                 match options.create_new(false).create(true).open(path) {
                     Ok(file) => file,
                     Err(error) if is_foreign(path, &error) => return Ok(None),
@@ -65,7 +67,8 @@ impl Fs for OsFs {
         let mut files = Vec::new();
         for entry in dir.read_dir()? {
             let entry = entry?;
-            // Of the entry itself, not of what a symlink leads to. It may be gone by now.
+            // These are the facts of the entry itself: a symlink is not followed. The entry may be
+            // gone by now.
             let Ok(metadata) = entry.metadata() else { continue };
             if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
                 files.push((name, metadata.len()));
@@ -95,13 +98,13 @@ impl Fs for OsFs {
     }
 }
 
-/// Why an existing name could not be opened: because it is not ours.
+/// Returns whether an existing name could not be opened because it is not a file of ours.
 fn is_foreign(path: &Path, error: &io::Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied
         || path.symlink_metadata().is_ok_and(|there| !there.is_file())
 }
 
-/// A file of which a forked child closes its copy: the lock is this process's alone.
+/// A file that forked children close, so that only this process has its lock.
 struct OsFile {
     /// Dropped before the file is closed.
     #[cfg(unix)]
@@ -120,7 +123,8 @@ impl OsFile {
 }
 
 impl Drop for OsFile {
-    /// Lets the lock go, which a process that is being started may have a copy of.
+    /// Unlocks explicitly, because a process that is just being started may have a copy of the
+    /// file.
     fn drop(&mut self) {
         let _closed = self.file.unlock();
     }
@@ -159,7 +163,7 @@ impl FileHandle for OsFile {
     }
 
     fn read_at(&self, offset: u64, piece: &mut [u8]) -> io::Result<()> {
-        // The position is nobody else's concern: appending does not look at it.
+        // Moving the position affects nothing else, because appends ignore it.
         let mut file = &self.file;
         file.seek(SeekFrom::Start(offset))?;
         file.read_exact(piece)
@@ -209,7 +213,7 @@ mod platform {
         options
     }
 
-    /// A FIFO in a file's place must not hold up who opens it.
+    /// Returns options that do not block if a FIFO is in the place of the file.
     pub(super) fn existing_options() -> OpenOptions {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -224,7 +228,7 @@ mod platform {
         }
     }
 
-    /// What was asked for, whatever the umask took away at the creation.
+    /// Sets the mode that was asked for, whatever the umask removed at creation.
     pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
         file.set_permissions(Permissions::from_mode(mode))
     }
@@ -274,7 +278,8 @@ mod platform {
         Ok(())
     }
 
-    /// There is a file at the path; that it is the same one cannot be told here.
+    /// Returns whether there is a file at the path. This platform cannot tell if it is the same
+    /// one.
     pub(super) fn is_same(there: &Metadata, _: &Metadata) -> bool {
         there.is_file()
     }
@@ -351,7 +356,7 @@ mod tests {
         assert!(second.try_lock().unwrap());
         drop(second);
 
-        // A copy, as a process has that is being started, keeps no lock.
+        // A copy in a process that is just being started does not keep the lock.
         let first = OsFile::new(File::options().append(true).open(&path).unwrap());
         let _copy = first.try_clone().unwrap();
         let second = OsFs.open_log(&path, 0o600).unwrap().unwrap();

@@ -1,18 +1,17 @@
-//! Room on the disk that is a file's before it is needed.
+//! Reserves room on the disk for a file.
 #![allow(unsafe_code, reason = "the standard library has no fallocate")]
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 
-/// Sets the range aside without changing the file's length: a later write into it finds room,
-/// however full the disk has become.
+/// Reserves the range without changing the file's length. A later write into it finds room, even if
+/// the disk is full by then.
 pub(super) fn reserve(file: &File, from: u64, bytes: u64) -> io::Result<()> {
     let range = (libc::off64_t::try_from(from), libc::off64_t::try_from(bytes));
     let (Ok(from), Ok(bytes)) = range else { return Err(ErrorKind::FileTooLarge.into()) };
     loop {
-        // SAFETY: the call is handed numbers alone, and the descriptor is open as long as `file`
-        // is borrowed.
+        // SAFETY: the call gets only numbers, and the descriptor is open while `file` is borrowed.
         let done =
             unsafe { libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, from, bytes) };
         match io::Error::last_os_error() {

@@ -9,15 +9,15 @@ use crate::writer::files::whole_lines_len;
 use crate::writer::fs::FileHandle;
 use llm_audit_log::{compressed_path, with_suffix, zst};
 
-/// Behind the name of a compressed file that is being written.
+/// The suffix of a compressed file that is not finished.
 pub(super) const UNFINISHED: &str = ".tmp";
 
 impl Pass<'_> {
-    /// Puts a compressed file in the place of a plain one that nobody holds.
+    /// Replaces a plain file that no process holds by a compressed one.
     ///
-    /// The original goes last, and only where the compressed file, read back from under its final
-    /// name, holds all its whole lines: a power cut at any point leaves one of the two whole. With both
-    /// there, readers take the longer.
+    /// The original is removed last. It is removed only if the compressed file, read back under its
+    /// final name, contains all whole lines. A power cut at any point therefore leaves one of them
+    /// whole. If both exist, readers take the longer one.
     pub(super) fn compress(&self, file: &Listed) -> io::Result<()> {
         let Retention { fs, compress, .. } = self.rules;
         if !compress || file.name.is_compressed || file.bytes == 0 {
@@ -37,13 +37,13 @@ impl Pass<'_> {
         self.remove_copied(&file.path, &target)
     }
 
-    /// Removes a plain file that nobody holds, if its copy has all its whole lines.
+    /// Removes a plain file that no process holds, if its copy has all its whole lines.
     pub(super) fn remove_copied(&self, path: &Path, copy: &Path) -> io::Result<()> {
         let Retention { fs, dir, .. } = self.rules;
         let Some(original) = self.rules.claim(path)? else { return Ok(()) };
         let Some(copy) = fs.open_existing(copy)? else { return Ok(()) };
         if begins_with(zst::reader(self.pieces(&*copy)?)?, self.lines(&*original)?)? {
-            // The name of the copy first, also where a killed process gave it.
+            // The copy's name must be durable first, even if a killed process made it.
             fs.sync_dir(dir)?;
             fs.remove(path)?;
             fs.sync_dir(dir)?;
@@ -51,8 +51,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Writes what `original` holds, compressed and durable, under another name. Returns it with its
-    /// lock, so that nobody takes it for a leftover.
+    /// Writes the lines of `original` to another name, compressed and durable. Returns the new file
+    /// with its lock, so that no process treats it as a leftover.
     fn write_compressed(
         &self,
         original: &dyn FileHandle,
@@ -71,14 +71,14 @@ impl Pass<'_> {
         Ok(copy)
     }
 
-    /// Its whole lines: a torn one of a killed process is none.
+    /// Returns a reader of the whole lines. A torn line of a killed process does not count.
     fn lines<'f>(&'f self, file: &'f dyn FileHandle) -> io::Result<Pieces<'f>> {
         let pieces = self.pieces(file)?;
         Ok(Pieces { len: whole_lines_len(file, pieces.len)?, ..pieces })
     }
 }
 
-/// Whether what is read from one begins with all that is read from the other.
+/// Returns whether `whole` begins with all bytes of `start`.
 fn begins_with(whole: impl Read, start: impl Read) -> io::Result<bool> {
     let (mut whole, mut start) = (BufReader::with_capacity(PIECE_BYTES, whole), start);
     let (mut there, mut here) = (vec![0; 64 << 10], vec![0; 64 << 10]);
@@ -96,7 +96,7 @@ fn begins_with(whole: impl Read, start: impl Read) -> io::Result<bool> {
     }
 }
 
-/// What is written goes to the end of a file.
+/// Writes to the end of a file.
 struct Appended<'f>(&'f dyn FileHandle);
 
 impl Write for Appended<'_> {

@@ -1,5 +1,6 @@
-//! What becomes of files that are no longer written to: compressed, and in the end removed. Only
-//! those whose lock can be had, so never one that any process writes to.
+//! Compresses closed log files, and removes them when they are too old or too many.
+//!
+//! A file is touched only if its lock is free, so never while a process writes to it.
 
 mod compress;
 mod retire;
@@ -20,21 +21,21 @@ use llm_audit_log::schema::notices::Retired;
 use llm_audit_log::{FileName, compressed_path};
 use retire::KeptInstances;
 
-/// Between two pieces of so many bytes it is asked whether to go on.
+/// After this many bytes it checks whether to continue.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// The rules by which a folder is tidied.
+/// The retention rules of a folder.
 pub(super) struct Retention {
     pub(super) fs: Arc<dyn Fs>,
     pub(super) dir: PathBuf,
-    /// Files of days further back are removed.
+    /// If set, files of earlier days are removed.
     pub(super) retention_days: Option<u32>,
-    /// The oldest files are removed until all together have no more bytes.
+    /// If set, the oldest files are removed until all others together have at most this many bytes.
     pub(super) max_total_bytes: Option<u64>,
     pub(super) compress: bool,
 }
 
-/// Runs what removes a file, and tells of it; `false` where it is not to be removed now.
+/// Runs the removal of a file, and reports it. Returns `false` if the file must stay for now.
 pub(super) type Retire<'a> =
     dyn Fn(&mut dyn FnMut() -> io::Result<Retired>) -> io::Result<bool> + 'a;
 
@@ -46,22 +47,27 @@ struct Listed {
 }
 
 impl Retention {
-    /// Whether there is anything to do by these rules.
+    /// Returns whether any rule is set.
     pub(super) fn is_needed(&self) -> bool {
         self.retention_days.is_some() || self.max_total_bytes.is_some() || self.compress
     }
 
-    /// Goes through the folder once, on this day. Each file is removed by `retire`. `false`: broken
-    /// off, because `goes_on` said so.
+    /// Applies the rules to the folder once. `retire` removes each file. Returns `false` if
+    /// `may_continue` stopped it.
     ///
-    /// What cannot be read, locked, written or removed now stays as it is for another time.
-    pub(super) fn run(&self, today: Date, goes_on: &dyn Fn() -> bool, retire: &Retire<'_>) -> bool {
-        let job = Pass { rules: self, goes_on, retire, kept: RefCell::default() };
-        // A folder that cannot be listed has nothing to tidy.
-        job.run(today).unwrap_or(true) && goes_on()
+    /// A file that cannot be read, locked, written or removed now stays for another time.
+    pub(super) fn run(
+        &self,
+        today: Date,
+        may_continue: &dyn Fn() -> bool,
+        retire: &Retire<'_>,
+    ) -> bool {
+        let pass = Pass { rules: self, may_continue, retire, kept: RefCell::default() };
+        // If the folder cannot be listed, there is nothing to do.
+        pass.run(today).unwrap_or(true) && may_continue()
     }
 
-    /// The files of the log, oldest first, and what compressing left unfinished.
+    /// Returns the files of the log, oldest first, and the unfinished copies.
     fn list(&self) -> io::Result<(Vec<Listed>, Vec<PathBuf>)> {
         let (mut files, mut unfinished) = (Vec::new(), Vec::new());
         for (name, bytes) in self.fs.list(&self.dir)? {
@@ -76,7 +82,7 @@ impl Retention {
         Ok((files, unfinished))
     }
 
-    /// A file with its lock; `None` where somebody else has it, or it has gone.
+    /// Opens and locks a file. Returns `None` if it is gone or someone else has the lock.
     fn claim(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>> {
         let Some(file) = self.fs.open_existing(path)? else { return Ok(None) };
         Ok((file.try_lock()? && file.is_at(path)).then_some(file))
@@ -86,7 +92,7 @@ impl Retention {
 /// One walk through the folder.
 struct Pass<'a> {
     rules: &'a Retention,
-    goes_on: &'a dyn Fn() -> bool,
+    may_continue: &'a dyn Fn() -> bool,
     retire: &'a Retire<'a>,
     kept: RefCell<KeptInstances>,
 }
@@ -97,8 +103,8 @@ impl Pass<'_> {
         for path in unfinished {
             let _kept = self.remove(&path);
         }
-        // A file and its copy, where the process was killed before the file could go: else both would be
-        // told of as removed, with the same numbers.
+        // A killed process may have left a file and its copy. If both stayed, both would be
+        // reported as removed with the same numbers.
         for pair in files.windows(2) {
             let [copy, file] = pair else { continue };
             if copy.path == compressed_path(&file.path) {
@@ -107,11 +113,11 @@ impl Pass<'_> {
         }
         let oldest = self.rules.retention_days.and_then(|days| oldest_day(today, days));
         for file in &files {
-            if !(self.goes_on)() {
+            if !(self.may_continue)() {
                 return Ok(false);
             }
             let is_old = oldest.is_some_and(|oldest| file.name.day < oldest);
-            // What fails with one file says nothing of the others.
+            // A failure with one file does not affect the others.
             let _kept = match is_old {
                 true => self.retire(file, "AUDIT_RETENTION_DAYS").map(drop),
                 false => self.compress(file),
@@ -131,32 +137,38 @@ impl Pass<'_> {
     }
 
     fn pieces<'f>(&'f self, file: &'f dyn FileHandle) -> io::Result<Pieces<'f>> {
-        Ok(Pieces { file, at: 0, len: file.stat()?.len, asked_at: 0, goes_on: self.goes_on })
+        Ok(Pieces {
+            file,
+            at: 0,
+            len: file.stat()?.len,
+            checked_at: 0,
+            may_continue: self.may_continue,
+        })
     }
 }
 
-/// The first day whose files stay.
+/// Returns the first day whose files stay.
 fn oldest_day(today: Date, days: u32) -> Option<Date> {
     let back = Span::new().try_days(days).ok()?;
     today.checked_sub(back).ok()
 }
 
-/// A file from its beginning to the end that it has now. Fails once it is not to go on.
+/// Reads a file up to its present end. Fails once retention is stopped.
 struct Pieces<'f> {
     file: &'f dyn FileHandle,
     at: u64,
     len: u64,
-    /// Where it was last asked whether to go on.
-    asked_at: u64,
-    goes_on: &'f dyn Fn() -> bool,
+    /// The offset of the last check whether to continue.
+    checked_at: u64,
+    may_continue: &'f dyn Fn() -> bool,
 }
 
 impl Read for Pieces<'_> {
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-        if self.at - self.asked_at >= PIECE_BYTES as u64 {
-            self.asked_at = self.at;
-            if !(self.goes_on)() {
-                return Err(io::Error::other("broken off"));
+        if self.at - self.checked_at >= PIECE_BYTES as u64 {
+            self.checked_at = self.at;
+            if !(self.may_continue)() {
+                return Err(io::Error::other("retention was stopped"));
             }
         }
         let bytes = (self.len - self.at).min(piece.len() as u64) as usize;

@@ -1,4 +1,4 @@
-//! Removes log files that are too old, and reads from them which numbers go with them.
+//! Removes old log files, and reads from them which numbers go with them.
 
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -9,17 +9,18 @@ use llm_audit_log::schema::Prefix;
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice, Retired, Seqs};
 use llm_audit_log::{Ending, compressed_path, read_line, zst};
 
-/// What is in files that were to be removed and stay. No later file of the same instance goes
-/// before: what is missing of an instance is its beginning.
+/// The instances in files that should be removed but stay. Later files of these instances stay too,
+/// so that only the beginning of an instance can be missing.
 #[derive(Default)]
 pub(super) struct KeptInstances {
     instances: Vec<Seqs>,
-    /// One of them cannot be read, so that it may be any instance's.
+    /// Whether one of the files cannot be read. It may contain any instance.
     is_unread: bool,
 }
 
 impl KeptInstances {
-    /// Whether a file with these goes before one that stays; `None`: it cannot be read.
+    /// Returns whether a file must stay because an earlier one of its instances stays. `None` means
+    /// that the file cannot be read.
     fn holds_back(&self, instances: Option<&[Seqs]>) -> bool {
         let stays = |seqs: &Seqs| self.instances.iter().any(|kept| kept.instance == seqs.instance);
         self.is_unread
@@ -33,7 +34,7 @@ impl KeptInstances {
 }
 
 impl Pass<'_> {
-    /// Removes the oldest files until the others have no more than so many bytes.
+    /// Removes the oldest files until the others have at most this many bytes.
     pub(super) fn retire_past(&self, bytes: u64) -> io::Result<bool> {
         let (files, _) = self.rules.list()?;
         let mut total: u64 = files.iter().map(|file| file.bytes).sum();
@@ -41,7 +42,7 @@ impl Pass<'_> {
             if total <= bytes {
                 break;
             }
-            if !(self.goes_on)() {
+            if !(self.may_continue)() {
                 return Ok(false);
             }
             if self.retire(&file, "AUDIT_MAX_TOTAL_BYTES").unwrap_or(false) {
@@ -51,7 +52,7 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    /// Removes a file that nobody holds, and tells what was in it. `false`: it stays.
+    /// Removes a file that no process holds, and reports its numbers. Returns `false` if it stays.
     pub(super) fn retire(&self, file: &Listed, why: &'static str) -> io::Result<bool> {
         let held = match self.rules.claim(&file.path) {
             Ok(Some(held)) => held,
@@ -60,9 +61,9 @@ impl Pass<'_> {
                 return Ok(false);
             }
         };
-        // What cannot be read is as old as what can, and goes too.
+        // A file that cannot be read is as old as any other, and is removed too.
         let instances = self.instances(&*held, file.name.is_compressed).ok();
-        if instances.is_none() && !(self.goes_on)() {
+        if instances.is_none() && !(self.may_continue)() {
             return Ok(false);
         }
         if self.kept.borrow().holds_back(instances.as_deref()) {
@@ -84,16 +85,16 @@ impl Pass<'_> {
         Ok(is_removed)
     }
 
-    /// Takes note of what is in a file that stays because somebody holds it.
+    /// Records the instances of a file that stays because a process holds it.
     fn keep(&self, file: &Listed) {
         let open = |path: &Path| self.rules.fs.open_existing(path);
         let (held, is_compressed) = match open(&file.path) {
-            // Another process may have compressed it since it was listed.
+            // Another process may have compressed it after it was listed.
             Ok(None) if !file.name.is_compressed => (open(&compressed_path(&file.path)), true),
             held => (held, file.name.is_compressed),
         };
         let instances = match held {
-            // Gone, or of a user whose instances are others.
+            // It is gone, or belongs to a user with other instances.
             Ok(None) => return,
             Ok(Some(held)) => self.instances(&*held, is_compressed).ok(),
             Err(_) => None,
@@ -101,7 +102,7 @@ impl Pass<'_> {
         self.kept.borrow_mut().add(instances);
     }
 
-    /// The numbers that the lines of a file hold or tell of, by instance.
+    /// Returns the numbers that the lines of a file have or report as lost, by instance.
     fn instances(&self, file: &dyn FileHandle, is_compressed: bool) -> io::Result<Vec<Seqs>> {
         let input = self.pieces(file)?;
         let input: Box<dyn Read> = match is_compressed {
@@ -111,7 +112,7 @@ impl Pass<'_> {
         let mut input = BufReader::with_capacity(PIECE_BYTES, input);
         let (mut line, mut found) = (Vec::new(), Vec::new());
         while let Some(ending) = read_line(&mut input, &mut line)? {
-            // A torn one of a killed process is none, and its number may be torn, too.
+            // A torn line of a killed process does not count, and its number may be torn too.
             if ending != Ending::Torn {
                 add_line(&mut found, &mut line);
             }
@@ -120,8 +121,8 @@ impl Pass<'_> {
     }
 }
 
-/// Adds what a line says of its instance's numbers; one of the log's own may say nothing but that
-/// the instance was here. A line of another program has no instance.
+/// Adds the number of a line, or the losses that it reports. If it is one of the log's own lines,
+/// it may only show that the instance was here. A line of another program has no instance.
 fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
     if let Some(Prefix { instance, seq, .. }) = Prefix::of(line) {
         let seqs = seqs_of(found, instance);
@@ -141,7 +142,7 @@ fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
 }
 
 fn seqs_of<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seqs {
-    // Nearly always that of the line before.
+    // Nearly always the instance of the line before.
     let at = found.iter().rposition(|seqs| seqs.instance == instance).unwrap_or_else(|| {
         found.push(Seqs::of(instance));
         found.len() - 1

@@ -1,4 +1,4 @@
-//! What tidying does to a folder, and what a power cut in the midst of it leaves.
+//! Tests of retention in a folder, and of power cuts in the middle of it.
 
 use std::cell::RefCell;
 
@@ -28,7 +28,7 @@ fn rules(fs: &MemFs) -> Retention {
     }
 }
 
-/// Runs to the end; the files that were removed.
+/// Runs to the end. Returns the files that were removed.
 fn run(retention: &Retention) -> Vec<Retired> {
     let told = RefCell::new(Vec::new());
     let retire = |remove: &mut dyn FnMut() -> io::Result<Retired>| {
@@ -65,7 +65,7 @@ fn files_of_days_further_back_are_removed() {
     assert_eq!((retired[0].bytes, &*retired[0].why), (2, "AUDIT_RETENTION_DAYS"));
     assert_eq!(fs.names().len(), all.len() - 2, "and nothing that is not the log's");
     assert_eq!(run(&Retention { retention_days: Some(7), ..rules(&fs) }), []);
-    // As far back as no calendar goes is as far as anything stays.
+    // If the limit is before the first day of the calendar, every file stays.
     assert_eq!(run(&Retention { retention_days: Some(u32::MAX), ..rules(&fs) }), []);
 }
 
@@ -99,7 +99,7 @@ fn what_somebody_holds_or_that_cannot_be_removed_stays() {
     assert_eq!(run(&by_day), []);
     fs.state().open_fails = false;
     fs.set_locked("audit-2026-01-01.jsonl", false);
-    // Removed by another process between the listing and the lock.
+    // Another process removed it between the listing and the lock.
     fs.state().vanishes_at_lock = true;
     assert_eq!(names(&run(&by_day)), ["audit-2026-01-03.jsonl"]);
     assert!(fs.names().is_empty() && fs.state().handles == 0);
@@ -116,7 +116,7 @@ fn no_file_of_an_instance_goes_before_an_older_one_of_it() {
     // The last lines of B, which have no number.
     let stop = event(B, 9).replace("\"seq\":9", "\"event_type\":\"audit.stop\"");
     fs.put(name(5), stop.as_bytes());
-    // The oldest is being compressed, say.
+    // The oldest is locked, for example by a process that compresses it.
     fs.set_locked(name(1), true);
     let by_day = Retention { retention_days: Some(1), ..rules(&fs) };
     assert_eq!(names(&run(&by_day)), [name(4)]);
@@ -135,12 +135,12 @@ fn a_file_that_cannot_be_read_goes_as_one_that_can_but_not_before_an_older_one()
     fs.put(unread(3), b"not zstd at all");
     fs.put("audit-2026-01-04.jsonl", event(B, 1).as_bytes());
     let by_day = Retention { retention_days: Some(1), ..rules(&fs) };
-    // With an older file that stays, it may be of the same instance, and so may all behind it.
+    // If an older file stays, later ones may contain the same instance, so they stay too.
     fs.set_locked("audit-2026-01-02.jsonl", true);
     let retired = run(&by_day);
     assert_eq!(names(&retired), [unread(1)]);
     assert_eq!(retired[0].instances, None);
-    // Nor does anything go behind one that stays and cannot be read.
+    // The same holds if the older file cannot be read.
     fs.set_locked("audit-2026-01-02.jsonl", false);
     fs.set_locked(unread(3), true);
     assert_eq!(names(&run(&by_day)), ["audit-2026-01-02.jsonl"]);
@@ -149,7 +149,7 @@ fn a_file_that_cannot_be_read_goes_as_one_that_can_but_not_before_an_older_one()
 }
 
 #[test]
-fn a_removed_file_is_told_with_the_numbers_it_held() {
+fn a_removed_file_is_reported_with_its_numbers() {
     let loss = format!(
         "{{\"instance\":\"{B}\",\"event_type\":\"audit.loss\",\"data\":{{\"first_seq\":9,\"last_seq\":12,\"overwritten\":3,\"io_lost\":1}}}}\n"
     );
@@ -231,7 +231,7 @@ mod compressing {
         assert_eq!(zst::content_bytes(&compressed), Some(text().len() as u64));
         assert_eq!(fs.mode(COMPRESSED), 0o640);
         assert_eq!(fs.synced(COMPRESSED), compressed.len());
-        // Retention reads it, too.
+        // Retention can read the compressed file too.
         let retired = run(&Retention { retention_days: Some(0), ..rules(&fs) });
         let seqs = Seqs { first_seq: 1, last_seq: 2_000, events: 2_000, ..Seqs::of(A) };
         assert_eq!(names(&retired), [COMPRESSED]);
@@ -265,9 +265,9 @@ mod compressing {
         }
     }
 
-    /// The process was killed between making the copy and removing the file.
+    /// The process was killed after the copy was made and before the file was removed.
     #[test]
-    fn a_file_and_its_copy_are_told_of_once() {
+    fn a_file_and_its_copy_are_reported_once() {
         let by_days = |fs: &MemFs| Retention { retention_days: Some(0), ..rules(fs) };
         let by_bytes = |fs: &MemFs| Retention { max_total_bytes: Some(0), ..rules(fs) };
         for rules in [by_days, by_bytes] {
@@ -277,7 +277,7 @@ mod compressing {
             let retired = run(&rules(&fs));
             assert_eq!((names(&retired), fs.names().len()), (vec![COMPRESSED], 0));
         }
-        // And where both stay, the one that nobody reads goes.
+        // If both stay, the one that no reader reads is removed.
         let fs = MemFs::default();
         fs.put(PLAIN, text().as_bytes());
         fs.put(COMPRESSED, &compressed(&text()));
@@ -303,8 +303,8 @@ mod compressing {
         assert_eq!(fs.names(), [COMPRESSED]);
     }
 
-    /// The process is killed after each of its changes, or the power is cut there: one of the two
-    /// files is whole, and the next start ends with the compressed one alone.
+    /// Kills the process, or cuts the power, after each change. One of the two files stays whole,
+    /// and after the next start only the compressed one is left.
     #[test]
     fn a_power_cut_at_any_step_loses_no_line() {
         let mut rng = fastrand::Rng::with_seed(11);

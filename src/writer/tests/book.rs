@@ -1,4 +1,4 @@
-//! What the files of a log say, held against what must be so.
+//! Reads the files of a log, and checks them against what must be true.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,23 +6,23 @@ use serde_json::{Value, json};
 
 use crate::Accounting;
 
-/// What the lines of one instance say together.
+/// The facts that all lines of one instance report together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Book {
-    /// The numbers of event lines, each with the event's own `n`; not where there was no memory for
-    /// more than its head.
+    /// The numbers of event lines, each with the event's own `n`. It is `None` if there was only
+    /// memory for the head of the event.
     pub(super) held: BTreeMap<u64, Option<u64>>,
-    /// Numbers that `audit.loss` lines name.
+    /// Numbers that `audit.loss` lines report.
     pub(super) lost: BTreeSet<u64>,
     pub(super) overwritten: u64,
     pub(super) io_lost: u64,
-    /// The `data` of its `audit.retired`, one a file that it removed.
+    /// The `data` of its `audit.retired` lines, one for each removed file.
     pub(super) retired: Vec<Value>,
-    /// The `data` of its `audit.stop`.
+    /// The `data` of its `audit.stop` line.
     pub(super) stop: Option<Value>,
 }
 
-/// Takes whole lines in, by instance. Every one parses, and none has a number that another has.
+/// Adds whole lines, by instance. Checks that each one parses, and that no number occurs twice.
 pub(super) fn read<'a>(
     books: &mut BTreeMap<String, Book>,
     lines: impl IntoIterator<Item = &'a [u8]>,
@@ -36,7 +36,7 @@ pub(super) fn read<'a>(
 }
 
 impl Book {
-    /// The events' own `n`, none twice.
+    /// Returns the events' own `n`. Checks that none occurs twice.
     pub(super) fn ns(&self) -> BTreeSet<u64> {
         let mut ns = BTreeSet::new();
         let is_new = self.held.values().flatten().all(|n| ns.insert(*n));
@@ -69,13 +69,13 @@ impl Book {
         }
     }
 
-    /// All numbers that lines have or tell of.
+    /// Returns all numbers that lines have or report as lost.
     pub(super) fn numbers(&self) -> BTreeSet<u64> {
         self.held.keys().chain(&self.lost).copied().collect()
     }
 
-    /// What `audit.retired` is to say of this instance, where all lines of the book went with a
-    /// file; `None` where there is no number among them.
+    /// Returns what `audit.retired` must report about this instance, if a file took all lines of
+    /// this book with it. Returns `None` if they have no number.
     pub(super) fn as_retired(&self, instance: &str) -> Option<Value> {
         let numbers = self.numbers();
         Some(json!({
@@ -88,9 +88,9 @@ impl Book {
         }))
     }
 
-    /// After a close that could write: every number is held or named as lost, and the accounting
-    /// says the same. Only where a failed write could not be cut off may lost ones be held as well, or be
-    /// told twice.
+    /// Checks a log that could be written to its end. Every number is in a line or reported as
+    /// lost, and the accounting agrees. If a failed write could not be cut off, a lost number may
+    /// be in a line as well, or be reported twice.
     pub(super) fn assert_complete(&self, accounting: &Accounting, may_keep_fragments: bool) {
         assert!(accounting.adds_up(), "{accounting:?}");
         assert_eq!(accounting.queued, 0);
@@ -98,7 +98,7 @@ impl Book {
         let numbers = self.numbers();
         let last = numbers.last().copied().unwrap_or(0);
         let missing: Vec<u64> = (1..=last).filter(|seq| !numbers.contains(seq)).collect();
-        assert!(missing.is_empty(), "no line holds or tells of {missing:?}, up to {last}");
+        assert!(missing.is_empty(), "no line has or reports {missing:?}, up to {last}");
         let both: Vec<_> = held.intersection(&self.lost).collect();
         assert!(may_keep_fragments || both.is_empty(), "held and lost: {both:?}");
         assert_eq!((held.len() - both.len()) as u64, accounting.written);
@@ -111,7 +111,7 @@ impl Book {
         }
     }
 
-    /// The last line says the same, where nothing was emitted after it.
+    /// Checks that the last line agrees, if no event was emitted after it.
     pub(super) fn assert_stop(&self, accounting: &Accounting) {
         let stop = self.stop.as_ref().expect("an audit.stop");
         for (name, count) in accounting.ends() {
@@ -122,14 +122,14 @@ impl Book {
     }
 }
 
-/// The whole lines of a text, and what follows the last of them.
+/// Returns the whole lines of a text, and what follows the last one.
 pub(super) fn split(text: &[u8]) -> (impl Iterator<Item = &[u8]>, &[u8]) {
     let (whole, torn) = text.split_at(memchr::memrchr(b'\n', text).map_or(0, |at| at + 1));
     (whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()), torn)
 }
 
-/// Runs `run` with each of so many seeds, or with those that the environment asks for:
-/// `LLM_AUDIT_SEED` one, `LLM_AUDIT_RUNS` so many. A seed that fails is named.
+/// Runs `run` with each of `runs` seeds, and prints a seed that fails. If `LLM_AUDIT_SEED` is set,
+/// it runs that one. If `LLM_AUDIT_RUNS` is set, it runs that many.
 pub(super) fn with_seeds(runs: u64, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
     let asked = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
     let seeds = match asked("LLM_AUDIT_SEED") {

@@ -1,4 +1,4 @@
-//! What the whole writer makes of a disk that fails and a clock that leaps.
+//! Tests of the whole writer, if the disk fails or the clock jumps.
 
 mod book;
 mod model;
@@ -23,7 +23,7 @@ use llm_audit_log::schema::notices::{Retired, Seqs};
 pub(super) use model::by_hand;
 
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Noon of 2026-03-01, and a day, in microseconds.
+/// Noon of 2026-03-01, and the length of a day, in microseconds.
 const NOON: i64 = 1_772_366_400_000_000;
 const DAY: i64 = 86_400_000_000;
 
@@ -44,12 +44,12 @@ impl Rig {
         let platform = Platform { fs: Arc::new(fs.clone()), clock: clock.clone() };
         let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
         let audit = with(builder.fsync(Fsync::Never)).build_on(platform).unwrap();
-        // The writer says that it is there before anything is emitted.
+        // The writer writes a start line before any event.
         wait_until(|| audit.path().is_none() || fs.state().writes > 0);
         Self { fs, clock, audit }
     }
 
-    /// Emits one event and waits for its end.
+    /// Emits one event and waits until it is settled.
     fn emit(&self, n: u64) {
         let data = json!({ "n": n });
         self.audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&data));
@@ -62,7 +62,7 @@ impl Rig {
     }
 }
 
-/// Waits for what other threads do in their own time. What never comes is a failure, not a hang.
+/// Waits for other threads. If they take too long, it fails instead of hanging.
 fn wait_until(mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + DEADLINE;
     while !is_so() {
@@ -103,7 +103,7 @@ fn a_full_disk_costs_counted_events_and_the_log_says_which() {
 }
 
 #[test]
-fn a_disk_that_stays_full_to_the_end_is_no_panic_and_no_hang() {
+fn a_disk_that_stays_full_to_the_end_causes_no_panic_and_no_hang() {
     let rig = Rig::new(|builder| builder);
     rig.emit(1);
     rig.fs.state().capacity = Some(0);
@@ -114,9 +114,9 @@ fn a_disk_that_stays_full_to_the_end_is_no_panic_and_no_hang() {
     assert!(accounting.adds_up());
 }
 
-/// Ends a fault, and waits until the log says what it cost, without an event. The writer's clock
-/// moves by a second; of its own time it sleeps no longer.
-fn assert_said_within_a_second(rig: &Rig, mend: impl FnOnce()) {
+/// Ends a fault, and waits until the log reports its losses without an event. The writer's clock
+/// moves by a second, and the writer sleeps no longer than that.
+fn assert_reported_within_a_second(rig: &Rig, mend: impl FnOnce()) {
     mend();
     rig.clock.set(NOON + 1_000_000);
     wait_until(|| kinds(&rig.lines(FIRST)).contains(&"audit.loss"));
@@ -125,7 +125,7 @@ fn assert_said_within_a_second(rig: &Rig, mend: impl FnOnce()) {
 const FIRST: &str = "audit-2026-03-01.jsonl";
 
 #[test]
-fn what_a_fault_cost_is_said_soon_after_it_ends_though_nothing_more_comes() {
+fn losses_are_reported_soon_after_a_fault_ends_even_if_no_event_comes() {
     for kind in [
         io::ErrorKind::StorageFull,
         io::ErrorKind::QuotaExceeded,
@@ -137,7 +137,7 @@ fn what_a_fault_cost_is_said_soon_after_it_ends_though_nothing_more_comes() {
         rig.fs.state().writes_fail = Some(kind);
         rig.emit(2);
         assert_eq!(rig.audit.accounting().io_lost, 1);
-        assert_said_within_a_second(&rig, || rig.fs.state().writes_fail = None);
+        assert_reported_within_a_second(&rig, || rig.fs.state().writes_fail = None);
         rig.emit(3);
         rig.audit.shutdown(DEADLINE).unwrap();
         let expected = ["audit.start", "cache.hit", "audit.loss", "cache.hit", "audit.stop"];
@@ -147,7 +147,7 @@ fn what_a_fault_cost_is_said_soon_after_it_ends_though_nothing_more_comes() {
 
 #[test]
 fn a_file_or_folder_that_goes_away_costs_what_it_held_and_no_event_after_it() {
-    // The folder is removed; it is replaced by a file, and later mended; no descriptor is left.
+    // The folder is removed, or replaced by a file and repaired later, or no descriptor is left.
     type Somebody = fn(&MemFs);
     let faults: [(Somebody, Somebody, u64); 3] = [
         (|fs| fs.remove(format!("logs/{FIRST}")), |_| {}, 0),
@@ -185,7 +185,7 @@ fn a_file_or_folder_that_goes_away_costs_what_it_held_and_no_event_after_it() {
     }
 }
 
-/// A disk that is full for an hour, seen from the file alone at every moment of it.
+/// The disk is full for an hour, and the file is checked at every moment of it.
 #[test]
 fn the_reserve_holds_what_a_full_disk_cost() {
     let fs = MemFs::default();
@@ -194,7 +194,7 @@ fn the_reserve_holds_what_a_full_disk_cost() {
     rig.emit(1);
     let full = rig.fs.reserved_to(format!("logs/{FIRST}"));
     rig.fs.state().capacity = Some(full);
-    // What is set aside for batches first; then nothing goes in but losses.
+    // The room for batches fills first. After that only losses are written.
     let mut n = 1;
     while rig.audit.accounting().io_lost == 0 {
         n += 1;
@@ -224,9 +224,9 @@ fn the_reserve_holds_what_a_full_disk_cost() {
     assert_eq!(rig.fs.reserved_to(format!("logs/{FIRST}")), 0, "the rest is given back");
 }
 
-/// What retention removed may take more lines than there is room for: the end goes before them.
+/// The lines about removed files may take more room than there is. The last line goes before them.
 #[test]
-fn on_a_full_disk_the_end_finds_room_behind_what_there_is_to_tell() {
+fn on_a_full_disk_the_last_line_finds_room_after_the_losses() {
     let fs = MemFs::default();
     fs.state().reserves = true;
     let platform = Platform { fs: Arc::new(fs.clone()), clock: Arc::new(TestClock::default()) };
@@ -239,7 +239,7 @@ fn on_a_full_disk_the_end_finds_room_behind_what_there_is_to_tell() {
     }
     let name = fs.names().remove(0);
     fs.state().capacity = Some(fs.reserved_to(&name));
-    // More than the reserve holds.
+    // More than the reserve can take.
     let instances = (0..1_000).map(|n| Seqs { last_seq: 1, ..Seqs::of(&format!("{n:016x}")) });
     let file = "audit-1969-01-01.jsonl".to_owned();
     let retired = Retired {
@@ -248,13 +248,13 @@ fn on_a_full_disk_the_end_finds_room_behind_what_there_is_to_tell() {
         why: "AUDIT_RETENTION_DAYS".into(),
         instances: Some(instances.collect()),
     };
-    // Events fill what is set aside for them.
+    // Events fill the room reserved for them.
     while audit.accounting().io_lost == 0 {
         emit();
         writer.turn();
     }
     writer.retired_lines(0, &[retired]);
-    assert!(writer.news.len() > 100_000);
+    assert!(writer.pending.len() > 100_000);
     assert!(audit.shutdown(Duration::ZERO).unwrap_err().is_deadline());
     while !matches!(writer.turn(), Turn::Last) {}
     let text = fs.text(&name);
@@ -285,7 +285,7 @@ fn a_new_day_begins_a_file_and_no_day_comes_back() {
     assert_eq!(second[2]["seq"], 3);
 }
 
-/// Four threads emit while the clock runs over midnight, back over it, and over it again.
+/// Four threads emit while the clock passes midnight, goes back, and passes it again.
 #[test]
 fn midnight_under_load_loses_nothing_and_keeps_the_order() {
     let rig = Rig::new(|builder| builder.max_file_bytes(64 << 10));
@@ -358,7 +358,8 @@ fn after_a_failed_sync_another_file_is_begun() {
     assert_eq!(rig.audit.accounting().written, n);
 }
 
-/// Each failure doubles the wait for the next sync, up to a second, so that no folder fills with files.
+/// Each failure doubles the wait for the next sync, up to a second. So the folder does not fill
+/// with files.
 #[test]
 fn where_every_sync_fails_files_are_begun_ever_more_seldom() {
     const EVENTS: u64 = 3_000;
@@ -376,7 +377,7 @@ fn where_every_sync_fails_files_are_begun_ever_more_seldom() {
                 rig.audit.flush_durable(Duration::ZERO).unwrap_err();
             }
         }
-        // In 20, 40, 80 … ms, and then once a second.
+        // Syncs come after 20, 40, 80 ms and so on, and then once a second.
         let most = 10 + began.elapsed().as_secs() as usize;
         let files = rig.fs.names().len();
         assert!((2..=most).contains(&files), "{fsync:?}, {asks}: {files} files");
@@ -386,9 +387,9 @@ fn where_every_sync_fails_files_are_begun_ever_more_seldom() {
     }
 }
 
-/// A defect of the housekeeping thread, if it had one, would not be the writer's or a caller's.
+/// A panic of the housekeeping thread affects neither the writer nor a caller.
 #[test]
-fn after_a_panic_of_the_housekeeping_thread_nothing_is_durable_and_all_goes_on() {
+fn after_a_panic_of_the_housekeeping_thread_nothing_is_durable_and_events_are_still_written() {
     for fsync in [Fsync::Never, Fsync::Batch] {
         let rig = Rig::new(|builder| builder.fsync(fsync).max_file_bytes(4_096));
         rig.fs.state().sync_panics = true;
@@ -407,7 +408,7 @@ fn after_a_panic_of_the_housekeeping_thread_nothing_is_durable_and_all_goes_on()
     }
 }
 
-/// A sink that holds up the writer for ever holds up neither the count nor the sync of a batch.
+/// A sink that blocks the writer without end delays neither the count nor the sync of a batch.
 #[test]
 fn what_is_in_the_file_is_counted_and_synced_before_an_exporter_is_called() {
     struct Held(std::sync::mpsc::Receiver<()>);
@@ -419,7 +420,7 @@ fn what_is_in_the_file_is_counted_and_synced_before_an_exporter_is_called() {
     }
     let (release, held) = std::sync::mpsc::channel();
     let rig = Rig::new(|builder| builder.fsync(Fsync::Batch).exporter(Held(held)));
-    // The start's batch goes on, that of the event does not.
+    // The first batch is released, and the batch of the event is not.
     release.send(()).unwrap();
     let event = AuditEvent::new(EventType::CacheHit, "a", "b");
     rig.audit.emit(&event);
@@ -430,7 +431,8 @@ fn what_is_in_the_file_is_counted_and_synced_before_an_exporter_is_called() {
     rig.audit.shutdown(DEADLINE).unwrap();
 }
 
-/// Whoever made such a file: the log goes on behind it as long as there is a number, and then says so.
+/// Whoever made such a file, the log continues after it while there is a number left. If there is
+/// none, it returns an error.
 #[test]
 fn the_last_number_there_is_ends_the_names_of_a_day_and_nothing_else() {
     let full = b"{}\n".repeat(2_000);
@@ -451,10 +453,11 @@ fn the_last_number_there_is_ends_the_names_of_a_day_and_nothing_else() {
     rig.audit.shutdown(DEADLINE).unwrap();
 }
 
-/// A disk that hangs in a sync stops no event, and takes no more than so many file handles.
+/// A disk that hangs in a sync stops no event, and uses a bounded number of file handles.
 #[test]
 fn a_hung_sync_never_stalls_the_writer() {
-    // `1s` is an interval like this one; a second of a test's time would show nothing more.
+    // An interval of `1s` behaves like this one, and a second more of test time would not show
+    // more.
     for fsync in [Fsync::Every(Duration::from_millis(1)), Fsync::Batch] {
         let rig = Rig::new(|builder| builder.fsync(fsync).max_file_bytes(4096));
         rig.fs.state().sync_hangs = true;
@@ -470,7 +473,7 @@ fn a_hung_sync_never_stalls_the_writer() {
         rig.audit.flush(DEADLINE).unwrap();
         let accounting = rig.audit.accounting();
         assert_eq!((accounting.written, accounting.io_lost), (16_384, 0));
-        // One open, 32 that wait to be synced, and the folder's size limit put off.
+        // One is open, 32 wait for their sync, and the folder's size limit is suspended.
         let files = rig.fs.names().len();
         let handles = rig.fs.state().handles;
         assert!((30..=34).contains(&handles), "{handles} handles");
@@ -484,7 +487,7 @@ fn a_hung_sync_never_stalls_the_writer() {
     }
 }
 
-/// What was synced when the power went, and whole lines of what was not.
+/// Returns what was synced before the power cut, and whole lines of what was not.
 #[test]
 fn a_power_cut_leaves_what_was_synced_and_the_log_reopens_whole() {
     let mut rng = fastrand::Rng::with_seed(8);
@@ -507,7 +510,7 @@ fn a_power_cut_leaves_what_was_synced_and_the_log_reopens_whole() {
                 assert!(text(&fs, name).starts_with(before.as_str()), "{name}");
             }
         }
-        // The next start cuts off what is torn, and goes on.
+        // The next start cuts off what is torn, and continues.
         let platform = Platform { fs: Arc::new(fs.clone()), clock: rig.clock.clone() };
         let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
         let audit = builder.max_file_bytes(4096).build_on(platform).unwrap();
@@ -515,7 +518,7 @@ fn a_power_cut_leaves_what_was_synced_and_the_log_reopens_whole() {
         audit.shutdown(DEADLINE).unwrap();
         let mut events = 0;
         for name in fs.names() {
-            // A file that was left behind half synced is nobody's to repair: verify names it.
+            // No writer repairs a file that was left half synced, but `verify` reports it.
             let text = text(&fs, &name);
             let whole = &text[..text.rfind('\n').map_or(0, |at| at + 1)];
             for line in whole.lines() {
@@ -530,7 +533,7 @@ fn a_power_cut_leaves_what_was_synced_and_the_log_reopens_whole() {
 }
 
 #[test]
-fn what_retention_removes_is_told_in_the_log() {
+fn what_retention_removes_is_reported_in_the_log() {
     let fs = MemFs::default();
     let numbered = |seq: u64| {
         format!("{{\"event_version\":\"3.0\",\"instance\":\"00000000000000aa\",\"seq\":{seq}}}\n")
@@ -550,7 +553,7 @@ fn what_retention_removes_is_told_in_the_log() {
             .map(|l| l["data"].clone())
             .collect()
     };
-    // At the start, though nobody emits.
+    // At the start, even if no event comes.
     wait_until(|| rig.fs.names().len() <= 2 && retired(&rig, FIRST).len() == 2);
     let told = retired(&rig, FIRST);
     assert_eq!(
@@ -560,7 +563,7 @@ fn what_retention_removes_is_told_in_the_log() {
     assert_eq!(told[1]["why"], "AUDIT_RETENTION_DAYS");
     let seqs = json!([{"instance": "00000000000000aa", "first_seq": 5, "last_seq": 6, "events": 2, "overwritten": 0, "io_lost": 0}]);
     assert_eq!(told[1]["instances"], seqs);
-    // When the day changes, though nobody emits.
+    // When the day changes, even if no event comes.
     rig.clock.set(NOON + DAY);
     wait_until(|| !retired(&rig, "audit-2026-03-02.jsonl").is_empty());
     assert_eq!(rig.fs.names(), ["logs/audit-2026-03-01.jsonl", "logs/audit-2026-03-02.jsonl"]);
@@ -578,7 +581,8 @@ fn old_files_are_not_removed_because_writing_fails() {
     let with = |builder: Builder| builder.max_total_bytes(40_000).max_file_bytes(4096);
     let rig = Rig::over(fs, with);
     for n in 0..200 {
-        // Every write fails in its middle, and the fragment cannot be cut: a file each.
+        // Every write fails in its middle. Since the fragment cannot be cut, each one takes a new
+        // file.
         rig.fs.state().truncate_fails = true;
         rig.fs.state().write_faults.push_back(WriteFault::Fails(3, io::ErrorKind::StorageFull));
         rig.emit(n);
@@ -604,7 +608,7 @@ fn the_folder_is_held_to_its_bytes_while_it_is_written_to() {
     rig.audit.shutdown(DEADLINE).unwrap();
     let accounting = rig.audit.accounting();
     assert_eq!((accounting.written, accounting.io_lost), (600, 0));
-    // Every number is held or told as removed.
+    // Every number is in a line, or is reported as removed.
     let (mut held, mut removed) = (0, 0);
     for name in rig.fs.names() {
         for line in rig.fs.text(&name).lines() {
@@ -627,7 +631,7 @@ fn what_is_written_is_synced_by_the_end() {
     assert_eq!(rig.fs.synced(&name), rig.fs.text(&name).len());
 }
 
-/// Every way in which files are synced, also the one that never does by itself.
+/// Returns every setting of syncs, including the one that syncs only on request.
 fn fsyncs() -> [Fsync; 3] {
     [Fsync::Never, Fsync::Every(Duration::from_secs(3600)), Fsync::Batch]
 }
@@ -669,7 +673,7 @@ fn nothing_is_called_durable_after_a_failed_sync() {
                     the disk";
         assert!(error.is_not_durable() && !error.is_deadline());
         assert_eq!(error.to_string(), text, "{fsync:?}");
-        // Nor later, when it does no more: of these two it is not known.
+        // Later syncs do not help: the durability of these two events stays unknown.
         rig.fs.state().sync_fails = false;
         rig.emit(4);
         assert_eq!(rig.audit.flush_durable(DEADLINE).unwrap_err().to_string(), text);
@@ -695,7 +699,7 @@ fn a_durable_flush_ends_at_its_deadline() {
 }
 
 #[test]
-fn a_flush_that_fails_keeps_what_it_would_have_told_for_the_next() {
+fn a_flush_that_fails_leaves_its_counts_to_the_next() {
     let rig = Rig::new(|builder| builder.fsync(Fsync::Batch));
     rig.fs.state().sync_hangs = true;
     let data = json!({ "n": 1 });
@@ -725,9 +729,9 @@ fn what_closing_leaves_durable() {
 }
 
 #[test]
-fn files_left_behind_that_nobody_asks_for_do_not_pile_up() {
+fn closed_files_that_nobody_asks_for_do_not_pile_up() {
     let rig = Rig::new(|builder| builder.max_file_bytes(4096));
-    // With 32 that wait the size limit would be put off.
+    // With 32 waiting files the size limit would be suspended.
     let mut n = 0;
     wait_until(|| {
         n += 1;
@@ -743,13 +747,13 @@ fn files_left_behind_that_nobody_asks_for_do_not_pile_up() {
 }
 
 #[test]
-fn a_line_of_the_log_that_cannot_be_written_is_no_loss() {
+fn one_of_the_logs_own_lines_that_cannot_be_written_counts_as_no_loss() {
     let fs = MemFs::default();
     fs.put("logs/audit-2026-01-01.jsonl", b"{}\n");
     let fails = || WriteFault::Fails(0, io::ErrorKind::Other);
     fs.state().write_faults.extend([fails(), fails(), fails()]);
     let rig = Rig::over(fs, |builder| builder.retention_days(7));
-    // The writer tells of what the housekeeping thread removed, in their own time.
+    // The writer reports what the housekeeping thread removed, each in its own time.
     wait_until(|| {
         rig.clock.set(NOON + 1_000_000);
         rig.fs.state().write_faults.len() < 3

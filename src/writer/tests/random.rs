@@ -1,5 +1,7 @@
-//! Random runs of the whole: eight threads, a small queue that is full, rotation, a disk that is
-//! full now and then, and a close that races them. Every count agrees afterwards.
+//! Random runs of the whole writer, after which every count must agree.
+//!
+//! Eight threads emit into a small full queue. Files rotate, the disk is sometimes full, and a
+//! close races with the threads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use crate::{AuditEvent, AuditLogger, EventType, SamplingPolicy, Status};
 
 const RUNS: u64 = 100;
 const THREADS: u64 = 8;
-/// Events of a thread at most.
+/// The most events of a thread.
 const EVENTS_MAX: u64 = 250;
 
 #[test]
@@ -109,7 +111,7 @@ fn emit(audit: &AuditLogger, n: u64, rng: &mut fastrand::Rng) {
     }
 }
 
-/// The disk is full, or takes a part of a write, or is well again.
+/// Makes the disk full, lets it take a part of a write, or repairs it.
 fn break_or_mend(fs: &MemFs, rng: &mut fastrand::Rng) {
     match rng.u32(..8) {
         0 => {

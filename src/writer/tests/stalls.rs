@@ -1,5 +1,7 @@
-//! A thread stopped at any point of an emit: others emit, a flush returns and a close too, nothing
-//! of theirs is lost, and the stopped one's event has one end when it goes on.
+//! Stops a thread at every point of an emit, and checks that no other thread waits for it.
+//!
+//! Others can emit, and flushes and closes return. Events of others are not lost. The event of the
+//! stopped thread is settled once, after it continues.
 
 use std::io;
 use std::sync::Arc;
@@ -15,12 +17,12 @@ use crate::sync::pause::{POINTS, Stop};
 use crate::{AuditEvent, AuditLogger, EventType, Status};
 
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Events of the others while the thread is stopped, more than the queue holds.
+/// Events of the others while the thread is stopped. They are more than the queue can take.
 const OTHERS: u64 = 400;
-/// The event of the stopped thread; the others' count from 0.
+/// The event of the stopped thread. The others count from 0.
 const STALLED: u64 = 1 << 40;
 
-/// A sink that is held by whoever holds its lock.
+/// A sink that blocks while a test holds its lock.
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);
 
@@ -32,7 +34,7 @@ impl Exporter for Sink {
 }
 
 impl Sink {
-    /// The numbers of the events in it.
+    /// Returns the numbers of the events in it.
     fn numbers(&self) -> Vec<u64> {
         let text = String::from_utf8(self.0.lock().clone()).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -53,7 +55,7 @@ fn logger(queue_bytes: usize) -> (AuditLogger, Sink) {
     (builder.exporter(sink.clone()).build().unwrap(), sink)
 }
 
-/// Fills both lanes, while the sink is held, and says with how many events.
+/// Fills both lanes while the sink is blocked. Returns the number of events.
 fn fill(audit: &AuditLogger) -> u64 {
     const MORE_THAN_A_BATCH: u64 = 700;
     event(0, |event| audit.emit(event));
@@ -82,15 +84,16 @@ fn stopped(
 
 #[test]
 #[allow(clippy::print_stdout, reason = "real times are told, not asserted")]
-fn a_stopped_emit_holds_up_nobody() {
+fn a_stopped_emit_blocks_no_other_thread() {
     for (point, of_errors) in POINTS.into_iter().flat_map(|point| [(point, false), (point, true)]) {
         for closes in [false, true] {
-            // Less memory than places, so that an emit into a full lane passes every point.
+            // With less memory than slots, an emit into a full lane passes every point.
             let (audit, sink) = logger(64 << 10);
             let mut emitted = 0;
             let n = STALLED + u64::from(of_errors);
             let (stop, stalled) = if point == "waking" {
-                // The writer has to sleep; it may just be looking around.
+                // The writer has to sleep. If it is just looking around, the thread does not pass
+                // this point.
                 loop {
                     while !audit.shared().rings.is_sleeping() {
                         thread::yield_now();
@@ -140,10 +143,10 @@ fn sorted(mut numbers: Vec<u64>) -> Vec<u64> {
     numbers
 }
 
-/// So many threads stopped with their tickets that nobody looks behind them: what stands there is
-/// written in time, without a flush, while the other lane keeps the writer busy.
+/// If so many threads stop with their tickets, the queue cannot look past them. An event after them
+/// is still written in time, without a flush, while the other lane keeps the writer busy.
 #[test]
-fn an_error_behind_many_stopped_ones_is_written_during_a_flood() {
+fn an_error_after_many_stopped_ones_is_written_during_a_flood() {
     const STOPPED: u64 = 40;
     let (audit, sink) = logger(1 << 20);
     let stopped: Vec<_> =

@@ -1,4 +1,4 @@
-//! Standard output beside a file, with a reader that stops, goes on and leaves.
+//! Standard output beside a file, with a reader that stops, continues and leaves.
 
 use std::io::{self, Read};
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::{DEADLINE, FIRST, Rig, kinds};
 use crate::export::Stdout;
 
-/// Events that are more than a pipe and what is kept beside it can hold.
+/// More events than a pipe and the buffer beside it can take.
 const EVENTS: u64 = 3_000;
 
 fn emit(rig: &Rig, n: u64) {
     let data = serde_json::json!({ "n": n, "text": "x".repeat(900) });
     rig.audit.emit(&crate::AuditEvent::new(crate::EventType::CacheHit, "a", "b").data(&data));
-    // A batch each.
+    // Each event is a batch of its own.
     rig.audit.flush(DEADLINE).unwrap();
 }
 
@@ -22,7 +22,7 @@ fn numbers(lines: &[Value]) -> Vec<u64> {
 }
 
 #[test]
-fn a_reader_that_stops_does_not_stop_the_file_and_finds_whole_lines_when_it_goes_on() {
+fn a_reader_that_stops_does_not_stop_the_file_and_continues_at_a_whole_line() {
     let (mut reader, writer) = io::pipe().unwrap();
     let rig = Rig::new(|builder| builder.exporter(Stdout::to(writer)));
     for n in 1..=EVENTS {
@@ -34,7 +34,7 @@ fn a_reader_that_stops_does_not_stop_the_file_and_finds_whole_lines_when_it_goes
     assert!((1..EVENTS).contains(&refused), "{refused} batches refused");
     assert_eq!(numbers(&rig.lines(FIRST)), (1..=EVENTS).collect::<Vec<_>>());
 
-    // It goes on: what was kept comes without an event, and then what is new.
+    // The reader continues. It gets the kept lines without a further event, and then the new ones.
     let (mut text, mut piece) = (Vec::new(), vec![0; 1 << 16]);
     let lines = |text: &[u8]| text.iter().filter(|byte| **byte == b'\n').count() as u64;
     while lines(&text) < 1 + EVENTS - refused {
@@ -51,7 +51,7 @@ fn a_reader_that_stops_does_not_stop_the_file_and_finds_whole_lines_when_it_goes
         rig.audit.shutdown(DEADLINE).unwrap();
         let accounting = rig.audit.accounting();
         assert_eq!(accounting.export_errors, refused);
-        // The pipe ends with the writer.
+        // The pipe ends when the writer does.
         drop(rig);
         let text = rest.join().unwrap();
         let lines: Vec<Value> =
@@ -65,7 +65,7 @@ fn a_reader_that_stops_does_not_stop_the_file_and_finds_whole_lines_when_it_goes
 }
 
 #[test]
-fn a_reader_that_never_reads_holds_up_no_close() {
+fn a_reader_that_never_reads_delays_no_close() {
     let (_reader, writer) = io::pipe().unwrap();
     let rig = Rig::new(|builder| builder.exporter(Stdout::to(writer)));
     for n in 1..=EVENTS {
@@ -76,7 +76,7 @@ fn a_reader_that_never_reads_holds_up_no_close() {
     assert_eq!(kinds(&lines).last(), Some(&"audit.stop"));
     let said = lines.last().unwrap()["data"]["export_errors"].as_u64().unwrap();
     assert!(said > 0);
-    // And the rest, once: it was kept, and now is lost.
+    // The rest was kept, and is now lost and counted once.
     assert!(rig.audit.accounting().export_errors > said);
 }
 
@@ -94,10 +94,10 @@ fn a_reader_that_leaves_costs_export_errors_alone() {
     assert_eq!((accounting.written, accounting.export_errors), (4, 4), "with that of the end");
 }
 
-/// Where standard output alone is written to it is waited for, and a deadline holds all the same.
+/// If standard output is the only output, the writer waits for it, and a deadline still holds.
 #[test]
 fn the_only_output_is_waited_for_until_the_deadline() {
-    // As `AUDIT_EXPORTER` has it, and as a caller may give it.
+    // As `AUDIT_EXPORTER` makes it, and as a caller may pass it.
     assert_only_output_is_waited_for(Stdout::waiting);
     assert_only_output_is_waited_for(|stdout| stdout);
 }

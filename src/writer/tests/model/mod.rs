@@ -1,8 +1,8 @@
-//! Random actions on the real writer, a disk in memory and a clock, against what must be so
-//! whatever they are.
+//! Random actions on the real writer with a disk in memory and a clock, checked against what must
+//! always be true.
 //!
-//! The writer is turned by hand on the test's own thread, and what the housekeeping thread would do
-//! the test does, so that a seed is always the same run.
+//! The test turns the writer by hand on its own thread, and does the work of the housekeeping
+//! thread. So a seed always gives the same run.
 
 mod retention;
 
@@ -38,7 +38,7 @@ thread_local! {
     static BY_HAND: RefCell<Option<Option<Writer>>> = const { RefCell::new(None) };
 }
 
-/// Takes the writer instead of its thread, where the calling thread wants that.
+/// Takes the writer, so that no thread starts, if the calling thread turns writers by hand.
 pub(in crate::writer) fn by_hand(writer: Writer) -> Option<Writer> {
     BY_HAND.with_borrow_mut(|by_hand| match by_hand {
         None => Some(writer),
@@ -60,7 +60,7 @@ pub(super) fn build_by_hand(
 }
 
 #[test]
-fn whatever_happens_every_number_is_held_or_told_of() {
+fn whatever_happens_every_number_is_written_or_reported() {
     book::with_seeds(RUNS, |seed| {
         let mut model = Model::new(seed);
         for _ in 0..model.rng.usize(1..=ACTIONS_MAX) {
@@ -70,17 +70,17 @@ fn whatever_happens_every_number_is_held_or_told_of() {
     });
 }
 
-/// The logger at work.
+/// A running logger.
 struct Process {
     audit: AuditLogger,
     writer: Writer,
-    /// The file written to when it was last looked.
+    /// The file written to at the last check.
     name: Option<FileName>,
-    /// A write failed that may not have been cut off.
+    /// Whether a write failed that may not have been cut off.
     may_keep_fragments: bool,
-    /// Files removed of which the writer does not know yet.
+    /// Removed files that the writer does not know of yet.
     retired: Vec<Retired>,
-    /// A sync failed, after which nothing more is known to be durable.
+    /// Whether a sync failed. After that nothing more is known to be durable.
     is_doubtful: bool,
 }
 
@@ -90,23 +90,23 @@ struct Model {
     clock: Arc<TestClock>,
     now: i64,
     process: Option<Process>,
-    /// The last event's own number.
+    /// The own number of the last event.
     n: u64,
-    /// What somebody else did in the folder, counted.
+    /// The number of things that someone else did in the folder.
     deeds: u64,
-    /// Whole lines that somebody took out of the files.
+    /// Whole lines that someone else took out of the files.
     taken_away: Vec<Vec<u8>>,
-    /// Files that other processes write to, which nobody may touch.
+    /// Files that other processes write to. They must never change.
     others: BTreeMap<String, Vec<u8>>,
-    /// Files that tidying removed.
+    /// Files that retention removed.
     removed: Vec<Removed>,
-    /// Events that a sync has made durable, and that nobody has taken away since.
+    /// Events that a sync made durable, and that nobody removed since.
     durable: BTreeSet<u64>,
-    /// Files may end in the middle of a line.
+    /// Whether files may end in the middle of a line.
     may_be_torn: bool,
-    /// A write failed that may not have been cut off, of whichever process.
+    /// Whether a write of any process failed that may not have been cut off.
     may_keep_fragments: bool,
-    /// What the instances that closed must have written.
+    /// What the closed instances must have written.
     closed: BTreeMap<String, (Accounting, bool)>,
 }
 
@@ -137,7 +137,7 @@ impl Model {
         model
     }
 
-    /// Starts a logger. `false`: it could not be.
+    /// Starts a logger. Returns `false` if it cannot start.
     fn open(&mut self) -> bool {
         let platform = Platform { fs: Arc::new(self.fs.clone()), clock: self.clock.clone() };
         let mut builder = AuditLogger::builder()
@@ -159,7 +159,7 @@ impl Model {
         }
         let built = build_by_hand(|| builder.build_on(platform));
         let Ok((audit, mut writer)) = built else { return false };
-        // Its part is the test's.
+        // The test does the work of the housekeeping thread.
         writer.house = None;
         let may_keep_fragments = self.fs.state().truncate_fails;
         self.process = Some(Process {
@@ -193,7 +193,7 @@ impl Model {
         }
     }
 
-    /// A burst; sometimes more than the queue holds.
+    /// Emits a burst of events, sometimes more than the queue can take.
     fn emit(&mut self) {
         let events = match self.rng.u32(..20) {
             0 => self.rng.usize(60..150),
@@ -217,19 +217,19 @@ impl Model {
         }
     }
 
-    /// One turn of the writer.
+    /// Runs one turn of the writer.
     fn turn(&mut self) {
         self.process.as_mut().unwrap().turn();
-        self.look();
+        self.check();
     }
 
     fn flush(&mut self) {
         self.process.as_mut().unwrap().flush();
-        self.look();
+        self.check();
     }
 
-    /// What must be so at every moment.
-    fn look(&mut self) {
+    /// Checks what must be true at every moment.
+    fn check(&mut self) {
         let process = self.process.as_mut().unwrap();
         let accounting = process.audit.accounting();
         assert!(accounting.adds_up(), "{accounting:?}");
@@ -259,7 +259,7 @@ impl Model {
         let kind = *self.rng.choice(&kinds).unwrap();
         let (what, bytes, count) =
             (self.rng.u32(..13), self.rng.usize(..900), self.rng.usize(1..4));
-        // An interrupted write took nothing.
+        // An interrupted write took no bytes.
         let bytes = if kind == ErrorKind::Interrupted { 0 } else { bytes };
         let free = self.rng.usize(..20_000);
         let used = self.fs.names().iter().map(|name| self.fs.bytes(name).len()).sum::<usize>();
@@ -296,7 +296,7 @@ impl Model {
         state.sync_fails = false;
     }
 
-    /// After a fault the next flush writes.
+    /// Checks that the first flush after a fault writes.
     fn repair_and_flush(&mut self) {
         self.flush();
         self.repair();
@@ -311,7 +311,7 @@ impl Model {
         assert_eq!(after.io_lost, before.io_lost);
     }
 
-    /// Somebody else in the folder.
+    /// Does what another user of the folder may do.
     fn somebody(&mut self) {
         let path = self.process.as_ref().unwrap().audit.path().unwrap();
         let path = path.to_str().unwrap().to_owned();
@@ -337,8 +337,8 @@ impl Model {
                 self.may_be_torn = true;
             }
             3 => {
-                // A line that somebody has begun: with the writer's next it is cut off. Not where
-                // somebody has just cut a line: as long as before, a file looks untouched.
+                // Someone begins a line, and the writer's next write cuts it off. This is skipped
+                // after a cut of the same length, because the file then looks unchanged.
                 if book::split(&bytes).1.is_empty() {
                     self.fs.add(&path, b"{\"torn");
                     self.may_be_torn = true;
@@ -356,7 +356,7 @@ impl Model {
                 }
             }
             _ => {
-                // It ends, and its file is as any.
+                // That process ends, and its file is like any other.
                 if let Some((other, _)) = self.others.pop_first() {
                     self.fs.set_locked(&other, false);
                 }
@@ -371,21 +371,21 @@ impl Model {
         self.taken_away.extend(lines);
     }
 
-    /// What is in these is gone, or may be.
+    /// Forgets what is in these books, since it is gone or may be.
     fn forget(&mut self, books: &BTreeMap<String, Book>) {
         books.values().flat_map(Book::ns).for_each(|n| {
             self.durable.remove(&n);
         });
     }
 
-    /// Every event that is durable is in a file.
+    /// Checks that every durable event is in a file.
     fn assert_durable(&self, books: &BTreeMap<String, Book>) {
         let held: BTreeSet<u64> = books.values().flat_map(Book::ns).collect();
         let lost: Vec<_> = self.durable.difference(&held).collect();
         assert!(lost.is_empty(), "{lost:?} were durable");
     }
 
-    /// An orderly end.
+    /// Ends the process in order.
     fn close(&mut self) {
         self.flush();
         if self.rng.bool() {
@@ -407,7 +407,7 @@ impl Model {
         }
     }
 
-    /// Whether a write must succeed.
+    /// Returns whether a write must succeed.
     fn is_well(&self) -> bool {
         let state = self.fs.state();
         state.write_faults.is_empty()
@@ -418,7 +418,7 @@ impl Model {
             && state.dir_fails.is_none()
     }
 
-    /// The events that are written once all is, where that can be.
+    /// Writes everything if that is possible. Returns the events that are written then.
     fn written(&mut self) -> Vec<u64> {
         if !self.is_well() {
             return Vec::new();
@@ -427,14 +427,14 @@ impl Model {
         self.books().values().flat_map(Book::ns).collect()
     }
 
-    /// The process is killed, perhaps in the middle of a write, or the power goes.
+    /// Kills the process, perhaps in the middle of a write, or cuts the power.
     fn crash(&mut self) {
         let known = self.written();
         if self.rng.bool() {
             let mut state = self.fs.state();
             state.write_faults.clear();
             state.write_faults.push_back(WriteFault::Short(self.rng.usize(..900)));
-            // The write, and nothing after it.
+            // This write, and nothing after it.
             state.changes_left = Some(1);
             drop(state);
             self.may_be_torn = true;
@@ -444,7 +444,7 @@ impl Model {
         self.kill(&known);
     }
 
-    /// The process is gone; what is `known` to be written is not, unless the power goes, too.
+    /// Ends the process. The `known` events must still be written, unless the power is cut too.
     fn kill(&mut self, known: &[u64]) {
         self.fs.state().changes_left = Some(0);
         let process = self.process.take().unwrap();
@@ -460,8 +460,8 @@ impl Model {
         assert!(known.iter().all(|n| held.contains(n)), "what was written outlives its process");
     }
 
-    /// Some of what was not synced is gone, so that nothing is known of the closed instances; what was is
-    /// not. What is left parses, and the next process goes on with it.
+    /// Loses some of what was not synced, so nothing is known of the closed instances. What was
+    /// synced stays. All that is left parses, and the next process continues with it.
     fn power_cut(&mut self) {
         let before = self.fs.clone();
         self.fs = self.fs.after_power_cut(&mut self.rng);
@@ -476,12 +476,12 @@ impl Model {
         self.removed.iter_mut().for_each(Removed::forget);
         self.closed.clear();
         let books = self.books();
-        self.assert_told(&books);
+        self.assert_reported(&books);
         self.assert_removed_for_good(&books, dir_syncs);
         self.assert_durable(&books);
     }
 
-    /// What all files say, with what went out of them.
+    /// Returns what all files report, together with the lines that were taken out of them.
     fn books(&self) -> BTreeMap<String, Book> {
         let mut books = BTreeMap::new();
         self.read_files(&mut books);
@@ -523,7 +523,7 @@ impl Model {
             }
         }
         assert!(self.closed.keys().all(|instance| books.contains_key(instance)));
-        self.assert_told(&books);
+        self.assert_reported(&books);
         let mut in_files = BTreeMap::new();
         self.read_files(&mut in_files);
         self.assert_durable(&in_files);
@@ -538,9 +538,10 @@ impl Model {
 }
 
 impl Process {
-    /// One turn of the writer, which takes up what was removed when it has told of what was before.
+    /// Runs one turn of the writer. If it has reported earlier removals, it takes over the next
+    /// ones.
     fn turn(&mut self) -> Turn {
-        if self.writer.news.is_empty() {
+        if self.writer.pending.is_empty() {
             self.hand_over();
         }
         self.writer.turn()
@@ -552,7 +553,7 @@ impl Process {
         self.writer.retired_lines(now, &retired);
     }
 
-    /// Turns until a flush has what it waits for.
+    /// Turns the writer until a flush is done.
     fn flush(&mut self) {
         for _ in 0..1_000 {
             if self.audit.flush(Duration::ZERO).is_ok() {
@@ -564,7 +565,7 @@ impl Process {
     }
 
     fn turn_to_the_end(&mut self) {
-        // The last turn takes up all there is.
+        // The last turn takes over everything.
         self.hand_over();
         for _ in 0..1_000 {
             if matches!(self.turn(), Turn::Last) {
@@ -575,7 +576,7 @@ impl Process {
     }
 }
 
-/// What a process writes into the same folder.
+/// Returns what another process writes into the same folder.
 fn other_line(n: u64) -> Vec<u8> {
     let line = format!(
         r#"{{"event_version":"3.0","instance":"{n:016x}","seq":1,"event_type":"other","data":{{}}}}"#

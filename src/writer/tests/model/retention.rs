@@ -1,4 +1,4 @@
-//! The housekeeping thread's part in the model: what it syncs, compresses and removes.
+//! The housekeeping thread's part in the model: it syncs, compresses and removes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,24 +22,24 @@ use llm_audit_log::zst;
 const BY_DAYS: &str = "AUDIT_RETENTION_DAYS";
 const BY_BYTES: &str = "AUDIT_MAX_TOTAL_BYTES";
 
-/// A file that tidying removed.
+/// A file that retention removed.
 pub(super) struct Removed {
     /// The instance whose process removed it.
     by: String,
-    /// What is to be told of it.
+    /// What the log must report about it.
     data: Value,
     file: File,
-    /// How often the folder had been synced.
+    /// How often the folder had been synced before.
     dir_syncs: usize,
 }
 
 impl Removed {
-    /// What was in it, plain.
+    /// Returns its plain text.
     pub(super) fn text(&self) -> &[u8] {
         &self.file.text
     }
 
-    /// Leaves nothing but what is to be told.
+    /// Keeps only what the log must report.
     pub(super) fn forget(&mut self) {
         self.file.text.clear();
     }
@@ -53,32 +53,32 @@ impl Removed {
     }
 }
 
-/// How far tidying comes.
+/// How far one run of retention gets.
 struct Course {
-    /// So often it is told to go on.
-    goes_on: Cell<usize>,
-    /// Nobody is there to tell of a file that is removed.
+    /// How often it is told to continue.
+    may_continue: Cell<usize>,
+    /// Whether the removal of a file can no longer be reported.
     refuses: bool,
-    /// The process is killed after so many changes.
+    /// If set, the process is killed after this many changes.
     killed_after: Option<usize>,
 }
 
 impl Course {
     fn any(rng: &mut fastrand::Rng) -> Self {
-        let goes_on = if rng.u32(..4) == 0 { rng.usize(..10) } else { usize::MAX };
+        let may_continue = if rng.u32(..4) == 0 { rng.usize(..10) } else { usize::MAX };
         Self {
-            goes_on: Cell::new(goes_on),
+            may_continue: Cell::new(may_continue),
             refuses: rng.u32(..8) == 0,
             killed_after: (rng.u32(..8) == 0).then(|| rng.usize(..12)),
         }
     }
 
-    fn goes_on(&self) -> bool {
-        self.goes_on.replace(self.goes_on.get().saturating_sub(1)) > 0
+    fn may_continue(&self) -> bool {
+        self.may_continue.replace(self.may_continue.get().saturating_sub(1)) > 0
     }
 
     fn is_broken_off(&self) -> bool {
-        self.goes_on.get() == 0
+        self.may_continue.get() == 0
     }
 
     fn is_whole(&self) -> bool {
@@ -105,7 +105,8 @@ impl Model {
         }
     }
 
-    /// Tidies the folder, mostly after a sync: what waits for one is locked.
+    /// Applies the retention rules, mostly after a sync, because files that wait for one are
+    /// locked.
     pub(super) fn apply_retention(&mut self) {
         if self.rng.u32(..4) > 0 {
             self.sync();
@@ -139,7 +140,7 @@ impl Model {
             Ok(true)
         };
         self.fs.state().changes_left = course.killed_after;
-        let is_done = retention.run(rules.today, &|| course.goes_on(), &retire);
+        let is_done = retention.run(rules.today, &|| course.may_continue(), &retire);
         assert!(is_done || course.is_broken_off());
         let (removed, told) = (removed.into_inner(), told.into_inner());
         let after = Folder::of(&self.fs);
@@ -155,41 +156,48 @@ impl Model {
         }
     }
 
-    /// Whether a file can be compressed and removed where writing succeeds.
+    /// Returns whether a file can be compressed and removed if writes succeed.
     fn can_retire(&self) -> bool {
         let state = self.fs.state();
         !state.remove_fails && !state.sync_fails
     }
 
-    /// What the log says of files that were removed is so, and it tells of each once. An instance
-    /// that closed has told of all that it removed.
-    pub(super) fn assert_told(&self, books: &BTreeMap<String, Book>) {
+    /// Checks that the log reports removed files correctly, and each one once. If an instance
+    /// closed, it has reported all files that it removed.
+    pub(super) fn assert_reported(&self, books: &BTreeMap<String, Book>) {
         for (instance, book) in books {
             let removed = self.removed.iter().filter(|removed| removed.by == *instance);
-            let mut untold: Vec<&Value> = removed.map(|removed| &removed.data).collect();
+            let mut unreported: Vec<&Value> = removed.map(|removed| &removed.data).collect();
             for data in book.retired.iter().cloned().map(in_order) {
-                let at = untold.iter().position(|untold| **untold == data);
+                let at = unreported.iter().position(|unreported| **unreported == data);
                 assert!(at.is_some() || self.may_keep_fragments, "no such removal: {data}");
-                at.map(|at| untold.swap_remove(at));
+                at.map(|at| unreported.swap_remove(at));
             }
             let has_closed = self.closed.contains_key(instance);
-            assert!(!has_closed || untold.is_empty(), "{instance} does not tell of {untold:?}");
+            assert!(
+                !has_closed || unreported.is_empty(),
+                "{instance} does not report {unreported:?}"
+            );
         }
     }
 
-    /// A file that the log tells of as removed does not come back when the power goes: by then the
-    /// folder had been synced so often.
+    /// Checks that a file reported as removed does not come back after a power cut. The folder must
+    /// have been synced before the report.
     pub(super) fn assert_removed_for_good(&self, books: &BTreeMap<String, Book>, dir_syncs: usize) {
         for removed in &self.removed {
             let told = books.get(&removed.by).into_iter().flat_map(|book| &book.retired);
             let is_told = told.cloned().map(in_order).any(|data| data == removed.data);
-            assert!(!is_told || dir_syncs > removed.dir_syncs, "told too early: {}", removed.data);
+            assert!(
+                !is_told || dir_syncs > removed.dir_syncs,
+                "reported too early: {}",
+                removed.data
+            );
         }
     }
 }
 
-/// What is in a file, plain; `None` where no reader reads it: an unfinished copy, and of two that
-/// stand for the same the shorter.
+/// Returns the plain text of a file. Returns `None` if no reader reads it: an unfinished copy, or
+/// the shorter one of a file and its copy.
 pub(super) fn text(fs: &MemFs, path: &str) -> Option<Vec<u8>> {
     if path.ends_with(".tmp") {
         return None;
@@ -216,7 +224,7 @@ fn plain(fs: &MemFs, path: &str) -> Vec<u8> {
     plain
 }
 
-/// The paths of a file, plain and compressed, whichever it is.
+/// Returns the plain and the compressed path of a file, given either.
 fn both(path: &str) -> (String, String) {
     let plain = path.strip_suffix(".zst").unwrap_or(path);
     (plain.to_owned(), format!("{plain}.zst"))
@@ -226,33 +234,33 @@ fn whole_lines(text: &[u8]) -> &[u8] {
     &text[..text.len() - book::split(text).1.len()]
 }
 
-/// The lines of a text that another does not have.
+/// Returns the lines of a text that another does not have.
 fn without(text: &[u8], other: &[u8]) -> Vec<u8> {
     let other: BTreeSet<&[u8]> = book::split(other).0.collect();
     let lines = book::split(text).0.filter(|line| !other.contains(line));
     lines.flat_map(|line| [line, b"\n"].concat()).collect()
 }
 
-/// The `data` of an `audit.retired`, its instances in order.
+/// Returns the `data` of an `audit.retired` line with its instances in order.
 fn in_order(mut data: Value) -> Value {
     let instances = data["instances"].as_array_mut().expect("every file can be read");
     instances.sort_by_key(|seqs| seqs["instance"].as_str().unwrap().to_owned());
     data
 }
 
-/// Those that are the log's, oldest first.
+/// Returns the files of the log, oldest first.
 fn log<'f>(files: impl Iterator<Item = &'f File>) -> Vec<(&'f FileName, &'f File)> {
     let mut log: Vec<_> = files.filter_map(|file| Some((file.name.as_ref()?, file))).collect();
     log.sort_by_key(|(name, _)| *name);
     log
 }
 
-/// All files at a moment, by their paths.
+/// All files at one moment, by path.
 struct Folder(BTreeMap<String, File>);
 
 #[derive(Clone)]
 struct File {
-    /// `None`: it is not the log's, or an unfinished copy.
+    /// `None` if the file is an unfinished copy, or does not belong to the log.
     name: Option<FileName>,
     bytes: Vec<u8>,
     is_locked: bool,
@@ -273,12 +281,12 @@ impl Folder {
         Self(fs.names().into_iter().map(file).collect())
     }
 
-    /// The files of the log, oldest first.
+    /// Returns the files of the log, oldest first.
     fn log(&self) -> Vec<(&FileName, &File)> {
         log(self.0.values())
     }
 
-    /// Whether nobody holds a file, and its copy has all that is in it.
+    /// Returns whether a copy contains all lines of a file that no process holds.
     fn is_copied(&self, path: &str) -> bool {
         let (plain_path, zst_path) = both(path);
         let copy = self.0.get(&zst_path).filter(|_| path == plain_path);
@@ -290,7 +298,7 @@ impl Folder {
         self.log().iter().map(|(_, file)| file.bytes.len()).sum()
     }
 
-    /// The one file that has gone since, which is the one that `retired` tells of, by instance.
+    /// Returns the one file that is gone since. Checks it against `retired`, by instance.
     fn gone(&self, fs: &MemFs, retired: &Retired, by: &str) -> Removed {
         let there = fs.names();
         let mut gone = self.0.iter().filter(|(path, _)| !there.contains(path));
@@ -304,9 +312,10 @@ impl Folder {
             "instances": instances.collect::<Vec<_>>(),
         });
         assert_eq!(in_order(serde_json::to_value(retired).unwrap()), data);
-        // Who removes it has its lock; that nobody else had is seen by the folder before.
+        // The process that removes a file has its lock. The folder before shows that no other
+        // process had it.
         let mut file = File { is_locked: false, ..file.clone() };
-        // Where it was compressed and the plain one had not gone yet, what both have is still there.
+        // If a copy exists beside the plain file, the lines that both have are still there.
         let (plain_path, zst_path) = both(path);
         let twin = self.0.get(if *path == plain_path { &zst_path } else { &plain_path });
         if let Some(twin) = twin {
@@ -315,10 +324,11 @@ impl Folder {
         Removed { by: by.to_owned(), data, file, dir_syncs: fs.state().dir_syncs }
     }
 
-    /// No older file has anything of the same instances: what is missing of one is its beginning.
+    /// Checks that no older file has lines of the same instances. Only the beginning of an instance
+    /// may be missing.
     fn assert_none_older(&self, gone: &Removed, may_keep_fragments: bool) {
         let key = |name: &FileName| (name.day, name.number);
-        // One that stands for the same is no other.
+        // A file and its copy count as one.
         let others = self.log().into_iter().filter(|(name, _)| key(name) != key(gone.name()));
         for (name, file) in others {
             for (instance, book) in &file.books {
@@ -332,7 +342,7 @@ impl Folder {
     }
 }
 
-/// By what the folder is tidied, and when.
+/// The retention rules, and the day on which they apply.
 struct Rules<'t> {
     retention: &'t Retention,
     today: Date,
@@ -344,7 +354,7 @@ impl Rules<'_> {
         self.retention.retention_days.is_some_and(|limit| i64::from(days) > i64::from(limit))
     }
 
-    /// A file goes that is past its limit.
+    /// Checks that a removed file was past its limit.
     fn assert_past(&self, gone: &Removed, folder: &Folder) {
         match gone.why() {
             BY_DAYS => assert!(self.is_old(gone.name()), "{}", gone.data),
@@ -356,8 +366,8 @@ impl Rules<'_> {
         }
     }
 
-    /// What somebody holds is untouched, and of the rest each file that is not removed is there as
-    /// it was or compressed.
+    /// Checks that a file that a process holds is unchanged. Any other file that is not removed
+    /// exists as it was or compressed.
     fn assert_nothing_lost(&self, before: &Folder, after: &Folder, removed: &[Removed]) {
         let removed: BTreeMap<String, &Removed> = removed
             .iter()
@@ -388,13 +398,13 @@ impl Rules<'_> {
             if new.name.is_some() {
                 let (plain_path, _) = both(path);
                 let is_same = whole_lines(&before.0[&plain_path].text) == new.text;
-                assert!(path.ends_with(".zst") && is_same, "{path} is no copy");
+                assert!(path.ends_with(".zst") && is_same, "{path} is not a copy");
             }
         }
     }
 
-    /// Nothing went wrong: what is past a limit has gone, but for what somebody holds and what
-    /// comes behind that, and all other files are compressed.
+    /// Checks a run without faults. Everything past a limit is gone, except held files and later
+    /// ones of their instances. All other files are compressed.
     fn assert_done(&self, before: &Folder, after: &Folder, removed: &[Removed]) {
         assert!(after.0.keys().all(|path| !path.ends_with(".tmp")), "a copy is left unfinished");
         for (path, was) in before.0.iter().filter(|(path, _)| !path.ends_with(".zst")) {
@@ -417,13 +427,13 @@ impl Rules<'_> {
         let copied: Vec<_> = copied.map(|path| before.0[path].name.as_ref()).collect();
         assert!(after.log().iter().all(|(name, _)| !copied.contains(&Some(name))), "{copied:?}");
         for (name, file) in before.log() {
-            // One whose copy is there goes as that.
+            // If its copy exists, the copy is removed instead.
             if self.is_old(name) && !copied.contains(&Some(name)) && goes(file) {
                 due.push((name, BY_DAYS));
             }
         }
         if let Some(limit) = self.retention.max_total_bytes {
-            // As it was before the pass that removes by bytes.
+            // These are the files before the pass that removes by bytes.
             let by_bytes = removed.iter().filter(|gone| gone.why() == BY_BYTES);
             let files = log(by_bytes.map(|gone| &gone.file).chain(after.0.values()));
             let mut total: usize = files.iter().map(|(_, file)| file.bytes.len()).sum();
