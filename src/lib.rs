@@ -81,9 +81,12 @@ pub mod __bench;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod __fuzz;
+/// The expansion of `#[audit_span]` uses it from other crates.
 #[cfg(feature = "macros")]
 #[doc(hidden)]
-pub mod __span;
+pub mod __span {
+    pub use crate::span::*;
+}
 mod config;
 mod context;
 mod error;
@@ -102,6 +105,9 @@ mod recorder;
 mod ring;
 mod sampler;
 pub mod sanitize;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+mod span;
 mod sync;
 pub mod testing;
 mod writer;

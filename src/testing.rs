@@ -50,7 +50,7 @@ pub fn capture() -> Capture {
 /// assert!(seen.logger().captures_content());
 /// ```
 pub fn capture_with(change: impl FnOnce(Builder) -> Builder) -> Capture {
-    let lines = Captured::default();
+    let lines = CapturedLines::default();
     let builder = AuditLogger::builder().without_environment().files(false).debug(true);
     let builder = builder.in_one_lane().exporter(lines.clone());
     let logger = change(builder).build().expect("a logger without files starts");
@@ -62,7 +62,7 @@ pub fn capture_with(change: impl FnOnce(Builder) -> Builder) -> Capture {
 pub struct Capture {
     _attached: Attached,
     logger: AuditLogger,
-    lines: Captured,
+    lines: CapturedLines,
 }
 
 impl Capture {
@@ -116,9 +116,9 @@ impl Drop for Attached {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+struct CapturedLines(Arc<Mutex<Vec<u8>>>);
 
-impl Exporter for Captured {
+impl Exporter for CapturedLines {
     fn export(&mut self, lines: &[u8]) -> std::io::Result<()> {
         self.0.lock().extend_from_slice(lines);
         Ok(())

@@ -1,10 +1,12 @@
 //! Headers, ids, scopes and futures.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::mpsc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
+use super::traceparent::{TRACEPARENT_LEN, TRACESTATE_BYTES_MAX};
 use super::*;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";

@@ -1,4 +1,4 @@
-//! The share of traces that is kept whole.
+//! The share of traces that are kept whole.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,27 +7,28 @@ pub(crate) const TRACE_RATE_DEFAULT: f64 = 0.20;
 /// The random part of a trace id, in bits.
 pub(crate) const RANDOM_BITS: u32 = 56;
 
-/// Whether a trace is kept whole at this rate: whether R, the 56 rightmost bits of its id, is at
-/// least (1 - rate) * 2^56. So defined in OpenTelemetry's "TraceState: Probability Sampling"
-/// (consistent probability sampling): whoever keeps traces at a lower rate keeps a subset of
-/// these.
+/// Reports whether a trace is kept whole at this rate.
+///
+/// It is kept if R, the 56 rightmost bits of its id, is at least (1 - rate) * 2^56. This is the
+/// definition of OpenTelemetry's "TraceState: Probability Sampling" (consistent probability
+/// sampling). If another service keeps traces at a lower rate, it keeps a subset of these.
 pub(crate) fn keeps_trace(trace_id: u128, rate: f64) -> bool {
     let threshold = ((1.0 - rate) * (1_u64 << RANDOM_BITS) as f64).round() as u64;
     let random = trace_id as u64 & ((1 << RANDOM_BITS) - 1);
     random >= threshold
 }
 
-/// The bits of the rate that `traceparent` headers of traces begun here are decided by.
+/// The bits of the rate that decides the flag in the `traceparent` headers of traces begun here.
 ///
-/// Relaxed: one number, with nothing published beside it.
+/// Relaxed: it is one number, and no other data is published with it.
 static PROCESS_TRACE_RATE: AtomicU64 = AtomicU64::new(TRACE_RATE_DEFAULT.to_bits());
 
-/// The trace rate of the process's recorder.
+/// Returns the trace rate of the process's recorder.
 pub(crate) fn process_trace_rate() -> f64 {
     f64::from_bits(PROCESS_TRACE_RATE.load(Ordering::Relaxed))
 }
 
-/// Sets what [`process_trace_rate`] says; for `init`.
+/// Sets the result of [`process_trace_rate`]; for `init`.
 pub(crate) fn set_process_trace_rate(rate: f64) {
     PROCESS_TRACE_RATE.store(rate.to_bits(), Ordering::Relaxed);
 }

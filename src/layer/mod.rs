@@ -1,5 +1,6 @@
-//! Layers that record without a line of the caller's own: around servers, clients and `tracing`.
+//! Layers that record by themselves: for servers, for clients, and for programs that use `tracing`.
 
+mod timeout;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "tracing")]

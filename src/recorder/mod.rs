@@ -40,6 +40,8 @@ pub use global::{
 };
 pub(crate) use global::{peek, start_capture, stop_capture};
 pub(crate) use outlet::Outlet;
+#[cfg(feature = "macros")]
+pub(crate) use outlet::is_off;
 
 /// A recorder: a queue, a writer's thread, and files.
 ///

@@ -13,6 +13,17 @@ use crate::sanitize::Sanitizer;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outlet(pub(crate) Option<AuditLogger>);
 
+/// Reports whether this logger records nothing; `None` asks the recorder of the process.
+#[allow(dead_code, reason = "the layers are optional")]
+#[inline]
+pub(crate) fn is_off(logger: Option<&AuditLogger>) -> bool {
+    match logger {
+        Some(logger) => !logger.0.settings().enabled,
+        // Relaxed: `Once` orders the rest.
+        None => STATE.load(Ordering::Relaxed) == INITIALIZED,
+    }
+}
+
 #[allow(dead_code, reason = "the layers are optional")]
 impl Outlet {
     #[inline]
@@ -23,14 +34,10 @@ impl Outlet {
         }
     }
 
-    /// Whether nothing is recorded at all, so that a layer may stand aside.
+    /// Reports whether nothing is recorded at all, so that a layer can do nothing.
     #[inline]
     pub(crate) fn is_off(&self) -> bool {
-        match &self.0 {
-            Some(logger) => !logger.0.settings().enabled,
-            // Relaxed: `Once` orders the rest.
-            None => STATE.load(Ordering::Relaxed) == INITIALIZED,
-        }
+        is_off(self.0.as_ref())
     }
 
     /// What `look` finds in the logger that the events go to; `None` before `init`.

@@ -13,35 +13,30 @@
 //! The closure takes the arguments in the reverse of their order, the receiver last: that is the
 //! order in which it drops them, as the function would have done.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::visit::Visit;
 use syn::visit_mut::VisitMut;
 use syn::{
-    Block, Error, Expr, ExprAsync, FnArg, Ident, ItemFn, Pat, PatIdent, Result, ReturnType,
-    Signature, Stmt, Type, parse_quote_spanned, parse2,
+    Block, Error, Expr, ExprAsync, Ident, ItemFn, Result, ReturnType, Signature, Stmt, Type,
+    parse_quote_spanned, parse2,
 };
 
-use crate::options::{Captured, Event, Options, Recoverable};
-
-/// Types of which a copy is as good as the argument, beside shared references.
-const COPIED: [&str; 16] = [
-    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
-    "u64", "u128", "usize",
-];
+use crate::async_block;
+use crate::bindings::Bindings;
+use crate::options::{CapturedArguments, Event, Options, Recoverable};
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options: Options = parse2(arguments)?;
     let mut function: ItemFn = parse2(item).map_err(|error| {
-        Error::new(error.span(), "`#[audit_span]` stands on a function or a method with a body")
+        Error::new(error.span(), "`#[audit_span]` is for a function or a method with a body")
     })?;
     refuse(&function.sig)?;
     let bindings = Bindings::of(&function.sig)?;
     let call = Call { library: options.library(), function: &function.sig, bindings, options };
     call.check()?;
-    let block = match call.future(&function.block) {
-        Some((at, output)) => call.around_future(&function.block, at, &output),
+    let block = match async_block::at_end(&function.sig, &function.block) {
+        Some((at, output)) => call.around_future(&function.block, at, &inferred(&output)),
         None if function.sig.asyncness.is_some() => call.asynchronous(&function.block),
         None => call.synchronous(&function.block),
     };
@@ -65,99 +60,6 @@ fn refuse(signature: &Signature) -> Result<()> {
     refused.map_or(Ok(()), |(span, message)| Err(Error::new(span, message)))
 }
 
-/// A name that an argument is bound to.
-struct Binding {
-    name: Ident,
-    /// A copy of it can be kept until the end.
-    is_copied: bool,
-}
-
-struct Bindings(Vec<Binding>);
-
-impl Bindings {
-    fn of(signature: &Signature) -> Result<Self> {
-        let mut all = Vec::new();
-        for input in &signature.inputs {
-            let (FnArg::Typed(syn::PatType { attrs, .. })
-            | FnArg::Receiver(syn::Receiver { attrs, .. })) = input;
-            if let Some(cfg) = attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
-                let message = "`#[audit_span]` does not know which arguments there will be: put \
-                               the `#[cfg]` on two functions";
-                return Err(Error::new(cfg.span(), message));
-            }
-            let FnArg::Typed(argument) = input else { continue };
-            match &*argument.pat {
-                Pat::Ident(PatIdent { ident, by_ref: None, subpat: None, .. }) => {
-                    let is_copied = is_copied(&argument.ty);
-                    all.push(Binding { name: ident.clone(), is_copied });
-                }
-                pattern => {
-                    let mut names = Names(Vec::new());
-                    names.visit_pat(pattern);
-                    let binding = |name| Binding { name, is_copied: false };
-                    all.extend(names.0.into_iter().map(binding));
-                }
-            }
-        }
-        Ok(Self(all))
-    }
-
-    /// That every one of `names` is an argument.
-    fn check(&self, names: &[Ident]) -> Result<()> {
-        let unknown = |name: &&Ident| !self.0.iter().any(|binding| binding.name == **name);
-        let Some(name) = names.iter().find(unknown) else { return Ok(()) };
-        let known: Vec<String> =
-            self.0.iter().map(|binding| format!("`{}`", binding.name)).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let message = match *name == "self" {
-            true => format!("`self` is never recorded; arguments: {known}"),
-            false => format!("no argument is called `{name}`; arguments: {known}"),
-        };
-        Err(Error::new(name.span(), message))
-    }
-}
-
-/// The names that a pattern binds.
-struct Names(Vec<Ident>);
-
-impl<'ast> Visit<'ast> for Names {
-    fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
-        self.0.push(pattern.ident.clone());
-        syn::visit::visit_pat_ident(self, pattern);
-    }
-}
-
-/// Behind a shared reference nothing changes before the end, but for what is made to: a lock would be
-/// locked again, perhaps by who holds it.
-fn is_copied(ty: &Type) -> bool {
-    match ty {
-        Type::Reference(reference) => {
-            reference.mutability.is_none() && !is_changeable(&reference.elem)
-        }
-        Type::Path(path) => {
-            path.path.get_ident().is_some_and(|name| COPIED.iter().any(|copied| name == copied))
-        }
-        Type::Paren(inner) => is_copied(&inner.elem),
-        Type::Group(inner) => is_copied(&inner.elem),
-        _ => false,
-    }
-}
-
-/// Whether a type is named after a cell or a lock, or holds one that can be seen.
-fn is_changeable(ty: &Type) -> bool {
-    fn has_name(tokens: TokenStream) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Ident(name) => {
-                let name = name.to_string();
-                ["Cell", "Lock", "Mutex", "Atomic"].iter().any(|part| name.contains(part))
-            }
-            TokenTree::Group(group) => has_name(group.stream()),
-            _ => false,
-        })
-    }
-    has_name(ty.to_token_stream())
-}
-
 /// A function and what its attribute says.
 struct Call<'f> {
     library: TokenStream,
@@ -169,7 +71,9 @@ struct Call<'f> {
 impl Call<'_> {
     fn check(&self) -> Result<()> {
         self.bindings.check(&self.options.skip)?;
-        let Some(Captured::Named(named)) = &self.options.capture_args else { return Ok(()) };
+        let Some(CapturedArguments::Named(named)) = &self.options.capture_args else {
+            return Ok(());
+        };
         self.bindings.check(named)?;
         match named.iter().find(|name| self.options.skip.contains(name)) {
             Some(both) => Err(Error::new(both.span(), format!("`{both}` is in `skip` too"))),
@@ -202,7 +106,7 @@ impl Call<'_> {
         let (capture, attrs) = (&block.capture, &block.attrs);
         let future = quote_spanned! {Span::mixed_site()=> #(#attrs)* async #capture { #polled } };
         let mut body = body.clone();
-        if let Some(found) = body.stmts.last_mut().and_then(async_block_mut) {
+        if let Some(found) = async_block::at_end_mut(&mut body) {
             *found = Expr::Verbatim(future);
         }
         let statements = body.stmts;
@@ -246,17 +150,18 @@ impl Call<'_> {
             || self.bindings.0.iter().filter(|binding| !self.options.skip.contains(&binding.name));
         let moved = of_snapshot().filter(|b| !b.is_copied).map(|b| self.member(&b.name, "value"));
         let kept = of_snapshot().filter(|b| b.is_copied).map(|b| self.member(&b.name, "value"));
-        let outlet = match &self.options.logger {
+        let logger = match &self.options.logger {
             Some(logger) => quote_spanned!(Span::mixed_site()=> #library::__span::to(&#logger)),
             None => quote_spanned!(Span::mixed_site()=> #library::__span::process()),
         };
         quote_spanned! {Span::mixed_site()=> {
             use #library::__span::{AnyValue as _, DebugValue as _, SerializeValue as _};
-            let outlet = #outlet;
-            if outlet.is_off() {
+            let logger = #logger;
+            if #library::__span::is_off(logger) {
                 ::core::option::Option::None
             } else {
-                ::core::option::Option::Some(outlet.begin(
+                ::core::option::Option::Some(#library::__span::begin(
+                    logger,
                     #head,
                     &[#(#captured),*],
                     &[#(#moved),*],
@@ -293,7 +198,7 @@ impl Call<'_> {
             }
         };
         quote_spanned! {Span::mixed_site()=>
-            #library::__span::Head {
+            #library::__span::FunctionHead {
                 agent: #agent,
                 action: #action,
                 event: #event,
@@ -320,10 +225,10 @@ impl Call<'_> {
     fn captured(&self) -> Vec<TokenStream> {
         match &self.options.capture_args {
             None => Vec::new(),
-            Some(Captured::Named(named)) => {
+            Some(CapturedArguments::Named(named)) => {
                 named.iter().map(|name| self.member(name, "named_value")).collect()
             }
-            Some(Captured::All) => {
+            Some(CapturedArguments::All) => {
                 let names = self.bindings.0.iter().map(|binding| &binding.name);
                 let taken = names.filter(|name| !self.options.skip.contains(name));
                 taken.map(|name| self.member(name, "value")).collect()
@@ -382,62 +287,6 @@ impl Call<'_> {
             result
         }
     }
-
-    /// The async block that a function, which is not async itself, ends with, and what that block
-    /// gives; `None` where it does not return such a future.
-    fn future<'b>(&self, body: &'b Block) -> Option<(&'b ExprAsync, Type)> {
-        let ReturnType::Type(_, ty) = &self.function.output else { return None };
-        if self.function.asyncness.is_some() {
-            return None;
-        }
-        let mut output = Output(None);
-        output.visit_type(ty);
-        Some((body.stmts.last().and_then(async_block)?, inferred(&output.0?)))
-    }
-}
-
-/// What `Future<Output = …>` gives.
-struct Output(Option<Type>);
-
-impl<'ast> Visit<'ast> for Output {
-    fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
-        if self.0.is_none()
-            && segment.ident == "Future"
-            && let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments
-        {
-            self.0 = arguments.args.iter().find_map(|argument| match argument {
-                syn::GenericArgument::AssocType(bound) if bound.ident == "Output" => {
-                    Some(bound.ty.clone())
-                }
-                _ => None,
-            });
-        } else {
-            syn::visit::visit_path_segment(self, segment);
-        }
-    }
-}
-
-/// `async { … }` or `Box::pin(async { … })` at the end of a block.
-fn async_block(last: &Stmt) -> Option<&ExprAsync> {
-    let Stmt::Expr(tail, None) = last else { return None };
-    let inner = match tail {
-        Expr::Call(call) if is_pin(&call.func) && call.args.len() == 1 => &call.args[0],
-        other => other,
-    };
-    if let Expr::Async(block) = inner { Some(block) } else { None }
-}
-
-/// As [`async_block`], to be replaced.
-fn async_block_mut(last: &mut Stmt) -> Option<&mut Expr> {
-    let Stmt::Expr(tail, None) = last else { return None };
-    match tail {
-        Expr::Call(call) => call.args.first_mut(),
-        other => Some(other),
-    }
-}
-
-fn is_pin(function: &Expr) -> bool {
-    matches!(function, Expr::Path(path) if path.path.segments.last().is_some_and(|s| s.ident == "pin"))
 }
 
 /// The returned type, as a closure may have it.

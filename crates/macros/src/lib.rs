@@ -2,6 +2,8 @@
 
 use proc_macro::TokenStream;
 
+mod async_block;
+mod bindings;
 mod events;
 mod expand;
 mod options;

@@ -20,14 +20,14 @@ pub(crate) struct Options {
     pub(crate) action: Option<Expr>,
     pub(crate) event: Option<Event>,
     pub(crate) logger: Option<Expr>,
-    pub(crate) capture_args: Option<Captured>,
+    pub(crate) capture_args: Option<CapturedArguments>,
     pub(crate) capture_result: bool,
     pub(crate) skip: Vec<Ident>,
     pub(crate) recoverable: Option<Recoverable>,
     pub(crate) library: Option<Path>,
 }
 
-pub(crate) enum Captured {
+pub(crate) enum CapturedArguments {
     All,
     Named(Vec<Ident>),
 }
@@ -127,11 +127,11 @@ fn names(name: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>> {
     Ok(names)
 }
 
-fn captured(input: ParseStream<'_>) -> Result<Captured> {
+fn captured(input: ParseStream<'_>) -> Result<CapturedArguments> {
     if !input.peek(token::Paren) {
-        return Ok(Captured::All);
+        return Ok(CapturedArguments::All);
     }
-    names(&Ident::new("capture_args", Span::call_site()), input).map(Captured::Named)
+    names(&Ident::new("capture_args", Span::call_site()), input).map(CapturedArguments::Named)
 }
 
 fn recoverable(name: &Ident, input: ParseStream<'_>) -> Result<Recoverable> {
@@ -162,7 +162,7 @@ fn event(given: Expr) -> Result<Event> {
     if events::is_custom(&text) {
         return Ok(Event::Custom(name.clone()));
     }
-    let message = format!("`{text}` is no type of an event; {}", events::accepted());
+    let message = format!("`{text}` is not a type of an event; {}", events::accepted());
     Err(Error::new(name.span(), message))
 }
 

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
 use super::content::Content;
-use super::exchange::{Ending, Exchange, Side};
+use super::exchange::{Exchange, ExchangeEnd, Side};
 use super::failure::{BoxError, Failure};
 use crate::context::TraceContext;
 
@@ -42,7 +42,7 @@ pin_project! {
                 let is_sent = this.bytes_expected.is_some_and(|bytes| exchange.bytes() >= bytes);
                 let is_unread = exchange.side == Side::Client && !*this.is_polled;
                 let is_done = is_sent || is_unread;
-                exchange.end(if is_done { Ending::Done } else { Ending::Cancelled });
+                exchange.end(if is_done { ExchangeEnd::Done } else { ExchangeEnd::Cancelled });
             }
         }
     }
@@ -76,7 +76,7 @@ impl<B: Body> ResponseBody<B> {
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
             watched.bytes_expected = length.or(hint.exact());
             if !has_body || is_over || watched.bytes_expected == Some(0) {
-                exchange.end(Ending::Done);
+                exchange.end(ExchangeEnd::Done);
             }
         }
         watched.body = Some(body);
@@ -110,7 +110,9 @@ where
         let frame = ready!(frame);
         match &frame {
             Some(Ok(frame)) => exchange.saw_frame(frame),
-            Some(Err(error)) => exchange.end(Ending::Failed(Failure::of_boxed::<B::Error>(error))),
+            Some(Err(error)) => {
+                exchange.end(ExchangeEnd::Failed(Failure::of_boxed::<B::Error>(error)))
+            }
             None => {}
         }
         // Nothing follows trailers, and nobody asks for what does.
@@ -119,7 +121,7 @@ where
             None => true,
         };
         if is_over || is_last {
-            exchange.end(Ending::Done);
+            exchange.end(ExchangeEnd::Done);
         }
         Poll::Ready(frame)
     }

@@ -14,11 +14,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use super::exchange::{Ending, Exchange, Side, method_name};
+use super::exchange::{Exchange, ExchangeEnd, Side, method_name};
 use super::failure::{BoxError, Failure};
 use super::headers;
 use super::pending::Pending;
-use super::settings::Settings;
+use super::settings::LayerSettings;
 use crate::context::TraceContext;
 use crate::recorder::{AuditLogger, Outlet};
 
@@ -77,13 +77,13 @@ use crate::recorder::{AuditLogger, Outlet};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ClientLayer {
-    settings: Arc<Settings>,
+    settings: Arc<LayerSettings>,
 }
 
 impl ClientLayer {
     /// A layer whose events are by `agent` and go where [`emit`](crate::emit) goes.
     pub fn new(agent: impl Into<String>) -> Self {
-        Self { settings: Arc::new(Settings::new(agent.into())) }
+        Self { settings: Arc::new(LayerSettings::new(agent.into())) }
     }
 
     /// Records into this logger instead.
@@ -99,7 +99,7 @@ impl ClientLayer {
         self.set(|settings| settings.template = Some(Arc::new(url)))
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    fn set(mut self, change: impl FnOnce(&mut LayerSettings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
     }
@@ -129,7 +129,7 @@ impl<S> Layer<S> for ClientLayer {
 #[derive(Clone, Debug)]
 pub struct Client<S> {
     inner: S,
-    settings: Arc<Settings>,
+    settings: Arc<LayerSettings>,
 }
 
 impl<S, B, R> Service<Request<B>> for Client<S>
@@ -160,14 +160,14 @@ where
 }
 
 /// Begins the exchange, in a span of its own that the called service is told.
-fn leave(settings: &Arc<Settings>, head: &mut Parts) -> Box<Exchange> {
+fn leave(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
     let context = TraceContext::with_current(|current| {
         current.map_or_else(TraceContext::new_trace, TraceContext::new_span)
     });
-    let (place, target) = match &settings.template {
-        Some(url) => {
-            let url = url(head);
+    let (url, target) = match &settings.template {
+        Some(template) => {
+            let url = template(head);
             (url.clone(), url)
         }
         None => (Some(plain_url(&head.uri)), head.uri.host().map(str::to_owned)),
@@ -181,7 +181,7 @@ fn leave(settings: &Arc<Settings>, head: &mut Parts) -> Box<Exchange> {
         context,
         started,
         method: head.method.clone(),
-        place,
+        route_or_url: url,
         action,
         attempt: head.extensions.get().map(|Attempt(attempt)| *attempt),
         request_body: None,
@@ -224,7 +224,7 @@ where
         let (result, mut exchange) = ready!(self.project().pending.poll(cx));
         let result = result.map_err(Into::into);
         if let (Err(error), Some(exchange)) = (&result, &mut exchange) {
-            exchange.end(Ending::Failed(Failure::of_boxed::<E>(error)));
+            exchange.end(ExchangeEnd::Failed(Failure::of_boxed::<E>(error)));
         }
         Poll::Ready(result.map(|response| ResponseBody::watch(response, exchange)))
     }

@@ -13,7 +13,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::content::Content;
 use super::failure::Failure;
 use super::headers::{self, Picked};
-use super::settings::Settings;
+use super::settings::LayerSettings;
 use crate::context::TraceContext;
 use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
 
@@ -25,7 +25,7 @@ pub(super) enum Side {
 }
 
 /// How an exchange ended.
-pub(super) enum Ending {
+pub(super) enum ExchangeEnd {
     /// With the last byte of the answer.
     Done,
     /// Dropped before that.
@@ -36,22 +36,22 @@ pub(super) enum Ending {
 
 /// One request and its answer. Ends once: as it is told, else when it is dropped.
 pub(super) struct Exchange {
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<LayerSettings>,
     pub(super) side: Side,
     pub(super) context: TraceContext,
     pub(super) started: Instant,
     pub(super) method: Method,
     /// The route of a server, the URL of a client.
-    pub(super) place: Option<String>,
+    pub(super) route_or_url: Option<String>,
     pub(super) action: String,
     pub(super) attempt: Option<u32>,
     pub(super) request_body: Option<Arc<Mutex<Content>>>,
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<SeenResponse>,
     pub(super) is_over: bool,
 }
 
 /// What came back.
-pub(super) struct Answer {
+pub(super) struct SeenResponse {
     status: StatusCode,
     is_grpc: bool,
     grpc_status: Option<u32>,
@@ -66,7 +66,7 @@ impl Exchange {
         struct OnPanic<'a>(&'a mut Exchange);
         impl Drop for OnPanic<'_> {
             fn drop(&mut self) {
-                self.0.end(Ending::Panicked);
+                self.0.end(ExchangeEnd::Panicked);
             }
         }
         let _scope = self.context.enter();
@@ -81,7 +81,7 @@ impl Exchange {
         let is_grpc = headers::is_grpc(headers);
         let is_upgrade = status == StatusCode::SWITCHING_PROTOCOLS
             || (self.method == Method::CONNECT && status.is_success());
-        self.answer = Some(Answer {
+        self.answer = Some(SeenResponse {
             status,
             is_grpc,
             grpc_status: headers::grpc_status(headers).filter(|_| is_grpc),
@@ -110,11 +110,11 @@ impl Exchange {
     }
 
     /// Records the end, if it was not recorded before.
-    pub(super) fn end(&mut self, ending: Ending) {
+    pub(super) fn end(&mut self, ending: ExchangeEnd) {
         if mem::replace(&mut self.is_over, true) {
             return;
         }
-        if let (Ending::Done, Some(answer)) = (&ending, &mut self.answer) {
+        if let (ExchangeEnd::Done, Some(answer)) = (&ending, &mut self.answer) {
             answer.content.is_whole = true;
         }
         let (status, error) = self.verdict(ending);
@@ -134,15 +134,17 @@ impl Exchange {
         }
     }
 
-    fn verdict(&self, ending: Ending) -> (Status, Option<ErrorDetail<'static>>) {
+    fn verdict(&self, ending: ExchangeEnd) -> (Status, Option<ErrorDetail<'static>>) {
         let error = |name, message| (Status::Error, Some(ErrorDetail::new(name, message)));
         match (ending, &self.answer) {
-            (Ending::Done, Some(answer)) => answer.verdict(self.side),
-            (Ending::Done, None) => (Status::Ok, None),
-            (Ending::Panicked, _) => error("panic", "the service panicked"),
-            (Ending::Cancelled, None) => error("cancelled", "dropped before the answer came"),
-            (Ending::Cancelled, Some(_)) => error("cancelled", "dropped before the body ended"),
-            (Ending::Failed(Failure { detail, is_timeout }), _) => {
+            (ExchangeEnd::Done, Some(answer)) => answer.verdict(self.side),
+            (ExchangeEnd::Done, None) => (Status::Ok, None),
+            (ExchangeEnd::Panicked, _) => error("panic", "the service panicked"),
+            (ExchangeEnd::Cancelled, None) => error("cancelled", "dropped before the answer came"),
+            (ExchangeEnd::Cancelled, Some(_)) => {
+                error("cancelled", "dropped before the body ended")
+            }
+            (ExchangeEnd::Failed(Failure { detail, is_timeout }), _) => {
                 (if is_timeout { Status::Timeout } else { Status::Error }, Some(detail))
             }
         }
@@ -151,11 +153,11 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.end(Ending::Cancelled);
+        self.end(ExchangeEnd::Cancelled);
     }
 }
 
-impl Answer {
+impl SeenResponse {
     fn verdict(&self, side: Side) -> (Status, Option<ErrorDetail<'static>>) {
         match self.grpc_status {
             Some(code) => grpc_verdict(side, code),
@@ -230,7 +232,7 @@ impl Serialize for EndData<'_> {
             Side::Server => "http.route",
             Side::Client => "url",
         };
-        entry(&mut map, place, exchange.place.as_ref())?;
+        entry(&mut map, place, exchange.route_or_url.as_ref())?;
         entry(&mut map, "attempt", exchange.attempt)?;
         if let Some(answer) = &exchange.answer {
             map.serialize_entry("http.status_code", &answer.status.as_u16())?;

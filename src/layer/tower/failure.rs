@@ -3,11 +3,11 @@
 use std::any::{Any, type_name};
 use std::error::Error as StdError;
 use std::fmt;
-use std::io;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::event::ErrorDetail;
+use crate::layer::timeout;
 use crate::panics::forget_panic;
 
 /// An error of any type, as tower's own services have it.
@@ -27,7 +27,7 @@ impl Failure {
         Self::told::<E>(|| {
             let error: &(dyn StdError + 'static) = &**error;
             let chain = iter::successors(Some(error), |&error| error.source());
-            let is_timeout = chain.take(SOURCES_MAX).any(is_timeout);
+            let is_timeout = chain.take(SOURCES_MAX).any(timeout::is_error);
             Self { detail: ErrorDetail::of_chain(name_of::<E>(is_timeout), error), is_timeout }
         })
     }
@@ -39,7 +39,7 @@ impl Failure {
         }
         Self::told::<E>(|| {
             let message = error.to_string();
-            let is_timeout = reads_as_timeout(&message);
+            let is_timeout = timeout::is_message(&message);
             Self { detail: ErrorDetail::new(name_of::<E>(is_timeout), message), is_timeout }
         })
     }
@@ -84,24 +84,10 @@ fn name_of<E>(is_timeout: bool) -> &'static str {
     }
 }
 
-/// The types of tower's, tokio's, reqwest's and tonic's timeouts are not known here, and
-/// reqwest's is private; what they say of themselves is part of none of their promises, but has
-/// not changed in years, and is all that an error behind `dyn Error` shows.
-fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
-    let io = error.downcast_ref::<io::Error>();
-    io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut)
-        || reads_as_timeout(&error.to_string())
-}
-
-fn reads_as_timeout(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    ["timed out", "deadline has elapsed", "timeout expired"]
-        .iter()
-        .any(|text| message.contains(text))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     /// An error of this text, below which lies another one.

@@ -18,11 +18,11 @@ use tower_service::Service;
 
 use super::body::{AsIs, Captured, Intake, ResponseBody, Seen};
 use super::content::Content;
-use super::exchange::{Ending, Exchange, Side, entry, method_name};
+use super::exchange::{Exchange, ExchangeEnd, Side, entry, method_name};
 use super::failure::{BoxError, Failure};
 use super::headers::{self, Picked};
 use super::pending::Pending;
-use super::settings::Settings;
+use super::settings::LayerSettings;
 use crate::event::{AuditEvent, EventType};
 use crate::recorder::{AuditLogger, Outlet};
 
@@ -95,14 +95,14 @@ use crate::recorder::{AuditLogger, Outlet};
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 /// [`Router::nest_service`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.nest_service
 pub struct ServerLayer<I = AsIs> {
-    settings: Arc<Settings>,
+    settings: Arc<LayerSettings>,
     _intake: PhantomData<fn() -> I>,
 }
 
 impl ServerLayer {
     /// A layer whose events are by `agent` and go where [`emit`](crate::emit) goes.
     pub fn new(agent: impl Into<String>) -> Self {
-        Self { settings: Arc::new(Settings::new(agent.into())), _intake: PhantomData }
+        Self { settings: Arc::new(LayerSettings::new(agent.into())), _intake: PhantomData }
     }
 }
 
@@ -153,7 +153,7 @@ impl<I> ServerLayer<I> {
         ServerLayer { settings, _intake: PhantomData }
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    fn set(mut self, change: impl FnOnce(&mut LayerSettings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
     }
@@ -234,7 +234,7 @@ where
 }
 
 /// Begins the exchange: `request.start`, and the span in the request's extensions.
-fn arrive(settings: &Arc<Settings>, head: &mut Parts) -> Box<Exchange> {
+fn arrive(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
     let (context, refused) = headers::read_context(&head.headers);
     let route = route(settings, head);
@@ -254,7 +254,7 @@ fn arrive(settings: &Arc<Settings>, head: &mut Parts) -> Box<Exchange> {
         context,
         started,
         method: head.method.clone(),
-        place: route,
+        route_or_url: route,
         action,
         attempt: None,
         request_body: None,
@@ -263,7 +263,7 @@ fn arrive(settings: &Arc<Settings>, head: &mut Parts) -> Box<Exchange> {
     })
 }
 
-fn route(settings: &Settings, head: &Parts) -> Option<String> {
+fn route(settings: &LayerSettings, head: &Parts) -> Option<String> {
     matched_path(head)
         .or_else(|| settings.template.as_ref().and_then(|route| route(head)))
         .or_else(|| headers::is_grpc(&head.headers).then(|| grpc_method(head.uri.path()))?)
@@ -332,7 +332,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (result, mut exchange) = ready!(self.project().pending.poll(cx));
         if let (Err(error), Some(exchange)) = (&result, &mut exchange) {
-            exchange.end(Ending::Failed(Failure::of_any(error)));
+            exchange.end(ExchangeEnd::Failed(Failure::of_any(error)));
         }
         Poll::Ready(result.map(|response| {
             let mut response = ResponseBody::watch(response, exchange);

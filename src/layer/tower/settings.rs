@@ -13,7 +13,7 @@ use crate::sanitize::Sanitizer;
 pub(super) type Template = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
 #[derive(Clone)]
-pub(super) struct Settings {
+pub(super) struct LayerSettings {
     pub(super) agent: Box<str>,
     pub(super) outlet: Outlet,
     pub(super) template: Option<Template>,
@@ -23,7 +23,7 @@ pub(super) struct Settings {
     pub(super) body_bytes_max: Option<usize>,
 }
 
-impl Settings {
+impl LayerSettings {
     pub(super) fn new(agent: String) -> Self {
         Self {
             agent: agent.into(),
@@ -41,8 +41,8 @@ impl Settings {
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for LayerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("agent", &self.agent).finish_non_exhaustive()
+        f.debug_struct("LayerSettings").field("agent", &self.agent).finish_non_exhaustive()
     }
 }

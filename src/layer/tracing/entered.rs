@@ -1,4 +1,4 @@
-//! Which operations this thread is in, and whether it is inside the layer already.
+//! The operations that this thread is in, and a guard against entering the layer twice.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,7 +7,7 @@ use tracing_core::span::Id;
 use crate::context::{Scope, TraceContext};
 
 /// A span that was entered on this thread and not left.
-struct Entered {
+struct EnteredSpan {
     layer: u64,
     id: Id,
     span_id: u64,
@@ -15,21 +15,21 @@ struct Entered {
 }
 
 thread_local! {
-    static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+    static ENTERED: RefCell<Vec<EnteredSpan>> = const { RefCell::new(Vec::new()) };
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Makes the operation's context current until the span is left.
 pub(super) fn enter(layer: u64, id: &Id, context: &TraceContext) {
     let span_id = context.span_id();
-    let entry = Entered { layer, id: id.clone(), span_id, _scope: context.enter() };
-    // While the thread's local storage is torn down, the scope ends at once.
+    let entry = EnteredSpan { layer, id: id.clone(), span_id, _scope: context.enter() };
+    // If the thread's local storage is being torn down, the scope ends at once.
     let _none = ENTERED.try_with(|entered| entered.borrow_mut().push(entry));
 }
 
-/// Whether an operation was left.
+/// Leaves the span; reports whether it was entered on this thread.
 pub(super) fn exit(layer: u64, id: &Id) -> bool {
-    let remove = |entered: &RefCell<Vec<Entered>>| {
+    let remove = |entered: &RefCell<Vec<EnteredSpan>>| {
         let mut entered = entered.borrow_mut();
         let at = entered.iter().rposition(|entry| entry.layer == layer && entry.id == *id);
         at.map(|at| entered.remove(at))
@@ -37,8 +37,9 @@ pub(super) fn exit(layer: u64, id: &Id) -> bool {
     ENTERED.try_with(remove).is_ok_and(|left| left.is_some())
 }
 
-/// The current context, where it was entered inside the operation `span_id` by something else than
-/// a span: a scope, a future's context.
+/// Returns the current context if something other than a span entered it inside `operation`.
+///
+/// That is a scope or the context of a future.
 pub(super) fn scope_inside(operation: &TraceContext) -> Option<TraceContext> {
     let current = TraceContext::current().filter(|c| c.trace_id() == operation.trace_id())?;
     let is_entered = |context: &TraceContext| {
@@ -49,11 +50,11 @@ pub(super) fn scope_inside(operation: &TraceContext) -> Option<TraceContext> {
     (is_entered(operation) && !is_entered(&current)).then_some(current)
 }
 
-/// Held while the layer runs code of others: what that logs in turn is not looked at.
+/// Held while the layer runs the code of others; the layer ignores what that code logs.
 pub(super) struct Busy(());
 
 impl Busy {
-    /// `None`: the thread is inside the layer already.
+    /// Returns `None` if the thread is already inside the layer.
     pub(super) fn begin() -> Option<Self> {
         BUSY.try_with(|busy| !busy.replace(true)).ok().filter(|begun| *begun).map(|_| Self(()))
     }

@@ -1,11 +1,16 @@
-//! A `tracing` layer: spans and events with OpenTelemetry's GenAI fields become audit events.
+//! A `tracing` layer that turns spans and events with OpenTelemetry's GenAI fields into audit
+//! events.
 
+mod data;
 mod entered;
 mod fields;
-mod step;
+mod kind;
+mod names;
+mod open;
+mod operation;
+mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime};
 
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Event, Level, Metadata, Subscriber};
@@ -17,14 +22,17 @@ use crate::context::TraceContext;
 use crate::recorder::{AuditLogger, Outlet};
 use crate::sanitize::Sanitizer;
 use entered::Busy;
-use fields::{Fields, Keeps};
-use step::{Kind, Step};
+use fields::{GenAiFields, Keeps};
+use kind::OperationKind;
+use open::{Held, OpenSpan};
+use operation::Operation;
 
-/// Text held of one span where no logger says how large an event may be, in bytes.
+/// The bytes of text held for one span if no logger limits the size of an event.
 const BYTES_MAX_DEFAULT: usize = 256 << 10;
 
-/// Turns spans and events with the fields of OpenTelemetry's [GenAI conventions] into audit events:
-/// a program whose libraries are instrumented needs no other line.
+/// Turns spans and events with the fields of OpenTelemetry's [GenAI conventions] into audit events.
+///
+/// If a program's libraries are instrumented, it needs no other line.
 ///
 /// # Examples
 ///
@@ -33,7 +41,7 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// use tracing_subscriber::prelude::*;
 ///
 /// # let seen = llm_audit::testing::capture();
-/// // In `main`, behind `llm_audit::init()`, with `init()` in place of `set_default()`.
+/// // In `main`, after `llm_audit::init()`, with `init()` in place of `set_default()`.
 /// let _subscriber = tracing_subscriber::registry().with(AuditLayer::new("benefits")).set_default();
 ///
 /// // What an instrumented library does.
@@ -52,9 +60,9 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 ///
 /// # What becomes what
 ///
-/// A span whose callsite has a field for an operation, a model, a tool or tokens is an operation, and
-/// an event when it closes. `latency_ms` runs from its opening; for a tool that is named later, from
-/// then.
+/// A span is an operation if its callsite has a field for an operation, a model, a tool or tokens.
+/// An operation becomes an event when it closes. `latency_ms` counts from its opening. If a tool is
+/// named later, it counts from then.
 ///
 /// | `gen_ai.operation.name` | event | `action` |
 /// |---|---|---|
@@ -62,71 +70,88 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// | `execute_tool` | `tool.call` at its start; `tool.result`, `tool.error` | the tool |
 /// | `invoke_agent`, `create_agent`, `plan`, `invoke_workflow` | `agent.invoke`, `agent.create`, `agent.plan`, `workflow.invoke` | the operation |
 /// | any other | `gen_ai.` and its name | the operation |
-/// | none | by what it has: a tool, a model, else `gen_ai.step` | the span's name |
+/// | none | decided by its fields: a tool, a model, else `gen_ai.step` | the span's name |
 ///
-/// The types of agents are not among the schema's: none of those says that an agent ran as a whole.
+/// The types for agents are not in the schema, because none of its types is for the whole run of an
+/// agent.
 ///
 /// | fields | become |
 /// |---|---|
 /// | `gen_ai.agent.name`, of the span or the nearest above it | `agent` |
-/// | `gen_ai.usage.input_tokens`, `output_tokens`; older `prompt_tokens`, `completion_tokens` | `tokens_input`, `tokens_output` of `llm.*`; for agents, whose sum repeats that of their calls, `data.total` |
+/// | `gen_ai.usage.input_tokens`, `output_tokens`; older `prompt_tokens`, `completion_tokens` | `tokens_input`, `tokens_output` of `llm.*`; `data.total` for agents, because their sum repeats the tokens of their calls |
 /// | `gen_ai.usage.cache_read.input_tokens`, `cache_creation.input_tokens`, `reasoning.output_tokens`, `audio.input_tokens`, `audio.output_tokens`, and older names | `data.usage` |
-/// | `gen_ai.response.model`, else `gen_ai.request.model` | `data.model`; `data.request_model` where it is another |
+/// | `gen_ai.response.model`, else `gen_ai.request.model` | `data.model`; `data.request_model` if it differs |
 /// | `gen_ai.provider.name`, else `gen_ai.system` | `data.provider` |
 /// | `gen_ai.response.id`, `gen_ai.response.finish_reasons`, `gen_ai.conversation.id` | `data.response_id`, `finish_reasons`, `conversation` |
 /// | `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.tool.call.id` | `data.tool`, `tool_type`, `call_id` |
 /// | `error.type`; `otel.status_description`, `error.message`, `exception.message` | `error.type`, `error.message` |
-/// | content: `gen_ai.system_instructions`, `gen_ai.input.messages` or `gen_ai.prompt`, `gen_ai.output.messages` or `gen_ai.completion`, `gen_ai.tool.call.arguments`, `gen_ai.tool.call.result` | `data.system_instructions`, `prompt`, `completion`, `arguments`, `result`; only where [content is captured](crate::Builder::capture_content); the arguments of a tool that failed also as `error.input_snapshot`, where [snapshots](crate::Builder::include_snapshots) are recorded |
+/// | content: `gen_ai.system_instructions`, `gen_ai.input.messages` or `gen_ai.prompt`, `gen_ai.output.messages` or `gen_ai.completion`, `gen_ai.tool.call.arguments`, `gen_ai.tool.call.result` | `data.system_instructions`, `prompt`, `completion`, `arguments`, `result`; only if [content is captured](crate::Builder::capture_content). If [snapshots](crate::Builder::include_snapshots) are recorded, the arguments of a failed tool are also its `error.input_snapshot` |
 ///
-/// Where one model's span lies right below another and both have tokens, as where a framework and its
-/// client are both instrumented, the outer one's are put into `data.total` too.
+/// If a framework and its client are both instrumented, one model's span may be directly below
+/// another. If both have tokens, the tokens of the outer one are put into `data.total`, too.
 ///
-/// The last value of a field counts; an empty one counts as none. Numbers may come as any type, as
-/// text too. A text that spells JSON is recorded as the value it spells. A model's span with tokens of
-/// the input alone has no cost, unless it made embeddings: half of it would pass for all.
+/// The last value of a field counts. An empty value counts as none. A number may have any type, also
+/// text. If a text is JSON, its value is recorded. If a model's span has only input tokens, it has no
+/// cost, unless it made embeddings. Half of the cost would look like all of it.
 ///
 /// # Failures
 ///
-/// An operation failed where `otel.status_code` is `ERROR`, where its span has a value for one of the
-/// fields of an error's type or message above, where an event in it has an `error.type`, or where one
-/// of level `ERROR` has such a field or one named `error`, as `#[instrument(err)]` makes them; what
-/// a warning says of an exception is no failure. `otel.status_code` of `OK` overrules all. An `error.type` that speaks of time (`timeout`,
-/// `DeadlineExceeded`, `504`) makes the status `timeout`. A model's or a tool's span that has fields
-/// for its answer, and was closed with none of them given, failed too, or was cancelled: its error
-/// is of type `no_response`. Any other span that says nothing ended well.
+/// An operation failed if one of these is true:
+///
+/// - `otel.status_code` is `ERROR`;
+/// - its span has a value for one of the fields above of an error's type or message;
+/// - an event in it has an `error.type`;
+/// - an event of level `ERROR` in it has such a field, or one named `error`, as
+///   `#[instrument(err)]` makes them.
+///
+/// An exception in a warning is not a failure. If `otel.status_code` is `OK`, the operation did not
+/// fail. If the `error.type` names a timeout (`timeout`, `DeadlineExceeded`, `504`), the status is
+/// `timeout`.
+///
+/// A model's or a tool's span may have fields for its answer. If it closes without a value for any of
+/// them, it failed or was cancelled, and its error is of type `no_response`. Any other span ended
+/// well.
 ///
 /// # Parents
 ///
-/// The ids of an operation are fixed when its span is opened. It lies below the nearest operation
-/// above it, by tracing's own parents, through spans that are none and through spans that a filter
-/// disabled; where there is none, below the [current context](TraceContext::current); and below a
-/// context that was entered inside that operation, if there is one. `follows_from` changes nothing.
+/// The ids of an operation are fixed when its span is opened. Its parent is the first of these:
 ///
-/// While a span of an operation is entered, its context is the current one of the thread, so that
-/// what is emitted there lies below it. Spans may be entered, left and closed in any order, on any
-/// thread, again and again.
+/// - a context that was entered inside the nearest operation above it;
+/// - that operation, found by tracing's own parents, also through spans that are not operations and
+///   spans that a filter disabled;
+/// - the [current context](TraceContext::current).
 ///
-/// Make the subscriber that of the process. Under one that is scoped to some threads or futures, the
-/// registry of `tracing-subscriber` never closes a span whose last child is closed elsewhere.
+/// `follows_from` changes nothing.
+///
+/// While the span of an operation is entered, its context is the current one of the thread. So events
+/// emitted there are below it. Spans may be entered, left and closed in any order, on any thread, and
+/// repeatedly.
+///
+/// Install the subscriber for the whole process. If a subscriber is scoped to some threads or
+/// futures, the registry of `tracing-subscriber` never closes a span whose last child is closed
+/// elsewhere.
 ///
 /// # Events
 ///
-/// An event with GenAI fields inside an operation's span tells of that operation where it names no
-/// operation or the same one: what the span lacks is filled in, and there is one event. So a call
-/// whose span and whose `gen_ai.client.inference.operation.details` both have the usage is recorded
-/// once. Any other event that names an operation, a model or tokens is recorded for itself,
-/// without latency; one of content alone only where content is captured. The events of the older
+/// An event with GenAI fields may occur inside an operation's span. If it names no operation, or the
+/// same one, it belongs to that operation: it fills in the fields that the span lacks. So a call is
+/// recorded once if its span and its `gen_ai.client.inference.operation.details` both have the
+/// usage.
+///
+/// Any other event is recorded for itself, without latency, if it names an operation, a model or
+/// tokens. An event of content alone is recorded only if content is captured. The events of the older
 /// conventions (`gen_ai.user.message`, `gen_ai.choice`, …) are contents.
 ///
 /// # Limits
 ///
-/// Of one span's text at most `AUDIT_MAX_EVENT_BYTES` are held; of what is longer, the beginning, cut
-/// between two words. A `Debug` of a value that panics becomes `[UNSERIALIZABLE]`; what it logs while
-/// it is looked at is not recorded. Where the logger is [not enabled](crate::Builder::enabled), no
-/// value is looked at.
+/// At most `AUDIT_MAX_EVENT_BYTES` of a span's text are held. A longer text is cut between two words.
+/// If the `Debug` of a value panics, the value becomes `[UNSERIALIZABLE]`. Events that a `Debug`
+/// emits are not recorded. If the logger is [not enabled](crate::Builder::enabled), no value is
+/// read.
 ///
-/// From the pages on [spans], [agents] and [events] as they were in November 2026, in development
-/// since version 1.41; older names are those of version 1.36 and of instrumentations before it.
+/// The names come from the pages on [spans], [agents] and [events] as of November 2026. The
+/// conventions have been in development since version 1.41. The older names are from version 1.36 and
+/// from earlier instrumentations.
 ///
 /// [GenAI conventions]: https://github.com/open-telemetry/semantic-conventions-genai
 /// [spans]: https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-spans.md
@@ -134,44 +159,46 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// [events]: https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-events.md
 #[derive(Debug)]
 pub struct AuditLayer {
-    /// Tells its spans from those of other layers over the same registry.
+    /// Distinguishes its spans from those of other layers over the same registry.
     id: u64,
     agent: String,
     outlet: Outlet,
 }
 
 impl AuditLayer {
-    /// Records into the recorder of the process, wherever [`emit`](crate::emit) goes. `agent` is
-    /// who acts where neither a span nor one above it has a `gen_ai.agent.name`.
+    /// Returns a layer that records into the recorder of the process, as [`emit`](crate::emit)
+    /// does.
+    ///
+    /// `agent` is used if neither a span nor one above it has a `gen_ai.agent.name`.
     pub fn new(agent: impl Into<String>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        // Relaxed: it only has to be another number each time.
+        // Relaxed: each number only has to differ from the others.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self { id, agent: agent.into(), outlet: Outlet::default() }
     }
 
-    /// Records into this logger instead, and asks it whether content is captured.
+    /// Records into this logger instead, which also decides whether content is captured.
     pub fn logger(mut self, logger: AuditLogger) -> Self {
         self.outlet = Outlet(Some(logger));
         self
     }
 
-    fn fields(&self) -> Fields {
+    fn fields(&self) -> GenAiFields {
         let fields = self.outlet.peek(|logger| {
             let (content, snapshots) = (logger.captures_content(), logger.includes_snapshots());
             let keeps = Keeps { content, snapshots };
-            Fields::new(logger.max_event_bytes(), keeps, logger.sanitizer().clone())
+            GenAiFields::new(logger.max_event_bytes(), keeps, logger.sanitizer().clone())
         });
         fields.unwrap_or_else(|| {
-            Fields::new(BYTES_MAX_DEFAULT, Keeps::default(), Sanitizer::default())
+            GenAiFields::new(BYTES_MAX_DEFAULT, Keeps::default(), Sanitizer::default())
         })
     }
 
-    /// Looks at what this layer holds of a span.
+    /// Looks at this layer's open span.
     fn look<'a, S: LookupSpan<'a> + 'a, R>(
         &self,
         span: &SpanRef<'a, S>,
-        look: impl FnOnce(&mut Open) -> R,
+        look: impl FnOnce(&mut OpenSpan) -> R,
     ) -> Option<R> {
         if !is_gen_ai(span.metadata()) {
             return None;
@@ -188,7 +215,7 @@ impl AuditLayer {
         self.look(span, |open| open.context.clone()).flatten()
     }
 
-    /// The innermost operation of these spans.
+    /// Returns the innermost operation of these spans.
     fn operation<'a, S: LookupSpan<'a> + 'a>(
         &self,
         mut spans: impl Iterator<Item = SpanRef<'a, S>>,
@@ -196,18 +223,20 @@ impl AuditLayer {
         spans.find_map(|span| self.context_of(&span).map(|context| (span, context)))
     }
 
-    /// The first of these spans that has one of the fields, and what it says.
+    /// Returns the value of the first of these spans that has one of the fields.
     fn said<'a, S: LookupSpan<'a> + 'a>(
         &self,
         spans: impl Iterator<Item = SpanRef<'a, S>>,
         names: &[&str],
     ) -> Option<String> {
-        let said = |open: &mut Open| open.fields.text(names).map(str::to_owned);
+        let said = |open: &mut OpenSpan| open.fields.text(names).map(str::to_owned);
         spans.filter_map(|span| self.look(&span, said).flatten()).next()
     }
 
-    /// The context a new operation lies in: the operation above it, a scope entered inside that, or
-    /// what is current on the thread.
+    /// Returns the context that is the parent of a new operation.
+    ///
+    /// It is the operation above, a scope entered inside that one, or the current context of the
+    /// thread.
     fn context_above(
         &self,
         operation: Option<TraceContext>,
@@ -218,32 +247,32 @@ impl AuditLayer {
         Some(scope.unwrap_or(operation))
     }
 
-    /// Records that a tool begins, once its name is known.
-    fn tell_call<'a, S: LookupSpan<'a> + 'a>(&self, span: &SpanRef<'a, S>) {
+    /// Records the start of a tool when its name is known.
+    fn record_call<'a, S: LookupSpan<'a> + 'a>(&self, span: &SpanRef<'a, S>) {
         let due = self.look(span, |open| {
-            let is_due = !open.is_told && open.is_named_tool();
-            open.is_told |= is_due;
-            open.arguments_told |= is_due && open.fields.text(fields::ARGUMENTS).is_some();
+            let is_due = !open.is_call_recorded && open.is_named_tool();
+            open.is_call_recorded |= is_due;
+            open.has_call_arguments |= is_due && open.fields.text(names::ARGUMENTS).is_some();
             is_due.then(|| open.clone())
         });
         if let Some(open) = due.flatten() {
-            self.record(&open, span, |step| step.call(open.began_at));
+            self.record(&open, span, |operation| operation.call(open.began_at));
         }
     }
 
     fn record<'a, S: LookupSpan<'a> + 'a>(
         &self,
-        open: &Open,
+        open: &OpenSpan,
         span: &SpanRef<'a, S>,
-        record: impl FnOnce(&Step<'_>),
+        record: impl FnOnce(&Operation<'_>),
     ) {
         let Some(context) = &open.context else { return };
         let said = |names: &[&str]| {
             let own = open.fields.text(names).map(str::to_owned);
             own.or_else(|| self.said(span.scope().skip(1), names))
         };
-        let (agent, conversation) = (said(fields::AGENT), said(fields::CONVERSATION));
-        record(&Step {
+        let (agent, conversation) = (said(names::AGENT), said(names::CONVERSATION));
+        record(&Operation {
             outlet: &self.outlet,
             fields: &open.fields,
             context,
@@ -252,16 +281,16 @@ impl AuditLayer {
             name: span.name(),
             latency: Some(open.began.elapsed()),
             lacks_answer: open.expects_answer && !open.fields.is_answered,
-            arguments_told: open.arguments_told,
-            repeats: open.repeats,
+            has_call_arguments: open.has_call_arguments,
+            repeats_tokens: open.repeats_tokens,
         });
     }
 
-    /// An event that belongs to no span's operation is one of its own.
+    /// Records an event that belongs to no span's operation as an operation of its own.
     fn record_event<S: Subscriber + for<'a> LookupSpan<'a>>(
         &self,
         event: &Event<'_>,
-        fields: &Fields,
+        fields: &GenAiFields,
         above: Option<TraceContext>,
         ctx: &Context<'_, S>,
     ) {
@@ -271,8 +300,8 @@ impl AuditLayer {
             let own = fields.text(names).map(str::to_owned);
             own.or_else(|| self.said(ctx.event_scope(event).into_iter().flatten(), names))
         };
-        let (agent, conversation) = (said(fields::AGENT), said(fields::CONVERSATION));
-        let step = Step {
+        let (agent, conversation) = (said(names::AGENT), said(names::CONVERSATION));
+        let operation = Operation {
             outlet: &self.outlet,
             fields,
             context: &context,
@@ -281,10 +310,10 @@ impl AuditLayer {
             name: event.metadata().name(),
             latency: None,
             lacks_answer: false,
-            arguments_told: false,
-            repeats: false,
+            has_call_arguments: false,
+            repeats_tokens: false,
         };
-        step.end();
+        operation.end();
     }
 }
 
@@ -297,23 +326,23 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         let (Some(_busy), Some(span)) = (Busy::begin(), ctx.span(id)) else { return };
         let mut fields = self.fields();
         attributes.record(&mut fields);
-        let context = has_field(metadata, fields::is_operation).then(|| {
+        let context = has_field(metadata, names::is_operation).then(|| {
             let above = self.operation(span.scope().skip(1));
             if let Some((span, _)) = &above {
-                self.tell_call(span);
+                self.record_call(span);
             }
             let above = above.map(|(_, context)| context);
             let above = self.context_above(above, attributes.is_contextual());
             above.map_or_else(TraceContext::new_trace, |above| above.new_span())
         });
-        let open = Open::new(context, fields, has_field(metadata, fields::is_answer));
+        let open = OpenSpan::new(context, fields, has_field(metadata, names::is_answer));
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<Held>() {
             Some(held) => held.0.push((self.id, open)),
             None => extensions.insert(Held(vec![(self.id, open)])),
         }
         drop(extensions);
-        self.tell_call(&span);
+        self.record_call(&span);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
@@ -322,7 +351,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
             return;
         }
         let Some(_busy) = Busy::begin() else { return };
-        // Read before the span is locked: reading runs the caller's code.
+        // The values are read before the span is locked, because reading runs the caller's code.
         let mut fields = self.fields();
         values.record(&mut fields);
         self.look(&span, |open| open.merge(fields));
@@ -330,7 +359,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let metadata = event.metadata();
-        let is_error = *metadata.level() == Level::ERROR && has_field(metadata, fields::is_error);
+        let is_error = *metadata.level() == Level::ERROR && has_field(metadata, names::is_error);
         let is_gen_ai = is_gen_ai(metadata) || metadata.name().starts_with("gen_ai.");
         if !is_error && !is_gen_ai || self.outlet.is_off() {
             return;
@@ -347,15 +376,15 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
             fields.forget_error();
         }
         if let Some((span, _)) = &operation {
-            self.tell_call(span);
+            self.record_call(span);
             let fill =
-                |open: &mut Open| open.takes(&fields).then(|| open.fields.fill(fields.clone()));
+                |open: &mut OpenSpan| open.takes(&fields).then(|| open.fields.fill(fields.clone()));
             let filled = self.look(span, fill);
             if filled.flatten().is_some() {
                 return;
             }
         }
-        if Kind::of(&fields).is_some() || fields.has_content() {
+        if OperationKind::of(&fields).is_some() || fields.has_content() {
             let above = operation.map(|(_, context)| context);
             self.record_event(event, &fields, above, &ctx);
         }
@@ -374,105 +403,26 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         if entered::exit(self.id, id)
             && let Some(span) = ctx.span(id)
         {
-            self.tell_call(&span);
+            self.record_call(&span);
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(&id) else { return };
-        self.tell_call(&span);
-        let Some(open) = self.look(&span, Open::take) else { return };
-        // An `Entered` that was leaked is left at last.
+        self.record_call(&span);
+        let Some(open) = self.look(&span, OpenSpan::take) else { return };
+        // If the guard of an entered span was leaked, the span is left now.
         while entered::exit(self.id, &id) {}
         if open.never_began(span.metadata()) {
             return;
         }
         if open.is_model() && open.fields.usage().is_some() {
             let above = self.operation(span.scope().skip(1));
-            above.and_then(|(span, _)| self.look(&span, |open| open.repeats |= open.is_model()));
+            above.and_then(|(span, _)| {
+                self.look(&span, |open| open.repeats_tokens |= open.is_model())
+            });
         }
-        self.record(&open, &span, |step| step.end());
-    }
-}
-
-/// What the layers over one registry hold of a span, by layer.
-struct Held(Vec<(u64, Open)>);
-
-/// An open span.
-#[derive(Clone)]
-struct Open {
-    /// `None`: it is no operation, but says whose those below it are.
-    context: Option<TraceContext>,
-    fields: Fields,
-    began: Instant,
-    began_at: SystemTime,
-    /// It has fields for what only an answer gives.
-    expects_answer: bool,
-    /// Its `tool.call` is recorded,
-    is_told: bool,
-    /// with the arguments.
-    arguments_told: bool,
-    /// A model's call right below it has told of the tokens.
-    repeats: bool,
-}
-
-impl Open {
-    fn new(context: Option<TraceContext>, fields: Fields, expects_answer: bool) -> Self {
-        Self {
-            context,
-            fields,
-            began: Instant::now(),
-            began_at: SystemTime::now(),
-            expects_answer,
-            is_told: false,
-            arguments_told: false,
-            repeats: false,
-        }
-    }
-
-    /// What is known of it, without a copy of its text.
-    fn take(&mut self) -> Self {
-        let nothing = Fields::new(0, Keeps::default(), Sanitizer::default());
-        let fields = std::mem::replace(&mut self.fields, nothing);
-        Self { fields, ..self.clone() }
-    }
-
-    fn is_model(&self) -> bool {
-        Kind::of(&self.fields) == Some(Kind::Model)
-    }
-
-    fn is_named_tool(&self) -> bool {
-        self.fields.text(fields::TOOL).is_some() && Kind::of(&self.fields) == Some(Kind::Tool)
-    }
-
-    fn merge(&mut self, newer: Fields) {
-        let was_named = self.is_named_tool();
-        self.fields.merge(newer);
-        // rig opens the spans of a batch of tools before it runs the first, and gives each its name
-        // when its turn comes.
-        if !was_named && self.is_named_tool() {
-            (self.began, self.began_at) = (Instant::now(), SystemTime::now());
-        }
-    }
-
-    /// Whether an event tells of the span's own operation: it names none, or the same.
-    fn takes(&self, event: &Fields) -> bool {
-        let (own, kind) = (Kind::of(&self.fields), Kind::of(event));
-        let name = |fields: &Fields| fields.text(fields::OPERATION).map(str::to_owned);
-        let is_same = match (name(&self.fields), name(event)) {
-            (Some(own), Some(other)) => own == other,
-            _ => true,
-        };
-        kind.is_none() || own.is_none() || own == kind && is_same
-    }
-
-    /// A tool's span that has a field for the name and never got one: rig leaves those so whose
-    /// turn never came.
-    fn never_began(&self, metadata: &Metadata<'_>) -> bool {
-        Kind::of(&self.fields) == Some(Kind::Tool)
-            && !self.is_named_tool()
-            && has_field(metadata, |name| fields::TOOL.contains(&name))
-            && !self.fields.has_error()
+        self.record(&open, &span, |operation| operation.end());
     }
 }
 

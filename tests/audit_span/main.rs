@@ -3,13 +3,9 @@
 #![deny(warnings, clippy::pedantic)]
 #![forbid(unsafe_code)]
 
-#[path = "audit_span/asynchronous.rs"]
 mod asynchronous;
-#[path = "audit_span/content.rs"]
 mod content;
-#[path = "audit_span/ends.rs"]
 mod ends;
-#[path = "audit_span/unchanged.rs"]
 mod unchanged;
 
 use llm_audit::testing::Capture;

@@ -1,7 +1,8 @@
-//! How does the attribute learn what a type can do? By method resolution on [`Pick`]: of several
-//! traits with the same method that one is taken whose receiver needs the fewest dereferences, and
-//! one whose bounds do not hold is passed over. It sees concrete types, references, and generic
-//! parameters by their bounds.
+//! Detects the traits of a type by method resolution on [`Pick`] ("autoref specialization").
+//!
+//! Several traits have the same method. The compiler takes the one whose receiver needs the fewest
+//! dereferences, and skips a trait if its bounds do not hold. That works for concrete types, for
+//! references, and for generic parameters by their bounds.
 
 use std::any::type_name;
 use std::error::Error;
@@ -15,11 +16,11 @@ use crate::record::members::Value;
 use crate::recorder::Outlet;
 use crate::sanitize::{Redactions, debug};
 
-/// What is asked what it can do: `(&&&Pick(&value)).audit_span_value()` and so on.
+/// Wraps a value whose traits are wanted, as in `(&&&Pick(&value)).audit_span_value()`.
 #[derive(Debug)]
 pub struct Pick<'a, T>(pub &'a T);
 
-/// What `capture_args` may name.
+/// A type that `capture_args` may name.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded: it implements neither `serde::Serialize` nor `Debug`",
     label = "named in `capture_args`, but neither `Serialize` nor `Debug`",
@@ -27,7 +28,7 @@ pub struct Pick<'a, T>(pub &'a T);
 )]
 pub trait Recordable {}
 
-/// First choice: as its `Serialize` has it.
+/// First choice: the value that `Serialize` gives.
 pub trait SerializeValue<'a> {
     fn audit_span_value(&self) -> Value<'a>;
     fn audit_span_named_value(&self) -> Value<'a> {
@@ -41,7 +42,7 @@ impl<'a, T: Serialize> SerializeValue<'a> for &&Pick<'a, T> {
     }
 }
 
-/// Then the text of its `Debug`.
+/// Second choice: the text of `Debug`.
 pub trait DebugValue<'a> {
     fn audit_span_value(&self) -> Value<'a>;
     fn audit_span_named_value(&self) -> Value<'a> {
@@ -55,7 +56,7 @@ impl<'a, T: Debug> DebugValue<'a> for &Pick<'a, T> {
     }
 }
 
-/// Then the name of its type.
+/// Last choice: the name of the type.
 pub trait AnyValue<'a> {
     type Type;
     fn audit_span_value(&self) -> Value<'a>;
@@ -74,7 +75,7 @@ impl<'a, T> AnyValue<'a> for Pick<'a, T> {
     }
 }
 
-/// First choice: an error of the standard library's kind, with its sources.
+/// First choice: an error that implements `std::error::Error`, with its sources.
 pub trait StandardError {
     fn audit_span_detail(&self) -> ErrorDetail<'static>;
 }
@@ -85,7 +86,7 @@ impl<E: Error> StandardError for &&&&Pick<'_, E> {
     }
 }
 
-/// Then what points to one: `Box<dyn Error>`, `anyhow::Error` and the like.
+/// Second choice: a pointer to such an error, as `Box<dyn Error>` and `anyhow::Error` are.
 pub trait InnerError {
     fn audit_span_detail(&self) -> ErrorDetail<'static>;
 }
@@ -96,7 +97,7 @@ impl<E: Deref<Target: Error>> InnerError for &&&Pick<'_, E> {
     }
 }
 
-/// Then its text.
+/// Third choice: the text of `Display`.
 pub trait DisplayError {
     fn audit_span_detail(&self) -> ErrorDetail<'static>;
 }
@@ -107,7 +108,7 @@ impl<E: Display> DisplayError for &&Pick<'_, E> {
     }
 }
 
-/// Then the text of its `Debug`.
+/// Fourth choice: the text of `Debug`.
 pub trait DebugError {
     fn audit_span_detail(&self) -> ErrorDetail<'static>;
 }
@@ -120,7 +121,7 @@ impl<E: Debug> DebugError for &Pick<'_, E> {
     }
 }
 
-/// Then its type alone.
+/// Last choice: the name of the type, without a text.
 pub trait AnyError {
     fn audit_span_detail(&self) -> ErrorDetail<'static>;
 }
@@ -131,11 +132,11 @@ impl<E> AnyError for Pick<'_, E> {
     }
 }
 
-/// What a function returned: `Split(&returned).audit_span_split()` is its value and its error.
+/// Splits a returned value: `Split(&returned).audit_span_split()` gives its value and its error.
 #[derive(Debug)]
 pub struct Split<'a, R>(pub &'a R);
 
-/// The error of a function that does not return a `Result`.
+/// The error type of a function that does not return a `Result`.
 #[derive(Debug)]
 pub enum NoError {}
 
@@ -151,7 +152,7 @@ impl<'a, T> Split<'a, Option<T>> {
     }
 }
 
-/// Any other type is a value.
+/// Treats any other type as a value.
 pub trait Plain<'a> {
     type Value;
     fn audit_span_split(&self) -> (Option<&'a Self::Value>, Option<&'a NoError>);

@@ -1,0 +1,125 @@
+//! The headers of [W3C Trace Context](https://www.w3.org/TR/trace-context/): `traceparent` and
+//! `tracestate`.
+
+use std::ops::Range;
+
+use super::TraceContext;
+use super::trace_rate::{keeps_trace, process_trace_rate};
+use crate::error::Error;
+
+/// `00-` 32 digits `-` 16 digits `-` 2 digits.
+pub(super) const TRACEPARENT_LEN: usize = 55;
+/// The bit of the flags that says that the caller keeps this trace.
+const SAMPLED_FLAG: u128 = 1;
+const TRACESTATE_MEMBERS_MAX: usize = 32;
+/// 32 members of the longest key, `=`, the longest value and `,`.
+pub(super) const TRACESTATE_BYTES_MAX: usize = TRACESTATE_MEMBERS_MAX * (256 + 1 + 256 + 1);
+
+impl TraceContext {
+    /// Returns the `traceparent` header for a call made in this span: version `00`, lower case.
+    ///
+    /// The flag is the one that this trace came with. If the trace began here, the flag says
+    /// whether this process keeps the whole trace. The trace's id and `TRACE_SAMPLE_RATE` decide
+    /// that.
+    pub fn to_traceparent(&self) -> String {
+        self.traceparent_at(process_trace_rate())
+    }
+
+    pub(super) fn traceparent_at(&self, rate: f64) -> String {
+        let sampled = self.sampled.unwrap_or_else(|| keeps_trace(self.trace_id, rate));
+        format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(sampled))
+    }
+
+    /// Reads a `traceparent` header as W3C Trace Context, level 1, defines it.
+    ///
+    /// The span is the caller's: use [`new_span`](Self::new_span) of it for the work done here.
+    /// If the version is later than `00`, the first 55 characters are read, and any text that
+    /// follows their `-` is ignored. Flags other than `sampled` are ignored.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the version is `ff`, an id is zero, or the length is wrong. The same holds
+    /// if a character is not a lower-case hex digit. The message says what
+    /// is wrong and never repeats the header.
+    pub fn from_traceparent(header: &str) -> Result<Self, Error> {
+        let bytes = header.as_bytes();
+        if bytes.len() < TRACEPARENT_LEN {
+            return Err(not_traceparent(format!("{} bytes long, not 55", bytes.len())));
+        }
+        if let Some(at) = [2, 35, 52].into_iter().find(|at| bytes[*at] != b'-') {
+            return Err(not_traceparent(format!("no `-` at byte {}", at + 1)));
+        }
+        let version = header_field(bytes, 0..2)?;
+        let trace_id = header_field(bytes, 3..35)?;
+        let span_id = header_field(bytes, 36..52)?;
+        let flags = header_field(bytes, 53..55)?;
+        match (version, bytes.get(TRACEPARENT_LEN)) {
+            (0xff, _) => return Err(not_traceparent("version `ff` is not allowed")),
+            (0, Some(_)) => {
+                return Err(not_traceparent(format!("{} bytes long, not 55", bytes.len())));
+            }
+            (_, None | Some(b'-')) => {}
+            (_, Some(_)) => return Err(not_traceparent("no `-` at byte 56")),
+        }
+        let Some(context) = Self::from_ids(trace_id, span_id as u64, None) else {
+            return Err(not_traceparent("an id is all zeros"));
+        };
+        Ok(Self { sampled: Some(flags & SAMPLED_FLAG != 0), ..context })
+    }
+
+    /// Carries the `tracestate` header that came with the `traceparent`.
+    ///
+    /// If there are several such headers, join them by `,` first. A header is dropped if it is
+    /// empty or breaks the standard's limits. They are 32 members, keys and values of at most 256
+    /// characters, and only the allowed characters.
+    pub fn with_tracestate(mut self, header: &str) -> Self {
+        self.tracestate = is_tracestate(header).then(|| header.into());
+        self
+    }
+
+    /// Returns the text that [`with_tracestate`](Self::with_tracestate) carries, for the header of
+    /// outgoing calls.
+    pub fn tracestate(&self) -> Option<&str> {
+        self.tracestate.as_deref()
+    }
+}
+
+fn not_traceparent(why: impl std::fmt::Display) -> Error {
+    let accepted = "accepted: VERSION-TRACEID-SPANID-FLAGS of 2, 32, 16 and 2 lower-case hex \
+                    digits, the ids not zero";
+    Error::parse("traceparent", format!("{why}; {accepted}"))
+}
+
+/// Reads the number in a field of the header; only lower case is accepted.
+fn header_field(header: &[u8], field: Range<usize>) -> Result<u128, Error> {
+    let start = field.start;
+    header[field].iter().enumerate().try_fold(0, |number, (at, byte)| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => {
+                let at = start + at + 1;
+                return Err(not_traceparent(format!("not a lower-case hex digit at byte {at}")));
+            }
+        };
+        Ok(number << 4 | u128::from(digit))
+    })
+}
+
+fn is_tracestate(header: &str) -> bool {
+    let members =
+        || header.split(',').map(|m| m.trim_matches([' ', '\t'])).filter(|m| !m.is_empty());
+    header.len() <= TRACESTATE_BYTES_MAX
+        && (1..=TRACESTATE_MEMBERS_MAX).contains(&members().count())
+        && members().all(|m| m.split_once('=').is_some_and(|(k, v)| is_member(k, v)))
+}
+
+fn is_member(key: &str, value: &str) -> bool {
+    let is_key_byte =
+        |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+    (1..=256).contains(&key.len())
+        && matches!(key.as_bytes()[0], b'a'..=b'z' | b'0'..=b'9')
+        && key.bytes().all(is_key_byte)
+        && (1..=256).contains(&value.len())
+        && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=')
+}

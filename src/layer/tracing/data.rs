@@ -1,0 +1,70 @@
+//! The `data` of an operation's event.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+
+use super::fields::GenAiFields;
+use crate::pricing::Usage;
+
+/// The members of `data`, in their order.
+#[derive(Default)]
+pub(super) struct OperationData(Vec<(&'static str, Datum)>);
+
+pub(super) enum Datum {
+    Text(String),
+    Content(Value),
+    Usage(Usage),
+    Total(Usage),
+}
+
+impl OperationData {
+    pub(super) fn put(&mut self, name: &'static str, datum: Datum) {
+        self.0.push((name, datum));
+    }
+
+    pub(super) fn text(&mut self, name: &'static str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.put(name, Datum::Text(text.to_owned()));
+        }
+    }
+
+    pub(super) fn total(&mut self, fields: &GenAiFields) {
+        if let Some(usage) = fields.usage() {
+            self.put("total", Datum::Total(usage));
+        }
+    }
+
+    pub(super) fn content(&mut self, name: &'static str, fields: &GenAiFields, names: &[&str]) {
+        if let Some(content) = fields.content(names) {
+            self.put(name, Datum::Content(content));
+        }
+    }
+}
+
+impl Serialize for OperationData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, datum) in &self.0 {
+            match datum {
+                Datum::Text(text) => map.serialize_entry(name, text)?,
+                Datum::Content(content) => map.serialize_entry(name, content)?,
+                Datum::Usage(usage) => map.serialize_entry(name, usage)?,
+                Datum::Total(usage) => map.serialize_entry(name, &TotalUsage(*usage))?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// The sum of the tokens of several calls.
+struct TotalUsage(Usage);
+
+impl Serialize for TotalUsage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("tokens_input", &self.0.input)?;
+        map.serialize_entry("tokens_output", &self.0.output)?;
+        map.serialize_entry("usage", &self.0)?;
+        map.end()
+    }
+}

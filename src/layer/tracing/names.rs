@@ -1,0 +1,110 @@
+//! The names of the fields that the layer reads.
+
+pub(super) const OPERATION: &[&str] = &["gen_ai.operation.name"];
+pub(super) const AGENT: &[&str] = &["gen_ai.agent.name"];
+pub(super) const CONVERSATION: &[&str] = &["gen_ai.conversation.id"];
+pub(super) const PROVIDER: &[&str] = &["gen_ai.provider.name", "gen_ai.system"];
+pub(super) const REQUEST_MODEL: &[&str] = &["gen_ai.request.model"];
+pub(super) const RESPONSE_MODEL: &[&str] = &["gen_ai.response.model"];
+pub(super) const RESPONSE_ID: &[&str] = &["gen_ai.response.id"];
+pub(super) const FINISH_REASONS: &[&str] = &["gen_ai.response.finish_reasons"];
+pub(super) const TOOL: &[&str] = &["gen_ai.tool.name"];
+pub(super) const TOOL_TYPE: &[&str] = &["gen_ai.tool.type"];
+pub(super) const CALL_ID: &[&str] = &["gen_ai.tool.call.id"];
+/// Only rig writes it: `success`, `error`, `denied` or `skipped`.
+pub(super) const OUTCOME: &[&str] = &["gen_ai.tool.call.outcome"];
+pub(super) const STATUS: &[&str] = &["otel.status_code"];
+/// Only rig writes `gen_ai.tool.error.type`.
+pub(super) const ERROR_TYPE: &[&str] = &["error.type", "gen_ai.tool.error.type", "exception.type"];
+pub(super) const ERROR_MESSAGE: &[&str] = &[
+    "otel.status_description",
+    "otel.status_message",
+    "error.message",
+    "exception.message",
+    "error",
+];
+pub(super) const INPUT: &[&str] = &["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"];
+pub(super) const OUTPUT: &[&str] =
+    &["gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"];
+/// The name of the conventions, then the names that instrumentations used before there was one.
+pub(super) const CACHE_READ: &[&str] = &[
+    "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.cache_read_input_tokens",
+    "gen_ai.usage.input_tokens.cached",
+    "gen_ai.usage.cached_input_tokens",
+    "gen_ai.usage.cached_tokens",
+];
+pub(super) const CACHE_WRITE: &[&str] = &[
+    "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.cache_creation_input_tokens",
+    "gen_ai.usage.cache_write_input_tokens",
+];
+/// rig writes `gen_ai.usage.reasoning_tokens`.
+pub(super) const REASONING: &[&str] = &[
+    "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.reasoning_tokens",
+    "gen_ai.usage.output_tokens.reasoning",
+];
+pub(super) const SERVICE_TIER: &[&str] =
+    &["openai.response.service_tier", "gen_ai.openai.response.service_tier"];
+pub(super) const AUDIO_INPUT: &[&str] = &["gen_ai.usage.audio.input_tokens"];
+pub(super) const AUDIO_OUTPUT: &[&str] = &["gen_ai.usage.audio.output_tokens"];
+
+pub(super) const PROMPT: &[&str] = &["gen_ai.input.messages", "gen_ai.prompt"];
+pub(super) const COMPLETION: &[&str] = &["gen_ai.output.messages", "gen_ai.completion"];
+pub(super) const INSTRUCTIONS: &[&str] = &["gen_ai.system_instructions"];
+pub(super) const ARGUMENTS: &[&str] = &["gen_ai.tool.call.arguments"];
+pub(super) const RESULT: &[&str] = &["gen_ai.tool.call.result"];
+
+/// The fields that are kept if content is captured.
+pub(super) const CONTENT: &[&[&str]] = &[PROMPT, COMPLETION, INSTRUCTIONS, ARGUMENTS, RESULT];
+/// The fields that are always kept.
+pub(super) const KEPT: &[&[&str]] = &[
+    OPERATION,
+    AGENT,
+    CONVERSATION,
+    PROVIDER,
+    REQUEST_MODEL,
+    RESPONSE_MODEL,
+    RESPONSE_ID,
+    FINISH_REASONS,
+    TOOL,
+    TOOL_TYPE,
+    CALL_ID,
+    OUTCOME,
+    STATUS,
+    ERROR_TYPE,
+    ERROR_MESSAGE,
+    INPUT,
+    OUTPUT,
+    CACHE_READ,
+    CACHE_WRITE,
+    REASONING,
+    AUDIO_INPUT,
+    AUDIO_OUTPUT,
+    SERVICE_TIER,
+];
+/// The fields that the answer of a model fills in, and for rig the result of a tool.
+pub(super) const ANSWER: &[&[&str]] =
+    &[RESPONSE_MODEL, RESPONSE_ID, FINISH_REASONS, INPUT, OUTPUT, COMPLETION, OUTCOME];
+/// The fields that make a span an operation, which is recorded.
+///
+/// Other spans only give the operations below them an agent or a conversation.
+pub(super) const OPERATIONS: &[&[&str]] =
+    &[OPERATION, REQUEST_MODEL, RESPONSE_MODEL, TOOL, INPUT, OUTPUT];
+
+pub(super) fn is_among(names: &[&[&str]], name: &str) -> bool {
+    names.iter().any(|names| names.contains(&name))
+}
+
+pub(super) fn is_operation(name: &str) -> bool {
+    is_among(OPERATIONS, name)
+}
+
+pub(super) fn is_answer(name: &str) -> bool {
+    is_among(ANSWER, name)
+}
+
+pub(super) fn is_error(name: &str) -> bool {
+    is_among(&[ERROR_TYPE, ERROR_MESSAGE], name)
+}

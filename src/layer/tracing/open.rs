@@ -1,0 +1,101 @@
+//! The open spans that a layer holds.
+
+use std::time::{Instant, SystemTime};
+
+use tracing_core::Metadata;
+
+use super::fields::{GenAiFields, Keeps};
+use super::has_field;
+use super::kind::OperationKind;
+use super::names;
+use crate::context::TraceContext;
+use crate::sanitize::Sanitizer;
+
+/// The open span of each layer over one registry, in the extensions of the registry's span.
+pub(super) struct Held(pub(super) Vec<(u64, OpenSpan)>);
+
+/// A span that is open, with the values of its fields so far.
+#[derive(Clone)]
+pub(super) struct OpenSpan {
+    /// `None` if the span is not an operation; it may still name the agent of those below it.
+    pub(super) context: Option<TraceContext>,
+    pub(super) fields: GenAiFields,
+    pub(super) began: Instant,
+    pub(super) began_at: SystemTime,
+    /// It has fields that only an answer fills in.
+    pub(super) expects_answer: bool,
+    /// Its `tool.call` is recorded.
+    pub(super) is_call_recorded: bool,
+    /// That `tool.call` contains the arguments.
+    pub(super) has_call_arguments: bool,
+    /// The event of a model's call directly below it already has the tokens.
+    pub(super) repeats_tokens: bool,
+}
+
+impl OpenSpan {
+    pub(super) fn new(
+        context: Option<TraceContext>,
+        fields: GenAiFields,
+        expects_answer: bool,
+    ) -> Self {
+        Self {
+            context,
+            fields,
+            began: Instant::now(),
+            began_at: SystemTime::now(),
+            expects_answer,
+            is_call_recorded: false,
+            has_call_arguments: false,
+            repeats_tokens: false,
+        }
+    }
+
+    /// Takes the values out, without a copy of their text.
+    pub(super) fn take(&mut self) -> Self {
+        let nothing = GenAiFields::new(0, Keeps::default(), Sanitizer::default());
+        let fields = std::mem::replace(&mut self.fields, nothing);
+        Self { fields, ..self.clone() }
+    }
+
+    pub(super) fn is_model(&self) -> bool {
+        OperationKind::of(&self.fields) == Some(OperationKind::Model)
+    }
+
+    pub(super) fn is_named_tool(&self) -> bool {
+        self.fields.text(names::TOOL).is_some()
+            && OperationKind::of(&self.fields) == Some(OperationKind::Tool)
+    }
+
+    pub(super) fn merge(&mut self, newer: GenAiFields) {
+        let was_named = self.is_named_tool();
+        self.fields.merge(newer);
+        // rig opens the spans of a batch of tools before it runs the first one. It names a span
+        // when that tool's turn comes.
+        if !was_named && self.is_named_tool() {
+            (self.began, self.began_at) = (Instant::now(), SystemTime::now());
+        }
+    }
+
+    /// Reports whether an event belongs to the span's own operation.
+    ///
+    /// It does if it names no operation, or the same one.
+    pub(super) fn takes(&self, event: &GenAiFields) -> bool {
+        let (own, kind) = (OperationKind::of(&self.fields), OperationKind::of(event));
+        let name = |fields: &GenAiFields| fields.text(names::OPERATION).map(str::to_owned);
+        let is_same = match (name(&self.fields), name(event)) {
+            (Some(own), Some(other)) => own == other,
+            _ => true,
+        };
+        kind.is_none() || own.is_none() || own == kind && is_same
+    }
+
+    /// Reports whether a tool never ran: its span has a field for the name, which got no value.
+    ///
+    /// rig leaves such spans if a tool's turn never comes.
+    pub(super) fn never_began(&self, metadata: &Metadata<'_>) -> bool {
+        OperationKind::of(&self.fields) == Some(OperationKind::Tool)
+            && !self.is_named_tool()
+            && has_field(metadata, |name| names::TOOL.contains(&name))
+            && !self.fields.has_error()
+    }
+}

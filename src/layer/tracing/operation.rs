@@ -1,0 +1,190 @@
+//! The audit events of an operation.
+
+use std::time::{Duration, SystemTime};
+
+use super::data::{Datum, OperationData};
+use super::fields::GenAiFields;
+use super::kind::OperationKind;
+use super::names;
+use crate::context::TraceContext;
+use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
+use crate::layer::timeout;
+use crate::pricing::Usage;
+use crate::recorder::Outlet;
+
+/// One operation, ready to be recorded.
+pub(super) struct Operation<'a> {
+    pub(super) outlet: &'a Outlet,
+    pub(super) fields: &'a GenAiFields,
+    pub(super) context: &'a TraceContext,
+    pub(super) agent: &'a str,
+    pub(super) conversation: Option<&'a str>,
+    /// Its name, used if no field names it.
+    pub(super) name: &'a str,
+    pub(super) latency: Option<Duration>,
+    /// It has fields for an answer, and none of them has a value.
+    pub(super) lacks_answer: bool,
+    /// Its `tool.call` contains the arguments.
+    pub(super) has_call_arguments: bool,
+    /// Its tokens are already in another event.
+    pub(super) repeats_tokens: bool,
+}
+
+impl Operation<'_> {
+    /// Records the start of a tool.
+    pub(super) fn call(&self, at: SystemTime) {
+        let tool = self.fields.text(names::TOOL).unwrap_or(self.name);
+        let mut data = self.tool(tool);
+        data.content("arguments", self.fields, names::ARGUMENTS);
+        let event = AuditEvent::new(EventType::ToolCall, self.agent, tool);
+        self.outlet.emit(&event.timestamp(at).span(self.context).data(&data));
+    }
+
+    /// Records the end.
+    pub(super) fn end(&self) {
+        match OperationKind::of(self.fields) {
+            Some(OperationKind::Model) => self.model_end(),
+            Some(OperationKind::Tool) => self.tool_end(),
+            Some(OperationKind::Other(name)) => self.other_end(&name),
+            None if self.name.starts_with("gen_ai.") => self.other_end(self.name),
+            None => self.other_end("gen_ai.step"),
+        }
+    }
+
+    fn model_end(&self) {
+        let asked = self.fields.text(names::REQUEST_MODEL);
+        let answered = self.fields.text(names::RESPONSE_MODEL);
+        let usage = self.fields.usage().filter(|_| !self.repeats_tokens);
+        let mut data = self.data();
+        data.text("model", answered.or(asked));
+        data.text("request_model", asked.filter(|_| answered.is_some_and(|a| Some(a) != asked)));
+        data.text("provider", self.fields.text(names::PROVIDER));
+        data.text("response_id", self.fields.text(names::RESPONSE_ID));
+        data.text("finish_reasons", self.fields.text(names::FINISH_REASONS));
+        if let Some(usage) = usage.filter(|usage| *usage != Usage::new(usage.input, usage.output)) {
+            data.put("usage", Datum::Usage(usage));
+        }
+        if self.repeats_tokens {
+            data.total(self.fields);
+        }
+        data.content("system_instructions", self.fields, names::INSTRUCTIONS);
+        data.content("prompt", self.fields, names::PROMPT);
+        data.content("completion", self.fields, names::COMPLETION);
+        self.record(EventType::LlmInvoke, EventType::LlmError, self.action(), &data, |event| {
+            match usage {
+                Some(usage) if self.fields.lacks_output() => event.tokens_input(usage.input),
+                Some(usage) => self.priced(event, usage).tokens(usage.input, usage.output),
+                None => event,
+            }
+        });
+    }
+
+    fn priced<'e>(&self, event: AuditEvent<'e>, usage: Usage) -> AuditEvent<'e> {
+        let models = [names::RESPONSE_MODEL, names::REQUEST_MODEL];
+        let models: Vec<_> = models.iter().filter_map(|names| self.fields.text(names)).collect();
+        let provider = self.fields.text(names::PROVIDER).unwrap_or("");
+        match self.outlet.cost_at(provider, &models, usage) {
+            Some(cost) => event.cost_usd(cost),
+            None => event,
+        }
+    }
+
+    fn tool_end(&self) {
+        let tool = self.fields.text(names::TOOL).unwrap_or(self.name);
+        let mut data = self.tool(tool);
+        data.text("outcome", self.fields.text(names::OUTCOME).filter(|o| *o != "success"));
+        if !self.has_call_arguments {
+            data.content("arguments", self.fields, names::ARGUMENTS);
+        }
+        data.content("result", self.fields, names::RESULT);
+        self.record(EventType::ToolResult, EventType::ToolError, tool, &data, |e| e);
+    }
+
+    /// Records the end of an agent or of another operation.
+    ///
+    /// An agent's tokens are the sum over its model calls, which are recorded themselves. So they
+    /// are put into `data.total`, which no reader adds up.
+    fn other_end(&self, name: &str) {
+        let mut data = self.data();
+        data.text("model", self.fields.text(names::REQUEST_MODEL));
+        data.text("provider", self.fields.text(names::PROVIDER));
+        data.total(self.fields);
+        data.content("system_instructions", self.fields, names::INSTRUCTIONS);
+        data.content("prompt", self.fields, names::PROMPT);
+        data.content("completion", self.fields, names::COMPLETION);
+        let event_type = EventType::Custom(name);
+        self.record(event_type, event_type, self.action(), &data, |e| e);
+    }
+
+    fn action(&self) -> &str {
+        self.fields.text(names::OPERATION).unwrap_or(self.name)
+    }
+
+    fn data(&self) -> OperationData {
+        let mut data = OperationData::default();
+        data.text("conversation", self.conversation);
+        data
+    }
+
+    fn tool(&self, tool: &str) -> OperationData {
+        let mut data = self.data();
+        data.text("tool", Some(tool));
+        data.text("tool_type", self.fields.text(names::TOOL_TYPE));
+        data.text("call_id", self.fields.text(names::CALL_ID));
+        data
+    }
+
+    fn record<'e>(
+        &'e self,
+        ended: EventType<'e>,
+        failed: EventType<'e>,
+        action: &'e str,
+        data: &'e OperationData,
+        more: impl FnOnce(AuditEvent<'e>) -> AuditEvent<'e>,
+    ) {
+        let snapshot = (failed == EventType::ToolError).then(|| self.fields.snapshot()).flatten();
+        let failure = self.failure(failed).map(|(status, error)| match &snapshot {
+            Some(snapshot) => (status, error.input_snapshot(snapshot)),
+            None => (status, error),
+        });
+        let event_type = if failure.is_some() { failed } else { ended };
+        let mut event = more(AuditEvent::new(event_type, self.agent, action));
+        event = event.span(self.context).data(data);
+        if let Some(latency) = self.latency {
+            event = event.latency(latency);
+        }
+        match &failure {
+            Some((status, error)) => self.outlet.emit(&event.status(*status).error(error)),
+            None => self.outlet.emit(&event),
+        }
+    }
+
+    fn failure(&self, failed: EventType<'_>) -> Option<(Status, ErrorDetail<'_>)> {
+        let status = self.fields.text(names::STATUS).unwrap_or("");
+        if status.eq_ignore_ascii_case("ok") {
+            return None;
+        }
+        // Some instrumentations write `error = false` if there is no error.
+        let said = |names| self.fields.text(names).filter(|text| *text != "false");
+        let (error_type, message) = (said(names::ERROR_TYPE), said(names::ERROR_MESSAGE));
+        let outcome = self.fields.text(names::OUTCOME);
+        let outcome = outcome.filter(|outcome| matches!(*outcome, "error" | "denied"));
+        let is_call = matches!(failed, EventType::LlmError | EventType::ToolError);
+        let unanswered = self.lacks_answer && is_call;
+        let has_failed = status.eq_ignore_ascii_case("error")
+            || error_type.or(message).or(outcome).is_some()
+            || unanswered;
+        has_failed.then(|| {
+            let unanswered = unanswered.then_some("no_response");
+            let error_type = error_type.or(outcome).or(unanswered.filter(|_| message.is_none()));
+            let status = match error_type.is_some_and(timeout::is_type_name) {
+                true => Status::Timeout,
+                false => Status::Error,
+            };
+            let message = message.or(unanswered.map(|_| NO_RESPONSE)).unwrap_or("");
+            (status, ErrorDetail::new(error_type.unwrap_or("error"), message))
+        })
+    }
+}
+
+const NO_RESPONSE: &str = "the span was closed without an answer";
