@@ -1,6 +1,6 @@
 //! The fields of a line: one table that the writer, the readers and the documentation share.
 
-use super::shape::{self, FieldShape};
+use super::shape::{self, FieldShape, Key};
 use crate::json::Json;
 use crate::line::Line;
 
@@ -103,9 +103,9 @@ macro_rules! fields {
             /// `{"value":"[UNSERIALIZABLE]"}`.
             #[inline]
             pub fn write(&self, out: &mut Vec<u8>) {
-                shape::$head_shape::write(out, concat!("{\"", stringify!($head), "\":"), ());
+                shape::$head_shape::write(out, fields!(@key "{\"", $head), ());
                 $(if let Some(value) = self.$name {
-                    shape::$shape::write(out, concat!(",\"", stringify!($name), "\":"), value);
+                    shape::$shape::write(out, fields!(@key ",\"", $name), value);
                 })+
                 out.extend_from_slice(b"}\n");
             }
@@ -120,6 +120,12 @@ macro_rules! fields {
         #[doc = concat!("`", stringify!($name), "`: ", $doc, ".")]
         pub fn $name(&self) -> Option<<shape::$shape as FieldShape>::Read<'_>> {
             shape::$shape::read(self.field(stringify!($name))?)
+        }
+    };
+    (@key $open:literal, $name:ident) => {
+        Key {
+            bare: concat!($open, stringify!($name), "\":"),
+            quoted: concat!($open, stringify!($name), "\":\""),
         }
     };
     (@read by_hand, $name:ident: $shape:ident, $doc:literal) => {};

@@ -21,6 +21,15 @@ const TIME_MAX: i64 = 253_402_207_200_000_000;
 /// What is wrong with an id that readers accept and this library does not write.
 const NOT_FULL: &str = "is not written in full and in lower case";
 
+/// The name of a field with the comma before it, as literals.
+#[derive(Clone, Copy)]
+pub struct Key {
+    /// Up to the colon.
+    pub bare: &'static str,
+    /// Up to the quote that opens a string.
+    pub quoted: &'static str,
+}
+
 /// What a field may hold.
 pub trait FieldShape {
     /// The type, as the documentation names it.
@@ -33,7 +42,7 @@ pub trait FieldShape {
     type Read<'a>;
 
     /// Appends `key` and the value.
-    fn write(out: &mut Vec<u8>, key: &str, value: Self::Written<'_>);
+    fn write(out: &mut Vec<u8>, key: Key, value: Self::Written<'_>);
 
     /// Reads the value; `None` if it has another type.
     fn read(json: Json<'_>) -> Option<Self::Read<'_>>;
@@ -99,7 +108,7 @@ impl FieldShape for Version {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, (): ()) {
+    fn write(out: &mut Vec<u8>, key: Key, (): ()) {
         text(out, key, VERSION);
     }
 
@@ -115,8 +124,8 @@ impl FieldShape for Text {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: &str) {
-        payload(out, key, &value);
+    fn write(out: &mut Vec<u8>, key: Key, value: &str) {
+        string(out, key, value);
     }
 
     fn read(json: Json<'_>) -> Option<&str> {
@@ -131,7 +140,7 @@ impl FieldShape for StatusName {
     type Read<'a> = Status;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: Status) {
+    fn write(out: &mut Vec<u8>, key: Key, value: Status) {
         text(out, key, value.name());
     }
 
@@ -147,7 +156,7 @@ impl FieldShape for Integer {
     type Read<'a> = u64;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: u64) {
+    fn write(out: &mut Vec<u8>, key: Key, value: u64) {
         plain(out, key, value);
     }
 
@@ -165,7 +174,7 @@ impl FieldShape for Number {
     /// Writes the shortest digits that give this `f64` back; `Display` never writes an exponent. A
     /// value that is not finite is left out.
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: f64) {
+    fn write(out: &mut Vec<u8>, key: Key, value: f64) {
         if value.is_finite() {
             plain(out, key, value);
         }
@@ -183,7 +192,7 @@ impl FieldShape for Dollars {
     type Read<'a> = Usd;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: Usd) {
+    fn write(out: &mut Vec<u8>, key: Key, value: Usd) {
         plain(out, key, value);
     }
 
@@ -201,7 +210,7 @@ impl FieldShape for InstanceId {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: &str) {
+    fn write(out: &mut Vec<u8>, key: Key, value: &str) {
         Text::write(out, key, value);
     }
 
@@ -225,7 +234,7 @@ impl FieldShape for TraceId {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: u128) {
+    fn write(out: &mut Vec<u8>, key: Key, value: u128) {
         id(out, key, &value.to_be_bytes());
     }
 
@@ -249,7 +258,7 @@ impl FieldShape for SpanId {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: u64) {
+    fn write(out: &mut Vec<u8>, key: Key, value: u64) {
         id(out, key, &value.to_be_bytes());
     }
 
@@ -274,7 +283,7 @@ impl FieldShape for Time {
     type Read<'a> = i64;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: i64) {
+    fn write(out: &mut Vec<u8>, key: Key, value: i64) {
         open(out, key);
         // The time is in jiff's range after the clamp, and a vector takes all there is.
         let time = Timestamp::from_microsecond(value.clamp(TIME_MIN, TIME_MAX)).unwrap_or_default();
@@ -294,7 +303,7 @@ impl FieldShape for DataObject {
     type Read<'a> = Json<'a>;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: &dyn AppendJson) {
+    fn write(out: &mut Vec<u8>, key: Key, value: &dyn AppendJson) {
         payload(out, key, value);
     }
 
@@ -314,7 +323,7 @@ impl FieldShape for ErrorObject {
     type Read<'a> = Json<'a>;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: &str, value: &dyn AppendJson) {
+    fn write(out: &mut Vec<u8>, key: Key, value: &dyn AppendJson) {
         payload(out, key, value);
     }
 
@@ -339,8 +348,8 @@ fn not_full(json: Json<'_>, digits: usize) -> Option<&'static str> {
 }
 
 /// Appends a value through simd-json. If that fails, the part it wrote is taken back.
-fn payload(out: &mut Vec<u8>, key: &str, value: &(impl AppendJson + ?Sized)) {
-    out.extend_from_slice(key.as_bytes());
+fn payload(out: &mut Vec<u8>, key: Key, value: &(impl AppendJson + ?Sized)) {
+    out.extend_from_slice(key.bare.as_bytes());
     let start = out.len();
     if !value.append(out) {
         out.truncate(start);
@@ -348,16 +357,26 @@ fn payload(out: &mut Vec<u8>, key: &str, value: &(impl AppendJson + ?Sized)) {
     }
 }
 
+/// Appends a string through simd-json.
+///
+/// Not generic, so that the users of this crate have no copy of it. They would share simd-json's code
+/// with their payloads, and it would be inlined into neither.
+fn string(out: &mut Vec<u8>, key: Key, value: &str) {
+    out.extend_from_slice(key.bare.as_bytes());
+    // A vector takes all there is.
+    let _ = simd_json::to_writer(&mut *out, value);
+}
+
 /// Appends a value that displays itself as JSON spells it.
-fn plain(out: &mut Vec<u8>, key: &str, value: impl Display) {
-    out.extend_from_slice(key.as_bytes());
+fn plain(out: &mut Vec<u8>, key: Key, value: impl Display) {
+    out.extend_from_slice(key.bare.as_bytes());
     // A vector takes all there is; no impl used here fails by itself.
     let _ = write!(out, "{value}");
 }
 
 /// Appends an id of up to 16 bytes in hexadecimal digits.
 #[inline]
-fn id(out: &mut Vec<u8>, key: &str, bytes: &[u8]) {
+fn id(out: &mut Vec<u8>, key: Key, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hex = [0; 32];
     let (pairs, _) = hex.as_chunks_mut::<2>();
@@ -371,7 +390,7 @@ fn id(out: &mut Vec<u8>, key: &str, bytes: &[u8]) {
 
 /// Appends a text that needs no escapes.
 #[inline]
-fn text(out: &mut Vec<u8>, key: &str, text: &str) {
+fn text(out: &mut Vec<u8>, key: Key, text: &str) {
     open(out, key);
     out.extend_from_slice(text.as_bytes());
     out.push(b'"');
@@ -379,9 +398,8 @@ fn text(out: &mut Vec<u8>, key: &str, text: &str) {
 
 /// Appends the key and the quote that opens a string.
 #[inline]
-fn open(out: &mut Vec<u8>, key: &str) {
-    out.extend_from_slice(key.as_bytes());
-    out.push(b'"');
+fn open(out: &mut Vec<u8>, key: Key) {
+    out.extend_from_slice(key.quoted.as_bytes());
 }
 
 #[cfg(test)]
@@ -397,7 +415,7 @@ mod tests {
                 for c in special {
                     let text = format!("{}{c}{}", "x".repeat(at), "é".repeat(len - at));
                     let mut out = Vec::new();
-                    payload(&mut out, "", &text);
+                    string(&mut out, Key { bare: "", quoted: "\"" }, &text);
                     let back: String = serde_json::from_slice(&out).expect("JSON");
                     assert_eq!(back, text);
                 }
