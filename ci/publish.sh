@@ -51,5 +51,7 @@ for what in wrong:
 sys.exit(1 if wrong else 0)
 END
 
+# Cargo keeps what it unpacked for an earlier run, and does not see that the sources changed since.
+rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/-*/llm-audit*
 cargo publish --workspace --dry-run "$@"
 echo "publish: ok"

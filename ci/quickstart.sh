@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Pastes each quickstart of the README into a new crate, and checks that it compiles and logs. Commands and
 # program are taken from README.md: from `<!-- quickstart: NAME -->` to the next heading. The axum server of
-# docs/operations.md, which ends its requests first, is checked in the same way.
+# docs/operations.md, which ends its requests first, is checked in the same way. `cargo run -- demo` finds
+# the command from the root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 root=$PWD
+target=$PWD/${CARGO_TARGET_DIR:-target}
 export CARGO_TARGET_DIR="$PWD/${CARGO_TARGET_DIR:-target}/quickstart"
 work=$(mktemp -d)
 server=
@@ -55,6 +57,12 @@ logged() {
     if grep -q 'ana@example.com' "$work/$name"/logs/*.jsonl; then fail "$name: an address is left"; fi
     echo "quickstart: $name logs $*"
 }
+
+# The command at the top of the README, with fewer requests.
+grep -q '^cargo run --release -- demo ' README.md || fail "README.md has no command for the demo"
+CARGO_TARGET_DIR=$target cargo run -q --release -- demo --requests 50 --dir "$work/demo" >"$work/demo.txt" ||
+    fail "cargo run --release -- demo: $(tail -n 3 "$work/demo.txt")"
+echo "quickstart: demo records $(cat "$work"/demo/*.jsonl | wc -l) lines"
 
 make sync
 (cd "$work/sync" && AUDIT_DEBUG=true AUDIT_CAPTURE_CONTENT=true cargo run -q)
