@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use crate::event::{AuditEvent, EventType};
 use crate::record::decode;
 use crate::record::encode::{self, Head};
+use crate::record::event::{AuditEvent, EventType};
 use crate::ring::{OnFull, Ring};
 use crate::sanitize::{Redactions, Sanitizer};
 use crate::writer::jsonl;

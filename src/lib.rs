@@ -90,13 +90,11 @@ pub mod __span {
 mod config;
 mod context;
 mod error;
-mod event;
 pub mod export;
 #[cfg(any(feature = "tower", feature = "tracing"))]
 pub mod layer;
 mod llm;
 mod metrics;
-mod notices;
 mod panics;
 mod pricing;
 pub mod reader;
@@ -110,17 +108,18 @@ pub mod sanitize;
 mod span;
 mod sync;
 pub mod testing;
+mod warnings;
 mod writer;
 
 pub use config::{Builder, Compress, Fsync};
 pub use context::{InSpan, Scope, Spanned, TraceContext};
 pub use error::Error;
-pub use event::{AuditEvent, ErrorDetail, EventType, Status, is_event_type_name};
 pub use llm::{LlmCall, record_llm_call};
 #[cfg(feature = "macros")]
 pub use llm_audit_macros::audit_span;
 pub use metrics::{Accounting, Flushed};
 pub use pricing::{ServiceTier, Usage, Usd};
+pub use record::event::{AuditEvent, ErrorDetail, EventType, Status, is_event_type_name};
 #[cfg(unix)]
 pub use recorder::close_on_signals;
 pub use recorder::{

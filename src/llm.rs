@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::context::TraceContext;
-use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::pricing::Usd;
 use crate::pricing::{Answer, Usage};
+use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::record::{Fields, Payload};
 use crate::recorder::{AuditLogger, Outlet};
 

@@ -2,7 +2,7 @@
 
 use crate::context::{TRACE_RATE_DEFAULT, TraceContext, keeps_trace, random_share};
 use crate::error::Error;
-use crate::event::Status;
+use llm_audit_log::Status;
 
 /// What a rate accepts.
 pub(crate) const SHARE_ACCEPTED: &str = "a number from 0 to 1";

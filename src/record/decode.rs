@@ -11,8 +11,8 @@ use super::{
     DEPTH_MAX, END, ERROR, F32, F64, FALSE, MAP, NEGATIVE, NULL, PARTS, PAYLOAD, SEQ, STR, TRUE,
     UINT, flag,
 };
-use crate::event::{EventType, Status};
 use crate::pricing::Usd;
+use llm_audit_log::{EventType, Status};
 
 /// Containers inside each other: a payload's own, the error object around it, and the one that
 /// makes an object of another value.

@@ -1,12 +1,12 @@
 //! How a whole event is written: its head, its error, its data, and what happens when they do not
 //! fit.
 
+use super::event::{AuditEvent, ErrorDetail};
 use super::serializer::{Encoder, Payload};
 use super::sink::{Failed, Stop};
 use super::text::Spelled;
 use super::type_name::with_type_name;
 use super::{END, ERROR, FALSE, HEAD_BYTES, MAP, PAYLOAD, TRUE, flag};
-use crate::event::{AuditEvent, ErrorDetail};
 use crate::ring::Chain;
 use crate::sanitize::{Redactions, Sanitizer, Slot};
 

@@ -26,6 +26,7 @@
 mod compound;
 pub(crate) mod decode;
 pub(crate) mod encode;
+pub(crate) mod event;
 mod keyed;
 #[cfg(feature = "macros")]
 pub(crate) mod members;

@@ -1,7 +1,7 @@
 //! What an event type of the caller's own is called in the line.
 
-use crate::event::is_event_type_name;
 use crate::sanitize::{Redactions, Sanitizer};
+use llm_audit_log::is_event_type_name;
 
 /// The longest name, in bytes; a longer one is cut.
 const BYTES_MAX: usize = 128;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::context::{self, TraceContext};
-use crate::event::{AuditEvent, Ids, Status, micros};
 use crate::metrics::{Shard, add};
 use crate::record::encode::{self, Head, Outcome};
+use crate::record::event::{AuditEvent, Ids, Status, micros};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
 use crate::sanitize::Redactions;
 use crate::sync::pause;

@@ -13,9 +13,9 @@ use super::{AuditLogger, Outlet};
 use crate::config::Builder;
 use crate::context;
 use crate::error::{Error, Kind};
-use crate::event::AuditEvent;
 use crate::metrics::{Flushed, add};
 use crate::pricing::{Usage, Usd};
+use crate::record::event::AuditEvent;
 use crate::sampler::SamplingPolicy;
 
 /// The recorder of the process.

@@ -19,11 +19,10 @@ use llm_audit_process::fork::{self, Process};
 
 use crate::config::{Builder, Settings};
 use crate::error::Error;
-use crate::event::AuditEvent;
 use crate::export::Exporter;
 use crate::metrics::{Accounting, Flushed};
-use crate::notices;
 use crate::pricing::{Usage, Usd};
+use crate::record::event::AuditEvent;
 #[cfg(feature = "macros")]
 use crate::record::members::{Member, Members};
 use crate::ring::OnFull;
@@ -31,6 +30,7 @@ use crate::sampler::SamplingPolicy;
 #[cfg(any(feature = "macros", feature = "tower", feature = "tracing"))]
 use crate::sanitize::Sanitizer;
 use crate::sanitize::protect_variables;
+use crate::warnings;
 use crate::writer::{self, Platform, Shared};
 
 #[cfg(unix)]
@@ -361,7 +361,7 @@ impl Builder {
     /// Starts the logger as [`build`](Self::build) does, on another file system and clock.
     pub(crate) fn build_on(self, platform: Platform) -> Result<AuditLogger, Error> {
         if self.reads_environment() {
-            notices::unknown_variables();
+            warnings::unknown_variables();
         }
         let (settings, exporters) = self.settings(&|name| std::env::var_os(name))?;
         AuditLogger::start(settings, exporters, platform)

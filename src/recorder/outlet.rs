@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::global::{INITIALIZED, STATE};
 use super::{AuditLogger, emit, peek};
-use crate::event::AuditEvent;
 use crate::pricing::{self, Usage, Usd};
+use crate::record::event::AuditEvent;
 #[cfg(any(feature = "macros", feature = "tower"))]
 use crate::sanitize::Sanitizer;
 

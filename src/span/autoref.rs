@@ -11,7 +11,7 @@ use std::ops::Deref;
 
 use serde::Serialize;
 
-use crate::event::ErrorDetail;
+use crate::record::event::ErrorDetail;
 use crate::record::members::Value;
 use crate::recorder::Outlet;
 use crate::sanitize::{Redactions, debug};

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::{Argument, FunctionHead, KeptArguments, Value};
 use crate::context::TraceContext;
-use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::panics::forget_panic;
 use crate::record::Payload;
+use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::record::members::Members;
 use crate::recorder::{AuditLogger, Outlet};
 

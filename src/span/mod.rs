@@ -16,7 +16,7 @@ pub use autoref::{
 pub use call::Span;
 pub use polled::{Run, run};
 
-use crate::event::EventType;
+use crate::record::event::EventType;
 use crate::record::members::Member;
 pub use crate::record::members::Value;
 use crate::recorder::{self, AuditLogger, Outlet};

@@ -62,7 +62,8 @@ fn stdout(shared: &Shared) -> Option<Box<dyn Exporter>> {
     settings.outputs.stdout.then(|| {
         let stdout = Stdout::new();
         // If it is the only output, a line counts as written once it is taken.
-        Box::new(if settings.outputs.files { stdout } else { stdout.waiting() }) as Box<dyn Exporter>
+        Box::new(if settings.outputs.files { stdout } else { stdout.waiting() })
+            as Box<dyn Exporter>
     })
 }
 

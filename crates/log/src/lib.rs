@@ -26,7 +26,6 @@ mod error;
 mod file_name;
 mod folder;
 pub mod json;
-mod line;
 pub mod schema;
 mod trace;
 mod verify;
@@ -38,8 +37,8 @@ pub use folder::{
     Ending, Entry, Folder, Follow, Input, LINE_BYTES_MAX, Lines, LogFile, lines_end, read_line,
 };
 pub use json::{DEPTH_MAX, Items, Json, Members};
-pub use line::{Line, parse};
-pub use schema::{EventType, Status, Usd, is_event_type_name};
+
+pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use trace::{Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_with};
 

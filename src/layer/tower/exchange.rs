@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::headers::{self, Picked};
 use super::settings::LayerSettings;
 use crate::context::TraceContext;
-use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
+use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 
 /// Which end of the wire this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

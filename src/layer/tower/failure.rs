@@ -6,9 +6,9 @@ use std::fmt;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::event::ErrorDetail;
 use crate::layer::timeout;
 use crate::panics::forget_panic;
+use crate::record::event::ErrorDetail;
 
 /// An error of any type, as tower's own services have it.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;

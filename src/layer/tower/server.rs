@@ -23,7 +23,7 @@ use super::failure::{BoxError, Failure};
 use super::headers::{self, Picked};
 use super::pending::Pending;
 use super::settings::LayerSettings;
-use crate::event::{AuditEvent, EventType};
+use crate::record::event::{AuditEvent, EventType};
 use crate::recorder::{AuditLogger, Outlet};
 
 /// Records each request that a service answers: `request.start` when it arrives, and exactly one

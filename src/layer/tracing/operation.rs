@@ -7,9 +7,9 @@ use super::fields::GenAiFields;
 use super::kind::OperationKind;
 use super::names;
 use crate::context::TraceContext;
-use crate::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::layer::timeout;
 use crate::pricing::Usage;
+use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::recorder::Outlet;
 
 /// One operation, ready to be recorded.

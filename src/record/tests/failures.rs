@@ -8,9 +8,9 @@ use serde::ser::{Error, SerializeMap, SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 
 use super::{HEAD, data, event, record, record_within};
-use crate::event::{AuditEvent, ErrorDetail};
 use crate::record::decode::decode;
 use crate::record::encode::encode;
+use crate::record::event::{AuditEvent, ErrorDetail};
 use crate::record::{HEAD_BYTES, MAP, STR, flag};
 use crate::ring::Chain;
 use crate::sanitize::{Kind, Redactions, Sanitizer};

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::{HEAD, event, record_within};
-use crate::event::{AuditEvent, ErrorDetail, EventType};
 use crate::record::decode::decode;
 use crate::record::encode::{NoMemory, encode, encode_head_only};
+use crate::record::event::{AuditEvent, ErrorDetail, EventType};
 use crate::ring::{Chain, OnFull, Ring};
 use crate::sanitize::{Kind, Redactions, Sanitizer};
 

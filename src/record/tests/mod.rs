@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::decode::decode;
 use super::encode::{Head, Outcome, encode};
-use crate::event::{AuditEvent, EventType};
+use crate::record::event::{AuditEvent, EventType};
 use crate::ring::{OnFull, Ring};
 use crate::sanitize::{Redactions, Sanitizer};
 use crate::writer::jsonl;

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use super::{data, event, record, record_within};
-use crate::event::{AuditEvent, ErrorDetail, EventType};
+use crate::record::event::{AuditEvent, ErrorDetail, EventType};
 use crate::sanitize::Kind;
 
 #[derive(Serialize)]

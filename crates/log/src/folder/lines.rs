@@ -6,7 +6,7 @@ use std::slice;
 use super::LogFile;
 use super::input::Input;
 use crate::error::Error;
-use crate::line::{Line, parse};
+use crate::schema::{Line, parse};
 
 /// The longest line that is read, in bytes without its newline. A longer one is skipped without
 /// holding it.

@@ -2,7 +2,7 @@
 
 use super::shape::{self, FieldShape, Key};
 use crate::json::Json;
-use crate::line::Line;
+use crate::schema::Line;
 
 /// Which lines have a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod event_type;
 mod fields;
 pub mod ids;
+mod line;
 pub mod notices;
 mod prefix;
 mod shape;
@@ -12,6 +13,7 @@ mod usd;
 pub use event_type::{EventType, is_event_type_name};
 pub(crate) use fields::Fault;
 pub use fields::{FIELDS, Field, LineFields, Presence};
+pub use line::{Line, parse};
 pub use prefix::Prefix;
 pub use shape::AppendJson;
 pub(crate) use shape::{FieldShape, Time};

@@ -6,7 +6,7 @@ use super::tree::Placed;
 use super::{Event, Trace};
 use crate::error::Error;
 use crate::folder::{Entry, Folder};
-use crate::line::Line;
+use crate::schema::Line;
 use crate::schema::ids::{parse_span_id, parse_trace_id};
 
 /// The fewest digits that name a trace.

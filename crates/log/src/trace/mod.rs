@@ -6,7 +6,7 @@ mod tests;
 mod tree;
 
 use crate::json::Json;
-use crate::line::Line;
+use crate::schema::Line;
 use crate::schema::{Status, Usd};
 pub use find::Found;
 pub use tree::Step;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::report::{Instance, State, Verification};
 use super::tally::{Removed, Tally};
 use crate::folder::{Ending, Entry};
-use crate::line::Line;
+use crate::schema::Line;
 use crate::schema::ids::is_instance;
 use crate::schema::is_event_type_name;
 use crate::schema::notices::{self, Retired};

@@ -12,7 +12,7 @@ pub use stop::{Stop, Totals};
 
 use super::{AppendJson, LineFields, Status};
 use crate::json::Json;
-use crate::line::Line;
+use crate::schema::Line;
 
 /// What the types of all own lines begin with.
 pub const PREFIX: &str = "audit.";

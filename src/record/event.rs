@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::Payload;
 use crate::context::TraceContext;
-use crate::record::Payload;
 pub use llm_audit_log::schema::{EventType, Status, Usd, is_event_type_name};
 
 /// One thing an agent did, ready for [`emit`](crate::emit).
