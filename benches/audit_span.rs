@@ -1,10 +1,8 @@
-//! What `#[audit_span]` costs over the events that it emits, and what it costs where nothing is
-//! recorded.
+//! The cost of `#[audit_span]` beyond the events that it emits, also if nothing is recorded.
 //!
-//! The function does nothing. Beside it run the two emits of the same events, in the same process and
-//! flat out: what is over is the span itself (its ids, the context, the clock, a guard) and, with
-//! arguments, the snapshot that an error would need.
-#![allow(missing_docs, clippy::print_stdout)]
+//! The function does nothing. The two emits of the same events run in the same process, without
+//! pause. The difference is the span itself: its ids, the context, the clock and a guard. With
+//! arguments it includes the snapshot that an error would need.
 
 mod common;
 
@@ -16,7 +14,7 @@ use common::{against, clean_text, criterion, ns_per, on_threads, quick, title};
 use criterion::Criterion;
 use llm_audit::{AuditEvent, AuditLogger, EventType, TraceContext, audit_span};
 
-/// Tells a process of this program that nothing is recorded in it.
+/// The variable that tells a child of this program to record nothing.
 const OFF: &str = "--off";
 const TEXT_BYTES: usize = 64;
 
@@ -44,7 +42,7 @@ struct Tool {
     tool: &'static str,
 }
 
-/// The events of a call, with ids that are there already.
+/// Emits the events of a call, with ids that are already drawn.
 fn two_emits(context: &TraceContext) {
     let data = Tool { tool: "plan.search" };
     let event = |event_type| AuditEvent::new(event_type, "benefits", "plan.search").data(&data);
@@ -53,7 +51,7 @@ fn two_emits(context: &TraceContext) {
     llm_audit::emit(&event(EventType::ToolResult).latency_ms(0.000_125).span(context));
 }
 
-/// What is timed below does what it says: two events a call, of one span.
+/// Checks the code that is timed: two events for each call, of one span.
 fn check() {
     let seen = llm_audit::testing::capture();
     nothing();
@@ -66,7 +64,7 @@ fn check() {
     assert!(lines[1].contains(r#""latency_ms":"#) && lines[1].contains("tool.result"));
 }
 
-/// One call where the recorder of the process is switched off, in nanoseconds over a bare one.
+/// Returns the cost of a call if the recorder is switched off, in nanoseconds beyond a bare call.
 fn off() {
     let builder = AuditLogger::builder().without_environment().enabled(false);
     let _guard = llm_audit::init_with(builder).expect("the settings are valid");

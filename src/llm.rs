@@ -1,12 +1,11 @@
-//! Model calls, recorded in one line.
+//! Model calls, recorded by one line of code.
 
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::context::TraceContext;
-use crate::pricing::Usd;
-use crate::pricing::{Answer, Usage};
+use crate::pricing::{Answer, Usage, Usd};
 use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::record::{Fields, Payload};
 use crate::recorder::{AuditLogger, Outlet};
@@ -31,9 +30,9 @@ pub struct LlmCall<'a> {
     action: &'a str,
     provider: &'a str,
     model: &'a str,
-    answer: Option<&'a dyn Tells>,
+    answer: Option<&'a dyn ReadAnswer>,
     usage: Option<Usage>,
-    /// As the caller told.
+    /// The caller's own figure; `Some(None)` if it is not a sum of money.
     cost: Option<Option<Usd>>,
     latency_ms: Option<f64>,
     status: Option<Status>,
@@ -43,13 +42,13 @@ pub struct LlmCall<'a> {
     span: Option<&'a TraceContext>,
 }
 
-/// An object-safe view of an answer.
-trait Tells {
-    fn tell(&self) -> Option<Answer>;
+/// An object-safe view of a provider's answer.
+trait ReadAnswer {
+    fn read(&self) -> Option<Answer>;
 }
 
-impl<T: Serialize> Tells for T {
-    fn tell(&self) -> Option<Answer> {
+impl<T: Serialize> ReadAnswer for T {
+    fn read(&self) -> Option<Answer> {
         Answer::of(self)
     }
 }
@@ -61,8 +60,10 @@ impl fmt::Debug for LlmCall<'_> {
 }
 
 impl<'a> LlmCall<'a> {
-    /// `agent` asked `model` of `provider`; `action` is what for (`chat`, `embeddings`, …). Where
-    /// the provider is not known, it is empty.
+    /// Returns a call by `agent` of the `model` of `provider`.
+    ///
+    /// `action` is its purpose (`chat`, `embeddings`, …). If the provider is not known, pass an empty
+    /// text.
     pub fn new(agent: &'a str, action: &'a str, provider: &'a str, model: &'a str) -> Self {
         Self {
             agent,
@@ -81,69 +82,70 @@ impl<'a> LlmCall<'a> {
         }
     }
 
-    /// The provider's answer, or the text of its JSON, of which the usage and the name of the model
-    /// are read, and nothing is recorded; see [`Usage::from_answer`].
+    /// Reads the usage and the model's name from the provider's answer, or from the text of its JSON.
     ///
-    /// Where it tells of an error instead (`{"error": …}`, as providers answer with a status from
-    /// 400), the event is an `llm.error` with that error's type and message, unless
-    /// [`error`](Self::error) or [`status`](Self::status) says otherwise.
+    /// The answer itself is not recorded. See [`Usage::from_answer`]. With a status from 400,
+    /// providers answer with an error (`{"error": …}`). Then the event is an `llm.error` with that
+    /// error's type and message, unless [`error`](Self::error) or [`status`](Self::status) is set.
     pub fn answer<T: Serialize>(mut self, answer: &'a T) -> Self {
         self.answer = Some(answer);
         self
     }
 
-    /// The tokens it took; goes before what the answer says.
+    /// Sets the tokens; they replace the usage in the answer.
     pub fn usage(mut self, usage: impl Into<Usage>) -> Self {
         self.usage = Some(usage.into());
         self
     }
 
-    /// What it cost, where the provider tells: no price is looked up, not even where this is no sum
-    /// of money (`NaN`).
+    /// Sets the cost, if the provider reports it.
+    ///
+    /// No price is looked up then, not even if this is not a sum of money (`NaN`).
     pub fn cost(mut self, cost: impl TryInto<Usd>) -> Self {
         self.cost = Some(cost.try_into().ok());
         self
     }
 
-    /// How long it took, in milliseconds.
+    /// Sets the duration, in milliseconds.
     pub fn latency_ms(mut self, latency_ms: f64) -> Self {
         self.latency_ms = Some(latency_ms);
         self
     }
 
-    /// What the model was sent. Recorded only where content is captured.
+    /// Sets the text that the model was sent; recorded only if content is captured.
     pub fn prompt<T: Serialize>(mut self, prompt: &'a T) -> Self {
         self.prompt = Some(prompt);
         self
     }
 
-    /// What it answered. Recorded only where content is captured.
+    /// Sets the text that the model answered; recorded only if content is captured.
     pub fn completion<T: Serialize>(mut self, completion: &'a T) -> Self {
         self.completion = Some(completion);
         self
     }
 
-    /// Why there is no answer: the event is an `llm.error`.
+    /// Sets the reason why there is no answer; the event is then an `llm.error`.
     pub fn error(mut self, error: &'a ErrorDetail<'a>) -> Self {
         self.error = Some(error);
         self
     }
 
-    /// How it ended, where that is not `ok` or `error`: `timeout`, `retry`. With `error` and
-    /// `timeout` the event is an `llm.error`.
+    /// Sets the status, if it is not just `ok` or `error`, as `timeout` or `retry`.
+    ///
+    /// If it is `error` or `timeout`, the event is an `llm.error`.
     pub fn status(mut self, status: Status) -> Self {
         self.status = Some(status);
         self
     }
 
-    /// Carries exactly the ids of `context`, so that what was done for the call can lie below it.
+    /// Uses exactly the ids of `context`, so that other events can be below the call.
     pub fn span(mut self, context: &'a TraceContext) -> Self {
         self.span = Some(context);
         self
     }
 
     fn record(&self, outlet: &Outlet) -> Option<Usd> {
-        let answer = self.answer.and_then(Tells::tell).unwrap_or_default();
+        let answer = self.answer.and_then(ReadAnswer::read).unwrap_or_default();
         let usage = self.usage.or(answer.usage);
         let model = answer.model.as_deref().unwrap_or(self.model);
         let cost = self.cost.unwrap_or_else(|| self.price(outlet, model, usage?));
@@ -161,9 +163,11 @@ impl<'a> LlmCall<'a> {
             ("completion", self.completion.filter(|_| captures)),
         ];
         let data = Fields(&members);
-        let told = answer.error.as_ref();
-        let told = told.map(|(error_type, message)| ErrorDetail::new(error_type, message));
-        let error = self.error.or(told.as_ref().filter(|_| self.status.is_none()));
+        let answered = answer
+            .error
+            .as_ref()
+            .map(|(error_type, message)| ErrorDetail::new(error_type, message));
+        let error = self.error.or(answered.as_ref().filter(|_| self.status.is_none()));
         let mut event = self.event(error).payload(&data);
         if let Some(usage) = usage {
             event = event.tokens(usage.input, usage.output);
@@ -175,7 +179,7 @@ impl<'a> LlmCall<'a> {
         cost
     }
 
-    /// The event without what is worked out for it.
+    /// Returns the event without usage, cost and data.
     fn event<'e>(&self, error: Option<&'e ErrorDetail<'e>>) -> AuditEvent<'e>
     where
         'a: 'e,
@@ -192,8 +196,9 @@ impl<'a> LlmCall<'a> {
         self.span.map_or(event, |context| event.span(context))
     }
 
-    /// The price of the model that answered; where it has none, of the one that was asked, which
-    /// may be the name of a deployment.
+    /// Returns the cost by the price of the model that answered.
+    ///
+    /// If that model has no price, the requested one counts, which may be a deployment's name.
     fn price(&self, outlet: &Outlet, answered: &str, usage: Usage) -> Option<Usd> {
         let models = [answered, self.model];
         let models = if answered == self.model { &models[..1] } else { &models };
@@ -201,19 +206,21 @@ impl<'a> LlmCall<'a> {
     }
 }
 
-/// Records a model call as `llm.invoke`, or `llm.error` where it failed, into the recorder of the
-/// process; see [`AuditLogger::record_llm_call`]. Returns what it cost.
+/// Records a model call into the recorder of the process, and returns its cost.
+///
+/// See [`AuditLogger::record_llm_call`].
 pub fn record_llm_call(call: &LlmCall<'_>) -> Option<Usd> {
     call.record(&Outlet::default())
 }
 
 impl AuditLogger {
-    /// Records a model call as `llm.invoke`, or `llm.error` where it failed: model, provider and
-    /// the parts of the usage in `data`, with prompt and completion where content is captured;
-    /// tokens and cost in the fields of the event.
+    /// Records a model call as `llm.invoke`, or as `llm.error` if it failed.
     ///
-    /// Returns what it cost; `None` where neither the call says it nor a price is known, or there
-    /// is no usage. It is also returned where the event is not kept.
+    /// The model, the provider and the parts of the usage are in `data`. If content is captured, so
+    /// are the prompt and the completion. Tokens and cost are in the fields of the event.
+    ///
+    /// Returns the cost, also if the event is not kept. Returns `None` if there is no usage, or if
+    /// neither the call has a cost nor a price is known.
     pub fn record_llm_call(&self, call: &LlmCall<'_>) -> Option<Usd> {
         call.record(&Outlet(Some(self.clone())))
     }

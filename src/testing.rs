@@ -1,4 +1,4 @@
-//! A sink for users' own tests: what a piece of code recorded, line by line.
+//! A sink for users' own tests: the lines that a piece of code recorded.
 
 use std::marker::PhantomData;
 use std::sync::{Arc, MutexGuard};
@@ -11,18 +11,20 @@ use crate::config::Builder;
 use crate::export::Exporter;
 use crate::recorder::{AuditLogger, start_capture, stop_capture};
 
-/// How long a test waits for the writer before it says that something is wrong.
+/// The time that a test waits for the writer before it fails.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Captures what this thread emits through [`llm_audit::emit`](crate::emit), until the capture is
-/// dropped. Nothing is sampled out, no file is written, no environment is read; redaction is as
-/// ever. Captures nest, and tests that run side by side do not see each other's events.
+/// Captures the events that this thread emits through [`llm_audit::emit`](crate::emit), until the
+/// capture is dropped.
 ///
-/// Other threads and tasks join in with [`Capture::attach`], or emit into [`Capture::logger`].
+/// Nothing is sampled out, no file is written, and no environment is read. Redaction is the same as
+/// always. Captures nest. If tests run at the same time, they do not see each other's events.
+///
+/// Other threads join by [`Capture::attach`], or emit into [`Capture::logger`].
 ///
 /// # Panics
 ///
-/// When the writer's thread cannot be started.
+/// Panics if the writer's thread cannot be started.
 ///
 /// # Examples
 ///
@@ -37,11 +39,12 @@ pub fn capture() -> Capture {
     capture_with(|builder| builder)
 }
 
-/// As [`capture`], into a logger of other settings: one that captures content, say.
+/// Captures into a logger with other settings, for example one that captures content; see
+/// [`capture`].
 ///
 /// # Panics
 ///
-/// When the logger cannot be built.
+/// Panics if the logger cannot be built.
 ///
 /// # Examples
 ///
@@ -57,7 +60,7 @@ pub fn capture_with(change: impl FnOnce(Builder) -> Builder) -> Capture {
     Capture { _attached: attach(&logger), logger, lines }
 }
 
-/// What was captured; see [`capture`].
+/// The captured lines and their logger; see [`capture`].
 #[derive(Debug)]
 pub struct Capture {
     _attached: Attached,
@@ -66,30 +69,31 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// The lines of all events captured so far, without the log's own. Those of one thread stand in
-    /// the order in which it emitted them.
+    /// Returns the lines of all events captured so far, without the log's own lines.
+    ///
+    /// The lines of one thread are in the order in which it emitted them.
     ///
     /// # Panics
     ///
-    /// When the writer does not finish within 30 seconds.
+    /// Panics if the writer does not finish within 30 seconds.
     pub fn lines(&self) -> Vec<String> {
         self.logger.flush(DEADLINE).expect("the writer keeps up with a test");
         let text = self.lines.0.lock();
         let instance = self.logger.instance();
         let is_event = |line: &&str| {
-            // The log's own lines have no number.
+            // The log's own lines have no sequence number.
             Prefix::of(line.as_bytes())
                 .is_some_and(|line| line.instance == instance && line.seq.is_some())
         };
         String::from_utf8_lossy(&text).lines().filter(is_event).map(str::to_owned).collect()
     }
 
-    /// The logger behind the capture.
+    /// Returns the logger that the capture records into.
     pub fn logger(&self) -> &AuditLogger {
         &self.logger
     }
 
-    /// Captures what the calling thread emits, too, until the guard is dropped.
+    /// Captures the events of the calling thread, too, until the guard is dropped.
     pub fn attach(&self) -> Attached {
         attach(&self.logger)
     }
@@ -100,12 +104,12 @@ fn attach(logger: &AuditLogger) -> Attached {
     Attached { instance: logger.instance().to_owned(), _not_send: PhantomData }
 }
 
-/// A thread's part in a [`Capture`].
+/// Keeps a thread attached to a [`Capture`].
 #[derive(Debug)]
 #[must_use = "dropping the guard ends the capture of this thread"]
 pub struct Attached {
     instance: String,
-    /// It belongs to the thread whose events it captures, as a lock's guard does: not `Send`.
+    /// Not `Send`: like a lock's guard, it belongs to its thread.
     _not_send: PhantomData<MutexGuard<'static, ()>>,
 }
 

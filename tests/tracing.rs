@@ -1,4 +1,4 @@
-//! Spans and events with OpenTelemetry's GenAI fields become audit events: types, fields, errors,
+//! Audit events from spans and events with OpenTelemetry's GenAI fields: types, fields, errors,
 //! content and filters.
 #![cfg(all(feature = "tracing", not(loom)))]
 
@@ -15,7 +15,7 @@ use tracing::{Level, debug_span, error, event, info, info_span, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Runs `work` under a subscriber of this layer alone and says what it recorded.
+/// Runs `work` under a subscriber with only this layer, and returns the events.
 fn recorded(work: impl FnOnce()) -> Vec<Value> {
     recorded_by(&capture(), work)
 }
@@ -39,7 +39,7 @@ fn types(lines: &[Value]) -> Vec<&str> {
     lines.iter().map(|line| line["event_type"].as_str().unwrap()).collect()
 }
 
-/// The one line of this type.
+/// Returns the one line of this type.
 fn of_type<'a>(lines: &'a [Value], event_type: &str) -> &'a Value {
     let mut found = lines.iter().filter(|line| line["event_type"] == event_type);
     let line = found.next().unwrap_or_else(|| panic!("no {event_type} in {lines:#?}"));
@@ -208,7 +208,8 @@ fn a_tool_is_told_of_when_it_begins_and_when_it_ends() {
     assert!(lines[0].get("latency_ms").is_none() && lines[1].get("latency_ms").is_some());
 }
 
-/// rig opens the spans of a batch before it runs the first tool, and names each when its turn comes.
+/// rig opens the spans of a batch before it runs the first tool. It names a span when the turn of its
+/// tool comes.
 #[test]
 fn a_tool_begins_when_its_name_is_known_and_never_without_one() {
     let seen = capture();
@@ -399,7 +400,7 @@ fn a_call_whose_span_has_fields_for_an_answer_and_got_none_failed() {
         tool().record("gen_ai.tool.call.outcome", "success");
     });
     assert_eq!(types(&lines)[1], "tool.result");
-    // Content that is not captured is an answer all the same.
+    // Content counts as an answer, even if it is not captured.
     let line = only(&recorded(|| {
         chat().record("gen_ai.output.messages", "[]");
     }))
@@ -480,8 +481,8 @@ fn json_that_is_cut_or_broken_hides_what_lies_under_sensitive_keys() {
 
 #[test]
 fn a_secret_is_not_cut_in_half() {
-    // The text held of a span ends somewhere inside the token, whatever the prefix, and further
-    // behind its beginning than the event has room for less than that.
+    // Whatever the prefix, the text held of a span ends inside the token. It ends further after the
+    // token's beginning than the event is too small for that text.
     let token = format!("eyJhbGciOiJIUzI1NiJ9.eyJ{}.c2ln", "a".repeat(1500));
     for prefix in (0..1500).step_by(100) {
         let text = format!("{}{} {token} more", "x".repeat(prefix), " word".repeat(510));
@@ -515,7 +516,7 @@ fn long_values_are_bounded() {
     let prompt = lines[0]["data"]["prompt"].as_str().unwrap();
     assert!(prompt.starts_with("word word") && prompt.len() < 300_000, "{}", prompt.len());
     assert!(prompt.contains("[TRUNCATED:"));
-    // Nothing of a word that does not fit: it may be a secret.
+    // If a word does not fit, no part of it is kept: it may be a secret.
     assert_eq!(lines[1]["data"]["prompt"], format!("[TRUNCATED:{}]", 10 << 20));
 }
 
@@ -547,7 +548,7 @@ fn the_agent_is_the_nearest_one_named() {
         let agent =
             info_span!("a", gen_ai.operation.name = "invoke_agent", gen_ai.agent.name = Empty);
         let _in = agent.enter();
-        // No operation: it only names the agent of those below.
+        // Not an operation: the span only names the agent of those below.
         let team = info_span!("team", gen_ai.agent.name = "planner", gen_ai.conversation.id = 7);
         team.in_scope(|| drop(info_span!("chat", gen_ai.operation.name = "chat")));
         drop(info_span!("chat", gen_ai.operation.name = "chat"));
@@ -603,7 +604,7 @@ fn a_call_in_the_span_of_the_same_call_is_not_counted_again() {
     assert_eq!(lines[0]["tokens_input"], 100);
     assert_eq!(lines[1].get("tokens_input"), None);
     assert_eq!(lines[1]["data"]["total"]["tokens_input"], 100);
-    // A tool that asks a model makes a call of its own.
+    // If a tool calls a model, that call is recorded for itself.
     let lines = recorded(|| {
         let _asks = chat().entered();
         let _tool = info_span!("t", gen_ai.tool.name = "t").entered();
@@ -627,7 +628,7 @@ fn an_event_in_the_span_of_its_call_is_no_second_call() {
             gen_ai.usage.output_tokens = 10,
         );
     };
-    // Both tell of the usage: the span's own goes first, and what it lacks is filled in.
+    // Both have the usage: the span's own wins, and the event fills in the missing fields.
     let lines = recorded(|| {
         info_span!("c", gen_ai.operation.name = "chat", gen_ai.usage.input_tokens = 90)
             .in_scope(details);
@@ -635,7 +636,7 @@ fn an_event_in_the_span_of_its_call_is_no_second_call() {
     let line = only(&lines);
     assert_eq!((&line["tokens_input"], &line["tokens_output"]), (&json!(90), &json!(10)));
     assert_eq!(line["data"]["response_id"], "chatcmpl-9");
-    // In an agent's span, in another span and alone it is a call of its own.
+    // In an agent's span, in another span and without a span, the event is a call of its own.
     let lines = recorded(|| {
         info_span!("a", gen_ai.operation.name = "invoke_agent").in_scope(details);
     });
@@ -648,7 +649,7 @@ fn an_event_in_the_span_of_its_call_is_no_second_call() {
         details();
     });
     assert_eq!(only(&lines)["parent_span_id"], format!("{:016x}", context.span_id()));
-    // Events of something else are none.
+    // Events without such fields are not recorded.
     assert!(recorded(|| info!(error = "no", "hello")).is_empty());
     assert!(recorded(|| error!(error = "no", "hello")).is_empty());
     assert!(recorded(|| info!(gen_ai.prompt = "content that is not captured")).is_empty());
@@ -690,7 +691,7 @@ fn filters_of_the_layer_and_of_all() {
 
     let seen = capture();
     let layer = AuditLayer::new("benefits").with_filter(targets());
-    // Another layer sees the spans that this one does not.
+    // Another layer sees the spans that this layer does not see.
     let all = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer).with(all), work);
     check(&lines(&seen));

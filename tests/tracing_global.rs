@@ -1,5 +1,6 @@
-//! Under the subscriber of the process nothing keeps `tracing` from being entered again: the layer
-//! looks at nothing that is logged while it works itself.
+//! The layer in the subscriber of the process: it ignores events that are logged while it works.
+//!
+//! There, `tracing` does not guard against being entered again.
 #![cfg(all(feature = "tracing", not(loom)))]
 
 use std::fmt;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use tracing::{error, info, info_span};
 use tracing_subscriber::prelude::*;
 
-/// Logs, opens a span and records while it is looked at.
+/// Logs, opens a span and records while it is read.
 struct Chatty;
 
 impl fmt::Debug for Chatty {
@@ -47,7 +48,7 @@ impl Serialize for Payload {
 
 #[test]
 fn values_that_log_while_they_are_looked_at() {
-    // No test beside this one: a scoped subscriber anywhere would guard against it.
+    // This is the only test of its process: a scoped subscriber on any thread would be such a guard.
     tracing_subscriber::registry().with(AuditLayer::new("benefits")).init();
     let recorded = |work: &dyn Fn()| -> Vec<Value> {
         let seen = capture();
@@ -73,7 +74,7 @@ fn values_that_log_while_they_are_looked_at() {
     );
     assert_eq!(lines[0].get("tokens_input"), None);
 
-    // What a payload logs while it is encoded is the caller's own doing, and recorded once.
+    // If a payload logs while it is encoded, the caller wanted that, and it is recorded once.
     let lines = recorded(&|| {
         llm_audit::emit(&AuditEvent::new(EventType::Serialize, "benefits", "p").data(&Payload));
     });

@@ -1,4 +1,4 @@
-//! Ids of spans: parents and children stay so however spans are entered, moved, exited and closed.
+//! The ids of spans: parents stay the same, however spans are entered, moved, exited and closed.
 #![cfg(all(feature = "tracing", not(loom)))]
 
 mod common;
@@ -33,7 +33,7 @@ fn agent() -> Span {
     info_span!("agent", gen_ai.operation.name = "invoke_agent")
 }
 
-/// A model call that says which one it is.
+/// Makes a model call with this name as its model.
 fn chat(model: &str) -> Span {
     info_span!("chat", gen_ai.operation.name = "chat", gen_ai.request.model = model)
 }
@@ -46,15 +46,16 @@ fn emit(action: &str) {
     llm_audit::emit(&AuditEvent::new(EventType::CacheHit, "benefits", action));
 }
 
-/// What an event is called in these tests: the model, the tool, or the action.
+/// Returns an event's name in these tests: the model, the tool, or the action.
 fn name(line: &Value) -> &str {
     let data = &line["data"];
     let named = data["model"].as_str().or(data["tool"].as_str());
     named.unwrap_or_else(|| line["action"].as_str().unwrap())
 }
 
-/// The name of each event's parent by the name of the event; `-` where it has none, `?` where no
-/// event of these has it.
+/// Returns the name of each event's parent, by the name of the event.
+///
+/// It is `-` if the event has no parent, and `?` if none of these events is the parent.
 fn parents(lines: &[Value]) -> HashMap<&str, &str> {
     let names: HashMap<_, _> =
         lines.iter().map(|line| (line["span_id"].as_str().unwrap(), name(line))).collect();
@@ -232,15 +233,15 @@ fn a_span_cloned_and_closed_on_another_thread() {
     assert_eq!(lines.last().unwrap()["event_type"], "tool.result");
 }
 
-/// A runtime whose threads all record into one logger, and what that saw.
+/// Runs a runtime whose threads all record into one logger, and returns the events.
 fn on_threads<F: Future<Output = ()> + Send + 'static>(
     work: impl FnOnce(AuditLogger) -> F,
 ) -> Vec<Value> {
     let (audit, seen) = common::memory_logger();
     let layer = AuditLayer::new("benefits").logger(audit.clone());
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
-    // Of every thread, as a process's own subscriber is: the registry lets go of a span's parent
-    // through whatever is the subscriber of the thread that closes the span.
+    // Set on every thread, like the subscriber of a process. The registry closes a span's parent
+    // through the subscriber of the thread that closes the span.
     thread_local! {
         static SUBSCRIBER: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
     }
@@ -260,7 +261,7 @@ fn on_threads<F: Future<Output = ()> + Send + 'static>(
     seen.lines().into_iter().filter(|line| line.get("seq").is_some()).collect()
 }
 
-/// Lets the runtime go on with other tasks, perhaps on other threads.
+/// Lets the runtime continue with other tasks, perhaps on other threads.
 async fn elsewhere() {
     for _ in 0..3 {
         tokio::task::yield_now().await;
@@ -319,7 +320,7 @@ fn the_trees_of_many_tasks_are_whole() {
             task.await.unwrap();
         }
     });
-    // A chat with its note; three tools, each two events, a chat and a note.
+    // One chat with its note. Three tools, each with two events, a chat and a note.
     assert_eq!(lines.len(), TASKS * (1 + TURNS * (2 + 3 * 4)));
     let parents = parents(&lines);
     assert_eq!(parents.len(), TASKS * (1 + TURNS * (2 + 3 * 3)));
@@ -327,7 +328,7 @@ fn the_trees_of_many_tasks_are_whole() {
         let expected = match name.rsplit_once('/') {
             None => "-".to_owned(),
             Some((above, "in chat")) => format!("{above}/chat"),
-            // Of an agent's turn; of a tool otherwise.
+            // An agent's turn, or else a tool.
             Some((above, _)) if above.matches('/').count() == 1 => {
                 above.split_once('/').unwrap().0.to_owned()
             }

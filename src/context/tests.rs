@@ -1,4 +1,4 @@
-//! Headers, ids, scopes and futures.
+//! Tests of headers, ids, scopes and futures.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,7 +74,7 @@ fn traceparent_round_trip() {
             Ok(context) => assert_eq!(context.to_traceparent(), header),
             Err(_) => assert!(header.contains("-0000000000000000-"), "{header}"),
         }
-        // One byte changed: refused, or read as what it now says.
+        // One byte changed: the header is refused, or read with its new value.
         let mut changed = header.into_bytes();
         changed[rng.usize(..TRACEPARENT_LEN)] = rng.u8(b' '..=b'~');
         let changed = String::from_utf8(changed).unwrap();
@@ -259,14 +259,14 @@ fn contexts_while_the_thread_s_storage_is_torn_down() {
         std::mem::forget(context(1).enter());
         AFTER.set(Some(AtThreadsEnd(send)));
     });
-    // A panic in such a destructor would have ended the process.
+    // A panic in such a destructor would have aborted the process.
     thread.join().unwrap();
     let seen: Vec<_> = seen.iter().collect();
     assert_eq!(seen.len(), 2);
     assert!(seen.iter().all(|span| matches!(span, None | Some(2))), "{seen:?}");
 }
 
-/// Gives way once.
+/// A future that is pending once.
 struct Yield(bool);
 
 impl Future for Yield {

@@ -1,4 +1,4 @@
-//! Layers that record by themselves: for servers, for clients, and for programs that use `tracing`.
+//! Layers that record without changes to the code they wrap: servers, clients, users of `tracing`.
 
 mod timeout;
 #[cfg(feature = "tower")]

@@ -1,4 +1,4 @@
-//! What callers build: an event that borrows everything it says.
+//! The event that callers build, which borrows everything it contains.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -10,11 +10,11 @@ use super::Payload;
 use crate::context::TraceContext;
 pub use llm_audit_log::schema::{EventType, Status, Usd, is_event_type_name};
 
-/// One thing an agent did, ready for [`emit`](crate::emit).
+/// One step of an agent, ready for [`emit`](crate::emit).
 ///
-/// It borrows what the caller has and owns nothing: building one allocates nothing, and what is
-/// sampled out was never copied. Times are milliseconds, money US dollars, tokens whole numbers;
-/// input tokens count the cached ones too, output tokens the reasoning ones.
+/// It borrows the caller's data and owns nothing. So building one does not allocate, and if it is
+/// sampled out, nothing was copied. Times are in milliseconds, money is in US dollars, and tokens are
+/// whole numbers. Input tokens include the cached ones, and output tokens include reasoning.
 ///
 /// # Examples
 ///
@@ -38,29 +38,29 @@ pub struct AuditEvent<'a> {
     pub(crate) tokens_input: Option<u64>,
     pub(crate) tokens_output: Option<u64>,
     pub(crate) cost_usd: Option<Usd>,
-    /// Microseconds since the Unix epoch; `None` is the time of the emit.
+    /// Microseconds since the Unix epoch; `None` means the time of the emit.
     pub(crate) timestamp: Option<i64>,
     pub(crate) ids: Ids<'a>,
     pub(crate) data: Option<&'a dyn Payload>,
     pub(crate) error: Option<&'a ErrorDetail<'a>>,
 }
 
-/// Where an event's ids come from.
+/// The source of an event's ids.
 #[derive(Clone, Copy)]
 pub(crate) enum Ids<'a> {
     /// The context of the thread or task, or a new trace.
     Current,
-    /// This context, as if it were the current one.
+    /// This context, used like the current one.
     Within(&'a TraceContext),
     /// Exactly the ids of this context.
     Exactly(&'a TraceContext),
 }
 
 impl<'a> AuditEvent<'a> {
-    /// An event of `event_type` by `agent`, doing `action`.
+    /// Returns an event of this type for an `action` of `agent`.
     ///
-    /// The status begins as [`Status::Error`] for the types that name an error and as
-    /// [`Status::Ok`] for all others.
+    /// If the type names an error, the status begins as [`Status::Error`]. For all other types it
+    /// begins as [`Status::Ok`].
     #[inline]
     pub fn new(event_type: EventType<'a>, agent: &'a str, action: &'a str) -> Self {
         let status = if event_type.is_failure() { Status::Error } else { Status::Ok };
@@ -80,85 +80,88 @@ impl<'a> AuditEvent<'a> {
         }
     }
 
-    /// How it ended.
+    /// Sets the status.
     pub fn status(mut self, status: Status) -> Self {
         self.status = status;
         self
     }
 
-    /// How long it took, in milliseconds. A value that is not finite is left out of the line.
+    /// Sets the duration, in milliseconds. If it is not finite, it is left out of the line.
     pub fn latency_ms(mut self, latency_ms: f64) -> Self {
         self.latency_ms = Some(latency_ms);
         self
     }
 
-    /// Input and output tokens.
+    /// Sets the input and output tokens.
     pub fn tokens(self, input: u64, output: u64) -> Self {
         self.tokens_input(input).tokens_output(output)
     }
 
-    /// Tokens the model read, cached ones included.
+    /// Sets the tokens that the model read, including cached ones.
     pub fn tokens_input(mut self, tokens: u64) -> Self {
         self.tokens_input = Some(tokens);
         self
     }
 
-    /// Tokens the model wrote, reasoning included.
+    /// Sets the tokens that the model wrote, including reasoning.
     pub fn tokens_output(mut self, tokens: u64) -> Self {
         self.tokens_output = Some(tokens);
         self
     }
 
-    /// What it cost, in US dollars: a [`Usd`], or an `f64`, which counts by its shortest digits.
-    /// Written exactly, never with an exponent; a value that is no [`Usd`], as one that is not
-    /// finite, is left out of the line.
+    /// Sets the cost in US dollars: a [`Usd`], or an `f64`, which counts by its shortest digits.
+    ///
+    /// The cost is written exactly, never with an exponent. If a value is not a [`Usd`], for example
+    /// because it is not finite, it is left out of the line.
     pub fn cost_usd(mut self, cost: impl TryInto<Usd>) -> Self {
         self.cost_usd = cost.try_into().ok();
         self
     }
 
-    /// When it happened, for events that are told later than they happened. Kept to the
+    /// Sets the time, if the event is recorded later than it happened. The line has it to the
     /// microsecond.
     pub fn timestamp(mut self, time: SystemTime) -> Self {
         self.timestamp = Some(micros(time));
         self
     }
 
-    /// How long it took, to the nanosecond; the same as [`latency_ms`](Self::latency_ms).
+    /// Sets the duration, to the nanosecond; see [`latency_ms`](Self::latency_ms).
     pub fn latency(self, latency: Duration) -> Self {
         self.latency_ms(latency.as_nanos() as f64 / 1e6)
     }
 
-    /// Takes the ids from `context` as if it were the current one: events of one operation
-    /// (`request.*`, `tool.*`) carry its span, any other event is a new span below it.
+    /// Takes the ids from `context`, as if it were the current one.
+    ///
+    /// Events of one operation (`request.*`, `tool.*`) have its span. Any other event is a new span
+    /// below it.
     pub fn context(mut self, context: &'a TraceContext) -> Self {
         self.ids = Ids::Within(context);
         self
     }
 
-    /// Carries exactly the ids of `context`, whatever the type of the event.
+    /// Uses exactly the ids of `context`, whatever the type of the event.
     pub fn span(mut self, context: &'a TraceContext) -> Self {
         self.ids = Ids::Exactly(context);
         self
     }
 
-    /// The payload: anything that serializes to an object. It is redacted while it is copied; the
-    /// value itself is not changed. What is no object is written as `{"value": …}`.
+    /// Sets the payload: any value that serializes to an object.
     ///
-    /// Of the names inside, those of the schema (`model`, `usage`, `tool`, …) are what the readers
-    /// understand.
+    /// It is redacted while it is copied, and the value itself does not change. If it is not an
+    /// object, it is written as `{"value": …}`. The readers understand the names of the schema inside
+    /// it (`model`, `usage`, `tool`, …).
     pub fn data<T: Serialize>(mut self, data: &'a T) -> Self {
         self.data = Some(data);
         self
     }
 
-    /// As [`data`](Self::data), of what the library puts together itself.
+    /// Sets a payload that the library made; see [`data`](Self::data).
     pub(crate) fn payload(mut self, data: &'a dyn Payload) -> Self {
         self.data = Some(data);
         self
     }
 
-    /// What went wrong. A status of [`Status::Ok`] becomes [`Status::Error`].
+    /// Sets the error. If the status is [`Status::Ok`], it becomes [`Status::Error`].
     pub fn error(mut self, error: &'a ErrorDetail<'a>) -> Self {
         self.error = Some(error);
         if self.status == Status::Ok {
@@ -168,7 +171,7 @@ impl<'a> AuditEvent<'a> {
     }
 }
 
-/// Microseconds since the Unix epoch, negative before it.
+/// Returns the microseconds since the Unix epoch, negative before it.
 pub(crate) fn micros(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
@@ -176,9 +179,9 @@ pub(crate) fn micros(time: SystemTime) -> i64 {
     }
 }
 
-/// What went wrong, for [`AuditEvent::error`].
+/// The description of an error, for [`AuditEvent::error`].
 ///
-/// Every string of it is redacted like the payload.
+/// Each of its strings is redacted like the payload.
 #[derive(Clone, Default)]
 pub struct ErrorDetail<'a> {
     pub(crate) error_type: Cow<'a, str>,
@@ -187,25 +190,28 @@ pub struct ErrorDetail<'a> {
     pub(crate) recoverable: Option<bool>,
     pub(crate) input_snapshot: Option<&'a dyn Payload>,
     pub(crate) environment: Option<&'a dyn Payload>,
-    /// The whole object as somebody else built it; the fields above are then unused.
+    /// The whole object, if the caller built it; the fields above are then unused.
     pub(crate) object: Option<&'a dyn Payload>,
 }
 
 impl<'a> ErrorDetail<'a> {
-    /// An error of this type and message.
+    /// Returns an error of this type and message.
     pub fn new(error_type: impl Into<Cow<'a, str>>, message: impl Into<Cow<'a, str>>) -> Self {
         Self { error_type: error_type.into(), message: message.into(), ..Self::default() }
     }
 
-    /// The type's name from [`std::any::type_name`], the message from `Display`, and the chain of
-    /// [`source`](StdError::source)s, a line each, as the traceback.
+    /// Describes a Rust error.
+    ///
+    /// The type's name comes from [`std::any::type_name`], and the message from `Display`. The
+    /// traceback is the chain of [`source`](StdError::source)s, one in each line.
     pub fn from_error<E: StdError>(error: &E) -> Self {
         Self::of_chain(std::any::type_name::<E>(), error)
     }
 
-    /// As [`from_error`](Self::from_error), under a type's name that the caller knows.
+    /// Describes an error under a type's name that the caller knows; see
+    /// [`from_error`](Self::from_error).
     pub(crate) fn of_chain<E: StdError + ?Sized>(error_type: &'a str, error: &E) -> Self {
-        /// A chain may be a circle; this is where it is cut.
+        /// The limit is needed because a chain may be a circle.
         const SOURCES_MAX: usize = 32;
         let mut chain = String::new();
         let mut source = error.source();
@@ -222,19 +228,20 @@ impl<'a> ErrorDetail<'a> {
         if chain.is_empty() { detail } else { detail.traceback(chain) }
     }
 
-    /// The whole `error` object as it is to stand in the line, for importers that have one. Its
-    /// `input_snapshot` is left out where snapshots are switched off.
+    /// Uses a whole `error` object for the line, for importers that have one.
+    ///
+    /// If snapshots are switched off, its `input_snapshot` is left out.
     pub fn from_object<T: Serialize>(object: &'a T) -> Self {
         Self { object: Some(object), ..Self::default() }
     }
 
-    /// Where it happened, as text.
+    /// Sets the place of the error, as text.
     pub fn traceback(mut self, traceback: impl Into<Cow<'a, str>>) -> Self {
         self.traceback = Some(traceback.into());
         self
     }
 
-    /// Adds a backtrace below what the traceback already says.
+    /// Adds a backtrace after the text of the traceback.
     pub fn backtrace(mut self, backtrace: &std::backtrace::Backtrace) -> Self {
         let mut text = self.traceback.take().map_or_else(String::new, Cow::into_owned);
         if !text.is_empty() {
@@ -245,19 +252,20 @@ impl<'a> ErrorDetail<'a> {
         self
     }
 
-    /// Whether the agent can go on.
+    /// Sets whether the agent can continue.
     pub fn recoverable(mut self, recoverable: bool) -> Self {
         self.recoverable = Some(recoverable);
         self
     }
 
-    /// What the step was given: an object. Left out where `AUDIT_INCLUDE_SNAPSHOTS` is `false`.
+    /// Sets the input of the step, an object. If `AUDIT_INCLUDE_SNAPSHOTS` is `false`, it is left
+    /// out.
     pub fn input_snapshot<T: Serialize>(mut self, snapshot: &'a T) -> Self {
         self.input_snapshot = Some(snapshot);
         self
     }
 
-    /// What it ran in: an object of model, tool versions and the like.
+    /// Sets the environment of the step: an object with the model, versions of tools and the like.
     pub fn environment<T: Serialize>(mut self, environment: &'a T) -> Self {
         self.environment = Some(environment);
         self

@@ -1,4 +1,4 @@
-//! Are async functions recorded where they run: first polled, moved between threads, given up?
+//! Async functions: recorded in the context of their polls, also if they move or are dropped.
 
 use std::error::Error;
 use std::future::{pending, ready};
@@ -66,7 +66,7 @@ fn errors_and_early_returns() {
     assert_eq!(events[1]["error"]["input_snapshot"], json!({"question": "why", "fails": true}));
 }
 
-/// Says where it is dropped.
+/// Emits an event when it is dropped.
 struct Tells;
 
 impl Drop for Tells {
@@ -283,7 +283,7 @@ fn functions_that_return_a_future() {
             &query[..half]
         })
     }
-    /// The future is another function's: making it is what is recorded.
+    /// Another function makes the future, so the call that makes it is recorded.
     #[audit_span(agent = "a")]
     fn made(n: u8) -> impl Future<Output = Result<u8, String>> {
         opaque(n)

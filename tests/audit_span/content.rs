@@ -1,4 +1,4 @@
-//! What of arguments and results is recorded, and what is not?
+//! Arguments and results: which of them are recorded.
 
 use std::cell::Cell;
 use std::fmt;
@@ -111,7 +111,7 @@ fn no_content_but_in_the_snapshot_by_default() {
     assert!(!without.concat().contains("limit") && !without.concat().contains("ana"));
 }
 
-/// Counts how often it is looked at.
+/// Counts how often it is read.
 struct Watched<'w>(&'w Cell<u32>);
 
 impl Serialize for Watched<'_> {
@@ -215,7 +215,7 @@ fn generics_are_seen_by_their_bounds() {
     assert_eq!(arguments["i"], json!([3]));
 }
 
-/// Neither way to look at it works.
+/// Fails in `Serialize` and panics in `Debug`.
 struct Breaks;
 
 impl Serialize for Breaks {

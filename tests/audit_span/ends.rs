@@ -1,4 +1,4 @@
-//! Which events does a call become, with which ids, and how does it end?
+//! The events of a call: their types, ids and ends.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What `#[audit_span]` promises: the events of every kind of function, and the function unchanged.
+//! The promises of `#[audit_span]`: events for every kind of function, and the function unchanged.
 #![cfg(all(feature = "macros", not(loom)))]
 #![deny(warnings, clippy::pedantic)]
 #![forbid(unsafe_code)]
@@ -11,24 +11,24 @@ mod unchanged;
 use llm_audit::testing::Capture;
 use serde_json::Value;
 
-/// The events captured so far.
+/// Returns the events captured so far.
 fn events(seen: &Capture) -> Vec<Value> {
     seen.lines().iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
-/// The types of events, in their order.
+/// Returns the types of events, in their order.
 fn types(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["event_type"].as_str().expect("a type")).collect()
 }
 
-/// The event of a type; there has to be one.
+/// Returns the event of a type; fails unless there is exactly one.
 fn only<'e>(events: &'e [Value], event_type: &str) -> &'e Value {
     let found: Vec<_> = events.iter().filter(|e| e["event_type"] == event_type).collect();
     assert_eq!(found.len(), 1, "one {event_type} in {events:?}");
     found[0]
 }
 
-/// Trace, span and parent.
+/// Returns trace, span and parent.
 fn ids(event: &Value) -> (&str, &str, Option<&str>) {
     let id = |name: &str| event[name].as_str();
     (id("trace_id").expect("a trace"), id("span_id").expect("a span"), id("parent_span_id"))

@@ -1,4 +1,4 @@
-//! What of a function stays as it was: types, borrows, drop order, attributes, lints.
+//! The parts of a function that stay unchanged: types, borrows, drop order, attributes, lints.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -196,7 +196,7 @@ fn arguments_are_dropped_in_the_same_order() {
     assert_eq!(order(&|a, b, c, d| run.block_on(a.recorded_async(b, c, d))), expected);
 }
 
-/// Names of the expansion mean nothing here.
+/// Uses the names of the expansion for values of its own.
 #[test]
 fn names_do_not_meet() {
     #[audit_span(agent = "a", capture_args, capture_result)]
@@ -225,7 +225,7 @@ fn names_do_not_meet() {
 }
 
 mod renamed {
-    /// As a crate that has the library under another name.
+    /// Plays a crate that has the library under another name.
     pub mod audit {
         pub use llm_audit::*;
     }

@@ -1,4 +1,4 @@
-//! Calls of a client: one event each, in the span that the called service is told of.
+//! Calls of a client: one event each, in the span that the called service gets.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn empty(builder: http::request::Builder) -> Request<Full<Bytes>> {
     builder.body(Full::default()).unwrap()
 }
 
-/// A server with an answer of each kind.
+/// Starts a server with a response of each kind.
 fn serve() -> Served {
     Served::new(|capture| {
         let code = async |axum::extract::Path(code): axum::extract::Path<u16>| {
@@ -166,7 +166,7 @@ fn a_call_without_an_answer_is_an_error_with_its_sources() {
 #[test]
 fn a_call_that_takes_too_long_is_a_timeout() {
     let served = serve();
-    // It takes connections and never answers.
+    // This listener accepts connections and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = ServiceBuilder::new()
         .layer(client_layer(&served))
@@ -203,7 +203,7 @@ fn a_call_that_is_dropped_is_cancelled_on_both_sides() {
     assert_eq!(verdict(&recorded.pair().end), ("error", Some("cancelled")));
 }
 
-/// What a caller does with the body it gets.
+/// How much a caller reads of the body that it gets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Reads {
     Nothing,

@@ -1,4 +1,4 @@
-//! Headers and bodies: in the log only where asked for, and then redacted.
+//! Headers and bodies: in the log only if asked for, and then redacted.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ const HEADERS: [&str; 6] = [
     "x-many: two",
 ];
 
-/// Echoes the body, beside headers of its own.
+/// Echoes the body, with headers of its own.
 async fn echo(body: String) -> Response<Body> {
     Response::builder()
         .header("set-cookie", "session=hunter2")
@@ -77,7 +77,7 @@ fn headers_are_recorded_by_name_and_credentials_never() {
 }
 
 #[test]
-#[should_panic(expected = "\"no name\" is no name of a header")]
+#[should_panic(expected = "\"no name\" is not a name of a header")]
 fn a_name_that_no_header_has_is_refused() {
     let _ = layer(&capture()).capture_headers(["no name"]);
 }
@@ -128,7 +128,7 @@ fn bodies_are_recorded_whole_and_redacted_or_not_at_all() {
     }
 }
 
-/// A handler that answers before it has read what it was sent.
+/// Answers before it has read the request's body.
 #[test]
 fn a_request_that_is_not_read_is_not_recorded() {
     let capture = capture_with(|builder| builder.capture_content(true));
@@ -147,7 +147,7 @@ fn a_request_that_is_not_read_is_not_recorded() {
     );
 }
 
-/// Half of a secret is one that no rule finds.
+/// If half of a secret is cut off, no rule finds it.
 #[test]
 fn a_body_that_is_cut_is_not_recorded() {
     let mut sender = None;
@@ -171,7 +171,7 @@ fn a_body_that_is_cut_is_not_recorded() {
     connection.stream.write_all(b"mail ana@exam").unwrap();
     connection.read_to("bo@exam");
     drop(connection);
-    // While more of the request may come, hyper learns that the client is gone from writing only.
+    // While more of the request may come, hyper notices only by a write that the client is gone.
     until("the body's drop", || steps.send(Step::Data("x")).is_err().then_some(()));
     let data = served.finish(1).pair().end["data"].clone();
     assert_eq!(data["request_body"], "[TRUNCATED:13]");

@@ -1,4 +1,4 @@
-//! gRPC over HTTP/2: the status is in the trailers, or in the head of an answer without a body.
+//! gRPC over HTTP/2: the status is in the trailers, or in the head of a response without a body.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -17,7 +17,7 @@ fn status(code: &str) -> HeaderMap {
     HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())])
 }
 
-/// Code, what a server makes of it, what a client does.
+/// The code, the server's status and the client's status.
 type Case =
     (&'static str, (&'static str, Option<&'static str>), (&'static str, Option<&'static str>));
 
@@ -37,7 +37,7 @@ const CASES: [Case; 9] = [
 fn the_status_of_a_call_is_that_of_its_trailers_or_its_head() {
     let served = Served::new(|capture| {
         let logger = capture.logger().clone();
-        // The code and where it goes are in the request's headers.
+        // The request's headers contain the code and its place.
         let answer = async move |request: Request| {
             let code = request.headers()["x-code"].to_str().unwrap();
             let mut response = Response::new(Body::empty());

@@ -1,5 +1,5 @@
-//! The `tower` layers over real sockets: every request has one start and one end, every call one
-//! event, in the right trace, whatever happens to it.
+//! The `tower` layers over real sockets: one start and one end for every request, one event for
+//! every call, in the right trace, whatever happens.
 #![cfg(feature = "axum")]
 
 mod client;

@@ -20,7 +20,7 @@ use crate::support::{
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
 
-/// What the handler is in, by the thread and by the request.
+/// Returns the context that the handler is in, by the thread and by the request.
 async fn where_am_i(Extension(given): Extension<TraceContext>) -> String {
     let current = TraceContext::current().expect("a context");
     assert_eq!(current, given);
@@ -46,7 +46,7 @@ fn a_request_continues_the_caller_s_trace_and_a_malformed_one_begins_its_own() {
         format!("{good}\r\n{good}"),
     ];
     let state = "tracestate: a=1\r\ntracestate: b=2";
-    // Headers, whether the trace goes on, whether there is something to refuse, the state.
+    // Headers, whether the trace continues, whether a header is refused, the state.
     let mut cases = vec![
         (String::new(), false, false, "none"),
         ("x-other: 1\r\ntracestate: a=1".to_owned(), false, false, "none"),
@@ -204,7 +204,7 @@ fn a_connection_that_is_kept_gives_each_request_its_own_events() {
     assert_eq!(traces.iter().collect::<std::collections::BTreeSet<_>>().len(), 5);
 }
 
-/// A handler whose answer has this body, once.
+/// Returns a handler that answers with this body, once.
 fn once(body: Piped) -> axum::routing::MethodRouter {
     let body = Arc::new(Mutex::new(Some(body)));
     get(move || async move {
@@ -216,7 +216,7 @@ fn once(body: Piped) -> axum::routing::MethodRouter {
     })
 }
 
-/// A server with one streamed answer, whose steps are in the test's hands.
+/// Starts a server with one streamed response, whose steps the test sends.
 fn streaming() -> (Served, tokio::sync::mpsc::UnboundedSender<Step>) {
     let mut sender = None;
     let served = Served::new(|capture| {
@@ -227,7 +227,7 @@ fn streaming() -> (Served, tokio::sync::mpsc::UnboundedSender<Step>) {
     (served, sender.unwrap())
 }
 
-/// What the body emitted lies below the request, its drop included.
+/// Checks that the events of the body are below the request, also the one of its drop.
 fn assert_below(lines: &[Value], polls: usize, span: &Value) {
     let of = |event_type: &str| -> Vec<&Value> {
         lines.iter().filter(|line| line["event_type"] == event_type).collect()
@@ -247,7 +247,7 @@ fn a_stream_ends_with_its_last_byte() {
     for _ in 0..3 {
         steps.send(Step::Data("data: token\n\n")).unwrap();
         connection.read_to("token\n\n\r\n");
-        // On its way: arrived, not ended.
+        // The request has arrived and has not ended.
         served.wait_for("request.start", 1);
         assert!(served.lines().iter().all(|line| line["event_type"] != "request.end"));
     }
@@ -301,7 +301,7 @@ fn a_body_that_fails_or_panics_is_an_error() {
     }
 }
 
-/// A body of known length, which hyper drops at its last byte without asking for its end.
+/// hyper drops a body of known length at its last byte, without asking for its end.
 #[test]
 fn a_body_of_known_length_ends_when_all_of_it_is_sent() {
     let mut sender = None;
@@ -315,7 +315,7 @@ fn a_body_of_known_length_ends_when_all_of_it_is_sent() {
         };
         Router::new().route("/known", get(answer)).layer(layer(capture))
     });
-    // Not dropped: the body itself never comes to an end.
+    // The sender is not dropped, so the body itself never ends.
     let steps = sender.unwrap();
     steps.send(Step::Data("01234")).unwrap();
     steps.send(Step::Data("56789")).unwrap();
@@ -325,7 +325,7 @@ fn a_body_of_known_length_ends_when_all_of_it_is_sent() {
     assert_eq!(end["data"]["bytes"], 10);
 }
 
-/// hyper drops a body that says it is at its end without asking for more.
+/// If a body reports its end, hyper drops it without asking for more.
 #[test]
 fn a_body_that_knows_its_end_ends_with_its_last_frame() {
     let served = Served::new(|capture| {
@@ -369,7 +369,7 @@ fn a_handler_that_is_too_slow_is_a_timeout() {
             HandleErrorLayer::new(|_: BoxError| async { (StatusCode::GATEWAY_TIMEOUT, "too slow") })
         };
         let short = Duration::from_millis(1);
-        // The answer to the timeout passes the layer, or the timeout itself does.
+        // Either the response to the timeout passes the layer, or the timeout itself does.
         let outside = ServiceBuilder::new().layer(layer(capture)).layer(on_error()).timeout(short);
         let inside = ServiceBuilder::new().layer(on_error()).layer(layer(capture)).timeout(short);
         Router::new()

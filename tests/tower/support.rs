@@ -1,5 +1,5 @@
-//! A server on loopback, a client that writes requests as they stand, and bodies that the test
-//! holds the other end of.
+//! A server on loopback, a client that writes requests byte by byte, and bodies that the test
+//! controls.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -21,10 +21,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tower::Service;
 
-/// Long enough for a busy machine; no test waits for it to pass.
+/// Long enough for a busy machine; no test waits until it has passed.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Waits until `found` gives something.
+/// Waits until `found` returns a value.
 pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -36,7 +36,7 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A server that runs until it is dropped, and what it records.
+/// A server that runs until it is dropped, with its recorder.
 pub struct Served {
     pub address: SocketAddr,
     pub runtime: Runtime,
@@ -76,7 +76,7 @@ impl Served {
         Connection::to(self.address)
     }
 
-    /// The answer to `METHOD path` with these further header lines.
+    /// Sends `METHOD path` with these further header lines, and returns the response.
     pub fn ask(&self, request: &str, headers: &[&str]) -> Reply {
         let mut connection = self.connect();
         connection.send(request, headers);
@@ -94,8 +94,9 @@ impl Served {
         });
     }
 
-    /// All that was recorded once `requests` have ended and the server is gone: by the time
-    /// nothing runs any more there are no more and no fewer events.
+    /// Waits for `requests` to end, stops the server, and returns all events.
+    ///
+    /// Nothing runs any more then, so no event can follow.
     pub fn finish(self, requests: usize) -> Recorded {
         self.wait_for("request.end", requests);
         let Self { runtime, capture, .. } = self;
@@ -117,8 +118,9 @@ impl Recorded {
         self.lines.iter().filter(|line| line["event_type"] == event_type).collect()
     }
 
-    /// The requests in the order of their starts, each of which has exactly one start and one end
-    /// that agree.
+    /// Returns the requests in the order of their starts.
+    ///
+    /// Fails unless each has exactly one start and one end, and both agree.
     pub fn pairs(&self) -> Vec<Pair> {
         let mut ends: BTreeMap<String, Value> = BTreeMap::new();
         for end in self.of("request.end") {
@@ -143,7 +145,7 @@ impl Recorded {
         pairs
     }
 
-    /// The one request there was.
+    /// Returns the only request; fails unless there is exactly one.
     pub fn pair(&self) -> Pair {
         let mut pairs = self.pairs();
         assert_eq!(pairs.len(), 1);
@@ -151,12 +153,12 @@ impl Recorded {
     }
 }
 
-/// How an event ended: status and the type of its error.
+/// Returns the end of an event: its status and the type of its error.
 pub fn verdict(line: &Value) -> (&str, Option<&str>) {
     (line["status"].as_str().unwrap(), line["error"]["type"].as_str())
 }
 
-/// A connection that speaks HTTP/1.1 as it is told.
+/// A connection that sends the HTTP/1.1 that a test gives it.
 pub struct Connection {
     pub stream: TcpStream,
     read: Vec<u8>,
@@ -199,7 +201,7 @@ impl Connection {
         self.stream.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Reads until `end` finds where what is looked for ends, and takes it out.
+    /// Reads until `end` finds the end of a part, and takes that part out.
     pub fn read_until(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> Vec<u8> {
         loop {
             if let Some(end) = end(&self.read) {
@@ -220,7 +222,7 @@ impl Connection {
         self.read_until(find)
     }
 
-    /// Whether the server closed without another byte.
+    /// Reports whether the server closed without another byte.
     pub fn is_closed(&mut self) -> bool {
         matches!(self.stream.read(&mut [0; 1]), Ok(0) | Err(_)) && self.read.is_empty()
     }
@@ -238,7 +240,7 @@ impl Connection {
         Reply { status, headers, body: Vec::new() }
     }
 
-    /// The whole answer. A chunked body is left as it came.
+    /// Reads the whole response. A chunked body is not decoded.
     pub fn reply(&mut self, is_head: bool) -> Reply {
         let mut reply = self.head();
         let has_body = !is_head && ![204, 304].contains(&reply.status);
@@ -254,7 +256,7 @@ impl Connection {
     }
 }
 
-/// What a body does next.
+/// The next step of a body.
 pub enum Step {
     Data(&'static str),
     Trailers(HeaderMap),
@@ -262,8 +264,9 @@ pub enum Step {
     Panic,
 }
 
-/// A body that does what the other end of the channel says, emits an event for each step, and
-/// another when it is dropped.
+/// A body that takes its steps from a channel.
+///
+/// It emits an event for each step, and another when it is dropped.
 pub struct Piped {
     steps: mpsc::UnboundedReceiver<Step>,
     logger: AuditLogger,
@@ -299,7 +302,7 @@ impl Drop for Piped {
     }
 }
 
-/// A body of one frame whose length nobody is told, and that knows its end when it has come.
+/// A body of one frame and unknown length, which knows its end after that frame.
 pub struct LastFrame(pub Option<&'static str>);
 
 impl HttpBody for LastFrame {
@@ -319,7 +322,7 @@ impl HttpBody for LastFrame {
     }
 }
 
-/// Emits when it is dropped.
+/// Emits an event when it is dropped.
 pub struct AtDrop(pub AuditLogger);
 
 impl Drop for AtDrop {
@@ -328,7 +331,7 @@ impl Drop for AtDrop {
     }
 }
 
-/// A service that panics before it gives a future.
+/// A service that panics before it returns a future.
 #[derive(Clone)]
 pub struct PanicsInCall;
 

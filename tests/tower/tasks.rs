@@ -1,4 +1,4 @@
-//! Requests side by side, each with tasks of its own: every trace is one whole tree.
+//! Concurrent requests, each with tasks of its own: every trace is one whole tree.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn emit(logger: &AuditLogger, event_type: EventType<'_>, action: &str) {
     logger.emit(&AuditEvent::new(event_type, "tasks", action));
 }
 
-/// A tool that lets others go on between its events.
+/// Runs a tool that lets other tasks continue between its events.
 async fn tool(logger: AuditLogger, name: &'static str) {
     emit(&logger, EventType::ToolCall, name);
     tokio::task::yield_now().await;
@@ -67,7 +67,7 @@ async fn handler(logger: AuditLogger, all: Arc<Barrier>) {
     emit(&logger, EventType::AgentDecision, "decide");
 }
 
-/// A span and all below it, in the order of their names.
+/// Describes a span and all spans below it, in the order of their names.
 fn shape(trace: &Trace, at: usize) -> String {
     let span = &trace.spans[at];
     assert!(!span.is_orphan && !span.is_circular);
@@ -117,7 +117,7 @@ fn requests_side_by_side_are_each_one_tree() {
         let found = Trace::find(&folder, &format!("{id:032x}"), |_| {}).unwrap();
         let Found::One(trace) = found else { panic!("{found:?}") };
         assert_eq!(trace.events().count(), events_each);
-        // The call was made in a span that has no event of its own.
+        // The call was made in a span without an event of its own.
         let [root] = trace.roots[..] else { panic!("{:?}", trace.roots) };
         assert!(trace.spans[root].is_orphan && trace.spans[root].parent.is_some());
         let mut trace = trace;

@@ -21,7 +21,7 @@ pub(crate) fn at_end_mut(body: &mut Block) -> Option<&mut Expr> {
     body.stmts.last_mut().and_then(async_block_mut)
 }
 
-/// What `Future<Output = …>` gives.
+/// Finds the type that `Future<Output = …>` names.
 struct Output(Option<Type>);
 
 impl<'ast> Visit<'ast> for Output {
@@ -42,7 +42,7 @@ impl<'ast> Visit<'ast> for Output {
     }
 }
 
-/// `async { … }` or `Box::pin(async { … })` at the end of a block.
+/// Finds `async { … }` or `Box::pin(async { … })` in the last statement of a block.
 fn async_block(last: &Stmt) -> Option<&ExprAsync> {
     let Stmt::Expr(tail, None) = last else { return None };
     let inner = match tail {
@@ -52,7 +52,7 @@ fn async_block(last: &Stmt) -> Option<&ExprAsync> {
     if let Expr::Async(block) = inner { Some(block) } else { None }
 }
 
-/// As [`async_block`], to be replaced.
+/// Finds the block of [`async_block`], to replace it.
 fn async_block_mut(last: &mut Stmt) -> Option<&mut Expr> {
     let Stmt::Expr(tail, None) = last else { return None };
     match tail {

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{Error, FnArg, Ident, Pat, PatIdent, Result, Signature, Type};
 
-/// Types of which a copy is as good as the argument, beside shared references.
+/// The types, besides shared references, of which a copy can be kept until the end.
 const COPIED: [&str; 16] = [
     "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
     "u64", "u128", "usize",
@@ -28,8 +28,8 @@ impl Bindings {
             let (FnArg::Typed(syn::PatType { attrs, .. })
             | FnArg::Receiver(syn::Receiver { attrs, .. })) = input;
             if let Some(cfg) = attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
-                let message = "`#[audit_span]` does not know which arguments there will be: put \
-                               the `#[cfg]` on two functions";
+                let message = "`#[audit_span]` does not know whether this argument exists: \
+                               write two functions and put `#[cfg]` on each";
                 return Err(Error::new(cfg.span(), message));
             }
             let FnArg::Typed(argument) = input else { continue };
@@ -49,7 +49,7 @@ impl Bindings {
         Ok(Self(all))
     }
 
-    /// That every one of `names` is an argument.
+    /// Checks that every one of `names` is an argument.
     pub(crate) fn check(&self, names: &[Ident]) -> Result<()> {
         let unknown = |name: &&Ident| !self.0.iter().any(|binding| binding.name == **name);
         let Some(name) = names.iter().find(unknown) else { return Ok(()) };
@@ -58,7 +58,7 @@ impl Bindings {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let message = match *name == "self" {
             true => format!("`self` is never recorded; arguments: {known}"),
-            false => format!("no argument is called `{name}`; arguments: {known}"),
+            false => format!("`{name}` is not an argument; arguments: {known}"),
         };
         Err(Error::new(name.span(), message))
     }
@@ -74,8 +74,10 @@ impl<'ast> Visit<'ast> for Names {
     }
 }
 
-/// Behind a shared reference nothing changes before the end, but for what is made to: a lock would be
-/// locked again, perhaps by who holds it.
+/// Reports whether a copy of an argument of this type can be kept until the end.
+///
+/// The target of a shared reference does not change before the end, unless it is a cell or a lock.
+/// To record a lock is to lock it, perhaps on the thread that already holds it.
 fn is_copied(ty: &Type) -> bool {
     match ty {
         Type::Reference(reference) => {
@@ -90,7 +92,7 @@ fn is_copied(ty: &Type) -> bool {
     }
 }
 
-/// Whether a type is named after a cell or a lock, or holds one that can be seen.
+/// Reports whether the name of a type, or of one inside it, is that of a cell or a lock.
 fn is_changeable(ty: &Type) -> bool {
     fn has_name(tokens: TokenStream) -> bool {
         tokens.into_iter().any(|token| match token {

@@ -1,6 +1,8 @@
-//! Which names may stand in `event = "…"`?
+//! The names that are accepted in `event = "…"`.
 
-/// The types of the schema: their names, and the variants of `EventType`.
+/// The event types of the schema: their names, and the variants of `EventType`.
+///
+/// This crate does not depend on the schema's crate; a test compares the two lists.
 pub(crate) const TYPES: [(&str, &str); 19] = [
     ("request.start", "RequestStart"),
     ("request.end", "RequestEnd"),
@@ -23,8 +25,9 @@ pub(crate) const TYPES: [(&str, &str); 19] = [
     ("prompt.efficiency", "PromptEfficiency"),
 ];
 
-/// Whether a name may be a type of the user's own: two words or more, so that a slip in a name of
-/// the schema is not taken for one.
+/// Reports whether a name may be a type of the user's own.
+///
+/// It needs two words or more. So a typing error in a one-word name of the schema is refused.
 pub(crate) fn is_custom(name: &str) -> bool {
     let is_word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
@@ -32,12 +35,12 @@ pub(crate) fn is_custom(name: &str) -> bool {
     name.contains('.') && !name.starts_with("audit.") && name.split('.').all(is_word)
 }
 
-/// What is accepted, for a message.
+/// Lists the accepted names, for a message.
 pub(crate) fn accepted() -> String {
     let names: Vec<String> = TYPES.iter().map(|(name, _)| format!("`{name}`")).collect();
     format!(
-        "accepted: {}; a name of your own: lower-case words joined by dots, as in \
-         `cart.checkout`, not `audit.…`; an expression of type `EventType`",
+        "accepted: {}; a name of your own, of lower-case words joined by dots, as in \
+         `cart.checkout`, except `audit.…`; an expression of type `EventType`",
         names.join(", ")
     )
 }

@@ -1,7 +1,7 @@
-//! What becomes of a function under `#[audit_span]`?
+//! The expansion of a function under `#[audit_span]`.
 //!
-//! Its signature stays. Its body goes into a closure or an async block, so that a `return` or a `?`
-//! ends that and not the function; the span is begun before it and ended after it:
+//! The signature does not change. The body moves into a closure or an async block, so that `return`
+//! and `?` leave that and not the function. The span begins before it and ends after it:
 //!
 //! ```text
 //! let mut span = if off { None } else { Some(begin(head, captured, moved, kept)) };
@@ -10,8 +10,8 @@
 //! result
 //! ```
 //!
-//! The closure takes the arguments in the reverse of their order, the receiver last: that is the
-//! order in which it drops them, as the function would have done.
+//! The closure captures the arguments in reverse order, the receiver last. It drops them in that
+//! order, as the function would have done.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -45,7 +45,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     Ok(quote!(#function))
 }
 
-/// Says which functions cannot be recorded.
+/// Refuses the functions that cannot be recorded.
 fn refuse(signature: &Signature) -> Result<()> {
     let refused = if let Some(constant) = &signature.constness {
         Some((constant.span(), "a `const fn` cannot be recorded: it may run in the compiler"))
@@ -60,7 +60,7 @@ fn refuse(signature: &Signature) -> Result<()> {
     refused.map_or(Ok(()), |(span, message)| Err(Error::new(span, message)))
 }
 
-/// A function and what its attribute says.
+/// A function and the options of its attribute.
 struct Call<'f> {
     library: TokenStream,
     function: &'f Signature,
@@ -81,7 +81,7 @@ impl Call<'_> {
         }
     }
 
-    /// A plain function: its body in a closure.
+    /// Expands a plain function, with its body in a closure.
     fn synchronous(&self, body: &Block) -> TokenStream {
         let (library, begin, owned) = (&self.library, self.begin(), self.owned());
         let returned = returned(&self.function.output);
@@ -92,7 +92,7 @@ impl Call<'_> {
         quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }
     }
 
-    /// An async function: its body in an async block.
+    /// Expands an async function, with its body in an async block.
     fn asynchronous(&self, body: &Block) -> TokenStream {
         let owned = self.owned();
         let returned = returned(&self.function.output);
@@ -100,7 +100,7 @@ impl Call<'_> {
         self.polled(capture, &owned, body, &returned)
     }
 
-    /// A function that ends with an async block, boxed or not: that block is what is recorded.
+    /// Expands a function that ends with an async block, boxed or not; that block is recorded.
     fn around_future(&self, body: &Block, block: &ExprAsync, output: &Type) -> TokenStream {
         let polled = self.polled(block.capture, &TokenStream::new(), &block.block, output);
         let (capture, attrs) = (&block.capture, &block.attrs);
@@ -134,7 +134,7 @@ impl Call<'_> {
         quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }
     }
 
-    /// Takes the arguments, whole, in the order in which they are to be dropped.
+    /// Captures the whole arguments, in the order in which they must be dropped.
     fn owned(&self) -> TokenStream {
         let names = self.bindings.0.iter().rev().map(|binding| &binding.name);
         let receiver = self.function.receiver().map(|receiver| &receiver.self_token);
@@ -142,7 +142,7 @@ impl Call<'_> {
         quote_spanned! {Span::mixed_site()=> let _ = (#(&#names,)* #(&#receiver,)*); }
     }
 
-    /// `None` where nothing is recorded, else the span.
+    /// Begins the span; the expression is `None` if nothing is recorded.
     fn begin(&self) -> TokenStream {
         let library = &self.library;
         let (head, captured) = (self.head(), self.captured());
@@ -210,7 +210,7 @@ impl Call<'_> {
         }
     }
 
-    /// An agent or an action.
+    /// Expands an agent or an action.
     fn name(&self, given: &Expr) -> TokenStream {
         let library = &self.library;
         match given {
@@ -221,7 +221,7 @@ impl Call<'_> {
         }
     }
 
-    /// The arguments that `capture_args` is for.
+    /// Expands the arguments that `capture_args` selects.
     fn captured(&self) -> Vec<TokenStream> {
         match &self.options.capture_args {
             None => Vec::new(),
@@ -236,7 +236,7 @@ impl Call<'_> {
         }
     }
 
-    /// A name and how its value is recorded; errors are shown at `name`.
+    /// Expands a name and its recorded value; the compiler shows errors at `name`.
     fn member(&self, name: &Ident, method: &str) -> TokenStream {
         let (library, text) = (&self.library, plain_name(name));
         let method = format_ident!("audit_span_{method}", span = name.span());
@@ -245,7 +245,7 @@ impl Call<'_> {
         }
     }
 
-    /// The result, and the end of the span before it is given back.
+    /// Expands the end of the span, before the result is returned.
     fn end(&self, result: &TokenStream, returned: &Type) -> TokenStream {
         if matches!(returned, Type::Never(_)) {
             let unreachable = self.function.asyncness.map(|_| quote!(; ::core::unreachable!()));
@@ -289,7 +289,7 @@ impl Call<'_> {
     }
 }
 
-/// The returned type, as a closure may have it.
+/// Returns the function's return type in a form that a closure may have.
 fn returned(output: &ReturnType) -> Type {
     match output {
         ReturnType::Default => parse_quote_spanned!(Span::mixed_site()=> ()),
@@ -297,7 +297,7 @@ fn returned(output: &ReturnType) -> Type {
     }
 }
 
-/// The type with `_` for every `impl Trait`.
+/// Replaces every `impl Trait` in a type by `_`.
 fn inferred(ty: &Type) -> Type {
     struct Infer;
     impl VisitMut for Infer {
@@ -314,7 +314,7 @@ fn inferred(ty: &Type) -> Type {
     ty
 }
 
-/// A name without its `r#`.
+/// Returns a name without its `r#`.
 fn plain_name(name: &Ident) -> String {
     let name = name.to_string();
     name.strip_prefix("r#").unwrap_or(&name).to_owned()

@@ -1,4 +1,4 @@
-//! The attribute `#[audit_span]` of `llm-audit`; use it from there.
+//! The attribute `#[audit_span]` of `llm-audit`, which re-exports it.
 
 use proc_macro::TokenStream;
 
@@ -8,12 +8,15 @@ mod events;
 mod expand;
 mod options;
 
-/// Records the calls of a function: `tool.call` before it runs, `tool.result` or `tool.error` after
-/// it, or one event of another type at its end, with how long it took.
+/// Records the calls of a function.
 ///
-/// A call is a span: below the current one, or the first of a new trace. It is current while the
-/// body runs, so that what the body emits, and the functions under `#[audit_span]` that it calls,
-/// lie below it.
+/// A call becomes `tool.call` before it runs, and `tool.result` or `tool.error` after it. With the
+/// option `event` it becomes one event of another type, at its end. The event at the end has the
+/// duration.
+///
+/// A call is a span below the current one. If there is none, it begins a new trace. The span is
+/// current while the body runs. So the events of the body, and the calls of other functions under
+/// `#[audit_span]`, are below it.
 ///
 /// ```
 /// use llm_audit::audit_span;
@@ -35,17 +38,17 @@ mod options;
 ///
 /// | option | |
 /// |---|---|
-/// | `agent = …` | who does it: a string, or an expression of anything that displays itself. Required |
-/// | `action = …` | what it does; the function's name without it |
-/// | `event = …` | one event of this type at the end, instead of the three of a tool: a name of the schema (`"llm.invoke"`), a name of your own in lower-case words joined by dots (`"cart.checkout"`), or an expression of type `EventType` |
+/// | `agent = …` | the agent: a string, or an expression whose value is `Display`. Required |
+/// | `action = …` | the action; without it, the function's name |
+/// | `event = …` | one event of this type at the end, instead of the three of a tool. It is a name of the schema (`"llm.invoke"`), a name of your own (`"cart.checkout"`), or an expression of type `EventType`. A name of your own is lower-case words joined by dots |
 /// | `logger = …` | an `AuditLogger` that the events go to, instead of the recorder of the process |
-/// | `capture_args` | puts all arguments into `data.arguments`, where content is captured |
-/// | `capture_args(a, b)` | only these; each has to be `Serialize` or `Debug` |
-/// | `capture_result` | puts what was returned into `data.result`, where content is captured: of `Ok(v)` and `Some(v)` the `v` |
-/// | `skip(a, b)` | arguments that are recorded nowhere, not in a snapshot either |
-/// | `recoverable` | an error's `recoverable` is `true`; `recoverable = false` says the opposite |
-/// | `recoverable = …` | a function from `&E` to `bool` that is asked |
-/// | `crate = …` | the path of `llm_audit`, where it has another name |
+/// | `capture_args` | puts all arguments into `data.arguments`, if content is captured |
+/// | `capture_args(a, b)` | only these; each must be `Serialize` or `Debug` |
+/// | `capture_result` | puts the returned value into `data.result`, if content is captured: the `v` of `Ok(v)` and `Some(v)` |
+/// | `skip(a, b)` | arguments that are never recorded, not even in a snapshot |
+/// | `recoverable` | an error's `recoverable` is `true`; `recoverable = false` makes it `false` |
+/// | `recoverable = …` | a function from `&E` to `bool` that decides it |
+/// | `crate = …` | the path of `llm_audit`, if it has another name |
 ///
 /// The expressions are evaluated when the call begins, in the scope of the function: `agent =
 /// self.name` is fine. Agent and action are copied.
@@ -57,26 +60,28 @@ mod options;
 /// | returns | `tool.result` | `ok` |
 /// | returns `None` | `tool.result`, without a result | `ok` |
 /// | returns `Err(e)` | `tool.error` | `error` |
-/// | panics | `tool.error`, the error's type is `panic`; the text of the panic is not known here | `error` |
+/// | panics | `tool.error`, the error's type is `panic`; the text of the panic is not known | `error` |
 /// | is a future dropped before its end | `tool.error`, the error's type is `cancelled` | `error` |
 ///
-/// With `event = "llm.invoke"` what fails is an `llm.error`; any other type stays what it is. Of
-/// every call there is one such event, so a function that calls `record_llm_call` needs no
-/// `event = "llm.invoke"`, which knows neither tokens nor cost: both would count the call. The three
-/// tool events have the action as `data.tool`.
+/// If a call fails with `event = "llm.invoke"`, the event is an `llm.error`. Any other type stays the
+/// same. Do not use `event = "llm.invoke"` for a function that calls `record_llm_call`: the call would
+/// be counted twice. The attribute knows neither tokens nor cost. The three tool events have the
+/// action as `data.tool`.
 ///
-/// An `error` has the type's name, the text of its `Display` (else of its `Debug`, else none), the
-/// chain of its sources as the traceback (of an `anyhow::Error` too), and:
+/// An `error` contains the type's name and the text of its `Display`. If there is no `Display`, it
+/// contains the text of `Debug`, or no text. The chain of its sources is the traceback, also for an
+/// `anyhow::Error`. It also contains:
 ///
-/// - `input_snapshot`: the arguments as they were when the call began (of what is behind a `&`, and
-///   is not by its type's name a cell, an atomic or a lock, as it is at the end), unless
-///   `AUDIT_INCLUDE_SNAPSHOTS` is `false`. It does not depend on `capture_args`. Name what must not
-///   be kept in `skip`;
-/// - `environment`: what the application registered with `Builder::environment` (the model, versions
-///   of tools), `crate` (name and version of the package that the function is in), and `rustc`.
+/// - `input_snapshot`: the arguments as they were when the call began. The target of a `&` is shown as
+///   it is at the end, unless its type's name is that of a cell, an atomic or a lock. If
+///   `AUDIT_INCLUDE_SNAPSHOTS` is `false`, there is no snapshot. It does not depend on `capture_args`.
+///   If an argument must not be kept, name it in `skip`.
+/// - `environment`: the values that the application registered with `Builder::environment` (the model,
+///   versions of tools). It also has `crate`, the name and version of the function's package, and
+///   `rustc`.
 ///
-/// Content means arguments and results; it is captured where `llm_audit::captures_content()` says
-/// so (`AUDIT_CAPTURE_CONTENT`).
+/// Content means arguments and results. It is captured if `llm_audit::captures_content()` returns
+/// `true` (`AUDIT_CAPTURE_CONTENT`).
 ///
 /// ```
 /// use llm_audit::audit_span;
@@ -102,36 +107,36 @@ mod options;
 ///
 /// # Values
 ///
-/// A value that is `Serialize` is recorded as such. One that is only `Debug` becomes that text, at
-/// most 64 KiB of it; what stands behind the name of a sensitive field there (`password`, `token`, …)
-/// becomes `[REDACTED]`, however it is nested. Of one that is neither its type's name is recorded. An
-/// argument whose own name is sensitive goes as a whole. All of it is redacted as everything is that
-/// is emitted. Generic types are seen by the bounds that the function states.
+/// If a value is `Serialize`, that value is recorded. If it is only `Debug`, its text is recorded, at
+/// most 64 KiB of it. In that text the value after a sensitive field's name (`password`, `token`, …)
+/// becomes `[REDACTED]`, however it is nested. If a value is neither, the name of its type is recorded.
+/// If an argument's own name is sensitive, the whole argument is redacted. All of it is redacted like
+/// any other event. If a type is generic, the bounds of the function decide.
 ///
-/// A value that panics or fails while it is looked at becomes `[UNSERIALIZABLE]`, and costs the
-/// caller nothing. A snapshot is cut where it would be too long for an event.
+/// If a value panics or fails while it is read, it becomes `[UNSERIALIZABLE]`, and the caller does not
+/// notice. If a snapshot is too long for an event, it is cut.
 ///
 /// # Functions
 ///
-/// Signature, types, borrows, the order of drops and other attributes stay as they are; a future
-/// that was `Send` is. Functions, methods and async functions are taken, generic ones included, and
-/// so are `async_trait` methods: put the attribute on the method, inside the `#[async_trait]` impl.
-/// A function that ends with `async { … }` or `Box::pin(async { … })` and names `Future<Output = …>`
-/// as what it returns is taken for an async function, too, and its arguments are looked at inside
-/// that block. Any other function that returns a future is recorded as what it is: a call that
-/// makes one.
+/// Signature, types, borrows, the order of drops and other attributes stay the same. If the future was
+/// `Send`, it still is. The attribute accepts functions, methods and async functions, also generic
+/// ones. It accepts `async_trait` methods, too: put the attribute on the method, inside the
+/// `#[async_trait]` impl.
 ///
-/// The span of an async function begins when it is first polled, inside the context that is current
-/// then. A `const` or `extern` function is refused. A closure that is returned as `impl Fn(&T) -> &U`
-/// has to spell the types of its arguments, and `Location::caller()` in the body is the function.
+/// A function may end with `async { … }` or `Box::pin(async { … })`, and name `Future<Output = …>` in
+/// its return type. It is then recorded like an async function, and its arguments are read inside
+/// that block. If any other function returns a future, the call that makes the future is recorded.
+///
+/// The span of an async function begins at its first poll, inside the context that is current then. A
+/// `const` or `extern` function is refused. If a closure is returned as `impl Fn(&T) -> &U`, the types
+/// of its arguments must be written. `Location::caller()` in the body is the function.
 ///
 /// # Cost
 ///
-/// Where nothing is recorded (`AUDIT_ENABLED=false`): one load, and no option is evaluated. Else the
-/// events, and for each call a span, two readings of the clock, and the part of the snapshot that has
-/// to be taken before the body runs: arguments that are shared references or plain numbers are read
-/// only when there is an error, all others are encoded at once. Pass large ones by reference, or
-/// `skip` them.
+/// If nothing is recorded (`AUDIT_ENABLED=false`), a call costs one load, and no option is evaluated.
+/// Otherwise it costs its events, a span and two readings of the clock. A part of the snapshot must be
+/// taken before the body runs. Shared references and plain numbers are read only if there is an error.
+/// All other arguments are encoded at once. Pass large ones by reference, or `skip` them.
 #[proc_macro_attribute]
 pub fn audit_span(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(arguments.into(), item.into())

@@ -1,4 +1,4 @@
-//! What may stand in the brackets of `#[audit_span(…)]`?
+//! The options in the brackets of `#[audit_span(…)]`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -13,7 +13,7 @@ const ACCEPTED: &str = "accepted: `agent = …`, `action = …`, `event = …`, 
     `capture_args`, `capture_args(name, …)`, `capture_result`, `skip(name, …)`, `recoverable`, \
     `recoverable = …`, `crate = …`";
 
-/// The options, as they were written.
+/// The options, as written.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) agent: Option<Expr>,
@@ -34,7 +34,7 @@ pub(crate) enum CapturedArguments {
 
 pub(crate) enum Recoverable {
     Always(bool),
-    /// A function of the error.
+    /// A function that takes the error.
     Asked(Expr),
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Event {
 }
 
 impl Options {
-    /// The path of the library.
+    /// Returns the path of the library.
     pub(crate) fn library(&self) -> TokenStream {
         self.library.as_ref().map_or_else(|| quote!(::llm_audit), ToTokens::to_token_stream)
     }
@@ -70,7 +70,8 @@ impl Parse for Options {
             input.parse::<Option<Token![,]>>()?;
         }
         if options.agent.is_none() {
-            let message = "`agent` is missing: who runs this step, as in `agent = \"benefits\"`";
+            let message =
+                "`agent` is missing: it names who runs this step, as in `agent = \"benefits\"`";
             return Err(Error::new(Span::call_site(), message));
         }
         Ok(options)
@@ -78,7 +79,7 @@ impl Parse for Options {
 }
 
 impl Options {
-    /// What stands behind the name of an option.
+    /// Reads the text after the name of an option.
     fn read(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
         match name.to_string().as_str() {
             "agent" => self.agent = Some(value(name, input)?),
@@ -99,7 +100,7 @@ impl Options {
     }
 }
 
-/// `= …`
+/// Reads `= …`.
 fn value(name: &Ident, input: ParseStream<'_>) -> Result<Expr> {
     if !input.peek(Token![=]) {
         let message = format!("`{name}` needs a value: `{name} = …`");
@@ -109,7 +110,7 @@ fn value(name: &Ident, input: ParseStream<'_>) -> Result<Expr> {
     input.parse()
 }
 
-/// `(a, b)`; no name stands there twice.
+/// Reads `(a, b)`; refuses a name that occurs twice.
 fn names(name: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>> {
     if !input.peek(token::Paren) {
         let message = format!("`{name}` needs the names of arguments: `{name}(a, b)`");
@@ -166,7 +167,7 @@ fn event(given: Expr) -> Result<Event> {
     Err(Error::new(name.span(), message))
 }
 
-/// A path, or a path as a string.
+/// Reads a path, or a path as a string.
 fn library(given: Expr) -> Result<Path> {
     match given {
         Expr::Path(path) if path.qself.is_none() => Ok(path.path),

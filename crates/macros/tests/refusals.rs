@@ -1,4 +1,4 @@
-//! What `#[audit_span]` refuses, and in which words.
+//! The code that `#[audit_span]` refuses, with the compiler's messages.
 
 #[test]
 fn refusals_say_what_is_accepted() {

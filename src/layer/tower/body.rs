@@ -1,5 +1,4 @@
-//! Bodies that are watched on their way: the answer's to its end, the request's where it is
-//! captured.
+//! The bodies of responses, watched to their end, and the bodies of requests, if they are captured.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,17 +16,17 @@ use super::failure::{BoxError, Failure};
 use crate::context::TraceContext;
 
 pin_project! {
-    /// The body of an answer, which records the end of its request.
+    /// The body of a response, which records the end of its request.
     ///
-    /// Frames, trailers, size and end of stream are the inner body's. Its errors are boxed; the
-    /// inner error is found by downcasting.
+    /// Frames, trailers, size and end of stream come from the inner body. Its errors are boxed. To
+    /// get the inner error, downcast the box.
     pub struct ResponseBody<B> {
         // `None` only while being dropped.
         #[pin]
         body: Option<B>,
-        // `None` where nothing is recorded.
+        // `None` if nothing is recorded.
         exchange: Option<Box<Exchange>>,
-        // How long it is to be, where that is known.
+        // The expected length, if it is known.
         bytes_expected: Option<u64>,
         is_polled: bool,
     }
@@ -37,8 +36,8 @@ pin_project! {
             let mut this = this.project();
             if let Some(exchange) = this.exchange {
                 exchange.run(|| this.body.set(None));
-                // hyper drops a body of known length without asking for its end. A client that
-                // wants no more than the head drops it unread.
+                // hyper drops a body of known length without asking for its end. If a client wants
+                // only the head, it drops the body unread.
                 let is_sent = this.bytes_expected.is_some_and(|bytes| exchange.bytes() >= bytes);
                 let is_unread = exchange.side == Side::Client && !*this.is_polled;
                 let is_done = is_sent || is_unread;
@@ -55,14 +54,16 @@ impl<B> fmt::Debug for ResponseBody<B> {
 }
 
 impl<B> ResponseBody<B> {
-    /// The span of the request that this answers, where it is recorded.
+    /// Returns the span of the request, if it is recorded.
     pub(super) fn context(&self) -> Option<&TraceContext> {
         self.exchange.as_ref().map(|exchange| &exchange.context)
     }
 }
 
 impl<B: Body> ResponseBody<B> {
-    /// The answer with its body watched to the end; ended at once where no body is to follow.
+    /// Watches the body of a response to its end.
+    ///
+    /// If no body follows, the exchange ends at once.
     pub(super) fn watch(
         response: Response<B>,
         exchange: Option<Box<Exchange>>,
@@ -115,7 +116,7 @@ where
             }
             None => {}
         }
-        // Nothing follows trailers, and nobody asks for what does.
+        // Nothing follows trailers, and callers do not poll after them.
         let is_last = match &frame {
             Some(frame) => frame.as_ref().is_ok_and(Frame::is_trailers),
             None => true,
@@ -135,9 +136,9 @@ where
     }
 }
 
-/// What becomes of the requests' bodies in a [`ServerLayer`](super::ServerLayer).
+/// How a [`ServerLayer`](super::ServerLayer) passes the bodies of requests on.
 ///
-/// Sealed: [`AsIs`], or [`Captured`] after
+/// The trait is sealed. It is [`AsIs`], or [`Captured`] after
 /// [`capture_bodies`](super::ServerLayer::capture_bodies).
 pub trait Intake<B>: sealed::Intake {
     /// The body that the service gets.
@@ -151,7 +152,7 @@ mod sealed {
     use super::{Arc, AsIs, Captured, Content, Mutex};
 
     pub trait Intake {
-        /// Whether bodies are watched.
+        /// `true` if bodies are watched.
         const IS_WATCHING: bool;
     }
 
@@ -169,11 +170,11 @@ mod sealed {
 
 pub(super) use sealed::Seen;
 
-/// The service gets the requests' bodies as they came.
+/// The service gets the bodies of requests unchanged.
 #[derive(Clone, Copy, Debug)]
 pub struct AsIs;
 
-/// The service gets the requests' bodies inside a [`RequestBody`].
+/// The service gets the body of each request inside a [`RequestBody`].
 #[derive(Clone, Copy, Debug)]
 pub struct Captured;
 
@@ -201,7 +202,7 @@ pin_project! {
     pub struct RequestBody<B> {
         #[pin]
         body: B,
-        // `None` where nothing is recorded.
+        // `None` if nothing is recorded.
         seen: Option<Seen>,
     }
 }

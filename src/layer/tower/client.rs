@@ -1,4 +1,4 @@
-//! The layer around a client: `api.call`.
+//! The layer around a client, which records `api.call`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -22,20 +22,21 @@ use super::settings::LayerSettings;
 use crate::context::TraceContext;
 use crate::recorder::{AuditLogger, Outlet};
 
-/// Records each call that a client makes: exactly one `api.call`, with the last byte of the answer.
-/// The [module](super) says what it shares with [`ServerLayer`](super::ServerLayer).
+/// Records each call that a client makes: exactly one `api.call`, with the last byte of the response.
 ///
-/// - **Trace.** The call is a span below the current context, or a new trace without one. Its
-///   `traceparent` and `tracestate` replace those of the request, and the event has exactly its ids:
-///   what the called service records with them lies below.
-/// - **Data.** `http.method`, `url`, `http.status_code`, `bytes` of the answer's body, `attempt`
-///   where an [`Attempt`] is in the request's extensions. The action is the method and the host, or
-///   the method and what [`url`](Self::url) said.
-/// - **End.** With the last byte of the body. A caller that drops the body unread wanted the head
-///   alone: the call ends then, by its status code. One that drops it half read, or the future
-///   before the answer, cancels it.
-/// - **Errors** are boxed, as are those of the body; the client's own error is found by downcasting.
-///   The event has its type, its text and its sources.
+/// The [module](super) describes the rules that it shares with [`ServerLayer`](super::ServerLayer).
+///
+/// - **Trace.** The call is a span below the current context. If there is none, it begins a trace. Its
+///   `traceparent` and `tracestate` replace those of the request. The event has exactly its ids, so
+///   the events that the called service records with them are below it.
+/// - **Data.** `http.method`, `url`, `http.status_code`, `bytes` of the response's body, and `attempt`
+///   if an [`Attempt`] is in the request's extensions. The action is the method and the host. If
+///   [`url`](Self::url) is set, it is the method and that text.
+/// - **End.** The call ends with the last byte of the body. If the caller drops the body unread, it
+///   wanted only the head, and the status code decides. If it drops a body half read, or the future
+///   before the response, the call is cancelled.
+/// - **Errors** are boxed, also those of the body. To get the client's own error, downcast the box.
+///   The event contains its type, its text and its sources.
 ///
 /// # hyper
 ///
@@ -60,8 +61,7 @@ use crate::recorder::{AuditLogger, Outlet};
 ///
 /// # reqwest
 ///
-/// Its client takes requests of its own, which are made of those of `http`, and its answers become
-/// them:
+/// Its client has request and response types of its own, which convert from and to those of `http`:
 ///
 /// ```text
 /// let http = reqwest::Client::new();
@@ -81,7 +81,9 @@ pub struct ClientLayer {
 }
 
 impl ClientLayer {
-    /// A layer whose events are by `agent` and go where [`emit`](crate::emit) goes.
+    /// Returns a layer whose events have this `agent`.
+    ///
+    /// They go to the recorder of the process, as with [`emit`](crate::emit).
     pub fn new(agent: impl Into<String>) -> Self {
         Self { settings: Arc::new(LayerSettings::new(agent.into())) }
     }
@@ -91,10 +93,10 @@ impl ClientLayer {
         self.set(|settings| settings.outlet = Outlet(Some(logger)))
     }
 
-    /// Says what is recorded as `url`: a template, where paths hold ids. `None` records none.
+    /// Sets the function that returns the text for `url`; `None` records no `url`.
     ///
-    /// Without it the URL is recorded, redacted like all else, but for its user name, password,
-    /// query and fragment.
+    /// If paths contain ids, return a template. Without this function the URL is recorded without
+    /// its user name, password, query and fragment. It is redacted like all other text.
     pub fn url(self, url: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.template = Some(Arc::new(url)))
     }
@@ -105,8 +107,9 @@ impl ClientLayer {
     }
 }
 
-/// How often a call was made, from 1, for `attempt` in its event: whoever retries puts it into the
-/// request's extensions.
+/// The number of an attempt, from 1, for `attempt` in the call's event.
+///
+/// Code that retries puts it into the request's extensions.
 ///
 /// ```
 /// use llm_audit::layer::tower::Attempt;
@@ -159,7 +162,7 @@ where
     }
 }
 
-/// Begins the exchange, in a span of its own that the called service is told.
+/// Begins the exchange in a new span, and writes that span into the request's headers.
 fn leave(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
     let context = TraceContext::with_current(|current| {
@@ -190,7 +193,7 @@ fn leave(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     })
 }
 
-/// The URL without user name, password and query; a `Uri` has no fragment.
+/// Returns the URL without user name, password and query; a `Uri` has no fragment.
 fn plain_url(uri: &Uri) -> String {
     let scheme = uri.scheme_str().map_or_else(String::new, |scheme| format!("{scheme}://"));
     let authority = uri.authority().map_or("", |authority| authority.as_str());
@@ -199,7 +202,7 @@ fn plain_url(uri: &Uri) -> String {
 }
 
 pin_project! {
-    /// The answer to a [`Client`].
+    /// The future of a [`Client`]'s response.
     pub struct ClientFuture<F> {
         #[pin]
         pending: Pending<F>,

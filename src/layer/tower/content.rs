@@ -1,4 +1,4 @@
-//! A body's bytes, counted and, where that is asked for, kept for the log.
+//! The bytes of a body: counted, and kept for the log if that is asked for.
 
 use bytes::Buf;
 use http::HeaderMap;
@@ -6,23 +6,25 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::sanitize::Sanitizer;
 
-/// What was seen of one body.
+/// The bytes of one body so far.
 ///
-/// It is recorded whole or not at all: a secret cut in two is one that no rule finds.
+/// A body is recorded whole or not at all. If a secret is cut in two, no rule finds it.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    /// Its length so far.
+    /// The length so far.
     pub(super) bytes: u64,
-    /// All of it; `None` where it is not, or no longer, to be recorded.
+    /// All bytes so far; `None` if the body is not recorded, or no longer.
     text: Option<Vec<u8>>,
     bytes_max: usize,
     sanitizer: Sanitizer,
-    /// Whether it came to its end.
+    /// The body reached its end.
     pub(super) is_whole: bool,
 }
 
 impl Content {
-    /// Of a body with these headers; kept up to so many bytes, `None` to keep nothing.
+    /// Begins a body with these headers.
+    ///
+    /// `captured` limits the bytes that are kept; if it is `None`, no byte is kept.
     pub(super) fn new(headers: &HeaderMap, captured: Option<(usize, Sanitizer)>) -> Self {
         let Some((bytes_max, sanitizer)) = captured else { return Self::default() };
         let text = (!is_form(headers)).then(Vec::new);
@@ -33,7 +35,7 @@ impl Content {
         let length = data.remaining();
         self.bytes += length as u64;
         let Some(text) = &mut self.text else { return };
-        // A buffer of several pieces cannot be read without using it up.
+        // A buffer of several pieces cannot be read without consuming it.
         let is_one_piece = data.chunk().len() == length;
         if is_one_piece && text.len() + length <= self.bytes_max {
             text.extend_from_slice(data.chunk());
@@ -48,7 +50,9 @@ impl Content {
     }
 }
 
-/// The values of a form are behind no key that redaction knows, and its characters are encoded.
+/// Reports whether a body is a form.
+///
+/// Redaction does not know the keys of a form, and its characters are encoded.
 fn is_form(headers: &HeaderMap) -> bool {
     let is_form = |value: &http::HeaderValue| {
         let value = value.as_bytes().to_ascii_lowercase();
@@ -62,7 +66,7 @@ impl Serialize for Content {
         let Some(text) = self.as_text() else {
             return serializer.collect_str(&format_args!("[TRUNCATED:{}]", self.bytes));
         };
-        // As a value, so that the rules for keys hold inside.
+        // JSON is written as a value, so that the rules for keys apply inside it.
         if let Ok(value) = serde_json::from_str::<serde_json::Value>(text) {
             return value.serialize(serializer);
         }

@@ -1,4 +1,4 @@
-//! One request and its answer: its span, and its one end.
+//! One request and its response, with its span and its one end.
 
 use std::mem;
 use std::sync::Arc;
@@ -17,24 +17,26 @@ use super::settings::LayerSettings;
 use crate::context::TraceContext;
 use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 
-/// Which end of the wire this is.
+/// The side of the connection that is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Server,
     Client,
 }
 
-/// How an exchange ended.
+/// The way in which an exchange ended.
 pub(super) enum ExchangeEnd {
-    /// With the last byte of the answer.
+    /// With the last byte of the response.
     Done,
-    /// Dropped before that.
+    /// It was dropped before that.
     Cancelled,
     Panicked,
     Failed(Failure),
 }
 
-/// One request and its answer. Ends once: as it is told, else when it is dropped.
+/// One request and its response.
+///
+/// It ends once: by [`end`](Self::end), or when it is dropped.
 pub(super) struct Exchange {
     pub(super) settings: Arc<LayerSettings>,
     pub(super) side: Side,
@@ -50,7 +52,7 @@ pub(super) struct Exchange {
     pub(super) is_over: bool,
 }
 
-/// What came back.
+/// The response so far.
 pub(super) struct SeenResponse {
     status: StatusCode,
     is_grpc: bool,
@@ -61,7 +63,7 @@ pub(super) struct SeenResponse {
 }
 
 impl Exchange {
-    /// Runs code of the service's in the request's span; a panic in it is the end.
+    /// Runs code of the service in the request's span; a panic in it ends the exchange.
     pub(super) fn run<R>(&mut self, code: impl FnOnce() -> R) -> R {
         struct OnPanic<'a>(&'a mut Exchange);
         impl Drop for OnPanic<'_> {
@@ -76,7 +78,7 @@ impl Exchange {
         result
     }
 
-    /// Takes note of the answer's head. Whether a body follows it.
+    /// Stores the head of the response; returns whether a body follows it.
     pub(super) fn saw_head(&mut self, status: StatusCode, headers: &HeaderMap) -> bool {
         let is_grpc = headers::is_grpc(headers);
         let is_upgrade = status == StatusCode::SWITCHING_PROTOCOLS
@@ -93,7 +95,7 @@ impl Exchange {
         !is_upgrade && !is_bodyless && self.method != Method::HEAD
     }
 
-    /// Takes note of a piece of the answer's body.
+    /// Counts a frame of the response's body, and keeps it if bodies are captured.
     pub(super) fn saw_frame<D: Buf>(&mut self, frame: &Frame<D>) {
         let Some(answer) = &mut self.answer else { return };
         if let Some(data) = frame.data_ref() {
@@ -104,12 +106,12 @@ impl Exchange {
         }
     }
 
-    /// The bytes of the answer's body so far.
+    /// Returns the number of bytes of the response's body so far.
     pub(super) fn bytes(&self) -> u64 {
         self.answer.as_ref().map_or(0, |answer| answer.content.bytes)
     }
 
-    /// Records the end, if it was not recorded before.
+    /// Records the end, unless it was recorded before.
     pub(super) fn end(&mut self, ending: ExchangeEnd) {
         if mem::replace(&mut self.is_over, true) {
             return;
@@ -161,7 +163,7 @@ impl SeenResponse {
     fn verdict(&self, side: Side) -> (Status, Option<ErrorDetail<'static>>) {
         match self.grpc_status {
             Some(code) => grpc_verdict(side, code),
-            // Behind the last byte without a code: it was cut off.
+            // The last byte came without a code, so the response was cut off.
             None if self.is_grpc && self.status.is_success() => grpc_verdict(side, GRPC_UNKNOWN),
             None => http_verdict(side, self.status),
         }
@@ -179,9 +181,9 @@ fn http_verdict(side: Side, code: StatusCode) -> (Status, Option<ErrorDetail<'st
     (status, Some(ErrorDetail::new(code.as_str().to_owned(), reason)))
 }
 
-/// What gRPC's clients take an answer without a code for (gRPC over HTTP/2, "Responses").
+/// The code that a response without one counts as (gRPC over HTTP/2, "Responses").
 const GRPC_UNKNOWN: u32 = 2;
-/// The codes of gRPC by their number.
+/// The names of gRPC's codes, by their number.
 const GRPC_CODES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -214,7 +216,8 @@ fn grpc_verdict(side: Side, code: u32) -> (Status, Option<ErrorDetail<'static>>)
     (status, Some(ErrorDetail::new(name, format!("grpc-status {code}"))))
 }
 
-/// The name of a method as OpenTelemetry has it: of those not known, no caller's text.
+/// Returns the name of a method as in OpenTelemetry; an unknown method is `_OTHER`, because its name
+/// is a caller's text.
 pub(super) fn method_name(method: &Method) -> &str {
     const KNOWN: [&str; 10] =
         ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
@@ -228,11 +231,11 @@ impl Serialize for EndData<'_> {
         let exchange = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("http.method", method_name(&exchange.method))?;
-        let place = match exchange.side {
+        let key = match exchange.side {
             Side::Server => "http.route",
             Side::Client => "url",
         };
-        entry(&mut map, place, exchange.route_or_url.as_ref())?;
+        entry(&mut map, key, exchange.route_or_url.as_ref())?;
         entry(&mut map, "attempt", exchange.attempt)?;
         if let Some(answer) = &exchange.answer {
             map.serialize_entry("http.status_code", &answer.status.as_u16())?;
@@ -255,7 +258,7 @@ impl Serialize for EndData<'_> {
     }
 }
 
-/// A member, where there is a value for it.
+/// Writes a member, if there is a value for it.
 pub(super) fn entry<M: SerializeMap, T: Serialize>(
     map: &mut M,
     key: &str,

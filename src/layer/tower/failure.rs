@@ -1,4 +1,4 @@
-//! What went wrong, of an error of any type?
+//! Errors of any type, described for the log.
 
 use std::any::{Any, type_name};
 use std::error::Error as StdError;
@@ -10,21 +10,21 @@ use crate::layer::timeout;
 use crate::panics::forget_panic;
 use crate::record::event::ErrorDetail;
 
-/// An error of any type, as tower's own services have it.
+/// A boxed error of any type, the error type of tower's own services.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What an error says, and whether it is one of time.
+/// The description of an error, and whether it is a timeout.
 pub(super) struct Failure {
     pub(super) detail: ErrorDetail<'static>,
     pub(super) is_timeout: bool,
 }
 
 impl Failure {
-    /// Of an error that was an `E` before it was boxed.
+    /// Describes an error that was an `E` before it was boxed.
     pub(super) fn of_boxed<E: 'static>(error: &BoxError) -> Self {
-        /// A chain may be a circle.
+        /// The limit is needed because a chain may be a circle.
         const SOURCES_MAX: usize = 32;
-        Self::told::<E>(|| {
+        Self::described::<E>(|| {
             let error: &(dyn StdError + 'static) = &**error;
             let chain = iter::successors(Some(error), |&error| error.source());
             let is_timeout = chain.take(SOURCES_MAX).any(timeout::is_error);
@@ -32,23 +32,27 @@ impl Failure {
         })
     }
 
-    /// Of an error whose type promises no more than a text: a boxed one is looked into.
+    /// Describes an error whose type promises only a text.
+    ///
+    /// If the error is boxed, its sources are recorded, too.
     pub(super) fn of_any<E: fmt::Display + 'static>(error: &E) -> Self {
         if let Some(boxed) = (error as &dyn Any).downcast_ref::<BoxError>() {
             return Self::of_boxed::<E>(boxed);
         }
-        Self::told::<E>(|| {
+        Self::described::<E>(|| {
             let message = error.to_string();
             let is_timeout = timeout::is_message(&message);
             Self { detail: ErrorDetail::new(name_of::<E>(is_timeout), message), is_timeout }
         })
     }
 
-    /// What `tell` says, without the paths of URLs: those of members' pages name people, and the
-    /// clients of many libraries tell the whole URL. How an error displays itself is the caller's code
-    /// and may panic: then the name of its type has to do.
-    fn told<E>(tell: impl FnOnce() -> Self) -> Self {
-        let mut failure = catch_unwind(AssertUnwindSafe(tell)).unwrap_or_else(|panic| {
+    /// Runs `describe`, and removes the paths of URLs from its texts.
+    ///
+    /// Many client libraries put the whole URL into their errors, and a path may name a person.
+    /// `Display` of an error is the caller's code and may panic. Then only the name of the type is
+    /// recorded.
+    fn described<E>(describe: impl FnOnce() -> Self) -> Self {
+        let mut failure = catch_unwind(AssertUnwindSafe(describe)).unwrap_or_else(|panic| {
             forget_panic(panic);
             Self { detail: ErrorDetail::new(name_of::<E>(false), ""), is_timeout: false }
         });
@@ -59,23 +63,23 @@ impl Failure {
     }
 }
 
-/// A text in which every URL ends with its host.
+/// Returns the text with every URL cut after its host.
 fn without_paths(text: &str) -> String {
     let mut parts = text.split("://");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`');
         let (url, rest) = part.split_at(part.find(is_end).unwrap_or(part.len()));
-        // Signs that stand behind the URL, as in `for url (…)`.
-        let behind = &url[url.trim_end_matches([')', ']', ',', ';', ':', '.']).len()..];
-        let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len() - behind.len())];
+        // Punctuation after the URL, as in `for url (…)`.
+        let after = &url[url.trim_end_matches([')', ']', ',', ';', ':', '.']).len()..];
+        let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len() - after.len())];
         let host = authority.rsplit('@').next().unwrap_or_default();
-        out.extend(["://", host, behind, rest]);
+        out.extend(["://", host, after, rest]);
     }
     out
 }
 
-/// The name of an error's type; that of a box says nothing.
+/// Returns the name of an error's type; the type of a box would say nothing.
 fn name_of<E>(is_timeout: bool) -> &'static str {
     match type_name::<E>() {
         name if name != type_name::<BoxError>() => name,
@@ -90,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    /// An error of this text, below which lies another one.
+    /// An error with this text, and perhaps a source.
     #[derive(Debug)]
     struct Wraps(&'static str, Option<BoxError>);
 

@@ -1,4 +1,4 @@
-//! Which headers are read, written and recorded?
+//! The headers that are read, written and recorded.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -10,7 +10,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
-/// The span of a request that came with these headers, and why its `traceparent` was refused.
+/// Returns the span of a request with these headers, and why its `traceparent` was refused.
 pub(super) fn read_context(headers: &HeaderMap) -> (TraceContext, Option<String>) {
     match caller(headers) {
         None => (TraceContext::new_trace(), None),
@@ -36,15 +36,16 @@ fn caller(headers: &HeaderMap) -> Option<Result<TraceContext, String>> {
     Some(TraceContext::from_traceparent(text).map(with_state).map_err(|error| error.to_string()))
 }
 
-/// All `tracestate` headers, joined as the standard says.
+/// Joins all `tracestate` headers, as the standard requires.
 fn tracestate(headers: &HeaderMap) -> Option<String> {
     let all: Result<Vec<&str>, _> =
         headers.get_all(TRACESTATE).iter().map(HeaderValue::to_str).collect();
     all.ok().filter(|all| !all.is_empty()).map(|all| all.join(","))
 }
 
-/// Tells the called service where it is called from. A `tracestate` that was there belongs to
-/// another trace.
+/// Writes the trace for the called service.
+///
+/// A `tracestate` that is already there belongs to another trace, so it is removed.
 pub(super) fn write_request(headers: &mut HeaderMap, context: &TraceContext) {
     headers.insert(TRACEPARENT, value(context.to_traceparent()));
     headers.remove(TRACESTATE);
@@ -53,36 +54,37 @@ pub(super) fn write_request(headers: &mut HeaderMap, context: &TraceContext) {
     }
 }
 
-/// Tells the caller where its request is found in the log.
+/// Writes the ids by which the caller finds its request in the log.
 pub(super) fn write_response(headers: &mut HeaderMap, context: &TraceContext) {
     headers.insert(TRACEPARENT, value(context.to_traceparent()));
     headers.insert(TRACE_ID, value(format!("{:032x}", context.trace_id())));
 }
 
 fn value(digits: String) -> HeaderValue {
-    HeaderValue::try_from(digits).expect("hex digits and hyphens are a header's value")
+    HeaderValue::try_from(digits).expect("hex digits and hyphens are valid in a header")
 }
 
-/// Whether the body is one of gRPC.
+/// Reports whether the body is a gRPC message, by the content type.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let content_type = headers.get(http::header::CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// The number in `grpc-status`.
+/// Reads the number in `grpc-status`.
 pub(super) fn grpc_status(headers: &HeaderMap) -> Option<u32> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
-/// The headers that are recorded, of one head.
+/// The headers of one request or response that are recorded.
 pub(super) struct Picked(Vec<(HeaderName, String)>);
 
-/// What becomes of a sensitive header, as of the value behind a sensitive key.
+/// The text in place of a sensitive header, the same as for the value of a sensitive key.
 const REDACTED: &str = "[REDACTED]";
 
 impl Picked {
-    /// Those of `names` that are among `headers`; `None` where none is. Several of one name are
-    /// joined by `, `.
+    /// Picks the headers with these names; returns `None` if there is none.
+    ///
+    /// Several headers of one name are joined by `, `.
     pub(super) fn of(names: &[HeaderName], headers: &HeaderMap) -> Option<Self> {
         let text = |name: &HeaderName| {
             let values = headers.get_all(name);

@@ -1,22 +1,23 @@
-//! `tower` layers: requests that a server answers, and calls that a client makes.
+//! `tower` layers for the requests that a server answers, and for the calls that a client makes.
 //!
-//! [`ServerLayer`] goes around any service of HTTP requests (axum, tonic, hyper) and records a
-//! `request.start` and exactly one `request.end` for each. [`ClientLayer`] goes around any HTTP
-//! client that is a service and records one `api.call` for each call. Both carry the trace over the
-//! wire in the headers of [W3C Trace Context](https://www.w3.org/TR/trace-context/).
+//! [`ServerLayer`] wraps any service of HTTP requests (axum, tonic, hyper). For each request it
+//! records a `request.start` and exactly one `request.end`. [`ClientLayer`] wraps any HTTP client that
+//! is a service, and records one `api.call` for each call. Both carry the trace in the headers of
+//! [W3C Trace Context](https://www.w3.org/TR/trace-context/).
 //!
-//! What both hold to:
+//! Both layers keep these rules:
 //!
-//! - The end comes with the last byte of the answer's body, as it is handed over: streamed and
-//!   server-sent bodies count in full. It is recorded once, whatever happens: an answer, an error, a
-//!   body that fails or is dropped, a future that is dropped, a panic.
-//! - Its span is the current one of the thread during `call`, each poll of the future and of the
-//!   body, and while these are dropped: what the service emits lies below it. Tasks that the service
-//!   spawns take it along with [`in_span`](crate::InSpan::in_span).
-//! - No header, query or body is recorded unless asked for, and no raw path of a server's.
-//! - Where nothing is recorded (`AUDIT_ENABLED=false`), a request costs one load and goes through as
-//!   it is: no header is read or written, so that no trace goes on through a process that records
-//!   none of it.
+//! - The end is recorded when the last byte of the response's body is handed over. Streamed and
+//!   server-sent bodies count in full. The end is recorded once, also if there is an error or a panic,
+//!   or if the body or the future is dropped.
+//! - The span is the current one of the thread during `call`, during each poll of the future and of
+//!   the body, and during their drop. So the events of the service are below it. If the service spawns
+//!   a task, [`in_span`](crate::InSpan::in_span) carries the span into it.
+//! - No header, query or body is recorded unless you ask for it. A server's raw path is never
+//!   recorded.
+//! - If nothing is recorded (`AUDIT_ENABLED=false`), a request costs one load and passes unchanged. No
+//!   header is read or written, so a trace does not continue through a process that records none of
+//!   it.
 //!
 //! # Status of an end
 //!
@@ -28,17 +29,19 @@
 //! | all other codes | `ok` | `ok` | |
 //! | `grpc-status` 4 | `timeout` | `timeout` | `DEADLINE_EXCEEDED` |
 //! | `grpc-status` 2, 12, 13, 14, 15 | `error` | `error` | its name |
-//! | other `grpc-status` but 0 | `ok` | `error` | its name |
+//! | any other `grpc-status` except 0 | `ok` | `error` | its name |
 //! | the future, or a body before its end, is dropped | `error` | `error` | `cancelled` |
 //! | the service or its body panics | `error` | `error` | `panic` |
-//! | the service or its body returns an error | `error` | `error` | its Rust type; `error` of a box |
-//! | … one with a timeout among its sources | `timeout` | `timeout` | its Rust type; `timeout` of a box |
+//! | the service or its body returns an error | `error` | `error` | its Rust type; `error` if it is boxed |
+//! | … with a timeout among its sources | `timeout` | `timeout` | its Rust type; `timeout` if it is boxed |
 //!
-//! A 4xx is the caller's fault, so it is no error of a server; which codes of gRPC are is said by
-//! OpenTelemetry's [conventions](https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). An error
-//! counts as a timeout where it, or one of its sources, is an [`std::io::Error`] of the kind
-//! `TimedOut` or reads `… timed out`, `deadline has elapsed` or `timeout expired`, which are the
-//! texts of tower's, tokio's, reqwest's and tonic's.
+//! A 4xx is the caller's fault, so it is not an error of a server. OpenTelemetry's
+//! [conventions](https://opentelemetry.io/docs/specs/semconv/rpc/grpc/) define which codes of gRPC are
+//! errors.
+//!
+//! An error counts as a timeout if it, or one of its sources, is an [`std::io::Error`] of the kind
+//! `TimedOut`. It also counts if its text contains `timed out`, `deadline has elapsed` or
+//! `timeout expired`. These are the texts of the timeouts of tower, tokio, reqwest and tonic.
 
 mod body;
 mod client;

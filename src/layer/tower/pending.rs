@@ -1,4 +1,4 @@
-//! The future of an answer, in the span of its request.
+//! The future of a response, polled in the span of its request.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,12 +8,12 @@ use pin_project_lite::pin_project;
 use super::exchange::Exchange;
 
 pin_project! {
-    /// Dropped before it is ready, it ends the exchange as cancelled.
+    /// A future with its exchange, which ends as cancelled if the future is dropped too early.
     pub(super) struct Pending<F> {
-        // `None` once it is ready, and while being dropped.
+        // `None` after it is ready, and while being dropped.
         #[pin]
         future: Option<F>,
-        // `None` where nothing is recorded.
+        // `None` if nothing is recorded.
         exchange: Option<Box<Exchange>>,
     }
 
@@ -32,7 +32,7 @@ impl<F: Future> Pending<F> {
         Self { future: Some(future), exchange }
     }
 
-    /// What the future gives, with the exchange that goes on.
+    /// Polls the future; returns its output and the exchange, which continues.
     pub(super) fn poll(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

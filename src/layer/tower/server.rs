@@ -1,4 +1,4 @@
-//! The layer around a server: `request.start` and `request.end`.
+//! The layer around a server, which records `request.start` and `request.end`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,31 +26,33 @@ use super::settings::LayerSettings;
 use crate::record::event::{AuditEvent, EventType};
 use crate::recorder::{AuditLogger, Outlet};
 
-/// Records each request that a service answers: `request.start` when it arrives, and exactly one
-/// `request.end` with the last byte of the answer. The [module](super) says what both hold to.
+/// Records each request that a service answers.
 ///
-/// - **Trace.** The request's span is a child of the span in its `traceparent`, with its
-///   `tracestate`. A `traceparent` that is malformed, or one of several, starts a new trace; why it
-///   was refused is told under `traceparent` in the data of `request.start`, without the header
-///   itself. The span's [`TraceContext`](crate::TraceContext) is in the request's extensions.
-/// - **Answer.** It carries `x-trace-id`, 32 hex digits, and the `traceparent` of the request's
-///   span, whatever its status.
-/// - **Data.** `http.method` (`_OTHER` for one that is not known) and `http.route`; at the end
-///   `http.status_code`, `bytes` of the answer's body, and for gRPC `rpc.grpc.status_code`. The
+/// A `request.start` is recorded when the request arrives. Exactly one `request.end` is recorded with
+/// the last byte of the response. The [module](super) describes the rules that both layers keep.
+///
+/// - **Trace.** The request's span is a child of the span in its `traceparent`, with its `tracestate`.
+///   If a `traceparent` is malformed, or there are several, a new trace begins. The data of
+///   `request.start` then has the reason under `traceparent`, without the header itself. The span's
+///   [`TraceContext`](crate::TraceContext) is in the request's extensions.
+/// - **Response.** Whatever its status, it has `x-trace-id`, 32 hex digits, and the `traceparent` of
+///   the request's span.
+/// - **Data.** `http.method` (`_OTHER` if it is not known) and `http.route`. The end adds
+///   `http.status_code`, `bytes` of the response's body, and `rpc.grpc.status_code` for gRPC. The
 ///   latency is from arrival to the last byte. The action is the method and the route.
-/// - **Route.** The matched path of axum's router (feature `axum`), else what
-///   [`route`](Self::route) says, else for gRPC the path, `/package.Service/Method`. Else there is
-///   none: a raw path may hold ids, and is not recorded.
-/// - **Upgrades** (101, `CONNECT`) end with the head of the answer and the `note` `upgraded`.
-/// - **Body.** An answer without one (`HEAD`, 204, 304, an empty body) ends with its head. One that
-///   is dropped before its end, because the client left, ends as `cancelled`.
+/// - **Route.** It is the matched path of axum's router (feature `axum`), or else the result of
+///   [`route`](Self::route). For gRPC it is otherwise the path, `/package.Service/Method`. Any other
+///   request has no route: a raw path may contain ids, and is not recorded.
+/// - **Upgrades** (101, `CONNECT`) end with the head of the response and the `note` `upgraded`.
+/// - **Body.** A response without one (`HEAD`, 204, 304, an empty body) ends with its head. If the
+///   body is dropped before its end, because the client left, the request ends as `cancelled`.
 ///
-/// The service's errors are passed on as they are. Where their type is a boxed error, its sources
-/// are recorded, too; of another type what it displays.
+/// The service's errors are returned unchanged. If their type is a boxed error, its sources are
+/// recorded, too. Of any other type, the text of its `Display` is recorded.
 ///
 /// # axum
 ///
-/// The router knows the matched path inside [`Router::layer`], not around the whole router:
+/// The matched path is known inside [`Router::layer`], not around the whole router:
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -63,7 +65,7 @@ use crate::recorder::{AuditLogger, Outlet};
 /// # drop(app);
 /// ```
 ///
-/// Under [`Router::nest_service`] a service that is opaque to the router has no matched path.
+/// If a service is opaque to the router, under [`Router::nest_service`], it has no matched path.
 ///
 /// # hyper
 ///
@@ -90,7 +92,7 @@ use crate::recorder::{AuditLogger, Outlet};
 /// # drop(service);
 /// ```
 ///
-/// For tonic it goes into `Server::builder().layer(…)`.
+/// For tonic, add it by `Server::builder().layer(…)`.
 ///
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 /// [`Router::nest_service`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.nest_service
@@ -100,7 +102,9 @@ pub struct ServerLayer<I = AsIs> {
 }
 
 impl ServerLayer {
-    /// A layer whose events are by `agent` and go where [`emit`](crate::emit) goes.
+    /// Returns a layer whose events have this `agent`.
+    ///
+    /// They go to the recorder of the process, as with [`emit`](crate::emit).
     pub fn new(agent: impl Into<String>) -> Self {
         Self { settings: Arc::new(LayerSettings::new(agent.into())), _intake: PhantomData }
     }
@@ -112,42 +116,47 @@ impl<I> ServerLayer<I> {
         self.set(|settings| settings.outlet = Outlet(Some(logger)))
     }
 
-    /// Names the route of a request that axum's router did not match. It is recorded, redacted like
-    /// all else: give a template such as `/members/{id}`, not the path.
+    /// Sets the function that names the route of a request that axum's router did not match.
+    ///
+    /// The route is recorded and redacted like all other text. Return a template such as
+    /// `/members/{id}`, not the path.
     pub fn route(self, route: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.template = Some(Arc::new(route)))
     }
 
-    /// Records these headers, under their lower-case names: those of the request in
-    /// `http.request.headers` of `request.start`, those of the answer in `http.response.headers` of
-    /// `request.end`. Several of one name are joined by `, `.
+    /// Records the headers with these names.
     ///
-    /// The value of one that carries a credential becomes `[REDACTED]`: of those marked as
-    /// sensitive, and of all with `auth`, `cookie`, `token`, `secret`, `password`, `credential`,
-    /// `signature`, `api-key` or `apikey` in their name.
+    /// A request's headers are in `http.request.headers` of `request.start`. A response's headers are
+    /// in `http.response.headers` of `request.end`. Their names are in lower case. Several headers of
+    /// one name are joined by `, `.
+    ///
+    /// If a header carries a credential, its value becomes `[REDACTED]`. That is a header marked as
+    /// sensitive, or one whose name contains `auth`, `cookie`, `token`, `secret`, `password`,
+    /// `credential`, `signature`, `api-key` or `apikey`.
     ///
     /// # Panics
     ///
-    /// When a name cannot be one of a header.
+    /// Panics if a name is not a valid name of a header.
     pub fn capture_headers<N: AsRef<str>>(self, names: impl IntoIterator<Item = N>) -> Self {
         let name = |name: N| {
             HeaderName::try_from(name.as_ref())
-                .unwrap_or_else(|_| panic!("{:?} is no name of a header", name.as_ref()))
+                .unwrap_or_else(|_| panic!("{:?} is not a name of a header", name.as_ref()))
         };
         self.set(|settings| settings.headers.extend(names.into_iter().map(name)))
     }
 
-    /// Records bodies of up to `bytes_max` bytes in `request_body` and `response_body` of
-    /// `request.end`, where content is captured
-    /// ([`Builder::capture_content`](crate::Builder::capture_content)). JSON is recorded as a value;
-    /// in any other text the values behind quoted sensitive keys go.
+    /// Records bodies of up to `bytes_max` bytes, if
+    /// [content is captured](crate::Builder::capture_content).
     ///
-    /// It fails closed: what is longer, was not read or sent to its end, is no UTF-8, or is a form
-    /// (whose fields redaction does not know) becomes `[TRUNCATED:n]`, n its bytes as far as they
-    /// were seen.
+    /// They are in `request_body` and `response_body` of `request.end`. JSON is recorded as a value.
+    /// In any other text, the values after quoted sensitive keys are redacted.
     ///
-    /// With it the service gets the body of requests inside a [`RequestBody`](super::RequestBody),
-    /// and `request.end` tells in `bytes_in` how much of it was read, captured or not.
+    /// Capture fails closed. A body becomes `[TRUNCATED:n]` if it is longer, is not UTF-8, is a
+    /// form, or was not read or sent to its end. `n` is the number of bytes seen.
+    /// Redaction does not know the fields of a form.
+    ///
+    /// The service gets the body of each request inside a [`RequestBody`](super::RequestBody).
+    /// `request.end` then has the number of bytes read in `bytes_in`, captured or not.
     pub fn capture_bodies(self, bytes_max: usize) -> ServerLayer<Captured> {
         let Self { settings, .. } = self.set(|settings| settings.body_bytes_max = Some(bytes_max));
         ServerLayer { settings, _intake: PhantomData }
@@ -233,7 +242,7 @@ where
     }
 }
 
-/// Begins the exchange: `request.start`, and the span in the request's extensions.
+/// Begins the exchange: emits `request.start`, and puts the span into the request's extensions.
 fn arrive(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
     let (context, refused) = headers::read_context(&head.headers);
@@ -280,7 +289,7 @@ fn matched_path(_head: &Parts) -> Option<String> {
     None
 }
 
-/// The path, where it has the form that all of gRPC's have: a caller may claim any content type.
+/// Returns the path if it has the form of gRPC's paths; a caller may claim any content type.
 fn grpc_method(path: &str) -> Option<String> {
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
     let is_name = |name: &str| {
@@ -308,7 +317,7 @@ impl Serialize for StartData<'_> {
 }
 
 pin_project! {
-    /// The answer of a [`Server`].
+    /// The future of a [`Server`]'s response.
     pub struct ServerFuture<F> {
         #[pin]
         pending: Pending<F>,

@@ -1,4 +1,4 @@
-//! What a layer was told, shared by all of its requests.
+//! The settings of a layer, shared by all of its requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use http::request::Parts;
 use crate::recorder::Outlet;
 use crate::sanitize::Sanitizer;
 
-/// Names where a request goes, without what is in it.
+/// Returns a route or a URL for a request, without ids.
 pub(super) type Template = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl LayerSettings {
         }
     }
 
-    /// The longest body to record, and what it is redacted by, where content is captured at all.
+    /// Returns the longest body to record, and its sanitizer, if content is captured.
     pub(super) fn captured(&self) -> Option<(usize, Sanitizer)> {
         let bytes_max = self.body_bytes_max.filter(|_| self.outlet.captures_content())?;
         Some((bytes_max, self.outlet.sanitizer()))

@@ -1,4 +1,4 @@
-//! Nothing that the attribute makes is warned of, and nothing of it is in the way.
+//! Uses of the attribute that compile without a warning.
 #![deny(warnings)]
 #![deny(
     elided_lifetimes_in_paths,
@@ -22,7 +22,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// With documentation and attributes.
+    /// A method with documentation and attributes.
     #[must_use]
     #[inline]
     #[audit_span(agent = self.name, capture_args, capture_result, recoverable)]
@@ -39,13 +39,13 @@ impl Agent {
         }
     }
 
-    /// Async, and unit.
+    /// An async method that returns a unit.
     #[audit_span(agent = "a", event = "cache.hit", skip(_text))]
     pub async fn wait(&mut self, _text: ::std::string::String) {
         ::std::future::ready(()).await;
     }
 
-    /// Never ends.
+    /// A method that never returns.
     #[audit_span(agent = "a")]
     pub fn stop(&self) -> ! {
         ::std::process::exit(0)
