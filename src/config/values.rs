@@ -340,7 +340,7 @@ impl Values for Syncs {
     type Value = Fsync;
 
     fn accepted(&self) -> String {
-        "never, batch, or an interval such as 500ms, 1s, 2m".to_owned()
+        "never, batch, or an interval from 1ms to 24h, such as 500ms, 1s, 2m".to_owned()
     }
 
     fn parse(&self, text: &str) -> Option<Fsync> {

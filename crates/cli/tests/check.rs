@@ -40,7 +40,7 @@ fn without_variables_everything_is_a_default() {
     assert_eq!(
         *setting(&object, "AUDIT_FSYNC"),
         json!({"name": "AUDIT_FSYNC", "value": "1s", "source": "default", "set_by": null,
-            "default": "1s", "accepted": "never, batch, or an interval such as 500ms, 1s, 2m"})
+            "default": "1s", "accepted": "never, batch, or an interval from 1ms to 24h, such as 500ms, 1s, 2m"})
     );
 }
 

@@ -8,6 +8,7 @@ use super::{Kind, Match, Matches, Redactions, json, keys, malformed, protected, 
 
 /// What [`Sanitizer::redact_line`] took a line for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LineKind {
     /// It parsed as JSON.
     Json,
@@ -19,6 +20,7 @@ pub enum LineKind {
 
 /// What is taken for a payment card (`AUDIT_REDACT_PROFILE`, `redact --profile`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Profile {
     /// Whatever looks like four groups of four digits, the fraction of a float included; of other
     /// lengths what passes the checks of `Precise`.

@@ -31,6 +31,7 @@ fn close_on_signals() -> Result<(), Error> {
 
 fn audit_logger() {
     let _: fn() -> Builder = AuditLogger::builder;
+    let _: fn() -> Option<&'static AuditLogger> = AuditLogger::get;
     let _: fn(&AuditLogger, &AuditEvent<'_>) = AuditLogger::emit;
     let _: fn(&AuditLogger, &AuditEvent<'_>) = AuditLogger::emit_wait;
     let _: fn(&AuditLogger, &LlmCall<'_>) -> Option<Usd> = AuditLogger::record_llm_call;

@@ -18,6 +18,7 @@
 #![deny(unfulfilled_lint_expectations)]
 
 mod context;
+mod environment;
 mod event;
 mod export;
 mod layer;
