@@ -1,4 +1,4 @@
-//! What the library prints: warnings on stderr. Nothing else in the library prints.
+//! Warnings on stderr. Nothing else in the library prints, except exporters.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};

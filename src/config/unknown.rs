@@ -1,4 +1,4 @@
-//! Variables that look like settings and are none, and the names that may be meant.
+//! Variables that look like settings but are not known, and the closest known names.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -108,8 +108,11 @@ impl Variable {
 /// - `at path`: the place in `Settings` that it sets. Its field is listed in `fields`, and its method of
 ///   the builder is written by hand.
 ///
-/// What may follow: `or "NAME" = kind`, a variable that decides if this one is not set; `if relation`,
-/// a check that looks at other settings, too; `shown "text"`, the default in the documentation.
+/// Three things may follow, in this order:
+///
+/// - `or "NAME" = kind`: a variable that decides if this one is not set.
+/// - `if relation`: a check that looks at other settings, too.
+/// - `shown "text"`: the default in the documentation.
 macro_rules! settings {
     (
         fields { $($(#[$about:meta])* $other:ident: $other_type:ty = $other_default:expr,)* }

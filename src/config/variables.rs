@@ -1,7 +1,7 @@
 //! The one table of settings and of the variables that set them.
 //!
-//! An entry here makes the field of [`Settings`], its default, the method of the builder, the variable,
-//! its checks, and its lines in `docs/configuration.md`, in the crate page, in `--help` and in `check`.
+//! An entry here makes the field of [`Settings`], its default, the method of the builder, the variable and its
+//! checks. `docs/configuration.md`, the crate page, `--help` and `check` list it.
 
 use std::path::PathBuf;
 use std::time::Duration;
