@@ -78,7 +78,7 @@ impl Retention {
                 unfinished.push(path);
             }
         }
-        files.sort_by(|a, b| a.name.cmp(&b.name));
+        files.sort_by_key(|file| file.name);
         Ok((files, unfinished))
     }
 
