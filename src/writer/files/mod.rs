@@ -46,9 +46,9 @@ pub(crate) struct FileOptions {
 /// earlier day or a lower number. Exception: if someone removed a file and no later one of the day
 /// exists, it is begun again.
 ///
-/// A file is written to only while its lock is held. A torn tail, which is what follows the last `
-/// `, is cut off first. A name is skipped if another writer holds it, if it is full, if it is not a
-/// log file, or if its `.zst` exists.
+/// A file is written to only while its lock is held. A torn tail, which is what follows the last
+/// `\n`, is cut off first. A name is skipped if another writer holds it, if it is full, if it is not
+/// a log file, or if its `.zst` exists.
 ///
 /// If the file system can, at least 64 KiB are reserved on the disk past the end of the file. They
 /// do not count in its length. If the disk is full, events are refused while `audit.loss` and

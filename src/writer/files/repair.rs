@@ -65,8 +65,7 @@ impl LogFiles {
     }
 }
 
-/// Returns the length of a file up to its last `
-/// `, included.
+/// Returns the length of a file up to its last `\n`, included.
 pub(in crate::writer) fn whole_lines_len(file: &dyn FileHandle, len: u64) -> io::Result<u64> {
     lines_end(len, |offset, piece| file.read_at(offset, piece))
 }

@@ -1,6 +1,6 @@
 //! The clock of the writer: the operating system's, or one that tests set.
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 
@@ -20,18 +20,18 @@ impl Clock for SystemClock {
 }
 
 /// A clock that only moves when it is set.
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 #[derive(Default)]
 pub(crate) struct TestClock(AtomicI64);
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 impl TestClock {
     pub(crate) fn set(&self, micros: i64) {
         self.0.store(micros, Ordering::Relaxed);
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 impl Clock for TestClock {
     fn now_micros(&self) -> i64 {
         self.0.load(Ordering::Relaxed)

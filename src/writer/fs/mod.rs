@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) use clock::TestClock;
 pub(crate) use clock::{Clock, SystemClock};
 pub(crate) use os::OsFs;
