@@ -40,7 +40,7 @@ impl Shared {
         self.record(event, context, ids, on_full);
     }
 
-    /// Count, sample, encode, push.
+    /// Counts an event, samples it, encodes it and pushes it.
     fn record(
         &self,
         event: &AuditEvent<'_>,
@@ -65,7 +65,7 @@ impl Shared {
         let timestamp = event.timestamp.unwrap_or_else(now);
         let head = Head { trace_id, span_id, parent_span_id, timestamp };
         if !self.push(ring, event, head, on_full) {
-            // No memory at all, or closed meanwhile.
+            // There is no memory at all, or the ring was closed meanwhile.
             match ring.is_closed() {
                 true => shard.rejected(1),
                 false => add(&self.counts.dropped, 1),
@@ -73,7 +73,7 @@ impl Shared {
         }
     }
 
-    /// `false`: there was no room, not even for the event without its payload.
+    /// Returns `false` if there was no room, not even for the event without its payload.
     fn push(&self, ring: &Arc<Ring>, event: &AuditEvent<'_>, head: Head, on_full: OnFull) -> bool {
         let mut redactions = Redactions::default();
         let Some((chain, outcome)) = self.encode(ring, event, head, on_full, &mut redactions)
@@ -98,7 +98,8 @@ impl Shared {
         true
     }
 
-    /// The event in a chain; where there is no memory for it, its head alone.
+    /// Encodes the event into a chain. If there is no memory for all of it, the chain has only its
+    /// head.
     fn encode<'r>(
         &self,
         ring: &'r Arc<Ring>,
@@ -107,8 +108,8 @@ impl Shared {
         on_full: OnFull,
         redactions: &mut Redactions,
     ) -> Option<(Chain<'r>, Outcome)> {
-        /// Emits that wait may hold each other's memory. Each gives all of its back and tries
-        /// again, so often.
+        /// Waiting emits may hold memory that the others need. Each returns all of its memory and
+        /// tries again, at most this many times.
         const TRIES_MAX: u32 = 64;
         let limit = self.settings.max_event_bytes.min(ring.event_bytes_max());
         let sanitizer = &self.sanitizer;
@@ -139,7 +140,7 @@ impl Shared {
     }
 }
 
-/// Counts what encoding an event cost it.
+/// Counts what an event lost while it was encoded.
 fn count(shard: &Shard, outcome: Outcome, redactions: &Redactions) {
     if outcome.unserializable {
         shard.unserializable();
@@ -154,7 +155,8 @@ fn own_ids(context: &TraceContext) -> (u128, u64, Option<u64>) {
     (context.trace_id(), context.span_id(), context.parent_span_id())
 }
 
-/// Microseconds since the Unix epoch, never falling within a thread, whatever the clock does.
+/// Returns microseconds since the Unix epoch. Within a thread the result never decreases, even if
+/// the clock is set back.
 fn now() -> i64 {
     thread_local! {
         static LAST: Cell<i64> = const { Cell::new(i64::MIN) };

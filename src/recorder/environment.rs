@@ -1,7 +1,7 @@
-//! The environment, looked at without starting a logger: every setting, its value and its source.
+//! Reads the environment without starting a logger: every setting, its value and its source.
 //!
-//! For checks before a deployment, and for a page of a service that shows its configuration.
-//! `llm-audit check` prints what is here.
+//! Use it for checks before a deployment, or for a page of a service that shows its configuration.
+//! `llm-audit check` prints the same.
 //!
 //! # Examples
 //!
@@ -30,27 +30,28 @@ use crate::sanitize::protect_variables;
 /// Every variable that the library reads, in the order of the documentation.
 pub static VARIABLES: &[Variable] = config::VARIABLES;
 
-/// What a logger would make of the environment.
+/// The settings that a logger would take from the environment.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Environment {
     /// Every variable with its value, in the order of [`VARIABLES`].
     pub settings: Vec<Setting>,
-    /// Why [`init`](crate::init) would fail, an error for each variable that is not accepted.
+    /// One error for each variable that is not accepted. If there is one, [`init`](crate::init)
+    /// would fail.
     pub refused: Vec<Error>,
     /// Variables that begin with `AUDIT_` and are not known.
     pub unknown: Vec<UnknownVariable>,
 }
 
-/// A setting as a logger would have it.
+/// One setting, with the value that a logger would use.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Setting {
     /// The variable.
     pub variable: &'static Variable,
-    /// The value that holds. If the environment's is refused, this is the default.
+    /// The value in use. If the value in the environment is refused, this is the default.
     pub value: String,
-    /// What decided it.
+    /// What decided the value.
     pub source: Source,
 }
 
@@ -58,19 +59,19 @@ pub struct Setting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
-    /// No variable: this is the default.
+    /// The default, because no variable is set.
     Default,
-    /// The variable of this name. It is the setting's own or its [fallback](Variable::fallback).
+    /// The variable of this name: the setting's own or its [fallback](Variable::fallback).
     Environment(&'static str),
-    /// Other settings: the default does not fit them.
+    /// Other settings, because the default does not fit them.
     Derived,
-    /// No variable that counts: the value in the environment is refused.
+    /// The default, because the value in the environment is refused.
     Refused,
 }
 
 impl Environment {
-    /// Reads the environment of the process. It starts no logger and changes no file. It reads the file of
-    /// `AUDIT_PRICING_FILE`.
+    /// Reads the environment of the process. It starts no logger and changes no file. If
+    /// `AUDIT_PRICING_FILE` is set, it reads that file.
     pub fn read() -> Self {
         Self::of(&|name| env::var_os(name), env::vars_os().map(|(name, _)| name))
     }
@@ -104,7 +105,7 @@ impl Environment {
     }
 }
 
-/// Takes a variable's value into the settings, unless it is refused.
+/// Stores a variable's value in the settings unless the value is refused.
 fn take(
     variable: &'static Variable,
     settings: &mut Settings,
@@ -128,8 +129,8 @@ fn take(
     }
 }
 
-/// Does what the start of a logger can fail at without a folder or a thread. Puts the names of the protected
-/// variables into the settings, and returns which variable was refused and why.
+/// Runs those parts of a logger's start that need neither a folder nor a thread. Stores the names
+/// of the protected variables in the settings. Returns each refused variable and its error.
 fn prepare(settings: &mut Settings) -> Vec<(&'static str, Error)> {
     let mut refused = Vec::new();
     match protect_variables(settings.redact_environment.take()) {

@@ -1,4 +1,4 @@
-//! Waits: flush, durable flush, shutdown.
+//! Waiting calls: flush, durable flush, shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ impl Shared {
         let late = || self.late(deadline, self.control.unsynced());
         self.settle(deadline).map_err(|error| if error.is_deadline() { late() } else { error })?;
         if self.settings.enabled {
-            // What was handed on is with the housekeeping thread by now.
+            // By now the housekeeping thread has every file that the writer handed on.
             match self.control.sync(began.checked_add(deadline)) {
                 None => return Err(Error::new(Kind::NoFiles)),
                 Some(Ok(Waited::Met)) => {}
@@ -29,19 +29,19 @@ impl Shared {
     }
 
     pub(crate) fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
-        // Also where the caller may not wait for it: the last handle may be dropped anywhere.
+        // Close even if the caller may not wait: the last handle may be dropped on any thread.
         let _since = self.close();
         self.wait(deadline, Control::wait_for_end)?;
         Ok(self.flushed())
     }
 
-    /// Waits until everything emitted before has its end.
+    /// Waits until every event emitted before the call is written or counted as lost.
     fn settle(&self, deadline: Duration) -> Result<(), Error> {
         let to = self.rings.tails();
         self.wait(deadline, |control, until| control.flush(to, until))
     }
 
-    /// Runs a wait of the control's with the instant the deadline means.
+    /// Runs a wait of the control with the instant at which the deadline ends.
     fn wait(
         &self,
         deadline: Duration,
@@ -53,7 +53,7 @@ impl Shared {
         if self.control.is_writer() {
             return Err(Error::new(Kind::WritersThread));
         }
-        // A deadline past the end of time is none.
+        // A deadline that an `Instant` cannot hold means no deadline.
         let until = Instant::now().checked_add(deadline);
         match waiting(&self.control, until) {
             Waited::Met => Ok(()),
@@ -68,7 +68,7 @@ impl Shared {
         Error::new(Kind::Deadline { waited, outstanding })
     }
 
-    /// What became of events since this was last told.
+    /// Returns what became of the events since the last call.
     fn flushed(&self) -> Flushed {
         match self.settings.enabled {
             true => self.control.flushed(&self.accounting()),

@@ -1,4 +1,4 @@
-//! The recorder of the process, and what a thread captures for a test instead.
+//! The recorder of the process, and the captures that replace it on a thread in tests.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,33 +20,35 @@ use crate::sampler::SamplingPolicy;
 
 /// The recorder of the process.
 static GLOBAL: Once<AuditLogger> = Once::new();
-/// Which way [`emit`] goes: the bits below.
+/// Decides where [`emit`] records: the bits below.
 pub(super) static STATE: AtomicU8 = AtomicU8::new(0);
 /// [`GLOBAL`] is set.
 pub(super) const INITIALIZED: u8 = 1;
-/// It records.
+/// The recorder of the process is enabled.
 const ENABLED: u8 = 2;
-/// Some thread captures its events for a test.
+/// At least one thread captures its events for a test.
 const CAPTURING: u8 = 4;
 
-/// Builds the recorder of the process from the environment. Keep the guard to the end of `main`:
-/// dropped, it writes what is queued and closes. So does the exit of the process.
+/// Builds the recorder of the process from the environment.
+///
+/// Keep the guard until the end of `main`. When it is dropped, the recorder writes what is queued
+/// and closes. The exit of the process does the same.
 ///
 /// # Errors
 ///
-/// A variable that is not accepted (the error names it, what was given and what is accepted), a
-/// folder that cannot be written to, a second `init`.
+/// Returns an error if a variable is not accepted, if the folder cannot be written to, or if `init`
+/// was called before. The error for a variable names it, its value and what is accepted.
 pub fn init() -> Result<Guard, Error> {
     init_with(AuditLogger::builder())
 }
 
-/// As [`init`], from a builder.
+/// Builds the recorder of the process from a builder; see [`init`].
 ///
 /// # Errors
 ///
-/// As [`init`].
+/// Returns the same errors as [`init`].
 pub fn init_with(builder: Builder) -> Result<Guard, Error> {
-    /// One `init` at a time, so that a second one starts no second logger.
+    /// Serializes calls of `init`, so that a second call does not start a second logger.
     static INIT: PerProcess<Mutex<()>> = PerProcess::new();
     let _alone = INIT.get_or_make(Mutex::default).0.lock();
     if GLOBAL.get().is_some() {
@@ -59,7 +61,7 @@ pub fn init_with(builder: Builder) -> Result<Guard, Error> {
     });
     let enabled = if logger.0.settings().enabled { ENABLED } else { 0 };
     let logger = GLOBAL.set(logger);
-    // Release: pairs with the acquire inside `Once::get`; the flag itself only says where to look.
+    // Release: pairs with the acquire inside `Once::get`. The flag only says where to look.
     STATE.fetch_or(INITIALIZED | enabled, Ordering::Release);
     logger.credit_early();
     Ok(Guard { logger: logger.clone() })
@@ -70,8 +72,10 @@ pub(super) fn get() -> Option<&'static AuditLogger> {
     GLOBAL.get()
 }
 
-/// Closes the recorder of the process when dropped, waiting up to five seconds for the writer. In a
-/// forked child it closes the child's own, if it has one.
+/// Closes the recorder of the process when it is dropped.
+///
+/// The drop waits up to five seconds for the writer. In a forked child it closes the child's own
+/// recorder, if there is one.
 #[derive(Debug)]
 #[must_use = "dropping the guard closes the recorder"]
 pub struct Guard {
@@ -79,7 +83,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// The recorder of the process.
+    /// Returns the recorder of the process.
     pub fn logger(&self) -> &AuditLogger {
         &self.logger
     }
@@ -91,52 +95,56 @@ impl Drop for Guard {
     }
 }
 
-/// Records into the recorder of the process; see [`AuditLogger::emit`]. Before `init` the event is
-/// counted as rejected.
+/// Records an event into the recorder of the process; see [`AuditLogger::emit`].
+///
+/// Before `init` the event is counted as rejected.
 #[inline]
 pub fn emit(event: &AuditEvent<'_>) {
     with_logger(|logger| logger.emit(event));
 }
 
-/// As [`emit`], waiting for room; see [`AuditLogger::emit_wait`].
+/// Records an event and waits if the queue is full; see [`AuditLogger::emit_wait`].
 pub fn emit_wait(event: &AuditEvent<'_>) {
     with_logger(|logger| logger.emit_wait(event));
 }
 
-/// Waits for the recorder that [`emit`] records into; see [`AuditLogger::flush`]. Before `init` there
-/// is nothing to wait for.
+/// Waits for the recorder that [`emit`] records into; see [`AuditLogger::flush`].
+///
+/// Before `init` it returns at once.
 ///
 /// # Errors
 ///
-/// As [`AuditLogger::flush`].
+/// Returns the same errors as [`AuditLogger::flush`].
 pub fn flush(deadline: Duration) -> Result<Flushed, Error> {
     peek(|logger| logger.flush(deadline)).unwrap_or(Ok(Flushed::default()))
 }
 
-/// As [`flush`], until it is on the disk; see [`AuditLogger::flush_durable`].
+/// Waits until the events are on the disk; see [`AuditLogger::flush_durable`].
 ///
 /// # Errors
 ///
-/// As [`AuditLogger::flush_durable`].
+/// Returns the same errors as [`AuditLogger::flush_durable`].
 pub fn flush_durable(deadline: Duration) -> Result<Flushed, Error> {
     peek(|logger| logger.flush_durable(deadline)).unwrap_or(Ok(Flushed::default()))
 }
 
-/// Closes all recorders of the process on SIGTERM and SIGINT, also those that are built later. The
-/// process then ends as it would have without this call, so its parent sees the signal. Off unless
-/// it is called.
+/// Closes all recorders of the process on SIGTERM and SIGINT, including those that are built later.
 ///
-/// Events emitted while the recorders close are counted as rejected. The recorders have five seconds,
-/// even if something hangs. A second signal ends the process at once.
+/// The process then ends as it would have without this call, so its parent sees the signal. Signals
+/// are not handled unless this function is called.
 ///
-/// This is for programs that do not handle these signals themselves. A service that handles them, to
-/// end its requests first, drops its guard or returns from `main`. A signal that is ignored, as under
-/// `nohup`, stays ignored. After a signal SIGALRM is in use. A forked child listens too.
+/// Events emitted while the recorders close are counted as rejected. The recorders have five
+/// seconds, even if something hangs. A second signal ends the process at once.
+///
+/// Use this in programs that do not handle these signals themselves. If a service handles them to
+/// finish its requests first, it drops its guard or returns from `main` instead. If a signal is
+/// ignored, as under `nohup`, it stays ignored. After a signal the library uses SIGALRM. A forked
+/// child closes on these signals too.
 ///
 /// # Errors
 ///
-/// Another handler for one of the signals exists, and nothing was changed; or the operating system
-/// refused the handler.
+/// Returns an error if another handler for one of the signals exists. Nothing is changed then. Also
+/// returns an error if the operating system refuses the handler.
 ///
 /// # Examples
 ///
@@ -150,13 +158,13 @@ pub fn close_on_signals() -> Result<(), Error> {
     Ok(exit::close_on_signals()?)
 }
 
-/// What a call of `model` with this usage costs; `None`, and never nothing, where no price is
-/// known.
+/// Returns the cost of a call of `model` with this usage, or `None` if no price is known. An
+/// unknown price is never reported as zero.
 ///
-/// The prices are those of the recorder that [`emit`](crate::emit) records into, and before
-/// [`init`](crate::init) the built-in ones; see
+/// The prices are those of the recorder that [`emit`](crate::emit) records into. Before
+/// [`init`](crate::init) they are the built-in prices. See
 /// [`AuditLogger::calculate_cost`](crate::AuditLogger::calculate_cost). `usage` is a [`Usage`], or
-/// the pair of input and output tokens where nothing was cached.
+/// the pair of input and output tokens if nothing was cached.
 ///
 /// # Examples
 ///
@@ -173,13 +181,15 @@ pub fn calculate_cost(model: &str, usage: impl Into<Usage>) -> Option<Usd> {
     Outlet::default().cost_at("", &[model], usage.into())
 }
 
-/// Whether what [`emit`] records may hold prompts, completions, arguments and results; see
-/// [`Builder::capture_content`]. `false` before `init`.
+/// Reports whether events of the recorder that [`emit`] uses may contain prompts, completions,
+/// arguments and results.
+///
+/// Before `init` it returns `false`. See [`Builder::capture_content`].
 pub fn captures_content() -> bool {
     peek(AuditLogger::captures_content).unwrap_or(false)
 }
 
-/// What `look` finds in the logger that [`emit`] records into at this moment.
+/// Calls `look` with the logger that [`emit`] currently records into.
 pub(crate) fn peek<R>(look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
     // Relaxed: `Once` orders the rest.
     if STATE.load(Ordering::Relaxed) & CAPTURING != 0 && is_capturing() {
@@ -191,19 +201,19 @@ pub(crate) fn peek<R>(look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
 }
 
 thread_local! {
-    /// The captures of the thread, the innermost last.
+    /// The captures of the thread; the innermost is the last.
     static CAPTURES: RefCell<Vec<AuditLogger>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Has [`emit`] record into `logger` on this thread, until [`stop_capture`].
+/// Makes [`emit`] record into `logger` on this thread until [`stop_capture`].
 pub(crate) fn start_capture(logger: &AuditLogger) {
     STATE.fetch_or(CAPTURING, Ordering::Relaxed);
     CAPTURES.with_borrow_mut(|captures| captures.push(logger.clone()));
 }
 
-/// Ends the thread's last capture into the logger of this instance.
+/// Ends the thread's last capture into the logger with this instance.
 pub(crate) fn stop_capture(instance: &str) {
-    // Taken out first, dropped after: closing a logger runs code of its own.
+    // Remove the logger first and drop it afterwards, because closing a logger runs its own code.
     let _ended = CAPTURES.try_with(|captures| {
         let mut captures = captures.borrow_mut();
         let last = captures.iter().rposition(|logger| logger.instance() == instance);
@@ -211,14 +221,14 @@ pub(crate) fn stop_capture(instance: &str) {
     });
 }
 
-/// Returns whether the thread's events go to a capture.
+/// Reports whether the thread's events go to a capture.
 fn is_capturing() -> bool {
     CAPTURES.try_with(|captures| !captures.borrow().is_empty()).unwrap_or(false)
 }
 
-/// Hands the thread's innermost capture to `record`.
+/// Calls `record` with the thread's innermost capture.
 fn with_captured(record: impl FnOnce(&AuditLogger)) {
-    // A clone, because a `Serialize` impl may emit or capture in turn.
+    // Clone it, because a `Serialize` impl may itself emit or capture.
     let innermost = CAPTURES.try_with(|captures| captures.borrow().last().cloned());
     if let Ok(Some(logger)) = innermost {
         record(&logger);

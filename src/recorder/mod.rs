@@ -45,32 +45,36 @@ pub(crate) use outlet::is_off;
 
 /// A recorder: a queue, a writer's thread, and files.
 ///
-/// Clones are handles to the same recorder. It closes, writing everything emitted before, when the
-/// last handle is dropped, at [`shutdown`](Self::shutdown), and when the process exits by the return
-/// of `main` or [`std::process::exit`] (within five seconds, for all recorders together).
+/// Clones are handles to the same recorder. It closes when the last handle is dropped, at
+/// [`shutdown`](Self::shutdown), and when the process exits by the return of `main` or
+/// [`std::process::exit`]. Before it closes, it writes everything emitted before. At process exit
+/// all recorders together have five seconds.
 ///
 /// # Forks
 ///
-/// In a forked child the handle is that of another recorder, which begins with the first event that
-/// the child emits: of the same settings, into the same folder, with an instance, a queue, counters
-/// and a writer's thread of its own. What lay in the parent's queue is written by the parent alone.
-/// [`Exporter`]s stay with the parent; where nothing else is written to, the child's events are
-/// counted as rejected. The first emit of a child starts its threads; a child that ends by `_exit`
-/// loses what it has not flushed.
+/// In a forked child the handle refers to another recorder, which starts with the first event that
+/// the child emits. It has the same settings and writes to the same folder. Its instance, queue,
+/// counters and writer's thread are its own. Events that were in the parent's queue are written
+/// only by the parent.
+///
+/// [`Exporter`]s stay with the parent. If the recorder writes to nothing else, the child's events
+/// are counted as rejected. The first emit of a child starts its threads. If a child ends by
+/// `_exit`, it loses what it has not flushed.
 #[derive(Clone)]
 pub struct AuditLogger(Arc<Handle>);
 
-/// Closes the recorder when the last handle goes.
+/// Closes the recorder when the last handle is dropped.
 struct Handle {
-    /// Of the process that built it. In a child of that only what never changes is looked at.
+    /// The recorder of the process that built it. A child only reads the parts of it that never
+    /// change.
     shared: Arc<Shared>,
     home: Process,
-    /// Of a process that was forked from it, once it has emitted.
+    /// The recorder of a forked child, after the child has emitted.
     in_child: PerProcess<Arc<Shared>>,
 }
 
 impl Handle {
-    /// The recorder of this process, begun where this is a forked child that has none yet.
+    /// Returns the recorder of this process. If this is a forked child without one, it starts one.
     #[inline]
     fn shared(&self) -> &Arc<Shared> {
         if self.home.is_current() { &self.shared } else { self.begin_in_child() }
@@ -89,12 +93,12 @@ impl Handle {
         shared
     }
 
-    /// The recorder of this process, if it has one.
+    /// Returns the recorder of this process, if it has one.
     fn begun(&self) -> Option<&Arc<Shared>> {
         if self.home.is_current() { Some(&self.shared) } else { self.in_child.get() }
     }
 
-    /// What is the same in every process.
+    /// Returns the settings, which are the same in every process.
     fn settings(&self) -> &Settings {
         &self.shared.settings
     }
@@ -111,8 +115,8 @@ impl fmt::Debug for AuditLogger {
     }
 }
 
-// A panic in a caller leaves no part of it half done: its shared state is atomics, and its locks are
-// held over no code of the caller's but `emit_wait`'s, which guards nothing but turns.
+// A panic in a caller leaves no broken state: the shared state is atomics. Only `emit_wait` holds a
+// lock while the caller's code runs, and that lock guards nothing except turns.
 impl std::panic::UnwindSafe for AuditLogger {}
 impl std::panic::RefUnwindSafe for AuditLogger {}
 
@@ -123,7 +127,7 @@ impl Drop for Handle {
 }
 
 impl AuditLogger {
-    /// Settings to build one from.
+    /// Returns settings to build a logger from.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -170,74 +174,84 @@ impl AuditLogger {
         Ok(Self(Arc::new(Handle { shared, home, in_child: PerProcess::new() })))
     }
 
-    /// Records an event. Returns nothing, cannot fail and never waits: when the queue is full the
-    /// oldest event in it is overwritten, after close the event is counted as rejected.
+    /// Records an event. It returns nothing, cannot fail and never waits.
     ///
-    /// Callable from any thread, inside or outside any async runtime, and from inside a
-    /// `Serialize` impl of another event; not from a signal handler.
+    /// If the queue is full, its oldest event is overwritten. After close the event is counted as
+    /// rejected.
+    ///
+    /// It can be called from any thread, inside or outside any async runtime. A `Serialize` impl of
+    /// another event may call it. A signal handler must not.
     #[inline]
     pub fn emit(&self, event: &AuditEvent<'_>) {
         self.0.shared().emit(event, OnFull::Evict);
     }
 
-    /// Records an event and waits for room where the queue is full, so that nothing is
-    /// overwritten as long as all of this logger's events come this way. For imports and benches;
-    /// a service emits.
+    /// Records an event, and waits for room if the queue is full.
     ///
-    /// Where waiting does not help, because waiting emits hold all of the queue's memory between
-    /// them, the event is recorded without its payload after some tries.
+    /// If all of this logger's events are recorded this way, nothing is overwritten. It is meant
+    /// for imports and benches; a service uses [`emit`](Self::emit).
     ///
-    /// From the writer's own thread (an [`Exporter`]) it is [`emit`](Self::emit).
+    /// Waiting does not help if waiting emits hold all of the queue's memory between them. After
+    /// some tries the event is then recorded without its payload.
+    ///
+    /// If the writer's own thread calls it (an [`Exporter`]), it behaves like [`emit`](Self::emit).
     pub fn emit_wait(&self, event: &AuditEvent<'_>) {
         let shared = self.0.shared();
         let on_full = if shared.control.is_writer() { OnFull::Evict } else { OnFull::Wait };
         shared.emit(event, on_full);
     }
 
-    /// Waits until every event emitted before has its end: written to the kernel, or counted as
-    /// lost. Says what became of the events since the last flush or shutdown that returned `Ok`.
+    /// Waits until every event emitted before is written to the kernel or counted as lost.
+    ///
+    /// Returns what became of the events since the last flush or shutdown that returned `Ok`. If a
+    /// forked child has not emitted, it returns at once with zeros.
     ///
     /// # Errors
     ///
-    /// The deadline passed (how many events are outstanding is in the error), or the caller is the
-    /// writer's own thread.
-    ///
-    /// In a forked child that has not emitted it returns at once, with nothing.
+    /// Returns an error if the deadline passed, with the number of outstanding events. Also returns
+    /// an error if the caller is the writer's own thread.
     pub fn flush(&self, deadline: Duration) -> Result<Flushed, Error> {
         self.0.begun().map_or(Ok(Flushed::default()), |shared| shared.flush(deadline))
     }
 
-    /// As [`flush`](Self::flush), and waits until every event written before is on the disk: its file
-    /// was fsynced after it was written, and the file's name and folder are durable too. Whatever
-    /// [`Builder::fsync`] says, the disk is not waited for by anybody but the caller.
+    /// Waits like [`flush`](Self::flush), and then until every event written before is on the disk.
+    ///
+    /// Each file was fsynced after it was written, and its name and folder are durable too.
+    /// Whatever [`Builder::fsync`] is, only the caller waits for the disk.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush); or no files are written; or an fsync of this logger failed, now or
-    /// before: then it cannot be known any more whether what it was for is on the disk, so that no
-    /// later call says so either ([`Error::is_not_durable`]), and the error says of how many events.
-    /// With [`Fsync::Never`](crate::Fsync::Never) what was written is not synced by closing: call it
-    /// before [`shutdown`](Self::shutdown).
+    /// Returns the errors of [`flush`](Self::flush), and an error if no files are written.
+    ///
+    /// After a failed fsync, durability is unknown. From then on this function returns an error
+    /// that contains the number of affected events ([`Error::is_not_durable`]).
+    ///
+    /// With [`Fsync::Never`](crate::Fsync::Never) closing does not sync what was written. Call this
+    /// function before [`shutdown`](Self::shutdown) if it must be durable.
     pub fn flush_durable(&self, deadline: Duration) -> Result<Flushed, Error> {
         self.0.begun().map_or(Ok(Flushed::default()), |shared| shared.flush_durable(deadline))
     }
 
-    /// Closes: later events are rejected, everything emitted before gets its end, `audit.stop` is
-    /// written. A second call waits for the same.
+    /// Closes the logger: later events are rejected, and earlier ones are written or counted as
+    /// lost.
+    ///
+    /// The last line written is `audit.stop`. A second call waits for the same end.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush). The logger is closed even then, and goes on writing what it has.
+    /// Returns the errors of [`flush`](Self::flush). Even then the logger is closed, and it
+    /// continues to write what it has.
     pub fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
         self.0.begun().map_or(Ok(Flushed::default()), |shared| shared.shutdown(deadline))
     }
 
-    /// The ends of all events so far. They agree when nothing is in flight, as after a flush.
+    /// Returns what became of all events so far. The numbers add up if nothing is in flight, for
+    /// example after a flush.
     pub fn accounting(&self) -> Accounting {
         self.0.begun().map_or_else(Accounting::default, |shared| shared.accounting())
     }
 
-    /// Takes what was emitted before `init` into the books.
+    /// Adds the events emitted before `init` to the counters.
     fn credit_early(&self) {
         let early = fork::own().early.swap(0, Ordering::Relaxed);
         if early == 0 {
@@ -248,18 +262,20 @@ impl AuditLogger {
         shard.rejected(early);
     }
 
-    /// The 16 hexadecimal digits that tell this logger's lines from all others'. A forked child's are
-    /// others; to be asked is to it as its first event is.
+    /// Returns the 16 hexadecimal digits that distinguish this logger's lines from all others.
+    ///
+    /// A forked child has other digits. In a child this call starts the child's recorder, as its
+    /// first event does.
     pub fn instance(&self) -> &str {
         &self.0.shared().instance
     }
 
-    /// Which events are kept.
+    /// Returns the policy that decides which events are kept.
     pub fn sampling(&self) -> SamplingPolicy {
         self.0.settings().sampling
     }
 
-    /// Whether layers and helpers record prompts, completions, arguments and results; see
+    /// Reports whether layers and helpers record prompts, completions, arguments and results; see
     /// [`Builder::capture_content`].
     pub fn captures_content(&self) -> bool {
         self.0.settings().capture_content
@@ -275,42 +291,49 @@ impl AuditLogger {
         self.0.settings().include_snapshots
     }
 
-    /// What a call of `model` with this usage costs, by the prices that come with the library and
-    /// those of [`Builder::pricing_file`] over them. `usage` is a [`Usage`], or the pair of input
-    /// and output tokens. `None` where no price is known, which is counted: see
-    /// [`unpriced`](Self::unpriced).
+    /// Returns the cost of a call of `model` with this usage, or `None` if no price is known.
     ///
-    /// `model` is looked for as it is, in any case, then without the prefixes of hosts and makers
-    /// (`azure/`, `bedrock/`, `openrouter/anthropic/`, Bedrock's regions and ARNs), then without a
-    /// date or the like at its end (`-2024-08-06`, `@20250929`, `-v1:0`, `-latest`). What then is
-    /// not known stays unknown.
+    /// `usage` is a [`Usage`], or the pair of input and output tokens. The prices come with the
+    /// library; those of [`Builder::pricing_file`] override them. Calls without a known price are
+    /// counted; see [`unpriced`](Self::unpriced).
     ///
-    /// Cached tokens, those written to a cache (for an hour or less), reasoning and sound have the
-    /// prices of their own that the model has; where it has none, sound, cached and written tokens
-    /// cost what input costs, reasoning and spoken ones what output costs, those written for an
-    /// hour what written ones cost. The price of a step (`above_200k_tokens`) holds for the whole
-    /// call, by its input with the cached tokens; that of a batch, flex or priority call where the
-    /// model has one, otherwise the usual one. Nothing but tokens is priced: no searches, no
-    /// images, no storage.
+    /// The lookup first tries `model` as it is, in upper or lower case. It then removes the
+    /// prefixes of hosts and makers (`azure/`, `bedrock/`, `openrouter/anthropic/`, Bedrock's
+    /// regions and ARNs). Last it removes a date or version at the end (`-2024-08-06`, `@20250929`,
+    /// `-v1:0`, `-latest`). If the name is still not known, there is no price.
     ///
-    /// It reads no file and waits for none, but may allocate.
+    /// A model may have separate prices for cached tokens, tokens written to a cache (for at most
+    /// an hour), reasoning and audio. If it has none:
+    ///
+    /// - Audio input, cached tokens and tokens written to a cache cost what input costs.
+    /// - Reasoning and audio output cost what output costs.
+    /// - Tokens written for an hour cost what other written tokens cost.
+    ///
+    /// The price of a step (`above_200k_tokens`) applies to the whole call if its input, with the
+    /// cached tokens, is above the step. A batch, flex or priority call has its own price if the
+    /// model has one, and the usual price otherwise. Only tokens are priced: not searches, images
+    /// or storage.
+    ///
+    /// The function reads no file and does not wait for one, but it may allocate.
     pub fn calculate_cost(&self, model: &str, usage: impl Into<Usage>) -> Option<Usd> {
         self.cost_at("", &[model], usage.into())
     }
 
-    /// As [`calculate_cost`](Self::calculate_cost), of the first of these models that has a price
-    /// with this provider.
+    /// Returns the cost by the first of these models that has a price with this provider; see
+    /// [`calculate_cost`](Self::calculate_cost).
     pub(crate) fn cost_at(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
         self.0.shared().pricing.cost(provider, models, usage)
     }
 
-    /// The models for which no price was known, and how many calls of each, redacted: the first 64
-    /// of them. [`Accounting::unpriced`] counts the calls of all.
+    /// Returns the first 64 models without a known price, redacted, and the number of calls of
+    /// each.
+    ///
+    /// [`Accounting::unpriced`] counts the calls of all such models.
     pub fn unpriced(&self) -> BTreeMap<String, u64> {
         self.0.begun().map_or_else(BTreeMap::new, |shared| shared.pricing.unpriced().names)
     }
 
-    /// What one encoded event may take, in bytes; see [`Builder::max_event_bytes`].
+    /// Returns the size limit of one encoded event, in bytes; see [`Builder::max_event_bytes`].
     #[cfg(feature = "tracing")]
     pub(crate) fn max_event_bytes(&self) -> usize {
         self.0.settings().max_event_bytes
@@ -321,14 +344,15 @@ impl AuditLogger {
         self.0.shared()
     }
 
-    /// What is behind this logger; for `#[audit_span]`.
+    /// Returns the settings of this logger, for `#[audit_span]`.
     #[cfg(feature = "macros")]
     pub(crate) fn settings(&self) -> &Settings {
         self.0.settings()
     }
 
-    /// Encodes values as an event of this logger would hold them, to be put into one later. At most
-    /// half an event; `None` where the queue has no buffer.
+    /// Encodes values as an event of this logger would, so that a later event can contain them.
+    ///
+    /// They take at most half an event. Returns `None` if the queue has no free buffer.
     #[cfg(feature = "macros")]
     pub(crate) fn keep(&self, members: &[Member<'_>]) -> Option<Members> {
         let shared = self.0.shared();
@@ -337,8 +361,9 @@ impl AuditLogger {
         Some(Members::encode(members, &mut chain, &shared.sanitizer))
     }
 
-    /// The file written to last; `None` where no files are written, or a forked child has not
-    /// written yet.
+    /// Returns the file that was written to last.
+    ///
+    /// Returns `None` if no files are written, or if a forked child has not written yet.
     pub fn path(&self) -> Option<PathBuf> {
         self.0.begun()?.control.path()
     }
@@ -349,11 +374,12 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// A setting or a variable that is not accepted (the error names it, what was given and what
-    /// is accepted), a folder that cannot be written to, a thread that cannot be started.
+    /// Returns an error if a setting or a variable is not accepted, or if the folder cannot be
+    /// written to. Also returns an error if a thread cannot be started. The error for a setting names it, its value and what
+    /// is accepted.
     ///
-    /// A variable that begins with `AUDIT_` and is not known is not an error. The first logger that reads the
-    /// environment prints a warning on stderr, with the closest known name.
+    /// A variable that begins with `AUDIT_` and is not known is not an error. The first logger that
+    /// reads the environment prints a warning on stderr, with the closest known name.
     pub fn build(self) -> Result<AuditLogger, Error> {
         self.build_on(Platform::default())
     }

@@ -1,4 +1,4 @@
-//! Where a layer's events go.
+//! The destination of a layer's events.
 
 use std::sync::atomic::Ordering;
 
@@ -9,11 +9,11 @@ use crate::record::event::AuditEvent;
 #[cfg(any(feature = "macros", feature = "tower"))]
 use crate::sanitize::Sanitizer;
 
-/// Where a layer's events go: to a logger of its own, or where [`emit`] goes.
+/// The destination of a layer's events: a logger of its own, or the one that [`emit`] uses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outlet(pub(crate) Option<AuditLogger>);
 
-/// Reports whether this logger records nothing; `None` asks the recorder of the process.
+/// Reports whether this logger records nothing. `None` means the recorder of the process.
 #[allow(dead_code, reason = "the layers are optional")]
 #[inline]
 pub(crate) fn is_off(logger: Option<&AuditLogger>) -> bool {
@@ -34,13 +34,13 @@ impl Outlet {
         }
     }
 
-    /// Reports whether nothing is recorded at all, so that a layer can do nothing.
+    /// Reports whether nothing is recorded at all. If so, a layer can skip its work.
     #[inline]
     pub(crate) fn is_off(&self) -> bool {
         is_off(self.0.as_ref())
     }
 
-    /// What `look` finds in the logger that the events go to; `None` before `init`.
+    /// Calls `look` with the logger that receives the events. Returns `None` before `init`.
     pub(crate) fn peek<R>(&self, look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
         match &self.0 {
             Some(logger) => Some(look(logger)),
@@ -48,14 +48,14 @@ impl Outlet {
         }
     }
 
-    /// What the events that go there are redacted by.
+    /// Returns the sanitizer of the logger that receives the events.
     #[cfg(any(feature = "macros", feature = "tower"))]
     pub(crate) fn sanitizer(&self) -> Sanitizer {
         self.peek(|logger| logger.sanitizer().clone()).unwrap_or_default()
     }
 
-    /// What a call costs, of the first of these models that has a price with this provider; by the
-    /// built-in prices before `init`.
+    /// Returns the cost by the first of these models that has a price with this provider. Before
+    /// `init` it uses the built-in prices.
     pub(crate) fn cost_at(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
         self.peek(|logger| logger.cost_at(provider, models, usage))
             .unwrap_or_else(|| pricing::built_in_cost(provider, models, usage))
