@@ -1,14 +1,21 @@
-//! Prices in LiteLLM's JSON layout (`model_prices_and_context_window.json`): an object of models,
-//! each an object of prices in dollars per token, read from their spelling.
+//! Prices in LiteLLM's JSON layout (`model_prices_and_context_window.json`).
 //!
-//! Of its fields are read: `input_cost_per_token`, `output_cost_per_token`,
-//! `cache_read_input_token_cost`, `cache_creation_input_token_cost` and the same with
-//! `_above_1hr`, `output_cost_per_reasoning_token`, `input_cost_per_audio_token`,
-//! `output_cost_per_audio_token`, `cache_read_input_audio_token_cost`; each with
-//! `_above_200k_tokens` (any number), and with `_batches`, `_flex` or `_priority`;
-//! `tiered_pricing`; `litellm_provider`, which for `xai` makes a step begin at its number and not
-//! above it. `base_model`, which that layout has elsewhere, names a model whose prices the entry
-//! has too: so a deployment of any name is priced. Other fields are ignored.
+//! The file is an object of models. Each model is an object of prices in dollars per token, which
+//! are read from their spelling. These fields are read:
+//!
+//! - `input_cost_per_token`, `output_cost_per_token`
+//! - `cache_read_input_token_cost`
+//! - `cache_creation_input_token_cost`, and the same with `_above_1hr`
+//! - `output_cost_per_reasoning_token`
+//! - `input_cost_per_audio_token`, `output_cost_per_audio_token`,
+//!   `cache_read_input_audio_token_cost`
+//! - each of these with `_above_200k_tokens` (any number), and with `_batches`, `_flex` or
+//!   `_priority`
+//! - `tiered_pricing`
+//! - `litellm_provider`: if it is `xai`, a step begins at its number and not above it
+//!
+//! `base_model`, which LiteLLM has elsewhere, names a model whose prices the entry inherits. With
+//! it a deployment of any name has a price. Other fields are ignored.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +25,8 @@ use super::Usd;
 use super::rates::{Kind, Rate, Rates};
 use crate::pricing::ServiceTier;
 
-/// The fields' names without what follows them; one that another begins with comes after it.
+/// The names of the fields without their suffixes. If one name begins with another, the longer one
+/// comes first.
 const FIELDS: [(&str, Kind); 10] = [
     ("input_cost_per_token_cache_hit", Kind::CacheRead),
     ("input_cost_per_token", Kind::Input),
@@ -31,10 +39,10 @@ const FIELDS: [(&str, Kind); 10] = [
     ("output_cost_per_audio_token", Kind::AudioOutput),
     ("cache_read_input_audio_token_cost", Kind::AudioCacheRead),
 ];
-/// The entry that describes the layout.
+/// The entry that documents the layout.
 const SAMPLE: &str = "sample_spec";
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
     pub(super) models: BTreeMap<String, Rates>,
@@ -63,19 +71,19 @@ type Members<'t> = BTreeMap<String, &'t RawValue>;
 ///
 /// # Errors
 ///
-/// What is wrong, and in which line.
+/// Returns what is wrong, and the line.
 pub(super) fn parse(text: &str) -> Result<Parsed, String> {
     let entries: Members<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut parsed = Parsed::default();
     for (name, entry) in entries.into_iter().filter(|(name, _)| name != SAMPLE) {
         let at = Place { text, name: &name };
         let members: Members<'_> = serde_json::from_str(entry.get())
-            .map_err(|_| at.wrong(entry, "is no object of prices"))?;
+            .map_err(|_| at.wrong(entry, "is not an object of prices"))?;
         let rates = rates(&members, at)?;
         match members.get("base_model") {
             Some(base) => parsed.aliases.push(Alias {
                 base: serde_json::from_str(base.get())
-                    .map_err(|_| at.wrong(base, "has a base_model that is no string"))?,
+                    .map_err(|_| at.wrong(base, "has a base_model that is not a string"))?,
                 own: rates,
                 line: at.line(base),
                 name,
@@ -92,7 +100,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, String> {
     Ok(parsed)
 }
 
-/// Where in the file something stands.
+/// A model's entry in the file, for errors that name it and the line.
 #[derive(Clone, Copy)]
 struct Place<'t> {
     text: &'t str,
@@ -100,7 +108,7 @@ struct Place<'t> {
 }
 
 impl Place<'_> {
-    /// The line of a value, which is a part of the text.
+    /// Returns the line of a value, which must be a slice of the text.
     fn line(self, value: &RawValue) -> usize {
         let offset = (value.get().as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
@@ -112,12 +120,12 @@ impl Place<'_> {
     }
 }
 
-/// The prices of one model; where several are for the same, the last one holds.
+/// Returns the prices of one model. If two prices are for the same thing, the last one applies.
 fn rates(members: &Members<'_>, at: Place<'_>) -> Result<Vec<Rate>, String> {
     let provider = members.get("litellm_provider").and_then(|raw| string(raw));
     let from = u64::from(provider.as_deref() == Some("xai"));
     let mut rates = Vec::new();
-    // The alias of a field comes first, so that the field itself holds.
+    // The aliases of a field come first, so that the field itself overrides them.
     let (aliases, fields): (Vec<_>, Vec<_>) =
         members.iter().partition(|(name, _)| name.contains("_cache_hit"));
     for (name, value) in aliases.into_iter().chain(fields) {
@@ -127,10 +135,10 @@ fn rates(members: &Members<'_>, at: Place<'_>) -> Result<Vec<Rate>, String> {
         }
     }
     if let Some(steps) = members.get("tiered_pricing").filter(|steps| steps.get() != "null") {
-        let wrong = || at.wrong(steps, "has a tiered_pricing that is no list of steps");
+        let wrong = || at.wrong(steps, "has a tiered_pricing that is not a list of steps");
         let steps: Vec<Members<'_>> = serde_json::from_str(steps.get()).map_err(|_| wrong())?;
         for step in steps {
-            // A step of something else than tokens has no range.
+            // A step that does not price tokens has no range.
             let Some(range) = step.get("range") else { continue };
             let range: Vec<f64> = serde_json::from_str(range.get()).map_err(|_| wrong())?;
             let [start, ..] = range[..] else { return Err(wrong()) };
@@ -149,12 +157,12 @@ fn rates(members: &Members<'_>, at: Place<'_>) -> Result<Vec<Rate>, String> {
     Ok(rates)
 }
 
-/// A price as it is spelled, as a number or as a string.
+/// Reads a price from its spelling, which is a number or a string.
 fn price(value: &RawValue, field: &str, at: Place<'_>) -> Result<Usd, String> {
     let text = string(value).unwrap_or_else(|| value.get().to_owned());
     let price: Option<Usd> = text.parse().ok();
     price.filter(|price| !price.is_negative()).ok_or_else(|| {
-        at.wrong(value, &format!("has a {field} that is no number of dollars from 0"))
+        at.wrong(value, &format!("has a field {field} that is not a number of dollars from 0 on"))
     })
 }
 
@@ -162,7 +170,7 @@ fn string(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// What the price of a field is for: kind, step and tier.
+/// Returns what the price in a field is for: kind, step and tier.
 fn field(name: &str) -> Option<(Kind, u64, ServiceTier)> {
     let (kind, mut rest) = FIELDS
         .iter()
@@ -230,15 +238,15 @@ mod tests {
             ("", "line 1"),
             ("{\n\"a\": {\n}", "line 3"),
             ("[]", "line 1"),
-            ("{\n\n\"a\": 7}", "line 3: \"a\" is no object of prices"),
+            ("{\n\n\"a\": 7}", "line 3: \"a\" is not an object of prices"),
             (
                 "{\n\"a\": {\n\"input_cost_per_token\": true}}",
-                "line 3: \"a\" has a input_cost_per_token that is no number of dollars from 0",
+                "line 3: \"a\" has a field input_cost_per_token that is not a number of dollars from 0 on",
             ),
-            ("{\"a\": {\"output_cost_per_token\": -1e-6}}", "no number of dollars from 0"),
-            ("{\"a\": {\"output_cost_per_token\": 1e-30}}", "no number of dollars from 0"),
-            ("{\"a\": {\"tiered_pricing\": 7}}", "no list of steps"),
-            ("{\"a\": {\"base_model\": 7}}", "no string"),
+            ("{\"a\": {\"output_cost_per_token\": -1e-6}}", "not a number of dollars from 0 on"),
+            ("{\"a\": {\"output_cost_per_token\": 1e-30}}", "not a number of dollars from 0 on"),
+            ("{\"a\": {\"tiered_pricing\": 7}}", "not a list of steps"),
+            ("{\"a\": {\"base_model\": 7}}", "not a string"),
         ];
         for (text, expected) in cases {
             let error = parse(text).unwrap_err();

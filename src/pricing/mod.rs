@@ -1,4 +1,4 @@
-//! What model calls cost: exact prices per token.
+//! The cost of model calls, by exact prices per token.
 
 mod file;
 mod names;
@@ -21,35 +21,35 @@ use table::Table;
 pub(crate) use usage::Answer;
 pub use usage::{ServiceTier, Usage};
 
-/// A file of prices is looked at this far apart, in microseconds.
+/// The shortest time between two checks of a price file, in microseconds.
 const LOOK: u64 = 1_000_000;
-/// A larger file is no file of prices.
+/// The largest file that is read. A larger one cannot be a price file.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// So many models without a price are named; calls of further ones are counted alone.
+/// The number of unpriced models that are named. For any others only the calls are counted.
 const UNPRICED_NAMES_MAX: usize = 64;
-/// Characters that are kept of such a name.
+/// The number of characters kept of such a name.
 const UNPRICED_CHARS_MAX: usize = 128;
 
-/// Returns what a call costs by the built-in prices, for a model that this provider ran: of the first
-/// model that has a price.
+/// Returns what a call costs by the built-in prices. The first model that has a price with this
+/// provider decides.
 pub(crate) fn built_in_cost(provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
     let table = Table::built_in();
     models.iter().find_map(|model| table.cost(provider, model, usage))
 }
 
-/// The prices of a logger, and which it did not have.
+/// The prices of a logger, and the models for which it had none.
 #[derive(Debug, Default)]
 pub(crate) struct Pricing {
     file: Option<PathBuf>,
-    /// For names of models and what is said of the file.
+    /// Redacts names of models and errors about the file.
     sanitizer: Sanitizer,
-    /// The built-in prices with the file's over them; `None` where there is no file.
+    /// The built-in prices overridden by the file's, or `None` if there is no file.
     table: RwLock<Option<Arc<Table>>>,
     watch: Mutex<Watch>,
     unpriced: Mutex<Unpriced>,
 }
 
-/// What is known of the file.
+/// The state of the file.
 #[derive(Debug, Default)]
 struct Watch {
     stamp: Option<Stamp>,
@@ -57,18 +57,18 @@ struct Watch {
     refused: Refused,
 }
 
-/// How a file is told from its next version.
+/// The metadata that distinguishes one version of a file from the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
     bytes: u64,
 }
 
-/// Versions of the file that could not be read; the prices before them went on to hold.
+/// The versions of the file that could not be read. After each, the prices before it stay in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) count: u64,
-    /// What was wrong with the last one.
+    /// The error of the last one.
     pub(crate) last: String,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Refused {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unpriced {
     pub(crate) names: BTreeMap<String, u64>,
-    /// Calls of models past the last that is named.
+    /// Calls of models after the last one that is named.
     pub(crate) others: u64,
 }
 
@@ -87,11 +87,12 @@ impl Unpriced {
 }
 
 impl Pricing {
-    /// Reads the file, where there is one.
+    /// Reads the file, if there is one.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is no file of prices; the error says why.
+    /// Returns an error if the file cannot be read or is not a price file. The error contains the
+    /// reason.
     pub(crate) fn open(file: Option<&Path>, sanitizer: &Sanitizer) -> Result<Self, Error> {
         let sanitizer = sanitizer.clone();
         let Some(path) = file else { return Ok(Self { sanitizer, ..Self::default() }) };
@@ -109,9 +110,10 @@ impl Pricing {
         })
     }
 
-    /// The prices of a child that was forked off, which has counted nothing yet. Where a thread of the
-    /// parent was about to change them they are the built-in ones, until the child's writer has
-    /// looked at the file: at once.
+    /// Returns the prices for a forked child, which has counted nothing yet.
+    ///
+    /// If a thread of the parent was about to change the prices, the child gets the built-in ones.
+    /// The child's writer then checks the file at once.
     pub(crate) fn in_child(&self) -> Self {
         let table = self.table.try_read().and_then(|table| table.clone());
         Self {
@@ -122,8 +124,9 @@ impl Pricing {
         }
     }
 
-    /// Reads the file again where it has changed, at most once a second by `now`, in microseconds.
-    /// Called by the writer's thread: whoever asks for a cost waits for no disk.
+    /// Reads the file again if it has changed, at most once a second by `now`, in microseconds.
+    ///
+    /// The writer's thread calls it, so a caller that asks for a cost never waits for a disk.
     pub(crate) fn look(&self, now: impl FnOnce() -> i64) {
         let Some(path) = &self.file else { return };
         let (now, mut watch) = (now(), self.watch.lock());
@@ -145,8 +148,8 @@ impl Pricing {
         }
     }
 
-    /// What a call costs, of the first of these models that has a price. Where none has, the first
-    /// is counted as unpriced. An empty `provider` is none.
+    /// Returns the cost by the first of these models that has a price. If none has one, the first
+    /// is counted as unpriced. An empty `provider` means that it is unknown.
     pub(crate) fn cost(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
         let table = self.table.read().clone();
         let table = match &table {
@@ -188,11 +191,11 @@ impl Stamp {
     }
 }
 
-/// The built-in prices with those of this file over them.
+/// Returns the built-in prices overridden by those of this file.
 fn read(path: &Path) -> Result<Table, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
-        return Err("it is no file, or over 64 MiB".to_owned());
+        return Err("it is not a regular file, or it is over 64 MiB".to_owned());
     }
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     Table::with_file(&text)

@@ -1,6 +1,7 @@
-//! Which known model a name means. Never another one: what is not known stays unknown.
+//! Resolves the name of a model to a known model, but never to another one. If a name is not known,
+//! it stays unknown.
 
-/// Hosts and gateways whose prefix says where a model runs, and after which a maker's prefix may
+/// Hosts and gateways. Their prefix names the place where a model runs, and a maker's prefix may
 /// follow.
 const HOSTS: [&str; 12] = [
     "azure",
@@ -17,7 +18,7 @@ const HOSTS: [&str; 12] = [
     "publishers",
 ];
 
-/// How prefixes of makers are spelled, and the prefix that the table has.
+/// The spellings of makers' prefixes, and the prefix in the table.
 const MAKERS: [(&str, &str); 19] = [
     ("openai", "openai"),
     ("anthropic", "anthropic"),
@@ -40,7 +41,7 @@ const MAKERS: [(&str, &str); 19] = [
     ("voyage", "voyage"),
 ];
 
-/// What the names of a maker's own models begin with, where the table has them under its prefix.
+/// The beginnings of a maker's model names, if the table has the models under the maker's prefix.
 const FAMILIES: [(&str, &str); 18] = [
     ("mistral", "mistral"),
     ("magistral", "mistral"),
@@ -62,10 +63,10 @@ const FAMILIES: [(&str, &str); 18] = [
     ("sonar", "perplexity"),
 ];
 
-/// Where Bedrock runs a model; the prefix of its id.
+/// The prefixes of Bedrock's model ids, which name the region that runs a model.
 const REGIONS: [&str; 7] = ["us.", "eu.", "apac.", "au.", "jp.", "global.", "us-gov."];
 
-/// What providers are called elsewhere (OpenTelemetry's `gen_ai.provider.name`), and here.
+/// The names of providers elsewhere (OpenTelemetry's `gen_ai.provider.name`), and here.
 const PROVIDERS: [(&str, &str); 6] = [
     ("aws.bedrock", "bedrock"),
     ("azure.ai.openai", "azure"),
@@ -75,8 +76,10 @@ const PROVIDERS: [(&str, &str); 6] = [
     ("gcp.gen_ai", "gemini"),
 ];
 
-/// What the first known of the spellings of `name` stands for, the most exact one first: as it is;
-/// in lower case; without the prefixes of hosts and makers; then the same without what dates it.
+/// Returns the value of the first known spelling of `name`.
+///
+/// The most exact spelling comes first: the name as it is, then in lower case, then without the
+/// prefixes of hosts and makers. After these come the same spellings without dates and versions.
 pub(super) fn resolve<T>(name: &str, known: impl Fn(&str) -> Option<T>) -> Option<T> {
     known(name).or_else(|| {
         let name = name.trim().to_lowercase();
@@ -84,7 +87,7 @@ pub(super) fn resolve<T>(name: &str, known: impl Fn(&str) -> Option<T>) -> Optio
     })
 }
 
-/// As [`resolve`], for a model that this provider ran.
+/// Resolves the name of a model that this provider ran; see [`resolve`].
 pub(super) fn resolve_at<T>(
     provider: &str,
     model: &str,
@@ -97,14 +100,14 @@ pub(super) fn resolve_at<T>(
         return resolve(model, known);
     }
     let placed = format!("{provider}/{model}");
-    // A host that is not known may have prices of its own: no maker's prefix is put in its place.
+    // An unknown host may have its own prices, so its prefix is not replaced by a maker's.
     resolve(&placed, &known).or_else(|| known(model)).or_else(|| {
         placed_at(&model.trim().to_lowercase(), true).iter().find_map(|name| known(name))
     })
 }
 
-/// The name under which Anthropic's models are known, whichever way version and family are
-/// ordered: `claude-4.5-sonnet` is `claude-sonnet-4-5`.
+/// Returns the name under which Anthropic's models are known, in whichever order version and family
+/// come: `claude-4.5-sonnet` is `claude-sonnet-4-5`.
 pub(super) fn canonical(name: &str) -> Option<String> {
     let rest = name.strip_prefix("claude-")?;
     let rest = rest.replace('.', "-");
@@ -133,13 +136,13 @@ fn spellings(name: &str) -> Vec<String> {
     all
 }
 
-/// `name`, then with one prefix less each time.
+/// Returns `name`, then the same with one prefix fewer each time.
 fn placed_at(name: &str, is_hosted: bool) -> Vec<String> {
     let (mut rest, mut is_hosted) = (name, is_hosted);
     let mut all = vec![rest.to_owned()];
     loop {
         if let Some(shorter) = unplaced(rest) {
-            // A router passes a maker's prices on; a host has its own.
+            // A router charges a maker's prices; a host has its own.
             is_hosted |= !rest.starts_with("openrouter/");
             rest = shorter;
         } else if let Some((own, shorter)) = of_maker(rest) {
@@ -158,7 +161,7 @@ fn placed_at(name: &str, is_hosted: bool) -> Vec<String> {
     all
 }
 
-/// `name` without the host, the folders or the region it begins with.
+/// Returns `name` without the host, the folders or the region at its beginning.
 fn unplaced(name: &str) -> Option<&str> {
     if let Some((_, model)) = name.strip_prefix("projects/").and_then(|n| n.split_once("/models/"))
     {
@@ -182,8 +185,8 @@ fn of_maker(name: &str) -> Option<(&'static str, &str)> {
     MAKERS.iter().find(|(spelling, _)| *spelling == prefix).map(|(_, own)| (*own, rest))
 }
 
-/// `name` without what says how it is run: Bedrock's `-v1:0`, a gateway's `:thinking`, the
-/// customer's part of a fine-tuned model.
+/// Returns `name` without the part that says how it is run: Bedrock's `-v1:0`, a gateway's
+/// `:thinking`, the customer's part of a fine-tuned model.
 fn unversioned(name: &str) -> &str {
     if name.starts_with("ft:") {
         let end = name.match_indices(':').nth(1).map_or(name.len(), |(at, _)| at);
@@ -196,12 +199,12 @@ fn unversioned(name: &str) -> &str {
     }
     let Some((model, version)) = name.rsplit_once("-v") else { return name };
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    // Elsewhere a `v3` is part of the name.
+    // In other names `v3` is part of the name.
     let is_version = name.contains("claude") && version.split(':').all(is_number);
     if is_version { model } else { name }
 }
 
-/// `name` without the date, or the like, at its end.
+/// Returns `name` without a date, or a suffix like `-latest`, at its end.
 fn undated(name: &str) -> &str {
     if let Some(model) = name.strip_suffix("-latest") {
         return model;

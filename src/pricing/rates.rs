@@ -1,9 +1,9 @@
-//! The prices of one model, and what a usage comes to at them.
+//! The prices of one model, and the cost of a usage at these prices.
 
 use super::Usd;
 use crate::pricing::{ServiceTier, Usage};
 
-/// What a price is for: one token of this kind.
+/// The kind of token that a price is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Input,
@@ -18,7 +18,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whose price holds where this kind has none.
+    /// Returns the kind whose price applies if this kind has none.
     fn stand_in(self) -> Option<Self> {
         match self {
             Self::Input | Self::Output => None,
@@ -30,14 +30,14 @@ impl Kind {
     }
 }
 
-/// One price.
+/// One price, and the calls to which it applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rate {
     pub(super) kind: Kind,
-    /// It holds for calls whose input is larger than this many tokens; for any where it is 0.
+    /// The price applies to calls with more input tokens than this. If it is 0, it applies to all.
     pub(super) above: u64,
     pub(super) tier: ServiceTier,
-    /// Dollars per token.
+    /// The price in dollars per token.
     pub(super) price: Usd,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Rate {
 pub(super) struct Rates(Vec<Rate>);
 
 impl Rates {
-    /// Adds a price, in place of one for the same.
+    /// Adds a price. It replaces one for the same thing.
     pub(super) fn set(&mut self, rate: Rate) {
         let same = |r: &&mut Rate| (r.kind, r.above, r.tier) == (rate.kind, rate.above, rate.tier);
         match self.0.iter_mut().find(same) {
@@ -59,7 +59,8 @@ impl Rates {
         self.0.is_empty()
     }
 
-    /// What this usage costs. `None` where it has tokens that no price is known for.
+    /// Returns what this usage costs. If the usage has tokens without a known price, returns
+    /// `None`.
     pub(super) fn cost(&self, usage: Usage) -> Option<Usd> {
         let u = usage.fitted();
         let fresh_audio = u.audio_input - u.audio_cache_read;
@@ -79,8 +80,8 @@ impl Rates {
         paid.map(|(kind, tokens)| Some(self.price(kind, u.input, u.service_tier)? * tokens)).sum()
     }
 
-    /// The price of the highest step that `input` is above, there that of the tier before the usual
-    /// one.
+    /// Returns the price of the highest step that `input` is above. Within a step, the price of the
+    /// tier comes before the usual one.
     fn price(&self, kind: Kind, input: u64, tier: ServiceTier) -> Option<Usd> {
         let holds = |rate: &&Rate| {
             rate.kind == kind
@@ -115,7 +116,7 @@ mod tests {
     use Kind::*;
     use ServiceTier::{Batch, Flex, Priority, Standard};
 
-    /// Every price is another power of ten, so that a sum shows its parts.
+    /// Returns rates in which every price is another power of ten, so that a sum shows its parts.
     fn full() -> Rates {
         rates(&[
             (Input, 0, Standard, "1"),
@@ -145,7 +146,8 @@ mod tests {
 
     #[test]
     fn every_token_is_paid_once() {
-        // 25 = 8 plain + 4 cached + 2 + 3 written + 7 sound + 1 cached sound; 19 = 9 + 4 + 6.
+        // Input: 25 = 8 plain + 4 cached + 2 + 3 written + 7 audio + 1 cached audio. Output: 19 = 9
+        // + 4 + 6.
         assert_eq!(full().cost(all_parts()).unwrap().to_string(), "8.42371946");
         assert_eq!(full().cost(Usage::new(0, 0)), Some(Usd::ZERO));
     }
@@ -160,7 +162,7 @@ mod tests {
             (CacheWrite, 0, Standard, "0.01"),
             (Output, 0, Standard, "0"),
         ]);
-        // 15 plain and sound, 5 cached, 5 written.
+        // 15 plain and audio, 5 cached, 5 written.
         assert_eq!(some.cost(all_parts()).unwrap().to_string(), "15.55");
     }
 
@@ -202,7 +204,7 @@ mod tests {
             let usage = Usage { service_tier: tier, ..Usage::new(input, 0) };
             assert_eq!(rates.cost(usage).unwrap().to_string(), expected, "{input} {tier:?}");
         }
-        // The whole call is dearer, not what is above; cached tokens count towards the step.
+        // The whole call costs more, not only what is above. Cached tokens count towards the step.
         let cached = Usage { cache_read: 200_000, ..Usage::new(200_001, 1) };
         assert_eq!(rates.cost(cached).unwrap().to_string(), "1400002");
     }

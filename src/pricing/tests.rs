@@ -11,7 +11,7 @@ use crate::writer::Platform;
 use crate::writer::fs::Clock;
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
 
-/// Long enough for a busy machine; no test waits for it to pass.
+/// A deadline that a busy machine meets. No test waits for it to pass.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn usd(text: &str) -> Option<Usd> {
@@ -36,16 +36,16 @@ fn a_changed_file_is_read_again_at_most_once_a_second() {
 
     fs::write(&path, prices("22")).unwrap();
     pricing.look(|| SECOND - 1);
-    assert_eq!(cost(), usd("1"), "not a second yet");
+    assert_eq!(cost(), usd("1"), "a second has not passed yet");
     pricing.look(|| SECOND);
     assert_eq!(cost(), usd("22"));
 
     fs::write(&path, "{\n\"m\": ana@example.org").unwrap();
     pricing.look(|| 2 * SECOND);
     pricing.look(|| 3 * SECOND);
-    assert_eq!(cost(), usd("22"), "the prices before go on to hold");
+    assert_eq!(cost(), usd("22"), "the prices before stay in use");
     let refused = pricing.refused();
-    assert_eq!(refused.count, 1, "one version, looked at twice");
+    assert_eq!(refused.count, 1, "one version, checked twice");
     assert!(refused.last.contains("line 2"), "{}", refused.last);
 
     fs::remove_file(&path).unwrap();
@@ -54,7 +54,7 @@ fn a_changed_file_is_read_again_at_most_once_a_second() {
 
     fs::write(&path, prices("333")).unwrap();
     pricing.look(|| -SECOND);
-    assert_eq!(cost(), usd("333"), "also where the clock went back");
+    assert_eq!(cost(), usd("333"), "even if the clock was set back");
 }
 
 #[test]
@@ -75,14 +75,14 @@ fn what_has_no_price_is_counted_and_named_without_bound_or_secret() {
     assert_eq!(names, ["[REDACTED_email]", &"é".repeat(UNPRICED_CHARS_MAX)]);
 }
 
-/// Puts the new file in the place of the old one at once: a writer that looks sees one or the other.
+/// Replaces the file in one step, so that the writer sees either the old file or the new one.
 fn replace(path: &Path, text: &str) {
     let new = path.with_extension("new");
     fs::write(&new, text).unwrap();
     fs::rename(&new, path).unwrap();
 }
 
-/// A clock that is a second further every time.
+/// A clock that advances by a second each time it is read.
 struct Hasty(AtomicI64);
 
 impl Clock for Hasty {
@@ -91,7 +91,7 @@ impl Clock for Hasty {
     }
 }
 
-/// The last line of a logger that did this.
+/// Returns the last line of a logger after `run`.
 fn stopped(builder: Builder, run: impl FnOnce(&AuditLogger)) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(Hasty(AtomicI64::new(0)));
@@ -127,7 +127,7 @@ fn the_writer_looks_at_the_file_and_the_log_says_what_was_refused() {
     let stop = stopped(AuditLogger::builder().pricing_file(&path), |logger| {
         assert_eq!(logger.calculate_cost("m", (3, 0)), usd("3"));
         replace(&path, &prices("22"));
-        // The writer looks after it has seen that it is asked, and before it answers.
+        // The writer checks the file after it has seen the request and before it answers.
         let look = || {
             logger.emit(&AuditEvent::new(EventType::CacheHit, "a", "get"));
             logger.flush(DEADLINE).unwrap();

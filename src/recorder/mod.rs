@@ -132,8 +132,8 @@ impl AuditLogger {
         Builder::default()
     }
 
-    /// Returns the recorder of the process, which [`init`](crate::init) builds and [`emit`](crate::emit)
-    /// records into. Returns `None` before `init`.
+    /// Returns the recorder of the process, which [`init`](crate::init) builds and
+    /// [`emit`](crate::emit) records into. Returns `None` before `init`.
     ///
     /// After the [`Guard`](crate::Guard) is dropped it returns the closed recorder. A capture of
     /// [`testing`](crate::testing) does not change what it returns.
@@ -375,8 +375,8 @@ impl Builder {
     /// # Errors
     ///
     /// Returns an error if a setting or a variable is not accepted, or if the folder cannot be
-    /// written to. Also returns an error if a thread cannot be started. The error for a setting names it, its value and what
-    /// is accepted.
+    /// written to. Also returns an error if a thread cannot be started. The error for a setting
+    /// names it, its value and what is accepted.
     ///
     /// A variable that begins with `AUDIT_` and is not known is not an error. The first logger that
     /// reads the environment prints a warning on stderr, with the closest known name.

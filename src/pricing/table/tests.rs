@@ -4,7 +4,7 @@ fn usd(text: &str) -> Option<Usd> {
     text.parse().ok()
 }
 
-/// A table of these names, each with a price of its own.
+/// Returns a table of these names, each with its own price.
 fn table(names: &[&str]) -> Table {
     let models = names.iter().zip(1_u32..).map(|(name, n)| {
         let mut rates = Rates::default();
@@ -197,7 +197,7 @@ fn every_built_in_line_is_whole() {
     let mut names = std::collections::BTreeSet::new();
     for text in BUILT_IN.lines().filter(|line| !line.starts_with('#')) {
         let (name, prices) = text.split_once(' ').unwrap_or_else(|| panic!("{text}"));
-        assert!(names.insert(name), "{name} stands twice");
+        assert!(names.insert(name), "{name} is there twice");
         for text in prices.split(' ') {
             assert!(price(text).is_some(), "{name}: {text}");
         }

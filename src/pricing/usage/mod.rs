@@ -1,4 +1,4 @@
-//! Tokens of one model call, as the providers count them, brought to one meaning.
+//! The tokens of one model call. Providers count them differently; here each count has one meaning.
 
 mod read;
 #[cfg(test)]
@@ -7,55 +7,57 @@ mod tests;
 pub(crate) use read::Answer;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// The tokens of one model call. Every part lies inside its whole: `cache_read`, `cache_write`,
-/// `cache_write_1h` and `audio_input` are among `input`, `reasoning` and `audio_output` among
-/// `output`, so that nothing is counted twice.
+/// The tokens of one model call.
+///
+/// Every part is included in its whole, so nothing is counted twice. `cache_read`, `cache_write`,
+/// `cache_write_1h` and `audio_input` are part of `input`. `reasoning` and `audio_output` are part
+/// of `output`.
 ///
 /// It serializes to the `data.usage` of an event: the parts that are not zero, and `service_tier`
-/// where that is not [`ServiceTier::Standard`]. The wholes are the event's `tokens_input` and
+/// unless it is [`ServiceTier::Standard`]. The wholes are the event's `tokens_input` and
 /// `tokens_output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Tokens the model read, cached and written-to-cache ones included.
+    /// Tokens that the model read, including cached tokens and tokens written to a cache.
     pub input: u64,
-    /// Tokens the model wrote, reasoning included.
+    /// Tokens that the model wrote, including reasoning.
     pub output: u64,
-    /// Of `input`: read from a cache.
+    /// Part of `input`: tokens read from a cache.
     pub cache_read: u64,
-    /// Of `input`: written to a cache with the provider's default lifetime.
+    /// Part of `input`: tokens written to a cache with the provider's default lifetime.
     pub cache_write: u64,
-    /// Of `input`: written to a cache for an hour.
+    /// Part of `input`: tokens written to a cache for an hour.
     pub cache_write_1h: u64,
-    /// Of `output`: thought, not shown.
+    /// Part of `output`: reasoning, which is not shown.
     pub reasoning: u64,
-    /// Of `input`: sound.
+    /// Part of `input`: audio.
     pub audio_input: u64,
-    /// Of `audio_input` and of `cache_read`: sound read from a cache.
+    /// Part of `audio_input` and of `cache_read`: audio read from a cache.
     pub audio_cache_read: u64,
-    /// Of `output`: sound.
+    /// Part of `output`: audio.
     pub audio_output: u64,
-    /// Which price list the call ran under.
+    /// The price list that applies to the call.
     pub service_tier: ServiceTier,
 }
 
-/// Which of a provider's price lists a call ran under.
+/// A price list of a provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ServiceTier {
-    /// The usual one.
+    /// The usual price list.
     #[default]
     Standard,
     /// Answered within a day, cheaper.
     Batch,
-    /// Answered when there is room, cheaper.
+    /// Answered when there is capacity, cheaper.
     Flex,
-    /// Answered first, dearer.
+    /// Answered first, more expensive.
     Priority,
 }
 
 impl ServiceTier {
-    /// The name as it stands in a line.
+    /// Returns the name as it is written in a line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Standard => "standard",
@@ -65,7 +67,7 @@ impl ServiceTier {
         }
     }
 
-    /// The tier of this name, whichever way a provider spells it; unknown ones are `Standard`.
+    /// Returns the tier of this name, in any provider's spelling. Unknown names are `Standard`.
     pub fn from_name(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         match name.strip_prefix("on_demand_").unwrap_or(&name) {
@@ -78,23 +80,29 @@ impl ServiceTier {
 }
 
 impl Usage {
-    /// Input and output tokens, without parts.
+    /// Returns a usage of input and output tokens without parts.
     pub fn new(input: u64, output: u64) -> Self {
         Self { input, output, ..Self::default() }
     }
 
-    /// The usage in a provider's answer: the whole answer, one chunk of a streamed one, or the
-    /// usage object alone. `None` where there is none, or its totals are no numbers.
+    /// Returns the usage in a provider's answer.
     ///
-    /// Known are the shapes of OpenAI (chat, responses, realtime, embeddings) and of those who
-    /// answer alike (Azure, Mistral, Groq, DeepSeek, xAI, OpenRouter, Cerebras, Voyage …), of
-    /// Anthropic, Bedrock, Gemini and Vertex, Cohere and Ollama. What a provider counts beside its
-    /// totals (Anthropic's and Bedrock's cached tokens, Gemini's and xAI's reasoning) is added to
-    /// them; a part of the wrong type counts as missing. Cohere's totals are the units it bills.
-    /// Of Anthropic's `iterations` those of a compaction are added, which the totals leave out; an
-    /// advisor's, which another model answers, are not.
+    /// `answer` is the whole answer, one chunk of a streamed one, or only the usage object. Returns
+    /// `None` if there is no usage, or if its totals are not numbers.
     ///
-    /// The answer is serialized once; a large one (embeddings) is better given as its usage alone.
+    /// These shapes are known:
+    ///
+    /// - OpenAI (chat, responses, realtime, embeddings), and providers with the same shape: Azure,
+    ///   Mistral, Groq, DeepSeek, xAI, OpenRouter, Cerebras, Voyage and others
+    /// - Anthropic, Bedrock, Gemini and Vertex, Cohere, Ollama
+    ///
+    /// If a provider counts a part outside of its totals, it is added to them: Anthropic's and
+    /// Bedrock's cached tokens, Gemini's and xAI's reasoning. If a part has the wrong type, it
+    /// counts as missing. Cohere's totals are the units that it bills. Of Anthropic's `iterations`,
+    /// those of a compaction are added, because the totals leave them out. Those of an advisor are
+    /// not added, because another model answers them.
+    ///
+    /// The answer is serialized once. If it is large, as with embeddings, pass only its usage.
     ///
     /// # Examples
     ///
@@ -110,12 +118,13 @@ impl Usage {
         Answer::of(answer)?.usage
     }
 
-    /// As [`from_answer`](Self::from_answer), from the text of the answer.
+    /// Returns the usage in the text of an answer; see [`from_answer`](Self::from_answer).
     pub fn from_json(answer: &str) -> Option<Self> {
         Answer::parse(answer.as_bytes().to_vec())?.usage
     }
 
-    /// The same usage with every part inside its whole, whoever filled it in: what is over is cut.
+    /// Returns the same usage with every part cut to fit into its whole, whatever the caller filled
+    /// in.
     pub(crate) fn fitted(mut self) -> Self {
         self.cache_read = self.cache_read.min(self.input);
         let mut rest = self.input - self.cache_read;
@@ -124,7 +133,7 @@ impl Usage {
             rest -= *part;
         }
         self.audio_input = self.audio_input.min(rest.saturating_add(self.cache_read));
-        // Where cached tokens and sound are more than all, the excess is both.
+        // If cached tokens and audio together exceed the input, the excess is both.
         let excess = self.audio_input.saturating_sub(rest);
         let most = self.cache_read.min(self.audio_input);
         self.audio_cache_read = self.audio_cache_read.clamp(excess, most);
@@ -133,7 +142,7 @@ impl Usage {
         self
     }
 
-    /// The parts under their names in a line.
+    /// Returns the parts under their names in a line.
     fn parts(&self) -> [(&'static str, u64); 7] {
         [
             ("cache_read", self.cache_read),
@@ -146,14 +155,14 @@ impl Usage {
         ]
     }
 
-    /// Whether it says anything beside the totals.
+    /// Reports whether any field except the totals is set.
     pub(crate) fn has_parts(&self) -> bool {
         self.service_tier != ServiceTier::Standard || self.parts().iter().any(|(_, n)| *n > 0)
     }
 }
 
 impl From<(u64, u64)> for Usage {
-    /// Input and output tokens, without parts.
+    /// Returns a usage of input and output tokens without parts.
     fn from((input, output): (u64, u64)) -> Self {
         Self::new(input, output)
     }

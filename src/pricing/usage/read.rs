@@ -1,4 +1,4 @@
-//! Where the usage stands in a provider's answer, and what its counts mean.
+//! Finds the usage in a provider's answer, and the meaning of its counts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,37 +9,37 @@ use llm_audit_log::json::{Json, JsonObject};
 
 use crate::panics::forget_panic;
 
-/// What an answer says of itself.
+/// The model, the usage and the error that an answer contains.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) model: Option<String>,
     pub(crate) usage: Option<Usage>,
-    /// It tells why there is none: type and message.
+    /// The type and the message of the error, if the answer is one.
     pub(crate) error: Option<(String, String)>,
 }
 
-/// The members that a usage object is.
+/// The members that may hold a usage object.
 const USAGES: [&str; 5] =
     ["usage", "usageMetadata", "usage_metadata", "meta", "amazon-bedrock-invocationMetrics"];
-/// The members that an answer, or a chunk of one, lies in: streams, realtime and batches.
+/// The members that may contain an answer or a chunk of one: streams, realtime and batches.
 const WRAPPERS: [&str; 8] =
     ["response", "message", "metadata", "delta", "x_groq", "body", "result", "chunk"];
-/// How many of these lie inside each other at most.
+/// The largest number of wrappers inside each other.
 const WRAPPERS_MAX: usize = 3;
 
 impl Answer {
     pub(crate) fn of<T: Serialize + ?Sized>(answer: &T) -> Option<Self> {
-        // A Serialize impl is the caller's code.
+        // A `Serialize` impl is the caller's code.
         let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(answer)));
         let json = json.map_err(forget_panic).ok()?.ok()?;
         match json.first() {
-            // A body that nobody has parsed yet.
+            // A body that is still text.
             Some(b'"') => Self::parse(serde_json::from_slice::<String>(&json).ok()?.into_bytes()),
             _ => Self::parse(json),
         }
     }
 
-    /// `None` where the text is no JSON object.
+    /// Returns `None` if the text is not a JSON object.
     pub(crate) fn parse(mut text: Vec<u8>) -> Option<Self> {
         let answer = JsonObject::parse(&mut text, "answer").ok()?;
         let mut found = Self::default();
@@ -68,9 +68,11 @@ impl Answer {
     }
 }
 
-/// The error that this object tells of: OpenAI's, Anthropic's and Gemini's `{"error": {…}}`, Ollama's
-/// `{"error": "…"}`, Mistral's and vLLM's `{"object": "error", …}`. A type that is not told is
-/// `_OTHER`, as in OpenTelemetry's `error.type`.
+/// Returns the error that this object reports.
+///
+/// OpenAI, Anthropic and Gemini write `{"error": {…}}`, Ollama `{"error": "…"}`, Mistral and vLLM
+/// `{"object": "error", …}`. If the type is missing it is `_OTHER`, as in OpenTelemetry's
+/// `error.type`.
 fn failure(answer: Json<'_>) -> Option<(String, String)> {
     let said = |json: Json<'_>, names: &[&str]| {
         names.iter().find_map(|name| {
@@ -88,25 +90,25 @@ fn failure(answer: Json<'_>) -> Option<(String, String)> {
         Some(_) => Some(("_OTHER".to_owned(), said(answer, &["error"])?)),
         None => {
             let is_error = |name| answer.get(name).and_then(Json::as_str) == Some("error");
-            // A `type` of `error` says no more than that it is one.
+            // If the `type` is `error`, it only repeats that this is one.
             let names: &[&str] = if is_error("type") { &["code"] } else { &["type", "code"] };
             (is_error("type") || is_error("object")).then(|| typed(answer, names))
         }
     }
 }
 
-/// The price list that this object names.
+/// Returns the price list that this object names.
 fn tier(json: Json<'_>) -> Option<ServiceTier> {
     let names = ["service_tier", "serviceTier", "trafficType", "traffic_type"];
     names.iter().find_map(|name| {
         let tier = json.get(name)?;
-        // Bedrock's is an object.
+        // Bedrock's tier is an object.
         let name = tier.as_str().or_else(|| tier.get("type")?.as_str())?;
         Some(ServiceTier::from_name(name))
     })
 }
 
-/// A usage object, by the names that its provider uses.
+/// Reads a usage object by the names that its provider uses.
 fn counts(usage: Json<'_>) -> Option<Usage> {
     if usage.get("billed_units").is_some() || usage.get("tokens").is_some() {
         return cohere(usage);
@@ -114,9 +116,10 @@ fn counts(usage: Json<'_>) -> Option<Usage> {
     gemini(usage).or_else(|| bedrock(usage)).or_else(|| openai_or_anthropic(usage))
 }
 
-/// A whole number from 0, also where it is written as `12.0`; `None` for anything else.
+/// Reads a whole number from 0 on, even if it is written as `12.0`. Returns `None` for anything
+/// else.
 fn number(json: Json<'_>) -> Option<u64> {
-    /// Up to here an `f64` has every whole number.
+    /// The largest number up to which an `f64` holds every whole number.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     json.as_u64().or_else(|| {
         let number = json.as_f64()?;
@@ -125,23 +128,25 @@ fn number(json: Json<'_>) -> Option<u64> {
     })
 }
 
-/// The first of these members that is a number.
+/// Returns the first of these members that is a number.
 fn first(json: Json<'_>, names: &[&str]) -> Option<u64> {
     names.iter().find_map(|name| number(json.get(name)?))
 }
 
-/// A part: the first of these members that is a number, 0 where none is.
+/// Returns a part: the first of these members that is a number, or 0 if none is.
 fn part(json: Json<'_>, names: &[&str]) -> u64 {
     first(json, names).unwrap_or(0)
 }
 
-/// A part that stands in an object of details, by whichever name that has.
+/// Returns a part inside an object of details, which may have any of these names.
 fn detail(json: Json<'_>, objects: &[&str], name: &str) -> u64 {
     objects.iter().find_map(|object| number(json.get(object)?.get(name)?)).unwrap_or(0)
 }
 
-/// The totals under these names. `None` where neither is there, or one is there and no number:
-/// half of a usage would pass for a whole one.
+/// Returns the totals under these names.
+///
+/// Returns `None` if neither exists, or if one exists and is not a number. Otherwise half of a
+/// usage would look like a whole one.
 fn totals(json: Json<'_>, input: &[&str], output: &[&str]) -> Option<(Option<u64>, Option<u64>)> {
     let total = |names: &[&str]| -> Result<Option<u64>, ()> {
         let given = names.iter().filter_map(|name| json.get(name)).find(|json| !json.is_null());
@@ -157,8 +162,8 @@ fn add(a: u64, more: impl IntoIterator<Item = u64>) -> u64 {
     more.into_iter().fold(a, u64::saturating_add)
 }
 
-/// `meta` or `usage` of Cohere: what it bills, or all there were. Cached tokens are some of the
-/// latter and are not billed apart.
+/// Reads `meta` or `usage` of Cohere: the billed units, or all tokens if there are none. Cached
+/// tokens are part of all tokens and are not billed separately.
 fn cohere(usage: Json<'_>) -> Option<Usage> {
     let units = usage.get("billed_units").or_else(|| usage.get("tokens"))?;
     let (input, output) = totals(units, &["input_tokens"], &["output_tokens"])?;
@@ -166,8 +171,8 @@ fn cohere(usage: Json<'_>) -> Option<Usage> {
     Some(Usage { cache_read, ..Usage::new(input.unwrap_or(0), output.unwrap_or(0)) })
 }
 
-/// `usageMetadata` of Gemini and Vertex. Thoughts and what tools were given lie outside of
-/// `candidates` and `prompt`, cached content inside of `prompt`.
+/// Reads `usageMetadata` of Gemini and Vertex. Thoughts are outside of `candidates`, tool prompts
+/// are outside of `prompt`, and cached content is inside of `prompt`.
 fn gemini(usage: Json<'_>) -> Option<Usage> {
     let input = ["promptTokenCount", "prompt_token_count"];
     let output = [
@@ -180,7 +185,7 @@ fn gemini(usage: Json<'_>) -> Option<Usage> {
     let total = first(usage, &["totalTokenCount", "total_token_count"]);
     let (prompt, candidates) = match totals(usage, &input, &output) {
         Some(found) => found,
-        // An answer of thoughts alone, or of an embedding.
+        // An answer with only thoughts, or an embedding.
         None if input.iter().chain(&output).any(|name| usage.get(name).is_some()) => return None,
         None => (Some(total?), None),
     };
@@ -210,8 +215,8 @@ fn gemini(usage: Json<'_>) -> Option<Usage> {
     })
 }
 
-/// `usage` of Bedrock's Converse, and the metrics of its InvokeModel. Cached tokens lie outside of
-/// `inputTokens`.
+/// Reads `usage` of Bedrock's Converse, and the metrics of its InvokeModel. Cached tokens are
+/// outside of `inputTokens`.
 fn bedrock(usage: Json<'_>) -> Option<Usage> {
     let input = ["inputTokens", "inputTokenCount", "inputTextTokenCount"];
     let (input, output) = totals(usage, &input, &["outputTokens", "outputTokenCount"])?;
@@ -228,8 +233,9 @@ fn bedrock(usage: Json<'_>) -> Option<Usage> {
     })
 }
 
-/// `prompt_tokens` and `completion_tokens`, or `input_tokens` and `output_tokens`. An input without
-/// output and without a sum is no call's: it is what counting a prompt answers.
+/// Reads `prompt_tokens` and `completion_tokens`, or `input_tokens` and `output_tokens`.
+///
+/// If there is an input but no output and no sum, it is not a call: counting a prompt answers this.
 fn openai_or_anthropic(usage: Json<'_>) -> Option<Usage> {
     let chat = (["prompt_tokens", "prompt_eval_count"], ["completion_tokens", "eval_count"]);
     let is_whole = |(_, output): &(Option<u64>, Option<u64>)| {
@@ -247,20 +253,21 @@ fn openai_or_anthropic(usage: Json<'_>) -> Option<Usage> {
         _ => match totals(usage, &chat.0, &chat.1) {
             Some(found) => is_whole(&found).then(|| openai(usage, found)),
             None if chat.0.iter().chain(&chat.1).any(|name| usage.get(name).is_some()) => None,
-            // Embeddings: nothing is written.
+            // Embeddings: the model writes nothing.
             None => Some(Usage::new(first(usage, &["total_tokens"])?, 0)),
         },
     }
 }
 
-/// Anthropic's. What was read from the cache and written to it lies outside of `input_tokens`.
+/// Reads Anthropic's counts. Tokens read from the cache and written to it are outside of
+/// `input_tokens`.
 fn anthropic(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage {
     let cache_read = part(usage, &["cache_read_input_tokens"]);
     let by_lifetime = usage.get("cache_creation").filter(|json| json.is_object());
     let lifetime = |name| by_lifetime.map_or(0, |lifetimes| part(lifetimes, &[name]));
     let cache_write_1h = lifetime("ephemeral_1h_input_tokens");
     let short = lifetime("ephemeral_5m_input_tokens");
-    // The whole, where it is told; what it has beside the hour is of the default lifetime.
+    // The whole, if it is given. Its tokens that are not for an hour have the default lifetime.
     let written = first(usage, &["cache_creation_input_tokens"]).unwrap_or(0);
     let cache_write = written.saturating_sub(cache_write_1h).max(short);
     let outside = [cache_read, cache_write, cache_write_1h];
@@ -275,7 +282,7 @@ fn anthropic(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Us
     for compaction in
         iterations.filter(|it| it.get("type").and_then(Json::as_str) == Some("compaction"))
     {
-        // An iteration has no iterations, so this ends.
+        // An iteration contains no iterations, so this ends.
         let totals = totals(compaction, &["input_tokens"], &["output_tokens"]);
         if let Some(totals) = totals.filter(|_| compaction.get("iterations").is_none()) {
             whole = sum(whole, anthropic(compaction, totals));
@@ -296,14 +303,16 @@ fn sum(a: Usage, b: Usage) -> Usage {
     }
 }
 
-/// OpenAI's, and of all who answer like it. Parts lie inside their totals; where the sum of all
-/// tells otherwise, or there is none and a part is larger than its total, they lie outside.
+/// Reads OpenAI's counts, and those of providers with the same shape.
+///
+/// Parts are inside their totals. They are outside if the sum says so, or if there is no sum and a
+/// part is larger than its total.
 fn openai(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage {
     let read = ["prompt_tokens_details", "input_tokens_details", "input_token_details"];
     let wrote = ["completion_tokens_details", "output_tokens_details", "output_token_details"];
     let total = first(usage, &["total_tokens"]);
     let written = output.unwrap_or(0);
-    // A provider that tells no input tells the sum.
+    // If a provider gives no input, it gives the sum.
     let asked = input.unwrap_or_else(|| total.unwrap_or(0).saturating_sub(written));
     let or = |found: u64, names: &[&str]| if found > 0 { found } else { part(usage, names) };
     let cache_read = or(
@@ -320,7 +329,8 @@ fn openai(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage
     let reasoning = or(detail(usage, &wrote, "reasoning_tokens"), &["reasoning_tokens"]);
     let cached = add(cache_read, [cache_write]);
     let (more_input, more_output) = match total {
-        // Tokens that neither total has: cached ones, or thought, told apart or not at all.
+        // Tokens that are in neither total: cached tokens or reasoning, reported separately or not
+        // at all.
         Some(total) => match total.saturating_sub(add(asked, [written])) {
             beside if beside == cached => (cached, 0),
             beside => (0, beside),

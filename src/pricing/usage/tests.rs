@@ -2,7 +2,8 @@ use serde_json::json;
 
 use super::*;
 
-/// input, output, cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output.
+/// The counts: input, output, cache_read, cache_write, cache_write_1h, reasoning, audio_input,
+/// audio_output.
 type Counts = [u64; 8];
 
 fn counts(usage: Usage) -> Counts {
@@ -21,7 +22,7 @@ fn counts(usage: Usage) -> Counts {
 /// One case for every way to count twice.
 const COUNTED_ONCE: [(&str, &str, Counts); 32] = [
     (
-        "OpenAI: cached tokens and reasoning lie inside",
+        "OpenAI: cached tokens and reasoning are inside",
         r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
             "prompt_tokens_details":{"cached_tokens":64,"audio_tokens":0},
             "completion_tokens_details":{"reasoning_tokens":32,"audio_tokens":0}}"#,
@@ -48,7 +49,7 @@ const COUNTED_ONCE: [(&str, &str, Counts); 32] = [
         [7, 3, 0, 0, 0, 0, 0, 0],
     ),
     (
-        "Anthropic: cached tokens lie outside, in two lifetimes",
+        "Anthropic: cached tokens are outside, in two lifetimes",
         r#"{"input_tokens":3,"output_tokens":44,"cache_read_input_tokens":9511,
             "cache_creation_input_tokens":1956,
             "cache_creation":{"ephemeral_1h_input_tokens":1000,"ephemeral_5m_input_tokens":956}}"#,
@@ -66,13 +67,13 @@ const COUNTED_ONCE: [(&str, &str, Counts); 32] = [
         [10, 4, 0, 5, 2, 0, 0, 0],
     ),
     (
-        "Anthropic: thinking lies inside",
+        "Anthropic: thinking is inside",
         r#"{"input_tokens":51,"output_tokens":161,"cache_read_input_tokens":0,
             "output_tokens_details":{"thinking_tokens":104}}"#,
         [51, 161, 0, 0, 0, 104, 0, 0],
     ),
     (
-        "Anthropic: a compaction lies outside, an advisor is another model's",
+        "Anthropic: a compaction is outside, an advisor is another model's",
         r#"{"input_tokens":229,"output_tokens":5,"cache_read_input_tokens":0,"iterations":[
             {"type":"compaction","input_tokens":100,"output_tokens":131,
              "cache_creation_input_tokens":55096,
@@ -82,7 +83,7 @@ const COUNTED_ONCE: [(&str, &str, Counts); 32] = [
         [55425, 136, 0, 55096, 0, 0, 0, 0],
     ),
     (
-        "Bedrock: cached tokens lie outside",
+        "Bedrock: cached tokens are outside",
         r#"{"inputTokens":22,"outputTokens":13,"cacheReadInputTokens":5,
             "cacheReadInputTokenCount":5,"cacheWriteInputTokens":2492,
             "cacheWriteInputTokenCount":2492,"totalTokens":2532}"#,
@@ -95,7 +96,7 @@ const COUNTED_ONCE: [(&str, &str, Counts); 32] = [
         [101, 2, 0, 40, 60, 0, 0, 0],
     ),
     (
-        "Gemini: thoughts and tools lie outside, cached content inside",
+        "Gemini: thoughts and tools are outside, cached content inside",
         r#"{"promptTokenCount":373,"cachedContentTokenCount":204,"candidatesTokenCount":89,
             "thoughtsTokenCount":167,"toolUsePromptTokenCount":10,"totalTokenCount":639}"#,
         [383, 256, 204, 0, 0, 167, 0, 0],
@@ -115,30 +116,30 @@ const COUNTED_ONCE: [(&str, &str, Counts); 32] = [
     ),
     ("Gemini: the sum alone", r#"{"totalTokenCount":7}"#, [7, 0, 0, 0, 0, 0, 0, 0]),
     (
-        "Gemini behind OpenAI's names: thoughts show in the sum alone",
+        "Gemini with OpenAI's names: thoughts show only in the sum",
         r#"{"prompt_tokens":35,"completion_tokens":12,"total_tokens":109}"#,
         [35, 74, 0, 0, 0, 62, 0, 0],
     ),
     (
-        "xAI: reasoning lies outside",
+        "xAI: reasoning is outside",
         r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,
             "completion_tokens_details":{"reasoning_tokens":94}}"#,
         [32, 103, 0, 0, 0, 94, 0, 0],
     ),
     (
-        "reasoning larger than what it should lie in",
+        "reasoning larger than the output it should be in",
         r#"{"prompt_tokens":32,"completion_tokens":9,
             "completion_tokens_details":{"reasoning_tokens":94}}"#,
         [32, 103, 0, 0, 0, 94, 0, 0],
     ),
     (
-        "cached tokens larger than what they should lie in",
+        "cached tokens larger than the input they should be in",
         r#"{"prompt_tokens":4,"completion_tokens":9,"cache_read_input_tokens":8845,
             "cache_creation_input_tokens":6}"#,
         [8855, 9, 8845, 6, 0, 0, 0, 0],
     ),
     (
-        "read and written at once: the sum tells that both lie inside, so they are the same",
+        "read and written at once: by the sum both are inside, so they are the same",
         r#"{"prompt_tokens":2168,"completion_tokens":100,"total_tokens":2268,
             "prompt_tokens_details":{"cache_write_tokens":2161,"cached_tokens":2161}}"#,
         [2168, 100, 2161, 7, 0, 0, 0, 0],
@@ -150,7 +151,7 @@ const COUNTED_ONCE: [(&str, &str, Counts); 32] = [
         [15, 9, 5, 0, 0, 0, 0, 0],
     ),
     (
-        "DeepSeek says it twice",
+        "DeepSeek writes it twice",
         r#"{"prompt_tokens":563,"completion_tokens":116,"total_tokens":679,
             "prompt_cache_hit_tokens":512,"prompt_cache_miss_tokens":51,
             "prompt_tokens_details":{"cached_tokens":512}}"#,
@@ -181,7 +182,7 @@ const COUNTED_ONCE: [(&str, &str, Counts); 32] = [
         [26, 298, 0, 0, 0, 0, 0, 0],
     ),
     (
-        "null and wrong details are no parts",
+        "null and wrong details are not parts",
         r#"{"prompt_tokens":448,"completion_tokens":38,"total_tokens":486,
             "prompt_tokens_details":null,
             "completion_tokens_details":{"reasoning_tokens":"12","audio_tokens":-3}}"#,
@@ -209,7 +210,7 @@ fn everything_is_counted_once() {
         assert_eq!(counts(usage), expected, "{what}");
         let answer: serde_json::Value = serde_json::from_str(json).unwrap();
         assert_eq!(Usage::from_answer(&answer), Some(usage), "{what}");
-        assert_eq!(usage.fitted(), usage, "{what}: parts lie inside");
+        assert_eq!(usage.fitted(), usage, "{what}: parts are inside");
     }
 }
 
@@ -245,7 +246,7 @@ fn no_usage_is_none() {
         r#"{"input_tokens":1.5,"output_tokens":5}"#,
         r#"{"promptTokenCount":[],"candidatesTokenCount":5}"#,
         r#"{"billed_units":{"search_units":1}}"#,
-        // What counting a prompt answers.
+        // The answer to counting a prompt.
         r#"{"input_tokens":2095}"#,
         r#"{"object":"response.input_tokens","input_tokens":11}"#,
         r#"{"usage":{"prompt_tokens":11,"completion_tokens":null}}"#,

@@ -1,4 +1,4 @@
-//! The prices of all known models: the built-in ones, and a file over them.
+//! The prices of all known models: the built-in ones, overridden by a file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use super::{Usd, file};
 use crate::pricing::{ServiceTier, Usage};
 use llm_audit_process::cell::Lazy;
 
-/// The prices that come with the library, a model a line; the layout is at the top of the file.
-const BUILT_IN: &str = include_str!("prices.txt");
+/// The prices that come with the library, one model a line. The top of the file explains its
+/// layout.
+const BUILT_IN: &str = include_str!("../prices.txt");
 
 /// Prices by model.
 #[derive(Debug)]
@@ -19,17 +20,17 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The prices that come with the library.
+    /// Returns the prices that come with the library.
     pub(super) fn built_in() -> &'static Self {
         static BUILT_IN_TABLE: Lazy<Table> = Lazy::new(|| Table::new(lines(BUILT_IN)));
         &BUILT_IN_TABLE
     }
 
-    /// The built-in prices with those of a file over them.
+    /// Returns the built-in prices overridden by those of a file.
     ///
     /// # Errors
     ///
-    /// What is wrong with the text, and where.
+    /// Returns what is wrong with the text, and where.
     pub(super) fn with_file(text: &str) -> Result<Self, String> {
         let parsed = file::parse(text)?;
         let mut models = lines(BUILT_IN);
@@ -44,7 +45,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Adds the spellings that resolution asks for, where no model has them for its name.
+    /// Adds the spellings that the resolution of names asks for, unless a model has that name.
     fn new(models: BTreeMap<String, Rates>) -> Self {
         let exact = models.into_iter().map(|(name, rates)| (name, Arc::new(rates)));
         let mut models: BTreeMap<_, _> = exact.collect();
@@ -62,13 +63,14 @@ impl Table {
         resolve(model, |name| self.models.get(name))
     }
 
-    /// What a model's call costs that this provider ran; an empty one is none.
+    /// Returns the cost of a call of a model that this provider ran. An empty provider means that
+    /// it is unknown.
     pub(super) fn cost(&self, provider: &str, model: &str, usage: Usage) -> Option<Usd> {
         resolve_at(provider, model, |name| self.models.get(name))?.cost(usage)
     }
 }
 
-/// The models of the built-in text. What it says wrong is left out, and a test finds it.
+/// Reads the models of the built-in text. Lines that do not parse are left out; a test finds them.
 fn lines(text: &str) -> BTreeMap<String, Rates> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect()
 }
@@ -80,7 +82,7 @@ fn line(line: &str) -> Option<(String, Rates)> {
     Some((name.to_owned(), rates))
 }
 
-/// `in>200000/batch=1.25`: kind, step, tier, dollars per million tokens.
+/// Reads a price such as `in>200000/batch=1.25`: kind, step, tier, dollars per million tokens.
 fn price(text: &str) -> Option<Rate> {
     let (what, price) = text.split_once('=')?;
     let (what, tier) = what.split_once('/').unwrap_or((what, "standard"));
