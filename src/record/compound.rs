@@ -1,4 +1,4 @@
-//! Lists and objects while they are open.
+//! Serializers of lists and objects that are open.
 
 use std::mem::replace;
 
@@ -15,31 +15,32 @@ use super::text::Spelled;
 use super::{DEPTH_MAX, END, MAP, SEQ};
 use crate::sanitize::{Fate, Frame, KeyNumbers};
 
-/// A list or an object that takes its members.
+/// The serializer of an open list or object.
 pub(crate) struct Compound<'e, 'c, 'r> {
     encoder: &'e mut Encoder<'c, 'r>,
-    /// Containers to close: two for `{"Variant": […]}`, none where a placeholder stands for all.
+    /// The number of containers to close: two for `{"Variant": […]}`, none if a placeholder
+    /// replaces everything.
     levels: usize,
-    /// A placeholder stands for the members; they are not looked at.
+    /// A placeholder replaces the members, so they are not read.
     skipped: bool,
     next: Next,
     numbers: KeyNumbers,
     frame: Frame,
-    /// Keys without a text so far.
+    /// The number of keys so far that have no text.
     unnamed: u32,
 }
 
-/// What an object takes next.
+/// The next thing that an object accepts.
 #[derive(PartialEq, Eq)]
 enum Next {
     Key,
     Value,
-    /// A value that is left out, as its key was.
+    /// A value that is left out because its key was.
     LeftOut,
 }
 
 impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
-    /// Begins a list of so many elements, if that is known.
+    /// Begins a list of this many elements, if the number is known.
     pub(super) fn open_list(
         encoder: &'e mut Encoder<'c, 'r>,
         len: Option<usize>,
@@ -88,7 +89,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         self.in_slot(value)
     }
 
-    /// Writes a value whose slot is known.
+    /// Writes a value for which the slot is set.
     #[inline]
     fn in_slot<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
         let slot = self.encoder.slot;
@@ -141,14 +142,14 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         self.encoder.sink.put(&[END; 2][..self.levels])
     }
 
-    /// The impl broke serde's order of keys and values.
+    /// Records that the impl broke serde's order of keys and values.
     fn misused(&mut self) -> Failed {
         self.encoder.sink.fail(Stop::Broken)
     }
 }
 
-/// An object of these members, those without a value left out. The names are the library's own,
-/// and none is a sensitive key.
+/// An object of these members without those that have no value. The library chooses the names, and
+/// none is a sensitive key.
 pub(crate) struct Fields<'a>(pub(crate) &'a [(&'static str, Option<&'a dyn Payload>)]);
 
 impl Payload for Fields<'_> {
@@ -197,7 +198,7 @@ impl SerializeMap for Compound<'_, '_, '_> {
     }
 }
 
-/// The traits that are all alike but for their names.
+/// Implements the traits that differ only in their names.
 macro_rules! elements {
     ($($kind:ident :: $method:ident),*) => {$(
         impl $kind for Compound<'_, '_, '_> {
@@ -222,7 +223,7 @@ elements!(
     SerializeTupleVariant::serialize_field
 );
 
-/// As `elements!`, for those whose members have names.
+/// Implements the traits whose members have names; see `elements!`.
 macro_rules! members {
     ($($kind:ident),*) => {$(
         impl $kind for Compound<'_, '_, '_> {

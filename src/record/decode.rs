@@ -1,4 +1,4 @@
-//! How the writer reads a flat record again: any bytes at all, without panic or deep recursion.
+//! Decodes a flat record for the writer. It accepts any bytes without a panic or deep recursion.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -14,11 +14,11 @@ use super::{
 use crate::pricing::Usd;
 use llm_audit_log::{EventType, Status};
 
-/// Containers inside each other: a payload's own, the error object around it, and the one that
-/// makes an object of another value.
+/// The largest number of containers inside each other: a payload's own, the error object around it,
+/// and the one that wraps a value that is not an object.
 const LEVELS_MAX: usize = DEPTH_MAX + 2;
 
-/// Bytes that are no record.
+/// The error for bytes that are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -28,7 +28,7 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// One event as it lay in the ring.
+/// One event as it was stored in the ring.
 #[derive(Clone, Debug)]
 pub(crate) struct Record<'a> {
     pub(crate) trace_id: u128,
@@ -48,7 +48,8 @@ pub(crate) struct Record<'a> {
     pub(crate) error: Option<Value<'a>>,
 }
 
-/// An encoded value. It serializes as what was encoded, and fails where the bytes are no value.
+/// An encoded value. It serializes as the value that was encoded. If the bytes are not a value,
+/// serializing fails.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value<'a>(&'a [u8]);
 
@@ -56,8 +57,8 @@ pub(crate) struct Value<'a>(&'a [u8]);
 ///
 /// # Errors
 ///
-/// The head or the strings behind it are not whole. The payloads are looked at only when they
-/// are serialized.
+/// Returns an error if the head or the strings after it are cut short. The payloads are only read
+/// when they are serialized.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
     let mut cursor = Cursor(bytes);
     let [code, status, flags] = cursor.array()?;
@@ -98,9 +99,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
 ///
 /// # Errors
 ///
-/// The bytes end before the timestamp does. Nothing else of the record is checked.
+/// Returns an error if the bytes end before the timestamp does. Nothing else of the record is
+/// checked.
 pub(crate) fn timestamp(bytes: &[u8]) -> Result<i64, Malformed> {
-    // After the type, the status, the flags, the trace id, the span and the parent.
+    // The timestamp comes after the type, status, flags, trace id, span and parent.
     let mut cursor = Cursor(bytes.get(3 + 16 + 2 * 8..).ok_or(Malformed)?);
     cursor.word().map(|word| word as i64)
 }
@@ -111,11 +113,11 @@ impl Serialize for Value<'_> {
     }
 }
 
-/// The value at the front of `rest`; serializing it takes it off.
+/// The value at the beginning of `rest`. Serializing it removes it from there.
 #[derive(Clone, Copy)]
 struct Node<'r, 'a> {
     rest: &'r Cell<&'a [u8]>,
-    /// Containers around it.
+    /// The number of containers around it.
     level: usize,
 }
 
@@ -130,12 +132,12 @@ impl<'a> Node<'_, 'a> {
         what
     }
 
-    /// A value inside this one.
+    /// Returns the next value, one level deeper.
     fn inner(self) -> Self {
         Self { level: self.level + 1, ..self }
     }
 
-    /// Takes the end of the container off if it is next.
+    /// Removes the end of the container if it is next. Reports whether it was.
     fn has_ended(self) -> Result<bool, Malformed> {
         self.read(|cursor| {
             let is_end = *cursor.0.first().ok_or(Malformed)? == END;
@@ -161,7 +163,7 @@ impl<'a> Node<'_, 'a> {
         object.end()
     }
 
-    /// The value behind a tag that asks for an object.
+    /// Serializes the value after a tag that requires an object.
     fn payload<S: Serializer>(self, serializer: S, text_key: &str) -> Result<S::Ok, S::Error> {
         let key = match self.rest.get().first() {
             Some(&MAP) => return self.inner().serialize(serializer),
@@ -199,7 +201,7 @@ impl Serialize for Node<'_, '_> {
     }
 }
 
-/// Bytes, read from the front.
+/// Bytes that are read from the beginning.
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
@@ -244,8 +246,8 @@ impl<'a> Cursor<'a> {
         self.array().map(f64::from_le_bytes)
     }
 
-    /// The `f64` that is spelled like the `f32`: 0.1 and not 0.10000000149011612, which is what
-    /// simd-json makes of one.
+    /// Returns the `f64` that is spelled like the `f32`. For example 0.1, not 0.10000000149011612,
+    /// which simd-json would write.
     fn short_float(&mut self) -> Result<f64, Malformed> {
         let number = self.array().map(f32::from_le_bytes)?;
         number.to_string().parse().map_err(|_| Malformed)
@@ -279,7 +281,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over one value.
+    /// Skips one value.
     fn skip(&mut self) -> Result<(), Malformed> {
         let mut open = 0_usize;
         loop {
@@ -295,7 +297,7 @@ impl<'a> Cursor<'a> {
                 PARTS => self.skip_parts()?,
                 SEQ | MAP => open += 1,
                 END => open = open.checked_sub(1).ok_or(Malformed)?,
-                // A value follows that belongs to this tag.
+                // The value of this tag follows.
                 PAYLOAD | ERROR => continue,
                 _ => return Err(Malformed),
             }

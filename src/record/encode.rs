@@ -1,5 +1,4 @@
-//! How a whole event is written: its head, its error, its data, and what happens when they do not
-//! fit.
+//! Encodes a whole event: its head, its error and its data. If they do not fit, they are cut.
 
 use super::event::{AuditEvent, ErrorDetail};
 use super::serializer::{Encoder, Payload};
@@ -10,17 +9,17 @@ use super::{END, ERROR, FALSE, HEAD_BYTES, MAP, PAYLOAD, TRUE, flag};
 use crate::ring::Chain;
 use crate::sanitize::{Redactions, Sanitizer, Slot};
 
-/// Bytes kept of an agent, an action and an error's type, whatever else the event holds.
+/// The bytes kept of an agent, an action and an error's type, whatever else the event contains.
 const NAME_BYTES_MAX: usize = 256;
-/// The same for an event that has room for nothing else: it has to fit in 1 KiB.
+/// The same for an event that has room for nothing else, which must fit into 1 KiB.
 const NAME_BYTES_MIN: usize = 64;
-/// An event over its limit is encoded again with less and less kept of each string of its
-/// payloads. This is where that ends.
+/// If an event is over its limit, it is encoded again and keeps less of each string of its
+/// payloads. This is the smallest limit per string.
 const CAP_BYTES_MIN: usize = 64;
-/// What a payload leaves free, past that end, for the placeholders of those behind it.
+/// The bytes that a payload leaves free, below that limit, for the placeholders of later payloads.
 const PLACEHOLDERS_BYTES: usize = 128;
 
-/// The ids and the time that the logger has settled.
+/// The ids and the time that the logger has decided.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     pub(crate) trace_id: u128,
@@ -35,21 +34,23 @@ pub(crate) struct Head {
 pub(crate) struct Outcome {
     /// The `Serialize` impl of a payload failed or panicked.
     pub(crate) unserializable: bool,
-    /// A string, or a whole payload, was cut.
+    /// A string or a whole payload was cut.
     pub(crate) truncated: bool,
 }
 
-/// The queue had no memory for the event. The chain is as it was before.
+/// The error if the queue had no memory for the event. The chain is unchanged.
 ///
-/// Also the answer where not even placeholders fit, which a limit of 4 KiB rules out.
+/// It is also returned if not even placeholders fit, which cannot happen with a limit of at least 4
+/// KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoMemory;
 
-/// Writes `event` behind what `chain` holds, and adds to `counts` what was redacted.
+/// Writes `event` after what `chain` contains, and adds to `counts` what was redacted.
 ///
-/// An event over the chain's limit, which is to be at least 4 KiB, is cut until it fits: first its
-/// longest strings (never keys), then whole payloads, which become `{"value": "[TRUNCATED:n]"}`,
-/// n being the encoded bytes at which it was given up. Every attempt serializes the payloads anew.
+/// The chain's limit must be at least 4 KiB. If an event is over it, the event is cut until it
+/// fits. First its longest strings are cut, but never keys. Then whole payloads become `{"value":
+/// "[TRUNCATED:n]"}`, where n is the number of bytes encoded before the payload was given up. Every
+/// attempt serializes the payloads again.
 pub(crate) fn encode(
     event: &AuditEvent<'_>,
     head: Head,
@@ -64,8 +65,8 @@ pub(crate) fn encode(
     })
 }
 
-/// As [`encode`], with nothing of the payloads: where there are any, `{"value": "[NO_ROOM]"}`
-/// stands for each. Takes less than 1 KiB.
+/// Writes `event` without its payloads; see [`encode`]. Each payload becomes `{"value":
+/// "[NO_ROOM]"}`. The event takes less than 1 KiB.
 pub(crate) fn encode_head_only(
     event: &AuditEvent<'_>,
     head: Head,
@@ -81,7 +82,7 @@ pub(crate) fn encode_head_only(
     })
 }
 
-/// Runs `write` over a new encoder and puts the chain back where it was if it fails.
+/// Runs `write` with a new encoder. If it fails, the chain is restored.
 fn run(
     chain: &mut Chain<'_>,
     sanitizer: &Sanitizer,
@@ -99,7 +100,7 @@ fn run(
 }
 
 impl Encoder<'_, '_> {
-    /// Everything but the payloads.
+    /// Writes everything except the payloads.
     fn head(&mut self, event: &AuditEvent<'_>, head: Head, cap: usize) -> Result<(), Failed> {
         self.sink.put(&head_bytes(event, head))?;
         if let Some(cost) = event.cost_usd {
@@ -113,7 +114,7 @@ impl Encoder<'_, '_> {
         self.text(event.action, cap)
     }
 
-    /// The payloads, cut as often as it takes.
+    /// Writes the payloads, and cuts them as often as needed.
     fn body(&mut self, event: &AuditEvent<'_>, include_snapshots: bool) -> Result<(), Failed> {
         let (start, outcome) = (self.sink.chain.mark(), self.outcome);
         let head_counts = std::mem::take(&mut self.counts);
@@ -134,8 +135,11 @@ impl Encoder<'_, '_> {
         }
     }
 
-    /// What is kept of each string the next time. Mostly one is too long: then all but a sixteenth
-    /// of the limit is kept that it did not find taken. Where that is not it, a quarter, and so on.
+    /// Returns how many bytes are kept of each string in the next attempt.
+    ///
+    /// Usually only one string is too long. So the first attempt keeps what the bytes before that
+    /// string leave of the limit, minus a sixteenth. If that does not fit, the next one keeps a
+    /// quarter of the limit, and so on.
     fn next_cap(&self) -> usize {
         let limit = self.sink.chain.limit();
         let (rest, quarter) = (limit.saturating_sub(self.text_start + limit / 16), limit / 4);
@@ -147,7 +151,8 @@ impl Encoder<'_, '_> {
         next.max(CAP_BYTES_MIN)
     }
 
-    /// Error and data, once. `fitting`: whatever is still too long gives way to a placeholder.
+    /// Writes error and data once. If `fitting`, a payload that is still too long becomes a
+    /// placeholder.
     fn payloads(
         &mut self,
         event: &AuditEvent<'_>,
@@ -202,7 +207,8 @@ impl Encoder<'_, '_> {
         self.sink.put(&[END])
     }
 
-    /// One payload. `fitting`: where it does not leave `room` for what follows, a placeholder.
+    /// Writes one payload. If `fitting` and the payload does not leave `room` for what follows, it
+    /// becomes a placeholder.
     fn fitted(
         &mut self,
         fitting: bool,

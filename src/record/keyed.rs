@@ -1,5 +1,5 @@
-//! The two small serializers around a map's entry: what a key is called, and whether the value of
-//! a sensitive key may stay.
+//! The two small serializers for a map's entry. One spells the key, the other decides whether the
+//! value of a sensitive key may stay.
 
 use std::fmt::Display;
 
@@ -12,17 +12,17 @@ use super::sink::Failed;
 use super::text::Spelled;
 use super::{FALSE, NULL, TRUE};
 
-/// Answers with the tag of a null or a boolean; whatever else the value is, it fails at the first
-/// call, so that nothing of it is read.
+/// Returns the tag of a null or a boolean. For any other value it fails at the first call, so that
+/// nothing of it is read.
 pub(super) struct Probe {
-    /// How many `Some`s and newtypes more it looks through.
+    /// How many more `Some`s and newtypes it looks through.
     pub(super) wrappers: usize,
 }
 
-/// Writes a key that has a text into the object; fails for all others.
+/// Writes a key that has a text into the object. It fails for all other keys.
 pub(super) struct KeyText<'k, 'e, 'c, 'r> {
     pub(super) object: &'k mut Compound<'e, 'c, 'r>,
-    /// How many `Some`s and newtypes more it looks through.
+    /// How many more `Some`s and newtypes it looks through.
     pub(super) wrappers: usize,
 }
 
@@ -32,7 +32,7 @@ impl KeyText<'_, '_, '_, '_> {
     }
 }
 
-/// Methods that fail, whatever they are given.
+/// Defines methods that always fail.
 macro_rules! refuse {
     ($($method:ident($($argument:ty),*) -> $ok:ty;)*) => {
         $(fn $method(self, $(_: $argument),*) -> Result<$ok, Failed> {
@@ -41,7 +41,7 @@ macro_rules! refuse {
     };
 }
 
-/// What both refuse: all that has members.
+/// Defines what both refuse: every value with members.
 macro_rules! refuse_containers {
     ($ok:ty) => {
         type Ok = $ok;
@@ -134,7 +134,7 @@ impl Serializer for Probe {
     }
 }
 
-/// Keys that are spelled as they display themselves.
+/// Defines the methods for keys that are spelled as their `Display` writes them.
 macro_rules! spell {
     ($($method:ident($argument:ty);)*) => {
         $(fn $method(self, v: $argument) -> Result<(), Failed> {

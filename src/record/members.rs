@@ -1,5 +1,5 @@
-//! How are the arguments and the result of an audited function written, and how are arguments kept
-//! for an error that may come?
+//! Writes the arguments and the result of an audited function. Arguments are also kept for an error
+//! that may come later.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +16,7 @@ use crate::sanitize::{Fate, Frame, KeyNumbers, Redactions, Sanitizer, Slot, debu
 /// A name and its value.
 pub(crate) type Member<'a> = (&'a str, Value<'a>);
 
-/// A value of which it is known how it is to be written.
+/// A value, and the way it is written.
 #[derive(Clone, Copy)]
 pub struct Value<'a>(Form<'a>);
 
@@ -35,12 +35,12 @@ impl fmt::Debug for Value<'_> {
 }
 
 impl<'a> Value<'a> {
-    /// As its `Serialize` has it.
+    /// Returns a value that is written by its `Serialize` impl.
     pub(crate) fn payload(payload: &'a dyn Payload) -> Self {
         Self(Form::Payload(payload))
     }
 
-    /// The text of its `Debug`.
+    /// Returns a value that is written as the text of its `Debug`.
     pub(crate) fn debug(value: &'a dyn fmt::Debug) -> Self {
         Self(Form::Debug(value))
     }
@@ -49,13 +49,13 @@ impl<'a> Value<'a> {
         Self(Form::Text(text))
     }
 
-    /// An object of these members, and of those that were encoded before.
+    /// Returns an object of these members, and of those that were encoded before.
     pub(crate) fn object(members: &'a [Member<'a>], encoded: Option<&'a Members>) -> Self {
         Self(Form::Object(members, encoded))
     }
 }
 
-/// Members of an object, encoded and redacted outside of an event.
+/// Members of an object that were encoded and redacted outside of an event.
 #[derive(Debug)]
 pub(crate) struct Members {
     bytes: Vec<u8>,
@@ -64,17 +64,17 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Encodes `members` in `chain`, which is empty, and copies them out of it.
+    /// Encodes `members` in `chain`, which must be empty, and copies them out of it.
     ///
-    /// Of a string a quarter of the chain's limit is kept. A member that does not fit then becomes
-    /// `[TRUNCATED:n]`; where not even that fits, it and those behind it are left out.
+    /// A quarter of the chain's limit is kept of a string. If a member still does not fit, it
+    /// becomes `[TRUNCATED:n]`. If not even that fits, this member and all later ones are left out.
     pub(crate) fn encode(
         members: &[Member<'_>],
         chain: &mut Chain<'_>,
         sanitizer: &Sanitizer,
     ) -> Self {
         let mut encoder = Encoder::new(chain, sanitizer);
-        // Inside the object that they will stand in.
+        // The members will be inside an object.
         encoder.depth = 1;
         encoder.cap = encoder.sink.chain.limit() / 4;
         let (mut frame, mut numbers) = (Slot::default().object(), KeyNumbers::default());
@@ -119,7 +119,7 @@ impl Encoder<'_, '_> {
         self.sink.put(&[END])
     }
 
-    /// Writes one member. A value that fails or panics costs itself alone.
+    /// Writes one member. If a value fails or panics, only this member is lost.
     fn member(
         &mut self,
         name: &str,
@@ -160,7 +160,7 @@ impl Encoder<'_, '_> {
         }
     }
 
-    /// One member, or a placeholder where it does not fit.
+    /// Writes one member, or a placeholder if the member does not fit.
     fn fitted_member(
         &mut self,
         name: &str,
@@ -187,7 +187,7 @@ impl Encoder<'_, '_> {
         written
     }
 
-    /// The text of a value's `Debug`, without what stands behind the name of a sensitive field.
+    /// Writes the text of a value's `Debug`, without what follows the name of a sensitive field.
     fn debug(&mut self, value: &dyn fmt::Debug) -> Result<(), Failed> {
         let text = debug::redacted(value, self.sanitizer, &mut self.counts).ok_or(Failed)?;
         self.text(&text, self.cap)

@@ -1,9 +1,10 @@
-//! The flat record: how an event lies in the ring, between the caller and the writer.
+//! The flat record: an event's bytes in the ring, between the caller and the writer.
 //!
-//! A record is a head of [`HEAD_BYTES`] bytes, then the cost in 16 bytes, a string each for the
-//! event type (only for a type of the caller's own), the agent and the action, then the error and
-//! the data; cost, error and data where the head says that there are such. Numbers of the head and
-//! the cost are little-endian.
+//! A record begins with a head of [`HEAD_BYTES`] bytes. After it come, in this order: the cost in
+//! 16 bytes; the event type; the agent; the action; the error; the data. The event type is a
+//! string, and is only there if the type is the caller's own. Agent and action are strings. Flags
+//! in the head say whether cost, error and data are there. Numbers of the head and the cost are
+//! little-endian.
 //!
 //! ```text
 //! value   = NULL | FALSE | TRUE
@@ -20,8 +21,8 @@
 //! varint  = 7 bits a byte, the lowest first, the top bit set on all but the last
 //! ```
 //!
-//! Nothing has a length in front that is known only at its end, so nothing is written twice, and a
-//! record is good from its first byte on.
+//! If a length is known only at the end of a value, it is not written before the value. So no byte
+//! is changed after it was written.
 
 mod compound;
 pub(crate) mod decode;
@@ -55,16 +56,17 @@ const END: u8 = 12;
 const PAYLOAD: u8 = 13;
 const ERROR: u8 = 14;
 
-/// Containers inside each other that a payload may have, its own root included: 128 with the line's
-/// object and the one that an error, or a value that is no object, stands in. So a line is never
-/// deeper than what redaction lets pass.
+/// The largest number of containers inside each other in a payload, including its root.
+///
+/// The limit is 128 with two more: the line's object, and the object around an error or around a
+/// value that is not an object. So a line is never deeper than redaction allows.
 const DEPTH_MAX: usize = 126;
 
-/// Type, status and flags, a byte each; the trace id; then, eight bytes each, span, parent,
-/// timestamp, latency, tokens in and tokens out.
+/// The size of the head. Type, status and flags take a byte each, the trace id 16. Then span,
+/// parent, timestamp, latency, tokens in and tokens out take eight bytes each.
 const HEAD_BYTES: usize = 3 + 16 + 6 * 8;
 
-/// Which of the optional fields a head has.
+/// Bits for the optional fields that an event has.
 mod flag {
     pub(super) const PARENT: u8 = 1;
     pub(super) const LATENCY: u8 = 1 << 1;

@@ -1,4 +1,4 @@
-//! How any `Serialize` value becomes tagged bytes, redacted on the way.
+//! Encodes any `Serialize` value as tagged bytes, and redacts it on the way.
 
 use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,19 +33,19 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) sanitizer: &'c Sanitizer,
     pub(super) counts: Redactions,
     pub(super) outcome: Outcome,
-    /// Containers that are open in the payload.
+    /// The number of open containers in the payload.
     pub(super) depth: usize,
-    /// `Some`s and newtypes that are open: they nest without a container.
+    /// The number of open `Some`s and newtypes, which nest without a container.
     pub(super) wrappers: usize,
-    /// Bytes that are kept of a string.
+    /// The bytes kept of a string.
     pub(super) cap: usize,
-    /// Where the last string began, in bytes of the chain.
+    /// The position at which the last string began, in bytes of the chain.
     pub(super) text_start: usize,
     /// The member of the payload's root that is left out.
     pub(super) left_out: Option<&'static str>,
-    /// The slot of the value that comes.
+    /// The slot of the next value.
     pub(super) slot: Slot,
-    /// What the last value said about the value that it names.
+    /// The secrecy that the last value, a name, gives to the value it names.
     pub(super) secrecy: Secrecy,
 }
 
@@ -66,7 +66,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         }
     }
 
-    /// Tells `frame` what the value in the slot `was` said about the value that it names.
+    /// Passes on to `frame` what the value in the slot `was` said about the value that it names.
     #[inline]
     pub(super) fn note_name(&mut self, was: Slot, frame: &mut Frame) {
         if was.is_name() {
@@ -74,8 +74,8 @@ impl<'c, 'r> Encoder<'c, 'r> {
         }
     }
 
-    /// Redacts a text whose slot says more than the rules do, and takes note of a name. Returns
-    /// `false` if the rules decide about the text.
+    /// Redacts a text if its slot is stricter than the rules, and remembers a name. Returns `false`
+    /// if the rules decide about the text.
     #[cold]
     pub(super) fn by_slot(&mut self, text: &str) -> Result<bool, Failed> {
         if self.slot.loses(Shape::Text) {
@@ -86,14 +86,14 @@ impl<'c, 'r> Encoder<'c, 'r> {
         Ok(false)
     }
 
-    /// Writes the placeholder of a value that goes because of its slot.
+    /// Writes the placeholder of a value that its slot removes.
     #[cold]
     pub(super) fn redact_whole(&mut self) -> Result<(), Failed> {
         self.counts.add(Kind::Key);
         self.sink.string(Kind::Key.placeholder())
     }
 
-    /// Redacts a number under the key of a card, if it looks like one.
+    /// Redacts a number under a card's key if it looks like a card number.
     #[cold]
     fn card(&mut self, number: impl std::fmt::Display) -> Result<bool, Failed> {
         let spelled = Spelled::new(number)?;
@@ -109,8 +109,8 @@ impl<'c, 'r> Encoder<'c, 'r> {
         Ok(is_card)
     }
 
-    /// Writes one payload after `tag`, which is in `self.slot`. An impl of `Serialize` that fails or
-    /// panics costs this payload.
+    /// Writes one payload after `tag`, which is in `self.slot`. If an impl of `Serialize` fails or
+    /// panics, this payload is lost.
     pub(super) fn payload(&mut self, tag: u8, payload: &dyn Payload) -> Result<(), Failed> {
         let start = self.sink.chain.mark();
         let before = take(&mut self.counts);
@@ -137,18 +137,18 @@ impl<'c, 'r> Encoder<'c, 'r> {
         Ok(())
     }
 
-    /// `{"value": text}` in the place of a payload.
+    /// Writes `{"value": text}` in place of a payload.
     pub(super) fn placeholder(&mut self, text: &str) -> Result<(), Failed> {
         self.sink.put(&[PAYLOAD])?;
         self.sink.string(text)
     }
 
-    /// A value inside another. An error here is final, even where the impl around it goes on.
+    /// Writes a value inside another. An error here is final, even if the impl around it continues.
     pub(super) fn nested<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
         value.serialize(&mut *self).map_err(|_| self.sink.fail(Stop::Broken))
     }
 
-    /// The value of a sensitive key: what it says about presence stays, the rest is not looked into.
+    /// Writes the value of a sensitive key. A null or a boolean stays; any other value is not read.
     pub(super) fn sensitive<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
         match value.serialize(Probe { wrappers: DEPTH_MAX }) {
             Ok(harmless) => self.sink.put(&[harmless]),
@@ -173,7 +173,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         gather.end()
     }
 
-    /// Begins a container. `false` where it lies too deep and a placeholder stands for it.
+    /// Begins a container. If it is too deep, writes a placeholder instead and returns `false`.
     pub(super) fn begin(&mut self, tag: u8) -> Result<bool, Failed> {
         if self.depth == DEPTH_MAX {
             self.sink.string("[TOO_DEEP]")?;
@@ -188,7 +188,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         Ok(true)
     }
 
-    /// What a `Some` or a newtype holds.
+    /// Writes the value inside a `Some` or a newtype.
     fn wrapped<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
         if self.wrappers == DEPTH_MAX {
             return self.sink.string("[TOO_DEEP]");
@@ -205,7 +205,8 @@ impl<'c, 'r> Encoder<'c, 'r> {
     }
 }
 
-/// How JSON, which has no such numbers, spells one that is not finite; as protobuf does.
+/// Returns the spelling of a number that is not finite, as in protobuf's JSON. JSON has no such
+/// numbers.
 pub(super) fn not_finite(number: f64) -> Option<&'static str> {
     match number {
         _ if number.is_finite() => None,

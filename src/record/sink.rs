@@ -1,10 +1,10 @@
-//! How tags, numbers and strings are put into a chain, and why it stopped.
+//! Writes tags, numbers and strings into a chain, and keeps the reason if it stops.
 
 use super::{PARTS, STR};
 use crate::ring::{Chain, Full};
 
-/// The serializer's error. It says nothing: an impl of `Serialize` may replace or swallow it, so
-/// the reason stays with the [`Sink`].
+/// The serializer's error. It carries no reason, because an impl of `Serialize` may replace or
+/// swallow it. The [`Sink`] keeps the reason.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failed;
 
@@ -22,7 +22,7 @@ impl serde::ser::Error for Failed {
     }
 }
 
-/// Why a payload is not in the chain.
+/// The reason why a payload is not in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The event has reached its size limit.
@@ -33,7 +33,7 @@ pub(super) enum Stop {
     Broken,
 }
 
-/// A chain that remembers the first thing that went wrong.
+/// A chain that remembers its first failure.
 pub(super) struct Sink<'c, 'r> {
     pub(super) chain: &'c mut Chain<'r>,
     pub(super) stop: Option<Stop>,
@@ -56,27 +56,28 @@ impl Sink<'_, '_> {
         Failed
     }
 
-    /// A tag and a varint.
+    /// Writes a tag and a varint.
     pub(super) fn number(&mut self, tag: u8, number: u64) -> Result<(), Failed> {
         let mut bytes = [tag; 11];
         let end = varint(&mut bytes, 1, number);
         self.put(&bytes[..end])
     }
 
-    /// A tag and the fixed bytes behind it.
+    /// Writes a tag and a fixed number of bytes after it.
     pub(super) fn fixed(&mut self, tag: u8, fixed: &[u8]) -> Result<(), Failed> {
         let mut bytes = [tag; 9];
         bytes[1..=fixed.len()].copy_from_slice(fixed);
         self.put(&bytes[..=fixed.len()])
     }
 
-    /// A whole string.
+    /// Writes a whole string.
     pub(super) fn string(&mut self, text: &str) -> Result<(), Failed> {
         self.number(STR, text.len() as u64)?;
         self.put(text.as_bytes())
     }
 
-    /// A piece of a string that began with [`PARTS`]; an empty one would end it and is left out.
+    /// Writes a piece of a string that began with [`PARTS`]. An empty piece is left out, because it
+    /// would end the string.
     pub(super) fn part(&mut self, text: &str) -> Result<(), Failed> {
         if text.is_empty() {
             return Ok(());
@@ -88,7 +89,7 @@ impl Sink<'_, '_> {
     }
 }
 
-/// Writes `number` from `at` on and returns the index behind it.
+/// Writes `number` at index `at`, and returns the index after it.
 fn varint(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
     while number >= 0x80 {
         bytes[at] = number as u8 | 0x80;
@@ -99,7 +100,8 @@ fn varint(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
     at + 1
 }
 
-/// Bytes of a string that comes in pieces and is put in one go when it is short; most keys are.
+/// The size of the buffer for a string that comes in pieces. If the string fits, it is written at
+/// once. Most keys fit.
 const GATHERED_BYTES: usize = 64;
 
 /// Gathers the pieces of one string.
@@ -124,7 +126,7 @@ impl<'s, 'c, 'r> Gather<'s, 'c, 'r> {
             self.bytes[self.used..end].copy_from_slice(piece.as_bytes());
             self.used = end;
         } else {
-            // A failure is the sink's to remember; `end` asks it.
+            // The sink remembers a failure, and `end` returns it.
             let _ = self.spill().and_then(|()| self.sink.part(piece));
         }
     }
@@ -136,7 +138,7 @@ impl<'s, 'c, 'r> Gather<'s, 'c, 'r> {
         let gathered = self.used - Self::TEXT;
         self.bytes[0] = PARTS;
         self.bytes[1] = gathered as u8;
-        // The tag alone when nothing is gathered: a length of 0 would be the end.
+        // If nothing is gathered, only the tag is written: a length of 0 would end the string.
         self.sink.put(&self.bytes[..if gathered == 0 { 1 } else { self.used }])
     }
 

@@ -1,4 +1,4 @@
-//! How one string is redacted while it is copied, and cut where it is too long.
+//! Redacts one string while copying it, and cuts it if it is too long.
 
 use std::fmt::{self, Write};
 
@@ -8,10 +8,10 @@ use super::sink::Failed;
 use crate::sanitize::{Fate, Match, Matches, Sanitizer, floor_char_boundary, redact_nested};
 
 impl Encoder<'_, '_> {
-    /// One string, redacted. Of what remains at most `cap` bytes are kept, and `[TRUNCATED:n]`
-    /// behind them says how many bytes of `text` are not shown.
+    /// Writes one string, redacted. At most `cap` bytes are kept of the result. If it is cut,
+    /// `[TRUNCATED:n]` follows, where n is the number of bytes of `text` that are not shown.
     ///
-    /// It is cut before a match or a character that does not fit whole.
+    /// A match or a character that does not fit whole is left out whole.
     #[inline]
     pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         self.text_start = self.sink.chain.len();
@@ -24,7 +24,7 @@ impl Encoder<'_, '_> {
         {
             return self.sink.string(text);
         }
-        // What a text begins with that is JSON, or what may stand before that.
+        // The first bytes of a JSON text, or of what may precede one.
         if let Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..) = text.as_bytes().first()
             && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
         {
@@ -36,7 +36,7 @@ impl Encoder<'_, '_> {
         self.plain(text, cap)
     }
 
-    /// The same, whatever it spells.
+    /// Writes one string, redacted, even if it spells JSON.
     #[inline]
     fn plain(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         let may_be_whole = text.len() <= cap;
@@ -47,7 +47,7 @@ impl Encoder<'_, '_> {
         self.candidate(text, cap, matches)
     }
 
-    /// The same of one in which there may be a match, or which may be too long.
+    /// Writes a string that may contain a match or may be too long.
     fn candidate(
         &mut self,
         text: &str,
@@ -65,7 +65,7 @@ impl Encoder<'_, '_> {
         }
     }
 
-    /// `text` with its matches replaced, and `marker` behind it.
+    /// Writes `text` with its matches replaced, and `marker` after it.
     fn redacted(
         &mut self,
         text: &str,
@@ -85,11 +85,11 @@ impl Encoder<'_, '_> {
         self.sink.put(&[0])
     }
 
-    /// `text` up to `end`, which lies in no match.
+    /// Writes `text` up to `end`, which must not be inside a match.
     ///
-    /// What is kept is a text of its own: the cut is a word boundary that was none before, and may
-    /// have made a match. Such a one ends at the cut, so it leaves whole, or covers whole, what
-    /// matched before.
+    /// The kept part is redacted as a text of its own, because the cut is a new word boundary and
+    /// may have made a match. Such a match ends at the cut. So it either leaves an earlier match
+    /// whole or covers it whole.
     #[cold]
     fn cut(&mut self, text: &str, end: usize) -> Result<(), Failed> {
         self.outcome.truncated = true;
@@ -99,8 +99,8 @@ impl Encoder<'_, '_> {
     }
 }
 
-/// Where `text` has to end so that its redacted form has at most `cap` bytes; `None` where it need
-/// not be cut. Looks no further than the cut.
+/// Returns the index at which `text` must end so that its redacted form has at most `cap` bytes.
+/// Returns `None` if it need not be cut. Nothing after the cut is read.
 fn cut_at(sanitizer: &Sanitizer, text: &str, cap: usize) -> Option<usize> {
     if cap == usize::MAX {
         return None;
@@ -121,11 +121,11 @@ fn cut_at(sanitizer: &Sanitizer, text: &str, cap: usize) -> Option<usize> {
     (text.len() - from > room).then(|| floor_char_boundary(text, from + room))
 }
 
-/// A value as it displays itself, on the stack where it is short.
+/// The `Display` text of a value. If it is short, it is on the stack.
 pub(super) struct Spelled {
     stack: [u8; Self::STACK_BYTES],
     used: usize,
-    /// The whole text once it has outgrown the stack.
+    /// The whole text if it does not fit on the stack.
     heap: String,
 }
 
@@ -142,7 +142,7 @@ impl Spelled {
         if !self.heap.is_empty() {
             return &self.heap;
         }
-        // Whole strings were copied, so it always is valid.
+        // Only whole strings were copied, so it is always valid.
         std::str::from_utf8(&self.stack[..self.used]).unwrap_or_default()
     }
 }

@@ -1,13 +1,13 @@
-//! What an event type of the caller's own is called in the line.
+//! The name of a caller's own event type in the line.
 
 use crate::sanitize::{Redactions, Sanitizer};
 use llm_audit_log::is_event_type_name;
 
-/// The longest name, in bytes; a longer one is cut.
+/// The longest name, in bytes. A longer one is cut.
 const BYTES_MAX: usize = 128;
-/// What stands before the names that are the log's own.
+/// The prefix that keeps these names apart from the log's own.
 const PREFIX: &[u8] = b"user.";
-/// The name of a type whose own would show what must not be seen.
+/// The name of a type if its own name would show something that must be redacted.
 const REDACTED: &str = "redacted";
 
 /// A name built on the stack.
@@ -17,7 +17,7 @@ struct Name {
     used: usize,
 }
 
-/// Hands the name of the type `given` to `then`.
+/// Calls `then` with the name of the type `given`.
 pub(super) fn with_type_name<R>(
     given: &str,
     sanitizer: &Sanitizer,
@@ -35,7 +35,7 @@ pub(super) fn with_type_name<R>(
         return then(given);
     }
     let name = Name::of(given);
-    // A cut is a word boundary that was none before.
+    // A cut is a new word boundary.
     then(if is_clean(name.as_str()) { name.as_str() } else { REDACTED })
 }
 
@@ -50,7 +50,7 @@ impl Name {
             if word.is_empty() {
                 name.push(b'_');
             }
-            // No more than fits is looked at, however long the given name is.
+            // Nothing is read after what fits, however long the given name is.
             for c in word.chars().take(BYTES_MAX) {
                 name.push(match c.to_ascii_lowercase() {
                     plain @ ('a'..='z' | '0'..='9' | '_') => plain as u8,
@@ -104,7 +104,7 @@ mod tests {
             ("mail.ann@example.org", "redacted"),
             (&long, &long[..128]),
             (&dotted, &dotted[..127]),
-            // Twenty digits are no card number; the sixteen that the cut would leave are.
+            // Twenty digits are not a card number. The sixteen that the cut would leave are.
             (&digits, "redacted"),
         ];
         for (given, expected) in cases {

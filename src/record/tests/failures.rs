@@ -1,4 +1,4 @@
-//! `Serialize` impls that fail, panic or break serde's rules, and records that are none.
+//! `Serialize` impls that fail, panic or break serde's rules, and bytes that are not records.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ impl Drop for Bomb {
     }
 }
 
-/// A key that writes itself and then says that it failed.
+/// A key that writes itself and then returns an error.
 struct LateKey;
 
 impl Serialize for LateKey {
@@ -133,7 +133,7 @@ fn a_bad_impl_costs_its_payload_only() {
         assert_eq!(line["data"].to_string(), UNSERIALIZABLE, "{bad:?}");
         assert_eq!(line["error"]["input_snapshot"].to_string(), UNSERIALIZABLE, "{bad:?}");
         assert_eq!(line["error"]["environment"]["to"], "[REDACTED_email]", "{bad:?}");
-        // What was thrown away is not counted.
+        // What was discarded is not counted.
         assert_eq!(recorded.counts.get(Kind::Email), 1, "{bad:?}");
 
         let given = ErrorDetail::from_object(&bad);
@@ -189,7 +189,7 @@ fn an_impl_may_record_an_event_itself() {
     assert_eq!(recorded.counts.get(Kind::Email), 0);
 }
 
-/// A record that has everything, as bytes.
+/// Returns the bytes of a record that has every field.
 fn sample() -> Vec<u8> {
     let payload = serde_json::json!({ "a": [1, -1, 1.5, null, true, "x", "ann@example.org"] });
     let detail = ErrorDetail::new("E", "m").input_snapshot(&payload);
@@ -203,7 +203,7 @@ fn sample() -> Vec<u8> {
     chain.to_vec()
 }
 
-/// Whatever the bytes are, the line is whole.
+/// Checks that the line is whole whatever the bytes are.
 fn check_any_bytes(bytes: &[u8]) {
     if let Ok(record) = decode(bytes) {
         let mut line = Vec::new();
@@ -224,7 +224,7 @@ fn any_bytes_are_a_line_or_no_record() {
         let mut bytes = sample.clone();
         for _ in 0..random.usize(1..6) {
             let at = random.usize(..bytes.len());
-            // Tags are what the decoder acts on.
+            // The decoder acts on tags, so half of the changes are tags.
             bytes[at] = if random.bool() { random.u8(..16) } else { random.u8(..) };
         }
         check_any_bytes(&bytes);
@@ -243,7 +243,7 @@ fn depth_is_bounded_whatever_the_bytes() {
             bytes.resize(bytes.len() + 100_000, tag);
             check_any_bytes(&bytes);
         }
-        // Objects inside each other need keys.
+        // Nested objects need keys.
         check_any_bytes(&[start.clone(), [MAP, STR, 0].repeat(50_000)].concat());
     }
 }

@@ -1,4 +1,4 @@
-//! Events that are too long: what is cut, where, and that nothing shows at the cut.
+//! Events that are too long: what is cut and where, and that no secret shows at the cut.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::sanitize::{Kind, Redactions, Sanitizer};
 
 const SMALL: usize = 4096;
 
-/// The bytes that a string says are missing, and what is kept of it.
+/// Returns what is kept of a cut string, and the number of missing bytes that it reports.
 fn cut_of(text: &str) -> Option<(&str, usize)> {
     let (kept, rest) = text.rsplit_once("[TRUNCATED:")?;
     Some((kept, rest.strip_suffix(']')?.parse().ok()?))
@@ -39,7 +39,7 @@ fn the_longest_strings_are_cut_first() {
 #[test]
 fn a_cut_shows_no_part_of_a_match_or_a_character() {
     let mail = "ann@example.org";
-    // The match, or the character, lies at every place around each cap.
+    // The match, or the character, is at every place around each cap.
     for shift in 1000..1064 {
         let text = format!("{} {mail} é{}", "x".repeat(shift), "é".repeat(5000));
         let recorded = record_within(&event().data(&text), SMALL, true);
@@ -55,7 +55,7 @@ fn a_cut_shows_no_part_of_a_match_or_a_character() {
 
 #[test]
 fn a_cut_makes_no_match() {
-    // Forty digits are no card number; the sixteen that a cut may leave of them are.
+    // Forty digits are not a card number. If a cut leaves sixteen of them, those are.
     let mut cards = 0;
     for shift in 0..200 {
         let text = format!("{} {}{}", "x".repeat(3600 + shift), "4".repeat(40), "é".repeat(2000));
@@ -99,7 +99,7 @@ fn what_no_cut_makes_fit_gives_way_whole() {
 
 #[test]
 fn an_event_that_barely_fits_is_never_torn() {
-    // Numbers cannot be cut: at every size there is the payload, or its placeholder.
+    // Numbers cannot be cut. So at every size the line has the payload or its placeholder.
     for count in (500..1400).chain(1900..2000) {
         let payload = vec![true; count];
         let detail = ErrorDetail::new("E", "m").input_snapshot(&payload).environment(&payload);

@@ -1,4 +1,4 @@
-//! What every test of the record needs: an event through encoder, decoder and line.
+//! Sends an event through encoder, decoder and line, for all tests of the record.
 
 mod failures;
 mod limits;
@@ -29,7 +29,7 @@ thread_local! {
     static RING: Arc<Ring> = Ring::new(64, 4 * LIMIT);
 }
 
-/// What became of one event.
+/// The line of one event, and what the event lost.
 struct Recorded {
     line: String,
     outcome: Outcome,
@@ -42,7 +42,8 @@ impl Recorded {
         serde_json::from_str(&self.line).unwrap_or_else(|error| panic!("{error}: {}", self.line))
     }
 
-    /// The text of a member of the line, up to its end: `data` and `error` are the last.
+    /// Returns the text of a member of the line, up to the line's end. `data` and `error` come
+    /// last.
     fn member(&self, name: &str) -> &str {
         let (_, value) = self.line.split_once(&format!(",\"{name}\":")).expect("a member");
         value.strip_suffix("}\n").expect("a line")
@@ -55,7 +56,7 @@ fn record_within(event: &AuditEvent<'_>, limit: usize, include_snapshots: bool) 
     let mut counts = Redactions::default();
     let sanitizer = Sanitizer::default();
     let outcome = encode(event, HEAD, &mut chain, &sanitizer, include_snapshots, &mut counts)
-        .expect("no lack of memory");
+        .expect("the queue has enough memory");
     let bytes = chain.to_vec();
     let mut line = Vec::new();
     jsonl::write_event(&mut line, "0123456789abcdef", 1, &decode(&bytes).expect("a record"));
@@ -71,7 +72,7 @@ fn event() -> AuditEvent<'static> {
     AuditEvent::new(EventType::ToolCall, "benefits", "tool.search")
 }
 
-/// The text of `data` for this payload.
+/// Returns the text of `data` for this payload.
 fn data<T: Serialize>(payload: &T) -> String {
     record(&event().data(payload)).member("data").to_owned()
 }

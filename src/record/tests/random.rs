@@ -1,4 +1,4 @@
-//! Random values: the line says what serde_json says, and no planted secret survives.
+//! Random values: the line equals what serde_json writes, and no planted secret survives.
 
 use serde::ser::{
     SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -96,7 +96,7 @@ impl Serialize for Any {
     }
 }
 
-/// Makes values; the texts are of `words`.
+/// Generates random values. Their texts are taken from `words`.
 struct Maker<'w> {
     random: fastrand::Rng,
     words: &'w [&'w str],
@@ -124,7 +124,7 @@ impl Maker<'_> {
             2 => Any::I64(self.random.i64(..) >> self.random.u8(..64)),
             3 => Any::U64(self.random.u64(..) >> self.random.u8(..64)),
             4 => Any::I128(self.random.i64(..)),
-            // Few digits: where two shortest spellings are as near, writers differ.
+            // Few digits: if two shortest spellings are equally near, writers choose differently.
             5 => Any::F32(self.random.i16(..) as f32 / 1000.0),
             6 => Any::F64(Some(self.float()).filter(|v| v.is_finite()).unwrap_or(0.5)),
             7 => Any::Char(self.random.char(..)),
@@ -197,7 +197,7 @@ fn no_planted_secret_survives() {
         let value = maker.any(5);
         for limit in [LIMIT, 4096] {
             let line = record_within(&event().data(&value), limit, true).line;
-            // A word boundary on either side makes sixteen digits a card number.
+            // A word boundary on either side turns sixteen digits into a card number.
             for secret in ["planted@example.org", " 4111111111111111 ", ",4111111111111111,"] {
                 assert!(!line.contains(secret), "round {round}: {line}");
             }

@@ -1,4 +1,4 @@
-//! How each kind of value is rendered and redacted.
+//! The rendering and the redaction of each kind of value.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -142,7 +142,7 @@ fn long_keys_keep_their_text() {
     }
 }
 
-/// Says how much of it was looked at.
+/// Counts how many of its parts were read.
 struct Watched<'a>(&'a Cell<u32>);
 
 impl Serialize for Watched<'_> {
@@ -238,12 +238,12 @@ fn every_key_becomes_a_string() {
     assert_eq!(data(&Keys), expected);
 }
 
-/// So many lists inside each other; a step further would be seen.
+/// This many lists inside each other. It panics if it is read one level deeper.
 struct Nested(usize);
 
 impl Serialize for Nested {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        assert!(self.0 > 0, "looked below what was too deep");
+        assert!(self.0 > 0, "read below what was too deep");
         let mut list = serializer.serialize_seq(None)?;
         list.serialize_element(&Nested(self.0 - 1))?;
         list.end()
@@ -259,7 +259,7 @@ enum Chained {
 }
 
 #[test]
-fn what_lies_too_deep_is_not_looked_at() {
+fn what_is_too_deep_is_not_read() {
     let text = data(&Nested(127));
     let expected = format!("{}\"[TOO_DEEP]\"{}", "[".repeat(126), "]".repeat(126));
     assert_eq!(text, format!(r#"{{"value":{expected}}}"#));
@@ -269,7 +269,7 @@ fn what_lies_too_deep_is_not_looked_at() {
     };
     assert!(chain(126, Chained::Next).contains("End"));
     assert!(chain(127, Chained::Next).contains("[TOO_DEEP]"));
-    // Two containers a step.
+    // Each step is two containers.
     let listed = |inner| Chained::Listed(inner, 0);
     assert!(chain(63, listed).contains("End"));
     assert!(chain(64, listed).contains("[TOO_DEEP]"));
@@ -288,7 +288,7 @@ fn what_lies_too_deep_is_not_looked_at() {
     assert_eq!(data(&BTreeMap::from([("password", linked(62))])), r#"{"password":null}"#);
     assert_eq!(data(&BTreeMap::from([("password", linked(63))])), r#"{"password":"[REDACTED]"}"#);
 
-    // An error's members have levels of their own: one object and one placeholder around them.
+    // An error's members have their own levels: one object and one placeholder around them.
     let deep = Nested(127);
     let detail = ErrorDetail::new("E", "m").input_snapshot(&deep);
     assert!(record(&event().error(&detail)).line.contains("[TOO_DEEP]"));
@@ -339,7 +339,7 @@ fn an_error_may_be_given_whole() {
         let event = event().error(&detail).data(&object);
         let recorded = record_within(&event, super::LIMIT, include_snapshots);
         assert_eq!(recorded.member("error"), expected, "{object}");
-        // Only the error has a snapshot to leave out.
+        // Only the error has a snapshot that can be left out.
         assert_eq!(recorded.json()["data"].get("own"), object.get("own"), "{object}");
         assert_eq!(
             recorded.json()["data"].get("input_snapshot"),
