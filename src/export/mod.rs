@@ -1,17 +1,20 @@
-//! Where lines go besides the files.
+//! Outputs for lines besides the files.
 
 mod stdout;
 
 pub use stdout::Stdout;
 
-/// Takes the log's lines as they are written.
+/// Receives the log's lines as they are written.
 ///
 /// It is called on the writer's own thread, batch after batch, in the order of the file. While it
-/// runs nothing is drained, and what does not fit into the queue meanwhile is overwritten: it does
-/// what takes microseconds, and hands on to a thread of its own what takes longer. It may not wait
-/// for the recorder (`flush` and `shutdown` are refused on this thread), and should not emit:
-/// every event it emits comes back to it. It stays with the process it was made in: a forked child's
-/// recorder has none, and a child that it forks itself is ended, with status 1, where it returns here.
+/// runs, nothing is drained. Events that then do not fit into the queue overwrite older ones. So an
+/// exporter does only what takes microseconds, and leaves longer work to its own thread.
+///
+/// It cannot wait for the recorder: `flush` and `shutdown` return an error on this thread. It
+/// should not emit, because every event that it emits comes back to it.
+///
+/// It stays with the process that made it. A forked child's recorder has no exporter. If the
+/// exporter itself forks and the child returns from it, the child exits with status 1.
 ///
 /// # Examples
 ///
@@ -29,23 +32,28 @@ pub use stdout::Stdout;
 /// }
 /// ```
 pub trait Exporter: Send {
-    /// Takes whole lines, at least one, each a JSON object and its `\n`.
+    /// Receives at least one whole line. Each is a JSON object and its `\n`.
     ///
     /// # Errors
     ///
-    /// These lines were not taken. They are not given again; those that follow are.
+    /// An error means that these lines were not taken. They are not passed again; later lines are.
     fn export(&mut self, lines: &[u8]) -> std::io::Result<()>;
 
-    /// Goes on with lines that were taken and kept, without waiting, and returns how many bytes it
-    /// still keeps. The writer calls it while it has nothing else to do: about every millisecond as
-    /// long as that number falls, then once a second; and at the close, which does not wait for a
-    /// number that does not fall. Where no files are written and it is the first exporter, its lines
-    /// are the log: then the writer waits until it keeps none, before it counts them as written. Who
-    /// hands everything on at once has nothing to do here.
+    /// Continues with lines that were taken and kept. It must not wait. Returns how many bytes it
+    /// still keeps.
+    ///
+    /// If an exporter keeps nothing, it need not implement this.
+    ///
+    /// The writer calls it while it has nothing else to do. As long as the number of kept bytes
+    /// falls, it is called about every millisecond, and after that once a second. It is also called
+    /// at the close, which does not wait for a number that does not fall.
+    ///
+    /// If no files are written, the lines of the first exporter are the log. The writer then waits
+    /// until it keeps none before it counts its lines as written.
     ///
     /// # Errors
     ///
-    /// What was kept is lost.
+    /// An error means that the kept lines are lost.
     fn resume(&mut self) -> std::io::Result<usize> {
         Ok(0)
     }

@@ -1,5 +1,7 @@
-//! Standard output as a descriptor: past the lock and the buffer of `io::stdout`, which a thread
-//! that prints holds for as long as nobody reads, and without waiting where that is asked for.
+//! Writes to standard output as a descriptor.
+//!
+//! The writes bypass the lock and the buffer of `io::stdout`, because a thread that prints holds
+//! the lock as long as nobody reads. They also do not wait, unless that is asked for.
 #![allow(unsafe_code, reason = "the standard library has no poll, nor a write that does not wait")]
 
 use std::fs::{File, FileType, OpenOptions};
@@ -8,25 +10,26 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
-/// A write of at most so many bytes finds room in every pipe that has any, and is never mixed with
-/// those of others.
+/// The largest write that fits into every pipe that has any room, and is never mixed with the
+/// writes of others.
 const PIECE_BYTES_MAX: usize = libc::PIPE_BUF;
 
-/// Where the lines go.
+/// The descriptor to which the lines are written.
 ///
-/// The flag `O_NONBLOCK` would be that of every process that shares the pipe or terminal, and so is
-/// not set. A pipe is asked whether it has room and, on Linux from 6.4, told not to wait should
-/// somebody take the room meanwhile. A terminal is opened once more, for a flag of its own; where
-/// that cannot be, it is treated as a pipe. A file is written to as any file is.
+/// The flag `O_NONBLOCK` is not set, because every process that shares the pipe or terminal would
+/// have it. Before a write to a pipe, it polls for room. On Linux from 6.4 the write is also told
+/// not to wait, because another process may take the room first. A terminal is opened again, so
+/// that it has its own flag. If that fails, it is treated as a pipe. Writes to a file are ordinary
+/// writes.
 #[derive(Debug)]
 pub(super) struct Descriptor {
     fd: RawFd,
-    /// What `fd` is of where it is not standard output.
+    /// The owner of `fd`, unless that is standard output.
     _owned: Option<OwnedFd>,
     waits: bool,
     /// Whether a write can be told not to wait.
     is_told: bool,
-    /// Takes every write whole.
+    /// Whether the descriptor is a file, which takes every write whole.
     is_file: bool,
 }
 
@@ -35,7 +38,7 @@ impl Descriptor {
         Self::at(libc::STDOUT_FILENO)
     }
 
-    /// Over a descriptor that stays open.
+    /// Uses a descriptor that stays open.
     fn at(fd: RawFd) -> Self {
         match again(fd) {
             Some(own) => Self { fd: own.as_raw_fd(), ..Self::over(own.into()) },
@@ -43,7 +46,7 @@ impl Descriptor {
         }
     }
 
-    /// Over a descriptor that is closed with it.
+    /// Uses a descriptor and closes it on drop.
     pub(super) fn over(owned: OwnedFd) -> Self {
         Self::new(owned.as_raw_fd(), Some(owned))
     }
@@ -60,12 +63,12 @@ impl Descriptor {
         }
     }
 
-    /// Has every write wait for the reader.
+    /// Makes every write wait for the reader.
     pub(super) fn wait(&mut self) {
         self.waits = true;
     }
 
-    /// What one write is given.
+    /// Returns the bytes to pass to one write.
     fn part<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         if self.is_file { bytes } else { piece(bytes) }
     }
@@ -82,13 +85,14 @@ impl Descriptor {
 }
 
 impl Write for Descriptor {
-    /// Writes all of it to a file; elsewhere a piece that begins and, as far as that goes, ends with a
-    /// line, so that what others write there comes between lines. `WouldBlock`: there is no room at
-    /// the moment.
+    /// Writes everything to a file. To anything else it writes one piece, which begins with a line
+    /// and if possible ends with one. So what others write there comes between lines.
+    ///
+    /// Returns `WouldBlock` if there is no room at the moment.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.waits {
             return match borrowed(self.fd).write(self.part(bytes)) {
-                // Somebody else has set the flag.
+                // Another process has set the flag.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     has_room(self.fd, -1)?;
                     Err(ErrorKind::Interrupted.into())
@@ -107,7 +111,7 @@ impl Write for Descriptor {
     }
 }
 
-/// Whole lines, or the beginning of one that is longer than a piece may be.
+/// Returns whole lines, or the beginning of a line that is longer than a piece may be.
 fn piece(bytes: &[u8]) -> &[u8] {
     let most = &bytes[..bytes.len().min(PIECE_BYTES_MAX)];
     match memchr::memrchr(b'\n', most) {
@@ -116,15 +120,15 @@ fn piece(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// A file of a descriptor that it does not close.
+/// Returns a file that does not close its descriptor.
 fn borrowed(fd: RawFd) -> ManuallyDrop<File> {
-    // SAFETY: a `File` needs a descriptor that is not closed under it. Standard output is not
-    // closed by a sound program while its output is in use, as `io::stdout` relies on, too; any
-    // other is owned by the `Descriptor` that calls this. `ManuallyDrop` closes neither.
+    // SAFETY: a `File` needs a descriptor that stays open while it is used. A sound program does
+    // not close standard output while it is in use; `io::stdout` relies on this, too. Any other
+    // descriptor is owned by the `Descriptor` that calls this. `ManuallyDrop` closes neither.
     ManuallyDrop::new(unsafe { File::from_raw_fd(fd) })
 }
 
-/// A terminal with a flag of its own: a description that nobody shares.
+/// Opens a terminal again. The new description is not shared, so it has its own flag.
 fn again(fd: RawFd) -> Option<File> {
     if !borrowed(fd).is_terminal() {
         return None;
@@ -135,10 +139,11 @@ fn again(fd: RawFd) -> Option<File> {
     file.is_terminal().then_some(file)
 }
 
-/// Whether a piece can be written, or the write would say why not; waits so long for that.
+/// Waits up to the timeout and reports whether a write would not block. It would not if there is
+/// room for a piece, or if it would fail.
 fn has_room(fd: RawFd, timeout_ms: libc::c_int) -> io::Result<bool> {
     let mut polled = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: the call is handed one `pollfd` that outlives it.
+    // SAFETY: the call gets one `pollfd` that outlives it.
     match unsafe { libc::poll(&raw mut polled, 1, timeout_ms) } {
         -1 => Err(io::Error::last_os_error()),
         ready => Ok(ready > 0),
@@ -148,7 +153,7 @@ fn has_room(fd: RawFd, timeout_ms: libc::c_int) -> io::Result<bool> {
 #[cfg(target_os = "linux")]
 fn write_told(fd: RawFd, piece: &[u8]) -> io::Result<usize> {
     let part = libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() };
-    // SAFETY: the call reads `piece` alone, which is borrowed, through one `iovec` that outlives it.
+    // SAFETY: the call reads only `piece`, which is borrowed, through one `iovec` that outlives it.
     let written = unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_NOWAIT) };
     usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
@@ -170,14 +175,14 @@ mod tests {
 
     use super::*;
 
-    /// A terminal and who shows it.
+    /// Returns the master and the slave of a new terminal.
     fn terminal() -> (File, OwnedFd) {
         let master = OpenOptions::new().read(true).write(true).open("/dev/ptmx").unwrap();
         let fd = master.as_raw_fd();
         let mut locked: libc::c_int = 0;
         let flags = libc::O_RDWR | libc::O_NOCTTY;
-        // SAFETY: the first call reads an int that outlives it; the second is handed numbers alone
-        // and returns a new descriptor, or -1, which is looked for.
+        // SAFETY: the first call reads an int that outlives it. The second call gets only numbers
+        // and returns a new descriptor, or -1, which the assertion rejects.
         let slave = unsafe {
             assert_eq!(libc::ioctl(fd, libc::TIOCSPTLCK, &raw mut locked), 0);
             let slave = libc::ioctl(fd, libc::TIOCGPTPEER, flags);
@@ -187,7 +192,7 @@ mod tests {
         (master, slave)
     }
 
-    /// What is written until there is no room.
+    /// Writes until there is no room, and returns the number of bytes written.
     fn fill(out: &mut Descriptor, line: &[u8]) -> usize {
         let mut written = 0;
         loop {
@@ -205,17 +210,17 @@ mod tests {
     fn a_terminal_that_nobody_shows_holds_up_nobody_and_keeps_its_flags() {
         let (mut master, slave) = terminal();
         let mut out = Descriptor::at(slave.as_raw_fd());
-        assert!(out._owned.is_some(), "it is opened once more");
+        assert!(out._owned.is_some(), "it is opened again");
         let line = [&[b'x'; 1000][..], b"\n"].concat();
         let written = fill(&mut out, &line);
         assert!(written > 0);
-        // SAFETY: the call is handed numbers alone.
+        // SAFETY: the call gets only numbers.
         let flags = unsafe { libc::fcntl(slave.as_raw_fd(), libc::F_GETFL) };
         assert_eq!(flags & libc::O_NONBLOCK, 0);
-        // With the reader back it goes on.
+        // If the terminal is read again, writing continues.
         let shown = std::thread::spawn(move || {
             let (mut piece, mut shown) = (vec![0; 1 << 16], 0);
-            // To the end, which is an error here.
+            // Read to the end, which is an error on a terminal.
             while let Ok(read @ 1..) = master.read(&mut piece) {
                 shown += read;
             }
@@ -229,14 +234,14 @@ mod tests {
 
     #[test]
     fn a_full_pipe_holds_up_nobody_and_keeps_its_flags() {
-        // Told not to wait, and as where a kernel cannot be told.
+        // Once told not to wait, and once as with a kernel that cannot be told.
         for is_told in [true, false] {
             let (mut reader, writer) = io::pipe().unwrap();
             let fd = writer.as_raw_fd();
             let mut out = Descriptor { is_told, ..Descriptor::over(writer.into()) };
             let line = [&[b'x'; 1000][..], b"\n"].concat();
             let written = fill(&mut out, &line);
-            // SAFETY: the call is handed numbers alone.
+            // SAFETY: the call gets only numbers.
             let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
             assert_eq!(flags & libc::O_NONBLOCK, 0);
             let mut taken = vec![0; written];

@@ -1,8 +1,8 @@
-//! Standard output where no descriptor tells whether it has room: it is waited for.
+//! Standard output on systems that cannot report whether it has room. Every write waits.
 
 use std::io::{self, Write};
 
-/// Where the lines go.
+/// Writes the lines by `io::stdout`.
 #[derive(Debug)]
 pub(super) struct Descriptor;
 
@@ -11,7 +11,7 @@ impl Descriptor {
         Self
     }
 
-    /// Has every write wait for the reader, as it does in any case.
+    /// Does nothing, because every write waits anyway.
     pub(super) fn wait(&mut self) {}
 }
 

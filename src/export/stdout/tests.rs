@@ -1,4 +1,4 @@
-//! What a reader of standard output finds, whatever it does.
+//! The bytes that a reader of standard output finds, whether it reads, pauses or leaves.
 
 use super::*;
 #[cfg(unix)]
@@ -61,7 +61,7 @@ fn no_text_steers_the_terminal() {
     assert_eq!(exported(PLAIN, "\u{1b}[2J\n"), "\\u001b[2J\n");
 }
 
-/// Takes a few bytes a call; once they are used up, fails until it is filled again.
+/// Takes a few bytes a call. If there is no room left, it fails until it gets some again.
 struct Pipe {
     taken: Vec<u8>,
     room: usize,
@@ -104,12 +104,12 @@ fn a_reader_that_leaves_is_an_error_and_a_torn_line_is_ended() {
     }
 }
 
-/// A pipe whose reader is the test: what it finds is known to be there.
+/// A pipe that the test reads. It reads only what it knows to be there.
 #[cfg(unix)]
 struct Piped {
     stdout: Stdout,
     reader: PipeReader,
-    /// Bytes taken so far, and read.
+    /// The number of bytes taken so far.
     taken: usize,
     text: Vec<u8>,
 }
@@ -133,7 +133,7 @@ impl Piped {
         is_taken
     }
 
-    /// Reads all that is in the pipe.
+    /// Reads everything that is in the pipe.
     fn read(&mut self) {
         let begun = self.text.len();
         self.text.resize(self.taken - self.stdout.0.pending().len(), 0);

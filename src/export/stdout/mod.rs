@@ -1,9 +1,9 @@
-//! Lines to standard output: exactly as in the file, or coloured for a person at a terminal.
+//! Writes lines to standard output: exactly as in the file, or coloured for a person at a terminal.
 
 #[cfg(unix)]
 mod descriptor;
 #[cfg(not(unix))]
-#[path = "stdout/other.rs"]
+#[path = "other.rs"]
 mod descriptor;
 #[cfg(test)]
 mod tests;
@@ -18,57 +18,62 @@ use super::Exporter;
 use llm_audit_process::cell::Lazy;
 
 const RESET: &[u8] = b"\x1b[0m";
-/// Lines kept for a reader that is slower than the log at the moment, beside the batch that comes.
+/// The bytes kept for a reader that is slower than the log, besides the next batch.
 const PENDING_BYTES_MAX: usize = 1 << 20;
 
 /// Writes every line to standard output.
 ///
-/// Into a file or a pipe go exactly the lines of the log. On a terminal each is coloured by its
-/// status (`ok` green, `error` red, `timeout` magenta, `retry` yellow; not where `NO_COLOR` is set
-/// or `TERM` is `dumb`), and control characters which JSON leaves as they are (DEL and U+0080 to
-/// U+009F) are written as `\u` escapes, so that no text of an event can steer the terminal.
+/// A file or a pipe receives exactly the lines of the log. On a terminal each line is coloured by
+/// its status: `ok` green, `error` red, `timeout` magenta, `retry` yellow. There is no colour if
+/// `NO_COLOR` is set or `TERM` is `dumb`. JSON does not escape the control characters DEL and
+/// U+0080 to U+009F. On a terminal they are written as `\u` escapes, so that the text of an event
+/// cannot control the terminal.
 ///
-/// A reader that does not read holds up nobody: what a pipe or terminal does not take at once is
-/// kept, up to a mebibyte and one batch; while more waits, whole batches are not taken. What was
-/// begun is finished first when there is room again, so that the reader finds whole lines in order.
-/// It is written past the lock and the buffer of [`std::io::stdout`]. Where nothing else is written
-/// to, and where the operating system is no Unix, its reader is waited for.
+/// A slow reader never blocks the log. If a pipe or terminal has no room, up to a mebibyte and one
+/// batch are kept. If more is waiting, whole batches are refused. When there is room again,
+/// unfinished lines are written first, so the reader finds whole lines in order. The writes bypass
+/// the lock and the buffer of [`std::io::stdout`].
 ///
-/// What the program itself prints is written between batches or between pieces of them. A line of at
-/// most `PIPE_BUF` bytes (4,096 on Linux) is one piece and whole for every reader; of a longer one a
-/// slow reader may get the program's own output in the middle, so who prints to the same pipe had
-/// better print to standard error.
+/// The writer waits for the reader if it writes to nothing else, or if the operating system is not
+/// a Unix.
+///
+/// The program's own output is written between batches or between pieces of them. A line of at most
+/// `PIPE_BUF` bytes (4,096 on Linux) is one piece, so every reader gets it whole. If a line is
+/// longer, a slow reader may get the program's own output in the middle of it. Programs that print
+/// should therefore print to standard error.
 ///
 /// # Errors
 ///
-/// [`export`](Exporter::export) returns `WouldBlock` for a batch that is not taken because nobody
-/// reads, and otherwise what the write returned, `BrokenPipe` where the reader has left: then what
-/// was kept is gone, too. A reader may have got the first of those lines; one that was torn is
-/// ended before the next batch.
+/// [`export`](Exporter::export) returns `WouldBlock` if a batch is refused because nobody reads.
+/// Otherwise it returns the error of the write, for example `BrokenPipe` if the reader has closed
+/// the pipe. What was kept is then lost, too. A reader may have received the first of these lines.
+/// If a line was torn, it is ended before the next batch.
 #[derive(Debug)]
 pub struct Stdout(Output<Descriptor>);
 
 impl Stdout {
-    /// The process's standard output, which is looked at once: a terminal or not.
+    /// Returns an exporter to the process's standard output. Whether that is a terminal is
+    /// determined once.
     pub fn new() -> Self {
         Self(Output::over(Descriptor::stdout(), *RENDERING))
     }
 
-    /// Waits for its reader within each write, which is cheaper than to be asked to go on: for where
-    /// nothing else is written to.
+    /// Makes each write wait for the reader. This is cheaper than repeated calls of `resume`, and
+    /// is used if nothing else is written to.
     pub(crate) fn waiting(mut self) -> Self {
         self.0.out.wait();
         self
     }
 
-    /// Over another descriptor, as if it were a pipe.
+    /// Returns an exporter to another descriptor, which it treats as a pipe.
     #[cfg(all(test, unix))]
     pub(crate) fn to(out: impl Into<std::os::fd::OwnedFd>) -> Self {
         Self(Output::over(Descriptor::over(out.into()), Rendering::Exact))
     }
 }
 
-/// Looked at once: a child reads no variables, which a thread of its parent may have held.
+/// Determined once, because a child must not read variables: a thread of its parent may have held
+/// their lock.
 static RENDERING: Lazy<Rendering> = Lazy::new(|| {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -95,7 +100,7 @@ impl Exporter for Stdout {
     }
 }
 
-/// Who reads it.
+/// The form of the lines, which depends on the reader.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Rendering {
     Exact,
@@ -107,10 +112,10 @@ enum Rendering {
 struct Output<W> {
     out: W,
     look: Rendering,
-    /// Batches that were taken; of these bytes the first are written.
+    /// The batches that were taken. The first `written` bytes of them are written.
     taken: Vec<u8>,
     written: usize,
-    /// The last byte written was in the middle of a line.
+    /// Whether the last byte written was in the middle of a line.
     torn: bool,
 }
 
@@ -126,7 +131,7 @@ impl<W: Write> Output<W> {
         self.send()?;
         let pending = self.pending().len();
         if pending > 0 && pending + lines.len() > PENDING_BYTES_MAX {
-            let why = "nobody reads standard output";
+            let why = "the reader of standard output does not read";
             return Err(io::Error::new(ErrorKind::WouldBlock, why));
         }
         match self.look {
@@ -136,12 +141,12 @@ impl<W: Write> Output<W> {
         self.send()
     }
 
-    /// What was taken and is not written yet.
+    /// Returns the bytes that were taken and are not written yet.
     fn pending(&self) -> &[u8] {
         &self.taken[self.written..]
     }
 
-    /// Writes what is pending, as far as there is room. On an error none of it is pending any more.
+    /// Writes what is pending, as far as there is room. After an error nothing is pending any more.
     fn send(&mut self) -> io::Result<()> {
         let sent = loop {
             if self.pending().is_empty() {
@@ -155,7 +160,7 @@ impl<W: Write> Output<W> {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    // What is written gives its room to what comes.
+                    // Written bytes make room for new ones.
                     self.taken.drain(..self.written);
                     self.written = 0;
                     return Ok(());
@@ -182,7 +187,7 @@ fn render(lines: &[u8], colour: bool, text: &mut Vec<u8>) {
     }
 }
 
-/// Copies a line with its control characters as JSON escapes; they stand in strings only.
+/// Copies a line with its control characters as JSON escapes. They occur only inside strings.
 fn escape_controls(line: &[u8], text: &mut Vec<u8>) {
     let mut rest = line;
     while let Some((byte, after)) = rest.split_first() {
