@@ -5,20 +5,20 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why the recorder could not be built, flushed or closed, or a text not read.
+/// The reason why a recorder could not be built, flushed or closed, or why a text could not be
+/// read.
 ///
-/// Emitting never fails; what goes wrong behind it is counted in
-/// [`Accounting`](crate::Accounting).
+/// Emitting never fails. Failures after it are counted in [`Accounting`](crate::Accounting).
 ///
-/// Its `Debug` is what its `Display` is: where `main` returns it, that is what is shown.
+/// `Debug` prints the same as `Display`, so the message is readable if `main` returns the error.
 pub struct Error(Box<Kind>);
 
 pub(crate) enum Kind {
     /// A setting that is not accepted.
     Config { name: String, given: String, accepted: String },
-    /// The folder or the file of the log.
+    /// The operating system refused the folder or a file of the log.
     Io { doing: &'static str, path: PathBuf, source: io::Error },
-    /// The operating system gave no random bits.
+    /// The operating system provided no random bytes.
     Random(String),
     /// A thread could not be started.
     Thread(io::Error),
@@ -26,24 +26,24 @@ pub(crate) enum Kind {
     AlreadyInit,
     /// The deadline of a flush or a shutdown passed.
     Deadline { waited: Duration, outstanding: u64 },
-    /// Asked of the writer's own thread, which would wait for itself.
+    /// The writer's own thread called a function that waits for it.
     WritersThread,
-    /// The writer's thread ended by a panic of its own.
+    /// The writer's thread panicked.
     WriterGone,
     /// In a forked child the writer's thread could not be started.
     WriterNotStarted,
-    /// Asked for what is on the disk of a logger that writes none.
+    /// Durability was requested from a logger that writes no files.
     NoFiles,
-    /// Of these events it cannot be known whether they are on the disk.
+    /// The durability of these events is unknown.
     NotDurable { events: u64 },
-    /// Signals are not listened to.
+    /// The handlers of signals could not be installed.
     #[cfg(unix)]
     Signal(llm_audit_process::exit::Error),
-    /// A sanitizer, or a value to protect.
+    /// A sanitizer or a protected value was not accepted.
     Redact(llm_audit_redact::Error),
-    /// A text that is not what it should be; what it should be.
+    /// A text could not be parsed; `what` is the expected form.
     Parse { what: &'static str, why: String },
-    /// What the readers refuse.
+    /// A reader of log files refused its input.
     Log(llm_audit_log::Error),
 }
 
@@ -78,7 +78,8 @@ impl Error {
         Self::new(Kind::Parse { what, why: why.into() })
     }
 
-    /// A setting was not accepted: the message names it, what was given and what is accepted.
+    /// Reports whether a setting was not accepted. The message names it, its value and what is
+    /// accepted.
     pub fn is_config(&self) -> bool {
         match &*self.0 {
             Kind::Config { .. } => true,
@@ -87,18 +88,21 @@ impl Error {
         }
     }
 
-    /// The deadline passed before everything was written.
+    /// Reports whether the deadline passed before everything was written.
     pub fn is_deadline(&self) -> bool {
         matches!(*self.0, Kind::Deadline { .. })
     }
 
-    /// Events are written, and whether they are on the disk can never be known: an fsync failed, or
-    /// they were never synced. The message says how many.
+    /// Reports whether events were written without a guarantee that they are on the disk.
+    ///
+    /// This is so if an fsync failed, or if they were never synced. The message contains their
+    /// number.
     pub fn is_not_durable(&self) -> bool {
         matches!(*self.0, Kind::NotDurable { .. })
     }
 
-    /// The operating system refused the folder, the file, the thread or the handler of a signal.
+    /// Reports whether the operating system refused the folder, a file, a thread or a signal
+    /// handler.
     pub fn is_io(&self) -> bool {
         match &*self.0 {
             Kind::Io { .. } | Kind::Thread(_) => true,
@@ -139,14 +143,14 @@ impl fmt::Display for Error {
                 write!(f, "cannot {doing} {}: {source}", path.display())
             }
             Kind::Thread(source) => write!(f, "cannot start the writer's thread: {source}"),
-            Kind::Random(why) => write!(f, "no random bits from the operating system: {why}"),
+            Kind::Random(why) => write!(f, "cannot get random bytes from the system: {why}"),
             Kind::AlreadyInit => f.write_str("the recorder of this process is already initialized"),
             Kind::Deadline { waited, outstanding } => {
                 let events = if *outstanding == 1 { "event is" } else { "events are" };
                 write!(f, "not done within {waited:?}: {outstanding} {events} outstanding")
             }
             Kind::WritersThread => f.write_str("the writer's own thread cannot wait for itself"),
-            Kind::WriterGone => f.write_str("the writer's thread ended by a panic: a defect"),
+            Kind::WriterGone => f.write_str("the writer's thread panicked, which is a defect"),
             Kind::WriterNotStarted => {
                 f.write_str("the writer's thread could not be started in this forked process")
             }

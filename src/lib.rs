@@ -1,10 +1,10 @@
 //! Records what LLM agents do: one redacted audit event for every model call, tool call, route,
 //! retry, cache hit and error.
 //!
-//! [`emit`] is an ordinary synchronous function, callable from any thread, inside or outside any
-//! async runtime. It removes personal data and secrets while it copies the event into a lock-free
-//! ring that overwrites its oldest entry when full, and returns. One thread drains the ring in
-//! batches and writes rotated JSONL files.
+//! [`emit`] is a synchronous function. It can be called from any thread, inside or outside an async
+//! runtime. It removes personal data and secrets while it copies the event into a lock-free ring. If
+//! the ring is full, its oldest entry is overwritten. One thread drains the ring in batches and
+//! writes rotated JSONL files.
 //!
 //! ```no_run
 //! use llm_audit::{AuditEvent, EventType};
@@ -21,58 +21,65 @@
 //! # }
 //! ```
 //!
-//! # Less to write
+//! # Recording without a call of `emit`
 //!
 //! - `#[audit_span]` (feature `macros`) records the calls of a function.
 //! - `layer::tower` (features `tower`, `axum`) records the requests of a server and the calls of a
 //!   client.
-//! - `layer::tracing` (feature `tracing`) records what already emits OpenTelemetry's GenAI spans.
+//! - `layer::tracing` (feature `tracing`) records the spans of libraries that emit OpenTelemetry's
+//!   GenAI spans.
 //! - [`record_llm_call`] records a model call with its tokens ([`Usage`]) and its cost
 //!   ([`calculate_cost`]).
 //!
-//! # What is guaranteed, and what is not
+//! # Guarantees and losses
 //!
 //! - `emit` returns nothing, cannot fail and never waits, whatever the disk does.
-//! - No unredacted byte of an event leaves the caller's stack. What redaction finds, and what it
-//!   does not, is said in the README.
+//! - No unredacted byte of an event leaves the caller's stack. The README lists what redaction finds
+//!   and what it does not find.
 //! - Every event has exactly one end, counted in [`Accounting`]: `emitted = written + overwritten +
-//!   sampled_out + rejected + io_lost + queued`. Losses stand in the log as `audit.loss` lines.
-//! - What [`flush`] confirmed is in the kernel, what [`flush_durable`] confirmed on the disk.
-//! - Nothing accepted is lost when the process exits, by `main`'s return or [`std::process::exit`],
-//!   within five seconds; by SIGTERM and SIGINT where `close_on_signals` was called. `kill -9`, `abort`
-//!   and `_exit` lose what is queued; a power cut loses what was not synced (`AUDIT_FSYNC`).
-//! - A forked child that emits has a recorder and files of its own; see [`AuditLogger`].
-//! - What a disk refused is counted and told in the log, on a full disk too (Linux); writing goes on
-//!   once it can. What another process removes or cuts off, `llm-audit verify` finds missing.
-//! - Under sustained overload the oldest queued events are overwritten, not the newest refused.
-//!   Errors and timeouts have a lane of their own: only errors overwrite errors.
+//!   sampled_out + rejected + io_lost + queued`. Losses are recorded in the log as `audit.loss`
+//!   lines.
+//! - After [`flush`] returns `Ok`, the events are in the kernel. After [`flush_durable`] returns
+//!   `Ok`, they are on the disk.
+//! - If the process exits by `main`'s return or [`std::process::exit`], nothing accepted is lost,
+//!   as long as writing takes at most five seconds. After a call of `close_on_signals` this is also
+//!   so for SIGTERM and SIGINT.
+//! - `kill -9`, `abort` and `_exit` lose what is queued. A power cut loses what was not synced
+//!   (`AUDIT_FSYNC`).
+//! - If a forked child emits, it has its own recorder and files; see [`AuditLogger`].
+//! - If the disk refuses a write, the loss is counted and recorded in the log, on Linux even if the
+//!   disk is full. Writing continues as soon as it can.
+//! - If another process removes or truncates a file, `llm-audit verify` reports what is missing.
+//! - Under sustained overload the oldest queued events are overwritten, and the newest are kept.
+//!   Errors and timeouts have a queue of their own, so only errors overwrite errors.
 //!
 //! # Environment
 //!
-//! [`init`] and [`AuditLogger::builder`] read it. What is set on the [`Builder`] overrides it. If a value is not
-//! accepted, `init` returns an error that names the variable. [`environment`] shows all settings and their
-//! sources, and so does `llm-audit check`.
+//! [`init`] and [`AuditLogger::builder`] read the environment. Values set on the [`Builder`]
+//! override it. If a value is not accepted, `init` returns an error that names the variable.
+//! [`environment`] and `llm-audit check` show all settings and their sources.
 //!
 #![doc = include_str!("config/variables.md")]
 //!
-//! # Where things went wrong
+//! # Troubleshooting
 //!
-//! - *Fewer events than expected*: the defaults keep some 28 % of what goes well. `audit.stop` says
-//!   how many were sampled out and by which variable; `AUDIT_DEBUG=true` keeps all.
-//! - *Nothing at all*: `emit` before [`init`] and after the guard is dropped is counted as
-//!   `rejected`. `let _ = init()?` drops the guard at once; name it `_guard`.
+//! - *Fewer events than expected*: the defaults keep about 28 % of the events without an error. The
+//!   `audit.stop` line contains how many were sampled out and by which variable. `AUDIT_DEBUG=true`
+//!   keeps all.
+//! - *No events at all*: an `emit` before [`init`] or after the guard is dropped is counted as
+//!   `rejected`. `let _ = init()?` drops the guard at once, so name it `_guard`.
 //! - *`[UNSERIALIZABLE]`*: the payload's `Serialize` impl failed or panicked.
-//! - *`[TRUNCATED:n]`*: the event was over `AUDIT_MAX_EVENT_BYTES`; its longest strings were cut.
+//! - *`[TRUNCATED:n]`*: the event was over `AUDIT_MAX_EVENT_BYTES`, so its longest strings were cut.
 //!
 //! # Features
 //!
-//! None is on by default; the README says what each adds in crates.
+//! No feature is on by default. The README lists the crates that each adds.
 //!
 //! - `macros`: `#[audit_span]`.
-//! - `tower`: `layer::tower`, a layer for servers and one for clients.
-//! - `axum`: `tower`, and the paths that axum's router matched.
+//! - `tower`: `layer::tower`, with a layer for servers and one for clients.
+//! - `axum`: `tower`, plus the paths that axum's router matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
-//! - `regex`: patterns of the caller's own in a [`Sanitizer`](Sanitizer::builder).
+//! - `regex`: your own patterns in a [`Sanitizer`](Sanitizer::builder).
 //! - `zstd`: `AUDIT_COMPRESS=zstd`, and compressed files in [`reader`]. Needs a C compiler.
 
 #[cfg(llm_audit_internals)]
@@ -81,7 +88,7 @@ pub mod __bench;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod __fuzz;
-/// The expansion of `#[audit_span]` uses it from other crates.
+/// Items that the expansion of `#[audit_span]` uses in other crates.
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod __span {

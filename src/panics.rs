@@ -1,4 +1,4 @@
-//! Panics that are caught: their values are dropped with care.
+//! Drops the values of caught panics with care.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

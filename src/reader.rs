@@ -1,4 +1,4 @@
-//! The log files read back: lines, folders, completeness, and the tree of a trace.
+//! Reads log files back: lines, folders, completeness, and the tree of a trace.
 //!
 //! These are the readers of the crate `llm-audit-log`.
 

@@ -1,4 +1,4 @@
-//! Redaction: text in, redacted text out. The crate `llm-audit-redact`, under the recorder's name.
+//! Redacts text. These are the items of the crate `llm-audit-redact`.
 
 #[cfg(feature = "macros")]
 pub(crate) use llm_audit_redact::debug;

@@ -1,4 +1,4 @@
-//! The ends of all events: counted where they happen, added up when asked.
+//! Counts what becomes of all events. Threads count in shards, which are added up on request.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -6,46 +6,48 @@ use crossbeam_utils::CachePadded;
 
 use crate::sanitize::{Kind, Redactions};
 
-/// Counters are split over this many shards, so that threads do not fight for one cache line.
+/// The number of shards of the counters, so that threads do not contend for one cache line.
 const SHARDS: usize = 16;
 
 /// What became of every event so far.
 ///
-/// At any moment when nothing is in flight,
-/// `emitted = written + overwritten + sampled_out + rejected + io_lost + queued`: every event has
-/// exactly one of these ends. The log's own `audit.*` lines stand outside.
+/// When nothing is in flight, `emitted = written + overwritten + sampled_out + rejected + io_lost +
+/// queued`. Every event has exactly one of these ends. The log's own `audit.*` lines are not
+/// counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accounting {
     /// Calls of `emit`.
     pub emitted: u64,
-    /// Lines in the file; where there is none, on standard output or the first exporter.
+    /// Lines written to the file. If there is no file, lines written to standard output or to the
+    /// first exporter.
     pub written: u64,
-    /// Overwritten in the queue by newer events.
+    /// Events that newer events overwrote in the queue.
     pub overwritten: u64,
-    /// Not kept by the sampling policy.
+    /// Events that the sampling policy did not keep.
     pub sampled_out: u64,
-    /// Emitted before `init` or after close.
+    /// Events emitted before `init` or after close.
     pub rejected: u64,
-    /// Lost because writing failed.
+    /// Events lost because writing failed.
     pub io_lost: u64,
-    /// Waiting for the writer. Measured, not derived.
+    /// Events waiting for the writer. This is measured, not derived.
     pub queued: u64,
-    /// Events of which a payload is a placeholder, because its `Serialize` impl failed.
+    /// Events with a placeholder for a payload, because its `Serialize` impl failed.
     pub unserializable: u64,
-    /// Events of which a string or a payload was cut: too large, or no memory left in the queue.
+    /// Events in which a string or a payload was cut, because it was too large or the queue had no
+    /// memory left.
     pub truncated: u64,
-    /// Batches that an exporter beside the file did not take, and its failures to go on with what it
-    /// had kept of others.
+    /// Batches that an exporter besides the file did not take, plus failures of its `resume`.
     pub export_errors: u64,
-    /// Costs that were asked for and not known, for want of a price.
+    /// Requests for a cost that was unknown because there was no price.
     pub unpriced: u64,
-    /// Redactions by kind, in events that were kept.
+    /// Redactions by kind, in the events that were kept.
     pub redactions: Redactions,
 }
 
 impl Accounting {
-    /// Every end an event may have, and how many had it; `queued` for those that have none yet.
+    /// Returns every end that an event may have, and how many events had it. `queued` counts those
+    /// that have none yet.
     pub fn ends(&self) -> [(&'static str, u64); 6] {
         [
             ("written", self.written),
@@ -57,18 +59,18 @@ impl Accounting {
         ]
     }
 
-    /// The sum of all [`ends`](Self::ends), which is `emitted` when nothing is in flight.
+    /// Returns the sum of all [`ends`](Self::ends). It equals `emitted` when nothing is in flight.
     pub fn accounted(&self) -> u64 {
         self.ends().iter().map(|(_, count)| count).sum()
     }
 
-    /// Whether the identity holds.
+    /// Reports whether [`accounted`](Self::accounted) equals `emitted`.
     pub fn adds_up(&self) -> bool {
         self.emitted == self.accounted()
     }
 }
 
-/// What the callers' threads count.
+/// The counters that callers' threads increment.
 #[derive(Default)]
 pub(crate) struct Shard {
     emitted: AtomicU64,
@@ -87,8 +89,10 @@ impl Default for ByKind {
     }
 }
 
-/// All counters of a logger. Relaxed throughout: each is a number by itself, and whoever wants
-/// them to agree waits until nothing is in flight (a flush, a join).
+/// All counters of a logger.
+///
+/// All accesses are relaxed, because each counter is independent. If a caller wants them to add up,
+/// it first waits until nothing is in flight (a flush, a join).
 #[derive(Default)]
 pub(crate) struct Counts {
     shards: [CachePadded<Shard>; SHARDS],
@@ -96,9 +100,9 @@ pub(crate) struct Counts {
     pub(crate) overwritten: AtomicU64,
     pub(crate) io_lost: AtomicU64,
     pub(crate) export_errors: AtomicU64,
-    /// Taken out of the ring and not yet written.
+    /// Events taken out of the ring and not yet written.
     pub(crate) in_hand: AtomicU64,
-    /// Events for which there was no buffer; the writer adds them to the overwritten.
+    /// Events for which there was no buffer. The writer adds them to the overwritten ones.
     pub(crate) dropped: AtomicU64,
 }
 
@@ -114,12 +118,12 @@ pub(crate) fn add(counter: &AtomicU64, count: u64) {
 }
 
 impl Counts {
-    /// The shard of this thread.
+    /// Returns the shard of this thread.
     pub(crate) fn shard(&self) -> &Shard {
         &self.shards[SHARD.try_with(|shard| *shard).unwrap_or(0)]
     }
 
-    /// Everything but `queued`.
+    /// Adds up all counters except `queued`.
     pub(crate) fn sum(&self) -> Accounting {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let over_shards = |of: fn(&Shard) -> &AtomicU64| -> u64 {
@@ -131,8 +135,8 @@ impl Counts {
                 redactions.add_many(kind, load(counter));
             }
         }
-        // Ends first and `emitted` last: an event in flight then shows as one without an end, not
-        // as an end without an event.
+        // Read the ends first and `emitted` last. If an event is in flight, it then shows as an
+        // event without an end, not as an end without an event.
         Accounting {
             written: load(&self.written),
             overwritten: load(&self.overwritten),
@@ -150,15 +154,15 @@ impl Counts {
     }
 }
 
-/// What became of the events since this was last returned by the same logger.
+/// What became of the events since the same logger last returned this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flushed {
     /// Lines handed to the kernel.
     pub written: u64,
-    /// Overwritten in the queue by newer events.
+    /// Events that newer events overwrote in the queue.
     pub overwritten: u64,
-    /// Lost because writing failed.
+    /// Events lost because writing failed.
     pub io_lost: u64,
 }
 

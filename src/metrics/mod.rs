@@ -1,4 +1,4 @@
-//! Counters: what became of every event.
+//! Counters that show what became of every event.
 
 mod accounting;
 

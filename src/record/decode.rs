@@ -14,8 +14,10 @@ use super::{
 use crate::pricing::Usd;
 use llm_audit_log::{EventType, Status};
 
-/// The largest number of containers inside each other: a payload's own, the error object around it,
-/// and the one that wraps a value that is not an object.
+/// The largest number of containers inside each other.
+///
+/// They are a payload's own, the error object around it, and the one that wraps a value that is not
+/// an object.
 const LEVELS_MAX: usize = DEPTH_MAX + 2;
 
 /// The error for bytes that are not a record.

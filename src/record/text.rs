@@ -8,10 +8,10 @@ use super::sink::Failed;
 use crate::sanitize::{Fate, Match, Matches, Sanitizer, floor_char_boundary, redact_nested};
 
 impl Encoder<'_, '_> {
-    /// Writes one string, redacted. At most `cap` bytes are kept of the result. If it is cut,
-    /// `[TRUNCATED:n]` follows, where n is the number of bytes of `text` that are not shown.
+    /// Writes one string, redacted, of which at most `cap` bytes are kept.
     ///
-    /// A match or a character that does not fit whole is left out whole.
+    /// If it is cut, `[TRUNCATED:n]` follows; n counts the bytes of `text` that are not shown. A
+    /// match or a character that does not fit whole is left out whole.
     #[inline]
     pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
         self.text_start = self.sink.chain.len();
