@@ -1,8 +1,10 @@
-//! The cost of `#[audit_span]` beyond the events that it emits, also if nothing is recorded.
+//! Measures what `#[audit_span]` costs besides the events that it emits, and what it costs if
+//! nothing is recorded.
 //!
-//! The function does nothing. The two emits of the same events run in the same process, without
-//! pause. The difference is the span itself: its ids, the context, the clock and a guard. With
-//! arguments it includes the snapshot that an error would need.
+//! The function does nothing. The peer emits the same two events, in the same process and flat out.
+//! The difference is the cost of the span: its ids, the context, the clock, a guard. With arguments
+//! it includes the snapshot that an error would need.
+#![allow(missing_docs, clippy::print_stdout)]
 
 mod common;
 
@@ -14,7 +16,7 @@ use common::{against, clean_text, criterion, ns_per, on_threads, quick, title};
 use criterion::Criterion;
 use llm_audit::{AuditEvent, AuditLogger, EventType, TraceContext, audit_span};
 
-/// The variable that tells a child of this program to record nothing.
+/// The argument of a process of this program in which nothing is recorded.
 const OFF: &str = "--off";
 const TEXT_BYTES: usize = 64;
 
@@ -42,7 +44,7 @@ struct Tool {
     tool: &'static str,
 }
 
-/// Emits the events of a call, with ids that are already drawn.
+/// Emits the events of one call, with ids that already exist.
 fn two_emits(context: &TraceContext) {
     let data = Tool { tool: "plan.search" };
     let event = |event_type| AuditEvent::new(event_type, "benefits", "plan.search").data(&data);
@@ -51,7 +53,7 @@ fn two_emits(context: &TraceContext) {
     llm_audit::emit(&event(EventType::ToolResult).latency_ms(0.000_125).span(context));
 }
 
-/// Checks the code that is timed: two events for each call, of one span.
+/// Checks the behaviour that is timed below: two events a call, of one span.
 fn check() {
     let seen = llm_audit::testing::capture();
     nothing();
@@ -64,7 +66,8 @@ fn check() {
     assert!(lines[1].contains(r#""latency_ms":"#) && lines[1].contains("tool.result"));
 }
 
-/// Returns the cost of a call if the recorder is switched off, in nanoseconds beyond a bare call.
+/// Measures one call while the recorder of the process is switched off, in nanoseconds more than a
+/// bare call.
 fn off() {
     let builder = AuditLogger::builder().without_environment().enabled(false);
     let _guard = llm_audit::init_with(builder).expect("the settings are valid");

@@ -1,8 +1,9 @@
-//! What one emit costs the caller, flat out, beside the same event through tracing.
+//! Measures what one emit costs the caller, flat out, next to the same event through tracing.
 //!
-//! Flat out means that the producers outrun the writer: the ring overwrites its oldest events, and
-//! tracing-appender, with its default queue of 128,000 lines, drops its newest. Each line says how
-//! many. A service that emits now and then is not shown: there a wake of the writer may be added.
+//! Flat out means that the producers are faster than the writer. The ring then overwrites its
+//! oldest events. tracing-appender drops its newest, with its default queue of 128,000 lines. Each
+//! line prints how many. The bench does not show a service that emits now and then. If the writer
+//! sleeps there, an emit also has to wake it.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod common;
@@ -39,14 +40,15 @@ fn trace(text: &str) {
     );
 }
 
-/// A logger that keeps every event, and its folder.
+/// Returns a logger that keeps every event, and its folder.
 fn logger() -> (AuditLogger, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let builder = AuditLogger::builder().without_environment().directory(folder.path()).debug(true);
     (builder.build().expect("the settings are valid"), folder)
 }
 
-/// tracing, tracing-subscriber's JSON and tracing-appender's thread, for the whole process.
+/// The peer for the whole process: tracing, tracing-subscriber's JSON and tracing-appender's
+/// thread.
 struct Peer {
     dropped: ErrorCounter,
     folder: TempDir,
@@ -63,7 +65,8 @@ impl Peer {
         Self { dropped, folder, worker }
     }
 
-    /// Waits until its thread has written what it was given, so that this costs nobody else.
+    /// Waits until the peer's thread has written what it got, so that the work does not disturb
+    /// other measurements.
     fn settle(&self) {
         let file = self.folder.path().join("peer.jsonl");
         let len = || fs::metadata(&file).map_or(0, |file| file.len());
@@ -74,7 +77,7 @@ impl Peer {
         }
     }
 
-    /// Waits for the lines, and says how many were written and dropped.
+    /// Waits for the lines, and returns how many were written and dropped.
     fn close(self) -> (usize, usize) {
         let dropped = self.dropped.dropped_lines();
         drop(self.worker);
@@ -83,7 +86,7 @@ impl Peer {
     }
 }
 
-/// What is timed below does what it says: the event arrives, redacted.
+/// Checks the behaviour that is timed below: the event arrives, redacted.
 fn check() {
     let (logger, folder) = logger();
     audit(&logger, "write to ana.lopez@mail.example");
@@ -112,7 +115,7 @@ fn groups(criterion: &mut Criterion) {
     }
 }
 
-/// p50, p99 and p99.9 of one call, in nanoseconds, two readings of the clock included.
+/// Returns p50, p99 and p99.9 of one call, in nanoseconds. They include two readings of the clock.
 fn percentiles(calls: u64, call: impl Fn()) -> [u64; 3] {
     let mut ns = Histogram::<u64>::new(3).expect("three digits");
     for _ in 0..calls {
@@ -128,7 +131,7 @@ fn closing_line(peer: &Peer, size: usize, threads: usize) {
     let text = clean_text(size);
     let calls = if quick() { 100 } else { 100_000 };
     let (logger, _folder) = logger();
-    // Each begins with nothing left to write on either side.
+    // Before each round neither side has anything left to write.
     let (ours, peer) = against(
         || {
             let ns = ns_per(calls, on_threads(threads, calls, || audit(&logger, &text)));

@@ -1,14 +1,15 @@
-//! What the writer keeps of its rate when a caller outruns it, what survives, and what an emit
+//! Measures an overloaded writer: how much of its rate it keeps, what survives, and what an emit
 //! costs in every state of the writer.
 //!
-//! The sink takes 5 us an event, 200,000 a second; the caller, pinned to a core, emits flat out. The
-//! peer is `ArrayQueue::force_push` under the same load: a copy of 256 bytes goes in, nothing is
-//! encoded or redacted, and its consumer does nothing but wait for the same sink.
+//! The sink takes 5 us an event, which is 200,000 a second. The caller is pinned to a core and
+//! emits flat out. The peer is `ArrayQueue::force_push` under the same load. It copies 256 bytes
+//! into the queue, without encoding or redaction, and its consumer only waits for the same sink.
 //!
-//! The states are tried in a process each, so that a disk can fail and standard output can block:
-//! `sh`, with a limit of nothing on the size of files, and a pipe that nobody reads.
+//! Each state runs in its own process, so that a disk can fail and standard output can block. For
+//! these `sh` sets a limit of 0 on the size of files, and standard output is a pipe that nobody
+//! reads.
 //!
-//! `--minute` makes the load last a minute each, `--quick` a second.
+//! With `--minute` the load lasts a minute each, with `--quick` a second.
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
@@ -30,7 +31,7 @@ use memchr::memmem;
 use serde::Serialize;
 
 const CAPACITY: usize = 16_384;
-/// As many as the writer takes at a time.
+/// The number of events that the writer takes at a time.
 const BATCH: usize = 512;
 const SINK_EACH: Duration = Duration::from_micros(5);
 const SLICE: Duration = Duration::from_millis(250);
@@ -48,19 +49,19 @@ fn emit(logger: &AuditLogger, n: u64, text: &str) {
     logger.emit(&event.latency_ms(12.5).data(&data));
 }
 
-/// What the sink tells of what it took.
+/// Counters that the sink and the caller share.
 struct Tally {
     is_held: AtomicBool,
-    /// Events emitted so far, told by the caller.
+    /// The number of events emitted so far, stored by the caller.
     emitted: AtomicU64,
     taken: AtomicU64,
-    /// The most events that one it took was behind the newest.
+    /// The largest distance between an event that the sink took and the newest one.
     behind_max: AtomicU64,
-    /// For each number, by its rest, the last it took.
+    /// The last event taken, for each remainder of an event's number.
     seen: Vec<AtomicU64>,
 }
 
-/// Takes 5 us an event, and looks which it was.
+/// A sink that takes 5 us an event and records its number.
 #[derive(Clone)]
 struct Sink(Arc<Tally>);
 
@@ -99,7 +100,7 @@ impl Sink {
         &self.0.seen[n as usize % (2 * CAPACITY)]
     }
 
-    /// How many of the newest it took, from the last one back.
+    /// Returns how many of the newest events it took without a gap, counted back from the last one.
     fn newest_in_a_row(&self) -> u64 {
         let newest = self.0.emitted.load(Ordering::Relaxed);
         let is_missing = |n: &u64| self.seen(*n).load(Ordering::Relaxed) != *n;
@@ -126,9 +127,9 @@ impl Exporter for Sink {
     }
 }
 
-/// A queue before a slow sink.
+/// A queue that feeds a slow sink.
 trait Queue: Sync {
-    /// In, overwriting the oldest.
+    /// Adds an event, and overwrites the oldest if the queue is full.
     fn push(&self, n: u64);
     /// Waits until the sink has everything.
     fn settle(&self, sink: &Sink);
@@ -157,7 +158,7 @@ impl Queue for Ours {
     }
 }
 
-/// A logger with the queue of the bench, whatever the environment says.
+/// Returns a builder with the queue of the bench, whatever the environment contains.
 fn unbound() -> Builder {
     AuditLogger::builder().without_environment().debug(true).queue_capacity(CAPACITY)
 }
@@ -165,7 +166,7 @@ fn unbound() -> Builder {
 struct Peer(ArrayQueue<[u8; 256]>);
 
 impl Peer {
-    /// Takes batches until told to stop.
+    /// Takes batches until `is_over`.
     fn consume(&self, sink: &Sink, is_over: &AtomicBool) {
         let mut batch = Vec::with_capacity(BATCH);
         while !is_over.load(Ordering::Relaxed) {
@@ -192,8 +193,8 @@ impl Queue for Peer {
     }
 }
 
-/// Events a second: alone, and with a caller flat out, in the median quarter of a second and over
-/// the whole time. Whoever else wants a core shows in the last alone.
+/// Rates in events a second: alone, with a caller flat out in the median quarter of a second, and
+/// the same over the whole time. If another process uses a core, only the last one shows it.
 struct Goodput {
     alone: f64,
     overloaded: f64,
@@ -201,7 +202,8 @@ struct Goodput {
     emitted: u64,
 }
 
-/// The rate with a full queue and nobody pushing, then with one pushing all the time.
+/// Measures the rate with a full queue and no caller, and then with a caller that pushes all the
+/// time.
 fn goodput(queue: &impl Queue, sink: &Sink, how_long: Duration) -> Goodput {
     let mut emitted = 0;
     let mut push = |count: usize| {
@@ -223,7 +225,7 @@ fn goodput(queue: &impl Queue, sink: &Sink, how_long: Duration) -> Goodput {
     });
     let alone = median(alone.collect());
 
-    // It begins with a full queue.
+    // Begin with a full queue.
     push(2 * CAPACITY);
     sink.0.behind_max.store(0, Ordering::Relaxed);
     let (begin, before) = (Instant::now(), sink.taken());
@@ -290,7 +292,7 @@ fn goodputs() {
     closing_line("force_push", &run, &sink);
 }
 
-/// Runs `body` where pinning stays without consequence for what follows.
+/// Runs `body` on a thread of its own, so that its pinning does not affect what follows.
 fn on_a_thread<R: Send>(body: impl FnOnce() -> R + Send) -> R {
     thread::scope(|scope| scope.spawn(body).join()).expect("a bench does not panic")
 }
@@ -299,14 +301,14 @@ fn has(wanted: &str) -> bool {
     env::args().any(|arg| arg == wanted)
 }
 
-/// As many as outrun a writer that nothing holds.
+/// The number of callers that are faster than a writer without a slow sink.
 const CALLERS: usize = 2;
-/// What a writer may be in the middle of.
+/// The states of a writer.
 const STATES: [&str; 5] =
     ["saturated", "the sink hangs", "the disk fails", "an exporter panics", "stdout is blocked"];
 const STATE: &str = "OVERLOAD_STATE";
 
-/// An exporter that never comes back.
+/// An exporter that never returns.
 struct Hanging;
 
 impl Exporter for Hanging {
@@ -325,7 +327,7 @@ impl Exporter for Panicking {
     }
 }
 
-/// The median of one emit in `state`, in nanoseconds, to standard error.
+/// Prints the median of one emit in `state`, in nanoseconds, to standard error.
 fn in_state(state: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let builder = unbound().directory(folder.path());
@@ -355,7 +357,7 @@ fn in_state(state: &str) {
     folder.close().expect("the folder goes");
 }
 
-/// How long each emit of a caller took, in nanoseconds, once the queue is full.
+/// Measures how long each emit of a caller takes, in nanoseconds, after the queue is full.
 fn emits(logger: &AuditLogger) -> Histogram<u64> {
     let warm_up = 4 * CAPACITY as u64;
     let (calls, text) = (if quick() { 100 } else { 100_000 }, clean_text(256));
@@ -373,12 +375,11 @@ fn emits(logger: &AuditLogger) -> Histogram<u64> {
     ns
 }
 
-/// Tries `state` in a process of its own: the median, and how many events were overwritten, lost
+/// Runs `state` in its own process. Returns the median, and how many events were overwritten, lost
 /// by the disk and written.
 fn tried(state: &str) -> (f64, [u64; 3]) {
     let this = env::current_exe().expect("this program has a path");
-    // The limit holds for what is written to files. Ignored, its signal becomes an error of the
-    // write.
+    // The limit applies to writes to files. If its signal is ignored, the write returns an error.
     let limit = if state == "the disk fails" { "trap '' XFSZ; ulimit -f 0; " } else { "" };
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{limit}exec \"$0\" \"$@\"")]).arg(this).args(env::args().skip(1));
@@ -387,7 +388,7 @@ fn tried(state: &str) -> (f64, [u64; 3]) {
     let mut told = String::new();
     let stderr = child.stderr.take().expect("it is piped");
     BufReader::new(stderr).read_line(&mut told).expect("the figure is a text");
-    // It may be waiting for its sink.
+    // The child may still be waiting for its sink.
     child.kill().expect("it is a child of this one");
     child.wait().expect("it ends");
     let mut figures = told.split_whitespace().map(|figure| figure.parse::<u64>());

@@ -1,8 +1,8 @@
-//! How many events a second reach the file when none may be lost.
+//! Measures how many events a second reach the file if none may be lost.
 //!
-//! The peer writes the same events from one thread with serde_json into a buffered file: no
-//! redaction, no queue, no thread. The file lies in the temporary folder; where that is memory, no
-//! disk is shown.
+//! The peer writes the same events from one thread with serde_json into a buffered file. It has no
+//! redaction, no queue and no other thread. The file is in the temporary folder. If that is in
+//! memory, the bench does not show a disk.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod common;
@@ -20,7 +20,7 @@ const SIZES: [usize; 2] = [256, 4096];
 const THREADS: [usize; 2] = [1, 2];
 const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long `events` events took to reach the file, and the bytes of it.
+/// Returns how long `events` events took to reach the file, and the file's size in bytes.
 fn pipeline(threads: usize, events: u64, text: &str) -> (Duration, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let builder = AuditLogger::builder().without_environment().directory(folder.path()).debug(true);

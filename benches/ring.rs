@@ -1,5 +1,5 @@
-//! One push into a full ring, beside `ArrayQueue::force_push`. The ring is not public, so the bench
-//! needs `--cfg llm_audit_internals`.
+//! Measures one push into a full ring, next to `ArrayQueue::force_push`. The ring is not public, so
+//! the bench needs `--cfg llm_audit_internals`.
 #![allow(missing_docs, clippy::print_stdout)]
 
 #[cfg(llm_audit_internals)]

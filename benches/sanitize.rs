@@ -1,9 +1,11 @@
-//! What redacting one text costs, beside the floor rules run one after the other by `regex`: made
-//! texts, the strings of real events, and texts made to be slow, up to 64 MB.
+//! Measures what redacting one text costs, next to the floor rules run one after the other by
+//! `regex`.
+//!
+//! The texts are generated ones, the strings of real events, and worst cases of up to 64 MB.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod common;
-#[path = "sanitize/linearity.rs"] // a file beside this one would be a bench of its own
+#[path = "sanitize/linearity.rs"] // a file next to this one would be a bench of its own
 mod linearity;
 #[path = "common/strings.rs"]
 mod strings;
@@ -19,7 +21,7 @@ use llm_audit::sanitize::Redactions;
 use regex::Regex;
 use strings::{Strings, each, hit_lines};
 
-/// The floor rules and what stands for their matches, in the order in which they run.
+/// The floor rules and the placeholders for their matches, in the order in which they run.
 struct Sequential([(Regex, &'static str); 4]);
 
 impl Sequential {
@@ -96,7 +98,7 @@ fn closing_line(ours: &Sanitizer, peer: &Sequential, name: &str, text: &str) {
     );
 }
 
-/// Each string copied, redacted, into a text that is used again, by the redactor and by its peer.
+/// Copies each string, redacted, into a reused text, by the redactor and by its peer.
 fn real_strings(ours: &Sanitizer, peer: &Sequential) {
     let mut counts = Redactions::default();
     let mut our_pass = each(|text, out| ours.redact_text(text, out, &mut counts));

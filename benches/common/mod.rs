@@ -1,4 +1,4 @@
-//! What the benches share: texts, threads that start together, medians and closing lines.
+//! Shared parts of the benches: texts, threads that start together, medians and closing lines.
 #![allow(dead_code)] // no bench uses all of it
 
 use std::hint::black_box;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use serde::Serialize;
 
-/// Runs whose median a closing line tells.
+/// The number of runs whose median a closing line prints.
 pub const ROUNDS: usize = 7;
 
 /// The payload of every bench that emits: a name and a text.
@@ -19,7 +19,7 @@ pub struct Payload<'t> {
     pub text: &'t str,
 }
 
-/// English of so many bytes, with numbers in it and nothing to redact.
+/// Returns English text of this many bytes, with numbers in it and nothing to redact.
 pub fn clean_text(bytes: usize) -> String {
     const SENTENCES: &str = "The plan covers 80 percent of the visit after a deductible of 500 \
         dollars; claim 20391 was paid on 2026-03-14 at 10:42. Dental care, glasses and physical \
@@ -27,7 +27,7 @@ pub fn clean_text(bytes: usize) -> String {
     SENTENCES.chars().cycle().take(bytes).collect()
 }
 
-/// Text of about so many bytes in which every second sentence has something to redact.
+/// Returns text of about this many bytes. Every second sentence has something to redact.
 pub fn dense_text(bytes: usize) -> String {
     const SENTENCES: &str = "Write to ana.lopez@mail.example about the visit. The card was \
         4111 1111 1111 1111 and was charged twice. The header said \
@@ -36,15 +36,15 @@ pub fn dense_text(bytes: usize) -> String {
     SENTENCES.repeat(bytes.div_ceil(SENTENCES.len()))
 }
 
-/// Whether the bench is only to be tried, as under `cargo bench -- --test` and `cargo test`.
+/// Reports whether the bench is only tried, as under `cargo bench -- --test` and `cargo test`.
 pub fn quick() -> bool {
     let has = |wanted: &str| std::env::args().any(|arg| arg == wanted);
-    // The peers are programs: cargo tells them nothing.
+    // The peers are programs, so cargo passes them no `--bench`.
     let is_bench = has("--bench") || env!("CARGO_PKG_NAME") == "llm-audit-peers";
     has("--test") || !is_bench
 }
 
-/// Criterion with short measurements: a bench ends in about a minute.
+/// Returns Criterion with short measurements: a bench ends in about a minute.
 pub fn criterion() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_millis(300))
@@ -54,8 +54,9 @@ pub fn criterion() -> Criterion {
         .configure_from_args()
 }
 
-/// Calls `step` so many times on each of some threads, which start together and are pinned to a
-/// core each where there are enough; returns how long a thread took, on average.
+/// Calls `step` this many times on each thread, and returns how long a thread took on average.
+///
+/// The threads start together. If there are enough cores, each is pinned to one.
 pub fn on_threads<R>(threads: usize, steps: u64, step: impl Fn() -> R + Sync) -> Duration {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let barrier = Barrier::new(threads);
@@ -78,30 +79,30 @@ pub fn on_threads<R>(threads: usize, steps: u64, step: impl Fn() -> R + Sync) ->
     total / u32::try_from(threads).expect("a few threads")
 }
 
-/// Nanoseconds a step took.
+/// Returns the nanoseconds that one step took.
 pub fn ns_per(steps: u64, took: Duration) -> f64 {
     took.as_nanos() as f64 / steps as f64
 }
 
-/// The middle one.
+/// Returns the median.
 pub fn median(mut runs: Vec<f64>) -> f64 {
     runs.sort_by(f64::total_cmp);
     runs[runs.len() / 2]
 }
 
-/// Alternates `ours` and `peer`, each of which returns nanoseconds; the median of each.
+/// Alternates `ours` and `peer`, each of which returns nanoseconds, and returns the median of each.
 pub fn against(mut ours: impl FnMut() -> f64, mut peer: impl FnMut() -> f64) -> (f64, f64) {
     let rounds = if quick() { 1 } else { ROUNDS };
     let (ours, peer) = (0..rounds).map(|_| (ours(), peer())).unzip();
     (median(ours), median(peer))
 }
 
-/// What a reader has to know about every figure below.
+/// Prints what a reader must know about every figure below.
 pub fn title(what: &str) {
     title_of("median", what);
 }
 
-/// The same, where a figure is something else than the median of the runs.
+/// Prints a title for figures that are not the median of the runs.
 pub fn title_of(figure: &str, what: &str) {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let how = if quick() {

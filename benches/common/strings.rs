@@ -1,7 +1,8 @@
-//! The strings of events, and what it costs to redact each of them.
+//! The strings of events, and the time that redacting each of them takes.
 //!
-//! The events are real ones if the recordings are present, and otherwise those of the sample.
-//! Apart from the rest of `common`, as only those benches that redact need `serde_json`.
+//! If the recordings are present, the events are real ones. Otherwise they are those of the sample.
+//! This file is separate from the rest of `common`, because only the benches that redact need
+//! `serde_json`.
 #![allow(dead_code)] // no bench uses all of it
 
 use std::collections::BTreeMap;
@@ -19,12 +20,12 @@ const RECORDINGS: [&str; 2] = ["transcripts.jsonl.gz", "agent-events.jsonl"];
 /// Events of the same layout, for a clone without the recordings.
 const SAMPLE: &str = "agent-events.jsonl";
 
-/// A string of so many bytes or fewer counts as short.
+/// The largest length, in bytes, of a string that counts as short.
 const SHORT: usize = 64;
 
 /// Strings that are redacted one by one.
 pub struct Strings {
-    /// What is counted.
+    /// The kind of strings, for the closing line.
     pub what: &'static str,
     all: Vec<String>,
 }
@@ -37,9 +38,10 @@ pub struct Took {
 }
 
 impl Strings {
-    /// Every value and key at every depth, the values of these, and of these those in `data`.
+    /// Returns three sets: every value and key at every depth, only the values, and only the values
+    /// in `data`.
     ///
-    /// Without one of the recordings the strings are those of the sample; the bench says so.
+    /// If a recording is missing, the strings are those of the sample, and the bench prints so.
     pub fn of_events() -> Vec<Self> {
         let recorded: Option<Vec<String>> =
             RECORDINGS.map(testdata::recording).into_iter().collect();
@@ -78,7 +80,7 @@ impl Strings {
         self.all().filter(|text| text.len() > SHORT)
     }
 
-    /// How many strings, how long they are.
+    /// Returns how many strings there are and how long they are.
     pub fn describe(&self) -> String {
         let mut lengths: Vec<usize> = self.all().map(str::len).collect();
         lengths.sort_unstable();
@@ -87,7 +89,7 @@ impl Strings {
         format!("{}: {count} strings, {mb:.3} MB, median {median} B", self.what)
     }
 
-    /// The figures of one redactor: over all, of the short strings, of the others.
+    /// Returns the figures of one redactor: over all strings, for the short ones, for the others.
     pub fn figures(&self, took: &Took) -> String {
         let bytes = |texts: &mut dyn Iterator<Item = &str>| texts.map(str::len).sum::<usize>();
         let (short, long) = (self.short().count(), self.long().count());
@@ -100,7 +102,8 @@ impl Strings {
         )
     }
 
-    /// Times some redactors, which take turns; each goes over the strings so many times in each run.
+    /// Times some redactors, which take turns. In each run, each goes over the strings the given
+    /// number of times.
     pub fn time<const N: usize>(&self, mut redactors: [(u64, Pass<'_>); N]) -> [Took; N] {
         let [all, short, long]: [Vec<&str>; 3] =
             [self.all().collect(), self.short().collect(), self.long().collect()];
@@ -123,10 +126,10 @@ impl Strings {
     }
 }
 
-/// Redacts some texts.
+/// Redacts all of these texts.
 pub type Pass<'r> = &'r mut dyn FnMut(&[&str]);
 
-/// Redacts each text by what appends it, redacted, to one that is empty and has been used before.
+/// Redacts each text by a function that appends it to an empty text, which is reused.
 pub fn each(mut redact: impl FnMut(&str, &mut String)) -> impl FnMut(&[&str]) {
     let mut out = String::with_capacity(1 << 20);
     move |texts| {
@@ -156,8 +159,10 @@ fn collect(value: &Value, with_keys: bool, strings: &mut Vec<String>) {
     }
 }
 
-/// Lines of about so many bytes in all, each of which has one match of a floor rule. No two are
-/// alike, and the rules take turns without a pattern, so that no branch can be foreseen.
+/// Returns lines of about this many bytes in all, each with one match of a floor rule.
+///
+/// No two lines are alike. The rules take turns without a pattern, so that no branch can be
+/// predicted.
 pub fn hit_lines(bytes: usize) -> String {
     let (mut lines, mut n) = (String::new(), 1_u64);
     while lines.len() < bytes {

@@ -1,7 +1,8 @@
-//! What one push into a full ring costs, beside `ArrayQueue::force_push`.
+//! Measures one push into a full ring, next to `ArrayQueue::force_push`.
 //!
-//! Nothing drains, so every push displaces the oldest. Both copy the payload in; neither encodes,
-//! redacts or wakes anybody. A drainer on another core, whose cache lines travel, is not shown.
+//! Nothing drains, so every push overwrites the oldest event. Both copy the payload into the queue.
+//! Neither encodes, redacts or wakes a thread. The bench does not show a drainer on another core,
+//! between which cache lines would travel.
 
 use std::hint::black_box;
 
@@ -15,7 +16,7 @@ const CAPACITY: usize = 1024;
 const BYTES: usize = 64 << 20;
 const PRODUCERS: [usize; 2] = [1, 2];
 
-/// The ring, after so many pushes that it is full.
+/// Returns a ring after enough pushes to fill it.
 fn full_ring<const SIZE: usize>() -> Ring {
     let ring = Ring::new(CAPACITY, BYTES);
     (0..2 * CAPACITY).for_each(|_| ring.push(&[7; SIZE]));
@@ -30,7 +31,7 @@ fn full_queue<const SIZE: usize>() -> ArrayQueue<[u8; SIZE]> {
     queue
 }
 
-/// A full ring holds as many as its capacity says.
+/// Checks that a full ring holds as many events as its capacity.
 fn check() {
     assert_eq!(full_ring::<8>().drain(), CAPACITY);
     assert_eq!(full_queue::<8>().len(), CAPACITY);
@@ -76,7 +77,7 @@ fn closing_lines<const SIZE: usize>() {
     }
 }
 
-/// Checks both, then measures and prints.
+/// Checks both queues, then measures and prints.
 pub fn run() {
     check();
     let mut criterion = criterion();

@@ -1,6 +1,8 @@
-//! Whether redacting takes time linear in the length of the text: that for 2n over that for n, on
-//! texts of which every place looks like the beginning of a match. No text lies in a cache when it is
-//! redacted, whatever its length: else what outgrows one would take more than twice as long.
+//! Measures whether redacting takes time linear in the length of the text.
+//!
+//! It compares the time for 2n with the time for n. In these texts every position looks like the
+//! beginning of a match. Before it is redacted, a text of any length is removed from the caches.
+//! Otherwise a text that outgrows a cache would take more than twice as long.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -10,16 +12,18 @@ use llm_audit::sanitize::Redactions;
 
 use super::common::{ROUNDS, ns_per, quick};
 
-/// A run of a short text repeats it for as long: the clock and the machine are too coarse for one.
+/// The shortest run. A shorter text is repeated for as long, because the clock and the machine are
+/// too coarse for one.
 const RUN_AT_LEAST: Duration = Duration::from_millis(2);
 
-/// More than the caches of the machine hold.
+/// More bytes than the caches of the machine hold.
 const CACHES_BYTES: usize = 128 << 20;
 
-/// A text that takes longer is not doubled: the time is not linear then, and what there is says so.
+/// If a text takes longer than this, it is not doubled again. The time is then not linear, and the
+/// figures so far show it.
 const DOUBLED_WITHIN: Duration = Duration::from_secs(10);
 
-/// How a text grows, and what is done to it.
+/// A text that can grow, and how it is redacted.
 struct Case {
     name: &'static str,
     text: fn(usize) -> String,
@@ -40,7 +44,7 @@ const CASES: [Case; 9] = [
     Case { name: "\"[\" in a string", text: |n| format!("\"{}\"", of("[", n - 2)), redact: line },
 ];
 
-/// What the memory alone does to the ratios.
+/// A plain copy, which shows what the memory alone does to the ratios.
 const COPY: Case =
     Case { name: "a plain copy", text: |n| of("@", n), redact: |_, text, out| out.push_str(text) };
 
@@ -63,7 +67,7 @@ pub fn table(ours: &Sanitizer) {
     println!("largest of all, that copy aside: {largest:.2}");
 }
 
-/// Prints one line; the largest ratio in it.
+/// Prints one line, and returns the largest ratio in it.
 fn row(ours: &Sanitizer, case: &Case) -> f64 {
     let smallest = if quick() { 256 } else { 1_000_000 };
     let texts: Vec<String> = (0..7).map(|doubled| (case.text)(smallest << doubled)).collect();
@@ -85,13 +89,15 @@ fn row(ours: &Sanitizer, case: &Case) -> f64 {
     largest
 }
 
-/// Nanoseconds for each text, up to the first that takes too long: the shortest of the runs. What
-/// else runs on the machine only ever adds to it, and ratios of medians told of that instead.
+/// Returns nanoseconds for each text, up to the first that takes too long.
+///
+/// Each figure is the shortest of the runs, because other processes only ever add to it. Ratios of
+/// medians showed those processes instead.
 fn time(ours: &Sanitizer, texts: &[String], redact: Redact) -> Vec<f64> {
     let mut out = String::with_capacity(2 * texts.last().map_or(0, String::len));
     let mut other = vec![1_u8; if quick() { 1 } else { CACHES_BYTES }];
     let mut call = |text: &str| {
-        // It takes the place of the text in the caches.
+        // Writing this buffer evicts the text from the caches.
         black_box(&mut other).iter_mut().step_by(64).for_each(|byte| *byte ^= 1);
         out.clear();
         let begin = Instant::now();
@@ -101,7 +107,7 @@ fn time(ours: &Sanitizer, texts: &[String], redact: Redact) -> Vec<f64> {
     };
     let mut ns = Vec::new();
     for text in texts {
-        let first = call(text).max(Duration::from_nanos(1)); // it also meets the text's pages first
+        let first = call(text).max(Duration::from_nanos(1)); // it also touches the pages first
         let calls = RUN_AT_LEAST.div_duration_f64(first).ceil() as u64;
         let (rounds, calls) = if quick() { (1, 1) } else { (ROUNDS, calls) };
         let run = |_| ns_per(calls, (0..calls).map(|_| call(text)).sum());

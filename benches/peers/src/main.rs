@@ -1,8 +1,9 @@
-//! What one event of 256 B of text costs the caller, in this library and in its rivals, one run.
+//! Measures what one event of 256 B of text costs the caller, in this library and in its peers.
 //!
-//! Each writes the same fields as JSON to a file of its own in the temporary folder, from a thread
-//! of its own. Only llm-audit redacts. Flat out, so that queues fill: spdlog-rs and slog-async drop
-//! the newest (llm-audit overwrites the oldest, emit_file empties its whole queue).
+//! Each writes the same fields as JSON to its own file in the temporary folder, from its own
+//! thread. Only llm-audit redacts. The callers run flat out, so the queues fill. Then spdlog-rs and
+//! slog-async drop the newest event, llm-audit overwrites the oldest, and emit_file empties its
+//! whole queue.
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml`
 #![allow(missing_docs)]
 
@@ -47,7 +48,7 @@ fn spdlog(logger: &spdlog::Logger, text: &str) {
 }
 
 fn slog(logger: &slog::Logger, text: &str) {
-    // What slog-async sends to its thread must own its text.
+    // slog-async sends the text to its thread, so the text must be owned.
     slog::info!(logger, "tool.call"; "agent" => "benefits", "action" => "plan.search",
         "status" => "ok", "latency_ms" => 12.5, "tool" => "plan.search", "text" => text.to_owned());
 }
@@ -64,7 +65,7 @@ fn emit_event(text: &str) {
     );
 }
 
-/// One line: the median of flat-out runs, and the percentiles of single calls.
+/// Prints one line: the median of flat-out runs, and the percentiles of single calls.
 fn measure(name: &str, threads: usize, call: impl Fn() + Sync) {
     let ns = (0..ROUNDS).map(|_| ns_per(CALLS, on_threads(threads, CALLS, &call))).collect();
     let mut single = Histogram::<u64>::new(3).expect("three digits");
@@ -97,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let queue = AsyncPoolSink::builder()
         .sink(file)
         .overflow_policy(OverflowPolicy::DropIncoming)
-        .error_handler(|_| {}) // it would say each drop on stderr
+        .error_handler(|_| {}) // it would print each drop on stderr
         .build()?;
     let spd = spdlog::Logger::builder().sink(Arc::new(queue)).build()?;
 

@@ -1,11 +1,14 @@
-//! What redacting the strings of real events costs, beside Hyperscan with the floor rules, one run.
+//! Measures what redacting the strings of real events costs, next to Hyperscan with the floor
+//! rules.
 //!
-//! Hyperscan runs the four rules at once and tells where each match begins (`SOM_LEFTMOST`), as a
-//! redactor has to know; the rest of a redactor is here. llm-audit runs all its rules. Hyperscan has
-//! no `\b` by Unicode's tables: here `\b`, `\d` and `\s` are those of ASCII.
+//! Hyperscan runs the four rules at once and reports where each match begins (`SOM_LEFTMOST`),
+//! which a redactor has to know. The rest of a redactor is in this file. llm-audit runs all its
+//! rules. Hyperscan's `\b` does not follow Unicode's tables, so `\b`, `\d` and `\s` are those of
+//! ASCII.
 //!
 //! Needs libhs: `apt-get install libhyperscan-dev` (Debian, x86_64). Then
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml --features hyperscan --bin hyperscan`
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml --features hyperscan --bin
+//! hyperscan`
 #![allow(missing_docs)]
 
 #[path = "../../../common/mod.rs"]
@@ -22,7 +25,7 @@ use llm_audit::Sanitizer;
 use llm_audit::sanitize::Redactions;
 use strings::{Strings, each};
 
-/// The floor rules and what stands for their matches.
+/// The floor rules and the placeholders for their matches.
 const RULES: [(&CStr, &str); 4] = [
     (c"[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\\.[a-zA-Z]{2,}", "[REDACTED_email]"),
     (c"\\b\\d{4}[\\s-]?\\d{4}[\\s-]?\\d{4}[\\s-]?\\d{4}\\b", "[REDACTED_card]"),
@@ -66,14 +69,14 @@ mod hs {
     }
 }
 
-/// A match as Hyperscan reports it: one for each place where a rule could end.
+/// A match as Hyperscan reports it: one for each position at which a rule could end.
 struct Found {
     rule: usize,
     start: usize,
     end: usize,
 }
 
-/// A redactor by Hyperscan. Its tables live as long as the process.
+/// A redactor that uses Hyperscan. Its tables live as long as the process.
 struct Hyperscan {
     database: *const c_void,
     scratch: *mut c_void,
@@ -85,8 +88,8 @@ impl Hyperscan {
         let expressions = RULES.map(|(rule, _)| rule.as_ptr());
         let (flags, ids) = ([hs::FLAG_SOM_LEFTMOST; RULES.len()], [0, 1, 2, 3]);
         let [mut database, mut error, mut scratch] = [ptr::null_mut(); 3];
-        // SAFETY: the three arrays are as long as is said, and their strings end in a zero byte; no
-        // platform means this one.
+        // SAFETY: the three arrays have the given length, and their strings end in a zero byte. A
+        // null platform means this one.
         let compiled = unsafe {
             hs::hs_compile_multi(
                 expressions.as_ptr(),
@@ -106,7 +109,7 @@ impl Hyperscan {
         Self { database, scratch, found: RefCell::default() }
     }
 
-    /// Every match of every rule, in the order of their ends.
+    /// Finds every match of every rule, in the order of their ends.
     fn scan(&self, text: &str, found: &mut Vec<Found>) {
         extern "C" fn note(
             rule: c_uint,
@@ -115,15 +118,15 @@ impl Hyperscan {
             _flags: c_uint,
             found: *mut c_void,
         ) -> c_int {
-            // SAFETY: `scan` lends its vector to nobody else until Hyperscan returns.
+            // SAFETY: nothing else uses the vector of `scan` until Hyperscan returns.
             let found = unsafe { &mut *found.cast::<Vec<Found>>() };
             found.push(Found { rule: rule as usize, start: start as usize, end: end as usize });
             0
         }
 
         let length = c_uint::try_from(text.len()).expect("below 4 GiB");
-        // SAFETY: the text is that long; the scratch was made for this database, and neither can
-        // leave this thread, as they are pointers.
+        // SAFETY: the text has the given length, and the scratch was made for this database. Both
+        // are pointers, so neither can leave this thread.
         let scanned = unsafe {
             hs::hs_scan(
                 self.database,
@@ -138,7 +141,7 @@ impl Hyperscan {
         assert_eq!(scanned, 0, "Hyperscan scans");
     }
 
-    /// Appends the redacted text. Of matches that overlap the first counts, as long as it can be.
+    /// Appends the redacted text. If matches overlap, the first counts, at its longest.
     fn redact(&self, text: &str, out: &mut String) {
         let mut found = self.found.borrow_mut();
         found.clear();
