@@ -183,13 +183,13 @@ fn field(name: &str) -> Option<(Kind, u64, ServiceTier)> {
             ("_priority", ServiceTier::Priority),
         ];
         let found = tiers.iter().find_map(|(name, tier)| Some((rest.strip_prefix(name)?, *tier)));
-        if let Some((behind, found)) = found {
-            (rest, tier) = (behind, found);
+        if let Some((after, found)) = found {
+            (rest, tier) = (after, found);
         } else {
-            let (step, behind) = rest.strip_prefix("_above_")?.split_once("_tokens")?;
+            let (step, after) = rest.strip_prefix("_above_")?.split_once("_tokens")?;
             let (digits, unit) = step.strip_suffix('k').map_or((step, 1), |k| (k, 1_000));
             above = digits.parse::<u64>().ok()?.checked_mul(unit)?;
-            rest = behind;
+            rest = after;
         }
     }
     Some((kind, above, tier))
