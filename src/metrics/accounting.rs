@@ -11,9 +11,9 @@ const SHARDS: usize = 16;
 
 /// What became of every event so far.
 ///
-/// When nothing is in flight, `emitted = written + overwritten + sampled_out + rejected + io_lost +
-/// queued`. Every event has exactly one of these ends. The log's own `audit.*` lines are not
-/// counted.
+/// When nothing is in flight, every event has exactly one of these ends:
+/// `emitted = written + overwritten + sampled_out + rejected + io_lost + queued`. The log's own
+/// `audit.*` lines are not counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accounting {

@@ -48,9 +48,9 @@ pub(crate) struct NoMemory;
 /// Writes `event` after what `chain` contains, and adds to `counts` what was redacted.
 ///
 /// The chain's limit must be at least 4 KiB. If an event is over it, the event is cut until it
-/// fits. First its longest strings are cut, but never keys. Then whole payloads become `{"value":
-/// "[TRUNCATED:n]"}`, where n is the number of bytes encoded before the payload was given up. Every
-/// attempt serializes the payloads again.
+/// fits. First its longest strings are cut, but never keys. Then whole payloads become
+/// `{"value": "[TRUNCATED:n]"}`; n is the number of bytes encoded before the payload was given up.
+/// Every attempt serializes the payloads again.
 pub(crate) fn encode(
     event: &AuditEvent<'_>,
     head: Head,
@@ -65,8 +65,8 @@ pub(crate) fn encode(
     })
 }
 
-/// Writes `event` without its payloads; see [`encode`]. Each payload becomes `{"value":
-/// "[NO_ROOM]"}`. The event takes less than 1 KiB.
+/// Writes `event` without its payloads; see [`encode`]. Each payload becomes
+/// `{"value": "[NO_ROOM]"}`. The event takes less than 1 KiB.
 pub(crate) fn encode_head_only(
     event: &AuditEvent<'_>,
     head: Head,

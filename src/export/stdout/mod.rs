@@ -59,7 +59,7 @@ impl Stdout {
     }
 
     /// Makes each write wait for the reader. This is cheaper than repeated calls of `resume`, and
-    /// is used if nothing else is written to.
+    /// is used if standard output is the only output.
     pub(crate) fn waiting(mut self) -> Self {
         self.0.out.wait();
         self

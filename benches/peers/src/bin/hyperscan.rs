@@ -7,8 +7,7 @@
 //! ASCII.
 //!
 //! Needs libhs: `apt-get install libhyperscan-dev` (Debian, x86_64). Then
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml --features hyperscan --bin
-//! hyperscan`
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml --features hyperscan --bin hyperscan`
 #![allow(missing_docs)]
 
 #[path = "../../../common/mod.rs"]
