@@ -10,6 +10,7 @@
 # Presidio knows no form of a secret: what it takes of one, it takes as something else, mostly a URL.
 # detect-secrets points at a line of code and knows no personal data; of a token it may tell the
 # prefix alone, or all but the prefix, and the token counts as redacted in part.
+# The samples are too small for a comparison. Their addresses end in `.example`, which Presidio rejects.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -26,6 +27,9 @@ done
 if ((${#files[@]} == 0)); then
     pii=$(recording pii-vectors.jsonl || sample pii-vectors.jsonl)
     secrets=$(recording secret-vectors.jsonl.gz || sample secret-vectors.jsonl)
+    if [[ $pii$secrets == *testdata/samples/* ]]; then
+        echo "peers: a recording is missing; the samples show that the script works, and compare nothing"
+    fi
     files=(--pii "$pii" --secrets "$secrets")
 fi
 
