@@ -36,8 +36,19 @@ RECORDER = [
     ["layer", "llm", "span", "testing"],
     ["__bench", "__fuzz"],
 ]
+# What the builder was asked for is below the sanitizer, which follows it; the builder is above.
+REDACTOR = [
+    ["bytes", "cut", "error", "extent", "kind", "names", "steps"],
+    ["confusables", "opt_in", "placeholders", "prefilter", "redactions"],
+    ["keys", "rules"],
+    ["options", "protected", "scan"],
+    ["sanitizer"],
+    ["builder", "key_numbers", "walk"],
+    ["debug", "json"],
+    ["lines", "value"],
+]
 COMMAND = [["ui"], ["arguments"], ["commands"]]
-LAYERS = {"llm-audit": RECORDER, "llm-audit-cli": COMMAND}
+LAYERS = {"llm-audit": RECORDER, "llm-audit-redact": REDACTOR, "llm-audit-cli": COMMAND}
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -1,81 +1,15 @@
-//! What a sanitizer does beside the default rules.
+//! The builder of sanitizers that do more than the default one.
 
-use std::fmt;
-use std::hash::Hasher;
 use std::sync::Arc;
 
-use siphasher::sip::SipHasher24;
-
-use super::key_numbers::is_in_placeholder;
-use super::keys::{self, KeyClass, classify};
-use super::{Kind, Match, Placeholder, Profile, Sanitizer, opt_in, protected, scan};
+#[cfg(feature = "regex")]
+use super::options::OwnPattern;
+use super::options::{Options, Replacement};
+use super::{Kind, Profile, Sanitizer, keys, scan};
 use crate::error::Error;
-
-impl Kind {
-    /// Those that are found only where a [builder](Sanitizer::builder) was asked for them.
-    pub const OPT_IN: [Self; 4] =
-        [Self::Phone, Self::IpAddress, Self::CryptoWallet, Self::HighEntropy];
-}
 
 /// Paths are bits of a word.
 const PATHS_MAX: usize = 64;
-/// Of a shorter match four characters would be too much of it.
-const LAST_FOUR_MIN: usize = 12;
-
-/// What stands in the place of a match, after its kind.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Replacement {
-    /// The kind alone: `[REDACTED_email]`.
-    Placeholder,
-    /// A keyed hash: `[REDACTED_email:5f2a91c0]`, the upper 32 bits of the 64 of SipHash-2-4 under this
-    /// key. The same text, to the letter, has the same hash, so that events of one customer can be
-    /// joined; without the key nobody can try texts. Keep the key secret, and the same in all services
-    /// that are joined. Among 77,000 texts two with the same hash are as likely as not.
-    Hash([u8; 16]),
-    /// The last four characters: `[REDACTED_card:0004]`, each that is no ASCII letter or digit as `_`.
-    /// Of a match of less than 12 characters nothing is kept.
-    LastFour,
-}
-
-impl fmt::Debug for Replacement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl Replacement {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Placeholder => "Placeholder",
-            Self::Hash(_) => "Hash",
-            Self::LastFour => "LastFour",
-        }
-    }
-
-    fn of(self, kind: Kind, matched: &str) -> Placeholder {
-        let with = |shown: String| {
-            let plain = kind.placeholder();
-            Placeholder(format!("{}:{shown}]", &plain[..plain.len() - 1]).into())
-        };
-        match self {
-            Self::Placeholder => Placeholder::plain(kind),
-            Self::Hash(key) => {
-                let mut hasher = SipHasher24::new_with_key(&key);
-                hasher.write(matched.as_bytes());
-                with(format!("{:08x}", hasher.finish() >> 32))
-            }
-            Self::LastFour if matched.chars().count() < LAST_FOUR_MIN => Placeholder::plain(kind),
-            Self::LastFour => {
-                let mut last: Vec<_> = matched.chars().rev().take(4).collect();
-                last.reverse();
-                let shown = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-                with(last.into_iter().map(shown).collect())
-            }
-        }
-    }
-}
-
 /// Builds a [`Sanitizer`] that finds more than the default one, or puts something else in its place.
 ///
 /// # Examples
@@ -102,31 +36,6 @@ pub struct SanitizerBuilder {
     profile: Profile,
     options: Options,
     refused: Option<String>,
-}
-
-/// Everything that is not the default.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Options {
-    also: Vec<Kind>,
-    encodings: bool,
-    /// Without separators, in lower case.
-    keys: Vec<String>,
-    allowed: Vec<Vec<String>>,
-    replaced: Vec<(Kind, Replacement)>,
-    #[cfg(feature = "regex")]
-    patterns: Vec<OwnPattern>,
-}
-
-/// A pattern of the caller's own.
-#[cfg(feature = "regex")]
-#[derive(Clone, Debug)]
-struct OwnPattern(regex::Regex);
-
-#[cfg(feature = "regex")]
-impl PartialEq for OwnPattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
-    }
 }
 
 impl SanitizerBuilder {
@@ -235,128 +144,9 @@ fn can_be_empty(regex: &regex::Regex) -> bool {
     syntax.map_or(true, |syntax| syntax.properties().minimum_len().is_none_or(|least| least == 0))
 }
 
-/// Where in a document, for the paths that are allowed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
-    /// The paths that lead here so far.
-    paths: u64,
-    keys: u32,
-    /// Nothing is redacted below.
-    pub is_allowed: bool,
-}
-
 impl Sanitizer {
     /// What the default one finds, and more.
     pub fn builder() -> SanitizerBuilder {
         SanitizerBuilder::default()
-    }
-
-    /// What a key says about its value.
-    #[inline]
-    pub fn classify(&self, key: &str) -> KeyClass {
-        let class = classify(key);
-        match &self.options {
-            Some(options) if options.is_sensitive(key) => KeyClass::Sensitive,
-            _ => class,
-        }
-    }
-
-    /// The outermost place, for a document that may have allowed paths.
-    #[inline]
-    pub fn root(&self) -> Place {
-        let paths = self.options.as_ref().map_or(0, |options| options.allowed.len());
-        Place {
-            paths: 1_u64.checked_shl(paths as u32).map_or(u64::MAX, |bit| bit - 1),
-            ..Place::default()
-        }
-    }
-
-    /// The place of the value under this key.
-    #[inline]
-    pub fn enter(&self, place: Place, key: &str) -> Place {
-        match &self.options {
-            Some(options) if place.paths != 0 => options.enter(place, key),
-            _ => place,
-        }
-    }
-
-    /// Whether a text at this place stays as it is.
-    #[inline]
-    pub fn leaves(&self, place: Place, text: &str) -> bool {
-        place.is_allowed && protected::find(text).is_empty()
-    }
-
-    /// What stands in the place of `matched`, which is of this kind.
-    pub fn placeholder(&self, kind: Kind, matched: &str) -> Placeholder {
-        let replaced = self
-            .options
-            .as_ref()
-            .and_then(|options| options.replaced.iter().find(|(replaced, _)| *replaced == kind));
-        replaced.map_or_else(|| Placeholder::plain(kind), |(_, with)| with.of(kind, matched))
-    }
-}
-
-impl Options {
-    fn is_sensitive(&self, key: &str) -> bool {
-        self.keys.iter().any(|own| keys::ends_with(key, own))
-    }
-
-    fn enter(&self, place: Place, key: &str) -> Place {
-        let mut inner =
-            Place { paths: 0, keys: place.keys.saturating_add(1), is_allowed: place.is_allowed };
-        for (at, path) in self.allowed.iter().enumerate() {
-            let leads_here = place.paths >> at & 1 == 1;
-            if leads_here
-                && path.get(place.keys as usize).is_some_and(|one| one == key || one == "*")
-            {
-                inner.paths |= 1 << at;
-                inner.is_allowed |= path.len() == inner.keys as usize;
-            }
-        }
-        inner
-    }
-
-    /// Adds what is found beside the default rules, in no order, one perhaps over another.
-    pub(super) fn find(&self, sanitizer: &Sanitizer, text: &str, found: &mut Vec<Match>) {
-        let before = found.len();
-        self.also.iter().for_each(|kind| opt_in::find(*kind, text, found));
-        if self.encodings {
-            opt_in::find_encoded(sanitizer, text, found);
-        }
-        #[cfg(feature = "regex")]
-        for OwnPattern(regex) in &self.patterns {
-            found.extend(regex.find_iter(text).map(|found| Match {
-                start: found.start(),
-                end: found.end(),
-                kind: Kind::Custom,
-            }));
-        }
-        // A placeholder is nothing that could be found.
-        let is_new = |found: &Match| !is_in_placeholder(text, found.start..found.end);
-        let mut at = 0;
-        found.retain(|found| {
-            at += 1;
-            at <= before || is_new(found)
-        });
-    }
-
-    /// What makes two sanitizers redact differently.
-    pub(super) fn parts(&self) -> Vec<String> {
-        let kinds = self.also.iter().map(|kind| kind.name().to_owned());
-        let replaced = self.replaced.iter().map(|(kind, with)| {
-            // A hash of the key tells nobody the key.
-            let mut hasher = SipHasher24::new();
-            if let Replacement::Hash(key) = with {
-                hasher.write(key);
-            }
-            format!("{}={}:{:x}", kind.name(), with.name(), hasher.finish())
-        });
-        let keys = self.keys.iter().map(|key| format!("key {key}"));
-        let paths = self.allowed.iter().map(|path| format!("path {}", path.join(".")));
-        let mut parts: Vec<_> = kinds.chain(replaced).chain(keys).chain(paths).collect();
-        parts.extend(self.encodings.then(|| "encodings".to_owned()));
-        #[cfg(feature = "regex")]
-        parts.extend(self.patterns.iter().map(|pattern| format!("pattern {}", pattern.0)));
-        parts
     }
 }

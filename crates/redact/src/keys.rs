@@ -67,6 +67,12 @@ pub(super) fn name(key: &str) -> Name {
     }
 }
 
+/// Whether a variable of the environment holds a secret, by its name. The shell's `PWD` is not a
+/// password.
+pub(super) fn is_sensitive_variable(name: &str) -> bool {
+    classify(name).is_secret() && !matches!(name, "PWD" | "OLDPWD")
+}
+
 /// Keys that say something of numbers or of the values beside theirs.
 fn of_number_or_pair(key: &[u8]) -> KeyClass {
     let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));

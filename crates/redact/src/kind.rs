@@ -147,6 +147,12 @@ kinds! {
     HighEntropy "high_entropy" "[REDACTED_high_entropy]",
 }
 
+impl Kind {
+    /// Those that are found only where a [builder](crate::Sanitizer::builder) was asked for them.
+    pub const OPT_IN: [Self; 4] =
+        [Self::Phone, Self::IpAddress, Self::CryptoWallet, Self::HighEntropy];
+}
+
 /// A part of a text that has to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Match {

@@ -183,12 +183,6 @@ pub fn is_sensitive_header(name: &str) -> bool {
     of(name.as_bytes()) != Plain || HEADER_PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Whether a variable of the environment holds a secret, by its name. The shell's `PWD` is not a
-/// password.
-pub(super) fn is_sensitive_variable(name: &str) -> bool {
-    super::keys::classify(name).is_secret() && !matches!(name, "PWD" | "OLDPWD")
-}
-
 /// Returns what a name says about its value.
 #[inline]
 pub(super) fn of(name: &[u8]) -> Name {

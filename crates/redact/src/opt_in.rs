@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::{Kind, Match, Sanitizer};
+use super::{Kind, Match};
 
 /// Adds what is of this kind.
 pub(super) fn find(kind: Kind, text: &str, found: &mut Vec<Match>) {
@@ -178,12 +178,12 @@ fn entropy(text: &str) -> f64 {
 const ENCODED_BYTES: usize = 16;
 
 /// Adds what is encoded and would go if it were not.
-pub(super) fn find_encoded(sanitizer: &Sanitizer, text: &str, found: &mut Vec<Match>) {
-    let plain = Sanitizer { options: None, ..sanitizer.clone() };
-    let kind = |decoded: Vec<u8>| {
-        let decoded = String::from_utf8(decoded).ok()?;
-        plain.matches(&decoded).next().map(|found| found.kind)
-    };
+pub(super) fn find_encoded(
+    text: &str,
+    by_rules: &dyn Fn(&str) -> Option<Kind>,
+    found: &mut Vec<Match>,
+) {
+    let kind = |decoded: Vec<u8>| by_rules(&String::from_utf8(decoded).ok()?);
     let mut add = |part: &str, decoded: Option<Vec<u8>>| {
         let start = part.as_ptr() as usize - text.as_ptr() as usize;
         if let Some(kind) = decoded.and_then(kind) {

@@ -3,20 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::builder::Options;
-use super::{Kind, Match, Matches, Redactions, json, keys, malformed, protected, rules, scan};
-
-/// What [`Sanitizer::redact_line`] took a line for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LineKind {
-    /// It parsed as JSON.
-    Json,
-    /// It does not begin as JSON does.
-    Text,
-    /// It begins as JSON does, but does not parse: to be reported.
-    NotQuiteJson,
-}
+use super::keys::{self, KeyClass, classify};
+use super::options::{Options, Place};
+use super::{Kind, Match, Matches, Placeholder, Redactions, protected, rules, scan};
 
 /// What is taken for a payment card (`AUDIT_REDACT_PROFILE`, `redact --profile`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,24 +117,6 @@ impl Sanitizer {
         out.push_str(&text[copied..]);
     }
 
-    /// Appends the redacted line to `out`, adds to `counts` what was redacted, and says what the
-    /// line was taken for. `line` is without its newline.
-    ///
-    /// A line whose first character, white space and a byte order mark aside, is `{`, `[` or `"` is
-    /// JSON. Its strings and keys are redacted as they read decoded; keys that redact alike are
-    /// numbered; numbers keep their spelling; containers more than 128 levels deep become
-    /// `"[TOO_DEEP]"`. Where it does not parse, the text rules run over it, as it stands and as its
-    /// strings read decoded, and the value behind every quoted sensitive key goes. Any other line is
-    /// text.
-    pub fn redact_line(&self, line: &str, out: &mut String, counts: &mut Redactions) -> LineKind {
-        json::redact_line(self, line, out, counts)
-    }
-
-    /// Appends a text that may hold JSON without being JSON, redacted as a line that does not parse.
-    pub fn redact_malformed(&self, text: &str, out: &mut String) {
-        malformed::redact(self, text, malformed::Quotes::Put, out, &mut Redactions::default());
-    }
-
     /// What has to go, in order, none overlapping another. Takes time linear in the length of the
     /// text, and allocates nothing where there are neither options nor protected values.
     #[inline]
@@ -185,7 +156,9 @@ impl Sanitizer {
     ) -> Option<Matches<'t>> {
         const DEEP_MAX: usize = 4;
         if let Some(options) = &self.options {
-            options.find(self, text, &mut known);
+            let plain = Self { profile: self.profile, options: None };
+            let by_rules = |text: &str| plain.matches(text).next().map(|found| found.kind);
+            options.find(text, &by_rules, &mut known);
         }
         let by_rules: Vec<_> = self.by_rules(text).into_iter().flatten().collect();
         known.extend(by_rules);
@@ -220,5 +193,51 @@ impl Sanitizer {
         parts.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         })
+    }
+}
+
+impl Sanitizer {
+    /// What a key says about its value.
+    #[inline]
+    pub fn classify(&self, key: &str) -> KeyClass {
+        let class = classify(key);
+        match &self.options {
+            Some(options) if options.is_sensitive(key) => KeyClass::Sensitive,
+            _ => class,
+        }
+    }
+
+    /// The outermost place, for a document that may have allowed paths.
+    #[inline]
+    pub fn root(&self) -> Place {
+        let paths = self.options.as_ref().map_or(0, |options| options.allowed.len());
+        Place {
+            paths: 1_u64.checked_shl(paths as u32).map_or(u64::MAX, |bit| bit - 1),
+            ..Place::default()
+        }
+    }
+
+    /// The place of the value under this key.
+    #[inline]
+    pub fn enter(&self, place: Place, key: &str) -> Place {
+        match &self.options {
+            Some(options) if place.paths != 0 => options.enter(place, key),
+            _ => place,
+        }
+    }
+
+    /// Whether a text at this place stays as it is.
+    #[inline]
+    pub fn leaves(&self, place: Place, text: &str) -> bool {
+        place.is_allowed && protected::find(text).is_empty()
+    }
+
+    /// What stands in the place of `matched`, which is of this kind.
+    pub fn placeholder(&self, kind: Kind, matched: &str) -> Placeholder {
+        let replaced = self
+            .options
+            .as_ref()
+            .and_then(|options| options.replaced.iter().find(|(replaced, _)| *replaced == kind));
+        replaced.map_or_else(|| Placeholder::plain(kind), |(_, with)| with.of(kind, matched))
     }
 }

@@ -2,23 +2,50 @@
 
 mod driver;
 mod edits;
+mod malformed;
 mod nested;
 mod spelling;
 mod tokens;
 
 use driver::JsonDriver;
 use edits::apply;
+use malformed::Quotes;
 pub use nested::redact_nested;
-pub(super) use spelling::{decode, redact_decoded};
 use tokens::Malformed;
 
-use super::malformed::{self, Quotes};
-use super::{LineKind, Redactions, Sanitizer};
+use super::{Redactions, Sanitizer};
 
 /// Containers more than this many levels deep are not written; the outermost is level 1.
 pub(super) const DEPTH_MAX: usize = 128;
 
-pub(super) fn redact_line(
+/// What [`Sanitizer::redact_line`] took a line for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LineKind {
+    /// It parsed as JSON.
+    Json,
+    /// It does not begin as JSON does.
+    Text,
+    /// It begins as JSON does, but does not parse: to be reported.
+    NotQuiteJson,
+}
+
+impl Sanitizer {
+    /// Appends the redacted line to `out`, adds to `counts` what was redacted, and says what the
+    /// line was taken for. `line` is without its newline.
+    ///
+    /// A line whose first character, white space and a byte order mark aside, is `{`, `[` or `"` is
+    /// JSON. Its strings and keys are redacted as they read decoded; keys that redact alike are
+    /// numbered; numbers keep their spelling; containers more than 128 levels deep become
+    /// `"[TOO_DEEP]"`. Where it does not parse, the text rules run over it, as it stands and as its
+    /// strings read decoded, and the value behind every quoted sensitive key goes. Any other line is
+    /// text.
+    pub fn redact_line(&self, line: &str, out: &mut String, counts: &mut Redactions) -> LineKind {
+        redact_line(self, line, out, counts)
+    }
+}
+
+fn redact_line(
     sanitizer: &Sanitizer,
     line: &str,
     out: &mut String,

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::driver::JsonDriver;
 use super::edits::{Edit, apply, difference};
 use super::is_blank;
+use super::malformed::{self, Quotes};
 use crate::keys::KeyClass;
-use crate::malformed::{self, Quotes};
 use crate::walk::Secrecy;
 use crate::{Redactions, Sanitizer};
 

@@ -15,7 +15,7 @@ pub(super) fn escaped(text: Cow<'static, str>) -> Cow<'static, str> {
 }
 
 /// Appends the string `raw`, which decoded reads `text`, redacted.
-pub(crate) fn redact_decoded(
+pub(super) fn redact_decoded(
     sanitizer: &Sanitizer,
     raw: &str,
     text: &str,
@@ -35,7 +35,7 @@ pub(crate) fn redact_decoded(
 /// What the inside of a JSON string reads decoded: itself, or in `scratch`.
 ///
 /// A lone surrogate reads as U+FFFD; a backslash that begins no escape sequence as itself.
-pub(crate) fn decode<'t>(raw: &'t str, escaped: bool, scratch: &'t mut String) -> &'t str {
+pub(super) fn decode<'t>(raw: &'t str, escaped: bool, scratch: &'t mut String) -> &'t str {
     if !escaped {
         return raw;
     }

@@ -24,7 +24,7 @@ mod buckets;
 use buckets::Tables;
 
 use super::bytes::{WORD, is, is_digit_lead};
-use super::scan::step;
+use super::steps::step;
 
 /// Bytes that are looked at of each place.
 pub(super) const PLACE: usize = 4;

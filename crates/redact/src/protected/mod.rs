@@ -18,7 +18,7 @@ use index::{GRAM, protect, release};
 pub(super) use index::{are_none, find, hold_changes, let_changes, open_in_child};
 
 use super::Kind;
-use super::names::is_sensitive_variable;
+use super::keys::is_sensitive_variable;
 use crate::error::Error;
 
 /// Variables are protected by their name alone from this length, in bytes.

@@ -16,7 +16,7 @@ use tokens::Token;
 pub(super) use tokens::aws_secret;
 
 use super::prefilter::{PLACE, Pattern};
-use super::scan::step;
+use super::steps::step;
 use super::{Kind, Match};
 
 /// To be counted up when a rule or a table of one changes: logs say by which rules they were redacted.

@@ -1,7 +1,8 @@
 //! The floor rules: e-mail addresses, cards, JSON web tokens and keys of AWS.
 
-use super::{Matches, step};
+use super::Matches;
 use crate::bytes::{AWS, BASE64, DOMAIN, LETTER, LOCAL, is, is_digit, is_space, is_word};
+use crate::steps::step;
 use crate::{Kind, Match, rules};
 
 impl Matches<'_> {

@@ -23,6 +23,7 @@ use super::bytes::{DIGIT, WORD, is, is_digit, is_word};
 use super::confusables::{self, Plain};
 use super::prefilter::{Candidates, may_be_number};
 use super::rules::{self, Look};
+use super::steps::step;
 use super::{Kind, Match};
 
 /// The matches of a text, in order, none overlapping another.
@@ -348,15 +349,6 @@ impl Matches<'_> {
         self.edge = found.end;
         self.candidates = Candidates::from(self.edge);
     }
-}
-
-/// Counts work in tests, so that they can tell linear from quadratic without a clock.
-#[inline]
-pub(super) fn step(count: usize) {
-    #[cfg(test)]
-    tests::STEPS.set(tests::STEPS.get() + count);
-    #[cfg(not(test))]
-    let _ = count;
 }
 
 #[cfg(test)]

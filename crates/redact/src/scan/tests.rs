@@ -1,11 +1,6 @@
-use std::cell::Cell;
-
 use super::*;
+use crate::steps::STEPS;
 use Kind::{AwsKey, Card, Email, Jwt};
-
-thread_local! {
-    pub(in crate::scan) static STEPS: Cell<usize> = const { Cell::new(0) };
-}
 
 fn all(text: &str) -> impl Iterator<Item = Match> {
     Matches::new(text, Rules::defaults(), false).into_iter().flatten()

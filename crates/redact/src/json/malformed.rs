@@ -5,9 +5,10 @@
 //! may be a key, a name or a value. What matches across quotes, as a name and its value do, is found
 //! in the line as a whole afterwards.
 
-use super::extent::{Syntax, value_end};
-use super::walk::{Fate, LooseWalk};
-use super::{Kind, Redactions, Sanitizer, json};
+use super::spelling::{decode, redact_decoded};
+use crate::extent::{Syntax, value_end};
+use crate::walk::{Fate, LooseWalk};
+use crate::{Kind, Redactions, Sanitizer};
 
 /// What a sensitive key's value becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,13 @@ pub(super) fn redact(
     let (walk, was_structure) = (LooseWalk::new(sanitizer), false);
     Pieces { sanitizer, line, quotes, walk, was_structure, out: &mut pieces, counts }.redact();
     sanitizer.redact_text(&pieces, out, counts);
+}
+
+impl Sanitizer {
+    /// Appends a text that may hold JSON without being JSON, redacted as a line that does not parse.
+    pub fn redact_malformed(&self, text: &str, out: &mut String) {
+        redact(self, text, Quotes::Put, out, &mut Redactions::default());
+    }
 }
 
 /// The driver: the pieces of a line, between any two quotes.
@@ -97,7 +105,7 @@ impl Pieces<'_> {
             return None;
         }
         let mut scratch = String::new();
-        let text = json::decode(piece, piece.contains('\\'), &mut scratch);
+        let text = decode(piece, piece.contains('\\'), &mut scratch);
         // As readers do that know no such escape.
         let stripped = text.contains('\\').then(|| text.replace('\\', ""));
         let name = stripped.as_deref().unwrap_or(text);
@@ -174,9 +182,9 @@ fn redact_piece(sanitizer: &Sanitizer, piece: &str, out: &mut String, counts: &m
     let mut found = Redactions::default();
     let (mut current, mut scratch) = (piece.to_owned(), String::new());
     for _ in 0..ROUNDS_MAX {
-        let text = json::decode(&current, true, &mut scratch);
+        let text = decode(&current, true, &mut scratch);
         let (mut half, mut next) = (String::new(), String::with_capacity(current.len()));
-        json::redact_decoded(sanitizer, &current, text, &mut half, &mut found);
+        redact_decoded(sanitizer, &current, text, &mut half, &mut found);
         sanitizer.redact_text(&half, &mut next, &mut found);
         if next == current {
             counts.merge(&found);
