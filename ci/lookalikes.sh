@@ -47,7 +47,7 @@ for profile in precise full; do
     found=$("$command" scan --profile "$profile" --limit 0 "$work/lines" || true)
     echo "lookalikes: $profile: $found"
     if [[ $profile == precise ]]; then
-        # Of what is no card nothing at all.
+        # Nothing at all of what is not a card.
         count=$(sed -n 's/.*: card \([0-9]*\)$/\1/p' <<<"$found")
         allowed=$(((lines + 9999999) / 10000000))
         [[ $found == nothing* ]] || { [[ -n $count ]] && ((count <= allowed)); } || status=1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests of the ring, the logger and the writer, and those of the whole pipeline, under AddressSanitizer
 # and ThreadSanitizer. Needs a nightly compiler; ThreadSanitizer also its component rust-src, for the
-# standard library must be built with it. What cannot be done here is said, and is no failure unless
+# standard library must be built with it. What cannot be done here is said, and is not a failure unless
 # nothing could be. `address` or `thread`: that one alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."

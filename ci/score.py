@@ -114,7 +114,7 @@ NOT_CLAIMED = {
 }
 REASON_NOT_CLAIMED = {rule: why for why, rules in NOT_CLAIMED.items() for rule in rules.split()}
 
-# Which group of a row's regex is the secret, where it is not the last one that matched.
+# Which group of a row's regex is the secret, if it is not the last one that matched.
 SECRET_GROUP = {"np.mongodb.1": 2, "np.postgres.1": 2, "np.azure.1": 2, "np.phpmailer.1": 3}
 
 # Labelled 0 for their own rule alone: a true secret of another form. The text is told by the first
@@ -132,7 +132,7 @@ TRUE_LOOKALIKES = {
 }
 
 HOLDER = re.compile(r"\[REDACTED(?:_([a-z][a-z_]*[a-z]))?(?:_\d+)?(?::[0-9a-f]+)?\]")
-# What a match of a kind can consist of, where that tells one alignment from another.
+# The characters that a match of a kind can consist of, if that tells one alignment from another.
 MADE_OF = {
     "card": r"[\d\s-]+?",
     "email": r"[^\s@]+?@[^\s@]+?",

@@ -185,7 +185,7 @@ fn the_reserve_shows_in_no_length_and_is_given_back() {
 struct Tmpfs(PathBuf);
 
 impl Tmpfs {
-    /// `None` where this process may not mount one, which it says.
+    /// `None` if this process may not mount one, which it says.
     #[allow(clippy::print_stdout, reason = "a test that runs fewer cases says so")]
     fn mount(at: &Path, size: &str) -> Option<Self> {
         let mut mount = Command::new("mount");

@@ -123,7 +123,7 @@ fn a_panic_in_any_thread_loses_nothing() {
     assert_closed(&log(alone.path()), MANY, 0);
 }
 
-/// The handler is registered once, and does nothing where nothing is left to do.
+/// The handler is registered once, and does nothing if nothing is left to do.
 #[test]
 fn what_is_closed_already_stays_as_it_is() {
     if let Some(folder) = alone::folder() {

@@ -132,7 +132,7 @@ fn alone(name: &str, body: impl FnOnce(&Path), after: impl FnOnce(&[Value])) {
 #[test]
 fn a_child_that_emits_has_a_log_of_its_own() {
     fn process(folder: &Path) {
-        // The writer is held with the first event; the others lie in the queue.
+        // The writer is held with the first event; the others are in the queue.
         let (gate, held) = gate();
         let audit = logger(folder).exporter(gate).build().unwrap();
         emit_into(&audit, 0);
@@ -188,7 +188,7 @@ fn a_child_that_never_emits_does_nothing() {
         held.wait_until_held();
         let files = || fs::read_dir(folder).unwrap().count();
         let before = files();
-        // With a parent whose writer stands still, each of these would wait for ever.
+        // With a parent whose writer is still, each of these would wait forever.
         let forever = Duration::MAX;
         fork(|| {
             assert_eq!(audit.flush(forever).unwrap(), Default::default());

@@ -343,7 +343,7 @@ fn a_failing_sink_costs_events_and_says_how_many() {
     assert_eq!(seqs, [3, 4, 5, 6]);
 }
 
-/// Where it is the only output: what it took and then says it cannot go on with is not written.
+/// If it is the only output: what it took and then says it cannot go on with is not written.
 #[test]
 fn a_sink_that_keeps_lines_and_then_fails_costs_them() {
     struct Keeps(bool);

@@ -1,4 +1,4 @@
-//! Which events are kept at the rates that hold where nobody sets any, from `emit` to the line, and
+//! Which events are kept at the rates that hold if nobody sets any, from `emit` to the line, and
 //! what the log says of the others.
 #![cfg(not(loom))]
 

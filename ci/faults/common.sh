@@ -53,13 +53,13 @@ until_true() {
     return 1
 }
 
-# The number of this name in a file of JSON; summed up where there are more.
+# The number of this name in a file of JSON; summed up if there are more.
 number() {
     local name=$1 file=$2
     { grep -oE "\"$name\": ?[0-9]+" "$file" || true; } | awk -F: '{ sum += $2 } END { print sum + 0 }'
 }
 
-# What `verify` found beside losses that the log tells of, a line each; from $1, its answer.
+# What `verify` found beside losses that the log reports, a line each; from $1, its answer.
 findings() {
     grep -oE '"what":"([^"\\]|\\.)*"' "$1" | sed 's/^"what":"//; s/"$//' | grep -vE '^[0-9]+ events? lost: '
 }

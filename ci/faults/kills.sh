@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A process that logs is killed (SIGKILL) at COUNT random moments under load, by default 20: every file
-# parses but for at most one torn last line, `verify` names the open end, and the next process cuts that
+# parses except at most one torn last line, `verify` names the open end, and the next process cuts that
 # line off and goes on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,7 +11,7 @@ count=${1:-20}
 here=$work
 export AUDIT_MAX_FILE_BYTES=1000000 AUDIT_LOG_DIR=$work/logs
 
-# What `verify` says, but for losses that the log tells of; its exit code is that of a finding.
+# What `verify` says, except losses that the log reports; its exit code is that of a finding.
 look() {
     local rc=0
     "$command" verify --json --dir "$AUDIT_LOG_DIR" >"$work/verified" || rc=$?

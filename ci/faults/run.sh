@@ -44,7 +44,7 @@ check() {
     [[ " $* " == *" ends-in-fault "* ]] || grep -q '"goes_on":true' "$here/result" ||
         wrong "writing does not go on"
     if [[ " $* " == *" may-lose "* ]]; then
-        # A disk that fails may have zeros where it was given lines, and `verify` then names these.
+        # A disk that fails may have zeros in place of lines that it was given, and `verify` then names these.
         rest=''
     elif [[ " $* " == *" taken "* ]]; then
         ((unexplained > 0)) || wrong "verify does not miss what was taken"

@@ -60,7 +60,7 @@ def presidio():
 
     def find(text):
         results = analyzer.analyze(text=text, language="en")
-        # Where two overlap, the surer one names the part.
+        # If two overlap, the surer one names the part.
         results.sort(key=lambda result: -result.score)
         return [
             (result.start, result.end, PRESIDIO_KINDS.get(result.entity_type, result.entity_type))
@@ -96,7 +96,7 @@ def places(lines, found):
     for i, secret in found:
         told = secret.secret_value
         if told not in lines[i]:
-            # Where it reads a file as settings, it puts a backslash before each quote.
+            # If it reads a file as settings, it puts a backslash before each quote.
             told = told.rstrip("\\")
         for match in re.finditer(re.escape(told), lines[i]):
             parts.append((starts[i] + match.start(), starts[i] + match.end(), secret.type))

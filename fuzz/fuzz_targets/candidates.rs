@@ -1,4 +1,4 @@
-//! Where a match may begin, found by vectors, is where it may begin byte for byte: in any bytes, of any
+//! Where a match may begin, found by vectors, is also found byte for byte: in any bytes, of any
 //! length, from any place on.
 #![no_main]
 

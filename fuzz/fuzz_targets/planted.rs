@@ -1,4 +1,4 @@
-//! A secret of every kind does not survive, wherever in a text it stands, however deep that text lies in
+//! A secret of every kind does not survive, wherever in a text it is, however deep that text is in
 //! JSON and in strings of JSON, however it is escaped, and in whatever pieces it is written.
 #![no_main]
 
@@ -11,7 +11,7 @@ use llm_audit::sanitize::RedactingWriter;
 use llm_audit_fuzz::Text;
 use serde_json::{Value, json};
 
-/// What stands before a random part, and how long that is. In two halves, so that no file holds a
+/// What comes before a random part, and how long that is. In two halves, so that no file holds a
 /// secret.
 const FORMS: [(&str, usize); 27] = [
     ("sk-", 48),
@@ -71,7 +71,7 @@ impl Input {
         (format!("{prefix}{random}"), core)
     }
 
-    /// The text, apart from what stands around the secret.
+    /// The text, apart from what is around the secret.
     fn text(&self) -> String {
         format!("{}, {}; {}", self.before.0, self.secret().0, self.behind.0)
     }
@@ -103,14 +103,14 @@ fn spelled(line: &str) -> String {
         'a'..='z' | '_' | '@' => format!("\\u{:04x}", c as u32),
         c => c.to_string(),
     };
-    // `null` is no string.
+    // `null` is not a string.
     line.split("null")
         .map(|part| part.chars().map(spell).collect())
         .collect::<Vec<String>>()
         .join("null")
 }
 
-/// What stands in the strings of a line, however deep.
+/// What is in the strings of a line, however deep.
 fn strings(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) => {

@@ -63,7 +63,7 @@ impl Alone {
         self.spawn().end()
     }
 
-    /// As [`run`](Self::run), where it may take longer.
+    /// As [`run`](Self::run), if it may take longer.
     pub fn run_within(&mut self, most: Duration) -> Ended {
         self.spawn().end_within(most)
     }

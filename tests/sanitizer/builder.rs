@@ -17,7 +17,7 @@ fn line(sanitizer: &Sanitizer, line: &str) -> String {
     out
 }
 
-/// `data` as it stands in a line of the log, and as the filter has it.
+/// `data` as it is in a line of the log, and as the filter has it.
 fn both(sanitizer: &Sanitizer, data: &Value) -> [Value; 2] {
     let seen = capture_with(|builder| builder.sanitizer(sanitizer.clone()));
     llm_audit::emit(&AuditEvent::new(EventType::ToolCall, "a", "b").data(data));
@@ -228,7 +228,7 @@ fn patterns_of_the_caller_s_own() {
         ("kim@post.example M-17", "[REDACTED_email] [REDACTED_custom]"),
         ("café x", "[REDACTED_custom] x"),
         ("kim@post.example123456", "[REDACTED_email][REDACTED_custom]"),
-        // A placeholder is no text, but what only looks like one is.
+        // A placeholder is not a text, but what only looks like one is.
         ("[REDACTED_ABCD]", "[[REDACTED_custom][REDACTED_custom]_[REDACTED_custom]]"),
         ("[REDACTED_custom] and ABCD", "[REDACTED_custom] and [REDACTED_custom]"),
     ];

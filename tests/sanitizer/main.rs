@@ -20,7 +20,7 @@ fn line(line: &str) -> String {
     out
 }
 
-/// `data` as it stands in a line of the log, and as the filter has it.
+/// `data` as it is in a line of the log, and as the filter has it.
 fn both(data: &Value) -> [Value; 2] {
     let seen = capture();
     llm_audit::emit(&AuditEvent::new(EventType::ToolCall, "a", "b").data(data));
@@ -133,11 +133,11 @@ fn json_in_a_string_stays_json() {
     // What stays keeps its bytes.
     let given = r#"{"a":" {\"x\" : \"\\u00e9\\/\", \"password\":\"p\\u0041\"} "}"#;
     assert_eq!(line(given), r#"{"a":" {\"x\" : \"\\u00e9\\/\", \"password\":\"[REDACTED]\"} "}"#);
-    // What is no JSON is text.
+    // What is not JSON is text.
     for text in ["[INST] hello", "\"quoted\" and more", "{}}", "[1,]"] {
         check(json!({"a": text}), json!({"a": text}));
     }
-    // Structure is no text: nothing is found across it, and a number goes whole or stays.
+    // Structure is not a text: nothing is found across it, and a number goes whole or stays.
     for text in [
         r#"{"boarding_pass":123456}"#,
         r#"{"next_token":1234567890e1}"#,
@@ -165,7 +165,7 @@ fn json_in_a_string_stays_json() {
             assert!(found.starts_with(expected.as_str()), "{text} became {found}");
         }
     }
-    // As a text it matches as it stands, the first time too.
+    // As a text it matches as it is, the first time too.
     let given = r#"{"a":"{\"x\":\"\\t{k@l.mn\\u0017@host.com\"}"}"#;
     assert_eq!(line(given), r#"{"a":"{\"x\":\"\\t{[REDACTED_email][REDACTED_email]\"}"}"#);
     // An escape sequence goes whole, so that what is left parses.

@@ -308,7 +308,7 @@ struct Use {
 }
 
 impl Use {
-    /// 0 where it cannot be known, as without a descriptor left.
+    /// 0 if it cannot be known, as without a descriptor left.
     fn of_process() -> Self {
         let count = |path| fs::read_dir(path).map_or(0, Iterator::count);
         // One is that of the folder that is read.

@@ -76,7 +76,7 @@ fn a_build_that_cannot_says_which() {
     }
 }
 
-/// Processes that rotate, compress and remove in one folder: each line is there, or told of.
+/// Processes that rotate, compress and remove in one folder: each line is there, or reported.
 #[cfg(feature = "zstd")]
 #[test]
 fn four_processes_share_a_folder() {

@@ -79,7 +79,7 @@ fn fields_arrive_as_given() {
         r#""tokens_input":10,"tokens_output":2,"cost_usd":0.25,"data":{"n":1},"region":"eu","#,
         r#""n":2,"none":null,"error":"it broke""#
     ));
-    // `instance` is no id here, and is to be replaced all the same.
+    // `instance` is not an id here, and is to be replaced all the same.
     let given = given.replace("\"instance\":\"x\",", "\"instance\":\"00112233445566ff\",");
     let (run, _) = record(&dir, (given.clone() + &given).as_bytes(), 0);
     for name in ["region", "n"] {

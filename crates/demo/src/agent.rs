@@ -31,7 +31,7 @@ pub(crate) struct BenefitsAgent {
 }
 
 impl BenefitsAgent {
-    /// The model's answer; `None` where there is none to be had.
+    /// The model's answer; `None` if there is none to be had.
     pub(crate) async fn answer(&self, question: &Question, route: Route) -> Option<String> {
         let (member, plans) =
             tokio::join!(self.member_record(question), self.plans(question, route));
@@ -76,7 +76,7 @@ impl BenefitsAgent {
         self.tools.member_record(&query).await
     }
 
-    /// The member's plans, from the cache where it has them.
+    /// The member's plans, from the cache if it has them.
     async fn plans(&self, question: &Question, route: Route) -> Result<Value, ToolError> {
         let key = format!("plans:{}:{}:{}", question.member, question.contact, route.name());
         if let Some(plans) = self.cache.get("benefits", &key) {
@@ -92,7 +92,7 @@ impl BenefitsAgent {
         Ok(plans)
     }
 
-    /// Asks the model, and where it does not answer the other one.
+    /// Asks the model, and if it does not answer the other one.
     async fn ask(&self, messages: &[Message]) -> Result<Message, ModelError> {
         let provider = &self.model.provider;
         match self.insist(&provider.model, messages).await {
@@ -104,7 +104,7 @@ impl BenefitsAgent {
         }
     }
 
-    /// Asks one model, again where it may yet answer.
+    /// Asks one model, again if it may yet answer.
     async fn insist(&self, model: &str, messages: &[Message]) -> Result<Message, ModelError> {
         let mut retries = 0;
         loop {
@@ -141,7 +141,7 @@ impl BenefitsAgent {
     }
 }
 
-/// What the model is told of a tool's outcome.
+/// The outcome of a tool, as the model is told.
 fn found(outcome: Result<Value, ToolError>) -> Value {
     outcome.unwrap_or_else(|error| json!({"error": error.to_string()}))
 }

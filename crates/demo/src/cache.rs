@@ -23,7 +23,7 @@ struct Entries {
 }
 
 impl Cache {
-    /// What lies under `key`; `agent` asks.
+    /// What is under `key`; `agent` asks.
     pub(crate) fn get(&self, agent: &str, key: &str) -> Option<Value> {
         let begin = Instant::now();
         let found = self.entries(|entries| entries.values.get(key).cloned());

@@ -13,7 +13,7 @@
 //! | `agent.decision`, `agent.retry`, `agent.fallback`, `prompt.efficiency` | the benefits agent |
 //! | `llm.invoke`, `llm.error` | the client of the model |
 //! | `tool.call`, `tool.result`, `tool.error` | `#[audit_span]` on the tools |
-//! | `cache.hit`, `cache.miss`, `s3.write`, `push.send` | where these are |
+//! | `cache.hit`, `cache.miss`, `s3.write`, `push.send` | as named |
 //!
 //! The log is its only voice: nothing is printed. [`Config::from_env`] says what it reads from the
 //! environment; without a provider there, a stand-in on loopback answers, which is told by a seed

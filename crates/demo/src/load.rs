@@ -57,7 +57,7 @@ pub struct Report {
     /// Requests that came to no whole answer.
     pub failed: u64,
     /// The trace of the first request, in which the model refuses, a tool fails, and both are
-    /// retried; `None` where nothing was answered.
+    /// retried; `None` if nothing was answered.
     pub example_trace: Option<u128>,
 }
 

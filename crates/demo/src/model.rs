@@ -151,7 +151,7 @@ fn pause(headers: &HeaderMap) -> Option<Duration> {
     asked.map(|pause| pause.min(PAUSE_MAX))
 }
 
-/// The message of an error answer; the beginning of its text where it has none.
+/// The message of an error answer; the beginning of its text if it has none.
 fn reason(text: &str) -> String {
     let said = as_value(text);
     let said = said.pointer("/error/message").and_then(Value::as_str).unwrap_or(text);

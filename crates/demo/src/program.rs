@@ -42,7 +42,7 @@ fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
 #[cfg(not(unix))]
 fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
-        // Where it cannot be listened for, the process is ended from outside.
+        // If it cannot be listened for, the process is ended from outside.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,4 +1,4 @@
-//! A step with a span of its own, recorded when it ends, also where it is dropped halfway.
+//! A step with a span of its own, recorded when it ends, also if it is dropped halfway.
 
 use std::error::Error;
 use std::time::Instant;
@@ -16,8 +16,8 @@ pub(crate) fn ms_since(begin: Instant) -> f64 {
     begin.elapsed().as_secs_f64() * 1e3
 }
 
-/// A step that has begun. What is done for it lies below [`span`](Self::span), so its own event must
-/// come, whatever becomes of the step: where it is dropped before it ended, it was cancelled.
+/// A step that has begun. What is done for it is below [`span`](Self::span), so its own event must
+/// come, whatever becomes of the step: if it is dropped before it ended, it was cancelled.
 pub(crate) struct Step {
     event: Option<(EventType<'static>, &'static str, &'static str)>,
     data: Value,
@@ -26,7 +26,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Begins a step below the current span. Where it is cancelled, the event is of this type, agent
+    /// Begins a step below the current span. If it is cancelled, the event is of this type, agent
     /// and action.
     pub(crate) fn begin(
         event_type: EventType<'static>,

@@ -32,7 +32,7 @@ pub(crate) struct Answer {
 /// What happens while a question is answered, for whoever wants to watch: an event's name and text.
 pub(crate) type Progress = mpsc::Sender<(&'static str, String)>;
 
-/// What stands before the benefits agent.
+/// What comes before the benefits agent.
 pub(crate) struct Supervisor {
     pub(crate) agent: Arc<BenefitsAgent>,
     pub(crate) store: Arc<dyn Store>,
@@ -62,7 +62,7 @@ impl Supervisor {
     }
 
     /// Hands the question over. What answers it runs as a task of its own, below the span of the
-    /// choice, and is cancelled where nobody waits for it any more.
+    /// choice, and is cancelled if nobody waits for it any more.
     async fn ask_route(
         &self,
         question: &Arc<Question>,
@@ -95,7 +95,7 @@ impl Supervisor {
     }
 }
 
-/// Counts what the question has, on a thread where that may take its time.
+/// Counts what the question has, on a thread if that may take its time.
 async fn analyse(text: String) -> Entities {
     let here = here();
     let work = move || {

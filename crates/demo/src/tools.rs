@@ -60,7 +60,7 @@ enum Call {
     Claim(ClaimQuery),
 }
 
-/// The tools as the model is told of them.
+/// The tools, as the model is told.
 pub(crate) fn schema() -> Value {
     let tool = |name: &str, description: &str, properties: Value| {
         let required: Vec<_> = properties.as_object().into_iter().flat_map(Map::keys).collect();
@@ -77,7 +77,7 @@ pub(crate) fn schema() -> Value {
 }
 
 impl Tools {
-    /// Does what the model called for: once more where it failed and may yet succeed.
+    /// Does what the model called for: once more if it failed and may yet succeed.
     pub(crate) async fn answer(&self, function: &Function) -> Result<Value, ToolError> {
         let call = Call::parse(function).inspect_err(|error| refuse(function, error))?;
         let mut retries = 0;
@@ -98,7 +98,7 @@ impl Tools {
         }
     }
 
-    /// Runs a tool once, and cancels it where it takes too long.
+    /// Runs a tool once, and cancels it if it takes too long.
     async fn run(&self, call: &Call, retries: u32) -> Result<Value, ToolError> {
         let tool = async {
             match call {
@@ -142,7 +142,7 @@ impl Tools {
         self.fetch(again(Request::get(url), retries)).await
     }
 
-    /// How a claim stands.
+    /// The state of a claim.
     #[audit_span(
         agent = "benefits", action = "claim_status", capture_args, capture_result,
         recoverable = ToolError::is_recoverable

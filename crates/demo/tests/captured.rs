@@ -1,4 +1,4 @@
-//! Where content is captured, all of it is in the log: the markers of the other tests can be found.
+//! If content is captured, all of it is in the log: the markers of the other tests can be found.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Where content is not captured and snapshots are left out, no prompt, completion, argument or result
+//! If content is not captured and snapshots are left out, no prompt, completion, argument or result
 //! is in the log.
 
 mod common;

@@ -60,7 +60,7 @@ fn of_type(wanted: &str) -> impl Iterator<Item = &'static Value> {
     RUN.events.iter().filter(move |event| name(event) == wanted)
 }
 
-/// As it stands inside a JSON string, and with every byte that may be spelled in percent so spelled.
+/// As it is inside a JSON string, and with every byte that may be spelled in percent so spelled.
 fn forms(text: &str) -> [String; 3] {
     let escaped = Value::from(text).to_string();
     let percent = text.bytes().map(|byte| match byte {

@@ -1,4 +1,4 @@
-//! Where content is not captured, what failed steps were given stands in their `input_snapshot`, and
+//! If content is not captured, what failed steps were given is in their `input_snapshot`, and
 //! nowhere else.
 
 mod common;

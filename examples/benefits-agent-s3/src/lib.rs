@@ -21,7 +21,7 @@ impl Bucket {
         Self { client: client().await, name: name.into() }
     }
 
-    /// The client behind it.
+    /// The client that the store uses.
     pub fn client(&self) -> &Client {
         &self.client
     }

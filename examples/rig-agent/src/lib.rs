@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `main.rs` installs [`AuditLayer`](llm_audit::layer::tracing::AuditLayer) and asks an
-//! [agent()] with one tool; the model behind it is a [stand-in](provider) on loopback that speaks
+//! [agent()] with one tool; its model is a [stand-in](provider) on loopback that speaks
 //! OpenAI's chat API. Two calls of the model, the call of the tool and the run of the agent around
 //! them are on stdout, with models, tokens and latencies. Prompts, completions, arguments and results
 //! are not, unless both sides say so: `AUDIT_CAPTURE_CONTENT=true` for the log, and
@@ -18,7 +18,7 @@
 //!
 //! - `invoke_agent` is opened where no other span is current; inside one of the caller's there is
 //!   none, and the agent's calls lie directly below whatever operation is above them.
-//! - Its usage is the sum of its calls'. It stands in `data.total`, where nobody adds it up again.
+//! - Its usage is the sum of its calls'. It is in `data.total`, so that nobody adds it up again.
 //! - `chat` is opened before the request, with all fields of the answer empty; they are recorded from
 //!   the answer. A call that fails records nothing and logs nothing: the layer takes a span that
 //!   was closed with all of them empty for a failed call, `llm.error` of type `no_response`.
@@ -28,7 +28,7 @@
 //!   recorded when its turn comes: there the layer lets the tool begin. One whose turn never comes
 //!   is closed without a name, and is not recorded. How it ended is in `gen_ai.tool.call.outcome`
 //!   and `gen_ai.tool.error.type`, rig's own names.
-//! - Tools run in the span of their call, so what they emit lies below it.
+//! - Tools run in the span of their call, so what they emit is below it.
 //! - An agent that fails says so nowhere in its span: its `agent.invoke` has the status `ok`, the call
 //!   below it has not.
 
@@ -93,7 +93,7 @@ impl Tool for Search {
     }
 
     async fn call(&self, _: &mut ToolContext, query: Query) -> Result<String, NoSuchPlan> {
-        // What a tool emits itself lies below its call.
+        // What a tool emits itself is below its call.
         let data = json!({"key": "plans"});
         llm_audit::emit(
             &AuditEvent::new(EventType::CacheMiss, "benefits", "cache.get").data(&data),

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// An answer: a status code and a body.
 pub type Answer = (u16, Value);
 
-/// Serves these answers, one a request, the last one for ever. Returns the base URL for a client;
+/// Serves these answers, one a request, the last one forever. Returns the base URL for a client;
 /// the service ends with the runtime.
 ///
 /// # Errors

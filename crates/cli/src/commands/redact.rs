@@ -77,7 +77,7 @@ struct Filter {
     sanitizer: Sanitizer,
     text: bool,
     number: u64,
-    /// Sequences of bytes that are no UTF-8.
+    /// Sequences of bytes that are not UTF-8.
     invalid: u64,
     redacted: String,
     counts: Redactions,

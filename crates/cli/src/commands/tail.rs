@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     lines: u32,
-    /// Go on with what is written, across rotation
+    /// Continue with what is written, across rotation
     #[arg(short, long)]
     follow: bool,
     /// Only this agent's
@@ -97,7 +97,7 @@ struct View<'a> {
     /// In lower case.
     trace: Option<String>,
     style: Style,
-    /// Of the terminal, where there is one.
+    /// Of the terminal, if there is one.
     columns: Option<usize>,
 }
 

@@ -98,7 +98,7 @@ pub fn event_lines(dir: impl AsRef<Path>) -> usize {
     text(dir).lines().filter(|line| !line.contains("\"event_type\":\"audit.")).count()
 }
 
-/// All files of a log folder, one behind the other.
+/// All files of a log folder, one after the other.
 pub fn text(dir: impl AsRef<Path>) -> String {
     let mut paths: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();

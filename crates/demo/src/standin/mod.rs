@@ -26,11 +26,11 @@ pub(crate) enum Script {
     Overloaded,
     /// No model answers.
     Down,
-    /// The model calls for a tool with arguments that are no JSON.
+    /// The model calls for a tool with arguments that are not JSON.
     BadArguments,
     /// The model calls for a tool that does not exist.
     UnknownTool,
-    /// The model's first answer is no JSON.
+    /// The model's first answer is not JSON.
     NoJson,
     /// The claims service fails once.
     ClaimsDown,

@@ -59,7 +59,7 @@ async fn complete(
     }
 }
 
-/// The number behind `Case ` in the first question; 15, a case of any seed's, where there is none.
+/// The number after `Case ` in the first question; 15, a case of any seed's, if there is none.
 fn case_of(messages: &[Message]) -> u64 {
     let asked = messages.iter().find(|message| message.role == "user");
     let text = asked.and_then(|message| message.content.as_deref()).unwrap_or_default();

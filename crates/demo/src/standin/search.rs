@@ -1,4 +1,4 @@
-//! The search service: members, plans and claims. It stands for another service of the same house, so
+//! The search service: members, plans and claims. It represents another service of the same house, so
 //! its requests are recorded, below the calls that made them.
 
 use std::collections::HashMap;

@@ -70,5 +70,5 @@ fn reply(request: &Value) -> axum::response::Response {
     Json(completion(message)).into_response()
 }
 
-/// A tool's name is no content.
+/// A tool's name is not content.
 const MALFORMED_TOOL: &str = "no_such_tool";

@@ -16,7 +16,7 @@ use self::summary::{Calls, Summary};
 use crate::arguments::with_environment;
 use crate::ui::{Failure, close_on_signals, complain, count, shown};
 
-/// The variables that decide what is sampled out. Where none of them is set, `demo` keeps all.
+/// The variables that decide what is sampled out. If none of them is set, `demo` keeps all.
 const SAMPLING: [&str; 5] = [
     "AUDIT_DEBUG",
     "TRACE_SAMPLE_RATE",
@@ -24,7 +24,7 @@ const SAMPLING: [&str; 5] = [
     "ERROR_SAMPLE_RATE",
     "SLOW_REQUEST_THRESHOLD_MS",
 ];
-/// The variables that decide whether content is captured. Where none of them is set, `demo` does.
+/// The variables that decide whether content is captured. If none of them is set, `demo` does.
 const CONTENT: [&str; 2] =
     ["AUDIT_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"];
 /// How long the log may take to close.
@@ -82,7 +82,7 @@ fn fail(failure: &Failure) -> ExitCode {
 
 /// What was recorded.
 struct Demo {
-    /// The file, where there is one: `AUDIT_EXPORTER` may say otherwise.
+    /// The file, if there is one: `AUDIT_EXPORTER` may say otherwise.
     path: Option<PathBuf>,
     /// What is in it.
     summary: Summary,

@@ -7,7 +7,7 @@ use llm_audit::reader::{Json, Line, parse};
 use llm_audit::{AuditEvent, ErrorDetail, EventType, TraceContext, is_event_type_name};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// Calls `record` with the event that `line` tells of, and adds the names of the members that were
+/// Calls `record` with the event of `line`, and adds the names of the members that were
 /// moved into `data` to `moved`.
 ///
 /// An error says what is wrong with the line, and never quotes a value.
@@ -34,7 +34,7 @@ pub(super) fn with(
     event = line.cost_usd().map_or(event, |cost| event.cost_usd(cost));
     event = if data.is_empty() { event } else { event.data(&data) };
     event = error.as_ref().map_or(event, |error| event.error(error));
-    // An error makes an `ok` event fail; what the line says of itself stays.
+    // An error makes an `ok` event fail; the members of the line stay.
     event = line.status().map_or(event, |status| event.status(status));
     record(&event);
     moved.extend(data.extra.iter().map(|(name, _)| (*name).to_owned()));
@@ -57,7 +57,7 @@ fn head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
     Ok(AuditEvent::new(event_type, agent, action).status(status))
 }
 
-/// The ids of the line, with new ones where it has none.
+/// The ids of the line, with new ones if it has none.
 fn context(line: &Line<'_>) -> Result<TraceContext, String> {
     let new = TraceContext::new_trace();
     let trace = line.trace_id().map(TraceContext::parse_trace_id).transpose();
@@ -99,7 +99,7 @@ impl Serialize for Data<'_> {
     /// `data`'s own members keep their names; a moved one that meets its name becomes `name_2`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let own = match self.own {
-            // What is no object is wrapped by the recorder, as every payload is.
+            // What is not an object is wrapped by the recorder, as every payload is.
             Some(own) if self.extra.is_empty() => return own.serialize(serializer),
             own => own,
         };

@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 /// The state that goes from line to line.
 struct Recording<'l> {
     logger: &'l AuditLogger,
-    /// Names are said on stderr, where nothing else redacts them.
+    /// Names are printed on stderr, and nothing else redacts them.
     sanitizer: Sanitizer,
     moved: HashSet<String>,
     good_lines: u64,

@@ -104,7 +104,7 @@ impl Sheet {
         let cost = if trace.events().any(|event| event.cost_usd.is_some()) { COST } else { 0 };
         let rest = width.saturating_sub(DURATION + tokens + cost);
         let bar = (rest / 4).clamp(6, 40);
-        // One column stays free between the label and the bar, one behind the bar.
+        // One column stays free between the label and the bar, one after the bar.
         let label = rest.saturating_sub(bar + 2).max(4);
         Self { style, label, bar, tokens, cost, interval: trace.interval() }
     }
@@ -209,7 +209,7 @@ struct Rails {
 }
 
 impl Rails {
-    /// What stands in front of the span of this step.
+    /// What comes before the span of this step.
     fn step(&mut self, step: Step) -> String {
         let depth = step.depth.min(DEPTH_MAX);
         self.last.truncate(depth);
@@ -227,7 +227,7 @@ impl Rails {
         front
     }
 
-    /// What stands in front of a note below that span.
+    /// What comes before a note below that span.
     fn under(&self) -> &str {
         &self.under
     }
