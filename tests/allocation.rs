@@ -245,7 +245,7 @@ const BEYOND_QUEUE_BYTES: usize = {
 const _: () = assert!(BEYOND_QUEUE_BYTES < 5 << 19);
 
 /// Many threads with large events in both lanes, all at once, and a writer that takes none: memory
-/// stays if it was configured to stay.
+/// stays within what was configured.
 #[test]
 fn a_thousand_threads_stay_within_the_queue_s_memory() {
     let _alone = ALONE.lock().unwrap();

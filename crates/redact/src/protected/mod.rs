@@ -97,7 +97,8 @@ pub fn protect_environment<N: AsRef<str>>(
     Ok(values)
 }
 
-/// Protects these variables; where none are named, those of [`sensitive_variables`]. Says which.
+/// Protects the named variables, or those with a sensitive name if `named` is `None`. Returns the names
+/// of the variables, and guards that end the protection when dropped.
 pub fn protect_variables(
     named: Option<Vec<String>>,
 ) -> Result<(Vec<String>, Vec<ProtectedValue>), Error> {
