@@ -131,7 +131,7 @@ impl<I> ServerLayer<I> {
     /// one name are joined by `, `.
     ///
     /// If a header carries a credential, its value becomes `[REDACTED]`. That is a header marked as
-    /// sensitive, or one whose name contains `auth`, `cookie`, `token`, `secret`, `password`,
+    /// sensitive, one with the name of a sensitive key, or one whose name contains `auth`, `cookie`, `token`, `secret`, `password`,
     /// `credential`, `signature`, `api-key` or `apikey`.
     ///
     /// # Panics
