@@ -73,7 +73,7 @@ mod options;
 /// `anyhow::Error`. It also contains:
 ///
 /// - `input_snapshot`: the arguments as they were when the call began. The target of a `&` is shown as
-///   it is at the end, unless its type's name is that of a cell, an atomic or a lock. If
+///   it is at the end, unless its type is named as a cell, an atomic or a lock. If
 ///   `AUDIT_INCLUDE_SNAPSHOTS` is `false`, there is no snapshot. It does not depend on `capture_args`.
 ///   If an argument must not be kept, name it in `skip`.
 /// - `environment`: the values that the application registered with `Builder::environment` (the model,

@@ -87,7 +87,7 @@ use crate::recorder::{AuditLogger, Outlet};
 ///         _ => None,
 ///     }))
 ///     .service(answer);
-/// // For `serve_connection`:
+/// // Pass this to `serve_connection`.
 /// let service = hyper_util::service::TowerToHyperService::new(service);
 /// # drop(service);
 /// ```
@@ -130,9 +130,10 @@ impl<I> ServerLayer<I> {
     /// in `http.response.headers` of `request.end`. Their names are in lower case. Several headers of
     /// one name are joined by `, `.
     ///
-    /// If a header carries a credential, its value becomes `[REDACTED]`. That is a header marked as
-    /// sensitive, one with the name of a sensitive key, or one whose name contains `auth`, `cookie`, `token`, `secret`, `password`,
-    /// `credential`, `signature`, `api-key` or `apikey`.
+    /// If a header carries a credential, its value becomes `[REDACTED]`. That is the case if the header
+    /// is marked as sensitive, or if its name is that of a sensitive key. Any name that contains one of
+    /// these words counts, too: `auth`, `cookie`, `token`, `secret`, `password`, `credential`,
+    /// `signature`, `api-key`, `apikey`.
     ///
     /// # Panics
     ///

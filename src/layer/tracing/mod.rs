@@ -44,7 +44,7 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// // In `main`, after `llm_audit::init()`, with `init()` in place of `set_default()`.
 /// let _subscriber = tracing_subscriber::registry().with(AuditLayer::new("benefits")).set_default();
 ///
-/// // What an instrumented library does.
+/// // An instrumented library does this.
 /// let call = tracing::info_span!(
 ///     "chat",
 ///     gen_ai.operation.name = "chat",
@@ -58,7 +58,7 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// # assert!(lines[0].contains(r#""tokens_input":1200"#), "{lines:?}");
 /// ```
 ///
-/// # What becomes what
+/// # Spans and fields
 ///
 /// A span is an operation if its callsite has a field for an operation, a model, a tool or tokens.
 /// An operation becomes an event when it closes. `latency_ms` counts from its opening. If a tool is
@@ -183,7 +183,7 @@ impl AuditLayer {
         self
     }
 
-    fn fields(&self) -> GenAiFields {
+    fn new_fields(&self) -> GenAiFields {
         let fields = self.outlet.peek(|logger| {
             let (content, snapshots) = (logger.captures_content(), logger.includes_snapshots());
             let keeps = Keeps { content, snapshots };
@@ -194,29 +194,29 @@ impl AuditLayer {
         })
     }
 
-    /// Looks at this layer's open span.
-    fn look<'a, S: LookupSpan<'a> + 'a, R>(
+    /// Runs `use_open` on this layer's open span.
+    fn with_open<'a, S: LookupSpan<'a> + 'a, R>(
         &self,
         span: &SpanRef<'a, S>,
-        look: impl FnOnce(&mut OpenSpan) -> R,
+        use_open: impl FnOnce(&mut OpenSpan) -> R,
     ) -> Option<R> {
         if !is_gen_ai(span.metadata()) {
             return None;
         }
         let mut extensions = span.extensions_mut();
         let held = extensions.get_mut::<Held>()?;
-        held.0.iter_mut().find(|(layer, _)| *layer == self.id).map(|(_, open)| look(open))
+        held.0.iter_mut().find(|(layer, _)| *layer == self.id).map(|(_, open)| use_open(open))
     }
 
     fn context_of<'a, S: LookupSpan<'a> + 'a>(
         &self,
         span: &SpanRef<'a, S>,
     ) -> Option<TraceContext> {
-        self.look(span, |open| open.context.clone()).flatten()
+        self.with_open(span, |open| open.context.clone()).flatten()
     }
 
     /// Returns the innermost operation of these spans.
-    fn operation<'a, S: LookupSpan<'a> + 'a>(
+    fn innermost_operation<'a, S: LookupSpan<'a> + 'a>(
         &self,
         mut spans: impl Iterator<Item = SpanRef<'a, S>>,
     ) -> Option<(SpanRef<'a, S>, TraceContext)> {
@@ -224,13 +224,13 @@ impl AuditLayer {
     }
 
     /// Returns the value of the first of these spans that has one of the fields.
-    fn said<'a, S: LookupSpan<'a> + 'a>(
+    fn first_value<'a, S: LookupSpan<'a> + 'a>(
         &self,
         spans: impl Iterator<Item = SpanRef<'a, S>>,
         names: &[&str],
     ) -> Option<String> {
-        let said = |open: &mut OpenSpan| open.fields.text(names).map(str::to_owned);
-        spans.filter_map(|span| self.look(&span, said).flatten()).next()
+        let value = |open: &mut OpenSpan| open.fields.text(names).map(str::to_owned);
+        spans.filter_map(|span| self.with_open(&span, value).flatten()).next()
     }
 
     /// Returns the context that is the parent of a new operation.
@@ -249,7 +249,7 @@ impl AuditLayer {
 
     /// Records the start of a tool when its name is known.
     fn record_call<'a, S: LookupSpan<'a> + 'a>(&self, span: &SpanRef<'a, S>) {
-        let due = self.look(span, |open| {
+        let due = self.with_open(span, |open| {
             let is_due = !open.is_call_recorded && open.is_named_tool();
             open.is_call_recorded |= is_due;
             open.has_call_arguments |= is_due && open.fields.text(names::ARGUMENTS).is_some();
@@ -267,11 +267,11 @@ impl AuditLayer {
         record: impl FnOnce(&Operation<'_>),
     ) {
         let Some(context) = &open.context else { return };
-        let said = |names: &[&str]| {
+        let value = |names: &[&str]| {
             let own = open.fields.text(names).map(str::to_owned);
-            own.or_else(|| self.said(span.scope().skip(1), names))
+            own.or_else(|| self.first_value(span.scope().skip(1), names))
         };
-        let (agent, conversation) = (said(names::AGENT), said(names::CONVERSATION));
+        let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
         record(&Operation {
             outlet: &self.outlet,
             fields: &open.fields,
@@ -296,11 +296,11 @@ impl AuditLayer {
     ) {
         let above = self.context_above(above, event.is_contextual());
         let context = above.map_or_else(TraceContext::new_trace, |above| above.new_span());
-        let said = |names: &[&str]| {
+        let value = |names: &[&str]| {
             let own = fields.text(names).map(str::to_owned);
-            own.or_else(|| self.said(ctx.event_scope(event).into_iter().flatten(), names))
+            own.or_else(|| self.first_value(ctx.event_scope(event).into_iter().flatten(), names))
         };
-        let (agent, conversation) = (said(names::AGENT), said(names::CONVERSATION));
+        let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
         let operation = Operation {
             outlet: &self.outlet,
             fields,
@@ -324,10 +324,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
             return;
         }
         let (Some(_busy), Some(span)) = (Busy::begin(), ctx.span(id)) else { return };
-        let mut fields = self.fields();
+        let mut fields = self.new_fields();
         attributes.record(&mut fields);
         let context = has_field(metadata, names::is_operation).then(|| {
-            let above = self.operation(span.scope().skip(1));
+            let above = self.innermost_operation(span.scope().skip(1));
             if let Some((span, _)) = &above {
                 self.record_call(span);
             }
@@ -347,14 +347,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(id) else { return };
-        if self.look(&span, |_| ()).is_none() {
+        if self.with_open(&span, |_| ()).is_none() {
             return;
         }
         let Some(_busy) = Busy::begin() else { return };
         // The values are read before the span is locked, because reading runs the caller's code.
-        let mut fields = self.fields();
+        let mut fields = self.new_fields();
         values.record(&mut fields);
-        self.look(&span, |open| open.merge(fields));
+        self.with_open(&span, |open| open.merge(fields));
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
@@ -366,11 +366,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         }
         let Some(_busy) = Busy::begin() else { return };
         let scope = ctx.event_scope(event).into_iter().flatten();
-        let operation = self.operation(scope);
+        let operation = self.innermost_operation(scope);
         if operation.is_none() && !is_gen_ai {
             return;
         }
-        let mut fields = self.fields().of_event(metadata.name());
+        let mut fields = self.new_fields().of_event(metadata.name());
         event.record(&mut fields);
         if !is_error {
             fields.forget_error();
@@ -379,7 +379,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
             self.record_call(span);
             let fill =
                 |open: &mut OpenSpan| open.takes(&fields).then(|| open.fields.fill(fields.clone()));
-            let filled = self.look(span, fill);
+            let filled = self.with_open(span, fill);
             if filled.flatten().is_some() {
                 return;
             }
@@ -410,16 +410,16 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(&id) else { return };
         self.record_call(&span);
-        let Some(open) = self.look(&span, OpenSpan::take) else { return };
+        let Some(open) = self.with_open(&span, OpenSpan::take) else { return };
         // If the guard of an entered span was leaked, the span is left now.
         while entered::exit(self.id, &id) {}
         if open.never_began(span.metadata()) {
             return;
         }
         if open.is_model() && open.fields.usage().is_some() {
-            let above = self.operation(span.scope().skip(1));
+            let above = self.innermost_operation(span.scope().skip(1));
             above.and_then(|(span, _)| {
-                self.look(&span, |open| open.repeats_tokens |= open.is_model())
+                self.with_open(&span, |open| open.repeats_tokens |= open.is_model())
             });
         }
         self.record(&open, &span, |operation| operation.end());

@@ -165,8 +165,8 @@ impl Operation<'_> {
             return None;
         }
         // Some instrumentations write `error = false` if there is no error.
-        let said = |names| self.fields.text(names).filter(|text| *text != "false");
-        let (error_type, message) = (said(names::ERROR_TYPE), said(names::ERROR_MESSAGE));
+        let value = |names| self.fields.text(names).filter(|text| *text != "false");
+        let (error_type, message) = (value(names::ERROR_TYPE), value(names::ERROR_MESSAGE));
         let outcome = self.fields.text(names::OUTCOME);
         let outcome = outcome.filter(|outcome| matches!(*outcome, "error" | "denied"));
         let is_call = matches!(failed, EventType::LlmError | EventType::ToolError);
