@@ -1,14 +1,14 @@
-//! What is assigned to a name that speaks of a secret: `password=…`, `api_key: …`,
-//! `"clientSecret": "…"`, in logs, in files of settings, in source code.
+//! Finds what is assigned to a secret's name: `password=…`, `api_key: …`, `"clientSecret": "…"`.
+//! Such assignments are in logs, configuration files and source code.
 
 use super::{Bytes, Look, found, is_alphanumeric, step};
 use crate::names::{self, Name};
 use crate::{Kind, Match};
 
-/// What may stand behind a name: its closing quote, that one's escape, a blank, a sign.
+/// What may follow a name: its closing quote, an escape of that, a blank, a sign.
 const BEHIND: &[u8] = b"\"'\\ \t:=";
 
-/// Where such a name may be told from others: at its end, or where that is rarer, inside.
+/// The bytes by which a name is found: its end or, if that is rarer, an inner part.
 pub(super) const TRIGGERS: [Bytes; 9] = [
     [b"sS", b"wW", b"oO", b"rR"],
     [b"sSpP", b"wW", b"dD", BEHIND],
@@ -32,9 +32,9 @@ const NAME_BYTES_MAX: usize = 48;
 const PASSWORD_BYTES_MIN: usize = 6;
 const SECRET_BYTES_MIN: usize = 10;
 const AWS_SECRET_BYTES: usize = 40;
-/// The longest value whose closing quote is looked for.
+/// The closing quote of a longer value is not searched.
 const QUOTED_BYTES_MAX: usize = 4096;
-/// As much of a value without quotes is judged; the rest goes with it.
+/// The part of an unquoted value that is judged. If that part is a secret, the rest goes with it.
 const BARE_BYTES_MAX: usize = 256;
 /// Blanks on one side of the sign.
 const BLANKS_MAX: usize = 8;
@@ -47,7 +47,7 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// The value behind the name that the place `at` lies in.
+/// Returns the value after the name that contains the place `at`.
 pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
     let end = (at..at + NAME_BYTES_MAX).find(|&at| !look.byte(at).is_some_and(is_name))?;
     if !may_be_one(look, end) {
@@ -59,7 +59,7 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
         Name::Plain => return None,
         class => class.is_chosen(),
     };
-    // A placeholder is no name.
+    // A placeholder is not a name.
     if name.starts_with(b"REDACTED") && look.before(start) == Some(b'[') {
         return None;
     }
@@ -72,7 +72,7 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
         None => value + head.take_while(|&&byte| is_part(byte)).count(),
     };
     let text = &look.text[value..end];
-    // The mark that ends a sentence is no part of what stands in it.
+    // If a mark ends the sentence, it is not part of the value.
     let stop = usize::from(quote.is_none() && text.len() > 1 && text.ends_with(b"."));
     let text = &text[..text.len() - stop];
     let next = look.byte(value + text.len());
@@ -80,10 +80,10 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
     let is_secret = match quote {
         _ if is_place(text) => false,
         None if text.contains(&b'(') || matches!(next, Some(b'(' | b'[')) => false,
-        // A list of names has a comma where one of a name and a value has it.
+        // A list of names has a comma at the place of the sign.
         Some(_) if sign == Sign::Comma => has_digit(text) && is_random(text),
         Some(_) if is_chosen => is_password(text),
-        // In a string of settings even a word.
+        // In a string of settings even a word is a password.
         None if is_chosen && (look.before(start) == Some(b';') || next == Some(b';')) => {
             text.len() >= 3
         }
@@ -109,20 +109,20 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
     found(kind, value, if is_cut { look.run(end, is_part) } else { value + text.len() })
 }
 
-/// What stands between a name and its value.
+/// What is between a name and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sign {
     /// A sign of assignment without a blank beside it.
     Close,
-    /// The same with blanks, or a word for it.
+    /// A sign with blanks beside it, or a word for it.
     Apart,
     Comma,
 }
 
-/// So many letters at the end of a name are looked at first; of one that has fewer, all.
+/// The letters at the end of a name that are compared first. If a name has fewer, all are compared.
 const LAST: usize = 4;
 
-/// [`ENDS`], the last letter lowest; and which of these bytes count.
+/// [`ENDS`], the last letter lowest, and a mask of the bytes that count.
 const LAST_LETTERS: [(u32, u32); ENDS.len()] = {
     let mut ends = [(0, 0); ENDS.len()];
     let mut i = 0;
@@ -139,7 +139,8 @@ const LAST_LETTERS: [(u32, u32); ENDS.len()] = {
     ends
 };
 
-/// Whether what ends at `end` may be a name of a secret: a quick look, as most are none.
+/// Returns whether what ends at `end` may be a name of a secret. This is a quick check, because
+/// most are not.
 fn may_be_one(look: Look<'_>, end: usize) -> bool {
     let name = look.text[look.edge..end].iter().rev().take(2 * NAME_BYTES_MAX);
     let name = name.take_while(|&&byte| is_name(byte)).inspect(|_| step(1));
@@ -149,11 +150,11 @@ fn may_be_one(look: Look<'_>, end: usize) -> bool {
     let last = letters
         .enumerate()
         .fold(0, |last, (i, byte)| last | u32::from(byte.to_ascii_lowercase()) << (8 * i));
-    // All are asked, without a branch.
+    // All ends are compared, without a branch.
     LAST_LETTERS.iter().fold(false, |is, (end, of)| is | (last & of == *end))
 }
 
-/// The sign behind a name that ends at `at`, where the value begins, and its quote.
+/// Returns the sign after a name that ends at `at`, the beginning of the value, and its quote.
 fn behind_sign(look: Look<'_>, at: usize) -> Option<(Sign, usize, Option<u8>)> {
     let blanks = |from: usize| look.run(from, is_blank).min(from + BLANKS_MAX);
     let escape = |from: usize| look.run(from, |byte| byte == b'\\').min(from + 7);
@@ -178,7 +179,7 @@ fn behind_sign(look: Look<'_>, at: usize) -> Option<(Sign, usize, Option<u8>)> {
     if sign == Sign::Close && (value > behind || closing.is_none() && place > at) {
         sign = Sign::Apart;
     }
-    // A letter in front of a literal: `b"…"`, `r"…"`, `@"…"`; quotes in quotes.
+    // A letter before a literal: `b"…"`, `r"…"`, `@"…"`; quotes in quotes.
     let prefixed = look.byte(value).filter(|byte| b"bru@'".contains(byte));
     let inner = prefixed.and_then(|_| quoted(value + 1));
     let inner = inner.filter(|&(from, quote)| end_of_quoted(look, from, quote).is_some());
@@ -190,7 +191,7 @@ fn behind_sign(look: Look<'_>, at: usize) -> Option<(Sign, usize, Option<u8>)> {
     Some(quote.map_or((sign, value, None), |(value, quote)| (sign, value, Some(quote))))
 }
 
-/// The end of a quoted value: in front of the same quote and its escapes, on the same line.
+/// Returns the end of a quoted value: before the same quote and its escapes, on the same line.
 fn end_of_quoted(look: Look<'_>, start: usize, quote: u8) -> Option<usize> {
     let rest = look.rest(start);
     let rest = &rest[..rest.len().min(QUOTED_BYTES_MAX)];
@@ -199,7 +200,7 @@ fn end_of_quoted(look: Look<'_>, start: usize, quote: u8) -> Option<usize> {
     (rest[length] == quote).then_some(start + length - escapes)
 }
 
-/// The bytes of a value without quotes.
+/// Returns whether a byte may be in a value without quotes.
 fn is_bare(byte: u8, in_url: bool) -> bool {
     match byte {
         b'&' | b'#' => !in_url,
@@ -209,7 +210,8 @@ fn is_bare(byte: u8, in_url: bool) -> bool {
     }
 }
 
-/// Whether a value is a place for one, a path, a type: `${TOKEN}`, `<password>`, `****`.
+/// Returns whether a value is a placeholder of the author, a path or a type: `${TOKEN}`,
+/// `<password>`, `****`.
 fn is_place(text: &[u8]) -> bool {
     let Some(&first) = text.first() else { return true };
     b"${<%[(#&+,/:.*@\\!=".contains(&first)
@@ -226,12 +228,12 @@ fn has_digit(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_digit)
 }
 
-/// Whether a value is of letters, with what separates words.
+/// Returns whether a value consists of letters and what separates words.
 fn is_word(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_alphabetic() || b"_-.: ".contains(byte))
 }
 
-/// Whether a value is long and mixed enough for a secret that nobody chose.
+/// Returns whether a value is long and mixed enough for a secret that a machine made.
 pub(super) fn is_random(text: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
     let has_letter = has(u8::is_ascii_alphabetic);
@@ -241,7 +243,7 @@ pub(super) fn is_random(text: &[u8]) -> bool {
         && (has_digit(text) && has_letter || is_mixed && !is_word(text))
 }
 
-/// Whether a value may be a password: no sentence, and not the word for one.
+/// Returns whether a value may be a password: not a sentence, and not the word for one.
 fn is_password(text: &[u8]) -> bool {
     let words: [&[u8]; 4] = [b"password", b"passwd", b"secret", b"token"];
     let types: [&[u8]; 9] = [

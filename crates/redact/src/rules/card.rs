@@ -1,6 +1,6 @@
 //! Payment cards: 13 to 19 digits with an issuer's prefix and length that pass Luhn's check.
 //!
-//! Prefixes and lengths are those of ISO/IEC 7812 issuer ranges as the card schemes publish them.
+//! Prefixes and lengths are those of the ISO/IEC 7812 issuer ranges that the card schemes publish.
 
 use super::{Look, found};
 use crate::{Kind, Match};
@@ -36,8 +36,8 @@ const ISSUERS: [(&str, &str, usize, usize); 24] = [
     ("6390", "6390", 13, 19),
 ];
 
-/// The card that begins with the digit at `at`: groups of two digits and more, the first of four and
-/// more, with the same separator between them or none.
+/// Returns the card that begins with the digit at `at`. Its groups have two digits or more, the
+/// first group four or more. The separator between groups is the same throughout, or absent.
 pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
     let mut digits = [0; DIGITS_MAX];
     let (mut count, mut group, mut end, mut separator) = (0, 0, at, None);
@@ -66,8 +66,9 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
     is_one.then(|| found(Kind::Card, at, end))?
 }
 
-/// Whether a match of the floor's rule is a card by its issuer's prefix and length, by Luhn's check
-/// and by what stands beside it. Of digits outside ASCII only those of full width make one.
+/// Returns whether a match of the floor's rule is a card. The issuer's prefix and length, Luhn's
+/// check and the text beside it decide. If digits are outside ASCII, only full-width ones can form
+/// a card.
 pub(crate) fn is_card(text: &str, edge: usize, card: Match) -> bool {
     let mut digits = [0; 16];
     let (mut count, mut separator) = (0, None);
@@ -87,7 +88,7 @@ pub(crate) fn is_card(text: &str, edge: usize, card: Match) -> bool {
     is_number(&digits) && is_apart(look, card.start, card.end, separator == Some(' '))
 }
 
-/// Whether the digits have an issuer's prefix and length and pass Luhn's check.
+/// Returns whether the digits have an issuer's prefix and length and pass Luhn's check.
 fn is_number(digits: &[u8]) -> bool {
     let begins_within = |first: &str, last: &str| {
         let prefix = digits[..first.len()].iter().map(|digit| digit + b'0');
@@ -99,7 +100,7 @@ fn is_number(digits: &[u8]) -> bool {
     is_issued && luhn(digits) && digits.iter().any(|digit| *digit != digits[0])
 }
 
-/// The check of ISO/IEC 7812-1, annex B.
+/// Checks the digits by ISO/IEC 7812-1, annex B.
 fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
@@ -113,8 +114,8 @@ fn luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// Whether a number from `start` to `end` is no part of a word, of a decimal, of an id with hyphens,
-/// or of more groups of digits.
+/// Returns whether a number from `start` to `end` is separate. It is not if it is part of a word, a
+/// decimal, an id with hyphens or a longer row of groups.
 fn is_apart(look: Look<'_>, start: usize, end: usize, has_spaces: bool) -> bool {
     let is_digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
     let is_word = |byte: Option<u8>| {
@@ -133,8 +134,9 @@ fn is_apart(look: Look<'_>, start: usize, end: usize, has_spaces: bool) -> bool 
         && !is_of_span(front)
 }
 
-/// Whether what stands before a number says that it is the id of a span, whose sixteen hexadecimal
-/// digits now and then are all decimal: `span 45…`, `"span_id":"45…`, `parentSpanId=45…`.
+/// Returns whether the text before a number names it as the id of a span: `span 45…`,
+/// `"span_id":"45…`, `parentSpanId=45…`. The sixteen hexadecimal digits of such an id are sometimes
+/// all decimal.
 fn is_of_span(front: &[u8]) -> bool {
     let is_between = |byte: &u8| b" \t\"'\\:=".contains(byte);
     let length = front.iter().rposition(|byte| !is_between(byte)).map_or(0, |last| last + 1);

@@ -1,9 +1,9 @@
-//! What is looked for beyond the floor, and where may it begin?
+//! The default rules beyond the floor, and their triggers.
 //!
-//! A rule is asked at every place where its trigger stands: four bytes, each of a set. It looks at
-//! the text in front of the place no further than the edge and a bounded window, behind it as far as
-//! its match goes, and says where the match lies. The trigger may stand inside the match or before
-//! it; a match begins at most 80 bytes before its trigger.
+//! A trigger is four sets of bytes. If the four bytes of a place are in these sets, the rule of the
+//! trigger is asked at that place. It looks backward no further than the edge and a bounded window.
+//! It looks forward as far as its match extends, and returns the place of the match. The trigger
+//! may be inside the match or before it. A match begins at most 80 bytes before its trigger.
 
 mod assignment;
 mod card;
@@ -19,20 +19,21 @@ use super::prefilter::{PLACE, Pattern};
 use super::steps::step;
 use super::{Kind, Match};
 
-/// To be counted up when a rule or a table of one changes: logs say by which rules they were redacted.
+/// Must be increased if a rule or a table of one changes, because logs record by which rules they
+/// were redacted.
 pub(super) const EDITION: &str = "5";
 
 /// The text that a rule looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look<'t> {
     pub(super) text: &'t [u8],
-    /// Where the segment begins: a placeholder or the beginning of the text stands before it, which
+    /// The beginning of the segment. Before it is a placeholder or the beginning of the text, which
     /// is a boundary to every rule.
     pub(super) edge: usize,
 }
 
 impl<'t> Look<'t> {
-    /// The byte before `at`, if it is not beyond the edge.
+    /// Returns the byte before `at`, if it is not beyond the edge.
     fn before(self, at: usize) -> Option<u8> {
         self.text[self.edge..at].last().copied()
     }
@@ -41,19 +42,19 @@ impl<'t> Look<'t> {
         self.text.get(at).copied()
     }
 
-    /// The text from `at` on.
+    /// Returns the text from `at` on.
     fn rest(self, at: usize) -> &'t [u8] {
         self.text.get(at..).unwrap_or_default()
     }
 
-    /// The end of the run of bytes from `at` on of which `is` is true.
+    /// Returns the end of the run of bytes from `at` on for which `is` is true.
     fn run(self, at: usize, is: impl Fn(u8) -> bool) -> usize {
         let length = self.rest(at).iter().take_while(|&&byte| is(byte)).count();
         step(length + 1);
         at + length
     }
 
-    /// The beginning of the run of at most `most` such bytes in front of `at`, up to the edge.
+    /// Returns the beginning of the run of at most `most` such bytes before `at`, up to the edge.
     fn run_before(self, at: usize, most: usize, is: impl Fn(u8) -> bool) -> usize {
         let window = &self.text[self.edge.max(at.saturating_sub(most))..at];
         let length = window.iter().rev().take_while(|&&byte| is(byte)).count();
@@ -62,15 +63,15 @@ impl<'t> Look<'t> {
     }
 }
 
-/// A match, if it holds a byte.
+/// Returns a match, if it contains a byte.
 fn found(kind: Kind, start: usize, end: usize) -> Option<Match> {
     (start < end).then_some(Match { start, end, kind })
 }
 
-/// Where the match lies whose trigger stands at a place.
+/// Finds the match whose trigger is at a place.
 #[derive(Clone, Copy)]
 pub(super) enum Rule {
-    /// And how far in its prefix the trigger stands.
+    /// A token, and the offset of the trigger in its prefix.
     Token(&'static Token, usize),
     Other(fn(Look<'_>, usize) -> Option<Match>),
 }
@@ -86,7 +87,7 @@ impl Rule {
     }
 }
 
-/// Where a rule is asked.
+/// A rule and the places at which it is asked.
 #[derive(Clone, Copy)]
 pub(super) struct Trigger {
     pub(super) pattern: Pattern,
@@ -101,7 +102,7 @@ impl Trigger {
         Self { pattern: Pattern { bytes, is_word: false }, rule }
     }
 
-    /// One that stands behind no letter, digit or underscore.
+    /// Makes a trigger that is not after a letter, a digit or an underscore.
     const fn word(bytes: Bytes, rule: Rule) -> Self {
         Self { pattern: Pattern { bytes, is_word: true }, rule }
     }
@@ -111,11 +112,11 @@ const DIGITS: &[u8] = b"0123456789";
 const ALPHANUMERIC: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const BASE64URL: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
 
-/// The rules that are asked where a number begins: three ASCII digits behind no letter, digit or
-/// underscore, and more.
+/// The rules that are asked at the beginning of a number: three ASCII digits and more. They are not
+/// asked if a letter, a digit or an underscore is before it.
 pub(super) const NUMBERS: [fn(Look<'_>, usize) -> Option<Match>; 2] = [card::at, numbers::us_ssn];
 
-/// The triggers of all other default rules.
+/// Returns the triggers of all other default rules.
 pub(super) fn triggers() -> Vec<Trigger> {
     let mut triggers: Vec<Trigger> = tokens::triggers().collect();
     triggers.extend(numbers::IBAN.map(|country| {
@@ -133,12 +134,12 @@ fn is_alphanumeric(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 
-/// The bytes of base64url, which most tokens are made of.
+/// Returns whether a byte is in base64url, the alphabet of most tokens.
 fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
-/// The bytes of either base64.
+/// Returns whether a byte is in either alphabet of base64.
 fn is_base64(byte: u8) -> bool {
     is_base64url(byte) || matches!(byte, b'+' | b'/' | b'=')
 }

@@ -9,13 +9,13 @@ DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23
 KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29\
 RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
 
-/// Those whose account numbers have no letters, by the same registry: an id in hexadecimal digits
-/// begins with some of their codes.
+/// The countries whose account numbers have no letters, by the same registry. An id in hexadecimal
+/// digits begins with some of their codes.
 const WITHOUT_LETTERS: &[u8] =
     b"AEATBABEBICRCZDEDJDKDOEEEGESFIFOGLHRHUILISLTLYMEMNMRNOPLPTRSSDSESISKSOSTTL\
 TNVAXK";
 
-/// The code of a country, behind which two digits stand.
+/// The code of a country, which two digits follow.
 #[rustfmt::skip]
 pub(super) const IBAN: [[&[u8]; 2]; 24] = [
     [b"aA", b"dDeEtTlLzZ"],
@@ -44,8 +44,8 @@ pub(super) const IBAN: [[&[u8]; 2]; 24] = [
     [b"yY", b"eE"],
 ];
 
-/// An IBAN in either case, as one word or in groups with single spaces, or of four with hyphens: a
-/// UUID has other groups.
+/// Returns an IBAN in either case. It is one word, or groups with single spaces, or groups of four
+/// with hyphens. A UUID has other groups.
 pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {
     let upper = |at: usize| look.byte(at).map(|byte| byte.to_ascii_uppercase());
     let country = [upper(at)?, upper(at + 1)?];
@@ -81,7 +81,8 @@ pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {
     (is_bounded && modulo_97(&text[..length]) == 1).then(|| found(Kind::Iban, at, end))?
 }
 
-/// The check of ISO 7064, MOD 97-10: the first four characters go last, letters count from 10.
+/// Computes the check of ISO 7064, MOD 97-10. The first four characters go last, and letters count
+/// from 10.
 fn modulo_97(text: &[u8]) -> u32 {
     text[4..].iter().chain(&text[..4]).fold(0, |rest, &byte| match byte {
         b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
@@ -89,8 +90,8 @@ fn modulo_97(text: &[u8]) -> u32 {
     })
 }
 
-/// A United States social security number: three, two and four digits with the same separator, none
-/// of the numbers that are never given out.
+/// Returns a United States social security number: three, two and four digits with the same
+/// separator. Numbers that are never issued do not match.
 pub(super) fn us_ssn(look: Look<'_>, at: usize) -> Option<Match> {
     let text: &[u8; 11] = look.rest(at).first_chunk()?;
     let separator = text[3];

@@ -1,4 +1,4 @@
-//! Secrets that are told by what stands around them: PEM blocks, headers, URLs, hashes of passwords.
+//! Secrets that the text around them identifies: PEM blocks, headers, URLs, hashes of passwords.
 
 use super::assignment::is_random;
 use super::{Bytes, Look, found, is_alphanumeric, is_base64};
@@ -25,26 +25,26 @@ pub(super) const TRIGGERS: [Structure; 15] = [
     ([b"m", b"a", b"c", b"h"], netrc),
 ];
 
-/// What a user's name in a URL may begin with.
+/// The bytes with which a user's name in a URL may begin.
 const USER: &[u8] =
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&()*+,;=:%@{}|^]";
-/// What a crypted password may begin with, or its parameters.
+/// The bytes with which a crypted password or its parameters may begin.
 const HASH: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./$+=,-@";
 
-/// The longest thing that is looked at of a URL or a line before what is told of in it.
+/// The longest part of a URL or a line that is read before the secret in it.
 const WINDOW_BYTES: usize = 512;
 
 fn starts_with(text: &[u8], lower: &[u8]) -> bool {
     text.get(..lower.len()).is_some_and(|text| text.eq_ignore_ascii_case(lower))
 }
 
-/// The place in `text` where `part` begins.
+/// Returns the place in `text` at which `part` begins.
 fn position(text: &[u8], part: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, part)
 }
 
-/// A block from `-----BEGIN … PRIVATE KEY…-----` to the end of its last line, or to the end of the
-/// text where it has none.
+/// Returns a block from `-----BEGIN … PRIVATE KEY…-----` to the end of its last line. If the block
+/// has no last line, it extends to the end of the text.
 fn private_key(look: Look<'_>, at: usize) -> Option<Match> {
     const LABEL_BYTES_MAX: usize = 64;
     let start = look.run_before(at, 5, |byte| byte == b'-');
@@ -64,12 +64,12 @@ fn private_key(look: Look<'_>, at: usize) -> Option<Match> {
     found(Kind::PrivateKey, start, end)
 }
 
-/// The same in base64: `-----BEGIN ` at the beginning, `PRIVATE KEY` soon behind.
+/// Returns the same block in base64: `-----BEGIN ` at the beginning, and `PRIVATE KEY` soon after.
 fn encoded_private_key(look: Look<'_>, at: usize) -> Option<Match> {
     let text = look.rest(at);
     let begins = text.starts_with(b"LS0tLS1CRUdJTi");
     let head = &text[..text.len().min(80)];
-    // `PRIVATE KEY` encoded at each of the three places in a group of bytes that it may begin at.
+    // `PRIVATE KEY`, encoded at each of the three offsets that it may have in a group of bytes.
     let names: [&[u8]; 3] = [b"UFJJVkFURSBLRV", b"BSSVZBVEUgS0VZ", b"QUklWQVRFIEtFW"];
     let is_private = begins && names.iter().any(|name| position(head, name).is_some());
     is_private.then(|| found(Kind::PrivateKey, at, look.run(at, is_base64)))?
@@ -79,8 +79,8 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
 
-/// Behind `at`: a closing quote, a colon or an equals sign, an opening quote, with spaces between,
-/// quotes escaped or not. `None` without the sign.
+/// Passes a closing quote, a colon or an equals sign, and an opening quote. Spaces may be between
+/// them, and quotes may be escaped. Returns `None` if there is no sign.
 fn behind_sign(look: Look<'_>, at: usize) -> Option<usize> {
     let is_filler = |byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b',');
     let near = |from: usize| look.run(from, is_filler).min(from + 8);
@@ -94,7 +94,7 @@ fn behind_sign(look: Look<'_>, at: usize) -> Option<usize> {
     Some(near(behind))
 }
 
-/// The credentials of an `Authorization` header, whose `riz` stands at `at`.
+/// Returns the credentials of an `Authorization` header whose `riz` is at `at`.
 fn authorization(look: Look<'_>, at: usize) -> Option<Match> {
     const OFFSET: usize = 5;
     let start = at.checked_sub(OFFSET).filter(|start| *start >= look.edge)?;
@@ -108,7 +108,7 @@ fn authorization(look: Look<'_>, at: usize) -> Option<Match> {
     let has_scheme = behind > scheme && scheme > value && scheme - value <= 20;
     let start = if has_scheme { behind } else { value };
     let is_word = |scheme: &[u8]| starts_with(look.rest(value), scheme);
-    // Of these the whole line is a list of parts.
+    // For these schemes the whole line is a list of parts.
     let end = if has_scheme && (is_word(b"digest") || is_word(b"aws4") || is_word(b"hawk")) {
         look.run(start, |byte| !matches!(byte, b'\r' | b'\n' | b'\'' | b'['))
     } else {
@@ -119,13 +119,13 @@ fn authorization(look: Look<'_>, at: usize) -> Option<Match> {
     is_one.then(|| found(Kind::Authorization, start, end))?
 }
 
-/// Whether there is more in a text than the small letters of a word or of a name in source code.
+/// Returns whether a text has more than the small letters of a word or of a name in source code.
 fn is_mixed(text: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
     has(u8::is_ascii_digit) || has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
 }
 
-/// The token behind `Bearer`, wherever that stands: 16 bytes and more with a digit.
+/// Returns the token after `Bearer`, anywhere in a text: 16 bytes or more, with a digit.
 fn bearer(look: Look<'_>, at: usize) -> Option<Match> {
     const LEAST: usize = 16;
     let name = b"bearer ";
@@ -140,7 +140,7 @@ fn bearer(look: Look<'_>, at: usize) -> Option<Match> {
     is_one.then(|| found(Kind::Authorization, start, end))?
 }
 
-/// The cookies of a header line, up to the end of the line or to a quote.
+/// Returns the cookies of a header line, up to the end of the line or to a quote.
 fn cookie(look: Look<'_>, at: usize) -> Option<Match> {
     let start = look.run_before(at, 3, |byte| byte.is_ascii_alphabetic());
     if !starts_with(look.rest(start), b"cookie")
@@ -155,8 +155,8 @@ fn cookie(look: Look<'_>, at: usize) -> Option<Match> {
     has_pair.then(|| found(Kind::Cookie, start, look.run(start, is_part)))?
 }
 
-/// User and password in front of the host of a URL whose `://` stands at `at`; without a colon in it,
-/// a user's name of 20 bytes and more, which is a token.
+/// Returns user and password before the host of a URL whose `://` is at `at`. If there is no colon,
+/// a user's name of 20 bytes or more is a token.
 fn url_credentials(look: Look<'_>, at: usize) -> Option<Match> {
     const TOKEN_BYTES_MIN: usize = 20;
     let start = at + 3;
@@ -171,7 +171,8 @@ fn url_credentials(look: Look<'_>, at: usize) -> Option<Match> {
     is_secret.then(|| found(Kind::UrlCredentials, start, start + user.len()))?
 }
 
-/// Whether a password in a URL is one and no place for one: `${PASSWORD}`, `{password}`, `***`.
+/// Returns whether a password in a URL is a value, and not a placeholder of the author:
+/// `${PASSWORD}`, `{password}`, `***`.
 fn is_value(text: &[u8]) -> bool {
     let is_place = |byte: &u8| b"${}<>%*".contains(byte);
     !text.is_empty()
@@ -179,8 +180,8 @@ fn is_value(text: &[u8]) -> bool {
         && !text.iter().all(|&byte| byte == b'x' || byte == b'X' || byte == b'*')
 }
 
-/// The value of a parameter that signs a URL or is a key for it: `sig`, `signature`, `key`,
-/// `X-Amz-Signature`, `X-Amz-Security-Token` and those of Google's.
+/// Returns the value of a parameter that signs a URL or is a key for it. These are `sig`,
+/// `signature`, `key`, `X-Amz-Signature`, `X-Amz-Security-Token` and those of Google.
 fn url_parameter(look: Look<'_>, at: usize) -> Option<Match> {
     const LEAST: usize = 12;
     let name = URL_PARAMETERS.into_iter().find(|name| starts_with(look.rest(at + 1), name))?;
@@ -189,7 +190,8 @@ fn url_parameter(look: Look<'_>, at: usize) -> Option<Match> {
     (end - start >= LEAST).then(|| found(Kind::UrlParameter, start, end))?
 }
 
-/// A hash as `crypt(3)` and its like write it: bcrypt, MD5, SHA-2, yescrypt, Argon2, Kerberos.
+/// Returns a hash in the form of `crypt(3)` and similar ones: bcrypt, MD5, SHA-2, yescrypt, Argon2,
+/// Kerberos.
 fn password_hash(look: Look<'_>, at: usize) -> Option<Match> {
     const LEAST: usize = 24;
     let text = look.rest(at);
@@ -205,7 +207,8 @@ fn password_hash(look: Look<'_>, at: usize) -> Option<Match> {
     (signs >= 3 && end - at >= LEAST).then(|| found(Kind::PasswordHash, at, end))?
 }
 
-/// A webhook's URL, in whose host `.com` stands behind `last`: whoever knows it may post.
+/// Returns the URL of a webhook in whose host `.com` is after `last`. If somebody knows such a URL,
+/// they may post to it.
 fn webhook(look: Look<'_>, last: usize) -> Option<Match> {
     let at = last + 1;
     let start = look.run_before(at, 48, |byte| is_alphanumeric(byte) || b".-".contains(&byte));
@@ -227,8 +230,8 @@ fn webhook(look: Look<'_>, last: usize) -> Option<Match> {
     (end - path > 20).then(|| found(Kind::WebhookUrl, start, end))?
 }
 
-/// The password of an entry in a `.netrc`, which names a machine, a login and a password in this order,
-/// and whose `machine` begins at `at`.
+/// Returns the password of an entry in a `.netrc` whose `machine` begins at `at`. An entry names a
+/// machine, a login and a password in this order.
 fn netrc(look: Look<'_>, at: usize) -> Option<Match> {
     let rest = look.rest(at).strip_prefix(b"machine ")?;
     let window = &rest[..rest.len().min(WINDOW_BYTES)];

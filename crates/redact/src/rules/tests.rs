@@ -93,7 +93,7 @@ fn what_only_looks_like_a_secret_stays() {
     }
 }
 
-/// Pieces that make, join, cut and disguise matches.
+/// Concatenates pieces that make, join, cut and disguise matches.
 fn random_text(rng: &mut fastrand::Rng, samples: &[(Kind, String)]) -> String {
     const JOINTS: [&str; 44] = [
         "",

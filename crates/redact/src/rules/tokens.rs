@@ -8,35 +8,35 @@ use crate::Kind::{self, *};
 use crate::Match;
 use crate::prefilter::{PLACE, rarity};
 
-/// A secret with a prefix: no guess at its randomness, no upper bound of its length.
+/// A secret with a prefix. Its randomness is not estimated, and its length has no upper bound.
 #[derive(Debug)]
 pub(crate) struct Token {
     kind: Kind,
     prefix: &'static [u8],
     body: Body,
-    /// The least bytes behind the prefix.
+    /// The least number of bytes after the prefix.
     least: usize,
-    /// The prefix is part of words: no letter, digit, `-` or `_` may stand before it.
+    /// The prefix is part of words, so it counts only if no letter, digit, `-` or `_` is before it.
     is_word: bool,
 }
 
-/// What stands behind the prefix.
+/// What follows the prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
     /// Letters, digits, `-`, `_`, and dots between runs of these.
     Url,
-    /// As many letters and digits as are the least; behind them as `Url`.
+    /// The least number of letters and digits; after them as `Url`.
     Plain,
-    /// As many hexadecimal digits as are the least, and no letter or digit behind them.
+    /// The least number of hexadecimal digits. It does not match if a letter or digit follows.
     Hex,
-    /// As many letters and digits as are the least, and none behind them.
+    /// The least number of letters and digits. It does not match if another one follows.
     Exact,
-    /// Either base64.
+    /// Either alphabet of base64.
     Base64,
 }
 
 impl Body {
-    /// The bytes it may begin with.
+    /// Returns the bytes that may follow the prefix first.
     fn first(self) -> &'static [u8] {
         match self {
             Self::Hex => b"0123456789abcdefABCDEF",
@@ -55,7 +55,7 @@ const fn word(kind: Kind, prefix: &'static str, body: Body, least: usize) -> Tok
     Token { kind, prefix: prefix.as_bytes(), body, least, is_word: true }
 }
 
-/// Every prefix has three bytes or more. Letters of a prefix count in the case they are written in.
+/// Every prefix has three bytes or more. Letters of a prefix match only in the case of this table.
 #[rustfmt::skip]
 static TOKENS: [Token; 165] = [
     word(OpenaiKey, "sk-", Body::Plain, 20),
@@ -225,8 +225,8 @@ static TOKENS: [Token; 165] = [
     word(ApiToken, "live_", Body::Url, 40),
 ];
 
-/// A trigger for each prefix: its beginning where that is the beginning of a word, else those of its
-/// bytes that are rarest.
+/// Returns a trigger for each prefix. If the prefix begins a word, the trigger is its beginning;
+/// otherwise it is the rarest bytes of the prefix.
 pub(super) fn triggers() -> impl Iterator<Item = Trigger> {
     TOKENS.iter().map(|token| {
         let offset = token.trigger();
@@ -236,22 +236,22 @@ pub(super) fn triggers() -> impl Iterator<Item = Trigger> {
 }
 
 impl Token {
-    /// Where in the prefix its trigger stands.
+    /// Returns the offset of the trigger in the prefix.
     fn trigger(&self) -> usize {
         let last = if self.is_word { 0 } else { self.prefix.len().saturating_sub(PLACE) };
-        // Those with a separator at the end share buckets well.
+        // Triggers with a separator at the end share buckets well.
         let ends = |at: usize| matches!(self.prefix.get(at + PLACE - 1), Some(b'-' | b'_'));
         let rarity = |at: &usize| rarity(self.bytes(*at)) * if ends(*at) { 0.1 } else { 1.0 };
         (0..=last).min_by(|a, b| rarity(a).total_cmp(&rarity(b))).unwrap_or(0)
     }
 
-    /// The bytes from so far in the prefix on, and those that may stand behind it.
+    /// Returns the bytes of the prefix from this offset on, and those that may follow it.
     fn bytes(&self, at: usize) -> Bytes {
         let first = self.body.first();
         std::array::from_fn(|i| self.prefix.get(at + i..=at + i).unwrap_or(first))
     }
 
-    /// The secret of whose prefix the byte at `offset` stands at `at`.
+    /// Returns the secret if the byte at `offset` of its prefix is at `at`.
     pub(super) fn at(&self, look: Look<'_>, at: usize, offset: usize) -> Option<Match> {
         let at = at.checked_sub(offset).filter(|at| *at >= look.edge)?;
         let body = look.rest(at).strip_prefix(self.prefix)?;
@@ -281,7 +281,7 @@ impl Token {
 /// The shortest run that a dot may join to those before it.
 const JOINED_BYTES_MIN: usize = 6;
 
-/// The end of the runs of base64url from `at` on, with single dots between them.
+/// Returns the end of the runs of base64url from `at` on, with single dots between them.
 fn dotted(look: Look<'_>, at: usize) -> usize {
     let mut end = look.run(at, is_base64url);
     while look.byte(end) == Some(b'.') {
@@ -298,7 +298,7 @@ const BASE64: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST
 
 type Odd = (Bytes, fn(Look<'_>, usize) -> Option<Match>);
 
-/// Secrets that are told by something else than a prefix, or by one that is not enough.
+/// Secrets that have no prefix, or for which the prefix is not enough.
 pub(super) const ODD: [Odd; 12] = [
     ([b"S", b"G", b".", BASE64URL], sendgrid),
     ([b"78", b"Q", b"~", AZURE_BYTES], azure_client_secret),
@@ -317,7 +317,7 @@ pub(super) const ODD: [Odd; 12] = [
 const AZURE_BYTES: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_~.";
 const AWS_BYTES: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/// `SG.`, 22 bytes, a dot, 43 bytes.
+/// Matches `SG.`, 22 bytes, a dot, 43 bytes.
 fn sendgrid(look: Look<'_>, at: usize) -> Option<Match> {
     let first = look.run(at + 3, is_base64url);
     let is_one = first - (at + 3) >= 16 && look.byte(first) == Some(b'.');
@@ -325,7 +325,7 @@ fn sendgrid(look: Look<'_>, at: usize) -> Option<Match> {
     (is_one && end - first > 30).then(|| found(SendgridKey, at, end))?
 }
 
-/// Three bytes, `7Q~` or `8Q~`, and 31 to 34 bytes: the values of Microsoft Entra's client secrets.
+/// Matches three bytes, `7Q~` or `8Q~`, and 31 to 34 bytes: the client secrets of Microsoft Entra.
 fn azure_client_secret(look: Look<'_>, at: usize) -> Option<Match> {
     let is_part = |byte| is_base64url(byte) || byte == b'~' || byte == b'.';
     let start = look.run_before(at, 4, is_part);
@@ -333,7 +333,7 @@ fn azure_client_secret(look: Look<'_>, at: usize) -> Option<Match> {
     (at - start == 3 && end - at >= 3 + 30).then(|| found(AzureKey, start, end))?
 }
 
-/// A word of 76 letters and digits, `AZDO`, and four more.
+/// Matches a word of 76 letters and digits, `AZDO`, and four more.
 fn azure_devops(look: Look<'_>, at: usize) -> Option<Match> {
     const BEFORE: usize = 76;
     let text: &[u8; 8] = look.rest(at).first_chunk()?;
@@ -345,12 +345,12 @@ fn azure_devops(look: Look<'_>, at: usize) -> Option<Match> {
     is_one.then(|| found(AzureKey, start, at + text.len()))?
 }
 
-/// A bot's token: its numeric id in base64, six bytes, 27 bytes and more.
+/// Matches a bot's token: its numeric id in base64, six bytes, 27 bytes or more.
 fn discord(look: Look<'_>, at: usize) -> Option<Match> {
     if look.before(at).is_some_and(is_base64url) {
         return None;
     }
-    // The end of a part of so many bytes, behind which a dot stands.
+    // The place after a part of so many bytes and its dot, if there is such a part.
     let part = |at: usize, bytes: std::ops::RangeInclusive<usize>| {
         let window = &look.rest(at)[..look.rest(at).len().min(bytes.end() + 1)];
         let length = window.iter().take_while(|&&byte| is_base64url(byte)).count();
@@ -361,7 +361,7 @@ fn discord(look: Look<'_>, at: usize) -> Option<Match> {
     (end - third >= 27).then(|| found(DiscordToken, at, end))?
 }
 
-/// A bot's id of eight to ten digits, `:AA`, and 32 bytes and more.
+/// Matches a bot's id of eight to ten digits, `:AA`, and 32 bytes or more.
 fn telegram(look: Look<'_>, at: usize) -> Option<Match> {
     let start = look.run_before(at, 10, |byte| byte.is_ascii_digit());
     let end = look.run(at + 3, is_base64url);
@@ -369,7 +369,8 @@ fn telegram(look: Look<'_>, at: usize) -> Option<Match> {
         .then(|| found(TelegramToken, start, end))?
 }
 
-/// 36 hexadecimal digits, or a region and `xx` and as many as make 36, and `NRAL`.
+/// Matches 36 hexadecimal digits and `NRAL`. If a region and `xx` come first, they count towards
+/// the 36.
 fn newrelic_license(look: Look<'_>, at: usize) -> Option<Match> {
     const BEFORE: usize = 36;
     let start = look.run_before(at, BEFORE + 1, is_alphanumeric);
@@ -382,7 +383,7 @@ fn newrelic_license(look: Look<'_>, at: usize) -> Option<Match> {
     is_one.then(|| found(NewrelicKey, start, at + 4))?
 }
 
-/// `px-api-` or `px-dep-` and an UUID.
+/// Matches `px-api-` or `px-dep-` and a UUID.
 fn pixie(look: Look<'_>, at: usize) -> Option<Match> {
     let text: &[u8; 43] = look.rest(at).first_chunk()?;
     let is_one = (text.starts_with(b"px-api-") || text.starts_with(b"px-dep-"))
@@ -390,7 +391,7 @@ fn pixie(look: Look<'_>, at: usize) -> Option<Match> {
     is_one.then(|| found(NewrelicKey, at, at + text.len()))?
 }
 
-/// A session of Salesforce: an organization's id, `!`, and more.
+/// Matches a session of Salesforce: an organization's id, `!`, and more.
 fn salesforce(look: Look<'_>, at: usize) -> Option<Match> {
     const ID_BYTES: std::ops::RangeInclusive<usize> = 15..=18;
     let id = look.rest(at).iter().take(19).take_while(|&&byte| is_alphanumeric(byte)).count();
@@ -401,7 +402,7 @@ fn salesforce(look: Look<'_>, at: usize) -> Option<Match> {
     (end - (at + id) > 60).then(|| found(ApiToken, at, end))?
 }
 
-/// 32 hexadecimal digits, `-us` and a number.
+/// Matches 32 hexadecimal digits, `-us` and a number.
 fn mailchimp(look: Look<'_>, at: usize) -> Option<Match> {
     let start = look.run_before(at, 33, |byte| byte.is_ascii_hexdigit());
     let end = look.run(at + 3, |byte| byte.is_ascii_digit());
@@ -409,8 +410,8 @@ fn mailchimp(look: Look<'_>, at: usize) -> Option<Match> {
     is_one.then(|| found(ApiToken, start, end))?
 }
 
-/// A key id of a session, a bearer, a context or of the old form: as the floor's, and no part of a
-/// word.
+/// Returns a key id of a session, a bearer, a context or of the old form. It has the form of the
+/// floor's key ids, and does not match if it is part of a word.
 fn aws_key(look: Look<'_>, at: usize) -> Option<Match> {
     let text: &[u8; 20] = look.rest(at).first_chunk()?;
     let is_prefix =
@@ -421,10 +422,10 @@ fn aws_key(look: Look<'_>, at: usize) -> Option<Match> {
     (is_prefix && is_random && is_bounded).then(|| found(AwsKey, at, at + 20))?
 }
 
-/// How far behind a key id its secret may begin.
+/// The most bytes between a key id and its secret.
 const SECRET_BEHIND_BYTES_MAX: usize = 100;
 
-/// The secret that stands behind an AWS key id which ends at `at`: 40 bytes of base64.
+/// Returns the secret after an AWS key id that ends at `at`: 40 bytes of base64.
 pub(crate) fn aws_secret(look: Look<'_>, at: usize) -> Option<Match> {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'+' | b'=');
     let window = &look.text[..look.text.len().min(at + SECRET_BEHIND_BYTES_MAX + 42)];
@@ -432,7 +433,7 @@ pub(crate) fn aws_secret(look: Look<'_>, at: usize) -> Option<Match> {
     let mut start = at;
     while start < at + SECRET_BEHIND_BYTES_MAX && start < window.len() {
         let run = look.run(start, is_part);
-        // A sign of equality may stand in front of it.
+        // An equals sign may be before it.
         let from = look.run(start, |byte| byte == b'=');
         if run - from == 40 && window[from..run].iter().any(u8::is_ascii_digit) {
             return found(AwsSecret, from, run);
