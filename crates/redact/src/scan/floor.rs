@@ -6,7 +6,7 @@ use crate::steps::step;
 use crate::{Kind, Match, rules};
 
 impl Matches<'_> {
-    /// The e-mail with this `@`.
+    /// Returns the e-mail with this `@`.
     pub(super) fn email(&self, at: usize) -> Option<Match> {
         let start = at - run_before(&self.bytes()[self.edge..at], LOCAL);
         let length = domain(&self.bytes()[at + 1..]).filter(|_| start < at)?;
@@ -14,12 +14,12 @@ impl Matches<'_> {
         self.is_wanted(email).then_some(email)
     }
 
-    /// Whether an e-mail is one under this profile.
+    /// Returns whether an e-mail counts under this profile.
     pub(super) fn is_wanted(&self, email: Match) -> bool {
         !(self.precise && is_file_name(email.of(self.text)))
     }
 
-    /// The e-mail whose local part `start` lies in, or begins.
+    /// Returns the e-mail whose local part contains `start` or begins there.
     pub(super) fn email_around(&mut self, start: usize) -> Option<Match> {
         if !is(*self.bytes().get(start)?, LOCAL) {
             return None;
@@ -36,7 +36,7 @@ impl Matches<'_> {
         self.is_wanted(email).then_some(email)
     }
 
-    /// The token that begins at `at`.
+    /// Returns the token that begins at `at`.
     pub(super) fn jwt(&mut self, at: usize) -> Option<Match> {
         if self.no_jwt.contains(&at) {
             return None;
@@ -46,7 +46,8 @@ impl Matches<'_> {
         let length = if first > 0 { token_behind(&rest[first..], first) } else { None };
         let end = length.map(|length| at + 3 + first + length);
         if end.is_none() {
-            // A later `eyJ` of this run meets the same end of the run, and no longer a part of it.
+            // A later `eyJ` of this run reaches the same end of the run, with a shorter part before
+            // it.
             self.no_jwt = at..at + 3 + first;
         }
         Some(Match { start: at, end: end?, kind: Kind::Jwt })
@@ -59,19 +60,19 @@ impl Matches<'_> {
         is_key.then_some(Match { start: at, end: at + 20, kind: Kind::AwsKey })
     }
 
-    /// The card of the floor that begins with this digit.
+    /// Returns the card of the floor that begins with this digit.
     pub(super) fn card(&self, at: usize) -> Option<Match> {
         let end = at + card_length(self.text[at..].chars())?;
         let card = Match { start: at, end, kind: Kind::Card };
         (!self.char_at(end).is_some_and(is_word) && self.is_card(card, self.text)).then_some(card)
     }
 
-    /// Whether a card of the floor is one under this profile.
+    /// Returns whether a card of the floor counts under this profile.
     pub(super) fn is_card(&self, card: Match, text: &str) -> bool {
         !self.precise || rules::is_card(text, self.edge, card)
     }
 
-    /// The card that ends where a match begins.
+    /// Returns the card that ends at the beginning of a match.
     pub(super) fn card_before(&self, end: usize) -> Option<Match> {
         let start = end - card_length(self.text[self.edge..end].chars().rev())?;
         let card = Match { start, end, kind: Kind::Card };
@@ -80,7 +81,7 @@ impl Matches<'_> {
     }
 }
 
-/// Whether what looks like an e-mail is the name of a file for a screen of some density:
+/// Returns whether what looks like an e-mail is the name of a file for a screen density:
 /// `icon@2x.png`.
 fn is_file_name(email: &str) -> bool {
     let domain = email.rsplit('@').next().unwrap_or_default();
@@ -93,23 +94,27 @@ fn is_file_name(email: &str) -> bool {
         && labels.next().is_none()
 }
 
-/// How many bytes at the beginning are of the class.
+/// Counts the bytes of the class at the beginning.
 pub(super) fn run(bytes: &[u8], class: u8) -> usize {
     let length = bytes.iter().take_while(|&&byte| is(byte, class)).count();
     step(length + 1);
     length
 }
 
-/// How many bytes at the end are of the class.
+/// Counts the bytes of the class at the end.
 pub(super) fn run_before(bytes: &[u8], class: u8) -> usize {
     let length = bytes.iter().rev().take_while(|&&byte| is(byte, class)).count();
     step(length + 1);
     length
 }
 
-/// The length of what stands behind the first part of a JSON web token, whose `eyJ` has so many bytes
-/// behind it: the payload and a signature; a payload and an empty one (RFC 7519, section 6); or the
-/// four other parts of an encrypted one (RFC 7516, section 3.1), of which the first may be empty.
+/// Returns the length of what follows the first part of a JSON web token. That part has `first`
+/// bytes after its `eyJ`. Three forms are accepted:
+///
+/// - the payload and a signature;
+/// - a payload and an empty signature (RFC 7519, section 6);
+/// - the four other parts of an encrypted token, of which the first may be empty (RFC 7516, section
+///   3.1).
 fn token_behind(rest: &[u8], first: usize) -> Option<usize> {
     const HEADER_BYTES_MIN: usize = 12;
     const TAG_BYTES_MIN: usize = 16;
@@ -131,8 +136,8 @@ fn token_behind(rest: &[u8], first: usize) -> Option<usize> {
     (first >= HEADER_BYTES_MIN).then_some(length)
 }
 
-/// The length of the e-mail domain at the beginning: up to the letters behind its last dot that
-/// has two of them and something before it.
+/// Returns the length of the e-mail domain at the beginning. It ends with the letters after the
+/// last dot that has two letters after it and something before it.
 fn domain(bytes: &[u8]) -> Option<usize> {
     let bytes = &bytes[..run(bytes, DOMAIN)];
     step(bytes.len());
@@ -143,9 +148,10 @@ fn domain(bytes: &[u8]) -> Option<usize> {
     Some(dot + 1 + run(&bytes[dot + 1..], LETTER))
 }
 
-/// The length in bytes of four groups of four digits, one separator between them or none.
+/// Returns the length in bytes of four groups of four digits, with one separator between them or
+/// none.
 ///
-/// The groups read the same backwards, so that one function serves both directions.
+/// The groups read the same backwards, so one function serves both directions.
 #[inline]
 fn card_length(chars: impl Iterator<Item = char>) -> Option<usize> {
     let (mut digits, mut length, mut separated) = (0, 0, true);

@@ -1,14 +1,15 @@
 //! Finds the matches of the rules in a text.
 //!
-//! One forward pass that allocates nothing. A text is cut into segments by what was found: a
-//! placeholder will stand there, and its brackets are in no class of any rule, so that an edge of a
-//! segment is a boundary and nothing reaches across it. Therefore
+//! One forward pass that allocates nothing. Matches cut a text into segments. Each match will
+//! become a placeholder, and no rule has its brackets in a class. So the edge of a segment is a
+//! boundary, and nothing reaches across it. Therefore
 //!
 //! - after a match the rest is a text of its own;
-//! - before a match, what only failed because the match follows it has become one: so from the start
-//!   of every match there is a look back, as far as any rule reaches that minds what follows it.
+//! - before a match, something may match that failed only because of the text after it. So each
+//!   match is followed by a look back from its start. The look back is as long as the longest rule
+//!   that minds what follows it.
 //!
-//! What is left between the matches matches no rule, beside the placeholders too.
+//! What is left between the matches matches no rule, even beside the placeholders.
 
 mod floor;
 mod rule_set;
@@ -26,50 +27,49 @@ use super::rules::{self, Look};
 use super::steps::step;
 use super::{Kind, Match};
 
-/// The matches of a text, in order, none overlapping another.
+/// The matches of a text, in order, without overlaps.
 ///
-/// The leftmost match comes first; of those that begin together, the longest. The work is linear in
-/// the length of the text, whatever it holds.
+/// The leftmost match comes first. If several begin together, the longest one wins. The work is
+/// linear in the length of the text, whatever the text contains.
 #[derive(Debug)]
 pub struct Matches<'t> {
     text: &'t str,
     rules: &'t Rules,
     precise: bool,
-    /// Where the segment begins: behind the last match.
+    /// The beginning of the segment, which is the end of the last match.
     edge: usize,
     candidates: Candidates,
-    /// Found, and not yet given out: an earlier one may be found yet.
+    /// Found, but not returned yet, because an earlier one may still be found.
     pending: Option<Match>,
-    /// What became a match because the one behind it begins, and that one, the first last.
+    /// Matches that exist only because the one after them begins, and that one. The first is last.
     cut: Vec<Match>,
-    /// The run of an e-mail's local part that was looked at last: its end, and the e-mail's.
+    /// The run of an e-mail's local part that was examined last: its end, and the e-mail's.
     local: (usize, Option<usize>),
-    /// No token begins here.
+    /// The places at which no token begins.
     no_jwt: Range<usize>,
-    /// `None` as long as no disguise was met.
+    /// `None` until a disguise is met.
     disguised: Option<Box<Disguised>>,
-    /// All of them, where more than the rules was asked: the first one last.
+    /// All matches, if the search was for more than the rules. The first is last.
     known: Vec<Match>,
 }
 
-/// What only matches undisguised, the first one last.
+/// Matches of the undisguised text only. The first is last.
 #[derive(Debug)]
 struct Disguised {
-    /// Of the text as a whole.
+    /// Those of the whole text.
     whole: Vec<Match>,
-    /// Of a segment that was cut off by matches: it comes before any other.
+    /// Those of a segment between matches. They come before any others.
     segment: Vec<Match>,
 }
 
-/// A match begins at most this many bytes before its trigger, but for an e-mail's.
+/// A match begins at most this many bytes before its trigger, except an e-mail.
 const TRIGGER_OFFSET_MAX: usize = 80;
-/// How far before a match is looked for what became one by it: as long as the longest match of a
-/// rule that minds what follows.
+/// The number of bytes before a match that are searched again. It is the longest match of a rule
+/// that minds what follows it.
 const BACK_BYTES: usize = 384;
 
 impl<'t> Matches<'t> {
-    /// The matches, or `None` where there plainly is none, since there is no place where one may
-    /// begin. Most texts are so.
+    /// Returns the matches, or `None` if no match can begin anywhere, as in most texts.
     #[inline]
     pub(super) fn new(text: &'t str, rules: &'t Rules, precise: bool) -> Option<Self> {
         if rules.filter.is_plain(text.as_bytes()) {
@@ -95,9 +95,9 @@ impl<'t> Matches<'t> {
         }
     }
 
-    /// The matches of a text in which these stand, in no order. What overlaps goes as one; what is
-    /// between is a text of its own, as it is between matches of rules, and `between` finds what is in
-    /// it.
+    /// Returns the matches of a text in which `known` were found, in any order. Overlapping ones
+    /// become one. Text between them is a text of its own, as it is between matches of rules.
+    /// `between` finds the matches in it.
     #[cold]
     pub(super) fn around(
         mut known: Vec<Match>,
@@ -119,7 +119,7 @@ impl<'t> Matches<'t> {
         while let Some(mut whole) = known.next() {
             while let Some(other) = known.next_if(|other| other.start < whole.end) {
                 whole.end = whole.end.max(other.end);
-                // What is known to be a token is not called a long random string.
+                // If a token is known, it is not counted as a long random string.
                 if Kind::OPT_IN.contains(&whole.kind) && !Kind::OPT_IN.contains(&other.kind) {
                     whole.kind = other.kind;
                 }
@@ -138,7 +138,7 @@ impl<'t> Matches<'t> {
         self.text.as_bytes()
     }
 
-    /// The leftmost match of the segment.
+    /// Returns the leftmost match of the segment.
     fn find(&mut self) -> Option<Match> {
         let (rules, bytes) = (self.rules, self.bytes());
         while let Some(at) = self.candidates.next(&rules.filter, bytes, self.edge) {
@@ -152,7 +152,7 @@ impl<'t> Matches<'t> {
         self.pending.take()
     }
 
-    /// The first of the matches whose trigger stands here.
+    /// Returns the first of the matches whose trigger is here.
     #[inline]
     fn match_at(&mut self, at: usize) -> Option<Match> {
         step(1);
@@ -168,8 +168,8 @@ impl<'t> Matches<'t> {
         self.rules.ask(self.look(self.text), at, first_of(floor, email))
     }
 
-    /// The first of the matches that begin with this digit. None does behind a letter, a digit or an
-    /// underscore.
+    /// Returns the first of the matches that begin with this digit. None begins after a letter, a
+    /// digit or an underscore.
     #[inline]
     fn number_at(&self, at: usize) -> Option<Match> {
         if !may_be_number(self.bytes(), at) {
@@ -184,8 +184,8 @@ impl<'t> Matches<'t> {
         ask_number(self.look(self.text), at, self.card(at))
     }
 
-    /// The card that begins with this digit outside ASCII, or with the ASCII digits in front of it,
-    /// of which more than three are a candidate of their own.
+    /// Returns the card that begins with this digit outside ASCII or with the ASCII digits before
+    /// it. If there are more than three of those, they are a candidate of their own.
     #[cold]
     fn foreign_at(&mut self, at: usize) -> Option<Match> {
         let c = self.text.get(at..)?.chars().next()?;
@@ -201,7 +201,8 @@ impl<'t> Matches<'t> {
         (!self.char_before(start).is_some_and(is_word)).then(|| self.card(start))?
     }
 
-    /// The matches of a part of the text as it reads without its disguises, the first one last.
+    /// Returns the matches of a part of the text as it reads without its disguises. The first is
+    /// last.
     fn undisguised(&self, part: Range<usize>) -> Vec<Match> {
         let original = &self.text[part.clone()];
         let plain = Plain::of(original);
@@ -216,8 +217,8 @@ impl<'t> Matches<'t> {
         found
     }
 
-    /// What matches undisguised in the segment up to `end`, which is where a match begins or the
-    /// text ends. The first is given, the others are kept for later.
+    /// Returns the first undisguised match in the segment up to `end`, which is the beginning of a
+    /// match or the end of the text. The others are kept for later.
     #[cold]
     fn undisguised_before(&mut self, end: usize) -> Option<Match> {
         let mut segment = self.undisguised(self.edge..end);
@@ -228,7 +229,7 @@ impl<'t> Matches<'t> {
         first
     }
 
-    /// The first undisguised match that does not lie before the edge, as far as it lies behind it.
+    /// Returns the first undisguised match that ends after the edge, cut off at the edge.
     fn next_undisguised(&mut self) -> Option<Match> {
         let found = &mut self.disguised.as_mut()?.whole;
         while found.last().is_some_and(|found| found.end <= self.edge) {
@@ -241,7 +242,7 @@ impl<'t> Matches<'t> {
         Look { text: text.as_bytes(), edge: self.edge }
     }
 
-    /// What became a match because one begins at `end`.
+    /// Returns a match that exists only because another one begins at `end`.
     fn match_before(&self, end: usize) -> Option<Match> {
         if end == self.edge {
             return None;
@@ -279,7 +280,8 @@ fn first_of(one: Option<Match>, other: Option<Match>) -> Option<Match> {
     }
 }
 
-/// The one that begins first; of those that begin together the longer, then the one that says more.
+/// Returns the match that begins first. If both begin together, the longer one wins, then the more
+/// specific one.
 fn first(one: Match, other: Match) -> Match {
     let rank = |found: &Match| {
         let is_vague = matches!(
@@ -344,7 +346,7 @@ impl Matches<'_> {
         Some(leftmost)
     }
 
-    /// What follows a match is a text of its own.
+    /// Continues after a match, with the rest as a text of its own.
     fn go_behind(&mut self, found: Match) {
         self.edge = found.end;
         self.candidates = Candidates::from(self.edge);

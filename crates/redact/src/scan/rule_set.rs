@@ -1,4 +1,4 @@
-//! The rules of the default profile and what their triggers are found with.
+//! The rules of the default profile and the filter for their triggers.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use crate::prefilter::{Pattern, Prefilter};
 use crate::rules::{self, Look, NUMBERS, Rule, Trigger};
 use crate::{Kind, Match};
 
-/// The floor rules, as they are written for Python's `re`.
+/// The floor rules, in the syntax of Python's `re`.
 pub(crate) const FLOOR: [(Kind, &str); 4] = [
     (Kind::Email, r"[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}"),
     (Kind::Card, r"\b\d{4}[\s-]?\d{4}[\s-]?\d{4}[\s-]?\d{4}\b"),
@@ -15,18 +15,18 @@ pub(crate) const FLOOR: [(Kind, &str); 4] = [
     (Kind::AwsKey, r"AKIA[0-9A-Z]{16}"),
 ];
 
-/// The bytes in front of an e-mail's `@`.
+/// The bytes that may be before an e-mail's `@`.
 const LOCAL_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-";
-/// The bytes behind it.
+/// The bytes that may follow it.
 const DOMAIN_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
 
-/// The bytes of base64url, of which a part of a token is.
+/// The bytes of base64url, which the parts of a token consist of.
 const BASE64_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
-/// Rules and what their triggers are found with.
+/// Rules and the filter for their triggers.
 pub(crate) struct Rules {
     pub(super) filter: Prefilter,
-    /// By the number of its trigger.
+    /// The rules, by the number of their trigger.
     asked: Vec<Rule>,
 }
 
@@ -36,21 +36,21 @@ impl std::fmt::Debug for Rules {
     }
 }
 
-/// Every string of every event comes by, so it is not behind a pointer. No child finds it half made:
-/// forks see to it first, from before it is begun.
+/// Every string of every event uses it, so it is reached without a pointer. A fork never copies it
+/// half made, because the forks are watched before it is begun.
 static DEFAULT: LazyLock<Rules> = LazyLock::new(|| {
     crate::watch_forks();
     Rules::new(&rules::triggers())
 });
 
 impl Rules {
-    /// The default rules.
+    /// Returns the default rules.
     #[inline]
     pub(crate) fn defaults() -> &'static Self {
         &DEFAULT
     }
 
-    /// The places at which the filter finds candidates, by vectors and byte for byte.
+    /// Returns the places at which the filter finds candidates, by vectors and byte for byte.
     #[cfg(fuzzing)]
     pub(crate) fn candidates(&self, text: &[u8], edge: usize) -> [Vec<usize>; 2] {
         [true, false].map(|by_vectors| self.filter.places(text, edge, by_vectors))
@@ -61,7 +61,7 @@ impl Rules {
         Self { filter: Prefilter::new(&Self::patterns(triggers)), asked }
     }
 
-    /// The default rules for each set of instructions that the machine has, and without.
+    /// Returns the default rules for each set of instructions of this machine, and without any.
     #[cfg(test)]
     pub(super) fn in_each_form() -> Vec<Self> {
         let triggers = rules::triggers();
@@ -70,7 +70,7 @@ impl Rules {
         filters.into_iter().map(|filter| Self { filter, asked: asked() }).collect()
     }
 
-    /// What is looked for: the triggers of the rules by their numbers, then those of the floor.
+    /// Returns the patterns: the triggers of the rules by their numbers, then those of the floor.
     fn patterns(triggers: &[Trigger]) -> Vec<Pattern> {
         let floor = [
             [LOCAL_BYTES, b"@", DOMAIN_BYTES, DOMAIN_BYTES],
@@ -83,11 +83,11 @@ impl Rules {
 }
 
 impl Rules {
-    /// The first of `found` and of what the rules find whose trigger stands at `at`.
+    /// Returns the first of `found` and of the matches whose trigger is at `at`.
     #[inline]
     pub(super) fn ask(&self, look: Look<'_>, at: usize, mut found: Option<Match>) -> Option<Match> {
         let Some(place) = look.text[at..].first_chunk() else { return found };
-        // The floor's triggers and that of numbers have no rule here: they are asked apart.
+        // The triggers of the floor and of numbers have no rule here. They are asked separately.
         for rule in self.filter.triggers(place).iter().filter_map(|number| self.asked.get(number)) {
             found = first_of(found, rule.ask(look, at));
         }
@@ -95,7 +95,7 @@ impl Rules {
     }
 }
 
-/// The first of `found` and of what the rules of numbers find of which one may begin at `at`.
+/// Returns the first of `found` and of the numbers that begin at `at`.
 #[inline]
 pub(super) fn ask_number(look: Look<'_>, at: usize, found: Option<Match>) -> Option<Match> {
     NUMBERS.iter().fold(found, |found, rule| first_of(found, rule(look, at)))

@@ -38,7 +38,7 @@ fn finds_what_the_rules_say() {
         ("AKIA0123456789ABCDEFG", &[("AKIA0123456789ABCDEF", AwsKey)]),
         ("AKIA0123456789ABCDE AKIA0123456789abcdef", &[]),
         ("AKAKIA0123456789ABCDEF", &[("AKIA0123456789ABCDEF", AwsKey)]),
-        // The leftmost match, and of those that begin together the longest.
+        // The leftmost match. If several begin together, the longest.
         ("eyJa.eyJb.c@d.ef", &[("eyJa.eyJb.c@d.ef", Email)]),
         ("eyJa.eyJb.c_@d.e", &[("eyJa.eyJb.c_", Jwt)]),
         ("1234 5678 9012 3456@b.cd", &[("1234 5678 9012 3456", Card)]),
@@ -384,7 +384,7 @@ fn the_work_is_linear() {
         assert!(twice <= 2 * once + 2_000, "{unit:?}: {once} steps, then {twice}");
         assert!(once <= 200 * 2_000 * unit.len(), "{unit:?}: {once} steps");
     }
-    // One long run of each class in front of what may or may not complete it.
+    // One long run of each class before what may or may not complete it.
     for (run, tail) in [
         ("a.", "@b"),
         ("eyJ", ".eyJ"),
