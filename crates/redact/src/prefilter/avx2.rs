@@ -6,15 +6,15 @@ use std::arch::x86_64::*;
 use super::buckets::Buckets;
 use super::{Block, Candidates, FOREIGN, PLACE, Prefilter, WORD, is, is_foreign};
 
-/// Places that are decided together.
+/// The number of places that are decided together.
 const SPAN: usize = super::SPAN / 2;
-/// Bytes that a block of places needs.
+/// The bytes that a block of places needs.
 const BLOCK: usize = SPAN + PLACE - 1;
-/// Places in one of the two halves of a vector, and the bytes that these need.
+/// The places in one of the two halves of a vector, and the bytes that these need.
 const HALF: usize = SPAN / 2;
 const HALF_BLOCK: usize = HALF + PLACE - 1;
 
-/// As [`Candidates::advance`] says.
+/// See [`Candidates::advance`].
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 pub(super) fn advance(
     candidates: &mut Candidates,
@@ -27,14 +27,14 @@ pub(super) fn advance(
     })
 }
 
-/// Whether a text of six to [`TINY`] bytes is without all that a match would need.
+/// Returns whether a text of six to [`TINY`] bytes lacks all that a match would need.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
     let length = bytes.len();
     let eight = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
     let four = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap_or_default());
-    // Bytes in the middle may be there twice.
+    // Bytes in the middle may be in both halves.
     let (low, high) = match length {
         8.. => (eight(0), eight(length - 8)),
         _ => (u64::from(four(0)), u64::from(four(length - 4))),
@@ -56,7 +56,8 @@ pub(super) fn is_plain(bytes: &[u8]) -> bool {
     telling | foreign == 0 && has(1).count_ones() < 9
 }
 
-/// The bytes of [`super::TELLING`], by their halves, a bit for each upper half; and digits, bit 0.
+/// The bytes of [`super::TELLING`], by their halves: a bit for each upper half, and bit 0 for
+/// digits.
 static TELLING: ([u8; 16], [u8; 16]) = {
     let (mut low, mut high) = ([0; 16], [0; 16]);
     let mut i = 0;
@@ -76,7 +77,7 @@ static TELLING: ([u8; 16], [u8; 16]) = {
     (low, high)
 };
 
-/// As [`Prefilter::of_short`] says.
+/// See [`Prefilter::of_short`].
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 pub(super) fn of_short(filter: &Prefilter, bytes: &[u8]) -> Block {
     let mut block = scan(filter, bytes, 0, 0);
@@ -92,7 +93,7 @@ pub(super) fn of_short(filter: &Prefilter, bytes: &[u8]) -> Block {
     block
 }
 
-/// As [`Prefilter::scan_portable`] says.
+/// See [`Prefilter::scan_portable`].
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 pub(super) fn scan(filter: &Prefilter, bytes: &[u8], from: usize, edge: usize) -> Block {
@@ -102,15 +103,15 @@ pub(super) fn scan(filter: &Prefilter, bytes: &[u8], from: usize, edge: usize) -
     }
     if length < BLOCK {
         let bits = short(filter, bytes, edge);
-        // No place lies behind the last bit.
+        // No place is after the last bit.
         let bits = if from < SPAN { bits & (!0 << from) } else { 0 };
         return Block::of_half(0, bits);
     }
     let (mut at, last) = (from, length - BLOCK);
     while at + FOREIGN <= length {
-        // The last block ends with the text, over places that were looked at before.
+        // The last block ends with the text, and overlaps places that were decided before.
         let base = at.min(last);
-        // SAFETY: the block and three bytes more lie in the text.
+        // SAFETY: the block and three bytes more are inside the text.
         let place = |i: usize| unsafe { _mm256_loadu_si256(bytes.as_ptr().add(base + i).cast()) };
         let beside =
             Beside { starts: 1, follows: follows(bytes, base, edge), edge: bit(edge, base) };
@@ -130,7 +131,7 @@ pub(super) fn scan(filter: &Prefilter, bytes: &[u8], from: usize, edge: usize) -
     Block { base: length, bits: 0 }
 }
 
-/// The places of a text of four bytes and more that is shorter than a block.
+/// Decides the places of a text that is shorter than a block and has at least four bytes.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 fn short(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 {
     let length = bytes.len();
@@ -166,7 +167,7 @@ fn short(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 {
             _mm256_bsrli_epi128::<2>(text),
             _mm256_bsrli_epi128::<3>(text),
         ];
-        // Of the last places too little is seen.
+        // Too few bytes of the last places are visible.
         (place, second, length.min(16) + 1 - PLACE)
     };
     let beside = Beside {
@@ -180,9 +181,9 @@ fn short(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 {
     both(bits | foreign) | end
 }
 
-/// What stands beside places of vectors, a bit for each.
+/// What is beside the places of vectors, a bit for each.
 struct Beside {
-    /// What stands before them does not lie in the vectors,
+    /// The byte before them is not in the vectors,
     starts: u32,
     /// but is part of a word.
     follows: u32,
@@ -190,14 +191,14 @@ struct Beside {
     edge: u32,
 }
 
-/// Whether a letter, a digit or an underscore of the segment stands before `at`.
+/// Returns whether a letter, a digit or an underscore of the segment is before `at`.
 #[inline]
 fn follows(bytes: &[u8], at: usize, edge: usize) -> u32 {
     u32::from(at > edge && is(bytes[at - 1], WORD))
 }
 
-/// The bit of the place `edge` of those from `at` on. If it lies before them it was decided before,
-/// and which it is does not matter.
+/// Returns the bit of the place `edge` among those from `at` on. If `edge` is before them, it was
+/// decided earlier, and the bit does not matter.
 #[inline]
 fn bit(edge: usize, at: usize) -> u32 {
     1_u32.checked_shl(edge.wrapping_sub(at) as u32).unwrap_or(0)
@@ -210,7 +211,8 @@ static WORDS: ([u8; 16], [u8; 16]) = (
     [0, 0, 0, 1, 2, 12, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0],
 );
 
-/// The places that the first look finds, and those where another alphabet or a disguise may begin.
+/// Returns the places that the first look finds, and those at which another alphabet or a disguise
+/// may begin.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 fn decide(filter: &Prefilter, place: [__m256i; PLACE], beside: Beside) -> (u32, u32) {
@@ -237,22 +239,22 @@ fn decide(filter: &Prefilter, place: [__m256i; PLACE], beside: Beside) -> (u32, 
     (bits, if is_ascii { 0 } else { foreign(place[0], place[1]) })
 }
 
-/// The places for which [`is_foreign`] holds.
+/// Returns the places for which [`is_foreign`] holds.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 pub(super) fn foreign(first: __m256i, second: __m256i) -> u32 {
     let byte = |byte: u8| _mm256_set1_epi8(byte as i8);
-    // From 0xD9 on, but for eight from 0xE2 on.
+    // From 0xD9 on, except eight from 0xE2 on.
     let from_d9 = _mm256_and_si256(_mm256_cmpgt_epi8(first, byte(0xD8)), first);
     let from_e2 = _mm256_sub_epi8(first, byte(0xE2));
     let but = _mm256_cmpeq_epi8(from_e2, _mm256_min_epu8(from_e2, byte(7)));
     let leads = _mm256_movemask_epi8(_mm256_andnot_si256(but, from_d9)) as u32;
-    // 0xE2 in front of 0x80 and 0x81: the zero-width characters, and some more.
+    // 0xE2 before 0x80 and 0x81: the zero-width characters, and some more.
     let is_e2 = _mm256_cmpeq_epi8(first, byte(0xE2));
     let in_front = _mm256_cmpeq_epi8(_mm256_and_si256(second, byte(0xFE)), byte(0x80));
     leads | _mm256_movemask_epi8(_mm256_and_si256(is_e2, in_front)) as u32
 }
 
-/// A table in both halves of a vector, which are shuffled apart.
+/// Loads a table into both halves of a vector, which are shuffled separately.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 fn table(table: &[u8; 16]) -> __m256i {

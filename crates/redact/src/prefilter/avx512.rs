@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 use super::buckets::Exact;
 use super::{Block, Candidates, PLACE, Prefilter, SPAN, WORD, is};
 
-/// As [`Candidates::advance`] says.
+/// See [`Candidates::advance`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 pub(super) fn advance(
     candidates: &mut Candidates,
@@ -17,7 +17,7 @@ pub(super) fn advance(
     candidates.advance_by(filter, bytes, edge, |all| look_ahead(filter, bytes, edge, all))
 }
 
-/// As [`Prefilter::of_short`] says.
+/// See [`Prefilter::of_short`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 pub(super) fn of_short(filter: &Prefilter, bytes: &[u8]) -> Block {
     let mut block = Block { base: 0, bits: decide(filter, last_block(bytes), &mut 0) };
@@ -27,8 +27,8 @@ pub(super) fn of_short(filter: &Prefilter, bytes: &[u8]) -> Block {
     block
 }
 
-/// Looks at the next blocks, as many as `candidates` are wide. Apart from what asks for it, which
-/// would else read the tables each time.
+/// Looks at the next blocks, as many as `candidates` are wide. If it were inlined into its caller,
+/// the tables would be read each time.
 #[inline(never)]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 fn look_ahead(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: &mut Candidates) {
@@ -37,7 +37,7 @@ fn look_ahead(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: &mut Ca
     let mut count = 0;
     let mut follows = u64::from(from > edge && is(bytes[from - 1], WORD));
     for i in 0..whole {
-        // SAFETY: all places of the block and three bytes more lie in the text.
+        // SAFETY: all places of the block and three bytes more are inside the text.
         let block = unsafe {
             let text = bytes.as_ptr().add(from + i * SPAN).cast::<i8>();
             [
@@ -62,13 +62,13 @@ fn look_ahead(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: &mut Ca
     candidates.count = count;
 }
 
-/// The places of what is less than a block; zeros behind it.
+/// Loads the places of less than a block, with zeros after them.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 fn last_block(bytes: &[u8]) -> [__m512i; PLACE] {
     let there = |i: usize| bits_below(bytes.len().saturating_sub(i));
     let text = bytes.as_ptr().cast::<i8>();
-    // SAFETY: what a mask has lies in the text; the rest is not read, and is zero.
+    // SAFETY: what a mask selects is inside the text. The rest is not read, and is zero.
     unsafe {
         [
             _mm512_maskz_loadu_epi8(there(0), text),
@@ -79,13 +79,13 @@ fn last_block(bytes: &[u8]) -> [__m512i; PLACE] {
     }
 }
 
-/// So many bits.
+/// Returns a mask of so many bits.
 #[inline]
 fn bits_below(count: usize) -> u64 {
     if count >= SPAN { u64::MAX } else { (1 << count) - 1 }
 }
 
-/// What a table has for each byte, of which it sees seven bits.
+/// Looks up each byte in a table, by the byte's lower seven bits.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 fn look_up(table: &[u8; 128], bytes: __m512i) -> __m512i {
@@ -97,7 +97,8 @@ fn look_up(table: &[u8; 128], bytes: __m512i) -> __m512i {
     _mm512_permutex2var_epi8(low, bytes, high)
 }
 
-/// The buckets that have the bytes of each place, and the first two of them, mixed in `heads`.
+/// Returns the buckets that have the bytes of each place. `heads` contains the first two bytes,
+/// mixed.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 fn buckets(exact: &Exact, place: [__m512i; PLACE], heads: __m512i) -> __m512i {
@@ -107,9 +108,9 @@ fn buckets(exact: &Exact, place: [__m512i; PLACE], heads: __m512i) -> __m512i {
     _mm512_and_si512(_mm512_and_si512(_mm512_and_si512(a, b), _mm512_and_si512(c, d)), heads)
 }
 
-/// The places that the first look finds, and those where another alphabet or a disguise may begin.
-/// `follows`: whether a letter, a digit or an underscore stands before them, and then before what
-/// comes behind.
+/// Returns the places that the first look finds, and those at which another alphabet or a disguise
+/// may begin. `follows` is whether a letter, a digit or an underscore is before the places.
+/// Afterwards it holds the same for the places that come next.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 fn decide(filter: &Prefilter, place: [__m512i; PLACE], follows: &mut u64) -> u64 {
@@ -132,20 +133,20 @@ fn decide(filter: &Prefilter, place: [__m512i; PLACE], follows: &mut u64) -> u64
     bits | if outside == 0 { 0 } else { foreign(a, b) }
 }
 
-/// The places for which [`is_foreign`](super::is_foreign) holds.
+/// Returns the places for which [`is_foreign`](super::is_foreign) holds.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 fn foreign(first: __m512i, second: __m512i) -> u64 {
     let byte = |byte: u8| _mm512_set1_epi8(byte as i8);
-    // From 0xD9 on, but for eight from 0xE2 on.
+    // From 0xD9 on, except eight from 0xE2 on.
     let but = _mm512_cmple_epu8_mask(_mm512_sub_epi8(first, byte(0xE2)), byte(7));
     let leads = _mm512_cmpge_epu8_mask(first, byte(0xD9)) & !but;
-    // 0xE2 in front of 0x80 and 0x81: the zero-width characters, and some more.
+    // 0xE2 before 0x80 and 0x81: the zero-width characters, and some more.
     let in_front = _mm512_cmpeq_epi8_mask(_mm512_and_si512(second, byte(0xFE)), byte(0x80));
     leads | _mm512_cmpeq_epi8_mask(first, byte(0xE2)) & in_front
 }
 
-/// Which ASCII bytes are of words.
+/// The ASCII bytes that are of words.
 static WORDS: Words = Words({
     let mut words = [0; 128];
     let mut byte = 0;

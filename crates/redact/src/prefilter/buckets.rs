@@ -1,13 +1,13 @@
-//! The tables by which vectors tell at which places a trigger may stand.
+//! The tables with which vectors find the places at which a trigger may be.
 
 use super::{PLACE, Pattern, weight};
 
 /// The buckets of triggers.
 #[derive(Debug)]
 pub(super) struct Tables {
-    /// Of those at the beginning of a word.
+    /// Triggers at the beginning of a word.
     pub(super) words: Buckets,
-    /// Of the others.
+    /// The others.
     pub(super) anywhere: [Buckets; 2],
 }
 
@@ -22,8 +22,8 @@ impl Tables {
     }
 }
 
-/// The tables of eight buckets: for each byte of a place, the buckets by its lower and by its upper
-/// half, for vectors that can look up no more; and by the whole of it.
+/// The tables of eight buckets, for each byte of a place. If vectors can look up no more, they use
+/// the tables by lower and by upper half of the byte. Otherwise they use those by the whole byte.
 #[derive(Clone, Debug)]
 pub(super) struct Buckets {
     pub(super) low: [[u8; 16]; PLACE],
@@ -57,7 +57,7 @@ impl Buckets {
     }
 }
 
-/// By the byte itself, where it is ASCII, for each byte of a place, and by the first two mixed.
+/// Tables by the byte itself, if it is ASCII, for each byte of a place, and by the first two mixed.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(super) struct Exact {
@@ -65,7 +65,7 @@ pub(super) struct Exact {
     pub(super) heads: [u8; 128],
 }
 
-/// Two ASCII bytes as one.
+/// Mixes two ASCII bytes into one.
 fn mixed(first: u8, second: u8) -> u8 {
     (first << 2 ^ second) & 0x7F
 }
@@ -85,7 +85,7 @@ impl Sets {
             let bits = |half: fn(u8) -> u8| set.iter().fold(0, |all, byte| all | 1 << half(*byte));
             (bits(|byte| byte & 15), bits(|byte| byte >> 4))
         });
-        // A text is read with zeros behind its end.
+        // A text is read with zeros after its end.
         debug_assert!(
             pattern.bytes.iter().all(|set| set.iter().all(|byte| (1..0x80).contains(byte)))
         );
@@ -107,7 +107,7 @@ impl Sets {
         }
     }
 
-    /// How often places are met that have such bytes, in arbitrary units.
+    /// Returns how often places have such bytes, in arbitrary units.
     fn rate(self, weights: &HalfWeights) -> f32 {
         let of = |(low, high): (u16, u16)| -> f32 {
             let rows = weights.0.iter().enumerate().filter(|(row, _)| high >> row & 1 == 1);
@@ -118,8 +118,8 @@ impl Sets {
     }
 }
 
-/// For each upper half of an ASCII byte, the sum of the weights of any lower halves: of the eight
-/// smaller ones, and of the eight greater.
+/// The sums of the weights of any lower halves, for each upper half of an ASCII byte. The first sum
+/// is of the eight smaller halves, the second of the eight greater.
 struct HalfWeights([[[f32; 256]; 2]; 8]);
 
 impl HalfWeights {
@@ -133,13 +133,14 @@ impl HalfWeights {
     }
 }
 
-/// Sorts patterns into so many buckets that few places are mistaken for one: beginning with a bucket
-/// for each, those two become one that add the least by it, until so many are left.
+/// Sorts patterns into so many buckets that few places are mistaken for one. At first each pattern
+/// has a bucket. Then the two buckets that add the least together become one, until so many are
+/// left.
 fn sorted<'p>(patterns: impl Iterator<Item = &'p Pattern>, count: usize) -> Vec<Sets> {
     let weights = HalfWeights::new();
     let rated = |sets: Sets| (sets, sets.rate(&weights));
     let mut buckets: Vec<_> = patterns.map(|pattern| rated(Sets::of(pattern))).collect();
-    // The later bucket that goes best with each, and what both add as one.
+    // The later bucket that fits best with each, and what both add together.
     let best = |buckets: &[(Sets, f32)], i: usize| {
         let more =
             |j: usize| buckets[i].0.or(buckets[j].0).rate(&weights) - buckets[i].1 - buckets[j].1;

@@ -1,17 +1,20 @@
-//! At which places of a text may a match begin, or be told of? A filter over four bytes at each
-//! place, with vector instructions where the machine has them, else byte by byte; both say the same.
+//! A filter for the places of a text at which a match or its trigger may begin. It examines four
+//! bytes at each place. If the machine has vector instructions, it uses these; otherwise it goes
+//! byte by byte. Both give the same result.
 //!
-//! Every trigger lies in one of 24 buckets, eight of them for triggers that stand at the beginning of a
-//! word. Of each byte of a place a table says in which buckets a trigger has such a byte there. AVX2
-//! looks up sixteen entries: two tables, one for each half of the byte, stand for the one (as in Teddy,
-//! of Hyperscan and `aho-corasick`). AVX-512 looks up the byte, and the first two bytes mixed. A place
-//! where all agree on a bucket is looked at a second time, by a table that says of each byte which
-//! triggers have it: so the filter says yes at every trigger, where a number may begin, and where
-//! another alphabet or a disguise may, and nowhere else.
+//! Every trigger is in one of 24 buckets. Eight of them are for triggers at the beginning of a
+//! word. For each byte of a place, a table returns the buckets in which a trigger has that byte
+//! there. AVX2 looks up sixteen entries. So it uses two tables in place of the one, one for each
+//! half of the byte, as Teddy does in Hyperscan and `aho-corasick`. AVX-512 looks up the byte, and
+//! the first two bytes mixed.
 //!
-//! The first look goes over up to sixteen blocks of a long text at once, and a second follows as
-//! candidates are asked for. What is shorter than a block is one; what is shorter than a match that
-//! has none of a few bytes is told by these alone.
+//! If all tables agree on a bucket, the place is looked at a second time. This look uses a table
+//! that returns for each byte the triggers that have it. So the filter accepts every trigger, and
+//! the places at which a number, another alphabet or a disguise may begin. It accepts no others.
+//!
+//! The first look covers up to sixteen blocks of a long text at once. The second look follows when
+//! candidates are asked for. A text that is shorter than a block is treated as one block. If a text
+//! is shorter than every match that lacks a few characteristic bytes, these bytes alone decide.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -26,14 +29,14 @@ use buckets::Tables;
 use super::bytes::{WORD, is, is_digit_lead};
 use super::steps::step;
 
-/// Bytes that are looked at of each place.
+/// The number of bytes that are examined at each place.
 pub(super) const PLACE: usize = 4;
 
-/// What is looked for: each byte one of a set.
+/// What the filter searches: four bytes, each one of a set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pattern {
     pub(super) bytes: [&'static [u8]; PLACE],
-    /// No letter, digit or underscore stands before it.
+    /// No letter, digit or underscore is before it.
     pub(super) is_word: bool,
 }
 
@@ -44,17 +47,17 @@ pub(super) struct Prefilter {
     tables: Tables,
     /// By each byte of a place, the triggers that have it there.
     triggers: Box<[[Triggers; 256]; PLACE]>,
-    /// Those that may stand inside of a word, and all.
+    /// Those that may be inside of a word, and all.
     places: [Triggers; 2],
     vectors: Vectors,
 }
 
-/// Some triggers, a bit for each by its number; the last one is that of [`NUMBER`].
+/// Some triggers, a bit for each by its number. The last one is that of [`NUMBER`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Triggers([u64; 4]);
 
 impl Triggers {
-    /// So many patterns can be told apart, [`NUMBER`] aside.
+    /// The most patterns that can be distinguished, apart from [`NUMBER`].
     const MAX: usize = 255;
     const BUT_NUMBER: Self = Self([!0, !0, !0, !0 >> 1]);
 
@@ -72,7 +75,7 @@ impl Triggers {
         self == Self::default()
     }
 
-    /// Their numbers, in order.
+    /// Returns their numbers, in order.
     #[inline]
     pub(super) fn iter(self) -> impl Iterator<Item = usize> {
         self.0.into_iter().enumerate().flat_map(|(i, mut bits)| {
@@ -88,12 +91,12 @@ impl Triggers {
 
 const DIGITS: &[u8] = b"0123456789";
 
-/// How a card or a social security number begins whose first digits are ASCII.
+/// The beginning of a card or a social security number, if its first digits are ASCII.
 const NUMBER: Pattern = Pattern { bytes: [DIGITS, DIGITS, DIGITS, b"0123456789- "], is_word: true };
 
-/// Whether what stands behind three digits may go on as a number that a rule looks for: none is
-/// shorter than eleven bytes, none has other signs between its digits than hyphens, white space and
-/// what is not ASCII, and none begins as a date does that ends with its day.
+/// Returns whether the bytes after three digits may continue a number of a rule. Every such number
+/// has at least eleven bytes. Between its digits are only hyphens, white space and what is not
+/// ASCII. It does not begin like a date that ends with its day.
 #[inline]
 pub(super) fn may_be_number(text: &[u8], at: usize) -> bool {
     const EACH: u64 = 0x0101_0101_0101_0101;
@@ -109,12 +112,12 @@ pub(super) fn may_be_number(text: &[u8], at: usize) -> bool {
     is_other & (EACH * 0x80) == 0 && !is_date
 }
 
-/// Places that are decided together, at most.
+/// The most places that are decided together.
 const SPAN: usize = 64;
 
 /// Candidates among [`SPAN`] places of a text.
 ///
-/// It is as small as it is to be returned in two registers: it is asked for of every text.
+/// It is small enough to be returned in two registers, because it is computed for every text.
 #[derive(Clone, Copy, Debug, Default)]
 struct Block {
     /// The place of bit 0.
@@ -123,68 +126,68 @@ struct Block {
 }
 
 impl Block {
-    /// Among half as many places.
+    /// Makes a block of half as many places.
     #[cfg(target_arch = "x86_64")]
     #[inline]
     fn of_half(base: usize, bits: u32) -> Self {
-        // The places in front of them are none.
+        // The places before them are not candidates.
         Self { base: base.wrapping_sub(SPAN / 2), bits: u64::from(bits) << (SPAN / 2) }
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no candidates.
     #[inline]
     fn is_empty(self) -> bool {
         self.bits == 0
     }
 
-    /// The first one.
+    /// Returns the first candidate.
     #[inline]
     fn first(self) -> usize {
         self.base.wrapping_add(self.bits.trailing_zeros() as usize)
     }
 
-    /// Takes the first one out.
+    /// Removes the first candidate.
     #[inline]
     fn pass(&mut self) {
         self.bits &= self.bits.wrapping_sub(1);
     }
 
-    /// The first place that was not decided.
+    /// Returns the first place that was not decided.
     #[inline]
     fn behind(self) -> usize {
         self.base.wrapping_add(SPAN)
     }
 }
 
-/// Blocks that are looked at together, at most.
+/// The most blocks that are examined together.
 const AHEAD: usize = 16;
 
-/// The candidates of a text from a place on, in order, which are found as they are asked for.
+/// The candidates of a text from a place on, in order. They are found as they are asked for.
 ///
-/// The farther from where they begin, the more is looked at together: what a match cuts off is looked
-/// at again.
+/// The farther the search is from its beginning, the more blocks are examined together. If a match
+/// cuts blocks off, they are examined again.
 #[derive(Clone, Debug)]
 pub(super) struct Candidates {
     block: Block,
-    /// The blocks behind it that have any: those from `next` to `count`.
+    /// The blocks after it that have candidates: those from `next` to `count`.
     ahead: [Block; AHEAD],
     next: usize,
     count: usize,
-    /// The first place that was not looked at.
+    /// The first place that was not examined.
     behind: usize,
-    /// How many blocks are looked at the next time.
+    /// The number of blocks that are examined next time.
     width: usize,
 }
 
 impl Candidates {
-    /// All from this place on.
+    /// Returns all candidates from this place on.
     #[inline]
     pub(super) fn from(at: usize) -> Self {
         let none = Block::default();
         Self { block: none, ahead: [none; AHEAD], next: 0, count: 0, behind: at, width: 1 }
     }
 
-    /// All of a text; `None` if there is none, as in most texts.
+    /// Returns all candidates of a text, or `None` if there are none, as in most texts.
     #[inline]
     pub(super) fn of_text(filter: &Prefilter, bytes: &[u8]) -> Option<Self> {
         if bytes.len() >= SPAN {
@@ -195,7 +198,8 @@ impl Candidates {
         (!block.is_empty()).then(|| Self { block, ..Self::from(block.behind()) })
     }
 
-    /// The next one. `edge` is the beginning of the segment: what stands before it does not count.
+    /// Returns the next candidate. `edge` is the beginning of the segment: text before it does not
+    /// count.
     #[inline]
     pub(super) fn next(&mut self, filter: &Prefilter, bytes: &[u8], edge: usize) -> Option<usize> {
         self.advance(filter, bytes, edge).then(|| {
@@ -205,13 +209,13 @@ impl Candidates {
         })
     }
 
-    /// Goes on to the next one; `false` where there is none.
+    /// Advances to the next candidate. Returns `false` if there are no more.
     #[inline]
     fn advance(&mut self, filter: &Prefilter, bytes: &[u8], edge: usize) -> bool {
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         match filter.vectors {
-            // SAFETY: the machine has what `of_machine` asks for.
+            // SAFETY: the machine has the instructions that `of_machine` checks.
             Vectors::Avx512 => return unsafe { avx512::advance(self, filter, bytes, edge) },
             // SAFETY: as above.
             Vectors::Avx2 => return unsafe { avx2::advance(self, filter, bytes, edge) },
@@ -222,7 +226,7 @@ impl Candidates {
         })
     }
 
-    /// The same, by `look`, which looks at the next blocks. Compiled for each set of instructions.
+    /// Advances with `look`, which examines the next blocks. Compiled for each set of instructions.
     #[inline(always)]
     fn advance_by(
         &mut self,
@@ -262,7 +266,7 @@ impl Candidates {
     }
 }
 
-/// What the machine has, of those that there is a form of the filter for.
+/// The best set of instructions of this machine for which the filter has a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Vectors {
     None,
@@ -290,7 +294,7 @@ impl Vectors {
     }
 }
 
-/// How often a byte stands in what agents log, roughly: of two thousand.
+/// Returns how often a byte occurs in what agents log, roughly, per two thousand bytes.
 fn weight(byte: u8) -> f64 {
     const LETTERS: [u8; 26] = [
         70, 12, 30, 35, 100, 15, 15, 30, 62, 2, 6, 35, 22, 65, 65, 22, 1, 60, 60, 75, 25, 8, 10, 3,
@@ -311,14 +315,14 @@ fn weights(bytes: &[u8]) -> f64 {
     bytes.iter().copied().map(weight).sum()
 }
 
-/// How often places are met that have one byte of each set, in arbitrary units: which four bytes of
-/// a longer text make a good trigger.
+/// Returns how often places have one byte of each set, in arbitrary units. It is used to choose the
+/// four bytes of a longer text that make a good trigger.
 pub(super) fn rarity(bytes: [&[u8]; PLACE]) -> f64 {
     bytes.into_iter().map(weights).product()
 }
 
 impl Prefilter {
-    /// A filter that says yes wherever one of `patterns` stands, and wherever a number may begin.
+    /// Makes a filter that accepts every place at which one of `patterns` is or a number may begin.
     pub(super) fn new(patterns: &[Pattern]) -> Self {
         assert!(patterns.len() <= Triggers::MAX);
         let mut triggers = Box::new([[Triggers::default(); 256]; PLACE]);
@@ -339,7 +343,7 @@ impl Prefilter {
         }
     }
 
-    /// The same for each set of instructions that the machine has, and without.
+    /// Makes the same filter for each set of instructions of this machine, and without any.
     #[cfg(test)]
     pub(super) fn in_each_form(patterns: &[Pattern]) -> Vec<Self> {
         let with = |vectors| Self { vectors, ..Self::new(patterns) };
@@ -351,15 +355,16 @@ impl Prefilter {
         forms.into_iter().map(with).collect()
     }
 
-    /// The triggers that stand at a place, those of words at the beginning of none too.
+    /// Returns the triggers at a place. Those of words are included even if the place does not
+    /// begin one.
     #[inline(always)]
     pub(super) fn triggers(&self, place: &[u8; PLACE]) -> Triggers {
         let [a, b, c, d] = std::array::from_fn(|i| self.triggers[i][usize::from(place[i])]);
         a.and(b).and(c.and(d))
     }
 
-    /// Whether there is a trigger at the place `at` of the segment from `edge` on, and more than three
-    /// digits if it is that of numbers.
+    /// Returns whether a trigger is at the place `at` of the segment from `edge` on. If only the
+    /// trigger of numbers is there, more than its digits are checked.
     #[inline(always)]
     fn is_trigger(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
         let Some(place) = bytes[at..].first_chunk() else { return false };
@@ -369,14 +374,15 @@ impl Prefilter {
             || !triggers.is_empty() && may_be_number(bytes, at)
     }
 
-    /// Whether `at` is a candidate of `bytes`. `edge` is the beginning of the segment: what stands
+    /// Returns whether `at` is a candidate of `bytes`. `edge` is the beginning of the segment: text
     /// before it does not count.
     #[inline(always)]
     fn is_candidate(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
         self.is_trigger(bytes, at, edge) || is_foreign(bytes, at)
     }
 
-    /// All candidates behind `edge`: as they are found, or as they are told.
+    /// Returns all candidates after `edge`, either as the vectors find them or by checking each
+    /// place.
     #[cfg(fuzzing)]
     pub(super) fn places(&self, text: &[u8], edge: usize, by_vectors: bool) -> Vec<usize> {
         if !by_vectors {
@@ -387,27 +393,28 @@ impl Prefilter {
         std::iter::from_fn(|| candidates.next(self, text, edge)).collect()
     }
 
-    /// Whether a text plainly has no match of a default rule, being as short as it is.
+    /// Returns whether a short text plainly has no match of a default rule.
     #[inline]
     pub(super) fn is_plain(&self, bytes: &[u8]) -> bool {
         match bytes.len() {
             0..MATCH_BYTES_MIN => true,
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the machine has what `of_machine` asks for.
+            // SAFETY: the machine has the instructions that `of_machine` checks.
             #[allow(unsafe_code)]
             ..=TINY if self.vectors != Vectors::None => unsafe { avx2::is_plain(bytes) },
             _ => false,
         }
     }
 
-    /// The block of the first candidate of a text that is shorter than a block and no plain one; of what
-    /// is behind that in the block, some may be none. Empty where there is none.
+    /// Returns the block of the first candidate of a text that is shorter than a block and not
+    /// plain. Later places in the block may be false candidates. The block is empty if there is no
+    /// candidate.
     #[inline]
     fn of_short(&self, bytes: &[u8]) -> Block {
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         match self.vectors {
-            // SAFETY: the machine has what `of_machine` asks for.
+            // SAFETY: the machine has the instructions that `of_machine` checks.
             Vectors::Avx512 => return unsafe { avx512::of_short(self, bytes) },
             // SAFETY: as above.
             Vectors::Avx2 => return unsafe { avx2::of_short(self, bytes) },
@@ -416,11 +423,11 @@ impl Prefilter {
         self.scan_portable(bytes, 0, 0)
     }
 
-    /// The places among the first from `from` on that may be candidates, one at least; none where
-    /// there is no more.
+    /// Returns the places among the first from `from` on that may be candidates. The result is
+    /// empty only if no more follow.
     ///
-    /// Candidates are: every trigger; every byte that a digit outside ASCII may begin with, which those
-    /// of full-width forms are too; and where a zero-width character may stand.
+    /// Candidates are every trigger, and every byte with which a digit outside ASCII may begin,
+    /// full-width forms included. A place at which a zero-width character may be is one too.
     fn scan_portable(&self, bytes: &[u8], from: usize, edge: usize) -> Block {
         let mut places = from..bytes.len();
         match places.find(|&at| self.is_candidate(bytes, at, edge)) {
@@ -432,17 +439,18 @@ impl Prefilter {
     }
 }
 
-/// No match is shorter.
+/// The shortest match.
 const MATCH_BYTES_MIN: usize = 6;
-/// No match that is this long or shorter is without one of these bytes: `@` of an e-mail, the signs and
-/// quotes that set a value apart, the `J` of a JSON web token; without a byte outside ASCII; or without
-/// nine digits.
+/// The longest text that these bytes decide. A match that is this short contains one of
+/// [`TELLING`], a byte outside ASCII, or nine digits. `TELLING` is the `@` of an e-mail, the signs
+/// and quotes that set a value apart, and the `J` of a JSON web token.
 const TINY: usize = 14;
 const TELLING: &[u8] = b"@:=,\"'`J";
-/// The least bytes of what is a candidate for not being ASCII.
+/// The shortest candidate that is not ASCII, in bytes.
 const FOREIGN: usize = 3;
 
-/// Whether a digit outside ASCII, a full-width form or a zero-width character may begin at `at`.
+/// Returns whether a digit outside ASCII, a full-width form or a zero-width character may begin at
+/// `at`.
 #[inline]
 fn is_foreign(bytes: &[u8], at: usize) -> bool {
     bytes.len() - at >= FOREIGN
@@ -471,7 +479,7 @@ mod tests {
         const BYTES: &[u8] =
             b"0129/:@eyJAKI xSkghp-_=\n.\x00\x7F\x80\xBF\xC2\xD8\xD9\xE1\xE2\x80\x81\x82\xE9\xEA\xF0\xFF";
         for _ in 0..15_000 {
-            // Some longer than what is looked at together.
+            // Some texts are longer than what is examined together.
             let length = match rng.u8(..) {
                 0 => rng.usize(AHEAD * SPAN - 5..3 * AHEAD * SPAN),
                 _ => rng.usize(0..200),
