@@ -1,4 +1,4 @@
-//! The driver for JSON: reads tokens and finds what has to go.
+//! The driver for JSON, which reads tokens and finds what has to be redacted.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,19 +12,19 @@ use crate::key_numbers::{KeyNumbers, write_placeholder};
 use crate::walk::{Frame, Secrecy, Shape, Slot};
 use crate::{Kind, Match, Place, Redactions, Sanitizer};
 
-/// Finds what has to go of a JSON text. What is not replaced keeps its bytes.
+/// Finds what has to be redacted in a JSON text. What is not replaced keeps its bytes.
 pub(super) struct JsonDriver<'a> {
     sanitizer: &'a Sanitizer,
-    /// Of keys; what else is counted stands in the edits.
+    /// The counts of keys. Other counts are in the edits.
     counts: &'a mut Redactions,
     json: &'a str,
-    /// In how many strings of JSON it lies.
+    /// The number of JSON strings around the text.
     depth: usize,
     edits: Vec<Edit>,
     parser: Parser<'a>,
     /// The containers around the token.
     levels: Vec<Level>,
-    /// The slot of the value that comes, if it is under a key or the outermost.
+    /// The slot of the next value, if it is under a key or the outermost.
     slot: Slot,
     /// Scratch.
     decoded: String,
@@ -34,9 +34,9 @@ struct Level {
     is_list: bool,
     frame: Frame,
     numbers: KeyNumbers,
-    /// Of an object: where the values are that a name may yet come for, and the edits in each.
+    /// In an object: the values for which a name may still follow, and the edits in each.
     unnamed: Vec<(Range<usize>, Range<usize>)>,
-    /// It is such a value itself: where it begins, and the edits in it.
+    /// Set if the container is such a value itself: its beginning, and the edits in it.
     is_value: Option<(usize, usize)>,
 }
 
@@ -60,7 +60,7 @@ impl<'a> JsonDriver<'a> {
         }
     }
 
-    /// In order, none over another.
+    /// Returns the edits in order, without overlaps.
     pub(super) fn edits(mut self) -> Result<Vec<Edit>, Malformed> {
         while let Some(token) = self.parser.next()? {
             match token {
@@ -75,7 +75,7 @@ impl<'a> JsonDriver<'a> {
     fn key(&mut self, key: Quoted) {
         let raw = &self.json[key.start..key.end];
         let text = decode(raw, key.escaped, &mut self.decoded);
-        let level = self.levels.last_mut().expect("a key stands in an object");
+        let level = self.levels.last_mut().expect("a key is in an object");
         self.slot = level.frame.member(self.sanitizer, text);
         if self.sanitizer.leaves(level.frame.place(), text) {
             return;
@@ -92,7 +92,8 @@ impl<'a> JsonDriver<'a> {
         }
     }
 
-    /// A key that matches as it stands, beside what matched decoded, goes as a whole: it has one number.
+    /// Redacts a key as it is spelled, in addition to its decoded text. It is replaced as a whole
+    /// if it matches, because it has only one number.
     fn raw_key(&mut self, key: Quoted, from: usize) {
         let found = gaps(key.start..key.end, &self.edits[from..])
             .find_map(|gap| self.sanitizer.matches(&self.json[gap]).next());
@@ -136,7 +137,7 @@ impl<'a> JsonDriver<'a> {
         Ok(())
     }
 
-    /// The slot of the value that was read last.
+    /// Returns the slot of the value that was read last.
     fn slot(&mut self, token: JsonToken) -> Result<Slot, Malformed> {
         let slot = match self.levels.last_mut() {
             Some(level) if level.is_list => level.frame.element(),
@@ -145,12 +146,13 @@ impl<'a> JsonDriver<'a> {
         Ok(if slot.needs_to_be_last() && !self.is_last(token)? { slot.unnamed() } else { slot })
     }
 
-    /// Whether the value that was read last goes whole.
+    /// Returns whether the value that was read last is replaced as a whole.
     fn goes(&self, slot: Slot, token: JsonToken) -> bool {
         match token {
             JsonToken::String(_) => slot.loses(Shape::Text),
             JsonToken::Open => slot.loses(Shape::Container),
-            // A number that would become a text, which goes, goes at once.
+            // If a number would become a text, and the text would be redacted, the number is
+            // redacted now.
             JsonToken::Number => {
                 slot.loses(Shape::Number)
                     || slot.loses(Shape::Text) && self.found_in_number(slot).is_some()
@@ -179,8 +181,8 @@ impl<'a> JsonDriver<'a> {
         }
     }
 
-    /// What the number is that was read last: a card under the key of one. Inside a string it is a
-    /// text, of which anything may be found.
+    /// Returns what the rules find in the number that was read last. That is a card if the key is
+    /// one of a card. Inside a string the number is a text, in which any rule may match.
     fn found_in_number(&self, slot: Slot) -> Option<Match> {
         if slot.is_allowed() || self.depth == 0 && !slot.may_be_card() {
             return None;
@@ -190,7 +192,7 @@ impl<'a> JsonDriver<'a> {
         found.find(|found| self.depth > 0 || found.kind == Kind::Card)
     }
 
-    /// Writes `with` in the place of the value that was read last, if that has to go at all.
+    /// Writes `with` in the place of the value that was read last, if that is redacted at all.
     fn replace_value(
         &mut self,
         start: usize,
@@ -205,7 +207,7 @@ impl<'a> JsonDriver<'a> {
         Ok(())
     }
 
-    /// Whether a value is the last of its list.
+    /// Returns whether a value is the last of its list.
     fn is_last(&self, token: JsonToken) -> Result<bool, Malformed> {
         let mut ahead = self.parser.clone();
         if matches!(token, JsonToken::Open) {
@@ -250,8 +252,8 @@ impl<'a> JsonDriver<'a> {
         }
     }
 
-    /// Redacts what matches as it stands in a string that is inside another one. An edit may have text
-    /// in it, which is escaped here.
+    /// Redacts what matches as it is spelled in a string that is inside another one. If an edit
+    /// inserts text, it is escaped here.
     fn redact_raw(&mut self, string: Quoted, edits: &mut Vec<Edit>) {
         for edit in edits.iter_mut() {
             let (mut raw, mut with) = (Vec::new(), String::new());
@@ -282,7 +284,7 @@ impl<'a> JsonDriver<'a> {
         }
     }
 
-    /// Writes `with` in the place of a value, the edits in which begin with this one.
+    /// Writes `with` in the place of a value. The edits in that value begin with `from`.
     fn replace(&mut self, part: Range<usize>, from: usize, with: &'static str, kind: Option<Kind>) {
         let value = &self.json[part.clone()];
         if value == with || matches!(value, "true" | "false" | "null") {

@@ -6,12 +6,12 @@ use std::ops::Range;
 use super::tokens::escape;
 use crate::{Kind, Redactions, Sanitizer};
 
-/// A part of a text and what comes into its place.
+/// A part of a text, and its replacement.
 pub(super) struct Edit {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) with: Cow<'static, str>,
-    /// What is counted.
+    /// The kind that is counted, if any.
     pub(super) kind: Option<Kind>,
 }
 
@@ -26,7 +26,7 @@ pub(super) fn apply(text: &str, edits: &[Edit], out: &mut String, counts: &mut R
     out.push_str(&text[copied..]);
 }
 
-/// The edit that makes one text of another, as short as it can be told; it is counted already.
+/// Returns the shortest edit that makes one text of another. It is counted already.
 pub(super) fn difference(text: &str, other: String) -> Option<Edit> {
     let same = |(a, b): (char, char)| (a == b).then_some(a.len_utf8());
     let start: usize = text.chars().zip(other.chars()).map_while(same).sum();
@@ -37,8 +37,9 @@ pub(super) fn difference(text: &str, other: String) -> Option<Edit> {
     (text != other).then(|| Edit { start, end, with: with.into(), kind })
 }
 
-/// Adds what the rules find in the inside of a string as it stands, outside of the edits in it:
-/// there an escape sequence is letters. It goes whole.
+/// Adds what the rules find in the inside of a string as it is spelled, outside of the edits in it.
+/// If a match contains an escape sequence in part, the whole sequence is replaced, because the
+/// rules read it as letters.
 pub(super) fn add_raw_matches(
     sanitizer: &Sanitizer,
     text: &str,
@@ -61,14 +62,14 @@ pub(super) fn add_raw_matches(
     edits.sort_by_key(|edit| edit.start);
 }
 
-/// What lies between the edits in a part of a text.
+/// Returns what is between the edits in a part of a text.
 pub(super) fn gaps(part: Range<usize>, edits: &[Edit]) -> impl Iterator<Item = Range<usize>> {
     let starts = [part.start].into_iter().chain(edits.iter().map(|edit| edit.end));
     let ends = edits.iter().map(|edit| edit.start).chain([part.end]);
     starts.zip(ends).map(|(start, end)| start..end)
 }
 
-/// The escape sequence that this place lies inside of.
+/// Returns the escape sequence around this place, if there is one.
 pub(super) fn escape_over(text: &str, at: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     // `\u` and four digits is the longest.

@@ -1,21 +1,21 @@
-//! Redacts a line that begins as JSON does and does not parse.
+//! Redacts a line that begins like JSON and does not parse.
 //!
-//! It fails closed. Any quote may open a string or close one, also single ones as other languages have
-//! them. So every piece between two quotes is redacted, as it is written and as it reads decoded, and
-//! may be a key, a name or a value. What matches across quotes, as a name and its value do, is found
-//! in the line as a whole afterwards.
+//! It fails closed. Any quote may open a string or close one, even a single quote, as in other
+//! languages. So every piece between two quotes is redacted as it is spelled and as it reads
+//! decoded. It may be a key, a name or a value. A match across quotes, such as a name and its
+//! value, is found afterwards in the whole line.
 
 use super::spelling::{decode, redact_decoded};
 use crate::extent::{Syntax, value_end};
 use crate::walk::{Fate, LooseWalk};
 use crate::{Kind, Redactions, Sanitizer};
 
-/// What a sensitive key's value becomes.
+/// The replacement of a sensitive key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quotes {
-    /// `"[REDACTED]"`: a line that is mended may be JSON.
+    /// `"[REDACTED]"`, because the line may be JSON if it is repaired.
     Put,
-    /// `[REDACTED]`, in the quotes that it had: a text keeps every byte around it.
+    /// `[REDACTED]`, in the quotes of the value, because a text keeps every byte around it.
     Kept,
 }
 
@@ -29,7 +29,7 @@ impl Quotes {
     }
 }
 
-/// Appends the redacted line. Redacting that again changes nothing.
+/// Appends the redacted line. If that is redacted again, nothing changes.
 pub(super) fn redact(
     sanitizer: &Sanitizer,
     line: &str,
@@ -44,7 +44,8 @@ pub(super) fn redact(
 }
 
 impl Sanitizer {
-    /// Appends a text that may hold JSON without being JSON, redacted as a line that does not parse.
+    /// Appends a text that may contain JSON without being JSON, redacted like a line that does not
+    /// parse.
     pub fn redact_malformed(&self, text: &str, out: &mut String) {
         redact(self, text, Quotes::Put, out, &mut Redactions::default());
     }
@@ -56,7 +57,7 @@ struct Pieces<'a> {
     line: &'a str,
     quotes: Quotes,
     walk: LooseWalk<'a>,
-    /// The last piece was between strings, so that this one is a string.
+    /// The last piece was between strings, so this one is a string.
     was_structure: bool,
     out: &'a mut String,
     counts: &'a mut Redactions,
@@ -82,7 +83,8 @@ impl Pieces<'_> {
         }
     }
 
-    /// Writes a placeholder for the value from `start` to `end`, after what is before it from `at` on.
+    /// Writes a placeholder for the value from `start` to `end`, after the text before it from `at`
+    /// on.
     fn replace(&mut self, at: usize, start: usize, end: usize) {
         self.out.push_str(&self.line[at..start]);
         let value = &self.line[start..end];
@@ -94,8 +96,8 @@ impl Pieces<'_> {
         self.walk.pass();
     }
 
-    /// Reads a piece, after which the line goes on at `at`. Returns the value after it that goes
-    /// whole because of what the piece says.
+    /// Reads a piece, after which the line continues at `at`. Returns the value after it, if the
+    /// piece causes that to be redacted whole.
     fn value_that_goes(&mut self, piece: &str, quoted: bool, at: usize) -> Option<(usize, usize)> {
         // An escaped quote is inside a string, which may hold JSON.
         let may_be_structure = !self.was_structure || piece.ends_with('\\');
@@ -106,7 +108,7 @@ impl Pieces<'_> {
         }
         let mut scratch = String::new();
         let text = decode(piece, piece.contains('\\'), &mut scratch);
-        // As readers do that know no such escape.
+        // Decodes like readers that do not know such an escape.
         let stripped = text.contains('\\').then(|| text.replace('\\', ""));
         let name = stripped.as_deref().unwrap_or(text);
         let is_secret = |name: &str| self.sanitizer.classify(name).is_secret();
@@ -123,7 +125,8 @@ impl Pieces<'_> {
         (!stays).then_some((start, end))
     }
 
-    /// Tells the walk of a text. Returns the fate of the value after it, if that goes, and the value.
+    /// Passes a text to the walk. Returns the fate of the value after it and the value, if that is
+    /// redacted.
     fn read_text(&mut self, name: &str, at: usize) -> Option<(Fate, Option<(usize, usize)>)> {
         let goes = |fate| matches!(fate, Fate::Texts | Fate::Whole);
         let rest = self.line[at..].trim_start();
@@ -139,7 +142,7 @@ impl Pieces<'_> {
         (is_last || !next.needs_to_be_last).then_some((next.fate, Some(value)))
     }
 
-    /// Tells the walk of the brackets and commas between strings, and of the words there.
+    /// Passes the brackets and commas between strings to the walk, and the words there.
     fn read_structure(&mut self, piece: &str) {
         let mut is_in_word = false;
         for byte in piece.bytes() {
@@ -160,8 +163,8 @@ fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)
 }
 
-/// Whether a piece is what is between strings: brackets, commas and colons, and after the first of
-/// them words and numbers.
+/// Returns whether a piece is between strings. Such a piece has brackets, commas and colons, and
+/// after the first of them words and numbers.
 fn is_structure(piece: &str) -> bool {
     let is_sign = |byte: u8| b"{}[](),:".contains(&byte);
     let piece = piece.trim_end_matches('\\').trim().as_bytes();
@@ -169,12 +172,13 @@ fn is_structure(piece: &str) -> bool {
         && piece.iter().all(|&b| is_sign(b) || is_of_word(b) || b.is_ascii_whitespace())
 }
 
-/// How often a piece is redacted until nothing changes. Two or three times is what the worst known
-/// needs; the bound keeps the work linear, and a piece that were to need more would go as a whole.
+/// The number of times that a piece is redacted until nothing changes. The worst known piece needs
+/// two or three. The bound keeps the work linear. If a piece needed more, it would be replaced as a
+/// whole.
 const ROUNDS_MAX: usize = 8;
 
-/// A piece may match decoded and not as it stands, or the other way round, and what is replaced for
-/// the one makes boundaries for the other. So both are redacted until neither changes.
+/// Redacts a piece as it is spelled and decoded until neither changes. It may match in only one of
+/// the two forms, and a replacement in one makes boundaries for the other.
 fn redact_piece(sanitizer: &Sanitizer, piece: &str, out: &mut String, counts: &mut Redactions) {
     if !piece.contains('\\') {
         return sanitizer.redact_text(piece, out, counts);
@@ -196,28 +200,28 @@ fn redact_piece(sanitizer: &Sanitizer, piece: &str, out: &mut String, counts: &m
     out.push_str(Kind::Key.placeholder());
 }
 
-/// Returns the place of the value of the key whose closing quote is before `from`; `None` if it has
-/// none or one that may stay.
+/// Returns the place of the value of the key whose closing quote is before `from`. Returns `None`
+/// if there is no value or if it may stay.
 fn value_behind_key(line: &str, from: usize) -> Option<(usize, usize)> {
     let behind_key = line[from..].trim_start();
     let start = match behind_key.strip_prefix(':') {
-        // What is missing or cut off by a comma too many may be what comes next.
+        // If a value is missing or cut off by an extra comma, it may be what comes next.
         Some(rest) => rest.trim_start_matches(|c: char| c.is_whitespace() || ",}]".contains(c)),
-        // In a list of names nothing follows but a comma or the end of the list.
+        // In a list of names only a comma or the end of the list follows.
         None if is_last_of_list(behind_key) => return None,
         None => behind_key.trim_start_matches(|c: char| c.is_whitespace() || ":}]".contains(c)),
     };
     value_at(line, line.len() - start.len())
 }
 
-/// Returns the place of the value that begins at `start`; `None` if there is none or one that may
-/// stay.
+/// Returns the place of the value that begins at `start`. Returns `None` if there is no value or if
+/// it may stay.
 fn value_at(line: &str, start: usize) -> Option<(usize, usize)> {
     let value = line[start..value_end(line.as_bytes(), start, Syntax::Json)].trim_end();
     (!matches!(value, "" | "true" | "false" | "null")).then_some((start, start + value.len()))
 }
 
-/// Whether what follows a string makes it an element of a list of names.
+/// Returns whether what follows a string makes it an element of a list of names.
 fn is_last_of_list(behind: &str) -> bool {
     let rest = behind.strip_prefix(['}', ']']).unwrap_or(behind);
     behind.starts_with(',') || (rest.len() < behind.len() && !rest.trim_start().starts_with(':'))

@@ -1,4 +1,4 @@
-//! Redacts a line that begins as JSON does.
+//! Redacts a line that begins like JSON.
 
 mod driver;
 mod edits;
@@ -15,31 +15,33 @@ use tokens::Malformed;
 
 use super::{Redactions, Sanitizer};
 
-/// Containers more than this many levels deep are not written; the outermost is level 1.
+/// Containers more than this many levels deep are not written. The outermost is level 1.
 pub(super) const DEPTH_MAX: usize = 128;
 
-/// What [`Sanitizer::redact_line`] took a line for.
+/// The form that [`Sanitizer::redact_line`] took a line for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LineKind {
     /// It parsed as JSON.
     Json,
-    /// It does not begin as JSON does.
+    /// It does not begin like JSON.
     Text,
-    /// It begins as JSON does, but does not parse: to be reported.
+    /// It begins like JSON, but does not parse. The caller should report it.
     NotQuiteJson,
 }
 
 impl Sanitizer {
-    /// Appends the redacted line to `out`, adds to `counts` what was redacted, and says what the
+    /// Appends the redacted line to `out`, adds to `counts` what was redacted, and returns what the
     /// line was taken for. `line` is without its newline.
     ///
-    /// A line whose first character, white space and a byte order mark aside, is `{`, `[` or `"` is
-    /// JSON. Its strings and keys are redacted as they read decoded; keys that redact alike are
-    /// numbered; numbers keep their spelling; containers more than 128 levels deep become
-    /// `"[TOO_DEEP]"`. Where it does not parse, the text rules run over it, as it stands and as its
-    /// strings read decoded, and the value behind every quoted sensitive key goes. Any other line is
-    /// text.
+    /// A line is JSON if its first character is `{`, `[` or `"`, after white space and a byte order
+    /// mark. Its strings and keys are redacted by their decoded text. If keys redact alike, they
+    /// are numbered. Numbers keep their spelling. Containers more than 128 levels deep become
+    /// `"[TOO_DEEP]"`.
+    ///
+    /// If such a line does not parse, the text rules run over it, as it is spelled and as its
+    /// strings read decoded. The value after every quoted sensitive key is redacted too. Any other
+    /// line is text.
     pub fn redact_line(&self, line: &str, out: &mut String, counts: &mut Redactions) -> LineKind {
         redact_line(self, line, out, counts)
     }
@@ -55,8 +57,8 @@ fn redact_line(
         let start = out.len();
         sanitizer.redact_text(line, out, counts);
         if begins_as_json(&out[start..]) {
-            // A placeholder stands first now, and its bracket would have a second redaction take
-            // the line for JSON: it is redacted as that at once.
+            // A placeholder is first now. A second redaction would take its bracket for the
+            // beginning of JSON, so the line is redacted as JSON at once.
             let text = out.split_off(start);
             redact_malformed(sanitizer, &text, out, counts);
         }
@@ -77,8 +79,8 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '\u{FEFF}'
 }
 
-/// Redacts a line that does not parse. Losing a value may be what makes it parse: then it is
-/// redacted as JSON besides, as a second redaction would.
+/// Redacts a line that does not parse. If the line parses after it lost a value, it is redacted as
+/// JSON besides, as a second redaction would.
 fn redact_malformed(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
     let mut mended = String::with_capacity(line.len());
     malformed::redact(sanitizer, line, Quotes::Put, &mut mended, counts);
@@ -87,7 +89,7 @@ fn redact_malformed(sanitizer: &Sanitizer, line: &str, out: &mut String, counts:
     }
 }
 
-/// Appends the redacted line; nothing when it turns out not to be JSON.
+/// Appends the redacted line, or nothing if it turns out not to be JSON.
 fn redact_json(
     sanitizer: &Sanitizer,
     line: &str,

@@ -1,4 +1,4 @@
-//! Redacts JSON in a string, and what nearly is JSON.
+//! Redacts JSON in a string, and what is nearly JSON.
 
 use std::borrow::Cow;
 
@@ -10,12 +10,12 @@ use crate::keys::KeyClass;
 use crate::walk::Secrecy;
 use crate::{Redactions, Sanitizer};
 
-/// JSON in a string of JSON is redacted as JSON so many levels deep, as text below.
+/// The depth to which JSON in a string of JSON is redacted as JSON. Below it is redacted as text.
 pub(super) const NESTED_MAX: usize = 3;
 
-/// A string that is itself JSON, redacted as such, so that it stays JSON, or that begins as JSON does
-/// and is none, redacted as such a line is; `None` where it is neither, or where looking at it as text
-/// finds as much.
+/// Redacts a string that is itself JSON, so that it stays JSON. A string that begins like JSON but
+/// does not parse is redacted as such a line is. Returns `None` if the string is neither, or if the
+/// text rules find as much.
 pub fn redact_nested<'t>(
     sanitizer: &Sanitizer,
     text: &'t str,
@@ -30,13 +30,13 @@ pub fn redact_nested<'t>(
     Some(out.into())
 }
 
-/// What a string that begins as JSON does has to lose.
+/// What has to be redacted in a string that begins like JSON.
 pub(super) struct Nested {
     pub(super) edits: Vec<Edit>,
     pub(super) is_json: bool,
 }
 
-/// What [`redact_nested`] replaces, `depth` strings deep.
+/// Returns what [`redact_nested`] replaces, `depth` strings deep.
 pub(super) fn nested(
     sanitizer: &Sanitizer,
     text: &str,
@@ -68,14 +68,15 @@ pub(super) fn nested(
     Some(Nested { edits: difference(text, redacted).into_iter().collect(), is_json: false })
 }
 
-/// Whether a text that may be JSON has to be looked at as such: it has a key that decides on a value,
-/// an escape sequence, or something that a rule finds, and that may be a number.
+/// Returns whether a text that may be JSON has to be examined as JSON. That is so if a key in it
+/// decides on a value, if it has an escape sequence, or if a rule matches. The match may be a
+/// number.
 fn tells_more_as_json(sanitizer: &Sanitizer, text: &str) -> bool {
     let bytes = text.as_bytes();
     if memchr::memchr(b'\\', bytes).is_some() {
         return true;
     }
-    // Between any two quotes something may be quoted: what nearly is JSON has other quotes too.
+    // Any two quotes may enclose something, because what is nearly JSON has other quotes too.
     let (mut begin, mut names) = (0, false);
     let decides = memchr::memchr2_iter(b'"', b'\'', bytes).any(|at| {
         let start = std::mem::replace(&mut begin, at + 1);

@@ -1,11 +1,11 @@
-//! Strings as JSON spells them, and as they read decoded.
+//! Strings in the spelling of JSON, and their decoded text.
 
 use std::borrow::Cow;
 
 use super::tokens::escape;
 use crate::{Redactions, Sanitizer};
 
-/// As it stands in a string of JSON.
+/// Escapes a text for a JSON string.
 pub(super) fn escaped(text: Cow<'static, str>) -> Cow<'static, str> {
     if !text.contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) {
         return text;
@@ -14,7 +14,7 @@ pub(super) fn escaped(text: Cow<'static, str>) -> Cow<'static, str> {
     quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned().into()
 }
 
-/// Appends the string `raw`, which decoded reads `text`, redacted.
+/// Appends the string `raw`, redacted. Its decoded text is `text`.
 pub(super) fn redact_decoded(
     sanitizer: &Sanitizer,
     raw: &str,
@@ -32,9 +32,9 @@ pub(super) fn redact_decoded(
     out.push_str(&raw[copied..]);
 }
 
-/// What the inside of a JSON string reads decoded: itself, or in `scratch`.
+/// Returns the decoded text of a JSON string, either borrowed or in `scratch`.
 ///
-/// A lone surrogate reads as U+FFFD; a backslash that begins no escape sequence as itself.
+/// A lone surrogate reads as U+FFFD. If a backslash begins no escape sequence, it reads as itself.
 pub(super) fn decode<'t>(raw: &'t str, escaped: bool, scratch: &'t mut String) -> &'t str {
     if !escaped {
         return raw;
@@ -48,15 +48,15 @@ pub(super) fn decode<'t>(raw: &'t str, escaped: bool, scratch: &'t mut String) -
     scratch
 }
 
-/// The first character of a string as it reads decoded, and its length in the string as it stands.
+/// Returns the first character of a decoded string, and its length in the string as it is spelled.
 fn first_char(raw: &str) -> Option<(char, usize)> {
     let c = raw.chars().next()?;
     let escape = (c == '\\').then(|| escape(raw.as_bytes())).flatten();
     Some(escape.map_or((c, c.len_utf8()), |escape| (escape.stands_for, escape.length)))
 }
 
-/// A spot in the inside of a JSON string, found by the same spot in what it reads decoded, so that
-/// what stays keeps its escapes.
+/// A spot in a JSON string, found by the same spot in its decoded text. With it, what is not
+/// replaced keeps its escapes.
 pub(super) struct Spot<'t> {
     raw: &'t str,
     at: usize,
@@ -68,11 +68,10 @@ impl<'t> Spot<'t> {
         Self { raw, at: 0, decoded: 0 }
     }
 
-    /// Spots are asked for in order.
+    /// Returns the spot in the spelled string. Spots must be asked for in order.
     pub(super) fn of(&mut self, decoded: usize) -> usize {
         while self.decoded < decoded {
-            let (c, length) =
-                first_char(&self.raw[self.at..]).expect("the spot lies in the string");
+            let (c, length) = first_char(&self.raw[self.at..]).expect("the spot is in the string");
             self.decoded += c.len_utf8();
             self.at += length;
         }

@@ -1,9 +1,9 @@
-//! Is a text JSON as RFC 8259 defines it, and of which tokens?
+//! Reads the tokens of a text if it is JSON as RFC 8259 defines it.
 //!
-//! A pull parser without recursion: a level of nesting costs one byte, so that millions of them are
-//! read like any other text. Nothing is decoded; tokens are places in the text.
+//! This is a pull parser without recursion. A level of nesting costs one byte, so millions of them
+//! are read like any other text. Nothing is decoded, and tokens are places in the text.
 
-/// A token; commas and colons are seen to on the way.
+/// A token. Commas and colons are checked on the way.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum JsonToken {
     /// `{` or `[`.
@@ -17,12 +17,12 @@ pub(super) enum JsonToken {
     Literal,
 }
 
-/// What stands between two quotes.
+/// The text between two quotes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quoted {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// A backslash is in it.
+    /// Whether it contains a backslash.
     pub(super) escaped: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Parser<'t> {
     text: &'t [u8],
     at: usize,
     token_start: usize,
-    /// The closing brackets that are due.
+    /// The closing brackets that are still expected.
     closing: Vec<u8>,
     expect: Expect,
 }
@@ -61,17 +61,17 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Where the last token begins.
+    /// Returns the beginning of the last token.
     pub(super) fn token_start(&self) -> usize {
         self.token_start
     }
 
-    /// Where the last token ends; behind a key, where its colon does.
+    /// Returns the end of the last token; after a key, the end of its colon.
     pub(super) fn token_end(&self) -> usize {
         self.at
     }
 
-    /// The next token, or `None` at the end of the text.
+    /// Returns the next token, or `None` at the end of the text.
     pub(super) fn next(&mut self) -> Result<Option<JsonToken>, Malformed> {
         self.skip_space();
         let closing = self.closing.last().copied();
@@ -97,7 +97,7 @@ impl<'t> Parser<'t> {
         self.value().map(Some)
     }
 
-    /// Reads on to the end of the container that was opened last.
+    /// Reads to the end of the container that was opened last.
     pub(super) fn skip_container(&mut self) -> Result<(), Malformed> {
         let level = self.closing.len();
         while self.closing.len() >= level {
@@ -209,17 +209,17 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// What an escape sequence stands for.
+/// What an escape sequence spells.
 pub(super) struct Escape {
     pub(super) stands_for: char,
     /// In bytes, the backslash included.
     pub(super) length: usize,
-    /// Half a pair; it stands for U+FFFD.
+    /// Half a pair, which reads as U+FFFD.
     pub(super) lone_surrogate: bool,
 }
 
-/// The escape sequence at the beginning of the text, which is a backslash; `None` if JSON has none
-/// such.
+/// Returns the escape sequence at the beginning of the text, which is a backslash. Returns `None`
+/// if JSON has no such sequence.
 pub(super) fn escape(text: &[u8]) -> Option<Escape> {
     let stands_for = match *text.get(1)? {
         byte @ (b'"' | b'\\' | b'/') => char::from(byte),
@@ -248,7 +248,7 @@ fn unicode_escape(text: &[u8]) -> Option<Escape> {
     })
 }
 
-/// The value of `\uXXXX` at the beginning of the text.
+/// Returns the value of `\uXXXX` at the beginning of the text.
 fn code_unit(text: &[u8]) -> Option<u32> {
     text.strip_prefix(b"\\u")?
         .get(..4)?
