@@ -1,9 +1,10 @@
 //! Redacts the text of a value's `Debug`.
 //!
-//! It fails closed. A field is whatever stands before a single colon, in quotes or not, inside a
-//! string too. Of the value behind a sensitive one the end is found where it looks like what the
-//! standard library writes: a word, a number, a string, a character, a list, a structure. Of
-//! anything else it cannot be told where it ends: all of the text behind it goes.
+//! It fails closed. A field is whatever is before a single colon, with or without quotes, even
+//! inside a string. If the field is sensitive, the end of its value must be found. It is found if
+//! the value looks like output of the standard library. Such a value is a word, a number, a string,
+//! a character, a list or a structure. If it is none of these, its end is unknown, and all of the
+//! text after its beginning is redacted.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -13,16 +14,16 @@ use super::extent::{Syntax, quoted_end, value_end};
 use super::walk::{Fate, LooseWalk};
 use super::{Kind, Redactions, Sanitizer, floor_char_boundary, floor_word};
 
-/// Bytes of a text that are kept; `Debug` is stopped there.
+/// The bytes of a text that are kept. `Debug` is stopped after them.
 const TEXT_BYTES_MAX: usize = 64 << 10;
-/// Stands at the end of a text that was stopped.
+/// The end of a text that was stopped.
 const STOPPED: &str = "[TRUNCATED]";
 
-/// The text of the value's `Debug`, redacted; `None` where that fails.
+/// Returns the text of the value's `Debug`, redacted, or `None` if `Debug` fails.
 ///
 /// # Panics
 ///
-/// Where the `Debug` does.
+/// Panics if `Debug` panics.
 pub fn redacted(
     value: &dyn fmt::Debug,
     sanitizer: &Sanitizer,
@@ -61,8 +62,7 @@ impl Write for Bounded {
     }
 }
 
-/// Returns `text` with `[REDACTED]` for every value that goes by the name of its field or by the name
-/// beside it.
+/// Returns `text` with `[REDACTED]` for every value whose field or whose neighbour names a secret.
 fn redact(text: &str, sanitizer: &Sanitizer, counts: &mut Redactions) -> String {
     let mut driver = DebugText {
         sanitizer,
@@ -79,7 +79,7 @@ fn redact(text: &str, sanitizer: &Sanitizer, counts: &mut Redactions) -> String 
     driver.out
 }
 
-/// The driver: reads the text once, from left to right.
+/// The driver, which reads the text once, from left to right.
 struct DebugText<'a> {
     sanitizer: &'a Sanitizer,
     text: &'a str,
@@ -89,9 +89,9 @@ struct DebugText<'a> {
     /// The text up to here is written.
     copied: usize,
     at: usize,
-    /// The last string or character, with its quotes. Inside of it only a colon is looked at.
+    /// The last string or character, with its quotes. Inside of it only colons matter.
     string: Range<usize>,
-    /// A value that goes because of the name before it.
+    /// A value that is redacted because of the name before it.
     named: Option<Range<usize>>,
 }
 
@@ -145,8 +145,8 @@ impl DebugText<'_> {
         }
     }
 
-    /// Tells the walk of the key before a colon, whatever quotes and brackets are around it, and
-    /// returns the fate of its value. A key in a string is looked at by itself.
+    /// Passes the key before a colon to the walk, without the quotes and brackets around it.
+    /// Returns the fate of its value. If the key is in a string, the walk is not asked.
     fn key_before(&mut self, colon: usize) -> Fate {
         let is_around = |c: char| c.is_whitespace() || r#""'\)]}>"#.contains(c);
         let key = self.text[self.copied..colon].trim_end_matches(is_around);
@@ -206,7 +206,7 @@ impl DebugText<'_> {
         self.at += 1;
     }
 
-    /// Tells the walk of a text or a number, which may be the name of the next value.
+    /// Passes a text or a number to the walk, because it may be the name of the next value.
     fn read_value(&mut self, value: Range<usize>) {
         let next = self.walk.value(&unescaped(inside(&self.text[value.clone()])));
         let Some(next) = next.filter(|next| matches!(next.fate, Fate::Texts | Fate::Whole)) else {
@@ -220,7 +220,7 @@ impl DebugText<'_> {
             return;
         }
         let end = value_end(self.text.as_bytes(), start, Syntax::Debug);
-        // On several lines the last value has a comma.
+        // If the text has several lines, the last value has a comma.
         let rest = self.text[end..].trim_start();
         let rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
         if !next.needs_to_be_last || rest.is_empty() || rest.starts_with([')', ']']) {
@@ -233,7 +233,7 @@ fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_+-.&".contains(&byte) || !byte.is_ascii()
 }
 
-/// Returns a string without its quotes; a word as it is.
+/// Returns a string without its quotes, or a word unchanged.
 fn inside(quoted: &str) -> &str {
     match quoted.as_bytes() {
         [b'"', .., b'"'] | [b'\'', .., b'\''] => &quoted[1..quoted.len() - 1],
@@ -242,7 +242,7 @@ fn inside(quoted: &str) -> &str {
     }
 }
 
-/// Returns what the inside of a string reads without the escape sequences of `Debug`.
+/// Returns the text of a string without the escape sequences of `Debug`.
 fn unescaped(inside: &str) -> Cow<'_, str> {
     if !inside.contains('\\') {
         return Cow::Borrowed(inside);

@@ -23,7 +23,7 @@ fn the_value_behind_a_sensitive_name_goes() {
         (r#"{Some("token"): "x", "n": 2}"#, r#"{Some("token"): [REDACTED], "n": 2}"#),
         ("P { to\u{212A}en: 1, n: 2 }", "P { to\u{212A}en: [REDACTED], n: 2 }"),
         ("P { token: None }", "P { token: [REDACTED] }"),
-        // It cannot be told where these end.
+        // The ends of these are unknown.
         (r##"P { token: r#"a"]b"#, n: 2 }"##, "P { token: [REDACTED]"),
         (r#"P { token: "unterminated, n: 2 }"#, "P { token: [REDACTED]"),
         ("P { token: [1, 2, n: 2 }", "P { token: [REDACTED]"),
@@ -31,7 +31,7 @@ fn the_value_behind_a_sensitive_name_goes() {
         ("P { token: {)}, n: 2 }", "P { token: [REDACTED]"),
         (r#"P { text: "{\"token\": \"x\", \"n\": 1}" }"#, r#"P { text: "{\"token\": [REDACTED]"#),
         (r#"P { text: "password: hunter2" }"#, r#"P { text: "password: [REDACTED]"#),
-        // No fields.
+        // These are not fields.
         ("token::Kind { n: 1 }", "token::Kind { n: 1 }"),
         ("P { tokens: 1, monkey: 2 }", "P { tokens: 1, monkey: 2 }"),
         ("P { token:", "P { token:"),
@@ -90,7 +90,7 @@ impl fmt::Debug for Tree {
 const PLANTED: &str = "PLANTED";
 const KEPT: &str = "KEPT";
 
-/// A tree whose texts hold `mark`, between characters that a careless reader stumbles over.
+/// Makes a tree whose texts contain `mark`, between characters that can mislead a reader.
 fn tree(rng: &mut fastrand::Rng, depth: u32, mark: &str) -> Tree {
     const NOISE: &[char] =
         &['"', '\'', '\\', '{', '}', '[', ']', '(', ')', ',', ':', ' ', '\n', '#', 'r', 'é', '\0'];
@@ -114,7 +114,7 @@ fn tree(rng: &mut fastrand::Rng, depth: u32, mark: &str) -> Tree {
     }
 }
 
-/// A tree in which some members have sensitive names; only below these is `PLANTED`.
+/// Makes a tree in which some members have sensitive names. `PLANTED` is only below these.
 fn planted(rng: &mut fastrand::Rng, depth: u32) -> Tree {
     const NAMES: [&str; 6] = ["password", "Secret", "TOKEN", "api_key", "authorization", "cookie"];
     let member = |rng: &mut fastrand::Rng| match rng.u32(..3) {
@@ -141,7 +141,7 @@ fn nothing_planted_behind_a_sensitive_name_survives() {
             let once = redacted_text(&text);
             assert!(!once.contains(PLANTED), "{text}\n{once}");
             assert_eq!(redacted_text(&once), once, "{text}");
-            // What stands beside is not lost where the text is as the builders write it.
+            // If the text is as the builders write it, what is beside a secret is not lost.
             assert_eq!(once.matches(KEPT).count(), text.matches(KEPT).count(), "{text}\n{once}");
             hidden += text.matches(PLANTED).count();
             kept += once.matches(KEPT).count();
