@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Base64 of a shorter value would be found in what only looks like it.
+/// The shortest value that is searched in base64. If it were shorter, other text would be taken for
+/// it.
 const BASE64_MIN: usize = 6;
-/// A value in every form it is found in.
+/// Returns a value in every form in which it is found.
 pub(super) fn forms(value: &str) -> BTreeSet<String> {
     let mut forms = BTreeSet::from([value.to_owned()]);
     let escapes = [
         json_escaped,
         |text: &str| json_escaped(text).replace('/', "\\/"),
         ascii_escaped,
-        // As PHP's `json_encode` has it.
+        // The form of PHP's `json_encode`.
         |text: &str| ascii_escaped(text).replace('/', "\\/"),
         ascii_escaped_upper,
         html_safe,
@@ -24,8 +25,8 @@ pub(super) fn forms(value: &str) -> BTreeSet<String> {
             forms.insert(escaped.clone());
         }
     }
-    // What is left as it is beside letters, digits and `-._`: in RFC 3986, in paths, by
-    // encodeURIComponent and encodeURI, in forms (the URL standard).
+    // The characters that stay as they are, apart from letters, digits and `-._`. They differ in
+    // RFC 3986, in paths, in encodeURIComponent, in encodeURI and in forms (the URL standard).
     for kept in ["~", "~/", "~!'()*", "~!'()*;/?:@&=+$,#", "*"] {
         for (upper, space) in [(true, "%20"), (true, "+"), (false, "%20"), (false, "+")] {
             forms.insert(percent_encoded(value, kept, upper, space));
@@ -47,13 +48,13 @@ fn json_escaped(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// As Go's `encoding/json` has it, for scripts in HTML.
+/// Escapes a text like Go's `encoding/json`, for scripts in HTML.
 fn html_safe(text: &str) -> String {
     let escaped = json_escaped(text).replace('&', "\\u0026");
     escaped.replace('<', "\\u003c").replace('>', "\\u003e")
 }
 
-/// As Python's `json.dumps` has it.
+/// Escapes a text like Python's `json.dumps`.
 fn ascii_escaped(text: &str) -> String {
     let mut out = String::new();
     let mut units = [0; 2];
@@ -97,7 +98,7 @@ fn percent_encoded(text: &str, kept: &str, upper: bool, space: &str) -> String {
     out
 }
 
-/// The digits of base64 that say nothing but this value where it stands behind `before` more bytes.
+/// Returns the base64 digits that depend on this value alone, if it is after `before` more bytes.
 fn base64_inside(value: &[u8], before: usize, last: &[u8; 2]) -> String {
     let (from, to) = ((before * 8).div_ceil(6), (before + value.len()) * 8 / 6);
     (from..to).map(|digit| base64_digit(value, digit * 6 - before * 8, last)).collect()
@@ -110,7 +111,7 @@ pub(super) fn base64_whole(value: &[u8], last: &[u8; 2]) -> String {
     digits.chain(std::iter::repeat_n('=', padding)).collect()
 }
 
-/// The digit of the six bits from this one on.
+/// Returns the digit of the six bits from this one on.
 fn base64_digit(value: &[u8], bit: usize, last: &[u8; 2]) -> char {
     let byte = |at: usize| u16::from(value.get(at).copied().unwrap_or(0));
     let two = byte(bit / 8) << 8 | byte(bit / 8 + 1);

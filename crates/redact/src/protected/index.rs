@@ -1,4 +1,5 @@
-//! The index of protected forms, by their grams: a scan reads it without a lock, values come and go.
+//! The index of protected forms, by their grams. A scan reads it without a lock while values are
+//! added and removed.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -11,26 +12,26 @@ use llm_audit_process::lock::{self, OpenLock as RwLock, look_until};
 use crate::confusables::{self, Plain};
 use crate::{Kind, Match};
 
-/// A gram, in bytes; no shorter value can be found.
+/// The length of a gram in bytes, and of the shortest value that can be found.
 pub(super) const GRAM: usize = 4;
-/// Of the long forms every gram that begins before this is in the table, and the text is asked at
-/// every place that this divides.
+/// For long forms the table contains every gram that begins before this offset. The text is
+/// examined at every place that this number divides.
 pub(super) const STRIDE: usize = 8;
-/// A form this long has a whole gram at each of these.
+/// A form this long has a whole gram at each of these offsets.
 pub(super) const LONG: usize = STRIDE + GRAM - 1;
-/// A table has this many shards, and a bit for each of 64 slots of a shard.
+/// The number of shards of a table. It has a bit for each of the 64 slots of a shard.
 pub(super) const SHARDS: usize = 1 << 10;
 
 pub(super) static SHORT_FORMS: Index = Index::new(1);
 pub(super) static LONG_FORMS: Index = Index::new(STRIDE);
 
-/// Whether nothing is protected at this moment.
+/// Returns whether nothing is protected at this moment.
 #[inline]
 pub(crate) fn are_none() -> bool {
     SHORT_FORMS.is_empty() && LONG_FORMS.is_empty()
 }
 
-/// Where values that are protected stand in a text, in no order, one perhaps over another.
+/// Returns the places of protected values in a text, in any order. They may overlap.
 pub(crate) fn find(text: &str) -> Vec<Match> {
     if are_none() {
         return Vec::new();
@@ -48,7 +49,7 @@ pub(crate) fn find(text: &str) -> Vec<Match> {
     found
 }
 
-/// How often each form is protected.
+/// The number of times that each form is protected.
 static FORMS: [RwLock<Forms>; FORM_SHARDS] =
     [const { RwLock::new(Forms::with_hasher(BuildHasherDefault::new())) }; FORM_SHARDS];
 
@@ -61,17 +62,17 @@ pub(super) fn shard(form: &str) -> &'static RwLock<Forms> {
     &FORMS[hash as usize % FORM_SHARDS]
 }
 
-/// Changes of the tables that are under way, and forks, which wait for these and hold up further
-/// ones, in units of [`FORK`]: a child must not inherit half a change.
+/// The changes of the tables in progress, and forks, in units of [`FORK`]. A fork waits for these
+/// changes and delays further ones, because a child must not inherit half a change.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 const FORK: u64 = 1 << 32;
 
-/// A change that is under way.
+/// A change in progress.
 struct Change;
 
 impl Change {
     fn begin() -> Self {
-        // Whoever changes the tables first sees to it that forks wait.
+        // The first change of the tables makes forks wait.
         crate::watch_forks();
         let begun = |changes: u64| (changes < FORK).then_some(changes + 1);
         look_until(|| CHANGES.fetch_update(Ordering::Acquire, Ordering::Relaxed, begun).is_ok());
@@ -86,22 +87,23 @@ impl Drop for Change {
     }
 }
 
-/// Before a fork: waits for the changes that are under way, microseconds, and holds up others.
+/// Waits, before a fork, for the changes in progress and delays others. This takes microseconds.
 pub(crate) fn hold_changes() {
     CHANGES.fetch_add(FORK, Ordering::Relaxed);
     look_until(|| CHANGES.load(Ordering::Acquire).is_multiple_of(FORK));
 }
 
-/// After a fork, in the parent.
+/// Allows changes again, after a fork, in the parent.
 pub(crate) fn let_changes() {
     CHANGES.fetch_sub(FORK, Ordering::Relaxed);
 }
 
-/// After a fork, on the only thread of the child: opens the locks that threads of the parent held.
+/// Opens the locks that threads of the parent held. It runs after a fork, on the only thread of the
+/// child.
 #[allow(unsafe_code, reason = "locks are taken from threads that are not in this process")]
 pub(crate) fn open_in_child() {
     let shards = [&SHORT_FORMS, &LONG_FORMS].into_iter().flat_map(|index| &index.shards);
-    // SAFETY: there is no other thread, and no change was under way at the fork.
+    // SAFETY: there is no other thread, and no change was in progress at the fork.
     unsafe {
         FORMS.iter().for_each(|forms| lock::open(forms));
         shards.for_each(|shard| lock::open(shard));
@@ -122,7 +124,7 @@ pub(super) fn protect(form: &Arc<str>) {
     }
 }
 
-/// Protects it once less.
+/// Protects a form once less.
 pub(super) fn release(form: &Arc<str>) {
     let _change = Change::begin();
     let mut forms = shard(form).write();
@@ -133,13 +135,13 @@ pub(super) fn release(form: &Arc<str>) {
     }
     forms.remove(form);
     drop(forms);
-    // Whoever protects it meanwhile adds to the same sums: the order does not matter.
+    // If another thread protects it meanwhile, it adds to the same sums. The order does not matter.
     Index::of(form).remove(form);
 }
 
 /// Forms by their grams.
 pub(super) struct Index {
-    /// The text is asked at every place that this divides.
+    /// The text is examined at every place that this number divides.
     pub(super) stride: usize,
     pub(super) forms: AtomicUsize,
     /// Whether a slot has an entry.
@@ -150,11 +152,11 @@ pub(super) struct Index {
 /// A gram of forms of one length.
 pub(super) struct Entry {
     pub(super) slot: u16,
-    /// Where in the form it begins.
+    /// The offset of the gram in the form.
     pub(super) offset: u16,
-    /// Of the forms, in bytes.
+    /// The length of the forms, in bytes.
     pub(super) length: usize,
-    /// How many they are.
+    /// The number of forms.
     pub(super) count: isize,
 }
 
@@ -168,14 +170,15 @@ impl Index {
         }
     }
 
-    /// The one that a form of this length is in.
+    /// Returns the index for a form of this length.
     fn of(form: &str) -> &'static Self {
         if form.len() < LONG { &SHORT_FORMS } else { &LONG_FORMS }
     }
 
     #[inline]
     fn is_empty(&self) -> bool {
-        // Relaxed: whoever has to find a value was told of it, and so of this, by other means.
+        // Relaxed: if a thread has to find a value, it learned of the value, and so of this, by
+        // other means.
         self.forms.load(Ordering::Relaxed) == 0
     }
 
@@ -204,7 +207,7 @@ impl Index {
             if shard[at].count == 0 {
                 shard.swap_remove(at);
             }
-            // Under the lock. Relaxed: who sees it takes the lock.
+            // Under the lock. Relaxed: a reader that sees the bit takes the lock.
             let (bits, bit) = (&self.bits[usize::from(slot >> 6)], 1 << (slot & 63));
             match shard.iter().any(|entry| entry.slot == slot) {
                 true => bits.fetch_or(bit, Ordering::Relaxed),
@@ -226,7 +229,7 @@ impl Index {
         }
     }
 
-    /// Adds the forms that stand over this gram, as one: they overlap in it.
+    /// Adds the forms over this gram as one match, because they overlap in it.
     #[cold]
     fn compare(&self, text: &str, at: usize, slot: u16, found: &mut Vec<Match>) {
         let entries = self.shards[usize::from(slot >> 6)].read();
@@ -245,7 +248,7 @@ impl Index {
     }
 }
 
-/// Where the gram that begins at `at` is in the table.
+/// Returns the slot in the table of the gram that begins at `at`.
 #[inline]
 pub(super) fn slot(text: &[u8], at: usize) -> u16 {
     let gram = text[at..].first_chunk::<GRAM>().map_or(0, |gram| u32::from_le_bytes(*gram));

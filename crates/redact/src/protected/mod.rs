@@ -1,11 +1,11 @@
-//! Values that are redacted because somebody said so, whatever they look like.
+//! Values that are redacted because they were registered, whatever they look like.
 //!
-//! A value has several forms: as it is, escaped for JSON, percent-encoded, in base64. Where any of
-//! them stands is found by grams of four bytes: a table has a bit for each gram of each form, the
-//! text is asked at every place, or at every eighth where the form is long enough. Where the bit is
-//! set, what the text has there of the length of a form is looked up among the forms. A scan takes no
-//! lock but behind such a bit, and then those of a thousandth of the table and of a sixty-fourth of
-//! the forms, so that values come and go while others emit.
+//! A value has several forms: as it is, escaped for JSON, percent-encoded, in base64. They are
+//! found by grams of four bytes. A table has a bit for each gram of each form. The text is examined
+//! at every place, or at every eighth if the form is long enough. If the bit is set, the text there
+//! is looked up among the forms of each length. A scan takes locks only after it finds such a bit.
+//! It takes those of a thousandth of the table and of a sixty-fourth of the forms. So values can be
+//! added and removed while other threads emit.
 
 mod forms;
 mod index;
@@ -21,23 +21,26 @@ use super::Kind;
 use super::keys::is_sensitive_variable;
 use crate::error::Error;
 
-/// Variables are protected by their name alone from this length, in bytes.
+/// The least length, in bytes, at which variables are protected by their name alone.
 const ENVIRONMENT_MIN: usize = 12;
 
 /// Redacts this value as `[REDACTED_known]` wherever it appears from now on, in the whole process,
-/// until what is returned is dropped: the customer that a request is of, a key of the service.
+/// until the returned guard is dropped. Examples are the customer of a request and the key of a
+/// service.
 ///
-/// It is found as it is, upper and lower case apart, and also escaped for JSON up to three times,
-/// percent-encoded, and in base64 from six bytes on (at most a character at each end is left, which
-/// others share). Where it overlaps what a rule finds, all of both goes.
+/// It is found in the same upper and lower case: as it is, escaped for JSON up to three times, and
+/// percent-encoded. It is found in base64 if it has six bytes or more. Then at most one character
+/// remains at each end, which other values share. If it overlaps a match of a rule, both are
+/// redacted whole.
 ///
-/// It is for texts: a number that is no text is not looked at. Any thread may call it at any time;
-/// emits are not stopped. Each value costs some kilobytes while it is protected.
+/// It is meant for texts: a JSON number that is not in a string is not examined. Any thread may
+/// call it at any time, and emits do not stop. Each value costs some kilobytes while it is
+/// protected.
 ///
 /// # Errors
 ///
-/// The value is shorter than four bytes, or lies inside a placeholder (`REDACTED`, `email`), which
-/// could then not be told from it.
+/// The value is shorter than four bytes, or it is part of a placeholder (`REDACTED`, `email`), from
+/// which it could not be distinguished.
 ///
 /// # Examples
 ///
@@ -58,31 +61,31 @@ pub fn protect_value(value: impl AsRef<str>) -> Result<ProtectedValue, Error> {
     let others = ["[TOO_DEEP]", "[UNSERIALIZABLE]", "[TRUNCATED:"];
     let mut placeholders = Kind::ALL.iter().map(|kind| kind.placeholder()).chain(others);
     if let Some(placeholder) = placeholders.find(|placeholder| placeholder.contains(value)) {
-        return refused(format!("it is a part of the placeholder {placeholder}"));
+        return refused(format!("it is part of the placeholder {placeholder}"));
     }
     let forms: Vec<Arc<str>> = forms(value).into_iter().map(Arc::from).collect();
     forms.iter().for_each(protect);
     Ok(ProtectedValue(forms))
 }
 
-/// Protects the values of these variables of the environment, as [`protect_value`] does. White space
-/// around a name is no part of it; `none` and nothing are the name of none.
+/// Protects the values of these environment variables, as [`protect_value`] does. White space
+/// around a name is ignored. The name `none` and an empty name are skipped.
 ///
 /// # Errors
 ///
-/// A variable is not set, is no UTF-8, or its value is not accepted by [`protect_value`]. The error
-/// names it and not its value.
+/// A variable is not set or is not UTF-8, or [`protect_value`] does not accept its value. The error
+/// contains the name and not the value.
 pub fn protect_environment<N: AsRef<str>>(
     names: impl IntoIterator<Item = N>,
 ) -> Result<Vec<ProtectedValue>, Error> {
     let protect = |name: &str| {
         let refused = |why: String| Error::variable("AUDIT_REDACT_ENV", name, why);
         let value = std::env::var(name).map_err(|_| {
-            refused("names of variables that are set, to UTF-8, with commas between; none".into())
+            refused("names of set variables with UTF-8 values, separated by commas; none".into())
         })?;
         protect_value(value).map_err(|_| {
             refused(
-                "variables whose value has 4 bytes and more, and is no part of a placeholder"
+                "variables whose value has at least 4 bytes and is not part of a placeholder"
                     .into(),
             )
         })
@@ -108,13 +111,13 @@ pub fn protect_variables(
             named.iter().map(|name| name.trim()).filter(|name| !["none", ""].contains(name));
         return Ok((names.map(str::to_owned).collect(), values));
     }
-    // Nobody asked for these, so what cannot be protected is no error.
+    // Nobody named these variables, so it is not an error if one cannot be protected.
     let protect = |name: String| Some((protect_environment([&name]).ok()?.pop()?, name));
     let protected = sensitive_variables().into_iter().filter_map(protect);
     Ok(protected.map(|(value, name)| (name, value)).unzip())
 }
 
-/// The variables whose name is that of a secret and whose value is long enough to be one.
+/// Returns the variables whose name is that of a secret and whose value is long enough for one.
 fn sensitive_variables() -> Vec<String> {
     let is_secret =
         |name: &str, value: &str| is_sensitive_variable(name) && value.len() >= ENVIRONMENT_MIN;
@@ -126,7 +129,7 @@ fn sensitive_variables() -> Vec<String> {
     names
 }
 
-/// A value is redacted as long as this lives; see [`protect_value`].
+/// A guard that keeps a value protected until it is dropped; see [`protect_value`].
 #[must_use = "the value is protected until this is dropped"]
 pub struct ProtectedValue(Vec<Arc<str>>);
 

@@ -7,7 +7,7 @@ use super::index::*;
 use super::*;
 use crate::{Redactions, Sanitizer};
 
-// The values of these tests are their own: what is protected is so in the whole process.
+// The values of these tests are their own, because a value is protected in the whole process.
 
 fn redacted(text: &str) -> String {
     Sanitizer::default().redact_str(text).into_owned()
@@ -65,7 +65,7 @@ fn what_python_and_browsers_write_is_found() {
     assert_eq!(out, r#"{"who":"[REDACTED_known]","[REDACTED_known]":1}"#);
 }
 
-/// Whatever stands before it and behind it.
+/// Whatever text is before it and after it.
 #[test]
 fn base64_is_found_inside_of_base64() {
     let value = "quill:Brass-4";
@@ -107,11 +107,11 @@ fn what_overlaps_goes_as_one() {
     let _both = protect_value("card 5500 0000").unwrap();
     let _letters = protect_value("AB12").unwrap();
     let cases = [
-        // A rule finds more than the value, and the other way round.
+        // A rule finds more than the value, or less.
         ("to zoe.quillon@example.org!", "to [REDACTED_email]!"),
         ("quillon@example.org", "[REDACTED_email]"),
         ("my card 5500 0000 0000 0004!", "my [REDACTED_known]!"),
-        // What is cut off by a value is a text of its own.
+        // What a value cuts off is a text of its own.
         ("5500000000000004quillon", "[REDACTED_card][REDACTED_known]"),
         ("quillon5500000000000004", "[REDACTED_known][REDACTED_card]"),
         ("AB12AB12 AB1", "[REDACTED_known][REDACTED_known] AB1"),
@@ -133,7 +133,7 @@ fn refused_are_values_that_cannot_be_told_apart() {
     let error = protect_environment(["NO_SUCH_VARIABLE_HERE"]).unwrap_err().to_string();
     assert!(error.contains("NO_SUCH_VARIABLE_HERE"), "{error}");
     assert!(protect_environment(["none", " none "]).unwrap().is_empty());
-    // `PATH` is set wherever tests run, and is no secret by its name.
+    // `PATH` is set wherever tests run, and its name is not that of a secret.
     assert_eq!(protect_environment([" PATH "]).unwrap().len(), 1);
     assert!(!sensitive_variables().iter().any(|name| name == "PATH" || name == "PWD"));
 }
@@ -152,7 +152,7 @@ fn nothing_is_left_when_all_are_gone() {
         };
         shards.map(of).sum::<isize>()
     };
-    // Of a length that no other test's value has.
+    // No other test's value has this length.
     let value = "Brunhilde-of-the-north-gate".repeat(40);
     let protected = [protect_value(&value).unwrap(), protect_value(&value).unwrap()];
     assert_eq!(held(value.len()), STRIDE as isize);
@@ -173,7 +173,7 @@ fn nothing_is_left_when_all_are_gone() {
     }
 }
 
-/// Values that begin alike, and many guards of one, cost no more than others.
+/// If values begin alike, or one has many guards, they cost no more than others.
 #[test]
 fn many_values_that_are_alike() {
     let named = |n: usize| format!("Zephyrine-{n:06}");
@@ -191,7 +191,7 @@ fn many_values_that_are_alike() {
     assert!(!is_protected("Zephyrine-000007"));
 }
 
-/// One thread's values come and go while another's are looked for.
+/// One thread's values are added and removed while another's are searched.
 #[test]
 fn values_come_and_go_while_others_are_found() {
     let is_over = AtomicBool::new(false);
