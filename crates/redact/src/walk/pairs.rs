@@ -6,14 +6,14 @@ use crate::confusables::is_disguise;
 use crate::keys;
 use crate::names::Name;
 
-/// What a list lies in.
+/// The place of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Around {
-    /// Another list: it may be a name and a value.
+    /// In another list: it may be a name and a value.
     List,
-    /// The key `rawHeaders`.
+    /// Under the key `rawHeaders`.
     Headers,
-    /// Anything else.
+    /// Anywhere else.
     #[default]
     Other,
 }
