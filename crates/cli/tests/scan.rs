@@ -73,7 +73,7 @@ fn what_cannot_be_read_or_is_not_accepted() {
             "the kinds are phone, ip_address, crypto_wallet, high_entropy and encoded",
         ),
         (["--pattern", "("], "does not compile"),
-        (["--pattern", "a*"], "matches where nothing is"),
+        (["--pattern", "a*"], "matches an empty text"),
         (["--key", "--"], "a sensitive key needs"),
         (["--profile", "loose"], "the profiles are full and precise"),
     ] {

@@ -10,7 +10,8 @@ use crate::error::Error;
 
 /// Paths are bits of a word.
 const PATHS_MAX: usize = 64;
-/// Builds a [`Sanitizer`] that finds more than the default one, or puts something else in its place.
+/// Builds a [`Sanitizer`] that finds more than the default one, or replaces matches by something
+/// else.
 ///
 /// # Examples
 ///
@@ -39,62 +40,65 @@ pub struct SanitizerBuilder {
 }
 
 impl SanitizerBuilder {
-    /// What is taken for a payment card; [`Profile::Full`] without it.
+    /// Sets what is taken for a payment card. The default is [`Profile::Full`].
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
     /// Finds a kind that is not found by default: [`Kind::Phone`], [`Kind::IpAddress`],
-    /// [`Kind::CryptoWallet`], [`Kind::HighEntropy`]. Each takes many things for what they are not.
+    /// [`Kind::CryptoWallet`], [`Kind::HighEntropy`]. Each also matches many things that are not of
+    /// the kind.
     pub fn also(mut self, kind: Kind) -> Self {
         if !Kind::OPT_IN.contains(&kind) {
             let names = Kind::OPT_IN.map(Kind::name).join(", ");
-            self.refuse(format!("{} is no kind to ask for; those are {names}", kind.name()));
+            self.refuse(format!("{} is not an opt-in kind; accepted: {names}", kind.name()));
         } else if !self.options.also.contains(&kind) {
             self.options.also.push(kind);
         }
         self
     }
 
-    /// Looks into what is encoded: a run of 16 and more digits of base64 or a text with percent signs
-    /// goes whole where what it spells would be redacted.
+    /// Looks into encoded text: a run of 16 or more digits of base64, or a text with percent signs.
+    /// It is replaced as a whole if its decoded text would be redacted.
     pub fn also_encoded(mut self) -> Self {
         self.options.encodings = true;
         self
     }
 
-    /// A key whose whole value goes, as a whole or as the last words of a longer one, whatever its
-    /// case and separators: `member_id` is also `memberId` and `X-Member-Id`.
+    /// Adds a key whose whole value is redacted. A longer key matches if it ends with the words of
+    /// this one. Case and separators do not matter: `member_id` is also `memberId` and
+    /// `X-Member-Id`.
     pub fn sensitive_key(mut self, key: &str) -> Self {
         let key = keys::plain(key);
         match key.is_empty() {
-            true => self.refuse("a sensitive key needs a letter or a digit".to_owned()),
+            true => self.refuse("a sensitive key needs at least one letter or digit".to_owned()),
             false => self.options.keys.push(key),
         }
         self
     }
 
-    /// Keys from the outermost object on, joined by dots, under which no text is redacted unless a
-    /// protected value stands in it: `data.plan.contact`. A `*` is any one key; lists count for nothing. Of an
-    /// event `data` is the outermost key; its error is always redacted.
+    /// Adds a path of keys from the outermost object on, joined by dots: `data.plan.contact`. No
+    /// text under it is redacted, unless the text contains a protected value. A `*` is any one key,
+    /// and lists do not count. In an event `data` is the outermost key. An event's error is always
+    /// redacted.
     pub fn allow_path(mut self, path: &str) -> Self {
         let path: Vec<_> = path.split('.').map(str::to_owned).collect();
         if path.iter().any(String::is_empty) {
-            self.refuse("a path is keys joined by dots".to_owned());
+            self.refuse("an allowed path has to be keys joined by dots".to_owned());
         } else if self.options.allowed.len() == PATHS_MAX {
-            self.refuse(format!("no more than {PATHS_MAX} paths can be allowed"));
+            self.refuse(format!("at most {PATHS_MAX} paths can be allowed"));
         } else {
             self.options.allowed.push(path);
         }
         self
     }
 
-    /// What stands in the place of this kind. Keys of objects, and the values of sensitive keys, have
-    /// the placeholder in any case.
+    /// Sets what replaces matches of this kind. If they are in keys of objects, they still have the
+    /// placeholder, and so have the values of sensitive keys.
     pub fn replace(mut self, kind: Kind, replacement: Replacement) -> Self {
         if kind == Kind::Key {
-            self.refuse("the value of a sensitive key is not looked at".to_owned());
+            self.refuse("the placeholder of a sensitive key cannot be replaced".to_owned());
         }
         self.options.replaced.retain(|(replaced, _)| *replaced != kind);
         if replacement != Replacement::Placeholder {
@@ -103,14 +107,14 @@ impl SanitizerBuilder {
         self
     }
 
-    /// What else is to be found, as [`Kind::Custom`]: a pattern in the syntax of the crate `regex`,
-    /// each match of which takes time linear in the text, at worst.
+    /// Adds a pattern in the syntax of the crate `regex`, to be found as [`Kind::Custom`]. At
+    /// worst, each match takes time linear in the text.
     #[cfg(feature = "regex")]
     pub fn pattern(mut self, pattern: &str) -> Self {
         match regex::Regex::new(pattern) {
             Err(error) => self.refuse(format!("the pattern {pattern:?} does not compile: {error}")),
             Ok(regex) if can_be_empty(&regex) => {
-                self.refuse(format!("the pattern {pattern:?} matches where nothing is"));
+                self.refuse(format!("the pattern {pattern:?} matches an empty text"));
             }
             Ok(regex) => self.options.patterns.push(OwnPattern(regex)),
         }
@@ -121,11 +125,11 @@ impl SanitizerBuilder {
         self.refused.get_or_insert(why);
     }
 
-    /// The sanitizer.
+    /// Builds the sanitizer.
     ///
     /// # Errors
     ///
-    /// What was asked for first and is not accepted.
+    /// Returns the first setting that is not accepted.
     pub fn build(self) -> Result<Sanitizer, Error> {
         if let Some(why) = self.refused {
             return Err(Error::refused("sanitizer", why));
@@ -136,16 +140,17 @@ impl SanitizerBuilder {
     }
 }
 
-/// Whether the pattern matches nothing somewhere, and so everywhere it likes.
+/// Returns whether the pattern matches an empty text, and so matches everywhere.
 #[cfg(feature = "regex")]
 fn can_be_empty(regex: &regex::Regex) -> bool {
     let syntax = regex_syntax::ParserBuilder::new().build().parse(regex.as_str());
-    // What `regex` took and this did not is of its flags; nothing is passed that was not looked at.
+    // If `regex` accepts a pattern that this parser rejects, the difference is in flags. Such a
+    // pattern is refused, because it was not checked.
     syntax.map_or(true, |syntax| syntax.properties().minimum_len().is_none_or(|least| least == 0))
 }
 
 impl Sanitizer {
-    /// What the default one finds, and more.
+    /// Returns a builder of a sanitizer that finds what the default one does, and more.
     pub fn builder() -> SanitizerBuilder {
         SanitizerBuilder::default()
     }

@@ -1,7 +1,8 @@
-//! Which characters are digits, words and white space to the floor rules?
+//! Classes of characters for the floor rules: digits, words, white space.
 //!
-//! The classes are those of Python's `re` on `str`: `\d` is the category Nd, `\w` is letters,
-//! numbers and the underscore (no combining marks, no joiners), `\s` is what `str.isspace` says.
+//! The classes are those of Python's `re` on `str`. `\d` is the category Nd. `\w` is letters,
+//! numbers and the underscore, without combining marks and joiners. `\s` is the set of
+//! `str.isspace`.
 
 use regex_syntax::hir::{Class, HirKind};
 
@@ -22,7 +23,7 @@ pub(super) const DIGIT: u8 = 1 << 5;
 /// A word character below U+0080.
 pub(super) const WORD: u8 = 1 << 6;
 
-/// The classes of every byte; bytes of longer characters are in none.
+/// The classes of every byte. Bytes of longer characters have none.
 pub(super) static BYTES: [u8; 256] = byte_classes();
 
 const fn byte_classes() -> [u8; 256] {
@@ -59,12 +60,12 @@ const fn byte_classes() -> [u8; 256] {
     table
 }
 
-/// All classes that `byte` is in.
+/// Returns all classes of `byte`.
 pub(super) fn class(byte: u8) -> u8 {
     BYTES[usize::from(byte)]
 }
 
-/// Whether `byte` is in one of `classes`.
+/// Returns whether `byte` is in one of `classes`.
 pub(super) fn is(byte: u8, classes: u8) -> bool {
     class(byte) & classes != 0
 }
@@ -99,7 +100,7 @@ pub(super) fn is_space(c: char) -> bool {
     )
 }
 
-/// Every digit outside ASCII begins with a byte of which this is true.
+/// Returns whether a digit outside ASCII may begin with this byte.
 pub(super) fn is_digit_lead(byte: u8) -> bool {
     byte >= 0xD9 && !(0xE2..=0xE9).contains(&byte)
 }

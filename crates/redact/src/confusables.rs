@@ -1,11 +1,13 @@
 //! Text that reads like something else: zero-width characters inside a word, full-width letters and
-//! digits. It is undone in a copy, the rules run over that, and what they find is given by its place
-//! in the original.
+//! digits.
+//!
+//! The disguise is removed in a copy, and the rules run over the copy. If they find something, its
+//! place in the original is returned.
 
 use super::Match;
 use super::floor_char_boundary;
 
-/// Whether a character shows nothing where it stands between others.
+/// Returns whether a character is invisible between others.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -19,8 +21,8 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// What a character reads as: full-width forms as the ASCII they are shaped after, the first
-/// character of which is `!`.
+/// Returns what a character reads as. Full-width forms become the ASCII characters of the same
+/// shape, of which `!` is the first.
 fn plain(c: char) -> char {
     match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFF01 + 0x21).unwrap_or(c),
@@ -28,7 +30,7 @@ fn plain(c: char) -> char {
     }
 }
 
-/// Whether this character disguises something.
+/// Returns whether this character disguises something.
 pub(super) fn is_disguise(c: char) -> bool {
     is_invisible(c) || plain(c) != c
 }
@@ -37,7 +39,7 @@ pub(super) fn is_disguise(c: char) -> bool {
 #[derive(Debug)]
 pub(super) struct Plain {
     pub(super) text: String,
-    /// For each byte of `text`, where the character that it belongs to begins in the original.
+    /// For each byte of `text`, the beginning of its character in the original.
     origins: Vec<usize>,
 }
 
@@ -52,7 +54,7 @@ impl Plain {
         Self { text, origins }
     }
 
-    /// Where a match of `text` lies in the original. What is invisible around it stays.
+    /// Returns the place of a match of `text` in the original. Invisible characters around it stay.
     pub(super) fn in_original(&self, found: Match, original: &str) -> Match {
         let last = self.origins[floor_char_boundary(&self.text, found.end - 1)];
         let length = original[last..].chars().next().map_or(0, char::len_utf8);

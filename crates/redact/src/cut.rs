@@ -1,8 +1,8 @@
 //! Finds where a text may be cut.
 
-/// Where to cut a text that is cut before `at`, so that nothing is left of a word that is cut: half a
-/// secret is one that no rule finds. Neither are digits left before the cut, whose groups may stand
-/// apart.
+/// Returns the place at which to cut a text so that at most `at` bytes remain and no word is cut.
+/// If half a secret remained, no rule would find it. Digits before the cut are removed too, because
+/// groups of digits may be separated.
 pub fn floor_word(text: &str, at: usize) -> usize {
     let is_between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
     let head = &text[..at];
@@ -11,8 +11,8 @@ pub fn floor_word(text: &str, at: usize) -> usize {
     words.trim_end_matches(is_of_number).len()
 }
 
-/// The last start of a character at or before `at`, or the end: `str::floor_char_boundary`, which
-/// came with Rust 1.91.
+/// Returns the last start of a character at or before `at`, or the end. It is
+/// `str::floor_char_boundary`, which came with Rust 1.91.
 pub fn floor_char_boundary(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// A setting or a value that is not accepted. The message names it, what was given and what is
+/// A setting or a value that is not accepted. The message contains its name, its value and what is
 /// accepted.
 pub struct Error(Box<Cause>);
 
 enum Cause {
-    /// A sanitizer that cannot be built, a value that cannot be protected.
+    /// A sanitizer that cannot be built, or a value that cannot be protected.
     Refused { what: &'static str, why: String },
     /// A variable of the environment.
     Variable { name: &'static str, given: String, accepted: String },

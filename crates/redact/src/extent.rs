@@ -1,6 +1,6 @@
 //! Finds where a value ends in a text that is not JSON: a string, a word, a container.
 //!
-//! It fails closed. If the end of a value cannot be told, the value reaches to the end of the text.
+//! It fails closed. If the end of a value is unknown, the value reaches to the end of the text.
 
 /// The rules of writing that a text follows, roughly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Syntax {
         }
     }
 
-    /// The bracket that closes a container, if this byte opens one.
+    /// Returns the bracket that closes a container, if this byte opens one.
     pub(super) fn closing(self, byte: u8) -> Option<u8> {
         match byte {
             b'{' => Some(b'}'),
@@ -31,7 +31,7 @@ impl Syntax {
         }
     }
 
-    /// Whether this byte closes a container.
+    /// Returns whether this byte closes a container.
     pub(super) fn closes(self, byte: u8) -> bool {
         matches!(byte, b'}' | b']') || byte == b')' && self == Self::Debug
     }
@@ -42,9 +42,9 @@ const CHARACTER_BYTES_MAX: usize = 10;
 
 /// Returns the end of the value that begins at `start`.
 ///
-/// A value is one string, one plain word or number, or one container whose brackets match; in `Debug`
-/// text also a container or a string after a word. White space and a comma, a closing bracket or the
-/// end of the text have to follow.
+/// A value is one string, one plain word or number, or one container whose brackets match. In
+/// `Debug` text it may also be a container or a string after a word. White space and a comma, a
+/// closing bracket or the end of the text have to follow.
 pub(super) fn value_end(text: &[u8], start: usize, syntax: Syntax) -> usize {
     let is_word = |byte: &&u8| syntax.is_word(**byte);
     let word_end = start + text[start..].iter().take_while(is_word).count();

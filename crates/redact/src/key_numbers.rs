@@ -1,14 +1,14 @@
-//! Keeps keys that redact alike apart, by numbers in their placeholders.
+//! Distinguishes keys that redact alike, by numbers in their placeholders.
 
 use super::placeholders::placeholder;
 use super::{Kind, Match, Redactions, Sanitizer};
 
-/// Keeps the keys of one object that redact alike apart, by numbers in their placeholders.
+/// Distinguishes the keys of one object that redact alike, by numbers in their placeholders.
 ///
-/// The first placeholder of a key decides, whether a match becomes one or it stands in the key
-/// already. Of each kind these numbers only grow within an object: so two keys of the output differ,
-/// and a second redaction finds every number above those before it and keeps it. One counter for
-/// each kind is all that has to be remembered.
+/// The first placeholder of a key decides, whether a match becomes one or the key already contains
+/// it. For each kind these numbers only grow within an object, so two keys of the output differ. If
+/// the output is redacted again, every number is above those before it, and is kept. Only one
+/// counter for each kind has to be remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyNumbers([u32; Kind::COUNT]);
 
@@ -18,12 +18,12 @@ impl Default for KeyNumbers {
     }
 }
 
-/// Larger numbers are not kept, so that the counter cannot be driven to its end. Counted up past
-/// it, the numbers follow each other, and a second redaction counts alike.
+/// Larger numbers are not kept, so that a key cannot drive the counter to its end. If the counter
+/// passes this number, it still grows by one each time, and a second redaction counts alike.
 const KEPT_MAX: u32 = 999_999_999;
 
 impl KeyNumbers {
-    /// Whether the key is written as it is, and no number depends on it.
+    /// Returns whether the key is written as it is, and no number depends on it.
     #[inline]
     pub fn is_plain(sanitizer: &Sanitizer, key: &str) -> bool {
         sanitizer.find(key).is_none() && !key.contains('[')
@@ -46,8 +46,8 @@ impl KeyNumbers {
         put(&key[copied..]);
     }
 
-    /// Gives the parts of the key that are replaced, in order, and the number of the placeholder
-    /// that each becomes.
+    /// Passes to `edit` the parts of the key that are replaced, in order, with the number of each
+    /// placeholder.
     pub(super) fn edits(
         &mut self,
         sanitizer: &Sanitizer,
@@ -68,7 +68,8 @@ impl KeyNumbers {
         }
     }
 
-    /// Whether a placeholder stands in this part of the key; its number is raised where it has to be.
+    /// Returns whether this part of the key contains a placeholder, and raises its number if
+    /// necessary.
     fn renumber(
         &mut self,
         key: &str,
@@ -87,12 +88,12 @@ impl KeyNumbers {
         true
     }
 
-    /// The number of a key that goes as a whole.
+    /// Returns the number of a key that is replaced as a whole.
     pub(super) fn next(&mut self, kind: Kind) -> u32 {
         self.number(kind, 0)
     }
 
-    /// The number of the next key of this kind: the one it has, if it is above those before it.
+    /// Returns the number of the next key of this kind: its own, if that is above those before it.
     fn number(&mut self, kind: Kind, given: u32) -> u32 {
         let last = &mut self.0[kind as usize];
         *last = if given > *last && given <= KEPT_MAX { given } else { *last + 1 };
@@ -120,7 +121,7 @@ pub(super) fn write_placeholder(kind: Kind, number: u32, put: &mut dyn FnMut(&st
     put("]");
 }
 
-/// The first placeholder of a known kind that stands in the text, and its number.
+/// Returns the first placeholder of a known kind in the text, and its number.
 fn first_placeholder(text: &str) -> Option<(Match, u32)> {
     let mut from = 0;
     while let Some(start) = memchr::memchr(b'[', &text.as_bytes()[from..]).map(|at| from + at) {

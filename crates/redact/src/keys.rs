@@ -3,7 +3,7 @@
 use super::confusables::{Plain, is_disguise};
 use super::names::{self, Name, last_word};
 
-/// The keys of the floor, whose whole value goes.
+/// The keys of the floor, whose whole value is redacted.
 pub(super) const SENSITIVE: [&str; 6] =
     ["password", "secret", "token", "api_key", "authorization", "cookie"];
 
@@ -13,39 +13,39 @@ pub enum KeyClass {
     /// Nothing.
     #[default]
     Plain,
-    /// The whole value goes, unless it is null or a boolean.
+    /// The whole value is redacted, unless it is null or a boolean.
     Sensitive,
     /// The same, except below `logprobs`: the key is `token`.
     ModelToken,
-    /// Below it, at any depth, `token` is no sensitive key.
+    /// Below it, at any depth, `token` is not a sensitive key.
     Logprobs,
-    /// A number is a card, where it looks like one.
+    /// A number is a card, if it looks like one.
     Card,
     /// A text is the name of the value beside it, as in `{"name": "Authorization", "value": …}`.
     Name,
-    /// The value that such a name is of.
+    /// The value that has such a name.
     Value,
-    /// In a list names and values take turns.
+    /// In a list names and values alternate.
     Headers,
     /// Below it numbers are counts, by the name of a kind.
     Redactions,
 }
 
 impl KeyClass {
-    /// Whether the key is the name of a secret.
+    /// Returns whether the key is the name of a secret.
     #[inline]
     pub fn is_secret(self) -> bool {
         matches!(self, Self::Sensitive | Self::ModelToken)
     }
 }
 
-/// The class of a key as it reads before it is itself redacted.
+/// Returns the class of a key, by its text before it is itself redacted.
 ///
-/// A key is split where its case or a separator says so, and its last words decide, in any case:
-/// `apiKey`, `X-API-KEY` and `db.password` are sensitive, `token_count` and `secretary` are not. A
-/// Kelvin sign counts as a `k`, full-width letters as what they are shaped after, zero-width
-/// characters as nothing. What waives a rule is taken literally: `logprobs` and `top_logprobs` in
-/// lower case only.
+/// A key is split at separators and at changes of case. Its last words decide, in any case.
+/// `apiKey`, `X-API-KEY` and `db.password` are sensitive, but `token_count` and `secretary` are
+/// not. A Kelvin sign counts as a `k`, and full-width letters as what they are shaped after.
+/// Zero-width characters are ignored. If a key waives a rule, it must match literally: `logprobs`
+/// and `top_logprobs` in lower case only.
 #[inline]
 pub fn classify(key: &str) -> KeyClass {
     if key == "logprobs" || key == "top_logprobs" {
@@ -58,7 +58,7 @@ pub fn classify(key: &str) -> KeyClass {
     }
 }
 
-/// What a key says about its value as the name of a secret.
+/// Returns what a key says about its value as the name of a secret.
 #[inline]
 pub(super) fn name(key: &str) -> Name {
     match key.is_ascii() {
@@ -67,13 +67,13 @@ pub(super) fn name(key: &str) -> Name {
     }
 }
 
-/// Whether a variable of the environment holds a secret, by its name. The shell's `PWD` is not a
-/// password.
+/// Returns whether an environment variable contains a secret, by its name. The shell's `PWD` is not
+/// a password.
 pub(super) fn is_sensitive_variable(name: &str) -> bool {
     classify(name).is_secret() && !matches!(name, "PWD" | "OLDPWD")
 }
 
-/// Keys that say something of numbers or of the values beside theirs.
+/// Classifies keys that describe numbers or the values beside theirs.
 fn of_number_or_pair(key: &[u8]) -> KeyClass {
     let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
     let Some(end) = key.last_chunk::<3>() else {
@@ -117,14 +117,15 @@ fn undisguised(key: &str) -> String {
     Plain::of(key).text.chars().map(lower).collect()
 }
 
-/// A key of the caller's own: its letters and digits, in lower case.
+/// Returns a key of the caller's own as its letters and digits, in lower case.
 pub(super) fn plain(key: &str) -> String {
     key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether the key, or its last words, are this one of the caller's own.
+/// Returns whether the key, or its last words, are this key of the caller's own.
 pub(super) fn ends_with(key: &str, own: &str) -> bool {
-    // The name of a placeholder says nothing about what stood there, nor what is left beside it.
+    // The name of a placeholder says nothing about the text before it was redacted, nor does what
+    // is left beside it.
     if key.contains("[REDACTED") {
         return false;
     }
@@ -139,7 +140,7 @@ pub(super) fn ends_with(key: &str, own: &str) -> bool {
             return false;
         }
         if own.peek().is_none() {
-            // As in `last_word`: a capital begins one behind a small letter, and before one.
+            // As in `last_word`: a capital begins a word after a small letter, and before one.
             return rest.chars().next_back().is_none_or(|before| {
                 !before.is_alphanumeric()
                     || c.is_uppercase()

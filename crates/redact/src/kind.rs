@@ -1,11 +1,11 @@
-//! The kinds of what is found, matches and placeholders.
+//! The kinds of findings, matches and placeholders.
 
 use std::borrow::Cow;
 
 /// Declares [`Kind`]: each variant with its name and what it finds.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $placeholder:literal,)+) => {
-        /// What a rule finds. What is marked opt-in is found where a
+        /// What a rule finds. If a kind is marked opt-in, it is found only if a
         /// [builder](crate::Sanitizer::builder) was asked for it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -20,15 +20,15 @@ macro_rules! kinds {
             /// How many kinds there are.
             pub const COUNT: usize = Self::ALL.len();
 
-            /// The name in counts: `email`, `card`, `github_token` …
+            /// Returns the name in counts: `email`, `card`, `github_token` …
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
-            /// What stands in the place of what was found, unless the sanitizer was built to put
-            /// something else there.
+            /// Returns the placeholder. A sanitizer may be built to replace a match by something
+            /// else.
             pub fn placeholder(self) -> &'static str {
                 match self {
                     $(Self::$variant => $placeholder,)+
@@ -148,30 +148,30 @@ kinds! {
 }
 
 impl Kind {
-    /// Those that are found only where a [builder](crate::Sanitizer::builder) was asked for them.
+    /// The kinds that are found only if a [builder](crate::Sanitizer::builder) was asked for them.
     pub const OPT_IN: [Self; 4] =
         [Self::Phone, Self::IpAddress, Self::CryptoWallet, Self::HighEntropy];
 }
 
-/// A part of a text that has to go.
+/// A part of a text that has to be redacted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Match {
     /// Byte offset of its first byte.
     pub start: usize,
-    /// Byte offset behind its last.
+    /// Byte offset after its last byte.
     pub end: usize,
-    /// What it is.
+    /// The kind of the match.
     pub kind: Kind,
 }
 
 impl Match {
-    /// The part of `text`, which it is a part of.
+    /// Returns this part of `text`, in which it was found.
     pub fn of(self, text: &str) -> &str {
         &text[self.start..self.end]
     }
 }
 
-/// What stands in the place of a match.
+/// The text that replaces a match.
 #[derive(Clone, Debug)]
 pub struct Placeholder(pub(super) Cow<'static, str>);
 

@@ -1,16 +1,16 @@
-//! Redaction: text in, redacted text out.
+//! Redaction of personal data and secrets in text and JSON.
 //!
-//! A [`Sanitizer`] replaces what is of a [`Kind`], e-mail addresses and card numbers, tokens and
-//! private keys, by placeholders such as `[REDACTED_email]`, and in JSON the whole value of a
-//! sensitive key (`password`, `apiKey`, `Set-Cookie` …, in any case) by `"[REDACTED]"`, unless it is
-//! `true`, `false` or `null`.
+//! A [`Sanitizer`] replaces e-mail addresses, card numbers, tokens, private keys and everything
+//! else that has a [`Kind`]. The placeholders look like `[REDACTED_email]`. In JSON it replaces the
+//! whole value of a sensitive key by `"[REDACTED]"`, unless the value is `true`, `false` or `null`.
+//! Sensitive keys are `password`, `apiKey`, `Set-Cookie` and others, in any case.
 //!
-//! Three things hold for every text. No rule matches what comes out, beside a placeholder neither.
-//! Outside the placeholders every byte stays. Redacting again changes nothing.
+//! Three guarantees hold for every text. No rule matches the output, not even beside a placeholder.
+//! Outside the placeholders every byte stays. If the output is redacted again, nothing changes.
 //!
-//! Not found are names, birth dates, postal addresses and free-form identifiers: protect them as
-//! values ([`protect_value`]), or put them under sensitive keys. [`Sanitizer::builder`] adds kinds,
-//! keys and patterns.
+//! Names, birth dates, postal addresses and free-form identifiers are not found. If a text may
+//! contain them, protect them as values ([`protect_value`]), or put them under sensitive keys.
+//! [`Sanitizer::builder`] adds kinds, keys and patterns.
 
 mod builder;
 mod bytes;
@@ -57,7 +57,8 @@ pub use scan::Matches;
 pub use value::sanitize;
 pub use walk::{Fate, Frame, Secrecy, Shape, Slot};
 
-/// Has every later fork find the rules and the protected values whole. Called before either is begun.
+/// Makes every later fork find complete rules and complete tables of protected values. It is called
+/// before either is begun.
 fn watch_forks() {
     /// A child must not inherit rules that are half made, or a table that is half changed.
     static HOOKS: fork::Hooks = fork::Hooks {

@@ -1,23 +1,23 @@
-//! Redaction of what is written.
+//! Redacts lines on their way to a writer.
 
 use std::io::{self, Write};
 
 use super::{Kind, Redactions, Sanitizer};
 
-/// The longest line that is redacted, in bytes without its newline. Of a longer one only the length
-/// is written.
+/// The longest line that is redacted, in bytes without its newline. If a line is longer, only its
+/// length is written.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// Follows a private key over the lines of a text, of which [`Sanitizer::redact_line`] sees one at a
-/// time: each line of it behind the first is to become the placeholder of [`Kind::PrivateKey`].
+/// Follows a private key over the lines of a text, because [`Sanitizer::redact_line`] sees one line
+/// at a time. Each line of a key after the first becomes the placeholder of [`Kind::PrivateKey`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PrivateKeyLines {
     is_open: bool,
 }
 
 impl PrivateKeyLines {
-    /// Whether this line lies in a private key that began on a line before it. Lines are told one after
-    /// the other; a key ends with its last line, and before a line that is none of a key.
+    /// Returns whether this line is inside a private key that began on an earlier line. Pass every
+    /// line in order. A key ends with its last line, or before a line that cannot be part of a key.
     pub fn is_inside(&mut self, line: &str) -> bool {
         let line = line.trim();
         let end = line.rfind("-----END ");
@@ -36,12 +36,14 @@ impl PrivateKeyLines {
     }
 }
 
-/// A writer that redacts lines on their way to another one, each as [`Sanitizer::redact_line`] does,
-/// and private keys over several lines. In what pieces they come makes no difference.
+/// Redacts lines on their way to another writer, each as [`Sanitizer::redact_line`] does, and
+/// private keys over several lines. The result does not depend on the pieces in which they are
+/// written.
 ///
-/// A line is held back until its end has come, or [`finish`](Self::finish) is called, or the writer
-/// is dropped, where an error is not told; [`flush`](Write::flush) passes on the lines that are whole.
-/// Invalid UTF-8 becomes U+FFFD, line ends stay. A line of more than 64 MiB becomes `[TRUNCATED:n]`.
+/// A line is held until it ends, until [`finish`](Self::finish) is called, or until the writer is
+/// dropped. If writing fails during the drop, the error is lost. [`flush`](Write::flush) passes on
+/// only whole lines. Invalid UTF-8 becomes U+FFFD, and line ends stay. If a line has more than 64
+/// MiB, it becomes `[TRUNCATED:n]`.
 ///
 /// # Examples
 ///
@@ -59,12 +61,12 @@ impl PrivateKeyLines {
 /// ```
 #[derive(Debug)]
 pub struct RedactingWriter<W: Write> {
-    /// `None` once it was given back.
+    /// `None` after it was returned.
     inner: Option<W>,
     sanitizer: Sanitizer,
-    /// The line that has not ended; empty where it is too long.
+    /// The line that has not ended, or nothing if it is too long.
     line: Vec<u8>,
-    /// Its length.
+    /// The length of that line.
     length: usize,
     redacted: String,
     counts: Redactions,
@@ -72,22 +74,22 @@ pub struct RedactingWriter<W: Write> {
 }
 
 impl<W: Write> RedactingWriter<W> {
-    /// Writes to `inner` what this sanitizer leaves.
+    /// Makes a writer that writes to `inner` what this sanitizer leaves.
     pub fn new(inner: W, sanitizer: Sanitizer) -> Self {
         let (line, redacted, counts, keys) = Default::default();
         Self { inner: Some(inner), sanitizer, line, length: 0, redacted, counts, keys }
     }
 
-    /// How many parts were redacted so far, by kind.
+    /// Returns the number of redacted parts so far, by kind.
     pub fn redactions(&self) -> &Redactions {
         &self.counts
     }
 
-    /// Writes the line that has not ended, and gives the other writer back.
+    /// Writes the line that has not ended, and returns the other writer.
     ///
     /// # Errors
     ///
-    /// Those of the other writer.
+    /// Returns the errors of the other writer.
     pub fn finish(mut self) -> io::Result<W> {
         self.end_line(b"")?;
         let mut inner = self.inner.take().expect("it is taken here alone");
@@ -103,7 +105,7 @@ impl<W: Write> RedactingWriter<W> {
         }
     }
 
-    /// Passes on the line that is held, and what ends it.
+    /// Passes on the held line and its line end.
     fn end_line(&mut self, end: &[u8]) -> io::Result<()> {
         let Some(inner) = &mut self.inner else { return Ok(()) };
         let (line, length) = (std::mem::take(&mut self.line), std::mem::take(&mut self.length));
@@ -130,7 +132,8 @@ impl<W: Write> RedactingWriter<W> {
 }
 
 impl<W: Write> Write for RedactingWriter<W> {
-    /// Takes all of it, unless the other writer fails: then what of a line was taken is not known.
+    /// Takes all of the bytes. If the other writer fails, it is unknown how much of a line was
+    /// taken.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut rest = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {

@@ -1,9 +1,9 @@
-//! Tells which names are those of secrets: one table and one function for every carrier.
+//! Classifies names of secrets: one table and one function for every carrier.
 //!
-//! JSON keys, fields of structures, assignments in texts, headers, parameters in URLs and variables of
-//! the environment ask [`of`]. A name is read by its last words. Its case and what separates its words
-//! do not count: `apiKey`, `X-API-KEY`, `api.key` and `apikey` are the same. Neither do digits at its
-//! end.
+//! The carriers are JSON keys, fields of structures, assignments in texts, headers, parameters in
+//! URLs and environment variables. All of them ask [`of`]. A name is read by its last words. Its
+//! case and its separators do not matter: `apiKey`, `X-API-KEY`, `api.key` and `apikey` are the
+//! same. Digits at its end do not matter either.
 
 use Name::{Chosen, DoubtfulChosen, DoubtfulMade, Made, Plain};
 
@@ -12,10 +12,10 @@ use Name::{Chosen, DoubtfulChosen, DoubtfulMade, Made, Plain};
 pub(super) enum Name {
     /// Nothing.
     Plain,
-    /// A text may assign a made secret to it. In a structure its value is mostly something else:
-    /// `next_token`.
+    /// A text may assign to it a secret that a machine made. In a structure its value is mostly
+    /// something else: `next_token`.
     DoubtfulMade,
-    /// The same of a chosen secret: `boarding_pass`.
+    /// The same, for a secret that somebody chose: `boarding_pass`.
     DoubtfulChosen,
     /// The value is a secret that a machine made.
     Made,
@@ -24,13 +24,13 @@ pub(super) enum Name {
 }
 
 impl Name {
-    /// Whether the value is a secret whatever it looks like.
+    /// Returns whether the value is a secret whatever it looks like.
     #[inline]
     pub(super) fn is_secret(self) -> bool {
         matches!(self, Self::Made | Self::Chosen)
     }
 
-    /// Whether the secret is one that somebody chose, so that it may be a word.
+    /// Returns whether somebody chose the secret, so that it may be a word.
     pub(super) fn is_chosen(self) -> bool {
         matches!(self, Self::DoubtfulChosen | Self::Chosen)
     }
@@ -122,7 +122,7 @@ const NO_TOKENS: [&[u8]; 33] = [
 /// Words before `tokens` that make them credentials.
 const TOKENS: [&[u8]; 5] =
     [b"accesstokens", b"refreshtokens", b"authtokens", b"apitokens", b"sessiontokens"];
-/// Words before `pass` that make it no password.
+/// Words before `pass` that make it something other than a password.
 const NO_PASSES: [&[u8]; 26] = [
     b"boarding",
     b"day",
@@ -164,7 +164,7 @@ pub(super) const URL_PARAMETERS: [&[u8]; 8] = [
     b"x-goog-credential=",
 ];
 
-/// What a header that carries a credential has in its name.
+/// What the name of a header contains if the header carries a credential.
 const HEADER_PARTS: [&str; 9] = [
     "auth",
     "cookie",
@@ -177,7 +177,7 @@ const HEADER_PARTS: [&str; 9] = [
     "apikey",
 ];
 
-/// Whether a header carries a credential, by its name in lower case: `set-cookie`,
+/// Returns whether a header carries a credential, by its name in lower case: `set-cookie`,
 /// `proxy-authorization`, `x-amz-security-token`.
 pub fn is_sensitive_header(name: &str) -> bool {
     of(name.as_bytes()) != Plain || HEADER_PARTS.iter().any(|part| name.contains(part))
@@ -190,7 +190,7 @@ pub(super) fn of(name: &[u8]) -> Name {
     let name = last.map_or(&name[..0], |last| &name[..=last]);
     let Some(end) = name.last_chunk::<3>() else { return Plain };
     let end = end.map(|byte| byte.to_ascii_lowercase());
-    // This is asked of every key, and most end otherwise.
+    // Every key is checked here, and most end otherwise.
     let class = match &end {
         b"ken" => of_token(name),
         b"ens" if ends_with_any(name, &TOKENS) => Made,
@@ -224,7 +224,8 @@ fn of_token(name: &[u8]) -> Name {
     }
 }
 
-/// `pass` is the end of other words, too: it has to be a word of its own, after another one.
+/// Returns whether `pass` means a password. Other words end with it too, so it has to be a word of
+/// its own, after another one.
 fn of_pass(name: &[u8]) -> Name {
     let (rest, last) = last_word(name);
     let (_, before) = last_word(rest);
@@ -235,7 +236,8 @@ fn of_pass(name: &[u8]) -> Name {
     }
 }
 
-/// Whether the name is the end of a placeholder: it says nothing about what was there before.
+/// Returns whether the name is the end of a placeholder, which says nothing about the text before
+/// it was redacted.
 fn is_placeholder(name: &[u8]) -> bool {
     let bracket = name.iter().rposition(|&byte| byte == b'[');
     bracket.is_some_and(|at| name[at..].starts_with(b"[REDACTED"))
@@ -249,7 +251,7 @@ fn ends_with_any(name: &[u8], endings: &[&[u8]]) -> bool {
     endings.iter().any(|ending| ends_with(name, ending))
 }
 
-/// Whether a name ends with these letters, whatever their case and what separates them.
+/// Returns whether a name ends with these letters, whatever their case and separators.
 pub(super) fn ends_with(name: &[u8], ending: &[u8]) -> bool {
     let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte >= 0x80;
     let mut letters = name.iter().rev().filter(is_letter);

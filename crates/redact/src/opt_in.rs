@@ -1,16 +1,17 @@
-//! Kinds that are found where they are asked for. Each is a guess that errs on the side of finding:
-//! version numbers pass for addresses, order numbers for telephone numbers, hashes for secrets.
+//! Kinds that are found only if a builder was asked for them. Each is a guess that prefers to find
+//! too much: version numbers pass for addresses, order numbers for telephone numbers, hashes for
+//! secrets.
 
 use std::net::Ipv6Addr;
 
 use super::{Kind, Match};
 
-/// Adds what is of this kind.
+/// Adds the matches of this kind.
 pub(super) fn find(kind: Kind, text: &str, found: &mut Vec<Match>) {
     match kind {
         Kind::Phone => {
             runs(text, is_of_phone, phone, kind, found);
-            // Numbers beside it hide one with a plus from that.
+            // Numbers beside it would hide a number with a plus.
             let is_of_international = |byte| byte != b'+' && is_of_phone(byte);
             for (plus, _) in text.match_indices('+') {
                 let rest = &text.as_bytes()[plus + 1..];
@@ -30,8 +31,8 @@ pub(super) fn find(kind: Kind, text: &str, found: &mut Vec<Match>) {
     }
 }
 
-/// Asks every longest run of such bytes where in it something lies, which stands beside no other
-/// letter or digit.
+/// Asks every longest run of such bytes for a match inside it. The match is added if no other
+/// letter or digit is beside it.
 fn runs(
     text: &str,
     is_of: impl Fn(u8) -> bool,
@@ -52,7 +53,7 @@ fn runs(
     }
 }
 
-/// Adds what lies there behind `start`, unless it stands beside a letter or digit.
+/// Adds the part after `start`, unless it is beside a letter or digit.
 fn add_alone(
     text: &str,
     start: usize,
@@ -72,8 +73,8 @@ fn is_of_phone(byte: u8) -> bool {
     byte.is_ascii_digit() || b"+()-. /".contains(&byte)
 }
 
-/// ITU-T E.164: a plus and 7 to 15 digits. Without it, the North American 3-3-4, or a trunk prefix
-/// `0` and 9 to 11 digits in groups.
+/// Finds a number of ITU-T E.164: a plus and 7 to 15 digits. If there is no plus, it finds the
+/// North American 3-3-4, or a trunk prefix `0` and 9 to 11 digits in groups.
 fn phone(run: &str) -> Option<(usize, usize)> {
     let start = run.find(|c: char| c.is_ascii_digit() || c == '+' || c == '(')?;
     let end = run.rfind(|c: char| c.is_ascii_digit())? + 1;
@@ -95,7 +96,7 @@ fn phone(run: &str) -> Option<(usize, usize)> {
     is_phone.then_some((start, end))
 }
 
-/// Four numbers of a byte each, in the dotted form.
+/// Finds four numbers of a byte each, in the dotted form.
 fn ipv4(run: &str) -> Option<(usize, usize)> {
     let dotted = run.trim_end_matches('.');
     let start = dotted.len() - dotted.trim_start_matches('.').len();
@@ -104,7 +105,8 @@ fn ipv4(run: &str) -> Option<(usize, usize)> {
     (parts.len() == 4 && parts.iter().all(is_byte)).then_some((start, dotted.len()))
 }
 
-/// What the standard library reads as an address, if it has a digit: `a::b` is a path of Rust.
+/// Finds what the standard library reads as an address, if it has a digit: `a::b` is a path of
+/// Rust.
 fn ipv6(run: &str) -> Option<(usize, usize)> {
     // `ip:2001:db8::1`
     let start = usize::from(run.starts_with(':') && !run.starts_with("::"));
@@ -118,8 +120,8 @@ fn ipv6(run: &str) -> Option<(usize, usize)> {
         .then_some((start, start + address.len()))
 }
 
-/// Bitcoin (base58 from `1` and `3`, bech32), Litecoin, Ethereum, Tron; their checksums are not
-/// looked at.
+/// Finds addresses of Bitcoin (base58 from `1` and `3`, bech32), Litecoin, Ethereum and Tron. Their
+/// checksums are not verified.
 fn wallet(run: &str) -> Option<(usize, usize)> {
     let is_base58 = |text: &str| {
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() && !b"0OIl".contains(&byte))
@@ -146,11 +148,12 @@ fn is_of_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte)
 }
 
-/// Bytes of a run from which on it may be random.
+/// The shortest run that may be random, in bytes.
 const RANDOM_BYTES: usize = 24;
 
-/// 24 characters and more of Shannon entropy over 4.2 bits, or 32 and more hexadecimal ones over 3:
-/// with a digit and a letter, of both cases where they are not hexadecimal.
+/// Finds 24 characters or more of Shannon entropy over 4.2 bits, or 32 or more hexadecimal ones
+/// over 3. They must have a digit and a letter, and letters of both cases if they are not
+/// hexadecimal.
 fn high_entropy(run: &str) -> Option<(usize, usize)> {
     let text = run.trim_end_matches('=');
     if text.len() < RANDOM_BYTES {
@@ -166,7 +169,7 @@ fn high_entropy(run: &str) -> Option<(usize, usize)> {
     is_random.then_some((0, run.len()))
 }
 
-/// Bits per byte, by the bytes' own frequencies (Shannon).
+/// Returns the bits per byte, by the bytes' own frequencies (Shannon).
 fn entropy(text: &str) -> f64 {
     let mut counts = [0_u32; 256];
     text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
@@ -174,10 +177,10 @@ fn entropy(text: &str) -> f64 {
     counts.iter().filter(|count| **count > 0).map(share).map(|p| -p * p.log2()).sum()
 }
 
-/// Digits of base64 that are looked into.
+/// The least digits of base64 that are decoded.
 const ENCODED_BYTES: usize = 16;
 
-/// Adds what is encoded and would go if it were not.
+/// Adds encoded text whose decoded text would be redacted.
 pub(super) fn find_encoded(
     text: &str,
     by_rules: &dyn Fn(&str) -> Option<Kind>,
@@ -192,7 +195,7 @@ pub(super) fn find_encoded(
     };
     for run in text.split(|c: char| !(c.is_ascii() && is_of_base64(c as u8))) {
         add(run, base64_decoded(run));
-        // A `/`, `-` or `=` may be a digit, or what stands between two words.
+        // A `/`, `-` or `=` may be a digit, or it may separate two words.
         for part in run.split(['/', '-', '=']).filter(|part| part.len() < run.len()) {
             let padding =
                 run[part.as_ptr() as usize - run.as_ptr() as usize + part.len()..].bytes();
@@ -203,7 +206,7 @@ pub(super) fn find_encoded(
     }
     let is_of_url = |c: char| c.is_ascii_alphanumeric() || "%-._~+!*'()@:;,/?=&$".contains(c);
     for run in text.split(|c: char| !is_of_url(c)) {
-        // What is one value ends where the next begins.
+        // One value ends at the beginning of the next.
         for part in run.split(['&', '=', '?', '/', ';', ',']) {
             if part.contains('%') {
                 add(part, percent_decoded(part));
@@ -212,7 +215,7 @@ pub(super) fn find_encoded(
     }
 }
 
-/// What these digits of base64 spell, in either alphabet, padded or not.
+/// Decodes base64 in either alphabet, padded or not.
 fn base64_decoded(run: &str) -> Option<Vec<u8>> {
     if run.len() < ENCODED_BYTES {
         return None;

@@ -1,4 +1,4 @@
-//! What a sanitizer does beside the default rules.
+//! The options of a sanitizer: what it finds and replaces beside the default rules.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -8,22 +8,23 @@ use siphasher::sip::SipHasher24;
 use super::placeholders::is_in_placeholder;
 use super::{Kind, Match, Placeholder, keys, opt_in};
 
-/// Of a shorter match four characters would be too much of it.
+/// If a match is shorter, four characters would reveal too much of it.
 const LAST_FOUR_MIN: usize = 12;
 
-/// What stands in the place of a match, after its kind.
+/// What replaces a match, after the name of its kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Replacement {
     /// The kind alone: `[REDACTED_email]`.
     Placeholder,
-    /// A keyed hash: `[REDACTED_email:5f2a91c0]`, the upper 32 bits of the 64 of SipHash-2-4 under this
-    /// key. The same text, to the letter, has the same hash, so that events of one customer can be
-    /// joined; without the key nobody can try texts. Keep the key secret, and the same in all services
-    /// that are joined. Among 77,000 texts two with the same hash are as likely as not.
+    /// A keyed hash: `[REDACTED_email:5f2a91c0]`, the upper 32 bits of SipHash-2-4 under this key.
+    /// If two texts are the same to the letter, so are their hashes, and events of one customer can
+    /// be joined. Without the key nobody can try texts. Keep the key secret, and the same in all
+    /// services that are joined. If there are 77,000 texts, two of them have the same hash with a
+    /// probability of one half.
     Hash([u8; 16]),
-    /// The last four characters: `[REDACTED_card:0004]`, each that is no ASCII letter or digit as `_`.
-    /// Of a match of less than 12 characters nothing is kept.
+    /// The last four characters: `[REDACTED_card:0004]`. A character that is not an ASCII letter or
+    /// digit becomes `_`. If a match has less than 12 characters, nothing of it is kept.
     LastFour,
 }
 
@@ -65,7 +66,7 @@ impl Replacement {
     }
 }
 
-/// Everything that is not the default.
+/// The settings that differ from the default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Options {
     pub(super) also: Vec<Kind>,
@@ -90,7 +91,7 @@ impl PartialEq for OwnPattern {
     }
 }
 
-/// Where in a document, for the paths that are allowed.
+/// A place in a document, for the paths that are allowed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
     /// The paths that lead here so far.
@@ -120,7 +121,7 @@ impl Options {
         inner
     }
 
-    /// Adds what is found beside the default rules, in no order, one perhaps over another.
+    /// Adds what is found beside the default rules, in any order. Matches may overlap.
     /// `by_rules` returns the kind of the first match of the default rules in a text.
     pub(super) fn find(
         &self,
@@ -141,7 +142,7 @@ impl Options {
                 kind: Kind::Custom,
             }));
         }
-        // A placeholder is nothing that could be found.
+        // A match inside a placeholder does not count.
         let is_new = |found: &Match| !is_in_placeholder(text, found.start..found.end);
         let mut at = 0;
         found.retain(|found| {
@@ -150,11 +151,11 @@ impl Options {
         });
     }
 
-    /// What makes two sanitizers redact differently.
+    /// Returns the settings by which two sanitizers redact differently.
     pub(super) fn parts(&self) -> Vec<String> {
         let kinds = self.also.iter().map(|kind| kind.name().to_owned());
         let replaced = self.replaced.iter().map(|(kind, with)| {
-            // A hash of the key tells nobody the key.
+            // A hash of the key does not reveal the key.
             let mut hasher = SipHasher24::new();
             if let Replacement::Hash(key) = with {
                 hasher.write(key);

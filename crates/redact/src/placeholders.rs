@@ -1,9 +1,9 @@
-//! Placeholders that a text already holds.
+//! Placeholders that a text already contains.
 
 use super::Kind;
 
-/// Whether this part of the text lies in a placeholder: of a known kind, with or without a number or
-/// what [`Replacement`](super::Replacement) puts there.
+/// Returns whether this part of the text is inside a placeholder of a known kind. The placeholder
+/// may have a number or what [`Replacement`](super::Replacement) adds.
 pub(super) fn is_in_placeholder(text: &str, part: std::ops::Range<usize>) -> bool {
     const LONGEST: usize = 64;
     let bytes = text.as_bytes();
@@ -33,7 +33,7 @@ pub(super) fn is_in_placeholder(text: &str, part: std::ops::Range<usize>) -> boo
         && (placeholder(rest).is_some() || Kind::ALL.iter().any(is_replaced) || is_other())
 }
 
-/// Kind, number and length of the placeholder at the beginning of the text.
+/// Returns kind, number and length of the placeholder at the beginning of the text.
 pub(super) fn placeholder(text: &str) -> Option<(Kind, u32, usize)> {
     Kind::ALL.into_iter().find_map(|kind| {
         let plain = kind.placeholder();

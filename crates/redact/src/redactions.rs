@@ -4,12 +4,12 @@ use std::fmt;
 
 use super::Kind;
 
-/// How many parts were redacted, by kind.
+/// The number of redacted parts, by kind.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Redactions([u64; Kind::COUNT]);
 
 impl fmt::Debug for Redactions {
-    /// Those that there were.
+    /// Formats the kinds that occurred.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let some = self.iter().filter(|(_, count)| *count > 0);
         f.debug_map().entries(some.map(|(kind, count)| (kind.name(), count))).finish()
@@ -23,27 +23,27 @@ impl Default for Redactions {
 }
 
 impl Redactions {
-    /// Counts one.
+    /// Counts one redacted part.
     pub fn add(&mut self, kind: Kind) {
         self.0[kind as usize] += 1;
     }
 
-    /// Adds `count` of a kind.
+    /// Adds `count` parts of a kind.
     pub fn add_many(&mut self, kind: Kind, count: u64) {
         self.0[kind as usize] += count;
     }
 
-    /// How many of `kind`.
+    /// Returns the number of parts of `kind`.
     pub fn get(&self, kind: Kind) -> u64 {
         self.0[kind as usize]
     }
 
-    /// Every kind and how many of it, zeros included, in the order of [`Kind::ALL`].
+    /// Returns every kind and its number of parts, zeros included, in the order of [`Kind::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Kind, u64)> + '_ {
         Kind::ALL.into_iter().zip(self.0)
     }
 
-    /// How many of all kinds.
+    /// Returns the number of parts of all kinds.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }

@@ -2,7 +2,7 @@
 
 use super::Kind;
 
-/// The body of a token: `length` letters and digits that no rule matches by themselves.
+/// Returns the body of a token: `length` letters and digits that no rule matches alone.
 pub(crate) fn body(length: usize) -> String {
     "a1B2c3D4e5F6g7H8i9J0".chars().cycle().take(length).collect()
 }
@@ -11,7 +11,7 @@ fn hex(length: usize) -> String {
     "0a1b2c3d4e5f6789".chars().cycle().take(length).collect()
 }
 
-/// Returns one secret of every kind that is found by default. Each is put together here, so that no
+/// Returns one secret of every kind that is found by default. Each is concatenated here, so that no
 /// file contains one.
 pub(crate) fn samples() -> Vec<(Kind, String)> {
     use Kind::*;

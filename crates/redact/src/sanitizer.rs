@@ -11,20 +11,21 @@ use super::{Kind, Match, Matches, Placeholder, Redactions, protected, rules, sca
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Profile {
-    /// Whatever looks like four groups of four digits, the fraction of a float included; of other
-    /// lengths what passes the checks of `Precise`.
+    /// Whatever looks like four groups of four digits, even the fraction of a float. If a number
+    /// has another length, it has to pass the checks of `Precise`.
     #[default]
     Full,
-    /// Only what has an issuer's prefix and length, passes Luhn's check and is no part of a longer
-    /// number or word. Names of pictures such as `icon@2x.png` are no e-mail addresses.
+    /// Only numbers with an issuer's prefix and length that pass Luhn's check. They do not count if
+    /// they are part of a longer number or word. Names of pictures such as `icon@2x.png` are not
+    /// e-mail addresses.
     Precise,
 }
 
 impl Profile {
-    /// Both, in the order in which they are offered.
+    /// Both profiles, in the order in which they are offered.
     pub const ALL: [Self; 2] = [Self::Full, Self::Precise];
 
-    /// Its name: `full`, `precise`.
+    /// Returns the name: `full`, `precise`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -32,13 +33,13 @@ impl Profile {
         }
     }
 
-    /// The profile of this name.
+    /// Returns the profile of this name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.name() == name)
     }
 }
 
-/// Redacts texts and lines. It holds the rules and no text.
+/// Redacts texts and lines. It contains the rules and no text.
 ///
 /// # Examples
 ///
@@ -55,33 +56,33 @@ pub struct Sanitizer {
 }
 
 impl Sanitizer {
-    /// One that follows this profile; the default one follows [`Profile::Full`].
+    /// Makes a sanitizer that follows this profile. The default one follows [`Profile::Full`].
     ///
-    /// The rules are made ready here, which takes some milliseconds the first time, and not at the
-    /// first text.
+    /// The rules are prepared here and not at the first text. This takes some milliseconds the
+    /// first time.
     pub fn with_profile(profile: Profile) -> Self {
         scan::Rules::defaults();
         Self { profile, options: None }
     }
 
-    /// The same under another profile.
+    /// Returns the same sanitizer under another profile.
     pub fn profiled(self, profile: Profile) -> Self {
         Self { profile, ..self }
     }
 
-    /// What it takes for a payment card.
+    /// Returns the profile, which decides what is taken for a payment card.
     pub fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// How many parts of the text would be redacted, by kind.
+    /// Returns the number of parts of the text that would be redacted, by kind.
     pub fn report(&self, text: &str) -> Redactions {
         let mut counts = Redactions::default();
         self.matches(text).for_each(|found| counts.add(found.kind));
         counts
     }
 
-    /// The redacted text; borrowed when there is nothing to redact.
+    /// Returns the redacted text. It is borrowed if there is nothing to redact.
     pub fn redact_str<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let Some(mut matches) = self.find(text) else { return Cow::Borrowed(text) };
         let Some(first) = matches.next() else { return Cow::Borrowed(text) };
@@ -117,14 +118,14 @@ impl Sanitizer {
         out.push_str(&text[copied..]);
     }
 
-    /// What has to go, in order, none overlapping another. Takes time linear in the length of the
-    /// text, and allocates nothing where there are neither options nor protected values.
+    /// Returns what has to be redacted, in order, without overlaps. It takes time linear in the
+    /// length of the text. It allocates nothing if there are neither options nor protected values.
     #[inline]
     pub fn matches<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Match> + 't {
         self.find(text).into_iter().flatten()
     }
 
-    /// The same; `None` where there is plainly nothing, as in most texts.
+    /// Returns the same, or `None` if there is plainly nothing, as in most texts.
     pub fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
         match protected::are_none() && self.options.is_none() {
             true => self.by_rules(text),
@@ -146,8 +147,9 @@ impl Sanitizer {
         Matches::new(text, scan::Rules::defaults(), self.profile == Profile::Precise)
     }
 
-    /// The matches of a text in which these were found already. Where one is cut off by another a new
-    /// one may begin, so that between them all are looked for again, so often.
+    /// Returns the matches of a text in which these were found already. If one match cuts another
+    /// off, a new one may begin. So the text between them is searched again, at most `DEEP_MAX`
+    /// times.
     fn with_options<'t>(
         &self,
         mut known: Vec<Match>,
@@ -175,11 +177,13 @@ impl Sanitizer {
         (!known.is_empty()).then(|| Matches::around(known, text, rules, &between))
     }
 
-    /// A hash of the rules: equal where two programs redact alike, from one release to the next.
+    /// Returns a hash of the rules. If two programs redact alike, it is equal, from one release to
+    /// the next.
     ///
-    /// FNV-1a, 64 bits, over the profile, the edition of the rules, the names and patterns of those
-    /// of the floor, the names of all kinds, the sensitive keys and what the builder was asked for,
-    /// each followed by a zero byte. Values that are protected are no part of it.
+    /// It is FNV-1a with 64 bits, and each part is followed by a zero byte. The first parts are the
+    /// profile, the edition of the rules, and the names and patterns of the floor rules. The others
+    /// are the names of all kinds, the sensitive keys and the settings of the builder. Protected
+    /// values do not count.
     pub fn rules_hash(&self) -> u64 {
         let options = self.options.as_ref().map_or_else(Vec::new, |options| options.parts());
         let floor = scan::FLOOR.iter().flat_map(|&(kind, pattern)| [kind.name(), pattern]);
@@ -197,7 +201,7 @@ impl Sanitizer {
 }
 
 impl Sanitizer {
-    /// What a key says about its value.
+    /// Returns what a key says about its value.
     #[inline]
     pub fn classify(&self, key: &str) -> KeyClass {
         let class = classify(key);
@@ -207,7 +211,7 @@ impl Sanitizer {
         }
     }
 
-    /// The outermost place, for a document that may have allowed paths.
+    /// Returns the outermost place, for a document that may have allowed paths.
     #[inline]
     pub fn root(&self) -> Place {
         let paths = self.options.as_ref().map_or(0, |options| options.allowed.len());
@@ -217,7 +221,7 @@ impl Sanitizer {
         }
     }
 
-    /// The place of the value under this key.
+    /// Returns the place of the value under this key.
     #[inline]
     pub fn enter(&self, place: Place, key: &str) -> Place {
         match &self.options {
@@ -226,13 +230,13 @@ impl Sanitizer {
         }
     }
 
-    /// Whether a text at this place stays as it is.
+    /// Returns whether a text at this place stays as it is.
     #[inline]
     pub fn leaves(&self, place: Place, text: &str) -> bool {
         place.is_allowed && protected::find(text).is_empty()
     }
 
-    /// What stands in the place of `matched`, which is of this kind.
+    /// Returns the replacement of `matched`, which is of this kind.
     pub fn placeholder(&self, kind: Kind, matched: &str) -> Placeholder {
         let replaced = self
             .options

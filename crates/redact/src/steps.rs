@@ -1,6 +1,6 @@
 //! The count of steps, by which tests see how much work a text makes.
 
-/// Counts work in tests, so that they can tell linear from quadratic without a clock.
+/// Counts work in tests, so that they can distinguish linear from quadratic time without a clock.
 #[inline]
 pub(crate) fn step(count: usize) {
     #[cfg(test)]

@@ -39,7 +39,7 @@ impl Sanitizer {
     }
 }
 
-/// The driver: a value in memory, of which names can be read before the values that they name.
+/// The driver: a value in memory, whose names can be read before the values that they name.
 struct Values<'a> {
     sanitizer: &'a Sanitizer,
     counts: &'a mut Redactions,

@@ -1,10 +1,10 @@
-//! What only looks like something stays.
+//! Text that only looks like a secret is not redacted.
 
 use llm_audit_redact::{Kind, Match, Profile, Redactions, Sanitizer};
 use serde_json::json;
 
-/// Under `full` the floor's card and e-mail go by their looks alone: sixteen digits of a float are a
-/// card, the name of a picture is an address.
+/// Under `full` the floor's card and e-mail match by their looks alone. Sixteen digits of a float
+/// are a card, and the name of a picture is an address.
 fn is_of_the_floor(found: &Match, text: &str) -> bool {
     match found.kind {
         Kind::Card => found.of(text).chars().filter(char::is_ascii_digit).count() == 16,
@@ -36,8 +36,8 @@ fn nothing_is_taken_for_what_it_is_not() {
     assert_eq!(of_the_floor, 65, "the floor's own under the full profile");
 }
 
-/// The code of this crate, its files of tests aside, holds samples of some kinds; nothing else in it is
-/// taken for one.
+/// The code of this crate, without its test files, contains samples of some kinds. Nothing else in
+/// it is taken for one.
 #[test]
 fn the_code_of_this_crate_stays() {
     fn add(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
@@ -80,7 +80,7 @@ fn the_code_of_this_crate_stays() {
     assert!(lines > 12_000, "{lines}");
 }
 
-/// What the tests of this crate have for secrets, or the end of it.
+/// The secrets in the tests of this crate, or the ends of them.
 #[rustfmt::skip]
 const SAMPLES: &[&str] = &[
     "example", "post.exa", "ｅｘａｍｐｌｅ", "b.cd", "c.de", "d.ef", "l.mn", "-.mn", "l..mn", "..bc",

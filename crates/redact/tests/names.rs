@@ -54,7 +54,7 @@ fn a_name_of_a_secret_is_one_in_every_carrier() {
         let counts = &mut Redactions::default();
         let shown = debug::redacted(&shown, &Sanitizer::default(), counts).unwrap();
         assert!(!shown.contains(SECRET), "{name}: {shown}");
-        // Headers are in lower case, which hides where a word begins.
+        // Headers are in lower case, which hides the beginning of a word.
         let header = name.to_ascii_lowercase();
         assert!(is_sensitive_header(&header) || header == "dbpass", "{name}");
     }
