@@ -30,7 +30,7 @@ thread_local! {
 }
 
 fn asked_for(bytes: usize) {
-    // A thread whose storage is gone is none that is looked at.
+    // A thread whose storage is gone is not measured.
     let _gone = CALLS.try_with(|calls| calls.set(calls.get() + 1));
     let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
     PEAK.fetch_max(live, Ordering::Relaxed);

@@ -176,7 +176,7 @@ fn the_reserve_shows_in_no_length_and_is_given_back() {
     assert_eq!(held.len(), fs::read(&path).unwrap().len() as u64);
     audit.shutdown(DEADLINE).unwrap();
     let closed = fs::metadata(&path).unwrap();
-    // 64 KiB or more where the file system can, a page or so where not.
+    // 64 KiB or more if the file system can reserve, about a page if not.
     assert!(closed.blocks() <= held.blocks());
     assert!(closed.blocks() * 512 < 32 << 10, "{} blocks", closed.blocks());
 }

@@ -145,7 +145,7 @@ fn what_comes_after_the_close_is_counted() {
     extern "C" fn last() {
         let audit = AUDIT.get().unwrap();
         emit(MANY);
-        // A shutdown behind the handler works, and finds everything done.
+        // A shutdown after the handler works, and finds everything done.
         audit.shutdown(Duration::ZERO).unwrap();
         let accounting = audit.accounting();
         assert!(accounting.adds_up());
@@ -200,8 +200,8 @@ fn a_dead_sink_holds_up_no_exit() {
     tell(began, "an exit beside a dead sink");
 }
 
-/// The last handler of `exit`: ends the process otherwise where all closes together took twice the
-/// time of one, as they do where a dead sink gets it more than once.
+/// Adds the last handler of `exit`: it ends the process otherwise if all closes together took twice
+/// the time of one. They do if a dead sink gets that time more than once.
 fn watch_closes() {
     static BEGAN: OnceLock<Instant> = OnceLock::new();
     extern "C" fn last() {

@@ -202,7 +202,7 @@ fn a_child_that_never_emits_does_nothing() {
         .end();
         fork(|| exit()).end();
         fork(|| {
-            // SAFETY: the parent's guard, which it drops by itself: this copy is the child's.
+            // SAFETY: this copy is the child's; the parent drops its own guard.
             drop(unsafe { std::ptr::read(&guard) });
             exit()
         })

@@ -77,7 +77,7 @@ fn from_before_init_to_after_its_end() {
         assert_eq!(captured(&captured_early), [4]);
         drop(captured_early);
 
-        // An `init` that is refused is none.
+        // An `init` that is refused does not count.
         let refused = llm_audit::init_with(logger(folder).queue_capacity(0)).unwrap_err();
         assert!(refused.is_config(), "{refused}");
         emit(5);
@@ -200,7 +200,7 @@ fn captures_side_by_side_see_their_own() {
     });
 }
 
-/// Also where errors, which a logger else has a lane for, are among them.
+/// Also if errors, which other loggers have a lane for, are among them.
 #[test]
 fn a_capture_keeps_the_order_of_a_thread() {
     let seen = capture();

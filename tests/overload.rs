@@ -42,7 +42,7 @@ fn numbers(lines: &[Value], statuses: &[Status]) -> Vec<u64> {
 const FAILED: [Status; 2] = [Status::Error, Status::Timeout];
 const WENT_ON: [Status; 2] = [Status::Ok, Status::Retry];
 
-/// What the lines hold and tell of as lost is what was emitted, to the event.
+/// Asserts that the lines hold or count as lost what was emitted, to the event.
 fn add_up(audit: &AuditLogger, lines: &[Value], emitted: u64) {
     let accounting = audit.accounting();
     assert!(accounting.adds_up());
@@ -292,7 +292,7 @@ impl Exporter for Lagging {
 #[test]
 fn what_survives_an_overload_is_the_newest() {
     const EMITTED: u64 = 100_000;
-    // No more errors than their lane has places, also where the writer gets no time.
+    // No more errors than their lane has places, also if the writer gets no time.
     const EACH: u64 = 500;
     let (emitted, is_over, seen) = (Arc::default(), Arc::default(), Batches::default());
     let sink = Lagging {

@@ -1,4 +1,4 @@
-//! The whole way of an event: from `emit` to the file, and what the file says of what is missing.
+//! The whole way of an event: from `emit` to the file, and how the file counts what is missing.
 
 mod common;
 
@@ -332,7 +332,7 @@ fn a_failing_sink_costs_events_and_says_how_many() {
     assert_eq!((accounting.written, accounting.io_lost), (4, 2));
     assert!(accounting.adds_up());
     let lines = seen.lines();
-    // One line for both, or one for each, where the writer came to it in between.
+    // One line for both, or one for each if the writer came to it in between.
     let losses: Vec<_> = lines.iter().filter(|line| line["event_type"] == "audit.loss").collect();
     let all = |name: &str| losses.iter().map(|line| line["data"][name].as_u64().unwrap()).sum();
     let counts: [u64; 2] = ["overwritten", "io_lost"].map(all);
@@ -343,7 +343,7 @@ fn a_failing_sink_costs_events_and_says_how_many() {
     assert_eq!(seqs, [3, 4, 5, 6]);
 }
 
-/// If it is the only output: what it took and then says it cannot go on with is not written.
+/// If it is the only output, lines that it took before it failed count as lost.
 #[test]
 fn a_sink_that_keeps_lines_and_then_fails_costs_them() {
     struct Keeps(bool);

@@ -260,7 +260,7 @@ fn damaged_json_lets_no_secret_through() {
         kinds[kind as usize] += 1;
         let parses = serde_json::from_str::<serde_json::Value>(&line).is_ok();
         assert_eq!(kind == Json, parses, "{line:?}");
-        // Behind a comma or the end of an object it is no longer the key's value.
+        // After a comma or the end of an object it is no longer the key's value.
         if !between.trim_start().starts_with([',', '}', ']']) {
             assert!(!out.contains("hunter2"), "{line:?} became {out:?}");
         }

@@ -1,5 +1,5 @@
-//! Where `emit` may be called from, and how trace ids stay with their task on its way through the
-//! runtimes.
+//! Callers of `emit`: threads, tasks and runtimes, and the trace ids that stay with their task on its
+//! way through the runtimes.
 #![cfg(not(loom))]
 
 mod common;
@@ -450,7 +450,7 @@ fn an_operation_shares_its_span_and_all_else_is_below() {
     };
     let mut children = BTreeSet::new();
     for event_type in shared.into_iter().chain(own) {
-        // By type: errors have a lane of their own, and may stand before what came earlier.
+        // By type: errors have a lane of their own, and may be written before what came earlier.
         let of_type = |line: &&Value| line["event_type"] == event_type.name();
         let lines: Vec<&Value> = lines.iter().filter(of_type).collect();
         assert_eq!(lines.len(), 3);

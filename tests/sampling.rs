@@ -1,5 +1,5 @@
-//! Which events are kept at the rates that hold if nobody sets any, from `emit` to the line, and
-//! what the log says of the others.
+//! Events that are kept, from `emit` to the line, if nobody sets a rate. The log counts the
+//! others.
 #![cfg(not(loom))]
 
 mod common;

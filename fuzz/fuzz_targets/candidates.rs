@@ -1,4 +1,4 @@
-//! Where a match may begin, found by vectors, is also found byte for byte: in any bytes, of any
+//! Starts of possible matches: vectors find the same as a search byte for byte, in any bytes, of any
 //! length, from any place on.
 #![no_main]
 

@@ -17,7 +17,7 @@ struct Input {
     key: u8,
     /// Which letters of the key are capitals.
     capitals: u16,
-    /// In so many strings of JSON the value lies once more.
+    /// How many strings of JSON the value is wrapped in, one inside of the other.
     levels: u8,
     text: Text,
     value: Json,

@@ -1,4 +1,4 @@
-//! Usage and cost of any answer: nothing makes them panic, and every part lies inside its whole.
+//! Usage and cost of any answer: nothing makes them panic, and every part is within its whole.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

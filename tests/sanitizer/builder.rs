@@ -198,7 +198,7 @@ fn what_stands_in_the_place_of_a_match() {
     assert_eq!(format!("{key:?}"), "Hash", "the key is a secret");
 }
 
-/// A placeholder with something behind its kind is as little a match as one without.
+/// A placeholder is not a match, even if something follows its kind.
 #[test]
 fn no_rule_finds_what_was_put_there() {
     for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Key) {

@@ -76,7 +76,7 @@ fn no_wrapping_hides_a_secret() {
         // Four levels deep it is text, in which nothing may hide but by escapes.
         let deep = wrapped(&plain, 4).to_string();
         assert!(!line(&deep).contains(secret.trim()) || secret.contains('\n'), "{secret}");
-        // As a key, and behind the name of a header.
+        // As a key, and after the name of a header.
         check(json!({(&secret): null}), json!({(placeholder): null}));
         for name in ["Authorization", "x-api-key", "Set-Cookie"] {
             check(
@@ -173,7 +173,7 @@ fn json_in_a_string_stays_json() {
     check(given, json!({"a": r#"{"x":"[REDACTED_email]"}"#}));
 }
 
-/// What `audit.stop` says of redactions are counts.
+/// The redactions in `audit.stop` are counts.
 #[test]
 fn counts_of_redactions_stay() {
     let own = r#"{"data":{"redactions":{"cookie":3,"private_key":1},"cookie":3}}"#;
