@@ -1,6 +1,6 @@
-//! What model calls cost: JSON lines on standard input, each an answer of a provider or
-//! `{"model": …, "usage": …}`; a line each on standard output with the model, the tokens and the
-//! cost, `null` where no price is known. `AUDIT_PRICING_FILE` goes over the built-in prices.
+//! Costs of model calls. Standard input is JSON lines, each an answer of a provider or
+//! `{"model": …, "usage": …}`. Standard output is a line each, with the model, the tokens and the
+//! cost, which is `null` if no price is known. `AUDIT_PRICING_FILE` goes over the built-in prices.
 //!
 //! `cargo run --example cost < answers.jsonl`
 #![allow(clippy::print_stdout, reason = "an example")]

@@ -19,7 +19,7 @@ use crate::tools::{MemberQuery, PlanQuery, ToolError, Tools};
 const ROUNDS_MAX: usize = 4;
 /// A model that does not answer is asked again so often.
 const RETRIES_MAX: u32 = 2;
-/// The pause before the first retry, where the provider names none; each further one is twice as long.
+/// The pause before the first retry if the provider names none; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
 const INSTRUCTIONS: &str = "You answer questions about benefits, from what the tools find alone.";
 

@@ -1,4 +1,4 @@
-//! What the service is told: where it listens, whom it asks, where it keeps transcripts.
+//! Settings of the service: its address, its provider, its store of transcripts.
 
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,7 +9,7 @@ use crate::store::{Folder, Store};
 
 /// The model that is asked first.
 const MODEL: &str = "gpt-4o";
-/// The model that is asked where the first one does not answer.
+/// The model that is asked if the first one does not answer.
 pub(crate) const FALLBACK_MODEL: &str = "gpt-4o-mini";
 /// A provider gets this long for one answer.
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ pub struct Config {
     pub address: SocketAddr,
     /// Who answers for the model; `None` is the bundled stand-in.
     pub provider: Option<Provider>,
-    /// Where transcripts go; `None` is a folder below the system's temporary one, removed at the end.
+    /// The store of transcripts; `None` is a folder below the system's temporary one, removed at the end.
     pub store: Option<Arc<dyn Store>>,
     /// Decides what the stand-ins do.
     pub seed: u64,
@@ -46,7 +46,7 @@ impl Config {
     /// | `OPENAI_BASE_URL` | the stand-in | a provider, as `https://host/v1` |
     /// | `OPENAI_API_KEY` | none | its key |
     /// | `OPENAI_MODEL` | `gpt-4o` | the model asked first |
-    /// | `OPENAI_FALLBACK_MODEL` | `gpt-4o-mini` | the model asked where that one does not answer |
+    /// | `OPENAI_FALLBACK_MODEL` | `gpt-4o-mini` | the model asked if that one does not answer |
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ pub struct Provider {
     pub api_key: Option<String>,
     /// The model that is asked first.
     pub model: String,
-    /// The model that is asked where the first one does not answer.
+    /// The model that is asked if the first one does not answer.
     pub fallback_model: String,
     /// How long one answer may take.
     pub timeout: Duration,

@@ -136,7 +136,7 @@ struct Answered {
 }
 
 fn read_answer(text: &str) -> Result<Answered, ModelError> {
-    // The parser's own text may quote the answer; where it stopped says enough.
+    // The parser's own text may quote the answer; the line and column say enough.
     let answer: Answer = serde_json::from_str(text)
         .map_err(|error| ModelError::NotUnderstood(error.line(), error.column()))?;
     let choice = answer.choices.into_iter().next().ok_or(ModelError::NotUnderstood(1, 1))?;
@@ -166,7 +166,7 @@ pub(crate) enum ModelError {
     TimedOut(Duration),
     RateLimited(Option<Duration>, String),
     Refused(StatusCode, String),
-    /// The line and column where the answer is none.
+    /// The line and column at which the answer stops being one.
     NotUnderstood(usize, usize),
 }
 
@@ -180,7 +180,7 @@ impl ModelError {
         }
     }
 
-    /// How long to wait before the next try, where the provider said so.
+    /// How long to wait before the next try, if the provider said so.
     pub(crate) fn pause(&self) -> Option<Duration> {
         match self {
             Self::RateLimited(pause, _) => *pause,

@@ -24,8 +24,8 @@ pub(crate) struct Entities {
     pub(crate) claim_words: usize,
 }
 
-/// Counts the entities of `text`. Takes time in the length of the text: call it where waiting is
-/// allowed.
+/// Counts the entities of `text`. Takes time in the length of the text: call it only if the thread
+/// may wait.
 pub(crate) fn extract(text: &str) -> Entities {
     let mut found = Entities::default();
     for word in text.split_whitespace() {

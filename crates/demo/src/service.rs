@@ -34,7 +34,7 @@ use crate::store::Folder;
 use crate::supervisor::Supervisor;
 use crate::tools::Tools;
 
-/// A longer body is not recorded, where content is captured at all.
+/// A longer body is not recorded, even if content is captured.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// A tool of the bundled search service that takes longer is cancelled.
 const TOOL_TIMEOUT: Duration = Duration::from_millis(300);

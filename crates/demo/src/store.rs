@@ -1,4 +1,4 @@
-//! Where transcripts are kept: a folder, or what implements [`Store`].
+//! Stores of transcripts: a folder, or what implements [`Store`].
 
 use std::error::Error;
 use std::fmt;

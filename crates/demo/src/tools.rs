@@ -165,7 +165,7 @@ impl Tools {
 
 impl Call {
     fn parse(function: &Function) -> Result<Self, ToolError> {
-        // The parser's own text may quote the arguments; where it stopped says enough.
+        // The parser's own text may quote the arguments; the line and column say enough.
         let unreadable =
             |error: serde_json::Error| ToolError::Unreadable(error.line(), error.column());
         let arguments = &function.arguments;
@@ -193,7 +193,7 @@ fn refuse(function: &Function, error: &ToolError) {
 #[derive(Debug)]
 pub(crate) enum ToolError {
     Unknown,
-    /// The line and column where the arguments are none.
+    /// The line and column at which the arguments stop being any.
     Unreadable(usize, usize),
     BadRequest(http::Error),
     Unreachable(Unreachable),

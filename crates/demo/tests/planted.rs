@@ -1,4 +1,4 @@
-//! What users, tools and providers say of themselves does not reach the log, and what the service did
+//! Personal data of users, tools and providers does not reach the log. The work of the service
 //! does: every type, every failure, every span below its parent.
 
 mod common;

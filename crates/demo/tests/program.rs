@@ -70,7 +70,7 @@ fn a_provider_is_named_by_the_environment() {
     assert_eq!(stored, 1, "two answers to one case under one key");
 }
 
-/// Where the program listens, once its log says so.
+/// Returns the address of the program, once its log names it.
 fn address(logs: &Path) -> SocketAddr {
     let begin = Instant::now();
     loop {

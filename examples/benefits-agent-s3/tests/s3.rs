@@ -1,4 +1,4 @@
-//! Transcripts are in the bucket, and the log says so, also if one does not. Runs where
+//! Transcripts are in the bucket, and the log says so, also if one does not. Runs if
 //! `AWS_ENDPOINT_URL` names a server, as `ci/companions.sh` sets it.
 
 use std::env;

@@ -16,8 +16,8 @@
 //! Seen in its source (`rig-core/src/telemetry/mod.rs`, `rig-agent/src/agent/telemetry.rs`) and in
 //! what the tests of this package record:
 //!
-//! - `invoke_agent` is opened where no other span is current; inside one of the caller's there is
-//!   none, and the agent's calls lie directly below whatever operation is above them.
+//! - `invoke_agent` is opened if no other span is current. Inside of a span of the caller there is
+//!   none: the agent's calls are directly below whatever operation is above them.
 //! - Its usage is the sum of its calls'. It is in `data.total`, so that nobody adds it up again.
 //! - `chat` is opened before the request, with all fields of the answer empty; they are recorded from
 //!   the answer. A call that fails records nothing and logs nothing: the layer takes a span that
