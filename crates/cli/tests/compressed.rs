@@ -1,4 +1,4 @@
-//! Compressed files of a log: read as any other, or named where this build cannot.
+//! Compressed files of a log: read as any other, or named if this build cannot.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What is said of arguments: help, mistakes, and streams that nobody holds.
+//! Answers to arguments: help, mistakes, and streams that nobody holds.
 
 mod common;
 

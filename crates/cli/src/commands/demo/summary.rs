@@ -32,7 +32,7 @@ impl Summary {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, and a line that is none.
+    /// If a file cannot be read, or if a line is not an event.
     pub(super) fn read(folder: &Path, instance: &str) -> Result<Self, Error> {
         let folder = Folder::open(folder)?;
         let mut lines = folder.lines();

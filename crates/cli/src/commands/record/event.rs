@@ -128,7 +128,7 @@ impl Serialize for Data<'_> {
     }
 }
 
-/// `name`, or the first of `name_2`, `name_3` … that is not taken, beginning behind the last
+/// `name`, or the first of `name_2`, `name_3` … that is not taken, beginning after the last
 /// `number` that was.
 fn free(name: &str, taken: &HashSet<String>, number: &mut u64) -> String {
     let mut free = name.to_owned();

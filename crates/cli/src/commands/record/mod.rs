@@ -45,7 +45,7 @@ Examples:
 /// How long the last events may take to be written.
 const CLOSE_WITHIN: Duration = Duration::from_secs(300);
 const BLOCK_BYTES: usize = 128 << 10;
-/// How many names of unknown members are remembered, so as to tell of each once.
+/// How many names of unknown members are remembered, so that each is reported once.
 const NAMES_MAX: usize = 256;
 
 /// What a gzip file begins with.

@@ -113,7 +113,7 @@ impl Sheet {
         let status = worst(span);
         let label = fitted(&format!("{tree}{}{}", sign(status), name(span, above)), self.label);
         let padding = " ".repeat(self.label - label.width());
-        // Only the words are coloured; the rails are no part of the status.
+        // Only the words are coloured; the rails are not part of the status.
         let label = match label.strip_prefix(tree) {
             Some(words) => format!("{tree}{}", self.style.by_status(failing(status), words)),
             None => label,
@@ -127,7 +127,7 @@ impl Sheet {
     }
 
     fn numbers(&self, span: &Span) -> String {
-        // The events of one span tell of one thing: the last one that has a number has it.
+        // The events of one span describe one thing: the last number is the right one.
         let last = |number: fn(&llm_audit::reader::Event) -> Option<u64>| {
             span.events.iter().rev().find_map(number)
         };
@@ -180,7 +180,7 @@ fn sign(status: Option<Status>) -> &'static str {
     }
 }
 
-/// What the span is: its type, or the family of its types, its action, and who did it, where that
+/// Names the span: its type, or the family of its types, and its action. The actor is added if it
 /// is not the agent of the span above.
 fn name(span: &Span, above: Option<&str>) -> String {
     let Some(first) = span.events.first() else { return String::new() };
