@@ -131,7 +131,7 @@ def chat(u):
     read = i.get("cached_tokens") or u.get("num_cached_tokens") or u.get("cached_tokens") or 0
     asked, said = u.get("prompt_tokens", 0), u.get("completion_tokens", 0)
     hidden = max(u.get("total_tokens", 0) - asked - said, 0)
-    # A router says of the same tokens that they were written and read: more than all are none.
+    # If a router counts the same tokens as written and as read, the sum may not exceed all.
     made = min(i.get("cache_write_tokens", 0), asked - read)
     audio = i.get("audio_tokens", 0)
     tier = u.get("service_tier")
@@ -261,7 +261,7 @@ def check(command, name, text, answers):
         if u != seen:
             wrong.append(f"usage of {json.dumps(answer)}: {seen}, expected {u}")
             continue
-        # Names that are no key of the prices are resolved, which the library's tests are for.
+        # Names without a price of their own are resolved; the library's tests check that.
         if u is not None and answer["model"] in prices:
             costs += 1
             expected = cost(prices[answer["model"]], u)

@@ -31,7 +31,7 @@ generated() {
     }'
 }
 
-# Every string of the lines, keys included, a line each. Fails where a line is not JSON.
+# Every string of the lines, keys included, a line each. Fails if a line is not JSON.
 strings() {
     if command -v jq >/dev/null; then
         jq -r '.. | strings, (objects | keys[])' "$@"

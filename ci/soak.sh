@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Eight threads emit for MINUTES, by default 10, while one random fault after the other is done to the
 # process, its files and its disk. Prints one JSON line: events, each of their ends, faults survived,
-# peak memory, descriptors. Exit code 1 where the accounting does not add up, a line does not parse,
-# writing does not go on after a fault, or something is left open.
+# peak memory, descriptors. Exit code 1 if the accounting does not add up or a line does not parse,
+# and also if writing stops after a fault or something is left open.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
@@ -24,7 +24,7 @@ else
     echo "soak: no tmpfs can be mounted here: the disk is never full" >&2
 fi
 
-# The file that is written to; none where retention or a fault just took it.
+# The file that is written to; none if retention or a fault just took it.
 file() { find "$dir" -maxdepth 1 -name 'audit-*.jsonl' -type f -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d' ' -f2-; }
 
 rename() {

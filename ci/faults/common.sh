@@ -1,5 +1,5 @@
 # What the scripts here share: the built programs, a load that is watched, and the count of what is left.
-# To be sourced; it leaves nothing behind, whatever happens.
+# To be sourced; it removes all it made, whatever happens.
 
 export AUDIT_DEBUG=true AUDIT_REDACT_ENV=none
 unset AUDIT_LOG_DIR AUDIT_EXPORTER AUDIT_MAX_TOTAL_BYTES AUDIT_RETENTION_DAYS AUDIT_COMPRESS

@@ -1,4 +1,4 @@
-//! `export`: where lines go besides the files.
+//! `export`: the receivers of lines besides the files.
 
 use std::fmt::Debug;
 use std::io::Result;

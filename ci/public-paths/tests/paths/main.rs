@@ -50,7 +50,7 @@ where
     Ok(result?)
 }
 
-/// Stands in for a value in code that never runs.
+/// Takes the place of a value in code that never runs.
 fn any<T>() -> T {
     unreachable!("this code is only compiled")
 }
