@@ -1,5 +1,5 @@
-//! What memory a logger takes: none of the heap for an emit, and all in all no more than it was
-//! given and a constant.
+//! Memory of a logger: none of the heap for an emit, and all in all no more than it was given and
+//! a constant.
 #![cfg(not(loom))]
 #![allow(unsafe_code, reason = "a global allocator is unsafe to implement")]
 
@@ -162,8 +162,8 @@ fn an_emit_takes_nothing_of_the_heap() {
         builder.queue_capacity(64).queue_bytes(4 << 20)
     };
 
-    // The writer takes the events as they come; the sink takes none; it panics; it hangs, and the
-    // lanes are full, first of events and then of their bytes.
+    // The writer takes the events as they come; the sink takes none; the sink panics. Last it hangs,
+    // and the lanes are full, first of events and then of their bytes.
     let (hanging, held) = gate();
     let running = builder().exporter(memory().0).build().unwrap();
     let failing = builder().exporter(failing(u32::MAX).0).build().unwrap();
@@ -219,15 +219,16 @@ const THREADS: usize = 1000;
 
 /// What a logger may take of the heap beside the bytes of its queue while its writer is held. Per
 ///
-/// - slot, a quarter more than the capacity says for the errors: 8 bytes for itself; and for its buffer a cache line of 64 and a link of 4;
+/// - slot, a quarter more than the capacity says for the errors: 8 bytes for itself. Its buffer takes
+///   a cache line of 64 and a link of 4;
 /// - buffer beyond the slots, in each lane 4096 of them and one that is unused: the same 68 bytes;
 /// - block of 1088 bytes: a link of 4; and in each lane one block and link that are unused;
-/// - thread that emits: its list of spares, 4 places of 24 bytes, and the standard library's list
-///   of what it has to tear down, 8 places of 16 and the 4 it grew from. (A thread's stack is
-///   mapped, not taken of the heap, and the rest of a thread is there before the logger.)
-/// - writer: 768 KiB for the lines of a batch, which are enough while lines are no longer than
-///   their events; and to put an event of several blocks together at most twice its limit;
-/// - logger: 64 KiB for everything small: counters (2 KiB), settings, the writer's handle, the
+/// - thread that emits: its list of spares, 4 places of 24 bytes. The standard library's list of what
+///   it has to tear down takes 8 places of 16 and the 4 it grew from. A thread's stack is mapped, not
+///   taken of the heap, and the rest of a thread is there before the logger.
+/// - writer: 768 KiB for the lines of a batch, which are enough if lines are no longer than their
+///   events. To put an event of several blocks together it takes at most twice its limit;
+/// - logger: 64 KiB for everything small, as counters (2 KiB), settings, the writer's handle, the
 ///   start line, what the test itself does while it waits.
 ///
 /// While an event over its limit is cut, its caller takes up to a quarter of the limit besides;

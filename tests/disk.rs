@@ -1,4 +1,4 @@
-//! What real disks, and other processes in the log's folder, do to a log that is being written.
+//! Harm to a log that is being written, by real disks and by other processes in its folder.
 #![cfg(unix)]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Forks, and several processes in one folder: every process has a log of its own, and nobody waits
-//! for what a thread of the parent held.
+//! Forks, and several processes in one folder: every process has a log of its own. Nobody waits for
+//! what a thread of the parent held.
 #![cfg(all(unix, not(loom)))]
 #![allow(unsafe_code, reason = "fork and waitpid")]
 

@@ -1,4 +1,4 @@
-//! What a full queue keeps: every error, whatever floods it, and of the rest the newest.
+//! Full queues: they keep every error, whatever floods them, and of the rest the newest.
 #![cfg(not(loom))]
 
 mod common;

@@ -61,8 +61,8 @@ fn the_log_says_how_it_began_and_ended() {
     assert_eq!(lines[4]["data"]["emitted"], 3);
 }
 
-/// The promise of the queue, read from the file alone: which events were overwritten, that they
-/// were the oldest, and that every event has its end.
+/// Reads the promise of the queue from the file alone: which events were overwritten, and that they
+/// were the oldest. Every event has its end.
 #[test]
 fn a_full_queue_overwrites_its_oldest_and_says_so() {
     const EMITTED: u64 = 500;

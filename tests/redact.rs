@@ -1,4 +1,5 @@
-//! Does redaction let nothing through, leave the rest alone, and change nothing the second time?
+//! Redaction of lines: it lets nothing through, leaves the rest alone, and changes nothing the second
+//! time.
 
 use std::borrow::Cow;
 

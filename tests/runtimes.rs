@@ -1,5 +1,5 @@
-//! Callers of `emit`: threads, tasks and runtimes, and the trace ids that stay with their task on its
-//! way through the runtimes.
+//! Callers of `emit`: threads, tasks and runtimes, and the trace ids that stay with their task on
+//! its way through the runtimes.
 #![cfg(not(loom))]
 
 mod common;
@@ -248,7 +248,7 @@ thread_local! {
     static LATER: RefCell<Option<AtExit>> = const { RefCell::new(None) };
 }
 
-/// Storage is torn down in one order or the other: one of the two destructors finds what the
+/// Storage is torn down in one order or the other. If one of the two destructors finds what the
 /// library keeps for the thread still there, the other finds it gone.
 #[test]
 fn from_destructors_of_a_thread_s_storage() {

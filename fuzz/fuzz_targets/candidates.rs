@@ -1,5 +1,5 @@
-//! Starts of possible matches: vectors find the same as a search byte for byte, in any bytes, of any
-//! length, from any place on.
+//! Starts of possible matches: vectors find the same as a search byte for byte, in any bytes, of
+//! any length, from any place on.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! The drivers of redaction: a value that is emitted loses the same parts as its JSON in a filter, and
-//! cut off anywhere the JSON loses no less.
+//! The drivers of redaction: a value that is emitted loses the same parts as its JSON in a filter. If
+//! the JSON is cut off anywhere, it loses no less.
 #![no_main]
 
 #[path = "../../tests/differential/generate.rs"]

@@ -1,5 +1,5 @@
-//! A secret of every kind does not survive, wherever in a text it is, however deep that text is in
-//! JSON and in strings of JSON, however it is escaped, and in whatever pieces it is written.
+//! A secret of every kind does not survive, wherever in a text it is. Nor does it if that text is
+//! deep in JSON or in strings of JSON, however it is escaped, in whatever pieces it is written.
 #![no_main]
 
 use std::io::Write;

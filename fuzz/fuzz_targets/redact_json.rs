@@ -1,5 +1,5 @@
-//! A redacted line of JSON: it is JSON of the same shape, in its strings too, redacting it again changes
-//! nothing, and what is under a sensitive key is gone.
+//! A redacted line of JSON: it is JSON of the same shape, in its strings too. Redacting it again
+//! changes nothing, and what is under a sensitive key is gone.
 #![no_main]
 
 use arbitrary::Arbitrary;

@@ -1,4 +1,4 @@
-//! What the targets draw their inputs from: texts that match a rule or nearly do, and JSON of them.
+//! Inputs of the targets: texts that match a rule or nearly do, and JSON of them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the tests of the whole share: folders read back, and sinks that hold, fail and panic.
+//! Shared parts of the tests of the whole: folders read back, and sinks that hold, fail and panic.
 #![allow(dead_code, missing_docs, reason = "each test file uses its part")]
 
 pub mod alone;

@@ -1,4 +1,4 @@
-//! What becomes of a secret, however it is wrapped: by the filter for lines and by an emit alike.
+//! Removal of a secret, however it is wrapped, by the filter for lines and by an emit alike.
 
 mod builder;
 #[path = "../../crates/redact/src/samples.rs"]
