@@ -1,4 +1,4 @@
-//! What was found before: a small cache, oldest out first.
+//! A small cache of what was found before, oldest out first.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

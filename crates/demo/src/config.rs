@@ -21,7 +21,7 @@ pub struct Config {
     pub address: SocketAddr,
     /// Who answers for the model; `None` is the bundled stand-in.
     pub provider: Option<Provider>,
-    /// The store of transcripts; `None` is a folder below the system's temporary one, removed at the end.
+    /// The store of transcripts; if `None`, a temporary folder that is removed at the end.
     pub store: Option<Arc<dyn Store>>,
     /// Decides what the stand-ins do.
     pub seed: u64,

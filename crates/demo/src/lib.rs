@@ -1,7 +1,7 @@
 //! A service of agents that answers questions about benefits, and records every step it takes.
 //!
-//! A supervisor reads a question, chooses a route, and hands it to the benefits agent, which asks a
-//! model over the OpenAI-compatible protocol and runs the tools the model calls for. Around that lie
+//! A supervisor reads a question, chooses a route, and hands it to the benefits agent. The agent asks
+//! a model over the OpenAI-compatible protocol and runs the tools the model calls for. Around that are
 //! a cache, a store for transcripts and push notifications. All nineteen event types of `llm-audit`
 //! come out of it:
 //!
@@ -16,11 +16,11 @@
 //! | `cache.hit`, `cache.miss`, `s3.write`, `push.send` | as named |
 //!
 //! The log is its only voice: nothing is printed. [`Config::from_env`] says what it reads from the
-//! environment; without a provider there, a stand-in on loopback answers, which is told by a seed
-//! when to be slow, to refuse, and to talk nonsense.
+//! environment. If that names no provider, a stand-in on loopback answers. A seed decides when it is
+//! slow, refuses, and talks nonsense.
 //!
-//! What it handles is what an agent in service handles: the personal data its users type, the
-//! credentials its tools carry, and the errors that quote both. [`PLANTED`] lists every such text of
+//! It handles what an agent in service handles: the personal data its users type, the credentials
+//! its tools carry, and the errors that quote both. [`PLANTED`] lists every such text of
 //! the stand-ins and of the [`load`]; none of them may reach a log.
 
 mod agent;

@@ -1,4 +1,4 @@
-//! What a question is about: entities by kind, and topics by their words.
+//! Subjects of a question: entities by kind, and topics by their words.
 
 use serde::Serialize;
 

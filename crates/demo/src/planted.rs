@@ -11,9 +11,10 @@ pub(crate) const API_KEY: &str = "key-51H8xQ2mZ0";
 pub(crate) const AUTHORIZATION: &str = "Basic YW5hOmxvcGV6";
 pub(crate) const COOKIE: &str = "session=9f8e7d6c5b4a";
 
-/// Every personal or secret text that goes through the service under [`load`](crate::load): one of
-/// each kind of rule (in questions, prompts, arguments, results, errors, the keys of cache and store,
-/// queries of URLs, pushes), and a value below each sensitive key (in arguments, results, headers,
-/// pushes).
+/// Every personal or secret text that goes through the service under [`load`](crate::load).
+///
+/// - One of each kind of rule: in questions, prompts, arguments, results, errors, the keys of cache and
+///   store, queries of URLs, pushes.
+/// - A value below each sensitive key: in arguments, results, headers, pushes.
 pub const PLANTED: [&str; 10] =
     [EMAIL, CARD, JWT, AWS_KEY, PASSWORD, SECRET, TOKEN, API_KEY, AUTHORIZATION, COOKIE];

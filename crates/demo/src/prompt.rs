@@ -5,8 +5,10 @@ use serde_json::{Map, Value};
 /// Longer texts are cut.
 const TEXT_CHARS_MAX: usize = 160;
 
-/// What is left of a tool's result: empty members and repeated entries of lists are gone, long texts
-/// are cut. serde_json bounds the depth of what was parsed, and so of this.
+/// Returns what is left of a tool's result without empty members and repeated entries of lists, and
+/// with long texts cut.
+///
+/// `serde_json` bounds the depth of what was parsed, and so of this.
 pub(crate) fn compress(result: &Value) -> Value {
     match result {
         Value::Object(members) => Value::Object(compress_members(members)),

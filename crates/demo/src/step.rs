@@ -17,7 +17,7 @@ pub(crate) fn ms_since(begin: Instant) -> f64 {
 }
 
 /// A step that has begun. What is done for it is below [`span`](Self::span), so its own event must
-/// come, whatever becomes of the step: if it is dropped before it ended, it was cancelled.
+/// come, whatever becomes of the step. If it is dropped before it ended, it was cancelled.
 pub(crate) struct Step {
     event: Option<(EventType<'static>, &'static str, &'static str)>,
     data: Value,

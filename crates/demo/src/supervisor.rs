@@ -62,7 +62,7 @@ impl Supervisor {
     }
 
     /// Hands the question over. What answers it runs as a task of its own, below the span of the
-    /// choice, and is cancelled if nobody waits for it any more.
+    /// choice. The task is cancelled if nobody waits for it any more.
     async fn ask_route(
         &self,
         question: &Arc<Question>,

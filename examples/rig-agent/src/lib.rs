@@ -6,8 +6,8 @@
 //!
 //! `main.rs` installs [`AuditLayer`](llm_audit::layer::tracing::AuditLayer) and asks an
 //! [agent()] with one tool; its model is a [stand-in](provider) on loopback that speaks
-//! OpenAI's chat API. Two calls of the model, the call of the tool and the run of the agent around
-//! them are on stdout, with models, tokens and latencies. Prompts, completions, arguments and results
+//! OpenAI's chat API. On stdout are two calls of the model, the call of the tool and the run of the
+//! agent around them, with models, tokens and latencies. Prompts, completions, arguments and results
 //! are not, unless both sides say so: `AUDIT_CAPTURE_CONTENT=true` for the log, and
 //! `record_content_telemetry` on rig's builder.
 //!
@@ -20,8 +20,8 @@
 //!   none: the agent's calls are directly below whatever operation is above them.
 //! - Its usage is the sum of its calls'. It is in `data.total`, so that nobody adds it up again.
 //! - `chat` is opened before the request, with all fields of the answer empty; they are recorded from
-//!   the answer. A call that fails records nothing and logs nothing: the layer takes a span that
-//!   was closed with all of them empty for a failed call, `llm.error` of type `no_response`.
+//!   the answer. A call that fails records nothing and logs nothing. If a span was closed with all
+//!   of them empty, the layer takes it for a failed call, `llm.error` of type `no_response`.
 //! - Cached tokens are `gen_ai.usage.cache_read.input_tokens`, as the conventions have it; reasoning
 //!   tokens are `gen_ai.usage.reasoning_tokens`, as they do not.
 //! - `execute_tool` is opened for all tools of a turn before the first one runs. Name and call id are

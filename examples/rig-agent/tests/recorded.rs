@@ -1,4 +1,4 @@
-//! What the tracing layer records of a rig agent, with no other line of glue.
+//! Records of a rig agent by the tracing layer, with no other line of glue.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What the tests share: a provider of their own, a client, and the log they read.
+//! Shared parts of the tests: a provider of their own, a client, and the log they read.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod content;
