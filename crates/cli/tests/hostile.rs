@@ -1,4 +1,4 @@
-//! What a log that somebody hostile wrote does to a terminal: nothing.
+//! Logs that somebody hostile wrote: they do nothing to a terminal.
 
 mod common;
 

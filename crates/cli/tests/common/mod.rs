@@ -1,4 +1,4 @@
-//! How the tests run the built command, and the logs they give it to read.
+//! Runs the built command for the tests, and makes the logs they give it to read.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 use std::fs;

@@ -59,8 +59,8 @@ fn concurrency(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Exit codes: 0 when all is recorded, 1 when events were lost or the accounting does not add up,
-/// 2 for settings that are not accepted, 3 when nothing was emitted.
+/// Returns 0 if all is recorded, and 1 if events were lost or the accounting does not add up. Returns
+/// 2 if settings are not accepted, and 3 if nothing was emitted.
 pub(crate) fn run(args: &Args) -> ExitCode {
     let demo = match record(args) {
         Ok(demo) => demo,

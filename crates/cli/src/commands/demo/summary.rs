@@ -1,4 +1,4 @@
-//! What one logger wrote into a folder: events by type, tokens and cost by model.
+//! Summary of what one logger wrote into a folder: events by type, tokens and cost by model.
 
 use std::collections::BTreeMap;
 use std::path::Path;
