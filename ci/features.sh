@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The library builds without features, with each alone and with every pair, without a warning; its
-# crates and the command build with and without theirs; and each feature adds the crates of others that
+# The library builds without features, with each alone and with every pair, without a warning. Its
+# crates and the command build with and without theirs. Each feature adds the crates of others that
 # the table of features says.
 set -euo pipefail
 cd "$(dirname "$0")/.."

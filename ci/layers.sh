@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Imports go one way: no crate and no module imports from a layer above it, and no modules of a crate
+# Imports go one way: no crate and no module imports from a layer above it. No modules of a crate
 # import each other in a circle. ci/layers.py declares the layers.
 set -euo pipefail
 cd "$(dirname "$0")/.."

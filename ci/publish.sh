@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every package that can be published builds from what it packs, and packs what a user needs: licenses,
+# Every package that can be published builds from what it packs. It packs what a user needs: licenses,
 # a readme, and no tests, scripts or data. Options go to cargo: `publish.sh --allow-dirty` before a
 # commit.
 set -euo pipefail

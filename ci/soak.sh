@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Eight threads emit for MINUTES, by default 10, while one random fault after the other is done to the
 # process, its files and its disk. Prints one JSON line: events, each of their ends, faults survived,
-# peak memory, descriptors. Exit code 1 if the accounting does not add up or a line does not parse,
-# and also if writing stops after a fault or something is left open.
+# peak memory, descriptors. Exit code 1 if the accounting does not add up or a line does not parse. It
+# is also 1 if writing does not go on after a fault or something is left open.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# However a process ends, what it accepted is in its log: exit, panics, signals, dead sinks (the tests),
-# and `record`, ended by a signal at COUNT random moments under load (by default 20): every log is
+# However a process ends, what it accepted is in its log. The tests check exit, panics, signals and dead
+# sinks. Then a signal ends `record` at COUNT random moments under load, by default 20. Every log is
 # closed, and `verify` finds nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

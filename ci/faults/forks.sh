@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Forks of a process whose threads emit, flush and protect values: no child hangs, no line is doubled,
-# every event of every child is in the log, `verify` finds nothing. And what else the tests of forks
-# hold. COUNT forks, by default 1000.
+# Forks of a process whose threads emit, flush and protect values, COUNT of them, by default 1000. No
+# child hangs, no line is doubled, every event of every child is in the log, and `verify` finds
+# nothing. The other tests of forks run too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A process that logs is killed (SIGKILL) at COUNT random moments under load, by default 20: every file
-# parses except at most one torn last line, `verify` names the open end, and the next process cuts that
+# A process that logs is killed (SIGKILL) at COUNT random moments under load, by default 20. Every file
+# parses except at most one torn last line, and `verify` names the open end. The next process cuts that
 # line off and goes on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Four processes of two threads each log 400,000 events into one folder, with a new file at 1 MB,
-# compression and retention on: every event is accounted for, no line is torn, `verify` finds nothing.
+# compression and retention on. Every event is accounted for, no line is torn, `verify` finds nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 exec </dev/null

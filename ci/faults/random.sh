@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Random runs of the whole, RUNS (1,000) of them: eight threads, a full queue, rotation, a full disk
-# and a close that races them; and twenty times as many of the writer against its model, turned by
-# hand. A seed that fails is named: LLM_AUDIT_SEED=<seed> runs it alone.
+# and a close that races them. Then twenty times as many of the writer against its model, turned by
+# hand. If a seed fails, it is named: LLM_AUDIT_SEED=<seed> runs it alone.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Real faults, done to a process that logs: disks that are full, fail, hang and go away, files and
-# folders that others move, missing rights, descriptors and readers, processes stopped and killed. A
-# line each: events emitted, written, counted as lost, in no line and told by none (unexplained), and
-# whether it was survived: no panic, every line parses, counts agree with the files, and writing goes
-# on after the fault. NAME: only the faults with this in their description. Faults that need root, a
-# tool or a file system that is not here are skipped and said so.
+# Real faults, done to a process that logs. Disks are full, fail, hang and go away; others move files
+# and folders. Rights, descriptors and readers are missing; processes are stopped and killed.
+# Prints a line each: events emitted, written, counted as lost, and unexplained (in no line and in no
+# count), and whether the fault was survived. It was if nothing panicked, every line parses, counts
+# agree with the files, and writing goes on afterwards. NAME: only the faults with this in their
+# description. A fault is skipped, with a line, if it needs root, a tool or a file system not here.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 exec </dev/null
@@ -13,10 +13,10 @@ source ci/faults/common.sh
 only=${1:-}
 faults=0 failed=0 skipped=0
 
-# Holds what the load says against the files, and says the row. What is given says what else is right:
-# `taken` (others took lines away, which `verify` names), `may-lose` (the disk may have),
-# `ends-in-fault` (nothing goes on), `killed` and `retired` (files are gone, or without an end), `more`
-# (others wrote there too).
+# Compares what the load reports with the files, and prints the row. The arguments name what else is
+# right: `taken` if others took lines away, which `verify` names; `may-lose` if the disk may have.
+# `ends-in-fault` if nothing goes on; `killed` and `retired` if files are gone or without an end.
+# `more` if others wrote there too.
 check() {
     local emitted written lost unexplained events told rest
     "$command" verify --json --dir "$dir" >"$here/verified" || (($? == 1)) || return 1

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A disk that takes a second for every fsync, SECONDS (5) long for each way of AUDIT_FSYNC: one thread
+# A disk that takes a second for every fsync, SECONDS (5) long for each way of AUDIT_FSYNC. One thread
 # emits as fast as it can into a queue of 16,384 places. A line each: events emitted, written and
-# overwritten, how many fsyncs there were, and the longest time in which nothing was written, by looks
-# 20 ms apart. If an fsync blocked the writer, that would be a second, and the script says so. For the rest
-# it decides by every event having its end, and by `verify` finding no other loss.
+# overwritten, and the number of fsyncs. Last is the longest time in which nothing was written, by
+# looks 20 ms apart. If an fsync blocked the writer, that would be a second, and the script says so. For
+# the rest it decides by every event having its end, and by `verify` finding no other loss.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 exec </dev/null

@@ -46,8 +46,8 @@ def presidio():
     patterns count too. Without a model there are no names and places, and words nearby do not raise
     a score, which at a threshold of 0 decides nothing.
     """
-    # E-mail addresses are checked against the list of suffixes in its package, not a fetched one,
-    # which is kept in the virtual environment, not in the user's home.
+    # E-mail addresses are checked against the list of suffixes in its package, not a fetched one.
+    # It is kept in the virtual environment, not in the user's home.
     os.environ["TLDEXTRACT_PUBLIC_SUFFIX_LIST_URLS"] = ""
     os.environ["TLDEXTRACT_CACHE"] = os.path.join(sys.prefix, "tldextract")
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry

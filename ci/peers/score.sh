@@ -8,8 +8,8 @@
 # To read it right: the kinds of secrets are those that llm-audit claims, and it was tuned on the
 # recordings. Their personal data is from the generator of Presidio's own evaluation.
 # Presidio knows no form of a secret: what it takes of one, it takes as something else, mostly a URL.
-# detect-secrets points at a line of code and knows no personal data; of a token it may tell the
-# prefix alone, or all but the prefix, and the token counts as redacted in part.
+# The tool detect-secrets points at a line of code and knows no personal data. If it names only the
+# prefix of a token, or all except the prefix, the token counts as redacted in part.
 # The samples are too small for a comparison. Their addresses end in `.example`, which Presidio rejects.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,8 +1,8 @@
-//! Emits from some threads until it is told to stop, while `ci/faults/` and `ci/soak.sh` do harm, and
-//! prints one JSON line: what became of every event, and what it took.
+//! Emits from some threads until it is told to stop, while `ci/faults/` and `ci/soak.sh` do harm.
+//! Prints one JSON line: what became of every event, and what it took.
 //!
-//! The log's settings are the variables of the library. Exit code 0: the log was closed; 1: it was not;
-//! 2: it could not be begun, or the usage is wrong.
+//! The log's settings are the variables of the library. The exit code is 0 if the log was closed,
+//! and 1 if it was not. It is 2 if the log could not be begun or the usage is wrong.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -7,8 +7,8 @@
 //!
 //! - functions and methods: `let _: fn(&A) -> B = path;`. A generic one is called by a function that
 //!   has the same bounds. Requiring more, or returning less, does not compile;
-//! - fields: [`fields!`]; variants: [`variants!`]; traits: [`implement!`]; `#[must_use]`:
-//!   [`must_be_used!`];
+//! - fields ([`fields!`]), variants ([`variants!`]), traits ([`implement!`]) and `#[must_use]`
+//!   ([`must_be_used!`]);
 //! - a function whose error may become that of another crate: [`converted`].
 //!
 //! The lines allow what stays compatible: new items, and `#[non_exhaustive]` on results, enums of
