@@ -231,8 +231,8 @@ const THREADS: usize = 1000;
 /// - logger: 64 KiB for everything small, as counters (2 KiB), settings, the writer's handle, the
 ///   start line, what the test itself does while it waits.
 ///
-/// While an event over its limit is cut, its caller takes up to a quarter of the limit besides;
-/// there is none here.
+/// If an event over its limit is cut, its caller takes up to a quarter of the limit besides; no
+/// event is cut here.
 ///
 /// Here: 95 KiB, 544 KiB, 63 KiB, 281 KiB, 1280 KiB and 64 KiB, which is less than 2.5 MiB.
 const BEYOND_QUEUE_BYTES: usize = {

@@ -6,8 +6,8 @@
 //!
 //! `main.rs` installs [`AuditLayer`](llm_audit::layer::tracing::AuditLayer) and asks an
 //! [agent()] with one tool; its model is a [stand-in](provider) on loopback that speaks
-//! OpenAI's chat API. On stdout are two calls of the model, the call of the tool and the run of the
-//! agent around them, with models, tokens and latencies. Prompts, completions, arguments and results
+//! OpenAI's chat API. On stdout are two calls of the model, the call of the tool and the agent's run
+//! around them, with models, tokens and latencies. Prompts, completions, arguments and results
 //! are not, unless both sides say so: `AUDIT_CAPTURE_CONTENT=true` for the log, and
 //! `record_content_telemetry` on rig's builder.
 //!
