@@ -753,12 +753,22 @@ fn one_of_the_logs_own_lines_that_cannot_be_written_counts_as_no_loss() {
     let fails = || WriteFault::Fails(0, io::ErrorKind::Other);
     fs.state().write_faults.extend([fails(), fails(), fails()]);
     let rig = Rig::over(fs, |builder| builder.retention_days(7));
-    // The writer reports what the housekeeping thread removed, each in its own time.
+    // The housekeeping thread removes the file, and the writer reports it, each in its own time. The
+    // clock moves to and fro within the day, so that the writer tries again.
+    let mut is_later = false;
+    let mut tick = || {
+        is_later = !is_later;
+        rig.clock.set(NOON + i64::from(is_later) * 1_000_000);
+    };
     wait_until(|| {
-        rig.clock.set(NOON + 1_000_000);
+        tick();
         rig.fs.state().write_faults.len() < 3
     });
     rig.fs.state().write_faults.clear();
+    wait_until(|| {
+        tick();
+        kinds(&rig.lines("audit-2026-03-01.jsonl")).contains(&"audit.retired")
+    });
     rig.emit(1);
     rig.audit.shutdown(DEADLINE).unwrap();
     let lines = rig.lines("audit-2026-03-01.jsonl");
