@@ -17,7 +17,7 @@
 #![allow(unsafe_code, reason = "mmap, pthread_atfork, and a pointer that is published once")]
 
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 /// The state that every process has for itself. In a child all of it is zero.
 ///
@@ -70,11 +70,26 @@ pub struct Hooks {
 static HOOKS: AtomicPtr<Hooks> = AtomicPtr::new(ptr::null_mut());
 
 /// Makes every later fork of this process and its children run these hooks. There is one set of
-/// hooks: a second registration replaces the first.
+/// hooks. Registering it again costs two loads.
 ///
 /// If a table is inherited by children, call this before the first change of the table.
+///
+/// # Panics
+///
+/// Other hooks are registered.
 pub fn register(hooks: &'static Hooks) {
-    HOOKS.store(ptr::from_ref(hooks).cast_mut(), Ordering::Release);
+    let hooks = ptr::from_ref(hooks).cast_mut();
+    let (acquire, release) = (Ordering::Acquire, Ordering::Release);
+    if let Err(known) = HOOKS.compare_exchange(ptr::null_mut(), hooks, release, acquire) {
+        assert!(ptr::eq(known, hooks), "a process has one set of fork hooks");
+    }
+    // Only set after the handlers are installed, so that no caller goes on without them. If several
+    // threads are here at once, a fork runs the hooks several times, which they have to count.
+    static ARE_INSTALLED: AtomicBool = AtomicBool::new(false);
+    if !ARE_INSTALLED.load(acquire) {
+        platform::install_hooks();
+        ARE_INSTALLED.store(true, release);
+    }
     own();
 }
 
@@ -194,7 +209,17 @@ mod platform {
     pub(super) fn watch() {
         // SAFETY: the handlers are functions of this type, and do only what their comments say.
         // If there is no memory for them, the call fails, and only the wiped page detects a fork.
-        let _failed = unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) };
+        let _failed = unsafe { libc::pthread_atfork(None, None, Some(child)) };
+    }
+
+    /// Installs the handlers of the hooks, after these were stored. A C library runs the handlers after
+    /// a fork only if it ran the one before it, so the hooks always run in pairs.
+    pub(super) fn install_hooks() {
+        // SAFETY: the handlers are functions of this type, and do only what their comments say.
+        // If there is no memory for them, the call fails, and a fork does not wait for changes.
+        let _failed = unsafe {
+            libc::pthread_atfork(Some(hook_before), Some(hook_in_parent), Some(hook_in_child))
+        };
     }
 
     pub(super) fn end() -> ! {
@@ -209,18 +234,21 @@ mod platform {
         }
     }
 
-    extern "C" fn before() {
+    extern "C" fn hook_before() {
         run(|hooks| hooks.before);
     }
 
-    extern "C" fn parent() {
+    extern "C" fn hook_in_parent() {
         run(|hooks| hooks.parent);
+    }
+
+    extern "C" fn hook_in_child() {
+        run(|hooks| hooks.child);
     }
 
     /// Runs in the child, on its only thread, before `fork` returns. It may only do what a signal
     /// handler may do: no allocation, no lock.
     extern "C" fn child() {
-        run(|hooks| hooks.child);
         // SAFETY: null, or a pointer to what is never freed.
         if let Some(own) = unsafe { OWN.load(Ordering::Acquire).as_ref() } {
             own.wipe();
@@ -263,6 +291,8 @@ mod platform {
 #[cfg(not(unix))]
 mod platform {
     pub(super) fn watch() {}
+
+    pub(super) fn install_hooks() {}
 
     /// Nothing forks here.
     pub(super) fn end() {}

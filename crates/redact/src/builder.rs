@@ -10,6 +10,7 @@ use crate::error::Error;
 
 /// Paths are bits of a word.
 const PATHS_MAX: usize = 64;
+
 /// Builds a [`Sanitizer`] that finds more than the default one, or replaces matches by something
 /// else.
 ///

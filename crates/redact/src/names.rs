@@ -56,13 +56,18 @@ const ENDINGS: [Group; 20] = [
     (b"als", Made, &[b"credentials"]),
     (b"kie", Made, &[b"cookie"]),
     (b"ies", Made, &[b"cookies"]),
-    (b"ion", Made, &[b"authorization", b"passwordconfirmation"]),
-    (b"ash", Made, &[b"passwordhash", b"passwdhash", b"pwdhash", b"passphrasehash", b"secrethash"]),
-    (b"est", Made, &[b"passworddigest", b"passwddigest", b"pwddigest", b"secretdigest"]),
-    (b"lue", Made, &[b"passwordvalue", b"passwdvalue", b"pwdvalue", b"secretvalue"]),
-    (b"irm", Made, &[b"passwordconfirm", b"passwdconfirm", b"pwdconfirm", b"secretconfirm"]),
-    (b"ext", Made, &[b"passwordtext", b"passwdtext", b"pwdtext", b"secrettext"]),
+    (b"ion", Made, &[b"authorization", b"confirmation"]),
+    (b"ash", Made, &[b"hash"]),
+    (b"est", Made, &[b"digest"]),
+    (b"lue", Made, &[b"value"]),
+    (b"irm", Made, &[b"confirm"]),
+    (b"ext", Made, &[b"text"]),
 ];
+/// Words after a password that do not make it something else.
+const AFTER_PASSWORDS: [&[u8]; 6] =
+    [b"hash", b"digest", b"value", b"confirmation", b"confirm", b"text"];
+/// The passwords that such a word may follow.
+const PASSWORDS: [&[u8]; 5] = [b"password", b"passwd", b"pwd", b"passphrase", b"secret"];
 /// Keys to a door, not to a map.
 const KEYS: [&[u8]; 17] = [
     b"apikey",
@@ -84,7 +89,7 @@ const KEYS: [&[u8]; 17] = [
     b"sharedkey",
 ];
 /// Words before `token` that make it a part of a text or a place in a list.
-const NO_TOKENS: [&[u8]; 33] = [
+const NO_TOKENS: [&[u8]; 30] = [
     b"decoded",
     b"input",
     b"output",
@@ -99,7 +104,6 @@ const NO_TOKENS: [&[u8]; 33] = [
     b"min",
     b"next",
     b"page",
-    b"nextpage",
     b"continuation",
     b"eos",
     b"bos",
@@ -116,9 +120,9 @@ const NO_TOKENS: [&[u8]; 33] = [
     b"last",
     b"special",
     b"image",
-    b"sub",
-    b"pre",
 ];
+/// The same, if no separator is between the word and `token`: `subtoken`, but not `sub_token`.
+const NO_TOKENS_IN_A_WORD: [&[u8]; 3] = [b"nextpage", b"sub", b"pre"];
 /// Words before `tokens` that make them credentials.
 const TOKENS: [&[u8]; 5] =
     [b"accesstokens", b"refreshtokens", b"authtokens", b"apitokens", b"sessiontokens"];
@@ -196,7 +200,7 @@ pub(super) fn of(name: &[u8]) -> Name {
         b"ens" if ends_with_any(name, &TOKENS) => Made,
         b"eys" if KEYS.iter().any(|key| ends_with(&name[..name.len() - 1], key)) => Made,
         b"ass" => of_pass(name),
-        b"cvv" | b"cvc" if last_word(name).1.len() == 3 => Chosen,
+        b"cvv" | b"cvc" if name.len() == 3 || last_word(name).1.len() == 3 => Chosen,
         end => of_ending(name, end),
     };
     if class == Plain || is_placeholder(name) { Plain } else { class }
@@ -205,10 +209,23 @@ pub(super) fn of(name: &[u8]) -> Name {
 #[inline]
 fn of_ending(name: &[u8], end: &[u8; 3]) -> Name {
     match ENDINGS.iter().find(|(last, ..)| *last == end) {
-        Some((_, class, endings)) if ends_with_any(name, endings) => *class,
+        Some((_, class, endings)) if ends_with_any(name, endings) => {
+            let after = AFTER_PASSWORDS.iter().find(|word| ends_with(name, word));
+            match after.is_some_and(|word| !follows_password(name, word.len())) {
+                true => Plain,
+                false => *class,
+            }
+        }
         _ if end == b"ase" && ends_with(name, b"secretbase") => Made,
         _ => Plain,
     }
+}
+
+/// Returns whether a password is before the last `letters` letters of a name.
+fn follows_password(name: &[u8], letters: usize) -> bool {
+    let is_letter = |&at: &usize| name[at].is_ascii_alphanumeric() || name[at] >= 0x80;
+    let start = (0..name.len()).rev().filter(is_letter).nth(letters - 1);
+    start.is_some_and(|start| ends_with_any(&name[..start], &PASSWORDS))
 }
 
 fn of_token(name: &[u8]) -> Name {
@@ -216,9 +233,11 @@ fn of_token(name: &[u8]) -> Name {
         return Plain;
     }
     let (rest, last) = last_word(name);
-    let before = if last.len() > 5 { &last[..last.len() - 5] } else { last_word(rest).1 };
+    let is_one_word = last.len() > 5;
+    let before = if is_one_word { &last[..last.len() - 5] } else { last_word(rest).1 };
+    let is_part = is_one_word && is_one_of(before, &NO_TOKENS_IN_A_WORD);
     let is_counted = || rest.to_ascii_lowercase().windows(5).any(|part| part == b"_per_");
-    match is_one_of(before, &NO_TOKENS) || is_counted() {
+    match is_part || is_one_of(before, &NO_TOKENS) || is_counted() {
         true => DoubtfulMade,
         false => Made,
     }
@@ -279,6 +298,34 @@ pub(super) fn last_word(name: &[u8]) -> (&[u8], &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_after_a_password_leaves_it_one() {
+        for password in ["password", "passwd", "pwd", "passphrase", "secret"] {
+            for after in ["hash", "digest", "value", "confirmation", "confirm", "text"] {
+                let capital = format!("{}{}", after[..1].to_uppercase(), &after[1..]);
+                for name in [
+                    format!("{password}_{after}"),
+                    format!("new-{password}.{after}"),
+                    format!("{password}{capital}"),
+                    format!("{password}{after}"),
+                ] {
+                    assert_eq!(of(name.as_bytes()), Made, "{name}");
+                }
+                assert_eq!(of(format!("order_{after}").as_bytes()), Plain, "{after}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_a_part_of_a_text_only_in_one_word() {
+        for name in ["sub_token", "subToken", "pre-token", "nextpage_token", "CvV", "cVC"] {
+            assert!(of(name.as_bytes()).is_secret(), "{name}");
+        }
+        for name in ["subtoken", "pretoken", "nextpagetoken", "next_page_token"] {
+            assert!(!of(name.as_bytes()).is_secret(), "{name}");
+        }
+    }
 
     #[test]
     fn names_have_classes() {

@@ -8,6 +8,9 @@ use crate::{Kind, Match};
 /// What may follow a name: its closing quote, an escape of that, a blank, a sign.
 const BEHIND: &[u8] = b"\"'\\ \t:=";
 
+/// What may follow `pass`: a quote of Markdown, too.
+const AFTER_PASS: &[u8] = b"`\"'\\ \t:=";
+
 /// The bytes by which a name is found: its end or, if that is rarer, an inner part.
 pub(super) const TRIGGERS: [Bytes; 9] = [
     [b"sS", b"wW", b"oO", b"rR"],
@@ -18,7 +21,7 @@ pub(super) const TRIGGERS: [Bytes; 9] = [
     [b"kK", b"eE", b"nN", BEHIND],
     [b"tT_-", b"vV", b"aA", b"lL"],
     [b"iI", b"aA", b"lL", BEHIND],
-    [b"aA", b"sS", b"sS", BEHIND],
+    [b"aA", b"sS", b"sS", AFTER_PASS],
 ];
 
 /// The last letters of names of secrets, folded, as far as a trigger leads to them.
