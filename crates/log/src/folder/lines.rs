@@ -99,7 +99,7 @@ fn too_long(bytes: u64) -> Error {
     Error::parse("log line", format!("{bytes} bytes long; the limit is {limit} MiB"))
 }
 
-/// The lines of files in order: [`Folder::lines`].
+/// The lines of files in order: [`Folder::lines`](super::Folder::lines).
 #[derive(Debug)]
 pub struct Lines<'f> {
     files: slice::Iter<'f, LogFile>,
