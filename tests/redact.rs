@@ -109,6 +109,22 @@ fn lines_become_what_they_should() {
             r#"{"a": "{\"token\": \"hunter2\"}",}"#,
             r#"{"a": "{\"token\": "[REDACTED]""#,
         ),
+        // Quotes and brackets in a text move no other text of the list.
+        (
+            NotQuiteJson,
+            r#"{"rawHeaders":["it's","x","Cookie",["hunter2"]],"#,
+            r#"{"rawHeaders":["it's","x","Cookie","[REDACTED]"],"#,
+        ),
+        (
+            NotQuiteJson,
+            r#"{"rawHeaders":["\"a\"","x","Cookie",["hunter2"]],"#,
+            r#"{"rawHeaders":["\"a\"","x","Cookie","[REDACTED]"],"#,
+        ),
+        (
+            NotQuiteJson,
+            r#"{"a":"{\"rawHeaders\":[\"[INST] hi\",\"x\",\"Cookie\",[\"hunter2\"]]}","#,
+            r#"{"a":"{\"rawHeaders\":[\"[INST] hi\",\"x\",\"Cookie\","[REDACTED]""#,
+        ),
         (
             NotQuiteJson,
             r#"{"k@l.mn":1,"o@p.qr":2,"token":x}"#,

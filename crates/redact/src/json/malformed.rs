@@ -5,6 +5,8 @@
 //! decoded. It may be a key, a name or a value. A match across quotes, such as a name and its
 //! value, is found afterwards in the whole line.
 
+use std::borrow::Cow;
+
 use super::spelling::{decode, redact_decoded};
 use crate::extent::{Syntax, value_end};
 use crate::walk::{Fate, LooseWalk};
@@ -38,8 +40,16 @@ pub(super) fn redact(
     counts: &mut Redactions,
 ) {
     let mut pieces = String::with_capacity(line.len());
-    let (walk, was_structure) = (LooseWalk::new(sanitizer), false);
-    Pieces { sanitizer, line, quotes, walk, was_structure, out: &mut pieces, counts }.redact();
+    Pieces {
+        sanitizer,
+        line,
+        quotes,
+        walk: LooseWalk::new(sanitizer),
+        strings: Vec::new(),
+        out: &mut pieces,
+        counts,
+    }
+    .redact();
     sanitizer.redact_text(&pieces, out, counts);
 }
 
@@ -57,10 +67,43 @@ struct Pieces<'a> {
     line: &'a str,
     quotes: Quotes,
     walk: LooseWalk<'a>,
-    /// The last piece was between strings, so this one is a string.
-    was_structure: bool,
+    /// The open strings, each but the last with JSON in it.
+    strings: Vec<OpenString>,
     out: &'a mut String,
     counts: &'a mut Redactions,
+}
+
+/// A string whose opening quote was between brackets, commas and colons. Its end is known only if
+/// the quotes of the line are whole.
+#[derive(Clone, Copy, Debug)]
+struct OpenString {
+    quote: u8,
+    /// The backslashes before its quotes: 0, in JSON in a string 1, in a string of that 3.
+    backslashes: usize,
+    /// The place after its opening quote.
+    start: usize,
+    /// It begins like JSON, so more strings may be in it.
+    holds_json: bool,
+}
+
+impl OpenString {
+    /// Returns whether it ends at a quote with so many backslashes before it. More may be before it
+    /// if its text ends with backslashes.
+    fn ends_at(&self, quote: u8, backslashes: usize) -> bool {
+        let spelled = 2 * (self.backslashes + 1);
+        quote == self.quote && backslashes % spelled == self.backslashes
+    }
+}
+
+/// What a piece was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// Brackets and commas between strings.
+    Structure,
+    /// A part of a string that goes on.
+    PartOfText,
+    /// The end of the text from `start` to `end`.
+    Text { start: usize, end: usize },
 }
 
 impl Pieces<'_> {
@@ -73,8 +116,8 @@ impl Pieces<'_> {
             redact_piece(self.sanitizer, piece, self.out, self.counts);
             let Some(end) = end else { return };
             self.out.push_str(&self.line[end..=end]);
+            let value = self.value_that_goes(piece, quoted, end);
             at = end + 1;
-            let value = self.value_that_goes(piece, quoted, at);
             if let Some((start, end)) = value {
                 self.replace(at, start, end);
                 at = end;
@@ -96,25 +139,17 @@ impl Pieces<'_> {
         self.walk.pass();
     }
 
-    /// Reads a piece, after which the line continues at `at`. Returns the value after it, if the
-    /// piece causes that to be redacted whole.
-    fn value_that_goes(&mut self, piece: &str, quoted: bool, at: usize) -> Option<(usize, usize)> {
-        // An escaped quote is inside a string, which may hold JSON.
-        let may_be_structure = !self.was_structure || piece.ends_with('\\');
-        self.was_structure = may_be_structure && is_structure(piece);
-        if self.was_structure {
-            self.read_structure(piece);
-            return None;
-        }
-        let mut scratch = String::new();
-        let text = decode(piece, piece.contains('\\'), &mut scratch);
-        // Decodes like readers that do not know such an escape.
-        let stripped = text.contains('\\').then(|| text.replace('\\', ""));
-        let name = stripped.as_deref().unwrap_or(text);
-        let is_secret = |name: &str| self.sanitizer.classify(name).is_secret();
-        let is_key = quoted && (is_secret(text) || is_secret(name));
+    /// Reads a piece that ends with the quote at `end`. Returns the value after it, if the piece
+    /// causes that to be redacted whole.
+    fn value_that_goes(&mut self, piece: &str, quoted: bool, end: usize) -> Option<(usize, usize)> {
+        let read = self.follow_strings(piece, end);
+        let at = end + 1;
+        let is_key = quoted && read != Read::Structure && self.is_secret(piece);
         let by_key = if is_key { value_behind_key(self.line, at) } else { None };
-        let by_walk = self.read_text(name, at);
+        let by_walk = match read {
+            Read::Text { start, end } => self.read_text(&unescaped(&self.line[start..end]), at),
+            Read::Structure | Read::PartOfText => None,
+        };
         if by_key.is_some() {
             return by_key;
         }
@@ -123,6 +158,49 @@ impl Pieces<'_> {
         let (start, end) = value?;
         let stays = fate == Fate::Texts && is_number(&self.line[start..end]);
         (!stays).then_some((start, end))
+    }
+
+    /// Follows the open strings over a piece that ends with the quote at `end`.
+    fn follow_strings(&mut self, piece: &str, end: usize) -> Read {
+        let (quote, start) = (self.line.as_bytes()[end], end - piece.len());
+        let backslashes = piece.len() - piece.trim_end_matches('\\').len();
+        let innermost = self.strings.last().copied();
+        let ended = self.strings.iter().rposition(|open| open.ends_at(quote, backslashes));
+        if let Some(ended) = ended {
+            self.strings.truncate(ended);
+        }
+        let is_between_strings = match innermost {
+            Some(open) if !open.holds_json => {
+                let begins = open.start == start && backslashes == 2 * open.backslashes + 1;
+                begins && ended.is_none()
+            }
+            _ => true,
+        };
+        if is_between_strings && is_structure(piece) {
+            self.read_structure(piece);
+            if ended.is_none() {
+                if let Some(open) = self.strings.last_mut() {
+                    open.holds_json = true;
+                }
+                let start = end + 1;
+                self.strings.push(OpenString { quote, backslashes, start, holds_json: false });
+            }
+            return Read::Structure;
+        }
+        match innermost {
+            Some(open) if !open.holds_json && ended.is_none() => Read::PartOfText,
+            Some(open) if !open.holds_json => {
+                Read::Text { start: open.start, end: end - backslashes.min(open.backslashes) }
+            }
+            _ => Read::Text { start, end },
+        }
+    }
+
+    fn is_secret(&self, piece: &str) -> bool {
+        let mut scratch = String::new();
+        let text = decode(piece, piece.contains('\\'), &mut scratch);
+        let is_secret = |name: &str| self.sanitizer.classify(name).is_secret();
+        is_secret(text) || (text.contains('\\') && is_secret(&text.replace('\\', "")))
     }
 
     /// Passes a text to the walk. Returns the fate of the value after it and the value, if that is
@@ -157,6 +235,15 @@ impl Pieces<'_> {
             }
         }
     }
+}
+
+/// Decodes like readers that do not know such an escape.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut scratch = String::new();
+    Cow::Owned(decode(text, true, &mut scratch).replace('\\', ""))
 }
 
 fn is_of_word(byte: u8) -> bool {
