@@ -2,7 +2,8 @@
 """Checks the direction of imports: among the crates, and among the modules of each crate.
 
 A crate or a module imports only from lower layers, and no modules of a crate import each other in a
-circle. The layers are declared below. Test code does not count. With `--self-test` it checks itself.
+circle. The layers are declared below. Test code does not count. The map in ARCHITECTURE.md names every
+file. With `--self-test` the script checks itself.
 """
 
 import os
@@ -405,6 +406,32 @@ def packages():
                 yield folder, tomllib.load(file)
 
 
+def check_map(text):
+    """What is wrong in the map of ARCHITECTURE.md: every file has a row, and a row's names are in it."""
+    rows, folder = {}, None
+    for line in text[text.index("\n## The map\n") :].splitlines():
+        if line.startswith("### "):
+            folder = line.strip("# `") if "`" in line else None
+        row = re.fullmatch(r"\| `([^`]+)` \| (.*) \|", line)
+        if row and folder:
+            rows[folder + row[1]] = row[2]
+    files = []
+    for top in ["src", *(f"crates/{name}/src" for name in os.listdir("crates"))]:
+        for place, _, names in os.walk(top):
+            if "tests" not in place.split("/"):
+                files += [os.path.join(place, name) for name in names if name.endswith(".rs")]
+    files = [file for file in files if os.path.basename(file) != "tests.rs"]
+    for file in sorted(set(rows).symmetric_difference(files)):
+        yield f"ARCHITECTURE.md: {file}: {'no such file' if file in rows else 'has no row in the map'}"
+    for file, row in rows.items():
+        if file in files:
+            with open(file, encoding="utf-8") as code:
+                words = set(re.findall(r"\w+", code.read()))
+            for name in re.findall(r"`(?:\w+::)?([A-Za-z]\w*)`", row):
+                if name not in words:
+                    yield f"ARCHITECTURE.md: {file} does not name {name}"
+
+
 # A crate with every way to name a module, and what is found in it.
 SAMPLE = {
     "lib.rs": "mod a; mod b; mod c; #[cfg(test)] mod d; #[path = \"other.rs\"] mod e; pub use a::One;",
@@ -454,6 +481,8 @@ def main():
             if os.path.exists(path):
                 wrong += check_modules(name, path)
                 break
+    with open("ARCHITECTURE.md", encoding="utf-8") as text:
+        wrong += check_map(text.read())
     for what in wrong:
         print(what, file=sys.stderr)
     return 1 if wrong else 0

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::ring::{Drainer, Next, OnFull};
+use crate::ring::{DrainStep, Drainer, OnFull};
 
 /// The ring and its drainer.
-pub struct Ring {
+pub struct BenchRing {
     ring: Arc<crate::ring::Ring>,
     drainer: Mutex<Drainer>,
 }
 
-impl Ring {
+impl BenchRing {
     /// `capacity` slots over `bytes` of memory.
     pub fn new(capacity: usize, bytes: usize) -> Self {
         let ring = crate::ring::Ring::new(capacity, bytes);
@@ -22,7 +22,8 @@ impl Ring {
     /// Pushes a copy of `payload`, overwriting the oldest when full.
     #[inline]
     pub fn push(&self, payload: &[u8]) {
-        let mut chain = self.ring.chain(usize::MAX, OnFull::Evict).expect("a buffer a thread");
+        let mut chain =
+            self.ring.begin_chain(usize::MAX, OnFull::Evict).expect("a buffer a thread");
         chain.put(payload).expect("room for a small payload");
         self.ring.push(chain);
     }
@@ -30,7 +31,7 @@ impl Ring {
     /// Takes everything out and says how many entries there were.
     pub fn drain(&self) -> usize {
         let (mut drainer, mut taken, mut seals) = (self.drainer.lock(), 0, u32::MAX);
-        while let Next::Taken(entry) = drainer.next(&mut seals, None) {
+        while let DrainStep::Taken(entry) = drainer.take_next(&mut seals, None) {
             taken += usize::from(entry.is_event());
             drainer.release(entry);
         }

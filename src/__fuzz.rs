@@ -4,40 +4,40 @@
 use serde::Serialize;
 
 use crate::record::decode;
-use crate::record::encode::{self, Head};
+use crate::record::encode::{self, EventHead};
 use crate::record::event::{AuditEvent, EventType};
 use crate::ring::{OnFull, Ring};
 use crate::sanitize::{Redactions, Sanitizer};
 use crate::writer::jsonl;
 
 /// The line of an event whose payload is `value`.
-pub fn record_line(value: &impl Serialize) -> Vec<u8> {
+pub fn fuzz_record_line(value: &impl Serialize) -> Vec<u8> {
     const LIMIT: usize = 64 << 10;
     let ring = Ring::new(64, 2 * LIMIT);
-    let mut chain = ring.chain(LIMIT, OnFull::Evict).expect("a new ring has buffers");
+    let mut chain = ring.begin_chain(LIMIT, OnFull::Evict).expect("a new ring has buffers");
     let event = AuditEvent::new(EventType::Serialize, "fuzz", "record").data(value);
-    let head = Head { trace_id: 1, span_id: 2, parent_span_id: None, timestamp: 3 };
+    let head = EventHead { trace_id: 1, span_id: 2, parent_span_id: None, timestamp: 3 };
     let (sanitizer, mut counts) = (Sanitizer::default(), Redactions::default());
-    encode::encode(&event, head, &mut chain, &sanitizer, true, &mut counts)
+    encode::encode_event(&event, head, &mut chain, &sanitizer, true, &mut counts)
         .expect("the memory is twice the limit");
-    line(&chain.to_vec())
+    fuzz_decoded_line(&chain.to_vec())
 }
 
 /// Returns where in the text a match may begin, by vectors and byte for byte.
-pub fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
+pub fn fuzz_candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
     llm_audit_redact::candidates(text, edge.min(text.len()))
 }
 
 /// Decodes any bytes at all, and serializes what they say.
-pub fn decode_bytes(bytes: &[u8]) {
-    if decode::decode(bytes).is_ok() {
-        line(bytes);
+pub fn fuzz_decode_bytes(bytes: &[u8]) {
+    if decode::decode_record(bytes).is_ok() {
+        fuzz_decoded_line(bytes);
     }
 }
 
-fn line(bytes: &[u8]) -> Vec<u8> {
-    let record = decode::decode(bytes).expect("what was encoded decodes");
+fn fuzz_decoded_line(bytes: &[u8]) -> Vec<u8> {
+    let record = decode::decode_record(bytes).expect("what was encoded decodes");
     let mut line = Vec::new();
-    jsonl::write_event(&mut line, "0123456789abcdef", 1, &record);
+    jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
     line
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 /// Emitting never fails. Failures after it are counted in [`Accounting`](crate::Accounting).
 ///
 /// `Debug` prints the same as `Display`, so the message is readable if `main` returns the error.
-pub struct Error(Box<Kind>);
+pub struct Error(Box<ErrorCause>);
 
-pub(crate) enum Kind {
+pub(crate) enum ErrorCause {
     /// A setting that is not accepted.
     Config { name: String, given: String, accepted: String },
     /// The operating system refused the folder or a file of the log.
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
     NotDurable { events: u64 },
     /// The handlers of signals could not be installed.
     #[cfg(unix)]
-    Signal(llm_audit_process::exit::Error),
+    Signal(llm_audit_process::exit::SignalError),
     /// A sanitizer or a protected value was not accepted.
     Redact(llm_audit_redact::Error),
     /// A text could not be parsed; `what` is the expected form.
@@ -49,12 +49,12 @@ pub(crate) enum Kind {
 
 impl From<llm_audit_log::Error> for Error {
     fn from(error: llm_audit_log::Error) -> Self {
-        Self::new(Kind::Log(error))
+        Self::new(ErrorCause::Log(error))
     }
 }
 
 impl Error {
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: ErrorCause) -> Self {
         Self(Box::new(kind))
     }
 
@@ -63,7 +63,7 @@ impl Error {
         given: impl Into<String>,
         accepted: impl Into<String>,
     ) -> Self {
-        Self::new(Kind::Config {
+        Self::new(ErrorCause::Config {
             name: name.into(),
             given: given.into(),
             accepted: accepted.into(),
@@ -71,26 +71,26 @@ impl Error {
     }
 
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self::new(Kind::Io { doing, path: path.into(), source })
+        Self::new(ErrorCause::Io { doing, path: path.into(), source })
     }
 
     pub(crate) fn parse(what: &'static str, why: impl Into<String>) -> Self {
-        Self::new(Kind::Parse { what, why: why.into() })
+        Self::new(ErrorCause::Parse { what, why: why.into() })
     }
 
     /// Reports whether a setting was not accepted. The message names it, its value and what is
     /// accepted.
     pub fn is_config(&self) -> bool {
         match &*self.0 {
-            Kind::Config { .. } => true,
-            Kind::Redact(error) => error.is_variable(),
+            ErrorCause::Config { .. } => true,
+            ErrorCause::Redact(error) => error.is_variable(),
             _ => false,
         }
     }
 
     /// Reports whether the deadline passed before everything was written.
     pub fn is_deadline(&self) -> bool {
-        matches!(*self.0, Kind::Deadline { .. })
+        matches!(*self.0, ErrorCause::Deadline { .. })
     }
 
     /// Reports whether events were written without a guarantee that they are on the disk.
@@ -98,32 +98,32 @@ impl Error {
     /// This is so if an fsync failed, or if they were never synced. The message contains their
     /// number.
     pub fn is_not_durable(&self) -> bool {
-        matches!(*self.0, Kind::NotDurable { .. })
+        matches!(*self.0, ErrorCause::NotDurable { .. })
     }
 
     /// Reports whether the operating system refused the folder, a file, a thread or a signal
     /// handler.
     pub fn is_io(&self) -> bool {
         match &*self.0 {
-            Kind::Io { .. } | Kind::Thread(_) => true,
+            ErrorCause::Io { .. } | ErrorCause::Thread(_) => true,
             #[cfg(unix)]
-            Kind::Signal(error) => error.is_io(),
-            Kind::Log(error) => error.is_io(),
+            ErrorCause::Signal(error) => error.is_io(),
+            ErrorCause::Log(error) => error.is_io(),
             _ => false,
         }
     }
 }
 
 #[cfg(unix)]
-impl From<llm_audit_process::exit::Error> for Error {
-    fn from(error: llm_audit_process::exit::Error) -> Self {
-        Self::new(Kind::Signal(error))
+impl From<llm_audit_process::exit::SignalError> for Error {
+    fn from(error: llm_audit_process::exit::SignalError) -> Self {
+        Self::new(ErrorCause::Signal(error))
     }
 }
 
 impl From<llm_audit_redact::Error> for Error {
     fn from(error: llm_audit_redact::Error) -> Self {
-        Self::new(Kind::Redact(error))
+        Self::new(ErrorCause::Redact(error))
     }
 }
 
@@ -136,26 +136,32 @@ impl fmt::Debug for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::Config { name, given, accepted } => {
+            ErrorCause::Config { name, given, accepted } => {
                 write!(f, "{name} is {given:?}; accepted: {accepted}")
             }
-            Kind::Io { doing, path, source } => {
+            ErrorCause::Io { doing, path, source } => {
                 write!(f, "cannot {doing} {}: {source}", path.display())
             }
-            Kind::Thread(source) => write!(f, "cannot start the writer's thread: {source}"),
-            Kind::Random(why) => write!(f, "cannot get random bytes from the system: {why}"),
-            Kind::AlreadyInit => f.write_str("the recorder of this process is already initialized"),
-            Kind::Deadline { waited, outstanding } => {
+            ErrorCause::Thread(source) => write!(f, "cannot start the writer's thread: {source}"),
+            ErrorCause::Random(why) => write!(f, "cannot get random bytes from the system: {why}"),
+            ErrorCause::AlreadyInit => {
+                f.write_str("the recorder of this process is already initialized")
+            }
+            ErrorCause::Deadline { waited, outstanding } => {
                 let events = if *outstanding == 1 { "event is" } else { "events are" };
                 write!(f, "not done within {waited:?}: {outstanding} {events} outstanding")
             }
-            Kind::WritersThread => f.write_str("the writer's own thread cannot wait for itself"),
-            Kind::WriterGone => f.write_str("the writer's thread panicked, which is a defect"),
-            Kind::WriterNotStarted => {
+            ErrorCause::WritersThread => {
+                f.write_str("the writer's own thread cannot wait for itself")
+            }
+            ErrorCause::WriterGone => {
+                f.write_str("the writer's thread panicked, which is a defect")
+            }
+            ErrorCause::WriterNotStarted => {
                 f.write_str("the writer's thread could not be started in this forked process")
             }
-            Kind::NoFiles => f.write_str("no files are written, so nothing is on the disk"),
-            Kind::NotDurable { events } => {
+            ErrorCause::NoFiles => f.write_str("no files are written, so nothing is on the disk"),
+            ErrorCause::NotDurable { events } => {
                 write!(
                     f,
                     "an fsync failed, or the log was closed without one: {events} written events \
@@ -163,10 +169,10 @@ impl fmt::Display for Error {
                 )
             }
             #[cfg(unix)]
-            Kind::Signal(error) => error.fmt(f),
-            Kind::Redact(error) => error.fmt(f),
-            Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
-            Kind::Log(error) => error.fmt(f),
+            ErrorCause::Signal(error) => error.fmt(f),
+            ErrorCause::Redact(error) => error.fmt(f),
+            ErrorCause::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
+            ErrorCause::Log(error) => error.fmt(f),
         }
     }
 }
@@ -174,10 +180,10 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
-            Kind::Io { source, .. } | Kind::Thread(source) => Some(source),
+            ErrorCause::Io { source, .. } | ErrorCause::Thread(source) => Some(source),
             #[cfg(unix)]
-            Kind::Signal(error) => std::error::Error::source(error),
-            Kind::Log(error) => std::error::Error::source(error),
+            ErrorCause::Signal(error) => std::error::Error::source(error),
+            ErrorCause::Log(error) => std::error::Error::source(error),
             _ => None,
         }
     }

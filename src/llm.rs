@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::context::TraceContext;
-use crate::pricing::{Answer, Usage, Usd};
+use crate::pricing::{ProviderAnswer, Usage, Usd};
 use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
-use crate::record::{Fields, Payload};
+use crate::record::{OptionalFields, Payload};
 use crate::recorder::{AuditLogger, Outlet};
 
 /// One call of a model, for [`record_llm_call`].
@@ -44,12 +44,12 @@ pub struct LlmCall<'a> {
 
 /// An object-safe view of a provider's answer.
 trait ReadAnswer {
-    fn read(&self) -> Option<Answer>;
+    fn read(&self) -> Option<ProviderAnswer>;
 }
 
 impl<T: Serialize> ReadAnswer for T {
-    fn read(&self) -> Option<Answer> {
-        Answer::of(self)
+    fn read(&self) -> Option<ProviderAnswer> {
+        ProviderAnswer::from_serialized(self)
     }
 }
 
@@ -162,7 +162,7 @@ impl<'a> LlmCall<'a> {
             ("prompt", self.prompt.filter(|_| captures)),
             ("completion", self.completion.filter(|_| captures)),
         ];
-        let data = Fields(&members);
+        let data = OptionalFields(&members);
         let answered = answer
             .error
             .as_ref()
@@ -202,7 +202,7 @@ impl<'a> LlmCall<'a> {
     fn price(&self, outlet: &Outlet, answered: &str, usage: Usage) -> Option<Usd> {
         let models = [answered, self.model];
         let models = if answered == self.model { &models[..1] } else { &models };
-        outlet.cost_at(self.provider, models, usage)
+        outlet.cost_with_provider(self.provider, models, usage)
     }
 }
 

@@ -10,12 +10,12 @@ pub(crate) const SHARE_ACCEPTED: &str = "a number from 0 to 1";
 pub(crate) const THRESHOLD_ACCEPTED: &str = "a number of milliseconds from 0 up";
 
 /// Returns whether a rate is accepted.
-pub(crate) fn is_share(rate: f64) -> bool {
+pub(crate) fn is_sampling_rate(rate: f64) -> bool {
     (0.0..=1.0).contains(&rate)
 }
 
 /// Returns whether a threshold is accepted. Not-a-number is not.
-pub(crate) fn is_threshold(milliseconds: f64) -> bool {
+pub(crate) fn is_slow_threshold(milliseconds: f64) -> bool {
     milliseconds >= 0.0
 }
 
@@ -74,10 +74,10 @@ impl SamplingPolicy {
             ("SUCCESS_SAMPLE_RATE", self.success_rate),
             ("ERROR_SAMPLE_RATE", self.error_rate),
         ];
-        if let Some((name, rate)) = rates.into_iter().find(|(_, rate)| !is_share(*rate)) {
+        if let Some((name, rate)) = rates.into_iter().find(|(_, rate)| !is_sampling_rate(*rate)) {
             return Err(Error::config(name, rate.to_string(), SHARE_ACCEPTED));
         }
-        if is_threshold(self.slow_threshold_ms) {
+        if is_slow_threshold(self.slow_threshold_ms) {
             return Ok(());
         }
         let given = self.slow_threshold_ms.to_string();

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::config::Builder;
 use crate::export::Exporter;
-use crate::recorder::{AuditLogger, start_capture, stop_capture};
+use crate::recorder::{AuditLogger, start_thread_capture, stop_thread_capture};
 
 /// The time that a test waits for the writer before it fails.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ pub fn capture_with(change: impl FnOnce(Builder) -> Builder) -> Capture {
     let builder = AuditLogger::builder().without_environment().files(false).debug(true);
     let builder = builder.in_one_lane().exporter(lines.clone());
     let logger = change(builder).build().expect("a logger without files starts");
-    Capture { _attached: attach(&logger), logger, lines }
+    Capture { _attached: attach_to_capture(&logger), logger, lines }
 }
 
 /// The captured lines and their logger; see [`capture`].
@@ -95,12 +95,12 @@ impl Capture {
 
     /// Captures the events of the calling thread, too, until the guard is dropped.
     pub fn attach(&self) -> Attached {
-        attach(&self.logger)
+        attach_to_capture(&self.logger)
     }
 }
 
-fn attach(logger: &AuditLogger) -> Attached {
-    start_capture(logger);
+fn attach_to_capture(logger: &AuditLogger) -> Attached {
+    start_thread_capture(logger);
     Attached { instance: logger.instance().to_owned(), _not_send: PhantomData }
 }
 
@@ -115,7 +115,7 @@ pub struct Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        stop_capture(&self.instance);
+        stop_thread_capture(&self.instance);
     }
 }
 

@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::{self, UnknownVariable};
 
 /// Warns about variables that begin with `AUDIT_` and are not known. Only the first call of a process looks.
-pub(crate) fn unknown_variables() {
+pub(crate) fn warn_of_unknown_variables() {
     static LOOKED: AtomicBool = AtomicBool::new(false);
     // Relaxed: the flag guards no other memory. A forked child inherits it and stays silent.
     if !LOOKED.swap(true, Ordering::Relaxed) {
         let names = std::env::vars_os().map(|(name, _)| name);
-        print(&warning(&config::unknown(names)));
+        print_to_stderr(&unknown_variables_warning(&config::find_unknown_variables(names)));
     }
 }
 
 /// Returns a line for each variable.
-fn warning(unknown: &[UnknownVariable]) -> String {
+fn unknown_variables_warning(unknown: &[UnknownVariable]) -> String {
     let mut text = String::new();
     for variable in unknown {
         let _ = writeln!(text, "llm-audit: {variable}"); // a string takes everything
@@ -26,15 +26,15 @@ fn warning(unknown: &[UnknownVariable]) -> String {
 }
 
 /// Writes to stderr in one write. An error is ignored: nothing is left to report it on.
-fn print(text: &str) {
+fn print_to_stderr(text: &str) {
     if !text.is_empty() {
-        let _ = write(text.as_bytes());
+        let _ = write_to_stderr(text.as_bytes());
     }
 }
 
 /// Goes past the lock of `io::stderr`: in a forked child, a thread of the parent may hold it for good.
 #[cfg(unix)]
-fn write(text: &[u8]) -> io::Result<()> {
+fn write_to_stderr(text: &[u8]) -> io::Result<()> {
     use std::fs::File;
     use std::os::fd::AsFd;
 
@@ -42,7 +42,7 @@ fn write(text: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn write(text: &[u8]) -> io::Result<()> {
+fn write_to_stderr(text: &[u8]) -> io::Result<()> {
     io::stderr().write_all(text)
 }
 
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_warning_is_a_line_per_variable() {
         let names = ["AUDIT_FSYCN", "AUDIT_FSYNC", "AUDIT_NOTICES"].map(OsString::from);
-        let text = warning(&config::unknown(names));
+        let text = unknown_variables_warning(&config::find_unknown_variables(names));
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         let expected = "llm-audit: AUDIT_FSYCN is not a known variable; the closest is AUDIT_FSYNC";
@@ -64,6 +64,6 @@ mod tests {
             lines[1].starts_with("llm-audit: AUDIT_NOTICES is not a known variable; "),
             "{text}"
         );
-        assert_eq!(warning(&[]), "");
+        assert_eq!(unknown_variables_warning(&[]), "");
     }
 }

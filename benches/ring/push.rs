@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};
 use crossbeam_queue::ArrayQueue;
-use llm_audit::__bench::Ring;
+use llm_audit::__bench::BenchRing;
 
 use crate::common::{against, criterion, ns_per, on_threads, quick, title};
 
@@ -17,8 +17,8 @@ const BYTES: usize = 64 << 20;
 const PRODUCERS: [usize; 2] = [1, 2];
 
 /// Returns a ring after enough pushes to fill it.
-fn full_ring<const SIZE: usize>() -> Ring {
-    let ring = Ring::new(CAPACITY, BYTES);
+fn full_ring<const SIZE: usize>() -> BenchRing {
+    let ring = BenchRing::new(CAPACITY, BYTES);
     (0..2 * CAPACITY).for_each(|_| ring.push(&[7; SIZE]));
     ring
 }

@@ -6,6 +6,6 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (edge, text) = input;
-    let [vectors, bytes] = llm_audit::__fuzz::candidates(text, usize::from(edge));
+    let [vectors, bytes] = llm_audit::__fuzz::fuzz_candidates(text, usize::from(edge));
     assert_eq!(vectors, bytes, "{text:?} from {edge}");
 });

@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     line.push('}');
     let (kind, filtered) = redact(&line);
     assert_eq!(kind, LineKind::Json, "{line}");
-    let emitted = llm_audit::__fuzz::record_line(&drawn.tree);
+    let emitted = llm_audit::__fuzz::fuzz_record_line(&drawn.tree);
     let emitted = String::from_utf8_lossy(&emitted);
     assert_eq!(data_of(&emitted), data_of(&filtered), "{line}\n{emitted}\n{filtered}");
 

@@ -14,9 +14,9 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
-    let line = llm_audit::__fuzz::record_line(&input.value);
+    let line = llm_audit::__fuzz::fuzz_record_line(&input.value);
     if let Err(error) = serde_json::from_slice::<Value>(&line) {
         panic!("{:?} became {:?}: {error}", input.value, String::from_utf8_lossy(&line));
     }
-    llm_audit::__fuzz::decode_bytes(&input.bytes);
+    llm_audit::__fuzz::fuzz_decode_bytes(&input.bytes);
 });

@@ -10,7 +10,7 @@ use crate::export::Exporter;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::{Profile, Sanitizer};
 
-type Change = Box<dyn FnOnce(&mut Settings) + Send>;
+type SettingsChange = Box<dyn FnOnce(&mut Settings) + Send>;
 
 /// Builds an [`AuditLogger`](crate::AuditLogger). What is set here overrides the environment, and the
 /// environment overrides the defaults. The crate page lists the variables.
@@ -28,7 +28,7 @@ type Change = Box<dyn FnOnce(&mut Settings) + Send>;
 #[must_use]
 #[derive(Default)]
 pub struct Builder {
-    changes: Vec<Change>,
+    changes: Vec<SettingsChange>,
     without_environment: bool,
     exporters: Vec<Box<dyn Exporter>>,
 }
@@ -159,12 +159,12 @@ impl Builder {
             Settings { to_exporters: !self.exporters.is_empty(), ..Settings::default() };
         match self.without_environment {
             true => settings.redact_environment = Some(Vec::new()),
-            false => settings.read(lookup)?,
+            false => settings.read_variables(lookup)?,
         }
         for change in self.changes {
             change(&mut settings);
         }
-        settings.fit_events();
+        settings.fit_events_to_queue();
         settings.check()?;
         Ok((settings, self.exporters))
     }

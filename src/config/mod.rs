@@ -13,6 +13,6 @@ pub use builder::Builder;
 pub(crate) use settings::Settings;
 pub use settings::{Compress, Fsync};
 pub use unknown::UnknownVariable;
-pub(crate) use unknown::unknown;
+pub(crate) use unknown::find_unknown_variables;
 pub use variable::Variable;
 pub(crate) use variables::VARIABLES;

@@ -68,7 +68,10 @@ pub(crate) struct Outputs {
 
 impl Settings {
     /// Sets what the variables say. `lookup` returns the value of a variable.
-    pub(super) fn read(&mut self, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Error> {
+    pub(super) fn read_variables(
+        &mut self,
+        lookup: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<(), Error> {
         VARIABLES.iter().try_for_each(|variable| variable.read(self, lookup).map(drop))
     }
 
@@ -78,7 +81,7 @@ impl Settings {
     }
 
     /// Makes the default event smaller if only the queue was made small.
-    pub(crate) fn fit_events(&mut self) {
+    pub(crate) fn fit_events_to_queue(&mut self) {
         if self.max_event_bytes == EVENT_BYTES_DEFAULT {
             self.max_event_bytes = EVENT_BYTES_DEFAULT.min(self.queue_bytes / 2);
         }
@@ -86,14 +89,14 @@ impl Settings {
 }
 
 /// Returns the name that the OpenTelemetry specification gives to a service without a name.
-pub(super) fn default_service() -> String {
+pub(super) fn default_service_name() -> String {
     let executable = std::env::current_exe().ok();
     let name = executable.as_deref().and_then(|path| path.file_name()).map(OsStr::to_string_lossy);
     name.map_or_else(|| "unknown_service".to_owned(), |name| format!("unknown_service:{name}"))
 }
 
 /// Refuses an event that would take more than half of the queue.
-pub(super) fn events_fit_the_queue(settings: &Settings) -> Result<(), String> {
+pub(super) fn check_event_fits_queue(settings: &Settings) -> Result<(), String> {
     let half = settings.queue_bytes / 2;
     match settings.max_event_bytes <= half {
         true => Ok(()),
@@ -102,7 +105,7 @@ pub(super) fn events_fit_the_queue(settings: &Settings) -> Result<(), String> {
 }
 
 /// Refuses a limit of all files together that is below that of one file.
-pub(super) fn one_file_fits_the_total(settings: &Settings) -> Result<(), String> {
+pub(super) fn check_file_fits_total(settings: &Settings) -> Result<(), String> {
     let file = settings.max_file_bytes;
     match settings.max_total_bytes.is_none_or(|total| total >= file) {
         true => Ok(()),
@@ -111,7 +114,7 @@ pub(super) fn one_file_fits_the_total(settings: &Settings) -> Result<(), String>
 }
 
 /// Refuses an enabled logger that writes nowhere.
-pub(super) fn lines_go_somewhere(settings: &Settings) -> Result<(), String> {
+pub(super) fn check_some_output_is_set(settings: &Settings) -> Result<(), String> {
     let Settings { enabled, outputs, to_exporters, .. } = settings;
     match !enabled || outputs.files || outputs.stdout || *to_exporters {
         true => Ok(()),

@@ -26,25 +26,32 @@ impl fmt::Display for UnknownVariable {
 }
 
 /// Returns those of the names that begin with `AUDIT_` and are not known, in order.
-pub(crate) fn unknown(names: impl IntoIterator<Item = OsString>) -> Vec<UnknownVariable> {
-    let is_unknown = |name: &String| name.starts_with(PREFIX) && known().all(|known| known != name);
+pub(crate) fn find_unknown_variables(
+    names: impl IntoIterator<Item = OsString>,
+) -> Vec<UnknownVariable> {
+    let is_unknown = |name: &String| {
+        name.starts_with(PREFIX) && known_variable_names().all(|known| known != name)
+    };
     let names = names.into_iter().map(|name| name.to_string_lossy().into_owned());
     let mut names: Vec<_> = names.filter(is_unknown).collect();
     names.sort();
-    names.into_iter().map(|name| UnknownVariable { closest: closest(&name), name }).collect()
+    names
+        .into_iter()
+        .map(|name| UnknownVariable { closest: closest_variable_name(&name), name })
+        .collect()
 }
 
-fn known() -> impl Iterator<Item = &'static str> {
+fn known_variable_names() -> impl Iterator<Item = &'static str> {
     VARIABLES.iter().flat_map(|variable| [variable.name()].into_iter().chain(variable.fallback()))
 }
 
-fn closest(name: &str) -> &'static str {
-    known().min_by_key(|known| distance(name, known)).unwrap_or_default()
+fn closest_variable_name(name: &str) -> &'static str {
+    known_variable_names().min_by_key(|known| edit_distance(name, known)).unwrap_or_default()
 }
 
 /// Counts the edits from one text to the other: characters inserted, removed or replaced, and
 /// neighbours swapped.
-fn distance(from: &str, to: &str) -> usize {
+fn edit_distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
     // The rows of the table are the characters of `from`; only the last three are kept.
     let mut before_last = vec![0; to.len() + 1];
@@ -87,7 +94,7 @@ mod tests {
             ("é", "e", 1),
         ];
         for (from, to, edits) in cases {
-            assert_eq!(distance(from, to), edits, "{from} {to}");
+            assert_eq!(edit_distance(from, to), edits, "{from} {to}");
         }
     }
 
@@ -102,7 +109,7 @@ mod tests {
             ("AUDIT_RETENTION", "AUDIT_RETENTION_DAYS"),
             ("AUDIT_debug", "AUDIT_DEBUG"),
         ] {
-            assert_eq!(closest(name), meant, "{name}");
+            assert_eq!(closest_variable_name(name), meant, "{name}");
         }
     }
 
@@ -110,7 +117,7 @@ mod tests {
     fn only_names_of_ours_are_unknown() {
         let names =
             ["AUDIT_FSYNC", "AUDIT_FSYCN", "PATH", "LLM_AUDIT_FSYCN", "AUDITOR", "AUDIT_DBUG\n"];
-        let unknown = unknown(names.map(OsString::from));
+        let unknown = find_unknown_variables(names.map(OsString::from));
         let texts: Vec<_> = unknown.iter().map(ToString::to_string).collect();
         let expected = [
             "AUDIT_DBUG\\n is not a known variable; the closest is AUDIT_DEBUG",

@@ -13,7 +13,7 @@ use crate::sampler;
 use crate::sanitize::{Profile, Sanitizer};
 
 /// A kind of values.
-pub(super) trait Values {
+pub(super) trait ValueKind {
     type Value;
 
     /// Describes the accepted values.
@@ -38,9 +38,9 @@ pub(super) trait Values {
 }
 
 /// `true` and `false`, also as `1` and `0`.
-pub(super) struct Switch;
+pub(super) struct SwitchValue;
 
-impl Values for Switch {
+impl ValueKind for SwitchValue {
     type Value = bool;
 
     fn accepted(&self) -> String {
@@ -62,9 +62,9 @@ impl Values for Switch {
 
 /// The values of the variable that OpenTelemetry's GenAI instrumentations read. In older ones it is a
 /// switch, in newer ones it names the place of the content.
-pub(super) struct MessageContent;
+pub(super) struct MessageContentValue;
 
-impl Values for MessageContent {
+impl ValueKind for MessageContentValue {
     type Value = bool;
 
     fn accepted(&self) -> String {
@@ -75,7 +75,7 @@ impl Values for MessageContent {
         match text.to_ascii_lowercase().as_str() {
             "span_only" | "event_only" | "span_and_event" => Some(true),
             "no_content" => Some(false),
-            _ => Switch.parse(text),
+            _ => SwitchValue.parse(text),
         }
     }
 
@@ -85,13 +85,13 @@ impl Values for MessageContent {
 }
 
 /// Numbers in a range.
-pub(super) struct Number<T> {
+pub(super) struct NumberValue<T> {
     pub(super) of: &'static str,
     pub(super) from: T,
     pub(super) to: Option<T>,
 }
 
-impl<T: FromStr + Display + PartialOrd> Values for Number<T> {
+impl<T: FromStr + Display + PartialOrd> ValueKind for NumberValue<T> {
     type Value = T;
 
     fn accepted(&self) -> String {
@@ -116,9 +116,9 @@ impl<T: FromStr + Display + PartialOrd> Values for Number<T> {
 }
 
 /// Shares from 0 to 1.
-pub(super) struct Share;
+pub(super) struct ShareValue;
 
-impl Values for Share {
+impl ValueKind for ShareValue {
     type Value = f64;
 
     fn accepted(&self) -> String {
@@ -135,14 +135,14 @@ impl Values for Share {
     }
 
     fn accepts(&self, value: &f64) -> bool {
-        sampler::is_share(*value)
+        sampler::is_sampling_rate(*value)
     }
 }
 
 /// Latencies in milliseconds, infinity included.
-pub(super) struct Milliseconds;
+pub(super) struct MillisecondsValue;
 
-impl Values for Milliseconds {
+impl ValueKind for MillisecondsValue {
     type Value = f64;
 
     fn accepted(&self) -> String {
@@ -158,14 +158,14 @@ impl Values for Milliseconds {
     }
 
     fn accepts(&self, value: &f64) -> bool {
-        sampler::is_threshold(*value)
+        sampler::is_slow_threshold(*value)
     }
 }
 
 /// Values that may be absent. A variable cannot say so: it is unset then.
-pub(super) struct Optional<V>(pub(super) V);
+pub(super) struct OptionalValue<V>(pub(super) V);
 
-impl<V: Values> Values for Optional<V> {
+impl<V: ValueKind> ValueKind for OptionalValue<V> {
     type Value = Option<V::Value>;
 
     fn accepted(&self) -> String {
@@ -190,9 +190,9 @@ impl<V: Values> Values for Optional<V> {
 }
 
 /// Paths, taken as they are.
-pub(super) struct Path;
+pub(super) struct PathValue;
 
-impl Values for Path {
+impl ValueKind for PathValue {
     type Value = PathBuf;
 
     fn accepted(&self) -> String {
@@ -213,9 +213,9 @@ impl Values for Path {
 }
 
 /// Text, taken as it is.
-pub(super) struct Text;
+pub(super) struct TextValue;
 
-impl Values for Text {
+impl ValueKind for TextValue {
     type Value = String;
 
     fn accepted(&self) -> String {
@@ -236,9 +236,9 @@ impl Values for Text {
 }
 
 /// Names of variables. `None` are those whose name is a sensitive key.
-pub(super) struct Names;
+pub(super) struct VariableNamesValue;
 
-impl Values for Names {
+impl ValueKind for VariableNamesValue {
     type Value = Option<Vec<String>>;
 
     fn accepted(&self) -> String {
@@ -259,9 +259,9 @@ impl Values for Names {
 }
 
 /// Where the lines go.
-pub(super) struct Exporters;
+pub(super) struct ExportersValue;
 
-impl Values for Exporters {
+impl ValueKind for ExportersValue {
     type Value = Outputs;
 
     fn accepted(&self) -> String {
@@ -292,9 +292,9 @@ impl Values for Exporters {
 }
 
 /// Sanitizers with the default rules, by the name of their profile.
-pub(super) struct Profiles;
+pub(super) struct ProfileValue;
 
-impl Values for Profiles {
+impl ValueKind for ProfileValue {
     type Value = Sanitizer;
 
     fn accepted(&self) -> String {
@@ -311,9 +311,9 @@ impl Values for Profiles {
 }
 
 /// Permissions of files that their owner can read and write.
-pub(super) struct Mode;
+pub(super) struct FileModeValue;
 
-impl Values for Mode {
+impl ValueKind for FileModeValue {
     type Value = u32;
 
     fn accepted(&self) -> String {
@@ -334,9 +334,9 @@ impl Values for Mode {
 }
 
 /// When files are synced.
-pub(super) struct Syncs;
+pub(super) struct FsyncValue;
 
-impl Values for Syncs {
+impl ValueKind for FsyncValue {
     type Value = Fsync;
 
     fn accepted(&self) -> String {
@@ -347,7 +347,7 @@ impl Values for Syncs {
         match text {
             "never" => Some(Fsync::Never),
             "batch" => Some(Fsync::Batch),
-            _ => interval(text).map(Fsync::Every),
+            _ => parse_fsync_interval(text).map(Fsync::Every),
         }
     }
 
@@ -357,7 +357,7 @@ impl Values for Syncs {
 }
 
 /// Reads a number with its unit, from 1 ms to 24 hours.
-fn interval(text: &str) -> Option<Duration> {
+fn parse_fsync_interval(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let count: u64 = text[..digits].parse().ok()?;
     let unit_ms = match &text[digits..] {
@@ -372,9 +372,9 @@ fn interval(text: &str) -> Option<Duration> {
 }
 
 /// What happens to closed files.
-pub(super) struct Compressions;
+pub(super) struct CompressValue;
 
-impl Values for Compressions {
+impl ValueKind for CompressValue {
     type Value = Compress;
 
     fn accepted(&self) -> String {

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use super::builder::Builder;
 use super::settings::{
-    Compress, EVENT_BYTES_DEFAULT, Fsync, Outputs, default_service, events_fit_the_queue,
-    lines_go_somewhere, one_file_fits_the_total,
+    Compress, EVENT_BYTES_DEFAULT, Fsync, Outputs, check_event_fits_queue, check_file_fits_total,
+    check_some_output_is_set, default_service_name,
 };
 use super::values::{
-    Compressions, Exporters, MessageContent, Milliseconds, Mode, Names, Number, Optional, Path,
-    Profiles, Share, Switch, Syncs, Text, Values,
+    CompressValue, ExportersValue, FileModeValue, FsyncValue, MessageContentValue,
+    MillisecondsValue, NumberValue, OptionalValue, PathValue, ProfileValue, ShareValue,
+    SwitchValue, TextValue, ValueKind, VariableNamesValue,
 };
 use super::variable::{Fallback, Variable, settings};
 use crate::ring;
@@ -41,7 +42,7 @@ settings! {
     group "What is recorded"
 
     /// If `false`, nothing is recorded and `emit` costs one load.
-    "AUDIT_ENABLED" = Switch, fn enabled(enabled: bool): bool = true;
+    "AUDIT_ENABLED" = SwitchValue, fn enabled(enabled: bool): bool = true;
 
     /// If `true`, layers and helpers record prompts, completions, arguments and results. If it is not set,
     /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` decides. What a caller puts into `data` is
@@ -49,65 +50,65 @@ settings! {
     ///
     /// The helpers are [`record_llm_call`](crate::record_llm_call) and `#[audit_span]`.
     /// `error.input_snapshot` has a switch of its own, [`include_snapshots`](Self::include_snapshots).
-    "AUDIT_CAPTURE_CONTENT" = Switch, fn capture_content(capture: bool): bool = false,
-        or "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT" = MessageContent;
+    "AUDIT_CAPTURE_CONTENT" = SwitchValue, fn capture_content(capture: bool): bool = false,
+        or "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT" = MessageContentValue;
 
     /// If `false`, `error.input_snapshot` is left out.
-    "AUDIT_INCLUDE_SNAPSHOTS" = Switch, fn include_snapshots(include: bool): bool = true;
+    "AUDIT_INCLUDE_SNAPSHOTS" = SwitchValue, fn include_snapshots(include: bool): bool = true;
 
     /// A file of prices in LiteLLM's JSON layout. They override the built-in prices. The file is read again
     /// when it changes.
-    "AUDIT_PRICING_FILE" = Optional(Path), at pricing_file;
+    "AUDIT_PRICING_FILE" = OptionalValue(PathValue), at pricing_file;
 
     /// The service in `audit.start`.
-    "OTEL_SERVICE_NAME" = Text, fn service(name: impl Into<String>): String = default_service(),
+    "OTEL_SERVICE_NAME" = TextValue, fn service(name: impl Into<String>): String = default_service_name(),
         shown "unknown_service:PROGRAM";
 
     group "Sampling"
 
     /// If `true`, every event is kept.
-    "AUDIT_DEBUG" = Switch, at sampling.debug;
+    "AUDIT_DEBUG" = SwitchValue, at sampling.debug;
 
     /// Share of the traces that are kept whole. The trace id decides, so every process decides alike.
-    "TRACE_SAMPLE_RATE" = Share, at sampling.trace_rate;
+    "TRACE_SAMPLE_RATE" = ShareValue, at sampling.trace_rate;
 
     /// Share of `ok` and `retry` events that are kept outside of those traces.
-    "SUCCESS_SAMPLE_RATE" = Share, at sampling.success_rate;
+    "SUCCESS_SAMPLE_RATE" = ShareValue, at sampling.success_rate;
 
     /// Share of `error` and `timeout` events that are kept outside of those traces.
-    "ERROR_SAMPLE_RATE" = Share, at sampling.error_rate;
+    "ERROR_SAMPLE_RATE" = ShareValue, at sampling.error_rate;
 
     /// An event that took longer is always kept.
-    "SLOW_REQUEST_THRESHOLD_MS" = Milliseconds, at sampling.slow_threshold_ms;
+    "SLOW_REQUEST_THRESHOLD_MS" = MillisecondsValue, at sampling.slow_threshold_ms;
 
     group "Redaction"
 
     /// What counts as a payment card. With `full`, four groups of four digits do. With `precise`, a card must
     /// have an issuer's prefix and pass Luhn's check.
-    "AUDIT_REDACT_PROFILE" = Profiles, at sanitizer;
+    "AUDIT_REDACT_PROFILE" = ProfileValue, at sanitizer;
 
     /// Variables whose values become `[REDACTED_known]` wherever they appear. If it is not set, the recorder
     /// protects variables with a sensitive name, such as `OPENAI_API_KEY`, if the value has at least 12 bytes.
     /// The filters `redact` and `scan` protect listed variables only.
-    "AUDIT_REDACT_ENV" = Names, at redact_environment;
+    "AUDIT_REDACT_ENV" = VariableNamesValue, at redact_environment;
 
     group "Files"
 
     /// Where the lines go.
-    "AUDIT_EXPORTER" = Exporters, at outputs, if lines_go_somewhere;
+    "AUDIT_EXPORTER" = ExportersValue, at outputs, if check_some_output_is_set;
 
     /// Folder of the log, on a local file system. It is created if it does not exist.
-    "AUDIT_LOG_DIR" = Path, at directory;
+    "AUDIT_LOG_DIR" = PathValue, at directory;
 
     /// Permissions of new files on Unix. A new folder has `0700`.
-    "AUDIT_FILE_MODE" = Mode, fn file_mode(mode: u32): u32 = 0o600;
+    "AUDIT_FILE_MODE" = FileModeValue, fn file_mode(mode: u32): u32 = 0o600;
 
     /// When files are made durable: at most an interval after a write, or after every `batch`. With `never`,
     /// only `flush_durable` syncs, and housekeeping before it compresses or removes old files.
-    "AUDIT_FSYNC" = Syncs, fn fsync(fsync: Fsync): Fsync = Fsync::Every(Duration::from_secs(1));
+    "AUDIT_FSYNC" = FsyncValue, fn fsync(fsync: Fsync): Fsync = Fsync::Every(Duration::from_secs(1));
 
     /// If a file would grow past this size, the next begins: `audit-YYYY-MM-DD.1.jsonl`, `.2.` and so on.
-    "AUDIT_MAX_FILE_BYTES" = Number::<u64> { of: "bytes", from: 4 << 10, to: None },
+    "AUDIT_MAX_FILE_BYTES" = NumberValue::<u64> { of: "bytes", from: 4 << 10, to: None },
         fn max_file_bytes(bytes: u64): u64 = 256 << 20;
 
     /// Files of older days are removed. With 7, those of the last seven days and of today stay.
@@ -116,18 +117,18 @@ settings! {
     /// that no process writes to are removed, compressed ones too. Retention runs at the start, whenever a
     /// file begins, and when the day changes. For each removed file an `audit.retired` line reports which
     /// numbers went with it.
-    "AUDIT_RETENTION_DAYS" = Optional(Number::<u32> { of: "days", from: 1, to: Some(36_500) }),
+    "AUDIT_RETENTION_DAYS" = OptionalValue(NumberValue::<u32> { of: "days", from: 1, to: Some(36_500) }),
         fn retention_days(days: u32): Option<u32> = None;
 
     /// If all files together are larger, the oldest are removed. At least `AUDIT_MAX_FILE_BYTES`.
     ///
     /// Only files that no process writes to are removed. When and how is as with
     /// [`retention_days`](Self::retention_days). In between, the folder may grow by what is written.
-    "AUDIT_MAX_TOTAL_BYTES" = Optional(Number::<u64> { of: "bytes", from: 4 << 10, to: None }),
-        fn max_total_bytes(bytes: u64): Option<u64> = None, if one_file_fits_the_total;
+    "AUDIT_MAX_TOTAL_BYTES" = OptionalValue(NumberValue::<u64> { of: "bytes", from: 4 << 10, to: None }),
+        fn max_total_bytes(bytes: u64): Option<u64> = None, if check_file_fits_total;
 
     /// What happens to files that are no longer written to. With `zstd` they become `.jsonl.zst`.
-    "AUDIT_COMPRESS" = Compressions, fn compress(compress: Compress): Compress = Compress::None;
+    "AUDIT_COMPRESS" = CompressValue, fn compress(compress: Compress): Compress = Compress::None;
 
     group "Queue"
 
@@ -136,7 +137,7 @@ settings! {
     ///
     /// Events with status `error` or `timeout` use that lane. A flood of other events overwrites none of
     /// them: only errors overwrite errors.
-    "AUDIT_QUEUE_CAPACITY" = Number::<usize> { of: "events", from: 1, to: Some(*ring::CAPACITY.end()) },
+    "AUDIT_QUEUE_CAPACITY" = NumberValue::<usize> { of: "events", from: 1, to: Some(*ring::CAPACITY.end()) },
         fn queue_capacity(events: usize): usize = 10_000;
 
     /// Memory of the queue. A quarter is for errors and timeouts alone. If a lane is full, its oldest events
@@ -144,13 +145,13 @@ settings! {
     ///
     /// An event takes at least 1088 bytes of it. In addition the queue takes 76 bytes per place of either
     /// lane, 4 for every 1088 bytes, and 560 KiB.
-    "AUDIT_QUEUE_BYTES" = Number::<usize> { of: "bytes", from: 64 << 10, to: Some(8 << 30) },
+    "AUDIT_QUEUE_BYTES" = NumberValue::<usize> { of: "bytes", from: 64 << 10, to: Some(8 << 30) },
         fn queue_bytes(bytes: usize): usize = 64 << 20;
 
     /// Size of one encoded event, at most half of the queue's memory. If an event is larger, its longest
     /// strings are cut. If only the queue's memory is made small, this limit shrinks with it.
     ///
     /// The strings of an error are also cut if it would take more than three quarters of its lane's memory.
-    "AUDIT_MAX_EVENT_BYTES" = Number::<usize> { of: "bytes", from: 4 << 10, to: Some(64 << 20) },
-        fn max_event_bytes(bytes: usize): usize = EVENT_BYTES_DEFAULT, if events_fit_the_queue;
+    "AUDIT_MAX_EVENT_BYTES" = NumberValue::<usize> { of: "bytes", from: 4 << 10, to: Some(64 << 20) },
+        fn max_event_bytes(bytes: usize): usize = EVENT_BYTES_DEFAULT, if check_event_fits_queue;
 }

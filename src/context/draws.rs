@@ -11,20 +11,20 @@ thread_local! {
     /// An application may seed fastrand's generator with a constant. Without its `getrandom`,
     /// fastrand seeds from the clock. Ids must differ everywhere, also between a forked child and
     /// its parent.
-    static DRAWS: Draws = const { Draws { process: Cell::new(0), state: Cell::new(0) } };
+    static DRAWS: RandomDraws = const { RandomDraws { process: Cell::new(0), state: Cell::new(0) } };
 }
 
 /// The state of a generator, and the number of the process that seeded it; zero if none has.
-struct Draws {
+struct RandomDraws {
     process: Cell<u64>,
     state: Cell<u64>,
 }
 
-impl Draws {
+impl RandomDraws {
     fn draw<R>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> R) -> R {
         let process = Process::current().number();
         if self.process.replace(process) != process {
-            self.state.set(seed());
+            self.state.set(random_seed());
         }
         let mut rng = fastrand::Rng::with_seed(self.state.get());
         let drawn = draw(&mut rng);
@@ -37,7 +37,7 @@ impl Draws {
 ///
 /// The `RandomState` of std is not one: after a fork, the child continues the parent's sequence.
 #[cold]
-fn seed() -> u64 {
+fn random_seed() -> u64 {
     let mut seed = [0; 8];
     match getrandom::fill(&mut seed) {
         Ok(()) => u64::from_le_bytes(seed),
@@ -50,22 +50,22 @@ fn seed() -> u64 {
 
 /// Draws a trace id, never zero.
 pub(crate) fn random_trace_id() -> u128 {
-    draw(|rng| rng.u128(1..))
+    draw_random(|rng| rng.u128(1..))
 }
 
 /// Draws a span id, never zero.
 pub(crate) fn random_span_id() -> u64 {
-    draw(|rng| rng.u64(1..))
+    draw_random(|rng| rng.u64(1..))
 }
 
 /// Draws a share, at least 0 and less than 1.
 pub(crate) fn random_share() -> f64 {
-    draw(fastrand::Rng::f64)
+    draw_random(fastrand::Rng::f64)
 }
 
-fn draw<R>(draw: impl Fn(&mut fastrand::Rng) -> R) -> R {
+fn draw_random<R>(draw: impl Fn(&mut fastrand::Rng) -> R) -> R {
     let drawn = DRAWS.try_with(|draws| draws.draw(&draw));
-    drawn.unwrap_or_else(|_| draw(&mut fastrand::Rng::with_seed(seed())))
+    drawn.unwrap_or_else(|_| draw(&mut fastrand::Rng::with_seed(random_seed())))
 }
 
 /// Makes the draws of this thread repeat.

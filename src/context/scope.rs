@@ -24,10 +24,10 @@ impl TraceContext {
     ///
     /// Returns `None` outside of any context, and while the thread's local storage is torn down.
     pub fn current() -> Option<Self> {
-        Self::of_innermost(Self::clone)
+        Self::from_innermost_scope(Self::clone)
     }
 
-    fn of_innermost(look: impl FnOnce(&Self) -> Self) -> Option<Self> {
+    fn from_innermost_scope(look: impl FnOnce(&Self) -> Self) -> Option<Self> {
         let innermost = |entered: &RefCell<Vec<EnteredContext>>| {
             entered.borrow().last().map(|entered| look(&entered.context))
         };
@@ -36,8 +36,8 @@ impl TraceContext {
 
     /// Returns a span below the current one, or the first of a new trace.
     #[cfg(feature = "macros")]
-    pub(crate) fn below_current() -> Self {
-        Self::of_innermost(Self::new_span).unwrap_or_else(Self::new_trace)
+    pub(crate) fn new_span_below_current() -> Self {
+        Self::from_innermost_scope(Self::new_span).unwrap_or_else(Self::new_trace)
     }
 
     /// Runs `f` on the current context.

@@ -87,9 +87,9 @@ fn traceparent_round_trip() {
 #[test]
 fn a_trace_that_begins_here_says_what_its_id_decides() {
     let context = |id| TraceContext::from_ids(id, 1, None).unwrap();
-    assert!(context((1 << 56) - 1).traceparent_at(0.2).ends_with("-01"));
-    assert!(context(1 << 56).traceparent_at(0.2).ends_with("-00"));
-    assert!(context(1 << 56).traceparent_at(1.0).ends_with("-01"));
+    assert!(context((1 << 56) - 1).to_traceparent_at_rate(0.2).ends_with("-01"));
+    assert!(context(1 << 56).to_traceparent_at_rate(0.2).ends_with("-00"));
+    assert!(context(1 << 56).to_traceparent_at_rate(1.0).ends_with("-01"));
 }
 
 #[test]

@@ -22,10 +22,10 @@ impl TraceContext {
     /// whether this process keeps the whole trace. The trace's id and `TRACE_SAMPLE_RATE` decide
     /// that.
     pub fn to_traceparent(&self) -> String {
-        self.traceparent_at(process_trace_rate())
+        self.to_traceparent_at_rate(process_trace_rate())
     }
 
-    pub(super) fn traceparent_at(&self, rate: f64) -> String {
+    pub(super) fn to_traceparent_at_rate(&self, rate: f64) -> String {
         let sampled = self.sampled.unwrap_or_else(|| keeps_trace(self.trace_id, rate));
         format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(sampled))
     }
@@ -44,25 +44,25 @@ impl TraceContext {
     pub fn from_traceparent(header: &str) -> Result<Self, Error> {
         let bytes = header.as_bytes();
         if bytes.len() < TRACEPARENT_LEN {
-            return Err(not_traceparent(format!("{} bytes long, not 55", bytes.len())));
+            return Err(traceparent_error(format!("{} bytes long, not 55", bytes.len())));
         }
         if let Some(at) = [2, 35, 52].into_iter().find(|at| bytes[*at] != b'-') {
-            return Err(not_traceparent(format!("no `-` at byte {}", at + 1)));
+            return Err(traceparent_error(format!("no `-` at byte {}", at + 1)));
         }
-        let version = header_field(bytes, 0..2)?;
-        let trace_id = header_field(bytes, 3..35)?;
-        let span_id = header_field(bytes, 36..52)?;
-        let flags = header_field(bytes, 53..55)?;
+        let version = traceparent_field(bytes, 0..2)?;
+        let trace_id = traceparent_field(bytes, 3..35)?;
+        let span_id = traceparent_field(bytes, 36..52)?;
+        let flags = traceparent_field(bytes, 53..55)?;
         match (version, bytes.get(TRACEPARENT_LEN)) {
-            (0xff, _) => return Err(not_traceparent("version `ff` is not allowed")),
+            (0xff, _) => return Err(traceparent_error("version `ff` is not allowed")),
             (0, Some(_)) => {
-                return Err(not_traceparent(format!("{} bytes long, not 55", bytes.len())));
+                return Err(traceparent_error(format!("{} bytes long, not 55", bytes.len())));
             }
             (_, None | Some(b'-')) => {}
-            (_, Some(_)) => return Err(not_traceparent("no `-` at byte 56")),
+            (_, Some(_)) => return Err(traceparent_error("no `-` at byte 56")),
         }
         let Some(context) = Self::from_ids(trace_id, span_id as u64, None) else {
-            return Err(not_traceparent("an id is all zeros"));
+            return Err(traceparent_error("an id is all zeros"));
         };
         Ok(Self { sampled: Some(flags & SAMPLED_FLAG != 0), ..context })
     }
@@ -84,14 +84,14 @@ impl TraceContext {
     }
 }
 
-fn not_traceparent(why: impl std::fmt::Display) -> Error {
+fn traceparent_error(why: impl std::fmt::Display) -> Error {
     let accepted = "accepted: VERSION-TRACEID-SPANID-FLAGS of 2, 32, 16 and 2 lower-case hex \
                     digits, the ids not zero";
     Error::parse("traceparent", format!("{why}; {accepted}"))
 }
 
 /// Reads the number in a field of the header; only lower case is accepted.
-fn header_field(header: &[u8], field: Range<usize>) -> Result<u128, Error> {
+fn traceparent_field(header: &[u8], field: Range<usize>) -> Result<u128, Error> {
     let start = field.start;
     header[field].iter().enumerate().try_fold(0, |number, (at, byte)| {
         let digit = match byte {
@@ -99,7 +99,7 @@ fn header_field(header: &[u8], field: Range<usize>) -> Result<u128, Error> {
             b'a'..=b'f' => byte - b'a' + 10,
             _ => {
                 let at = start + at + 1;
-                return Err(not_traceparent(format!("not a lower-case hex digit at byte {at}")));
+                return Err(traceparent_error(format!("not a lower-case hex digit at byte {at}")));
             }
         };
         Ok(number << 4 | u128::from(digit))
@@ -111,10 +111,10 @@ fn is_tracestate(header: &str) -> bool {
         || header.split(',').map(|m| m.trim_matches([' ', '\t'])).filter(|m| !m.is_empty());
     header.len() <= TRACESTATE_BYTES_MAX
         && (1..=TRACESTATE_MEMBERS_MAX).contains(&members().count())
-        && members().all(|m| m.split_once('=').is_some_and(|(k, v)| is_member(k, v)))
+        && members().all(|m| m.split_once('=').is_some_and(|(k, v)| is_tracestate_member(k, v)))
 }
 
-fn is_member(key: &str, value: &str) -> bool {
+fn is_tracestate_member(key: &str, value: &str) -> bool {
     let is_key_byte =
         |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
     (1..=256).contains(&key.len())

@@ -72,18 +72,18 @@ impl Accounting {
 
 /// The counters that callers' threads increment.
 #[derive(Default)]
-pub(crate) struct Shard {
+pub(crate) struct CounterShard {
     emitted: AtomicU64,
     sampled_out: AtomicU64,
     rejected: AtomicU64,
     unserializable: AtomicU64,
     truncated: AtomicU64,
-    redactions: ByKind,
+    redactions: RedactionCounters,
 }
 
-struct ByKind([AtomicU64; Kind::COUNT]);
+struct RedactionCounters([AtomicU64; Kind::COUNT]);
 
-impl Default for ByKind {
+impl Default for RedactionCounters {
     fn default() -> Self {
         Self(std::array::from_fn(|_| AtomicU64::new(0)))
     }
@@ -94,8 +94,8 @@ impl Default for ByKind {
 /// All accesses are relaxed, because each counter is independent. If a caller wants them to add up,
 /// it first waits until nothing is in flight (a flush, a join).
 #[derive(Default)]
-pub(crate) struct Counts {
-    shards: [CachePadded<Shard>; SHARDS],
+pub(crate) struct EventCounters {
+    shards: [CachePadded<CounterShard>; SHARDS],
     pub(crate) written: AtomicU64,
     pub(crate) overwritten: AtomicU64,
     pub(crate) io_lost: AtomicU64,
@@ -113,20 +113,20 @@ thread_local! {
     };
 }
 
-pub(crate) fn add(counter: &AtomicU64, count: u64) {
+pub(crate) fn add_to_counter(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
 }
 
-impl Counts {
+impl EventCounters {
     /// Returns the shard of this thread.
-    pub(crate) fn shard(&self) -> &Shard {
+    pub(crate) fn shard(&self) -> &CounterShard {
         &self.shards[SHARD.try_with(|shard| *shard).unwrap_or(0)]
     }
 
     /// Adds up all counters except `queued`.
     pub(crate) fn sum(&self) -> Accounting {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let over_shards = |of: fn(&Shard) -> &AtomicU64| -> u64 {
+        let over_shards = |of: fn(&CounterShard) -> &AtomicU64| -> u64 {
             self.shards.iter().map(|shard| load(of(shard))).sum()
         };
         let mut redactions = Redactions::default();
@@ -166,32 +166,32 @@ pub struct Flushed {
     pub io_lost: u64,
 }
 
-impl Shard {
+impl CounterShard {
     pub(crate) fn emitted(&self, count: u64) {
-        add(&self.emitted, count);
+        add_to_counter(&self.emitted, count);
     }
 
     pub(crate) fn sampled_out(&self) {
-        add(&self.sampled_out, 1);
+        add_to_counter(&self.sampled_out, 1);
     }
 
     pub(crate) fn rejected(&self, count: u64) {
-        add(&self.rejected, count);
+        add_to_counter(&self.rejected, count);
     }
 
     pub(crate) fn unserializable(&self) {
-        add(&self.unserializable, 1);
+        add_to_counter(&self.unserializable, 1);
     }
 
     pub(crate) fn truncated(&self) {
-        add(&self.truncated, 1);
+        add_to_counter(&self.truncated, 1);
     }
 
     #[inline]
     pub(crate) fn redacted(&self, redactions: &Redactions) {
         if redactions.total() > 0 {
             for (kind, counter) in Kind::ALL.into_iter().zip(&self.redactions.0) {
-                add(counter, redactions.get(kind));
+                add_to_counter(counter, redactions.get(kind));
             }
         }
     }

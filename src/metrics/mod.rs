@@ -3,4 +3,4 @@
 mod accounting;
 
 pub use accounting::{Accounting, Flushed};
-pub(crate) use accounting::{Counts, Shard, add};
+pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter};

@@ -22,70 +22,72 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::Usd;
-use super::rates::{Kind, Rate, Rates};
+use super::rates::{Rate, Rates, TokenKind};
 use crate::pricing::ServiceTier;
 
 /// The names of the fields without their suffixes. If one name begins with another, the longer one
 /// comes first.
-const FIELDS: [(&str, Kind); 10] = [
-    ("input_cost_per_token_cache_hit", Kind::CacheRead),
-    ("input_cost_per_token", Kind::Input),
-    ("output_cost_per_token", Kind::Output),
-    ("cache_read_input_token_cost", Kind::CacheRead),
-    ("cache_creation_input_token_cost_above_1hr", Kind::CacheWrite1h),
-    ("cache_creation_input_token_cost", Kind::CacheWrite),
-    ("output_cost_per_reasoning_token", Kind::Reasoning),
-    ("input_cost_per_audio_token", Kind::AudioInput),
-    ("output_cost_per_audio_token", Kind::AudioOutput),
-    ("cache_read_input_audio_token_cost", Kind::AudioCacheRead),
+const FIELDS: [(&str, TokenKind); 10] = [
+    ("input_cost_per_token_cache_hit", TokenKind::CacheRead),
+    ("input_cost_per_token", TokenKind::Input),
+    ("output_cost_per_token", TokenKind::Output),
+    ("cache_read_input_token_cost", TokenKind::CacheRead),
+    ("cache_creation_input_token_cost_above_1hr", TokenKind::CacheWrite1h),
+    ("cache_creation_input_token_cost", TokenKind::CacheWrite),
+    ("output_cost_per_reasoning_token", TokenKind::Reasoning),
+    ("input_cost_per_audio_token", TokenKind::AudioInput),
+    ("output_cost_per_audio_token", TokenKind::AudioOutput),
+    ("cache_read_input_audio_token_cost", TokenKind::AudioCacheRead),
 ];
 /// The entry that documents the layout.
 const SAMPLE: &str = "sample_spec";
 
 /// The contents of a file.
 #[derive(Debug, Default)]
-pub(super) struct Parsed {
+pub(super) struct PriceFile {
     pub(super) models: BTreeMap<String, Rates>,
-    pub(super) aliases: Vec<Alias>,
+    pub(super) aliases: Vec<PriceAlias>,
 }
 
 /// An entry with a `base_model`.
 #[derive(Debug)]
-pub(super) struct Alias {
+pub(super) struct PriceAlias {
     pub(super) name: String,
     pub(super) base: String,
     pub(super) own: Vec<Rate>,
     line: usize,
 }
 
-impl Alias {
-    pub(super) fn unknown(&self) -> String {
+impl PriceAlias {
+    pub(super) fn unknown_base_error(&self) -> String {
         let Self { name, base, line, .. } = self;
         format!("line {line}: the base_model {base:?} of {name:?} is not known")
     }
 }
 
-type Members<'t> = BTreeMap<String, &'t RawValue>;
+type EntryMembers<'t> = BTreeMap<String, &'t RawValue>;
 
 /// Reads a whole file.
 ///
 /// # Errors
 ///
 /// Returns what is wrong, and the line.
-pub(super) fn parse(text: &str) -> Result<Parsed, String> {
-    let entries: Members<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let mut parsed = Parsed::default();
+pub(super) fn parse_price_file(text: &str) -> Result<PriceFile, String> {
+    let entries: EntryMembers<'_> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut parsed = PriceFile::default();
     for (name, entry) in entries.into_iter().filter(|(name, _)| name != SAMPLE) {
-        let at = Place { text, name: &name };
-        let members: Members<'_> = serde_json::from_str(entry.get())
-            .map_err(|_| at.wrong(entry, "is not an object of prices"))?;
-        let rates = rates(&members, at)?;
+        let at = PriceEntryPlace { text, name: &name };
+        let members: EntryMembers<'_> = serde_json::from_str(entry.get())
+            .map_err(|_| at.error_with_line(entry, "is not an object of prices"))?;
+        let rates = parse_price_entry(&members, at)?;
         match members.get("base_model") {
-            Some(base) => parsed.aliases.push(Alias {
-                base: serde_json::from_str(base.get())
-                    .map_err(|_| at.wrong(base, "has a base_model that is not a string"))?,
+            Some(base) => parsed.aliases.push(PriceAlias {
+                base: serde_json::from_str(base.get()).map_err(|_| {
+                    at.error_with_line(base, "has a base_model that is not a string")
+                })?,
                 own: rates,
-                line: at.line(base),
+                line: at.line_of_value(base),
                 name,
             }),
             None => {
@@ -102,53 +104,60 @@ pub(super) fn parse(text: &str) -> Result<Parsed, String> {
 
 /// A model's entry in the file, for errors that name it and the line.
 #[derive(Clone, Copy)]
-struct Place<'t> {
+struct PriceEntryPlace<'t> {
     text: &'t str,
     name: &'t str,
 }
 
-impl Place<'_> {
+impl PriceEntryPlace<'_> {
     /// Returns the line of a value, which must be a slice of the text.
-    fn line(self, value: &RawValue) -> usize {
+    fn line_of_value(self, value: &RawValue) -> usize {
         let offset = (value.get().as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         before.iter().filter(|byte| **byte == b'\n').count() + 1
     }
 
-    fn wrong(self, value: &RawValue, what: &str) -> String {
-        format!("line {}: {:?} {what}", self.line(value), self.name)
+    fn error_with_line(self, value: &RawValue, what: &str) -> String {
+        format!("line {}: {:?} {what}", self.line_of_value(value), self.name)
     }
 }
 
 /// Returns the prices of one model. If two prices are for the same thing, the last one applies.
-fn rates(members: &Members<'_>, at: Place<'_>) -> Result<Vec<Rate>, String> {
-    let provider = members.get("litellm_provider").and_then(|raw| string(raw));
+fn parse_price_entry(
+    members: &EntryMembers<'_>,
+    at: PriceEntryPlace<'_>,
+) -> Result<Vec<Rate>, String> {
+    let provider = members.get("litellm_provider").and_then(|raw| json_string(raw));
     let from = u64::from(provider.as_deref() == Some("xai"));
     let mut rates = Vec::new();
     // The aliases of a field come first, so that the field itself overrides them.
     let (aliases, fields): (Vec<_>, Vec<_>) =
         members.iter().partition(|(name, _)| name.contains("_cache_hit"));
     for (name, value) in aliases.into_iter().chain(fields) {
-        if let (Some((kind, above, tier)), true) = (field(name), value.get() != "null") {
-            let price = price(value, name, at)?;
+        if let (Some((kind, above, tier)), true) =
+            (parse_price_field_name(name), value.get() != "null")
+        {
+            let price = parse_price_file_value(value, name, at)?;
             rates.push(Rate { kind, above: above.saturating_sub(from), tier, price });
         }
     }
     if let Some(steps) = members.get("tiered_pricing").filter(|steps| steps.get() != "null") {
-        let wrong = || at.wrong(steps, "has a tiered_pricing that is not a list of steps");
-        let steps: Vec<Members<'_>> = serde_json::from_str(steps.get()).map_err(|_| wrong())?;
+        let wrong =
+            || at.error_with_line(steps, "has a tiered_pricing that is not a list of steps");
+        let steps: Vec<EntryMembers<'_>> =
+            serde_json::from_str(steps.get()).map_err(|_| wrong())?;
         for step in steps {
             // A step that does not price tokens has no range.
             let Some(range) = step.get("range") else { continue };
             let range: Vec<f64> = serde_json::from_str(range.get()).map_err(|_| wrong())?;
             let [start, ..] = range[..] else { return Err(wrong()) };
             for (name, value) in &step {
-                if let Some((kind, 0, tier)) = field(name) {
+                if let Some((kind, 0, tier)) = parse_price_field_name(name) {
                     rates.push(Rate {
                         kind,
                         above: start as u64,
                         tier,
-                        price: price(value, name, at)?,
+                        price: parse_price_file_value(value, name, at)?,
                     });
                 }
             }
@@ -158,20 +167,27 @@ fn rates(members: &Members<'_>, at: Place<'_>) -> Result<Vec<Rate>, String> {
 }
 
 /// Reads a price from its spelling, which is a number or a string.
-fn price(value: &RawValue, field: &str, at: Place<'_>) -> Result<Usd, String> {
-    let text = string(value).unwrap_or_else(|| value.get().to_owned());
+fn parse_price_file_value(
+    value: &RawValue,
+    field: &str,
+    at: PriceEntryPlace<'_>,
+) -> Result<Usd, String> {
+    let text = json_string(value).unwrap_or_else(|| value.get().to_owned());
     let price: Option<Usd> = text.parse().ok();
     price.filter(|price| !price.is_negative()).ok_or_else(|| {
-        at.wrong(value, &format!("has a field {field} that is not a number of dollars from 0 on"))
+        at.error_with_line(
+            value,
+            &format!("has a field {field} that is not a number of dollars from 0 on"),
+        )
     })
 }
 
-fn string(value: &RawValue) -> Option<String> {
+fn json_string(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
 /// Returns what the price in a field is for: kind, step and tier.
-fn field(name: &str) -> Option<(Kind, u64, ServiceTier)> {
+fn parse_price_field_name(name: &str) -> Option<(TokenKind, u64, ServiceTier)> {
     let (kind, mut rest) = FIELDS
         .iter()
         .find_map(|(field, kind)| name.strip_prefix(field).map(|rest| (*kind, rest)))?;
@@ -203,22 +219,22 @@ mod tests {
     fn fields_say_what_they_are_for() {
         use ServiceTier::{Batch, Flex, Priority, Standard};
         let cases = [
-            ("input_cost_per_token", Some((Kind::Input, 0, Standard))),
-            ("input_cost_per_token_cache_hit", Some((Kind::CacheRead, 0, Standard))),
-            ("output_cost_per_token_batches", Some((Kind::Output, 0, Batch))),
-            ("input_cost_per_token_above_200k_tokens", Some((Kind::Input, 200_000, Standard))),
-            ("input_cost_per_token_above_512_tokens", Some((Kind::Input, 512, Standard))),
+            ("input_cost_per_token", Some((TokenKind::Input, 0, Standard))),
+            ("input_cost_per_token_cache_hit", Some((TokenKind::CacheRead, 0, Standard))),
+            ("output_cost_per_token_batches", Some((TokenKind::Output, 0, Batch))),
+            ("input_cost_per_token_above_200k_tokens", Some((TokenKind::Input, 200_000, Standard))),
+            ("input_cost_per_token_above_512_tokens", Some((TokenKind::Input, 512, Standard))),
             (
                 "cache_read_input_token_cost_above_272k_tokens_flex",
-                Some((Kind::CacheRead, 272_000, Flex)),
+                Some((TokenKind::CacheRead, 272_000, Flex)),
             ),
             (
                 "input_cost_per_token_priority_above_200k_tokens",
-                Some((Kind::Input, 200_000, Priority)),
+                Some((TokenKind::Input, 200_000, Priority)),
             ),
             (
                 "cache_creation_input_token_cost_above_1hr_above_200k_tokens",
-                Some((Kind::CacheWrite1h, 200_000, Standard)),
+                Some((TokenKind::CacheWrite1h, 200_000, Standard)),
             ),
             ("cache_creation_input_token_cost_above_12hr", None),
             ("input_cost_per_token_ultrafast", None),
@@ -228,7 +244,7 @@ mod tests {
             ("max_tokens", None),
         ];
         for (name, expected) in cases {
-            assert_eq!(field(name), expected, "{name}");
+            assert_eq!(parse_price_field_name(name), expected, "{name}");
         }
     }
 
@@ -249,7 +265,7 @@ mod tests {
             ("{\"a\": {\"base_model\": 7}}", "not a string"),
         ];
         for (text, expected) in cases {
-            let error = parse(text).unwrap_err();
+            let error = parse_price_file(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }

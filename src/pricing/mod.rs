@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::sanitize::Sanitizer;
 pub use llm_audit_log::Usd;
 use llm_audit_process::lock::{Mutex, RwLock};
-use table::Table;
-pub(crate) use usage::Answer;
+use table::PriceTable;
+pub(crate) use usage::ProviderAnswer;
 pub use usage::{ServiceTier, Usage};
 
 /// The shortest time between two checks of a price file, in microseconds.
@@ -33,7 +33,7 @@ const UNPRICED_CHARS_MAX: usize = 128;
 /// Returns what a call costs by the built-in prices. The first model that has a price with this
 /// provider decides.
 pub(crate) fn built_in_cost(provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
-    let table = Table::built_in();
+    let table = PriceTable::built_in();
     models.iter().find_map(|model| table.cost(provider, model, usage))
 }
 
@@ -44,29 +44,29 @@ pub(crate) struct Pricing {
     /// Redacts names of models and errors about the file.
     sanitizer: Sanitizer,
     /// The built-in prices overridden by the file's, or `None` if there is no file.
-    table: RwLock<Option<Arc<Table>>>,
-    watch: Mutex<Watch>,
-    unpriced: Mutex<Unpriced>,
+    table: RwLock<Option<Arc<PriceTable>>>,
+    watch: Mutex<PriceFileWatch>,
+    unpriced: Mutex<UnpricedModels>,
 }
 
 /// The state of the file.
 #[derive(Debug, Default)]
-struct Watch {
-    stamp: Option<Stamp>,
+struct PriceFileWatch {
+    stamp: Option<PriceFileStamp>,
     looked_at: Option<i64>,
-    refused: Refused,
+    refused: RefusedPriceFiles,
 }
 
 /// The metadata that distinguishes one version of a file from the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct PriceFileStamp {
     modified: Option<SystemTime>,
     bytes: u64,
 }
 
 /// The versions of the file that could not be read. After each, the prices before it stay in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct RefusedPriceFiles {
     pub(crate) count: u64,
     /// The error of the last one.
     pub(crate) last: String,
@@ -74,13 +74,13 @@ pub(crate) struct Refused {
 
 /// Calls of models without a price.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Unpriced {
+pub(crate) struct UnpricedModels {
     pub(crate) names: BTreeMap<String, u64>,
     /// Calls of models after the last one that is named.
     pub(crate) others: u64,
 }
 
-impl Unpriced {
+impl UnpricedModels {
     pub(crate) fn total(&self) -> u64 {
         self.names.values().sum::<u64>() + self.others
     }
@@ -96,8 +96,8 @@ impl Pricing {
     pub(crate) fn open(file: Option<&Path>, sanitizer: &Sanitizer) -> Result<Self, Error> {
         let sanitizer = sanitizer.clone();
         let Some(path) = file else { return Ok(Self { sanitizer, ..Self::default() }) };
-        let stamp = Stamp::of(path).ok();
-        let table = read(path).map_err(|why| {
+        let stamp = PriceFileStamp::from_path(path).ok();
+        let table = read_pricing_file(path).map_err(|why| {
             let accepted = format!("a file of prices in LiteLLM's JSON layout; {why}");
             Error::config("AUDIT_PRICING_FILE", path.to_string_lossy(), accepted)
         })?;
@@ -105,7 +105,7 @@ impl Pricing {
             file: Some(path.to_owned()),
             sanitizer,
             table: RwLock::new(Some(Arc::new(table))),
-            watch: Mutex::new(Watch { stamp, ..Watch::default() }),
+            watch: Mutex::new(PriceFileWatch { stamp, ..PriceFileWatch::default() }),
             unpriced: Mutex::default(),
         })
     }
@@ -127,19 +127,19 @@ impl Pricing {
     /// Reads the file again if it has changed, at most once a second by `now`, in microseconds.
     ///
     /// The writer's thread calls it, so a caller that asks for a cost never waits for a disk.
-    pub(crate) fn look(&self, now: impl FnOnce() -> i64) {
+    pub(crate) fn reread_changed_file(&self, now: impl FnOnce() -> i64) {
         let Some(path) = &self.file else { return };
         let (now, mut watch) = (now(), self.watch.lock());
         if watch.looked_at.is_some_and(|last| now.abs_diff(last) < LOOK) {
             return;
         }
         watch.looked_at = Some(now);
-        let stamp = Stamp::of(path).ok();
+        let stamp = PriceFileStamp::from_path(path).ok();
         if stamp == watch.stamp {
             return;
         }
         watch.stamp = stamp;
-        match read(path) {
+        match read_pricing_file(path) {
             Ok(table) => *self.table.write() = Some(Arc::new(table)),
             Err(why) => {
                 watch.refused.count += 1;
@@ -154,16 +154,16 @@ impl Pricing {
         let table = self.table.read().clone();
         let table = match &table {
             Some(table) => table,
-            None => Table::built_in(),
+            None => PriceTable::built_in(),
         };
         let cost = models.iter().find_map(|model| table.cost(provider, model, usage));
         if let (None, Some(model)) = (cost, models.first()) {
-            self.note(model);
+            self.count_unpriced(model);
         }
         cost
     }
 
-    fn note(&self, model: &str) {
+    fn count_unpriced(&self, model: &str) {
         let name: String = model.chars().take(UNPRICED_CHARS_MAX).collect();
         let name = self.sanitizer.redact_str(&name).into_owned();
         let mut unpriced = self.unpriced.lock();
@@ -175,28 +175,28 @@ impl Pricing {
         }
     }
 
-    pub(crate) fn unpriced(&self) -> Unpriced {
+    pub(crate) fn unpriced(&self) -> UnpricedModels {
         self.unpriced.lock().clone()
     }
 
-    pub(crate) fn refused(&self) -> Refused {
+    pub(crate) fn refused(&self) -> RefusedPriceFiles {
         self.watch.lock().refused.clone()
     }
 }
 
-impl Stamp {
-    fn of(path: &Path) -> std::io::Result<Self> {
+impl PriceFileStamp {
+    fn from_path(path: &Path) -> std::io::Result<Self> {
         let metadata = std::fs::metadata(path)?;
         Ok(Self { modified: metadata.modified().ok(), bytes: metadata.len() })
     }
 }
 
 /// Returns the built-in prices overridden by those of this file.
-fn read(path: &Path) -> Result<Table, String> {
+fn read_pricing_file(path: &Path) -> Result<PriceTable, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
         return Err("it is not a regular file, or it is over 64 MiB".to_owned());
     }
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    Table::with_file(&text)
+    PriceTable::with_file(&text)
 }

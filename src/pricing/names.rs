@@ -80,15 +80,15 @@ const PROVIDERS: [(&str, &str); 6] = [
 ///
 /// The most exact spelling comes first: the name as it is, then in lower case, then without the
 /// prefixes of hosts and makers. After these come the same spellings without dates and versions.
-pub(super) fn resolve<T>(name: &str, known: impl Fn(&str) -> Option<T>) -> Option<T> {
+pub(super) fn resolve_model_name<T>(name: &str, known: impl Fn(&str) -> Option<T>) -> Option<T> {
     known(name).or_else(|| {
         let name = name.trim().to_lowercase();
-        spellings(&name).iter().find_map(|spelling| known(spelling))
+        model_name_spellings(&name).iter().find_map(|spelling| known(spelling))
     })
 }
 
-/// Resolves the name of a model that this provider ran; see [`resolve`].
-pub(super) fn resolve_at<T>(
+/// Resolves the name of a model that this provider ran; see [`resolve_model_name`].
+pub(super) fn resolve_model_at_provider<T>(
     provider: &str,
     model: &str,
     known: impl Fn(&str) -> Option<T>,
@@ -97,18 +97,20 @@ pub(super) fn resolve_at<T>(
     let alias = PROVIDERS.iter().find(|(alias, _)| *alias == provider);
     let provider = alias.map_or(provider.as_str(), |(_, name)| name);
     if provider.is_empty() {
-        return resolve(model, known);
+        return resolve_model_name(model, known);
     }
     let placed = format!("{provider}/{model}");
     // An unknown host may have its own prices, so its prefix is not replaced by a maker's.
-    resolve(&placed, &known).or_else(|| known(model)).or_else(|| {
-        placed_at(&model.trim().to_lowercase(), true).iter().find_map(|name| known(name))
+    resolve_model_name(&placed, &known).or_else(|| known(model)).or_else(|| {
+        model_names_less_prefixes(&model.trim().to_lowercase(), true)
+            .iter()
+            .find_map(|name| known(name))
     })
 }
 
 /// Returns the name under which Anthropic's models are known, in whichever order version and family
 /// come: `claude-4.5-sonnet` is `claude-sonnet-4-5`.
-pub(super) fn canonical(name: &str) -> Option<String> {
+pub(super) fn canonical_claude_name(name: &str) -> Option<String> {
     let rest = name.strip_prefix("claude-")?;
     let rest = rest.replace('.', "-");
     let words: Vec<&str> = rest.split('-').collect();
@@ -121,15 +123,15 @@ pub(super) fn canonical(name: &str) -> Option<String> {
     Some(order.fold("claude".to_owned(), |name, word| name + "-" + word))
 }
 
-fn spellings(name: &str) -> Vec<String> {
+fn model_name_spellings(name: &str) -> Vec<String> {
     let dashed = name.replace('@', "-");
-    let plain = unversioned(&dashed);
-    let undated = undated(plain);
-    let mut all = placed_at(name, false);
+    let plain = without_model_version(&dashed);
+    let undated = without_model_date(plain);
+    let mut all = model_names_less_prefixes(name, false);
     let mut last = name;
     for shorter in [dashed.as_str(), plain, undated] {
         if shorter != last {
-            all.extend(placed_at(shorter, false));
+            all.extend(model_names_less_prefixes(shorter, false));
             last = shorter;
         }
     }
@@ -137,15 +139,15 @@ fn spellings(name: &str) -> Vec<String> {
 }
 
 /// Returns `name`, then the same with one prefix fewer each time.
-fn placed_at(name: &str, is_hosted: bool) -> Vec<String> {
+fn model_names_less_prefixes(name: &str, is_hosted: bool) -> Vec<String> {
     let (mut rest, mut is_hosted) = (name, is_hosted);
     let mut all = vec![rest.to_owned()];
     loop {
-        if let Some(shorter) = unplaced(rest) {
+        if let Some(shorter) = without_host_prefix(rest) {
             // A router charges a maker's prices; a host has its own.
             is_hosted |= !rest.starts_with("openrouter/");
             rest = shorter;
-        } else if let Some((own, shorter)) = of_maker(rest) {
+        } else if let Some((own, shorter)) = split_maker_prefix(rest) {
             all.push(format!("{own}/{shorter}"));
             rest = shorter;
         } else {
@@ -153,7 +155,7 @@ fn placed_at(name: &str, is_hosted: bool) -> Vec<String> {
         }
         all.push(rest.to_owned());
     }
-    all.extend(canonical(rest));
+    all.extend(canonical_claude_name(rest));
     let family = FAMILIES.iter().find(|(head, _)| rest.starts_with(head));
     if let (Some((_, own)), false, false) = (family, is_hosted, rest.contains('/')) {
         all.push(format!("{own}/{rest}"));
@@ -162,7 +164,7 @@ fn placed_at(name: &str, is_hosted: bool) -> Vec<String> {
 }
 
 /// Returns `name` without the host, the folders or the region at its beginning.
-fn unplaced(name: &str) -> Option<&str> {
+fn without_host_prefix(name: &str) -> Option<&str> {
     if let Some((_, model)) = name.strip_prefix("projects/").and_then(|n| n.split_once("/models/"))
     {
         return Some(model);
@@ -180,14 +182,14 @@ fn unplaced(name: &str) -> Option<&str> {
     region.filter(|id| id.contains('.')).or_else(|| name.strip_prefix("anthropic."))
 }
 
-fn of_maker(name: &str) -> Option<(&'static str, &str)> {
+fn split_maker_prefix(name: &str) -> Option<(&'static str, &str)> {
     let (prefix, rest) = name.split_once('/')?;
     MAKERS.iter().find(|(spelling, _)| *spelling == prefix).map(|(_, own)| (*own, rest))
 }
 
 /// Returns `name` without the part that says how it is run: Bedrock's `-v1:0`, a gateway's
 /// `:thinking`, the customer's part of a fine-tuned model.
-fn unversioned(name: &str) -> &str {
+fn without_model_version(name: &str) -> &str {
     if name.starts_with("ft:") {
         let end = name.match_indices(':').nth(1).map_or(name.len(), |(at, _)| at);
         return &name[..end];
@@ -205,7 +207,7 @@ fn unversioned(name: &str) -> &str {
 }
 
 /// Returns `name` without a date, or a suffix like `-latest`, at its end.
-fn undated(name: &str) -> &str {
+fn without_model_date(name: &str) -> &str {
     if let Some(model) = name.strip_suffix("-latest") {
         return model;
     }

@@ -5,7 +5,7 @@ use crate::pricing::{ServiceTier, Usage};
 
 /// The kind of token that a price is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     Input,
     Output,
     CacheRead,
@@ -17,9 +17,9 @@ pub(super) enum Kind {
     AudioOutput,
 }
 
-impl Kind {
+impl TokenKind {
     /// Returns the kind whose price applies if this kind has none.
-    fn stand_in(self) -> Option<Self> {
+    fn fallback_kind(self) -> Option<Self> {
         match self {
             Self::Input | Self::Output => None,
             Self::CacheRead | Self::CacheWrite | Self::AudioInput => Some(Self::Input),
@@ -33,7 +33,7 @@ impl Kind {
 /// One price, and the calls to which it applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rate {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     /// The price applies to calls with more input tokens than this. If it is 0, it applies to all.
     pub(super) above: u64,
     pub(super) tier: ServiceTier,
@@ -62,19 +62,19 @@ impl Rates {
     /// Returns what this usage costs. If the usage has tokens without a known price, returns
     /// `None`.
     pub(super) fn cost(&self, usage: Usage) -> Option<Usd> {
-        let u = usage.fitted();
+        let u = usage.with_fitted_parts();
         let fresh_audio = u.audio_input - u.audio_cache_read;
         let cached = u.cache_read + u.cache_write + u.cache_write_1h;
         let parts = [
-            (Kind::Input, u.input - cached - fresh_audio),
-            (Kind::CacheRead, u.cache_read - u.audio_cache_read),
-            (Kind::CacheWrite, u.cache_write),
-            (Kind::CacheWrite1h, u.cache_write_1h),
-            (Kind::AudioInput, fresh_audio),
-            (Kind::AudioCacheRead, u.audio_cache_read),
-            (Kind::Output, u.output - u.reasoning - u.audio_output),
-            (Kind::Reasoning, u.reasoning),
-            (Kind::AudioOutput, u.audio_output),
+            (TokenKind::Input, u.input - cached - fresh_audio),
+            (TokenKind::CacheRead, u.cache_read - u.audio_cache_read),
+            (TokenKind::CacheWrite, u.cache_write),
+            (TokenKind::CacheWrite1h, u.cache_write_1h),
+            (TokenKind::AudioInput, fresh_audio),
+            (TokenKind::AudioCacheRead, u.audio_cache_read),
+            (TokenKind::Output, u.output - u.reasoning - u.audio_output),
+            (TokenKind::Reasoning, u.reasoning),
+            (TokenKind::AudioOutput, u.audio_output),
         ];
         let paid = parts.into_iter().filter(|(_, tokens)| *tokens > 0);
         paid.map(|(kind, tokens)| Some(self.price(kind, u.input, u.service_tier)? * tokens)).sum()
@@ -82,7 +82,7 @@ impl Rates {
 
     /// Returns the price of the highest step that `input` is above. Within a step, the price of the
     /// tier comes before the usual one.
-    fn price(&self, kind: Kind, input: u64, tier: ServiceTier) -> Option<Usd> {
+    fn price(&self, kind: TokenKind, input: u64, tier: ServiceTier) -> Option<Usd> {
         let holds = |rate: &&Rate| {
             rate.kind == kind
                 && (rate.above == 0 || input > rate.above)
@@ -91,7 +91,7 @@ impl Rates {
         let best = self.0.iter().filter(holds).max_by_key(|rate| (rate.above, rate.tier == tier));
         match best {
             Some(rate) => Some(rate.price),
-            None => self.price(kind.stand_in()?, input, tier),
+            None => self.price(kind.fallback_kind()?, input, tier),
         }
     }
 }
@@ -100,7 +100,7 @@ impl Rates {
 mod tests {
     use super::*;
 
-    fn rates(prices: &[(Kind, u64, ServiceTier, &str)]) -> Rates {
+    fn rates(prices: &[(TokenKind, u64, ServiceTier, &str)]) -> Rates {
         let mut rates = Rates::default();
         for (kind, above, tier, price) in prices {
             rates.set(Rate {
@@ -113,8 +113,8 @@ mod tests {
         rates
     }
 
-    use Kind::*;
     use ServiceTier::{Batch, Flex, Priority, Standard};
+    use TokenKind::*;
 
     /// Returns rates in which every price is another power of ten, so that a sum shows its parts.
     fn full() -> Rates {

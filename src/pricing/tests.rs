@@ -31,29 +31,29 @@ fn a_changed_file_is_read_again_at_most_once_a_second() {
     fs::write(&path, prices("1")).unwrap();
     let pricing = Pricing::open(Some(&path), &Sanitizer::default()).unwrap();
     let cost = || pricing.cost("", &["m"], Usage::new(1, 0));
-    pricing.look(|| 0);
+    pricing.reread_changed_file(|| 0);
     assert_eq!(cost(), usd("1"));
 
     fs::write(&path, prices("22")).unwrap();
-    pricing.look(|| SECOND - 1);
+    pricing.reread_changed_file(|| SECOND - 1);
     assert_eq!(cost(), usd("1"), "a second has not passed yet");
-    pricing.look(|| SECOND);
+    pricing.reread_changed_file(|| SECOND);
     assert_eq!(cost(), usd("22"));
 
     fs::write(&path, "{\n\"m\": ana@example.org").unwrap();
-    pricing.look(|| 2 * SECOND);
-    pricing.look(|| 3 * SECOND);
+    pricing.reread_changed_file(|| 2 * SECOND);
+    pricing.reread_changed_file(|| 3 * SECOND);
     assert_eq!(cost(), usd("22"), "the prices before stay in use");
     let refused = pricing.refused();
     assert_eq!(refused.count, 1, "one version, checked twice");
     assert!(refused.last.contains("line 2"), "{}", refused.last);
 
     fs::remove_file(&path).unwrap();
-    pricing.look(|| 4 * SECOND);
+    pricing.reread_changed_file(|| 4 * SECOND);
     assert_eq!((cost(), pricing.refused().count), (usd("22"), 2));
 
     fs::write(&path, prices("333")).unwrap();
-    pricing.look(|| -SECOND);
+    pricing.reread_changed_file(|| -SECOND);
     assert_eq!(cost(), usd("333"), "even if the clock was set back");
 }
 
@@ -97,7 +97,7 @@ fn stopped(builder: Builder, run: impl FnOnce(&AuditLogger)) -> Value {
     let clock = Arc::new(Hasty(AtomicI64::new(0)));
     let platform = Platform { clock, ..Platform::default() };
     let builder = builder.without_environment().directory(folder.path()).debug(true);
-    let logger = builder.build_on(platform).unwrap();
+    let logger = builder.build_on_platform(platform).unwrap();
     run(&logger);
     logger.shutdown(DEADLINE).unwrap();
     let text = fs::read_to_string(logger.path().unwrap()).unwrap();

@@ -10,8 +10,8 @@ use serde::ser::{
 
 use super::keyed::KeyText;
 use super::serializer::{Encoder, Payload};
-use super::sink::{Failed, Stop};
-use super::text::Spelled;
+use super::sink::{EncodeFailed, EncodeStop};
+use super::text::DisplayText;
 use super::{DEPTH_MAX, END, MAP, SEQ};
 use crate::sanitize::{Fate, Frame, KeyNumbers};
 
@@ -23,7 +23,7 @@ pub(crate) struct Compound<'e, 'c, 'r> {
     levels: usize,
     /// A placeholder replaces the members, so they are not read.
     skipped: bool,
-    next: Next,
+    next: NextPart,
     numbers: KeyNumbers,
     frame: Frame,
     /// The number of keys so far that have no text.
@@ -32,7 +32,7 @@ pub(crate) struct Compound<'e, 'c, 'r> {
 
 /// The next thing that an object accepts.
 #[derive(PartialEq, Eq)]
-enum Next {
+enum NextPart {
     Key,
     Value,
     /// A value that is left out because its key was.
@@ -44,22 +44,26 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     pub(super) fn open_list(
         encoder: &'e mut Encoder<'c, 'r>,
         len: Option<usize>,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, EncodeFailed> {
         let frame = encoder.slot.list(len);
-        Self::open(encoder, SEQ, frame)
+        Self::open_container(encoder, SEQ, frame)
     }
 
     /// Begins an object.
-    pub(super) fn open_object(encoder: &'e mut Encoder<'c, 'r>) -> Result<Self, Failed> {
+    pub(super) fn open_object(encoder: &'e mut Encoder<'c, 'r>) -> Result<Self, EncodeFailed> {
         let frame = encoder.slot.object();
-        Self::open(encoder, MAP, frame)
+        Self::open_container(encoder, MAP, frame)
     }
 
     #[inline]
-    fn open(encoder: &'e mut Encoder<'c, 'r>, tag: u8, frame: Frame) -> Result<Self, Failed> {
-        let is_open = encoder.begin(tag)?;
+    fn open_container(
+        encoder: &'e mut Encoder<'c, 'r>,
+        tag: u8,
+        frame: Frame,
+    ) -> Result<Self, EncodeFailed> {
+        let is_open = encoder.begin_container(tag)?;
         let (levels, skipped, numbers) = (is_open.into(), !is_open, KeyNumbers::default());
-        Ok(Self { levels, skipped, next: Next::Key, numbers, frame, unnamed: 0, encoder })
+        Ok(Self { levels, skipped, next: NextPart::Key, numbers, frame, unnamed: 0, encoder })
     }
 
     /// Begins `{"variant": …` with a container of `tag` as the value.
@@ -67,37 +71,37 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         encoder: &'e mut Encoder<'c, 'r>,
         variant: &str,
         tag: u8,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, EncodeFailed> {
         let mut object = Self::open_object(encoder)?;
         if object.skipped {
             return Ok(object);
         }
-        object.encoder.key(variant, &mut object.frame, &mut object.numbers)?;
+        object.encoder.write_key(variant, &mut object.frame, &mut object.numbers)?;
         let slot = object.encoder.slot;
         object.frame = if tag == SEQ { slot.list(None) } else { slot.object() };
         object.numbers = KeyNumbers::default();
-        object.skipped = !object.encoder.begin(tag)?;
+        object.skipped = !object.encoder.begin_container(tag)?;
         object.levels += usize::from(!object.skipped);
         Ok(object)
     }
 
-    fn element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+    fn element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
         if self.skipped {
             return Ok(());
         }
         self.encoder.slot = self.frame.element();
-        self.in_slot(value)
+        self.write_in_slot(value)
     }
 
     /// Writes a value for which the slot is set.
     #[inline]
-    fn in_slot<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+    fn write_in_slot<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
         let slot = self.encoder.slot;
         if slot.fate() == Fate::Whole {
-            return self.encoder.sensitive(value);
+            return self.encoder.write_sensitive_value(value);
         }
-        self.encoder.nested(value)?;
-        self.encoder.note_name(slot, &mut self.frame);
+        self.encoder.write_nested_value(value)?;
+        self.encoder.note_named_secrecy(slot, &mut self.frame);
         Ok(())
     }
 
@@ -105,7 +109,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         &mut self,
         key: &str,
         value: &T,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         if self.skipped {
             return Ok(());
         }
@@ -113,54 +117,54 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         self.value(value)
     }
 
-    pub(super) fn key(&mut self, key: &str) -> Result<(), Failed> {
-        if self.next != Next::Key {
-            return Err(self.misused());
+    pub(super) fn key(&mut self, key: &str) -> Result<(), EncodeFailed> {
+        if self.next != NextPart::Key {
+            return Err(self.fail_misused());
         }
         let is_root = self.encoder.depth == 1;
         if is_root && self.encoder.left_out == Some(key) {
-            self.next = Next::LeftOut;
+            self.next = NextPart::LeftOut;
             return Ok(());
         }
-        self.next = Next::Value;
-        self.encoder.key(key, &mut self.frame, &mut self.numbers)
+        self.next = NextPart::Value;
+        self.encoder.write_key(key, &mut self.frame, &mut self.numbers)
     }
 
-    fn value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
-        match replace(&mut self.next, Next::Key) {
-            Next::Key => Err(self.misused()),
-            Next::LeftOut => Ok(()),
-            Next::Value => self.in_slot(value),
+    fn value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
+        match replace(&mut self.next, NextPart::Key) {
+            NextPart::Key => Err(self.fail_misused()),
+            NextPart::LeftOut => Ok(()),
+            NextPart::Value => self.write_in_slot(value),
         }
     }
 
-    pub(super) fn close(mut self) -> Result<(), Failed> {
-        if self.next != Next::Key {
-            return Err(self.misused());
+    pub(super) fn close(mut self) -> Result<(), EncodeFailed> {
+        if self.next != NextPart::Key {
+            return Err(self.fail_misused());
         }
         self.encoder.depth -= self.levels;
         self.encoder.sink.put(&[END; 2][..self.levels])
     }
 
     /// Records that the impl broke serde's order of keys and values.
-    fn misused(&mut self) -> Failed {
-        self.encoder.sink.fail(Stop::Broken)
+    fn fail_misused(&mut self) -> EncodeFailed {
+        self.encoder.sink.fail(EncodeStop::Broken)
     }
 }
 
 /// An object of these members without those that have no value. The library chooses the names, and
 /// none is a sensitive key.
-pub(crate) struct Fields<'a>(pub(crate) &'a [(&'static str, Option<&'a dyn Payload>)]);
+pub(crate) struct OptionalFields<'a>(pub(crate) &'a [(&'static str, Option<&'a dyn Payload>)]);
 
-impl Payload for Fields<'_> {
-    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
+impl Payload for OptionalFields<'_> {
+    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), EncodeFailed> {
         let mut object = Compound::open_object(encoder)?;
         for (name, value) in self.0 {
             if let Some(value) = value {
                 object.key(name)?;
-                object.next = Next::Key;
+                object.next = NextPart::Key;
                 let encoded = value.encode(object.encoder);
-                encoded.map_err(|_| object.encoder.sink.fail(Stop::Broken))?;
+                encoded.map_err(|_| object.encoder.sink.fail(EncodeStop::Broken))?;
             }
         }
         object.close()
@@ -169,31 +173,31 @@ impl Payload for Fields<'_> {
 
 impl SerializeMap for Compound<'_, '_, '_> {
     type Ok = ();
-    type Error = Failed;
+    type Error = EncodeFailed;
 
-    fn serialize_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), Failed> {
+    fn serialize_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), EncodeFailed> {
         if self.skipped {
             return Ok(());
         }
         let spelled = key.serialize(KeyText { object: self, wrappers: DEPTH_MAX });
         match (&self.next, spelled) {
-            (Next::Value | Next::LeftOut, Ok(())) => Ok(()),
-            (Next::Key, _) if self.encoder.sink.stop.is_none() => {
+            (NextPart::Value | NextPart::LeftOut, Ok(())) => Ok(()),
+            (NextPart::Key, _) if self.encoder.sink.stop.is_none() => {
                 self.unnamed += 1;
-                self.key(Spelled::new(format_args!("[KEY_{}]", self.unnamed))?.as_str())
+                self.key(DisplayText::new(format_args!("[KEY_{}]", self.unnamed))?.as_str())
             }
-            _ => Err(self.misused()),
+            _ => Err(self.fail_misused()),
         }
     }
 
-    fn serialize_value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+    fn serialize_value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
         if self.skipped {
             return Ok(());
         }
         self.value(value)
     }
 
-    fn end(self) -> Result<(), Failed> {
+    fn end(self) -> Result<(), EncodeFailed> {
         self.close()
     }
 }
@@ -203,13 +207,13 @@ macro_rules! elements {
     ($($kind:ident :: $method:ident),*) => {$(
         impl $kind for Compound<'_, '_, '_> {
             type Ok = ();
-            type Error = Failed;
+            type Error = EncodeFailed;
 
-            fn $method<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+            fn $method<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
                 self.element(value)
             }
 
-            fn end(self) -> Result<(), Failed> {
+            fn end(self) -> Result<(), EncodeFailed> {
                 self.close()
             }
         }
@@ -228,17 +232,17 @@ macro_rules! members {
     ($($kind:ident),*) => {$(
         impl $kind for Compound<'_, '_, '_> {
             type Ok = ();
-            type Error = Failed;
+            type Error = EncodeFailed;
 
             fn serialize_field<T: ?Sized + Serialize>(
                 &mut self,
                 key: &'static str,
                 value: &T,
-            ) -> Result<(), Failed> {
+            ) -> Result<(), EncodeFailed> {
                 self.member(key, value)
             }
 
-            fn end(self) -> Result<(), Failed> {
+            fn end(self) -> Result<(), EncodeFailed> {
                 self.close()
             }
         }

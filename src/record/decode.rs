@@ -22,9 +22,9 @@ const LEVELS_MAX: usize = DEPTH_MAX + 2;
 
 /// The error for bytes that are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub(crate) struct MalformedRecord;
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not a flat record")
     }
@@ -46,14 +46,14 @@ pub(crate) struct Record<'a> {
     pub(crate) tokens_input: Option<u64>,
     pub(crate) tokens_output: Option<u64>,
     pub(crate) cost_usd: Option<Usd>,
-    pub(crate) data: Option<Value<'a>>,
-    pub(crate) error: Option<Value<'a>>,
+    pub(crate) data: Option<EncodedValue<'a>>,
+    pub(crate) error: Option<EncodedValue<'a>>,
 }
 
 /// An encoded value. It serializes as the value that was encoded. If the bytes are not a value,
 /// serializing fails.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Value<'a>(&'a [u8]);
+pub(crate) struct EncodedValue<'a>(&'a [u8]);
 
 /// Reads one record.
 ///
@@ -61,8 +61,8 @@ pub(crate) struct Value<'a>(&'a [u8]);
 ///
 /// Returns an error if the head or the strings after it are cut short. The payloads are only read
 /// when they are serialized.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
-    let mut cursor = Cursor(bytes);
+pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord> {
+    let mut cursor = RecordCursor(bytes);
     let [code, status, flags] = cursor.array()?;
     let has = |flag| flags & flag != 0;
     let mut record = Record {
@@ -83,17 +83,17 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         },
         agent: cursor.string()?,
         action: cursor.string()?,
-        status: *Status::ALL.get(usize::from(status)).ok_or(Malformed)?,
+        status: *Status::ALL.get(usize::from(status)).ok_or(MalformedRecord)?,
         data: None,
         error: None,
     };
     if has(flag::ERROR) {
-        record.error = Some(Value(cursor.0));
+        record.error = Some(EncodedValue(cursor.0));
         if has(flag::DATA) {
-            cursor.skip()?;
+            cursor.skip_value()?;
         }
     }
-    record.data = has(flag::DATA).then_some(Value(cursor.0));
+    record.data = has(flag::DATA).then_some(EncodedValue(cursor.0));
     Ok(record)
 }
 
@@ -103,132 +103,140 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
 ///
 /// Returns an error if the bytes end before the timestamp does. Nothing else of the record is
 /// checked.
-pub(crate) fn timestamp(bytes: &[u8]) -> Result<i64, Malformed> {
+pub(crate) fn decode_timestamp(bytes: &[u8]) -> Result<i64, MalformedRecord> {
     // The timestamp comes after the type, status, flags, trace id, span and parent.
-    let mut cursor = Cursor(bytes.get(3 + 16 + 2 * 8..).ok_or(Malformed)?);
+    let mut cursor = RecordCursor(bytes.get(3 + 16 + 2 * 8..).ok_or(MalformedRecord)?);
     cursor.word().map(|word| word as i64)
 }
 
-impl Serialize for Value<'_> {
+impl Serialize for EncodedValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Node { rest: &Cell::new(self.0), level: 0 }.serialize(serializer)
+        UnreadValue { rest: &Cell::new(self.0), level: 0 }.serialize(serializer)
     }
 }
 
 /// The value at the beginning of `rest`. Serializing it removes it from there.
 #[derive(Clone, Copy)]
-struct Node<'r, 'a> {
+struct UnreadValue<'r, 'a> {
     rest: &'r Cell<&'a [u8]>,
     /// The number of containers around it.
     level: usize,
 }
 
-impl<'a> Node<'_, 'a> {
-    fn read<R>(
+impl<'a> UnreadValue<'_, 'a> {
+    fn read_with<R>(
         self,
-        read: impl FnOnce(&mut Cursor<'a>) -> Result<R, Malformed>,
-    ) -> Result<R, Malformed> {
-        let mut cursor = Cursor(self.rest.get());
+        read: impl FnOnce(&mut RecordCursor<'a>) -> Result<R, MalformedRecord>,
+    ) -> Result<R, MalformedRecord> {
+        let mut cursor = RecordCursor(self.rest.get());
         let what = read(&mut cursor);
         self.rest.set(cursor.0);
         what
     }
 
     /// Returns the next value, one level deeper.
-    fn inner(self) -> Self {
+    fn one_level_deeper(self) -> Self {
         Self { level: self.level + 1, ..self }
     }
 
     /// Removes the end of the container if it is next. Reports whether it was.
-    fn has_ended(self) -> Result<bool, Malformed> {
-        self.read(|cursor| {
-            let is_end = *cursor.0.first().ok_or(Malformed)? == END;
+    fn has_ended(self) -> Result<bool, MalformedRecord> {
+        self.read_with(|cursor| {
+            let is_end = *cursor.0.first().ok_or(MalformedRecord)? == END;
             cursor.0 = &cursor.0[is_end.into()..];
             Ok(is_end)
         })
     }
 
-    fn list<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize_list<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
         while !self.has_ended().map_err(S::Error::custom)? {
-            list.serialize_element(&self.inner())?;
+            list.serialize_element(&self.one_level_deeper())?;
         }
         list.end()
     }
 
-    fn object<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize_object<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
         while !self.has_ended().map_err(S::Error::custom)? {
-            let key = self.read(Cursor::string).map_err(S::Error::custom)?;
-            object.serialize_entry(&*key, &self.inner())?;
+            let key = self.read_with(RecordCursor::string).map_err(S::Error::custom)?;
+            object.serialize_entry(&*key, &self.one_level_deeper())?;
         }
         object.end()
     }
 
     /// Serializes the value after a tag that requires an object.
-    fn payload<S: Serializer>(self, serializer: S, text_key: &str) -> Result<S::Ok, S::Error> {
+    fn serialize_payload<S: Serializer>(
+        self,
+        serializer: S,
+        text_key: &str,
+    ) -> Result<S::Ok, S::Error> {
         let key = match self.rest.get().first() {
-            Some(&MAP) => return self.inner().serialize(serializer),
+            Some(&MAP) => return self.one_level_deeper().serialize(serializer),
             Some(&(STR | PARTS)) => text_key,
             _ => "value",
         };
         let mut object = serializer.serialize_map(Some(1))?;
-        object.serialize_entry(key, &self.inner())?;
+        object.serialize_entry(key, &self.one_level_deeper())?;
         object.end()
     }
 }
 
-impl Serialize for Node<'_, '_> {
+impl Serialize for UnreadValue<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let wrong = S::Error::custom;
-        match self.read(Cursor::byte).map_err(wrong)? {
+        match self.read_with(RecordCursor::byte).map_err(wrong)? {
             NULL => serializer.serialize_unit(),
             FALSE => serializer.serialize_bool(false),
             TRUE => serializer.serialize_bool(true),
-            UINT => serializer.serialize_u64(self.read(Cursor::varint).map_err(wrong)?),
-            NEGATIVE => serializer.serialize_i64(self.read(Cursor::negative).map_err(wrong)?),
-            F64 => serializer.serialize_f64(self.read(Cursor::float).map_err(wrong)?),
-            F32 => serializer.serialize_f64(self.read(Cursor::short_float).map_err(wrong)?),
+            UINT => serializer.serialize_u64(self.read_with(RecordCursor::varint).map_err(wrong)?),
+            NEGATIVE => {
+                serializer.serialize_i64(self.read_with(RecordCursor::negative).map_err(wrong)?)
+            }
+            F64 => serializer.serialize_f64(self.read_with(RecordCursor::float).map_err(wrong)?),
+            F32 => {
+                serializer.serialize_f64(self.read_with(RecordCursor::short_float).map_err(wrong)?)
+            }
             tag @ (STR | PARTS) => {
-                let text = self.read(|cursor| cursor.string_after(tag)).map_err(wrong)?;
+                let text = self.read_with(|cursor| cursor.string_after(tag)).map_err(wrong)?;
                 serializer.serialize_str(&text)
             }
-            _ if self.level == LEVELS_MAX => Err(wrong(Malformed)),
-            SEQ => self.list(serializer),
-            MAP => self.object(serializer),
-            PAYLOAD => self.payload(serializer, "value"),
-            ERROR => self.payload(serializer, "message"),
-            _ => Err(wrong(Malformed)),
+            _ if self.level == LEVELS_MAX => Err(wrong(MalformedRecord)),
+            SEQ => self.serialize_list(serializer),
+            MAP => self.serialize_object(serializer),
+            PAYLOAD => self.serialize_payload(serializer, "value"),
+            ERROR => self.serialize_payload(serializer, "message"),
+            _ => Err(wrong(MalformedRecord)),
         }
     }
 }
 
 /// Bytes that are read from the beginning.
-struct Cursor<'a>(&'a [u8]);
+struct RecordCursor<'a>(&'a [u8]);
 
-impl<'a> Cursor<'a> {
-    fn take(&mut self, count: u64) -> Result<&'a [u8], Malformed> {
-        let count = usize::try_from(count).map_err(|_| Malformed)?;
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed)?;
+impl<'a> RecordCursor<'a> {
+    fn take(&mut self, count: u64) -> Result<&'a [u8], MalformedRecord> {
+        let count = usize::try_from(count).map_err(|_| MalformedRecord)?;
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(MalformedRecord)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedRecord> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(MalformedRecord)?;
         self.0 = rest;
         Ok(*taken)
     }
 
-    fn byte(&mut self) -> Result<u8, Malformed> {
+    fn byte(&mut self) -> Result<u8, MalformedRecord> {
         self.array().map(|[byte]| byte)
     }
 
-    fn word(&mut self) -> Result<u64, Malformed> {
+    fn word(&mut self) -> Result<u64, MalformedRecord> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn varint(&mut self) -> Result<u64, Malformed> {
+    fn varint(&mut self) -> Result<u64, MalformedRecord> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte()?;
@@ -237,54 +245,54 @@ impl<'a> Cursor<'a> {
                 return Ok(number);
             }
         }
-        Err(Malformed)
+        Err(MalformedRecord)
     }
 
-    fn negative(&mut self) -> Result<i64, Malformed> {
-        i64::try_from(self.varint()?).map(|number| !number).map_err(|_| Malformed)
+    fn negative(&mut self) -> Result<i64, MalformedRecord> {
+        i64::try_from(self.varint()?).map(|number| !number).map_err(|_| MalformedRecord)
     }
 
-    fn float(&mut self) -> Result<f64, Malformed> {
+    fn float(&mut self) -> Result<f64, MalformedRecord> {
         self.array().map(f64::from_le_bytes)
     }
 
     /// Returns the `f64` that is spelled like the `f32`. For example 0.1, not 0.10000000149011612,
     /// which simd-json would write.
-    fn short_float(&mut self) -> Result<f64, Malformed> {
+    fn short_float(&mut self) -> Result<f64, MalformedRecord> {
         let number = self.array().map(f32::from_le_bytes)?;
-        number.to_string().parse().map_err(|_| Malformed)
+        number.to_string().parse().map_err(|_| MalformedRecord)
     }
 
-    fn text(&mut self, len: u64) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.take(len)?).map_err(|_| Malformed)
+    fn utf8_text(&mut self, len: u64) -> Result<&'a str, MalformedRecord> {
+        std::str::from_utf8(self.take(len)?).map_err(|_| MalformedRecord)
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+    fn string(&mut self) -> Result<Cow<'a, str>, MalformedRecord> {
         let tag = self.byte()?;
         self.string_after(tag)
     }
 
-    fn string_after(&mut self, tag: u8) -> Result<Cow<'a, str>, Malformed> {
+    fn string_after(&mut self, tag: u8) -> Result<Cow<'a, str>, MalformedRecord> {
         let len = match tag {
             STR => self.varint()?,
             PARTS => return self.parts().map(Cow::Owned),
-            _ => return Err(Malformed),
+            _ => return Err(MalformedRecord),
         };
-        self.text(len).map(Cow::Borrowed)
+        self.utf8_text(len).map(Cow::Borrowed)
     }
 
-    fn parts(&mut self) -> Result<String, Malformed> {
+    fn parts(&mut self) -> Result<String, MalformedRecord> {
         let mut whole = String::new();
         loop {
             match self.varint()? {
                 0 => return Ok(whole),
-                len => whole.push_str(self.text(len)?),
+                len => whole.push_str(self.utf8_text(len)?),
             }
         }
     }
 
     /// Skips one value.
-    fn skip(&mut self) -> Result<(), Malformed> {
+    fn skip_value(&mut self) -> Result<(), MalformedRecord> {
         let mut open = 0_usize;
         loop {
             match self.byte()? {
@@ -298,10 +306,10 @@ impl<'a> Cursor<'a> {
                 }
                 PARTS => self.skip_parts()?,
                 SEQ | MAP => open += 1,
-                END => open = open.checked_sub(1).ok_or(Malformed)?,
+                END => open = open.checked_sub(1).ok_or(MalformedRecord)?,
                 // The value of this tag follows.
                 PAYLOAD | ERROR => continue,
-                _ => return Err(Malformed),
+                _ => return Err(MalformedRecord),
             }
             if open == 0 {
                 return Ok(());
@@ -309,7 +317,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn skip_parts(&mut self) -> Result<(), Malformed> {
+    fn skip_parts(&mut self) -> Result<(), MalformedRecord> {
         loop {
             match self.varint()? {
                 0 => return Ok(()),

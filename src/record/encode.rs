@@ -2,9 +2,9 @@
 
 use super::event::{AuditEvent, ErrorDetail};
 use super::serializer::{Encoder, Payload};
-use super::sink::{Failed, Stop};
-use super::text::Spelled;
-use super::type_name::with_type_name;
+use super::sink::{EncodeFailed, EncodeStop};
+use super::text::DisplayText;
+use super::type_name::with_event_type_name;
 use super::{END, ERROR, FALSE, HEAD_BYTES, MAP, PAYLOAD, TRUE, flag};
 use crate::ring::Chain;
 use crate::sanitize::{Redactions, Sanitizer, Slot};
@@ -21,7 +21,7 @@ const PLACEHOLDERS_BYTES: usize = 128;
 
 /// The ids and the time that the logger has decided.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
+pub(crate) struct EventHead {
     pub(crate) trace_id: u128,
     pub(crate) span_id: u64,
     pub(crate) parent_span_id: Option<u64>,
@@ -31,7 +31,7 @@ pub(crate) struct Head {
 
 /// What an event lost while it was encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct EncodeOutcome {
     /// The `Serialize` impl of a payload failed or panicked.
     pub(crate) unserializable: bool,
     /// A string or a whole payload was cut.
@@ -51,44 +51,44 @@ pub(crate) struct NoMemory;
 /// fits. First its longest strings are cut, but never keys. Then whole payloads become
 /// `{"value": "[TRUNCATED:n]"}`; n is the number of bytes encoded before the payload was given up.
 /// Every attempt serializes the payloads again.
-pub(crate) fn encode(
+pub(crate) fn encode_event(
     event: &AuditEvent<'_>,
-    head: Head,
+    head: EventHead,
     chain: &mut Chain<'_>,
     sanitizer: &Sanitizer,
     include_snapshots: bool,
     counts: &mut Redactions,
-) -> Result<Outcome, NoMemory> {
-    run(chain, sanitizer, counts, |encoder| {
-        encoder.head(event, head, NAME_BYTES_MAX)?;
-        encoder.body(event, include_snapshots)
+) -> Result<EncodeOutcome, NoMemory> {
+    run_encoder(chain, sanitizer, counts, |encoder| {
+        encoder.write_event_head(event, head, NAME_BYTES_MAX)?;
+        encoder.write_event_payloads(event, include_snapshots)
     })
 }
 
-/// Writes `event` without its payloads; see [`encode`]. Each payload becomes
+/// Writes `event` without its payloads; see [`encode_event`]. Each payload becomes
 /// `{"value": "[NO_ROOM]"}`. The event takes less than 1 KiB.
-pub(crate) fn encode_head_only(
+pub(crate) fn encode_event_head(
     event: &AuditEvent<'_>,
-    head: Head,
+    head: EventHead,
     chain: &mut Chain<'_>,
     sanitizer: &Sanitizer,
     counts: &mut Redactions,
-) -> Result<Outcome, NoMemory> {
-    run(chain, sanitizer, counts, |encoder| {
-        encoder.head(event, head, NAME_BYTES_MIN)?;
+) -> Result<EncodeOutcome, NoMemory> {
+    run_encoder(chain, sanitizer, counts, |encoder| {
+        encoder.write_event_head(event, head, NAME_BYTES_MIN)?;
         encoder.outcome.truncated = true;
         let payloads = usize::from(event.error.is_some()) + usize::from(event.data.is_some());
-        (0..payloads).try_for_each(|_| encoder.placeholder("[NO_ROOM]"))
+        (0..payloads).try_for_each(|_| encoder.write_placeholder("[NO_ROOM]"))
     })
 }
 
 /// Runs `write` with a new encoder. If it fails, the chain is restored.
-fn run(
+fn run_encoder(
     chain: &mut Chain<'_>,
     sanitizer: &Sanitizer,
     counts: &mut Redactions,
-    write: impl FnOnce(&mut Encoder<'_, '_>) -> Result<(), Failed>,
-) -> Result<Outcome, NoMemory> {
+    write: impl FnOnce(&mut Encoder<'_, '_>) -> Result<(), EncodeFailed>,
+) -> Result<EncodeOutcome, NoMemory> {
     let mut encoder = Encoder::new(chain, sanitizer);
     let start = encoder.sink.chain.mark();
     if write(&mut encoder).is_err() {
@@ -101,27 +101,38 @@ fn run(
 
 impl Encoder<'_, '_> {
     /// Writes everything except the payloads.
-    fn head(&mut self, event: &AuditEvent<'_>, head: Head, cap: usize) -> Result<(), Failed> {
-        self.sink.put(&head_bytes(event, head))?;
+    fn write_event_head(
+        &mut self,
+        event: &AuditEvent<'_>,
+        head: EventHead,
+        cap: usize,
+    ) -> Result<(), EncodeFailed> {
+        self.sink.put(&event_head_bytes(event, head))?;
         if let Some(cost) = event.cost_usd {
             self.sink.put(&cost.to_le_bytes())?;
         }
         if event.event_type.code() == u8::MAX {
             let (sink, name) = (&mut self.sink, event.event_type.name());
-            with_type_name(name, self.sanitizer, &mut self.counts, |name| sink.string(name))?;
+            with_event_type_name(name, self.sanitizer, &mut self.counts, |name| {
+                sink.put_string(name)
+            })?;
         }
-        self.text(event.agent, cap)?;
-        self.text(event.action, cap)
+        self.write_text(event.agent, cap)?;
+        self.write_text(event.action, cap)
     }
 
     /// Writes the payloads, and cuts them as often as needed.
-    fn body(&mut self, event: &AuditEvent<'_>, include_snapshots: bool) -> Result<(), Failed> {
+    fn write_event_payloads(
+        &mut self,
+        event: &AuditEvent<'_>,
+        include_snapshots: bool,
+    ) -> Result<(), EncodeFailed> {
         let (start, outcome) = (self.sink.chain.mark(), self.outcome);
         let head_counts = std::mem::take(&mut self.counts);
         loop {
             let is_last = self.cap == CAP_BYTES_MIN;
-            match self.payloads(event, include_snapshots, is_last) {
-                Err(_) if self.sink.stop == Some(Stop::Limit) && !is_last => {}
+            match self.try_event_payloads(event, include_snapshots, is_last) {
+                Err(_) if self.sink.stop == Some(EncodeStop::Limit) && !is_last => {}
                 ended => {
                     self.counts.merge(&head_counts);
                     return ended;
@@ -131,7 +142,7 @@ impl Encoder<'_, '_> {
             self.sink.stop = None;
             self.counts = Redactions::default();
             self.outcome = outcome;
-            self.cap = self.next_cap();
+            self.cap = self.next_string_cap();
         }
     }
 
@@ -140,7 +151,7 @@ impl Encoder<'_, '_> {
     /// Usually only one string is too long. So the first attempt keeps what the bytes before that
     /// string leave of the limit, minus a sixteenth. If that does not fit, the next one keeps a
     /// quarter of the limit, and so on.
-    fn next_cap(&self) -> usize {
+    fn next_string_cap(&self) -> usize {
         let limit = self.sink.chain.limit();
         let (rest, quarter) = (limit.saturating_sub(self.text_start + limit / 16), limit / 4);
         let next = match self.cap {
@@ -153,77 +164,77 @@ impl Encoder<'_, '_> {
 
     /// Writes error and data once. If `fitting`, a payload that is still too long becomes a
     /// placeholder.
-    fn payloads(
+    fn try_event_payloads(
         &mut self,
         event: &AuditEvent<'_>,
         include_snapshots: bool,
         fitting: bool,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         if let Some(error) = event.error {
-            self.error(error, include_snapshots, fitting)?;
+            self.write_event_error(error, include_snapshots, fitting)?;
         }
         match event.data {
             Some(data) => {
                 self.slot = Slot::at(self.sanitizer.enter(self.sanitizer.root(), "data"));
-                self.fitted(fitting, 0, PAYLOAD, data)
+                self.write_fitted_payload(fitting, 0, PAYLOAD, data)
             }
             None => Ok(()),
         }
     }
 
-    fn error(
+    fn write_event_error(
         &mut self,
         detail: &ErrorDetail<'_>,
         include_snapshots: bool,
         fitting: bool,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         if let Some(object) = detail.object {
             self.left_out = (!include_snapshots).then_some("input_snapshot");
-            let written = self.fitted(fitting, PLACEHOLDERS_BYTES, ERROR, object);
+            let written = self.write_fitted_payload(fitting, PLACEHOLDERS_BYTES, ERROR, object);
             self.left_out = None;
             return written;
         }
         self.sink.put(&[MAP])?;
-        self.sink.string("type")?;
-        self.text(&detail.error_type, NAME_BYTES_MAX)?;
-        self.sink.string("message")?;
-        self.text(&detail.message, self.cap)?;
+        self.sink.put_string("type")?;
+        self.write_text(&detail.error_type, NAME_BYTES_MAX)?;
+        self.sink.put_string("message")?;
+        self.write_text(&detail.message, self.cap)?;
         if let Some(traceback) = &detail.traceback {
-            self.sink.string("traceback")?;
-            self.text(traceback, self.cap)?;
+            self.sink.put_string("traceback")?;
+            self.write_text(traceback, self.cap)?;
         }
         if let Some(recoverable) = detail.recoverable {
-            self.sink.string("recoverable")?;
+            self.sink.put_string("recoverable")?;
             self.sink.put(&[if recoverable { TRUE } else { FALSE }])?;
         }
         if let Some(snapshot) = detail.input_snapshot.filter(|_| include_snapshots) {
-            self.sink.string("input_snapshot")?;
-            self.fitted(fitting, PLACEHOLDERS_BYTES, PAYLOAD, snapshot)?;
+            self.sink.put_string("input_snapshot")?;
+            self.write_fitted_payload(fitting, PLACEHOLDERS_BYTES, PAYLOAD, snapshot)?;
         }
         if let Some(environment) = detail.environment {
-            self.sink.string("environment")?;
-            self.fitted(fitting, PLACEHOLDERS_BYTES, PAYLOAD, environment)?;
+            self.sink.put_string("environment")?;
+            self.write_fitted_payload(fitting, PLACEHOLDERS_BYTES, PAYLOAD, environment)?;
         }
         self.sink.put(&[END])
     }
 
     /// Writes one payload. If `fitting` and the payload does not leave `room` for what follows, it
     /// becomes a placeholder.
-    fn fitted(
+    fn write_fitted_payload(
         &mut self,
         fitting: bool,
         room: usize,
         tag: u8,
         payload: &dyn Payload,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         if !fitting {
-            return self.payload(tag, payload);
+            return self.write_payload(tag, payload);
         }
         let (start, before) = (self.sink.chain.mark(), self.sink.chain.len());
         let counts = std::mem::take(&mut self.counts);
-        let written = self.payload(tag, payload);
-        if self.sink.stop == Some(Stop::Memory) {
-            return Err(Failed);
+        let written = self.write_payload(tag, payload);
+        if self.sink.stop == Some(EncodeStop::Memory) {
+            return Err(EncodeFailed);
         }
         let reached = self.sink.chain.len();
         if written.is_err() || self.sink.chain.limit() - reached < room {
@@ -231,15 +242,15 @@ impl Encoder<'_, '_> {
             self.sink.stop = None;
             self.counts = Redactions::default();
             self.outcome.truncated = true;
-            let text = Spelled::new(format_args!("[TRUNCATED:{}]", reached - before))?;
-            self.placeholder(text.as_str())?;
+            let text = DisplayText::new(format_args!("[TRUNCATED:{}]", reached - before))?;
+            self.write_placeholder(text.as_str())?;
         }
         self.counts.merge(&counts);
         Ok(())
     }
 }
 
-fn head_bytes(event: &AuditEvent<'_>, head: Head) -> [u8; HEAD_BYTES] {
+fn event_head_bytes(event: &AuditEvent<'_>, head: EventHead) -> [u8; HEAD_BYTES] {
     let flags = [
         (flag::PARENT, head.parent_span_id.is_some()),
         (flag::LATENCY, event.latency_ms.is_some()),

@@ -40,14 +40,14 @@ pub struct AuditEvent<'a> {
     pub(crate) cost_usd: Option<Usd>,
     /// Microseconds since the Unix epoch; `None` means the time of the emit.
     pub(crate) timestamp: Option<i64>,
-    pub(crate) ids: Ids<'a>,
+    pub(crate) ids: IdSource<'a>,
     pub(crate) data: Option<&'a dyn Payload>,
     pub(crate) error: Option<&'a ErrorDetail<'a>>,
 }
 
 /// The source of an event's ids.
 #[derive(Clone, Copy)]
-pub(crate) enum Ids<'a> {
+pub(crate) enum IdSource<'a> {
     /// The context of the thread or task, or a new trace.
     Current,
     /// This context, used like the current one.
@@ -74,7 +74,7 @@ impl<'a> AuditEvent<'a> {
             tokens_output: None,
             cost_usd: None,
             timestamp: None,
-            ids: Ids::Current,
+            ids: IdSource::Current,
             data: None,
             error: None,
         }
@@ -121,7 +121,7 @@ impl<'a> AuditEvent<'a> {
     /// Sets the time, if the event is recorded later than it happened. The line has it to the
     /// microsecond.
     pub fn timestamp(mut self, time: SystemTime) -> Self {
-        self.timestamp = Some(micros(time));
+        self.timestamp = Some(unix_micros(time));
         self
     }
 
@@ -135,13 +135,13 @@ impl<'a> AuditEvent<'a> {
     /// Events of one operation (`request.*`, `tool.*`) have its span. Any other event is a new span
     /// below it.
     pub fn context(mut self, context: &'a TraceContext) -> Self {
-        self.ids = Ids::Within(context);
+        self.ids = IdSource::Within(context);
         self
     }
 
     /// Uses exactly the ids of `context`, whatever the type of the event.
     pub fn span(mut self, context: &'a TraceContext) -> Self {
-        self.ids = Ids::Exactly(context);
+        self.ids = IdSource::Exactly(context);
         self
     }
 
@@ -172,7 +172,7 @@ impl<'a> AuditEvent<'a> {
 }
 
 /// Returns the microseconds since the Unix epoch, negative before it.
-pub(crate) fn micros(time: SystemTime) -> i64 {
+pub(crate) fn unix_micros(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |us| -us),
@@ -205,12 +205,12 @@ impl<'a> ErrorDetail<'a> {
     /// The type's name comes from [`std::any::type_name`], and the message from `Display`. The
     /// traceback is the chain of [`source`](StdError::source)s, one in each line.
     pub fn from_error<E: StdError>(error: &E) -> Self {
-        Self::of_chain(std::any::type_name::<E>(), error)
+        Self::from_named_error(std::any::type_name::<E>(), error)
     }
 
     /// Describes an error under a type's name that the caller knows; see
     /// [`from_error`](Self::from_error).
-    pub(crate) fn of_chain<E: StdError + ?Sized>(error_type: &'a str, error: &E) -> Self {
+    pub(crate) fn from_named_error<E: StdError + ?Sized>(error_type: &'a str, error: &E) -> Self {
         /// The limit is needed because a chain may be a circle.
         const SOURCES_MAX: usize = 32;
         let mut chain = String::new();

@@ -7,14 +7,14 @@ use serde::ser::Impossible;
 use serde::{Serialize, Serializer};
 
 use super::compound::Compound;
-use super::serializer::not_finite;
-use super::sink::Failed;
-use super::text::Spelled;
+use super::serializer::spell_nonfinite_number;
+use super::sink::EncodeFailed;
+use super::text::DisplayText;
 use super::{FALSE, NULL, TRUE};
 
 /// Returns the tag of a null or a boolean. For any other value it fails at the first call, so that
 /// nothing of it is read.
-pub(super) struct Probe {
+pub(super) struct NullOrBoolProbe {
     /// How many more `Some`s and newtypes it looks through.
     pub(super) wrappers: usize,
 }
@@ -27,16 +27,16 @@ pub(super) struct KeyText<'k, 'e, 'c, 'r> {
 }
 
 impl KeyText<'_, '_, '_, '_> {
-    fn spelled(self, value: impl Display) -> Result<(), Failed> {
-        self.object.key(Spelled::new(value)?.as_str())
+    fn spelled(self, value: impl Display) -> Result<(), EncodeFailed> {
+        self.object.key(DisplayText::new(value)?.as_str())
     }
 }
 
 /// Defines methods that always fail.
 macro_rules! refuse {
     ($($method:ident($($argument:ty),*) -> $ok:ty;)*) => {
-        $(fn $method(self, $(_: $argument),*) -> Result<$ok, Failed> {
-            Err(Failed)
+        $(fn $method(self, $(_: $argument),*) -> Result<$ok, EncodeFailed> {
+            Err(EncodeFailed)
         })*
     };
 }
@@ -45,14 +45,14 @@ macro_rules! refuse {
 macro_rules! refuse_containers {
     ($ok:ty) => {
         type Ok = $ok;
-        type Error = Failed;
-        type SerializeSeq = Impossible<$ok, Failed>;
-        type SerializeTuple = Impossible<$ok, Failed>;
-        type SerializeTupleStruct = Impossible<$ok, Failed>;
-        type SerializeTupleVariant = Impossible<$ok, Failed>;
-        type SerializeMap = Impossible<$ok, Failed>;
-        type SerializeStruct = Impossible<$ok, Failed>;
-        type SerializeStructVariant = Impossible<$ok, Failed>;
+        type Error = EncodeFailed;
+        type SerializeSeq = Impossible<$ok, EncodeFailed>;
+        type SerializeTuple = Impossible<$ok, EncodeFailed>;
+        type SerializeTupleStruct = Impossible<$ok, EncodeFailed>;
+        type SerializeTupleVariant = Impossible<$ok, EncodeFailed>;
+        type SerializeMap = Impossible<$ok, EncodeFailed>;
+        type SerializeStruct = Impossible<$ok, EncodeFailed>;
+        type SerializeStructVariant = Impossible<$ok, EncodeFailed>;
 
         refuse! {
             serialize_bytes(&[u8]) -> $ok;
@@ -73,12 +73,12 @@ macro_rules! refuse_containers {
             _index: u32,
             _variant: &'static str,
             _value: &T,
-        ) -> Result<$ok, Failed> {
-            Err(Failed)
+        ) -> Result<$ok, EncodeFailed> {
+            Err(EncodeFailed)
         }
 
-        fn serialize_some<T: ?Sized + Serialize>(mut self, value: &T) -> Result<$ok, Failed> {
-            self.wrappers = self.wrappers.checked_sub(1).ok_or(Failed)?;
+        fn serialize_some<T: ?Sized + Serialize>(mut self, value: &T) -> Result<$ok, EncodeFailed> {
+            self.wrappers = self.wrappers.checked_sub(1).ok_or(EncodeFailed)?;
             value.serialize(self)
         }
 
@@ -86,13 +86,13 @@ macro_rules! refuse_containers {
             self,
             _name: &'static str,
             value: &T,
-        ) -> Result<$ok, Failed> {
+        ) -> Result<$ok, EncodeFailed> {
             self.serialize_some(value)
         }
     };
 }
 
-impl Serializer for Probe {
+impl Serializer for NullOrBoolProbe {
     refuse_containers!(u8);
 
     refuse! {
@@ -113,31 +113,31 @@ impl Serializer for Probe {
         serialize_unit_variant(&'static str, u32, &'static str) -> u8;
     }
 
-    fn serialize_bool(self, v: bool) -> Result<u8, Failed> {
+    fn serialize_bool(self, v: bool) -> Result<u8, EncodeFailed> {
         Ok(if v { TRUE } else { FALSE })
     }
 
-    fn serialize_none(self) -> Result<u8, Failed> {
+    fn serialize_none(self) -> Result<u8, EncodeFailed> {
         Ok(NULL)
     }
 
-    fn serialize_unit(self) -> Result<u8, Failed> {
+    fn serialize_unit(self) -> Result<u8, EncodeFailed> {
         Ok(NULL)
     }
 
-    fn serialize_unit_struct(self, _name: &'static str) -> Result<u8, Failed> {
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<u8, EncodeFailed> {
         Ok(NULL)
     }
 
-    fn collect_str<T: ?Sized + Display>(self, _value: &T) -> Result<u8, Failed> {
-        Err(Failed)
+    fn collect_str<T: ?Sized + Display>(self, _value: &T) -> Result<u8, EncodeFailed> {
+        Err(EncodeFailed)
     }
 }
 
 /// Defines the methods for keys that are spelled as their `Display` writes them.
 macro_rules! spell {
     ($($method:ident($argument:ty);)*) => {
-        $(fn $method(self, v: $argument) -> Result<(), Failed> {
+        $(fn $method(self, v: $argument) -> Result<(), EncodeFailed> {
             self.spelled(v)
         })*
     };
@@ -168,21 +168,21 @@ impl Serializer for KeyText<'_, '_, '_, '_> {
     }
 
     // `Debug` spells a float as JSON does: `1.0`, `1e16`.
-    fn serialize_f32(self, v: f32) -> Result<(), Failed> {
-        match not_finite(v.into()) {
+    fn serialize_f32(self, v: f32) -> Result<(), EncodeFailed> {
+        match spell_nonfinite_number(v.into()) {
             None => self.spelled(format_args!("{v:?}")),
             Some(name) => self.object.key(name),
         }
     }
 
-    fn serialize_f64(self, v: f64) -> Result<(), Failed> {
-        match not_finite(v) {
+    fn serialize_f64(self, v: f64) -> Result<(), EncodeFailed> {
+        match spell_nonfinite_number(v) {
             None => self.spelled(format_args!("{v:?}")),
             Some(name) => self.object.key(name),
         }
     }
 
-    fn serialize_str(self, v: &str) -> Result<(), Failed> {
+    fn serialize_str(self, v: &str) -> Result<(), EncodeFailed> {
         self.object.key(v)
     }
 
@@ -191,11 +191,11 @@ impl Serializer for KeyText<'_, '_, '_, '_> {
         _name: &'static str,
         _index: u32,
         variant: &'static str,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         self.object.key(variant)
     }
 
-    fn collect_str<T: ?Sized + Display>(self, value: &T) -> Result<(), Failed> {
+    fn collect_str<T: ?Sized + Display>(self, value: &T) -> Result<(), EncodeFailed> {
         self.spelled(value)
     }
 }

@@ -4,10 +4,10 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::encode::Outcome;
+use super::encode::EncodeOutcome;
 use super::serializer::{Encoder, Payload};
-use super::sink::{Failed, Stop};
-use super::text::Spelled;
+use super::sink::{EncodeFailed, EncodeStop};
+use super::text::DisplayText;
 use super::{END, MAP};
 use crate::panics::forget_panic;
 use crate::ring::Chain;
@@ -18,14 +18,14 @@ pub(crate) type Member<'a> = (&'a str, Value<'a>);
 
 /// A value, and the way it is written.
 #[derive(Clone, Copy)]
-pub struct Value<'a>(Form<'a>);
+pub struct Value<'a>(ValueForm<'a>);
 
 #[derive(Clone, Copy)]
-enum Form<'a> {
+enum ValueForm<'a> {
     Payload(&'a dyn Payload),
     Debug(&'a dyn fmt::Debug),
     Text(&'a str),
-    Object(&'a [Member<'a>], Option<&'a Members>),
+    Object(&'a [Member<'a>], Option<&'a EncodedMembers>),
 }
 
 impl fmt::Debug for Value<'_> {
@@ -37,33 +37,33 @@ impl fmt::Debug for Value<'_> {
 impl<'a> Value<'a> {
     /// Returns a value that is written by its `Serialize` impl.
     pub(crate) fn payload(payload: &'a dyn Payload) -> Self {
-        Self(Form::Payload(payload))
+        Self(ValueForm::Payload(payload))
     }
 
     /// Returns a value that is written as the text of its `Debug`.
     pub(crate) fn debug(value: &'a dyn fmt::Debug) -> Self {
-        Self(Form::Debug(value))
+        Self(ValueForm::Debug(value))
     }
 
     pub(crate) fn text(text: &'a str) -> Self {
-        Self(Form::Text(text))
+        Self(ValueForm::Text(text))
     }
 
     /// Returns an object of these members, and of those that were encoded before.
-    pub(crate) fn object(members: &'a [Member<'a>], encoded: Option<&'a Members>) -> Self {
-        Self(Form::Object(members, encoded))
+    pub(crate) fn object(members: &'a [Member<'a>], encoded: Option<&'a EncodedMembers>) -> Self {
+        Self(ValueForm::Object(members, encoded))
     }
 }
 
 /// Members of an object that were encoded and redacted outside of an event.
 #[derive(Debug)]
-pub(crate) struct Members {
+pub(crate) struct EncodedMembers {
     bytes: Vec<u8>,
     counts: Redactions,
-    outcome: Outcome,
+    outcome: EncodeOutcome,
 }
 
-impl Members {
+impl EncodedMembers {
     /// Encodes `members` in `chain`, which must be empty, and copies them out of it.
     ///
     /// A quarter of the chain's limit is kept of a string. If a member still does not fit, it
@@ -79,7 +79,7 @@ impl Members {
         encoder.cap = encoder.sink.chain.limit() / 4;
         let (mut frame, mut numbers) = (Slot::default().object(), KeyNumbers::default());
         for (name, value) in members {
-            if encoder.fitted_member(name, value, &mut frame, &mut numbers).is_err() {
+            if encoder.write_fitted_member(name, value, &mut frame, &mut numbers).is_err() {
                 break;
             }
         }
@@ -89,26 +89,30 @@ impl Members {
 }
 
 impl Payload for Value<'_> {
-    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
+    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), EncodeFailed> {
         match self.0 {
-            Form::Payload(payload) => payload.encode(encoder),
-            Form::Debug(value) => encoder.debug(value),
-            Form::Text(text) => encoder.text(text, encoder.cap),
-            Form::Object(members, encoded) => encoder.object(members, encoded),
+            ValueForm::Payload(payload) => payload.encode(encoder),
+            ValueForm::Debug(value) => encoder.write_debug_member(value),
+            ValueForm::Text(text) => encoder.write_text(text, encoder.cap),
+            ValueForm::Object(members, encoded) => encoder.write_members_object(members, encoded),
         }
     }
 }
 
 impl Encoder<'_, '_> {
-    fn object(&mut self, members: &[Member<'_>], encoded: Option<&Members>) -> Result<(), Failed> {
+    fn write_members_object(
+        &mut self,
+        members: &[Member<'_>],
+        encoded: Option<&EncodedMembers>,
+    ) -> Result<(), EncodeFailed> {
         let mut frame = self.slot.object();
-        if !self.begin(MAP)? {
+        if !self.begin_container(MAP)? {
             return Ok(());
         }
         let mut numbers = KeyNumbers::default();
-        members
-            .iter()
-            .try_for_each(|(name, value)| self.member(name, value, &mut frame, &mut numbers))?;
+        members.iter().try_for_each(|(name, value)| {
+            self.write_member(name, value, &mut frame, &mut numbers)
+        })?;
         if let Some(encoded) = encoded {
             self.sink.put(&encoded.bytes)?;
             self.counts.merge(&encoded.counts);
@@ -120,21 +124,21 @@ impl Encoder<'_, '_> {
     }
 
     /// Writes one member. If a value fails or panics, only this member is lost.
-    fn member(
+    fn write_member(
         &mut self,
         name: &str,
         value: &Value<'_>,
         frame: &mut Frame,
         numbers: &mut KeyNumbers,
-    ) -> Result<(), Failed> {
-        self.key(name, frame, numbers)?;
+    ) -> Result<(), EncodeFailed> {
+        self.write_key(name, frame, numbers)?;
         let slot = self.slot;
-        self.member_value(value)?;
-        self.note_name(slot, frame);
+        self.write_member_value(value)?;
+        self.note_named_secrecy(slot, frame);
         Ok(())
     }
 
-    fn member_value(&mut self, value: &Value<'_>) -> Result<(), Failed> {
+    fn write_member_value(&mut self, value: &Value<'_>) -> Result<(), EncodeFailed> {
         if self.slot.fate() == Fate::Whole {
             return self.redact_whole();
         }
@@ -149,28 +153,28 @@ impl Encoder<'_, '_> {
         (self.depth, self.wrappers) = (depth, wrappers);
         match self.sink.stop {
             None if is_whole => Ok(()),
-            Some(Stop::Limit | Stop::Memory) => Err(Failed),
-            None | Some(Stop::Broken) => {
+            Some(EncodeStop::Limit | EncodeStop::Memory) => Err(EncodeFailed),
+            None | Some(EncodeStop::Broken) => {
                 self.sink.stop = None;
                 self.sink.chain.rewind(start);
                 self.counts = before;
                 self.outcome.unserializable = true;
-                self.sink.string("[UNSERIALIZABLE]")
+                self.sink.put_string("[UNSERIALIZABLE]")
             }
         }
     }
 
     /// Writes one member, or a placeholder if the member does not fit.
-    fn fitted_member(
+    fn write_fitted_member(
         &mut self,
         name: &str,
         value: &Value<'_>,
         frame: &mut Frame,
         numbers: &mut KeyNumbers,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         let (start, before) = (self.sink.chain.mark(), self.sink.chain.len());
         let counts = self.counts.clone();
-        let written = self.member(name, value, frame, numbers);
+        let written = self.write_member(name, value, frame, numbers);
         if written.is_ok() {
             return written;
         }
@@ -179,8 +183,8 @@ impl Encoder<'_, '_> {
         self.sink.stop = None;
         self.counts = counts;
         self.outcome.truncated = true;
-        let note = Spelled::new(format_args!("[TRUNCATED:{}]", reached - before))?;
-        let written = self.member(name, &Value::text(note.as_str()), frame, numbers);
+        let note = DisplayText::new(format_args!("[TRUNCATED:{}]", reached - before))?;
+        let written = self.write_member(name, &Value::text(note.as_str()), frame, numbers);
         if written.is_err() {
             self.sink.chain.rewind(start);
         }
@@ -188,8 +192,8 @@ impl Encoder<'_, '_> {
     }
 
     /// Writes the text of a value's `Debug`, without what follows the name of a sensitive field.
-    fn debug(&mut self, value: &dyn fmt::Debug) -> Result<(), Failed> {
-        let text = debug::redacted(value, self.sanitizer, &mut self.counts).ok_or(Failed)?;
-        self.text(&text, self.cap)
+    fn write_debug_member(&mut self, value: &dyn fmt::Debug) -> Result<(), EncodeFailed> {
+        let text = debug::redacted(value, self.sanitizer, &mut self.counts).ok_or(EncodeFailed)?;
+        self.write_text(&text, self.cap)
     }
 }

@@ -38,7 +38,7 @@ mod tests;
 mod text;
 mod type_name;
 
-pub(crate) use compound::Fields;
+pub(crate) use compound::OptionalFields;
 pub(crate) use serializer::Payload;
 
 const NULL: u8 = 1;

@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::{Serialize, Serializer};
 
 use super::compound::Compound;
-use super::encode::Outcome;
-use super::keyed::Probe;
-use super::sink::{Failed, Gather, Sink, Stop};
-use super::text::Spelled;
+use super::encode::EncodeOutcome;
+use super::keyed::NullOrBoolProbe;
+use super::sink::{EncodeFailed, EncodeStop, Sink, StringGatherer};
+use super::text::DisplayText;
 use super::{DEPTH_MAX, F32, F64, FALSE, MAP, NEGATIVE, NULL, PAYLOAD, SEQ, TRUE, UINT};
 use crate::panics::forget_panic;
 use crate::ring::Chain;
@@ -18,11 +18,11 @@ use crate::sanitize::{Frame, KeyNumbers, Kind, Redactions, Sanitizer, Secrecy, S
 /// An object-safe `Serialize`.
 pub(crate) trait Payload {
     /// Writes the value into the encoder.
-    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed>;
+    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), EncodeFailed>;
 }
 
 impl<T: Serialize> Payload for T {
-    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Failed> {
+    fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), EncodeFailed> {
         self.serialize(encoder)
     }
 }
@@ -32,7 +32,7 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) sink: Sink<'c, 'r>,
     pub(super) sanitizer: &'c Sanitizer,
     pub(super) counts: Redactions,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: EncodeOutcome,
     /// The number of open containers in the payload.
     pub(super) depth: usize,
     /// The number of open `Some`s and newtypes, which nest without a container.
@@ -55,7 +55,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
             sink: Sink { chain, stop: None },
             sanitizer,
             counts: Redactions::default(),
-            outcome: Outcome::default(),
+            outcome: EncodeOutcome::default(),
             depth: 0,
             wrappers: 0,
             cap: usize::MAX,
@@ -68,7 +68,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
 
     /// Passes on to `frame` what the value in the slot `was` said about the value that it names.
     #[inline]
-    pub(super) fn note_name(&mut self, was: Slot, frame: &mut Frame) {
+    pub(super) fn note_named_secrecy(&mut self, was: Slot, frame: &mut Frame) {
         if was.is_name() {
             frame.name(take(&mut self.secrecy));
         }
@@ -77,7 +77,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
     /// Redacts a text if its slot is stricter than the rules, and remembers a name. Returns `false`
     /// if the rules decide about the text.
     #[cold]
-    pub(super) fn by_slot(&mut self, text: &str) -> Result<bool, Failed> {
+    pub(super) fn redact_by_slot(&mut self, text: &str) -> Result<bool, EncodeFailed> {
         if self.slot.loses(Shape::Text) {
             self.redact_whole()?;
             return Ok(true);
@@ -88,15 +88,15 @@ impl<'c, 'r> Encoder<'c, 'r> {
 
     /// Writes the placeholder of a value that its slot removes.
     #[cold]
-    pub(super) fn redact_whole(&mut self) -> Result<(), Failed> {
+    pub(super) fn redact_whole(&mut self) -> Result<(), EncodeFailed> {
         self.counts.add(Kind::Key);
-        self.sink.string(Kind::Key.placeholder())
+        self.sink.put_string(Kind::Key.placeholder())
     }
 
     /// Redacts a number under a card's key if it looks like a card number.
     #[cold]
-    fn card(&mut self, number: impl std::fmt::Display) -> Result<bool, Failed> {
-        let spelled = Spelled::new(number)?;
+    fn redact_card_number(&mut self, number: impl std::fmt::Display) -> Result<bool, EncodeFailed> {
+        let spelled = DisplayText::new(number)?;
         let is_card =
             self.sanitizer.matches(spelled.as_str()).any(|found| found.kind == Kind::Card);
         if is_card && self.slot.loses(Shape::Text) {
@@ -104,14 +104,18 @@ impl<'c, 'r> Encoder<'c, 'r> {
         } else if is_card {
             self.counts.add(Kind::Card);
             let placeholder = self.sanitizer.placeholder(Kind::Card, spelled.as_str());
-            self.sink.string(placeholder.as_str())?;
+            self.sink.put_string(placeholder.as_str())?;
         }
         Ok(is_card)
     }
 
     /// Writes one payload after `tag`, which is in `self.slot`. If an impl of `Serialize` fails or
     /// panics, this payload is lost.
-    pub(super) fn payload(&mut self, tag: u8, payload: &dyn Payload) -> Result<(), Failed> {
+    pub(super) fn write_payload(
+        &mut self,
+        tag: u8,
+        payload: &dyn Payload,
+    ) -> Result<(), EncodeFailed> {
         let start = self.sink.chain.mark();
         let before = take(&mut self.counts);
         self.sink.put(&[tag])?;
@@ -123,14 +127,14 @@ impl<'c, 'r> Encoder<'c, 'r> {
             forget_panic(panic);
         }
         match self.sink.stop {
-            Some(Stop::Limit | Stop::Memory) => return Err(Failed),
+            Some(EncodeStop::Limit | EncodeStop::Memory) => return Err(EncodeFailed),
             None if is_whole => {}
-            None | Some(Stop::Broken) => {
+            None | Some(EncodeStop::Broken) => {
                 self.sink.stop = None;
                 self.sink.chain.rewind(start);
                 self.counts = Redactions::default();
                 self.outcome.unserializable = true;
-                self.placeholder("[UNSERIALIZABLE]")?;
+                self.write_placeholder("[UNSERIALIZABLE]")?;
             }
         }
         self.counts.merge(&before);
@@ -138,19 +142,25 @@ impl<'c, 'r> Encoder<'c, 'r> {
     }
 
     /// Writes `{"value": text}` in place of a payload.
-    pub(super) fn placeholder(&mut self, text: &str) -> Result<(), Failed> {
+    pub(super) fn write_placeholder(&mut self, text: &str) -> Result<(), EncodeFailed> {
         self.sink.put(&[PAYLOAD])?;
-        self.sink.string(text)
+        self.sink.put_string(text)
     }
 
     /// Writes a value inside another. An error here is final, even if the impl around it continues.
-    pub(super) fn nested<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
-        value.serialize(&mut *self).map_err(|_| self.sink.fail(Stop::Broken))
+    pub(super) fn write_nested_value<T: ?Sized + Serialize>(
+        &mut self,
+        value: &T,
+    ) -> Result<(), EncodeFailed> {
+        value.serialize(&mut *self).map_err(|_| self.sink.fail(EncodeStop::Broken))
     }
 
     /// Writes the value of a sensitive key. A null or a boolean stays; any other value is not read.
-    pub(super) fn sensitive<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
-        match value.serialize(Probe { wrappers: DEPTH_MAX }) {
+    pub(super) fn write_sensitive_value<T: ?Sized + Serialize>(
+        &mut self,
+        value: &T,
+    ) -> Result<(), EncodeFailed> {
+        match value.serialize(NullOrBoolProbe { wrappers: DEPTH_MAX }) {
             Ok(harmless) => self.sink.put(&[harmless]),
             Err(_) => self.redact_whole(),
         }
@@ -158,25 +168,25 @@ impl<'c, 'r> Encoder<'c, 'r> {
 
     /// Writes a key of an object, and prepares for its value by the key as the caller spelled it.
     #[inline]
-    pub(super) fn key(
+    pub(super) fn write_key(
         &mut self,
         key: &str,
         frame: &mut Frame,
         numbers: &mut KeyNumbers,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         self.slot = frame.member(self.sanitizer, key);
         if KeyNumbers::is_plain(self.sanitizer, key) || self.sanitizer.leaves(frame.place(), key) {
-            return self.sink.string(key);
+            return self.sink.put_string(key);
         }
-        let mut gather = Gather::new(&mut self.sink);
+        let mut gather = StringGatherer::new(&mut self.sink);
         numbers.write_key(self.sanitizer, key, &mut self.counts, &mut |piece| gather.add(piece));
-        gather.end()
+        gather.finish()
     }
 
     /// Begins a container. If it is too deep, writes a placeholder instead and returns `false`.
-    pub(super) fn begin(&mut self, tag: u8) -> Result<bool, Failed> {
+    pub(super) fn begin_container(&mut self, tag: u8) -> Result<bool, EncodeFailed> {
         if self.depth == DEPTH_MAX {
-            self.sink.string("[TOO_DEEP]")?;
+            self.sink.put_string("[TOO_DEEP]")?;
             return Ok(false);
         }
         if self.slot.loses(Shape::Container) {
@@ -189,9 +199,12 @@ impl<'c, 'r> Encoder<'c, 'r> {
     }
 
     /// Writes the value inside a `Some` or a newtype.
-    fn wrapped<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Failed> {
+    fn write_wrapped_value<T: ?Sized + Serialize>(
+        &mut self,
+        value: &T,
+    ) -> Result<(), EncodeFailed> {
         if self.wrappers == DEPTH_MAX {
-            return self.sink.string("[TOO_DEEP]");
+            return self.sink.put_string("[TOO_DEEP]");
         }
         self.wrappers += 1;
         let written = value.serialize(&mut *self);
@@ -199,15 +212,15 @@ impl<'c, 'r> Encoder<'c, 'r> {
         written
     }
 
-    fn spelled(&mut self, value: impl std::fmt::Display) -> Result<(), Failed> {
-        let spelled = Spelled::new(value)?;
-        self.text(spelled.as_str(), self.cap)
+    fn write_display_value(&mut self, value: impl std::fmt::Display) -> Result<(), EncodeFailed> {
+        let spelled = DisplayText::new(value)?;
+        self.write_text(spelled.as_str(), self.cap)
     }
 }
 
 /// Returns the spelling of a number that is not finite, as in protobuf's JSON. JSON has no such
 /// numbers.
-pub(super) fn not_finite(number: f64) -> Option<&'static str> {
+pub(super) fn spell_nonfinite_number(number: f64) -> Option<&'static str> {
     match number {
         _ if number.is_finite() => None,
         _ if number.is_nan() => Some("NaN"),
@@ -218,7 +231,7 @@ pub(super) fn not_finite(number: f64) -> Option<&'static str> {
 
 impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     type Ok = ();
-    type Error = Failed;
+    type Error = EncodeFailed;
     type SerializeSeq = Compound<'e, 'c, 'r>;
     type SerializeTuple = Compound<'e, 'c, 'r>;
     type SerializeTupleStruct = Compound<'e, 'c, 'r>;
@@ -227,110 +240,110 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     type SerializeStruct = Compound<'e, 'c, 'r>;
     type SerializeStructVariant = Compound<'e, 'c, 'r>;
 
-    fn serialize_bool(self, v: bool) -> Result<(), Failed> {
+    fn serialize_bool(self, v: bool) -> Result<(), EncodeFailed> {
         self.sink.put(&[if v { TRUE } else { FALSE }])
     }
 
-    fn serialize_i8(self, v: i8) -> Result<(), Failed> {
+    fn serialize_i8(self, v: i8) -> Result<(), EncodeFailed> {
         self.serialize_i64(v.into())
     }
 
-    fn serialize_i16(self, v: i16) -> Result<(), Failed> {
+    fn serialize_i16(self, v: i16) -> Result<(), EncodeFailed> {
         self.serialize_i64(v.into())
     }
 
-    fn serialize_i32(self, v: i32) -> Result<(), Failed> {
+    fn serialize_i32(self, v: i32) -> Result<(), EncodeFailed> {
         self.serialize_i64(v.into())
     }
 
-    fn serialize_i64(self, v: i64) -> Result<(), Failed> {
+    fn serialize_i64(self, v: i64) -> Result<(), EncodeFailed> {
         match u64::try_from(v) {
             Ok(v) => self.serialize_u64(v),
-            Err(_) if self.slot.may_be_card() && self.card(v)? => Ok(()),
-            Err(_) => self.sink.number(NEGATIVE, !v as u64),
+            Err(_) if self.slot.may_be_card() && self.redact_card_number(v)? => Ok(()),
+            Err(_) => self.sink.put_number(NEGATIVE, !v as u64),
         }
     }
 
-    fn serialize_i128(self, v: i128) -> Result<(), Failed> {
+    fn serialize_i128(self, v: i128) -> Result<(), EncodeFailed> {
         match (u64::try_from(v), i64::try_from(v)) {
             (Ok(v), _) => self.serialize_u64(v),
             (_, Ok(v)) => self.serialize_i64(v),
-            _ => self.spelled(v),
+            _ => self.write_display_value(v),
         }
     }
 
-    fn serialize_u8(self, v: u8) -> Result<(), Failed> {
+    fn serialize_u8(self, v: u8) -> Result<(), EncodeFailed> {
         self.serialize_u64(v.into())
     }
 
-    fn serialize_u16(self, v: u16) -> Result<(), Failed> {
+    fn serialize_u16(self, v: u16) -> Result<(), EncodeFailed> {
         self.serialize_u64(v.into())
     }
 
-    fn serialize_u32(self, v: u32) -> Result<(), Failed> {
+    fn serialize_u32(self, v: u32) -> Result<(), EncodeFailed> {
         self.serialize_u64(v.into())
     }
 
-    fn serialize_u64(self, v: u64) -> Result<(), Failed> {
-        if self.slot.may_be_card() && self.card(v)? {
+    fn serialize_u64(self, v: u64) -> Result<(), EncodeFailed> {
+        if self.slot.may_be_card() && self.redact_card_number(v)? {
             return Ok(());
         }
-        self.sink.number(UINT, v)
+        self.sink.put_number(UINT, v)
     }
 
-    fn serialize_u128(self, v: u128) -> Result<(), Failed> {
+    fn serialize_u128(self, v: u128) -> Result<(), EncodeFailed> {
         match u64::try_from(v) {
             Ok(v) => self.serialize_u64(v),
-            Err(_) => self.spelled(v),
+            Err(_) => self.write_display_value(v),
         }
     }
 
-    fn serialize_f32(self, v: f32) -> Result<(), Failed> {
+    fn serialize_f32(self, v: f32) -> Result<(), EncodeFailed> {
         // `Debug` spells a float as the line does.
-        if self.slot.may_be_card() && self.card(format_args!("{v:?}"))? {
+        if self.slot.may_be_card() && self.redact_card_number(format_args!("{v:?}"))? {
             return Ok(());
         }
-        match not_finite(v.into()) {
-            None => self.sink.fixed(F32, &v.to_le_bytes()),
-            Some(name) => self.sink.string(name),
+        match spell_nonfinite_number(v.into()) {
+            None => self.sink.put_fixed(F32, &v.to_le_bytes()),
+            Some(name) => self.sink.put_string(name),
         }
     }
 
-    fn serialize_f64(self, v: f64) -> Result<(), Failed> {
-        if self.slot.may_be_card() && self.card(format_args!("{v:?}"))? {
+    fn serialize_f64(self, v: f64) -> Result<(), EncodeFailed> {
+        if self.slot.may_be_card() && self.redact_card_number(format_args!("{v:?}"))? {
             return Ok(());
         }
-        match not_finite(v) {
-            None => self.sink.fixed(F64, &v.to_le_bytes()),
-            Some(name) => self.sink.string(name),
+        match spell_nonfinite_number(v) {
+            None => self.sink.put_fixed(F64, &v.to_le_bytes()),
+            Some(name) => self.sink.put_string(name),
         }
     }
 
-    fn serialize_char(self, v: char) -> Result<(), Failed> {
+    fn serialize_char(self, v: char) -> Result<(), EncodeFailed> {
         self.serialize_str(v.encode_utf8(&mut [0; 4]))
     }
 
-    fn serialize_str(self, v: &str) -> Result<(), Failed> {
-        self.text(v, self.cap)
+    fn serialize_str(self, v: &str) -> Result<(), EncodeFailed> {
+        self.write_text(v, self.cap)
     }
 
-    fn serialize_bytes(self, v: &[u8]) -> Result<(), Failed> {
-        self.spelled(format_args!("[BYTES:{}]", v.len()))
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), EncodeFailed> {
+        self.write_display_value(format_args!("[BYTES:{}]", v.len()))
     }
 
-    fn serialize_none(self) -> Result<(), Failed> {
+    fn serialize_none(self) -> Result<(), EncodeFailed> {
         self.serialize_unit()
     }
 
-    fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<(), Failed> {
-        self.wrapped(value)
+    fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<(), EncodeFailed> {
+        self.write_wrapped_value(value)
     }
 
-    fn serialize_unit(self) -> Result<(), Failed> {
+    fn serialize_unit(self) -> Result<(), EncodeFailed> {
         self.sink.put(&[NULL])
     }
 
-    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), Failed> {
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), EncodeFailed> {
         self.serialize_unit()
     }
 
@@ -339,7 +352,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _name: &'static str,
         _index: u32,
         variant: &'static str,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         self.serialize_str(variant)
     }
 
@@ -347,8 +360,8 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         self,
         _name: &'static str,
         value: &T,
-    ) -> Result<(), Failed> {
-        self.wrapped(value)
+    ) -> Result<(), EncodeFailed> {
+        self.write_wrapped_value(value)
     }
 
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
@@ -357,17 +370,17 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _index: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         let mut object = Compound::open_object(self)?;
         object.member(variant, value)?;
         object.close()
     }
 
-    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, Failed> {
+    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, EncodeFailed> {
         Compound::open_list(self, len)
     }
 
-    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, Failed> {
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, EncodeFailed> {
         Compound::open_list(self, Some(len))
     }
 
@@ -375,7 +388,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         self,
         _name: &'static str,
         len: usize,
-    ) -> Result<Self::SerializeTupleStruct, Failed> {
+    ) -> Result<Self::SerializeTupleStruct, EncodeFailed> {
         Compound::open_list(self, Some(len))
     }
 
@@ -385,11 +398,11 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _index: u32,
         variant: &'static str,
         _len: usize,
-    ) -> Result<Self::SerializeTupleVariant, Failed> {
+    ) -> Result<Self::SerializeTupleVariant, EncodeFailed> {
         Compound::open_variant(self, variant, SEQ)
     }
 
-    fn serialize_map(self, _len: Option<usize>) -> Result<Self::SerializeMap, Failed> {
+    fn serialize_map(self, _len: Option<usize>) -> Result<Self::SerializeMap, EncodeFailed> {
         Compound::open_object(self)
     }
 
@@ -397,7 +410,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         self,
         _name: &'static str,
         _len: usize,
-    ) -> Result<Self::SerializeStruct, Failed> {
+    ) -> Result<Self::SerializeStruct, EncodeFailed> {
         Compound::open_object(self)
     }
 
@@ -407,11 +420,11 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _index: u32,
         variant: &'static str,
         _len: usize,
-    ) -> Result<Self::SerializeStructVariant, Failed> {
+    ) -> Result<Self::SerializeStructVariant, EncodeFailed> {
         Compound::open_variant(self, variant, MAP)
     }
 
-    fn collect_str<T: ?Sized + std::fmt::Display>(self, value: &T) -> Result<(), Failed> {
-        self.spelled(value)
+    fn collect_str<T: ?Sized + std::fmt::Display>(self, value: &T) -> Result<(), EncodeFailed> {
+        self.write_display_value(value)
     }
 }

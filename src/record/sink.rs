@@ -1,22 +1,22 @@
 //! Writes tags, numbers and strings into a chain, and keeps the reason if it stops.
 
 use super::{PARTS, STR};
-use crate::ring::{Chain, Full};
+use crate::ring::{Chain, ChainFull};
 
 /// The serializer's error. It carries no reason, because an impl of `Serialize` may replace or
 /// swallow it. The [`Sink`] keeps the reason.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Failed;
+pub(crate) struct EncodeFailed;
 
-impl std::fmt::Display for Failed {
+impl std::fmt::Display for EncodeFailed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the value was not recorded")
     }
 }
 
-impl std::error::Error for Failed {}
+impl std::error::Error for EncodeFailed {}
 
-impl serde::ser::Error for Failed {
+impl serde::ser::Error for EncodeFailed {
     fn custom<T: std::fmt::Display>(_message: T) -> Self {
         Self
     }
@@ -24,7 +24,7 @@ impl serde::ser::Error for Failed {
 
 /// The reason why a payload is not in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum EncodeStop {
     /// The event has reached its size limit.
     Limit,
     /// The queue has no memory left.
@@ -36,61 +36,61 @@ pub(super) enum Stop {
 /// A chain that remembers its first failure.
 pub(super) struct Sink<'c, 'r> {
     pub(super) chain: &'c mut Chain<'r>,
-    pub(super) stop: Option<Stop>,
+    pub(super) stop: Option<EncodeStop>,
 }
 
 impl Sink<'_, '_> {
     #[inline]
-    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), Failed> {
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), EncodeFailed> {
         self.chain.put(bytes).map_err(|full| {
             self.fail(match full {
-                Full::Limit => Stop::Limit,
-                Full::Memory => Stop::Memory,
+                ChainFull::Limit => EncodeStop::Limit,
+                ChainFull::Memory => EncodeStop::Memory,
             })
         })
     }
 
     #[cold]
-    pub(super) fn fail(&mut self, stop: Stop) -> Failed {
+    pub(super) fn fail(&mut self, stop: EncodeStop) -> EncodeFailed {
         self.stop.get_or_insert(stop);
-        Failed
+        EncodeFailed
     }
 
     /// Writes a tag and a varint.
-    pub(super) fn number(&mut self, tag: u8, number: u64) -> Result<(), Failed> {
+    pub(super) fn put_number(&mut self, tag: u8, number: u64) -> Result<(), EncodeFailed> {
         let mut bytes = [tag; 11];
-        let end = varint(&mut bytes, 1, number);
+        let end = put_varint_at(&mut bytes, 1, number);
         self.put(&bytes[..end])
     }
 
     /// Writes a tag and a fixed number of bytes after it.
-    pub(super) fn fixed(&mut self, tag: u8, fixed: &[u8]) -> Result<(), Failed> {
+    pub(super) fn put_fixed(&mut self, tag: u8, fixed: &[u8]) -> Result<(), EncodeFailed> {
         let mut bytes = [tag; 9];
         bytes[1..=fixed.len()].copy_from_slice(fixed);
         self.put(&bytes[..=fixed.len()])
     }
 
     /// Writes a whole string.
-    pub(super) fn string(&mut self, text: &str) -> Result<(), Failed> {
-        self.number(STR, text.len() as u64)?;
+    pub(super) fn put_string(&mut self, text: &str) -> Result<(), EncodeFailed> {
+        self.put_number(STR, text.len() as u64)?;
         self.put(text.as_bytes())
     }
 
     /// Writes a piece of a string that began with [`PARTS`]. An empty piece is left out, because it
     /// would end the string.
-    pub(super) fn part(&mut self, text: &str) -> Result<(), Failed> {
+    pub(super) fn put_string_part(&mut self, text: &str) -> Result<(), EncodeFailed> {
         if text.is_empty() {
             return Ok(());
         }
         let mut bytes = [0; 10];
-        let end = varint(&mut bytes, 0, text.len() as u64);
+        let end = put_varint_at(&mut bytes, 0, text.len() as u64);
         self.put(&bytes[..end])?;
         self.put(text.as_bytes())
     }
 }
 
 /// Writes `number` at index `at`, and returns the index after it.
-fn varint(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
+fn put_varint_at(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
     while number >= 0x80 {
         bytes[at] = number as u8 | 0x80;
         number >>= 7;
@@ -105,7 +105,7 @@ fn varint(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
 const GATHERED_BYTES: usize = 64;
 
 /// Gathers the pieces of one string.
-pub(super) struct Gather<'s, 'c, 'r> {
+pub(super) struct StringGatherer<'s, 'c, 'r> {
     sink: &'s mut Sink<'c, 'r>,
     /// [`STR`], the length, then the text so far.
     bytes: [u8; GATHERED_BYTES],
@@ -113,7 +113,7 @@ pub(super) struct Gather<'s, 'c, 'r> {
     spilled: bool,
 }
 
-impl<'s, 'c, 'r> Gather<'s, 'c, 'r> {
+impl<'s, 'c, 'r> StringGatherer<'s, 'c, 'r> {
     const TEXT: usize = 2;
 
     pub(super) fn new(sink: &'s mut Sink<'c, 'r>) -> Self {
@@ -126,12 +126,12 @@ impl<'s, 'c, 'r> Gather<'s, 'c, 'r> {
             self.bytes[self.used..end].copy_from_slice(piece.as_bytes());
             self.used = end;
         } else {
-            // The sink remembers a failure, and `end` returns it.
-            let _ = self.spill().and_then(|()| self.sink.part(piece));
+            // The sink remembers a failure, and `finish` returns it.
+            let _ = self.spill().and_then(|()| self.sink.put_string_part(piece));
         }
     }
 
-    fn spill(&mut self) -> Result<(), Failed> {
+    fn spill(&mut self) -> Result<(), EncodeFailed> {
         if std::mem::replace(&mut self.spilled, true) {
             return Ok(());
         }
@@ -142,13 +142,13 @@ impl<'s, 'c, 'r> Gather<'s, 'c, 'r> {
         self.sink.put(&self.bytes[..if gathered == 0 { 1 } else { self.used }])
     }
 
-    pub(super) fn end(mut self) -> Result<(), Failed> {
+    pub(super) fn finish(mut self) -> Result<(), EncodeFailed> {
         if self.spilled {
             self.sink.put(&[0])?;
         } else {
             self.bytes[1] = (self.used - Self::TEXT) as u8;
             self.sink.put(&self.bytes[..self.used])?;
         }
-        if self.sink.stop.is_some() { Err(Failed) } else { Ok(()) }
+        if self.sink.stop.is_some() { Err(EncodeFailed) } else { Ok(()) }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::PARTS;
 use super::serializer::Encoder;
-use super::sink::Failed;
+use super::sink::EncodeFailed;
 use crate::sanitize::{Fate, Match, Matches, Sanitizer, floor_char_boundary, redact_nested};
 
 impl Encoder<'_, '_> {
@@ -13,75 +13,80 @@ impl Encoder<'_, '_> {
     /// If it is cut, `[TRUNCATED:n]` follows; n counts the bytes of `text` that are not shown. A
     /// match or a character that does not fit whole is left out whole.
     #[inline]
-    pub(super) fn text(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
+    pub(super) fn write_text(&mut self, text: &str, cap: usize) -> Result<(), EncodeFailed> {
         self.text_start = self.sink.chain.len();
-        if self.slot.fate() != Fate::Read && self.by_slot(text)? {
+        if self.slot.fate() != Fate::Read && self.redact_by_slot(text)? {
             return Ok(());
         }
         if self.slot.is_allowed()
             && text.len() <= cap
             && self.sanitizer.leaves(self.slot.place(), text)
         {
-            return self.sink.string(text);
+            return self.sink.put_string(text);
         }
         // The first bytes of a JSON text, or of what may precede one.
         if let Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..) = text.as_bytes().first()
             && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
         {
             return match redacted.len() <= cap {
-                true => self.sink.string(&redacted),
-                false => self.plain(&redacted, cap),
+                true => self.sink.put_string(&redacted),
+                false => self.write_plain_text(&redacted, cap),
             };
         }
-        self.plain(text, cap)
+        self.write_plain_text(text, cap)
     }
 
     /// Writes one string, redacted, even if it spells JSON.
     #[inline]
-    fn plain(&mut self, text: &str, cap: usize) -> Result<(), Failed> {
+    fn write_plain_text(&mut self, text: &str, cap: usize) -> Result<(), EncodeFailed> {
         let may_be_whole = text.len() <= cap;
         let matches = self.sanitizer.find(text);
         if may_be_whole && matches.is_none() {
-            return self.sink.string(text);
+            return self.sink.put_string(text);
         }
-        self.candidate(text, cap, matches)
+        self.write_text_to_check(text, cap, matches)
     }
 
     /// Writes a string that may contain a match or may be too long.
-    fn candidate(
+    fn write_text_to_check(
         &mut self,
         text: &str,
         cap: usize,
         mut matches: Option<Matches<'_>>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         let may_be_whole = text.len() <= cap;
         let first = matches.as_mut().filter(|_| may_be_whole).and_then(Iterator::next);
         if may_be_whole && first.is_none() {
-            return self.sink.string(text);
+            return self.sink.put_string(text);
         }
-        match cut_at(self.sanitizer, text, cap) {
-            None => self.redacted(text, first.into_iter().chain(matches.into_iter().flatten()), ""),
-            Some(end) => self.cut(text, end),
+        match text_cut_index(self.sanitizer, text, cap) {
+            None => self.write_redacted_text(
+                text,
+                first.into_iter().chain(matches.into_iter().flatten()),
+                "",
+            ),
+            Some(end) => self.write_cut_text(text, end),
         }
     }
 
     /// Writes `text` with its matches replaced, and `marker` after it.
-    fn redacted(
+    fn write_redacted_text(
         &mut self,
         text: &str,
         matches: impl Iterator<Item = Match>,
         marker: &str,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), EncodeFailed> {
         self.sink.put(&[PARTS])?;
         let mut from = 0;
         for found in matches {
             self.counts.add(found.kind);
-            self.sink.part(&text[from..found.start])?;
-            self.sink.part(self.sanitizer.placeholder(found.kind, found.of(text)).as_str())?;
+            self.sink.put_string_part(&text[from..found.start])?;
+            self.sink
+                .put_string_part(self.sanitizer.placeholder(found.kind, found.of(text)).as_str())?;
             from = found.end;
         }
-        self.sink.part(&text[from..])?;
-        self.sink.part(marker)?;
+        self.sink.put_string_part(&text[from..])?;
+        self.sink.put_string_part(marker)?;
         self.sink.put(&[0])
     }
 
@@ -91,17 +96,17 @@ impl Encoder<'_, '_> {
     /// may have made a match. Such a match ends at the cut. So it either leaves an earlier match
     /// whole or covers it whole.
     #[cold]
-    fn cut(&mut self, text: &str, end: usize) -> Result<(), Failed> {
+    fn write_cut_text(&mut self, text: &str, end: usize) -> Result<(), EncodeFailed> {
         self.outcome.truncated = true;
-        let marker = Spelled::new(format_args!("[TRUNCATED:{}]", text.len() - end))?;
+        let marker = DisplayText::new(format_args!("[TRUNCATED:{}]", text.len() - end))?;
         let kept = &text[..end];
-        self.redacted(kept, self.sanitizer.matches(kept), marker.as_str())
+        self.write_redacted_text(kept, self.sanitizer.matches(kept), marker.as_str())
     }
 }
 
 /// Returns the index at which `text` must end so that its redacted form has at most `cap` bytes.
 /// Returns `None` if it need not be cut. Nothing after the cut is read.
-fn cut_at(sanitizer: &Sanitizer, text: &str, cap: usize) -> Option<usize> {
+fn text_cut_index(sanitizer: &Sanitizer, text: &str, cap: usize) -> Option<usize> {
     if cap == usize::MAX {
         return None;
     }
@@ -122,19 +127,19 @@ fn cut_at(sanitizer: &Sanitizer, text: &str, cap: usize) -> Option<usize> {
 }
 
 /// The `Display` text of a value. If it is short, it is on the stack.
-pub(super) struct Spelled {
+pub(super) struct DisplayText {
     stack: [u8; Self::STACK_BYTES],
     used: usize,
     /// The whole text if it does not fit on the stack.
     heap: String,
 }
 
-impl Spelled {
+impl DisplayText {
     const STACK_BYTES: usize = 128;
 
-    pub(super) fn new(value: impl fmt::Display) -> Result<Self, Failed> {
+    pub(super) fn new(value: impl fmt::Display) -> Result<Self, EncodeFailed> {
         let mut spelled = Self { stack: [0; Self::STACK_BYTES], used: 0, heap: String::new() };
-        write!(spelled, "{value}").map_err(|_| Failed)?;
+        write!(spelled, "{value}").map_err(|_| EncodeFailed)?;
         Ok(spelled)
     }
 
@@ -147,7 +152,7 @@ impl Spelled {
     }
 }
 
-impl Write for Spelled {
+impl Write for DisplayText {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         let end = self.used + piece.len();
         if self.heap.is_empty() && end <= Self::STACK_BYTES {

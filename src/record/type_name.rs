@@ -11,14 +11,14 @@ const PREFIX: &[u8] = b"user.";
 const REDACTED: &str = "redacted";
 
 /// A name built on the stack.
-struct Name {
+struct EventTypeName {
     /// [`PREFIX`], then the name.
     bytes: [u8; PREFIX.len() + BYTES_MAX],
     used: usize,
 }
 
 /// Calls `then` with the name of the type `given`.
-pub(super) fn with_type_name<R>(
+pub(super) fn with_event_type_name<R>(
     given: &str,
     sanitizer: &Sanitizer,
     counts: &mut Redactions,
@@ -34,13 +34,13 @@ pub(super) fn with_type_name<R>(
     if is_event_type_name(given) && given != "audit" && given.len() <= BYTES_MAX {
         return then(given);
     }
-    let name = Name::of(given);
+    let name = EventTypeName::from_given(given);
     // A cut is a new word boundary.
     then(if is_clean(name.as_str()) { name.as_str() } else { REDACTED })
 }
 
-impl Name {
-    fn of(given: &str) -> Self {
+impl EventTypeName {
+    fn from_given(given: &str) -> Self {
         let mut name = Self { bytes: [0; PREFIX.len() + BYTES_MAX], used: PREFIX.len() };
         name.bytes[..PREFIX.len()].copy_from_slice(PREFIX);
         for (index, word) in given.split('.').enumerate() {
@@ -108,7 +108,7 @@ mod tests {
             (&digits, "redacted"),
         ];
         for (given, expected) in cases {
-            let name = with_type_name(
+            let name = with_event_type_name(
                 given,
                 &Sanitizer::default(),
                 &mut Redactions::default(),
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn what_a_name_held_is_counted() {
         let mut counts = Redactions::default();
-        with_type_name("ann@example.org", &Sanitizer::default(), &mut counts, |_| ());
+        with_event_type_name("ann@example.org", &Sanitizer::default(), &mut counts, |_| ());
         assert_eq!(counts.get(crate::sanitize::Kind::Email), 1);
     }
 }

@@ -73,17 +73,17 @@ impl Environment {
     /// Reads the environment of the process. It starts no logger and changes no file. If
     /// `AUDIT_PRICING_FILE` is set, it reads that file.
     pub fn read() -> Self {
-        Self::of(&|name| env::var_os(name), env::vars_os().map(|(name, _)| name))
+        Self::from_lookup(&|name| env::var_os(name), env::vars_os().map(|(name, _)| name))
     }
 
-    fn of(
+    fn from_lookup(
         lookup: &dyn Fn(&str) -> Option<OsString>,
         names: impl IntoIterator<Item = OsString>,
     ) -> Self {
         let (mut settings, mut refused) = (Settings::default(), Vec::new());
         let mut sources: Vec<_> = VARIABLES
             .iter()
-            .map(|variable| take(variable, &mut settings, lookup, &mut refused))
+            .map(|variable| read_variable_into(variable, &mut settings, lookup, &mut refused))
             .collect();
         let defaults = Settings::default();
         for (variable, source) in VARIABLES.iter().zip(&mut sources) {
@@ -91,7 +91,7 @@ impl Environment {
                 *source = Source::Derived;
             }
         }
-        for (name, error) in prepare(&mut settings) {
+        for (name, error) in prepare_start_settings(&mut settings) {
             refused.push(error);
             let at = VARIABLES.iter().position(|variable| variable.name() == name);
             at.into_iter().for_each(|at| sources[at] = Source::Refused);
@@ -101,12 +101,12 @@ impl Environment {
             Setting { variable, value: variable.show(settings), source }
         };
         let settings = VARIABLES.iter().zip(sources).map(setting).collect();
-        Self { settings, refused, unknown: config::unknown(names) }
+        Self { settings, refused, unknown: config::find_unknown_variables(names) }
     }
 }
 
 /// Stores a variable's value in the settings unless the value is refused.
-fn take(
+fn read_variable_into(
     variable: &'static Variable,
     settings: &mut Settings,
     lookup: &dyn Fn(&str) -> Option<OsString>,
@@ -114,7 +114,7 @@ fn take(
 ) -> Source {
     let mut changed = settings.clone();
     let source = variable.read(&mut changed, lookup).and_then(|source| {
-        changed.fit_events();
+        changed.fit_events_to_queue();
         variable.check(&changed).map(|()| source)
     });
     match source {
@@ -131,7 +131,7 @@ fn take(
 
 /// Runs those parts of a logger's start that need neither a folder nor a thread. Stores the names
 /// of the protected variables in the settings. Returns each refused variable and its error.
-fn prepare(settings: &mut Settings) -> Vec<(&'static str, Error)> {
+fn prepare_start_settings(settings: &mut Settings) -> Vec<(&'static str, Error)> {
     let mut refused = Vec::new();
     match protect_variables(settings.redact_environment.take()) {
         Ok((names, _protected)) => settings.redact_environment = Some(names),
@@ -152,7 +152,7 @@ mod tests {
         let lookup = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
         };
-        Environment::of(&lookup, variables.iter().map(|(name, _)| name.into()))
+        Environment::from_lookup(&lookup, variables.iter().map(|(name, _)| name.into()))
     }
 
     fn shown<'e>(environment: &'e Environment, name: &str) -> (&'e str, Source) {

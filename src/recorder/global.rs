@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use llm_audit_process::cell::{Once, PerProcess};
+use llm_audit_process::cell::{OnceCell, PerProcess};
 use llm_audit_process::exit;
 use llm_audit_process::fork;
 use llm_audit_process::lock::Mutex;
@@ -12,14 +12,14 @@ use llm_audit_process::lock::Mutex;
 use super::{AuditLogger, Outlet};
 use crate::config::Builder;
 use crate::context;
-use crate::error::{Error, Kind};
-use crate::metrics::{Flushed, add};
+use crate::error::{Error, ErrorCause};
+use crate::metrics::{Flushed, add_to_counter};
 use crate::pricing::{Usage, Usd};
 use crate::record::event::AuditEvent;
 use crate::sampler::SamplingPolicy;
 
 /// The recorder of the process.
-static GLOBAL: Once<AuditLogger> = Once::new();
+static GLOBAL: OnceCell<AuditLogger> = OnceCell::new();
 /// Decides where [`emit`] records: the bits below.
 pub(super) static STATE: AtomicU8 = AtomicU8::new(0);
 /// [`GLOBAL`] is set.
@@ -52,7 +52,7 @@ pub fn init_with(builder: Builder) -> Result<Guard, Error> {
     static INIT: PerProcess<Mutex<()>> = PerProcess::new();
     let _alone = INIT.get_or_make(Mutex::default).0.lock();
     if GLOBAL.get().is_some() {
-        return Err(Error::new(Kind::AlreadyInit));
+        return Err(Error::new(ErrorCause::AlreadyInit));
     }
     let logger = builder.build()?;
     context::set_process_trace_rate(match logger.sampling() {
@@ -61,14 +61,14 @@ pub fn init_with(builder: Builder) -> Result<Guard, Error> {
     });
     let enabled = if logger.0.settings().enabled { ENABLED } else { 0 };
     let logger = GLOBAL.set(logger);
-    // Release: pairs with the acquire inside `Once::get`. The flag only says where to look.
+    // Release: pairs with the acquire inside `OnceCell::get`. The flag only says where to look.
     STATE.fetch_or(INITIALIZED | enabled, Ordering::Release);
-    logger.credit_early();
+    logger.count_early_events();
     Ok(Guard { logger: logger.clone() })
 }
 
 /// Returns the recorder of the process, if there is one.
-pub(super) fn get() -> Option<&'static AuditLogger> {
+pub(super) fn process_logger() -> Option<&'static AuditLogger> {
     GLOBAL.get()
 }
 
@@ -91,7 +91,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.logger.0.end();
+        self.logger.0.close_and_wait();
     }
 }
 
@@ -100,12 +100,12 @@ impl Drop for Guard {
 /// Before `init` the event is counted as rejected.
 #[inline]
 pub fn emit(event: &AuditEvent<'_>) {
-    with_logger(|logger| logger.emit(event));
+    with_current_logger(|logger| logger.emit(event));
 }
 
 /// Records an event and waits if the queue is full; see [`AuditLogger::emit_wait`].
 pub fn emit_wait(event: &AuditEvent<'_>) {
-    with_logger(|logger| logger.emit_wait(event));
+    with_current_logger(|logger| logger.emit_wait(event));
 }
 
 /// Waits for the recorder that [`emit`] records into; see [`AuditLogger::flush`].
@@ -116,7 +116,7 @@ pub fn emit_wait(event: &AuditEvent<'_>) {
 ///
 /// Returns the same errors as [`AuditLogger::flush`].
 pub fn flush(deadline: Duration) -> Result<Flushed, Error> {
-    peek(|logger| logger.flush(deadline)).unwrap_or(Ok(Flushed::default()))
+    peek_current_logger(|logger| logger.flush(deadline)).unwrap_or(Ok(Flushed::default()))
 }
 
 /// Waits until the events are on the disk; see [`AuditLogger::flush_durable`].
@@ -125,7 +125,7 @@ pub fn flush(deadline: Duration) -> Result<Flushed, Error> {
 ///
 /// Returns the same errors as [`AuditLogger::flush_durable`].
 pub fn flush_durable(deadline: Duration) -> Result<Flushed, Error> {
-    peek(|logger| logger.flush_durable(deadline)).unwrap_or(Ok(Flushed::default()))
+    peek_current_logger(|logger| logger.flush_durable(deadline)).unwrap_or(Ok(Flushed::default()))
 }
 
 /// Closes all recorders of the process on SIGTERM and SIGINT, including those that are built later.
@@ -178,7 +178,7 @@ pub fn close_on_signals() -> Result<(), Error> {
 /// assert_eq!(calculate_cost("a-model-of-our-own", (1_000, 500)), None);
 /// ```
 pub fn calculate_cost(model: &str, usage: impl Into<Usage>) -> Option<Usd> {
-    Outlet::default().cost_at("", &[model], usage.into())
+    Outlet::default().cost_with_provider("", &[model], usage.into())
 }
 
 /// Reports whether events of the recorder that [`emit`] uses may contain prompts, completions,
@@ -186,15 +186,15 @@ pub fn calculate_cost(model: &str, usage: impl Into<Usage>) -> Option<Usd> {
 ///
 /// Before `init` it returns `false`. See [`Builder::capture_content`].
 pub fn captures_content() -> bool {
-    peek(AuditLogger::captures_content).unwrap_or(false)
+    peek_current_logger(AuditLogger::captures_content).unwrap_or(false)
 }
 
 /// Calls `look` with the logger that [`emit`] currently records into.
-pub(crate) fn peek<R>(look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
+pub(crate) fn peek_current_logger<R>(look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
     // Relaxed: `Once` orders the rest.
-    if STATE.load(Ordering::Relaxed) & CAPTURING != 0 && is_capturing() {
+    if STATE.load(Ordering::Relaxed) & CAPTURING != 0 && is_thread_capturing() {
         let mut found = None;
-        with_captured(|logger| found = Some(look(logger)));
+        with_thread_capture(|logger| found = Some(look(logger)));
         return found;
     }
     GLOBAL.get().map(look)
@@ -205,14 +205,14 @@ thread_local! {
     static CAPTURES: RefCell<Vec<AuditLogger>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes [`emit`] record into `logger` on this thread until [`stop_capture`].
-pub(crate) fn start_capture(logger: &AuditLogger) {
+/// Makes [`emit`] record into `logger` on this thread until [`stop_thread_capture`].
+pub(crate) fn start_thread_capture(logger: &AuditLogger) {
     STATE.fetch_or(CAPTURING, Ordering::Relaxed);
     CAPTURES.with_borrow_mut(|captures| captures.push(logger.clone()));
 }
 
 /// Ends the thread's last capture into the logger with this instance.
-pub(crate) fn stop_capture(instance: &str) {
+pub(crate) fn stop_thread_capture(instance: &str) {
     // Remove the logger first and drop it afterwards, because closing a logger runs its own code.
     let _ended = CAPTURES.try_with(|captures| {
         let mut captures = captures.borrow_mut();
@@ -222,12 +222,12 @@ pub(crate) fn stop_capture(instance: &str) {
 }
 
 /// Reports whether the thread's events go to a capture.
-fn is_capturing() -> bool {
+fn is_thread_capturing() -> bool {
     CAPTURES.try_with(|captures| !captures.borrow().is_empty()).unwrap_or(false)
 }
 
 /// Calls `record` with the thread's innermost capture.
-fn with_captured(record: impl FnOnce(&AuditLogger)) {
+fn with_thread_capture(record: impl FnOnce(&AuditLogger)) {
     // Clone it, because a `Serialize` impl may itself emit or capture.
     let innermost = CAPTURES.try_with(|captures| captures.borrow().last().cloned());
     if let Ok(Some(logger)) = innermost {
@@ -236,21 +236,21 @@ fn with_captured(record: impl FnOnce(&AuditLogger)) {
 }
 
 #[inline]
-fn with_logger(record: impl FnOnce(&AuditLogger)) {
+fn with_current_logger(record: impl FnOnce(&AuditLogger)) {
     // Relaxed: `Once` orders the rest.
     let state = STATE.load(Ordering::Relaxed);
     if state == INITIALIZED {
         return;
     }
-    if state & CAPTURING != 0 && is_capturing() {
-        return with_captured(record);
+    if state & CAPTURING != 0 && is_thread_capturing() {
+        return with_thread_capture(record);
     }
     match GLOBAL.get() {
         Some(logger) => record(logger),
         None => {
-            add(&fork::own().early, 1);
+            add_to_counter(&fork::process_state().early, 1);
             if let Some(logger) = GLOBAL.get() {
-                logger.credit_early();
+                logger.count_early_events();
             }
         }
     }

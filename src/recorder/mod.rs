@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use llm_audit_process::cell::PerProcess;
-use llm_audit_process::exit::{self, Close};
+use llm_audit_process::exit::{self, CloseAtExit};
 use llm_audit_process::fork::{self, Process};
 
 use crate::config::{Builder, Settings};
@@ -24,7 +24,7 @@ use crate::metrics::{Accounting, Flushed};
 use crate::pricing::{Usage, Usd};
 use crate::record::event::AuditEvent;
 #[cfg(feature = "macros")]
-use crate::record::members::{Member, Members};
+use crate::record::members::{EncodedMembers, Member};
 use crate::ring::OnFull;
 use crate::sampler::SamplingPolicy;
 #[cfg(any(feature = "macros", feature = "tower", feature = "tracing"))]
@@ -38,10 +38,10 @@ pub use global::close_on_signals;
 pub use global::{
     Guard, calculate_cost, captures_content, emit, emit_wait, flush, flush_durable, init, init_with,
 };
-pub(crate) use global::{peek, start_capture, stop_capture};
+pub(crate) use global::{peek_current_logger, start_thread_capture, stop_thread_capture};
 pub(crate) use outlet::Outlet;
 #[cfg(feature = "macros")]
-pub(crate) use outlet::is_off;
+pub(crate) use outlet::is_logger_off;
 
 /// A recorder: a queue, a writer's thread, and files.
 ///
@@ -61,10 +61,10 @@ pub(crate) use outlet::is_off;
 /// are counted as rejected. The first emit of a child starts its threads. If a child ends by
 /// `_exit`, it loses what it has not flushed.
 #[derive(Clone)]
-pub struct AuditLogger(Arc<Handle>);
+pub struct AuditLogger(Arc<LoggerHandle>);
 
 /// Closes the recorder when the last handle is dropped.
-struct Handle {
+struct LoggerHandle {
     /// The recorder of the process that built it. A child only reads the parts of it that never
     /// change.
     shared: Arc<Shared>,
@@ -73,28 +73,28 @@ struct Handle {
     in_child: PerProcess<Arc<Shared>>,
 }
 
-impl Handle {
+impl LoggerHandle {
     /// Returns the recorder of this process. If this is a forked child without one, it starts one.
     #[inline]
     fn shared(&self) -> &Arc<Shared> {
-        if self.home.is_current() { &self.shared } else { self.begin_in_child() }
+        if self.home.is_current() { &self.shared } else { self.start_in_child() }
     }
 
     #[cold]
-    fn begin_in_child(&self) -> &Arc<Shared> {
+    fn start_in_child(&self) -> &Arc<Shared> {
         if !self.shared.settings.enabled {
             return &self.shared;
         }
-        let (shared, is_new) = self.in_child.get_or_make(|| self.shared.in_child());
+        let (shared, is_new) = self.in_child.get_or_make(|| self.shared.for_forked_child());
         if is_new {
-            writer::spawn_in_child(shared);
+            writer::spawn_writer_in_child(shared);
             exit::close_at_exit(shared);
         }
         shared
     }
 
     /// Returns the recorder of this process, if it has one.
-    fn begun(&self) -> Option<&Arc<Shared>> {
+    fn started_shared(&self) -> Option<&Arc<Shared>> {
         if self.home.is_current() { Some(&self.shared) } else { self.in_child.get() }
     }
 
@@ -103,14 +103,14 @@ impl Handle {
         &self.shared.settings
     }
 
-    fn end(&self) {
-        self.begun().into_iter().for_each(|shared| shared.end());
+    fn close_and_wait(&self) {
+        self.started_shared().into_iter().for_each(|shared| shared.close_and_wait());
     }
 }
 
 impl fmt::Debug for AuditLogger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instance = self.0.begun().map(|shared| &shared.instance);
+        let instance = self.0.started_shared().map(|shared| &shared.instance);
         f.debug_struct("AuditLogger").field("instance", &instance).finish_non_exhaustive()
     }
 }
@@ -120,9 +120,9 @@ impl fmt::Debug for AuditLogger {
 impl std::panic::UnwindSafe for AuditLogger {}
 impl std::panic::RefUnwindSafe for AuditLogger {}
 
-impl Drop for Handle {
+impl Drop for LoggerHandle {
     fn drop(&mut self) {
-        self.end();
+        self.close_and_wait();
     }
 }
 
@@ -155,7 +155,7 @@ impl AuditLogger {
     /// # }
     /// ```
     pub fn get() -> Option<&'static Self> {
-        global::get()
+        global::process_logger()
     }
 
     pub(crate) fn start(
@@ -168,10 +168,10 @@ impl AuditLogger {
         let shared = Arc::new(Shared::new(settings, protected)?);
         let home = Process::current();
         if shared.settings.enabled {
-            writer::spawn(&shared, exporters, platform)?;
+            writer::spawn_writer(&shared, exporters, platform)?;
             exit::close_at_exit(&shared);
         }
-        Ok(Self(Arc::new(Handle { shared, home, in_child: PerProcess::new() })))
+        Ok(Self(Arc::new(LoggerHandle { shared, home, in_child: PerProcess::new() })))
     }
 
     /// Records an event. It returns nothing, cannot fail and never waits.
@@ -211,7 +211,7 @@ impl AuditLogger {
     /// Returns an error if the deadline passed, with the number of outstanding events. Also returns
     /// an error if the caller is the writer's own thread.
     pub fn flush(&self, deadline: Duration) -> Result<Flushed, Error> {
-        self.0.begun().map_or(Ok(Flushed::default()), |shared| shared.flush(deadline))
+        self.0.started_shared().map_or(Ok(Flushed::default()), |shared| shared.flush(deadline))
     }
 
     /// Waits like [`flush`](Self::flush), and then until every event written before is on the disk.
@@ -229,7 +229,9 @@ impl AuditLogger {
     /// With [`Fsync::Never`](crate::Fsync::Never) closing does not sync what was written. Call this
     /// function before [`shutdown`](Self::shutdown) if it must be durable.
     pub fn flush_durable(&self, deadline: Duration) -> Result<Flushed, Error> {
-        self.0.begun().map_or(Ok(Flushed::default()), |shared| shared.flush_durable(deadline))
+        self.0
+            .started_shared()
+            .map_or(Ok(Flushed::default()), |shared| shared.flush_durable(deadline))
     }
 
     /// Closes the logger: later events are rejected, and earlier ones are written or counted as
@@ -242,18 +244,18 @@ impl AuditLogger {
     /// Returns the errors of [`flush`](Self::flush). Even then the logger is closed, and it
     /// continues to write what it has.
     pub fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
-        self.0.begun().map_or(Ok(Flushed::default()), |shared| shared.shutdown(deadline))
+        self.0.started_shared().map_or(Ok(Flushed::default()), |shared| shared.shutdown(deadline))
     }
 
     /// Returns what became of all events so far. The numbers add up if nothing is in flight, for
     /// example after a flush.
     pub fn accounting(&self) -> Accounting {
-        self.0.begun().map_or_else(Accounting::default, |shared| shared.accounting())
+        self.0.started_shared().map_or_else(Accounting::default, |shared| shared.accounting())
     }
 
     /// Adds the events emitted before `init` to the counters.
-    fn credit_early(&self) {
-        let early = fork::own().early.swap(0, Ordering::Relaxed);
+    fn count_early_events(&self) {
+        let early = fork::process_state().early.swap(0, Ordering::Relaxed);
         if early == 0 {
             return;
         }
@@ -316,12 +318,17 @@ impl AuditLogger {
     ///
     /// The function reads no file and does not wait for one, but it may allocate.
     pub fn calculate_cost(&self, model: &str, usage: impl Into<Usage>) -> Option<Usd> {
-        self.cost_at("", &[model], usage.into())
+        self.cost_with_provider("", &[model], usage.into())
     }
 
     /// Returns the cost by the first of these models that has a price with this provider; see
     /// [`calculate_cost`](Self::calculate_cost).
-    pub(crate) fn cost_at(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
+    pub(crate) fn cost_with_provider(
+        &self,
+        provider: &str,
+        models: &[&str],
+        usage: Usage,
+    ) -> Option<Usd> {
         self.0.shared().pricing.cost(provider, models, usage)
     }
 
@@ -330,7 +337,7 @@ impl AuditLogger {
     ///
     /// [`Accounting::unpriced`] counts the calls of all such models.
     pub fn unpriced(&self) -> BTreeMap<String, u64> {
-        self.0.begun().map_or_else(BTreeMap::new, |shared| shared.pricing.unpriced().names)
+        self.0.started_shared().map_or_else(BTreeMap::new, |shared| shared.pricing.unpriced().names)
     }
 
     /// Returns the size limit of one encoded event, in bytes; see [`Builder::max_event_bytes`].
@@ -354,18 +361,18 @@ impl AuditLogger {
     ///
     /// They take at most half an event. Returns `None` if the queue has no free buffer.
     #[cfg(feature = "macros")]
-    pub(crate) fn keep(&self, members: &[Member<'_>]) -> Option<Members> {
+    pub(crate) fn encode_members(&self, members: &[Member<'_>]) -> Option<EncodedMembers> {
         let shared = self.0.shared();
         let limit = shared.settings.max_event_bytes / 2;
-        let mut chain = shared.rings.secondary.chain(limit, OnFull::Evict)?;
-        Some(Members::encode(members, &mut chain, &shared.sanitizer))
+        let mut chain = shared.rings.secondary.begin_chain(limit, OnFull::Evict)?;
+        Some(EncodedMembers::encode(members, &mut chain, &shared.sanitizer))
     }
 
     /// Returns the file that was written to last.
     ///
     /// Returns `None` if no files are written, or if a forked child has not written yet.
     pub fn path(&self) -> Option<PathBuf> {
-        self.0.begun()?.control.path()
+        self.0.started_shared()?.control.log_path()
     }
 }
 
@@ -381,13 +388,13 @@ impl Builder {
     /// A variable that begins with `AUDIT_` and is not known is not an error. The first logger that
     /// reads the environment prints a warning on stderr, with the closest known name.
     pub fn build(self) -> Result<AuditLogger, Error> {
-        self.build_on(Platform::default())
+        self.build_on_platform(Platform::default())
     }
 
     /// Starts the logger as [`build`](Self::build) does, on another file system and clock.
-    pub(crate) fn build_on(self, platform: Platform) -> Result<AuditLogger, Error> {
+    pub(crate) fn build_on_platform(self, platform: Platform) -> Result<AuditLogger, Error> {
         if self.reads_environment() {
-            warnings::unknown_variables();
+            warnings::warn_of_unknown_variables();
         }
         let (settings, exporters) = self.settings(&|name| std::env::var_os(name))?;
         AuditLogger::start(settings, exporters, platform)

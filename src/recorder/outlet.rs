@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::global::{INITIALIZED, STATE};
-use super::{AuditLogger, emit, peek};
+use super::{AuditLogger, emit, peek_current_logger};
 use crate::pricing::{self, Usage, Usd};
 use crate::record::event::AuditEvent;
 #[cfg(any(feature = "macros", feature = "tower"))]
@@ -16,7 +16,7 @@ pub(crate) struct Outlet(pub(crate) Option<AuditLogger>);
 /// Reports whether this logger records nothing. `None` means the recorder of the process.
 #[allow(dead_code, reason = "the layers are optional")]
 #[inline]
-pub(crate) fn is_off(logger: Option<&AuditLogger>) -> bool {
+pub(crate) fn is_logger_off(logger: Option<&AuditLogger>) -> bool {
     match logger {
         Some(logger) => !logger.0.settings().enabled,
         // Relaxed: `Once` orders the rest.
@@ -37,31 +37,36 @@ impl Outlet {
     /// Reports whether nothing is recorded at all. If so, a layer can skip its work.
     #[inline]
     pub(crate) fn is_off(&self) -> bool {
-        is_off(self.0.as_ref())
+        is_logger_off(self.0.as_ref())
     }
 
     /// Calls `look` with the logger that receives the events. Returns `None` before `init`.
-    pub(crate) fn peek<R>(&self, look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
+    pub(crate) fn peek_logger<R>(&self, look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
         match &self.0 {
             Some(logger) => Some(look(logger)),
-            None => peek(look),
+            None => peek_current_logger(look),
         }
     }
 
     /// Returns the sanitizer of the logger that receives the events.
     #[cfg(any(feature = "macros", feature = "tower"))]
     pub(crate) fn sanitizer(&self) -> Sanitizer {
-        self.peek(|logger| logger.sanitizer().clone()).unwrap_or_default()
+        self.peek_logger(|logger| logger.sanitizer().clone()).unwrap_or_default()
     }
 
     /// Returns the cost by the first of these models that has a price with this provider. Before
     /// `init` it uses the built-in prices.
-    pub(crate) fn cost_at(&self, provider: &str, models: &[&str], usage: Usage) -> Option<Usd> {
-        self.peek(|logger| logger.cost_at(provider, models, usage))
+    pub(crate) fn cost_with_provider(
+        &self,
+        provider: &str,
+        models: &[&str],
+        usage: Usage,
+    ) -> Option<Usd> {
+        self.peek_logger(|logger| logger.cost_with_provider(provider, models, usage))
             .unwrap_or_else(|| pricing::built_in_cost(provider, models, usage))
     }
 
     pub(crate) fn captures_content(&self) -> bool {
-        self.peek(AuditLogger::captures_content).unwrap_or(false)
+        self.peek_logger(AuditLogger::captures_content).unwrap_or(false)
     }
 }

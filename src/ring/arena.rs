@@ -3,7 +3,7 @@
 //! # Who may touch a block
 //! If a thread pops an index off the free list, it owns the block until it pushes the index back or
 //! publishes it as part of a chain. A chain belongs to the thread that took its buffer out of the ring.
-//! [`Chain`] (of a producer) and [`Taken`](super::Taken) (of the drainer) are made from owned indices
+//! [`Chain`] (of a producer) and [`TakenBuffer`](super::TakenBuffer) (of the drainer) are made from owned indices
 //! only, so no two threads touch the same block. The acquire/release pairs of the free lists and slots
 //! order the writes of one owner before those of the next.
 #![allow(unsafe_code)]
@@ -11,7 +11,7 @@
 use std::ptr::NonNull;
 
 use super::free::{FreeList, NONE};
-use super::{Full, Ring};
+use super::{ChainFull, Ring};
 use crate::sync::{AtomicU32, Ordering};
 
 /// Bytes in a block, and so the least an event takes. An odd number of cache lines: if it were a power
@@ -32,13 +32,13 @@ pub(super) struct Arena {
 /// The chain of a buffer. Only the buffer's owner reads or writes it. The fields are atomic so that no
 /// `unsafe` is needed, and relaxed because ownership passes with acquire and release.
 #[derive(Default)]
-pub(super) struct ChainOf {
+pub(super) struct BufferChain {
     first: AtomicU32,
     last: AtomicU32,
     len: AtomicU32,
 }
 
-impl ChainOf {
+impl BufferChain {
     fn set(&self, first: u32, last: u32, len: u32) {
         self.first.store(first, Ordering::Relaxed);
         self.last.store(last, Ordering::Relaxed);
@@ -65,7 +65,7 @@ impl Arena {
         Self {
             memory: NonNull::new(memory.cast()).expect("a box is never null"),
             words,
-            blocks: FreeList::full(blocks),
+            blocks: FreeList::with_all_free(blocks),
         }
     }
 
@@ -79,7 +79,7 @@ impl Arena {
     /// Prefetches the first lines of a spare's block. It was filled long ago, perhaps by another core,
     /// and the next event is written into it.
     #[inline]
-    pub(super) fn expect(&self, chain: &ChainOf) {
+    pub(super) fn prefetch_first_block(&self, chain: &BufferChain) {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -99,7 +99,7 @@ impl Arena {
     }
 
     /// Gives back all blocks of an owned buffer.
-    pub(super) fn free_all(&self, chain: &ChainOf) {
+    pub(super) fn free_all(&self, chain: &BufferChain) {
         let (first, last) = chain.ends();
         if first != NONE {
             self.blocks.push_chain(first, last);
@@ -108,23 +108,27 @@ impl Arena {
     }
 
     /// Gives back all blocks of an owned buffer except one.
-    pub(super) fn free_tail(&self, chain: &ChainOf) {
+    pub(super) fn free_tail(&self, chain: &BufferChain) {
         let (first, last) = chain.ends();
         if first != last {
-            self.blocks.push_chain(self.blocks.linked(first), last);
+            self.blocks.push_chain(self.blocks.index_below(first), last);
             chain.set(first, first, 0);
         }
     }
 
     /// Takes the blocks from an owned buffer and puts them before those of `before`.
-    pub(super) fn detach(&self, chain: &ChainOf, before: Option<(u32, u32)>) -> Option<(u32, u32)> {
+    pub(super) fn detach_blocks(
+        &self,
+        chain: &BufferChain,
+        before: Option<(u32, u32)>,
+    ) -> Option<(u32, u32)> {
         let (first, last) = chain.ends();
         if first == NONE {
             return before;
         }
         chain.set(NONE, NONE, 0);
         let Some((next, end)) = before else { return Some((first, last)) };
-        self.blocks.link(last, next);
+        self.blocks.link_below(last, next);
         Some((first, end))
     }
 
@@ -137,10 +141,10 @@ impl Arena {
     /// Otherwise they are copied into `scratch`.
     ///
     /// `owner` and `chain` belong to the same buffer.
-    pub(super) fn bytes<'a>(
+    pub(super) fn contiguous_bytes<'a>(
         &'a self,
-        _owner: &'a super::Taken,
-        chain: &'a ChainOf,
+        _owner: &'a super::TakenBuffer,
+        chain: &'a BufferChain,
         scratch: &'a mut Vec<u8>,
     ) -> &'a [u8] {
         let mut left = chain.len.load(Ordering::Relaxed) as usize;
@@ -149,7 +153,7 @@ impl Arena {
             return &[];
         }
         if left <= BLOCK_BYTES {
-            // SAFETY: the holder of the `Taken` owns its chain (see above), and `owner` is borrowed
+            // SAFETY: the holder of the `TakenBuffer` owns its chain (see above), and `owner` is borrowed
             // while the slice lives. Its first `left` bytes were written before publishing.
             return unsafe { std::slice::from_raw_parts(self.block(block), left) };
         }
@@ -160,7 +164,7 @@ impl Arena {
             scratch
                 .extend_from_slice(unsafe { std::slice::from_raw_parts(self.block(block), piece) });
             left -= piece;
-            block = self.blocks.linked(block);
+            block = self.blocks.index_below(block);
         }
         scratch
     }
@@ -203,7 +207,7 @@ pub(crate) struct Chain<'r> {
 
 /// A place in a chain.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark {
+pub(crate) struct ChainMark {
     block: u32,
     room: usize,
     len: usize,
@@ -212,7 +216,7 @@ pub(crate) struct Mark {
 impl<'r> Chain<'r> {
     /// Makes an empty chain in `buffer`, which the caller hands over with at most one block.
     pub(super) fn new(ring: &'r Ring, buffer: u32, limit: usize, on_full: OnFull) -> Self {
-        let (first, _) = ring.slots.chain(buffer).ends();
+        let (first, _) = ring.slots.chain_of_buffer(buffer).ends();
         let mut chain = Self {
             ring,
             buffer,
@@ -226,12 +230,12 @@ impl<'r> Chain<'r> {
             on_full,
         };
         if first != NONE {
-            chain.begin(first);
+            chain.begin_block(first);
         }
         chain
     }
 
-    fn begin(&mut self, block: u32) {
+    fn begin_block(&mut self, block: u32) {
         self.block = block;
         self.at = self.ring.arena.block(block);
         self.room = BLOCK_BYTES;
@@ -240,22 +244,22 @@ impl<'r> Chain<'r> {
     /// Appends `bytes`. After an error the caller must rewind or drop the chain.
     ///
     /// # Errors
-    /// [`Full::Limit`] if the event would exceed its limit. [`Full::Memory`] if the queue has no block
+    /// [`ChainFull::Limit`] if the event would exceed its limit. [`ChainFull::Memory`] if the queue has no block
     /// left and none could be gained.
     #[inline]
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), ChainFull> {
         if bytes.len() > self.limit - self.len {
-            return Err(Full::Limit);
+            return Err(ChainFull::Limit);
         }
         if bytes.len() > self.room {
-            return self.put_across(bytes);
+            return self.put_across_blocks(bytes);
         }
-        self.put_here(bytes);
+        self.put_in_block(bytes);
         Ok(())
     }
 
     #[inline]
-    fn put_here(&mut self, bytes: &[u8]) {
+    fn put_in_block(&mut self, bytes: &[u8]) {
         debug_assert!(bytes.len() <= self.room);
         // SAFETY: `at` points `BLOCK_BYTES - room` bytes into a block that this chain owns, and the
         // callers checked that the bytes fit into `room`. If there is no block, both are 0.
@@ -268,19 +272,19 @@ impl<'r> Chain<'r> {
     }
 
     #[cold]
-    fn put_across(&mut self, mut bytes: &[u8]) -> Result<(), Full> {
+    fn put_across_blocks(&mut self, mut bytes: &[u8]) -> Result<(), ChainFull> {
         while !bytes.is_empty() {
             if self.room == 0 {
-                self.grow()?;
+                self.add_block()?;
             }
             let (here, rest) = bytes.split_at(bytes.len().min(self.room));
-            self.put_here(here);
+            self.put_in_block(here);
             bytes = rest;
         }
         Ok(())
     }
 
-    fn grow(&mut self) -> Result<(), Full> {
+    fn add_block(&mut self) -> Result<(), ChainFull> {
         /// If nothing is left to drain, memory can only come from other chains. This is how long to
         /// wait for them, in milliseconds.
         const WAITS_MAX: u32 = 4;
@@ -295,19 +299,19 @@ impl<'r> Chain<'r> {
                 }
                 OnFull::Evict if self.evictions < EVICTIONS_MAX => {
                     self.evictions += 1;
-                    if !self.ring.evict() {
+                    if !self.ring.evict_oldest() {
                         // The drainer may have taken them all and given their blocks back.
-                        break self.ring.arena.blocks.pop().ok_or(Full::Memory)?;
+                        break self.ring.arena.blocks.pop().ok_or(ChainFull::Memory)?;
                     }
                 }
-                _ => return Err(Full::Memory),
+                _ => return Err(ChainFull::Memory),
             }
         };
         match self.block {
             NONE => self.first = next,
-            block => self.ring.arena.blocks.link(block, next),
+            block => self.ring.arena.blocks.link_below(block, next),
         }
-        self.begin(next);
+        self.begin_block(next);
         Ok(())
     }
 
@@ -322,15 +326,15 @@ impl<'r> Chain<'r> {
     }
 
     /// Returns the place after the last byte.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark { block: self.block, room: self.room, len: self.len }
+    pub(crate) fn mark(&self) -> ChainMark {
+        ChainMark { block: self.block, room: self.room, len: self.len }
     }
 
     /// Discards everything written since `mark`, which is of this chain.
-    pub(crate) fn rewind(&mut self, mark: Mark) {
+    pub(crate) fn rewind(&mut self, mark: ChainMark) {
         let blocks = &self.ring.arena.blocks;
         if mark.block != self.block {
-            let from = if mark.block == NONE { self.first } else { blocks.linked(mark.block) };
+            let from = if mark.block == NONE { self.first } else { blocks.index_below(mark.block) };
             blocks.push_chain(from, self.block);
         }
         if mark.block == NONE {
@@ -338,7 +342,7 @@ impl<'r> Chain<'r> {
             (self.room, self.len) = (0, 0);
             return;
         }
-        self.begin(mark.block);
+        self.begin_block(mark.block);
         // SAFETY: the offset is at most the block's length.
         self.at = unsafe { self.at.add(BLOCK_BYTES - mark.room) };
         (self.room, self.len) = (mark.room, mark.len);
@@ -346,15 +350,15 @@ impl<'r> Chain<'r> {
 
     /// Ends the writing and returns the buffer, ready to be published.
     pub(super) fn finish(self) -> u32 {
-        let buffer = self.settle();
+        let buffer = self.store_in_buffer();
         std::mem::forget(self);
         buffer
     }
 
     /// Stores in the buffer which blocks it has.
-    fn settle(&self) -> u32 {
+    fn store_in_buffer(&self) -> u32 {
         // The limit fits 32 bits.
-        self.ring.slots.chain(self.buffer).set(self.first, self.block, self.len as u32);
+        self.ring.slots.chain_of_buffer(self.buffer).set(self.first, self.block, self.len as u32);
         self.buffer
     }
 
@@ -362,7 +366,7 @@ impl<'r> Chain<'r> {
     #[cfg(test)]
     pub(crate) fn for_tests(limit: usize) -> Chain<'static> {
         let ring: &'static std::sync::Arc<Ring> = Box::leak(Box::new(Ring::new(64, limit * 2)));
-        ring.chain(limit, OnFull::Evict).expect("a new ring has buffers")
+        ring.begin_chain(limit, OnFull::Evict).expect("a new ring has buffers")
     }
 
     /// Copies the content into one vector.
@@ -376,7 +380,7 @@ impl<'r> Chain<'r> {
             content.extend_from_slice(unsafe {
                 std::slice::from_raw_parts(arena.block(block), piece)
             });
-            block = arena.blocks.linked(block);
+            block = arena.blocks.index_below(block);
         }
         content
     }
@@ -384,6 +388,6 @@ impl<'r> Chain<'r> {
 
 impl Drop for Chain<'_> {
     fn drop(&mut self) {
-        self.ring.give_back(self.settle());
+        self.ring.give_back_buffer(self.store_in_buffer());
     }
 }

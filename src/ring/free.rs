@@ -2,7 +2,7 @@
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, pause, weakened_by};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, ordering_weakened_by, pause};
 
 /// Bits of an index. The rest of a word is a tag or a lap.
 pub(super) const INDEX_BITS: u32 = 24;
@@ -10,12 +10,12 @@ pub(super) const INDEX_BITS: u32 = 24;
 pub(super) const NONE: u32 = 0;
 
 /// Index and tag (or lap) of a word.
-pub(super) fn unpack(word: u64) -> (u64, u32) {
+pub(super) fn unpack_index(word: u64) -> (u64, u32) {
     (word >> INDEX_BITS, (word & ((1 << INDEX_BITS) - 1)) as u32)
 }
 
 /// A word of tag (or lap) and index.
-pub(super) fn pack(upper: u64, index: u32) -> u64 {
+pub(super) fn pack_index(upper: u64, index: u32) -> u64 {
     (upper << INDEX_BITS) | u64::from(index)
 }
 
@@ -29,22 +29,22 @@ pub(super) struct FreeList {
 
 impl FreeList {
     /// Makes a stack of all of `1..=count`, the lowest on top.
-    pub(super) fn full(count: u32) -> Self {
+    pub(super) fn with_all_free(count: u32) -> Self {
         assert!(count < 1 << INDEX_BITS, "an index has {INDEX_BITS} bits");
         let next = |index| if index == 0 || index == count { NONE } else { index + 1 };
         Self {
-            head: CachePadded::new(AtomicU64::new(pack(0, count.min(1)))),
+            head: CachePadded::new(AtomicU64::new(pack_index(0, count.min(1)))),
             links: (0..=count).map(|index| AtomicU32::new(next(index))).collect(),
         }
     }
 
-    /// Returns the index that `link` joined under `index`. Only the owner of `index` may ask.
-    pub(super) fn linked(&self, index: u32) -> u32 {
+    /// Returns the index that `link_below` joined under `index`. Only the owner of `index` may ask.
+    pub(super) fn index_below(&self, index: u32) -> u32 {
         self.links[index as usize].load(Ordering::Relaxed)
     }
 
     /// Joins `below` under `index`. Only the owner of both may call it.
-    pub(super) fn link(&self, index: u32, below: u32) {
+    pub(super) fn link_below(&self, index: u32, below: u32) {
         self.links[index as usize].store(below, Ordering::Relaxed);
     }
 
@@ -53,18 +53,18 @@ impl FreeList {
         // Acquire: pairs with the release of `push_chain`, so that the former owner has finished with
         // the index. The exchange may be relaxed, because it succeeds only on the word that this load
         // read. As a read-modify-write it continues the release sequence of all pushes below.
-        let acquire = weakened_by("free_pop", Ordering::Acquire);
+        let acquire = ordering_weakened_by("free_pop", Ordering::Acquire);
         let mut word = self.head.load(acquire);
         loop {
-            let (tag, index) = unpack(word);
+            let (tag, index) = unpack_index(word);
             if index == NONE {
                 return None;
             }
-            let below = self.linked(index);
+            let below = self.index_below(index);
             pause("pop");
             match self.head.compare_exchange_weak(
                 word,
-                pack(tag + 1, below),
+                pack_index(tag + 1, below),
                 Ordering::Relaxed,
                 acquire,
             ) {
@@ -77,15 +77,15 @@ impl FreeList {
     /// Gives back the linked indices from `first` to `last`, both owned by the caller.
     pub(super) fn push_chain(&self, first: u32, last: u32) {
         // Release: pairs with the acquire of `pop`.
-        let release = weakened_by("free_push", Ordering::Release);
+        let release = ordering_weakened_by("free_push", Ordering::Release);
         let mut word = self.head.load(Ordering::Relaxed);
         loop {
-            let (tag, top) = unpack(word);
-            self.link(last, top);
+            let (tag, top) = unpack_index(word);
+            self.link_below(last, top);
             pause("push_back");
             match self.head.compare_exchange_weak(
                 word,
-                pack(tag + 1, first),
+                pack_index(tag + 1, first),
                 release,
                 Ordering::Relaxed,
             ) {
@@ -97,12 +97,12 @@ impl FreeList {
 
     /// Counts the free indices one by one. Exact only if nobody pushes or pops.
     #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
-        let mut index = unpack(self.head.load(Ordering::Acquire)).1;
+    pub(super) fn count_free(&self) -> usize {
+        let mut index = unpack_index(self.head.load(Ordering::Acquire)).1;
         let mut count = 0;
         while index != NONE {
             count += 1;
-            index = self.linked(index);
+            index = self.index_below(index);
         }
         count
     }

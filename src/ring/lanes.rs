@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::slots::Drain;
+use super::slots::DrainCursor;
 use super::{CAPACITY, Drainer, Ring};
 
 /// One of something for each lane.
@@ -50,9 +50,9 @@ impl Lanes<Arc<Ring>> {
         self.primary.slots.is_sleeping() && self.secondary.slots.is_sleeping()
     }
 
-    /// As [`Ring::count`], of both together.
+    /// As [`Ring::count_events`], of both together.
     pub(crate) fn count(&self) -> (u64, u64) {
-        let (errors, others) = (self.primary.count(), self.secondary.count());
+        let (errors, others) = (self.primary.count_events(), self.secondary.count_events());
         (errors.0 + others.0, errors.1 + others.1)
     }
 }
@@ -74,7 +74,7 @@ impl Tickets {
 
 impl Lanes<Drainer> {
     /// Makes the drainers of both lanes. There may be one for each.
-    pub(crate) fn over(rings: &Lanes<Arc<Ring>>) -> Self {
+    pub(crate) fn drainers_over(rings: &Lanes<Arc<Ring>>) -> Self {
         Self {
             primary: Drainer::new(rings.primary.clone()),
             secondary: Drainer::new(rings.secondary.clone()),
@@ -94,23 +94,23 @@ impl Lanes<Drainer> {
 
     /// Sets the first refused tickets, as [`Lanes::close`] returned them.
     pub(crate) fn close(&mut self, end: Tickets) {
-        self.primary.close(end.primary);
-        self.secondary.close(end.secondary);
+        self.primary.fix_end(end.primary);
+        self.secondary.fix_end(end.secondary);
     }
 
     /// Sets the flags that make every later push into either lane wake the drainer, and returns
     /// whether the drainer may sleep.
     pub(crate) fn may_sleep(&mut self) -> bool {
         let Self { primary, secondary } = self;
-        Drain::may_sleep_over([
+        DrainCursor::may_sleep_over([
             (&mut primary.drain, &primary.ring.slots),
             (&mut secondary.drain, &secondary.ring.slots),
         ])
     }
 
     /// Clears the flags that `may_sleep` set.
-    pub(crate) fn awake(&self) {
-        self.primary.awake();
-        self.secondary.awake();
+    pub(crate) fn clear_sleep(&self) {
+        self.primary.clear_sleep();
+        self.secondary.clear_sleep();
     }
 }

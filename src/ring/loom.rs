@@ -10,7 +10,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::free::{FreeList, NONE};
-use super::slots::{Drain, Next, Slots};
+use super::slots::{DrainCursor, DrainStep, Slots};
 
 /// Names that `LLM_AUDIT_MUTANT` understands.
 const MUTANTS: [&str; 19] = [
@@ -65,7 +65,7 @@ impl World {
     fn new(shift: u32, buffers: u32) -> Arc<Self> {
         Arc::new(Self {
             slots: Slots::new(shift, buffers),
-            free: FreeList::full(buffers),
+            free: FreeList::with_all_free(buffers),
             payloads: (0..=buffers).map(|_| Payload(UnsafeCell::new(0))).collect(),
         })
     }
@@ -111,26 +111,26 @@ impl World {
     }
 
     /// Up to `steps` looks, then whatever the drainer has found.
-    fn drain(&self, drain: &mut Drain, found: &mut Found, steps: usize, seal: bool) {
+    fn drain(&self, drain: &mut DrainCursor, found: &mut Found, steps: usize, seal: bool) {
         let mut seals = if seal { u32::MAX } else { 0 };
         for _ in 0..steps {
-            match drain.next(&self.slots, &mut seals, None) {
-                Next::Taken(taken) => {
-                    found.lost += taken.lost();
+            match drain.take_next(&self.slots, &mut seals, None) {
+                DrainStep::Taken(taken) => {
+                    found.lost += taken.events_lost();
                     if taken.is_event() {
                         found.events.push(self.read(taken.index));
                     }
                     self.give_back(taken.index);
                 }
-                Next::Unready => thread::yield_now(),
-                Next::Empty => return,
+                DrainStep::Unready => thread::yield_now(),
+                DrainStep::Empty => return,
             }
         }
     }
 
     /// The second step of a producer whose ticket was drawn long ago.
     fn publish_late(&self, ticket: u64, index: u32) {
-        match self.slots.publish(ticket, index) {
+        match self.slots.publish_at_ticket(ticket, index) {
             Some(displaced) => self.give_back(displaced),
             None => match self.slots.push(index) {
                 Some((displaced, _)) => self.give_back(displaced),
@@ -140,22 +140,22 @@ impl World {
     }
 
     /// Drains as the writer does for a flush: an event, then a look whether `to` is settled.
-    fn flush(&self, drain: &mut Drain, found: &mut Found, to: u64) {
+    fn flush(&self, drain: &mut DrainCursor, found: &mut Found, to: u64) {
         while !drain.is_settled(to) {
-            match drain.next(&self.slots, &mut u32::MAX.clone(), Some(to)) {
-                Next::Taken(taken) => {
-                    found.lost += taken.lost();
+            match drain.take_next(&self.slots, &mut u32::MAX.clone(), Some(to)) {
+                DrainStep::Taken(taken) => {
+                    found.lost += taken.events_lost();
                     found.events.push(self.read(taken.index));
                     self.give_back(taken.index);
                 }
-                Next::Unready => thread::yield_now(),
-                Next::Empty => break,
+                DrainStep::Unready => thread::yield_now(),
+                DrainStep::Empty => break,
             }
         }
     }
 
     /// With all producers gone: drains the rest and checks the books.
-    fn settle(&self, mut drain: Drain, mut found: Found, pushed: u64, buffers: u32) -> Found {
+    fn settle(&self, mut drain: DrainCursor, mut found: Found, pushed: u64, buffers: u32) -> Found {
         self.drain(&mut drain, &mut found, usize::MAX, true);
         assert_eq!(found.events.len() as u64 + found.lost, pushed, "every event has one end");
         let mut seen = found.events.clone();
@@ -163,8 +163,8 @@ impl World {
         seen.dedup();
         assert_eq!(seen.len(), found.events.len(), "no event twice");
         assert!(!seen.contains(&0), "no buffer read after it was given back");
-        assert_eq!(self.slots.count(), (0, 0), "nothing is left");
-        assert_eq!(self.free.count(), buffers as usize, "every buffer is free again");
+        assert_eq!(self.slots.count_events(), (0, 0), "nothing is left");
+        assert_eq!(self.free.count_free(), buffers as usize, "every buffer is free again");
         found
     }
 }
@@ -195,7 +195,7 @@ fn two_producers(shift: u32, each: u64) {
                 }
             })
         });
-        let (mut drain, mut found) = (Drain::default(), Found::default());
+        let (mut drain, mut found) = (DrainCursor::default(), Found::default());
         world.drain(&mut drain, &mut found, 2, true);
         for producer in producers {
             producer.join().unwrap();
@@ -223,7 +223,7 @@ fn loom_overwrite_against_drain() {
                 world.push(event);
             }
         });
-        let (mut drain, mut found) = (Drain::default(), Found::default());
+        let (mut drain, mut found) = (DrainCursor::default(), Found::default());
         world.drain(&mut drain, &mut found, 3, false);
         producer.join().unwrap();
         let found = world.settle(drain, found, 3, 5);
@@ -242,7 +242,7 @@ fn loom_overwrite_only() {
         });
         world.push(2);
         producer.join().unwrap();
-        world.settle(Drain::default(), Found::default(), 2, 4);
+        world.settle(DrainCursor::default(), Found::default(), 2, 4);
     });
 }
 
@@ -253,13 +253,13 @@ fn loom_stalled_for_ever() {
         let world = World::new(1, 5);
         let stalled = spawn(&world, |world| {
             let index = world.prepare(9);
-            world.slots.draw().unwrap();
+            world.slots.draw_ticket().unwrap();
             index
         });
         let producer = spawn(&world, |world| {
             world.push(1);
         });
-        let (mut drain, mut found) = (Drain::default(), Found::default());
+        let (mut drain, mut found) = (DrainCursor::default(), Found::default());
         world.drain(&mut drain, &mut found, 2, true);
         producer.join().unwrap();
         let held = stalled.join().unwrap();
@@ -276,7 +276,7 @@ fn loom_seal_against_publish() {
         let producer = spawn(&world, |world| {
             world.push(1);
         });
-        let (mut drain, mut found) = (Drain::default(), Found::default());
+        let (mut drain, mut found) = (DrainCursor::default(), Found::default());
         world.drain(&mut drain, &mut found, 3, true);
         producer.join().unwrap();
         let found = world.settle(drain, found, 1, 4);
@@ -294,7 +294,7 @@ fn loom_take_of_an_older_lap() {
         let producer = spawn(&world, |world| {
             world.push(2);
         });
-        let (mut drain, mut found) = (Drain::default(), Found::default());
+        let (mut drain, mut found) = (DrainCursor::default(), Found::default());
         world.drain(&mut drain, &mut found, 3, true);
         producer.join().unwrap();
         world.settle(drain, found, 2, 4);
@@ -312,7 +312,7 @@ fn loom_jump_and_sweep() {
         let producer = spawn(&world, |world| {
             world.push(4);
         });
-        let (mut drain, mut found) = (Drain::with_margin(1), Found::default());
+        let (mut drain, mut found) = (DrainCursor::with_margin(1), Found::default());
         world.drain(&mut drain, &mut found, 4, true);
         producer.join().unwrap();
         world.settle(drain, found, 4, 6);
@@ -326,10 +326,10 @@ fn loom_jump_over_a_producer() {
         let world = World::new(1, 6);
         world.push(1);
         let slow = world.prepare(2);
-        let (ticket, _) = world.slots.draw().unwrap();
+        let (ticket, _) = world.slots.draw_ticket().unwrap();
         world.push(3);
         let producer = spawn(&world, move |world| world.publish_late(ticket, slow));
-        let (mut drain, mut found) = (Drain::with_margin(1), Found::default());
+        let (mut drain, mut found) = (DrainCursor::with_margin(1), Found::default());
         world.drain(&mut drain, &mut found, 4, true);
         producer.join().unwrap();
         world.settle(drain, found, 3, 6);
@@ -341,11 +341,11 @@ fn loom_close_against_push() {
     model(|| {
         let world = World::new(1, 4);
         let producers = [1, 2].map(|event| spawn(&world, move |world| world.push(event).0));
-        let mut drain = Drain::default();
+        let mut drain = DrainCursor::default();
         let mut found = Found::default();
         let end = world.slots.close();
-        drain.close(end);
-        if crate::sync::mutant("close_unresolved") {
+        drain.fix_end(end);
+        if crate::sync::is_mutant_asked("close_unresolved") {
             // Gives up on the producers that drew before the close.
             world.drain(&mut drain, &mut found, 2, false);
             let taken = found.events.len() as u64 + found.lost;
@@ -372,11 +372,15 @@ fn loom_flush() {
             world.push(2);
         });
         let to = world.slots.tail();
-        let (mut drain, mut found) = (Drain::default(), Found::default());
+        let (mut drain, mut found) = (DrainCursor::default(), Found::default());
         world.flush(&mut drain, &mut found, to);
-        let gone = found.events.contains(&1) || found.lost == 1 || world.slots.count().1 == 1;
+        let gone =
+            found.events.contains(&1) || found.lost == 1 || world.slots.count_events().1 == 1;
         other.join().unwrap();
-        assert!(gone || found.lost + world.slots.count().1 == 1, "the flushed event has its end");
+        assert!(
+            gone || found.lost + world.slots.count_events().1 == 1,
+            "the flushed event has its end"
+        );
         world.settle(drain, found, 2, 5);
     });
 }
@@ -391,13 +395,13 @@ fn loom_flush_after_a_jump() {
         world.push(2);
         // Ticket 2 would overwrite event 1, and is late.
         let slow = world.prepare(3);
-        let (ticket, _) = world.slots.draw().unwrap();
+        let (ticket, _) = world.slots.draw_ticket().unwrap();
         world.push(4);
         let producer = spawn(&world, move |world| world.publish_late(ticket, slow));
-        let (mut drain, mut found) = (Drain::default(), Found::default());
+        let (mut drain, mut found) = (DrainCursor::default(), Found::default());
         world.flush(&mut drain, &mut found, to);
         let is_taken = found.events.contains(&1);
-        let is_counted = found.lost > 0 || world.slots.count().1 > 0;
+        let is_counted = found.lost > 0 || world.slots.count_events().1 > 0;
         producer.join().unwrap();
         assert!(is_taken || is_counted, "the flushed event has its end");
         world.settle(drain, found, 4, 7);
@@ -410,7 +414,7 @@ fn loom_sleep_and_wake() {
     model(|| {
         let world = World::new(1, 5);
         let drainer = spawn(&world, |world| {
-            let (mut drain, mut found) = (Drain::default(), Found::default());
+            let (mut drain, mut found) = (DrainCursor::default(), Found::default());
             while found.events.len() as u64 + found.lost < 2 {
                 world.drain(&mut drain, &mut found, 1, true);
                 if found.events.len() as u64 + found.lost == 2 {
@@ -418,7 +422,7 @@ fn loom_sleep_and_wake() {
                 }
                 if drain.may_sleep(&world.slots) {
                     thread::park();
-                    world.slots.awake();
+                    world.slots.clear_sleep();
                 }
             }
             (drain, found)
@@ -448,7 +452,7 @@ fn loom_sleep_over_two_lanes() {
         let drainer = {
             let lanes = lanes.clone();
             thread::spawn(move || {
-                let mut drains = [Drain::default(), Drain::default()];
+                let mut drains = [DrainCursor::default(), DrainCursor::default()];
                 let mut found = [Found::default(), Found::default()];
                 loop {
                     for ((world, drain), found) in lanes.iter().zip(&mut drains).zip(&mut found) {
@@ -459,9 +463,9 @@ fn loom_sleep_over_two_lanes() {
                     }
                     let [first, second] = &mut drains;
                     let over = [(first, &lanes[0].slots), (second, &lanes[1].slots)];
-                    if Drain::may_sleep_over(over) {
+                    if DrainCursor::may_sleep_over(over) {
                         thread::park();
-                        lanes.iter().for_each(|world| world.slots.awake());
+                        lanes.iter().for_each(|world| world.slots.clear_sleep());
                     }
                 }
             })
@@ -496,12 +500,12 @@ fn loom_evict() {
         });
         let evictor = spawn(&world, |world| {
             let tombstone = world.prepare(0);
-            match world.slots.evict(tombstone) {
+            match world.slots.evict_oldest(tombstone) {
                 Some(victim) => world.give_back(victim),
                 None => world.give_back(tombstone),
             }
         });
-        let (mut drain, mut found) = (Drain::default(), Found::default());
+        let (mut drain, mut found) = (DrainCursor::default(), Found::default());
         world.drain(&mut drain, &mut found, 2, true);
         producer.join().unwrap();
         evictor.join().unwrap();
@@ -517,14 +521,14 @@ fn loom_displaced_tombstone() {
         world.push(1);
         let evictor = spawn(&world, |world| {
             let tombstone = world.prepare(0);
-            match world.slots.evict(tombstone) {
+            match world.slots.evict_oldest(tombstone) {
                 Some(victim) => world.give_back(victim),
                 None => world.give_back(tombstone),
             }
         });
         world.push(2);
         evictor.join().unwrap();
-        let found = world.settle(Drain::default(), Found::default(), 2, 6);
+        let found = world.settle(DrainCursor::default(), Found::default(), 2, 6);
         assert!(found.lost >= 1);
     });
 }
@@ -549,6 +553,6 @@ fn loom_free_list() {
             }
         }
         other.join().unwrap();
-        assert_eq!(world.free.count(), 2);
+        assert_eq!(world.free.count_free(), 2);
     });
 }

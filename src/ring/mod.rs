@@ -31,8 +31,8 @@ use arena::{Arena, BLOCK_BYTES};
 pub(crate) use arena::{Chain, OnFull};
 use free::{FreeList, NONE};
 pub(crate) use lanes::{Lanes, Tickets};
-use slots::{Drain, Slots};
-pub(crate) use slots::{Next, Taken};
+use slots::{DrainCursor, Slots};
+pub(crate) use slots::{DrainStep, TakenBuffer};
 
 use crate::sync::pause;
 use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
@@ -46,7 +46,7 @@ const SPARES_MAX: u32 = BUFFERS_BEYOND / 4;
 
 /// The reason why bytes did not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
+pub(crate) enum ChainFull {
     /// The event has reached its size limit.
     Limit,
     /// The queue has no memory left.
@@ -74,12 +74,12 @@ pub(crate) struct Ring {
     arena: Arena,
     /// Callers that keep a spare.
     spares: std::sync::atomic::AtomicU32,
-    room: Room,
+    room: RoomWaiters,
 }
 
 /// Where `emit_wait` waits.
 #[derive(Default)]
-struct Room {
+struct RoomWaiters {
     gate: Mutex<bool>,
     changed: Condvar,
     /// Held while a waiting caller looks for a slot and takes it. Not held over code of the caller.
@@ -98,17 +98,21 @@ impl Ring {
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
             slots: Slots::new(capacity.trailing_zeros(), buffers),
-            buffers: FreeList::full(buffers),
+            buffers: FreeList::with_all_free(buffers),
             arena: Arena::new(blocks),
             spares: std::sync::atomic::AtomicU32::new(0),
-            room: Room::default(),
+            room: RoomWaiters::default(),
         })
     }
 
     /// Makes a chain for one event of at most `limit` bytes. Returns `None` if more callers are in the
     /// middle of an emit than there are buffers.
-    pub(crate) fn chain(self: &Arc<Self>, limit: usize, on_full: OnFull) -> Option<Chain<'_>> {
-        let buffer = spare::take(self).or_else(|| self.buffers.pop())?;
+    pub(crate) fn begin_chain(
+        self: &Arc<Self>,
+        limit: usize,
+        on_full: OnFull,
+    ) -> Option<Chain<'_>> {
+        let buffer = spare::take_spare_buffer(self).or_else(|| self.buffers.pop())?;
         Some(Chain::new(self, buffer, limit, on_full))
     }
 
@@ -119,41 +123,41 @@ impl Ring {
         match self.slots.push(buffer) {
             Some((displaced, wake)) => {
                 if displaced != NONE {
-                    self.give_back(displaced);
+                    self.give_back_buffer(displaced);
                 }
                 Pushed::Stored { wake }
             }
             None => {
-                self.give_back(buffer);
+                self.give_back_buffer(buffer);
                 Pushed::Closed
             }
         }
     }
 
     /// Gives back an owned buffer, displaced or unused: as the caller's next spare, or as free.
-    fn give_back(&self, buffer: u32) {
-        self.arena.free_tail(self.slots.chain(buffer));
+    fn give_back_buffer(&self, buffer: u32) {
+        self.arena.free_tail(self.slots.chain_of_buffer(buffer));
         pause("trimmed");
-        self.arena.expect(self.slots.chain(buffer));
-        if !spare::give(self.id, buffer) {
-            self.free(buffer);
+        self.arena.prefetch_first_block(self.slots.chain_of_buffer(buffer));
+        if !spare::keep_as_spare_buffer(self.id, buffer) {
+            self.free_buffer(buffer);
         }
     }
 
-    fn free(&self, buffer: u32) {
-        self.arena.free_all(self.slots.chain(buffer));
+    fn free_buffer(&self, buffer: u32) {
+        self.arena.free_all(self.slots.chain_of_buffer(buffer));
         pause("freed_blocks");
         self.buffers.push_chain(buffer, buffer);
     }
 
     /// Overwrites the oldest event for its memory. Returns `false` if none was found.
-    fn evict(&self) -> bool {
+    fn evict_oldest(&self) -> bool {
         let Some(tombstone) = self.buffers.pop() else { return false };
         pause("tombstone");
-        match self.slots.evict(tombstone) {
+        match self.slots.evict_oldest(tombstone) {
             Some(victim) => {
                 pause("evicted");
-                self.free(victim);
+                self.free_buffer(victim);
                 true
             }
             None => {
@@ -170,7 +174,7 @@ impl Ring {
 
     /// Waits until an event can be pushed without overwriting one, or until the ring is closed. While
     /// the turn is held, nobody else gets one.
-    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn wait_for_turn(&self) -> MutexGuard<'_, ()> {
         let turn = self.room.turn.lock();
         while !self.has_slot() && self.wait_for_room() {}
         turn
@@ -217,15 +221,15 @@ impl Ring {
 
     /// Counts the events in the ring, and the events overwritten by them that the drainer has not
     /// counted yet. Exact if nobody pushes or drains.
-    fn count(&self) -> (u64, u64) {
-        self.slots.count()
+    fn count_events(&self) -> (u64, u64) {
+        self.slots.count_events()
     }
 }
 
 /// Takes events out of a ring.
 pub(crate) struct Drainer {
     ring: Arc<Ring>,
-    drain: Drain,
+    drain: DrainCursor,
     /// Read buffers and blocks that are given back together: the first and the last of each.
     done_buffers: Option<(u32, u32)>,
     done_blocks: Option<(u32, u32)>,
@@ -234,26 +238,35 @@ pub(crate) struct Drainer {
 impl Drainer {
     /// Makes the drainer of `ring`. There may be only one.
     pub(crate) fn new(ring: Arc<Ring>) -> Self {
-        Self { ring, drain: Drain::default(), done_buffers: None, done_blocks: None }
+        Self { ring, drain: DrainCursor::default(), done_buffers: None, done_blocks: None }
     }
 
-    /// Finds the next event; see [`Drain::next`] for `seals` and `settle`.
-    pub(crate) fn next(&mut self, seals: &mut u32, settle: Option<u64>) -> Next {
-        self.drain.next(&self.ring.slots, seals, settle)
+    /// Finds the next event; see [`DrainCursor::take_next`] for `seals` and `settle`.
+    pub(crate) fn take_next(&mut self, seals: &mut u32, settle: Option<u64>) -> DrainStep {
+        self.drain.take_next(&self.ring.slots, seals, settle)
     }
 
     /// Returns the bytes of an event, contiguous.
-    pub(crate) fn bytes<'a>(&'a self, taken: &'a Taken, scratch: &'a mut Vec<u8>) -> &'a [u8] {
-        self.ring.arena.bytes(taken, self.ring.slots.chain(taken.index), scratch)
+    pub(crate) fn event_bytes<'a>(
+        &'a self,
+        taken: &'a TakenBuffer,
+        scratch: &'a mut Vec<u8>,
+    ) -> &'a [u8] {
+        self.ring.arena.contiguous_bytes(
+            taken,
+            self.ring.slots.chain_of_buffer(taken.index),
+            scratch,
+        )
     }
 
     /// Gives a buffer back, with the next [`release_all`](Self::release_all).
-    pub(crate) fn release(&mut self, taken: Taken) {
+    pub(crate) fn release(&mut self, taken: TakenBuffer) {
         let index = taken.index;
-        self.done_blocks = self.ring.arena.detach(self.ring.slots.chain(index), self.done_blocks);
+        self.done_blocks =
+            self.ring.arena.detach_blocks(self.ring.slots.chain_of_buffer(index), self.done_blocks);
         let last = match self.done_buffers {
             Some((first, last)) => {
-                self.ring.buffers.link(index, first);
+                self.ring.buffers.link_below(index, first);
                 last
             }
             None => index,
@@ -269,7 +282,7 @@ impl Drainer {
         if let Some((first, last)) = self.done_buffers.take() {
             self.ring.buffers.push_chain(first, last);
         }
-        self.drain.tell(&self.ring.slots);
+        self.drain.publish_position(&self.ring.slots);
         self.ring.room.changed.notify_all();
     }
 
@@ -279,12 +292,12 @@ impl Drainer {
     }
 
     /// Sets the first refused ticket, as [`Ring::close`] returned it.
-    fn close(&mut self, end: u64) {
-        self.drain.close(end);
+    fn fix_end(&mut self, end: u64) {
+        self.drain.fix_end(end);
     }
 
     /// Ends the state in which every push wakes the drainer.
-    fn awake(&self) {
-        self.ring.slots.awake();
+    fn clear_sleep(&self) {
+        self.ring.slots.clear_sleep();
     }
 }

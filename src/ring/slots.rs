@@ -28,9 +28,9 @@
 
 use crossbeam_utils::CachePadded;
 
-use super::arena::ChainOf;
-use super::free::{NONE, pack, unpack};
-use crate::sync::{AtomicU64, Ordering, mutant, pause, weakened_by};
+use super::arena::BufferChain;
+use super::free::{NONE, pack_index, unpack_index};
+use crate::sync::{AtomicU64, Ordering, is_mutant_asked, ordering_weakened_by, pause};
 
 const CLOSED: u64 = 1 << 63;
 const SLEEP: u64 = 1 << 62;
@@ -63,21 +63,21 @@ pub(super) struct Slots {
 struct Buffer {
     loss: AtomicU64,
     /// The payload, which the protocol does not read.
-    chain: ChainOf,
+    chain: BufferChain,
 }
 
 /// A buffer taken out of the ring, owned. It goes back with
 /// [`Drainer::release`](super::Drainer::release). Only the ring makes one, and there is no copy.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub(crate) struct TakenBuffer {
     pub(super) index: u32,
     lost: u64,
     event: bool,
 }
 
-impl Taken {
+impl TakenBuffer {
     /// Returns how many events were overwritten before this one and not counted yet.
-    pub(crate) fn lost(&self) -> u64 {
+    pub(crate) fn events_lost(&self) -> u64 {
         self.lost
     }
 
@@ -87,8 +87,8 @@ impl Taken {
     }
 }
 
-enum Visit {
-    Taken(Taken),
+enum TicketOutcome {
+    Taken(TakenBuffer),
     /// The ticket was sealed: its producer will draw another one.
     Sealed,
     /// An earlier visit resolved the ticket.
@@ -106,7 +106,7 @@ impl Slots {
             tail: CachePadded::new(AtomicU64::new(0)),
             head: CachePadded::new(AtomicU64::new(0)),
             evict_from: CachePadded::new(AtomicU64::new(0)),
-            slots: (0..1_u64 << shift).map(|_| AtomicU64::new(pack(0, NONE))).collect(),
+            slots: (0..1_u64 << shift).map(|_| AtomicU64::new(pack_index(0, NONE))).collect(),
             buffers: (0..=buffers).map(|_| Buffer::default()).collect(),
             shift,
         }
@@ -117,27 +117,27 @@ impl Slots {
         1 << self.shift
     }
 
-    fn lap(&self, ticket: u64) -> u64 {
+    fn lap_of_ticket(&self, ticket: u64) -> u64 {
         (ticket >> self.shift) + 1
     }
 
     /// Returns the slot of a ticket. Neighbouring tickets are in different cache lines, so concurrent
     /// producers do not compete for one. The slots still fill their lines without padding.
-    fn slot(&self, ticket: u64) -> &AtomicU64 {
+    fn slot_of_ticket(&self, ticket: u64) -> &AtomicU64 {
         let capacity = self.capacity();
         let place = ticket & (capacity - 1);
         let lines = (capacity / LINE).max(1);
         &self.slots[((place % lines) * (capacity / lines) + place / lines) as usize]
     }
 
-    fn loss(&self, index: u32) -> u64 {
+    fn loss_of_buffer(&self, index: u32) -> u64 {
         // Relaxed: it was written before the release that published `index`, and the caller has
         // acquired that. If the caller's exchange fails, the value is discarded.
         self.buffers[index as usize].loss.load(Ordering::Relaxed)
     }
 
     /// Returns the payload of a buffer.
-    pub(super) fn chain(&self, index: u32) -> &ChainOf {
+    pub(super) fn chain_of_buffer(&self, index: u32) -> &BufferChain {
         &self.buffers[index as usize].chain
     }
 
@@ -150,43 +150,43 @@ impl Slots {
     pub(super) fn push(&self, index: u32) -> Option<(u32, bool)> {
         let mut wake = false;
         loop {
-            let (ticket, sleeping) = self.draw()?;
-            wake |= sleeping && !mutant("drop_wake");
+            let (ticket, sleeping) = self.draw_ticket()?;
+            wake |= sleeping && !is_mutant_asked("drop_wake");
             pause("drawn");
-            if let Some(displaced) = self.publish(ticket, index) {
+            if let Some(displaced) = self.publish_at_ticket(ticket, index) {
                 return Some((displaced, wake));
             }
         }
     }
 
     /// Draws the next ticket, and returns whether the drainer sleeps. `None` if the ring is closed.
-    pub(super) fn draw(&self) -> Option<(u64, bool)> {
+    pub(super) fn draw_ticket(&self) -> Option<(u64, bool)> {
         let drawn = self.tail.fetch_add(1, Ordering::Relaxed);
         (drawn & CLOSED == 0).then_some((drawn & TICKET, drawn & SLEEP != 0))
     }
 
     /// Publishes `index` at `ticket` and returns the displaced buffer. `None` if the ticket was sealed or
     /// lapped.
-    pub(super) fn publish(&self, ticket: u64, index: u32) -> Option<u32> {
-        let lap = self.lap(ticket);
-        let slot = self.slot(ticket);
-        let mut word = slot.load(weakened_by("publish_load", Ordering::Acquire));
-        let early = mutant("count_early").then(|| self.carried_from(word));
+    pub(super) fn publish_at_ticket(&self, ticket: u64, index: u32) -> Option<u32> {
+        let lap = self.lap_of_ticket(ticket);
+        let slot = self.slot_of_ticket(ticket);
+        let mut word = slot.load(ordering_weakened_by("publish_load", Ordering::Acquire));
+        let early = is_mutant_asked("count_early").then(|| self.losses_carried_by(word));
         loop {
             pause("loaded");
-            let (old_lap, old) = unpack(word);
+            let (old_lap, old) = unpack_index(word);
             if old_lap > lap || (old == NONE && old_lap == lap) {
                 return None;
             }
-            let carried = early.unwrap_or_else(|| self.carried_from(word));
+            let carried = early.unwrap_or_else(|| self.losses_carried_by(word));
             // Relaxed: the release below publishes it.
             self.buffers[index as usize].loss.store(carried + 1, Ordering::Relaxed);
             pause("counted");
             match slot.compare_exchange(
                 word,
-                pack(lap, index),
-                weakened_by("publish", Ordering::Release),
-                weakened_by("publish_again", Ordering::Acquire),
+                pack_index(lap, index),
+                ordering_weakened_by("publish", Ordering::Release),
+                ordering_weakened_by("publish_again", Ordering::Acquire),
             ) {
                 Ok(_) => {
                     pause("published");
@@ -198,34 +198,39 @@ impl Slots {
     }
 
     /// Counts the events that are lost if the entry of `word` is displaced.
-    fn carried_from(&self, word: u64) -> u64 {
-        match unpack(word) {
+    fn losses_carried_by(&self, word: u64) -> u64 {
+        match unpack_index(word) {
             (_, NONE) => 0,
-            (_, old) => self.loss(old) & !TOMBSTONE,
+            (_, old) => self.loss_of_buffer(old) & !TOMBSTONE,
         }
     }
 
     /// Replaces the oldest event by the tombstone `index` and returns its buffer. `None` if none was
     /// found near the head.
-    pub(super) fn evict(&self, index: u32) -> Option<u32> {
+    pub(super) fn evict_oldest(&self, index: u32) -> Option<u32> {
         let tail = self.tail.load(Ordering::Relaxed) & TICKET;
         let oldest = self.head.load(Ordering::Relaxed).max(tail.saturating_sub(self.capacity()));
         let from = self.evict_from.load(Ordering::Relaxed).max(oldest);
         let to = tail.min(from + EVICT_LOOKS_MAX);
         let victim = (from..to).find_map(|ticket| {
-            let slot = self.slot(ticket);
-            let word = slot.load(weakened_by("evict_load", Ordering::Acquire));
-            let (lap, old) = unpack(word);
-            if old == NONE || lap > self.lap(ticket) || self.loss(old) & TOMBSTONE != 0 {
+            let slot = self.slot_of_ticket(ticket);
+            let word = slot.load(ordering_weakened_by("evict_load", Ordering::Acquire));
+            let (lap, old) = unpack_index(word);
+            if old == NONE
+                || lap > self.lap_of_ticket(ticket)
+                || self.loss_of_buffer(old) & TOMBSTONE != 0
+            {
                 return None;
             }
             // Relaxed: the release below publishes it.
-            self.buffers[index as usize].loss.store(TOMBSTONE | self.loss(old), Ordering::Relaxed);
+            self.buffers[index as usize]
+                .loss
+                .store(TOMBSTONE | self.loss_of_buffer(old), Ordering::Relaxed);
             pause("evict");
             slot.compare_exchange(
                 word,
-                pack(lap, index),
-                weakened_by("evict", Ordering::Release),
+                pack_index(lap, index),
+                ordering_weakened_by("evict", Ordering::Release),
                 Ordering::Relaxed,
             )
             .is_ok()
@@ -237,51 +242,52 @@ impl Slots {
     }
 
     /// Applies the drainer's rule to a ticket.
-    fn visit(&self, ticket: u64, seal: bool) -> Visit {
-        let lap = self.lap(ticket);
-        let slot = self.slot(ticket);
-        let mut word = slot.load(weakened_by("take_load", Ordering::Acquire));
+    fn take_or_seal(&self, ticket: u64, seal: bool) -> TicketOutcome {
+        let lap = self.lap_of_ticket(ticket);
+        let slot = self.slot_of_ticket(ticket);
+        let mut word = slot.load(ordering_weakened_by("take_load", Ordering::Acquire));
         loop {
-            let (found, index) = unpack(word);
+            let (found, index) = unpack_index(word);
             if found > lap {
-                return Visit::Lapped;
+                return TicketOutcome::Lapped;
             }
             if index == NONE && found == lap {
-                return Visit::Resolved;
+                return TicketOutcome::Resolved;
             }
             if index == NONE && !seal {
-                return Visit::Unready;
+                return TicketOutcome::Unready;
             }
-            if index == NONE && mutant("drop_seal") {
-                return Visit::Sealed;
+            if index == NONE && is_mutant_asked("drop_seal") {
+                return TicketOutcome::Sealed;
             }
             // Relaxed: see the orderings above. An empty slot hands over nothing.
-            let sealed_lap = if index != NONE && mutant("take_old_lap") { found } else { lap };
+            let sealed_lap =
+                if index != NONE && is_mutant_asked("take_old_lap") { found } else { lap };
             match slot.compare_exchange(
                 word,
-                pack(sealed_lap, NONE),
+                pack_index(sealed_lap, NONE),
                 Ordering::Relaxed,
-                weakened_by("take_again", Ordering::Acquire),
+                ordering_weakened_by("take_again", Ordering::Acquire),
             ) {
-                Ok(_) if index == NONE => return Visit::Sealed,
-                Ok(_) => return Visit::Taken(self.taken(index)),
+                Ok(_) if index == NONE => return TicketOutcome::Sealed,
+                Ok(_) => return TicketOutcome::Taken(self.taken_buffer(index)),
                 Err(now) => word = now,
             }
         }
     }
 
-    fn taken(&self, index: u32) -> Taken {
-        let loss = self.loss(index);
+    fn taken_buffer(&self, index: u32) -> TakenBuffer {
+        let loss = self.loss_of_buffer(index);
         let event = loss & TOMBSTONE == 0;
-        Taken { index, lost: (loss & !TOMBSTONE) - u64::from(event), event }
+        TakenBuffer { index, lost: (loss & !TOMBSTONE) - u64::from(event), event }
     }
 
     /// Returns whether a ticket soon after `ticket` is published already.
     fn later_is_published(&self, ticket: u64, tail: u64) -> bool {
         (ticket + 1..tail.min(ticket + 1 + LOOKAHEAD)).any(|later| {
             // Relaxed: only a hint that sealing is due.
-            let (lap, index) = unpack(self.slot(later).load(Ordering::Relaxed));
-            index != NONE && lap >= self.lap(later)
+            let (lap, index) = unpack_index(self.slot_of_ticket(later).load(Ordering::Relaxed));
+            index != NONE && lap >= self.lap_of_ticket(later)
         })
     }
 
@@ -306,7 +312,7 @@ impl Slots {
     }
 
     /// Makes every later push ask for a wake, and returns the next ticket to be drawn.
-    pub(super) fn sleep(&self) -> u64 {
+    pub(super) fn set_sleep(&self) -> u64 {
         self.tail.fetch_or(SLEEP, Ordering::Relaxed) & TICKET
     }
 
@@ -316,19 +322,19 @@ impl Slots {
         self.tail.load(Ordering::Relaxed) & SLEEP != 0
     }
 
-    /// Ends the state that `sleep` began.
-    pub(super) fn awake(&self) {
+    /// Ends the state that `set_sleep` began.
+    pub(super) fn clear_sleep(&self) {
         self.tail.fetch_and(!SLEEP, Ordering::Relaxed);
     }
 
     /// Counts the events in the slots, and the events displaced by them that nobody has counted yet.
     /// Exact if nobody pushes or drains.
-    pub(super) fn count(&self) -> (u64, u64) {
+    pub(super) fn count_events(&self) -> (u64, u64) {
         self.slots.iter().fold((0, 0), |(queued, lost), slot| {
-            match unpack(slot.load(Ordering::Acquire)) {
+            match unpack_index(slot.load(Ordering::Acquire)) {
                 (_, NONE) => (queued, lost),
                 (_, index) => {
-                    let taken = self.taken(index);
+                    let taken = self.taken_buffer(index);
                     (queued + u64::from(taken.event), lost + taken.lost)
                 }
             }
@@ -338,9 +344,9 @@ impl Slots {
 
 /// What the drainer finds next.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum DrainStep {
     /// An event, or a tombstone that carries a count of losses.
-    Taken(Taken),
+    Taken(TakenBuffer),
     /// A producer is between its steps, and nothing later is published.
     Unready,
     /// Every ticket drawn so far is resolved.
@@ -349,7 +355,7 @@ pub(crate) enum Next {
 
 /// The drainer's place in the ring. There is one.
 #[derive(Debug, Default)]
-pub(super) struct Drain {
+pub(super) struct DrainCursor {
     head: u64,
     /// The tail as last read. A read takes the cache line from the producers.
     tail: u64,
@@ -362,7 +368,7 @@ pub(super) struct Drain {
     margin: u64,
 }
 
-impl Drain {
+impl DrainCursor {
     /// Makes a drainer at the start of the ring, with an initial margin.
     #[cfg(all(test, loom))]
     pub(super) fn with_margin(margin: u64) -> Self {
@@ -372,49 +378,54 @@ impl Drain {
     /// Finds the next buffer. `seals` is how many producers between their steps may be sealed. Each seal
     /// uses one up, except that [`u32::MAX`] is never used up. `settle` is a ticket: if `head` has reached
     /// it, tickets that jumps passed are swept before anything newer.
-    pub(super) fn next(&mut self, slots: &Slots, seals: &mut u32, settle: Option<u64>) -> Next {
+    pub(super) fn take_next(
+        &mut self,
+        slots: &Slots,
+        seals: &mut u32,
+        settle: Option<u64>,
+    ) -> DrainStep {
         loop {
             if settle.is_some_and(|to| self.head >= to)
-                && let Some(taken) = self.sweep(slots)
+                && let Some(taken) = self.sweep_passed(slots)
             {
-                return Next::Taken(taken);
+                return DrainStep::Taken(taken);
             }
-            if self.head >= self.tail && !self.look(slots) {
-                return self.sweep(slots).map_or(Next::Empty, Next::Taken);
+            if self.head >= self.tail && !self.read_tail(slots) {
+                return self.sweep_passed(slots).map_or(DrainStep::Empty, DrainStep::Taken);
             }
-            match slots.visit(self.head, *seals > 0) {
-                Visit::Taken(taken) => {
+            match slots.take_or_seal(self.head, *seals > 0) {
+                TicketOutcome::Taken(taken) => {
                     self.head += 1;
-                    return Next::Taken(taken);
+                    return DrainStep::Taken(taken);
                 }
-                Visit::Sealed => {
+                TicketOutcome::Sealed => {
                     self.head += 1;
                     *seals -= u32::from(*seals != u32::MAX);
                 }
-                Visit::Resolved => self.head += 1,
-                Visit::Lapped => {
+                TicketOutcome::Resolved => self.head += 1,
+                TicketOutcome::Lapped => {
                     self.head += 1;
                     let step = (slots.capacity() / 64).max(1);
                     self.margin = (self.margin + step).min(slots.capacity() / 8);
-                    self.look(slots);
+                    self.read_tail(slots);
                 }
-                Visit::Unready if slots.later_is_published(self.head, self.tail) => {
-                    if let Visit::Taken(taken) = slots.visit(self.head, true) {
+                TicketOutcome::Unready if slots.later_is_published(self.head, self.tail) => {
+                    if let TicketOutcome::Taken(taken) = slots.take_or_seal(self.head, true) {
                         self.head += 1;
-                        return Next::Taken(taken);
+                        return DrainStep::Taken(taken);
                     }
                     self.head += 1;
                 }
-                Visit::Unready => {
-                    self.look(slots);
-                    return Next::Unready;
+                TicketOutcome::Unready => {
+                    self.read_tail(slots);
+                    return DrainStep::Unready;
                 }
             }
         }
     }
 
     /// Reads the tail, jumps if lapped, and returns whether there is anything to visit.
-    fn look(&mut self, slots: &Slots) -> bool {
+    fn read_tail(&mut self, slots: &Slots) -> bool {
         self.tail = self.end.unwrap_or_else(|| slots.tail());
         let oldest = self.tail.saturating_sub(slots.capacity());
         if self.head < oldest {
@@ -423,7 +434,7 @@ impl Drain {
             // resolves all before it.
             let passed = self.pending.map_or(self.head, |(from, _)| from.min(self.head));
             let from = passed.max(oldest.saturating_sub(slots.capacity()));
-            self.pending = (from < to && !mutant("forget_jumped")).then_some((from, to));
+            self.pending = (from < to && !is_mutant_asked("forget_jumped")).then_some((from, to));
             self.head = to;
         }
         if self.head == self.tail {
@@ -433,10 +444,12 @@ impl Drain {
     }
 
     /// Resolves the tickets that jumps passed, with sealing, up to the next buffer found.
-    fn sweep(&mut self, slots: &Slots) -> Option<Taken> {
+    fn sweep_passed(&mut self, slots: &Slots) -> Option<TakenBuffer> {
         while let Some((from, to)) = self.pending {
             self.pending = (from + 1 < to).then_some((from + 1, to));
-            if let Visit::Taken(taken) = slots.visit(from, !mutant("sweep_without_seal")) {
+            if let TicketOutcome::Taken(taken) =
+                slots.take_or_seal(from, !is_mutant_asked("sweep_without_seal"))
+            {
                 return Some(taken);
             }
         }
@@ -444,7 +457,7 @@ impl Drain {
     }
 
     /// Publishes the position.
-    pub(super) fn tell(&self, slots: &Slots) {
+    pub(super) fn publish_position(&self, slots: &Slots) {
         // Relaxed: a hint for evictions and for `emit_wait`. Nobody reads a payload because of it.
         slots.head.store(self.head, Ordering::Relaxed);
     }
@@ -455,18 +468,18 @@ impl Drain {
     }
 
     /// Fixes the tail at `end`, as `Slots::close` returned it.
-    pub(super) fn close(&mut self, end: u64) {
+    pub(super) fn fix_end(&mut self, end: u64) {
         self.end = Some(end);
     }
 
     /// Sets SLEEP and returns whether sleeping is allowed: nothing is left to visit, and every later
     /// push will wake. Otherwise SLEEP is cleared again.
     pub(super) fn may_sleep(&mut self, slots: &Slots) -> bool {
-        let tail = slots.sleep();
-        if mutant("sleep_unchecked") || (tail == self.head && self.pending.is_none()) {
+        let tail = slots.set_sleep();
+        if is_mutant_asked("sleep_unchecked") || (tail == self.head && self.pending.is_none()) {
             return true;
         }
-        slots.awake();
+        slots.clear_sleep();
         false
     }
 
@@ -477,14 +490,14 @@ impl Drain {
         if !first.0.may_sleep(first.1) {
             return false;
         }
-        let is_second_empty = match mutant("sleep_on_one_flag") {
+        let is_second_empty = match is_mutant_asked("sleep_on_one_flag") {
             true => second.1.tail() == second.0.head,
             false => second.0.may_sleep(second.1),
         };
-        if is_second_empty || mutant("sleep_by_one_lane") {
+        if is_second_empty || is_mutant_asked("sleep_by_one_lane") {
             return true;
         }
-        first.1.awake();
+        first.1.clear_sleep();
         false
     }
 }

@@ -19,7 +19,7 @@ impl Drop for Spare {
         if let Some(ring) = self.ring.upgrade() {
             ring.spares.fetch_sub(1, Ordering::Relaxed);
             if self.buffer != NONE {
-                ring.free(self.buffer);
+                ring.free_buffer(self.buffer);
             }
         }
     }
@@ -31,7 +31,7 @@ thread_local! {
 
 /// Runs `f` on the thread's spare for a ring. Returns `None` if the thread has none: it never pushed
 /// into that ring, too many threads have one, or its thread-locals are gone.
-fn with<R>(ring_id: u64, f: impl FnOnce(&mut Spare) -> R) -> Option<R> {
+fn with_thread_spare<R>(ring_id: u64, f: impl FnOnce(&mut Spare) -> R) -> Option<R> {
     SPARES
         .try_with(|spares| {
             let mut spares = spares.try_borrow_mut().ok()?;
@@ -42,16 +42,16 @@ fn with<R>(ring_id: u64, f: impl FnOnce(&mut Spare) -> R) -> Option<R> {
 }
 
 /// Takes the thread's spare for this ring. If this is the thread's first call, it keeps one from now on.
-pub(super) fn take(ring: &Arc<Ring>) -> Option<u32> {
-    let known = with(ring.id, |spare| std::mem::replace(&mut spare.buffer, NONE));
+pub(super) fn take_spare_buffer(ring: &Arc<Ring>) -> Option<u32> {
+    let known = with_thread_spare(ring.id, |spare| std::mem::replace(&mut spare.buffer, NONE));
     if known.is_none() {
-        begin(ring);
+        begin_thread_spare(ring);
     }
     known.filter(|buffer| *buffer != NONE)
 }
 
 #[cold]
-fn begin(ring: &Arc<Ring>) {
+fn begin_thread_spare(ring: &Arc<Ring>) {
     let _gone = SPARES.try_with(|spares| {
         let Ok(mut spares) = spares.try_borrow_mut() else { return };
         spares.retain(|spare| spare.ring.strong_count() > 0);
@@ -68,8 +68,8 @@ fn begin(ring: &Arc<Ring>) {
 
 /// Makes an owned buffer the thread's spare. Returns `false` if the thread keeps none for this ring, or
 /// has one already.
-pub(super) fn give(ring_id: u64, buffer: u32) -> bool {
-    with(ring_id, |spare| {
+pub(super) fn keep_as_spare_buffer(ring_id: u64, buffer: u32) -> bool {
+    with_thread_spare(ring_id, |spare| {
         let wanted = spare.buffer == NONE;
         if wanted {
             spare.buffer = buffer;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
-use crate::sync::pause::{POINTS, Stop};
+use crate::sync::pause::{POINTS, ThreadStop};
 
 /// The event of the thread that is stopped; the others' count from 0.
 const STALLED: u64 = 1 << 40;
@@ -16,7 +16,7 @@ const NOT_OF_THE_RING: usize = 2;
 
 fn push(ring: &Arc<Ring>, n: u64) {
     loop {
-        let mut chain = ring.chain(usize::MAX, OnFull::Evict).expect("a buffer");
+        let mut chain = ring.begin_chain(usize::MAX, OnFull::Evict).expect("a buffer");
         // The memory is little: for a moment the drainer may have it all.
         if chain.put(&n.to_le_bytes()).is_ok() {
             assert!(matches!(ring.push(chain), Pushed::Stored { .. }));
@@ -37,10 +37,10 @@ impl Found {
     fn drain(&mut self, drainer: &mut Drainer, settle: Option<u64>) {
         let mut scratch = Vec::new();
         let mut seals = if settle.is_some() { u32::MAX } else { 0 };
-        while let Next::Taken(taken) = drainer.next(&mut seals, settle) {
-            self.lost += taken.lost();
+        while let DrainStep::Taken(taken) = drainer.take_next(&mut seals, settle) {
+            self.lost += taken.events_lost();
             if taken.is_event() {
-                let bytes = drainer.bytes(&taken, &mut scratch);
+                let bytes = drainer.event_bytes(&taken, &mut scratch);
                 self.events.push(u64::from_le_bytes(bytes.try_into().unwrap()));
             }
             drainer.release(taken);
@@ -68,10 +68,10 @@ fn full() -> (Arc<Ring>, u64) {
 fn stalled_at<R>(ring: &Arc<Ring>, points: &[&'static str], body: impl FnOnce() -> R) -> R {
     let mut stalled = Vec::new();
     for (n, point) in (STALLED..).zip(points) {
-        let stop = Stop::at(point);
+        let stop = ThreadStop::at_point(point);
         let thread = {
             let (ring, stop) = (ring.clone(), stop.clone());
-            thread::spawn(move || stop.during(|| push(&ring, n)))
+            thread::spawn(move || stop.run_until_released(|| push(&ring, n)))
         };
         assert!(stop.wait_until_held(), "a push into a full ring passes {point}");
         stalled.push((stop, thread));
@@ -90,7 +90,7 @@ fn points() -> &'static [&'static str] {
 fn settle(ring: &Arc<Ring>, drainer: &mut Drainer, mut found: Found, pushed: u64) {
     found.drain(drainer, Some(ring.tail()));
     assert_eq!(found.ends(), pushed);
-    assert_eq!(ring.count(), (0, 0));
+    assert_eq!(ring.count_events(), (0, 0));
     found.events.sort_unstable();
     assert!(found.events.windows(2).all(|pair| pair[0] != pair[1]), "none is taken twice");
 }
@@ -152,7 +152,8 @@ fn with_threads_stopped_at_all_points_a_million_pushes_complete() {
         let mut found = found;
         found.drain(&mut drainer, Some(ring.tail()));
         println!("a million pushes in {pushed:?}, then a flush in {:?}", flush.elapsed());
-        let published = found.ends() + ring.count().0 + ring.count().1 - before - 2 * EACH;
+        let published =
+            found.ends() + ring.count_events().0 + ring.count_events().1 - before - 2 * EACH;
         assert!(published <= points().len() as u64, "only they are not counted yet");
         found
     });

@@ -7,7 +7,7 @@ use std::thread::ScopedJoinHandle;
 use super::*;
 
 fn push(ring: &Arc<Ring>, payload: &[u8]) -> Pushed {
-    let mut chain = ring.chain(usize::MAX, OnFull::Evict).expect("a buffer");
+    let mut chain = ring.begin_chain(usize::MAX, OnFull::Evict).expect("a buffer");
     chain.put(payload).expect("room");
     ring.push(chain)
 }
@@ -16,10 +16,10 @@ fn push(ring: &Arc<Ring>, payload: &[u8]) -> Pushed {
 fn drain(drainer: &mut Drainer) -> (Vec<Vec<u8>>, u64) {
     let (mut events, mut lost, mut scratch) = (Vec::new(), 0, Vec::new());
     let mut seals = u32::MAX;
-    while let Next::Taken(taken) = drainer.next(&mut seals, None) {
-        lost += taken.lost();
+    while let DrainStep::Taken(taken) = drainer.take_next(&mut seals, None) {
+        lost += taken.events_lost();
         if taken.is_event() {
-            events.push(drainer.bytes(&taken, &mut scratch).to_vec());
+            events.push(drainer.event_bytes(&taken, &mut scratch).to_vec());
         }
         drainer.release(taken);
     }
@@ -52,11 +52,11 @@ fn the_oldest_are_overwritten_and_counted() {
     for n in 0..200 {
         push(&ring, &number(n));
     }
-    assert_eq!(ring.count(), (64, 136));
+    assert_eq!(ring.count_events(), (64, 136));
     let (events, lost) = drain(&mut drainer);
     assert_eq!(events, (136..200).map(|n| number(n).to_vec()).collect::<Vec<_>>());
     assert_eq!(lost, 136);
-    assert_eq!(ring.count(), (0, 0));
+    assert_eq!(ring.count_events(), (0, 0));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_closed_ring_refuses_and_gives_the_buffer_back() {
     let mut drainer = Drainer::new(ring.clone());
     push(&ring, b"before");
     let end = ring.close();
-    drainer.close(end);
+    drainer.fix_end(end);
     for _ in 0..1000 {
         assert_eq!(push(&ring, b"after"), Pushed::Closed);
     }
@@ -87,7 +87,7 @@ fn every_length_survives_the_blocks() {
     let mut rng = fastrand::Rng::with_seed(1);
     for len in (0..40).chain(1000..1060).chain(2040..2060).chain([10_000, 100_000]) {
         let payload: Vec<u8> = (0..len).map(|_| rng.u8(..)).collect();
-        let mut chain = ring.chain(usize::MAX, OnFull::Evict).unwrap();
+        let mut chain = ring.begin_chain(usize::MAX, OnFull::Evict).unwrap();
         let mut rest = &payload[..];
         while !rest.is_empty() {
             let (piece, after) = rest.split_at(rng.usize(1..=rest.len()));
@@ -103,10 +103,10 @@ fn every_length_survives_the_blocks() {
 #[test]
 fn rewinding_forgets_and_frees() {
     let ring = Ring::new(64, 64 << 10);
-    let before = ring.arena.blocks.count();
+    let before = ring.arena.blocks.count_free();
     let mut rng = fastrand::Rng::with_seed(2);
     for _ in 0..500 {
-        let mut chain = ring.chain(usize::MAX, OnFull::Evict).unwrap();
+        let mut chain = ring.begin_chain(usize::MAX, OnFull::Evict).unwrap();
         let kept = vec![1; rng.usize(0..3000)];
         chain.put(&kept).unwrap();
         let mark = chain.mark();
@@ -116,17 +116,17 @@ fn rewinding_forgets_and_frees() {
         assert_eq!(chain.to_vec(), [kept, vec![3; 10]].concat());
     }
     // The thread's spare keeps one.
-    assert_eq!(ring.arena.blocks.count(), before - 1);
+    assert_eq!(ring.arena.blocks.count_free(), before - 1);
 }
 
 #[test]
 fn the_limit_holds_to_the_byte() {
     let ring = Ring::new(64, 64 << 10);
-    let mut chain = ring.chain(2000, OnFull::Evict).unwrap();
+    let mut chain = ring.begin_chain(2000, OnFull::Evict).unwrap();
     assert_eq!(chain.put(&[0; 1999]), Ok(()));
-    assert_eq!(chain.put(&[0; 2]), Err(Full::Limit));
+    assert_eq!(chain.put(&[0; 2]), Err(ChainFull::Limit));
     assert_eq!(chain.put(&[0; 1]), Ok(()));
-    assert_eq!(chain.put(&[0; 1]), Err(Full::Limit));
+    assert_eq!(chain.put(&[0; 1]), Err(ChainFull::Limit));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn without_memory_the_oldest_events_make_room() {
     for n in 0..200 {
         push(&ring, &number(n));
     }
-    let (queued, lost) = ring.count();
+    let (queued, lost) = ring.count_events();
     assert_eq!(queued + lost, 200);
     assert!((60..=64).contains(&queued), "{queued}");
     let (events, lost) = drain(&mut drainer);
@@ -152,17 +152,17 @@ fn an_event_too_large_for_the_memory_says_so_and_harms_eight() {
     for n in 0..60 {
         push(&ring, &number(n));
     }
-    let mut chain = ring.chain(usize::MAX, OnFull::Evict).unwrap();
-    assert_eq!(chain.put(&vec![0; 63 << 10]), Err(Full::Memory));
+    let mut chain = ring.begin_chain(usize::MAX, OnFull::Evict).unwrap();
+    assert_eq!(chain.put(&vec![0; 63 << 10]), Err(ChainFull::Memory));
     drop(chain);
-    assert_eq!(ring.count(), (52, 8));
+    assert_eq!(ring.count_events(), (52, 8));
 }
 
 #[test]
 fn a_thread_that_ends_gives_its_spare_back() {
     let ring = Ring::new(64, 1 << 20);
     let mut drainer = Drainer::new(ring.clone());
-    let (blocks, buffers) = (ring.arena.blocks.count(), ring.buffers.count());
+    let (blocks, buffers) = (ring.arena.blocks.count_free(), ring.buffers.count_free());
     std::thread::scope(|scope| {
         for n in 0..8 {
             let ring = &ring;
@@ -178,7 +178,8 @@ fn a_thread_that_ends_gives_its_spare_back() {
     while ring.spares.load(Ordering::Relaxed) > 0 {
         std::thread::yield_now();
     }
-    let all_back = || ring.arena.blocks.count() == blocks && ring.buffers.count() == buffers;
+    let all_back =
+        || ring.arena.blocks.count_free() == blocks && ring.buffers.count_free() == buffers;
     while !all_back() {
         std::thread::yield_now();
     }
@@ -232,7 +233,8 @@ fn under_load_every_event_has_one_end() {
                             };
                             // None if the drainer, who gives nothing back before it has all,
                             // holds every buffer at the moment.
-                            let Some(mut chain) = ring.chain(usize::MAX, OnFull::Evict) else {
+                            let Some(mut chain) = ring.begin_chain(usize::MAX, OnFull::Evict)
+                            else {
                                 continue;
                             };
                             let mut event = id.to_le_bytes().to_vec();
@@ -262,14 +264,14 @@ fn under_load_every_event_has_one_end() {
             .collect();
         ids.sort_unstable();
         assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "twice");
-        assert_eq!(ring.count(), (0, 0));
+        assert_eq!(ring.count_events(), (0, 0));
     }
 }
 
 /// Two lanes and their drainers.
 fn lanes(capacity: usize, bytes: usize) -> (Lanes<Arc<Ring>>, Lanes<Drainer>) {
     let rings = Lanes::new(capacity, bytes);
-    let drainers = Lanes::over(&rings);
+    let drainers = Lanes::drainers_over(&rings);
     (rings, drainers)
 }
 
@@ -289,7 +291,7 @@ fn sleep_is_refused_while_something_is_left_in_either_lane() {
         for lane in [&rings.primary, &rings.secondary] {
             assert_eq!(push(lane, b"y"), Pushed::Stored { wake: true });
         }
-        drainers.awake();
+        drainers.clear_sleep();
         for lane in [&rings.primary, &rings.secondary] {
             assert_eq!(push(lane, b"z"), Pushed::Stored { wake: false });
         }
@@ -323,8 +325,8 @@ fn a_flood_in_one_lane_leaves_the_other_alone() {
         for n in 0..1000 {
             push(&rings.secondary, &vec![n as u8; payload]);
         }
-        assert_eq!(rings.primary.count(), (40, 0));
-        let (queued, lost) = rings.secondary.count();
+        assert_eq!(rings.primary.count_events(), (40, 0));
+        let (queued, lost) = rings.secondary.count_events();
         assert!(queued <= 64 && queued + lost == 1000, "{queued} {lost}");
         assert_eq!(rings.count(), (40 + queued, lost));
         let all = (0..40).map(|n| number(n).to_vec()).collect();

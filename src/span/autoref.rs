@@ -93,7 +93,7 @@ pub trait InnerError {
 
 impl<E: Deref<Target: Error>> InnerError for &&&Pick<'_, E> {
     fn audit_span_detail(&self) -> ErrorDetail<'static> {
-        ErrorDetail::of_chain(type_name::<E>(), &**self.0)
+        ErrorDetail::from_named_error(type_name::<E>(), &**self.0)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::context::TraceContext;
 use crate::panics::forget_panic;
 use crate::record::Payload;
 use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
-use crate::record::members::Members;
+use crate::record::members::EncodedMembers;
 use crate::recorder::{AuditLogger, Outlet};
 
 /// A call that has begun.
@@ -28,9 +28,9 @@ pub(super) struct OpenCall<'e> {
     pub(super) context: TraceContext,
     captures_content: bool,
     /// The arguments for the one event at the end.
-    arguments: Option<Members>,
+    arguments: Option<EncodedMembers>,
     /// The part of the snapshot that the body may move or change.
-    moved: Option<Members>,
+    moved: Option<EncodedMembers>,
     began: Instant,
     /// The body runs: a drop at this time comes from a panic.
     pub(super) is_running: bool,
@@ -44,19 +44,23 @@ impl<'e> OpenCall<'e> {
         captured: &[Argument<'_>],
         moved: &[Argument<'_>],
     ) -> Self {
-        let context = TraceContext::below_current();
+        let context = TraceContext::new_span_below_current();
         let is_late = head.event.is_some();
         let look = |logger: &AuditLogger| {
             let settings = logger.settings();
             let keep = |wanted: bool, arguments: &[Argument<'_>]| {
-                if wanted && !arguments.is_empty() { logger.keep(arguments) } else { None }
+                if wanted && !arguments.is_empty() {
+                    logger.encode_members(arguments)
+                } else {
+                    None
+                }
             };
             let content = settings.capture_content;
             (content, keep(content && is_late, captured), keep(settings.include_snapshots, moved))
         };
-        let (captures_content, arguments, moved) = outlet.peek(look).unwrap_or_default();
+        let (captures_content, arguments, moved) = outlet.peek_logger(look).unwrap_or_default();
         if head.event.is_none() {
-            emit_call(&outlet, &head, &context, if captures_content { captured } else { &[] });
+            emit_tool_call(&outlet, &head, &context, if captures_content { captured } else { &[] });
         }
         Self {
             outlet,
@@ -72,7 +76,7 @@ impl<'e> OpenCall<'e> {
     }
 
     /// Returns the type of the event at the end.
-    fn end_type(&self, status: Status) -> EventType<'e> {
+    fn end_event_type(&self, status: Status) -> EventType<'e> {
         match (self.head.event, status) {
             (None, Status::Ok) => EventType::ToolResult,
             (None, _) => EventType::ToolError,
@@ -82,11 +86,11 @@ impl<'e> OpenCall<'e> {
     }
 
     /// Emits the event at the end.
-    fn end(&mut self, result: Option<Value<'_>>, error: Option<&ErrorDetail<'_>>) {
+    fn emit_end(&mut self, result: Option<Value<'_>>, error: Option<&ErrorDetail<'_>>) {
         let latency = self.began.elapsed();
         self.has_ended = true;
         let status = if error.is_some() { Status::Error } else { Status::Ok };
-        let event_type = self.end_type(status);
+        let event_type = self.end_event_type(status);
         let is_tool = matches!(
             event_type,
             EventType::ToolCall | EventType::ToolResult | EventType::ToolError
@@ -115,12 +119,12 @@ impl<'e> OpenCall<'e> {
     }
 
     /// Emits the event at the end of a call that failed, with the snapshot and the environment.
-    fn fail(&mut self, detail: ErrorDetail<'_>, kept: &[Argument<'_>]) {
+    fn emit_failed_end(&mut self, detail: ErrorDetail<'_>, kept: &[Argument<'_>]) {
         let package = match self.head.package {
             (Some(name), Some(version)) => format!("{name} {version}"),
             (name, _) => name.unwrap_or("unknown").to_owned(),
         };
-        let registered = self.outlet.peek(|logger| logger.settings().environment.clone());
+        let registered = self.outlet.peek_logger(|logger| logger.settings().environment.clone());
         let registered = registered.unwrap_or_default();
         let own = [("crate", package.as_str()), ("rustc", env!("LLM_AUDIT_RUSTC"))];
         let is_free = |(name, _): &(&str, &str)| !registered.iter().any(|(known, _)| known == name);
@@ -139,12 +143,12 @@ impl<'e> OpenCall<'e> {
             true => ErrorDetail { input_snapshot: Some(&snapshot), ..detail },
             false => detail,
         };
-        self.end(None, Some(&detail));
+        self.emit_end(None, Some(&detail));
     }
 }
 
 /// Emits the `tool.call`.
-fn emit_call(
+fn emit_tool_call(
     outlet: &Outlet,
     head: &FunctionHead<'_>,
     context: &TraceContext,
@@ -160,7 +164,7 @@ fn emit_call(
 impl<K: KeptArguments> Span<'_, K> {
     /// Ends a call that returned a value.
     pub fn done(&mut self, result: Option<Value<'_>>) {
-        self.open.end(result, None);
+        self.open.emit_end(result, None);
     }
 
     /// Ends a call that returned an error.
@@ -169,17 +173,20 @@ impl<K: KeptArguments> Span<'_, K> {
         detail: impl FnOnce() -> ErrorDetail<'static>,
         recoverable: impl FnOnce() -> Option<bool>,
     ) {
-        let detail = quietly(detail)
+        let detail = run_caller_code(detail)
             .unwrap_or_else(|| ErrorDetail::new("unknown", "the error panicked when it was read"));
-        self.fail(ErrorDetail { recoverable: quietly(recoverable).flatten(), ..detail });
+        self.emit_failed_end(ErrorDetail {
+            recoverable: run_caller_code(recoverable).flatten(),
+            ..detail
+        });
     }
 
-    fn fail(&mut self, detail: ErrorDetail<'static>) {
+    fn emit_failed_end(&mut self, detail: ErrorDetail<'static>) {
         let open = &mut self.open;
         let mut detail = Some(detail);
         (self.kept)(&mut |kept| {
             if let Some(detail) = detail.take() {
-                open.fail(detail, kept);
+                open.emit_failed_end(detail, kept);
             }
         });
     }
@@ -188,7 +195,7 @@ impl<K: KeptArguments> Span<'_, K> {
 impl<K: KeptArguments> Drop for Span<'_, K> {
     fn drop(&mut self) {
         if !self.open.has_ended {
-            self.fail(match self.open.is_running {
+            self.emit_failed_end(match self.open.is_running {
                 true => ErrorDetail::new("panic", "the call panicked; the panic hook has the text"),
                 false => ErrorDetail::new("cancelled", "the future was dropped before it was done"),
             });
@@ -197,6 +204,6 @@ impl<K: KeptArguments> Drop for Span<'_, K> {
 }
 
 /// Runs a caller's code; returns `None` if it panics.
-fn quietly<R>(code: impl FnOnce() -> R) -> Option<R> {
+fn run_caller_code<R>(code: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(code)).map_err(forget_panic).ok()
 }

@@ -55,7 +55,7 @@ pub fn to(logger: &AuditLogger) -> Option<&AuditLogger> {
 /// Reports whether nothing is recorded, so that the attribute evaluates nothing.
 #[inline]
 pub fn is_off(logger: Option<&AuditLogger>) -> bool {
-    recorder::is_off(logger)
+    recorder::is_logger_off(logger)
 }
 
 /// Begins the span of a call.

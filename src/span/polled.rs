@@ -11,7 +11,7 @@ pub fn run<'s, K: KeptArguments, F: Future>(
     span: &'s mut Option<Span<'_, K>>,
     body: F,
 ) -> Run<'s, F> {
-    let polling = |span: &'s mut Span<'_, K>| Polling {
+    let polling = |span: &'s mut Span<'_, K>| PolledSpan {
         context: &span.open.context,
         is_running: &mut span.open.is_running,
     };
@@ -19,7 +19,7 @@ pub fn run<'s, K: KeptArguments, F: Future>(
 }
 
 #[derive(Debug)]
-struct Polling<'s> {
+struct PolledSpan<'s> {
     context: &'s TraceContext,
     is_running: &'s mut bool,
 }
@@ -31,7 +31,7 @@ pin_project_lite::pin_project! {
         // `None` only while being dropped.
         #[pin]
         body: Option<F>,
-        polling: Option<Polling<'s>>,
+        polling: Option<PolledSpan<'s>>,
     }
 
     impl<F> PinnedDrop for Run<'_, F> {

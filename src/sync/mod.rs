@@ -16,22 +16,22 @@ pub(crate) use std::sync::atomic::Ordering;
 /// call is a constant `false`.
 #[cfg(not(loom))]
 #[inline(always)]
-pub(crate) const fn mutant(_name: &str) -> bool {
+pub(crate) const fn is_mutant_asked(_name: &str) -> bool {
     false
 }
 
 /// Whether `LLM_AUDIT_MUTANT` names this deliberate defect. The models must fail under every one
 /// of them (`ci/loom-mutants.sh`): a number of interleavings proves nothing if nothing could fail.
 #[cfg(loom)]
-pub(crate) fn mutant(name: &str) -> bool {
+pub(crate) fn is_mutant_asked(name: &str) -> bool {
     static ASKED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     ASKED.get_or_init(|| std::env::var("LLM_AUDIT_MUTANT").unwrap_or_default()) == name
 }
 
 /// `ordering`, or `Relaxed` where the defect `name` is asked for.
 #[inline(always)]
-pub(crate) fn weakened_by(name: &str, ordering: Ordering) -> Ordering {
-    if mutant(name) { Ordering::Relaxed } else { ordering }
+pub(crate) fn ordering_weakened_by(name: &str, ordering: Ordering) -> Ordering {
+    if is_mutant_asked(name) { Ordering::Relaxed } else { ordering }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -30,14 +30,14 @@ pub(crate) const POINTS: [&str; 14] = [
 ];
 
 /// A stop of one thread, at its first passage of one point.
-pub(crate) struct Stop {
+pub(crate) struct ThreadStop {
     point: &'static str,
-    state: Mutex<State>,
+    state: Mutex<ThreadStopState>,
     changed: Condvar,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ThreadStopState {
     Ahead,
     Held,
     Passed,
@@ -45,23 +45,23 @@ enum State {
 }
 
 thread_local! {
-    static STOP: RefCell<Option<Arc<Stop>>> = const { RefCell::new(None) };
+    static STOP: RefCell<Option<Arc<ThreadStop>>> = const { RefCell::new(None) };
 }
 
-impl Stop {
-    pub(crate) fn at(point: &'static str) -> Arc<Self> {
+impl ThreadStop {
+    pub(crate) fn at_point(point: &'static str) -> Arc<Self> {
         assert!(POINTS.contains(&point), "{point}");
-        Arc::new(Self { point, state: Mutex::new(State::Ahead), changed: Condvar::new() })
+        Arc::new(Self { point, state: Mutex::new(ThreadStopState::Ahead), changed: Condvar::new() })
     }
 
     /// Runs `body`, which stops at the point until released.
-    pub(crate) fn during<R>(self: &Arc<Self>, body: impl FnOnce() -> R) -> R {
+    pub(crate) fn run_until_released<R>(self: &Arc<Self>, body: impl FnOnce() -> R) -> R {
         STOP.set(Some(self.clone()));
         let result = body();
         STOP.set(None);
         let mut state = self.state.lock();
-        if *state == State::Ahead {
-            *state = State::Passed;
+        if *state == ThreadStopState::Ahead {
+            *state = ThreadStopState::Passed;
             self.changed.notify_all();
         }
         result
@@ -70,32 +70,32 @@ impl Stop {
     /// Waits until the thread is held at the point. `false`: it is through and never came by.
     pub(crate) fn wait_until_held(&self) -> bool {
         let mut state = self.state.lock();
-        self.changed.wait_while(&mut state, |state| *state == State::Ahead);
-        *state == State::Held
+        self.changed.wait_while(&mut state, |state| *state == ThreadStopState::Ahead);
+        *state == ThreadStopState::Held
     }
 
     pub(crate) fn release(&self) {
-        *self.state.lock() = State::Released;
+        *self.state.lock() = ThreadStopState::Released;
         self.changed.notify_all();
     }
 
-    fn hold(&self) {
+    fn hold_thread(&self) {
         let mut state = self.state.lock();
-        if *state == State::Ahead {
-            *state = State::Held;
+        if *state == ThreadStopState::Ahead {
+            *state = ThreadStopState::Held;
             self.changed.notify_all();
-            self.changed.wait_while(&mut state, |state| *state == State::Held);
+            self.changed.wait_while(&mut state, |state| *state == ThreadStopState::Held);
         }
     }
 }
 
 /// Where a test may stop the calling thread.
 pub(crate) fn pause(point: &'static str) {
-    let here = |stop: &RefCell<Option<Arc<Stop>>>| {
+    let here = |stop: &RefCell<Option<Arc<ThreadStop>>>| {
         stop.borrow().clone().filter(|stop| stop.point == point)
     };
     // A thread that is ending has none.
     if let Ok(Some(stop)) = STOP.try_with(here) {
-        stop.hold();
+        stop.hold_thread();
     }
 }

@@ -4,11 +4,11 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::control::Request;
+use super::control::WriterRequest;
 use super::{Writer, jsonl};
-use crate::metrics::{Counts, add};
+use crate::metrics::{EventCounters, add_to_counter};
 use crate::record::decode;
-use crate::ring::{Drainer, Lanes, Next, Taken};
+use crate::ring::{DrainStep, Drainer, Lanes, TakenBuffer};
 
 /// The most events of a batch. At most half of them are errors, so that a flood of errors does not
 /// starve the other lane.
@@ -36,24 +36,24 @@ pub(super) struct Batch {
 pub(super) struct HeldError {
     timestamp: i64,
     bytes: usize,
-    taken: Taken,
+    taken: TakenBuffer,
 }
 
 impl Writer {
     /// Takes up to a batch of events, and turns them into lines.
-    pub(super) fn batch(&mut self, request: Request) -> Batch {
+    pub(super) fn take_batch(&mut self, request: WriterRequest) -> Batch {
         let Self { shared, drainers, patience, held, lines, scratch, seq, .. } = self;
         let counts = &shared.counts;
         let dropped = counts.dropped.swap(0, Ordering::Relaxed);
         let mut batch = Batch { overwritten: dropped, first_seq: *seq + 1, ..Batch::default() };
         lines.clear();
-        let mut out = Out { instance: &shared.instance, seq, lines };
-        let mut errors = OpenLane::new(
+        let mut out = BatchLines { instance: &shared.instance, seq, lines };
+        let mut errors = BatchLane::new(
             &mut drainers.primary,
             &patience.primary,
             request.settle.map(|to| to.primary),
         );
-        let mut others = OpenLane::new(
+        let mut others = BatchLane::new(
             &mut drainers.secondary,
             &patience.secondary,
             request.settle.map(|to| to.secondary),
@@ -62,66 +62,75 @@ impl Writer {
         // Errors are taken first, so that they do not wait for the end of a flood.
         let mut held_bytes = 0;
         while held.len() < EVENTS_MAX / 2 && held_bytes < BYTES / 2 {
-            let Some(taken) = errors.next(counts) else { break };
-            let bytes = errors.drainer.bytes(&taken, scratch);
+            let Some(taken) = errors.take_next_event(counts) else { break };
+            let bytes = errors.drainer.event_bytes(&taken, scratch);
             held_bytes += bytes.len();
-            held.push(HeldError { timestamp: timestamp(bytes), bytes: bytes.len(), taken });
+            held.push(HeldError {
+                timestamp: ring_event_timestamp(bytes),
+                bytes: bytes.len(),
+                taken,
+            });
         }
         batch.events = held.len() as u64;
         let mut held = held.drain(..).peekable();
         while batch.events < EVENTS_MAX as u64
             && (others.events == 0 || out.lines.len() + held_bytes < BYTES)
         {
-            let Some(taken) = others.next(counts) else { break };
+            let Some(taken) = others.take_next_event(counts) else { break };
             batch.events += 1;
             if held.peek().is_some() {
-                let now = timestamp(others.drainer.bytes(&taken, scratch));
+                let now = ring_event_timestamp(others.drainer.event_bytes(&taken, scratch));
                 while let Some(error) = held.next_if(|error| error.timestamp <= now) {
                     held_bytes -= error.bytes;
-                    out.line(errors.drainer, error.taken, scratch);
+                    out.append_event_line(errors.drainer, error.taken, scratch);
                 }
             }
-            out.line(others.drainer, taken, scratch);
+            out.append_event_line(others.drainer, taken, scratch);
         }
         for error in held {
-            out.line(errors.drainer, error.taken, scratch);
+            out.append_event_line(errors.drainer, error.taken, scratch);
         }
 
         batch.overwritten += errors.lost + others.lost;
         batch.is_unready = errors.is_unready || others.is_unready;
         *patience = Lanes { primary: errors.patience_left(), secondary: others.patience_left() };
         drainers.release_all();
-        add(&counts.overwritten, batch.overwritten);
+        add_to_counter(&counts.overwritten, batch.overwritten);
         batch
     }
 }
 
-fn timestamp(bytes: &[u8]) -> i64 {
-    decode::timestamp(bytes).expect("the ring holds what the encoder wrote")
+fn ring_event_timestamp(bytes: &[u8]) -> i64 {
+    decode::decode_timestamp(bytes).expect("the ring holds what the encoder wrote")
 }
 
-fn record(bytes: &[u8]) -> decode::Record<'_> {
-    decode::decode(bytes).expect("the ring holds what the encoder wrote")
+fn decode_ring_event(bytes: &[u8]) -> decode::Record<'_> {
+    decode::decode_record(bytes).expect("the ring holds what the encoder wrote")
 }
 
 /// The buffer for the lines, and the number of the last one.
-struct Out<'w> {
+struct BatchLines<'w> {
     instance: &'w str,
     seq: &'w mut u64,
     lines: &'w mut Vec<u8>,
 }
 
-impl Out<'_> {
-    fn line(&mut self, drainer: &mut Drainer, taken: Taken, scratch: &mut Vec<u8>) {
+impl BatchLines<'_> {
+    fn append_event_line(
+        &mut self,
+        drainer: &mut Drainer,
+        taken: TakenBuffer,
+        scratch: &mut Vec<u8>,
+    ) {
         *self.seq += 1;
-        let record = record(drainer.bytes(&taken, scratch));
-        jsonl::write_event(self.lines, self.instance, *self.seq, &record);
+        let record = decode_ring_event(drainer.event_bytes(&taken, scratch));
+        jsonl::write_event_line(self.lines, self.instance, *self.seq, &record);
         drainer.release(taken);
     }
 }
 
 /// A lane while a batch is taken out of it.
-struct OpenLane<'d> {
+struct BatchLane<'d> {
     drainer: &'d mut Drainer,
     patience: Patience,
     /// Producers that may be given up. The second field is this number at the start.
@@ -133,11 +142,11 @@ struct OpenLane<'d> {
     is_unready: bool,
 }
 
-impl<'d> OpenLane<'d> {
+impl<'d> BatchLane<'d> {
     fn new(drainer: &'d mut Drainer, patience: &Patience, settle: Option<u64>) -> Self {
         let seals = match settle {
             Some(_) => u32::MAX,
-            None => u32::from(patience.is_out()),
+            None => u32::from(patience.has_run_out()),
         };
         let patience = patience.clone();
         Self {
@@ -153,23 +162,23 @@ impl<'d> OpenLane<'d> {
     }
 
     /// Returns the next event. After `None` this batch gets no more from the lane.
-    fn next(&mut self, counts: &Counts) -> Option<Taken> {
+    fn take_next_event(&mut self, counts: &EventCounters) -> Option<TakenBuffer> {
         loop {
-            match self.drainer.next(&mut self.seals, self.settle) {
-                Next::Taken(taken) => {
-                    self.lost += taken.lost();
+            match self.drainer.take_next(&mut self.seals, self.settle) {
+                DrainStep::Taken(taken) => {
+                    self.lost += taken.events_lost();
                     if taken.is_event() {
-                        add(&counts.in_hand, 1);
+                        add_to_counter(&counts.in_hand, 1);
                         self.events += 1;
                         return Some(taken);
                     }
                     self.drainer.release(taken);
                 }
-                Next::Unready => {
+                DrainStep::Unready => {
                     self.is_unready = true;
                     return None;
                 }
-                Next::Empty => return None,
+                DrainStep::Empty => return None,
             }
         }
     }
@@ -177,7 +186,7 @@ impl<'d> OpenLane<'d> {
     /// Returns the patience that is left for the next batch.
     fn patience_left(self) -> Patience {
         match self.events + self.lost {
-            0 => self.patience.after_look(self.is_unready, self.seals < self.seals_given),
+            0 => self.patience.after_empty_take(self.is_unready, self.seals < self.seals_given),
             _ => Patience::default(),
         }
     }
@@ -193,14 +202,14 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    fn is_out(&self) -> bool {
+    fn has_run_out(&self) -> bool {
         let patience = PATIENCE.0.saturating_mul(1 << self.sealed_in_a_row.min(16)).min(PATIENCE.1);
         self.unready_since.is_some_and(|since| since.elapsed() >= patience)
     }
 
     /// Updates the patience after a look that found nothing. `is_unready`: the look ended at an
     /// unready slot. `has_sealed`: it gave up a producer.
-    fn after_look(mut self, is_unready: bool, has_sealed: bool) -> Self {
+    fn after_empty_take(mut self, is_unready: bool, has_sealed: bool) -> Self {
         if has_sealed {
             self.sealed_in_a_row += 1;
             self.unready_since = None;
@@ -220,7 +229,10 @@ mod tests {
         let mut bytes: Vec<u8> = (100..167).collect();
         bytes[..3].fill(0);
         bytes.extend_from_slice(&[8, 0, 8, 0]);
-        assert_eq!(timestamp(&bytes), record(&bytes).timestamp);
-        assert_eq!(timestamp(&bytes), i64::from_le_bytes(*bytes[35..].first_chunk().unwrap()));
+        assert_eq!(ring_event_timestamp(&bytes), decode_ring_event(&bytes).timestamp);
+        assert_eq!(
+            ring_event_timestamp(&bytes),
+            i64::from_le_bytes(*bytes[35..].first_chunk().unwrap())
+        );
     }
 }

@@ -13,11 +13,11 @@ const IN_FLIGHT: Duration = Duration::from_millis(10);
 
 impl Writer {
     /// Writes the last line.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn close_log(&mut self) {
         let until = Instant::now() + IN_FLIGHT;
         let accounting = loop {
             // First, so that the last line counts the same losses as the lines before it.
-            self.report_dropped();
+            self.report_dropped_events();
             let accounting = self.shared.accounting();
             let is_reported = self.shared.counts.dropped.load(Ordering::Relaxed) == 0;
             if accounting.adds_up() && is_reported || Instant::now() >= until {
@@ -27,22 +27,22 @@ impl Writer {
         };
         let now = self.clock.now_micros();
         self.lines.clear();
-        let retired = self.house.as_ref().map(Housekeeping::retired_last).unwrap_or_default();
-        self.retired_lines(now, &retired);
+        let retired = self.house.as_ref().map(Housekeeping::take_last_retired).unwrap_or_default();
+        self.append_retired_lines(now, &retired);
         if !self.pending.is_empty() {
             // In a write of their own. If the disk is full, they then leave room for the last line.
             // If they do not fit, `verify` reports those files as missing.
-            self.append_pending(now);
-            if self.deliver(now, Urgency::Loss, 0) {
+            self.append_pending_losses(now);
+            if self.deliver_lines(now, Urgency::Loss, 0) {
                 self.unreported = None;
             }
             self.pending.clear();
             self.lines.clear();
         }
-        self.append_pending(now);
-        notices::write_stop(&mut self.lines, now, &self.shared, &accounting);
+        self.append_pending_losses(now);
+        notices::write_stop_notice(&mut self.lines, now, &self.shared, &accounting);
         // If this line cannot be written, `verify` reports the log as killed, which is then true.
-        let _written = self.deliver(now, Urgency::Last, 0);
+        let _written = self.deliver_lines(now, Urgency::Last, 0);
         self.house = None;
         self.files = None;
         self.finish_exports();

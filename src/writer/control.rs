@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use super::housekeeping::Syncs;
+use super::housekeeping::FileSyncs;
 use crate::metrics::Accounting;
 use crate::metrics::Flushed;
 use crate::ring::Tickets;
@@ -15,18 +15,18 @@ use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 
 /// The callers' side of the writer's thread.
 #[derive(Default)]
-pub(crate) struct Control {
+pub(crate) struct WriterControl {
     thread: OnceLock<Thread>,
     /// The value of [`exit::thread`] on the writer's thread while it runs, otherwise zero.
     running: AtomicUsize,
     /// Makes the files durable. It is empty if there are no files.
-    syncs: OnceLock<Syncs>,
-    state: Mutex<State>,
+    syncs: OnceLock<FileSyncs>,
+    state: Mutex<ControlState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ControlState {
     /// The highest tickets that a flush waits for.
     flush_to: Tickets,
     /// Every event with a lower ticket is settled: written or counted as lost.
@@ -34,7 +34,7 @@ struct State {
     /// After a close: the first tickets that are refused, and the time of the close.
     end: Option<(Tickets, Instant)>,
     /// How the thread ended, if it has.
-    ended: Option<Ended>,
+    ended: Option<WriterEnd>,
     path: Option<PathBuf>,
     /// The sum of what all flushes have returned.
     last: Flushed,
@@ -42,7 +42,7 @@ struct State {
 
 /// How the writer's thread ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum WriterEnd {
     /// It wrote its last line.
     Done,
     /// It panicked.
@@ -53,7 +53,7 @@ pub(super) enum Ended {
 
 /// The outcome of a wait for the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waited {
+pub(crate) enum WaitOutcome {
     /// The condition is met.
     Met,
     /// The deadline passed first.
@@ -66,24 +66,24 @@ pub(crate) enum Waited {
 
 /// What callers ask of the writer besides draining.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Request {
+pub(super) struct WriterRequest {
     /// A caller waits for every ticket below.
     pub(super) settle: Option<Tickets>,
     /// The first tickets that are refused.
     pub(super) end: Option<Tickets>,
 }
 
-impl Control {
+impl WriterControl {
     /// Registers the calling thread as the writer's. The thread calls this before anything else.
-    pub(super) fn enter(&self) {
+    pub(super) fn register_thread(&self) {
         self.thread.get_or_init(thread::current);
-        self.running.store(exit::thread(), Ordering::Relaxed);
+        self.running.store(exit::current_thread_id(), Ordering::Relaxed);
     }
 
     /// Returns whether the caller is the writer's thread. It uses no thread-locals.
     pub(crate) fn is_writer(&self) -> bool {
         // Relaxed: only the writer's own thread has to see what it stored.
-        self.running.load(Ordering::Relaxed) == exit::thread()
+        self.running.load(Ordering::Relaxed) == exit::current_thread_id()
     }
 
     /// Wakes the writer if it sleeps.
@@ -94,14 +94,14 @@ impl Control {
     }
 
     /// Waits until every event with a ticket below `to` is settled.
-    pub(crate) fn flush(&self, to: Tickets, until: Option<Instant>) -> Waited {
+    pub(crate) fn wait_for_flush(&self, to: Tickets, until: Option<Instant>) -> WaitOutcome {
         let mut state = self.state.lock();
         state.flush_to = state.flush_to.max(to);
-        self.wait(state, until, |state| state.settled_to.reach(to))
+        self.wait_until_met(state, until, |state| state.settled_to.reach(to))
     }
 
     /// Sets what makes the files durable. Call it before the writer's thread runs.
-    pub(super) fn set_syncs(&self, syncs: Syncs) {
+    pub(super) fn set_syncs(&self, syncs: FileSyncs) {
         self.syncs.get_or_init(|| syncs);
     }
 
@@ -110,46 +110,46 @@ impl Control {
     /// # Errors
     ///
     /// Returns the number of events whose durability is unknown.
-    pub(crate) fn sync(&self, until: Option<Instant>) -> Option<Result<Waited, u64>> {
-        self.syncs.get().map(|syncs| syncs.sync(until))
+    pub(crate) fn wait_for_sync(&self, until: Option<Instant>) -> Option<Result<WaitOutcome, u64>> {
+        self.syncs.get().map(|syncs| syncs.wait_until_synced(until))
     }
 
     /// Returns the number of written events that are not yet known to be durable.
-    pub(crate) fn unsynced(&self) -> u64 {
-        self.syncs.get().map_or(0, Syncs::unsynced)
+    pub(crate) fn unsynced_events(&self) -> u64 {
+        self.syncs.get().map_or(0, FileSyncs::unsynced_events)
     }
 
     /// Asks the writer to close, and calls `close` if this is the first request. Returns the time
     /// of the first request.
-    pub(crate) fn close(&self, close: impl FnOnce() -> Tickets) -> Instant {
+    pub(crate) fn request_close(&self, close: impl FnOnce() -> Tickets) -> Instant {
         let (_, since) = *self.state.lock().end.get_or_insert_with(|| (close(), Instant::now()));
         self.wake();
         since
     }
 
     /// Waits until the last line is written.
-    pub(crate) fn wait_for_end(&self, until: Option<Instant>) -> Waited {
-        self.wait(self.state.lock(), until, |_| false)
+    pub(crate) fn wait_for_end(&self, until: Option<Instant>) -> WaitOutcome {
+        self.wait_until_met(self.state.lock(), until, |_| false)
     }
 
-    fn wait(
+    fn wait_until_met(
         &self,
-        mut state: MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, ControlState>,
         until: Option<Instant>,
-        is_met: impl Fn(&State) -> bool,
-    ) -> Waited {
+        is_met: impl Fn(&ControlState) -> bool,
+    ) -> WaitOutcome {
         self.wake();
         loop {
             match state.ended {
-                _ if is_met(&state) => return Waited::Met,
-                Some(Ended::Done) => return Waited::Met,
-                Some(Ended::Panicked) => return Waited::Panicked,
-                Some(Ended::NotStarted) => return Waited::NotStarted,
+                _ if is_met(&state) => return WaitOutcome::Met,
+                Some(WriterEnd::Done) => return WaitOutcome::Met,
+                Some(WriterEnd::Panicked) => return WaitOutcome::Panicked,
+                Some(WriterEnd::NotStarted) => return WaitOutcome::NotStarted,
                 None => {}
             }
             match until {
                 None => self.changed.wait(&mut state),
-                Some(until) if Instant::now() >= until => return Waited::Late,
+                Some(until) if Instant::now() >= until => return WaitOutcome::Late,
                 Some(until) => {
                     self.changed.wait_until(&mut state, until);
                 }
@@ -159,7 +159,7 @@ impl Control {
 
     /// Returns what became of the events since the last call, given the counts so far. If two
     /// callers ask at the same time, the one with older counts gets nothing twice.
-    pub(crate) fn flushed(&self, now: &Accounting) -> Flushed {
+    pub(crate) fn take_flushed(&self, now: &Accounting) -> Flushed {
         let mut state = self.state.lock();
         let since = |before: &mut u64, now: u64| {
             let since = now.saturating_sub(*before);
@@ -174,11 +174,11 @@ impl Control {
     }
 
     /// Returns the file that was last written to.
-    pub(crate) fn path(&self) -> Option<PathBuf> {
+    pub(crate) fn log_path(&self) -> Option<PathBuf> {
         self.state.lock().path.clone()
     }
 
-    pub(super) fn set_path(&self, path: &std::path::Path) {
+    pub(super) fn set_log_path(&self, path: &std::path::Path) {
         let mut state = self.state.lock();
         if state.path.as_deref() != Some(path) {
             state.path = Some(path.to_owned());
@@ -186,21 +186,21 @@ impl Control {
     }
 
     /// Returns what callers ask for now.
-    pub(super) fn request(&self) -> Request {
+    pub(super) fn current_request(&self) -> WriterRequest {
         let state = self.state.lock();
         let flush_to = Some(state.flush_to).filter(|to| !state.settled_to.reach(*to));
         let end = state.end.map(|(end, _)| end);
-        Request { settle: end.or(flush_to), end }
+        WriterRequest { settle: end.or(flush_to), end }
     }
 
     /// Notifies waiting callers that every event with a ticket below `to` is settled.
-    pub(super) fn settled(&self, to: Tickets) {
+    pub(super) fn notify_settled(&self, to: Tickets) {
         self.state.lock().settled_to = to;
         self.changed.notify_all();
     }
 
     /// Notifies waiting callers that the thread ends.
-    pub(super) fn ended(&self, how: Ended) {
+    pub(super) fn notify_ended(&self, how: WriterEnd) {
         self.running.store(0, Ordering::Relaxed);
         self.state.lock().ended = Some(how);
         self.changed.notify_all();

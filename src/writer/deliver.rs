@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use super::Writer;
-use super::exporters::{export, export_all};
+use super::exporters::{export_all_lines, export_lines};
 use super::files::Urgency;
 use super::notices::{self, FileStart};
-use crate::metrics::add;
+use crate::metrics::add_to_counter;
 
 impl Writer {
     /// Gives the lines to the log, counts the events in them, and then gives them to the other
@@ -14,19 +14,21 @@ impl Writer {
     ///
     /// Returns `false` if the log did not take the lines. Then no exporter gets them either,
     /// because the log will report their numbers as lost.
-    pub(super) fn deliver(&mut self, now: i64, urgency: Urgency, events: u64) -> bool {
+    pub(super) fn deliver_lines(&mut self, now: i64, urgency: Urgency, events: u64) -> bool {
         let shared = self.shared.clone();
         let counts = &shared.counts;
-        let start = self.write_log(now, urgency);
-        add(if start.is_some() { &counts.written } else { &counts.io_lost }, events);
+        let start = self.deliver_to_log(now, urgency);
+        add_to_counter(if start.is_some() { &counts.written } else { &counts.io_lost }, events);
         counts.in_hand.fetch_sub(events, Ordering::Relaxed);
-        self.sync(if start.is_some() { events } else { 0 });
+        self.deliver_files_to_sync(if start.is_some() { events } else { 0 });
         let Some(start) = start else { return false };
         // This comes last. An exporter that hangs then delays neither the count of written events
         // nor their sync.
         for exporter in self.exporters.iter_mut().skip(usize::from(self.files.is_none())) {
-            if !(export(&mut **exporter, &start) && export(&mut **exporter, &self.lines)) {
-                add(&counts.export_errors, 1);
+            if !(export_lines(&mut **exporter, &start)
+                && export_lines(&mut **exporter, &self.lines))
+            {
+                add_to_counter(&counts.export_errors, 1);
             }
         }
         true
@@ -36,18 +38,18 @@ impl Writer {
     ///
     /// Returns the start line that it put before them, or an empty one. Returns `None` if the lines
     /// were not taken.
-    fn write_log(&mut self, now: i64, urgency: Urgency) -> Option<Vec<u8>> {
+    fn deliver_to_log(&mut self, now: i64, urgency: Urgency) -> Option<Vec<u8>> {
         let Self { shared, host, files, exporters, has_started, lines, .. } = self;
         let mut start_text = Vec::new();
         let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
             let place = FileStart { host, first: !*has_started, torn_bytes };
-            notices::write_start(text, now, shared, place);
+            notices::write_start_notice(text, now, shared, place);
             start_text.clone_from(text);
         };
         let written = match files {
             Some(files) => {
                 let written = files.append(lines, urgency, now, &mut start).is_ok();
-                shared.control.set_path(files.path());
+                shared.control.set_log_path(files.path());
                 written
             }
             None => {
@@ -55,7 +57,7 @@ impl Writer {
                     start(&mut Vec::new(), 0);
                 }
                 let first = exporters.first_mut().expect("checked: there is an output");
-                export(&mut **first, &start_text) && export_all(&mut **first, lines)
+                export_lines(&mut **first, &start_text) && export_all_lines(&mut **first, lines)
             }
         };
         *has_started |= written && !start_text.is_empty();
@@ -63,15 +65,15 @@ impl Writer {
     }
 
     /// Has the housekeeping thread make durable what was written.
-    fn sync(&mut self, events: u64) {
+    fn deliver_files_to_sync(&mut self, events: u64) {
         let (Some(files), Some(house)) = (&mut self.files, &self.house) else { return };
         while let Some(file) = files.take_for_sync() {
             // This is one file. What was written to earlier ones was handed out with their last
             // batch.
-            house.add(file, events);
+            house.add_unsynced(file, events);
         }
         // After the loop above, since these lines may be in a file that failed to sync.
-        while let Some(file) = house.failed() {
+        while let Some(file) = house.take_failed_sync() {
             files.sync_failed(&file);
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{LINGER, Writer};
 use crate::export::Exporter;
-use crate::metrics::add;
+use crate::metrics::add_to_counter;
 use crate::panics::forget_panic;
 use llm_audit_process::fork::Process;
 
@@ -21,9 +21,9 @@ impl Writer {
         let before = self.kept_bytes;
         self.kept_bytes = 0;
         for exporter in &mut self.exporters {
-            match guarded(|| exporter.resume()) {
+            match run_exporter_code(|| exporter.resume()) {
                 Some(kept) => self.kept_bytes = self.kept_bytes.saturating_add(kept),
-                None => add(&self.shared.counts.export_errors, 1),
+                None => add_to_counter(&self.shared.counts.export_errors, 1),
             }
         }
         self.kept_bytes < before
@@ -32,7 +32,7 @@ impl Writer {
     /// Drops all exporters. A panic or an error of one does not reach the caller.
     pub(super) fn drop_exporters(&mut self) {
         for exporter in self.exporters.drain(..) {
-            let _dropped = guarded(|| {
+            let _dropped = run_exporter_code(|| {
                 drop(exporter);
                 Ok(())
             });
@@ -53,22 +53,22 @@ impl Writer {
             thread::park_timeout(LINGER);
         }
         if self.kept_bytes > 0 {
-            add(&self.shared.counts.export_errors, 1);
+            add_to_counter(&self.shared.counts.export_errors, 1);
         }
     }
 }
 
 /// Gives lines to one exporter. Returns `false` if it did not take them.
-pub(super) fn export(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
-    lines.is_empty() || guarded(|| exporter.export(lines)).is_some()
+pub(super) fn export_lines(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
+    lines.is_empty() || run_exporter_code(|| exporter.export(lines)).is_some()
 }
 
-/// Does the same as [`export`] for an exporter that is the only output. It waits until the exporter
+/// Does the same as [`export_lines`] for an exporter that is the only output. It waits until the exporter
 /// keeps nothing back.
-pub(super) fn export_all(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
-    let mut is_taken = export(exporter, lines);
+pub(super) fn export_all_lines(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
+    let mut is_taken = export_lines(exporter, lines);
     while is_taken {
-        match guarded(|| exporter.resume()) {
+        match run_exporter_code(|| exporter.resume()) {
             Some(0) => break,
             Some(_) => thread::park_timeout(LINGER),
             None => is_taken = false,
@@ -79,10 +79,10 @@ pub(super) fn export_all(exporter: &mut dyn Exporter, lines: &[u8]) -> bool {
 
 /// Runs code of an exporter. A panic in it, or in the drop of its error, goes no further. A child
 /// process that it forks ends here.
-fn guarded<T>(run: impl FnOnce() -> io::Result<T>) -> Option<T> {
+fn run_exporter_code<T>(run: impl FnOnce() -> io::Result<T>) -> Option<T> {
     let process = Process::current();
     let done = catch_unwind(AssertUnwindSafe(|| run().ok()));
-    process.end_child();
+    process.exit_if_forked();
     done.unwrap_or_else(|panic| {
         forget_panic(panic);
         None

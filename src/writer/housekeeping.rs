@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 
-use super::control::Waited;
+use super::control::WaitOutcome;
 use super::files::DurableFile;
 use super::retention::Retention;
 use crate::config::Fsync;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorCause};
 use llm_audit_log::schema::notices::Retired;
 use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 
@@ -34,18 +34,18 @@ const REMOVING: Duration = Duration::from_millis(100);
 
 /// The writer's side of the housekeeping thread.
 pub(super) struct Housekeeping {
-    inner: Arc<Inner>,
+    inner: Arc<HousekeepingInner>,
     /// Whether there is a retention rule.
     has_retention: bool,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The side of callers that wait until written lines are durable.
-pub(super) struct Syncs(Arc<Inner>);
+pub(super) struct FileSyncs(Arc<HousekeepingInner>);
 
-struct Inner {
+struct HousekeepingInner {
     when: Fsync,
-    state: Mutex<State>,
+    state: Mutex<HousekeepingState>,
     changed: Condvar,
     /// Notified after every round.
     synced: Condvar,
@@ -54,9 +54,9 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct State {
+struct HousekeepingState {
     /// Files written to since their last sync.
-    files: Vec<Unsynced>,
+    files: Vec<UnsyncedFile>,
     /// The time of the oldest unsynced write.
     since: Option<Instant>,
     failed: Vec<Arc<DurableFile>>,
@@ -83,7 +83,7 @@ struct State {
 }
 
 /// A file, and the number of events written to it since its last sync.
-struct Unsynced {
+struct UnsyncedFile {
     file: Arc<DurableFile>,
     events: u64,
 }
@@ -93,7 +93,7 @@ impl Housekeeping {
     /// that on request.
     pub(super) fn start(when: Fsync, retention: Option<Retention>) -> Result<Self, Error> {
         let (state, changed, synced, retired) = Default::default();
-        let inner = Arc::new(Inner { when, state, changed, synced, retired });
+        let inner = Arc::new(HousekeepingInner { when, state, changed, synced, retired });
         let has_retention = retention.is_some();
         let thread = std::thread::Builder::new()
             .name("llm-audit-house".to_owned())
@@ -101,17 +101,17 @@ impl Housekeeping {
                 let inner = inner.clone();
                 move || inner.run_guarded(retention.as_ref())
             })
-            .map_err(|error| Error::new(Kind::Thread(error)))?;
+            .map_err(|error| Error::new(ErrorCause::Thread(error)))?;
         Ok(Self { inner, has_retention, thread: Some(thread) })
     }
 
     /// Returns the side of the callers.
-    pub(super) fn syncs(&self) -> Syncs {
-        Syncs(self.inner.clone())
+    pub(super) fn syncs(&self) -> FileSyncs {
+        FileSyncs(self.inner.clone())
     }
 
     /// Registers a file for its next sync, and the number of events written to it.
-    pub(super) fn add(&self, file: Arc<DurableFile>, events: u64) {
+    pub(super) fn add_unsynced(&self, file: Arc<DurableFile>, events: u64) {
         let mut state = self.inner.state.lock();
         if state.has_stopped {
             return state.lose_track(events);
@@ -119,7 +119,7 @@ impl Housekeeping {
         match state.files.iter_mut().find(|known| Arc::ptr_eq(&known.file, &file)) {
             Some(known) => known.events += events,
             None => {
-                state.files.push(Unsynced { file, events });
+                state.files.push(UnsyncedFile { file, events });
                 state.since.get_or_insert_with(Instant::now);
                 self.inner.changed.notify_one();
             }
@@ -127,7 +127,7 @@ impl Housekeeping {
     }
 
     /// Returns a file that failed to sync. Its bytes may never be durable.
-    pub(super) fn failed(&self) -> Option<Arc<DurableFile>> {
+    pub(super) fn take_failed_sync(&self) -> Option<Arc<DurableFile>> {
         self.inner.state.lock().failed.pop()
     }
 
@@ -140,7 +140,7 @@ impl Housekeeping {
     }
 
     /// Returns the files removed since the last call.
-    pub(super) fn retired(&self) -> Vec<Retired> {
+    pub(super) fn take_retired(&self) -> Vec<Retired> {
         let mut state = self.inner.state.lock();
         if !state.retired.is_empty() {
             // The thread may wait for room in this list.
@@ -151,10 +151,10 @@ impl Housekeeping {
 
     /// Returns the removed files for the last time. From now on no file is removed. If the disk
     /// takes long to remove a file, that one is not reported.
-    pub(super) fn retired_last(&self) -> Vec<Retired> {
+    pub(super) fn take_last_retired(&self) -> Vec<Retired> {
         let mut state = self.inner.state.lock();
         state.is_last_reported = true;
-        let is_retiring = |state: &mut State| state.is_retiring;
+        let is_retiring = |state: &mut HousekeepingState| state.is_retiring;
         self.inner.retired.wait_while_for(&mut state, is_retiring, REMOVING);
         std::mem::take(&mut state.retired)
     }
@@ -172,14 +172,14 @@ impl Drop for Housekeeping {
     }
 }
 
-impl Syncs {
+impl FileSyncs {
     /// Waits until everything added before is durable.
     ///
     /// # Errors
     ///
     /// Returns the number of events, these or earlier ones, whose durability is unknown.
-    pub(super) fn sync(&self, until: Option<Instant>) -> Result<Waited, u64> {
-        let Inner { state, changed, synced, .. } = &*self.0;
+    pub(super) fn wait_until_synced(&self, until: Option<Instant>) -> Result<WaitOutcome, u64> {
+        let HousekeepingInner { state, changed, synced, .. } = &*self.0;
         let mut state = state.lock();
         state.asked += 1;
         let asked = state.asked;
@@ -187,24 +187,24 @@ impl Syncs {
         while state.over < asked && !state.has_stopped {
             match until {
                 None => synced.wait(&mut state),
-                Some(until) if Instant::now() >= until => return Ok(Waited::Late),
+                Some(until) if Instant::now() >= until => return Ok(WaitOutcome::Late),
                 Some(until) => synced.wait_until(&mut state, until),
             }
         }
-        if state.is_doubtful { Err(state.lost_track) } else { Ok(Waited::Met) }
+        if state.is_doubtful { Err(state.lost_track) } else { Ok(WaitOutcome::Met) }
     }
 
     /// Returns the number of added events that are not known to be durable.
-    pub(super) fn unsynced(&self) -> u64 {
+    pub(super) fn unsynced_events(&self) -> u64 {
         let state = self.0.state.lock();
         let waiting: u64 = state.files.iter().map(|file| file.events).sum();
         waiting + state.syncing + state.lost_track
     }
 }
 
-impl State {
+impl HousekeepingState {
     /// Returns how long files wait for a sync, or `None` if they wait without limit.
-    fn patience(&self, when: Fsync) -> Option<Duration> {
+    fn sync_patience(&self, when: Fsync) -> Option<Duration> {
         let after_failures = match self.failed_in_a_row {
             0 => Duration::ZERO,
             failed => FAILED_WAIT.0.saturating_mul(1 << failed.min(16)).min(FAILED_WAIT.1),
@@ -228,16 +228,16 @@ impl State {
     }
 }
 
-impl Inner {
+impl HousekeepingInner {
     /// Runs to the end. After a panic no further file becomes durable, and no caller is left
     /// waiting.
     fn run_guarded(&self, retention: Option<&Retention>) {
-        if catch_unwind(AssertUnwindSafe(|| self.run(retention))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.run_loop(retention))).is_err() {
             self.stop(&mut self.state.lock());
         }
     }
 
-    fn run(&self, retention: Option<&Retention>) {
+    fn run_loop(&self, retention: Option<&Retention>) {
         let mut state = self.state.lock();
         while !state.has_stopped {
             let may_retire = state.may_retire();
@@ -246,31 +246,33 @@ impl Inner {
             let syncs = !state.files.is_empty() && (self.when != Fsync::Never || is_asked);
             if state.is_stopping && !syncs {
                 self.stop(&mut state);
-            } else if today.is_some() || self.is_due(&state) {
+            } else if today.is_some() || self.is_sync_due(&state) {
                 // Closed files are locked until they are synced, so the sync comes before
                 // retention.
-                self.round(&mut state);
+                self.sync_waiting_files(&mut state);
             }
             if let (Some(today), Some(retention)) = (today, retention) {
                 let is_done = MutexGuard::unlocked(&mut state, || {
-                    retention.run(today, &|| self.may_continue(), &|remove| self.retire(remove))
+                    retention.apply_rules(today, &|| self.may_retention_continue(), &|remove| {
+                        self.retire_if_reportable(remove)
+                    })
                 });
                 if !is_done {
                     state.retention_for.get_or_insert(today);
                 }
             } else {
-                self.wait(&mut state);
+                self.wait_for_work(&mut state);
             }
         }
     }
 
     /// Waits until there may be something to do.
-    fn wait(&self, state: &mut MutexGuard<'_, State>) {
+    fn wait_for_work(&self, state: &mut MutexGuard<'_, HousekeepingState>) {
         let has_retention = state.retention_for.is_some() && state.may_retire();
-        if has_retention || state.is_stopping || self.is_due(state) {
+        if has_retention || state.is_stopping || self.is_sync_due(state) {
             return;
         }
-        let due = |since: Instant| since.checked_add(state.patience(self.when)?);
+        let due = |since: Instant| since.checked_add(state.sync_patience(self.when)?);
         match state.since.and_then(due) {
             Some(due) => self.changed.wait_until(state, due),
             None => self.changed.wait(state),
@@ -278,8 +280,8 @@ impl Inner {
     }
 
     /// Returns whether a round is due.
-    fn is_due(&self, state: &State) -> bool {
-        let in_time = match state.patience(self.when) {
+    fn is_sync_due(&self, state: &HousekeepingState) -> bool {
+        let in_time = match state.sync_patience(self.when) {
             None => state.files.len() >= UNASKED_MAX,
             Some(patience) => state.since.is_some_and(|since| since.elapsed() >= patience),
         };
@@ -288,7 +290,7 @@ impl Inner {
     }
 
     /// Syncs the files that are waiting.
-    fn round(&self, state: &mut MutexGuard<'_, State>) {
+    fn sync_waiting_files(&self, state: &mut MutexGuard<'_, HousekeepingState>) {
         let (files, asked) = (std::mem::take(&mut state.files), state.asked);
         let has_files = !files.is_empty();
         state.since = None;
@@ -299,7 +301,7 @@ impl Inner {
         if has_files {
             state.failed_in_a_row = if failed.is_empty() { 0 } else { state.failed_in_a_row + 1 };
         }
-        for Unsynced { file, events } in failed {
+        for UnsyncedFile { file, events } in failed {
             // Events written since the round began may be affected too. They are counted here, and
             // only once.
             let since = state.files.iter_mut().find(|known| Arc::ptr_eq(&known.file, &file));
@@ -312,7 +314,7 @@ impl Inner {
         self.synced.notify_all();
     }
 
-    fn stop(&self, state: &mut MutexGuard<'_, State>) {
+    fn stop(&self, state: &mut MutexGuard<'_, HousekeepingState>) {
         let unsynced: u64 = state.files.drain(..).map(|file| file.events).sum();
         let syncing = std::mem::take(&mut state.syncing);
         state.lose_track(unsynced + syncing);
@@ -321,7 +323,10 @@ impl Inner {
     }
 
     /// Removes a file if the writer can still report it.
-    fn retire(&self, remove: &mut dyn FnMut() -> io::Result<Retired>) -> io::Result<bool> {
+    fn retire_if_reportable(
+        &self,
+        remove: &mut dyn FnMut() -> io::Result<Retired>,
+    ) -> io::Result<bool> {
         {
             let mut state = self.state.lock();
             if !state.may_retire() {
@@ -338,10 +343,10 @@ impl Inner {
     }
 
     /// Syncs what is due between two steps of retention. Returns whether retention may continue.
-    fn may_continue(&self) -> bool {
+    fn may_retention_continue(&self) -> bool {
         let mut state = self.state.lock();
-        if self.is_due(&state) && !state.is_stopping {
-            self.round(&mut state);
+        if self.is_sync_due(&state) && !state.is_stopping {
+            self.sync_waiting_files(&mut state);
         }
         state.may_retire()
     }

@@ -2,11 +2,11 @@
 
 use llm_audit_log::schema::{AppendJson, LineFields};
 
-use crate::record::decode::{Record, Value};
+use crate::record::decode::{EncodedValue, Record};
 
 /// Appends the line of an event.
-pub(crate) fn write_event(out: &mut Vec<u8>, instance: &str, seq: u64, record: &Record<'_>) {
-    fn payload<'a>(value: &'a Value<'_>) -> &'a dyn AppendJson {
+pub(crate) fn write_event_line(out: &mut Vec<u8>, instance: &str, seq: u64, record: &Record<'_>) {
+    fn payload_as_json<'a>(value: &'a EncodedValue<'_>) -> &'a dyn AppendJson {
         value
     }
     let fields = LineFields {
@@ -24,8 +24,8 @@ pub(crate) fn write_event(out: &mut Vec<u8>, instance: &str, seq: u64, record: &
         tokens_input: record.tokens_input,
         tokens_output: record.tokens_output,
         cost_usd: record.cost_usd,
-        data: record.data.as_ref().map(payload),
-        error: record.error.as_ref().map(payload),
+        data: record.data.as_ref().map(payload_as_json),
+        error: record.error.as_ref().map(payload_as_json),
     };
     fields.write(out);
 }

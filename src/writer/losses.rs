@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Writer;
 use super::batch::Batch;
 use super::files::{LogFiles, Urgency};
-use crate::metrics::add;
+use crate::metrics::add_to_counter;
 use llm_audit_log::schema::notices::{Loss, Notice};
 
 /// How often an unreported loss is tried again if no event comes.
@@ -27,22 +27,22 @@ pub(super) struct Outage {
 
 impl Writer {
     /// Writes the batch after the losses before it, and counts the outcome.
-    pub(super) fn write(&mut self, batch: &Batch) {
+    pub(super) fn write_batch_with_losses(&mut self, batch: &Batch) {
         let now = self.clock.now_micros();
         if batch.overwritten > 0 {
             let first_seq = self.seq + 1;
             self.seq += batch.overwritten;
             let loss =
                 Loss { first_seq, last_seq: self.seq, overwritten: batch.overwritten, io_lost: 0 };
-            self.loss_line(now, loss);
+            self.append_loss_line(now, loss);
         }
         if self.unreported.is_some() || !self.pending.is_empty() {
             // The lost numbers are lower than those of the batch, so their line goes first.
             let batch = std::mem::take(&mut self.lines);
-            self.append_pending(now);
+            self.append_pending_losses(now);
             self.lines.extend_from_slice(&batch);
         }
-        let written = self.deliver(now, Urgency::Events, batch.events);
+        let written = self.deliver_lines(now, Urgency::Events, batch.events);
         self.unreported = if written {
             None
         } else if batch.events + batch.overwritten == 0 {
@@ -71,7 +71,7 @@ impl Writer {
     }
 
     /// Returns whether unreported losses may be tried again if no event comes.
-    pub(super) fn may_retry(&self) -> bool {
+    pub(super) fn may_retry_losses(&self) -> bool {
         self.clock.now_micros().abs_diff(self.outage.tried_micros) >= RETRY_MICROS
     }
 
@@ -83,8 +83,8 @@ impl Writer {
         let is_due = now.abs_diff(self.outage.reported_micros) >= self.outage.wait_micros;
         let Some(unreported) = self.unreported.filter(|_| has_reserve && is_due) else { return };
         self.lines.clear();
-        self.loss_line(now, unreported);
-        if self.deliver(now, Urgency::Loss, 0) {
+        self.append_loss_line(now, unreported);
+        if self.deliver_lines(now, Urgency::Loss, 0) {
             self.unreported = None;
             self.outage.reported_micros = now;
             self.outage.wait_micros = REPORT_AGAIN_MICROS.max(self.outage.wait_micros * 2);
@@ -92,25 +92,25 @@ impl Writer {
     }
 
     /// Appends the lines that are pending.
-    pub(super) fn append_pending(&mut self, now: i64) {
+    pub(super) fn append_pending_losses(&mut self, now: i64) {
         if let Some(unreported) = self.unreported {
-            self.loss_line(now, unreported);
+            self.append_loss_line(now, unreported);
         }
         self.lines.extend_from_slice(&self.pending);
     }
 
-    fn loss_line(&mut self, now: i64, loss: Loss) {
+    fn append_loss_line(&mut self, now: i64, loss: Loss) {
         let instance = &self.shared.instance;
         loss.write(&mut self.lines, instance, now);
     }
 
     /// Reports the events that found no memory since the last batch.
-    pub(super) fn report_dropped(&mut self) {
+    pub(super) fn report_dropped_events(&mut self) {
         let dropped = self.shared.counts.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            add(&self.shared.counts.overwritten, dropped);
+            add_to_counter(&self.shared.counts.overwritten, dropped);
             self.lines.clear();
-            self.write(&Batch {
+            self.write_batch_with_losses(&Batch {
                 overwritten: dropped,
                 first_seq: self.seq + 1,
                 ..Batch::default()

@@ -29,15 +29,15 @@ use std::thread;
 use std::time::Duration;
 
 use batch::{HeldError, Patience};
-use control::Ended;
-pub(crate) use control::{Control, Waited};
-use files::{LogFiles, utc_date};
+use control::WriterEnd;
+pub(crate) use control::{WaitOutcome, WriterControl};
+use files::{LogFiles, utc_date_of_micros};
 use fs::{Clock, Fs, OsFs, SystemClock};
 use housekeeping::Housekeeping;
 use llm_audit_log::schema::notices::{Loss, Notice, Retired};
 use losses::Outage;
 pub(crate) use shared::Shared;
-pub(crate) use spawn::{spawn, spawn_in_child};
+pub(crate) use spawn::{spawn_writer, spawn_writer_in_child};
 
 use crate::export::Exporter;
 use crate::ring::{Drainer, Lanes};
@@ -97,7 +97,7 @@ struct Writer {
 }
 
 /// The outcome of one turn of the writer.
-enum Turn {
+enum WriterTurn {
     /// Something was done, and there may be more.
     Busy,
     /// There was nothing to do.
@@ -113,63 +113,63 @@ impl Writer {
     /// Runs to the end. A panic here is a defect of this crate. It ends the log, but no caller
     /// waits for it: later events are rejected, and flushes return an error.
     fn run_guarded(&mut self) {
-        if catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.run_loop())).is_err() {
             self.shared.close();
-            self.shared.control.ended(Ended::Panicked);
+            self.shared.control.notify_ended(WriterEnd::Panicked);
         }
     }
 
-    fn run(&mut self) {
-        self.shared.control.enter();
+    fn run_loop(&mut self) {
+        self.shared.control.register_thread();
         // Waits in a row with nothing to do.
         let mut lingers = 0;
         loop {
-            match self.turn() {
-                Turn::Busy => lingers = 0,
-                Turn::Idle { is_unready } => {
+            match self.run_turn() {
+                WriterTurn::Busy => lingers = 0,
+                WriterTurn::Idle { is_unready } => {
                     if self.resume_exports() {
                         lingers = 0;
                     }
-                    self.wait(&mut lingers, is_unready);
+                    self.wait_for_work(&mut lingers, is_unready);
                 }
-                Turn::Last => return,
+                WriterTurn::Last => return,
             }
         }
     }
 
     /// Does what there is to do: at most one batch, and the requests of callers.
-    fn turn(&mut self) -> Turn {
+    fn run_turn(&mut self) -> WriterTurn {
         let shared = self.shared.clone();
         let control = &shared.control;
-        if exit::is_closing() {
+        if exit::signal_asks_to_close() {
             shared.close();
         }
-        let request = control.request();
-        shared.pricing.look(|| self.clock.now_micros());
+        let request = control.current_request();
+        shared.pricing.reread_changed_file(|| self.clock.now_micros());
         if let Some(end) = request.end {
             self.drainers.close(end);
         }
-        let batch = self.batch(request);
+        let batch = self.take_batch(request);
         let is_idle = batch.events == 0 && batch.overwritten == 0;
         self.request_retention();
         // A file gets its start line without an event, since it belongs to this instance from now
         // on.
         let has_start = self.files.is_some() && !self.has_started;
         let has_own = self.unreported.is_some() || !self.pending.is_empty() || has_start;
-        if !is_idle || has_own && (request.settle.is_some() || self.may_retry()) {
-            self.write(&batch);
+        if !is_idle || has_own && (request.settle.is_some() || self.may_retry_losses()) {
+            self.write_batch_with_losses(&batch);
         }
         match request.settle.filter(|to| self.drainers.are_settled(*to)) {
             Some(_) if request.end.is_some() => {
-                self.stop();
-                control.ended(Ended::Done);
-                return Turn::Last;
+                self.close_log();
+                control.notify_ended(WriterEnd::Done);
+                return WriterTurn::Last;
             }
-            Some(to) => control.settled(to),
-            None if is_idle => return Turn::Idle { is_unready: batch.is_unready },
+            Some(to) => control.notify_settled(to),
+            None if is_idle => return WriterTurn::Idle { is_unready: batch.is_unready },
             None => {}
         }
-        Turn::Busy
+        WriterTurn::Busy
     }
 
     /// Requests retention at the start, after a file was begun and when the day changes. Then takes
@@ -180,17 +180,17 @@ impl Writer {
         let present = (files.files_begun(), now.div_euclid(DAY_MICROS));
         if self.retention_requested != present {
             self.retention_requested = present;
-            house.request_retention(utc_date(now));
+            house.request_retention(utc_date_of_micros(now));
         }
         // If lines are still pending, the others wait in the housekeeping thread. So this buffer
         // stays bounded.
         if self.pending.is_empty() {
-            let retired = house.retired();
-            self.retired_lines(now, &retired);
+            let retired = house.take_retired();
+            self.append_retired_lines(now, &retired);
         }
     }
 
-    fn retired_lines(&mut self, now: i64, retired: &[Retired]) {
+    fn append_retired_lines(&mut self, now: i64, retired: &[Retired]) {
         let (instance, pending) = (&self.shared.instance, &mut self.pending);
         for retired in retired {
             retired.write(pending, instance, now);
@@ -198,15 +198,15 @@ impl Writer {
     }
 
     /// Waits: first it spins or parks briefly, and if nothing comes it sleeps.
-    fn wait(&mut self, lingers: &mut u32, is_unready: bool) {
+    fn wait_for_work(&mut self, lingers: &mut u32, is_unready: bool) {
         if is_unready {
             hint::spin_loop();
         } else if *lingers < LINGERS_MAX {
             *lingers += 1;
             thread::park_timeout(LINGER);
         } else if self.drainers.may_sleep() {
-            thread::park_timeout(if exit::listens() { SLEEP_LISTENING } else { SLEEP });
-            self.drainers.awake();
+            thread::park_timeout(if exit::listens_for_signals() { SLEEP_LISTENING } else { SLEEP });
+            self.drainers.clear_sleep();
         }
     }
 }

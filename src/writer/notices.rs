@@ -15,7 +15,12 @@ pub(super) struct FileStart<'a> {
 }
 
 /// Appends the `audit.start` line.
-pub(super) fn write_start(out: &mut Vec<u8>, now: i64, shared: &Shared, place: FileStart<'_>) {
+pub(super) fn write_start_notice(
+    out: &mut Vec<u8>,
+    now: i64,
+    shared: &Shared,
+    place: FileStart<'_>,
+) {
     let settings = &shared.settings;
     let sampling = &settings.sampling;
     let start = Start {
@@ -47,11 +52,16 @@ pub(super) fn write_start(out: &mut Vec<u8>, now: i64, shared: &Shared, place: F
 }
 
 /// Appends the `audit.stop` line.
-pub(super) fn write_stop(out: &mut Vec<u8>, now: i64, shared: &Shared, accounting: &Accounting) {
+pub(super) fn write_stop_notice(
+    out: &mut Vec<u8>,
+    now: i64,
+    shared: &Shared,
+    accounting: &Accounting,
+) {
     let (unpriced, refused) = (shared.pricing.unpriced(), shared.pricing.refused());
     let redactions = accounting.redactions.iter().filter(|(_, count)| *count > 0);
     let stop = Stop {
-        totals: totals(accounting),
+        totals: stop_notice_totals(accounting),
         unserializable: accounting.unserializable,
         truncated: accounting.truncated,
         export_errors: accounting.export_errors,
@@ -65,7 +75,7 @@ pub(super) fn write_stop(out: &mut Vec<u8>, now: i64, shared: &Shared, accountin
     stop.write(out, &shared.instance, now);
 }
 
-fn totals(accounting: &Accounting) -> Totals {
+fn stop_notice_totals(accounting: &Accounting) -> Totals {
     Totals {
         emitted: accounting.emitted,
         written: accounting.written,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use llm_audit_process::exit::{CLOSE_DEADLINE, Close};
+use llm_audit_process::exit::{CLOSE_DEADLINE, CloseAtExit};
 
-use super::Control;
+use super::WriterControl;
 use crate::config::Settings;
 use crate::context;
-use crate::error::{Error, Kind};
-use crate::metrics::{Accounting, Counts};
+use crate::error::{Error, ErrorCause};
+use crate::metrics::{Accounting, EventCounters};
 use crate::pricing::Pricing;
 use crate::ring::{Lanes, Ring};
 use crate::sanitize::{ProtectedValue, Sanitizer};
@@ -21,9 +21,9 @@ pub(crate) struct Shared {
     pub(crate) instance: String,
     pub(crate) sanitizer: Sanitizer,
     pub(crate) rings: Lanes<Arc<Ring>>,
-    pub(crate) counts: Counts,
+    pub(crate) counts: EventCounters,
     pub(crate) pricing: Pricing,
-    pub(crate) control: Control,
+    pub(crate) control: WriterControl,
     /// The values of the environment's variables. They are protected as long as events may come.
     _protected: Vec<ProtectedValue>,
 }
@@ -37,12 +37,12 @@ impl Shared {
     /// accepted.
     pub(crate) fn new(settings: Settings, protected: Vec<ProtectedValue>) -> Result<Self, Error> {
         Ok(Self {
-            instance: draw_instance()?,
+            instance: draw_instance_id()?,
             sanitizer: settings.sanitizer.clone(),
             rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
-            counts: Counts::default(),
+            counts: EventCounters::default(),
             pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
-            control: Control::default(),
+            control: WriterControl::default(),
             _protected: protected,
             settings,
         })
@@ -50,17 +50,17 @@ impl Shared {
 
     /// Makes the same logger for a forked child, with no event emitted. Everything that can change
     /// is made anew, because the fork may have caught it in the middle of a change.
-    pub(crate) fn in_child(&self) -> Arc<Self> {
+    pub(crate) fn for_forked_child(&self) -> Arc<Self> {
         let settings = self.settings.clone();
         let instance =
-            draw_instance().unwrap_or_else(|_| format!("{:016x}", context::random_span_id()));
+            draw_instance_id().unwrap_or_else(|_| format!("{:016x}", context::random_span_id()));
         let shared = Self {
             instance,
             sanitizer: self.sanitizer.clone(),
             rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
-            counts: Counts::default(),
+            counts: EventCounters::default(),
             pricing: self.pricing.in_child(),
-            control: Control::default(),
+            control: WriterControl::default(),
             // All values that the parent protected stay protected in the child.
             _protected: Vec::new(),
             settings,
@@ -73,7 +73,7 @@ impl Shared {
 
     /// Refuses later events, and asks the writer to end. Returns the time of the first request.
     pub(crate) fn close(&self) -> Instant {
-        self.control.close(|| self.rings.close())
+        self.control.request_close(|| self.rings.close())
     }
 
     pub(crate) fn accounting(&self) -> Accounting {
@@ -86,14 +86,14 @@ impl Shared {
     }
 }
 
-impl Close for Shared {
+impl CloseAtExit for Shared {
     fn close(&self) {
         let _since = Self::close(self);
     }
 
     /// Closes, and waits for the writer as long as an ending process may wait. What is not written
     /// by then is lost with the process, and nobody is left to read a report.
-    fn end(&self) {
+    fn close_and_wait(&self) {
         let until = Self::close(self) + CLOSE_DEADLINE;
         if self.settings.enabled && !self.control.is_writer() {
             let _late = self.control.wait_for_end(Some(until));
@@ -103,8 +103,9 @@ impl Close for Shared {
 
 /// Draws 64 bits from the operating system. No two processes share them, even if both were forked
 /// from the same one.
-fn draw_instance() -> Result<String, Error> {
+fn draw_instance_id() -> Result<String, Error> {
     let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Random(error.to_string())))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::new(ErrorCause::Random(error.to_string())))?;
     Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
 }

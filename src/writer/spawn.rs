@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use super::control::Ended;
+use super::control::WriterEnd;
 use super::files::{FileOptions, LogFiles};
 use super::fs::Fs;
 use super::housekeeping::Housekeeping;
@@ -11,29 +11,30 @@ use super::losses::Outage;
 use super::retention::Retention;
 use super::{Platform, Shared, Writer, batch};
 use crate::config::{Compress, Settings};
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorCause};
 use crate::export::{Exporter, Stdout};
 use crate::ring::Lanes;
-use llm_audit_process::exit::Writing;
+use llm_audit_process::exit::WriterExitGuard;
 
 /// Opens the files and starts the thread.
 ///
 /// # Errors
 ///
 /// Returns an error if the folder cannot be written to, or if a thread cannot be started.
-pub(crate) fn spawn(
+pub(crate) fn spawn_writer(
     shared: &Arc<Shared>,
     mut exporters: Vec<Box<dyn Exporter>>,
     Platform { fs, clock }: Platform,
 ) -> Result<(), Error> {
-    exporters.splice(0..0, stdout(shared));
+    exporters.splice(0..0, stdout_exporter(shared));
     let now = clock.now_micros();
-    let files =
-        file_options(shared).map(|options| LogFiles::open(fs.clone(), options, now)).transpose()?;
+    let files = log_file_options(shared)
+        .map(|options| LogFiles::open(fs.clone(), options, now))
+        .transpose()?;
     if let Some(files) = &files {
-        shared.control.set_path(files.path());
+        shared.control.set_log_path(files.path());
     }
-    start(shared, exporters, files, Platform { fs, clock })
+    start_writer_threads(shared, exporters, files, Platform { fs, clock })
 }
 
 /// Starts the thread of a forked child. The thread opens the files when it first writes, so that
@@ -41,23 +42,24 @@ pub(crate) fn spawn(
 ///
 /// If the thread cannot be started, the logger is closed. If it has no output, it is closed
 /// already.
-pub(crate) fn spawn_in_child(shared: &Arc<Shared>) {
+pub(crate) fn spawn_writer_in_child(shared: &Arc<Shared>) {
     let Platform { fs, clock } = Platform::default();
-    let exporters: Vec<_> = stdout(shared).into_iter().collect();
+    let exporters: Vec<_> = stdout_exporter(shared).into_iter().collect();
     let now = clock.now_micros();
-    let files = file_options(shared).map(|options| LogFiles::unopened(fs.clone(), options, now));
+    let files =
+        log_file_options(shared).map(|options| LogFiles::unopened(fs.clone(), options, now));
     if files.is_none() && exporters.is_empty() {
         // It was closed before any event could reach it.
-        return shared.control.ended(Ended::Done);
+        return shared.control.notify_ended(WriterEnd::Done);
     }
-    if start(shared, exporters, files, Platform { fs, clock }).is_err() {
+    if start_writer_threads(shared, exporters, files, Platform { fs, clock }).is_err() {
         shared.close();
-        shared.control.ended(Ended::NotStarted);
+        shared.control.notify_ended(WriterEnd::NotStarted);
     }
 }
 
 /// Returns standard output if the logger writes to it.
-fn stdout(shared: &Shared) -> Option<Box<dyn Exporter>> {
+fn stdout_exporter(shared: &Shared) -> Option<Box<dyn Exporter>> {
     let settings = &shared.settings;
     settings.outputs.stdout.then(|| {
         let stdout = Stdout::new();
@@ -68,7 +70,7 @@ fn stdout(shared: &Shared) -> Option<Box<dyn Exporter>> {
 }
 
 /// Returns the settings of the files, if the logger writes files.
-fn file_options(shared: &Shared) -> Option<FileOptions> {
+fn log_file_options(shared: &Shared) -> Option<FileOptions> {
     let settings = &shared.settings;
     settings.outputs.files.then(|| FileOptions {
         dir: settings.directory.clone(),
@@ -78,18 +80,18 @@ fn file_options(shared: &Shared) -> Option<FileOptions> {
 }
 
 /// Starts the threads.
-fn start(
+fn start_writer_threads(
     shared: &Arc<Shared>,
     exporters: Vec<Box<dyn Exporter>>,
     files: Option<LogFiles>,
     Platform { fs, clock }: Platform,
 ) -> Result<(), Error> {
-    let house = files.is_some().then(|| keep_house(&shared.settings, fs)).transpose()?;
+    let house = files.is_some().then(|| start_housekeeping(&shared.settings, fs)).transpose()?;
     if let Some(house) = &house {
         shared.control.set_syncs(house.syncs());
     }
     let writer = Writer {
-        drainers: Lanes::over(&shared.rings),
+        drainers: Lanes::drainers_over(&shared.rings),
         patience: Lanes::default(),
         held: Vec::with_capacity(batch::EVENTS_MAX / 2),
         shared: shared.clone(),
@@ -110,7 +112,7 @@ fn start(
     };
     #[cfg(all(test, not(loom)))]
     let Some(writer) = super::tests::by_hand(writer) else { return Ok(()) };
-    let (mut writer, writing) = (writer, Writing::begin());
+    let (mut writer, writing) = (writer, WriterExitGuard::begin());
     thread::Builder::new()
         .name("llm-audit".to_owned())
         .spawn(move || {
@@ -119,11 +121,11 @@ fn start(
             drop(writer);
             drop(writing);
         })
-        .map_err(|error| Error::new(Kind::Thread(error)))?;
+        .map_err(|error| Error::new(ErrorCause::Thread(error)))?;
     Ok(())
 }
 
-fn keep_house(settings: &Settings, fs: Arc<dyn Fs>) -> Result<Housekeeping, Error> {
+fn start_housekeeping(settings: &Settings, fs: Arc<dyn Fs>) -> Result<Housekeeping, Error> {
     let retention = Retention {
         fs,
         dir: settings.directory.clone(),

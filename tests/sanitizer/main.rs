@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use llm_audit::sanitize::{Kind, Redactions};
 use llm_audit::testing::capture;
 use llm_audit::{AuditEvent, EventType, Sanitizer};
-use samples::samples;
+use samples::sample_secrets;
 
 fn line(line: &str) -> String {
     let mut out = String::new();
@@ -56,7 +56,7 @@ fn full_width(text: &str) -> String {
 
 #[test]
 fn no_wrapping_hides_a_secret() {
-    let cases = samples();
+    let cases = sample_secrets();
     assert!(cases.len() > 50);
     for (kind, secret) in cases {
         let placeholder = kind.placeholder();

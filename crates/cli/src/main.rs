@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::commands::Command;
-use crate::ui::{Failure, complain};
+use crate::ui::{CommandFailure, complain_on_stderr};
 
 /// Records what LLM agents do, and shows what was recorded.
 #[derive(Debug, Parser)]
@@ -33,22 +33,22 @@ Environment:
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(cli) => cli.command.run(),
-        Err(error) => usage(&error),
+        Err(error) => print_help_or_fail(&error),
     };
     outcome.unwrap_or_else(|failure| {
-        complain(&failure);
+        complain_on_stderr(&failure);
         ExitCode::from(2)
     })
 }
 
 /// Prints the help or the version if it was asked for; anything else is a mistake.
-fn usage(error: &clap::Error) -> Result<ExitCode, Failure> {
+fn print_help_or_fail(error: &clap::Error) -> Result<ExitCode, CommandFailure> {
     if !error.use_stderr() {
-        return error.print().map(|()| ExitCode::SUCCESS).map_err(Failure::writing);
+        return error.print().map(|()| ExitCode::SUCCESS).map_err(CommandFailure::writing);
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    Err(Failure::new(text.trim_end()))
+    Err(CommandFailure::new(text.trim_end()))
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 use crate::cache::Cache;
-use crate::message::{Message, ToolCall};
+use crate::message::{ChatMessage, ToolCall};
 use crate::model::{ModelClient, ModelError};
-use crate::prompt::{compress, estimated_tokens};
+use crate::prompt::{compress_tool_result, estimate_prompt_tokens};
 use crate::question::{Question, Route};
-use crate::step::here;
+use crate::step::current_span_or_new;
 use crate::tools::{MemberQuery, PlanQuery, ToolError, Tools};
 
 /// The model may call for tools so often before it has to have an answer.
@@ -34,35 +34,39 @@ impl BenefitsAgent {
     /// The model's answer; `None` if there is none to be had.
     pub(crate) async fn answer(&self, question: &Question, route: Route) -> Option<String> {
         let (member, plans) =
-            tokio::join!(self.member_record(question), self.plans(question, route));
-        let mut efficiency = Efficiency::default();
-        let notes = json!({"member": found(member), "plans": found(plans)});
+            tokio::join!(self.member_record(question), self.find_plans(question, route));
+        let mut efficiency = PromptEfficiency::default();
+        let notes = json!({"member": tool_outcome_for_model(member), "plans": tool_outcome_for_model(plans)});
         // The notes are a message of their own, and so recorded as the JSON they are.
         let mut messages = vec![
-            Message::new("system", INSTRUCTIONS),
-            Message::new("user", format!("Case {}: {}", question.case, question.text)),
-            Message::new("system", efficiency.shorten(&notes)),
+            ChatMessage::new("system", INSTRUCTIONS),
+            ChatMessage::new("user", format!("Case {}: {}", question.case, question.text)),
+            ChatMessage::new("system", efficiency.shorten(&notes)),
         ];
         for _ in 0..ROUNDS_MAX {
             efficiency.record();
             let reply = self
-                .ask(&messages)
+                .ask_model(&messages)
                 .await
                 .inspect_err(|error| {
                     let model = &self.model.provider.fallback_model;
-                    fall_back(&error.to_string(), model, "template");
+                    record_fallback(&error.to_string(), model, "template");
                 })
                 .ok()?;
-            decide(&reply);
+            record_decision(&reply);
             if reply.tool_calls.is_empty() {
                 return reply.content;
             }
             let calls = reply.tool_calls.clone();
             messages.push(reply);
-            efficiency = Efficiency::default();
+            efficiency = PromptEfficiency::default();
             messages.extend(self.run_tools(calls, &mut efficiency).await);
         }
-        fall_back("the model calls for tools without end", &self.model.provider.model, "template");
+        record_fallback(
+            "the model calls for tools without end",
+            &self.model.provider.model,
+            "template",
+        );
         None
     }
 
@@ -77,7 +81,7 @@ impl BenefitsAgent {
     }
 
     /// The member's plans, from the cache if it has them.
-    async fn plans(&self, question: &Question, route: Route) -> Result<Value, ToolError> {
+    async fn find_plans(&self, question: &Question, route: Route) -> Result<Value, ToolError> {
         let key = format!("plans:{}:{}:{}", question.member, question.contact, route.name());
         if let Some(plans) = self.cache.get("benefits", &key) {
             return Ok(plans);
@@ -93,19 +97,23 @@ impl BenefitsAgent {
     }
 
     /// Asks the model, and if it does not answer the other one.
-    async fn ask(&self, messages: &[Message]) -> Result<Message, ModelError> {
+    async fn ask_model(&self, messages: &[ChatMessage]) -> Result<ChatMessage, ModelError> {
         let provider = &self.model.provider;
-        match self.insist(&provider.model, messages).await {
+        match self.ask_with_retries(&provider.model, messages).await {
             Err(error) => {
-                fall_back(&error.to_string(), &provider.model, &provider.fallback_model);
-                self.insist(&provider.fallback_model, messages).await
+                record_fallback(&error.to_string(), &provider.model, &provider.fallback_model);
+                self.ask_with_retries(&provider.fallback_model, messages).await
             }
             answered => answered,
         }
     }
 
     /// Asks one model, again if it may yet answer.
-    async fn insist(&self, model: &str, messages: &[Message]) -> Result<Message, ModelError> {
+    async fn ask_with_retries(
+        &self,
+        model: &str,
+        messages: &[ChatMessage],
+    ) -> Result<ChatMessage, ModelError> {
         let mut retries = 0;
         loop {
             match self.model.chat(model, messages, retries).await {
@@ -127,38 +135,44 @@ impl BenefitsAgent {
     }
 
     /// Runs what the model called for, side by side; the messages come in the order of the calls.
-    async fn run_tools(&self, calls: Vec<ToolCall>, efficiency: &mut Efficiency) -> Vec<Message> {
+    async fn run_tools(
+        &self,
+        calls: Vec<ToolCall>,
+        efficiency: &mut PromptEfficiency,
+    ) -> Vec<ChatMessage> {
         let mut tasks = JoinSet::new();
         for (at, call) in calls.into_iter().enumerate() {
             let tools = Arc::clone(&self.tools);
-            let task = async move { (at, found(tools.answer(&call.function).await), call.id) };
-            tasks.spawn(task.in_span(here()));
+            let task = async move {
+                (at, tool_outcome_for_model(tools.run_with_retry(&call.function).await), call.id)
+            };
+            tasks.spawn(task.in_span(current_span_or_new()));
         }
         let mut answers = tasks.join_all().await;
         answers.sort_by_key(|(at, ..)| *at);
-        let message = |(_, found, id)| Message::of_tool(id, efficiency.shorten(&found));
+        let message = |(_, found, id)| ChatMessage::tool_result(id, efficiency.shorten(&found));
         answers.into_iter().map(message).collect()
     }
 }
 
 /// The outcome of a tool, as the model is told.
-fn found(outcome: Result<Value, ToolError>) -> Value {
+fn tool_outcome_for_model(outcome: Result<Value, ToolError>) -> Value {
     outcome.unwrap_or_else(|error| json!({"error": error.to_string()}))
 }
 
 /// Tokens of tool results, as found and as they go into the prompt.
 #[derive(Default)]
-struct Efficiency {
+struct PromptEfficiency {
     before: u64,
     after: u64,
 }
 
-impl Efficiency {
+impl PromptEfficiency {
     /// What a tool found, as text for the model.
     fn shorten(&mut self, found: &Value) -> String {
-        let short = compress(found).to_string();
-        self.before += estimated_tokens(&found.to_string());
-        self.after += estimated_tokens(&short);
+        let short = compress_tool_result(found).to_string();
+        self.before += estimate_prompt_tokens(&found.to_string());
+        self.after += estimate_prompt_tokens(&short);
         short
     }
 
@@ -173,7 +187,7 @@ impl Efficiency {
 }
 
 /// Records what the model's reply makes the agent do next.
-fn decide(reply: &Message) {
+fn record_decision(reply: &ChatMessage) {
     let tools: Vec<_> = reply.tool_calls.iter().map(|call| &call.function.name).collect();
     let data = match tools.as_slice() {
         [] => json!({"decision": "answer", "reason": "the model calls for no tool"}),
@@ -186,7 +200,7 @@ fn decide(reply: &Message) {
 }
 
 /// Records that a step is replaced.
-pub(crate) fn fall_back(reason: &str, from: &str, to: &str) {
+pub(crate) fn record_fallback(reason: &str, from: &str, to: &str) {
     let data = json!({"reason": reason, "from": from, "to": to});
     llm_audit::emit(&AuditEvent::new(EventType::AgentFallback, "benefits", "replace").data(&data));
 }

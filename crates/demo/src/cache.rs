@@ -7,7 +7,7 @@ use std::time::Instant;
 use llm_audit::{AuditEvent, EventType};
 use serde_json::{Value, json};
 
-use crate::step::ms_since;
+use crate::step::step_ms_since;
 
 /// So many entries are held.
 const ENTRIES_MAX: usize = 256;
@@ -26,18 +26,18 @@ impl Cache {
     /// What is under `key`; `agent` asks.
     pub(crate) fn get(&self, agent: &str, key: &str) -> Option<Value> {
         let begin = Instant::now();
-        let found = self.entries(|entries| entries.values.get(key).cloned());
+        let found = self.with_entries(|entries| entries.values.get(key).cloned());
         let event_type = if found.is_some() { EventType::CacheHit } else { EventType::CacheMiss };
         llm_audit::emit(
             &AuditEvent::new(event_type, agent, "cache.get")
-                .latency_ms(ms_since(begin))
+                .latency_ms(step_ms_since(begin))
                 .data(&json!({"key": key})),
         );
         found
     }
 
     pub(crate) fn put(&self, key: String, value: Value) {
-        self.entries(|entries| {
+        self.with_entries(|entries| {
             if entries.values.insert(key.clone(), value).is_none() {
                 entries.order.push_back(key);
             }
@@ -49,7 +49,7 @@ impl Cache {
         });
     }
 
-    fn entries<R>(&self, work: impl FnOnce(&mut Entries) -> R) -> R {
+    fn with_entries<R>(&self, work: impl FnOnce(&mut Entries) -> R) -> R {
         // No panic leaves an entry half made.
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -25,41 +25,44 @@ pub(crate) const RETRY_COUNT: &str = "x-retry-count";
 /// A larger answer is an error.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-pub(crate) type Request = http::Request<Full<Bytes>>;
+pub(crate) type HttpRequest = http::Request<Full<Bytes>>;
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// A client with its pool of connections; clones share it.
 #[derive(Clone)]
-pub(crate) struct HttpClient(BoxCloneSyncService<Request, http::Response<Body>, BoxError>);
+pub(crate) struct HttpClient(BoxCloneSyncService<HttpRequest, http::Response<Body>, BoxError>);
 
 impl HttpClient {
     /// Records nothing and adds nothing to a request.
     pub(crate) fn plain() -> Self {
-        let client = connections().map_response(|response| response.map(Body::new));
+        let client = http_connections().map_response(|response| response.map(Body::new));
         Self(BoxCloneSyncService::new(client.map_err(Into::into)))
     }
 
     /// Every call is an `api.call` of the benefits agent's, and carries its `traceparent`.
     pub(crate) fn recorded() -> Self {
-        let client = ClientLayer::new("benefits").layer(connections());
+        let client = ClientLayer::new("benefits").layer(http_connections());
         let client = client.map_response(|response| response.map(Body::new));
         Self(BoxCloneSyncService::new(client.map_err(Into::into)))
     }
 
     /// The answer's head; its body is still to come.
-    pub(crate) async fn send(&self, request: Request) -> Result<http::Response<Body>, Unreachable> {
+    pub(crate) async fn send(
+        &self,
+        request: HttpRequest,
+    ) -> Result<http::Response<Body>, Unreachable> {
         self.0.clone().oneshot(request).await.map_err(Unreachable)
     }
 
     /// The whole answer.
-    pub(crate) async fn fetch(&self, request: Request) -> Result<(Parts, Bytes), Unreachable> {
+    pub(crate) async fn fetch(&self, request: HttpRequest) -> Result<(Parts, Bytes), Unreachable> {
         let (head, body) = self.send(request).await?.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(Unreachable)?;
         Ok((head, body.to_bytes()))
     }
 }
 
-fn connections() -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+fn http_connections() -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
     // Named here, because another package of the build may bring rustls a second one.
     let crypto = || ring::default_provider();
     let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(crypto());
@@ -76,7 +79,7 @@ fn connections() -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
 }
 
 /// Adds the number of earlier attempts to a request, for the stand-ins and for the log.
-pub(crate) fn again(request: Builder, retries: u32) -> Builder {
+pub(crate) fn with_retry_count(request: Builder, retries: u32) -> Builder {
     request.header(RETRY_COUNT, retries).extension(Attempt(retries + 1))
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::http_client::{HttpClient, Request};
+use crate::http_client::{HttpClient, HttpRequest};
 use crate::planted::{AUTHORIZATION, CARD, COOKIE, EMAIL, JWT};
 use crate::service::Service;
 
@@ -82,13 +82,13 @@ pub async fn run(address: SocketAddr, options: &Options) -> Report {
     let (http, next) = (HttpClient::plain(), Arc::new(AtomicU64::new(0)));
     let mut callers = JoinSet::new();
     for _ in 0..options.concurrency.max(1) {
-        callers.spawn(call(http.clone(), address, *options, Arc::clone(&next)));
+        callers.spawn(run_caller(http.clone(), address, *options, Arc::clone(&next)));
     }
-    callers.join_all().await.into_iter().fold(Report::default(), Report::add)
+    callers.join_all().await.into_iter().fold(Report::default(), Report::merge)
 }
 
 /// One caller: asks until all is asked.
-async fn call(
+async fn run_caller(
     http: HttpClient,
     address: SocketAddr,
     options: Options,
@@ -100,40 +100,50 @@ async fn call(
         if case >= options.requests {
             return report;
         }
-        report.note(case, ask(&http, address, options.seed, case).await);
+        report.count_outcome(case, ask_service(&http, address, options.seed, case).await);
     }
 }
 
 /// How one request ended.
-enum Outcome {
+enum CallerOutcome {
     Answered { status: u16, streamed: bool, trace: Option<u128> },
     Left,
     Failed,
 }
 
-async fn ask(http: &HttpClient, address: SocketAddr, seed: u64, case: u64) -> Outcome {
+async fn ask_service(
+    http: &HttpClient,
+    address: SocketAddr,
+    seed: u64,
+    case: u64,
+) -> CallerOutcome {
     let streamed = case % STREAMED_EVERY == 3;
-    let asked = answered(http, request(address, seed, case, streamed), streamed);
+    let asked =
+        read_service_answer(http, question_request(address, seed, case, streamed), streamed);
     if case % LEAVES_EVERY != 5 {
         return asked.await;
     }
     // Before the model can have answered.
     let patience = Duration::from_millis(Rng::with_seed(seed ^ case).u64(3..15));
-    tokio::time::timeout(patience, asked).await.unwrap_or(Outcome::Left)
+    tokio::time::timeout(patience, asked).await.unwrap_or(CallerOutcome::Left)
 }
 
-async fn answered(http: &HttpClient, request: Request, streamed: bool) -> Outcome {
-    let Ok(response) = http.send(request).await else { return Outcome::Failed };
+async fn read_service_answer(
+    http: &HttpClient,
+    request: HttpRequest,
+    streamed: bool,
+) -> CallerOutcome {
+    let Ok(response) = http.send(request).await else { return CallerOutcome::Failed };
     let (head, body) = response.into_parts();
     let trace = head.headers.get("x-trace-id").and_then(|id| id.to_str().ok());
     let trace = trace.and_then(|id| TraceContext::parse_trace_id(id).ok());
     match body.collect().await {
-        Ok(_) => Outcome::Answered { status: head.status.as_u16(), streamed, trace },
-        Err(_) => Outcome::Failed,
+        Ok(_) => CallerOutcome::Answered { status: head.status.as_u16(), streamed, trace },
+        Err(_) => CallerOutcome::Failed,
     }
 }
 
-fn request(address: SocketAddr, seed: u64, case: u64, streamed: bool) -> Request {
+fn question_request(address: SocketAddr, seed: u64, case: u64, streamed: bool) -> HttpRequest {
     let member = (case ^ seed) % MEMBERS;
     let stream = if streamed { "/stream" } else { "" };
     let mut request = http::Request::post(format!("http://{address}/benefits/m-{member}{stream}"))
@@ -143,11 +153,11 @@ fn request(address: SocketAddr, seed: u64, case: u64, streamed: bool) -> Request
     if case % TRACED_EVERY == 4 {
         request = request.header("traceparent", TraceContext::new_trace().to_traceparent());
     }
-    let body = json!({"case": case, "contact": EMAIL, "question": question(case)}).to_string();
+    let body = json!({"case": case, "contact": EMAIL, "question": question_text(case)}).to_string();
     request.body(Full::new(Bytes::from(body))).expect("the parts of the request are valid")
 }
 
-fn question(case: u64) -> String {
+fn question_text(case: u64) -> String {
     match case % 13 {
         6 => format!("I want to talk to a person; my session is {JWT}."),
         11 => format!("What is the deductible of my plan, and is dental covered? {EMAIL}"),
@@ -156,21 +166,21 @@ fn question(case: u64) -> String {
 }
 
 impl Report {
-    fn note(&mut self, case: u64, outcome: Outcome) {
+    fn count_outcome(&mut self, case: u64, outcome: CallerOutcome) {
         match outcome {
-            Outcome::Answered { status, streamed, trace } => {
+            CallerOutcome::Answered { status, streamed, trace } => {
                 *self.statuses.entry(status).or_default() += 1;
                 self.streamed += u64::from(streamed);
                 if case == 0 {
                     self.example_trace = trace;
                 }
             }
-            Outcome::Left => self.left_early += 1,
-            Outcome::Failed => self.failed += 1,
+            CallerOutcome::Left => self.left_early += 1,
+            CallerOutcome::Failed => self.failed += 1,
         }
     }
 
-    fn add(mut self, other: Self) -> Self {
+    fn merge(mut self, other: Self) -> Self {
         for (status, count) in other.statuses {
             *self.statuses.entry(status).or_default() += count;
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// One message of a conversation, as the protocol has it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(crate) struct Message {
+pub(crate) struct ChatMessage {
     pub(crate) role: String,
     #[serde(default)]
     pub(crate) content: Option<String>,
@@ -16,13 +16,13 @@ pub(crate) struct Message {
     pub(crate) tool_call_id: Option<String>,
 }
 
-impl Message {
+impl ChatMessage {
     pub(crate) fn new(role: &str, content: impl Into<String>) -> Self {
         Self { role: role.to_owned(), content: Some(content.into()), ..Self::default() }
     }
 
     /// Makes the message that gives the model what a tool found.
-    pub(crate) fn of_tool(id: String, content: String) -> Self {
+    pub(crate) fn tool_result(id: String, content: String) -> Self {
         Self { tool_call_id: Some(id), ..Self::new("tool", content) }
     }
 }
@@ -33,11 +33,11 @@ pub(crate) struct ToolCall {
     pub(crate) id: String,
     #[serde(rename = "type", default = "function_type")]
     pub(crate) kind: String,
-    pub(crate) function: Function,
+    pub(crate) function: CalledFunction,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Function {
+pub(crate) struct CalledFunction {
     pub(crate) name: String,
     /// JSON, or what the model takes for it.
     pub(crate) arguments: String,
@@ -49,24 +49,24 @@ fn function_type() -> String {
 
 /// Messages as they are recorded. Arguments and tool results are JSON inside strings, in which no rule
 /// finds a sensitive key, so they are recorded as values.
-pub(crate) struct Recorded<'a>(pub(crate) &'a [Message]);
+pub(crate) struct RecordedMessages<'a>(pub(crate) &'a [ChatMessage]);
 
-impl Serialize for Recorded<'_> {
+impl Serialize for RecordedMessages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut messages = serializer.serialize_seq(Some(self.0.len()))?;
         for message in self.0 {
-            messages.serialize_element(&recorded(message))?;
+            messages.serialize_element(&recorded_message(message))?;
         }
         messages.end()
     }
 }
 
-fn recorded(message: &Message) -> Value {
+fn recorded_message(message: &ChatMessage) -> Value {
     let mut object = json!({"role": message.role});
     if let Some(content) = &message.content {
-        object["content"] = as_value(content);
+        object["content"] = json_or_text(content);
     }
-    let call = |call: &ToolCall| json!({"tool": call.function.name, "arguments": as_value(&call.function.arguments)});
+    let call = |call: &ToolCall| json!({"tool": call.function.name, "arguments": json_or_text(&call.function.arguments)});
     if !message.tool_calls.is_empty() {
         object["tool_calls"] = message.tool_calls.iter().map(call).collect();
     }
@@ -74,7 +74,7 @@ fn recorded(message: &Message) -> Value {
 }
 
 /// Returns the object or list that `text` contains; `text` itself if it contains neither.
-pub(crate) fn as_value(text: &str) -> Value {
+pub(crate) fn json_or_text(text: &str) -> Value {
     match serde_json::from_str(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
         _ => text.into(),
@@ -87,10 +87,11 @@ mod tests {
 
     #[test]
     fn arguments_inside_strings_are_recorded_as_values() {
-        let function = Function { name: "t".into(), arguments: r#"{"password":"p"}"#.into() };
+        let function = CalledFunction { name: "t".into(), arguments: r#"{"password":"p"}"#.into() };
         let call = ToolCall { id: "1".into(), kind: function_type(), function };
-        let message = Message { tool_calls: vec![call], ..Message::new("assistant", "[no") };
-        let seen = serde_json::to_value(Recorded(&[message])).unwrap();
+        let message =
+            ChatMessage { tool_calls: vec![call], ..ChatMessage::new("assistant", "[no") };
+        let seen = serde_json::to_value(RecordedMessages(&[message])).unwrap();
         let calls = json!([{"tool": "t", "arguments": {"password": "p"}}]);
         assert_eq!(seen, json!([{"role": "assistant", "content": "[no", "tool_calls": calls}]));
     }

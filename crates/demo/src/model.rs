@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::config::Provider;
-use crate::http_client::{HttpClient, Unreachable, again};
-use crate::message::{Message, Recorded, as_value};
-use crate::step::Step;
+use crate::http_client::{HttpClient, Unreachable, with_retry_count};
+use crate::message::{ChatMessage, RecordedMessages, json_or_text};
+use crate::step::AgentStep;
 use crate::tools;
 
 /// A provider that asks for a longer pause is not asked again sooner, but no later either.
@@ -29,14 +29,14 @@ pub(crate) struct ModelClient {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ChatCompletion {
     model: Option<String>,
-    choices: Vec<Choice>,
+    choices: Vec<CompletionChoice>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
-    message: Message,
+struct CompletionChoice {
+    message: ChatMessage,
 }
 
 impl ModelClient {
@@ -44,11 +44,11 @@ impl ModelClient {
     pub(crate) async fn chat(
         &self,
         model: &str,
-        messages: &[Message],
+        messages: &[ChatMessage],
         retries: u32,
-    ) -> Result<Message, ModelError> {
+    ) -> Result<ChatMessage, ModelError> {
         let data = json!({"model": model, "provider": "openai"});
-        let step = Step::begin(EventType::LlmError, "benefits", "chat", data);
+        let step = AgentStep::begin(EventType::LlmError, "benefits", "chat", data);
         let asked = tokio::time::timeout(
             self.provider.timeout,
             self.post(model, messages, retries).in_span(step.span().clone()),
@@ -62,13 +62,13 @@ impl ModelClient {
     async fn post(
         &self,
         model: &str,
-        messages: &[Message],
+        messages: &[ChatMessage],
         retries: u32,
-    ) -> Result<Answered, ModelError> {
-        let body = json!({"model": model, "messages": messages, "tools": tools::schema()});
+    ) -> Result<ModelAnswer, ModelError> {
+        let body = json!({"model": model, "messages": messages, "tools": tools::tool_schema()});
         let request = Request::post(format!("{}/chat/completions", self.provider.base_url))
             .header("content-type", "application/json");
-        let mut request = again(request, retries);
+        let mut request = with_retry_count(request, retries);
         if let Some(key) = &self.provider.api_key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
@@ -77,23 +77,24 @@ impl ModelClient {
         let (head, body) = self.http.fetch(request).await.map_err(ModelError::Unreachable)?;
         let text = String::from_utf8_lossy(&body).into_owned();
         match head.status {
-            StatusCode::OK => read_answer(&text),
-            StatusCode::TOO_MANY_REQUESTS => {
-                Err(ModelError::RateLimited(pause(&head.headers), reason(&text)))
-            }
-            status => Err(ModelError::Refused(status, reason(&text))),
+            StatusCode::OK => read_chat_completion(&text),
+            StatusCode::TOO_MANY_REQUESTS => Err(ModelError::RateLimited(
+                provider_pause(&head.headers),
+                provider_error_message(&text),
+            )),
+            status => Err(ModelError::Refused(status, provider_error_message(&text))),
         }
     }
 
     /// `llm.invoke`, or `llm.error` with what was asked as its snapshot.
     fn record(
         &self,
-        step: &Step,
+        step: &AgentStep,
         model: &str,
-        messages: &[Message],
-        outcome: &Result<Answered, ModelError>,
+        messages: &[ChatMessage],
+        outcome: &Result<ModelAnswer, ModelError>,
     ) {
-        let prompt = Recorded(messages);
+        let prompt = RecordedMessages(messages);
         let call = |model| {
             LlmCall::new("benefits", "chat", "openai", model)
                 .span(step.span())
@@ -102,7 +103,7 @@ impl ModelClient {
         };
         match outcome {
             Ok(answered) => {
-                let completion = Recorded(std::slice::from_ref(&answered.message));
+                let completion = RecordedMessages(std::slice::from_ref(&answered.message));
                 let call = call(answered.model.as_deref().unwrap_or(model)).completion(&completion);
                 llm_audit::record_llm_call(&match answered.usage {
                     Some(usage) => call.usage(usage),
@@ -128,23 +129,23 @@ impl ModelClient {
 
 /// What a provider answered.
 #[derive(Debug)]
-struct Answered {
-    message: Message,
+struct ModelAnswer {
+    message: ChatMessage,
     /// The model that answered, which may have a more exact name than the one that was asked.
     model: Option<String>,
     usage: Option<Usage>,
 }
 
-fn read_answer(text: &str) -> Result<Answered, ModelError> {
+fn read_chat_completion(text: &str) -> Result<ModelAnswer, ModelError> {
     // The parser's own text may quote the answer; the line and column say enough.
-    let answer: Answer = serde_json::from_str(text)
+    let answer: ChatCompletion = serde_json::from_str(text)
         .map_err(|error| ModelError::NotUnderstood(error.line(), error.column()))?;
     let choice = answer.choices.into_iter().next().ok_or(ModelError::NotUnderstood(1, 1))?;
-    Ok(Answered { message: choice.message, model: answer.model, usage: Usage::from_json(text) })
+    Ok(ModelAnswer { message: choice.message, model: answer.model, usage: Usage::from_json(text) })
 }
 
 /// How long the provider asks to be left alone: `retry-after-ms`, else the seconds of `retry-after`.
-fn pause(headers: &HeaderMap) -> Option<Duration> {
+fn provider_pause(headers: &HeaderMap) -> Option<Duration> {
     let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     let asked = number("retry-after-ms").map(Duration::from_millis);
     let asked = asked.or_else(|| number("retry-after").map(Duration::from_secs));
@@ -152,8 +153,8 @@ fn pause(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The message of an error answer; the beginning of its text if it has none.
-fn reason(text: &str) -> String {
-    let said = as_value(text);
+fn provider_error_message(text: &str) -> String {
+    let said = json_or_text(text);
     let said = said.pointer("/error/message").and_then(Value::as_str).unwrap_or(text);
     said.chars().take(QUOTED_CHARS_MAX).collect()
 }
@@ -234,14 +235,14 @@ mod tests {
             (&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")], None),
         ];
         for (pairs, ms) in cases {
-            assert_eq!(pause(&headers(pairs)), ms.map(Duration::from_millis), "{pairs:?}");
+            assert_eq!(provider_pause(&headers(pairs)), ms.map(Duration::from_millis), "{pairs:?}");
         }
     }
 
     #[test]
     fn an_answer_that_is_none_says_where_and_quotes_nothing() {
         for text in ["", "Ana's answer", r#"{"choices":"Ana"}"#, r#"{"choices":[]}"#] {
-            let error = read_answer(text).expect_err(text).to_string();
+            let error = read_chat_completion(text).expect_err(text).to_string();
             assert!(error.contains("line") && !error.contains("Ana"), "{error}");
         }
     }

@@ -16,7 +16,7 @@ use crate::service::Service;
 /// As [`Service::start`]; signals that cannot be listened for.
 pub async fn serve(config: Config) -> io::Result<()> {
     // Before the address is known to anybody: whoever reads it may stop the service at once.
-    let asked_to_stop = asked_to_stop()?;
+    let asked_to_stop = stop_signal()?;
     let service = Service::start(config).await?;
     let data = json!({"address": service.address().to_string()});
     let started = EventType::Custom("service.start");
@@ -27,7 +27,7 @@ pub async fn serve(config: Config) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -40,7 +40,7 @@ fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
 }
 
 #[cfg(not(unix))]
-fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         // If it cannot be listened for, the process is ended from outside.
         if tokio::signal::ctrl_c().await.is_err() {

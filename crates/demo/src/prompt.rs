@@ -9,13 +9,13 @@ const TEXT_CHARS_MAX: usize = 160;
 /// with long texts cut.
 ///
 /// `serde_json` bounds the depth of what was parsed, and so of this.
-pub(crate) fn compress(result: &Value) -> Value {
+pub(crate) fn compress_tool_result(result: &Value) -> Value {
     match result {
-        Value::Object(members) => Value::Object(compress_members(members)),
+        Value::Object(members) => Value::Object(compress_result_members(members)),
         Value::Array(items) => {
             let mut kept: Vec<Value> = Vec::with_capacity(items.len());
-            for item in items.iter().map(compress) {
-                if !is_empty(&item) && !kept.contains(&item) {
+            for item in items.iter().map(compress_tool_result) {
+                if !is_empty_result(&item) && !kept.contains(&item) {
                     kept.push(item);
                 }
             }
@@ -29,12 +29,13 @@ pub(crate) fn compress(result: &Value) -> Value {
     }
 }
 
-fn compress_members(members: &Map<String, Value>) -> Map<String, Value> {
-    let compressed = members.iter().map(|(name, value)| (name.clone(), compress(value)));
-    compressed.filter(|(_, value)| !is_empty(value)).collect()
+fn compress_result_members(members: &Map<String, Value>) -> Map<String, Value> {
+    let compressed =
+        members.iter().map(|(name, value)| (name.clone(), compress_tool_result(value)));
+    compressed.filter(|(_, value)| !is_empty_result(value)).collect()
 }
 
-fn is_empty(value: &Value) -> bool {
+fn is_empty_result(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
@@ -46,7 +47,7 @@ fn is_empty(value: &Value) -> bool {
 
 /// An estimate of how many tokens a model reads `text` as: one for every four characters, the rule
 /// of thumb that OpenAI gives for English.
-pub(crate) fn estimated_tokens(text: &str) -> u64 {
+pub(crate) fn estimate_prompt_tokens(text: &str) -> u64 {
     text.chars().count().div_ceil(4) as u64
 }
 
@@ -64,14 +65,14 @@ mod tests {
         });
         let cut = format!("{}…", "é".repeat(TEXT_CHARS_MAX));
         let expected = json!({"plans": [{"name": "gold"}], "zero": 0, "no": false, "text": cut});
-        assert_eq!(compress(&result), expected);
-        assert_eq!(compress(&expected)["plans"], expected["plans"]);
+        assert_eq!(compress_tool_result(&result), expected);
+        assert_eq!(compress_tool_result(&expected)["plans"], expected["plans"]);
     }
 
     #[test]
     fn tokens_are_a_quarter_of_the_characters() {
         for (text, tokens) in [("", 0), ("a", 1), ("abcd", 1), ("abcdé", 2)] {
-            assert_eq!(estimated_tokens(text), tokens);
+            assert_eq!(estimate_prompt_tokens(text), tokens);
         }
     }
 }

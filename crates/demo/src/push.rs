@@ -10,16 +10,16 @@ use llm_audit::EventType;
 use serde_json::{Value, json};
 
 use crate::http_client::{HttpClient, Unreachable};
-use crate::step::Step;
+use crate::step::AgentStep;
 
 /// The client of the push service.
-pub(crate) struct Push {
+pub(crate) struct PushClient {
     pub(crate) http: HttpClient,
     /// Of the push service, without a path.
     pub(crate) base_url: String,
 }
 
-impl Push {
+impl PushClient {
     /// Sends `body` and records it as `push.send` of `agent`.
     pub(crate) async fn send(&self, agent: &'static str, body: &Value) -> Result<(), PushError> {
         let text = body.to_string();
@@ -27,7 +27,7 @@ impl Push {
         if llm_audit::captures_content() {
             data["body"] = body.clone();
         }
-        Step::begin(EventType::PushSend, agent, "notify", data).run(self.post(text)).await
+        AgentStep::begin(EventType::PushSend, agent, "notify", data).run(self.post(text)).await
     }
 
     async fn post(&self, text: String) -> Result<(), PushError> {

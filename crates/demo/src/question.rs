@@ -25,7 +25,7 @@ impl Route {
     pub(crate) const ALL: [Self; 3] = [Self::Claims, Self::Plans, Self::Human];
 
     /// Returns the topic with more words; a person if there is none.
-    pub(crate) fn of(entities: &Entities) -> Self {
+    pub(crate) fn from_entities(entities: &Entities) -> Self {
         match (entities.claim_words, entities.plan_words) {
             (0, 0) => Self::Human,
             (claim, plan) if claim >= plan => Self::Claims,

@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 /// Answers that take longer are cut off at the end.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-pub(crate) struct Server {
+pub(crate) struct DemoServer {
     pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<io::Result<()>>,
 }
 
-impl Server {
+impl DemoServer {
     pub(crate) async fn start(address: SocketAddr, router: Router) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;

@@ -25,11 +25,11 @@ use crate::cache::Cache;
 use crate::config::{Config, Provider};
 use crate::http_client::HttpClient;
 use crate::model::ModelClient;
-use crate::push::Push;
+use crate::push::PushClient;
 use crate::question::Question;
-use crate::server::Server;
+use crate::server::DemoServer;
 use crate::standin;
-use crate::step::here;
+use crate::step::current_span_or_new;
 use crate::store::Folder;
 use crate::supervisor::Supervisor;
 use crate::tools::Tools;
@@ -50,8 +50,8 @@ const PROGRESS_MAX: usize = 16;
 ///
 /// It records into the recorder of the process.
 pub struct Service {
-    server: Server,
-    standins: Vec<Server>,
+    server: DemoServer,
+    standins: Vec<DemoServer>,
 }
 
 impl Service {
@@ -63,14 +63,16 @@ impl Service {
     /// An address that cannot be listened on; a temporary folder that cannot be made.
     pub async fn start(config: Config) -> io::Result<Self> {
         let free = Config::default().address;
-        let search = Server::start(free, standin::search::router(config.seed)).await?;
-        let push = Server::start(free, standin::push::router()).await?;
+        let search = DemoServer::start(free, standin::search::search_router(config.seed)).await?;
+        let push = DemoServer::start(free, standin::push::push_standin_router()).await?;
         let mut standins = vec![search, push];
         let urls = [0, 1].map(|at: usize| format!("http://{}", standins[at].address));
         let provider = match config.provider {
             Some(provider) => provider,
             None => {
-                let model = Server::start(free, standin::model::router(config.seed)).await?;
+                let model =
+                    DemoServer::start(free, standin::model::model_standin_router(config.seed))
+                        .await?;
                 let provider = Provider::standin(model.address);
                 standins.push(model);
                 provider
@@ -88,9 +90,9 @@ impl Service {
             tools: Arc::new(tools),
             cache: Cache::default(),
         };
-        let push = Push { http, base_url: push_url };
+        let push = PushClient { http, base_url: push_url };
         let supervisor = Arc::new(Supervisor { agent: Arc::new(agent), store, push });
-        let server = Server::start(config.address, router(supervisor)).await?;
+        let server = DemoServer::start(config.address, service_router(supervisor)).await?;
         Ok(Self { server, standins })
     }
 
@@ -109,10 +111,10 @@ impl Service {
     }
 }
 
-fn router(supervisor: Arc<Supervisor>) -> Router {
+fn service_router(supervisor: Arc<Supervisor>) -> Router {
     Router::new()
-        .route("/benefits/{member}", post(answer))
-        .route("/benefits/{member}/stream", post(stream))
+        .route("/benefits/{member}", post(answer_question))
+        .route("/benefits/{member}/stream", post(stream_answer))
         .layer(
             ServerLayer::new("benefits")
                 .capture_headers(["authorization", "cookie"])
@@ -123,34 +125,34 @@ fn router(supervisor: Arc<Supervisor>) -> Router {
 
 /// The body of a request.
 #[derive(Deserialize)]
-struct Asked {
+struct QuestionBody {
     case: u64,
     contact: String,
     question: String,
 }
 
-async fn answer(
+async fn answer_question(
     State(supervisor): State<Arc<Supervisor>>,
     Path(member): Path<String>,
     headers: HeaderMap,
-    Json(asked): Json<Asked>,
+    Json(asked): Json<QuestionBody>,
 ) -> Response {
-    let encoded = supervisor.answer(question(member, &headers, asked), None).await;
+    let encoded = supervisor.answer(question_from_request(member, &headers, asked), None).await;
     ([(CONTENT_TYPE, "application/json")], encoded).into_response()
 }
 
-async fn stream(
+async fn stream_answer(
     State(supervisor): State<Arc<Supervisor>>,
     Path(member): Path<String>,
     headers: HeaderMap,
-    Json(asked): Json<Asked>,
+    Json(asked): Json<QuestionBody>,
 ) -> Response {
-    let question = question(member, &headers, asked);
+    let question = question_from_request(member, &headers, asked);
     let (tell, told) = mpsc::channel(PROGRESS_MAX);
     // In the stream's hands, so that it ends with it.
     let mut tasks = JoinSet::new();
     let work = async move { supervisor.answer(question, Some(tell)).await };
-    tasks.spawn(work.in_span(here()));
+    tasks.spawn(work.in_span(current_span_or_new()));
     let events = unfold((told, tasks), |(mut told, tasks)| async {
         let (name, text): (&str, String) = told.recv().await?;
         // As JSON, a text of any lines is one line.
@@ -160,7 +162,7 @@ async fn stream(
     Sse::new(events).into_response()
 }
 
-fn question(member: String, headers: &HeaderMap, asked: Asked) -> Question {
+fn question_from_request(member: String, headers: &HeaderMap, asked: QuestionBody) -> Question {
     let header = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
     Question {
         case: asked.case,

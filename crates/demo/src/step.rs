@@ -7,25 +7,25 @@ use llm_audit::{AuditEvent, ErrorDetail, EventType, InSpan, TraceContext};
 use serde_json::Value;
 
 /// The context of the thread or task; a new trace outside of any.
-pub(crate) fn here() -> TraceContext {
+pub(crate) fn current_span_or_new() -> TraceContext {
     TraceContext::current().unwrap_or_else(TraceContext::new_trace)
 }
 
 /// Milliseconds since `begin`.
-pub(crate) fn ms_since(begin: Instant) -> f64 {
+pub(crate) fn step_ms_since(begin: Instant) -> f64 {
     begin.elapsed().as_secs_f64() * 1e3
 }
 
 /// A step that has begun. What is done for it is below [`span`](Self::span), so its own event must
 /// come, whatever becomes of the step. If it is dropped before it ended, it was cancelled.
-pub(crate) struct Step {
+pub(crate) struct AgentStep {
     event: Option<(EventType<'static>, &'static str, &'static str)>,
     data: Value,
     span: TraceContext,
     begin: Instant,
 }
 
-impl Step {
+impl AgentStep {
     /// Begins a step below the current span. If it is cancelled, the event is of this type, agent
     /// and action.
     pub(crate) fn begin(
@@ -35,7 +35,7 @@ impl Step {
         data: Value,
     ) -> Self {
         let event = Some((event_type, agent, action));
-        Self { event, data, span: here().new_span(), begin: Instant::now() }
+        Self { event, data, span: current_span_or_new().new_span(), begin: Instant::now() }
     }
 
     pub(crate) fn span(&self) -> &TraceContext {
@@ -43,7 +43,7 @@ impl Step {
     }
 
     pub(crate) fn latency_ms(&self) -> f64 {
-        ms_since(self.begin)
+        step_ms_since(self.begin)
     }
 
     /// Does the step's work below its span and records how it ended.
@@ -74,7 +74,7 @@ impl Step {
     }
 }
 
-impl Drop for Step {
+impl Drop for AgentStep {
     fn drop(&mut self) {
         self.record(Some(ErrorDetail::new("Cancelled", "the step was dropped before it ended")));
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::percent;
-use crate::step::Step;
+use crate::step::AgentStep;
 
 /// What [`Store::put`] returns.
 pub type Put<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
@@ -50,14 +50,16 @@ impl Error for StoreError {
 }
 
 /// Puts an object and records it as `s3.write` of `agent`.
-pub(crate) async fn put_recorded(
+pub(crate) async fn put_and_record(
     store: &dyn Store,
     agent: &'static str,
     key: &str,
     object: Vec<u8>,
 ) -> Result<(), StoreError> {
     let data = json!({"bucket": store.bucket(), "key": key, "bytes": object.len()});
-    Step::begin(EventType::S3Write, agent, "transcript.put", data).run(store.put(key, object)).await
+    AgentStep::begin(EventType::S3Write, agent, "transcript.put", data)
+        .run(store.put(key, object))
+        .await
 }
 
 /// A folder of this machine, with a file for every object: its key, spelled in percent.
@@ -91,15 +93,15 @@ impl Store for Folder {
     }
 
     fn put<'a>(&'a self, key: &'a str, object: Vec<u8>) -> Put<'a> {
-        let file = self.path.join(percent::encoded(key));
+        let file = self.path.join(percent::percent_encode(key));
         Box::pin(async move {
-            let written = tokio::task::spawn_blocking(move || write(&file, &object));
+            let written = tokio::task::spawn_blocking(move || write_object_file(&file, &object));
             written.await.map_err(StoreError::new)?.map_err(StoreError::new)
         })
     }
 }
 
-fn write(file: &Path, object: &[u8]) -> io::Result<()> {
+fn write_object_file(file: &Path, object: &[u8]) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -115,7 +117,7 @@ mod tests {
         let folder = Folder::temporary().expect("a temporary folder");
         let seen = llm_audit::testing::capture();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let put = put_recorded(&folder, "a", "k/1", b"{}".to_vec());
+        let put = put_and_record(&folder, "a", "k/1", b"{}".to_vec());
         runtime.block_on(put).expect("the folder can be written to");
         assert_eq!(fs::read(folder.path.join("k%2F1")).expect("the file"), b"{}");
         let line = &seen.lines()[0];

@@ -11,10 +11,10 @@ use llm_audit::{AuditEvent, ErrorDetail, EventType, Status, audit_span};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::http_client::{HttpClient, Unreachable, again};
-use crate::message::{Function, as_value};
+use crate::http_client::{HttpClient, Unreachable, with_retry_count};
+use crate::message::{CalledFunction, json_or_text};
 use crate::percent;
-use crate::step::here;
+use crate::step::current_span_or_new;
 
 /// A tool that failed is tried again so often.
 const RETRIES_MAX: u32 = 1;
@@ -55,13 +55,13 @@ pub(crate) struct ClaimQuery {
 }
 
 /// A tool call of the model's, understood.
-enum Call {
+enum ParsedToolCall {
     Plans(PlanQuery),
     Claim(ClaimQuery),
 }
 
 /// The tools, as the model is told.
-pub(crate) fn schema() -> Value {
+pub(crate) fn tool_schema() -> Value {
     let tool = |name: &str, description: &str, properties: Value| {
         let required: Vec<_> = properties.as_object().into_iter().flat_map(Map::keys).collect();
         json!({"type": "function", "function": {
@@ -78,11 +78,15 @@ pub(crate) fn schema() -> Value {
 
 impl Tools {
     /// Does what the model called for: once more if it failed and may yet succeed.
-    pub(crate) async fn answer(&self, function: &Function) -> Result<Value, ToolError> {
-        let call = Call::parse(function).inspect_err(|error| refuse(function, error))?;
+    pub(crate) async fn run_with_retry(
+        &self,
+        function: &CalledFunction,
+    ) -> Result<Value, ToolError> {
+        let call = ParsedToolCall::parse(function)
+            .inspect_err(|error| record_refused_call(function, error))?;
         let mut retries = 0;
         loop {
-            match self.run(&call, retries).await {
+            match self.run_once(&call, retries).await {
                 Err(error) if error.is_recoverable() && retries < RETRIES_MAX => {
                     retries += 1;
                     let data = json!({"tool": function.name, "attempt": retries + 1,
@@ -99,11 +103,11 @@ impl Tools {
     }
 
     /// Runs a tool once, and cancels it if it takes too long.
-    async fn run(&self, call: &Call, retries: u32) -> Result<Value, ToolError> {
+    async fn run_once(&self, call: &ParsedToolCall, retries: u32) -> Result<Value, ToolError> {
         let tool = async {
             match call {
-                Call::Plans(query) => self.plan_search(query, retries).await,
-                Call::Claim(query) => self.claim_status(query, retries).await,
+                ParsedToolCall::Plans(query) => self.plan_search(query, retries).await,
+                ParsedToolCall::Claim(query) => self.claim_status(query, retries).await,
             }
         };
         tokio::select! {
@@ -137,9 +141,10 @@ impl Tools {
         query: &PlanQuery,
         retries: u32,
     ) -> Result<Value, ToolError> {
-        let (member, topic) = (percent::encoded(&query.member), percent::encoded(&query.topic));
+        let (member, topic) =
+            (percent::percent_encode(&query.member), percent::percent_encode(&query.topic));
         let url = format!("{}/plans?member={member}&topic={topic}", self.base_url);
-        self.fetch(again(Request::get(url), retries)).await
+        self.fetch(with_retry_count(Request::get(url), retries)).await
     }
 
     /// The state of a claim.
@@ -149,7 +154,7 @@ impl Tools {
     )]
     async fn claim_status(&self, query: &ClaimQuery, retries: u32) -> Result<Value, ToolError> {
         let url = format!("{}/claims/{}", self.base_url, query.case);
-        self.fetch(again(Request::get(url), retries)).await
+        self.fetch(with_retry_count(Request::get(url), retries)).await
     }
 
     async fn fetch(&self, request: http::request::Builder) -> Result<Value, ToolError> {
@@ -157,14 +162,14 @@ impl Tools {
         let (head, body) = self.http.fetch(request).await.map_err(ToolError::Unreachable)?;
         let text = String::from_utf8_lossy(&body);
         match head.status {
-            StatusCode::OK => Ok(as_value(&text)),
+            StatusCode::OK => Ok(json_or_text(&text)),
             status => Err(ToolError::Refused(status, text.into_owned())),
         }
     }
 }
 
-impl Call {
-    fn parse(function: &Function) -> Result<Self, ToolError> {
+impl ParsedToolCall {
+    fn parse(function: &CalledFunction) -> Result<Self, ToolError> {
         // The parser's own text may quote the arguments; the line and column say enough.
         let unreadable =
             |error: serde_json::Error| ToolError::Unreadable(error.line(), error.column());
@@ -178,12 +183,12 @@ impl Call {
 }
 
 /// Records a call that comes to no tool.
-fn refuse(function: &Function, error: &ToolError) {
-    let snapshot = json!({"arguments": as_value(&function.arguments)});
+fn record_refused_call(function: &CalledFunction, error: &ToolError) {
+    let snapshot = json!({"arguments": json_or_text(&function.arguments)});
     let detail = ErrorDetail::from_error(error).recoverable(true).input_snapshot(&snapshot);
     llm_audit::emit(
         &AuditEvent::new(EventType::ToolError, "benefits", "tool.refuse")
-            .context(&here().new_span())
+            .context(&current_span_or_new().new_span())
             .data(&json!({"tool": function.name}))
             .error(&detail),
     );

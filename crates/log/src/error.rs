@@ -7,9 +7,9 @@ use std::path::PathBuf;
 /// Why a log, a line or a value of it cannot be read.
 ///
 /// `Debug` prints the same text as `Display`, so that `main` can return it.
-pub struct Error(Box<Kind>);
+pub struct Error(Box<LogErrorKind>);
 
-enum Kind {
+enum LogErrorKind {
     /// A folder or a file of the log.
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     /// A text that is not what it should be.
@@ -18,29 +18,29 @@ enum Kind {
 
 impl Error {
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self(Box::new(Kind::Io { doing, path: path.into(), source }))
+        Self(Box::new(LogErrorKind::Io { doing, path: path.into(), source }))
     }
 
     pub(crate) fn parse(what: &'static str, why: impl Into<String>) -> Self {
-        Self(Box::new(Kind::Parse { what, why: why.into() }))
+        Self(Box::new(LogErrorKind::Parse { what, why: why.into() }))
     }
 
     /// What was wrong with a file or folder.
     pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
         match &*self.0 {
-            Kind::Io { source, .. } => Some(source.kind()),
-            Kind::Parse { .. } => None,
+            LogErrorKind::Io { source, .. } => Some(source.kind()),
+            LogErrorKind::Parse { .. } => None,
         }
     }
 
     /// Whether the operating system refused a folder or a file.
     pub fn is_io(&self) -> bool {
-        matches!(*self.0, Kind::Io { .. })
+        matches!(*self.0, LogErrorKind::Io { .. })
     }
 
     /// Whether a text is not a valid line, field or value.
     pub fn is_parse(&self) -> bool {
-        matches!(*self.0, Kind::Parse { .. })
+        matches!(*self.0, LogErrorKind::Parse { .. })
     }
 }
 
@@ -53,10 +53,10 @@ impl fmt::Debug for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::Io { doing, path, source } => {
+            LogErrorKind::Io { doing, path, source } => {
                 write!(f, "cannot {doing} {}: {source}", path.display())
             }
-            Kind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
+            LogErrorKind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
         }
     }
 }
@@ -64,8 +64,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
-            Kind::Io { source, .. } => Some(source),
-            Kind::Parse { .. } => None,
+            LogErrorKind::Io { source, .. } => Some(source),
+            LogErrorKind::Parse { .. } => None,
         }
     }
 }

@@ -46,7 +46,7 @@ impl FileName {
                 (day, digits.parse().ok().filter(|_| plain)?)
             }
         };
-        Some(Self { day: parse_day(day)?, number, is_compressed })
+        Some(Self { day: parse_file_name_day(day)?, number, is_compressed })
     }
 
     /// The name that the file has, or had, without compression.
@@ -56,7 +56,7 @@ impl FileName {
 }
 
 /// Reads `YYYY-MM-DD`, a day of the calendar.
-fn parse_day(day: &str) -> Option<Date> {
+fn parse_file_name_day(day: &str) -> Option<Date> {
     let has_shape = day.len() == 10
         && day.bytes().enumerate().all(|(at, b)| match at {
             4 | 7 => b == b'-',
@@ -95,7 +95,7 @@ pub fn compressed_path(path: &Path) -> PathBuf {
 }
 
 /// Whether the name of a file says that it is compressed.
-pub(crate) fn is_compressed(path: &Path) -> bool {
+pub(crate) fn is_compressed_path(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == &COMPRESSED[1..])
 }
 

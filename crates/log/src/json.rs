@@ -27,8 +27,8 @@ impl<'a> JsonObject<'a> {
         }
         let mut buffers = Buffers::with_max_depth(text.len(), DEPTH_MAX);
         let tape = simd_json::to_tape_with_buffers(text, &mut buffers)
-            .map_err(|error| Error::parse(what, syntax(&error)))?;
-        match Json::first(&tape.0) {
+            .map_err(|error| Error::parse(what, describe_json_error(&error)))?;
+        match Json::from_nodes(&tape.0) {
             Some(json) if json.is_object() => Ok(Self(tape)),
             _ => Err(Error::parse(what, "it is JSON, but no object")),
         }
@@ -36,12 +36,12 @@ impl<'a> JsonObject<'a> {
 
     /// The object as a value.
     pub fn json(&self) -> Json<'_> {
-        Json::first(&self.0.0).expect("parse saw an object")
+        Json::from_nodes(&self.0.0).expect("parse saw an object")
     }
 }
 
 /// simd-json's error in words, without the character it quotes.
-fn syntax(error: &simd_json::Error) -> String {
+fn describe_json_error(error: &simd_json::Error) -> String {
     let what = match error.error() {
         ErrorType::DepthLimitExceeded => "nested too deep",
         ErrorType::InvalidNumber | ErrorType::InvalidExponent | ErrorType::ExpectedNumber => {
@@ -75,7 +75,7 @@ pub struct Json<'a> {
 
 impl<'a> Json<'a> {
     /// The value that begins `nodes`.
-    fn first(nodes: &'a [Node<'a>]) -> Option<Self> {
+    fn from_nodes(nodes: &'a [Node<'a>]) -> Option<Self> {
         let count = match nodes.first()? {
             Node::Object { count, .. } | Node::Array { count, .. } => count + 1,
             Node::String(_) | Node::Static(_) => 1,
@@ -187,7 +187,7 @@ impl<'a> Iterator for Members<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let (name, rest) = self.rest.split_first()?;
         let Node::String(name) = name else { return None };
-        let value = Json::first(rest)?;
+        let value = Json::from_nodes(rest)?;
         self.rest = &rest[value.nodes.len()..];
         Some((name, value))
     }
@@ -203,7 +203,7 @@ impl<'a> Iterator for Items<'a> {
     type Item = Json<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let value = Json::first(self.rest)?;
+        let value = Json::from_nodes(self.rest)?;
         self.rest = &self.rest[value.nodes.len()..];
         Some(value)
     }

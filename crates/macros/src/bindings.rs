@@ -22,7 +22,7 @@ pub(crate) struct Binding {
 pub(crate) struct Bindings(pub(crate) Vec<Binding>);
 
 impl Bindings {
-    pub(crate) fn of(signature: &Signature) -> Result<Self> {
+    pub(crate) fn from_signature(signature: &Signature) -> Result<Self> {
         let mut all = Vec::new();
         for input in &signature.inputs {
             let (FnArg::Typed(syn::PatType { attrs, .. })
@@ -35,11 +35,11 @@ impl Bindings {
             let FnArg::Typed(argument) = input else { continue };
             match &*argument.pat {
                 Pat::Ident(PatIdent { ident, by_ref: None, subpat: None, .. }) => {
-                    let is_copied = is_copied(&argument.ty);
+                    let is_copied = is_copied_type(&argument.ty);
                     all.push(Binding { name: ident.clone(), is_copied });
                 }
                 pattern => {
-                    let mut names = Names(Vec::new());
+                    let mut names = PatternNames(Vec::new());
                     names.visit_pat(pattern);
                     let binding = |name| Binding { name, is_copied: false };
                     all.extend(names.0.into_iter().map(binding));
@@ -50,7 +50,7 @@ impl Bindings {
     }
 
     /// Checks that every one of `names` is an argument.
-    pub(crate) fn check(&self, names: &[Ident]) -> Result<()> {
+    pub(crate) fn check_argument_names(&self, names: &[Ident]) -> Result<()> {
         let unknown = |name: &&Ident| !self.0.iter().any(|binding| binding.name == **name);
         let Some(name) = names.iter().find(unknown) else { return Ok(()) };
         let known: Vec<String> =
@@ -65,9 +65,9 @@ impl Bindings {
 }
 
 /// The names that a pattern binds.
-struct Names(Vec<Ident>);
+struct PatternNames(Vec<Ident>);
 
-impl<'ast> Visit<'ast> for Names {
+impl<'ast> Visit<'ast> for PatternNames {
     fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
         self.0.push(pattern.ident.clone());
         syn::visit::visit_pat_ident(self, pattern);
@@ -78,31 +78,31 @@ impl<'ast> Visit<'ast> for Names {
 ///
 /// The target of a shared reference does not change before the end, unless it is a cell or a lock.
 /// To record a lock is to lock it, perhaps on the thread that already holds it.
-fn is_copied(ty: &Type) -> bool {
+fn is_copied_type(ty: &Type) -> bool {
     match ty {
         Type::Reference(reference) => {
-            reference.mutability.is_none() && !is_changeable(&reference.elem)
+            reference.mutability.is_none() && !is_cell_or_lock_type(&reference.elem)
         }
         Type::Path(path) => {
             path.path.get_ident().is_some_and(|name| COPIED.iter().any(|copied| name == copied))
         }
-        Type::Paren(inner) => is_copied(&inner.elem),
-        Type::Group(inner) => is_copied(&inner.elem),
+        Type::Paren(inner) => is_copied_type(&inner.elem),
+        Type::Group(inner) => is_copied_type(&inner.elem),
         _ => false,
     }
 }
 
 /// Reports whether the name of a type, or of one inside it, is that of a cell or a lock.
-fn is_changeable(ty: &Type) -> bool {
-    fn has_name(tokens: TokenStream) -> bool {
+fn is_cell_or_lock_type(ty: &Type) -> bool {
+    fn names_cell_or_lock(tokens: TokenStream) -> bool {
         tokens.into_iter().any(|token| match token {
             TokenTree::Ident(name) => {
                 let name = name.to_string();
                 ["Cell", "Lock", "Mutex", "Atomic"].iter().any(|part| name.contains(part))
             }
-            TokenTree::Group(group) => has_name(group.stream()),
+            TokenTree::Group(group) => names_cell_or_lock(group.stream()),
             _ => false,
         })
     }
-    has_name(ty.to_token_stream())
+    names_cell_or_lock(ty.to_token_stream())
 }

@@ -28,7 +28,7 @@ pub(crate) const TYPES: [(&str, &str); 19] = [
 /// Reports whether a name may be a type of the user's own.
 ///
 /// It needs two words or more. So a typing error in a one-word name of the schema is refused.
-pub(crate) fn is_custom(name: &str) -> bool {
+pub(crate) fn is_custom_event_name(name: &str) -> bool {
     let is_word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
     };
@@ -36,7 +36,7 @@ pub(crate) fn is_custom(name: &str) -> bool {
 }
 
 /// Lists the accepted names, for a message.
-pub(crate) fn accepted() -> String {
+pub(crate) fn accepted_event_names() -> String {
     let names: Vec<String> = TYPES.iter().map(|(name, _)| format!("`{name}`")).collect();
     format!(
         "accepted: {}; a name of your own, of lower-case words joined by dots, as in \
@@ -63,12 +63,12 @@ mod tests {
     #[test]
     fn names_of_ones_own() {
         for name in ["cart.checkout", "a.b_2.c", "tool.calls"] {
-            assert!(is_custom(name), "{name}");
+            assert!(is_custom_event_name(name), "{name}");
             assert!(llm_audit::is_event_type_name(name), "{name}");
         }
         for name in ["", "cart", "Cart.x", "a.", ".a", "a..b", "audit.start", "a.b c", "tool-call"]
         {
-            assert!(!is_custom(name), "{name}");
+            assert!(!is_custom_event_name(name), "{name}");
         }
     }
 }

@@ -24,21 +24,28 @@ use syn::{
 
 use crate::async_block;
 use crate::bindings::Bindings;
-use crate::options::{CapturedArguments, Event, Options, Recoverable};
+use crate::options::{AuditSpanOptions, CapturedArguments, EventOption, Recoverable};
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let options: Options = parse2(arguments)?;
+pub(crate) fn expand_audit_span(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let options: AuditSpanOptions = parse2(arguments)?;
     let mut function: ItemFn = parse2(item).map_err(|error| {
         Error::new(error.span(), "`#[audit_span]` is for a function or a method with a body")
     })?;
-    refuse(&function.sig)?;
-    let bindings = Bindings::of(&function.sig)?;
-    let call = Call { library: options.library(), function: &function.sig, bindings, options };
-    call.check()?;
-    let block = match async_block::at_end(&function.sig, &function.block) {
-        Some((at, output)) => call.around_future(&function.block, at, &inferred(&output)),
-        None if function.sig.asyncness.is_some() => call.asynchronous(&function.block),
-        None => call.synchronous(&function.block),
+    refuse_unrecordable(&function.sig)?;
+    let bindings = Bindings::from_signature(&function.sig)?;
+    let call = AuditedFunction {
+        library: options.library_path(),
+        function: &function.sig,
+        bindings,
+        options,
+    };
+    call.check_options()?;
+    let block = match async_block::trailing_async_block(&function.sig, &function.block) {
+        Some((at, output)) => {
+            call.expand_returned_future(&function.block, at, &replace_impl_traits(&output))
+        }
+        None if function.sig.asyncness.is_some() => call.expand_async(&function.block),
+        None => call.expand_sync(&function.block),
     };
     *function.block =
         Block { stmts: vec![Stmt::Expr(Expr::Verbatim(block), None)], ..*function.block };
@@ -46,7 +53,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
 }
 
 /// Refuses the functions that cannot be recorded.
-fn refuse(signature: &Signature) -> Result<()> {
+fn refuse_unrecordable(signature: &Signature) -> Result<()> {
     let refused = if let Some(constant) = &signature.constness {
         Some((constant.span(), "a `const fn` cannot be recorded: it may run in the compiler"))
     } else if let Some(abi) = &signature.abi {
@@ -61,20 +68,20 @@ fn refuse(signature: &Signature) -> Result<()> {
 }
 
 /// A function and the options of its attribute.
-struct Call<'f> {
+struct AuditedFunction<'f> {
     library: TokenStream,
     function: &'f Signature,
     bindings: Bindings,
-    options: Options,
+    options: AuditSpanOptions,
 }
 
-impl Call<'_> {
-    fn check(&self) -> Result<()> {
-        self.bindings.check(&self.options.skip)?;
+impl AuditedFunction<'_> {
+    fn check_options(&self) -> Result<()> {
+        self.bindings.check_argument_names(&self.options.skip)?;
         let Some(CapturedArguments::Named(named)) = &self.options.capture_args else {
             return Ok(());
         };
-        self.bindings.check(named)?;
+        self.bindings.check_argument_names(named)?;
         match named.iter().find(|name| self.options.skip.contains(name)) {
             Some(both) => Err(Error::new(both.span(), format!("`{both}` is in `skip` too"))),
             None => Ok(()),
@@ -82,45 +89,52 @@ impl Call<'_> {
     }
 
     /// Expands a plain function, with its body in a closure.
-    fn synchronous(&self, body: &Block) -> TokenStream {
-        let (library, begin, owned) = (&self.library, self.begin(), self.owned());
-        let returned = returned(&self.function.output);
+    fn expand_sync(&self, body: &Block) -> TokenStream {
+        let (library, begin, owned) =
+            (&self.library, self.expand_begin(), self.expand_owned_arguments());
+        let returned = closure_return_type(&self.function.output);
         let call = quote_spanned! {Span::mixed_site()=>
             #library::__span::call(&span, move || -> #returned { #owned #body })
         };
-        let end = self.end(&call, &returned);
+        let end = self.expand_end(&call, &returned);
         quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }
     }
 
     /// Expands an async function, with its body in an async block.
-    fn asynchronous(&self, body: &Block) -> TokenStream {
-        let owned = self.owned();
-        let returned = returned(&self.function.output);
+    fn expand_async(&self, body: &Block) -> TokenStream {
+        let owned = self.expand_owned_arguments();
+        let returned = closure_return_type(&self.function.output);
         let capture = Some(syn::token::Move::default());
-        self.polled(capture, &owned, body, &returned)
+        self.expand_async_body(capture, &owned, body, &returned)
     }
 
     /// Expands a function that ends with an async block, boxed or not; that block is recorded.
-    fn around_future(&self, body: &Block, block: &ExprAsync, output: &Type) -> TokenStream {
-        let polled = self.polled(block.capture, &TokenStream::new(), &block.block, output);
+    fn expand_returned_future(
+        &self,
+        body: &Block,
+        block: &ExprAsync,
+        output: &Type,
+    ) -> TokenStream {
+        let polled =
+            self.expand_async_body(block.capture, &TokenStream::new(), &block.block, output);
         let (capture, attrs) = (&block.capture, &block.attrs);
         let future = quote_spanned! {Span::mixed_site()=> #(#attrs)* async #capture { #polled } };
         let mut body = body.clone();
-        if let Some(found) = async_block::at_end_mut(&mut body) {
+        if let Some(found) = async_block::trailing_async_block_mut(&mut body) {
             *found = Expr::Verbatim(future);
         }
         let statements = body.stmts;
         quote!(#(#statements)*)
     }
 
-    fn polled(
+    fn expand_async_body(
         &self,
         capture: Option<syn::token::Move>,
         owned: &TokenStream,
         body: &Block,
         returned: &Type,
     ) -> TokenStream {
-        let (library, begin) = (&self.library, self.begin());
+        let (library, begin) = (&self.library, self.expand_begin());
         let known = match returned {
             Type::Never(_) => None,
             _ => Some(quote_spanned! {Span::mixed_site()=>
@@ -130,12 +144,12 @@ impl Call<'_> {
         let run = quote_spanned! {Span::mixed_site()=>
             #library::__span::run(&mut span, async #capture { #owned #known #body }).await
         };
-        let end = self.end(&run, returned);
+        let end = self.expand_end(&run, returned);
         quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }
     }
 
     /// Captures the whole arguments, in the order in which they must be dropped.
-    fn owned(&self) -> TokenStream {
+    fn expand_owned_arguments(&self) -> TokenStream {
         let names = self.bindings.0.iter().rev().map(|binding| &binding.name);
         let receiver = self.function.receiver().map(|receiver| &receiver.self_token);
         let receiver = receiver.into_iter();
@@ -143,13 +157,15 @@ impl Call<'_> {
     }
 
     /// Begins the span; the expression is `None` if nothing is recorded.
-    fn begin(&self) -> TokenStream {
+    fn expand_begin(&self) -> TokenStream {
         let library = &self.library;
-        let (head, captured) = (self.head(), self.captured());
+        let (head, captured) = (self.expand_head(), self.expand_captured_args());
         let of_snapshot =
             || self.bindings.0.iter().filter(|binding| !self.options.skip.contains(&binding.name));
-        let moved = of_snapshot().filter(|b| !b.is_copied).map(|b| self.member(&b.name, "value"));
-        let kept = of_snapshot().filter(|b| b.is_copied).map(|b| self.member(&b.name, "value"));
+        let moved =
+            of_snapshot().filter(|b| !b.is_copied).map(|b| self.expand_member(&b.name, "value"));
+        let kept =
+            of_snapshot().filter(|b| b.is_copied).map(|b| self.expand_member(&b.name, "value"));
         let logger = match &self.options.logger {
             Some(logger) => quote_spanned!(Span::mixed_site()=> #library::__span::to(&#logger)),
             None => quote_spanned!(Span::mixed_site()=> #library::__span::process()),
@@ -173,26 +189,30 @@ impl Call<'_> {
         }}
     }
 
-    fn head(&self) -> TokenStream {
+    fn expand_head(&self) -> TokenStream {
         let library = &self.library;
         let own_name = Expr::Lit(syn::ExprLit {
             attrs: Vec::new(),
-            lit: syn::LitStr::new(&plain_name(&self.function.ident), Span::mixed_site()).into(),
+            lit: syn::LitStr::new(
+                &name_without_raw_prefix(&self.function.ident),
+                Span::mixed_site(),
+            )
+            .into(),
         });
-        let agent = self.name(self.options.agent.as_ref().unwrap_or(&own_name));
-        let action = self.name(self.options.action.as_ref().unwrap_or(&own_name));
+        let agent = self.expand_name(self.options.agent.as_ref().unwrap_or(&own_name));
+        let action = self.expand_name(self.options.action.as_ref().unwrap_or(&own_name));
         let event = match &self.options.event {
             None => quote_spanned!(Span::mixed_site()=> ::core::option::Option::None),
             Some(event) => {
                 let event = match event {
-                    Event::Known(variant, span) => {
+                    EventOption::Known(variant, span) => {
                         let variant = Ident::new(variant, *span);
                         quote_spanned!(Span::mixed_site()=> #library::EventType::#variant)
                     }
-                    Event::Custom(name) => {
+                    EventOption::Custom(name) => {
                         quote_spanned!(Span::mixed_site()=> #library::EventType::Custom(#name))
                     }
-                    Event::Expression(event) => quote!(#event),
+                    EventOption::Expression(event) => quote!(#event),
                 };
                 quote_spanned!(Span::mixed_site()=> ::core::option::Option::Some(#event))
             }
@@ -211,7 +231,7 @@ impl Call<'_> {
     }
 
     /// Expands an agent or an action.
-    fn name(&self, given: &Expr) -> TokenStream {
+    fn expand_name(&self, given: &Expr) -> TokenStream {
         let library = &self.library;
         match given {
             Expr::Lit(literal) => {
@@ -222,23 +242,23 @@ impl Call<'_> {
     }
 
     /// Expands the arguments that `capture_args` selects.
-    fn captured(&self) -> Vec<TokenStream> {
+    fn expand_captured_args(&self) -> Vec<TokenStream> {
         match &self.options.capture_args {
             None => Vec::new(),
             Some(CapturedArguments::Named(named)) => {
-                named.iter().map(|name| self.member(name, "named_value")).collect()
+                named.iter().map(|name| self.expand_member(name, "named_value")).collect()
             }
             Some(CapturedArguments::All) => {
                 let names = self.bindings.0.iter().map(|binding| &binding.name);
                 let taken = names.filter(|name| !self.options.skip.contains(name));
-                taken.map(|name| self.member(name, "value")).collect()
+                taken.map(|name| self.expand_member(name, "value")).collect()
             }
         }
     }
 
     /// Expands a name and its recorded value; the compiler shows errors at `name`.
-    fn member(&self, name: &Ident, method: &str) -> TokenStream {
-        let (library, text) = (&self.library, plain_name(name));
+    fn expand_member(&self, name: &Ident, method: &str) -> TokenStream {
+        let (library, text) = (&self.library, name_without_raw_prefix(name));
         let method = format_ident!("audit_span_{method}", span = name.span());
         quote_spanned! {Span::mixed_site()=>
             (#text, (&&&#library::__span::Pick(&#name)).#method())
@@ -246,7 +266,7 @@ impl Call<'_> {
     }
 
     /// Expands the end of the span, before the result is returned.
-    fn end(&self, result: &TokenStream, returned: &Type) -> TokenStream {
+    fn expand_end(&self, result: &TokenStream, returned: &Type) -> TokenStream {
         if matches!(returned, Type::Never(_)) {
             let unreachable = self.function.asyncness.map(|_| quote!(; ::core::unreachable!()));
             return quote!(#result #unreachable);
@@ -290,15 +310,15 @@ impl Call<'_> {
 }
 
 /// Returns the function's return type in a form that a closure may have.
-fn returned(output: &ReturnType) -> Type {
+fn closure_return_type(output: &ReturnType) -> Type {
     match output {
         ReturnType::Default => parse_quote_spanned!(Span::mixed_site()=> ()),
-        ReturnType::Type(_, ty) => inferred(ty),
+        ReturnType::Type(_, ty) => replace_impl_traits(ty),
     }
 }
 
 /// Replaces every `impl Trait` in a type by `_`.
-fn inferred(ty: &Type) -> Type {
+fn replace_impl_traits(ty: &Type) -> Type {
     struct Infer;
     impl VisitMut for Infer {
         fn visit_type_mut(&mut self, ty: &mut Type) {
@@ -315,7 +335,7 @@ fn inferred(ty: &Type) -> Type {
 }
 
 /// Returns a name without its `r#`.
-fn plain_name(name: &Ident) -> String {
+fn name_without_raw_prefix(name: &Ident) -> String {
     let name = name.to_string();
     name.strip_prefix("r#").unwrap_or(&name).to_owned()
 }

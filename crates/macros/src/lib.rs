@@ -139,7 +139,7 @@ mod options;
 /// All other arguments are encoded at once. Pass large ones by reference, or `skip` them.
 #[proc_macro_attribute]
 pub fn audit_span(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(arguments.into(), item.into())
+    expand::expand_audit_span(arguments.into(), item.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

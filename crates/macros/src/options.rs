@@ -15,10 +15,10 @@ const ACCEPTED: &str = "accepted: `agent = …`, `action = …`, `event = …`, 
 
 /// The options, as written.
 #[derive(Default)]
-pub(crate) struct Options {
+pub(crate) struct AuditSpanOptions {
     pub(crate) agent: Option<Expr>,
     pub(crate) action: Option<Expr>,
-    pub(crate) event: Option<Event>,
+    pub(crate) event: Option<EventOption>,
     pub(crate) logger: Option<Expr>,
     pub(crate) capture_args: Option<CapturedArguments>,
     pub(crate) capture_result: bool,
@@ -39,21 +39,21 @@ pub(crate) enum Recoverable {
 }
 
 /// The type of the one event at the end.
-pub(crate) enum Event {
+pub(crate) enum EventOption {
     /// The variant of `EventType`.
     Known(&'static str, Span),
     Custom(LitStr),
     Expression(Expr),
 }
 
-impl Options {
+impl AuditSpanOptions {
     /// Returns the path of the library.
-    pub(crate) fn library(&self) -> TokenStream {
+    pub(crate) fn library_path(&self) -> TokenStream {
         self.library.as_ref().map_or_else(|| quote!(::llm_audit), ToTokens::to_token_stream)
     }
 }
 
-impl Parse for Options {
+impl Parse for AuditSpanOptions {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut options = Self::default();
         let mut seen: Vec<Ident> = Vec::new();
@@ -62,7 +62,7 @@ impl Parse for Options {
             if seen.contains(&name) {
                 return Err(Error::new(name.span(), format!("`{name}` is given twice")));
             }
-            options.read(&name, input)?;
+            options.parse_option(&name, input)?;
             seen.push(name);
             if !input.is_empty() && !input.peek(Token![,]) {
                 return Err(input.error(format!("expected a comma; {ACCEPTED}")));
@@ -78,19 +78,19 @@ impl Parse for Options {
     }
 }
 
-impl Options {
+impl AuditSpanOptions {
     /// Reads the text after the name of an option.
-    fn read(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
+    fn parse_option(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
         match name.to_string().as_str() {
-            "agent" => self.agent = Some(value(name, input)?),
-            "action" => self.action = Some(value(name, input)?),
-            "event" => self.event = Some(event(value(name, input)?)?),
-            "logger" => self.logger = Some(value(name, input)?),
-            "capture_args" => self.capture_args = Some(captured(input)?),
+            "agent" => self.agent = Some(parse_option_value(name, input)?),
+            "action" => self.action = Some(parse_option_value(name, input)?),
+            "event" => self.event = Some(parse_event_option(parse_option_value(name, input)?)?),
+            "logger" => self.logger = Some(parse_option_value(name, input)?),
+            "capture_args" => self.capture_args = Some(parse_capture_args(input)?),
             "capture_result" => self.capture_result = true,
-            "skip" => self.skip = names(name, input)?,
-            "recoverable" => self.recoverable = Some(recoverable(name, input)?),
-            "crate" => self.library = Some(library(value(name, input)?)?),
+            "skip" => self.skip = parse_argument_names(name, input)?,
+            "recoverable" => self.recoverable = Some(parse_recoverable(name, input)?),
+            "crate" => self.library = Some(parse_library_path(parse_option_value(name, input)?)?),
             _ => {
                 let message = format!("unknown option `{name}`; {ACCEPTED}");
                 return Err(Error::new(name.span(), message));
@@ -101,7 +101,7 @@ impl Options {
 }
 
 /// Reads `= …`.
-fn value(name: &Ident, input: ParseStream<'_>) -> Result<Expr> {
+fn parse_option_value(name: &Ident, input: ParseStream<'_>) -> Result<Expr> {
     if !input.peek(Token![=]) {
         let message = format!("`{name}` needs a value: `{name} = …`");
         return Err(Error::new(name.span(), message));
@@ -111,7 +111,7 @@ fn value(name: &Ident, input: ParseStream<'_>) -> Result<Expr> {
 }
 
 /// Reads `(a, b)`; refuses a name that occurs twice.
-fn names(name: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>> {
+fn parse_argument_names(name: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>> {
     if !input.peek(token::Paren) {
         let message = format!("`{name}` needs the names of arguments: `{name}(a, b)`");
         return Err(Error::new(name.span(), message));
@@ -128,18 +128,19 @@ fn names(name: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>> {
     Ok(names)
 }
 
-fn captured(input: ParseStream<'_>) -> Result<CapturedArguments> {
+fn parse_capture_args(input: ParseStream<'_>) -> Result<CapturedArguments> {
     if !input.peek(token::Paren) {
         return Ok(CapturedArguments::All);
     }
-    names(&Ident::new("capture_args", Span::call_site()), input).map(CapturedArguments::Named)
+    parse_argument_names(&Ident::new("capture_args", Span::call_site()), input)
+        .map(CapturedArguments::Named)
 }
 
-fn recoverable(name: &Ident, input: ParseStream<'_>) -> Result<Recoverable> {
+fn parse_recoverable(name: &Ident, input: ParseStream<'_>) -> Result<Recoverable> {
     if !input.peek(Token![=]) {
         return Ok(Recoverable::Always(true));
     }
-    Ok(match value(name, input)? {
+    Ok(match parse_option_value(name, input)? {
         Expr::Lit(literal) => match literal.lit {
             Lit::Bool(always) => Recoverable::Always(always.value),
             other => {
@@ -151,24 +152,24 @@ fn recoverable(name: &Ident, input: ParseStream<'_>) -> Result<Recoverable> {
     })
 }
 
-fn event(given: Expr) -> Result<Event> {
-    let Expr::Lit(literal) = &given else { return Ok(Event::Expression(given)) };
+fn parse_event_option(given: Expr) -> Result<EventOption> {
+    let Expr::Lit(literal) = &given else { return Ok(EventOption::Expression(given)) };
     let Lit::Str(name) = &literal.lit else {
-        return Err(Error::new(literal.lit.span(), events::accepted()));
+        return Err(Error::new(literal.lit.span(), events::accepted_event_names()));
     };
     let text = name.value();
     if let Some((_, variant)) = events::TYPES.iter().find(|(known, _)| *known == text) {
-        return Ok(Event::Known(variant, name.span()));
+        return Ok(EventOption::Known(variant, name.span()));
     }
-    if events::is_custom(&text) {
-        return Ok(Event::Custom(name.clone()));
+    if events::is_custom_event_name(&text) {
+        return Ok(EventOption::Custom(name.clone()));
     }
-    let message = format!("`{text}` is not a type of an event; {}", events::accepted());
+    let message = format!("`{text}` is not a type of an event; {}", events::accepted_event_names());
     Err(Error::new(name.span(), message))
 }
 
 /// Reads a path, or a path as a string.
-fn library(given: Expr) -> Result<Path> {
+fn parse_library_path(given: Expr) -> Result<Path> {
     match given {
         Expr::Path(path) if path.qself.is_none() => Ok(path.path),
         Expr::Lit(literal) => match literal.lit {

@@ -11,15 +11,15 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use crate::fork::Process;
 
 /// A value that is set once and stays.
-pub struct Once<T>(AtomicPtr<T>);
+pub struct OnceCell<T>(AtomicPtr<T>);
 
-impl<T: Send + Sync + 'static> Default for Once<T> {
+impl<T: Send + Sync + 'static> Default for OnceCell<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Send + Sync + 'static> Once<T> {
+impl<T: Send + Sync + 'static> OnceCell<T> {
     /// Creates an empty cell.
     pub const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
@@ -55,14 +55,14 @@ impl<T: Send + Sync + 'static> Once<T> {
 /// A static that is made on first use. If several threads are first, each makes a value, and one
 /// value stays.
 pub struct Lazy<T: 'static> {
-    value: Once<T>,
+    value: OnceCell<T>,
     make: fn() -> T,
 }
 
 impl<T: Send + Sync + 'static> Lazy<T> {
     /// Creates a cell whose value `make` makes on first use.
     pub const fn new(make: fn() -> T) -> Self {
-        Self { value: Once::new(), make }
+        Self { value: OnceCell::new(), make }
     }
 }
 
@@ -77,9 +77,9 @@ impl<T: Send + Sync + 'static> Deref for Lazy<T> {
 
 /// A value that every process has for itself. A forked child finds none, and the parent's value stays
 /// untouched.
-pub struct PerProcess<T>(AtomicPtr<Of<T>>);
+pub struct PerProcess<T>(AtomicPtr<ProcessValue<T>>);
 
-struct Of<T> {
+struct ProcessValue<T> {
     process: Process,
     value: T,
 }
@@ -99,10 +99,10 @@ impl<T: Send + Sync> PerProcess<T> {
     /// Returns the value of this process, if there is one.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        self.of(self.0.load(Ordering::Acquire))
+        self.value_if_current(self.0.load(Ordering::Acquire))
     }
 
-    fn of(&self, there: *mut Of<T>) -> Option<&T> {
+    fn value_if_current(&self, there: *mut ProcessValue<T>) -> Option<&T> {
         // SAFETY: null, or from a box that is freed with `self` at the earliest. The callers load it
         // with Acquire, which pairs with the release below.
         let there = unsafe { there.as_ref() }?;
@@ -114,10 +114,11 @@ impl<T: Send + Sync> PerProcess<T> {
     /// dropped.
     pub fn get_or_make(&self, make: impl FnOnce() -> T) -> (&T, bool) {
         let there = self.0.load(Ordering::Acquire);
-        if let Some(value) = self.of(there) {
+        if let Some(value) = self.value_if_current(there) {
             return (value, false);
         }
-        let new = Box::into_raw(Box::new(Of { process: Process::current(), value: make() }));
+        let new =
+            Box::into_raw(Box::new(ProcessValue { process: Process::current(), value: make() }));
         match self.0.compare_exchange(there, new, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: it is freed with `self` at the earliest. The value before it belongs to a parent
             // and is never freed.
@@ -125,7 +126,7 @@ impl<T: Send + Sync> PerProcess<T> {
             Err(other) => {
                 // SAFETY: it was made above, and nobody else has it.
                 drop(unsafe { Box::from_raw(new) });
-                // SAFETY: as in `of`. Another thread of this process has just stored it.
+                // SAFETY: as in `value_if_current`. Another thread of this process has just stored it.
                 (unsafe { &(*other).value }, false)
             }
         }
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_first_value_stays() {
-        let once = Once::<u32>::new();
+        let once = OnceCell::<u32>::new();
         assert_eq!(once.get(), None);
         assert_eq!((*once.set(1), *once.set(2), once.get()), (1, 1, Some(&1)));
     }

@@ -20,46 +20,46 @@ use crate::lock::Mutex;
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What is closed when the process exits.
-pub trait Close: Send + Sync {
+pub trait CloseAtExit: Send + Sync {
     /// Refuses later work and asks the worker to end, without waiting for it.
     fn close(&self);
 
     /// Closes, and waits for the worker until [`CLOSE_DEADLINE`] after the first request. It uses no
     /// thread-locals.
-    fn end(&self);
+    fn close_and_wait(&self);
 }
 
 /// What this process closes when it exits.
-static LOGGERS: PerProcess<Mutex<Vec<Weak<dyn Close>>>> = PerProcess::new();
+static LOGGERS: PerProcess<Mutex<Vec<Weak<dyn CloseAtExit>>>> = PerProcess::new();
 
 /// Registers a logger to be closed when the process exits.
-pub fn close_at_exit(logger: &Arc<impl Close + 'static>) {
-    platform::watch_exit();
+pub fn close_at_exit(logger: &Arc<impl CloseAtExit + 'static>) {
+    platform::register_exit_handler();
     let mut loggers = LOGGERS.get_or_make(Mutex::default).0.lock();
     loggers.retain(|known| known.strong_count() > 0);
-    let logger: Weak<dyn Close> = Arc::downgrade(logger) as _;
+    let logger: Weak<dyn CloseAtExit> = Arc::downgrade(logger) as _;
     loggers.push(logger);
 }
 
 /// Closes everything that is registered in this process, and waits for it. A writer does not wait for
 /// itself. Uses no thread-locals, which may be gone by now.
 #[cfg(unix)]
-fn close_all() {
+fn close_loggers_at_exit() {
     let Some(loggers) = LOGGERS.get() else { return };
     let loggers: Vec<_> = loggers.lock().iter().filter_map(Weak::upgrade).collect();
     // All are closed first, so that they share the same time.
     loggers.iter().for_each(|logger| logger.close());
-    loggers.iter().for_each(|logger| logger.end());
+    loggers.iter().for_each(|logger| logger.close_and_wait());
 }
 
 /// The reason why signals are not handled.
 #[derive(Debug)]
 #[cfg(unix)]
-pub struct Error(Cause);
+pub struct SignalError(SignalErrorCause);
 
 #[cfg(unix)]
 #[derive(Debug)]
-enum Cause {
+enum SignalErrorCause {
     /// Another handler of the application listens to SIGTERM or SIGINT.
     Taken,
     /// The operating system refused a handler.
@@ -67,58 +67,58 @@ enum Cause {
 }
 
 #[cfg(unix)]
-impl Error {
+impl SignalError {
     /// Whether the operating system refused a handler. Otherwise the application has one already.
     pub fn is_io(&self) -> bool {
-        matches!(self.0, Cause::Refused(_))
+        matches!(self.0, SignalErrorCause::Refused(_))
     }
 }
 
 #[cfg(unix)]
-impl fmt::Display for Error {
+impl fmt::Display for SignalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Cause::Taken => f.write_str("SIGTERM or SIGINT has another handler already"),
-            Cause::Refused(source) => write!(f, "cannot listen to a signal: {source}"),
+            SignalErrorCause::Taken => f.write_str("SIGTERM or SIGINT has another handler already"),
+            SignalErrorCause::Refused(source) => write!(f, "cannot listen to a signal: {source}"),
         }
     }
 }
 
 #[cfg(unix)]
-impl std::error::Error for Error {
+impl std::error::Error for SignalError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            Cause::Taken => None,
-            Cause::Refused(source) => Some(source),
+            SignalErrorCause::Taken => None,
+            SignalErrorCause::Refused(source) => Some(source),
         }
     }
 }
 
 /// Identifies the calling thread without a thread-local.
 #[inline]
-pub fn thread() -> usize {
-    platform::thread()
+pub fn current_thread_id() -> usize {
+    platform::current_thread_id()
 }
 
 /// A writer thread, counted from before it runs.
-pub struct Writing(());
+pub struct WriterExitGuard(());
 
-impl Writing {
+impl WriterExitGuard {
     /// Counts a thread that is about to start.
     pub fn begin() -> Self {
-        fork::own().writers.fetch_add(1, Ordering::SeqCst);
+        fork::process_state().writers.fetch_add(1, Ordering::SeqCst);
         Self(())
     }
 }
 
-impl Drop for Writing {
+impl Drop for WriterExitGuard {
     /// Ends the process if a signal waits for this writer only.
     fn drop(&mut self) {
-        let own = fork::own();
+        let own = fork::process_state();
         let is_last = own.writers.fetch_sub(1, Ordering::SeqCst) == 1;
         match own.closing.load(Ordering::SeqCst) {
             0 => {}
-            signal if is_last => platform::end_by(signal),
+            signal if is_last => platform::end_process_by_signal(signal),
             _ => {}
         }
     }
@@ -126,15 +126,15 @@ impl Drop for Writing {
 
 /// Returns whether a signal asks the writers to close.
 #[inline]
-pub fn is_closing() -> bool {
+pub fn signal_asks_to_close() -> bool {
     // Relaxed: the note carries no other data.
-    fork::own().closing.load(Ordering::Relaxed) != 0
+    fork::process_state().closing.load(Ordering::Relaxed) != 0
 }
 
 #[cfg(unix)]
 pub use platform::close_on_signals;
 #[cfg(unix)]
-pub use platform::listens;
+pub use platform::listens_for_signals;
 
 #[cfg(unix)]
 mod platform {
@@ -145,11 +145,11 @@ mod platform {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::CLOSE_DEADLINE;
-    use super::{Cause, Error};
+    use super::{SignalError, SignalErrorCause};
     use crate::fork;
 
     /// Registers the exit handler, once for a process and its children.
-    pub(super) fn watch_exit() {
+    pub(super) fn register_exit_handler() {
         static WATCHED: AtomicBool = AtomicBool::new(false);
         if !WATCHED.swap(true, Ordering::Relaxed) {
             // SAFETY: a function of this type that does not unwind. If there is no memory for it, the
@@ -159,10 +159,10 @@ mod platform {
     }
 
     extern "C" fn at_exit() {
-        super::close_all();
+        super::close_loggers_at_exit();
     }
 
-    pub(super) fn thread() -> usize {
+    pub(super) fn current_thread_id() -> usize {
         // SAFETY: it has no precondition.
         unsafe { libc::pthread_self() as usize }
     }
@@ -173,7 +173,7 @@ mod platform {
     static LISTENS: AtomicBool = AtomicBool::new(false);
 
     /// Returns whether a signal may ask the writers to close, so that they have to look for it.
-    pub fn listens() -> bool {
+    pub fn listens_for_signals() -> bool {
         LISTENS.load(Ordering::Relaxed)
     }
 
@@ -194,40 +194,40 @@ mod platform {
     /// llm_audit_process::exit::close_on_signals()?;
     /// # Ok::<(), llm_audit_process::exit::Error>(())
     /// ```
-    pub fn close_on_signals() -> Result<(), Error> {
+    pub fn close_on_signals() -> Result<(), SignalError> {
         // Made here, because a handler must not make it.
-        fork::own();
+        fork::process_state();
         let mut free = Vec::new();
         for signal in SIGNALS {
-            match handler_of(signal)? {
+            match current_signal_handler(signal)? {
                 libc::SIG_DFL => free.push(signal),
                 libc::SIG_IGN => {}
                 known if known == on_signal as *const () as usize => {}
-                _ => return Err(Error(Cause::Taken)),
+                _ => return Err(SignalError(SignalErrorCause::Taken)),
             }
         }
         // Set before the first signal can come, so that a writer looks in time.
         LISTENS.store(true, Ordering::Relaxed);
         for signal in free {
-            if !handle(signal, on_signal as *const () as usize) {
-                return Err(Error(Cause::Refused(io::Error::last_os_error())));
+            if !set_signal_handler(signal, on_signal as *const () as usize) {
+                return Err(SignalError(SignalErrorCause::Refused(io::Error::last_os_error())));
             }
         }
         Ok(())
     }
 
-    fn handler_of(signal: c_int) -> Result<usize, Error> {
+    fn current_signal_handler(signal: c_int) -> Result<usize, SignalError> {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: no new action is given, and there is room for the current one.
         if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } != 0 {
-            return Err(Error(Cause::Refused(io::Error::last_os_error())));
+            return Err(SignalError(SignalErrorCause::Refused(io::Error::last_os_error())));
         }
         // SAFETY: the call filled it, and all zeros are valid too.
         Ok(unsafe { action.assume_init() }.sa_sigaction)
     }
 
     /// Sets the handler of a signal, and returns whether that worked. A signal handler may call it.
-    fn handle(signal: c_int, handler: usize) -> bool {
+    fn set_signal_handler(signal: c_int, handler: usize) -> bool {
         // SAFETY: zeros are a valid action: the default one, no signal blocked, no flag.
         let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
         action.sa_sigaction = handler;
@@ -239,27 +239,27 @@ mod platform {
 
     /// Handles SIGTERM and SIGINT. It changes atomics, and calls what a handler may call.
     extern "C" fn on_signal(signal: c_int) {
-        let (own, order) = (fork::own(), Ordering::SeqCst);
+        let (own, order) = (fork::process_state(), Ordering::SeqCst);
         let is_first = own.closing.compare_exchange(0, signal, order, order).is_ok();
-        // SeqCst here and in `Writing`: either the last writer sees the note, or this handler sees that
+        // SeqCst here and in `WriterExitGuard`: either the last writer sees the note, or this handler sees that
         // no writer is left.
         if !is_first || own.writers.load(order) == 0 {
-            return end_by(signal);
+            return end_process_by_signal(signal);
         }
-        let _impossible = handle(libc::SIGALRM, on_alarm as *const () as usize);
+        let _impossible = set_signal_handler(libc::SIGALRM, on_alarm_signal as *const () as usize);
         // SAFETY: it has no precondition.
         unsafe { libc::alarm(CLOSE_DEADLINE.as_secs() as u32) };
     }
 
     /// Handles the end of the writers' time.
-    extern "C" fn on_alarm(_: c_int) {
-        end_by(fork::own().closing.load(Ordering::Relaxed));
+    extern "C" fn on_alarm_signal(_: c_int) {
+        end_process_by_signal(fork::process_state().closing.load(Ordering::Relaxed));
     }
 
     /// Ends the process by the default action of a signal, or with the status that a shell gives for
     /// that signal. A signal handler may call it.
-    pub(super) fn end_by(signal: c_int) {
-        let _impossible = handle(signal, libc::SIG_DFL);
+    pub(super) fn end_process_by_signal(signal: c_int) {
+        let _impossible = set_signal_handler(signal, libc::SIG_DFL);
         // SAFETY: all zeros are a valid set, and each call gets valid arguments.
         unsafe {
             let mut set: libc::sigset_t = MaybeUninit::zeroed().assume_init();
@@ -278,19 +278,19 @@ mod platform {
 mod platform {
     use std::hash::{DefaultHasher, Hash, Hasher};
 
-    pub(super) fn watch_exit() {}
+    pub(super) fn register_exit_handler() {}
 
-    pub(super) fn thread() -> usize {
+    pub(super) fn current_thread_id() -> usize {
         let mut hasher = DefaultHasher::new();
         std::thread::current().id().hash(&mut hasher);
         hasher.finish() as usize
     }
 
-    pub(super) fn end_by(_signal: i32) {}
+    pub(super) fn end_process_by_signal(_signal: i32) {}
 }
 
 /// Returns whether a signal may ask the writers to close. Never, on this platform.
 #[cfg(not(unix))]
-pub fn listens() -> bool {
+pub fn listens_for_signals() -> bool {
     false
 }

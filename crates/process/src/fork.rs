@@ -7,7 +7,7 @@
 //! - [`Process`] identifies the process. It is read with one load and differs in a child.
 //! - [`cell`](crate::cell) has cells that nobody waits for, and cells that each process has for itself.
 //! - [`lock`](crate::lock) has locks that share no state, and one that a child can open.
-//! - [`Private`] descriptors are closed in every child. A lock on a file is held as long as any copy
+//! - [`PrivateDescriptor`]s are closed in every child. A lock on a file is held as long as any copy
 //!   of its descriptor is open.
 //!
 //! The kernel wipes a page of memory on a fork (`MADV_WIPEONFORK`), and the child sees zeros there.
@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 ///
 /// Relaxed throughout: each number is independent, and the kernel wipes them before any thread of the
 /// child runs.
-pub struct Own {
+pub struct ProcessState {
     /// The number of this process, or zero if nobody has asked yet.
     process: AtomicU64,
     /// Events emitted before `init`.
@@ -34,7 +34,7 @@ pub struct Own {
     pub closing: AtomicI32,
 }
 
-impl Own {
+impl ProcessState {
     const fn new() -> Self {
         Self {
             process: AtomicU64::new(0),
@@ -55,7 +55,7 @@ impl Own {
 
 /// What the owner of shared tables does around every fork.
 #[derive(Debug)]
-pub struct Hooks {
+pub struct ForkHooks {
     /// Runs in the parent before the fork: waits until no table is half changed, and blocks further
     /// changes.
     pub before: fn(),
@@ -66,8 +66,8 @@ pub struct Hooks {
     pub child: fn(),
 }
 
-/// Null until [`register`] was called.
-static HOOKS: AtomicPtr<Hooks> = AtomicPtr::new(ptr::null_mut());
+/// Null until [`register_fork_hooks`] was called.
+static HOOKS: AtomicPtr<ForkHooks> = AtomicPtr::new(ptr::null_mut());
 
 /// Makes every later fork of this process and its children run these hooks. There is one set of
 /// hooks. Registering it again costs two loads.
@@ -77,7 +77,7 @@ static HOOKS: AtomicPtr<Hooks> = AtomicPtr::new(ptr::null_mut());
 /// # Panics
 ///
 /// Other hooks are registered.
-pub fn register(hooks: &'static Hooks) {
+pub fn register_fork_hooks(hooks: &'static ForkHooks) {
     let hooks = ptr::from_ref(hooks).cast_mut();
     let (acquire, release) = (Ordering::Acquire, Ordering::Release);
     if let Err(known) = HOOKS.compare_exchange(ptr::null_mut(), hooks, release, acquire) {
@@ -87,35 +87,35 @@ pub fn register(hooks: &'static Hooks) {
     // threads are here at once, a fork runs the hooks several times, which they have to count.
     static ARE_INSTALLED: AtomicBool = AtomicBool::new(false);
     if !ARE_INSTALLED.load(acquire) {
-        platform::install_hooks();
+        platform::install_hook_handlers();
         ARE_INSTALLED.store(true, release);
     }
-    own();
+    process_state();
 }
 
 /// Used if the kernel cannot wipe memory on a fork.
-static UNWIPED: Own = Own::new();
+static UNWIPED: ProcessState = ProcessState::new();
 /// Null until first asked for. Never freed.
-static OWN: AtomicPtr<Own> = AtomicPtr::new(ptr::null_mut());
+static OWN: AtomicPtr<ProcessState> = AtomicPtr::new(ptr::null_mut());
 
 /// Returns the state of this process.
 ///
 /// A signal handler may call this if it was called before.
 #[inline]
-pub fn own() -> &'static Own {
+pub fn process_state() -> &'static ProcessState {
     // Acquire: pairs with the release that published it.
     match OWN.load(Ordering::Acquire) {
-        null if null.is_null() => begin(),
-        // SAFETY: only `begin` stores it, and what it points to is never freed.
+        null if null.is_null() => make_process_state(),
+        // SAFETY: only `make_process_state` stores it, and what it points to is never freed.
         own => unsafe { &*own },
     }
 }
 
 #[cold]
-fn begin() -> &'static Own {
+fn make_process_state() -> &'static ProcessState {
     // If several threads are here at once, the handlers may run twice, and a page is left over.
-    platform::watch();
-    let own = platform::wiped_on_fork().unwrap_or(&raw const UNWIPED).cast_mut();
+    platform::install_child_handler();
+    let own = platform::map_page_wiped_on_fork().unwrap_or(&raw const UNWIPED).cast_mut();
     let published = OWN.compare_exchange(ptr::null_mut(), own, Ordering::AcqRel, Ordering::Acquire);
     let own = published.err().unwrap_or(own);
     // SAFETY: it points to a static, or to a page of zeros that is never unmapped.
@@ -125,7 +125,7 @@ fn begin() -> &'static Own {
 /// A process, distinct from its ancestors and its children.
 #[derive(Clone, Copy)]
 pub struct Process {
-    own: &'static Own,
+    own: &'static ProcessState,
     number: u64,
 }
 
@@ -133,15 +133,15 @@ impl Process {
     /// Returns the calling process.
     #[inline]
     pub fn current() -> Self {
-        let own = own();
+        let own = process_state();
         match own.process.load(Ordering::Relaxed) {
-            0 => Self { own, number: Self::draw(own) },
+            0 => Self { own, number: Self::draw_number(own) },
             number => Self { own, number },
         }
     }
 
     #[cold]
-    fn draw(own: &Own) -> u64 {
+    fn draw_number(own: &ProcessState) -> u64 {
         /// The last number drawn, here or before a fork.
         static LAST: AtomicU64 = AtomicU64::new(0);
         // Incremented before it is stored: a child that is forked in between draws another number.
@@ -158,9 +158,9 @@ impl Process {
 
     /// Ends the calling process with status 1 if it is a child of this one. Such a child has only the
     /// calling thread, whose work belongs to the parent. No exit handler runs.
-    pub fn end_child(&self) {
+    pub fn exit_if_forked(&self) {
         if !self.is_current() {
-            platform::end();
+            platform::exit_forked_child();
         }
     }
 
@@ -178,12 +178,12 @@ static PRIVATE: [AtomicI32; PRIVATE_MAX] = [const { AtomicI32::new(0) }; PRIVATE
 
 /// Makes every forked child close its copy of an open descriptor, until this is dropped. Drop it before
 /// you close the descriptor. Otherwise a child may close another file that got the same number.
-pub struct Private(Option<&'static AtomicI32>);
+pub struct PrivateDescriptor(Option<&'static AtomicI32>);
 
-impl Private {
+impl PrivateDescriptor {
     /// Registers an open descriptor. If the table of 256 is full, children inherit it.
     pub fn new(descriptor: i32) -> Self {
-        own();
+        process_state();
         let take = |place: &&AtomicI32| {
             let kept = descriptor + 1;
             place.compare_exchange(0, kept, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -192,7 +192,7 @@ impl Private {
     }
 }
 
-impl Drop for Private {
+impl Drop for PrivateDescriptor {
     fn drop(&mut self) {
         if let Some(place) = self.0 {
             place.store(0, Ordering::Relaxed);
@@ -204,51 +204,55 @@ impl Drop for Private {
 mod platform {
     use std::sync::atomic::Ordering;
 
-    use super::{HOOKS, Hooks, OWN, Own, PRIVATE};
+    use super::{ForkHooks, HOOKS, OWN, PRIVATE, ProcessState};
 
-    pub(super) fn watch() {
+    pub(super) fn install_child_handler() {
         // SAFETY: the handlers are functions of this type, and do only what their comments say.
         // If there is no memory for them, the call fails, and only the wiped page detects a fork.
-        let _failed = unsafe { libc::pthread_atfork(None, None, Some(child)) };
+        let _failed = unsafe { libc::pthread_atfork(None, None, Some(clean_forked_child)) };
     }
 
     /// Installs the handlers of the hooks, after these were stored. A C library runs the handlers after
     /// a fork only if it ran the one before it, so the hooks always run in pairs.
-    pub(super) fn install_hooks() {
+    pub(super) fn install_hook_handlers() {
         // SAFETY: the handlers are functions of this type, and do only what their comments say.
         // If there is no memory for them, the call fails, and a fork does not wait for changes.
         let _failed = unsafe {
-            libc::pthread_atfork(Some(hook_before), Some(hook_in_parent), Some(hook_in_child))
+            libc::pthread_atfork(
+                Some(fork_hook_before),
+                Some(fork_hook_in_parent),
+                Some(fork_hook_in_child),
+            )
         };
     }
 
-    pub(super) fn end() -> ! {
+    pub(super) fn exit_forked_child() -> ! {
         // SAFETY: it has no precondition.
         unsafe { libc::_exit(1) }
     }
 
-    fn run(hook: fn(&Hooks) -> fn()) {
-        // SAFETY: null, or a reference to a static. Acquire: pairs with the release of `register`.
+    fn run_fork_hook(hook: fn(&ForkHooks) -> fn()) {
+        // SAFETY: null, or a reference to a static. Acquire: pairs with the release of `register_fork_hooks`.
         if let Some(hooks) = unsafe { HOOKS.load(Ordering::Acquire).as_ref() } {
             hook(hooks)();
         }
     }
 
-    extern "C" fn hook_before() {
-        run(|hooks| hooks.before);
+    extern "C" fn fork_hook_before() {
+        run_fork_hook(|hooks| hooks.before);
     }
 
-    extern "C" fn hook_in_parent() {
-        run(|hooks| hooks.parent);
+    extern "C" fn fork_hook_in_parent() {
+        run_fork_hook(|hooks| hooks.parent);
     }
 
-    extern "C" fn hook_in_child() {
-        run(|hooks| hooks.child);
+    extern "C" fn fork_hook_in_child() {
+        run_fork_hook(|hooks| hooks.child);
     }
 
     /// Runs in the child, on its only thread, before `fork` returns. It may only do what a signal
     /// handler may do: no allocation, no lock.
-    extern "C" fn child() {
+    extern "C" fn clean_forked_child() {
         // SAFETY: null, or a pointer to what is never freed.
         if let Some(own) = unsafe { OWN.load(Ordering::Acquire).as_ref() } {
             own.wipe();
@@ -264,8 +268,8 @@ mod platform {
 
     /// Maps a page of zeros that is zeros again in every child. `None` if the kernel cannot do that.
     #[cfg(target_os = "linux")]
-    pub(super) fn wiped_on_fork() -> Option<*const Own> {
-        let bytes = size_of::<Own>();
+    pub(super) fn map_page_wiped_on_fork() -> Option<*const ProcessState> {
+        let bytes = size_of::<ProcessState>();
         let (access, kind) =
             (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: a new mapping at an address that the kernel chooses. Nobody else has it.
@@ -283,21 +287,21 @@ mod platform {
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn wiped_on_fork() -> Option<*const Own> {
+    pub(super) fn map_page_wiped_on_fork() -> Option<*const ProcessState> {
         None
     }
 }
 
 #[cfg(not(unix))]
 mod platform {
-    pub(super) fn watch() {}
+    pub(super) fn install_child_handler() {}
 
-    pub(super) fn install_hooks() {}
+    pub(super) fn install_hook_handlers() {}
 
     /// Nothing forks here.
-    pub(super) fn end() {}
+    pub(super) fn exit_forked_child() {}
 
-    pub(super) fn wiped_on_fork() -> Option<*const super::Own> {
+    pub(super) fn map_page_wiped_on_fork() -> Option<*const super::ProcessState> {
         None
     }
 }

@@ -5,7 +5,7 @@
 //! share no state with each other. Here they have the interface of parking_lot, without poisoning. A
 //! child only uses the ones that it made.
 //!
-//! [`OpenLock`] is for locks that a child inherits.
+//! [`InheritedLock`] is for locks that a child inherits.
 #![allow(unsafe_code, reason = "a lock of our own for lock_api")]
 
 use std::ops::{Deref, DerefMut};
@@ -25,11 +25,11 @@ impl<T> Mutex<T> {
 
     /// Takes the lock, waiting until it is free.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard { mutex: &self.0, held: Some(lock(&self.0)) }
+        MutexGuard { mutex: &self.0, held: Some(lock_std_mutex(&self.0)) }
     }
 }
 
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock_std_mutex<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -47,7 +47,7 @@ impl<T> MutexGuard<'_, T> {
     pub fn unlocked<R>(this: &mut Self, f: impl FnOnce() -> R) -> R {
         this.held = None;
         let result = f();
-        this.held = Some(lock(this.mutex));
+        this.held = Some(lock_std_mutex(this.mutex));
         result
     }
 }
@@ -78,14 +78,14 @@ pub struct Condvar {
 impl Condvar {
     /// Opens the lock, waits for a notification, and takes the lock again.
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        self.with(guard, |changed, held| {
+        self.wait_with(guard, |changed, held| {
             changed.wait(held).unwrap_or_else(PoisonError::into_inner)
         });
     }
 
     /// Waits as [`wait`](Self::wait) does, for `most` at most.
     pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, most: Duration) {
-        self.with(guard, |changed, held| {
+        self.wait_with(guard, |changed, held| {
             changed.wait_timeout(held, most).unwrap_or_else(PoisonError::into_inner).0
         });
     }
@@ -102,13 +102,13 @@ impl Condvar {
         holds: impl FnMut(&mut T) -> bool,
         most: Duration,
     ) {
-        self.with(guard, |changed, held| {
+        self.wait_with(guard, |changed, held| {
             let waited = changed.wait_timeout_while(held, most, holds);
             waited.unwrap_or_else(PoisonError::into_inner).0
         });
     }
 
-    fn with<'a, T>(
+    fn wait_with<'a, T>(
         &self,
         guard: &mut MutexGuard<'a, T>,
         wait: impl FnOnce(
@@ -174,9 +174,9 @@ impl<T> RwLock<T> {
 
 /// A lock for one writer or many readers that a forked child can open. It is one word, and waiters
 /// poll it, so it is for sections of microseconds.
-pub type OpenLock<T> = lock_api::RwLock<RawLock, T>;
+pub type InheritedLock<T> = lock_api::RwLock<RawLock, T>;
 
-/// The raw lock of [`OpenLock`].
+/// The raw lock of [`InheritedLock`].
 pub struct RawLock(AtomicU32);
 
 /// The word of a lock that is held for writing. Otherwise the word is the number of readers.
@@ -187,7 +187,7 @@ const WRITER: u32 = 1 << 31;
 /// # Safety
 ///
 /// The holders never return, and nobody holds it for writing.
-pub unsafe fn open<T>(lock: &OpenLock<T>) {
+pub unsafe fn open_inherited_lock<T>(lock: &InheritedLock<T>) {
     // SAFETY: no guard of the lock is used any more, as the caller guarantees.
     let RawLock(word) = unsafe { lock.raw() };
     // Only stored if needed: the kernel copies a page when it is written to.
@@ -197,7 +197,7 @@ pub unsafe fn open<T>(lock: &OpenLock<T>) {
 }
 
 /// Polls until `is_met` returns true: first without a pause, then yielding the core.
-pub fn look_until(mut is_met: impl FnMut() -> bool) {
+pub fn spin_until(mut is_met: impl FnMut() -> bool) {
     const SPINS: u32 = 64;
     let mut looks = 0;
     while !is_met() {
@@ -217,7 +217,7 @@ unsafe impl lock_api::RawRwLock for RawLock {
 
     #[inline]
     fn lock_shared(&self) {
-        look_until(|| self.try_lock_shared().is_some());
+        spin_until(|| self.try_lock_shared().is_some());
     }
 
     #[inline]
@@ -233,7 +233,7 @@ unsafe impl lock_api::RawRwLock for RawLock {
 
     #[inline]
     fn lock_exclusive(&self) {
-        look_until(|| self.try_lock_exclusive().is_some());
+        spin_until(|| self.try_lock_exclusive().is_some());
     }
 
     #[inline]
@@ -265,7 +265,7 @@ mod tests {
     fn a_lock_counts_and_can_be_opened() {
         const THREADS: u64 = 4;
         const TURNS: u64 = 2_000;
-        let count = OpenLock::new(0);
+        let count = InheritedLock::new(0);
         std::thread::scope(|scope| {
             for _ in 0..THREADS {
                 scope.spawn(|| {
@@ -281,7 +281,7 @@ mod tests {
         assert!(count.try_write().is_none());
         std::mem::forget(reader);
         // SAFETY: the guard was forgotten.
-        unsafe { open(&count) };
+        unsafe { open_inherited_lock(&count) };
         *count.try_write().unwrap() += 1;
     }
 

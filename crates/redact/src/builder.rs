@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 #[cfg(feature = "regex")]
-use super::options::OwnPattern;
-use super::options::{Options, Replacement};
+use super::options::CustomPattern;
+use super::options::{Replacement, SanitizerOptions};
 use super::{Kind, Profile, Sanitizer, keys, scan};
 use crate::error::Error;
 
@@ -36,7 +36,7 @@ const PATHS_MAX: usize = 64;
 #[must_use = "a builder does nothing until it is built"]
 pub struct SanitizerBuilder {
     profile: Profile,
-    options: Options,
+    options: SanitizerOptions,
     refused: Option<String>,
 }
 
@@ -71,7 +71,7 @@ impl SanitizerBuilder {
     /// this one. Case and separators do not matter: `member_id` is also `memberId` and
     /// `X-Member-Id`.
     pub fn sensitive_key(mut self, key: &str) -> Self {
-        let key = keys::plain(key);
+        let key = keys::normalize_key(key);
         match key.is_empty() {
             true => self.refuse("a sensitive key needs at least one letter or digit".to_owned()),
             false => self.options.keys.push(key),
@@ -114,10 +114,10 @@ impl SanitizerBuilder {
     pub fn pattern(mut self, pattern: &str) -> Self {
         match regex::Regex::new(pattern) {
             Err(error) => self.refuse(format!("the pattern {pattern:?} does not compile: {error}")),
-            Ok(regex) if can_be_empty(&regex) => {
+            Ok(regex) if pattern_matches_empty(&regex) => {
                 self.refuse(format!("the pattern {pattern:?} matches an empty text"));
             }
-            Ok(regex) => self.options.patterns.push(OwnPattern(regex)),
+            Ok(regex) => self.options.patterns.push(CustomPattern(regex)),
         }
         self
     }
@@ -135,15 +135,15 @@ impl SanitizerBuilder {
         if let Some(why) = self.refused {
             return Err(Error::refused("sanitizer", why));
         }
-        scan::Rules::defaults();
-        let options = (self.options != Options::default()).then(|| Arc::new(self.options));
+        scan::RuleSet::defaults();
+        let options = (self.options != SanitizerOptions::default()).then(|| Arc::new(self.options));
         Ok(Sanitizer { profile: self.profile, options })
     }
 }
 
 /// Returns whether the pattern matches an empty text, and so matches everywhere.
 #[cfg(feature = "regex")]
-fn can_be_empty(regex: &regex::Regex) -> bool {
+fn pattern_matches_empty(regex: &regex::Regex) -> bool {
     let syntax = regex_syntax::ParserBuilder::new().build().parse(regex.as_str());
     // If `regex` accepts a pattern that this parser rejects, the difference is in flags. Such a
     // pattern is refused, because it was not checked.

@@ -61,29 +61,29 @@ const fn byte_classes() -> [u8; 256] {
 }
 
 /// Returns all classes of `byte`.
-pub(super) fn class(byte: u8) -> u8 {
+pub(super) fn class_of_byte(byte: u8) -> u8 {
     BYTES[usize::from(byte)]
 }
 
 /// Returns whether `byte` is in one of `classes`.
-pub(super) fn is(byte: u8, classes: u8) -> bool {
-    class(byte) & classes != 0
+pub(super) fn has_byte_class(byte: u8, classes: u8) -> bool {
+    class_of_byte(byte) & classes != 0
 }
 
-pub(super) fn is_word(c: char) -> bool {
-    if c.is_ascii() { is(c as u8, WORD) } else { holds(&WORDS, c) }
+pub(super) fn is_word_char(c: char) -> bool {
+    if c.is_ascii() { has_byte_class(c as u8, WORD) } else { ranges_contain(&WORDS, c) }
 }
 
-pub(super) fn is_digit(c: char) -> bool {
+pub(super) fn is_digit_char(c: char) -> bool {
     match c {
         '\0'..='\x7F' => c.is_ascii_digit(),
         // No digit begins with such a byte: most punctuation, and Chinese.
         '\u{2000}'..='\u{9FFF}' => false,
-        _ => holds(&DIGITS, c),
+        _ => ranges_contain(&DIGITS, c),
     }
 }
 
-pub(super) fn is_space(c: char) -> bool {
+pub(super) fn is_space_char(c: char) -> bool {
     matches!(
         c,
         '\u{9}'..='\u{D}'
@@ -101,16 +101,16 @@ pub(super) fn is_space(c: char) -> bool {
 }
 
 /// Returns whether a digit outside ASCII may begin with this byte.
-pub(super) fn is_digit_lead(byte: u8) -> bool {
+pub(super) fn is_digit_lead_byte(byte: u8) -> bool {
     byte >= 0xD9 && !(0xE2..=0xE9).contains(&byte)
 }
 
-type Ranges = Box<[(char, char)]>;
+type CharRanges = Box<[(char, char)]>;
 
-static WORDS: Lazy<Ranges> = Lazy::new(|| ranges(r"[\p{L}\p{N}]"));
-static DIGITS: Lazy<Ranges> = Lazy::new(|| ranges(r"\p{Nd}"));
+static WORDS: Lazy<CharRanges> = Lazy::new(|| unicode_class_ranges(r"[\p{L}\p{N}]"));
+static DIGITS: Lazy<CharRanges> = Lazy::new(|| unicode_class_ranges(r"\p{Nd}"));
 
-fn ranges(class: &str) -> Ranges {
+fn unicode_class_ranges(class: &str) -> CharRanges {
     let hir = regex_syntax::parse(class).expect("the class is a constant and its tables are built");
     match hir.kind() {
         HirKind::Class(Class::Unicode(class)) => {
@@ -120,7 +120,7 @@ fn ranges(class: &str) -> Ranges {
     }
 }
 
-fn holds(ranges: &Ranges, c: char) -> bool {
+fn ranges_contain(ranges: &CharRanges, c: char) -> bool {
     let behind = ranges.partition_point(|&(_, last)| last < c);
     ranges.get(behind).is_some_and(|&(first, _)| first <= c)
 }
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn digits_begin_with_few_bytes() {
         let mut buffer = [0; 4];
-        for c in ('\u{80}'..=char::MAX).filter(|&c| is_digit(c)) {
-            assert!(is_digit_lead(c.encode_utf8(&mut buffer).as_bytes()[0]), "{c:?}");
+        for c in ('\u{80}'..=char::MAX).filter(|&c| is_digit_char(c)) {
+            assert!(is_digit_lead_byte(c.encode_utf8(&mut buffer).as_bytes()[0]), "{c:?}");
         }
     }
 
@@ -172,7 +172,11 @@ mod tests {
             ('\u{FEFF}', false, false, false),
         ];
         for (c, word, digit, space) in cases {
-            assert_eq!((is_word(c), is_digit(c), is_space(c)), (word, digit, space), "{c:?}");
+            assert_eq!(
+                (is_word_char(c), is_digit_char(c), is_space_char(c)),
+                (word, digit, space),
+                "{c:?}"
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use super::Match;
 use super::floor_char_boundary;
 
 /// Returns whether a character is invisible between others.
-fn is_invisible(c: char) -> bool {
+fn is_invisible_char(c: char) -> bool {
     matches!(
         c,
         '\u{AD}'
@@ -23,7 +23,7 @@ fn is_invisible(c: char) -> bool {
 
 /// Returns what a character reads as. Full-width forms become the ASCII characters of the same
 /// shape, of which `!` is the first.
-fn plain(c: char) -> char {
+fn undisguised_char(c: char) -> char {
     match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFF01 + 0x21).unwrap_or(c),
         _ => c,
@@ -31,31 +31,31 @@ fn plain(c: char) -> char {
 }
 
 /// Returns whether this character disguises something.
-pub(super) fn is_disguise(c: char) -> bool {
-    is_invisible(c) || plain(c) != c
+pub(super) fn is_disguise_char(c: char) -> bool {
+    is_invisible_char(c) || undisguised_char(c) != c
 }
 
 /// A text as it reads.
 #[derive(Debug)]
-pub(super) struct Plain {
+pub(super) struct UndisguisedText {
     pub(super) text: String,
     /// For each byte of `text`, the beginning of its character in the original.
     origins: Vec<usize>,
 }
 
-impl Plain {
-    pub(super) fn of(original: &str) -> Self {
+impl UndisguisedText {
+    pub(super) fn from_original(original: &str) -> Self {
         let mut text = String::with_capacity(original.len());
         let mut origins = Vec::with_capacity(original.len());
-        for (at, c) in original.char_indices().filter(|&(_, c)| !is_invisible(c)) {
-            text.push(plain(c));
+        for (at, c) in original.char_indices().filter(|&(_, c)| !is_invisible_char(c)) {
+            text.push(undisguised_char(c));
             origins.resize(text.len(), at);
         }
         Self { text, origins }
     }
 
     /// Returns the place of a match of `text` in the original. Invisible characters around it stay.
-    pub(super) fn in_original(&self, found: Match, original: &str) -> Match {
+    pub(super) fn match_in_original(&self, found: Match, original: &str) -> Match {
         let last = self.origins[floor_char_boundary(&self.text, found.end - 1)];
         let length = original[last..].chars().next().map_or(0, char::len_utf8);
         Match { start: self.origins[found.start], end: last + length, ..found }

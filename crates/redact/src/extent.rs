@@ -4,15 +4,15 @@
 
 /// The rules of writing that a text follows, roughly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Syntax {
+pub(super) enum ValueSyntax {
     /// Malformed JSON, and what other languages print that looks like it.
     Json,
     /// The text of a value's `Debug`.
     Debug,
 }
 
-impl Syntax {
-    fn is_word(self, byte: u8) -> bool {
+impl ValueSyntax {
+    fn is_word_byte(self, byte: u8) -> bool {
         match self {
             Self::Json => byte.is_ascii_alphanumeric() || b"+-._".contains(&byte),
             Self::Debug => {
@@ -22,7 +22,7 @@ impl Syntax {
     }
 
     /// Returns the bracket that closes a container, if this byte opens one.
-    pub(super) fn closing(self, byte: u8) -> Option<u8> {
+    pub(super) fn closing_bracket(self, byte: u8) -> Option<u8> {
         match byte {
             b'{' => Some(b'}'),
             b'[' => Some(b']'),
@@ -32,7 +32,7 @@ impl Syntax {
     }
 
     /// Returns whether this byte closes a container.
-    pub(super) fn closes(self, byte: u8) -> bool {
+    pub(super) fn is_closing_bracket(self, byte: u8) -> bool {
         matches!(byte, b'}' | b']') || byte == b')' && self == Self::Debug
     }
 }
@@ -45,34 +45,38 @@ const CHARACTER_BYTES_MAX: usize = 10;
 /// A value is one string, one plain word or number, or one container whose brackets match. In
 /// `Debug` text it may also be a container or a string after a word. White space and a comma, a
 /// closing bracket or the end of the text have to follow.
-pub(super) fn value_end(text: &[u8], start: usize, syntax: Syntax) -> usize {
-    let is_word = |byte: &&u8| syntax.is_word(**byte);
+pub(super) fn value_end(text: &[u8], start: usize, syntax: ValueSyntax) -> usize {
+    let is_word = |byte: &&u8| syntax.is_word_byte(**byte);
     let word_end = start + text[start..].iter().take_while(is_word).count();
     let next = match syntax {
-        Syntax::Json => word_end,
-        Syntax::Debug => skip_space(text, word_end),
+        ValueSyntax::Json => word_end,
+        ValueSyntax::Debug => space_end(text, word_end),
     };
     let end = match text.get(next) {
-        Some(_) if syntax == Syntax::Json && word_end > start => word_end,
+        Some(_) if syntax == ValueSyntax::Json && word_end > start => word_end,
         Some(b'"' | b'\'') => quoted_end(text, next, syntax),
-        Some(&byte) if syntax.closing(byte).is_some() => container_end(text, next, syntax),
+        Some(&byte) if syntax.closing_bracket(byte).is_some() => container_end(text, next, syntax),
         _ => word_end,
     };
-    match text.get(skip_space(text, end)) {
+    match text.get(space_end(text, end)) {
         None => end,
-        Some(b',') if end > start || syntax == Syntax::Json => end,
-        Some(&byte) if syntax.closes(byte) && (end > start || syntax == Syntax::Json) => end,
+        Some(b',') if end > start || syntax == ValueSyntax::Json => end,
+        Some(&byte)
+            if syntax.is_closing_bracket(byte) && (end > start || syntax == ValueSyntax::Json) =>
+        {
+            end
+        }
         Some(_) => text.len(),
     }
 }
 
-fn skip_space(text: &[u8], at: usize) -> usize {
+fn space_end(text: &[u8], at: usize) -> usize {
     text.len() - text[at..].trim_ascii_start().len()
 }
 
 /// Returns the end of the container that begins at `at`; the end of the text if its brackets do not
 /// match.
-fn container_end(text: &[u8], mut at: usize, syntax: Syntax) -> usize {
+fn container_end(text: &[u8], mut at: usize, syntax: ValueSyntax) -> usize {
     let mut open = Vec::new();
     while at < text.len() {
         let byte = text[at];
@@ -80,9 +84,9 @@ fn container_end(text: &[u8], mut at: usize, syntax: Syntax) -> usize {
             at = quoted_end(text, at, syntax);
             continue;
         }
-        if let Some(closing) = syntax.closing(byte) {
+        if let Some(closing) = syntax.closing_bracket(byte) {
             open.push(closing);
-        } else if syntax.closes(byte) {
+        } else if syntax.is_closing_bracket(byte) {
             if open.pop() != Some(byte) {
                 return text.len();
             }
@@ -97,13 +101,13 @@ fn container_end(text: &[u8], mut at: usize, syntax: Syntax) -> usize {
 
 /// Returns the end of the string or the character that begins with the quote at `at`. A quote in
 /// `Debug` text that is neither ends after itself.
-pub(super) fn quoted_end(text: &[u8], at: usize, syntax: Syntax) -> usize {
+pub(super) fn quoted_end(text: &[u8], at: usize, syntax: ValueSyntax) -> usize {
     let inside = at + 1;
     match (syntax, text[at]) {
         // What a quote or a backslash means in a raw string depends on who wrote it.
-        (Syntax::Debug, b'"') if at > 0 && matches!(text[at - 1], b'r' | b'#') => text.len(),
-        (Syntax::Debug, b'\'') => character_end(text, inside),
-        (_, quote) => inside + string_length(&text[inside..], quote),
+        (ValueSyntax::Debug, b'"') if at > 0 && matches!(text[at - 1], b'r' | b'#') => text.len(),
+        (ValueSyntax::Debug, b'\'') => character_end(text, inside),
+        (_, quote) => inside + string_rest_length(&text[inside..], quote),
     }
 }
 
@@ -127,7 +131,7 @@ fn character_end(text: &[u8], inside: usize) -> usize {
 }
 
 /// Returns the length of the rest of a string, its closing quote included.
-fn string_length(rest: &[u8], quote: u8) -> usize {
+fn string_rest_length(rest: &[u8], quote: u8) -> usize {
     let mut at = 0;
     while at < rest.len() {
         match rest[at] {

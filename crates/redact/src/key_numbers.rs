@@ -1,6 +1,6 @@
 //! Distinguishes keys that redact alike, by numbers in their placeholders.
 
-use super::placeholders::placeholder;
+use super::placeholders::parse_placeholder;
 use super::{Kind, Match, Redactions, Sanitizer};
 
 /// Distinguishes the keys of one object that redact alike, by numbers in their placeholders.
@@ -38,9 +38,9 @@ impl KeyNumbers {
         put: &mut dyn FnMut(&str),
     ) {
         let mut copied = 0;
-        self.edits(sanitizer, key, counts, &mut |part, number| {
+        self.edit_key(sanitizer, key, counts, &mut |part, number| {
             put(&key[copied..part.start]);
-            write_placeholder(part.kind, number, put);
+            write_numbered_placeholder(part.kind, number, put);
             copied = part.end;
         });
         put(&key[copied..]);
@@ -48,7 +48,7 @@ impl KeyNumbers {
 
     /// Passes to `edit` the parts of the key that are replaced, in order, with the number of each
     /// placeholder.
-    pub(super) fn edits(
+    pub(super) fn edit_key(
         &mut self,
         sanitizer: &Sanitizer,
         key: &str,
@@ -58,7 +58,7 @@ impl KeyNumbers {
         let (mut from, mut decided) = (0, false);
         for found in sanitizer.matches(key) {
             decided = decided || self.renumber(key, from..found.start, edit);
-            let number = if decided { 1 } else { self.number(found.kind, 0) };
+            let number = if decided { 1 } else { self.assign_number(found.kind, 0) };
             edit(found, number);
             counts.add(found.kind);
             (from, decided) = (found.end, true);
@@ -76,10 +76,10 @@ impl KeyNumbers {
         part: std::ops::Range<usize>,
         edit: &mut dyn FnMut(Match, u32),
     ) -> bool {
-        let Some((mut found, given)) = first_placeholder(&key[part.clone()]) else {
+        let Some((mut found, given)) = find_numbered_placeholder(&key[part.clone()]) else {
             return false;
         };
-        let number = self.number(found.kind, given);
+        let number = self.assign_number(found.kind, given);
         if number != given {
             found.start += part.start;
             found.end += part.start;
@@ -89,12 +89,12 @@ impl KeyNumbers {
     }
 
     /// Returns the number of a key that is replaced as a whole.
-    pub(super) fn next(&mut self, kind: Kind) -> u32 {
-        self.number(kind, 0)
+    pub(super) fn next_number(&mut self, kind: Kind) -> u32 {
+        self.assign_number(kind, 0)
     }
 
     /// Returns the number of the next key of this kind: its own, if that is above those before it.
-    fn number(&mut self, kind: Kind, given: u32) -> u32 {
+    fn assign_number(&mut self, kind: Kind, given: u32) -> u32 {
         let last = &mut self.0[kind as usize];
         *last = if given > *last && given <= KEPT_MAX { given } else { *last + 1 };
         *last
@@ -102,7 +102,7 @@ impl KeyNumbers {
 }
 
 /// Writes `[REDACTED_email]`, or `[REDACTED_email_2]` for the number 2.
-pub(super) fn write_placeholder(kind: Kind, number: u32, put: &mut dyn FnMut(&str)) {
+pub(super) fn write_numbered_placeholder(kind: Kind, number: u32, put: &mut dyn FnMut(&str)) {
     let plain = kind.placeholder();
     if number <= 1 {
         return put(plain);
@@ -122,10 +122,10 @@ pub(super) fn write_placeholder(kind: Kind, number: u32, put: &mut dyn FnMut(&st
 }
 
 /// Returns the first placeholder of a known kind in the text, and its number.
-fn first_placeholder(text: &str) -> Option<(Match, u32)> {
+fn find_numbered_placeholder(text: &str) -> Option<(Match, u32)> {
     let mut from = 0;
     while let Some(start) = memchr::memchr(b'[', &text.as_bytes()[from..]).map(|at| from + at) {
-        if let Some((kind, number, length)) = placeholder(&text[start..]) {
+        if let Some((kind, number, length)) = parse_placeholder(&text[start..]) {
             return Some((Match { start, end: start + length, kind }, number));
         }
         from = start + 1;

@@ -1,7 +1,7 @@
 //! Classifies keys by what they say about their values.
 
-use super::confusables::{Plain, is_disguise};
-use super::names::{self, Name, last_word};
+use super::confusables::{UndisguisedText, is_disguise_char};
+use super::names::{self, NameClass, last_word_of_name};
 
 /// The keys of the floor, whose whole value is redacted.
 pub(super) const SENSITIVE: [&str; 6] =
@@ -47,34 +47,34 @@ impl KeyClass {
 /// Zero-width characters are ignored. If a key waives a rule, it must match literally: `logprobs`
 /// and `top_logprobs` in lower case only.
 #[inline]
-pub fn classify(key: &str) -> KeyClass {
+pub fn classify_key(key: &str) -> KeyClass {
     if key == "logprobs" || key == "top_logprobs" {
         return KeyClass::Logprobs;
     }
-    match name(key).is_secret() {
+    match classify_key_as_name(key).is_secret() {
         true if key.eq_ignore_ascii_case("token") => KeyClass::ModelToken,
         true => KeyClass::Sensitive,
-        false => of_number_or_pair(key.as_bytes()),
+        false => classify_number_or_pair(key.as_bytes()),
     }
 }
 
 /// Returns what a key says about its value as the name of a secret.
 #[inline]
-pub(super) fn name(key: &str) -> Name {
+pub(super) fn classify_key_as_name(key: &str) -> NameClass {
     match key.is_ascii() {
-        true => names::of(key.as_bytes()),
-        false => names::of(undisguised(key).as_bytes()),
+        true => names::classify_name(key.as_bytes()),
+        false => names::classify_name(undisguised_key(key).as_bytes()),
     }
 }
 
 /// Returns whether an environment variable contains a secret, by its name. The shell's `PWD` is not
 /// a password.
 pub(super) fn is_sensitive_variable(name: &str) -> bool {
-    classify(name).is_secret() && !matches!(name, "PWD" | "OLDPWD")
+    classify_key(name).is_secret() && !matches!(name, "PWD" | "OLDPWD")
 }
 
 /// Classifies keys that describe numbers or the values beside theirs.
-fn of_number_or_pair(key: &[u8]) -> KeyClass {
+fn classify_number_or_pair(key: &[u8]) -> KeyClass {
     let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
     let Some(end) = key.last_chunk::<3>() else {
         return if is(key, &[b"cc"]) { KeyClass::Card } else { KeyClass::Plain };
@@ -87,8 +87,8 @@ fn of_number_or_pair(key: &[u8]) -> KeyClass {
         b"lue" | b"ues" if is(key, &[b"value", b"values"]) => KeyClass::Value,
         b"ers" if is(key, &[b"rawheaders", b"raw_headers"]) => KeyClass::Headers,
         b"ber" | b"num" | [_, b'n', b'o'] | b"ard" | b"pan" | b"_cc" => {
-            let (rest, last) = last_word(key);
-            let (_, before) = last_word(rest);
+            let (rest, last) = last_word_of_name(key);
+            let (_, before) = last_word_of_name(rest);
             let is_number = is(last, &[b"number", b"num", b"no"]);
             let is_card = is(last, &CARDS) || is_number && is(before, &CARDS);
             if is_card { KeyClass::Card } else { KeyClass::Plain }
@@ -111,25 +111,26 @@ const CARDS: [&[u8]; 9] = [
 ];
 
 #[cold]
-fn undisguised(key: &str) -> String {
+fn undisguised_key(key: &str) -> String {
     let lower =
         |c: char| -> String { if c.is_ascii() { c.into() } else { c.to_lowercase().collect() } };
-    Plain::of(key).text.chars().map(lower).collect()
+    UndisguisedText::from_original(key).text.chars().map(lower).collect()
 }
 
 /// Returns a key of the caller's own as its letters and digits, in lower case.
-pub(super) fn plain(key: &str) -> String {
+pub(super) fn normalize_key(key: &str) -> String {
     key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// Returns whether the key, or its last words, are this key of the caller's own.
-pub(super) fn ends_with(key: &str, own: &str) -> bool {
+pub(super) fn key_ends_with(key: &str, own: &str) -> bool {
     // The name of a placeholder says nothing about the text before it was redacted, nor does what
     // is left beside it.
     if key.contains("[REDACTED") {
         return false;
     }
-    let disguised = key.contains(is_disguise).then(|| Plain::of(key).text);
+    let disguised =
+        key.contains(is_disguise_char).then(|| UndisguisedText::from_original(key).text);
     let mut rest = disguised.as_deref().unwrap_or(key);
     let mut own = own.chars().rev().peekable();
     let mut behind = None;
@@ -140,7 +141,7 @@ pub(super) fn ends_with(key: &str, own: &str) -> bool {
             return false;
         }
         if own.peek().is_none() {
-            // As in `last_word`: a capital begins a word after a small letter, and before one.
+            // As in `last_word_of_name`: a capital begins a word after a small letter, and before one.
             return rest.chars().next_back().is_none_or(|before| {
                 !before.is_alphanumeric()
                     || c.is_uppercase()
@@ -204,7 +205,7 @@ mod tests {
         let plain = plain.split_whitespace().map(|key| (key, Plain));
         let cases = cases.into_iter().chain(sensitive).chain(plain);
         for (key, class) in cases {
-            assert_eq!(classify(key), class, "{key:?}");
+            assert_eq!(classify_key(key), class, "{key:?}");
         }
     }
 }

@@ -176,7 +176,7 @@ impl Match {
 pub struct Placeholder(pub(super) Cow<'static, str>);
 
 impl Placeholder {
-    pub(super) fn plain(kind: Kind) -> Self {
+    pub(super) fn for_kind(kind: Kind) -> Self {
         Self(kind.placeholder().into())
     }
 

@@ -59,17 +59,17 @@ pub use walk::{Fate, Frame, Secrecy, Shape, Slot};
 
 /// Makes every later fork find complete rules and complete tables of protected values. It is called
 /// before either is begun.
-fn watch_forks() {
+fn hook_redaction_forks() {
     /// A child must not inherit rules that are half made, or a table that is half changed.
-    static HOOKS: fork::Hooks = fork::Hooks {
+    static HOOKS: fork::ForkHooks = fork::ForkHooks {
         before: || {
-            scan::Rules::defaults();
-            protected::hold_changes();
+            scan::RuleSet::defaults();
+            protected::hold_protection_changes();
         },
-        parent: protected::let_changes,
-        child: protected::open_in_child,
+        parent: protected::allow_protection_changes,
+        child: protected::open_protection_in_child,
     };
-    fork::register(&HOOKS);
+    fork::register_fork_hooks(&HOOKS);
 }
 
 #[cfg(test)]
@@ -78,5 +78,5 @@ mod samples;
 /// See `__fuzz`.
 #[cfg(fuzzing)]
 pub fn candidates(text: &[u8], edge: usize) -> [Vec<usize>; 2] {
-    scan::Rules::defaults().candidates(text, edge)
+    scan::RuleSet::defaults().candidates(text, edge)
 }

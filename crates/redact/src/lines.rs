@@ -97,7 +97,7 @@ impl<W: Write> RedactingWriter<W> {
         Ok(inner)
     }
 
-    fn hold(&mut self, piece: &[u8]) {
+    fn hold_piece(&mut self, piece: &[u8]) {
         self.length += piece.len();
         match self.length <= LINE_BYTES_MAX {
             true => self.line.extend_from_slice(piece),
@@ -137,11 +137,11 @@ impl<W: Write> Write for RedactingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut rest = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {
-            self.hold(&rest[..end]);
+            self.hold_piece(&rest[..end]);
             self.end_line(b"\n")?;
             rest = &rest[end + 1..];
         }
-        self.hold(rest);
+        self.hold_piece(rest);
         Ok(bytes.len())
     }
 

@@ -1,15 +1,15 @@
 //! Classifies names of secrets: one table and one function for every carrier.
 //!
 //! The carriers are JSON keys, fields of structures, assignments in texts, headers, parameters in
-//! URLs and environment variables. All of them ask [`of`]. A name is read by its last words. Its
+//! URLs and environment variables. All of them ask [`classify_name`]. A name is read by its last words. Its
 //! case and its separators do not matter: `apiKey`, `X-API-KEY`, `api.key` and `apikey` are the
 //! same. Digits at its end do not matter either.
 
-use Name::{Chosen, DoubtfulChosen, DoubtfulMade, Made, Plain};
+use NameClass::{Chosen, DoubtfulChosen, DoubtfulMade, Made, Plain};
 
 /// What a name says about its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(super) enum NameClass {
     /// Nothing.
     Plain,
     /// A text may assign to it a secret that a machine made. In a structure its value is mostly
@@ -23,7 +23,7 @@ pub(super) enum Name {
     Chosen,
 }
 
-impl Name {
+impl NameClass {
     /// Returns whether the value is a secret whatever it looks like.
     #[inline]
     pub(super) fn is_secret(self) -> bool {
@@ -37,11 +37,11 @@ impl Name {
 }
 
 /// Names by their last three letters: their class, and what they have to end with.
-type Group = (&'static [u8; 3], Name, &'static [&'static [u8]]);
+type NameEndingGroup = (&'static [u8; 3], NameClass, &'static [&'static [u8]]);
 
 /// The last letters of names that are sensitive whatever is before them. Most names end with none of
 /// the three letters.
-const ENDINGS: [Group; 20] = [
+const ENDINGS: [NameEndingGroup; 20] = [
     (b"ord", Chosen, &[b"password"]),
     (b"rds", Chosen, &[b"passwords"]),
     (b"swd", Chosen, &[b"passwd"]),
@@ -184,60 +184,60 @@ const HEADER_PARTS: [&str; 9] = [
 /// Returns whether a header carries a credential, by its name in lower case: `set-cookie`,
 /// `proxy-authorization`, `x-amz-security-token`.
 pub fn is_sensitive_header(name: &str) -> bool {
-    of(name.as_bytes()) != Plain || HEADER_PARTS.iter().any(|part| name.contains(part))
+    classify_name(name.as_bytes()) != Plain || HEADER_PARTS.iter().any(|part| name.contains(part))
 }
 
 /// Returns what a name says about its value.
 #[inline]
-pub(super) fn of(name: &[u8]) -> Name {
+pub(super) fn classify_name(name: &[u8]) -> NameClass {
     let last = name.iter().rposition(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
     let name = last.map_or(&name[..0], |last| &name[..=last]);
     let Some(end) = name.last_chunk::<3>() else { return Plain };
     let end = end.map(|byte| byte.to_ascii_lowercase());
     // Every key is checked here, and most end otherwise.
     let class = match &end {
-        b"ken" => of_token(name),
-        b"ens" if ends_with_any(name, &TOKENS) => Made,
-        b"eys" if KEYS.iter().any(|key| ends_with(&name[..name.len() - 1], key)) => Made,
-        b"ass" => of_pass(name),
-        b"cvv" | b"cvc" if name.len() == 3 || last_word(name).1.len() == 3 => Chosen,
-        end => of_ending(name, end),
+        b"ken" => classify_token_name(name),
+        b"ens" if name_ends_with_any(name, &TOKENS) => Made,
+        b"eys" if KEYS.iter().any(|key| name_ends_with(&name[..name.len() - 1], key)) => Made,
+        b"ass" => classify_pass_name(name),
+        b"cvv" | b"cvc" if name.len() == 3 || last_word_of_name(name).1.len() == 3 => Chosen,
+        end => classify_name_by_ending(name, end),
     };
-    if class == Plain || is_placeholder(name) { Plain } else { class }
+    if class == Plain || is_placeholder_name(name) { Plain } else { class }
 }
 
 #[inline]
-fn of_ending(name: &[u8], end: &[u8; 3]) -> Name {
+fn classify_name_by_ending(name: &[u8], end: &[u8; 3]) -> NameClass {
     match ENDINGS.iter().find(|(last, ..)| *last == end) {
-        Some((_, class, endings)) if ends_with_any(name, endings) => {
-            let after = AFTER_PASSWORDS.iter().find(|word| ends_with(name, word));
-            match after.is_some_and(|word| !follows_password(name, word.len())) {
+        Some((_, class, endings)) if name_ends_with_any(name, endings) => {
+            let after = AFTER_PASSWORDS.iter().find(|word| name_ends_with(name, word));
+            match after.is_some_and(|word| !name_follows_password(name, word.len())) {
                 true => Plain,
                 false => *class,
             }
         }
-        _ if end == b"ase" && ends_with(name, b"secretbase") => Made,
+        _ if end == b"ase" && name_ends_with(name, b"secretbase") => Made,
         _ => Plain,
     }
 }
 
 /// Returns whether a password is before the last `letters` letters of a name.
-fn follows_password(name: &[u8], letters: usize) -> bool {
+fn name_follows_password(name: &[u8], letters: usize) -> bool {
     let is_letter = |&at: &usize| name[at].is_ascii_alphanumeric() || name[at] >= 0x80;
     let start = (0..name.len()).rev().filter(is_letter).nth(letters - 1);
-    start.is_some_and(|start| ends_with_any(&name[..start], &PASSWORDS))
+    start.is_some_and(|start| name_ends_with_any(&name[..start], &PASSWORDS))
 }
 
-fn of_token(name: &[u8]) -> Name {
-    if !ends_with(name, b"token") {
+fn classify_token_name(name: &[u8]) -> NameClass {
+    if !name_ends_with(name, b"token") {
         return Plain;
     }
-    let (rest, last) = last_word(name);
+    let (rest, last) = last_word_of_name(name);
     let is_one_word = last.len() > 5;
-    let before = if is_one_word { &last[..last.len() - 5] } else { last_word(rest).1 };
-    let is_part = is_one_word && is_one_of(before, &NO_TOKENS_IN_A_WORD);
+    let before = if is_one_word { &last[..last.len() - 5] } else { last_word_of_name(rest).1 };
+    let is_part = is_one_word && is_one_of_name_words(before, &NO_TOKENS_IN_A_WORD);
     let is_counted = || rest.to_ascii_lowercase().windows(5).any(|part| part == b"_per_");
-    match is_part || is_one_of(before, &NO_TOKENS) || is_counted() {
+    match is_part || is_one_of_name_words(before, &NO_TOKENS) || is_counted() {
         true => DoubtfulMade,
         false => Made,
     }
@@ -245,33 +245,33 @@ fn of_token(name: &[u8]) -> Name {
 
 /// Returns whether `pass` means a password. Other words end with it too, so it has to be a word of
 /// its own, after another one.
-fn of_pass(name: &[u8]) -> Name {
-    let (rest, last) = last_word(name);
-    let (_, before) = last_word(rest);
+fn classify_pass_name(name: &[u8]) -> NameClass {
+    let (rest, last) = last_word_of_name(name);
+    let (_, before) = last_word_of_name(rest);
     match () {
         () if rest.is_empty() || !last.eq_ignore_ascii_case(b"pass") => Plain,
-        () if is_one_of(before, &NO_PASSES) => DoubtfulChosen,
+        () if is_one_of_name_words(before, &NO_PASSES) => DoubtfulChosen,
         () => Chosen,
     }
 }
 
 /// Returns whether the name is the end of a placeholder, which says nothing about the text before
 /// it was redacted.
-fn is_placeholder(name: &[u8]) -> bool {
+fn is_placeholder_name(name: &[u8]) -> bool {
     let bracket = name.iter().rposition(|&byte| byte == b'[');
     bracket.is_some_and(|at| name[at..].starts_with(b"[REDACTED"))
 }
 
-fn is_one_of(word: &[u8], words: &[&[u8]]) -> bool {
+fn is_one_of_name_words(word: &[u8], words: &[&[u8]]) -> bool {
     words.iter().any(|one| word.eq_ignore_ascii_case(one))
 }
 
-fn ends_with_any(name: &[u8], endings: &[&[u8]]) -> bool {
-    endings.iter().any(|ending| ends_with(name, ending))
+fn name_ends_with_any(name: &[u8], endings: &[&[u8]]) -> bool {
+    endings.iter().any(|ending| name_ends_with(name, ending))
 }
 
 /// Returns whether a name ends with these letters, whatever their case and separators.
-pub(super) fn ends_with(name: &[u8], ending: &[u8]) -> bool {
+pub(super) fn name_ends_with(name: &[u8], ending: &[u8]) -> bool {
     let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte >= 0x80;
     let mut letters = name.iter().rev().filter(is_letter);
     ending
@@ -281,7 +281,7 @@ pub(super) fn ends_with(name: &[u8], ending: &[u8]) -> bool {
 }
 
 /// Returns what is before the last word, and the word.
-pub(super) fn last_word(name: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn last_word_of_name(name: &[u8]) -> (&[u8], &[u8]) {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
     let end = name.iter().rposition(|&byte| is_letter(byte)).map_or(0, |last| last + 1);
     let begins = |at: usize| {
@@ -310,9 +310,9 @@ mod tests {
                     format!("{password}{capital}"),
                     format!("{password}{after}"),
                 ] {
-                    assert_eq!(of(name.as_bytes()), Made, "{name}");
+                    assert_eq!(classify_name(name.as_bytes()), Made, "{name}");
                 }
-                assert_eq!(of(format!("order_{after}").as_bytes()), Plain, "{after}");
+                assert_eq!(classify_name(format!("order_{after}").as_bytes()), Plain, "{after}");
             }
         }
     }
@@ -320,10 +320,10 @@ mod tests {
     #[test]
     fn a_token_is_a_part_of_a_text_only_in_one_word() {
         for name in ["sub_token", "subToken", "pre-token", "nextpage_token", "CvV", "cVC"] {
-            assert!(of(name.as_bytes()).is_secret(), "{name}");
+            assert!(classify_name(name.as_bytes()).is_secret(), "{name}");
         }
         for name in ["subtoken", "pretoken", "nextpagetoken", "next_page_token"] {
-            assert!(!of(name.as_bytes()).is_secret(), "{name}");
+            assert!(!classify_name(name.as_bytes()).is_secret(), "{name}");
         }
     }
 
@@ -343,17 +343,17 @@ mod tests {
             pass passenger compass password_policy secret_name cvvx hash text authority key ion \
             [REDACTED_aws_secret] ab";
         for name in chosen.split_whitespace() {
-            assert_eq!(of(name.as_bytes()), Chosen, "{name}");
+            assert_eq!(classify_name(name.as_bytes()), Chosen, "{name}");
         }
         for name in made.split_whitespace() {
-            assert_eq!(of(name.as_bytes()), Made, "{name}");
+            assert_eq!(classify_name(name.as_bytes()), Made, "{name}");
         }
         for name in doubtful.split_whitespace() {
-            let class = of(name.as_bytes());
+            let class = classify_name(name.as_bytes());
             assert!(matches!(class, DoubtfulMade | DoubtfulChosen), "{name}: {class:?}");
         }
         for name in plain.split_whitespace() {
-            assert_eq!(of(name.as_bytes()), Plain, "{name}");
+            assert_eq!(classify_name(name.as_bytes()), Plain, "{name}");
         }
     }
 }

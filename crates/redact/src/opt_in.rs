@@ -7,33 +7,53 @@ use std::net::Ipv6Addr;
 use super::{Kind, Match};
 
 /// Adds the matches of this kind.
-pub(super) fn find(kind: Kind, text: &str, found: &mut Vec<Match>) {
+pub(super) fn find_opt_in_kind(kind: Kind, text: &str, found: &mut Vec<Match>) {
     match kind {
         Kind::Phone => {
-            runs(text, is_of_phone, phone, kind, found);
+            find_opt_in_runs(text, is_phone_byte, phone_in_run, kind, found);
             // Numbers beside it would hide a number with a plus.
-            let is_of_international = |byte| byte != b'+' && is_of_phone(byte);
+            let is_of_international = |byte| byte != b'+' && is_phone_byte(byte);
             for (plus, _) in text.match_indices('+') {
                 let rest = &text.as_bytes()[plus + 1..];
                 let length = rest.iter().take_while(|&&byte| is_of_international(byte)).count();
-                add_alone(text, plus, phone(&text[plus..plus + 1 + length]), kind, found);
+                add_opt_in_if_alone(
+                    text,
+                    plus,
+                    phone_in_run(&text[plus..plus + 1 + length]),
+                    kind,
+                    found,
+                );
             }
         }
         Kind::IpAddress => {
-            runs(text, |byte| byte.is_ascii_digit() || byte == b'.', ipv4, kind, found);
-            runs(text, |byte| byte.is_ascii_hexdigit() || b":.".contains(&byte), ipv6, kind, found);
+            find_opt_in_runs(
+                text,
+                |byte| byte.is_ascii_digit() || byte == b'.',
+                ipv4_in_run,
+                kind,
+                found,
+            );
+            find_opt_in_runs(
+                text,
+                |byte| byte.is_ascii_hexdigit() || b":.".contains(&byte),
+                ipv6_in_run,
+                kind,
+                found,
+            );
         }
         Kind::CryptoWallet => {
-            runs(text, |byte| byte.is_ascii_alphanumeric(), wallet, kind, found);
+            find_opt_in_runs(text, |byte| byte.is_ascii_alphanumeric(), wallet_in_run, kind, found);
         }
-        Kind::HighEntropy => runs(text, is_of_base64, high_entropy, kind, found),
+        Kind::HighEntropy => {
+            find_opt_in_runs(text, is_base64_run_byte, high_entropy_in_run, kind, found)
+        }
         _ => {}
     }
 }
 
 /// Asks every longest run of such bytes for a match inside it. The match is added if no other
 /// letter or digit is beside it.
-fn runs(
+fn find_opt_in_runs(
     text: &str,
     is_of: impl Fn(u8) -> bool,
     ask: impl Fn(&str) -> Option<(usize, usize)>,
@@ -49,12 +69,12 @@ fn runs(
         };
         let length = bytes[start..].iter().take_while(|&&byte| is_of(byte)).count();
         at = start + length;
-        add_alone(text, start, ask(&text[start..at]), kind, found);
+        add_opt_in_if_alone(text, start, ask(&text[start..at]), kind, found);
     }
 }
 
 /// Adds the part after `start`, unless it is beside a letter or digit.
-fn add_alone(
+fn add_opt_in_if_alone(
     text: &str,
     start: usize,
     part: Option<(usize, usize)>,
@@ -69,13 +89,13 @@ fn add_alone(
     }
 }
 
-fn is_of_phone(byte: u8) -> bool {
+fn is_phone_byte(byte: u8) -> bool {
     byte.is_ascii_digit() || b"+()-. /".contains(&byte)
 }
 
 /// Finds a number of ITU-T E.164: a plus and 7 to 15 digits. If there is no plus, it finds the
 /// North American 3-3-4, or a trunk prefix `0` and 9 to 11 digits in groups.
-fn phone(run: &str) -> Option<(usize, usize)> {
+fn phone_in_run(run: &str) -> Option<(usize, usize)> {
     let start = run.find(|c: char| c.is_ascii_digit() || c == '+' || c == '(')?;
     let end = run.rfind(|c: char| c.is_ascii_digit())? + 1;
     let number = run.get(start..end)?;
@@ -97,7 +117,7 @@ fn phone(run: &str) -> Option<(usize, usize)> {
 }
 
 /// Finds four numbers of a byte each, in the dotted form.
-fn ipv4(run: &str) -> Option<(usize, usize)> {
+fn ipv4_in_run(run: &str) -> Option<(usize, usize)> {
     let dotted = run.trim_end_matches('.');
     let start = dotted.len() - dotted.trim_start_matches('.').len();
     let parts: Vec<_> = dotted[start..].split('.').collect();
@@ -107,7 +127,7 @@ fn ipv4(run: &str) -> Option<(usize, usize)> {
 
 /// Finds what the standard library reads as an address, if it has a digit: `a::b` is a path of
 /// Rust.
-fn ipv6(run: &str) -> Option<(usize, usize)> {
+fn ipv6_in_run(run: &str) -> Option<(usize, usize)> {
     // `ip:2001:db8::1`
     let start = usize::from(run.starts_with(':') && !run.starts_with("::"));
     let address = run[start..].trim_end_matches('.');
@@ -122,7 +142,7 @@ fn ipv6(run: &str) -> Option<(usize, usize)> {
 
 /// Finds addresses of Bitcoin (base58 from `1` and `3`, bech32), Litecoin, Ethereum and Tron. Their
 /// checksums are not verified.
-fn wallet(run: &str) -> Option<(usize, usize)> {
+fn wallet_in_run(run: &str) -> Option<(usize, usize)> {
     let is_base58 = |text: &str| {
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() && !b"0OIl".contains(&byte))
             && text.bytes().any(|byte| byte.is_ascii_lowercase())
@@ -144,7 +164,7 @@ fn wallet(run: &str) -> Option<(usize, usize)> {
     is_wallet.then_some((0, run.len()))
 }
 
-fn is_of_base64(byte: u8) -> bool {
+fn is_base64_run_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte)
 }
 
@@ -154,7 +174,7 @@ const RANDOM_BYTES: usize = 24;
 /// Finds 24 characters or more of Shannon entropy over 4.2 bits, or 32 or more hexadecimal ones
 /// over 3. They must have a digit and a letter, and letters of both cases if they are not
 /// hexadecimal.
-fn high_entropy(run: &str) -> Option<(usize, usize)> {
+fn high_entropy_in_run(run: &str) -> Option<(usize, usize)> {
     let text = run.trim_end_matches('=');
     if text.len() < RANDOM_BYTES {
         return None;
@@ -163,14 +183,14 @@ fn high_entropy(run: &str) -> Option<(usize, usize)> {
     let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase);
     let is_random = match is_hex {
-        true => text.len() >= 32 && has(u8::is_ascii_digit) && entropy(text) > 3.0,
-        false => is_mixed && has(u8::is_ascii_uppercase) && entropy(text) > 4.2,
+        true => text.len() >= 32 && has(u8::is_ascii_digit) && shannon_entropy(text) > 3.0,
+        false => is_mixed && has(u8::is_ascii_uppercase) && shannon_entropy(text) > 4.2,
     };
     is_random.then_some((0, run.len()))
 }
 
 /// Returns the bits per byte, by the bytes' own frequencies (Shannon).
-fn entropy(text: &str) -> f64 {
+fn shannon_entropy(text: &str) -> f64 {
     let mut counts = [0_u32; 256];
     text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
     let share = |count: &u32| f64::from(*count) / text.len() as f64;
@@ -181,7 +201,7 @@ fn entropy(text: &str) -> f64 {
 const ENCODED_BYTES: usize = 16;
 
 /// Adds encoded text whose decoded text would be redacted.
-pub(super) fn find_encoded(
+pub(super) fn find_encoded_secrets(
     text: &str,
     by_rules: &dyn Fn(&str) -> Option<Kind>,
     found: &mut Vec<Match>,
@@ -193,15 +213,15 @@ pub(super) fn find_encoded(
             found.push(Match { start, end: start + part.len(), kind });
         }
     };
-    for run in text.split(|c: char| !(c.is_ascii() && is_of_base64(c as u8))) {
-        add(run, base64_decoded(run));
+    for run in text.split(|c: char| !(c.is_ascii() && is_base64_run_byte(c as u8))) {
+        add(run, decode_base64_run(run));
         // A `/`, `-` or `=` may be a digit, or it may separate two words.
         for part in run.split(['/', '-', '=']).filter(|part| part.len() < run.len()) {
             let padding =
                 run[part.as_ptr() as usize - run.as_ptr() as usize + part.len()..].bytes();
             let padding = padding.take_while(|&byte| byte == b'=').take(2).count();
             let end = part.as_ptr() as usize - text.as_ptr() as usize + part.len() + padding;
-            add(&text[end - part.len() - padding..end], base64_decoded(part));
+            add(&text[end - part.len() - padding..end], decode_base64_run(part));
         }
     }
     let is_of_url = |c: char| c.is_ascii_alphanumeric() || "%-._~+!*'()@:;,/?=&$".contains(c);
@@ -209,14 +229,14 @@ pub(super) fn find_encoded(
         // One value ends at the beginning of the next.
         for part in run.split(['&', '=', '?', '/', ';', ',']) {
             if part.contains('%') {
-                add(part, percent_decoded(part));
+                add(part, decode_percent_part(part));
             }
         }
     }
 }
 
 /// Decodes base64 in either alphabet, padded or not.
-fn base64_decoded(run: &str) -> Option<Vec<u8>> {
+fn decode_base64_run(run: &str) -> Option<Vec<u8>> {
     if run.len() < ENCODED_BYTES {
         return None;
     }
@@ -241,7 +261,7 @@ fn base64_decoded(run: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn percent_decoded(part: &str) -> Option<Vec<u8>> {
+fn decode_percent_part(part: &str) -> Option<Vec<u8>> {
     let mut bytes = part.bytes();
     let mut out = Vec::with_capacity(part.len());
     while let Some(byte) = bytes.next() {

@@ -43,19 +43,21 @@ impl Replacement {
         }
     }
 
-    pub(super) fn of(self, kind: Kind, matched: &str) -> Placeholder {
+    pub(super) fn placeholder_for(self, kind: Kind, matched: &str) -> Placeholder {
         let with = |shown: String| {
             let plain = kind.placeholder();
             Placeholder(format!("{}:{shown}]", &plain[..plain.len() - 1]).into())
         };
         match self {
-            Self::Placeholder => Placeholder::plain(kind),
+            Self::Placeholder => Placeholder::for_kind(kind),
             Self::Hash(key) => {
                 let mut hasher = SipHasher24::new_with_key(&key);
                 hasher.write(matched.as_bytes());
                 with(format!("{:08x}", hasher.finish() >> 32))
             }
-            Self::LastFour if matched.chars().count() < LAST_FOUR_MIN => Placeholder::plain(kind),
+            Self::LastFour if matched.chars().count() < LAST_FOUR_MIN => {
+                Placeholder::for_kind(kind)
+            }
             Self::LastFour => {
                 let mut last: Vec<_> = matched.chars().rev().take(4).collect();
                 last.reverse();
@@ -68,7 +70,7 @@ impl Replacement {
 
 /// The settings that differ from the default.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Options {
+pub(super) struct SanitizerOptions {
     pub(super) also: Vec<Kind>,
     pub(super) encodings: bool,
     /// Without separators, in lower case.
@@ -76,16 +78,16 @@ pub(super) struct Options {
     pub(super) allowed: Vec<Vec<String>>,
     pub(super) replaced: Vec<(Kind, Replacement)>,
     #[cfg(feature = "regex")]
-    pub(super) patterns: Vec<OwnPattern>,
+    pub(super) patterns: Vec<CustomPattern>,
 }
 
 /// A pattern of the caller's own.
 #[cfg(feature = "regex")]
 #[derive(Clone, Debug)]
-pub(super) struct OwnPattern(pub(super) regex::Regex);
+pub(super) struct CustomPattern(pub(super) regex::Regex);
 
 #[cfg(feature = "regex")]
-impl PartialEq for OwnPattern {
+impl PartialEq for CustomPattern {
     fn eq(&self, other: &Self) -> bool {
         self.0.as_str() == other.0.as_str()
     }
@@ -101,12 +103,12 @@ pub struct Place {
     pub is_allowed: bool,
 }
 
-impl Options {
-    pub(super) fn is_sensitive(&self, key: &str) -> bool {
-        self.keys.iter().any(|own| keys::ends_with(key, own))
+impl SanitizerOptions {
+    pub(super) fn is_sensitive_key(&self, key: &str) -> bool {
+        self.keys.iter().any(|own| keys::key_ends_with(key, own))
     }
 
-    pub(super) fn enter(&self, place: Place, key: &str) -> Place {
+    pub(super) fn enter_key(&self, place: Place, key: &str) -> Place {
         let mut inner =
             Place { paths: 0, keys: place.keys.saturating_add(1), is_allowed: place.is_allowed };
         for (at, path) in self.allowed.iter().enumerate() {
@@ -123,19 +125,19 @@ impl Options {
 
     /// Adds what is found beside the default rules, in any order. Matches may overlap.
     /// `by_rules` returns the kind of the first match of the default rules in a text.
-    pub(super) fn find(
+    pub(super) fn find_optional_matches(
         &self,
         text: &str,
         by_rules: &dyn Fn(&str) -> Option<Kind>,
         found: &mut Vec<Match>,
     ) {
         let before = found.len();
-        self.also.iter().for_each(|kind| opt_in::find(*kind, text, found));
+        self.also.iter().for_each(|kind| opt_in::find_opt_in_kind(*kind, text, found));
         if self.encodings {
-            opt_in::find_encoded(text, by_rules, found);
+            opt_in::find_encoded_secrets(text, by_rules, found);
         }
         #[cfg(feature = "regex")]
-        for OwnPattern(regex) in &self.patterns {
+        for CustomPattern(regex) in &self.patterns {
             found.extend(regex.find_iter(text).map(|found| Match {
                 start: found.start(),
                 end: found.end(),
@@ -152,7 +154,7 @@ impl Options {
     }
 
     /// Returns the settings by which two sanitizers redact differently.
-    pub(super) fn parts(&self) -> Vec<String> {
+    pub(super) fn parts_to_hash(&self) -> Vec<String> {
         let kinds = self.also.iter().map(|kind| kind.name().to_owned());
         let replaced = self.replaced.iter().map(|(kind, with)| {
             // A hash of the key does not reveal the key.

@@ -30,11 +30,11 @@ pub(super) fn is_in_placeholder(text: &str, part: std::ops::Range<usize>) -> boo
             || cut.is_some_and(|bytes| bytes.bytes().all(|byte| byte.is_ascii_digit()))
     };
     part.end <= from + open + length + 1
-        && (placeholder(rest).is_some() || Kind::ALL.iter().any(is_replaced) || is_other())
+        && (parse_placeholder(rest).is_some() || Kind::ALL.iter().any(is_replaced) || is_other())
 }
 
 /// Returns kind, number and length of the placeholder at the beginning of the text.
-pub(super) fn placeholder(text: &str) -> Option<(Kind, u32, usize)> {
+pub(super) fn parse_placeholder(text: &str) -> Option<(Kind, u32, usize)> {
     Kind::ALL.into_iter().find_map(|kind| {
         let plain = kind.placeholder();
         let open = &plain[..plain.len() - 1];

@@ -3,19 +3,20 @@
 use super::Kind;
 
 /// Returns the body of a token: `length` letters and digits that no rule matches alone.
-pub(crate) fn body(length: usize) -> String {
+pub(crate) fn sample_token_body(length: usize) -> String {
     "a1B2c3D4e5F6g7H8i9J0".chars().cycle().take(length).collect()
 }
 
-fn hex(length: usize) -> String {
+fn sample_hex(length: usize) -> String {
     "0a1b2c3d4e5f6789".chars().cycle().take(length).collect()
 }
 
 /// Returns one secret of every kind that is found by default. Each is concatenated here, so that no
 /// file contains one.
-pub(crate) fn samples() -> Vec<(Kind, String)> {
+pub(crate) fn sample_secrets() -> Vec<(Kind, String)> {
     use Kind::*;
-    let token = |kind, prefix: &str, length| (kind, format!("{prefix}{}", body(length)));
+    let token =
+        |kind, prefix: &str, length| (kind, format!("{prefix}{}", sample_token_body(length)));
     let mut samples = vec![
         token(OpenaiKey, "sk-", 48),
         token(OpenaiKey, "sk-proj-", 60),
@@ -54,30 +55,55 @@ pub(crate) fn samples() -> Vec<(Kind, String)> {
         token(PostmanKey, "PMAK-", 59),
         token(ApiToken, "gsk_", 52),
         token(AzureKey, "abc8Q~", 34),
-        (DatabricksToken, format!("dapi{}", hex(32))),
-        (TwilioKey, format!("SK{}", hex(32))),
-        (DigitaloceanToken, format!("dop_v1_{}", hex(64))),
-        (AgeKey, format!("AGE-SECRET-KEY-1{}", body(58).to_uppercase())),
-        (SendgridKey, format!("SG.{}.{}", body(22), body(43))),
-        (DiscordToken, format!("MTA{}.{}.{}", body(23), body(6), body(38))),
-        (TelegramToken, format!("123456789:AA{}", body(33))),
-        (PasswordHash, format!("$2b$12${}", body(53))),
-        (Jwt, format!("eyJ{}.eyJ{}.{}", body(20), body(30), body(43))),
-        (Jwt, format!("eyJ{}.eyJ{}.", body(20), body(30))),
-        (Jwt, format!("eyJ{}..{}.{}.{}", body(30), body(16), body(50), body(22))),
+        (DatabricksToken, format!("dapi{}", sample_hex(32))),
+        (TwilioKey, format!("SK{}", sample_hex(32))),
+        (DigitaloceanToken, format!("dop_v1_{}", sample_hex(64))),
+        (AgeKey, format!("AGE-SECRET-KEY-1{}", sample_token_body(58).to_uppercase())),
+        (SendgridKey, format!("SG.{}.{}", sample_token_body(22), sample_token_body(43))),
+        (
+            DiscordToken,
+            format!(
+                "MTA{}.{}.{}",
+                sample_token_body(23),
+                sample_token_body(6),
+                sample_token_body(38)
+            ),
+        ),
+        (TelegramToken, format!("123456789:AA{}", sample_token_body(33))),
+        (PasswordHash, format!("$2b$12${}", sample_token_body(53))),
+        (
+            Jwt,
+            format!(
+                "eyJ{}.eyJ{}.{}",
+                sample_token_body(20),
+                sample_token_body(30),
+                sample_token_body(43)
+            ),
+        ),
+        (Jwt, format!("eyJ{}.eyJ{}.", sample_token_body(20), sample_token_body(30))),
+        (
+            Jwt,
+            format!(
+                "eyJ{}..{}.{}.{}",
+                sample_token_body(30),
+                sample_token_body(16),
+                sample_token_body(50),
+                sample_token_body(22)
+            ),
+        ),
         (Iban, "DE89 3704 0044 0532 0130 00".to_owned()),
         (Iban, "gb29nwbk60161331926819".to_owned()),
         (UsSsn, "536-90-4399".to_owned()),
         (Card, "3782 822463 10005".to_owned()),
         (Card, "5500-0000-0000-0004".to_owned()),
         (Email, "kim@post.example".to_owned()),
-        (WebhookUrl, format!("https://hooks.slack.com/services/T0/B0/{}", body(24))),
+        (WebhookUrl, format!("https://hooks.slack.com/services/T0/B0/{}", sample_token_body(24))),
     ];
     for prefix in ["AKIA", "ASIA", "ABIA", "ACCA"] {
         samples.push((AwsKey, format!("{prefix}0123456789ABCDEF")));
     }
     for label in ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "] {
-        let block = format!("-----BEGIN {label}PRIVATE KEY-----\n{}\n", body(64));
+        let block = format!("-----BEGIN {label}PRIVATE KEY-----\n{}\n", sample_token_body(64));
         samples.push((PrivateKey, format!("{block}-----END {label}PRIVATE KEY-----")));
     }
     samples

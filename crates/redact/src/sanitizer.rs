@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::keys::{self, KeyClass, classify};
-use super::options::{Options, Place};
+use super::keys::{self, KeyClass, classify_key};
+use super::options::{Place, SanitizerOptions};
 use super::{Kind, Match, Matches, Placeholder, Redactions, protected, rules, scan};
 
 /// What is taken for a payment card (`AUDIT_REDACT_PROFILE`, `redact --profile`).
@@ -52,7 +52,7 @@ impl Profile {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sanitizer {
     pub(super) profile: Profile,
-    pub(super) options: Option<Arc<Options>>,
+    pub(super) options: Option<Arc<SanitizerOptions>>,
 }
 
 impl Sanitizer {
@@ -61,7 +61,7 @@ impl Sanitizer {
     /// The rules are prepared here and not at the first text. This takes some milliseconds the
     /// first time.
     pub fn with_profile(profile: Profile) -> Self {
-        scan::Rules::defaults();
+        scan::RuleSet::defaults();
         Self { profile, options: None }
     }
 
@@ -127,30 +127,30 @@ impl Sanitizer {
 
     /// Returns the same, or `None` if there is plainly nothing, as in most texts.
     pub fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
-        match protected::are_none() && self.options.is_none() {
-            true => self.by_rules(text),
-            false => self.with_known(text),
+        match protected::nothing_is_protected() && self.options.is_none() {
+            true => self.find_by_rules(text),
+            false => self.find_with_protected(text),
         }
     }
 
     #[cold]
-    fn with_known<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
-        let known = protected::find(text);
+    fn find_with_protected<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
+        let known = protected::find_protected(text);
         match known.is_empty() && self.options.is_none() {
-            true => self.by_rules(text),
-            false => self.with_options(known, text, 0),
+            true => self.find_by_rules(text),
+            false => self.find_with_options(known, text, 0),
         }
     }
 
     #[inline]
-    fn by_rules<'t>(&self, text: &'t str) -> Option<Matches<'t>> {
-        Matches::new(text, scan::Rules::defaults(), self.profile == Profile::Precise)
+    fn find_by_rules<'t>(&self, text: &'t str) -> Option<Matches<'t>> {
+        Matches::new(text, scan::RuleSet::defaults(), self.profile == Profile::Precise)
     }
 
     /// Returns the matches of a text in which these were found already. If one match cuts another
     /// off, a new one may begin. So the text between them is searched again, at most `DEEP_MAX`
     /// times.
-    fn with_options<'t>(
+    fn find_with_options<'t>(
         &self,
         mut known: Vec<Match>,
         text: &'t str,
@@ -160,21 +160,21 @@ impl Sanitizer {
         if let Some(options) = &self.options {
             let plain = Self { profile: self.profile, options: None };
             let by_rules = |text: &str| plain.matches(text).next().map(|found| found.kind);
-            options.find(text, &by_rules, &mut known);
+            options.find_optional_matches(text, &by_rules, &mut known);
         }
-        let by_rules: Vec<_> = self.by_rules(text).into_iter().flatten().collect();
+        let by_rules: Vec<_> = self.find_by_rules(text).into_iter().flatten().collect();
         known.extend(by_rules);
         let between = |part: &str| -> Vec<Match> {
             match self.options.is_none() || deep == DEEP_MAX {
-                true => self.by_rules(part),
-                false => self.with_options(Vec::new(), part, deep + 1),
+                true => self.find_by_rules(part),
+                false => self.find_with_options(Vec::new(), part, deep + 1),
             }
             .into_iter()
             .flatten()
             .collect()
         };
-        let rules = scan::Rules::defaults();
-        (!known.is_empty()).then(|| Matches::around(known, text, rules, &between))
+        let rules = scan::RuleSet::defaults();
+        (!known.is_empty()).then(|| Matches::around_known(known, text, rules, &between))
     }
 
     /// Returns a hash of the rules. If two programs redact alike, it is equal, from one release to
@@ -185,7 +185,8 @@ impl Sanitizer {
     /// are the names of all kinds, the sensitive keys and the settings of the builder. Protected
     /// values do not count.
     pub fn rules_hash(&self) -> u64 {
-        let options = self.options.as_ref().map_or_else(Vec::new, |options| options.parts());
+        let options =
+            self.options.as_ref().map_or_else(Vec::new, |options| options.parts_to_hash());
         let floor = scan::FLOOR.iter().flat_map(|&(kind, pattern)| [kind.name(), pattern]);
         let parts = [self.profile.name(), rules::EDITION]
             .into_iter()
@@ -204,9 +205,9 @@ impl Sanitizer {
     /// Returns what a key says about its value.
     #[inline]
     pub fn classify(&self, key: &str) -> KeyClass {
-        let class = classify(key);
+        let class = classify_key(key);
         match &self.options {
-            Some(options) if options.is_sensitive(key) => KeyClass::Sensitive,
+            Some(options) if options.is_sensitive_key(key) => KeyClass::Sensitive,
             _ => class,
         }
     }
@@ -225,7 +226,7 @@ impl Sanitizer {
     #[inline]
     pub fn enter(&self, place: Place, key: &str) -> Place {
         match &self.options {
-            Some(options) if place.paths != 0 => options.enter(place, key),
+            Some(options) if place.paths != 0 => options.enter_key(place, key),
             _ => place,
         }
     }
@@ -233,7 +234,7 @@ impl Sanitizer {
     /// Returns whether a text at this place stays as it is.
     #[inline]
     pub fn leaves(&self, place: Place, text: &str) -> bool {
-        place.is_allowed && protected::find(text).is_empty()
+        place.is_allowed && protected::find_protected(text).is_empty()
     }
 
     /// Returns the replacement of `matched`, which is of this kind.
@@ -242,6 +243,9 @@ impl Sanitizer {
             .options
             .as_ref()
             .and_then(|options| options.replaced.iter().find(|(replaced, _)| *replaced == kind));
-        replaced.map_or_else(|| Placeholder::plain(kind), |(_, with)| with.of(kind, matched))
+        replaced.map_or_else(
+            || Placeholder::for_kind(kind),
+            |(_, with)| with.placeholder_for(kind, matched),
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 /// Counts work in tests, so that they can distinguish linear from quadratic time without a clock.
 #[inline]
-pub(crate) fn step(count: usize) {
+pub(crate) fn count_steps(count: usize) {
     #[cfg(test)]
     STEPS.set(STEPS.get() + count);
     #[cfg(not(test))]

@@ -34,19 +34,20 @@ impl Sanitizer {
         let Ok(mut value) = serde_json::to_value(value) else {
             return Value::String("[UNSERIALIZABLE]".to_owned());
         };
-        Values { sanitizer: self, counts, depth: 0 }.redact(&mut value, Slot::at(self.root()));
+        ValueRedactor { sanitizer: self, counts, depth: 0 }
+            .redact(&mut value, Slot::at(self.root()));
         value
     }
 }
 
 /// The driver: a value in memory, whose names can be read before the values that they name.
-struct Values<'a> {
+struct ValueRedactor<'a> {
     sanitizer: &'a Sanitizer,
     counts: &'a mut Redactions,
     depth: usize,
 }
 
-impl Values<'_> {
+impl ValueRedactor<'_> {
     fn redact(&mut self, value: &mut Value, slot: Slot) {
         match value {
             Value::Null | Value::Bool(_) => {}

@@ -35,24 +35,24 @@ pub(super) struct Descriptor {
 
 impl Descriptor {
     pub(super) fn stdout() -> Self {
-        Self::at(libc::STDOUT_FILENO)
+        Self::from_open_fd(libc::STDOUT_FILENO)
     }
 
     /// Uses a descriptor that stays open.
-    fn at(fd: RawFd) -> Self {
-        match again(fd) {
-            Some(own) => Self { fd: own.as_raw_fd(), ..Self::over(own.into()) },
+    fn from_open_fd(fd: RawFd) -> Self {
+        match reopen_terminal(fd) {
+            Some(own) => Self { fd: own.as_raw_fd(), ..Self::from_owned_fd(own.into()) },
             None => Self::new(fd, None),
         }
     }
 
     /// Uses a descriptor and closes it on drop.
-    pub(super) fn over(owned: OwnedFd) -> Self {
+    pub(super) fn from_owned_fd(owned: OwnedFd) -> Self {
         Self::new(owned.as_raw_fd(), Some(owned))
     }
 
     fn new(fd: RawFd, owned: Option<OwnedFd>) -> Self {
-        let kind = borrowed(fd).metadata().map(|metadata| metadata.file_type());
+        let kind = borrow_descriptor(fd).metadata().map(|metadata| metadata.file_type());
         let is = |what: &dyn Fn(&FileType) -> bool| kind.as_ref().is_ok_and(what);
         Self {
             fd,
@@ -64,23 +64,23 @@ impl Descriptor {
     }
 
     /// Makes every write wait for the reader.
-    pub(super) fn wait(&mut self) {
+    pub(super) fn make_writes_wait(&mut self) {
         self.waits = true;
     }
 
     /// Returns the bytes to pass to one write.
-    fn part<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
-        if self.is_file { bytes } else { piece(bytes) }
+    fn bytes_for_one_write<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        if self.is_file { bytes } else { first_stdout_piece(bytes) }
     }
 
     fn write_piece(&mut self, piece: &[u8]) -> io::Result<usize> {
         if self.is_told {
-            match write_told(self.fd, piece) {
-                Err(error) if is_unsupported(&error) => self.is_told = false,
+            match write_without_waiting(self.fd, piece) {
+                Err(error) if is_nowait_unsupported(&error) => self.is_told = false,
                 written => return written,
             }
         }
-        borrowed(self.fd).write(piece)
+        borrow_descriptor(self.fd).write(piece)
     }
 }
 
@@ -91,19 +91,19 @@ impl Write for Descriptor {
     /// Returns `WouldBlock` if there is no room at the moment.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.waits {
-            return match borrowed(self.fd).write(self.part(bytes)) {
+            return match borrow_descriptor(self.fd).write(self.bytes_for_one_write(bytes)) {
                 // Another process has set the flag.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    has_room(self.fd, -1)?;
+                    descriptor_has_room(self.fd, -1)?;
                     Err(ErrorKind::Interrupted.into())
                 }
                 written => written,
             };
         }
-        if !has_room(self.fd, 0)? {
+        if !descriptor_has_room(self.fd, 0)? {
             return Err(ErrorKind::WouldBlock.into());
         }
-        self.write_piece(self.part(bytes))
+        self.write_piece(self.bytes_for_one_write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -112,7 +112,7 @@ impl Write for Descriptor {
 }
 
 /// Returns whole lines, or the beginning of a line that is longer than a piece may be.
-fn piece(bytes: &[u8]) -> &[u8] {
+fn first_stdout_piece(bytes: &[u8]) -> &[u8] {
     let most = &bytes[..bytes.len().min(PIECE_BYTES_MAX)];
     match memchr::memrchr(b'\n', most) {
         Some(end) => &most[..=end],
@@ -121,7 +121,7 @@ fn piece(bytes: &[u8]) -> &[u8] {
 }
 
 /// Returns a file that does not close its descriptor.
-fn borrowed(fd: RawFd) -> ManuallyDrop<File> {
+fn borrow_descriptor(fd: RawFd) -> ManuallyDrop<File> {
     // SAFETY: a `File` needs a descriptor that stays open while it is used. A sound program does
     // not close standard output while it is in use; `io::stdout` relies on this, too. Any other
     // descriptor is owned by the `Descriptor` that calls this. `ManuallyDrop` closes neither.
@@ -129,8 +129,8 @@ fn borrowed(fd: RawFd) -> ManuallyDrop<File> {
 }
 
 /// Opens a terminal again. The new description is not shared, so it has its own flag.
-fn again(fd: RawFd) -> Option<File> {
-    if !borrowed(fd).is_terminal() {
+fn reopen_terminal(fd: RawFd) -> Option<File> {
+    if !borrow_descriptor(fd).is_terminal() {
         return None;
     }
     let flags = libc::O_NOCTTY | libc::O_NONBLOCK;
@@ -141,7 +141,7 @@ fn again(fd: RawFd) -> Option<File> {
 
 /// Waits up to the timeout and reports whether a write would not block. It would not if there is
 /// room for a piece, or if it would fail.
-fn has_room(fd: RawFd, timeout_ms: libc::c_int) -> io::Result<bool> {
+fn descriptor_has_room(fd: RawFd, timeout_ms: libc::c_int) -> io::Result<bool> {
     let mut polled = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     // SAFETY: the call gets one `pollfd` that outlives it.
     match unsafe { libc::poll(&raw mut polled, 1, timeout_ms) } {
@@ -151,7 +151,7 @@ fn has_room(fd: RawFd, timeout_ms: libc::c_int) -> io::Result<bool> {
 }
 
 #[cfg(target_os = "linux")]
-fn write_told(fd: RawFd, piece: &[u8]) -> io::Result<usize> {
+fn write_without_waiting(fd: RawFd, piece: &[u8]) -> io::Result<usize> {
     let part = libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() };
     // SAFETY: the call reads only `piece`, which is borrowed, through one `iovec` that outlives it.
     let written = unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_NOWAIT) };
@@ -159,11 +159,11 @@ fn write_told(fd: RawFd, piece: &[u8]) -> io::Result<usize> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn write_told(_: RawFd, _: &[u8]) -> io::Result<usize> {
+fn write_without_waiting(_: RawFd, _: &[u8]) -> io::Result<usize> {
     Err(ErrorKind::Unsupported.into())
 }
 
-fn is_unsupported(error: &io::Error) -> bool {
+fn is_nowait_unsupported(error: &io::Error) -> bool {
     let codes = [libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL, libc::ESPIPE];
     error.kind() == ErrorKind::Unsupported
         || error.raw_os_error().is_some_and(|code| codes.contains(&code))
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_terminal_that_nobody_shows_holds_up_nobody_and_keeps_its_flags() {
         let (mut master, slave) = terminal();
-        let mut out = Descriptor::at(slave.as_raw_fd());
+        let mut out = Descriptor::from_open_fd(slave.as_raw_fd());
         assert!(out._owned.is_some(), "it is opened again");
         let line = [&[b'x'; 1000][..], b"\n"].concat();
         let written = fill(&mut out, &line);
@@ -226,7 +226,7 @@ mod tests {
             }
             shown
         });
-        assert!(has_room(out.fd, -1).unwrap());
+        assert!(descriptor_has_room(out.fd, -1).unwrap());
         assert!(out.write(&line).unwrap() > 0);
         drop((out, slave));
         assert!(shown.join().unwrap() >= written);
@@ -238,7 +238,7 @@ mod tests {
         for is_told in [true, false] {
             let (mut reader, writer) = io::pipe().unwrap();
             let fd = writer.as_raw_fd();
-            let mut out = Descriptor { is_told, ..Descriptor::over(writer.into()) };
+            let mut out = Descriptor { is_told, ..Descriptor::from_owned_fd(writer.into()) };
             let line = [&[b'x'; 1000][..], b"\n"].concat();
             let written = fill(&mut out, &line);
             // SAFETY: the call gets only numbers.
@@ -253,21 +253,21 @@ mod tests {
     #[test]
     fn a_reader_that_left_is_an_error_and_a_file_is_just_written() {
         let (reader, writer) = io::pipe().unwrap();
-        let mut out = Descriptor::over(writer.into());
+        let mut out = Descriptor::from_owned_fd(writer.into());
         drop(reader);
         assert_eq!(out.write(b"x\n").unwrap_err().kind(), ErrorKind::BrokenPipe);
         let file = tempfile::tempfile().unwrap();
-        let mut out = Descriptor::over(file.into());
+        let mut out = Descriptor::from_owned_fd(file.into());
         out.write_all(&[b'\n'; 100_000]).unwrap();
-        assert_eq!(borrowed(out.fd).metadata().unwrap().len(), 100_000);
+        assert_eq!(borrow_descriptor(out.fd).metadata().unwrap().len(), 100_000);
     }
 
     #[test]
     fn pieces_are_whole_lines_as_far_as_those_are_short() {
-        assert_eq!(piece(b"a\nb\nc"), b"a\nb\n");
+        assert_eq!(first_stdout_piece(b"a\nb\nc"), b"a\nb\n");
         let long = [b'x'; PIECE_BYTES_MAX + 1];
-        assert_eq!(piece(&long), &long[1..]);
+        assert_eq!(first_stdout_piece(&long), &long[1..]);
         let after = [b"a\n", &long[..]].concat();
-        assert_eq!(piece(&after), b"a\n");
+        assert_eq!(first_stdout_piece(&after), b"a\n");
     }
 }

@@ -49,26 +49,26 @@ const PENDING_BYTES_MAX: usize = 1 << 20;
 /// the pipe. What was kept is then lost, too. A reader may have received the first of these lines.
 /// If a line was torn, it is ended before the next batch.
 #[derive(Debug)]
-pub struct Stdout(Output<Descriptor>);
+pub struct Stdout(StdoutBuffer<Descriptor>);
 
 impl Stdout {
     /// Returns an exporter to the process's standard output. Whether that is a terminal is
     /// determined once.
     pub fn new() -> Self {
-        Self(Output::over(Descriptor::stdout(), *RENDERING))
+        Self(StdoutBuffer::new(Descriptor::stdout(), *RENDERING))
     }
 
     /// Makes each write wait for the reader. This is cheaper than repeated calls of `resume`, and
     /// is used if standard output is the only output.
     pub(crate) fn waiting(mut self) -> Self {
-        self.0.out.wait();
+        self.0.out.make_writes_wait();
         self
     }
 
     /// Returns an exporter to another descriptor, which it treats as a pipe.
     #[cfg(all(test, unix))]
     pub(crate) fn to(out: impl Into<std::os::fd::OwnedFd>) -> Self {
-        Self(Output::over(Descriptor::over(out.into()), Rendering::Exact))
+        Self(StdoutBuffer::new(Descriptor::from_owned_fd(out.into()), Rendering::Exact))
     }
 }
 
@@ -95,8 +95,8 @@ impl Exporter for Stdout {
     }
 
     fn resume(&mut self) -> io::Result<usize> {
-        self.0.send()?;
-        Ok(self.0.pending().len())
+        self.0.write_pending()?;
+        Ok(self.0.pending_bytes().len())
     }
 }
 
@@ -109,7 +109,7 @@ enum Rendering {
 
 /// Whole lines on their way to an output that may have no room for them.
 #[derive(Debug)]
-struct Output<W> {
+struct StdoutBuffer<W> {
     out: W,
     look: Rendering,
     /// The batches that were taken. The first `written` bytes of them are written.
@@ -119,37 +119,37 @@ struct Output<W> {
     torn: bool,
 }
 
-impl<W: Write> Output<W> {
-    fn over(out: W, look: Rendering) -> Self {
+impl<W: Write> StdoutBuffer<W> {
+    fn new(out: W, look: Rendering) -> Self {
         Self { out, look, taken: Vec::new(), written: 0, torn: false }
     }
 
     fn export(&mut self, lines: &[u8]) -> io::Result<()> {
-        if self.pending().is_empty() && self.torn {
+        if self.pending_bytes().is_empty() && self.torn {
             self.taken.push(b'\n');
         }
-        self.send()?;
-        let pending = self.pending().len();
+        self.write_pending()?;
+        let pending = self.pending_bytes().len();
         if pending > 0 && pending + lines.len() > PENDING_BYTES_MAX {
             let why = "the reader of standard output does not read";
             return Err(io::Error::new(ErrorKind::WouldBlock, why));
         }
         match self.look {
             Rendering::Exact => self.taken.extend_from_slice(lines),
-            Rendering::Terminal { colour } => render(lines, colour, &mut self.taken),
+            Rendering::Terminal { colour } => render_for_terminal(lines, colour, &mut self.taken),
         }
-        self.send()
+        self.write_pending()
     }
 
     /// Returns the bytes that were taken and are not written yet.
-    fn pending(&self) -> &[u8] {
+    fn pending_bytes(&self) -> &[u8] {
         &self.taken[self.written..]
     }
 
     /// Writes what is pending, as far as there is room. After an error nothing is pending any more.
-    fn send(&mut self) -> io::Result<()> {
+    fn write_pending(&mut self) -> io::Result<()> {
         let sent = loop {
-            if self.pending().is_empty() {
+            if self.pending_bytes().is_empty() {
                 break self.out.flush();
             }
             match self.out.write(&self.taken[self.written..]) {
@@ -174,21 +174,21 @@ impl<W: Write> Output<W> {
     }
 }
 
-fn render(lines: &[u8], colour: bool, text: &mut Vec<u8>) {
+fn render_for_terminal(lines: &[u8], colour: bool, text: &mut Vec<u8>) {
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let colour = colour.then(|| Status::of_line(line)).flatten().map(Status::colour);
         if let Some(colour) = colour {
             text.extend_from_slice(format!("\x1b[{colour}m").as_bytes());
         }
-        escape_controls(line, text);
+        escape_terminal_controls(line, text);
         text.extend_from_slice(if colour.is_some() { RESET } else { b"" });
         text.push(b'\n');
     }
 }
 
 /// Copies a line with its control characters as JSON escapes. They occur only inside strings.
-fn escape_controls(line: &[u8], text: &mut Vec<u8>) {
+fn escape_terminal_controls(line: &[u8], text: &mut Vec<u8>) {
     let mut rest = line;
     while let Some((byte, after)) = rest.split_first() {
         // U+0080 to U+009F are the bytes C2 80 to C2 9F.

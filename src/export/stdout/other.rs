@@ -12,7 +12,7 @@ impl Descriptor {
     }
 
     /// Does nothing, because every write waits anyway.
-    pub(super) fn wait(&mut self) {}
+    pub(super) fn make_writes_wait(&mut self) {}
 }
 
 impl Write for Descriptor {

@@ -10,9 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
-use super::content::Content;
-use super::exchange::{Exchange, ExchangeEnd, Side};
-use super::failure::{BoxError, Failure};
+use super::content::BodyContent;
+use super::exchange::{Exchange, ExchangeEnd, ExchangeSide};
+use super::failure::{BoxError, ServiceFailure};
 use crate::context::TraceContext;
 
 pin_project! {
@@ -35,13 +35,13 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(exchange) = this.exchange {
-                exchange.run(|| this.body.set(None));
+                exchange.run_in_span(|| this.body.set(None));
                 // hyper drops a body of known length without asking for its end. If a client wants
                 // only the head, it drops the body unread.
-                let is_sent = this.bytes_expected.is_some_and(|bytes| exchange.bytes() >= bytes);
-                let is_unread = exchange.side == Side::Client && !*this.is_polled;
+                let is_sent = this.bytes_expected.is_some_and(|bytes| exchange.response_bytes() >= bytes);
+                let is_unread = exchange.side == ExchangeSide::Client && !*this.is_polled;
                 let is_done = is_sent || is_unread;
-                exchange.end(if is_done { ExchangeEnd::Done } else { ExchangeEnd::Cancelled });
+                exchange.record_end(if is_done { ExchangeEnd::Done } else { ExchangeEnd::Cancelled });
             }
         }
     }
@@ -71,13 +71,13 @@ impl<B: Body> ResponseBody<B> {
         let (head, body) = response.into_parts();
         let mut watched = Self { body: None, exchange, bytes_expected: None, is_polled: false };
         if let Some(exchange) = &mut watched.exchange {
-            let has_body = exchange.saw_head(head.status, &head.headers);
-            let (is_over, hint) = exchange.run(|| (body.is_end_stream(), body.size_hint()));
+            let has_body = exchange.store_response_head(head.status, &head.headers);
+            let (is_over, hint) = exchange.run_in_span(|| (body.is_end_stream(), body.size_hint()));
             let length = head.headers.get(http::header::CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
             watched.bytes_expected = length.or(hint.exact());
             if !has_body || is_over || watched.bytes_expected == Some(0) {
-                exchange.end(ExchangeEnd::Done);
+                exchange.record_end(ExchangeEnd::Done);
             }
         }
         watched.body = Some(body);
@@ -103,17 +103,16 @@ where
         let Some(exchange) = this.exchange else {
             return body.poll_frame(cx).map_err(Into::into);
         };
-        let (frame, is_over) = exchange.run(|| {
+        let (frame, is_over) = exchange.run_in_span(|| {
             let polled = body.as_mut().poll_frame(cx);
             let is_over = polled.is_ready() && body.is_end_stream();
             (polled.map_err(Into::into), is_over)
         });
         let frame = ready!(frame);
         match &frame {
-            Some(Ok(frame)) => exchange.saw_frame(frame),
-            Some(Err(error)) => {
-                exchange.end(ExchangeEnd::Failed(Failure::of_boxed::<B::Error>(error)))
-            }
+            Some(Ok(frame)) => exchange.count_response_frame(frame),
+            Some(Err(error)) => exchange
+                .record_end(ExchangeEnd::Failed(ServiceFailure::from_boxed::<B::Error>(error))),
             None => {}
         }
         // Nothing follows trailers, and callers do not poll after them.
@@ -122,7 +121,7 @@ where
             None => true,
         };
         if is_over || is_last {
-            exchange.end(ExchangeEnd::Done);
+            exchange.record_end(ExchangeEnd::Done);
         }
         Poll::Ready(frame)
     }
@@ -145,11 +144,11 @@ pub trait Intake<B>: sealed::Intake {
     type Body;
 
     #[doc(hidden)]
-    fn take(body: B, seen: Option<Seen>) -> Self::Body;
+    fn take(body: B, seen: Option<SeenRequestBody>) -> Self::Body;
 }
 
 mod sealed {
-    use super::{Arc, AsIs, Captured, Content, Mutex};
+    use super::{Arc, AsIs, BodyContent, Captured, Mutex};
 
     pub trait Intake {
         /// `true` if bodies are watched.
@@ -165,10 +164,10 @@ mod sealed {
     }
 
     #[derive(Debug)]
-    pub struct Seen(pub(in super::super) Arc<Mutex<Content>>);
+    pub struct SeenRequestBody(pub(in super::super) Arc<Mutex<BodyContent>>);
 }
 
-pub(super) use sealed::Seen;
+pub(super) use sealed::SeenRequestBody;
 
 /// The service gets the bodies of requests unchanged.
 #[derive(Clone, Copy, Debug)]
@@ -181,7 +180,7 @@ pub struct Captured;
 impl<B> Intake<B> for AsIs {
     type Body = B;
 
-    fn take(body: B, _seen: Option<Seen>) -> B {
+    fn take(body: B, _seen: Option<SeenRequestBody>) -> B {
         body
     }
 }
@@ -189,7 +188,7 @@ impl<B> Intake<B> for AsIs {
 impl<B: Body> Intake<B> for Captured {
     type Body = RequestBody<B>;
 
-    fn take(body: B, seen: Option<Seen>) -> RequestBody<B> {
+    fn take(body: B, seen: Option<SeenRequestBody>) -> RequestBody<B> {
         let watched = RequestBody { body, seen };
         watched.note_end();
         watched
@@ -203,13 +202,13 @@ pin_project! {
         #[pin]
         body: B,
         // `None` if nothing is recorded.
-        seen: Option<Seen>,
+        seen: Option<SeenRequestBody>,
     }
 }
 
 impl<B: Body> RequestBody<B> {
     fn note_end(&self) {
-        if let Some(Seen(content)) = &self.seen
+        if let Some(SeenRequestBody(content)) = &self.seen
             && self.body.is_end_stream()
         {
             content.lock().is_whole = true;
@@ -227,9 +226,11 @@ impl<B: Body> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.as_mut().project();
         let frame = ready!(this.body.poll_frame(cx));
-        if let Some(Seen(content)) = this.seen {
+        if let Some(SeenRequestBody(content)) = this.seen {
             match &frame {
-                Some(Ok(frame)) => frame.data_ref().into_iter().for_each(|d| content.lock().saw(d)),
+                Some(Ok(frame)) => {
+                    frame.data_ref().into_iter().for_each(|d| content.lock().add_data(d))
+                }
                 Some(Err(_)) => {}
                 None => content.lock().is_whole = true,
             }

@@ -14,8 +14,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use super::exchange::{Exchange, ExchangeEnd, Side, method_name};
-use super::failure::{BoxError, Failure};
+use super::exchange::{Exchange, ExchangeEnd, ExchangeSide, http_method_name};
+use super::failure::{BoxError, ServiceFailure};
 use super::headers;
 use super::pending::Pending;
 use super::settings::LayerSettings;
@@ -155,15 +155,15 @@ where
             return ClientFuture { pending: Pending::new(self.inner.call(request), None) };
         }
         let (mut head, body) = request.into_parts();
-        let mut exchange = leave(&self.settings, &mut head);
+        let mut exchange = begin_client_exchange(&self.settings, &mut head);
         let inner = &mut self.inner;
-        let future = exchange.run(|| inner.call(Request::from_parts(head, body)));
+        let future = exchange.run_in_span(|| inner.call(Request::from_parts(head, body)));
         ClientFuture { pending: Pending::new(future, Some(exchange)) }
     }
 }
 
 /// Begins the exchange in a new span, and writes that span into the request's headers.
-fn leave(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
+fn begin_client_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
     let context = TraceContext::with_current(|current| {
         current.map_or_else(TraceContext::new_trace, TraceContext::new_span)
@@ -173,14 +173,14 @@ fn leave(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
             let url = template(head);
             (url.clone(), url)
         }
-        None => (Some(plain_url(&head.uri)), head.uri.host().map(str::to_owned)),
+        None => (Some(client_url_without_query(&head.uri)), head.uri.host().map(str::to_owned)),
     };
-    let method = method_name(&head.method);
+    let method = http_method_name(&head.method);
     let action = target.map_or_else(|| method.to_owned(), |target| format!("{method} {target}"));
-    headers::write_request(&mut head.headers, &context);
+    headers::write_request_headers(&mut head.headers, &context);
     Box::new(Exchange {
         settings: settings.clone(),
-        side: Side::Client,
+        side: ExchangeSide::Client,
         context,
         started,
         method: head.method.clone(),
@@ -194,7 +194,7 @@ fn leave(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
 }
 
 /// Returns the URL without user name, password and query; a `Uri` has no fragment.
-fn plain_url(uri: &Uri) -> String {
+fn client_url_without_query(uri: &Uri) -> String {
     let scheme = uri.scheme_str().map_or_else(String::new, |scheme| format!("{scheme}://"));
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let host = authority.rsplit('@').next().unwrap_or_default();
@@ -227,7 +227,7 @@ where
         let (result, mut exchange) = ready!(self.project().pending.poll(cx));
         let result = result.map_err(Into::into);
         if let (Err(error), Some(exchange)) = (&result, &mut exchange) {
-            exchange.end(ExchangeEnd::Failed(Failure::of_boxed::<E>(error)));
+            exchange.record_end(ExchangeEnd::Failed(ServiceFailure::from_boxed::<E>(error)));
         }
         Poll::Ready(result.map(|response| ResponseBody::watch(response, exchange)))
     }
@@ -247,7 +247,7 @@ mod tests {
             ("http://[::1]:80?q=1", "http://[::1]:80/"),
             ("*", "*"),
         ] {
-            assert_eq!(plain_url(&uri.parse().unwrap()), expected);
+            assert_eq!(client_url_without_query(&uri.parse().unwrap()), expected);
         }
     }
 }

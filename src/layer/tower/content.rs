@@ -10,7 +10,7 @@ use crate::sanitize::Sanitizer;
 ///
 /// A body is recorded whole or not at all. If a secret is cut in two, no rule finds it.
 #[derive(Debug, Default)]
-pub(super) struct Content {
+pub(super) struct BodyContent {
     /// The length so far.
     pub(super) bytes: u64,
     /// All bytes so far; `None` if the body is not recorded, or no longer.
@@ -21,17 +21,17 @@ pub(super) struct Content {
     pub(super) is_whole: bool,
 }
 
-impl Content {
+impl BodyContent {
     /// Begins a body with these headers.
     ///
     /// `captured` limits the bytes that are kept; if it is `None`, no byte is kept.
     pub(super) fn new(headers: &HeaderMap, captured: Option<(usize, Sanitizer)>) -> Self {
         let Some((bytes_max, sanitizer)) = captured else { return Self::default() };
-        let text = (!is_form(headers)).then(Vec::new);
+        let text = (!is_form_body(headers)).then(Vec::new);
         Self { text, bytes_max, sanitizer, ..Self::default() }
     }
 
-    pub(super) fn saw(&mut self, data: &impl Buf) {
+    pub(super) fn add_data(&mut self, data: &impl Buf) {
         let length = data.remaining();
         self.bytes += length as u64;
         let Some(text) = &mut self.text else { return };
@@ -44,7 +44,7 @@ impl Content {
         }
     }
 
-    fn as_text(&self) -> Option<&str> {
+    fn whole_text(&self) -> Option<&str> {
         let text = self.text.as_deref().filter(|_| self.is_whole)?;
         std::str::from_utf8(text).ok()
     }
@@ -53,7 +53,7 @@ impl Content {
 /// Reports whether a body is a form.
 ///
 /// Redaction does not know the keys of a form, and its characters are encoded.
-fn is_form(headers: &HeaderMap) -> bool {
+fn is_form_body(headers: &HeaderMap) -> bool {
     let is_form = |value: &http::HeaderValue| {
         let value = value.as_bytes().to_ascii_lowercase();
         value.starts_with(b"application/x-www-form-urlencoded") || value.starts_with(b"multipart/")
@@ -61,9 +61,9 @@ fn is_form(headers: &HeaderMap) -> bool {
     headers.get(http::header::CONTENT_TYPE).is_some_and(is_form)
 }
 
-impl Serialize for Content {
+impl Serialize for BodyContent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Some(text) = self.as_text() else {
+        let Some(text) = self.whole_text() else {
             return serializer.collect_str(&format_args!("[TRUNCATED:{}]", self.bytes));
         };
         // JSON is written as a value, so that the rules for keys apply inside it.

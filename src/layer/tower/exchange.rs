@@ -10,16 +10,16 @@ use http_body::Frame;
 use parking_lot::Mutex;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::content::Content;
-use super::failure::Failure;
-use super::headers::{self, Picked};
+use super::content::BodyContent;
+use super::failure::ServiceFailure;
+use super::headers::{self, RecordedHeaders};
 use super::settings::LayerSettings;
 use crate::context::TraceContext;
 use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 
 /// The side of the connection that is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum ExchangeSide {
     Server,
     Client,
 }
@@ -31,15 +31,15 @@ pub(super) enum ExchangeEnd {
     /// It was dropped before that.
     Cancelled,
     Panicked,
-    Failed(Failure),
+    Failed(ServiceFailure),
 }
 
 /// One request and its response.
 ///
-/// It ends once: by [`end`](Self::end), or when it is dropped.
+/// It ends once: by [`record_end`](Self::record_end), or when it is dropped.
 pub(super) struct Exchange {
     pub(super) settings: Arc<LayerSettings>,
-    pub(super) side: Side,
+    pub(super) side: ExchangeSide,
     pub(super) context: TraceContext,
     pub(super) started: Instant,
     pub(super) method: Method,
@@ -47,7 +47,7 @@ pub(super) struct Exchange {
     pub(super) route_or_url: Option<String>,
     pub(super) action: String,
     pub(super) attempt: Option<u32>,
-    pub(super) request_body: Option<Arc<Mutex<Content>>>,
+    pub(super) request_body: Option<Arc<Mutex<BodyContent>>>,
     pub(super) answer: Option<SeenResponse>,
     pub(super) is_over: bool,
 }
@@ -57,18 +57,18 @@ pub(super) struct SeenResponse {
     status: StatusCode,
     is_grpc: bool,
     grpc_status: Option<u32>,
-    headers: Option<Picked>,
-    content: Content,
+    headers: Option<RecordedHeaders>,
+    content: BodyContent,
     is_upgrade: bool,
 }
 
 impl Exchange {
     /// Runs code of the service in the request's span; a panic in it ends the exchange.
-    pub(super) fn run<R>(&mut self, code: impl FnOnce() -> R) -> R {
+    pub(super) fn run_in_span<R>(&mut self, code: impl FnOnce() -> R) -> R {
         struct OnPanic<'a>(&'a mut Exchange);
         impl Drop for OnPanic<'_> {
             fn drop(&mut self) {
-                self.0.end(ExchangeEnd::Panicked);
+                self.0.record_end(ExchangeEnd::Panicked);
             }
         }
         let _scope = self.context.enter();
@@ -79,16 +79,16 @@ impl Exchange {
     }
 
     /// Stores the head of the response; returns whether a body follows it.
-    pub(super) fn saw_head(&mut self, status: StatusCode, headers: &HeaderMap) -> bool {
-        let is_grpc = headers::is_grpc(headers);
+    pub(super) fn store_response_head(&mut self, status: StatusCode, headers: &HeaderMap) -> bool {
+        let is_grpc = headers::has_grpc_content_type(headers);
         let is_upgrade = status == StatusCode::SWITCHING_PROTOCOLS
             || (self.method == Method::CONNECT && status.is_success());
         self.answer = Some(SeenResponse {
             status,
             is_grpc,
-            grpc_status: headers::grpc_status(headers).filter(|_| is_grpc),
-            headers: Picked::of(&self.settings.headers, headers),
-            content: Content::new(headers, self.settings.captured()),
+            grpc_status: headers::read_grpc_status_header(headers).filter(|_| is_grpc),
+            headers: RecordedHeaders::pick(&self.settings.headers, headers),
+            content: BodyContent::new(headers, self.settings.body_capture()),
             is_upgrade,
         });
         let is_bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -96,35 +96,35 @@ impl Exchange {
     }
 
     /// Counts a frame of the response's body, and keeps it if bodies are captured.
-    pub(super) fn saw_frame<D: Buf>(&mut self, frame: &Frame<D>) {
+    pub(super) fn count_response_frame<D: Buf>(&mut self, frame: &Frame<D>) {
         let Some(answer) = &mut self.answer else { return };
         if let Some(data) = frame.data_ref() {
-            answer.content.saw(data);
+            answer.content.add_data(data);
         }
         if let Some(trailers) = frame.trailers_ref().filter(|_| answer.is_grpc) {
-            answer.grpc_status = headers::grpc_status(trailers).or(answer.grpc_status);
+            answer.grpc_status = headers::read_grpc_status_header(trailers).or(answer.grpc_status);
         }
     }
 
     /// Returns the number of bytes of the response's body so far.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(super) fn response_bytes(&self) -> u64 {
         self.answer.as_ref().map_or(0, |answer| answer.content.bytes)
     }
 
     /// Records the end, unless it was recorded before.
-    pub(super) fn end(&mut self, ending: ExchangeEnd) {
+    pub(super) fn record_end(&mut self, ending: ExchangeEnd) {
         if mem::replace(&mut self.is_over, true) {
             return;
         }
         if let (ExchangeEnd::Done, Some(answer)) = (&ending, &mut self.answer) {
             answer.content.is_whole = true;
         }
-        let (status, error) = self.verdict(ending);
+        let (status, error) = self.end_status(ending);
         let event_type = match self.side {
-            Side::Server => EventType::RequestEnd,
-            Side::Client => EventType::ApiCall,
+            ExchangeSide::Server => EventType::RequestEnd,
+            ExchangeSide::Client => EventType::ApiCall,
         };
-        let data = EndData(self);
+        let data = ExchangeEndData(self);
         let event = AuditEvent::new(event_type, &self.settings.agent, &self.action)
             .status(status)
             .latency(self.started.elapsed())
@@ -136,17 +136,17 @@ impl Exchange {
         }
     }
 
-    fn verdict(&self, ending: ExchangeEnd) -> (Status, Option<ErrorDetail<'static>>) {
+    fn end_status(&self, ending: ExchangeEnd) -> (Status, Option<ErrorDetail<'static>>) {
         let error = |name, message| (Status::Error, Some(ErrorDetail::new(name, message)));
         match (ending, &self.answer) {
-            (ExchangeEnd::Done, Some(answer)) => answer.verdict(self.side),
+            (ExchangeEnd::Done, Some(answer)) => answer.end_status(self.side),
             (ExchangeEnd::Done, None) => (Status::Ok, None),
             (ExchangeEnd::Panicked, _) => error("panic", "the service panicked"),
             (ExchangeEnd::Cancelled, None) => error("cancelled", "dropped before the answer came"),
             (ExchangeEnd::Cancelled, Some(_)) => {
                 error("cancelled", "dropped before the body ended")
             }
-            (ExchangeEnd::Failed(Failure { detail, is_timeout }), _) => {
+            (ExchangeEnd::Failed(ServiceFailure { detail, is_timeout }), _) => {
                 (if is_timeout { Status::Timeout } else { Status::Error }, Some(detail))
             }
         }
@@ -155,26 +155,26 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.end(ExchangeEnd::Cancelled);
+        self.record_end(ExchangeEnd::Cancelled);
     }
 }
 
 impl SeenResponse {
-    fn verdict(&self, side: Side) -> (Status, Option<ErrorDetail<'static>>) {
+    fn end_status(&self, side: ExchangeSide) -> (Status, Option<ErrorDetail<'static>>) {
         match self.grpc_status {
-            Some(code) => grpc_verdict(side, code),
+            Some(code) => grpc_end_status(side, code),
             // The last byte came without a code, so the response was cut off.
-            None if self.is_grpc && self.status.is_success() => grpc_verdict(side, GRPC_UNKNOWN),
-            None => http_verdict(side, self.status),
+            None if self.is_grpc && self.status.is_success() => grpc_end_status(side, GRPC_UNKNOWN),
+            None => http_end_status(side, self.status),
         }
     }
 }
 
-fn http_verdict(side: Side, code: StatusCode) -> (Status, Option<ErrorDetail<'static>>) {
+fn http_end_status(side: ExchangeSide, code: StatusCode) -> (Status, Option<ErrorDetail<'static>>) {
     let status = match code.as_u16() {
         408 | 504 => Status::Timeout,
         500.. => Status::Error,
-        400.. if side == Side::Client => Status::Error,
+        400.. if side == ExchangeSide::Client => Status::Error,
         _ => return (Status::Ok, None),
     };
     let reason = code.canonical_reason().unwrap_or("no known status");
@@ -204,12 +204,12 @@ const GRPC_CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-fn grpc_verdict(side: Side, code: u32) -> (Status, Option<ErrorDetail<'static>>) {
+fn grpc_end_status(side: ExchangeSide, code: u32) -> (Status, Option<ErrorDetail<'static>>) {
     let status = match code {
         0 => return (Status::Ok, None),
         4 => Status::Timeout,
         2 | 12..=15 => Status::Error,
-        _ if side == Side::Client => Status::Error,
+        _ if side == ExchangeSide::Client => Status::Error,
         _ => return (Status::Ok, None),
     };
     let name = GRPC_CODES.get(code as usize).copied().unwrap_or("UNKNOWN");
@@ -218,48 +218,48 @@ fn grpc_verdict(side: Side, code: u32) -> (Status, Option<ErrorDetail<'static>>)
 
 /// Returns the name of a method as in OpenTelemetry; an unknown method is `_OTHER`, because its name
 /// is a caller's text.
-pub(super) fn method_name(method: &Method) -> &str {
+pub(super) fn http_method_name(method: &Method) -> &str {
     const KNOWN: [&str; 10] =
         ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
     if KNOWN.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
 }
 
-struct EndData<'a>(&'a Exchange);
+struct ExchangeEndData<'a>(&'a Exchange);
 
-impl Serialize for EndData<'_> {
+impl Serialize for ExchangeEndData<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let exchange = self.0;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("http.method", method_name(&exchange.method))?;
+        map.serialize_entry("http.method", http_method_name(&exchange.method))?;
         let key = match exchange.side {
-            Side::Server => "http.route",
-            Side::Client => "url",
+            ExchangeSide::Server => "http.route",
+            ExchangeSide::Client => "url",
         };
-        entry(&mut map, key, exchange.route_or_url.as_ref())?;
-        entry(&mut map, "attempt", exchange.attempt)?;
+        write_optional_entry(&mut map, key, exchange.route_or_url.as_ref())?;
+        write_optional_entry(&mut map, "attempt", exchange.attempt)?;
         if let Some(answer) = &exchange.answer {
             map.serialize_entry("http.status_code", &answer.status.as_u16())?;
-            entry(&mut map, "rpc.grpc.status_code", answer.grpc_status)?;
+            write_optional_entry(&mut map, "rpc.grpc.status_code", answer.grpc_status)?;
             map.serialize_entry("bytes", &answer.content.bytes)?;
-            entry(&mut map, "note", answer.is_upgrade.then_some("upgraded"))?;
-            entry(&mut map, "http.response.headers", answer.headers.as_ref())?;
+            write_optional_entry(&mut map, "note", answer.is_upgrade.then_some("upgraded"))?;
+            write_optional_entry(&mut map, "http.response.headers", answer.headers.as_ref())?;
         }
-        let captures = exchange.settings.captured().is_some();
+        let captures = exchange.settings.body_capture().is_some();
         let request_body = exchange.request_body.as_ref().map(|content| content.lock());
         if let Some(content) = &request_body {
             map.serialize_entry("bytes_in", &content.bytes)?;
             let shown = captures && content.bytes > 0;
-            entry(&mut map, "request_body", shown.then_some(&**content))?;
+            write_optional_entry(&mut map, "request_body", shown.then_some(&**content))?;
         }
         let answer = exchange.answer.as_ref().map(|answer| &answer.content);
         let answer = answer.filter(|content| captures && content.bytes > 0);
-        entry(&mut map, "response_body", answer)?;
+        write_optional_entry(&mut map, "response_body", answer)?;
         map.end()
     }
 }
 
 /// Writes a member, if there is a value for it.
-pub(super) fn entry<M: SerializeMap, T: Serialize>(
+pub(super) fn write_optional_entry<M: SerializeMap, T: Serialize>(
     map: &mut M,
     key: &str,
     value: Option<T>,

@@ -14,35 +14,38 @@ use crate::record::event::ErrorDetail;
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The description of an error, and whether it is a timeout.
-pub(super) struct Failure {
+pub(super) struct ServiceFailure {
     pub(super) detail: ErrorDetail<'static>,
     pub(super) is_timeout: bool,
 }
 
-impl Failure {
+impl ServiceFailure {
     /// Describes an error that was an `E` before it was boxed.
-    pub(super) fn of_boxed<E: 'static>(error: &BoxError) -> Self {
+    pub(super) fn from_boxed<E: 'static>(error: &BoxError) -> Self {
         /// The limit is needed because a chain may be a circle.
         const SOURCES_MAX: usize = 32;
-        Self::described::<E>(|| {
+        Self::describe_without_paths::<E>(|| {
             let error: &(dyn StdError + 'static) = &**error;
             let chain = iter::successors(Some(error), |&error| error.source());
-            let is_timeout = chain.take(SOURCES_MAX).any(timeout::is_error);
-            Self { detail: ErrorDetail::of_chain(name_of::<E>(is_timeout), error), is_timeout }
+            let is_timeout = chain.take(SOURCES_MAX).any(timeout::is_timeout_error);
+            Self {
+                detail: ErrorDetail::from_named_error(error_type_name::<E>(is_timeout), error),
+                is_timeout,
+            }
         })
     }
 
     /// Describes an error whose type promises only a text.
     ///
     /// If the error is boxed, its sources are recorded, too.
-    pub(super) fn of_any<E: fmt::Display + 'static>(error: &E) -> Self {
+    pub(super) fn from_display<E: fmt::Display + 'static>(error: &E) -> Self {
         if let Some(boxed) = (error as &dyn Any).downcast_ref::<BoxError>() {
-            return Self::of_boxed::<E>(boxed);
+            return Self::from_boxed::<E>(boxed);
         }
-        Self::described::<E>(|| {
+        Self::describe_without_paths::<E>(|| {
             let message = error.to_string();
-            let is_timeout = timeout::is_message(&message);
-            Self { detail: ErrorDetail::new(name_of::<E>(is_timeout), message), is_timeout }
+            let is_timeout = timeout::is_timeout_message(&message);
+            Self { detail: ErrorDetail::new(error_type_name::<E>(is_timeout), message), is_timeout }
         })
     }
 
@@ -51,20 +54,20 @@ impl Failure {
     /// Many client libraries put the whole URL into their errors, and a path may name a person.
     /// `Display` of an error is the caller's code and may panic. Then only the name of the type is
     /// recorded.
-    fn described<E>(describe: impl FnOnce() -> Self) -> Self {
+    fn describe_without_paths<E>(describe: impl FnOnce() -> Self) -> Self {
         let mut failure = catch_unwind(AssertUnwindSafe(describe)).unwrap_or_else(|panic| {
             forget_panic(panic);
-            Self { detail: ErrorDetail::new(name_of::<E>(false), ""), is_timeout: false }
+            Self { detail: ErrorDetail::new(error_type_name::<E>(false), ""), is_timeout: false }
         });
         let detail = &mut failure.detail;
-        detail.message = without_paths(&detail.message).into();
-        detail.traceback = detail.traceback.take().map(|text| without_paths(&text).into());
+        detail.message = without_url_paths(&detail.message).into();
+        detail.traceback = detail.traceback.take().map(|text| without_url_paths(&text).into());
         failure
     }
 }
 
 /// Returns the text with every URL cut after its host.
-fn without_paths(text: &str) -> String {
+fn without_url_paths(text: &str) -> String {
     let mut parts = text.split("://");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -80,7 +83,7 @@ fn without_paths(text: &str) -> String {
 }
 
 /// Returns the name of an error's type; the type of a box would say nothing.
-fn name_of<E>(is_timeout: bool) -> &'static str {
+fn error_type_name<E>(is_timeout: bool) -> &'static str {
     match type_name::<E>() {
         name if name != type_name::<BoxError>() => name,
         _ if is_timeout => "timeout",
@@ -128,11 +131,11 @@ mod tests {
             ("too late".into(), false),
         ];
         for (error, expected) in cases {
-            let failure = Failure::of_boxed::<BoxError>(&error);
+            let failure = ServiceFailure::from_boxed::<BoxError>(&error);
             assert_eq!(failure.is_timeout, expected, "{error:?}");
             let name = if expected { "timeout" } else { "error" };
             assert_eq!(failure.detail.error_type, name);
-            assert_eq!(Failure::of_any(&error).is_timeout, expected, "{error:?}");
+            assert_eq!(ServiceFailure::from_display(&error).is_timeout, expected, "{error:?}");
         }
     }
 
@@ -144,7 +147,7 @@ mod tests {
             ("at https://ana:pw@a.example:8443: x", "at https://a.example:8443: x"),
             ("GET \"http://[::1]:80/a)b?c=d\" http://b", "GET \"http://[::1]:80\" http://b"),
         ] {
-            assert_eq!(without_paths(text), expected);
+            assert_eq!(without_url_paths(text), expected);
         }
         #[derive(Debug)]
         struct Bursts;
@@ -154,8 +157,8 @@ mod tests {
             }
         }
         impl StdError for Bursts {}
-        assert_eq!(Failure::of_any(&Bursts).detail.message, "");
-        let boxed = Failure::of_boxed::<Bursts>(&BoxError::from(Bursts));
+        assert_eq!(ServiceFailure::from_display(&Bursts).detail.message, "");
+        let boxed = ServiceFailure::from_boxed::<Bursts>(&BoxError::from(Bursts));
         assert_eq!(boxed.detail.error_type, type_name::<Bursts>());
     }
 
@@ -163,11 +166,11 @@ mod tests {
     fn a_type_that_is_known_is_named_and_its_sources_told() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         let error = BoxError::from(Wraps("sending", Some(refused.into())));
-        let detail = Failure::of_boxed::<Wraps>(&error).detail;
+        let detail = ServiceFailure::from_boxed::<Wraps>(&error).detail;
         assert_eq!(detail.error_type, type_name::<Wraps>());
         assert_eq!(detail.message, "sending");
         assert_eq!(detail.traceback.as_deref(), Some("caused by: connection refused"));
-        let failure = Failure::of_any(&Wraps("it timed out", None));
+        let failure = ServiceFailure::from_display(&Wraps("it timed out", None));
         assert!(failure.is_timeout && failure.detail.error_type == type_name::<Wraps>());
     }
 }

@@ -11,15 +11,15 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// Returns the span of a request with these headers, and why its `traceparent` was refused.
-pub(super) fn read_context(headers: &HeaderMap) -> (TraceContext, Option<String>) {
-    match caller(headers) {
+pub(super) fn read_trace_headers(headers: &HeaderMap) -> (TraceContext, Option<String>) {
+    match read_caller_header(headers) {
         None => (TraceContext::new_trace(), None),
         Some(Ok(caller)) => (caller.new_span(), None),
         Some(Err(why)) => (TraceContext::new_trace(), Some(why)),
     }
 }
 
-fn caller(headers: &HeaderMap) -> Option<Result<TraceContext, String>> {
+fn read_caller_header(headers: &HeaderMap) -> Option<Result<TraceContext, String>> {
     let mut all = headers.get_all(TRACEPARENT).iter();
     let first = all.next()?;
     let more = all.count();
@@ -29,7 +29,7 @@ fn caller(headers: &HeaderMap) -> Option<Result<TraceContext, String>> {
     let Ok(text) = first.to_str() else {
         return Some(Err("not visible ASCII".to_owned()));
     };
-    let with_state = |caller: TraceContext| match tracestate(headers) {
+    let with_state = |caller: TraceContext| match join_tracestate_headers(headers) {
         Some(state) => caller.with_tracestate(&state),
         None => caller,
     };
@@ -37,7 +37,7 @@ fn caller(headers: &HeaderMap) -> Option<Result<TraceContext, String>> {
 }
 
 /// Joins all `tracestate` headers, as the standard requires.
-fn tracestate(headers: &HeaderMap) -> Option<String> {
+fn join_tracestate_headers(headers: &HeaderMap) -> Option<String> {
     let all: Result<Vec<&str>, _> =
         headers.get_all(TRACESTATE).iter().map(HeaderValue::to_str).collect();
     all.ok().filter(|all| !all.is_empty()).map(|all| all.join(","))
@@ -46,8 +46,8 @@ fn tracestate(headers: &HeaderMap) -> Option<String> {
 /// Writes the trace for the called service.
 ///
 /// A `tracestate` that is already there belongs to another trace, so it is removed.
-pub(super) fn write_request(headers: &mut HeaderMap, context: &TraceContext) {
-    headers.insert(TRACEPARENT, value(context.to_traceparent()));
+pub(super) fn write_request_headers(headers: &mut HeaderMap, context: &TraceContext) {
+    headers.insert(TRACEPARENT, trace_header_value(context.to_traceparent()));
     headers.remove(TRACESTATE);
     if let Some(state) = context.tracestate().and_then(|state| state.parse().ok()) {
         headers.insert(TRACESTATE, state);
@@ -55,37 +55,37 @@ pub(super) fn write_request(headers: &mut HeaderMap, context: &TraceContext) {
 }
 
 /// Writes the ids by which the caller finds its request in the log.
-pub(super) fn write_response(headers: &mut HeaderMap, context: &TraceContext) {
-    headers.insert(TRACEPARENT, value(context.to_traceparent()));
-    headers.insert(TRACE_ID, value(format!("{:032x}", context.trace_id())));
+pub(super) fn write_response_headers(headers: &mut HeaderMap, context: &TraceContext) {
+    headers.insert(TRACEPARENT, trace_header_value(context.to_traceparent()));
+    headers.insert(TRACE_ID, trace_header_value(format!("{:032x}", context.trace_id())));
 }
 
-fn value(digits: String) -> HeaderValue {
+fn trace_header_value(digits: String) -> HeaderValue {
     HeaderValue::try_from(digits).expect("hex digits and hyphens are valid in a header")
 }
 
 /// Reports whether the body is a gRPC message, by the content type.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+pub(super) fn has_grpc_content_type(headers: &HeaderMap) -> bool {
     let content_type = headers.get(http::header::CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Reads the number in `grpc-status`.
-pub(super) fn grpc_status(headers: &HeaderMap) -> Option<u32> {
+pub(super) fn read_grpc_status_header(headers: &HeaderMap) -> Option<u32> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
 /// The headers of one request or response that are recorded.
-pub(super) struct Picked(Vec<(HeaderName, String)>);
+pub(super) struct RecordedHeaders(Vec<(HeaderName, String)>);
 
 /// The text in place of a sensitive header, the same as for the value of a sensitive key.
 const REDACTED: &str = "[REDACTED]";
 
-impl Picked {
+impl RecordedHeaders {
     /// Picks the headers with these names; returns `None` if there is none.
     ///
     /// Several headers of one name are joined by `, `.
-    pub(super) fn of(names: &[HeaderName], headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn pick(names: &[HeaderName], headers: &HeaderMap) -> Option<Self> {
         let text = |name: &HeaderName| {
             let values = headers.get_all(name);
             if is_sensitive_header(name.as_str()) || values.iter().any(HeaderValue::is_sensitive) {
@@ -101,7 +101,7 @@ impl Picked {
     }
 }
 
-impl Serialize for Picked {
+impl Serialize for RecordedHeaders {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, text) in &self.0 {

@@ -21,7 +21,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(exchange) = this.exchange {
-                exchange.run(|| this.future.set(None));
+                exchange.run_in_span(|| this.future.set(None));
             }
         }
     }
@@ -48,7 +48,7 @@ impl<F: Future> Pending<F> {
             polled
         };
         let output = ready!(match this.exchange {
-            Some(exchange) => exchange.run(poll),
+            Some(exchange) => exchange.run_in_span(poll),
             None => poll(),
         });
         Poll::Ready((output, this.exchange.take()))

@@ -16,11 +16,13 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::body::{AsIs, Captured, Intake, ResponseBody, Seen};
-use super::content::Content;
-use super::exchange::{Exchange, ExchangeEnd, Side, entry, method_name};
-use super::failure::{BoxError, Failure};
-use super::headers::{self, Picked};
+use super::body::{AsIs, Captured, Intake, ResponseBody, SeenRequestBody};
+use super::content::BodyContent;
+use super::exchange::{
+    Exchange, ExchangeEnd, ExchangeSide, http_method_name, write_optional_entry,
+};
+use super::failure::{BoxError, ServiceFailure};
+use super::headers::{self, RecordedHeaders};
 use super::pending::Pending;
 use super::settings::LayerSettings;
 use crate::record::event::{AuditEvent, EventType};
@@ -230,37 +232,38 @@ where
             return ServerFuture { pending: Pending::new(self.inner.call(request), None) };
         }
         let (mut head, body) = request.into_parts();
-        let mut exchange = arrive(settings, &mut head);
+        let mut exchange = begin_server_exchange(settings, &mut head);
         let seen = I::IS_WATCHING.then(|| {
-            let content = Content::new(&head.headers, settings.captured());
+            let content = BodyContent::new(&head.headers, settings.body_capture());
             let content = Arc::new(Mutex::new(content));
             exchange.request_body = Some(content.clone());
-            Seen(content)
+            SeenRequestBody(content)
         });
         let inner = &mut self.inner;
-        let future = exchange.run(|| inner.call(Request::from_parts(head, I::take(body, seen))));
+        let future =
+            exchange.run_in_span(|| inner.call(Request::from_parts(head, I::take(body, seen))));
         ServerFuture { pending: Pending::new(future, Some(exchange)) }
     }
 }
 
 /// Begins the exchange: emits `request.start`, and puts the span into the request's extensions.
-fn arrive(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
+fn begin_server_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
-    let (context, refused) = headers::read_context(&head.headers);
-    let route = route(settings, head);
-    let method = method_name(&head.method);
+    let (context, refused) = headers::read_trace_headers(&head.headers);
+    let route = request_route(settings, head);
+    let method = http_method_name(&head.method);
     let action = match &route {
         Some(route) => format!("{method} {route}"),
         None => method.to_owned(),
     };
-    let headers = Picked::of(&settings.headers, &head.headers);
-    let data = StartData { method, route: route.as_deref(), refused, headers };
+    let headers = RecordedHeaders::pick(&settings.headers, &head.headers);
+    let data = RequestStartData { method, route: route.as_deref(), refused, headers };
     let event = AuditEvent::new(EventType::RequestStart, &settings.agent, &action);
     settings.outlet.emit(&event.span(&context).data(&data));
     head.extensions.insert(context.clone());
     Box::new(Exchange {
         settings: settings.clone(),
-        side: Side::Server,
+        side: ExchangeSide::Server,
         context,
         started,
         method: head.method.clone(),
@@ -273,25 +276,27 @@ fn arrive(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     })
 }
 
-fn route(settings: &LayerSettings, head: &Parts) -> Option<String> {
-    matched_path(head)
+fn request_route(settings: &LayerSettings, head: &Parts) -> Option<String> {
+    axum_matched_path(head)
         .or_else(|| settings.template.as_ref().and_then(|route| route(head)))
-        .or_else(|| headers::is_grpc(&head.headers).then(|| grpc_method(head.uri.path()))?)
+        .or_else(|| {
+            headers::has_grpc_content_type(&head.headers).then(|| grpc_route(head.uri.path()))?
+        })
 }
 
 #[cfg(feature = "axum")]
-fn matched_path(head: &Parts) -> Option<String> {
+fn axum_matched_path(head: &Parts) -> Option<String> {
     let path = head.extensions.get::<axum::extract::MatchedPath>();
     path.map(|path| path.as_str().to_owned())
 }
 
 #[cfg(not(feature = "axum"))]
-fn matched_path(_head: &Parts) -> Option<String> {
+fn axum_matched_path(_head: &Parts) -> Option<String> {
     None
 }
 
 /// Returns the path if it has the form of gRPC's paths; a caller may claim any content type.
-fn grpc_method(path: &str) -> Option<String> {
+fn grpc_route(path: &str) -> Option<String> {
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b))
@@ -299,20 +304,20 @@ fn grpc_method(path: &str) -> Option<String> {
     (is_name(service) && is_name(method)).then(|| path.to_owned())
 }
 
-struct StartData<'a> {
+struct RequestStartData<'a> {
     method: &'a str,
     route: Option<&'a str>,
     refused: Option<String>,
-    headers: Option<Picked>,
+    headers: Option<RecordedHeaders>,
 }
 
-impl Serialize for StartData<'_> {
+impl Serialize for RequestStartData<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("http.method", self.method)?;
-        entry(&mut map, "http.route", self.route)?;
-        entry(&mut map, "traceparent", self.refused.as_ref())?;
-        entry(&mut map, "http.request.headers", self.headers.as_ref())?;
+        write_optional_entry(&mut map, "http.route", self.route)?;
+        write_optional_entry(&mut map, "traceparent", self.refused.as_ref())?;
+        write_optional_entry(&mut map, "http.request.headers", self.headers.as_ref())?;
         map.end()
     }
 }
@@ -342,12 +347,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (result, mut exchange) = ready!(self.project().pending.poll(cx));
         if let (Err(error), Some(exchange)) = (&result, &mut exchange) {
-            exchange.end(ExchangeEnd::Failed(Failure::of_any(error)));
+            exchange.record_end(ExchangeEnd::Failed(ServiceFailure::from_display(error)));
         }
         Poll::Ready(result.map(|response| {
             let mut response = ResponseBody::watch(response, exchange);
             if let Some(context) = response.body().context().cloned() {
-                headers::write_response(response.headers_mut(), &context);
+                headers::write_response_headers(response.headers_mut(), &context);
             }
             response
         }))

@@ -10,13 +10,13 @@ use crate::recorder::Outlet;
 use crate::sanitize::Sanitizer;
 
 /// Returns a route or a URL for a request, without ids.
-pub(super) type Template = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
+pub(super) type RequestTemplate = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
 #[derive(Clone)]
 pub(super) struct LayerSettings {
     pub(super) agent: Box<str>,
     pub(super) outlet: Outlet,
-    pub(super) template: Option<Template>,
+    pub(super) template: Option<RequestTemplate>,
     /// The headers to record.
     pub(super) headers: Vec<HeaderName>,
     /// The longest body to record.
@@ -35,7 +35,7 @@ impl LayerSettings {
     }
 
     /// Returns the longest body to record, and its sanitizer, if content is captured.
-    pub(super) fn captured(&self) -> Option<(usize, Sanitizer)> {
+    pub(super) fn body_capture(&self) -> Option<(usize, Sanitizer)> {
         let bytes_max = self.body_bytes_max.filter(|_| self.outlet.captures_content())?;
         Some((bytes_max, self.outlet.sanitizer()))
     }

@@ -8,9 +8,9 @@ use crate::pricing::Usage;
 
 /// The members of `data`, in their order.
 #[derive(Default)]
-pub(super) struct OperationData(Vec<(&'static str, Datum)>);
+pub(super) struct OperationData(Vec<(&'static str, OperationDatum)>);
 
-pub(super) enum Datum {
+pub(super) enum OperationDatum {
     Text(String),
     Content(Value),
     Usage(Usage),
@@ -18,25 +18,25 @@ pub(super) enum Datum {
 }
 
 impl OperationData {
-    pub(super) fn put(&mut self, name: &'static str, datum: Datum) {
+    pub(super) fn put(&mut self, name: &'static str, datum: OperationDatum) {
         self.0.push((name, datum));
     }
 
-    pub(super) fn text(&mut self, name: &'static str, text: Option<&str>) {
+    pub(super) fn put_text(&mut self, name: &'static str, text: Option<&str>) {
         if let Some(text) = text {
-            self.put(name, Datum::Text(text.to_owned()));
+            self.put(name, OperationDatum::Text(text.to_owned()));
         }
     }
 
-    pub(super) fn total(&mut self, fields: &GenAiFields) {
+    pub(super) fn put_total(&mut self, fields: &GenAiFields) {
         if let Some(usage) = fields.usage() {
-            self.put("total", Datum::Total(usage));
+            self.put("total", OperationDatum::Total(usage));
         }
     }
 
-    pub(super) fn content(&mut self, name: &'static str, fields: &GenAiFields, names: &[&str]) {
+    pub(super) fn put_content(&mut self, name: &'static str, fields: &GenAiFields, names: &[&str]) {
         if let Some(content) = fields.content(names) {
-            self.put(name, Datum::Content(content));
+            self.put(name, OperationDatum::Content(content));
         }
     }
 }
@@ -46,10 +46,10 @@ impl Serialize for OperationData {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, datum) in &self.0 {
             match datum {
-                Datum::Text(text) => map.serialize_entry(name, text)?,
-                Datum::Content(content) => map.serialize_entry(name, content)?,
-                Datum::Usage(usage) => map.serialize_entry(name, usage)?,
-                Datum::Total(usage) => map.serialize_entry(name, &TotalUsage(*usage))?,
+                OperationDatum::Text(text) => map.serialize_entry(name, text)?,
+                OperationDatum::Content(content) => map.serialize_entry(name, content)?,
+                OperationDatum::Usage(usage) => map.serialize_entry(name, usage)?,
+                OperationDatum::Total(usage) => map.serialize_entry(name, &TotalUsage(*usage))?,
             }
         }
         map.end()

@@ -20,7 +20,7 @@ thread_local! {
 }
 
 /// Makes the operation's context current until the span is left.
-pub(super) fn enter(layer: u64, id: &Id, context: &TraceContext) {
+pub(super) fn enter_tracing_span(layer: u64, id: &Id, context: &TraceContext) {
     let span_id = context.span_id();
     let entry = EnteredSpan { layer, id: id.clone(), span_id, _scope: context.enter() };
     // If the thread's local storage is being torn down, the scope ends at once.
@@ -28,7 +28,7 @@ pub(super) fn enter(layer: u64, id: &Id, context: &TraceContext) {
 }
 
 /// Leaves the span; reports whether it was entered on this thread.
-pub(super) fn exit(layer: u64, id: &Id) -> bool {
+pub(super) fn exit_tracing_span(layer: u64, id: &Id) -> bool {
     let remove = |entered: &RefCell<Vec<EnteredSpan>>| {
         let mut entered = entered.borrow_mut();
         let at = entered.iter().rposition(|entry| entry.layer == layer && entry.id == *id);
@@ -40,7 +40,7 @@ pub(super) fn exit(layer: u64, id: &Id) -> bool {
 /// Returns the current context if something other than a span entered it inside `operation`.
 ///
 /// That is a scope or the context of a future.
-pub(super) fn scope_inside(operation: &TraceContext) -> Option<TraceContext> {
+pub(super) fn scope_inside_operation(operation: &TraceContext) -> Option<TraceContext> {
     let current = TraceContext::current().filter(|c| c.trace_id() == operation.trace_id())?;
     let is_entered = |context: &TraceContext| {
         ENTERED
@@ -51,16 +51,16 @@ pub(super) fn scope_inside(operation: &TraceContext) -> Option<TraceContext> {
 }
 
 /// Held while the layer runs the code of others; the layer ignores what that code logs.
-pub(super) struct Busy(());
+pub(super) struct ReentryGuard(());
 
-impl Busy {
+impl ReentryGuard {
     /// Returns `None` if the thread is already inside the layer.
     pub(super) fn begin() -> Option<Self> {
         BUSY.try_with(|busy| !busy.replace(true)).ok().filter(|begun| *begun).map(|_| Self(()))
     }
 }
 
-impl Drop for Busy {
+impl Drop for ReentryGuard {
     fn drop(&mut self) {
         let _torn_down = BUSY.try_with(|busy| busy.set(false));
     }

@@ -8,25 +8,26 @@ use tracing_core::field::{Field, Visit};
 
 use super::names::{
     ARGUMENTS, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE, COMPLETION, CONTENT, ERROR_TYPE,
-    INPUT, KEPT, OPERATION, OUTPUT, PROMPT, REASONING, SERVICE_TIER, is_among, is_answer, is_error,
+    INPUT, KEPT, OPERATION, OUTPUT, PROMPT, REASONING, SERVICE_TIER, is_among_field_names,
+    is_answer_field, is_error_field,
 };
-use super::text::{FieldText, FieldWriter, number};
+use super::text::{FieldText, FieldWriter, parse_token_count};
 use crate::panics::forget_panic;
 use crate::pricing::{ServiceTier, Usage};
 use crate::sanitize::{Redactions, Sanitizer};
 
 /// The contents that the logger records, and the layer therefore keeps.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Keeps {
+pub(super) struct KeptContents {
     pub(super) content: bool,
     /// The arguments of tools, for the error of a tool that fails.
     pub(super) snapshots: bool,
 }
 
-impl Keeps {
-    fn has(self, name: &str) -> bool {
-        is_among(KEPT, name)
-            || self.content && is_among(CONTENT, name)
+impl KeptContents {
+    fn keeps_field(self, name: &str) -> bool {
+        is_among_field_names(KEPT, name)
+            || self.content && is_among_field_names(CONTENT, name)
             || self.snapshots && ARGUMENTS.contains(&name)
     }
 }
@@ -38,7 +39,7 @@ impl Keeps {
 pub(super) struct GenAiFields {
     values: Vec<(&'static str, FieldText)>,
     bytes_max: usize,
-    keeps: Keeps,
+    keeps: KeptContents,
     sanitizer: Sanitizer,
     /// The content that the body of an event counts as, if the event is a message.
     message_as: Option<&'static str>,
@@ -47,7 +48,7 @@ pub(super) struct GenAiFields {
 }
 
 impl GenAiFields {
-    pub(super) fn new(bytes_max: usize, keeps: Keeps, sanitizer: Sanitizer) -> Self {
+    pub(super) fn new(bytes_max: usize, keeps: KeptContents, sanitizer: Sanitizer) -> Self {
         let (values, message_as) = (Vec::new(), None);
         Self { values, bytes_max, keeps, sanitizer, message_as, is_answered: false }
     }
@@ -55,7 +56,7 @@ impl GenAiFields {
     /// Prepares for the fields of an event of this name.
     ///
     /// The older conventions had an event for each message.
-    pub(super) fn of_event(mut self, name: &str) -> Self {
+    pub(super) fn for_event(mut self, name: &str) -> Self {
         self.message_as = match name {
             "gen_ai.choice" => Some(COMPLETION[0]),
             "gen_ai.system.message"
@@ -77,7 +78,7 @@ impl GenAiFields {
     }
 
     fn number(&self, names: &[&str]) -> Option<u64> {
-        self.text(names).and_then(number)
+        self.text(names).and_then(parse_token_count)
     }
 
     /// Returns the tokens, if any were given.
@@ -119,20 +120,20 @@ impl GenAiFields {
     }
 
     /// Returns the arguments of a tool, for the error that it ends with.
-    pub(super) fn snapshot(&self) -> Option<Value> {
-        self.keeps.snapshots.then(|| self.value(ARGUMENTS)).flatten()
+    pub(super) fn arguments_snapshot(&self) -> Option<Value> {
+        self.keeps.snapshots.then(|| self.content_value(ARGUMENTS)).flatten()
     }
 
     /// Returns a content, if contents are captured.
     pub(super) fn content(&self, names: &[&str]) -> Option<Value> {
-        self.keeps.content.then(|| self.value(names)).flatten()
+        self.keeps.content.then(|| self.content_value(names)).flatten()
     }
 
     /// Returns a content as the value of its JSON, so that values under sensitive keys are redacted.
     ///
     /// If a text begins like JSON but does not parse, or was cut, it is redacted as a malformed
     /// line. It may contain such keys, too.
-    fn value(&self, names: &[&str]) -> Option<Value> {
+    fn content_value(&self, names: &[&str]) -> Option<Value> {
         let text = names.iter().find_map(|name| self.find(name))?;
         let mut shown = text.kept.clone();
         if shown.trim_start().starts_with(['{', '[', '"']) {
@@ -164,7 +165,7 @@ impl GenAiFields {
     /// Adds the values of an event in the span.
     ///
     /// The span's own values win, except for errors. Contents are joined.
-    pub(super) fn fill(&mut self, event: Self) {
+    pub(super) fn fill_from_event(&mut self, event: Self) {
         self.is_answered |= event.is_answered;
         for (name, text) in event.values {
             let contents = CONTENT.iter().find(|names| names.contains(&name));
@@ -172,7 +173,7 @@ impl GenAiFields {
                 contents.into_iter().copied().flatten().find(|name| self.find(name).is_some());
             match older {
                 Some(older) => self.append(older, text),
-                None if self.find(name).is_none() || is_error(name) => self.set(name, text),
+                None if self.find(name).is_none() || is_error_field(name) => self.set(name, text),
                 None => {}
             }
         }
@@ -186,11 +187,12 @@ impl GenAiFields {
     }
 
     pub(super) fn has_content(&self) -> bool {
-        self.keeps.content && self.values.iter().any(|(name, _)| is_among(CONTENT, name))
+        self.keeps.content
+            && self.values.iter().any(|(name, _)| is_among_field_names(CONTENT, name))
     }
 
     pub(super) fn has_error(&self) -> bool {
-        self.values.iter().any(|(name, _)| is_error(name))
+        self.values.iter().any(|(name, _)| is_error_field(name))
     }
 
     /// Removes the error fields of an event below the level `ERROR`.
@@ -198,37 +200,40 @@ impl GenAiFields {
     /// A warning's `error` or exception may name an attempt that was then repeated.
     pub(super) fn forget_error(&mut self) {
         let is_error = self.text(&ERROR_TYPE[..2]).is_some();
-        self.values.retain(|(name, _)| *name != "error" && (is_error || !self::is_error(name)));
+        self.values.retain(|(name, _)| *name != "error" && (is_error || !is_error_field(name)));
     }
 
     fn set(&mut self, name: &'static str, mut text: FieldText) {
         self.values.retain(|(known, _)| *known != name);
         // After a long prompt there is still room for the tokens and the end of the call.
-        let is_content = is_among(CONTENT, name);
-        let others = self.values.iter().filter(|(name, _)| is_among(CONTENT, name) == is_content);
+        let is_content = is_among_field_names(CONTENT, name);
+        let others = self
+            .values
+            .iter()
+            .filter(|(name, _)| is_among_field_names(CONTENT, name) == is_content);
         let held: usize = others.map(|(_, text)| text.kept.len()).sum();
         text.cut_to(self.bytes_max.saturating_sub(held));
         self.values.push((name, text));
     }
 
     /// Returns the name that a field is kept under; `None` if it is not kept.
-    fn kept_as(&mut self, field: &Field) -> Option<&'static str> {
+    fn kept_name(&mut self, field: &Field) -> Option<&'static str> {
         let name = match (self.message_as, field.name()) {
             (Some(content), "content" | "message") => content,
             (_, name) => name,
         };
-        let is_kept = self.keeps.has(name);
+        let is_kept = self.keeps.keeps_field(name);
         // A field that is not kept may still show that there was an answer.
-        self.is_answered |= !is_kept && is_answer(name);
+        self.is_answered |= !is_kept && is_answer_field(name);
         is_kept.then_some(name)
     }
 
     /// Sets a value, unless it is empty.
     ///
     /// Instrumentations write an empty value if they do not know it.
-    fn give(&mut self, name: &'static str, text: FieldText) {
+    fn set_unless_empty(&mut self, name: &'static str, text: FieldText) {
         if !text.kept.is_empty() || text.cut > 0 {
-            self.is_answered |= is_answer(name);
+            self.is_answered |= is_answer_field(name);
             self.set(name, text);
         }
     }
@@ -236,24 +241,24 @@ impl GenAiFields {
 
 impl Visit for GenAiFields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let Some(name) = self.kept_as(field) else { return };
+        let Some(name) = self.kept_name(field) else { return };
         let mut writer = FieldWriter::new(self.bytes_max);
         // A Debug impl is the caller's code and may panic.
         let written = catch_unwind(AssertUnwindSafe(|| write!(writer, "{value:?}")));
         let text = match written {
-            Ok(_) => writer.text.plain(),
+            Ok(_) => writer.text.without_debug_syntax(),
             Err(panic) => {
                 forget_panic(panic);
                 FieldText { kept: "[UNSERIALIZABLE]".to_owned(), cut: 0 }
             }
         };
-        self.give(name, text);
+        self.set_unless_empty(name, text);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        let Some(name) = self.kept_as(field) else { return };
+        let Some(name) = self.kept_name(field) else { return };
         let mut writer = FieldWriter::new(self.bytes_max);
         writer.write_str(value).expect("a FieldWriter accepts every text");
-        self.give(name, writer.text);
+        self.set_unless_empty(name, writer.text);
     }
 }

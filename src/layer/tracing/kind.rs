@@ -18,7 +18,7 @@ pub(super) enum OperationKind {
 
 impl OperationKind {
     /// Returns `None` if no field decides it.
-    pub(super) fn of(fields: &GenAiFields) -> Option<Self> {
+    pub(super) fn from_fields(fields: &GenAiFields) -> Option<Self> {
         let other = |name| Some(Self::Other(Cow::Borrowed(name)));
         let models = [names::REQUEST_MODEL, names::RESPONSE_MODEL];
         let has_model = || models.iter().any(|names| fields.text(names).is_some());

@@ -21,11 +21,11 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use crate::context::TraceContext;
 use crate::recorder::{AuditLogger, Outlet};
 use crate::sanitize::Sanitizer;
-use entered::Busy;
-use fields::{GenAiFields, Keeps};
+use entered::ReentryGuard;
+use fields::{GenAiFields, KeptContents};
 use kind::OperationKind;
-use open::{Held, OpenSpan};
-use operation::Operation;
+use open::{OpenSpan, OpenSpans};
+use operation::TracedOperation;
 
 /// The bytes of text held for one span if no logger limits the size of an event.
 const BYTES_MAX_DEFAULT: usize = 256 << 10;
@@ -184,35 +184,35 @@ impl AuditLayer {
     }
 
     fn new_fields(&self) -> GenAiFields {
-        let fields = self.outlet.peek(|logger| {
+        let fields = self.outlet.peek_logger(|logger| {
             let (content, snapshots) = (logger.captures_content(), logger.includes_snapshots());
-            let keeps = Keeps { content, snapshots };
+            let keeps = KeptContents { content, snapshots };
             GenAiFields::new(logger.max_event_bytes(), keeps, logger.sanitizer().clone())
         });
         fields.unwrap_or_else(|| {
-            GenAiFields::new(BYTES_MAX_DEFAULT, Keeps::default(), Sanitizer::default())
+            GenAiFields::new(BYTES_MAX_DEFAULT, KeptContents::default(), Sanitizer::default())
         })
     }
 
     /// Runs `use_open` on this layer's open span.
-    fn with_open<'a, S: LookupSpan<'a> + 'a, R>(
+    fn with_open_span<'a, S: LookupSpan<'a> + 'a, R>(
         &self,
         span: &SpanRef<'a, S>,
         use_open: impl FnOnce(&mut OpenSpan) -> R,
     ) -> Option<R> {
-        if !is_gen_ai(span.metadata()) {
+        if !has_gen_ai_fields(span.metadata()) {
             return None;
         }
         let mut extensions = span.extensions_mut();
-        let held = extensions.get_mut::<Held>()?;
+        let held = extensions.get_mut::<OpenSpans>()?;
         held.0.iter_mut().find(|(layer, _)| *layer == self.id).map(|(_, open)| use_open(open))
     }
 
-    fn context_of<'a, S: LookupSpan<'a> + 'a>(
+    fn context_of_span<'a, S: LookupSpan<'a> + 'a>(
         &self,
         span: &SpanRef<'a, S>,
     ) -> Option<TraceContext> {
-        self.with_open(span, |open| open.context.clone()).flatten()
+        self.with_open_span(span, |open| open.context.clone()).flatten()
     }
 
     /// Returns the innermost operation of these spans.
@@ -220,59 +220,61 @@ impl AuditLayer {
         &self,
         mut spans: impl Iterator<Item = SpanRef<'a, S>>,
     ) -> Option<(SpanRef<'a, S>, TraceContext)> {
-        spans.find_map(|span| self.context_of(&span).map(|context| (span, context)))
+        spans.find_map(|span| self.context_of_span(&span).map(|context| (span, context)))
     }
 
     /// Returns the value of the first of these spans that has one of the fields.
-    fn first_value<'a, S: LookupSpan<'a> + 'a>(
+    fn first_field_value<'a, S: LookupSpan<'a> + 'a>(
         &self,
         spans: impl Iterator<Item = SpanRef<'a, S>>,
         names: &[&str],
     ) -> Option<String> {
         let value = |open: &mut OpenSpan| open.fields.text(names).map(str::to_owned);
-        spans.filter_map(|span| self.with_open(&span, value).flatten()).next()
+        spans.filter_map(|span| self.with_open_span(&span, value).flatten()).next()
     }
 
     /// Returns the context that is the parent of a new operation.
     ///
     /// It is the operation above, a scope entered inside that one, or the current context of the
     /// thread.
-    fn context_above(
+    fn parent_context(
         &self,
         operation: Option<TraceContext>,
         is_contextual: bool,
     ) -> Option<TraceContext> {
         let Some(operation) = operation else { return TraceContext::current() };
-        let scope = is_contextual.then(|| entered::scope_inside(&operation)).flatten();
+        let scope = is_contextual.then(|| entered::scope_inside_operation(&operation)).flatten();
         Some(scope.unwrap_or(operation))
     }
 
     /// Records the start of a tool when its name is known.
-    fn record_call<'a, S: LookupSpan<'a> + 'a>(&self, span: &SpanRef<'a, S>) {
-        let due = self.with_open(span, |open| {
+    fn record_tool_call<'a, S: LookupSpan<'a> + 'a>(&self, span: &SpanRef<'a, S>) {
+        let due = self.with_open_span(span, |open| {
             let is_due = !open.is_call_recorded && open.is_named_tool();
             open.is_call_recorded |= is_due;
             open.has_call_arguments |= is_due && open.fields.text(names::ARGUMENTS).is_some();
             is_due.then(|| open.clone())
         });
         if let Some(open) = due.flatten() {
-            self.record(&open, span, |operation| operation.call(open.began_at));
+            self.record_operation(&open, span, |operation| {
+                operation.record_tool_start(open.began_at)
+            });
         }
     }
 
-    fn record<'a, S: LookupSpan<'a> + 'a>(
+    fn record_operation<'a, S: LookupSpan<'a> + 'a>(
         &self,
         open: &OpenSpan,
         span: &SpanRef<'a, S>,
-        record: impl FnOnce(&Operation<'_>),
+        record: impl FnOnce(&TracedOperation<'_>),
     ) {
         let Some(context) = &open.context else { return };
         let value = |names: &[&str]| {
             let own = open.fields.text(names).map(str::to_owned);
-            own.or_else(|| self.first_value(span.scope().skip(1), names))
+            own.or_else(|| self.first_field_value(span.scope().skip(1), names))
         };
         let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
-        record(&Operation {
+        record(&TracedOperation {
             outlet: &self.outlet,
             fields: &open.fields,
             context,
@@ -294,14 +296,16 @@ impl AuditLayer {
         above: Option<TraceContext>,
         ctx: &Context<'_, S>,
     ) {
-        let above = self.context_above(above, event.is_contextual());
+        let above = self.parent_context(above, event.is_contextual());
         let context = above.map_or_else(TraceContext::new_trace, |above| above.new_span());
         let value = |names: &[&str]| {
             let own = fields.text(names).map(str::to_owned);
-            own.or_else(|| self.first_value(ctx.event_scope(event).into_iter().flatten(), names))
+            own.or_else(|| {
+                self.first_field_value(ctx.event_scope(event).into_iter().flatten(), names)
+            })
         };
         let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
-        let operation = Operation {
+        let operation = TracedOperation {
             outlet: &self.outlet,
             fields,
             context: &context,
@@ -313,78 +317,81 @@ impl AuditLayer {
             has_call_arguments: false,
             repeats_tokens: false,
         };
-        operation.end();
+        operation.record_end();
     }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let metadata = attributes.metadata();
-        if self.outlet.is_off() || !is_gen_ai(metadata) {
+        if self.outlet.is_off() || !has_gen_ai_fields(metadata) {
             return;
         }
-        let (Some(_busy), Some(span)) = (Busy::begin(), ctx.span(id)) else { return };
+        let (Some(_busy), Some(span)) = (ReentryGuard::begin(), ctx.span(id)) else { return };
         let mut fields = self.new_fields();
         attributes.record(&mut fields);
-        let context = has_field(metadata, names::is_operation).then(|| {
+        let context = metadata_has_field(metadata, names::is_operation_field).then(|| {
             let above = self.innermost_operation(span.scope().skip(1));
             if let Some((span, _)) = &above {
-                self.record_call(span);
+                self.record_tool_call(span);
             }
             let above = above.map(|(_, context)| context);
-            let above = self.context_above(above, attributes.is_contextual());
+            let above = self.parent_context(above, attributes.is_contextual());
             above.map_or_else(TraceContext::new_trace, |above| above.new_span())
         });
-        let open = OpenSpan::new(context, fields, has_field(metadata, names::is_answer));
+        let open =
+            OpenSpan::new(context, fields, metadata_has_field(metadata, names::is_answer_field));
         let mut extensions = span.extensions_mut();
-        match extensions.get_mut::<Held>() {
+        match extensions.get_mut::<OpenSpans>() {
             Some(held) => held.0.push((self.id, open)),
-            None => extensions.insert(Held(vec![(self.id, open)])),
+            None => extensions.insert(OpenSpans(vec![(self.id, open)])),
         }
         drop(extensions);
-        self.record_call(&span);
+        self.record_tool_call(&span);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(id) else { return };
-        if self.with_open(&span, |_| ()).is_none() {
+        if self.with_open_span(&span, |_| ()).is_none() {
             return;
         }
-        let Some(_busy) = Busy::begin() else { return };
+        let Some(_busy) = ReentryGuard::begin() else { return };
         // The values are read before the span is locked, because reading runs the caller's code.
         let mut fields = self.new_fields();
         values.record(&mut fields);
-        self.with_open(&span, |open| open.merge(fields));
+        self.with_open_span(&span, |open| open.merge(fields));
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let metadata = event.metadata();
-        let is_error = *metadata.level() == Level::ERROR && has_field(metadata, names::is_error);
-        let is_gen_ai = is_gen_ai(metadata) || metadata.name().starts_with("gen_ai.");
+        let is_error = *metadata.level() == Level::ERROR
+            && metadata_has_field(metadata, names::is_error_field);
+        let is_gen_ai = has_gen_ai_fields(metadata) || metadata.name().starts_with("gen_ai.");
         if !is_error && !is_gen_ai || self.outlet.is_off() {
             return;
         }
-        let Some(_busy) = Busy::begin() else { return };
+        let Some(_busy) = ReentryGuard::begin() else { return };
         let scope = ctx.event_scope(event).into_iter().flatten();
         let operation = self.innermost_operation(scope);
         if operation.is_none() && !is_gen_ai {
             return;
         }
-        let mut fields = self.new_fields().of_event(metadata.name());
+        let mut fields = self.new_fields().for_event(metadata.name());
         event.record(&mut fields);
         if !is_error {
             fields.forget_error();
         }
         if let Some((span, _)) = &operation {
-            self.record_call(span);
-            let fill =
-                |open: &mut OpenSpan| open.takes(&fields).then(|| open.fields.fill(fields.clone()));
-            let filled = self.with_open(span, fill);
+            self.record_tool_call(span);
+            let fill = |open: &mut OpenSpan| {
+                open.owns_event(&fields).then(|| open.fields.fill_from_event(fields.clone()))
+            };
+            let filled = self.with_open_span(span, fill);
             if filled.flatten().is_some() {
                 return;
             }
         }
-        if OperationKind::of(&fields).is_some() || fields.has_content() {
+        if OperationKind::from_fields(&fields).is_some() || fields.has_content() {
             let above = operation.map(|(_, context)| context);
             self.record_event(event, &fields, above, &ctx);
         }
@@ -394,42 +401,42 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         if self.outlet.is_off() {
             return;
         }
-        if let Some(context) = ctx.span(id).and_then(|span| self.context_of(&span)) {
-            entered::enter(self.id, id, &context);
+        if let Some(context) = ctx.span(id).and_then(|span| self.context_of_span(&span)) {
+            entered::enter_tracing_span(self.id, id, &context);
         }
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if entered::exit(self.id, id)
+        if entered::exit_tracing_span(self.id, id)
             && let Some(span) = ctx.span(id)
         {
-            self.record_call(&span);
+            self.record_tool_call(&span);
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(&id) else { return };
-        self.record_call(&span);
-        let Some(open) = self.with_open(&span, OpenSpan::take) else { return };
+        self.record_tool_call(&span);
+        let Some(open) = self.with_open_span(&span, OpenSpan::take_values) else { return };
         // If the guard of an entered span was leaked, the span is left now.
-        while entered::exit(self.id, &id) {}
-        if open.never_began(span.metadata()) {
+        while entered::exit_tracing_span(self.id, &id) {}
+        if open.tool_never_began(span.metadata()) {
             return;
         }
         if open.is_model() && open.fields.usage().is_some() {
             let above = self.innermost_operation(span.scope().skip(1));
             above.and_then(|(span, _)| {
-                self.with_open(&span, |open| open.repeats_tokens |= open.is_model())
+                self.with_open_span(&span, |open| open.repeats_tokens |= open.is_model())
             });
         }
-        self.record(&open, &span, |operation| operation.end());
+        self.record_operation(&open, &span, |operation| operation.record_end());
     }
 }
 
-fn has_field(metadata: &Metadata<'_>, is_meant: impl Fn(&str) -> bool) -> bool {
+fn metadata_has_field(metadata: &Metadata<'_>, is_meant: impl Fn(&str) -> bool) -> bool {
     metadata.fields().iter().any(|field| is_meant(field.name()))
 }
 
-fn is_gen_ai(metadata: &Metadata<'_>) -> bool {
-    has_field(metadata, |name| name.starts_with("gen_ai."))
+fn has_gen_ai_fields(metadata: &Metadata<'_>) -> bool {
+    metadata_has_field(metadata, |name| name.starts_with("gen_ai."))
 }

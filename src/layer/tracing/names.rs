@@ -93,18 +93,18 @@ pub(super) const ANSWER: &[&[&str]] =
 pub(super) const OPERATIONS: &[&[&str]] =
     &[OPERATION, REQUEST_MODEL, RESPONSE_MODEL, TOOL, INPUT, OUTPUT];
 
-pub(super) fn is_among(names: &[&[&str]], name: &str) -> bool {
+pub(super) fn is_among_field_names(names: &[&[&str]], name: &str) -> bool {
     names.iter().any(|names| names.contains(&name))
 }
 
-pub(super) fn is_operation(name: &str) -> bool {
-    is_among(OPERATIONS, name)
+pub(super) fn is_operation_field(name: &str) -> bool {
+    is_among_field_names(OPERATIONS, name)
 }
 
-pub(super) fn is_answer(name: &str) -> bool {
-    is_among(ANSWER, name)
+pub(super) fn is_answer_field(name: &str) -> bool {
+    is_among_field_names(ANSWER, name)
 }
 
-pub(super) fn is_error(name: &str) -> bool {
-    is_among(&[ERROR_TYPE, ERROR_MESSAGE], name)
+pub(super) fn is_error_field(name: &str) -> bool {
+    is_among_field_names(&[ERROR_TYPE, ERROR_MESSAGE], name)
 }

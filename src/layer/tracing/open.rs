@@ -4,15 +4,15 @@ use std::time::{Instant, SystemTime};
 
 use tracing_core::Metadata;
 
-use super::fields::{GenAiFields, Keeps};
-use super::has_field;
+use super::fields::{GenAiFields, KeptContents};
 use super::kind::OperationKind;
+use super::metadata_has_field;
 use super::names;
 use crate::context::TraceContext;
 use crate::sanitize::Sanitizer;
 
 /// The open span of each layer over one registry, in the extensions of the registry's span.
-pub(super) struct Held(pub(super) Vec<(u64, OpenSpan)>);
+pub(super) struct OpenSpans(pub(super) Vec<(u64, OpenSpan)>);
 
 /// A span that is open, with the values of its fields so far.
 #[derive(Clone)]
@@ -51,19 +51,19 @@ impl OpenSpan {
     }
 
     /// Takes the values out, without a copy of their text.
-    pub(super) fn take(&mut self) -> Self {
-        let nothing = GenAiFields::new(0, Keeps::default(), Sanitizer::default());
+    pub(super) fn take_values(&mut self) -> Self {
+        let nothing = GenAiFields::new(0, KeptContents::default(), Sanitizer::default());
         let fields = std::mem::replace(&mut self.fields, nothing);
         Self { fields, ..self.clone() }
     }
 
     pub(super) fn is_model(&self) -> bool {
-        OperationKind::of(&self.fields) == Some(OperationKind::Model)
+        OperationKind::from_fields(&self.fields) == Some(OperationKind::Model)
     }
 
     pub(super) fn is_named_tool(&self) -> bool {
         self.fields.text(names::TOOL).is_some()
-            && OperationKind::of(&self.fields) == Some(OperationKind::Tool)
+            && OperationKind::from_fields(&self.fields) == Some(OperationKind::Tool)
     }
 
     pub(super) fn merge(&mut self, newer: GenAiFields) {
@@ -79,8 +79,9 @@ impl OpenSpan {
     /// Reports whether an event belongs to the span's own operation.
     ///
     /// It does if it names no operation, or the same one.
-    pub(super) fn takes(&self, event: &GenAiFields) -> bool {
-        let (own, kind) = (OperationKind::of(&self.fields), OperationKind::of(event));
+    pub(super) fn owns_event(&self, event: &GenAiFields) -> bool {
+        let (own, kind) =
+            (OperationKind::from_fields(&self.fields), OperationKind::from_fields(event));
         let name = |fields: &GenAiFields| fields.text(names::OPERATION).map(str::to_owned);
         let is_same = match (name(&self.fields), name(event)) {
             (Some(own), Some(other)) => own == other,
@@ -92,10 +93,10 @@ impl OpenSpan {
     /// Reports whether a tool never ran: its span has a field for the name, which got no value.
     ///
     /// rig leaves such spans if a tool's turn never comes.
-    pub(super) fn never_began(&self, metadata: &Metadata<'_>) -> bool {
-        OperationKind::of(&self.fields) == Some(OperationKind::Tool)
+    pub(super) fn tool_never_began(&self, metadata: &Metadata<'_>) -> bool {
+        OperationKind::from_fields(&self.fields) == Some(OperationKind::Tool)
             && !self.is_named_tool()
-            && has_field(metadata, |name| names::TOOL.contains(&name))
+            && metadata_has_field(metadata, |name| names::TOOL.contains(&name))
             && !self.fields.has_error()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::data::{Datum, OperationData};
+use super::data::{OperationData, OperationDatum};
 use super::fields::GenAiFields;
 use super::kind::OperationKind;
 use super::names;
@@ -13,7 +13,7 @@ use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::recorder::Outlet;
 
 /// One operation, ready to be recorded.
-pub(super) struct Operation<'a> {
+pub(super) struct TracedOperation<'a> {
     pub(super) outlet: &'a Outlet,
     pub(super) fields: &'a GenAiFields,
     pub(super) context: &'a TraceContext,
@@ -30,111 +30,118 @@ pub(super) struct Operation<'a> {
     pub(super) repeats_tokens: bool,
 }
 
-impl Operation<'_> {
+impl TracedOperation<'_> {
     /// Records the start of a tool.
-    pub(super) fn call(&self, at: SystemTime) {
+    pub(super) fn record_tool_start(&self, at: SystemTime) {
         let tool = self.fields.text(names::TOOL).unwrap_or(self.name);
-        let mut data = self.tool(tool);
-        data.content("arguments", self.fields, names::ARGUMENTS);
+        let mut data = self.new_tool_data(tool);
+        data.put_content("arguments", self.fields, names::ARGUMENTS);
         let event = AuditEvent::new(EventType::ToolCall, self.agent, tool);
         self.outlet.emit(&event.timestamp(at).span(self.context).data(&data));
     }
 
     /// Records the end.
-    pub(super) fn end(&self) {
-        match OperationKind::of(self.fields) {
-            Some(OperationKind::Model) => self.model_end(),
-            Some(OperationKind::Tool) => self.tool_end(),
-            Some(OperationKind::Other(name)) => self.other_end(&name),
-            None if self.name.starts_with("gen_ai.") => self.other_end(self.name),
-            None => self.other_end("gen_ai.step"),
+    pub(super) fn record_end(&self) {
+        match OperationKind::from_fields(self.fields) {
+            Some(OperationKind::Model) => self.record_model_end(),
+            Some(OperationKind::Tool) => self.record_tool_end(),
+            Some(OperationKind::Other(name)) => self.record_other_end(&name),
+            None if self.name.starts_with("gen_ai.") => self.record_other_end(self.name),
+            None => self.record_other_end("gen_ai.step"),
         }
     }
 
-    fn model_end(&self) {
+    fn record_model_end(&self) {
         let asked = self.fields.text(names::REQUEST_MODEL);
         let answered = self.fields.text(names::RESPONSE_MODEL);
         let usage = self.fields.usage().filter(|_| !self.repeats_tokens);
-        let mut data = self.data();
-        data.text("model", answered.or(asked));
-        data.text("request_model", asked.filter(|_| answered.is_some_and(|a| Some(a) != asked)));
-        data.text("provider", self.fields.text(names::PROVIDER));
-        data.text("response_id", self.fields.text(names::RESPONSE_ID));
-        data.text("finish_reasons", self.fields.text(names::FINISH_REASONS));
+        let mut data = self.new_data();
+        data.put_text("model", answered.or(asked));
+        data.put_text(
+            "request_model",
+            asked.filter(|_| answered.is_some_and(|a| Some(a) != asked)),
+        );
+        data.put_text("provider", self.fields.text(names::PROVIDER));
+        data.put_text("response_id", self.fields.text(names::RESPONSE_ID));
+        data.put_text("finish_reasons", self.fields.text(names::FINISH_REASONS));
         if let Some(usage) = usage.filter(|usage| *usage != Usage::new(usage.input, usage.output)) {
-            data.put("usage", Datum::Usage(usage));
+            data.put("usage", OperationDatum::Usage(usage));
         }
         if self.repeats_tokens {
-            data.total(self.fields);
+            data.put_total(self.fields);
         }
-        data.content("system_instructions", self.fields, names::INSTRUCTIONS);
-        data.content("prompt", self.fields, names::PROMPT);
-        data.content("completion", self.fields, names::COMPLETION);
-        self.record(EventType::LlmInvoke, EventType::LlmError, self.action(), &data, |event| {
-            match usage {
+        data.put_content("system_instructions", self.fields, names::INSTRUCTIONS);
+        data.put_content("prompt", self.fields, names::PROMPT);
+        data.put_content("completion", self.fields, names::COMPLETION);
+        self.record_end_event(
+            EventType::LlmInvoke,
+            EventType::LlmError,
+            self.action(),
+            &data,
+            |event| match usage {
                 Some(usage) if self.fields.lacks_output() => event.tokens_input(usage.input),
-                Some(usage) => self.priced(event, usage).tokens(usage.input, usage.output),
+                Some(usage) => self.with_cost(event, usage).tokens(usage.input, usage.output),
                 None => event,
-            }
-        });
+            },
+        );
     }
 
-    fn priced<'e>(&self, event: AuditEvent<'e>, usage: Usage) -> AuditEvent<'e> {
+    fn with_cost<'e>(&self, event: AuditEvent<'e>, usage: Usage) -> AuditEvent<'e> {
         let models = [names::RESPONSE_MODEL, names::REQUEST_MODEL];
         let models: Vec<_> = models.iter().filter_map(|names| self.fields.text(names)).collect();
         let provider = self.fields.text(names::PROVIDER).unwrap_or("");
-        match self.outlet.cost_at(provider, &models, usage) {
+        match self.outlet.cost_with_provider(provider, &models, usage) {
             Some(cost) => event.cost_usd(cost),
             None => event,
         }
     }
 
-    fn tool_end(&self) {
+    fn record_tool_end(&self) {
         let tool = self.fields.text(names::TOOL).unwrap_or(self.name);
-        let mut data = self.tool(tool);
-        data.text("outcome", self.fields.text(names::OUTCOME).filter(|o| *o != "success"));
+        let mut data = self.new_tool_data(tool);
+        data.put_text("outcome", self.fields.text(names::OUTCOME).filter(|o| *o != "success"));
         if !self.has_call_arguments {
-            data.content("arguments", self.fields, names::ARGUMENTS);
+            data.put_content("arguments", self.fields, names::ARGUMENTS);
         }
-        data.content("result", self.fields, names::RESULT);
-        self.record(EventType::ToolResult, EventType::ToolError, tool, &data, |e| e);
+        data.put_content("result", self.fields, names::RESULT);
+        self.record_end_event(EventType::ToolResult, EventType::ToolError, tool, &data, |e| e);
     }
 
     /// Records the end of an agent or of another operation.
     ///
     /// An agent's tokens are the sum over its model calls, which are recorded themselves. So they
     /// are put into `data.total`, which no reader adds up.
-    fn other_end(&self, name: &str) {
-        let mut data = self.data();
-        data.text("model", self.fields.text(names::REQUEST_MODEL));
-        data.text("provider", self.fields.text(names::PROVIDER));
-        data.total(self.fields);
-        data.content("system_instructions", self.fields, names::INSTRUCTIONS);
-        data.content("prompt", self.fields, names::PROMPT);
-        data.content("completion", self.fields, names::COMPLETION);
+    fn record_other_end(&self, name: &str) {
+        let mut data = self.new_data();
+        data.put_text("model", self.fields.text(names::REQUEST_MODEL));
+        data.put_text("provider", self.fields.text(names::PROVIDER));
+        data.put_total(self.fields);
+        data.put_content("system_instructions", self.fields, names::INSTRUCTIONS);
+        data.put_content("prompt", self.fields, names::PROMPT);
+        data.put_content("completion", self.fields, names::COMPLETION);
         let event_type = EventType::Custom(name);
-        self.record(event_type, event_type, self.action(), &data, |e| e);
+        self.record_end_event(event_type, event_type, self.action(), &data, |e| e);
     }
 
     fn action(&self) -> &str {
         self.fields.text(names::OPERATION).unwrap_or(self.name)
     }
 
-    fn data(&self) -> OperationData {
+    fn new_data(&self) -> OperationData {
         let mut data = OperationData::default();
-        data.text("conversation", self.conversation);
+        data.put_text("conversation", self.conversation);
         data
     }
 
-    fn tool(&self, tool: &str) -> OperationData {
-        let mut data = self.data();
-        data.text("tool", Some(tool));
-        data.text("tool_type", self.fields.text(names::TOOL_TYPE));
-        data.text("call_id", self.fields.text(names::CALL_ID));
+    fn new_tool_data(&self, tool: &str) -> OperationData {
+        let mut data = self.new_data();
+        data.put_text("tool", Some(tool));
+        data.put_text("tool_type", self.fields.text(names::TOOL_TYPE));
+        data.put_text("call_id", self.fields.text(names::CALL_ID));
         data
     }
 
-    fn record<'e>(
+    fn record_end_event<'e>(
         &'e self,
         ended: EventType<'e>,
         failed: EventType<'e>,
@@ -142,7 +149,8 @@ impl Operation<'_> {
         data: &'e OperationData,
         more: impl FnOnce(AuditEvent<'e>) -> AuditEvent<'e>,
     ) {
-        let snapshot = (failed == EventType::ToolError).then(|| self.fields.snapshot()).flatten();
+        let snapshot =
+            (failed == EventType::ToolError).then(|| self.fields.arguments_snapshot()).flatten();
         let failure = self.failure(failed).map(|(status, error)| match &snapshot {
             Some(snapshot) => (status, error.input_snapshot(snapshot)),
             None => (status, error),
@@ -177,7 +185,7 @@ impl Operation<'_> {
         has_failed.then(|| {
             let unanswered = unanswered.then_some("no_response");
             let error_type = error_type.or(outcome).or(unanswered.filter(|_| message.is_none()));
-            let status = match error_type.is_some_and(timeout::is_type_name) {
+            let status = match error_type.is_some_and(timeout::is_timeout_type_name) {
                 true => Status::Timeout,
                 false => Status::Error,
             };

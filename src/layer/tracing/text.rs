@@ -34,7 +34,7 @@ impl Write for FieldWriter {
         self.text.kept.push_str(&piece[..fits]);
         if fits < piece.len() {
             self.text.cut = piece.len() - fits;
-            self.text.cut_at(self.text.kept.len());
+            self.text.cut_at_word(self.text.kept.len());
         }
         Ok(())
     }
@@ -43,12 +43,12 @@ impl Write for FieldWriter {
 impl FieldText {
     pub(super) fn cut_to(&mut self, bytes_max: usize) {
         if self.kept.len() > bytes_max {
-            self.cut_at(floor_char_boundary(&self.kept, bytes_max));
+            self.cut_at_word(floor_char_boundary(&self.kept, bytes_max));
         }
     }
 
     /// Keeps the text before `end`, in whole words.
-    fn cut_at(&mut self, end: usize) {
+    fn cut_at_word(&mut self, end: usize) {
         let kept = floor_word(&self.kept, end);
         self.cut += self.kept.len() - kept;
         self.kept.truncate(kept);
@@ -56,7 +56,7 @@ impl FieldText {
     }
 
     /// Removes what `Debug` writes around the value of an `Option` and of a `str`.
-    pub(super) fn plain(mut self) -> Self {
+    pub(super) fn without_debug_syntax(mut self) -> Self {
         if self.kept == "None" {
             return Self::default();
         }
@@ -74,7 +74,7 @@ impl FieldText {
 }
 
 /// Reads a number from 0, and drops its fraction.
-pub(super) fn number(text: &str) -> Option<u64> {
+pub(super) fn parse_token_count(text: &str) -> Option<u64> {
     let text = text.trim();
     let fraction = || text.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
     text.parse().ok().or_else(|| fraction().map(|n| n as u64))

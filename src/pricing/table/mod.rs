@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::names::{canonical, resolve, resolve_at};
-use super::rates::{Kind, Rate, Rates};
+use super::names::{canonical_claude_name, resolve_model_at_provider, resolve_model_name};
+use super::rates::{Rate, Rates, TokenKind};
 use super::{Usd, file};
 use crate::pricing::{ServiceTier, Usage};
 use llm_audit_process::cell::Lazy;
@@ -15,14 +15,15 @@ const BUILT_IN: &str = include_str!("../prices.txt");
 
 /// Prices by model.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct PriceTable {
     models: BTreeMap<String, Arc<Rates>>,
 }
 
-impl Table {
+impl PriceTable {
     /// Returns the prices that come with the library.
     pub(super) fn built_in() -> &'static Self {
-        static BUILT_IN_TABLE: Lazy<Table> = Lazy::new(|| Table::new(lines(BUILT_IN)));
+        static BUILT_IN_TABLE: Lazy<PriceTable> =
+            Lazy::new(|| PriceTable::new(parse_built_in_prices(BUILT_IN)));
         &BUILT_IN_TABLE
     }
 
@@ -32,13 +33,13 @@ impl Table {
     ///
     /// Returns what is wrong with the text, and where.
     pub(super) fn with_file(text: &str) -> Result<Self, String> {
-        let parsed = file::parse(text)?;
-        let mut models = lines(BUILT_IN);
+        let parsed = file::parse_price_file(text)?;
+        let mut models = parse_built_in_prices(BUILT_IN);
         models.extend(parsed.models);
         let mut table = Self::new(models);
         for alias in parsed.aliases {
             let base = table.rates(&alias.base).cloned();
-            let mut rates = base.ok_or_else(|| alias.unknown())?.as_ref().clone();
+            let mut rates = base.ok_or_else(|| alias.unknown_base_error())?.as_ref().clone();
             alias.own.into_iter().for_each(|rate| rates.set(rate));
             table.models.insert(alias.name, Arc::new(rates));
         }
@@ -51,7 +52,7 @@ impl Table {
         let mut models: BTreeMap<_, _> = exact.collect();
         for (name, rates) in models.clone() {
             let name = name.to_lowercase();
-            if let Some(canonical) = canonical(&name) {
+            if let Some(canonical) = canonical_claude_name(&name) {
                 models.entry(canonical).or_insert_with(|| rates.clone());
             }
             models.entry(name).or_insert(rates);
@@ -60,43 +61,43 @@ impl Table {
     }
 
     fn rates(&self, model: &str) -> Option<&Arc<Rates>> {
-        resolve(model, |name| self.models.get(name))
+        resolve_model_name(model, |name| self.models.get(name))
     }
 
     /// Returns the cost of a call of a model that this provider ran. An empty provider means that
     /// it is unknown.
     pub(super) fn cost(&self, provider: &str, model: &str, usage: Usage) -> Option<Usd> {
-        resolve_at(provider, model, |name| self.models.get(name))?.cost(usage)
+        resolve_model_at_provider(provider, model, |name| self.models.get(name))?.cost(usage)
     }
 }
 
 /// Reads the models of the built-in text. Lines that do not parse are left out; a test finds them.
-fn lines(text: &str) -> BTreeMap<String, Rates> {
-    text.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect()
+fn parse_built_in_prices(text: &str) -> BTreeMap<String, Rates> {
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(parse_built_in_model).collect()
 }
 
-fn line(line: &str) -> Option<(String, Rates)> {
+fn parse_built_in_model(line: &str) -> Option<(String, Rates)> {
     let (name, prices) = line.split_once(' ')?;
     let mut rates = Rates::default();
-    prices.split(' ').filter_map(price).for_each(|rate| rates.set(rate));
+    prices.split(' ').filter_map(parse_built_in_price).for_each(|rate| rates.set(rate));
     Some((name.to_owned(), rates))
 }
 
 /// Reads a price such as `in>200000/batch=1.25`: kind, step, tier, dollars per million tokens.
-fn price(text: &str) -> Option<Rate> {
+fn parse_built_in_price(text: &str) -> Option<Rate> {
     let (what, price) = text.split_once('=')?;
     let (what, tier) = what.split_once('/').unwrap_or((what, "standard"));
     let (kind, above) = what.split_once('>').unwrap_or((what, "0"));
     let kind = match kind {
-        "in" => Kind::Input,
-        "out" => Kind::Output,
-        "read" => Kind::CacheRead,
-        "write" => Kind::CacheWrite,
-        "write1h" => Kind::CacheWrite1h,
-        "reason" => Kind::Reasoning,
-        "audio_in" => Kind::AudioInput,
-        "audio_read" => Kind::AudioCacheRead,
-        "audio_out" => Kind::AudioOutput,
+        "in" => TokenKind::Input,
+        "out" => TokenKind::Output,
+        "read" => TokenKind::CacheRead,
+        "write" => TokenKind::CacheWrite,
+        "write1h" => TokenKind::CacheWrite1h,
+        "reason" => TokenKind::Reasoning,
+        "audio_in" => TokenKind::AudioInput,
+        "audio_read" => TokenKind::AudioCacheRead,
+        "audio_out" => TokenKind::AudioOutput,
         _ => return None,
     };
     let price = format!("{price}e-6").parse().ok()?;

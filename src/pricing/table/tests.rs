@@ -5,14 +5,14 @@ fn usd(text: &str) -> Option<Usd> {
 }
 
 /// Returns a table of these names, each with its own price.
-fn table(names: &[&str]) -> Table {
+fn table(names: &[&str]) -> PriceTable {
     let models = names.iter().zip(1_u32..).map(|(name, n)| {
         let mut rates = Rates::default();
         let price = n.to_string().parse().unwrap();
-        rates.set(Rate { kind: Kind::Input, above: 0, tier: ServiceTier::Standard, price });
+        rates.set(Rate { kind: TokenKind::Input, above: 0, tier: ServiceTier::Standard, price });
         ((*name).to_owned(), rates)
     });
-    Table::new(models.collect())
+    PriceTable::new(models.collect())
 }
 
 const NAMES: [&str; 22] = [
@@ -199,9 +199,9 @@ fn every_built_in_line_is_whole() {
         let (name, prices) = text.split_once(' ').unwrap_or_else(|| panic!("{text}"));
         assert!(names.insert(name), "{name} is there twice");
         for text in prices.split(' ') {
-            assert!(price(text).is_some(), "{name}: {text}");
+            assert!(parse_built_in_price(text).is_some(), "{name}: {text}");
         }
-        let (_, rates) = line(text).unwrap();
+        let (_, rates) = parse_built_in_model(text).unwrap();
         let one = rates.cost(Usage::new(1, 0)).unwrap_or_else(|| panic!("{name}: no input price"));
         let limit = usd("0.01").unwrap();
         assert!(one < limit && !one.is_negative(), "{name}: {one} for a token");
@@ -227,7 +227,7 @@ fn common_models_are_built_in() {
         ("text-embedding-3-small", "0.02"),
     ];
     for (model, expected) in cases {
-        assert_eq!(Table::built_in().cost("", model, million), usd(expected), "{model}");
+        assert_eq!(PriceTable::built_in().cost("", model, million), usd(expected), "{model}");
     }
 }
 
@@ -249,7 +249,7 @@ fn a_file_goes_over_the_built_in_prices() {
         "hit": {"input_cost_per_token": 1, "input_cost_per_token_cache_hit": 7},
         "nulls": {"input_cost_per_token": 1, "output_cost_per_token": null}
     }"#;
-    let table = Table::with_file(text).unwrap();
+    let table = PriceTable::with_file(text).unwrap();
     let cached = Usage { cache_read: 1, ..Usage::new(1, 0) };
     let cases = [
         ("gpt-4o", Usage::new(1, 1), "0.003"),
@@ -272,6 +272,6 @@ fn a_file_goes_over_the_built_in_prices() {
         assert_eq!(table.cost("", model, Usage::new(1, 0)), None, "{model}");
     }
     assert_eq!(table.cost("", "nulls", Usage::new(1, 1)), None);
-    let error = Table::with_file("{\"a\": {\n\"base_model\": \"unheard-of\"}}").unwrap_err();
+    let error = PriceTable::with_file("{\"a\": {\n\"base_model\": \"unheard-of\"}}").unwrap_err();
     assert_eq!(error, "line 2: the base_model \"unheard-of\" of \"a\" is not known");
 }

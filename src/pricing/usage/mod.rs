@@ -4,7 +4,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use read::Answer;
+pub(crate) use read::ProviderAnswer;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// The tokens of one model call.
@@ -115,17 +115,17 @@ impl Usage {
     /// assert_eq!((usage.input, usage.cache_read, usage.output), (8849, 8845, 193));
     /// ```
     pub fn from_answer<T: Serialize + ?Sized>(answer: &T) -> Option<Self> {
-        Answer::of(answer)?.usage
+        ProviderAnswer::from_serialized(answer)?.usage
     }
 
     /// Returns the usage in the text of an answer; see [`from_answer`](Self::from_answer).
     pub fn from_json(answer: &str) -> Option<Self> {
-        Answer::parse(answer.as_bytes().to_vec())?.usage
+        ProviderAnswer::parse(answer.as_bytes().to_vec())?.usage
     }
 
     /// Returns the same usage with every part cut to fit into its whole, whatever the caller filled
     /// in.
-    pub(crate) fn fitted(mut self) -> Self {
+    pub(crate) fn with_fitted_parts(mut self) -> Self {
         self.cache_read = self.cache_read.min(self.input);
         let mut rest = self.input - self.cache_read;
         for part in [&mut self.cache_write, &mut self.cache_write_1h] {

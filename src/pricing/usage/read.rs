@@ -11,7 +11,7 @@ use crate::panics::forget_panic;
 
 /// The model, the usage and the error that an answer contains.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
+pub(crate) struct ProviderAnswer {
     pub(crate) model: Option<String>,
     pub(crate) usage: Option<Usage>,
     /// The type and the message of the error, if the answer is one.
@@ -27,8 +27,8 @@ const WRAPPERS: [&str; 8] =
 /// The largest number of wrappers inside each other.
 const WRAPPERS_MAX: usize = 3;
 
-impl Answer {
-    pub(crate) fn of<T: Serialize + ?Sized>(answer: &T) -> Option<Self> {
+impl ProviderAnswer {
+    pub(crate) fn from_serialized<T: Serialize + ?Sized>(answer: &T) -> Option<Self> {
         // A `Serialize` impl is the caller's code.
         let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(answer)));
         let json = json.map_err(forget_panic).ok()?.ok()?;
@@ -43,26 +43,26 @@ impl Answer {
     pub(crate) fn parse(mut text: Vec<u8>) -> Option<Self> {
         let answer = JsonObject::parse(&mut text, "answer").ok()?;
         let mut found = Self::default();
-        found.look(answer.json(), ServiceTier::Standard, WRAPPERS_MAX);
+        found.read_object(answer.json(), ServiceTier::Standard, WRAPPERS_MAX);
         Some(found)
     }
 
-    fn look(&mut self, answer: Json<'_>, outer: ServiceTier, deeper: usize) {
-        let tier = tier(answer).unwrap_or(outer);
+    fn read_object(&mut self, answer: Json<'_>, outer: ServiceTier, deeper: usize) {
+        let tier = read_service_tier(answer).unwrap_or(outer);
         let model = ["model", "modelVersion", "model_version"]
             .iter()
             .find_map(|name| answer.get(name)?.as_str());
         self.model = self.model.take().or(model.map(str::to_owned));
         let inner = USAGES.iter().filter_map(|name| answer.get(name));
         let usage = inner.chain([answer]).find_map(|usage| {
-            let tier = self::tier(usage).unwrap_or(tier);
-            Some(Usage { service_tier: tier, ..counts(usage)? }.fitted())
+            let tier = read_service_tier(usage).unwrap_or(tier);
+            Some(Usage { service_tier: tier, ..read_usage(usage)? }.with_fitted_parts())
         });
         self.usage = self.usage.or(usage);
-        self.error = self.error.take().or_else(|| failure(answer));
+        self.error = self.error.take().or_else(|| answer_error(answer));
         if deeper > 0 && (self.usage.is_none() || self.model.is_none()) {
             for inner in WRAPPERS.iter().filter_map(|name| answer.get(name)) {
-                self.look(inner, tier, deeper - 1);
+                self.read_object(inner, tier, deeper - 1);
             }
         }
     }
@@ -73,7 +73,7 @@ impl Answer {
 /// OpenAI, Anthropic and Gemini write `{"error": {…}}`, Ollama `{"error": "…"}`, Mistral and vLLM
 /// `{"object": "error", …}`. If the type is missing it is `_OTHER`, as in OpenTelemetry's
 /// `error.type`.
-fn failure(answer: Json<'_>) -> Option<(String, String)> {
+fn answer_error(answer: Json<'_>) -> Option<(String, String)> {
     let said = |json: Json<'_>, names: &[&str]| {
         names.iter().find_map(|name| {
             let said = json.get(name)?;
@@ -98,7 +98,7 @@ fn failure(answer: Json<'_>) -> Option<(String, String)> {
 }
 
 /// Returns the price list that this object names.
-fn tier(json: Json<'_>) -> Option<ServiceTier> {
+fn read_service_tier(json: Json<'_>) -> Option<ServiceTier> {
     let names = ["service_tier", "serviceTier", "trafficType", "traffic_type"];
     names.iter().find_map(|name| {
         let tier = json.get(name)?;
@@ -109,16 +109,18 @@ fn tier(json: Json<'_>) -> Option<ServiceTier> {
 }
 
 /// Reads a usage object by the names that its provider uses.
-fn counts(usage: Json<'_>) -> Option<Usage> {
+fn read_usage(usage: Json<'_>) -> Option<Usage> {
     if usage.get("billed_units").is_some() || usage.get("tokens").is_some() {
-        return cohere(usage);
+        return read_cohere_usage(usage);
     }
-    gemini(usage).or_else(|| bedrock(usage)).or_else(|| openai_or_anthropic(usage))
+    read_gemini_usage(usage)
+        .or_else(|| read_bedrock_usage(usage))
+        .or_else(|| read_openai_or_anthropic(usage))
 }
 
 /// Reads a whole number from 0 on, even if it is written as `12.0`. Returns `None` for anything
 /// else.
-fn number(json: Json<'_>) -> Option<u64> {
+fn read_whole_number(json: Json<'_>) -> Option<u64> {
     /// The largest number up to which an `f64` holds every whole number.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     json.as_u64().or_else(|| {
@@ -129,28 +131,32 @@ fn number(json: Json<'_>) -> Option<u64> {
 }
 
 /// Returns the first of these members that is a number.
-fn first(json: Json<'_>, names: &[&str]) -> Option<u64> {
-    names.iter().find_map(|name| number(json.get(name)?))
+fn first_usage_count(json: Json<'_>, names: &[&str]) -> Option<u64> {
+    names.iter().find_map(|name| read_whole_number(json.get(name)?))
 }
 
 /// Returns a part: the first of these members that is a number, or 0 if none is.
-fn part(json: Json<'_>, names: &[&str]) -> u64 {
-    first(json, names).unwrap_or(0)
+fn usage_part(json: Json<'_>, names: &[&str]) -> u64 {
+    first_usage_count(json, names).unwrap_or(0)
 }
 
 /// Returns a part inside an object of details, which may have any of these names.
-fn detail(json: Json<'_>, objects: &[&str], name: &str) -> u64 {
-    objects.iter().find_map(|object| number(json.get(object)?.get(name)?)).unwrap_or(0)
+fn usage_detail(json: Json<'_>, objects: &[&str], name: &str) -> u64 {
+    objects.iter().find_map(|object| read_whole_number(json.get(object)?.get(name)?)).unwrap_or(0)
 }
 
 /// Returns the totals under these names.
 ///
 /// Returns `None` if neither exists, or if one exists and is not a number. Otherwise half of a
 /// usage would look like a whole one.
-fn totals(json: Json<'_>, input: &[&str], output: &[&str]) -> Option<(Option<u64>, Option<u64>)> {
+fn usage_totals(
+    json: Json<'_>,
+    input: &[&str],
+    output: &[&str],
+) -> Option<(Option<u64>, Option<u64>)> {
     let total = |names: &[&str]| -> Result<Option<u64>, ()> {
         let given = names.iter().filter_map(|name| json.get(name)).find(|json| !json.is_null());
-        given.map_or(Ok(None), |given| number(given).map(Some).ok_or(()))
+        given.map_or(Ok(None), |given| read_whole_number(given).map(Some).ok_or(()))
     };
     match (total(input), total(output)) {
         (Ok(None), Ok(None)) | (Err(()), _) | (_, Err(())) => None,
@@ -158,22 +164,22 @@ fn totals(json: Json<'_>, input: &[&str], output: &[&str]) -> Option<(Option<u64
     }
 }
 
-fn add(a: u64, more: impl IntoIterator<Item = u64>) -> u64 {
+fn add_token_counts(a: u64, more: impl IntoIterator<Item = u64>) -> u64 {
     more.into_iter().fold(a, u64::saturating_add)
 }
 
 /// Reads `meta` or `usage` of Cohere: the billed units, or all tokens if there are none. Cached
 /// tokens are part of all tokens and are not billed separately.
-fn cohere(usage: Json<'_>) -> Option<Usage> {
+fn read_cohere_usage(usage: Json<'_>) -> Option<Usage> {
     let units = usage.get("billed_units").or_else(|| usage.get("tokens"))?;
-    let (input, output) = totals(units, &["input_tokens"], &["output_tokens"])?;
-    let cache_read = part(usage, &["cached_tokens"]);
+    let (input, output) = usage_totals(units, &["input_tokens"], &["output_tokens"])?;
+    let cache_read = usage_part(usage, &["cached_tokens"]);
     Some(Usage { cache_read, ..Usage::new(input.unwrap_or(0), output.unwrap_or(0)) })
 }
 
 /// Reads `usageMetadata` of Gemini and Vertex. Thoughts are outside of `candidates`, tool prompts
 /// are outside of `prompt`, and cached content is inside of `prompt`.
-fn gemini(usage: Json<'_>) -> Option<Usage> {
+fn read_gemini_usage(usage: Json<'_>) -> Option<Usage> {
     let input = ["promptTokenCount", "prompt_token_count"];
     let output = [
         "candidatesTokenCount",
@@ -182,123 +188,131 @@ fn gemini(usage: Json<'_>) -> Option<Usage> {
         "response_token_count",
     ];
     let thoughts = ["thoughtsTokenCount", "thoughts_token_count"];
-    let total = first(usage, &["totalTokenCount", "total_token_count"]);
-    let (prompt, candidates) = match totals(usage, &input, &output) {
+    let total = first_usage_count(usage, &["totalTokenCount", "total_token_count"]);
+    let (prompt, candidates) = match usage_totals(usage, &input, &output) {
         Some(found) => found,
         // An answer with only thoughts, or an embedding.
         None if input.iter().chain(&output).any(|name| usage.get(name).is_some()) => return None,
         None => (Some(total?), None),
     };
-    let tools = part(usage, &["toolUsePromptTokenCount", "tool_use_prompt_token_count"]);
-    let thoughts = part(usage, &thoughts);
+    let tools = usage_part(usage, &["toolUsePromptTokenCount", "tool_use_prompt_token_count"]);
+    let thoughts = usage_part(usage, &thoughts);
     let audio = |details: [&str; 2]| -> u64 {
         let lists = details.iter().filter_map(|name| usage.get(name)).flat_map(Json::items);
         let audio = lists.filter(|detail| {
             let modality = detail.get("modality").and_then(Json::as_str);
             modality.is_some_and(|modality| modality.eq_ignore_ascii_case("audio"))
         });
-        add(0, audio.map(|detail| part(detail, &["tokenCount", "token_count"])))
+        add_token_counts(0, audio.map(|detail| usage_part(detail, &["tokenCount", "token_count"])))
     };
     let prompt_audio = audio(["promptTokensDetails", "prompt_tokens_details"]);
     let tools_audio = audio(["toolUsePromptTokensDetails", "tool_use_prompt_tokens_details"]);
     let candidates_audio = audio(["candidatesTokensDetails", "candidates_tokens_details"]);
     let response_audio = audio(["responseTokensDetails", "response_tokens_details"]);
     Some(Usage {
-        input: add(prompt.unwrap_or(0), [tools]),
-        output: add(candidates.unwrap_or(0), [thoughts]),
-        cache_read: part(usage, &["cachedContentTokenCount", "cached_content_token_count"]),
+        input: add_token_counts(prompt.unwrap_or(0), [tools]),
+        output: add_token_counts(candidates.unwrap_or(0), [thoughts]),
+        cache_read: usage_part(usage, &["cachedContentTokenCount", "cached_content_token_count"]),
         reasoning: thoughts,
-        audio_input: add(prompt_audio, [tools_audio]),
+        audio_input: add_token_counts(prompt_audio, [tools_audio]),
         audio_cache_read: audio(["cacheTokensDetails", "cache_tokens_details"]),
-        audio_output: add(candidates_audio, [response_audio]),
+        audio_output: add_token_counts(candidates_audio, [response_audio]),
         ..Usage::default()
     })
 }
 
 /// Reads `usage` of Bedrock's Converse, and the metrics of its InvokeModel. Cached tokens are
 /// outside of `inputTokens`.
-fn bedrock(usage: Json<'_>) -> Option<Usage> {
+fn read_bedrock_usage(usage: Json<'_>) -> Option<Usage> {
     let input = ["inputTokens", "inputTokenCount", "inputTextTokenCount"];
-    let (input, output) = totals(usage, &input, &["outputTokens", "outputTokenCount"])?;
-    let cache_read = part(usage, &["cacheReadInputTokens", "cacheReadInputTokenCount"]);
-    let written = part(usage, &["cacheWriteInputTokens", "cacheWriteInputTokenCount"]);
+    let (input, output) = usage_totals(usage, &input, &["outputTokens", "outputTokenCount"])?;
+    let cache_read = usage_part(usage, &["cacheReadInputTokens", "cacheReadInputTokenCount"]);
+    let written = usage_part(usage, &["cacheWriteInputTokens", "cacheWriteInputTokenCount"]);
     let details = usage.get("cacheDetails").into_iter().flat_map(Json::items);
     let hour = details.filter(|detail| detail.get("ttl").and_then(Json::as_str) == Some("1h"));
-    let cache_write_1h = add(0, hour.map(|detail| part(detail, &["inputTokens"]))).min(written);
+    let cache_write_1h =
+        add_token_counts(0, hour.map(|detail| usage_part(detail, &["inputTokens"]))).min(written);
     Some(Usage {
         cache_read,
         cache_write: written - cache_write_1h,
         cache_write_1h,
-        ..Usage::new(add(input.unwrap_or(0), [cache_read, written]), output.unwrap_or(0))
+        ..Usage::new(
+            add_token_counts(input.unwrap_or(0), [cache_read, written]),
+            output.unwrap_or(0),
+        )
     })
 }
 
 /// Reads `prompt_tokens` and `completion_tokens`, or `input_tokens` and `output_tokens`.
 ///
 /// If there is an input but no output and no sum, it is not a call: counting a prompt answers this.
-fn openai_or_anthropic(usage: Json<'_>) -> Option<Usage> {
+fn read_openai_or_anthropic(usage: Json<'_>) -> Option<Usage> {
     let chat = (["prompt_tokens", "prompt_eval_count"], ["completion_tokens", "eval_count"]);
     let is_whole = |(_, output): &(Option<u64>, Option<u64>)| {
         let beside = ["total_tokens", "prompt_eval_count"];
-        output.is_some() || first(usage, &beside).is_some()
+        output.is_some() || first_usage_count(usage, &beside).is_some()
     };
-    let found = totals(usage, &["input_tokens"], &["output_tokens"]);
+    let found = usage_totals(usage, &["input_tokens"], &["output_tokens"]);
     match found.filter(is_whole) {
         Some(found) if usage.get("prompt_tokens").is_none() => {
             let beside = ["cache_read_input_tokens", "cache_creation_input_tokens"];
             let is_anthropic = beside.iter().any(|name| usage.get(name).is_some())
                 || usage.get("cache_creation").is_some();
-            Some(if is_anthropic { anthropic(usage, found) } else { openai(usage, found) })
+            Some(if is_anthropic {
+                read_anthropic_usage(usage, found)
+            } else {
+                read_openai_usage(usage, found)
+            })
         }
-        _ => match totals(usage, &chat.0, &chat.1) {
-            Some(found) => is_whole(&found).then(|| openai(usage, found)),
+        _ => match usage_totals(usage, &chat.0, &chat.1) {
+            Some(found) => is_whole(&found).then(|| read_openai_usage(usage, found)),
             None if chat.0.iter().chain(&chat.1).any(|name| usage.get(name).is_some()) => None,
             // Embeddings: the model writes nothing.
-            None => Some(Usage::new(first(usage, &["total_tokens"])?, 0)),
+            None => Some(Usage::new(first_usage_count(usage, &["total_tokens"])?, 0)),
         },
     }
 }
 
 /// Reads Anthropic's counts. Tokens read from the cache and written to it are outside of
 /// `input_tokens`.
-fn anthropic(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage {
-    let cache_read = part(usage, &["cache_read_input_tokens"]);
+fn read_anthropic_usage(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage {
+    let cache_read = usage_part(usage, &["cache_read_input_tokens"]);
     let by_lifetime = usage.get("cache_creation").filter(|json| json.is_object());
-    let lifetime = |name| by_lifetime.map_or(0, |lifetimes| part(lifetimes, &[name]));
+    let lifetime = |name| by_lifetime.map_or(0, |lifetimes| usage_part(lifetimes, &[name]));
     let cache_write_1h = lifetime("ephemeral_1h_input_tokens");
     let short = lifetime("ephemeral_5m_input_tokens");
     // The whole, if it is given. Its tokens that are not for an hour have the default lifetime.
-    let written = first(usage, &["cache_creation_input_tokens"]).unwrap_or(0);
+    let written = first_usage_count(usage, &["cache_creation_input_tokens"]).unwrap_or(0);
     let cache_write = written.saturating_sub(cache_write_1h).max(short);
     let outside = [cache_read, cache_write, cache_write_1h];
     let mut whole = Usage {
         cache_read,
         cache_write,
         cache_write_1h,
-        reasoning: detail(usage, &["output_tokens_details"], "thinking_tokens"),
-        ..Usage::new(add(input.unwrap_or(0), outside), output.unwrap_or(0))
+        reasoning: usage_detail(usage, &["output_tokens_details"], "thinking_tokens"),
+        ..Usage::new(add_token_counts(input.unwrap_or(0), outside), output.unwrap_or(0))
     };
     let iterations = usage.get("iterations").into_iter().flat_map(Json::items);
     for compaction in
         iterations.filter(|it| it.get("type").and_then(Json::as_str) == Some("compaction"))
     {
         // An iteration contains no iterations, so this ends.
-        let totals = totals(compaction, &["input_tokens"], &["output_tokens"]);
+        let totals = usage_totals(compaction, &["input_tokens"], &["output_tokens"]);
         if let Some(totals) = totals.filter(|_| compaction.get("iterations").is_none()) {
-            whole = sum(whole, anthropic(compaction, totals));
+            whole = sum_usages(whole, read_anthropic_usage(compaction, totals));
         }
     }
     whole
 }
 
-fn sum(a: Usage, b: Usage) -> Usage {
+fn sum_usages(a: Usage, b: Usage) -> Usage {
     Usage {
-        input: add(a.input, [b.input]),
-        output: add(a.output, [b.output]),
-        cache_read: add(a.cache_read, [b.cache_read]),
-        cache_write: add(a.cache_write, [b.cache_write]),
-        cache_write_1h: add(a.cache_write_1h, [b.cache_write_1h]),
-        reasoning: add(a.reasoning, [b.reasoning]),
+        input: add_token_counts(a.input, [b.input]),
+        output: add_token_counts(a.output, [b.output]),
+        cache_read: add_token_counts(a.cache_read, [b.cache_read]),
+        cache_write: add_token_counts(a.cache_write, [b.cache_write]),
+        cache_write_1h: add_token_counts(a.cache_write_1h, [b.cache_write_1h]),
+        reasoning: add_token_counts(a.reasoning, [b.reasoning]),
         ..a
     }
 }
@@ -307,16 +321,16 @@ fn sum(a: Usage, b: Usage) -> Usage {
 ///
 /// Parts are inside their totals. They are outside if the sum says so, or if there is no sum and a
 /// part is larger than its total.
-fn openai(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage {
+fn read_openai_usage(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage {
     let read = ["prompt_tokens_details", "input_tokens_details", "input_token_details"];
     let wrote = ["completion_tokens_details", "output_tokens_details", "output_token_details"];
-    let total = first(usage, &["total_tokens"]);
+    let total = first_usage_count(usage, &["total_tokens"]);
     let written = output.unwrap_or(0);
     // If a provider gives no input, it gives the sum.
     let asked = input.unwrap_or_else(|| total.unwrap_or(0).saturating_sub(written));
-    let or = |found: u64, names: &[&str]| if found > 0 { found } else { part(usage, names) };
+    let or = |found: u64, names: &[&str]| if found > 0 { found } else { usage_part(usage, names) };
     let cache_read = or(
-        detail(usage, &read, "cached_tokens"),
+        usage_detail(usage, &read, "cached_tokens"),
         &[
             "prompt_cache_hit_tokens",
             "num_cached_tokens",
@@ -325,13 +339,13 @@ fn openai(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage
         ],
     );
     let cache_write =
-        or(detail(usage, &read, "cache_write_tokens"), &["cache_creation_input_tokens"]);
-    let reasoning = or(detail(usage, &wrote, "reasoning_tokens"), &["reasoning_tokens"]);
-    let cached = add(cache_read, [cache_write]);
+        or(usage_detail(usage, &read, "cache_write_tokens"), &["cache_creation_input_tokens"]);
+    let reasoning = or(usage_detail(usage, &wrote, "reasoning_tokens"), &["reasoning_tokens"]);
+    let cached = add_token_counts(cache_read, [cache_write]);
     let (more_input, more_output) = match total {
         // Tokens that are in neither total: cached tokens or reasoning, reported separately or not
         // at all.
-        Some(total) => match total.saturating_sub(add(asked, [written])) {
+        Some(total) => match total.saturating_sub(add_token_counts(asked, [written])) {
             beside if beside == cached => (cached, 0),
             beside => (0, beside),
         },
@@ -341,17 +355,17 @@ fn openai(usage: Json<'_>, (input, output): (Option<u64>, Option<u64>)) -> Usage
         ),
     };
     let audio_cache_read = read.iter().find_map(|name| {
-        number(usage.get(name)?.get("cached_tokens_details")?.get("audio_tokens")?)
+        read_whole_number(usage.get(name)?.get("cached_tokens_details")?.get("audio_tokens")?)
     });
     Usage {
-        input: add(asked, [more_input]),
-        output: add(written, [more_output]),
+        input: add_token_counts(asked, [more_input]),
+        output: add_token_counts(written, [more_output]),
         cache_read,
         cache_write,
         reasoning: reasoning.max(more_output),
-        audio_input: detail(usage, &read, "audio_tokens"),
+        audio_input: usage_detail(usage, &read, "audio_tokens"),
         audio_cache_read: audio_cache_read.unwrap_or(0),
-        audio_output: detail(usage, &wrote, "audio_tokens"),
+        audio_output: usage_detail(usage, &wrote, "audio_tokens"),
         ..Usage::default()
     }
 }

@@ -210,7 +210,7 @@ fn everything_is_counted_once() {
         assert_eq!(counts(usage), expected, "{what}");
         let answer: serde_json::Value = serde_json::from_str(json).unwrap();
         assert_eq!(Usage::from_answer(&answer), Some(usage), "{what}");
-        assert_eq!(usage.fitted(), usage, "{what}: parts are inside");
+        assert_eq!(usage.with_fitted_parts(), usage, "{what}: parts are inside");
     }
 }
 
@@ -224,7 +224,7 @@ fn cached_sound_is_told_or_follows() {
         "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":30}]}"#;
     assert_eq!(Usage::from_json(gemini).unwrap().audio_cache_read, 30);
     let follows = Usage { audio_input: 60, cache_read: 50, ..Usage::new(100, 0) };
-    assert_eq!(follows.fitted().audio_cache_read, 10, "110 of 100 are 10 twice");
+    assert_eq!(follows.with_fitted_parts().audio_cache_read, 10, "110 of 100 are 10 twice");
 }
 
 #[test]
@@ -321,7 +321,11 @@ fn the_tier_and_the_model_come_from_the_answer() {
         (json!({"model": 7}), None),
     ];
     for (answer, expected) in models {
-        assert_eq!(Answer::of(&answer).unwrap().model.as_deref(), expected, "{answer}");
+        assert_eq!(
+            ProviderAnswer::from_serialized(&answer).unwrap().model.as_deref(),
+            expected,
+            "{answer}"
+        );
     }
 }
 
@@ -353,7 +357,7 @@ fn any_usage_fits_into_itself() {
             audio_output: n(),
             ..Usage::new(n(), n())
         };
-        let fitted = usage.fitted();
+        let fitted = usage.with_fitted_parts();
         let wide = |n: u64| u128::from(n);
         let fresh_audio = fitted.audio_input - fitted.audio_cache_read;
         let cached =
@@ -361,7 +365,7 @@ fn any_usage_fits_into_itself() {
         assert!(cached + wide(fresh_audio) <= wide(fitted.input), "{round}: {usage:?}");
         assert!(fitted.audio_cache_read <= fitted.cache_read);
         assert!(wide(fitted.reasoning) + wide(fitted.audio_output) <= wide(fitted.output));
-        assert_eq!(fitted.fitted(), fitted);
+        assert_eq!(fitted.with_fitted_parts(), fitted);
         assert_eq!((fitted.input, fitted.output), (usage.input, usage.output));
     }
 }
@@ -381,7 +385,7 @@ fn mangled_answers_are_read_whole_or_not_at_all() {
             let text = String::from_utf8(bytes).unwrap();
             if let Some(usage) = Usage::from_json(&text) {
                 read += 1;
-                assert_eq!(usage.fitted(), usage, "{what}: {text}");
+                assert_eq!(usage.with_fitted_parts(), usage, "{what}: {text}");
             }
         }
     }

@@ -8,8 +8,8 @@ use serde::ser::{Error, SerializeMap, SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 
 use super::{HEAD, data, event, record, record_within};
-use crate::record::decode::decode;
-use crate::record::encode::encode;
+use crate::record::decode::decode_record;
+use crate::record::encode::encode_event;
 use crate::record::event::{AuditEvent, ErrorDetail};
 use crate::record::{HEAD_BYTES, MAP, STR, flag};
 use crate::ring::Chain;
@@ -199,15 +199,16 @@ fn sample() -> Vec<u8> {
         .latency_ms(1.0);
     let mut chain = Chain::for_tests(super::LIMIT);
     let mut counts = Redactions::default();
-    encode(&event, HEAD, &mut chain, &Sanitizer::default(), true, &mut counts).expect("memory");
+    encode_event(&event, HEAD, &mut chain, &Sanitizer::default(), true, &mut counts)
+        .expect("memory");
     chain.to_vec()
 }
 
 /// Checks that the line is whole whatever the bytes are.
 fn check_any_bytes(bytes: &[u8]) {
-    if let Ok(record) = decode(bytes) {
+    if let Ok(record) = decode_record(bytes) {
         let mut line = Vec::new();
-        jsonl::write_event(&mut line, "0123456789abcdef", 1, &record);
+        jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
         assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok(), "{bytes:?}");
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
     }

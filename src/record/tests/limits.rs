@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{HEAD, event, record_within};
-use crate::record::decode::decode;
-use crate::record::encode::{NoMemory, encode, encode_head_only};
+use crate::record::decode::decode_record;
+use crate::record::encode::{NoMemory, encode_event, encode_event_head};
 use crate::record::event::{AuditEvent, ErrorDetail, EventType};
 use crate::ring::{Chain, OnFull, Ring};
 use crate::sanitize::{Kind, Redactions, Sanitizer};
@@ -139,12 +139,12 @@ fn a_head_alone_fits_in_a_block() {
         let mut chain = Chain::for_tests(1024);
         let mut counts = Redactions::default();
         let sanitizer = Sanitizer::default();
-        let outcome = encode_head_only(&event, HEAD, &mut chain, &sanitizer, &mut counts);
+        let outcome = encode_event_head(&event, HEAD, &mut chain, &sanitizer, &mut counts);
         assert!(outcome.expect("room").truncated);
         let bytes = chain.to_vec();
-        let record = decode(&bytes).expect("a record");
+        let record = decode_record(&bytes).expect("a record");
         let mut line = Vec::new();
-        crate::writer::jsonl::write_event(&mut line, "0123456789abcdef", 1, &record);
+        crate::writer::jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
         let line: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         let places = [&line["data"], &line["error"]];
         let held = places.into_iter().filter(|value| value["value"] == "[NO_ROOM]").count();
@@ -159,7 +159,7 @@ fn a_chain_without_room_is_left_as_it_was() {
     let mut counts = Redactions::default();
     let event = AuditEvent::new(EventType::ToolCall, "ann@example.org", "bob@example.org");
     let sanitizer = Sanitizer::default();
-    assert!(encode_head_only(&event, HEAD, &mut chain, &sanitizer, &mut counts).is_err());
+    assert!(encode_event_head(&event, HEAD, &mut chain, &sanitizer, &mut counts).is_err());
     assert_eq!(chain.to_vec(), b"before");
     assert_eq!(counts.get(Kind::Email), 0);
 }
@@ -167,13 +167,13 @@ fn a_chain_without_room_is_left_as_it_was() {
 #[test]
 fn without_memory_the_head_is_left() {
     let ring = Ring::new(64, 16 * 1024);
-    let mut chain = ring.chain(super::LIMIT, OnFull::Evict).expect("a new ring has buffers");
+    let mut chain = ring.begin_chain(super::LIMIT, OnFull::Evict).expect("a new ring has buffers");
     let (mut counts, sanitizer) = (Redactions::default(), Sanitizer::default());
     let payload = "ann@example.org ".repeat(5000);
     let event = event().data(&payload);
-    let encoded = encode(&event, HEAD, &mut chain, &sanitizer, true, &mut counts);
+    let encoded = encode_event(&event, HEAD, &mut chain, &sanitizer, true, &mut counts);
     assert_eq!(encoded, Err(NoMemory));
     assert_eq!((chain.len(), counts.get(Kind::Email)), (0, 0));
-    encode_head_only(&event, HEAD, &mut chain, &sanitizer, &mut counts).expect("a block");
-    assert!(decode(&chain.to_vec()).is_ok());
+    encode_event_head(&event, HEAD, &mut chain, &sanitizer, &mut counts).expect("a block");
+    assert!(decode_record(&chain.to_vec()).is_ok());
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::decode::decode;
-use super::encode::{Head, Outcome, encode};
+use super::decode::decode_record;
+use super::encode::{EncodeOutcome, EventHead, encode_event};
 use crate::record::event::{AuditEvent, EventType};
 use crate::ring::{OnFull, Ring};
 use crate::sanitize::{Redactions, Sanitizer};
@@ -18,7 +18,7 @@ use crate::writer::jsonl;
 
 /// The default of `AUDIT_MAX_EVENT_BYTES`.
 const LIMIT: usize = 262_144;
-const HEAD: Head = Head {
+const HEAD: EventHead = EventHead {
     trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
     span_id: 0x00f0_67aa_0ba9_02b7,
     parent_span_id: Some(1),
@@ -32,7 +32,7 @@ thread_local! {
 /// The line of one event, and what the event lost.
 struct Recorded {
     line: String,
-    outcome: Outcome,
+    outcome: EncodeOutcome,
     counts: Redactions,
     bytes: usize,
 }
@@ -52,14 +52,19 @@ impl Recorded {
 
 fn record_within(event: &AuditEvent<'_>, limit: usize, include_snapshots: bool) -> Recorded {
     let ring = RING.with(Arc::clone);
-    let mut chain = ring.chain(limit, OnFull::Evict).expect("a buffer");
+    let mut chain = ring.begin_chain(limit, OnFull::Evict).expect("a buffer");
     let mut counts = Redactions::default();
     let sanitizer = Sanitizer::default();
-    let outcome = encode(event, HEAD, &mut chain, &sanitizer, include_snapshots, &mut counts)
+    let outcome = encode_event(event, HEAD, &mut chain, &sanitizer, include_snapshots, &mut counts)
         .expect("the queue has enough memory");
     let bytes = chain.to_vec();
     let mut line = Vec::new();
-    jsonl::write_event(&mut line, "0123456789abcdef", 1, &decode(&bytes).expect("a record"));
+    jsonl::write_event_line(
+        &mut line,
+        "0123456789abcdef",
+        1,
+        &decode_record(&bytes).expect("a record"),
+    );
     let line = String::from_utf8(line).expect("UTF-8");
     Recorded { line, outcome, counts, bytes: bytes.len() }
 }

@@ -184,7 +184,7 @@ fn a_line_says_what_serde_json_says() {
         }
         let recorded = record(&event().data(&value));
         assert_eq!(recorded.json()["data"], expected, "round {round}: {value:?}");
-        assert_eq!(recorded.outcome, crate::record::encode::Outcome::default());
+        assert_eq!(recorded.outcome, crate::record::encode::EncodeOutcome::default());
     }
 }
 

@@ -20,9 +20,9 @@ use super::fs::{Fs, Stat};
 use crate::error::Error;
 pub(super) use durable::DurableFile;
 use llm_audit_log::{FileName, compressed_path};
-use open_file::OpenFile;
+use open_file::OpenLogFile;
 pub(super) use open_file::Urgency;
-pub(super) use repair::whole_lines_len;
+pub(super) use repair::whole_lines_len_of_file;
 
 /// Names tried for one file. If more of a day are taken or full, no file is begun.
 const NAMES_TRIED_MAX: u32 = 65_536;
@@ -62,7 +62,7 @@ pub(crate) struct LogFiles {
     /// Whether the name of the folder, and of those above it, is durable. It is replaced if the
     /// folder is made again.
     is_folder_named: Arc<AtomicBool>,
-    current: Option<OpenFile>,
+    current: Option<OpenLogFile>,
     /// Bytes of torn tails that were cut off, and are not yet in a start line.
     torn_bytes: u64,
     files_begun: u64,
@@ -85,7 +85,7 @@ impl LogFiles {
     ) -> Result<Self, Error> {
         let mut files = Self::unopened(fs, options, now_micros);
         files.cut_torn_tails();
-        match files.begin(1, now_micros) {
+        match files.begin_file(1, now_micros) {
             Ok(current) => files.current = Some(current),
             Err(error) => return Err(Error::io("begin the log file", &files.path, error)),
         }
@@ -98,7 +98,7 @@ impl LogFiles {
         Self {
             fs,
             options,
-            date: utc_date(now_micros),
+            date: utc_date_of_micros(now_micros),
             number: 0,
             path,
             is_folder_named: Arc::default(),
@@ -129,24 +129,24 @@ impl LogFiles {
         now_micros: i64,
         start_line: &mut dyn FnMut(&mut Vec<u8>, u64),
     ) -> io::Result<()> {
-        let mut current = self.current_for(batch.len() as u64, now_micros)?;
+        let mut current = self.open_file_for_batch(batch.len() as u64, now_micros)?;
         let written = match current.begun {
-            true => current.write(batch, urgency),
-            false => self.write_first(&mut current, batch, urgency, start_line),
+            true => current.write_lines(batch, urgency),
+            false => self.write_first_lines(&mut current, batch, urgency, start_line),
         };
-        if written.is_ok() || current.cut_fragment().is_ok() {
+        if written.is_ok() || current.cut_failed_write().is_ok() {
             self.current = Some(current);
         } else {
             self.advance_number();
-            self.leave(current);
+            self.leave_file(current);
         }
         written
     }
 
     /// Writes a start line and the batch.
-    fn write_first(
+    fn write_first_lines(
         &mut self,
-        current: &mut OpenFile,
+        current: &mut OpenLogFile,
         batch: &[u8],
         urgency: Urgency,
         start_line: &mut dyn FnMut(&mut Vec<u8>, u64),
@@ -156,7 +156,7 @@ impl LogFiles {
         let start_len = text.len() as u64;
         text.extend_from_slice(batch);
         let was_empty = current.len == 0;
-        current.write(&text, urgency)?;
+        current.write_lines(&text, urgency)?;
         current.begun = true;
         current.empty_len = if was_empty { start_len } else { 0 };
         self.torn_bytes = 0;
@@ -192,23 +192,27 @@ impl LogFiles {
     /// on. If it is the current file, it is closed, and the next batch begins another one.
     pub(crate) fn sync_failed(&mut self, file: &Arc<DurableFile>) {
         if let Some(current) = self.current.take_if(|current| Arc::ptr_eq(&current.file, file)) {
-            current.give_back();
+            current.release_reserve();
             self.advance_number();
         }
     }
 
     /// Takes the open file if it fits this batch. Otherwise begins the next one.
-    fn current_for(&mut self, batch_bytes: u64, now_micros: i64) -> io::Result<OpenFile> {
-        let date = utc_date(now_micros).max(self.date);
+    fn open_file_for_batch(
+        &mut self,
+        batch_bytes: u64,
+        now_micros: i64,
+    ) -> io::Result<OpenLogFile> {
+        let date = utc_date_of_micros(now_micros).max(self.date);
         if let Some(mut current) = self.current.take() {
-            let is_lost = match self.is_lost(&mut current, now_micros) {
+            let is_lost = match self.is_file_lost(&mut current, now_micros) {
                 Ok(is_lost) => is_lost,
                 Err(error) => {
                     self.current = Some(current);
                     return Err(error);
                 }
             };
-            let fits = self.fits(current.len, current.empty_len, batch_bytes);
+            let fits = self.fits_batch(current.len, current.empty_len, batch_bytes);
             if date == self.date && fits && !is_lost {
                 return Ok(current);
             }
@@ -217,17 +221,17 @@ impl LogFiles {
                 true => self.is_folder_named = Arc::default(),
                 false => self.advance_number(),
             }
-            self.leave(current);
+            self.leave_file(current);
         }
         if date > self.date {
             (self.date, self.number) = (date, 0);
         }
-        self.begin(batch_bytes, now_micros)
+        self.begin_file(batch_bytes, now_micros)
     }
 
     /// Returns whether the current file is lost: someone removed or renamed it, or its state cannot
     /// be read. If someone cut it or added to it, writing continues after its last whole line.
-    fn is_lost(&mut self, current: &mut OpenFile, now_micros: i64) -> io::Result<bool> {
+    fn is_file_lost(&mut self, current: &mut OpenLogFile, now_micros: i64) -> io::Result<bool> {
         // If its server or mount is gone, it may never be readable again.
         let Ok(stat) = current.file.handle().stat() else { return Ok(true) };
         if !stat.is_linked || current.is_moved(&self.path, now_micros) {
@@ -246,7 +250,7 @@ impl LogFiles {
         self.number = self.number.saturating_add(1);
     }
 
-    fn fits(&mut self, len: u64, empty_len: u64, batch_bytes: u64) -> bool {
+    fn fits_batch(&mut self, len: u64, empty_len: u64, batch_bytes: u64) -> bool {
         if len <= empty_len || len.saturating_add(batch_bytes) <= self.options.max_file_bytes {
             return true;
         }
@@ -259,18 +263,18 @@ impl LogFiles {
     ///
     /// A name may be free because its file was retired. If later names of the day exist, it is
     /// skipped, so that the order of names stays that of age.
-    fn begin(&mut self, batch_bytes: u64, now_micros: i64) -> io::Result<OpenFile> {
+    fn begin_file(&mut self, batch_bytes: u64, now_micros: i64) -> io::Result<OpenLogFile> {
         if !self.fs.exists(&self.options.dir).unwrap_or(false) {
             self.is_folder_named = Arc::default();
         }
         self.fs.create_dir(&self.options.dir)?;
-        let there = self.numbers();
+        let there = self.taken_numbers();
         for _ in 0..NAMES_TRIED_MAX {
             self.number = *there.range(self.number..).next().unwrap_or(&self.number);
             self.path = self.options.dir.join(FileName::new(self.date, self.number).to_string());
-            if let Some((file, len)) = self.claim(batch_bytes)? {
+            if let Some((file, len)) = self.claim_file(batch_bytes)? {
                 self.files_begun += 1;
-                return Ok(OpenFile {
+                return Ok(OpenLogFile {
                     file,
                     len,
                     empty_len: 0,
@@ -292,15 +296,15 @@ impl LogFiles {
 
     /// Returns the numbers of the day whose names are taken. The set is empty if the folder cannot
     /// be listed, because the folder may still be writable.
-    fn numbers(&self) -> BTreeSet<u64> {
-        let names = self.fs.names(&self.options.dir).unwrap_or_default();
+    fn taken_numbers(&self) -> BTreeSet<u64> {
+        let names = self.fs.list_names(&self.options.dir).unwrap_or_default();
         let of_day = names.iter().filter_map(|name| FileName::parse(name));
         of_day.filter(|name| name.day == self.date).map(|name| name.number).collect()
     }
 
     /// Opens, locks and repairs the file at the current path. Returns it with its length, or `None`
     /// if it is not available or has no room.
-    fn claim(&mut self, batch_bytes: u64) -> io::Result<Option<(Arc<DurableFile>, u64)>> {
+    fn claim_file(&mut self, batch_bytes: u64) -> io::Result<Option<(Arc<DurableFile>, u64)>> {
         let compressed = compressed_path(&self.path);
         if self.fs.exists(&compressed)? {
             return Ok(None);
@@ -309,7 +313,7 @@ impl LogFiles {
             return Ok(None);
         };
         // The last holder may have removed it between the opening and the lock.
-        if !file.try_lock()? || !file.is_at(&self.path) {
+        if !file.try_lock()? || !file.is_still_at(&self.path) {
             return Ok(None);
         }
         let Stat { len: found_len, .. } = file.stat()?;
@@ -323,7 +327,7 @@ impl LogFiles {
         }
         // This repairs full files too, because no other writer will.
         let len = self.cut_torn_tail(&*file, found_len)?;
-        if !self.fits(len, 0, batch_bytes) {
+        if !self.fits_batch(len, 0, batch_bytes) {
             return Ok(None);
         }
         let (fs, dir) = (self.fs.clone(), self.options.dir.clone());
@@ -332,8 +336,8 @@ impl LogFiles {
     }
 
     /// Keeps a file that is no longer written to until it is synced.
-    fn leave(&mut self, current: OpenFile) {
-        current.give_back();
+    fn leave_file(&mut self, current: OpenLogFile) {
+        current.release_reserve();
         // It counts even if it was handed out before, because it stays open until its sync.
         self.left.push(Arc::downgrade(&current.file));
         if current.unsynced {
@@ -345,13 +349,13 @@ impl LogFiles {
 impl Drop for LogFiles {
     fn drop(&mut self) {
         if let Some(current) = &self.current {
-            current.give_back();
+            current.release_reserve();
         }
     }
 }
 
 /// Returns the UTC day. A time outside of the calendar counts as the nearest day in it.
-pub(super) fn utc_date(micros: i64) -> Date {
+pub(super) fn utc_date_of_micros(micros: i64) -> Date {
     let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
     let time = Timestamp::from_microsecond(micros).unwrap_or(nearest);
     Offset::UTC.to_datetime(time).date()

@@ -40,7 +40,7 @@ impl Urgency {
 }
 
 /// The file that is written to, with its lock.
-pub(super) struct OpenFile {
+pub(super) struct OpenLogFile {
     pub(super) file: Arc<DurableFile>,
     /// Bytes of whole lines. After a write the file is never longer.
     pub(super) len: u64,
@@ -57,18 +57,18 @@ pub(super) struct OpenFile {
     pub(super) reserves: bool,
 }
 
-impl OpenFile {
-    pub(super) fn write(&mut self, bytes: &[u8], urgency: Urgency) -> io::Result<()> {
+impl OpenLogFile {
+    pub(super) fn write_lines(&mut self, bytes: &[u8], urgency: Urgency) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.make_room(bytes.len() as u64, urgency)?;
-        self.append(bytes)?;
+        self.reserve_room(bytes.len() as u64, urgency)?;
+        self.append_whole(bytes)?;
         self.unsynced = true;
-        self.write_apart(bytes)
+        self.repair_glued_write(bytes)
     }
 
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn append_whole(&mut self, bytes: &[u8]) -> io::Result<()> {
         let taken = loop {
             match self.file.handle().append(bytes) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -88,14 +88,14 @@ impl OpenFile {
     /// Someone else may have added half a line just before the write. What was written then follows
     /// it, and no reader can parse the line. In that case this removes the half line and writes
     /// again. A reader that follows the file sees it shrink for a moment.
-    pub(super) fn write_apart(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn repair_glued_write(&mut self, bytes: &[u8]) -> io::Result<()> {
         for _ in 0..GLUED_MAX {
-            let Some((whole_len, behind)) = self.glued(bytes) else { return Ok(()) };
+            let Some((whole_len, behind)) = self.find_glued_write(bytes) else { return Ok(()) };
             if self.file.handle().truncate(whole_len).is_err() {
                 return Ok(());
             }
             (self.len, self.reserved_to) = (whole_len, 0);
-            self.append(&[bytes, &behind].concat())?;
+            self.append_whole(&[bytes, &behind].concat())?;
             // The next check of the file finds what follows, as it finds everything that others
             // add.
             self.len -= behind.len() as u64;
@@ -105,7 +105,7 @@ impl OpenFile {
 
     /// Returns the length of the whole lines before a glued write, and the bytes after it. Returns
     /// `None` if the write is not glued to half a line.
-    fn glued(&self, bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
+    fn find_glued_write(&self, bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
         let added = self.file.handle().stat().ok()?.len.checked_sub(self.len)?;
         if added == 0 || added > ADDED_BYTES_MAX {
             return None;
@@ -120,7 +120,7 @@ impl OpenFile {
 
     /// Reserves room, so that a write of so many bytes leaves what it must of the reserve. Fails if
     /// the disk is too full for that. If the room is unknown, the write itself fails or succeeds.
-    fn make_room(&mut self, bytes: u64, urgency: Urgency) -> io::Result<()> {
+    fn reserve_room(&mut self, bytes: u64, urgency: Urgency) -> io::Result<()> {
         if !self.reserves || self.len + bytes + urgency.reserve_left() <= self.reserved_to {
             return Ok(());
         }
@@ -130,8 +130,10 @@ impl OpenFile {
                     self.reserved_to = self.len + bytes + ahead;
                     return Ok(());
                 }
-                Err(error) if is_full(&error) && ahead > RESERVE_BYTES => {}
-                Err(error) if is_full(&error) && urgency != Urgency::Last => return Err(error),
+                Err(error) if is_disk_full(&error) && ahead > RESERVE_BYTES => {}
+                Err(error) if is_disk_full(&error) && urgency != Urgency::Last => {
+                    return Err(error);
+                }
                 Err(error) => {
                     let never = [ErrorKind::Unsupported, ErrorKind::InvalidInput];
                     self.reserves = !never.contains(&error.kind());
@@ -144,7 +146,7 @@ impl OpenFile {
 
     /// Releases what is left of the reserve. If that fails now, it happens when the file is
     /// compressed or removed.
-    pub(super) fn give_back(&self) {
+    pub(super) fn release_reserve(&self) {
         if self.reserved_to > self.len {
             let _kept =
                 self.file.handle().stat().and_then(|stat| self.file.handle().truncate(stat.len));
@@ -152,7 +154,7 @@ impl OpenFile {
     }
 
     /// Cuts off what a failed write left.
-    pub(super) fn cut_fragment(&mut self) -> io::Result<()> {
+    pub(super) fn cut_failed_write(&mut self) -> io::Result<()> {
         let Stat { len: found_len, .. } = self.file.handle().stat()?;
         if found_len < self.len {
             // Someone else cut it. Setting its length back would fill it with zeros.
@@ -171,11 +173,11 @@ impl OpenFile {
             return false;
         }
         self.checked_micros = now_micros;
-        !self.file.handle().is_at(path)
+        !self.file.handle().is_still_at(path)
     }
 }
 
 /// Returns whether the disk or this user's quota is full.
-fn is_full(error: &io::Error) -> bool {
+fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

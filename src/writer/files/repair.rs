@@ -11,7 +11,7 @@ impl LogFiles {
     /// Cuts off the torn tails that killed processes left in the folder, as far as possible. Those
     /// files need not be the one that is continued.
     pub(super) fn cut_torn_tails(&mut self) {
-        for name in self.fs.names(&self.options.dir).unwrap_or_default() {
+        for name in self.fs.list_names(&self.options.dir).unwrap_or_default() {
             let path = self.options.dir.join(&name);
             // A compressed file is complete without its original.
             let is_plain = FileName::parse(&name).is_some_and(|name| !name.is_compressed)
@@ -38,7 +38,7 @@ impl LogFiles {
             return Ok(());
         }
         let Some(file) = self.fs.open_log(path, self.options.file_mode)? else { return Ok(()) };
-        if !file.try_lock()? || !file.is_at(path) {
+        if !file.try_lock()? || !file.is_still_at(path) {
             return Ok(());
         }
         match is_torn(&*file)? {
@@ -56,7 +56,7 @@ impl LogFiles {
         file: &dyn FileHandle,
         found_len: u64,
     ) -> io::Result<u64> {
-        let len = whole_lines_len(file, found_len)?;
+        let len = whole_lines_len_of_file(file, found_len)?;
         if len < found_len {
             file.truncate(len)?;
             self.torn_bytes += found_len - len;
@@ -66,6 +66,9 @@ impl LogFiles {
 }
 
 /// Returns the length of a file up to its last `\n`, included.
-pub(in crate::writer) fn whole_lines_len(file: &dyn FileHandle, len: u64) -> io::Result<u64> {
+pub(in crate::writer) fn whole_lines_len_of_file(
+    file: &dyn FileHandle,
+    len: u64,
+) -> io::Result<u64> {
     lines_end(len, |offset, piece| file.read_at(offset, piece))
 }

@@ -162,9 +162,9 @@ fn days_of_any_time() {
         (i64::MAX, "9999-12-30"),
     ];
     for (micros, date) in cases {
-        assert_eq!(utc_date(micros).to_string(), date);
+        assert_eq!(utc_date_of_micros(micros).to_string(), date);
     }
-    assert!(utc_date(i64::MIN) < utc_date(-1));
+    assert!(utc_date_of_micros(i64::MIN) < utc_date_of_micros(-1));
 }
 
 #[test]
@@ -251,7 +251,10 @@ fn the_end_of_the_last_line_is_found_at_every_length() {
             let fs = MemFs::default();
             fs.put("f", &bytes);
             let file = fs.open_log(Path::new("f"), 0).unwrap().unwrap();
-            assert_eq!(whole_lines_len(&*file, bytes.len() as u64).unwrap(), head as u64 + 1);
+            assert_eq!(
+                whole_lines_len_of_file(&*file, bytes.len() as u64).unwrap(),
+                head as u64 + 1
+            );
         }
     }
 }
@@ -375,8 +378,8 @@ fn a_file_that_somebody_cut_or_added_to_is_gone_on_with() {
         (|fs| fs.set_len(FIRST, 0), "S0\nb\n"),
         (|fs| fs.set_len(FIRST, 5), "S0\nS2\nb\n"),
         (|fs| fs.set_len(FIRST, 11), "S0\n12345\nS2\nb\n"),
-        (|fs| fs.add(FIRST, b"x\n"), "S0\n12345\nx\nS0\nb\n"),
-        (|fs| fs.add(FIRST, b"x\ny"), "S0\n12345\nx\nS1\nb\n"),
+        (|fs| fs.add_foreign_bytes(FIRST, b"x\n"), "S0\n12345\nx\nS0\nb\n"),
+        (|fs| fs.add_foreign_bytes(FIRST, b"x\ny"), "S0\n12345\nx\nS1\nb\n"),
     ];
     for (somebody, expected) in cases {
         let mut rig = Rig::new();
@@ -408,9 +411,9 @@ fn what_is_added_between_the_look_and_the_write_spoils_no_line() {
     // What was added after it meanwhile stays, even if more is inserted before it.
     let current = rig.files.current.as_mut().unwrap();
     rig.fs.state().added_before_write = [&b"ha"[..], b"", b"lf"].map(<[u8]>::to_vec).into();
-    current.append(b"d\n").unwrap();
+    current.append_whole(b"d\n").unwrap();
     current.file.handle().append(b"x\n").unwrap();
-    current.write_apart(b"d\n").unwrap();
+    current.repair_glued_write(b"d\n").unwrap();
     rig.assert_files(&[(FIRST, "S0\na\nb\nc\nd\nx\n")]);
     let mut rig = Rig::new();
     rig.append("a\n", NOON);
@@ -693,7 +696,7 @@ fn a_file_that_cannot_be_begun_is_tried_again() {
 #[test]
 fn the_search_for_a_name_ends() {
     let fs = MemFs::default();
-    let date = utc_date(NOON);
+    let date = utc_date_of_micros(NOON);
     fs.state()
         .foreign
         .extend((0..NAMES_TRIED_MAX).map(|n| FileName::new(date, n.into()).to_string().into()));

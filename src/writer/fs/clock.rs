@@ -15,7 +15,7 @@ pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_micros(&self) -> i64 {
-        crate::record::event::micros(SystemTime::now())
+        crate::record::event::unix_micros(SystemTime::now())
     }
 }
 

@@ -12,17 +12,17 @@ use super::{FileHandle, Fs, Stat};
 
 /// A file system in memory. All clones share the same files.
 #[derive(Clone, Default)]
-pub(crate) struct MemFs(Arc<(Mutex<State>, Condvar)>);
+pub(crate) struct MemFs(Arc<(Mutex<MemFsState>, Condvar)>);
 
 /// All files, and the faults to come.
 #[derive(Default)]
-pub(crate) struct State {
+pub(crate) struct MemFsState {
     names: BTreeMap<PathBuf, usize>,
     /// The names at the last sync of the folder, and the changes since. A power cut keeps any
     /// subset of the changes.
     durable_names: BTreeMap<PathBuf, usize>,
     name_changes: Vec<Vec<NameChange>>,
-    nodes: Vec<Node>,
+    nodes: Vec<MemNode>,
     /// The outcome of each of the next writes.
     pub(crate) write_faults: VecDeque<WriteFault>,
     /// Bytes that someone else adds to a file just before the next write to it.
@@ -40,7 +40,7 @@ pub(crate) struct State {
     pub(crate) sync_fails: bool,
     /// If set, a sync panics, which no real file system does.
     pub(crate) sync_panics: bool,
-    /// Syncs of files and folders wait until this is `false`; see [`MemFs::release`].
+    /// Syncs of files and folders wait until this is `false`; see [`MemFs::release_syncs`].
     pub(crate) sync_hangs: bool,
     /// The number of syncs that wait now.
     pub(crate) syncs_held: usize,
@@ -75,7 +75,7 @@ pub(crate) enum WriteFault {
 /// A name that appears, with its file, or disappears.
 type NameChange = (PathBuf, Option<usize>);
 
-fn change_names(names: &mut BTreeMap<PathBuf, usize>, change: &[NameChange]) {
+fn apply_name_changes(names: &mut BTreeMap<PathBuf, usize>, change: &[NameChange]) {
     for (path, node) in change {
         match node {
             Some(node) => names.insert(path.clone(), *node),
@@ -85,7 +85,7 @@ fn change_names(names: &mut BTreeMap<PathBuf, usize>, change: &[NameChange]) {
 }
 
 #[derive(Clone, Default)]
-struct Node {
+struct MemNode {
     bytes: Vec<u8>,
     /// The bytes that survive a power cut.
     durable: Vec<u8>,
@@ -95,16 +95,16 @@ struct Node {
     reserved_to: usize,
 }
 
-impl Node {
+impl MemNode {
     /// Returns the bytes that it takes on the disk.
-    fn taken(&self) -> usize {
+    fn bytes_on_disk(&self) -> usize {
         self.bytes.len().max(self.reserved_to)
     }
 }
 
-impl State {
+impl MemFsState {
     /// Counts one more change, or fails if the process is gone.
-    fn change(&mut self) -> io::Result<()> {
+    fn count_change(&mut self) -> io::Result<()> {
         match &mut self.changes_left {
             Some(0) => return Err(io::Error::other("the process is gone")),
             Some(left) => *left -= 1,
@@ -115,7 +115,7 @@ impl State {
 
     /// Changes names. A power cut may undo it.
     fn change_names(&mut self, change: Vec<NameChange>) {
-        change_names(&mut self.names, &change);
+        apply_name_changes(&mut self.names, &change);
         self.name_changes.push(change);
     }
 
@@ -125,13 +125,13 @@ impl State {
         for before in &mut self.name_changes {
             before.retain(|(path, _)| !is_set(path));
         }
-        change_names(&mut self.names, change);
-        change_names(&mut self.durable_names, change);
+        apply_name_changes(&mut self.names, change);
+        apply_name_changes(&mut self.durable_names, change);
     }
 
     /// Returns the free bytes. A file without a name takes none.
-    fn room(&self) -> usize {
-        let taken: usize = self.names.values().map(|node| self.nodes[*node].taken()).sum();
+    fn free_bytes(&self) -> usize {
+        let taken: usize = self.names.values().map(|node| self.nodes[*node].bytes_on_disk()).sum();
         self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(taken))
     }
 }
@@ -144,7 +144,7 @@ impl MemFs {
         state.names.clear();
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, MemFsState> {
         self.0.0.lock()
     }
 
@@ -158,7 +158,7 @@ impl MemFs {
         let mut state = self.state();
         let node = state.nodes.len();
         let (bytes, durable) = (bytes.to_vec(), bytes.to_vec());
-        state.nodes.push(Node { bytes, durable, mode: 0o600, ..Node::default() });
+        state.nodes.push(MemNode { bytes, durable, mode: 0o600, ..MemNode::default() });
         state.set_names(&[(path.as_ref().to_owned(), Some(node))]);
     }
 
@@ -187,7 +187,7 @@ impl MemFs {
     }
 
     /// Adds bytes to a file, as another process would.
-    pub(crate) fn add(&self, path: impl AsRef<Path>, bytes: &[u8]) {
+    pub(crate) fn add_foreign_bytes(&self, path: impl AsRef<Path>, bytes: &[u8]) {
         let mut state = self.state();
         let node = state.names[path.as_ref()];
         state.nodes[node].bytes.extend_from_slice(bytes);
@@ -237,7 +237,7 @@ impl MemFs {
     }
 
     /// Lets waiting syncs continue.
-    pub(crate) fn release(&self) {
+    pub(crate) fn release_syncs(&self) {
         self.state().sync_hangs = false;
         self.0.1.notify_all();
     }
@@ -254,23 +254,24 @@ impl MemFs {
         let before = self.state();
         let mut names = before.durable_names.clone();
         for change in before.name_changes.iter().filter(|_| rng.bool()) {
-            change_names(&mut names, change);
+            apply_name_changes(&mut names, change);
         }
-        let node = |node: &Node| {
+        let node = |node: &MemNode| {
             let mut bytes = node.durable.clone();
             if node.bytes.starts_with(&node.durable) {
                 let kept = rng.usize(node.durable.len()..=node.bytes.len());
                 bytes.extend_from_slice(&node.bytes[node.durable.len()..kept]);
             }
-            Node { durable: bytes.clone(), bytes, mode: node.mode, ..Node::default() }
+            MemNode { durable: bytes.clone(), bytes, mode: node.mode, ..MemNode::default() }
         };
         let nodes = before.nodes.iter().map(node).collect();
         let after = Self::default();
-        *after.state() = State { durable_names: names.clone(), names, nodes, ..State::default() };
+        *after.state() =
+            MemFsState { durable_names: names.clone(), names, nodes, ..MemFsState::default() };
         after
     }
 
-    fn file(&self, state: &mut State, node: usize) -> Arc<dyn FileHandle> {
+    fn open_handle(&self, state: &mut MemFsState, node: usize) -> Arc<dyn FileHandle> {
         state.handles += 1;
         Arc::new(MemFile { fs: self.clone(), node, holds_lock: AtomicBool::new(false) })
     }
@@ -292,14 +293,14 @@ impl Fs for MemFs {
         let node = match state.names.get(path) {
             Some(node) => *node,
             None => {
-                state.change()?;
+                state.count_change()?;
                 let new = state.nodes.len();
-                state.nodes.push(Node { mode, ..Node::default() });
+                state.nodes.push(MemNode { mode, ..MemNode::default() });
                 state.change_names(vec![(path.to_owned(), Some(new))]);
                 new
             }
         };
-        Ok(Some(self.file(&mut state, node)))
+        Ok(Some(self.open_handle(&mut state, node)))
     }
 
     fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>> {
@@ -308,14 +309,14 @@ impl Fs for MemFs {
             return Err(io::Error::other("no file handle left"));
         }
         let node = state.names.get(path).copied();
-        Ok(node.map(|node| self.file(&mut state, node)))
+        Ok(node.map(|node| self.open_handle(&mut state, node)))
     }
 
-    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
-        Ok(self.list(dir)?.into_iter().map(|(name, _)| name).collect())
+    fn list_names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Ok(self.list_files(dir)?.into_iter().map(|(name, _)| name).collect())
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
+    fn list_files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
         let state = self.state();
         let file = |(path, node): (&PathBuf, &usize)| {
             let name = path.strip_prefix(dir).ok()?.to_str()?.to_owned();
@@ -326,7 +327,7 @@ impl Fs for MemFs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change()?;
+        state.count_change()?;
         let node = *state.names.get(from).ok_or(ErrorKind::NotFound)?;
         state.change_names(vec![(from.to_owned(), None), (to.to_owned(), Some(node))]);
         Ok(())
@@ -337,7 +338,7 @@ impl Fs for MemFs {
         if state.remove_fails {
             return Err(ErrorKind::PermissionDenied.into());
         }
-        state.change()?;
+        state.count_change()?;
         if !state.names.contains_key(path) {
             return Err(ErrorKind::NotFound.into());
         }
@@ -356,7 +357,7 @@ impl Fs for MemFs {
         self.0.1.notify_all();
         self.0.1.wait_while(&mut state, |state| state.sync_hangs);
         state.syncs_held -= 1;
-        state.change()?;
+        state.count_change()?;
         state.dir_syncs += 1;
         state.durable_names = state.names.clone();
         state.name_changes.clear();
@@ -373,7 +374,7 @@ struct MemFile {
 impl FileHandle for MemFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.fs.state();
-        state.change()?;
+        state.count_change()?;
         state.writes += 1;
         if let Some(kind) = state.writes_fail {
             return Err(kind.into());
@@ -381,7 +382,7 @@ impl FileHandle for MemFile {
         let added = state.added_before_write.pop_front().unwrap_or_default();
         state.nodes[self.node].bytes.extend(added);
         let node = &state.nodes[self.node];
-        let room = state.room().saturating_add(node.taken() - node.bytes.len());
+        let room = state.free_bytes().saturating_add(node.bytes_on_disk() - node.bytes.len());
         let (taken, error) = match state.write_faults.pop_front() {
             Some(WriteFault::Short(taken)) => (taken, None),
             Some(WriteFault::Fails(taken, kind)) => (taken, Some(kind)),
@@ -408,7 +409,7 @@ impl FileHandle for MemFile {
         if state.truncate_fails {
             return Err(io::Error::other("cannot cut"));
         }
-        state.change()?;
+        state.count_change()?;
         let node = &mut state.nodes[self.node];
         node.bytes.resize(len as usize, 0);
         node.reserved_to = 0;
@@ -424,7 +425,7 @@ impl FileHandle for MemFile {
             return Err(kind.into());
         }
         let to = (from + bytes) as usize;
-        if to.saturating_sub(state.nodes[self.node].taken()) > state.room() {
+        if to.saturating_sub(state.nodes[self.node].bytes_on_disk()) > state.free_bytes() {
             return Err(ErrorKind::StorageFull.into());
         }
         let node = &mut state.nodes[self.node];
@@ -447,7 +448,7 @@ impl FileHandle for MemFile {
             let path = state.names.iter().find(|(_, node)| **node == self.node);
             let path = path.expect("a name").0.with_extension("jsonl.zst");
             let new = state.nodes.len();
-            state.nodes.push(Node::default());
+            state.nodes.push(MemNode::default());
             state.names.insert(path, new);
         }
         if vanishes {
@@ -459,7 +460,7 @@ impl FileHandle for MemFile {
         Ok(free)
     }
 
-    fn is_at(&self, path: &Path) -> bool {
+    fn is_still_at(&self, path: &Path) -> bool {
         self.fs.state().names.get(path) == Some(&self.node)
     }
 
@@ -473,7 +474,7 @@ impl FileHandle for MemFile {
         if state.sync_fails {
             return Err(io::Error::other("cannot sync"));
         }
-        state.change()?;
+        state.count_change()?;
         let node = &mut state.nodes[self.node];
         node.durable.clone_from(&node.bytes);
         Ok(())

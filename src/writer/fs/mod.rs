@@ -33,11 +33,11 @@ pub(crate) trait Fs: Send + Sync {
     fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>>;
 
     /// Returns all names in a folder that are valid text.
-    fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
+    fn list_names(&self, dir: &Path) -> io::Result<Vec<String>>;
 
     /// Returns the names of the files in a folder, with their sizes in bytes. Symlinks, folders,
     /// devices, and names that are not valid text are left out.
-    fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>>;
+    fn list_files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>>;
 
     /// Renames a file in its folder, and replaces any file with that name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -87,7 +87,7 @@ pub(crate) trait FileHandle: Send + Sync {
     fn try_lock(&self) -> io::Result<bool>;
 
     /// Returns whether `path` is still this file. If that cannot be determined, returns `true`.
-    fn is_at(&self, path: &Path) -> bool;
+    fn is_still_at(&self, path: &Path) -> bool;
 
     /// Makes appended bytes durable. It may take long, and any thread may call it.
     fn sync_data(&self) -> io::Result<()>;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 #[cfg(unix)]
-use llm_audit_process::fork::Private;
+use llm_audit_process::fork::PrivateDescriptor;
 
 #[cfg(target_os = "linux")]
 use super::reserve;
@@ -18,26 +18,28 @@ pub(crate) struct OsFs;
 
 impl Fs for OsFs {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        platform::dir_builder().recursive(true).create(dir).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => {
-                io::Error::new(ErrorKind::NotADirectory, "the path exists and is not a folder")
+        platform::log_dir_builder().recursive(true).create(dir).map_err(|error| {
+            match error.kind() {
+                ErrorKind::AlreadyExists => {
+                    io::Error::new(ErrorKind::NotADirectory, "the path exists and is not a folder")
+                }
+                _ => error,
             }
-            _ => error,
         })
     }
 
     fn open_log(&self, path: &Path, mode: u32) -> io::Result<Option<Arc<dyn FileHandle>>> {
-        let mut options = platform::log_options(mode);
+        let mut options = platform::log_open_options(mode);
         let file = match options.create_new(true).open(path) {
             Ok(file) => {
-                platform::set_mode(&file, mode)?;
+                platform::set_file_mode(&file, mode)?;
                 file
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 // `create`, because the file may have been removed in between.
                 match options.create_new(false).create(true).open(path) {
                     Ok(file) => file,
-                    Err(error) if is_foreign(path, &error) => return Ok(None),
+                    Err(error) if is_foreign_file(path, &error) => return Ok(None),
                     Err(error) => return Err(error),
                 }
             }
@@ -47,23 +49,23 @@ impl Fs for OsFs {
     }
 
     fn open_existing(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>> {
-        let file = match platform::existing_options().open(path) {
+        let file = match platform::existing_open_options().open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) if is_foreign(path, &error) => return Ok(None),
+            Err(error) if is_foreign_file(path, &error) => return Ok(None),
             Err(error) => return Err(error),
         };
         Ok(file.metadata()?.is_file().then(|| Arc::new(OsFile::new(file)) as Arc<dyn FileHandle>))
     }
 
-    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+    fn list_names(&self, dir: &Path) -> io::Result<Vec<String>> {
         let name = |entry: io::Result<DirEntry>| {
             entry.map(|entry| entry.file_name().into_string().ok()).transpose()
         };
         dir.read_dir()?.filter_map(name).collect()
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
+    fn list_files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
         let mut files = Vec::new();
         for entry in dir.read_dir()? {
             let entry = entry?;
@@ -94,12 +96,12 @@ impl Fs for OsFs {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        platform::sync_dir(dir)
+        platform::fsync_dir(dir)
     }
 }
 
 /// Returns whether an existing name could not be opened because it is not a file of ours.
-fn is_foreign(path: &Path, error: &io::Error) -> bool {
+fn is_foreign_file(path: &Path, error: &io::Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied
         || path.symlink_metadata().is_ok_and(|there| !there.is_file())
 }
@@ -108,7 +110,7 @@ fn is_foreign(path: &Path, error: &io::Error) -> bool {
 struct OsFile {
     /// Dropped before the file is closed.
     #[cfg(unix)]
-    _private: Private,
+    _private: PrivateDescriptor,
     file: File,
 }
 
@@ -116,7 +118,7 @@ impl OsFile {
     fn new(file: File) -> Self {
         Self {
             #[cfg(unix)]
-            _private: Private::new(std::os::fd::AsRawFd::as_raw_fd(&file)),
+            _private: PrivateDescriptor::new(std::os::fd::AsRawFd::as_raw_fd(&file)),
             file,
         }
     }
@@ -145,7 +147,7 @@ impl FileHandle for OsFile {
     }
 
     fn stat(&self) -> io::Result<Stat> {
-        self.metadata().map(|metadata| platform::stat(&metadata))
+        self.metadata().map(|metadata| platform::stat_of_metadata(&metadata))
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
@@ -154,7 +156,7 @@ impl FileHandle for OsFile {
 
     #[cfg(target_os = "linux")]
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
-        reserve::reserve(self, from, bytes)
+        reserve::reserve_disk_range(self, from, bytes)
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -177,9 +179,9 @@ impl FileHandle for OsFile {
         }
     }
 
-    fn is_at(&self, path: &Path) -> bool {
+    fn is_still_at(&self, path: &Path) -> bool {
         match (path.symlink_metadata(), self.metadata()) {
-            (Ok(there), Ok(here)) => platform::is_same(&there, &here),
+            (Ok(there), Ok(here)) => platform::is_same_file(&there, &here),
             (Err(error), _) => {
                 !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
             }
@@ -201,26 +203,26 @@ mod platform {
 
     use super::Stat;
 
-    pub(super) fn dir_builder() -> DirBuilder {
+    pub(super) fn log_dir_builder() -> DirBuilder {
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
         builder
     }
 
-    pub(super) fn log_options(mode: u32) -> OpenOptions {
+    pub(super) fn log_open_options(mode: u32) -> OpenOptions {
         let mut options = OpenOptions::new();
         options.read(true).append(true).mode(mode).custom_flags(libc::O_NOFOLLOW);
         options
     }
 
     /// Returns options that do not block if a FIFO is in the place of the file.
-    pub(super) fn existing_options() -> OpenOptions {
+    pub(super) fn existing_open_options() -> OpenOptions {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         options
     }
 
-    pub(super) fn stat(metadata: &Metadata) -> Stat {
+    pub(super) fn stat_of_metadata(metadata: &Metadata) -> Stat {
         Stat {
             len: metadata.len(),
             is_linked: metadata.nlink() > 0,
@@ -229,15 +231,15 @@ mod platform {
     }
 
     /// Sets the mode that was asked for, whatever the umask removed at creation.
-    pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    pub(super) fn set_file_mode(file: &File, mode: u32) -> io::Result<()> {
         file.set_permissions(Permissions::from_mode(mode))
     }
 
-    pub(super) fn is_same(a: &Metadata, b: &Metadata) -> bool {
+    pub(super) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
         (a.dev(), a.ino()) == (b.dev(), b.ino())
     }
 
-    pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+    pub(super) fn fsync_dir(dir: &Path) -> io::Result<()> {
         use ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
         match File::open(dir).and_then(|dir| dir.sync_all()) {
             Err(e) if matches!(e.kind(), InvalidInput | PermissionDenied | Unsupported) => Ok(()),
@@ -254,37 +256,37 @@ mod platform {
 
     use super::Stat;
 
-    pub(super) fn dir_builder() -> DirBuilder {
+    pub(super) fn log_dir_builder() -> DirBuilder {
         DirBuilder::new()
     }
 
-    pub(super) fn existing_options() -> OpenOptions {
+    pub(super) fn existing_open_options() -> OpenOptions {
         let mut options = OpenOptions::new();
         options.read(true);
         options
     }
 
-    pub(super) fn stat(metadata: &Metadata) -> Stat {
+    pub(super) fn stat_of_metadata(metadata: &Metadata) -> Stat {
         Stat { len: metadata.len(), is_linked: true, mode: 0o600 }
     }
 
-    pub(super) fn log_options(_mode: u32) -> OpenOptions {
+    pub(super) fn log_open_options(_mode: u32) -> OpenOptions {
         let mut options = OpenOptions::new();
         options.read(true).append(true);
         options
     }
 
-    pub(super) fn set_mode(_: &File, _mode: u32) -> io::Result<()> {
+    pub(super) fn set_file_mode(_: &File, _mode: u32) -> io::Result<()> {
         Ok(())
     }
 
     /// Returns whether there is a file at the path. This platform cannot tell if it is the same
     /// one.
-    pub(super) fn is_same(there: &Metadata, _: &Metadata) -> bool {
+    pub(super) fn is_same_file(there: &Metadata, _: &Metadata) -> bool {
         there.is_file()
     }
 
-    pub(super) fn sync_dir(_: &Path) -> io::Result<()> {
+    pub(super) fn fsync_dir(_: &Path) -> io::Result<()> {
         Ok(())
     }
 }
@@ -364,11 +366,11 @@ mod tests {
         drop(first);
         assert!(second.try_lock().unwrap());
 
-        assert!(second.is_at(&path));
+        assert!(second.is_still_at(&path));
         fs::rename(&path, root.path().join("moved")).unwrap();
-        assert!(!second.is_at(&path));
+        assert!(!second.is_still_at(&path));
         fs::write(&path, "another").unwrap();
-        assert!(!second.is_at(&path));
-        assert!(!second.is_at(&path.join("below a file")));
+        assert!(!second.is_still_at(&path));
+        assert!(!second.is_still_at(&path.join("below a file")));
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 
 /// Reserves the range without changing the file's length. A later write into it finds room, even if
 /// the disk is full by then.
-pub(super) fn reserve(file: &File, from: u64, bytes: u64) -> io::Result<()> {
+pub(super) fn reserve_disk_range(file: &File, from: u64, bytes: u64) -> io::Result<()> {
     let range = (libc::off64_t::try_from(from), libc::off64_t::try_from(bytes));
     let (Ok(from), Ok(bytes)) = range else { return Err(ErrorKind::FileTooLarge.into()) };
     loop {

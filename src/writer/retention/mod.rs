@@ -36,11 +36,11 @@ pub(super) struct Retention {
 }
 
 /// Runs the removal of a file, and reports it. Returns `false` if the file must stay for now.
-pub(super) type Retire<'a> =
+pub(super) type RetireFile<'a> =
     dyn Fn(&mut dyn FnMut() -> io::Result<Retired>) -> io::Result<bool> + 'a;
 
 /// A file of the log in the folder.
-struct Listed {
+struct ListedFile {
     name: FileName,
     path: PathBuf,
     bytes: u64,
@@ -56,24 +56,24 @@ impl Retention {
     /// `may_continue` stopped it.
     ///
     /// A file that cannot be read, locked, written or removed now stays for another time.
-    pub(super) fn run(
+    pub(super) fn apply_rules(
         &self,
         today: Date,
         may_continue: &dyn Fn() -> bool,
-        retire: &Retire<'_>,
+        retire: &RetireFile<'_>,
     ) -> bool {
-        let pass = Pass { rules: self, may_continue, retire, kept: RefCell::default() };
+        let pass = RetentionPass { rules: self, may_continue, retire, kept: RefCell::default() };
         // If the folder cannot be listed, there is nothing to do.
-        pass.run(today).unwrap_or(true) && may_continue()
+        pass.apply_to_folder(today).unwrap_or(true) && may_continue()
     }
 
     /// Returns the files of the log, oldest first, and the unfinished copies.
-    fn list(&self) -> io::Result<(Vec<Listed>, Vec<PathBuf>)> {
+    fn list_log_and_copies(&self) -> io::Result<(Vec<ListedFile>, Vec<PathBuf>)> {
         let (mut files, mut unfinished) = (Vec::new(), Vec::new());
-        for (name, bytes) in self.fs.list(&self.dir)? {
+        for (name, bytes) in self.fs.list_files(&self.dir)? {
             let path = self.dir.join(&name);
             if let Some(name) = FileName::parse(&name) {
-                files.push(Listed { name, path, bytes });
+                files.push(ListedFile { name, path, bytes });
             } else if name.strip_suffix(UNFINISHED).and_then(FileName::parse).is_some() {
                 unfinished.push(path);
             }
@@ -83,35 +83,35 @@ impl Retention {
     }
 
     /// Opens and locks a file. Returns `None` if it is gone or someone else has the lock.
-    fn claim(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>> {
+    fn open_and_lock(&self, path: &Path) -> io::Result<Option<Arc<dyn FileHandle>>> {
         let Some(file) = self.fs.open_existing(path)? else { return Ok(None) };
-        Ok((file.try_lock()? && file.is_at(path)).then_some(file))
+        Ok((file.try_lock()? && file.is_still_at(path)).then_some(file))
     }
 }
 
 /// One walk through the folder.
-struct Pass<'a> {
+struct RetentionPass<'a> {
     rules: &'a Retention,
     may_continue: &'a dyn Fn() -> bool,
-    retire: &'a Retire<'a>,
+    retire: &'a RetireFile<'a>,
     kept: RefCell<KeptInstances>,
 }
 
-impl Pass<'_> {
-    fn run(&self, today: Date) -> io::Result<bool> {
-        let (files, unfinished) = self.rules.list()?;
+impl RetentionPass<'_> {
+    fn apply_to_folder(&self, today: Date) -> io::Result<bool> {
+        let (files, unfinished) = self.rules.list_log_and_copies()?;
         for path in unfinished {
-            let _kept = self.remove(&path);
+            let _kept = self.remove_if_unlocked(&path);
         }
         // A killed process may have left a file and its copy. If both stayed, both would be
         // reported as removed with the same numbers.
         for pair in files.windows(2) {
             let [copy, file] = pair else { continue };
             if copy.path == compressed_path(&file.path) {
-                let _kept = self.remove_copied(&file.path, &copy.path);
+                let _kept = self.remove_if_copied(&file.path, &copy.path);
             }
         }
-        let oldest = self.rules.retention_days.and_then(|days| oldest_day(today, days));
+        let oldest = self.rules.retention_days.and_then(|days| oldest_day_kept(today, days));
         for file in &files {
             if !(self.may_continue)() {
                 return Ok(false);
@@ -119,25 +119,25 @@ impl Pass<'_> {
             let is_old = oldest.is_some_and(|oldest| file.name.day < oldest);
             // A failure with one file does not affect the others.
             let _kept = match is_old {
-                true => self.retire(file, "AUDIT_RETENTION_DAYS").map(drop),
-                false => self.compress(file),
+                true => self.retire_file(file, "AUDIT_RETENTION_DAYS").map(drop),
+                false => self.compress_file(file),
             };
         }
         match self.rules.max_total_bytes {
-            Some(bytes) => self.retire_past(bytes),
+            Some(bytes) => self.retire_oldest_files(bytes),
             None => Ok(true),
         }
     }
 
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        match self.rules.claim(path)? {
+    fn remove_if_unlocked(&self, path: &Path) -> io::Result<()> {
+        match self.rules.open_and_lock(path)? {
             Some(_held) => self.rules.fs.remove(path),
             None => Ok(()),
         }
     }
 
-    fn pieces<'f>(&'f self, file: &'f dyn FileHandle) -> io::Result<Pieces<'f>> {
-        Ok(Pieces {
+    fn read_in_pieces<'f>(&'f self, file: &'f dyn FileHandle) -> io::Result<PieceReader<'f>> {
+        Ok(PieceReader {
             file,
             at: 0,
             len: file.stat()?.len,
@@ -148,13 +148,13 @@ impl Pass<'_> {
 }
 
 /// Returns the first day whose files stay.
-fn oldest_day(today: Date, days: u32) -> Option<Date> {
+fn oldest_day_kept(today: Date, days: u32) -> Option<Date> {
     let back = Span::new().try_days(days).ok()?;
     today.checked_sub(back).ok()
 }
 
 /// Reads a file up to its present end. Fails once retention is stopped.
-struct Pieces<'f> {
+struct PieceReader<'f> {
     file: &'f dyn FileHandle,
     at: u64,
     len: u64,
@@ -163,7 +163,7 @@ struct Pieces<'f> {
     may_continue: &'f dyn Fn() -> bool,
 }
 
-impl Read for Pieces<'_> {
+impl Read for PieceReader<'_> {
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         if self.at - self.checked_at >= PIECE_BYTES as u64 {
             self.checked_at = self.at;

@@ -3,7 +3,7 @@
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use super::{Listed, PIECE_BYTES, Pass};
+use super::{ListedFile, PIECE_BYTES, RetentionPass};
 use crate::writer::fs::FileHandle;
 use llm_audit_log::schema::Prefix;
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice, Retired, Seqs};
@@ -33,10 +33,10 @@ impl KeptInstances {
     }
 }
 
-impl Pass<'_> {
+impl RetentionPass<'_> {
     /// Removes the oldest files until the others have at most this many bytes.
-    pub(super) fn retire_past(&self, bytes: u64) -> io::Result<bool> {
-        let (files, _) = self.rules.list()?;
+    pub(super) fn retire_oldest_files(&self, bytes: u64) -> io::Result<bool> {
+        let (files, _) = self.rules.list_log_and_copies()?;
         let mut total: u64 = files.iter().map(|file| file.bytes).sum();
         for file in files {
             if total <= bytes {
@@ -45,7 +45,7 @@ impl Pass<'_> {
             if !(self.may_continue)() {
                 return Ok(false);
             }
-            if self.retire(&file, "AUDIT_MAX_TOTAL_BYTES").unwrap_or(false) {
+            if self.retire_file(&file, "AUDIT_MAX_TOTAL_BYTES").unwrap_or(false) {
                 total -= file.bytes;
             }
         }
@@ -53,16 +53,16 @@ impl Pass<'_> {
     }
 
     /// Removes a file that no process holds, and reports its numbers. Returns `false` if it stays.
-    pub(super) fn retire(&self, file: &Listed, why: &'static str) -> io::Result<bool> {
-        let held = match self.rules.claim(&file.path) {
+    pub(super) fn retire_file(&self, file: &ListedFile, why: &'static str) -> io::Result<bool> {
+        let held = match self.rules.open_and_lock(&file.path) {
             Ok(Some(held)) => held,
             Ok(None) | Err(_) => {
-                self.keep(file);
+                self.keep_file_instances(file);
                 return Ok(false);
             }
         };
         // A file that cannot be read is as old as any other, and is removed too.
-        let instances = self.instances(&*held, file.name.is_compressed).ok();
+        let instances = self.read_file_instances(&*held, file.name.is_compressed).ok();
         if instances.is_none() && !(self.may_continue)() {
             return Ok(false);
         }
@@ -70,8 +70,12 @@ impl Pass<'_> {
             self.kept.borrow_mut().add(instances);
             return Ok(false);
         }
-        let retired =
-            Retired { file: name_of(&file.path), bytes: file.bytes, why: why.into(), instances };
+        let retired = Retired {
+            file: file_name_of_path(&file.path),
+            bytes: file.bytes,
+            why: why.into(),
+            instances,
+        };
         let told = retired.numbered();
         let is_removed = (self.retire)(&mut || {
             self.rules.fs.remove(&file.path)?;
@@ -86,7 +90,7 @@ impl Pass<'_> {
     }
 
     /// Records the instances of a file that stays because a process holds it.
-    fn keep(&self, file: &Listed) {
+    fn keep_file_instances(&self, file: &ListedFile) {
         let open = |path: &Path| self.rules.fs.open_existing(path);
         let (held, is_compressed) = match open(&file.path) {
             // Another process may have compressed it after it was listed.
@@ -96,15 +100,19 @@ impl Pass<'_> {
         let instances = match held {
             // It is gone, or belongs to a user with other instances.
             Ok(None) => return,
-            Ok(Some(held)) => self.instances(&*held, is_compressed).ok(),
+            Ok(Some(held)) => self.read_file_instances(&*held, is_compressed).ok(),
             Err(_) => None,
         };
         self.kept.borrow_mut().add(instances);
     }
 
     /// Returns the numbers that the lines of a file have or report as lost, by instance.
-    fn instances(&self, file: &dyn FileHandle, is_compressed: bool) -> io::Result<Vec<Seqs>> {
-        let input = self.pieces(file)?;
+    fn read_file_instances(
+        &self,
+        file: &dyn FileHandle,
+        is_compressed: bool,
+    ) -> io::Result<Vec<Seqs>> {
+        let input = self.read_in_pieces(file)?;
         let input: Box<dyn Read> = match is_compressed {
             true => Box::new(zst::reader(input)?),
             false => Box::new(input),
@@ -114,7 +122,7 @@ impl Pass<'_> {
         while let Some(ending) = read_line(&mut input, &mut line)? {
             // A torn line of a killed process does not count, and its number may be torn too.
             if ending != Ending::Torn {
-                add_line(&mut found, &mut line);
+                add_seqs_of_line(&mut found, &mut line);
             }
         }
         Ok(found)
@@ -123,9 +131,9 @@ impl Pass<'_> {
 
 /// Adds the number of a line, or the losses that it reports. If it is one of the log's own lines,
 /// it may only show that the instance was here. A line of another program has no instance.
-fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
+fn add_seqs_of_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
     if let Some(Prefix { instance, seq, .. }) = Prefix::of(line) {
-        let seqs = seqs_of(found, instance);
+        let seqs = seqs_of_instance(found, instance);
         if let Some(seq) = seq {
             return seqs.hold(seq);
         }
@@ -137,11 +145,11 @@ fn add_line(found: &mut Vec<Seqs>, line: &mut [u8]) {
     if let (Some(instance), Some(ReadNotice::Loss(Some(loss)))) =
         (line.instance(), ReadNotice::of(&line))
     {
-        seqs_of(found, instance).lose(loss);
+        seqs_of_instance(found, instance).lose(loss);
     }
 }
 
-fn seqs_of<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seqs {
+fn seqs_of_instance<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seqs {
     // Nearly always the instance of the line before.
     let at = found.iter().rposition(|seqs| seqs.instance == instance).unwrap_or_else(|| {
         found.push(Seqs::of(instance));
@@ -150,6 +158,6 @@ fn seqs_of<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seqs {
     &mut found[at]
 }
 
-fn name_of(path: &Path) -> String {
+fn file_name_of_path(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

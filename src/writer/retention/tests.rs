@@ -35,7 +35,7 @@ fn run(retention: &Retention) -> Vec<Retired> {
         told.borrow_mut().push(remove()?);
         Ok(true)
     };
-    assert!(retention.run(TODAY, &|| true, &retire));
+    assert!(retention.apply_rules(TODAY, &|| true, &retire));
     told.into_inner()
 }
 
@@ -182,7 +182,7 @@ fn tidying_is_broken_off_between_files_and_gone_on_with_later() {
         *told.borrow_mut() += 1;
         remove().map(|_| true)
     };
-    assert!(!by_day.run(TODAY, &one, &retire));
+    assert!(!by_day.apply_rules(TODAY, &one, &retire));
     assert_eq!((*told.borrow(), fs.names().len()), (1, 2));
     assert_eq!(run(&by_day).len(), 2);
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Platform, Turn};
+use super::{Platform, WriterTurn};
 use crate::config::Fsync;
 use crate::writer::fs::TestClock;
 use crate::writer::fs::mem::{MemFs, WriteFault};
@@ -43,7 +43,7 @@ impl Rig {
         clock.set(NOON);
         let platform = Platform { fs: Arc::new(fs.clone()), clock: clock.clone() };
         let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
-        let audit = with(builder.fsync(Fsync::Never)).build_on(platform).unwrap();
+        let audit = with(builder.fsync(Fsync::Never)).build_on_platform(platform).unwrap();
         // The writer writes a start line before any event.
         wait_until(|| audit.path().is_none() || fs.state().writes > 0);
         Self { fs, clock, audit }
@@ -231,11 +231,11 @@ fn on_a_full_disk_the_last_line_finds_room_after_the_losses() {
     fs.state().reserves = true;
     let platform = Platform { fs: Arc::new(fs.clone()), clock: Arc::new(TestClock::default()) };
     let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
-    let (audit, mut writer) = model::build_by_hand(|| builder.build_on(platform)).unwrap();
+    let (audit, mut writer) = model::build_by_hand(|| builder.build_on_platform(platform)).unwrap();
     let emit = || audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b"));
     emit();
     while audit.accounting().written == 0 {
-        writer.turn();
+        writer.run_turn();
     }
     let name = fs.names().remove(0);
     fs.state().capacity = Some(fs.reserved_to(&name));
@@ -251,12 +251,12 @@ fn on_a_full_disk_the_last_line_finds_room_after_the_losses() {
     // Events fill the room reserved for them.
     while audit.accounting().io_lost == 0 {
         emit();
-        writer.turn();
+        writer.run_turn();
     }
-    writer.retired_lines(0, &[retired]);
+    writer.append_retired_lines(0, &[retired]);
     assert!(writer.pending.len() > 100_000);
     assert!(audit.shutdown(Duration::ZERO).unwrap_err().is_deadline());
-    while !matches!(writer.turn(), Turn::Last) {}
+    while !matches!(writer.run_turn(), WriterTurn::Last) {}
     let text = fs.text(&name);
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(kinds(&lines).last(), Some(&"audit.stop"));
@@ -478,7 +478,7 @@ fn a_hung_sync_never_stalls_the_writer() {
         let handles = rig.fs.state().handles;
         assert!((30..=34).contains(&handles), "{handles} handles");
         assert_eq!(files, handles);
-        rig.fs.release();
+        rig.fs.release_syncs();
         rig.audit.shutdown(DEADLINE).unwrap();
         assert_eq!(rig.fs.state().handles, 0);
         for name in rig.fs.names() {
@@ -513,7 +513,7 @@ fn a_power_cut_leaves_what_was_synced_and_the_log_reopens_whole() {
         // The next start cuts off what is torn, and continues.
         let platform = Platform { fs: Arc::new(fs.clone()), clock: rig.clock.clone() };
         let builder = AuditLogger::builder().without_environment().directory("logs").debug(true);
-        let audit = builder.max_file_bytes(4096).build_on(platform).unwrap();
+        let audit = builder.max_file_bytes(4096).build_on_platform(platform).unwrap();
         audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "after"));
         audit.shutdown(DEADLINE).unwrap();
         let mut events = 0;
@@ -694,7 +694,7 @@ fn a_durable_flush_ends_at_its_deadline() {
         let error = rig.audit.flush_durable(Duration::ZERO).unwrap_err();
         // Written, and not yet on the disk.
         assert_eq!(error.to_string(), "not done within 0ns: 2 events are outstanding");
-        rig.fs.release();
+        rig.fs.release_syncs();
     }
 }
 
@@ -706,7 +706,7 @@ fn a_flush_that_fails_leaves_its_counts_to_the_next() {
     rig.audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&data));
     let late = rig.audit.flush_durable(Duration::from_millis(5)).unwrap_err();
     assert!(late.is_deadline());
-    rig.fs.release();
+    rig.fs.release_syncs();
     assert_eq!(rig.audit.flush_durable(DEADLINE).unwrap().written, 1);
     rig.fs.state().sync_fails = true;
     rig.audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b").data(&data));

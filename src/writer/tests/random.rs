@@ -93,7 +93,7 @@ fn open(fs: &MemFs, rng: &mut fastrand::Rng) -> AuditLogger {
         .queue_bytes(64 << 10)
         .max_file_bytes(16 << 10)
         .fsync(*rng.choice(&[Fsync::Never, Fsync::Batch]).unwrap())
-        .build_on(Platform { fs: Arc::new(fs.clone()), clock })
+        .build_on_platform(Platform { fs: Arc::new(fs.clone()), clock })
         .unwrap()
 }
 

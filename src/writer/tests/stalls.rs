@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::export::Exporter;
-use crate::sync::pause::{POINTS, Stop};
+use crate::sync::pause::{POINTS, ThreadStop};
 use crate::{AuditEvent, AuditLogger, EventType, Status};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -73,11 +73,11 @@ fn stopped(
     audit: &AuditLogger,
     point: &'static str,
     n: u64,
-) -> (Arc<Stop>, thread::JoinHandle<()>) {
-    let stop = Stop::at(point);
+) -> (Arc<ThreadStop>, thread::JoinHandle<()>) {
+    let stop = ThreadStop::at_point(point);
     let thread = {
         let (audit, stop) = (audit.clone(), stop.clone());
-        thread::spawn(move || stop.during(|| event(n, |event| audit.emit(event))))
+        thread::spawn(move || stop.run_until_released(|| event(n, |event| audit.emit(event))))
     };
     (stop, thread)
 }

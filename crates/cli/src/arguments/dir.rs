@@ -5,32 +5,32 @@ use std::path::PathBuf;
 
 use llm_audit::reader::Folder;
 
-use crate::ui::{Failure, complain};
+use crate::ui::{CommandFailure, complain_on_stderr};
 
 /// The folder of the log.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Dir {
+pub(crate) struct LogDir {
     /// Folder of the log [default: AUDIT_LOG_DIR, else logs]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
-impl Dir {
+impl LogDir {
     pub(crate) fn path(&self) -> PathBuf {
         let named = || env::var_os("AUDIT_LOG_DIR").filter(|dir| !dir.is_empty());
         self.dir.clone().or_else(|| named().map(PathBuf::from)).unwrap_or_else(|| "logs".into())
     }
 
     /// Opens the folder if it exists and has files of the log. Otherwise prints that there is no data.
-    pub(crate) fn open(&self) -> Result<Option<Folder>, Failure> {
+    pub(crate) fn open(&self) -> Result<Option<Folder>, CommandFailure> {
         let path = self.path();
         if !path.try_exists().unwrap_or(true) {
-            complain(format_args!("no data: there is no folder {}", path.display()));
+            complain_on_stderr(format_args!("no data: there is no folder {}", path.display()));
             return Ok(None);
         }
         let folder = Folder::open(&path)?;
         if folder.files().is_empty() {
-            complain(format_args!(
+            complain_on_stderr(format_args!(
                 "no data: no audit-*.jsonl or audit-*.jsonl.zst in {}",
                 path.display()
             ));

@@ -8,7 +8,7 @@ const WIDTH: usize = 96;
 const INDENT: &str = "      ";
 
 /// Returns `after` and the variables that a logger reads.
-pub(crate) fn with_environment(after: &str) -> String {
+pub(crate) fn help_with_environment(after: &str) -> String {
     let mut text = after.to_owned();
     if !text.is_empty() {
         text.push_str("\n\n");
@@ -18,13 +18,13 @@ pub(crate) fn with_environment(after: &str) -> String {
         let (name, default) = (variable.name(), variable.default_value());
         let documentation = variable.documentation().replace('`', "");
         let _ = write!(text, "\n  {name} [default: {default}]"); // a string takes everything
-        wrap(&format!("{documentation} Accepted: {}.", variable.accepted()), &mut text);
+        wrap_help_text(&format!("{documentation} Accepted: {}.", variable.accepted()), &mut text);
     }
     text
 }
 
 /// Adds indented lines of at most [`WIDTH`] columns, if every word fits one.
-fn wrap(words: &str, text: &mut String) {
+fn wrap_help_text(words: &str, text: &mut String) {
     let mut columns = WIDTH;
     for word in words.split(' ') {
         let width = word.chars().count() + 1;
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn every_variable_is_listed_and_every_line_fits() {
-        let text = with_environment("Before.");
+        let text = help_with_environment("Before.");
         assert!(text.starts_with("Before.\n\nEnvironment:\n"), "{text}");
         for variable in VARIABLES {
             assert!(text.contains(&format!("\n  {} [default: ", variable.name())), "{text}");

@@ -4,6 +4,6 @@ mod dir;
 mod environment;
 mod rules;
 
-pub(crate) use dir::Dir;
-pub(crate) use environment::with_environment;
-pub(crate) use rules::Rules;
+pub(crate) use dir::LogDir;
+pub(crate) use environment::help_with_environment;
+pub(crate) use rules::RuleArgs;

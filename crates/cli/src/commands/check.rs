@@ -5,13 +5,15 @@ use std::io::{self, Write};
 use llm_audit::environment::{Environment, Setting, Source};
 use serde_json::{Value, json};
 
-use crate::arguments::with_environment;
-use crate::ui::{Exit, Failure, Style, complain, count, shown};
+use crate::arguments::help_with_environment;
+use crate::ui::{
+    CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal, format_count,
+};
 
 /// Check the configuration before a deployment: every setting with its value and its source.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = AFTER_HELP, after_long_help = with_environment(AFTER_HELP))]
-pub(crate) struct Args {
+#[command(after_help = AFTER_HELP, after_long_help = help_with_environment(AFTER_HELP))]
+pub(crate) struct CheckArgs {
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -28,59 +30,59 @@ Examples:
   llm-audit check
   AUDIT_FSYNC=5s llm-audit check --json | jq '.settings[] | select(.source != \"default\")'";
 
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run_check(args: &CheckArgs) -> Result<CommandExit, CommandFailure> {
     let environment = Environment::read();
     let mut out = io::stdout().lock();
     let written = match args.json {
-        true => writeln!(out, "{}", object(&environment)),
-        false => print(&environment, Style::of_stdout(), &mut out),
+        true => writeln!(out, "{}", check_json(&environment)),
+        false => print_check(&environment, Style::of_stdout(), &mut out),
     };
-    written.and_then(|()| out.flush()).map_err(Failure::writing)?;
+    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
     let mut refused = environment.refused.into_iter();
     // The last one becomes the failure, which prints it.
     if let Some(last) = refused.next_back() {
-        refused.for_each(complain);
+        refused.for_each(complain_on_stderr);
         return Err(last.into());
     }
-    Ok(if environment.unknown.is_empty() { Exit::Fine } else { Exit::Finding })
+    Ok(if environment.unknown.is_empty() { CommandExit::Fine } else { CommandExit::Finding })
 }
 
-fn print(environment: &Environment, style: Style, out: &mut impl Write) -> io::Result<()> {
-    let rows: Vec<_> = environment.settings.iter().map(row).collect();
+fn print_check(environment: &Environment, style: Style, out: &mut impl Write) -> io::Result<()> {
+    let rows: Vec<_> = environment.settings.iter().map(setting_row).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let (names, values) = (width(0).unwrap_or(0), width(1).unwrap_or(0));
     for [name, value, source] in &rows {
         let source = match source.as_str() {
-            "default" => style.faint(source),
-            "not accepted" => style.error(source),
+            "default" => style.paint_faint(source),
+            "not accepted" => style.paint_error(source),
             _ => source.clone(),
         };
         writeln!(out, "{name:<names$}  {value:<values$}  {source}")?;
     }
     for unknown in &environment.unknown {
-        writeln!(out, "{} {}", style.error("✗"), shown(&unknown.to_string()))?;
+        writeln!(out, "{} {}", style.paint_error("✗"), escape_for_terminal(&unknown.to_string()))?;
     }
     match environment.refused.len() + environment.unknown.len() {
         0 => writeln!(out, "the configuration is fine"),
-        findings => writeln!(out, "{}", count(findings as u64, "finding")),
+        findings => writeln!(out, "{}", format_count(findings as u64, "finding")),
     }
 }
 
 /// Returns the name, the value and the source.
-fn row(setting: &Setting) -> [String; 3] {
+fn setting_row(setting: &Setting) -> [String; 3] {
     let name = setting.variable.name();
     let source = match setting.source {
         Source::Environment(by) if by != name => by,
-        source => source_name(source),
+        source => setting_source_name(source),
     };
     let value = match setting.source {
         Source::Refused => "-".into(),
-        _ => shown(&setting.value),
+        _ => escape_for_terminal(&setting.value),
     };
     [name.to_owned(), value.into_owned(), source.to_owned()]
 }
 
-fn source_name(source: Source) -> &'static str {
+fn setting_source_name(source: Source) -> &'static str {
     match source {
         Source::Default => "default",
         Source::Environment(_) => "environment",
@@ -90,7 +92,7 @@ fn source_name(source: Source) -> &'static str {
     }
 }
 
-fn object(environment: &Environment) -> Value {
+fn check_json(environment: &Environment) -> Value {
     let setting = |setting: &Setting| {
         let set_by = match setting.source {
             Source::Environment(name) => Some(name),
@@ -99,7 +101,7 @@ fn object(environment: &Environment) -> Value {
         json!({
             "name": setting.variable.name(),
             "value": (setting.source != Source::Refused).then_some(&setting.value),
-            "source": source_name(setting.source),
+            "source": setting_source_name(setting.source),
             "set_by": set_by,
             "default": setting.variable.default_value(),
             "accepted": setting.variable.accepted(),

@@ -12,35 +12,35 @@ mod verify;
 
 use std::process::ExitCode;
 
-use crate::ui::{Exit, Failure};
+use crate::ui::{CommandExit, CommandFailure};
 
 /// A subcommand and its arguments.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    Check(check::Args),
+    Check(check::CheckArgs),
     #[cfg(feature = "demo")]
-    Demo(demo::Args),
-    Record(record::Args),
-    Redact(redact::Args),
-    Scan(scan::Args),
-    Tail(tail::Args),
-    Trace(trace::Args),
-    Verify(verify::Args),
+    Demo(demo::DemoArgs),
+    Record(record::RecordArgs),
+    Redact(redact::RedactArgs),
+    Scan(scan::ScanArgs),
+    Tail(tail::TailArgs),
+    Trace(trace::TraceArgs),
+    Verify(verify::VerifyArgs),
 }
 
 impl Command {
     /// Runs the subcommand and returns its exit code.
-    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+    pub(crate) fn run(&self) -> Result<ExitCode, CommandFailure> {
         let exit = match self {
-            Self::Check(args) => check::run(args),
+            Self::Check(args) => check::run_check(args),
             #[cfg(feature = "demo")]
-            Self::Demo(args) => return Ok(demo::run(args)),
-            Self::Record(args) => record::run(args),
-            Self::Redact(args) => redact::run(args),
-            Self::Scan(args) => scan::run(args),
-            Self::Tail(args) => shown_enough(tail::run(args)),
-            Self::Trace(args) => shown_enough(trace::run(args)),
-            Self::Verify(args) => verify::run(args),
+            Self::Demo(args) => return Ok(demo::run_demo(args)),
+            Self::Record(args) => record::run_record(args),
+            Self::Redact(args) => redact::run_redact(args),
+            Self::Scan(args) => scan::run_scan(args),
+            Self::Tail(args) => ignore_closed_output(tail::run_tail(args)),
+            Self::Trace(args) => ignore_closed_output(trace::run_trace(args)),
+            Self::Verify(args) => verify::run_verify(args),
         };
         exit.map(ExitCode::from)
     }
@@ -48,6 +48,10 @@ impl Command {
 
 /// Ignores a closed output of a subcommand that only shows something: a reader such as `head` has
 /// seen enough.
-fn shown_enough(outcome: Result<Exit, Failure>) -> Result<Exit, Failure> {
-    outcome.or_else(|failure| if failure.is_closed_pipe { Ok(Exit::Fine) } else { Err(failure) })
+fn ignore_closed_output(
+    outcome: Result<CommandExit, CommandFailure>,
+) -> Result<CommandExit, CommandFailure> {
+    outcome.or_else(
+        |failure| if failure.is_closed_pipe { Ok(CommandExit::Fine) } else { Err(failure) },
+    )
 }

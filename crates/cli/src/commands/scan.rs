@@ -10,18 +10,21 @@ use llm_audit::reader::Input;
 use llm_audit::sanitize::{Kind, PrivateKeyLines, Redactions};
 use serde_json::{Map, Value, json};
 
-use crate::arguments::Rules;
-use crate::ui::{Exit, Failure, Progress, Style, complain, count, shown, shown_json};
+use crate::arguments::RuleArgs;
+use crate::ui::{
+    CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_for_terminal,
+    escape_json_for_terminal, format_count,
+};
 
 /// Find what redaction would have taken out of files that are there already.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
+pub(crate) struct ScanArgs {
     /// Files (.zst too), and folders with all files below them; - is stdin [default: stdin]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
-    rules: Rules,
+    rules: RuleArgs,
     /// Lines that are listed, of all that have something
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
@@ -42,16 +45,16 @@ Examples:
   llm-audit scan /var/log/agents
   journalctl -u agent | llm-audit scan --also phone --json";
 
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let (sanitizer, _protected) = args.rules.build()?;
+pub(crate) fn run_scan(args: &ScanArgs) -> Result<CommandExit, CommandFailure> {
+    let (sanitizer, _protected) = args.rules.build_sanitizer()?;
     let (mut files, mut unreadable) = (Vec::new(), 0);
     let mut refuse = |path: &Path, error: io::Error| {
         unreadable += 1;
-        complain(format_args!("cannot read {}: {error}", path.display()));
+        complain_on_stderr(format_args!("cannot read {}: {error}", path.display()));
     };
     let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
     for path in args.paths.iter().filter(|path| !is_stdin(path)) {
-        add_files(path, &mut files, &mut refuse);
+        add_files_to_scan(path, &mut files, &mut refuse);
     }
     let mut scan = Scan {
         sanitizer,
@@ -64,35 +67,41 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         lines_found: 0,
     };
     if args.paths.is_empty() || args.paths.iter().any(is_stdin) {
-        scan.read(None, io::stdin().lock()).map_err(Failure::stdin)?;
+        scan.scan_lines(None, io::stdin().lock()).map_err(CommandFailure::stdin)?;
     }
     for path in &files {
-        if let Err(error) = Input::open(path).and_then(|input| scan.read(Some(path), input)) {
+        if let Err(error) = Input::open(path).and_then(|input| scan.scan_lines(Some(path), input)) {
             refuse(path, error);
         }
     }
     scan.progress.clear();
     if scan.lines == 0 {
         if unreadable > 0 {
-            return Err(Failure::new("nothing could be read"));
+            return Err(CommandFailure::new("nothing could be read"));
         }
-        complain("no data: there is no line");
-        return Ok(Exit::NoData);
+        complain_on_stderr("no data: there is no line");
+        return Ok(CommandExit::NoData);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
-        true => writeln!(out, "{}", shown_json(&scan.object(files.len()).to_string())),
+        true => {
+            writeln!(out, "{}", escape_json_for_terminal(&scan.to_json(files.len()).to_string()))
+        }
         false => scan.print(files.len(), Style::of_stdout(), &mut out),
     };
-    written.and_then(|()| out.flush()).map_err(Failure::writing)?;
+    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
     if unreadable > 0 {
-        return Err(Failure::new(format!("{} left out", count(unreadable, "path"))));
+        return Err(CommandFailure::new(format!("{} left out", format_count(unreadable, "path"))));
     }
-    Ok(if scan.lines_found == 0 { Exit::Fine } else { Exit::Finding })
+    Ok(if scan.lines_found == 0 { CommandExit::Fine } else { CommandExit::Finding })
 }
 
 /// The file, or those of the folder and of the folders in it, by name. What cannot be read is refused.
-fn add_files(path: &Path, files: &mut Vec<PathBuf>, refuse: &mut impl FnMut(&Path, io::Error)) {
+fn add_files_to_scan(
+    path: &Path,
+    files: &mut Vec<PathBuf>,
+    refuse: &mut impl FnMut(&Path, io::Error),
+) {
     let entries = fs::metadata(path).and_then(|metadata| match metadata.is_dir() {
         true => fs::read_dir(path)?.collect::<io::Result<Vec<_>>>().map(Some),
         false => Ok(None),
@@ -105,7 +114,7 @@ fn add_files(path: &Path, files: &mut Vec<PathBuf>, refuse: &mut impl FnMut(&Pat
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => add_files(&entry.path(), files, refuse),
+            Ok(kind) if kind.is_dir() => add_files_to_scan(&entry.path(), files, refuse),
             Ok(kind) if kind.is_file() => files.push(entry.path()),
             Ok(_) => {}
             Err(error) => refuse(&entry.path(), error),
@@ -120,20 +129,20 @@ struct Scan {
     bytes: u64,
     lines: u64,
     counts: Redactions,
-    findings: Vec<Finding>,
+    findings: Vec<ScanFinding>,
     /// Lines in which something is, listed or not.
     lines_found: u64,
 }
 
 /// A line in which something is.
-struct Finding {
+struct ScanFinding {
     file: Option<String>,
     line: u64,
     counts: Redactions,
 }
 
 impl Scan {
-    fn read(&mut self, path: Option<&Path>, input: impl io::Read) -> io::Result<()> {
+    fn scan_lines(&mut self, path: Option<&Path>, input: impl io::Read) -> io::Result<()> {
         let mut input = BufReader::with_capacity(64 << 10, input);
         let (mut line, mut redacted, mut number) = (Vec::new(), String::new(), 0);
         let mut keys = PrivateKeyLines::default();
@@ -146,7 +155,7 @@ impl Scan {
             }
             (self.bytes, self.lines, number) =
                 (self.bytes + length as u64, self.lines + 1, number + 1);
-            self.progress.tell(|| format!("{} MB", self.bytes / 1_000_000));
+            self.progress.show(|| format!("{} MB", self.bytes / 1_000_000));
             let text = String::from_utf8_lossy(line.trim_ascii_end());
             let mut counts = Redactions::default();
             match keys.is_inside(&text) {
@@ -160,7 +169,7 @@ impl Scan {
             self.lines_found += 1;
             if self.findings.len() < self.limit {
                 let file = path.map(|path| path.display().to_string());
-                self.findings.push(Finding { file, line: number, counts });
+                self.findings.push(ScanFinding { file, line: number, counts });
             }
         }
     }
@@ -168,38 +177,43 @@ impl Scan {
     fn print(&self, files: usize, style: Style, out: &mut impl Write) -> io::Result<()> {
         for finding in &self.findings {
             let file = finding.file.as_deref().map_or_else(String::new, |file| format!("{file}:"));
-            let place = style.faint(&format!("{}{}", shown(&file), finding.line));
-            writeln!(out, "{place}  {}", told(&finding.counts))?;
+            let place =
+                style.paint_faint(&format!("{}{}", escape_for_terminal(&file), finding.line));
+            writeln!(out, "{place}  {}", redactions_text(&finding.counts))?;
         }
         let further = self.lines_found - self.findings.len() as u64;
         if further > 0 {
-            writeln!(out, "… and {} more", count(further, "line"))?;
+            writeln!(out, "… and {} more", format_count(further, "line"))?;
         }
         let of = match files {
-            0 => count(self.lines, "line"),
-            files => format!("{} of {}", count(self.lines, "line"), count(files as u64, "file")),
+            0 => format_count(self.lines, "line"),
+            files => format!(
+                "{} of {}",
+                format_count(self.lines, "line"),
+                format_count(files as u64, "file")
+            ),
         };
         match self.lines_found {
             0 => writeln!(out, "nothing found in {of}"),
-            lines => writeln!(out, "{lines} of {of}: {}", told(&self.counts)),
+            lines => writeln!(out, "{lines} of {of}: {}", redactions_text(&self.counts)),
         }
     }
 
-    fn object(&self, files: usize) -> Value {
-        let finding = |finding: &Finding| json!({"file": finding.file, "line": finding.line, "found": object(&finding.counts)});
+    fn to_json(&self, files: usize) -> Value {
+        let finding = |finding: &ScanFinding| json!({"file": finding.file, "line": finding.line, "found": redactions_json(&finding.counts)});
         json!({
             "files": files,
             "bytes": self.bytes,
             "lines": self.lines,
             "lines_found": self.lines_found,
-            "found": object(&self.counts),
+            "found": redactions_json(&self.counts),
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     }
 }
 
 /// `email 2, card 1`, the most first.
-fn told(counts: &Redactions) -> String {
+fn redactions_text(counts: &Redactions) -> String {
     let mut found: Vec<_> = counts.iter().filter(|(_, count)| *count > 0).collect();
     found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let told: Vec<_> =
@@ -207,7 +221,7 @@ fn told(counts: &Redactions) -> String {
     told.join(", ")
 }
 
-fn object(counts: &Redactions) -> Value {
+fn redactions_json(counts: &Redactions) -> Value {
     let found = counts.iter().filter(|(_, count)| *count > 0);
     let found: BTreeMap<_, _> =
         found.map(|(kind, count)| (kind.name().to_owned(), count.into())).collect();

@@ -10,18 +10,19 @@ use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines};
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use unicode_width::UnicodeWidthStr;
 
-use crate::arguments::Dir;
+use crate::arguments::LogDir;
 use crate::ui::{
-    Exit, Failure, Style, columns, complain, count, dollars, duration, fitted, shown, shown_json,
-    time,
+    CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal,
+    escape_json_for_terminal, fit_to_width, format_count, format_dollars, format_duration,
+    format_time, terminal_columns,
 };
 
 /// Show the last events, and those that come.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
+pub(crate) struct TailArgs {
     #[command(flatten)]
-    dir: Dir,
+    dir: LogDir,
     /// How many of the last events
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
@@ -36,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
     /// Only this status: ok, error, timeout, retry
-    #[arg(long, value_parser = status)]
+    #[arg(long, value_parser = parse_status_name)]
     status: Option<Status>,
     /// Only traces whose id begins so
     #[arg(long, value_name = "ID")]
@@ -60,27 +61,27 @@ Examples:
 /// How often is looked for new lines.
 const POLL: Duration = Duration::from_millis(250);
 
-fn status(name: &str) -> Result<Status, String> {
+fn parse_status_name(name: &str) -> Result<Status, String> {
     Status::from_name(name).ok_or_else(|| "accepted: ok, error, timeout, retry".to_owned())
 }
 
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let view = View::of(args)?;
+pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
+    let view = TailView::from_args(args)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let folder = args.dir.open()?;
-    let mut exit = Exit::NoData;
+    let mut exit = CommandExit::NoData;
     if let Some(folder) = &folder {
-        let lines = view.last(folder, args.lines as usize)?;
+        let lines = view.last_lines(folder, args.lines as usize)?;
         for line in &lines {
-            writeln!(out, "{line}").map_err(Failure::writing)?;
+            writeln!(out, "{line}").map_err(CommandFailure::writing)?;
         }
         if lines.is_empty() && args.lines > 0 && !args.follow {
-            complain("no data: no such event");
+            complain_on_stderr("no data: no such event");
         } else {
-            exit = Exit::Fine;
+            exit = CommandExit::Fine;
         }
     }
-    out.flush().map_err(Failure::writing)?;
+    out.flush().map_err(CommandFailure::writing)?;
     if !args.follow {
         return Ok(exit);
     }
@@ -88,12 +89,12 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         Some(folder) => Follow::after(folder)?,
         None => Follow::new(args.dir.path()),
     };
-    view.follow(follow, &mut out)
+    view.follow_log(follow, &mut out)
 }
 
 /// Which lines are shown, and how.
-struct View<'a> {
-    args: &'a Args,
+struct TailView<'a> {
+    args: &'a TailArgs,
     /// In lower case.
     trace: Option<String>,
     style: Style,
@@ -101,17 +102,21 @@ struct View<'a> {
     columns: Option<usize>,
 }
 
-impl<'a> View<'a> {
-    fn of(args: &'a Args) -> Result<Self, Failure> {
+impl<'a> TailView<'a> {
+    fn from_args(args: &'a TailArgs) -> Result<Self, CommandFailure> {
         let trace = args.trace.as_ref().map(|id| id.to_ascii_lowercase());
         if trace.as_ref().is_some_and(|id| !id.bytes().all(|b| b.is_ascii_hexdigit())) {
-            return Err(Failure::new("--trace takes the first hex digits of a trace id"));
+            return Err(CommandFailure::new("--trace takes the first hex digits of a trace id"));
         }
-        Ok(Self { args, trace, style: Style::of_stdout(), columns: columns() })
+        Ok(Self { args, trace, style: Style::of_stdout(), columns: terminal_columns() })
     }
 
     /// The last `wanted` lines; the newest files first, and no more of them than are needed.
-    fn last(&self, folder: &Folder, wanted: usize) -> Result<VecDeque<String>, Failure> {
+    fn last_lines(
+        &self,
+        folder: &Folder,
+        wanted: usize,
+    ) -> Result<VecDeque<String>, CommandFailure> {
         let (mut last, mut bad) = (VecDeque::new(), 0);
         for file in folder.files().iter().rev() {
             if last.len() == wanted {
@@ -124,7 +129,7 @@ impl<'a> View<'a> {
                 if entry.ending == Ending::Torn && self.args.follow {
                     continue;
                 }
-                match self.show(&mut entry) {
+                match self.render_if_wanted(&mut entry) {
                     Ok(Some(line)) => {
                         if of_file.len() + last.len() == wanted {
                             of_file.pop_front();
@@ -139,37 +144,43 @@ impl<'a> View<'a> {
             last = of_file;
         }
         if bad > 0 {
-            let lines = count(bad, "line");
-            complain(format_args!("{lines} cannot be read; llm-audit verify says which"));
+            let lines = format_count(bad, "line");
+            complain_on_stderr(format_args!("{lines} cannot be read; llm-audit verify says which"));
         }
         Ok(last)
     }
 
-    fn follow(&self, mut follow: Follow, out: &mut impl Write) -> Result<Exit, Failure> {
+    fn follow_log(
+        &self,
+        mut follow: Follow,
+        out: &mut impl Write,
+    ) -> Result<CommandExit, CommandFailure> {
         loop {
             while let Some(mut entry) = follow.next_line()? {
-                match self.show(&mut entry) {
-                    Ok(Some(line)) => writeln!(out, "{line}").map_err(Failure::writing)?,
+                match self.render_if_wanted(&mut entry) {
+                    Ok(Some(line)) => writeln!(out, "{line}").map_err(CommandFailure::writing)?,
                     Ok(None) => {}
-                    Err(error) => complain(error),
+                    Err(error) => complain_on_stderr(error),
                 }
             }
-            out.flush().map_err(Failure::writing)?;
+            out.flush().map_err(CommandFailure::writing)?;
             for file in follow.take_truncated() {
-                complain(format_args!("{file} was cut off; it is read from its beginning"));
+                complain_on_stderr(format_args!(
+                    "{file} was cut off; it is read from its beginning"
+                ));
             }
             thread::sleep(POLL);
         }
     }
 
     /// The line as it is to be printed, if it is.
-    fn show(&self, entry: &mut Entry<'_>) -> Result<Option<String>, String> {
+    fn render_if_wanted(&self, entry: &mut Entry<'_>) -> Result<Option<String>, String> {
         let (file, offset) = (entry.file, entry.offset);
         // Parsing unescapes in place.
-        let raw = || shown_json(&String::from_utf8_lossy(entry.bytes)).into_owned();
+        let raw = || escape_json_for_terminal(&String::from_utf8_lossy(entry.bytes)).into_owned();
         let raw = self.args.json.then(raw);
         let line = entry.parse().map_err(|error| format!("{file} at byte {offset}: {error}"))?;
-        Ok(self.wants(&line).then(|| raw.unwrap_or_else(|| self.render(&line))))
+        Ok(self.wants(&line).then(|| raw.unwrap_or_else(|| self.render_line(&line))))
     }
 
     fn wants(&self, line: &Line<'_>) -> bool {
@@ -192,37 +203,37 @@ impl<'a> View<'a> {
                 && self.trace.as_ref().is_none_or(|id| trace().starts_with(id)))
     }
 
-    fn render(&self, line: &Line<'_>) -> String {
-        let text = |text: Option<&str>| shown(text.unwrap_or("-")).into_owned();
+    fn render_line(&self, line: &Line<'_>) -> String {
+        let text = |text: Option<&str>| escape_for_terminal(text.unwrap_or("-")).into_owned();
         let mut numbers = Vec::new();
         if let Some(ReadNotice::Loss(loss)) = ReadNotice::of(line) {
             let (overwritten, io_lost) =
                 loss.map_or((0, 0), |loss| (loss.overwritten, loss.io_lost));
             numbers.push(format!("{overwritten} overwritten, {io_lost} io_lost"));
         }
-        numbers.extend(line.latency_ms().map(duration));
+        numbers.extend(line.latency_ms().map(format_duration));
         let tokens = (line.tokens_input(), line.tokens_output());
         if tokens != (None, None) {
             let of = |tokens: Option<u64>| tokens.map_or("?".to_owned(), |n| n.to_string());
             numbers.push(format!("{}+{} tokens", of(tokens.0), of(tokens.1)));
         }
-        numbers.extend(line.cost_usd().map(dollars));
-        Row {
-            time: line.timestamp().map_or("-".to_owned(), time),
+        numbers.extend(line.cost_usd().map(format_dollars));
+        TailRow {
+            time: line.timestamp().map_or("-".to_owned(), format_time),
             status: line.status(),
             event_type: text(line.event_type()),
             trace: text(line.trace_id()).chars().take(8).collect(),
             agent: text(line.agent()),
             action: text(line.action()),
             numbers: numbers.join("  "),
-            message: line.error_message().map(|message| shown(message).into_owned()),
+            message: line.error_message().map(|message| escape_for_terminal(message).into_owned()),
         }
         .render(self.style, self.columns)
     }
 }
 
 /// What is shown of an event.
-struct Row {
+struct TailRow {
     time: String,
     status: Option<Status>,
     event_type: String,
@@ -233,44 +244,44 @@ struct Row {
     message: Option<String>,
 }
 
-impl Row {
+impl TailRow {
     /// One line with everything in it; on a terminal of `columns`, 60 and more, rows that fit:
     /// without the date, the message below.
     fn render(self, style: Style, columns: Option<usize>) -> String {
         let is_loss = self.event_type == NoticeType::Loss.name();
-        let numbers = |text: &str| if is_loss { style.error(text) } else { text.to_owned() };
+        let numbers = |text: &str| if is_loss { style.paint_error(text) } else { text.to_owned() };
         let word = format!("{:<7}", self.status.map_or("-", Status::name));
-        let word = style.by_status(self.status, &word);
+        let word = style.paint_by_status(self.status, &word);
         let Some(columns) = columns else {
             let mut parts = vec![
-                style.faint(&self.time),
+                style.paint_faint(&self.time),
                 word,
                 format!("{:<17}", self.event_type),
-                style.faint(&self.trace),
+                style.paint_faint(&self.trace),
                 self.agent,
                 self.action,
             ];
             parts.extend(Some(numbers(&self.numbers)).filter(|_| !self.numbers.is_empty()));
-            parts.extend(self.message.map(|message| style.error(&message)));
+            parts.extend(self.message.map(|message| style.paint_error(&message)));
             return parts.join("  ");
         };
         let time = self.time.split_once(' ').map_or("-", |(_, time)| time.trim_end_matches('Z'));
-        let (kind, used) = (fitted(&self.event_type, 17), 12 + 1 + 7 + 1 + 17 + 1 + 8 + 1);
+        let (kind, used) = (fit_to_width(&self.event_type, 17), 12 + 1 + 7 + 1 + 17 + 1 + 8 + 1);
         let free = columns.saturating_sub(used);
         let short = self.numbers.replace(" tokens", "").replace("  ", " ");
         let room = free.saturating_sub(short.width() + 1).max(4);
-        let who = fitted(&format!("{} {}", self.agent, self.action), room);
-        let left = fitted(&short, free.saturating_sub(who.width() + 1));
+        let who = fit_to_width(&format!("{} {}", self.agent, self.action), room);
+        let left = fit_to_width(&short, free.saturating_sub(who.width() + 1));
         let mut row = format!(
             "{} {word} {kind:<17} {} {who} {}",
-            style.faint(&format!("{time:<12}")),
-            style.faint(&format!("{:<8}", self.trace)),
+            style.paint_faint(&format!("{time:<12}")),
+            style.paint_faint(&format!("{:<8}", self.trace)),
             numbers(&left),
         );
         row.truncate(row.trim_end().len());
         if let Some(message) = self.message {
-            let message = fitted(&message, columns.saturating_sub(21));
-            row += &format!("\n{:21}{}", "", style.error(&message));
+            let message = fit_to_width(&message, columns.saturating_sub(21));
+            row += &format!("\n{:21}{}", "", style.paint_error(&message));
         }
         row
     }
@@ -283,7 +294,7 @@ mod tests {
     #[test]
     fn rows_fit_a_terminal() {
         let row = |columns| {
-            Row {
+            TailRow {
                 time: "2026-01-02 03:04:05.678Z".to_owned(),
                 status: Some(Status::Error),
                 event_type: "prompt.efficiency".to_owned(),

@@ -5,15 +5,15 @@ use std::io::{self, BufWriter, Write};
 use llm_audit::reader::{self, Finding, Instance, State, Verification};
 use serde_json::{Value, json};
 
-use crate::arguments::Dir;
-use crate::ui::{Exit, Failure, Progress, Style, complain, count};
+use crate::arguments::LogDir;
+use crate::ui::{CommandExit, CommandFailure, Progress, Style, complain_on_stderr, format_count};
 
 /// Check that the log is whole: every line by the schema, every number held or told as lost.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
+pub(crate) struct VerifyArgs {
     #[command(flatten)]
-    dir: Dir,
+    dir: LogDir,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -27,37 +27,41 @@ Examples:
   llm-audit verify --dir /var/log/agents
   llm-audit verify --json | jq '.instances[] | select(.state == \"killed\")'";
 
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run_verify(args: &VerifyArgs) -> Result<CommandExit, CommandFailure> {
     if args.dir.open()?.is_none() {
-        return Ok(Exit::NoData);
+        return Ok(CommandExit::NoData);
     }
     let mut progress = Progress::new();
-    let report = reader::verify_with(args.dir.path(), |done, of| progress.share(done, of))?;
+    let report = reader::verify_with(args.dir.path(), |done, of| progress.show_share(done, of))?;
     progress.clear();
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
-        true => writeln!(out, "{}", object(&report)),
-        false => print(&report, Style::of_stdout(), &mut out),
+        true => writeln!(out, "{}", verify_json(&report)),
+        false => print_verify(&report, Style::of_stdout(), &mut out),
     };
-    written.and_then(|()| out.flush()).map_err(Failure::writing)?;
+    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
     if report.lines == 0 && report.is_clean() {
-        complain("no data: the files are empty");
-        return Ok(Exit::NoData);
+        complain_on_stderr("no data: the files are empty");
+        return Ok(CommandExit::NoData);
     }
-    Ok(if report.is_clean() { Exit::Fine } else { Exit::Finding })
+    Ok(if report.is_clean() { CommandExit::Fine } else { CommandExit::Finding })
 }
 
-fn print(report: &Verification, style: Style, out: &mut impl Write) -> io::Result<()> {
-    let (files, lines) = (count(report.files, "file"), count(report.lines, "line"));
-    writeln!(out, "{files}, {lines}, {}", count(report.events, "event"))?;
+fn print_verify(report: &Verification, style: Style, out: &mut impl Write) -> io::Result<()> {
+    let (files, lines) = (format_count(report.files, "file"), format_count(report.lines, "line"));
+    writeln!(out, "{files}, {lines}, {}", format_count(report.events, "event"))?;
     if report.retired > 0 {
-        writeln!(out, "{} removed by retention, as the log tells", count(report.retired, "file"))?;
+        writeln!(
+            out,
+            "{} removed by retention, as the log tells",
+            format_count(report.retired, "file")
+        )?;
     }
     for instance in &report.instances {
-        writeln!(out, "instance {}", describe(instance))?;
+        writeln!(out, "instance {}", describe_instance(instance))?;
     }
     for finding in &report.findings {
-        writeln!(out, "{} {finding}", style.error("✗"))?;
+        writeln!(out, "{} {finding}", style.paint_error("✗"))?;
     }
     let further = report.findings_total - report.findings.len() as u64;
     if further > 0 {
@@ -66,11 +70,11 @@ fn print(report: &Verification, style: Style, out: &mut impl Write) -> io::Resul
     match report.findings_total {
         0 if report.lines == 0 => Ok(()), // and is said on stderr
         0 => writeln!(out, "nothing is missing"),
-        findings => writeln!(out, "{}", count(findings, "finding")),
+        findings => writeln!(out, "{}", format_count(findings, "finding")),
     }
 }
 
-fn describe(instance: &Instance) -> String {
+fn describe_instance(instance: &Instance) -> String {
     let seq = match instance.seq {
         Some((first, last)) => format!("seq {first} to {last}"),
         None => "no seq".to_owned(),
@@ -79,11 +83,11 @@ fn describe(instance: &Instance) -> String {
         0 => String::new(),
         lost => format!(", {lost} told as lost"),
     };
-    let events = count(instance.events, "event");
-    format!("{}  {events}, {seq}{lost}, {}", instance.id, name(instance.state))
+    let events = format_count(instance.events, "event");
+    format!("{}  {events}, {seq}{lost}, {}", instance.id, instance_state_name(instance.state))
 }
 
-fn name(state: State) -> &'static str {
+fn instance_state_name(state: State) -> &'static str {
     match state {
         State::Closed => "closed",
         State::Open => "open",
@@ -92,7 +96,7 @@ fn name(state: State) -> &'static str {
     }
 }
 
-fn object(report: &Verification) -> Value {
+fn verify_json(report: &Verification) -> Value {
     let instance = |instance: &Instance| {
         json!({
             "instance": instance.id,
@@ -102,7 +106,7 @@ fn object(report: &Verification) -> Value {
             "overwritten": instance.overwritten,
             "io_lost": instance.io_lost,
             "unexplained": instance.unexplained,
-            "state": name(instance.state),
+            "state": instance_state_name(instance.state),
         })
     };
     let finding = |finding: &Finding| {

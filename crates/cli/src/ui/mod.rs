@@ -6,8 +6,12 @@ mod style;
 mod text;
 mod units;
 
-pub(crate) use exit::{Exit, Failure, close_on_signals, complain};
+pub(crate) use exit::{CommandExit, CommandFailure, close_log_on_signals, complain_on_stderr};
 pub(crate) use progress::Progress;
 pub(crate) use style::Style;
-pub(crate) use text::{columns, fitted, shown, shown_json};
-pub(crate) use units::{count, dollars, duration, exact, time};
+pub(crate) use text::{
+    escape_for_terminal, escape_json_for_terminal, fit_to_width, terminal_columns,
+};
+pub(crate) use units::{
+    format_count, format_dollars, format_duration, format_exact_cost, format_time,
+};

@@ -21,7 +21,7 @@ impl Progress {
     }
 
     /// Prints `what` if it is time to.
-    pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
+    pub(crate) fn show(&mut self, what: impl FnOnce() -> String) {
         if !self.wanted {
             return;
         }
@@ -34,8 +34,8 @@ impl Progress {
     }
 
     /// Prints bytes done as a share of all, if it is time to.
-    pub(crate) fn share(&mut self, done: u64, of: u64) {
-        self.tell(|| {
+    pub(crate) fn show_share(&mut self, done: u64, of: u64) {
+        self.show(|| {
             let percent = done.saturating_mul(100) / of.max(1);
             format!("{percent}% of {} MB", of / 1_000_000)
         });

@@ -23,18 +23,18 @@ impl Style {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    pub(crate) fn by_status(self, status: Option<Status>, text: &str) -> String {
+    pub(crate) fn paint_by_status(self, status: Option<Status>, text: &str) -> String {
         match status {
             Some(status) => self.paint(status.colour(), text),
             None => text.to_owned(),
         }
     }
 
-    pub(crate) fn error(self, text: &str) -> String {
+    pub(crate) fn paint_error(self, text: &str) -> String {
         self.paint(Status::Error.colour(), text)
     }
 
-    pub(crate) fn faint(self, text: &str) -> String {
+    pub(crate) fn paint_faint(self, text: &str) -> String {
         self.paint("2", text)
     }
 }

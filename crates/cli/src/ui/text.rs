@@ -8,13 +8,13 @@ use terminal_size::{Width, terminal_size_of};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Returns `text` with control characters and changes of direction spelled out, as in `\u{1b}`.
-pub(crate) fn shown(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+pub(crate) fn escape_for_terminal(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe_on_terminal) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match is_unsafe(c) {
+        match is_unsafe_on_terminal(c) {
             true => safe.extend(c.escape_default()),
             false => safe.push(c),
         }
@@ -24,29 +24,29 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
 
 /// Returns equal JSON that is safe on a terminal: characters of strings become escapes such as
 /// `\u009b`. Those that JSON forbids in strings can only be whitespace between values.
-pub(crate) fn shown_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_unsafe) {
+pub(crate) fn escape_json_for_terminal(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_unsafe_on_terminal) {
         return Cow::Borrowed(json);
     }
     let mut safe = String::with_capacity(json.len() + 16);
     for c in json.chars() {
         match c {
-            '\u{7f}'.. if is_unsafe(c) => drop(write!(safe, "\\u{:04x}", u32::from(c))),
-            _ if is_unsafe(c) => safe.push(' '),
+            '\u{7f}'.. if is_unsafe_on_terminal(c) => drop(write!(safe, "\\u{:04x}", u32::from(c))),
+            _ if is_unsafe_on_terminal(c) => safe.push(' '),
             _ => safe.push(c),
         }
     }
     Cow::Owned(safe)
 }
 
-fn is_unsafe(c: char) -> bool {
+fn is_unsafe_on_terminal(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2066}'..='\u{2069}')
 }
 
 /// Cuts `text` to at most `width` columns.
-pub(crate) fn fitted(text: &str, width: usize) -> String {
+pub(crate) fn fit_to_width(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -62,7 +62,7 @@ pub(crate) fn fitted(text: &str, width: usize) -> String {
 }
 
 /// Returns how many columns stdout has; `None` if it is not a terminal.
-pub(crate) fn columns() -> Option<usize> {
+pub(crate) fn terminal_columns() -> Option<usize> {
     terminal_size_of(io::stdout()).map(|(Width(columns), _)| usize::from(columns).clamp(40, 400))
 }
 
@@ -81,7 +81,7 @@ mod tests {
             ("\u{7f}\0", "\\u{7f}\\u{0}"),
         ];
         for (text, expected) in cases {
-            assert_eq!(shown(text), expected);
+            assert_eq!(escape_for_terminal(text), expected);
         }
     }
 
@@ -89,9 +89,9 @@ mod tests {
     fn json_is_safe_and_says_the_same() {
         let value = "\u{9b}31m \u{202e}x\u{7f} é 名";
         let json = format!("{{\"a\":\r{}}}\t", serde_json::to_string(value).unwrap());
-        let safe = shown_json(&json);
+        let safe = escape_json_for_terminal(&json);
         assert_eq!(safe, "{\"a\": \"\\u009b31m \\u202ex\\u007f é 名\"} ");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap()["a"], value);
-        assert!(matches!(shown_json("{\"a\":\"é\"}"), Cow::Borrowed(_)));
+        assert!(matches!(escape_json_for_terminal("{\"a\":\"é\"}"), Cow::Borrowed(_)));
     }
 }

@@ -7,7 +7,7 @@ use llm_audit::Usd;
 use serde_json::value::RawValue;
 
 /// Formats a time in UTC.
-pub(crate) fn time(micros: i64) -> String {
+pub(crate) fn format_time(micros: i64) -> String {
     match Timestamp::from_microsecond(micros) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string(),
         Err(_) => "out of range".to_owned(),
@@ -15,7 +15,7 @@ pub(crate) fn time(micros: i64) -> String {
 }
 
 /// Formats milliseconds in the fitting unit, in at most seven characters below a day.
-pub(crate) fn duration(ms: f64) -> String {
+pub(crate) fn format_duration(ms: f64) -> String {
     match ms {
         ms if !ms.is_finite() => "?".to_owned(),
         ms if ms < 99.95 => format!("{ms:.1}ms"),
@@ -33,12 +33,12 @@ pub(crate) fn duration(ms: f64) -> String {
 }
 
 /// Formats an amount as a JSON number with all of its digits.
-pub(crate) fn exact(cost: Usd) -> Option<Box<RawValue>> {
+pub(crate) fn format_exact_cost(cost: Usd) -> Option<Box<RawValue>> {
     RawValue::from_string(cost.to_string()).ok()
 }
 
 /// Formats US dollars: cents if they are exact, else up to six digits after the point.
-pub(crate) fn dollars(cost: Usd) -> String {
+pub(crate) fn format_dollars(cost: Usd) -> String {
     let digits = format!("{:.6}", cost.as_f64());
     let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
     let fraction = fraction.trim_end_matches('0');
@@ -46,7 +46,7 @@ pub(crate) fn dollars(cost: Usd) -> String {
 }
 
 /// Formats a count and its noun: `3 events`, `1 event`.
-pub(crate) fn count(n: u64, what: &str) -> String {
+pub(crate) fn format_count(n: u64, what: &str) -> String {
     let mut text = n.to_string();
     let _ = write!(text, " {what}{}", if n == 1 { "" } else { "s" });
     text
@@ -69,7 +69,7 @@ mod tests {
             (f64::INFINITY, "?"),
         ];
         for (ms, expected) in cases {
-            assert_eq!(duration(ms), expected);
+            assert_eq!(format_duration(ms), expected);
         }
     }
 
@@ -78,8 +78,11 @@ mod tests {
         let cases =
             [(0.0, "$0.00"), (1.5, "$1.50"), (0.000125, "$0.000125"), (12.3456, "$12.3456")];
         for (cost, expected) in cases {
-            assert_eq!(dollars(Usd::try_from(cost).unwrap()), expected);
+            assert_eq!(format_dollars(Usd::try_from(cost).unwrap()), expected);
         }
-        assert_eq!((count(1, "event"), count(0, "event")), ("1 event".into(), "0 events".into()));
+        assert_eq!(
+            (format_count(1, "event"), format_count(0, "event")),
+            ("1 event".into(), "0 events".into())
+        );
     }
 }

@@ -26,10 +26,10 @@ pub struct LogFile {
 
 impl LogFile {
     /// The file of this name in `dir`; `None` if the name is not one of the log's.
-    pub(super) fn of(dir: &Path, name: &str, stored_bytes: u64) -> Option<Self> {
+    pub(super) fn from_name(dir: &Path, name: &str, stored_bytes: u64) -> Option<Self> {
         let parts = FileName::parse(name)?;
         let path = dir.join(name);
-        let content = parts.is_compressed.then(|| content_bytes(&path)).flatten();
+        let content = parts.is_compressed.then(|| compressed_content_bytes(&path)).flatten();
         let bytes = content.unwrap_or(stored_bytes);
         let plain_name = parts.plain().to_string();
         Some(Self { path, name: name.to_owned(), plain_name, parts, bytes, stored_bytes })
@@ -72,24 +72,25 @@ impl LogFile {
     pub(crate) fn read_from(&self, offset: u64) -> Result<Input, Error> {
         let plain = (!self.is_compressed()).then(|| File::open(&self.path));
         let input = match plain {
-            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                skip(Input::open(compressed_path(&self.path)).map_err(|_| error), offset)
-            }
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => skip_input_bytes(
+                Input::open(compressed_path(&self.path)).map_err(|_| error),
+                offset,
+            ),
             Some(file) => file.and_then(|mut file| {
                 file.seek(SeekFrom::Start(offset))?;
-                Input::of(file, false)
+                Input::from_file(file, false)
             }),
-            None => skip(Input::open(&self.path), offset),
+            None => skip_input_bytes(Input::open(&self.path), offset),
         };
-        input.map_err(|source| self.error(source))
+        input.map_err(|source| self.read_error(source))
     }
 
     /// How much of what [`read_from`](Self::read_from) reads was there when the folder was read.
-    pub(super) fn bytes_there(&self) -> u64 {
+    pub(super) fn bytes_when_listed(&self) -> u64 {
         if self.is_compressed() { u64::MAX } else { self.bytes }
     }
 
-    pub(crate) fn error(&self, source: io::Error) -> Error {
+    pub(crate) fn read_error(&self, source: io::Error) -> Error {
         Error::io("read", &self.path, source)
     }
 
@@ -103,12 +104,12 @@ impl LogFile {
             Ok(file) => file,
             // Compressed or removed since.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(self.bytes),
-            Err(error) => return Err(self.error(error)),
+            Err(error) => return Err(self.read_error(error)),
         };
         let read_at = |offset, piece: &mut [u8]| {
             file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(piece))
         };
-        lines_end(self.bytes, read_at).map_err(|source| self.error(source))
+        lines_end(self.bytes, read_at).map_err(|source| self.read_error(source))
     }
 }
 
@@ -125,14 +126,14 @@ impl PartialOrd for LogFile {
 }
 
 /// How much a compressed file says that it holds.
-fn content_bytes(path: &Path) -> Option<u64> {
+fn compressed_content_bytes(path: &Path) -> Option<u64> {
     let mut header = Vec::new();
     File::open(path).ok()?.take(zst::HEADER_BYTES as u64).read_to_end(&mut header).ok()?;
     zst::content_bytes(&header)
 }
 
 /// An input without its first bytes.
-fn skip(input: io::Result<Input>, bytes: u64) -> io::Result<Input> {
+fn skip_input_bytes(input: io::Result<Input>, bytes: u64) -> io::Result<Input> {
     let mut input = input?;
     io::copy(&mut (&mut input).take(bytes), &mut io::sink())?;
     Ok(input)

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::PathBuf;
 
 use super::input::Input;
-use super::lines::{BLOCK_BYTES, Ending, Entry, consumed, read_line};
+use super::lines::{BLOCK_BYTES, Ending, Entry, line_bytes_in_file, read_line};
 use super::{Folder, LogFile};
 use crate::error::Error;
 
@@ -63,24 +63,24 @@ impl Follow {
                     Ok(Some(ending @ (Ending::Newline | Ending::TooLong(_)))) => break ending,
                     Ok(Some(Ending::Torn) | None) => self.reading = None,
                     Err(source) => {
-                        let error = file.error(source);
+                        let error = file.read_error(source);
                         self.reading = None;
                         return Err(error);
                     }
                 }
             } else if let Some(file) = self.pending.pop_front() {
-                self.begin(file)?;
+                self.begin_file(file)?;
             } else if listed {
                 return Ok(None);
             } else {
-                self.list()?;
+                self.list_folder()?;
                 listed = true;
             }
         };
         let Some((file, _)) = &self.reading else { return Ok(None) };
         let position = self.offsets.entry(file.plain_name().to_owned()).or_default();
         let offset = *position;
-        *position += consumed(ending, self.line.len());
+        *position += line_bytes_in_file(ending, self.line.len());
         Ok(Some(Entry { file: file.name(), number: 0, offset, ending, bytes: &mut self.line }))
     }
 
@@ -90,7 +90,7 @@ impl Follow {
         std::mem::take(&mut self.truncated)
     }
 
-    fn list(&mut self) -> Result<(), Error> {
+    fn list_folder(&mut self) -> Result<(), Error> {
         if self.dir.exists() {
             self.pending.extend(Folder::open(&self.dir)?.files().iter().cloned());
         }
@@ -100,7 +100,7 @@ impl Follow {
     }
 
     /// Opens `file` at the first byte that was not returned, if it has grown.
-    fn begin(&mut self, file: LogFile) -> Result<(), Error> {
+    fn begin_file(&mut self, file: LogFile) -> Result<(), Error> {
         let offset = self.offsets.entry(file.plain_name().to_owned()).or_default();
         if file.bytes() < *offset && !file.is_compressed() {
             *offset = 0;

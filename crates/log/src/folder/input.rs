@@ -19,10 +19,10 @@ impl Input {
     /// The file cannot be opened, or is compressed and the feature `zstd` is not built in.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        Self::of(File::open(path)?, file_name::is_compressed(path))
+        Self::from_file(File::open(path)?, file_name::is_compressed_path(path))
     }
 
-    pub(crate) fn of(file: File, is_compressed: bool) -> io::Result<Self> {
+    pub(crate) fn from_file(file: File, is_compressed: bool) -> io::Result<Self> {
         Ok(match is_compressed {
             true => Self(Box::new(zst::reader(file)?)),
             false => Self(Box::new(file)),

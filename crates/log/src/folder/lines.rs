@@ -88,13 +88,13 @@ impl Entry<'_> {
     /// Those of [`parse`], and a line that is too long.
     pub fn parse(&mut self) -> Result<Line<'_>, Error> {
         match self.ending {
-            Ending::TooLong(bytes) => Err(too_long(bytes)),
+            Ending::TooLong(bytes) => Err(line_too_long_error(bytes)),
             Ending::Newline | Ending::Torn => parse(self.bytes),
         }
     }
 }
 
-fn too_long(bytes: u64) -> Error {
+fn line_too_long_error(bytes: u64) -> Error {
     let limit = LINE_BYTES_MAX >> 20;
     Error::parse("log line", format!("{bytes} bytes long; the limit is {limit} MiB"))
 }
@@ -103,13 +103,13 @@ fn too_long(bytes: u64) -> Error {
 #[derive(Debug)]
 pub struct Lines<'f> {
     files: slice::Iter<'f, LogFile>,
-    reading: Option<Reading<'f>>,
+    reading: Option<FileBeingRead<'f>>,
     line: Vec<u8>,
     bytes: u64,
 }
 
 #[derive(Debug)]
-struct Reading<'f> {
+struct FileBeingRead<'f> {
     file: &'f LogFile,
     input: BufReader<Take<Input>>,
     number: u64,
@@ -137,16 +137,16 @@ impl<'f> Lines<'f> {
         let ending = loop {
             let Some(reading) = &mut self.reading else {
                 let Some(file) = self.files.next() else { return Ok(None) };
-                let input = file.read_from(0)?.take(file.bytes_there());
+                let input = file.read_from(0)?.take(file.bytes_when_listed());
                 let input = BufReader::with_capacity(BLOCK_BYTES, input);
-                self.reading = Some(Reading { file, input, number: 0, offset: 0 });
+                self.reading = Some(FileBeingRead { file, input, number: 0, offset: 0 });
                 continue;
             };
             match read_line(&mut reading.input, &mut self.line) {
                 Ok(Some(ending)) => break ending,
                 Ok(None) => self.reading = None,
                 Err(source) => {
-                    let error = reading.file.error(source);
+                    let error = reading.file.read_error(source);
                     self.reading = None;
                     return Err(error);
                 }
@@ -154,7 +154,7 @@ impl<'f> Lines<'f> {
         };
         let Some(reading) = &mut self.reading else { return Ok(None) };
         let offset = reading.offset;
-        reading.offset += consumed(ending, self.line.len());
+        reading.offset += line_bytes_in_file(ending, self.line.len());
         reading.number += 1;
         self.bytes += reading.offset - offset;
         Ok(Some(Entry {
@@ -169,7 +169,7 @@ impl<'f> Lines<'f> {
 
 /// The bytes a line takes in its file. The newline of a line that is too long is counted even if it
 /// is missing at the end of the file.
-pub(super) fn consumed(ending: Ending, bytes: usize) -> u64 {
+pub(super) fn line_bytes_in_file(ending: Ending, bytes: usize) -> u64 {
     match ending {
         Ending::Newline => bytes as u64 + 1,
         Ending::Torn => bytes as u64,

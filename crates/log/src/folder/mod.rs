@@ -40,11 +40,11 @@ impl Folder {
     /// The folder cannot be listed.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         let dir = dir.into();
-        let mut files = list(&dir)?;
+        let mut files = list_log_files(&dir)?;
         // A file that is being compressed may be in a list under both names, or under none if it
         // changes while the folder is read. Two lists that agree have it.
         for _ in 0..LISTS_MAX {
-            let again = list(&dir)?;
+            let again = list_log_files(&dir)?;
             let names = |files: &[LogFile]| {
                 files.iter().map(LogFile::name).eq(again.iter().map(LogFile::name))
             };
@@ -70,7 +70,7 @@ impl Folder {
     }
 
     /// Lists the same folder again.
-    pub(crate) fn again(&self) -> Result<Self, Error> {
+    pub(crate) fn reopen(&self) -> Result<Self, Error> {
         Self::open(&self.dir)
     }
 
@@ -90,7 +90,7 @@ impl Folder {
     }
 }
 
-fn list(dir: &Path) -> Result<Vec<LogFile>, Error> {
+fn list_log_files(dir: &Path) -> Result<Vec<LogFile>, Error> {
     let read = |source| Error::io("read", dir, source);
     // All names before the first length: of two files of a writer the earlier one then has all its lines.
     let entries: Vec<_> =
@@ -100,7 +100,7 @@ fn list(dir: &Path) -> Result<Vec<LogFile>, Error> {
         // A file may be removed between the listing and this call; then it is not part of it.
         let Ok(metadata) = fs::metadata(entry.path()) else { continue };
         if let (true, Some(name)) = (metadata.is_file(), entry.file_name().to_str()) {
-            files.extend(LogFile::of(dir, name, metadata.len()));
+            files.extend(LogFile::from_name(dir, name, metadata.len()));
         }
     }
     files.sort();

@@ -23,7 +23,7 @@ macro_rules! event_types {
         }
 
         /// Every row of the table.
-        const ROWS: &[Row] = &[$(Row {
+        const ROWS: &[EventTypeRow] = &[$(EventTypeRow {
             name: $name,
             description: $doc,
             shares_span: event_types!(@shares $spans),
@@ -80,7 +80,7 @@ event_types! {
 }
 
 /// What the table knows about one type.
-struct Row {
+struct EventTypeRow {
     name: &'static str,
     description: &'static str,
     shares_span: bool,
@@ -92,7 +92,7 @@ const _: () = assert!(ROWS.len() < u8::MAX as usize);
 
 impl<'a> EventType<'a> {
     #[inline]
-    fn row(self) -> Option<&'static Row> {
+    fn row(self) -> Option<&'static EventTypeRow> {
         ROWS.get(usize::from(self.code()))
     }
 

@@ -1,6 +1,6 @@
 //! The fields of a line: one table that the writer, the readers and the documentation share.
 
-use super::shape::{self, FieldShape, Key};
+use super::shape::{self, FieldKey, FieldShape};
 use crate::json::Json;
 use crate::schema::Line;
 
@@ -38,7 +38,7 @@ impl Presence {
 }
 
 /// What is wrong with a value, to be read after the field's name.
-pub(crate) type Fault = fn(Json<'_>) -> Option<&'static str>;
+pub(crate) type FaultCheck = fn(Json<'_>) -> Option<&'static str>;
 
 /// What the schema says about one field.
 #[derive(Clone, Copy, Debug)]
@@ -52,13 +52,13 @@ pub struct Field {
     pub presence: Presence,
     /// What it means.
     pub description: &'static str,
-    pub(crate) fault: Fault,
-    pub(crate) id_fault: Fault,
-    pub(crate) object_fault: Fault,
+    pub(crate) fault: FaultCheck,
+    pub(crate) id_fault: FaultCheck,
+    pub(crate) object_fault: FaultCheck,
 }
 
 impl Field {
-    const fn of<S: FieldShape>(
+    const fn from_shape<S: FieldShape>(
         name: &'static str,
         presence: Presence,
         description: &'static str,
@@ -86,10 +86,10 @@ macro_rules! fields {
     ) => {
         /// Every field of the schema, in the order of a line.
         pub const FIELDS: &[Field] = &[
-            Field::of::<shape::$head_shape>(
+            Field::from_shape::<shape::$head_shape>(
                 stringify!($head), Presence::$head_presence, $head_doc,
             ),
-            $(Field::of::<shape::$shape>(stringify!($name), Presence::$presence, $doc),)+
+            $(Field::from_shape::<shape::$shape>(stringify!($name), Presence::$presence, $doc),)+
         ];
 
         /// The fields of one line, to be written. A field that is `None` is left out.
@@ -123,7 +123,7 @@ macro_rules! fields {
         }
     };
     (@key $open:literal, $name:ident) => {
-        Key {
+        FieldKey {
             bare: concat!($open, stringify!($name), "\":"),
             quoted: concat!($open, stringify!($name), "\":\""),
         }

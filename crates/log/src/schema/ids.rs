@@ -13,7 +13,7 @@ pub fn parse_trace_id(text: &str) -> Result<u128, Error> {
     let is_uuid = bytes.len() == 36 && [8, 13, 18, 23].iter().all(|at| bytes[*at] == b'-');
     let undashed = if is_uuid { text.replace('-', "") } else { String::new() };
     let digits = if is_uuid { &undashed } else { text };
-    lenient_id(digits, 32)
+    parse_lenient_id(digits, 32)
         .ok_or_else(|| Error::parse("trace id", "1 to 32 hex digits, not all zero, or a UUID"))
 }
 
@@ -24,12 +24,12 @@ pub fn parse_trace_id(text: &str) -> Result<u128, Error> {
 ///
 /// Anything else, and zero.
 pub fn parse_span_id(text: &str) -> Result<u64, Error> {
-    lenient_id(text, 16)
+    parse_lenient_id(text, 16)
         .map(|id| id as u64)
         .ok_or_else(|| Error::parse("span id", "1 to 16 hex digits, not all zero"))
 }
 
-fn lenient_id(digits: &str, digits_max: usize) -> Option<u128> {
+fn parse_lenient_id(digits: &str, digits_max: usize) -> Option<u128> {
     // `from_str_radix` alone would take a sign.
     let fits = digits.len() <= digits_max && digits.bytes().all(|b| b.is_ascii_hexdigit());
     u128::from_str_radix(digits, 16).ok().filter(|id| fits && *id != 0)

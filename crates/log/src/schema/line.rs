@@ -5,7 +5,7 @@ use memchr::{memchr2, memmem};
 use crate::error::Error;
 use crate::json::{Json, JsonObject};
 use crate::schema::notices;
-use crate::schema::{FIELDS, Fault, Field, FieldShape, Presence, Time, Usd, VERSION};
+use crate::schema::{FIELDS, FaultCheck, Field, FieldShape, Presence, Time, Usd, VERSION};
 
 /// Parses one line, with or without its newline.
 ///
@@ -27,14 +27,14 @@ use crate::schema::{FIELDS, Fault, Field, FieldShape, Presence, Time, Usd, VERSI
 /// # Ok::<(), llm_audit_log::Error>(())
 /// ```
 pub fn parse(line: &mut [u8]) -> Result<Line<'_>, Error> {
-    let cost_usd = number(line, b"cost_usd").and_then(|spelled| spelled.parse().ok());
+    let cost_usd = find_spelled_number(line, b"cost_usd").and_then(|spelled| spelled.parse().ok());
     let object = JsonObject::parse(line, "log line")?;
     Ok(Line { object, cost_usd })
 }
 
 /// Finds the last number under this name in the object itself, as it is spelled. If `line` is not
 /// JSON, the result means nothing and is not used.
-fn number<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l str> {
+fn find_spelled_number<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l str> {
     // Most lines have none.
     memmem::find(line, name)?;
     let (mut depth, mut at, mut found) = (0_usize, 0, None);
@@ -44,10 +44,10 @@ fn number<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l str> {
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'"' => {
-                let text = string(&line[at..]);
+                let text = string_before_quote(&line[at..]);
                 at += text.len() + 1;
                 if depth == 1 && text == name {
-                    found = member_number(line.get(at..)?).or(found);
+                    found = number_after_colon(line.get(at..)?).or(found);
                 }
             }
             _ => {}
@@ -57,7 +57,7 @@ fn number<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l str> {
 }
 
 /// The bytes before the quote that ends a string.
-fn string(text: &[u8]) -> &[u8] {
+fn string_before_quote(text: &[u8]) -> &[u8] {
     let mut end = 0;
     loop {
         match memchr2(b'"', b'\\', &text[end..]) {
@@ -69,7 +69,7 @@ fn string(text: &[u8]) -> &[u8] {
 }
 
 /// The number after a colon.
-fn member_number(text: &[u8]) -> Option<&str> {
+fn number_after_colon(text: &[u8]) -> Option<&str> {
     let value = text.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let is_number = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
     let end = value.iter().position(|b| !is_number(b)).unwrap_or(value.len());
@@ -137,30 +137,30 @@ impl<'a> Line<'a> {
     ///
     /// The first field that is missing or wrong, by its name; never its value.
     pub fn check(&self) -> Result<(), Error> {
-        let missing = self.missing(Presence::is_required).next();
+        let missing = self.missing_fields(Presence::is_required).next();
         if let Some(name) = missing {
             return Err(Error::parse("event", format!("{name} is missing")));
         }
-        match self.faults().find(|(name, _)| !["seq", "instance"].contains(name)) {
+        match self.field_faults().find(|(name, _)| !["seq", "instance"].contains(name)) {
             Some((name, fault)) => Err(Error::parse("event", format!("{name} {fault}"))),
             None => Ok(()),
         }
     }
 
     /// The names of the fields that are not there, of those that have to be.
-    fn missing(&self, has_to: fn(Presence) -> bool) -> impl Iterator<Item = &'static str> {
+    fn missing_fields(&self, has_to: fn(Presence) -> bool) -> impl Iterator<Item = &'static str> {
         let fields = FIELDS.iter().filter(move |field| has_to(field.presence));
         fields.map(|field| field.name).filter(|name| self.field(name).is_none())
     }
 
     /// The fields of the schema that are there and wrong, and what is wrong with each.
-    fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.faults_by(|field| field.fault)
+    fn field_faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.field_faults_by(|field| field.fault)
     }
 
-    fn faults_by(
+    fn field_faults_by(
         &self,
-        fault: fn(&Field) -> Fault,
+        fault: fn(&Field) -> FaultCheck,
     ) -> impl Iterator<Item = (&'static str, &'static str)> {
         FIELDS
             .iter()
@@ -170,17 +170,17 @@ impl<'a> Line<'a> {
     /// The same by the stricter rules for a line that this library wrote: ids in full and in lower
     /// case, `data` and `error` objects, and what every such line has is there.
     pub(crate) fn strict_faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let missing = self.missing(match self.is_own() {
+        let missing = self.missing_fields(match self.is_own() {
             true => Presence::is_in_notices,
             false => Presence::is_in_events,
         });
         let missing = missing.map(|name| (name, "is missing"));
         let version = self.event_version().filter(|version| *version != VERSION);
         let version = version.map(|_| ("event_version", "is not \"3.0\""));
-        self.faults()
+        self.field_faults()
             .chain(missing)
-            .chain(self.faults_by(|field| field.id_fault))
-            .chain(self.faults_by(|field| field.object_fault))
+            .chain(self.field_faults_by(|field| field.id_fault))
+            .chain(self.field_faults_by(|field| field.object_fault))
             .chain(version)
     }
 }

@@ -11,7 +11,7 @@ mod status;
 mod usd;
 
 pub use event_type::{EventType, is_event_type_name};
-pub(crate) use fields::Fault;
+pub(crate) use fields::FaultCheck;
 pub use fields::{FIELDS, Field, LineFields, Presence};
 pub use line::{Line, parse};
 pub use prefix::Prefix;

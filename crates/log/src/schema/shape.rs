@@ -23,7 +23,7 @@ const NOT_FULL: &str = "is not written in full and in lower case";
 
 /// The name of a field with the comma before it, as literals.
 #[derive(Clone, Copy)]
-pub struct Key {
+pub struct FieldKey {
     /// Up to the colon.
     pub bare: &'static str,
     /// Up to the quote that opens a string.
@@ -42,7 +42,7 @@ pub trait FieldShape {
     type Read<'a>;
 
     /// Appends `key` and the value.
-    fn write(out: &mut Vec<u8>, key: Key, value: Self::Written<'_>);
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: Self::Written<'_>);
 
     /// Reads the value; `None` if it has another type.
     fn read(json: Json<'_>) -> Option<Self::Read<'_>>;
@@ -108,8 +108,8 @@ impl FieldShape for Version {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, (): ()) {
-        text(out, key, VERSION);
+    fn write(out: &mut Vec<u8>, key: FieldKey, (): ()) {
+        write_unescaped_field(out, key, VERSION);
     }
 
     fn read(json: Json<'_>) -> Option<&str> {
@@ -124,8 +124,8 @@ impl FieldShape for Text {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: &str) {
-        string(out, key, value);
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: &str) {
+        write_string_field(out, key, value);
     }
 
     fn read(json: Json<'_>) -> Option<&str> {
@@ -140,8 +140,8 @@ impl FieldShape for StatusName {
     type Read<'a> = Status;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: Status) {
-        text(out, key, value.name());
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: Status) {
+        write_unescaped_field(out, key, value.name());
     }
 
     fn read(json: Json<'_>) -> Option<Status> {
@@ -156,8 +156,8 @@ impl FieldShape for Integer {
     type Read<'a> = u64;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: u64) {
-        plain(out, key, value);
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: u64) {
+        write_display_field(out, key, value);
     }
 
     fn read(json: Json<'_>) -> Option<u64> {
@@ -174,9 +174,9 @@ impl FieldShape for Number {
     /// Writes the shortest digits that give this `f64` back; `Display` never writes an exponent. A
     /// value that is not finite is left out.
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: f64) {
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: f64) {
         if value.is_finite() {
-            plain(out, key, value);
+            write_display_field(out, key, value);
         }
     }
 
@@ -192,8 +192,8 @@ impl FieldShape for Dollars {
     type Read<'a> = Usd;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: Usd) {
-        plain(out, key, value);
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: Usd) {
+        write_display_field(out, key, value);
     }
 
     /// Reads the amount by the shortest digits of the nearest `f64`. [`Line`](crate::Line) reads
@@ -210,7 +210,7 @@ impl FieldShape for InstanceId {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: &str) {
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: &str) {
         Text::write(out, key, value);
     }
 
@@ -223,7 +223,7 @@ impl FieldShape for InstanceId {
     }
 
     fn id_fault(json: Json<'_>) -> Option<&'static str> {
-        not_full(json, 16)
+        id_spelling_fault(json, 16)
     }
 }
 
@@ -234,8 +234,8 @@ impl FieldShape for TraceId {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: u128) {
-        id(out, key, &value.to_be_bytes());
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: u128) {
+        write_id_field(out, key, &value.to_be_bytes());
     }
 
     fn read(json: Json<'_>) -> Option<&str> {
@@ -247,7 +247,7 @@ impl FieldShape for TraceId {
     }
 
     fn id_fault(json: Json<'_>) -> Option<&'static str> {
-        not_full(json, 32)
+        id_spelling_fault(json, 32)
     }
 }
 
@@ -258,8 +258,8 @@ impl FieldShape for SpanId {
     type Read<'a> = &'a str;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: u64) {
-        id(out, key, &value.to_be_bytes());
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: u64) {
+        write_id_field(out, key, &value.to_be_bytes());
     }
 
     fn read(json: Json<'_>) -> Option<&str> {
@@ -271,7 +271,7 @@ impl FieldShape for SpanId {
     }
 
     fn id_fault(json: Json<'_>) -> Option<&'static str> {
-        not_full(json, 16)
+        id_spelling_fault(json, 16)
     }
 }
 
@@ -283,8 +283,8 @@ impl FieldShape for Time {
     type Read<'a> = i64;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: i64) {
-        open(out, key);
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: i64) {
+        open_string_field(out, key);
         // The time is in jiff's range after the clamp, and a vector takes all there is.
         let time = Timestamp::from_microsecond(value.clamp(TIME_MIN, TIME_MAX)).unwrap_or_default();
         let _ = TIME.print_timestamp(&time, &mut *out);
@@ -303,8 +303,8 @@ impl FieldShape for DataObject {
     type Read<'a> = Json<'a>;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: &dyn AppendJson) {
-        payload(out, key, value);
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: &dyn AppendJson) {
+        write_payload_field(out, key, value);
     }
 
     fn read(json: Json<'_>) -> Option<Json<'_>> {
@@ -323,8 +323,8 @@ impl FieldShape for ErrorObject {
     type Read<'a> = Json<'a>;
 
     #[inline]
-    fn write(out: &mut Vec<u8>, key: Key, value: &dyn AppendJson) {
-        payload(out, key, value);
+    fn write(out: &mut Vec<u8>, key: FieldKey, value: &dyn AppendJson) {
+        write_payload_field(out, key, value);
     }
 
     fn read(json: Json<'_>) -> Option<Json<'_>> {
@@ -341,14 +341,14 @@ impl FieldShape for ErrorObject {
 }
 
 /// What is wrong with an id that is not `digits` lower-case digits long.
-fn not_full(json: Json<'_>, digits: usize) -> Option<&'static str> {
+fn id_spelling_fault(json: Json<'_>, digits: usize) -> Option<&'static str> {
     let id = json.as_str()?;
     let is_full = id.len() == digits && !id.bytes().any(|b| b.is_ascii_uppercase());
     (!is_full).then_some(NOT_FULL)
 }
 
 /// Appends a value through simd-json. If that fails, the part it wrote is taken back.
-fn payload(out: &mut Vec<u8>, key: Key, value: &(impl AppendJson + ?Sized)) {
+fn write_payload_field(out: &mut Vec<u8>, key: FieldKey, value: &(impl AppendJson + ?Sized)) {
     out.extend_from_slice(key.bare.as_bytes());
     let start = out.len();
     if !value.append(out) {
@@ -361,14 +361,14 @@ fn payload(out: &mut Vec<u8>, key: Key, value: &(impl AppendJson + ?Sized)) {
 ///
 /// Not generic, so that the users of this crate have no copy of it. They would share simd-json's code
 /// with their payloads, and it would be inlined into neither.
-fn string(out: &mut Vec<u8>, key: Key, value: &str) {
+fn write_string_field(out: &mut Vec<u8>, key: FieldKey, value: &str) {
     out.extend_from_slice(key.bare.as_bytes());
     // A vector takes all there is.
     let _ = simd_json::to_writer(&mut *out, value);
 }
 
 /// Appends a value that displays itself as JSON spells it.
-fn plain(out: &mut Vec<u8>, key: Key, value: impl Display) {
+fn write_display_field(out: &mut Vec<u8>, key: FieldKey, value: impl Display) {
     out.extend_from_slice(key.bare.as_bytes());
     // A vector takes all there is; no impl used here fails by itself.
     let _ = write!(out, "{value}");
@@ -376,29 +376,29 @@ fn plain(out: &mut Vec<u8>, key: Key, value: impl Display) {
 
 /// Appends an id of up to 16 bytes in hexadecimal digits.
 #[inline]
-fn id(out: &mut Vec<u8>, key: Key, bytes: &[u8]) {
+fn write_id_field(out: &mut Vec<u8>, key: FieldKey, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hex = [0; 32];
     let (pairs, _) = hex.as_chunks_mut::<2>();
     for (pair, byte) in pairs.iter_mut().zip(bytes) {
         *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
     }
-    open(out, key);
+    open_string_field(out, key);
     out.extend_from_slice(&hex[..bytes.len() * 2]);
     out.push(b'"');
 }
 
 /// Appends a text that needs no escapes.
 #[inline]
-fn text(out: &mut Vec<u8>, key: Key, text: &str) {
-    open(out, key);
+fn write_unescaped_field(out: &mut Vec<u8>, key: FieldKey, text: &str) {
+    open_string_field(out, key);
     out.extend_from_slice(text.as_bytes());
     out.push(b'"');
 }
 
 /// Appends the key and the quote that opens a string.
 #[inline]
-fn open(out: &mut Vec<u8>, key: Key) {
+fn open_string_field(out: &mut Vec<u8>, key: FieldKey) {
     out.extend_from_slice(key.quoted.as_bytes());
 }
 
@@ -415,7 +415,7 @@ mod tests {
                 for c in special {
                     let text = format!("{}{c}{}", "x".repeat(at), "é".repeat(len - at));
                     let mut out = Vec::new();
-                    string(&mut out, Key { bare: "", quoted: "\"" }, &text);
+                    write_string_field(&mut out, FieldKey { bare: "", quoted: "\"" }, &text);
                     let back: String = serde_json::from_slice(&out).expect("JSON");
                     assert_eq!(back, text);
                 }

@@ -41,7 +41,7 @@ impl Usd {
 
     /// The nearest `f64`, for drawing and comparing; sums are made of the amounts themselves.
     pub fn as_f64(self) -> f64 {
-        let mut text = Short::default();
+        let mut text = ShortText::default();
         // Every amount fits, and is a number.
         let _ = write!(text, "{self}");
         text.as_str().parse().unwrap_or(0.0)
@@ -74,11 +74,11 @@ impl FromStr for Usd {
     fn from_str(text: &str) -> Result<Self, Error> {
         let refused = |why: &str| Error::parse("amount of dollars", why);
         let (mantissa, exponent) =
-            decimal(text.as_bytes()).ok_or_else(|| refused("it is no decimal number"))?;
+            parse_decimal(text.as_bytes()).ok_or_else(|| refused("it is no decimal number"))?;
         if exponent < -DIGITS {
             return Err(refused("it is finer than 27 digits behind the point"));
         }
-        scaled(mantissa, exponent).map(Self).ok_or_else(|| refused("it is too large"))
+        scale_to_usd_units(mantissa, exponent).map(Self).ok_or_else(|| refused("it is too large"))
     }
 }
 
@@ -91,25 +91,25 @@ impl TryFrom<f64> for Usd {
     ///
     /// It is not finite, or past the range.
     fn try_from(value: f64) -> Result<Self, Error> {
-        let mut text = Short::default();
+        let mut text = ShortText::default();
         // The longest one has 24 characters.
         let _ = write!(text, "{value:e}");
-        decimal(text.as_str().as_bytes())
-            .and_then(|(mantissa, exponent)| scaled(mantissa, exponent))
+        parse_decimal(text.as_str().as_bytes())
+            .and_then(|(mantissa, exponent)| scale_to_usd_units(mantissa, exponent))
             .map(Self)
             .ok_or_else(|| Error::parse("amount of dollars", "it is not finite, or too large"))
     }
 }
 
 /// `mantissa` × 10^`exponent`, the mantissa without zeros at its end; 0 is `(0, 0)`.
-fn decimal(text: &[u8]) -> Option<(i128, i32)> {
+fn parse_decimal(text: &[u8]) -> Option<(i128, i32)> {
     let (sign, text) = match text.split_first()? {
         (b'-', rest) => (-1, rest),
         _ => (1, text),
     };
     let end = text.iter().position(|b| matches!(b, b'e' | b'E'));
     let (digits, given) = match end {
-        Some(end) => (&text[..end], exponent(&text[end + 1..])?),
+        Some(end) => (&text[..end], parse_exponent(&text[end + 1..])?),
         None => (text, 0),
     };
     let point = digits.iter().position(|b| *b == b'.');
@@ -141,7 +141,7 @@ fn decimal(text: &[u8]) -> Option<(i128, i32)> {
 }
 
 /// Reads the number after an `e`. A number past the range of `i32` becomes the end of that range.
-fn exponent(text: &[u8]) -> Option<i32> {
+fn parse_exponent(text: &[u8]) -> Option<i32> {
     let (sign, digits) = match text.split_first()? {
         (b'-', rest) => (-1, rest),
         (b'+', rest) => (1, rest),
@@ -158,7 +158,7 @@ fn exponent(text: &[u8]) -> Option<i32> {
 }
 
 /// `mantissa` × 10^`exponent` in units of 10⁻²⁷, rounded to the nearest; `None` past the range.
-fn scaled(mantissa: i128, exponent: i32) -> Option<i128> {
+fn scale_to_usd_units(mantissa: i128, exponent: i32) -> Option<i128> {
     let shift = exponent.saturating_add(DIGITS);
     let Some(power) = 10_i128.checked_pow(shift.unsigned_abs()) else {
         return (mantissa == 0 || shift < 0).then_some(0);
@@ -177,7 +177,7 @@ impl fmt::Display for Usd {
         if fraction == 0 {
             return write!(f, "{sign}{whole}");
         }
-        let mut digits = Short::default();
+        let mut digits = ShortText::default();
         write!(digits, "{fraction:027}")?;
         write!(f, "{sign}{whole}.{}", digits.as_str().trim_end_matches('0'))
     }
@@ -225,24 +225,24 @@ impl Mul<u64> for Usd {
 }
 
 /// A short text on the stack; what does not fit is an error.
-struct Short {
+struct ShortText {
     bytes: [u8; 48],
     len: usize,
 }
 
-impl Default for Short {
+impl Default for ShortText {
     fn default() -> Self {
         Self { bytes: [0; 48], len: 0 }
     }
 }
 
-impl Short {
+impl ShortText {
     fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
 }
 
-impl Write for Short {
+impl Write for ShortText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.len + text.len();
         self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());

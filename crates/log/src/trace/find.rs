@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::tree::Placed;
+use super::tree::PlacedEvent;
 use super::{Event, Trace};
 use crate::error::Error;
 use crate::folder::{Entry, Folder};
@@ -47,42 +47,42 @@ impl Trace {
         if !is_hex || !(PREFIX_DIGITS_MIN..=32).contains(&prefix.len()) {
             return Err(Error::parse("trace id", "4 to 32 hex digits of it are needed"));
         }
-        let mut search = Search::of(prefix);
+        let mut search = TraceSearch::for_prefix(prefix);
         let mut lines = folder.lines();
         while let Some(entry) = lines.next_line()? {
-            search.entry(entry);
+            search.add_entry(entry);
             progress(lines.bytes_read());
         }
-        Ok(search.found())
+        Ok(search.into_found())
     }
 }
 
 /// The traces that begin with a prefix, gathered line by line.
-struct Search {
+struct TraceSearch {
     prefix: String,
     /// What a line must hold to be worth parsing: digits, which have no case.
     needle: String,
     ids: Vec<String>,
-    events: Vec<Placed>,
+    events: Vec<PlacedEvent>,
     left_out: u64,
 }
 
-impl Search {
-    fn of(prefix: String) -> Self {
+impl TraceSearch {
+    fn for_prefix(prefix: String) -> Self {
         // A line has a short id without the zeros that fill it up.
         let digits = prefix.trim_start_matches('0').split(|c: char| !c.is_ascii_digit());
         let needle = digits.max_by_key(|run| run.len()).unwrap_or_default().to_owned();
         Self { prefix, needle, ids: Vec::new(), events: Vec::new(), left_out: 0 }
     }
 
-    fn entry(&mut self, mut entry: Entry<'_>) {
+    fn add_entry(&mut self, mut entry: Entry<'_>) {
         if memmem::find(entry.bytes, self.needle.as_bytes()).is_none() {
             return;
         }
         // Parsing unescapes in place, and the whole line may be asked for later.
         let text = entry.bytes.to_vec();
         let Ok(line) = entry.parse() else { return };
-        let Some(id) = self.matching(&line) else { return };
+        let Some(id) = self.matching_trace_id(&line) else { return };
         if line.is_own() {
             return;
         }
@@ -102,15 +102,15 @@ impl Search {
             return;
         }
         let text = String::from_utf8(text).expect("it was parsed");
-        self.events.push(Placed {
-            span: line.span_id().map(span_id).unwrap_or_default(),
-            parent: line.parent_span_id().map(span_id),
-            event: Event::of(&line, text),
+        self.events.push(PlacedEvent {
+            span: line.span_id().map(full_span_id).unwrap_or_default(),
+            parent: line.parent_span_id().map(full_span_id),
+            event: Event::from_line(&line, text),
         });
     }
 
     /// The line's trace id in full, if it begins with the prefix.
-    fn matching(&self, line: &Line<'_>) -> Option<String> {
+    fn matching_trace_id(&self, line: &Line<'_>) -> Option<String> {
         let given = line.trace_id()?.to_ascii_lowercase();
         let id = format!("{:032x}", parse_trace_id(&given).ok()?);
         // Ids of older logs had 12 digits.
@@ -118,12 +118,12 @@ impl Search {
         [&*given, &*id, short].iter().any(|id| id.starts_with(&self.prefix)).then_some(id)
     }
 
-    fn found(self) -> Found {
+    fn into_found(self) -> Found {
         let mut ids = self.ids;
         match ids.len() {
             0 => Found::Nothing,
             1 => {
-                let trace = Trace::build(ids.remove(0), self.events, self.left_out);
+                let trace = Trace::build_tree(ids.remove(0), self.events, self.left_out);
                 Found::One(Box::new(trace))
             }
             _ => Found::Several(ids),
@@ -132,6 +132,6 @@ impl Search {
 }
 
 /// A span id in full, or as given if it is not an id.
-fn span_id(id: &str) -> String {
+fn full_span_id(id: &str) -> String {
     parse_span_id(id).map_or_else(|_| id.to_owned(), |id| format!("{id:016x}"))
 }

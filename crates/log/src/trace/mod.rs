@@ -75,7 +75,7 @@ pub struct Event {
 }
 
 impl Event {
-    pub(super) fn of(line: &Line<'_>, text: String) -> Self {
+    pub(super) fn from_line(line: &Line<'_>, text: String) -> Self {
         let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let model = line.data().and_then(|data| data.get("model")).and_then(Json::as_str);
         Self {
@@ -108,7 +108,7 @@ impl Event {
 
     /// Whether its tokens and cost count towards the trace's: those of a request repeat the sum of
     /// what happened below it.
-    fn counts(&self) -> bool {
+    fn counts_towards_trace(&self) -> bool {
         !self.event_type.starts_with("request.")
     }
 }
@@ -117,11 +117,11 @@ impl Span {
     /// When it began and ended, in microseconds since the Unix epoch, by its events' times and
     /// latencies.
     pub fn interval(&self) -> Option<(i64, i64)> {
-        join(self.events.iter().filter_map(Event::interval))
+        join_intervals(self.events.iter().filter_map(Event::interval))
     }
 }
 
-fn join(intervals: impl Iterator<Item = (i64, i64)>) -> Option<(i64, i64)> {
+fn join_intervals(intervals: impl Iterator<Item = (i64, i64)>) -> Option<(i64, i64)> {
     intervals.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
@@ -133,12 +133,12 @@ impl Trace {
 
     /// When it began and ended, in microseconds since the Unix epoch.
     pub fn interval(&self) -> Option<(i64, i64)> {
-        join(self.spans.iter().filter_map(Span::interval))
+        join_intervals(self.spans.iter().filter_map(Span::interval))
     }
 
     /// Input and output tokens of all events except `request.*`, which may repeat their sum.
     pub fn tokens(&self) -> (u64, u64) {
-        let counting = || self.events().filter(|event| event.counts());
+        let counting = || self.events().filter(|event| event.counts_towards_trace());
         let sum = |tokens: fn(&Event) -> Option<u64>| {
             counting().filter_map(tokens).fold(0, u64::saturating_add)
         };
@@ -147,7 +147,7 @@ impl Trace {
 
     /// US dollars of all events except `request.*`, exactly; `None` if no event has any.
     pub fn cost_usd(&self) -> Option<Usd> {
-        let counting = self.events().filter(|event| event.counts());
+        let counting = self.events().filter(|event| event.counts_towards_trace());
         counting.filter_map(|event| event.cost_usd).reduce(|a, b| a + b)
     }
 }

@@ -17,7 +17,7 @@ pub struct Step {
 }
 
 /// An event, its span and the parent of the span.
-pub(super) struct Placed {
+pub(super) struct PlacedEvent {
     pub(super) span: String,
     pub(super) parent: Option<String>,
     pub(super) event: Event,
@@ -25,12 +25,12 @@ pub(super) struct Placed {
 
 impl Trace {
     /// Builds the tree. `events` come with their span's id and its parent's.
-    pub(super) fn build(id: String, mut events: Vec<Placed>, left_out: u64) -> Self {
+    pub(super) fn build_tree(id: String, mut events: Vec<PlacedEvent>, left_out: u64) -> Self {
         // The log has them in the order of writing, in which errors may come early.
         events.sort_by_key(|placed| placed.event.timestamp);
         let mut trace = Self { id, left_out, ..Self::default() };
         let mut by_id: HashMap<String, usize> = HashMap::new();
-        for Placed { span, parent, event } in events {
+        for PlacedEvent { span, parent, event } in events {
             let at = match by_id.get(&span) {
                 Some(&at) if !span.is_empty() => at,
                 _ => {
@@ -44,12 +44,12 @@ impl Trace {
             // If the events of one span disagree, the first one decides.
             span.parent = span.parent.take().or(parent.filter(|parent| *parent != span.id));
         }
-        trace.link(&by_id);
+        trace.link_spans(&by_id);
         trace
     }
 
     /// Puts every span below its parent, then puts circles at the top, which no root leads to.
-    fn link(&mut self, by_id: &HashMap<String, usize>) {
+    fn link_spans(&mut self, by_id: &HashMap<String, usize>) {
         let mut by_time: Vec<usize> = (0..self.spans.len()).collect();
         // Spans without a time come first; the sort keeps the order of the first events otherwise.
         by_time.sort_by_key(|&at| self.spans[at].interval().map(|interval| interval.0));
@@ -66,23 +66,23 @@ impl Trace {
         }
         let mut reached = vec![false; self.spans.len()];
         for root in self.roots.clone() {
-            self.reach(root, &mut reached);
+            self.mark_reachable(root, &mut reached);
         }
         let mut seen = vec![false; self.spans.len()];
         for &at in &by_time {
             if !reached[at] {
-                let top = circular(at, &above, &mut seen);
+                let top = find_circular_span(at, &above, &mut seen);
                 if let Some(parent) = above[top] {
                     self.spans[parent].children.retain(|&child| child != top);
                 }
                 self.spans[top].is_circular = true;
                 self.roots.push(top);
-                self.reach(top, &mut reached);
+                self.mark_reachable(top, &mut reached);
             }
         }
     }
 
-    fn reach(&self, from: usize, reached: &mut [bool]) {
+    fn mark_reachable(&self, from: usize, reached: &mut [bool]) {
         let mut ahead = vec![from];
         while let Some(at) = ahead.pop() {
             if !std::mem::replace(&mut reached[at], true) {
@@ -111,7 +111,7 @@ impl Trace {
 
 /// The span of the circle above `at` that the way up meets first. Every circle is looked for once,
 /// so that what was `seen` belongs to it.
-fn circular(mut at: usize, above: &[Option<usize>], seen: &mut [bool]) -> usize {
+fn find_circular_span(mut at: usize, above: &[Option<usize>], seen: &mut [bool]) -> usize {
     while !std::mem::replace(&mut seen[at], true) {
         let Some(parent) = above[at] else { break };
         at = parent;

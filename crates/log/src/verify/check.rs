@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::report::{Instance, State, Verification};
-use super::tally::{Removed, Tally};
+use super::tally::{InstanceTally, RemovedSeqs};
 use crate::folder::{Ending, Entry};
 use crate::schema::Line;
 use crate::schema::ids::is_instance;
@@ -12,76 +12,76 @@ use crate::schema::notices::{self, Retired};
 
 /// What is gathered while the lines go by.
 #[derive(Default)]
-pub(super) struct Check {
+pub(super) struct LogCheck {
     pub(super) report: Verification,
-    pub(super) tallies: Vec<Tally>,
+    pub(super) tallies: Vec<InstanceTally>,
     by_id: HashMap<String, usize>,
     /// For each file the instance of its last line so far.
     pub(super) last_writer: Vec<Option<String>>,
     pub(super) bytes_read: u64,
     /// What went with files that retention removed, by instance.
-    removed: HashMap<String, Removed>,
+    removed: HashMap<String, RemovedSeqs>,
     /// Whether any logger here removes files.
     has_retention: bool,
 }
 
-impl Check {
-    pub(super) fn entry(&mut self, mut entry: Entry<'_>) {
+impl LogCheck {
+    pub(super) fn check_entry(&mut self, mut entry: Entry<'_>) {
         self.report.lines += 1;
         let (file, number, ending) = (entry.file, entry.number, entry.ending);
         if ending == Ending::Torn {
             let what = "torn: the line has no newline".to_owned();
-            return self.report.find(Some((file, number)), None, what);
+            return self.report.add_finding(Some((file, number)), None, what);
         }
         match entry.parse() {
-            Ok(line) => self.line(&line, (file, number)),
-            Err(error) => self.report.find(Some((file, number)), None, error.to_string()),
+            Ok(line) => self.check_line(&line, (file, number)),
+            Err(error) => self.report.add_finding(Some((file, number)), None, error.to_string()),
         }
     }
 
-    fn line(&mut self, line: &Line<'_>, place: (&str, u64)) {
+    fn check_line(&mut self, line: &Line<'_>, place: (&str, u64)) {
         self.report.events += u64::from(!line.is_own());
         let Some(id) = line.instance().filter(|id| is_instance(id)) else {
             // Written by another program, or of the time before instances: the readers' rules.
             if let Err(error) = line.check() {
-                self.report.find(Some(place), None, error.to_string());
+                self.report.add_finding(Some(place), None, error.to_string());
             }
             return;
         };
         for (name, fault) in line.strict_faults() {
-            self.report.find(Some(place), None, format!("{name} {fault}"));
+            self.report.add_finding(Some(place), None, format!("{name} {fault}"));
         }
         if line.event_type().is_some_and(|name| !line.is_own() && !is_event_type_name(name)) {
             let what = "event_type is no dotted lower-case name".to_owned();
-            self.report.find(Some(place), None, what);
+            self.report.add_finding(Some(place), None, what);
         }
         let notice = notices::ReadNotice::of(line);
         match &notice {
             Some(notices::ReadNotice::Start(start)) => self.has_retention |= start.has_retention,
-            Some(notices::ReadNotice::Retired(retired)) => self.retired(retired, place),
+            Some(notices::ReadNotice::Retired(retired)) => self.note_retired_file(retired, place),
             _ => {}
         }
-        let tally = self.tally(id);
+        let tally = self.tally_of_instance(id);
         let what = match notice {
-            Some(notices::ReadNotice::Start(start)) => tally.start(start),
-            Some(notices::ReadNotice::Loss(loss)) => tally.loss(loss),
-            Some(notices::ReadNotice::Stop(totals)) => tally.stop(totals, place),
+            Some(notices::ReadNotice::Start(start)) => tally.add_start(start),
+            Some(notices::ReadNotice::Loss(loss)) => tally.add_loss(loss),
+            Some(notices::ReadNotice::Stop(totals)) => tally.add_stop(totals, place),
             Some(_) => None,
-            None => tally.event(line.seq()),
+            None => tally.add_event(line.seq()),
         };
         if let Some(what) = what {
-            self.report.find(Some(place), Some(id), what);
+            self.report.add_finding(Some(place), Some(id), what);
         }
     }
 
     /// Takes note of a file that retention removed.
-    fn retired(&mut self, retired: &Retired, place: (&str, u64)) {
+    fn note_retired_file(&mut self, retired: &Retired, place: (&str, u64)) {
         self.report.retired += 1;
         self.has_retention = true;
         let Some(instances) = &retired.instances else {
             let what = "retention removed a file that it could not read: which numbers went with it \
                         is unknown";
-            return self.report.find(Some(place), None, what.to_owned());
+            return self.report.add_finding(Some(place), None, what.to_owned());
         };
         for seqs in instances {
             self.removed.entry(seqs.instance.clone()).or_default().add(seqs);
@@ -89,14 +89,14 @@ impl Check {
     }
 
     /// The tally of this instance, which is now the last to have written to the current file.
-    fn tally(&mut self, id: &str) -> &mut Tally {
+    fn tally_of_instance(&mut self, id: &str) -> &mut InstanceTally {
         let file = self.last_writer.len() - 1;
         if self.last_writer[file].as_deref() != Some(id) {
             self.last_writer[file] = Some(id.to_owned());
         }
         let at = self.by_id.get(id).copied().unwrap_or_else(|| {
             self.by_id.insert(id.to_owned(), self.tallies.len());
-            self.tallies.push(Tally::of(id));
+            self.tallies.push(InstanceTally::for_instance(id));
             self.tallies.len() - 1
         });
         let tally = &mut self.tallies[at];
@@ -105,21 +105,21 @@ impl Check {
     }
 
     /// What every instance shows as a whole.
-    pub(super) fn settle(mut self, states: Vec<State>) -> Verification {
-        let nothing = Removed::default();
+    pub(super) fn into_report(mut self, states: Vec<State>) -> Verification {
+        let nothing = RemovedSeqs::default();
         for (tally, state) in self.tallies.iter_mut().zip(states) {
             tally.from_the_start |= !self.has_retention;
             let removed = self.removed.get(&tally.id).unwrap_or(&nothing);
-            let unexplained = tally.settle_numbers(removed, &mut self.report);
-            tally.settle_counts(removed, &mut self.report);
+            let unexplained = tally.check_numbers(removed, &mut self.report);
+            tally.check_counts(removed, &mut self.report);
             if state == State::Killed {
                 let what = "killed: no audit.stop; what lay in its queue is unknown".to_owned();
-                self.report.find(None, Some(&tally.id), what);
+                self.report.add_finding(None, Some(&tally.id), what);
             }
             self.report.instances.push(Instance {
                 id: tally.id.clone(),
                 events: tally.events,
-                seq: tally.held.ends(),
+                seq: tally.held.first_and_last(),
                 overwritten: tally.overwritten,
                 io_lost: tally.io_lost,
                 unexplained,

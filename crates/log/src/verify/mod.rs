@@ -11,9 +11,9 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::folder::{Ending, Folder, Lines};
-use check::Check;
+use check::LogCheck;
 pub use report::{Finding, Instance, State, Verification};
-use tally::Tally;
+use tally::InstanceTally;
 
 /// How often a folder is read from which files go away meanwhile.
 const TRIES_MAX: u32 = 5;
@@ -55,17 +55,20 @@ pub fn verify_with(
     loop {
         tries_left -= 1;
         let folder = Folder::open(dir.as_ref())?;
-        match read(&folder, &mut progress) {
+        match check_folder(&folder, &mut progress) {
             // Retention removed a file meanwhile, and a line at the end reports it.
-            Err(_) if tries_left > 0 && has_lost_a_file(&folder) => {}
+            Err(_) if tries_left > 0 && folder_lost_a_file(&folder) => {}
             outcome => return outcome,
         }
     }
 }
 
 /// Checks the files of a folder as it was read.
-fn read(folder: &Folder, progress: &mut impl FnMut(u64, u64)) -> Result<Verification, Error> {
-    let mut check = Check::default();
+fn check_folder(
+    folder: &Folder,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<Verification, Error> {
+    let mut check = LogCheck::default();
     check.report.bytes = folder.bytes();
     for file in folder.files() {
         check.report.files += 1;
@@ -77,9 +80,9 @@ fn read(folder: &Folder, progress: &mut impl FnMut(u64, u64)) -> Result<Verifica
             let entry = match lines.next_line() {
                 Ok(Some(entry)) => entry,
                 Ok(None) => break,
-                Err(error) if is_damage(&error) => {
+                Err(error) if is_file_damage(&error) => {
                     let what = format!("{error}; what follows is not checked");
-                    check.report.find(Some((file.name(), number + 1)), None, what);
+                    check.report.add_finding(Some((file.name(), number + 1)), None, what);
                     break;
                 }
                 Err(error) => return Err(error),
@@ -89,40 +92,40 @@ fn read(folder: &Folder, progress: &mut impl FnMut(u64, u64)) -> Result<Verifica
             if entry.ending == Ending::Torn && file.is_in_use() {
                 continue;
             }
-            check.entry(entry);
+            check.check_entry(entry);
             if check.report.lines.is_multiple_of(PROGRESS_LINES) {
                 progress(read + lines.bytes_read(), folder.bytes());
             }
         }
         check.bytes_read += file.bytes();
     }
-    let ends = check.tallies.iter().map(|tally| state(tally, &check, folder)).collect();
-    Ok(check.settle(ends))
+    let ends = check.tallies.iter().map(|tally| instance_state(tally, &check, folder)).collect();
+    Ok(check.into_report(ends))
 }
 
 /// Whether a file is there, but its content is damaged or cannot be read: a compressed file that was
 /// cut, a disk that fails.
-fn is_damage(error: &Error) -> bool {
+fn is_file_damage(error: &Error) -> bool {
     use std::io::ErrorKind::{NotFound, PermissionDenied, Unsupported};
     error.io_kind().is_some_and(|kind| ![NotFound, PermissionDenied, Unsupported].contains(&kind))
 }
 
 /// Whether a file is gone, under both of its names.
-fn has_lost_a_file(folder: &Folder) -> bool {
-    folder.again().is_ok_and(|now| {
+fn folder_lost_a_file(folder: &Folder) -> bool {
+    folder.reopen().is_ok_and(|now| {
         let is_there = |name| now.files().iter().any(|file| file.plain_name() == name);
         !folder.files().iter().all(|file| is_there(file.plain_name()))
     })
 }
 
 /// How the instance of `tally` ended.
-fn state(tally: &Tally, check: &Check, folder: &Folder) -> State {
+fn instance_state(tally: &InstanceTally, check: &LogCheck, folder: &Folder) -> State {
     if tally.stop.is_some() {
         return State::Closed;
     }
     let last = &folder.files()[tally.last_file];
     let holds = check.last_writer[tally.last_file].as_deref() == Some(&tally.id);
-    if (holds && last.is_in_use()) || moved_on(folder, &tally.id) {
+    if (holds && last.is_in_use()) || instance_began_new_file(folder, &tally.id) {
         State::Open
     } else {
         State::Killed
@@ -130,8 +133,8 @@ fn state(tally: &Tally, check: &Check, folder: &Folder) -> State {
 }
 
 /// Whether the instance has begun a new file since the folder was listed.
-fn moved_on(folder: &Folder, id: &str) -> bool {
-    let Ok(now) = folder.again() else { return false };
+fn instance_began_new_file(folder: &Folder, id: &str) -> bool {
+    let Ok(now) = folder.reopen() else { return false };
     now.files()
         .iter()
         .filter(|file| folder.files().iter().all(|old| old.plain_name() != file.plain_name()))

@@ -2,9 +2,9 @@
 
 /// A set of numbers as sorted ranges that do not touch, both ends included.
 #[derive(Default)]
-pub(super) struct Ranges(pub(super) Vec<(u64, u64)>);
+pub(super) struct SeqRanges(pub(super) Vec<(u64, u64)>);
 
-impl Ranges {
+impl SeqRanges {
     /// Adds `n`; `false` if it was there.
     pub(super) fn insert(&mut self, n: u64) -> bool {
         let at = match self.0.last() {
@@ -32,13 +32,16 @@ impl Ranges {
         self.0.iter().copied()
     }
 
-    pub(super) fn ends(&self) -> Option<(u64, u64)> {
+    pub(super) fn first_and_last(&self) -> Option<(u64, u64)> {
         Some((self.0.first()?.0, self.0.last()?.1))
     }
 }
 
 /// The parts of a range that none of `ranges` has.
-pub(super) fn without((first, last): (u64, u64), ranges: &[(u64, u64)]) -> Vec<(u64, u64)> {
+pub(super) fn subtract_seq_ranges(
+    (first, last): (u64, u64),
+    ranges: &[(u64, u64)],
+) -> Vec<(u64, u64)> {
     let mut ranges = ranges.to_vec();
     ranges.sort_unstable();
     let (mut left, mut expected) = (Vec::new(), first);
@@ -54,6 +57,6 @@ pub(super) fn without((first, last): (u64, u64), ranges: &[(u64, u64)]) -> Vec<(
     left
 }
 
-pub(super) fn span(first: u64, last: u64) -> String {
+pub(super) fn seq_range_text(first: u64, last: u64) -> String {
     if first == last { format!("seq {first}") } else { format!("seq {first} to {last}") }
 }

@@ -90,7 +90,7 @@ impl Verification {
         self.findings_total == 0
     }
 
-    pub(super) fn find(
+    pub(super) fn add_finding(
         &mut self,
         place: Option<(&str, u64)>,
         instance: Option<&str>,

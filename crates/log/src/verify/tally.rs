@@ -1,6 +1,6 @@
 //! The numbers and the accounting of one instance.
 
-use super::ranges::{Ranges, span, without};
+use super::ranges::{SeqRanges, seq_range_text, subtract_seq_ranges};
 use super::report::Verification;
 use crate::schema::notices::{Loss, Seqs, Started, Totals};
 
@@ -9,14 +9,14 @@ pub(super) const GAPS_MAX: usize = 20;
 
 /// What `audit.retired` lines say of one instance.
 #[derive(Default)]
-pub(super) struct Removed {
+pub(super) struct RemovedSeqs {
     ranges: Vec<(u64, u64)>,
     events: u64,
     overwritten: u64,
     io_lost: u64,
 }
 
-impl Removed {
+impl RemovedSeqs {
     /// Adds what an `audit.retired` line says of this instance.
     pub(super) fn add(&mut self, seqs: &Seqs) {
         let add = |to: &mut u64, count: u64| *to = to.saturating_add(count);
@@ -29,43 +29,43 @@ impl Removed {
 
 /// What is known of one instance.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct InstanceTally {
     pub(super) id: String,
     /// Its first file is here, so that its numbers begin at 1.
     pub(super) from_the_start: bool,
     pub(super) events: u64,
-    pub(super) held: Ranges,
+    pub(super) held: SeqRanges,
     lost: Vec<(u64, u64)>,
     pub(super) overwritten: u64,
     pub(super) io_lost: u64,
-    pub(super) stop: Option<Stopped>,
+    pub(super) stop: Option<StopAccounting>,
     pub(super) last_file: usize,
 }
 
 /// The accounting of an `audit.stop` line.
-pub(super) struct Stopped {
+pub(super) struct StopAccounting {
     file: String,
     line: u64,
     totals: Option<Totals>,
 }
 
-impl Tally {
-    pub(super) fn of(id: &str) -> Self {
+impl InstanceTally {
+    pub(super) fn for_instance(id: &str) -> Self {
         Self { id: id.to_owned(), ..Self::default() }
     }
 
-    pub(super) fn start(&mut self, start: Started) -> Option<String> {
+    pub(super) fn add_start(&mut self, start: Started) -> Option<String> {
         self.from_the_start |= start.first && self.events == 0;
         None
     }
 
-    pub(super) fn event(&mut self, seq: Option<u64>) -> Option<String> {
+    pub(super) fn add_event(&mut self, seq: Option<u64>) -> Option<String> {
         self.events += 1;
         let seq = seq?;
         if seq == 0 {
             return Some("seq is 0; numbers begin at 1".to_owned());
         }
-        let last = self.held.ends().map_or(0, |(_, last)| last);
+        let last = self.held.first_and_last().map_or(0, |(_, last)| last);
         if !self.held.insert(seq) {
             return Some(format!("seq {seq} stands in two lines"));
         }
@@ -76,7 +76,7 @@ impl Tally {
         Some(format!("an event behind audit.stop at {}:{}", stop.file, stop.line))
     }
 
-    pub(super) fn loss(&mut self, loss: Option<Loss>) -> Option<String> {
+    pub(super) fn add_loss(&mut self, loss: Option<Loss>) -> Option<String> {
         let Some(Loss { first_seq: first, last_seq: last, overwritten, io_lost }) = loss else {
             return Some("audit.loss without first_seq, last_seq, overwritten, io_lost".to_owned());
         };
@@ -94,25 +94,25 @@ impl Tally {
         })
     }
 
-    pub(super) fn stop(
+    pub(super) fn add_stop(
         &mut self,
         totals: Option<Totals>,
         (file, number): (&str, u64),
     ) -> Option<String> {
-        self.stop = Some(Stopped { file: file.to_owned(), line: number, totals });
+        self.stop = Some(StopAccounting { file: file.to_owned(), line: number, totals });
         totals.is_none().then(|| "audit.stop without the whole accounting".to_owned())
     }
 
     /// Compares the numbers in lines with those that `audit.loss` and `audit.retired` lines name.
     /// Returns how many are in neither.
-    pub(super) fn settle_numbers(&self, removed: &Removed, report: &mut Verification) -> u64 {
+    pub(super) fn check_numbers(&self, removed: &RemovedSeqs, report: &mut Verification) -> u64 {
         if self.overwritten > 0 || self.io_lost > 0 {
             let (overwritten, io_lost) = (self.overwritten, self.io_lost);
             let lost = overwritten.saturating_add(io_lost);
             let events = if lost == 1 { "event" } else { "events" };
             let what =
                 format!("{lost} {events} lost: {overwritten} overwritten, {io_lost} io_lost");
-            report.find(None, Some(&self.id), what);
+            report.add_finding(None, Some(&self.id), what);
         }
         let mut ranges: Vec<(u64, u64)> =
             self.held.iter().chain(self.lost.iter().copied()).collect();
@@ -122,12 +122,13 @@ impl Tally {
         let mut expected = if self.from_the_start { 1 } else { first };
         let (mut unexplained, mut gaps) = (0_u64, 0);
         let mut gap = |between: (u64, u64), report: &mut Verification| {
-            for (first, last) in without(between, &removed.ranges) {
+            for (first, last) in subtract_seq_ranges(between, &removed.ranges) {
                 unexplained += last - first + 1;
                 gaps += 1;
                 if gaps <= GAPS_MAX {
-                    let what = format!("{} in no line and in no audit.loss", span(first, last));
-                    report.find(None, Some(&self.id), what);
+                    let what =
+                        format!("{} in no line and in no audit.loss", seq_range_text(first, last));
+                    report.add_finding(None, Some(&self.id), what);
                 }
             }
         };
@@ -135,9 +136,9 @@ impl Tally {
             if first > expected {
                 gap((expected, first - 1), report);
             } else if first < expected {
-                let numbers = span(first, last.min(expected - 1));
+                let numbers = seq_range_text(first, last.min(expected - 1));
                 let what = format!("{numbers} told as lost, and there or told twice");
-                report.find(None, Some(&self.id), what);
+                report.add_finding(None, Some(&self.id), what);
             }
             expected = expected.max(last.saturating_add(1));
         }
@@ -152,15 +153,15 @@ impl Tally {
         }
         if gaps > GAPS_MAX {
             let what = format!("{gaps} gaps; {unexplained} numbers in no line and no audit.loss");
-            report.find(None, Some(&self.id), what);
+            report.add_finding(None, Some(&self.id), what);
         }
         unexplained
     }
 
     /// Compares the accounting of `audit.stop` with itself and with the lines.
-    pub(super) fn settle_counts(&self, removed: &Removed, report: &mut Verification) {
-        let Some(Stopped { file, line, totals: Some(totals) }) = &self.stop else { return };
-        let mut find = |what| report.find(Some((file, *line)), Some(&self.id), what);
+    pub(super) fn check_counts(&self, removed: &RemovedSeqs, report: &mut Verification) {
+        let Some(StopAccounting { file, line, totals: Some(totals) }) = &self.stop else { return };
+        let mut find = |what| report.add_finding(Some((file, *line)), Some(&self.id), what);
         let (emitted, ends) = (totals.emitted, totals.ends());
         if emitted != ends {
             find(format!("audit.stop does not add up: {emitted} emitted, {ends} ends"));

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use super::ranges::{Ranges, without};
+use super::ranges::{SeqRanges, subtract_seq_ranges};
 use super::report::FINDINGS_MAX;
 use super::tally::GAPS_MAX;
 use super::*;
@@ -250,7 +250,8 @@ fn what_makes_a_beginning_and_what_makes_retention() {
 #[test]
 fn a_file_that_is_not_there_is_not_damaged() {
     use std::io::ErrorKind::{InvalidData, NotFound, Other, PermissionDenied, Unsupported};
-    let is = |kind: std::io::ErrorKind| is_damage(&Error::io("read", Path::new("x"), kind.into()));
+    let is =
+        |kind: std::io::ErrorKind| is_file_damage(&Error::io("read", Path::new("x"), kind.into()));
     assert_eq!([NotFound, PermissionDenied, Unsupported].map(is), [false; 3]);
     assert_eq!([InvalidData, Other].map(is), [true; 2]);
 }
@@ -302,7 +303,7 @@ fn ranges_without_ranges() {
         (&[(0, u64::MAX)], &[]),
     ];
     for (ranges, left) in cases {
-        assert_eq!(without((5, 9), ranges), left, "{ranges:?}");
+        assert_eq!(subtract_seq_ranges((5, 9), ranges), left, "{ranges:?}");
     }
 }
 
@@ -321,7 +322,7 @@ fn findings_are_bounded_and_counted() {
 fn ranges_are_sets() {
     let mut rng = fastrand::Rng::with_seed(5);
     for _ in 0..300 {
-        let (mut ranges, mut naive) = (Ranges::default(), std::collections::BTreeSet::new());
+        let (mut ranges, mut naive) = (SeqRanges::default(), std::collections::BTreeSet::new());
         for _ in 0..rng.usize(..40) {
             let n = rng.u64(1..40);
             assert_eq!(ranges.insert(n), naive.insert(n));
@@ -329,7 +330,7 @@ fn ranges_are_sets() {
         let held: Vec<u64> = ranges.0.iter().flat_map(|&(first, last)| first..=last).collect();
         assert!(held.iter().eq(&naive), "{ranges:?} {naive:?}", ranges = ranges.0);
         assert!(ranges.0.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0), "they do not touch");
-        assert_eq!(ranges.ends(), naive.first().copied().zip(naive.last().copied()));
+        assert_eq!(ranges.first_and_last(), naive.first().copied().zip(naive.last().copied()));
     }
 }
 

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::ops::Range;
 
-use super::extent::{Syntax, quoted_end, value_end};
+use super::extent::{ValueSyntax, quoted_end, value_end};
 use super::walk::{Fate, LooseWalk};
 use super::{Kind, Redactions, Sanitizer, floor_char_boundary, floor_word};
 
@@ -29,7 +29,7 @@ pub fn redacted(
     sanitizer: &Sanitizer,
     counts: &mut Redactions,
 ) -> Option<String> {
-    let mut bounded = Bounded::default();
+    let mut bounded = BoundedDebugText::default();
     let written = write!(bounded, "{value:?}");
     if written.is_err() && !bounded.is_full {
         return None;
@@ -37,7 +37,7 @@ pub fn redacted(
     if bounded.is_full {
         bounded.text.truncate(floor_word(&bounded.text, bounded.text.len()));
     }
-    let mut text = redact(&bounded.text, sanitizer, counts);
+    let mut text = redact_debug_text(&bounded.text, sanitizer, counts);
     if bounded.is_full {
         text.push_str(STOPPED);
     }
@@ -45,12 +45,12 @@ pub fn redacted(
 }
 
 #[derive(Default)]
-struct Bounded {
+struct BoundedDebugText {
     text: String,
     is_full: bool,
 }
 
-impl Write for Bounded {
+impl Write for BoundedDebugText {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         if self.is_full {
             return Err(fmt::Error);
@@ -63,7 +63,7 @@ impl Write for Bounded {
 }
 
 /// Returns `text` with `[REDACTED]` for every value whose field or whose neighbour names a secret.
-fn redact(text: &str, sanitizer: &Sanitizer, counts: &mut Redactions) -> String {
+fn redact_debug_text(text: &str, sanitizer: &Sanitizer, counts: &mut Redactions) -> String {
     let mut driver = DebugText {
         sanitizer,
         text,
@@ -122,7 +122,7 @@ impl DebugText<'_> {
         self.out.push_str(Kind::Key.placeholder());
         self.counts.add(Kind::Key);
         (self.copied, self.at) = (value.end, value.end);
-        self.walk.pass();
+        self.walk.skip_value();
     }
 
     /// Reads a colon, before which a key may be.
@@ -140,7 +140,7 @@ impl DebugText<'_> {
         }
         let is_number = self.text[start..].starts_with(|c: char| c == '-' || c.is_ascii_digit());
         if fate == Fate::Whole || fate == Fate::Texts && !is_number {
-            let end = value_end(self.text.as_bytes(), start, Syntax::Debug);
+            let end = value_end(self.text.as_bytes(), start, ValueSyntax::Debug);
             self.replace(start..end);
         }
     }
@@ -160,8 +160,10 @@ impl DebugText<'_> {
         let between = self.text.get(self.string.end..colon).unwrap_or("?");
         let is_quoted = !self.string.is_empty() && between.chars().all(is_around);
         let fate = match is_quoted {
-            true => self.walk.key(&unescaped(inside(&self.text[self.string.clone()]))),
-            false => self.walk.key(word),
+            true => self.walk.read_key(&unescape_debug_string(without_debug_quotes(
+                &self.text[self.string.clone()],
+            ))),
+            false => self.walk.read_key(word),
         };
         if is_secret { Fate::Whole } else { fate }
     }
@@ -171,12 +173,12 @@ impl DebugText<'_> {
         match byte {
             b'{' | b'[' | b'(' => {
                 let before = self.text.as_bytes()[..self.at].last();
-                self.walk.enter(byte, before.is_some_and(|&byte| is_of_word(byte)));
+                self.walk.enter(byte, before.is_some_and(|&byte| is_debug_word_byte(byte)));
             }
             b'}' | b']' | b')' => self.walk.leave(),
-            b',' => self.walk.separate(),
+            b',' => self.walk.read_comma(),
             b'"' | b'\'' => return self.read_string(),
-            _ if is_of_word(byte) => return self.read_word(),
+            _ if is_debug_word_byte(byte) => return self.read_word(),
             _ => {}
         }
         self.at += 1;
@@ -185,7 +187,7 @@ impl DebugText<'_> {
     fn read_word(&mut self) {
         let bytes = self.text.as_bytes();
         let start = self.at;
-        self.at += bytes[start..].iter().take_while(|&&byte| is_of_word(byte)).count();
+        self.at += bytes[start..].iter().take_while(|&&byte| is_debug_word_byte(byte)).count();
         let next = self.text[self.at..].trim_start().bytes().next();
         // A field, a path, or the name of a type.
         if !next.is_some_and(|next| b":{([\"'".contains(&next)) {
@@ -194,7 +196,7 @@ impl DebugText<'_> {
     }
 
     fn read_string(&mut self) {
-        let end = quoted_end(self.text.as_bytes(), self.at, Syntax::Debug);
+        let end = quoted_end(self.text.as_bytes(), self.at, ValueSyntax::Debug);
         // A lifetime or an apostrophe.
         if end > self.at + 1 {
             self.string = self.at..end;
@@ -208,7 +210,9 @@ impl DebugText<'_> {
 
     /// Passes a text or a number to the walk, because it may be the name of the next value.
     fn read_value(&mut self, value: Range<usize>) {
-        let next = self.walk.value(&unescaped(inside(&self.text[value.clone()])));
+        let next = self
+            .walk
+            .read_value(&unescape_debug_string(without_debug_quotes(&self.text[value.clone()])));
         let Some(next) = next.filter(|next| matches!(next.fate, Fate::Texts | Fate::Whole)) else {
             return;
         };
@@ -219,7 +223,7 @@ impl DebugText<'_> {
         if start == self.text.len() || next.fate == Fate::Texts && is_number {
             return;
         }
-        let end = value_end(self.text.as_bytes(), start, Syntax::Debug);
+        let end = value_end(self.text.as_bytes(), start, ValueSyntax::Debug);
         // If the text has several lines, the last value has a comma.
         let rest = self.text[end..].trim_start();
         let rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
@@ -229,12 +233,12 @@ impl DebugText<'_> {
     }
 }
 
-fn is_of_word(byte: u8) -> bool {
+fn is_debug_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_+-.&".contains(&byte) || !byte.is_ascii()
 }
 
 /// Returns a string without its quotes, or a word unchanged.
-fn inside(quoted: &str) -> &str {
+fn without_debug_quotes(quoted: &str) -> &str {
     match quoted.as_bytes() {
         [b'"', .., b'"'] | [b'\'', .., b'\''] => &quoted[1..quoted.len() - 1],
         [b'"' | b'\'', ..] => &quoted[1..],
@@ -243,7 +247,7 @@ fn inside(quoted: &str) -> &str {
 }
 
 /// Returns the text of a string without the escape sequences of `Debug`.
-fn unescaped(inside: &str) -> Cow<'_, str> {
+fn unescape_debug_string(inside: &str) -> Cow<'_, str> {
     if !inside.contains('\\') {
         return Cow::Borrowed(inside);
     }

@@ -3,7 +3,7 @@ use std::fmt;
 use super::*;
 
 fn redacted_text(text: &str) -> String {
-    redact(text, &Sanitizer::default(), &mut Redactions::default())
+    redact_debug_text(text, &Sanitizer::default(), &mut Redactions::default())
 }
 
 #[test]

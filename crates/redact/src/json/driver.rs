@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::DEPTH_MAX;
-use super::edits::{Edit, add_raw_matches, apply, gaps};
-use super::nested::{Nested, nested};
-use super::spelling::{Spot, decode, escaped};
-use super::tokens::{JsonToken, Malformed, Parser, Quoted};
-use crate::key_numbers::{KeyNumbers, write_placeholder};
+use super::edits::{Edit, add_raw_edits, apply_edits, gaps_between_edits};
+use super::nested::{NestedEdits, find_nested_edits};
+use super::spelling::{SpellingOffsets, decode_json_spelling, escape_json_spelling};
+use super::tokens::{JsonParser, JsonToken, MalformedJson, Quoted};
+use crate::key_numbers::{KeyNumbers, write_numbered_placeholder};
 use crate::walk::{Frame, Secrecy, Shape, Slot};
 use crate::{Kind, Match, Place, Redactions, Sanitizer};
 
@@ -21,16 +21,16 @@ pub(super) struct JsonDriver<'a> {
     /// The number of JSON strings around the text.
     depth: usize,
     edits: Vec<Edit>,
-    parser: Parser<'a>,
+    parser: JsonParser<'a>,
     /// The containers around the token.
-    levels: Vec<Level>,
+    levels: Vec<JsonLevel>,
     /// The slot of the next value, if it is under a key or the outermost.
     slot: Slot,
     /// Scratch.
     decoded: String,
 }
 
-struct Level {
+struct JsonLevel {
     is_list: bool,
     frame: Frame,
     numbers: KeyNumbers,
@@ -53,7 +53,7 @@ impl<'a> JsonDriver<'a> {
             json,
             depth,
             edits: Vec::new(),
-            parser: Parser::new(json),
+            parser: JsonParser::new(json),
             levels: Vec::new(),
             slot: Slot::at(if depth == 0 { sanitizer.root() } else { Place::default() }),
             decoded: String::new(),
@@ -61,51 +61,51 @@ impl<'a> JsonDriver<'a> {
     }
 
     /// Returns the edits in order, without overlaps.
-    pub(super) fn edits(mut self) -> Result<Vec<Edit>, Malformed> {
-        while let Some(token) = self.parser.next()? {
+    pub(super) fn find_edits(mut self) -> Result<Vec<Edit>, MalformedJson> {
+        while let Some(token) = self.parser.next_token()? {
             match token {
-                JsonToken::Key(key) => self.key(key),
-                JsonToken::Close => self.close(),
-                _ => self.value(token)?,
+                JsonToken::Key(key) => self.read_key(key),
+                JsonToken::Close => self.close_container(),
+                _ => self.read_value(token)?,
             }
         }
         Ok(self.edits)
     }
 
-    fn key(&mut self, key: Quoted) {
+    fn read_key(&mut self, key: Quoted) {
         let raw = &self.json[key.start..key.end];
-        let text = decode(raw, key.escaped, &mut self.decoded);
+        let text = decode_json_spelling(raw, key.escaped, &mut self.decoded);
         let level = self.levels.last_mut().expect("a key is in an object");
         self.slot = level.frame.member(self.sanitizer, text);
         if self.sanitizer.leaves(level.frame.place(), text) {
             return;
         }
-        let (mut spot, edits) = (Spot::new(raw), &mut self.edits);
+        let (mut spot, edits) = (SpellingOffsets::new(raw), &mut self.edits);
         let from = edits.len();
-        level.numbers.edits(self.sanitizer, text, self.counts, &mut |part, number| {
-            let with = numbered(part.kind, number);
-            let (start, end) = (spot.of(part.start), spot.of(part.end));
+        level.numbers.edit_key(self.sanitizer, text, self.counts, &mut |part, number| {
+            let with = placeholder_of_json_key(part.kind, number);
+            let (start, end) = (spot.raw_offset(part.start), spot.raw_offset(part.end));
             edits.push(Edit { start: key.start + start, end: key.start + end, with, kind: None });
         });
         if self.depth > 0 && key.escaped {
-            self.raw_key(key, from);
+            self.redact_raw_key(key, from);
         }
     }
 
     /// Redacts a key as it is spelled, in addition to its decoded text. It is replaced as a whole
     /// if it matches, because it has only one number.
-    fn raw_key(&mut self, key: Quoted, from: usize) {
-        let found = gaps(key.start..key.end, &self.edits[from..])
+    fn redact_raw_key(&mut self, key: Quoted, from: usize) {
+        let found = gaps_between_edits(key.start..key.end, &self.edits[from..])
             .find_map(|gap| self.sanitizer.matches(&self.json[gap]).next());
         if let (Some(found), Some(level)) = (found, self.levels.last_mut()) {
-            let with = numbered(found.kind, level.numbers.next(found.kind));
+            let with = placeholder_of_json_key(found.kind, level.numbers.next_number(found.kind));
             self.counts.add(found.kind);
             self.edits.truncate(from);
             self.edits.push(Edit { start: key.start, end: key.end, with, kind: None });
         }
     }
 
-    fn close(&mut self) {
+    fn close_container(&mut self) {
         let closed = self.levels.pop();
         if let (Some((start, from)), Some(level)) =
             (closed.and_then(|level| level.is_value), self.levels.last_mut())
@@ -114,21 +114,23 @@ impl<'a> JsonDriver<'a> {
         }
     }
 
-    fn value(&mut self, token: JsonToken) -> Result<(), Malformed> {
+    fn read_value(&mut self, token: JsonToken) -> Result<(), MalformedJson> {
         let (start, from) = (self.parser.token_start(), self.edits.len());
-        let slot = self.slot(token)?;
+        let slot = self.next_slot(token)?;
         match token {
             JsonToken::Literal => {}
-            _ if self.goes(slot, token) => self.replace_value(start, from, "\"[REDACTED]\"")?,
-            JsonToken::String(string) => self.string(string, slot),
+            _ if self.is_replaced_whole(slot, token) => {
+                self.replace_value(start, from, "\"[REDACTED]\"")?
+            }
+            JsonToken::String(string) => self.redact_string(string, slot),
             JsonToken::Open if self.levels.len() == DEPTH_MAX => {
                 self.replace_value(start, from, "\"[TOO_DEEP]\"")?;
             }
             JsonToken::Open => {
-                self.open(slot, start, from);
+                self.open_container(slot, start, from);
                 return Ok(());
             }
-            JsonToken::Number => self.number(slot, start),
+            JsonToken::Number => self.redact_number(slot, start),
             JsonToken::Key(_) | JsonToken::Close => {}
         }
         if let Some(level) = self.levels.last_mut().filter(|_| slot.is_value()) {
@@ -138,16 +140,20 @@ impl<'a> JsonDriver<'a> {
     }
 
     /// Returns the slot of the value that was read last.
-    fn slot(&mut self, token: JsonToken) -> Result<Slot, Malformed> {
+    fn next_slot(&mut self, token: JsonToken) -> Result<Slot, MalformedJson> {
         let slot = match self.levels.last_mut() {
             Some(level) if level.is_list => level.frame.element(),
             _ => std::mem::take(&mut self.slot),
         };
-        Ok(if slot.needs_to_be_last() && !self.is_last(token)? { slot.unnamed() } else { slot })
+        Ok(if slot.needs_to_be_last() && !self.is_last_in_list(token)? {
+            slot.unnamed()
+        } else {
+            slot
+        })
     }
 
     /// Returns whether the value that was read last is replaced as a whole.
-    fn goes(&self, slot: Slot, token: JsonToken) -> bool {
+    fn is_replaced_whole(&self, slot: Slot, token: JsonToken) -> bool {
         match token {
             JsonToken::String(_) => slot.loses(Shape::Text),
             JsonToken::Open => slot.loses(Shape::Container),
@@ -155,15 +161,15 @@ impl<'a> JsonDriver<'a> {
             // redacted now.
             JsonToken::Number => {
                 slot.loses(Shape::Number)
-                    || slot.loses(Shape::Text) && self.found_in_number(slot).is_some()
+                    || slot.loses(Shape::Text) && self.match_in_number(slot).is_some()
             }
             _ => false,
         }
     }
 
-    fn open(&mut self, slot: Slot, start: usize, from: usize) {
+    fn open_container(&mut self, slot: Slot, start: usize, from: usize) {
         let is_list = self.json.as_bytes()[start] == b'[';
-        self.levels.push(Level {
+        self.levels.push(JsonLevel {
             is_list,
             frame: if is_list { slot.list(None) } else { slot.object() },
             numbers: KeyNumbers::default(),
@@ -172,8 +178,8 @@ impl<'a> JsonDriver<'a> {
         });
     }
 
-    fn number(&mut self, slot: Slot, start: usize) {
-        if let Some(found) = self.found_in_number(slot) {
+    fn redact_number(&mut self, slot: Slot, start: usize) {
+        if let Some(found) = self.match_in_number(slot) {
             let (end, kind) = (self.parser.token_end(), Some(found.kind));
             let with = self.sanitizer.placeholder(found.kind, found.of(&self.json[start..end]));
             let with = format!("\"{}\"", with.as_str()).into();
@@ -183,7 +189,7 @@ impl<'a> JsonDriver<'a> {
 
     /// Returns what the rules find in the number that was read last. That is a card if the key is
     /// one of a card. Inside a string the number is a text, in which any rule may match.
-    fn found_in_number(&self, slot: Slot) -> Option<Match> {
+    fn match_in_number(&self, slot: Slot) -> Option<Match> {
         if slot.is_allowed() || self.depth == 0 && !slot.may_be_card() {
             return None;
         }
@@ -198,7 +204,7 @@ impl<'a> JsonDriver<'a> {
         start: usize,
         from: usize,
         with: &'static str,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), MalformedJson> {
         if matches!(self.json.as_bytes()[start], b'{' | b'[') {
             self.parser.skip_container()?;
         }
@@ -208,7 +214,7 @@ impl<'a> JsonDriver<'a> {
     }
 
     /// Returns whether a value is the last of its list.
-    fn is_last(&self, token: JsonToken) -> Result<bool, Malformed> {
+    fn is_last_in_list(&self, token: JsonToken) -> Result<bool, MalformedJson> {
         let mut ahead = self.parser.clone();
         if matches!(token, JsonToken::Open) {
             ahead.skip_container()?;
@@ -216,9 +222,9 @@ impl<'a> JsonDriver<'a> {
         Ok(self.json[ahead.token_end()..].trim_start().starts_with(']'))
     }
 
-    fn string(&mut self, string: Quoted, slot: Slot) {
+    fn redact_string(&mut self, string: Quoted, slot: Slot) {
         let raw = &self.json[string.start..string.end];
-        let text = decode(raw, string.escaped, &mut self.decoded);
+        let text = decode_json_spelling(raw, string.escaped, &mut self.decoded);
         if self.sanitizer.leaves(slot.place(), text) {
             return;
         }
@@ -227,24 +233,24 @@ impl<'a> JsonDriver<'a> {
         {
             level.frame.name(self.sanitizer.secrecy(text));
         }
-        let nested = nested(self.sanitizer, text, self.depth + 1, self.counts);
-        let Nested { edits, is_json } = nested.unwrap_or_else(|| {
+        let nested = find_nested_edits(self.sanitizer, text, self.depth + 1, self.counts);
+        let NestedEdits { edits, is_json } = nested.unwrap_or_else(|| {
             let edit = |found: Match| {
                 let with = self.sanitizer.placeholder(found.kind, found.of(text)).0;
                 Edit { start: found.start, end: found.end, with, kind: Some(found.kind) }
             };
-            Nested { edits: self.sanitizer.matches(text).map(edit).collect(), is_json: false }
+            NestedEdits { edits: self.sanitizer.matches(text).map(edit).collect(), is_json: false }
         });
-        let mut spot = Spot::new(raw);
+        let mut spot = SpellingOffsets::new(raw);
         let in_json = |edit: Edit| Edit {
-            start: string.start + spot.of(edit.start),
-            end: string.start + spot.of(edit.end),
-            with: escaped(edit.with),
+            start: string.start + spot.raw_offset(edit.start),
+            end: string.start + spot.raw_offset(edit.end),
+            with: escape_json_spelling(edit.with),
             kind: edit.kind,
         };
         let mut edits: Vec<_> = edits.into_iter().map(in_json).collect();
         if self.depth > 0 && !is_json {
-            self.redact_raw(string, &mut edits);
+            self.redact_raw_string(string, &mut edits);
         }
         self.edits.append(&mut edits);
         if slot.is_name() {
@@ -254,15 +260,15 @@ impl<'a> JsonDriver<'a> {
 
     /// Redacts what matches as it is spelled in a string that is inside another one. If an edit
     /// inserts text, it is escaped here.
-    fn redact_raw(&mut self, string: Quoted, edits: &mut Vec<Edit>) {
+    fn redact_raw_string(&mut self, string: Quoted, edits: &mut Vec<Edit>) {
         for edit in edits.iter_mut() {
             let (mut raw, mut with) = (Vec::new(), String::new());
-            add_raw_matches(self.sanitizer, &edit.with, 0..edit.with.len(), &mut raw);
-            apply(&edit.with, &raw, &mut with, self.counts);
+            add_raw_edits(self.sanitizer, &edit.with, 0..edit.with.len(), &mut raw);
+            apply_edits(&edit.with, &raw, &mut with, self.counts);
             edit.with = with.into();
         }
         if string.escaped {
-            add_raw_matches(self.sanitizer, self.json, string.start..string.end, edits);
+            add_raw_edits(self.sanitizer, self.json, string.start..string.end, edits);
         }
     }
 
@@ -296,11 +302,11 @@ impl<'a> JsonDriver<'a> {
 }
 
 /// Returns the placeholder of a key.
-fn numbered(kind: Kind, number: u32) -> Cow<'static, str> {
+fn placeholder_of_json_key(kind: Kind, number: u32) -> Cow<'static, str> {
     let mut with = Cow::Borrowed(kind.placeholder());
     if number > 1 {
         with = String::new().into();
-        write_placeholder(kind, number, &mut |piece| with.to_mut().push_str(piece));
+        write_numbered_placeholder(kind, number, &mut |piece| with.to_mut().push_str(piece));
     }
     with
 }

@@ -7,22 +7,22 @@
 
 use std::borrow::Cow;
 
-use super::spelling::{decode, redact_decoded};
-use crate::extent::{Syntax, value_end};
+use super::spelling::{decode_json_spelling, redact_json_spelling};
+use crate::extent::{ValueSyntax, value_end};
 use crate::walk::{Fate, LooseWalk};
 use crate::{Kind, Redactions, Sanitizer};
 
 /// The replacement of a sensitive key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Quotes {
+pub(super) enum PlaceholderQuotes {
     /// `"[REDACTED]"`, because the line may be JSON if it is repaired.
     Put,
     /// `[REDACTED]`, in the quotes of the value, because a text keeps every byte around it.
     Kept,
 }
 
-impl Quotes {
-    fn redacted(self, value: &str) -> &'static str {
+impl PlaceholderQuotes {
+    fn quoted_placeholder(self, value: &str) -> &'static str {
         match (self, value.as_bytes()) {
             (Self::Kept, [b'\'', .., b'\'']) => "'[REDACTED]'",
             (Self::Kept, [b'"', .., b'"']) | (Self::Put, _) => "\"[REDACTED]\"",
@@ -32,15 +32,15 @@ impl Quotes {
 }
 
 /// Appends the redacted line. If that is redacted again, nothing changes.
-pub(super) fn redact(
+pub(super) fn redact_malformed_text(
     sanitizer: &Sanitizer,
     line: &str,
-    quotes: Quotes,
+    quotes: PlaceholderQuotes,
     out: &mut String,
     counts: &mut Redactions,
 ) {
     let mut pieces = String::with_capacity(line.len());
-    Pieces {
+    MalformedPieces {
         sanitizer,
         line,
         quotes,
@@ -57,15 +57,15 @@ impl Sanitizer {
     /// Appends a text that may contain JSON without being JSON, redacted like a line that does not
     /// parse.
     pub fn redact_malformed(&self, text: &str, out: &mut String) {
-        redact(self, text, Quotes::Put, out, &mut Redactions::default());
+        redact_malformed_text(self, text, PlaceholderQuotes::Put, out, &mut Redactions::default());
     }
 }
 
 /// The driver: the pieces of a line, between any two quotes.
-struct Pieces<'a> {
+struct MalformedPieces<'a> {
     sanitizer: &'a Sanitizer,
     line: &'a str,
-    quotes: Quotes,
+    quotes: PlaceholderQuotes,
     walk: LooseWalk<'a>,
     /// The open strings, each but the last with JSON in it.
     strings: Vec<OpenString>,
@@ -106,17 +106,17 @@ enum Read {
     Text { start: usize, end: usize },
 }
 
-impl Pieces<'_> {
+impl MalformedPieces<'_> {
     fn redact(&mut self) {
         let (mut at, mut quoted) = (0, false);
         loop {
             let bytes = self.line.as_bytes();
             let end = memchr::memchr2(b'"', b'\'', &bytes[at..]).map(|ahead| at + ahead);
             let piece = &self.line[at..end.unwrap_or(self.line.len())];
-            redact_piece(self.sanitizer, piece, self.out, self.counts);
+            redact_malformed_piece(self.sanitizer, piece, self.out, self.counts);
             let Some(end) = end else { return };
             self.out.push_str(&self.line[end..=end]);
-            let value = self.value_that_goes(piece, quoted, end);
+            let value = self.value_to_redact(piece, quoted, end);
             at = end + 1;
             if let Some((start, end)) = value {
                 self.replace(at, start, end);
@@ -131,21 +131,21 @@ impl Pieces<'_> {
     fn replace(&mut self, at: usize, start: usize, end: usize) {
         self.out.push_str(&self.line[at..start]);
         let value = &self.line[start..end];
-        let redacted = self.quotes.redacted(value);
+        let redacted = self.quotes.quoted_placeholder(value);
         self.out.push_str(redacted);
         if value != redacted {
             self.counts.add(Kind::Key);
         }
-        self.walk.pass();
+        self.walk.skip_value();
     }
 
     /// Reads a piece that ends with the quote at `end`. Returns the value after it, if the piece
     /// causes that to be redacted whole.
-    fn value_that_goes(&mut self, piece: &str, quoted: bool, end: usize) -> Option<(usize, usize)> {
+    fn value_to_redact(&mut self, piece: &str, quoted: bool, end: usize) -> Option<(usize, usize)> {
         let read = self.follow_strings(piece, end);
         let at = end + 1;
         let is_key = quoted && read != Read::Structure && self.is_secret(piece);
-        let by_key = if is_key { value_behind_key(self.line, at) } else { None };
+        let by_key = if is_key { value_after_malformed_key(self.line, at) } else { None };
         let by_walk = match read {
             Read::Text { start, end } => self.read_text(&unescaped(&self.line[start..end]), at),
             Read::Structure | Read::PartOfText => None,
@@ -176,7 +176,7 @@ impl Pieces<'_> {
             }
             _ => true,
         };
-        if is_between_strings && is_structure(piece) {
+        if is_between_strings && is_structure_piece(piece) {
             self.read_structure(piece);
             if ended.is_none() {
                 if let Some(open) = self.strings.last_mut() {
@@ -198,7 +198,7 @@ impl Pieces<'_> {
 
     fn is_secret(&self, piece: &str) -> bool {
         let mut scratch = String::new();
-        let text = decode(piece, piece.contains('\\'), &mut scratch);
+        let text = decode_json_spelling(piece, piece.contains('\\'), &mut scratch);
         let is_secret = |name: &str| self.sanitizer.classify(name).is_secret();
         is_secret(text) || (text.contains('\\') && is_secret(&text.replace('\\', "")))
     }
@@ -209,12 +209,12 @@ impl Pieces<'_> {
         let goes = |fate| matches!(fate, Fate::Texts | Fate::Whole);
         let rest = self.line[at..].trim_start();
         if rest.starts_with(':') {
-            let fate = self.walk.key(name);
-            return goes(fate).then(|| (fate, value_behind_key(self.line, at)));
+            let fate = self.walk.read_key(name);
+            return goes(fate).then(|| (fate, value_after_malformed_key(self.line, at)));
         }
-        let next = self.walk.value(name).filter(|next| goes(next.fate))?;
+        let next = self.walk.read_value(name).filter(|next| goes(next.fate))?;
         let start = self.line.len() - rest.strip_prefix(',')?.trim_start().len();
-        let value = value_at(self.line, start)?;
+        let value = malformed_value_at(self.line, start)?;
         let rest = self.line[value.1..].trim_start();
         let is_last = rest.is_empty() || rest.starts_with([']', ')']);
         (is_last || !next.needs_to_be_last).then_some((next.fate, Some(value)))
@@ -225,12 +225,12 @@ impl Pieces<'_> {
         let mut is_in_word = false;
         for byte in piece.bytes() {
             let was_in_word = is_in_word;
-            is_in_word = is_of_word(byte);
+            is_in_word = is_malformed_word_byte(byte);
             match byte {
                 b'{' | b'[' | b'(' => self.walk.enter(byte, was_in_word),
                 b'}' | b']' | b')' => self.walk.leave(),
-                b',' => self.walk.separate(),
-                _ if is_in_word && !was_in_word => self.walk.pass(),
+                b',' => self.walk.read_comma(),
+                _ if is_in_word && !was_in_word => self.walk.skip_value(),
                 _ => {}
             }
         }
@@ -243,20 +243,20 @@ fn unescaped(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut scratch = String::new();
-    Cow::Owned(decode(text, true, &mut scratch).replace('\\', ""))
+    Cow::Owned(decode_json_spelling(text, true, &mut scratch).replace('\\', ""))
 }
 
-fn is_of_word(byte: u8) -> bool {
+fn is_malformed_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)
 }
 
 /// Returns whether a piece is between strings. Such a piece has brackets, commas and colons, and
 /// after the first of them words and numbers.
-fn is_structure(piece: &str) -> bool {
+fn is_structure_piece(piece: &str) -> bool {
     let is_sign = |byte: u8| b"{}[](),:".contains(&byte);
     let piece = piece.trim_end_matches('\\').trim().as_bytes();
     piece.first().is_some_and(|&first| is_sign(first))
-        && piece.iter().all(|&b| is_sign(b) || is_of_word(b) || b.is_ascii_whitespace())
+        && piece.iter().all(|&b| is_sign(b) || is_malformed_word_byte(b) || b.is_ascii_whitespace())
 }
 
 /// The number of times that a piece is redacted until nothing changes. The worst known piece needs
@@ -266,16 +266,21 @@ const ROUNDS_MAX: usize = 8;
 
 /// Redacts a piece as it is spelled and decoded until neither changes. It may match in only one of
 /// the two forms, and a replacement in one makes boundaries for the other.
-fn redact_piece(sanitizer: &Sanitizer, piece: &str, out: &mut String, counts: &mut Redactions) {
+fn redact_malformed_piece(
+    sanitizer: &Sanitizer,
+    piece: &str,
+    out: &mut String,
+    counts: &mut Redactions,
+) {
     if !piece.contains('\\') {
         return sanitizer.redact_text(piece, out, counts);
     }
     let mut found = Redactions::default();
     let (mut current, mut scratch) = (piece.to_owned(), String::new());
     for _ in 0..ROUNDS_MAX {
-        let text = decode(&current, true, &mut scratch);
+        let text = decode_json_spelling(&current, true, &mut scratch);
         let (mut half, mut next) = (String::new(), String::with_capacity(current.len()));
-        redact_decoded(sanitizer, &current, text, &mut half, &mut found);
+        redact_json_spelling(sanitizer, &current, text, &mut half, &mut found);
         sanitizer.redact_text(&half, &mut next, &mut found);
         if next == current {
             counts.merge(&found);
@@ -289,27 +294,27 @@ fn redact_piece(sanitizer: &Sanitizer, piece: &str, out: &mut String, counts: &m
 
 /// Returns the place of the value of the key whose closing quote is before `from`. Returns `None`
 /// if there is no value or if it may stay.
-fn value_behind_key(line: &str, from: usize) -> Option<(usize, usize)> {
+fn value_after_malformed_key(line: &str, from: usize) -> Option<(usize, usize)> {
     let behind_key = line[from..].trim_start();
     let start = match behind_key.strip_prefix(':') {
         // If a value is missing or cut off by an extra comma, it may be what comes next.
         Some(rest) => rest.trim_start_matches(|c: char| c.is_whitespace() || ",}]".contains(c)),
         // In a list of names only a comma or the end of the list follows.
-        None if is_last_of_list(behind_key) => return None,
+        None if is_name_in_malformed_list(behind_key) => return None,
         None => behind_key.trim_start_matches(|c: char| c.is_whitespace() || ":}]".contains(c)),
     };
-    value_at(line, line.len() - start.len())
+    malformed_value_at(line, line.len() - start.len())
 }
 
 /// Returns the place of the value that begins at `start`. Returns `None` if there is no value or if
 /// it may stay.
-fn value_at(line: &str, start: usize) -> Option<(usize, usize)> {
-    let value = line[start..value_end(line.as_bytes(), start, Syntax::Json)].trim_end();
+fn malformed_value_at(line: &str, start: usize) -> Option<(usize, usize)> {
+    let value = line[start..value_end(line.as_bytes(), start, ValueSyntax::Json)].trim_end();
     (!matches!(value, "" | "true" | "false" | "null")).then_some((start, start + value.len()))
 }
 
 /// Returns whether what follows a string makes it an element of a list of names.
-fn is_last_of_list(behind: &str) -> bool {
+fn is_name_in_malformed_list(behind: &str) -> bool {
     let rest = behind.strip_prefix(['}', ']']).unwrap_or(behind);
     behind.starts_with(',') || (rest.len() < behind.len() && !rest.trim_start().starts_with(':'))
 }

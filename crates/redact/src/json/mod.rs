@@ -8,10 +8,10 @@ mod spelling;
 mod tokens;
 
 use driver::JsonDriver;
-use edits::apply;
-use malformed::Quotes;
+use edits::apply_edits;
+use malformed::PlaceholderQuotes;
 pub use nested::redact_nested;
-use tokens::Malformed;
+use tokens::MalformedJson;
 
 use super::{Redactions, Sanitizer};
 
@@ -43,64 +43,70 @@ impl Sanitizer {
     /// strings read decoded. The value after every quoted sensitive key is redacted too. Any other
     /// line is text.
     pub fn redact_line(&self, line: &str, out: &mut String, counts: &mut Redactions) -> LineKind {
-        redact_line(self, line, out, counts)
+        redact_json_or_text_line(self, line, out, counts)
     }
 }
 
-fn redact_line(
+fn redact_json_or_text_line(
     sanitizer: &Sanitizer,
     line: &str,
     out: &mut String,
     counts: &mut Redactions,
 ) -> LineKind {
-    if !begins_as_json(line) {
+    if !begins_as_json_line(line) {
         let start = out.len();
         sanitizer.redact_text(line, out, counts);
-        if begins_as_json(&out[start..]) {
+        if begins_as_json_line(&out[start..]) {
             // A placeholder is first now. A second redaction would take its bracket for the
             // beginning of JSON, so the line is redacted as JSON at once.
             let text = out.split_off(start);
-            redact_malformed(sanitizer, &text, out, counts);
+            redact_malformed_line(sanitizer, &text, out, counts);
         }
         return LineKind::Text;
     }
-    if redact_json(sanitizer, line, out, counts).is_ok() {
+    if redact_json_line(sanitizer, line, out, counts).is_ok() {
         return LineKind::Json;
     }
-    redact_malformed(sanitizer, line, out, counts);
+    redact_malformed_line(sanitizer, line, out, counts);
     LineKind::NotQuiteJson
 }
 
-fn begins_as_json(line: &str) -> bool {
-    line.trim_start_matches(is_blank).starts_with(['{', '[', '"'])
+fn begins_as_json_line(line: &str) -> bool {
+    line.trim_start_matches(is_blank_before_json).starts_with(['{', '[', '"'])
 }
 
-fn is_blank(c: char) -> bool {
+fn is_blank_before_json(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '\u{FEFF}'
 }
 
 /// Redacts a line that does not parse. If the line parses after it lost a value, it is redacted as
 /// JSON besides, as a second redaction would.
-fn redact_malformed(sanitizer: &Sanitizer, line: &str, out: &mut String, counts: &mut Redactions) {
+fn redact_malformed_line(
+    sanitizer: &Sanitizer,
+    line: &str,
+    out: &mut String,
+    counts: &mut Redactions,
+) {
     let mut mended = String::with_capacity(line.len());
-    malformed::redact(sanitizer, line, Quotes::Put, &mut mended, counts);
-    if redact_json(sanitizer, &mended, out, counts).is_err() {
+    malformed::redact_malformed_text(sanitizer, line, PlaceholderQuotes::Put, &mut mended, counts);
+    if redact_json_line(sanitizer, &mended, out, counts).is_err() {
         out.push_str(&mended);
     }
 }
 
 /// Appends the redacted line, or nothing if it turns out not to be JSON.
-fn redact_json(
+fn redact_json_line(
     sanitizer: &Sanitizer,
     line: &str,
     out: &mut String,
     counts: &mut Redactions,
-) -> Result<(), Malformed> {
+) -> Result<(), MalformedJson> {
     let json = line.strip_prefix('\u{FEFF}').unwrap_or(line);
     let before = counts.clone();
-    let edits =
-        JsonDriver::new(sanitizer, json, 0, counts).edits().inspect_err(|_| *counts = before)?;
+    let edits = JsonDriver::new(sanitizer, json, 0, counts)
+        .find_edits()
+        .inspect_err(|_| *counts = before)?;
     out.push_str(&line[..line.len() - json.len()]);
-    apply(json, &edits, out, counts);
+    apply_edits(json, &edits, out, counts);
     Ok(())
 }

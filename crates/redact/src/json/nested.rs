@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::driver::JsonDriver;
-use super::edits::{Edit, apply, difference};
-use super::is_blank;
-use super::malformed::{self, Quotes};
+use super::edits::{Edit, apply_edits, shortest_edit_between};
+use super::is_blank_before_json;
+use super::malformed::{self, PlaceholderQuotes};
 use crate::keys::KeyClass;
 use crate::walk::Secrecy;
 use crate::{Redactions, Sanitizer};
@@ -21,40 +21,40 @@ pub fn redact_nested<'t>(
     text: &'t str,
     counts: &mut Redactions,
 ) -> Option<Cow<'t, str>> {
-    let edits = nested(sanitizer, text, 1, counts)?.edits;
+    let edits = find_nested_edits(sanitizer, text, 1, counts)?.edits;
     if edits.is_empty() {
         return Some(Cow::Borrowed(text));
     }
     let mut out = String::with_capacity(text.len());
-    apply(text, &edits, &mut out, counts);
+    apply_edits(text, &edits, &mut out, counts);
     Some(out.into())
 }
 
 /// What has to be redacted in a string that begins like JSON.
-pub(super) struct Nested {
+pub(super) struct NestedEdits {
     pub(super) edits: Vec<Edit>,
     pub(super) is_json: bool,
 }
 
 /// Returns what [`redact_nested`] replaces, `depth` strings deep.
-pub(super) fn nested(
+pub(super) fn find_nested_edits(
     sanitizer: &Sanitizer,
     text: &str,
     depth: usize,
     counts: &mut Redactions,
-) -> Option<Nested> {
-    let json = text.trim_start_matches(is_blank);
+) -> Option<NestedEdits> {
+    let json = text.trim_start_matches(is_blank_before_json);
     let begins = json.starts_with(['{', '[', '"', '`']);
-    if depth > NESTED_MAX || !begins || !tells_more_as_json(sanitizer, json) {
+    if depth > NESTED_MAX || !begins || !must_read_nested_json(sanitizer, json) {
         return None;
     }
     let before = counts.clone();
-    if let Ok(mut edits) = JsonDriver::new(sanitizer, json, depth, counts).edits() {
+    if let Ok(mut edits) = JsonDriver::new(sanitizer, json, depth, counts).find_edits() {
         let offset = text.len() - json.len();
         for edit in &mut edits {
             (edit.start, edit.end) = (edit.start + offset, edit.end + offset);
         }
-        return Some(Nested { edits, is_json: true });
+        return Some(NestedEdits { edits, is_json: true });
     }
     counts.clone_from(&before);
     // Prose is quoted and bracketed too: `[INST]`, `"Hello," she said`.
@@ -64,14 +64,23 @@ pub(super) fn nested(
         return None;
     }
     let mut redacted = String::with_capacity(text.len());
-    malformed::redact(sanitizer, text, Quotes::Kept, &mut redacted, counts);
-    Some(Nested { edits: difference(text, redacted).into_iter().collect(), is_json: false })
+    malformed::redact_malformed_text(
+        sanitizer,
+        text,
+        PlaceholderQuotes::Kept,
+        &mut redacted,
+        counts,
+    );
+    Some(NestedEdits {
+        edits: shortest_edit_between(text, redacted).into_iter().collect(),
+        is_json: false,
+    })
 }
 
 /// Returns whether a text that may be JSON has to be examined as JSON. That is so if a key in it
 /// decides on a value, if it has an escape sequence, or if a rule matches. The match may be a
 /// number.
-fn tells_more_as_json(sanitizer: &Sanitizer, text: &str) -> bool {
+fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
     let bytes = text.as_bytes();
     if memchr::memchr(b'\\', bytes).is_some() {
         return true;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::tokens::escape;
+use super::tokens::parse_json_escape;
 use crate::{Redactions, Sanitizer};
 
 /// Escapes a text for a JSON string.
-pub(super) fn escaped(text: Cow<'static, str>) -> Cow<'static, str> {
+pub(super) fn escape_json_spelling(text: Cow<'static, str>) -> Cow<'static, str> {
     if !text.contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) {
         return text;
     }
@@ -15,18 +15,18 @@ pub(super) fn escaped(text: Cow<'static, str>) -> Cow<'static, str> {
 }
 
 /// Appends the string `raw`, redacted. Its decoded text is `text`.
-pub(super) fn redact_decoded(
+pub(super) fn redact_json_spelling(
     sanitizer: &Sanitizer,
     raw: &str,
     text: &str,
     out: &mut String,
     counts: &mut Redactions,
 ) {
-    let (mut spot, mut copied) = (Spot::new(raw), 0);
+    let (mut spot, mut copied) = (SpellingOffsets::new(raw), 0);
     for found in sanitizer.matches(text) {
-        out.push_str(&raw[copied..spot.of(found.start)]);
+        out.push_str(&raw[copied..spot.raw_offset(found.start)]);
         out.push_str(sanitizer.placeholder(found.kind, found.of(text)).as_str());
-        copied = spot.of(found.end);
+        copied = spot.raw_offset(found.end);
         counts.add(found.kind);
     }
     out.push_str(&raw[copied..]);
@@ -35,13 +35,17 @@ pub(super) fn redact_decoded(
 /// Returns the decoded text of a JSON string, either borrowed or in `scratch`.
 ///
 /// A lone surrogate reads as U+FFFD. If a backslash begins no escape sequence, it reads as itself.
-pub(super) fn decode<'t>(raw: &'t str, escaped: bool, scratch: &'t mut String) -> &'t str {
+pub(super) fn decode_json_spelling<'t>(
+    raw: &'t str,
+    escaped: bool,
+    scratch: &'t mut String,
+) -> &'t str {
     if !escaped {
         return raw;
     }
     scratch.clear();
     let mut rest = raw;
-    while let Some((c, length)) = first_char(rest) {
+    while let Some((c, length)) = first_char_of_spelling(rest) {
         scratch.push(c);
         rest = &rest[length..];
     }
@@ -49,29 +53,30 @@ pub(super) fn decode<'t>(raw: &'t str, escaped: bool, scratch: &'t mut String) -
 }
 
 /// Returns the first character of a decoded string, and its length in the string as it is spelled.
-fn first_char(raw: &str) -> Option<(char, usize)> {
+fn first_char_of_spelling(raw: &str) -> Option<(char, usize)> {
     let c = raw.chars().next()?;
-    let escape = (c == '\\').then(|| escape(raw.as_bytes())).flatten();
+    let escape = (c == '\\').then(|| parse_json_escape(raw.as_bytes())).flatten();
     Some(escape.map_or((c, c.len_utf8()), |escape| (escape.stands_for, escape.length)))
 }
 
 /// A spot in a JSON string, found by the same spot in its decoded text. With it, what is not
 /// replaced keeps its escapes.
-pub(super) struct Spot<'t> {
+pub(super) struct SpellingOffsets<'t> {
     raw: &'t str,
     at: usize,
     decoded: usize,
 }
 
-impl<'t> Spot<'t> {
+impl<'t> SpellingOffsets<'t> {
     pub(super) fn new(raw: &'t str) -> Self {
         Self { raw, at: 0, decoded: 0 }
     }
 
     /// Returns the spot in the spelled string. Spots must be asked for in order.
-    pub(super) fn of(&mut self, decoded: usize) -> usize {
+    pub(super) fn raw_offset(&mut self, decoded: usize) -> usize {
         while self.decoded < decoded {
-            let (c, length) = first_char(&self.raw[self.at..]).expect("the spot is in the string");
+            let (c, length) =
+                first_char_of_spelling(&self.raw[self.at..]).expect("the spot is in the string");
             self.decoded += c.len_utf8();
             self.at += length;
         }

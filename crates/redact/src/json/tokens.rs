@@ -28,10 +28,10 @@ pub(super) struct Quoted {
 
 /// The text is not JSON.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Malformed;
+pub(super) struct MalformedJson;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Expect {
+enum ExpectedToken {
     Value,
     /// An item of the container, or its end.
     FirstItem,
@@ -41,23 +41,23 @@ enum Expect {
 
 /// Reads one JSON value and the white space around it.
 #[derive(Clone)]
-pub(super) struct Parser<'t> {
+pub(super) struct JsonParser<'t> {
     text: &'t [u8],
     at: usize,
     token_start: usize,
     /// The closing brackets that are still expected.
     closing: Vec<u8>,
-    expect: Expect,
+    expect: ExpectedToken,
 }
 
-impl<'t> Parser<'t> {
+impl<'t> JsonParser<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self {
             text: text.as_bytes(),
             at: 0,
             token_start: 0,
             closing: Vec::new(),
-            expect: Expect::Value,
+            expect: ExpectedToken::Value,
         }
     }
 
@@ -72,51 +72,51 @@ impl<'t> Parser<'t> {
     }
 
     /// Returns the next token, or `None` at the end of the text.
-    pub(super) fn next(&mut self) -> Result<Option<JsonToken>, Malformed> {
+    pub(super) fn next_token(&mut self) -> Result<Option<JsonToken>, MalformedJson> {
         self.skip_space();
         let closing = self.closing.last().copied();
         self.token_start = self.at;
-        if closing.is_some() && self.expect != Expect::Value && self.peek() == closing {
+        if closing.is_some() && self.expect != ExpectedToken::Value && self.peek() == closing {
             self.at += 1;
             self.closing.pop();
-            self.expect = Expect::Separator;
+            self.expect = ExpectedToken::Separator;
             return Ok(Some(JsonToken::Close));
         }
-        if self.expect == Expect::Separator {
+        if self.expect == ExpectedToken::Separator {
             match closing {
                 None if self.at == self.text.len() => return Ok(None),
-                Some(_) => self.take(b',')?,
-                None => return Err(Malformed),
+                Some(_) => self.expect_byte(b',')?,
+                None => return Err(MalformedJson),
             }
             self.skip_space();
             self.token_start = self.at;
         }
-        if self.expect != Expect::Value && closing == Some(b'}') {
+        if self.expect != ExpectedToken::Value && closing == Some(b'}') {
             return self.key().map(Some);
         }
         self.value().map(Some)
     }
 
     /// Reads to the end of the container that was opened last.
-    pub(super) fn skip_container(&mut self) -> Result<(), Malformed> {
+    pub(super) fn skip_container(&mut self) -> Result<(), MalformedJson> {
         let level = self.closing.len();
         while self.closing.len() >= level {
-            self.next()?;
+            self.next_token()?;
         }
         Ok(())
     }
 
-    fn key(&mut self) -> Result<JsonToken, Malformed> {
+    fn key(&mut self) -> Result<JsonToken, MalformedJson> {
         let key = self.string()?;
         self.skip_space();
-        self.take(b':')?;
-        self.expect = Expect::Value;
+        self.expect_byte(b':')?;
+        self.expect = ExpectedToken::Value;
         Ok(JsonToken::Key(key))
     }
 
-    fn value(&mut self) -> Result<JsonToken, Malformed> {
-        self.expect = Expect::Separator;
-        match self.peek().ok_or(Malformed)? {
+    fn value(&mut self) -> Result<JsonToken, MalformedJson> {
+        self.expect = ExpectedToken::Separator;
+        match self.peek().ok_or(MalformedJson)? {
             b'{' => Ok(self.open(b'}')),
             b'[' => Ok(self.open(b']')),
             b'"' => self.string().map(JsonToken::String),
@@ -130,19 +130,19 @@ impl<'t> Parser<'t> {
     fn open(&mut self, closing: u8) -> JsonToken {
         self.at += 1;
         self.closing.push(closing);
-        self.expect = Expect::FirstItem;
+        self.expect = ExpectedToken::FirstItem;
         JsonToken::Open
     }
 
-    fn literal(&mut self, name: &[u8]) -> Result<JsonToken, Malformed> {
+    fn literal(&mut self, name: &[u8]) -> Result<JsonToken, MalformedJson> {
         if !self.text[self.at..].starts_with(name) {
-            return Err(Malformed);
+            return Err(MalformedJson);
         }
         self.at += name.len();
         Ok(JsonToken::Literal)
     }
 
-    fn number(&mut self) -> Result<JsonToken, Malformed> {
+    fn number(&mut self) -> Result<JsonToken, MalformedJson> {
         self.skip_if(b"-");
         if !self.skip_if(b"0") {
             self.digits()?;
@@ -157,23 +157,23 @@ impl<'t> Parser<'t> {
         Ok(JsonToken::Number)
     }
 
-    fn digits(&mut self) -> Result<(), Malformed> {
+    fn digits(&mut self) -> Result<(), MalformedJson> {
         let count = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
-        if count == 0 { Err(Malformed) } else { Ok(()) }
+        if count == 0 { Err(MalformedJson) } else { Ok(()) }
     }
 
-    fn string(&mut self) -> Result<Quoted, Malformed> {
-        self.take(b'"')?;
+    fn string(&mut self) -> Result<Quoted, MalformedJson> {
+        self.expect_byte(b'"')?;
         let (start, mut escaped) = (self.at, false);
         loop {
-            match self.peek().ok_or(Malformed)? {
+            match self.peek().ok_or(MalformedJson)? {
                 b'"' => break,
                 b'\\' => {
                     escaped = true;
                     self.escape()?;
                 }
-                0..0x20 => return Err(Malformed),
+                0..0x20 => return Err(MalformedJson),
                 _ => self.at += 1,
             }
         }
@@ -181,10 +181,10 @@ impl<'t> Parser<'t> {
         Ok(Quoted { start, end: self.at - 1, escaped })
     }
 
-    fn escape(&mut self) -> Result<(), Malformed> {
-        let escape = escape(&self.text[self.at..]).ok_or(Malformed)?;
+    fn escape(&mut self) -> Result<(), MalformedJson> {
+        let escape = parse_json_escape(&self.text[self.at..]).ok_or(MalformedJson)?;
         if escape.lone_surrogate {
-            return Err(Malformed);
+            return Err(MalformedJson);
         }
         self.at += escape.length;
         Ok(())
@@ -200,8 +200,8 @@ impl<'t> Parser<'t> {
         skipped
     }
 
-    fn take(&mut self, byte: u8) -> Result<(), Malformed> {
-        if self.skip_if(&[byte]) { Ok(()) } else { Err(Malformed) }
+    fn expect_byte(&mut self, byte: u8) -> Result<(), MalformedJson> {
+        if self.skip_if(&[byte]) { Ok(()) } else { Err(MalformedJson) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -210,7 +210,7 @@ impl<'t> Parser<'t> {
 }
 
 /// What an escape sequence spells.
-pub(super) struct Escape {
+pub(super) struct JsonEscape {
     pub(super) stands_for: char,
     /// In bytes, the backslash included.
     pub(super) length: usize,
@@ -220,7 +220,7 @@ pub(super) struct Escape {
 
 /// Returns the escape sequence at the beginning of the text, which is a backslash. Returns `None`
 /// if JSON has no such sequence.
-pub(super) fn escape(text: &[u8]) -> Option<Escape> {
+pub(super) fn parse_json_escape(text: &[u8]) -> Option<JsonEscape> {
     let stands_for = match *text.get(1)? {
         byte @ (b'"' | b'\\' | b'/') => char::from(byte),
         b'b' => '\u{8}',
@@ -228,28 +228,31 @@ pub(super) fn escape(text: &[u8]) -> Option<Escape> {
         b'n' => '\n',
         b'r' => '\r',
         b't' => '\t',
-        b'u' => return unicode_escape(text),
+        b'u' => return parse_unicode_escape(text),
         _ => return None,
     };
-    Some(Escape { stands_for, length: 2, lone_surrogate: false })
+    Some(JsonEscape { stands_for, length: 2, lone_surrogate: false })
 }
 
-fn unicode_escape(text: &[u8]) -> Option<Escape> {
-    let unit = code_unit(text)?;
+fn parse_unicode_escape(text: &[u8]) -> Option<JsonEscape> {
+    let unit = parse_escaped_code_unit(text)?;
     if let Some(stands_for) = char::from_u32(unit) {
-        return Some(Escape { stands_for, length: 6, lone_surrogate: false });
+        return Some(JsonEscape { stands_for, length: 6, lone_surrogate: false });
     }
-    let low = code_unit(&text[6..]).filter(|low| (0xDC00..0xE000).contains(low) && unit < 0xDC00);
+    let low = parse_escaped_code_unit(&text[6..])
+        .filter(|low| (0xDC00..0xE000).contains(low) && unit < 0xDC00);
     let pair =
         low.and_then(|low| char::from_u32(0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00)));
     Some(match pair {
-        Some(stands_for) => Escape { stands_for, length: 12, lone_surrogate: false },
-        None => Escape { stands_for: char::REPLACEMENT_CHARACTER, length: 6, lone_surrogate: true },
+        Some(stands_for) => JsonEscape { stands_for, length: 12, lone_surrogate: false },
+        None => {
+            JsonEscape { stands_for: char::REPLACEMENT_CHARACTER, length: 6, lone_surrogate: true }
+        }
     })
 }
 
 /// Returns the value of `\uXXXX` at the beginning of the text.
-fn code_unit(text: &[u8]) -> Option<u32> {
+fn parse_escaped_code_unit(text: &[u8]) -> Option<u32> {
     text.strip_prefix(b"\\u")?
         .get(..4)?
         .iter()
@@ -261,12 +264,12 @@ mod tests {
     use super::*;
 
     fn parses(text: &str) -> bool {
-        let mut parser = Parser::new(text);
+        let mut parser = JsonParser::new(text);
         loop {
-            match parser.next() {
+            match parser.next_token() {
                 Ok(Some(_)) => {}
                 Ok(None) => return true,
-                Err(Malformed) => return false,
+                Err(MalformedJson) => return false,
             }
         }
     }

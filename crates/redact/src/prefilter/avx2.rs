@@ -4,7 +4,10 @@
 use std::arch::x86_64::*;
 
 use super::buckets::Buckets;
-use super::{Block, Candidates, FOREIGN, PLACE, Prefilter, WORD, is, is_foreign};
+use super::{
+    CandidateBlock, Candidates, FOREIGN, PLACE, Prefilter, WORD, has_byte_class,
+    may_begin_non_ascii,
+};
 
 /// The number of places that are decided together.
 const SPAN: usize = super::SPAN / 2;
@@ -16,21 +19,21 @@ const HALF_BLOCK: usize = HALF + PLACE - 1;
 
 /// See [`Candidates::advance`].
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn advance(
+pub(super) fn advance_avx2(
     candidates: &mut Candidates,
     filter: &Prefilter,
     bytes: &[u8],
     edge: usize,
 ) -> bool {
-    candidates.advance_by(filter, bytes, edge, |candidates| {
-        candidates.take(scan(filter, bytes, candidates.behind, edge));
+    candidates.advance_with(filter, bytes, edge, |candidates| {
+        candidates.take_block(scan_avx2(filter, bytes, candidates.behind, edge));
     })
 }
 
 /// Returns whether a text of six to [`TINY`] bytes lacks all that a match would need.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn is_plain(bytes: &[u8]) -> bool {
+pub(super) fn lacks_telling_bytes_avx2(bytes: &[u8]) -> bool {
     let length = bytes.len();
     let eight = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
     let four = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap_or_default());
@@ -77,17 +80,17 @@ static TELLING: ([u8; 16], [u8; 16]) = {
     (low, high)
 };
 
-/// See [`Prefilter::of_short`].
+/// See [`Prefilter::scan_short_text`].
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn of_short(filter: &Prefilter, bytes: &[u8]) -> Block {
-    let mut block = scan(filter, bytes, 0, 0);
+pub(super) fn scan_short_text_avx2(filter: &Prefilter, bytes: &[u8]) -> CandidateBlock {
+    let mut block = scan_avx2(filter, bytes, 0, 0);
     while !block.is_empty() {
         if filter.is_candidate(bytes, block.first(), 0) {
             return block;
         }
-        block.pass();
+        block.remove_first();
         if block.is_empty() {
-            block = scan(filter, bytes, block.behind(), 0);
+            block = scan_avx2(filter, bytes, block.first_undecided(), 0);
         }
     }
     block
@@ -96,16 +99,21 @@ pub(super) fn of_short(filter: &Prefilter, bytes: &[u8]) -> Block {
 /// See [`Prefilter::scan_portable`].
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn scan(filter: &Prefilter, bytes: &[u8], from: usize, edge: usize) -> Block {
+pub(super) fn scan_avx2(
+    filter: &Prefilter,
+    bytes: &[u8],
+    from: usize,
+    edge: usize,
+) -> CandidateBlock {
     let length = bytes.len();
     if from + FOREIGN > length {
-        return Block { base: length, bits: 0 };
+        return CandidateBlock { base: length, bits: 0 };
     }
     if length < BLOCK {
-        let bits = short(filter, bytes, edge);
+        let bits = decide_short_text_avx2(filter, bytes, edge);
         // No place is after the last bit.
         let bits = if from < SPAN { bits & (!0 << from) } else { 0 };
-        return Block::of_half(0, bits);
+        return CandidateBlock::from_half(0, bits);
     }
     let (mut at, last) = (from, length - BLOCK);
     while at + FOREIGN <= length {
@@ -113,29 +121,33 @@ pub(super) fn scan(filter: &Prefilter, bytes: &[u8], from: usize, edge: usize) -
         let base = at.min(last);
         // SAFETY: the block and three bytes more are inside the text.
         let place = |i: usize| unsafe { _mm256_loadu_si256(bytes.as_ptr().add(base + i).cast()) };
-        let beside =
-            Beside { starts: 1, follows: follows(bytes, base, edge), edge: bit(edge, base) };
-        let (bits, foreign) = decide(filter, [place(0), place(1), place(2), place(3)], beside);
+        let beside = WordContext {
+            starts: 1,
+            follows: word_before_bit_avx2(bytes, base, edge),
+            edge: edge_bit_avx2(edge, base),
+        };
+        let (bits, foreign) =
+            decide_places_avx2(filter, [place(0), place(1), place(2), place(3)], beside);
         let bits = bits | foreign;
         if at <= last {
             if bits != 0 {
-                return Block::of_half(base, bits);
+                return CandidateBlock::from_half(base, bits);
             }
         } else {
-            let end = u32::from(is_foreign(bytes, length - FOREIGN)) << (SPAN - 1);
+            let end = u32::from(may_begin_non_ascii(bytes, length - FOREIGN)) << (SPAN - 1);
             let base = base + 1;
-            return Block::of_half(base, (bits >> 1 | end) & (!0 << (at - base)));
+            return CandidateBlock::from_half(base, (bits >> 1 | end) & (!0 << (at - base)));
         }
         at += SPAN;
     }
-    Block { base: length, bits: 0 }
+    CandidateBlock { base: length, bits: 0 }
 }
 
 /// Decides the places of a text that is shorter than a block and has at least four bytes.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn short(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 {
+fn decide_short_text_avx2(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 {
     let length = bytes.len();
-    let end = u32::from(is_foreign(bytes, length - FOREIGN)) << (length - FOREIGN);
+    let end = u32::from(may_begin_non_ascii(bytes, length - FOREIGN)) << (length - FOREIGN);
     // Half of the vectors is the beginning of the text, half its end.
     let (place, second, decided) = if length >= HALF_BLOCK {
         let second = length - HALF_BLOCK;
@@ -170,19 +182,19 @@ fn short(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 {
         // Too few bytes of the last places are visible.
         (place, second, length.min(16) + 1 - PLACE)
     };
-    let beside = Beside {
+    let beside = WordContext {
         starts: 1 | 1 << HALF,
-        follows: follows(bytes, second, edge) << HALF,
-        edge: bit(edge, 0) & (u32::MAX >> HALF) | bit(edge, second) << HALF,
+        follows: word_before_bit_avx2(bytes, second, edge) << HALF,
+        edge: edge_bit_avx2(edge, 0) & (u32::MAX >> HALF) | edge_bit_avx2(edge, second) << HALF,
     };
-    let (bits, foreign) = decide(filter, place, beside);
+    let (bits, foreign) = decide_places_avx2(filter, place, beside);
     let decided = (1 << decided) - 1;
     let both = |bits: u32| (bits & decided) | (bits >> HALF & decided) << second;
     both(bits | foreign) | end
 }
 
 /// What is beside the places of vectors, a bit for each.
-struct Beside {
+struct WordContext {
     /// The byte before them is not in the vectors,
     starts: u32,
     /// but is part of a word.
@@ -193,14 +205,14 @@ struct Beside {
 
 /// Returns whether a letter, a digit or an underscore of the segment is before `at`.
 #[inline]
-fn follows(bytes: &[u8], at: usize, edge: usize) -> u32 {
-    u32::from(at > edge && is(bytes[at - 1], WORD))
+fn word_before_bit_avx2(bytes: &[u8], at: usize, edge: usize) -> u32 {
+    u32::from(at > edge && has_byte_class(bytes[at - 1], WORD))
 }
 
 /// Returns the bit of the place `edge` among those from `at` on. If `edge` is before them, it was
 /// decided earlier, and the bit does not matter.
 #[inline]
-fn bit(edge: usize, at: usize) -> u32 {
+fn edge_bit_avx2(edge: usize, at: usize) -> u32 {
     1_u32.checked_shl(edge.wrapping_sub(at) as u32).unwrap_or(0)
 }
 
@@ -215,13 +227,17 @@ static WORDS: ([u8; 16], [u8; 16]) = (
 /// may begin.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn decide(filter: &Prefilter, place: [__m256i; PLACE], beside: Beside) -> (u32, u32) {
+fn decide_places_avx2(
+    filter: &Prefilter,
+    place: [__m256i; PLACE],
+    beside: WordContext,
+) -> (u32, u32) {
     let upper =
         place.map(|bytes| _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15)));
     // A shuffle gives zero for bytes outside ASCII.
     let of = |(low, high): (&[u8; 16], &[u8; 16]), i: usize| {
-        let low = _mm256_shuffle_epi8(table(low), place[i]);
-        _mm256_and_si256(low, _mm256_shuffle_epi8(table(high), upper[i]))
+        let low = _mm256_shuffle_epi8(broadcast_table_avx2(low), place[i]);
+        _mm256_and_si256(low, _mm256_shuffle_epi8(broadcast_table_avx2(high), upper[i]))
     };
     let none = |buckets: __m256i| {
         _mm256_movemask_epi8(_mm256_cmpeq_epi8(buckets, _mm256_setzero_si256())) as u32
@@ -236,12 +252,12 @@ fn decide(filter: &Prefilter, place: [__m256i; PLACE], beside: Beside) -> (u32, 
         _mm256_or_si256(some(&filter.tables.anywhere[0]), some(&filter.tables.anywhere[1]));
     let bits = !none(some(&filter.tables.words)) & begins | !none(anywhere);
     let is_ascii = _mm256_movemask_epi8(place[0]) == 0;
-    (bits, if is_ascii { 0 } else { foreign(place[0], place[1]) })
+    (bits, if is_ascii { 0 } else { non_ascii_places_avx2(place[0], place[1]) })
 }
 
-/// Returns the places for which [`is_foreign`] holds.
+/// Returns the places for which [`may_begin_non_ascii`] holds.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn foreign(first: __m256i, second: __m256i) -> u32 {
+pub(super) fn non_ascii_places_avx2(first: __m256i, second: __m256i) -> u32 {
     let byte = |byte: u8| _mm256_set1_epi8(byte as i8);
     // From 0xD9 on, except eight from 0xE2 on.
     let from_d9 = _mm256_and_si256(_mm256_cmpgt_epi8(first, byte(0xD8)), first);
@@ -257,7 +273,7 @@ pub(super) fn foreign(first: __m256i, second: __m256i) -> u32 {
 /// Loads a table into both halves of a vector, which are shuffled separately.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn table(table: &[u8; 16]) -> __m256i {
+fn broadcast_table_avx2(table: &[u8; 16]) -> __m256i {
     // SAFETY: the table has sixteen bytes.
     _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
 }

@@ -1,23 +1,23 @@
 //! The tables with which vectors find the places at which a trigger may be.
 
-use super::{PLACE, Pattern, weight};
+use super::{PLACE, TriggerPattern, byte_weight};
 
 /// The buckets of triggers.
 #[derive(Debug)]
-pub(super) struct Tables {
+pub(super) struct BucketTables {
     /// Triggers at the beginning of a word.
     pub(super) words: Buckets,
     /// The others.
     pub(super) anywhere: [Buckets; 2],
 }
 
-impl Tables {
-    pub(super) fn new<'p>(patterns: impl Iterator<Item = &'p Pattern> + Clone) -> Self {
+impl BucketTables {
+    pub(super) fn new<'p>(patterns: impl Iterator<Item = &'p TriggerPattern> + Clone) -> Self {
         let of_words = |is_word| patterns.clone().filter(move |pattern| pattern.is_word == is_word);
-        let anywhere = sorted(of_words(false), 16);
+        let anywhere = sort_into_buckets(of_words(false), 16);
         Self {
-            words: Buckets::of_sets(&sorted(of_words(true), 8)),
-            anywhere: [0, 8].map(|i| Buckets::of_sets(anywhere.get(i..).unwrap_or_default())),
+            words: Buckets::from_sets(&sort_into_buckets(of_words(true), 8)),
+            anywhere: [0, 8].map(|i| Buckets::from_sets(anywhere.get(i..).unwrap_or_default())),
         }
     }
 }
@@ -28,11 +28,11 @@ impl Tables {
 pub(super) struct Buckets {
     pub(super) low: [[u8; 16]; PLACE],
     pub(super) high: [[u8; 16]; PLACE],
-    pub(super) exact: Exact,
+    pub(super) exact: WholeByteTables,
 }
 
 impl Buckets {
-    fn of_sets(buckets: &[Sets]) -> Self {
+    fn from_sets(buckets: &[ByteSets]) -> Self {
         let table = |i: usize, half: fn((u16, u16)) -> u16| {
             std::array::from_fn(|value| {
                 let has =
@@ -40,7 +40,7 @@ impl Buckets {
                 (0..8).map(|bucket| has(bucket) << bucket).sum()
             })
         };
-        let exact = |of: &dyn Fn(&Sets) -> u128| {
+        let exact = |of: &dyn Fn(&ByteSets) -> u128| {
             std::array::from_fn(|byte| {
                 let has = |b: usize| buckets.get(b).map_or(0, |b| (of(b) >> byte & 1) as u8);
                 (0..8).map(|bucket| has(bucket) << bucket).sum()
@@ -49,7 +49,7 @@ impl Buckets {
         Self {
             low: std::array::from_fn(|i| table(i, |halves| halves.0)),
             high: std::array::from_fn(|i| table(i, |halves| halves.1)),
-            exact: Exact {
+            exact: WholeByteTables {
                 bytes: std::array::from_fn(|i| exact(&|sets| sets.bytes[i])),
                 heads: exact(&|sets| sets.heads),
             },
@@ -60,27 +60,27 @@ impl Buckets {
 /// Tables by the byte itself, if it is ASCII, for each byte of a place, and by the first two mixed.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
-pub(super) struct Exact {
+pub(super) struct WholeByteTables {
     pub(super) bytes: [[u8; 128]; PLACE],
     pub(super) heads: [u8; 128],
 }
 
 /// Mixes two ASCII bytes into one.
-fn mixed(first: u8, second: u8) -> u8 {
+fn mix_two_bytes(first: u8, second: u8) -> u8 {
     (first << 2 ^ second) & 0x7F
 }
 
 /// The bytes of some patterns, a bit for each: their lower and upper halves, the bytes, and the first
 /// two mixed.
 #[derive(Clone, Copy, Default)]
-struct Sets {
+struct ByteSets {
     halves: [(u16, u16); PLACE],
     bytes: [u128; PLACE],
     heads: u128,
 }
 
-impl Sets {
-    fn of(pattern: &Pattern) -> Self {
+impl ByteSets {
+    fn from_pattern(pattern: &TriggerPattern) -> Self {
         let halves = pattern.bytes.map(|set| {
             let bits = |half: fn(u8) -> u8| set.iter().fold(0, |all, byte| all | 1 << half(*byte));
             (bits(|byte| byte & 15), bits(|byte| byte >> 4))
@@ -90,12 +90,12 @@ impl Sets {
             pattern.bytes.iter().all(|set| set.iter().all(|byte| (1..0x80).contains(byte)))
         );
         let [first, second, ..] = pattern.bytes;
-        let heads = first.iter().flat_map(|a| second.iter().map(|b| mixed(*a, *b)));
+        let heads = first.iter().flat_map(|a| second.iter().map(|b| mix_two_bytes(*a, *b)));
         let bytes = pattern.bytes.map(|set| set.iter().fold(0, |all, byte| all | 1 << byte));
         Self { halves, bytes, heads: heads.fold(0, |all, head| all | 1 << head) }
     }
 
-    fn or(self, other: Self) -> Self {
+    fn union(self, other: Self) -> Self {
         let half = |i: usize| {
             let ((low, high), (other_low, other_high)) = (self.halves[i], other.halves[i]);
             (low | other_low, high | other_high)
@@ -108,7 +108,7 @@ impl Sets {
     }
 
     /// Returns how often places have such bytes, in arbitrary units.
-    fn rate(self, weights: &HalfWeights) -> f32 {
+    fn weight(self, weights: &HalfWeights) -> f32 {
         let of = |(low, high): (u16, u16)| -> f32 {
             let rows = weights.0.iter().enumerate().filter(|(row, _)| high >> row & 1 == 1);
             let [first, second] = low.to_le_bytes().map(usize::from);
@@ -126,7 +126,7 @@ impl HalfWeights {
     fn new() -> Self {
         let sum = |high: usize, part: usize, lows: usize| -> f32 {
             let lows = (0..8).filter(|low| lows >> low & 1 == 1);
-            lows.map(|low| weight((high << 4 | part << 3 | low) as u8) as f32).sum()
+            lows.map(|low| byte_weight((high << 4 | part << 3 | low) as u8) as f32).sum()
         };
         let row = |high| [0, 1].map(|part| std::array::from_fn(|lows| sum(high, part, lows)));
         Self(std::array::from_fn(row))
@@ -136,14 +136,19 @@ impl HalfWeights {
 /// Sorts patterns into so many buckets that few places are mistaken for one. At first each pattern
 /// has a bucket. Then the two buckets that add the least together become one, until so many are
 /// left.
-fn sorted<'p>(patterns: impl Iterator<Item = &'p Pattern>, count: usize) -> Vec<Sets> {
+fn sort_into_buckets<'p>(
+    patterns: impl Iterator<Item = &'p TriggerPattern>,
+    count: usize,
+) -> Vec<ByteSets> {
     let weights = HalfWeights::new();
-    let rated = |sets: Sets| (sets, sets.rate(&weights));
-    let mut buckets: Vec<_> = patterns.map(|pattern| rated(Sets::of(pattern))).collect();
+    let rated = |sets: ByteSets| (sets, sets.weight(&weights));
+    let mut buckets: Vec<_> =
+        patterns.map(|pattern| rated(ByteSets::from_pattern(pattern))).collect();
     // The later bucket that fits best with each, and what both add together.
-    let best = |buckets: &[(Sets, f32)], i: usize| {
-        let more =
-            |j: usize| buckets[i].0.or(buckets[j].0).rate(&weights) - buckets[i].1 - buckets[j].1;
+    let best = |buckets: &[(ByteSets, f32)], i: usize| {
+        let more = |j: usize| {
+            buckets[i].0.union(buckets[j].0).weight(&weights) - buckets[i].1 - buckets[j].1
+        };
         let all = (i + 1..buckets.len()).map(|j| (j, more(j)));
         all.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((i, f32::INFINITY))
     };
@@ -152,7 +157,7 @@ fn sorted<'p>(patterns: impl Iterator<Item = &'p Pattern>, count: usize) -> Vec<
         let least = (0..pairs.len()).min_by(|&a, &b| pairs[a].1.total_cmp(&pairs[b].1));
         let Some(one) = least else { break };
         let other = pairs[one].0;
-        buckets[one] = rated(buckets[one].0.or(buckets[other].0));
+        buckets[one] = rated(buckets[one].0.union(buckets[other].0));
         let last = buckets.len() - 1;
         buckets.swap_remove(other);
         pairs.swap_remove(other);
@@ -160,8 +165,9 @@ fn sorted<'p>(patterns: impl Iterator<Item = &'p Pattern>, count: usize) -> Vec<
             if i == one || i == other || [one, other, last].contains(&pairs[i].0) {
                 pairs[i] = best(&buckets, i);
             } else if i < one {
-                let more =
-                    buckets[i].0.or(buckets[one].0).rate(&weights) - buckets[i].1 - buckets[one].1;
+                let more = buckets[i].0.union(buckets[one].0).weight(&weights)
+                    - buckets[i].1
+                    - buckets[one].1;
                 if more < pairs[i].1 {
                     pairs[i] = (one, more);
                 }

@@ -24,17 +24,17 @@ mod avx512;
 mod buckets;
 
 #[cfg(target_arch = "x86_64")]
-use buckets::Tables;
+use buckets::BucketTables;
 
-use super::bytes::{WORD, is, is_digit_lead};
-use super::steps::step;
+use super::bytes::{WORD, has_byte_class, is_digit_lead_byte};
+use super::steps::count_steps;
 
 /// The number of bytes that are examined at each place.
 pub(super) const PLACE: usize = 4;
 
 /// What the filter searches: four bytes, each one of a set.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pattern {
+pub(super) struct TriggerPattern {
     pub(super) bytes: [&'static [u8]; PLACE],
     /// No letter, digit or underscore is before it.
     pub(super) is_word: bool,
@@ -44,19 +44,19 @@ pub(super) struct Pattern {
 #[derive(Debug)]
 pub(super) struct Prefilter {
     #[cfg(target_arch = "x86_64")]
-    tables: Tables,
+    tables: BucketTables,
     /// By each byte of a place, the triggers that have it there.
-    triggers: Box<[[Triggers; 256]; PLACE]>,
+    triggers: Box<[[TriggerSet; 256]; PLACE]>,
     /// Those that may be inside of a word, and all.
-    places: [Triggers; 2],
-    vectors: Vectors,
+    places: [TriggerSet; 2],
+    vectors: InstructionSet,
 }
 
 /// Some triggers, a bit for each by its number. The last one is that of [`NUMBER`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Triggers([u64; 4]);
+pub(super) struct TriggerSet([u64; 4]);
 
-impl Triggers {
+impl TriggerSet {
     /// The most patterns that can be distinguished, apart from [`NUMBER`].
     const MAX: usize = 255;
     const BUT_NUMBER: Self = Self([!0, !0, !0, !0 >> 1]);
@@ -92,13 +92,14 @@ impl Triggers {
 const DIGITS: &[u8] = b"0123456789";
 
 /// The beginning of a card or a social security number, if its first digits are ASCII.
-const NUMBER: Pattern = Pattern { bytes: [DIGITS, DIGITS, DIGITS, b"0123456789- "], is_word: true };
+const NUMBER: TriggerPattern =
+    TriggerPattern { bytes: [DIGITS, DIGITS, DIGITS, b"0123456789- "], is_word: true };
 
 /// Returns whether the bytes after three digits may continue a number of a rule. Every such number
 /// has at least eleven bytes. Between its digits are only hyphens, white space and what is not
 /// ASCII. It does not begin like a date that ends with its day.
 #[inline]
-pub(super) fn may_be_number(text: &[u8], at: usize) -> bool {
+pub(super) fn may_begin_number(text: &[u8], at: usize) -> bool {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let Some(text) = text.get(at..).and_then(|text| text.first_chunk::<11>()) else { return false };
     let next = u64::from_le_bytes(std::array::from_fn(|i| text[3 + i]));
@@ -119,17 +120,17 @@ const SPAN: usize = 64;
 ///
 /// It is small enough to be returned in two registers, because it is computed for every text.
 #[derive(Clone, Copy, Debug, Default)]
-struct Block {
+struct CandidateBlock {
     /// The place of bit 0.
     base: usize,
     bits: u64,
 }
 
-impl Block {
+impl CandidateBlock {
     /// Makes a block of half as many places.
     #[cfg(target_arch = "x86_64")]
     #[inline]
-    fn of_half(base: usize, bits: u32) -> Self {
+    fn from_half(base: usize, bits: u32) -> Self {
         // The places before them are not candidates.
         Self { base: base.wrapping_sub(SPAN / 2), bits: u64::from(bits) << (SPAN / 2) }
     }
@@ -148,13 +149,13 @@ impl Block {
 
     /// Removes the first candidate.
     #[inline]
-    fn pass(&mut self) {
+    fn remove_first(&mut self) {
         self.bits &= self.bits.wrapping_sub(1);
     }
 
     /// Returns the first place that was not decided.
     #[inline]
-    fn behind(self) -> usize {
+    fn first_undecided(self) -> usize {
         self.base.wrapping_add(SPAN)
     }
 }
@@ -168,9 +169,9 @@ const AHEAD: usize = 16;
 /// cuts blocks off, they are examined again.
 #[derive(Clone, Debug)]
 pub(super) struct Candidates {
-    block: Block,
+    block: CandidateBlock,
     /// The blocks after it that have candidates: those from `next` to `count`.
-    ahead: [Block; AHEAD],
+    ahead: [CandidateBlock; AHEAD],
     next: usize,
     count: usize,
     /// The first place that was not examined.
@@ -182,20 +183,20 @@ pub(super) struct Candidates {
 impl Candidates {
     /// Returns all candidates from this place on.
     #[inline]
-    pub(super) fn from(at: usize) -> Self {
-        let none = Block::default();
+    pub(super) fn starting_at(at: usize) -> Self {
+        let none = CandidateBlock::default();
         Self { block: none, ahead: [none; AHEAD], next: 0, count: 0, behind: at, width: 1 }
     }
 
     /// Returns all candidates of a text, or `None` if there are none, as in most texts.
     #[inline]
-    pub(super) fn of_text(filter: &Prefilter, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn for_text(filter: &Prefilter, bytes: &[u8]) -> Option<Self> {
         if bytes.len() >= SPAN {
-            let mut all = Self { width: AHEAD, ..Self::from(0) };
+            let mut all = Self { width: AHEAD, ..Self::starting_at(0) };
             return all.advance(filter, bytes, 0).then_some(all);
         }
-        let block = filter.of_short(bytes);
-        (!block.is_empty()).then(|| Self { block, ..Self::from(block.behind()) })
+        let block = filter.scan_short_text(bytes);
+        (!block.is_empty()).then(|| Self { block, ..Self::starting_at(block.first_undecided()) })
     }
 
     /// Returns the next candidate. `edge` is the beginning of the segment: text before it does not
@@ -204,7 +205,7 @@ impl Candidates {
     pub(super) fn next(&mut self, filter: &Prefilter, bytes: &[u8], edge: usize) -> Option<usize> {
         self.advance(filter, bytes, edge).then(|| {
             let next = self.block.first();
-            self.block.pass();
+            self.block.remove_first();
             next
         })
     }
@@ -215,20 +216,24 @@ impl Candidates {
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         match filter.vectors {
-            // SAFETY: the machine has the instructions that `of_machine` checks.
-            Vectors::Avx512 => return unsafe { avx512::advance(self, filter, bytes, edge) },
+            // SAFETY: the machine has the instructions that `detect` checks.
+            InstructionSet::Avx512 => {
+                return unsafe { avx512::advance_avx512(self, filter, bytes, edge) };
+            }
             // SAFETY: as above.
-            Vectors::Avx2 => return unsafe { avx2::advance(self, filter, bytes, edge) },
-            Vectors::None => {}
+            InstructionSet::Avx2 => {
+                return unsafe { avx2::advance_avx2(self, filter, bytes, edge) };
+            }
+            InstructionSet::None => {}
         }
-        self.advance_by(filter, bytes, edge, |all| {
-            all.take(filter.scan_portable(bytes, all.behind, edge));
+        self.advance_with(filter, bytes, edge, |all| {
+            all.take_block(filter.scan_portable(bytes, all.behind, edge));
         })
     }
 
     /// Advances with `look`, which examines the next blocks. Compiled for each set of instructions.
     #[inline(always)]
-    fn advance_by(
+    fn advance_with(
         &mut self,
         filter: &Prefilter,
         bytes: &[u8],
@@ -237,11 +242,11 @@ impl Candidates {
     ) -> bool {
         loop {
             while !self.block.is_empty() {
-                step(1);
+                count_steps(1);
                 if filter.is_candidate(bytes, self.block.first(), edge) {
                     return true;
                 }
-                self.block.pass();
+                self.block.remove_first();
             }
             while self.next == self.count {
                 if bytes.len() < MATCH_BYTES_MIN || self.behind + FOREIGN > bytes.len() {
@@ -249,7 +254,7 @@ impl Candidates {
                 }
                 let from = self.behind;
                 look(self);
-                step((self.behind - from) / SPAN);
+                count_steps((self.behind - from) / SPAN);
                 self.next = 0;
                 self.width = (2 * self.width).min(AHEAD);
             }
@@ -260,15 +265,15 @@ impl Candidates {
 
     /// Takes the one block that was found.
     #[inline]
-    fn take(&mut self, block: Block) {
+    fn take_block(&mut self, block: CandidateBlock) {
         (self.ahead[0], self.count) = (block, usize::from(!block.is_empty()));
-        self.behind = block.behind();
+        self.behind = block.first_undecided();
     }
 }
 
 /// The best set of instructions of this machine for which the filter has a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Vectors {
+enum InstructionSet {
     None,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -277,8 +282,8 @@ enum Vectors {
     Avx512,
 }
 
-impl Vectors {
-    fn of_machine() -> Self {
+impl InstructionSet {
+    fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
@@ -295,7 +300,7 @@ impl Vectors {
 }
 
 /// Returns how often a byte occurs in what agents log, roughly, per two thousand bytes.
-fn weight(byte: u8) -> f64 {
+fn byte_weight(byte: u8) -> f64 {
     const LETTERS: [u8; 26] = [
         70, 12, 30, 35, 100, 15, 15, 30, 62, 2, 6, 35, 22, 65, 65, 22, 1, 60, 60, 75, 25, 8, 10, 3,
         12, 1,
@@ -311,23 +316,23 @@ fn weight(byte: u8) -> f64 {
     }
 }
 
-fn weights(bytes: &[u8]) -> f64 {
-    bytes.iter().copied().map(weight).sum()
+fn byte_set_weight(bytes: &[u8]) -> f64 {
+    bytes.iter().copied().map(byte_weight).sum()
 }
 
 /// Returns how often places have one byte of each set, in arbitrary units. It is used to choose the
 /// four bytes of a longer text that make a good trigger.
-pub(super) fn rarity(bytes: [&[u8]; PLACE]) -> f64 {
-    bytes.into_iter().map(weights).product()
+pub(super) fn trigger_weight(bytes: [&[u8]; PLACE]) -> f64 {
+    bytes.into_iter().map(byte_set_weight).product()
 }
 
 impl Prefilter {
     /// Makes a filter that accepts every place at which one of `patterns` is or a number may begin.
-    pub(super) fn new(patterns: &[Pattern]) -> Self {
-        assert!(patterns.len() <= Triggers::MAX);
-        let mut triggers = Box::new([[Triggers::default(); 256]; PLACE]);
-        let mut places = [Triggers::default(); 2];
-        let numbered = patterns.iter().enumerate().chain([(Triggers::MAX, &NUMBER)]);
+    pub(super) fn new(patterns: &[TriggerPattern]) -> Self {
+        assert!(patterns.len() <= TriggerSet::MAX);
+        let mut triggers = Box::new([[TriggerSet::default(); 256]; PLACE]);
+        let mut places = [TriggerSet::default(); 2];
+        let numbered = patterns.iter().enumerate().chain([(TriggerSet::MAX, &NUMBER)]);
         for (number, pattern) in numbered {
             for (table, bytes) in triggers.iter_mut().zip(pattern.bytes) {
                 bytes.iter().for_each(|&byte| table[usize::from(byte)].add(number));
@@ -336,21 +341,23 @@ impl Prefilter {
         }
         Self {
             #[cfg(target_arch = "x86_64")]
-            tables: Tables::new(patterns.iter().chain([&NUMBER])),
+            tables: BucketTables::new(patterns.iter().chain([&NUMBER])),
             triggers,
             places,
-            vectors: Vectors::of_machine(),
+            vectors: InstructionSet::detect(),
         }
     }
 
     /// Makes the same filter for each set of instructions of this machine, and without any.
     #[cfg(test)]
-    pub(super) fn in_each_form(patterns: &[Pattern]) -> Vec<Self> {
+    pub(super) fn in_each_form(patterns: &[TriggerPattern]) -> Vec<Self> {
         let with = |vectors| Self { vectors, ..Self::new(patterns) };
-        let forms = match Vectors::of_machine() {
+        let forms = match InstructionSet::detect() {
             #[cfg(target_arch = "x86_64")]
-            Vectors::Avx512 => vec![Vectors::Avx512, Vectors::Avx2, Vectors::None],
-            one => vec![one, Vectors::None],
+            InstructionSet::Avx512 => {
+                vec![InstructionSet::Avx512, InstructionSet::Avx2, InstructionSet::None]
+            }
+            one => vec![one, InstructionSet::None],
         };
         forms.into_iter().map(with).collect()
     }
@@ -358,7 +365,7 @@ impl Prefilter {
     /// Returns the triggers at a place. Those of words are included even if the place does not
     /// begin one.
     #[inline(always)]
-    pub(super) fn triggers(&self, place: &[u8; PLACE]) -> Triggers {
+    pub(super) fn triggers_at(&self, place: &[u8; PLACE]) -> TriggerSet {
         let [a, b, c, d] = std::array::from_fn(|i| self.triggers[i][usize::from(place[i])]);
         a.and(b).and(c.and(d))
     }
@@ -368,40 +375,47 @@ impl Prefilter {
     #[inline(always)]
     fn is_trigger(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
         let Some(place) = bytes[at..].first_chunk() else { return false };
-        let begins = !(at > edge && is(bytes[at - 1], WORD));
-        let triggers = self.triggers(place).and(self.places[usize::from(begins)]);
-        !triggers.and(Triggers::BUT_NUMBER).is_empty()
-            || !triggers.is_empty() && may_be_number(bytes, at)
+        let begins = !(at > edge && has_byte_class(bytes[at - 1], WORD));
+        let triggers = self.triggers_at(place).and(self.places[usize::from(begins)]);
+        !triggers.and(TriggerSet::BUT_NUMBER).is_empty()
+            || !triggers.is_empty() && may_begin_number(bytes, at)
     }
 
     /// Returns whether `at` is a candidate of `bytes`. `edge` is the beginning of the segment: text
     /// before it does not count.
     #[inline(always)]
     fn is_candidate(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
-        self.is_trigger(bytes, at, edge) || is_foreign(bytes, at)
+        self.is_trigger(bytes, at, edge) || may_begin_non_ascii(bytes, at)
     }
 
     /// Returns all candidates after `edge`, either as the vectors find them or by checking each
     /// place.
     #[cfg(fuzzing)]
-    pub(super) fn places(&self, text: &[u8], edge: usize, by_vectors: bool) -> Vec<usize> {
+    pub(super) fn candidate_places(
+        &self,
+        text: &[u8],
+        edge: usize,
+        by_vectors: bool,
+    ) -> Vec<usize> {
         if !by_vectors {
             let places = if text.len() < MATCH_BYTES_MIN { 0..0 } else { edge..text.len() };
             return places.filter(|&at| self.is_candidate(text, at, edge)).collect();
         }
-        let mut candidates = Candidates::from(edge);
+        let mut candidates = Candidates::starting_at(edge);
         std::iter::from_fn(|| candidates.next(self, text, edge)).collect()
     }
 
     /// Returns whether a short text plainly has no match of a default rule.
     #[inline]
-    pub(super) fn is_plain(&self, bytes: &[u8]) -> bool {
+    pub(super) fn is_plainly_clean(&self, bytes: &[u8]) -> bool {
         match bytes.len() {
             0..MATCH_BYTES_MIN => true,
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the machine has the instructions that `of_machine` checks.
+            // SAFETY: the machine has the instructions that `detect` checks.
             #[allow(unsafe_code)]
-            ..=TINY if self.vectors != Vectors::None => unsafe { avx2::is_plain(bytes) },
+            ..=TINY if self.vectors != InstructionSet::None => unsafe {
+                avx2::lacks_telling_bytes_avx2(bytes)
+            },
             _ => false,
         }
     }
@@ -410,15 +424,17 @@ impl Prefilter {
     /// plain. Later places in the block may be false candidates. The block is empty if there is no
     /// candidate.
     #[inline]
-    fn of_short(&self, bytes: &[u8]) -> Block {
+    fn scan_short_text(&self, bytes: &[u8]) -> CandidateBlock {
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         match self.vectors {
-            // SAFETY: the machine has the instructions that `of_machine` checks.
-            Vectors::Avx512 => return unsafe { avx512::of_short(self, bytes) },
+            // SAFETY: the machine has the instructions that `detect` checks.
+            InstructionSet::Avx512 => {
+                return unsafe { avx512::scan_short_text_avx512(self, bytes) };
+            }
             // SAFETY: as above.
-            Vectors::Avx2 => return unsafe { avx2::of_short(self, bytes) },
-            Vectors::None => {}
+            InstructionSet::Avx2 => return unsafe { avx2::scan_short_text_avx2(self, bytes) },
+            InstructionSet::None => {}
         }
         self.scan_portable(bytes, 0, 0)
     }
@@ -428,13 +444,13 @@ impl Prefilter {
     ///
     /// Candidates are every trigger, and every byte with which a digit outside ASCII may begin,
     /// full-width forms included. A place at which a zero-width character may be is one too.
-    fn scan_portable(&self, bytes: &[u8], from: usize, edge: usize) -> Block {
+    fn scan_portable(&self, bytes: &[u8], from: usize, edge: usize) -> CandidateBlock {
         let mut places = from..bytes.len();
         match places.find(|&at| self.is_candidate(bytes, at, edge)) {
             Some(base) => {
-                Block { base, bits: u64::MAX >> (base + SPAN).saturating_sub(bytes.len()) }
+                CandidateBlock { base, bits: u64::MAX >> (base + SPAN).saturating_sub(bytes.len()) }
             }
-            None => Block { base: bytes.len(), bits: 0 },
+            None => CandidateBlock { base: bytes.len(), bits: 0 },
         }
     }
 }
@@ -452,24 +468,24 @@ const FOREIGN: usize = 3;
 /// Returns whether a digit outside ASCII, a full-width form or a zero-width character may begin at
 /// `at`.
 #[inline]
-fn is_foreign(bytes: &[u8], at: usize) -> bool {
+fn may_begin_non_ascii(bytes: &[u8], at: usize) -> bool {
     bytes.len() - at >= FOREIGN
-        && (is_digit_lead(bytes[at]) || matches!(bytes[at..], [0xE2, 0x80 | 0x81, ..]))
+        && (is_digit_lead_byte(bytes[at]) || matches!(bytes[at..], [0xE2, 0x80 | 0x81, ..]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PATTERNS: [Pattern; 8] = [
-        Pattern { bytes: [b"e", b"y", b"J", b"abxJ"], is_word: false },
-        Pattern { bytes: [b"A", b"KSBC", b"IC", b"A"], is_word: false },
-        Pattern { bytes: [b"@", b"az.09-", b"az.09-", b"az.09-"], is_word: false },
-        Pattern { bytes: [b"sS", b"kK", b"-_", b"ghp"], is_word: true },
-        Pattern { bytes: [b"\n", b"p", b"=", b"0"], is_word: false },
-        Pattern { bytes: [b"g", b"h", b"po", b"_"], is_word: false },
-        Pattern { bytes: [b"019", b"0129", b"0129", b"0129-"], is_word: true },
-        Pattern { bytes: [b"g", b"k", b"k", b"-"], is_word: true },
+    const PATTERNS: [TriggerPattern; 8] = [
+        TriggerPattern { bytes: [b"e", b"y", b"J", b"abxJ"], is_word: false },
+        TriggerPattern { bytes: [b"A", b"KSBC", b"IC", b"A"], is_word: false },
+        TriggerPattern { bytes: [b"@", b"az.09-", b"az.09-", b"az.09-"], is_word: false },
+        TriggerPattern { bytes: [b"sS", b"kK", b"-_", b"ghp"], is_word: true },
+        TriggerPattern { bytes: [b"\n", b"p", b"=", b"0"], is_word: false },
+        TriggerPattern { bytes: [b"g", b"h", b"po", b"_"], is_word: false },
+        TriggerPattern { bytes: [b"019", b"0129", b"0129", b"0129-"], is_word: true },
+        TriggerPattern { bytes: [b"g", b"k", b"k", b"-"], is_word: true },
     ];
 
     #[test]
@@ -495,11 +511,11 @@ mod tests {
             let expected: Vec<_> =
                 places.filter(|&at| filters[0].is_candidate(&text, at, edge)).collect();
             for filter in &filters {
-                let mut all = Candidates::from(edge);
+                let mut all = Candidates::starting_at(edge);
                 let found: Vec<_> = std::iter::from_fn(|| all.next(filter, &text, edge)).collect();
                 assert_eq!(found, expected, "{text:?} from {edge}, {:?}", filter.vectors);
                 if edge == 0 && length >= MATCH_BYTES_MIN {
-                    let mut all = Candidates::of_text(filter, &text);
+                    let mut all = Candidates::for_text(filter, &text);
                     let found: Vec<_> =
                         std::iter::from_fn(|| all.as_mut()?.next(filter, &text, 0)).collect();
                     assert_eq!(found, expected, "{text:?}, {:?}", filter.vectors);
@@ -509,11 +525,11 @@ mod tests {
                 let place: &[u8; PLACE] = text[at..].first_chunk().unwrap();
                 for (number, pattern) in PATTERNS.iter().enumerate() {
                     let is_here = pattern.bytes.iter().zip(place).all(|(set, b)| set.contains(b));
-                    let is_here =
-                        is_here && !(pattern.is_word && at > edge && is(text[at - 1], WORD));
+                    let is_here = is_here
+                        && !(pattern.is_word && at > edge && has_byte_class(text[at - 1], WORD));
                     if is_here && length >= MATCH_BYTES_MIN {
                         assert!(expected.contains(&at), "{at} of {text:?}");
-                        assert!(filters[0].triggers(place).iter().any(|n| n == number));
+                        assert!(filters[0].triggers_at(place).iter().any(|n| n == number));
                     }
                 }
             }

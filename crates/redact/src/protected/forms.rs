@@ -7,16 +7,16 @@ use std::fmt::Write;
 /// it.
 const BASE64_MIN: usize = 6;
 /// Returns a value in every form in which it is found.
-pub(super) fn forms(value: &str) -> BTreeSet<String> {
+pub(super) fn forms_of_value(value: &str) -> BTreeSet<String> {
     let mut forms = BTreeSet::from([value.to_owned()]);
     let escapes = [
-        json_escaped,
-        |text: &str| json_escaped(text).replace('/', "\\/"),
-        ascii_escaped,
+        json_form,
+        |text: &str| json_form(text).replace('/', "\\/"),
+        ascii_form,
         // The form of PHP's `json_encode`.
-        |text: &str| ascii_escaped(text).replace('/', "\\/"),
-        ascii_escaped_upper,
-        html_safe,
+        |text: &str| ascii_form(text).replace('/', "\\/"),
+        ascii_upper_form,
+        html_form,
     ];
     for escape in escapes {
         let mut escaped = value.to_owned();
@@ -29,13 +29,13 @@ pub(super) fn forms(value: &str) -> BTreeSet<String> {
     // RFC 3986, in paths, in encodeURIComponent, in encodeURI and in forms (the URL standard).
     for kept in ["~", "~/", "~!'()*", "~!'()*;/?:@&=+$,#", "*"] {
         for (upper, space) in [(true, "%20"), (true, "+"), (false, "%20"), (false, "+")] {
-            forms.insert(percent_encoded(value, kept, upper, space));
+            forms.insert(percent_form(value, kept, upper, space));
         }
     }
     if value.len() >= BASE64_MIN {
         for last in [b"+/", b"-_"] {
-            forms.extend((0..3).map(|before| base64_inside(value.as_bytes(), before, last)));
-            let whole = base64_whole(value.as_bytes(), last);
+            forms.extend((0..3).map(|before| base64_inner_form(value.as_bytes(), before, last)));
+            let whole = base64_whole_form(value.as_bytes(), last);
             forms.insert(whole.trim_end_matches('=').to_owned());
             forms.insert(whole);
         }
@@ -43,22 +43,22 @@ pub(super) fn forms(value: &str) -> BTreeSet<String> {
     forms
 }
 
-fn json_escaped(text: &str) -> String {
+fn json_form(text: &str) -> String {
     let quoted = serde_json::to_string(text).unwrap_or_default();
     quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// Escapes a text like Go's `encoding/json`, for scripts in HTML.
-fn html_safe(text: &str) -> String {
-    let escaped = json_escaped(text).replace('&', "\\u0026");
+fn html_form(text: &str) -> String {
+    let escaped = json_form(text).replace('&', "\\u0026");
     escaped.replace('<', "\\u003c").replace('>', "\\u003e")
 }
 
 /// Escapes a text like Python's `json.dumps`.
-fn ascii_escaped(text: &str) -> String {
+fn ascii_form(text: &str) -> String {
     let mut out = String::new();
     let mut units = [0; 2];
-    for c in json_escaped(text).chars() {
+    for c in json_form(text).chars() {
         if c.is_ascii() {
             out.push(c);
         } else {
@@ -70,9 +70,9 @@ fn ascii_escaped(text: &str) -> String {
     out
 }
 
-fn ascii_escaped_upper(text: &str) -> String {
+fn ascii_upper_form(text: &str) -> String {
     let mut out = String::new();
-    let lower = ascii_escaped(text);
+    let lower = ascii_form(text);
     let mut parts = lower.split("\\u");
     out.push_str(parts.next().unwrap_or_default());
     for part in parts {
@@ -84,7 +84,7 @@ fn ascii_escaped_upper(text: &str) -> String {
     out
 }
 
-fn percent_encoded(text: &str, kept: &str, upper: bool, space: &str) -> String {
+fn percent_form(text: &str, kept: &str, upper: bool, space: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         let c = char::from(byte);
@@ -99,20 +99,20 @@ fn percent_encoded(text: &str, kept: &str, upper: bool, space: &str) -> String {
 }
 
 /// Returns the base64 digits that depend on this value alone, if it is after `before` more bytes.
-fn base64_inside(value: &[u8], before: usize, last: &[u8; 2]) -> String {
+fn base64_inner_form(value: &[u8], before: usize, last: &[u8; 2]) -> String {
     let (from, to) = ((before * 8).div_ceil(6), (before + value.len()) * 8 / 6);
-    (from..to).map(|digit| base64_digit(value, digit * 6 - before * 8, last)).collect()
+    (from..to).map(|digit| base64_form_digit(value, digit * 6 - before * 8, last)).collect()
 }
 
-pub(super) fn base64_whole(value: &[u8], last: &[u8; 2]) -> String {
+pub(super) fn base64_whole_form(value: &[u8], last: &[u8; 2]) -> String {
     let digits = (value.len() * 8).div_ceil(6);
     let padding = digits.next_multiple_of(4) - digits;
-    let digits = (0..digits).map(|digit| base64_digit(value, digit * 6, last));
+    let digits = (0..digits).map(|digit| base64_form_digit(value, digit * 6, last));
     digits.chain(std::iter::repeat_n('=', padding)).collect()
 }
 
 /// Returns the digit of the six bits from this one on.
-fn base64_digit(value: &[u8], bit: usize, last: &[u8; 2]) -> char {
+fn base64_form_digit(value: &[u8], bit: usize, last: &[u8; 2]) -> char {
     let byte = |at: usize| u16::from(value.get(at).copied().unwrap_or(0));
     let two = byte(bit / 8) << 8 | byte(bit / 8 + 1);
     char::from(match (two >> (10 - bit % 8) & 63) as u8 {

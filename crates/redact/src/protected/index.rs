@@ -7,9 +7,9 @@ use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use llm_audit_process::lock::{self, OpenLock as RwLock, look_until};
+use llm_audit_process::lock::{self, InheritedLock as RwLock, spin_until};
 
-use crate::confusables::{self, Plain};
+use crate::confusables::{self, UndisguisedText};
 use crate::{Kind, Match};
 
 /// The length of a gram in bytes, and of the shortest value that can be found.
@@ -22,42 +22,42 @@ pub(super) const LONG: usize = STRIDE + GRAM - 1;
 /// The number of shards of a table. It has a bit for each of the 64 slots of a shard.
 pub(super) const SHARDS: usize = 1 << 10;
 
-pub(super) static SHORT_FORMS: Index = Index::new(1);
-pub(super) static LONG_FORMS: Index = Index::new(STRIDE);
+pub(super) static SHORT_FORMS: GramIndex = GramIndex::new(1);
+pub(super) static LONG_FORMS: GramIndex = GramIndex::new(STRIDE);
 
 /// Returns whether nothing is protected at this moment.
 #[inline]
-pub(crate) fn are_none() -> bool {
+pub(crate) fn nothing_is_protected() -> bool {
     SHORT_FORMS.is_empty() && LONG_FORMS.is_empty()
 }
 
 /// Returns the places of protected values in a text, in any order. They may overlap.
-pub(crate) fn find(text: &str) -> Vec<Match> {
-    if are_none() {
+pub(crate) fn find_protected(text: &str) -> Vec<Match> {
+    if nothing_is_protected() {
         return Vec::new();
     }
     let mut found = Vec::new();
     SHORT_FORMS.scan(text, &mut found);
     LONG_FORMS.scan(text, &mut found);
-    if !text.is_ascii() && text.contains(confusables::is_disguise) {
-        let plain = Plain::of(text);
+    if !text.is_ascii() && text.contains(confusables::is_disguise_char) {
+        let plain = UndisguisedText::from_original(text);
         let mut undisguised = Vec::new();
         SHORT_FORMS.scan(&plain.text, &mut undisguised);
         LONG_FORMS.scan(&plain.text, &mut undisguised);
-        found.extend(undisguised.into_iter().map(|found| plain.in_original(found, text)));
+        found.extend(undisguised.into_iter().map(|found| plain.match_in_original(found, text)));
     }
     found
 }
 
 /// The number of times that each form is protected.
-static FORMS: [RwLock<Forms>; FORM_SHARDS] =
-    [const { RwLock::new(Forms::with_hasher(BuildHasherDefault::new())) }; FORM_SHARDS];
+static FORMS: [RwLock<FormCounts>; FORM_SHARDS] =
+    [const { RwLock::new(FormCounts::with_hasher(BuildHasherDefault::new())) }; FORM_SHARDS];
 
-type Forms = HashMap<Arc<str>, usize, BuildHasherDefault<DefaultHasher>>;
+type FormCounts = HashMap<Arc<str>, usize, BuildHasherDefault<DefaultHasher>>;
 
 const FORM_SHARDS: usize = 64;
 
-pub(super) fn shard(form: &str) -> &'static RwLock<Forms> {
+pub(super) fn form_shard(form: &str) -> &'static RwLock<FormCounts> {
     let hash = BuildHasherDefault::<DefaultHasher>::new().hash_one(form);
     &FORMS[hash as usize % FORM_SHARDS]
 }
@@ -68,19 +68,19 @@ static CHANGES: AtomicU64 = AtomicU64::new(0);
 const FORK: u64 = 1 << 32;
 
 /// A change in progress.
-struct Change;
+struct TableChange;
 
-impl Change {
+impl TableChange {
     fn begin() -> Self {
         // The first change of the tables makes forks wait.
-        crate::watch_forks();
+        crate::hook_redaction_forks();
         let begun = |changes: u64| (changes < FORK).then_some(changes + 1);
-        look_until(|| CHANGES.fetch_update(Ordering::Acquire, Ordering::Relaxed, begun).is_ok());
+        spin_until(|| CHANGES.fetch_update(Ordering::Acquire, Ordering::Relaxed, begun).is_ok());
         Self
     }
 }
 
-impl Drop for Change {
+impl Drop for TableChange {
     fn drop(&mut self) {
         // Release: pairs with the acquire of a fork that waits.
         CHANGES.fetch_sub(1, Ordering::Release);
@@ -88,46 +88,46 @@ impl Drop for Change {
 }
 
 /// Waits, before a fork, for the changes in progress and delays others. This takes microseconds.
-pub(crate) fn hold_changes() {
+pub(crate) fn hold_protection_changes() {
     CHANGES.fetch_add(FORK, Ordering::Relaxed);
-    look_until(|| CHANGES.load(Ordering::Acquire).is_multiple_of(FORK));
+    spin_until(|| CHANGES.load(Ordering::Acquire).is_multiple_of(FORK));
 }
 
 /// Allows changes again, after a fork, in the parent.
-pub(crate) fn let_changes() {
+pub(crate) fn allow_protection_changes() {
     CHANGES.fetch_sub(FORK, Ordering::Relaxed);
 }
 
 /// Opens the locks that threads of the parent held. It runs after a fork, on the only thread of the
 /// child.
 #[allow(unsafe_code, reason = "locks are taken from threads that are not in this process")]
-pub(crate) fn open_in_child() {
+pub(crate) fn open_protection_in_child() {
     let shards = [&SHORT_FORMS, &LONG_FORMS].into_iter().flat_map(|index| &index.shards);
     // SAFETY: there is no other thread, and no change was in progress at the fork.
     unsafe {
-        FORMS.iter().for_each(|forms| lock::open(forms));
-        shards.for_each(|shard| lock::open(shard));
+        FORMS.iter().for_each(|forms| lock::open_inherited_lock(forms));
+        shards.for_each(|shard| lock::open_inherited_lock(shard));
     }
     CHANGES.store(0, Ordering::Relaxed);
 }
 
 /// Protects a form once more.
-pub(super) fn protect(form: &Arc<str>) {
-    let _change = Change::begin();
-    let mut forms = shard(form).write();
+pub(super) fn protect_form(form: &Arc<str>) {
+    let _change = TableChange::begin();
+    let mut forms = form_shard(form).write();
     let count = forms.entry(form.clone()).or_default();
     *count += 1;
     let is_new = *count == 1;
     drop(forms);
     if is_new {
-        Index::of(form).add(form);
+        GramIndex::for_form(form).add(form);
     }
 }
 
 /// Protects a form once less.
-pub(super) fn release(form: &Arc<str>) {
-    let _change = Change::begin();
-    let mut forms = shard(form).write();
+pub(super) fn release_form(form: &Arc<str>) {
+    let _change = TableChange::begin();
+    let mut forms = form_shard(form).write();
     let Some(count) = forms.get_mut(form) else { return };
     *count -= 1;
     if *count > 0 {
@@ -136,21 +136,21 @@ pub(super) fn release(form: &Arc<str>) {
     forms.remove(form);
     drop(forms);
     // If another thread protects it meanwhile, it adds to the same sums. The order does not matter.
-    Index::of(form).remove(form);
+    GramIndex::for_form(form).remove(form);
 }
 
 /// Forms by their grams.
-pub(super) struct Index {
+pub(super) struct GramIndex {
     /// The text is examined at every place that this number divides.
     pub(super) stride: usize,
     pub(super) forms: AtomicUsize,
     /// Whether a slot has an entry.
     pub(super) bits: [AtomicU64; SHARDS],
-    pub(super) shards: [RwLock<Vec<Entry>>; SHARDS],
+    pub(super) shards: [RwLock<Vec<GramEntry>>; SHARDS],
 }
 
 /// A gram of forms of one length.
-pub(super) struct Entry {
+pub(super) struct GramEntry {
     pub(super) slot: u16,
     /// The offset of the gram in the form.
     pub(super) offset: u16,
@@ -160,7 +160,7 @@ pub(super) struct Entry {
     pub(super) count: isize,
 }
 
-impl Index {
+impl GramIndex {
     const fn new(stride: usize) -> Self {
         Self {
             stride,
@@ -171,7 +171,7 @@ impl Index {
     }
 
     /// Returns the index for a form of this length.
-    fn of(form: &str) -> &'static Self {
+    fn for_form(form: &str) -> &'static Self {
         if form.len() < LONG { &SHORT_FORMS } else { &LONG_FORMS }
     }
 
@@ -183,24 +183,25 @@ impl Index {
     }
 
     fn add(&self, form: &str) {
-        self.change(form, 1);
+        self.change_form(form, 1);
         self.forms.fetch_add(1, Ordering::Relaxed);
     }
 
     fn remove(&self, form: &str) {
         self.forms.fetch_sub(1, Ordering::Relaxed);
-        self.change(form, -1);
+        self.change_form(form, -1);
     }
 
-    fn change(&self, form: &str, by: isize) {
+    fn change_form(&self, form: &str, by: isize) {
         for offset in 0..self.stride {
-            let slot = slot(form.as_bytes(), offset);
+            let slot = gram_slot(form.as_bytes(), offset);
             let (offset, length) = (offset as u16, form.len());
             let mut shard = self.shards[usize::from(slot >> 6)].write();
-            let is_it =
-                |entry: &Entry| (entry.slot, entry.offset, entry.length) == (slot, offset, length);
+            let is_it = |entry: &GramEntry| {
+                (entry.slot, entry.offset, entry.length) == (slot, offset, length)
+            };
             let at = shard.iter().position(is_it).unwrap_or_else(|| {
-                shard.push(Entry { slot, offset, length, count: 0 });
+                shard.push(GramEntry { slot, offset, length, count: 0 });
                 shard.len() - 1
             });
             shard[at].count += by;
@@ -221,24 +222,24 @@ impl Index {
             return;
         }
         for at in (0..=text.len() - GRAM).step_by(self.stride) {
-            let slot = slot(text.as_bytes(), at);
+            let slot = gram_slot(text.as_bytes(), at);
             let bits = &self.bits[usize::from(slot >> 6)];
             if bits.load(Ordering::Relaxed) >> (slot & 63) & 1 == 1 {
-                self.compare(text, at, slot, found);
+                self.compare_forms(text, at, slot, found);
             }
         }
     }
 
     /// Adds the forms over this gram as one match, because they overlap in it.
     #[cold]
-    fn compare(&self, text: &str, at: usize, slot: u16, found: &mut Vec<Match>) {
+    fn compare_forms(&self, text: &str, at: usize, slot: u16, found: &mut Vec<Match>) {
         let entries = self.shards[usize::from(slot >> 6)].read();
         let mut whole: Option<(usize, usize)> = None;
         for entry in entries.iter().filter(|entry| entry.slot == slot) {
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
             let end = start + entry.length;
             let Some(form) = text.get(start..end) else { continue };
-            if shard(form).read().contains_key(form) {
+            if form_shard(form).read().contains_key(form) {
                 let (from, to) = whole.unwrap_or((start, end));
                 whole = Some((from.min(start), to.max(end)));
             }
@@ -250,7 +251,7 @@ impl Index {
 
 /// Returns the slot in the table of the gram that begins at `at`.
 #[inline]
-pub(super) fn slot(text: &[u8], at: usize) -> u16 {
+pub(super) fn gram_slot(text: &[u8], at: usize) -> u16 {
     let gram = text[at..].first_chunk::<GRAM>().map_or(0, |gram| u32::from_le_bytes(*gram));
     // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
     (gram.wrapping_mul(0x9E37_79B1) >> 16) as u16

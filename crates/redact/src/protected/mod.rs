@@ -13,9 +13,12 @@ mod index;
 use std::fmt;
 use std::sync::Arc;
 
-use forms::forms;
-use index::{GRAM, protect, release};
-pub(super) use index::{are_none, find, hold_changes, let_changes, open_in_child};
+use forms::forms_of_value;
+use index::{GRAM, protect_form, release_form};
+pub(super) use index::{
+    allow_protection_changes, find_protected, hold_protection_changes, nothing_is_protected,
+    open_protection_in_child,
+};
 
 use super::Kind;
 use super::keys::is_sensitive_variable;
@@ -63,8 +66,8 @@ pub fn protect_value(value: impl AsRef<str>) -> Result<ProtectedValue, Error> {
     if let Some(placeholder) = placeholders.find(|placeholder| placeholder.contains(value)) {
         return refused(format!("it is part of the placeholder {placeholder}"));
     }
-    let forms: Vec<Arc<str>> = forms(value).into_iter().map(Arc::from).collect();
-    forms.iter().for_each(protect);
+    let forms: Vec<Arc<str>> = forms_of_value(value).into_iter().map(Arc::from).collect();
+    forms.iter().for_each(protect_form);
     Ok(ProtectedValue(forms))
 }
 
@@ -113,12 +116,12 @@ pub fn protect_variables(
     }
     // Nobody named these variables, so it is not an error if one cannot be protected.
     let protect = |name: String| Some((protect_environment([&name]).ok()?.pop()?, name));
-    let protected = sensitive_variables().into_iter().filter_map(protect);
+    let protected = sensitive_variable_names().into_iter().filter_map(protect);
     Ok(protected.map(|(value, name)| (name, value)).unzip())
 }
 
 /// Returns the variables whose name is that of a secret and whose value is long enough for one.
-fn sensitive_variables() -> Vec<String> {
+fn sensitive_variable_names() -> Vec<String> {
     let is_secret =
         |name: &str, value: &str| is_sensitive_variable(name) && value.len() >= ENVIRONMENT_MIN;
     let variables = std::env::vars_os()
@@ -148,7 +151,7 @@ impl fmt::Debug for ProtectedValue {
 
 impl Drop for ProtectedValue {
     fn drop(&mut self) {
-        self.0.iter().for_each(release);
+        self.0.iter().for_each(release_form);
     }
 }
 

@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use llm_audit_process::lock::OpenLock as RwLock;
+use llm_audit_process::lock::InheritedLock as RwLock;
 
-use super::forms::base64_whole;
+use super::forms::base64_whole_form;
 use super::index::*;
 use super::*;
 use crate::{Redactions, Sanitizer};
@@ -74,7 +74,7 @@ fn base64_is_found_inside_of_base64() {
         for behind in ["", "x", "xy", "xyz"] {
             let text = [before, value, behind].concat();
             for last in [b"+/", b"-_"] {
-                let encoded = base64_whole(text.as_bytes(), last);
+                let encoded = base64_whole_form(text.as_bytes(), last);
                 let redacted = redacted(&encoded);
                 let left = redacted.replace("[REDACTED_known]", "");
                 assert_ne!(redacted, left, "{text}: {encoded}");
@@ -83,7 +83,7 @@ fn base64_is_found_inside_of_base64() {
             }
         }
     }
-    assert!(!is_protected(&base64_whole(b"quill:Brass", b"+/")));
+    assert!(!is_protected(&base64_whole_form(b"quill:Brass", b"+/")));
 }
 
 #[test]
@@ -135,14 +135,14 @@ fn refused_are_values_that_cannot_be_told_apart() {
     assert!(protect_environment(["none", " none "]).unwrap().is_empty());
     // `PATH` is set wherever tests run, and its name is not that of a secret.
     assert_eq!(protect_environment([" PATH "]).unwrap().len(), 1);
-    assert!(!sensitive_variables().iter().any(|name| name == "PATH" || name == "PWD"));
+    assert!(!sensitive_variable_names().iter().any(|name| name == "PATH" || name == "PWD"));
 }
 
 #[test]
 fn nothing_is_left_when_all_are_gone() {
     let held = |length: usize| {
         let shards = LONG_FORMS.shards.iter();
-        let of = |shard: &RwLock<Vec<Entry>>| -> isize {
+        let of = |shard: &RwLock<Vec<GramEntry>>| -> isize {
             shard
                 .read()
                 .iter()
@@ -161,7 +161,7 @@ fn nothing_is_left_when_all_are_gone() {
     assert_eq!(held(value.len()), STRIDE as isize);
     drop(other);
     assert_eq!(held(value.len()), 0);
-    assert!(!shard(&value).read().contains_key(value.as_str()));
+    assert!(!form_shard(&value).read().contains_key(value.as_str()));
     for index in [&SHORT_FORMS, &LONG_FORMS] {
         for (bits, shard) in index.bits.iter().zip(&index.shards) {
             let shard = shard.read();
@@ -180,7 +180,7 @@ fn many_values_that_are_alike() {
     let guards: Vec<_> = (0..2_000).map(|n| protect_value(named(n)).unwrap()).collect();
     let again: Vec<_> = (0..500).map(|_| protect_value(named(7)).unwrap()).collect();
     assert_eq!(redacted("Zephyrine-000007,Zephyrine-002000"), "[REDACTED_known],Zephyrine-002000");
-    let slot = slot(b"Zeph", 0);
+    let slot = gram_slot(b"Zeph", 0);
     let entries = SHORT_FORMS.shards[usize::from(slot >> 6)].read().len()
         + LONG_FORMS.shards[usize::from(slot >> 6)].read().len();
     assert!(entries < 100, "{entries}");

@@ -1,8 +1,8 @@
 //! Finds what is assigned to a secret's name: `password=…`, `api_key: …`, `"clientSecret": "…"`.
 //! Such assignments are in logs, configuration files and source code.
 
-use super::{Bytes, Look, found, is_alphanumeric, step};
-use crate::names::{self, Name};
+use super::{RuleText, TriggerBytes, count_steps, is_alphanumeric_byte, match_if_nonempty};
+use crate::names::{self, NameClass};
 use crate::{Kind, Match};
 
 /// What may follow a name: its closing quote, an escape of that, a blank, a sign.
@@ -12,7 +12,7 @@ const BEHIND: &[u8] = b"\"'\\ \t:=";
 const AFTER_PASS: &[u8] = b"`\"'\\ \t:=";
 
 /// The bytes by which a name is found: its end or, if that is rarer, an inner part.
-pub(super) const TRIGGERS: [Bytes; 9] = [
+pub(super) const TRIGGERS: [TriggerBytes; 9] = [
     [b"sS", b"wW", b"oO", b"rR"],
     [b"sSpP", b"wW", b"dD", BEHIND],
     [b"aA", b"sS", b"eE", BEHIND],
@@ -42,64 +42,68 @@ const BARE_BYTES_MAX: usize = 256;
 /// Blanks on one side of the sign.
 const BLANKS_MAX: usize = 8;
 
-fn is_name(byte: u8) -> bool {
+fn is_assigned_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-fn is_blank(byte: u8) -> bool {
+fn is_blank_beside_sign(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
 /// Returns the value after the name that contains the place `at`.
-pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
-    let end = (at..at + NAME_BYTES_MAX).find(|&at| !look.byte(at).is_some_and(is_name))?;
-    if !may_be_one(look, end) {
+pub(super) fn assignment_at(look: RuleText<'_>, at: usize) -> Option<Match> {
+    let end = (at..at + NAME_BYTES_MAX)
+        .find(|&at| !look.byte_at(at).is_some_and(is_assigned_name_byte))?;
+    if !may_be_assigned_name(look, end) {
         return None;
     }
-    let start = look.run_before(at, NAME_BYTES_MAX, is_name);
+    let start = look.run_start(at, NAME_BYTES_MAX, is_assigned_name_byte);
     let name = &look.text[start..end];
-    let is_chosen = match names::of(name) {
-        Name::Plain => return None,
+    let is_chosen = match names::classify_name(name) {
+        NameClass::Plain => return None,
         class => class.is_chosen(),
     };
     // A placeholder is not a name.
-    if name.starts_with(b"REDACTED") && look.before(start) == Some(b'[') {
+    if name.starts_with(b"REDACTED") && look.byte_before(start) == Some(b'[') {
         return None;
     }
-    let (sign, value, quote) = behind_sign(look, end)?;
-    let in_url = matches!(look.before(start), Some(b'?' | b'&'));
-    let is_part = |byte| is_bare(byte, in_url);
-    let head = look.rest(value).iter().take(BARE_BYTES_MAX);
+    let (sign, value, quote) = assigned_value_start(look, end)?;
+    let in_url = matches!(look.byte_before(start), Some(b'?' | b'&'));
+    let is_part = |byte| is_bare_assigned_byte(byte, in_url);
+    let head = look.rest_from(value).iter().take(BARE_BYTES_MAX);
     let end = match quote {
-        Some(quote) => end_of_quoted(look, value, quote)?,
+        Some(quote) => assigned_quote_end(look, value, quote)?,
         None => value + head.take_while(|&&byte| is_part(byte)).count(),
     };
     let text = &look.text[value..end];
     // If a mark ends the sentence, it is not part of the value.
     let stop = usize::from(quote.is_none() && text.len() > 1 && text.ends_with(b"."));
     let text = &text[..text.len() - stop];
-    let next = look.byte(value + text.len());
+    let next = look.byte_at(value + text.len());
     let is_constant = !name.iter().any(u8::is_ascii_lowercase);
     let is_secret = match quote {
-        _ if is_place(text) => false,
+        _ if is_assigned_placeholder(text) => false,
         None if text.contains(&b'(') || matches!(next, Some(b'(' | b'[')) => false,
         // A list of names has a comma at the place of the sign.
-        Some(_) if sign == Sign::Comma => has_digit(text) && is_random(text),
-        Some(_) if is_chosen => is_password(text),
+        Some(_) if sign == AssignmentSign::Comma => value_has_digit(text) && is_random_value(text),
+        Some(_) if is_chosen => is_assigned_password(text),
         // In a string of settings even a word is a password.
-        None if is_chosen && (look.before(start) == Some(b';') || next == Some(b';')) => {
+        None if is_chosen && (look.byte_before(start) == Some(b';') || next == Some(b';')) => {
             text.len() >= 3
         }
-        None if is_chosen && is_word(text) => {
-            let line = look.before(start).is_none_or(|byte| byte == b'\n');
-            let is_setting = sign == Sign::Close && !matches!(next, Some(b')' | b','))
+        None if is_chosen && is_assigned_word(text) => {
+            let line = look.byte_before(start).is_none_or(|byte| byte == b'\n');
+            let is_setting = sign == AssignmentSign::Close && !matches!(next, Some(b')' | b','))
                 || line && next.is_none_or(|byte| matches!(byte, b'\r' | b'\n'));
-            text.len() >= PASSWORD_BYTES_MIN && (is_constant || is_setting && is_password(text))
+            text.len() >= PASSWORD_BYTES_MIN
+                && (is_constant || is_setting && is_assigned_password(text))
         }
-        None if is_chosen => is_password(text) && (has_digit(text) || !text.contains(&b'.')),
-        _ => is_random(text),
+        None if is_chosen => {
+            is_assigned_password(text) && (value_has_digit(text) || !text.contains(&b'.'))
+        }
+        _ => is_random_value(text),
     };
-    let is_aws = text.len() == AWS_SECRET_BYTES && names::ends_with(name, b"secretaccesskey");
+    let is_aws = text.len() == AWS_SECRET_BYTES && names::name_ends_with(name, b"secretaccesskey");
     if !is_secret && !is_aws {
         return None;
     }
@@ -109,12 +113,16 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
         () => Kind::Credential,
     };
     let is_cut = quote.is_none() && text.len() == BARE_BYTES_MAX;
-    found(kind, value, if is_cut { look.run(end, is_part) } else { value + text.len() })
+    match_if_nonempty(
+        kind,
+        value,
+        if is_cut { look.run_end(end, is_part) } else { value + text.len() },
+    )
 }
 
 /// What is between a name and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sign {
+enum AssignmentSign {
     /// A sign of assignment without a blank beside it.
     Close,
     /// A sign with blanks beside it, or a word for it.
@@ -144,10 +152,10 @@ const LAST_LETTERS: [(u32, u32); ENDS.len()] = {
 
 /// Returns whether what ends at `end` may be a name of a secret. This is a quick check, because
 /// most are not.
-fn may_be_one(look: Look<'_>, end: usize) -> bool {
+fn may_be_assigned_name(look: RuleText<'_>, end: usize) -> bool {
     let name = look.text[look.edge..end].iter().rev().take(2 * NAME_BYTES_MAX);
-    let name = name.take_while(|&&byte| is_name(byte)).inspect(|_| step(1));
-    let letters = name.filter(|&&byte| is_alphanumeric(byte));
+    let name = name.take_while(|&&byte| is_assigned_name_byte(byte)).inspect(|_| count_steps(1));
+    let letters = name.filter(|&&byte| is_alphanumeric_byte(byte));
     // Digits at the end do not count.
     let letters = letters.skip_while(|byte| byte.is_ascii_digit()).take(LAST);
     let last = letters
@@ -158,36 +166,41 @@ fn may_be_one(look: Look<'_>, end: usize) -> bool {
 }
 
 /// Returns the sign after a name that ends at `at`, the beginning of the value, and its quote.
-fn behind_sign(look: Look<'_>, at: usize) -> Option<(Sign, usize, Option<u8>)> {
-    let blanks = |from: usize| look.run(from, is_blank).min(from + BLANKS_MAX);
-    let escape = |from: usize| look.run(from, |byte| byte == b'\\').min(from + 7);
+fn assigned_value_start(
+    look: RuleText<'_>,
+    at: usize,
+) -> Option<(AssignmentSign, usize, Option<u8>)> {
+    let blanks = |from: usize| look.run_end(from, is_blank_beside_sign).min(from + BLANKS_MAX);
+    let escape = |from: usize| look.run_end(from, |byte| byte == b'\\').min(from + 7);
     let quoted = |from: usize| {
         let behind = escape(from);
-        let quote = look.byte(behind).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'))?;
+        let quote = look.byte_at(behind).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'))?;
         Some((behind + 1, quote))
     };
     // The name's own closing quote, and a closing bracket of an index.
     let closing = quoted(at).map(|(behind, _)| behind);
-    let closing = closing.map(|at| at + usize::from(look.byte(at) == Some(b']')));
+    let closing = closing.map(|at| at + usize::from(look.byte_at(at) == Some(b']')));
     let place = blanks(closing.unwrap_or(at));
-    let (mut sign, behind) = match (look.byte(place)?, look.byte(place + 1)) {
-        (b':', Some(b'=')) | (b'=', Some(b'>' | b'=')) => (Sign::Close, place + 2),
+    let (mut sign, behind) = match (look.byte_at(place)?, look.byte_at(place + 1)) {
+        (b':', Some(b'=')) | (b'=', Some(b'>' | b'=')) => (AssignmentSign::Close, place + 2),
         (b':', Some(b':')) => return None,
-        (b':' | b'=', _) => (Sign::Close, place + 1),
-        (b',', _) if closing.is_some() => (Sign::Comma, place + 1),
-        _ if look.rest(place).starts_with(b"is ") && place > at => (Sign::Apart, place + 3),
+        (b':' | b'=', _) => (AssignmentSign::Close, place + 1),
+        (b',', _) if closing.is_some() => (AssignmentSign::Comma, place + 1),
+        _ if look.rest_from(place).starts_with(b"is ") && place > at => {
+            (AssignmentSign::Apart, place + 3)
+        }
         _ => return None,
     };
     let value = blanks(behind);
-    if sign == Sign::Close && (value > behind || closing.is_none() && place > at) {
-        sign = Sign::Apart;
+    if sign == AssignmentSign::Close && (value > behind || closing.is_none() && place > at) {
+        sign = AssignmentSign::Apart;
     }
     // A letter before a literal: `b"…"`, `r"…"`, `@"…"`; quotes in quotes.
-    let prefixed = look.byte(value).filter(|byte| b"bru@'".contains(byte));
+    let prefixed = look.byte_at(value).filter(|byte| b"bru@'".contains(byte));
     let inner = prefixed.and_then(|_| quoted(value + 1));
-    let inner = inner.filter(|&(from, quote)| end_of_quoted(look, from, quote).is_some());
+    let inner = inner.filter(|&(from, quote)| assigned_quote_end(look, from, quote).is_some());
     let quote = inner.or_else(|| quoted(value));
-    let needs_quote = sign == Sign::Comma || look.byte(place) == Some(b'i');
+    let needs_quote = sign == AssignmentSign::Comma || look.byte_at(place) == Some(b'i');
     if needs_quote && quote.is_none() {
         return None;
     }
@@ -195,8 +208,8 @@ fn behind_sign(look: Look<'_>, at: usize) -> Option<(Sign, usize, Option<u8>)> {
 }
 
 /// Returns the end of a quoted value: before the same quote and its escapes, on the same line.
-fn end_of_quoted(look: Look<'_>, start: usize, quote: u8) -> Option<usize> {
-    let rest = look.rest(start);
+fn assigned_quote_end(look: RuleText<'_>, start: usize, quote: u8) -> Option<usize> {
+    let rest = look.rest_from(start);
     let rest = &rest[..rest.len().min(QUOTED_BYTES_MAX)];
     let length = rest.iter().position(|&byte| byte == quote || byte == b'\n')?;
     let escapes = rest[..length].iter().rev().take_while(|&&byte| byte == b'\\').count();
@@ -204,7 +217,7 @@ fn end_of_quoted(look: Look<'_>, start: usize, quote: u8) -> Option<usize> {
 }
 
 /// Returns whether a byte may be in a value without quotes.
-fn is_bare(byte: u8, in_url: bool) -> bool {
+fn is_bare_assigned_byte(byte: u8, in_url: bool) -> bool {
     match byte {
         b'&' | b'#' => !in_url,
         b',' | b';' | b')' | b'}' | b']' | b'[' | b'>' | b'<' | b'"' | b'\'' | b'`' | b'|'
@@ -215,7 +228,7 @@ fn is_bare(byte: u8, in_url: bool) -> bool {
 
 /// Returns whether a value is a placeholder of the author, a path or a type: `${TOKEN}`,
 /// `<password>`, `****`.
-fn is_place(text: &[u8]) -> bool {
+fn is_assigned_placeholder(text: &[u8]) -> bool {
     let Some(&first) = text.first() else { return true };
     b"${<%[(#&+,/:.*@\\!=".contains(&first)
         || text.windows(2).any(|two| two == b"${" || two == b"{{")
@@ -227,27 +240,27 @@ fn is_place(text: &[u8]) -> bool {
         || text.iter().all(|&byte| byte == first)
 }
 
-fn has_digit(text: &[u8]) -> bool {
+fn value_has_digit(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_digit)
 }
 
 /// Returns whether a value consists of letters and what separates words.
-fn is_word(text: &[u8]) -> bool {
+fn is_assigned_word(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_alphabetic() || b"_-.: ".contains(byte))
 }
 
 /// Returns whether a value is long and mixed enough for a secret that a machine made.
-pub(super) fn is_random(text: &[u8]) -> bool {
+pub(super) fn is_random_value(text: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
     let has_letter = has(u8::is_ascii_alphabetic);
     let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
     text.len() >= SECRET_BYTES_MIN
         && !text.contains(&b' ')
-        && (has_digit(text) && has_letter || is_mixed && !is_word(text))
+        && (value_has_digit(text) && has_letter || is_mixed && !is_assigned_word(text))
 }
 
 /// Returns whether a value may be a password: not a sentence, and not the word for one.
-fn is_password(text: &[u8]) -> bool {
+fn is_assigned_password(text: &[u8]) -> bool {
     let words: [&[u8]; 4] = [b"password", b"passwd", b"secret", b"token"];
     let types: [&[u8]; 9] = [
         b"string",
@@ -260,7 +273,7 @@ fn is_password(text: &[u8]) -> bool {
         b"optional",
         b"unknown",
     ];
-    let separates = |byte: &u8| !is_alphanumeric(*byte);
+    let separates = |byte: &u8| !is_alphanumeric_byte(*byte);
     let names_one = words.iter().any(|word| {
         text.eq_ignore_ascii_case(word)
             || text.iter().any(separates)
@@ -270,6 +283,6 @@ fn is_password(text: &[u8]) -> bool {
         && text.iter().filter(|&&byte| byte == b' ').count() <= 3
         && !text.ends_with(b":")
         && !text.ends_with(b"(")
-        && (has_digit(text) || !names_one)
+        && (value_has_digit(text) || !names_one)
         && !types.iter().any(|word| text.eq_ignore_ascii_case(word))
 }

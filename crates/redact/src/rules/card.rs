@@ -2,7 +2,7 @@
 //!
 //! Prefixes and lengths are those of the ISO/IEC 7812 issuer ranges that the card schemes publish.
 
-use super::{Look, found};
+use super::{RuleText, match_if_nonempty};
 use crate::{Kind, Match};
 
 const DIGITS_MAX: usize = 19;
@@ -38,10 +38,10 @@ const ISSUERS: [(&str, &str, usize, usize); 24] = [
 
 /// Returns the card that begins with the digit at `at`. Its groups have two digits or more, the
 /// first group four or more. The separator between groups is the same throughout, or absent.
-pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
+pub(super) fn card_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let mut digits = [0; DIGITS_MAX];
     let (mut count, mut group, mut end, mut separator) = (0, 0, at, None);
-    while let Some(byte) = look.byte(end) {
+    while let Some(byte) = look.byte_at(end) {
         match byte {
             b'0'..=b'9' if count == DIGITS_MAX => return None,
             b'0'..=b'9' => {
@@ -51,7 +51,7 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
             b' ' | b'-'
                 if group >= if separator.is_none() { 4 } else { 2 }
                     && separator.is_none_or(|before| before == byte)
-                    && look.byte(end + 1).is_some_and(|next| next.is_ascii_digit()) =>
+                    && look.byte_at(end + 1).is_some_and(|next| next.is_ascii_digit()) =>
             {
                 separator = Some(byte);
                 group = 0;
@@ -61,15 +61,15 @@ pub(super) fn at(look: Look<'_>, at: usize) -> Option<Match> {
         end += 1;
     }
     let is_one = count >= DIGITS_MIN
-        && is_number(&digits[..count])
-        && is_apart(look, at, end, separator == Some(b' '));
-    is_one.then(|| found(Kind::Card, at, end))?
+        && is_card_number(&digits[..count])
+        && is_card_apart(look, at, end, separator == Some(b' '));
+    is_one.then(|| match_if_nonempty(Kind::Card, at, end))?
 }
 
 /// Returns whether a match of the floor's rule is a card. The issuer's prefix and length, Luhn's
 /// check and the text beside it decide. If digits are outside ASCII, only full-width ones can form
 /// a card.
-pub(crate) fn is_card(text: &str, edge: usize, card: Match) -> bool {
+pub(crate) fn is_precise_card(text: &str, edge: usize, card: Match) -> bool {
     let mut digits = [0; 16];
     let (mut count, mut separator) = (0, None);
     for c in card.of(text).chars() {
@@ -84,12 +84,12 @@ pub(crate) fn is_card(text: &str, edge: usize, card: Match) -> bool {
         }
         count += 1;
     }
-    let look = Look { text: text.as_bytes(), edge };
-    is_number(&digits) && is_apart(look, card.start, card.end, separator == Some(' '))
+    let look = RuleText { text: text.as_bytes(), edge };
+    is_card_number(&digits) && is_card_apart(look, card.start, card.end, separator == Some(' '))
 }
 
 /// Returns whether the digits have an issuer's prefix and length and pass Luhn's check.
-fn is_number(digits: &[u8]) -> bool {
+fn is_card_number(digits: &[u8]) -> bool {
     let begins_within = |first: &str, last: &str| {
         let prefix = digits[..first.len()].iter().map(|digit| digit + b'0');
         prefix.clone().ge(first.bytes()) && prefix.le(last.bytes())
@@ -97,11 +97,11 @@ fn is_number(digits: &[u8]) -> bool {
     let is_issued = ISSUERS.iter().any(|&(first, last, shortest, longest)| {
         (shortest..=longest).contains(&digits.len()) && begins_within(first, last)
     });
-    is_issued && luhn(digits) && digits.iter().any(|digit| *digit != digits[0])
+    is_issued && card_passes_luhn(digits) && digits.iter().any(|digit| *digit != digits[0])
 }
 
 /// Checks the digits by ISO/IEC 7812-1, annex B.
-fn luhn(digits: &[u8]) -> bool {
+fn card_passes_luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()
@@ -116,7 +116,7 @@ fn luhn(digits: &[u8]) -> bool {
 
 /// Returns whether a number from `start` to `end` is separate. It is not if it is part of a word, a
 /// decimal, an id with hyphens or a longer row of groups.
-fn is_apart(look: Look<'_>, start: usize, end: usize, has_spaces: bool) -> bool {
+fn is_card_apart(look: RuleText<'_>, start: usize, end: usize, has_spaces: bool) -> bool {
     let is_digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
     let is_word = |byte: Option<u8>| {
         byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80)
@@ -130,14 +130,14 @@ fn is_apart(look: Look<'_>, start: usize, end: usize, has_spaces: bool) -> bool 
     let front = &look.text[look.edge..start];
     let beyond = front.len().checked_sub(2).map(|at| front[at]);
     !joins(front.last().copied(), beyond)
-        && !joins(look.byte(end), look.byte(end + 1))
-        && !is_of_span(front)
+        && !joins(look.byte_at(end), look.byte_at(end + 1))
+        && !is_span_id_not_card(front)
 }
 
 /// Returns whether the text before a number names it as the id of a span: `span 45…`,
 /// `"span_id":"45…`, `parentSpanId=45…`. The sixteen hexadecimal digits of such an id are sometimes
 /// all decimal.
-fn is_of_span(front: &[u8]) -> bool {
+fn is_span_id_not_card(front: &[u8]) -> bool {
     let is_between = |byte: &u8| b" \t\"'\\:=".contains(byte);
     let length = front.iter().rposition(|byte| !is_between(byte)).map_or(0, |last| last + 1);
     let word = &front[length.saturating_sub(8)..length];

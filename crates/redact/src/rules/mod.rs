@@ -11,12 +11,12 @@ mod numbers;
 mod structures;
 mod tokens;
 
-pub(super) use card::is_card;
-use tokens::Token;
-pub(super) use tokens::aws_secret;
+pub(super) use card::is_precise_card;
+use tokens::ServiceToken;
+pub(super) use tokens::aws_secret_after_key;
 
-use super::prefilter::{PLACE, Pattern};
-use super::steps::step;
+use super::prefilter::{PLACE, TriggerPattern};
+use super::steps::count_steps;
 use super::{Kind, Match};
 
 /// Must be increased if a rule or a table of one changes, because logs record by which rules they
@@ -25,46 +25,46 @@ pub(super) const EDITION: &str = "5";
 
 /// The text that a rule looks at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look<'t> {
+pub(super) struct RuleText<'t> {
     pub(super) text: &'t [u8],
     /// The beginning of the segment. Before it is a placeholder or the beginning of the text, which
     /// is a boundary to every rule.
     pub(super) edge: usize,
 }
 
-impl<'t> Look<'t> {
+impl<'t> RuleText<'t> {
     /// Returns the byte before `at`, if it is not beyond the edge.
-    fn before(self, at: usize) -> Option<u8> {
+    fn byte_before(self, at: usize) -> Option<u8> {
         self.text[self.edge..at].last().copied()
     }
 
-    fn byte(self, at: usize) -> Option<u8> {
+    fn byte_at(self, at: usize) -> Option<u8> {
         self.text.get(at).copied()
     }
 
     /// Returns the text from `at` on.
-    fn rest(self, at: usize) -> &'t [u8] {
+    fn rest_from(self, at: usize) -> &'t [u8] {
         self.text.get(at..).unwrap_or_default()
     }
 
     /// Returns the end of the run of bytes from `at` on for which `is` is true.
-    fn run(self, at: usize, is: impl Fn(u8) -> bool) -> usize {
-        let length = self.rest(at).iter().take_while(|&&byte| is(byte)).count();
-        step(length + 1);
+    fn run_end(self, at: usize, is: impl Fn(u8) -> bool) -> usize {
+        let length = self.rest_from(at).iter().take_while(|&&byte| is(byte)).count();
+        count_steps(length + 1);
         at + length
     }
 
     /// Returns the beginning of the run of at most `most` such bytes before `at`, up to the edge.
-    fn run_before(self, at: usize, most: usize, is: impl Fn(u8) -> bool) -> usize {
+    fn run_start(self, at: usize, most: usize, is: impl Fn(u8) -> bool) -> usize {
         let window = &self.text[self.edge.max(at.saturating_sub(most))..at];
         let length = window.iter().rev().take_while(|&&byte| is(byte)).count();
-        step(length + 1);
+        count_steps(length + 1);
         at - length
     }
 }
 
 /// Returns a match, if it contains a byte.
-fn found(kind: Kind, start: usize, end: usize) -> Option<Match> {
+fn match_if_nonempty(kind: Kind, start: usize, end: usize) -> Option<Match> {
     (start < end).then_some(Match { start, end, kind })
 }
 
@@ -72,16 +72,16 @@ fn found(kind: Kind, start: usize, end: usize) -> Option<Match> {
 #[derive(Clone, Copy)]
 pub(super) enum Rule {
     /// A token, and the offset of the trigger in its prefix.
-    Token(&'static Token, usize),
-    Other(fn(Look<'_>, usize) -> Option<Match>),
+    Token(&'static ServiceToken, usize),
+    Other(fn(RuleText<'_>, usize) -> Option<Match>),
 }
 
 impl Rule {
     #[inline]
-    pub(super) fn ask(self, look: Look<'_>, at: usize) -> Option<Match> {
-        step(1);
+    pub(super) fn match_at(self, look: RuleText<'_>, at: usize) -> Option<Match> {
+        count_steps(1);
         match self {
-            Self::Token(token, offset) => token.at(look, at, offset),
+            Self::Token(token, offset) => token.match_at(look, at, offset),
             Self::Other(rule) => rule(look, at),
         }
     }
@@ -90,21 +90,21 @@ impl Rule {
 /// A rule and the places at which it is asked.
 #[derive(Clone, Copy)]
 pub(super) struct Trigger {
-    pub(super) pattern: Pattern,
+    pub(super) pattern: TriggerPattern,
     pub(super) rule: Rule,
 }
 
 /// The bytes of a trigger.
-pub(super) type Bytes = [&'static [u8]; PLACE];
+pub(super) type TriggerBytes = [&'static [u8]; PLACE];
 
 impl Trigger {
-    const fn anywhere(bytes: Bytes, rule: Rule) -> Self {
-        Self { pattern: Pattern { bytes, is_word: false }, rule }
+    const fn anywhere(bytes: TriggerBytes, rule: Rule) -> Self {
+        Self { pattern: TriggerPattern { bytes, is_word: false }, rule }
     }
 
     /// Makes a trigger that is not after a letter, a digit or an underscore.
-    const fn word(bytes: Bytes, rule: Rule) -> Self {
-        Self { pattern: Pattern { bytes, is_word: true }, rule }
+    const fn at_word_start(bytes: TriggerBytes, rule: Rule) -> Self {
+        Self { pattern: TriggerPattern { bytes, is_word: true }, rule }
     }
 }
 
@@ -114,34 +114,35 @@ const BASE64URL: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ
 
 /// The rules that are asked at the beginning of a number: three ASCII digits and more. They are not
 /// asked if a letter, a digit or an underscore is before it.
-pub(super) const NUMBERS: [fn(Look<'_>, usize) -> Option<Match>; 2] = [card::at, numbers::us_ssn];
+pub(super) const NUMBERS: [fn(RuleText<'_>, usize) -> Option<Match>; 2] =
+    [card::card_at, numbers::us_ssn_at];
 
 /// Returns the triggers of all other default rules.
-pub(super) fn triggers() -> Vec<Trigger> {
-    let mut triggers: Vec<Trigger> = tokens::triggers().collect();
+pub(super) fn default_rule_triggers() -> Vec<Trigger> {
+    let mut triggers: Vec<Trigger> = tokens::service_token_triggers().collect();
     triggers.extend(numbers::IBAN.map(|country| {
         let bytes = [country[0], country[1], DIGITS, DIGITS];
-        Trigger::word(bytes, Rule::Other(numbers::iban))
+        Trigger::at_word_start(bytes, Rule::Other(numbers::iban_at))
     }));
     let odd = tokens::ODD.into_iter().chain(structures::TRIGGERS);
     triggers.extend(odd.map(|(bytes, rule)| Trigger::anywhere(bytes, Rule::Other(rule))));
-    let assignment = Rule::Other(assignment::at);
+    let assignment = Rule::Other(assignment::assignment_at);
     triggers.extend(assignment::TRIGGERS.map(|bytes| Trigger::anywhere(bytes, assignment)));
     triggers
 }
 
-fn is_alphanumeric(byte: u8) -> bool {
+fn is_alphanumeric_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 
 /// Returns whether a byte is in base64url, the alphabet of most tokens.
-fn is_base64url(byte: u8) -> bool {
+fn is_base64url_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
 /// Returns whether a byte is in either alphabet of base64.
-fn is_base64(byte: u8) -> bool {
-    is_base64url(byte) || matches!(byte, b'+' | b'/' | b'=')
+fn is_base64_byte(byte: u8) -> bool {
+    is_base64url_byte(byte) || matches!(byte, b'+' | b'/' | b'=')
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Bank accounts and social security numbers.
 
-use super::{Look, found};
+use super::{RuleText, match_if_nonempty};
 use crate::{Kind, Match};
 
 /// The lengths of the IBANs of each country, from the registry of SWIFT (ISO 13616).
@@ -46,10 +46,10 @@ pub(super) const IBAN: [[&[u8]; 2]; 24] = [
 
 /// Returns an IBAN in either case. It is one word, or groups with single spaces, or groups of four
 /// with hyphens. A UUID has other groups.
-pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {
-    let upper = |at: usize| look.byte(at).map(|byte| byte.to_ascii_uppercase());
+pub(super) fn iban_at(look: RuleText<'_>, at: usize) -> Option<Match> {
+    let upper = |at: usize| look.byte_at(at).map(|byte| byte.to_ascii_uppercase());
     let country = [upper(at)?, upper(at + 1)?];
-    if look.before(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+    if look.byte_before(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return None;
     }
     let mut lengths = COUNTRIES.chunks_exact(4);
@@ -63,7 +63,7 @@ pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {
                 text[count] = byte;
                 count += 1;
             }
-            b' ' if count >= 4 && look.byte(end - 1) != Some(b' ') => {}
+            b' ' if count >= 4 && look.byte_at(end - 1) != Some(b' ') => {}
             b'-' if count % 4 == 0 && hyphens == count / 4 - 1 => hyphens += 1,
             _ => return None,
         }
@@ -72,18 +72,19 @@ pub(super) fn iban(look: Look<'_>, at: usize) -> Option<Match> {
     if hyphens > 0 && hyphens != (length - 1) / 4 {
         return None;
     }
-    let next = look.byte(end);
+    let next = look.byte_at(end);
     let is_bounded = !next.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let has_letters = text[4..length].iter().any(u8::is_ascii_uppercase);
     if has_letters && WITHOUT_LETTERS.chunks_exact(2).any(|code| code == country) {
         return None;
     }
-    (is_bounded && modulo_97(&text[..length]) == 1).then(|| found(Kind::Iban, at, end))?
+    (is_bounded && iban_modulo_97(&text[..length]) == 1)
+        .then(|| match_if_nonempty(Kind::Iban, at, end))?
 }
 
 /// Computes the check of ISO 7064, MOD 97-10. The first four characters go last, and letters count
 /// from 10.
-fn modulo_97(text: &[u8]) -> u32 {
+fn iban_modulo_97(text: &[u8]) -> u32 {
     text[4..].iter().chain(&text[..4]).fold(0, |rest, &byte| match byte {
         b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
         _ => (rest * 100 + u32::from(byte - b'A') + 10) % 97,
@@ -92,8 +93,8 @@ fn modulo_97(text: &[u8]) -> u32 {
 
 /// Returns a United States social security number: three, two and four digits with the same
 /// separator. Numbers that are never issued do not match.
-pub(super) fn us_ssn(look: Look<'_>, at: usize) -> Option<Match> {
-    let text: &[u8; 11] = look.rest(at).first_chunk()?;
+pub(super) fn us_ssn_at(look: RuleText<'_>, at: usize) -> Option<Match> {
+    let text: &[u8; 11] = look.rest_from(at).first_chunk()?;
     let separator = text[3];
     let has_form = text.iter().enumerate().all(|(i, byte)| match i {
         3 | 6 => *byte == separator,
@@ -109,10 +110,10 @@ pub(super) fn us_ssn(look: Look<'_>, at: usize) -> Option<Match> {
     };
     let front = &look.text[look.edge..at];
     let beyond = front.len().checked_sub(2).map(|at| front[at]);
-    let is_apart =
-        !joins(front.last().copied(), beyond) && !joins(look.byte(at + 11), look.byte(at + 12));
+    let is_apart = !joins(front.last().copied(), beyond)
+        && !joins(look.byte_at(at + 11), look.byte_at(at + 12));
     let (area, group, serial) = (&text[..3], &text[4..6], &text[7..]);
     let is_possible =
         area != b"000" && area != b"666" && area[0] != b'9' && group != b"00" && serial != b"0000";
-    (is_apart && is_possible).then(|| found(Kind::UsSsn, at, at + 11))?
+    (is_apart && is_possible).then(|| match_if_nonempty(Kind::UsSsn, at, at + 11))?
 }

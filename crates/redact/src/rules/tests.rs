@@ -1,4 +1,4 @@
-use crate::samples::{body, samples};
+use crate::samples::{sample_secrets, sample_token_body};
 use crate::{Kind, Sanitizer};
 
 fn redacted(text: &str) -> String {
@@ -7,7 +7,7 @@ fn redacted(text: &str) -> String {
 
 #[test]
 fn each_kind_is_found_whole_wherever_it_stands() {
-    for (kind, secret) in samples() {
+    for (kind, secret) in sample_secrets() {
         let expected = kind.placeholder();
         for (before, behind) in [("", ""), ("see ", " now"), ("(", ")"), ("\"", "\""), ("é ", "\n")]
         {
@@ -19,8 +19,8 @@ fn each_kind_is_found_whole_wherever_it_stands() {
 
 #[test]
 fn what_stands_around_a_secret_stays() {
-    let random = body(32);
-    let aws = body(40);
+    let random = sample_token_body(32);
+    let aws = sample_token_body(40);
     let cases = [
         (format!("AKIA0123456789ABCDEF {aws}"), "[REDACTED_aws_key] [REDACTED_aws_secret]"),
         (format!("aws_secret_access_key = {aws}"), "aws_secret_access_key = [REDACTED_aws_secret]"),
@@ -158,7 +158,7 @@ fn random_text(rng: &mut fastrand::Rng, samples: &[(Kind, String)]) -> String {
 
 #[test]
 fn a_second_redaction_finds_nothing() {
-    let samples = samples();
+    let samples = sample_secrets();
     let mut rng = fastrand::Rng::with_seed(0xA6E);
     let rounds = std::env::var("REDACT_ROUNDS").ok().and_then(|n| n.parse().ok());
     for _ in 0..rounds.unwrap_or(30_000) {

@@ -1,49 +1,51 @@
 //! The floor rules: e-mail addresses, cards, JSON web tokens and keys of AWS.
 
 use super::Matches;
-use crate::bytes::{AWS, BASE64, DOMAIN, LETTER, LOCAL, is, is_digit, is_space, is_word};
-use crate::steps::step;
+use crate::bytes::{
+    AWS, BASE64, DOMAIN, LETTER, LOCAL, has_byte_class, is_digit_char, is_space_char, is_word_char,
+};
+use crate::steps::count_steps;
 use crate::{Kind, Match, rules};
 
 impl Matches<'_> {
     /// Returns the e-mail with this `@`.
-    pub(super) fn email(&self, at: usize) -> Option<Match> {
-        let start = at - run_before(&self.bytes()[self.edge..at], LOCAL);
-        let length = domain(&self.bytes()[at + 1..]).filter(|_| start < at)?;
+    pub(super) fn floor_email(&self, at: usize) -> Option<Match> {
+        let start = at - trailing_bytes_of_class(&self.bytes()[self.edge..at], LOCAL);
+        let length = email_domain_length(&self.bytes()[at + 1..]).filter(|_| start < at)?;
         let email = Match { start, end: at + 1 + length, kind: Kind::Email };
-        self.is_wanted(email).then_some(email)
+        self.is_wanted_floor_email(email).then_some(email)
     }
 
     /// Returns whether an e-mail counts under this profile.
-    pub(super) fn is_wanted(&self, email: Match) -> bool {
-        !(self.precise && is_file_name(email.of(self.text)))
+    pub(super) fn is_wanted_floor_email(&self, email: Match) -> bool {
+        !(self.precise && is_density_file_name(email.of(self.text)))
     }
 
     /// Returns the e-mail whose local part contains `start` or begins there.
-    pub(super) fn email_around(&mut self, start: usize) -> Option<Match> {
-        if !is(*self.bytes().get(start)?, LOCAL) {
+    pub(super) fn floor_email_around(&mut self, start: usize) -> Option<Match> {
+        if !has_byte_class(*self.bytes().get(start)?, LOCAL) {
             return None;
         }
         if start >= self.local.0 {
-            let at = start + run(&self.bytes()[start..], LOCAL);
+            let at = start + leading_bytes_of_class(&self.bytes()[start..], LOCAL);
             let rest = self.bytes()[at..].strip_prefix(b"@");
-            let length = rest.and_then(domain);
+            let length = rest.and_then(email_domain_length);
             self.local = (at, length.map(|length| at + 1 + length));
         }
         let end = self.local.1?;
-        let start = start - run_before(&self.bytes()[self.edge..start], LOCAL);
+        let start = start - trailing_bytes_of_class(&self.bytes()[self.edge..start], LOCAL);
         let email = Match { start, end, kind: Kind::Email };
-        self.is_wanted(email).then_some(email)
+        self.is_wanted_floor_email(email).then_some(email)
     }
 
     /// Returns the token that begins at `at`.
-    pub(super) fn jwt(&mut self, at: usize) -> Option<Match> {
+    pub(super) fn floor_jwt(&mut self, at: usize) -> Option<Match> {
         if self.no_jwt.contains(&at) {
             return None;
         }
         let rest = self.bytes()[at..].strip_prefix(b"eyJ")?;
-        let first = run(rest, BASE64);
-        let length = if first > 0 { token_behind(&rest[first..], first) } else { None };
+        let first = leading_bytes_of_class(rest, BASE64);
+        let length = if first > 0 { jwt_rest_length(&rest[first..], first) } else { None };
         let end = length.map(|length| at + 3 + first + length);
         if end.is_none() {
             // A later `eyJ` of this run reaches the same end of the run, with a shorter part before
@@ -53,37 +55,38 @@ impl Matches<'_> {
         Some(Match { start: at, end: end?, kind: Kind::Jwt })
     }
 
-    pub(super) fn aws_key(&self, at: usize) -> Option<Match> {
+    pub(super) fn floor_aws_key(&self, at: usize) -> Option<Match> {
         let random = self.bytes()[at..].strip_prefix(b"AKIA")?.get(..16)?;
-        step(16);
-        let is_key = random.iter().all(|&byte| is(byte, AWS));
+        count_steps(16);
+        let is_key = random.iter().all(|&byte| has_byte_class(byte, AWS));
         is_key.then_some(Match { start: at, end: at + 20, kind: Kind::AwsKey })
     }
 
     /// Returns the card of the floor that begins with this digit.
-    pub(super) fn card(&self, at: usize) -> Option<Match> {
-        let end = at + card_length(self.text[at..].chars())?;
+    pub(super) fn floor_card(&self, at: usize) -> Option<Match> {
+        let end = at + floor_card_length(self.text[at..].chars())?;
         let card = Match { start: at, end, kind: Kind::Card };
-        (!self.char_at(end).is_some_and(is_word) && self.is_card(card, self.text)).then_some(card)
+        (!self.char_at(end).is_some_and(is_word_char) && self.is_wanted_floor_card(card, self.text))
+            .then_some(card)
     }
 
     /// Returns whether a card of the floor counts under this profile.
-    pub(super) fn is_card(&self, card: Match, text: &str) -> bool {
-        !self.precise || rules::is_card(text, self.edge, card)
+    pub(super) fn is_wanted_floor_card(&self, card: Match, text: &str) -> bool {
+        !self.precise || rules::is_precise_card(text, self.edge, card)
     }
 
     /// Returns the card that ends at the beginning of a match.
-    pub(super) fn card_before(&self, end: usize) -> Option<Match> {
-        let start = end - card_length(self.text[self.edge..end].chars().rev())?;
+    pub(super) fn floor_card_before(&self, end: usize) -> Option<Match> {
+        let start = end - floor_card_length(self.text[self.edge..end].chars().rev())?;
         let card = Match { start, end, kind: Kind::Card };
-        let bounded = !self.char_before(start).is_some_and(is_word);
-        (bounded && self.is_card(card, &self.text[..end])).then_some(card)
+        let bounded = !self.char_before(start).is_some_and(is_word_char);
+        (bounded && self.is_wanted_floor_card(card, &self.text[..end])).then_some(card)
     }
 }
 
 /// Returns whether what looks like an e-mail is the name of a file for a screen density:
 /// `icon@2x.png`.
-fn is_file_name(email: &str) -> bool {
+fn is_density_file_name(email: &str) -> bool {
     let domain = email.rsplit('@').next().unwrap_or_default();
     let mut labels = domain.split('.');
     let density = labels.next().and_then(|label| label.strip_suffix('x'));
@@ -95,16 +98,16 @@ fn is_file_name(email: &str) -> bool {
 }
 
 /// Counts the bytes of the class at the beginning.
-pub(super) fn run(bytes: &[u8], class: u8) -> usize {
-    let length = bytes.iter().take_while(|&&byte| is(byte, class)).count();
-    step(length + 1);
+pub(super) fn leading_bytes_of_class(bytes: &[u8], class: u8) -> usize {
+    let length = bytes.iter().take_while(|&&byte| has_byte_class(byte, class)).count();
+    count_steps(length + 1);
     length
 }
 
 /// Counts the bytes of the class at the end.
-pub(super) fn run_before(bytes: &[u8], class: u8) -> usize {
-    let length = bytes.iter().rev().take_while(|&&byte| is(byte, class)).count();
-    step(length + 1);
+pub(super) fn trailing_bytes_of_class(bytes: &[u8], class: u8) -> usize {
+    let length = bytes.iter().rev().take_while(|&&byte| has_byte_class(byte, class)).count();
+    count_steps(length + 1);
     length
 }
 
@@ -115,22 +118,22 @@ pub(super) fn run_before(bytes: &[u8], class: u8) -> usize {
 /// - a payload and an empty signature (RFC 7519, section 6);
 /// - the four other parts of an encrypted token, of which the first may be empty (RFC 7516, section
 ///   3.1).
-fn token_behind(rest: &[u8], first: usize) -> Option<usize> {
+fn jwt_rest_length(rest: &[u8], first: usize) -> Option<usize> {
     const HEADER_BYTES_MIN: usize = 12;
     const TAG_BYTES_MIN: usize = 16;
     if let Some(payload) = rest.strip_prefix(b".eyJ") {
-        let second = run(payload, BASE64);
+        let second = leading_bytes_of_class(payload, BASE64);
         if second > 0
             && let Some(signature) = payload[second..].strip_prefix(b".")
         {
-            let third = run(signature, BASE64);
+            let third = leading_bytes_of_class(signature, BASE64);
             let is_unsigned = first >= HEADER_BYTES_MIN && second >= HEADER_BYTES_MIN;
             return (third > 0 || is_unsigned).then_some(4 + second + 1 + third);
         }
     }
     let mut length = 0;
     for least in [0, TAG_BYTES_MIN, 1, TAG_BYTES_MIN] {
-        let part = run(rest[length..].strip_prefix(b".")?, BASE64);
+        let part = leading_bytes_of_class(rest[length..].strip_prefix(b".")?, BASE64);
         length += (part >= least).then_some(1 + part)?;
     }
     (first >= HEADER_BYTES_MIN).then_some(length)
@@ -138,14 +141,18 @@ fn token_behind(rest: &[u8], first: usize) -> Option<usize> {
 
 /// Returns the length of the e-mail domain at the beginning. It ends with the letters after the
 /// last dot that has two letters after it and something before it.
-fn domain(bytes: &[u8]) -> Option<usize> {
-    let bytes = &bytes[..run(bytes, DOMAIN)];
-    step(bytes.len());
+fn email_domain_length(bytes: &[u8]) -> Option<usize> {
+    let bytes = &bytes[..leading_bytes_of_class(bytes, DOMAIN)];
+    count_steps(bytes.len());
     let dot = bytes
         .windows(3)
-        .rposition(|window| window[0] == b'.' && is(window[1], LETTER) && is(window[2], LETTER))
+        .rposition(|window| {
+            window[0] == b'.'
+                && has_byte_class(window[1], LETTER)
+                && has_byte_class(window[2], LETTER)
+        })
         .filter(|&dot| dot > 0)?;
-    Some(dot + 1 + run(&bytes[dot + 1..], LETTER))
+    Some(dot + 1 + leading_bytes_of_class(&bytes[dot + 1..], LETTER))
 }
 
 /// Returns the length in bytes of four groups of four digits, with one separator between them or
@@ -153,14 +160,14 @@ fn domain(bytes: &[u8]) -> Option<usize> {
 ///
 /// The groups read the same backwards, so one function serves both directions.
 #[inline]
-fn card_length(chars: impl Iterator<Item = char>) -> Option<usize> {
+fn floor_card_length(chars: impl Iterator<Item = char>) -> Option<usize> {
     let (mut digits, mut length, mut separated) = (0, 0, true);
     for c in chars {
-        step(1);
-        if is_digit(c) {
+        count_steps(1);
+        if is_digit_char(c) {
             digits += 1;
             separated = digits % 4 != 0;
-        } else if !separated && (c == '-' || is_space(c)) {
+        } else if !separated && (c == '-' || is_space_char(c)) {
             separated = true;
         } else {
             return None;

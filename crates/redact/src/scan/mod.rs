@@ -16,15 +16,15 @@ mod rule_set;
 
 use std::ops::Range;
 
-use floor::run_before;
-use rule_set::ask_number;
-pub(super) use rule_set::{FLOOR, Rules};
+use floor::trailing_bytes_of_class;
+use rule_set::first_number_match;
+pub(super) use rule_set::{FLOOR, RuleSet};
 
-use super::bytes::{DIGIT, WORD, is, is_digit, is_word};
-use super::confusables::{self, Plain};
-use super::prefilter::{Candidates, may_be_number};
-use super::rules::{self, Look};
-use super::steps::step;
+use super::bytes::{DIGIT, WORD, has_byte_class, is_digit_char, is_word_char};
+use super::confusables::{self, UndisguisedText};
+use super::prefilter::{Candidates, may_begin_number};
+use super::rules::{self, RuleText};
+use super::steps::count_steps;
 use super::{Kind, Match};
 
 /// The matches of a text, in order, without overlaps.
@@ -34,7 +34,7 @@ use super::{Kind, Match};
 #[derive(Debug)]
 pub struct Matches<'t> {
     text: &'t str,
-    rules: &'t Rules,
+    rules: &'t RuleSet,
     precise: bool,
     /// The beginning of the segment, which is the end of the last match.
     edge: usize,
@@ -48,14 +48,14 @@ pub struct Matches<'t> {
     /// The places at which no token begins.
     no_jwt: Range<usize>,
     /// `None` until a disguise is met.
-    disguised: Option<Box<Disguised>>,
+    disguised: Option<Box<DisguisedMatches>>,
     /// All matches, if the search was for more than the rules. The first is last.
     known: Vec<Match>,
 }
 
 /// Matches of the undisguised text only. The first is last.
 #[derive(Debug)]
-struct Disguised {
+struct DisguisedMatches {
     /// Those of the whole text.
     whole: Vec<Match>,
     /// Those of a segment between matches. They come before any others.
@@ -71,15 +71,20 @@ const BACK_BYTES: usize = 384;
 impl<'t> Matches<'t> {
     /// Returns the matches, or `None` if no match can begin anywhere, as in most texts.
     #[inline]
-    pub(super) fn new(text: &'t str, rules: &'t Rules, precise: bool) -> Option<Self> {
-        if rules.filter.is_plain(text.as_bytes()) {
+    pub(super) fn new(text: &'t str, rules: &'t RuleSet, precise: bool) -> Option<Self> {
+        if rules.filter.is_plainly_clean(text.as_bytes()) {
             return None;
         }
-        let candidates = Candidates::of_text(&rules.filter, text.as_bytes())?;
-        Some(Self::among(candidates, text, rules, precise))
+        let candidates = Candidates::for_text(&rules.filter, text.as_bytes())?;
+        Some(Self::with_candidates(candidates, text, rules, precise))
     }
 
-    fn among(candidates: Candidates, text: &'t str, rules: &'t Rules, precise: bool) -> Self {
+    fn with_candidates(
+        candidates: Candidates,
+        text: &'t str,
+        rules: &'t RuleSet,
+        precise: bool,
+    ) -> Self {
         Self {
             text,
             rules,
@@ -99,10 +104,10 @@ impl<'t> Matches<'t> {
     /// become one. Text between them is a text of its own, as it is between matches of rules.
     /// `between` finds the matches in it.
     #[cold]
-    pub(super) fn around(
+    pub(super) fn around_known(
         mut known: Vec<Match>,
         text: &'t str,
-        rules: &'t Rules,
+        rules: &'t RuleSet,
         between: &dyn Fn(&str) -> Vec<Match>,
     ) -> Self {
         let matches = |from: usize, to: usize| {
@@ -130,8 +135,8 @@ impl<'t> Matches<'t> {
         }
         found.extend(matches(edge, text.len()));
         found.reverse();
-        let none = Candidates::from(0);
-        Self { known: found, ..Self::among(none, "", rules, false) }
+        let none = Candidates::starting_at(0);
+        Self { known: found, ..Self::with_candidates(none, "", rules, false) }
     }
 
     fn bytes(&self) -> &'t [u8] {
@@ -139,14 +144,15 @@ impl<'t> Matches<'t> {
     }
 
     /// Returns the leftmost match of the segment.
-    fn find(&mut self) -> Option<Match> {
+    fn find_in_segment(&mut self) -> Option<Match> {
         let (rules, bytes) = (self.rules, self.bytes());
         while let Some(at) = self.candidates.next(&rules.filter, bytes, self.edge) {
             if self.pending.is_some_and(|pending| at > pending.start + TRIGGER_OFFSET_MAX) {
                 break;
             }
             if let Some(found) = self.match_at(at) {
-                self.pending = Some(self.pending.map_or(found, |pending| first(pending, found)));
+                self.pending =
+                    Some(self.pending.map_or(found, |pending| earlier_match(pending, found)));
             }
         }
         self.pending.take()
@@ -155,61 +161,65 @@ impl<'t> Matches<'t> {
     /// Returns the first of the matches whose trigger is here.
     #[inline]
     fn match_at(&mut self, at: usize) -> Option<Match> {
-        step(1);
+        count_steps(1);
         let floor = match self.bytes()[at] {
             b'0'..=b'9' => self.number_at(at),
-            0x80.. => return self.foreign_at(at),
-            b'e' => self.jwt(at),
-            b'A' => self.aws_key(at),
+            0x80.. => return self.non_ascii_card_at(at),
+            b'e' => self.floor_jwt(at),
+            b'A' => self.floor_aws_key(at),
             _ => None,
         };
         let next = self.bytes().get(at + 1);
-        let email = if next == Some(&b'@') { self.email(at + 1) } else { None };
-        self.rules.ask(self.look(self.text), at, first_of(floor, email))
+        let email = if next == Some(&b'@') { self.floor_email(at + 1) } else { None };
+        self.rules.first_rule_match(
+            self.rule_text(self.text),
+            at,
+            earlier_match_if_any(floor, email),
+        )
     }
 
     /// Returns the first of the matches that begin with this digit. None begins after a letter, a
     /// digit or an underscore.
     #[inline]
     fn number_at(&self, at: usize) -> Option<Match> {
-        if !may_be_number(self.bytes(), at) {
+        if !may_begin_number(self.bytes(), at) {
             return None;
         }
         let before = self.bytes()[self.edge..at].last();
-        if before.is_some_and(|&byte| is(byte, WORD) || byte >= 0x80)
-            && self.char_before(at).is_some_and(is_word)
+        if before.is_some_and(|&byte| has_byte_class(byte, WORD) || byte >= 0x80)
+            && self.char_before(at).is_some_and(is_word_char)
         {
             return None;
         }
-        ask_number(self.look(self.text), at, self.card(at))
+        first_number_match(self.rule_text(self.text), at, self.floor_card(at))
     }
 
     /// Returns the card that begins with this digit outside ASCII or with the ASCII digits before
     /// it. If there are more than three of those, they are a candidate of their own.
     #[cold]
-    fn foreign_at(&mut self, at: usize) -> Option<Match> {
+    fn non_ascii_card_at(&mut self, at: usize) -> Option<Match> {
         let c = self.text.get(at..)?.chars().next()?;
-        if self.disguised.is_none() && confusables::is_disguise(c) {
-            let whole = self.undisguised(0..self.text.len());
-            self.disguised = Some(Box::new(Disguised { whole, segment: Vec::new() }));
+        if self.disguised.is_none() && confusables::is_disguise_char(c) {
+            let whole = self.undisguised_matches(0..self.text.len());
+            self.disguised = Some(Box::new(DisguisedMatches { whole, segment: Vec::new() }));
         }
-        if !is_digit(c) {
+        if !is_digit_char(c) {
             return None;
         }
         let before = &self.bytes()[self.edge.max(at.saturating_sub(3))..at];
-        let start = at - run_before(before, DIGIT);
-        (!self.char_before(start).is_some_and(is_word)).then(|| self.card(start))?
+        let start = at - trailing_bytes_of_class(before, DIGIT);
+        (!self.char_before(start).is_some_and(is_word_char)).then(|| self.floor_card(start))?
     }
 
     /// Returns the matches of a part of the text as it reads without its disguises. The first is
     /// last.
-    fn undisguised(&self, part: Range<usize>) -> Vec<Match> {
+    fn undisguised_matches(&self, part: Range<usize>) -> Vec<Match> {
         let original = &self.text[part.clone()];
-        let plain = Plain::of(original);
-        step(3 * original.len());
+        let plain = UndisguisedText::from_original(original);
+        count_steps(3 * original.len());
         let matches = Matches::new(&plain.text, self.rules, self.precise);
         let in_text = |found| {
-            let Match { start, end, kind } = plain.in_original(found, original);
+            let Match { start, end, kind } = plain.match_in_original(found, original);
             Match { start: part.start + start, end: part.start + end, kind }
         };
         let mut found: Vec<_> = matches.into_iter().flatten().map(in_text).collect();
@@ -221,7 +231,7 @@ impl<'t> Matches<'t> {
     /// match or the end of the text. The others are kept for later.
     #[cold]
     fn undisguised_before(&mut self, end: usize) -> Option<Match> {
-        let mut segment = self.undisguised(self.edge..end);
+        let mut segment = self.undisguised_matches(self.edge..end);
         let first = segment.pop();
         if let Some(disguised) = &mut self.disguised {
             disguised.segment = segment;
@@ -238,8 +248,8 @@ impl<'t> Matches<'t> {
         found.last().map(|found| Match { start: found.start.max(self.edge), ..*found })
     }
 
-    fn look(&self, text: &'t str) -> Look<'t> {
-        Look { text: text.as_bytes(), edge: self.edge }
+    fn rule_text(&self, text: &'t str) -> RuleText<'t> {
+        RuleText { text: text.as_bytes(), edge: self.edge }
     }
 
     /// Returns a match that exists only because another one begins at `end`.
@@ -248,18 +258,18 @@ impl<'t> Matches<'t> {
             return None;
         }
         let text = &self.text[..end];
-        let is_inside = self.char_before(end).is_some_and(is_word);
-        let mut found = if is_inside { self.card_before(end) } else { None };
+        let is_inside = self.char_before(end).is_some_and(is_word_char);
+        let mut found = if is_inside { self.floor_card_before(end) } else { None };
         let from = self.edge.max(end.saturating_sub(BACK_BYTES));
-        let look = self.look(text);
-        let mut candidates = Candidates::from(from);
+        let look = self.rule_text(text);
+        let mut candidates = Candidates::starting_at(from);
         while let Some(at) = candidates.next(&self.rules.filter, text.as_bytes(), self.edge) {
             let new = match text.as_bytes()[at].is_ascii_digit() {
-                true if may_be_number(text.as_bytes(), at) => ask_number(look, at, None),
+                true if may_begin_number(text.as_bytes(), at) => first_number_match(look, at, None),
                 true => None,
-                false => self.rules.ask(look, at, None),
+                false => self.rules.first_rule_match(look, at, None),
             };
-            found = first_of(found, new);
+            found = earlier_match_if_any(found, new);
         }
         found
     }
@@ -273,16 +283,16 @@ impl<'t> Matches<'t> {
     }
 }
 
-fn first_of(one: Option<Match>, other: Option<Match>) -> Option<Match> {
+fn earlier_match_if_any(one: Option<Match>, other: Option<Match>) -> Option<Match> {
     match (one, other) {
-        (Some(one), Some(other)) => Some(first(one, other)),
+        (Some(one), Some(other)) => Some(earlier_match(one, other)),
         (one, other) => one.or(other),
     }
 }
 
 /// Returns the match that begins first. If both begin together, the longer one wins, then the more
 /// specific one.
-fn first(one: Match, other: Match) -> Match {
+fn earlier_match(one: Match, other: Match) -> Match {
     let rank = |found: &Match| {
         let is_vague = matches!(
             found.kind,
@@ -298,29 +308,29 @@ impl Iterator for Matches<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Match> {
-        if self.known.is_empty() { self.next_found() } else { self.known.pop() }
+        if self.known.is_empty() { self.next_by_rules() } else { self.known.pop() }
     }
 }
 
 impl Matches<'_> {
-    fn next_found(&mut self) -> Option<Match> {
+    fn next_by_rules(&mut self) -> Option<Match> {
         if let Some(found) = self.disguised.as_mut().and_then(|all| all.segment.pop()) {
-            self.go_behind(found);
+            self.continue_after(found);
             return Some(found);
         }
-        let found = self.find();
-        let Some(found) = first_of(found, self.next_undisguised()) else {
+        let found = self.find_in_segment();
+        let Some(found) = earlier_match_if_any(found, self.next_undisguised()) else {
             let is_cut = self.disguised.is_some() && self.edge > 0;
             let found =
                 if is_cut { self.undisguised_before(self.text.len())? } else { return None };
-            self.go_behind(found);
+            self.continue_after(found);
             return Some(found);
         };
         let mut leftmost = found;
         if found.kind != Kind::Email
-            && let Some(email) = self.email_around(found.start)
+            && let Some(email) = self.floor_email_around(found.start)
         {
-            leftmost = first(found, email);
+            leftmost = earlier_match(found, email);
         }
         while let Some(before) = self.match_before(leftmost.start) {
             self.cut.push(leftmost);
@@ -331,7 +341,7 @@ impl Matches<'_> {
         {
             leftmost = before;
         }
-        self.go_behind(leftmost);
+        self.continue_after(leftmost);
         while self.cut.pop_if(|next| next.start < leftmost.end).is_some() {}
         self.pending = match self.cut.pop() {
             None if found.end > self.edge => {
@@ -340,16 +350,16 @@ impl Matches<'_> {
             next => next,
         };
         if leftmost.kind == Kind::AwsKey {
-            let secret = rules::aws_secret(self.look(self.text), self.edge);
-            self.pending = first_of(self.pending, secret);
+            let secret = rules::aws_secret_after_key(self.rule_text(self.text), self.edge);
+            self.pending = earlier_match_if_any(self.pending, secret);
         }
         Some(leftmost)
     }
 
     /// Continues after a match, with the rest as a text of its own.
-    fn go_behind(&mut self, found: Match) {
+    fn continue_after(&mut self, found: Match) {
         self.edge = found.end;
-        self.candidates = Candidates::from(self.edge);
+        self.candidates = Candidates::starting_at(self.edge);
     }
 }
 

@@ -13,7 +13,7 @@ const DEPTH_MAX: usize = 128;
 #[derive(Debug)]
 pub(crate) struct LooseWalk<'s> {
     sanitizer: &'s Sanitizer,
-    open: Vec<Open>,
+    open: Vec<OpenContainer>,
     /// Open containers that are not followed.
     deeper: usize,
     /// Of the value after a key.
@@ -21,7 +21,7 @@ pub(crate) struct LooseWalk<'s> {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Open {
+enum OpenContainer {
     Object(Frame),
     List(Frame),
     /// The brackets of `Some(…)`: what they hold is in their own slot.
@@ -41,9 +41,9 @@ impl<'s> LooseWalk<'s> {
             return;
         }
         self.open.push(match bracket {
-            b'{' => Open::Object(slot.object()),
-            b'(' if is_after_word => Open::Wrapper(slot),
-            _ => Open::List(slot.list(None)),
+            b'{' => OpenContainer::Object(slot.object()),
+            b'(' if is_after_word => OpenContainer::Wrapper(slot),
+            _ => OpenContainer::List(slot.list(None)),
         });
     }
 
@@ -57,15 +57,17 @@ impl<'s> LooseWalk<'s> {
     }
 
     /// A comma: what the last key said is over.
-    pub(crate) fn separate(&mut self) {
+    pub(crate) fn read_comma(&mut self) {
         self.slot = Slot::default();
     }
 
     /// Reads a key and returns the fate of its value.
-    pub(crate) fn key(&mut self, key: &str) -> Fate {
+    pub(crate) fn read_key(&mut self, key: &str) -> Fate {
         let mut outside = Frame::default();
         let frame = match self.open.last_mut() {
-            Some(Open::Object(frame) | Open::List(frame)) if self.deeper == 0 => frame,
+            Some(OpenContainer::Object(frame) | OpenContainer::List(frame)) if self.deeper == 0 => {
+                frame
+            }
             _ => &mut outside,
         };
         self.slot = frame.member(self.sanitizer, key);
@@ -74,28 +76,29 @@ impl<'s> LooseWalk<'s> {
 
     /// Reads a text or a number that is a value. Returns the fate of the next value of the list if the
     /// text is its name.
-    pub(crate) fn value(&mut self, text: &str) -> Option<NextFate> {
+    pub(crate) fn read_value(&mut self, text: &str) -> Option<NextFate> {
         let slot = self.next_slot();
         if self.deeper > 0 || !slot.is_name() {
             return None;
         }
         let secrecy = self.sanitizer.secrecy(text);
-        let depth = self.open.iter().rposition(|open| !matches!(open, Open::Wrapper(_)))?;
+        let depth =
+            self.open.iter().rposition(|open| !matches!(open, OpenContainer::Wrapper(_)))?;
         match &mut self.open[depth] {
-            Open::Object(frame) => frame.name(secrecy),
-            Open::List(frame) => {
+            OpenContainer::Object(frame) => frame.name(secrecy),
+            OpenContainer::List(frame) => {
                 frame.name(secrecy);
                 let slot = { *frame }.element();
                 let (fate, needs_to_be_last) = (slot.fate(), slot.needs_to_be_last());
                 return Some(NextFate { fate, needs_to_be_last });
             }
-            Open::Wrapper(_) => {}
+            OpenContainer::Wrapper(_) => {}
         }
         None
     }
 
     /// Passes the value that comes, which is not read.
-    pub(crate) fn pass(&mut self) {
+    pub(crate) fn skip_value(&mut self) {
         self.next_slot();
     }
 
@@ -105,8 +108,8 @@ impl<'s> LooseWalk<'s> {
             return Slot::default();
         }
         match self.open.last_mut() {
-            Some(Open::List(frame)) => frame.element(),
-            Some(Open::Wrapper(outer)) => std::mem::take(outer),
+            Some(OpenContainer::List(frame)) => frame.element(),
+            Some(OpenContainer::Wrapper(outer)) => std::mem::take(outer),
             _ => slot,
         }
     }

@@ -18,14 +18,14 @@ mod pairs;
 
 pub(crate) use loose::LooseWalk;
 pub use pairs::Secrecy;
-use pairs::{Around, Pairs};
+use pairs::{ListContext, NamePairs};
 
 use super::keys::KeyClass;
 use super::{Place, Sanitizer};
 
 /// What holds for a value and for everything inside it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Below {
+struct Inherited {
     place: Place,
     /// A `token` is a word of a model.
     logprobs: bool,
@@ -63,8 +63,8 @@ pub enum Shape {
 /// The place of one value, before the value is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Slot {
-    below: Below,
-    around: Around,
+    below: Inherited,
+    around: ListContext,
     class: KeyClass,
     fate: Fate,
     is_of_pair: bool,
@@ -74,7 +74,7 @@ impl Slot {
     /// The outermost value, at this place of the document.
     #[inline]
     pub fn at(place: Place) -> Self {
-        Self { below: Below { place, ..Below::default() }, ..Self::default() }
+        Self { below: Inherited { place, ..Inherited::default() }, ..Self::default() }
     }
 
     /// What becomes of the value.
@@ -139,23 +139,23 @@ impl Slot {
     #[inline]
     pub fn list(self, len: Option<usize>) -> Frame {
         // Three in a list are not a pair.
-        let may_be_pair = self.around != Around::List || len.is_none_or(|len| len == 2);
-        let around = if may_be_pair { self.around } else { Around::Other };
-        Frame { below: self.below, pairs: Pairs::within(around) }
+        let may_be_pair = self.around != ListContext::List || len.is_none_or(|len| len == 2);
+        let around = if may_be_pair { self.around } else { ListContext::Other };
+        Frame { below: self.below, pairs: NamePairs::in_context(around) }
     }
 
     /// An object in this slot.
     #[inline]
     pub fn object(self) -> Frame {
-        Frame { below: self.below, pairs: Pairs::default() }
+        Frame { below: self.below, pairs: NamePairs::default() }
     }
 }
 
 /// A list or an object that is open.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Frame {
-    below: Below,
-    pairs: Pairs,
+    below: Inherited,
+    pairs: NamePairs,
 }
 
 impl Frame {
@@ -168,12 +168,12 @@ impl Frame {
     /// The slot of the next element of a list.
     #[inline]
     pub fn element(&mut self) -> Slot {
-        let mut fate = self.pairs.element();
+        let mut fate = self.pairs.next_element_fate();
         if self.below.place.is_allowed {
             fate = Fate::Read;
         }
-        let (class, is_of_pair) = (KeyClass::Plain, self.pairs.is_pair());
-        Slot { below: self.below, around: Around::List, class, fate, is_of_pair }
+        let (class, is_of_pair) = (KeyClass::Plain, self.pairs.is_list_in_list());
+        Slot { below: self.below, around: ListContext::List, class, fate, is_of_pair }
     }
 
     /// The slot of the member under this key, which is spelled as it was before it is redacted.
@@ -189,15 +189,15 @@ impl Frame {
     /// The slot of a member under a key of this class, at this place.
     #[inline]
     pub fn member_of(&mut self, class: KeyClass, place: Place) -> Slot {
-        let mut slot = Slot { below: Below { place, ..self.below }, class, ..Slot::default() };
+        let mut slot = Slot { below: Inherited { place, ..self.below }, class, ..Slot::default() };
         // Most keys say nothing.
         if class != KeyClass::Plain && !place.is_allowed {
-            self.apply(class, &mut slot);
+            self.apply_key_class(class, &mut slot);
         }
         slot
     }
 
-    fn apply(&mut self, class: KeyClass, slot: &mut Slot) {
+    fn apply_key_class(&mut self, class: KeyClass, slot: &mut Slot) {
         match class {
             KeyClass::ModelToken if self.below.logprobs => {}
             KeyClass::Sensitive | KeyClass::ModelToken if self.below.redactions => {
@@ -205,8 +205,8 @@ impl Frame {
             }
             KeyClass::Sensitive | KeyClass::ModelToken => slot.fate = Fate::Whole,
             KeyClass::Name => slot.fate = Fate::Name,
-            KeyClass::Value => slot.fate = self.pairs.fate(),
-            KeyClass::Headers => slot.around = Around::Headers,
+            KeyClass::Value => slot.fate = self.pairs.named_value_fate(),
+            KeyClass::Headers => slot.around = ListContext::Headers,
             KeyClass::Logprobs => slot.below.logprobs = true,
             KeyClass::Card => slot.below.card = true,
             KeyClass::Redactions => slot.below.redactions = true,

@@ -2,13 +2,13 @@
 
 use super::Fate;
 use crate::Sanitizer;
-use crate::confusables::is_disguise;
+use crate::confusables::is_disguise_char;
 use crate::keys;
-use crate::names::Name;
+use crate::names::NameClass;
 
 /// The place of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Around {
+pub(super) enum ListContext {
     /// In another list: it may be a name and a value.
     List,
     /// Under the key `rawHeaders`.
@@ -43,29 +43,29 @@ impl Secrecy {
 
 /// Which values of a container are named by a text beside them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pairs {
-    around: Around,
+pub(super) struct NamePairs {
+    around: ListContext,
     /// Elements so far; of headers, by twos.
     elements: u8,
     /// What the names so far say.
     pub(super) secrecy: Secrecy,
 }
 
-impl Pairs {
+impl NamePairs {
     #[inline]
-    pub(super) fn within(around: Around) -> Self {
+    pub(super) fn in_context(around: ListContext) -> Self {
         Self { around, ..Self::default() }
     }
 
     /// The fate of the next element of a list.
     #[inline]
-    pub(super) fn element(&mut self) -> Fate {
-        if self.around == Around::Other {
+    pub(super) fn next_element_fate(&mut self) -> Fate {
+        if self.around == ListContext::Other {
             return Fate::Read;
         }
         let at = self.elements;
         self.elements = match self.around {
-            Around::Headers => (at + 1) % 2,
+            ListContext::Headers => (at + 1) % 2,
             _ => at.saturating_add(1),
         };
         match at {
@@ -73,21 +73,21 @@ impl Pairs {
                 self.secrecy = Secrecy::None;
                 Fate::Name
             }
-            1 => self.fate(),
+            1 => self.named_value_fate(),
             _ => Fate::Read,
         }
     }
 
     /// The fate of a value that the names so far are of.
     #[inline]
-    pub(super) fn fate(self) -> Fate {
+    pub(super) fn named_value_fate(self) -> Fate {
         self.secrecy.fate()
     }
 
     /// Whether a list in a list is looked at, which is a pair if it has two elements.
     #[inline]
-    pub(super) fn is_pair(self) -> bool {
-        self.around == Around::List
+    pub(super) fn is_list_in_list(self) -> bool {
+        self.around == ListContext::List
     }
 }
 
@@ -97,12 +97,15 @@ impl Sanitizer {
     /// A sentence may end with such a word, so a name has no white space. Names are looked at that are
     /// not keys, so of the letters outside ASCII only those matter that pass for others.
     pub fn secrecy(&self, name: &str) -> Secrecy {
-        let is_meant = |c: char| is_disguise(c) || c == '\u{212A}';
+        let is_meant = |c: char| is_disguise_char(c) || c == '\u{212A}';
+        // JSON in a string names nothing, whatever its last word is.
+        let is_json = name.starts_with(['{', '[']) && name.contains('"');
         let may_be = !name.contains(char::is_whitespace)
+            && !is_json
             && (name.is_ascii() || name.contains(is_meant))
             && self.classify(name).is_secret();
         match may_be {
-            true if keys::name(name) == Name::Chosen => Secrecy::All,
+            true if keys::classify_key_as_name(name) == NameClass::Chosen => Secrecy::All,
             true => Secrecy::Texts,
             false => Secrecy::None,
         }

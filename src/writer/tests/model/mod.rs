@@ -19,10 +19,10 @@ use retention::Removed;
 use super::book::{self, Book};
 use super::{DAY, NOON};
 use crate::config::{Compress, Fsync};
-use crate::writer::control::Ended;
+use crate::writer::control::WriterEnd;
 use crate::writer::fs::TestClock;
 use crate::writer::fs::mem::{MemFs, WriteFault};
-use crate::writer::{Platform, Turn, Writer};
+use crate::writer::{Platform, Writer, WriterTurn};
 use crate::{Accounting, AuditEvent, AuditLogger, Error, EventType, Status};
 use llm_audit_log::FileName;
 use llm_audit_log::schema::notices::Retired;
@@ -157,7 +157,7 @@ impl Model {
         if zst::IS_PRESENT && self.rng.bool() {
             builder = builder.compress(Compress::Zstd);
         }
-        let built = build_by_hand(|| builder.build_on(platform));
+        let built = build_by_hand(|| builder.build_on_platform(platform));
         let Ok((audit, mut writer)) = built else { return false };
         // The test does the work of the housekeeping thread.
         writer.house = None;
@@ -340,7 +340,7 @@ impl Model {
                 // Someone begins a line, and the writer's next write cuts it off. This is skipped
                 // after a cut of the same length, because the file then looks unchanged.
                 if book::split(&bytes).1.is_empty() {
-                    self.fs.add(&path, b"{\"torn");
+                    self.fs.add_foreign_bytes(&path, b"{\"torn");
                     self.may_be_torn = true;
                 }
             }
@@ -448,7 +448,7 @@ impl Model {
     fn kill(&mut self, known: &[u64]) {
         self.fs.state().changes_left = Some(0);
         let process = self.process.take().unwrap();
-        process.writer.shared.control.ended(Ended::Panicked);
+        process.writer.shared.control.notify_ended(WriterEnd::Panicked);
         drop(process);
         self.fs.state().changes_left = None;
         self.fs.state().write_faults.clear();
@@ -540,17 +540,17 @@ impl Model {
 impl Process {
     /// Runs one turn of the writer. If it has reported earlier removals, it takes over the next
     /// ones.
-    fn turn(&mut self) -> Turn {
+    fn turn(&mut self) -> WriterTurn {
         if self.writer.pending.is_empty() {
             self.hand_over();
         }
-        self.writer.turn()
+        self.writer.run_turn()
     }
 
     fn hand_over(&mut self) {
         let retired = std::mem::take(&mut self.retired);
         let now = self.writer.clock.now_micros();
-        self.writer.retired_lines(now, &retired);
+        self.writer.append_retired_lines(now, &retired);
     }
 
     /// Turns the writer until a flush is done.
@@ -568,7 +568,7 @@ impl Process {
         // The last turn takes over everything.
         self.hand_over();
         for _ in 0..1_000 {
-            if matches!(self.turn(), Turn::Last) {
+            if matches!(self.turn(), WriterTurn::Last) {
                 return;
             }
         }

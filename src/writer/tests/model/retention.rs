@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::super::book::{self, Book};
 use super::Model;
 use crate::config::Compress;
-use crate::writer::files::utc_date;
+use crate::writer::files::utc_date_of_micros;
 use crate::writer::fs::mem::MemFs;
 use crate::writer::retention::Retention;
 use llm_audit_log::FileName;
@@ -122,7 +122,7 @@ impl Model {
             max_total_bytes: settings.max_total_bytes,
             compress: settings.compress == Compress::Zstd,
         };
-        let rules = Rules { retention: &retention, today: utc_date(self.now) };
+        let rules = Rules { retention: &retention, today: utc_date_of_micros(self.now) };
         let is_well = self.is_well() && self.can_retire();
         let before = Folder::of(&self.fs);
         let (removed, told) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
@@ -140,7 +140,7 @@ impl Model {
             Ok(true)
         };
         self.fs.state().changes_left = course.killed_after;
-        let is_done = retention.run(rules.today, &|| course.may_continue(), &retire);
+        let is_done = retention.apply_rules(rules.today, &|| course.may_continue(), &retire);
         assert!(is_done || course.is_broken_off());
         let (removed, told) = (removed.into_inner(), told.into_inner());
         let after = Folder::of(&self.fs);

@@ -12,9 +12,11 @@ use llm_audit::{Accounting, AuditLogger};
 use llm_audit_demo::load::{Options, Report};
 use serde_json::{Map, Value, json};
 
-use self::summary::{Calls, Summary};
-use crate::arguments::with_environment;
-use crate::ui::{Failure, close_on_signals, complain, count, shown};
+use self::summary::{DemoSummary, ModelCalls};
+use crate::arguments::help_with_environment;
+use crate::ui::{
+    CommandFailure, close_log_on_signals, complain_on_stderr, escape_for_terminal, format_count,
+};
 
 /// The variables that decide what is sampled out. If none of them is set, `demo` keeps all.
 const SAMPLING: [&str; 5] = [
@@ -32,8 +34,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Run the bundled agent service under load, then show what was recorded.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_long_help = with_environment(""))]
-pub(crate) struct Args {
+#[command(after_long_help = help_with_environment(""))]
+pub(crate) struct DemoArgs {
     /// Folder of the log [default: AUDIT_LOG_DIR, else logs]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -41,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = Options::default().requests)]
     requests: u64,
     /// Requests under way at once
-    #[arg(long, default_value_t = Options::default().concurrency, value_parser = concurrency)]
+    #[arg(long, default_value_t = Options::default().concurrency, value_parser = parse_concurrency)]
     concurrency: usize,
     /// Decides who asks what, and what goes wrong
     #[arg(long, default_value_t = Options::default().seed)]
@@ -52,7 +54,7 @@ pub(crate) struct Args {
 }
 
 /// More sockets than anybody means to open are a slip of the finger.
-fn concurrency(text: &str) -> Result<usize, String> {
+fn parse_concurrency(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=256) => Ok(count),
         _ => Err("accepted: 1 to 256".to_owned()),
@@ -61,22 +63,22 @@ fn concurrency(text: &str) -> Result<usize, String> {
 
 /// Returns 0 if all is recorded, and 1 if events were lost or the accounting does not add up. Returns
 /// 2 if settings are not accepted, and 3 if nothing was emitted.
-pub(crate) fn run(args: &Args) -> ExitCode {
-    let demo = match record(args) {
+pub(crate) fn run_demo(args: &DemoArgs) -> ExitCode {
+    let demo = match record_demo(args) {
         Ok(demo) => demo,
-        Err(failure) => return fail(&failure),
+        Err(failure) => return fail_demo(&failure),
     };
     let out = &mut io::stdout().lock();
     match if args.json { demo.print_json(out) } else { demo.print(out) } {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => demo.exit_code(),
-        Err(error) => fail(&Failure::writing(error)),
+        Err(error) => fail_demo(&CommandFailure::writing(error)),
         Ok(()) => demo.exit_code(),
     }
 }
 
-fn fail(failure: &Failure) -> ExitCode {
-    complain(failure);
+fn fail_demo(failure: &CommandFailure) -> ExitCode {
+    complain_on_stderr(failure);
     ExitCode::from(2)
 }
 
@@ -85,7 +87,7 @@ struct Demo {
     /// The file, if there is one: `AUDIT_EXPORTER` may say otherwise.
     path: Option<PathBuf>,
     /// What is in it.
-    summary: Summary,
+    summary: DemoSummary,
     captures_content: bool,
     /// The sampling variables that are set, with their values.
     sampling: Vec<(&'static str, String)>,
@@ -94,12 +96,12 @@ struct Demo {
 }
 
 /// Those of `names` that are set, with their values.
-fn set<const N: usize>(names: [&'static str; N]) -> Vec<(&'static str, String)> {
+fn variables_that_are_set<const N: usize>(names: [&'static str; N]) -> Vec<(&'static str, String)> {
     names.into_iter().filter_map(|name| Some((name, env::var(name).ok()?))).collect()
 }
 
-fn record(args: &Args) -> Result<Demo, Failure> {
-    let sampling = set(SAMPLING);
+fn record_demo(args: &DemoArgs) -> Result<Demo, CommandFailure> {
+    let sampling = variables_that_are_set(SAMPLING);
     let mut builder = AuditLogger::builder();
     if let Some(dir) = &args.dir {
         builder = builder.directory(dir);
@@ -107,20 +109,20 @@ fn record(args: &Args) -> Result<Demo, Failure> {
     if sampling.is_empty() {
         builder = builder.debug(true);
     }
-    if set(CONTENT).is_empty() {
+    if variables_that_are_set(CONTENT).is_empty() {
         builder = builder.capture_content(true);
     }
     let guard = llm_audit::init_with(builder)?;
-    close_on_signals()?;
+    close_log_on_signals()?;
     let logger = guard.logger();
-    let Args { requests, concurrency, seed, .. } = *args;
+    let DemoArgs { requests, concurrency, seed, .. } = *args;
     let report = llm_audit_demo::demo(&Options { requests, concurrency, seed })
-        .map_err(|error| Failure::new(format!("the service does not start: {error}")))?;
+        .map_err(|error| CommandFailure::new(format!("the service does not start: {error}")))?;
     logger.shutdown(CLOSE_WITHIN)?;
     let path = logger.path();
     let summary = match path.as_deref().and_then(|path| path.parent()) {
-        Some(folder) => Summary::read(folder, logger.instance())?,
-        None => Summary::default(),
+        Some(folder) => DemoSummary::read(folder, logger.instance())?,
+        None => DemoSummary::default(),
     };
     let (captures_content, counts) = (logger.captures_content(), logger.accounting());
     Ok(Demo { path, summary, captures_content, sampling, report, counts })
@@ -187,7 +189,7 @@ impl Demo {
             return Ok(());
         };
         writeln!(out, "\nOne of its traces: llm-audit trace {trace_id:032x}\n")?;
-        match super::trace::print(folder, trace_id, out) {
+        match super::trace::print_trace_for_demo(folder, trace_id, out) {
             Ok(()) => Ok(()),
             Err(error) => writeln!(out, "  not shown: {error}"),
         }
@@ -203,16 +205,16 @@ impl Demo {
         }
         writeln!(out, "\nModels")?;
         for (model, calls) in &self.summary.models {
-            let Calls { tokens_input, tokens_output, cost, unpriced, .. } = calls;
+            let ModelCalls { tokens_input, tokens_output, cost, unpriced, .. } = calls;
             let unpriced = match unpriced {
                 0 => String::new(),
-                unpriced => format!(", {} of no known price", count(*unpriced, "call")),
+                unpriced => format!(", {} of no known price", format_count(*unpriced, "call")),
             };
             writeln!(
                 out,
                 "  {:>8}  {model}: {tokens_input} tokens in, {tokens_output} out, ${cost}{unpriced}",
                 calls.count,
-                model = shown(model),
+                model = escape_for_terminal(model),
             )?;
         }
         Ok(())
@@ -262,7 +264,7 @@ impl Demo {
             redactions.map(|(kind, n)| (kind.placeholder().to_owned(), n.into())).collect();
         let models = self.summary.models.iter();
         let models: Map<_, _> =
-            models.map(|(model, calls)| (model.clone(), model_object(calls))).collect();
+            models.map(|(model, calls)| (model.clone(), model_calls_json(calls))).collect();
         let Report { statuses, streamed, left_early, failed, .. } = &self.report;
         let object = json!({
             "path": self.path.as_deref().map(|path| path.to_string_lossy()),
@@ -281,8 +283,8 @@ impl Demo {
 }
 
 /// The cost is a string: exact, whatever reads it.
-fn model_object(calls: &Calls) -> Value {
-    let Calls { count, tokens_input, tokens_output, cost, unpriced } = calls;
+fn model_calls_json(calls: &ModelCalls) -> Value {
+    let ModelCalls { count, tokens_input, tokens_output, cost, unpriced } = calls;
     json!({"calls": count, "tokens_input": tokens_input, "tokens_output": tokens_output,
         "cost_usd": cost.to_string(), "unpriced": unpriced})
 }

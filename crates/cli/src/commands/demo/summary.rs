@@ -8,16 +8,16 @@ use llm_audit::{Error, Usd};
 
 /// Read back from the files, not counted on the way.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
+pub(super) struct DemoSummary {
     /// How many events of each type there are.
     pub(super) types: BTreeMap<String, u64>,
     /// What each model's calls took, by its name.
-    pub(super) models: BTreeMap<String, Calls>,
+    pub(super) models: BTreeMap<String, ModelCalls>,
 }
 
 /// The calls of one model.
 #[derive(Debug, Default)]
-pub(super) struct Calls {
+pub(super) struct ModelCalls {
     pub(super) count: u64,
     pub(super) tokens_input: u64,
     pub(super) tokens_output: u64,
@@ -27,7 +27,7 @@ pub(super) struct Calls {
     pub(super) unpriced: u64,
 }
 
-impl Summary {
+impl DemoSummary {
     /// Of the lines of `instance` in `folder`.
     ///
     /// # Errors

@@ -11,21 +11,21 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 /// moved into `data` to `moved`.
 ///
 /// An error says what is wrong with the line, and never quotes a value.
-pub(super) fn with(
+pub(super) fn with_input_event(
     line: &mut [u8],
     moved: &mut Vec<String>,
     record: impl FnOnce(&AuditEvent<'_>),
 ) -> Result<(), String> {
     let line = parse(line).map_err(|error| error.to_string())?;
     line.check().map_err(|error| error.to_string())?;
-    let context = context(&line)?;
-    let data = Data::of(&line);
-    let error = line.error().map(Failure);
+    let context = input_trace_context(&line)?;
+    let data = InputData::from_line(&line);
+    let error = line.error().map(InputError);
     let error = error.as_ref().map(ErrorDetail::from_object);
 
-    let mut event = head(&line)?.span(&context);
+    let mut event = input_event_head(&line)?.span(&context);
     event = match line.timestamp() {
-        Some(micros) => event.timestamp(system_time(micros)?),
+        Some(micros) => event.timestamp(input_system_time(micros)?),
         None => event,
     };
     event = line.latency_ms().map_or(event, |ms| event.latency_ms(ms));
@@ -42,7 +42,7 @@ pub(super) fn with(
 }
 
 /// The fields every event has.
-fn head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
+fn input_event_head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
     let required = (line.event_type(), line.agent(), line.action(), line.status());
     let (Some(event_type), Some(agent), Some(action), Some(status)) = required else {
         return Err("a required field is missing".to_owned());
@@ -58,7 +58,7 @@ fn head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
 }
 
 /// The ids of the line, with new ones if it has none.
-fn context(line: &Line<'_>) -> Result<TraceContext, String> {
+fn input_trace_context(line: &Line<'_>) -> Result<TraceContext, String> {
     let new = TraceContext::new_trace();
     let trace = line.trace_id().map(TraceContext::parse_trace_id).transpose();
     let span = line.span_id().map(TraceContext::parse_span_id).transpose();
@@ -70,7 +70,7 @@ fn context(line: &Line<'_>) -> Result<TraceContext, String> {
     ids().ok_or_else(|| "an id is not valid".to_owned())
 }
 
-fn system_time(micros: i64) -> Result<SystemTime, String> {
+fn input_system_time(micros: i64) -> Result<SystemTime, String> {
     let distance = Duration::from_micros(micros.unsigned_abs());
     let time = match micros >= 0 {
         true => SystemTime::UNIX_EPOCH.checked_add(distance),
@@ -80,13 +80,13 @@ fn system_time(micros: i64) -> Result<SystemTime, String> {
 }
 
 /// The payload of the line, and the members of it that the schema does not know.
-struct Data<'a> {
+struct InputData<'a> {
     own: Option<Json<'a>>,
     extra: Vec<(&'a str, Json<'a>)>,
 }
 
-impl<'a> Data<'a> {
-    fn of(line: &'a Line<'_>) -> Self {
+impl<'a> InputData<'a> {
+    fn from_line(line: &'a Line<'_>) -> Self {
         Self { own: line.data(), extra: line.extra().collect() }
     }
 
@@ -95,7 +95,7 @@ impl<'a> Data<'a> {
     }
 }
 
-impl Serialize for Data<'_> {
+impl Serialize for InputData<'_> {
     /// `data`'s own members keep their names; a moved one that meets its name becomes `name_2`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let own = match self.own {
@@ -120,7 +120,7 @@ impl Serialize for Data<'_> {
         }
         let mut numbers = HashMap::new();
         for (name, value) in &self.extra {
-            let name = free(name, &taken, numbers.entry(*name).or_insert(1));
+            let name = free_member_name(name, &taken, numbers.entry(*name).or_insert(1));
             map.serialize_entry(&name, value)?;
             taken.insert(name);
         }
@@ -130,7 +130,7 @@ impl Serialize for Data<'_> {
 
 /// `name`, or the first of `name_2`, `name_3` … that is not taken, beginning after the last
 /// `number` that was.
-fn free(name: &str, taken: &HashSet<String>, number: &mut u64) -> String {
+fn free_member_name(name: &str, taken: &HashSet<String>, number: &mut u64) -> String {
     let mut free = name.to_owned();
     while taken.contains(&free) {
         *number += 1;
@@ -140,9 +140,9 @@ fn free(name: &str, taken: &HashSet<String>, number: &mut u64) -> String {
 }
 
 /// The `error` member: an object as it is, a text as the message of one.
-struct Failure<'a>(Json<'a>);
+struct InputError<'a>(Json<'a>);
 
-impl Serialize for Failure<'_> {
+impl Serialize for InputError<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.is_object() {
             return self.0.serialize(serializer);
@@ -160,7 +160,7 @@ mod tests {
     fn data(line: &str) -> String {
         let mut bytes = line.as_bytes().to_vec();
         let line = parse(&mut bytes).unwrap();
-        serde_json::to_string(&Data::of(&line)).unwrap()
+        serde_json::to_string(&InputData::from_line(&line)).unwrap()
     }
 
     #[test]
@@ -196,7 +196,8 @@ mod tests {
         ];
         for (line, expected) in cases {
             let mut bytes = line.clone().into_bytes();
-            let error = with(&mut bytes, &mut Vec::new(), |_| panic!("recorded {line}"));
+            let error =
+                with_input_event(&mut bytes, &mut Vec::new(), |_| panic!("recorded {line}"));
             let error = error.unwrap_err();
             assert!(error.contains(expected) && !error.contains("unter2"), "{error}");
         }
@@ -206,11 +207,11 @@ mod tests {
     fn given_ids_and_instants_are_kept() {
         let mut bytes = br#"{"trace_id":"0AF7651916CD","span_id":"b7ad6b71"}"#.to_vec();
         let line = parse(&mut bytes).unwrap();
-        let context = context(&line).unwrap();
+        let context = input_trace_context(&line).unwrap();
         assert_eq!((context.trace_id(), context.span_id()), (0x0af7_6519_16cd, 0xb7ad_6b71));
         assert_eq!(context.parent_span_id(), None);
         for micros in [0, 1, -1, 1_767_323_045_000_006, -62_135_596_800_000_000] {
-            let time = system_time(micros).unwrap();
+            let time = input_system_time(micros).unwrap();
             let distance = match time.duration_since(SystemTime::UNIX_EPOCH) {
                 Ok(after) => after.as_micros() as i64,
                 Err(before) => -(before.duration().as_micros() as i64),

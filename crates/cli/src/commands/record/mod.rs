@@ -9,15 +9,18 @@ use std::time::Duration;
 use llm_audit::reader::{Ending, LINE_BYTES_MAX, read_line};
 use llm_audit::{Accounting, AuditLogger, Sanitizer};
 
-use crate::arguments::{Dir, with_environment};
-use crate::ui::{Exit, Failure, Progress, close_on_signals, complain, count, shown};
+use crate::arguments::{LogDir, help_with_environment};
+use crate::ui::{
+    CommandExit, CommandFailure, Progress, close_log_on_signals, complain_on_stderr,
+    escape_for_terminal, format_count,
+};
 
 /// Record JSON lines from stdin as events.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = AFTER_HELP, after_long_help = with_environment(AFTER_HELP))]
-pub(crate) struct Args {
+#[command(after_help = AFTER_HELP, after_long_help = help_with_environment(AFTER_HELP))]
+pub(crate) struct RecordArgs {
     #[command(flatten)]
-    dir: Dir,
+    dir: LogDir,
     /// Keep every event: no sampling
     #[arg(long)]
     debug: bool,
@@ -51,39 +54,39 @@ const NAMES_MAX: usize = 256;
 /// What a gzip file begins with.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run_record(args: &RecordArgs) -> Result<CommandExit, CommandFailure> {
     // The accounting is what stdout is for, whatever AUDIT_EXPORTER says.
     let builder = AuditLogger::builder().directory(args.dir.path()).files(true).stdout(false);
     let logger = if args.debug { builder.debug(true) } else { builder }.build()?;
-    close_on_signals()?;
-    let mut recording = Recording::new(&logger);
-    let read = recording.read();
+    close_log_on_signals()?;
+    let mut recording = StdinRecording::new(&logger);
+    let read = recording.read_stdin();
     // What was recorded is accounted for whatever became of stdin.
     let closed = logger.shutdown(CLOSE_WITHIN);
     let (bad_lines, good_lines) = (recording.bad_lines, recording.good_lines);
     let counts = logger.accounting();
     if let Err(error) = &closed {
-        complain(format_args!("the log was not closed in time: {error}"));
+        complain_on_stderr(format_args!("the log was not closed in time: {error}"));
     }
-    if let Err(error) = print(&counts, bad_lines, args.json) {
-        complain(format_args!("the accounting cannot be printed: {error}"));
+    if let Err(error) = print_record_accounting(&counts, bad_lines, args.json) {
+        complain_on_stderr(format_args!("the accounting cannot be printed: {error}"));
     }
-    explain(&counts, good_lines, &logger.sampling().decided_by());
+    explain_record_losses(&counts, good_lines, &logger.sampling().decided_by());
     read?;
     let missing = good_lines.saturating_sub(counts.emitted);
     let lost = [counts.overwritten, counts.rejected, counts.io_lost, counts.queued, missing];
     Ok(match (good_lines, bad_lines) {
         (0, 0) => {
-            complain("no data: nothing on stdin");
-            Exit::NoData
+            complain_on_stderr("no data: nothing on stdin");
+            CommandExit::NoData
         }
-        (_, 0) if lost == [0; 5] && closed.is_ok() => Exit::Fine,
-        _ => Exit::Finding,
+        (_, 0) if lost == [0; 5] && closed.is_ok() => CommandExit::Fine,
+        _ => CommandExit::Finding,
     })
 }
 
 /// The state that goes from line to line.
-struct Recording<'l> {
+struct StdinRecording<'l> {
     logger: &'l AuditLogger,
     /// Names are printed on stderr, and nothing else redacts them.
     sanitizer: Sanitizer,
@@ -93,7 +96,7 @@ struct Recording<'l> {
     progress: Progress,
 }
 
-impl<'l> Recording<'l> {
+impl<'l> StdinRecording<'l> {
     fn new(logger: &'l AuditLogger) -> Self {
         Self {
             logger,
@@ -105,13 +108,15 @@ impl<'l> Recording<'l> {
         }
     }
 
-    fn read(&mut self) -> Result<(), Failure> {
+    fn read_stdin(&mut self) -> Result<(), CommandFailure> {
         let mut input = BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock());
         let (mut line, mut number) = (Vec::new(), 0_u64);
-        while let Some(ending) = read_line(&mut input, &mut line).map_err(Failure::stdin)? {
+        while let Some(ending) = read_line(&mut input, &mut line).map_err(CommandFailure::stdin)? {
             number += 1;
             if number == 1 && line.starts_with(&GZIP) {
-                return Err(Failure::new("stdin is gzip, not JSON lines: unpack it first (zcat)"));
+                return Err(CommandFailure::new(
+                    "stdin is gzip, not JSON lines: unpack it first (zcat)",
+                ));
             }
             if number == 1 && line.starts_with("\u{feff}".as_bytes()) {
                 line.drain(..3);
@@ -119,51 +124,57 @@ impl<'l> Recording<'l> {
             match ending {
                 Ending::TooLong(bytes) => {
                     let limit = LINE_BYTES_MAX >> 20;
-                    self.bad(number, &format!("{bytes} bytes long; the limit is {limit} MiB"));
+                    self.report_bad_line(
+                        number,
+                        &format!("{bytes} bytes long; the limit is {limit} MiB"),
+                    );
                 }
                 _ if line.trim_ascii().is_empty() => {}
-                _ => self.line(number, &mut line),
+                _ => self.record_line(number, &mut line),
             }
             let lines = self.good_lines;
-            self.progress.tell(|| format!("{lines} events"));
+            self.progress.show(|| format!("{lines} events"));
         }
         self.progress.clear();
         Ok(())
     }
 
-    fn line(&mut self, number: u64, line: &mut [u8]) {
+    fn record_line(&mut self, number: u64, line: &mut [u8]) {
         let (logger, mut moved) = (self.logger, Vec::new());
-        match event::with(line, &mut moved, |event| logger.emit_wait(event)) {
+        match event::with_input_event(line, &mut moved, |event| logger.emit_wait(event)) {
             Ok(()) => self.good_lines += 1,
-            Err(error) => self.bad(number, &error),
+            Err(error) => self.report_bad_line(number, &error),
         }
         for name in moved {
-            self.tell_moved(name);
+            self.report_moved_field(name);
         }
     }
 
-    fn bad(&mut self, number: u64, why: &str) {
+    fn report_bad_line(&mut self, number: u64, why: &str) {
         self.bad_lines += 1;
         self.progress.clear();
-        complain(format_args!("line {number}: {why}"));
+        complain_on_stderr(format_args!("line {number}: {why}"));
     }
 
-    fn tell_moved(&mut self, name: String) {
+    fn report_moved_field(&mut self, name: String) {
         if self.moved.len() == NAMES_MAX || self.moved.contains(&name) {
             return;
         }
         self.progress.clear();
         let redacted = self.sanitizer.redact_str(&name);
         let brief: String = redacted.chars().take(80).collect();
-        complain(format_args!("unknown field {:?} is moved into data", shown(&brief)));
+        complain_on_stderr(format_args!(
+            "unknown field {:?} is moved into data",
+            escape_for_terminal(&brief)
+        ));
         self.moved.insert(name);
         if self.moved.len() == NAMES_MAX {
-            complain("further unknown fields are moved without saying so");
+            complain_on_stderr("further unknown fields are moved without saying so");
         }
     }
 }
 
-fn print(counts: &Accounting, bad_lines: u64, as_json: bool) -> io::Result<()> {
+fn print_record_accounting(counts: &Accounting, bad_lines: u64, as_json: bool) -> io::Result<()> {
     let rows: Vec<_> = [("emitted", counts.emitted)]
         .into_iter()
         .chain(counts.ends())
@@ -182,26 +193,31 @@ fn print(counts: &Accounting, bad_lines: u64, as_json: bool) -> io::Result<()> {
 }
 
 /// Says which events are not in the log, or not whole, and what decided so.
-fn explain(counts: &Accounting, good_lines: u64, decided_by: &str) {
+fn explain_record_losses(counts: &Accounting, good_lines: u64, decided_by: &str) {
     if counts.sampled_out > 0 {
-        let events = count(counts.sampled_out, "event");
-        complain(format_args!("{events} sampled out, decided by {decided_by}; --debug keeps all"));
+        let events = format_count(counts.sampled_out, "event");
+        complain_on_stderr(format_args!(
+            "{events} sampled out, decided by {decided_by}; --debug keeps all"
+        ));
     }
     let lost = counts.overwritten.saturating_add(counts.io_lost);
     if lost > 0 {
-        complain(format_args!(
+        complain_on_stderr(format_args!(
             "{} lost: {} overwritten, {} io_lost",
-            count(lost, "event"),
+            format_count(lost, "event"),
             counts.overwritten,
             counts.io_lost
         ));
     }
     if counts.truncated > 0 {
-        let events = count(counts.truncated, "event");
-        complain(format_args!("{events} cut to fit AUDIT_MAX_EVENT_BYTES"));
+        let events = format_count(counts.truncated, "event");
+        complain_on_stderr(format_args!("{events} cut to fit AUDIT_MAX_EVENT_BYTES"));
     }
     let missing = good_lines.saturating_sub(counts.emitted);
     if missing > 0 {
-        complain(format_args!("{} not recorded: AUDIT_ENABLED is false", count(missing, "event")));
+        complain_on_stderr(format_args!(
+            "{} not recorded: AUDIT_ENABLED is false",
+            format_count(missing, "event")
+        ));
     }
 }

@@ -6,7 +6,10 @@ use llm_audit::Status;
 use llm_audit::reader::{Span, Step, Trace};
 use unicode_width::UnicodeWidthStr;
 
-use crate::ui::{Style, count, dollars, duration, fitted, shown, time};
+use crate::ui::{
+    Style, escape_for_terminal, fit_to_width, format_count, format_dollars, format_duration,
+    format_time,
+};
 
 /// Spans deeper than this are drawn at this depth, with a sign.
 const DEPTH_MAX: usize = 12;
@@ -16,15 +19,15 @@ const TOKENS: usize = 12;
 const COST: usize = 10;
 
 /// Draws `trace` within `width` columns.
-pub(super) fn draw(
+pub(super) fn draw_trace(
     trace: &Trace,
     width: usize,
     style: Style,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    head(trace, style, out)?;
-    let sheet = Sheet::of(trace, width, style);
-    let mut rails = Rails::default();
+    draw_trace_head(trace, style, out)?;
+    let sheet = TraceColumns::for_trace(trace, width, style);
+    let mut rails = TreeRails::default();
     // The agent of the present span and of each one above it.
     let mut agents: Vec<&str> = Vec::new();
     for step in trace.walk() {
@@ -32,53 +35,58 @@ pub(super) fn draw(
         agents.truncate(step.depth);
         let above = agents.last().copied();
         agents.push(span.events.first().map_or("", |event| &event.agent));
-        let tree = rails.step(step);
-        writeln!(out, "{}", sheet.row(span, above, &tree).trim_end())?;
-        for note in notes(span) {
-            let room = width.saturating_sub(rails.under().width() + 2);
-            let note = style.error(&fitted(&note, room));
-            writeln!(out, "{}  {note}", rails.under())?;
+        let tree = rails.before_span(step);
+        writeln!(out, "{}", sheet.span_row(span, above, &tree).trim_end())?;
+        for note in span_notes(span) {
+            let room = width.saturating_sub(rails.before_note().width() + 2);
+            let note = style.paint_error(&fit_to_width(&note, room));
+            writeln!(out, "{}  {note}", rails.before_note())?;
         }
     }
     if trace.left_out > 0 {
-        writeln!(out, "… and {} that are not drawn", count(trace.left_out, "event"))?;
+        writeln!(out, "… and {} that are not drawn", format_count(trace.left_out, "event"))?;
     }
     Ok(())
 }
 
-fn head(trace: &Trace, style: Style, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "trace {}", shown(&trace.id))?;
+fn draw_trace_head(trace: &Trace, style: Style, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "trace {}", escape_for_terminal(&trace.id))?;
     if let Some((start, end)) = trace.interval() {
-        let took = duration(end.abs_diff(start) as f64 / 1e3);
-        writeln!(out, "{}, {took}", time(start))?;
+        let took = format_duration(end.abs_diff(start) as f64 / 1e3);
+        writeln!(out, "{}, {took}", format_time(start))?;
     }
     let events = trace.events().count() as u64;
-    write!(out, "{}, {}", count(trace.spans.len() as u64, "span"), count(events, "event"))?;
+    write!(
+        out,
+        "{}, {}",
+        format_count(trace.spans.len() as u64, "span"),
+        format_count(events, "event")
+    )?;
     let failed = trace.events().filter(|event| event.is_failure()).count();
     if failed > 0 {
-        write!(out, ", {}", style.error(&format!("{failed} failed")))?;
+        write!(out, ", {}", style.paint_error(&format!("{failed} failed")))?;
     }
     let (input, output) = trace.tokens();
     if input + output > 0 {
         write!(out, ", {input} tokens in, {output} out")?;
     }
     if let Some(cost) = trace.cost_usd() {
-        write!(out, ", {}", dollars(cost))?;
+        write!(out, ", {}", format_dollars(cost))?;
     }
     writeln!(out, "\n")
 }
 
 /// What a person has to know of a span besides its row.
-fn notes(span: &Span) -> Vec<String> {
+fn span_notes(span: &Span) -> Vec<String> {
     let mut notes: Vec<String> = span
         .events
         .iter()
         .filter_map(|event| event.error.as_deref())
-        .map(|message| shown(message).into_owned())
+        .map(|message| escape_for_terminal(message).into_owned())
         .collect();
     notes.dedup();
     if let (true, Some(parent)) = (span.is_orphan, &span.parent) {
-        notes.push(format!("its parent {} is not in the log", shown(parent)));
+        notes.push(format!("its parent {} is not in the log", escape_for_terminal(parent)));
     }
     if span.is_circular {
         notes.push("its parents lead back to it".to_owned());
@@ -87,7 +95,7 @@ fn notes(span: &Span) -> Vec<String> {
 }
 
 /// The columns of one drawing.
-struct Sheet {
+struct TraceColumns {
     style: Style,
     label: usize,
     bar: usize,
@@ -97,8 +105,8 @@ struct Sheet {
     interval: Option<(i64, i64)>,
 }
 
-impl Sheet {
-    fn of(trace: &Trace, width: usize, style: Style) -> Self {
+impl TraceColumns {
+    fn for_trace(trace: &Trace, width: usize, style: Style) -> Self {
         let has_tokens = trace.events().any(|event| event.tokens_input.is_some());
         let tokens = if has_tokens { TOKENS } else { 0 };
         let cost = if trace.events().any(|event| event.cost_usd.is_some()) { COST } else { 0 };
@@ -109,24 +117,29 @@ impl Sheet {
         Self { style, label, bar, tokens, cost, interval: trace.interval() }
     }
 
-    fn row(&self, span: &Span, above: Option<&str>, tree: &str) -> String {
-        let status = worst(span);
-        let label = fitted(&format!("{tree}{}{}", sign(status), name(span, above)), self.label);
+    fn span_row(&self, span: &Span, above: Option<&str>, tree: &str) -> String {
+        let status = worst_span_status(span);
+        let label = fit_to_width(
+            &format!("{tree}{}{}", status_sign(status), span_label(span, above)),
+            self.label,
+        );
         let padding = " ".repeat(self.label - label.width());
         // Only the words are coloured; the rails are not part of the status.
         let label = match label.strip_prefix(tree) {
-            Some(words) => format!("{tree}{}", self.style.by_status(failing(status), words)),
+            Some(words) => {
+                format!("{tree}{}", self.style.paint_by_status(failing_status(status), words))
+            }
             None => label,
         };
-        let took = span
-            .interval()
-            .map_or(String::new(), |(start, end)| duration(end.abs_diff(start) as f64 / 1e3));
-        let bar = self.style.by_status(status, &self.bar(span));
-        let numbers = self.numbers(span);
+        let took = span.interval().map_or(String::new(), |(start, end)| {
+            format_duration(end.abs_diff(start) as f64 / 1e3)
+        });
+        let bar = self.style.paint_by_status(status, &self.span_bar(span));
+        let numbers = self.span_numbers(span);
         format!("{label}{padding} {bar} {took:>DURATION$}{numbers}")
     }
 
-    fn numbers(&self, span: &Span) -> String {
+    fn span_numbers(&self, span: &Span) -> String {
         // The events of one span describe one thing: the last number is the right one.
         let last = |number: fn(&llm_audit::reader::Event) -> Option<u64>| {
             span.events.iter().rev().find_map(number)
@@ -137,13 +150,13 @@ impl Sheet {
             (input, output) => format!("{}+{}", of(input), of(output)),
         };
         let cost = span.events.iter().rev().find_map(|event| event.cost_usd);
-        let cost = cost.map_or(String::new(), dollars);
+        let cost = cost.map_or(String::new(), format_dollars);
         let (tokens_width, cost_width) = (self.tokens, self.cost);
         format!("{tokens:>tokens_width$}{cost:>cost_width$}")
     }
 
     /// When the span ran within the trace.
-    fn bar(&self, span: &Span) -> String {
+    fn span_bar(&self, span: &Span) -> String {
         let (Some((from, to)), Some((start, end))) = (self.interval, span.interval()) else {
             return " ".repeat(self.bar);
         };
@@ -157,7 +170,7 @@ impl Sheet {
 }
 
 /// What the span as a whole came to: a failure, if there is one, whatever came after it.
-fn worst(span: &Span) -> Option<Status> {
+fn worst_span_status(span: &Span) -> Option<Status> {
     let rank = |status: &Status| match status {
         Status::Ok => 0,
         Status::Retry => 1,
@@ -167,11 +180,11 @@ fn worst(span: &Span) -> Option<Status> {
     span.events.iter().filter_map(|event| event.status).max_by_key(rank)
 }
 
-fn failing(status: Option<Status>) -> Option<Status> {
+fn failing_status(status: Option<Status>) -> Option<Status> {
     status.filter(|status| *status != Status::Ok)
 }
 
-fn sign(status: Option<Status>) -> &'static str {
+fn status_sign(status: Option<Status>) -> &'static str {
     match status {
         Some(Status::Error) => "✗ ",
         Some(Status::Timeout) => "✗ timeout ",
@@ -182,7 +195,7 @@ fn sign(status: Option<Status>) -> &'static str {
 
 /// Names the span: its type, or the family of its types, and its action. The actor is added if it
 /// is not the agent of the span above.
-fn name(span: &Span, above: Option<&str>) -> String {
+fn span_label(span: &Span, above: Option<&str>) -> String {
     let Some(first) = span.events.first() else { return String::new() };
     let family = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let (mut kind, own) = (first.event_type.clone(), family(&first.event_type));
@@ -197,20 +210,20 @@ fn name(span: &Span, above: Option<&str>) -> String {
     if above != Some(first.agent.as_str()) {
         text += &format!(" ({})", first.agent);
     }
-    shown(&text).into_owned()
+    escape_for_terminal(&text).into_owned()
 }
 
 /// The lines that hold the tree together.
 #[derive(Default)]
-struct Rails {
+struct TreeRails {
     /// For the present span and each one above it, whether it is the last below its parent.
     last: Vec<bool>,
     under: String,
 }
 
-impl Rails {
+impl TreeRails {
     /// What comes before the span of this step.
-    fn step(&mut self, step: Step) -> String {
+    fn before_span(&mut self, step: Step) -> String {
         let depth = step.depth.min(DEPTH_MAX);
         self.last.truncate(depth);
         self.last.push(step.is_last);
@@ -228,7 +241,7 @@ impl Rails {
     }
 
     /// What comes before a note below that span.
-    fn under(&self) -> &str {
+    fn before_note(&self) -> &str {
         &self.under
     }
 }
@@ -258,7 +271,7 @@ mod tests {
 
     fn drawn(trace: &Trace, width: usize) -> String {
         let mut out = Vec::new();
-        draw(trace, width, Style { colour: false }, &mut out).unwrap();
+        draw_trace(trace, width, Style { colour: false }, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -8,17 +8,20 @@ use llm_audit::reader::{Found, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::arguments::Dir;
-use crate::ui::{Exit, Failure, Progress, Style, columns, complain, exact, shown_json};
+use crate::arguments::LogDir;
+use crate::ui::{
+    CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_json_for_terminal,
+    format_exact_cost, terminal_columns,
+};
 
 /// Show one trace: its spans as a tree, when each ran, tokens, cost, errors.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
+pub(crate) struct TraceArgs {
     /// The trace id, or its first digits (4 or more)
     id: String,
     #[command(flatten)]
-    dir: Dir,
+    dir: LogDir,
     /// One JSON object: the spans in the order of the tree, each with its lines
     #[arg(long)]
     json: bool,
@@ -37,47 +40,54 @@ Examples:
 /// Where the terminal does not say how wide it is.
 const WIDTH: usize = 80;
 
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let Some(folder) = args.dir.open()? else { return Ok(Exit::NoData) };
+pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure> {
+    let Some(folder) = args.dir.open()? else { return Ok(CommandExit::NoData) };
     let mut progress = Progress::new();
     let of = folder.bytes();
-    let found = Trace::find(&folder, &args.id, |done| progress.share(done, of))?;
+    let found = Trace::find(&folder, &args.id, |done| progress.show_share(done, of))?;
     progress.clear();
     let trace = match found {
         Found::One(trace) => trace,
         Found::Nothing => {
-            complain("no data: no such trace");
-            return Ok(Exit::NoData);
+            complain_on_stderr("no data: no such trace");
+            return Ok(CommandExit::NoData);
         }
         Found::Several(ids) => {
             let ids = ids.join("\n  ");
-            return Err(Failure::new(format!("several traces begin so, among them\n  {ids}")));
+            return Err(CommandFailure::new(format!(
+                "several traces begin so, among them\n  {ids}"
+            )));
         }
-        found => return Err(Failure::new(format!("this version does not know: {found:?}"))),
+        found => return Err(CommandFailure::new(format!("this version does not know: {found:?}"))),
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
-        true => print_json(&trace, &mut out),
-        false => draw::draw(&trace, columns().unwrap_or(WIDTH), Style::of_stdout(), &mut out),
+        true => print_trace_json(&trace, &mut out),
+        false => draw::draw_trace(
+            &trace,
+            terminal_columns().unwrap_or(WIDTH),
+            Style::of_stdout(),
+            &mut out,
+        ),
     };
-    written.and_then(|()| out.flush()).map_err(Failure::writing)?;
-    Ok(Exit::Fine)
+    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
+    Ok(CommandExit::Fine)
 }
 
 /// Draws the trace of this id, for `demo`.
 #[cfg(feature = "demo")]
-pub(crate) fn print(
+pub(crate) fn print_trace_for_demo(
     dir: &std::path::Path,
     trace_id: u128,
     out: &mut impl Write,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let folder = llm_audit::reader::Folder::open(dir)?;
     match Trace::find(&folder, &format!("{trace_id:032x}"), |_| {})? {
         Found::One(trace) => {
-            draw::draw(&trace, columns().unwrap_or(WIDTH), Style::of_stdout(), out)
-                .map_err(Failure::writing)
+            draw::draw_trace(&trace, terminal_columns().unwrap_or(WIDTH), Style::of_stdout(), out)
+                .map_err(CommandFailure::writing)
         }
-        _ => Err(Failure::new("the trace is not in the log")),
+        _ => Err(CommandFailure::new("the trace is not in the log")),
     }
 }
 
@@ -107,7 +117,7 @@ struct SpanObject<'t> {
     events: Vec<&'t RawValue>,
 }
 
-fn print_json(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
+fn print_trace_json(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
     let length = |(start, end): (i64, i64)| end.abs_diff(start) as f64 / 1e3;
     let spans = trace.walk().into_iter().map(|step| {
         let span = &trace.spans[step.span];
@@ -131,9 +141,9 @@ fn print_json(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
         duration_ms: trace.interval().map(length),
         tokens_input,
         tokens_output,
-        cost_usd: trace.cost_usd().and_then(exact),
+        cost_usd: trace.cost_usd().and_then(format_exact_cost),
         left_out: trace.left_out,
         spans: spans.collect(),
     };
-    writeln!(out, "{}", shown_json(&serde_json::to_string(&object)?))
+    writeln!(out, "{}", escape_json_for_terminal(&serde_json::to_string(&object)?))
 }

@@ -78,11 +78,11 @@ pub trait Notice: Serialize + Sized {
 
     /// Appends the line. It has no number and no ids.
     fn write(&self, out: &mut Vec<u8>, instance: &str, timestamp_micros: i64) {
-        write(out, instance, timestamp_micros, Self::TYPE, self);
+        write_notice_line(out, instance, timestamp_micros, Self::TYPE, self);
     }
 }
 
-fn write(
+fn write_notice_line(
     out: &mut Vec<u8>,
     instance: &str,
     timestamp_micros: i64,
@@ -135,7 +135,7 @@ impl ReadNotice {
 }
 
 /// A count in `data`.
-fn count(data: Option<Json<'_>>, name: &str) -> Option<u64> {
+fn count_in_notice(data: Option<Json<'_>>, name: &str) -> Option<u64> {
     data?.get(name)?.as_u64()
 }
 
@@ -170,10 +170,10 @@ impl Notice for Loss {
 impl Loss {
     fn read(data: Option<Json<'_>>) -> Option<Self> {
         Some(Self {
-            overwritten: count(data, "overwritten")?,
-            io_lost: count(data, "io_lost")?,
-            first_seq: count(data, "first_seq")?,
-            last_seq: count(data, "last_seq")?,
+            overwritten: count_in_notice(data, "overwritten")?,
+            io_lost: count_in_notice(data, "io_lost")?,
+            first_seq: count_in_notice(data, "first_seq")?,
+            last_seq: count_in_notice(data, "last_seq")?,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::{Loss, Notice, NoticeType, count};
+use super::{Loss, Notice, NoticeType, count_in_notice};
 use crate::json::Json;
 
 /// The most instances that one `audit.retired` line names.
@@ -40,7 +40,7 @@ impl Retired {
         let is_unread = instances.is_some_and(Json::is_null);
         Self {
             file: text("file"),
-            bytes: count(data, "bytes").unwrap_or(0),
+            bytes: count_in_notice(data, "bytes").unwrap_or(0),
             why: text("why").into(),
             instances: (!is_unread).then(|| found.filter_map(Seqs::read).collect()),
         }
@@ -53,7 +53,7 @@ impl Serialize for Retired {
         map.serialize_entry("file", &self.file)?;
         map.serialize_entry("bytes", &self.bytes)?;
         map.serialize_entry("why", &self.why)?;
-        map.serialize_entry("instances", &self.instances.as_deref().map(Instances))?;
+        map.serialize_entry("instances", &self.instances.as_deref().map(RetiredInstances))?;
         let more = self.instances.iter().flatten().count().saturating_sub(INSTANCES_MAX);
         if more > 0 {
             map.serialize_entry("instances_more", &more)?;
@@ -66,9 +66,9 @@ impl Notice for Retired {
     const TYPE: NoticeType = NoticeType::Retired;
 }
 
-struct Instances<'a>(&'a [Seqs]);
+struct RetiredInstances<'a>(&'a [Seqs]);
 
-impl Serialize for Instances<'_> {
+impl Serialize for RetiredInstances<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut seq = serializer.serialize_seq(None)?;
         // The last ones are those that continue in other files.
@@ -106,23 +106,23 @@ impl Seqs {
     /// Adds the number of an event line.
     pub fn hold(&mut self, seq: u64) {
         self.events += 1;
-        self.reach((seq, seq));
+        self.widen((seq, seq));
     }
 
     /// Adds the numbers of an `audit.loss` line.
     pub fn lose(&mut self, loss: Loss) {
         self.overwritten = self.overwritten.saturating_add(loss.overwritten);
         self.io_lost = self.io_lost.saturating_add(loss.io_lost);
-        self.reach((loss.first_seq, loss.last_seq));
+        self.widen((loss.first_seq, loss.last_seq));
     }
 
-    fn reach(&mut self, (first, last): (u64, u64)) {
+    fn widen(&mut self, (first, last): (u64, u64)) {
         self.first_seq = self.first_seq.min(first);
         self.last_seq = self.last_seq.max(last);
     }
 
     fn read(json: Json<'_>) -> Option<Self> {
-        let count = |name| count(Some(json), name);
+        let count = |name| count_in_notice(Some(json), name);
         Some(Self {
             instance: json.get("instance").and_then(Json::as_str)?.to_owned(),
             first_seq: count("first_seq")?,

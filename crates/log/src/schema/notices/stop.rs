@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Notice, NoticeType, count};
+use super::{Notice, NoticeType, count_in_notice};
 use crate::json::Json;
 
 /// `audit.stop`: the whole accounting.
@@ -76,10 +76,10 @@ pub struct Totals {
 }
 
 /// Reads one count.
-type Count = fn(Totals) -> u64;
+type TotalsCount = fn(Totals) -> u64;
 
 /// The counts in the order of the line.
-const TOTALS: [(&str, Count); 8] = [
+const TOTALS: [(&str, TotalsCount); 8] = [
     ("emitted", |totals| totals.emitted),
     ("written", |totals| totals.written),
     ("overwritten", |totals| totals.overwritten),
@@ -92,7 +92,7 @@ const TOTALS: [(&str, Count); 8] = [
 
 impl Totals {
     pub(super) fn read(data: Option<Json<'_>>) -> Option<Self> {
-        let count = |name| count(data, name);
+        let count = |name| count_in_notice(data, name);
         Some(Self {
             emitted: count("emitted")?,
             written: count("written")?,
