@@ -19,21 +19,21 @@ const HALF_BLOCK: usize = HALF + PLACE - 1;
 
 /// See [`Candidates::advance`].
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn advance_avx2(
+pub(super) fn advance(
     candidates: &mut Candidates,
     filter: &Prefilter,
     bytes: &[u8],
     edge: usize,
 ) -> bool {
     candidates.advance_with(filter, bytes, edge, |candidates| {
-        candidates.take_block(scan_avx2(filter, bytes, candidates.behind, edge));
+        candidates.take_block(scan(filter, bytes, candidates.behind, edge));
     })
 }
 
 /// Returns whether a text of six to [`TINY`] bytes lacks all that a match would need.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn lacks_telling_bytes_avx2(bytes: &[u8]) -> bool {
+pub(super) fn lacks_telling_bytes(bytes: &[u8]) -> bool {
     let length = bytes.len();
     let eight = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
     let four = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap_or_default());
@@ -82,15 +82,15 @@ static TELLING: ([u8; 16], [u8; 16]) = {
 
 /// See [`Prefilter::scan_short_text`].
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn scan_short_text_avx2(filter: &Prefilter, bytes: &[u8]) -> CandidateBlock {
-    let mut block = scan_avx2(filter, bytes, 0, 0);
+pub(super) fn scan_short_text(filter: &Prefilter, bytes: &[u8]) -> CandidateBlock {
+    let mut block = scan(filter, bytes, 0, 0);
     while !block.is_empty() {
         if filter.is_candidate(bytes, block.first(), 0) {
             return block;
         }
         block.remove_first();
         if block.is_empty() {
-            block = scan_avx2(filter, bytes, block.first_undecided(), 0);
+            block = scan(filter, bytes, block.first_undecided(), 0);
         }
     }
     block
@@ -99,18 +99,13 @@ pub(super) fn scan_short_text_avx2(filter: &Prefilter, bytes: &[u8]) -> Candidat
 /// See [`Prefilter::scan_portable`].
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn scan_avx2(
-    filter: &Prefilter,
-    bytes: &[u8],
-    from: usize,
-    edge: usize,
-) -> CandidateBlock {
+pub(super) fn scan(filter: &Prefilter, bytes: &[u8], from: usize, edge: usize) -> CandidateBlock {
     let length = bytes.len();
     if from + FOREIGN > length {
         return CandidateBlock { base: length, bits: 0 };
     }
     if length < BLOCK {
-        let bits = decide_short_text_avx2(filter, bytes, edge);
+        let bits = decide_short_text(filter, bytes, edge);
         // No place is after the last bit.
         let bits = if from < SPAN { bits & (!0 << from) } else { 0 };
         return CandidateBlock::from_half(0, bits);
@@ -123,11 +118,11 @@ pub(super) fn scan_avx2(
         let place = |i: usize| unsafe { _mm256_loadu_si256(bytes.as_ptr().add(base + i).cast()) };
         let beside = WordContext {
             starts: 1,
-            follows: word_before_bit_avx2(bytes, base, edge),
-            edge: edge_bit_avx2(edge, base),
+            follows: word_before_bit(bytes, base, edge),
+            edge: edge_bit(edge, base),
         };
         let (bits, foreign) =
-            decide_places_avx2(filter, [place(0), place(1), place(2), place(3)], beside);
+            decide_places(filter, [place(0), place(1), place(2), place(3)], beside);
         let bits = bits | foreign;
         if at <= last {
             if bits != 0 {
@@ -145,7 +140,7 @@ pub(super) fn scan_avx2(
 
 /// Decides the places of a text that is shorter than a block and has at least four bytes.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn decide_short_text_avx2(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 {
+fn decide_short_text(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 {
     let length = bytes.len();
     let end = u32::from(may_begin_non_ascii(bytes, length - FOREIGN)) << (length - FOREIGN);
     // Half of the vectors is the beginning of the text, half its end.
@@ -184,10 +179,10 @@ fn decide_short_text_avx2(filter: &Prefilter, bytes: &[u8], edge: usize) -> u32 
     };
     let beside = WordContext {
         starts: 1 | 1 << HALF,
-        follows: word_before_bit_avx2(bytes, second, edge) << HALF,
-        edge: edge_bit_avx2(edge, 0) & (u32::MAX >> HALF) | edge_bit_avx2(edge, second) << HALF,
+        follows: word_before_bit(bytes, second, edge) << HALF,
+        edge: edge_bit(edge, 0) & (u32::MAX >> HALF) | edge_bit(edge, second) << HALF,
     };
-    let (bits, foreign) = decide_places_avx2(filter, place, beside);
+    let (bits, foreign) = decide_places(filter, place, beside);
     let decided = (1 << decided) - 1;
     let both = |bits: u32| (bits & decided) | (bits >> HALF & decided) << second;
     both(bits | foreign) | end
@@ -205,14 +200,14 @@ struct WordContext {
 
 /// Returns whether a letter, a digit or an underscore of the segment is before `at`.
 #[inline]
-fn word_before_bit_avx2(bytes: &[u8], at: usize, edge: usize) -> u32 {
+fn word_before_bit(bytes: &[u8], at: usize, edge: usize) -> u32 {
     u32::from(at > edge && has_byte_class(bytes[at - 1], WORD))
 }
 
 /// Returns the bit of the place `edge` among those from `at` on. If `edge` is before them, it was
 /// decided earlier, and the bit does not matter.
 #[inline]
-fn edge_bit_avx2(edge: usize, at: usize) -> u32 {
+fn edge_bit(edge: usize, at: usize) -> u32 {
     1_u32.checked_shl(edge.wrapping_sub(at) as u32).unwrap_or(0)
 }
 
@@ -227,17 +222,13 @@ static WORDS: ([u8; 16], [u8; 16]) = (
 /// may begin.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn decide_places_avx2(
-    filter: &Prefilter,
-    place: [__m256i; PLACE],
-    beside: WordContext,
-) -> (u32, u32) {
+fn decide_places(filter: &Prefilter, place: [__m256i; PLACE], beside: WordContext) -> (u32, u32) {
     let upper =
         place.map(|bytes| _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15)));
     // A shuffle gives zero for bytes outside ASCII.
     let of = |(low, high): (&[u8; 16], &[u8; 16]), i: usize| {
-        let low = _mm256_shuffle_epi8(broadcast_table_avx2(low), place[i]);
-        _mm256_and_si256(low, _mm256_shuffle_epi8(broadcast_table_avx2(high), upper[i]))
+        let low = _mm256_shuffle_epi8(broadcast_table(low), place[i]);
+        _mm256_and_si256(low, _mm256_shuffle_epi8(broadcast_table(high), upper[i]))
     };
     let none = |buckets: __m256i| {
         _mm256_movemask_epi8(_mm256_cmpeq_epi8(buckets, _mm256_setzero_si256())) as u32
@@ -252,12 +243,12 @@ fn decide_places_avx2(
         _mm256_or_si256(some(&filter.tables.anywhere[0]), some(&filter.tables.anywhere[1]));
     let bits = !none(some(&filter.tables.words)) & begins | !none(anywhere);
     let is_ascii = _mm256_movemask_epi8(place[0]) == 0;
-    (bits, if is_ascii { 0 } else { non_ascii_places_avx2(place[0], place[1]) })
+    (bits, if is_ascii { 0 } else { non_ascii_places(place[0], place[1]) })
 }
 
 /// Returns the places for which [`may_begin_non_ascii`] holds.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn non_ascii_places_avx2(first: __m256i, second: __m256i) -> u32 {
+pub(super) fn non_ascii_places(first: __m256i, second: __m256i) -> u32 {
     let byte = |byte: u8| _mm256_set1_epi8(byte as i8);
     // From 0xD9 on, except eight from 0xE2 on.
     let from_d9 = _mm256_and_si256(_mm256_cmpgt_epi8(first, byte(0xD8)), first);
@@ -273,7 +264,7 @@ pub(super) fn non_ascii_places_avx2(first: __m256i, second: __m256i) -> u32 {
 /// Loads a table into both halves of a vector, which are shuffled separately.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn broadcast_table_avx2(table: &[u8; 16]) -> __m256i {
+fn broadcast_table(table: &[u8; 16]) -> __m256i {
     // SAFETY: the table has sixteen bytes.
     _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
 }

@@ -8,22 +8,20 @@ use super::{CandidateBlock, Candidates, PLACE, Prefilter, SPAN, WORD, has_byte_c
 
 /// See [`Candidates::advance`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-pub(super) fn advance_avx512(
+pub(super) fn advance(
     candidates: &mut Candidates,
     filter: &Prefilter,
     bytes: &[u8],
     edge: usize,
 ) -> bool {
-    candidates.advance_with(filter, bytes, edge, |all| look_ahead_avx512(filter, bytes, edge, all))
+    candidates.advance_with(filter, bytes, edge, |all| look_ahead(filter, bytes, edge, all))
 }
 
 /// See [`Prefilter::scan_short_text`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-pub(super) fn scan_short_text_avx512(filter: &Prefilter, bytes: &[u8]) -> CandidateBlock {
-    let mut block = CandidateBlock {
-        base: 0,
-        bits: decide_places_avx512(filter, load_last_block_avx512(bytes), &mut 0),
-    };
+pub(super) fn scan_short_text(filter: &Prefilter, bytes: &[u8]) -> CandidateBlock {
+    let mut block =
+        CandidateBlock { base: 0, bits: decide_places(filter, load_last_block(bytes), &mut 0) };
     while !block.is_empty() && !filter.is_candidate(bytes, block.first(), 0) {
         block.remove_first();
     }
@@ -34,7 +32,7 @@ pub(super) fn scan_short_text_avx512(filter: &Prefilter, bytes: &[u8]) -> Candid
 /// the tables would be read each time.
 #[inline(never)]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn look_ahead_avx512(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: &mut Candidates) {
+fn look_ahead(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: &mut Candidates) {
     let (from, length) = (candidates.behind, bytes.len());
     let whole = ((length - from).saturating_sub(PLACE - 1) / SPAN).min(candidates.width);
     let mut count = 0;
@@ -50,14 +48,14 @@ fn look_ahead_avx512(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: 
                 _mm512_loadu_epi8(text.add(3)),
             ]
         };
-        let bits = decide_places_avx512(filter, block, &mut follows);
+        let bits = decide_places(filter, block, &mut follows);
         candidates.ahead[count] = CandidateBlock { base: from + i * SPAN, bits };
         count += usize::from(bits != 0);
     }
     candidates.behind = from + whole * SPAN;
     if whole < candidates.width {
-        let block = load_last_block_avx512(&bytes[candidates.behind..]);
-        let bits = decide_places_avx512(filter, block, &mut follows);
+        let block = load_last_block(&bytes[candidates.behind..]);
+        let bits = decide_places(filter, block, &mut follows);
         candidates.ahead[count] = CandidateBlock { base: candidates.behind, bits };
         count += usize::from(bits != 0);
         candidates.behind += SPAN;
@@ -68,8 +66,8 @@ fn look_ahead_avx512(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: 
 /// Loads the places of less than a block, with zeros after them.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn load_last_block_avx512(bytes: &[u8]) -> [__m512i; PLACE] {
-    let there = |i: usize| low_bits_mask_avx512(bytes.len().saturating_sub(i));
+fn load_last_block(bytes: &[u8]) -> [__m512i; PLACE] {
+    let there = |i: usize| low_bits_mask(bytes.len().saturating_sub(i));
     let text = bytes.as_ptr().cast::<i8>();
     // SAFETY: what a mask selects is inside the text. The rest is not read, and is zero.
     unsafe {
@@ -84,14 +82,14 @@ fn load_last_block_avx512(bytes: &[u8]) -> [__m512i; PLACE] {
 
 /// Returns a mask of so many bits.
 #[inline]
-fn low_bits_mask_avx512(count: usize) -> u64 {
+fn low_bits_mask(count: usize) -> u64 {
     if count >= SPAN { u64::MAX } else { (1 << count) - 1 }
 }
 
 /// Looks up each byte in a table, by the byte's lower seven bits.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn look_up_table_avx512(table: &[u8; 128], bytes: __m512i) -> __m512i {
+fn look_up_table(table: &[u8; 128], bytes: __m512i) -> __m512i {
     // SAFETY: the table has twice 64 bytes.
     let (low, high) = unsafe {
         let low = table.as_ptr().cast();
@@ -104,14 +102,10 @@ fn look_up_table_avx512(table: &[u8; 128], bytes: __m512i) -> __m512i {
 /// mixed.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn buckets_of_places_avx512(
-    exact: &WholeByteTables,
-    place: [__m512i; PLACE],
-    heads: __m512i,
-) -> __m512i {
-    let of = |i: usize| look_up_table_avx512(&exact.bytes[i], place[i]);
+fn buckets_of_places(exact: &WholeByteTables, place: [__m512i; PLACE], heads: __m512i) -> __m512i {
+    let of = |i: usize| look_up_table(&exact.bytes[i], place[i]);
     let (a, b, c, d) = (of(0), of(1), of(2), of(3));
-    let heads = look_up_table_avx512(&exact.heads, heads);
+    let heads = look_up_table(&exact.heads, heads);
     _mm512_and_si512(_mm512_and_si512(_mm512_and_si512(a, b), _mm512_and_si512(c, d)), heads)
 }
 
@@ -120,30 +114,30 @@ fn buckets_of_places_avx512(
 /// Afterwards it holds the same for the places that come next.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn decide_places_avx512(filter: &Prefilter, place: [__m512i; PLACE], follows: &mut u64) -> u64 {
+fn decide_places(filter: &Prefilter, place: [__m512i; PLACE], follows: &mut u64) -> u64 {
     let [a, b, c, d] = place;
     let all = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
     let is_ascii = !_mm512_movepi8_mask(all);
     let twice = _mm512_add_epi8(a, a);
     let heads = _mm512_xor_si512(_mm512_add_epi8(twice, twice), b);
-    let first = buckets_of_places_avx512(&filter.tables.anywhere[0].exact, place, heads);
-    let second = buckets_of_places_avx512(&filter.tables.anywhere[1].exact, place, heads);
+    let first = buckets_of_places(&filter.tables.anywhere[0].exact, place, heads);
+    let second = buckets_of_places(&filter.tables.anywhere[1].exact, place, heads);
     let either = _mm512_or_si512(first, second);
-    let of_words = buckets_of_places_avx512(&filter.tables.words.exact, place, heads);
+    let of_words = buckets_of_places(&filter.tables.words.exact, place, heads);
     let outside = _mm512_movepi8_mask(a);
-    let words = look_up_table_avx512(&WORDS.0, a);
+    let words = look_up_table(&WORDS.0, a);
     let words = _mm512_test_epi8_mask(words, words) & !outside;
     let begins = !(words << 1 | *follows);
     *follows = words >> (SPAN - 1);
     let of_words = _mm512_test_epi8_mask(of_words, of_words) & begins;
     let bits = (_mm512_test_epi8_mask(either, either) | of_words) & is_ascii;
-    bits | if outside == 0 { 0 } else { non_ascii_places_avx512(a, b) }
+    bits | if outside == 0 { 0 } else { non_ascii_places(a, b) }
 }
 
 /// Returns the places for which [`may_begin_non_ascii`](super::may_begin_non_ascii) holds.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn non_ascii_places_avx512(first: __m512i, second: __m512i) -> u64 {
+fn non_ascii_places(first: __m512i, second: __m512i) -> u64 {
     let byte = |byte: u8| _mm512_set1_epi8(byte as i8);
     // From 0xD9 on, except eight from 0xE2 on.
     let but = _mm512_cmple_epu8_mask(_mm512_sub_epi8(first, byte(0xE2)), byte(7));

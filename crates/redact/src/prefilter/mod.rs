@@ -49,7 +49,7 @@ pub(super) struct Prefilter {
     triggers: Box<[[TriggerSet; 256]; PLACE]>,
     /// Those that may be inside of a word, and all.
     places: [TriggerSet; 2],
-    vectors: InstructionSet,
+    vectors: Simd,
 }
 
 /// Some triggers, a bit for each by its number. The last one is that of [`NUMBER`].
@@ -217,14 +217,10 @@ impl Candidates {
         #[allow(unsafe_code)]
         match filter.vectors {
             // SAFETY: the machine has the instructions that `detect` checks.
-            InstructionSet::Avx512 => {
-                return unsafe { avx512::advance_avx512(self, filter, bytes, edge) };
-            }
+            Simd::Avx512 => return unsafe { avx512::advance(self, filter, bytes, edge) },
             // SAFETY: as above.
-            InstructionSet::Avx2 => {
-                return unsafe { avx2::advance_avx2(self, filter, bytes, edge) };
-            }
-            InstructionSet::None => {}
+            Simd::Avx2 => return unsafe { avx2::advance(self, filter, bytes, edge) },
+            Simd::None => {}
         }
         self.advance_with(filter, bytes, edge, |all| {
             all.take_block(filter.scan_portable(bytes, all.behind, edge));
@@ -273,7 +269,7 @@ impl Candidates {
 
 /// The best set of instructions of this machine for which the filter has a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum InstructionSet {
+enum Simd {
     None,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -282,7 +278,7 @@ enum InstructionSet {
     Avx512,
 }
 
-impl InstructionSet {
+impl Simd {
     fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -344,7 +340,7 @@ impl Prefilter {
             tables: BucketTables::new(patterns.iter().chain([&NUMBER])),
             triggers,
             places,
-            vectors: InstructionSet::detect(),
+            vectors: Simd::detect(),
         }
     }
 
@@ -352,12 +348,12 @@ impl Prefilter {
     #[cfg(test)]
     pub(super) fn in_each_form(patterns: &[TriggerPattern]) -> Vec<Self> {
         let with = |vectors| Self { vectors, ..Self::new(patterns) };
-        let forms = match InstructionSet::detect() {
+        let forms = match Simd::detect() {
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => {
-                vec![InstructionSet::Avx512, InstructionSet::Avx2, InstructionSet::None]
+            Simd::Avx512 => {
+                vec![Simd::Avx512, Simd::Avx2, Simd::None]
             }
-            one => vec![one, InstructionSet::None],
+            one => vec![one, Simd::None],
         };
         forms.into_iter().map(with).collect()
     }
@@ -413,9 +409,7 @@ impl Prefilter {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the machine has the instructions that `detect` checks.
             #[allow(unsafe_code)]
-            ..=TINY if self.vectors != InstructionSet::None => unsafe {
-                avx2::lacks_telling_bytes_avx2(bytes)
-            },
+            ..=TINY if self.vectors != Simd::None => unsafe { avx2::lacks_telling_bytes(bytes) },
             _ => false,
         }
     }
@@ -429,12 +423,10 @@ impl Prefilter {
         #[allow(unsafe_code)]
         match self.vectors {
             // SAFETY: the machine has the instructions that `detect` checks.
-            InstructionSet::Avx512 => {
-                return unsafe { avx512::scan_short_text_avx512(self, bytes) };
-            }
+            Simd::Avx512 => return unsafe { avx512::scan_short_text(self, bytes) },
             // SAFETY: as above.
-            InstructionSet::Avx2 => return unsafe { avx2::scan_short_text_avx2(self, bytes) },
-            InstructionSet::None => {}
+            Simd::Avx2 => return unsafe { avx2::scan_short_text(self, bytes) },
+            Simd::None => {}
         }
         self.scan_portable(bytes, 0, 0)
     }
