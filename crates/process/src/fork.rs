@@ -7,8 +7,8 @@
 //! - [`Process`] identifies the process. It is read with one load and differs in a child.
 //! - [`cell`](crate::cell) has cells that nobody waits for, and cells that each process has for itself.
 //! - [`lock`](crate::lock) has locks that share no state, and one that a child can open.
-//! - [`PrivateDescriptor`]s are closed in every child. A lock on a file is held as long as any copy
-//!   of its descriptor is open.
+//! - A [`PrivateFile`] is closed in every child. A lock on a file is held as long as any copy of its
+//!   descriptor is open.
 //!
 //! The kernel wipes a page of memory on a fork (`MADV_WIPEONFORK`), and the child sees zeros there.
 //! This also detects a fork that bypasses the C library. If the kernel cannot do that, a handler of
@@ -16,6 +16,8 @@
 //! a fork in this sense.
 #![allow(unsafe_code, reason = "mmap, pthread_atfork, and a pointer that is published once")]
 
+use std::fs::File;
+use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
@@ -176,25 +178,38 @@ const PRIVATE_MAX: usize = 256;
 /// Each is a descriptor plus one, or zero if it is free.
 static PRIVATE: [AtomicI32; PRIVATE_MAX] = [const { AtomicI32::new(0) }; PRIVATE_MAX];
 
-/// Makes every forked child close its copy of an open descriptor, until this is dropped. Drop it before
-/// you close the descriptor. Otherwise a child may close another file that got the same number.
-pub struct PrivateDescriptor(Option<&'static AtomicI32>);
+/// A file that every forked child closes. If more than 256 are open, children inherit the rest.
+#[derive(Debug)]
+pub struct PrivateFile {
+    place: Option<&'static AtomicI32>,
+    file: File,
+}
 
-impl PrivateDescriptor {
-    /// Registers an open descriptor. If the table of 256 is full, children inherit it.
-    pub fn new(descriptor: i32) -> Self {
+impl PrivateFile {
+    /// Takes an open file.
+    pub fn new(file: File) -> Self {
         process_state();
+        let kept = platform::descriptor(&file) + 1;
         let take = |place: &&AtomicI32| {
-            let kept = descriptor + 1;
             place.compare_exchange(0, kept, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
-        Self(PRIVATE.iter().find(take))
+        Self { place: PRIVATE.iter().find(take), file }
     }
 }
 
-impl Drop for PrivateDescriptor {
+impl Deref for PrivateFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for PrivateFile {
+    /// Frees the place before the file is closed. Otherwise a child may close another file that got the
+    /// same number.
     fn drop(&mut self) {
-        if let Some(place) = self.0 {
+        if let Some(place) = self.place {
             place.store(0, Ordering::Relaxed);
         }
     }
@@ -202,9 +217,14 @@ impl Drop for PrivateDescriptor {
 
 #[cfg(unix)]
 mod platform {
+    use std::fs::File;
     use std::sync::atomic::Ordering;
 
     use super::{ForkHooks, HOOKS, OWN, PRIVATE, ProcessState};
+
+    pub(super) fn descriptor(file: &File) -> i32 {
+        std::os::fd::AsRawFd::as_raw_fd(file)
+    }
 
     pub(super) fn install_child_handler() {
         // SAFETY: the handlers are functions of this type, and do only what their comments say.
@@ -294,6 +314,11 @@ mod platform {
 
 #[cfg(not(unix))]
 mod platform {
+    /// No number, because nothing forks here.
+    pub(super) fn descriptor(_: &std::fs::File) -> i32 {
+        -1
+    }
+
     pub(super) fn install_child_handler() {}
 
     pub(super) fn install_hook_handlers() {}

@@ -6,8 +6,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-#[cfg(unix)]
-use llm_audit_process::fork::PrivateDescriptor;
+use llm_audit_process::fork::PrivateFile;
 
 #[cfg(target_os = "linux")]
 use super::reserve;
@@ -107,20 +106,11 @@ fn is_foreign_file(path: &Path, error: &io::Error) -> bool {
 }
 
 /// A file that forked children close, so that only this process has its lock.
-struct OsFile {
-    /// Dropped before the file is closed.
-    #[cfg(unix)]
-    _private: PrivateDescriptor,
-    file: File,
-}
+struct OsFile(PrivateFile);
 
 impl OsFile {
     fn new(file: File) -> Self {
-        Self {
-            #[cfg(unix)]
-            _private: PrivateDescriptor::new(std::os::fd::AsRawFd::as_raw_fd(&file)),
-            file,
-        }
+        Self(PrivateFile::new(file))
     }
 }
 
@@ -128,7 +118,7 @@ impl Drop for OsFile {
     /// Unlocks explicitly, because a process that is just being started may have a copy of the
     /// file.
     fn drop(&mut self) {
-        let _closed = self.file.unlock();
+        let _closed = self.0.unlock();
     }
 }
 
@@ -136,13 +126,13 @@ impl Deref for OsFile {
     type Target = File;
 
     fn deref(&self) -> &File {
-        &self.file
+        &self.0
     }
 }
 
 impl FileHandle for OsFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        let mut file = &self.file;
+        let mut file: &File = self;
         file.write(bytes)
     }
 
@@ -166,7 +156,7 @@ impl FileHandle for OsFile {
 
     fn read_at(&self, offset: u64, piece: &mut [u8]) -> io::Result<()> {
         // Moving the position affects nothing else, because appends ignore it.
-        let mut file = &self.file;
+        let mut file: &File = self;
         file.seek(SeekFrom::Start(offset))?;
         file.read_exact(piece)
     }
