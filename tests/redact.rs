@@ -109,6 +109,29 @@ fn lines_become_what_they_should() {
             r#"{"a": "{\"token\": \"hunter2\"}",}"#,
             r#"{"a": "{\"token\": "[REDACTED]""#,
         ),
+        // Another language's quotes, and quotes that are missing, hide no name beside a value.
+        (
+            NotQuiteJson,
+            r#"{'arguments': '{"name": "api_key", "value": "hunter2"}'}"#,
+            r#"{'arguments': '{"name": "api_key", "value": "[REDACTED]"}'}"#,
+        ),
+        (
+            NotQuiteJson,
+            r#"{"a":it's,"headers":[["Cookie","hunter2"]],"b":1}"#,
+            r#"{"a":it's,"headers":[["Cookie","[REDACTED]"]],"b":1}"#,
+        ),
+        (NotQuiteJson, r#"[['Cookie","hunter2"]]"#, r#"[['Cookie","[REDACTED]"]]"#),
+        (
+            Json,
+            r#"[{"name":"[\"db\"].password","value":"hunter2"}]"#,
+            r#"[{"name":"[\"db\"].password","value":"[REDACTED]"}]"#,
+        ),
+        // JSON in a text is a name too, if it ends like one.
+        (
+            NotQuiteJson,
+            r#"{"name":"{\"ccNumber\":\"access_tokens\"}","value":["hunter2"],"#,
+            r#"{"name":"{\"ccNumber\":\"access_tokens\"}","value":"[REDACTED]","#,
+        ),
         // Quotes and brackets in a text move no other text of the list.
         (
             NotQuiteJson,

@@ -6,6 +6,7 @@
 //! writers have [`CLOSE_DEADLINE`], which the handler enforces.
 #![allow(unsafe_code, reason = "atexit, and handlers of signals")]
 
+#[cfg(unix)]
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -192,7 +193,7 @@ mod platform {
     ///
     /// ```no_run
     /// llm_audit_process::exit::close_on_signals()?;
-    /// # Ok::<(), llm_audit_process::exit::Error>(())
+    /// # Ok::<(), llm_audit_process::exit::SignalError>(())
     /// ```
     pub fn close_on_signals() -> Result<(), SignalError> {
         // Made here, because a handler must not make it.

@@ -5,11 +5,8 @@
 //! decoded. It may be a key, a name or a value. A match across quotes, such as a name and its
 //! value, is found afterwards in the whole line.
 
-use std::borrow::Cow;
-
+use super::readings::{PieceReading, StringReading, ValuePlace, value_after_malformed_key};
 use super::spelling::{decode_json_spelling, redact_json_spelling};
-use crate::extent::{ValueSyntax, value_end};
-use crate::walk::{Fate, LooseWalk};
 use crate::{Kind, Redactions, Sanitizer};
 
 /// The replacement of a sensitive key's value.
@@ -44,8 +41,8 @@ pub(super) fn redact_malformed_text(
         sanitizer,
         line,
         quotes,
-        walk: LooseWalk::new(sanitizer),
-        strings: Vec::new(),
+        by_pieces: PieceReading::new(sanitizer),
+        by_strings: StringReading::new(sanitizer),
         out: &mut pieces,
         counts,
     }
@@ -66,44 +63,10 @@ struct MalformedPieces<'a> {
     sanitizer: &'a Sanitizer,
     line: &'a str,
     quotes: PlaceholderQuotes,
-    walk: LooseWalk<'a>,
-    /// The open strings, each but the last with JSON in it.
-    strings: Vec<OpenString>,
+    by_pieces: PieceReading<'a>,
+    by_strings: StringReading<'a>,
     out: &'a mut String,
     counts: &'a mut Redactions,
-}
-
-/// A string whose opening quote was between brackets, commas and colons. Its end is known only if
-/// the quotes of the line are whole.
-#[derive(Clone, Copy, Debug)]
-struct OpenString {
-    quote: u8,
-    /// The backslashes before its quotes: 0, in JSON in a string 1, in a string of that 3.
-    backslashes: usize,
-    /// The place after its opening quote.
-    start: usize,
-    /// It begins like JSON, so more strings may be in it.
-    holds_json: bool,
-}
-
-impl OpenString {
-    /// Returns whether it ends at a quote with so many backslashes before it. More may be before it
-    /// if its text ends with backslashes.
-    fn ends_at(&self, quote: u8, backslashes: usize) -> bool {
-        let spelled = 2 * (self.backslashes + 1);
-        quote == self.quote && backslashes % spelled == self.backslashes
-    }
-}
-
-/// What a piece was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Read {
-    /// Brackets and commas between strings.
-    Structure,
-    /// A part of a string that goes on.
-    PartOfText,
-    /// The end of the text from `start` to `end`.
-    Text { start: usize, end: usize },
 }
 
 impl MalformedPieces<'_> {
@@ -116,7 +79,7 @@ impl MalformedPieces<'_> {
             redact_malformed_piece(self.sanitizer, piece, self.out, self.counts);
             let Some(end) = end else { return };
             self.out.push_str(&self.line[end..=end]);
-            let value = self.value_to_redact(piece, quoted, end);
+            let value = self.value_to_redact(at, quoted, end);
             at = end + 1;
             if let Some((start, end)) = value {
                 self.replace(at, start, end);
@@ -136,64 +99,18 @@ impl MalformedPieces<'_> {
         if value != redacted {
             self.counts.add(Kind::Key);
         }
-        self.walk.skip_value();
+        self.by_pieces.skip_value();
+        self.by_strings.skip_value();
     }
 
-    /// Reads a piece that ends with the quote at `end`. Returns the value after it, if the piece
-    /// causes that to be redacted whole.
-    fn value_to_redact(&mut self, piece: &str, quoted: bool, end: usize) -> Option<(usize, usize)> {
-        let read = self.follow_strings(piece, end);
-        let at = end + 1;
-        let is_key = quoted && read != Read::Structure && self.is_secret(piece);
-        let by_key = if is_key { value_after_malformed_key(self.line, at) } else { None };
-        let by_walk = match read {
-            Read::Text { start, end } => self.read_text(&unescaped(&self.line[start..end]), at),
-            Read::Structure | Read::PartOfText => None,
-        };
-        if by_key.is_some() {
-            return by_key;
-        }
-        let (fate, value) = by_walk?;
-        let is_number = |value: &str| !value.starts_with(['"', '\'', '\\', '{', '[', '(']);
-        let (start, end) = value?;
-        let stays = fate == Fate::Texts && is_number(&self.line[start..end]);
-        (!stays).then_some((start, end))
-    }
-
-    /// Follows the open strings over a piece that ends with the quote at `end`.
-    fn follow_strings(&mut self, piece: &str, end: usize) -> Read {
-        let (quote, start) = (self.line.as_bytes()[end], end - piece.len());
-        let backslashes = piece.len() - piece.trim_end_matches('\\').len();
-        let innermost = self.strings.last().copied();
-        let ended = self.strings.iter().rposition(|open| open.ends_at(quote, backslashes));
-        if let Some(ended) = ended {
-            self.strings.truncate(ended);
-        }
-        let is_between_strings = match innermost {
-            Some(open) if !open.holds_json => {
-                let begins = open.start == start && backslashes == 2 * open.backslashes + 1;
-                begins && ended.is_none()
-            }
-            _ => true,
-        };
-        if is_between_strings && is_structure_piece(piece) {
-            self.read_structure(piece);
-            if ended.is_none() {
-                if let Some(open) = self.strings.last_mut() {
-                    open.holds_json = true;
-                }
-                let start = end + 1;
-                self.strings.push(OpenString { quote, backslashes, start, holds_json: false });
-            }
-            return Read::Structure;
-        }
-        match innermost {
-            Some(open) if !open.holds_json && ended.is_none() => Read::PartOfText,
-            Some(open) if !open.holds_json => {
-                Read::Text { start: open.start, end: end - backslashes.min(open.backslashes) }
-            }
-            _ => Read::Text { start, end },
-        }
+    /// Reads the piece from `start` to the quote at `end`. Returns the value after it, if the piece
+    /// causes that to be redacted whole. A sensitive key does so whatever is around it.
+    fn value_to_redact(&mut self, start: usize, quoted: bool, end: usize) -> Option<ValuePlace> {
+        let by_strings = self.by_strings.read_piece(self.line, start, end);
+        let (by_pieces, is_text) = self.by_pieces.read_piece(self.line, start, end);
+        let is_key = is_text && quoted && self.is_secret(&self.line[start..end]);
+        let by_key = if is_key { value_after_malformed_key(self.line, end + 1) } else { None };
+        by_key.or(by_pieces).or(by_strings)
     }
 
     fn is_secret(&self, piece: &str) -> bool {
@@ -202,61 +119,6 @@ impl MalformedPieces<'_> {
         let is_secret = |name: &str| self.sanitizer.classify(name).is_secret();
         is_secret(text) || (text.contains('\\') && is_secret(&text.replace('\\', "")))
     }
-
-    /// Passes a text to the walk. Returns the fate of the value after it and the value, if that is
-    /// redacted.
-    fn read_text(&mut self, name: &str, at: usize) -> Option<(Fate, Option<(usize, usize)>)> {
-        let goes = |fate| matches!(fate, Fate::Texts | Fate::Whole);
-        let rest = self.line[at..].trim_start();
-        if rest.starts_with(':') {
-            let fate = self.walk.read_key(name);
-            return goes(fate).then(|| (fate, value_after_malformed_key(self.line, at)));
-        }
-        let next = self.walk.read_value(name).filter(|next| goes(next.fate))?;
-        let start = self.line.len() - rest.strip_prefix(',')?.trim_start().len();
-        let value = malformed_value_at(self.line, start)?;
-        let rest = self.line[value.1..].trim_start();
-        let is_last = rest.is_empty() || rest.starts_with([']', ')']);
-        (is_last || !next.needs_to_be_last).then_some((next.fate, Some(value)))
-    }
-
-    /// Passes the brackets and commas between strings to the walk, and the words there.
-    fn read_structure(&mut self, piece: &str) {
-        let mut is_in_word = false;
-        for byte in piece.bytes() {
-            let was_in_word = is_in_word;
-            is_in_word = is_malformed_word_byte(byte);
-            match byte {
-                b'{' | b'[' | b'(' => self.walk.enter(byte, was_in_word),
-                b'}' | b']' | b')' => self.walk.leave(),
-                b',' => self.walk.read_comma(),
-                _ if is_in_word && !was_in_word => self.walk.skip_value(),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Decodes like readers that do not know such an escape.
-fn unescaped(text: &str) -> Cow<'_, str> {
-    if !text.contains('\\') {
-        return Cow::Borrowed(text);
-    }
-    let mut scratch = String::new();
-    Cow::Owned(decode_json_spelling(text, true, &mut scratch).replace('\\', ""))
-}
-
-fn is_malformed_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)
-}
-
-/// Returns whether a piece is between strings. Such a piece has brackets, commas and colons, and
-/// after the first of them words and numbers.
-fn is_structure_piece(piece: &str) -> bool {
-    let is_sign = |byte: u8| b"{}[](),:".contains(&byte);
-    let piece = piece.trim_end_matches('\\').trim().as_bytes();
-    piece.first().is_some_and(|&first| is_sign(first))
-        && piece.iter().all(|&b| is_sign(b) || is_malformed_word_byte(b) || b.is_ascii_whitespace())
 }
 
 /// The number of times that a piece is redacted until nothing changes. The worst known piece needs
@@ -290,31 +152,4 @@ fn redact_malformed_piece(
     }
     counts.add(Kind::Key);
     out.push_str(Kind::Key.placeholder());
-}
-
-/// Returns the place of the value of the key whose closing quote is before `from`. Returns `None`
-/// if there is no value or if it may stay.
-fn value_after_malformed_key(line: &str, from: usize) -> Option<(usize, usize)> {
-    let behind_key = line[from..].trim_start();
-    let start = match behind_key.strip_prefix(':') {
-        // If a value is missing or cut off by an extra comma, it may be what comes next.
-        Some(rest) => rest.trim_start_matches(|c: char| c.is_whitespace() || ",}]".contains(c)),
-        // In a list of names only a comma or the end of the list follows.
-        None if is_name_in_malformed_list(behind_key) => return None,
-        None => behind_key.trim_start_matches(|c: char| c.is_whitespace() || ":}]".contains(c)),
-    };
-    malformed_value_at(line, line.len() - start.len())
-}
-
-/// Returns the place of the value that begins at `start`. Returns `None` if there is no value or if
-/// it may stay.
-fn malformed_value_at(line: &str, start: usize) -> Option<(usize, usize)> {
-    let value = line[start..value_end(line.as_bytes(), start, ValueSyntax::Json)].trim_end();
-    (!matches!(value, "" | "true" | "false" | "null")).then_some((start, start + value.len()))
-}
-
-/// Returns whether what follows a string makes it an element of a list of names.
-fn is_name_in_malformed_list(behind: &str) -> bool {
-    let rest = behind.strip_prefix(['}', ']']).unwrap_or(behind);
-    behind.starts_with(',') || (rest.len() < behind.len() && !rest.trim_start().starts_with(':'))
 }

@@ -4,6 +4,7 @@ mod driver;
 mod edits;
 mod malformed;
 mod nested;
+mod readings;
 mod spelling;
 mod tokens;
 

@@ -78,6 +78,30 @@ impl<'s> LooseWalk<'s> {
     /// text is its name.
     pub(crate) fn read_value(&mut self, text: &str) -> Option<NextFate> {
         let slot = self.next_slot();
+        self.read_in_slot(slot, text)
+    }
+
+    /// Enters a text that holds JSON. Returns what [`leave_text`](Self::leave_text) needs.
+    pub(crate) fn enter_text(&mut self) -> (Slot, usize) {
+        let (slot, depth) = (self.next_slot(), self.open.len());
+        if depth < DEPTH_MAX {
+            self.open.push(OpenContainer::Wrapper(slot));
+        }
+        (slot, depth)
+    }
+
+    /// Leaves such a text, whatever is still open in it, and reads it as [`read_value`](Self::read_value)
+    /// does.
+    pub(crate) fn leave_text(&mut self, slot: Slot, depth: usize, text: &str) -> Option<NextFate> {
+        self.open.truncate(depth);
+        if depth < DEPTH_MAX {
+            self.deeper = 0;
+        }
+        self.slot = Slot::default();
+        self.read_in_slot(slot, text)
+    }
+
+    fn read_in_slot(&mut self, slot: Slot, text: &str) -> Option<NextFate> {
         if self.deeper > 0 || !slot.is_name() {
             return None;
         }

@@ -98,10 +98,7 @@ impl Sanitizer {
     /// not keys, so of the letters outside ASCII only those matter that pass for others.
     pub fn secrecy(&self, name: &str) -> Secrecy {
         let is_meant = |c: char| is_disguise_char(c) || c == '\u{212A}';
-        // JSON in a string names nothing, whatever its last word is.
-        let is_json = name.starts_with(['{', '[']) && name.contains('"');
         let may_be = !name.contains(char::is_whitespace)
-            && !is_json
             && (name.is_ascii() || name.contains(is_meant))
             && self.classify(name).is_secret();
         match may_be {
