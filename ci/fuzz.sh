@@ -15,7 +15,8 @@ fi
 
 echo "fuzz: building every target"
 cargo +nightly fuzz build
-for target in $(cargo +nightly fuzz list); do
+targets=$(cargo +nightly fuzz list)
+for target in $targets; do
     echo "fuzz: $target, $seconds s"
     cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -print_final_stats=1
 done

@@ -115,6 +115,11 @@ awk -v wrong="$work/wrong" '
     END { for (n in was) if (!(n in seen)) print n ": stored, and no work of the program" >wrong }
 ' "$stored" "$work/now"
 
+# A work without a figure is wrong with any tools.
+if grep -q 'not stored\|no work of' "$work/wrong" 2>/dev/null; then
+    cat "$work/wrong" >&2
+    fail "the works have changed: ci/instructions.sh --record"
+fi
 taken=$(sed -n 's/^# \(rustc .*\)/\1/p' "$stored")
 if [[ $taken != "$tools" ]]; then
     echo "instructions: not compared. The stored figures were taken with"

@@ -406,7 +406,15 @@ def packages():
                 yield folder, tomllib.load(file)
 
 
-def check_map(text):
+def sources():
+    """The source files of all crates, tests apart."""
+    for top in ["src", *(f"crates/{name}/src" for name in os.listdir("crates"))]:
+        for place, _, names in os.walk(top):
+            if "tests" not in place.split("/"):
+                yield from (f"{place}/{name}" for name in names if name.endswith(".rs") and name != "tests.rs")
+
+
+def check_map(text, files):
     """What is wrong in the map of ARCHITECTURE.md: every file has a row, and a row's names are in it."""
     rows, folder = {}, None
     for line in text[text.index("\n## The map\n") :].splitlines():
@@ -415,19 +423,13 @@ def check_map(text):
         row = re.fullmatch(r"\| `([^`]+)` \| (.*) \|", line)
         if row and folder:
             rows[folder + row[1]] = row[2]
-    files = []
-    for top in ["src", *(f"crates/{name}/src" for name in os.listdir("crates"))]:
-        for place, _, names in os.walk(top):
-            if "tests" not in place.split("/"):
-                files += [os.path.join(place, name) for name in names if name.endswith(".rs")]
-    files = [file for file in files if os.path.basename(file) != "tests.rs"]
     for file in sorted(set(rows).symmetric_difference(files)):
         yield f"ARCHITECTURE.md: {file}: {'no such file' if file in rows else 'has no row in the map'}"
     for file, row in rows.items():
         if file in files:
             with open(file, encoding="utf-8") as code:
-                words = set(re.findall(r"\w+", code.read()))
-            for name in re.findall(r"`(?:\w+::)?([A-Za-z]\w*)`", row):
+                words = {word for token, _ in tokens(code.read()) for word in re.findall(r"\w+", token)}
+            for name in re.findall(r"`(?:\w+::)?([A-Za-z]\w*)!?`", row):
                 if name not in words:
                     yield f"ARCHITECTURE.md: {file} does not name {name}"
 
@@ -459,12 +461,15 @@ def self_test():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
         top, found = edges(os.path.join(folder, "lib.rs"))
+        rows = f"\n## The map\n### `{folder}/`\n| `b.rs` | `Arc` and `Four` |\n| `z.rs` | nothing |"
+        wrong = list(check_map(rows, [os.path.join(folder, name) for name in ("b.rs", "c.rs")]))
         found = {step: os.path.relpath(os.path.join(ROOT, place), folder) for step, place in found.items()}
     assert top == {"a", "b", "c", "e"}, top
     assert found == SAMPLE_EDGES, found
     assert knots(top, found) == [["a", "b"], ["c", "e"]], knots(top, found)
     assert circle(["a", "b"], found) == ["a", "b", "a"]
-    print("layers: the sample's imports are found")
+    assert len(wrong) == 3 and all(end in "".join(wrong) for end in ("Four", "c.rs", "z.rs")), wrong
+    print("layers: the sample's imports and files are found")
 
 
 def main():
@@ -482,7 +487,7 @@ def main():
                 wrong += check_modules(name, path)
                 break
     with open("ARCHITECTURE.md", encoding="utf-8") as text:
-        wrong += check_map(text.read())
+        wrong += check_map(text.read(), list(sources()))
     for what in wrong:
         print(what, file=sys.stderr)
     return 1 if wrong else 0

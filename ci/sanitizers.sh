@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The tests of the ring, the logger and the writer, and those of the whole pipeline, under AddressSanitizer
-# and ThreadSanitizer. Needs a nightly compiler; ThreadSanitizer also its component rust-src, for the
+# The unit tests of the ring, the recorder and the writer under AddressSanitizer and ThreadSanitizer. Needs a nightly compiler; ThreadSanitizer also its component rust-src, for the
 # standard library must be built with it. What cannot be done here is said, and is not a failure unless
 # nothing could be. `address` or `thread`: that one alone.
 set -euo pipefail
@@ -12,6 +11,8 @@ cargo +nightly --version >/dev/null || {
     exit 1
 }
 target=$(rustc +nightly -vV | sed -n 's/^host: //p')
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
 source_of_std=$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock
 # A sanitizer slows all of it: fewer random runs.
 export LLM_AUDIT_RUNS=100
@@ -21,10 +22,17 @@ run() {
     local name=$1 began=$SECONDS
     shift
     echo "sanitizers: $name"
-    # A target folder of its own, for the flags differ from those of every other build.
-    RUSTFLAGS="-Zsanitizer=$name" \
-        CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitizers-$name" \
-        cargo +nightly test -q --target "$target" "$@" -p llm-audit --lib -- ring:: logger:: writer::
+    # A target folder of its own, because the flags differ from those of every other build.
+    for module in ring recorder writer; do
+        RUSTFLAGS="-Zsanitizer=$name" \
+            CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitizers-$name" \
+            cargo +nightly test -q --target "$target" "$@" -p llm-audit --lib -- "$module::" | tee "$output"
+        # A filter that matches nothing passes too.
+        if grep -q "^test result: ok. 0 passed" "$output"; then
+            echo "sanitizers: there is no test in $module" >&2
+            exit 1
+        fi
+    done
     echo "sanitizers: $name: ok, $((SECONDS - began)) s"
 }
 

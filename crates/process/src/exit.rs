@@ -186,8 +186,8 @@ mod platform {
     ///
     /// # Errors
     ///
-    /// Another handler for one of the signals exists, and nothing was changed; or the operating system
-    /// refused the handler.
+    /// Another handler for one of the signals exists. Nothing was changed then. Or the operating system
+    /// refused a handler. A handler that it accepted before stays.
     ///
     /// # Examples
     ///

@@ -17,6 +17,7 @@
 #![allow(unsafe_code, reason = "mmap, pthread_atfork, and a pointer that is published once")]
 
 use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
@@ -179,10 +180,13 @@ const PRIVATE_MAX: usize = 256;
 static PRIVATE: [AtomicI32; PRIVATE_MAX] = [const { AtomicI32::new(0) }; PRIVATE_MAX];
 
 /// A file that every forked child closes. If more than 256 are open, children inherit the rest.
-#[derive(Debug)]
+///
+/// In a child the value is still there, but each use of the file fails. A file that another process
+/// opened is not closed again, because its number may belong to another file by then.
 pub struct PrivateFile {
     place: Option<&'static AtomicI32>,
-    file: File,
+    opened_by: Process,
+    file: ManuallyDrop<File>,
 }
 
 impl PrivateFile {
@@ -193,7 +197,8 @@ impl PrivateFile {
         let take = |place: &&AtomicI32| {
             place.compare_exchange(0, kept, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
-        Self { place: PRIVATE.iter().find(take), file }
+        let opened_by = Process::current();
+        Self { place: PRIVATE.iter().find(take), opened_by, file: ManuallyDrop::new(file) }
     }
 }
 
@@ -210,8 +215,13 @@ impl Drop for PrivateFile {
     /// same number.
     fn drop(&mut self) {
         if let Some(place) = self.place {
+            if !self.opened_by.is_current() {
+                return;
+            }
             place.store(0, Ordering::Relaxed);
         }
+        // SAFETY: it is dropped here only, and not used after this.
+        unsafe { ManuallyDrop::drop(&mut self.file) };
     }
 }
 
@@ -279,8 +289,9 @@ mod platform {
         }
         for place in &PRIVATE {
             if let descriptor @ 0.. = place.swap(0, Ordering::Relaxed) - 1 {
-                // SAFETY: it is open, because no code ran since the fork. Nobody uses it here: only a
-                // thread of the parent did. The parent's copy, and its lock, stay.
+                // SAFETY: closing touches no memory. The number is the file's, unless another thread of the
+                // parent opened or closed files while the process was copied. Then it is free here, or
+                // it is a file that nothing in the child uses yet. The parent's copy, and its lock, stay.
                 unsafe { libc::close(descriptor) };
             }
         }
