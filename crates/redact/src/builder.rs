@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "regex")]
-use super::options::CustomPattern;
 use super::options::{Replacement, SanitizerOptions};
 use super::{Kind, Profile, Sanitizer, keys, scan};
 use crate::error::Error;
@@ -108,16 +106,13 @@ impl SanitizerBuilder {
         self
     }
 
-    /// Adds a pattern in the syntax of the crate `regex`, to be found as [`Kind::Custom`]. At
-    /// worst, each match takes time linear in the text.
+    /// Adds a pattern in the syntax of the crate `regex`, to be found as [`Kind::Custom`]. A text is
+    /// read once for all patterns, and once more for each one that matches in it. At worst, each
+    /// match takes time linear in the text.
     #[cfg(feature = "regex")]
     pub fn pattern(mut self, pattern: &str) -> Self {
-        match regex::Regex::new(pattern) {
-            Err(error) => self.refuse(format!("the pattern {pattern:?} does not compile: {error}")),
-            Ok(regex) if pattern_matches_empty(&regex) => {
-                self.refuse(format!("the pattern {pattern:?} matches an empty text"));
-            }
-            Ok(regex) => self.options.patterns.push(CustomPattern(regex)),
+        if let Err(why) = self.options.patterns.add(pattern) {
+            self.refuse(why);
         }
         self
     }
@@ -130,8 +125,12 @@ impl SanitizerBuilder {
     ///
     /// # Errors
     ///
-    /// Returns the first setting that is not accepted.
-    pub fn build(self) -> Result<Sanitizer, Error> {
+    /// Returns the first setting that is not accepted. Patterns that together need more than 10 MiB
+    /// are not.
+    pub fn build(mut self) -> Result<Sanitizer, Error> {
+        if let Err(why) = self.options.patterns.unite() {
+            self.refuse(why);
+        }
         if let Some(why) = self.refused {
             return Err(Error::refused("sanitizer", why));
         }
@@ -139,15 +138,6 @@ impl SanitizerBuilder {
         let options = (self.options != SanitizerOptions::default()).then(|| Arc::new(self.options));
         Ok(Sanitizer { profile: self.profile, options })
     }
-}
-
-/// Returns whether the pattern matches an empty text, and so matches everywhere.
-#[cfg(feature = "regex")]
-fn pattern_matches_empty(regex: &regex::Regex) -> bool {
-    let syntax = regex_syntax::ParserBuilder::new().build().parse(regex.as_str());
-    // If `regex` accepts a pattern that this parser rejects, the difference is in flags. Such a
-    // pattern is refused, because it was not checked.
-    syntax.map_or(true, |syntax| syntax.properties().minimum_len().is_none_or(|least| least == 0))
 }
 
 impl Sanitizer {

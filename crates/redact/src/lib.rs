@@ -27,6 +27,7 @@ mod lines;
 mod names;
 mod opt_in;
 mod options;
+mod patterns;
 mod placeholders;
 mod prefilter;
 mod protected;

@@ -5,6 +5,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
+use super::patterns::CustomPatterns;
 use super::placeholders::is_in_placeholder;
 use super::{Kind, Match, Placeholder, keys, opt_in};
 
@@ -77,20 +78,7 @@ pub(super) struct SanitizerOptions {
     pub(super) keys: Vec<String>,
     pub(super) allowed: Vec<Vec<String>>,
     pub(super) replaced: Vec<(Kind, Replacement)>,
-    #[cfg(feature = "regex")]
-    pub(super) patterns: Vec<CustomPattern>,
-}
-
-/// A pattern of the caller's own.
-#[cfg(feature = "regex")]
-#[derive(Clone, Debug)]
-pub(super) struct CustomPattern(pub(super) regex::Regex);
-
-#[cfg(feature = "regex")]
-impl PartialEq for CustomPattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
-    }
+    pub(super) patterns: CustomPatterns,
 }
 
 /// A place in a document, for the paths that are allowed.
@@ -136,14 +124,7 @@ impl SanitizerOptions {
         if self.encodings {
             opt_in::find_encoded_secrets(text, by_rules, found);
         }
-        #[cfg(feature = "regex")]
-        for CustomPattern(regex) in &self.patterns {
-            found.extend(regex.find_iter(text).map(|found| Match {
-                start: found.start(),
-                end: found.end(),
-                kind: Kind::Custom,
-            }));
-        }
+        self.patterns.find_custom_matches(text, found);
         // A match inside a placeholder does not count.
         let is_new = |found: &Match| !is_in_placeholder(text, found.start..found.end);
         let mut at = 0;
@@ -168,8 +149,7 @@ impl SanitizerOptions {
         let paths = self.allowed.iter().map(|path| format!("path {}", path.join(".")));
         let mut parts: Vec<_> = kinds.chain(replaced).chain(keys).chain(paths).collect();
         parts.extend(self.encodings.then(|| "encodings".to_owned()));
-        #[cfg(feature = "regex")]
-        parts.extend(self.patterns.iter().map(|pattern| format!("pattern {}", pattern.0)));
+        parts.extend(self.patterns.sources().map(|pattern| format!("pattern {pattern}")));
         parts
     }
 }
