@@ -46,7 +46,7 @@ REDACTOR = [
     ["sanitizer"],
     ["builder", "key_numbers", "walk"],
     ["debug", "json"],
-    ["lines", "value"],
+    ["explain", "lines", "value"],
 ]
 COMMAND = [["ui"], ["arguments"], ["commands"]]
 LAYERS = {"llm-audit": RECORDER, "llm-audit-redact": REDACTOR, "llm-audit-cli": COMMAND}

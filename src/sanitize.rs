@@ -8,7 +8,7 @@ pub(crate) use llm_audit_redact::floor_word;
 #[cfg(feature = "tower")]
 pub(crate) use llm_audit_redact::is_sensitive_header;
 pub use llm_audit_redact::{
-    Error, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue, RedactingWriter,
+    Error, Finding, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue, RedactingWriter,
     Redactions, Replacement, Sanitizer, SanitizerBuilder, protect_environment, protect_value,
     sanitize,
 };

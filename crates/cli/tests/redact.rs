@@ -137,3 +137,23 @@ fn a_profile_says_what_is_a_card() {
     assert!(refused.stderr.contains("loose"), "{refused:?}");
     assert!(refused.stderr.contains("full and precise"), "{refused:?}");
 }
+
+#[test]
+fn explain_says_why_and_never_what() {
+    let input = b"\xef\xbb\xbf{\"apiKey\":\"hunter2\"}\nto \xff kim@post.example\n\nDB_PASSWORD=gull-4711-x\n";
+    let run = redacted(&["--explain"], input);
+    let expected = "llm-audit: line 1, offset 13: key, by the name \"apiKey\"\n\
+                    llm-audit: line 2, offset 5: email\n\
+                    llm-audit: line 4, offset 12: credential, by the name \"DB_PASSWORD\"\n";
+    assert!(run.stderr.starts_with(expected), "{run:?}");
+    assert_eq!(run.stdout, redacted(&[], input).stdout);
+    let run = redacted(&["--explain", "--json"], input);
+    let first = "{\"line\":1,\"name\":\"apiKey\",\"offset\":13,\"rule\":\"key\"}\n\
+                 {\"line\":2,\"name\":null,\"offset\":5,\"rule\":\"email\"}\n";
+    assert!(run.stderr.starts_with(first), "{run:?}");
+    for text in ["hunter2", "kim@", "gull"] {
+        assert!(!run.stderr.contains(text), "{run:?}");
+    }
+    let refused = common::run(&["redact", "--json"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+}

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use llm_audit::Error;
 use llm_audit::sanitize::{
-    Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue, RedactingWriter, Redactions,
+    Finding, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue, RedactingWriter, Redactions,
     Replacement, Sanitizer, SanitizerBuilder, protect_environment, protect_value,
 };
 
@@ -34,6 +34,7 @@ fn sanitizer() {
     let _: for<'t> fn(&Sanitizer, &'t str) -> Cow<'t, str> = Sanitizer::redact_str;
     let _: fn(&Sanitizer, &str, &mut String, &mut Redactions) = Sanitizer::redact_text;
     let _: fn(&Sanitizer, &str, &mut String, &mut Redactions) -> LineKind = Sanitizer::redact_line;
+    let _: fn(&Sanitizer, &str, &str) -> Vec<Finding> = Sanitizer::explain_line;
     let _: fn(&Sanitizer) -> u64 = Sanitizer::rules_hash;
 }
 
@@ -169,6 +170,8 @@ fn kind() {
 
 fields!(Match { start: usize, end: usize, kind: Kind });
 
+fields!(Finding { rule: &'static str, offset: usize, name: Option<String> });
+
 fn redactions() {
     let _: fn(&mut Redactions, Kind) = Redactions::add;
     let _: fn(&Redactions, Kind) -> u64 = Redactions::get;
@@ -183,6 +186,7 @@ fn counts(redactions: &Redactions) -> impl Iterator<Item = (Kind, u64)> + '_ {
 implement! {
     Kind: Plain, Clone, Copy, Debug, PartialEq, Eq, Hash;
     Match: Plain, Clone, Copy, Debug, PartialEq, Eq;
+    Finding: Plain, Clone, Debug, PartialEq, Eq;
     Redactions: Plain, Clone, Debug, Default, PartialEq, Eq;
 }
 

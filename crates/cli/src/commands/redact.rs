@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
 use llm_audit::Sanitizer;
-use llm_audit::sanitize::{Kind, LineKind, PrivateKeyLines, Redactions};
+use llm_audit::sanitize::{Finding, Kind, LineKind, PrivateKeyLines, Redactions};
+use serde_json::json;
 
 use crate::arguments::RuleArgs;
-use crate::ui::{CommandExit, CommandFailure, complain_on_stderr, format_count};
+use crate::ui::{
+    CommandExit, CommandFailure, complain_on_stderr, escape_json_for_terminal, format_count,
+};
 
 /// Lines on stdin, redacted lines on stdout.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,6 +19,12 @@ pub(crate) struct RedactArgs {
     /// Take every line for text, also those that look like JSON
     #[arg(long)]
     text: bool,
+    /// Print why each placeholder is there, on stderr: line, offset, rule and name, never the text
+    #[arg(long)]
+    explain: bool,
+    /// Explain in JSON objects, one a line
+    #[arg(long, requires = "explain")]
+    json: bool,
     #[command(flatten)]
     rules: RuleArgs,
 }
@@ -25,6 +34,9 @@ A line that begins with {, [ or \" is JSON: strings are redacted, and whole valu
 sensitive keys. Where it does not parse it is redacted as text, the values behind quoted
 sensitive keys too, and reported by its number. Invalid UTF-8 becomes U+FFFD. Line ends stay.
 
+--explain counts lines from 1, and the bytes before the replaced text from 0. A rule is the name of
+a kind, as scan prints it. The name is the key, header or variable that led to it, if one did.
+
 AUDIT_REDACT_ENV names variables, with commas between them, whose values become [REDACTED_known].
 
 Exit codes: 0 whether or not anything was redacted, 2 when stdin or stdout fails, or an option or a
@@ -32,6 +44,7 @@ named variable is not accepted.
 
 Examples:
   llm-audit redact < app.log > app.redacted.log
+  llm-audit redact --explain < app.log > /dev/null
   kubectl logs -f agent | llm-audit redact";
 
 const BLOCK_BYTES: usize = 64 << 10;
@@ -79,6 +92,7 @@ pub(crate) fn run_redact(args: &RedactArgs) -> Result<CommandExit, CommandFailur
 struct RedactFilter {
     sanitizer: Sanitizer,
     text: bool,
+    explain: Option<Explanation>,
     number: u64,
     /// Sequences of bytes that are not UTF-8.
     invalid: u64,
@@ -92,6 +106,10 @@ impl RedactFilter {
         Self {
             sanitizer,
             text: args.text,
+            explain: args.explain.then_some(match args.json {
+                true => Explanation::Json,
+                false => Explanation::Text,
+            }),
             number: 0,
             invalid: 0,
             redacted: String::new(),
@@ -109,7 +127,7 @@ impl RedactFilter {
             Some(rest) if self.number == 1 => (BYTE_ORDER_MARK, rest),
             _ => (&b""[..], line),
         };
-        let line = self.decode_utf8(line);
+        let (given, line) = (line, self.decode_utf8(line));
         self.redacted.clear();
         let (redacted, counts) = (&mut self.redacted, &mut self.counts);
         if self.keys.is_inside(&line) {
@@ -124,6 +142,12 @@ impl RedactFilter {
                 "line {}: not quite JSON, redacted as text",
                 self.number
             ));
+        }
+        if let Some(form) = self.explain {
+            for finding in self.sanitizer.explain_line(&line, &self.redacted) {
+                let offset = mark.len() + offset_before_decoding(given, finding.offset);
+                form.print(self.number, offset, &finding);
+            }
         }
         out.write_all(mark)?;
         out.write_all(self.redacted.as_bytes())?;
@@ -140,6 +164,48 @@ impl RedactFilter {
     }
 }
 
+/// The form in which placeholders are explained.
+#[derive(Clone, Copy, Debug)]
+enum Explanation {
+    Text,
+    Json,
+}
+
+impl Explanation {
+    /// Prints one explanation on stderr in one write. An error is ignored, because redaction must go
+    /// on.
+    fn print(self, line: u64, offset: usize, finding: &Finding) {
+        let (rule, name) = (finding.rule, finding.name.as_deref());
+        match (self, name) {
+            (Self::Text, None) => {
+                complain_on_stderr(format_args!("line {line}, offset {offset}: {rule}"));
+            }
+            (Self::Text, Some(name)) => complain_on_stderr(format_args!(
+                "line {line}, offset {offset}: {rule}, by the name {name:?}"
+            )),
+            (Self::Json, _) => {
+                let all = json!({"line": line, "offset": offset, "rule": rule, "name": name});
+                let all = format!("{}\n", escape_json_for_terminal(&all.to_string()));
+                let _ = io::stderr().write_all(all.as_bytes());
+            }
+        }
+    }
+}
+
+/// Returns the offset in a line of an offset in its decoded text, in which each invalid sequence is
+/// a U+FFFD.
+fn offset_before_decoding(line: &[u8], decoded: usize) -> usize {
+    let (mut given, mut rest) = (0, decoded);
+    for chunk in line.utf8_chunks() {
+        if rest <= chunk.valid().len() {
+            break;
+        }
+        rest = (rest - chunk.valid().len()).saturating_sub(char::REPLACEMENT_CHARACTER.len_utf8());
+        given += chunk.valid().len() + chunk.invalid().len();
+    }
+    given + rest
+}
+
 /// A line and its end: `\n`, `\r\n` or nothing.
 fn split_line_end(line: &[u8]) -> (&[u8], &[u8]) {
     let content = match line.strip_suffix(b"\n") {
@@ -151,7 +217,18 @@ fn split_line_end(line: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::split_line_end;
+    use super::{offset_before_decoding, split_line_end};
+
+    #[test]
+    fn offsets_are_those_of_the_bytes_that_were_read() {
+        let line = b"a\xff\xfe b \xe2\x82 c";
+        let decoded = String::from_utf8_lossy(line);
+        for (byte, place) in [("a", 0), (" b", 3), ("b", 4), (" c", 8), ("c", 9)] {
+            let at = decoded.find(byte).unwrap();
+            assert_eq!(offset_before_decoding(line, at), place, "{byte}");
+        }
+        assert_eq!(offset_before_decoding("é b".as_bytes(), 3), 3);
+    }
 
     #[test]
     fn line_ends() {

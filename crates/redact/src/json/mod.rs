@@ -2,6 +2,7 @@
 
 mod driver;
 mod edits;
+mod explained;
 mod malformed;
 mod nested;
 mod readings;
@@ -10,6 +11,7 @@ mod tokens;
 
 use driver::JsonDriver;
 use edits::apply_edits;
+pub(crate) use explained::{JsonCause, json_causes, replaced_json_parts};
 use malformed::PlaceholderQuotes;
 pub use nested::redact_nested;
 use tokens::MalformedJson;
