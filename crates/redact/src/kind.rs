@@ -27,6 +27,14 @@ macro_rules! kinds {
                 }
             }
 
+            /// Returns what is found, for the documentation.
+            #[cfg(test)]
+            pub(crate) fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($doc),+).trim_start(),)+
+                }
+            }
+
             /// Returns the placeholder. A sanitizer may be built to replace a match by something
             /// else.
             pub fn placeholder(self) -> &'static str {
@@ -39,7 +47,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// An e-mail address.
+    /// An e-mail address, with letters of any script.
     Email "email" "[REDACTED_email]",
     /// A payment card number.
     Card "card" "[REDACTED_card]",
@@ -53,11 +61,11 @@ kinds! {
     Known "known" "[REDACTED_known]",
     /// What a pattern of the caller's own found.
     Custom "custom" "[REDACTED_custom]",
-    /// The secret beside an AWS access key id.
+    /// The 40-character secret beside an AWS access key id.
     AwsSecret "aws_secret" "[REDACTED_aws_secret]",
-    /// An International Bank Account Number.
+    /// An International Bank Account Number with valid check digits.
     Iban "iban" "[REDACTED_iban]",
-    /// A United States social security number.
+    /// A United States social security number with its separators.
     UsSsn "us_ssn" "[REDACTED_us_ssn]",
     /// A private key in PEM or a like format.
     PrivateKey "private_key" "[REDACTED_private_key]",
@@ -69,7 +77,7 @@ kinds! {
     UrlCredentials "url_credentials" "[REDACTED_url_credentials]",
     /// The value of a sensitive parameter in a URL.
     UrlParameter "url_parameter" "[REDACTED_url_parameter]",
-    /// The value in `password=…`, `api_key: …` and the like.
+    /// The value in `password=…`, `api_key: …` and the like, if it looks like a secret.
     Credential "credential" "[REDACTED_credential]",
     /// A hash of a password: bcrypt, crypt, Argon2.
     PasswordHash "password_hash" "[REDACTED_password_hash]",
@@ -83,7 +91,7 @@ kinds! {
     GitlabToken "gitlab_token" "[REDACTED_gitlab_token]",
     /// A secret of Slack.
     SlackToken "slack_token" "[REDACTED_slack_token]",
-    /// The URL of a webhook.
+    /// The URL of a webhook of Slack, Teams or Discord.
     WebhookUrl "webhook_url" "[REDACTED_webhook_url]",
     /// An API key of Google.
     GoogleKey "google_key" "[REDACTED_google_key]",

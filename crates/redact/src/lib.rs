@@ -76,6 +76,8 @@ fn hook_redaction_forks() {
 }
 
 #[cfg(test)]
+mod documentation;
+#[cfg(test)]
 mod samples;
 
 /// See `__fuzz`.

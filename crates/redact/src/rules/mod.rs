@@ -14,6 +14,8 @@ mod tokens;
 pub(super) use card::is_precise_card;
 use tokens::ServiceToken;
 pub(super) use tokens::aws_secret_after_key;
+#[cfg(test)]
+pub(crate) use tokens::documented_prefixes;
 
 use super::prefilter::{PLACE, TriggerPattern};
 use super::steps::count_steps;

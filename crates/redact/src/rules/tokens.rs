@@ -55,6 +55,13 @@ const fn word_token(kind: Kind, prefix: &'static str, body: Body, least: usize) 
     ServiceToken { kind, prefix: prefix.as_bytes(), body, least, is_word: true }
 }
 
+/// Returns the prefixes of all tokens, for the documentation.
+#[cfg(test)]
+pub(crate) fn documented_prefixes() -> impl Iterator<Item = (Kind, &'static str)> {
+    let text = |prefix| str::from_utf8(prefix).expect("a prefix is text");
+    TOKENS.iter().map(move |token| (token.kind, text(token.prefix)))
+}
+
 /// Every prefix has three bytes or more. Letters of a prefix match only in the case of this table.
 #[rustfmt::skip]
 static TOKENS: [ServiceToken; 165] = [
