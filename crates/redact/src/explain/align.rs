@@ -56,7 +56,7 @@ fn replaced_length(given: &str, between: &str, is_last: bool) -> usize {
     let first = given.chars().next().map_or(0, char::len_utf8);
     match is_last {
         true => given.strip_suffix(between).unwrap_or(given).len().max(first),
-        false => first + given[first..].find(between).unwrap_or(0),
+        false => given[first..].find(between).map_or(given.len(), |at| first + at),
     }
 }
 
@@ -82,6 +82,11 @@ fn next_placeholder(text: &str) -> Option<(usize, PlaceholderText)> {
 fn quote_around<'t>(before: &'t str, behind: &str) -> Option<&'t str> {
     let start = before.strip_suffix('"')?.trim_end_matches('\\').len();
     Some(&before[start..]).filter(|quote| behind.starts_with(quote))
+}
+
+/// Returns whether a text is a placeholder.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    placeholder_at(text).is_some_and(|placeholder| placeholder.bytes == text.len())
 }
 
 /// Returns the placeholder at the beginning of a text.

@@ -8,7 +8,7 @@ mod names;
 
 use std::ops::Range;
 
-use align::add_aligned_parts;
+use align::{add_aligned_parts, is_placeholder};
 use names::name_before;
 
 use super::json::{JsonCause, json_causes, replaced_json_parts};
@@ -68,12 +68,11 @@ impl Sanitizer {
         let json = replaced_json_parts(self, line, redacted).map(|replaced| {
             let mut parts = Vec::new();
             for part in &replaced {
-                add_aligned_parts(
-                    &line[part.place.clone()],
-                    &part.with,
-                    part.place.start,
-                    &mut parts,
-                );
+                let given = &line[part.place.clone()];
+                // A placeholder of a key may get another number.
+                if !is_placeholder(given) {
+                    add_aligned_parts(given, &part.with, part.place.start, &mut parts);
+                }
             }
             parts
         });

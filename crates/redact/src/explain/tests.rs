@@ -74,6 +74,10 @@ fn a_finding_in_json_names_its_key() {
                 r#"{"kim@post.example":1,"ana@post.example":2}"#,
                 &[("email", "kim@po", None), ("email", "ana@po", None)],
             ),
+            (
+                r#"{"[REDACTED_email]":1,"[REDACTED_email]":2,"kim@post.example":3}"#,
+                &[("email", "kim@po", None)],
+            ),
             ("\u{feff}{\"token\":\"x1\"}", &[("key", "\"x1\"}", Some("token"))]),
         ],
     );
@@ -152,5 +156,57 @@ fn no_explanation_contains_what_was_replaced() {
                 assert!(redacted.contains(name), "{name} of {kind:?} in {form}");
             }
         }
+    }
+}
+
+#[test]
+fn every_placeholder_is_explained_once_and_in_order() {
+    let pieces = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "'",
+        ":",
+        ",",
+        " ",
+        "\\",
+        "\\\"",
+        "\\u00e9",
+        "é",
+        "name",
+        "value",
+        "\"password\":",
+        "\"token\":\"",
+        "api_key=",
+        "Authorization: Bearer ",
+        "kim@post.example",
+        "5500000000000004",
+        "AKIA0123456789ABCDEF",
+        "hunter2-x",
+        "[REDACTED]",
+        "\"[REDACTED_card]\"",
+        "[REDACTED_email_2]",
+        "ＡＫＩＡ0123456789ABCDEF",
+        "\u{200b}",
+        "-",
+        "4711",
+        "true",
+    ];
+    let mut rng = fastrand::Rng::with_seed(11);
+    let sanitizer = Sanitizer::default();
+    for _ in 0..20_000 {
+        let mut line: String =
+            (0..rng.usize(..14)).map(|_| pieces[rng.usize(..pieces.len())]).collect();
+        if rng.bool() {
+            line = format!("{{\"a\":{},\"Cookie\":1}}", serde_json::Value::from(line));
+        }
+        let (mut redacted, mut counts) = (String::new(), Redactions::default());
+        sanitizer.redact_line(&line, &mut redacted, &mut counts);
+        let findings = sanitizer.explain_line(&line, &redacted);
+        assert!(findings.is_sorted_by(|a, b| a.offset < b.offset), "{line:?}: {findings:?}");
+        assert!(findings.iter().all(|finding| line.is_char_boundary(finding.offset)), "{line:?}");
+        assert_eq!(findings.is_empty(), counts.total() == 0, "{line:?} became {redacted:?}");
     }
 }

@@ -85,8 +85,8 @@ struct CauseWalk<'a> {
 
 struct CauseLevel {
     is_list: bool,
-    /// The key of the container itself.
-    key: Option<Quoted>,
+    /// The nearest key around its values that names a secret.
+    around: Option<Quoted>,
     /// In a list the last text. In an object the text that names the value beside it.
     name: Option<Quoted>,
     /// The placeholders for which a name may still follow.
@@ -136,12 +136,15 @@ impl CauseWalk<'_> {
         }
         self.add_causes_in(start, end);
         match token {
-            JsonToken::Open if !is_whole => self.levels.push(CauseLevel {
-                is_list: self.line.as_bytes()[start] == b'[',
-                key,
-                name: None,
-                unnamed: Vec::new(),
-            }),
+            JsonToken::Open if !is_whole => {
+                let own = key.filter(|key| self.is_naming(*key));
+                self.levels.push(CauseLevel {
+                    is_list: self.line.as_bytes()[start] == b'[',
+                    around: own.or_else(|| self.levels.last().and_then(|level| level.around)),
+                    name: None,
+                    unnamed: Vec::new(),
+                });
+            }
             JsonToken::String(string) if !is_whole => self.read_text(key, moved(string, before)),
             _ => {}
         }
@@ -179,11 +182,11 @@ impl CauseWalk<'_> {
 
     /// Returns what led to the placeholder of a whole value under this key.
     fn whole_cause(&mut self, key: Option<Quoted>) -> JsonCause {
-        let (number, is_secret) = (self.causes.len(), |key: &Quoted| self.is_naming(*key));
-        let own = key.filter(is_secret);
-        let pair = || self.levels.last().and_then(|level| level.name);
-        let around = || self.levels.iter().rev().filter_map(|level| level.key).find(is_secret);
-        let name = own.or_else(pair).or_else(around);
+        let number = self.causes.len();
+        let own = key.filter(|key| self.is_naming(*key));
+        let level = self.levels.last();
+        let beside = level.and_then(|level| level.name.or(level.around));
+        let name = own.or(beside);
         if name.is_none()
             && let Some(level) = self.levels.last_mut()
         {
