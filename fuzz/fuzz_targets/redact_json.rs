@@ -67,9 +67,14 @@ fn same_shape(before: &Value, after: &Value) -> bool {
 }
 
 fn redact(line: &str) -> String {
-    let mut redacted = String::new();
-    let kind = Sanitizer::default().redact_line(line, &mut redacted, &mut Redactions::default());
+    let (mut redacted, mut counts) = (String::new(), Redactions::default());
+    let sanitizer = Sanitizer::default();
+    let kind = sanitizer.redact_line(line, &mut redacted, &mut counts);
     assert_eq!(kind, LineKind::Json, "{line}");
+    let findings = sanitizer.explain_line(line, &redacted);
+    assert!(findings.is_sorted_by(|a, b| a.offset < b.offset), "{line}: {findings:?}");
+    assert_eq!(findings.is_empty(), counts.total() == 0, "{line} became {redacted}");
+    assert!(!format!("{findings:?}").contains(PLANTED), "{findings:?}");
     redacted
 }
 

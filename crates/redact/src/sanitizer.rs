@@ -11,13 +11,13 @@ use super::{Kind, Match, Matches, Placeholder, Redactions, protected, rules, sca
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Profile {
-    /// Whatever looks like four groups of four digits, even the fraction of a float. If a number
-    /// has another length, it has to pass the checks of `Precise`.
+    /// Any four groups of four digits, except digits that are never a card: those of a UUID, of a
+    /// fraction, of a Unix time and of ids of traces and spans. If a number has another length, it
+    /// has to pass the checks of `Precise`.
     #[default]
     Full,
     /// Only numbers with an issuer's prefix and length that pass Luhn's check. They do not count if
-    /// they are part of a longer number or word. Names of pictures such as `icon@2x.png` are not
-    /// e-mail addresses.
+    /// they are part of a longer number or word.
     Precise,
 }
 
