@@ -78,7 +78,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
     /// if the rules decide about the text.
     #[cold]
     pub(super) fn redact_by_slot(&mut self, text: &str) -> Result<bool, EncodeFailed> {
-        if self.slot.loses(Shape::Text) {
+        if self.slot.loses_text(text) {
             self.redact_whole()?;
             return Ok(true);
         }

@@ -1,7 +1,8 @@
 //! Classifies keys by what they say about their values.
 
 use super::confusables::{UndisguisedText, is_disguise_char};
-use super::names::{self, NameClass, last_word_of_name};
+use super::looks::has_secret_form;
+use super::names::{self, NameClass, SecretForm, last_word_of_name};
 
 /// The keys of the floor, whose whole value is redacted.
 pub(super) const SENSITIVE: [&str; 6] =
@@ -17,6 +18,8 @@ pub enum KeyClass {
     Sensitive,
     /// The same, except below `logprobs`: the key is `token`.
     ModelToken,
+    /// A text is redacted whole if it has this form.
+    Formed(SecretForm),
     /// Below it, at any depth, `token` is not a sensitive key.
     Logprobs,
     /// A number is a card, if it looks like one.
@@ -51,10 +54,11 @@ pub fn classify_key(key: &str) -> KeyClass {
     if key == "logprobs" || key == "top_logprobs" {
         return KeyClass::Logprobs;
     }
-    match classify_key_as_name(key).is_secret() {
-        true if key.eq_ignore_ascii_case("token") => KeyClass::ModelToken,
-        true => KeyClass::Sensitive,
-        false => classify_number_or_pair(key.as_bytes()),
+    match classify_key_as_name(key) {
+        NameClass::Plain => classify_number_or_pair(key.as_bytes()),
+        NameClass::Formed(form) => KeyClass::Formed(form),
+        _ if key.eq_ignore_ascii_case("token") => KeyClass::ModelToken,
+        _ => KeyClass::Sensitive,
     }
 }
 
@@ -67,10 +71,12 @@ pub(super) fn classify_key_as_name(key: &str) -> NameClass {
     }
 }
 
-/// Returns whether an environment variable contains a secret, by its name. The shell's `PWD` is not
-/// a password.
-pub(super) fn is_sensitive_variable(name: &str) -> bool {
-    classify_key(name).is_secret() && !matches!(name, "PWD" | "OLDPWD")
+/// Returns whether an environment variable contains a secret. The shell's `PWD` is not a password.
+pub(super) fn is_sensitive_variable(name: &str, value: &str) -> bool {
+    match classify_key(name) {
+        KeyClass::Formed(form) => has_secret_form(value.as_bytes(), form),
+        class => class.is_secret() && !matches!(name, "PWD" | "OLDPWD"),
+    }
 }
 
 /// Classifies keys that describe numbers or the values beside theirs.
@@ -81,10 +87,10 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
     };
     match &end.map(|byte| byte.to_ascii_lowercase()) {
         b"ons" if key == b"redactions" => KeyClass::Redactions,
-        b"ame" | b"key" | b"der" | b"eld" if is(key, &[b"name", b"key", b"header", b"field"]) => {
+        b"ame" | b"key" | b"der" | b"eld" | b"ble" | b"ter" | b"rty" if is(key, &NAMES) => {
             KeyClass::Name
         }
-        b"lue" | b"ues" if is(key, &[b"value", b"values"]) => KeyClass::Value,
+        b"lue" | b"ues" if is(key, &VALUES) => KeyClass::Value,
         b"ers" if is(key, &[b"rawheaders", b"raw_headers"]) => KeyClass::Headers,
         b"ber" | b"num" | [_, b'n', b'o'] | b"ard" | b"pan" | b"_cc" => {
             let (rest, last) = last_word_of_name(key);
@@ -96,6 +102,22 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
         _ => KeyClass::Plain,
     }
 }
+
+/// Keys of the name in `{"name": …, "value": …}`.
+const NAMES: [&[u8]; 10] = [
+    b"name",
+    b"key",
+    b"header",
+    b"field",
+    b"parameterkey",
+    b"parameter_key",
+    b"optionname",
+    b"variable",
+    b"parameter",
+    b"property",
+];
+/// Keys of the value there.
+const VALUES: [&[u8]; 4] = [b"value", b"values", b"parametervalue", b"parameter_value"];
 
 /// Words for a payment card, or for its number.
 const CARDS: [&[u8]; 9] = [
@@ -159,7 +181,9 @@ mod tests {
 
     #[test]
     fn classes_of_keys() {
-        use KeyClass::{Card, Headers, Logprobs, ModelToken, Name, Plain, Sensitive, Value};
+        use KeyClass::{
+            Card, Formed, Headers, Logprobs, ModelToken, Name, Plain, Sensitive, Value,
+        };
         let cases = [
             ("password", Sensitive),
             ("PassWord", Sensitive),
@@ -187,6 +211,10 @@ mod tests {
             ("headers", Plain),
             ("cc", Card),
             ("user_cc", Card),
+            ("pass", Formed(SecretForm::Password)),
+            ("OPENAI_KEY", Formed(SecretForm::Random)),
+            ("ParameterKey", Name),
+            ("parameter_value", Value),
             ("cardNumber", Card),
             ("account_number", Plain),
             ("username", Plain),
@@ -197,7 +225,7 @@ mod tests {
             session_token client_credentials AccountKey smtp_pass authTokens HTTPToken";
         let plain = "tokens max_tokens tokens_input token_count token_type tokenizer author \
             secretary keyboard public_key cache_key keys primary_key tokens_output next_token \
-            page_token password_policy pass passenger compass monkey authority cookie_count \
+            page_token password_policy passenger compass monkey authority cookie_count \
             secret_name secret_arn tokenized text hash prompt_token decoded_token \
             output_cost_per_reasoning_token time_per_output_token secret_cost_per_big_token content model \
             id access_key_id ion";

@@ -56,7 +56,7 @@ impl ValueRedactor<'_> {
                 let number = number.to_string();
                 self.redact_number(value, &number, slot);
             }
-            Value::String(_) if slot.loses(Shape::Text) => self.redact_whole(value),
+            Value::String(text) if slot.loses_text(text) => self.redact_whole(value),
             Value::String(text) => self.redact_text(text, slot),
             Value::Array(_) | Value::Object(_) if slot.loses(Shape::Container) => {
                 self.redact_whole(value);

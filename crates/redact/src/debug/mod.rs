@@ -139,8 +139,11 @@ impl DebugText<'_> {
             return;
         }
         let is_number = self.text[start..].starts_with(|c: char| c == '-' || c.is_ascii_digit());
-        if fate == Fate::Whole || fate == Fate::Texts && !is_number {
-            let end = value_end(self.text.as_bytes(), start, ValueSyntax::Debug);
+        if matches!(fate, Fate::Read | Fate::Name) {
+            return;
+        }
+        let end = value_end(self.text.as_bytes(), start, ValueSyntax::Debug);
+        if fate.takes(is_number, || read_debug_value(&self.text[start..end])) {
             self.replace(start..end);
         }
     }
@@ -213,17 +216,19 @@ impl DebugText<'_> {
         let next = self
             .walk
             .read_value(&unescape_debug_string(without_debug_quotes(&self.text[value.clone()])));
-        let Some(next) = next.filter(|next| matches!(next.fate, Fate::Texts | Fate::Whole)) else {
+        let Some(next) = next.filter(|next| !matches!(next.fate, Fate::Read | Fate::Name)) else {
             return;
         };
         let rest = self.text[value.end..].trim_start().trim_start_matches(')').trim_start();
         let Some(rest) = rest.strip_prefix(',') else { return };
         let start = self.text.len() - rest.trim_start().len();
         let is_number = self.text[start..].starts_with(|c: char| c == '-' || c.is_ascii_digit());
-        if start == self.text.len() || next.fate == Fate::Texts && is_number {
+        let end = value_end(self.text.as_bytes(), start, ValueSyntax::Debug);
+        if start == self.text.len()
+            || !next.fate.takes(is_number, || read_debug_value(&self.text[start..end]))
+        {
             return;
         }
-        let end = value_end(self.text.as_bytes(), start, ValueSyntax::Debug);
         // If the text has several lines, the last value has a comma.
         let rest = self.text[end..].trim_start();
         let rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
@@ -244,6 +249,15 @@ fn without_debug_quotes(quoted: &str) -> &str {
         [b'"' | b'\'', ..] => &quoted[1..],
         _ => quoted,
     }
+}
+
+/// Returns what a value reads like, without the word of a variant or a newtype around it.
+fn read_debug_value(value: &str) -> String {
+    let inside = match value.split_once('(') {
+        Some((word, rest)) if word.chars().all(char::is_alphanumeric) => rest.trim_end_matches(')'),
+        _ => value,
+    };
+    unescape_debug_string(without_debug_quotes(inside)).into_owned()
 }
 
 /// Returns the text of a string without the escape sequences of `Debug`.

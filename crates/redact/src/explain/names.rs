@@ -53,7 +53,9 @@ fn is_name_char(c: char) -> bool {
 
 fn is_secret_name(sanitizer: &Sanitizer, word: &str) -> bool {
     let class = sanitizer.classify(word);
-    class.is_secret() || class == KeyClass::Card || sanitizer.secrecy(word) != Secrecy::None
+    class.is_secret()
+        || matches!(class, KeyClass::Card | KeyClass::Formed(_))
+        || sanitizer.secrecy(word) != Secrecy::None
 }
 
 /// Returns whether what follows a name assigns a value to it.

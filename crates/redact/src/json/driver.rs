@@ -9,7 +9,9 @@ use super::nested::{NestedEdits, find_nested_edits};
 use super::spelling::{SpellingOffsets, decode_json_spelling, escape_json_spelling};
 use super::tokens::{JsonParser, JsonToken, MalformedJson, Quoted};
 use crate::key_numbers::{KeyNumbers, write_numbered_placeholder};
-use crate::walk::{Frame, Secrecy, Shape, Slot};
+use crate::looks::has_secret_form;
+use crate::names::SecretForm;
+use crate::walk::{Fate, Frame, Secrecy, Shape, Slot};
 use crate::{Kind, Match, Place, Redactions, Sanitizer};
 
 /// Finds what has to be redacted in a JSON text. What is not replaced keeps its bytes.
@@ -153,8 +155,13 @@ impl<'a> JsonDriver<'a> {
     }
 
     /// Returns whether the value that was read last is replaced as a whole.
-    fn is_replaced_whole(&self, slot: Slot, token: JsonToken) -> bool {
+    fn is_replaced_whole(&mut self, slot: Slot, token: JsonToken) -> bool {
         match token {
+            JsonToken::String(string) if matches!(slot.fate(), Fate::Formed(_)) => {
+                let raw = &self.json[string.start..string.end];
+                let text = decode_json_spelling(raw, string.escaped, &mut self.decoded);
+                slot.loses_text(text)
+            }
             JsonToken::String(_) => slot.loses(Shape::Text),
             JsonToken::Open => slot.loses(Shape::Container),
             // If a number would become a text, and the text would be redacted, the number is
@@ -284,6 +291,11 @@ impl<'a> JsonDriver<'a> {
             if secrecy == Secrecy::Texts && is_number && edits.is_empty() {
                 continue;
             }
+            if let Secrecy::Formed(form) = secrecy
+                && !json_string_has_form(&self.json[value.clone()], form)
+            {
+                continue;
+            }
             let later = self.edits.split_off(edits.end);
             self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
             self.edits.extend(later);
@@ -299,6 +311,16 @@ impl<'a> JsonDriver<'a> {
         self.edits.truncate(from);
         self.edits.push(Edit { start: part.start, end: part.end, with: with.into(), kind });
     }
+}
+
+/// Returns whether a value is a string that has the form of a secret.
+fn json_string_has_form(value: &str, form: SecretForm) -> bool {
+    let inside = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inside.is_some_and(|inside| {
+        let mut scratch = String::new();
+        let text = decode_json_spelling(inside, inside.contains('\\'), &mut scratch);
+        has_secret_form(text.as_bytes(), form)
+    })
 }
 
 /// Returns the placeholder of a key.

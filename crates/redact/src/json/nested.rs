@@ -93,7 +93,8 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
         if bytes[at + 1..].trim_ascii_start().first() == Some(&b':') {
             let class = sanitizer.classify(string);
             names = class == KeyClass::Name;
-            return class.is_secret() || matches!(class, KeyClass::Card | KeyClass::Headers);
+            return class.is_secret()
+                || matches!(class, KeyClass::Card | KeyClass::Headers | KeyClass::Formed(_));
         }
         if string.trim_ascii() == ":" {
             return false;

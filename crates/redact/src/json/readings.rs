@@ -160,8 +160,9 @@ fn named_value(line: &str, at: usize, fate: Fate, needs_to_be_last: bool) -> Opt
 
 /// Returns whether a value of this fate is redacted. Numbers may stay where texts go.
 fn goes(line: &str, (start, end): ValuePlace, fate: Fate) -> bool {
-    let is_number = !line[start..end].starts_with(['"', '\'', '\\', '{', '[', '(']);
-    fate == Fate::Whole || (fate == Fate::Texts && !is_number)
+    let value = &line[start..end];
+    let is_number = !value.starts_with(['"', '\'', '\\', '{', '[', '(']);
+    fate.takes(is_number, || unescaped(value).trim_matches(['"', '\'']).to_owned())
 }
 
 /// Passes the brackets and commas between strings to the walk, and the words there.

@@ -122,8 +122,9 @@ pub fn protect_variables(
 
 /// Returns the variables whose name is that of a secret and whose value is long enough for one.
 fn sensitive_variable_names() -> Vec<String> {
-    let is_secret =
-        |name: &str, value: &str| is_sensitive_variable(name) && value.len() >= ENVIRONMENT_MIN;
+    let is_secret = |name: &str, value: &str| {
+        is_sensitive_variable(name, value) && value.len() >= ENVIRONMENT_MIN
+    };
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut names: Vec<_> =

@@ -21,6 +21,8 @@ pub use pairs::Secrecy;
 use pairs::{ListContext, NamePairs};
 
 use super::keys::KeyClass;
+use super::looks::has_secret_form;
+use super::names::SecretForm;
 use super::{Place, Sanitizer};
 
 /// What holds for a value and for everything inside it.
@@ -47,6 +49,20 @@ pub enum Fate {
     Texts,
     /// It goes whole.
     Whole,
+    /// A text goes whole if it has this form.
+    Formed(SecretForm),
+}
+
+impl Fate {
+    /// Returns whether a value goes whole that reads like this, or is a number.
+    pub(crate) fn takes(self, is_number: bool, text: impl FnOnce() -> String) -> bool {
+        match self {
+            Self::Read | Self::Name => false,
+            Self::Texts => !is_number,
+            Self::Whole => true,
+            Self::Formed(form) => !is_number && has_secret_form(text().as_bytes(), form),
+        }
+    }
 }
 
 /// The forms of a value that is neither null nor a boolean.
@@ -87,9 +103,18 @@ impl Slot {
     #[inline]
     pub fn loses(&self, shape: Shape) -> bool {
         match self.fate {
-            Fate::Read | Fate::Name => false,
+            Fate::Read | Fate::Name | Fate::Formed(_) => false,
             Fate::Texts => shape != Shape::Number,
             Fate::Whole => true,
+        }
+    }
+
+    /// Whether this text goes whole.
+    #[inline]
+    pub fn loses_text(&self, text: &str) -> bool {
+        match self.fate {
+            Fate::Formed(form) => has_secret_form(text.as_bytes(), form),
+            _ => self.loses(Shape::Text),
         }
     }
 
@@ -126,7 +151,7 @@ impl Slot {
     /// Whether the fate holds only if the value is the last one of its list.
     #[inline]
     pub fn needs_to_be_last(&self) -> bool {
-        self.is_of_pair && matches!(self.fate, Fate::Texts | Fate::Whole)
+        self.is_of_pair && matches!(self.fate, Fate::Texts | Fate::Whole | Fate::Formed(_))
     }
 
     /// The same slot, not named by the text before it.
@@ -204,6 +229,7 @@ impl Frame {
                 slot.fate = Fate::Texts;
             }
             KeyClass::Sensitive | KeyClass::ModelToken => slot.fate = Fate::Whole,
+            KeyClass::Formed(form) => slot.fate = Fate::Formed(form),
             KeyClass::Name => slot.fate = Fate::Name,
             KeyClass::Value => slot.fate = self.pairs.named_value_fate(),
             KeyClass::Headers => slot.around = ListContext::Headers,

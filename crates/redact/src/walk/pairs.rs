@@ -4,7 +4,8 @@ use super::Fate;
 use crate::Sanitizer;
 use crate::confusables::is_disguise_char;
 use crate::keys;
-use crate::names::NameClass;
+use crate::keys::KeyClass;
+use crate::names::SecretForm;
 
 /// The place of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Secrecy {
     /// Nothing.
     #[default]
     None,
+    /// A text goes if it has this form.
+    Formed(SecretForm),
     /// A text goes. A number beside a word may be the frequency of that word.
     Texts,
     /// A number goes too: the name is that of a password.
@@ -35,6 +38,7 @@ impl Secrecy {
     fn fate(self) -> Fate {
         match self {
             Self::None => Fate::Read,
+            Self::Formed(form) => Fate::Formed(form),
             Self::Texts => Fate::Texts,
             Self::All => Fate::Whole,
         }
@@ -98,13 +102,16 @@ impl Sanitizer {
     /// not keys, so of the letters outside ASCII only those matter that pass for others.
     pub fn secrecy(&self, name: &str) -> Secrecy {
         let is_meant = |c: char| is_disguise_char(c) || c == '\u{212A}';
-        let may_be = !name.contains(char::is_whitespace)
-            && (name.is_ascii() || name.contains(is_meant))
-            && self.classify(name).is_secret();
-        match may_be {
-            true if keys::classify_key_as_name(name) == NameClass::Chosen => Secrecy::All,
-            true => Secrecy::Texts,
-            false => Secrecy::None,
+        let may_be =
+            !name.contains(char::is_whitespace) && (name.is_ascii() || name.contains(is_meant));
+        if !may_be {
+            return Secrecy::None;
+        }
+        match self.classify(name) {
+            KeyClass::Formed(form) => Secrecy::Formed(form),
+            class if !class.is_secret() => Secrecy::None,
+            _ if keys::classify_key_as_name(name).may_be_number() => Secrecy::All,
+            _ => Secrecy::Texts,
         }
     }
 }

@@ -1,0 +1,178 @@
+//! Judges by its looks whether a value is a secret, whatever carries it.
+
+mod reference;
+
+pub(super) use reference::{is_code_path, is_reference, is_secret_identifier};
+
+use super::names::SecretForm;
+
+const PASSWORD_BYTES_MIN: usize = 6;
+const SECRET_BYTES_MIN: usize = 10;
+/// Shorter values are too short to tell a random string from a name.
+const IRREGULAR_BYTES_MIN: usize = 16;
+/// The part of a long value that is judged.
+const JUDGED_BYTES_MAX: usize = 256;
+/// Nothing is judged by what follows this many bytes.
+const VALUE_BYTES_MAX: usize = 4096;
+/// The words of a phrase that restores a wallet.
+const PHRASE_WORDS_MIN: usize = 12;
+
+/// Returns whether a value has the form of a secret.
+pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
+    let text = &text[..text.len().min(VALUE_BYTES_MAX)];
+    let digits = || text.iter().filter(|byte| byte.is_ascii_digit()).count();
+    match form {
+        _ if is_reference(text) => false,
+        SecretForm::Random => is_irregular_value(text),
+        SecretForm::Password => is_irregular_password(text),
+        SecretForm::Pin => {
+            matches!(text.len(), 4..=8) && digits() == text.len() || is_irregular_value(text)
+        }
+        SecretForm::SocialSecurityNumber => {
+            digits() == 9 && text.iter().all(|byte| byte.is_ascii_digit() || b"- .".contains(byte))
+        }
+        SecretForm::Phrase => is_phrase(text),
+        SecretForm::Opaque => !text.trim_ascii_start().starts_with(b"{"),
+    }
+}
+
+/// Returns whether a value is long and mixed enough for a secret that a machine made.
+pub(super) fn is_random_value(text: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| text.iter().any(is);
+    let has_letter = has(u8::is_ascii_alphabetic);
+    let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    text.len() >= SECRET_BYTES_MIN
+        && !text.contains(&b' ')
+        && (value_has_digit(text) && has_letter || is_mixed && !is_word_value(text))
+}
+
+/// Returns whether a value is a random string, and not a name, an id or a path: its letters and
+/// digits alternate as in no word.
+pub(super) fn is_irregular_value(text: &[u8]) -> bool {
+    let judged = &text[..text.len().min(JUDGED_BYTES_MAX)];
+    let odd = count_odd_places(judged);
+    judged.len() >= IRREGULAR_BYTES_MIN
+        && !judged.iter().any(|byte| byte.is_ascii_whitespace() || b"\"'<>(){}".contains(byte))
+        && !is_uuid(judged)
+        && !starts_with_date(judged)
+        && (value_has_digit(judged) && odd >= 3 && odd * 8 >= judged.len()
+            || has_irregular_case(judged))
+}
+
+/// Returns whether a value without digits changes its case more often than words do.
+fn has_irregular_case(text: &[u8]) -> bool {
+    const LEAST: usize = 20;
+    let changes = text.windows(2).filter(|two| {
+        two[0].is_ascii_lowercase() != two[1].is_ascii_lowercase()
+            && two.iter().all(u8::is_ascii_alphabetic)
+    });
+    text.len() >= LEAST
+        && text.iter().all(u8::is_ascii_alphabetic)
+        && changes.count() * 100 >= text.len() * 42
+}
+
+/// Counts the places at which a letter is beside a digit, or a capital after a small letter does
+/// not begin a word.
+fn count_odd_places(text: &[u8]) -> usize {
+    let is_word_start = |at: usize| {
+        text.get(at + 1..at + 3).is_some_and(|next| next.iter().all(u8::is_ascii_lowercase))
+    };
+    let is_odd = |&at: &usize| match (text[at - 1], text[at]) {
+        (before, this) if before.is_ascii_alphabetic() => {
+            this.is_ascii_digit()
+                || before.is_ascii_lowercase() && this.is_ascii_uppercase() && !is_word_start(at)
+        }
+        (before, this) => before.is_ascii_digit() && this.is_ascii_alphabetic(),
+    };
+    (1..text.len()).filter(is_odd).count()
+}
+
+/// Returns whether a value reads like words, even with a few digits: `oauth2Token1`.
+fn is_wordlike(text: &[u8]) -> bool {
+    count_odd_places(text) <= 1 + text.len() / 8
+}
+
+fn is_uuid(text: &[u8]) -> bool {
+    let is_part = |(at, byte): (usize, &u8)| match at {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.iter().enumerate().all(is_part)
+}
+
+/// Returns whether a value begins with a date: `2026-01-31T…`.
+pub(super) fn starts_with_date(text: &[u8]) -> bool {
+    let is_part = |(at, byte): (usize, &u8)| match at {
+        4 | 7 => *byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    text.len() >= 10 && text[..10].iter().enumerate().all(is_part)
+}
+
+/// Returns whether a value is a password even if it may be the result of a test: it has capitals,
+/// small letters and digits, or punctuation.
+pub(super) fn is_irregular_password(text: &[u8]) -> bool {
+    const LEAST: usize = 8;
+    let has = |is: fn(&u8) -> bool| text.iter().any(is);
+    let has_cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    let is_mark = |byte: &u8| b"!@#$%^&*~?+=".contains(byte);
+    let odd = count_odd_places(text);
+    text.len() >= LEAST
+        && !has(u8::is_ascii_whitespace)
+        && value_has_digit(text)
+        && has(u8::is_ascii_alphabetic)
+        && !starts_with_date(text)
+        && (odd >= 3 || has_cases && odd >= 1 || has(is_mark))
+}
+
+/// Returns whether a value may be a password that somebody chose: not a sentence, and not the word
+/// for one.
+pub(super) fn is_chosen_value(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 4] = [b"password", b"passwd", b"secret", b"token"];
+    const TYPES: [&[u8]; 9] = [
+        b"string",
+        b"varchar",
+        b"integer",
+        b"number",
+        b"boolean",
+        b"object",
+        b"required",
+        b"optional",
+        b"unknown",
+    ];
+    let separates = |byte: &u8| !byte.is_ascii_alphanumeric();
+    let names_one = || {
+        WORDS.iter().any(|word| {
+            text.eq_ignore_ascii_case(word)
+                || text.iter().any(separates)
+                    && text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+        })
+    };
+    text.len() >= PASSWORD_BYTES_MIN
+        && text.iter().filter(|&&byte| byte == b' ').count() <= 3
+        && !text.ends_with(b":")
+        && !text.ends_with(b"(")
+        && (value_has_digit(text) || !names_one())
+        && !TYPES.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Returns whether a value consists of twelve words or more in small letters.
+pub(super) fn is_phrase(text: &[u8]) -> bool {
+    let mut words = 0;
+    text.split(|&byte| byte == b' ').all(|word| {
+        words += 1;
+        matches!(word.len(), 3..=10) && word.iter().all(u8::is_ascii_lowercase)
+    }) && (PHRASE_WORDS_MIN..=2 * PHRASE_WORDS_MIN).contains(&words)
+}
+
+pub(super) fn value_has_digit(text: &[u8]) -> bool {
+    text.iter().any(u8::is_ascii_digit)
+}
+
+/// Returns whether a value consists of letters and what separates words.
+pub(super) fn is_word_value(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_alphabetic() || b"_-.: ".contains(byte))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Recognizes values that only refer to a secret or stand for one: `${TOKEN}`, `<password>`, `****`,
+//! paths of files, and code.
+//!
+//! The whole value must have such a form, because a password may begin with any byte.
+
+use super::{is_wordlike, value_has_digit};
+
+/// Returns whether a value is a placeholder of its author, a template, a path of a file or an
+/// address at which a secret is kept.
+pub(crate) fn is_reference(text: &[u8]) -> bool {
+    let Some(&first) = text.first() else { return true };
+    let is_kind = match first {
+        b'$' => is_variable(&text[1..]),
+        b'%' => is_percent_name(text),
+        b'<' => text.ends_with(b">"),
+        b'{' => text.ends_with(b"}"),
+        b'[' => text.ends_with(b"]"),
+        b'(' => text.ends_with(b")"),
+        b'/' | b'~' | b'.' => is_file_path(text),
+        b'#' | b'!' => text[1..].iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_'),
+        _ => false,
+    };
+    is_kind || is_masked(text) || is_template(text) || is_constant(text) || is_address(text)
+}
+
+/// Returns whether what is after a `$` is the name of a variable, or an expression.
+fn is_variable(name: &[u8]) -> bool {
+    match name.first() {
+        Some(b'{') => name.ends_with(b"}"),
+        Some(b'(') => name.ends_with(b")"),
+        Some(first) if first.is_ascii_alphabetic() || *first == b'_' => {
+            let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:->[]'\"".contains(byte);
+            name.iter().all(is_part) && is_wordlike(name)
+        }
+        _ => name.len() <= 1,
+    }
+}
+
+/// Returns whether a value is a variable between percent signs or in a format: `%TOKEN%`,
+/// `%(token)s`.
+fn is_percent_name(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+    match text {
+        [b'%', name @ .., b'%'] => name.iter().all(is_part) && is_wordlike(name),
+        [b'%', b'(', name @ .., b')', _] | [b'%', b'{', name @ .., b'}'] => {
+            name.iter().all(is_part)
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether a value is a path of several parts, none of which is random.
+fn is_file_path(text: &[u8]) -> bool {
+    let is_rooted = [&b"/"[..], b"~/", b"./", b"../"].iter().any(|root| text.starts_with(root));
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-~@:{}$".contains(byte);
+    let parts = text.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).count();
+    let is_small = || !text.iter().any(u8::is_ascii_uppercase) && text.contains(&b'/');
+    text.iter().all(is_part)
+        && is_wordlike(text)
+        && (is_rooted && parts >= 2 || text == b"/" || parts >= 3 && is_small())
+}
+
+/// Returns whether somebody has hidden a value, or a part of it.
+fn is_masked(text: &[u8]) -> bool {
+    const MASKS: [&[u8]; 5] = [b"***", b"xxxx", b"XXXX", "••".as_bytes(), "…".as_bytes()];
+    text.iter().all(|byte| *byte == text[0])
+        || text.ends_with(b"...")
+        || MASKS.iter().any(|mask| text.windows(mask.len()).any(|part| part == *mask))
+}
+
+/// Returns whether another value is put into this one, or is gone from it.
+fn is_template(text: &[u8]) -> bool {
+    text.windows(2).any(|two| matches!(two, b"${" | b"{{"))
+        || text.windows(9).any(|nine| nine == b"[REDACTED")
+}
+
+fn is_constant(text: &[u8]) -> bool {
+    [&b"null"[..], b"none", b"nil", b"true", b"false", b"undefined"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Returns whether a value is a URL or another address. If a URL contains a password, other rules
+/// find it.
+fn is_address(text: &[u8]) -> bool {
+    const KINDS: [&[u8]; 10] = [
+        b"arn:",
+        b"vault:",
+        b"ssm:",
+        b"env:",
+        b"file:",
+        b"keyring:",
+        b"ref+",
+        b"projects/",
+        b"secretsmanager:",
+        b"secretKeyRef:",
+    ];
+    let scheme = text.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+    scheme >= 2 && text[scheme..].starts_with(b"://")
+        || KINDS.iter().any(|kind| text.starts_with(kind)) && is_wordlike(text)
+}
+
+/// Returns whether an unquoted value is a path of identifiers, as in source code:
+/// `process.env.API_KEY!`, `self.config.password2`, `&cfg.Token1`, `ctx._meta?.token`.
+pub(crate) fn is_code_path(text: &[u8]) -> bool {
+    let path = match text {
+        [b'&' | b'*' | b'@' | b'!' | b'$' | b'-', path @ ..] => path,
+        path => path,
+    };
+    let mut rest = path;
+    let mut parts = 0;
+    while let Some(length) = identifier_length(rest) {
+        parts += 1;
+        rest = &rest[length..];
+        let separators = [&b"."[..], b"?.", b"!.", b"::", b"->"];
+        match separators.iter().find_map(|separator| rest.strip_prefix(*separator)) {
+            Some(behind) => rest = behind,
+            None => return parts >= 2 && matches!(rest, b"" | b"!" | b"?") && is_wordlike(path),
+        }
+    }
+    false
+}
+
+/// Returns the length of the identifier at the beginning of a text.
+fn identifier_length(text: &[u8]) -> Option<usize> {
+    let private = usize::from(text.first() == Some(&b'#'));
+    let name = &text[private..];
+    let first = name.first()?;
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'-');
+    (first.is_ascii_alphabetic() || *first == b'_')
+        .then(|| private + name.iter().take_while(is_part).count())
+}
+
+/// Returns whether an unquoted value is an identifier of two words or more, one of which is that of
+/// a secret: `accessToken2`, `castle_token`.
+pub(crate) fn is_secret_identifier(text: &[u8]) -> bool {
+    const NOUNS: [&[u8]; 9] = [
+        b"token",
+        b"password",
+        b"passwd",
+        b"pwd",
+        b"secret",
+        b"key",
+        b"auth",
+        b"credential",
+        b"credentials",
+    ];
+    let text = match text {
+        [b'&' | b'*' | b'@' | b'!' | b'$' | b':', text @ ..] => text,
+        text => text,
+    };
+    let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut rest = &text[..text.len() - digits];
+    if digits > 2 || value_has_digit(rest) || !rest.iter().all(is_identifier_byte) {
+        return false;
+    }
+    let (mut words, mut has_noun) = (0, false);
+    while !rest.is_empty() {
+        let (before, word) = crate::names::last_word_of_name(rest);
+        has_noun |= NOUNS.iter().any(|noun| word.eq_ignore_ascii_case(noun));
+        words += usize::from(!word.is_empty());
+        rest = before;
+    }
+    words >= 2 && has_noun
+}
+
+fn is_identifier_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || *byte == b'_'
+}

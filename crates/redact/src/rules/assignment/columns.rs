@@ -1,0 +1,93 @@
+//! Finds a secret in the column after its name: aligned by blanks, after a tab, in a table of
+//! Markdown or of a terminal.
+
+use super::value::AssignedValue;
+use super::{AssignedName, is_blank_beside_sign};
+use crate::looks::{
+    has_secret_form, is_chosen_value, is_code_path, is_irregular_password, is_irregular_value,
+    is_reference,
+};
+use crate::names::NameClass;
+use crate::rules::RuleText;
+
+/// The blanks before a name, and those between two columns.
+const INDENT_BYTES_MAX: usize = 64;
+const GAP_BYTES_MAX: usize = 256;
+const VALUE_BYTES_MAX: usize = 512;
+/// The lines between columns: ASCII, and those of terminals.
+const BARS: [&[u8]; 4] = [b"|", "│".as_bytes(), "┃".as_bytes(), "║".as_bytes()];
+
+/// Returns the value in the column after a name, if the name is alone in its column and the value
+/// looks like a secret.
+pub(super) fn value_in_next_column(
+    look: RuleText<'_>,
+    name: &AssignedName<'_>,
+) -> Option<AssignedValue> {
+    let behind = marks_end(look, name.end);
+    let gap = look.run_end(behind, is_blank_beside_sign).min(behind + GAP_BYTES_MAX);
+    let bar = bar_length(look.rest_from(gap));
+    let is_wide = gap - behind >= 2 || look.text[behind..gap].contains(&b'\t');
+    if bar == 0 && !is_wide || !begins_column(look, name.start) {
+        return None;
+    }
+    let start = marks_end(look, look.run_end(gap + bar, is_blank_beside_sign));
+    let window = look.rest_from(start);
+    let window = &window[..window.len().min(VALUE_BYTES_MAX)];
+    let is_end = |at: &usize| {
+        window[*at].is_ascii_whitespace()
+            || b"`\"'".contains(&window[*at])
+            || bar_length(&window[*at..]) > 0
+    };
+    let end = start + (0..window.len()).find(is_end).unwrap_or(window.len());
+    (ends_column(look, end) && is_secret_in_column(name, &look.text[start..end]))
+        .then_some(AssignedValue { start, end })
+}
+
+fn bar_length(text: &[u8]) -> usize {
+    BARS.iter().find(|bar| text.starts_with(bar)).map_or(0, |bar| bar.len())
+}
+
+fn is_mark(byte: u8) -> bool {
+    matches!(byte, b'`' | b'*' | b'"' | b'\'')
+}
+
+/// Passes the marks of code and of bold text.
+fn marks_end(look: RuleText<'_>, at: usize) -> usize {
+    const MARKS_MAX: usize = 3;
+    look.run_end(at, is_mark).min(at + MARKS_MAX)
+}
+
+/// Returns whether only marks and blanks are before a name in its line or column.
+fn begins_column(look: RuleText<'_>, start: usize) -> bool {
+    let is_before = |byte| is_mark(byte) || is_blank_beside_sign(byte);
+    let begin = look.run_start(start, INDENT_BYTES_MAX, is_before);
+    match look.byte_before(begin) {
+        None => look.edge == 0,
+        Some(byte) if byte.is_ascii() => matches!(byte, b'\n' | b'\r' | b'|'),
+        Some(_) => BARS.iter().any(|bar| look.text[look.edge..begin].ends_with(bar)),
+    }
+}
+
+/// Returns whether a column, a line or the text ends after a value.
+fn ends_column(look: RuleText<'_>, at: usize) -> bool {
+    let behind = marks_end(look, at);
+    let gap = look.run_end(behind, is_blank_beside_sign);
+    let rest = look.rest_from(gap);
+    rest.is_empty()
+        || matches!(rest[0], b'\n' | b'\r' | b'\\')
+        || bar_length(rest) > 0
+        || gap - behind >= 2
+        || look.text[behind..gap].contains(&b'\t')
+}
+
+fn is_secret_in_column(name: &AssignedName<'_>, text: &[u8]) -> bool {
+    if is_reference(text) || is_code_path(text) {
+        return false;
+    }
+    match name.class {
+        NameClass::Plain | NameClass::CardCode => false,
+        NameClass::Formed(form) => has_secret_form(text, form),
+        NameClass::Made => is_irregular_value(text) || is_irregular_password(text),
+        NameClass::Chosen => is_chosen_value(text) && is_irregular_password(text),
+    }
+}

@@ -1,0 +1,275 @@
+//! Reads what is between a name and its value: a sign, a type, the brackets and quotes of the value.
+
+use super::value::quoted_value_end;
+use super::{AssignedName, is_blank_beside_sign};
+use crate::rules::RuleText;
+
+/// What is between a name and its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AssignmentSign {
+    /// A sign of assignment without a blank beside it.
+    Close,
+    /// A sign with blanks beside it, or a word for it.
+    Apart,
+    /// A comma, or a sign before the value that is used if the name has none: `||`.
+    Comma,
+    /// The bracket of a call: `setPassword("…")`.
+    Call,
+}
+
+/// The place of a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ValuePlace {
+    pub(super) sign: AssignmentSign,
+    pub(super) start: usize,
+    pub(super) quote: Option<u8>,
+}
+
+/// Blanks on one side of the sign. Tables and configurations are aligned by them.
+const BLANKS_MAX: usize = 256;
+const ESCAPES_MAX: usize = 7;
+
+/// What a sign demands of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demand {
+    Nothing,
+    /// Quotes, because code has the sign for other uses.
+    Quotes,
+    /// The same. The value is one of several that are judged more strictly.
+    Alternative,
+    /// It is no sign of assignment.
+    Never,
+}
+
+/// Signs, each before those that are its beginning.
+const SIGNS: [(&[u8], Demand); 20] = [
+    (b"::=", Demand::Nothing),
+    (b"::", Demand::Never),
+    (b":=", Demand::Nothing),
+    (b":-", Demand::Nothing),
+    (b":", Demand::Nothing),
+    (b"===", Demand::Nothing),
+    (b"=>", Demand::Nothing),
+    (b"==", Demand::Nothing),
+    (b"=", Demand::Nothing),
+    (b"!==", Demand::Quotes),
+    (b"!=", Demand::Quotes),
+    (b"?:", Demand::Alternative),
+    (b"??=", Demand::Quotes),
+    (b"??", Demand::Alternative),
+    (b"?=", Demand::Nothing),
+    (b"||=", Demand::Quotes),
+    (b"||", Demand::Alternative),
+    (b"+=", Demand::Quotes),
+    (b"->", Demand::Quotes),
+    (b"<-", Demand::Quotes),
+];
+
+/// Returns the place of the value after a name.
+pub(super) fn value_after_name(look: RuleText<'_>, name: &AssignedName<'_>) -> Option<ValuePlace> {
+    let closing = closing_end(look, name.end);
+    let at = array_end(look, closing.unwrap_or(name.end));
+    let place = blanks_end(look, at);
+    if look.byte_at(place) == Some(b'(') && closing.is_none() && place == at {
+        return call_value(look, name, place);
+    }
+    let (sign, behind, demand) = match sign_at(look, place) {
+        Some((_, Demand::Never)) => return None,
+        Some((length, demand)) => (AssignmentSign::Close, place + length, demand),
+        None if look.byte_at(place) == Some(b',') && closing.is_some() => {
+            (AssignmentSign::Comma, place + 1, Demand::Quotes)
+        }
+        None if place > at => return word_sign_value(look, place),
+        None => return None,
+    };
+    let value = declared_value_start(look, behind).unwrap_or_else(|| blanks_end(look, behind));
+    let is_apart = value > behind || closing.is_none() && place > at;
+    let sign = match sign {
+        _ if demand == Demand::Alternative => AssignmentSign::Comma,
+        AssignmentSign::Close if is_apart => AssignmentSign::Apart,
+        sign => sign,
+    };
+    match quoted_value_start(look, value) {
+        Some((start, quote)) => Some(ValuePlace { sign, start, quote: Some(quote) }),
+        None if demand == Demand::Nothing => Some(ValuePlace { sign, start: value, quote: None }),
+        None => None,
+    }
+}
+
+fn blanks_end(look: RuleText<'_>, at: usize) -> usize {
+    look.run_end(at, is_blank_beside_sign).min(at + BLANKS_MAX)
+}
+
+/// Returns the sign at a place, as its length.
+fn sign_at(look: RuleText<'_>, at: usize) -> Option<(usize, Demand)> {
+    let rest = look.rest_from(at);
+    // A type may be optional: `apiKey?: string`.
+    let is_optional =
+        matches!(rest, [b'?' | b'!', b':', b' ', next, ..] if !b"\"'`".contains(next));
+    let skipped = usize::from(is_optional);
+    let (sign, demand) = SIGNS.iter().find(|(sign, _)| rest[skipped..].starts_with(sign))?;
+    Some((skipped + sign.len(), *demand))
+}
+
+/// Returns the end of the name's own closing quote, and of a bracket after it.
+fn closing_end(look: RuleText<'_>, at: usize) -> Option<usize> {
+    let (behind, _) = quote_at(look, at)?;
+    let bracket = matches!(look.byte_at(behind), Some(b']' | b')'));
+    Some(behind + usize::from(bracket))
+}
+
+/// Returns the end of the size of an array: `password[32]`.
+fn array_end(look: RuleText<'_>, at: usize) -> usize {
+    const SIZE_BYTES_MAX: usize = 6;
+    let digits = look.rest_from(at).strip_prefix(b"[").unwrap_or_default();
+    let length =
+        digits.iter().take(SIZE_BYTES_MAX).take_while(|byte| byte.is_ascii_digit()).count();
+    if digits.get(length) == Some(&b']') { at + length + 2 } else { at }
+}
+
+/// Returns the end of an opening or closing quote and the escapes before it, and the quote.
+fn quote_at(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
+    let quote = look.run_end(at, |byte| byte == b'\\').min(at + ESCAPES_MAX);
+    let byte = look.byte_at(quote).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'))?;
+    Some((quote + 1, byte))
+}
+
+/// Returns the beginning of a quoted value, and its quote. A letter may be before the quote, as in
+/// `b"…"` or `@"…"`, or a bracket or a constructor, as in `['…']` or `Some("…")`.
+fn quoted_value_start(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
+    const TRIPLE: usize = 2;
+    let prefixed = look.byte_at(at).filter(|byte| b"bruf@NL'".contains(byte));
+    let inner = prefixed.and_then(|_| quote_at(look, at + 1));
+    let inner = inner.filter(|&(from, quote)| quoted_value_end(look, from, quote).is_some());
+    let Some((start, quote)) = inner.or_else(|| quote_at(look, at)) else {
+        let (start, quote) = quote_at(look, blanks_end(look, wrapper_end(look, at)?))?;
+        return quoted_value_end(look, start, quote).is_some().then_some((start, quote));
+    };
+    let is_triple = look.rest_from(start).starts_with(&[quote; TRIPLE]);
+    Some((start + if is_triple { TRIPLE } else { 0 }, quote))
+}
+
+/// Returns the end of the bracket before a quoted value, and of what constructs a value from it.
+fn wrapper_end(look: RuleText<'_>, at: usize) -> Option<usize> {
+    const WRAPPER_BYTES_MAX: usize = 40;
+    const WRAPPERS: [&[u8]; 13] = [
+        b"Some",
+        b"Just",
+        b"Ok",
+        b"Secret",
+        b"SecretStr",
+        b"SecretString",
+        b"SecureString",
+        b"String",
+        b"string",
+        b"str",
+        b"byte",
+        b"from",
+        b"new",
+    ];
+    if look.byte_at(at) == Some(b'[') && look.byte_at(at + 1) != Some(b']') {
+        return Some(at + 1);
+    }
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.[]".contains(&byte);
+    let end = look.run_end(at, is_part);
+    if look.byte_at(end) != Some(b'(') || end - at > WRAPPER_BYTES_MAX {
+        return None;
+    }
+    let name = &look.text[at..end];
+    let last = name.rsplit(|byte| b":.]".contains(byte)).next().unwrap_or(name);
+    (name.is_empty() || WRAPPERS.contains(&last)).then_some(end + 1)
+}
+
+/// Returns the beginning of the value after a type: `: string = "…"`. The type begins at `at`, after
+/// blanks. If the value has no quotes, this is no declaration.
+fn declared_value_start(look: RuleText<'_>, at: usize) -> Option<usize> {
+    const TYPE_BYTES_MAX: usize = 48;
+    let start = blanks_end(look, at);
+    let first = look.byte_at(start)?;
+    if !first.is_ascii_alphabetic() && !b"&*[".contains(&first) {
+        return None;
+    }
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b" _.:&'<>[]|?*,".contains(byte);
+    let length = look.rest_from(start).iter().take(TYPE_BYTES_MAX).take_while(is_part).count();
+    value_start_after_type(look, start, start + length)
+}
+
+/// Returns the beginning of a quoted value after a type, an equals sign and blanks. A placeholder is
+/// not a type.
+fn value_start_after_type(look: RuleText<'_>, start: usize, equals: usize) -> Option<usize> {
+    let is_sign = look.byte_at(equals) == Some(b'=') && look.byte_at(equals + 1) != Some(b'=');
+    let value = blanks_end(look, equals + 1);
+    let is_type = !look.text[start..equals].windows(9).any(|nine| nine == b"[REDACTED");
+    (is_sign && is_type && quoted_value_start(look, value).is_some()).then_some(value)
+}
+
+/// Returns the value after a word instead of a sign: `password is "…"`, `token or "…"`, or after a
+/// type, as in Go: `var apiToken string = "…"`.
+fn word_sign_value(look: RuleText<'_>, at: usize) -> Option<ValuePlace> {
+    const TYPE_BYTES_MAX: usize = 24;
+    let rest = look.rest_from(at);
+    let (value, sign) = match rest {
+        [b'i', b's', b' ', ..] => (at + 3, AssignmentSign::Apart),
+        [b'o', b'r', b' ', ..] => (at + 3, AssignmentSign::Comma),
+        _ => {
+            let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_.*[]".contains(byte);
+            let length = rest.iter().take(TYPE_BYTES_MAX).take_while(is_part).count();
+            let equals = blanks_end(look, at + length);
+            let value = value_start_after_type(look, at, equals).filter(|_| length > 0)?;
+            (value, AssignmentSign::Apart)
+        }
+    };
+    let (start, quote) = quoted_value_start(look, blanks_end(look, value))?;
+    Some(ValuePlace { sign, start, quote: Some(quote) })
+}
+
+/// Returns the only argument of a call of a method that sets a secret, at whose bracket `at` is.
+fn call_value(look: RuleText<'_>, name: &AssignedName<'_>, at: usize) -> Option<ValuePlace> {
+    /// Verbs of functions whose argument is a name, or whatever it is, no secret to be set.
+    const GETTERS: [&[u8]; 26] = [
+        b"get",
+        b"fetch",
+        b"find",
+        b"read",
+        b"load",
+        b"lookup",
+        b"has",
+        b"is",
+        b"can",
+        b"check",
+        b"verify",
+        b"validate",
+        b"parse",
+        b"delete",
+        b"remove",
+        b"reset",
+        b"revoke",
+        b"create",
+        b"generate",
+        b"make",
+        b"new",
+        b"require",
+        b"expect",
+        b"test",
+        b"list",
+        b"by",
+    ];
+    let method = name.text.rsplit(|byte| *byte == b'.').next().unwrap_or(name.text);
+    let verb = method
+        .iter()
+        .enumerate()
+        .skip(1)
+        .position(|(_, byte)| byte.is_ascii_uppercase() || *byte == b'_')
+        .map_or(method, |length| &method[..length + 1]);
+    if GETTERS.iter().any(|getter| verb.eq_ignore_ascii_case(getter)) {
+        return None;
+    }
+    let (start, quote) = quote_at(look, blanks_end(look, at + 1))?;
+    let end = quoted_value_end(look, start, quote)?;
+    let (closing, _) = quote_at(look, end)?;
+    (look.byte_at(closing) == Some(b')')).then_some(ValuePlace {
+        sign: AssignmentSign::Call,
+        start,
+        quote: Some(quote),
+    })
+}

@@ -1,0 +1,211 @@
+//! Finds the end of an assigned value, and judges whether the value is a secret.
+
+use super::sign::ValuePlace;
+use super::{AssignedName, AssignmentSign};
+use crate::looks::{
+    has_secret_form, is_chosen_value, is_code_path, is_irregular_password, is_irregular_value,
+    is_phrase, is_random_value, is_reference, is_secret_identifier, is_word_value, value_has_digit,
+};
+use crate::names::{NameClass, SecretForm, name_ends_with};
+use crate::rules::RuleText;
+
+/// The place of a value that is a secret.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AssignedValue {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+const PASSWORD_BYTES_MIN: usize = 6;
+/// The closing quote of a longer value is not searched.
+const QUOTED_BYTES_MAX: usize = 4096;
+/// The part of an unquoted value that is judged. If that part is a secret, the rest goes with it.
+const BARE_BYTES_MAX: usize = 256;
+/// The part of a line in which the bracket is searched that closes a value's first one.
+const BRACKET_BYTES_MAX: usize = 128;
+
+/// Returns the value at a place, if it is a secret.
+pub(super) fn assigned_value(
+    look: RuleText<'_>,
+    name: &AssignedName<'_>,
+    place: ValuePlace,
+) -> Option<AssignedValue> {
+    let start = place.start;
+    if let Some(quote) = place.quote {
+        let end = quoted_value_end(look, start, quote)?;
+        let is_secret = is_quoted_secret(name, place.sign, &look.text[start..end]);
+        return is_secret.then_some(AssignedValue { start, end });
+    }
+    if let Some(end) = phrase_end(look, name, start) {
+        return Some(AssignedValue { start, end });
+    }
+    let is_part = |byte| is_bare_value_byte(byte, name.is_parameter);
+    let end = bare_value_end(look, start, is_part)?;
+    let is_cut = end - start == BARE_BYTES_MAX;
+    let text = &look.text[start..end];
+    // If a mark ends the sentence, it is not part of the value.
+    let stop = usize::from(text.len() > 1 && text.ends_with(b"."));
+    let end = end - stop;
+    let bare =
+        BareValue { text: &text[..text.len() - stop], sign: place.sign, next: look.byte_at(end) };
+    if !bare.is_secret(look, name) {
+        return None;
+    }
+    Some(AssignedValue { start, end: if is_cut { look.run_end(end, is_part) } else { end } })
+}
+
+/// Returns the end of a quoted value: before the same quote and its escapes, on the same line.
+pub(super) fn quoted_value_end(look: RuleText<'_>, start: usize, quote: u8) -> Option<usize> {
+    let rest = look.rest_from(start);
+    let rest = &rest[..rest.len().min(QUOTED_BYTES_MAX)];
+    let length = rest.iter().position(|&byte| byte == quote || byte == b'\n')?;
+    let escapes = rest[..length].iter().rev().take_while(|&&byte| byte == b'\\').count();
+    (rest[length] == quote).then_some(start + length - escapes)
+}
+
+/// Returns whether a byte may be in a value without quotes.
+fn is_bare_value_byte(byte: u8, is_parameter: bool) -> bool {
+    match byte {
+        b'&' | b'#' => !is_parameter,
+        b',' | b';' | b')' | b'}' | b']' | b'[' | b'>' | b'<' | b'"' | b'\'' | b'`' | b'|'
+        | b'\\' => false,
+        byte => byte.is_ascii_graphic(),
+    }
+}
+
+/// Returns the end of a value without quotes. Returns `None` if the value begins with a bracket that
+/// is closed on the same line: it is a list, a placeholder or an expression. A placeholder there may
+/// stand for a text of any length, so the bracket is not searched beyond one.
+fn bare_value_end(look: RuleText<'_>, start: usize, is_part: impl Fn(u8) -> bool) -> Option<usize> {
+    let rest = look.rest_from(start);
+    let closing = match rest.first()? {
+        b'(' => Some(b')'),
+        b'[' => Some(b']'),
+        b'{' => Some(b'}'),
+        b'<' => Some(b'>'),
+        _ => None,
+    };
+    let mut line = rest.iter().take(BRACKET_BYTES_MAX).take_while(|byte| **byte != b'\n').skip(1);
+    if closing.is_some_and(|closing| line.any(|byte| *byte == closing || *byte == b'[')) {
+        return None;
+    }
+    let first = usize::from(closing.is_some());
+    let run = rest[first..].iter().take(BARE_BYTES_MAX - first);
+    Some(start + first + run.take_while(|byte| is_part(**byte)).count())
+}
+
+/// Returns the end of a phrase of words that restores a wallet, without quotes.
+fn phrase_end(look: RuleText<'_>, name: &AssignedName<'_>, start: usize) -> Option<usize> {
+    let is_phrase_name =
+        name_ends_with(name.text, b"phrase") || name_ends_with(name.text, b"mnemonic");
+    if !is_phrase_name {
+        return None;
+    }
+    let is_part = |byte: &&u8| byte.is_ascii_lowercase() || **byte == b' ';
+    let length = look.rest_from(start).iter().take(BARE_BYTES_MAX).take_while(is_part).count();
+    let text = look.text[start..start + length].trim_ascii_end();
+    is_phrase(text).then_some(start + text.len())
+}
+
+fn is_card_code(text: &[u8]) -> bool {
+    matches!(text.len(), 3 | 4) && text.iter().all(u8::is_ascii_digit)
+}
+
+fn is_quoted_secret(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) -> bool {
+    if is_reference(text) {
+        return false;
+    }
+    match (name.class, sign) {
+        (NameClass::Plain, _) => false,
+        (NameClass::CardCode, _) => is_card_code(text),
+        (NameClass::Formed(form), _) => has_secret_form(text, form),
+        // A list of names has a comma at the place of the sign.
+        (_, AssignmentSign::Comma) => {
+            value_has_digit(text) && is_random_value(text) && !is_code_path(text)
+        }
+        (NameClass::Chosen, AssignmentSign::Call) => {
+            is_chosen_value(text) && is_irregular_password(text)
+        }
+        (NameClass::Chosen, _) => is_chosen_value(text) || is_phrase(text),
+        (NameClass::Made, AssignmentSign::Call) => is_irregular_value(text),
+        (NameClass::Made, _) => is_random_value(text) && !is_secret_identifier(text),
+    }
+}
+
+/// A value without quotes.
+#[derive(Clone, Copy, Debug)]
+struct BareValue<'t> {
+    text: &'t [u8],
+    sign: AssignmentSign,
+    /// The byte after it.
+    next: Option<u8>,
+}
+
+impl BareValue<'_> {
+    fn is_secret(self, look: RuleText<'_>, name: &AssignedName<'_>) -> bool {
+        if is_reference(self.text) || self.is_code(look, name) {
+            return false;
+        }
+        match name.class {
+            NameClass::Plain => false,
+            NameClass::CardCode => is_card_code(self.text),
+            NameClass::Formed(SecretForm::Password) if self.may_be_test(name) => {
+                is_irregular_value(self.text)
+            }
+            NameClass::Formed(form) => has_secret_form(self.text, form),
+            NameClass::Made => is_random_value(self.text),
+            NameClass::Chosen => self.is_chosen_secret(look, name),
+        }
+    }
+
+    /// Returns whether the value is a name or an expression of source code.
+    fn is_code(self, look: RuleText<'_>, name: &AssignedName<'_>) -> bool {
+        let is_call = self.text.iter().skip(1).any(|byte| *byte == b'(');
+        let is_part = is_call || matches!(self.next, Some(b'(' | b'['));
+        if is_part || name.is_parameter {
+            return is_part;
+        }
+        // An empty parameter at the beginning of a form.
+        let is_form = self.text.starts_with(b"&") && self.text.contains(&b'=');
+        is_form
+            || is_code_path(self.text)
+            || is_secret_identifier(self.text) && !is_variable_line(look, name, self.sign)
+            // A tag of YAML.
+            || self.text.starts_with(b"!")
+                && self.next == Some(b' ')
+                && self.text[1..].iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+    }
+
+    /// Returns whether the value may be the name of a test: `PASS: TestParseV2`.
+    fn may_be_test(self, name: &AssignedName<'_>) -> bool {
+        self.sign != AssignmentSign::Close && name.text == b"PASS"
+    }
+
+    /// Returns whether the value is a password. Even a word is one in a string of settings and in
+    /// an environment variable.
+    fn is_chosen_secret(self, look: RuleText<'_>, name: &AssignedName<'_>) -> bool {
+        const LEAST: usize = 3;
+        let before = look.byte_before(name.start);
+        let is_close = self.sign == AssignmentSign::Close;
+        if before == Some(b';') || is_close && self.next == Some(b';') {
+            return self.text.len() >= LEAST;
+        }
+        if !is_word_value(self.text) {
+            return is_chosen_value(self.text)
+                && (value_has_digit(self.text) || !self.text.contains(&b'.'));
+        }
+        let is_constant = !name.text.iter().any(u8::is_ascii_lowercase);
+        let is_line = before.is_none_or(|byte| byte == b'\n');
+        let is_setting = is_close && !matches!(self.next, Some(b')' | b','))
+            || is_line && self.next.is_none_or(|byte| matches!(byte, b'\r' | b'\n'));
+        self.text.len() >= PASSWORD_BYTES_MIN
+            && (is_constant || is_setting && is_chosen_value(self.text))
+    }
+}
+
+/// Returns whether a name is an environment variable that a line sets: `DB_PASSWORD=…`.
+fn is_variable_line(look: RuleText<'_>, name: &AssignedName<'_>, sign: AssignmentSign) -> bool {
+    let is_constant = !name.text.iter().any(u8::is_ascii_lowercase);
+    let is_first = look.byte_before(name.start).is_none_or(|byte| byte.is_ascii_whitespace());
+    sign == AssignmentSign::Close && is_constant && is_first && name.class == NameClass::Chosen
+}
