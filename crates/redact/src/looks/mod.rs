@@ -165,6 +165,21 @@ pub(super) fn is_phrase(text: &[u8]) -> bool {
     }) && (PHRASE_WORDS_MIN..=2 * PHRASE_WORDS_MIN).contains(&words)
 }
 
+/// Returns whether letters of both cases and digits alternate so often that no person wrote the
+/// text. Names in source code have words between their digits.
+pub(super) fn is_mixed_random(text: &[u8]) -> bool {
+    const LEAST: usize = 10;
+    let class = |byte: &u8| match byte {
+        b'a'..=b'z' => 1,
+        b'A'..=b'Z' => 2,
+        b'0'..=b'9' => 3,
+        _ => 0,
+    };
+    let has = |wanted: u8| text.iter().any(|byte| class(byte) == wanted);
+    let changes = text.windows(2).filter(|two| class(&two[0]) != class(&two[1])).count();
+    text.len() >= LEAST && has(1) && has(2) && has(3) && 5 * changes > 2 * text.len()
+}
+
 pub(super) fn value_has_digit(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_digit)
 }

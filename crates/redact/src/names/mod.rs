@@ -52,18 +52,6 @@ impl NameClass {
     }
 }
 
-/// Parameters that sign a URL or are a key for it, with the sign after them.
-pub(super) const URL_PARAMETERS: [&[u8]; 8] = [
-    b"sig=",
-    b"signature=",
-    b"key=",
-    b"x-amz-signature=",
-    b"x-amz-security-token=",
-    b"x-amz-credential=",
-    b"x-goog-signature=",
-    b"x-goog-credential=",
-];
-
 /// What the name of a header contains if the header carries a credential.
 const HEADER_PARTS: [&str; 9] = [
     "auth",

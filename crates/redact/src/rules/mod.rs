@@ -7,9 +7,18 @@
 
 mod assignment;
 mod card;
+mod carriers;
+mod commands;
+mod headers;
+mod named_ssn;
+mod netrc;
 mod numbers;
+mod password_hashes;
+mod private_keys;
+mod sql;
 mod structures;
 mod tokens;
+mod urls;
 
 pub(super) use card::is_precise_card;
 use tokens::ServiceToken;
@@ -145,6 +154,19 @@ fn is_base64url_byte(byte: u8) -> bool {
 /// Returns whether a byte is in either alphabet of base64.
 fn is_base64_byte(byte: u8) -> bool {
     is_base64url_byte(byte) || matches!(byte, b'+' | b'/' | b'=')
+}
+
+fn is_header_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+}
+
+fn starts_ignoring_case(text: &[u8], lower: &[u8]) -> bool {
+    text.get(..lower.len()).is_some_and(|text| text.eq_ignore_ascii_case(lower))
+}
+
+/// Returns the place in `text` at which `part` begins.
+fn position_of_part(text: &[u8], part: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, part)
 }
 
 #[cfg(test)]

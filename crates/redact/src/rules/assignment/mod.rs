@@ -8,16 +8,16 @@ mod value;
 use sign::AssignmentSign;
 use value::AssignedValue;
 
+use super::carriers::carried_value_at;
 use super::{RuleText, TriggerBytes, count_steps, is_alphanumeric_byte, match_if_nonempty};
-pub(super) use crate::looks::is_random_value;
 use crate::names::{self, NameClass, SecretForm};
 use crate::{Kind, Match};
 
 /// What may follow a name: its closing quote, an escape of that, a blank, a sign, a number, a word
 /// such as `_PROD`.
-const BEHIND: &[u8] = b"\"'`\\ \t:=?!|+([_-0123456789";
+const BEHIND: &[u8] = b"\"'`\\ \t:=?!|+([_-0123456789<>]%&";
 /// What may follow `secret`: `s` and `String`, too.
-const AFTER_SECRET: &[u8] = b"sS\"'`\\ \t:=?!|+([_-0123456789";
+const AFTER_SECRET: &[u8] = b"sS\"'`\\ \t:=?!|+([_-0123456789<>]%&";
 
 /// The bytes by which a name is found: its end or, if that is rarer, an inner part.
 pub(super) const TRIGGERS: [TriggerBytes; 18] = [
@@ -75,10 +75,12 @@ struct AssignedName<'t> {
 pub(super) fn assignment_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let name = assigned_name_around(look, at)?;
     let value = match sign::value_after_name(look, &name) {
-        Some(place) => value::assigned_value(look, &name, place)?,
-        None => columns::value_in_next_column(look, &name)?,
+        Some(place) => value::assigned_value(look, &name, place),
+        None => columns::value_in_next_column(look, &name),
     };
-    let AssignedValue { start, end } = value;
+    let Some(AssignedValue { start, end }) = value else {
+        return carried_value_at(look, name.start..name.end, name.class);
+    };
     let is_aws =
         end - start == AWS_SECRET_BYTES && names::name_ends_with(name.text, b"secretaccesskey");
     let kind = match () {
