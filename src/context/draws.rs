@@ -48,14 +48,32 @@ fn random_seed() -> u64 {
     }
 }
 
-/// Draws a trace id, never zero.
+/// Draws a trace id, never zero. Its hexadecimal digits contain a letter.
 pub(crate) fn random_trace_id() -> u128 {
-    draw_random(|rng| rng.u128(1..))
+    draw_random(|rng| draw_with_letter(|| rng.u128(1..)))
 }
 
-/// Draws a span id, never zero.
+/// Draws a span id, never zero. Its hexadecimal digits contain a letter.
 pub(crate) fn random_span_id() -> u64 {
-    draw_random(|rng| rng.u64(1..))
+    draw_random(|rng| draw_with_letter(|| rng.u64(1..)))
+}
+
+/// Draws until a hexadecimal digit of the id is a letter. An id of decimal digits looks like a number
+/// of a card or an account, and a log may be redacted again by other programs. The whole id is drawn
+/// again, so that all such ids stay equally likely.
+fn draw_with_letter<T: Copy + Into<u128>>(mut draw: impl FnMut() -> T) -> T {
+    loop {
+        let id = draw();
+        if has_hex_letter(id.into()) {
+            return id;
+        }
+    }
+}
+
+/// Returns whether a hexadecimal digit of the number is 10 or more.
+fn has_hex_letter(id: u128) -> bool {
+    const ONES: u128 = u128::MAX / 15;
+    (id >> 3) & (id >> 2 | id >> 1) & ONES != 0
 }
 
 /// Draws a share, at least 0 and less than 1.
@@ -75,4 +93,22 @@ pub(crate) fn seed_draws(seed: u64) {
         draws.process.set(Process::current().number());
         draws.state.set(seed);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_has_a_letter() {
+        for id in 0..0x10_000_u128 {
+            let has_letter = format!("{id:x}").contains(|c: char| c.is_ascii_lowercase());
+            assert_eq!(has_hex_letter(id), has_letter, "{id:x}");
+            assert_eq!(has_hex_letter(id << 112), has_letter, "{id:x}");
+        }
+        // One span id in 1,800 would have none.
+        for _ in 0..20_000 {
+            assert!(has_hex_letter(random_span_id().into()) && has_hex_letter(random_trace_id()));
+        }
+    }
 }
