@@ -39,7 +39,7 @@ RECORDER = [
 ]
 # What the builder was asked for is below the sanitizer, which follows it; the builder is above.
 REDACTOR = [
-    ["bytes", "cut", "error", "extent", "kind", "names", "steps"],
+    ["bytes", "cut", "digits", "error", "extent", "kind", "names", "steps"],
     ["confusables", "looks", "opt_in", "patterns", "placeholders", "prefilter", "redactions"],
     ["keys", "rules"],
     ["options", "protected", "scan"],

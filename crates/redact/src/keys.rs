@@ -1,6 +1,7 @@
 //! Classifies keys by what they say about their values.
 
 use super::confusables::{UndisguisedText, is_disguise_char};
+use super::digits::{is_id_name, is_time_name};
 use super::looks::has_secret_form;
 use super::names::{self, NameClass, SecretForm, last_word_of_name};
 
@@ -32,6 +33,10 @@ pub enum KeyClass {
     Headers,
     /// Below it numbers are counts, by the name of a kind.
     Redactions,
+    /// Sixteen digits are the id of a span or a trace, and not a card.
+    TraceId,
+    /// Sixteen digits are a time in microseconds, and not a card, if they may be one.
+    Time,
 }
 
 impl KeyClass {
@@ -83,7 +88,11 @@ pub(super) fn is_sensitive_variable(name: &str, value: &str) -> bool {
 fn classify_number_or_pair(key: &[u8]) -> KeyClass {
     let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
     let Some(end) = key.last_chunk::<3>() else {
-        return if is(key, &[b"cc"]) { KeyClass::Card } else { KeyClass::Plain };
+        return match () {
+            () if is(key, &[b"cc"]) => KeyClass::Card,
+            () if is_time_name(key) => KeyClass::Time,
+            () => KeyClass::Plain,
+        };
     };
     match &end.map(|byte| byte.to_ascii_lowercase()) {
         b"ons" if key == b"redactions" => KeyClass::Redactions,
@@ -98,6 +107,24 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
             let is_number = is(last, &[b"number", b"num", b"no"]);
             let is_card = is(last, &CARDS) || is_number && is(before, &CARDS);
             if is_card { KeyClass::Card } else { KeyClass::Plain }
+        }
+        [_, b'i', b'd'] if is_id_name(key) => KeyClass::TraceId,
+        b"ime"
+        | b"amp"
+        | b"och"
+        | b"art"
+        | b"end"
+        | b"nce"
+        | b"til"
+        | b"ate"
+        | b"ted"
+        | b"res"
+        | b"ros"
+        | [_, b't' | b'u', b's']
+        | [_, b'a', b't']
+            if is_time_name(key) =>
+        {
+            KeyClass::Time
         }
         _ => KeyClass::Plain,
     }
@@ -182,7 +209,8 @@ mod tests {
     #[test]
     fn classes_of_keys() {
         use KeyClass::{
-            Card, Formed, Headers, Logprobs, ModelToken, Name, Plain, Sensitive, Value,
+            Card, Formed, Headers, Logprobs, ModelToken, Name, Plain, Sensitive, Time, TraceId,
+            Value,
         };
         let cases = [
             ("password", Sensitive),
@@ -218,6 +246,12 @@ mod tests {
             ("cardNumber", Card),
             ("account_number", Plain),
             ("username", Plain),
+            ("span_id", TraceId),
+            ("parentSpanId", TraceId),
+            ("plan_id", Plain),
+            ("ts", Time),
+            ("startTime", Time),
+            ("created_us", Time),
         ];
         let sensitive = "apiKey API-KEY x-api-key access_token clientSecret Set-Cookie db.password \
             passphrase credentials APIKey DB_PASSWORD userPassword password_hash newPassword2 \

@@ -17,6 +17,7 @@ mod bytes;
 mod confusables;
 mod cut;
 pub mod debug;
+mod digits;
 mod error;
 mod explain;
 mod extent;

@@ -100,7 +100,7 @@ impl ValueRedactor<'_> {
     }
 
     fn redact_text(&mut self, text: &mut String, slot: Slot) {
-        if self.sanitizer.leaves(slot.place(), text) {
+        if slot.leaves(self.sanitizer, text) {
             return;
         }
         let redacted = match redact_nested(self.sanitizer, text, self.counts) {

@@ -201,6 +201,9 @@ impl<'a> JsonDriver<'a> {
             return None;
         }
         let number = &self.json[self.parser.token_start()..self.parser.token_end()];
+        if slot.explains_digits(number) {
+            return None;
+        }
         let mut found = self.sanitizer.matches(number);
         found.find(|found| self.depth > 0 || found.kind == Kind::Card)
     }
@@ -232,7 +235,7 @@ impl<'a> JsonDriver<'a> {
     fn redact_string(&mut self, string: Quoted, slot: Slot) {
         let raw = &self.json[string.start..string.end];
         let text = decode_json_spelling(raw, string.escaped, &mut self.decoded);
-        if self.sanitizer.leaves(slot.place(), text) {
+        if slot.leaves(self.sanitizer, text) {
             return;
         }
         if slot.is_name()

@@ -242,13 +242,14 @@ fn decide_places(filter: &Prefilter, place: [__m256i; PLACE], beside: WordContex
     let anywhere =
         _mm256_or_si256(some(&filter.tables.anywhere[0]), some(&filter.tables.anywhere[1]));
     let bits = !none(some(&filter.tables.words)) & begins | !none(anywhere);
-    let is_ascii = _mm256_movemask_epi8(place[0]) == 0;
-    (bits, if is_ascii { 0 } else { non_ascii_places(place[0], place[1]) })
+    let near = _mm256_or_si256(_mm256_or_si256(place[0], place[1]), place[2]);
+    let is_ascii = _mm256_movemask_epi8(near) == 0;
+    (bits, if is_ascii { 0 } else { non_ascii_places(place[0], place[1], place[2]) })
 }
 
 /// Returns the places for which [`may_begin_non_ascii`] holds.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-pub(super) fn non_ascii_places(first: __m256i, second: __m256i) -> u32 {
+pub(super) fn non_ascii_places(first: __m256i, second: __m256i, third: __m256i) -> u32 {
     let byte = |byte: u8| _mm256_set1_epi8(byte as i8);
     // From 0xD9 on, except eight from 0xE2 on.
     let from_d9 = _mm256_and_si256(_mm256_cmpgt_epi8(first, byte(0xD8)), first);
@@ -258,7 +259,12 @@ pub(super) fn non_ascii_places(first: __m256i, second: __m256i) -> u32 {
     // 0xE2 before 0x80 and 0x81: the zero-width characters, and some more.
     let is_e2 = _mm256_cmpeq_epi8(first, byte(0xE2));
     let in_front = _mm256_cmpeq_epi8(_mm256_and_si256(second, byte(0xFE)), byte(0x80));
-    leads | _mm256_movemask_epi8(_mm256_and_si256(is_e2, in_front)) as u32
+    // The `@` of an address, with a byte outside ASCII beside it or second after it.
+    let sign = |bytes| _mm256_cmpeq_epi8(bytes, byte(b'@'));
+    let before = _mm256_and_si256(sign(second), first);
+    let after = _mm256_and_si256(sign(first), _mm256_or_si256(second, third));
+    let beside = _mm256_movemask_epi8(_mm256_or_si256(before, after)) as u32;
+    leads | beside | _mm256_movemask_epi8(_mm256_and_si256(is_e2, in_front)) as u32
 }
 
 /// Loads a table into both halves of a vector, which are shuffled separately.

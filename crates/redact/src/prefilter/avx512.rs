@@ -131,20 +131,25 @@ fn decide_places(filter: &Prefilter, place: [__m512i; PLACE], follows: &mut u64)
     *follows = words >> (SPAN - 1);
     let of_words = _mm512_test_epi8_mask(of_words, of_words) & begins;
     let bits = (_mm512_test_epi8_mask(either, either) | of_words) & is_ascii;
-    bits | if outside == 0 { 0 } else { non_ascii_places(a, b) }
+    let near = _mm512_movepi8_mask(_mm512_or_si512(_mm512_or_si512(a, b), c));
+    bits | if near == 0 { 0 } else { non_ascii_places(a, b, c) }
 }
 
 /// Returns the places for which [`may_begin_non_ascii`](super::may_begin_non_ascii) holds.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn non_ascii_places(first: __m512i, second: __m512i) -> u64 {
+fn non_ascii_places(first: __m512i, second: __m512i, third: __m512i) -> u64 {
     let byte = |byte: u8| _mm512_set1_epi8(byte as i8);
     // From 0xD9 on, except eight from 0xE2 on.
     let but = _mm512_cmple_epu8_mask(_mm512_sub_epi8(first, byte(0xE2)), byte(7));
     let leads = _mm512_cmpge_epu8_mask(first, byte(0xD9)) & !but;
     // 0xE2 before 0x80 and 0x81: the zero-width characters, and some more.
     let in_front = _mm512_cmpeq_epi8_mask(_mm512_and_si512(second, byte(0xFE)), byte(0x80));
-    leads | _mm512_cmpeq_epi8_mask(first, byte(0xE2)) & in_front
+    // The `@` of an address, with a byte outside ASCII beside it or second after it.
+    let sign = |bytes| _mm512_cmpeq_epi8_mask(bytes, byte(b'@'));
+    let outside = |bytes| _mm512_movepi8_mask(bytes);
+    let beside = sign(second) & outside(first) | sign(first) & (outside(second) | outside(third));
+    leads | beside | _mm512_cmpeq_epi8_mask(first, byte(0xE2)) & in_front
 }
 
 /// The ASCII bytes that are of words.

@@ -10,7 +10,8 @@
 //!
 //! If all tables agree on a bucket, the place is looked at a second time. This look uses a table
 //! that returns for each byte the triggers that have it. So the filter accepts every trigger, and
-//! the places at which a number, another alphabet or a disguise may begin. It accepts no others.
+//! the places at which a number, the token of a vendor, another alphabet or a disguise may begin. It
+//! accepts no others.
 //!
 //! The first look covers up to sixteen blocks of a long text at once. The second look follows when
 //! candidates are asked for. A text that is shorter than a block is treated as one block. If a text
@@ -33,7 +34,7 @@ use super::steps::count_steps;
 pub(super) const PLACE: usize = 4;
 
 /// What the filter searches: four bytes, each one of a set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TriggerPattern {
     pub(super) bytes: [&'static [u8]; PLACE],
     /// No letter, digit or underscore is before it.
@@ -52,14 +53,17 @@ pub(super) struct Prefilter {
     vectors: Simd,
 }
 
-/// Some triggers, a bit for each by its number. The last one is that of [`NUMBER`].
+/// Some triggers, a bit for each by its number. The last two are those of [`VENDOR`] and [`NUMBER`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TriggerSet([u64; 4]);
 
 impl TriggerSet {
-    /// The most patterns that can be distinguished, apart from [`NUMBER`].
-    const MAX: usize = 255;
-    const BUT_NUMBER: Self = Self([!0, !0, !0, !0 >> 1]);
+    /// The most patterns that can be distinguished, apart from [`VENDOR`] and [`NUMBER`].
+    const MAX: usize = 254;
+    /// All except [`VENDOR`] and [`NUMBER`].
+    const PLAIN: Self = Self([!0, !0, !0, !0 >> 2]);
+    const VENDOR: u64 = 1 << 62;
+    const NUMBER: u64 = 1 << 63;
 
     fn add(&mut self, trigger: usize) {
         self.0[trigger / 64] |= 1 << (trigger % 64);
@@ -111,6 +115,40 @@ pub(super) fn may_begin_number(text: &[u8], at: usize) -> bool {
         & !next;
     let is_date = [text[4], text[7]] == *b"--" && !(text[10].is_ascii_digit() || text[10] == b'-');
     is_other & (EACH * 0x80) == 0 && !is_date
+}
+
+const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
+const ALPHANUMERIC: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+/// The separator after the name of a vendor, in a token such as `acme_…`.
+const VENDOR: TriggerPattern =
+    TriggerPattern { bytes: [LETTERS, b"_-", ALPHANUMERIC, ALPHANUMERIC], is_word: false };
+
+/// The number of the pattern [`VENDOR`].
+pub(super) const VENDOR_NUMBER: usize = TriggerSet::MAX;
+
+/// Returns whether the eight bytes after a separator may be part of a token. There are only letters,
+/// digits and separators, and among them a digit or a capital. So most names of variables are
+/// excluded.
+#[inline]
+pub(super) fn may_be_vendor_token(text: &[u8], at: usize) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let Some(body) = text.get(at + 2..).and_then(|text| text.first_chunk::<8>()) else {
+        return false;
+    };
+    let body = u64::from_le_bytes(*body);
+    // The highest bit of each byte that is in the range. The bytes are ASCII.
+    let within = |bytes: u64, first: u8, last: u8| {
+        (bytes + EACH * u64::from(0x80 - first)) & !(bytes + EACH * u64::from(0x7F - last))
+    };
+    let foreign = body & (EACH * 0x80);
+    let bytes = body & (EACH * 0x7F);
+    let telling = within(bytes, b'0', b'9') | within(bytes, b'A', b'Z');
+    if telling & (EACH * 0x80) == 0 || foreign != 0 {
+        return false;
+    }
+    let other = within(bytes, b'a', b'z') | within(bytes, b'_', b'_') | within(bytes, b'-', b'-');
+    !(telling | other) & (EACH * 0x80) == 0
 }
 
 /// The most places that are decided together.
@@ -328,7 +366,8 @@ impl Prefilter {
         assert!(patterns.len() <= TriggerSet::MAX);
         let mut triggers = Box::new([[TriggerSet::default(); 256]; PLACE]);
         let mut places = [TriggerSet::default(); 2];
-        let numbered = patterns.iter().enumerate().chain([(TriggerSet::MAX, &NUMBER)]);
+        let special = [(TriggerSet::MAX, &VENDOR), (TriggerSet::MAX + 1, &NUMBER)];
+        let numbered = patterns.iter().enumerate().chain(special);
         for (number, pattern) in numbered {
             for (table, bytes) in triggers.iter_mut().zip(pattern.bytes) {
                 bytes.iter().for_each(|&byte| table[usize::from(byte)].add(number));
@@ -337,7 +376,7 @@ impl Prefilter {
         }
         Self {
             #[cfg(target_arch = "x86_64")]
-            tables: BucketTables::new(patterns.iter().chain([&NUMBER])),
+            tables: BucketTables::new(patterns.iter().chain([&VENDOR, &NUMBER])),
             triggers,
             places,
             vectors: Simd::detect(),
@@ -367,14 +406,15 @@ impl Prefilter {
     }
 
     /// Returns whether a trigger is at the place `at` of the segment from `edge` on. If only the
-    /// trigger of numbers is there, more than its digits are checked.
+    /// trigger of numbers or of vendors is there, more than its four bytes are checked.
     #[inline(always)]
     fn is_trigger(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
         let Some(place) = bytes[at..].first_chunk() else { return false };
         let begins = !(at > edge && has_byte_class(bytes[at - 1], WORD));
         let triggers = self.triggers_at(place).and(self.places[usize::from(begins)]);
-        !triggers.and(TriggerSet::BUT_NUMBER).is_empty()
-            || !triggers.is_empty() && may_begin_number(bytes, at)
+        !triggers.and(TriggerSet::PLAIN).is_empty()
+            || triggers.0[3] & TriggerSet::NUMBER != 0 && may_begin_number(bytes, at)
+            || triggers.0[3] & TriggerSet::VENDOR != 0 && may_be_vendor_token(bytes, at)
     }
 
     /// Returns whether `at` is a candidate of `bytes`. `edge` is the beginning of the segment: text
@@ -435,7 +475,8 @@ impl Prefilter {
     /// empty only if no more follow.
     ///
     /// Candidates are every trigger, and every byte with which a digit outside ASCII may begin,
-    /// full-width forms included. A place at which a zero-width character may be is one too.
+    /// full-width forms included. So are a place at which a zero-width character may be, and the `@`
+    /// beside letters outside ASCII.
     fn scan_portable(&self, bytes: &[u8], from: usize, edge: usize) -> CandidateBlock {
         let mut places = from..bytes.len();
         match places.find(|&at| self.is_candidate(bytes, at, edge)) {
@@ -458,11 +499,18 @@ const TELLING: &[u8] = b"@:=,\"'`J";
 const FOREIGN: usize = 3;
 
 /// Returns whether a digit outside ASCII, a full-width form or a zero-width character may begin at
-/// `at`.
+/// `at`, or whether the `@` of an address is here or next, with a byte outside ASCII near it.
 #[inline]
 fn may_begin_non_ascii(bytes: &[u8], at: usize) -> bool {
     bytes.len() - at >= FOREIGN
-        && (is_digit_lead_byte(bytes[at]) || matches!(bytes[at..], [0xE2, 0x80 | 0x81, ..]))
+        && (is_digit_lead_byte(bytes[at])
+            || matches!(
+                bytes[at..],
+                [0xE2, 0x80 | 0x81, ..]
+                    | [0x80..=0xFF, b'@', ..]
+                    | [b'@', 0x80..=0xFF, ..]
+                    | [b'@', _, 0x80..=0xFF, ..]
+            ))
 }
 
 #[cfg(test)]

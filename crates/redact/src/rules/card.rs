@@ -2,6 +2,7 @@
 //!
 //! Prefixes and lengths are those of the ISO/IEC 7812 issuer ranges that the card schemes publish.
 
+use super::lookalikes::is_exempt_card;
 use super::{RuleText, match_if_nonempty};
 use crate::{Kind, Match};
 
@@ -62,7 +63,8 @@ pub(super) fn card_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     }
     let is_one = count >= DIGITS_MIN
         && is_card_number(&digits[..count])
-        && is_card_apart(look, at, end, separator == Some(b' '));
+        && is_card_apart(look, at, end, separator == Some(b' '))
+        && !is_exempt_card(look, at, end);
     is_one.then(|| match_if_nonempty(Kind::Card, at, end))?
 }
 

@@ -10,21 +10,26 @@ mod card;
 mod carriers;
 mod commands;
 mod headers;
+mod lookalikes;
 mod named_ssn;
 mod netrc;
 mod numbers;
 mod password_hashes;
+mod payload;
 mod private_keys;
+mod randomness;
 mod sql;
 mod structures;
 mod tokens;
 mod urls;
 
 pub(super) use card::is_precise_card;
+pub(super) use lookalikes::is_exempt_card;
+pub(super) use payload::{PAYLOAD_BYTES_MIN, base64_payload_around};
 use tokens::ServiceToken;
-pub(super) use tokens::aws_secret_after_key;
 #[cfg(test)]
 pub(crate) use tokens::documented_prefixes;
+pub(super) use tokens::{aws_secret_after_key, vendor_token_at};
 
 use super::prefilter::{PLACE, TriggerPattern};
 use super::steps::count_steps;
@@ -137,6 +142,9 @@ pub(super) fn default_rule_triggers() -> Vec<Trigger> {
     }));
     let odd = tokens::ODD.into_iter().chain(structures::TRIGGERS);
     triggers.extend(odd.map(|(bytes, rule)| Trigger::anywhere(bytes, Rule::Other(rule))));
+    // The names of vendors after `sk-` may be followed by anything.
+    let vendor: TriggerBytes = [b"s", b"k", b"-_", ALPHANUMERIC];
+    triggers.push(Trigger::at_word_start(vendor, Rule::Other(vendor_token_at)));
     let assignment = Rule::Other(assignment::assignment_at);
     triggers.extend(assignment::TRIGGERS.map(|bytes| Trigger::anywhere(bytes, assignment)));
     triggers

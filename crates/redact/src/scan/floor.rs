@@ -1,43 +1,12 @@
-//! The floor rules: e-mail addresses, cards, JSON web tokens and keys of AWS.
+//! The floor rules: cards, JSON web tokens and keys of AWS.
 
 use super::Matches;
-use crate::bytes::{
-    AWS, BASE64, DOMAIN, LETTER, LOCAL, has_byte_class, is_digit_char, is_space_char, is_word_char,
-};
+use crate::bytes::{AWS, BASE64, has_byte_class, is_digit_char, is_space_char, is_word_char};
+use crate::rules::{self, RuleText};
 use crate::steps::count_steps;
-use crate::{Kind, Match, rules};
+use crate::{Kind, Match};
 
 impl Matches<'_> {
-    /// Returns the e-mail with this `@`.
-    pub(super) fn floor_email(&self, at: usize) -> Option<Match> {
-        let start = at - trailing_bytes_of_class(&self.bytes()[self.edge..at], LOCAL);
-        let length = email_domain_length(&self.bytes()[at + 1..]).filter(|_| start < at)?;
-        let email = Match { start, end: at + 1 + length, kind: Kind::Email };
-        self.is_wanted_floor_email(email).then_some(email)
-    }
-
-    /// Returns whether an e-mail counts under this profile.
-    pub(super) fn is_wanted_floor_email(&self, email: Match) -> bool {
-        !(self.precise && is_density_file_name(email.of(self.text)))
-    }
-
-    /// Returns the e-mail whose local part contains `start` or begins there.
-    pub(super) fn floor_email_around(&mut self, start: usize) -> Option<Match> {
-        if !has_byte_class(*self.bytes().get(start)?, LOCAL) {
-            return None;
-        }
-        if start >= self.local.0 {
-            let at = start + leading_bytes_of_class(&self.bytes()[start..], LOCAL);
-            let rest = self.bytes()[at..].strip_prefix(b"@");
-            let length = rest.and_then(email_domain_length);
-            self.local = (at, length.map(|length| at + 1 + length));
-        }
-        let end = self.local.1?;
-        let start = start - trailing_bytes_of_class(&self.bytes()[self.edge..start], LOCAL);
-        let email = Match { start, end, kind: Kind::Email };
-        self.is_wanted_floor_email(email).then_some(email)
-    }
-
     /// Returns the token that begins at `at`.
     pub(super) fn floor_jwt(&mut self, at: usize) -> Option<Match> {
         if self.no_jwt.contains(&at) {
@@ -62,17 +31,19 @@ impl Matches<'_> {
         is_key.then_some(Match { start: at, end: at + 20, kind: Kind::AwsKey })
     }
 
-    /// Returns the card of the floor that begins with this digit.
-    pub(super) fn floor_card(&self, at: usize) -> Option<Match> {
-        let end = at + floor_card_length(self.text[at..].chars())?;
+    /// Returns the card of the floor that begins with this digit of the text, which may be cut off.
+    pub(super) fn floor_card(&self, at: usize, text: &str) -> Option<Match> {
+        let end = at + floor_card_length(text[at..].chars())?;
         let card = Match { start: at, end, kind: Kind::Card };
-        (!self.char_at(end).is_some_and(is_word_char) && self.is_wanted_floor_card(card, self.text))
-            .then_some(card)
+        let is_bounded = !text[end..].chars().next().is_some_and(is_word_char);
+        (is_bounded && self.is_wanted_floor_card(card, text)).then_some(card)
     }
 
     /// Returns whether a card of the floor counts under this profile.
     pub(super) fn is_wanted_floor_card(&self, card: Match, text: &str) -> bool {
-        !self.precise || rules::is_precise_card(text, self.edge, card)
+        let look = RuleText { text: text.as_bytes(), edge: self.edge };
+        !rules::is_exempt_card(look, card.start, card.end)
+            && (!self.precise || rules::is_precise_card(text, self.edge, card))
     }
 
     /// Returns the card that ends at the beginning of a match.
@@ -82,19 +53,6 @@ impl Matches<'_> {
         let bounded = !self.char_before(start).is_some_and(is_word_char);
         (bounded && self.is_wanted_floor_card(card, &self.text[..end])).then_some(card)
     }
-}
-
-/// Returns whether what looks like an e-mail is the name of a file for a screen density:
-/// `icon@2x.png`.
-fn is_density_file_name(email: &str) -> bool {
-    let domain = email.rsplit('@').next().unwrap_or_default();
-    let mut labels = domain.split('.');
-    let density = labels.next().and_then(|label| label.strip_suffix('x'));
-    density.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
-        && labels.next().is_some_and(|kind| {
-            ["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "heic", "pdf"].contains(&kind)
-        })
-        && labels.next().is_none()
 }
 
 /// Counts the bytes of the class at the beginning.
@@ -115,7 +73,7 @@ pub(super) fn trailing_bytes_of_class(bytes: &[u8], class: u8) -> usize {
 /// bytes after its `eyJ`. Three forms are accepted:
 ///
 /// - the payload and a signature;
-/// - a payload and an empty signature (RFC 7519, section 6);
+/// - a payload and an empty signature (RFC 7519, section 6), or none;
 /// - the four other parts of an encrypted token, of which the first may be empty (RFC 7516, section
 ///   3.1).
 fn jwt_rest_length(rest: &[u8], first: usize) -> Option<usize> {
@@ -123,12 +81,15 @@ fn jwt_rest_length(rest: &[u8], first: usize) -> Option<usize> {
     const TAG_BYTES_MIN: usize = 16;
     if let Some(payload) = rest.strip_prefix(b".eyJ") {
         let second = leading_bytes_of_class(payload, BASE64);
+        let is_unsigned = first >= HEADER_BYTES_MIN && second >= HEADER_BYTES_MIN;
         if second > 0
             && let Some(signature) = payload[second..].strip_prefix(b".")
         {
             let third = leading_bytes_of_class(signature, BASE64);
-            let is_unsigned = first >= HEADER_BYTES_MIN && second >= HEADER_BYTES_MIN;
             return (third > 0 || is_unsigned).then_some(4 + second + 1 + third);
+        }
+        if is_unsigned {
+            return Some(4 + second);
         }
     }
     let mut length = 0;
@@ -137,22 +98,6 @@ fn jwt_rest_length(rest: &[u8], first: usize) -> Option<usize> {
         length += (part >= least).then_some(1 + part)?;
     }
     (first >= HEADER_BYTES_MIN).then_some(length)
-}
-
-/// Returns the length of the e-mail domain at the beginning. It ends with the letters after the
-/// last dot that has two letters after it and something before it.
-fn email_domain_length(bytes: &[u8]) -> Option<usize> {
-    let bytes = &bytes[..leading_bytes_of_class(bytes, DOMAIN)];
-    count_steps(bytes.len());
-    let dot = bytes
-        .windows(3)
-        .rposition(|window| {
-            window[0] == b'.'
-                && has_byte_class(window[1], LETTER)
-                && has_byte_class(window[2], LETTER)
-        })
-        .filter(|&dot| dot > 0)?;
-    Some(dot + 1 + leading_bytes_of_class(&bytes[dot + 1..], LETTER))
 }
 
 /// Returns the length in bytes of four groups of four digits, with one separator between them or

@@ -11,6 +11,7 @@
 //!
 //! What is left between the matches matches no rule, even beside the placeholders.
 
+mod email;
 mod floor;
 mod rule_set;
 
@@ -22,7 +23,7 @@ pub(super) use rule_set::{FLOOR, RuleSet};
 
 use super::bytes::{DIGIT, WORD, has_byte_class, is_digit_char, is_word_char};
 use super::confusables::{self, UndisguisedText};
-use super::prefilter::{Candidates, may_begin_number};
+use super::prefilter::{Candidates, PLACE, may_begin_number};
 use super::rules::{self, RuleText};
 use super::steps::count_steps;
 use super::{Kind, Match};
@@ -43,6 +44,8 @@ pub struct Matches<'t> {
     pending: Option<Match>,
     /// Matches that exist only because the one after them begins, and that one. The first is last.
     cut: Vec<Match>,
+    /// The inside of a payload, in which only the floor's rules count. The candidates are its own.
+    payload: Range<usize>,
     /// The run of an e-mail's local part that was examined last: its end, and the e-mail's.
     local: (usize, Option<usize>),
     /// The places at which no token begins.
@@ -67,6 +70,7 @@ const TRIGGER_OFFSET_MAX: usize = 80;
 /// The number of bytes before a match that are searched again. It is the longest match of a rule
 /// that minds what follows it.
 const BACK_BYTES: usize = 384;
+const _: () = assert!(BACK_BYTES >= rules::PAYLOAD_BYTES_MIN, "a shorter run is searched again");
 
 impl<'t> Matches<'t> {
     /// Returns the matches, or `None` if no match can begin anywhere, as in most texts.
@@ -93,6 +97,7 @@ impl<'t> Matches<'t> {
             candidates,
             pending: None,
             cut: Vec::new(),
+            payload: 0..0,
             local: (0, None),
             no_jwt: 0..0,
             disguised: None,
@@ -145,8 +150,7 @@ impl<'t> Matches<'t> {
 
     /// Returns the leftmost match of the segment.
     fn find_in_segment(&mut self) -> Option<Match> {
-        let (rules, bytes) = (self.rules, self.bytes());
-        while let Some(at) = self.candidates.next(&rules.filter, bytes, self.edge) {
+        while let Some(at) = self.next_candidate() {
             if self.pending.is_some_and(|pending| at > pending.start + TRIGGER_OFFSET_MAX) {
                 break;
             }
@@ -158,31 +162,70 @@ impl<'t> Matches<'t> {
         self.pending.take()
     }
 
+    /// Returns the next place at which a match or its trigger may begin.
+    #[inline]
+    fn next_candidate(&mut self) -> Option<usize> {
+        if !self.payload.is_empty() {
+            // The first bytes of a candidate may be the last of the payload.
+            let end = self.bytes().len().min(self.payload.end + PLACE - 1);
+            let inside = &self.bytes()[..end];
+            match self.candidates.next(&self.rules.floor, inside, self.edge) {
+                Some(at) if at < self.payload.end => return Some(at),
+                _ => self.leave_payload(self.payload.end),
+            }
+        }
+        self.candidates.next(&self.rules.filter, self.bytes(), self.edge)
+    }
+
+    /// Goes on with all rules from this place on.
+    fn leave_payload(&mut self, at: usize) {
+        self.payload = 0..0;
+        self.candidates = Candidates::starting_at(at);
+    }
+
+    /// Returns whether this candidate is inside a payload. If so, the next ones are those of the
+    /// floor.
+    #[inline]
+    fn is_in_payload(&mut self, at: usize) -> bool {
+        if self.payload.is_empty()
+            && let Some(inside) = rules::base64_payload_around(self.rule_text(self.text), at)
+        {
+            self.payload = inside;
+            self.candidates = Candidates::starting_at(at + 1);
+        }
+        self.payload.contains(&at)
+    }
+
     /// Returns the first of the matches whose trigger is here.
     #[inline]
     fn match_at(&mut self, at: usize) -> Option<Match> {
         count_steps(1);
         let floor = match self.bytes()[at] {
-            b'0'..=b'9' => self.number_at(at),
-            0x80.. => return self.non_ascii_card_at(at),
+            b'0'..=b'9' => self.number_at(at, self.text),
+            b'@' => self.floor_email(at),
+            0x80.. => {
+                let is_sign = self.bytes().get(at + 1) == Some(&b'@');
+                let email = if is_sign { self.floor_email(at + 1) } else { None };
+                return earlier_match_if_any(self.non_ascii_card_at(at), email);
+            }
             b'e' => self.floor_jwt(at),
             b'A' => self.floor_aws_key(at),
             _ => None,
         };
         let next = self.bytes().get(at + 1);
         let email = if next == Some(&b'@') { self.floor_email(at + 1) } else { None };
-        self.rules.first_rule_match(
-            self.rule_text(self.text),
-            at,
-            earlier_match_if_any(floor, email),
-        )
+        let found = earlier_match_if_any(floor, email);
+        match self.is_in_payload(at) {
+            true => found,
+            false => self.rules.first_rule_match(self.rule_text(self.text), at, found),
+        }
     }
 
-    /// Returns the first of the matches that begin with this digit. None begins after a letter, a
-    /// digit or an underscore.
+    /// Returns the first of the matches that begin with this digit of the text, which may be cut off.
+    /// None begins after a letter, a digit or an underscore.
     #[inline]
-    fn number_at(&self, at: usize) -> Option<Match> {
-        if !may_begin_number(self.bytes(), at) {
+    fn number_at(&self, at: usize, text: &'t str) -> Option<Match> {
+        if !may_begin_number(text.as_bytes(), at) {
             return None;
         }
         let before = self.bytes()[self.edge..at].last();
@@ -191,7 +234,7 @@ impl<'t> Matches<'t> {
         {
             return None;
         }
-        first_number_match(self.rule_text(self.text), at, self.floor_card(at))
+        first_number_match(self.rule_text(text), at, self.floor_card(at, text))
     }
 
     /// Returns the card that begins with this digit outside ASCII or with the ASCII digits before
@@ -208,7 +251,8 @@ impl<'t> Matches<'t> {
         }
         let before = &self.bytes()[self.edge.max(at.saturating_sub(3))..at];
         let start = at - trailing_bytes_of_class(before, DIGIT);
-        (!self.char_before(start).is_some_and(is_word_char)).then(|| self.floor_card(start))?
+        (!self.char_before(start).is_some_and(is_word_char))
+            .then(|| self.floor_card(start, self.text))?
     }
 
     /// Returns the matches of a part of the text as it reads without its disguises. The first is
@@ -265,8 +309,9 @@ impl<'t> Matches<'t> {
         let mut candidates = Candidates::starting_at(from);
         while let Some(at) = candidates.next(&self.rules.filter, text.as_bytes(), self.edge) {
             let new = match text.as_bytes()[at].is_ascii_digit() {
-                true if may_begin_number(text.as_bytes(), at) => first_number_match(look, at, None),
-                true => None,
+                // A UUID that is cut off does not except its digits.
+                true => self.number_at(at, text),
+                false if rules::base64_payload_around(look, at).is_some() => None,
                 false => self.rules.first_rule_match(look, at, None),
             };
             found = earlier_match_if_any(found, new);
@@ -294,11 +339,12 @@ fn earlier_match_if_any(one: Option<Match>, other: Option<Match>) -> Option<Matc
 /// specific one.
 fn earlier_match(one: Match, other: Match) -> Match {
     let rank = |found: &Match| {
-        let is_vague = matches!(
-            found.kind,
-            Kind::Authorization | Kind::Credential | Kind::Cookie | Kind::UrlParameter
-        );
-        (found.start, std::cmp::Reverse(found.end), is_vague)
+        let vagueness = match found.kind {
+            Kind::Authorization | Kind::Credential | Kind::Cookie | Kind::UrlParameter => 2,
+            Kind::ApiToken => 1,
+            _ => 0,
+        };
+        (found.start, std::cmp::Reverse(found.end), vagueness)
     };
     if rank(&other) < rank(&one) { other } else { one }
 }
@@ -359,7 +405,7 @@ impl Matches<'_> {
     /// Continues after a match, with the rest as a text of its own.
     fn continue_after(&mut self, found: Match) {
         self.edge = found.end;
-        self.candidates = Candidates::starting_at(self.edge);
+        self.leave_payload(self.edge);
     }
 }
 

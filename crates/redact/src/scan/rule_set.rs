@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::earlier_match_if_any;
-use crate::prefilter::{Prefilter, TriggerPattern};
-use crate::rules::{self, NUMBERS, Rule, RuleText, Trigger};
+use crate::prefilter::{Prefilter, TriggerPattern, VENDOR_NUMBER};
+use crate::rules::{self, NUMBERS, Rule, RuleText, Trigger, vendor_token_at};
 use crate::{Kind, Match};
 
 /// The floor rules, in the syntax of Python's `re`.
@@ -26,8 +26,10 @@ const BASE64_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 /// Rules and the filter for their triggers.
 pub(crate) struct RuleSet {
     pub(super) filter: Prefilter,
+    /// The same for the floor's rules alone.
+    pub(super) floor: Prefilter,
     /// The rules, by the number of their trigger.
-    asked: Vec<Rule>,
+    asked: Vec<Vec<Rule>>,
 }
 
 impl std::fmt::Debug for RuleSet {
@@ -57,28 +59,46 @@ impl RuleSet {
     }
 
     fn new(triggers: &[Trigger]) -> Self {
-        let asked = triggers.iter().map(|trigger| trigger.rule).collect();
-        Self { filter: Prefilter::new(&Self::prefilter_patterns(triggers)), asked }
+        let (patterns, asked) = Self::group_by_trigger(triggers);
+        Self { filter: Prefilter::new(&patterns), floor: Prefilter::new(&Self::floor()), asked }
     }
 
     /// Returns the default rules for each set of instructions of this machine, and without any.
     #[cfg(test)]
     pub(super) fn in_each_form() -> Vec<Self> {
-        let triggers = rules::default_rule_triggers();
-        let filters = Prefilter::in_each_form(&Self::prefilter_patterns(&triggers));
-        let asked = || triggers.iter().map(|trigger| trigger.rule).collect();
-        filters.into_iter().map(|filter| Self { filter, asked: asked() }).collect()
+        let (patterns, asked) = Self::group_by_trigger(&rules::default_rule_triggers());
+        let filters = Prefilter::in_each_form(&patterns);
+        let floors = Prefilter::in_each_form(&Self::floor());
+        let both = filters.into_iter().zip(floors);
+        both.map(|(filter, floor)| Self { filter, floor, asked: asked.clone() }).collect()
     }
 
-    /// Returns the patterns: the triggers of the rules by their numbers, then those of the floor.
-    fn prefilter_patterns(triggers: &[Trigger]) -> Vec<TriggerPattern> {
+    /// Returns the patterns and the rules that each asks: the triggers of the rules, those that are
+    /// equal together, then those of the floor, which ask no rule here.
+    fn group_by_trigger(triggers: &[Trigger]) -> (Vec<TriggerPattern>, Vec<Vec<Rule>>) {
+        let (mut patterns, mut asked): (Vec<TriggerPattern>, Vec<Vec<Rule>>) = Default::default();
+        for trigger in triggers {
+            match patterns.iter().position(|pattern| *pattern == trigger.pattern) {
+                Some(number) => asked[number].push(trigger.rule),
+                None => {
+                    patterns.push(trigger.pattern);
+                    asked.push(vec![trigger.rule]);
+                }
+            }
+        }
+        patterns.extend(Self::floor());
+        asked.resize(VENDOR_NUMBER, Vec::new());
+        asked.push(vec![Rule::Other(vendor_token_at)]);
+        (patterns, asked)
+    }
+
+    fn floor() -> [TriggerPattern; 3] {
         let floor = [
             [LOCAL_BYTES, b"@", DOMAIN_BYTES, DOMAIN_BYTES],
             [b"e", b"y", b"J", BASE64_BYTES],
             [b"A", b"K", b"I", b"A"],
         ];
-        let floor = floor.map(|bytes| TriggerPattern { bytes, is_word: false });
-        triggers.iter().map(|trigger| trigger.pattern).chain(floor).collect()
+        floor.map(|bytes| TriggerPattern { bytes, is_word: false })
     }
 }
 
@@ -93,9 +113,8 @@ impl RuleSet {
     ) -> Option<Match> {
         let Some(place) = look.text[at..].first_chunk() else { return found };
         // The triggers of the floor and of numbers have no rule here. They are asked separately.
-        for rule in
-            self.filter.triggers_at(place).iter().filter_map(|number| self.asked.get(number))
-        {
+        let numbers = self.filter.triggers_at(place).iter();
+        for rule in numbers.filter_map(|number| self.asked.get(number)).flatten() {
             found = earlier_match_if_any(found, rule.match_at(look, at));
         }
         found

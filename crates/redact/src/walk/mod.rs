@@ -20,10 +20,11 @@ pub(crate) use loose::LooseWalk;
 pub use pairs::Secrecy;
 use pairs::{ListContext, NamePairs};
 
+use super::digits::is_microseconds;
 use super::keys::KeyClass;
 use super::looks::has_secret_form;
 use super::names::SecretForm;
-use super::{Place, Sanitizer};
+use super::{Kind, Place, Sanitizer};
 
 /// What holds for a value and for everything inside it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,6 +137,25 @@ impl Slot {
         self.below.card && !self.below.place.is_allowed
     }
 
+    /// Whether the key says of these digits that they are an id or a time, and not a card.
+    #[inline]
+    pub fn explains_digits(&self, text: &str) -> bool {
+        match self.class {
+            KeyClass::TraceId => text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit()),
+            KeyClass::Time => is_microseconds(text.as_bytes()),
+            _ => false,
+        }
+    }
+
+    /// Whether a text in this slot stays as it is, because of its place or because the key explains
+    /// its digits.
+    #[inline]
+    pub fn leaves(&self, sanitizer: &Sanitizer, text: &str) -> bool {
+        sanitizer.leaves(self.below.place, text)
+            || self.explains_digits(text)
+                && sanitizer.matches(text).all(|found| found.kind == Kind::Card)
+    }
+
     /// The place of the document that the value is at.
     #[inline]
     pub fn place(&self) -> Place {
@@ -236,7 +256,7 @@ impl Frame {
             KeyClass::Logprobs => slot.below.logprobs = true,
             KeyClass::Card => slot.below.card = true,
             KeyClass::Redactions => slot.below.redactions = true,
-            KeyClass::Plain => {}
+            KeyClass::Plain | KeyClass::TraceId | KeyClass::Time => {}
         }
     }
 
