@@ -118,37 +118,39 @@ pub(super) fn may_begin_number(text: &[u8], at: usize) -> bool {
 }
 
 const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
-const ALPHANUMERIC: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+const TOKEN_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
 /// The separator after the name of a vendor, in a token such as `acme_…`.
 const VENDOR: TriggerPattern =
-    TriggerPattern { bytes: [LETTERS, b"_-", ALPHANUMERIC, ALPHANUMERIC], is_word: false };
+    TriggerPattern { bytes: [LETTERS, b"_-", TOKEN_BYTES, TOKEN_BYTES], is_word: false };
 
 /// The number of the pattern [`VENDOR`].
 pub(super) const VENDOR_NUMBER: usize = TriggerSet::MAX;
 
-/// Returns whether the eight bytes after a separator may be part of a token. There are only letters,
-/// digits and separators, and among them a digit or a capital. So most names of variables are
-/// excluded.
+/// Returns whether the bytes after a separator may be part of a token. There are only letters, digits
+/// and separators, and among the first eight a digit or a capital. If these are all small letters, the
+/// next eight decide. So most names of variables are excluded.
 #[inline]
 pub(super) fn may_be_vendor_token(text: &[u8], at: usize) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let Some(body) = text.get(at + 2..).and_then(|text| text.first_chunk::<8>()) else {
-        return false;
-    };
-    let body = u64::from_le_bytes(*body);
-    // The highest bit of each byte that is in the range. The bytes are ASCII.
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let eight = |at: usize| text.get(at..)?.first_chunk().map(|body| u64::from_le_bytes(*body));
+    // The highest bit of each byte that is in the range.
     let within = |bytes: u64, first: u8, last: u8| {
-        (bytes + EACH * u64::from(0x80 - first)) & !(bytes + EACH * u64::from(0x7F - last))
+        let each = HIGH / 0x80;
+        let bytes = bytes & !HIGH;
+        (bytes + each * u64::from(0x80 - first)) & !(bytes + each * u64::from(0x7F - last)) & HIGH
     };
-    let foreign = body & (EACH * 0x80);
-    let bytes = body & (EACH * 0x7F);
-    let telling = within(bytes, b'0', b'9') | within(bytes, b'A', b'Z');
-    if telling & (EACH * 0x80) == 0 || foreign != 0 {
-        return false;
+    let telling = |bytes: u64| within(bytes, b'0', b'9') | within(bytes, b'A', b'Z');
+    let small = |bytes: u64| within(bytes, b'a', b'z');
+    let Some(mut bytes) = eight(at + 2) else { return false };
+    if telling(bytes) == 0 {
+        match eight(at + 10) {
+            Some(next) if bytes & HIGH == 0 && small(bytes) == HIGH => bytes = next,
+            _ => return false,
+        }
     }
-    let other = within(bytes, b'a', b'z') | within(bytes, b'_', b'_') | within(bytes, b'-', b'-');
-    !(telling | other) & (EACH * 0x80) == 0
+    let separators = within(bytes, b'_', b'_') | within(bytes, b'-', b'-');
+    bytes & HIGH == 0 && telling(bytes) != 0 && telling(bytes) | small(bytes) | separators == HIGH
 }
 
 /// The most places that are decided together.

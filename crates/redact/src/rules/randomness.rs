@@ -35,7 +35,7 @@ pub(super) fn is_random_word(text: &[u8]) -> bool {
 /// This is for a text of which nothing else is known. One in fifty random texts fails, mostly because
 /// it has no digit.
 pub(super) fn is_random_string(text: &[u8]) -> bool {
-    const DISTINCT_MIN: u32 = 11;
+    const DISTINCT_MIN: u32 = 10;
     let mut counts = [0_usize; 4];
     let mut seen = 0_u128;
     for &byte in text {
@@ -53,8 +53,8 @@ pub(super) fn is_random_string(text: &[u8]) -> bool {
         && digits >= 1
         && others <= 1 + text.len() / 12
         && seen.count_ones() >= DISTINCT_MIN
-        && 20 * class_changes(text) >= 7 * text.len()
-        && 5 * odd_pairs.count() >= text.len()
+        && 3 * class_changes(text) >= text.len()
+        && 6 * odd_pairs.count() >= text.len()
 }
 
 #[cfg(test)]

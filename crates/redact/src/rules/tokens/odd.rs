@@ -1,7 +1,8 @@
 //! Secrets of services that have no prefix, or for which the prefix is not enough.
 
+use super::super::randomness::is_random_word;
 use super::super::{
-    ALPHANUMERIC, BASE64URL, DIGITS, RuleText, TriggerBytes, is_alphanumeric_byte,
+    ALPHANUMERIC, BASE64URL, DIGITS, RuleText, TriggerBytes, is_alphanumeric_byte, is_base64_byte,
     is_base64url_byte, match_if_nonempty,
 };
 use crate::Kind::*;
@@ -10,12 +11,13 @@ use crate::Match;
 type OddToken = (TriggerBytes, fn(RuleText<'_>, usize) -> Option<Match>);
 
 /// Secrets that have no prefix, or for which the prefix is not enough.
-pub(in super::super) const ODD: [OddToken; 16] = [
+pub(in super::super) const ODD: [OddToken; 17] = [
     ([b"S", b"G", b".", BASE64URL], sendgrid_key_at),
     ([DIGITS, b"Q", b"~", AZURE_BYTES], azure_client_secret_at),
     ([b"J", b"Q", b"Q", b"J"], azure_account_key_at),
     ([b"A", b"z", b"SF", b"eu"], azure_account_key_at),
     ([b".", b"a", b"t", b"l"], terraform_token_at),
+    ([DIGITS, b"|", ALPHANUMERIC, ALPHANUMERIC], numbered_token_at),
     ([b"p", b"a", b"t", ALPHANUMERIC], airtable_token_at),
     ([b"A", b"Z", b"D", b"O"], azure_devops_token_at),
     ([b"MNO", b"DTjz", b"AEIMQUYcgk", BASE64URL], discord_token_at),
@@ -73,6 +75,18 @@ fn terraform_token_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let is_one = look.rest_from(at).starts_with(b".atlasv1.") && at - start == BEFORE;
     let end = look.run_end(body, is_base64url_byte);
     (is_one && end - body >= 60).then(|| match_if_nonempty(ApiToken, start, end))?
+}
+
+/// Matches a number or a name that ends with one, `|` and 40 random bytes or more: `12|…` of Laravel,
+/// `prod:quiet-otter-12|…` of Convex.
+fn numbered_token_at(look: RuleText<'_>, at: usize) -> Option<Match> {
+    const BODY_BYTES_MIN: usize = 40;
+    let is_part = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase() || byte == b'-';
+    let start = look.run_start(at, 40, |byte| is_part(byte) || byte == b':');
+    let end = look.run_end(at + 2, is_base64_byte);
+    let body = &look.text[at + 2..end];
+    let is_one = body.len() >= BODY_BYTES_MIN && is_random_word(body);
+    is_one.then(|| match_if_nonempty(ApiToken, start, end))?
 }
 
 /// Matches `pat`, 14 letters and digits, a dot and 64 hexadecimal digits.

@@ -5,7 +5,7 @@ use crate::Kind::{self, *};
 
 /// Every prefix has three bytes or more. Letters of a prefix match only in the case of this table.
 #[rustfmt::skip]
-pub(super) static TOKENS: [ServiceToken; 189] = [
+pub(super) static TOKENS: [ServiceToken; 193] = [
     word_token(OpenaiKey, "sk-", Body::Plain, 20),
     free_token(OpenaiKey, "sk-proj-", Body::Url, 20),
     free_token(OpenaiKey, "sk-svcacct-", Body::Url, 20),
@@ -195,6 +195,10 @@ pub(super) static TOKENS: [ServiceToken; 189] = [
     word_token(ApiToken, "essu_", Body::Base64, 40),
     free_token(ApiToken, "secret-token:", Body::Base64, 20),
     word_token(ApiToken, "napi_", Body::Plain, 50),
+    word_token(ApiToken, "KEY0", Body::Url, 40).random(),
+    word_token(ApiToken, "cflt", Body::Base64, 60),
+    word_token(ApiToken, "pat.", Body::Url, 60).random(),
+    word_token(ApiToken, "sat.", Body::Url, 60).random(),
 ];
 
 /// A row of [`VENDORS`].
@@ -205,7 +209,7 @@ const fn vendor(kind: Kind, prefix: &'static str, body: Body, least: usize) -> S
 /// Prefixes in small letters that end with a separator and begin a word, in order of their bytes. If a
 /// longer row matches too, it counts.
 #[rustfmt::skip]
-pub(super) static VENDORS: [ServiceToken; 174] = [
+pub(super) static VENDORS: [ServiceToken; 177] = [
     vendor(ApiToken, "access-development-", Body::Uuid, 36),
     vendor(ApiToken, "access-production-", Body::Uuid, 36),
     vendor(ApiToken, "access-sandbox-", Body::Uuid, 36),
@@ -311,6 +315,7 @@ pub(super) static VENDORS: [ServiceToken; 174] = [
     vendor(ApiToken, "pdl_sdbx_apikey_", Body::Url, 40),
     vendor(ApiToken, "phr_", Body::Url, 30).random(),
     vendor(ApiToken, "phs_", Body::Url, 30).random(),
+    vendor(ApiToken, "pk_", Body::HexRun, 34),
     vendor(ApiToken, "pl_", Body::HexRun, 32),
     vendor(ApiToken, "pnb_", Body::Plain, 30).random(),
     vendor(ApiToken, "pnu_", Body::Plain, 30).random(),
@@ -327,7 +332,7 @@ pub(super) static VENDORS: [ServiceToken; 174] = [
     vendor(ApiToken, "re_", Body::Url, 24).random(),
     vendor(ApiToken, "rel-", Body::Uuid, 36),
     vendor(ApiToken, "rnd_", Body::Plain, 28).random(),
-    vendor(ApiToken, "rpa_", Body::Plain, 36).random(),
+    vendor(ApiToken, "rpa_", Body::Plain, 36),
     vendor(ApiToken, "rzp_live_", Body::Plain, 14),
     vendor(ApiToken, "rzp_test_", Body::Plain, 14),
     vendor(ApiToken, "samsara_api_", Body::Plain, 24).random(),
@@ -336,6 +341,7 @@ pub(super) static VENDORS: [ServiceToken; 174] = [
     vendor(ApiToken, "secret-", Body::Plain, 40).random(),
     vendor(ApiToken, "secret-live-", Body::Url, 24),
     vendor(ApiToken, "secret-test-", Body::Url, 24),
+    vendor(ApiToken, "secret_", Body::Url, 40).random(),
     vendor(ApiToken, "sess-", Body::Plain, 36).random(),
     vendor(ApiToken, "sgamp_", Body::Url, 30).random(),
     vendor(ApiToken, "signkey-branch-", Body::HexRun, 32),
@@ -354,6 +360,7 @@ pub(super) static VENDORS: [ServiceToken; 174] = [
     vendor(ApiToken, "tfp_", Body::Url, 40).random(),
     vendor(ApiToken, "tgp_v1_", Body::Url, 36),
     vendor(ApiToken, "tl_", Body::HexRun, 64),
+    vendor(ApiToken, "tly-", Body::Plain, 24).random(),
     vendor(ApiToken, "tpuf_", Body::Plain, 30),
     vendor(ApiToken, "tr_dev_", Body::Plain, 20),
     vendor(ApiToken, "tr_pat_", Body::Plain, 20),

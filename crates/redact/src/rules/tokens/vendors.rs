@@ -51,6 +51,9 @@ fn unlisted_token_at(look: RuleText<'_>, start: usize) -> Option<Match> {
     let window = &look.rest_from(start)[..look.rest_from(start).len().min(BODY_BYTES_MAX + 64)];
     let length = window.iter().take_while(|&&byte| is_base64url_byte(byte)).count();
     let (word, rest) = window.split_at(length);
+    if is_clickup_token(word) {
+        return match_if_nonempty(Kind::ApiToken, start, start + length);
+    }
     let body = unlisted_token_body(word)?;
     // The name of a file, a call, or an address.
     let goes_on = match rest {
@@ -62,6 +65,17 @@ fn unlisted_token_at(look: RuleText<'_>, start: usize) -> Option<Match> {
         && !goes_on
         && (is_random_string(body) || word.starts_with(b"sk-") && is_random_word(body));
     is_one.then(|| match_if_nonempty(Kind::ApiToken, start, start + word.len()))?
+}
+
+/// Returns whether a word is `pk_`, a number, `_` and 32 capitals and digits. Other keys with `pk_` are
+/// public.
+fn is_clickup_token(word: &[u8]) -> bool {
+    word.strip_prefix(b"pk_").is_some_and(|rest| {
+        let number = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let body = rest[number..].strip_prefix(b"_").unwrap_or_default();
+        let is_part = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        number > 0 && body.len() == 32 && body.iter().all(is_part)
+    })
 }
 
 /// Returns what follows the prefix of a vendor and the words that describe the token, such as `live`
