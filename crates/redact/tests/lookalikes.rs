@@ -3,8 +3,8 @@
 use llm_audit_redact::{Kind, Match, Profile, Redactions, Sanitizer};
 use serde_json::json;
 
-/// Under `full` the floor's card and e-mail match by their looks alone. Sixteen digits of a float
-/// are a card, and the name of a picture is an address.
+/// Under `full` the floor's card and e-mail match by their looks alone. Sixteen digits are a card, and
+/// the name of a picture is an address.
 fn is_of_the_floor(found: &Match, text: &str) -> bool {
     match found.kind {
         Kind::Card => found.of(text).chars().filter(char::is_ascii_digit).count() == 16,

@@ -1,4 +1,5 @@
-//! Payment cards: 13 to 19 digits with an issuer's prefix and length that pass Luhn's check.
+//! Payment cards: 13 to 19 digits with an issuer's prefix and length that pass Luhn's check. Joined
+//! digits of a length that ids have need a word for a card beside them.
 //!
 //! Prefixes and lengths are those of the ISO/IEC 7812 issuer ranges that the card schemes publish.
 
@@ -64,6 +65,7 @@ pub(super) fn card_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let is_one = count >= DIGITS_MIN
         && is_card_number(&digits[..count])
         && is_card_apart(look, at, end, separator == Some(b' '))
+        && (separator.is_some() || matches!(count, 16 | 19) || is_named_card(look, at, end))
         && !is_exempt_card(look, at, end);
     is_one.then(|| match_if_nonempty(Kind::Card, at, end))?
 }
@@ -134,6 +136,30 @@ fn is_card_apart(look: RuleText<'_>, start: usize, end: usize, has_spaces: bool)
     !joins(front.last().copied(), beyond)
         && !joins(look.byte_at(end), look.byte_at(end + 1))
         && !is_span_id_not_card(front)
+}
+
+/// Returns whether a number is all of the text, or whether a word for a card is near. Ids have as many
+/// digits as cards of 13 to 15 and 17 digits, and one in ten passes Luhn's check.
+fn is_named_card(look: RuleText<'_>, start: usize, end: usize) -> bool {
+    const BEFORE_BYTES: usize = 48;
+    const AFTER_BYTES: usize = 24;
+    const WORDS: [&[u8]; 11] = [
+        b"card", b"carte", b"karte", b"tarjeta", b"credit", b"debit", b"payment", b"visa", b"amex",
+        b"maestro", b"diners",
+    ];
+    // A placeholder says nothing about what is beside it.
+    let is_bracket = |byte: &u8| matches!(byte, b'[' | b']');
+    let before = &look.text[look.edge.max(start.saturating_sub(BEFORE_BYTES))..start];
+    let before = before.rsplit(is_bracket).next().unwrap_or_default();
+    let after = &look.rest_from(end)[..look.rest_from(end).len().min(AFTER_BYTES)];
+    let after = after.split(is_bracket).next().unwrap_or_default();
+    let names = |text: &[u8]| {
+        let has = |word: &&[u8]| text.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word));
+        let is_short =
+            |part: &[u8]| [&b"cc"[..], b"pan"].iter().any(|w| part.eq_ignore_ascii_case(w));
+        WORDS.iter().any(has) || text.split(|byte| !byte.is_ascii_alphabetic()).any(is_short)
+    };
+    start == 0 && end == look.text.len() || names(before) || names(after)
 }
 
 /// Returns whether the text before a number names it as the id of a span: `span 45…`,

@@ -167,3 +167,148 @@ fn a_second_redaction_finds_nothing() {
         assert_eq!(redacted(&once), once, "given {text:?}");
     }
 }
+
+/// One token of each form of the tables, and of vendors in no table.
+#[test]
+fn tokens_of_vendors_are_found_whole() {
+    let mut rng = fastrand::Rng::with_seed(2026);
+    let mut draw = |alphabet: &str, length: usize| -> String {
+        let alphabet: Vec<_> = alphabet.chars().collect();
+        // The first is a digit, so that no sample is unlikely.
+        std::iter::once('7')
+            .chain(std::iter::repeat_with(|| alphabet[rng.usize(..alphabet.len())]))
+            .take(length)
+            .collect()
+    };
+    const HEX: &str = "0123456789abcdef";
+    const SMALL: &str = "abcdefghijklmnopqrstuvwxyz0123456789";
+    const CAPITALS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    const ANY: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let uuid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    let tokens = [
+        format!("e2b_{}", draw(HEX, 40)),
+        format!("dtn_{}", draw(HEX, 64)),
+        format!("crsr_{}", draw(HEX, 64)),
+        format!("bkua_{}", draw(HEX, 40)),
+        format!("cal_live_{}", draw(HEX, 32)),
+        format!("pk_{}", draw(HEX, 34)),
+        format!("sk_{}", draw(HEX, 48)),
+        format!("sk-newco-{}", draw(HEX, 64)),
+        format!("pk_7203410_{}", draw(CAPITALS, 32)),
+        format!("rpa_{}", draw(CAPITALS, 42)),
+        format!("napi_{}", draw(SMALL, 64)),
+        format!("cog_{}", draw(SMALL, 52)),
+        format!("hcaik_{}", draw(SMALL, 58)),
+        format!("npg_{}", draw(ANY, 12)),
+        format!("polar_oat_{}", draw(ANY, 43)),
+        format!("nyk_v0_{}", draw(ANY, 64)),
+        format!("pylf_v1_us_{}", draw(ANY, 44)),
+        format!("rnd_{}", draw(ANY, 32)),
+        format!("re_{}_{}", draw(ANY, 8), draw(ANY, 24)),
+        format!("ctx7sk-{uuid}"),
+        format!("xaat-{uuid}"),
+        format!("access-sandbox-{uuid}"),
+        format!("ak-{uuid}-{}", draw(ANY, 32)),
+        format!("snyk_uat.{}.{}", draw(HEX, 8), draw(ANY, 40)),
+        format!("mlsn.{}", draw(HEX, 64)),
+        format!("wk-1.{}", draw(HEX, 64)),
+        format!("pat{}.{}", draw(ANY, 14), draw(HEX, 64)),
+        format!("pat.{}.{}.{}", draw(ANY, 22), draw(HEX, 24), draw(ANY, 20)),
+        format!("{}.atlasv1.{}", draw(ANY, 14), draw(ANY, 67)),
+        format!("{}JQQJ99{}", draw(ANY, 52), draw(CAPITALS, 26)),
+        format!("{}AzSeD{}", draw(ANY, 42), draw(ANY, 5)),
+        format!("abc3Q~{}", draw(ANY, 34)),
+        format!("14|{}", draw(ANY, 48)),
+        format!("IQoJb3JpZ2luX2Vj{}", draw(ANY, 300)),
+        format!("cmVmdGtuOjAxOj{}", draw(ANY, 50)),
+        format!("EAAA{}", draw(ANY, 60)),
+        format!("xai-{}_{}", draw(ANY, 40), draw(ANY, 39)),
+        format!("eyJ{}.eyJ{}", draw(ANY, 30), draw(ANY, 60)),
+        "DO28BAGR00000001212453611324".to_owned(),
+        // In no table.
+        "acme_7gT2kQ9zLmB4xVw8RjN3".to_owned(),
+        "acme_live_7gT2kQ9zLmB4xVw8RjN3".to_owned(),
+        "quokka-prod-v2-7gT2kQ9zLmB4xVw8RjN3dY6hC".to_owned(),
+    ];
+    for token in tokens {
+        for (before, after) in [("", ""), ("key ", " ok"), ("\"", "\""), ("é=", ";")] {
+            let text = redacted(&format!("{before}{token}{after}"));
+            let inside = text.strip_prefix(before).and_then(|text| text.strip_suffix(after));
+            let is_one = inside.is_some_and(|it| it.starts_with("[REDACTED_") && it.ends_with(']'));
+            assert!(is_one && text.matches("[RED").count() == 1, "{token} became {text}");
+        }
+    }
+}
+
+#[test]
+fn ids_in_the_open_stay() {
+    let random = "7gT2kQ9zLmB4xVw8RjN3dY6hC";
+    for prefix in [
+        "msg_",
+        "resp_",
+        "chatcmpl-",
+        "call_",
+        "toolu_",
+        "req_",
+        "run_",
+        "thread_",
+        "cus_",
+        "evt_",
+        "price_",
+        "pi_",
+        "asst_",
+        "file-",
+        "batch_",
+        "user_",
+        "org_",
+        "pk_live_",
+        "sha256-",
+        "css-",
+        "msg_bdrk_",
+        "toolu_vrtx_",
+        "chunk-",
+        "proj_",
+    ] {
+        let text = format!("id {prefix}{random} ok");
+        assert_eq!(redacted(&text), text);
+    }
+    for text in [
+        "s.createTunnelRibbonViolet()",
+        "https://cdn.example/vendor-7gT2kQ9zLmB4xVw8RjN3.js",
+        "load vendor-7gT2kQ9zLmB4xVw8RjN3.min.js",
+        "live_update_stream_for_the_mellow_component_v2",
+        "hawk.authenticate_with_the_cedar_server_and_validate",
+        "npm_config_registry_mirror_proxy_settings",
+        "re_compiled_badge_pattern_cache_entry_840022",
+        "user_getUserByIdAndName2Factory",
+        "test_thatItHandlesUnicode16InputAndOutput",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "acme-9f86d081884c7d659a2feaa0c55ad015",
+        "7|7gT2kQ9z",
+        "be12-3456",
+        "order 371449635398431 is open",
+        "build 4222222222222",
+    ] {
+        assert_eq!(redacted(text), text);
+    }
+    for text in ["pay by card 371449635398431", "371449635398431", "amex: 371449635398431"] {
+        assert!(redacted(text).ends_with("[REDACTED_card]"), "{text}");
+    }
+}
+
+#[test]
+fn in_a_payload_only_the_floor_counts() {
+    let part = |length| sample_token_body(length);
+    let payload =
+        |inside: &str| format!("data:image/png;base64,{}{inside}{}", part(150), part(150));
+    for inside in ["/EAAB", "/AIza", "/AKCp", "+xoxb/", "/sk_live_", "/fm2_"] {
+        let text = payload(inside);
+        assert_eq!(redacted(&text), text);
+    }
+    let found = redacted(&payload("/AKIA0123456789ABCDEF/"));
+    assert_eq!(found.matches("[REDACTED_aws_key]").count(), 1, "{found}");
+    // A token that is a payload of its own, and a name at the end of one.
+    assert_eq!(redacted(&format!("IQoJb3JpZ2luX2Vj{}", part(600))), "[REDACTED_aws_secret]");
+    let named = format!("{}/db_password=hunter2hunter", part(400));
+    assert!(redacted(&named).ends_with("[REDACTED_credential]"));
+}

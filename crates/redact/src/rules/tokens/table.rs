@@ -5,7 +5,7 @@ use crate::Kind::{self, *};
 
 /// Every prefix has three bytes or more. Letters of a prefix match only in the case of this table.
 #[rustfmt::skip]
-pub(super) static TOKENS: [ServiceToken; 193] = [
+pub(super) static TOKENS: [ServiceToken; 195] = [
     word_token(OpenaiKey, "sk-", Body::Plain, 20),
     free_token(OpenaiKey, "sk-proj-", Body::Url, 20),
     free_token(OpenaiKey, "sk-svcacct-", Body::Url, 20),
@@ -199,6 +199,8 @@ pub(super) static TOKENS: [ServiceToken; 193] = [
     word_token(ApiToken, "cflt", Body::Base64, 60),
     word_token(ApiToken, "pat.", Body::Url, 60).random(),
     word_token(ApiToken, "sat.", Body::Url, 60).random(),
+    free_token(ApiToken, "esecret_", Body::Plain, 24),
+    word_token(ApiToken, "cog_", Body::Plain, 40),
 ];
 
 /// A row of [`VENDORS`].
@@ -209,7 +211,7 @@ const fn vendor(kind: Kind, prefix: &'static str, body: Body, least: usize) -> S
 /// Prefixes in small letters that end with a separator and begin a word, in order of their bytes. If a
 /// longer row matches too, it counts.
 #[rustfmt::skip]
-pub(super) static VENDORS: [ServiceToken; 177] = [
+pub(super) static VENDORS: [ServiceToken; 175] = [
     vendor(ApiToken, "access-development-", Body::Uuid, 36),
     vendor(ApiToken, "access-production-", Body::Uuid, 36),
     vendor(ApiToken, "access-sandbox-", Body::Uuid, 36),
@@ -243,7 +245,6 @@ pub(super) static VENDORS: [ServiceToken; 177] = [
     vendor(ApiToken, "cfpat_", Body::Plain, 40),
     vendor(ApiToken, "cfut_", Body::Plain, 40),
     vendor(ApiToken, "ck-", Body::Plain, 40).random(),
-    vendor(ApiToken, "cog_", Body::Url, 40).random(),
     vendor(ApiToken, "console-", Body::Plain, 40).random(),
     vendor(ApiToken, "cr_", Body::Url, 40).random(),
     vendor(ApiToken, "crsr_", Body::HexRun, 64),
@@ -261,7 +262,6 @@ pub(super) static VENDORS: [ServiceToken; 177] = [
     vendor(ApiToken, "duffel_test_", Body::Url, 30).random(),
     vendor(ApiToken, "e2b_", Body::HexRun, 40),
     vendor(ApiToken, "ek_", Body::HexRun, 32),
-    vendor(ApiToken, "esecret_", Body::Plain, 24).random(),
     vendor(ApiToken, "exa_", Body::Url, 30).random(),
     vendor(ApiToken, "fal_", Body::Url, 30).random(),
     vendor(ApiToken, "fk-", Body::Url, 40).random(),
