@@ -8,9 +8,9 @@ pub(crate) use llm_audit_redact::floor_word;
 #[cfg(feature = "tower")]
 pub(crate) use llm_audit_redact::is_sensitive_header;
 pub use llm_audit_redact::{
-    Error, Finding, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue, RedactingWriter,
-    Redactions, Replacement, Sanitizer, SanitizerBuilder, protect_environment, protect_value,
-    sanitize,
+    Error, Finding, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue,
+    RedactingWriter, Redactions, Replacement, Sanitizer, SanitizerBuilder, protect_environment,
+    protect_value, sanitize,
 };
 pub(crate) use llm_audit_redact::{
     Fate, Frame, KeyNumbers, Matches, Secrecy, Shape, Slot, floor_char_boundary, protect_variables,
