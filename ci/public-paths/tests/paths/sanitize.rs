@@ -7,8 +7,8 @@ use std::io::{self, Write};
 
 use llm_audit::Error;
 use llm_audit::sanitize::{
-    Finding, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue, RedactingWriter, Redactions,
-    Replacement, Sanitizer, SanitizerBuilder, protect_environment, protect_value,
+    Finding, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue, RedactingWriter,
+    Redactions, Replacement, Sanitizer, SanitizerBuilder, protect_environment, protect_value,
 };
 
 use crate::{Plain, converted, fields, implement, must_be_used, variants};
