@@ -55,13 +55,18 @@ pub(super) struct Prefilter {
 
 /// Some triggers, a bit for each by its number. The last two are those of [`VENDOR`] and [`NUMBER`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct TriggerSet([u64; 4]);
+pub(super) struct TriggerSet([u64; TriggerSet::WORDS]);
 
 impl TriggerSet {
+    const WORDS: usize = 6;
     /// The most patterns that can be distinguished, apart from [`VENDOR`] and [`NUMBER`].
-    const MAX: usize = 254;
+    const MAX: usize = 64 * Self::WORDS - 2;
     /// All except [`VENDOR`] and [`NUMBER`].
-    const PLAIN: Self = Self([!0, !0, !0, !0 >> 2]);
+    const PLAIN: Self = {
+        let mut all = [!0; Self::WORDS];
+        all[Self::WORDS - 1] = !0 >> 2;
+        Self(all)
+    };
     const VENDOR: u64 = 1 << 62;
     const NUMBER: u64 = 1 << 63;
 
@@ -415,8 +420,10 @@ impl Prefilter {
         let begins = !(at > edge && has_byte_class(bytes[at - 1], WORD));
         let triggers = self.triggers_at(place).and(self.places[usize::from(begins)]);
         !triggers.and(TriggerSet::PLAIN).is_empty()
-            || triggers.0[3] & TriggerSet::NUMBER != 0 && may_begin_number(bytes, at)
-            || triggers.0[3] & TriggerSet::VENDOR != 0 && may_be_vendor_token(bytes, at)
+            || triggers.0[TriggerSet::WORDS - 1] & TriggerSet::NUMBER != 0
+                && may_begin_number(bytes, at)
+            || triggers.0[TriggerSet::WORDS - 1] & TriggerSet::VENDOR != 0
+                && may_be_vendor_token(bytes, at)
     }
 
     /// Returns whether `at` is a candidate of `bytes`. `edge` is the beginning of the segment: text
