@@ -20,7 +20,12 @@ pub(crate) fn is_reference(text: &[u8]) -> bool {
         b'#' | b'!' => text[1..].iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_'),
         _ => false,
     };
-    is_kind || is_masked(text) || is_template(text) || is_constant(text) || is_address(text)
+    is_kind
+        || is_example(text)
+        || is_masked(text)
+        || is_template(text)
+        || is_constant(text)
+        || is_address(text)
 }
 
 /// Returns whether what is after a `$` is the name of a variable, or an expression.
@@ -58,6 +63,13 @@ fn is_file_path(text: &[u8]) -> bool {
     text.iter().all(is_part)
         && is_wordlike(text)
         && (is_rooted && parts >= 2 || text == b"/" || parts >= 3 && is_small())
+}
+
+/// Returns whether a value says that somebody should put in their own: `your-api-key-here`.
+fn is_example(text: &[u8]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let begins = [&b"your-"[..], b"your_", b"my-own-"].iter().any(|begin| lower.starts_with(begin));
+    (begins || lower.ends_with(b"-here") || lower.ends_with(b"_here")) && is_wordlike(text)
 }
 
 /// Returns whether somebody has hidden a value, or a part of it.

@@ -1,1 +1,167 @@
+use super::*;
 
+/// Returns a random string of each common alphabet.
+fn random_strings(rng: &mut fastrand::Rng, length: usize) -> Vec<String> {
+    const ALPHABETS: [&str; 4] = [
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        "0123456789abcdef",
+        "0123456789abcdefghijklmnopqrstuvwxyz",
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_",
+    ];
+    let one = |alphabet: &&str| {
+        (0..length).map(|_| char::from(alphabet.as_bytes()[rng.usize(..alphabet.len())])).collect()
+    };
+    ALPHABETS.iter().map(one).collect()
+}
+
+#[test]
+fn random_strings_are_irregular() {
+    let mut rng = fastrand::Rng::with_seed(41);
+    let mut missed = 0;
+    for _ in 0..5_000 {
+        for text in random_strings(&mut rng, 40) {
+            missed += usize::from(!is_irregular_value(text.as_bytes()));
+            assert!(!is_code_path(text.as_bytes()), "{text}");
+        }
+    }
+    assert!(missed <= 20, "{missed} of 20,000");
+}
+
+#[test]
+fn names_ids_and_dates_are_not_irregular() {
+    let texts = [
+        "created_at_2024",
+        "reports/2026/otter-4711.parquet",
+        "tenant#40351162",
+        "user:77123:profile:v3",
+        "agent-lemon-cache-v12",
+        "6f0d7f3a-5a0e-4a57-9d1e-2f6a1c0b9e44",
+        "2026-03-09T12:15:30.250Z",
+        "TestParseRequestHeadersV2",
+        "aws_kms_key_alias_production_1",
+        "com.example.service.CacheKeyV2",
+        "a short text with 12 words1",
+    ];
+    for text in texts {
+        assert!(!is_irregular_value(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn a_reference_has_its_form_as_a_whole() {
+    let references = [
+        "",
+        "$DB_PASSWORD",
+        "$env:API_KEY2",
+        "${TOKEN}",
+        "${TOKEN:-x}",
+        "$(cat /run/secrets/x1)",
+        "{{ vault.token1 }}",
+        "prefix-${TOKEN}",
+        "{password}",
+        "<your-token-1>",
+        "%API_TOKEN%",
+        "%(token1)s",
+        "[hidden 1]",
+        "(unset)",
+        "!secret",
+        "/run/secrets/db_password1",
+        "~/.aws/credentials2",
+        "./keys/id_ed25519",
+        "********",
+        "sk-****a1b2",
+        "xxxxxxxx1",
+        "sk-1...",
+        "null",
+        "arn:aws:kms:eu-west-1:1:key/x",
+        "https://vault.example.com/v1/x",
+        "op://vault/item/field1",
+        "[REDACTED]",
+        "x[REDACTED_email]",
+    ];
+    for text in references {
+        assert!(is_reference(text.as_bytes()), "{text}");
+    }
+    let values = [
+        "$Rz7~Kq3PmX2v",
+        "$aB3xY9kLmQ2z",
+        "%Wq8tR2nXk5Lp",
+        "<T4hKm9zQx2",
+        "{p8Kd2Xw9Lm",
+        "[r4T9xK2mQ7z",
+        "(m3Xq8Lz5Tr",
+        "!Vn5xKq2Z8tLp",
+        "/Gk2T~x9Rm4Qz",
+        "/q7Lm/GXRe6wFigJYYGo96MvqHk0h",
+        "+hB9x/T2mKz4Qr7s",
+        ".Xk2Lq8TzR4m",
+        "*8KmQz3Tx",
+        "#Lm4Xq9Zt2",
+        "&Tz5Kx2Qm8",
+        "@Rq3Xz7Lm2",
+        "=Km2Tx9Qz",
+        ":Qz8Xm3Kt",
+    ];
+    for text in values {
+        assert!(!is_reference(text.as_bytes()), "{text}");
+        assert!(!is_code_path(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn a_path_of_identifiers_is_code() {
+    let code = [
+        "process.env.API_KEY!",
+        "settings.SECRET_KEY2",
+        "self.config.lemon.password_v3",
+        "ctx.otterReq2._meta?.token1",
+        "&cfg.Token1",
+        "std::env::TOKEN",
+        "random_password.db1.result",
+        "this.#token2.value",
+    ];
+    for text in code {
+        assert!(is_code_path(text.as_bytes()), "{text}");
+    }
+    for text in ["aK3xQ9t.B7zLm2.9Xk", "hunter2", "a1.b2C3d4E5f6G7", "x:y1", "a..b", "password1"] {
+        assert!(!is_code_path(text.as_bytes()), "{text}");
+    }
+    for text in ["accessToken2", "castle_token", "userPassword1", "API_KEY3"] {
+        assert!(is_secret_identifier(text.as_bytes()), "{text}");
+    }
+    for text in ["password1", "hunter2", "my_token_a1b2c3", "token123456", "auth_key-7"] {
+        assert!(!is_secret_identifier(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn a_value_has_the_form_that_its_name_demands() {
+    use SecretForm::{Opaque, Password, Phrase, Pin, SocialSecurityNumber};
+    let phrase = ["otter", "lemon", "river"].repeat(4).join(" ");
+    let cases = [
+        (Pin, "4711", true),
+        (Pin, "47110815", true),
+        (Pin, "13", false),
+        (Pin, "123456789", false),
+        (Pin, "12a4", false),
+        (SocialSecurityNumber, "536904399", true),
+        (SocialSecurityNumber, "536-90-4399", true),
+        (SocialSecurityNumber, "53690439", false),
+        (SocialSecurityNumber, "unknown", false),
+        (Password, "kX9vQ2mZ7tLp", true),
+        (Password, "abc!def1", true),
+        (Password, "checks", false),
+        (Password, "test_parse_v2", false),
+        (Password, "120 of 121", false),
+        (Password, "2026-03-09", false),
+        (Phrase, phrase.as_str(), true),
+        (Phrase, "MOV", false),
+        (Phrase, "otter lemon river", false),
+        (Opaque, "otter", true),
+        (Opaque, "{\"a\":1}", false),
+        (Opaque, "", false),
+    ];
+    for (form, text, is_secret) in cases {
+        assert_eq!(has_secret_form(text.as_bytes(), form), is_secret, "{form:?}: {text}");
+    }
+}

@@ -88,6 +88,8 @@ fn is_secret_in_column(name: &AssignedName<'_>, text: &[u8]) -> bool {
         NameClass::Plain | NameClass::CardCode => false,
         NameClass::Formed(form) => has_secret_form(text, form),
         NameClass::Made => is_irregular_value(text) || is_irregular_password(text),
-        NameClass::Chosen => is_chosen_value(text) && is_irregular_password(text),
+        NameClass::Chosen => {
+            is_chosen_value(text) && (is_irregular_value(text) || is_irregular_password(text))
+        }
     }
 }

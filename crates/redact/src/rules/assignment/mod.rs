@@ -15,9 +15,9 @@ use crate::{Kind, Match};
 
 /// What may follow a name: its closing quote, an escape of that, a blank, a sign, a number, a word
 /// such as `_PROD`.
-const BEHIND: &[u8] = b"\"'`\\ \t:=?!|+([_-0123456789<>]%&";
+const BEHIND: &[u8] = b"*\"'`\\ \t:=?!|+([_-0123456789<>]%&";
 /// What may follow `secret`: `s` and `String`, too.
-const AFTER_SECRET: &[u8] = b"sS\"'`\\ \t:=?!|+([_-0123456789<>]%&";
+const AFTER_SECRET: &[u8] = b"sS*\"'`\\ \t:=?!|+([_-0123456789<>]%&";
 
 /// The bytes by which a name is found: its end or, if that is rarer, an inner part.
 pub(super) const TRIGGERS: [TriggerBytes; 18] = [

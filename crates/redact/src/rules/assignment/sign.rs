@@ -42,7 +42,7 @@ enum Demand {
 }
 
 /// Signs, each before those that are its beginning.
-const SIGNS: [(&[u8], Demand); 20] = [
+const SIGNS: [(&[u8], Demand); 21] = [
     (b"::=", Demand::Nothing),
     (b"::", Demand::Never),
     (b":=", Demand::Nothing),
@@ -61,6 +61,7 @@ const SIGNS: [(&[u8], Demand); 20] = [
     (b"||=", Demand::Quotes),
     (b"||", Demand::Alternative),
     (b"+=", Demand::Quotes),
+    (b".=", Demand::Quotes),
     (b"->", Demand::Quotes),
     (b"<-", Demand::Quotes),
 ];
@@ -79,9 +80,18 @@ pub(super) fn value_after_name(look: RuleText<'_>, name: &AssignedName<'_>) -> O
         None if look.byte_at(place) == Some(b',') && closing.is_some() => {
             (AssignmentSign::Comma, place + 1, Demand::Quotes)
         }
-        None if place > at => return word_sign_value(look, place),
+        None if place > at => {
+            return word_sign_value(
+                look,
+                place,
+                &look.text[look.edge..name.start],
+                closing.is_none(),
+            );
+        }
         None => return None,
     };
+    // The end of bold text: `**Password:** …`.
+    let behind = behind + if look.rest_from(behind).starts_with(b"** ") { 2 } else { 0 };
     let value = declared_value_start(look, behind).unwrap_or_else(|| blanks_end(look, behind));
     let is_apart = value > behind || closing.is_none() && place > at;
     let sign = match sign {
@@ -203,20 +213,25 @@ fn value_start_after_type(look: RuleText<'_>, start: usize, equals: usize) -> Op
     (is_sign && is_type && quoted_value_start(look, value).is_some()).then_some(value)
 }
 
-/// Returns the value after a word instead of a sign: `password is "…"`, `token or "…"`, or after a
-/// type, as in Go: `var apiToken string = "…"`.
-fn word_sign_value(look: RuleText<'_>, at: usize) -> Option<ValuePlace> {
-    const TYPE_BYTES_MAX: usize = 24;
+/// Returns the value after a word instead of a sign: `password is "…"`, `token or "…"`; after a
+/// type, as in Go: `var apiToken string = "…"`; or after nothing: `#define API_KEY "…"`.
+fn word_sign_value(
+    look: RuleText<'_>,
+    at: usize,
+    before: &[u8],
+    is_bare: bool,
+) -> Option<ValuePlace> {
+    const TYPES: [&[u8]; 6] = [b"string", b"*string", b"String", b"[]byte", b"text", b"str"];
     let rest = look.rest_from(at);
+    let is_macro = is_bare && before.ends_with(b"#define ");
     let (value, sign) = match rest {
+        _ if is_macro => (at, AssignmentSign::Apart),
         [b'i', b's', b' ', ..] => (at + 3, AssignmentSign::Apart),
         [b'o', b'r', b' ', ..] => (at + 3, AssignmentSign::Comma),
         _ => {
-            let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_.*[]".contains(byte);
-            let length = rest.iter().take(TYPE_BYTES_MAX).take_while(is_part).count();
-            let equals = blanks_end(look, at + length);
-            let value = value_start_after_type(look, at, equals).filter(|_| length > 0)?;
-            (value, AssignmentSign::Apart)
+            let type_name = TYPES.iter().find(|one| is_bare && rest.starts_with(one))?;
+            let equals = blanks_end(look, at + type_name.len());
+            (value_start_after_type(look, at, equals)?, AssignmentSign::Apart)
         }
     };
     let (start, quote) = quoted_value_start(look, blanks_end(look, value))?;

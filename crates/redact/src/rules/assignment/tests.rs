@@ -1,1 +1,212 @@
+use crate::{Redactions, Sanitizer};
 
+const SECRET: &str = "q7Xk2Lm9Zt4RvB8sWn3D";
+
+fn redacted(text: &str) -> String {
+    Sanitizer::default().redact_str(text).into_owned()
+}
+
+/// Asserts that each text loses the secret in the place of `@` and nothing else.
+fn assert_found(secret: &str, texts: &[&str]) {
+    for text in texts {
+        let out = redacted(&text.replace('@', secret));
+        let (before, behind) = text.split_once('@').unwrap();
+        assert!(!out.contains(secret), "{text}: {out}");
+        assert!(out.starts_with(before) && out.ends_with(behind), "{text}: {out}");
+    }
+}
+
+fn assert_stays(texts: &[&str]) {
+    for text in texts {
+        assert_eq!(redacted(text), *text);
+    }
+}
+
+#[test]
+fn a_password_may_begin_with_any_mark() {
+    for mark in "!#$%&*+-./:?^_~([{<".chars() {
+        let secret = format!("{mark}q7Xk2Lm9Zt4R");
+        for text in [
+            "DB_PASSWORD=@",
+            "  password: @",
+            "host=a.example.com password=@ user=x",
+            "connect(user='x', password='@')",
+            "INFO {\"user\":\"x\",\"password\":\"@\"}",
+            "Server=a.example.com;Password=@;Encrypt=True",
+        ] {
+            let out = redacted(&text.replace('@', &secret));
+            assert!(!out.contains("q7Xk2"), "{secret} in {text}: {out}");
+        }
+    }
+    assert_found("/q7L/GXRe6wFigJYYGo96Mvq+k0h=", &["SECRET_KEY=@", "AccountKey=@;x=1"]);
+}
+
+#[test]
+fn blanks_around_a_sign_may_be_many() {
+    assert_found(
+        SECRET,
+        &[
+            "JWT_SECRET:                              @",
+            "db_password                     = \"@\"",
+            "api_key:\t\t\t\t@",
+            "'api_key'                       => '@',",
+        ],
+    );
+}
+
+#[test]
+fn a_secret_is_found_in_the_column_after_its_name() {
+    assert_found(
+        SECRET,
+        &[
+            "client_secret        @",
+            "a\nAPI_SECRET\t@\nb\tc",
+            "| DB_PASSWORD | @ |",
+            "|DB_PASSWORD|@|the database|",
+            "| `API_KEY` | `@` | lemon |",
+            "│ SMTP_PASSWORD     │ @ │",
+            " db_password   | @",
+            "Name        Value\n----        -----\npassword    @\nuser        x",
+        ],
+    );
+    assert_stays(&[
+        "otter-token-x7d2k   kubernetes.io/service-account-token   3      12d",
+        "db-password         Opaque                                1      3d",
+        "DB_PASSWORD   2026-03-09T12:15:30Z",
+        "api-key:  53 bytes",
+        "| `DB_PASSWORD` | required | password of the lemon1 database |",
+        "| user1 | password2 | token3 |",
+        "The password       of the otter1 user must be changed every 51 days.",
+        "| `API_KEY` | `$API_KEY2` |",
+        "token    1.12.3-beta.4",
+        "see DB_PASSWORD   q7Xk2Lm9Zt4RvB8sWn3D",
+    ]);
+}
+
+#[test]
+fn a_type_may_be_between_a_name_and_its_value() {
+    assert_found(
+        SECRET,
+        &[
+            "apiToken: string = \"@\";",
+            "apiToken?: string | null = '@'",
+            "const API_KEY: &'static str = \"@\";",
+            "var apiToken string = \"@\"",
+            "password: Optional[str] = \"@\"",
+            "char password[32] = \"@\";",
+            "private static final String PASSWORD = \"@\";",
+        ],
+    );
+    assert_stays(&[
+        "def login(user: str, password: str, token: Optional[str] = None) -> Token5:",
+        "type Token = { type: \"identifier2\"; value: string }",
+        "password: string;",
+    ]);
+}
+
+#[test]
+fn a_secret_is_found_after_any_sign() {
+    assert_found(
+        SECRET,
+        &[
+            "API_KEY ?= @",
+            "API_KEY::=@",
+            "$apiKey .= \"@\"",
+            "if (token === \"@\") {",
+            "if token != \"@\":",
+            "process.env.JWT_SECRET || \"@\"",
+            "process.env.API_KEY ?? '@'",
+            "os.getenv(\"API_KEY\") or \"@\"",
+            "os.getenv(\"API_KEY\", \"@\")",
+            "${API_KEY:-@}",
+            "password_here=@",
+            "token2 = \"@\"",
+            "config[\"apiKey\"] = \"@\"",
+            "client.setPassword(\"@\")",
+            ".apiKey('@')",
+            "Password: ['@']",
+            "password: Some(\"@\")",
+            "secret=SecretStr('@')",
+            "String::from(x); api_key = String::from(\"@\")",
+            "apiKey = b\"@\"",
+        ],
+    );
+    assert_found(SECRET, &["API key: @", "the Secret key: '@'"]);
+    assert_stays(&[
+        "request.getParameter(\"password6Xk2Lm9Z\")",
+        "if password != confirm_password or token == castle_token:",
+        "let secret = Secret::from_env(\"LEMON_SECRET_2\")?;",
+        "token = os.environ[\"LEMON_TOKEN_2\"]",
+        "the foreign key: reports/2026/otter-4711",
+    ]);
+}
+
+#[test]
+fn code_and_references_are_not_secrets() {
+    assert_stays(&[
+        "accessToken: process.env.LEMON_API_KEY2!,",
+        "password=self.config.otter.password_v9,",
+        "token := cfg.Token6",
+        "client_secret = azuread_application_password.otter5.value",
+        "const { token: accessToken4 } = await lemon()",
+        "password: *db_password1",
+        "api_key: !secret lemon_key1",
+        "password=&user=otter123",
+        "arn:aws:secretsmanager:eu-west-1:099502194680:secret:prod/otter-bIOQn4",
+        "PASS: TestParseHeadersV2 (0.01s)",
+        "otter: pass=44 fail=1",
+        "SORT_KEY=created_at_2026_03",
+        "nextPageToken=7yCkVtCtitsgopo7fCwJa1",
+    ]);
+    assert_found("aK3xQ9t.B7zLm2.9Xk4", &["DB_PASSWORD=@", "password: \"@\""]);
+}
+
+#[test]
+fn a_name_with_a_demand_needs_a_value_of_that_form() {
+    assert_found(
+        SECRET,
+        &[
+            "MISTRAL_KEY=@",
+            "export GITLAB_PAT=\"@\"",
+            "gateway_auth: @",
+            "ftp user=x pass=@",
+            "bearer: \"@\"",
+            "API_KEY_PROD=@",
+        ],
+    );
+    assert_found("base64:nIfq7Xk2Lm9Zt4RvB8sWn3Dw+aw=", &["APP_KEY=@"]);
+    assert_found("4711", &["otp=@", "pin: \"@\"", "card_cvv=@ x"]);
+    assert_found("536904399", &["ssn: @", "\"ssn\":\"@\""]);
+    let phrase = ["otter", "lemon", "river"].repeat(4).join(" ");
+    assert_found(&phrase, &["seed_phrase: @", "MNEMONIC=\"@\""]);
+    assert_stays(&["pin: 13", "gpio pin=7", "otp: enabled", "ssn: required", "jwt: true"]);
+}
+
+#[test]
+fn structures_judge_such_values_alike() {
+    let line = |given: &str| {
+        let mut out = String::new();
+        Sanitizer::default().redact_line(given, &mut out, &mut Redactions::default());
+        out
+    };
+    for name in ["MISTRAL_KEY", "GITLAB_PAT", "gateway_auth", "pass", "jwt", "bearer"] {
+        for given in [
+            format!("{{\"{name}\":\"{SECRET}\"}}"),
+            format!("{{\"a\":[{{\"name\":\"{name}\",\"value\":\"{SECRET}\"}}]}}"),
+            format!("{{\"value\":\"{SECRET}\",\"name\":\"{name}\"}}"),
+            format!("{{\"arguments\":\"{{\\\"{name}\\\":\\\"{SECRET}\\\"}}\"}}"),
+            format!("{{\"{name}\":\"{SECRET}\""),
+            format!("[{{\"name\":\"{name}\",\"value\":\"{SECRET}\""),
+        ] {
+            let out = line(&given);
+            assert!(!out.contains(SECRET), "{given}: {out}");
+            assert_eq!(line(&out), out);
+        }
+        let given = format!("{{\"{name}\":\"otter_lemon\",\"n\":{{\"{name}\":[1,true,null]}}}}");
+        assert_eq!(line(&given), given);
+    }
+    let given = r#"[{"ParameterKey":"DBPassword","ParameterValue":"otter"}]"#;
+    assert!(!line(given).contains("otter"));
+    let given = r#"{"SecretString":"{\"user\":\"otter\",\"password\":\"lemon\"}"}"#;
+    assert_eq!(line(given), given.replace("lemon", "[REDACTED]"));
+}

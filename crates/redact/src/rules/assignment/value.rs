@@ -112,16 +112,16 @@ fn is_card_code(text: &[u8]) -> bool {
 }
 
 fn is_quoted_secret(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) -> bool {
-    if is_reference(text) {
-        return false;
-    }
     match (name.class, sign) {
         (NameClass::Plain, _) => false,
         (NameClass::CardCode, _) => is_card_code(text),
         (NameClass::Formed(form), _) => has_secret_form(text, form),
+        _ if is_reference(text) => false,
         // A list of names has a comma at the place of the sign.
         (_, AssignmentSign::Comma) => {
-            value_has_digit(text) && is_random_value(text) && !is_code_path(text)
+            is_random_value(text)
+                && (value_has_digit(text) || is_irregular_value(text))
+                && !is_code_path(text)
         }
         (NameClass::Chosen, AssignmentSign::Call) => {
             is_chosen_value(text) && is_irregular_password(text)
@@ -143,7 +143,7 @@ struct BareValue<'t> {
 
 impl BareValue<'_> {
     fn is_secret(self, look: RuleText<'_>, name: &AssignedName<'_>) -> bool {
-        if is_reference(self.text) || self.is_code(look, name) {
+        if self.is_code(look, name) {
             return false;
         }
         match name.class {
@@ -153,6 +153,7 @@ impl BareValue<'_> {
                 is_irregular_value(self.text)
             }
             NameClass::Formed(form) => has_secret_form(self.text, form),
+            _ if is_reference(self.text) => false,
             NameClass::Made => is_random_value(self.text),
             NameClass::Chosen => self.is_chosen_secret(look, name),
         }
@@ -190,7 +191,7 @@ impl BareValue<'_> {
         if before == Some(b';') || is_close && self.next == Some(b';') {
             return self.text.len() >= LEAST;
         }
-        if !is_word_value(self.text) {
+        if !is_word_value(self.text) || is_random_value(self.text) {
             return is_chosen_value(self.text)
                 && (value_has_digit(self.text) || !self.text.contains(&b'.'));
         }
