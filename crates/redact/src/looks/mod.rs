@@ -24,7 +24,7 @@ pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
     match form {
         SecretForm::Pin if is_pin(text) => true,
         _ if is_reference(text) => false,
-        SecretForm::Random => is_irregular_value(text),
+        SecretForm::Random => is_irregular_value(text) || is_basic_credential(text),
         SecretForm::Password => is_irregular_password(text),
         SecretForm::Pin => is_irregular_value(text),
         SecretForm::SocialSecurityNumber => {
@@ -185,6 +185,40 @@ pub(super) fn is_mixed_random(text: &[u8]) -> bool {
     let has = |wanted: u8| text.iter().any(|byte| class(byte) == wanted);
     let changes = text.windows(2).filter(|two| class(&two[0]) != class(&two[1])).count();
     text.len() >= LEAST && has(1) && has(2) && has(3) && 5 * changes > 2 * text.len()
+}
+
+/// Returns whether a value is a user and a password in base64, as in the header of basic
+/// authentication.
+fn is_basic_credential(text: &[u8]) -> bool {
+    const LEAST: usize = 12;
+    let text = &text[..text.len().min(JUDGED_BYTES_MAX)];
+    let digits = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
+    let (mut bits, mut held, mut has_colon) = (0_u32, 0, false);
+    digits.len() >= LEAST
+        && digits.iter().all(|byte| {
+            let Some(digit) = base64_digit(*byte) else { return false };
+            (bits, held) = (bits << 6 | digit, held + 6);
+            if held < 8 {
+                return true;
+            }
+            held -= 8;
+            let decoded = (bits >> held) as u8;
+            has_colon |= decoded == b':';
+            decoded.is_ascii_graphic() || decoded == b' '
+        })
+        && has_colon
+}
+
+/// Returns the six bits of a digit of base64.
+fn base64_digit(byte: u8) -> Option<u32> {
+    match byte {
+        b'A'..=b'Z' => Some(u32::from(byte - b'A')),
+        b'a'..=b'z' => Some(u32::from(byte - b'a') + 26),
+        b'0'..=b'9' => Some(u32::from(byte - b'0') + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    }
 }
 
 pub(super) fn value_has_digit(text: &[u8]) -> bool {

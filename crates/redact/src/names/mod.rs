@@ -117,6 +117,9 @@ fn classify_name_by_ending(name: &[u8], end: [u8; 3]) -> NameClass {
         }
         b"ing" => (Formed(SecretForm::Opaque), &[b"secretstring"]),
         b"ary" => (Made, &[b"secretbinary"]),
+        b"eam" => (Made, &[b"honeycombteam"]),
+        b"ent" => (Made, &[b"authident"]),
+        b"fig" => (Made, &[b"registryconfig"]),
         b"nic" => (Formed(SecretForm::Phrase), &[b"mnemonic"]),
         b"ber" => (Formed(SecretForm::SocialSecurityNumber), &[b"socialsecuritynumber"]),
         end => return classify_word_name(name, end),

@@ -283,6 +283,23 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
     is_one.then_some((at + 1 + value.start..at + 1 + value.end, Certainty::Sure))
 }
 
+/// Returns the end of the last value of a list in quotes whose first value is from `start` to `end`,
+/// or the end of the value if it is in no list.
+pub(super) fn list_values_end(look: RuleText<'_>, start: usize, end: usize) -> usize {
+    let head = &look.text[look.edge.max(start.saturating_sub(4))..start];
+    let head = head.trim_ascii_start();
+    if !matches!(head, [.., b'[', b'"' | b'\''] | [.., b'[', b'\\', b'"']) {
+        return end;
+    }
+    let rest = window_from(look, end);
+    let Some(length) = rest.iter().position(|byte| b"[]\r\n".contains(byte)) else { return end };
+    let inside = &rest[..length];
+    let Some(last) = inside.iter().rposition(|byte| b"\"'".contains(byte)) else { return end };
+    let is_list = rest[length] == b']' && inside.contains(&b',');
+    let escapes = inside[..last].iter().rev().take_while(|&&byte| byte == b'\\').count();
+    if is_list { end + last - escapes } else { end }
+}
+
 /// Returns the text in the brackets of a constructor: `Some("…")`, `Secret("…")`,
 /// `String::from("…")`. A call of a function may have the name of a value in its brackets.
 fn wrapped_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certainty)> {
@@ -448,6 +465,29 @@ mod tests {
             ("s:8:\"password\";s:9:\"", "blue7Moon", "\";"),
             ("    [password] => ", "blue7Moon", ""),
         ]);
+    }
+
+    #[test]
+    fn names_of_headers_and_registries_carry_secrets() {
+        assert_carried(&[
+            ("X-Honeycomb-Team: ", "Zk3mQ9x2Lw8vRt5y", ""),
+            ("x-functions-key: ", "Zk3mQ9x2Lw8vRt5yBn1c", ""),
+            ("X-Registry-Auth: ", "Zk3mQ9x2Lw8vRt5yBn1c", ""),
+            ("//npm.test/:_auth=", "YW5hOmJsdWVNb29u", ""),
+            ("npmAuthIdent: \"", "ana:blue7Moon9", "\""),
+            ("FLY_API_TOKEN=\"", "FlyV1 fm2_Zk3mQ9x2Lw8vRt5yBn1c", "\""),
+            ("APP_API_TOKEN=", "12|Zk3mQ9x2Lw8vRt5yBn1c", ""),
+            ("DB_PASSWORD=", "b7Mn", ""),
+        ]);
+        assert_eq!(
+            Sanitizer::default().redact_str("user=ana&password=12345&n=1"),
+            "user=ana&password=[REDACTED_url_parameter]&n=1"
+        );
+        for text in
+            ["API_TOKEN=$A|base64", "Sec-WebSocket-Key: 9POVElGOAvza6JK7mGkDOw==", "team: 7a"]
+        {
+            assert_eq!(Sanitizer::default().redact_str(text), text);
+        }
     }
 
     #[test]

@@ -129,7 +129,10 @@ pub(super) fn argument_at(look: RuleText<'_>, at: usize) -> Option<(usize, usize
         None => !byte.is_ascii_graphic() || b"\"'`\\;|&<>()[]".contains(&byte),
     };
     let length = rest.get(start..)?.iter().position(is_end).unwrap_or(rest.len() - start);
-    (length > 0).then_some((at + start, at + start + length))
+    // A mark after a word belongs to the sentence.
+    let marks = |byte: &&u8| quote.is_none() && b".,;".contains(byte);
+    let marks = rest[start..start + length].iter().rev().take_while(marks).count();
+    (length > marks).then_some((at + start, at + start + length - marks))
 }
 
 /// Returns whether one of these programs is named before the place, on the same line and in the same

@@ -97,7 +97,9 @@ fn header_secret_end(
     let end = header_token_end(look.text, at, at + WINDOW_BYTES);
     let text = &look.text[at..end];
     let is_url = position_of_part(text, b"://").is_some();
-    if !is_secret(text) || is_url || is_reference(text) {
+    // A bracket makes it a call.
+    let is_call = look.byte_at(end) == Some(b'(');
+    if !is_secret(text) || is_url || is_call || is_reference(text) {
         return None;
     }
     let end =
@@ -324,6 +326,7 @@ mod tests {
             "WWW-Authenticate: Bearer realm=\"shop1\", error=\"invalid_token\"",
             "WWW-Authenticate: Bearer authorization_uri=https://login.test/v2.0/1",
             "[REDACTED_authorization]: Zk3mQ9x2Lw8v",
+            "authorization = new Headers(a1)",
             "Win32_Authorization = [\"Win32_Security\"]",
             ".. _`RFC6749#Authorization`: https://tools.test/rfc6749#section-3.1",
             "h[\"authorization\"] = \"GoogleLogin Auth=\" + self.Auth1",

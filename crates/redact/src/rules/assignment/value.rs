@@ -17,6 +17,8 @@ pub(super) struct AssignedValue {
 }
 
 const PASSWORD_BYTES_MIN: usize = 6;
+/// The shortest password with a digit in a variable or in a form.
+const SHORT_BYTES_MIN: usize = 4;
 /// The closing quote of a longer value is not searched.
 const QUOTED_BYTES_MAX: usize = 4096;
 /// The part of an unquoted value that is judged. If that part is a secret, the rest goes with it.
@@ -39,9 +41,11 @@ pub(super) fn assigned_value(
     if let Some(end) = phrase_end(look, name, start) {
         return Some(AssignedValue { start, end });
     }
-    let is_part = |byte| is_bare_value_byte(byte, name.is_parameter);
+    let is_part = |byte| byte == b'|' || is_bare_value_byte(byte, name.is_parameter);
     let end = bare_value_end(look, start, is_part)?;
     let is_cut = end - start == BARE_BYTES_MAX;
+    let end = start + end_before_pipe(&look.text[start..end]);
+    let is_cut = is_cut && end - start == BARE_BYTES_MAX;
     let text = &look.text[start..end];
     // If a mark ends the sentence, it is not part of the value.
     let stop = usize::from(text.len() > 1 && text.ends_with(b"."));
@@ -128,8 +132,26 @@ fn is_quoted_secret(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) 
         }
         (NameClass::Chosen, _) => is_chosen_value(text) || is_phrase(text),
         (NameClass::Made, AssignmentSign::Call) => is_irregular_value(text),
-        (NameClass::Made, _) => is_random_value(text) && !is_secret_identifier(text),
+        (NameClass::Made, _) => {
+            is_random_value(text) && !is_secret_identifier(text)
+                || value_after_scheme(text).is_some_and(is_irregular_value)
+        }
     }
+}
+
+/// Returns what follows the name of a scheme: `Bearer …`.
+fn value_after_scheme(text: &[u8]) -> Option<&[u8]> {
+    const SCHEME_BYTES_MAX: usize = 16;
+    let blank = text.iter().take(SCHEME_BYTES_MAX).position(|&byte| byte == b' ')?;
+    let is_scheme = text[..blank].iter().all(u8::is_ascii_alphanumeric);
+    (is_scheme && text[0].is_ascii_uppercase()).then_some(&text[blank + 1..])
+}
+
+/// Returns the end of a value before a pipe, unless what follows is a part of it, as in `12|…`.
+fn end_before_pipe(text: &[u8]) -> usize {
+    let last = text.rsplit(|&byte| byte == b'|').next().unwrap_or_default();
+    let pipe = text.iter().position(|&byte| byte == b'|');
+    pipe.filter(|_| !is_irregular_value(last)).unwrap_or(text.len())
 }
 
 /// A value without quotes.
@@ -190,6 +212,13 @@ impl BareValue<'_> {
         let is_close = self.sign == AssignmentSign::Close;
         if before == Some(b';') || is_close && self.next == Some(b';') {
             return self.text.len() >= LEAST;
+        }
+        // Even a short password is no word, and a form has nothing else.
+        let is_variable = !name.text.iter().any(u8::is_ascii_lowercase)
+            && self.text.iter().any(u8::is_ascii_alphabetic);
+        let is_short = is_close && (name.is_parameter || is_variable);
+        if is_short && value_has_digit(self.text) && self.text.len() >= SHORT_BYTES_MIN {
+            return true;
         }
         if !is_word_value(self.text) || is_random_value(self.text) {
             return is_chosen_value(self.text)
