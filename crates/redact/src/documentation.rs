@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::{env, fs};
 
 use crate::Kind;
+use crate::names::{NameClass, SecretForm, classify_name, documented_exemptions};
 use crate::rules::documented_prefixes;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/redaction.md");
@@ -45,6 +46,57 @@ fn services_table() -> String {
     text
 }
 
+/// Names that are listed by what they say about their values.
+const NAMES: &str = "password passwords passwd pwd passwort passphrase passcode pass dbpass secret secrets token \
+    api_tokens auth_tokens credential credentials cookie cookies authorization cvv cvc api_key \
+    apikey access_key private_key secret_key account_key encryption_key signing_key auth_key master_key \
+    subscription_key session_key ssh_key license_key service_role_key deploy_key OPENAI_KEY password_hash \
+    auth bearer jwt creds pat pin otp totp ssn mnemonic seed_phrase recovery_codes backup_codes \
+    SecretString SecretBinary";
+
+/// Returns a row for each class of names.
+fn names_table() -> String {
+    let classes = [
+        (NameClass::Chosen, "anything that is not a word for it or a placeholder"),
+        (NameClass::CardCode, "a text or a number"),
+        (NameClass::Made, "anything in JSON, and elsewhere what looks random"),
+        (NameClass::Formed(SecretForm::Password), "a password that is not a word or a number"),
+        (NameClass::Formed(SecretForm::Random), "a random string"),
+        (NameClass::Formed(SecretForm::Pin), "4 to 8 digits as text"),
+        (NameClass::Formed(SecretForm::SocialSecurityNumber), "nine digits"),
+        (NameClass::Formed(SecretForm::Phrase), "12 words or more"),
+        (NameClass::Formed(SecretForm::Opaque), "any text; JSON is read"),
+    ];
+    let mut text = "| the name ends with | its value goes if it is |\n|---|---|\n".to_owned();
+    for (class, value) in classes {
+        let names = NAMES.split_whitespace();
+        let names = names.filter(|name| classify_name(name.as_bytes()) == class);
+        let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        if !names.is_empty() {
+            writeln!(text, "| {} | {value} |", names.join(" ")).unwrap();
+        }
+    }
+    text
+}
+
+/// Returns a row for each last word of names that others before it make harmless.
+fn exempt_names_table() -> String {
+    let mut text = "| the last word | after one of |\n|---|---|\n".to_owned();
+    for (last, words) in documented_exemptions() {
+        let words: BTreeSet<_> = words.into_iter().map(|word| format!("`{word}`")).collect();
+        let words: Vec<_> = words.into_iter().collect();
+        writeln!(text, "| `{last}` | {} |", words.join(" ")).unwrap();
+    }
+    text
+}
+
+#[test]
+fn every_listed_name_is_sensitive() {
+    for name in NAMES.split_whitespace() {
+        assert_ne!(classify_name(name.as_bytes()), NameClass::Plain, "{name}");
+    }
+}
+
 /// Returns the page with this list between its two marks.
 fn page_with_list(page: &str, name: &str, list: &str) -> String {
     let (start, end) = (format!("<!-- {name}:start -->\n"), format!("<!-- {name}:end -->\n"));
@@ -56,7 +108,12 @@ fn page_with_list(page: &str, name: &str, list: &str) -> String {
 #[test]
 fn the_page_contains_the_tables() {
     let given = fs::read_to_string(PAGE).unwrap_or_else(|error| panic!("{PAGE}: {error}"));
-    let lists = [("kinds", kinds_table()), ("services", services_table())];
+    let lists = [
+        ("kinds", kinds_table()),
+        ("services", services_table()),
+        ("names", names_table()),
+        ("exempt-names", exempt_names_table()),
+    ];
     let expected =
         lists.iter().fold(given.clone(), |page, (name, list)| page_with_list(&page, name, list));
     if env::var_os("LLM_AUDIT_BLESS").is_some() {

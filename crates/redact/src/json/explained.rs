@@ -197,7 +197,7 @@ impl CauseWalk<'_> {
 
     fn is_naming(&self, key: Quoted) -> bool {
         let class = self.sanitizer.classify(&self.decoded(key));
-        class.is_secret() || class == KeyClass::Card
+        class.is_secret() || matches!(class, KeyClass::Card | KeyClass::Formed(_))
     }
 
     fn decoded(&self, quoted: Quoted) -> String {

@@ -325,6 +325,16 @@ pub(super) fn last_word_of_name(name: &[u8]) -> (&[u8], &[u8]) {
     (&name[..start], &name[start..end])
 }
 
+/// Returns the words that make a name one of no secret, for the documentation: the word after them
+/// and the words.
+#[cfg(test)]
+pub(super) fn documented_exemptions() -> [(&'static str, Vec<&'static str>); 3] {
+    let texts = |words: &[&'static [u8]]| -> Vec<_> {
+        words.iter().map(|word| str::from_utf8(word).expect("a word is text")).collect()
+    };
+    [("key", texts(&OPEN_KEYS)), ("token", texts(&NO_TOKENS)), ("pass", texts(&NO_PASSES))]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
