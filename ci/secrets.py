@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Hides random secrets behind sensitive names and counts those that survive a redactor.
 
-usage: secrets.py [--seed N] [--count N] [--show N] COMMAND [ARG ...]
+usage: secrets.py [--seed N] [--count N] [--show N] [--carrier NAME]... COMMAND [ARG ...]
 
 COMMAND reads lines on stdin and writes one redacted line for each. Every carrier gets COUNT secrets of
 each alphabet. A secret survives if eight characters of it in a row are in the output. Prints the
@@ -113,6 +113,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=20000, help="secrets of each alphabet in each carrier")
     parser.add_argument("--show", type=int, default=2, help="survivors that are shown for each carrier")
+    parser.add_argument("--carrier", action="append", choices=CARRIERS, help="only this carrier")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     return parser.parse_args()
 
@@ -123,7 +124,8 @@ def main():
     width = max(map(len, CARRIERS))
     print(f"{'survivors':{width}}  " + "  ".join(f"{name:>11}" for name in ALPHABETS) + "          all")
     failed, shown = [], []
-    for carrier, (form, spell) in CARRIERS.items():
+    for carrier in options.carrier or CARRIERS:
+        form, spell = CARRIERS[carrier]
         counts, examples = [], []
         for draw in ALPHABETS.values():
             secrets = [draw(rng) for _ in range(options.count)]
