@@ -12,7 +12,7 @@ const WORDS_MAX: usize = 6;
 const GAP_BYTES_MAX: usize = 12;
 
 /// Returns the name of what begins at `at`, after `edge`. It is the nearest name of a secret that a
-/// sign follows. If there is none, it is any name of a secret, and else the word before `at`.
+/// sign follows. If there is none, it is any name of a secret, and else what is before `at`.
 pub(super) fn name_before<'t>(
     sanitizer: &Sanitizer,
     text: &'t str,
@@ -21,8 +21,8 @@ pub(super) fn name_before<'t>(
 ) -> Option<&'t str> {
     let from = floor_char_boundary(text, at.saturating_sub(WINDOW_BYTES)).max(edge);
     let mut rest = text.get(from..at)?;
-    let (mut nearest, mut nearest_secret) = (None, None);
-    for count in 0..WORDS_MAX {
+    let (window, mut nearest_secret) = (rest, None);
+    for _ in 0..WORDS_MAX {
         let words = rest.trim_end_matches(|c| !is_name_char(c));
         let start = words.rfind(|c| !is_name_char(c));
         let start = start.map_or(0, |at| at + words[at..].chars().next().map_or(0, char::len_utf8));
@@ -40,11 +40,27 @@ pub(super) fn name_before<'t>(
                 return Some(word);
             }
             nearest_secret.get_or_insert(word);
-        } else if count == 0 && gap.len() <= GAP_BYTES_MAX {
-            nearest = Some(word);
         }
     }
-    nearest_secret.or(nearest).filter(|word| !word.is_empty())
+    nearest_secret.or_else(|| words_before(window)).filter(|word| !word.is_empty())
+}
+
+/// Returns the word at the end of a text, if it is close enough. After an option of a command it is
+/// the option, and after `BY` both words: `-u`, `IDENTIFIED BY`.
+fn words_before(text: &str) -> Option<&str> {
+    let words = text.trim_end_matches(|c| !is_name_char(c));
+    if text.len() - words.len() > GAP_BYTES_MAX {
+        return None;
+    }
+    let before = words.trim_end_matches(is_name_char);
+    let earlier = before.trim_end_matches(|c| !is_name_char(c));
+    let start = earlier.trim_end_matches(is_name_char).len();
+    let (earlier, last) = (&earlier[start..], without_escape(words, before.len()));
+    match earlier.starts_with('-') {
+        true => Some(earlier),
+        false if last.eq_ignore_ascii_case("by") => Some(&words[start..]),
+        false => Some(last),
+    }
 }
 
 fn is_name_char(c: char) -> bool {

@@ -43,6 +43,16 @@ fn a_finding_in_text_names_its_rule_and_its_name() {
                     ("credential", "Tern-0", Some("secret")),
                 ],
             ),
+            ("curl -u app:Gull-4711-x https://a.example", &[("credential", "Gull-4", Some("-u"))]),
+            ("IDENTIFIED BY 'Gull-4711-x'", &[("credential", "Gull-4", Some("IDENTIFIED BY"))]),
+            (
+                r#".header("Authorization", "Bearer abcdef0123456789")"#,
+                &[("authorization", "abcdef", Some("Authorization"))],
+            ),
+            (
+                r#"<add key="ApiKey" value="Gull-4711-x"/>"#,
+                &[("credential", "Gull-4", Some("ApiKey"))],
+            ),
             ("5500000000000004", &[("card", "550000", None)]),
         ],
     );
