@@ -312,3 +312,19 @@ fn in_a_payload_only_the_floor_counts() {
     let named = format!("{}/db_password=hunter2hunter", part(400));
     assert!(redacted(&named).ends_with("[REDACTED_credential]"));
 }
+
+#[test]
+fn a_url_whose_user_is_a_placeholder_keeps_its_host() {
+    let goes = ["$USER:$PASSWORD", "%DB_USER%:%DB_PASS%", "app:$DB_PASSWORD", "$TOKEN"];
+    for user in goes {
+        let given = format!("git clone https://{user}@db.example.com/a.git");
+        let expected = "git clone https://[REDACTED_url_credentials]@db.example.com/a.git";
+        assert_eq!(redacted(&given), expected, "{user}");
+    }
+    // The rule for e-mail takes nothing of these.
+    for user in ["${USER}:${PASSWORD}", "{user}:{password}", "<user>:<password>", "app:***", "${T}"]
+    {
+        let given = format!("git clone https://{user}@db.example.com/a.git");
+        assert_eq!(redacted(&given), given, "{user}");
+    }
+}

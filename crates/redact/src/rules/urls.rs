@@ -71,6 +71,7 @@ pub(super) fn url_credentials_at(look: RuleText<'_>, at: usize) -> Option<Match>
     };
     let password = rest.get(user.len() + 1..at_sign);
     let is_secret = match password {
+        None if is_url_placeholder(user) => is_email_at(rest, at_sign),
         None => user.len() >= TOKEN_BYTES_MIN,
         Some(password) if is_url_placeholder(password) => {
             is_token(user) || is_email_at(rest, at_sign)
