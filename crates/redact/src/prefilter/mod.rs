@@ -41,16 +41,39 @@ pub(super) struct TriggerPattern {
     pub(super) is_word: bool,
 }
 
+impl TriggerPattern {
+    /// Returns the bit of the group in which it is, if it has this number. Patterns that end with any
+    /// of many bytes have groups of their own.
+    fn group(&self, number: usize) -> u32 {
+        let [.., c, d] = self.bytes;
+        1 << match c.len() * d.len() {
+            1000.. => 31,
+            20.. => 20 + number % 11,
+            _ => number % 20,
+        }
+    }
+}
+
 /// The tables of the filter.
 #[derive(Debug)]
 pub(super) struct Prefilter {
     #[cfg(target_arch = "x86_64")]
     tables: BucketTables,
+    /// By the first two bytes of a place and by the last two, the groups of triggers that have them
+    /// there. Most places that the vectors mistake for a candidate have no group in common.
+    groups: Box<[[u32; PAIRS]; 2]>,
     /// By each byte of a place, the triggers that have it there.
     triggers: Box<[[TriggerSet; 256]; PLACE]>,
     /// Those that may be inside of a word, and all.
     places: [TriggerSet; 2],
     vectors: Simd,
+}
+
+/// Pairs of two ASCII bytes.
+const PAIRS: usize = 1 << 14;
+
+fn pair(first: u8, second: u8) -> usize {
+    usize::from(first) << 7 | usize::from(second)
 }
 
 /// Some triggers, a bit for each by its number. The last two are those of [`VENDOR`] and [`NUMBER`].
@@ -372,10 +395,17 @@ impl Prefilter {
     pub(super) fn new(patterns: &[TriggerPattern]) -> Self {
         assert!(patterns.len() <= TriggerSet::MAX);
         let mut triggers = Box::new([[TriggerSet::default(); 256]; PLACE]);
+        let mut groups = Box::new([[0; PAIRS]; 2]);
         let mut places = [TriggerSet::default(); 2];
         let special = [(TriggerSet::MAX, &VENDOR), (TriggerSet::MAX + 1, &NUMBER)];
         let numbered = patterns.iter().enumerate().chain(special);
         for (number, pattern) in numbered {
+            let [a, b, c, d] = pattern.bytes;
+            for (pairs, [first, second]) in groups.iter_mut().zip([[a, b], [c, d]]) {
+                for (first, second) in first.iter().flat_map(|a| second.iter().map(move |b| (*a, *b))) {
+                    pairs[pair(first, second)] |= pattern.group(number);
+                }
+            }
             for (table, bytes) in triggers.iter_mut().zip(pattern.bytes) {
                 bytes.iter().for_each(|&byte| table[usize::from(byte)].add(number));
             }
@@ -384,6 +414,7 @@ impl Prefilter {
         Self {
             #[cfg(target_arch = "x86_64")]
             tables: BucketTables::new(patterns.iter().chain([&VENDOR, &NUMBER])),
+            groups,
             triggers,
             places,
             vectors: Simd::detect(),
@@ -417,6 +448,10 @@ impl Prefilter {
     #[inline(always)]
     fn is_trigger(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
         let Some(place) = bytes[at..].first_chunk() else { return false };
+        let &[a, b, c, d] = place;
+        if !(a | b | c | d).is_ascii() || self.groups[0][pair(a, b)] & self.groups[1][pair(c, d)] == 0 {
+            return false;
+        }
         let begins = !(at > edge && has_byte_class(bytes[at - 1], WORD));
         let triggers = self.triggers_at(place).and(self.places[usize::from(begins)]);
         !triggers.and(TriggerSet::PLAIN).is_empty()
