@@ -33,6 +33,8 @@ const ESCAPES_MAX: usize = 7;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Demand {
     Nothing,
+    /// Nothing, and a type may be before the value.
+    MayHaveType,
     /// Quotes, because code has the sign for other uses.
     Quotes,
     /// The same. The value is one of several that are judged more strictly.
@@ -47,7 +49,7 @@ const SIGNS: [(&[u8], Demand); 21] = [
     (b"::", Demand::Never),
     (b":=", Demand::Nothing),
     (b":-", Demand::Nothing),
-    (b":", Demand::Nothing),
+    (b":", Demand::MayHaveType),
     (b"===", Demand::Nothing),
     (b"=>", Demand::Nothing),
     (b"==", Demand::Nothing),
@@ -71,37 +73,40 @@ pub(super) fn value_after_name(look: RuleText<'_>, name: &AssignedName<'_>) -> O
     let closing = closing_end(look, name.end);
     let at = array_end(look, closing.unwrap_or(name.end));
     let place = blanks_end(look, at);
-    if look.byte_at(place) == Some(b'(') && closing.is_none() && place == at {
-        return call_value(look, name, place);
+    let is_bare = closing.is_none();
+    match (sign_at(look, place), look.byte_at(place)?) {
+        (Some((_, Demand::Never)), _) => None,
+        (Some((length, demand)), _) => {
+            let value = assigned_value_place(look, place + length, demand)?;
+            let is_apart = value.sign == AssignmentSign::Close && is_bare && place > at;
+            Some(if is_apart { ValuePlace { sign: AssignmentSign::Apart, ..value } } else { value })
+        }
+        (None, b'(') if is_bare && place == at => call_value(look, name, place),
+        (None, b',') if !is_bare => assigned_value_place(look, place + 1, Demand::Alternative),
+        (None, _) if place > at => {
+            word_sign_value(look, place, &look.text[look.edge..name.start], is_bare)
+        }
+        _ => None,
     }
-    let (sign, behind, demand) = match sign_at(look, place) {
-        Some((_, Demand::Never)) => return None,
-        Some((length, demand)) => (AssignmentSign::Close, place + length, demand),
-        None if look.byte_at(place) == Some(b',') && closing.is_some() => {
-            (AssignmentSign::Comma, place + 1, Demand::Quotes)
-        }
-        None if place > at => {
-            return word_sign_value(
-                look,
-                place,
-                &look.text[look.edge..name.start],
-                closing.is_none(),
-            );
-        }
-        None => return None,
-    };
+}
+
+/// Returns the place of the value after a sign that ends at `behind`.
+fn assigned_value_place(look: RuleText<'_>, behind: usize, demand: Demand) -> Option<ValuePlace> {
     // The end of bold text: `**Password:** …`.
     let behind = behind + if look.rest_from(behind).starts_with(b"** ") { 2 } else { 0 };
-    let value = declared_value_start(look, behind).unwrap_or_else(|| blanks_end(look, behind));
-    let is_apart = value > behind || closing.is_none() && place > at;
-    let sign = match sign {
-        _ if demand == Demand::Alternative => AssignmentSign::Comma,
-        AssignmentSign::Close if is_apart => AssignmentSign::Apart,
-        sign => sign,
+    let declared =
+        if demand == Demand::MayHaveType { declared_value_start(look, behind) } else { None };
+    let value = declared.unwrap_or_else(|| blanks_end(look, behind));
+    let sign = match demand {
+        Demand::Alternative => AssignmentSign::Comma,
+        _ if value > behind => AssignmentSign::Apart,
+        _ => AssignmentSign::Close,
     };
     match quoted_value_start(look, value) {
         Some((start, quote)) => Some(ValuePlace { sign, start, quote: Some(quote) }),
-        None if demand == Demand::Nothing => Some(ValuePlace { sign, start: value, quote: None }),
+        None if matches!(demand, Demand::Nothing | Demand::MayHaveType) => {
+            Some(ValuePlace { sign, start: value, quote: None })
+        }
         None => None,
     }
 }
@@ -148,8 +153,8 @@ fn quote_at(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
 /// `b"…"` or `@"…"`, or a bracket or a constructor, as in `['…']` or `Some("…")`.
 fn quoted_value_start(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
     const TRIPLE: usize = 2;
-    let prefixed = look.byte_at(at).filter(|byte| b"bruf@NL'".contains(byte));
-    let inner = prefixed.and_then(|_| quote_at(look, at + 1));
+    let prefix = look.byte_at(at).filter(|byte| b"bruf@NL'".contains(byte));
+    let inner = prefix.and_then(|prefix| quote_at(look, at + 1).filter(|inner| inner.1 != prefix));
     let inner = inner.filter(|&(from, quote)| quoted_value_end(look, from, quote).is_some());
     let Some((start, quote)) = inner.or_else(|| quote_at(look, at)) else {
         let (start, quote) = quote_at(look, blanks_end(look, wrapper_end(look, at)?))?;
@@ -187,7 +192,7 @@ fn wrapper_end(look: RuleText<'_>, at: usize) -> Option<usize> {
     }
     let name = &look.text[at..end];
     let last = name.rsplit(|byte| b":.]".contains(byte)).next().unwrap_or(name);
-    (name.is_empty() || WRAPPERS.contains(&last)).then_some(end + 1)
+    WRAPPERS.contains(&last).then_some(end + 1)
 }
 
 /// Returns the beginning of the value after a type: `: string = "…"`. The type begins at `at`, after

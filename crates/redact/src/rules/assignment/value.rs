@@ -184,7 +184,8 @@ impl BareValue<'_> {
     /// Returns whether the value is a name or an expression of source code.
     fn is_code(self, look: RuleText<'_>, name: &AssignedName<'_>) -> bool {
         let is_call = self.text.iter().skip(1).any(|byte| *byte == b'(');
-        let is_part = is_call || matches!(self.next, Some(b'(' | b'['));
+        let is_part =
+            is_call || self.text.ends_with(b"{") || matches!(self.next, Some(b'(' | b'['));
         if is_part || name.is_parameter {
             return is_part;
         }
