@@ -372,10 +372,15 @@ fn spaced_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>
     let is_word = text.iter().all(|byte| byte.is_ascii_alphabetic() || b"_-.,:;)".contains(byte));
     let is_parameter = text.contains(&b'=') && !is_random_end(text);
     let certainty = match () {
-        () if text.starts_with(b"-") || !is_quoted && (is_word || is_parameter) => return None,
+        () if text.starts_with(b"-") && !is_mixed_random(text)
+            || !is_quoted && (is_word && !is_random_value(text) || is_parameter) =>
+        {
+            return None;
+        }
         () if is_quoted || is_login => Certainty::Likely,
         () if is_option || is_set => Certainty::Likely,
-        () if text.contains(&b':') || is_parameter => return None,
+        // More blanks are between columns.
+        () if blanks > name.end + 1 || text.contains(&b':') || is_parameter => return None,
         () => Certainty::Doubtful,
     };
     Some((start..end, certainty))
@@ -442,6 +447,8 @@ mod tests {
     fn values_on_command_lines_and_in_files_of_settings_go() {
         assert_carried(&[
             ("deploy --token ", "Zk3mQ9x2Lw8v", " --region x"),
+            ("deploy --token ", "UfhnYfxeauupsmDGsYLxxYJvjh", ""),
+            ("deploy --token ", "-cZzLDOkImgac0EY76O7", " --x"),
             ("deploy --password ", "blue7Moon", ""),
             ("ENV SMTP_PASSWORD ", "blue7Moon", ""),
             ("aws configure set aws_session_token ", "Zk3mQ9x2Lw8v", ""),
@@ -471,6 +478,7 @@ mod tests {
     fn names_of_headers_and_registries_carry_secrets() {
         assert_carried(&[
             ("X-Honeycomb-Team: ", "Zk3mQ9x2Lw8vRt5y", ""),
+            ("curl -H 'X-Auth-Token: ", "QOskVguoOGMVTpxsKXoFcrk=", "' https://h/x"),
             ("x-functions-key: ", "Zk3mQ9x2Lw8vRt5yBn1c", ""),
             ("X-Registry-Auth: ", "Zk3mQ9x2Lw8vRt5yBn1c", ""),
             ("//npm.test/:_auth=", "YW5hOmJsdWVNb29u", ""),

@@ -2,6 +2,7 @@
 
 use super::value::quoted_value_end;
 use super::{AssignedName, is_blank_beside_sign};
+use crate::looks::is_random_value;
 use crate::rules::RuleText;
 
 /// What is between a name and its value.
@@ -214,7 +215,9 @@ fn declared_value_start(look: RuleText<'_>, at: usize) -> Option<usize> {
 fn value_start_after_type(look: RuleText<'_>, start: usize, equals: usize) -> Option<usize> {
     let is_sign = look.byte_at(equals) == Some(b'=') && look.byte_at(equals + 1) != Some(b'=');
     let value = blanks_end(look, equals + 1);
-    let is_type = !look.text[start..equals].windows(9).any(|nine| nine == b"[REDACTED");
+    // A secret may end with an equals sign before the quote that closes it.
+    let name = &look.text[start..equals];
+    let is_type = !name.windows(9).any(|nine| nine == b"[REDACTED") && !is_random_value(name);
     (is_sign && is_type && quoted_value_start(look, value).is_some()).then_some(value)
 }
 
