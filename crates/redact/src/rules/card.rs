@@ -65,7 +65,7 @@ pub(super) fn card_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let is_one = count >= DIGITS_MIN
         && is_card_number(&digits[..count])
         && is_card_apart(look, at, end, separator == Some(b' '))
-        && (separator.is_some() || matches!(count, 16 | 19) || is_named_card(look, at, end))
+        && (separator.is_some() || count == 16 || is_named_card(look, at, end))
         && !is_exempt_card(look, at, end);
     is_one.then(|| match_if_nonempty(Kind::Card, at, end))?
 }
@@ -139,7 +139,7 @@ fn is_card_apart(look: RuleText<'_>, start: usize, end: usize, has_spaces: bool)
 }
 
 /// Returns whether a number is all of the text, or whether a word for a card is near. Ids have as many
-/// digits as cards of 13 to 15 and 17 digits, and one in ten passes Luhn's check.
+/// digits as cards that have not 16, and one in ten passes Luhn's check.
 fn is_named_card(look: RuleText<'_>, start: usize, end: usize) -> bool {
     const BEFORE_BYTES: usize = 48;
     const AFTER_BYTES: usize = 24;
