@@ -7,12 +7,14 @@ pub(crate) use llm_audit_redact::debug;
 pub(crate) use llm_audit_redact::floor_word;
 #[cfg(feature = "tower")]
 pub(crate) use llm_audit_redact::is_sensitive_header;
+#[cfg(any(feature = "tower", feature = "tracing"))]
+pub(crate) use llm_audit_redact::mend_lone_surrogates;
 pub use llm_audit_redact::{
     Error, Finding, Kind, LineKind, Match, PrivateKeyLines, Profile, ProtectedValue,
     RedactingWriter, Redactions, Replacement, Sanitizer, SanitizerBuilder, protect_environment,
     protect_value, sanitize,
 };
 pub(crate) use llm_audit_redact::{
-    Fate, Frame, KeyNumbers, Matches, Secrecy, Shape, Slot, floor_char_boundary, protect_variables,
-    redact_nested,
+    Fate, Frame, KeyNumbers, Matches, ObjectForm, ObjectProbe, Shape, Slot, TextNote, TypeValue,
+    floor_char_boundary, protect_variables, redact_nested,
 };

@@ -13,7 +13,7 @@ use super::serializer::{Encoder, Payload};
 use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
 use super::{DEPTH_MAX, END, MAP, SEQ};
-use crate::sanitize::{Fate, Frame, KeyNumbers};
+use crate::sanitize::{Fate, Frame, KeyNumbers, ObjectForm};
 
 /// The serializer of an open list or object.
 pub(crate) struct Compound<'e, 'c, 'r> {
@@ -66,17 +66,21 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         Ok(Self { levels, skipped, next: NextPart::Key, numbers, frame, unnamed: 0, encoder })
     }
 
-    /// Begins `{"variant": …` with a container of `tag` as the value.
+    /// Begins `{"variant": …` with a container of `tag` and `len` members as the value.
     pub(super) fn open_variant(
         encoder: &'e mut Encoder<'c, 'r>,
         variant: &str,
         tag: u8,
+        len: usize,
     ) -> Result<Self, EncodeFailed> {
         let mut object = Self::open_object(encoder)?;
         if object.skipped {
             return Ok(object);
         }
         object.encoder.write_key(variant, &mut object.frame, &mut object.numbers)?;
+        if len == 0 {
+            object.encoder.slot = object.encoder.slot.in_form(ObjectForm::Empty);
+        }
         let slot = object.encoder.slot;
         object.frame = if tag == SEQ { slot.list(None) } else { slot.object() };
         object.numbers = KeyNumbers::default();
@@ -96,12 +100,13 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     /// Writes a value for which the slot is set.
     #[inline]
     fn write_in_slot<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
-        let slot = self.encoder.slot;
-        if slot.fate() == Fate::Whole {
-            return self.encoder.write_sensitive_value(value);
+        match self.encoder.slot.fate() {
+            Fate::Texts | Fate::Whole => self.encoder.write_sensitive_value(value)?,
+            Fate::Read | Fate::Name | Fate::Doubtful | Fate::Formed(_) => {
+                self.encoder.write_nested_value(value)?;
+            }
         }
-        self.encoder.write_nested_value(value)?;
-        self.encoder.note_named_secrecy(slot, &mut self.frame);
+        self.encoder.pass_note_to(&mut self.frame);
         Ok(())
     }
 

@@ -1,5 +1,4 @@
-//! The two small serializers for a map's entry. One spells the key, the other decides whether the
-//! value of a sensitive key may stay.
+//! The small serializer that spells the key of a map's entry.
 
 use std::fmt::Display;
 
@@ -10,14 +9,6 @@ use super::compound::Compound;
 use super::serializer::spell_nonfinite_number;
 use super::sink::EncodeFailed;
 use super::text::DisplayText;
-use super::{FALSE, NULL, TRUE};
-
-/// Returns the tag of a null or a boolean. For any other value it fails at the first call, so that
-/// nothing of it is read.
-pub(super) struct NullOrBoolProbe {
-    /// How many more `Some`s and newtypes it looks through.
-    pub(super) wrappers: usize,
-}
 
 /// Writes a key that has a text into the object. It fails for all other keys.
 pub(super) struct KeyText<'k, 'e, 'c, 'r> {
@@ -41,7 +32,7 @@ macro_rules! refuse {
     };
 }
 
-/// Defines what both refuse: every value with members.
+/// Defines what serializers of keys refuse: every value with members.
 macro_rules! refuse_containers {
     ($ok:ty) => {
         type Ok = $ok;
@@ -92,47 +83,7 @@ macro_rules! refuse_containers {
     };
 }
 
-impl Serializer for NullOrBoolProbe {
-    refuse_containers!(u8);
-
-    refuse! {
-        serialize_i8(i8) -> u8;
-        serialize_i16(i16) -> u8;
-        serialize_i32(i32) -> u8;
-        serialize_i64(i64) -> u8;
-        serialize_i128(i128) -> u8;
-        serialize_u8(u8) -> u8;
-        serialize_u16(u16) -> u8;
-        serialize_u32(u32) -> u8;
-        serialize_u64(u64) -> u8;
-        serialize_u128(u128) -> u8;
-        serialize_f32(f32) -> u8;
-        serialize_f64(f64) -> u8;
-        serialize_char(char) -> u8;
-        serialize_str(&str) -> u8;
-        serialize_unit_variant(&'static str, u32, &'static str) -> u8;
-    }
-
-    fn serialize_bool(self, v: bool) -> Result<u8, EncodeFailed> {
-        Ok(if v { TRUE } else { FALSE })
-    }
-
-    fn serialize_none(self) -> Result<u8, EncodeFailed> {
-        Ok(NULL)
-    }
-
-    fn serialize_unit(self) -> Result<u8, EncodeFailed> {
-        Ok(NULL)
-    }
-
-    fn serialize_unit_struct(self, _name: &'static str) -> Result<u8, EncodeFailed> {
-        Ok(NULL)
-    }
-
-    fn collect_str<T: ?Sized + Display>(self, _value: &T) -> Result<u8, EncodeFailed> {
-        Err(EncodeFailed)
-    }
-}
+pub(super) use {refuse, refuse_containers};
 
 /// Defines the methods for keys that are spelled as their `Display` writes them.
 macro_rules! spell {

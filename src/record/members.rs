@@ -132,9 +132,8 @@ impl Encoder<'_, '_> {
         numbers: &mut KeyNumbers,
     ) -> Result<(), EncodeFailed> {
         self.write_key(name, frame, numbers)?;
-        let slot = self.slot;
         self.write_member_value(value)?;
-        self.note_named_secrecy(slot, frame);
+        self.pass_note_to(frame);
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub(crate) mod event;
 mod keyed;
 #[cfg(feature = "macros")]
 pub(crate) mod members;
+mod probe;
+mod probe_texts;
 mod serializer;
 mod sink;
 #[cfg(test)]

@@ -7,13 +7,15 @@ use serde::{Serialize, Serializer};
 
 use super::compound::Compound;
 use super::encode::EncodeOutcome;
-use super::keyed::NullOrBoolProbe;
+use super::probe::{ProbedValue, ValueProbe};
 use super::sink::{EncodeFailed, EncodeStop, Sink, StringGatherer};
 use super::text::DisplayText;
 use super::{DEPTH_MAX, F32, F64, FALSE, MAP, NEGATIVE, NULL, PAYLOAD, SEQ, TRUE, UINT};
 use crate::panics::forget_panic;
 use crate::ring::Chain;
-use crate::sanitize::{Frame, KeyNumbers, Kind, Redactions, Sanitizer, Secrecy, Shape, Slot};
+use crate::sanitize::{
+    Frame, KeyNumbers, Kind, ObjectForm, Redactions, Sanitizer, Shape, Slot, TextNote,
+};
 
 /// An object-safe `Serialize`.
 pub(crate) trait Payload {
@@ -45,8 +47,8 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) left_out: Option<&'static str>,
     /// The slot of the next value.
     pub(super) slot: Slot,
-    /// The secrecy that the last value, a name, gives to the value it names.
-    pub(super) secrecy: Secrecy,
+    /// What the last value, if it was a text, says about others.
+    pub(super) note: TextNote,
 }
 
 impl<'c, 'r> Encoder<'c, 'r> {
@@ -62,27 +64,27 @@ impl<'c, 'r> Encoder<'c, 'r> {
             text_start: 0,
             left_out: None,
             slot: Slot::default(),
-            secrecy: Secrecy::None,
+            note: TextNote::Nothing,
         }
     }
 
-    /// Passes on to `frame` what the value in the slot `was` said about the value that it names.
+    /// Passes on to `frame` what the value that was written last says about others in it.
     #[inline]
-    pub(super) fn note_named_secrecy(&mut self, was: Slot, frame: &mut Frame) {
-        if was.is_name() {
-            frame.name(take(&mut self.secrecy));
+    pub(super) fn pass_note_to(&mut self, frame: &mut Frame) {
+        if self.note != TextNote::Nothing {
+            frame.note(take(&mut self.note));
         }
     }
 
-    /// Redacts a text if its slot is stricter than the rules, and remembers a name. Returns `false`
-    /// if the rules decide about the text.
+    /// Redacts a text if its slot is stricter than the rules, and takes note of a name. Returns
+    /// `false` if the rules decide about the text.
     #[cold]
     pub(super) fn redact_by_slot(&mut self, text: &str) -> Result<bool, EncodeFailed> {
-        if self.slot.loses_text(text) {
+        if self.slot.loses_text(self.sanitizer, text) {
             self.redact_whole()?;
             return Ok(true);
         }
-        self.secrecy = self.sanitizer.secrecy(text);
+        self.note = self.slot.note_of(self.sanitizer, text);
         Ok(false)
     }
 
@@ -121,7 +123,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         self.sink.put(&[tag])?;
         (self.depth, self.wrappers) = (0, 0);
         let encoded = catch_unwind(AssertUnwindSafe(|| payload.encode(self)));
-        (self.slot, self.secrecy) = (Slot::default(), Secrecy::None);
+        (self.slot, self.note) = (Slot::default(), TextNote::Nothing);
         let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == 0;
         if let Err(panic) = encoded {
             forget_panic(panic);
@@ -155,15 +157,31 @@ impl<'c, 'r> Encoder<'c, 'r> {
         value.serialize(&mut *self).map_err(|_| self.sink.fail(EncodeStop::Broken))
     }
 
-    /// Writes the value of a sensitive key. A null or a boolean stays; any other value is not read.
+    /// Writes the value of a sensitive key. If the value does not stay, at most the names of its
+    /// members are read.
     pub(super) fn write_sensitive_value<T: ?Sized + Serialize>(
         &mut self,
         value: &T,
     ) -> Result<(), EncodeFailed> {
-        match value.serialize(NullOrBoolProbe { wrappers: DEPTH_MAX }) {
-            Ok(harmless) => self.sink.put(&[harmless]),
-            Err(_) => self.redact_whole(),
-        }
+        let slot = self.slot;
+        let Ok(probed) = value.serialize(ValueProbe::new(slot)) else { return self.redact_whole() };
+        let stays = match probed {
+            ProbedValue::NullOrBool(tag) => return self.sink.put(&[tag]),
+            // Its slot decides when the text is there.
+            ProbedValue::Text => true,
+            ProbedValue::Number(shape) => !slot.loses(shape),
+            ProbedValue::List => !slot.loses(Shape::List),
+            ProbedValue::Object(None) => !slot.loses(Shape::Object),
+            ProbedValue::Object(Some(form)) => {
+                self.slot = slot.in_form(form);
+                true
+            }
+            ProbedValue::EmptyList => {
+                self.slot = slot.in_form(ObjectForm::Empty);
+                true
+            }
+        };
+        if stays { self.write_nested_value(value) } else { self.redact_whole() }
     }
 
     /// Writes a key of an object, and prepares for its value by the key as the caller spelled it.
@@ -185,11 +203,12 @@ impl<'c, 'r> Encoder<'c, 'r> {
 
     /// Begins a container. If it is too deep, writes a placeholder instead and returns `false`.
     pub(super) fn begin_container(&mut self, tag: u8) -> Result<bool, EncodeFailed> {
+        let shape = if tag == SEQ { Shape::List } else { Shape::Object };
         if self.depth == DEPTH_MAX {
             self.sink.put_string("[TOO_DEEP]")?;
             return Ok(false);
         }
-        if self.slot.loses(Shape::Container) {
+        if self.slot.loses(shape) {
             self.redact_whole()?;
             return Ok(false);
         }
@@ -397,9 +416,9 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _name: &'static str,
         _index: u32,
         variant: &'static str,
-        _len: usize,
+        len: usize,
     ) -> Result<Self::SerializeTupleVariant, EncodeFailed> {
-        Compound::open_variant(self, variant, SEQ)
+        Compound::open_variant(self, variant, SEQ, len)
     }
 
     fn serialize_map(self, _len: Option<usize>) -> Result<Self::SerializeMap, EncodeFailed> {
@@ -419,9 +438,9 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         _name: &'static str,
         _index: u32,
         variant: &'static str,
-        _len: usize,
+        len: usize,
     ) -> Result<Self::SerializeStructVariant, EncodeFailed> {
-        Compound::open_variant(self, variant, MAP)
+        Compound::open_variant(self, variant, MAP, len)
     }
 
     fn collect_str<T: ?Sized + std::fmt::Display>(self, value: &T) -> Result<(), EncodeFailed> {

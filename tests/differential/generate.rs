@@ -39,7 +39,7 @@ pub enum Tree {
 }
 
 /// Names of keys, by what they say about their values.
-pub const SENSITIVE: [&str; 20] = [
+pub const SENSITIVE: [&str; 22] = [
     "password",
     "Secret",
     "TOKEN",
@@ -60,11 +60,13 @@ pub const SENSITIVE: [&str; 20] = [
     "password_hash",
     "x-amz-security-token",
     "bottoken",
+    "session_tokens",
+    "credentials",
 ];
 const CARDS: [&str; 5] = ["card", "card_number", "pan", "ccNumber", "credit-card"];
 const NAMES: [&str; 5] = ["name", "Name", "key", "header", "field"];
 const VALUES: [&str; 3] = ["value", "Value", "values"];
-const OTHERS: [&str; 22] = [
+const OTHERS: [&str; 32] = [
     "a",
     "note",
     "logprobs",
@@ -87,10 +89,21 @@ const OTHERS: [&str; 22] = [
     "",
     "a \"quoted\" \\ key",
     "5500000000000004",
+    "type",
+    "properties",
+    "default",
+    "anyOf",
+    "description",
+    "labels",
+    "id",
+    "text",
+    "secretName",
+    // Beside `token`, these make it a word of a model.
+    "logprob",
 ];
 
 /// What texts are made of.
-const TEXTS: [&str; 24] = [
+const TEXTS: [&str; 31] = [
     "plain",
     "",
     "Authorization",
@@ -115,7 +128,33 @@ const TEXTS: [&str; 24] = [
     "{not json",
     "{\"password\": \"x\", oops",
     "\u{1F642}",
+    "string",
+    "token",
+    "omit",
+    "--token",
+    "--password",
+    "--verbose",
+    "-v",
 ];
+const TYPES: [&str; 6] = ["string", "object", "OBJECT", "apiKey", "plain", "token"];
+const KEYWORDS: [&str; 14] = [
+    "properties",
+    "$defs",
+    "anyOf",
+    "items",
+    "default",
+    "example",
+    "examples",
+    "enum",
+    "const",
+    "description",
+    "required",
+    "name",
+    "x-more",
+    "value",
+];
+/// Members that say something about others of their object.
+const SIGNS: [&str; 4] = ["id", "text", "type", "logprob"];
 
 /// A value, and what its texts are marked with.
 pub struct Drawn {
@@ -164,8 +203,29 @@ impl Drawn {
                 inner.write_json(&mut text, &mut |_| false);
                 Tree::Text(text)
             }
+            13 if draws.below(2) == 0 => self.schema(draws, depth - 1),
             _ => Tree::Object(self.members(draws, depth - 1)),
         }
+    }
+
+    /// An object of keywords under a name, or nearly one.
+    fn schema(&mut self, draws: &mut Draws<'_>, depth: usize) -> Tree {
+        let mut members = vec![("type".to_owned(), Tree::Text(draws.pick(&TYPES).to_owned()))];
+        for _ in 0..draws.below(4) {
+            let key = draws.pick(&KEYWORDS);
+            let is_map = matches!(key, "properties" | "$defs") && depth > 0;
+            let value = match draws.below(3) {
+                _ if is_map => {
+                    Tree::Object(vec![(self::key(draws).to_owned(), self.schema(draws, depth - 1))])
+                }
+                0 if depth > 0 => self.schema(draws, depth - 1),
+                _ => self.value(draws, depth),
+            };
+            members.push((key.to_owned(), value));
+        }
+        let mut seen = std::collections::HashSet::new();
+        members.retain(|(key, _)| seen.insert(key.clone()));
+        Tree::Object(vec![(draws.pick(&SENSITIVE).to_owned(), Tree::Object(members))])
     }
 
     fn items(&mut self, draws: &mut Draws<'_>, depth: usize) -> Vec<Tree> {
@@ -212,7 +272,10 @@ impl Drawn {
         let mut members: Vec<(String, Tree)> = (0..draws.below(5))
             .map(|_| (key(draws).to_owned(), self.value(draws, depth)))
             .collect();
-        members.sort_by_key(|(key, _)| !NAMES.iter().any(|name| key.eq_ignore_ascii_case(name)));
+        let is_first = |key: &str| {
+            NAMES.iter().any(|name| key.eq_ignore_ascii_case(name)) || SIGNS.contains(&key)
+        };
+        members.sort_by_key(|(key, _)| !is_first(key));
         let mut seen = std::collections::HashSet::new();
         members.retain(|(key, _)| seen.insert(key.clone()));
         members
@@ -394,8 +457,13 @@ fn serialize_variant<S: Serializer>(
             items.iter().try_for_each(|item| list.serialize_field(item))?;
             list.end()
         }
-        // The names of a variant's fields are those of the program.
-        Tree::Object(members) if members.iter().all(|(key, _)| static_key(key).is_some()) => {
+        // The names of a variant's fields are those of the program. Before a serializer knows them,
+        // it has to decide about the value under the name of the variant.
+        Tree::Object(members)
+            if members.iter().all(|(key, _)| {
+                static_key(key).is_some() && (name != "Password" || !KEYWORDS.contains(&&**key))
+            }) =>
+        {
             let mut map = serializer.serialize_struct_variant("Enum", 0, name, members.len())?;
             members.iter().try_for_each(|(key, value)| {
                 map.serialize_field(static_key(key).unwrap_or_default(), value)
@@ -408,6 +476,7 @@ fn serialize_variant<S: Serializer>(
 
 fn static_key(key: &str) -> Option<&'static str> {
     let keys = SENSITIVE.iter().chain(&CARDS).chain(&NAMES).chain(&VALUES).chain(&OTHERS);
+    let keys = keys.chain(&KEYWORDS);
     keys.copied().find(|one| *one == key)
 }
 

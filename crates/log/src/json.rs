@@ -14,7 +14,7 @@ pub struct JsonObject<'a>(Tape<'a>);
 
 impl<'a> JsonObject<'a> {
     /// Parses a text, which is unescaped in place and is scratch space afterwards. `what` names the
-    /// text in errors.
+    /// text in errors. Half a surrogate pair reads as U+FFFD.
     ///
     /// # Errors
     ///
@@ -25,6 +25,7 @@ impl<'a> JsonObject<'a> {
             let at = invalid.valid_up_to() + 1;
             return Err(Error::parse(what, format!("invalid UTF-8 at byte {at}")));
         }
+        mend_lone_surrogates(text);
         let mut buffers = Buffers::with_max_depth(text.len(), DEPTH_MAX);
         let tape = simd_json::to_tape_with_buffers(text, &mut buffers)
             .map_err(|error| Error::parse(what, describe_json_error(&error)))?;
@@ -38,6 +39,34 @@ impl<'a> JsonObject<'a> {
     pub fn json(&self) -> Json<'_> {
         Json::from_nodes(&self.0.0).expect("parse saw an object")
     }
+}
+
+/// Writes U+FFFD in the place of every escape sequence that is half a surrogate pair. JavaScript and
+/// Python write such halves, and the RFC allows them, but simd-json refuses them.
+fn mend_lone_surrogates(text: &mut [u8]) {
+    let mut at = 0;
+    while let Some(ahead) = memchr::memchr(b'\\', &text[at..]) {
+        at += ahead;
+        let is_high = |unit: u32| (0xD800..0xDC00).contains(&unit);
+        let is_low = |unit: u32| (0xDC00..0xE000).contains(&unit);
+        at += match (escaped_code_unit(text, at), escaped_code_unit(text, at + 6)) {
+            (Some(high), Some(low)) if is_high(high) && is_low(low) => 12,
+            (Some(half), _) if is_high(half) || is_low(half) => {
+                text[at + 2..at + 6].copy_from_slice(b"fffd");
+                6
+            }
+            (Some(_), _) => 6,
+            // The character after it is escaped, and may be a backslash.
+            (None, _) => 2,
+        };
+        at = at.min(text.len());
+    }
+}
+
+/// The value of `\uXXXX` at this place.
+fn escaped_code_unit(text: &[u8], at: usize) -> Option<u32> {
+    let digits = text.get(at..)?.strip_prefix(b"\\u")?.get(..4)?;
+    digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
 }
 
 /// simd-json's error in words, without the character it quotes.
@@ -226,6 +255,26 @@ mod tests {
             let again = serde_json::to_string(&line.json()).unwrap();
             let expected: serde_json::Value = serde_json::from_str(case).unwrap();
             assert_eq!(serde_json::from_str::<serde_json::Value>(&again).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_reads_as_the_replacement_character() {
+        let cases = [
+            (r#"{"a":"cut \ud83d"}"#, "cut \u{FFFD}"),
+            (r#"{"a":"\ud83d\ude42 \uDE42\uD83D"}"#, "\u{1F642} \u{FFFD}\u{FFFD}"),
+            (r#"{"a":"\ud83d\ud83d\ude42\n"}"#, "\u{FFFD}\u{1F642}\n"),
+            (r#"{"a":"\\ud83d \\\ud83d"}"#, "\\ud83d \\\u{FFFD}"),
+            (r#"{"a":"\u00e9\ud83dx"}"#, "\u{e9}\u{FFFD}x"),
+        ];
+        for (case, text) in cases {
+            let mut bytes = case.as_bytes().to_vec();
+            let line = parse(&mut bytes).unwrap();
+            assert_eq!(line.json().get("a").and_then(|a| a.as_str()), Some(text), "{case}");
+        }
+        for broken in [r#"{"a":"\ud8"#, r#"{"a":"\ud83"}"#, "{\"a\":\"\\"] {
+            let mut bytes = broken.as_bytes().to_vec();
+            assert!(parse(&mut bytes).is_err(), "{broken}");
         }
     }
 

@@ -31,8 +31,10 @@ pub enum KeyClass {
     Value,
     /// In a list names and values alternate.
     Headers,
-    /// Below it numbers are counts, by the name of a kind.
-    Redactions,
+    /// Below it numbers are counts or scores, by the name of what is counted.
+    Counts,
+    /// Beside it `token` may be a word of a model.
+    ModelSign,
     /// Sixteen digits are the id of a span or a trace, and not a card.
     TraceId,
     /// Sixteen digits are a time in microseconds, and not a card, if they may be one.
@@ -56,7 +58,7 @@ impl KeyClass {
 /// and `top_logprobs` in lower case only.
 #[inline]
 pub fn classify_key(key: &str) -> KeyClass {
-    if key == "logprobs" || key == "top_logprobs" {
+    if matches!(key, "logprobs" | "top_logprobs" | "logprobsResult") {
         return KeyClass::Logprobs;
     }
     match classify_key_as_name(key) {
@@ -89,13 +91,24 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
     let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
     let Some(end) = key.last_chunk::<3>() else {
         return match () {
+            () if key == b"id" => KeyClass::ModelSign,
             () if is(key, &[b"cc"]) => KeyClass::Card,
             () if is_time_name(key) => KeyClass::Time,
             () => KeyClass::Plain,
         };
     };
     match &end.map(|byte| byte.to_ascii_lowercase()) {
-        b"ons" if key == b"redactions" => KeyClass::Redactions,
+        b"ons" if key == b"redactions" => KeyClass::Counts,
+        b"nts" | b"res" | b"els" | b"hts" | b"obs" | b"its" | b"ies" | b"cab"
+            if is(last_word_of_name(key).1, &COUNTS) =>
+        {
+            KeyClass::Counts
+        }
+        b"rob" | b"mma" | b"pos" | b"ity" | b"ord" | b"unk" | b"ext" | b"ype"
+            if MODEL_SIGNS.contains(&key) =>
+        {
+            KeyClass::ModelSign
+        }
         b"ame" | b"key" | b"der" | b"eld" | b"ble" | b"ter" | b"rty" if is(key, &NAMES) => {
             KeyClass::Name
         }
@@ -145,6 +158,23 @@ const NAMES: [&[u8]; 10] = [
 ];
 /// Keys of the value there.
 const VALUES: [&[u8]; 4] = [b"value", b"values", b"parametervalue", b"parameter_value"];
+
+/// Words for numbers by the names of what is counted or scored.
+const COUNTS: [&[u8]; 9] = [
+    b"counts",
+    b"scores",
+    b"labels",
+    b"weights",
+    b"probs",
+    b"probabilities",
+    b"frequencies",
+    b"logits",
+    b"vocab",
+];
+
+/// Members beside the word of a model, and the member whose value may say so.
+const MODEL_SIGNS: [&[u8]; 8] =
+    [b"logprob", b"lemma", b"pos", b"entity", b"word", b"chunk", b"text", b"type"];
 
 /// Words for a payment card, or for its number.
 const CARDS: [&[u8]; 9] = [
@@ -209,8 +239,8 @@ mod tests {
     #[test]
     fn classes_of_keys() {
         use KeyClass::{
-            Card, Formed, Headers, Logprobs, ModelToken, Name, Plain, Sensitive, Time, TraceId,
-            Value,
+            Card, Counts, Formed, Headers, Logprobs, ModelSign, ModelToken, Name, Plain, Sensitive,
+            Time, TraceId, Value,
         };
         let cases = [
             ("password", Sensitive),
@@ -225,6 +255,13 @@ mod tests {
             ("apikey", Sensitive),
             ("", Plain),
             ("logprobs", Logprobs),
+            ("logprobsResult", Logprobs),
+            ("word_counts", Counts),
+            ("labels", Counts),
+            ("accounts", Plain),
+            ("lemma", ModelSign),
+            ("id", ModelSign),
+            ("Text", Plain),
             ("top_logprobs", Logprobs),
             ("Logprobs", Plain),
             ("pass\u{200B}word", Sensitive),
@@ -260,9 +297,9 @@ mod tests {
         let plain = "tokens max_tokens tokens_input token_count token_type tokenizer author \
             secretary keyboard public_key cache_key keys primary_key tokens_output next_token \
             page_token password_policy passenger compass monkey authority cookie_count \
-            secret_name secret_arn tokenized text hash prompt_token decoded_token \
+            secret_name secret_arn tokenized hash prompt_token decoded_token \
             output_cost_per_reasoning_token time_per_output_token secret_cost_per_big_token content model \
-            id access_key_id ion";
+            access_key_id ion";
         let sensitive = sensitive.split_whitespace().map(|key| (key, Sensitive));
         let plain = plain.split_whitespace().map(|key| (key, Plain));
         let cases = cases.into_iter().chain(sensitive).chain(plain);

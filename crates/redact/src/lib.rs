@@ -48,7 +48,7 @@ pub use builder::SanitizerBuilder;
 pub use cut::{floor_char_boundary, floor_word};
 pub use error::Error;
 pub use explain::Finding;
-pub use json::{LineKind, redact_nested};
+pub use json::{LineKind, mend_lone_surrogates, redact_nested};
 pub use key_numbers::KeyNumbers;
 pub use keys::KeyClass;
 pub use kind::{Kind, Match, Placeholder};
@@ -60,7 +60,7 @@ pub use redactions::Redactions;
 pub use sanitizer::{Profile, Sanitizer};
 pub use scan::Matches;
 pub use value::sanitize;
-pub use walk::{Fate, Frame, Secrecy, Shape, Slot};
+pub use walk::{Fate, Frame, ObjectForm, ObjectProbe, Secrecy, Shape, Slot, TextNote, TypeValue};
 
 /// Makes every later fork find complete rules and complete tables of protected values. It is called
 /// before either is begun.

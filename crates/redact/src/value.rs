@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::json::{DEPTH_MAX, redact_nested};
 use super::key_numbers::KeyNumbers;
-use super::walk::{Shape, Slot};
+use super::walk::{ObjectProbe, Shape, Slot, TypeValue};
 use super::{Kind, Redactions, Sanitizer};
 
 /// Returns the value as JSON, redacted by the default rules; the given value does not change.
@@ -49,18 +49,22 @@ struct ValueRedactor<'a> {
 
 impl ValueRedactor<'_> {
     fn redact(&mut self, value: &mut Value, slot: Slot) {
+        let slot = slot_of_value(slot, value);
         match value {
             Value::Null | Value::Bool(_) => {}
-            Value::Number(_) if slot.loses(Shape::Number) => self.redact_whole(value),
             Value::Number(number) => {
                 let number = number.to_string();
-                self.redact_number(value, &number, slot);
+                match slot.loses(Shape::of_number(&number)) {
+                    true => self.redact_whole(value),
+                    false => self.redact_number(value, &number, slot),
+                }
             }
-            Value::String(text) if slot.loses_text(text) => self.redact_whole(value),
+            Value::String(text) if slot.loses_text(self.sanitizer, text) => {
+                self.redact_whole(value)
+            }
             Value::String(text) => self.redact_text(text, slot),
-            Value::Array(_) | Value::Object(_) if slot.loses(Shape::Container) => {
-                self.redact_whole(value);
-            }
+            Value::Array(_) if slot.loses(Shape::List) => self.redact_whole(value),
+            Value::Object(_) if slot.loses(Shape::Object) => self.redact_whole(value),
             Value::Array(_) | Value::Object(_) if self.depth == DEPTH_MAX => {
                 *value = Value::String("[TOO_DEEP]".to_owned());
             }
@@ -118,20 +122,26 @@ impl ValueRedactor<'_> {
         let mut frame = slot.list(Some(items.len()));
         for item in items {
             let slot = frame.element();
-            if let (true, Value::String(name)) = (slot.is_name(), &*item) {
-                frame.name(self.sanitizer.secrecy(name));
+            if let Value::String(text) = &*item
+                && slot.takes_note(text)
+                && !slot.loses_text(self.sanitizer, text)
+            {
+                frame.note(slot.note_of(self.sanitizer, text));
             }
             self.redact(item, slot);
         }
     }
 
     fn redacted_members(&mut self, members: Map<String, Value>, slot: Slot) -> Map<String, Value> {
-        let mut frame = slot.object();
+        let (mut frame, mut probe) = (slot.object(), ObjectProbe::of_members());
+        probe_members(&members, &mut probe);
+        frame.note_members(&probe);
         for (key, value) in &members {
-            if let (true, Value::String(name)) =
-                (frame.member(self.sanitizer, key).is_name(), value)
+            let slot = frame.member(self.sanitizer, key);
+            if let Value::String(text) = value
+                && slot.takes_note(text)
             {
-                frame.name(self.sanitizer.secrecy(name));
+                frame.note(slot.note_of(self.sanitizer, text));
             }
         }
         let (mut numbers, mut redacted) = (KeyNumbers::default(), Map::new());
@@ -150,5 +160,32 @@ impl ValueRedactor<'_> {
         let mut redacted = String::with_capacity(key.len());
         numbers.write_key(self.sanitizer, key, self.counts, &mut |part| redacted.push_str(part));
         redacted
+    }
+}
+
+/// Returns the slot of a container that may stay by its form, or the same slot.
+fn slot_of_value(slot: Slot, value: &Value) -> Slot {
+    let mut probe = ObjectProbe::new(slot);
+    match value {
+        Value::Array(items) if slot.loses(Shape::List) && items.is_empty() => {}
+        Value::Object(members) if slot.loses(Shape::Object) && members.is_empty() => {}
+        Value::Object(members) if slot.loses(Shape::Object) && slot.has_forms() => {
+            probe_members(members, &mut probe);
+        }
+        _ => return slot,
+    }
+    probe.form().map_or(slot, |form| slot.in_form(form))
+}
+
+fn probe_members(members: &Map<String, Value>, probe: &mut ObjectProbe) {
+    for (key, value) in members {
+        let value = match value {
+            Value::String(text) => TypeValue::from_text(text),
+            Value::Array(items) => TypeValue::from_list(items.iter().map(Value::as_str)),
+            _ => TypeValue::Other,
+        };
+        if !probe.read(key, value) {
+            return;
+        }
     }
 }

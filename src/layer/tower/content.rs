@@ -4,7 +4,7 @@ use bytes::Buf;
 use http::HeaderMap;
 use serde::ser::{Serialize, Serializer};
 
-use crate::sanitize::Sanitizer;
+use crate::sanitize::{Sanitizer, mend_lone_surrogates};
 
 /// The bytes of one body so far.
 ///
@@ -67,7 +67,8 @@ impl Serialize for BodyContent {
             return serializer.collect_str(&format_args!("[TRUNCATED:{}]", self.bytes));
         };
         // JSON is written as a value, so that the rules for keys apply inside it.
-        if let Ok(value) = serde_json::from_str::<serde_json::Value>(text) {
+        let mended = mend_lone_surrogates(text);
+        if let Ok(value) = serde_json::from_str::<serde_json::Value>(&mended) {
             return value.serialize(serializer);
         }
         let mut redacted = String::with_capacity(text.len());

@@ -14,7 +14,7 @@ use super::names::{
 use super::text::{FieldText, FieldWriter, parse_token_count};
 use crate::panics::forget_panic;
 use crate::pricing::{ServiceTier, Usage};
-use crate::sanitize::{Redactions, Sanitizer};
+use crate::sanitize::{Redactions, Sanitizer, mend_lone_surrogates};
 
 /// The contents that the logger records, and the layer therefore keeps.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,7 +137,7 @@ impl GenAiFields {
         let text = names.iter().find_map(|name| self.find(name))?;
         let mut shown = text.kept.clone();
         if shown.trim_start().starts_with(['{', '[', '"']) {
-            match serde_json::from_str(&shown) {
+            match serde_json::from_str(&mend_lone_surrogates(&shown)) {
                 Ok(value) if text.cut == 0 => return Some(value),
                 _ => shown = self.redacted(&shown),
             }

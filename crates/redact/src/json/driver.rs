@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::DEPTH_MAX;
+use super::ahead::{ContainerEnds, is_empty_container};
 use super::edits::{Edit, add_raw_edits, apply_edits, gaps_between_edits};
 use super::nested::{NestedEdits, find_nested_edits};
 use super::spelling::{SpellingOffsets, decode_json_spelling, escape_json_spelling};
@@ -11,7 +12,7 @@ use super::tokens::{JsonParser, JsonToken, MalformedJson, Quoted};
 use crate::key_numbers::{KeyNumbers, write_numbered_placeholder};
 use crate::looks::has_secret_form;
 use crate::names::SecretForm;
-use crate::walk::{Fate, Frame, Secrecy, Shape, Slot};
+use crate::walk::{Fate, Frame, ObjectProbe, Secrecy, Shape, Slot};
 use crate::{Kind, Match, Place, Redactions, Sanitizer};
 
 /// Finds what has to be redacted in a JSON text. What is not replaced keeps its bytes.
@@ -28,12 +29,17 @@ pub(super) struct JsonDriver<'a> {
     levels: Vec<JsonLevel>,
     /// The slot of the next value, if it is under a key or the outermost.
     slot: Slot,
+    /// The ends of all containers, from the first time that one is needed.
+    ends: Option<ContainerEnds>,
     /// Scratch.
     decoded: String,
 }
 
 struct JsonLevel {
     is_list: bool,
+    start: usize,
+    /// Whether the members of the object were read ahead.
+    is_read_ahead: bool,
     frame: Frame,
     numbers: KeyNumbers,
     /// In an object: the values for which a name may still follow, and the edits in each.
@@ -58,6 +64,7 @@ impl<'a> JsonDriver<'a> {
             parser: JsonParser::new(json),
             levels: Vec::new(),
             slot: Slot::at(if depth == 0 { sanitizer.root() } else { Place::default() }),
+            ends: None,
             decoded: String::new(),
         }
     }
@@ -66,7 +73,7 @@ impl<'a> JsonDriver<'a> {
     pub(super) fn find_edits(mut self) -> Result<Vec<Edit>, MalformedJson> {
         while let Some(token) = self.parser.next_token()? {
             match token {
-                JsonToken::Key(key) => self.read_key(key),
+                JsonToken::Key(key) => self.read_key(key)?,
                 JsonToken::Close => self.close_container(),
                 _ => self.read_value(token)?,
             }
@@ -74,13 +81,20 @@ impl<'a> JsonDriver<'a> {
         Ok(self.edits)
     }
 
-    fn read_key(&mut self, key: Quoted) {
+    fn read_key(&mut self, key: Quoted) -> Result<(), MalformedJson> {
         let raw = &self.json[key.start..key.end];
         let text = decode_json_spelling(raw, key.escaped, &mut self.decoded);
         let level = self.levels.last_mut().expect("a key is in an object");
+        if ObjectProbe::needs_members(text) && !level.is_read_ahead {
+            let mut probe = ObjectProbe::of_members();
+            let ends = ends_of_json(self.json, &mut self.ends)?;
+            ends.probe_object(self.json, level.start, &mut probe)?;
+            level.frame.note_members(&probe);
+            level.is_read_ahead = true;
+        }
         self.slot = level.frame.member(self.sanitizer, text);
         if self.sanitizer.leaves(level.frame.place(), text) {
-            return;
+            return Ok(());
         }
         let (mut spot, edits) = (SpellingOffsets::new(raw), &mut self.edits);
         let from = edits.len();
@@ -92,6 +106,7 @@ impl<'a> JsonDriver<'a> {
         if self.depth > 0 && key.escaped {
             self.redact_raw_key(key, from);
         }
+        Ok(())
     }
 
     /// Redacts a key as it is spelled, in addition to its decoded text. It is replaced as a whole
@@ -147,27 +162,49 @@ impl<'a> JsonDriver<'a> {
             Some(level) if level.is_list => level.frame.element(),
             _ => std::mem::take(&mut self.slot),
         };
-        Ok(if slot.needs_to_be_last() && !self.is_last_in_list(token)? {
-            slot.unnamed()
-        } else {
-            slot
+        Ok(match token {
+            _ if slot.needs_to_be_last() && !self.is_last_in_list(token)? => slot.unnamed(),
+            JsonToken::Open => self.slot_of_container(slot)?,
+            _ => slot,
         })
+    }
+
+    /// Returns the slot of the container that was opened last. If the container would go, its form
+    /// decides.
+    fn slot_of_container(&mut self, slot: Slot) -> Result<Slot, MalformedJson> {
+        let start = self.parser.token_start();
+        if !slot.loses(self.shape_of_container(start)) {
+            return Ok(slot);
+        }
+        let mut probe = ObjectProbe::new(slot);
+        let is_empty = is_empty_container(self.json, start);
+        if slot.has_forms() && !is_empty && self.json[start..].starts_with('{') {
+            let ends = ends_of_json(self.json, &mut self.ends)?;
+            ends.probe_object(self.json, start, &mut probe)?;
+        } else if !is_empty {
+            return Ok(slot);
+        }
+        Ok(probe.form().map_or(slot, |form| slot.in_form(form)))
+    }
+
+    fn shape_of_container(&self, start: usize) -> Shape {
+        if self.json.as_bytes()[start] == b'[' { Shape::List } else { Shape::Object }
     }
 
     /// Returns whether the value that was read last is replaced as a whole.
     fn is_replaced_whole(&mut self, slot: Slot, token: JsonToken) -> bool {
+        let start = self.parser.token_start();
         match token {
-            JsonToken::String(string) if matches!(slot.fate(), Fate::Formed(_)) => {
+            JsonToken::String(string) if !matches!(slot.fate(), Fate::Read | Fate::Name) => {
                 let raw = &self.json[string.start..string.end];
                 let text = decode_json_spelling(raw, string.escaped, &mut self.decoded);
-                slot.loses_text(text)
+                slot.loses_text(self.sanitizer, text)
             }
-            JsonToken::String(_) => slot.loses(Shape::Text),
-            JsonToken::Open => slot.loses(Shape::Container),
+            JsonToken::Open => slot.loses(self.shape_of_container(start)),
             // If a number would become a text, and the text would be redacted, the number is
             // redacted now.
             JsonToken::Number => {
-                slot.loses(Shape::Number)
+                slot.loses(Shape::of_number(&self.json[start..self.parser.token_end()]))
                     || slot.loses(Shape::Text) && self.match_in_number(slot).is_some()
             }
             _ => false,
@@ -178,6 +215,8 @@ impl<'a> JsonDriver<'a> {
         let is_list = self.json.as_bytes()[start] == b'[';
         self.levels.push(JsonLevel {
             is_list,
+            start,
+            is_read_ahead: false,
             frame: if is_list { slot.list(None) } else { slot.object() },
             numbers: KeyNumbers::default(),
             unnamed: Vec::new(),
@@ -238,10 +277,9 @@ impl<'a> JsonDriver<'a> {
         if slot.leaves(self.sanitizer, text) {
             return;
         }
-        if slot.is_name()
-            && let Some(level) = self.levels.last_mut()
-        {
-            level.frame.name(self.sanitizer.secrecy(text));
+        let takes_note = slot.takes_note(text);
+        if takes_note && let Some(level) = self.levels.last_mut() {
+            level.frame.note(slot.note_of(self.sanitizer, text));
         }
         let nested = find_nested_edits(self.sanitizer, text, self.depth + 1, self.counts);
         let NestedEdits { edits, is_json } = nested.unwrap_or_else(|| {
@@ -263,7 +301,7 @@ impl<'a> JsonDriver<'a> {
             self.redact_raw_string(string, &mut edits);
         }
         self.edits.append(&mut edits);
-        if slot.is_name() {
+        if takes_note {
             self.redact_unnamed();
         }
     }
@@ -290,12 +328,18 @@ impl<'a> JsonDriver<'a> {
             return;
         }
         for (value, edits) in std::mem::take(&mut level.unnamed).into_iter().rev() {
-            let is_number = !self.json[value.clone()].starts_with(['"', '{', '[']);
-            if secrecy == Secrecy::Texts && is_number && edits.is_empty() {
+            let text = &self.json[value.clone()];
+            let stays = match text.as_bytes()[0] {
+                b'"' => text == "\"\"",
+                b'{' | b'[' => is_empty_container(self.json, value.start),
+                _ if secrecy == Secrecy::Texts => edits.is_empty(),
+                _ => edits.is_empty() && Shape::of_number(text) == Shape::Fraction,
+            };
+            if stays {
                 continue;
             }
             if let Secrecy::Formed(form) = secrecy
-                && !json_string_has_form(&self.json[value.clone()], form)
+                && !json_string_has_form(text, form)
             {
                 continue;
             }
@@ -324,6 +368,17 @@ fn json_string_has_form(value: &str, form: SecretForm) -> bool {
         let text = decode_json_spelling(inside, inside.contains('\\'), &mut scratch);
         has_secret_form(text.as_bytes(), form)
     })
+}
+
+/// Returns the ends of the containers, which are read the first time.
+fn ends_of_json<'e>(
+    json: &str,
+    ends: &'e mut Option<ContainerEnds>,
+) -> Result<&'e ContainerEnds, MalformedJson> {
+    if ends.is_none() {
+        *ends = Some(ContainerEnds::of_json(json)?);
+    }
+    ends.as_ref().ok_or(MalformedJson)
 }
 
 /// Returns the placeholder of a key.

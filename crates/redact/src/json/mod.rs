@@ -1,5 +1,6 @@
 //! Redacts a line that begins like JSON.
 
+mod ahead;
 mod driver;
 mod edits;
 mod explained;
@@ -14,6 +15,7 @@ use edits::apply_edits;
 pub(crate) use explained::{JsonCause, json_causes, replaced_json_parts};
 use malformed::PlaceholderQuotes;
 pub use nested::redact_nested;
+pub use spelling::mend_lone_surrogates;
 use tokens::MalformedJson;
 
 use super::{Redactions, Sanitizer};

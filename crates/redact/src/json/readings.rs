@@ -108,6 +108,10 @@ impl<'s> StringReading<'s> {
                 open.json.get_or_insert_with(|| self.walk.enter_text());
             }
             read_structure(&mut self.walk, piece);
+            // A single quote that no other one follows is an apostrophe.
+            if quote == b'\'' && ended.is_none() && !line[end + 1..].contains('\'') {
+                return None;
+            }
             if ended.is_none() {
                 self.strings.push(OpenString { quote, backslashes, start: end + 1, json: None });
                 return None;
@@ -221,7 +225,8 @@ pub(super) fn value_after_malformed_key(line: &str, from: usize) -> Option<(usiz
 /// it may stay.
 fn malformed_value_at(line: &str, start: usize) -> Option<(usize, usize)> {
     let value = line[start..value_end(line.as_bytes(), start, ValueSyntax::Json)].trim_end();
-    (!matches!(value, "" | "true" | "false" | "null")).then_some((start, start + value.len()))
+    let stays = matches!(value, "" | "true" | "false" | "null" | "\"\"" | "''" | "[]" | "{}");
+    (!stays).then_some((start, start + value.len()))
 }
 
 /// Returns whether what follows a string makes it an element of a list of names.

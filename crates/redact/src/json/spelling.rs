@@ -14,6 +14,27 @@ pub(super) fn escape_json_spelling(text: Cow<'static, str>) -> Cow<'static, str>
     quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned().into()
 }
 
+/// Returns JSON that spells U+FFFD for every half of a surrogate pair. Some parsers refuse the halves,
+/// which JavaScript and Python write.
+pub fn mend_lone_surrogates(json: &str) -> Cow<'_, str> {
+    let (mut mended, mut copied, mut at) = (String::new(), 0, 0);
+    while let Some(ahead) = memchr::memchr(b'\\', &json.as_bytes()[at..]) {
+        at += ahead;
+        let escape = parse_json_escape(&json.as_bytes()[at..]);
+        if escape.as_ref().is_some_and(|escape| escape.is_half) {
+            mended.push_str(&json[copied..at]);
+            mended.push_str("\\ufffd");
+            copied = at + 6;
+        }
+        at += escape.map_or(1, |escape| escape.length);
+    }
+    if copied == 0 {
+        return Cow::Borrowed(json);
+    }
+    mended.push_str(&json[copied..]);
+    Cow::Owned(mended)
+}
+
 /// Appends the string `raw`, redacted. Its decoded text is `text`.
 pub(super) fn redact_json_spelling(
     sanitizer: &Sanitizer,

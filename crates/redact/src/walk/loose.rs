@@ -3,21 +3,24 @@
 //! Brackets may be missing or too many. What the walk says then may be wrong, so the drivers redact
 //! the value of a sensitive key whatever the walk says.
 
+use std::collections::VecDeque;
+
 use super::{Fate, Frame, Slot};
 use crate::Sanitizer;
 
-/// Containers that are followed; deeper ones say nothing.
+/// Containers that are followed. If there are more, the outermost ones are forgotten. They would say
+/// that something stays, never that it goes.
 const DEPTH_MAX: usize = 128;
 
 /// The containers around a place in such a text, and what they say about the value that comes.
 #[derive(Debug)]
 pub(crate) struct LooseWalk<'s> {
     sanitizer: &'s Sanitizer,
-    open: Vec<OpenContainer>,
-    /// Open containers that are not followed.
-    deeper: usize,
+    open: VecDeque<OpenContainer>,
+    /// The number of containers around them.
+    forgotten: usize,
     /// Of the value after a key.
-    slot: Slot,
+    slot: Option<Slot>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,48 +33,48 @@ enum OpenContainer {
 
 impl<'s> LooseWalk<'s> {
     pub(crate) fn new(sanitizer: &'s Sanitizer) -> Self {
-        Self { sanitizer, open: Vec::new(), deeper: 0, slot: Slot::default() }
+        Self { sanitizer, open: VecDeque::new(), forgotten: 0, slot: None }
     }
 
     /// A container begins with this bracket. A round one is a wrapper if a word is before it.
     pub(crate) fn enter(&mut self, bracket: u8, is_after_word: bool) {
         let slot = self.next_slot();
-        if self.open.len() == DEPTH_MAX {
-            self.deeper += 1;
-            return;
-        }
-        self.open.push(match bracket {
+        self.push(match bracket {
             b'{' => OpenContainer::Object(slot.object()),
             b'(' if is_after_word => OpenContainer::Wrapper(slot),
             _ => OpenContainer::List(slot.list(None)),
         });
     }
 
+    fn push(&mut self, container: OpenContainer) {
+        if self.open.len() == DEPTH_MAX {
+            self.open.pop_front();
+            self.forgotten += 1;
+        }
+        self.open.push_back(container);
+    }
+
     /// A container ends.
     pub(crate) fn leave(&mut self) {
-        match self.deeper {
-            0 => drop(self.open.pop()),
-            _ => self.deeper -= 1,
+        if self.open.pop_back().is_none() {
+            self.forgotten = self.forgotten.saturating_sub(1);
         }
-        self.slot = Slot::default();
+        self.slot = None;
     }
 
     /// A comma: what the last key said is over.
     pub(crate) fn read_comma(&mut self) {
-        self.slot = Slot::default();
+        self.slot = None;
     }
 
     /// Reads a key and returns the fate of its value.
     pub(crate) fn read_key(&mut self, key: &str) -> Fate {
         let mut outside = Frame::default();
-        let frame = match self.open.last_mut() {
-            Some(OpenContainer::Object(frame) | OpenContainer::List(frame)) if self.deeper == 0 => {
-                frame
-            }
+        let frame = match self.open.back_mut() {
+            Some(OpenContainer::Object(frame) | OpenContainer::List(frame)) => frame,
             _ => &mut outside,
         };
-        self.slot = frame.member(self.sanitizer, key);
-        self.slot.fate()
+        self.slot.insert(frame.member(self.sanitizer, key)).fate()
     }
 
     /// Reads a text or a number that is a value. Returns the fate of the next value of the list if the
@@ -83,35 +86,31 @@ impl<'s> LooseWalk<'s> {
 
     /// Enters a text that holds JSON. Returns what [`leave_text`](Self::leave_text) needs.
     pub(crate) fn enter_text(&mut self) -> (Slot, usize) {
-        let (slot, depth) = (self.next_slot(), self.open.len());
-        if depth < DEPTH_MAX {
-            self.open.push(OpenContainer::Wrapper(slot));
-        }
+        let (slot, depth) = (self.next_slot(), self.forgotten + self.open.len());
+        self.push(OpenContainer::Wrapper(slot));
         (slot, depth)
     }
 
     /// Leaves such a text, whatever is still open in it, and reads it as [`read_value`](Self::read_value)
     /// does.
     pub(crate) fn leave_text(&mut self, slot: Slot, depth: usize, text: &str) -> Option<NextFate> {
-        self.open.truncate(depth);
-        if depth < DEPTH_MAX {
-            self.deeper = 0;
-        }
-        self.slot = Slot::default();
+        self.forgotten = self.forgotten.min(depth);
+        self.open.truncate(depth - self.forgotten);
+        self.slot = None;
         self.read_in_slot(slot, text)
     }
 
     fn read_in_slot(&mut self, slot: Slot, text: &str) -> Option<NextFate> {
-        if self.deeper > 0 || !slot.is_name() {
+        if !slot.takes_note(text) {
             return None;
         }
-        let secrecy = self.sanitizer.secrecy(text);
+        let note = slot.note_of(self.sanitizer, text);
         let depth =
             self.open.iter().rposition(|open| !matches!(open, OpenContainer::Wrapper(_)))?;
         match &mut self.open[depth] {
-            OpenContainer::Object(frame) => frame.name(secrecy),
+            OpenContainer::Object(frame) => frame.note(note),
             OpenContainer::List(frame) => {
-                frame.name(secrecy);
+                frame.note(note);
                 let slot = { *frame }.element();
                 let (fate, needs_to_be_last) = (slot.fate(), slot.needs_to_be_last());
                 return Some(NextFate { fate, needs_to_be_last });
@@ -127,14 +126,14 @@ impl<'s> LooseWalk<'s> {
     }
 
     fn next_slot(&mut self) -> Slot {
-        let slot = std::mem::take(&mut self.slot);
-        if self.deeper > 0 {
-            return Slot::default();
+        // If a list has a key, a bracket is missing.
+        if let Some(slot) = self.slot.take() {
+            return slot;
         }
-        match self.open.last_mut() {
+        match self.open.back_mut() {
             Some(OpenContainer::List(frame)) => frame.element(),
             Some(OpenContainer::Wrapper(outer)) => std::mem::take(outer),
-            _ => slot,
+            _ => Slot::default(),
         }
     }
 }

@@ -7,18 +7,26 @@
 //! slot  = Slot::at(place)                   the outermost value
 //! frame = slot.list(len) | slot.object()    a container in a slot
 //! slot  = frame.element() | frame.member(sanitizer, key)
-//! frame.name(secrecy)                       after a text whose slot is_name()
+//! frame.note(note)                          after a text for which slot.takes_note(text)
 //! ```
 //!
-//! Frames and slots are small and `Copy`, and nothing is allocated. The class of a key depends on its
-//! text and the sanitizer alone, so a driver may cache it and call [`Frame::member_of`].
+//! If a slot loses an object, the driver passes the members to an [`ObjectProbe`] first. The object
+//! may be a schema, for example. Then it is read in [`Slot::in_form`].
+//!
+//! Frames and slots are small and `Copy`, and nothing is allocated.
 
+mod forms;
 mod loose;
 mod pairs;
+mod schema;
+mod stays;
 
+use forms::ModelSigns;
+pub use forms::{ObjectForm, ObjectProbe, TypeValue};
 pub(crate) use loose::LooseWalk;
-pub use pairs::Secrecy;
 use pairs::{ListContext, NamePairs};
+pub use pairs::{Secrecy, TextNote};
+use stays::StayingTexts;
 
 use super::digits::is_microseconds;
 use super::keys::KeyClass;
@@ -34,11 +42,28 @@ struct Inherited {
     logprobs: bool,
     /// A number may be that of a card.
     card: bool,
-    /// A number is a count, by the name of a kind.
-    redactions: bool,
+    /// A number is a count or a score, by the name of what is counted.
+    counts: bool,
+    within: Within,
 }
 
-/// What becomes of a value. A null and a boolean stay in any case.
+/// The object under a sensitive key that a value is in, if that object stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Within {
+    /// None.
+    #[default]
+    Document,
+    /// A schema: its keywords, or a list of schemas.
+    Schema,
+    /// An object of names and their schemas.
+    SchemaMap,
+    /// A value that a schema gives as an example.
+    SchemaValue(StayingTexts),
+    /// An object of a model's output.
+    ModelOutput,
+}
+
+/// What becomes of a value. A null, a boolean, a fraction and an empty value stay in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fate {
     /// It is read, and the rules decide about its texts.
@@ -46,6 +71,8 @@ pub enum Fate {
     Read,
     /// The same, and a text names the value beside it.
     Name,
+    /// The same, but a text goes if it looks like a secret.
+    Doubtful,
     /// A text or a container goes whole, a number only if a rule finds it.
     Texts,
     /// It goes whole.
@@ -58,7 +85,7 @@ impl Fate {
     /// Returns whether a value goes whole that reads like this, or is a number.
     pub(crate) fn takes(self, is_number: bool, text: impl FnOnce() -> String) -> bool {
         match self {
-            Self::Read | Self::Name => false,
+            Self::Read | Self::Name | Self::Doubtful => false,
             Self::Texts => !is_number,
             Self::Whole => true,
             Self::Formed(form) => !is_number && has_secret_form(text().as_bytes(), form),
@@ -71,10 +98,29 @@ impl Fate {
 pub enum Shape {
     /// A string, or what is spelled as one.
     Text,
-    /// A number.
-    Number,
-    /// A list or an object.
-    Container,
+    /// A whole number.
+    Integer,
+    /// A number with a fraction, or a score from 0 to 1 that is written like one.
+    Fraction,
+    /// A list.
+    List,
+    /// An object.
+    Object,
+}
+
+impl Shape {
+    /// Returns the shape of a floating point number.
+    #[inline]
+    pub fn of_float(number: f64) -> Self {
+        let is_fraction = number.fract() != 0.0 || number.abs() <= 1.0;
+        if is_fraction { Self::Fraction } else { Self::Integer }
+    }
+
+    /// Returns the shape of a number as JSON spells it.
+    pub fn of_number(spelled: &str) -> Self {
+        let is_float = spelled.contains(['.', 'e', 'E']);
+        spelled.parse().ok().filter(|_| is_float).map_or(Self::Integer, Self::of_float)
+    }
 }
 
 /// The place of one value, before the value is read.
@@ -84,6 +130,12 @@ pub struct Slot {
     around: ListContext,
     class: KeyClass,
     fate: Fate,
+    /// The texts that stay although the fate is that texts go.
+    staying: StayingTexts,
+    /// Whether an object may stay because of its form.
+    has_forms: bool,
+    /// Whether that object may be a token of a model's output.
+    may_be_model_token: bool,
     is_of_pair: bool,
 }
 
@@ -101,28 +153,60 @@ impl Slot {
     }
 
     /// Whether a value of this shape goes whole. A number that stays may still be found by a rule.
+    /// About a text, [`loses_text`](Self::loses_text) decides; about an object, its form.
     #[inline]
     pub fn loses(&self, shape: Shape) -> bool {
         match self.fate {
-            Fate::Read | Fate::Name | Fate::Formed(_) => false,
-            Fate::Texts => shape != Shape::Number,
-            Fate::Whole => true,
+            Fate::Read | Fate::Name | Fate::Doubtful | Fate::Formed(_) => false,
+            Fate::Texts | Fate::Whole => match shape {
+                Shape::Text => true,
+                Shape::Integer => self.fate == Fate::Whole,
+                Shape::Fraction => false,
+                Shape::List => {
+                    !matches!(self.below.within, Within::Schema | Within::SchemaValue(_))
+                }
+                Shape::Object => self.below.within != Within::SchemaMap,
+            },
         }
     }
 
     /// Whether this text goes whole.
-    #[inline]
-    pub fn loses_text(&self, text: &str) -> bool {
+    pub fn loses_text(&self, sanitizer: &Sanitizer, text: &str) -> bool {
         match self.fate {
+            Fate::Read | Fate::Name => false,
             Fate::Formed(form) => has_secret_form(text.as_bytes(), form),
-            _ => self.loses(Shape::Text),
+            Fate::Doubtful => !StayingTexts::Doubtful.contain(sanitizer, text),
+            Fate::Texts | Fate::Whole => !self.staying.contain(sanitizer, text),
         }
     }
 
-    /// Whether a text in this slot names the value beside it.
+    /// Whether an object that this slot loses may stay because of its form.
     #[inline]
-    pub fn is_name(&self) -> bool {
-        self.fate == Fate::Name
+    pub fn has_forms(&self) -> bool {
+        self.has_forms
+    }
+
+    /// The slot of a container that stays because of its form.
+    pub fn in_form(mut self, form: ObjectForm) -> Self {
+        self.fate = Fate::Read;
+        self.below.within = match form {
+            ObjectForm::Schema => Within::Schema,
+            ObjectForm::ModelToken => Within::ModelOutput,
+            ObjectForm::Empty | ObjectForm::Reference => Within::Document,
+        };
+        self
+    }
+
+    /// Whether a text in this slot says something about other values of its container.
+    #[inline]
+    pub fn takes_note(&self, text: &str) -> bool {
+        self.fate == Fate::Name || self.is_element() && text.starts_with('-')
+    }
+
+    /// Whether the value is an element of a list.
+    #[inline]
+    pub fn is_element(&self) -> bool {
+        self.around == ListContext::List
     }
 
     /// Whether the key says that the value is named by a text beside it.
@@ -186,13 +270,21 @@ impl Slot {
         // Three in a list are not a pair.
         let may_be_pair = self.around != ListContext::List || len.is_none_or(|len| len == 2);
         let around = if may_be_pair { self.around } else { ListContext::Other };
-        Frame { below: self.below, pairs: NamePairs::in_context(around) }
+        Frame { below: self.below, pairs: NamePairs::in_context(around), ..Frame::default() }
     }
 
     /// An object in this slot.
     #[inline]
     pub fn object(self) -> Frame {
-        Frame { below: self.below, pairs: NamePairs::default() }
+        Frame { below: self.below, ..Frame::default() }
+    }
+
+    /// The slot of a value that has to be a schema.
+    fn expect_schema(&mut self) {
+        self.below.within = Within::Schema;
+        (self.fate, self.has_forms) = (Fate::Whole, true);
+        (self.staying, self.may_be_model_token) = (StayingTexts::Empty, false);
+        self.is_of_pair = false;
     }
 }
 
@@ -201,6 +293,7 @@ impl Slot {
 pub struct Frame {
     below: Inherited,
     pairs: NamePairs,
+    signs: ModelSigns,
 }
 
 impl Frame {
@@ -213,57 +306,102 @@ impl Frame {
     /// The slot of the next element of a list.
     #[inline]
     pub fn element(&mut self) -> Slot {
-        let mut fate = self.pairs.next_element_fate();
+        let mut slot = Slot { below: self.below, around: ListContext::List, ..Slot::default() };
+        slot.staying =
+            if self.pairs.follows_option() { StayingTexts::Options } else { slot.staying };
+        slot.is_of_pair = self.pairs.is_list_in_list() && !self.pairs.follows_option();
+        slot.fate = self.pairs.next_element_fate();
         if self.below.place.is_allowed {
-            fate = Fate::Read;
+            slot.fate = Fate::Read;
+        } else if self.below.within != Within::Document {
+            self.apply_within(&mut slot, None);
         }
-        let (class, is_of_pair) = (KeyClass::Plain, self.pairs.is_list_in_list());
-        Slot { below: self.below, around: ListContext::List, class, fate, is_of_pair }
+        slot
     }
 
     /// The slot of the member under this key, which is spelled as it was before it is redacted.
     #[inline]
     pub fn member(&mut self, sanitizer: &Sanitizer, key: &str) -> Slot {
         let place = sanitizer.enter(self.below.place, key);
-        match place.is_allowed {
-            true => self.member_of(KeyClass::Plain, place),
-            false => self.member_of(sanitizer.classify(key), place),
+        let mut slot = Slot { below: Inherited { place, ..self.below }, ..Slot::default() };
+        if place.is_allowed {
+            return slot;
         }
-    }
-
-    /// The slot of a member under a key of this class, at this place.
-    #[inline]
-    pub fn member_of(&mut self, class: KeyClass, place: Place) -> Slot {
-        let mut slot = Slot { below: Inherited { place, ..self.below }, class, ..Slot::default() };
+        slot.class = sanitizer.classify(key);
         // Most keys say nothing.
-        if class != KeyClass::Plain && !place.is_allowed {
-            self.apply_key_class(class, &mut slot);
+        if slot.class != KeyClass::Plain {
+            self.apply_key_class(key, &mut slot);
+        }
+        if self.below.within != Within::Document {
+            self.apply_within(&mut slot, Some(key));
         }
         slot
     }
 
-    fn apply_key_class(&mut self, class: KeyClass, slot: &mut Slot) {
-        match class {
+    fn apply_key_class(&mut self, key: &str, slot: &mut Slot) {
+        match slot.class {
             KeyClass::ModelToken if self.below.logprobs => {}
-            KeyClass::Sensitive | KeyClass::ModelToken if self.below.redactions => {
-                slot.fate = Fate::Texts;
-            }
-            KeyClass::Sensitive | KeyClass::ModelToken => slot.fate = Fate::Whole,
+            KeyClass::Sensitive | KeyClass::ModelToken => self.apply_sensitive_key(key, slot),
             KeyClass::Formed(form) => slot.fate = Fate::Formed(form),
             KeyClass::Name => slot.fate = Fate::Name,
             KeyClass::Value => slot.fate = self.pairs.named_value_fate(),
             KeyClass::Headers => slot.around = ListContext::Headers,
             KeyClass::Logprobs => slot.below.logprobs = true,
             KeyClass::Card => slot.below.card = true,
-            KeyClass::Redactions => slot.below.redactions = true,
+            KeyClass::Counts => slot.below.counts = true,
+            KeyClass::ModelSign => {
+                self.signs.read_key(key);
+                // Its text is looked at: it may be `token`.
+                slot.fate = if key == "type" { Fate::Name } else { Fate::Read };
+            }
             KeyClass::Plain | KeyClass::TraceId | KeyClass::Time => {}
         }
     }
 
-    /// Takes note of a name, by what it says about the value that it names.
+    #[cold]
+    fn apply_sensitive_key(&mut self, key: &str, slot: &mut Slot) {
+        let is_count = self.below.counts || stays::is_count_name(key);
+        slot.fate = if is_count { Fate::Texts } else { Fate::Whole };
+        slot.has_forms = true;
+        // If a key waives a rule, it must match literally.
+        slot.may_be_model_token = key == "token";
+        slot.staying = match () {
+            () if key == "token" && self.signs.are_of_model_output() => StayingTexts::Doubtful,
+            () if stays::is_setting_name(key) => StayingTexts::Settings,
+            () => StayingTexts::Empty,
+        };
+    }
+
+    /// Changes a slot in an object that stays under its sensitive key.
+    #[cold]
+    fn apply_within(&self, slot: &mut Slot, key: Option<&str>) {
+        match (self.below.within, key) {
+            (Within::Schema, Some(key)) => schema::apply_keyword(key, slot),
+            (Within::Schema, None) | (Within::SchemaMap, _) => slot.expect_schema(),
+            (Within::SchemaValue(staying), _) => {
+                (slot.fate, slot.staying, slot.is_of_pair) = (Fate::Texts, staying, false);
+            }
+            (Within::ModelOutput, _) if matches!(slot.fate, Fate::Read | Fate::Name) => {
+                slot.fate = Fate::Doubtful;
+            }
+            (Within::ModelOutput | Within::Document, _) => {}
+        }
+    }
+
+    /// Takes note of what a text said about other values in this container.
     #[inline]
-    pub fn name(&mut self, secrecy: Secrecy) {
-        self.pairs.secrecy = self.pairs.secrecy.max(secrecy);
+    pub fn note(&mut self, note: TextNote) {
+        match note {
+            TextNote::Nothing => {}
+            TextNote::Name(secrecy) => self.pairs.secrecy = self.pairs.secrecy.max(secrecy),
+            TextNote::Option(secrecy) => self.pairs.option = secrecy,
+            TextNote::ModelToken => self.signs.read_token_type(),
+        }
+    }
+
+    /// Takes note of all members of this object, for a driver that can look ahead.
+    pub fn note_members(&mut self, probe: &ObjectProbe) {
+        self.signs = probe.signs();
     }
 
     /// What the names so far say about values in this container.
@@ -271,3 +409,6 @@ impl Frame {
         self.pairs.secrecy
     }
 }
+
+#[cfg(test)]
+mod tests;

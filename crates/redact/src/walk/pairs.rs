@@ -1,10 +1,9 @@
 //! Names and values beside each other: `{"name": "Authorization", "value": …}`, `["Cookie", …]`.
 
-use super::Fate;
+use super::{Fate, Slot};
 use crate::Sanitizer;
 use crate::confusables::is_disguise_char;
-use crate::keys;
-use crate::keys::KeyClass;
+use crate::keys::{self, KeyClass};
 use crate::names::SecretForm;
 
 /// The place of a list.
@@ -45,6 +44,20 @@ impl Secrecy {
     }
 }
 
+/// What a text says about other values of its container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextNote {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It is the name of the value beside it.
+    Name(Secrecy),
+    /// It is an option of a command, and the next element is its argument.
+    Option(Secrecy),
+    /// It says that `token` beside it is a word of a model.
+    ModelToken,
+}
+
 /// Which values of a container are named by a text beside them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct NamePairs {
@@ -53,6 +66,8 @@ pub(super) struct NamePairs {
     elements: u8,
     /// What the names so far say.
     pub(super) secrecy: Secrecy,
+    /// What an option says about the next element.
+    pub(super) option: Secrecy,
 }
 
 impl NamePairs {
@@ -64,8 +79,9 @@ impl NamePairs {
     /// The fate of the next element of a list.
     #[inline]
     pub(super) fn next_element_fate(&mut self) -> Fate {
+        let option = std::mem::take(&mut self.option).fate();
         if self.around == ListContext::Other {
-            return Fate::Read;
+            return option;
         }
         let at = self.elements;
         self.elements = match self.around {
@@ -73,6 +89,7 @@ impl NamePairs {
             _ => at.saturating_add(1),
         };
         match at {
+            _ if option != Fate::Read => option,
             0 => {
                 self.secrecy = Secrecy::None;
                 Fate::Name
@@ -80,6 +97,12 @@ impl NamePairs {
             1 => self.named_value_fate(),
             _ => Fate::Read,
         }
+    }
+
+    /// Whether the last element was an option that takes a secret.
+    #[inline]
+    pub(super) fn follows_option(self) -> bool {
+        self.option != Secrecy::None
     }
 
     /// The fate of a value that the names so far are of.
@@ -95,7 +118,32 @@ impl NamePairs {
     }
 }
 
+impl Slot {
+    /// What a text in this slot says about other values of its container.
+    pub fn note_of(&self, sanitizer: &Sanitizer, text: &str) -> TextNote {
+        match () {
+            () if self.is_element() && text.starts_with('-') => {
+                TextNote::Option(sanitizer.option_secrecy(text))
+            }
+            () if self.class == KeyClass::ModelSign && text == "token" => TextNote::ModelToken,
+            () if self.class == KeyClass::ModelSign || self.fate != Fate::Name => TextNote::Nothing,
+            () => TextNote::Name(sanitizer.secrecy(text)),
+        }
+    }
+}
+
 impl Sanitizer {
+    /// What an option of a command says about the argument after it: `--api-key`.
+    fn option_secrecy(&self, option: &str) -> Secrecy {
+        let name = option.trim_start_matches('-');
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        // `--no-password` takes no argument.
+        match name.starts_with("no-") || !name.chars().all(is_name) {
+            true => Secrecy::None,
+            false => self.secrecy(name),
+        }
+    }
+
     /// What a text says about the value that it names, as a key would.
     ///
     /// A sentence may end with such a word, so a name has no white space. Names are looked at that are

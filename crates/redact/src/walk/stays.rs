@@ -1,0 +1,135 @@
+//! Texts that stay under a sensitive key, and keys that count.
+
+use crate::Sanitizer;
+use crate::keys::{self, classify_key_as_name};
+use crate::names::{NameClass, name_ends_with};
+
+/// The texts that stay although texts go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum StayingTexts {
+    /// The empty one.
+    #[default]
+    Empty,
+    /// Words of settings: `same-origin`.
+    Settings,
+    /// Options of a command: `--verbose`.
+    Options,
+    /// Words in lower case or in capitals.
+    Words,
+    /// Whatever does not look like a secret.
+    Doubtful,
+}
+
+/// Values of settings whose names are like those of secrets: the permission `id-token`, the mode
+/// `credentials` of a request.
+const SETTINGS: [&str; 11] = [
+    "none",
+    "read",
+    "write",
+    "omit",
+    "include",
+    "same-origin",
+    "inherit",
+    "required",
+    "optional",
+    "enabled",
+    "disabled",
+];
+
+/// The bytes of a longer text are not looked at: it is not a word.
+const WORD_BYTES_MAX: usize = 64;
+
+impl StayingTexts {
+    /// Returns whether the text stays. If a rule finds something in a text, the text goes whole.
+    /// Otherwise its placeholder would be judged by the next redaction.
+    pub(super) fn contain(self, sanitizer: &Sanitizer, text: &str) -> bool {
+        let is_one = match self {
+            _ if text.is_empty() => return true,
+            Self::Empty => return false,
+            Self::Settings => SETTINGS.contains(&text),
+            Self::Options => is_long_option(text),
+            Self::Words => is_public_word(text),
+            Self::Doubtful => !looks_like_secret(text),
+        };
+        is_one && sanitizer.matches(text).next().is_none()
+    }
+}
+
+/// Returns whether numbers under the key count something: `session_tokens`.
+pub(super) fn is_count_name(key: &str) -> bool {
+    name_ends_with(key.as_bytes(), b"tokens")
+}
+
+/// Returns whether the value of the key may be the word of a setting. The secret has to be one that
+/// machines make, and the floor has no exception.
+pub(super) fn is_setting_name(key: &str) -> bool {
+    classify_key_as_name(key) == NameClass::Made
+        && !keys::SENSITIVE.iter().any(|floor| floor.eq_ignore_ascii_case(key))
+}
+
+fn is_long_option(text: &str) -> bool {
+    let name = text.strip_prefix("--").filter(|name| name.len() <= WORD_BYTES_MAX);
+    name.is_some_and(|name| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    })
+}
+
+fn is_public_word(text: &str) -> bool {
+    let all = |is: fn(&u8) -> bool| {
+        text.bytes().all(|byte| is(&byte) || matches!(byte, b'_' | b'-' | b'.'))
+    };
+    text.len() <= WORD_BYTES_MAX && (all(u8::is_ascii_lowercase) || all(u8::is_ascii_uppercase))
+}
+
+/// Returns whether a text has a word that looks like a secret: random, or too long for a word.
+fn looks_like_secret(text: &str) -> bool {
+    !text.contains("[REDACTED") && text.split_whitespace().any(is_random_word)
+}
+
+fn is_random_word(word: &str) -> bool {
+    const MIXED_BYTES_MIN: usize = 10;
+    const PLAIN_BYTES_MIN: usize = 16;
+    const BYTES_MAX: usize = 32;
+    let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(is);
+    let (digit, lower, upper) =
+        (has(u8::is_ascii_digit), has(u8::is_ascii_lowercase), has(u8::is_ascii_uppercase));
+    let is_joined = word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    word.is_ascii() && word.len() > BYTES_MAX
+        || digit && lower && upper && word.len() >= MIXED_BYTES_MIN
+        || digit && (lower || upper) && is_joined && word.len() >= PLAIN_BYTES_MIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_stay_by_what_they_look_like() {
+        let sanitizer = Sanitizer::default();
+        let cases = [
+            (StayingTexts::Settings, "read omit same-origin inherit", "READ hunter2 reader"),
+            (StayingTexts::Options, "--verbose --dry-run", "-x --Verbose --v2 --- ---x verbose"),
+            (
+                StayingTexts::Words,
+                "hazel refresh_token GOLD v.w",
+                "Hazel hunter2 gOLD \u{e9}t\u{e9}",
+            ),
+            (
+                StayingTexts::Doubtful,
+                "Hel hunter2 internationalization \u{120}\u{120}world GPT4 db-2024 [REDACTED]",
+                "kXq8Zr3TtB9w 5f2a91c07d3e44b1 ana@example.org \
+                 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            ),
+        ];
+        for (texts, stay, go) in cases {
+            for text in stay.split_whitespace() {
+                assert!(texts.contain(&sanitizer, text), "{texts:?} {text}");
+            }
+            for text in go.split_whitespace() {
+                assert!(!texts.contain(&sanitizer, text), "{texts:?} {text}");
+            }
+            assert!(texts.contain(&sanitizer, ""));
+        }
+    }
+}
