@@ -146,7 +146,8 @@ impl<'s> StringReading<'s> {
 fn read_text(walk: &mut LooseWalk<'_>, line: &str, name: &str, at: usize) -> Option<ValuePlace> {
     if line[at..].trim_start().starts_with(':') {
         let fate = walk.read_key(name);
-        let value = value_after_malformed_key(line, at)?;
+        // The end of a value may be far, so it is searched only if the value may go.
+        let value = may_go(fate).then(|| value_after_malformed_key(line, at)).flatten()?;
         return goes(line, value, fate).then_some(value);
     }
     let next = walk.read_value(name)?;
@@ -155,11 +156,15 @@ fn read_text(walk: &mut LooseWalk<'_>, line: &str, name: &str, at: usize) -> Opt
 
 /// Returns the value after the comma at `at`, if its fate is to be redacted.
 fn named_value(line: &str, at: usize, fate: Fate, needs_to_be_last: bool) -> Option<ValuePlace> {
-    let rest = line[at..].trim_start().strip_prefix(',')?.trim_start();
+    let rest = line[at..].trim_start().strip_prefix(',').filter(|_| may_go(fate))?.trim_start();
     let value = malformed_value_at(line, line.len() - rest.len())?;
     let rest = line[value.1..].trim_start();
     let is_last = rest.is_empty() || rest.starts_with([']', ')']);
     ((is_last || !needs_to_be_last) && goes(line, value, fate)).then_some(value)
+}
+
+fn may_go(fate: Fate) -> bool {
+    matches!(fate, Fate::Texts | Fate::Whole)
 }
 
 /// Returns whether a value of this fate is redacted. Numbers may stay where texts go.
