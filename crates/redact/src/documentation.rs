@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use crate::Kind;
 use crate::names::{NameClass, SecretForm, classify_name, documented_exemptions};
-use crate::rules::documented_prefixes;
+use crate::rules::{documented_open_ids, documented_prefixes};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/redaction.md");
 
@@ -90,6 +90,12 @@ fn exempt_names_table() -> String {
     text
 }
 
+/// Returns the prefixes of ids that services use in the open.
+fn open_ids_list() -> String {
+    let ids: Vec<_> = documented_open_ids().map(|id| format!("`{id}`")).collect();
+    format!("{}\n", ids.join(" "))
+}
+
 #[test]
 fn every_listed_name_is_sensitive() {
     for name in NAMES.split_whitespace() {
@@ -113,6 +119,7 @@ fn the_page_contains_the_tables() {
         ("services", services_table()),
         ("names", names_table()),
         ("exempt-names", exempt_names_table()),
+        ("open-ids", open_ids_list()),
     ];
     let expected =
         lists.iter().fold(given.clone(), |page, (name, list)| page_with_list(&page, name, list));

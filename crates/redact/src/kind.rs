@@ -61,11 +61,11 @@ kinds! {
     Known "known" "[REDACTED_known]",
     /// What a pattern of the caller's own found.
     Custom "custom" "[REDACTED_custom]",
-    /// The 40-character secret beside an AWS access key id.
+    /// The 40-character secret beside an AWS access key id, or a session token of AWS.
     AwsSecret "aws_secret" "[REDACTED_aws_secret]",
     /// An International Bank Account Number with valid check digits.
     Iban "iban" "[REDACTED_iban]",
-    /// A United States social security number with its separators.
+    /// A United States social security number with its separators, or after its name.
     UsSsn "us_ssn" "[REDACTED_us_ssn]",
     /// A private key in PEM or a like format.
     PrivateKey "private_key" "[REDACTED_private_key]",
@@ -79,7 +79,7 @@ kinds! {
     UrlParameter "url_parameter" "[REDACTED_url_parameter]",
     /// The value in `password=…`, `api_key: …` and the like, if it looks like a secret.
     Credential "credential" "[REDACTED_credential]",
-    /// A hash of a password: bcrypt, crypt, Argon2.
+    /// A hash of a password: bcrypt, crypt, Argon2, PBKDF2, scrypt and others.
     PasswordHash "password_hash" "[REDACTED_password_hash]",
     /// A secret of OpenAI.
     OpenaiKey "openai_key" "[REDACTED_openai_key]",

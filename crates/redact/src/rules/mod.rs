@@ -27,9 +27,9 @@ pub(super) use card::is_precise_card;
 pub(super) use lookalikes::is_exempt_card;
 pub(super) use payload::{PAYLOAD_BYTES_MIN, base64_payload_around};
 use tokens::ServiceToken;
-#[cfg(test)]
-pub(crate) use tokens::documented_prefixes;
 pub(super) use tokens::{aws_secret_after_key, vendor_token_at};
+#[cfg(test)]
+pub(crate) use tokens::{documented_open_ids, documented_prefixes};
 
 use super::prefilter::{PLACE, TriggerPattern};
 use super::steps::count_steps;

@@ -9,6 +9,8 @@ mod vendors;
 
 pub(super) use odd::ODD;
 pub(crate) use odd::aws_secret_after_key;
+#[cfg(test)]
+pub(crate) use vendors::documented_open_ids;
 pub(crate) use vendors::vendor_token_at;
 
 use super::randomness::is_random_word;
