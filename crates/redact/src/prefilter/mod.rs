@@ -402,7 +402,9 @@ impl Prefilter {
         for (number, pattern) in numbered {
             let [a, b, c, d] = pattern.bytes;
             for (pairs, [first, second]) in groups.iter_mut().zip([[a, b], [c, d]]) {
-                for (first, second) in first.iter().flat_map(|a| second.iter().map(move |b| (*a, *b))) {
+                for (first, second) in
+                    first.iter().flat_map(|a| second.iter().map(move |b| (*a, *b)))
+                {
                     pairs[pair(first, second)] |= pattern.group(number);
                 }
             }
@@ -449,7 +451,9 @@ impl Prefilter {
     fn is_trigger(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
         let Some(place) = bytes[at..].first_chunk() else { return false };
         let &[a, b, c, d] = place;
-        if !(a | b | c | d).is_ascii() || self.groups[0][pair(a, b)] & self.groups[1][pair(c, d)] == 0 {
+        if !(a | b | c | d).is_ascii()
+            || self.groups[0][pair(a, b)] & self.groups[1][pair(c, d)] == 0
+        {
             return false;
         }
         let begins = !(at > edge && has_byte_class(bytes[at - 1], WORD));
