@@ -258,7 +258,6 @@ mod tests {
             ("logprobsResult", Logprobs),
             ("word_counts", Counts),
             ("labels", Counts),
-            ("accounts", Plain),
             ("lemma", ModelSign),
             ("id", ModelSign),
             ("Text", Plain),

@@ -164,7 +164,7 @@ fn named_value(line: &str, at: usize, fate: Fate, needs_to_be_last: bool) -> Opt
 }
 
 fn may_go(fate: Fate) -> bool {
-    matches!(fate, Fate::Texts | Fate::Whole)
+    matches!(fate, Fate::Texts | Fate::Whole | Fate::Formed(_))
 }
 
 /// Returns whether a value of this fate is redacted. Numbers may stay where texts go.

@@ -1,5 +1,5 @@
-//! Forms of an object under a sensitive key that is not a secret: a schema, a reference to a secret,
-//! a token of a model's output.
+//! Forms of an object that stays under a sensitive key: a schema, a reference to a secret, or a token
+//! of a model's output.
 
 use super::Slot;
 use super::schema::{Keyword, is_schema_type, is_security_type};

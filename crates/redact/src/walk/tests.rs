@@ -1,4 +1,4 @@
-//! What stays and what goes under sensitive keys, in JSON and in values.
+//! Tests of what stays and what goes under sensitive keys, in JSON and in values.
 
 use serde_json::Value;
 
