@@ -165,7 +165,7 @@ fn lines_become_what_they_should() {
         ),
         (
             NotQuiteJson,
-            r#""\u0041KIA0123456789ABCDEF5500000000000004\u0031500000000000004 "#,
+            r#""\u0041KIA0123456789ABCDEF5500000000000004\u0035500000000000004 "#,
             r#""[REDACTED_aws_key][REDACTED_card][REDACTED_card] "#,
         ),
     ];
