@@ -239,15 +239,17 @@ fn decide_places(filter: &Prefilter, place: [__m256i; PLACE], beside: WordContex
     };
     let words = !none(of((&WORDS.0, &WORDS.1), 0));
     let begins = !(words << 1 & !beside.starts | beside.follows) | beside.edge;
-    let anywhere =
-        _mm256_or_si256(some(&filter.tables.anywhere[0]), some(&filter.tables.anywhere[1]));
+    let [first, second, third] = &filter.tables.anywhere;
+    let anywhere = _mm256_or_si256(_mm256_or_si256(some(first), some(second)), some(third));
     let bits = !none(some(&filter.tables.words)) & begins | !none(anywhere);
     let near = _mm256_or_si256(_mm256_or_si256(place[0], place[1]), place[2]);
     let is_ascii = _mm256_movemask_epi8(near) == 0;
     (bits, if is_ascii { 0 } else { non_ascii_places(place[0], place[1], place[2]) })
 }
 
-/// Returns the places for which [`may_begin_non_ascii`] holds.
+/// Returns the places for which [`may_begin_non_ascii`] holds. It is not inlined, so that its caller
+/// is.
+#[inline(never)]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 pub(super) fn non_ascii_places(first: __m256i, second: __m256i, third: __m256i) -> u32 {
     let byte = |byte: u8| _mm256_set1_epi8(byte as i8);

@@ -122,7 +122,8 @@ fn decide_places(filter: &Prefilter, place: [__m512i; PLACE], follows: &mut u64)
     let heads = _mm512_xor_si512(_mm512_add_epi8(twice, twice), b);
     let first = buckets_of_places(&filter.tables.anywhere[0].exact, place, heads);
     let second = buckets_of_places(&filter.tables.anywhere[1].exact, place, heads);
-    let either = _mm512_or_si512(first, second);
+    let third = buckets_of_places(&filter.tables.anywhere[2].exact, place, heads);
+    let any = _mm512_or_si512(_mm512_or_si512(first, second), third);
     let of_words = buckets_of_places(&filter.tables.words.exact, place, heads);
     let outside = _mm512_movepi8_mask(a);
     let words = look_up_table(&WORDS.0, a);
@@ -130,7 +131,7 @@ fn decide_places(filter: &Prefilter, place: [__m512i; PLACE], follows: &mut u64)
     let begins = !(words << 1 | *follows);
     *follows = words >> (SPAN - 1);
     let of_words = _mm512_test_epi8_mask(of_words, of_words) & begins;
-    let bits = (_mm512_test_epi8_mask(either, either) | of_words) & is_ascii;
+    let bits = (_mm512_test_epi8_mask(any, any) | of_words) & is_ascii;
     let near = _mm512_movepi8_mask(_mm512_or_si512(_mm512_or_si512(a, b), c));
     bits | if near == 0 { 0 } else { non_ascii_places(a, b, c) }
 }

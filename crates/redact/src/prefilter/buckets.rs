@@ -1,6 +1,6 @@
 //! The tables with which vectors find the places at which a trigger may be.
 
-use super::{PLACE, TriggerPattern, byte_weight};
+use super::{NUMBER, PLACE, TriggerPattern, byte_weight};
 
 /// The buckets of triggers.
 #[derive(Debug)]
@@ -8,16 +8,23 @@ pub(super) struct BucketTables {
     /// Triggers at the beginning of a word.
     pub(super) words: Buckets,
     /// The others.
-    pub(super) anywhere: [Buckets; 2],
+    pub(super) anywhere: [Buckets; 3],
 }
 
 impl BucketTables {
     pub(super) fn new<'p>(patterns: impl Iterator<Item = &'p TriggerPattern> + Clone) -> Self {
-        let of_words = |is_word| patterns.clone().filter(move |pattern| pattern.is_word == is_word);
-        let anywhere = sort_into_buckets(of_words(false), 16);
+        let of_words = |is_word| {
+            let wanted =
+                move |pattern: &&TriggerPattern| pattern.is_word == is_word && **pattern != NUMBER;
+            patterns.clone().filter(wanted)
+        };
+        let anywhere = sort_into_buckets(of_words(false), 24);
+        // Numbers are more frequent than their digits alone say. Nothing shares their bucket.
+        let mut words = sort_into_buckets(of_words(true), 7);
+        words.push(ByteSets::from_pattern(&NUMBER));
         Self {
-            words: Buckets::from_sets(&sort_into_buckets(of_words(true), 8)),
-            anywhere: [0, 8].map(|i| Buckets::from_sets(anywhere.get(i..).unwrap_or_default())),
+            words: Buckets::from_sets(&words),
+            anywhere: [0, 8, 16].map(|i| Buckets::from_sets(anywhere.get(i..).unwrap_or_default())),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! bytes at each place. If the machine has vector instructions, it uses these; otherwise it goes
 //! byte by byte. Both give the same result.
 //!
-//! Every trigger is in one of 24 buckets. Eight of them are for triggers at the beginning of a
+//! Every trigger is in one of 32 buckets. Eight of them are for triggers at the beginning of a
 //! word. For each byte of a place, a table returns the buckets in which a trigger has that byte
 //! there. AVX2 looks up sixteen entries. So it uses two tables in place of the one, one for each
 //! half of the byte, as Teddy does in Hyperscan and `aho-corasick`. AVX-512 looks up the byte, and
