@@ -117,9 +117,9 @@ fn a_private_key_goes_over_all_its_lines() {
 
 #[test]
 fn a_profile_says_what_is_a_card() {
-    let line = "0.1234567890123456 and 5500 0000 0000 0004\n";
-    let full = "0.[REDACTED_card] and [REDACTED_card]\n";
-    let precise = "0.1234567890123456 and [REDACTED_card]\n";
+    let line = "0.1234567890123456, 1234567890123456 and 5500 0000 0000 0004\n";
+    let full = "0.1234567890123456, [REDACTED_card] and [REDACTED_card]\n";
+    let precise = "0.1234567890123456, 1234567890123456 and [REDACTED_card]\n";
     for (args, expected) in
         [(&[][..], full), (&["--profile", "full"], full), (&["--profile", "precise"], precise)]
     {
