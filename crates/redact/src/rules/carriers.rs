@@ -3,6 +3,9 @@
 
 use std::ops::Range;
 
+/// Finds the value that a carrier has beside the name at a place.
+type CarrierRule = fn(RuleText<'_>, &Range<usize>) -> Option<(Range<usize>, Certainty)>;
+
 use super::commands::argument_at;
 use super::{RuleText, match_if_nonempty, starts_ignoring_case};
 use crate::looks::{
@@ -36,7 +39,7 @@ pub(super) fn carried_value_at(
     name: Range<usize>,
     class: NameClass,
 ) -> Option<Match> {
-    let carriers: [fn(RuleText<'_>, &Range<usize>) -> Option<(Range<usize>, Certainty)>; 6] =
+    let carriers: [CarrierRule; 6] =
         [markup_value, attribute_value, form_value, opened_value, escaped_value, spaced_value];
     carriers.into_iter().find_map(|carrier| {
         let (value, certainty) = carrier(look, &name)?;
@@ -271,7 +274,7 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
         return None;
     }
     let quotes = || inside.iter().enumerate().filter(|(_, byte)| b"\"'".contains(byte));
-    let (Some((first, _)), Some((last, _))) = (quotes().next(), quotes().last()) else {
+    let (Some((first, _)), Some((last, _))) = (quotes().next(), quotes().next_back()) else {
         // The values of a map of Go have no quotes.
         let is_word = inside.iter().all(|byte| byte.is_ascii_graphic());
         return is_word.then_some((at + 1..at + 1 + end, Certainty::Likely));

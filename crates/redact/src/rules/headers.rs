@@ -239,8 +239,8 @@ pub(super) fn cookie_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     }
     let HeaderValue { start, sign, is_in_list } = header_value_at(look, at + 3)?;
     let is_part = |byte| {
-        !matches!(byte, b'\r' | b'\n' | b'"' | b'\'' | b'\\' | b'[')
-            && !(is_in_list && byte == b']')
+        let is_end = matches!(byte, b'\r' | b'\n' | b'"' | b'\'' | b'\\' | b'[');
+        !is_end && (!is_in_list || byte != b']')
     };
     let rest = look.rest_from(start);
     let head = &rest[..rest.len().min(WINDOW_BYTES)];

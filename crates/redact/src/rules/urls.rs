@@ -110,9 +110,9 @@ fn host_start(rest: &[u8]) -> Option<usize> {
     // Each host of a list may have a user.
     let is_list = |at: usize| rest[at..authority.max(at)].contains(&b',');
     let last = match whole {
-        Some(at) if is_list(at) => signs().filter(|&at| at < authority).last(),
+        Some(at) if is_list(at) => signs().rfind(|&at| at < authority),
         Some(at) => Some(at),
-        None => signs().filter(loose).last(),
+        None => signs().rfind(loose),
     };
     last.map(|at| at + 1)
 }
@@ -122,7 +122,7 @@ fn host_start(rest: &[u8]) -> Option<usize> {
 fn is_whole_host(text: &[u8]) -> bool {
     let (host, after) = split_host(text);
     let has_end = is_top_level(host) || host.eq_ignore_ascii_case(b"localhost");
-    let port = after.strip_prefix(b":").map_or(0, |rest| digits_before_end(rest));
+    let port = after.strip_prefix(b":").map_or(0, digits_before_end);
     ends_authority(&after[if port > 0 { port + 1 } else { 0 }..]) && (has_end || port > 0)
         || text.starts_with(b"[") && text.contains(&b']')
 }

@@ -23,12 +23,12 @@ pub(crate) fn vendor_token_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let head = look.rest_from(start);
     let head = &head[..head.len().min(PREFIX_BYTES_MAX)];
     let separators = head.iter().enumerate().filter(|(_, byte)| matches!(byte, b'_' | b'-'));
-    let listed = separators.filter_map(|(i, _)| {
-        let row = VENDORS.binary_search_by_key(&&head[..=i], |row| &row.prefix).ok()?;
+    let mut listed = separators.filter_map(|(i, _)| {
+        let row = VENDORS.binary_search_by_key(&&head[..=i], |row| row.prefix).ok()?;
         let end = VENDORS[row].body_end(look, start + i + 1)?;
         match_if_nonempty(VENDORS[row].kind, start, end)
     });
-    listed.last().or_else(|| unlisted_token_at(look, start))
+    listed.next_back().or_else(|| unlisted_token_at(look, start))
 }
 
 /// Returns the beginning of the word around a trigger, if it is near. In text that spells line ends
