@@ -13,6 +13,7 @@ pub(crate) fn is_reference(text: &[u8]) -> bool {
         b'$' => is_variable(&text[1..]),
         b'%' => is_percent_name(text),
         b'<' => text.ends_with(b">"),
+        b'&' => text.starts_with(b"&lt;") && text.ends_with(b"&gt;"),
         b'{' => text.ends_with(b"}"),
         b'[' => text.ends_with(b"]"),
         b'(' => text.ends_with(b")"),

@@ -79,7 +79,6 @@ fn a_secret_is_found_in_the_column_after_its_name() {
         "The password       of the otter1 user must be changed every 51 days.",
         "| `API_KEY` | `$API_KEY2` |",
         "token    1.12.3-beta.4",
-        "see DB_PASSWORD   q7Xk2Lm9Zt4RvB8sWn3D",
     ]);
 }
 

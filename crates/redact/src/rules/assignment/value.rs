@@ -1,7 +1,7 @@
 //! Finds the end of an assigned value, and judges whether the value is a secret.
 
 use super::sign::ValuePlace;
-use super::{AssignedName, AssignmentSign};
+use super::{AWS_SECRET_BYTES, AssignedName, AssignmentSign};
 use crate::looks::{
     has_secret_form, is_chosen_value, is_code_path, is_irregular_password, is_irregular_value,
     is_phrase, is_random_value, is_reference, is_secret_identifier, is_word_value, value_has_digit,
@@ -50,8 +50,12 @@ pub(super) fn assigned_value(
     // If a mark ends the sentence, it is not part of the value.
     let stop = usize::from(text.len() > 1 && text.ends_with(b"."));
     let end = end - stop;
-    let bare =
-        BareValue { text: &text[..text.len() - stop], sign: place.sign, next: look.byte_at(end) };
+    let bare = BareValue {
+        text: &text[..text.len() - stop],
+        sign: place.sign,
+        is_adjacent: look.byte_before(start) == Some(b'='),
+        next: look.byte_at(end),
+    };
     if !bare.is_secret(look, name) {
         return None;
     }
@@ -115,8 +119,16 @@ fn is_card_code(text: &[u8]) -> bool {
     matches!(text.len(), 3 | 4) && text.iter().all(u8::is_ascii_digit)
 }
 
+/// Returns whether a value has the length of the secret that belongs to a key id of AWS.
+fn is_aws_secret(name: &AssignedName<'_>, text: &[u8]) -> bool {
+    text.len() == AWS_SECRET_BYTES
+        && !text.contains(&b'[')
+        && name_ends_with(name.text, b"secretaccesskey")
+}
+
 fn is_quoted_secret(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) -> bool {
     match (name.class, sign) {
+        _ if is_aws_secret(name, text) => true,
         (NameClass::Plain, _) => false,
         (NameClass::CardCode, _) => is_card_code(text),
         (NameClass::Formed(form), _) => has_secret_form(text, form),
@@ -159,12 +171,17 @@ fn end_before_pipe(text: &[u8]) -> usize {
 struct BareValue<'t> {
     text: &'t [u8],
     sign: AssignmentSign,
+    /// It is beside its equals sign.
+    is_adjacent: bool,
     /// The byte after it.
     next: Option<u8>,
 }
 
 impl BareValue<'_> {
     fn is_secret(self, look: RuleText<'_>, name: &AssignedName<'_>) -> bool {
+        if is_aws_secret(name, self.text) {
+            return true;
+        }
         if self.is_code(look, name) {
             return false;
         }
@@ -193,7 +210,9 @@ impl BareValue<'_> {
         let is_form = self.text.starts_with(b"&") && self.text.contains(&b'=');
         is_form
             || is_code_path(self.text)
-            || is_secret_identifier(self.text) && !is_variable_line(look, name, self.sign)
+            || is_secret_identifier(self.text)
+                && !is_variable_line(look, name, self.sign)
+                && look.byte_before(name.start) != Some(b';')
             // A tag of YAML.
             || self.text.starts_with(b"!")
                 && self.next == Some(b' ')
@@ -211,7 +230,7 @@ impl BareValue<'_> {
         const LEAST: usize = 3;
         let before = look.byte_before(name.start);
         let is_close = self.sign == AssignmentSign::Close;
-        if before == Some(b';') || is_close && self.next == Some(b';') {
+        if before == Some(b';') || self.is_adjacent && self.next == Some(b';') {
             return self.text.len() >= LEAST;
         }
         // Even a short password is no word, and a form has nothing else.
