@@ -129,6 +129,11 @@ TRUE_LOOKALIKES = {
     "d091ede1a298": "a user and a password in a URL",
     "0c0847ca13a0": "a token of the old form under its key",
     "b5a0bf3cc1f4": "a user and a password in a URL",
+    "c31fccd5c251": "a key under the name of a license key",
+    "9c5288fce5f2": "a key under the name of a deploy key",
+    "071f5759cc70": "a stream key without its prefix, under its name",
+    "462ad66bca46": "a stream key cut short",
+    "bf243b7f383b": "a key of another Azure service",
 }
 
 HOLDER = re.compile(r"\[REDACTED(?:_([a-z][a-z_]*[a-z]))?(?:_\d+)?(?::[0-9a-f]+)?\]")

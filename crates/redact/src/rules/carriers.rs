@@ -362,6 +362,10 @@ fn spaced_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>
     let text = &look.text[start..end];
     let is_quoted = start > blanks;
     let before = &look.text[look.edge.max(name.start.saturating_sub(64))..name.start];
+    // The quote that opened the name ends it here.
+    if is_quoted && before.last() == Some(&look.text[start - 1]) {
+        return None;
+    }
     let is_option =
         look.text[name.clone()].starts_with(b"--") || look.text[name.clone()].starts_with(b"-");
     let words = || before.split(u8::is_ascii_whitespace).rev().filter(|word| !word.is_empty());
