@@ -132,7 +132,9 @@ pub(super) fn argument_at(look: RuleText<'_>, at: usize) -> Option<(usize, usize
     // A mark after a word belongs to the sentence.
     let marks = |byte: &&u8| quote.is_none() && b".,;".contains(byte);
     let marks = rest[start..start + length].iter().rev().take_while(marks).count();
-    (length > marks).then_some((at + start, at + start + length - marks))
+    // Between two quotes may be what separates two strings.
+    let is_value = rest[start..start + length].iter().any(u8::is_ascii_alphanumeric);
+    (is_value && length > marks).then_some((at + start, at + start + length - marks))
 }
 
 /// Returns whether one of these programs is named before the place, on the same line and in the same
