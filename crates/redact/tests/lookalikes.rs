@@ -64,7 +64,9 @@ fn the_code_of_this_crate_stays() {
     };
     for file in files.iter().filter(|file| is_code(file)) {
         let text = std::fs::read_to_string(file).unwrap();
-        for line in text.lines() {
+        // Tests hold samples of what is found.
+        let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(&text);
+        for line in code.lines() {
             lines += 1;
             // Other tests protect values meanwhile.
             for found in sanitizer.matches(line).filter(|found| found.kind != Kind::Known) {
@@ -83,7 +85,7 @@ fn the_code_of_this_crate_stays() {
 /// The secrets in the tests of this crate, or the ends of them.
 #[rustfmt::skip]
 const SAMPLES: &[&str] = &[
-    "bluemoon", "example", "post.exa", "ｅｘａｍｐｌｅ", "b.cd", "c.de", "d.ef", "l.mn", "-.mn", "l..mn", "..bc",
+    "example", "7424", "post.exa", "ｅｘａｍｐｌｅ", "b.cd", "c.de", "d.ef", "l.mn", "-.mn", "l..mn", "..bc",
     "i.jk", "p.qr", "0000 0004", "0000-0004", "00000004", "3782 822463 10005", "4111111111111111", "eyJa.eyJb", "eyJeyJ.eyJa", "eyJa_-.eyJb", "eyJx.eyJy",
     "eyJhIjoxfQ", "0123456789ABCDEF", "9876543210ZYXWVU", "ZZZZZZZZZZZZZZZZ", "key-0123456789abcdef", "hunter2",
     "QWxhZGRpbjpvcGVu", "a=", "a=1; b=2", "sid=9", "sid=9; Secure", "abc", "blue-7-moon", "correct horse", r"p\\u0041", r"p\u0041", "DE89 3704",

@@ -1,0 +1,121 @@
+//! Tests of carriers without a sign.
+
+use crate::Sanitizer;
+
+fn assert_carried(cases: &[(&str, &str, &str)]) {
+    for (before, secret, after) in cases {
+        let text = format!("{before}{secret}{after}");
+        let once = Sanitizer::default().redact_str(&text).into_owned();
+        assert_eq!(once, format!("{before}[REDACTED_credential]{after}"), "{text}");
+        assert_eq!(Sanitizer::default().redact_str(&once), once);
+    }
+}
+
+#[test]
+fn values_in_markup_go() {
+    assert_carried(&[
+        ("<server><password>", "blue7Moon", "</password></server>"),
+        ("<s:clientSecret type=\"x\">", "Zk3mQ9x2Lw8v", "</s:clientSecret>"),
+        ("<password><![CDATA[", "blue7Moon", "]]></password>"),
+        ("<key>password</key>\n  <string>", "blue7Moon", "</string>"),
+        ("<td>password</td><td>", "Zk3mQ9x2Lw8v", "</td>"),
+        ("<add key=\"ApiKey\" value=\"", "Zk3mQ9x2Lw8v", "\"/>"),
+        ("<input name='password' id=x value='", "blue7Moon", "'>"),
+        ("<entry key=\"db.password\">", "blue7Moon", "</entry>"),
+        ("<Parameter Name=\"Password\" Value=\"", "blue7Moon", "\" />"),
+        ("<input value=\"", "blue7Moon", "\" type=\"password\" name=\"password\">"),
+        ("<setting name=\"ApiKey\" as=\"x\"><value>", "Zk3mQ9x2Lw8v", "</value></setting>"),
+        ("&lt;password&gt;", "blue7Moon", "&lt;/password&gt;"),
+        ("<string name=\"api_key\">", "Zk3mQ9x2Lw8v", "</string>"),
+    ]);
+}
+
+#[test]
+fn values_in_statements_and_forms_go() {
+    assert_carried(&[
+        ("ALTER USER ana WITH ENCRYPTED PASSWORD '", "blue7Moon", "';"),
+        ("create user ana identified by '", "blue7Moon", "'"),
+        ("CREATE USER ana IDENTIFIED WITH sha256_password BY '", "blue7Moon", "'"),
+        ("CREATE USER ana IDENTIFIED BY ", "blue7Moon", ";"),
+        ("form-data; name=\"password\"\r\n\r\n", "blue7Moon", "\r\n--b--"),
+        ("CREATE LOGIN ana WITH PASSWORD = N'", "blue7Moon", "';"),
+        ("UID=sa;PWD={", "blue7;Moon", "};"),
+    ]);
+}
+
+#[test]
+fn values_on_command_lines_and_in_files_of_settings_go() {
+    assert_carried(&[
+        ("deploy --token ", "Zk3mQ9x2Lw8v", " --region x"),
+        ("deploy --token ", "UfhnYfxeauupsmDGsYLxxYJvjh", ""),
+        ("deploy --token ", "-cZzLDOkImgac0EY76O7", " --x"),
+        ("deploy --password ", "blue7Moon", ""),
+        ("ENV SMTP_PASSWORD ", "blue7Moon", ""),
+        ("aws configure set aws_session_token ", "Zk3mQ9x2Lw8v", ""),
+        ("git config --global user.password ", "blue7Moon", ""),
+        ("machine h login ana password ", "blue7Moon", ""),
+        ("machine h login ana account shop password ", "blue7Moon", ""),
+        ("default login ana password ", "blue7Moon", ""),
+        ("the password ", "Zk3mQ9x2Lw8v", " was refused"),
+    ]);
+}
+
+#[test]
+fn values_in_dumps_of_structures_go() {
+    assert_carried(&[
+        ("Config { password: Some(\"", "blue7Moon", "\") }"),
+        ("Config { api_key: Some(Secret(\"", "Zk3mQ9x2Lw8v", "\")) }"),
+        ("INFO {\"passwords\":[\"", "blue7Moon19\",\"red8Sun20", "\"]}"),
+        ("data: {\"access_token\":\"", "Zk3m7", "\"}"),
+        ("map[X-Api-Key:[", "Zk3mQ9x2Lw8v", "] Accept:[*/*]]"),
+        ("[\"password\"]=> string(9) \"", "blue7Moon", "\""),
+        ("s:8:\"password\";s:9:\"", "blue7Moon", "\";"),
+        ("    [password] => ", "blue7Moon", ""),
+    ]);
+}
+
+#[test]
+fn names_of_headers_and_registries_carry_secrets() {
+    assert_carried(&[
+        ("X-Honeycomb-Team: ", "Zk3mQ9x2Lw8vRt5y", ""),
+        ("curl -H 'X-Auth-Token: ", "QOskVguoOGMVTpxsKXoFcrk=", "' https://h/x"),
+        ("x-functions-key: ", "Zk3mQ9x2Lw8vRt5yBn1c", ""),
+        ("X-Registry-Auth: ", "Zk3mQ9x2Lw8vRt5yBn1c", ""),
+        ("//npm.test/:_auth=", "YW5hOmJsdWVNb29u", ""),
+        ("npmAuthIdent: \"", "ana:blue7Moon9", "\""),
+        ("FLY_API_TOKEN=\"", "FlyV1 fm2_Zk3mQ9x2Lw8vRt5yBn1c", "\""),
+        ("APP_API_TOKEN=", "12|Zk3mQ9x2Lw8vRt5yBn1c", ""),
+        ("DB_PASSWORD=", "b7Mn", ""),
+    ]);
+    assert_eq!(
+        Sanitizer::default().redact_str("user=ana&password=12345&n=1"),
+        "user=ana&password=[REDACTED_url_parameter]&n=1"
+    );
+    for text in ["API_TOKEN=$A|base64", "Sec-WebSocket-Key: 9POVElGOAvza6JK7mGkDOw==", "team: 7a"] {
+        assert_eq!(Sanitizer::default().redact_str(text), text);
+    }
+}
+
+#[test]
+fn names_without_a_value_stay() {
+    for text in [
+        "<label for=\"password\">Password of the shop</label>",
+        "<user><password></password></user> <input name=\"password\" value=\"\">",
+        "mysql://ana:<password>@db.corp.test:3306/x1",
+        "curl -u <user>:<password> https://h1/x",
+        "SELECT id, password, token FROM users WHERE age > 17",
+        "CREATE TABLE t (password varchar(117), token TEXT NOT NULL)",
+        "docker build --secret id=npmrc,src=x1 -t web1 .",
+        "tool --max-tokens 4096 --stop-token END --token \"$TOKEN\"",
+        "password: Env(\"DB_PASSWORD_1\"), token = Deno.env.get(\"API_TOKEN_1\")",
+        "{\"properties\":{\"password\":{\"type\":\"string\",\"minLength\":8}}} text",
+        "event: x data: {\"token\":\"v2\"}",
+        "/strong-password\":\"/en/server@3.0/auth\", the secret key:a1",
+        "password must have 8 characters, the token Sha256PasswordHasher",
+        "the --username and --password options, a passwd record, login password aging",
+        "token = { value: '', depth1: 0 }; PASSWORD = ObjectIdentifier(\"1.2.840.1135\")",
+        "default login screen; machine learning login password",
+    ] {
+        assert_eq!(Sanitizer::default().redact_str(text), text);
+    }
+}
