@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::buckets::Buckets;
+use super::buckets::{Buckets, HalfTable, half_table};
 use super::{
     CandidateBlock, Candidates, FOREIGN, PLACE, Prefilter, WORD, has_byte_class,
     may_begin_non_ascii,
@@ -213,9 +213,9 @@ fn edge_bit(edge: usize, at: usize) -> u32 {
 
 /// The bytes of words, in the manner of the filter's tables: digits, letters of either half of
 /// the alphabet, the underscore.
-static WORDS: ([u8; 16], [u8; 16]) = (
-    [5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 2, 2, 2, 2, 10],
-    [0, 0, 0, 1, 2, 12, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0],
+static WORDS: (HalfTable, HalfTable) = (
+    half_table([5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 2, 2, 2, 2, 10]),
+    half_table([0, 0, 0, 1, 2, 12, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0]),
 );
 
 /// Returns the places that the first look finds, and those at which another alphabet or a disguise
@@ -226,9 +226,9 @@ fn decide_places(filter: &Prefilter, place: [__m256i; PLACE], beside: WordContex
     let upper =
         place.map(|bytes| _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15)));
     // A shuffle gives zero for bytes outside ASCII.
-    let of = |(low, high): (&[u8; 16], &[u8; 16]), i: usize| {
-        let low = _mm256_shuffle_epi8(broadcast_table(low), place[i]);
-        _mm256_and_si256(low, _mm256_shuffle_epi8(broadcast_table(high), upper[i]))
+    let of = |(low, high): (&HalfTable, &HalfTable), i: usize| {
+        let low = _mm256_shuffle_epi8(load_table(low), place[i]);
+        _mm256_and_si256(low, _mm256_shuffle_epi8(load_table(high), upper[i]))
     };
     let none = |buckets: __m256i| {
         _mm256_movemask_epi8(_mm256_cmpeq_epi8(buckets, _mm256_setzero_si256())) as u32
@@ -237,11 +237,13 @@ fn decide_places(filter: &Prefilter, place: [__m256i; PLACE], beside: WordContex
         let of = |i: usize| of((&buckets.low[i], &buckets.high[i]), i);
         _mm256_and_si256(_mm256_and_si256(of(0), of(1)), _mm256_and_si256(of(2), of(3)))
     };
+    // Without this and the one below, the compiler copies all tables to the stack first.
+    let tables = std::hint::black_box(&filter.tables);
     let words = !none(of((&WORDS.0, &WORDS.1), 0));
     let begins = !(words << 1 & !beside.starts | beside.follows) | beside.edge;
-    let [first, second, third] = &filter.tables.anywhere;
+    let [first, second, third] = &tables.anywhere;
     let anywhere = _mm256_or_si256(_mm256_or_si256(some(first), some(second)), some(third));
-    let bits = !none(some(&filter.tables.words)) & begins | !none(anywhere);
+    let bits = std::hint::black_box(!none(some(&tables.words)) & begins | !none(anywhere));
     let near = _mm256_or_si256(_mm256_or_si256(place[0], place[1]), place[2]);
     let is_ascii = _mm256_movemask_epi8(near) == 0;
     (bits, if is_ascii { 0 } else { non_ascii_places(place[0], place[1], place[2]) })
@@ -269,10 +271,10 @@ pub(super) fn non_ascii_places(first: __m256i, second: __m256i, third: __m256i) 
     leads | beside | _mm256_movemask_epi8(_mm256_and_si256(is_e2, in_front)) as u32
 }
 
-/// Loads a table into both halves of a vector, which are shuffled separately.
+/// Loads a table.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn broadcast_table(table: &[u8; 16]) -> __m256i {
-    // SAFETY: the table has sixteen bytes.
-    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
+fn load_table(table: &HalfTable) -> __m256i {
+    // SAFETY: the table has 32 bytes.
+    unsafe { _mm256_loadu_si256(table.as_ptr().cast()) }
 }

@@ -29,12 +29,26 @@ impl BucketTables {
     }
 }
 
+/// A table by half a byte, twice: both halves of a vector are shuffled separately, and a plain load is
+/// cheaper than one that repeats the table.
+pub(super) type HalfTable = [u8; 32];
+
+pub(super) const fn half_table(table: [u8; 16]) -> HalfTable {
+    let mut both = [0; 32];
+    let mut i = 0;
+    while i < both.len() {
+        both[i] = table[i % 16];
+        i += 1;
+    }
+    both
+}
+
 /// The tables of eight buckets, for each byte of a place. If vectors can look up no more, they use
 /// the tables by lower and by upper half of the byte. Otherwise they use those by the whole byte.
 #[derive(Clone, Debug)]
 pub(super) struct Buckets {
-    pub(super) low: [[u8; 16]; PLACE],
-    pub(super) high: [[u8; 16]; PLACE],
+    pub(super) low: [HalfTable; PLACE],
+    pub(super) high: [HalfTable; PLACE],
     pub(super) exact: WholeByteTables,
 }
 
@@ -54,8 +68,8 @@ impl Buckets {
             })
         };
         Self {
-            low: std::array::from_fn(|i| table(i, |halves| halves.0)),
-            high: std::array::from_fn(|i| table(i, |halves| halves.1)),
+            low: std::array::from_fn(|i| half_table(table(i, |halves| halves.0))),
+            high: std::array::from_fn(|i| half_table(table(i, |halves| halves.1))),
             exact: WholeByteTables {
                 bytes: std::array::from_fn(|i| exact(&|sets| sets.bytes[i])),
                 heads: exact(&|sets| sets.heads),

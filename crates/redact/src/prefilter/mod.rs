@@ -46,13 +46,18 @@ impl TriggerPattern {
     /// of many bytes have groups of their own.
     fn group(&self, number: usize) -> u32 {
         let [.., c, d] = self.bytes;
-        1 << match c.len() * d.len() {
-            1000.. => 31,
-            20.. => 20 + number % 11,
-            _ => number % 20,
+        match c.len() * d.len() {
+            _ if number == TriggerSet::MAX => VENDOR_GROUP,
+            _ if number > TriggerSet::MAX => NUMBER_GROUP,
+            1000.. => 1 << 29,
+            20.. => 1 << (20 + number % 9),
+            _ => 1 << (number % 20),
         }
     }
 }
+
+const NUMBER_GROUP: u32 = 1 << 30;
+const VENDOR_GROUP: u32 = 1 << 31;
 
 /// The tables of the filter.
 #[derive(Debug)]
@@ -72,8 +77,10 @@ pub(super) struct Prefilter {
 /// Pairs of two ASCII bytes.
 const PAIRS: usize = 1 << 14;
 
-fn pair(first: u8, second: u8) -> usize {
-    usize::from(first) << 7 | usize::from(second)
+/// Returns the index of the two ASCII bytes that are the lowest of a number.
+#[inline(always)]
+fn pair(bytes: u32) -> usize {
+    (bytes & 0x7F | bytes >> 1 & 0x3F80) as usize
 }
 
 /// Some triggers, a bit for each by its number. The last two are those of [`VENDOR`] and [`NUMBER`].
@@ -90,8 +97,6 @@ impl TriggerSet {
         all[Self::WORDS - 1] = !0 >> 2;
         Self(all)
     };
-    const VENDOR: u64 = 1 << 62;
-    const NUMBER: u64 = 1 << 63;
 
     fn add(&mut self, trigger: usize) {
         self.0[trigger / 64] |= 1 << (trigger % 64);
@@ -400,12 +405,12 @@ impl Prefilter {
         let special = [(TriggerSet::MAX, &VENDOR), (TriggerSet::MAX + 1, &NUMBER)];
         let numbered = patterns.iter().enumerate().chain(special);
         for (number, pattern) in numbered {
-            let [a, b, c, d] = pattern.bytes;
+            let ([a, b, c, d], group) = (pattern.bytes, pattern.group(number));
             for (pairs, [first, second]) in groups.iter_mut().zip([[a, b], [c, d]]) {
                 for (first, second) in
                     first.iter().flat_map(|a| second.iter().map(move |b| (*a, *b)))
                 {
-                    pairs[pair(first, second)] |= pattern.group(number);
+                    pairs[pair(u32::from(first) | u32::from(second) << 8)] |= group;
                 }
             }
             for (table, bytes) in triggers.iter_mut().zip(pattern.bytes) {
@@ -448,28 +453,33 @@ impl Prefilter {
     /// Returns whether a trigger is at the place `at` of the segment from `edge` on. If only the
     /// trigger of numbers or of vendors is there, more than its four bytes are checked.
     #[inline(always)]
-    fn is_trigger(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
-        let Some(place) = bytes[at..].first_chunk() else { return false };
-        let &[a, b, c, d] = place;
-        if !(a | b | c | d).is_ascii()
-            || self.groups[0][pair(a, b)] & self.groups[1][pair(c, d)] == 0
-        {
+    fn is_trigger(&self, bytes: &[u8], at: usize, place: &[u8; PLACE], edge: usize) -> bool {
+        let both = u32::from_le_bytes(*place);
+        let groups = self.groups[0][pair(both)] & self.groups[1][pair(both >> 16)];
+        if groups == 0 {
             return false;
         }
         let begins = !(at > edge && has_byte_class(bytes[at - 1], WORD));
-        let triggers = self.triggers_at(place).and(self.places[usize::from(begins)]);
-        !triggers.and(TriggerSet::PLAIN).is_empty()
-            || triggers.0[TriggerSet::WORDS - 1] & TriggerSet::NUMBER != 0
-                && may_begin_number(bytes, at)
-            || triggers.0[TriggerSet::WORDS - 1] & TriggerSet::VENDOR != 0
-                && may_be_vendor_token(bytes, at)
+        let is_plain = || {
+            let triggers = self.triggers_at(place).and(self.places[usize::from(begins)]);
+            !triggers.and(TriggerSet::PLAIN).is_empty()
+        };
+        groups & NUMBER_GROUP != 0 && begins && may_begin_number(bytes, at)
+            || groups & VENDOR_GROUP != 0 && may_be_vendor_token(bytes, at)
+            || groups & !(NUMBER_GROUP | VENDOR_GROUP) != 0 && is_plain()
     }
 
     /// Returns whether `at` is a candidate of `bytes`. `edge` is the beginning of the segment: text
     /// before it does not count.
     #[inline(always)]
     fn is_candidate(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
-        self.is_trigger(bytes, at, edge) || may_begin_non_ascii(bytes, at)
+        match bytes[at..].first_chunk() {
+            Some(place) if u32::from_le_bytes(*place) & 0x8080_8080 == 0 => {
+                self.is_trigger(bytes, at, place, edge)
+            }
+            // No trigger has a byte outside ASCII.
+            _ => may_begin_non_ascii(bytes, at),
+        }
     }
 
     /// Returns all candidates after `edge`, either as the vectors find them or by checking each
