@@ -13,7 +13,7 @@ use super::keyed::refuse;
 use super::probe_texts::{KeyProbe, type_of_value};
 use super::sink::EncodeFailed;
 use super::{DEPTH_MAX, FALSE, NULL, TRUE};
-use crate::sanitize::{ObjectForm, ObjectProbe, Shape, Slot, TypeValue};
+use crate::sanitize::{Fate, ObjectForm, ObjectProbe, Shape, Slot, TypeValue};
 
 /// What a value is, as far as it was read.
 pub(super) enum ProbedValue {
@@ -214,8 +214,12 @@ impl Serializer for ValueProbe {
         Ok(self.members())
     }
 
+    /// A text that goes in any case is not formatted first.
     fn collect_str<T: ?Sized + Display>(self, _: &T) -> Result<ProbedValue, EncodeFailed> {
-        Ok(ProbedValue::Text)
+        match self.slot.fate() {
+            Fate::Texts | Fate::Whole => Err(EncodeFailed),
+            _ => Ok(ProbedValue::Text),
+        }
     }
 }
 

@@ -311,8 +311,7 @@ mod tests {
 
     #[test]
     fn bad_lines_are_errors_that_quote_nothing() {
-        let lone = r#"{"a":"\ud800"}"#;
-        let cases: [&[u8]; 16] = [
+        let cases: [&[u8]; 15] = [
             b"",
             b" ",
             b"hunter2",
@@ -328,7 +327,6 @@ mod tests {
             b"{\"a\":01}",
             b"{\"a\":1e}",
             b"{\"a\":\"hunter2\n\"}",
-            lone.as_bytes(),
         ];
         for case in cases {
             let mut bytes = case.to_vec();
