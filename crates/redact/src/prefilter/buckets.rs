@@ -1,6 +1,7 @@
 //! The tables with which vectors find the places at which a trigger may be.
 
-use super::{NUMBER, PLACE, TriggerPattern, byte_weight};
+use super::special::NUMBER;
+use super::{PLACE, TriggerPattern, byte_weight};
 
 /// The buckets of triggers.
 #[derive(Debug)]

@@ -23,9 +23,12 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod buckets;
+mod special;
 
 #[cfg(target_arch = "x86_64")]
 use buckets::BucketTables;
+use special::{NUMBER, VENDOR, may_be_vendor_token};
+pub(super) use special::{VENDOR_NUMBER, may_begin_number};
 
 use super::bytes::{WORD, has_byte_class, is_digit_lead_byte};
 use super::steps::count_steps;
@@ -124,66 +127,6 @@ impl TriggerSet {
             })
         })
     }
-}
-
-const DIGITS: &[u8] = b"0123456789";
-
-/// The beginning of a card or a social security number, if its first digits are ASCII.
-const NUMBER: TriggerPattern =
-    TriggerPattern { bytes: [DIGITS, DIGITS, DIGITS, b"0123456789- "], is_word: true };
-
-/// Returns whether the bytes after three digits may continue a number of a rule. Every such number
-/// has at least eleven bytes. Between its digits are only hyphens, white space and what is not
-/// ASCII. It does not begin like a date that ends with its day.
-#[inline]
-pub(super) fn may_begin_number(text: &[u8], at: usize) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let Some(text) = text.get(at..).and_then(|text| text.first_chunk::<11>()) else { return false };
-    let next = u64::from_le_bytes(std::array::from_fn(|i| text[3 + i]));
-    // The highest bit of each byte that is in the set.
-    let above = |bytes: u64, most: u8| (bytes & (EACH * 0x7F)) + EACH * u64::from(0x7F - most);
-    let is_other = above(next, b' ')
-        & above(next ^ (EACH * u64::from(b'0')), 9)
-        & above(next ^ (EACH * u64::from(b'-')), 0)
-        & !next;
-    let is_date = [text[4], text[7]] == *b"--" && !(text[10].is_ascii_digit() || text[10] == b'-');
-    is_other & (EACH * 0x80) == 0 && !is_date
-}
-
-const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
-const TOKEN_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-
-/// The separator after the name of a vendor, in a token such as `acme_…`.
-const VENDOR: TriggerPattern =
-    TriggerPattern { bytes: [LETTERS, b"_-", TOKEN_BYTES, TOKEN_BYTES], is_word: false };
-
-/// The number of the pattern [`VENDOR`].
-pub(super) const VENDOR_NUMBER: usize = TriggerSet::MAX;
-
-/// Returns whether the bytes after a separator may be part of a token. There are only letters, digits
-/// and separators, and among the first eight a digit or a capital. If these are all small letters, the
-/// next eight decide. So most names of variables are excluded.
-#[inline]
-pub(super) fn may_be_vendor_token(text: &[u8], at: usize) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let eight = |at: usize| text.get(at..)?.first_chunk().map(|body| u64::from_le_bytes(*body));
-    // The highest bit of each byte that is in the range.
-    let within = |bytes: u64, first: u8, last: u8| {
-        let each = HIGH / 0x80;
-        let bytes = bytes & !HIGH;
-        (bytes + each * u64::from(0x80 - first)) & !(bytes + each * u64::from(0x7F - last)) & HIGH
-    };
-    let telling = |bytes: u64| within(bytes, b'0', b'9') | within(bytes, b'A', b'Z');
-    let small = |bytes: u64| within(bytes, b'a', b'z');
-    let Some(mut bytes) = eight(at + 2) else { return false };
-    if telling(bytes) == 0 {
-        match eight(at + 10) {
-            Some(next) if bytes & HIGH == 0 && small(bytes) == HIGH => bytes = next,
-            _ => return false,
-        }
-    }
-    let separators = within(bytes, b'_', b'_') | within(bytes, b'-', b'-');
-    bytes & HIGH == 0 && telling(bytes) != 0 && telling(bytes) | small(bytes) | separators == HIGH
 }
 
 /// The most places that are decided together.
