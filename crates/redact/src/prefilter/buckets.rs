@@ -1,7 +1,8 @@
 //! The tables with which vectors find the places at which a trigger may be.
 
 use super::special::NUMBER;
-use super::{PLACE, TriggerPattern, byte_weight};
+use super::weights::byte_weight;
+use super::{PLACE, TriggerPattern};
 
 /// The buckets of triggers.
 #[derive(Debug)]
