@@ -34,7 +34,7 @@
 //! # Guarantees and losses
 //!
 //! - `emit` returns nothing, cannot fail and never waits, whatever the disk does.
-//! - No unredacted byte of an event leaves the caller's stack. The README lists what redaction finds
+//! - No unredacted byte of an event leaves the caller's stack. `docs/redaction.md` lists what redaction finds
 //!   and what it does not find.
 //! - Every event has exactly one end, counted in [`Accounting`]: `emitted = written + overwritten +
 //!   sampled_out + rejected + io_lost + queued`. Losses are recorded in the log as `audit.loss`

@@ -27,8 +27,8 @@ Exit codes:
   3  no data
 
 Environment:
-  AUDIT_LOG_DIR  the folder where --dir is not given [default: logs]
-  NO_COLOR       no colours where it is set";
+  AUDIT_LOG_DIR  the folder, unless --dir is given [default: logs]
+  NO_COLOR       no colours if it is set";
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {

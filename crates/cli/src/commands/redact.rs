@@ -31,8 +31,8 @@ pub(crate) struct RedactArgs {
 
 const AFTER_HELP: &str = "\
 A line that begins with {, [ or \" is JSON: strings are redacted, and whole values below
-sensitive keys. Where it does not parse it is redacted as text, the values behind quoted
-sensitive keys too, and reported by its number. Invalid UTF-8 becomes U+FFFD. Line ends stay.
+sensitive keys. If it does not parse, it is redacted as text, with the values after quoted
+sensitive keys, and reported by its number. Invalid UTF-8 becomes U+FFFD. Line ends stay.
 
 --explain counts lines from 1, and the bytes before the replaced text from 0. A rule is the name of
 a kind, as scan prints it. The name is the key, header or variable that led to it, if one did.

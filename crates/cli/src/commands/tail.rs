@@ -49,8 +49,8 @@ pub(crate) struct TailArgs {
 
 const AFTER_HELP: &str = "\
 The log's own audit.* lines are shown with --type audit; audit.loss is always shown.
-Events are in the order of the log: under load an error may stand before earlier events, and
-where several loggers write at once they are in the order of their files.
+Events are in the order of the log: under load an error may be before earlier events. If
+several loggers write at once, events are in the order of their files.
 
 Exit codes: 0 events are shown, 2 bad input, 3 no such event.
 

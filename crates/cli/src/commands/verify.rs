@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::arguments::LogDir;
 use crate::ui::{CommandExit, CommandFailure, Progress, Style, complain_on_stderr, format_count};
 
-/// Check that the log is whole: every line by the schema, every number held or told as lost.
+/// Check that the log is whole: every line by the schema, every number held or reported as lost.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct VerifyArgs {
@@ -21,7 +21,7 @@ pub(crate) struct VerifyArgs {
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 the log is whole, 1 it is not, 2 it cannot be read, 3 there is none.
-A logger that still runs is no finding; one that ended without a word is.
+A logger that still runs is not a finding. One that ended without audit.stop is.
 
 Examples:
   llm-audit verify --dir /var/log/agents
@@ -81,7 +81,7 @@ fn describe_instance(instance: &Instance) -> String {
     };
     let lost = match instance.overwritten.saturating_add(instance.io_lost) {
         0 => String::new(),
-        lost => format!(", {lost} told as lost"),
+        lost => format!(", {lost} reported as lost"),
     };
     let events = format_count(instance.events, "event");
     format!("{}  {events}, {seq}{lost}, {}", instance.id, instance_state_name(instance.state))

@@ -113,7 +113,7 @@ impl LogCheck {
             let unexplained = tally.check_numbers(removed, &mut self.report);
             tally.check_counts(removed, &mut self.report);
             if state == State::Killed {
-                let what = "killed: no audit.stop; what lay in its queue is unknown".to_owned();
+                let what = "killed: no audit.stop; what was in its queue is unknown".to_owned();
                 self.report.add_finding(None, Some(&tally.id), what);
             }
             self.report.instances.push(Instance {

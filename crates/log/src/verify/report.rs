@@ -56,7 +56,7 @@ pub enum State {
     Closed,
     /// Not yet: it holds its file.
     Open,
-    /// Without a word. What lay in its queue is unknown.
+    /// Without `audit.stop`. What was in its queue is unknown.
     Killed,
 }
 

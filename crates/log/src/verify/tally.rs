@@ -67,13 +67,13 @@ impl InstanceTally {
         }
         let last = self.held.first_and_last().map_or(0, |(_, last)| last);
         if !self.held.insert(seq) {
-            return Some(format!("seq {seq} stands in two lines"));
+            return Some(format!("seq {seq} is in two lines"));
         }
         if seq < last {
             return Some(format!("seq {seq} comes after {last}"));
         }
         let stop = self.stop.as_ref()?;
-        Some(format!("an event behind audit.stop at {}:{}", stop.file, stop.line))
+        Some(format!("an event after audit.stop at {}:{}", stop.file, stop.line))
     }
 
     pub(super) fn add_loss(&mut self, loss: Option<Loss>) -> Option<String> {
@@ -83,13 +83,15 @@ impl InstanceTally {
         self.overwritten = self.overwritten.saturating_add(overwritten);
         self.io_lost = self.io_lost.saturating_add(io_lost);
         if first == 0 || last < first {
-            return Some(format!("audit.loss of the numbers {first} to {last}, which is no range"));
+            return Some(format!(
+                "audit.loss of the numbers {first} to {last}, which is not a range"
+            ));
         }
         self.lost.push((first, last));
         let (range, told) = (last - first + 1, overwritten.saturating_add(io_lost));
         (range != told).then(|| {
             format!(
-                "audit.loss tells of {told} lost events, its range {first} to {last} has {range}"
+                "audit.loss reports {told} lost events, its range {first} to {last} has {range}"
             )
         })
     }
@@ -137,7 +139,7 @@ impl InstanceTally {
                 gap((expected, first - 1), report);
             } else if first < expected {
                 let numbers = seq_range_text(first, last.min(expected - 1));
-                let what = format!("{numbers} told as lost, and there or told twice");
+                let what = format!("{numbers} reported as lost, and present or reported twice");
                 report.add_finding(None, Some(&self.id), what);
             }
             expected = expected.max(last.saturating_add(1));

@@ -103,20 +103,20 @@ fn what_is_wrong_is_found_and_nothing_else() {
         (lossy(""), vec!["seq 2 to 4 in no line", "says 3 overwritten; the files hold 0"]),
         (
             lossy(&loss(A, 2, 4, 2, 0)),
-            vec!["tells of 2 lost events", "2 events lost", "says 3 overwritten"],
+            vec!["reports 2 lost events", "2 events lost", "says 3 overwritten"],
         ),
         (
             lossy(&loss(A, 2, 5, 4, 0)),
-            vec!["4 events lost", "seq 5 told as lost", "3 overwritten; the files hold 4"],
+            vec!["4 events lost", "seq 5 reported as lost", "3 overwritten; the files hold 4"],
         ),
         (
             lossy(&(loss(A, 2, 3, 2, 0) + &loss(A, 3, 4, 2, 0))),
-            vec!["4 events lost", "seq 3 told as lost", "3 overwritten; the files hold 4"],
+            vec!["4 events lost", "seq 3 reported as lost", "3 overwritten; the files hold 4"],
         ),
         (
             lossy(&loss(A, 4, 2, 0, 3)),
             vec![
-                "no range",
+                "not a range",
                 "3 events lost: 0 overwritten, 3 io_lost",
                 "seq 2 to 4 in no line",
                 "says 3 overwritten",
@@ -126,14 +126,14 @@ fn what_is_wrong_is_found_and_nothing_else() {
         (lossy(&own(A, "loss", "")), vec!["without first_seq", "seq 2 to 4", "overwritten"]),
         (
             whole.replace(&event(A, 3), &events(A, [3, 3])),
-            vec!["seq 3 stands in two lines", "the files hold 6"],
+            vec!["seq 3 is in two lines", "the files hold 6"],
         ),
         (
             without(2).replace(&event(A, 4), &events(A, [4, 2])),
             vec![":5: instance 00000000000000aa: seq 2 comes after 4"],
         ),
         (start(A) + &event(A, 1), vec!["killed: no audit.stop"]),
-        (whole.clone() + &event(A, 6), vec!["behind audit.stop at", "the files hold 6"]),
+        (whole.clone() + &event(A, 6), vec!["after audit.stop at", "the files hold 6"]),
         (whole.replace("\"emitted\":5", "\"emitted\":6"), vec!["does not add up: 6 emitted, 5"]),
         (
             whole.replace("\"queued\":0", "\"queued\":2"),
@@ -193,7 +193,7 @@ fn retired(by: &str, instances: &[(&str, u64, u64, u64)]) -> String {
 
 #[test]
 fn what_retention_removed_is_no_finding_and_what_it_did_not_is() {
-    // The beginning is here, the middle is gone: numbers 3 to 6, of which 2 were told as lost.
+    // The beginning is here, the middle is gone: numbers 3 to 6, of which 2 were reported as lost.
     let log = |retired: &str| {
         let stop = stop(A, 9, 7, 0).replace("\"io_lost\":0", "\"io_lost\":2");
         start(A) + &events(A, 1..=2) + &events(A, 7..=9) + retired + &stop
@@ -204,7 +204,7 @@ fn what_retention_removed_is_no_finding_and_what_it_did_not_is() {
     let report = check(&[(FILE, &log(&retired(A, &[(A, 3, 4, 0)])))]);
     assert_eq!((report.retired, report.instances[0].unexplained), (1, 2));
     assert!(report.findings[0].what.contains("seq 5 to 6 in no line"), "{:?}", report.findings);
-    // A file that was put back is there, and told as removed.
+    // A file that was put back is there, and reported as removed.
     let back = start(A) + &events(A, 1..=9) + &retired(A, &[(A, 3, 6, 0)]) + &stop(A, 9, 9, 0);
     assert_eq!(findings(&back), "");
     for odd in ["\"instances\":7", "\"instances\":[7,{\"instance\":\"x\"}]", ""] {

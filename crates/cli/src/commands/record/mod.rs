@@ -38,7 +38,7 @@ reported by its number; the rest is recorded. Without --debug, sampling keeps a 
 went well: see TRACE_SAMPLE_RATE and SUCCESS_SAMPLE_RATE.
 
 Exit codes: 0 all is recorded, 1 bad lines or losses, 2 stdin or the folder cannot be used,
-3 nothing on stdin. Ctrl-C and SIGTERM end it as ever, once the log is closed, within 5 seconds.
+3 nothing on stdin. Ctrl-C and SIGTERM end it after the log is closed, within 5 seconds.
 
 Examples:
   my-agent | llm-audit record --debug --dir logs

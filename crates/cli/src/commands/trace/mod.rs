@@ -29,7 +29,7 @@ pub(crate) struct TraceArgs {
 
 const AFTER_HELP: &str = "\
 Tokens and cost of the whole trace leave out request.* events, which may repeat their sum.
-A span whose parent is not in the log stands at the top, marked so.
+A span whose parent is not in the log is at the top, with a mark.
 
 Exit codes: 0 found, 2 bad input, or several traces begin so, 3 no such trace.
 
