@@ -1,6 +1,6 @@
 //! Hashes of passwords, by the name of their scheme.
 
-use super::{RuleText, is_alphanumeric_byte, match_if_nonempty, starts_ignoring_case};
+use super::{RuleText, count_steps, is_alphanumeric_byte, match_if_nonempty, starts_ignoring_case};
 use crate::{Kind, Match};
 
 /// The bytes with which a crypted password or its parameters may begin.
@@ -8,6 +8,8 @@ pub(super) const HASH: &[u8] =
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./$+=,-@";
 
 const HASH_BYTES_MIN: usize = 24;
+/// A hash is judged by its first bytes, so that a text full of schemes takes linear time.
+const JUDGED_BYTES_MAX: usize = 192;
 /// The length of a hash of WordPress, with its scheme.
 const PORTABLE_BYTES_MIN: usize = 34;
 
@@ -51,12 +53,12 @@ pub(super) fn crypt_hash_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let is = |name: &&&[u8]| text.starts_with(name);
     let scheme = *CRYPT_SCHEMES.iter().chain(&PORTABLE_SCHEMES).find(is)?;
     let is_ticket = scheme == b"$krb5";
-    let end = look.run_end(at, |byte| {
+    let is_part = |byte: u8| {
         is_alphanumeric_byte(byte)
             || b"./$+=,-@".contains(&byte)
             || is_ticket && matches!(byte, b':' | b'_')
-    });
-    let text = &look.text[at..end];
+    };
+    let text = judged_part(look, at, is_part);
     let signs = text.iter().filter(|&&byte| byte == b'$').count();
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
     let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
@@ -64,7 +66,16 @@ pub(super) fn crypt_hash_at(look: RuleText<'_>, at: usize) -> Option<Match> {
         true => text.len() >= PORTABLE_BYTES_MIN && is_mixed,
         false => signs >= 3 && text.len() >= HASH_BYTES_MIN,
     };
-    is_hash.then(|| match_if_nonempty(Kind::PasswordHash, at, end))?
+    is_hash.then(|| match_if_nonempty(Kind::PasswordHash, at, look.run_end(at, is_part)))?
+}
+
+/// Returns the run of bytes from a place on, as far as it is judged.
+fn judged_part(look: RuleText<'_>, at: usize, is_part: impl Fn(u8) -> bool) -> &[u8] {
+    let rest = look.rest_from(at);
+    let rest = &rest[..rest.len().min(JUDGED_BYTES_MAX)];
+    let length = rest.iter().take_while(|&&byte| is_part(byte)).count();
+    count_steps(length + 1);
+    &rest[..length]
 }
 
 /// Returns a hash whose scheme is a word that contains the place: `pbkdf2_sha256$…`, `scrypt:…`,
@@ -73,13 +84,12 @@ pub(super) fn worded_hash_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let start = look.run_start(at, 8, |byte| byte.is_ascii_alphabetic());
     let text = look.rest_from(start);
     WORD_SCHEMES.iter().find(|name| text.starts_with(name))?;
-    let end =
-        look.run_end(start, |byte| is_alphanumeric_byte(byte) || b"./$+=,-_:".contains(&byte));
-    let text = &look.text[start..end];
+    let is_part = |byte: u8| is_alphanumeric_byte(byte) || b"./$+=,-_:".contains(&byte);
+    let text = judged_part(look, start, is_part);
     let last = text.rsplit(|byte| b"$:.".contains(byte)).next().unwrap_or_default();
     let signs = text.iter().filter(|byte| b"$.".contains(byte)).count();
     let is_hash = signs >= 1 && text.len() >= 2 * HASH_BYTES_MIN && last.len() >= HASH_BYTES_MIN;
-    is_hash.then(|| match_if_nonempty(Kind::PasswordHash, start, end))?
+    is_hash.then(|| match_if_nonempty(Kind::PasswordHash, start, look.run_end(start, is_part)))?
 }
 
 /// Returns a hash of Django with a short name, in hexadecimal digits: `sha1$salt$…`, `md5$salt$…`.
