@@ -32,6 +32,24 @@ macro_rules! refuse {
     };
 }
 
+/// Defines the methods that look through a `Some` and a newtype, as often as `wrappers` allows.
+macro_rules! look_through {
+    ($ok:ty) => {
+        fn serialize_some<T: ?Sized + Serialize>(mut self, value: &T) -> Result<$ok, EncodeFailed> {
+            self.wrappers = self.wrappers.checked_sub(1).ok_or(EncodeFailed)?;
+            value.serialize(self)
+        }
+
+        fn serialize_newtype_struct<T: ?Sized + Serialize>(
+            self,
+            _name: &'static str,
+            value: &T,
+        ) -> Result<$ok, EncodeFailed> {
+            self.serialize_some(value)
+        }
+    };
+}
+
 /// Defines what serializers of keys refuse: every value with members.
 macro_rules! refuse_containers {
     ($ok:ty) => {
@@ -68,22 +86,11 @@ macro_rules! refuse_containers {
             Err(EncodeFailed)
         }
 
-        fn serialize_some<T: ?Sized + Serialize>(mut self, value: &T) -> Result<$ok, EncodeFailed> {
-            self.wrappers = self.wrappers.checked_sub(1).ok_or(EncodeFailed)?;
-            value.serialize(self)
-        }
-
-        fn serialize_newtype_struct<T: ?Sized + Serialize>(
-            self,
-            _name: &'static str,
-            value: &T,
-        ) -> Result<$ok, EncodeFailed> {
-            self.serialize_some(value)
-        }
+        look_through!($ok);
     };
 }
 
-pub(super) use {refuse, refuse_containers};
+pub(super) use {look_through, refuse, refuse_containers};
 
 /// Defines the methods for keys that are spelled as their `Display` writes them.
 macro_rules! spell {

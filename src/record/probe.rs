@@ -9,7 +9,7 @@ use serde::ser::{
 };
 use serde::{Serialize, Serializer};
 
-use super::keyed::refuse;
+use super::keyed::{look_through, refuse};
 use super::probe_texts::{KeyProbe, type_of_value};
 use super::sink::EncodeFailed;
 use super::{DEPTH_MAX, FALSE, NULL, TRUE};
@@ -144,21 +144,7 @@ impl Serializer for ValueProbe {
         Ok(ProbedValue::Text)
     }
 
-    fn serialize_some<T: ?Sized + Serialize>(
-        mut self,
-        value: &T,
-    ) -> Result<ProbedValue, EncodeFailed> {
-        self.wrappers = self.wrappers.checked_sub(1).ok_or(EncodeFailed)?;
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_struct<T: ?Sized + Serialize>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<ProbedValue, EncodeFailed> {
-        self.serialize_some(value)
-    }
+    look_through!(ProbedValue);
 
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
         self,

@@ -7,7 +7,7 @@ use serde::ser::{Impossible, SerializeSeq, SerializeTuple, SerializeTupleStruct}
 use serde::{Serialize, Serializer};
 
 use super::DEPTH_MAX;
-use super::keyed::{refuse, refuse_containers};
+use super::keyed::{look_through, refuse, refuse_containers};
 use super::probe::MembersProbe;
 use super::sink::EncodeFailed;
 use super::text::DisplayText;
@@ -128,21 +128,7 @@ impl Serializer for TypeProbe {
         Ok(TypeValue::from_text(text))
     }
 
-    fn serialize_some<T: ?Sized + Serialize>(
-        mut self,
-        value: &T,
-    ) -> Result<TypeValue, EncodeFailed> {
-        self.wrappers = self.wrappers.checked_sub(1).ok_or(EncodeFailed)?;
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_struct<T: ?Sized + Serialize>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<TypeValue, EncodeFailed> {
-        self.serialize_some(value)
-    }
+    look_through!(TypeValue);
 
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
         self,
