@@ -1,4 +1,4 @@
-//! Classes of characters for the floor rules: digits, words, white space.
+//! Classes of characters for the floor rules: digits, words, white space; digits of base64.
 //!
 //! The classes are those of Python's `re` on `str`. `\d` is the category Nd. `\w` is letters,
 //! numbers and the underscore, without combining marks and joiners. `\s` is the set of
@@ -123,6 +123,18 @@ fn unicode_class_ranges(class: &str) -> CharRanges {
 fn ranges_contain(ranges: &CharRanges, c: char) -> bool {
     let behind = ranges.partition_point(|&(_, last)| last < c);
     ranges.get(behind).is_some_and(|&(first, _)| first <= c)
+}
+
+/// Returns the six bits of a digit of base64, in either alphabet.
+pub(super) fn base64_digit(byte: u8) -> Option<u32> {
+    match byte {
+        b'A'..=b'Z' => Some(u32::from(byte - b'A')),
+        b'a'..=b'z' => Some(u32::from(byte - b'a') + 26),
+        b'0'..=b'9' => Some(u32::from(byte - b'0') + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,18 @@
-//! What a name says about sixteen digits: the id of a span or a trace, or a time in microseconds.
+//! Ids and times made of digits: the form of a UUID, and what a name says about sixteen digits.
 
 /// The number of digits of a card of the floor.
 pub(super) const CARD_DIGITS: usize = 16;
+
+/// The length of a UUID.
+pub(super) const UUID_BYTES: usize = 36;
+
+/// Returns whether this is hexadecimal digits in the groups of a UUID, of any version.
+pub(super) fn has_uuid_form(uuid: &[u8; UUID_BYTES]) -> bool {
+    uuid.iter().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    })
+}
 
 /// Returns whether these digits, alone in a string, are a time in microseconds.
 pub(super) fn is_microseconds(digits: &[u8]) -> bool {

@@ -4,6 +4,7 @@
 
 use std::net::Ipv6Addr;
 
+use super::bytes::base64_digit;
 use super::{Kind, Match};
 
 /// Adds the matches of this kind.
@@ -242,15 +243,7 @@ fn decode_base64_run(run: &str) -> Option<Vec<u8>> {
     }
     let (mut bits, mut held, mut out) = (0_u32, 0, Vec::new());
     for byte in run.trim_end_matches('=').bytes() {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(digit);
+        bits = bits << 6 | base64_digit(byte)?;
         held += 6;
         if held >= 8 {
             held -= 8;

@@ -5,6 +5,8 @@ mod reference;
 
 pub(super) use reference::{is_code_path, is_reference, is_secret_identifier};
 
+use super::bytes::base64_digit;
+use super::digits::has_uuid_form;
 use super::names::SecretForm;
 
 const PASSWORD_BYTES_MIN: usize = 6;
@@ -57,7 +59,7 @@ pub(super) fn is_irregular_value(text: &[u8]) -> bool {
     let judged = &text[..text.len().min(JUDGED_BYTES_MAX)];
     judged.len() >= IRREGULAR_BYTES_MIN
         && !judged.iter().any(|byte| byte.is_ascii_whitespace() || b"\"'<>(){}".contains(byte))
-        && !is_uuid(judged)
+        && !judged.try_into().is_ok_and(has_uuid_form)
         && !starts_with_date(judged)
         && has_no_words(judged)
 }
@@ -96,14 +98,6 @@ fn count_rare_pairs(text: &[u8]) -> usize {
 fn is_wordlike(text: &[u8]) -> bool {
     let odd = count_odd_places(text);
     odd <= 1 + text.len() / 8 && (odd + count_rare_pairs(text)) * 4 < text.len() + 8
-}
-
-fn is_uuid(text: &[u8]) -> bool {
-    let is_part = |(at, byte): (usize, &u8)| match at {
-        8 | 13 | 18 | 23 => *byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    };
-    text.len() == 36 && text.iter().enumerate().all(is_part)
 }
 
 /// Returns whether a value begins with a date: `2026-01-31T…`.
@@ -172,19 +166,27 @@ pub(super) fn is_phrase(text: &[u8]) -> bool {
     }) && (PHRASE_WORDS_MIN..=2 * PHRASE_WORDS_MIN).contains(&words)
 }
 
+/// The classes of a byte: a small letter, a capital, a digit, anything else.
+pub(super) fn letter_class(byte: u8) -> u8 {
+    match byte {
+        b'a'..=b'z' => 0,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    }
+}
+
+/// Counts the places at which small letters, capitals and digits meet.
+pub(super) fn class_changes(text: &[u8]) -> usize {
+    text.windows(2).filter(|two| letter_class(two[0]) != letter_class(two[1])).count()
+}
+
 /// Returns whether letters of both cases and digits alternate so often that no person wrote the
 /// text. Names in source code have words between their digits.
 pub(super) fn is_mixed_random(text: &[u8]) -> bool {
     const LEAST: usize = 10;
-    let class = |byte: &u8| match byte {
-        b'a'..=b'z' => 1,
-        b'A'..=b'Z' => 2,
-        b'0'..=b'9' => 3,
-        _ => 0,
-    };
-    let has = |wanted: u8| text.iter().any(|byte| class(byte) == wanted);
-    let changes = text.windows(2).filter(|two| class(&two[0]) != class(&two[1])).count();
-    text.len() >= LEAST && has(1) && has(2) && has(3) && 5 * changes > 2 * text.len()
+    let has = |class: u8| text.iter().any(|&byte| letter_class(byte) == class);
+    text.len() >= LEAST && (0..3).all(has) && 5 * class_changes(text) > 2 * text.len()
 }
 
 /// Returns whether a value is a user and a password in base64, as in the header of basic
@@ -207,18 +209,6 @@ fn is_basic_credential(text: &[u8]) -> bool {
             decoded.is_ascii_graphic() || decoded == b' '
         })
         && has_colon
-}
-
-/// Returns the six bits of a digit of base64.
-fn base64_digit(byte: u8) -> Option<u32> {
-    match byte {
-        b'A'..=b'Z' => Some(u32::from(byte - b'A')),
-        b'a'..=b'z' => Some(u32::from(byte - b'a') + 26),
-        b'0'..=b'9' => Some(u32::from(byte - b'0') + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    }
 }
 
 pub(super) fn value_has_digit(text: &[u8]) -> bool {

@@ -4,7 +4,7 @@
 //! These are the exceptions of the floor. They are the same in both profiles.
 
 use super::{RuleText, is_alphanumeric_byte};
-use crate::digits::{CARD_DIGITS, is_id_name, is_microseconds, is_time_name};
+use crate::digits::{CARD_DIGITS, has_uuid_form, is_id_name, is_microseconds, is_time_name};
 
 /// Returns whether the sixteen digits from `start` to `end` are an exception of the floor.
 pub(crate) fn is_exempt_card(look: RuleText<'_>, start: usize, end: usize) -> bool {
@@ -34,15 +34,11 @@ fn is_inside_uuid(look: RuleText<'_>, start: usize, end: usize) -> bool {
 /// Returns whether a UUID is at `at`: version 1 to 8 and variant 8 to b, or all zeros, or all `f`. It
 /// is not part of a longer word.
 fn is_uuid_at(look: RuleText<'_>, at: usize) -> bool {
-    let Some(uuid) = look.rest_from(at).first_chunk::<36>() else { return false };
-    let has_form = uuid.iter().enumerate().all(|(i, byte)| match i {
-        8 | 13 | 18 | 23 => *byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    });
+    let Some(uuid) = look.rest_from(at).first_chunk() else { return false };
     let is_all = |digit: u8| uuid.iter().all(|&b| b == b'-' || b.eq_ignore_ascii_case(&digit));
     let is_issued =
         (b'1'..=b'8').contains(&uuid[14]) && b"89ab".contains(&uuid[19].to_ascii_lowercase());
-    has_form
+    has_uuid_form(uuid)
         && (is_issued || is_all(b'0') || is_all(b'f'))
         && !look.byte_before(at).is_some_and(is_alphanumeric_byte)
         && !look.byte_at(at + 36).is_some_and(is_alphanumeric_byte)

@@ -1,19 +1,6 @@
 //! Tells random strings from words, names of source code and numbers.
 
-/// The classes of a byte: a small letter, a capital, a digit, anything else.
-fn letter_class(byte: u8) -> u8 {
-    match byte {
-        b'a'..=b'z' => 0,
-        b'A'..=b'Z' => 1,
-        b'0'..=b'9' => 2,
-        _ => 3,
-    }
-}
-
-/// Counts the places at which small letters, capitals and digits meet.
-fn class_changes(text: &[u8]) -> usize {
-    text.windows(2).filter(|two| letter_class(two[0]) != letter_class(two[1])).count()
-}
+use crate::looks::{class_changes, letter_class};
 
 /// Returns whether a text between separators looks random. It has a part in which letters and digits
 /// are mixed, or in which small letters and capitals change too often for a name.

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::Kind;
 use crate::Match;
+use crate::digits::has_uuid_form;
 use crate::prefilter::{PLACE, trigger_weight};
 use table::TOKENS;
 
@@ -168,12 +169,7 @@ impl ServiceToken {
 
 /// Returns whether a text begins with the groups of hexadecimal digits of a UUID, of any version.
 fn begins_with_uuid(text: &[u8]) -> bool {
-    text.first_chunk::<36>().is_some_and(|uuid| {
-        uuid.iter().enumerate().all(|(i, byte)| match i {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-    })
+    text.first_chunk().is_some_and(has_uuid_form)
 }
 
 /// The shortest run that a dot may join to those before it.
