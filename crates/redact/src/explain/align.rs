@@ -60,7 +60,7 @@ fn replaced_length(given: &str, between: &str, is_last: bool) -> usize {
     }
 }
 
-/// Returns the first placeholder of a text, and where it begins. The quotes around a whole value
+/// Returns the first placeholder of a text, and its beginning. The quotes around a whole value
 /// belong to it, because they may not be those of the value.
 fn next_placeholder(text: &str) -> Option<(usize, PlaceholderText)> {
     let mut from = 0;

@@ -203,7 +203,7 @@ fn is_email_at(text: &[u8], at: usize) -> bool {
     at > 0 && is_local(&text[at - 1]) && (1..domain.len()).any(ends)
 }
 
-/// Returns the value of a parameter that signs a URL, is a key for it, or stands for a login. The
+/// Returns the value of a parameter that signs a URL, is a key for it, or is a login. The
 /// place is that of the sign before its name.
 pub(super) fn url_parameter_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     url_parameter_value(look, at + 1)

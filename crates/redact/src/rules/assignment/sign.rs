@@ -40,7 +40,7 @@ enum Demand {
     Quotes,
     /// The same. The value is one of several that are judged more strictly.
     Alternative,
-    /// It is no sign of assignment.
+    /// It is not a sign of assignment.
     Never,
 }
 

@@ -233,7 +233,7 @@ impl BareValue<'_> {
         if before == Some(b';') || self.is_adjacent && self.next == Some(b';') {
             return self.text.len() >= LEAST;
         }
-        // Even a short password is no word, and a form has nothing else.
+        // Even a short password is not a word, and a form has nothing else.
         let is_variable = !name.text.iter().any(u8::is_ascii_lowercase)
             && self.text.iter().any(u8::is_ascii_alphabetic);
         let is_short = is_close && (name.is_parameter || is_variable);

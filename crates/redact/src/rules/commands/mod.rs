@@ -1,4 +1,4 @@
-//! Secrets on command lines behind short options and `--user`.
+//! Secrets on command lines after short options and `--user`.
 
 use super::headers::cookie_argument;
 use super::{RuleText, match_if_nonempty};
