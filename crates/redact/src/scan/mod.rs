@@ -50,19 +50,12 @@ pub struct Matches<'t> {
     local: (usize, Option<usize>),
     /// The places at which no token begins.
     no_jwt: Range<usize>,
-    /// `None` until a disguise is met.
-    disguised: Option<Box<DisguisedMatches>>,
+    /// The matches of the undisguised text only. The first is last. `None` until a disguise is met.
+    disguised: Option<Vec<Match>>,
+    /// No match begins before this place, except near the edge.
+    quiet: usize,
     /// All matches, if the search was for more than the rules. The first is last.
     known: Vec<Match>,
-}
-
-/// Matches of the undisguised text only. The first is last.
-#[derive(Debug)]
-struct DisguisedMatches {
-    /// Those of the whole text.
-    whole: Vec<Match>,
-    /// Those of a segment between matches. They come before any others.
-    segment: Vec<Match>,
 }
 
 /// A match begins at most this many bytes before its trigger, except an e-mail.
@@ -101,6 +94,7 @@ impl<'t> Matches<'t> {
             local: (0, None),
             no_jwt: 0..0,
             disguised: None,
+            quiet: 0,
             known: Vec::new(),
         }
     }
@@ -151,6 +145,10 @@ impl<'t> Matches<'t> {
     /// Returns the leftmost match of the segment.
     fn find_in_segment(&mut self) -> Option<Match> {
         while let Some(at) = self.next_candidate() {
+            if at < self.quiet && at > self.edge + BACK_BYTES {
+                self.leave_payload(self.quiet);
+                continue;
+            }
             if self.pending.is_some_and(|pending| at > pending.start + TRIGGER_OFFSET_MAX) {
                 break;
             }
@@ -159,7 +157,9 @@ impl<'t> Matches<'t> {
                     Some(self.pending.map_or(found, |pending| earlier_match(pending, found)));
             }
         }
-        self.pending.take()
+        let first = self.pending.take();
+        self.quiet = self.quiet.max(first.map_or(self.text.len(), |first| first.start));
+        first
     }
 
     /// Returns the next place at which a match or its trigger may begin.
@@ -243,8 +243,7 @@ impl<'t> Matches<'t> {
     fn non_ascii_card_at(&mut self, at: usize) -> Option<Match> {
         let c = self.text.get(at..)?.chars().next()?;
         if self.disguised.is_none() && confusables::is_disguise_char(c) {
-            let whole = self.undisguised_matches(0..self.text.len());
-            self.disguised = Some(Box::new(DisguisedMatches { whole, segment: Vec::new() }));
+            self.disguised = Some(self.undisguised_matches(0..self.text.len()));
         }
         if !is_digit_char(c) {
             return None;
@@ -272,23 +271,19 @@ impl<'t> Matches<'t> {
     }
 
     /// Returns the first undisguised match in the segment up to `end`, which is the beginning of a
-    /// match or the end of the text. The others are kept for later.
+    /// match or the end of the text. The edges of the segment may have revealed it.
     #[cold]
     fn undisguised_before(&mut self, end: usize) -> Option<Match> {
-        let mut segment = self.undisguised_matches(self.edge..end);
-        let first = segment.pop();
-        if let Some(disguised) = &mut self.disguised {
-            disguised.segment = segment;
-        }
+        let found = self.undisguised_matches(self.edge..end);
+        let first = found.last().copied();
+        self.disguised.as_mut()?.extend(found);
         first
     }
 
-    /// Returns the first undisguised match that ends after the edge, cut off at the edge.
+    /// Returns the next undisguised match that ends after the edge, cut off at the edge.
     fn next_undisguised(&mut self) -> Option<Match> {
-        let found = &mut self.disguised.as_mut()?.whole;
-        while found.last().is_some_and(|found| found.end <= self.edge) {
-            found.pop();
-        }
+        let found = self.disguised.as_mut()?;
+        while found.pop_if(|found| found.end <= self.edge).is_some() {}
         found.last().map(|found| Match { start: found.start.max(self.edge), ..*found })
     }
 
@@ -360,41 +355,34 @@ impl Iterator for Matches<'_> {
 
 impl Matches<'_> {
     fn next_by_rules(&mut self) -> Option<Match> {
-        if let Some(found) = self.disguised.as_mut().and_then(|all| all.segment.pop()) {
-            self.continue_after(found);
-            return Some(found);
+        let plain = self.find_in_segment();
+        let mut first = earlier_match_if_any(plain, self.next_undisguised());
+        if first.is_none() && self.disguised.is_some() && self.edge > 0 {
+            first = self.undisguised_before(self.text.len());
         }
-        let found = self.find_in_segment();
-        let Some(found) = earlier_match_if_any(found, self.next_undisguised()) else {
-            let is_cut = self.disguised.is_some() && self.edge > 0;
-            let found =
-                if is_cut { self.undisguised_before(self.text.len())? } else { return None };
-            self.continue_after(found);
-            return Some(found);
-        };
+        let found = first?;
         let mut leftmost = found;
         if found.kind != Kind::Email
             && let Some(email) = self.floor_email_around(found.start)
         {
             leftmost = earlier_match(found, email);
         }
-        while let Some(before) = self.match_before(leftmost.start) {
-            self.cut.push(leftmost);
-            leftmost = before;
-        }
-        if self.disguised.is_some()
-            && let Some(before) = self.undisguised_before(leftmost.start)
-        {
+        loop {
+            while let Some(before) = self.match_before(leftmost.start) {
+                self.cut.push(leftmost);
+                leftmost = before;
+            }
+            if self.disguised.is_none() {
+                break;
+            }
+            let Some(before) = self.undisguised_before(leftmost.start) else { break };
             leftmost = before;
         }
         self.continue_after(leftmost);
         while self.cut.pop_if(|next| next.start < leftmost.end).is_some() {}
-        self.pending = match self.cut.pop() {
-            None if found.end > self.edge => {
-                Some(Match { start: found.start.max(self.edge), ..found })
-            }
-            next => next,
-        };
+        let rest = plain.filter(|plain| plain.end > self.edge);
+        let rest = rest.map(|rest| Match { start: rest.start.max(self.edge), ..rest });
+        self.pending = self.cut.pop().or(rest);
         if leftmost.kind == Kind::AwsKey {
             let secret = rules::aws_secret_after_key(self.rule_text(self.text), self.edge);
             self.pending = earlier_match_if_any(self.pending, secret);
