@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 /// Prints the help or the version if it was asked for; anything else is a mistake.
 fn print_help_or_fail(error: &clap::Error) -> Result<ExitCode, CommandFailure> {
     if !error.use_stderr() {
-        return error.print().map(|()| ExitCode::SUCCESS).map_err(CommandFailure::writing);
+        return CommandFailure::from_report(error.print()).map(|()| ExitCode::SUCCESS);
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);

@@ -37,7 +37,7 @@ pub(crate) fn run_check(args: &CheckArgs) -> Result<CommandExit, CommandFailure>
         true => writeln!(out, "{}", check_json(&environment)),
         false => print_check(&environment, Style::of_stdout(), &mut out),
     };
-    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
+    CommandFailure::from_report(written.and_then(|()| out.flush()))?;
     let mut refused = environment.refused.into_iter();
     // The last one becomes the failure, which prints it.
     if let Some(last) = refused.next_back() {

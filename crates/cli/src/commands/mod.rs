@@ -36,7 +36,7 @@ impl Command {
             #[cfg(feature = "demo")]
             Self::Demo(args) => return Ok(demo::run_demo(args)),
             Self::Record(args) => record::run_record(args),
-            Self::Redact(args) => redact::run_redact(args),
+            Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),
             Self::Scan(args) => scan::run_scan(args),
             Self::Tail(args) => ignore_closed_output(tail::run_tail(args)),
             Self::Trace(args) => ignore_closed_output(trace::run_trace(args)),
@@ -46,8 +46,8 @@ impl Command {
     }
 }
 
-/// Ignores a closed output of a subcommand that only shows something: a reader such as `head` has
-/// seen enough.
+/// Ignores a closed output of a subcommand whose output is all that it does: a reader such as `head`
+/// has seen enough.
 fn ignore_closed_output(
     outcome: Result<CommandExit, CommandFailure>,
 ) -> Result<CommandExit, CommandFailure> {

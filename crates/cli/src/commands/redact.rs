@@ -39,7 +39,7 @@ a kind, as scan prints it. The name is the key, header or variable that led to i
 
 AUDIT_REDACT_ENV names variables, with commas between them, whose values become [REDACTED_known].
 
-Exit codes: 0 whether or not anything was redacted, 2 when stdin or stdout fails, or an option or a
+Exit codes: 0 whether or not anything was redacted, 2 if stdin or stdout fails, or an option or a
 named variable is not accepted.
 
 Examples:

@@ -89,7 +89,7 @@ pub(crate) fn run_scan(args: &ScanArgs) -> Result<CommandExit, CommandFailure> {
         }
         false => scan.print(files.len(), Style::of_stdout(), &mut out),
     };
-    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
+    CommandFailure::from_report(written.and_then(|()| out.flush()))?;
     if unreadable > 0 {
         return Err(CommandFailure::new(format!("{} left out", format_count(unreadable, "path"))));
     }

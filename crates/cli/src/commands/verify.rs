@@ -39,7 +39,7 @@ pub(crate) fn run_verify(args: &VerifyArgs) -> Result<CommandExit, CommandFailur
         true => writeln!(out, "{}", verify_json(&report)),
         false => print_verify(&report, Style::of_stdout(), &mut out),
     };
-    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
+    CommandFailure::from_report(written.and_then(|()| out.flush()))?;
     if report.lines == 0 && report.is_clean() {
         complain_on_stderr("no data: the files are empty");
         return Ok(CommandExit::NoData);

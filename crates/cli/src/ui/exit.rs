@@ -42,6 +42,15 @@ impl CommandFailure {
         Self { what: format!("cannot write the output: {error}"), is_closed_pipe }
     }
 
+    /// Returns what came of the output of a report. If its reader has seen enough and closed it,
+    /// the report keeps its exit code.
+    pub(crate) fn from_report(written: io::Result<()>) -> Result<(), Self> {
+        match written.map_err(Self::writing) {
+            Err(failure) if !failure.is_closed_pipe => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn stdin(error: io::Error) -> Self {
         Self::new(format!("cannot read stdin: {error}"))
     }
