@@ -9,6 +9,7 @@ use serde::ser::{
 };
 
 use super::keyed::KeyText;
+use super::private_forms::PrivateForm;
 use super::serializer::{Encoder, Payload};
 use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
@@ -37,6 +38,8 @@ enum NextPart {
     Value,
     /// A value that is left out because its key was.
     LeftOut,
+    /// The only field of this form.
+    Private(PrivateForm),
 }
 
 impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
@@ -64,6 +67,14 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         let is_open = encoder.begin_container(tag)?;
         let (levels, skipped, numbers) = (is_open.into(), !is_open, KeyNumbers::default());
         Ok(Self { levels, skipped, next: NextPart::Key, numbers, frame, unnamed: 0, encoder })
+    }
+
+    /// Begins a struct that stands for something else, which is written in its place.
+    #[cold]
+    pub(super) fn open_private(encoder: &'e mut Encoder<'c, 'r>, form: PrivateForm) -> Self {
+        let (next, numbers, frame) =
+            (NextPart::Private(form), KeyNumbers::default(), encoder.slot.object());
+        Self { levels: 0, skipped: false, next, numbers, frame, unnamed: 0, encoder }
     }
 
     /// Begins `{"variant": …` with a container of `tag` and `len` members as the value.
@@ -118,6 +129,10 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         if self.skipped {
             return Ok(());
         }
+        if let NextPart::Private(form) = self.next {
+            self.next = NextPart::Key;
+            return form.write(value, self.encoder);
+        }
         self.key(key)?;
         self.value(value)
     }
@@ -137,7 +152,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
 
     fn value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
         match replace(&mut self.next, NextPart::Key) {
-            NextPart::Key => Err(self.fail_misused()),
+            NextPart::Key | NextPart::Private(_) => Err(self.fail_misused()),
             NextPart::LeftOut => Ok(()),
             NextPart::Value => self.write_in_slot(value),
         }

@@ -31,6 +31,7 @@ pub(crate) mod event;
 mod keyed;
 #[cfg(feature = "macros")]
 pub(crate) mod members;
+mod private_forms;
 mod probe;
 mod probe_texts;
 mod serializer;

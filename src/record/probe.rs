@@ -10,7 +10,8 @@ use serde::ser::{
 use serde::{Serialize, Serializer};
 
 use super::keyed::{look_through, refuse};
-use super::probe_texts::{KeyProbe, type_of_value};
+use super::private_forms::{PrivateForm, with_text};
+use super::probe_texts::type_of_value;
 use super::sink::EncodeFailed;
 use super::{DEPTH_MAX, FALSE, NULL, TRUE};
 use crate::sanitize::{Fate, ObjectForm, ObjectProbe, Shape, Slot, TypeValue};
@@ -52,7 +53,7 @@ impl Serializer for ValueProbe {
     type SerializeTupleStruct = ListProbe;
     type SerializeTupleVariant = VariantProbe;
     type SerializeMap = MembersProbe;
-    type SerializeStruct = MembersProbe;
+    type SerializeStruct = StructProbe;
     type SerializeStructVariant = VariantProbe;
 
     refuse! {
@@ -196,8 +197,11 @@ impl Serializer for ValueProbe {
         Ok(self.members())
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MembersProbe, EncodeFailed> {
-        Ok(self.members())
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<StructProbe, EncodeFailed> {
+        Ok(match PrivateForm::of_struct(name) {
+            Some(form) => StructProbe::Private(form, self.slot, None),
+            None => StructProbe::Plain(self.members()),
+        })
     }
 
     /// A text that goes in any case is not formatted first.
@@ -248,11 +252,11 @@ pub(super) struct MembersProbe {
     /// Whether the object stays whatever its members are.
     stays: bool,
     /// Whether the value after the last key says something.
-    pub(super) key_needs_type: bool,
+    key_needs_type: bool,
 }
 
 impl MembersProbe {
-    pub(super) fn read_key(&mut self, key: &str, value: TypeValue) -> Result<(), EncodeFailed> {
+    fn read_key(&mut self, key: &str, value: TypeValue) -> Result<(), EncodeFailed> {
         if self.object.read(key, value) || self.stays { Ok(()) } else { Err(EncodeFailed) }
     }
 
@@ -277,7 +281,14 @@ impl SerializeMap for MembersProbe {
 
     fn serialize_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), EncodeFailed> {
         self.key_needs_type = false;
-        key.serialize(KeyProbe::new(self))
+        // A key that is not a text fails: no form has such a key.
+        with_text(key, |key| {
+            self.key_needs_type = ObjectProbe::needs_type(key);
+            match self.key_needs_type {
+                true => Ok(()),
+                false => self.read_key(key, TypeValue::Other),
+            }
+        })
     }
 
     fn serialize_value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
@@ -289,7 +300,13 @@ impl SerializeMap for MembersProbe {
     }
 }
 
-impl SerializeStruct for MembersProbe {
+/// Reads a struct, or what a private form stands for.
+pub(super) enum StructProbe {
+    Plain(MembersProbe),
+    Private(PrivateForm, Slot, Option<ProbedValue>),
+}
+
+impl SerializeStruct for StructProbe {
     type Ok = ProbedValue;
     type Error = EncodeFailed;
 
@@ -298,11 +315,20 @@ impl SerializeStruct for MembersProbe {
         key: &'static str,
         value: &T,
     ) -> Result<(), EncodeFailed> {
-        self.read_member(key, value)
+        match self {
+            Self::Plain(members) => members.read_member(key, value),
+            Self::Private(form, slot, found) => {
+                *found = Some(form.probe(value, ValueProbe::new(*slot))?);
+                Ok(())
+            }
+        }
     }
 
     fn end(self) -> Result<ProbedValue, EncodeFailed> {
-        self.end_probe()
+        match self {
+            Self::Plain(members) => members.end_probe(),
+            Self::Private(_, _, found) => found.ok_or(EncodeFailed),
+        }
     }
 }
 

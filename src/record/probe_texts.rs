@@ -1,5 +1,4 @@
-//! The serializers that read texts of an object under a sensitive key: the keys of its entries, and
-//! the value under `type`.
+//! The serializer that reads the value under `type` in an object under a sensitive key.
 
 use std::fmt::Display;
 
@@ -7,11 +6,10 @@ use serde::ser::{Impossible, SerializeSeq, SerializeTuple, SerializeTupleStruct}
 use serde::{Serialize, Serializer};
 
 use super::DEPTH_MAX;
-use super::keyed::{look_through, refuse, refuse_containers};
-use super::probe::MembersProbe;
+use super::keyed::{look_through, refuse};
 use super::sink::EncodeFailed;
 use super::text::DisplayText;
-use crate::sanitize::{ObjectProbe, TypeValue};
+use crate::sanitize::TypeValue;
 
 /// Defines methods for values that have no text of their own. They always fail.
 macro_rules! refuse_other_than_texts {
@@ -54,30 +52,7 @@ macro_rules! refuse_other_than_texts {
     };
 }
 
-/// Reads the key of a map's entry. It fails for a key that is not a text: no form has such a key.
-pub(super) struct KeyProbe<'m> {
-    members: &'m mut MembersProbe,
-    wrappers: usize,
-}
-
-impl<'m> KeyProbe<'m> {
-    pub(super) fn new(members: &'m mut MembersProbe) -> Self {
-        Self { members, wrappers: DEPTH_MAX }
-    }
-}
-
-impl Serializer for KeyProbe<'_> {
-    refuse_containers!(());
-    refuse_other_than_texts!(());
-
-    fn serialize_str(self, key: &str) -> Result<(), EncodeFailed> {
-        self.members.key_needs_type = ObjectProbe::needs_type(key);
-        match self.members.key_needs_type {
-            true => Ok(()),
-            false => self.members.read_key(key, TypeValue::Other),
-        }
-    }
-}
+pub(super) use refuse_other_than_texts;
 
 /// Returns what the value under `type` says.
 pub(super) fn type_of_value<T: ?Sized + Serialize>(value: &T) -> TypeValue {

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::compound::Compound;
 use super::encode::EncodeOutcome;
+use super::private_forms::PrivateForm;
 use super::probe::{ProbedValue, ValueProbe};
 use super::sink::{EncodeFailed, EncodeStop, Sink, StringGatherer};
 use super::text::DisplayText;
@@ -427,10 +428,13 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
 
     fn serialize_struct(
         self,
-        _name: &'static str,
+        name: &'static str,
         _len: usize,
     ) -> Result<Self::SerializeStruct, EncodeFailed> {
-        Compound::open_object(self)
+        match PrivateForm::of_struct(name) {
+            Some(form) => Ok(Compound::open_private(self, form)),
+            None => Compound::open_object(self),
+        }
     }
 
     fn serialize_struct_variant(
