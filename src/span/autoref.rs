@@ -28,7 +28,7 @@ pub struct Pick<'a, T>(pub &'a T);
 )]
 pub trait Recordable {}
 
-/// First choice: the value that `Serialize` gives.
+/// First choice: the value that `Serialize` gives, except of a lock.
 pub trait SerializeValue<'a> {
     fn audit_span_value(&self) -> Value<'a>;
     fn audit_span_named_value(&self) -> Value<'a> {
@@ -38,8 +38,17 @@ pub trait SerializeValue<'a> {
 
 impl<'a, T: Serialize> SerializeValue<'a> for &&Pick<'a, T> {
     fn audit_span_value(&self) -> Value<'a> {
-        Value::payload(self.0)
+        match names_lock(type_name::<T>()) {
+            true => Value::text(type_name::<T>()),
+            false => Value::payload(self.0),
+        }
     }
+}
+
+/// Returns whether a type is a lock, or a pointer, a container or a generic type around one. The
+/// `Serialize` impl of a lock waits for it: the call would block, or change what `try_lock` returns.
+fn names_lock(type_name: &str) -> bool {
+    ["Mutex<", "RwLock<"].iter().any(|lock| type_name.contains(lock))
 }
 
 /// Second choice: the text of `Debug`.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::panic::resume_unwind;
+use std::sync::{Mutex, RwLock};
 
 use llm_audit::audit_span;
 use llm_audit::testing::{Capture, capture, capture_with};
@@ -339,4 +340,27 @@ fn an_argument_that_names_a_secret_hides_the_one_after_it() {
             json!({"name": "Accept", "value": "text/plain"}),
         ]
     );
+}
+
+#[audit_span(agent = "a", capture_args, capture_result)]
+fn peek(session: &Mutex<Query>, _plans: &RwLock<Vec<u8>>) -> Result<Option<u32>, &'static str> {
+    session.try_lock().map(|held| Some(held.limit)).map_err(|_| "busy")
+}
+
+/// A lock that this thread holds: whoever waits for it waits for ever.
+#[test]
+fn a_lock_is_never_taken() {
+    let seen = capturing();
+    let (session, plans) = (Mutex::new(query()), RwLock::new(vec![1]));
+    let held = (session.lock(), plans.write());
+    assert_eq!(peek(&session, &plans), Err("busy"));
+    drop(held);
+    assert_eq!(peek(&session, &plans), Ok(Some(3)));
+    let events = events(&seen);
+    for read in [&events[0]["data"]["arguments"], &events[1]["error"]["input_snapshot"]] {
+        let session = read["session"].as_str().expect("a type's name");
+        assert!(session.contains("Mutex<") && session.contains("Query"), "{session}");
+        assert!(read["_plans"].as_str().is_some_and(|plans| plans.contains("RwLock<")), "{read}");
+    }
+    assert_eq!(events[3]["data"]["result"], 3);
 }

@@ -243,3 +243,17 @@ fn the_library_may_have_another_name() {
     path();
     assert_eq!(events(&seen).len(), 3);
 }
+
+/// On one line, as `rustfmt` leaves it with some settings: the compiler warns of no braces.
+#[rustfmt::skip]
+#[test]
+fn a_short_body_causes_no_warning() {
+    #[audit_span(agent = "a")]
+    fn five() -> u32 { 5 }
+    #[audit_span(agent = "a")]
+    async fn six(x: u32) -> u32 { x + 1 }
+    let seen = capture();
+    assert_eq!(five(), 5);
+    drop(six(5));
+    assert_eq!(events(&seen).len(), 2);
+}

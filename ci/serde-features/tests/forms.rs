@@ -1,6 +1,8 @@
 //! With `arbitrary_precision` and `raw_value` numbers and raw JSON reach the log as what they are,
 //! and redaction sees them.
 
+use std::sync::{Arc, Mutex};
+
 use llm_audit::testing::{Capture, capture, capture_with};
 use llm_audit::{AuditEvent, EventType, LlmCall, audit_span, record_llm_call};
 use serde::Serialize;
@@ -97,4 +99,25 @@ fn a_snapshot_has_the_numbers_of_its_arguments() {
         error["input_snapshot"].to_string(),
         r#"{"query":{"k":1.5,"password":"[REDACTED]"},"limit":0.1}"#
     );
+}
+
+#[derive(Serialize)]
+struct Session {
+    turns: u32,
+}
+
+#[audit_span(agent = "a")]
+fn peek(session: Arc<Mutex<Session>>) -> Option<u32> {
+    session.try_lock().ok().map(|held| held.turns)
+}
+
+/// With `serde/rc` an `Arc` of a lock is `Serialize`.
+#[test]
+fn a_shared_lock_is_not_taken() {
+    let _captured = capture();
+    let session = Arc::new(Mutex::new(Session { turns: 3 }));
+    let held = session.lock();
+    assert_eq!(peek(Arc::clone(&session)), None);
+    drop(held);
+    assert_eq!(peek(session), Some(3));
 }

@@ -92,9 +92,9 @@ impl AuditedFunction<'_> {
     fn expand_sync(&self, body: &Block) -> TokenStream {
         let (library, begin, owned) =
             (&self.library, self.expand_begin(), self.expand_owned_arguments());
-        let returned = closure_return_type(&self.function.output);
+        let (returned, body) = (closure_return_type(&self.function.output), &body.stmts);
         let call = quote_spanned! {Span::mixed_site()=>
-            #library::__span::call(&span, move || -> #returned { #owned #body })
+            #library::__span::call(&span, move || -> #returned { #owned #(#body)* })
         };
         let end = self.expand_end(&call, &returned);
         quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }
@@ -134,7 +134,8 @@ impl AuditedFunction<'_> {
         body: &Block,
         returned: &Type,
     ) -> TokenStream {
-        let (library, begin) = (&self.library, self.expand_begin());
+        // The statements: around the block of a short function, braces would be reported as unused.
+        let (library, begin, body) = (&self.library, self.expand_begin(), &body.stmts);
         let known = match returned {
             Type::Never(_) => None,
             _ => Some(quote_spanned! {Span::mixed_site()=>
@@ -142,7 +143,7 @@ impl AuditedFunction<'_> {
             }),
         };
         let run = quote_spanned! {Span::mixed_site()=>
-            #library::__span::run(&mut span, async #capture { #owned #known #body }).await
+            #library::__span::run(&mut span, async #capture { #owned #known #(#body)* }).await
         };
         let end = self.expand_end(&run, returned);
         quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }

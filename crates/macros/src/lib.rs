@@ -113,6 +113,10 @@ mod options;
 /// If an argument's own name is sensitive, the whole argument is redacted. All of it is redacted like
 /// any other event. If a type is generic, the bounds of the function decide.
 ///
+/// A `Mutex` or `RwLock`, also behind pointers and in containers, is never locked: of one that is
+/// `Serialize`, the name of the type is recorded; `Debug` only tries the lock. A type of your own may
+/// lock in its `Serialize`, for example for a field: name such an argument in `skip`.
+///
 /// If a value panics or fails while it is read, it becomes `[UNSERIALIZABLE]`, and the caller does not
 /// notice. If a snapshot is too long for an event, it is cut.
 ///
