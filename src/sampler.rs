@@ -116,6 +116,11 @@ impl SamplingPolicy {
         format!("TRACE_SAMPLE_RATE={trace_rate}, SUCCESS_SAMPLE_RATE={success_rate}{errors}")
     }
 
+    /// Returns the share of new traces that are kept whole.
+    pub(crate) fn new_trace_rate(&self) -> f64 {
+        if self.debug { 1.0 } else { self.trace_rate }
+    }
+
     fn keeps_context(&self, context: &TraceContext) -> bool {
         context.sampled().unwrap_or_else(|| keeps_trace(context.trace_id(), self.trace_rate))
     }

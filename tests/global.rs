@@ -103,7 +103,7 @@ fn from_before_init_to_after_its_end() {
         assert_eq!(captured(&seen), [8]);
         drop(seen);
         emit(10);
-        assert!(TraceContext::new_trace().to_traceparent().ends_with("-01"), "it keeps everything");
+        assert!(TraceContext::new_trace().to_traceparent().ends_with("-03"), "it keeps everything");
         audit.flush(DEADLINE).unwrap();
         assert_eq!(audit.accounting().written, 4);
 
@@ -133,7 +133,7 @@ fn init_takes_the_environment() {
         let guard = llm_audit::init().unwrap();
         emit(1);
         assert!(guard.logger().path().unwrap().starts_with("here/logs"));
-        assert!(TraceContext::new_trace().to_traceparent().ends_with("-00"));
+        assert!(TraceContext::new_trace().to_traceparent().ends_with("-02"));
     }
     let variables = [
         ("AUDIT_LOG_DIR", "here/logs"),

@@ -44,6 +44,8 @@ pub struct TraceContext {
     parent_span_id: Option<u64>,
     /// The flag of the caller's `traceparent`; `None` if the trace began here.
     sampled: Option<bool>,
+    /// Whether the 56 rightmost bits of the trace's id are known to be random.
+    is_random: bool,
     tracestate: Option<Arc<str>>,
 }
 
@@ -55,6 +57,7 @@ impl TraceContext {
             span_id: random_span_id(),
             parent_span_id: None,
             sampled: None,
+            is_random: true,
             tracestate: None,
         }
     }
@@ -65,11 +68,17 @@ impl TraceContext {
     /// allow it. If the parent's id is zero, the context has no parent.
     pub fn from_ids(trace_id: u128, span_id: u64, parent_span_id: Option<u64>) -> Option<Self> {
         let parent_span_id = parent_span_id.filter(|id| *id != 0);
-        let context = Self { trace_id, span_id, parent_span_id, sampled: None, tracestate: None };
-        (trace_id != 0 && span_id != 0).then_some(context)
+        (trace_id != 0 && span_id != 0).then_some(Self {
+            trace_id,
+            span_id,
+            parent_span_id,
+            sampled: None,
+            is_random: false,
+            tracestate: None,
+        })
     }
 
-    /// Returns a new span below this one: same trace, flag and `tracestate`, a random span id.
+    /// Returns a new span below this one: same trace, flags and `tracestate`, a random span id.
     pub fn new_span(&self) -> Self {
         Self { span_id: random_span_id(), parent_span_id: Some(self.span_id), ..self.clone() }
     }

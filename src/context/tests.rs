@@ -18,6 +18,7 @@ fn traceparent_headers_that_are_read() {
         (format!("00-{TRACE}-{SPAN}-01"), true),
         (format!("00-{TRACE}-{SPAN}-00"), false),
         (format!("00-{TRACE}-{SPAN}-03"), true),
+        (format!("00-{TRACE}-{SPAN}-02"), false),
         (format!("00-{TRACE}-{SPAN}-fe"), false),
         (format!("01-{TRACE}-{SPAN}-01"), true),
         (format!("cc-{TRACE}-{SPAN}-01-what-the-future-will-be-like"), true),
@@ -67,7 +68,7 @@ fn traceparent_headers_that_are_refused() {
 fn traceparent_round_trip() {
     let mut rng = fastrand::Rng::with_seed(1);
     for _ in 0..2_000 {
-        let flag = u8::from(rng.bool());
+        let flag = rng.u8(..4);
         let header =
             format!("00-{:032x}-{:016x}-{flag:02x}", rng.u128(1..), rng.u64(1..) >> rng.u8(..63));
         match TraceContext::from_traceparent(&header) {
@@ -90,6 +91,10 @@ fn a_trace_that_begins_here_says_what_its_id_decides() {
     assert!(context((1 << 56) - 1).to_traceparent_at_rate(0.2).ends_with("-01"));
     assert!(context(1 << 56).to_traceparent_at_rate(0.2).ends_with("-00"));
     assert!(context(1 << 56).to_traceparent_at_rate(1.0).ends_with("-01"));
+    // Its own ids are random, and so are those of its spans.
+    let drawn = TraceContext::new_trace();
+    assert!(drawn.to_traceparent_at_rate(1.0).ends_with("-03"));
+    assert!(drawn.new_span().to_traceparent_at_rate(0.0).ends_with("-02"));
 }
 
 #[test]
@@ -123,11 +128,13 @@ fn random_ids_do_not_follow_the_application_s_seed() {
 fn tracestate_within_the_limits() {
     let (key, value) = ("k".repeat(256), "v".repeat(256));
     let members = |n: usize| vec!["a=1"; n].join(",");
+    let longest = format!("{key}={value}");
     let good = [
-        "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE".into(),
-        "fw529a3039@dt=FfhxU, 1a-_*/@b=x y,,\t z=!~".into(),
-        format!("{key}={value}"),
-        members(32),
+        ("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
+        ("fw529a3039@dt=FfhxU, 1a-_*/@b=x y,,\t z=!~", "fw529a3039@dt=FfhxU,1a-_*/@b=x y,z=!~"),
+        (&longest, &longest),
+        (&members(32), &members(32)),
+        (&format!("{},, ", members(32)), &members(32)),
     ];
     let bad = [
         String::new(),
@@ -149,8 +156,8 @@ fn tracestate_within_the_limits() {
         let context = TraceContext::new_trace().with_tracestate("old=1");
         context.with_tracestate(header).tracestate().map(String::from)
     };
-    for header in good {
-        assert_eq!(carried(&header).as_deref(), Some(&*header));
+    for (header, expected) in good {
+        assert_eq!(carried(header).as_deref(), Some(expected));
     }
     for header in bad {
         assert_eq!(carried(&header), None, "{header}");

@@ -2,6 +2,7 @@
 //! `tracestate`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::TraceContext;
 use super::trace_rate::{keeps_trace, process_trace_rate};
@@ -11,6 +12,8 @@ use crate::error::Error;
 pub(super) const TRACEPARENT_LEN: usize = 55;
 /// The bit of the flags that says that the caller keeps this trace.
 const SAMPLED_FLAG: u128 = 1;
+/// The bit that says that the trace's id is random, as level 2 of the standard defines it.
+const RANDOM_FLAG: u128 = 2;
 const TRACESTATE_MEMBERS_MAX: usize = 32;
 /// 32 members of the longest key, `=`, the longest value and `,`.
 pub(super) const TRACESTATE_BYTES_MAX: usize = TRACESTATE_MEMBERS_MAX * (256 + 1 + 256 + 1);
@@ -18,23 +21,25 @@ pub(super) const TRACESTATE_BYTES_MAX: usize = TRACESTATE_MEMBERS_MAX * (256 + 1
 impl TraceContext {
     /// Returns the `traceparent` header for a call made in this span: version `00`, lower case.
     ///
-    /// The flag is the one that this trace came with. If the trace began here, the flag says
-    /// whether this process keeps the whole trace. The trace's id and `TRACE_SAMPLE_RATE` decide
-    /// that.
+    /// The flag `sampled` is the one that this trace came with. If the trace began here, the flag
+    /// says whether this process keeps the whole trace. The trace's id and `TRACE_SAMPLE_RATE`
+    /// decide that. The flag `random` is set if the trace came with it, or if its id was drawn here.
     pub fn to_traceparent(&self) -> String {
         self.to_traceparent_at_rate(process_trace_rate())
     }
 
-    pub(super) fn to_traceparent_at_rate(&self, rate: f64) -> String {
+    /// Returns the same for a trace that began here, if this share of such traces is kept whole.
+    pub(crate) fn to_traceparent_at_rate(&self, rate: f64) -> String {
         let sampled = self.sampled.unwrap_or_else(|| keeps_trace(self.trace_id, rate));
-        format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(sampled))
+        let flags = u8::from(sampled) | u8::from(self.is_random) << 1;
+        format!("00-{:032x}-{:016x}-{flags:02x}", self.trace_id, self.span_id)
     }
 
-    /// Reads a `traceparent` header as W3C Trace Context, level 1, defines it.
+    /// Reads a `traceparent` header as W3C Trace Context, level 2, defines it.
     ///
     /// The span is the caller's: use [`new_span`](Self::new_span) of it for the work done here.
     /// If the version is later than `00`, the first 55 characters are read, and any text that
-    /// follows their `-` is ignored. Flags other than `sampled` are ignored.
+    /// follows their `-` is ignored. Flags other than `sampled` and `random` are ignored.
     ///
     /// # Errors
     ///
@@ -64,16 +69,21 @@ impl TraceContext {
         let Some(context) = Self::from_ids(trace_id, span_id as u64, None) else {
             return Err(traceparent_error("an id is all zeros"));
         };
-        Ok(Self { sampled: Some(flags & SAMPLED_FLAG != 0), ..context })
+        Ok(Self {
+            sampled: Some(flags & SAMPLED_FLAG != 0),
+            is_random: flags & RANDOM_FLAG != 0,
+            ..context
+        })
     }
 
     /// Carries the `tracestate` header that came with the `traceparent`.
     ///
-    /// If there are several such headers, join them by `,` first. A header is dropped if it is
-    /// empty or breaks the standard's limits. They are 32 members, keys and values of at most 256
-    /// characters, and only the allowed characters.
+    /// If there are several such headers, join them by `,` first. Empty members and the blanks
+    /// around members are left out. A header is dropped if no member is left, or if it breaks the
+    /// standard's limits. They are 32 members, keys and values of at most 256 characters, and only
+    /// the allowed characters.
     pub fn with_tracestate(mut self, header: &str) -> Self {
-        self.tracestate = is_tracestate(header).then(|| header.into());
+        self.tracestate = trimmed_tracestate(header).map(Arc::from);
         self
     }
 
@@ -106,12 +116,18 @@ fn traceparent_field(header: &[u8], field: Range<usize>) -> Result<u128, Error> 
     })
 }
 
-fn is_tracestate(header: &str) -> bool {
-    let members =
-        || header.split(',').map(|m| m.trim_matches([' ', '\t'])).filter(|m| !m.is_empty());
-    header.len() <= TRACESTATE_BYTES_MAX
-        && (1..=TRACESTATE_MEMBERS_MAX).contains(&members().count())
-        && members().all(|m| m.split_once('=').is_some_and(|(k, v)| is_tracestate_member(k, v)))
+/// Returns the members without what is around them, or `None` if the header is to be dropped.
+fn trimmed_tracestate(header: &str) -> Option<String> {
+    if header.len() > TRACESTATE_BYTES_MAX {
+        return None;
+    }
+    let members = header.split(',').map(|member| member.trim_matches([' ', '\t']));
+    let members: Vec<_> = members.filter(|member| !member.is_empty()).collect();
+    let is_valid = (1..=TRACESTATE_MEMBERS_MAX).contains(&members.len())
+        && members.iter().all(|member| {
+            member.split_once('=').is_some_and(|(key, value)| is_tracestate_member(key, value))
+        });
+    is_valid.then(|| members.join(","))
 }
 
 fn is_tracestate_member(key: &str, value: &str) -> bool {

@@ -16,7 +16,6 @@ use crate::error::{Error, ErrorCause};
 use crate::metrics::{Flushed, add_to_counter};
 use crate::pricing::{Usage, Usd};
 use crate::record::event::AuditEvent;
-use crate::sampler::SamplingPolicy;
 
 /// The recorder of the process.
 static GLOBAL: OnceCell<AuditLogger> = OnceCell::new();
@@ -55,10 +54,7 @@ pub fn init_with(builder: Builder) -> Result<Guard, Error> {
         return Err(Error::new(ErrorCause::AlreadyInit));
     }
     let logger = builder.build()?;
-    context::set_process_trace_rate(match logger.sampling() {
-        SamplingPolicy { debug: true, .. } => 1.0,
-        policy => policy.trace_rate,
-    });
+    context::set_process_trace_rate(logger.sampling().new_trace_rate());
     let enabled = if logger.0.settings().enabled { ENABLED } else { 0 };
     let logger = GLOBAL.set(logger);
     // Release: pairs with the acquire inside `OnceCell::get`. The flag only says where to look.

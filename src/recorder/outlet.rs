@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::global::{INITIALIZED, STATE};
 use super::{AuditLogger, emit, peek_current_logger};
+#[cfg(feature = "tower")]
+use crate::context::{TRACE_RATE_DEFAULT, TraceContext};
 use crate::pricing::{self, Usage, Usd};
 use crate::record::event::AuditEvent;
 #[cfg(any(feature = "macros", feature = "tower"))]
@@ -64,6 +66,14 @@ impl Outlet {
     ) -> Option<Usd> {
         self.peek_logger(|logger| logger.cost_with_provider(provider, models, usage))
             .unwrap_or_else(|| pricing::built_in_cost(provider, models, usage))
+    }
+
+    /// Returns the `traceparent` of a call made in this span. The flag of a new trace is decided by
+    /// the logger that receives the events.
+    #[cfg(feature = "tower")]
+    pub(crate) fn traceparent(&self, context: &TraceContext) -> String {
+        let rate = self.peek_logger(|logger| logger.sampling().new_trace_rate());
+        context.to_traceparent_at_rate(rate.unwrap_or(TRACE_RATE_DEFAULT))
     }
 
     pub(crate) fn captures_content(&self) -> bool {

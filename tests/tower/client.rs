@@ -10,7 +10,8 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use llm_audit::layer::tower::{Attempt, ClientLayer};
-use llm_audit::{AuditLogger, InSpan, TraceContext};
+use llm_audit::testing::capture_with;
+use llm_audit::{AuditLogger, InSpan, SamplingPolicy, TraceContext};
 use serde_json::{Value, json};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
@@ -91,16 +92,58 @@ fn the_call_is_above_what_the_server_records_and_below_what_it_is_made_in() {
     }
     assert_eq!(calls[0]["trace_id"], format!("{:032x}", root.trace_id()));
     assert_eq!(calls[0]["parent_span_id"], format!("{:016x}", root.span_id()));
-    assert_eq!(calls[1]["parent_span_id"], Value::Null);
+    // Without a span of its own the call continues the trace that another tracer put there.
+    assert_eq!(calls[1]["trace_id"], "1".repeat(32));
+    assert_eq!(calls[1]["parent_span_id"], "1".repeat(16));
     let header = |call: &Value, flag: &str| {
         let id = |field: &str| call[field].as_str().unwrap().to_owned();
         format!("00-{}-{}-{flag}", id("trace_id"), id("span_id"))
     };
     assert_eq!(inside, format!("{:?}", ([header(calls[0], "01")], ["vendor=1"])));
-    assert!(outside.starts_with(&format!("([\"{}", &header(calls[1], "")[..52])), "{outside}");
-    assert!(outside.ends_with(", [])"), "{outside}");
+    assert_eq!(outside, format!("{:?}", ([header(calls[1], "00")], ["stale=1,stale=2"])));
     let all = json!(recorded.lines).to_string();
     assert!(!all.contains("hunter2") && !all.contains("?q="), "{all}");
+}
+
+#[test]
+fn the_trace_goes_to_the_hosts_of_the_list_alone() {
+    let served = serve();
+    let ask = |hosts: &[&str]| {
+        let client = client_layer(&served).propagate_to(hosts.iter().copied()).layer(inner());
+        let foreign = "00-11111111111111111111111111111111-1111111111111111-00";
+        let request = request(&served, "/headers").header("traceparent", foreign);
+        let asked = client.oneshot(empty(request.header("tracestate", "a=1")));
+        served.runtime.block_on(async {
+            asked.await.unwrap().into_body().collect().await.unwrap().to_bytes()
+        })
+    };
+    assert_eq!(ask(&[]), "([], [])");
+    assert_eq!(ask(&["api.example.com", "0.0.1", ".1.0.0.1"]), "([], [])");
+    for hosts in [&["127.0.0.1"][..], &["example.com", ".0.0.1"]] {
+        assert!(ask(hosts).starts_with(b"([\"00-111"), "{hosts:?}");
+    }
+    let recorded = served.finish(4);
+    let calls = recorded.of("api.call");
+    let is_recorded = |call: &&Value| call["trace_id"] == "1".repeat(32);
+    assert!(calls.len() == 4 && calls.iter().all(is_recorded), "{calls:?}");
+}
+
+/// The flag of a new trace is decided by the logger that records it, not by the process.
+#[test]
+fn the_flag_of_a_new_trace_is_that_of_the_layer_s_logger() {
+    let served = serve();
+    for (rate, flag) in [(0.0, "-02\""), (1.0, "-03\"")] {
+        let policy = SamplingPolicy { trace_rate: rate, ..SamplingPolicy::default() };
+        let own = capture_with(|builder| builder.sampling(policy));
+        let client = ClientLayer::new("caller").logger(own.logger().clone()).layer(inner());
+        let body = served.runtime.block_on(async {
+            let asked = client.oneshot(empty(request(&served, "/headers")));
+            asked.await.unwrap().into_body().collect().await.unwrap().to_bytes()
+        });
+        let header = String::from_utf8_lossy(&body);
+        assert!(header.contains(flag), "{header}");
+    }
+    served.finish(2);
 }
 
 #[test]
@@ -253,6 +296,46 @@ fn a_body_ends_the_call_read_whole_unread_cut_or_broken() {
         assert_eq!(calls.len(), 1, "{reads:?}");
         assert_eq!(verdict(calls[0]), expected, "{reads:?}: {}", calls[0]);
         assert_eq!(calls[0]["data"]["bytes"], bytes, "{reads:?}");
+    }
+}
+
+/// Clients of model providers stop reading at `data: [DONE]` and drop the body.
+#[test]
+fn an_event_stream_may_be_dropped_after_a_whole_event() {
+    let cases = [
+        (200, "data: {}\n\n", ("ok", None)),
+        (200, "data: {}\n\ndata: [DONE]\n", ("ok", None)),
+        (200, "data: {}\n\ndata: half", ("error", Some("cancelled"))),
+        (500, "data: {}\n\n", ("error", Some("cancelled"))),
+    ];
+    for (code, sent, expected) in cases {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let served = Served::new(|capture| {
+            let logger = capture.logger().clone();
+            let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
+            let stream = async move || {
+                let (steps, body) = piped(&logger);
+                steps.send(Step::Data(sent)).unwrap();
+                let _ = sender.lock().unwrap().take().expect("one request").send(steps);
+                let response = Response::builder().status(code);
+                response.header("content-type", "text/event-stream").body(Body::new(body)).unwrap()
+            };
+            Router::new().route("/stream", get(stream)).layer(layer(capture))
+        });
+        let client = client_layer(&served).layer(inner());
+        let call = client.oneshot(empty(request(&served, "/stream")));
+        served.runtime.block_on(async {
+            let mut body = call.await.unwrap().into_body();
+            let steps = receiver.await.unwrap();
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), sent);
+            drop(body);
+            drop(steps);
+        });
+        let recorded = served.finish(1);
+        let call = recorded.of("api.call")[0];
+        assert_eq!(verdict(call), expected, "{code} {sent:?}: {call}");
+        assert_eq!(call["data"]["stream"], true);
+        assert_eq!(call["data"]["bytes"], sent.len());
     }
 }
 

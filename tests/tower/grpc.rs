@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use llm_audit::layer::tower::ClientLayer;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
 
 use crate::support::{Served, Step, layer, piped, verdict};
@@ -98,5 +98,46 @@ fn what_only_claims_to_be_grpc_has_no_route_and_what_is_none_has_no_status() {
         assert_eq!(verdict(&pair.end), ("ok", None));
         assert_eq!(pair.end["data"]["http.route"], Value::Null);
         assert_eq!(pair.end["data"]["rpc.grpc.status_code"], Value::Null);
+    }
+}
+
+/// gRPC-Web has its trailers in the last frame of the body.
+#[test]
+fn the_status_of_a_grpc_web_call_is_in_its_body() {
+    const OK: &[u8] = b"\0\0\0\0\x02hi\x80\0\0\0\x0fgrpc-status:0\r\n";
+    const MISSING: &[u8] = b"\x80\0\0\0\x10grpc-status: 5\r\n";
+    const OK_TEXT: &[u8] = b"AAAAAAJoaQ==gAAAAA9ncnBjLXN0YXR1czowDQo=";
+    const CUT: &[u8] = b"\0\0\0\0\x02hi";
+    let unknown = ("error", Some("UNKNOWN"));
+    let cases = [
+        ("application/grpc-web+proto", OK, ("ok", None), ("ok", None), json!(0)),
+        ("application/grpc-web-text", OK_TEXT, ("ok", None), ("ok", None), json!(0)),
+        ("application/grpc-web", MISSING, ("ok", None), ("error", Some("NOT_FOUND")), json!(5)),
+        ("application/grpc-web", CUT, unknown, unknown, Value::Null),
+    ];
+    for (content_type, body, server, client, code) in cases {
+        let served = Served::new(|capture| {
+            let answer = async move || {
+                let response = Response::builder().header("content-type", content_type);
+                response.body(Body::from(body)).unwrap()
+            };
+            Router::new().fallback(answer).layer(layer(capture))
+        });
+        let inner = Client::builder(TokioExecutor::new()).build_http();
+        let caller =
+            ClientLayer::new("caller").logger(served.capture.logger().clone()).layer(inner);
+        let request = Request::post(format!("http://{}/pkg.Plans/Search", served.address))
+            .header("content-type", "application/grpc-web+proto");
+        let call = caller.oneshot(request.body(Full::<Bytes>::default()).unwrap());
+        served.runtime.block_on(async {
+            let collected = call.await.unwrap().into_body().collect().await.unwrap();
+            assert_eq!(collected.to_bytes(), body);
+        });
+        let recorded = served.finish(1);
+        let (end, call) = (recorded.pair().end, recorded.of("api.call")[0]);
+        assert_eq!((verdict(&end), verdict(call)), (server, client), "{content_type}");
+        for data in [&end["data"], &call["data"]] {
+            assert_eq!(data["rpc.grpc.status_code"], code, "{content_type}");
+        }
     }
 }

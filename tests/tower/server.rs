@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::{any, any_service, get};
 use axum::{BoxError, Extension, Router};
+use llm_audit::layer::tower::ResponseBody;
 use llm_audit::{AuditLogger, TraceContext};
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
@@ -448,4 +449,29 @@ fn a_logger_that_is_off_leaves_requests_alone() {
     assert!(reply.headers.get("x-trace-id").is_none());
     assert!(reply.headers.get("traceparent").is_none());
     assert!(served.finish(0).lines.is_empty());
+}
+
+#[test]
+fn a_layer_inside_another_continues_its_span() {
+    let served = Served::new(|capture| {
+        let (outer, inner) = (layer(capture), layer(capture));
+        Router::new().route("/", get(async || "plans")).layer(inner).layer(outer)
+    });
+    let reply = served.ask("GET /", &[&format!("traceparent: 00-{TRACE}-{CALLER}-01")]);
+    let recorded = served.finish(2);
+    let [outer, inner] = &recorded.pairs()[..] else { panic!("{:#?}", recorded.lines) };
+    assert_eq!(outer.start["parent_span_id"], CALLER);
+    assert_eq!(inner.start["parent_span_id"], outer.start["span_id"]);
+    for pair in [outer, inner] {
+        assert_eq!(pair.start["trace_id"], TRACE);
+    }
+    let outer = outer.start["span_id"].as_str().unwrap();
+    assert_eq!(reply.header("traceparent"), format!("00-{TRACE}-{outer}-01"));
+}
+
+/// Layers such as those for timeouts answer with a body of their own making.
+#[test]
+fn a_body_can_be_made_around_the_layer() {
+    let body = ResponseBody::<Body>::default();
+    assert!(http_body::Body::is_end_stream(&body));
 }

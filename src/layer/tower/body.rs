@@ -13,7 +13,6 @@ use pin_project_lite::pin_project;
 use super::content::BodyContent;
 use super::exchange::{Exchange, ExchangeEnd, ExchangeSide};
 use super::failure::{BoxError, ServiceFailure};
-use crate::context::TraceContext;
 
 pin_project! {
     /// The body of a response, which records the end of its request.
@@ -40,10 +39,17 @@ pin_project! {
                 // only the head, it drops the body unread.
                 let is_sent = this.bytes_expected.is_some_and(|bytes| exchange.response_bytes() >= bytes);
                 let is_unread = exchange.side == ExchangeSide::Client && !*this.is_polled;
-                let is_done = is_sent || is_unread;
+                let is_done = is_sent || is_unread || exchange.may_end_here();
                 exchange.record_end(if is_done { ExchangeEnd::Done } else { ExchangeEnd::Cancelled });
             }
         }
+    }
+}
+
+/// A body of which nothing is recorded, as layers around this one make for answers of their own.
+impl<B: Default> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self { body: Some(B::default()), exchange: None, bytes_expected: None, is_polled: false }
     }
 }
 
@@ -54,9 +60,9 @@ impl<B> fmt::Debug for ResponseBody<B> {
 }
 
 impl<B> ResponseBody<B> {
-    /// Returns the span of the request, if it is recorded.
-    pub(super) fn context(&self) -> Option<&TraceContext> {
-        self.exchange.as_ref().map(|exchange| &exchange.context)
+    /// Returns the exchange, if it is recorded.
+    pub(super) fn exchange(&self) -> Option<&Exchange> {
+        self.exchange.as_deref()
     }
 }
 

@@ -26,15 +26,18 @@ use crate::recorder::{AuditLogger, Outlet};
 ///
 /// The [module](super) describes the rules that it shares with [`ServerLayer`](super::ServerLayer).
 ///
-/// - **Trace.** The call is a span below the current context. If there is none, it begins a trace. Its
-///   `traceparent` and `tracestate` replace those of the request. The event has exactly its ids, so
-///   the events that the called service records with them are below it.
+/// - **Trace.** The call is a span below the current context. If there is none, it is below the span in
+///   the request's own `traceparent`, or else begins a trace. Its `traceparent` and `tracestate`
+///   replace those of the request. The event has exactly its ids, so the events that the called
+///   service records with them are below it. [`propagate_to`](Self::propagate_to) limits the hosts
+///   that get these headers.
 /// - **Data.** `http.method`, `url`, `http.status_code`, `bytes` of the response's body, and `attempt`
 ///   if an [`Attempt`] is in the request's extensions. The action is the method and the host. If
 ///   [`url`](Self::url) is set, it is the method and that text.
 /// - **End.** The call ends with the last byte of the body. If the caller drops the body unread, it
 ///   wanted only the head, and the status code decides. If it drops a body half read, or the future
-///   before the response, the call is cancelled.
+///   before the response, the call is cancelled. An event stream may be dropped after any whole
+///   event.
 /// - **Errors** are boxed, also those of the body. To get the client's own error, downcast the box.
 ///   The event contains its type, its text and its sources.
 ///
@@ -101,6 +104,23 @@ impl ClientLayer {
         self.set(|settings| settings.template = Some(Arc::new(url)))
     }
 
+    /// Sends `traceparent` and `tracestate` to these hosts only, for example not to model providers.
+    ///
+    /// A host is a name or an address, without a port. An entry that begins with a dot stands for all
+    /// hosts that end with it. Case does not matter. Other hosts get neither header, even if the
+    /// request has them. Without this function all hosts get both.
+    ///
+    /// ```
+    /// use llm_audit::layer::tower::ClientLayer;
+    ///
+    /// let layer = ClientLayer::new("benefits").propagate_to(["localhost", ".internal.example"]);
+    /// # drop(layer);
+    /// ```
+    pub fn propagate_to<H: Into<String>>(self, hosts: impl IntoIterator<Item = H>) -> Self {
+        let hosts = hosts.into_iter().map(|host| host.into().to_ascii_lowercase()).collect();
+        self.set(|settings| settings.trace_hosts = Some(hosts))
+    }
+
     fn set(mut self, change: impl FnOnce(&mut LayerSettings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
@@ -165,9 +185,8 @@ where
 /// Begins the exchange in a new span, and writes that span into the request's headers.
 fn begin_client_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
-    let context = TraceContext::with_current(|current| {
-        current.map_or_else(TraceContext::new_trace, TraceContext::new_span)
-    });
+    let below_current = TraceContext::with_current(|current| current.map(TraceContext::new_span));
+    let context = below_current.unwrap_or_else(|| headers::read_trace_headers(&head.headers).0);
     let (url, target) = match &settings.template {
         Some(template) => {
             let url = template(head);
@@ -177,7 +196,10 @@ fn begin_client_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
     };
     let method = http_method_name(&head.method);
     let action = target.map_or_else(|| method.to_owned(), |target| format!("{method} {target}"));
-    headers::write_request_headers(&mut head.headers, &context);
+    match settings.sends_trace_to(head.uri.host()) {
+        true => headers::write_request_headers(&mut head.headers, &context, &settings.outlet),
+        false => headers::remove_trace_headers(&mut head.headers),
+    }
     Box::new(Exchange {
         settings: settings.clone(),
         side: ExchangeSide::Client,

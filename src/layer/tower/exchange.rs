@@ -14,6 +14,7 @@ use super::content::BodyContent;
 use super::failure::ServiceFailure;
 use super::headers::{self, RecordedHeaders};
 use super::settings::LayerSettings;
+use super::streams::StreamWatch;
 use crate::context::TraceContext;
 use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 
@@ -59,6 +60,7 @@ pub(super) struct SeenResponse {
     grpc_status: Option<u32>,
     headers: Option<RecordedHeaders>,
     content: BodyContent,
+    stream: StreamWatch,
     is_upgrade: bool,
 }
 
@@ -89,6 +91,7 @@ impl Exchange {
             grpc_status: headers::read_grpc_status_header(headers).filter(|_| is_grpc),
             headers: RecordedHeaders::pick(&self.settings.headers, headers),
             content: BodyContent::new(headers, self.settings.body_capture()),
+            stream: StreamWatch::new(headers),
             is_upgrade,
         });
         let is_bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -100,10 +103,19 @@ impl Exchange {
         let Some(answer) = &mut self.answer else { return };
         if let Some(data) = frame.data_ref() {
             answer.content.add_data(data);
+            answer.stream.add_data(data);
+            answer.grpc_status = answer.grpc_status.or_else(|| answer.stream.grpc_status());
         }
         if let Some(trailers) = frame.trailers_ref().filter(|_| answer.is_grpc) {
             answer.grpc_status = headers::read_grpc_status_header(trailers).or(answer.grpc_status);
         }
+    }
+
+    /// Returns whether a reader that drops the body here has read all that it wanted: an event
+    /// stream up to the end of an event, or the trailers of gRPC-Web.
+    pub(super) fn may_end_here(&self) -> bool {
+        let answer = self.answer.as_ref().filter(|_| self.side == ExchangeSide::Client);
+        answer.is_some_and(|answer| answer.status.is_success() && answer.stream.may_end_here())
     }
 
     /// Returns the number of bytes of the response's body so far.
@@ -241,6 +253,8 @@ impl Serialize for ExchangeEndData<'_> {
             map.serialize_entry("http.status_code", &answer.status.as_u16())?;
             write_optional_entry(&mut map, "rpc.grpc.status_code", answer.grpc_status)?;
             map.serialize_entry("bytes", &answer.content.bytes)?;
+            let is_stream = answer.stream.is_event_stream();
+            write_optional_entry(&mut map, "stream", is_stream.then_some(true))?;
             write_optional_entry(&mut map, "note", answer.is_upgrade.then_some("upgraded"))?;
             write_optional_entry(&mut map, "http.response.headers", answer.headers.as_ref())?;
         }

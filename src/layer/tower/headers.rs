@@ -4,6 +4,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::context::TraceContext;
+use crate::recorder::Outlet;
 use crate::sanitize::is_sensitive_header;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -43,11 +44,21 @@ fn join_tracestate_headers(headers: &HeaderMap) -> Option<String> {
     all.ok().filter(|all| !all.is_empty()).map(|all| all.join(","))
 }
 
+/// Removes the trace, for a service that must not get it.
+pub(super) fn remove_trace_headers(headers: &mut HeaderMap) {
+    headers.remove(TRACEPARENT);
+    headers.remove(TRACESTATE);
+}
+
 /// Writes the trace for the called service.
 ///
-/// A `tracestate` that is already there belongs to another trace, so it is removed.
-pub(super) fn write_request_headers(headers: &mut HeaderMap, context: &TraceContext) {
-    headers.insert(TRACEPARENT, trace_header_value(context.to_traceparent()));
+/// What is already there is of the caller's span or of another trace, so it is replaced.
+pub(super) fn write_request_headers(
+    headers: &mut HeaderMap,
+    context: &TraceContext,
+    outlet: &Outlet,
+) {
+    headers.insert(TRACEPARENT, trace_header_value(outlet.traceparent(context)));
     headers.remove(TRACESTATE);
     if let Some(state) = context.tracestate().and_then(|state| state.parse().ok()) {
         headers.insert(TRACESTATE, state);
@@ -55,8 +66,12 @@ pub(super) fn write_request_headers(headers: &mut HeaderMap, context: &TraceCont
 }
 
 /// Writes the ids by which the caller finds its request in the log.
-pub(super) fn write_response_headers(headers: &mut HeaderMap, context: &TraceContext) {
-    headers.insert(TRACEPARENT, trace_header_value(context.to_traceparent()));
+pub(super) fn write_response_headers(
+    headers: &mut HeaderMap,
+    context: &TraceContext,
+    outlet: &Outlet,
+) {
+    headers.insert(TRACEPARENT, trace_header_value(outlet.traceparent(context)));
     headers.insert(TRACE_ID, trace_header_value(format!("{:032x}", context.trace_id())));
 }
 

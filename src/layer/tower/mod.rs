@@ -31,6 +31,7 @@
 //! | `grpc-status` 2, 12, 13, 14, 15 | `error` | `error` | its name |
 //! | any other `grpc-status` except 0 | `ok` | `error` | its name |
 //! | the future, or a body before its end, is dropped | `error` | `error` | `cancelled` |
+//! | … an event stream after a whole event, its code being 2xx | `error` | `ok` | `cancelled` |
 //! | the service or its body panics | `error` | `error` | `panic` |
 //! | the service or its body returns an error | `error` | `error` | its Rust type; `error` if it is boxed |
 //! | … with a timeout among its sources | `timeout` | `timeout` | its Rust type; `timeout` if it is boxed |
@@ -38,6 +39,10 @@
 //! A 4xx is the caller's fault, so it is not an error of a server. OpenTelemetry's
 //! [conventions](https://opentelemetry.io/docs/specs/semconv/rpc/grpc/) define which codes of gRPC are
 //! errors.
+//!
+//! gRPC-Web has its `grpc-status` in the last frame of the body, in the binary and in the text form.
+//! Clients of event streams stop at the last event that they expect, and drop the body. The end of an
+//! event stream has `stream: true`.
 //!
 //! An error counts as a timeout if it, or one of its sources, is an [`std::io::Error`] of the kind
 //! `TimedOut`. It also counts if its text contains `timed out`, `deadline has elapsed` or
@@ -52,6 +57,7 @@ mod headers;
 mod pending;
 mod server;
 mod settings;
+mod streams;
 
 pub use body::{AsIs, Captured, Intake, RequestBody, ResponseBody};
 pub use client::{Attempt, Client, ClientFuture, ClientLayer};

@@ -25,6 +25,7 @@ use super::failure::{BoxError, ServiceFailure};
 use super::headers::{self, RecordedHeaders};
 use super::pending::Pending;
 use super::settings::LayerSettings;
+use crate::context::TraceContext;
 use crate::record::event::{AuditEvent, EventType};
 use crate::recorder::{AuditLogger, Outlet};
 
@@ -36,7 +37,8 @@ use crate::recorder::{AuditLogger, Outlet};
 /// - **Trace.** The request's span is a child of the span in its `traceparent`, with its `tracestate`.
 ///   If a `traceparent` is malformed, or there are several, a new trace begins. The data of
 ///   `request.start` then has the reason under `traceparent`, without the header itself. The span's
-///   [`TraceContext`](crate::TraceContext) is in the request's extensions.
+///   [`TraceContext`] is in the request's extensions. If one is there already, for example of a
+///   `ServerLayer` around this one, the span is a child of that.
 /// - **Response.** Whatever its status, it has `x-trace-id`, 32 hex digits, and the `traceparent` of
 ///   the request's span.
 /// - **Data.** `http.method` (`_OTHER` if it is not known) and `http.route`. The end adds
@@ -249,7 +251,11 @@ where
 /// Begins the exchange: emits `request.start`, and puts the span into the request's extensions.
 fn begin_server_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
-    let (context, refused) = headers::read_trace_headers(&head.headers);
+    // A layer around this one has begun the request's span, with the headers of the caller.
+    let (context, refused) = match head.extensions.get::<TraceContext>() {
+        Some(outer) => (outer.new_span(), None),
+        None => headers::read_trace_headers(&head.headers),
+    };
     let route = request_route(settings, head);
     let method = http_method_name(&head.method);
     let action = match &route {
@@ -350,11 +356,11 @@ where
             exchange.record_end(ExchangeEnd::Failed(ServiceFailure::from_display(error)));
         }
         Poll::Ready(result.map(|response| {
-            let mut response = ResponseBody::watch(response, exchange);
-            if let Some(context) = response.body().context().cloned() {
-                headers::write_response_headers(response.headers_mut(), &context);
+            let (mut head, body) = ResponseBody::watch(response, exchange).into_parts();
+            if let Some(Exchange { context, settings, .. }) = body.exchange() {
+                headers::write_response_headers(&mut head.headers, context, &settings.outlet);
             }
-            response
+            Response::from_parts(head, body)
         }))
     }
 }

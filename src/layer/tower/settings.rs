@@ -21,6 +21,8 @@ pub(super) struct LayerSettings {
     pub(super) headers: Vec<HeaderName>,
     /// The longest body to record.
     pub(super) body_bytes_max: Option<usize>,
+    /// The hosts that get the trace, in lower case; `None` for all.
+    pub(super) trace_hosts: Option<Vec<String>>,
 }
 
 impl LayerSettings {
@@ -31,7 +33,18 @@ impl LayerSettings {
             template: None,
             headers: Vec::new(),
             body_bytes_max: None,
+            trace_hosts: None,
         }
+    }
+
+    /// Reports whether a called host gets the trace. If there is a list, no unknown host does.
+    pub(super) fn sends_trace_to(&self, host: Option<&str>) -> bool {
+        let Some(hosts) = &self.trace_hosts else { return true };
+        let host = host.unwrap_or_default().to_ascii_lowercase();
+        hosts.iter().any(|entry| match entry.starts_with('.') {
+            true => host.ends_with(&**entry),
+            false => host == *entry,
+        })
     }
 
     /// Returns the longest body to record, and its sanitizer, if content is captured.

@@ -117,7 +117,7 @@ fn client_layer(
     url: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
 ) -> ClientLayer {
     let _: fn(ClientLayer, AuditLogger) -> ClientLayer = ClientLayer::logger;
-    ClientLayer::new(agent).url(url)
+    ClientLayer::new(agent).url(url).propagate_to(["a.example", ".b.example"])
 }
 
 fn client_layer_is_a_layer<S>() {
@@ -175,7 +175,7 @@ where
 
 implement! {
     RequestBody<()>: Shared, Debug;
-    ResponseBody<()>: Shared, Debug;
+    ResponseBody<()>: Shared, Debug, Default;
 }
 
 const _: () = assert!(std::mem::needs_drop::<ResponseBody<()>>());
