@@ -60,7 +60,7 @@ check() {
     local name=$1 input=$2 events written sum=0 end
     local dir="$work/$name"
     events=$(grep -c '[^[:space:]]' "$input")
-    "$command" record --debug --json --dir "$dir" <"$input" >"$work/accounting" ||
+    "$command" record --json --dir "$dir" <"$input" >"$work/accounting" ||
         fail "$name: exit code $?"
     for end in written overwritten sampled_out rejected io_lost queued; do
         sum=$((sum + $(count "$end")))

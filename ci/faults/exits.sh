@@ -32,7 +32,7 @@ events=0
 
 # Starts `record` below the given command, and waits until it has written.
 begin() {
-    "$@" "$command" record --debug --dir "$dir" <"$work/lines" >/dev/null 2>"$work/said" &
+    "$@" "$command" record --dir "$dir" <"$work/lines" >/dev/null 2>"$work/said" &
     record=$!
     { yes "$line" || true; } >"$work/lines" 2>/dev/null &
     until grep -qs cache.hit "$dir"/*.jsonl; do sleep 0.01; done

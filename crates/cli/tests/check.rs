@@ -111,7 +111,7 @@ fn an_unknown_variable_is_a_finding_with_the_closest_name() {
 #[test]
 fn a_recorder_warns_of_an_unknown_variable_once() {
     let (_keep, dir) = folder();
-    let mut command = command(&["record", "--debug", "--dir", &dir]);
+    let mut command = command(&["record", "--dir", &dir]);
     command.env("AUDIT_FSYCN", "2s").env("AUDIT_ENABLED", "true");
     let event = br#"{"event_type":"cache.hit","agent":"a","action":"get","status":"ok"}"#;
     let run = run_with(command, |to| to.write_all(event));

@@ -87,7 +87,7 @@ fn four_processes_share_a_folder() {
     let (_keep, dir) = folder();
     let lines: String = (1..=3_000).map(|seq| event(seq, TRACE, "01", "")).collect();
     let record = || {
-        let mut record = command(&["record", "--debug", "--json", "--dir", &dir]);
+        let mut record = command(&["record", "--json", "--dir", &dir]);
         record.env("AUDIT_MAX_FILE_BYTES", "50000").env("AUDIT_MAX_TOTAL_BYTES", "400000");
         record.env("AUDIT_COMPRESS", "zstd").env("AUDIT_FSYNC", "never");
         run_with(record, |to| to.write_all(lines.as_bytes()))

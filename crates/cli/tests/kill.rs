@@ -13,7 +13,7 @@ const KILLS: u64 = 5;
 
 /// `record` into `dir`, with files of a few batches and everything kept.
 fn record(dir: &str) -> Command {
-    let mut record = command(&["record", "--debug", "--dir", dir]);
+    let mut record = command(&["record", "--dir", dir]);
     record.env("AUDIT_MAX_FILE_BYTES", "200000");
     record
 }

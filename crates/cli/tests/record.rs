@@ -13,9 +13,9 @@ fn line(more: &str) -> String {
     format!(r#"{{"event_type":"tool.call","agent":"a","action":"b","status":"ok"{more}}}"#) + "\n"
 }
 
-/// Records with `--debug --json` and checks that the accounting adds up.
+/// Records with `--json` and checks that the accounting adds up.
 fn record(dir: &str, input: &[u8], code: i32) -> (common::Run, serde_json::Value) {
-    let run = run_on(&["record", "--debug", "--json", "--dir", dir], input);
+    let run = run_on(&["record", "--json", "--dir", dir], input);
     assert_eq!(run.code, code, "{run:?}");
     let counts = run.json();
     let of = |name: &str| counts[name].as_u64().unwrap();
@@ -32,7 +32,7 @@ fn good_lines_are_all_recorded() {
     assert_eq!((&counts["written"], &counts["bad_lines"]), (&500.into(), &0.into()));
     assert!(run.stderr.is_empty(), "{run:?}");
     assert_eq!(common::run(&["verify", "--dir", &dir]).code, 0);
-    let again = run_on(&["record", "--debug", "--dir", &dir], line("").as_bytes());
+    let again = run_on(&["record", "--dir", &dir], line("").as_bytes());
     assert!(again.stdout.contains("emitted") && again.stdout.contains("bad_lines"), "{again:?}");
     assert_eq!(events(&dir).len(), 501);
     assert_eq!(common::run(&["verify", "--dir", &dir]).code, 0, "two instances, one folder");
@@ -44,7 +44,7 @@ fn keys_of_the_environment_are_no_part_of_the_log() {
     let values = [("DESK_API_KEY", "brass gate four"), ("DESK_NAME", "quill street nine")];
     let recorded = |named: &str| {
         let (_keep, dir) = folder();
-        let mut command = command(&["record", "--debug", "--dir", &dir]);
+        let mut command = command(&["record", "--dir", &dir]);
         command.envs(values).env("AUDIT_REDACT_ENV", named);
         let given = line(r#","data":{"q":"brass gate four, quill street nine"}"#);
         let run = run_with(command, |to| to.write_all(given.as_bytes()));
@@ -185,7 +185,7 @@ fn a_bad_line_is_told_and_the_rest_recorded() {
 #[test]
 fn a_line_past_the_limit_is_stepped_over() {
     let (_keep, dir) = folder();
-    let run = run_with(command(&["record", "--debug", "--json", "--dir", &dir]), |to| {
+    let run = run_with(command(&["record", "--json", "--dir", &dir]), |to| {
         to.write_all(line("").as_bytes())?;
         to.write_all(b"{\"data\":\"")?;
         let block = vec![b'x'; 1 << 20];
@@ -212,7 +212,7 @@ fn deep_and_large_events_are_recorded() {
 fn nothing_on_stdin_is_no_data() {
     for input in ["", "\n\n  \r\n"] {
         let (_keep, dir) = folder();
-        let run = run_on(&["record", "--debug", "--dir", &dir], input.as_bytes());
+        let run = run_on(&["record", "--dir", &dir], input.as_bytes());
         assert_eq!(run.code, 3, "{run:?}");
         assert!(run.stderr.contains("nothing on stdin"), "{run:?}");
     }
@@ -228,7 +228,7 @@ fn a_last_line_without_newline_counts() {
 #[test]
 fn a_closed_stdout_loses_no_event() {
     let (_keep, dir) = folder();
-    let recording = command(&["record", "--debug", "--dir", &dir]);
+    let recording = command(&["record", "--dir", &dir]);
     let closed = run_closed(recording, line("").repeat(50).as_bytes());
     assert_eq!(closed.code, 0, "by what the recording deserves: {closed:?}");
     assert!(closed.stderr.contains("the accounting cannot be printed"), "{closed:?}");
@@ -254,13 +254,13 @@ fn a_folder_or_setting_that_cannot_be_used_is_a_mistake() {
 #[test]
 fn what_sampling_leaves_out_is_said() {
     let (_keep, dir) = folder();
-    let mut sampled = command(&["record", "--json", "--dir", &dir]);
+    let mut sampled = command(&["record", "--sample", "--json", "--dir", &dir]);
     sampled.env("TRACE_SAMPLE_RATE", "0").env("SUCCESS_SAMPLE_RATE", "0");
     let failed = line("").replace("\"ok\"", "\"error\"");
     let run = run_with(sampled, |to| to.write_all((line("").repeat(9) + &failed).as_bytes()));
     assert_eq!(run.code, 0, "{run:?}");
     assert_eq!((&run.json()["sampled_out"], &run.json()["written"]), (&9.into(), &1.into()));
-    for part in ["9 events sampled out", "TRACE_SAMPLE_RATE", "SUCCESS_SAMPLE_RATE", "--debug"] {
+    for part in ["9 events sampled out", "TRACE_SAMPLE_RATE", "SUCCESS_SAMPLE_RATE", "--sample"] {
         assert!(run.stderr.contains(part), "{run:?}");
     }
     assert_eq!(events(&dir).len(), 1);
@@ -269,7 +269,7 @@ fn what_sampling_leaves_out_is_said() {
 #[test]
 fn files_only_whatever_the_exporters() {
     let (_keep, dir) = folder();
-    let mut recording = command(&["record", "--debug", "--json", "--dir", &dir]);
+    let mut recording = command(&["record", "--json", "--dir", &dir]);
     recording.env("AUDIT_EXPORTER", "stdout");
     let run = run_with(recording, |to| to.write_all(line("").as_bytes()));
     assert_eq!((run.code, &run.json()["written"]), (0, &1.into()), "{run:?}");
@@ -295,7 +295,7 @@ fn secrets_reach_neither_the_log_nor_stderr() {
 #[test]
 fn a_killed_recording_is_a_finding() {
     let (_keep, dir) = folder();
-    let mut recording = command(&["record", "--debug", "--dir", &dir]);
+    let mut recording = command(&["record", "--dir", &dir]);
     let mut child = recording.stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(line("").as_bytes()).unwrap();
     let verify = || run(&["verify", "--json", "--dir", &dir]);
@@ -328,7 +328,7 @@ fn a_signal_leaves_a_closed_log() {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     for (signal, number) in [("INT", 2), ("TERM", 15)] {
         let (_keep, dir) = folder();
-        let mut command = command(&["record", "--debug", "--dir", &dir]);
+        let mut command = command(&["record", "--dir", &dir]);
         // What a shell runs in the background ignores SIGINT, and so all that is run from there.
         let reset = || {
             // SAFETY: the default action has no handler.
@@ -353,5 +353,38 @@ fn a_signal_leaves_a_closed_log() {
         drop(stdin);
         let verified = run(&["verify", "--dir", &dir]);
         assert!(verified.code == 0 && verified.stdout.contains("500 events"), "{verified:?}");
+    }
+}
+
+/// Python's forms: no offset, seconds since 1970, `NaN`, integers past 64 bits, `OK`.
+#[test]
+fn forms_whose_meaning_is_certain_are_accepted() {
+    let producer = include_str!("../../../testdata/cases/recorder/python_producer.jsonl");
+    let (_keep, dir) = folder();
+    let (run, counts) = record(&dir, producer.as_bytes(), 1);
+    assert_eq!(counts["bad_lines"], 1, "warning is no status: {run:?}");
+    assert!(run.stderr.contains("line 11: not a valid event: status is none of"), "{run:?}");
+    let events = events(&dir);
+    let of = |action: &str| events.iter().find(|event| event["action"] == action).expect(action);
+    for action in ["utcnow", "aware"] {
+        assert_eq!(of(action)["timestamp"], "2026-11-01T10:00:00.123456Z");
+    }
+    assert_eq!(of("epoch")["timestamp"], "2026-11-01T10:00:00.123000Z");
+    assert_eq!(of("status upper")["status"], "ok");
+    assert_eq!(of("nan")["data"], json!({"score": "NaN"}));
+    assert_eq!(of("bigint")["data"]["id"], "1180591620717411303424");
+    assert_eq!(of("bigint")["data"]["u64"], u64::MAX);
+    assert_eq!(of("surrogate")["data"]["prompt"], "cut emoji \u{fffd}");
+}
+
+#[test]
+fn the_byte_in_a_message_counts_from_the_start_of_the_line() {
+    let (_keep, dir) = folder();
+    let bad = r#"{"event_type":"a.b","agent":"a","data":[NaN,1e999],"action":!}"#;
+    let (run, _) = record(&dir, format!("\u{feff}{bad}\n{bad}\n").as_bytes(), 1);
+    let at = bad.find('!').unwrap() + 1;
+    for (number, at) in [(1, at + 3), (2, at)] {
+        let told = format!("line {number}: not a valid log line: not JSON at byte {at}\n");
+        assert!(run.stderr.contains(&told), "{at}: {run:?}");
     }
 }

@@ -137,14 +137,18 @@ impl<'a> Line<'a> {
     ///
     /// The first field that is missing or wrong, by its name; never its value.
     pub fn check(&self) -> Result<(), Error> {
-        let missing = self.missing_fields(Presence::is_required).next();
-        if let Some(name) = missing {
-            return Err(Error::parse("event", format!("{name} is missing")));
-        }
-        match self.field_faults().find(|(name, _)| !["seq", "instance"].contains(name)) {
+        match self.faults().next() {
             Some((name, fault)) => Err(Error::parse("event", format!("{name} {fault}"))),
             None => Ok(()),
         }
+    }
+
+    /// The fields for which [`check`](Self::check) refuses the line, and what is wrong with each,
+    /// for a reader that accepts more.
+    pub fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let missing = self.missing_fields(Presence::is_required);
+        let wrong = self.field_faults().filter(|(name, _)| !["seq", "instance"].contains(name));
+        missing.map(|name| (name, "is missing")).chain(wrong)
     }
 
     /// The names of the fields that are not there, of those that have to be.

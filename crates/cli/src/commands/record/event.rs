@@ -7,6 +7,8 @@ use llm_audit::reader::{Json, Line, parse};
 use llm_audit::{AuditEvent, ErrorDetail, EventType, TraceContext, is_event_type_name};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::given::{given_status, given_timestamp};
+
 /// Calls `record` with the event of `line`, and adds the names of the members that were
 /// moved into `data` to `moved`.
 ///
@@ -17,14 +19,22 @@ pub(super) fn with_input_event(
     record: impl FnOnce(&AuditEvent<'_>),
 ) -> Result<(), String> {
     let line = parse(line).map_err(|error| error.to_string())?;
-    line.check().map_err(|error| error.to_string())?;
+    let (status, timestamp) = (given_status(&line), given_timestamp(&line));
+    let is_accepted = |name: &str| match name {
+        "status" => status.is_some(),
+        "timestamp" => timestamp.is_some(),
+        _ => false,
+    };
+    if let Some((name, fault)) = line.faults().find(|(name, _)| !is_accepted(name)) {
+        return Err(format!("not a valid event: {name} {fault}"));
+    }
     let context = input_trace_context(&line)?;
     let data = InputData::from_line(&line);
     let error = line.error().map(InputError);
     let error = error.as_ref().map(ErrorDetail::from_object);
 
     let mut event = input_event_head(&line)?.span(&context);
-    event = match line.timestamp() {
+    event = match timestamp {
         Some(micros) => event.timestamp(input_system_time(micros)?),
         None => event,
     };
@@ -35,7 +45,7 @@ pub(super) fn with_input_event(
     event = if data.is_empty() { event } else { event.data(&data) };
     event = error.as_ref().map_or(event, |error| event.error(error));
     // An error makes an `ok` event fail; the members of the line stay.
-    event = line.status().map_or(event, |status| event.status(status));
+    event = status.map_or(event, |status| event.status(status));
     record(&event);
     moved.extend(data.extra.iter().map(|(name, _)| (*name).to_owned()));
     Ok(())
@@ -43,8 +53,8 @@ pub(super) fn with_input_event(
 
 /// The fields every event has.
 fn input_event_head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
-    let required = (line.event_type(), line.agent(), line.action(), line.status());
-    let (Some(event_type), Some(agent), Some(action), Some(status)) = required else {
+    let required = (line.event_type(), line.agent(), line.action());
+    let (Some(event_type), Some(agent), Some(action)) = required else {
         return Err("a required field is missing".to_owned());
     };
     if line.is_own() {
@@ -54,7 +64,7 @@ fn input_event_head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
         return Err("event_type is no dotted lower-case name, as tool.call is".to_owned());
     }
     let event_type = EventType::from_name(event_type);
-    Ok(AuditEvent::new(event_type, agent, action).status(status))
+    Ok(AuditEvent::new(event_type, agent, action))
 }
 
 /// The ids of the line, with new ones if it has none.

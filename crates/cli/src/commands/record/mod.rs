@@ -1,6 +1,7 @@
 //! `record`: JSON lines on stdin, through the whole pipeline, into the log.
 
 mod event;
+mod given;
 
 use std::collections::HashSet;
 use std::io::{self, BufReader, Write};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use llm_audit::reader::{Ending, LINE_BYTES_MAX, read_line};
 use llm_audit::{Accounting, AuditLogger, Sanitizer};
 
+use self::given::MendedLine;
 use crate::arguments::{LogDir, help_with_environment};
 use crate::ui::{
     CommandExit, CommandFailure, Progress, close_log_on_signals, complain_on_stderr,
@@ -21,8 +23,11 @@ use crate::ui::{
 pub(crate) struct RecordArgs {
     #[command(flatten)]
     dir: LogDir,
-    /// Keep every event: no sampling
+    /// Keep only the share of events that TRACE_SAMPLE_RATE and the like say
     #[arg(long)]
+    sample: bool,
+    /// What is done anyway, unless --sample is given
+    #[arg(long, hide = true, conflicts_with = "sample")]
     debug: bool,
     /// The accounting as one JSON object
     #[arg(long)]
@@ -34,16 +39,19 @@ A line is an object with event_type, agent, action and status (ok, error, timeou
 far as known trace_id, span_id, parent_span_id, timestamp, latency_ms, tokens_input,
 tokens_output, cost_usd, data and error. Missing ids are made, a missing timestamp is now;
 instance and seq are replaced. Other members move into data. A bad line, or one over 64 MiB, is
-reported by its number; the rest is recorded. Without --debug, sampling keeps a part of what
-went well: see TRACE_SAMPLE_RATE and SUCCESS_SAMPLE_RATE.
+reported by its number; the rest is recorded.
+
+Accepted too: a status in any case; a timestamp without an offset, which is UTC, or as a number
+since 1970 in s, ms, us or ns, by its size; NaN and Infinity, integers past 64 bits and numbers
+past f64, which become texts; half a surrogate pair, which becomes U+FFFD.
 
 Exit codes: 0 all is recorded, 1 bad lines or losses, 2 stdin or the folder cannot be used,
 3 nothing on stdin. Ctrl-C and SIGTERM end it after the log is closed, within 5 seconds.
 
 Examples:
-  my-agent | llm-audit record --debug --dir logs
+  my-agent | llm-audit record --dir logs
   echo '{\"event_type\":\"cache.hit\",\"agent\":\"a\",\"action\":\"get\",\"status\":\"ok\"}' |
-    llm-audit record --debug --json";
+    llm-audit record --json";
 
 /// How long the last events may take to be written.
 const CLOSE_WITHIN: Duration = Duration::from_secs(300);
@@ -57,7 +65,7 @@ const GZIP: [u8; 2] = [0x1F, 0x8B];
 pub(crate) fn run_record(args: &RecordArgs) -> Result<CommandExit, CommandFailure> {
     // The accounting is what stdout is for, whatever AUDIT_EXPORTER says.
     let builder = AuditLogger::builder().directory(args.dir.path()).files(true).stdout(false);
-    let logger = if args.debug { builder.debug(true) } else { builder }.build()?;
+    let logger = if args.sample { builder } else { builder.debug(true) }.build()?;
     close_log_on_signals()?;
     let mut recording = StdinRecording::new(&logger);
     let read = recording.read_stdin();
@@ -119,7 +127,8 @@ impl<'l> StdinRecording<'l> {
                 ));
             }
             if number == 1 && line.starts_with("\u{feff}".as_bytes()) {
-                line.drain(..3);
+                // Blanks, so that the bytes named in messages are those of the line.
+                line[..3].fill(b' ');
             }
             match ending {
                 Ending::TooLong(bytes) => {
@@ -140,10 +149,14 @@ impl<'l> StdinRecording<'l> {
     }
 
     fn record_line(&mut self, number: u64, line: &mut [u8]) {
-        let (logger, mut moved) = (self.logger, Vec::new());
+        let (logger, mut moved, mut mended) = (self.logger, Vec::new(), MendedLine::new(line));
+        let line = mended.as_mut().map_or(line, |mended| &mut mended.bytes);
         match event::with_input_event(line, &mut moved, |event| logger.emit_wait(event)) {
             Ok(()) => self.good_lines += 1,
-            Err(error) => self.report_bad_line(number, &error),
+            Err(error) => {
+                let for_given = mended.and_then(|mended| mended.message_for_given(&error));
+                self.report_bad_line(number, &for_given.unwrap_or(error));
+            }
         }
         for name in moved {
             self.report_moved_field(name);
@@ -197,7 +210,7 @@ fn explain_record_losses(counts: &Accounting, good_lines: u64, decided_by: &str)
     if counts.sampled_out > 0 {
         let events = format_count(counts.sampled_out, "event");
         complain_on_stderr(format_args!(
-            "{events} sampled out, decided by {decided_by}; --debug keeps all"
+            "{events} sampled out, decided by {decided_by}; without --sample all are kept"
         ));
     }
     let lost = counts.overwritten.saturating_add(counts.io_lost);
