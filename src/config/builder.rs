@@ -72,6 +72,12 @@ impl Builder {
         self.set(move |settings| settings.outputs.stdout = stdout)
     }
 
+    /// Sets whether lines go to standard error (`stderr` in `AUDIT_EXPORTER`), for programs whose
+    /// standard output is a protocol.
+    pub fn stderr(self, stderr: bool) -> Self {
+        self.set(move |settings| settings.outputs.stderr = stderr)
+    }
+
     /// Hands every line to this exporter, too. If no files are written, the first exporter decides what
     /// counts as written.
     pub fn exporter(mut self, exporter: impl Exporter + 'static) -> Self {

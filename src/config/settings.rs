@@ -64,6 +64,13 @@ impl Compress {
 pub(crate) struct Outputs {
     pub(crate) files: bool,
     pub(crate) stdout: bool,
+    pub(crate) stderr: bool,
+}
+
+impl Outputs {
+    pub(crate) fn is_any(self) -> bool {
+        self.files || self.stdout || self.stderr
+    }
 }
 
 impl Settings {
@@ -116,8 +123,8 @@ pub(super) fn check_file_fits_total(settings: &Settings) -> Result<(), String> {
 /// Refuses an enabled logger that writes nowhere.
 pub(super) fn check_some_output_is_set(settings: &Settings) -> Result<(), String> {
     let Settings { enabled, outputs, to_exporters, .. } = settings;
-    match !enabled || outputs.files || outputs.stdout || *to_exporters {
+    match !enabled || outputs.is_any() || *to_exporters {
         true => Ok(()),
-        false => Err("at least one of jsonfile, stdout".to_owned()),
+        false => Err("at least one of jsonfile, stdout, stderr".to_owned()),
     }
 }

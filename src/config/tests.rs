@@ -59,7 +59,7 @@ fn every_variable_arrives() {
     .unwrap();
     let expected = Settings {
         enabled: false,
-        outputs: Outputs { files: true, stdout: true },
+        outputs: Outputs { files: true, stdout: true, stderr: false },
         to_exporters: false,
         directory: "/var/log/agents".into(),
         include_snapshots: false,

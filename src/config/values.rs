@@ -265,15 +265,16 @@ impl ValueKind for ExportersValue {
     type Value = Outputs;
 
     fn accepted(&self) -> String {
-        "a comma list of jsonfile, stdout".to_owned()
+        "a comma list of jsonfile, stdout, stderr".to_owned()
     }
 
     fn parse(&self, text: &str) -> Option<Outputs> {
-        let mut outputs = Outputs { files: false, stdout: false };
+        let mut outputs = Outputs { files: false, stdout: false, stderr: false };
         for name in text.split(',').map(str::trim) {
             match name {
                 "jsonfile" => outputs.files = true,
                 "stdout" => outputs.stdout = true,
+                "stderr" => outputs.stderr = true,
                 _ => return None,
             }
         }
@@ -281,13 +282,10 @@ impl ValueKind for ExportersValue {
     }
 
     fn show(&self, value: &Outputs) -> String {
-        match value {
-            Outputs { files: true, stdout: true } => "jsonfile, stdout",
-            Outputs { files: true, stdout: false } => "jsonfile",
-            Outputs { files: false, stdout: true } => "stdout",
-            Outputs { files: false, stdout: false } => "none",
-        }
-        .to_owned()
+        let names = [("jsonfile", value.files), ("stdout", value.stdout), ("stderr", value.stderr)];
+        let names: Vec<_> =
+            names.into_iter().filter_map(|(name, is_set)| is_set.then_some(name)).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::sanitize::Sanitizer;
 
 settings! {
     fields {
-        outputs: Outputs = Outputs { files: true, stdout: false },
+        outputs: Outputs = Outputs { files: true, stdout: false, stderr: false },
         /// The builder was given exporters.
         to_exporters: bool = false,
         directory: PathBuf = PathBuf::from("logs"),

@@ -2,7 +2,7 @@
 
 mod stdout;
 
-pub use stdout::Stdout;
+pub use stdout::{Stderr, Stdout};
 
 /// Receives the log's lines as they are written.
 ///

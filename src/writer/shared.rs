@@ -65,7 +65,7 @@ impl Shared {
             _protected: Vec::new(),
             settings,
         };
-        if !shared.settings.outputs.files && !shared.settings.outputs.stdout {
+        if !shared.settings.outputs.is_any() {
             shared.close();
         }
         Arc::new(shared)

@@ -12,7 +12,7 @@ use super::retention::Retention;
 use super::{Platform, Shared, Writer, batch};
 use crate::config::{Compress, Settings};
 use crate::error::{Error, ErrorCause};
-use crate::export::{Exporter, Stdout};
+use crate::export::{Exporter, Stderr, Stdout};
 use crate::ring::Lanes;
 use llm_audit_process::exit::WriterExitGuard;
 
@@ -26,7 +26,7 @@ pub(crate) fn spawn_writer(
     mut exporters: Vec<Box<dyn Exporter>>,
     Platform { fs, clock }: Platform,
 ) -> Result<(), Error> {
-    exporters.splice(0..0, stdout_exporter(shared));
+    exporters.splice(0..0, stream_exporters(shared));
     let now = clock.now_micros();
     let files = log_file_options(shared)
         .map(|options| LogFiles::open(fs.clone(), options, now))
@@ -44,7 +44,7 @@ pub(crate) fn spawn_writer(
 /// already.
 pub(crate) fn spawn_writer_in_child(shared: &Arc<Shared>) {
     let Platform { fs, clock } = Platform::default();
-    let exporters: Vec<_> = stdout_exporter(shared).into_iter().collect();
+    let exporters = stream_exporters(shared);
     let now = clock.now_micros();
     let files =
         log_file_options(shared).map(|options| LogFiles::unopened(fs.clone(), options, now));
@@ -58,15 +58,21 @@ pub(crate) fn spawn_writer_in_child(shared: &Arc<Shared>) {
     }
 }
 
-/// Returns standard output if the logger writes to it.
-fn stdout_exporter(shared: &Shared) -> Option<Box<dyn Exporter>> {
-    let settings = &shared.settings;
-    settings.outputs.stdout.then(|| {
+/// Returns the streams of the process that the logger writes to.
+fn stream_exporters(shared: &Shared) -> Vec<Box<dyn Exporter>> {
+    let outputs = shared.settings.outputs;
+    // If it is the only output, a line counts as written once it is taken.
+    let is_only = !outputs.files && !(outputs.stdout && outputs.stderr);
+    let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
+    if outputs.stdout {
         let stdout = Stdout::new();
-        // If it is the only output, a line counts as written once it is taken.
-        Box::new(if settings.outputs.files { stdout } else { stdout.waiting() })
-            as Box<dyn Exporter>
-    })
+        exporters.push(Box::new(if is_only { stdout.waiting() } else { stdout }));
+    }
+    if outputs.stderr {
+        let stderr = Stderr::new();
+        exporters.push(Box::new(if is_only { stderr.waiting() } else { stderr }));
+    }
+    exporters
 }
 
 /// Returns the settings of the files, if the logger writes files.

@@ -270,9 +270,9 @@ fn what_sampling_leaves_out_is_said() {
 fn files_only_whatever_the_exporters() {
     let (_keep, dir) = folder();
     let mut recording = command(&["record", "--json", "--dir", &dir]);
-    recording.env("AUDIT_EXPORTER", "stdout");
+    recording.env("AUDIT_EXPORTER", "stdout,stderr");
     let run = run_with(recording, |to| to.write_all(line("").as_bytes()));
-    assert_eq!((run.code, &run.json()["written"]), (0, &1.into()), "{run:?}");
+    assert_eq!((run.code, &run.json()["written"], &*run.stderr), (0, &1.into(), ""), "{run:?}");
     assert_eq!(events(&dir).len(), 1);
 }
 

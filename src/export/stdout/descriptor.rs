@@ -1,4 +1,4 @@
-//! Writes to standard output as a descriptor.
+//! Writes to standard output or standard error as a descriptor.
 //!
 //! The writes bypass the lock and the buffer of `io::stdout`, because a thread that prints holds
 //! the lock as long as nobody reads. They also do not wait, unless that is asked for.
@@ -24,7 +24,7 @@ const PIECE_BYTES_MAX: usize = libc::PIPE_BUF;
 #[derive(Debug)]
 pub(super) struct Descriptor {
     fd: RawFd,
-    /// The owner of `fd`, unless that is standard output.
+    /// The owner of `fd`, unless that is one of the process's own streams.
     _owned: Option<OwnedFd>,
     waits: bool,
     /// Whether a write can be told not to wait.
@@ -36,6 +36,10 @@ pub(super) struct Descriptor {
 impl Descriptor {
     pub(super) fn stdout() -> Self {
         Self::from_open_fd(libc::STDOUT_FILENO)
+    }
+
+    pub(super) fn stderr() -> Self {
+        Self::from_open_fd(libc::STDERR_FILENO)
     }
 
     /// Uses a descriptor that stays open.
@@ -123,7 +127,7 @@ fn first_stdout_piece(bytes: &[u8]) -> &[u8] {
 /// Returns a file that does not close its descriptor.
 fn borrow_descriptor(fd: RawFd) -> ManuallyDrop<File> {
     // SAFETY: a `File` needs a descriptor that stays open while it is used. A sound program does
-    // not close standard output while it is in use; `io::stdout` relies on this, too. Any other
+    // not close its streams while they are in use; `io::stdout` relies on this, too. Any other
     // descriptor is owned by the `Descriptor` that calls this. `ManuallyDrop` closes neither.
     ManuallyDrop::new(unsafe { File::from_raw_fd(fd) })
 }

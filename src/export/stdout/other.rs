@@ -1,14 +1,21 @@
-//! Standard output on systems that cannot report whether it has room. Every write waits.
+//! The streams on systems that cannot report whether they have room. Every write waits.
 
 use std::io::{self, Write};
 
-/// Writes the lines by `io::stdout`.
+/// Writes the lines by `io::stdout` or `io::stderr`.
 #[derive(Debug)]
-pub(super) struct Descriptor;
+pub(super) enum Descriptor {
+    Stdout,
+    Stderr,
+}
 
 impl Descriptor {
     pub(super) fn stdout() -> Self {
-        Self
+        Self::Stdout
+    }
+
+    pub(super) fn stderr() -> Self {
+        Self::Stderr
     }
 
     /// Does nothing, because every write waits anyway.
@@ -17,10 +24,16 @@ impl Descriptor {
 
 impl Write for Descriptor {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stdout().write(bytes)
+        match self {
+            Self::Stdout => io::stdout().write(bytes),
+            Self::Stderr => io::stderr().write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stdout().flush()
+        match self {
+            Self::Stdout => io::stdout().flush(),
+            Self::Stderr => io::stderr().flush(),
+        }
     }
 }

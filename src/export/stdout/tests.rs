@@ -8,7 +8,7 @@ const COLOURED: Rendering = Rendering::Terminal { colour: true };
 const PLAIN: Rendering = Rendering::Terminal { colour: false };
 
 fn exported(look: Rendering, lines: &str) -> String {
-    let mut out = StdoutBuffer::new(Vec::new(), look);
+    let mut out = StreamBuffer::new(Vec::new(), look);
     out.export(lines.as_bytes()).unwrap();
     String::from_utf8(out.out).unwrap()
 }
@@ -93,7 +93,7 @@ fn a_reader_that_leaves_is_an_error_and_a_torn_line_is_ended() {
     let cases = [(0, ""), (2, "aa\n"), (4, "aaa\n"), (6, "aaa\nbb\n")];
     for (room, before) in cases {
         let pipe = Pipe { taken: Vec::new(), room, interrupted: false };
-        let mut stdout = StdoutBuffer::new(pipe, Rendering::Exact);
+        let mut stdout = StreamBuffer::new(pipe, Rendering::Exact);
         let error = stdout.export(b"aaa\nbbb\n").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         stdout.out.room = 100;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io::Result;
 
-use llm_audit::export::{Exporter, Stdout};
+use llm_audit::export::{Exporter, Stderr, Stdout};
 
 use crate::{Plain, implement};
 
@@ -38,12 +38,14 @@ implement! {
     Box<dyn Exporter>: Send;
 }
 
-fn stdout() {
+fn streams() {
     let _: fn() -> Stdout = Stdout::new;
+    let _: fn() -> Stderr = Stderr::new;
 }
 
 implement! {
     Stdout: Plain, Debug, Default, Exporter;
+    Stderr: Plain, Debug, Default, Exporter;
 }
 
 #[test]

@@ -63,8 +63,10 @@ const NAMES_MAX: usize = 256;
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 
 pub(crate) fn run_record(args: &RecordArgs) -> Result<CommandExit, CommandFailure> {
-    // The accounting is what stdout is for, whatever AUDIT_EXPORTER says.
-    let builder = AuditLogger::builder().directory(args.dir.path()).files(true).stdout(false);
+    // The accounting is what stdout is for, and messages what stderr is for, whatever
+    // AUDIT_EXPORTER says.
+    let builder = AuditLogger::builder().directory(args.dir.path()).files(true);
+    let builder = builder.stdout(false).stderr(false);
     let logger = if args.sample { builder } else { builder.debug(true) }.build()?;
     close_log_on_signals()?;
     let mut recording = StdinRecording::new(&logger);
