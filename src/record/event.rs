@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Payload;
 use crate::context::TraceContext;
+use crate::panics::display_text;
 pub use llm_audit_log::schema::{EventType, Status, Usd, is_event_type_name};
 
 /// One step of an agent, ready for [`emit`](crate::emit).
@@ -221,10 +222,10 @@ impl<'a> ErrorDetail<'a> {
                 chain.push('\n');
             }
             chain.push_str("caused by: ");
-            chain.push_str(&cause.to_string());
+            chain.push_str(&display_text(cause));
             source = cause.source();
         }
-        let detail = Self::new(error_type, error.to_string());
+        let detail = Self::new(error_type, display_text(error));
         if chain.is_empty() { detail } else { detail.traceback(chain) }
     }
 

@@ -11,6 +11,7 @@ use std::ops::Deref;
 
 use serde::Serialize;
 
+use crate::panics::display_text;
 use crate::record::event::ErrorDetail;
 use crate::record::members::Value;
 use crate::recorder::Outlet;
@@ -113,7 +114,7 @@ pub trait DisplayError {
 
 impl<E: Display> DisplayError for &&Pick<'_, E> {
     fn audit_span_detail(&self) -> ErrorDetail<'static> {
-        ErrorDetail::new(type_name::<E>(), self.0.to_string())
+        ErrorDetail::new(type_name::<E>(), display_text(self.0))
     }
 }
 

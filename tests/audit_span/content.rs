@@ -257,7 +257,8 @@ fn a_panic_while_looking_costs_one_argument() {
     let arguments = json!({"n": 1, "one": broken, "two": broken});
     assert_eq!(events[0]["data"]["arguments"], arguments);
     assert_eq!(events[1]["data"], json!({"tool": "work", "result": broken}));
-    assert_eq!(events[3]["error"]["message"], "the error panicked when it was read");
+    assert_eq!(events[3]["error"]["message"], broken);
+    assert!(events[3]["error"]["type"].as_str().is_some_and(|name| name.ends_with("BrokenError")));
     let snapshot = json!({"n": 2, "one": broken, "two": broken});
     assert_eq!(events[3]["error"]["input_snapshot"], snapshot);
 }

@@ -39,10 +39,11 @@ fn filters() {
         + "not json\n"
         + &own("stop", "");
     write(&dir, FILE, &log);
-    let cases: [(&[&str], usize, &str); 9] = [
+    let cases: [(&[&str], usize, &str); 10] = [
         (&[], 5, "12.5ms  7+? tokens  $0.50"),
         (&["--agent", "clerk"], 1, "clerk"),
         (&["--type", "tool"], 1, "tool.call"),
+        (&["--type", "Tool.Call"], 1, "tool.call"),
         (&["--type", "llm.invoke"], 4, "llm.invoke"),
         (&["--type", "too"], 0, ""),
         (&["--status", "timeout"], 1, "late"),

@@ -1,6 +1,7 @@
 //! `tail`: the last events, and the next ones as they are written.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io::{self, BufWriter, Write};
 use std::thread;
 use std::time::Duration;
@@ -33,8 +34,9 @@ pub(crate) struct TailArgs {
     /// Only this agent's
     #[arg(long)]
     agent: Option<String>,
-    /// Only this event type, or all below it: `tool` is tool.call, tool.result, tool.error
-    #[arg(long = "type", value_name = "TYPE")]
+    /// Only this event type, or all below it: `tool` is tool.call, tool.result, tool.error; case does
+    /// not matter
+    #[arg(long = "type", value_name = "TYPE", value_parser = lower_case)]
     event_type: Option<String>,
     /// Only this status: ok, error, timeout, retry
     #[arg(long, value_parser = parse_status_name)]
@@ -63,6 +65,11 @@ const POLL: Duration = Duration::from_millis(250);
 
 fn parse_status_name(name: &str) -> Result<Status, String> {
     Status::from_name(name).ok_or_else(|| "accepted: ok, error, timeout, retry".to_owned())
+}
+
+/// Event types are lower case; people write them as they like.
+fn lower_case(text: &str) -> Result<String, Infallible> {
+    Ok(text.to_lowercase())
 }
 
 pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {

@@ -14,10 +14,14 @@ pub(crate) fn format_time(micros: i64) -> String {
     }
 }
 
-/// Formats milliseconds in the fitting unit, in at most seven characters below a day.
+/// Formats milliseconds in the fitting unit, in at most seven characters.
+///
+/// A negative one, as of clocks that disagree, has its sign and may have eight.
 pub(crate) fn format_duration(ms: f64) -> String {
+    const DAY_MS: f64 = 864e5;
     match ms {
         ms if !ms.is_finite() => "?".to_owned(),
+        ms if ms < 0.0 => format!("-{}", format_duration(-ms)),
         ms if ms < 99.95 => format!("{ms:.1}ms"),
         ms if ms < 999.5 => format!("{ms:.0}ms"),
         ms if ms < 59_995.0 => format!("{:.2}s", ms / 1e3),
@@ -25,10 +29,16 @@ pub(crate) fn format_duration(ms: f64) -> String {
             let seconds = (ms / 1e3).round();
             format!("{:.0}m{:02.0}s", (seconds / 60.0).floor(), seconds % 60.0)
         }
-        ms => {
+        ms if ms < DAY_MS - 3e4 => {
             let minutes = (ms / 6e4).round();
             format!("{:.0}h{:02.0}m", (minutes / 60.0).floor(), minutes % 60.0)
         }
+        ms if ms < 1e3 * DAY_MS - 18e5 => {
+            let hours = (ms / 36e5).round();
+            format!("{:.0}d{:02.0}h", (hours / 24.0).floor(), hours % 24.0)
+        }
+        ms if ms < 99_999.5 * DAY_MS => format!("{:.0}d", ms / DAY_MS),
+        _ => ">99999d".to_owned(),
     }
 }
 
@@ -66,6 +76,13 @@ mod tests {
             (59_999.0, "1m00s"),
             (125_000.0, "2m05s"),
             (3_600_000.0, "1h00m"),
+            (86_369_999.0, "23h59m"),
+            (86_399_999.0, "1d00h"),
+            (273_600_000.0, "3d04h"),
+            (400.0 * 864e5, "400d00h"),
+            (20_000.0 * 864e5, "20000d"),
+            (1e300, ">99999d"),
+            (-125_000.0, "-2m05s"),
             (f64::INFINITY, "?"),
         ];
         for (ms, expected) in cases {
