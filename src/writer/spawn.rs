@@ -62,7 +62,7 @@ pub(crate) fn spawn_writer_in_child(shared: &Arc<Shared>) {
 fn stream_exporters(shared: &Shared) -> Vec<Box<dyn Exporter>> {
     let outputs = shared.settings.outputs;
     // If it is the only output, a line counts as written once it is taken.
-    let is_only = !outputs.files && !(outputs.stdout && outputs.stderr);
+    let is_only = !(outputs.files || outputs.stdout && outputs.stderr);
     let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
     if outputs.stdout {
         let stdout = Stdout::new();
