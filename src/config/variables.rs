@@ -149,9 +149,10 @@ settings! {
         fn queue_bytes(bytes: usize): usize = 64 << 20;
 
     /// Size of one encoded event, at most half of the queue's memory. If an event is larger, its longest
-    /// strings are cut. If only the queue's memory is made small, this limit shrinks with it.
+    /// members are cut. If only the queue's memory is made small, this limit shrinks with it.
     ///
-    /// The strings of an error are also cut if it would take more than three quarters of its lane's memory.
+    /// An error is also cut if it would take more than three quarters of its lane's memory. Escapes and
+    /// numbers take more room in a line, up to six times as much.
     "AUDIT_MAX_EVENT_BYTES" = NumberValue::<usize> { of: "bytes", from: 4 << 10, to: Some(64 << 20) },
         fn max_event_bytes(bytes: usize): usize = EVENT_BYTES_DEFAULT, if check_event_fits_queue;
 }

@@ -29,6 +29,12 @@ pub(crate) struct Compound<'e, 'c, 'r> {
     frame: Frame,
     /// The number of keys so far that have no text.
     unnamed: u32,
+    /// The tag of the innermost container.
+    tag: u8,
+    /// The length of the chain at which it takes no more members.
+    end: usize,
+    /// The number of members that it did not take.
+    missing: u64,
 }
 
 /// The next thing that an object accepts.
@@ -64,17 +70,37 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         tag: u8,
         frame: Frame,
     ) -> Result<Self, EncodeFailed> {
+        let end = encoder.container_end();
         let is_open = encoder.begin_container(tag)?;
-        let (levels, skipped, numbers) = (is_open.into(), !is_open, KeyNumbers::default());
-        Ok(Self { levels, skipped, next: NextPart::Key, numbers, frame, unnamed: 0, encoder })
+        Ok(Self {
+            levels: is_open.into(),
+            skipped: !is_open,
+            next: NextPart::Key,
+            numbers: KeyNumbers::default(),
+            frame,
+            unnamed: 0,
+            tag,
+            end,
+            missing: 0,
+            encoder,
+        })
     }
 
     /// Begins a struct that stands for something else, which is written in its place.
     #[cold]
     pub(super) fn open_private(encoder: &'e mut Encoder<'c, 'r>, form: PrivateForm) -> Self {
-        let (next, numbers, frame) =
-            (NextPart::Private(form), KeyNumbers::default(), encoder.slot.object());
-        Self { levels: 0, skipped: false, next, numbers, frame, unnamed: 0, encoder }
+        Self {
+            levels: 0,
+            skipped: false,
+            next: NextPart::Private(form),
+            numbers: KeyNumbers::default(),
+            frame: encoder.slot.object(),
+            unnamed: 0,
+            tag: MAP,
+            end: usize::MAX,
+            missing: 0,
+            encoder,
+        }
     }
 
     /// Begins `{"variant": …` with a container of `tag` and `len` members as the value.
@@ -95,28 +121,38 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         let slot = object.encoder.slot;
         object.frame = if tag == SEQ { slot.list(None) } else { slot.object() };
         object.numbers = KeyNumbers::default();
+        (object.tag, object.end) = (tag, object.encoder.container_end());
         object.skipped = !object.encoder.begin_container(tag)?;
         object.levels += usize::from(!object.skipped);
         Ok(object)
     }
 
     fn element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
-        if self.skipped {
+        if self.skipped || self.is_full() {
             return Ok(());
         }
         self.encoder.slot = self.frame.element();
         self.write_in_slot(value)
     }
 
+    /// Returns whether the container takes no more members, and counts the one that it does not take.
+    #[inline]
+    fn is_full(&mut self) -> bool {
+        let is_full = self.end != usize::MAX && self.encoder.sink.chain.len() >= self.end;
+        self.missing += u64::from(is_full);
+        is_full
+    }
+
     /// Writes a value for which the slot is set.
     #[inline]
     fn write_in_slot<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
-        match self.encoder.slot.fate() {
-            Fate::Texts | Fate::Whole => self.encoder.write_sensitive_value(value)?,
+        let fate = self.encoder.slot.fate();
+        self.encoder.write_bounded_member(|encoder| match fate {
+            Fate::Texts | Fate::Whole => encoder.write_sensitive_value(value),
             Fate::Read | Fate::Name | Fate::Doubtful | Fate::Formed(_) => {
-                self.encoder.write_nested_value(value)?;
+                encoder.write_nested_value(value)
             }
-        }
+        })?;
         self.encoder.pass_note_to(&mut self.frame);
         Ok(())
     }
@@ -142,7 +178,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
             return Err(self.fail_misused());
         }
         let is_root = self.encoder.depth == 1;
-        if is_root && self.encoder.left_out == Some(key) {
+        if is_root && self.encoder.left_out == Some(key) || self.is_full() {
             self.next = NextPart::LeftOut;
             return Ok(());
         }
@@ -161,6 +197,9 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     pub(super) fn close(mut self) -> Result<(), EncodeFailed> {
         if self.next != NextPart::Key {
             return Err(self.fail_misused());
+        }
+        if self.missing > 0 {
+            self.encoder.write_missing(self.tag, self.missing)?;
         }
         self.encoder.depth -= self.levels;
         self.encoder.sink.put(&[END; 2][..self.levels])

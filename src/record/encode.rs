@@ -5,7 +5,7 @@ use super::serializer::{Encoder, Payload};
 use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
 use super::type_name::with_event_type_name;
-use super::{END, ERROR, FALSE, HEAD_BYTES, MAP, PAYLOAD, TRUE, flag};
+use super::{END, ERROR, FALSE, HEAD_BYTES, MAP, PAYLOAD, SEQ, TRUE, UINT, flag};
 use crate::ring::Chain;
 use crate::sanitize::{Redactions, Sanitizer, Slot};
 
@@ -15,7 +15,11 @@ const NAME_BYTES_MAX: usize = 256;
 const NAME_BYTES_MIN: usize = 64;
 /// If an event is over its limit, it is encoded again and keeps less of each string of its
 /// payloads. This is the smallest limit per string.
-const CAP_BYTES_MIN: usize = 64;
+pub(super) const CAP_BYTES_MIN: usize = 64;
+/// What a container may take at least, however deep it is.
+const CONTAINER_BYTES_MIN: usize = 1024;
+/// In the last attempt a member of the payload's root that takes more becomes a placeholder.
+const MEMBER_BYTES_FINAL: usize = 1024;
 /// The bytes that a payload leaves free, below that limit, for the placeholders of later payloads.
 const PLACEHOLDERS_BYTES: usize = 128;
 
@@ -48,9 +52,11 @@ pub(crate) struct NoMemory;
 /// Writes `event` after what `chain` contains, and adds to `counts` what was redacted.
 ///
 /// The chain's limit must be at least 4 KiB. If an event is over it, the event is cut until it
-/// fits. First its longest strings are cut, but never keys. Then whole payloads become
-/// `{"value": "[TRUNCATED:n]"}`; n is the number of bytes encoded before the payload was given up.
-/// Every attempt serializes the payloads again.
+/// fits. First its longest strings, lists and objects are cut, but never keys. A cut list ends with
+/// `"[TRUNCATED:n members]"`, and a cut object has the number of missing members under
+/// `[TRUNCATED]`. Then long members of a payload become `"[TRUNCATED:n]"`. At last whole payloads
+/// become `{"value": "[TRUNCATED:n]"}`. There n is the number of bytes encoded before the value was
+/// given up. Every attempt serializes the payloads again.
 pub(crate) fn encode_event(
     event: &AuditEvent<'_>,
     head: EventHead,
@@ -129,8 +135,8 @@ impl Encoder<'_, '_> {
     ) -> Result<(), EncodeFailed> {
         let (start, outcome) = (self.sink.chain.mark(), self.outcome);
         let head_counts = std::mem::take(&mut self.counts);
+        let mut is_last = false;
         loop {
-            let is_last = self.cap == CAP_BYTES_MIN;
             match self.try_event_payloads(event, include_snapshots, is_last) {
                 Err(_) if self.sink.stop == Some(EncodeStop::Limit) && !is_last => {}
                 ended => {
@@ -142,6 +148,7 @@ impl Encoder<'_, '_> {
             self.sink.stop = None;
             self.counts = Redactions::default();
             self.outcome = outcome;
+            is_last = self.cap == CAP_BYTES_MIN;
             self.cap = self.next_string_cap();
         }
     }
@@ -162,6 +169,65 @@ impl Encoder<'_, '_> {
         next.max(CAP_BYTES_MIN)
     }
 
+    /// Returns the length of the chain at which a container that begins now takes no more members.
+    ///
+    /// Each level has a little less room than the one above. So the longest member of an object
+    /// leaves room for the others.
+    #[inline]
+    pub(super) fn container_end(&self) -> usize {
+        match (self.depth, self.cap) {
+            (0, _) => self.root_end,
+            (_, usize::MAX) => usize::MAX,
+            (depth, cap) => {
+                let room = (0..depth).fold(cap, |room, _| room - room / 8);
+                self.sink.chain.len() + room.max(CONTAINER_BYTES_MIN)
+            }
+        }
+    }
+
+    /// Writes a value with `write`. In the last attempt a member of the payload's root that does not
+    /// fit, or that is not short, becomes a placeholder.
+    pub(super) fn write_bounded_member(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), EncodeFailed>,
+    ) -> Result<(), EncodeFailed> {
+        if self.root_end == usize::MAX || self.depth != 1 {
+            return write(self);
+        }
+        let (start, before) = (self.sink.chain.mark(), self.sink.chain.len());
+        let counts = self.counts.clone();
+        let written = write(self);
+        let reached = self.sink.chain.len();
+        if !matches!(self.sink.stop, None | Some(EncodeStop::Limit))
+            || written.is_ok() && reached - before <= MEMBER_BYTES_FINAL
+        {
+            return written;
+        }
+        self.sink.chain.rewind(start);
+        self.sink.stop = None;
+        self.counts = counts;
+        (self.depth, self.wrappers) = (1, 0);
+        self.outcome.truncated = true;
+        let note = DisplayText::new(format_args!("[TRUNCATED:{}]", reached - before))?;
+        self.sink.put_string(note.as_str())
+    }
+
+    /// Writes at the end of a cut container how many members are missing in it.
+    #[cold]
+    pub(super) fn write_missing(&mut self, tag: u8, missing: u64) -> Result<(), EncodeFailed> {
+        self.outcome.truncated = true;
+        match tag {
+            SEQ => {
+                let note = DisplayText::new(format_args!("[TRUNCATED:{missing} members]"))?;
+                self.sink.put_string(note.as_str())
+            }
+            _ => {
+                self.sink.put_string("[TRUNCATED]")?;
+                self.sink.put_number(UINT, missing)
+            }
+        }
+    }
+
     /// Writes error and data once. If `fitting`, a payload that is still too long becomes a
     /// placeholder.
     fn try_event_payloads(
@@ -170,11 +236,15 @@ impl Encoder<'_, '_> {
         include_snapshots: bool,
         fitting: bool,
     ) -> Result<(), EncodeFailed> {
+        let sixteenth = self.sink.chain.limit() / 16;
         if let Some(error) = event.error {
+            // A quarter is left for `data`.
+            self.root_end = if fitting { 12 * sixteenth } else { usize::MAX };
             self.write_event_error(error, include_snapshots, fitting)?;
         }
         match event.data {
             Some(data) => {
+                self.root_end = if fitting { 15 * sixteenth } else { usize::MAX };
                 self.slot = Slot::at(self.sanitizer.enter(self.sanitizer.root(), "data"));
                 self.write_fitted_payload(fitting, 0, PAYLOAD, data)
             }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::encode::EncodeOutcome;
+use super::encode::{CAP_BYTES_MIN, EncodeOutcome};
 use super::serializer::{Encoder, Payload};
 use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
@@ -66,8 +66,9 @@ pub(crate) struct EncodedMembers {
 impl EncodedMembers {
     /// Encodes `members` in `chain`, which must be empty, and copies them out of it.
     ///
-    /// A quarter of the chain's limit is kept of a string. If a member still does not fit, it
-    /// becomes `[TRUNCATED:n]`. If not even that fits, this member and all later ones are left out.
+    /// All together get half of the chain's limit. A string, a list or an object gets at most half
+    /// of what is left of it. If a member still does not fit, it becomes `[TRUNCATED:n]`. If not
+    /// even that fits, this member and all later ones are left out.
     pub(crate) fn encode(
         members: &[Member<'_>],
         chain: &mut Chain<'_>,
@@ -76,9 +77,11 @@ impl EncodedMembers {
         let mut encoder = Encoder::new(chain, sanitizer);
         // The members will be inside an object.
         encoder.depth = 1;
-        encoder.cap = encoder.sink.chain.limit() / 4;
+        let half = encoder.sink.chain.limit() / 2;
         let (mut frame, mut numbers) = (Slot::default().object(), KeyNumbers::default());
         for (name, value) in members {
+            let left = half.saturating_sub(encoder.sink.chain.len());
+            encoder.cap = (left / 2).max(CAP_BYTES_MIN);
             if encoder.write_fitted_member(name, value, &mut frame, &mut numbers).is_err() {
                 break;
             }
@@ -105,14 +108,21 @@ impl Encoder<'_, '_> {
         members: &[Member<'_>],
         encoded: Option<&EncodedMembers>,
     ) -> Result<(), EncodeFailed> {
-        let mut frame = self.slot.object();
+        let (mut frame, end) = (self.slot.object(), self.container_end());
         if !self.begin_container(MAP)? {
             return Ok(());
         }
-        let mut numbers = KeyNumbers::default();
-        members.iter().try_for_each(|(name, value)| {
-            self.write_member(name, value, &mut frame, &mut numbers)
-        })?;
+        let (mut numbers, mut missing) = (KeyNumbers::default(), 0);
+        for (name, value) in members {
+            if self.sink.chain.len() >= end {
+                missing += 1;
+                continue;
+            }
+            self.write_member(name, value, &mut frame, &mut numbers)?;
+        }
+        if missing > 0 {
+            self.write_missing(MAP, missing)?;
+        }
         if let Some(encoded) = encoded {
             self.sink.put(&encoded.bytes)?;
             self.counts.merge(&encoded.counts);
@@ -132,7 +142,7 @@ impl Encoder<'_, '_> {
         numbers: &mut KeyNumbers,
     ) -> Result<(), EncodeFailed> {
         self.write_key(name, frame, numbers)?;
-        self.write_member_value(value)?;
+        self.write_bounded_member(|encoder| encoder.write_member_value(value))?;
         self.pass_note_to(frame);
         Ok(())
     }

@@ -40,8 +40,11 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) depth: usize,
     /// The number of open `Some`s and newtypes, which nest without a container.
     pub(super) wrappers: usize,
-    /// The bytes kept of a string.
+    /// The bytes kept of a string, and about those that a container in the payload's root may take.
     pub(super) cap: usize,
+    /// The length of the chain at which the payload's root takes no more members. It is
+    /// `usize::MAX`, except in the last attempt.
+    pub(super) root_end: usize,
     /// The position at which the last string began, in bytes of the chain.
     pub(super) text_start: usize,
     /// The member of the payload's root that is left out.
@@ -62,6 +65,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
             depth: 0,
             wrappers: 0,
             cap: usize::MAX,
+            root_end: usize::MAX,
             text_start: 0,
             left_out: None,
             slot: Slot::default(),

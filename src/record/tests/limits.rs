@@ -1,8 +1,8 @@
 //! Events that are too long: what is cut and where, and that no secret shows at the cut.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{HEAD, event, record_within};
+use super::{HEAD, event, record, record_within};
 use crate::record::decode::decode_record;
 use crate::record::encode::{NoMemory, encode_event, encode_event_head};
 use crate::record::event::{AuditEvent, ErrorDetail, EventType};
@@ -15,6 +15,14 @@ const SMALL: usize = 4096;
 fn cut_of(text: &str) -> Option<(&str, usize)> {
     let (kept, rest) = text.rsplit_once("[TRUNCATED:")?;
     Some((kept, rest.strip_suffix(']')?.parse().ok()?))
+}
+
+/// Returns how many elements are kept of a cut list that had `length`.
+fn kept_of_list(list: &Value, length: usize) -> Option<usize> {
+    let (note, kept) = list.as_array()?.split_last()?;
+    let missing = note.as_str()?.strip_prefix("[TRUNCATED:")?.strip_suffix(" members]")?;
+    assert_eq!(kept.len() + missing.parse::<usize>().ok()?, length);
+    Some(kept.len())
 }
 
 #[test]
@@ -83,8 +91,9 @@ fn what_no_cut_makes_fit_gives_way_whole() {
     let recorded = record_within(&event().data(&many).error(&detail), SMALL, true);
     let line = recorded.json();
     assert!(recorded.bytes <= SMALL && recorded.outcome.truncated);
-    let (kept, reached) = cut_of(line["data"]["value"].as_str().expect("text")).expect("a cut");
-    assert!(kept.is_empty() && reached > 1000, "{reached}");
+    // The list is the last payload, and keeps what the others leave.
+    let kept = kept_of_list(&line["data"]["value"], many.len()).expect("a cut list");
+    assert!(kept > 100, "{kept}");
     let error = &line["error"];
     assert!(cut_of(error["input_snapshot"]["value"].as_str().expect("text")).is_some());
     assert_eq!(error["environment"], good);
@@ -93,13 +102,90 @@ fn what_no_cut_makes_fit_gives_way_whole() {
 
     let given = ErrorDetail::from_object(&many);
     let recorded = record_within(&event().data(&good).error(&given), SMALL, true);
-    assert!(cut_of(recorded.json()["error"]["value"].as_str().expect("text")).is_some());
+    assert!(kept_of_list(&recorded.json()["error"]["value"], many.len()).is_some());
     assert_eq!(recorded.json()["data"], good);
+}
+
+/// A search that failed has its query, though its embedding is too long, and so has a completion
+/// with the alternatives of each token.
+#[test]
+fn a_long_list_is_cut_and_what_is_beside_it_stays() {
+    let embedding = vec![0.123_456_789; 100_000];
+    let search = json!({"query": "what is my plan", "embedding": embedding, "limit": 3});
+    let token = json!({"token": "tok", "logprob": -0.5, "top": vec![json!({"token": "alt"}); 20]});
+    let choice =
+        json!({"logprobs": {"content": vec![token; 2000]}, "message": {"content": "hello"}});
+    let completion = json!({"model": "m", "completion": {"choices": [choice]}, "prompt": "short"});
+    let turns: Vec<_> = (0..60_000).map(|n| format!("turn {n}")).collect();
+    let talk = json!({"model": "m", "prompt": turns, "temperature": 0.5});
+    let keys: serde_json::Map<_, _> = (0..30_000).map(|n| (format!("key {n}"), n.into())).collect();
+    let keyed = json!({"arguments": keys, "tool": "t"});
+
+    let data = |payload| record(&event().data(payload)).json()["data"].clone();
+    let recorded = data(&search);
+    assert_eq!((&recorded["query"], &recorded["limit"]), (&search["query"], &search["limit"]));
+    assert!(kept_of_list(&recorded["embedding"], 100_000).is_some_and(|kept| kept > 5_000));
+    let recorded = data(&completion);
+    assert_eq!((&recorded["model"], &recorded["prompt"]), (&json!("m"), &json!("short")));
+    let choice = &recorded["completion"]["choices"][0];
+    assert_eq!(choice["message"]["content"], "hello");
+    assert!(kept_of_list(&choice["logprobs"]["content"], 2000).is_some_and(|kept| kept > 50));
+    let recorded = data(&talk);
+    assert_eq!((&recorded["model"], &recorded["temperature"]), (&json!("m"), &json!(0.5)));
+    assert!(kept_of_list(&recorded["prompt"], 60_000).is_some_and(|kept| kept > 2_000));
+    let recorded = data(&keyed);
+    assert_eq!(recorded["tool"], "t");
+    let arguments = recorded["arguments"].as_object().expect("an object");
+    let missing = arguments["[TRUNCATED]"].as_u64().expect("a number");
+    assert_eq!(arguments.len() as u64 - 1 + missing, 30_000);
+}
+
+/// A value of at most this many members or bytes, at random.
+fn random_value(rng: &mut fastrand::Rng, size: usize, depth: usize) -> Value {
+    let length = 1 << rng.u32(..=size.max(1).ilog2());
+    match rng.u8(..if depth == 0 { 3 } else { 6 }) {
+        0 => rng.u64(..).into(),
+        1 => rng.f64().into(),
+        2 => "é x".repeat(length / 3).into(),
+        3 => (0..length / 8).map(|_| random_value(rng, 16, depth - 1)).collect(),
+        _ => {
+            let members = 1 + length / 64;
+            let member = |n| (format!("k{n}"), random_value(rng, size / members, depth - 1));
+            Value::Object((0..members).map(member).collect())
+        }
+    }
+}
+
+#[test]
+fn every_short_member_of_a_large_payload_stays_and_what_is_missing_is_said() {
+    const SHORT: usize = 1000;
+    let mut rng = fastrand::Rng::with_seed(10);
+    let mut cut = 0;
+    for _ in 0..24 {
+        let member = |n| (format!("m{n}"), random_value(&mut rng, 1 << 17, 3));
+        let payload: serde_json::Map<_, _> = (0..40).map(member).collect();
+        // As it is read back from a line, floats included.
+        let payload: serde_json::Map<_, _> =
+            serde_json::from_str(&json!(payload).to_string()).expect("JSON");
+        let recorded = record(&event().data(&payload));
+        assert!(recorded.bytes <= super::LIMIT);
+        let line = recorded.json();
+        assert_eq!(recorded.line.contains("[TRUNCATED"), recorded.outcome.truncated);
+        cut += usize::from(recorded.outcome.truncated);
+        for (name, value) in &payload {
+            let kept = &line["data"][name];
+            assert!(!kept.is_null(), "{name} is there");
+            if value.to_string().len() < SHORT {
+                assert_eq!(kept, value, "{name}");
+            }
+        }
+    }
+    assert!(cut > 8, "{cut}");
 }
 
 #[test]
 fn an_event_that_barely_fits_is_never_torn() {
-    // Numbers cannot be cut. So at every size the line has the payload or its placeholder.
+    // At every size the line has the payload, a part of it, or its placeholder.
     for count in (500..1400).chain(1900..2000) {
         let payload = vec![true; count];
         let detail = ErrorDetail::new("E", "m").input_snapshot(&payload).environment(&payload);
@@ -110,7 +196,8 @@ fn an_event_that_barely_fits_is_never_torn() {
             [&line["data"], &line["error"]["input_snapshot"], &line["error"]["environment"]];
         for value in places {
             let text = value["value"].as_str().unwrap_or_default();
-            assert!(*value == whole || cut_of(text).is_some(), "{count}: {}", recorded.line);
+            let is_cut = cut_of(text).is_some() || kept_of_list(&value["value"], count).is_some();
+            assert!(*value == whole || is_cut, "{count}: {}", recorded.line);
         }
         assert!(recorded.bytes <= SMALL);
     }
