@@ -232,7 +232,7 @@ fn a_head_alone_fits_in_a_block() {
         let record = decode_record(&bytes).expect("a record");
         let mut line = Vec::new();
         crate::writer::jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
-        let line: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+        let line: Value = serde_json::from_slice(&line).expect("JSON");
         let places = [&line["data"], &line["error"]];
         let held = places.into_iter().filter(|value| value["value"] == "[NO_ROOM]").count();
         assert_eq!(held, payloads);
