@@ -17,7 +17,7 @@ pub(crate) enum ErrorCause {
     /// A setting that is not accepted.
     Config { name: String, given: String, accepted: String },
     /// The operating system refused the folder or a file of the log.
-    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    Io { doing: &'static str, path: PathBuf, source: io::Error, hint: &'static str },
     /// The operating system provided no random bytes.
     Random(String),
     /// A thread could not be started.
@@ -71,7 +71,15 @@ impl Error {
     }
 
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self::new(ErrorCause::Io { doing, path: path.into(), source })
+        Self::new(ErrorCause::Io { doing, path: path.into(), source, hint: "" })
+    }
+
+    /// Adds what to do to an error of the operating system.
+    pub(crate) fn with_hint(mut self, text: &'static str) -> Self {
+        if let ErrorCause::Io { hint, .. } = &mut *self.0 {
+            *hint = text;
+        }
+        self
     }
 
     pub(crate) fn parse(what: &'static str, why: impl Into<String>) -> Self {
@@ -139,8 +147,8 @@ impl fmt::Display for Error {
             ErrorCause::Config { name, given, accepted } => {
                 write!(f, "{name} is {given:?}; accepted: {accepted}")
             }
-            ErrorCause::Io { doing, path, source } => {
-                write!(f, "cannot {doing} {}: {source}", path.display())
+            ErrorCause::Io { doing, path, source, hint } => {
+                write!(f, "cannot {doing} {}: {source}{hint}", path.display())
             }
             ErrorCause::Thread(source) => write!(f, "cannot start the writer's thread: {source}"),
             ErrorCause::Random(why) => write!(f, "cannot get random bytes from the system: {why}"),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::{self, UnknownVariable};
@@ -13,6 +14,30 @@ pub(crate) fn warn_of_unknown_variables() {
     if !LOOKED.swap(true, Ordering::Relaxed) {
         let names = std::env::vars_os().map(|(name, _)| name);
         print_to_stderr(&unknown_variables_warning(&config::find_unknown_variables(names)));
+    }
+}
+
+/// Warns about the first events that the queue lost in this process.
+pub(crate) fn warn_of_lost_events(events: u64) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        print_to_stderr(&format!(
+            "llm-audit: {events} events were lost because the queue was full, and further losses are \
+             only counted; raise AUDIT_QUEUE_CAPACITY and AUDIT_QUEUE_BYTES, or sample more \
+             (AUDIT_NOTICES=none silences this)\n"
+        ));
+    }
+}
+
+/// Warns about the first write to the log that failed in this process.
+pub(crate) fn warn_of_failed_write(path: &Path, error: &io::Error) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        print_to_stderr(&format!(
+            "llm-audit: cannot write {}: {error}; events are lost, which is counted, until it can be \
+             written again (AUDIT_NOTICES=none silences this)\n",
+            path.display()
+        ));
     }
 }
 
@@ -54,14 +79,14 @@ mod tests {
 
     #[test]
     fn a_warning_is_a_line_per_variable() {
-        let names = ["AUDIT_FSYCN", "AUDIT_FSYNC", "AUDIT_NOTICES"].map(OsString::from);
+        let names = ["AUDIT_FSYCN", "AUDIT_FSYNC", "AUDIT_VERBOSITY"].map(OsString::from);
         let text = unknown_variables_warning(&config::find_unknown_variables(names));
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         let expected = "llm-audit: AUDIT_FSYCN is not a known variable; the closest is AUDIT_FSYNC";
         assert_eq!(lines[0], expected);
         assert!(
-            lines[1].starts_with("llm-audit: AUDIT_NOTICES is not a known variable; "),
+            lines[1].starts_with("llm-audit: AUDIT_VERBOSITY is not a known variable; "),
             "{text}"
         );
         assert_eq!(unknown_variables_warning(&[]), "");

@@ -32,7 +32,8 @@ fn an_empty_variable_is_not_set() {
 fn every_variable_arrives() {
     let settings = read(&[
         ("AUDIT_ENABLED", "false"),
-        ("AUDIT_EXPORTER", "stdout, jsonfile"),
+        ("AUDIT_EXPORTER", "stdout, jsonfile, stderr"),
+        ("AUDIT_NOTICES", "none"),
         ("AUDIT_LOG_DIR", "/var/log/agents"),
         ("AUDIT_DEBUG", "TRUE"),
         ("AUDIT_INCLUDE_SNAPSHOTS", "0"),
@@ -59,7 +60,8 @@ fn every_variable_arrives() {
     .unwrap();
     let expected = Settings {
         enabled: false,
-        outputs: Outputs { files: true, stdout: true, stderr: false },
+        outputs: Outputs { files: true, stdout: true, stderr: true },
+        notices: false,
         to_exporters: false,
         directory: "/var/log/agents".into(),
         include_snapshots: false,

@@ -369,6 +369,29 @@ fn parse_fsync_interval(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(interval_ms))
 }
 
+/// Whether trouble is told on stderr.
+pub(super) struct NoticesValue;
+
+impl ValueKind for NoticesValue {
+    type Value = bool;
+
+    fn accepted(&self) -> String {
+        "stderr or none".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<bool> {
+        match text {
+            "stderr" => Some(true),
+            "none" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn show(&self, value: &bool) -> String {
+        if *value { "stderr" } else { "none" }.to_owned()
+    }
+}
+
 /// What happens to closed files.
 pub(super) struct CompressValue;
 

@@ -13,8 +13,8 @@ use super::settings::{
 };
 use super::values::{
     CompressValue, ExportersValue, FileModeValue, FsyncValue, MessageContentValue,
-    MillisecondsValue, NumberValue, OptionalValue, PathValue, ProfileValue, ShareValue,
-    SwitchValue, TextValue, ValueKind, VariableNamesValue,
+    MillisecondsValue, NoticesValue, NumberValue, OptionalValue, PathValue, ProfileValue,
+    ShareValue, SwitchValue, TextValue, ValueKind, VariableNamesValue,
 };
 use super::variable::{Fallback, Variable, settings};
 use crate::ring;
@@ -96,6 +96,10 @@ settings! {
 
     /// Where the lines go.
     "AUDIT_EXPORTER" = ExportersValue, at outputs, if check_some_output_is_set;
+
+    /// Where the library tells of trouble, one line for each kind in a process: the first lost events,
+    /// the first failed write, unknown variables. It prints nothing else.
+    "AUDIT_NOTICES" = NoticesValue, fn notices(notices: bool): bool = true;
 
     /// Folder of the log, on a local file system. It is created if it does not exist.
     "AUDIT_LOG_DIR" = PathValue, at directory;

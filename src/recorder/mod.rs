@@ -386,17 +386,20 @@ impl Builder {
     /// names it, its value and what is accepted.
     ///
     /// A variable that begins with `AUDIT_` and is not known is not an error. The first logger that
-    /// reads the environment prints a warning on stderr, with the closest known name.
+    /// reads the environment prints a warning on stderr, with the closest known name, unless
+    /// `AUDIT_NOTICES` is `none`.
     pub fn build(self) -> Result<AuditLogger, Error> {
         self.build_on_platform(Platform::default())
     }
 
     /// Starts the logger as [`build`](Self::build) does, on another file system and clock.
     pub(crate) fn build_on_platform(self, platform: Platform) -> Result<AuditLogger, Error> {
-        if self.reads_environment() {
+        let reads_environment = self.reads_environment();
+        let settings = self.settings(&|name| std::env::var_os(name));
+        if reads_environment && settings.as_ref().map_or(true, |(settings, _)| settings.notices) {
             warnings::warn_of_unknown_variables();
         }
-        let (settings, exporters) = self.settings(&|name| std::env::var_os(name))?;
+        let (settings, exporters) = settings?;
         AuditLogger::start(settings, exporters, platform)
     }
 }

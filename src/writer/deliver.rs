@@ -7,6 +7,7 @@ use super::exporters::{export_all_lines, export_lines};
 use super::files::Urgency;
 use super::notices::{self, FileStart};
 use crate::metrics::add_to_counter;
+use crate::warnings;
 
 impl Writer {
     /// Gives the lines to the log, counts the events in them, and then gives them to the other
@@ -48,9 +49,12 @@ impl Writer {
         };
         let written = match files {
             Some(files) => {
-                let written = files.append(lines, urgency, now, &mut start).is_ok();
+                let written = files.append(lines, urgency, now, &mut start);
                 shared.control.set_log_path(files.path());
-                written
+                if let (Err(error), true) = (&written, shared.settings.notices) {
+                    warnings::warn_of_failed_write(files.path(), error);
+                }
+                written.is_ok()
             }
             None => {
                 if !*has_started {

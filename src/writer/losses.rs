@@ -6,6 +6,7 @@ use super::Writer;
 use super::batch::Batch;
 use super::files::{LogFiles, Urgency};
 use crate::metrics::add_to_counter;
+use crate::warnings;
 use llm_audit_log::schema::notices::{Loss, Notice};
 
 /// How often an unreported loss is tried again if no event comes.
@@ -30,6 +31,9 @@ impl Writer {
     pub(super) fn write_batch_with_losses(&mut self, batch: &Batch) {
         let now = self.clock.now_micros();
         if batch.overwritten > 0 {
+            if self.shared.settings.notices {
+                warnings::warn_of_lost_events(batch.overwritten);
+            }
             let first_seq = self.seq + 1;
             self.seq += batch.overwritten;
             let loss =

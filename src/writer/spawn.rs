@@ -16,6 +16,10 @@ use crate::export::{Exporter, Stderr, Stdout};
 use crate::ring::Lanes;
 use llm_audit_process::exit::WriterExitGuard;
 
+/// What to do if the folder cannot be used, for example on a root that can only be read.
+const OTHER_PLACES: &str =
+    "; AUDIT_LOG_DIR names another folder, and AUDIT_EXPORTER=stdout needs none";
+
 /// Opens the files and starts the thread.
 ///
 /// # Errors
@@ -30,7 +34,8 @@ pub(crate) fn spawn_writer(
     let now = clock.now_micros();
     let files = log_file_options(shared)
         .map(|options| LogFiles::open(fs.clone(), options, now))
-        .transpose()?;
+        .transpose()
+        .map_err(|error| error.with_hint(OTHER_PLACES))?;
     if let Some(files) = &files {
         shared.control.set_log_path(files.path());
     }
