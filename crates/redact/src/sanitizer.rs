@@ -17,8 +17,7 @@ pub enum Profile {
     #[default]
     Full,
     /// Only numbers with an issuer's prefix and length that pass Luhn's check. They do not count if
-    /// they are part of a longer number or word. Names of pictures such as `icon@2x.png` are not
-    /// e-mail addresses.
+    /// they are part of a longer number or word.
     Precise,
 }
 

@@ -14,13 +14,7 @@ impl Matches<'_> {
     pub(super) fn floor_email(&self, at: usize) -> Option<Match> {
         let start = self.local_part_start(at);
         let length = email_domain_length(&self.text[at + 1..]).filter(|_| start < at)?;
-        let email = Match { start, end: at + 1 + length, kind: Kind::Email };
-        self.is_wanted_floor_email(email).then_some(email)
-    }
-
-    /// Returns whether an e-mail counts under this profile.
-    pub(super) fn is_wanted_floor_email(&self, email: Match) -> bool {
-        !(self.precise && is_density_file_name(email.of(self.text)))
+        Some(Match { start, end: at + 1 + length, kind: Kind::Email })
     }
 
     /// Returns the e-mail whose local part contains `start` or begins there.
@@ -36,8 +30,7 @@ impl Matches<'_> {
         }
         let end = self.local.1?;
         let start = self.local_part_start(start);
-        let email = Match { start, end, kind: Kind::Email };
-        self.is_wanted_floor_email(email).then_some(email)
+        Some(Match { start, end, kind: Kind::Email })
     }
 
     /// Returns the beginning of the local part that `end` is in or at the end of.
@@ -124,17 +117,4 @@ fn foreign_domain_length(text: &str) -> Option<usize> {
         before = Some(c);
     }
     length
-}
-
-/// Returns whether what looks like an e-mail is the name of a file for a screen density:
-/// `icon@2x.png`.
-fn is_density_file_name(email: &str) -> bool {
-    let domain = email.rsplit('@').next().unwrap_or_default();
-    let mut labels = domain.split('.');
-    let density = labels.next().and_then(|label| label.strip_suffix('x'));
-    density.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
-        && labels.next().is_some_and(|kind| {
-            ["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "heic", "pdf"].contains(&kind)
-        })
-        && labels.next().is_none()
 }
