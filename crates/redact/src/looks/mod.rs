@@ -94,6 +94,11 @@ fn count_rare_pairs(text: &[u8]) -> usize {
     text.windows(2).filter(|two| is_in_word(two) && pairs::is_rare_pair(two[0], two[1])).count()
 }
 
+/// Returns whether letters read like a word: they have a vowel, and no two that are rare in words.
+pub(super) fn reads_like_word(letters: &[u8]) -> bool {
+    letters.iter().any(|byte| b"aeiouyAEIOUY".contains(byte)) && count_rare_pairs(letters) == 0
+}
+
 /// Returns whether a value reads like words, even with a few digits: `oauth2Token1`.
 fn is_wordlike(text: &[u8]) -> bool {
     let odd = count_odd_places(text);

@@ -1,6 +1,6 @@
 //! Tells random strings from words, names of source code and numbers.
 
-use crate::looks::{class_changes, letter_class};
+use crate::looks::{class_changes, letter_class, reads_like_word};
 
 /// Returns whether a text between separators looks random. It has a part in which letters and digits
 /// are mixed, or in which small letters and capitals change too often for a name.
@@ -42,6 +42,30 @@ pub(super) fn is_random_string(text: &[u8]) -> bool {
         && seen.count_ones() >= DISTINCT_MIN
         && 3 * class_changes(text) >= text.len()
         && 6 * odd_pairs.count() >= text.len()
+        && !consists_of_words(text)
+}
+
+/// Returns whether most of a text is words, years and dates: `AddNewLoginPageV2ForUsers2024`.
+fn consists_of_words(text: &[u8]) -> bool {
+    const WORD_BYTES_MIN: usize = 3;
+    let (mut at, mut known) = (0, 0);
+    while at < text.len() {
+        let digits = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits > 0 {
+            let is_date = matches!(digits, 4 | 6 | 8) && matches!(&text[at..at + 2], b"19" | b"20");
+            known += if is_date { digits } else { 0 };
+            at += digits;
+            continue;
+        }
+        let capital = usize::from(text[at].is_ascii_uppercase());
+        let small =
+            text[at + capital..].iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+        let length = capital + small;
+        let is_word = length >= WORD_BYTES_MIN && reads_like_word(&text[at..at + length]);
+        known += if is_word { length } else { 0 };
+        at += length.max(1);
+    }
+    2 * known > text.len()
 }
 
 #[cfg(test)]

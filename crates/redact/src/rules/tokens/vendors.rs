@@ -105,30 +105,30 @@ fn is_token_tag(part: &[u8]) -> bool {
 
 /// What ids begin with that services use in the open, and names of files, classes and hashes. Sorted.
 #[rustfmt::skip]
-static OPEN_IDS: [&[u8]; 240] = [
+static OPEN_IDS: [&[u8]; 246] = [
     b"account", b"acct", b"acl", b"agent", b"ami", b"apikey", b"app", b"aria", b"asset", b"asst",
     b"attachment", b"audio", b"ba", b"batch", b"blob", b"block", b"boundary", b"bpc", b"bps", b"branch",
-    b"build", b"cache", b"call", b"card", b"cat", b"cbtxn", b"ch", b"channel", b"charge", b"chat",
+    b"bugfix", b"build", b"cache", b"call", b"card", b"cat", b"cbtxn", b"ch", b"channel", b"charge", b"chat",
     b"chatcmpl", b"chunk", b"ci", b"class", b"client", b"cluster", b"cmpl", b"comment", b"commit", b"contact",
     b"container", b"conv", b"conversation", b"cookie", b"cs", b"css", b"ctx", b"cur", b"cus", b"customer",
     b"dash", b"data", b"dataset", b"db", b"deal", b"deployment", b"dispute", b"doc", b"document", b"dpl",
     b"eipalloc", b"embedding", b"eni", b"ent", b"entity", b"env", b"etag", b"eval", b"evalrun", b"event",
-    b"evt", b"execution", b"fc", b"feat", b"file", b"fn", b"folder", b"font", b"form", b"fp", b"ft", b"ftjob",
-    b"function", b"gen", b"gid", b"group", b"grp", b"hash", b"hook", b"icfg", b"icon", b"id", b"idn", b"igw",
-    b"ii", b"il", b"image", b"img", b"in", b"index", b"input", b"instance", b"inv", b"invite", b"invoice",
-    b"isub", b"item", b"iv", b"job", b"lead", b"link", b"location", b"lst", b"lt", b"main", b"mandate",
-    b"mcp", b"mcpl", b"mcpr", b"md5", b"mem", b"member", b"memory", b"message", b"model", b"modr", b"msg",
-    b"msgbatch", b"node", b"nonce", b"note", b"obj", b"object", b"order", b"org", b"output", b"page",
-    b"pages", b"payment", b"payout", b"phc", b"pi", b"pk", b"plan", b"plink", b"pm", b"pmpt", b"po",
-    b"policy", b"post", b"price", b"prj", b"prod", b"product", b"proj", b"project", b"promo", b"pub",
-    b"publishable", b"py", b"query", b"record", b"refund", b"report", b"req", b"request", b"resp",
-    b"response", b"result", b"rev", b"role", b"rollout", b"row", b"rs", b"rtb", b"rtc", b"rule", b"run",
-    b"sc", b"search", b"sesn", b"sess", b"session", b"setatt", b"seti", b"sg", b"sha1", b"sha256", b"sha384",
-    b"sha512", b"shipment", b"si", b"skill", b"snap", b"span", b"src", b"srn", b"srvtoolu", b"static",
-    b"step", b"style", b"sub", b"subnet", b"tag", b"task", b"team", b"theme", b"thr", b"thread", b"ticket",
-    b"tok", b"tool", b"toolu", b"tooluse", b"topup", b"tr", b"trace", b"transfer", b"trr", b"turn", b"tx",
-    b"txn", b"u", b"uid", b"upload", b"urn", b"user", b"usr", b"vector", b"version", b"vid", b"video", b"vol",
-    b"vpc", b"vs", b"vsf", b"workflow", b"workspace", b"wrkspc", b"ws",
+    b"evt", b"execution", b"fc", b"feat", b"feature", b"file", b"fn", b"folder", b"font", b"form", b"fp",
+    b"ft", b"ftjob", b"function", b"gen", b"gid", b"group", b"grp", b"hash", b"hook", b"hotfix", b"icfg",
+    b"icon", b"id", b"idn", b"igw", b"ii", b"il", b"image", b"img", b"in", b"index", b"input", b"instance",
+    b"inv", b"invite", b"invoice", b"isub", b"item", b"iv", b"job", b"lead", b"link", b"location", b"lst",
+    b"lt", b"main", b"mandate", b"mcp", b"mcpl", b"mcpr", b"md5", b"mem", b"member", b"memory", b"message",
+    b"model", b"modr", b"msg", b"msgbatch", b"node", b"nonce", b"note", b"obj", b"object", b"order", b"org",
+    b"output", b"page", b"pages", b"payment", b"payout", b"phc", b"pi", b"pk", b"plan", b"plink", b"pm",
+    b"pmpt", b"po", b"policy", b"post", b"price", b"prj", b"prod", b"product", b"proj", b"project", b"promo",
+    b"pub", b"publishable", b"py", b"query", b"record", b"refund", b"release", b"report", b"req", b"request",
+    b"resp", b"response", b"result", b"rev", b"role", b"rollout", b"row", b"rs", b"rtb", b"rtc", b"rule",
+    b"run", b"sc", b"search", b"sesn", b"sess", b"session", b"setatt", b"seti", b"sg", b"sha1", b"sha256",
+    b"sha384", b"sha512", b"shipment", b"si", b"skill", b"snap", b"span", b"src", b"srn", b"srvtoolu",
+    b"static", b"step", b"style", b"sub", b"subnet", b"tag", b"task", b"team", b"theme", b"thr", b"thread",
+    b"ticket", b"tok", b"tool", b"toolu", b"tooluse", b"topic", b"topup", b"tr", b"trace", b"transfer",
+    b"trr", b"turn", b"tx", b"txn", b"u", b"uid", b"upload", b"urn", b"user", b"usr", b"vector", b"version",
+    b"vid", b"video", b"vol", b"vpc", b"vs", b"vsf", b"wamid", b"workflow", b"workspace", b"wrkspc", b"ws",
 ];
 
 /// Returns the prefixes of ids that stay, for the documentation.
