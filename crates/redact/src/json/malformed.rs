@@ -7,6 +7,7 @@
 
 use super::readings::{PieceReading, StringReading, ValuePlace, value_after_malformed_key};
 use super::spelling::{decode_json_spelling, redact_json_spelling};
+use crate::looks::{is_code_value, is_random_value};
 use crate::{Kind, Redactions, Sanitizer};
 
 /// The replacement of a sensitive key's value.
@@ -76,7 +77,11 @@ impl MalformedPieces<'_> {
             let bytes = self.line.as_bytes();
             let end = memchr::memchr2(b'"', b'\'', &bytes[at..]).map(|ahead| at + ahead);
             let piece = &self.line[at..end.unwrap_or(self.line.len())];
-            redact_malformed_piece(self.sanitizer, piece, self.out, self.counts);
+            // The whole line says what a number is.
+            match is_number_piece(piece) {
+                true => self.out.push_str(piece),
+                false => redact_malformed_piece(self.sanitizer, piece, self.out, self.counts),
+            }
             let Some(end) = end else { return };
             self.out.push_str(&self.line[end..=end]);
             let value = self.value_to_redact(at, quoted, end);
@@ -110,7 +115,10 @@ impl MalformedPieces<'_> {
         let (by_pieces, is_text) = self.by_pieces.read_piece(self.line, start, end);
         let is_key = is_text && quoted && self.is_secret(&self.line[start..end]);
         let by_key = if is_key { value_after_malformed_key(self.line, end + 1) } else { None };
-        by_key.or(by_pieces).or(by_strings)
+        let value = by_key.or(by_pieces).or(by_strings)?;
+        let is_code = is_between_operators(&self.line[start..end])
+            || is_code_after_key(self.line, end + 1, value.0);
+        (!is_code).then_some(value)
     }
 
     fn is_secret(&self, piece: &str) -> bool {
@@ -118,6 +126,66 @@ impl MalformedPieces<'_> {
         let text = decode_json_spelling(piece, piece.contains('\\'), &mut scratch);
         let is_secret = |name: &str| self.sanitizer.classify(name).is_secret();
         is_secret(text) || (text.contains('\\') && is_secret(&text.replace('\\', "")))
+    }
+}
+
+/// Returns whether a piece has one number and nothing else that could match.
+fn is_number_piece(piece: &str) -> bool {
+    let number = piece.trim_matches(|c: char| c.is_ascii_whitespace() || ":,\\]}".contains(c));
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns whether a piece joins two strings: `" + token + "`.
+fn is_between_operators(piece: &str) -> bool {
+    let piece = piece.trim();
+    piece.len() >= 2 && piece.starts_with('+') && piece.ends_with('+')
+}
+
+/// Returns whether what is at `start` is source code and not a value, after the quote that closes a key
+/// before `behind`. Source code has lines that begin like JSON.
+fn is_code_after_key(line: &str, behind: usize, start: usize) -> bool {
+    const NAME_BYTES_MAX: usize = 64;
+    let (bytes, key_end) = (line.as_bytes(), behind - 1);
+    let between = line[behind..start].trim();
+    let value = line[start..].trim_start_matches(['=', '>']).trim_start().as_bytes();
+    let has_sign = between.contains([':', ',']) || value.len() < line.len() - start;
+    if has_sign {
+        let name = &bytes[key_end.saturating_sub(NAME_BYTES_MAX)..key_end];
+        return is_code_value(value, name.trim_ascii_end());
+    }
+    match value {
+        // The quote was escaped, and its text continues with an escape that JSON has not.
+        [b'\\', b'x', high, ..] if high.is_ascii_hexdigit() => true,
+        [b'"' | b'\'' | b'`' | b'\\' | b'{' | b'[' | b'(', ..] => is_code_value(value, b""),
+        _ => goes_on_after_string(value, bytes[key_end]),
+    }
+}
+
+/// Returns whether an expression or a sentence goes on after the quote of a string, by what is there.
+fn goes_on_after_string(text: &[u8], quote: u8) -> bool {
+    let letters = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    // A damaged sign may be before a value.
+    let is_value = |text: &[u8]| {
+        let sign = text.iter().take_while(|byte| b" \t:=>-,".contains(byte)).count();
+        matches!(text[sign..], [b'"' | b'\'' | b'`' | b'\\', ..])
+    };
+    match text {
+        [] => true,
+        // It closes a string around this one.
+        [b')', other @ (b'"' | b'\''), ..] if *other != quote => true,
+        [b')' | b';', rest @ ..]
+        | [b'+' | b'%' | b'?' | b'.' | b'|' | b'*' | b'/' | b'-', b' ', rest @ ..] => {
+            !is_value(rest)
+        }
+        [b'.', b'.', b'.', ..] => true,
+        [b'.', name @ ..] => letters(name) > 0 && name.get(letters(name)) == Some(&b'('),
+        _ => {
+            // An apostrophe, or a quotation in prose.
+            let (word, behind) = text.split_at(letters(text));
+            !word.is_empty()
+                && !is_random_value(word)
+                && matches!(behind, [b' ', next, ..] if next.is_ascii_alphabetic() || *next == b'(')
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Judges by its looks whether a value is a secret, whatever carries it.
 
+mod code;
 mod pairs;
 mod reference;
 
+pub(super) use code::{is_between_strings, is_code_value};
 pub(super) use reference::{is_code_path, is_reference, is_secret_identifier};
 
 use super::bytes::base64_digit;
@@ -11,6 +13,8 @@ use super::names::SecretForm;
 
 const PASSWORD_BYTES_MIN: usize = 6;
 const SECRET_BYTES_MIN: usize = 10;
+/// The shortest value in which letters that no word has beside each other say something.
+const SHORT_BYTES_MIN: usize = 8;
 /// Shorter values are too short to tell a random string from a name.
 const IRREGULAR_BYTES_MIN: usize = 16;
 /// The part of a long value that is judged.
@@ -25,8 +29,11 @@ pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
     let text = &text[..text.len().min(VALUE_BYTES_MAX)];
     match form {
         SecretForm::Pin if is_pin(text) => true,
+        // Most values are none, and that is found out sooner than whether they are references.
+        SecretForm::Random => {
+            (is_irregular_value(text) || is_basic_credential(text)) && !is_reference(text)
+        }
         _ if is_reference(text) => false,
-        SecretForm::Random => is_irregular_value(text) || is_basic_credential(text),
         SecretForm::Password => is_irregular_password(text),
         SecretForm::Pin => is_irregular_value(text),
         SecretForm::SocialSecurityNumber => {
@@ -70,6 +77,15 @@ fn has_no_words(text: &[u8]) -> bool {
     const LEAST: usize = 4;
     let odd = count_odd_places(text) + count_rare_pairs(text);
     odd >= LEAST && odd * 5 >= text.len()
+}
+
+/// Returns whether a short value of letters and digits is random. Of a hundred words in source code
+/// one seems to be; of ten random strings nine do.
+pub(super) fn is_short_random_value(text: &[u8]) -> bool {
+    const LEAST: usize = 3;
+    matches!(text.len(), SHORT_BYTES_MIN..=IRREGULAR_BYTES_MIN)
+        && text.iter().all(u8::is_ascii_alphanumeric)
+        && count_odd_places(text) + count_rare_pairs(text) >= LEAST
 }
 
 /// Counts the places at which a letter is beside a digit, or a capital after a small letter does
@@ -135,7 +151,10 @@ pub(super) fn is_irregular_password(text: &[u8]) -> bool {
 /// for one.
 pub(super) fn is_chosen_value(text: &[u8]) -> bool {
     const WORDS: [&[u8]; 4] = [b"password", b"passwd", b"secret", b"token"];
-    const TYPES: [&[u8]; 9] = [
+    const TYPES: [&[u8]; 12] = [
+        b"always",
+        b"disabled",
+        b"enabled",
         b"string",
         b"varchar",
         b"integer",
@@ -198,10 +217,13 @@ pub(super) fn is_mixed_random(text: &[u8]) -> bool {
 /// authentication.
 fn is_basic_credential(text: &[u8]) -> bool {
     const LEAST: usize = 12;
+    /// With padding, the shortest is that of four bytes.
+    const PADDED_BYTES_MIN: usize = 8;
     let text = &text[..text.len().min(JUDGED_BYTES_MAX)];
+    let is_whole = text.len() >= PADDED_BYTES_MIN && text.len().is_multiple_of(4);
     let digits = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
     let (mut bits, mut held, mut has_colon) = (0_u32, 0, false);
-    digits.len() >= LEAST
+    (digits.len() >= LEAST || is_whole)
         && digits.iter().all(|byte| {
             let Some(digit) = base64_digit(*byte) else { return false };
             (bits, held) = (bits << 6 | digit, held + 6);

@@ -68,9 +68,23 @@ fn is_file_path(text: &[u8]) -> bool {
 
 /// Returns whether a value says that somebody should put in their own: `your-api-key-here`.
 fn is_example(text: &[u8]) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let begins = [&b"your-"[..], b"your_", b"my-own-"].iter().any(|begin| lower.starts_with(begin));
-    (begins || lower.ends_with(b"-here") || lower.ends_with(b"_here")) && is_wordlike(text)
+    const LONGEST: usize = 7;
+    let head = &text[..text.len().min(LONGEST)];
+    let begins = [&b"your-"[..], b"your_", b"my-own-"]
+        .iter()
+        .any(|begin| head.get(..begin.len()).is_some_and(|head| head.eq_ignore_ascii_case(begin)));
+    let ends = [&b"-here"[..], b"_here"]
+        .iter()
+        .any(|end| text.last_chunk::<5>().is_some_and(|tail| tail.eq_ignore_ascii_case(end)));
+    (begins || ends || is_described(text)) && is_wordlike(text)
+}
+
+/// Returns whether a value says in capitals what it stands for: `VALUE_OF_THE_OPTION`.
+fn is_described(text: &[u8]) -> bool {
+    const NOUNS: [&[u8]; 4] = [b"VALUE", b"PARAMETER", b"PLACEHOLDER", b"EXAMPLE"];
+    let mut words = text.split(|byte| *byte == b'_');
+    let is_constant = text.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+    is_constant && words.clone().count() >= 3 && words.any(|word| NOUNS.contains(&word))
 }
 
 /// Returns whether somebody has hidden a value, or a part of it.
@@ -147,6 +161,33 @@ fn identifier_length(text: &[u8]) -> Option<usize> {
 /// Returns whether an unquoted value is an identifier of two words or more, one of which is that of
 /// a secret: `accessToken2`, `castle_token`.
 pub(crate) fn is_secret_identifier(text: &[u8]) -> bool {
+    let text = match text {
+        [b'&' | b'*' | b'@' | b'!' | b'$' | b':', text @ ..] => text,
+        text => text,
+    };
+    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+    if digits > 2 || !text.iter().all(is_identifier_byte) || !is_wordlike(text) {
+        return false;
+    }
+    let has_phrase = crate::names::name_ends_with(text, b"passphrase");
+    let (mut rest, mut words, mut has_noun) = (text, 0, has_phrase);
+    while !rest.is_empty() {
+        let (before, word) = crate::names::last_word_of_name(rest);
+        let digits = word.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let word = &word[..word.len() - digits];
+        // Digits end a word; between its letters they are random.
+        if value_has_digit(word) {
+            return false;
+        }
+        has_noun |= is_secret_noun(word);
+        words += usize::from(!word.is_empty());
+        rest = before;
+    }
+    words >= 2 && has_noun
+}
+
+/// Returns whether a word is one for a secret.
+pub(super) fn is_secret_noun(word: &[u8]) -> bool {
     const NOUNS: [&[u8]; 9] = [
         b"token",
         b"password",
@@ -158,23 +199,7 @@ pub(crate) fn is_secret_identifier(text: &[u8]) -> bool {
         b"credential",
         b"credentials",
     ];
-    let text = match text {
-        [b'&' | b'*' | b'@' | b'!' | b'$' | b':', text @ ..] => text,
-        text => text,
-    };
-    let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut rest = &text[..text.len() - digits];
-    if digits > 2 || value_has_digit(rest) || !rest.iter().all(is_identifier_byte) {
-        return false;
-    }
-    let (mut words, mut has_noun) = (0, false);
-    while !rest.is_empty() {
-        let (before, word) = crate::names::last_word_of_name(rest);
-        has_noun |= NOUNS.iter().any(|noun| word.eq_ignore_ascii_case(noun));
-        words += usize::from(!word.is_empty());
-        rest = before;
-    }
-    words >= 2 && has_noun
+    NOUNS.iter().any(|noun| word.eq_ignore_ascii_case(noun))
 }
 
 fn is_identifier_byte(byte: &u8) -> bool {

@@ -165,3 +165,99 @@ fn a_value_has_the_form_that_its_name_demands() {
         assert_eq!(has_secret_form(text.as_bytes(), form), is_secret, "{form:?}: {text}");
     }
 }
+
+#[test]
+fn expressions_of_source_code_are_no_values() {
+    let cases = [
+        ("password", "otterSchema.min(8),"),
+        ("credentials", "credentials,"),
+        ("lemon_secret_key", "secretKey,"),
+        ("api_key", "26,"),
+        ("token", "nil}"),
+        ("password", "{"),
+        ("password", "&OtterValue{"),
+        ("auth_pass", "dict("),
+        ("password", "dict(type='str', no_log=True),"),
+        ("client_secret", "os.environ[\"LEMON_SECRET\"],"),
+        ("access_key", "otter.storageAccessKey,"),
+        ("token", "s.URL + \"/token\","),
+        ("password", "{Type: cty.String, Optional: true},"),
+        ("secret", "{\"no_log\": True}"),
+        ("token", "cty.NullVal(cty.String),"),
+        ("kms_key_token", "kmsName,"),
+        ("secrets", "map[string]otter.Lemon{}{"),
+        ("token", "await lemon.fetch(request),"),
+    ];
+    for (name, text) in cases {
+        assert!(is_code_value(text.as_bytes(), name.as_bytes()), "{name}: {text}");
+    }
+}
+
+#[test]
+fn values_that_lost_their_quotes_are_no_code() {
+    let cases = [
+        ("password", "hunter2hunter2,"),
+        ("password", "otterlemon,"),
+        ("password", "otter-lemon42"),
+        ("password", "otter.lemon4711,"),
+        ("password", "26,"),
+        ("token", "4711,"),
+        ("token", "f(hunter2hunter2),"),
+        ("token", "Some(otterlemon),"),
+        ("password", "{value: otterlemon},"),
+        ("password", "{\"value\": \"my_secret\"},"),
+        ("passwords", "[\"my_secret\", \"lemon_token\"],"),
+        ("password", "lemon.String(\"otter-lemon\"),"),
+        ("password", "otter lemon river,"),
+        ("password", "\"otter\","),
+        ("password", "/* x.y */ otter,"),
+    ];
+    for (name, text) in cases {
+        assert!(!is_code_value(text.as_bytes(), name.as_bytes()), "{name}: {text}");
+    }
+    let mut rng = fastrand::Rng::with_seed(17);
+    let mut taken = 0;
+    for round in 0..5_000 {
+        for text in random_strings(&mut rng, 10 + round % 30) {
+            for code in [format!("{text},"), format!("f({text}),"), format!("{{v: {text}}},")] {
+                taken += usize::from(is_code_value(code.as_bytes(), b"password"));
+            }
+        }
+    }
+    assert!(taken <= 6, "{taken} of 60,000");
+}
+
+#[test]
+fn identifiers_with_a_number_in_a_word_are_no_secrets() {
+    for text in ["ec2_secret_key", "@LEMON1_PASSWORD", "oauth2Token", "GpgBadPassphrase"] {
+        assert!(is_secret_identifier(text.as_bytes()), "{text}");
+    }
+    for text in ["e1c2_secret_key", "kQ7zKeyXw9", "secret", "otter_lemon"] {
+        assert!(!is_secret_identifier(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn short_random_values_differ_from_words() {
+    let mut rng = fastrand::Rng::with_seed(18);
+    let mut missed = 0;
+    for round in 0..5_000 {
+        let text: String = (0..8 + round % 8).map(|_| rng.alphabetic()).collect();
+        missed += usize::from(!is_short_random_value(text.as_bytes()));
+    }
+    assert!(missed < 500, "{missed} of 5,000");
+    for text in ["otterlemon", "storageKey", "KafkaAdmin", "sha256sum", "credentialId", "postgres"]
+    {
+        assert!(!is_short_random_value(text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn a_short_credential_in_base64_is_one() {
+    for text in ["YTpiYw==", "bWU6cHc=", "b3R0ZXI6bGVtb24="] {
+        assert!(has_secret_form(text.as_bytes(), SecretForm::Random), "{text}");
+    }
+    for text in ["required", "disabled", "YTpi", "basic", "otterlem"] {
+        assert!(!has_secret_form(text.as_bytes(), SecretForm::Random), "{text}");
+    }
+}

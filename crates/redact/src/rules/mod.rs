@@ -14,6 +14,7 @@ mod lookalikes;
 mod named_ssn;
 mod netrc;
 mod numbers;
+mod parameters;
 mod password_hashes;
 mod payload;
 mod private_keys;

@@ -328,3 +328,94 @@ fn a_url_whose_user_is_a_placeholder_keeps_its_host() {
         assert_eq!(redacted(&given), given, "{user}");
     }
 }
+
+fn redacted_line(line: &str) -> String {
+    let mut out = String::new();
+    Sanitizer::default().redact_line(line, &mut out, &mut crate::Redactions::default());
+    out
+}
+
+#[test]
+fn source_code_that_begins_like_json_stays() {
+    for line in [
+        "\"apiKey\": 26,",
+        "    \"credentials\": credentials,",
+        "\"password\": otterSchema.min(8),",
+        "  \"lemon_token\": {",
+        "\"password\": {Type: cty.String, Optional: true, Sensitive: true},",
+        "\"Key of the lemon token\" + lemon.apiKey() + \" v\"",
+        "{\"an_attr\": cty.StringVal(\"secret\")},",
+        "[Alias(\"lemon_password\")]",
+        "\"the id of an otter differs from the token's name (%s)\",",
+        "[ \"$(grep -c 'SECRET')\" = \"0\" ]",
+    ] {
+        assert_eq!(redacted_line(line), line);
+    }
+}
+
+#[test]
+fn damaged_json_still_loses_its_values() {
+    for line in [
+        "\"password\": @,",
+        "{\"a\": 1, \"clientSecret\": @, \"n\": 1",
+        "[{\"token\": @}, {",
+        "{\"password\" @, \"n\": 1}",
+        "\"auth_token\" = @,",
+        "{'password': @, 'x': 1}",
+        "\"password\": [@],",
+        "\"password\": lemon(\"@\"),",
+        "\"password\": {\"value\": \"@\"}, {",
+    ] {
+        for secret in ["hunter2hunter2", "Vt8.q4Lm2Zx", "9f86d081884c7d65", "kXqZvTrPwAbC"] {
+            let out = redacted_line(&line.replace('@', secret));
+            assert!(!out.contains(secret), "{line}: {out}");
+            assert_eq!(redacted_line(&out), out);
+        }
+    }
+}
+
+#[test]
+fn a_container_over_several_lines_of_a_text_goes_whole() {
+    let text = r#"{"a": "{\n \"credentials\": {\n  \"lemon\": \"otterotter\"\n },\n"}"#;
+    let out = redacted_line(text);
+    assert!(!out.contains("otterotter"), "{out}");
+    assert_eq!(redacted_line(&out), out);
+}
+
+#[test]
+fn an_id_in_a_part_of_json_stays_under_its_name() {
+    for line in [
+        "\"span_id\":\"5500000000000004\"",
+        "  \"parentSpanId\": \"5500000000000004\",",
+        "\"spanId\":5500000000000004,",
+        "{\"a\":\"x\",\"trace_id\":\"5500000000000004\"",
+        "\"{\\\"span_id\\\":\\\"5500000000000004\\\"",
+        "\"ts\": \"1764374400123456\",",
+    ] {
+        assert_eq!(redacted_line(line), line);
+    }
+    let out = redacted_line("\"order\":\"5500000000000004\"");
+    assert_eq!(out, "\"order\":\"[REDACTED_card]\"");
+}
+
+#[test]
+fn names_of_branches_and_builds_are_no_tokens() {
+    for text in [
+        "lemon-AddNewRiverPageV2ForOtters2025",
+        "build2-2025Q1-RC2-Nightly20250316",
+        "feature-AddOAuth2LoginForUsers2025V3",
+        "wamid-HBgLMTY0NjcwNDM1OTUVAgARGBI1RjQyNUE3NEYxMzAzMzQ5MkEA",
+    ] {
+        assert_eq!(redacted(text), text);
+    }
+    let token = format!("lemon_{}", sample_token_body(24));
+    assert_eq!(redacted(&token), "[REDACTED_api_token]");
+}
+
+#[test]
+fn the_profiles_agree_on_names_of_pictures() {
+    for profile in crate::Profile::ALL {
+        let out = Sanitizer::with_profile(profile).redact_str("tile@2x.png").into_owned();
+        assert_eq!(out, "[REDACTED_email]");
+    }
+}

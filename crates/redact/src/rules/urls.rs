@@ -1,8 +1,9 @@
 //! Secrets in URLs: user and password, parameters, webhooks.
 
+use super::parameters::{VALUE_BYTES_MAX, is_bare_value_byte, parameter_end};
 use super::starts_ignoring_case;
 use super::{RuleText, is_alphanumeric_byte, is_header_token_byte, match_if_nonempty};
-use crate::looks::{is_mixed_random, is_reference};
+use crate::looks::{is_irregular_value, is_mixed_random, is_reference};
 use crate::{Kind, Match};
 
 /// The bytes with which a user's name in a URL may begin.
@@ -222,8 +223,17 @@ fn url_parameter_value(look: RuleText<'_>, name: usize) -> Option<Match> {
     let end = look.run_end(start, |byte| is_header_token_byte(byte) || byte == b'%');
     let text = &look.text[start..end];
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
-    let is_secret = text.len() >= least
+    let is_plain_secret = text.len() >= least
         && (!is_mixed || has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic));
+    // A password may have other bytes, which nobody has encoded.
+    let window = look.text.len().min(start + VALUE_BYTES_MAX).max(end);
+    let is_part = |byte: &&u8| is_bare_value_byte(**byte, true);
+    let wide = end + look.text[end..window].iter().take_while(is_part).count();
+    let wide = if wide < window { parameter_end(look, name, wide) } else { wide };
+    let marks = look.text[end..wide].iter().rev().take_while(|byte| b":!?*".contains(byte));
+    let wide = wide - marks.count();
+    let is_secret = is_plain_secret || wide > end && is_irregular_value(&look.text[start..wide]);
+    let end = wide;
     is_secret.then(|| match_if_nonempty(Kind::UrlParameter, start, end))?
 }
 

@@ -209,3 +209,46 @@ fn structures_judge_such_values_alike() {
     let given = r#"{"SecretString":"{\"user\":\"otter\",\"password\":\"lemon\"}"}"#;
     assert_eq!(line(given), given.replace("lemon", "[REDACTED]"));
 }
+
+#[test]
+fn code_after_a_name_is_no_secret() {
+    assert_stays(&[
+        "password = @{type = \"str\"; no_log = $true }",
+        "$password = [NullString]::Value",
+        "LEMON_SECRET = 0x00000020,",
+        "if self.update_password == 'always' and x:",
+        "assert otter_pass == 'VALUE_FROM_THE_PARAMETER'",
+        "prompt = \"%s password[of lemon]: \" % otter_method",
+        "    LEMON_PASSWORD=lemon_password,",
+        "lemon_password: @LEMON1_PASSWORD",
+        "aws.secret_access_key = ec2_secret_key",
+        "'BAD_PASSPHRASE': LemonBadPassphrase,",
+        "--vault-password-file my-password format_1_2_AES256.yml",
+    ]);
+    assert_found(
+        "kXqZvTrPw",
+        &["token = \"@\"", "    client_secret: '@'", "API_KEY=@", "`secret_key`: `@`"],
+    );
+    assert_found("0x9f86d081884c7d659a2f", &["secret = @,", "LEMON_SECRET=@"]);
+    assert_found("@{Vt8Lq2mZ", &["password: @"]);
+}
+
+#[test]
+fn a_value_in_a_url_may_contain_its_signs() {
+    for (before, secret, after) in [
+        ("https://h.test/cb#access_token=", "ab#cd9Xk2Lm4Zt", ""),
+        ("https://h.test/cb#access_token=", "Rk4tW9xQz2Lm#Vb7NcP3s", "&state=x"),
+        ("https://h.test/p?token=", "Rk4tW9xQz2Lm&Vb7NcP3s", "&n=2"),
+        ("https://h.test/p?code=", "Rk4tW9xQz2LmVb7N!cP3s", "&n=2"),
+        ("https://h.test/p?api_key=", "Rk4tW9xQz2Lm", "&debug&n=2"),
+        ("https://h.test/p?api_key=", "Rk4tW9xQz2Lm", "#section-2"),
+        ("https://h.test/p?api_key=", "Rk4tW9xQz2Lm", "&V1"),
+        ("https://h.test/p?api_key=", "Rk4tW9xQz2Lm", "&amp;n=2"),
+        ("see https://h.test/p?sig=", "Rk4tW9xQz2Lm", ": refused"),
+    ] {
+        let out = redacted(&format!("{before}{secret}{after}"));
+        assert_eq!(out, format!("{before}[REDACTED_url_parameter]{after}"));
+        assert_eq!(redacted(&out), out);
+    }
+    assert_stays(&["https://h.test/p?key=${LEMON_API_KEY2}&n=1", "https://h/p?sort_key=a!b#c2d4"]);
+}

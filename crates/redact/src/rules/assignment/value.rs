@@ -3,11 +3,13 @@
 use super::sign::ValuePlace;
 use super::{AWS_SECRET_BYTES, AssignedName, AssignmentSign};
 use crate::looks::{
-    has_secret_form, is_chosen_value, is_code_path, is_irregular_password, is_irregular_value,
-    is_phrase, is_random_value, is_reference, is_secret_identifier, is_word_value, value_has_digit,
+    has_secret_form, is_between_strings, is_chosen_value, is_code_path, is_irregular_password,
+    is_irregular_value, is_phrase, is_random_value, is_reference, is_secret_identifier,
+    is_short_random_value, is_word_value, value_has_digit,
 };
 use crate::names::{NameClass, SecretForm, name_ends_with};
 use crate::rules::RuleText;
+use crate::rules::parameters::{is_bare_value_byte, parameter_end};
 
 /// The place of a value that is a secret.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +45,10 @@ pub(super) fn assigned_value(
     }
     let is_part = |byte| byte == b'|' || is_bare_value_byte(byte, name.is_parameter);
     let end = bare_value_end(look, start, is_part)?;
-    let is_cut = end - start == BARE_BYTES_MAX;
+    let end = if name.is_parameter { parameter_end(look, name.start, end) } else { end };
+    let is_cut = end - start >= BARE_BYTES_MAX;
     let end = start + end_before_pipe(&look.text[start..end]);
-    let is_cut = is_cut && end - start == BARE_BYTES_MAX;
+    let is_cut = is_cut && end - start >= BARE_BYTES_MAX;
     let text = &look.text[start..end];
     // If a mark ends the sentence, it is not part of the value.
     let stop = usize::from(text.len() > 1 && text.ends_with(b"."));
@@ -71,33 +74,25 @@ pub(super) fn quoted_value_end(look: RuleText<'_>, start: usize, quote: u8) -> O
     (rest[length] == quote).then_some(start + length - escapes)
 }
 
-/// Returns whether a byte may be in a value without quotes.
-fn is_bare_value_byte(byte: u8, is_parameter: bool) -> bool {
-    match byte {
-        b'&' | b'#' => !is_parameter,
-        b',' | b';' | b')' | b'}' | b']' | b'[' | b'>' | b'<' | b'"' | b'\'' | b'`' | b'|'
-        | b'\\' => false,
-        byte => byte.is_ascii_graphic(),
-    }
-}
-
 /// Returns the end of a value without quotes. Returns `None` if the value begins with a bracket that
 /// is closed on the same line: it is a list, a placeholder or an expression. A placeholder there may
 /// stand for a text of any length, so the bracket is not searched beyond one.
 fn bare_value_end(look: RuleText<'_>, start: usize, is_part: impl Fn(u8) -> bool) -> Option<usize> {
     let rest = look.rest_from(start);
-    let closing = match rest.first()? {
+    let at_sign = usize::from(matches!(rest, [b'@', b'{' | b'(', ..]));
+    let closing = match rest.get(at_sign)? {
         b'(' => Some(b')'),
         b'[' => Some(b']'),
         b'{' => Some(b'}'),
         b'<' => Some(b'>'),
         _ => None,
     };
-    let mut line = rest.iter().take(BRACKET_BYTES_MAX).take_while(|byte| **byte != b'\n').skip(1);
+    let mut line =
+        rest.iter().take(BRACKET_BYTES_MAX).take_while(|byte| **byte != b'\n').skip(1 + at_sign);
     if closing.is_some_and(|closing| line.any(|byte| *byte == closing || *byte == b'[')) {
         return None;
     }
-    let first = usize::from(closing.is_some());
+    let first = if closing.is_some() { 1 + at_sign } else { 0 };
     let run = rest[first..].iter().take(BARE_BYTES_MAX - first);
     Some(start + first + run.take_while(|byte| is_part(**byte)).count())
 }
@@ -132,12 +127,13 @@ fn is_quoted_secret(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) 
         (NameClass::Plain, _) => false,
         (NameClass::CardCode, _) => is_card_code(text),
         (NameClass::Formed(form), _) => has_secret_form(text, form),
-        _ if is_reference(text) => false,
+        _ if is_reference(text) || is_between_strings(text) => false,
         // A list of names has a comma at the place of the sign.
         (_, AssignmentSign::Comma) => {
             is_random_value(text)
                 && (value_has_digit(text) || is_irregular_value(text))
                 && !is_code_path(text)
+                && !is_secret_identifier(text)
         }
         (NameClass::Chosen, AssignmentSign::Call) => {
             is_chosen_value(text) && is_irregular_password(text)
@@ -145,7 +141,7 @@ fn is_quoted_secret(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) 
         (NameClass::Chosen, _) => is_chosen_value(text) || is_phrase(text),
         (NameClass::Made, AssignmentSign::Call) => is_irregular_value(text),
         (NameClass::Made, _) => {
-            is_random_value(text) && !is_secret_identifier(text)
+            (is_random_value(text) || is_short_random_value(text)) && !is_secret_identifier(text)
                 || value_after_scheme(text).is_some_and(is_irregular_value)
         }
     }
@@ -193,7 +189,9 @@ impl BareValue<'_> {
             }
             NameClass::Formed(form) => has_secret_form(self.text, form),
             _ if is_reference(self.text) => false,
-            NameClass::Made => is_random_value(self.text),
+            NameClass::Made => {
+                is_random_value(self.text) || self.is_adjacent && is_short_random_value(self.text)
+            }
             NameClass::Chosen => self.is_chosen_secret(look, name),
         }
     }
@@ -210,8 +208,9 @@ impl BareValue<'_> {
         let is_form = self.text.starts_with(b"&") && self.text.contains(&b'=');
         is_form
             || is_code_path(self.text)
+            || is_hex_number(self.text)
             || is_secret_identifier(self.text)
-                && !is_variable_line(look, name, self.sign)
+                && (!is_variable_line(look, name, self.sign) || self.next == Some(b','))
                 && look.byte_before(name.start) != Some(b';')
             // A tag of YAML.
             || self.text.starts_with(b"!")
@@ -251,6 +250,13 @@ impl BareValue<'_> {
         self.text.len() >= PASSWORD_BYTES_MIN
             && (is_constant || is_setting && is_chosen_value(self.text))
     }
+}
+
+/// Returns whether a value is a number that programs write in hexadecimal.
+fn is_hex_number(text: &[u8]) -> bool {
+    const DIGITS_MAX: usize = 8;
+    let digits = text.strip_prefix(b"0x").unwrap_or_default();
+    (1..=DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// Returns whether a name is an environment variable that a line sets: `DB_PASSWORD=…`.

@@ -9,8 +9,8 @@ type CarrierRule = fn(RuleText<'_>, &Range<usize>) -> Option<(Range<usize>, Cert
 use super::commands::argument_at;
 use super::{RuleText, match_if_nonempty, starts_ignoring_case};
 use crate::looks::{
-    has_secret_form, is_chosen_value, is_mixed_random, is_random_value, is_reference,
-    is_secret_identifier,
+    has_secret_form, is_between_strings, is_chosen_value, is_mixed_random, is_random_value,
+    is_reference, is_secret_identifier,
 };
 use crate::names::NameClass;
 use crate::{Kind, Match};
@@ -52,7 +52,10 @@ pub(super) fn carried_value_at(
 /// Returns whether a value is one: no placeholder, no type, no sentence.
 fn is_carried_secret(text: &[u8], class: NameClass, certainty: Certainty) -> bool {
     const LEAST: usize = 3;
-    let is_value = text.len() >= LEAST && !is_reference(text) && !is_secret_identifier(text);
+    let is_value = text.len() >= LEAST
+        && !is_reference(text)
+        && !is_secret_identifier(text)
+        && !is_between_strings(text);
     let is_code = text.len() <= 4 && text.iter().all(u8::is_ascii_digit);
     is_value
         && match (certainty, class) {
@@ -60,13 +63,23 @@ fn is_carried_secret(text: &[u8], class: NameClass, certainty: Certainty) -> boo
             (_, NameClass::CardCode) => is_code,
             (_, NameClass::Formed(form)) => has_secret_form(text, form),
             (Certainty::Named, _) => true,
-            (Certainty::Doubtful, _) => is_mixed_random(text),
+            (Certainty::Doubtful, _) => is_mixed_random(text) && !is_file_name(text),
             (_, NameClass::Chosen) => is_chosen_value(text),
             (Certainty::Likely, NameClass::Made) => is_random_value(text),
             (Certainty::Sure, NameClass::Made) => {
                 is_random_value(text) || text.len() >= 8 && text.iter().any(u8::is_ascii_digit)
             }
         }
+}
+
+/// Returns whether a value is words and the extension of a file.
+fn is_file_name(text: &[u8]) -> bool {
+    const EXTENSION_BYTES_MAX: usize = 5;
+    let Some(dot) = text.iter().rposition(|&byte| byte == b'.') else { return false };
+    let (stem, extension) = (&text[..dot], &text[dot + 1..]);
+    (2..=EXTENSION_BYTES_MAX).contains(&extension.len())
+        && extension.iter().all(u8::is_ascii_lowercase)
+        && stem.split(|byte| !byte.is_ascii_alphanumeric()).all(|part| !is_random_value(part))
 }
 
 /// Returns the value of an element of markup: `<password>…</password>`, `<key>password</key>` and
@@ -276,7 +289,8 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
     let quotes = || inside.iter().enumerate().filter(|(_, byte)| b"\"'".contains(byte));
     let (Some((first, _)), Some((last, _))) = (quotes().next(), quotes().next_back()) else {
         // The values of a map of Go have no quotes.
-        let is_word = inside.iter().all(|byte| byte.is_ascii_graphic());
+        let is_type = rest[1 + end..].starts_with(b"]::");
+        let is_word = !is_type && inside.iter().all(|byte| byte.is_ascii_graphic());
         return is_word.then_some((at + 1..at + 1 + end, Certainty::Likely));
     };
     let is_secret = |part: &[u8]| is_random_value(part) && !is_reference(part);
@@ -370,16 +384,17 @@ fn spaced_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>
         look.text[name.clone()].starts_with(b"--") || look.text[name.clone()].starts_with(b"-");
     let words = || before.split(u8::is_ascii_whitespace).rev().filter(|word| !word.is_empty());
     let names = |all: &[&[u8]], word: &[u8]| all.iter().any(|one| word.eq_ignore_ascii_case(one));
-    let setters: [&[u8]; 8] =
-        [b"env", b"arg", b"set", b"setx", b"setenv", b"export", b"-gx", b"put"];
-    let is_set = words().next().is_some_and(|word| names(&setters, word))
+    let setters: [&[u8]; 7] = [b"env", b"arg", b"set", b"setx", b"setenv", b"export", b"put"];
+    // The shell fish has options between: `set -gx NAME …`.
+    let mut commands = words().take(4).skip_while(|word| word.starts_with(b"-"));
+    let is_set = commands.next().is_some_and(|word| names(&setters, word))
         || words().take(3).any(|word| names(&[b"config", b"configure"], word));
     let is_login = words().take(4).any(|word| names(&[b"login"], word));
     // In prose a word follows, and another parameter in a list of them.
     let is_word = text.iter().all(|byte| byte.is_ascii_alphabetic() || b"_-.,:;)".contains(byte));
     let is_parameter = text.contains(&b'=') && !is_random_end(text);
     let certainty = match () {
-        () if text.starts_with(b"-") && !is_mixed_random(text)
+        () if text.starts_with(b"-") && !is_quoted && !is_mixed_random(text)
             || !is_quoted && (is_word && !is_random_value(text) || is_parameter) =>
         {
             return None;

@@ -66,6 +66,10 @@ pub(super) fn short_option_at(look: RuleText<'_>, at: usize) -> Option<Match> {
         return names_program(look, at, &[b"curl"]).then(|| cookie_argument(look, behind))?;
     }
     let text = &look.text[start..end];
+    // Another option.
+    if start == gap && text.starts_with(b"-") {
+        return None;
+    }
     let names = |programs: &[&[u8]]| names_program(look, at, programs);
     let is_random = || is_mixed_random(text) && !b"/.~".contains(&text[0]);
     let takes_password = || {
@@ -76,8 +80,7 @@ pub(super) fn short_option_at(look: RuleText<'_>, at: usize) -> Option<Match> {
         true => letter == b'p' && (is_random() || names(&JOINED_PROGRAMS)),
         false => letter == b'p' && is_random() || takes_password(),
     };
-    let is_value = !text.starts_with(b"-") && !is_reference(text);
-    (is_secret && is_value).then(|| match_if_nonempty(Kind::Credential, start, end))?
+    (is_secret && !is_reference(text)).then(|| match_if_nonempty(Kind::Credential, start, end))?
 }
 
 /// Returns the password after `--user` or `--proxy-user`, whose second hyphen or whose hyphen
@@ -124,17 +127,29 @@ pub(super) fn argument_at(look: RuleText<'_>, at: usize) -> Option<(usize, usize
     let escapes = rest.iter().take_while(|&&byte| byte == b'\\').count();
     let quote = rest.get(escapes).copied().filter(|byte| matches!(byte, b'"' | b'\''));
     let start = if quote.is_some() { escapes + 1 } else { 0 };
-    let is_end = |&byte: &u8| match quote {
-        Some(quote) => byte == quote || byte == b'\n' || byte == b'\\',
-        None => !byte.is_ascii_graphic() || b"\"'`\\;|&<>()[]".contains(&byte),
+    let is_end = |at: &usize| match (quote, rest[*at]) {
+        (Some(quote), byte) => byte == quote || byte == b'\n' || byte == b'\\',
+        (None, b'&') => !joins_value(&rest[*at..]),
+        (None, byte) => !byte.is_ascii_graphic() || b"\"'`\\;|<>()[]".contains(&byte),
     };
-    let length = rest.get(start..)?.iter().position(is_end).unwrap_or(rest.len() - start);
+    let end = (start..rest.len()).find(is_end).unwrap_or(rest.len());
+    let length = end.checked_sub(start)?;
     // A mark after a word belongs to the sentence.
     let marks = |byte: &&u8| quote.is_none() && b".,;".contains(byte);
     let marks = rest[start..start + length].iter().rev().take_while(marks).count();
     // Between two quotes may be what separates two strings.
     let is_value = rest[start..start + length].iter().any(u8::is_ascii_alphanumeric);
     (is_value && length > marks).then_some((at + start, at + start + length - marks))
+}
+
+/// Returns whether an ampersand is a part of a value that was pasted without quotes. It ends the value
+/// before a blank, before a second one, before the name of another parameter, and in an entity of HTML.
+fn joins_value(text: &[u8]) -> bool {
+    let behind = &text[1..];
+    let word = behind.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_');
+    let next = behind.get(word.count()).copied();
+    behind.first().is_some_and(|byte| byte.is_ascii_graphic() && !b"&;|<>()[]\"'`\\".contains(byte))
+        && !matches!(next, Some(b'=' | b';'))
 }
 
 /// Returns whether one of these programs is named before the place, on the same line and in the same

@@ -38,3 +38,31 @@ fn options_that_take_no_password_stay() {
         assert_eq!(Sanitizer::default().redact_str(text), text);
     }
 }
+
+#[test]
+fn an_ampersand_in_a_word_is_a_part_of_the_password() {
+    for (before, secret, after) in [
+        ("mysql -u root -p", "Vt8%q&41m", " shop"),
+        ("tool --token ", "v&uu4Zk3mQ9x2Lw8v", " run"),
+        ("mysql -p", "&Vt8Lq2mZ", ""),
+        ("curl -u ana:", "Vt8&Lq&2mZ", " https://h/x"),
+        ("sshpass -p '", "-4vmQ9x2", "' ssh h"),
+        ("tool --api-key '", "-4vmQ9x2Lw8v", "'"),
+        ("mysql -p", "Vt8Lq2mZ", " && echo otter"),
+        ("mysql -p", "Vt8Lq2mZ", "& wait"),
+        ("tool --token ", "Zk3mQ9x2Lw8v", "&page=2"),
+        ("tool --token ", "Zk3mQ9x2Lw8v", "&quot;"),
+        ("set -x LEMON_API_KEY ", "9f86d081884c7d659a2f", ""),
+        ("set -Ux LEMON_TOKEN ", "9f86d081884c7d659a2f", ""),
+        ("set --global --export LEMON_TOKEN ", "9f86d081884c7d659a2f", "; run"),
+    ] {
+        let text = format!("{before}{secret}{after}");
+        let expected = format!("{before}[REDACTED_credential]{after}");
+        assert_eq!(Sanitizer::default().redact_str(&text), expected);
+    }
+    for text in
+        ["mysql -p -u root", "sshpass -p -v ssh h", "vault --token-file token-v1_2_AES256.yml"]
+    {
+        assert_eq!(Sanitizer::default().redact_str(text), text);
+    }
+}
