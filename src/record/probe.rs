@@ -14,7 +14,7 @@ use super::private_forms::{PrivateForm, with_text};
 use super::probe_texts::type_of_value;
 use super::sink::EncodeFailed;
 use super::{DEPTH_MAX, FALSE, NULL, TRUE};
-use crate::sanitize::{Fate, ObjectForm, ObjectProbe, Shape, Slot, TypeValue};
+use crate::sanitize::{ObjectForm, ObjectProbe, Shape, Slot, TypeValue};
 
 /// What a value is, as far as it was read.
 pub(super) enum ProbedValue {
@@ -206,10 +206,7 @@ impl Serializer for ValueProbe {
 
     /// A text that goes in any case is not formatted first.
     fn collect_str<T: ?Sized + Display>(self, _: &T) -> Result<ProbedValue, EncodeFailed> {
-        match self.slot.fate() {
-            Fate::Texts | Fate::Whole => Err(EncodeFailed),
-            _ => Ok(ProbedValue::Text),
-        }
+        if self.slot.loses_any_text() { Err(EncodeFailed) } else { Ok(ProbedValue::Text) }
     }
 }
 

@@ -51,7 +51,7 @@ const NAMES: &str = "password passwords passwd pwd passwort passphrase passcode 
     api_tokens auth_tokens credential credentials cookie cookies authorization cvv cvc api_key \
     apikey access_key private_key secret_key account_key encryption_key signing_key auth_key master_key \
     subscription_key session_key ssh_key license_key service_role_key deploy_key OPENAI_KEY password_hash \
-    auth bearer jwt creds pat pin otp totp ssn mnemonic seed_phrase recovery_codes backup_codes \
+    auth bearer jwt creds pat prompt_token boarding_pass bypass pin otp totp ssn mnemonic seed_phrase recovery_codes backup_codes \
     SecretString SecretBinary";
 
 /// Returns a row for each class of names.
@@ -62,9 +62,9 @@ fn names_table() -> String {
         (NameClass::Made, "anything in JSON, and elsewhere what looks random"),
         (NameClass::Formed(SecretForm::Password), "a password that is not a word or a number"),
         (NameClass::Formed(SecretForm::Random), "a random string"),
-        (NameClass::Formed(SecretForm::Pin), "4 to 8 digits as text"),
-        (NameClass::Formed(SecretForm::SocialSecurityNumber), "nine digits"),
-        (NameClass::Formed(SecretForm::Phrase), "12 words or more"),
+        (NameClass::Formed(SecretForm::Pin), "4 to 8 digits as text, or a random string"),
+        (NameClass::Formed(SecretForm::SocialSecurityNumber), "nine digits, or a random string"),
+        (NameClass::Formed(SecretForm::Phrase), "12 words or more, or a random string"),
         (NameClass::Formed(SecretForm::Opaque), "any text; JSON is read"),
     ];
     let mut text = "| the name ends with | its value goes if it is |\n|---|---|\n".to_owned();
@@ -81,11 +81,12 @@ fn names_table() -> String {
 
 /// Returns a row for each last word of names that others before it make harmless.
 fn exempt_names_table() -> String {
-    let mut text = "| the last word | after one of |\n|---|---|\n".to_owned();
-    for (last, words) in documented_exemptions() {
+    let mut text = "| the last word | after one of | a random string |\n|---|---|---|\n".to_owned();
+    for (last, words, is_judged) in documented_exemptions() {
+        let random = if is_judged { "goes" } else { "stays" };
         let words: BTreeSet<_> = words.into_iter().map(|word| format!("`{word}`")).collect();
         let words: Vec<_> = words.into_iter().collect();
-        writeln!(text, "| `{last}` | {} |", words.join(" ")).unwrap();
+        writeln!(text, "| `{last}` | {} | {random} |", words.join(" ")).unwrap();
     }
     text
 }

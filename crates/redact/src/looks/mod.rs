@@ -3,9 +3,13 @@
 mod code;
 mod pairs;
 mod reference;
+mod written;
 
 pub(super) use code::{is_between_strings, is_code_value};
 pub(super) use reference::{is_code_path, is_reference, is_secret_identifier};
+pub(super) use written::{
+    has_random_word, is_given_name, is_link, is_password_word, is_plain_pattern,
+};
 
 use super::bytes::base64_digit;
 use super::digits::has_uuid_form;
@@ -38,9 +42,10 @@ pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
         SecretForm::Pin => is_irregular_value(text),
         SecretForm::SocialSecurityNumber => {
             let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
-            digits == 9 && text.iter().all(|byte| byte.is_ascii_digit() || b"- .".contains(byte))
+            let is_part = |byte: &u8| byte.is_ascii_digit() || b"- .".contains(byte);
+            digits == 9 && text.iter().all(is_part) || is_irregular_value(text)
         }
-        SecretForm::Phrase => is_phrase(text),
+        SecretForm::Phrase => is_phrase(text) || is_irregular_value(text),
         SecretForm::Opaque => !text.trim_ascii_start().starts_with(b"{"),
     }
 }
@@ -68,14 +73,24 @@ pub(super) fn is_irregular_value(text: &[u8]) -> bool {
         && !judged.iter().any(|byte| byte.is_ascii_whitespace() || b"\"'<>(){}".contains(byte))
         && !judged.try_into().is_ok_and(has_uuid_form)
         && !starts_with_date(judged)
-        && has_no_words(judged)
+        && (is_hex_string(judged) || has_no_words(judged))
+}
+
+/// Returns whether a value is hexadecimal digits of one case, and not only letters or decimal digits.
+fn is_hex_string(text: &[u8]) -> bool {
+    let is_lower = |byte: &u8| matches!(byte, b'a'..=b'f');
+    let is_upper = |byte: &u8| matches!(byte, b'A'..=b'F');
+    value_has_digit(text)
+        && text.iter().any(u8::is_ascii_alphabetic)
+        && (text.iter().all(|byte| byte.is_ascii_digit() || is_lower(byte))
+            || text.iter().all(|byte| byte.is_ascii_digit() || is_upper(byte)))
 }
 
 /// Returns whether letters, digits and capitals alternate as in no word. Of a hundred names in
 /// source code one seems to; of a thousand random strings of 20 letters and digits all do.
 fn has_no_words(text: &[u8]) -> bool {
     const LEAST: usize = 4;
-    let odd = count_odd_places(text) + count_rare_pairs(text);
+    let odd = count_odd_places(text) + count_rare_pairs(text) + count_inner_marks(text);
     odd >= LEAST && odd * 5 >= text.len()
 }
 
@@ -102,6 +117,16 @@ fn count_odd_places(text: &[u8]) -> usize {
         (before, this) => before.is_ascii_digit() && this.is_ascii_alphabetic(),
     };
     (1..text.len()).filter(is_odd).count()
+}
+
+/// Counts the marks of passwords between letters and digits.
+fn count_inner_marks(text: &[u8]) -> usize {
+    let is_inner = |three: &&[u8]| {
+        b"!@#$^&*".contains(&three[1])
+            && three[0].is_ascii_alphanumeric()
+            && three[2].is_ascii_alphanumeric()
+    };
+    text.windows(3).filter(is_inner).count()
 }
 
 /// Counts the pairs of letters that are rare in words. A capital after a small letter begins a word.

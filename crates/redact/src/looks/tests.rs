@@ -261,3 +261,99 @@ fn a_short_credential_in_base64_is_one() {
         assert!(!has_secret_form(text.as_bytes(), SecretForm::Random), "{text}");
     }
 }
+
+fn a_text_with_a_random_word_is_told_from_prose() {
+    let prose = [
+        "At least 12 characters, e.g. `aes256`, of [A-Za-z0-9] and !@#$%^&*.",
+        "Base64 of the SHA-256 (RFC4648); see https://a.example/3f9c2b7d41e8a05f6c2d",
+        "A UUID such as 6f0d7f3a-5a0e-4a57-9d1e-2f6a1c0b9e44, or 2026-03-09T12:15:30.250Z.",
+        "YYYY-MM-DDTHH:mm:ss.SSSZ",
+        "internationalization, electroencephalography",
+        "x509v3 k8s i18n OAuth2Token1 v1beta1",
+        "Jürgen 東京 \u{1f600}",
+        "x [REDACTED_github_token]kXq8Zr3TtB9wLm4 y",
+    ];
+    for text in prose {
+        assert!(!has_random_word(text), "{text}");
+        assert!(!is_password_word(text), "{text}");
+    }
+    let random = [
+        "the token is kXq8Zr3TtB9wLm4",
+        "(5f2a91c07d3e44b1)",
+        "\"Vx#8kQ!2mZ&7tLp\" works",
+        "hB9x/T2mKz4Qr7s+",
+        "qwxzkvbnmjgfdp",
+    ];
+    for text in random {
+        assert!(has_random_word(text), "{text}");
+    }
+    for text in ["hunter2hunter2!", "p4ss1w0rd", "'a1b2c3d4'"] {
+        assert!(is_password_word(text), "{text}");
+    }
+}
+
+fn a_given_name_consists_of_words_and_small_numbers() {
+    let names = [
+        "db",
+        "orders-db-v2",
+        "my-postgresql",
+        "default-token-x7k2p",
+        "app-config-7b5t8k2m4h",
+        "POSTGRES_PASSWORD",
+        "team/apps/apiToken",
+        "sh.helm.release.v1.app.v3",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/db-AbCdEf",
+        "${DB_SECRET}",
+        "{{ .Values.secret }}",
+        "https://vault.example.com/v1/x",
+    ];
+    for text in names {
+        assert!(is_given_name(text.as_bytes()), "{text}");
+    }
+    let long = "a-".repeat(200);
+    let values = [
+        "12345678",
+        "hunter2hunter2",
+        "Vx#8kQ!2mZ&7tLp",
+        "kXq8Zr3TtB9wLm4",
+        "5f2a91c07d3e44b1",
+        "hB9x/T2mKz4Qr7s",
+        "a word and more",
+        long.as_str(),
+    ];
+    for text in values {
+        assert!(!is_given_name(text.as_bytes()), "{text}");
+    }
+}
+
+fn links_and_patterns_are_told_from_secrets() {
+    let links = [
+        "",
+        "#",
+        "#/$defs/Pet",
+        "#/definitions/io.k8s.api.core.v1.SecretKeySelector",
+        "#address",
+        "../common.json#/$defs/Id",
+        "https://example.org/schemas/login-v2.json#/definitions/User",
+    ];
+    for text in links {
+        assert!(is_link(text), "{text}");
+    }
+    for text in ["#/$defs/kXq8Zr3TtB9wLm4", "kXq8Zr3TtB9wLm4", "#Vx8kQ!2mZ&7tLp", "a b"] {
+        assert!(!is_link(text), "{text}");
+    }
+    let patterns = [
+        r"^[A-Za-z0-9_-]{43}$",
+        r"^(?:sk|pk)-(live|test)_[0-9A-Za-z]{24,}$",
+        r"^\d{4}-\d{2}$",
+        r".*\.(png|jpg|jpeg|gif|svg|webp)$",
+        "^[123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz]+$",
+    ];
+    for text in patterns {
+        assert!(is_plain_pattern(text), "{text}");
+    }
+    for text in ["kXq8Zr3TtB9wLm4", "^kXq8Zr3TtB9wLm4$", "hunter2hunter2", "a[", "Vx#8kQ!2mZ&7tLp"]
+    {
+        assert!(!is_plain_pattern(text), "{text}");
+    }
+}

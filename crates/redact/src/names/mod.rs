@@ -9,8 +9,9 @@ mod words;
 
 use NameClass::{CardCode, Chosen, Formed, Made, Plain};
 use words::{
-    AFTER_PASSWORDS, KEYS, NO_LONG_TOKENS, NO_PASSES, NO_TOKENS, NO_TOKENS_IN_A_WORD, OPEN_KEYS,
-    PASS_WORDS, PASSES_IN_A_WORD, PASSWORDS, SUFFIXES, TOKENS,
+    AFTER_PASSWORDS, KEYS, MODEL_TOKENS, MODEL_TOKENS_IN_A_WORD, NO_LONG_TOKENS, NO_PASSES,
+    NO_TOKENS, NO_TOKENS_IN_A_WORD, OPEN_KEYS, PASS_WORDS, PASSES_IN_A_WORD, PASSWORDS, SUFFIXES,
+    TOKENS,
 };
 
 /// What a name says about its value.
@@ -217,13 +218,18 @@ fn classify_token_name(name: &[u8]) -> NameClass {
     let (rest, last) = last_word_of_name(name);
     let is_one_word = last.len() > 5;
     let before = if is_one_word { &last[..last.len() - 5] } else { last_word_of_name(rest).1 };
-    let is_part = is_one_word && is_one_of_name_words(before, &NO_TOKENS_IN_A_WORD);
+    let is_word = |words, joined| {
+        is_one_of_name_words(before, words) || is_one_word && is_one_of_name_words(before, joined)
+    };
     let is_counted = || rest.to_ascii_lowercase().windows(5).any(|part| part == b"_per_");
-    let is_none = is_part
-        || is_one_of_name_words(before, &NO_TOKENS)
-        || name_ends_with_any(name, &NO_LONG_TOKENS)
-        || is_counted();
-    if is_none { Plain } else { Made }
+    match () {
+        () if is_word(&NO_TOKENS, &NO_TOKENS_IN_A_WORD) => Plain,
+        () if name_ends_with_any(name, &NO_LONG_TOKENS) => Plain,
+        () if is_word(&MODEL_TOKENS, &MODEL_TOKENS_IN_A_WORD) || is_counted() => {
+            Formed(SecretForm::Random)
+        }
+        () => Made,
+    }
 }
 
 /// Classifies keys. A key is a secret if its value looks like one, unless its name says that
@@ -245,9 +251,12 @@ fn classify_pass_name(name: &[u8]) -> NameClass {
     match last.len() {
         4 if !last.eq_ignore_ascii_case(b"pass") => Plain,
         4 if before.is_empty() => Formed(SecretForm::Password),
-        4 if is_one_of_name_words(before, &NO_PASSES) => Plain,
+        4 if is_one_of_name_words(before, &NO_PASSES) => Formed(SecretForm::Random),
         4 => Chosen,
         _ if !name_ends_with(last, b"pass") || is_one_of_name_words(last, &PASS_WORDS) => Plain,
+        _ if is_one_of_name_words(&last[..last.len() - 4], &NO_PASSES) => {
+            Formed(SecretForm::Random)
+        }
         _ if name_ends_with_any(&last[..last.len() - 4], &PASSES_IN_A_WORD) => Chosen,
         _ => Formed(SecretForm::Password),
     }
@@ -325,14 +334,19 @@ pub(super) fn last_word_of_name(name: &[u8]) -> (&[u8], &[u8]) {
     (&name[..start], &name[start..end])
 }
 
-/// Returns the words that make a name one of no secret, for the documentation: the word after them
-/// and the words.
+/// Returns the words that make a name one of no secret, for the documentation: the word after them,
+/// the words, and whether a random string goes even so.
 #[cfg(test)]
-pub(super) fn documented_exemptions() -> [(&'static str, Vec<&'static str>); 3] {
+pub(super) fn documented_exemptions() -> [(&'static str, Vec<&'static str>, bool); 4] {
     let texts = |words: &[&'static [u8]]| -> Vec<_> {
         words.iter().map(|word| str::from_utf8(word).expect("a word is text")).collect()
     };
-    [("key", texts(&OPEN_KEYS)), ("token", texts(&NO_TOKENS)), ("pass", texts(&NO_PASSES))]
+    [
+        ("key", texts(&OPEN_KEYS), false),
+        ("token", texts(&NO_TOKENS), false),
+        ("token", texts(&MODEL_TOKENS), true),
+        ("pass", texts(&NO_PASSES), true),
+    ]
 }
 
 #[cfg(test)]
@@ -362,8 +376,11 @@ mod tests {
         for name in ["sub_token", "subToken", "pre-token", "nextpage_token"] {
             assert_eq!(classify_name(name.as_bytes()), Made, "{name}");
         }
-        for name in ["subtoken", "pretoken", "nextpagetoken", "next_page_token"] {
+        for name in ["nextpagetoken", "next_page_token"] {
             assert_eq!(classify_name(name.as_bytes()), Plain, "{name}");
+        }
+        for name in ["subtoken", "pretoken"] {
+            assert_eq!(classify_name(name.as_bytes()), Formed(SecretForm::Random), "{name}");
         }
     }
 
@@ -401,7 +418,8 @@ mod tests {
             (
                 SecretForm::Random,
                 "MISTRAL_KEY openaiKey vendor-key GITLAB_PAT pat gateway_auth _auth jwt userJwt \
-                 bearer creds aws_cred",
+                 bearer creds aws_cred maxtoken eosToken num_token cost_per_big_token \
+                 boarding_pass tests_pass x-acme-bypass subpass config_key",
             ),
             (SecretForm::Password, "pass PASS xyzpass"),
             (SecretForm::Pin, "pin card_pin userPin otp totp login_otp verificationCode mfa_code"),
@@ -428,12 +446,12 @@ mod tests {
             newPasswordConfirm password_confirmation secretBase admin_token helper_token \
             license_key service_role_key deployKey recovery_code backup_codes secrets";
         let plain = "tokens max_tokens author keyboard public_key primary_key cache_key monkey \
-            passenger compass password_policy secret_name cvvx hash text authority key ion \
-            next_token nextPageToken maxtoken eosToken boarding_pass tests_pass PublicKeyToken \
-            cost_per_big_token progressToken syncToken resume_token pagination_token skip-token \
-            ClientRequestToken idempotency_token cancellationToken num_token \
+            passenger compass trespass password_policy secret_name cvvx hash text authority key ion \
+            next_token nextPageToken PublicKeyToken start_token \
+            progressToken syncToken resume_token pagination_token skip-token \
+            ClientRequestToken idempotency_token cancellationToken \
             idempotency-key sort_key PARTITION_KEY ParameterKey Sec-WebSocket-Key turkey \
-            bypass trespass shipping spin napkin path author foot pin_count \
+            shipping spin napkin path author foot pin_count \
             [REDACTED_aws_secret] ab";
         for name in chosen.split_whitespace() {
             assert_eq!(classify_name(name.as_bytes()), Chosen, "{name}");

@@ -53,7 +53,7 @@ pub(super) const KEYS: [&[u8]; 20] = [
 ];
 /// Words before `key` that make it a key that anybody may know, or a place in a table. Before any
 /// other word a key is a secret if its value looks like one: `OPENAI_KEY`.
-pub(super) const OPEN_KEYS: [&[u8]; 78] = [
+pub(super) const OPEN_KEYS: [&[u8]; 60] = [
     b"public",
     b"pub",
     b"publishable",
@@ -75,17 +75,12 @@ pub(super) const OPEN_KEYS: [&[u8]; 78] = [
     b"range",
     b"partition",
     b"row",
-    b"column",
     b"cache",
     b"hash",
     b"lookup",
     b"index",
     b"group",
-    b"grouping",
-    b"join",
     b"shard",
-    b"map",
-    b"dict",
     b"item",
     b"object",
     b"s3",
@@ -112,19 +107,6 @@ pub(super) const OPEN_KEYS: [&[u8]; 78] = [
     b"request",
     b"response",
     b"thread",
-    b"registry",
-    b"config",
-    b"setting",
-    b"settings",
-    b"preference",
-    b"translation",
-    b"i18n",
-    b"locale",
-    b"label",
-    b"json",
-    b"yaml",
-    b"field",
-    b"type",
     b"node",
     b"issue",
     b"project",
@@ -134,9 +116,8 @@ pub(super) const OPEN_KEYS: [&[u8]; 78] = [
     b"parameter",
 ];
 
-/// Words before `token` that make it a part of a text, a place in a list or the id of a request.
-pub(super) const NO_TOKENS: [&[u8]; 70] = [
-    // Words of a model.
+/// Words before `token` that make it a part of a text of a model. A random string is a secret even so.
+pub(super) const MODEL_TOKENS: [&[u8]; 44] = [
     b"decoded",
     b"input",
     b"output",
@@ -172,11 +153,7 @@ pub(super) const NO_TOKENS: [&[u8]; 70] = [
     b"suffix",
     b"middle",
     b"stop",
-    b"start",
-    b"end",
     b"special",
-    b"first",
-    b"last",
     b"per",
     b"max",
     b"min",
@@ -185,7 +162,14 @@ pub(super) const NO_TOKENS: [&[u8]; 70] = [
     b"usage",
     b"unexpected",
     b"expected",
+];
+/// Words before `token` that make it a place in a list or the id of a request. Both may be random.
+pub(super) const NO_TOKENS: [&[u8]; 26] = [
     // Places in a list.
+    b"start",
+    b"end",
+    b"first",
+    b"last",
     b"next",
     b"previous",
     b"prev",
@@ -212,14 +196,17 @@ pub(super) const NO_TOKENS: [&[u8]; 70] = [
 ];
 /// The same, of two words or more.
 pub(super) const NO_LONG_TOKENS: [&[u8]; 2] = [b"publickeytoken", b"clientrequesttoken"];
-/// The same, if no separator is between the word and `token`: `subtoken`, but not `sub_token`.
-pub(super) const NO_TOKENS_IN_A_WORD: [&[u8]; 3] = [b"nextpage", b"sub", b"pre"];
+/// The same, if no separator is between the word and `token`.
+pub(super) const NO_TOKENS_IN_A_WORD: [&[u8]; 1] = [b"nextpage"];
+/// As [`MODEL_TOKENS`], if no separator is between them: `subtoken`, but not `sub_token`.
+pub(super) const MODEL_TOKENS_IN_A_WORD: [&[u8]; 2] = [b"sub", b"pre"];
 /// Words before `tokens` that make them credentials.
 pub(super) const TOKENS: [&[u8]; 5] =
     [b"accesstokens", b"refreshtokens", b"authtokens", b"apitokens", b"sessiontokens"];
 
-/// Words before `pass` that make it something other than a password.
-pub(super) const NO_PASSES: [&[u8]; 35] = [
+/// Words before `pass` that make it something other than a password. A random string is a secret even
+/// so: `x-acme-bypass`.
+pub(super) const NO_PASSES: [&[u8]; 37] = [
     b"boarding",
     b"day",
     b"week",
@@ -245,6 +232,8 @@ pub(super) const NO_PASSES: [&[u8]; 35] = [
     b"first",
     b"second",
     b"single",
+    b"one",
+    b"two",
     b"multi",
     b"render",
     b"shader",
@@ -262,25 +251,5 @@ pub(super) const PASSES_IN_A_WORD: [&[u8]; 18] = [
     b"redis", b"mongo", b"mail", b"proxy", b"auth", b"login", b"require",
 ];
 /// Words that end with `pass` and have nothing to do with passwords.
-pub(super) const PASS_WORDS: [&[u8]; 20] = [
-    b"compass",
-    b"encompass",
-    b"bypass",
-    b"trespass",
-    b"surpass",
-    b"overpass",
-    b"underpass",
-    b"bandpass",
-    b"highpass",
-    b"lowpass",
-    b"allpass",
-    b"multipass",
-    b"singlepass",
-    b"onepass",
-    b"twopass",
-    b"firstpass",
-    b"secondpass",
-    b"renderpass",
-    b"subpass",
-    b"prepass",
-];
+pub(super) const PASS_WORDS: [&[u8]; 6] =
+    [b"compass", b"encompass", b"trespass", b"surpass", b"overpass", b"underpass"];

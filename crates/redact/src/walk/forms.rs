@@ -1,8 +1,9 @@
 //! Forms of an object that stays under a sensitive key: a schema, a reference to a secret, or a token
 //! of a model's output.
 
-use super::Slot;
 use super::schema::{Keyword, is_schema_type, is_security_type};
+use super::stays::StayingTexts;
+use super::{Slot, Within};
 
 /// The form of an object that stays under a sensitive key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct ObjectProbe {
     may_be_schema: bool,
     /// Whether it has a keyword other than an extension, which may be anything.
     has_keyword: bool,
+    /// Whether it is in a schema, or has a member that only schemas have.
+    has_structure: bool,
     has_security_keyword: bool,
     is_security_scheme: bool,
     may_be_reference: bool,
@@ -92,6 +95,14 @@ const BESIDE_REFERENCES: [&str; 11] = [
     "property",
 ];
 
+/// Those of them that are no names.
+const VERSIONS: [&str; 4] = ["version", "versionId", "defaultMode", "mode"];
+
+/// Returns whether a member beside a reference says which version is meant, or a mode.
+pub(super) fn is_version(key: &str) -> bool {
+    VERSIONS.contains(&key)
+}
+
 impl ObjectProbe {
     /// Makes a probe for the object in this slot.
     pub fn new(slot: Slot) -> Self {
@@ -99,9 +110,13 @@ impl ObjectProbe {
             may_be_model_token: slot.may_be_model_token,
             may_be_schema: slot.has_forms,
             has_keyword: false,
+            has_structure: matches!(slot.below.within, Within::Schema | Within::SchemaMap),
             has_security_keyword: false,
             is_security_scheme: false,
-            may_be_reference: slot.has_forms && slot.below.within == super::Within::Document,
+            may_be_reference: slot.has_forms && {
+                let within = slot.below.within;
+                matches!(within, Within::Document | Within::Judged(StayingTexts::Names))
+            },
             refers: false,
             members: 0,
             signs: ModelSigns::default(),
@@ -136,14 +151,15 @@ impl ObjectProbe {
         let keyword = Keyword::from_key(key);
         self.may_be_schema &= keyword.is_some();
         self.has_keyword |= keyword.is_some() && !key.starts_with("x-");
-        self.has_security_keyword |= keyword == Some(Keyword::Security);
+        self.has_structure |= keyword.is_some_and(|keyword| keyword.is_structure(key));
+        self.has_security_keyword |= keyword.is_some_and(Keyword::is_of_security);
         self.may_be_schema || self.may_be_reference || self.may_be_model_token
     }
 
     fn read_type(&mut self, value: TypeValue) {
         match value {
-            TypeValue::Schema => {}
-            TypeValue::Security => self.is_security_scheme = true,
+            TypeValue::Schema => self.has_structure = true,
+            TypeValue::Security => (self.is_security_scheme, self.has_structure) = (true, true),
             TypeValue::Token | TypeValue::Other => self.may_be_schema = false,
         }
         if value == TypeValue::Token {
@@ -155,6 +171,7 @@ impl ObjectProbe {
     pub fn form(&self) -> Option<ObjectForm> {
         let is_schema = self.may_be_schema
             && self.has_keyword
+            && self.has_structure
             && (self.is_security_scheme || !self.has_security_keyword);
         match () {
             () if self.members == 0 => Some(ObjectForm::Empty),

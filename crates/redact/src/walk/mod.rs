@@ -57,10 +57,10 @@ enum Within {
     Schema,
     /// An object of names and their schemas.
     SchemaMap,
-    /// A value that a schema gives as an example.
-    SchemaValue(StayingTexts),
-    /// An object of a model's output.
-    ModelOutput,
+    /// A text or a list of texts of a schema, of which these stay.
+    SchemaTexts(StayingTexts),
+    /// An object of which only these texts stay: a reference, or one of a model's output.
+    Judged(StayingTexts),
 }
 
 /// What becomes of a value. A null, a boolean, a fraction and an empty value stay in any case.
@@ -71,7 +71,7 @@ pub enum Fate {
     Read,
     /// The same, and a text names the value beside it.
     Name,
-    /// The same, but a text goes if it looks like a secret.
+    /// The same, but a text goes unless its slot says that such texts stay.
     Doubtful,
     /// A text or a container goes whole, a number only if a rule finds it.
     Texts,
@@ -163,7 +163,7 @@ impl Slot {
                 Shape::Integer => self.fate == Fate::Whole,
                 Shape::Fraction => false,
                 Shape::List => {
-                    !matches!(self.below.within, Within::Schema | Within::SchemaValue(_))
+                    !matches!(self.below.within, Within::Schema | Within::SchemaTexts(_))
                 }
                 Shape::Object => self.below.within != Within::SchemaMap,
             },
@@ -175,9 +175,13 @@ impl Slot {
         match self.fate {
             Fate::Read | Fate::Name => false,
             Fate::Formed(form) => has_secret_form(text.as_bytes(), form),
-            Fate::Doubtful => !StayingTexts::Doubtful.contain(sanitizer, text),
-            Fate::Texts | Fate::Whole => !self.staying.contain(sanitizer, text),
+            Fate::Doubtful | Fate::Texts | Fate::Whole => !self.staying.contain(sanitizer, text),
         }
+    }
+
+    /// Whether a text goes whatever it is, unless it is empty.
+    pub fn loses_any_text(&self) -> bool {
+        matches!(self.fate, Fate::Texts | Fate::Whole) && self.staying == StayingTexts::Empty
     }
 
     /// Whether an object that this slot loses may stay because of its form.
@@ -191,8 +195,9 @@ impl Slot {
         self.fate = Fate::Read;
         self.below.within = match form {
             ObjectForm::Schema => Within::Schema,
-            ObjectForm::ModelToken => Within::ModelOutput,
-            ObjectForm::Empty | ObjectForm::Reference => Within::Document,
+            ObjectForm::ModelToken => Within::Judged(StayingTexts::Doubtful),
+            ObjectForm::Reference => Within::Judged(StayingTexts::Names),
+            ObjectForm::Empty => Within::Document,
         };
         self
     }
@@ -378,13 +383,19 @@ impl Frame {
         match (self.below.within, key) {
             (Within::Schema, Some(key)) => schema::apply_keyword(key, slot),
             (Within::Schema, None) | (Within::SchemaMap, _) => slot.expect_schema(),
-            (Within::SchemaValue(staying), _) => {
+            (Within::SchemaTexts(staying), _) => {
                 (slot.fate, slot.staying, slot.is_of_pair) = (Fate::Texts, staying, false);
             }
-            (Within::ModelOutput, _) if matches!(slot.fate, Fate::Read | Fate::Name) => {
+            (Within::Judged(staying), _) if matches!(slot.fate, Fate::Read | Fate::Name) => {
+                let is_reference = staying == StayingTexts::Names;
                 slot.fate = Fate::Doubtful;
+                slot.staying = match key {
+                    _ if is_reference && slot.is_value() => StayingTexts::Empty,
+                    Some(key) if is_reference && forms::is_version(key) => StayingTexts::Versions,
+                    _ => staying,
+                };
             }
-            (Within::ModelOutput | Within::Document, _) => {}
+            (Within::Judged(_) | Within::Document, _) => {}
         }
     }
 

@@ -11,11 +11,17 @@ pub(super) enum Keyword {
     /// An object of names and their schemas.
     Map,
     /// A value that the described one may have.
-    Value(StayingTexts),
-    /// A text or a number about the described value.
-    Annotation,
-    /// The same, only of a security scheme.
-    Security,
+    Value,
+    /// A list of such values. A list of words says what is accepted, and is public.
+    Choices,
+    /// Texts about the described value, if they are these.
+    Texts(StayingTexts),
+    /// An object of such texts.
+    Object,
+    /// A keyword of a security scheme, with such texts.
+    Security(StayingTexts),
+    /// The same, with an object of texts.
+    SecurityObject,
 }
 
 const SCHEMAS: [&str; 18] = [
@@ -40,26 +46,25 @@ const SCHEMAS: [&str; 18] = [
 ];
 const MAPS: [&str; 5] =
     ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
-const VALUES: [&str; 3] = ["default", "example", "examples"];
-/// A list of words says what is accepted, and is public.
-const CHOICES: [&str; 2] = ["const", "enum"];
-const ANNOTATIONS: [&str; 45] = [
-    "$ref",
-    "$id",
-    "$schema",
-    "$anchor",
-    "$comment",
-    "$dynamicRef",
-    "$dynamicAnchor",
-    "$recursiveRef",
-    "$recursiveAnchor",
-    "$vocabulary",
+const VALUES: [&str; 4] = ["default", "example", "examples", "const"];
+/// What people write, and names.
+const PROSE: [&str; 12] = [
     "title",
     "description",
+    "$comment",
     "type",
     "format",
-    "pattern",
     "required",
+    "contentEncoding",
+    "contentMediaType",
+    "$anchor",
+    "$dynamicAnchor",
+    "propertyOrdering",
+    "property_ordering",
+];
+const LINKS: [&str; 5] = ["$ref", "$id", "$schema", "$dynamicRef", "$recursiveRef"];
+/// Numbers and switches.
+const NUMBERS: [&str; 23] = [
     "minLength",
     "min_length",
     "maxLength",
@@ -78,30 +83,20 @@ const ANNOTATIONS: [&str; 45] = [
     "maxContains",
     "minProperties",
     "maxProperties",
-    "dependentRequired",
-    "contentEncoding",
-    "contentMediaType",
     "readOnly",
     "writeOnly",
     "deprecated",
     "nullable",
-    "discriminator",
-    "externalDocs",
-    "propertyOrdering",
-    "property_ordering",
+    "$recursiveAnchor",
 ];
-const SECURITY: [&str; 10] = [
-    "name",
-    "in",
-    "scheme",
-    "bearerFormat",
-    "flow",
-    "flows",
-    "scopes",
-    "authorizationUrl",
-    "tokenUrl",
-    "openIdConnectUrl",
-];
+const OBJECTS: [&str; 4] = ["$vocabulary", "dependentRequired", "discriminator", "externalDocs"];
+const SECURITY_PROSE: [&str; 5] = ["name", "in", "scheme", "bearerFormat", "flow"];
+const SECURITY_LINKS: [&str; 3] = ["authorizationUrl", "tokenUrl", "openIdConnectUrl"];
+const SECURITY_OBJECTS: [&str; 2] = ["flows", "scopes"];
+
+/// Keywords that make an object a schema without a type. All others may be members of anything.
+const STRUCTURE: [&str; 6] =
+    ["$ref", "$dynamicRef", "$recursiveRef", "enum", "minLength", "maxLength"];
 
 /// The types of JSON Schema. Gemini spells them in capitals.
 const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "array", "null"];
@@ -110,17 +105,32 @@ const SECURITY_TYPES: [&str; 6] =
 
 impl Keyword {
     pub(super) fn from_key(key: &str) -> Option<Self> {
+        use StayingTexts::{Links, Numbers, Patterns, Prose};
         match () {
-            () if ANNOTATIONS.contains(&key) => Some(Self::Annotation),
+            () if PROSE.contains(&key) => Some(Self::Texts(Prose)),
+            () if NUMBERS.contains(&key) => Some(Self::Texts(Numbers)),
+            () if LINKS.contains(&key) => Some(Self::Texts(Links)),
+            () if key == "pattern" => Some(Self::Texts(Patterns)),
+            () if OBJECTS.contains(&key) => Some(Self::Object),
             () if MAPS.contains(&key) => Some(Self::Map),
             () if SCHEMAS.contains(&key) => Some(Self::Schema),
-            () if CHOICES.contains(&key) => Some(Self::Value(StayingTexts::Words)),
-            () if VALUES.contains(&key) || key.starts_with("x-") => {
-                Some(Self::Value(StayingTexts::Empty))
-            }
-            () if SECURITY.contains(&key) => Some(Self::Security),
+            () if key == "enum" => Some(Self::Choices),
+            () if VALUES.contains(&key) || key.starts_with("x-") => Some(Self::Value),
+            () if SECURITY_PROSE.contains(&key) => Some(Self::Security(Prose)),
+            () if SECURITY_LINKS.contains(&key) => Some(Self::Security(Links)),
+            () if SECURITY_OBJECTS.contains(&key) => Some(Self::SecurityObject),
             () => None,
         }
+    }
+
+    /// Returns whether it is one of a security scheme.
+    pub(super) fn is_of_security(self) -> bool {
+        matches!(self, Self::Security(_) | Self::SecurityObject)
+    }
+
+    /// Returns whether an object with this keyword is a schema, if all its members are keywords.
+    pub(super) fn is_structure(self, key: &str) -> bool {
+        matches!(self, Self::Schema | Self::Map) || STRUCTURE.contains(&key)
     }
 }
 
@@ -138,18 +148,25 @@ pub(super) fn is_security_type(text: &str) -> bool {
 
 /// Changes the slot of the value under a keyword of a schema.
 pub(super) fn apply_keyword(key: &str, slot: &mut Slot) {
-    match Keyword::from_key(key) {
-        Some(Keyword::Map) => {
-            (slot.below.within, slot.fate) = (Within::SchemaMap, Fate::Whole);
-            (slot.has_forms, slot.staying) = (false, StayingTexts::Empty);
+    let (within, fate, staying) = match Keyword::from_key(key) {
+        Some(Keyword::Map) => (Within::SchemaMap, Fate::Whole, StayingTexts::Empty),
+        Some(Keyword::Value) => {
+            (Within::SchemaTexts(StayingTexts::Empty), Fate::Texts, StayingTexts::Empty)
         }
-        Some(Keyword::Value(staying)) => {
-            (slot.below.within, slot.fate) = (Within::SchemaValue(staying), Fate::Texts);
-            (slot.has_forms, slot.staying) = (false, staying);
+        Some(Keyword::Choices) => {
+            (Within::SchemaTexts(StayingTexts::Words), Fate::Texts, StayingTexts::Empty)
         }
-        Some(Keyword::Annotation | Keyword::Security) => {
-            (slot.below.within, slot.fate) = (Within::Document, Fate::Read);
+        Some(Keyword::Texts(StayingTexts::Numbers)) => {
+            (Within::SchemaTexts(StayingTexts::Numbers), Fate::Texts, StayingTexts::Numbers)
         }
-        Some(Keyword::Schema) | None => slot.expect_schema(),
-    }
+        Some(Keyword::Texts(staying) | Keyword::Security(staying)) => {
+            (Within::SchemaTexts(staying), Fate::Whole, staying)
+        }
+        Some(Keyword::Object | Keyword::SecurityObject) => {
+            (Within::Judged(StayingTexts::Prose), Fate::Doubtful, StayingTexts::Prose)
+        }
+        Some(Keyword::Schema) | None => return slot.expect_schema(),
+    };
+    (slot.below.within, slot.fate, slot.staying) = (within, fate, staying);
+    slot.has_forms = false;
 }

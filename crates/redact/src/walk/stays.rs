@@ -1,7 +1,9 @@
 //! Texts that stay under a sensitive key, and keys that count.
 
 use crate::Sanitizer;
+use crate::digits::has_uuid_form;
 use crate::keys::{self, classify_key_as_name};
+use crate::looks::{has_random_word, is_given_name, is_link, is_password_word, is_plain_pattern};
 use crate::names::{NameClass, name_ends_with};
 
 /// The texts that stay although texts go.
@@ -16,7 +18,19 @@ pub(super) enum StayingTexts {
     Options,
     /// Words in lower case or in capitals.
     Words,
-    /// Whatever does not look like a secret.
+    /// Names of objects, paths and references.
+    Names,
+    /// The same, and versions and modes: numbers and UUIDs.
+    Versions,
+    /// References to schemas, and addresses.
+    Links,
+    /// Regular expressions.
+    Patterns,
+    /// Small numbers.
+    Numbers,
+    /// Whatever people write, unless a word looks like a secret.
+    Prose,
+    /// Words of a model: whatever does not look like a secret.
     Doubtful,
 }
 
@@ -41,7 +55,8 @@ const WORD_BYTES_MAX: usize = 64;
 
 impl StayingTexts {
     /// Returns whether the text stays. If a rule finds something in a text, the text goes whole.
-    /// Otherwise its placeholder would be judged by the next redaction.
+    /// Otherwise its placeholder would be judged by the next redaction. Prose is the exception: it is
+    /// judged the same with placeholders, and loses only what a rule finds.
     pub(super) fn contain(self, sanitizer: &Sanitizer, text: &str) -> bool {
         let is_one = match self {
             _ if text.is_empty() => return true,
@@ -49,6 +64,16 @@ impl StayingTexts {
             Self::Settings => SETTINGS.contains(&text),
             Self::Options => is_long_option(text),
             Self::Words => is_public_word(text),
+            Self::Names => is_given_name(text.as_bytes()),
+            Self::Versions => {
+                is_small_number(text)
+                    || text.as_bytes().try_into().is_ok_and(has_uuid_form)
+                    || is_given_name(text.as_bytes())
+            }
+            Self::Links => is_link(text),
+            Self::Patterns => is_plain_pattern(text),
+            Self::Numbers => is_small_number(text),
+            Self::Prose => return !has_random_word(text) && !is_password_word(text),
             Self::Doubtful => !looks_like_secret(text),
         };
         is_one && sanitizer.matches(text).next().is_none()
@@ -79,15 +104,25 @@ fn is_public_word(text: &str) -> bool {
     let all = |is: fn(&u8) -> bool| {
         text.bytes().all(|byte| is(&byte) || matches!(byte, b'_' | b'-' | b'.'))
     };
-    text.len() <= WORD_BYTES_MAX && (all(u8::is_ascii_lowercase) || all(u8::is_ascii_uppercase))
+    text.len() <= WORD_BYTES_MAX
+        && (all(u8::is_ascii_lowercase) || all(u8::is_ascii_uppercase))
+        && is_given_name(text.as_bytes())
 }
 
-/// Returns whether a text has a word that looks like a secret: random, or too long for a word.
+/// Gemini writes the limits of a schema as texts.
+fn is_small_number(text: &str) -> bool {
+    const BYTES_MAX: usize = 10;
+    text.len() <= BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns whether a text of a model looks like a secret: it has a random word, or one that is too
+/// long for a word.
 fn looks_like_secret(text: &str) -> bool {
-    !text.contains("[REDACTED") && text.split_whitespace().any(is_random_word)
+    !text.contains("[REDACTED")
+        && (text.split_whitespace().any(is_strange_word) || has_random_word(text))
 }
 
-fn is_random_word(word: &str) -> bool {
+fn is_strange_word(word: &str) -> bool {
     const MIXED_BYTES_MIN: usize = 10;
     const PLAIN_BYTES_MIN: usize = 16;
     const BYTES_MAX: usize = 32;
