@@ -66,7 +66,7 @@ pub const SENSITIVE: [&str; 22] = [
 const CARDS: [&str; 5] = ["card", "card_number", "pan", "ccNumber", "credit-card"];
 const NAMES: [&str; 5] = ["name", "Name", "key", "header", "field"];
 const VALUES: [&str; 3] = ["value", "Value", "values"];
-const OTHERS: [&str; 32] = [
+const OTHERS: [&str; 35] = [
     "a",
     "note",
     "logprobs",
@@ -98,12 +98,15 @@ const OTHERS: [&str; 32] = [
     "id",
     "text",
     "secretName",
+    "valueFrom",
+    "version",
+    "prompt_token",
     // Beside `token`, these make it a word of a model.
     "logprob",
 ];
 
 /// What texts are made of.
-const TEXTS: [&str; 31] = [
+const TEXTS: [&str; 36] = [
     "plain",
     "",
     "Authorization",
@@ -135,9 +138,14 @@ const TEXTS: [&str; 31] = [
     "--password",
     "--verbose",
     "-v",
+    "q7RmT2xWc9Lk4ZpB",
+    "Such as q7RmT2xWc9Lk4ZpB, for (ana@example.org)",
+    "^[a-z]{8}$",
+    "#/$defs/Pet",
+    "orders-db-2",
 ];
 const TYPES: [&str; 6] = ["string", "object", "OBJECT", "apiKey", "plain", "token"];
-const KEYWORDS: [&str; 14] = [
+const KEYWORDS: [&str; 20] = [
     "properties",
     "$defs",
     "anyOf",
@@ -148,6 +156,12 @@ const KEYWORDS: [&str; 14] = [
     "enum",
     "const",
     "description",
+    "title",
+    "pattern",
+    "$ref",
+    "minLength",
+    "discriminator",
+    "flows",
     "required",
     "name",
     "x-more",

@@ -119,7 +119,9 @@ fn is_small_number(text: &str) -> bool {
 /// long for a word.
 fn looks_like_secret(text: &str) -> bool {
     !text.contains("[REDACTED")
-        && (text.split_whitespace().any(is_strange_word) || has_random_word(text))
+        && (text.split_whitespace().any(is_strange_word)
+            || has_random_word(text)
+            || is_password_word(text))
 }
 
 fn is_strange_word(word: &str) -> bool {
@@ -153,7 +155,7 @@ mod tests {
             (
                 StayingTexts::Doubtful,
                 "Hel hunter2 internationalization \u{120}\u{120}world GPT4 db-2024 [REDACTED]",
-                "kXq8Zr3TtB9w 5f2a91c07d3e44b1 ana@example.org \
+                "kXq8Zr3TtB9w 5f2a91c07d3e44b1 hunter2hunter2 kXqZrTtBwLmPdVcN ana@example.org \
                  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             ),
         ];
