@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::samples::sample_secrets;
 use crate::{LineKind, Redactions, Sanitizer, sanitize};
 
 /// The line after its redaction, which must be the same for its value and the second time.
@@ -193,6 +194,20 @@ fn references_stay_if_they_are_names() {
     let line = r#"{"password":{"valueFrom":{"value":"lemon"}}}"#;
     let gone = r#"{"password":{"valueFrom":{"value":"[REDACTED]"}}}"#;
     assert_eq!(redact_json(line), gone);
+}
+
+#[test]
+fn tokens_of_services_go_under_the_names_of_cursors() {
+    for (kind, secret) in sample_secrets() {
+        for name in ["syncToken", "resume_token", "pagination_token", "idempotency_token"] {
+            let line = serde_json::json!({ (name): secret }).to_string();
+            assert!(!redact_json(&line).contains(&secret), "{kind:?} {line}");
+        }
+    }
+    assert_stay(&[
+        r#"{"syncToken":"q7RmT2xWc9Lk4ZpB","resume_token":"MTIzNDU2Nzg5MDEyMzQ1Ng=="}"#,
+        r#"{"progressToken":42,"idempotency_token":"6f0d7f3a-5a0e-4a57-9d1e-2f6a1c0b9e44"}"#,
+    ]);
 }
 
 /// Every place in which a text may stay under a sensitive name, unless the place has to be random.
