@@ -2,7 +2,6 @@
 //! of a model's output.
 
 use super::schema::{Keyword, is_schema_type, is_security_type};
-use super::stays::StayingTexts;
 use super::{Slot, Within};
 
 /// The form of an object that stays under a sensitive key.
@@ -106,17 +105,16 @@ pub(super) fn is_version(key: &str) -> bool {
 impl ObjectProbe {
     /// Makes a probe for the object in this slot.
     pub fn new(slot: Slot) -> Self {
+        let within = slot.below.within;
         Self {
             may_be_model_token: slot.may_be_model_token,
             may_be_schema: slot.has_forms,
             has_keyword: false,
-            has_structure: matches!(slot.below.within, Within::Schema | Within::SchemaMap),
+            has_structure: matches!(within, Within::Schema | Within::SchemaMap),
             has_security_keyword: false,
             is_security_scheme: false,
-            may_be_reference: slot.has_forms && {
-                let within = slot.below.within;
-                matches!(within, Within::Document | Within::Judged(StayingTexts::Names))
-            },
+            may_be_reference: slot.has_forms
+                && matches!(within, Within::Document | Within::Reference),
             refers: false,
             members: 0,
             signs: ModelSigns::default(),

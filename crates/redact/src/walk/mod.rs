@@ -59,9 +59,16 @@ enum Within {
     SchemaMap,
     /// A text or a list of texts of a schema, of which these stay.
     SchemaTexts(StayingTexts),
-    /// An object of which only these texts stay: a reference, or one of a model's output.
-    Judged(StayingTexts),
+    /// An object of texts about a schema.
+    SchemaObject,
+    /// An object that refers to a secret.
+    Reference,
+    /// An object of a model's output.
+    ModelOutput,
 }
+
+// It is copied with every slot.
+const _: () = assert!(size_of::<Within>() == 1);
 
 /// What becomes of a value. A null, a boolean, a fraction and an empty value stay in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -195,8 +202,8 @@ impl Slot {
         self.fate = Fate::Read;
         self.below.within = match form {
             ObjectForm::Schema => Within::Schema,
-            ObjectForm::ModelToken => Within::Judged(StayingTexts::Doubtful),
-            ObjectForm::Reference => Within::Judged(StayingTexts::Names),
+            ObjectForm::ModelToken => Within::ModelOutput,
+            ObjectForm::Reference => Within::Reference,
             ObjectForm::Empty => Within::Document,
         };
         self
@@ -386,16 +393,20 @@ impl Frame {
             (Within::SchemaTexts(staying), _) => {
                 (slot.fate, slot.staying, slot.is_of_pair) = (Fate::Texts, staying, false);
             }
-            (Within::Judged(staying), _) if matches!(slot.fate, Fate::Read | Fate::Name) => {
-                let is_reference = staying == StayingTexts::Names;
+            (Within::Document, _) => {}
+            _ if !matches!(slot.fate, Fate::Read | Fate::Name) => {}
+            (within, key) => {
                 slot.fate = Fate::Doubtful;
-                slot.staying = match key {
-                    _ if is_reference && slot.is_value() => StayingTexts::Empty,
-                    Some(key) if is_reference && forms::is_version(key) => StayingTexts::Versions,
-                    _ => staying,
+                slot.staying = match (within, key) {
+                    (Within::SchemaObject, _) => StayingTexts::Prose,
+                    (Within::Reference, _) if slot.is_value() => StayingTexts::Empty,
+                    (Within::Reference, Some(key)) if forms::is_version(key) => {
+                        StayingTexts::Versions
+                    }
+                    (Within::Reference, _) => StayingTexts::Names,
+                    _ => StayingTexts::Doubtful,
                 };
             }
-            (Within::Judged(_) | Within::Document, _) => {}
         }
     }
 

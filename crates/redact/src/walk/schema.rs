@@ -163,7 +163,7 @@ pub(super) fn apply_keyword(key: &str, slot: &mut Slot) {
             (Within::SchemaTexts(staying), Fate::Whole, staying)
         }
         Some(Keyword::Object | Keyword::SecurityObject) => {
-            (Within::Judged(StayingTexts::Prose), Fate::Doubtful, StayingTexts::Prose)
+            (Within::SchemaObject, Fate::Doubtful, StayingTexts::Prose)
         }
         Some(Keyword::Schema) | None => return slot.expect_schema(),
     };
