@@ -164,6 +164,8 @@ impl<'c, 'r> Encoder<'c, 'r> {
 
     /// Writes the value of a sensitive key. If the value does not stay, at most the names of its
     /// members are read.
+    #[cold]
+    #[inline(never)]
     pub(super) fn write_sensitive_value<T: ?Sized + Serialize>(
         &mut self,
         value: &T,
