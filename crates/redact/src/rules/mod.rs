@@ -38,7 +38,7 @@ use super::{Kind, Match};
 
 /// Must be increased if a rule or a table of one changes, because logs record by which rules they
 /// were redacted.
-pub(super) const EDITION: &str = "6";
+pub(super) const EDITION: &str = "7";
 
 /// The text that a rule looks at.
 #[derive(Clone, Copy, Debug)]
