@@ -87,12 +87,18 @@ fn is_described(text: &[u8]) -> bool {
     is_constant && words.clone().count() >= 3 && words.any(|word| NOUNS.contains(&word))
 }
 
-/// Returns whether somebody has hidden a value, or a part of it.
+/// Returns whether somebody has hidden a value, or all of it but a few bytes.
 fn is_masked(text: &[u8]) -> bool {
-    const MASKS: [&[u8]; 5] = [b"***", b"xxxx", b"XXXX", "••".as_bytes(), "…".as_bytes()];
+    const VISIBLE_BYTES_MAX: usize = 16;
+    const MASKS: [(&str, &str); 5] =
+        [("***", "*"), ("xxxx", "x"), ("XXXX", "X"), ("••", "•"), ("…", "…")];
+    let count = |part: &str| text.windows(part.len()).filter(|at| *at == part.as_bytes()).count();
+    let is_hidden = |(mask, unit): &(&str, &str)| {
+        count(mask) > 0 && text.len() - unit.len() * count(unit) <= VISIBLE_BYTES_MAX
+    };
     text.iter().all(|byte| *byte == text[0])
         || text.ends_with(b"...")
-        || MASKS.iter().any(|mask| text.windows(mask.len()).any(|part| part == *mask))
+        || MASKS.iter().any(is_hidden)
 }
 
 /// Returns whether another value is put into this one, or is gone from it.
