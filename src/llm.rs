@@ -148,7 +148,8 @@ impl<'a> LlmCall<'a> {
         let answer = self.answer.and_then(ReadAnswer::read).unwrap_or_default();
         let usage = self.usage.or(answer.usage);
         let model = answer.model.as_deref().unwrap_or(self.model);
-        let cost = self.cost.unwrap_or_else(|| self.price(outlet, model, usage?));
+        let whole = usage.filter(|usage| !usage.is_partial());
+        let cost = self.cost.unwrap_or_else(|| self.price(outlet, model, whole?));
 
         let parts = usage.filter(Usage::has_parts);
         let captures = outlet.captures_content();
@@ -169,8 +170,11 @@ impl<'a> LlmCall<'a> {
             .map(|(error_type, message)| ErrorDetail::new(error_type, message));
         let error = self.error.or(answered.as_ref().filter(|_| self.status.is_none()));
         let mut event = self.event(error).payload(&data);
-        if let Some(usage) = usage {
-            event = event.tokens(usage.input, usage.output);
+        if let Some(input) = usage.and_then(|usage| usage.tokens_input()) {
+            event = event.tokens_input(input);
+        }
+        if let Some(output) = usage.and_then(|usage| usage.tokens_output()) {
+            event = event.tokens_output(output);
         }
         if let Some(cost) = cost {
             event = event.cost_usd(cost);

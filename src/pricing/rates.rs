@@ -59,9 +59,13 @@ impl Rates {
         self.0.is_empty()
     }
 
-    /// Returns what this usage costs. If the usage has tokens without a known price, returns
-    /// `None`.
+    /// Returns what this usage costs.
+    ///
+    /// Returns `None` if the usage has tokens or a tier without a known price, or is partial.
     pub(super) fn cost(&self, usage: Usage) -> Option<Usd> {
+        if usage.is_partial() || usage.modifier.is_some() || !self.has_tier(usage.service_tier) {
+            return None;
+        }
         let u = usage.with_fitted_parts();
         let fresh_audio = u.audio_input - u.audio_cache_read;
         let cached = u.cache_read + u.cache_write + u.cache_write_1h;
@@ -78,6 +82,12 @@ impl Rates {
         ];
         let paid = parts.into_iter().filter(|(_, tokens)| *tokens > 0);
         paid.map(|(kind, tokens)| Some(self.price(kind, u.input, u.service_tier)? * tokens)).sum()
+    }
+
+    /// Reports whether the model has a price of this tier. If it has none, its usual prices would be
+    /// too high or too low.
+    fn has_tier(&self, tier: ServiceTier) -> bool {
+        tier == ServiceTier::Standard || self.0.iter().any(|rate| rate.tier == tier)
     }
 
     /// Returns the price of the highest step that `input` is above. Within a step, the price of the
@@ -197,13 +207,14 @@ mod tests {
             (200_000, Priority, "2000000"),
             (200_001, Priority, "4000020"),
             (400_001, Priority, "1600004"),
-            (100, Flex, "100"),
             (0, Standard, "0"),
         ];
         for (input, tier, expected) in cases {
             let usage = Usage { service_tier: tier, ..Usage::new(input, 0) };
             assert_eq!(rates.cost(usage).unwrap().to_string(), expected, "{input} {tier:?}");
         }
+        let flex = Usage { service_tier: Flex, ..Usage::new(100, 0) };
+        assert_eq!(rates.cost(flex), None, "the model has no price of this tier");
         // The whole call costs more, not only what is above. Cached tokens count towards the step.
         let cached = Usage { cache_read: 200_000, ..Usage::new(200_001, 1) };
         assert_eq!(rates.cost(cached).unwrap().to_string(), "1400002");

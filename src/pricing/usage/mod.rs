@@ -1,10 +1,17 @@
 //! The tokens of one model call. Providers count them differently; here each count has one meaning.
 
+mod answer;
+pub(crate) mod attributes;
+mod counts;
+mod object;
+mod openai;
 mod read;
+mod stream;
+mod terms;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use read::ProviderAnswer;
+pub(crate) use answer::ProviderAnswer;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// The tokens of one model call.
@@ -39,6 +46,33 @@ pub struct Usage {
     pub audio_output: u64,
     /// The price list that applies to the call.
     pub service_tier: ServiceTier,
+    /// What changes the price of the call, and has no known price.
+    pub(crate) modifier: Option<PriceModifier>,
+    /// The input is not known, so `input` is 0.
+    pub(crate) lacks_input: bool,
+    /// The output is not known, so `output` is 0.
+    pub(crate) lacks_output: bool,
+}
+
+/// What changes the price of a call, in a way that no price list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PriceModifier {
+    /// Anthropic's fast mode.
+    Speed,
+    /// A place of inference for which Anthropic charges more.
+    InferenceGeo,
+    /// A price list that is not known, such as capacity paid in advance.
+    ServiceTier,
+}
+
+impl PriceModifier {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Speed => "speed",
+            Self::InferenceGeo => "inference_geo",
+            Self::ServiceTier => "service_tier",
+        }
+    }
 }
 
 /// A price list of a provider.
@@ -69,12 +103,26 @@ impl ServiceTier {
 
     /// Returns the tier of this name, in any provider's spelling. Unknown names are `Standard`.
     pub fn from_name(name: &str) -> Self {
+        Self::from_known_name(name).unwrap_or_default()
+    }
+
+    /// Returns the tier of this name, or `None` if the name is not known.
+    pub(crate) fn from_known_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         match name.strip_prefix("on_demand_").unwrap_or(&name) {
-            "batch" => Self::Batch,
-            "flex" => Self::Flex,
-            "priority" => Self::Priority,
-            _ => Self::Standard,
+            "batch" | "batches" => Some(Self::Batch),
+            "flex" => Some(Self::Flex),
+            "priority" => Some(Self::Priority),
+            ""
+            | "standard"
+            | "default"
+            | "auto"
+            | "on_demand"
+            | "standard_only"
+            | "unspecified"
+            | "service_tier_unspecified"
+            | "traffic_type_unspecified" => Some(Self::Standard),
+            _ => None,
         }
     }
 }
@@ -87,20 +135,27 @@ impl Usage {
 
     /// Returns the usage in a provider's answer.
     ///
-    /// `answer` is the whole answer, one chunk of a streamed one, or only the usage object. Returns
-    /// `None` if there is no usage, or if its totals are not numbers.
+    /// `answer` is the whole answer, a list of its chunks, the text of a body, or only the usage
+    /// object. A text is JSON, server-sent events, or a JSON value a line. Returns `None` if there is
+    /// no usage, if a total is not a number, or if a count is over 10^12.
     ///
     /// These shapes are known:
     ///
-    /// - OpenAI (chat, responses, realtime, embeddings), and providers with the same shape: Azure,
-    ///   Mistral, Groq, DeepSeek, xAI, OpenRouter, Cerebras, Voyage and others
-    /// - Anthropic, Bedrock, Gemini and Vertex, Cohere, Ollama
+    /// - OpenAI (chat, responses, realtime, embeddings, batches, Codex), and providers with the same
+    ///   shape: Azure, Mistral, Groq, DeepSeek, Kimi, xAI, Perplexity, OpenRouter, Voyage and others
+    /// - Anthropic, Bedrock, Gemini and Vertex with their batches, Cohere, Ollama
+    /// - LangChain, the AI SDK, LiteLLM, rig, rust-genai, and the attributes of OpenTelemetry and
+    ///   OpenInference
     ///
     /// If a provider counts a part outside of its totals, it is added to them: Anthropic's and
-    /// Bedrock's cached tokens, Gemini's and xAI's reasoning. If a part has the wrong type, it
-    /// counts as missing. Cohere's totals are the units that it bills. Of Anthropic's `iterations`,
-    /// those of a compaction are added, because the totals leave them out. Those of an advisor are
-    /// not added, because another model answers them.
+    /// Bedrock's cached tokens, Gemini's, xAI's and Perplexity's reasoning. If a part has the wrong
+    /// type, it counts as missing. Cohere's totals are the units that it bills. Of Anthropic's
+    /// `iterations`, those of a compaction are added, because the totals leave them out. Those of an
+    /// advisor are not added, because another model answers them.
+    ///
+    /// A usage with output tokens alone [is partial](Self::is_partial). Input tokens alone are no
+    /// usage, because counting a prompt answers them. If an answer has terms without a known price,
+    /// such as Anthropic's fast mode, its usage has no cost.
     ///
     /// The answer is serialized once. If it is large, as with embeddings, pass only its usage.
     ///
@@ -155,9 +210,27 @@ impl Usage {
         ]
     }
 
+    /// Returns the tokens that the model read, or `None` if the answer does not say.
+    pub fn tokens_input(&self) -> Option<u64> {
+        (!self.lacks_input).then_some(self.input)
+    }
+
+    /// Returns the tokens that the model wrote, or `None` if the answer does not say.
+    pub fn tokens_output(&self) -> Option<u64> {
+        (!self.lacks_output).then_some(self.output)
+    }
+
+    /// Reports whether one of the totals is not known. Such a usage has no cost, because half of
+    /// the cost would look like all of it.
+    pub fn is_partial(&self) -> bool {
+        self.lacks_input || self.lacks_output
+    }
+
     /// Reports whether any field except the totals is set.
     pub(crate) fn has_parts(&self) -> bool {
-        self.service_tier != ServiceTier::Standard || self.parts().iter().any(|(_, n)| *n > 0)
+        self.service_tier != ServiceTier::Standard
+            || self.modifier.is_some()
+            || self.parts().iter().any(|(_, n)| *n > 0)
     }
 }
 
@@ -184,6 +257,9 @@ impl Serialize for Usage {
         }
         if self.service_tier != ServiceTier::Standard {
             map.serialize_entry("service_tier", self.service_tier.name())?;
+        }
+        if let Some(modifier) = self.modifier {
+            map.serialize_entry("modifier", modifier.name())?;
         }
         map.end()
     }

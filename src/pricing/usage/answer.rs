@@ -1,0 +1,226 @@
+//! Finds the model, the usage and the error in a provider's answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use llm_audit_log::json::{Json, JsonObject};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Usage;
+use super::attributes::{MODEL, attribute_text, has_token_attributes};
+use super::read::read_usage;
+use super::stream::{has_value_a_line, merge_usage_members, split_chunks, usage_members};
+use super::terms::PriceTerms;
+use crate::panics::forget_panic;
+
+/// The model, the usage and the error that an answer contains.
+#[derive(Debug, Default)]
+pub(crate) struct ProviderAnswer {
+    pub(crate) model: Option<String>,
+    pub(crate) usage: Option<Usage>,
+    /// The type and the message of the error, if the answer is one.
+    pub(crate) error: Option<(String, String)>,
+    /// The terms that the chunks so far name.
+    terms: PriceTerms,
+    /// The usage is of attributes. These may hold a prompt's tokens alone.
+    is_of_attributes: bool,
+    /// The members of the chunks' usages so far, if the answer is read in chunks.
+    chunks: Option<Map<String, Value>>,
+}
+
+/// The members that may hold a usage object. `totalUsage` is of all steps, and `usage` beside it of
+/// the last one.
+const USAGES: [&str; 10] = [
+    "totalUsage",
+    "usage",
+    "usageMetadata",
+    "usage_metadata",
+    "token_usage",
+    "tokenUsage",
+    "last_token_usage",
+    "total_token_usage",
+    "meta",
+    "amazon-bedrock-invocationMetrics",
+];
+/// The members that may contain an answer or a chunk of one: streams, realtime, batches, and the
+/// objects of frameworks.
+const WRAPPERS: [&str; 18] = [
+    "response",
+    "message",
+    "metadata",
+    "delta",
+    "x_groq",
+    "body",
+    "result",
+    "chunk",
+    "modelOutput",
+    "kwargs",
+    "response_metadata",
+    "responseMetadata",
+    "llm_output",
+    "llmOutput",
+    "attributes",
+    "payload",
+    "info",
+    "data",
+];
+const MODELS: [&str; 7] =
+    ["model", "modelVersion", "model_version", "model_name", "modelName", "modelId", "model_id"];
+/// The largest number of wrappers inside each other.
+const WRAPPERS_MAX: usize = 3;
+/// The largest number of texts inside each other: a body that is text inside of an answer.
+const TEXTS_MAX: usize = 2;
+
+impl ProviderAnswer {
+    pub(crate) fn from_serialized<T: Serialize + ?Sized>(answer: &T) -> Option<Self> {
+        // A `Serialize` impl is the caller's code.
+        let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(answer)));
+        let json = json.map_err(forget_panic).ok()?.ok()?;
+        match json.first() {
+            // A body that is still text.
+            Some(b'"') => Self::parse(serde_json::from_slice::<String>(&json).ok()?.into_bytes()),
+            _ => Self::parse(json),
+        }
+    }
+
+    /// Reads an object, a list of chunks, server-sent events, or a JSON value a line.
+    ///
+    /// Returns `None` if the text is none of these.
+    pub(crate) fn parse(text: Vec<u8>) -> Option<Self> {
+        let mut found = Self::default();
+        found.read_text(text, TEXTS_MAX)?;
+        found.finish();
+        Some(found)
+    }
+
+    fn read_text(&mut self, mut text: Vec<u8>, deeper: usize) -> Option<()> {
+        let shown = std::str::from_utf8(&text).ok()?;
+        match shown.trim_start().bytes().next()? {
+            b'{' if !has_value_a_line(shown) => {
+                let answer = JsonObject::parse(&mut text, "answer").ok()?;
+                self.read_object(answer.json(), PriceTerms::default(), WRAPPERS_MAX, deeper);
+                Some(())
+            }
+            b'[' => {
+                let mut listed = [b"{\"chunks\":", &*text, b"}"].concat();
+                let listed = JsonObject::parse(&mut listed, "answer").ok()?;
+                let chunks = listed.json().get("chunks")?;
+                self.chunks.get_or_insert_default();
+                for chunk in chunks.items() {
+                    self.read_chunk(chunk, deeper);
+                }
+                Some(())
+            }
+            _ => {
+                let mut chunks = split_chunks(shown).into_iter().map(String::into_bytes);
+                self.chunks.get_or_insert_default();
+                let mut read = |mut chunk: Vec<u8>| {
+                    let chunk = JsonObject::parse(&mut chunk, "chunk").ok()?;
+                    self.read_chunk(chunk.json(), deeper);
+                    Some(())
+                };
+                chunks.by_ref().find_map(&mut read)?;
+                chunks.filter_map(read).for_each(drop);
+                Some(())
+            }
+        }
+    }
+
+    fn read_chunk(&mut self, chunk: Json<'_>, deeper: usize) {
+        match (chunk.as_str(), deeper) {
+            (Some(text), 1..) => drop(self.read_text(text.as_bytes().to_vec(), deeper - 1)),
+            _ => self.read_object(chunk, PriceTerms::default(), WRAPPERS_MAX, deeper),
+        }
+    }
+
+    /// Reads the usage that all chunks give together, and leaves out one that is no call's.
+    fn finish(&mut self) {
+        let Some(chunks) = self.chunks.take() else {
+            // Counting a prompt is answered with its tokens alone.
+            self.usage = self.usage.filter(|usage| !usage.lacks_output || self.is_of_attributes);
+            return;
+        };
+        let mut text = Value::Object(chunks).to_string().into_bytes();
+        let Ok(merged) = JsonObject::parse(&mut text, "usage") else { return };
+        let usage = read_usage(merged.json());
+        self.usage = usage.map(|usage| self.terms.apply(usage, merged.json()));
+    }
+
+    fn read_object(
+        &mut self,
+        answer: Json<'_>,
+        outer: PriceTerms,
+        deeper: usize,
+        deeper_texts: usize,
+    ) {
+        let terms = outer.of_inner(answer);
+        let model = MODELS.iter().find_map(|name| answer.get(name)?.as_str());
+        let model = model.or_else(|| attribute_text(answer, MODEL)).filter(|name| !name.is_empty());
+        self.model = self.model.take().or(model.map(str::to_owned));
+        self.error = self.error.take().or_else(|| answer_error(answer));
+        let is_found = self.read_usage_in(answer, terms);
+        if deeper == 0 || is_found && self.model.is_some() {
+            return;
+        }
+        for inner in WRAPPERS.iter().filter_map(|name| answer.get(name)) {
+            self.read_object(inner, terms, deeper - 1, deeper_texts);
+        }
+        let body = answer.get("body").and_then(Json::as_str).filter(|_| deeper_texts > 0);
+        if let (Some(body), false) = (body, is_found) {
+            self.read_text(body.as_bytes().to_vec(), deeper_texts - 1);
+        }
+    }
+
+    /// Reads the first usage in this object; returns whether it, or an object before, has one.
+    ///
+    /// Of chunks each has its own, and an object inside of one only repeats it.
+    fn read_usage_in(&mut self, answer: Json<'_>, terms: PriceTerms) -> bool {
+        if self.chunks.is_none() && self.usage.is_some() {
+            return true;
+        }
+        let own = USAGES.iter().filter_map(|name| answer.get(name));
+        let choices = answer.get("choices").into_iter().flat_map(Json::items);
+        let in_choices = choices.filter_map(|choice| choice.get("usage"));
+        let mut places = own.chain(in_choices).chain([answer]);
+        let found = places.find_map(|place| Some((place, read_usage(place)?)));
+        self.terms = self.terms.of_inner(answer);
+        let Some((place, usage)) = found else { return false };
+        match &mut self.chunks {
+            Some(chunks) => merge_usage_members(chunks, usage_members(place)),
+            None => {
+                self.usage = Some(terms.apply(usage, place));
+                self.is_of_attributes = has_token_attributes(place);
+            }
+        }
+        true
+    }
+}
+
+/// Returns the error that this object reports.
+///
+/// OpenAI, Anthropic and Gemini write `{"error": {…}}`, Ollama `{"error": "…"}`, Mistral and vLLM
+/// `{"object": "error", …}`. If the type is missing it is `_OTHER`, as in OpenTelemetry's
+/// `error.type`.
+fn answer_error(answer: Json<'_>) -> Option<(String, String)> {
+    let said = |json: Json<'_>, names: &[&str]| {
+        names.iter().find_map(|name| {
+            let said = json.get(name)?;
+            let text = said.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+            text.or_else(|| said.as_u64().map(|code| code.to_string()))
+        })
+    };
+    let typed = |json, names: &[&str]| {
+        let error_type = said(json, names).unwrap_or_else(|| "_OTHER".to_owned());
+        (error_type, said(json, &["message"]).unwrap_or_default())
+    };
+    match answer.get("error") {
+        Some(error) if error.is_object() => Some(typed(error, &["type", "code", "status"])),
+        Some(_) => Some(("_OTHER".to_owned(), said(answer, &["error"])?)),
+        None => {
+            let is_error = |name| answer.get(name).and_then(Json::as_str) == Some("error");
+            // If the `type` is `error`, it only repeats that this is one.
+            let names: &[&str] = if is_error("type") { &["code"] } else { &["type", "code"] };
+            (is_error("type") || is_error("object")).then(|| typed(answer, names))
+        }
+    }
+}
