@@ -67,14 +67,63 @@ const FAMILIES: [(&str, &str); 18] = [
 const REGIONS: [&str; 7] = ["us.", "eu.", "apac.", "au.", "jp.", "global.", "us-gov."];
 
 /// The names of providers elsewhere (OpenTelemetry's `gen_ai.provider.name`), and here.
-const PROVIDERS: [(&str, &str); 6] = [
+const PROVIDERS: [(&str, &str); 31] = [
     ("aws.bedrock", "bedrock"),
+    ("amazon-bedrock", "bedrock"),
+    ("amazon_bedrock", "bedrock"),
+    ("az.ai.openai", "azure"),
+    ("az.ai.inference", "azure_ai"),
     ("azure.ai.openai", "azure"),
     ("azure.ai.inference", "azure_ai"),
+    ("azure-openai", "azure"),
+    ("azure_openai", "azure"),
     ("gcp.vertex_ai", "vertex_ai"),
+    ("google.vertex", "vertex_ai"),
+    ("google-vertex", "vertex_ai"),
+    ("google_vertexai", "vertex_ai"),
+    ("vertex_ai_beta", "vertex_ai"),
+    ("vertex", "vertex_ai"),
+    ("vertexai", "vertex_ai"),
     ("gcp.gemini", "gemini"),
     ("gcp.gen_ai", "gemini"),
+    ("google.generative-ai", "gemini"),
+    ("google_genai", "gemini"),
+    ("google-genai", "gemini"),
+    ("ibm.watsonx.ai", "watsonx"),
+    ("together", "together_ai"),
+    ("togetherai", "together_ai"),
+    ("fireworks", "fireworks_ai"),
+    ("moonshot_ai", "moonshot"),
+    ("z_ai", "zai"),
+    ("zhipu", "zai"),
+    ("alibaba", "dashscope"),
+    ("qwen", "dashscope"),
+    ("github", "github_copilot"),
 ];
+
+/// The ends of the AI SDK's providers, which name an interface of one provider.
+const INTERFACES: [&str; 6] =
+    [".chat", ".responses", ".messages", ".completion", ".embedding", ".generative-ai"];
+
+/// Programs that run models on the caller's own machine, where no maker's price applies.
+const LOCAL: [&str; 9] = [
+    "ollama",
+    "vllm",
+    "hosted_vllm",
+    "sglang",
+    "lmstudio",
+    "lm_studio",
+    "llamafile",
+    "llama.cpp",
+    "llamacpp",
+];
+
+/// What a gateway or a client writes behind a name, and what has no price of its own: routing, a
+/// longer context, visible thinking.
+const MODES: [&str; 7] = [":thinking", ":beta", ":nitro", ":floor", "-default", "[1m]", "[200k]"];
+/// How much a model thinks, as gateways write it behind the names of [`THINKERS`].
+const EFFORTS: [&str; 5] = ["-minimal", "-low", "-medium", "-high", "-xhigh"];
+const THINKERS: [&str; 4] = ["o1", "o3", "o4", "gpt-5"];
 
 /// Returns the value of the first known spelling of `name`.
 ///
@@ -94,18 +143,27 @@ pub(super) fn resolve_model_at_provider<T>(
     known: impl Fn(&str) -> Option<T>,
 ) -> Option<T> {
     let provider = provider.trim().to_lowercase();
-    let alias = PROVIDERS.iter().find(|(alias, _)| *alias == provider);
-    let provider = alias.map_or(provider.as_str(), |(_, name)| name);
+    let provider = provider_prefix(&provider);
     if provider.is_empty() {
         return resolve_model_name(model, known);
     }
-    let placed = format!("{provider}/{model}");
+    let placed = format!("{provider}/{}", model.trim());
+    if LOCAL.contains(&provider) {
+        return known(&placed).or_else(|| known(&placed.to_lowercase()));
+    }
     // An unknown host may have its own prices, so its prefix is not replaced by a maker's.
     resolve_model_name(&placed, &known).or_else(|| known(model)).or_else(|| {
         model_names_less_prefixes(&model.trim().to_lowercase(), true)
             .iter()
             .find_map(|name| known(name))
     })
+}
+
+/// Returns the prefix of the models of this provider, whoever names it.
+fn provider_prefix(provider: &str) -> &str {
+    let alias = |name: &str| PROVIDERS.iter().find(|(alias, _)| *alias == name).map(|(_, to)| *to);
+    let plain = || INTERFACES.iter().find_map(|interface| provider.strip_suffix(interface));
+    alias(provider).or_else(|| plain().map(|name| alias(name).unwrap_or(name))).unwrap_or(provider)
 }
 
 /// Returns the name under which Anthropic's models are known, in whichever order version and family
@@ -125,11 +183,12 @@ pub(super) fn canonical_claude_name(name: &str) -> Option<String> {
 
 fn model_name_spellings(name: &str) -> Vec<String> {
     let dashed = name.replace('@', "-");
-    let plain = without_model_version(&dashed);
+    let moded = without_model_modes(&dashed);
+    let plain = without_model_version(moded);
     let undated = without_model_date(plain);
     let mut all = model_names_less_prefixes(name, false);
     let mut last = name;
-    for shorter in [dashed.as_str(), plain, undated] {
+    for shorter in [dashed.as_str(), moded, plain, undated] {
         if shorter != last {
             all.extend(model_names_less_prefixes(shorter, false));
             last = shorter;
@@ -187,17 +246,32 @@ fn split_maker_prefix(name: &str) -> Option<(&'static str, &str)> {
     MAKERS.iter().find(|(spelling, _)| *spelling == prefix).map(|(_, own)| (*own, rest))
 }
 
-/// Returns `name` without the part that says how it is run: Bedrock's `-v1:0`, a gateway's
-/// `:thinking`, the customer's part of a fine-tuned model.
-fn without_model_version(name: &str) -> &str {
-    if name.starts_with("ft:") {
-        let end = name.match_indices(':').nth(1).map_or(name.len(), |(at, _)| at);
-        return &name[..end];
+/// Returns `name` without the modes at its end, of which there may be several.
+fn without_model_modes(name: &str) -> &str {
+    let mut rest = name;
+    while let Some(shorter) = without_model_mode(rest) {
+        rest = shorter;
     }
-    for mode in [":thinking", ":beta", "-default"] {
-        if let Some(shorter) = name.strip_suffix(mode) {
-            return shorter;
-        }
+    rest
+}
+
+fn without_model_mode(name: &str) -> Option<&str> {
+    let family = name.rsplit('/').next().unwrap_or(name);
+    let is_thinker = THINKERS.iter().any(|head| family.starts_with(head));
+    let efforts: &[&str] = if is_thinker { &EFFORTS } else { &[] };
+    // Models of other makers with this end are models of their own.
+    let thinking: &[&str] = if name.contains("claude") { &["-thinking"] } else { &[] };
+    let mut modes = MODES.iter().chain(efforts).chain(thinking);
+    modes.find_map(|mode| name.strip_suffix(mode))
+}
+
+/// Returns `name` without the part that says which copy it is: Bedrock's `-v1:0`, the customer's
+/// part of a fine-tuned model.
+fn without_model_version(name: &str) -> &str {
+    let model = name.rfind("ft:").filter(|at| *at == 0 || name[..*at].ends_with('/'));
+    if let Some(start) = model {
+        let end = name[start..].match_indices(':').nth(1).map_or(name.len(), |(at, _)| start + at);
+        return &name[..end];
     }
     let Some((model, version)) = name.rsplit_once("-v") else { return name };
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());

@@ -98,6 +98,14 @@ fn names_resolve_to_their_model() {
         ("meta-llama/llama-4-scout", "Meta-Llama/Llama-4-Scout"),
         ("voyage-3.5", "voyage/voyage-3.5"),
         ("o1-2024-12-17", "o1"),
+        ("o1-high", "o1"),
+        ("claude-sonnet-4-5-20250929-thinking", "claude-sonnet-4-5"),
+        ("claude-opus-4-5-20251101[1m]", "claude-opus-4-5-20251101"),
+        ("claude-sonnet-4-5-thinking[1m]", "claude-sonnet-4-5"),
+        ("us.anthropic.claude-opus-4-6-v1[1m]", "us.anthropic.claude-opus-4-6-v1"),
+        ("openrouter/openai/gpt-4o:nitro", "gpt-4o"),
+        ("anthropic/claude-4.5-sonnet:thinking:floor", "claude-sonnet-4-5"),
+        ("openai/ft:gpt-4o-2024-08-06:acme::x", "ft:gpt-4o-2024-08-06"),
     ];
     let table = table(&NAMES);
     for (name, expected) in cases {
@@ -122,6 +130,12 @@ fn a_name_never_resolves_to_another_model() {
         "gpt-4o-2024-13-06",
         "gpt-4o-1106",
         "gpt-4o:free",
+        "gpt-4o:free:nitro",
+        "gpt-4o:extended",
+        "gpt-4o-thinking",
+        "gpt-4o-high",
+        "mistral-small-thinking",
+        "deepseek-r1[2m]",
         "o1-mini",
         "o1-mini-2024-09-12",
         "o1-preview",
@@ -183,6 +197,14 @@ fn a_provider_says_where_a_model_ran() {
         ("our-gateway", "gpt-4o", Some("gpt-4o")),
         ("our-gateway", "openai/gpt-4o", Some("gpt-4o")),
         ("our-gateway", "gpt-oss-120b", None),
+        ("openai.responses", "gpt-4o", Some("gpt-4o")),
+        ("google.vertex.chat", "gemini-2.5-pro", Some("gemini-2.5-pro")),
+        ("google_genai", "gemini-2.5-pro", Some("gemini/gemini-2.5-pro")),
+        ("amazon-bedrock", "amazon.nova-pro-v1:0", Some("amazon.nova-pro-v1:0")),
+        ("xai.chat", "grok-4", Some("xai/grok-4")),
+        ("openai", "ft:gpt-4o-2024-08-06:acme::x", Some("ft:gpt-4o-2024-08-06")),
+        ("ollama", "gpt-4o", None),
+        ("vllm", "mistral-small", None),
     ];
     let table = table(&NAMES);
     for (provider, model, expected) in cases {
@@ -225,6 +247,10 @@ fn common_models_are_built_in() {
         ("command-r7b-12-2024", "0.0375"),
         ("deepseek-chat", "0.28"),
         ("text-embedding-3-small", "0.02"),
+        ("azure/eu/gpt-4o", "2.75"),
+        ("groq/openai/gpt-oss-120b", "0.15"),
+        ("together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo", "1.04"),
+        ("dashscope/qwen-plus", "0.4"),
     ];
     for (model, expected) in cases {
         assert_eq!(PriceTable::built_in().cost("", model, million), usd(expected), "{model}");
