@@ -150,6 +150,10 @@ impl<'a> LlmCall<'a> {
         let model = answer.model.as_deref().unwrap_or(self.model);
         let whole = usage.filter(|usage| !usage.is_partial());
         let cost = self.cost.unwrap_or_else(|| self.price(outlet, model, whole?));
+        let failed = self.error.is_some() || answer.error.is_some() || self.has_failed();
+        if whole.is_none() && self.answer.is_some() && self.cost.is_none() && !failed {
+            outlet.count_unmetered(model);
+        }
 
         let parts = usage.filter(Usage::has_parts);
         let captures = outlet.captures_content();
@@ -170,11 +174,8 @@ impl<'a> LlmCall<'a> {
             .map(|(error_type, message)| ErrorDetail::new(error_type, message));
         let error = self.error.or(answered.as_ref().filter(|_| self.status.is_none()));
         let mut event = self.event(error).payload(&data);
-        if let Some(input) = usage.and_then(|usage| usage.tokens_input()) {
-            event = event.tokens_input(input);
-        }
-        if let Some(output) = usage.and_then(|usage| usage.tokens_output()) {
-            event = event.tokens_output(output);
+        if let Some(usage) = usage {
+            event = event.usage_totals(usage);
         }
         if let Some(cost) = cost {
             event = event.cost_usd(cost);
@@ -183,13 +184,17 @@ impl<'a> LlmCall<'a> {
         cost
     }
 
+    /// Reports whether the caller's status says that there is no answer.
+    fn has_failed(&self) -> bool {
+        matches!(self.status, Some(Status::Error | Status::Timeout))
+    }
+
     /// Returns the event without usage, cost and data.
     fn event<'e>(&self, error: Option<&'e ErrorDetail<'e>>) -> AuditEvent<'e>
     where
         'a: 'e,
     {
-        let has_failed = matches!(self.status, Some(Status::Error | Status::Timeout));
-        let event_type = match has_failed || error.is_some() {
+        let event_type = match self.has_failed() || error.is_some() {
             true => EventType::LlmError,
             false => EventType::LlmInvoke,
         };
@@ -378,6 +383,36 @@ mod tests {
         let line = only(&seen);
         assert_eq!((&line["tokens_input"], &line["cost_usd"]), (&json!(10), &json!(0.1)));
         assert_eq!(seen.logger().accounting().unpriced, 0);
+    }
+
+    #[test]
+    fn an_answer_without_readable_usage_is_counted_by_model() {
+        let seen = capture();
+        let (empty, half) = (json!({}), json!({"model": "m-2", "usage": {"output_tokens": 9}}));
+        let (failed, whole) =
+            (json!({"error": "busy"}), json!({"eval_count": 1, "prompt_eval_count": 1}));
+        let call = LlmCall::new("planner", "chat", "", "m-1");
+        let absent = call.answer(&empty);
+        for call in [absent, absent, call.answer(&half)] {
+            assert_eq!(record_llm_call(&call), None);
+        }
+        let lines = seen.lines();
+        let line: Value = serde_json::from_str(&lines[2]).unwrap();
+        assert_eq!((line.get("tokens_input"), &line["tokens_output"]), (None, &json!(9)));
+        let others = [
+            call,
+            call.answer(&failed),
+            call.answer(&whole),
+            absent.usage((1, 2)),
+            absent.cost(0.1),
+            absent.status(Status::Timeout),
+        ];
+        for call in others {
+            record_llm_call(&call);
+        }
+        let unmetered = [("m-1".to_owned(), 2), ("m-2".to_owned(), 1)];
+        assert_eq!(seen.logger().unmetered(), unmetered.into());
+        assert_eq!(seen.logger().accounting().unmetered, 3);
     }
 
     #[test]

@@ -367,6 +367,48 @@ fn half_of_a_usage_has_no_cost() {
     assert_eq!(lines[0]["tokens_input"], 1_000);
     assert_eq!((lines[0].get("tokens_output"), lines[0].get("cost_usd")), (None, None));
     assert_eq!((&lines[1]["tokens_output"], &lines[1]["cost_usd"]), (&json!(0), &json!(0.00002)));
+    let lines = recorded(|| {
+        drop(info_span!("a", gen_ai.request.model = "gpt-4o", gen_ai.usage.output_tokens = 70));
+        drop(info_span!(
+            "b",
+            gen_ai.operation.name = "invoke_agent",
+            gen_ai.usage.output_tokens = 70,
+        ));
+    });
+    assert_eq!(lines[0]["tokens_output"], 70);
+    assert_eq!((lines[0].get("tokens_input"), lines[0].get("cost_usd")), (None, None));
+    assert_eq!(lines[1]["data"]["total"], json!({"tokens_output": 70, "usage": {}}));
+}
+
+#[test]
+fn tokens_have_the_names_of_every_version() {
+    let lines = recorded(|| {
+        drop(info_span!(
+            "chat",
+            gen_ai.operation.name = "chat",
+            gen_ai.usage.input_tokens = 500,
+            gen_ai.usage.output_tokens = 40,
+            gen_ai.usage.cache_read.input_tokens = 200,
+            gen_ai.usage.cache_write.input_tokens = 100,
+            gen_ai.usage.reasoning.output_tokens = 30,
+            gen_ai.usage.audio.input_tokens = 50,
+            gen_ai.usage.audio.cache_read.input_tokens = 20,
+            gen_ai.usage.audio.output_tokens = 5,
+        ));
+        drop(info_span!(
+            "chat",
+            gen_ai.usage.prompt_tokens = 500,
+            gen_ai.usage.completion_tokens = 40,
+            gen_ai.usage.cache_creation.input_tokens = 100,
+        ));
+    });
+    let parts = json!({"cache_read": 200, "cache_write": 100, "reasoning": 30, "audio_input": 50,
+        "audio_cache_read": 20, "audio_output": 5});
+    assert_eq!(lines[0]["data"]["usage"], parts);
+    assert_eq!(lines[1]["data"]["usage"], json!({"cache_write": 100}));
+    for line in &lines {
+        assert_eq!((&line["tokens_input"], &line["tokens_output"]), (&json!(500), &json!(40)));
+    }
 }
 
 #[test]

@@ -51,6 +51,28 @@ fn every_answer_of_the_sample_has_the_tokens_and_the_cost_that_it_states() {
     audit.shutdown(Duration::from_secs(60)).unwrap();
 }
 
+/// Answers that users reported, with the tokens that they mean. `ci/cost.sh` compares the costs.
+#[test]
+fn every_answer_of_the_cases_has_the_tokens_that_it_states() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/cases/usage-cases.jsonl");
+    let text = std::fs::read_to_string(path).unwrap();
+    for line in text.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let Some(expected) = case.get("expect") else { continue };
+        let found = Usage::from_answer(&case["answer"]);
+        let Value::Object(expected) = expected else {
+            assert_eq!(found, None, "{case}");
+            continue;
+        };
+        let found = found.unwrap_or_else(|| panic!("no usage of {case}"));
+        assert_eq!(found.is_partial(), case.get("partial").is_some(), "{case}");
+        let found = stated(found);
+        for (name, tokens) in expected {
+            assert_eq!(found.get(name).unwrap_or(&json!(0)), tokens, "{name} of {case}");
+        }
+    }
+}
+
 /// The numbers of a usage object, at whatever depth.
 fn largest(usage: &Value) -> u64 {
     match usage {

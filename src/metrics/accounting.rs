@@ -41,6 +41,8 @@ pub struct Accounting {
     pub export_errors: u64,
     /// Requests for a cost that was unknown because there was no price.
     pub unpriced: u64,
+    /// Model calls without a cost because their answer had no readable usage, or half of one.
+    pub unmetered: u64,
     /// Redactions by kind, in the events that were kept.
     pub redactions: Redactions,
 }
@@ -149,6 +151,7 @@ impl EventCounters {
             redactions,
             queued: 0,
             unpriced: 0,
+            unmetered: 0,
             emitted: over_shards(|shard| &shard.emitted),
         }
     }

@@ -18,17 +18,17 @@ use crate::sanitize::Sanitizer;
 pub use llm_audit_log::Usd;
 use llm_audit_process::lock::{Mutex, RwLock};
 use table::PriceTable;
-pub(crate) use usage::ProviderAnswer;
+pub(crate) use usage::{ProviderAnswer, attributes};
 pub use usage::{ServiceTier, Usage};
 
 /// The shortest time between two checks of a price file, in microseconds.
 const LOOK: u64 = 1_000_000;
 /// The largest file that is read. A larger one cannot be a price file.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// The number of unpriced models that are named. For any others only the calls are counted.
-const UNPRICED_NAMES_MAX: usize = 64;
+/// The number of models that are named by a count. For any others only the calls are counted.
+const MODEL_NAMES_MAX: usize = 64;
 /// The number of characters kept of such a name.
-const UNPRICED_CHARS_MAX: usize = 128;
+const MODEL_CHARS_MAX: usize = 128;
 
 /// Returns what a call costs by the built-in prices. The first model that has a price with this
 /// provider decides.
@@ -37,7 +37,7 @@ pub(crate) fn built_in_cost(provider: &str, models: &[&str], usage: Usage) -> Op
     models.iter().find_map(|model| table.cost(provider, model, usage))
 }
 
-/// The prices of a logger, and the models for which it had none.
+/// The prices of a logger, and the models whose calls got no cost.
 #[derive(Debug, Default)]
 pub(crate) struct Pricing {
     file: Option<PathBuf>,
@@ -46,7 +46,9 @@ pub(crate) struct Pricing {
     /// The built-in prices overridden by the file's, or `None` if there is no file.
     table: RwLock<Option<Arc<PriceTable>>>,
     watch: Mutex<PriceFileWatch>,
-    unpriced: Mutex<UnpricedModels>,
+    unpriced: Mutex<ModelCounts>,
+    /// Calls whose answer had no readable usage, or half of one.
+    unmetered: Mutex<ModelCounts>,
 }
 
 /// The state of the file.
@@ -72,15 +74,15 @@ pub(crate) struct RefusedPriceFiles {
     pub(crate) last: String,
 }
 
-/// Calls of models without a price.
+/// Calls that got no cost, by model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct UnpricedModels {
+pub(crate) struct ModelCounts {
     pub(crate) names: BTreeMap<String, u64>,
     /// Calls of models after the last one that is named.
     pub(crate) others: u64,
 }
 
-impl UnpricedModels {
+impl ModelCounts {
     pub(crate) fn total(&self) -> u64 {
         self.names.values().sum::<u64>() + self.others
     }
@@ -106,7 +108,7 @@ impl Pricing {
             sanitizer,
             table: RwLock::new(Some(Arc::new(table))),
             watch: Mutex::new(PriceFileWatch { stamp, ..PriceFileWatch::default() }),
-            unpriced: Mutex::default(),
+            ..Self::default()
         })
     }
 
@@ -158,24 +160,33 @@ impl Pricing {
         };
         let cost = models.iter().find_map(|model| table.cost(provider, model, usage));
         if let (None, Some(model)) = (cost, models.first()) {
-            self.count_unpriced(model);
+            self.count_model(&self.unpriced, model);
         }
         cost
     }
 
-    fn count_unpriced(&self, model: &str) {
-        let name: String = model.chars().take(UNPRICED_CHARS_MAX).collect();
+    /// Counts a call whose answer had no readable usage, or half of one.
+    pub(crate) fn count_unmetered(&self, model: &str) {
+        self.count_model(&self.unmetered, model);
+    }
+
+    fn count_model(&self, counts: &Mutex<ModelCounts>, model: &str) {
+        let name: String = model.chars().take(MODEL_CHARS_MAX).collect();
         let name = self.sanitizer.redact_str(&name).into_owned();
-        let mut unpriced = self.unpriced.lock();
-        let has_room = unpriced.names.len() < UNPRICED_NAMES_MAX;
-        match unpriced.names.get_mut(&name) {
+        let mut counts = counts.lock();
+        let has_room = counts.names.len() < MODEL_NAMES_MAX;
+        match counts.names.get_mut(&name) {
             Some(count) => *count += 1,
-            None if has_room => drop(unpriced.names.insert(name, 1)),
-            None => unpriced.others += 1,
+            None if has_room => drop(counts.names.insert(name, 1)),
+            None => counts.others += 1,
         }
     }
 
-    pub(crate) fn unpriced(&self) -> UnpricedModels {
+    pub(crate) fn unmetered(&self) -> ModelCounts {
+        self.unmetered.lock().clone()
+    }
+
+    pub(crate) fn unpriced(&self) -> ModelCounts {
         self.unpriced.lock().clone()
     }
 

@@ -105,7 +105,7 @@ const PROVIDERS: [(&str, &str); 31] = [
 const INTERFACES: [&str; 6] =
     [".chat", ".responses", ".messages", ".completion", ".embedding", ".generative-ai"];
 
-/// Programs that run models on the caller's own machine, where no maker's price applies.
+/// Programs that run models on the caller's own machine. No maker's price applies to these.
 const LOCAL: [&str; 9] = [
     "ollama",
     "vllm",
@@ -118,10 +118,10 @@ const LOCAL: [&str; 9] = [
     "llamacpp",
 ];
 
-/// What a gateway or a client writes behind a name, and what has no price of its own: routing, a
-/// longer context, visible thinking.
+/// What a gateway or a client adds to a name, and what has no price of its own: routing, a longer
+/// context, visible thinking.
 const MODES: [&str; 7] = [":thinking", ":beta", ":nitro", ":floor", "-default", "[1m]", "[200k]"];
-/// How much a model thinks, as gateways write it behind the names of [`THINKERS`].
+/// How much a model thinks, as gateways add it to the names of [`THINKERS`].
 const EFFORTS: [&str; 5] = ["-minimal", "-low", "-medium", "-high", "-xhigh"];
 const THINKERS: [&str; 4] = ["o1", "o3", "o4", "gpt-5"];
 

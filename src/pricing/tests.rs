@@ -72,7 +72,7 @@ fn what_has_no_price_is_counted_and_named_without_bound_or_secret() {
     pricing.cost("", &["ana@example.org"], Usage::new(1, 1));
     pricing.cost("", &[&"é".repeat(100_000)], Usage::new(1, 1));
     let names: Vec<_> = pricing.unpriced().names.into_keys().collect();
-    assert_eq!(names, ["[REDACTED_email]", &"é".repeat(UNPRICED_CHARS_MAX)]);
+    assert_eq!(names, ["[REDACTED_email]", &"é".repeat(MODEL_CHARS_MAX)]);
 }
 
 /// Replaces the file in one step, so that the writer sees either the old file or the new one.
@@ -114,6 +114,13 @@ fn the_log_says_what_had_no_price() {
         assert_eq!(logger.accounting().unpriced, 3);
     });
     assert_eq!(stop["data"]["unpriced"], serde_json::json!({"our-own": 3}));
+    assert!(stop["data"].get("unmetered").is_none());
+    let stop = stopped(AuditLogger::builder(), |logger| {
+        let call = crate::LlmCall::new("a", "chat", "", "our-own").answer(&());
+        assert_eq!(logger.record_llm_call(&call), None);
+    });
+    assert_eq!(stop["data"]["unmetered"], serde_json::json!({"our-own": 1}));
+    assert!(stop["data"].get("unpriced").is_none());
     assert!(stop["data"].get("prices_refused").is_none());
     let stop = stopped(AuditLogger::builder(), |_| {});
     assert!(stop["data"].get("unpriced").is_none());

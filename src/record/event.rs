@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Payload;
 use crate::context::TraceContext;
 use crate::panics::display_text;
+use crate::pricing::Usage;
 pub use llm_audit_log::schema::{EventType, Status, Usd, is_event_type_name};
 
 /// One step of an agent, ready for [`emit`](crate::emit).
@@ -107,6 +108,13 @@ impl<'a> AuditEvent<'a> {
     /// Sets the tokens that the model wrote, including reasoning.
     pub fn tokens_output(mut self, tokens: u64) -> Self {
         self.tokens_output = Some(tokens);
+        self
+    }
+
+    /// Sets the totals of a usage that are known.
+    pub(crate) fn usage_totals(mut self, usage: Usage) -> Self {
+        self.tokens_input = usage.tokens_input().or(self.tokens_input);
+        self.tokens_output = usage.tokens_output().or(self.tokens_output);
         self
     }
 

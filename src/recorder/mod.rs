@@ -312,9 +312,11 @@ impl AuditLogger {
     /// - Tokens written for an hour cost what other written tokens cost.
     ///
     /// The price of a step (`above_200k_tokens`) applies to the whole call if its input, with the
-    /// cached tokens, is above the step. A batch, flex or priority call has its own price if the
-    /// model has one, and the usual price otherwise. Only tokens are priced: not searches, images
-    /// or storage.
+    /// cached tokens, is above the step. Only tokens are priced: not searches, images or storage.
+    ///
+    /// A batch, flex or priority call has prices of its own. If the model has none for any kind of
+    /// token, there is no cost. Neither is there one if the usage is
+    /// [partial](Usage::is_partial), or read from an answer under terms without a known price.
     ///
     /// The function reads no file and does not wait for one, but it may allocate.
     pub fn calculate_cost(&self, model: &str, usage: impl Into<Usage>) -> Option<Usd> {
@@ -338,6 +340,20 @@ impl AuditLogger {
     /// [`Accounting::unpriced`] counts the calls of all such models.
     pub fn unpriced(&self) -> BTreeMap<String, u64> {
         self.0.started_shared().map_or_else(BTreeMap::new, |shared| shared.pricing.unpriced().names)
+    }
+
+    pub(crate) fn count_unmetered(&self, model: &str) {
+        self.0.shared().pricing.count_unmetered(model);
+    }
+
+    /// Returns the first 64 models with an answer without a readable usage, redacted, and the number
+    /// of these answers.
+    ///
+    /// The usage was missing, half, or not understood, so the call has no cost.
+    /// [`Accounting::unmetered`] counts the calls of all such models.
+    pub fn unmetered(&self) -> BTreeMap<String, u64> {
+        let shared = self.0.started_shared();
+        shared.map_or_else(BTreeMap::new, |shared| shared.pricing.unmetered().names)
     }
 
     /// Returns the size limit of one encoded event, in bytes; see [`Builder::max_event_bytes`].

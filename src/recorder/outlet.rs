@@ -68,6 +68,11 @@ impl Outlet {
             .unwrap_or_else(|| pricing::built_in_cost(provider, models, usage))
     }
 
+    /// Counts a call whose answer had no readable usage. Before `init` nobody counts.
+    pub(crate) fn count_unmetered(&self, model: &str) {
+        self.peek_logger(|logger| logger.count_unmetered(model));
+    }
+
     /// Returns the `traceparent` of a call made in this span. The flag of a new trace is decided by
     /// the logger that receives the events.
     #[cfg(feature = "tower")]

@@ -58,6 +58,7 @@ pub(super) fn write_stop_notice(
     shared: &Shared,
     accounting: &Accounting,
 ) {
+    let unmetered = shared.pricing.unmetered();
     let (unpriced, refused) = (shared.pricing.unpriced(), shared.pricing.refused());
     let redactions = accounting.redactions.iter().filter(|(_, count)| *count > 0);
     let stop = Stop {
@@ -69,6 +70,8 @@ pub(super) fn write_stop_notice(
         redactions: redactions.map(|(kind, count)| (kind.name(), count)).collect(),
         unpriced: &unpriced.names,
         unpriced_others: unpriced.others,
+        unmetered: &unmetered.names,
+        unmetered_others: unmetered.others,
         prices_refused: refused.count,
         prices_refused_last: &refused.last,
     };

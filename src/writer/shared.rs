@@ -81,6 +81,7 @@ impl Shared {
         let mut accounting = self.counts.sum();
         accounting.queued = queued + self.counts.in_hand.load(Ordering::Relaxed);
         accounting.unpriced = self.pricing.unpriced().total();
+        accounting.unmetered = self.pricing.unmetered().total();
         accounting.overwritten += displaced + self.counts.dropped.load(Ordering::Relaxed);
         accounting
     }

@@ -61,9 +61,13 @@ struct TotalUsage(Usage);
 
 impl Serialize for TotalUsage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("tokens_input", &self.0.input)?;
-        map.serialize_entry("tokens_output", &self.0.output)?;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(input) = self.0.tokens_input() {
+            map.serialize_entry("tokens_input", &input)?;
+        }
+        if let Some(output) = self.0.tokens_output() {
+            map.serialize_entry("tokens_output", &output)?;
+        }
         map.serialize_entry("usage", &self.0)?;
         map.end()
     }

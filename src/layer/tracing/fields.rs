@@ -7,13 +7,13 @@ use serde_json::Value;
 use tracing_core::field::{Field, Visit};
 
 use super::names::{
-    ARGUMENTS, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE, COMPLETION, CONTENT, ERROR_TYPE,
-    INPUT, KEPT, OPERATION, OUTPUT, PROMPT, REASONING, SERVICE_TIER, is_among_field_names,
-    is_answer_field, is_error_field,
+    ARGUMENTS, COMPLETION, CONTENT, ERROR_TYPE, KEPT, OPERATION, PROMPT, SERVICE_TIER,
+    is_among_field_names, is_answer_field, is_error_field,
 };
 use super::text::{FieldText, FieldWriter, parse_token_count};
 use crate::panics::forget_panic;
-use crate::pricing::{ServiceTier, Usage};
+use crate::pricing::Usage;
+use crate::pricing::attributes::{is_embedding_operation, usage_of_attributes};
 use crate::sanitize::{Redactions, Sanitizer, mend_lone_surrogates};
 
 /// The contents that the logger records, and the layer therefore keeps.
@@ -83,40 +83,12 @@ impl GenAiFields {
 
     /// Returns the tokens, if any were given.
     ///
-    /// By the conventions, a whole includes its parts. Some providers count a part beside its
-    /// whole. So if a part is larger than its whole, it is added.
+    /// If one total is missing, the usage is partial, unless a model made embeddings. These have no
+    /// output.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let (input, output) = (self.number(INPUT), self.number(OUTPUT));
-        if input.is_none() && output.is_none() {
-            return None;
-        }
-        let part = |names| self.number(names).unwrap_or(0);
-        let mut usage = Usage {
-            cache_read: part(CACHE_READ),
-            cache_write: part(CACHE_WRITE),
-            reasoning: part(REASONING),
-            audio_input: part(AUDIO_INPUT),
-            audio_output: part(AUDIO_OUTPUT),
-            service_tier: self
-                .text(SERVICE_TIER)
-                .map_or_else(Default::default, ServiceTier::from_name),
-            ..Usage::new(input.unwrap_or(0), output.unwrap_or(0))
-        };
-        let cached = usage.cache_read.saturating_add(usage.cache_write);
-        if cached > usage.input {
-            usage.input = usage.input.saturating_add(cached);
-        }
-        if usage.reasoning > usage.output {
-            usage.output = usage.output.saturating_add(usage.reasoning);
-        }
-        Some(usage)
-    }
-
-    /// Reports whether the output tokens of a call are unknown.
-    ///
-    /// Such a call gets no cost, because half of the cost would look like all of it.
-    pub(super) fn lacks_output(&self) -> bool {
-        self.number(OUTPUT).is_none() && self.text(OPERATION) != Some("embeddings")
+        let is_embedding = self.text(OPERATION).is_some_and(is_embedding_operation);
+        let usage = usage_of_attributes(|names| self.number(names), is_embedding)?;
+        Some(self.text(SERVICE_TIER).map_or(usage, |tier| usage.with_tier_name(tier)))
     }
 
     /// Returns the arguments of a tool, for the error that it ends with.

@@ -78,8 +78,8 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// | fields | become |
 /// |---|---|
 /// | `gen_ai.agent.name`, of the span or the nearest above it | `agent` |
-/// | `gen_ai.usage.input_tokens`, `output_tokens`; older `prompt_tokens`, `completion_tokens` | `tokens_input`, `tokens_output` of `llm.*`; `data.total` for agents, because their sum repeats the tokens of their calls |
-/// | `gen_ai.usage.cache_read.input_tokens`, `cache_creation.input_tokens`, `reasoning.output_tokens`, `audio.input_tokens`, `audio.output_tokens`, and older names | `data.usage` |
+/// | `gen_ai.usage.input_tokens`, `output_tokens`; before 1.36 `prompt_tokens`, `completion_tokens` | `tokens_input`, `tokens_output` of `llm.*`; `data.total` for agents, because their sum repeats the tokens of their calls |
+/// | `gen_ai.usage.cache_read.input_tokens`, `cache_write.input_tokens` (in 1.41 `cache_creation.input_tokens`), `reasoning.output_tokens`, `audio.input_tokens`, `audio.output_tokens`, `audio.cache_read.input_tokens`, and older names | `data.usage` |
 /// | `gen_ai.response.model`, else `gen_ai.request.model` | `data.model`; `data.request_model` if it differs |
 /// | `gen_ai.provider.name`, else `gen_ai.system` | `data.provider` |
 /// | `gen_ai.response.id`, `gen_ai.response.finish_reasons`, `gen_ai.conversation.id` | `data.response_id`, `finish_reasons`, `conversation` |
@@ -91,8 +91,9 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// another. If both have tokens, the tokens of the outer one are put into `data.total`, too.
 ///
 /// The last value of a field counts. An empty value counts as none. A number may have any type, also
-/// text. If a text is JSON, its value is recorded. If a model's span has only input tokens, it has no
-/// cost, unless it made embeddings. Half of the cost would look like all of it.
+/// text. If a text is JSON, its value is recorded. If a model's span has only input tokens or only
+/// output tokens, it has no cost, unless it made embeddings. Half of the cost would look like all of
+/// it.
 ///
 /// # Failures
 ///

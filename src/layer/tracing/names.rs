@@ -1,4 +1,9 @@
-//! The names of the fields that the layer reads.
+//! The names of the fields that the layer reads. Those of tokens are in the table of attributes.
+
+pub(super) use crate::pricing::attributes::{
+    AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE, INPUT, OUTPUT, REASONING,
+    SERVICE_TIER, TOTAL,
+};
 
 pub(super) const OPERATION: &[&str] = &["gen_ai.operation.name"];
 pub(super) const AGENT: &[&str] = &["gen_ai.agent.name"];
@@ -23,33 +28,6 @@ pub(super) const ERROR_MESSAGE: &[&str] = &[
     "exception.message",
     "error",
 ];
-pub(super) const INPUT: &[&str] = &["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"];
-pub(super) const OUTPUT: &[&str] =
-    &["gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"];
-/// The name of the conventions, then the names that instrumentations used before there was one.
-pub(super) const CACHE_READ: &[&str] = &[
-    "gen_ai.usage.cache_read.input_tokens",
-    "gen_ai.usage.cache_read_input_tokens",
-    "gen_ai.usage.input_tokens.cached",
-    "gen_ai.usage.cached_input_tokens",
-    "gen_ai.usage.cached_tokens",
-];
-pub(super) const CACHE_WRITE: &[&str] = &[
-    "gen_ai.usage.cache_creation.input_tokens",
-    "gen_ai.usage.cache_creation_input_tokens",
-    "gen_ai.usage.cache_write_input_tokens",
-];
-/// rig writes `gen_ai.usage.reasoning_tokens`.
-pub(super) const REASONING: &[&str] = &[
-    "gen_ai.usage.reasoning.output_tokens",
-    "gen_ai.usage.reasoning_tokens",
-    "gen_ai.usage.output_tokens.reasoning",
-];
-pub(super) const SERVICE_TIER: &[&str] =
-    &["openai.response.service_tier", "gen_ai.openai.response.service_tier"];
-pub(super) const AUDIO_INPUT: &[&str] = &["gen_ai.usage.audio.input_tokens"];
-pub(super) const AUDIO_OUTPUT: &[&str] = &["gen_ai.usage.audio.output_tokens"];
-
 pub(super) const PROMPT: &[&str] = &["gen_ai.input.messages", "gen_ai.prompt"];
 pub(super) const COMPLETION: &[&str] = &["gen_ai.output.messages", "gen_ai.completion"];
 pub(super) const INSTRUCTIONS: &[&str] = &["gen_ai.system_instructions"];
@@ -81,7 +59,9 @@ pub(super) const KEPT: &[&[&str]] = &[
     CACHE_WRITE,
     REASONING,
     AUDIO_INPUT,
+    AUDIO_CACHE_READ,
     AUDIO_OUTPUT,
+    TOTAL,
     SERVICE_TIER,
 ];
 /// The fields that the answer of a model fills in, and for rig the result of a tool.

@@ -64,7 +64,7 @@ impl TracedOperation<'_> {
         data.put_text("provider", self.fields.text(names::PROVIDER));
         data.put_text("response_id", self.fields.text(names::RESPONSE_ID));
         data.put_text("finish_reasons", self.fields.text(names::FINISH_REASONS));
-        if let Some(usage) = usage.filter(|usage| *usage != Usage::new(usage.input, usage.output)) {
+        if let Some(usage) = usage.filter(Usage::has_parts) {
             data.put("usage", OperationDatum::Usage(usage));
         }
         if self.repeats_tokens {
@@ -79,8 +79,7 @@ impl TracedOperation<'_> {
             self.action(),
             &data,
             |event| match usage {
-                Some(usage) if self.fields.lacks_output() => event.tokens_input(usage.input),
-                Some(usage) => self.with_cost(event, usage).tokens(usage.input, usage.output),
+                Some(usage) => self.with_cost(event, usage).usage_totals(usage),
                 None => event,
             },
         );
@@ -90,6 +89,10 @@ impl TracedOperation<'_> {
         let models = [names::RESPONSE_MODEL, names::REQUEST_MODEL];
         let models: Vec<_> = models.iter().filter_map(|names| self.fields.text(names)).collect();
         let provider = self.fields.text(names::PROVIDER).unwrap_or("");
+        if usage.is_partial() {
+            self.outlet.count_unmetered(models.first().copied().unwrap_or(""));
+            return event;
+        }
         match self.outlet.cost_with_provider(provider, &models, usage) {
             Some(cost) => event.cost_usd(cost),
             None => event,

@@ -44,7 +44,7 @@ const USAGES: [&str; 10] = [
 ];
 /// The members that may contain an answer or a chunk of one: streams, realtime, batches, and the
 /// objects of frameworks.
-const WRAPPERS: [&str; 18] = [
+const WRAPPERS: [&str; 19] = [
     "response",
     "message",
     "metadata",
@@ -53,6 +53,7 @@ const WRAPPERS: [&str; 18] = [
     "body",
     "result",
     "chunk",
+    "event",
     "modelOutput",
     "kwargs",
     "response_metadata",
@@ -133,7 +134,7 @@ impl ProviderAnswer {
         }
     }
 
-    /// Reads the usage that all chunks give together, and leaves out one that is no call's.
+    /// Reads the usage that all chunks give together, unless the answer is not of a call.
     fn finish(&mut self) {
         let Some(chunks) = self.chunks.take() else {
             // Counting a prompt is answered with its tokens alone.

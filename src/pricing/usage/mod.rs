@@ -153,8 +153,8 @@ impl Usage {
     /// `iterations`, those of a compaction are added, because the totals leave them out. Those of an
     /// advisor are not added, because another model answers them.
     ///
-    /// A usage with output tokens alone [is partial](Self::is_partial). Input tokens alone are no
-    /// usage, because counting a prompt answers them. If an answer has terms without a known price,
+    /// A usage with output tokens alone [is partial](Self::is_partial). Input tokens alone are not
+    /// a usage, because counting a prompt answers them. If an answer has terms without a known price,
     /// such as Anthropic's fast mode, its usage has no cost.
     ///
     /// The answer is serialized once. If it is large, as with embeddings, pass only its usage.
@@ -208,6 +208,17 @@ impl Usage {
             ("audio_cache_read", self.audio_cache_read),
             ("audio_output", self.audio_output),
         ]
+    }
+
+    /// Returns the usage under the price list of this name.
+    pub(crate) fn with_tier_name(self, name: &str) -> Self {
+        let tier = ServiceTier::from_known_name(name);
+        let modifier = tier.is_none().then_some(PriceModifier::ServiceTier);
+        Self {
+            service_tier: tier.unwrap_or_default(),
+            modifier: modifier.or(self.modifier),
+            ..self
+        }
     }
 
     /// Returns the tokens that the model read, or `None` if the answer does not say.

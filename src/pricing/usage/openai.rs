@@ -76,7 +76,7 @@ const REASONING: [&str; 3] = ["reasoning_tokens", "reasoning_output_tokens", "re
 const AUDIO: [&str; 3] = ["audio_tokens", "audio", "audioTokens"];
 
 /// Reads `prompt_tokens` and `completion_tokens`, `input_tokens` and `output_tokens`, or the names
-/// that stand for them elsewhere.
+/// that other providers use for them.
 ///
 /// Parts are inside their totals, unless the sum or their size says otherwise.
 pub(super) fn read_openai_usage(usage: &UsageObject<'_>) -> Option<Usage> {
@@ -103,8 +103,8 @@ pub(super) fn read_openai_usage(usage: &UsageObject<'_>) -> Option<Usage> {
         audio_input: usage.detail(&INPUT_DETAILS, &AUDIO),
         audio_cache_read: audio_cache_read.unwrap_or(0),
         audio_output: usage.detail(&OUTPUT_DETAILS, &AUDIO),
-        // Perplexity's deep research bills its reasoning and its citations apart.
-        is_reasoning_beside: usage.has(&["citation_tokens"]),
+        // Perplexity's deep research counts its reasoning, citations and searches apart.
+        is_reasoning_beside: usage.has(&["citation_tokens", "num_search_queries"]),
         ..ProviderCounts::default()
     };
     counts.into_usage()

@@ -43,6 +43,7 @@ fn audit_logger() {
     let _: fn(&AuditLogger) -> SamplingPolicy = AuditLogger::sampling;
     let _: fn(&AuditLogger) -> bool = AuditLogger::captures_content;
     let _: fn(&AuditLogger) -> BTreeMap<String, u64> = AuditLogger::unpriced;
+    let _: fn(&AuditLogger) -> BTreeMap<String, u64> = AuditLogger::unmetered;
     let _: fn(&AuditLogger) -> Option<PathBuf> = AuditLogger::path;
 }
 
@@ -86,6 +87,7 @@ fields!(Accounting {
     truncated: u64,
     export_errors: u64,
     unpriced: u64,
+    unmetered: u64,
     redactions: Redactions,
 });
 

@@ -67,6 +67,9 @@ fields!(Usage {
 fn usage() {
     let _: fn(u64, u64) -> Usage = Usage::new;
     let _: fn(&str) -> Option<Usage> = Usage::from_json;
+    let _: fn(&Usage) -> Option<u64> = Usage::tokens_input;
+    let _: fn(&Usage) -> Option<u64> = Usage::tokens_output;
+    let _: fn(&Usage) -> bool = Usage::is_partial;
 }
 
 fn usage_of_an_answer<T: Serialize + ?Sized>(answer: &T) -> Option<Usage> {

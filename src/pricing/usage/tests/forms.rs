@@ -50,6 +50,9 @@ fn a_batch_has_the_terms_of_a_batch() {
         let expected = Usage { service_tier: ServiceTier::Batch, ..Usage::new(70, 9) };
         assert_read(&answer, expected);
     }
+    let kept = json!({"key": "q-7", "at": 1, "response": {"usageMetadata":
+        {"promptTokenCount": 70, "candidatesTokenCount": 9}}});
+    assert_read(&kept, Usage::new(70, 9));
 }
 
 #[test]

@@ -23,6 +23,10 @@ pub struct Stop<'a> {
     pub unpriced: &'a BTreeMap<String, u64>,
     /// Calls of models past the last one that is named.
     pub unpriced_others: u64,
+    /// Models with answers without a readable usage, and the number of these answers.
+    pub unmetered: &'a BTreeMap<String, u64>,
+    /// Such answers of models past the last one that is named.
+    pub unmetered_others: u64,
     /// Versions of the file of prices that could not be read.
     pub prices_refused: u64,
     /// What was wrong with the last one.
@@ -42,11 +46,17 @@ impl Serialize for Stop<'_> {
             map.serialize_entry("sampled_out_by", &self.sampled_out_by)?;
         }
         map.serialize_entry("redactions", &self.redactions)?;
-        if !self.unpriced.is_empty() || self.unpriced_others > 0 {
-            map.serialize_entry("unpriced", self.unpriced)?;
-        }
-        if self.unpriced_others > 0 {
-            map.serialize_entry("unpriced_others", &self.unpriced_others)?;
+        let by_model = [
+            ("unpriced", self.unpriced, "unpriced_others", self.unpriced_others),
+            ("unmetered", self.unmetered, "unmetered_others", self.unmetered_others),
+        ];
+        for (name, models, others_name, others) in by_model {
+            if !models.is_empty() || others > 0 {
+                map.serialize_entry(name, models)?;
+            }
+            if others > 0 {
+                map.serialize_entry(others_name, &others)?;
+            }
         }
         if self.prices_refused > 0 {
             map.serialize_entry("prices_refused", &self.prices_refused)?;

@@ -138,6 +138,8 @@ fn an_accounting_comes_back() {
         redactions: BTreeMap::from([("email", 11)]),
         unpriced: &BTreeMap::from([("a-model".to_owned(), 12)]),
         unpriced_others: 13,
+        unmetered: &BTreeMap::from([("b-model".to_owned(), 15)]),
+        unmetered_others: 16,
         prices_refused: 14,
         prices_refused_last: "why",
     };
@@ -149,6 +151,7 @@ fn an_accounting_comes_back() {
         r#""io_lost":5,"queued":6,"in_flight":7,"unserializable":8,"truncated":9,"#,
         r#""export_errors":10,"sampled_out_by":"SUCCESS_SAMPLE_RATE=0.1","#,
         r#""redactions":{"email":11},"unpriced":{"a-model":12},"unpriced_others":13,"#,
+        r#""unmetered":{"b-model":15},"unmetered_others":16,"#,
         r#""prices_refused":14,"prices_refused_last":"why"}"#,
     );
     assert!(text.contains(data), "{text}");
@@ -169,6 +172,8 @@ fn what_is_not_there_is_not_written() {
         redactions: BTreeMap::new(),
         unpriced: &BTreeMap::new(),
         unpriced_others: 0,
+        unmetered: &BTreeMap::new(),
+        unmetered_others: 0,
         prices_refused: 0,
         prices_refused_last: "",
     };
