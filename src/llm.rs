@@ -82,9 +82,11 @@ impl<'a> LlmCall<'a> {
         }
     }
 
-    /// Reads the usage and the model's name from the provider's answer, or from the text of its JSON.
+    /// Reads the usage and the model's name from the provider's answer, a list of its chunks, or the
+    /// text of either.
     ///
-    /// The answer itself is not recorded. See [`Usage::from_answer`]. With a status from 400,
+    /// The answer itself is not recorded. See [`Usage::from_answer`]. If it has no whole usage and is
+    /// not an error, [`AuditLogger::unmetered`] counts it. With a status from 400,
     /// providers answer with an error (`{"error": …}`). Then the event is an `llm.error` with that
     /// error's type and message, unless [`error`](Self::error) or [`status`](Self::status) is set.
     pub fn answer<T: Serialize>(mut self, answer: &'a T) -> Self {
@@ -228,7 +230,7 @@ impl AuditLogger {
     /// The model, the provider and the parts of the usage are in `data`. If content is captured, so
     /// are the prompt and the completion. Tokens and cost are in the fields of the event.
     ///
-    /// Returns the cost, also if the event is not kept. Returns `None` if there is no usage, or if
+    /// Returns the cost, also if the event is not kept. Returns `None` if there is no whole usage, or if
     /// neither the call has a cost nor a price is known.
     pub fn record_llm_call(&self, call: &LlmCall<'_>) -> Option<Usd> {
         call.record(&Outlet(Some(self.clone())))

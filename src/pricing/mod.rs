@@ -18,7 +18,9 @@ use crate::sanitize::Sanitizer;
 pub use llm_audit_log::Usd;
 use llm_audit_process::lock::{Mutex, RwLock};
 use table::PriceTable;
-pub(crate) use usage::{ProviderAnswer, attributes};
+pub(crate) use usage::ProviderAnswer;
+#[cfg(feature = "tracing")]
+pub(crate) use usage::attributes;
 pub use usage::{ServiceTier, Usage};
 
 /// The shortest time between two checks of a price file, in microseconds.

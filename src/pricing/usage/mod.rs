@@ -211,6 +211,7 @@ impl Usage {
     }
 
     /// Returns the usage under the price list of this name.
+    #[cfg(feature = "tracing")]
     pub(crate) fn with_tier_name(self, name: &str) -> Self {
         let tier = ServiceTier::from_known_name(name);
         let modifier = tier.is_none().then_some(PriceModifier::ServiceTier);
