@@ -22,8 +22,10 @@ pub(super) const AWS: u8 = 1 << 4;
 pub(super) const DIGIT: u8 = 1 << 5;
 /// A word character below U+0080.
 pub(super) const WORD: u8 = 1 << 6;
+/// In a number, after its first digits: digits, hyphens, white space and what is not ASCII.
+pub(super) const NUMBER: u8 = 1 << 7;
 
-/// The classes of every byte. Bytes of longer characters have none.
+/// The classes of every byte. Bytes of longer characters are only in [`NUMBER`].
 pub(super) static BYTES: [u8; 256] = byte_classes();
 
 const fn byte_classes() -> [u8; 256] {
@@ -53,6 +55,9 @@ const fn byte_classes() -> [u8; 256] {
         }
         if alphanumeric || byte == b'_' {
             class |= WORD;
+        }
+        if byte <= b' ' || byte.is_ascii_digit() || byte == b'-' || byte >= 0x80 {
+            class |= NUMBER;
         }
         table[i] = class;
         i += 1;

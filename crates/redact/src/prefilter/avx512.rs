@@ -3,25 +3,31 @@
 
 use std::arch::x86_64::*;
 
-use super::buckets::WholeByteTables;
-use super::{CandidateBlock, Candidates, PLACE, Prefilter, SPAN, WORD, has_byte_class};
+use super::buckets::{BucketTables, Buckets};
+use super::candidates::{CandidateBlock, Candidates, SPAN};
+use super::{PLACE, Prefilter, WORD, has_byte_class};
 
 /// See [`Candidates::advance`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
 pub(super) fn advance(
     candidates: &mut Candidates,
     filter: &Prefilter,
+    tables: &BucketTables,
     bytes: &[u8],
     edge: usize,
 ) -> bool {
-    candidates.advance_with(filter, bytes, edge, |all| look_ahead(filter, bytes, edge, all))
+    candidates.advance_with(filter, bytes, edge, |all| look_ahead(tables, bytes, edge, all))
 }
 
 /// See [`Prefilter::scan_short_text`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-pub(super) fn scan_short_text(filter: &Prefilter, bytes: &[u8]) -> CandidateBlock {
+pub(super) fn scan_short_text(
+    filter: &Prefilter,
+    tables: &BucketTables,
+    bytes: &[u8],
+) -> CandidateBlock {
     let mut block =
-        CandidateBlock { base: 0, bits: decide_places(filter, load_last_block(bytes), &mut 0) };
+        CandidateBlock { base: 0, bits: decide_places(tables, load_last_block(bytes), &mut 0) };
     while !block.is_empty() && !filter.is_candidate(bytes, block.first(), 0) {
         block.remove_first();
     }
@@ -32,7 +38,7 @@ pub(super) fn scan_short_text(filter: &Prefilter, bytes: &[u8]) -> CandidateBloc
 /// the tables would be read each time.
 #[inline(never)]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn look_ahead(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: &mut Candidates) {
+fn look_ahead(tables: &BucketTables, bytes: &[u8], edge: usize, candidates: &mut Candidates) {
     let (from, length) = (candidates.behind, bytes.len());
     let whole = ((length - from).saturating_sub(PLACE - 1) / SPAN).min(candidates.width);
     let mut count = 0;
@@ -48,14 +54,14 @@ fn look_ahead(filter: &Prefilter, bytes: &[u8], edge: usize, candidates: &mut Ca
                 _mm512_loadu_epi8(text.add(3)),
             ]
         };
-        let bits = decide_places(filter, block, &mut follows);
+        let bits = decide_places(tables, block, &mut follows);
         candidates.ahead[count] = CandidateBlock { base: from + i * SPAN, bits };
         count += usize::from(bits != 0);
     }
     candidates.behind = from + whole * SPAN;
     if whole < candidates.width {
         let block = load_last_block(&bytes[candidates.behind..]);
-        let bits = decide_places(filter, block, &mut follows);
+        let bits = decide_places(tables, block, &mut follows);
         candidates.ahead[count] = CandidateBlock { base: candidates.behind, bits };
         count += usize::from(bits != 0);
         candidates.behind += SPAN;
@@ -102,10 +108,10 @@ fn look_up_table(table: &[u8; 128], bytes: __m512i) -> __m512i {
 /// mixed.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn buckets_of_places(exact: &WholeByteTables, place: [__m512i; PLACE], heads: __m512i) -> __m512i {
-    let of = |i: usize| look_up_table(&exact.bytes[i], place[i]);
+fn buckets_of_places(buckets: &Buckets, place: [__m512i; PLACE], heads: __m512i) -> __m512i {
+    let of = |i: usize| look_up_table(&buckets.bytes[i], place[i]);
     let (a, b, c, d) = (of(0), of(1), of(2), of(3));
-    let heads = look_up_table(&exact.heads, heads);
+    let heads = look_up_table(&buckets.heads, heads);
     _mm512_and_si512(_mm512_and_si512(_mm512_and_si512(a, b), _mm512_and_si512(c, d)), heads)
 }
 
@@ -114,17 +120,17 @@ fn buckets_of_places(exact: &WholeByteTables, place: [__m512i; PLACE], heads: __
 /// Afterwards it holds the same for the places that come next.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vbmi,bmi1,bmi2,popcnt")]
-fn decide_places(filter: &Prefilter, place: [__m512i; PLACE], follows: &mut u64) -> u64 {
+fn decide_places(tables: &BucketTables, place: [__m512i; PLACE], follows: &mut u64) -> u64 {
     let [a, b, c, d] = place;
     let all = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
     let is_ascii = !_mm512_movepi8_mask(all);
     let twice = _mm512_add_epi8(a, a);
     let heads = _mm512_xor_si512(_mm512_add_epi8(twice, twice), b);
-    let first = buckets_of_places(&filter.tables.anywhere[0].exact, place, heads);
-    let second = buckets_of_places(&filter.tables.anywhere[1].exact, place, heads);
-    let third = buckets_of_places(&filter.tables.anywhere[2].exact, place, heads);
+    let first = buckets_of_places(&tables.anywhere[0], place, heads);
+    let second = buckets_of_places(&tables.anywhere[1], place, heads);
+    let third = buckets_of_places(&tables.anywhere[2], place, heads);
     let any = _mm512_or_si512(_mm512_or_si512(first, second), third);
-    let of_words = buckets_of_places(&filter.tables.words.exact, place, heads);
+    let of_words = buckets_of_places(&tables.words, place, heads);
     let outside = _mm512_movepi8_mask(a);
     let words = look_up_table(&WORDS.0, a);
     let words = _mm512_test_epi8_mask(words, words) & !outside;

@@ -1,21 +1,20 @@
 //! A filter for the places of a text at which a match or its trigger may begin. It examines four
-//! bytes at each place. If the machine has vector instructions, it uses these; otherwise it goes
-//! byte by byte. Both give the same result.
+//! bytes at each place, twice.
 //!
-//! Every trigger is in one of 32 buckets. Eight of them are for triggers at the beginning of a
-//! word. For each byte of a place, a table returns the buckets in which a trigger has that byte
-//! there. AVX2 looks up sixteen entries. So it uses two tables in place of the one, one for each
-//! half of the byte, as Teddy does in Hyperscan and `aho-corasick`. AVX-512 looks up the byte, and
-//! the first two bytes mixed.
+//! With AVX-512, the first look covers 64 places at a time. Every trigger is in one of 32 buckets.
+//! Eight of them are for triggers at the beginning of a word. For each byte of a place, and for the
+//! first two mixed, a table returns the buckets in which a trigger has that byte there. Other
+//! machines read the text two bytes at a time, see [`pairs`]. Both give the same result.
 //!
-//! If all tables agree on a bucket, the place is looked at a second time. This look uses a table
-//! that returns for each byte the triggers that have it. So the filter accepts every trigger, and
-//! the places at which a number, the token of a vendor, another alphabet or a disguise may begin. It
+//! If the first look finds a place, it is looked at a second time. This look uses a table that
+//! returns for each byte the triggers that have it. So the filter accepts every trigger, and the
+//! places at which a number, the token of a vendor, another alphabet or a disguise may begin. It
 //! accepts no others.
 //!
-//! The first look covers up to sixteen blocks of a long text at once. The second look follows when
-//! candidates are asked for. A text that is shorter than a block is treated as one block. If a text
-//! is shorter than every match that lacks a few characteristic bytes, these bytes alone decide.
+//! With AVX-512, the first look covers up to sixteen blocks of a long text at once. The second look
+//! follows when candidates are asked for. A text that is shorter than a block is treated as one
+//! block. If a text is shorter than every match that lacks a few characteristic bytes, these bytes
+//! alone decide.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -23,11 +22,19 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod buckets;
+mod candidates;
+mod merge;
+mod pairs;
 mod special;
 mod weights;
 
+use std::sync::Arc;
+
 #[cfg(target_arch = "x86_64")]
 use buckets::BucketTables;
+pub(super) use candidates::Candidates;
+use candidates::{CandidateBlock, SPAN};
+use pairs::{PairState, PairTable};
 use special::{NUMBER, VENDOR, may_be_vendor_token};
 pub(super) use special::{VENDOR_NUMBER, may_begin_number};
 pub(super) use weights::trigger_weight;
@@ -64,13 +71,33 @@ impl TriggerPattern {
 const NUMBER_GROUP: u32 = 1 << 30;
 const VENDOR_GROUP: u32 = 1 << 31;
 
+/// The tables of the first look. A machine needs only one of them.
+#[derive(Debug)]
+enum FirstLook {
+    /// Made only if the machine has the instructions.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Box<BucketTables>),
+    /// Filters of fewer patterns use the same table.
+    Pairs(Arc<PairTable>),
+}
+
+impl FirstLook {
+    fn new(patterns: &[TriggerPattern], vectors: Simd) -> Self {
+        let patterns = patterns.iter().chain([&VENDOR, &NUMBER]);
+        match vectors {
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512 => Self::Avx512(Box::new(BucketTables::new(patterns))),
+            _ => Self::Pairs(Arc::new(PairTable::new(patterns))),
+        }
+    }
+}
+
 /// The tables of the filter.
 #[derive(Debug)]
 pub(super) struct Prefilter {
-    #[cfg(target_arch = "x86_64")]
-    tables: BucketTables,
+    first_look: FirstLook,
     /// By the first two bytes of a place and by the last two, the groups of triggers that have them
-    /// there. Most places that the vectors mistake for a candidate have no group in common.
+    /// there. Most places that are mistaken for a candidate have no group in common.
     groups: Box<[[u32; PAIRS]; 2]>,
     /// By each byte of a place, the triggers that have it there.
     triggers: Box<[[TriggerSet; 256]; PLACE]>,
@@ -112,11 +139,6 @@ impl TriggerSet {
         Self(std::array::from_fn(|i| self.0[i] & other.0[i]))
     }
 
-    #[inline(always)]
-    fn is_empty(self) -> bool {
-        self == Self::default()
-    }
-
     /// Returns their numbers, in order.
     #[inline]
     pub(super) fn iter(self) -> impl Iterator<Item = usize> {
@@ -128,160 +150,6 @@ impl TriggerSet {
                 has_any.then_some(next)
             })
         })
-    }
-}
-
-/// The most places that are decided together.
-const SPAN: usize = 64;
-
-/// Candidates among [`SPAN`] places of a text.
-///
-/// It is small enough to be returned in two registers, because it is computed for every text.
-#[derive(Clone, Copy, Debug, Default)]
-struct CandidateBlock {
-    /// The place of bit 0.
-    base: usize,
-    bits: u64,
-}
-
-impl CandidateBlock {
-    /// Makes a block of half as many places.
-    #[cfg(target_arch = "x86_64")]
-    #[inline]
-    fn from_half(base: usize, bits: u32) -> Self {
-        // The places before them are not candidates.
-        Self { base: base.wrapping_sub(SPAN / 2), bits: u64::from(bits) << (SPAN / 2) }
-    }
-
-    /// Returns whether there are no candidates.
-    #[inline]
-    fn is_empty(self) -> bool {
-        self.bits == 0
-    }
-
-    /// Returns the first candidate.
-    #[inline]
-    fn first(self) -> usize {
-        self.base.wrapping_add(self.bits.trailing_zeros() as usize)
-    }
-
-    /// Removes the first candidate.
-    #[inline]
-    fn remove_first(&mut self) {
-        self.bits &= self.bits.wrapping_sub(1);
-    }
-
-    /// Returns the first place that was not decided.
-    #[inline]
-    fn first_undecided(self) -> usize {
-        self.base.wrapping_add(SPAN)
-    }
-}
-
-/// The most blocks that are examined together.
-const AHEAD: usize = 16;
-
-/// The candidates of a text from a place on, in order. They are found as they are asked for.
-///
-/// The farther the search is from its beginning, the more blocks are examined together. If a match
-/// cuts blocks off, they are examined again.
-#[derive(Clone, Debug)]
-pub(super) struct Candidates {
-    block: CandidateBlock,
-    /// The blocks after it that have candidates: those from `next` to `count`.
-    ahead: [CandidateBlock; AHEAD],
-    next: usize,
-    count: usize,
-    /// The first place that was not examined.
-    behind: usize,
-    /// The number of blocks that are examined next time.
-    width: usize,
-}
-
-impl Candidates {
-    /// Returns all candidates from this place on.
-    #[inline]
-    pub(super) fn starting_at(at: usize) -> Self {
-        let none = CandidateBlock::default();
-        Self { block: none, ahead: [none; AHEAD], next: 0, count: 0, behind: at, width: 1 }
-    }
-
-    /// Returns all candidates of a text, or `None` if there are none, as in most texts.
-    #[inline]
-    pub(super) fn for_text(filter: &Prefilter, bytes: &[u8]) -> Option<Self> {
-        if bytes.len() >= SPAN {
-            let mut all = Self { width: AHEAD, ..Self::starting_at(0) };
-            return all.advance(filter, bytes, 0).then_some(all);
-        }
-        let block = filter.scan_short_text(bytes);
-        (!block.is_empty()).then(|| Self { block, ..Self::starting_at(block.first_undecided()) })
-    }
-
-    /// Returns the next candidate. `edge` is the beginning of the segment: text before it does not
-    /// count.
-    #[inline]
-    pub(super) fn next(&mut self, filter: &Prefilter, bytes: &[u8], edge: usize) -> Option<usize> {
-        self.advance(filter, bytes, edge).then(|| {
-            let next = self.block.first();
-            self.block.remove_first();
-            next
-        })
-    }
-
-    /// Advances to the next candidate. Returns `false` if there are no more.
-    #[inline]
-    fn advance(&mut self, filter: &Prefilter, bytes: &[u8], edge: usize) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        #[allow(unsafe_code)]
-        match filter.vectors {
-            // SAFETY: the machine has the instructions that `detect` checks.
-            Simd::Avx512 => return unsafe { avx512::advance(self, filter, bytes, edge) },
-            // SAFETY: as above.
-            Simd::Avx2 => return unsafe { avx2::advance(self, filter, bytes, edge) },
-            Simd::None => {}
-        }
-        self.advance_with(filter, bytes, edge, |all| {
-            all.take_block(filter.scan_portable(bytes, all.behind, edge));
-        })
-    }
-
-    /// Advances with `look`, which examines the next blocks. Compiled for each set of instructions.
-    #[inline(always)]
-    fn advance_with(
-        &mut self,
-        filter: &Prefilter,
-        bytes: &[u8],
-        edge: usize,
-        look: impl Fn(&mut Self),
-    ) -> bool {
-        loop {
-            while !self.block.is_empty() {
-                count_steps(1);
-                if filter.is_candidate(bytes, self.block.first(), edge) {
-                    return true;
-                }
-                self.block.remove_first();
-            }
-            while self.next == self.count {
-                if bytes.len() < MATCH_BYTES_MIN || self.behind + FOREIGN > bytes.len() {
-                    return false;
-                }
-                let from = self.behind;
-                look(self);
-                count_steps((self.behind - from) / SPAN);
-                self.next = 0;
-                self.width = (2 * self.width).min(AHEAD);
-            }
-            self.block = self.ahead[self.next];
-            self.next += 1;
-        }
-    }
-
-    /// Takes the one block that was found.
-    #[inline]
-    fn take_block(&mut self, block: CandidateBlock) {
-        (self.ahead[0], self.count) = (block, usize::from(!block.is_empty()));
-        self.behind = block.first_undecided();
     }
 }
 
@@ -316,6 +184,24 @@ impl Simd {
 impl Prefilter {
     /// Makes a filter that accepts every place at which one of `patterns` is or a number may begin.
     pub(super) fn new(patterns: &[TriggerPattern]) -> Self {
+        Self::with_vectors(patterns, Simd::detect())
+    }
+
+    fn with_vectors(patterns: &[TriggerPattern], vectors: Simd) -> Self {
+        Self::with_first_look(patterns, FirstLook::new(patterns, vectors), vectors)
+    }
+
+    /// Makes a filter of some of this filter's patterns.
+    pub(super) fn for_some(&self, patterns: &[TriggerPattern]) -> Self {
+        let first_look = match &self.first_look {
+            FirstLook::Pairs(table) => FirstLook::Pairs(Arc::clone(table)),
+            #[cfg(target_arch = "x86_64")]
+            FirstLook::Avx512(_) => FirstLook::new(patterns, self.vectors),
+        };
+        Self::with_first_look(patterns, first_look, self.vectors)
+    }
+
+    fn with_first_look(patterns: &[TriggerPattern], first_look: FirstLook, vectors: Simd) -> Self {
         assert!(patterns.len() <= TriggerSet::MAX);
         let mut triggers = Box::new([[TriggerSet::default(); 256]; PLACE]);
         let mut groups = Box::new([[0; PAIRS]; 2]);
@@ -336,20 +222,13 @@ impl Prefilter {
             }
             places[usize::from(pattern.is_word)..].iter_mut().for_each(|place| place.add(number));
         }
-        Self {
-            #[cfg(target_arch = "x86_64")]
-            tables: BucketTables::new(patterns.iter().chain([&VENDOR, &NUMBER])),
-            groups,
-            triggers,
-            places,
-            vectors: Simd::detect(),
-        }
+        Self { first_look, groups, triggers, places, vectors }
     }
 
     /// Makes the same filter for each set of instructions of this machine, and without any.
     #[cfg(test)]
     pub(super) fn in_each_form(patterns: &[TriggerPattern]) -> Vec<Self> {
-        let with = |vectors| Self { vectors, ..Self::new(patterns) };
+        let with = |vectors| Self::with_vectors(patterns, vectors);
         let forms = match Simd::detect() {
             #[cfg(target_arch = "x86_64")]
             Simd::Avx512 => {
@@ -372,26 +251,33 @@ impl Prefilter {
     /// trigger of numbers or of vendors is there, more than its four bytes are checked.
     #[inline(always)]
     fn is_trigger(&self, bytes: &[u8], at: usize, place: &[u8; PLACE], edge: usize) -> bool {
-        let both = u32::from_le_bytes(*place);
-        let groups = self.groups[0][pair(both)] & self.groups[1][pair(both >> 16)];
+        let groups = self.groups_of(u32::from_le_bytes(*place));
         if groups == 0 {
             return false;
         }
-        let begins = !(at > edge && has_byte_class(bytes[at - 1], WORD));
-        let is_plain = || {
-            let triggers = self.triggers_at(place).and(self.places[usize::from(begins)]);
-            !triggers.and(TriggerSet::PLAIN).is_empty()
-        };
-        groups & NUMBER_GROUP != 0 && begins && may_begin_number(bytes, at)
+        let begins = || !(at > edge && has_byte_class(bytes[at - 1], WORD));
+        groups & NUMBER_GROUP != 0 && may_begin_number(bytes, at) && begins()
             || groups & VENDOR_GROUP != 0 && may_be_vendor_token(bytes, at)
-            || groups & !(NUMBER_GROUP | VENDOR_GROUP) != 0 && is_plain()
+            || groups & !(NUMBER_GROUP | VENDOR_GROUP) != 0
+                && self.is_plain_trigger(place, begins())
+    }
+
+    /// Returns whether a trigger is at a place that is neither of numbers nor of vendors.
+    #[inline]
+    fn is_plain_trigger(&self, place: &[u8; PLACE], begins: bool) -> bool {
+        let [a, b, c, d] = std::array::from_fn(|i| &self.triggers[i][usize::from(place[i])].0);
+        let (TriggerSet(plain), TriggerSet(places)) =
+            (&TriggerSet::PLAIN, &self.places[usize::from(begins)]);
+        (0..TriggerSet::WORDS).any(|i| a[i] & b[i] & c[i] & d[i] & places[i] & plain[i] != 0)
     }
 
     /// Returns whether `at` is a candidate of `bytes`. `edge` is the beginning of the segment: text
     /// before it does not count.
     #[inline(always)]
     fn is_candidate(&self, bytes: &[u8], at: usize, edge: usize) -> bool {
-        match bytes[at..].first_chunk() {
+        // The text may be shorter than the one in which the place was found.
+        let Some(rest) = bytes.get(at..) else { return false };
+        match rest.first_chunk() {
             Some(place) if u32::from_le_bytes(*place) & 0x8080_8080 == 0 => {
                 self.is_trigger(bytes, at, place, edge)
             }
@@ -430,37 +316,77 @@ impl Prefilter {
         }
     }
 
-    /// Returns the block of the first candidate of a text that is shorter than a block and not
-    /// plain. Later places in the block may be false candidates. The block is empty if there is no
-    /// candidate.
-    #[inline]
-    fn scan_short_text(&self, bytes: &[u8]) -> CandidateBlock {
-        #[cfg(target_arch = "x86_64")]
-        #[allow(unsafe_code)]
-        match self.vectors {
-            // SAFETY: the machine has the instructions that `detect` checks.
-            Simd::Avx512 => return unsafe { avx512::scan_short_text(self, bytes) },
-            // SAFETY: as above.
-            Simd::Avx2 => return unsafe { avx2::scan_short_text(self, bytes) },
-            Simd::None => {}
+    /// Returns `block`, or a later one, without the places before its first candidate. The block is
+    /// empty if there are no more candidates.
+    fn scan_pairs(
+        &self,
+        table: &PairTable,
+        bytes: &[u8],
+        edge: usize,
+        state: &mut PairState,
+        block: CandidateBlock,
+    ) -> CandidateBlock {
+        let block = self.skip_to_candidate(bytes, edge, block);
+        if !block.is_empty() {
+            return block;
         }
-        self.scan_portable(bytes, 0, 0)
+        let from = state.position();
+        let block = table.next_block(bytes, state, |hit| self.candidates_at(hit, bytes, edge));
+        count_steps((state.position() - from) / SPAN);
+        block
     }
 
-    /// Returns the places among the first from `from` on that may be candidates. The result is
-    /// empty only if no more follow.
-    ///
-    /// Candidates are every trigger, and every byte with which a digit outside ASCII may begin,
-    /// full-width forms included. So are a place at which a zero-width character may be, and the `@`
-    /// beside letters outside ASCII.
-    fn scan_portable(&self, bytes: &[u8], from: usize, edge: usize) -> CandidateBlock {
-        let mut places = from..bytes.len();
-        match places.find(|&at| self.is_candidate(bytes, at, edge)) {
-            Some(base) => {
-                CandidateBlock { base, bits: u64::MAX >> (base + SPAN).saturating_sub(bytes.len()) }
-            }
-            None => CandidateBlock { base: bytes.len(), bits: 0 },
+    /// Returns the places of a hit from its first candidate on. It is not inlined, so that the loop
+    /// that calls it remains short, and it calls nothing for most hits.
+    #[inline(never)]
+    fn candidates_at(&self, hit: PairState, bytes: &[u8], edge: usize) -> CandidateBlock {
+        count_steps(1);
+        let block = hit.block();
+        // Both places are rarely hit at once.
+        let is_one = block.bits & block.bits.wrapping_sub(1) == 0;
+        if is_one && !self.may_be_candidate(bytes, block.first()) {
+            return CandidateBlock::default();
         }
+        self.skip_to_candidate(bytes, edge, block)
+    }
+
+    /// Returns whether groups of triggers have the bytes of a place.
+    #[inline(always)]
+    fn may_be_candidate(&self, bytes: &[u8], at: usize) -> bool {
+        let Some(place) = bytes.get(at..).and_then(|text| text.first_chunk()) else { return true };
+        match u32::from_le_bytes(*place) {
+            place if place & 0x8080_8080 != 0 => true,
+            place => match self.groups_of(place) {
+                0 => false,
+                NUMBER_GROUP => may_begin_number(bytes, at),
+                _ => true,
+            },
+        }
+    }
+
+    /// Returns the groups of the triggers that may be at a place.
+    #[inline(always)]
+    fn groups_of(&self, place: u32) -> u32 {
+        self.groups[0][pair(place)] & self.groups[1][pair(place >> 16)]
+    }
+
+    /// Removes the places before the first candidate of a block. It is not inlined, so that the loop
+    /// that calls it remains short.
+    #[inline(never)]
+    fn skip_to_candidate(
+        &self,
+        bytes: &[u8],
+        edge: usize,
+        mut block: CandidateBlock,
+    ) -> CandidateBlock {
+        while !block.is_empty() {
+            count_steps(1);
+            if self.is_candidate(bytes, block.first(), edge) {
+                break;
+            }
+            block.remove_first();
+        }
+        block
     }
 }
 
@@ -469,7 +395,9 @@ const MATCH_BYTES_MIN: usize = 6;
 /// The longest text that these bytes decide. A match that is this short contains one of
 /// [`TELLING`], a byte outside ASCII, or nine digits. `TELLING` is the `@` of an e-mail, the signs
 /// and quotes that set a value apart, and the `J` of a JSON web token.
+#[cfg(target_arch = "x86_64")]
 const TINY: usize = 14;
+#[cfg(target_arch = "x86_64")]
 const TELLING: &[u8] = b"@:=,\"'`J";
 /// The shortest candidate that is not ASCII, in bytes.
 const FOREIGN: usize = 3;
@@ -491,6 +419,7 @@ fn may_begin_non_ascii(bytes: &[u8], at: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::candidates::AHEAD;
     use super::*;
 
     const PATTERNS: [TriggerPattern; 8] = [

@@ -1,6 +1,7 @@
 //! Triggers of which more than four bytes are checked: those of numbers, and of tokens of vendors.
 
 use super::{TriggerPattern, TriggerSet};
+use crate::bytes::{self, has_byte_class};
 
 const DIGITS: &[u8] = b"0123456789";
 
@@ -13,17 +14,9 @@ pub(super) const NUMBER: TriggerPattern =
 /// ASCII. It does not begin like a date that ends with its day.
 #[inline]
 pub(crate) fn may_begin_number(text: &[u8], at: usize) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
     let Some(text) = text.get(at..).and_then(|text| text.first_chunk::<11>()) else { return false };
-    let next = u64::from_le_bytes(std::array::from_fn(|i| text[3 + i]));
-    // The highest bit of each byte that is in the set.
-    let above = |bytes: u64, most: u8| (bytes & (EACH * 0x7F)) + EACH * u64::from(0x7F - most);
-    let is_other = above(next, b' ')
-        & above(next ^ (EACH * u64::from(b'0')), 9)
-        & above(next ^ (EACH * u64::from(b'-')), 0)
-        & !next;
     let is_date = [text[4], text[7]] == *b"--" && !(text[10].is_ascii_digit() || text[10] == b'-');
-    is_other & (EACH * 0x80) == 0 && !is_date
+    !is_date && text[3..].iter().all(|&byte| has_byte_class(byte, bytes::NUMBER))
 }
 
 const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz";

@@ -28,3 +28,24 @@ fn byte_set_weight(bytes: &[u8]) -> f64 {
 pub(crate) fn trigger_weight(bytes: [&[u8]; PLACE]) -> f64 {
     bytes.into_iter().map(byte_set_weight).product()
 }
+
+/// The sums of the weights of any of eight bytes that follow each other.
+pub(super) struct ByteWeights(Box<[[f32; 256]; 32]>);
+
+impl ByteWeights {
+    pub(super) fn new() -> Self {
+        let mut sums = Box::new([[0.0; 256]; 32]);
+        for (i, sums) in sums.iter_mut().enumerate() {
+            for bits in 1..sums.len() {
+                let least = bits.trailing_zeros() as usize;
+                sums[bits] = sums[bits & (bits - 1)] + byte_weight((8 * i + least) as u8) as f32;
+            }
+        }
+        Self(sums)
+    }
+
+    /// Returns the weight of a set of bytes: a bit for each, from the byte `8 * first` on.
+    pub(super) fn sum(&self, first: usize, set: &[u8]) -> f32 {
+        self.0[first..].iter().zip(set).map(|(sums, bits)| sums[usize::from(*bits)]).sum()
+    }
+}

@@ -60,7 +60,8 @@ impl RuleSet {
 
     fn new(triggers: &[Trigger]) -> Self {
         let (patterns, asked) = Self::group_by_trigger(triggers);
-        Self { filter: Prefilter::new(&patterns), floor: Prefilter::new(&Self::floor()), asked }
+        let filter = Prefilter::new(&patterns);
+        Self { floor: filter.for_some(&Self::floor()), filter, asked }
     }
 
     /// Returns the default rules for each set of instructions of this machine, and without any.
