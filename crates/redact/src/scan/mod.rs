@@ -60,6 +60,8 @@ pub struct Matches<'t> {
 
 /// A match begins at most this many bytes before its trigger, except an e-mail.
 const TRIGGER_OFFSET_MAX: usize = 80;
+/// The filter reads at most this many bytes of a candidate.
+const FILTER_BYTES_MAX: usize = 32;
 /// The number of bytes before a match that are searched again. It is the longest match of a rule
 /// that minds what follows it.
 const BACK_BYTES: usize = 384;
@@ -174,7 +176,10 @@ impl<'t> Matches<'t> {
                 _ => self.leave_payload(self.payload.end),
             }
         }
-        self.candidates.next(&self.rules.filter, self.bytes(), self.edge)
+        // Candidates far behind a match do not matter to it. Afterwards the search begins anew.
+        let far = |found: Match| found.start + TRIGGER_OFFSET_MAX + FILTER_BYTES_MAX;
+        let end = self.pending.map_or(usize::MAX, far).min(self.text.len());
+        self.candidates.next(&self.rules.filter, &self.bytes()[..end], self.edge)
     }
 
     /// Goes on with all rules from this place on.
