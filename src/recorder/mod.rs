@@ -21,15 +21,13 @@ use crate::config::{Builder, Settings};
 use crate::error::Error;
 use crate::export::Exporter;
 use crate::metrics::{Accounting, Flushed};
-use crate::pricing::{Usage, Usd};
+use crate::pricing::{self, Usage, Usd};
 use crate::record::event::AuditEvent;
 #[cfg(feature = "macros")]
 use crate::record::members::{EncodedMembers, Member};
 use crate::ring::OnFull;
 use crate::sampler::SamplingPolicy;
-#[cfg(any(feature = "macros", feature = "tower", feature = "tracing"))]
-use crate::sanitize::Sanitizer;
-use crate::sanitize::protect_variables;
+use crate::sanitize::{Sanitizer, protect_variables};
 use crate::warnings;
 use crate::writer::{self, Platform, Shared};
 
@@ -115,6 +113,14 @@ impl fmt::Debug for AuditLogger {
     }
 }
 
+/// Builds the tables of redaction and of prices, which are made when they are first needed. That
+/// should not be in the first request.
+fn build_tables(sanitizer: &Sanitizer) {
+    let with_every_class = "é@é.éé ٤٤٤٤";
+    let _ = sanitizer.redact_str(with_every_class);
+    let _ = pricing::built_in_cost("", &[""], Usage::default());
+}
+
 // A panic in a caller leaves no broken state: the shared state is atomics. Only `emit_wait` holds a
 // lock while the caller's code runs, and that lock guards nothing except turns.
 impl std::panic::UnwindSafe for AuditLogger {}
@@ -170,6 +176,7 @@ impl AuditLogger {
         if shared.settings.enabled {
             writer::spawn_writer(&shared, exporters, platform)?;
             exit::close_at_exit(&shared);
+            build_tables(&shared.sanitizer);
         }
         Ok(Self(Arc::new(LoggerHandle { shared, home, in_child: PerProcess::new() })))
     }
