@@ -375,6 +375,45 @@ fn forms_whose_meaning_is_certain_are_accepted() {
     assert_eq!(of("bigint")["data"]["id"], "1180591620717411303424");
     assert_eq!(of("bigint")["data"]["u64"], u64::MAX);
     assert_eq!(of("surrogate")["data"]["prompt"], "cut emoji \u{fffd}");
+    assert_eq!(of("cost")["cost_usd"], 0.0075);
+    assert_eq!(of("usage")["tokens_input"], 10);
+    assert_eq!(of("usage")["tokens_output"], 5);
+    assert_eq!(of("usage")["cost_usd"], 0.000075);
+}
+
+#[test]
+fn a_model_call_is_priced_by_its_own_figures_first() {
+    let (_keep, dir) = folder();
+    let call = |more: &str| {
+        let head = r#"{"event_type":"llm.invoke","agent":"a","action":"b","status":"ok""#;
+        format!("{head},{more}}}\n")
+    };
+    let usage = r#""usage":{"prompt_tokens":1000,"completion_tokens":500}"#;
+    let lines = [
+        call(&format!(r#""cost_usd":1,"data":{{"model":"gpt-4o",{usage}}}"#)),
+        call(&format!(r#""data":{{"model":"gpt-4o",{usage}}}"#)),
+        call(&format!(
+            r#""tokens_input":10,"tokens_output":1,"data":{{"model":"gpt-4o",{usage}}}"#
+        )),
+        call(&format!(r#""tokens_input":10,"data":{{"model":"gpt-4o",{usage}}}"#)),
+        call(&format!(r#""data":{{"model":"nobody-knows-it",{usage}}}"#)),
+        line(&format!(r#","data":{{"model":"gpt-4o",{usage}}}"#)),
+    ];
+    record(&dir, lines.concat().as_bytes(), 0);
+    let figures: Vec<_> = events(&dir)
+        .iter()
+        .map(|event| ["tokens_input", "tokens_output", "cost_usd"].map(|name| event[name].clone()))
+        .collect();
+    let none = serde_json::Value::Null;
+    let expected = [
+        [none.clone(), none.clone(), json!(1)],
+        [json!(1000), json!(500), json!(0.0075)],
+        [json!(10), json!(1), json!(0.000035)],
+        [json!(10), none.clone(), none.clone()],
+        [json!(1000), json!(500), none.clone()],
+        [none.clone(), none.clone(), none.clone()],
+    ];
+    assert_eq!(figures, expected);
 }
 
 #[test]

@@ -4,18 +4,22 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use llm_audit::reader::{Json, Line, parse};
-use llm_audit::{AuditEvent, ErrorDetail, EventType, TraceContext, is_event_type_name};
+use llm_audit::{AuditEvent, ErrorDetail, EventType, TraceContext, Usage, Usd, is_event_type_name};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::given::{given_status, given_timestamp};
 
+/// Returns the cost of a call of a model.
+pub(super) type Price<'p> = &'p dyn Fn(&str, Usage) -> Option<Usd>;
+
 /// Calls `record` with the event of `line`, and adds the names of the members that were
-/// moved into `data` to `moved`.
+/// moved into `data` to `moved`. A model call without a cost gets one by `price`.
 ///
 /// An error says what is wrong with the line, and never quotes a value.
 pub(super) fn with_input_event(
     line: &mut [u8],
     moved: &mut Vec<String>,
+    price: Price<'_>,
     record: impl FnOnce(&AuditEvent<'_>),
 ) -> Result<(), String> {
     let line = parse(line).map_err(|error| error.to_string())?;
@@ -39,9 +43,10 @@ pub(super) fn with_input_event(
         None => event,
     };
     event = line.latency_ms().map_or(event, |ms| event.latency_ms(ms));
-    event = line.tokens_input().map_or(event, |tokens| event.tokens_input(tokens));
-    event = line.tokens_output().map_or(event, |tokens| event.tokens_output(tokens));
-    event = line.cost_usd().map_or(event, |cost| event.cost_usd(cost));
+    let usage = InputUsage::from_line(&line, price);
+    event = usage.tokens_input.map_or(event, |tokens| event.tokens_input(tokens));
+    event = usage.tokens_output.map_or(event, |tokens| event.tokens_output(tokens));
+    event = usage.cost.map_or(event, |cost| event.cost_usd(cost));
     event = if data.is_empty() { event } else { event.data(&data) };
     event = error.as_ref().map_or(event, |error| event.error(error));
     // An error makes an `ok` event fail; the members of the line stay.
@@ -87,6 +92,49 @@ fn input_system_time(micros: i64) -> Result<SystemTime, String> {
         false => SystemTime::UNIX_EPOCH.checked_sub(distance),
     };
     time.ok_or_else(|| "timestamp is out of this system's range".to_owned())
+}
+
+/// The tokens and the cost of a line.
+struct InputUsage {
+    tokens_input: Option<u64>,
+    tokens_output: Option<u64>,
+    cost: Option<Usd>,
+}
+
+impl InputUsage {
+    /// Reads what the line says. A model call that says less is read and priced like the answer of a
+    /// provider, if its `data` is one or has one.
+    fn from_line(line: &Line<'_>, price: Price<'_>) -> Self {
+        const ANSWERS: [&str; 4] = ["response", "answer", "completion", "result"];
+        let mut given = Self {
+            tokens_input: line.tokens_input(),
+            tokens_output: line.tokens_output(),
+            cost: line.cost_usd(),
+        };
+        let is_call = line.event_type().is_some_and(|name| name == "llm.invoke");
+        let Some(data) = line.data().filter(|_| is_call && given.cost.is_none()) else {
+            return given;
+        };
+        let answers = ANSWERS.iter().filter_map(|name| data.get(name)).chain([data]);
+        let answers = || answers.clone().filter(|answer| answer.is_object());
+        let totals = match (given.tokens_input, given.tokens_output) {
+            (Some(input), Some(output)) => Some((input, output)),
+            _ => None,
+        };
+        // The totals of the line count; an answer says which parts of them have another price.
+        let read = answers().find_map(|answer| Usage::from_answer(&answer));
+        let usage = match (totals, read) {
+            (Some(totals), Some(read)) if (read.input, read.output) == totals => read,
+            (Some(totals), _) => totals.into(),
+            (None, Some(read)) if given.tokens_input.or(given.tokens_output).is_none() => read,
+            (None, _) => return given,
+        };
+        given.tokens_input = usage.tokens_input();
+        given.tokens_output = usage.tokens_output();
+        let models = answers().chain([data]).filter_map(|answer| answer.get("model")?.as_str());
+        given.cost = models.into_iter().find_map(|model| price(model, usage));
+        given
+    }
 }
 
 /// The payload of the line, and the members of it that the schema does not know.
@@ -207,7 +255,7 @@ mod tests {
         for (line, expected) in cases {
             let mut bytes = line.clone().into_bytes();
             let error =
-                with_input_event(&mut bytes, &mut Vec::new(), |_| panic!("recorded {line}"));
+                with_input_event(&mut bytes, &mut Vec::new(), &|_, _| None, |_| panic!("{line}"));
             let error = error.unwrap_err();
             assert!(error.contains(expected) && !error.contains("unter2"), "{error}");
         }

@@ -43,7 +43,8 @@ reported by its number; the rest is recorded.
 
 Accepted too: a status in any case; a timestamp without an offset, which is UTC, or as a number
 since 1970 in s, ms, us or ns, by its size; NaN and Infinity, integers past 64 bits and numbers
-past f64, which become texts; half a surrogate pair, which becomes U+FFFD.
+past f64, which become texts; half a surrogate pair, which becomes U+FFFD. The tokens and the
+cost of an llm.invoke are read from the provider's answer in data or data.response, if there is one.
 
 Exit codes: 0 all is recorded, 1 bad lines or losses, 2 stdin or the folder cannot be used,
 3 nothing on stdin. Ctrl-C and SIGTERM end it after the log is closed, within 5 seconds.
@@ -153,7 +154,8 @@ impl<'l> StdinRecording<'l> {
     fn record_line(&mut self, number: u64, line: &mut [u8]) {
         let (logger, mut moved, mut mended) = (self.logger, Vec::new(), MendedLine::new(line));
         let line = mended.as_mut().map_or(line, |mended| &mut mended.bytes);
-        match event::with_input_event(line, &mut moved, |event| logger.emit_wait(event)) {
+        let price = |model: &str, usage| logger.calculate_cost(model, usage);
+        match event::with_input_event(line, &mut moved, &price, |event| logger.emit_wait(event)) {
             Ok(()) => self.good_lines += 1,
             Err(error) => {
                 let for_given = mended.and_then(|mended| mended.message_for_given(&error));
