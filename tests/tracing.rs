@@ -5,6 +5,7 @@
 mod common;
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use llm_audit::layer::tracing::AuditLayer;
 use llm_audit::testing::{Capture, capture, capture_with};
@@ -792,4 +793,112 @@ fn what_is_emitted_in_a_span_lies_below_it() {
     assert_eq!(of_type(&lines, "cache.miss")["parent_span_id"], call["span_id"]);
     let outside = of_type(&lines, "cache.hit");
     assert!(outside.get("parent_span_id").is_none() && outside["trace_id"] != call["trace_id"]);
+}
+
+/// A library logs an error, tries again, and gets the answer.
+#[test]
+fn an_error_that_was_recovered_from_is_no_failure() {
+    let mirror_down = || error!(error = "connection reset by peer", "connect failed, retrying");
+    let answered = |answer: bool| {
+        let lines = recorded(|| {
+            let chat = info_span!(
+                "chat",
+                gen_ai.operation.name = "chat",
+                gen_ai.request.model = "gpt-4o",
+                gen_ai.usage.input_tokens = Empty,
+                gen_ai.usage.output_tokens = Empty,
+            );
+            chat.in_scope(|| info_span!("hyper_connect").in_scope(mirror_down));
+            if answer {
+                chat.record("gen_ai.usage.input_tokens", 10);
+                chat.record("gen_ai.usage.output_tokens", 10);
+            }
+        });
+        (lines[0]["event_type"].clone(), lines[0]["error"]["message"].clone())
+    };
+    assert_eq!(answered(true), (json!("llm.invoke"), json!(null)));
+    assert_eq!(answered(false), (json!("llm.error"), json!("connection reset by peer")));
+
+    // The operation's own verdict counts, also beside an answer.
+    let lines = recorded(|| {
+        let tool = info_span!(
+            "execute_tool",
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = "search",
+            gen_ai.tool.call.result = "[1]",
+            error.type = Empty,
+        );
+        tool.in_scope(mirror_down);
+        tool.record("error.type", "partial");
+    });
+    assert_eq!(lines[1]["error"]["type"], "partial");
+}
+
+#[test]
+fn a_span_that_a_panic_leaves_has_failed() {
+    let panics = || std::panic::resume_unwind(Box::new("broken"));
+    let lines = recorded(|| {
+        let _caught = std::panic::catch_unwind(|| {
+            let _agent = info_span!(
+                "invoke_agent",
+                gen_ai.operation.name = "invoke_agent",
+                gen_ai.agent.name = "planner",
+                gen_ai.output.messages = Empty,
+            )
+            .entered();
+            let done = info_span!(
+                "chat",
+                gen_ai.operation.name = "chat",
+                gen_ai.request.model = "gpt-4o",
+                gen_ai.usage.output_tokens = 5,
+            );
+            done.in_scope(|| {});
+            let _tool = info_span!(
+                "execute_tool",
+                gen_ai.operation.name = "execute_tool",
+                gen_ai.tool.name = "search",
+                gen_ai.tool.call.result = Empty,
+            )
+            .entered();
+            panics();
+        });
+    });
+    let ends: Vec<_> = lines
+        .iter()
+        .filter(|line| line["event_type"] != "tool.call")
+        .map(|line| (line["event_type"].as_str().unwrap(), line["error"]["type"].as_str()))
+        .collect();
+    assert_eq!(
+        ends,
+        [("tool.error", Some("panic")), ("llm.invoke", None), ("agent.invoke", Some("panic"))]
+    );
+}
+
+/// A background task holds the span open after the operation itself is over.
+#[test]
+fn the_latency_ends_with_the_last_exit() {
+    let waited = Duration::from_millis(40);
+    let held_open = |record: bool| {
+        let lines = recorded(|| {
+            let chat = info_span!(
+                "chat",
+                gen_ai.operation.name = "chat",
+                gen_ai.request.model = "gpt-4o",
+                gen_ai.usage.output_tokens = Empty,
+            );
+            chat.in_scope(|| {});
+            let until = Instant::now() + waited;
+            while Instant::now() < until {
+                std::thread::yield_now();
+            }
+            if record {
+                chat.record("gen_ai.usage.output_tokens", 5);
+            }
+        });
+        lines[0]["latency_ms"].as_f64().expect("a number")
+    };
+    let waited = waited.as_secs_f64() * 1e3;
+    assert!(held_open(true) >= waited, "the answer came late");
+    // Another thread may have had the processor in between, but hardly each time.
+    assert!((0..20).any(|_| held_open(false) < waited), "the span was only held open");
 }

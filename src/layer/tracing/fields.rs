@@ -45,12 +45,22 @@ pub(super) struct GenAiFields {
     message_as: Option<&'static str>,
     /// A field of [`ANSWER`](super::names::ANSWER) had a value, kept or not.
     pub(super) is_answered: bool,
+    /// The error is that of an ordinary log event in the span, not of the span itself.
+    pub(super) is_error_logged: bool,
 }
 
 impl GenAiFields {
     pub(super) fn new(bytes_max: usize, keeps: KeptContents, sanitizer: Sanitizer) -> Self {
         let (values, message_as) = (Vec::new(), None);
-        Self { values, bytes_max, keeps, sanitizer, message_as, is_answered: false }
+        Self {
+            values,
+            bytes_max,
+            keeps,
+            sanitizer,
+            message_as,
+            is_answered: false,
+            is_error_logged: false,
+        }
     }
 
     /// Prepares for the fields of an event of this name.
@@ -129,6 +139,7 @@ impl GenAiFields {
     /// Adds the values of `newer`, which replace the older values of the same fields.
     pub(super) fn merge(&mut self, newer: Self) {
         self.is_answered |= newer.is_answered;
+        self.is_error_logged &= !newer.has_error();
         for (name, text) in newer.values {
             self.set(name, text);
         }
@@ -139,6 +150,10 @@ impl GenAiFields {
     /// The span's own values win, except for errors. Contents are joined.
     pub(super) fn fill_from_event(&mut self, event: Self) {
         self.is_answered |= event.is_answered;
+        if event.has_error() {
+            self.is_error_logged =
+                event.is_error_logged && (self.is_error_logged || !self.has_error());
+        }
         for (name, text) in event.values {
             let contents = CONTENT.iter().find(|names| names.contains(&name));
             let older =

@@ -11,6 +11,7 @@ mod operation;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Event, Level, Metadata, Subscriber};
@@ -61,8 +62,9 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// # Spans and fields
 ///
 /// A span is an operation if its callsite has a field for an operation, a model, a tool or tokens.
-/// An operation becomes an event when it closes. `latency_ms` counts from its opening. If a tool is
-/// named later, it counts from then.
+/// An operation becomes an event when it closes. `latency_ms` counts from its opening to its last exit,
+/// or to a value that it gets after that. If a tool is named later, it counts from then. A span that
+/// is never entered counts to its close.
 ///
 /// | `gen_ai.operation.name` | event | `action` |
 /// |---|---|---|
@@ -103,9 +105,11 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// - its span has a value for one of the fields above of an error's type or message;
 /// - an event in it has an `error.type`;
 /// - an event of level `ERROR` in it has such a field, or one named `error`, as
-///   `#[instrument(err)]` makes them.
+///   `#[instrument(err)]` makes them;
+/// - a panic leaves its span, or closes it before an answer. The error is then of type `panic`.
 ///
-/// An exception in a warning is not a failure. If `otel.status_code` is `OK`, the operation did not
+/// An exception in a warning is not a failure. Neither is an `ERROR` event of a library, without
+/// GenAI fields, in a span that gets its answer: what failed was tried again. If `otel.status_code` is `OK`, the operation did not
 /// fail. If the `error.type` names a timeout (`timeout`, `DeadlineExceeded`, `504`), the status is
 /// `timeout`.
 ///
@@ -282,10 +286,11 @@ impl AuditLayer {
             agent: agent.as_deref().unwrap_or(&self.agent),
             conversation: conversation.as_deref(),
             name: span.name(),
-            latency: Some(open.began.elapsed()),
+            latency: Some(open.latency()),
             lacks_answer: open.expects_answer && !open.fields.is_answered,
             has_call_arguments: open.has_call_arguments,
             repeats_tokens: open.repeats_tokens,
+            has_panicked: open.has_panicked,
         });
     }
 
@@ -317,6 +322,7 @@ impl AuditLayer {
             lacks_answer: false,
             has_call_arguments: false,
             repeats_tokens: false,
+            has_panicked: false,
         };
         operation.record_end();
     }
@@ -382,6 +388,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         if !is_error {
             fields.forget_error();
         }
+        fields.is_error_logged = !is_gen_ai;
         if let Some((span, _)) = &operation {
             self.record_tool_call(span);
             let fill = |open: &mut OpenSpan| {
@@ -411,6 +418,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         if entered::exit_tracing_span(self.id, id)
             && let Some(span) = ctx.span(id)
         {
+            self.with_open_span(&span, |open| {
+                open.left = Some(Instant::now());
+                open.has_panicked |= std::thread::panicking();
+            });
             self.record_tool_call(&span);
         }
     }
@@ -418,7 +429,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(&id) else { return };
         self.record_tool_call(&span);
-        let Some(open) = self.with_open_span(&span, OpenSpan::take_values) else { return };
+        let Some(mut open) = self.with_open_span(&span, OpenSpan::take_values) else { return };
+        // One that has its answer may be dropped by a panic that came later.
+        open.has_panicked |= std::thread::panicking() && !open.fields.is_answered;
         // If the guard of an entered span was leaked, the span is left now.
         while entered::exit_tracing_span(self.id, &id) {}
         if open.tool_never_began(span.metadata()) {

@@ -1,6 +1,6 @@
 //! The open spans that a layer holds.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing_core::Metadata;
 
@@ -22,6 +22,8 @@ pub(super) struct OpenSpan {
     pub(super) fields: GenAiFields,
     pub(super) began: Instant,
     pub(super) began_at: SystemTime,
+    /// When it was left last, or got a value after that. Others may hold it open for longer.
+    pub(super) left: Option<Instant>,
     /// It has fields that only an answer fills in.
     pub(super) expects_answer: bool,
     /// Its `tool.call` is recorded.
@@ -30,6 +32,8 @@ pub(super) struct OpenSpan {
     pub(super) has_call_arguments: bool,
     /// The event of a model's call directly below it already has the tokens.
     pub(super) repeats_tokens: bool,
+    /// It was left by a panic.
+    pub(super) has_panicked: bool,
 }
 
 impl OpenSpan {
@@ -43,10 +47,12 @@ impl OpenSpan {
             fields,
             began: Instant::now(),
             began_at: SystemTime::now(),
+            left: None,
             expects_answer,
             is_call_recorded: false,
             has_call_arguments: false,
             repeats_tokens: false,
+            has_panicked: false,
         }
     }
 
@@ -66,7 +72,15 @@ impl OpenSpan {
             && OperationKind::from_fields(&self.fields) == Some(OperationKind::Tool)
     }
 
+    /// Returns how long it took, up to its last exit. If it was never entered, it is up to now.
+    pub(super) fn latency(&self) -> Duration {
+        self.left.unwrap_or_else(Instant::now).saturating_duration_since(self.began)
+    }
+
     pub(super) fn merge(&mut self, newer: GenAiFields) {
+        if self.left.is_some() {
+            self.left = Some(Instant::now());
+        }
         let was_named = self.is_named_tool();
         self.fields.merge(newer);
         // rig opens the spans of a batch of tools before it runs the first one. It names a span

@@ -28,6 +28,8 @@ pub(super) struct TracedOperation<'a> {
     pub(super) has_call_arguments: bool,
     /// Its tokens are already in another event.
     pub(super) repeats_tokens: bool,
+    /// It was left by a panic.
+    pub(super) has_panicked: bool,
 }
 
 impl TracedOperation<'_> {
@@ -175,8 +177,14 @@ impl TracedOperation<'_> {
         if status.eq_ignore_ascii_case("ok") {
             return None;
         }
+        if self.has_panicked {
+            return Some((Status::Error, ErrorDetail::new("panic", "a panic left the span")));
+        }
+        // A library logged an error, tried again and got the answer.
+        let is_recovered = self.fields.is_error_logged && self.fields.is_answered;
         // Some instrumentations write `error = false` if there is no error.
-        let value = |names| self.fields.text(names).filter(|text| *text != "false");
+        let value =
+            |names| self.fields.text(names).filter(|text| *text != "false" && !is_recovered);
         let (error_type, message) = (value(names::ERROR_TYPE), value(names::ERROR_MESSAGE));
         let outcome = self.fields.text(names::OUTCOME);
         let outcome = outcome.filter(|outcome| matches!(*outcome, "error" | "denied"));
