@@ -245,11 +245,25 @@ const BEYOND_QUEUE_BYTES: usize = {
 };
 const _: () = assert!(BEYOND_QUEUE_BYTES < 5 << 19);
 
+/// What the tables of redaction and prices take of the heap, once in a process.
+const TABLES_BYTES: usize = 3 << 19;
+
+/// Has the tables made by a logger, and returns their bytes. They are 0 if there was a logger before.
+fn tables_of_the_process() -> usize {
+    let before = LIVE.load(Ordering::Relaxed);
+    let (exporter, _held) = gate();
+    let logger = AuditLogger::builder().without_environment().files(false).exporter(exporter);
+    logger.build().unwrap().shutdown(DEADLINE).unwrap();
+    LIVE.load(Ordering::Relaxed) - before
+}
+
 /// Many threads with large events in both lanes, all at once, and a writer that takes none: memory
 /// stays within what was configured.
 #[test]
 fn a_thousand_threads_stay_within_the_queue_s_memory() {
     let _alone = ALONE.lock().unwrap();
+    let tables = tables_of_the_process();
+    assert!(tables < TABLES_BYTES, "{tables} bytes of tables");
     // With its head the event is as large as it may be.
     let text = "x".repeat(EVENT_BYTES - 256);
     let audit = OnceLock::<AuditLogger>::new();

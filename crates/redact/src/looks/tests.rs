@@ -262,6 +262,7 @@ fn a_short_credential_in_base64_is_one() {
     }
 }
 
+#[test]
 fn a_text_with_a_random_word_is_told_from_prose() {
     let prose = [
         "At least 12 characters, e.g. `aes256`, of [A-Za-z0-9] and !@#$%^&*.",
@@ -292,6 +293,7 @@ fn a_text_with_a_random_word_is_told_from_prose() {
     }
 }
 
+#[test]
 fn a_given_name_consists_of_words_and_small_numbers() {
     let names = [
         "db",
@@ -326,6 +328,7 @@ fn a_given_name_consists_of_words_and_small_numbers() {
     }
 }
 
+#[test]
 fn links_and_patterns_are_told_from_secrets() {
     let links = [
         "",

@@ -8,7 +8,7 @@ mod value;
 use sign::AssignmentSign;
 use value::AssignedValue;
 
-use super::carriers::{carried_value_at, list_values_end};
+use super::carriers::{carried_value_at, last_value_end};
 use super::{RuleText, TriggerBytes, count_steps, is_alphanumeric_byte, match_if_nonempty};
 use crate::names::{self, NameClass, SecretForm};
 use crate::{Kind, Match};
@@ -16,17 +16,17 @@ use crate::{Kind, Match};
 /// What may follow a name: its closing quote, an escape of that, a blank, a sign, a number, a word
 /// such as `_PROD`.
 const BEHIND: &[u8] = b"*\"'`\\ \t:=?!|+([_-0123456789<>]%&";
-/// What may follow `secret`: `s` and `String`, too.
-const AFTER_SECRET: &[u8] = b"sS*\"'`\\ \t:=?!|+([_-0123456789<>]%&";
+/// The same after a name that has a plural, or `SecretString`.
+const OR_PLURAL: &[u8] = b"sS*\"'`\\ \t:=?!|+([_-0123456789<>]%&";
 
 /// The bytes by which a name is found: its end or, if that is rarer, an inner part.
 pub(super) const TRIGGERS: [TriggerBytes; 20] = [
     [b"sS", b"wW", b"oO", b"rR"],
     [b"sSpP", b"wW", b"dD", BEHIND],
     [b"aA", b"sS", b"eE", BEHIND],
-    [b"rR", b"eE", b"tT", AFTER_SECRET],
-    [b"kK", b"eE", b"yY", BEHIND],
-    [b"kK", b"eE", b"nN", BEHIND],
+    [b"rR", b"eE", b"tT", OR_PLURAL],
+    [b"kK", b"eE", b"yY", OR_PLURAL],
+    [b"kK", b"eE", b"nN", OR_PLURAL],
     [b"tT_-", b"vV", b"aA", b"lL"],
     [b"cC", b"rR", b"eE", b"dD"],
     [b"aA", b"sS", b"sS", BEHIND],
@@ -44,11 +44,12 @@ pub(super) const TRIGGERS: [TriggerBytes; 20] = [
 ];
 
 /// The last letters of names of secrets, folded, as far as a trigger leads to them.
-const ENDS: [&[u8]; 42] = [
+const ENDS: [&[u8]; 44] = [
     b"team", b"dent", b"word", b"ords", b"sswd", b"wort", b"pwd", b"rase", b"cret", b"rets",
-    b"key", b"alue", b"oken", b"base", b"tial", b"ials", b"cred", b"reds", b"pass", b"hash",
-    b"gest", b"firm", b"text", b"tion", b"ring", b"pat", b"auth", b"jwt", b"arer", b"onic", b"otp",
-    b"pin", b"ssn", b"cvv", b"cvc", b"code", b"here", b"prod", b"dev", b"test", b"live", b"ging",
+    b"key", b"keys", b"alue", b"oken", b"kens", b"base", b"tial", b"ials", b"cred", b"reds",
+    b"pass", b"hash", b"gest", b"firm", b"text", b"tion", b"ring", b"pat", b"auth", b"jwt",
+    b"arer", b"onic", b"otp", b"pin", b"ssn", b"cvv", b"cvc", b"code", b"here", b"prod", b"dev",
+    b"test", b"live", b"ging",
 ];
 
 const NAME_BYTES_MAX: usize = 48;
@@ -90,7 +91,7 @@ pub(super) fn assignment_at(look: RuleText<'_>, at: usize) -> Option<Match> {
         () if is_aws => Kind::AwsSecret,
         () => Kind::Credential,
     };
-    match_if_nonempty(kind, start, list_values_end(look, start, end))
+    match_if_nonempty(kind, start, last_value_end(look, start, end))
 }
 
 /// Returns the name around a place, if it is that of a secret.

@@ -252,3 +252,34 @@ fn a_value_in_a_url_may_contain_its_signs() {
     }
     assert_stays(&["https://h.test/p?key=${LEMON_API_KEY2}&n=1", "https://h/p?sort_key=a!b#c2d4"]);
 }
+
+#[test]
+fn names_in_the_plural_have_values_too() {
+    let secret = "Rk4tW9xQz2LmVb7N";
+    assert_found(
+        secret,
+        &[
+            "API_KEYS=@",
+            "auth_tokens: @",
+            "PRIVATE_KEYS=@",
+            "secret_keys = [\"@\"]",
+            "API_TOKENS=@",
+        ],
+    );
+    assert_stays(&["sort_keys=Rk4tW9xQz2LmVb7N", "tokens: 4096", "cache_keys=Rk4tW9xQz2LmVb7N"]);
+}
+
+#[test]
+fn every_value_of_a_list_or_of_a_change_goes() {
+    for (given, expected) in [
+        ("passwords = [ \"otter-1x\", \"lemon-2y\" ]", "passwords = [ \"*\" ]"),
+        ("  ~ password = \"otter-1x\" -> \"lemon-2y\"", "  ~ password = \"*\""),
+        ("  ~ api_token = 'Rk4tW9xQz2LmVb7N' => 'lemon-2y' # x", "  ~ api_token = '*' # x"),
+        ("  ~ password = \"otter-1x\" -> (known later)", "  ~ password = \"*\" -> (known later)"),
+        ("  ~ password = \"otter-1x\" -> \"lemon", "  ~ password = \"*\" -> \"lemon"),
+    ] {
+        let out = redacted(given);
+        assert_eq!(out, expected.replace('*', "[REDACTED_credential]"), "{given}");
+        assert_eq!(redacted(&out), out);
+    }
+}

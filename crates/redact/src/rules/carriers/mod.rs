@@ -300,13 +300,14 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
     is_one.then_some((at + 1 + value.start..at + 1 + value.end, Certainty::Sure))
 }
 
-/// Returns the end of the last value of a list in quotes whose first value is from `start` to `end`,
-/// or the end of the value if it is in no list.
-pub(super) fn list_values_end(look: RuleText<'_>, start: usize, end: usize) -> usize {
-    let head = &look.text[look.edge.max(start.saturating_sub(4))..start];
-    let head = head.trim_ascii_start();
-    if !matches!(head, [.., b'[', b'"' | b'\''] | [.., b'[', b'\\', b'"']) {
-        return end;
+/// Returns the end of the last of several values in quotes whose first one is from `start` to `end`:
+/// those of a list, or the new one in a plan of changes. Returns `end` if there is one value.
+pub(super) fn last_value_end(look: RuleText<'_>, start: usize, end: usize) -> usize {
+    const HEAD_BYTES: usize = 6;
+    let head = &look.text[look.edge.max(start.saturating_sub(HEAD_BYTES))..start];
+    let mut signs = head.iter().rev().filter(|&&byte| !matches!(byte, b' ' | b'\\'));
+    if !matches!((signs.next(), signs.next()), (Some(b'"' | b'\''), Some(b'['))) {
+        return changed_value_end(look, start, end).unwrap_or(end);
     }
     let rest = window_from(look, end);
     let Some(length) = rest.iter().position(|byte| b"[]\r\n".contains(byte)) else { return end };
@@ -315,6 +316,17 @@ pub(super) fn list_values_end(look: RuleText<'_>, start: usize, end: usize) -> u
     let is_list = rest[length] == b']' && inside.contains(&b',');
     let escapes = inside[..last].iter().rev().take_while(|&&byte| byte == b'\\').count();
     if is_list { end + last - escapes } else { end }
+}
+
+/// Returns the end of the new value in `"old" -> "new"`, as in a plan of Terraform.
+fn changed_value_end(look: RuleText<'_>, start: usize, end: usize) -> Option<usize> {
+    let quote = *look.text[look.edge..start].last().filter(|byte| matches!(byte, b'"' | b'\''))?;
+    let after = window_from(look, end).strip_prefix(&[quote])?.trim_ascii_start();
+    let new = after.strip_prefix(b"->").or_else(|| after.strip_prefix(b"=>"))?;
+    let new = new.trim_ascii_start().strip_prefix(&[quote])?;
+    let length = new.iter().position(|byte| *byte == quote || b"\r\n".contains(byte))?;
+    let begin = end + window_from(look, end).len() - new.len();
+    (new[length] == quote).then_some(begin + length)
 }
 
 /// Returns the text in the brackets of a constructor: `Some("…")`, `Secret("…")`,
