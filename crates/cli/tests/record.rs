@@ -427,3 +427,23 @@ fn the_byte_in_a_message_counts_from_the_start_of_the_line() {
         assert!(run.stderr.contains(&told), "{at}: {run:?}");
     }
 }
+
+#[test]
+fn a_figure_that_is_no_number_costs_no_event() {
+    let (_keep, dir) = folder();
+    let figures = [
+        (r#","latency_ms":NaN,"cost_usd":Infinity"#, 0),
+        (r#","tokens_input":5.0,"tokens_output":NaN"#, 0),
+        (r#","tokens_input":5.5"#, 1),
+        (r#","latency_ms":"12""#, 1),
+    ];
+    for (more, code) in figures {
+        record(&dir, line(more).as_bytes(), code);
+        fs::rename(&dir, format!("{dir}.{}", more.len())).unwrap();
+    }
+    let events = events(&format!("{dir}.{}", figures[1].0.len()));
+    assert_eq!(
+        (&events[0]["tokens_input"], &events[0]["tokens_output"]),
+        (&5.into(), &json!(null))
+    );
+}

@@ -7,7 +7,7 @@ use llm_audit::reader::{Json, Line, parse};
 use llm_audit::{AuditEvent, ErrorDetail, EventType, TraceContext, Usage, Usd, is_event_type_name};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::given::{given_status, given_timestamp};
+use super::given::{given_count, given_status, given_timestamp, is_no_number};
 
 /// Returns the cost of a call of a model.
 pub(super) type Price<'p> = &'p dyn Fn(&str, Usage) -> Option<Usd>;
@@ -27,9 +27,17 @@ pub(super) fn with_input_event(
     let is_accepted = |name: &str| match name {
         "status" => status.is_some(),
         "timestamp" => timestamp.is_some(),
+        "latency_ms" | "cost_usd" => is_no_number(&line, name),
+        "tokens_input" | "tokens_output" => {
+            is_no_number(&line, name) || given_count(&line, name).is_some()
+        }
         _ => false,
     };
     if let Some((name, fault)) = line.faults().find(|(name, _)| !is_accepted(name)) {
+        let fault = match name {
+            "timestamp" => "is neither RFC 3339 nor a number of s, ms, us or ns since 1970",
+            _ => fault,
+        };
         return Err(format!("not a valid event: {name} {fault}"));
     }
     let context = input_trace_context(&line)?;
@@ -107,8 +115,8 @@ impl InputUsage {
     fn from_line(line: &Line<'_>, price: Price<'_>) -> Self {
         const ANSWERS: [&str; 4] = ["response", "answer", "completion", "result"];
         let mut given = Self {
-            tokens_input: line.tokens_input(),
-            tokens_output: line.tokens_output(),
+            tokens_input: given_count(line, "tokens_input"),
+            tokens_output: given_count(line, "tokens_output"),
             cost: line.cost_usd(),
         };
         let is_call = line.event_type().is_some_and(|name| name == "llm.invoke");

@@ -96,6 +96,20 @@ pub(super) fn given_status(line: &Line<'_>) -> Option<Status> {
     Status::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(name))
 }
 
+/// A count of a line: a whole number, also if it is written as `5.0`.
+pub(super) fn given_count(line: &Line<'_>, name: &str) -> Option<u64> {
+    let json = line.json().get(name)?;
+    let is_whole = |number: &f64| number.fract() == 0.0 && (0.0..1e15).contains(number);
+    json.as_u64().or_else(|| json.as_f64().filter(is_whole).map(|number| number as u64))
+}
+
+/// Whether a field has one of the texts of [`MendedLine`] for a number that is none. It then counts
+/// as absent.
+pub(super) fn is_no_number(line: &Line<'_>, name: &str) -> bool {
+    let text = line.json().get(name).and_then(Json::as_str);
+    matches!(text, Some("NaN" | "Infinity" | "-Infinity"))
+}
+
 /// The timestamp of a line in microseconds since the Unix epoch: in RFC 3339, the same without an
 /// offset, which is UTC, or a number of seconds, milliseconds, microseconds or nanoseconds since
 /// the epoch, by its size.

@@ -42,9 +42,10 @@ instance and seq are replaced. Other members move into data. A bad line, or one 
 reported by its number; the rest is recorded.
 
 Accepted too: a status in any case; a timestamp without an offset, which is UTC, or as a number
-since 1970 in s, ms, us or ns, by its size; NaN and Infinity, integers past 64 bits and numbers
-past f64, which become texts; half a surrogate pair, which becomes U+FFFD. The tokens and the
-cost of an llm.invoke are read from the provider's answer in data or data.response, if there is one.
+since 1970 in s, ms, us or ns, by its size; counts like 5.0; NaN and Infinity, integers past 64
+bits and numbers past f64, which become texts in data and count as absent elsewhere; half a
+surrogate pair, which becomes U+FFFD. The tokens and the cost of an llm.invoke are read from the
+provider's answer in data or data.response, if there is one.
 
 Exit codes: 0 all is recorded, 1 bad lines or losses, 2 stdin or the folder cannot be used,
 3 nothing on stdin. Ctrl-C and SIGTERM end it after the log is closed, within 5 seconds.
