@@ -4,6 +4,7 @@ mod ahead;
 mod driver;
 mod edits;
 mod explained;
+mod inside;
 mod malformed;
 mod nested;
 mod readings;
@@ -46,7 +47,7 @@ impl Sanitizer {
     ///
     /// If such a line does not parse, the text rules run over it, as it is spelled and as its
     /// strings read decoded. The value after every quoted sensitive key is redacted too. Any other
-    /// line is text.
+    /// line is text. Objects and lists of JSON inside it are redacted as JSON first.
     pub fn redact_line(&self, line: &str, out: &mut String, counts: &mut Redactions) -> LineKind {
         redact_json_or_text_line(self, line, out, counts)
     }
@@ -60,7 +61,7 @@ fn redact_json_or_text_line(
 ) -> LineKind {
     if !begins_as_json_line(line) {
         let start = out.len();
-        sanitizer.redact_text(line, out, counts);
+        inside::redact_text_with_json(sanitizer, line, out, counts);
         if begins_as_json_line(&out[start..]) {
             // A placeholder is first now. A second redaction would take its bracket for the
             // beginning of JSON, so the line is redacted as JSON at once.
