@@ -441,7 +441,8 @@ fn a_figure_that_is_no_number_costs_no_event() {
         record(&dir, line(more).as_bytes(), code);
         fs::rename(&dir, format!("{dir}.{}", more.len())).unwrap();
     }
-    let events = events(&format!("{dir}.{}", figures[1].0.len()));
+    let second = format!("{dir}.{}", figures[1].0.len());
+    let events = events(&second);
     assert_eq!(
         (&events[0]["tokens_input"], &events[0]["tokens_output"]),
         (&5.into(), &json!(null))

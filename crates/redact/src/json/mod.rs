@@ -93,8 +93,18 @@ fn redact_malformed_line(
     out: &mut String,
     counts: &mut Redactions,
 ) {
-    let mut mended = String::with_capacity(line.len());
-    malformed::redact_malformed_text(sanitizer, line, PlaceholderQuotes::Put, &mut mended, counts);
+    /// A placeholder may give the text beside it another meaning, for a second redaction too.
+    const ROUNDS_MAX: usize = 4;
+    let mut mended = line.to_owned();
+    for _ in 0..ROUNDS_MAX {
+        let mut next = String::with_capacity(mended.len());
+        let quotes = PlaceholderQuotes::Put;
+        malformed::redact_malformed_text(sanitizer, &mended, quotes, &mut next, counts);
+        if next == mended {
+            break;
+        }
+        mended = next;
+    }
     if redact_json_line(sanitizer, &mended, out, counts).is_err() {
         out.push_str(&mended);
     }

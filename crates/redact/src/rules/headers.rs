@@ -253,7 +253,11 @@ pub(super) fn cookie_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     if !is_one || sign != HeaderSign::Colon && !is_random_value(value) {
         return None;
     }
-    let end = look.run_end(start, is_part);
+    // Many headers may have the same end, so it is searched fast.
+    let line = &rest[..memchr::memchr3(b'\r', b'\n', b'"', rest).unwrap_or(rest.len())];
+    let line = &line[..memchr::memchr3(b'\'', b'\\', b'[', line).unwrap_or(line.len())];
+    let close = if is_in_list { memchr::memchr(b']', line) } else { None };
+    let end = start + close.unwrap_or(line.len());
     let end = if is_in_list { cookie_list_end(look, end).unwrap_or(end) } else { end };
     match_if_nonempty(Kind::Cookie, start, end)
 }

@@ -417,6 +417,9 @@ fn the_work_is_linear() {
         "ＡＫＩＡ0123456789ABCDEF ",
         "ａ@b.cd ",
         "A\u{200B}4111111111111111\u{200B}",
+        ":token",
+        ":password",
+        ":a:secret_key",
     ];
     for unit in units {
         let (once, twice) = (steps(&unit.repeat(2_000)), steps(&unit.repeat(4_000)));

@@ -4,6 +4,7 @@ use super::value::quoted_value_end;
 use super::{AssignedName, is_blank_beside_sign};
 use crate::looks::is_random_value;
 use crate::rules::RuleText;
+use crate::steps::count_steps;
 
 /// What is between a name and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +188,9 @@ fn wrapper_end(look: RuleText<'_>, at: usize) -> Option<usize> {
         return Some(at + 1);
     }
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.[]".contains(&byte);
-    let end = look.run_end(at, is_part);
+    let part = look.rest_from(at).iter().take(WRAPPER_BYTES_MAX + 1);
+    let end = at + part.take_while(|byte| is_part(**byte)).count();
+    count_steps(end - at + 1);
     if look.byte_at(end) != Some(b'(') || end - at > WRAPPER_BYTES_MAX {
         return None;
     }

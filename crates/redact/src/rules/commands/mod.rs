@@ -155,7 +155,8 @@ fn joins_value(text: &[u8]) -> bool {
 /// Returns whether one of these programs is named before the place, on the same line and in the same
 /// command.
 fn names_program(look: RuleText<'_>, at: usize, programs: &[&[u8]]) -> bool {
-    let from = look.edge.max(at.saturating_sub(COMMAND_BYTES_MAX));
+    // Also before the edge: a match between the program and the option hides neither.
+    let from = at.saturating_sub(COMMAND_BYTES_MAX);
     let line = &look.text[from..at];
     let start = line.iter().rposition(|byte| b"\n;|".contains(byte)).map_or(0, |end| end + 1);
     let mut words = line[start..].split(|byte| b" \t\"'/`($&=".contains(byte));

@@ -22,6 +22,16 @@ fn passwords_behind_short_options_go() {
     }
 }
 
+/// What was found before the option does not hide the program.
+#[test]
+fn a_match_between_a_program_and_its_option_hides_neither() {
+    let given = "mysql -u ana@shop.test -pOtterLemon7 shop";
+    let expected = "mysql -u [REDACTED_email] -p[REDACTED_credential] shop";
+    for text in [given, expected] {
+        assert_eq!(Sanitizer::default().redact_str(text), expected);
+    }
+}
+
 #[test]
 fn options_that_take_no_password_stay() {
     for text in [
