@@ -13,6 +13,8 @@ use llm_audit::layer::tower::{Attempt, ClientLayer};
 use llm_audit::testing::capture_with;
 use llm_audit::{AuditLogger, InSpan, SamplingPolicy, TraceContext};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
 use crate::support::{Served, Step, layer, piped, verdict};
@@ -246,6 +248,27 @@ fn a_call_that_is_dropped_is_cancelled_on_both_sides() {
     assert_eq!(verdict(&recorded.pair().end), ("error", Some("cancelled")));
 }
 
+/// Starts a server for one request at `/stream`. The body of its response begins with `sent`, and the
+/// test gets what continues it.
+fn serve_begun(
+    sent: &'static str,
+    respond: impl Fn(Body) -> Response<Body> + Clone + Send + Sync + 'static,
+) -> (Served, oneshot::Receiver<UnboundedSender<Step>>) {
+    let (sender, receiver) = oneshot::channel();
+    let served = Served::new(|capture| {
+        let logger = capture.logger().clone();
+        let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
+        let stream = async move || {
+            let (steps, body) = piped(&logger);
+            steps.send(Step::Data(sent)).unwrap();
+            let _ = sender.lock().unwrap().take().expect("one request").send(steps);
+            respond(Body::new(body))
+        };
+        Router::new().route("/stream", get(stream)).layer(layer(capture))
+    });
+    (served, receiver)
+}
+
 /// How much a caller reads of the body that it gets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Reads {
@@ -263,18 +286,7 @@ fn a_body_ends_the_call_read_whole_unread_cut_or_broken() {
         (Reads::All, Some(Step::Fail), ("error", Some("hyper::error::Error")), 5),
     ];
     for (reads, step, expected, bytes) in cases {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let served = Served::new(|capture| {
-            let logger = capture.logger().clone();
-            let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
-            let stream = async move || {
-                let (steps, body) = piped(&logger);
-                steps.send(Step::Data("token")).unwrap();
-                let _ = sender.lock().unwrap().take().expect("one request").send(steps);
-                Response::new(Body::new(body))
-            };
-            Router::new().route("/stream", get(stream)).layer(layer(capture))
-        });
+        let (served, receiver) = serve_begun("token", Response::new);
         let client = client_layer(&served).layer(inner());
         let call = client.oneshot(empty(request(&served, "/stream")));
         served.runtime.block_on(async {
@@ -309,18 +321,9 @@ fn an_event_stream_may_be_dropped_after_a_whole_event() {
         (500, "data: {}\n\n", ("error", Some("cancelled"))),
     ];
     for (code, sent, expected) in cases {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let served = Served::new(|capture| {
-            let logger = capture.logger().clone();
-            let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
-            let stream = async move || {
-                let (steps, body) = piped(&logger);
-                steps.send(Step::Data(sent)).unwrap();
-                let _ = sender.lock().unwrap().take().expect("one request").send(steps);
-                let response = Response::builder().status(code);
-                response.header("content-type", "text/event-stream").body(Body::new(body)).unwrap()
-            };
-            Router::new().route("/stream", get(stream)).layer(layer(capture))
+        let (served, receiver) = serve_begun(sent, move |body| {
+            let response = Response::builder().status(code);
+            response.header("content-type", "text/event-stream").body(body).unwrap()
         });
         let client = client_layer(&served).layer(inner());
         let call = client.oneshot(empty(request(&served, "/stream")));

@@ -109,9 +109,9 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// - a panic leaves its span, or closes it before an answer. The error is then of type `panic`.
 ///
 /// An exception in a warning is not a failure. Neither is an `ERROR` event of a library, without
-/// GenAI fields, in a span that gets its answer: what failed was tried again. If `otel.status_code` is `OK`, the operation did not
-/// fail. If the `error.type` names a timeout (`timeout`, `DeadlineExceeded`, `504`), the status is
-/// `timeout`.
+/// GenAI fields, in a span that gets its answer: what failed was tried again. If `otel.status_code` is
+/// `OK`, the operation did not fail. If the `error.type` names a timeout (`timeout`,
+/// `DeadlineExceeded`, `504`), the status is `timeout`.
 ///
 /// A model's or a tool's span may have fields for its answer. If it closes without a value for any of
 /// them, it failed or was cancelled, and its error is of type `no_response`. Any other span ended
