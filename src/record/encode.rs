@@ -6,7 +6,7 @@ use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
 use super::type_name::with_event_type_name;
 use super::{END, ERROR, FALSE, HEAD_BYTES, MAP, PAYLOAD, SEQ, TRUE, UINT, flag};
-use crate::ring::Chain;
+use crate::ring::{Chain, ChainMark};
 use crate::sanitize::{Redactions, Sanitizer, Slot};
 
 /// The bytes kept of an agent, an action and an error's type, whatever else the event contains.
@@ -203,13 +203,24 @@ impl Encoder<'_, '_> {
         {
             return written;
         }
+        let note = self.give_up(start, counts, reached - before)?;
+        (self.depth, self.wrappers) = (1, 0);
+        self.sink.put_string(note.as_str())
+    }
+
+    /// Takes back what was written after `start`, which were so many bytes. Returns what is to be
+    /// written in its place.
+    pub(super) fn give_up(
+        &mut self,
+        start: ChainMark,
+        counts: Redactions,
+        bytes: usize,
+    ) -> Result<DisplayText, EncodeFailed> {
         self.sink.chain.rewind(start);
         self.sink.stop = None;
         self.counts = counts;
-        (self.depth, self.wrappers) = (1, 0);
         self.outcome.truncated = true;
-        let note = DisplayText::new(format_args!("[TRUNCATED:{}]", reached - before))?;
-        self.sink.put_string(note.as_str())
+        DisplayText::new(format_args!("[TRUNCATED:{bytes}]"))
     }
 
     /// Writes at the end of a cut container how many members are missing in it.
@@ -308,11 +319,7 @@ impl Encoder<'_, '_> {
         }
         let reached = self.sink.chain.len();
         if written.is_err() || self.sink.chain.limit() - reached < room {
-            self.sink.chain.rewind(start);
-            self.sink.stop = None;
-            self.counts = Redactions::default();
-            self.outcome.truncated = true;
-            let text = DisplayText::new(format_args!("[TRUNCATED:{}]", reached - before))?;
+            let text = self.give_up(start, Redactions::default(), reached - before)?;
             self.write_placeholder(text.as_str())?;
         }
         self.counts.merge(&counts);

@@ -7,7 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::encode::{CAP_BYTES_MIN, EncodeOutcome};
 use super::serializer::{Encoder, Payload};
 use super::sink::{EncodeFailed, EncodeStop};
-use super::text::DisplayText;
 use super::{END, MAP};
 use crate::panics::forget_panic;
 use crate::ring::Chain;
@@ -188,11 +187,7 @@ impl Encoder<'_, '_> {
             return written;
         }
         let reached = self.sink.chain.len();
-        self.sink.chain.rewind(start);
-        self.sink.stop = None;
-        self.counts = counts;
-        self.outcome.truncated = true;
-        let note = DisplayText::new(format_args!("[TRUNCATED:{}]", reached - before))?;
+        let note = self.give_up(start, counts, reached - before)?;
         let written = self.write_member(name, &Value::text(note.as_str()), frame, numbers);
         if written.is_err() {
             self.sink.chain.rewind(start);
