@@ -49,6 +49,7 @@ check llm-audit-redact
 check llm-audit-redact --features regex
 check llm-audit-cli --no-default-features
 check llm-audit-cli --no-default-features --features demo
+check llm-audit-cli --no-default-features --features tls
 check llm-audit-cli --no-default-features --features zstd
 echo "features: those of serde_json that any crate of a build can turn on"
 cargo test -q -p serde-features

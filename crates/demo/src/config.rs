@@ -43,7 +43,7 @@ impl Config {
     /// | `BENEFITS_ADDRESS` | `127.0.0.1:8080` | where it listens |
     /// | `BENEFITS_STORE` | a temporary folder | folder of the transcripts |
     /// | `BENEFITS_SEED` | `1` | what the stand-ins do |
-    /// | `OPENAI_BASE_URL` | the stand-in | a provider, as `https://host/v1` |
+    /// | `OPENAI_BASE_URL` | the stand-in | a provider, as `https://host/v1` (`https` needs the feature `tls`) |
     /// | `OPENAI_API_KEY` | none | its key |
     /// | `OPENAI_MODEL` | `gpt-4o` | the model asked first |
     /// | `OPENAI_FALLBACK_MODEL` | `gpt-4o-mini` | the model asked if that one does not answer |
@@ -64,12 +64,18 @@ impl Config {
         let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let address = set("BENEFITS_ADDRESS").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
         let seed = set("BENEFITS_SEED").unwrap_or_else(|| "1".to_owned());
+        let base_url = set("OPENAI_BASE_URL");
+        if let Some(url) = base_url.as_deref().filter(|url| !is_reachable(url)) {
+            return Err(format!(
+                "OPENAI_BASE_URL is {url:?}; accepted: http://…; https://… with the feature `tls`"
+            ));
+        }
         let store = set("BENEFITS_STORE").map(|folder| Arc::new(Folder::new(folder)) as Arc<_>);
         Ok(Self {
             address: address.parse().map_err(|_| {
                 format!("BENEFITS_ADDRESS is {address:?}; accepted: IP:PORT, as 127.0.0.1:8080")
             })?,
-            provider: set("OPENAI_BASE_URL").map(|base_url| Provider {
+            provider: base_url.map(|base_url| Provider {
                 base_url: base_url.trim_end_matches('/').to_owned(),
                 api_key: set("OPENAI_API_KEY"),
                 model: set("OPENAI_MODEL").unwrap_or_else(|| MODEL.to_owned()),
@@ -83,6 +89,11 @@ impl Config {
                 .map_err(|_| format!("BENEFITS_SEED is {seed:?}; accepted: a whole number"))?,
         })
     }
+}
+
+/// Of an `https` address the client needs TLS, which is not built by default.
+fn is_reachable(base_url: &str) -> bool {
+    base_url.starts_with("http://") || cfg!(feature = "tls") && base_url.starts_with("https://")
 }
 
 /// Who answers for the model, over the OpenAI-compatible protocol.
@@ -120,7 +131,7 @@ mod tests {
     #[test]
     fn the_environment_names_a_provider() {
         let config = Config::from_lookup(|name| match name {
-            "OPENAI_BASE_URL" => Some("https://models.example/v1/".to_owned()),
+            "OPENAI_BASE_URL" => Some("http://models.example/v1/".to_owned()),
             "OPENAI_MODEL" => Some("m1".to_owned()),
             "BENEFITS_ADDRESS" => Some("127.0.0.1:0".to_owned()),
             "OPENAI_API_KEY" => Some(String::new()),
@@ -128,14 +139,16 @@ mod tests {
         });
         let config = config.expect("all of it is accepted");
         let provider = config.provider.expect("a provider is named");
-        assert_eq!(provider.base_url, "https://models.example/v1");
+        assert_eq!(provider.base_url, "http://models.example/v1");
         assert_eq!((provider.model.as_str(), provider.api_key), ("m1", None));
         assert_eq!(config.address.port(), 0);
     }
 
     #[test]
     fn a_refused_variable_is_named() {
-        for (name, given) in [("BENEFITS_ADDRESS", "here"), ("BENEFITS_SEED", "-1")] {
+        let cases =
+            [("BENEFITS_ADDRESS", "here"), ("BENEFITS_SEED", "-1"), ("OPENAI_BASE_URL", "host/v1")];
+        for (name, given) in cases {
             let refused = Config::from_lookup(|asked| (asked == name).then(|| given.to_owned()));
             let text = refused.err().expect(name);
             assert!(text.starts_with(name) && text.contains("accepted: "), "{text}");

@@ -2,20 +2,16 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::request::Builder;
 use http::response::Parts;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use llm_audit::layer::tower::{Attempt, ClientLayer};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt};
 
@@ -62,20 +58,40 @@ impl HttpClient {
     }
 }
 
-fn http_connections() -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+fn http_connections() -> Client<Connector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new()).build(connector())
+}
+
+#[cfg(not(feature = "tls"))]
+type Connector = HttpConnector;
+
+#[cfg(not(feature = "tls"))]
+fn connector() -> Connector {
+    HttpConnector::new()
+}
+
+#[cfg(feature = "tls")]
+type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+
+#[cfg(feature = "tls")]
+fn connector() -> Connector {
+    use hyper_rustls::HttpsConnectorBuilder;
+    use rustls::crypto::ring;
+    use rustls::{ClientConfig, RootCertStore};
+
     // Named here, because another package of the build may bring rustls a second one.
     let crypto = || ring::default_provider();
     let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(crypto());
     let builder = builder.unwrap_or_else(|_| {
         // A machine without root certificates reaches plain HTTP, and nobody else.
-        let config = ClientConfig::builder_with_provider(Arc::new(crypto()))
+        let config = ClientConfig::builder_with_provider(crypto().into())
             .with_safe_default_protocol_versions()
             .expect("ring has the default versions")
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
         HttpsConnectorBuilder::new().with_tls_config(config)
     });
-    Client::builder(TokioExecutor::new()).build(builder.https_or_http().enable_http1().build())
+    builder.https_or_http().enable_http1().build()
 }
 
 /// Adds the number of earlier attempts to a request, for the stand-ins and for the log.
