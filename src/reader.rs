@@ -5,7 +5,7 @@
 pub use llm_audit_log::{
     DEPTH_MAX, Ending, Entry, Error, Event, Finding, Folder, Follow, Found, Input, Instance, Items,
     Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification,
-    parse, read_line, verify, verify_with,
+    Writers, parse, read_line, verify, verify_folder, verify_with,
 };
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub mod json;
 pub mod schema;
 mod trace;
 mod verify;
+mod writers;
 pub mod zst;
 
 pub use error::Error;
@@ -40,7 +41,8 @@ pub use json::{DEPTH_MAX, Items, Json, Members};
 
 pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use trace::{Event, Found, Span, Step, Trace};
-pub use verify::{Finding, Instance, State, Verification, verify, verify_with};
+pub use verify::{Finding, Instance, State, Verification, verify, verify_folder, verify_with};
+pub use writers::Writers;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use llm_audit::reader::{
     DEPTH_MAX, Ending, Entry, Event, Finding, Folder, Follow, Found, Input, Instance, Items, Json,
-    LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification, parse,
-    read_line, verify, verify_with,
+    LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification, Writers,
+    parse, read_line, verify, verify_folder, verify_with,
 };
 use llm_audit::{Error, Status, Usd};
 use serde::Serialize;
@@ -23,6 +23,10 @@ fn open(dir: impl Into<PathBuf>) -> Result<Folder, Error> {
     converted(Folder::open(dir))
 }
 
+fn of_files(paths: Vec<PathBuf>) -> Result<Folder, Error> {
+    converted(Folder::of_files(paths))
+}
+
 fn folder() {
     let _: fn(&Folder) -> &[LogFile] = Folder::files;
     let _: fn(&Folder) -> u64 = Folder::bytes;
@@ -33,6 +37,7 @@ fn log_file() {
     let _: fn(&LogFile) -> &str = LogFile::name;
     let _: fn(&LogFile) -> u64 = LogFile::bytes;
     let _: fn(&LogFile) -> bool = LogFile::is_locked;
+    let _: fn(&LogFile) -> bool = LogFile::is_stream;
 }
 
 fn lines<'f>() {
@@ -167,6 +172,15 @@ fn find(folder: &Folder, prefix: &str, progress: impl FnMut(u64)) -> Result<Foun
     converted(Trace::find(folder, prefix, progress))
 }
 
+fn find_of_service(
+    folder: &Folder,
+    prefix: &str,
+    service: Option<&str>,
+    progress: impl FnMut(u64),
+) -> Result<Found, Error> {
+    converted(Trace::find_of_service(folder, prefix, service, progress))
+}
+
 fn found(found: Found) {
     let _: Found = Found::Nothing;
     #[allow(unreachable_patterns, reason = "the enum may become non-exhaustive")]
@@ -227,14 +241,23 @@ fields!(Event {
     cost_usd: Option<Usd>,
     model: Option<String>,
     error: Option<String>,
+    service: Option<String>,
     line: String,
 });
+
+fn writers() {
+    let _: fn(&[u8]) -> bool = Writers::may_be_start;
+    let _: for<'w> fn(&'w mut Writers, &Line<'_>) = Writers::note;
+    let _: for<'w> fn(&'w Writers, &Line<'_>) -> Option<&'w str> = Writers::service_of;
+    let _: fn(&Writers) -> bool = Writers::are_several;
+}
 
 fn event() {
     let _: fn(&Event) -> bool = Event::is_failure;
 }
 
 implement! {
+    Writers: Plain, Clone, Debug, Default;
     Found: Plain, Debug;
     Trace: Plain, Debug, Default;
     Span: Plain, Debug, Default;
@@ -255,6 +278,14 @@ fn verified_with(
     converted(verify_with(dir, progress))
 }
 
+fn verified_folder(
+    folder: &Folder,
+    service: Option<&str>,
+    progress: impl FnMut(u64, u64),
+) -> Result<Verification, Error> {
+    converted(verify_folder(folder, service, progress))
+}
+
 fields!(Verification {
     files: u64,
     bytes: u64,
@@ -272,6 +303,9 @@ fn verification() {
 
 fields!(Instance {
     id: String,
+    service: Option<String>,
+    host: Option<String>,
+    pid: Option<u64>,
     events: u64,
     seq: Option<(u64, u64)>,
     overwritten: u64,

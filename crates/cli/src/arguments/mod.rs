@@ -2,8 +2,10 @@
 
 mod dir;
 mod environment;
+mod input;
 mod rules;
 
 pub(crate) use dir::LogDir;
 pub(crate) use environment::help_with_environment;
+pub(crate) use input::LogInput;
 pub(crate) use rules::RuleArgs;

@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use llm_audit::Status;
-use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines};
+use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines, LogFile, Writers};
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use unicode_width::UnicodeWidthStr;
 
-use crate::arguments::LogDir;
+use crate::arguments::LogInput;
 use crate::ui::{
     CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal,
     escape_json_for_terminal, fit_to_width, format_count, format_dollars, format_duration,
@@ -23,7 +23,7 @@ use crate::ui::{
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct TailArgs {
     #[command(flatten)]
-    dir: LogDir,
+    input: LogInput,
     /// How many of the last events
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
@@ -52,12 +52,15 @@ pub(crate) struct TailArgs {
 const AFTER_HELP: &str = "\
 The log's own audit.* lines are shown with --type audit; audit.loss is always shown.
 Events are in the order of the log: under load an error may be before earlier events. If
-several loggers write at once, events are in the order of their files.
+several loggers write at once, events are in the order of their files. If the log has several
+services, each event is named by its service too. With -f a pipe or - is shown as it comes, to its
+end.
 
 Exit codes: 0 events are shown, 2 bad input, 3 no such event.
 
 Examples:
   llm-audit tail -f --status error
+  AUDIT_EXPORTER=stdout my-agent | llm-audit tail -f -
   llm-audit tail -n 100 --agent planner --type llm --json | jq .cost_usd";
 
 /// How often is looked for new lines.
@@ -73,9 +76,15 @@ fn lower_case(text: &str) -> Result<String, Infallible> {
 }
 
 pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
-    let view = TailView::from_args(args)?;
+    let mut view = TailView::from_args(args)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let folder = args.dir.open()?;
+    let folder = args.input.open()?;
+    if let Some(folder) = &folder {
+        if args.follow && folder.files().iter().any(LogFile::is_stream) {
+            return view.follow_stream(folder, &mut out);
+        }
+        view.note_writers(folder);
+    }
     let mut exit = CommandExit::NoData;
     if let Some(folder) = &folder {
         let lines = view.last_lines(folder, args.lines as usize)?;
@@ -94,7 +103,7 @@ pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
     }
     let follow = match &folder {
         Some(folder) => Follow::after(folder)?,
-        None => Follow::new(args.dir.path()),
+        None => Follow::new(args.input.dir.path()),
     };
     view.follow_log(follow, &mut out)
 }
@@ -107,6 +116,7 @@ struct TailView<'a> {
     style: Style,
     /// Of the terminal, if there is one.
     columns: Option<usize>,
+    writers: Writers,
 }
 
 impl<'a> TailView<'a> {
@@ -115,12 +125,33 @@ impl<'a> TailView<'a> {
         if trace.as_ref().is_some_and(|id| !id.bytes().all(|b| b.is_ascii_hexdigit())) {
             return Err(CommandFailure::new("--trace takes the first hex digits of a trace id"));
         }
-        Ok(Self { args, trace, style: Style::of_stdout(), columns: terminal_columns() })
+        let (style, columns) = (Style::of_stdout(), terminal_columns());
+        Ok(Self { args, trace, style, columns, writers: Writers::default() })
+    }
+
+    /// Takes note of who writes: by the first line of each file, and by all lines of those that are
+    /// followed from their end.
+    fn note_writers(&mut self, folder: &Folder) {
+        for file in folder.files().iter().filter(|file| !file.is_stream()) {
+            let is_followed =
+                self.args.follow && (!self.args.input.files.is_empty() || file.is_locked());
+            let mut lines = Lines::of(std::slice::from_ref(file));
+            while let Ok(Some(mut entry)) = lines.next_line() {
+                if Writers::may_be_start(entry.bytes)
+                    && let Ok(line) = entry.parse()
+                {
+                    self.writers.note(&line);
+                }
+                if !is_followed {
+                    break;
+                }
+            }
+        }
     }
 
     /// The last `wanted` lines; the newest files first, and no more of them than are needed.
     fn last_lines(
-        &self,
+        &mut self,
         folder: &Folder,
         wanted: usize,
     ) -> Result<VecDeque<String>, CommandFailure> {
@@ -157,8 +188,35 @@ impl<'a> TailView<'a> {
         Ok(last)
     }
 
+    /// Shows the lines of a pipe as they come.
+    fn follow_stream(
+        &mut self,
+        folder: &Folder,
+        out: &mut impl Write,
+    ) -> Result<CommandExit, CommandFailure> {
+        if folder.files().len() > 1 {
+            return Err(CommandFailure::new("with --follow a pipe or - is the only FILE"));
+        }
+        let (mut lines, mut exit) = (folder.lines(), CommandExit::NoData);
+        while let Some(mut entry) = lines.next_line()? {
+            match self.render_if_wanted(&mut entry) {
+                Ok(Some(line)) => {
+                    writeln!(out, "{line}").map_err(CommandFailure::writing)?;
+                    out.flush().map_err(CommandFailure::writing)?;
+                    exit = CommandExit::Fine;
+                }
+                Ok(None) => {}
+                Err(error) => complain_on_stderr(error),
+            }
+        }
+        if exit == CommandExit::NoData {
+            complain_on_stderr("no data: no such event");
+        }
+        Ok(exit)
+    }
+
     fn follow_log(
-        &self,
+        &mut self,
         mut follow: Follow,
         out: &mut impl Write,
     ) -> Result<CommandExit, CommandFailure> {
@@ -181,12 +239,13 @@ impl<'a> TailView<'a> {
     }
 
     /// The line as it is to be printed, if it is.
-    fn render_if_wanted(&self, entry: &mut Entry<'_>) -> Result<Option<String>, String> {
+    fn render_if_wanted(&mut self, entry: &mut Entry<'_>) -> Result<Option<String>, String> {
         let (file, offset) = (entry.file, entry.offset);
         // Parsing unescapes in place.
         let raw = || escape_json_for_terminal(&String::from_utf8_lossy(entry.bytes)).into_owned();
         let raw = self.args.json.then(raw);
         let line = entry.parse().map_err(|error| format!("{file} at byte {offset}: {error}"))?;
+        self.writers.note(&line);
         Ok(self.wants(&line).then(|| raw.unwrap_or_else(|| self.render_line(&line))))
     }
 
@@ -203,11 +262,15 @@ impl<'a> TailView<'a> {
             None => !line.is_own(),
         };
         let trace = || line.trace_id().unwrap_or_default().to_ascii_lowercase();
-        event_type == NoticeType::Loss.name()
-            || (of_type
-                && args.agent.as_ref().is_none_or(|agent| line.agent() == Some(agent))
-                && args.status.is_none_or(|status| line.status() == Some(status))
-                && self.trace.as_ref().is_none_or(|id| trace().starts_with(id)))
+        let service = &args.input.service;
+        let is_of_service =
+            service.is_none() || self.writers.service_of(line) == service.as_deref();
+        is_of_service
+            && (event_type == NoticeType::Loss.name()
+                || of_type
+                    && args.agent.as_ref().is_none_or(|agent| line.agent() == Some(agent))
+                    && args.status.is_none_or(|status| line.status() == Some(status))
+                    && self.trace.as_ref().is_none_or(|id| trace().starts_with(id)))
     }
 
     fn render_line(&self, line: &Line<'_>) -> String {
@@ -230,6 +293,9 @@ impl<'a> TailView<'a> {
             status: line.status(),
             event_type: text(line.event_type()),
             trace: text(line.trace_id()).chars().take(8).collect(),
+            service: text(
+                self.writers.service_of(line).filter(|_| self.writers.are_several()).or(Some("")),
+            ),
             agent: text(line.agent()),
             action: text(line.action()),
             numbers: numbers.join("  "),
@@ -245,6 +311,8 @@ struct TailRow {
     status: Option<Status>,
     event_type: String,
     trace: String,
+    /// Empty if the log has one service.
+    service: String,
     agent: String,
     action: String,
     numbers: String,
@@ -265,9 +333,9 @@ impl TailRow {
                 word,
                 format!("{:<17}", self.event_type),
                 style.paint_faint(&self.trace),
-                self.agent,
-                self.action,
             ];
+            parts.extend(Some(self.service).filter(|service| !service.is_empty()));
+            parts.extend([self.agent, self.action]);
             parts.extend(Some(numbers(&self.numbers)).filter(|_| !self.numbers.is_empty()));
             parts.extend(self.message.map(|message| style.paint_error(&message)));
             return parts.join("  ");
@@ -277,7 +345,8 @@ impl TailRow {
         let free = columns.saturating_sub(used);
         let short = self.numbers.replace(" tokens", "").replace("  ", " ");
         let room = free.saturating_sub(short.width() + 1).max(4);
-        let who = fit_to_width(&format!("{} {}", self.agent, self.action), room);
+        let who = format!("{} {} {}", self.service, self.agent, self.action);
+        let who = fit_to_width(who.trim_start(), room);
         let left = fit_to_width(&short, free.saturating_sub(who.width() + 1));
         let mut row = format!(
             "{} {word} {kind:<17} {} {who} {}",
@@ -306,6 +375,7 @@ mod tests {
                 status: Some(Status::Error),
                 event_type: "prompt.efficiency".to_owned(),
                 trace: "0af76519".to_owned(),
+                service: String::new(),
                 agent: "benefits".to_owned(),
                 action: "POST /benefits/{member}/stream".to_owned(),
                 numbers: "490ms  374+37 tokens".to_owned(),

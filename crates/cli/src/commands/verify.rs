@@ -5,15 +5,18 @@ use std::io::{self, BufWriter, Write};
 use llm_audit::reader::{self, Finding, Instance, State, Verification};
 use serde_json::{Value, json};
 
-use crate::arguments::LogDir;
-use crate::ui::{CommandExit, CommandFailure, Progress, Style, complain_on_stderr, format_count};
+use crate::arguments::LogInput;
+use crate::ui::{
+    CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_for_terminal,
+    format_count,
+};
 
 /// Check that the log is whole: every line by the schema, every number held or reported as lost.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
-    dir: LogDir,
+    input: LogInput,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -21,18 +24,20 @@ pub(crate) struct VerifyArgs {
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 the log is whole, 1 it is not, 2 it cannot be read, 3 there is none.
-A logger that still runs is not a finding. One that ended without audit.stop is.
+A logger that still runs is not a finding. One that ended without audit.stop is. Whether the logger
+of a pipe or of a file from a shell still runs is not known: without audit.stop it is a finding.
+With --service only the lines of that service are checked, and those that cannot be read.
 
 Examples:
   llm-audit verify --dir /var/log/agents
+  AUDIT_EXPORTER=stdout my-agent | llm-audit verify -
   llm-audit verify --json | jq '.instances[] | select(.state == \"killed\")'";
 
 pub(crate) fn run_verify(args: &VerifyArgs) -> Result<CommandExit, CommandFailure> {
-    if args.dir.open()?.is_none() {
-        return Ok(CommandExit::NoData);
-    }
+    let Some(folder) = args.input.open()? else { return Ok(CommandExit::NoData) };
     let mut progress = Progress::new();
-    let report = reader::verify_with(args.dir.path(), |done, of| progress.show_share(done, of))?;
+    let service = args.input.service.as_deref();
+    let report = reader::verify_folder(&folder, service, |done, of| progress.show_share(done, of))?;
     progress.clear();
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
@@ -40,8 +45,12 @@ pub(crate) fn run_verify(args: &VerifyArgs) -> Result<CommandExit, CommandFailur
         false => print_verify(&report, Style::of_stdout(), &mut out),
     };
     CommandFailure::from_report(written.and_then(|()| out.flush()))?;
-    if report.lines == 0 && report.is_clean() {
-        complain_on_stderr("no data: the files are empty");
+    let has_instance = service.is_none() || !report.instances.is_empty();
+    if report.is_clean() && (report.lines == 0 || !has_instance) {
+        complain_on_stderr(match report.lines {
+            0 => "no data: the files are empty",
+            _ => "no data: no audit.start names this service",
+        });
         return Ok(CommandExit::NoData);
     }
     Ok(if report.is_clean() { CommandExit::Fine } else { CommandExit::Finding })
@@ -84,7 +93,18 @@ fn describe_instance(instance: &Instance) -> String {
         lost => format!(", {lost} reported as lost"),
     };
     let events = format_count(instance.events, "event");
-    format!("{}  {events}, {seq}{lost}, {}", instance.id, instance_state_name(instance.state))
+    let known = |text: &Option<String>| {
+        text.as_deref().map_or("?".into(), |text| escape_for_terminal(text).into_owned())
+    };
+    let service = instance.service.as_ref().map_or(String::new(), |_| {
+        let pid = instance.pid.map_or("?".to_owned(), |pid| pid.to_string());
+        format!("{} on {}, pid {pid}  ", known(&instance.service), known(&instance.host))
+    });
+    format!(
+        "{}  {service}{events}, {seq}{lost}, {}",
+        instance.id,
+        instance_state_name(instance.state)
+    )
 }
 
 fn instance_state_name(state: State) -> &'static str {
@@ -100,6 +120,9 @@ fn verify_json(report: &Verification) -> Value {
     let instance = |instance: &Instance| {
         json!({
             "instance": instance.id,
+            "service": instance.service,
+            "host": instance.host,
+            "pid": instance.pid,
             "events": instance.events,
             "first_seq": instance.seq.map(|seq| seq.0),
             "last_seq": instance.seq.map(|seq| seq.1),

@@ -36,7 +36,11 @@ impl Progress {
     /// Prints bytes done as a share of all, if it is time to.
     pub(crate) fn show_share(&mut self, done: u64, of: u64) {
         self.show(|| {
-            let percent = done.saturating_mul(100) / of.max(1);
+            // A pipe does not say how much comes.
+            if of == 0 {
+                return format!("{} MB", done / 1_000_000);
+            }
+            let percent = done.saturating_mul(100) / of;
             format!("{percent}% of {} MB", of / 1_000_000)
         });
     }

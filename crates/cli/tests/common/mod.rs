@@ -137,3 +137,11 @@ pub fn whole(last: u64) -> String {
     );
     own("start", "\"first\":true") + &events + &own("stop", &counts)
 }
+
+/// A whole log of one event, of this service and instance.
+pub fn log_of_service(service: &str, instance: &str, trace: &str, span: &str) -> String {
+    let start = format!(r#""first":true,"service":"{service}","host":"web-3","pid":4242"#);
+    let counts = r#""emitted":1,"written":1,"overwritten":0,"sampled_out":0,"rejected":0,"io_lost":0,"queued":0"#;
+    let log = own("start", &start) + &event(1, trace, span, "") + &own("stop", counts);
+    log.replace("00000000000000aa", instance)
+}

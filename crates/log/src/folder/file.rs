@@ -1,6 +1,7 @@
 //! One file of a log.
 
 use std::cmp::Ordering;
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -8,20 +9,27 @@ use std::path::{Path, PathBuf};
 use super::input::Input;
 use super::tail::lines_end;
 use crate::error::Error;
-use crate::file_name::{FileName, compressed_path};
+use crate::file_name::{FileName, compressed_path, is_compressed_path, plain_path};
 use crate::zst;
 
+/// The path that stands for standard input.
+const STDIN: &str = "-";
+
 /// A file of the log: `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1. Either may be
-/// compressed and end in `.zst`, which the feature `zstd` can read.
+/// compressed and end in `.zst`, which the feature `zstd` can read. A file that was named by its path
+/// may have any name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
     path: PathBuf,
     name: String,
     plain_name: String,
-    parts: FileName,
+    /// `None` if the name is not one of the log's.
+    parts: Option<FileName>,
     bytes: u64,
     /// Its bytes on the disk, which are fewer if it is compressed.
     stored_bytes: u64,
+    /// A pipe or a device: it has no length, and is read once.
+    is_stream: bool,
 }
 
 impl LogFile {
@@ -29,13 +37,36 @@ impl LogFile {
     pub(super) fn from_name(dir: &Path, name: &str, stored_bytes: u64) -> Option<Self> {
         let parts = FileName::parse(name)?;
         let path = dir.join(name);
-        let content = parts.is_compressed.then(|| compressed_content_bytes(&path)).flatten();
-        let bytes = content.unwrap_or(stored_bytes);
-        let plain_name = parts.plain().to_string();
-        Some(Self { path, name: name.to_owned(), plain_name, parts, bytes, stored_bytes })
+        let bytes = content_bytes(&path, stored_bytes);
+        let (name, plain_name) = (name.to_owned(), parts.plain().to_string());
+        let parts = Some(parts);
+        Some(Self { path, name, plain_name, parts, bytes, stored_bytes, is_stream: false })
     }
 
-    /// The name within the folder.
+    /// The file at this path, whatever its name; `-` is standard input.
+    pub(super) fn from_path(path: &Path) -> Result<Self, Error> {
+        let read = |source| Error::io("read", path, source);
+        let is_stdin = path.as_os_str() == STDIN;
+        let metadata = (!is_stdin).then(|| fs::metadata(path)).transpose().map_err(read)?;
+        if metadata.as_ref().is_some_and(fs::Metadata::is_dir) {
+            return Err(read(io::ErrorKind::IsADirectory.into()));
+        }
+        let length = metadata.filter(fs::Metadata::is_file).map(|metadata| metadata.len());
+        let stored_bytes = length.unwrap_or(0);
+        let file_name = path.file_name().and_then(OsStr::to_str);
+        let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+        Ok(Self {
+            path: path.to_owned(),
+            plain_name: plain_path(&name).to_owned(),
+            name,
+            parts: file_name.and_then(FileName::parse),
+            bytes: length.map_or(0, |bytes| content_bytes(path, bytes)),
+            stored_bytes,
+            is_stream: length.is_none(),
+        })
+    }
+
+    /// The name within the folder, or the path by which it was named.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -46,7 +77,17 @@ impl LogFile {
     }
 
     pub(crate) fn is_compressed(&self) -> bool {
-        self.parts.is_compressed
+        !self.is_stream && is_compressed_path(&self.path)
+    }
+
+    /// Whether it is a pipe, a device or standard input: it has no length, and is read once.
+    pub fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// By what files of several folders are ordered, if it has a name of the log's.
+    pub(super) fn order(&self) -> Option<(Option<&Path>, FileName)> {
+        Some((self.path.parent(), self.parts?))
     }
 
     /// The bytes of its lines when the folder was read. A compressed file that does not say how many
@@ -58,18 +99,23 @@ impl LogFile {
     /// Whether a living writer holds it; `false` if the lock cannot be asked for.
     pub fn is_locked(&self) -> bool {
         // Shared, and released at once: another reader may be asking at the same moment.
-        File::open(&self.path)
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        !self.is_stream
+            && File::open(&self.path)
+                .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Whether a writer holds it, or has written to it since the folder was read.
     pub(crate) fn is_in_use(&self) -> bool {
-        self.is_locked() || fs::metadata(&self.path).is_ok_and(|now| now.len() != self.stored_bytes)
+        let has_grown = || fs::metadata(&self.path).is_ok_and(|now| now.len() != self.stored_bytes);
+        !self.is_stream && (self.is_locked() || has_grown())
     }
 
     /// Opens its content from `offset` on. If the file was compressed since the folder was read, it is
     /// found under its new name.
     pub(crate) fn read_from(&self, offset: u64) -> Result<Input, Error> {
+        if self.path.as_os_str() == STDIN {
+            return Ok(Input::stdin());
+        }
         let plain = (!self.is_compressed()).then(|| File::open(&self.path));
         let input = match plain {
             Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => skip_input_bytes(
@@ -77,7 +123,10 @@ impl LogFile {
                 offset,
             ),
             Some(file) => file.and_then(|mut file| {
-                file.seek(SeekFrom::Start(offset))?;
+                // A pipe cannot seek.
+                if offset > 0 {
+                    file.seek(SeekFrom::Start(offset))?;
+                }
                 Input::from_file(file, false)
             }),
             None => skip_input_bytes(Input::open(&self.path), offset),
@@ -87,7 +136,7 @@ impl LogFile {
 
     /// How much of what [`read_from`](Self::read_from) reads was there when the folder was read.
     pub(super) fn bytes_when_listed(&self) -> u64 {
-        if self.is_compressed() { u64::MAX } else { self.bytes }
+        if self.is_stream || self.is_compressed() { u64::MAX } else { self.bytes }
     }
 
     pub(crate) fn read_error(&self, source: io::Error) -> Error {
@@ -123,6 +172,12 @@ impl PartialOrd for LogFile {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
+}
+
+/// How much a file holds: a compressed one what it says, if it does.
+fn content_bytes(path: &Path, stored_bytes: u64) -> u64 {
+    let content = is_compressed_path(path).then(|| compressed_content_bytes(path)).flatten();
+    content.unwrap_or(stored_bytes)
 }
 
 /// How much a compressed file says that it holds.

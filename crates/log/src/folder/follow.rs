@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::input::Input;
 use super::lines::{BLOCK_BYTES, Ending, Entry, line_bytes_in_file, read_line};
-use super::{Folder, LogFile};
+use super::{FileSource, Folder, LogFile};
 use crate::error::Error;
 
 /// Lines as they are written, across rotation and by several writers at once.
@@ -15,7 +15,7 @@ use crate::error::Error;
 /// files come in the order of the files, not of time.
 #[derive(Debug)]
 pub struct Follow {
-    dir: PathBuf,
+    source: FileSource,
     /// How far each file was returned, by its name without `.zst`: compressing adds no lines.
     offsets: HashMap<String, u64>,
     pending: VecDeque<LogFile>,
@@ -27,8 +27,12 @@ pub struct Follow {
 impl Follow {
     /// Follows everything in the folder, from the first line on. The folder may be created later.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self::of(FileSource::Folder(dir.into()))
+    }
+
+    fn of(source: FileSource) -> Self {
         Self {
-            dir: dir.into(),
+            source,
             offsets: HashMap::new(),
             pending: VecDeque::new(),
             reading: None,
@@ -37,13 +41,14 @@ impl Follow {
         }
     }
 
-    /// Follows everything that is not yet a whole line in `folder`.
+    /// Follows everything that is not yet a whole line in `folder`, or in the files of a list. A file
+    /// of a list may go away and come again.
     ///
     /// # Errors
     ///
     /// A file cannot be read.
     pub fn after(folder: &Folder) -> Result<Self, Error> {
-        let mut follow = Self::new(folder.dir());
+        let mut follow = Self::of(folder.source.clone());
         for file in folder.files() {
             follow.offsets.insert(file.plain_name().to_owned(), file.lines_end()?);
         }
@@ -91,9 +96,7 @@ impl Follow {
     }
 
     fn list_folder(&mut self) -> Result<(), Error> {
-        if self.dir.exists() {
-            self.pending.extend(Folder::open(&self.dir)?.files().iter().cloned());
-        }
+        self.pending.extend(Folder::reopen_existing(&self.source)?.files);
         let pending = &self.pending;
         self.offsets.retain(|name, _| pending.iter().any(|file| file.plain_name() == *name));
         Ok(())

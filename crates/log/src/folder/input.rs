@@ -22,6 +22,11 @@ impl Input {
         Self::from_file(File::open(path)?, file_name::is_compressed_path(path))
     }
 
+    /// Standard input, as it is.
+    pub(crate) fn stdin() -> Self {
+        Self(Box::new(io::stdin()))
+    }
+
     pub(crate) fn from_file(file: File, is_compressed: bool) -> io::Result<Self> {
         Ok(match is_compressed {
             true => Self(Box::new(zst::reader(file)?)),

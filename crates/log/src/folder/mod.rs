@@ -25,8 +25,17 @@ const LISTS_MAX: u32 = 8;
 /// The log files of a folder as they were at one moment, by day and then by number.
 #[derive(Clone, Debug)]
 pub struct Folder {
-    dir: PathBuf,
+    source: FileSource,
     files: Vec<LogFile>,
+}
+
+/// Where the files are.
+#[derive(Clone, Debug)]
+enum FileSource {
+    /// In a folder, by their names.
+    Folder(PathBuf),
+    /// At these paths.
+    Paths(Vec<PathBuf>),
 }
 
 impl Folder {
@@ -39,12 +48,42 @@ impl Folder {
     ///
     /// The folder cannot be listed.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
-        let dir = dir.into();
-        let mut files = list_log_files(&dir)?;
+        Self::list(FileSource::Folder(dir.into()))
+    }
+
+    /// Lists files by their paths, whatever their names, such as what a program wrote to standard
+    /// output. `-` is standard input. Pipes and standard input can be read once.
+    ///
+    /// If all have names of the log, they are ordered by folder, day and number. Otherwise they
+    /// keep the order of `paths`.
+    ///
+    /// # Errors
+    ///
+    /// A file is not there, or is a folder.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use llm_audit_log::Folder;
+    ///
+    /// // The lines of `AUDIT_EXPORTER=stdout my-agent > out.jsonl`.
+    /// let files = Folder::of_files(["out.jsonl"])?;
+    /// let mut lines = files.lines();
+    /// while let Some(mut entry) = lines.next_line()? {
+    ///     println!("{:?}", entry.parse().map(|line| line.seq()));
+    /// }
+    /// # Ok::<(), llm_audit_log::Error>(())
+    /// ```
+    pub fn of_files(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Result<Self, Error> {
+        Self::list(FileSource::Paths(paths.into_iter().map(Into::into).collect()))
+    }
+
+    fn list(source: FileSource) -> Result<Self, Error> {
+        let mut files = source.list()?;
         // A file that is being compressed may be in a list under both names, or under none if it
         // changes while the folder is read. Two lists that agree have it.
         for _ in 0..LISTS_MAX {
-            let again = list_log_files(&dir)?;
+            let again = source.list()?;
             let names = |files: &[LogFile]| {
                 files.iter().map(LogFile::name).eq(again.iter().map(LogFile::name))
             };
@@ -61,20 +100,26 @@ impl Folder {
             }
             is_copy
         });
-        Ok(Self { dir, files })
+        Ok(Self { source, files })
     }
 
-    /// Its path.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Lists the same folder again.
+    /// Lists the same folder or the same paths again.
     pub(crate) fn reopen(&self) -> Result<Self, Error> {
-        Self::open(&self.dir)
+        Self::list(self.source.clone())
     }
 
-    /// The files, oldest first.
+    /// Lists those that are there, while others may come or go.
+    fn reopen_existing(source: &FileSource) -> Result<Self, Error> {
+        match source {
+            FileSource::Folder(dir) if !dir.exists() => {
+                Ok(Self { source: source.clone(), files: Vec::new() })
+            }
+            FileSource::Folder(_) => Self::list(source.clone()),
+            FileSource::Paths(paths) => Self::of_files(paths.iter().filter(|path| path.exists())),
+        }
+    }
+
+    /// The files, oldest first, or in the order in which they were named.
     pub fn files(&self) -> &[LogFile] {
         &self.files
     }
@@ -87,6 +132,21 @@ impl Folder {
     /// Every line of every file.
     pub fn lines(&self) -> Lines<'_> {
         Lines::of(&self.files)
+    }
+}
+
+impl FileSource {
+    fn list(&self) -> Result<Vec<LogFile>, Error> {
+        let paths = match self {
+            Self::Folder(dir) => return list_log_files(dir),
+            Self::Paths(paths) => paths,
+        };
+        let mut files: Vec<_> =
+            paths.iter().map(|path| LogFile::from_path(path)).collect::<Result<_, _>>()?;
+        if files.iter().all(|file| file.order().is_some()) {
+            files.sort_by(|a, b| a.order().cmp(&b.order()));
+        }
+        Ok(files)
     }
 }
 

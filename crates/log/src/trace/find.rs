@@ -6,8 +6,9 @@ use super::tree::PlacedEvent;
 use super::{Event, Trace};
 use crate::error::Error;
 use crate::folder::{Entry, Folder};
-use crate::schema::Line;
 use crate::schema::ids::{parse_span_id, parse_trace_id};
+use crate::schema::{Line, parse};
+use crate::writers::Writers;
 
 /// The fewest digits that name a trace.
 const PREFIX_DIGITS_MIN: usize = 4;
@@ -37,9 +38,20 @@ impl Trace {
     /// # Errors
     ///
     /// `prefix` is not such a prefix, or a file cannot be read.
-    pub fn find(
+    pub fn find(folder: &Folder, prefix: &str, progress: impl FnMut(u64)) -> Result<Found, Error> {
+        Self::find_of_service(folder, prefix, None, progress)
+    }
+
+    /// Finds a trace as [`find`](Self::find) does, with only the events of one service if one is
+    /// given.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    pub fn find_of_service(
         folder: &Folder,
         prefix: &str,
+        service: Option<&str>,
         mut progress: impl FnMut(u64),
     ) -> Result<Found, Error> {
         let prefix = prefix.to_ascii_lowercase();
@@ -48,6 +60,7 @@ impl Trace {
             return Err(Error::parse("trace id", "4 to 32 hex digits of it are needed"));
         }
         let mut search = TraceSearch::for_prefix(prefix);
+        search.service = service.map(str::to_owned);
         let mut lines = folder.lines();
         while let Some(entry) = lines.next_line()? {
             search.add_entry(entry);
@@ -62,6 +75,8 @@ struct TraceSearch {
     prefix: String,
     /// What a line must hold to be worth parsing: digits, which have no case.
     needle: String,
+    service: Option<String>,
+    writers: Writers,
     ids: Vec<String>,
     events: Vec<PlacedEvent>,
     left_out: u64,
@@ -72,10 +87,24 @@ impl TraceSearch {
         // A line has a short id without the zeros that fill it up.
         let digits = prefix.trim_start_matches('0').split(|c: char| !c.is_ascii_digit());
         let needle = digits.max_by_key(|run| run.len()).unwrap_or_default().to_owned();
-        Self { prefix, needle, ids: Vec::new(), events: Vec::new(), left_out: 0 }
+        Self {
+            prefix,
+            needle,
+            service: None,
+            writers: Writers::default(),
+            ids: Vec::new(),
+            events: Vec::new(),
+            left_out: 0,
+        }
     }
 
     fn add_entry(&mut self, mut entry: Entry<'_>) {
+        if Writers::may_be_start(entry.bytes) {
+            // Parsing unescapes in place, and it may be an event that only contains these words.
+            if let Ok(line) = parse(&mut entry.bytes.to_vec()) {
+                self.writers.note(&line);
+            }
+        }
         if memmem::find(entry.bytes, self.needle.as_bytes()).is_none() {
             return;
         }
@@ -83,7 +112,9 @@ impl TraceSearch {
         let text = entry.bytes.to_vec();
         let Ok(line) = entry.parse() else { return };
         let Some(id) = self.matching_trace_id(&line) else { return };
-        if line.is_own() {
+        let service = self.writers.service_of(&line);
+        let is_wanted = self.service.is_none() || service == self.service.as_deref();
+        if line.is_own() || !is_wanted {
             return;
         }
         if !self.ids.contains(&id) {
@@ -105,7 +136,7 @@ impl TraceSearch {
         self.events.push(PlacedEvent {
             span: line.span_id().map(full_span_id).unwrap_or_default(),
             parent: line.parent_span_id().map(full_span_id),
-            event: Event::from_line(&line, text),
+            event: Event::from_line(&line, service, text),
         });
     }
 

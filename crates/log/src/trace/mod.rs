@@ -70,12 +70,14 @@ pub struct Event {
     pub model: Option<String>,
     /// The message of its error.
     pub error: Option<String>,
+    /// The service that wrote it, by its `audit.start`.
+    pub service: Option<String>,
     /// The whole line.
     pub line: String,
 }
 
 impl Event {
-    pub(super) fn from_line(line: &Line<'_>, text: String) -> Self {
+    pub(super) fn from_line(line: &Line<'_>, service: Option<&str>, text: String) -> Self {
         let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let model = line.data().and_then(|data| data.get("model")).and_then(Json::as_str);
         Self {
@@ -90,6 +92,7 @@ impl Event {
             cost_usd: line.cost_usd(),
             model: model.map(str::to_owned),
             error: line.error_message().map(str::to_owned),
+            service: service.map(str::to_owned),
             line: text,
         }
     }

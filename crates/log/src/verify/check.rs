@@ -9,6 +9,7 @@ use crate::schema::Line;
 use crate::schema::ids::is_instance;
 use crate::schema::is_event_type_name;
 use crate::schema::notices::{self, Retired};
+use crate::writers::Writers;
 
 /// What is gathered while the lines go by.
 #[derive(Default)]
@@ -23,9 +24,16 @@ pub(super) struct LogCheck {
     removed: HashMap<String, RemovedSeqs>,
     /// Whether any logger here removes files.
     has_retention: bool,
+    /// The only service that is checked, if one was asked for.
+    service: Option<String>,
+    writers: Writers,
 }
 
 impl LogCheck {
+    pub(super) fn of_service(service: Option<&str>) -> Self {
+        Self { service: service.map(str::to_owned), ..Self::default() }
+    }
+
     pub(super) fn check_entry(&mut self, mut entry: Entry<'_>) {
         self.report.lines += 1;
         let (file, number, ending) = (entry.file, entry.number, entry.ending);
@@ -40,6 +48,12 @@ impl LogCheck {
     }
 
     fn check_line(&mut self, line: &Line<'_>, place: (&str, u64)) {
+        if let Some(service) = &self.service {
+            self.writers.note(line);
+            if self.writers.service_of(line) != Some(service) {
+                return;
+            }
+        }
         self.report.events += u64::from(!line.is_own());
         let Some(id) = line.instance().filter(|id| is_instance(id)) else {
             // Written by another program, or of the time before instances: the readers' rules.
@@ -118,6 +132,9 @@ impl LogCheck {
             }
             self.report.instances.push(Instance {
                 id: tally.id.clone(),
+                service: tally.started.service.take(),
+                host: tally.started.host.take(),
+                pid: tally.started.pid,
                 events: tally.events,
                 seq: tally.held.first_and_last(),
                 overwritten: tally.overwritten,

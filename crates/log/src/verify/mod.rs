@@ -49,15 +49,34 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<Verification, Error> {
 /// As [`verify`].
 pub fn verify_with(
     dir: impl AsRef<Path>,
+    progress: impl FnMut(u64, u64),
+) -> Result<Verification, Error> {
+    verify_folder(&Folder::open(dir.as_ref())?, None, progress)
+}
+
+/// Checks the files of a folder or a list of files as [`verify_with`] does.
+///
+/// With a `service` only the instances of that service are checked, and lines that cannot be read. A
+/// line whose instance has no `audit.start` before it is not of the service.
+///
+/// The writer of a log file holds its lock. Nobody holds one of a pipe or of a file that a shell made.
+/// There a logger without `audit.stop` counts as killed, unless the file is still growing.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub fn verify_folder(
+    folder: &Folder,
+    service: Option<&str>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verification, Error> {
     let mut tries_left = TRIES_MAX;
+    let mut folder = folder.clone();
     loop {
         tries_left -= 1;
-        let folder = Folder::open(dir.as_ref())?;
-        match check_folder(&folder, &mut progress) {
+        match check_folder(&folder, service, &mut progress) {
             // Retention removed a file meanwhile, and a line at the end reports it.
-            Err(_) if tries_left > 0 && folder_lost_a_file(&folder) => {}
+            Err(_) if tries_left > 0 && folder_lost_a_file(&folder) => folder = folder.reopen()?,
             outcome => return outcome,
         }
     }
@@ -66,9 +85,10 @@ pub fn verify_with(
 /// Checks the files of a folder as it was read.
 fn check_folder(
     folder: &Folder,
+    service: Option<&str>,
     progress: &mut impl FnMut(u64, u64),
 ) -> Result<Verification, Error> {
-    let mut check = LogCheck::default();
+    let mut check = LogCheck::of_service(service);
     check.report.bytes = folder.bytes();
     for file in folder.files() {
         check.report.files += 1;

@@ -34,6 +34,12 @@ pub struct Verification {
 pub struct Instance {
     /// Its 16 hex digits.
     pub id: String,
+    /// The service, by its `audit.start`.
+    pub service: Option<String>,
+    /// The host, by its `audit.start`.
+    pub host: Option<String>,
+    /// The process, by its `audit.start`.
+    pub pid: Option<u64>,
     /// Its event lines.
     pub events: u64,
     /// The first and the last number that a line of it holds.

@@ -31,6 +31,8 @@ impl RemovedSeqs {
 #[derive(Default)]
 pub(super) struct InstanceTally {
     pub(super) id: String,
+    /// Who writes, by its last `audit.start`.
+    pub(super) started: Started,
     /// Its first file is here, so that its numbers begin at 1.
     pub(super) from_the_start: bool,
     pub(super) events: u64,
@@ -56,6 +58,7 @@ impl InstanceTally {
 
     pub(super) fn add_start(&mut self, start: Started) -> Option<String> {
         self.from_the_start |= start.first && self.events == 0;
+        self.started = start;
         None
     }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use llm_audit::Status;
-use llm_audit::reader::{Span, Step, Trace};
+use llm_audit::reader::{Event, Span, Step, Trace};
 use unicode_width::UnicodeWidthStr;
 
 use crate::ui::{
@@ -29,14 +29,15 @@ pub(super) fn draw_trace(
     let sheet = TraceColumns::for_trace(trace, width, style);
     let mut rails = TreeRails::default();
     // The agent of the present span and of each one above it.
-    let mut agents: Vec<&str> = Vec::new();
+    let mut agents: Vec<String> = Vec::new();
     for step in trace.walk() {
         let span = &trace.spans[step.span];
         agents.truncate(step.depth);
-        let above = agents.last().copied();
-        agents.push(span.events.first().map_or("", |event| &event.agent));
+        let above = agents.last().map(String::as_str);
+        let actor = span.events.first().map_or(String::new(), |event| sheet.actor(event));
         let tree = rails.before_span(step);
-        writeln!(out, "{}", sheet.span_row(span, above, &tree).trim_end())?;
+        writeln!(out, "{}", sheet.span_row(span, above, &actor, &tree).trim_end())?;
+        agents.push(actor);
         for note in span_notes(span) {
             let room = width.saturating_sub(rails.before_note().width() + 2);
             let note = style.paint_error(&fit_to_width(&note, room));
@@ -103,6 +104,7 @@ struct TraceColumns {
     cost: usize,
     /// When the trace began and ended.
     interval: Option<(i64, i64)>,
+    has_several_services: bool,
 }
 
 impl TraceColumns {
@@ -114,13 +116,24 @@ impl TraceColumns {
         let bar = (rest / 4).clamp(6, 40);
         // One column stays free between the label and the bar, one after the bar.
         let label = rest.saturating_sub(bar + 2).max(4);
-        Self { style, label, bar, tokens, cost, interval: trace.interval() }
+        let mut services = trace.events().map(|event| &event.service);
+        let first = services.next();
+        let has_several_services = services.any(|service| Some(service) != first);
+        Self { style, label, bar, tokens, cost, interval: trace.interval(), has_several_services }
     }
 
-    fn span_row(&self, span: &Span, above: Option<&str>, tree: &str) -> String {
+    /// Who acted: the agent, and its service if others take part.
+    fn actor(&self, event: &Event) -> String {
+        match event.service.as_ref().filter(|_| self.has_several_services) {
+            Some(service) => format!("{service} {}", event.agent),
+            None => event.agent.clone(),
+        }
+    }
+
+    fn span_row(&self, span: &Span, above: Option<&str>, actor: &str, tree: &str) -> String {
         let status = worst_span_status(span);
         let label = fit_to_width(
-            &format!("{tree}{}{}", status_sign(status), span_label(span, above)),
+            &format!("{tree}{}{}", status_sign(status), span_label(span, above, actor)),
             self.label,
         );
         let padding = " ".repeat(self.label - label.width());
@@ -141,9 +154,7 @@ impl TraceColumns {
 
     fn span_numbers(&self, span: &Span) -> String {
         // The events of one span describe one thing: the last number is the right one.
-        let last = |number: fn(&llm_audit::reader::Event) -> Option<u64>| {
-            span.events.iter().rev().find_map(number)
-        };
+        let last = |number: fn(&Event) -> Option<u64>| span.events.iter().rev().find_map(number);
         let of = |tokens: Option<u64>| tokens.map_or("?".to_owned(), |n| n.to_string());
         let tokens = match (last(|event| event.tokens_input), last(|event| event.tokens_output)) {
             (None, None) => String::new(),
@@ -195,7 +206,7 @@ fn status_sign(status: Option<Status>) -> &'static str {
 
 /// Names the span: its type, or the family of its types, and its action. The actor is added if it
 /// is not the agent of the span above.
-fn span_label(span: &Span, above: Option<&str>) -> String {
+fn span_label(span: &Span, above: Option<&str>, actor: &str) -> String {
     let Some(first) = span.events.first() else { return String::new() };
     let family = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let (mut kind, own) = (first.event_type.clone(), family(&first.event_type));
@@ -207,8 +218,8 @@ fn span_label(span: &Span, above: Option<&str>) -> String {
     let model = first.model.as_ref().filter(|model| !first.action.contains(model.as_str()));
     let model = model.map_or(String::new(), |model| format!(" [{model}]"));
     let mut text = format!("{kind} {}{model}", first.action);
-    if above != Some(first.agent.as_str()) {
-        text += &format!(" ({})", first.agent);
+    if above != Some(actor) {
+        text += &format!(" ({actor})");
     }
     escape_for_terminal(&text).into_owned()
 }

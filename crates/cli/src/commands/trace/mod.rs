@@ -8,7 +8,7 @@ use llm_audit::reader::{Found, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::arguments::LogDir;
+use crate::arguments::LogInput;
 use crate::ui::{
     CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_json_for_terminal,
     format_exact_cost, terminal_columns,
@@ -21,7 +21,7 @@ pub(crate) struct TraceArgs {
     /// The trace id, or its first digits (4 or more)
     id: String,
     #[command(flatten)]
-    dir: LogDir,
+    input: LogInput,
     /// One JSON object: the spans in the order of the tree, each with its lines
     #[arg(long)]
     json: bool,
@@ -29,22 +29,26 @@ pub(crate) struct TraceArgs {
 
 const AFTER_HELP: &str = "\
 Tokens and cost of the whole trace leave out request.* events, which may repeat their sum.
-A span whose parent is not in the log is at the top, with a mark.
+A span whose parent is not in the log is at the top, with a mark. If the trace has spans of several
+services, each is named by its service too.
 
 Exit codes: 0 found, 2 bad input, or several traces begin so, 3 no such trace.
 
 Examples:
   llm-audit trace 2a8f65dd
+  llm-audit trace 2a8f65dd billing/*.jsonl search/*.jsonl
   llm-audit trace 2a8f65dd --json | jq '.spans[].events[] | select(.status == \"error\")'";
 
 /// Where the terminal does not say how wide it is.
 const WIDTH: usize = 80;
 
 pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure> {
-    let Some(folder) = args.dir.open()? else { return Ok(CommandExit::NoData) };
+    let Some(folder) = args.input.open()? else { return Ok(CommandExit::NoData) };
     let mut progress = Progress::new();
-    let of = folder.bytes();
-    let found = Trace::find(&folder, &args.id, |done| progress.show_share(done, of))?;
+    let (of, service) = (folder.bytes(), args.input.service.as_deref());
+    let found = Trace::find_of_service(&folder, &args.id, service, |done| {
+        progress.show_share(done, of);
+    })?;
     progress.clear();
     let trace = match found {
         Found::One(trace) => trace,

@@ -2,9 +2,12 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Notice, NoticeType};
+use super::{Notice, NoticeType, count_in_notice};
 use crate::json::Json;
 
+const HOST: &str = "host";
+const PID: &str = "pid";
+const SERVICE: &str = "service";
 const FIRST: &str = "first";
 const RETENTION_DAYS: &str = "retention_days";
 const MAX_TOTAL_BYTES: &str = "max_total_bytes";
@@ -39,9 +42,9 @@ impl Serialize for Start<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("version", self.version)?;
-        map.serialize_entry("host", self.host)?;
-        map.serialize_entry("pid", &self.pid)?;
-        map.serialize_entry("service", self.service)?;
+        map.serialize_entry(HOST, self.host)?;
+        map.serialize_entry(PID, &self.pid)?;
+        map.serialize_entry(SERVICE, self.service)?;
         map.serialize_entry(FIRST, &self.first)?;
         map.serialize_entry("sampling", &self.sampling)?;
         map.serialize_entry("capture_content", &self.capture_content)?;
@@ -65,9 +68,15 @@ impl Notice for Start<'_> {
 }
 
 /// What readers take from `audit.start`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Started {
+    /// The service that writes.
+    pub service: Option<String>,
+    /// The host that it runs on.
+    pub host: Option<String>,
+    /// Its process.
+    pub pid: Option<u64>,
     /// Whether the numbers of the instance begin here.
     pub first: bool,
     /// Whether the logger removes old files.
@@ -77,8 +86,12 @@ pub struct Started {
 impl Started {
     pub(super) fn read(data: Option<Json<'_>>) -> Self {
         let member = |name| data?.get(name);
+        let text = |name| member(name).and_then(Json::as_str).map(str::to_owned);
         let is_set = |name| member(name).is_some_and(|limit| !limit.is_null());
         Self {
+            service: text(SERVICE),
+            host: text(HOST),
+            pid: count_in_notice(data, PID),
             first: member(FIRST).and_then(Json::as_bool) == Some(true),
             has_retention: is_set(RETENTION_DAYS) || is_set(MAX_TOTAL_BYTES),
         }

@@ -83,7 +83,9 @@ fn what_readers_take_from_a_start_comes_back() {
         (Start { max_total_bytes: Some(1), ..start() }, true, true),
     ];
     for (start, first, has_retention) in cases {
-        let started = Started { first, has_retention };
+        let (service, host) = (Some(start.service.to_owned()), Some(start.host.to_owned()));
+        let pid = Some(u64::from(start.pid));
+        let started = Started { service, host, pid, first, has_retention };
         assert_eq!(read(&line(&start)), Some(ReadNotice::Start(started)), "{start:?}");
     }
 }
