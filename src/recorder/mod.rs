@@ -349,6 +349,24 @@ impl AuditLogger {
         self.0.started_shared().map_or_else(BTreeMap::new, |shared| shared.pricing.unpriced().names)
     }
 
+    /// Counts an input that an importer could not turn into an event. `audit.stop` has the counts
+    /// by reason, as `refused`.
+    ///
+    /// The accounting does not change, because nothing was emitted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let seen = llm_audit::testing::capture();
+    /// # let logger = seen.logger();
+    /// if serde_json::from_str::<serde_json::Value>("not JSON").is_err() {
+    ///     logger.count_refused("not_json");
+    /// }
+    /// ```
+    pub fn count_refused(&self, reason: &'static str) {
+        *self.0.shared().refused.lock().entry(reason).or_default() += 1;
+    }
+
     pub(crate) fn count_unmetered(&self, model: &str) {
         self.0.shared().pricing.count_unmetered(model);
     }

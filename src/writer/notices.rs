@@ -68,6 +68,7 @@ pub(super) fn write_stop_notice(
         export_errors: accounting.export_errors,
         sampled_out_by: shared.settings.sampling.decided_by(),
         redactions: redactions.map(|(kind, count)| (kind.name(), count)).collect(),
+        refused: &shared.refused.lock().clone(),
         unpriced: &unpriced.names,
         unpriced_others: unpriced.others,
         unmetered: &unmetered.names,

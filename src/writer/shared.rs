@@ -1,10 +1,12 @@
 //! The state that callers and the writer share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use llm_audit_process::exit::{CLOSE_DEADLINE, CloseAtExit};
+use llm_audit_process::lock::Mutex;
 
 use super::WriterControl;
 use crate::config::Settings;
@@ -23,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) rings: Lanes<Arc<Ring>>,
     pub(crate) counts: EventCounters,
     pub(crate) pricing: Pricing,
+    /// Inputs that were not events, by reason.
+    pub(crate) refused: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) control: WriterControl,
     /// The values of the environment's variables. They are protected as long as events may come.
     _protected: Vec<ProtectedValue>,
@@ -42,6 +46,7 @@ impl Shared {
             rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
             counts: EventCounters::default(),
             pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
+            refused: Mutex::default(),
             control: WriterControl::default(),
             _protected: protected,
             settings,
@@ -60,6 +65,7 @@ impl Shared {
             rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
             counts: EventCounters::default(),
             pricing: self.pricing.in_child(),
+            refused: Mutex::default(),
             control: WriterControl::default(),
             // All values that the parent protected stay protected in the child.
             _protected: Vec::new(),

@@ -448,3 +448,63 @@ fn a_figure_that_is_no_number_costs_no_event() {
         (&5.into(), &json!(null))
     );
 }
+
+fn stop(dir: &str) -> serde_json::Value {
+    let text = text(dir);
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn refused_lines_are_counted_in_the_log_by_reason() {
+    let (_keep, dir) = folder();
+    let input = line("")
+        + "not json\n[1]\n"
+        + &line("").replace("\"agent\":\"a\",", "")
+        + &line(",\"latency_ms\":\"x\"")
+        + &line("").replace("tool.call", "audit.stop")
+        + &line(",\"span_id\":\"0000000000000000\"");
+    let (run, counts) = record(&dir, input.as_bytes(), 1);
+    assert_eq!(counts["bad_lines"], 6, "{run:?}");
+    let expected = json!({"not_json": 2, "missing_field": 1, "wrong_field": 2, "wrong_type": 1});
+    assert_eq!(stop(&dir)["data"]["refused"], expected, "{run:?}");
+    assert_eq!(common::run(&["verify", "--dir", &dir]).code, 0);
+    let (_keep, dir) = folder();
+    record(&dir, line("").as_bytes(), 0);
+    assert!(stop(&dir)["data"].get("refused").is_none());
+}
+
+#[test]
+fn lines_of_other_programs_are_kept_on_request() {
+    let (_keep, dir) = folder();
+    let pino = r#"{"level":50,"time":1793527200123,"pid":7,"name":"api","msg":"refused ana@example.org","password":"hunter2","err":{"type":"TypeError","message":"no id"}}"#;
+    let python = r#"{"asctime":"2026-11-01 10:00:00,123","name":"app.db","levelname":"WARNING","message":"slow","x":NaN}"#;
+    let text = "2026-11-01 INFO listening for ana@example.org";
+    let key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASC\n-----END PRIVATE KEY-----";
+    let typed = line("").replace("\"agent\":\"a\",", "");
+    let input = format!("{}{pino}\n{python}\n{text}\n\n{key}\n[1]\n{typed}", line(""));
+    let run = run_on(&["record", "--raw", "--json", "--dir", &dir], input.as_bytes());
+    // A line that has a type is meant as an event.
+    assert_eq!(run.code, 1, "{run:?}");
+    let counts = run.json();
+    assert_eq!((&counts["written"], &counts["raw_lines"]), (&9.into(), &8.into()), "{run:?}");
+    assert_eq!(stop(&dir)["data"]["refused"], json!({"missing_field": 1}));
+    let events = events(&dir);
+    let of = |at: usize| (&events[at]["event_type"], &events[at]["agent"], &events[at]["status"]);
+    let log = json!("log.line");
+    assert_eq!(of(1), (&log, &json!("api"), &json!("error")));
+    assert_eq!(events[1]["timestamp"], "2026-11-01T10:00:00.123000Z");
+    assert_eq!(events[1]["error"]["message"], "no id");
+    assert_eq!(events[1]["data"]["msg"], "refused [REDACTED_email]");
+    assert_eq!(of(2), (&log, &json!("app.db"), &json!("ok")));
+    assert_eq!(events[2]["data"]["x"], "NaN");
+    assert_eq!(events[3]["data"]["text"], "2026-11-01 INFO listening for [REDACTED_email]");
+    let kept = common::text(&dir);
+    for secret in ["ana@", "hunter2", "MIIEvQ", "EFAASC"] {
+        assert!(!kept.contains(secret), "{secret}");
+    }
+    assert_eq!(events[8]["data"]["text"], "[1]");
+    assert_eq!(common::run(&["verify", "--dir", &dir]).code, 0);
+    // Without the option they are bad lines.
+    let (_keep, dir) = folder();
+    assert_eq!(run_on(&["record", "--dir", &dir], pino.as_bytes()).code, 1);
+}

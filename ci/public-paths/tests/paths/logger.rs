@@ -44,6 +44,7 @@ fn audit_logger() {
     let _: fn(&AuditLogger) -> bool = AuditLogger::captures_content;
     let _: fn(&AuditLogger) -> BTreeMap<String, u64> = AuditLogger::unpriced;
     let _: fn(&AuditLogger) -> BTreeMap<String, u64> = AuditLogger::unmetered;
+    let _: fn(&AuditLogger, &'static str) = AuditLogger::count_refused;
     let _: fn(&AuditLogger) -> Option<PathBuf> = AuditLogger::path;
 }
 

@@ -9,8 +9,28 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::given::{given_count, given_status, given_timestamp, is_no_number};
 
+/// What is said of a field that is not there.
+const MISSING: &str = "is missing";
+
 /// Returns the cost of a call of a model.
 pub(super) type Price<'p> = &'p dyn Fn(&str, Usage) -> Option<Usd>;
+
+/// Why a line is not an event.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The kind of the fault, by which `audit.stop` counts.
+    pub(super) reason: &'static str,
+    /// What is wrong, without a value.
+    pub(super) message: String,
+    /// Whether nothing says that it should be an event: it is not a JSON object, or has no type.
+    pub(super) is_foreign: bool,
+}
+
+impl Refusal {
+    fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), is_foreign: false }
+    }
+}
 
 /// Calls `record` with the event of `line`, and adds the names of the members that were
 /// moved into `data` to `moved`. A model call without a cost gets one by `price`.
@@ -21,8 +41,10 @@ pub(super) fn with_input_event(
     moved: &mut Vec<String>,
     price: Price<'_>,
     record: impl FnOnce(&AuditEvent<'_>),
-) -> Result<(), String> {
-    let line = parse(line).map_err(|error| error.to_string())?;
+) -> Result<(), Refusal> {
+    let not_json =
+        |message: String| Refusal { is_foreign: true, ..Refusal::new("not_json", message) };
+    let line = parse(line).map_err(|error| not_json(error.to_string()))?;
     let (status, timestamp) = (given_status(&line), given_timestamp(&line));
     let is_accepted = |name: &str| match name {
         "status" => status.is_some(),
@@ -38,16 +60,23 @@ pub(super) fn with_input_event(
             "timestamp" => "is neither RFC 3339 nor a number of s, ms, us or ns since 1970",
             _ => fault,
         };
-        return Err(format!("not a valid event: {name} {fault}"));
+        let reason = if fault == MISSING { "missing_field" } else { "wrong_field" };
+        let message = format!("not a valid event: {name} {fault}");
+        let is_foreign = line.json().get("event_type").is_none_or(Json::is_null);
+        return Err(Refusal { is_foreign, ..Refusal::new(reason, message) });
     }
-    let context = input_trace_context(&line)?;
+    let context = input_trace_context(&line).map_err(|why| Refusal::new("wrong_field", why))?;
     let data = InputData::from_line(&line);
     let error = line.error().map(InputError);
     let error = error.as_ref().map(ErrorDetail::from_object);
 
-    let mut event = input_event_head(&line)?.span(&context);
+    let head = input_event_head(&line).map_err(|why| Refusal::new("wrong_type", why))?;
+    let mut event = head.span(&context);
     event = match timestamp {
-        Some(micros) => event.timestamp(input_system_time(micros)?),
+        Some(micros) => {
+            let time = input_system_time(micros).map_err(|why| Refusal::new("wrong_field", why))?;
+            event.timestamp(time)
+        }
         None => event,
     };
     event = line.latency_ms().map_or(event, |ms| event.latency_ms(ms));
@@ -81,7 +110,7 @@ fn input_event_head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
 }
 
 /// The ids of the line, with new ones if it has none.
-fn input_trace_context(line: &Line<'_>) -> Result<TraceContext, String> {
+pub(super) fn input_trace_context(line: &Line<'_>) -> Result<TraceContext, String> {
     let new = TraceContext::new_trace();
     let trace = line.trace_id().map(TraceContext::parse_trace_id).transpose();
     let span = line.span_id().map(TraceContext::parse_span_id).transpose();
@@ -93,7 +122,7 @@ fn input_trace_context(line: &Line<'_>) -> Result<TraceContext, String> {
     ids().ok_or_else(|| "an id is not valid".to_owned())
 }
 
-fn input_system_time(micros: i64) -> Result<SystemTime, String> {
+pub(super) fn input_system_time(micros: i64) -> Result<SystemTime, String> {
     let distance = Duration::from_micros(micros.unsigned_abs());
     let time = match micros >= 0 {
         true => SystemTime::UNIX_EPOCH.checked_add(distance),
@@ -206,7 +235,7 @@ fn free_member_name(name: &str, taken: &HashSet<String>, number: &mut u64) -> St
 }
 
 /// The `error` member: an object as it is, a text as the message of one.
-struct InputError<'a>(Json<'a>);
+pub(super) struct InputError<'a>(pub(super) Json<'a>);
 
 impl Serialize for InputError<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -264,7 +293,7 @@ mod tests {
             let mut bytes = line.clone().into_bytes();
             let error =
                 with_input_event(&mut bytes, &mut Vec::new(), &|_, _| None, |_| panic!("{line}"));
-            let error = error.unwrap_err();
+            let error = error.unwrap_err().message;
             assert!(error.contains(expected) && !error.contains("unter2"), "{error}");
         }
     }

@@ -124,7 +124,7 @@ fn naive_timestamp(json: Json<'_>) -> Option<i64> {
 }
 
 /// Numbers of the years 1973 to 5138 in each unit, so that no number has two meanings.
-fn epoch_timestamp(json: Json<'_>) -> Option<i64> {
+pub(super) fn epoch_timestamp(json: Json<'_>) -> Option<i64> {
     let number = json.as_f64().filter(|number| *number > 0.0)?;
     let micros = match number {
         1e8..1e11 => match json.as_u64() {

@@ -2,14 +2,17 @@
 
 mod event;
 mod given;
+mod raw;
 
 use std::collections::HashSet;
 use std::io::{self, BufReader, Write};
 use std::time::Duration;
 
 use llm_audit::reader::{Ending, LINE_BYTES_MAX, read_line};
+use llm_audit::sanitize::PrivateKeyLines;
 use llm_audit::{Accounting, AuditLogger, Sanitizer};
 
+use self::event::Refusal;
 use self::given::MendedLine;
 use crate::arguments::{LogDir, help_with_environment};
 use crate::ui::{
@@ -29,6 +32,9 @@ pub(crate) struct RecordArgs {
     /// What is done anyway, unless --sample is given
     #[arg(long, hide = true, conflicts_with = "sample")]
     debug: bool,
+    /// Keep the lines of other programs too, as events of the type log.line
+    #[arg(long)]
+    raw: bool,
     /// The accounting as one JSON object
     #[arg(long)]
     json: bool,
@@ -47,11 +53,20 @@ bits and numbers past f64, which become texts in data and count as absent elsewh
 surrogate pair, which becomes U+FFFD. The tokens and the cost of an llm.invoke are read from the
 provider's answer in data or data.response, if there is one.
 
+With --raw a line without event_type becomes a log.line event, redacted as every event: the object
+of a logging library (pino, Python's logging) as its data, any other text as data.text. The logger's
+name is the agent. A level of error or above is the status error. A time is taken if it has an
+offset or counts from 1970.
+
+audit.stop counts the lines that are refused by reason: not_json, missing_field, wrong_field,
+wrong_type and too_long.
+
 Exit codes: 0 all is recorded, 1 bad lines or losses, 2 stdin or the folder cannot be used,
 3 nothing on stdin. Ctrl-C and SIGTERM end it after the log is closed, within 5 seconds.
 
 Examples:
   my-agent | llm-audit record --dir logs
+  my-agent 2>&1 | llm-audit record --raw
   echo '{\"event_type\":\"cache.hit\",\"agent\":\"a\",\"action\":\"get\",\"status\":\"ok\"}' |
     llm-audit record --json";
 
@@ -71,16 +86,17 @@ pub(crate) fn run_record(args: &RecordArgs) -> Result<CommandExit, CommandFailur
     let builder = builder.stdout(false).stderr(false);
     let logger = if args.sample { builder } else { builder.debug(true) }.build()?;
     close_log_on_signals()?;
-    let mut recording = StdinRecording::new(&logger);
+    let mut recording = StdinRecording::new(&logger, args.raw);
     let read = recording.read_stdin();
     // What was recorded is accounted for whatever became of stdin.
     let closed = logger.shutdown(CLOSE_WITHIN);
     let (bad_lines, good_lines) = (recording.bad_lines, recording.good_lines);
+    let raw_lines = args.raw.then_some(recording.raw_lines);
     let counts = logger.accounting();
     if let Err(error) = &closed {
         complain_on_stderr(format_args!("the log was not closed in time: {error}"));
     }
-    if let Err(error) = print_record_accounting(&counts, bad_lines, args.json) {
+    if let Err(error) = print_record_accounting(&counts, bad_lines, raw_lines, args.json) {
         complain_on_stderr(format_args!("the accounting cannot be printed: {error}"));
     }
     explain_record_losses(&counts, good_lines, &logger.sampling().decided_by());
@@ -105,17 +121,24 @@ struct StdinRecording<'l> {
     moved: HashSet<String>,
     good_lines: u64,
     bad_lines: u64,
+    /// Whether lines of other programs are recorded, and how many were. They are good lines.
+    keeps_raw: bool,
+    raw_lines: u64,
+    keys: PrivateKeyLines,
     progress: Progress,
 }
 
 impl<'l> StdinRecording<'l> {
-    fn new(logger: &'l AuditLogger) -> Self {
+    fn new(logger: &'l AuditLogger, keeps_raw: bool) -> Self {
         Self {
             logger,
             sanitizer: Sanitizer::default(),
             moved: HashSet::new(),
             good_lines: 0,
             bad_lines: 0,
+            keeps_raw,
+            raw_lines: 0,
+            keys: PrivateKeyLines::default(),
             progress: Progress::new(),
         }
     }
@@ -137,10 +160,8 @@ impl<'l> StdinRecording<'l> {
             match ending {
                 Ending::TooLong(bytes) => {
                     let limit = LINE_BYTES_MAX >> 20;
-                    self.report_bad_line(
-                        number,
-                        &format!("{bytes} bytes long; the limit is {limit} MiB"),
-                    );
+                    let message = format!("{bytes} bytes long; the limit is {limit} MiB");
+                    self.report_bad_line(number, "too_long", &message);
                 }
                 _ if line.trim_ascii().is_empty() => {}
                 _ => self.record_line(number, &mut line),
@@ -155,12 +176,20 @@ impl<'l> StdinRecording<'l> {
     fn record_line(&mut self, number: u64, line: &mut [u8]) {
         let (logger, mut moved, mut mended) = (self.logger, Vec::new(), MendedLine::new(line));
         let line = mended.as_mut().map_or(line, |mended| &mut mended.bytes);
+        // Parsing unescapes in place.
+        let mut given = self.keeps_raw.then(|| line.to_vec());
         let price = |model: &str, usage| logger.calculate_cost(model, usage);
         match event::with_input_event(line, &mut moved, &price, |event| logger.emit_wait(event)) {
             Ok(()) => self.good_lines += 1,
-            Err(error) => {
-                let for_given = mended.and_then(|mended| mended.message_for_given(&error));
-                self.report_bad_line(number, &for_given.unwrap_or(error));
+            Err(Refusal { is_foreign: true, .. }) if self.keeps_raw => {
+                let given = given.as_mut().expect("copied above");
+                raw::with_raw_event(given, &mut self.keys, |event| logger.emit_wait(event));
+                self.good_lines += 1;
+                self.raw_lines += 1;
+            }
+            Err(Refusal { reason, message, .. }) => {
+                let for_given = mended.and_then(|mended| mended.message_for_given(&message));
+                self.report_bad_line(number, reason, &for_given.unwrap_or(message));
             }
         }
         for name in moved {
@@ -168,8 +197,9 @@ impl<'l> StdinRecording<'l> {
         }
     }
 
-    fn report_bad_line(&mut self, number: u64, why: &str) {
+    fn report_bad_line(&mut self, number: u64, reason: &'static str, why: &str) {
         self.bad_lines += 1;
+        self.logger.count_refused(reason);
         self.progress.clear();
         complain_on_stderr(format_args!("line {number}: {why}"));
     }
@@ -192,11 +222,17 @@ impl<'l> StdinRecording<'l> {
     }
 }
 
-fn print_record_accounting(counts: &Accounting, bad_lines: u64, as_json: bool) -> io::Result<()> {
+fn print_record_accounting(
+    counts: &Accounting,
+    bad_lines: u64,
+    raw_lines: Option<u64>,
+    as_json: bool,
+) -> io::Result<()> {
     let rows: Vec<_> = [("emitted", counts.emitted)]
         .into_iter()
         .chain(counts.ends())
         .chain([("bad_lines", bad_lines)])
+        .chain(raw_lines.map(|lines| ("raw_lines", lines)))
         .collect();
     let text: String = match as_json {
         true => {

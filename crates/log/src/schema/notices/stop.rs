@@ -19,6 +19,8 @@ pub struct Stop<'a> {
     pub sampled_out_by: String,
     /// How often each kind was redacted.
     pub redactions: BTreeMap<&'a str, u64>,
+    /// Lines of input that `record` refused, by reason. They were no events.
+    pub refused: &'a BTreeMap<&'static str, u64>,
     /// Models without a price, and how often each was asked for.
     pub unpriced: &'a BTreeMap<String, u64>,
     /// Calls of models past the last one that is named.
@@ -46,6 +48,9 @@ impl Serialize for Stop<'_> {
             map.serialize_entry("sampled_out_by", &self.sampled_out_by)?;
         }
         map.serialize_entry("redactions", &self.redactions)?;
+        if !self.refused.is_empty() {
+            map.serialize_entry("refused", self.refused)?;
+        }
         let by_model = [
             ("unpriced", self.unpriced, "unpriced_others", self.unpriced_others),
             ("unmetered", self.unmetered, "unmetered_others", self.unmetered_others),

@@ -1,0 +1,121 @@
+//! Turns a line of another program into an event: JSON of a logging library, or plain text.
+
+use llm_audit::reader::{Json, Line, parse};
+use llm_audit::sanitize::{Kind, PrivateKeyLines};
+use llm_audit::{AuditEvent, ErrorDetail, EventType, Status, TraceContext};
+use serde_json::json;
+
+use super::event::{InputError, input_system_time, input_trace_context};
+use super::given::epoch_timestamp;
+
+/// The type of these events.
+const TYPE: EventType<'_> = EventType::Custom("log.line");
+/// Their agent if the line does not name a logger.
+const AGENT: &str = "log";
+const ACTION: &str = "line";
+
+/// From this level on pino and bunyan mean an error.
+const ERROR_LEVEL: f64 = 50.0;
+const LEVELS: [&str; 4] = ["level", "levelname", "severity", "log.level"];
+const ERROR_LEVELS: [&str; 8] =
+    ["error", "err", "critical", "fatal", "panic", "alert", "emergency", "severe"];
+const LOGGERS: [&str; 3] = ["logger", "logger_name", "name"];
+const MESSAGES: [&str; 3] = ["message", "msg", "event"];
+const ERRORS: [&str; 3] = ["err", "error", "exc_info"];
+
+/// Calls `record` with an event for the line, which is redacted like any event's data. `keys`
+/// follows private keys over the lines of a text.
+pub(super) fn with_raw_event(
+    line: &mut [u8],
+    keys: &mut PrivateKeyLines,
+    record: impl FnOnce(&AuditEvent<'_>),
+) {
+    let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+    if keys.is_inside(&text) {
+        return record_text(Kind::PrivateKey.placeholder(), record);
+    }
+    match parse(line) {
+        Ok(line) => record_object(&line, record),
+        Err(_) => record_text(&text, record),
+    }
+}
+
+fn record_text(text: &str, record: impl FnOnce(&AuditEvent<'_>)) {
+    let data = json!({ "text": text });
+    record(&AuditEvent::new(TYPE, AGENT, ACTION).data(&data));
+}
+
+fn record_object(line: &Line<'_>, record: impl FnOnce(&AuditEvent<'_>)) {
+    let object = line.json();
+    let agent = first_member(object, &LOGGERS).and_then(Json::as_str).unwrap_or(AGENT);
+    let context = input_trace_context(line).unwrap_or_else(|_| TraceContext::new_trace());
+    let failed = is_error_level(object);
+    let cause = first_member(object, &ERRORS).or_else(|| first_member(object, &MESSAGES));
+    let cause = cause.filter(|_| failed).map(InputError);
+    let error = cause.as_ref().map(ErrorDetail::from_object);
+    let mut event = AuditEvent::new(TYPE, agent, ACTION).span(&context).data(&object);
+    event = error.as_ref().map_or(event, |error| event.error(error));
+    event = event.status(if failed { Status::Error } else { Status::Ok });
+    if let Some(Ok(time)) = certain_timestamp(line).map(input_system_time) {
+        event = event.timestamp(time);
+    }
+    record(&event);
+}
+
+fn first_member<'j>(object: Json<'j>, names: &[&str]) -> Option<Json<'j>> {
+    names.iter().find_map(|name| object.get(name).filter(|json| !json.is_null()))
+}
+
+fn is_error_level(object: Json<'_>) -> bool {
+    let Some(level) = first_member(object, &LEVELS) else { return false };
+    match level.as_str() {
+        Some(name) => ERROR_LEVELS.iter().any(|level| level.eq_ignore_ascii_case(name)),
+        None => level.as_f64().is_some_and(|level| level >= ERROR_LEVEL),
+    }
+}
+
+/// The time of the line. A time without an offset may be in any zone: it stays in `data` alone.
+fn certain_timestamp(line: &Line<'_>) -> Option<i64> {
+    let rfc_3339 = |json: Json<'_>| {
+        let time: jiff::Timestamp = json.as_str()?.parse().ok()?;
+        Some(time.as_microsecond())
+    };
+    let json = first_member(line.json(), &["timestamp", "time", "@timestamp", "ts"])?;
+    rfc_3339(json).or_else(|| epoch_timestamp(json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_levels_of_errors_are_failures() {
+        let cases = [
+            (r#"{"level":50}"#, true),
+            (r#"{"level":60}"#, true),
+            (r#"{"level":40}"#, false),
+            (r#"{"levelname":"CRITICAL"}"#, true),
+            (r#"{"severity":"error"}"#, true),
+            (r#"{"level":"warning"}"#, false),
+            (r#"{"msg":"error"}"#, false),
+        ];
+        for (line, expected) in cases {
+            let mut bytes = line.as_bytes().to_vec();
+            assert_eq!(is_error_level(parse(&mut bytes).unwrap().json()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_times_whose_zone_is_known_are_taken() {
+        let cases = [
+            (r#"{"time":1793527200123}"#, Some(1_793_527_200_123_000)),
+            (r#"{"@timestamp":"2026-11-01T12:00:00+02:00"}"#, Some(1_793_527_200_000_000)),
+            (r#"{"timestamp":"2026-11-01 10:00:00"}"#, None),
+            (r#"{"asctime":"2026-11-01 10:00:00,123"}"#, None),
+        ];
+        for (line, expected) in cases {
+            let mut bytes = line.as_bytes().to_vec();
+            assert_eq!(certain_timestamp(&parse(&mut bytes).unwrap()), expected, "{line}");
+        }
+    }
+}
