@@ -77,7 +77,7 @@
 //!
 //! - `macros`: `#[audit_span]`.
 //! - `tower`: `layer::tower`, with a layer for servers and one for clients.
-//! - `axum`: `tower`, plus the paths that axum's router matched.
+//! - `axum`: `tower`, plus the paths that the router of axum 0.8 matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 //! - `regex`: your own patterns in a [`Sanitizer`](Sanitizer::builder).
 //! - `zstd`: `AUDIT_COMPRESS=zstd`, and compressed files in [`reader`]. Needs a C compiler.

@@ -43,6 +43,7 @@ impl Writer {
         notices::write_stop_notice(&mut self.lines, now, &self.shared, &accounting);
         // If this line cannot be written, `verify` reports the log as killed, which is then true.
         let _written = self.deliver_lines(now, Urgency::Last, 0);
+        self.look_for_disabled_spans(true);
         self.house = None;
         self.files = None;
         self.finish_exports();

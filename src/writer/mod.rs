@@ -197,6 +197,14 @@ impl Writer {
         }
     }
 
+    /// Warns if a filter keeps all spans from the `tracing` layer.
+    fn look_for_disabled_spans(&self, _is_last_look: bool) {
+        #[cfg(feature = "tracing")]
+        if self.shared.settings.notices {
+            crate::warnings::disabled_spans::look_for_disabled_spans(_is_last_look);
+        }
+    }
+
     /// Waits: first it spins or parks briefly, and if nothing comes it sleeps.
     fn wait_for_work(&mut self, lingers: &mut u32, is_unready: bool) {
         if is_unready {
@@ -205,6 +213,7 @@ impl Writer {
             *lingers += 1;
             thread::park_timeout(LINGER);
         } else if self.drainers.may_sleep() {
+            self.look_for_disabled_spans(false);
             thread::park_timeout(if exit::listens_for_signals() { SLEEP_LISTENING } else { SLEEP });
             self.drainers.clear_sleep();
         }

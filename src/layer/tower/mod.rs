@@ -61,4 +61,6 @@ mod streams;
 
 pub use body::{AsIs, Captured, Intake, RequestBody, ResponseBody};
 pub use client::{Attempt, Client, ClientFuture, ClientLayer};
+#[cfg(feature = "axum")]
+pub use server::RouterWithRoutes;
 pub use server::{Server, ServerFuture, ServerLayer};

@@ -56,6 +56,10 @@ use crate::recorder::{AuditLogger, Outlet};
 ///
 /// # axum
 ///
+/// The feature `axum` reads the routes of axum 0.8 and of no other version: the matched path of
+/// another version is another type. The layer works there too, but its requests have no route. With
+/// [`for_router`](Self::for_router) such a program does not compile.
+///
 /// The matched path is known inside [`Router::layer`], not around the whole router:
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
@@ -65,7 +69,7 @@ use crate::recorder::{AuditLogger, Outlet};
 ///
 /// let app: Router = Router::new()
 ///     .route("/members/{id}", get(|| async { "a member" }))
-///     .layer(ServerLayer::new("benefits"));
+///     .layer(ServerLayer::new("benefits").for_router::<Router>());
 /// # drop(app);
 /// ```
 ///
@@ -128,6 +132,33 @@ impl<I> ServerLayer<I> {
         self.set(|settings| settings.template = Some(Arc::new(route)))
     }
 
+    /// Requires at compile time that the router is one whose routes this layer reads: that of axum
+    /// 0.8. It changes nothing else.
+    ///
+    /// The layer alone cannot require it, since it takes services and bodies of any type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::layer::tower::ServerLayer;
+    ///
+    /// let layer = ServerLayer::new("benefits").for_router::<axum::Router>();
+    /// # drop(layer);
+    /// ```
+    ///
+    /// With the router of another version it is an error:
+    ///
+    /// ```compile_fail,E0277
+    /// # mod axum { pub struct Router; }
+    /// use llm_audit::layer::tower::ServerLayer;
+    ///
+    /// let layer = ServerLayer::new("benefits").for_router::<axum::Router>();
+    /// ```
+    #[cfg(feature = "axum")]
+    pub fn for_router<R: RouterWithRoutes>(self) -> Self {
+        self
+    }
+
     /// Records the headers with these names.
     ///
     /// A request's headers are in `http.request.headers` of `request.start`. A response's headers are
@@ -171,6 +202,29 @@ impl<I> ServerLayer<I> {
         change(Arc::make_mut(&mut self.settings));
         self
     }
+}
+
+/// A router whose routes [`ServerLayer`] reads. Only axum 0.8 has one.
+///
+/// No bound of the layer itself can tell the versions apart. The route, the request and the response
+/// of axum 0.7 fulfil every trait that those of 0.8 do, and traits cannot exclude a type. Types are
+/// not compared in constants in the oldest supported compiler. A build script does not see which
+/// version the program uses, and another crate may bring another version.
+#[cfg(feature = "axum")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the router of axum 0.8, the only version whose routes `llm-audit` reads",
+    label = "this is not axum 0.8's `Router`",
+    note = "depend on `axum = \"0.8\"`, or name routes by `ServerLayer::route` without `for_router`"
+)]
+pub trait RouterWithRoutes: sealed::Sealed {}
+
+#[cfg(feature = "axum")]
+impl<S> RouterWithRoutes for axum::Router<S> {}
+
+#[cfg(feature = "axum")]
+mod sealed {
+    pub trait Sealed {}
+    impl<S> Sealed for axum::Router<S> {}
 }
 
 impl<I> Clone for ServerLayer<I> {

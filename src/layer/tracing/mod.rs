@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Event, Level, Metadata, Subscriber};
+use tracing_core::{Dispatch, Event, Interest, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
@@ -22,6 +22,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use crate::context::TraceContext;
 use crate::recorder::{AuditLogger, Outlet};
 use crate::sanitize::Sanitizer;
+use crate::warnings::disabled_spans::{self, InstalledLayer};
 use entered::ReentryGuard;
 use fields::{GenAiFields, KeptContents};
 use kind::OperationKind;
@@ -147,6 +148,26 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// tokens. An event of content alone is recorded only if content is captured. The events of the older
 /// conventions (`gen_ai.user.message`, `gen_ai.choice`, …) are contents.
 ///
+/// # Filters
+///
+/// A filter of the whole subscriber, such as an `EnvFilter` beside this layer, also decides what this
+/// layer is told. Without `RUST_LOG` an `EnvFilter` enables nothing below `ERROR`, so that no
+/// operation is recorded. Attach it to the layer it is meant for:
+///
+/// ```
+/// use llm_audit::layer::tracing::AuditLayer;
+/// use tracing_subscriber::filter::LevelFilter;
+/// use tracing_subscriber::prelude::*;
+///
+/// // In place of the level: `EnvFilter::from_default_env()`, with the feature `env-filter`.
+/// let log = tracing_subscriber::fmt::layer().with_filter(LevelFilter::ERROR);
+/// let subscriber = tracing_subscriber::registry().with(AuditLayer::new("benefits")).with(log);
+/// # drop(subscriber);
+/// ```
+///
+/// If no span with GenAI fields can be enabled, or the first ones are disabled, a warning on stderr
+/// says so once (`AUDIT_NOTICES`).
+///
 /// # Limits
 ///
 /// At most `AUDIT_MAX_EVENT_BYTES` of a span's text are held. A longer text is cut between two words.
@@ -168,6 +189,7 @@ pub struct AuditLayer {
     id: u64,
     agent: String,
     outlet: Outlet,
+    installed: InstalledLayer,
 }
 
 impl AuditLayer {
@@ -179,7 +201,8 @@ impl AuditLayer {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Relaxed: each number only has to differ from the others.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { id, agent: agent.into(), outlet: Outlet::default() }
+        let (agent, installed) = (agent.into(), InstalledLayer::default());
+        Self { id, agent, outlet: Outlet::default(), installed }
     }
 
     /// Records into this logger instead, which also decides whether content is captured.
@@ -329,11 +352,23 @@ impl AuditLayer {
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
+    fn on_register_dispatch(&self, _subscriber: &Dispatch) {
+        self.installed.note_installed();
+    }
+
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if has_gen_ai_fields(metadata) {
+            disabled_spans::note_reached();
+        }
+        Interest::always()
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let metadata = attributes.metadata();
         if self.outlet.is_off() || !has_gen_ai_fields(metadata) {
             return;
         }
+        disabled_spans::note_enabled();
         let (Some(_busy), Some(span)) = (ReentryGuard::begin(), ctx.span(id)) else { return };
         let mut fields = self.new_fields();
         attributes.record(&mut fields);
@@ -376,6 +411,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         let is_gen_ai = has_gen_ai_fields(metadata) || metadata.name().starts_with("gen_ai.");
         if !is_error && !is_gen_ai || self.outlet.is_off() {
             return;
+        }
+        if is_gen_ai {
+            disabled_spans::note_enabled();
         }
         let Some(_busy) = ReentryGuard::begin() else { return };
         let scope = ctx.event_scope(event).into_iter().flatten();

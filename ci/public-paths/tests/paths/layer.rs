@@ -10,7 +10,7 @@ use http_body::Body;
 use llm_audit::AuditLogger;
 use llm_audit::layer::tower::{
     AsIs, Attempt, Captured, Client, ClientFuture, ClientLayer, Intake, RequestBody, ResponseBody,
-    Server, ServerFuture, ServerLayer,
+    RouterWithRoutes, Server, ServerFuture, ServerLayer,
 };
 use llm_audit::layer::tracing::AuditLayer;
 use tower_layer::Layer;
@@ -54,6 +54,10 @@ fn server_layer<I, N: AsRef<str>>(
 fn as_is<S>() {
     let _: fn(ServerLayer) -> ServerLayer<AsIs> = |same| same;
     let _: fn(Server<S>) -> Server<S, AsIs> = |same| same;
+}
+
+fn for_router<R: RouterWithRoutes>(layer: ServerLayer) -> ServerLayer {
+    layer.for_router::<R>()
 }
 
 fn server_layer_is_a_layer<S, I>() {

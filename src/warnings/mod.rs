@@ -1,5 +1,8 @@
 //! Warnings on stderr. Nothing else in the library prints, except exporters.
 
+#[cfg(feature = "tracing")]
+pub(crate) mod disabled_spans;
+
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
