@@ -58,7 +58,8 @@ impl<'a> Value<'a> {
 #[derive(Debug)]
 pub(crate) struct EncodedMembers {
     bytes: Vec<u8>,
-    counts: Redactions,
+    /// `None` if nothing was redacted. The futures of audited functions hold this, so it is small.
+    counts: Option<Box<Redactions>>,
     outcome: EncodeOutcome,
 }
 
@@ -86,6 +87,7 @@ impl EncodedMembers {
             }
         }
         let (counts, outcome) = (encoder.counts, encoder.outcome);
+        let counts = (counts.total() > 0).then(|| Box::new(counts));
         Self { bytes: chain.to_vec(), counts, outcome }
     }
 }
@@ -124,7 +126,9 @@ impl Encoder<'_, '_> {
         }
         if let Some(encoded) = encoded {
             self.sink.put(&encoded.bytes)?;
-            self.counts.merge(&encoded.counts);
+            if let Some(counts) = &encoded.counts {
+                self.counts.merge(counts);
+            }
             self.outcome.truncated |= encoded.outcome.truncated;
             self.outcome.unserializable |= encoded.outcome.unserializable;
         }

@@ -6,6 +6,7 @@
 mod asynchronous;
 mod content;
 mod ends;
+mod size;
 mod unchanged;
 
 use llm_audit::testing::Capture;

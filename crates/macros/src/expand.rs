@@ -24,10 +24,14 @@ use syn::{
 
 use crate::async_block;
 use crate::bindings::Bindings;
+use crate::manifest;
 use crate::options::{AuditSpanOptions, CapturedArguments, EventOption, Recoverable};
 
 pub(crate) fn expand_audit_span(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options: AuditSpanOptions = parse2(arguments)?;
+    if let (None, Some(name)) = (&options.library, manifest::other_name_of_library()) {
+        return Err(Error::new(Span::call_site(), missing_library_message(name)));
+    }
     let mut function: ItemFn = parse2(item).map_err(|error| {
         Error::new(error.span(), "`#[audit_span]` is for a function or a method with a body")
     })?;
@@ -50,6 +54,11 @@ pub(crate) fn expand_audit_span(arguments: TokenStream, item: TokenStream) -> Re
     *function.block =
         Block { stmts: vec![Stmt::Expr(Expr::Verbatim(block), None)], ..*function.block };
     Ok(quote!(#function))
+}
+
+fn missing_library_message(name: &str) -> String {
+    let name = name.replace('-', "_");
+    format!("`crate` is missing: Cargo.toml names `llm-audit` `{name}`, so add `crate = {name}`")
 }
 
 /// Refuses the functions that cannot be recorded.

@@ -6,6 +6,7 @@ mod async_block;
 mod bindings;
 mod events;
 mod expand;
+mod manifest;
 mod options;
 
 /// Records the calls of a function.
@@ -48,7 +49,7 @@ mod options;
 /// | `skip(a, b)` | arguments that are never recorded, not even in a snapshot |
 /// | `recoverable` | an error's `recoverable` is `true`; `recoverable = false` makes it `false` |
 /// | `recoverable = …` | a function from `&E` to `bool` that decides it |
-/// | `crate = …` | the path of `llm_audit`, if it has another name |
+/// | `crate = …` | the path of `llm_audit`, if it has another name: `crate = audit` for `audit = { package = "llm-audit" }` |
 ///
 /// The expressions are evaluated when the call begins, in the scope of the function: `agent =
 /// self.name` is fine. Agent and action are copied.
