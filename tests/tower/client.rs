@@ -1,5 +1,8 @@
 //! Calls of a client: one event each, in the span that the called service gets.
 
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,12 +13,13 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use llm_audit::layer::tower::{Attempt, ClientLayer};
-use llm_audit::testing::capture_with;
+use llm_audit::testing::{Capture, capture_with};
 use llm_audit::{AuditLogger, InSpan, SamplingPolicy, TraceContext};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
-use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower::retry::Policy;
+use tower::{BoxError, Layer, ServiceBuilder, ServiceExt};
 
 use crate::support::{Served, Step, layer, piped, verdict};
 
@@ -190,6 +194,102 @@ fn an_answer_is_told_by_its_code_and_bytes() {
     }
 }
 
+/// Retries an answer of 503 after a pause, during which it reads what is recorded.
+#[derive(Clone)]
+struct Again {
+    capture: Rc<Capture>,
+    recorded: Arc<Mutex<Vec<usize>>>,
+}
+
+impl<R> Policy<Request<Full<Bytes>>, Response<R>, BoxError> for Again {
+    type Future = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
+    fn retry(
+        &mut self,
+        _request: &mut Request<Full<Bytes>>,
+        result: &mut Result<Response<R>, BoxError>,
+    ) -> Option<Self::Future> {
+        let again = self.clone();
+        let is_busy = result.as_ref().is_ok_and(|answer| answer.status() == 503);
+        is_busy.then(|| {
+            let pause =
+                async move { again.recorded.lock().unwrap().push(again.capture.lines().len()) };
+            Box::pin(pause) as Self::Future
+        })
+    }
+
+    fn clone_request(&mut self, request: &Request<Full<Bytes>>) -> Option<Request<Full<Bytes>>> {
+        Some(request.clone())
+    }
+}
+
+#[test]
+fn each_attempt_is_a_call_of_its_own_that_ends_before_the_pause() {
+    let capture = Rc::new(capture_with(|builder| builder));
+    let policy = Again { capture: capture.clone(), recorded: Arc::default() };
+    let asked = Arc::new(Mutex::new(0));
+    let busy_twice = tower::service_fn(move |request: Request<Full<Bytes>>| {
+        let mut asked = asked.lock().unwrap();
+        *asked += 1;
+        let status = if *asked % 3 == 0 { 200 } else { 503 };
+        let parent = request.headers()["traceparent"].to_str().unwrap().to_owned();
+        let answer = Response::builder().status(status).body(Full::<Bytes>::from(parent));
+        std::future::ready(Ok::<_, Infallible>(answer.unwrap()))
+    });
+    let client = ServiceBuilder::new()
+        .map_request(Attempt::count)
+        .retry(policy.clone())
+        .layer(ClientLayer::new("caller").logger(capture.logger().clone()))
+        .service(busy_twice);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let root = TraceContext::new_trace();
+    let asked = async || {
+        // The count begins anew with each request.
+        for _ in 0..2 {
+            let answer = client.clone().oneshot(empty(Request::get("http://a.example/plans")));
+            let answer = answer.await.unwrap();
+            assert_eq!(answer.status(), 200);
+            let _traceparent = answer.into_body().collect().await.unwrap();
+        }
+    };
+    runtime.block_on(asked().in_span(root.clone()));
+    assert_eq!(*policy.recorded.lock().unwrap(), [1, 2, 4, 5], "the pause is in no call");
+    let lines: Vec<Value> =
+        capture.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let attempts: Vec<_> =
+        lines.iter().map(|line| (&line["data"]["attempt"], verdict(line))).collect();
+    let (one, two, three) = (json!(1), json!(2), json!(3));
+    let busy = ("error", Some("503"));
+    let expected = [(&one, busy), (&two, busy), (&three, ("ok", None))];
+    assert_eq!(attempts, [expected, expected].concat());
+    let parent = format!("{:016x}", root.span_id());
+    assert!(lines.iter().all(|line| line["parent_span_id"] == *parent), "attempts are siblings");
+}
+
+#[test]
+fn a_layer_around_the_retries_records_one_call() {
+    let capture = Rc::new(capture_with(|builder| builder));
+    let policy = Again { capture: capture.clone(), recorded: Arc::default() };
+    let codes = Arc::new(Mutex::new(vec![200, 503]));
+    let busy_once = tower::service_fn(move |_: Request<Full<Bytes>>| {
+        let code = codes.lock().unwrap().pop().unwrap();
+        let answer = Response::builder().status(code).body(Full::<Bytes>::default());
+        std::future::ready(Ok::<_, BoxError>(answer.unwrap()))
+    });
+    let client = ServiceBuilder::new()
+        .layer(ClientLayer::new("caller").logger(capture.logger().clone()))
+        .retry(policy.clone())
+        .service(busy_once);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let asked = client.oneshot(empty(Request::get("http://a.example/plans")));
+    drop(runtime.block_on(asked).unwrap());
+    assert_eq!(*policy.recorded.lock().unwrap(), [0]);
+    let lines = capture.lines();
+    let call: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((lines.len(), verdict(&call)), (1, ("ok", None)));
+    assert!(call["data"].get("attempt").is_none());
+}
+
 #[test]
 fn a_call_without_an_answer_is_an_error_with_its_sources() {
     let served = serve();
@@ -257,7 +357,7 @@ fn serve_begun(
     let (sender, receiver) = oneshot::channel();
     let served = Served::new(|capture| {
         let logger = capture.logger().clone();
-        let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
+        let sender = Arc::new(Mutex::new(Some(sender)));
         let stream = async move || {
             let (steps, body) = piped(&logger);
             steps.send(Step::Data(sent)).unwrap();

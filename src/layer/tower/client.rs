@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -31,9 +32,12 @@ use crate::recorder::{AuditLogger, Outlet};
 ///   replace those of the request. The event has exactly its ids, so the events that the called
 ///   service records with them are below it. [`propagate_to`](Self::propagate_to) limits the hosts
 ///   that get these headers.
-/// - **Data.** `http.method`, `url`, `http.status_code`, `bytes` of the response's body, and `attempt`
-///   if an [`Attempt`] is in the request's extensions. The action is the method and the host. If
+/// - **Data.** `http.method`, `url`, `http.status_code`, `bytes` of the response's body, and the number
+///   of the [`Attempt`] if it is known. The action is the method and the host. If
 ///   [`url`](Self::url) is set, it is the method and that text.
+/// - **Retries.** Put the layer inside the layer that retries. Then each attempt is a call of its own,
+///   without the pause before the next one. Outside of it, and around a client that retries by itself,
+///   all attempts and pauses are one call. Nothing of them can be seen there except the last answer.
 /// - **End.** The call ends with the last byte of the body. If the caller drops the body unread, it
 ///   wanted only the head, and the status code decides. If it drops a body half read, or the future
 ///   before the response, the call is cancelled. An event stream may be dropped after any whole
@@ -129,7 +133,18 @@ impl ClientLayer {
 
 /// The number of an attempt, from 1, for `attempt` in the call's event.
 ///
-/// Code that retries puts it into the request's extensions.
+/// If a layer clones the request for each attempt, as `tower::retry` does, [`count`](Self::count) lets
+/// the attempts be counted:
+///
+/// ```text
+/// let client = tower::ServiceBuilder::new()
+///     .map_request(Attempt::count)
+///     .retry(policy)
+///     .layer(ClientLayer::new("benefits"))
+///     .service(client);
+/// ```
+///
+/// Code that retries by itself puts the number into the request's extensions.
 ///
 /// ```
 /// use llm_audit::layer::tower::Attempt;
@@ -139,6 +154,28 @@ impl ClientLayer {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt(pub u32);
+
+impl Attempt {
+    /// Prepares a request whose clones are its attempts.
+    ///
+    /// Each call of a clone, or of the request itself, has the next number. Clones must keep the
+    /// extensions, as `Clone` of [`Request`] does. If an `Attempt` is among them, it wins.
+    pub fn count<B>(mut request: Request<B>) -> Request<B> {
+        request.extensions_mut().insert(AttemptCount::default());
+        request
+    }
+
+    fn of(head: &Parts) -> Option<Self> {
+        // Relaxed: each attempt only has to get another number.
+        let next = |AttemptCount(count): &AttemptCount| 1 + count.fetch_add(1, Ordering::Relaxed);
+        let given = head.extensions.get().copied();
+        given.or_else(|| head.extensions.get().map(next).map(Attempt))
+    }
+}
+
+/// The attempts of a request so far, shared by its clones.
+#[derive(Clone, Debug, Default)]
+struct AttemptCount(Arc<AtomicU32>);
 
 impl<S> Layer<S> for ClientLayer {
     type Service = Client<S>;
@@ -208,7 +245,7 @@ fn begin_client_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
         method: head.method.clone(),
         route_or_url: url,
         action,
-        attempt: head.extensions.get().map(|Attempt(attempt)| *attempt),
+        attempt: Attempt::of(head).map(|Attempt(attempt)| attempt),
         request_body: None,
         answer: None,
         is_over: false,

@@ -150,6 +150,7 @@ where
 
 fn attempt(attempt: Attempt) {
     let _: fn(u32) -> Attempt = Attempt;
+    let _: fn(Request<()>) -> Request<()> = Attempt::count;
     let Attempt(number) = attempt;
     let _: u32 = number;
 }
