@@ -268,7 +268,12 @@ fn failures() {
     let by_type = failed(|span| {
         span.record("error.type", "rate_limit_exceeded");
     });
-    expect(by_type, "llm.error", "error", json!({"type": "rate_limit_exceeded", "message": ""}));
+    expect(
+        by_type,
+        "llm.error",
+        "error",
+        json!({"type": "rate_limit_exceeded", "message": "no message was recorded"}),
+    );
     let by_event = failed(|span| {
         let _entered = span.enter();
         error!(error = %"connection closed", "the call failed");
@@ -285,7 +290,12 @@ fn failures() {
         let line = failed(|span| {
             span.record("error.type", timeout);
         });
-        expect(line, "llm.error", "timeout", json!({"type": timeout, "message": ""}));
+        expect(
+            line,
+            "llm.error",
+            "timeout",
+            json!({"type": timeout, "message": "no message was recorded"}),
+        );
     }
     let ok = |span: &tracing::Span| {
         span.in_scope(|| error!(error = "tried again", "a first attempt failed"));

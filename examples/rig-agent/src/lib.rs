@@ -21,16 +21,18 @@
 //! - Its usage is the sum of its calls'. It is in `data.total`, so that nobody adds it up again.
 //! - `chat` is opened before the request, with all fields of the answer empty; they are recorded from
 //!   the answer. A call that fails records nothing and logs nothing. If a span was closed with all
-//!   of them empty, the layer takes it for a failed call, `llm.error` of type `no_response`.
+//!   of them empty, the layer takes it for a failed call, `llm.error` of type `no_response`. The
+//!   reason is known if rig's `reqwest-middleware` client has the middleware of reqwest-tracing.
 //! - Cached tokens are `gen_ai.usage.cache_read.input_tokens`, as the conventions have it; reasoning
 //!   tokens are `gen_ai.usage.reasoning_tokens`, as they do not.
 //! - `execute_tool` is opened for all tools of a turn before the first one runs. Name and call id are
 //!   recorded when its turn comes: there the layer lets the tool begin. One whose turn never comes
 //!   is closed without a name, and is not recorded. How it ended is in `gen_ai.tool.call.outcome`
-//!   and `gen_ai.tool.error.type`, rig's own names.
+//!   and `gen_ai.tool.error.type`, rig's own names. Why it failed is in its result, if rig records
+//!   content and the log captures it.
 //! - Tools run in the span of their call, so what they emit is below it.
-//! - An agent that fails says so nowhere in its span: its `agent.invoke` has the status `ok`, the call
-//!   below it has not.
+//! - An agent that fails says so nowhere in its span. So its `agent.invoke` has the error of the call
+//!   that ended last below it, unless that call ended well or the span got tokens or a completion.
 
 pub mod provider;
 

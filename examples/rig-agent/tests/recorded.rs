@@ -113,7 +113,15 @@ fn a_tool_that_fails() {
     let failed = lines.iter().find(|line| line["event_type"] == "tool.error").unwrap();
     assert_eq!((&failed["action"], &failed["status"]), (&json!("plan_search"), &json!("error")));
     assert!(failed["error"]["type"].is_string(), "{failed:#}");
+    assert_eq!(failed["error"]["message"], "no message was recorded");
     assert_eq!(failed["data"]["outcome"], "error");
+    assert_eq!(lines.last().unwrap()["status"], "ok", "the agent answered");
+
+    let seen = capture_with(|builder| builder.capture_content(true));
+    let answers = vec![provider::tool_call("optical"), provider::text("There is none.")];
+    let (_, lines) = ask(&seen, answers);
+    let failed = lines.iter().find(|line| line["event_type"] == "tool.error").unwrap();
+    assert_eq!(failed["error"]["message"], "the tool failed", "rig hides the tool's own error");
 }
 
 #[test]
@@ -121,10 +129,11 @@ fn a_provider_that_fails() {
     let (answer, lines) = ask(&capture(), vec![provider::refusal()]);
     assert!(answer.is_err());
     assert_eq!(types(&lines), ["llm.error", "agent.invoke"]);
-    assert_eq!(
-        (&lines[0]["status"], &lines[0]["error"]["type"]),
-        (&json!("error"), &json!("no_response"))
-    );
+    let message = "the span was closed without an answer";
+    for line in &lines {
+        assert_eq!(line["status"], "error");
+        assert_eq!(line["error"], json!({"type": "no_response", "message": message}));
+    }
     assert_eq!(lines[0]["data"]["model"], MODEL);
     assert_eq!(lines[0]["parent_span_id"], lines[1]["span_id"]);
 }

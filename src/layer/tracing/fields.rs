@@ -7,8 +7,8 @@ use serde_json::Value;
 use tracing_core::field::{Field, Visit};
 
 use super::names::{
-    ARGUMENTS, COMPLETION, CONTENT, ERROR_TYPE, KEPT, OPERATION, PROMPT, SERVICE_TIER,
-    is_among_field_names, is_answer_field, is_error_field,
+    ARGUMENTS, COMPLETION, CONTENT, ERROR_TYPE, KEPT, OPERATION, PROMPT, REASONS, SERVICE_TIER,
+    answers, is_among_field_names, is_error_field,
 };
 use super::text::{FieldText, FieldWriter, parse_token_count};
 use crate::panics::forget_panic;
@@ -22,6 +22,8 @@ pub(super) struct KeptContents {
     pub(super) content: bool,
     /// The arguments of tools, for the error of a tool that fails.
     pub(super) snapshots: bool,
+    /// The text of a log event.
+    pub(super) reasons: bool,
 }
 
 impl KeptContents {
@@ -29,6 +31,7 @@ impl KeptContents {
         is_among_field_names(KEPT, name)
             || self.content && is_among_field_names(CONTENT, name)
             || self.snapshots && ARGUMENTS.contains(&name)
+            || self.reasons && is_among_field_names(REASONS, name)
     }
 }
 
@@ -61,6 +64,21 @@ impl GenAiFields {
             is_answered: false,
             is_error_logged: false,
         }
+    }
+
+    /// Keeps the text of a log event, too.
+    pub(super) fn with_reasons(mut self) -> Self {
+        self.keeps.reasons = true;
+        self
+    }
+
+    /// Removes what [`with_reasons`](Self::with_reasons) added.
+    pub(super) fn forget_reasons(&mut self) {
+        self.values.retain(|(name, _)| !is_among_field_names(REASONS, name));
+    }
+
+    pub(super) fn keeps_content(&self) -> bool {
+        self.keeps.content
     }
 
     /// Prepares for the fields of an event of this name.
@@ -211,7 +229,7 @@ impl GenAiFields {
         };
         let is_kept = self.keeps.keeps_field(name);
         // A field that is not kept may still show that there was an answer.
-        self.is_answered |= !is_kept && is_answer_field(name);
+        self.is_answered |= !is_kept && answers(name);
         is_kept.then_some(name)
     }
 
@@ -220,7 +238,7 @@ impl GenAiFields {
     /// Instrumentations write an empty value if they do not know it.
     fn set_unless_empty(&mut self, name: &'static str, text: FieldText) {
         if !text.kept.is_empty() || text.cut > 0 {
-            self.is_answered |= is_answer_field(name);
+            self.is_answered |= answers(name);
             self.set(name, text);
         }
     }

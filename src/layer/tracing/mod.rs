@@ -8,6 +8,7 @@ mod kind;
 mod names;
 mod open;
 mod operation;
+mod reason;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,8 +27,10 @@ use crate::warnings::disabled_spans::{self, InstalledLayer};
 use entered::ReentryGuard;
 use fields::{GenAiFields, KeptContents};
 use kind::OperationKind;
+use names::{has_gen_ai_fields, is_client_span, metadata_has_field};
 use open::{OpenSpan, OpenSpans};
 use operation::TracedOperation;
+use reason::FailureReason;
 
 /// The bytes of text held for one span if no logger limits the size of an event.
 const BYTES_MAX_DEFAULT: usize = 256 << 10;
@@ -107,7 +110,9 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// - an event in it has an `error.type`;
 /// - an event of level `ERROR` in it has such a field, or one named `error`, as
 ///   `#[instrument(err)]` makes them;
-/// - a panic leaves its span, or closes it before an answer. The error is then of type `panic`.
+/// - a panic leaves its span, or closes it before an answer. The error is then of type `panic`;
+/// - it has no answer, and the operation that ended last directly below it failed. Its error is then
+///   that one's. So a run fails with the step that ended it.
 ///
 /// An exception in a warning is not a failure. Neither is an `ERROR` event of a library, without
 /// GenAI fields, in a span that gets its answer: what failed was tried again. If `otel.status_code` is
@@ -117,6 +122,16 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// A model's or a tool's span may have fields for its answer. If it closes without a value for any of
 /// them, it failed or was cancelled, and its error is of type `no_response`. Any other span ended
 /// well.
+///
+/// If a failed operation has no message of its own, its message names the last problem inside it:
+///
+/// - the text of an event of level `WARN` or `ERROR`, or of rig's "Tool call denied";
+/// - the `error.message` and the status code of an HTTP client's span, as `reqwest-tracing` makes it. A
+///   code from 400 is also the error's type. A later span with a better code revokes it.
+///
+/// Libraries may log the body of an answer, which is a content. The body that async-openai cannot
+/// parse is left out, unless content is captured. If content is captured, the message of a failed tool
+/// of rig is its result.
 ///
 /// # Parents
 ///
@@ -214,7 +229,7 @@ impl AuditLayer {
     fn new_fields(&self) -> GenAiFields {
         let fields = self.outlet.peek_logger(|logger| {
             let (content, snapshots) = (logger.captures_content(), logger.includes_snapshots());
-            let keeps = KeptContents { content, snapshots };
+            let keeps = KeptContents { content, snapshots, reasons: false };
             GenAiFields::new(logger.max_event_bytes(), keeps, logger.sanitizer().clone())
         });
         fields.unwrap_or_else(|| {
@@ -228,7 +243,7 @@ impl AuditLayer {
         span: &SpanRef<'a, S>,
         use_open: impl FnOnce(&mut OpenSpan) -> R,
     ) -> Option<R> {
-        if !has_gen_ai_fields(span.metadata()) {
+        if !has_gen_ai_fields(span.metadata()) && !is_client_span(span.metadata()) {
             return None;
         }
         let mut extensions = span.extensions_mut();
@@ -290,19 +305,19 @@ impl AuditLayer {
         }
     }
 
-    fn record_operation<'a, S: LookupSpan<'a> + 'a>(
+    fn record_operation<'a, S: LookupSpan<'a> + 'a, R>(
         &self,
         open: &OpenSpan,
         span: &SpanRef<'a, S>,
-        record: impl FnOnce(&TracedOperation<'_>),
-    ) {
-        let Some(context) = &open.context else { return };
+        record: impl FnOnce(&TracedOperation<'_>) -> R,
+    ) -> Option<R> {
+        let context = open.context.as_ref()?;
         let value = |names: &[&str]| {
             let own = open.fields.text(names).map(str::to_owned);
             own.or_else(|| self.first_field_value(span.scope().skip(1), names))
         };
         let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
-        record(&TracedOperation {
+        let operation = TracedOperation {
             outlet: &self.outlet,
             fields: &open.fields,
             context,
@@ -314,7 +329,10 @@ impl AuditLayer {
             has_call_arguments: open.has_call_arguments,
             repeats_tokens: open.repeats_tokens,
             has_panicked: open.has_panicked,
-        });
+            reason: open.reason.as_ref(),
+            has_failed_child: open.has_failed_child,
+        };
+        Some(record(&operation))
     }
 
     /// Records an event that belongs to no span's operation as an operation of its own.
@@ -346,6 +364,8 @@ impl AuditLayer {
             has_call_arguments: false,
             repeats_tokens: false,
             has_panicked: false,
+            reason: None,
+            has_failed_child: false,
         };
         operation.record_end();
     }
@@ -365,11 +385,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let metadata = attributes.metadata();
-        if self.outlet.is_off() || !has_gen_ai_fields(metadata) {
+        let is_gen_ai = has_gen_ai_fields(metadata);
+        if self.outlet.is_off() || !is_gen_ai && !is_client_span(metadata) {
             return;
         }
-        disabled_spans::note_enabled();
+        if is_gen_ai {
+            disabled_spans::note_enabled();
+        }
         let (Some(_busy), Some(span)) = (ReentryGuard::begin(), ctx.span(id)) else { return };
+        if !is_gen_ai && self.innermost_operation(span.scope().skip(1)).is_none() {
+            return;
+        }
         let mut fields = self.new_fields();
         attributes.record(&mut fields);
         let context = metadata_has_field(metadata, names::is_operation_field).then(|| {
@@ -409,7 +435,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         let is_error = *metadata.level() == Level::ERROR
             && metadata_has_field(metadata, names::is_error_field);
         let is_gen_ai = has_gen_ai_fields(metadata) || metadata.name().starts_with("gen_ai.");
-        if !is_error && !is_gen_ai || self.outlet.is_off() {
+        let is_problem = *metadata.level() <= Level::WARN
+            || metadata_has_field(metadata, |name| name == names::REASON);
+        if !is_problem && !is_gen_ai || self.outlet.is_off() {
             return;
         }
         if is_gen_ai {
@@ -421,8 +449,18 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         if operation.is_none() && !is_gen_ai {
             return;
         }
-        let mut fields = self.new_fields().for_event(metadata.name());
+        let mut fields = self.new_fields().for_event(metadata.name()).with_reasons();
         event.record(&mut fields);
+        if let Some((span, _)) = &operation
+            && is_problem
+            && let problem @ Some(_) = FailureReason::of_log(&fields)
+        {
+            self.with_open_span(span, |open| open.note_problem(problem));
+        }
+        if !is_error && !is_gen_ai {
+            return;
+        }
+        fields.forget_reasons();
         if !is_error {
             fields.forget_error();
         }
@@ -475,20 +513,18 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         if open.tool_never_began(span.metadata()) {
             return;
         }
-        if open.is_model() && open.fields.usage().is_some() {
-            let above = self.innermost_operation(span.scope().skip(1));
-            above.and_then(|(span, _)| {
-                self.with_open_span(&span, |open| open.repeats_tokens |= open.is_model())
-            });
-        }
-        self.record_operation(&open, &span, |operation| operation.record_end());
+        let repeats_tokens = open.is_model() && open.fields.usage().is_some();
+        let failure = self.record_operation(&open, &span, |operation| operation.record_end());
+        let Some((above, _)) = self.innermost_operation(span.scope().skip(1)) else { return };
+        self.with_open_span(&above, |above| {
+            above.repeats_tokens |= repeats_tokens && above.is_model();
+            match failure {
+                Some(failure) => above.note_child_end(failure),
+                None if is_client_span(span.metadata()) => {
+                    above.note_problem(FailureReason::of_client_span(&open.fields));
+                }
+                None => {}
+            }
+        });
     }
-}
-
-fn metadata_has_field(metadata: &Metadata<'_>, is_meant: impl Fn(&str) -> bool) -> bool {
-    metadata.fields().iter().any(|field| is_meant(field.name()))
-}
-
-fn has_gen_ai_fields(metadata: &Metadata<'_>) -> bool {
-    metadata_has_field(metadata, |name| name.starts_with("gen_ai."))
 }

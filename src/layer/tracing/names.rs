@@ -1,5 +1,7 @@
 //! The names of the fields that the layer reads. Those of tokens are in the table of attributes.
 
+use tracing_core::Metadata;
+
 pub(super) use crate::pricing::attributes::{
     AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE, INPUT, OUTPUT, REASONING,
     SERVICE_TIER, TOTAL,
@@ -28,6 +30,13 @@ pub(super) const ERROR_MESSAGE: &[&str] = &[
     "exception.message",
     "error",
 ];
+/// The text of a log event, and of an error in it, beside [`ERROR_MESSAGE`]. rig says why a call was
+/// denied in `reason`.
+pub(super) const LOG_MESSAGE: &[&str] = &["message"];
+pub(super) const LOG_ERROR: &[&str] = &["err", REASON];
+pub(super) const REASON: &str = "reason";
+/// What the span of an HTTP client says of the answer.
+pub(super) const HTTP_STATUS: &[&str] = &["http.response.status_code", "http.status_code"];
 pub(super) const PROMPT: &[&str] = &["gen_ai.input.messages", "gen_ai.prompt"];
 pub(super) const COMPLETION: &[&str] = &["gen_ai.output.messages", "gen_ai.completion"];
 pub(super) const INSTRUCTIONS: &[&str] = &["gen_ai.system_instructions"];
@@ -53,6 +62,7 @@ pub(super) const KEPT: &[&[&str]] = &[
     STATUS,
     ERROR_TYPE,
     ERROR_MESSAGE,
+    HTTP_STATUS,
     INPUT,
     OUTPUT,
     CACHE_READ,
@@ -64,6 +74,8 @@ pub(super) const KEPT: &[&[&str]] = &[
     TOTAL,
     SERVICE_TIER,
 ];
+/// The fields of a log event that are kept to explain a failure.
+pub(super) const REASONS: &[&[&str]] = &[LOG_MESSAGE, LOG_ERROR];
 /// The fields that the answer of a model fills in, and for rig the result of a tool.
 pub(super) const ANSWER: &[&[&str]] =
     &[RESPONSE_MODEL, RESPONSE_ID, FINISH_REASONS, INPUT, OUTPUT, COMPLETION, OUTCOME];
@@ -81,10 +93,31 @@ pub(super) fn is_operation_field(name: &str) -> bool {
     is_among_field_names(OPERATIONS, name)
 }
 
+/// Reports whether a span with this field expects an answer.
+///
+/// The result of a tool is a content, which many instrumentations leave out.
 pub(super) fn is_answer_field(name: &str) -> bool {
     is_among_field_names(ANSWER, name)
 }
 
+/// Reports whether a span with a value for this field has an answer.
+pub(super) fn answers(name: &str) -> bool {
+    is_answer_field(name) || RESULT.contains(&name)
+}
+
 pub(super) fn is_error_field(name: &str) -> bool {
     is_among_field_names(&[ERROR_TYPE, ERROR_MESSAGE], name)
+}
+
+pub(super) fn metadata_has_field(metadata: &Metadata<'_>, is_meant: impl Fn(&str) -> bool) -> bool {
+    metadata.fields().iter().any(|field| is_meant(field.name()))
+}
+
+/// Reports whether the span may say why a call failed, as that of reqwest-tracing.
+pub(super) fn is_client_span(metadata: &Metadata<'_>) -> bool {
+    metadata_has_field(metadata, |name| HTTP_STATUS.contains(&name))
+}
+
+pub(super) fn has_gen_ai_fields(metadata: &Metadata<'_>) -> bool {
+    metadata_has_field(metadata, |name| name.starts_with("gen_ai."))
 }

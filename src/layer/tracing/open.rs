@@ -6,8 +6,8 @@ use tracing_core::Metadata;
 
 use super::fields::{GenAiFields, KeptContents};
 use super::kind::OperationKind;
-use super::metadata_has_field;
-use super::names;
+use super::names::{self, metadata_has_field};
+use super::reason::FailureReason;
 use crate::context::TraceContext;
 use crate::sanitize::Sanitizer;
 
@@ -34,6 +34,10 @@ pub(super) struct OpenSpan {
     pub(super) repeats_tokens: bool,
     /// It was left by a panic.
     pub(super) has_panicked: bool,
+    /// The last problem inside it.
+    pub(super) reason: Option<FailureReason>,
+    /// That problem is the failure of the operation that ended last directly below it.
+    pub(super) has_failed_child: bool,
 }
 
 impl OpenSpan {
@@ -53,6 +57,21 @@ impl OpenSpan {
             has_call_arguments: false,
             repeats_tokens: false,
             has_panicked: false,
+            reason: None,
+            has_failed_child: false,
+        }
+    }
+
+    /// Notes how the operation directly below it ended that ended last.
+    pub(super) fn note_child_end(&mut self, failure: Option<FailureReason>) {
+        self.has_failed_child = failure.is_some();
+        self.reason = failure;
+    }
+
+    /// Notes a problem, or that the next try succeeded. The failure of an operation says more.
+    pub(super) fn note_problem(&mut self, problem: Option<FailureReason>) {
+        if !self.has_failed_child {
+            self.reason = problem;
         }
     }
 

@@ -6,6 +6,7 @@ use super::data::{OperationData, OperationDatum};
 use super::fields::GenAiFields;
 use super::kind::OperationKind;
 use super::names;
+use super::reason::FailureReason;
 use crate::context::TraceContext;
 use crate::layer::timeout;
 use crate::pricing::Usage;
@@ -30,6 +31,10 @@ pub(super) struct TracedOperation<'a> {
     pub(super) repeats_tokens: bool,
     /// It was left by a panic.
     pub(super) has_panicked: bool,
+    /// The last problem inside it.
+    pub(super) reason: Option<&'a FailureReason>,
+    /// That problem is the failure of the operation that ended last directly below it.
+    pub(super) has_failed_child: bool,
 }
 
 impl TracedOperation<'_> {
@@ -42,8 +47,8 @@ impl TracedOperation<'_> {
         self.outlet.emit(&event.timestamp(at).span(self.context).data(&data));
     }
 
-    /// Records the end.
-    pub(super) fn record_end(&self) {
+    /// Records the end; returns why it failed, if it did.
+    pub(super) fn record_end(&self) -> Option<FailureReason> {
         match OperationKind::from_fields(self.fields) {
             Some(OperationKind::Model) => self.record_model_end(),
             Some(OperationKind::Tool) => self.record_tool_end(),
@@ -53,7 +58,7 @@ impl TracedOperation<'_> {
         }
     }
 
-    fn record_model_end(&self) {
+    fn record_model_end(&self) -> Option<FailureReason> {
         let asked = self.fields.text(names::REQUEST_MODEL);
         let answered = self.fields.text(names::RESPONSE_MODEL);
         let usage = self.fields.usage().filter(|_| !self.repeats_tokens);
@@ -84,7 +89,7 @@ impl TracedOperation<'_> {
                 Some(usage) => self.with_cost(event, usage).usage_totals(usage),
                 None => event,
             },
-        );
+        )
     }
 
     fn with_cost<'e>(&self, event: AuditEvent<'e>, usage: Usage) -> AuditEvent<'e> {
@@ -101,7 +106,7 @@ impl TracedOperation<'_> {
         }
     }
 
-    fn record_tool_end(&self) {
+    fn record_tool_end(&self) -> Option<FailureReason> {
         let tool = self.fields.text(names::TOOL).unwrap_or(self.name);
         let mut data = self.new_tool_data(tool);
         data.put_text("outcome", self.fields.text(names::OUTCOME).filter(|o| *o != "success"));
@@ -109,14 +114,14 @@ impl TracedOperation<'_> {
             data.put_content("arguments", self.fields, names::ARGUMENTS);
         }
         data.put_content("result", self.fields, names::RESULT);
-        self.record_end_event(EventType::ToolResult, EventType::ToolError, tool, &data, |e| e);
+        self.record_end_event(EventType::ToolResult, EventType::ToolError, tool, &data, |e| e)
     }
 
     /// Records the end of an agent or of another operation.
     ///
     /// An agent's tokens are the sum over its model calls, which are recorded themselves. So they
     /// are put into `data.total`, which no reader adds up.
-    fn record_other_end(&self, name: &str) {
+    fn record_other_end(&self, name: &str) -> Option<FailureReason> {
         let mut data = self.new_data();
         data.put_text("model", self.fields.text(names::REQUEST_MODEL));
         data.put_text("provider", self.fields.text(names::PROVIDER));
@@ -125,7 +130,7 @@ impl TracedOperation<'_> {
         data.put_content("prompt", self.fields, names::PROMPT);
         data.put_content("completion", self.fields, names::COMPLETION);
         let event_type = EventType::Custom(name);
-        self.record_end_event(event_type, event_type, self.action(), &data, |e| e);
+        self.record_end_event(event_type, event_type, self.action(), &data, |e| e)
     }
 
     fn action(&self) -> &str {
@@ -153,32 +158,42 @@ impl TracedOperation<'_> {
         action: &'e str,
         data: &'e OperationData,
         more: impl FnOnce(AuditEvent<'e>) -> AuditEvent<'e>,
-    ) {
-        let snapshot =
-            (failed == EventType::ToolError).then(|| self.fields.arguments_snapshot()).flatten();
-        let failure = self.failure(failed).map(|(status, error)| match &snapshot {
-            Some(snapshot) => (status, error.input_snapshot(snapshot)),
-            None => (status, error),
-        });
+    ) -> Option<FailureReason> {
+        let failure = self.failure(failed);
         let event_type = if failure.is_some() { failed } else { ended };
         let mut event = more(AuditEvent::new(event_type, self.agent, action));
         event = event.span(self.context).data(data);
         if let Some(latency) = self.latency {
             event = event.latency(latency);
         }
-        match &failure {
-            Some((status, error)) => self.outlet.emit(&event.status(*status).error(error)),
-            None => self.outlet.emit(&event),
+        let Some(reason) = &failure else {
+            self.outlet.emit(&event);
+            return None;
+        };
+        let error_type = reason.error_type.as_deref();
+        let status = match error_type.is_some_and(timeout::is_timeout_type_name) {
+            true => Status::Timeout,
+            false => Status::Error,
+        };
+        let snapshot =
+            (failed == EventType::ToolError).then(|| self.fields.arguments_snapshot()).flatten();
+        let mut error = ErrorDetail::new(error_type.unwrap_or("error"), &reason.message);
+        if let Some(snapshot) = &snapshot {
+            error = error.input_snapshot(snapshot);
         }
+        self.outlet.emit(&event.status(status).error(&error));
+        failure
     }
 
-    fn failure(&self, failed: EventType<'_>) -> Option<(Status, ErrorDetail<'_>)> {
+    /// Returns why it failed, if it did.
+    fn failure(&self, failed: EventType<'_>) -> Option<FailureReason> {
         let status = self.fields.text(names::STATUS).unwrap_or("");
         if status.eq_ignore_ascii_case("ok") {
             return None;
         }
         if self.has_panicked {
-            return Some((Status::Error, ErrorDetail::new("panic", "a panic left the span")));
+            let message = "a panic left the span".to_owned();
+            return Some(FailureReason { error_type: Some("panic".to_owned()), message });
         }
         // A library logged an error, tried again and got the answer.
         let is_recovered = self.fields.is_error_logged && self.fields.is_answered;
@@ -190,20 +205,33 @@ impl TracedOperation<'_> {
         let outcome = outcome.filter(|outcome| matches!(*outcome, "error" | "denied"));
         let is_call = matches!(failed, EventType::LlmError | EventType::ToolError);
         let unanswered = self.lacks_answer && is_call;
+        let child = self.reason.filter(|_| self.has_failed_child && !self.fields.is_answered);
         let has_failed = status.eq_ignore_ascii_case("error")
             || error_type.or(message).or(outcome).is_some()
-            || unanswered;
-        has_failed.then(|| {
-            let unanswered = unanswered.then_some("no_response");
-            let error_type = error_type.or(outcome).or(unanswered.filter(|_| message.is_none()));
-            let status = match error_type.is_some_and(timeout::is_timeout_type_name) {
-                true => Status::Timeout,
-                false => Status::Error,
-            };
-            let message = message.or(unanswered.map(|_| NO_RESPONSE)).unwrap_or("");
-            (status, ErrorDetail::new(error_type.unwrap_or("error"), message))
+            || unanswered
+            || child.is_some();
+        let inner_type = || self.reason?.error_type.as_deref();
+        let no_response = || Some("no_response").filter(|_| unanswered && message.is_none());
+        let error_type =
+            error_type.or(outcome).or_else(|| inner_type().filter(|_| message.is_none()));
+        // What a failed tool answers to the model says why it failed.
+        let answer = || self.fields.text(names::RESULT).filter(|_| outcome.is_some());
+        let message = message.or_else(answer).or(child.map(|child| child.message.as_str()));
+        has_failed.then(|| FailureReason {
+            error_type: error_type.or_else(no_response).map(str::to_owned),
+            message: message.map_or_else(|| self.message_from_inside(unanswered), str::to_owned),
         })
     }
-}
 
-const NO_RESPONSE: &str = "the span was closed without an answer";
+    /// Returns the message of an operation whose own fields have none.
+    fn message_from_inside(&self, unanswered: bool) -> String {
+        let own = match unanswered {
+            true => "the span was closed without an answer",
+            false => "no message was recorded",
+        };
+        match self.reason.filter(|reason| !reason.message.is_empty()) {
+            Some(reason) => format!("{own}; the last problem in it: {}", reason.message),
+            None => own.to_owned(),
+        }
+    }
+}
