@@ -1,6 +1,6 @@
-//! Sampling: keeps whole traces by their id, errors, slow events, and a share of the rest.
+//! Sampling: keeps whole traces by their id, errors, slow events, and a share of the other spans.
 
-use crate::context::{TRACE_RATE_DEFAULT, TraceContext, keeps_trace, random_share};
+use crate::context::{TRACE_RATE_DEFAULT, TraceContext, keeps_trace, random_share, share_of_span};
 use crate::error::Error;
 use llm_audit_log::Status;
 
@@ -19,10 +19,36 @@ pub(crate) fn is_slow_threshold(milliseconds: f64) -> bool {
     milliseconds >= 0.0
 }
 
+/// Why an event is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// The ordinary draws keep it: that of its trace or that of its span.
+    #[default]
+    Drawn,
+    /// It took longer than the threshold.
+    Slow,
+    /// The flag that its trace came with.
+    Parent,
+    /// Its trace failed.
+    Failed,
+}
+
+impl Kept {
+    /// Returns the text of `kept` in the line, or `None` if the line has none.
+    pub(crate) fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Drawn => None,
+            Self::Slow => Some("slow"),
+            Self::Parent => Some("parent"),
+            Self::Failed => Some("failed"),
+        }
+    }
+}
+
 /// The share of events that is recorded.
 ///
 /// With the defaults about 28 % of the events that go well are kept. A fifth of the traces is kept whole, and
-/// a tenth of the events of all others. All errors and slow events are kept. Rates are shares from 0 to 1.
+/// a tenth of the spans of all others. All errors and slow events are kept. Rates are shares from 0 to 1.
 ///
 /// # Examples
 ///
@@ -36,7 +62,7 @@ pub(crate) fn is_slow_threshold(milliseconds: f64) -> bool {
 pub struct SamplingPolicy {
     /// Share of the traces kept whole (`TRACE_SAMPLE_RATE`).
     pub trace_rate: f64,
-    /// Share of the `ok` and `retry` events kept outside those traces (`SUCCESS_SAMPLE_RATE`).
+    /// Share of the spans kept outside those traces, in their `ok` and `retry` events (`SUCCESS_SAMPLE_RATE`).
     pub success_rate: f64,
     /// Share of the `error` and `timeout` events kept outside those traces (`ERROR_SAMPLE_RATE`).
     pub error_rate: f64,
@@ -84,25 +110,54 @@ impl SamplingPolicy {
         Err(Error::config("SLOW_REQUEST_THRESHOLD_MS", given, THRESHOLD_ACCEPTED))
     }
 
-    /// Returns whether an event of this status and latency, in this trace, is kept.
+    /// Returns whether an event of this status and latency, in this span, is kept.
     ///
-    /// The first rule that applies decides:
+    /// An event is kept if one of these rules applies:
     ///
     /// 1. With `debug` every event is kept.
-    /// 2. An event with a latency over the threshold is kept.
-    /// 3. An event of a trace that is kept whole is kept. If the trace came in with a `traceparent`, its flag
-    ///    decides. Otherwise its id decides, alike in every process with the same rate.
-    /// 4. A draw decides, at the rate of the status.
+    /// 2. An event of a trace that is kept whole is kept. The trace's id decides, alike in every process with
+    ///    the same rate.
+    /// 3. A share of the spans is kept, at the rate of the status. The span's ids decide, so a call and its
+    ///    result are kept together. Without a context a draw decides.
+    /// 4. An event with a latency over the threshold is kept.
+    /// 5. If the trace came in with a `traceparent` whose flag `sampled` is set, its events are kept. If the
+    ///    flag is not set, it changes nothing: a client cannot thin out the log.
     pub fn should_record(
         &self,
         status: Status,
         latency_ms: Option<f64>,
         context: Option<&TraceContext>,
     ) -> bool {
-        self.debug
-            || latency_ms.is_some_and(|latency| latency > self.slow_threshold_ms)
-            || context.is_some_and(|context| self.keeps_context(context))
-            || random_share() < self.rate_of(status)
+        match context {
+            Some(context) => {
+                self.decide(status, latency_ms, context, context.span_id()).is_some()
+            }
+            None => {
+                self.debug || self.is_slow(latency_ms) || random_share() < self.rate_of(status)
+            }
+        }
+    }
+
+    /// Decides on an event of the span `span_id` in the trace of `context`. Returns `None` if it is not
+    /// kept.
+    pub(crate) fn decide(
+        &self,
+        status: Status,
+        latency_ms: Option<f64>,
+        context: &TraceContext,
+        span_id: u64,
+    ) -> Option<Kept> {
+        let trace_id = context.trace_id();
+        if self.debug
+            || keeps_trace(trace_id, self.trace_rate)
+            || share_of_span(trace_id, span_id) < self.rate_of(status)
+        {
+            Some(Kept::Drawn)
+        } else if self.is_slow(latency_ms) {
+            Some(Kept::Slow)
+        } else {
+            context.sampled().unwrap_or(false).then_some(Kept::Parent)
+        }
     }
 
     /// Returns the variables, with their values, that decide which events are sampled out.
@@ -121,8 +176,8 @@ impl SamplingPolicy {
         if self.debug { 1.0 } else { self.trace_rate }
     }
 
-    fn keeps_context(&self, context: &TraceContext) -> bool {
-        context.sampled().unwrap_or_else(|| keeps_trace(context.trace_id(), self.trace_rate))
+    fn is_slow(&self, latency_ms: Option<f64>) -> bool {
+        latency_ms.is_some_and(|latency| latency > self.slow_threshold_ms)
     }
 
     fn rate_of(&self, status: Status) -> f64 {
@@ -176,10 +231,16 @@ mod tests {
         ];
         for (status, latency, share) in cases {
             let what = format!("{status:?} {latency:?}");
-            let outside = trace(UNKEPT);
             assert_share(kept(|_| policy.should_record(status, latency, None)), share, &what);
-            let kept = kept(|_| policy.should_record(status, latency, Some(&outside)));
-            assert_share(kept, share, &what);
+            // Spans that count up, of one trace and of as many traces.
+            for traces in [0, 1] {
+                let kept = kept(|n| {
+                    let (trace, span) = (UNKEPT + u128::from(n * traces), u64::from(n) + 1);
+                    let span = TraceContext::from_ids(trace, span, None).unwrap();
+                    policy.should_record(status, latency, Some(&span))
+                });
+                assert_share(kept, share, &what);
+            }
         }
     }
 
@@ -202,7 +263,8 @@ mod tests {
             (none, Some(1e9), None, false),
             (none, None, Some(trace(KEPT)), true),
             (none, None, Some(trace(UNKEPT)), false),
-            (none, None, Some(header(KEPT, "00")), false),
+            (none, None, Some(header(KEPT, "00")), true),
+            (none, None, Some(header(UNKEPT, "00")), false),
             (none, None, Some(header(UNKEPT, "01")), true),
             (none, None, Some(header(UNKEPT, "01").new_span()), true),
             (slow, Some(11.0), Some(header(UNKEPT, "00")), true),
@@ -214,6 +276,38 @@ mod tests {
                 let kept = policy.should_record(status, latency, context.as_ref());
                 assert_eq!(kept, expected, "{status:?} {latency:?} {context:?}");
             }
+        }
+    }
+
+    #[test]
+    fn an_event_that_the_draws_left_out_has_the_reason_why_it_is_kept() {
+        let none = SamplingPolicy { trace_rate: 0.5, success_rate: 0.0, ..Default::default() };
+        let flagged = |id: u128, flag| {
+            let header = format!("00-{id:032x}-0000000000000001-{flag}");
+            TraceContext::from_traceparent(&header).unwrap()
+        };
+        let cases = [
+            (Status::Ok, None, flagged(UNKEPT, "00"), None),
+            (Status::Ok, None, flagged(UNKEPT, "01"), Some(Some("parent"))),
+            (Status::Ok, Some(2e3), flagged(UNKEPT, "01"), Some(Some("slow"))),
+            (Status::Ok, Some(2e3), flagged(UNKEPT, "00"), Some(Some("slow"))),
+            (Status::Ok, Some(2e3), flagged(KEPT, "01"), Some(None)),
+            (Status::Error, Some(2e3), flagged(UNKEPT, "00"), Some(None)),
+        ];
+        for (status, latency, context, expected) in cases {
+            let kept = none.decide(status, latency, &context, context.span_id());
+            assert_eq!(kept.map(Kept::reason), expected, "{status:?} {latency:?} {context:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_and_its_result_share_one_decision() {
+        let policy = SamplingPolicy { error_rate: 0.5, ..SamplingPolicy::default() };
+        for span in 1..10_000 {
+            let span = TraceContext::from_ids(UNKEPT, span, None).unwrap();
+            let keeps = |status| policy.should_record(status, None, Some(&span));
+            assert_eq!(keeps(Status::Ok), keeps(Status::Ok));
+            assert!(!keeps(Status::Ok) || keeps(Status::Error), "no call without its failure");
         }
     }
 

@@ -56,8 +56,8 @@ fn assert_share(kept: u64, events: u64, share: f64, what: &str) {
 }
 
 fn from_caller(flag: &str) -> TraceContext {
-    // The random part of this id is at its highest: by its id the trace would be kept.
-    let header = format!("00-{:032x}-{:016x}-{flag}", u64::MAX, 1);
+    // The random part of this id is 0: by its id the trace would not be kept.
+    let header = format!("00-{:032x}-{:016x}-{flag}", 1_u64 << 63, 1);
     TraceContext::from_traceparent(&header).unwrap()
 }
 

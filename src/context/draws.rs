@@ -81,6 +81,17 @@ pub(crate) fn random_share() -> f64 {
     draw_random(fastrand::Rng::f64)
 }
 
+/// Returns the share of a span, at least 0 and less than 1. It depends on nothing but the ids, so every
+/// event of the span draws the same one. Spans that count up from 1 draw as evenly as random ones.
+pub(crate) fn share_of_span(trace_id: u128, span_id: u64) -> f64 {
+    // The last step of SplitMix64, after a step as long as the trace's number.
+    let mut hash = span_id.wrapping_add((trace_id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^= hash >> 31;
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 fn draw_random<R>(draw: impl Fn(&mut fastrand::Rng) -> R) -> R {
     let drawn = DRAWS.try_with(|draws| draws.draw(&draw));
     drawn.unwrap_or_else(|_| draw(&mut fastrand::Rng::with_seed(random_seed())))

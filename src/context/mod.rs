@@ -12,7 +12,7 @@ use llm_audit_log::schema::ids;
 use crate::error::Error;
 #[cfg(test)]
 pub(crate) use draws::seed_draws;
-pub(crate) use draws::{random_share, random_span_id, random_trace_id};
+pub(crate) use draws::{random_share, random_span_id, random_trace_id, share_of_span};
 pub use scope::{InSpan, Scope, Spanned};
 pub(crate) use trace_rate::{TRACE_RATE_DEFAULT, keeps_trace, set_process_trace_rate};
 

@@ -8,10 +8,11 @@ use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::{
-    DEPTH_MAX, END, ERROR, F32, F64, FALSE, MAP, NEGATIVE, NULL, PARTS, PAYLOAD, SEQ, STR, TRUE,
+    DEPTH_MAX, END, ERROR, F32, F64, FALSE, KEPT_SHIFT, MAP, NEGATIVE, NULL, PARTS, PAYLOAD, SEQ, STR, TRUE,
     UINT, flag,
 };
 use crate::pricing::Usd;
+use crate::sampler::Kept;
 use llm_audit_log::{EventType, Status};
 
 /// The largest number of containers inside each other.
@@ -46,6 +47,7 @@ pub(crate) struct Record<'a> {
     pub(crate) tokens_input: Option<u64>,
     pub(crate) tokens_output: Option<u64>,
     pub(crate) cost_usd: Option<Usd>,
+    pub(crate) kept: Kept,
     pub(crate) data: Option<EncodedValue<'a>>,
     pub(crate) error: Option<EncodedValue<'a>>,
 }
@@ -63,7 +65,8 @@ pub(crate) struct EncodedValue<'a>(&'a [u8]);
 /// when they are serialized.
 pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord> {
     let mut cursor = RecordCursor(bytes);
-    let [code, status, flags] = cursor.array()?;
+    let [code, state, flags] = cursor.array()?;
+    let (status, kept) = decode_state(state)?;
     let has = |flag| flags & flag != 0;
     let mut record = Record {
         trace_id: u128::from_le_bytes(cursor.array()?),
@@ -83,7 +86,8 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord>
         },
         agent: cursor.string()?,
         action: cursor.string()?,
-        status: *Status::ALL.get(usize::from(status)).ok_or(MalformedRecord)?,
+        status,
+        kept,
         data: None,
         error: None,
     };
@@ -95,6 +99,19 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord>
     }
     record.data = has(flag::DATA).then_some(EncodedValue(cursor.0));
     Ok(record)
+}
+
+/// Reads the byte of the status and of the reason to keep the event.
+fn decode_state(state: u8) -> Result<(Status, Kept), MalformedRecord> {
+    let status = Status::ALL.get(usize::from(state & ((1 << KEPT_SHIFT) - 1)));
+    let kept = match state >> KEPT_SHIFT {
+        0 => Kept::Drawn,
+        1 => Kept::Slow,
+        2 => Kept::Parent,
+        3 => Kept::Failed,
+        _ => return Err(MalformedRecord),
+    };
+    Ok((*status.ok_or(MalformedRecord)?, kept))
 }
 
 /// Reads only the timestamp of a record, in microseconds since the Unix epoch.

@@ -5,8 +5,11 @@ use super::serializer::{Encoder, Payload};
 use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
 use super::type_name::with_event_type_name;
-use super::{END, ERROR, FALSE, HEAD_BYTES, MAP, PAYLOAD, SEQ, TRUE, UINT, flag};
+use super::{
+    END, ERROR, FALSE, HEAD_BYTES, KEPT_SHIFT, MAP, PAYLOAD, SEQ, TRUE, UINT, flag,
+};
 use crate::ring::{Chain, ChainMark};
+use crate::sampler::Kept;
 use crate::sanitize::{Redactions, Sanitizer, Slot};
 
 /// The bytes kept of an agent, an action and an error's type, whatever else the event contains.
@@ -31,6 +34,7 @@ pub(crate) struct EventHead {
     pub(crate) parent_span_id: Option<u64>,
     /// Microseconds since the Unix epoch.
     pub(crate) timestamp: i64,
+    pub(crate) kept: Kept,
 }
 
 /// What an event lost while it was encoded.
@@ -339,7 +343,8 @@ fn event_head_bytes(event: &AuditEvent<'_>, head: EventHead) -> [u8; HEAD_BYTES]
     ];
     let set = flags.iter().filter(|(_, is_set)| *is_set).fold(0, |all, (flag, _)| all | flag);
     let mut bytes = [0; HEAD_BYTES];
-    bytes[..3].copy_from_slice(&[event.event_type.code(), event.status as u8, set]);
+    let state = event.status as u8 | (head.kept as u8) << KEPT_SHIFT;
+    bytes[..3].copy_from_slice(&[event.event_type.code(), state, set]);
     bytes[3..19].copy_from_slice(&head.trace_id.to_le_bytes());
     let words = [
         head.span_id,

@@ -65,6 +65,9 @@ const ERROR: u8 = 14;
 /// value that is not an object. So a line is never deeper than redaction allows.
 const DEPTH_MAX: usize = 126;
 
+/// The bits of the status' byte below those that say why the event is kept.
+const KEPT_SHIFT: u32 = 4;
+
 /// The size of the head. Type, status and flags take a byte each, the trace id 16. Then span,
 /// parent, timestamp, latency, tokens in and tokens out take eight bytes each.
 const HEAD_BYTES: usize = 3 + 16 + 6 * 8;

@@ -53,9 +53,9 @@ impl Shared {
         let shard = self.counts.shard();
         shard.emitted(1);
         let sampling = &self.settings.sampling;
-        if !sampling.should_record(event.status, event.latency_ms, Some(context)) {
+        let Some(kept) = sampling.decide(event.status, event.latency_ms, context, span_id) else {
             return shard.sampled_out();
-        }
+        };
         let is_error = matches!(event.status, Status::Error | Status::Timeout);
         let ring = match is_error && self.settings.errors_apart {
             true => &self.rings.primary,
@@ -65,7 +65,7 @@ impl Shared {
             return shard.rejected(1);
         }
         let timestamp = event.timestamp.unwrap_or_else(monotonic_unix_micros);
-        let head = EventHead { trace_id, span_id, parent_span_id, timestamp };
+        let head = EventHead { trace_id, span_id, parent_span_id, timestamp, kept };
         if !self.push_event(ring, event, head, on_full) {
             // There is no memory at all, or the ring was closed meanwhile.
             match ring.is_closed() {

@@ -24,6 +24,7 @@ pub(crate) fn write_event_line(out: &mut Vec<u8>, instance: &str, seq: u64, reco
         tokens_input: record.tokens_input,
         tokens_output: record.tokens_output,
         cost_usd: record.cost_usd,
+        kept: record.kept.reason(),
         data: record.data.as_ref().map(payload_as_json),
         error: record.error.as_ref().map(payload_as_json),
     };

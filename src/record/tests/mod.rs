@@ -13,6 +13,7 @@ use super::decode::decode_record;
 use super::encode::{EncodeOutcome, EventHead, encode_event};
 use crate::record::event::{AuditEvent, EventType};
 use crate::ring::{OnFull, Ring};
+use crate::sampler::Kept;
 use crate::sanitize::{Redactions, Sanitizer};
 use crate::writer::jsonl;
 
@@ -23,6 +24,7 @@ const HEAD: EventHead = EventHead {
     span_id: 0x00f0_67aa_0ba9_02b7,
     parent_span_id: Some(1),
     timestamp: 1_700_000_000_123_456,
+    kept: Kept::Drawn,
 };
 
 thread_local! {

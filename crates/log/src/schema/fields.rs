@@ -151,6 +151,8 @@ fields! {
     tokens_output: Integer, Optional, by_shape,
         "tokens the model wrote, reasoning included; absent if unknown";
     cost_usd: Dollars, Optional, by_hand, "what it cost in US dollars, exact, without exponent";
+    kept: Text, Optional, by_shape,
+        "why the line is here though the draws left it out: `failed`, `slow` or `parent`";
     data: DataObject, Optional, by_shape, "the payload";
     error: ErrorObject, Optional, by_shape,
         "what went wrong: `type`, `message`, `traceback`, `recoverable`, `input_snapshot`, \
@@ -208,6 +210,7 @@ mod tests {
             tokens_input: Some(u64::MAX),
             tokens_output: Some(0),
             cost_usd: "1e-7".parse().ok(),
+            kept: Some("slow"),
             data: Some(&[1]),
             error: Some(&"late"),
             ..event()
@@ -218,7 +221,7 @@ mod tests {
         );
         let end = concat!(
             r#""status":"timeout","latency_ms":12.5,"tokens_input":18446744073709551615,"#,
-            r#""tokens_output":0,"cost_usd":0.0000001,"data":[1],"error":"late"}"#,
+            r#""tokens_output":0,"cost_usd":0.0000001,"kept":"slow","data":[1],"error":"late"}"#,
             "\n"
         );
         assert!(line.ends_with(end), "{line}");

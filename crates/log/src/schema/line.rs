@@ -130,8 +130,8 @@ impl<'a> Line<'a> {
 
     /// Whether the line is an event that readers and `record` accept: the required fields are
     /// there, and every field of the schema that is there has its type. Short ids, `null` members,
-    /// members the schema does not know, and lines without ids pass; `seq` and `instance` may be
-    /// anything, for another program may mean something else by them.
+    /// members the schema does not know, and lines without ids pass; `seq`, `instance` and `kept` may
+    /// be anything, for another program may mean something else by them.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl<'a> Line<'a> {
     /// for a reader that accepts more.
     pub fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let missing = self.missing_fields(Presence::is_required);
-        let wrong = self.field_faults().filter(|(name, _)| !["seq", "instance"].contains(name));
+        let wrong = self.field_faults().filter(|(name, _)| !["seq", "instance", "kept"].contains(name));
         missing.map(|name| (name, "is missing")).chain(wrong)
     }
 
