@@ -16,7 +16,14 @@ pub fn fuzz_record_line(value: &impl Serialize) -> Vec<u8> {
     let ring = Ring::new(64, 2 * LIMIT);
     let mut chain = ring.begin_chain(LIMIT, OnFull::Evict).expect("a new ring has buffers");
     let event = AuditEvent::new(EventType::Serialize, "fuzz", "record").data(value);
-    let head = EventHead { trace_id: 1, span_id: 2, parent_span_id: None, timestamp: 3, kept: Default::default() };
+    let head = EventHead {
+        trace_id: 1,
+        span_id: 2,
+        parent_span_id: None,
+        timestamp: 3,
+        kept: Default::default(),
+        is_alone: false,
+    };
     let (sanitizer, mut counts) = (Sanitizer::default(), Redactions::default());
     encode::encode_event(&event, head, &mut chain, &sanitizer, true, &mut counts)
         .expect("the memory is twice the limit");

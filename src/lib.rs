@@ -44,7 +44,7 @@
 //! - If the process exits by `main`'s return or [`std::process::exit`], nothing accepted is lost,
 //!   as long as writing takes at most five seconds. After a call of `close_on_signals` this is also
 //!   so for SIGTERM and SIGINT.
-//! - `kill -9`, `abort` and `_exit` lose what is queued. A power cut loses what was not synced
+//! - `kill -9`, `abort` and `_exit` lose what is queued or held. A power cut loses what was not synced
 //!   (`AUDIT_FSYNC`).
 //! - If a forked child emits, it has its own recorder and files; see [`AuditLogger`].
 //! - If the disk refuses a write, the loss is counted and recorded in the log, on Linux even if the
@@ -52,6 +52,8 @@
 //! - If another process removes or truncates a file, `llm-audit verify` reports what is missing.
 //! - Under sustained overload the oldest queued events are overwritten, and the newest are kept.
 //!   Errors and timeouts have a queue of their own, so only errors overwrite errors.
+//! - Events that sampling leaves out are held until it is known whether their trace fails
+//!   ([`FailedTraces`]). A failed trace is written whole.
 //!
 //! # Environment
 //!
@@ -63,8 +65,8 @@
 //!
 //! # Troubleshooting
 //!
-//! - *Fewer events than expected*: the defaults keep about 28 % of the events without an error. The
-//!   `audit.stop` line contains how many were sampled out and by which variable. `AUDIT_DEBUG=true`
+//! - *Fewer events than expected*: the defaults keep about 28 % of the events that go well, and every failed
+//!   trace whole. The `audit.stop` line contains how many were sampled out and by which variable. `AUDIT_DEBUG=true`
 //!   keeps all.
 //! - *No events at all*: an `emit` before [`init`] or after the guard is dropped is counted as
 //!   `rejected`. `let _ = init()?` drops the guard at once, so name it `_guard`.
@@ -118,7 +120,7 @@ pub mod testing;
 mod warnings;
 mod writer;
 
-pub use config::{Builder, Compress, Fsync};
+pub use config::{Builder, Compress, FailedTraces, Fsync};
 pub use context::{InSpan, Scope, Spanned, TraceContext};
 pub use error::Error;
 pub use llm::{LlmCall, record_llm_call};

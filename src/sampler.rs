@@ -129,12 +129,8 @@ impl SamplingPolicy {
         context: Option<&TraceContext>,
     ) -> bool {
         match context {
-            Some(context) => {
-                self.decide(status, latency_ms, context, context.span_id()).is_some()
-            }
-            None => {
-                self.debug || self.is_slow(latency_ms) || random_share() < self.rate_of(status)
-            }
+            Some(context) => self.decide(status, latency_ms, context, context.span_id()).is_some(),
+            None => self.debug || self.is_slow(latency_ms) || random_share() < self.rate_of(status),
         }
     }
 
@@ -149,7 +145,7 @@ impl SamplingPolicy {
     ) -> Option<Kept> {
         let trace_id = context.trace_id();
         if self.debug
-            || keeps_trace(trace_id, self.trace_rate)
+            || self.keeps_whole(trace_id)
             || share_of_span(trace_id, span_id) < self.rate_of(status)
         {
             Some(Kept::Drawn)
@@ -174,6 +170,11 @@ impl SamplingPolicy {
     /// Returns the share of new traces that are kept whole.
     pub(crate) fn new_trace_rate(&self) -> f64 {
         if self.debug { 1.0 } else { self.trace_rate }
+    }
+
+    /// Returns whether every event of the trace is kept.
+    pub(crate) fn keeps_whole(&self, trace_id: u128) -> bool {
+        keeps_trace(trace_id, self.trace_rate)
     }
 
     fn is_slow(&self, latency_ms: Option<f64>) -> bool {

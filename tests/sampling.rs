@@ -55,9 +55,9 @@ fn assert_share(kept: u64, events: u64, share: f64, what: &str) {
     assert!((kept - events * share).abs() <= 8.0 * deviation, "{what}: {kept} of {events}");
 }
 
-fn from_caller(flag: &str) -> TraceContext {
-    // The random part of this id is 0: by its id the trace would not be kept.
-    let header = format!("00-{:032x}-{:016x}-{flag}", 1_u64 << 63, 1);
+fn from_caller(flag: &str, trace: u8) -> TraceContext {
+    // The random part of these ids is 0: by its id no trace would be kept.
+    let header = format!("00-{:032x}-{:016x}-{flag}", u128::from(trace) << 56, 1);
     TraceContext::from_traceparent(&header).unwrap()
 }
 
@@ -79,8 +79,9 @@ fn the_shares_that_are_kept_by_default() {
     let kept = kept(
         |builder| builder,
         |audit| {
-            for (action, flag, status, latency_ms, events, _) in cases {
-                let context = from_caller(flag).new_span();
+            for (trace, case) in (1..).zip(cases) {
+                let (action, flag, status, latency_ms, events, _) = case;
+                let context = from_caller(flag, trace).new_span();
                 let event = AuditEvent::new(EventType::LlmInvoke, "a", action)
                     .status(status)
                     .context(&context);
@@ -105,6 +106,7 @@ fn the_shares_that_are_kept_by_default() {
         "error_rate": 1.0,
         "slow_threshold_ms": 1500.0,
         "debug": false,
+        "failed_traces": "whole",
     });
     assert_eq!(kept.start["sampling"], sampling);
 }
@@ -184,7 +186,7 @@ fn a_lower_rate_of_errors_is_named_as_deciding() {
 
 #[test]
 fn where_all_is_kept_nothing_is_said_to_decide() {
-    let context = from_caller("00");
+    let context = from_caller("00", 1);
     let kept = kept(
         |builder| builder.debug(true),
         |audit| {

@@ -11,7 +11,7 @@ mod variables;
 
 pub use builder::Builder;
 pub(crate) use settings::Settings;
-pub use settings::{Compress, Fsync};
+pub use settings::{Compress, FailedTraces, Fsync};
 pub use unknown::UnknownVariable;
 pub(crate) use unknown::find_unknown_variables;
 pub use variable::Variable;

@@ -59,6 +59,29 @@ impl Compress {
     }
 }
 
+/// What happens to those events of a failed trace that the rates leave out (`AUDIT_FAILED_TRACES`).
+///
+/// A trace fails with an event of status `error` or `timeout` that is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailedTraces {
+    /// They are written. Until the trace fails or ends well, they wait in memory.
+    #[default]
+    Whole,
+    /// They are dropped, as those of all other traces.
+    Sampled,
+}
+
+impl FailedTraces {
+    /// Returns the name that `AUDIT_FAILED_TRACES` uses.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Sampled => "sampled",
+        }
+    }
+}
+
 /// The outputs of `AUDIT_EXPORTER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outputs {
@@ -85,6 +108,16 @@ impl Settings {
     /// Refuses values that are not accepted, whoever set them.
     pub(super) fn check(&self) -> Result<(), Error> {
         VARIABLES.iter().try_for_each(|variable| variable.check(self))
+    }
+
+    /// Returns whether events that the rates leave out are held.
+    pub(crate) fn holds_events(&self) -> bool {
+        self.failed_traces == FailedTraces::Whole && !self.sampling.debug
+    }
+
+    /// Returns the memory of the lane for those events: half of what they have.
+    pub(crate) fn held_lane_bytes(&self) -> usize {
+        if self.holds_events() { self.hold_bytes / 2 } else { 0 }
     }
 
     /// Makes the default event smaller if only the queue was made small.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use llm_audit_log::zst;
 
-use super::settings::{Compress, Fsync, Outputs};
+use super::settings::{Compress, FailedTraces, Fsync, Outputs};
 use crate::sampler;
 use crate::sanitize::{Profile, Sanitizer};
 
@@ -389,6 +389,27 @@ impl ValueKind for NoticesValue {
 
     fn show(&self, value: &bool) -> String {
         if *value { "stderr" } else { "none" }.to_owned()
+    }
+}
+
+/// What happens to what the rates leave out of failed traces.
+pub(super) struct FailedTracesValue;
+
+impl ValueKind for FailedTracesValue {
+    type Value = FailedTraces;
+
+    fn accepted(&self) -> String {
+        "whole or sampled".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<FailedTraces> {
+        [FailedTraces::Whole, FailedTraces::Sampled]
+            .into_iter()
+            .find(|traces| traces.name() == text)
+    }
+
+    fn show(&self, value: &FailedTraces) -> String {
+        value.name().to_owned()
     }
 }
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use super::builder::Builder;
 use super::settings::{
-    Compress, EVENT_BYTES_DEFAULT, Fsync, Outputs, check_event_fits_queue, check_file_fits_total,
-    check_some_output_is_set, default_service_name,
+    Compress, EVENT_BYTES_DEFAULT, FailedTraces, Fsync, Outputs, check_event_fits_queue,
+    check_file_fits_total, check_some_output_is_set, default_service_name,
 };
 use super::values::{
-    CompressValue, ExportersValue, FileModeValue, FsyncValue, MessageContentValue,
-    MillisecondsValue, NoticesValue, NumberValue, OptionalValue, PathValue, ProfileValue,
-    ShareValue, SwitchValue, TextValue, ValueKind, VariableNamesValue,
+    CompressValue, ExportersValue, FailedTracesValue, FileModeValue, FsyncValue,
+    MessageContentValue, MillisecondsValue, NoticesValue, NumberValue, OptionalValue, PathValue,
+    ProfileValue, ShareValue, SwitchValue, TextValue, ValueKind, VariableNamesValue,
 };
 use super::variable::{Fallback, Variable, settings};
 use crate::ring;
@@ -72,7 +72,8 @@ settings! {
     /// Share of the traces that are kept whole. The trace id decides, so every process decides alike.
     "TRACE_SAMPLE_RATE" = ShareValue, at sampling.trace_rate;
 
-    /// Share of `ok` and `retry` events that are kept outside of those traces.
+    /// Share of the spans that are kept outside of those traces. It decides on `ok` and `retry` events, alike
+    /// on all events of a span.
     "SUCCESS_SAMPLE_RATE" = ShareValue, at sampling.success_rate;
 
     /// Share of `error` and `timeout` events that are kept outside of those traces.
@@ -80,6 +81,27 @@ settings! {
 
     /// An event that took longer is always kept.
     "SLOW_REQUEST_THRESHOLD_MS" = MillisecondsValue, at sampling.slow_threshold_ms;
+
+    /// What happens to the events that the rates leave out if their trace fails. With `whole` they are
+    /// written, too. With `sampled` they are dropped.
+    ///
+    /// With `whole` these events wait in memory. They are dropped if the trace's first request ends well,
+    /// if nothing comes for `AUDIT_HOLD_SECONDS`, or if others need the memory. A process that is killed
+    /// loses them.
+    "AUDIT_FAILED_TRACES" = FailedTracesValue,
+        fn failed_traces(failed: FailedTraces): FailedTraces = FailedTraces::Whole;
+
+    /// Memory of the events that wait. One half is a lane of the queue for them, the other what the writer
+    /// holds. Traces whose last event is oldest make room.
+    ///
+    /// An event that waits takes 64 bytes more than its record, and its trace 448. In the lane it takes at
+    /// least 1088. It is cut if it would take more than three quarters of the lane.
+    "AUDIT_HOLD_BYTES" = NumberValue::<usize> { of: "bytes", from: 64 << 10, to: Some(8 << 30) },
+        fn hold_bytes(bytes: usize): usize = 16 << 20;
+
+    /// How long events wait after the last event of their trace.
+    "AUDIT_HOLD_SECONDS" = NumberValue::<u32> { of: "seconds", from: 1, to: Some(86_400) },
+        fn hold_seconds(seconds: u32): u32 = 60;
 
     group "Redaction"
 
@@ -147,8 +169,8 @@ settings! {
     /// Memory of the queue. A quarter is for errors and timeouts alone. If a lane is full, its oldest events
     /// are overwritten.
     ///
-    /// An event takes at least 1088 bytes of it. In addition the queue takes 76 bytes per place of either
-    /// lane, 4 for every 1088 bytes, and 560 KiB.
+    /// An event takes at least 1088 bytes of it. In addition the queue takes 76 bytes per place of each
+    /// lane, 4 for every 1088 bytes, and 840 KiB.
     "AUDIT_QUEUE_BYTES" = NumberValue::<usize> { of: "bytes", from: 64 << 10, to: Some(8 << 30) },
         fn queue_bytes(bytes: usize): usize = 64 << 20;
 

@@ -24,13 +24,14 @@ pub struct Accounting {
     pub written: u64,
     /// Events that newer events overwrote in the queue.
     pub overwritten: u64,
-    /// Events that the sampling policy did not keep.
+    /// Events that the sampling policy did not keep, and whose trace did not fail while they were held.
     pub sampled_out: u64,
     /// Events emitted before `init` or after close.
     pub rejected: u64,
     /// Events lost because writing failed.
     pub io_lost: u64,
-    /// Events waiting for the writer. This is measured, not derived.
+    /// Events waiting for the writer, and events held until it is known whether their trace fails. This
+    /// is measured, not derived.
     pub queued: u64,
     /// Events with a placeholder for a payload, because its `Serialize` impl failed.
     pub unserializable: u64,
@@ -43,7 +44,7 @@ pub struct Accounting {
     pub unpriced: u64,
     /// Model calls without a cost because their answer had no readable usage, or half of one.
     pub unmetered: u64,
-    /// Redactions by kind, in the events that were kept.
+    /// Redactions by kind, in the events that were kept or held.
     pub redactions: Redactions,
 }
 
@@ -101,9 +102,13 @@ pub(crate) struct EventCounters {
     pub(crate) written: AtomicU64,
     pub(crate) overwritten: AtomicU64,
     pub(crate) io_lost: AtomicU64,
+    /// Events that the writer held and dropped. The shards count those that were never encoded.
+    pub(crate) sampled_out: AtomicU64,
     pub(crate) export_errors: AtomicU64,
-    /// Events taken out of the ring and not yet written.
+    /// Events taken out of the ring and not yet written or dropped.
     pub(crate) in_hand: AtomicU64,
+    /// Those of them that are held.
+    pub(crate) held: AtomicU64,
     /// Events for which there was no buffer. The writer adds them to the overwritten ones.
     pub(crate) dropped: AtomicU64,
 }
@@ -144,7 +149,7 @@ impl EventCounters {
             overwritten: load(&self.overwritten),
             io_lost: load(&self.io_lost),
             export_errors: load(&self.export_errors),
-            sampled_out: over_shards(|shard| &shard.sampled_out),
+            sampled_out: load(&self.sampled_out) + over_shards(|shard| &shard.sampled_out),
             rejected: over_shards(|shard| &shard.rejected),
             unserializable: over_shards(|shard| &shard.unserializable),
             truncated: over_shards(|shard| &shard.truncated),

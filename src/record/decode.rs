@@ -8,8 +8,8 @@ use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::{
-    DEPTH_MAX, END, ERROR, F32, F64, FALSE, KEPT_SHIFT, MAP, NEGATIVE, NULL, PARTS, PAYLOAD, SEQ, STR, TRUE,
-    UINT, flag,
+    ALONE, DEPTH_MAX, END, ERROR, F32, F64, FALSE, KEPT_SHIFT, MAP, NEGATIVE, NULL, PARTS, PAYLOAD,
+    SEQ, STR, TRUE, UINT, flag,
 };
 use crate::pricing::Usd;
 use crate::sampler::Kept;
@@ -104,7 +104,7 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord>
 /// Reads the byte of the status and of the reason to keep the event.
 fn decode_state(state: u8) -> Result<(Status, Kept), MalformedRecord> {
     let status = Status::ALL.get(usize::from(state & ((1 << KEPT_SHIFT) - 1)));
-    let kept = match state >> KEPT_SHIFT {
+    let kept = match (state & !ALONE) >> KEPT_SHIFT {
         0 => Kept::Drawn,
         1 => Kept::Slow,
         2 => Kept::Parent,
@@ -112,6 +112,35 @@ fn decode_state(state: u8) -> Result<(Status, Kept), MalformedRecord> {
         _ => return Err(MalformedRecord),
     };
     Ok((*status.ok_or(MalformedRecord)?, kept))
+}
+
+/// What the hold has to know of an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordHead {
+    /// `None` for a type of the caller's own.
+    pub(crate) event_type: Option<EventType<'static>>,
+    pub(crate) status: Status,
+    /// Whether no other event can have its trace id.
+    pub(crate) is_alone: bool,
+    pub(crate) trace_id: u128,
+    pub(crate) timestamp: i64,
+}
+
+/// Reads only the head of a record.
+///
+/// # Errors
+///
+/// Returns an error if the bytes end before the timestamp does. The rest is not checked.
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<RecordHead, MalformedRecord> {
+    let mut cursor = RecordCursor(bytes);
+    let [code, state, _] = cursor.array()?;
+    Ok(RecordHead {
+        event_type: EventType::ALL.get(usize::from(code)).copied(),
+        status: decode_state(state)?.0,
+        is_alone: state & ALONE != 0,
+        trace_id: u128::from_le_bytes(cursor.array()?),
+        timestamp: decode_timestamp(bytes)?,
+    })
 }
 
 /// Reads only the timestamp of a record, in microseconds since the Unix epoch.

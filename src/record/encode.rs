@@ -6,7 +6,7 @@ use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
 use super::type_name::with_event_type_name;
 use super::{
-    END, ERROR, FALSE, HEAD_BYTES, KEPT_SHIFT, MAP, PAYLOAD, SEQ, TRUE, UINT, flag,
+    ALONE, END, ERROR, FALSE, HEAD_BYTES, KEPT_SHIFT, MAP, PAYLOAD, SEQ, TRUE, UINT, flag,
 };
 use crate::ring::{Chain, ChainMark};
 use crate::sampler::Kept;
@@ -35,6 +35,8 @@ pub(crate) struct EventHead {
     /// Microseconds since the Unix epoch.
     pub(crate) timestamp: i64,
     pub(crate) kept: Kept,
+    /// Whether no other event can have its trace id.
+    pub(crate) is_alone: bool,
 }
 
 /// What an event lost while it was encoded.
@@ -343,7 +345,8 @@ fn event_head_bytes(event: &AuditEvent<'_>, head: EventHead) -> [u8; HEAD_BYTES]
     ];
     let set = flags.iter().filter(|(_, is_set)| *is_set).fold(0, |all, (flag, _)| all | flag);
     let mut bytes = [0; HEAD_BYTES];
-    let state = event.status as u8 | (head.kept as u8) << KEPT_SHIFT;
+    let alone = if head.is_alone { ALONE } else { 0 };
+    let state = event.status as u8 | (head.kept as u8) << KEPT_SHIFT | alone;
     bytes[..3].copy_from_slice(&[event.event_type.code(), state, set]);
     bytes[3..19].copy_from_slice(&head.trace_id.to_le_bytes());
     let words = [

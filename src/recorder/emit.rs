@@ -9,6 +9,7 @@ use crate::metrics::{CounterShard, add_to_counter};
 use crate::record::encode::{self, EncodeOutcome, EventHead};
 use crate::record::event::{AuditEvent, IdSource, Status, unix_micros};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
+use crate::sampler::Kept;
 use crate::sanitize::Redactions;
 use crate::sync::pause;
 use crate::writer::Shared;
@@ -26,7 +27,9 @@ impl Shared {
                 Some(context) => self.emit_in_context(event, context, on_full),
                 None => {
                     let trace = TraceContext::new_trace();
-                    self.emit_with_ids(event, &trace, ids_of_context(&trace), on_full);
+                    // Nobody else knows the trace's id.
+                    let head = EventHead { is_alone: true, ..head_of_context(&trace) };
+                    self.emit_with_head(event, &trace, head, on_full);
                 }
             }),
         }
@@ -34,43 +37,44 @@ impl Shared {
 
     fn emit_in_context(&self, event: &AuditEvent<'_>, context: &TraceContext, on_full: OnFull) {
         let is_own = matches!(event.ids, IdSource::Exactly(_)) || event.event_type.shares_span();
-        let ids = if is_own {
-            ids_of_context(context)
-        } else {
-            (context.trace_id(), context::random_span_id(), Some(context.span_id()))
-        };
-        self.emit_with_ids(event, context, ids, on_full);
+        let mut head = head_of_context(context);
+        if !is_own {
+            (head.span_id, head.parent_span_id) =
+                (context::random_span_id(), Some(context.span_id()));
+        }
+        self.emit_with_head(event, context, head, on_full);
     }
 
     /// Counts an event, samples it, encodes it and pushes it.
-    fn emit_with_ids(
+    fn emit_with_head(
         &self,
         event: &AuditEvent<'_>,
         context: &TraceContext,
-        (trace_id, span_id, parent_span_id): (u128, u64, Option<u64>),
+        mut head: EventHead,
         on_full: OnFull,
     ) {
         let shard = self.counts.shard();
         shard.emitted(1);
         let sampling = &self.settings.sampling;
-        let Some(kept) = sampling.decide(event.status, event.latency_ms, context, span_id) else {
-            return shard.sampled_out();
-        };
+        let kept = sampling.decide(event.status, event.latency_ms, context, head.span_id);
         let is_error = matches!(event.status, Status::Error | Status::Timeout);
-        let ring = match is_error && self.settings.errors_apart {
-            true => &self.rings.primary,
-            false => &self.rings.secondary,
+        let ring = match kept {
+            None if head.is_alone || !self.settings.holds_events() => return shard.sampled_out(),
+            None => &self.rings.held,
+            Some(_) if is_error && self.settings.errors_apart => &self.rings.primary,
+            Some(_) => &self.rings.secondary,
         };
         if ring.is_closed() {
             return shard.rejected(1);
         }
-        let timestamp = event.timestamp.unwrap_or_else(monotonic_unix_micros);
-        let head = EventHead { trace_id, span_id, parent_span_id, timestamp, kept };
+        head.timestamp = event.timestamp.unwrap_or_else(monotonic_unix_micros);
+        head.kept = kept.unwrap_or(Kept::Failed);
         if !self.push_event(ring, event, head, on_full) {
             // There is no memory at all, or the ring was closed meanwhile.
-            match ring.is_closed() {
-                true => shard.rejected(1),
-                false => add_to_counter(&self.counts.dropped, 1),
+            match (ring.is_closed(), kept) {
+                (true, _) => shard.rejected(1),
+                (false, None) => shard.sampled_out(),
+                (false, Some(_)) => add_to_counter(&self.counts.dropped, 1),
             }
         }
     }
@@ -160,8 +164,16 @@ fn count_encoding_losses(shard: &CounterShard, outcome: EncodeOutcome, redaction
     shard.redacted(redactions);
 }
 
-fn ids_of_context(context: &TraceContext) -> (u128, u64, Option<u64>) {
-    (context.trace_id(), context.span_id(), context.parent_span_id())
+/// Returns the head of an event in the span of `context`, without what is decided later.
+fn head_of_context(context: &TraceContext) -> EventHead {
+    EventHead {
+        trace_id: context.trace_id(),
+        span_id: context.span_id(),
+        parent_span_id: context.parent_span_id(),
+        timestamp: 0,
+        kept: Kept::Drawn,
+        is_alone: false,
+    }
 }
 
 /// Returns microseconds since the Unix epoch. Within a thread the result never decreases, even if

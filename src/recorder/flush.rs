@@ -1,5 +1,6 @@
 //! Waiting calls: flush, durable flush, shutdown.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorCause};
@@ -65,7 +66,9 @@ impl Shared {
     }
 
     fn deadline_error(&self, waited: Duration, unsynced: u64) -> Error {
-        let outstanding = self.accounting().queued + unsynced;
+        // Held events have no end yet, and no flush waits for them.
+        let held = self.counts.held.load(Ordering::Relaxed);
+        let outstanding = self.accounting().queued.saturating_sub(held) + unsynced;
         Error::new(ErrorCause::Deadline { waited, outstanding })
     }
 

@@ -1,66 +1,88 @@
-//! Two lanes: rings apart in places and memory, with one drainer over both. A flood in one lane
-//! overwrites nothing in the other. The recorder puts errors into the primary lane.
+//! Three lanes: rings apart in places and memory, with one drainer over all. A flood in one lane
+//! overwrites nothing in another. The recorder puts errors into the primary lane, and events that
+//! sampling leaves out into the held one.
 
 use std::sync::Arc;
 
 use super::slots::DrainCursor;
-use super::{CAPACITY, Drainer, Ring};
+use super::{BLOCK_BYTES, CAPACITY, Drainer, Ring};
 
 /// One of something for each lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lanes<T> {
     /// Drained first; a quarter of the places and bytes.
     pub(crate) primary: T,
-    /// Everything else.
+    /// Everything else that is kept.
     pub(crate) secondary: T,
+    /// What is left out unless its trace fails.
+    pub(crate) held: T,
 }
 
 /// A ticket in each lane.
 pub(crate) type Tickets = Lanes<u64>;
 
+impl<T> Lanes<T> {
+    fn all(&self) -> [&T; 3] {
+        [&self.primary, &self.secondary, &self.held]
+    }
+
+    fn all_mut(&mut self) -> [&mut T; 3] {
+        [&mut self.primary, &mut self.secondary, &mut self.held]
+    }
+
+    fn map<U>(&self, mut of: impl FnMut(&T) -> U) -> Lanes<U> {
+        let [primary, secondary, held] = self.all().map(|lane| of(lane));
+        Lanes { primary, secondary, held }
+    }
+}
+
 impl Lanes<Arc<Ring>> {
     /// Makes `capacity` slots for the secondary lane and a quarter as many for the primary one. Each
     /// number is rounded up to a power of two within [`CAPACITY`]. A quarter of `bytes` is for the primary lane,
-    /// the rest for the secondary one. Beyond those bytes they take 76 bytes a slot, 4 a block of [`BLOCK_BYTES`], and
-    /// 560 KiB.
-    ///
-    /// [`BLOCK_BYTES`]: super::BLOCK_BYTES
-    pub(crate) fn new(capacity: usize, bytes: usize) -> Self {
+    /// the rest for the secondary one. The held lane has `held_bytes`, and no more slots than the secondary
+    /// lane or than these bytes have blocks. Beyond those bytes they take 76 bytes a slot, 4 a block of
+    /// [`BLOCK_BYTES`], and 840 KiB.
+    pub(crate) fn new(capacity: usize, bytes: usize, held_bytes: usize) -> Self {
         let capacity = capacity.clamp(*CAPACITY.start(), *CAPACITY.end()).next_power_of_two();
         let of_primary = bytes / 4;
         Self {
             primary: Ring::new(capacity / 4, of_primary),
             secondary: Ring::new(capacity, bytes - of_primary),
+            held: Ring::new(capacity.min(held_bytes / BLOCK_BYTES), held_bytes),
         }
     }
 
     /// The next tickets to be drawn: what a flush has to reach.
     pub(crate) fn tails(&self) -> Tickets {
-        Lanes { primary: self.primary.tail(), secondary: self.secondary.tail() }
+        self.map(|ring| ring.tail())
+    }
+
+    /// The next ticket of the held lane.
+    pub(crate) fn held_tail(&self) -> u64 {
+        self.held.tail()
     }
 
     /// As [`Ring::close`], of one lane after the other.
     pub(crate) fn close(&self) -> Tickets {
-        Lanes { primary: self.primary.close(), secondary: self.secondary.close() }
+        self.map(|ring| ring.close())
     }
 
     /// Returns whether the drainer sleeps or is about to.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn is_sleeping(&self) -> bool {
-        self.primary.slots.is_sleeping() && self.secondary.slots.is_sleeping()
+        self.all().iter().all(|ring| ring.slots.is_sleeping())
     }
 
-    /// As [`Ring::count_events`], of both together.
-    pub(crate) fn count(&self) -> (u64, u64) {
-        let (errors, others) = (self.primary.count_events(), self.secondary.count_events());
-        (errors.0 + others.0, errors.1 + others.1)
+    /// As [`Ring::count_events`], of each lane.
+    pub(crate) fn count(&self) -> Lanes<(u64, u64)> {
+        self.map(|ring| ring.count_events())
     }
 }
 
 impl Tickets {
-    /// Returns whether neither ticket is below that of `to`.
+    /// Returns whether no ticket is below that of `to`.
     pub(crate) fn reach(self, to: Self) -> bool {
-        self.primary >= to.primary && self.secondary >= to.secondary
+        self.all().into_iter().zip(to.all()).all(|(own, other)| own >= other)
     }
 
     /// Returns the later ticket of each lane.
@@ -68,49 +90,43 @@ impl Tickets {
         Lanes {
             primary: self.primary.max(other.primary),
             secondary: self.secondary.max(other.secondary),
+            held: self.held.max(other.held),
         }
     }
 }
 
 impl Lanes<Drainer> {
-    /// Makes the drainers of both lanes. There may be one for each.
+    /// Makes the drainers of all lanes. There may be one for each.
     pub(crate) fn drainers_over(rings: &Lanes<Arc<Ring>>) -> Self {
-        Self {
-            primary: Drainer::new(rings.primary.clone()),
-            secondary: Drainer::new(rings.secondary.clone()),
-        }
+        rings.map(|ring| Drainer::new(ring.clone()))
     }
 
     /// Gives back what was released; see [`Drainer::release_all`].
     pub(crate) fn release_all(&mut self) {
-        self.primary.release_all();
-        self.secondary.release_all();
+        self.all_mut().into_iter().for_each(Drainer::release_all);
     }
 
     /// Returns whether every ticket below those of `to` is resolved.
     pub(crate) fn are_settled(&self, to: Tickets) -> bool {
-        self.primary.is_settled(to.primary) && self.secondary.is_settled(to.secondary)
+        self.all().into_iter().zip(to.all()).all(|(drainer, to)| drainer.is_settled(*to))
     }
 
     /// Sets the first refused tickets, as [`Lanes::close`] returned them.
     pub(crate) fn close(&mut self, end: Tickets) {
-        self.primary.fix_end(end.primary);
-        self.secondary.fix_end(end.secondary);
+        for (drainer, end) in self.all_mut().into_iter().zip(end.all()) {
+            drainer.fix_end(*end);
+        }
     }
 
-    /// Sets the flags that make every later push into either lane wake the drainer, and returns
+    /// Sets the flags that make every later push into any lane wake the drainer, and returns
     /// whether the drainer may sleep.
     pub(crate) fn may_sleep(&mut self) -> bool {
-        let Self { primary, secondary } = self;
-        DrainCursor::may_sleep_over([
-            (&mut primary.drain, &primary.ring.slots),
-            (&mut secondary.drain, &secondary.ring.slots),
-        ])
+        let lanes = self.all_mut().map(|lane| (&mut lane.drain, &lane.ring.slots));
+        DrainCursor::may_sleep_over(lanes)
     }
 
     /// Clears the flags that `may_sleep` set.
     pub(crate) fn clear_sleep(&self) {
-        self.primary.clear_sleep();
-        self.secondary.clear_sleep();
+        self.all().into_iter().for_each(Drainer::clear_sleep);
     }
 }

@@ -10,7 +10,7 @@
 //! - If the memory is used up, the caller overwrites up to eight of the oldest events. If its own event
 //!   still does not fit, it is written without its payload.
 //!
-//! The drainer counts every overwritten event exactly once. A logger has two rings: see [`lanes`].
+//! The drainer counts every overwritten event exactly once. A logger has three rings: see [`lanes`].
 
 mod arena;
 mod free;
@@ -287,7 +287,7 @@ impl Drainer {
     }
 
     /// Returns whether every ticket below `to` is resolved.
-    fn is_settled(&self, to: u64) -> bool {
+    pub(crate) fn is_settled(&self, to: u64) -> bool {
         self.drain.is_settled(to)
     }
 

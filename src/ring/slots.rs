@@ -483,21 +483,24 @@ impl DrainCursor {
         false
     }
 
-    /// Works as [`may_sleep`](Self::may_sleep) for one drainer over two rings: it may sleep if it may in
-    /// both. Both rings have SLEEP set before either is trusted to stay empty. So if the result misses a
-    /// push into one of them, that push wakes.
-    pub(super) fn may_sleep_over([first, second]: [(&mut Self, &Slots); 2]) -> bool {
-        if !first.0.may_sleep(first.1) {
-            return false;
+    /// Works as [`may_sleep`](Self::may_sleep) for one drainer over several rings: it may sleep if it may
+    /// in all. Each ring has SLEEP set before it is trusted to stay empty. So if the result misses a push
+    /// into one of them, that push wakes.
+    pub(super) fn may_sleep_over<const N: usize>(mut lanes: [(&mut Self, &Slots); N]) -> bool {
+        for at in 0..N {
+            let (drain, slots) = &mut lanes[at];
+            let is_first = at == 0;
+            let is_empty = match is_mutant_asked("sleep_on_one_flag") && !is_first {
+                true => slots.tail() == drain.head,
+                false => drain.may_sleep(slots),
+            };
+            let is_ignored = is_mutant_asked("sleep_by_one_lane") && !is_first
+                || is_mutant_asked("sleep_without_held") && at == 2;
+            if !is_empty && !is_ignored {
+                lanes[..at].iter().for_each(|(_, slots)| slots.clear_sleep());
+                return false;
+            }
         }
-        let is_second_empty = match is_mutant_asked("sleep_on_one_flag") {
-            true => second.1.tail() == second.0.head,
-            false => second.0.may_sleep(second.1),
-        };
-        if is_second_empty || is_mutant_asked("sleep_by_one_lane") {
-            return true;
-        }
-        first.1.clear_sleep();
-        false
+        true
     }
 }

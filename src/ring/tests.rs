@@ -268,42 +268,47 @@ fn under_load_every_event_has_one_end() {
     }
 }
 
-/// Two lanes and their drainers.
+/// Three lanes and their drainers.
 fn lanes(capacity: usize, bytes: usize) -> (Lanes<Arc<Ring>>, Lanes<Drainer>) {
-    let rings = Lanes::new(capacity, bytes);
+    let rings = Lanes::new(capacity, bytes, bytes);
     let drainers = Lanes::drainers_over(&rings);
     (rings, drainers)
 }
 
 #[test]
-fn sleep_is_refused_while_something_is_left_in_either_lane() {
+fn sleep_is_refused_while_something_is_left_in_any_lane() {
     let (rings, mut drainers) = lanes(64, 1 << 20);
-    for lane in [&rings.primary, &rings.secondary] {
+    for lane in [&rings.primary, &rings.secondary, &rings.held] {
         push(lane, b"x");
         assert!(!drainers.may_sleep());
         // If it is refused, it leaves no flag.
-        for lane in [&rings.primary, &rings.secondary] {
+        for lane in [&rings.primary, &rings.secondary, &rings.held] {
             assert_eq!(push(lane, b"y"), Pushed::Stored { wake: false });
         }
         drain(&mut drainers.primary);
         drain(&mut drainers.secondary);
+        drain(&mut drainers.held);
         assert!(drainers.may_sleep());
-        for lane in [&rings.primary, &rings.secondary] {
+        for lane in [&rings.primary, &rings.secondary, &rings.held] {
             assert_eq!(push(lane, b"y"), Pushed::Stored { wake: true });
         }
         drainers.clear_sleep();
-        for lane in [&rings.primary, &rings.secondary] {
+        for lane in [&rings.primary, &rings.secondary, &rings.held] {
             assert_eq!(push(lane, b"z"), Pushed::Stored { wake: false });
         }
         drain(&mut drainers.primary);
         drain(&mut drainers.secondary);
+        drain(&mut drainers.held);
     }
 }
 
 #[test]
 fn lanes_divide_places_and_memory() {
-    for (asked, others, errors) in [(1, 64, 64), (256, 256, 64), (10_000, 16_384, 4096)] {
-        let rings = Lanes::new(asked, 16 << 20);
+    for (asked, others, errors, held) in
+        [(1, 64, 64, 64), (256, 256, 64, 256), (10_000, 16_384, 4096, 2048)]
+    {
+        let rings = Lanes::new(asked, 16 << 20, 2 << 20);
+        assert_eq!(rings.held.slots.capacity(), held, "a place for every block");
         assert_eq!(rings.secondary.slots.capacity(), others);
         assert_eq!(rings.primary.slots.capacity(), errors);
         let bytes = |ring: &Ring| ring.arena.block_count() as usize * BLOCK_BYTES;
@@ -324,11 +329,14 @@ fn a_flood_in_one_lane_leaves_the_other_alone() {
         }
         for n in 0..1000 {
             push(&rings.secondary, &vec![n as u8; payload]);
+            push(&rings.held, &vec![n as u8; payload]);
         }
         assert_eq!(rings.primary.count_events(), (40, 0));
         let (queued, lost) = rings.secondary.count_events();
         assert!(queued <= 64 && queued + lost == 1000, "{queued} {lost}");
-        assert_eq!(rings.count(), (40 + queued, lost));
+        let count = rings.count();
+        assert_eq!((count.primary, count.secondary), ((40, 0), (queued, lost)));
+        assert_eq!(count.held.0 + count.held.1, 1000);
         let all = (0..40).map(|n| number(n).to_vec()).collect();
         assert_eq!(drain(&mut drainers.primary), (all, 0));
         let (events, lost) = drain(&mut drainers.secondary);
@@ -337,10 +345,11 @@ fn a_flood_in_one_lane_leaves_the_other_alone() {
 }
 
 #[test]
-fn tickets_reach_others_in_both_lanes_or_not_at_all() {
-    let tickets = |primary, secondary| Tickets { primary, secondary };
-    assert!(tickets(3, 5).reach(tickets(3, 5)));
-    assert!(!tickets(2, 9).reach(tickets(3, 5)));
-    assert!(!tickets(9, 4).reach(tickets(3, 5)));
-    assert_eq!(tickets(1, 9).max(tickets(3, 5)), tickets(3, 9));
+fn tickets_reach_others_in_all_lanes_or_not_at_all() {
+    let tickets = |primary, secondary, held| Tickets { primary, secondary, held };
+    assert!(tickets(3, 5, 7).reach(tickets(3, 5, 7)));
+    for short in [tickets(2, 9, 9), tickets(9, 4, 9), tickets(9, 9, 6)] {
+        assert!(!short.reach(tickets(3, 5, 7)));
+    }
+    assert_eq!(tickets(1, 9, 2).max(tickets(3, 5, 7)), tickets(3, 9, 7));
 }

@@ -1,14 +1,15 @@
-//! Takes a batch of events out of both lanes, and turns them into lines in the order of their
+//! Takes a batch of events out of the lanes, and turns them into lines in the order of their
 //! timestamps.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::control::WriterRequest;
-use super::{Writer, jsonl};
+use super::hold::Hold;
+use super::{Shared, Writer, jsonl};
 use crate::metrics::{EventCounters, add_to_counter};
 use crate::record::decode;
-use crate::ring::{DrainStep, Drainer, Lanes, TakenBuffer};
+use crate::ring::{DrainStep, Drainer, Lanes, TakenBuffer, Tickets};
 
 /// The most events of a batch. At most half of them are errors, so that a flood of errors does not
 /// starve the other lane.
@@ -21,11 +22,17 @@ pub(super) const BYTES: usize = 256 << 10;
 /// any push completing.
 const PATIENCE: (Duration, Duration) = (Duration::from_micros(2), Duration::from_millis(1));
 
+/// The most held events that are taken for a batch, unless a trace has failed. They are copied and not
+/// written, so they are cheaper than others.
+const HELD_EVENTS_MAX: u64 = 4 * EVENTS_MAX as u64;
+
 /// A batch, counted.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) events: u64,
     pub(super) overwritten: u64,
+    /// Events that are held from now on.
+    pub(super) held: u64,
     /// The first sequence number of the batch.
     pub(super) first_seq: u64,
     /// Whether a producer was between its steps.
@@ -33,7 +40,7 @@ pub(super) struct Batch {
 }
 
 /// An error that waits for its place among the other events.
-pub(super) struct HeldError {
+pub(super) struct WaitingError {
     timestamp: i64,
     bytes: usize,
     taken: TakenBuffer,
@@ -42,62 +49,154 @@ pub(super) struct HeldError {
 impl Writer {
     /// Takes up to a batch of events, and turns them into lines.
     pub(super) fn take_batch(&mut self, request: WriterRequest) -> Batch {
-        let Self { shared, drainers, patience, held, lines, scratch, seq, .. } = self;
-        let counts = &shared.counts;
-        let dropped = counts.dropped.swap(0, Ordering::Relaxed);
-        let mut batch = Batch { overwritten: dropped, first_seq: *seq + 1, ..Batch::default() };
-        lines.clear();
-        let mut out = BatchLines { instance: &shared.instance, seq, lines };
-        let mut errors = BatchLane::new(
-            &mut drainers.primary,
-            &patience.primary,
-            request.settle.map(|to| to.primary),
-        );
-        let mut others = BatchLane::new(
-            &mut drainers.secondary,
-            &patience.secondary,
-            request.settle.map(|to| to.secondary),
-        );
-
-        // Errors are taken first, so that they do not wait for the end of a flood.
-        let mut held_bytes = 0;
-        while held.len() < EVENTS_MAX / 2 && held_bytes < BYTES / 2 {
-            let Some(taken) = errors.take_next_event(counts) else { break };
-            let bytes = errors.drainer.event_bytes(&taken, scratch);
-            held_bytes += bytes.len();
-            held.push(HeldError {
-                timestamp: ring_event_timestamp(bytes),
-                bytes: bytes.len(),
-                taken,
-            });
+        let dropped = self.shared.counts.dropped.swap(0, Ordering::Relaxed);
+        let mut batch = Batch { overwritten: dropped, first_seq: self.seq + 1, ..Batch::default() };
+        self.lines.clear();
+        if let Some(hold) = &mut self.hold {
+            hold.drop_aged(self.clock.now_micros());
         }
-        batch.events = held.len() as u64;
-        let mut held = held.drain(..).peekable();
-        while batch.events < EVENTS_MAX as u64
-            && (others.events == 0 || out.lines.len() + held_bytes < BYTES)
+        // Errors are taken first, so that they do not wait for the end of a flood.
+        let has_failed = self.take_errors(request.settle, &mut batch);
+        self.take_held(request.settle, has_failed, &mut batch);
+        self.append_released(&mut batch);
+        self.take_others(request.settle, &mut batch);
+        self.drop_ended();
+        self.drainers.release_all();
+        add_to_counter(&self.shared.counts.overwritten, batch.overwritten);
+        batch
+    }
+
+    /// Takes errors, which wait for their place in the batch. Returns whether one of them made its
+    /// trace fail.
+    fn take_errors(&mut self, settle: Option<Tickets>, batch: &mut Batch) -> bool {
+        let Self { shared, drainers, patience, waiting, hold, scratch, .. } = self;
+        let settle = settle.map(|to| to.primary);
+        let mut lane = BatchLane::new(&mut drainers.primary, &patience.primary, settle);
+        let (mut waiting_bytes, mut has_failed) = (0, false);
+        while waiting.len() < EVENTS_MAX / 2 && waiting_bytes < BYTES / 2 {
+            let Some(taken) = lane.take_next_event(&shared.counts) else { break };
+            let bytes = lane.drainer.event_bytes(&taken, scratch);
+            waiting_bytes += bytes.len();
+            has_failed |= note_kept(hold, shared, bytes);
+            let timestamp = ring_event_timestamp(bytes);
+            waiting.push(WaitingError { timestamp, bytes: bytes.len(), taken });
+        }
+        batch.overwritten += lane.lost;
+        patience.primary = lane.end(batch);
+        has_failed
+    }
+
+    /// Moves events of the held lane into the hold. If a trace has failed, that is all that was in the lane
+    /// when its error was taken: the error may have overtaken them.
+    fn take_held(&mut self, settle: Option<Tickets>, has_failed: bool, batch: &mut Batch) {
+        let Self { shared, drainers, patience, hold: Some(hold), scratch, .. } = self else {
+            return;
+        };
+        let to = shared.rings.held_tail();
+        let settle = if has_failed { Some(to) } else { settle.map(|to| to.held) };
+        let mut lane = BatchLane::new(&mut drainers.held, &patience.held, settle);
+        while if has_failed { !lane.drainer.is_settled(to) } else { lane.events < HELD_EVENTS_MAX }
         {
-            let Some(taken) = others.take_next_event(counts) else { break };
+            let Some(taken) = lane.take_next_event(&shared.counts) else { break };
+            let record = lane.drainer.event_bytes(&taken, scratch);
+            hold.hold(&ring_event_head(record), record, || shared.rings.tails());
+            lane.drainer.release(taken);
+        }
+        batch.held = lane.events;
+        // What is overwritten here, sampling had left out.
+        add_to_counter(&shared.counts.sampled_out, lane.lost);
+        patience.held = lane.end(batch);
+    }
+
+    /// Appends events of failed traces, at most half a batch.
+    fn append_released(&mut self, batch: &mut Batch) {
+        let Self { shared, hold: Some(hold), lines, seq, .. } = self else { return };
+        let mut out = BatchLines { instance: &shared.instance, seq, lines };
+        for _ in 0..EVENTS_MAX / 2 {
+            if out.lines.len() >= BYTES / 2 {
+                return;
+            }
+            let Some(record) = hold.next_released() else { return };
             batch.events += 1;
-            if held.peek().is_some() {
-                let now = ring_event_timestamp(others.drainer.event_bytes(&taken, scratch));
-                while let Some(error) = held.next_if(|error| error.timestamp <= now) {
-                    held_bytes -= error.bytes;
-                    out.append_event_line(errors.drainer, error.taken, scratch);
+            out.append_record(&record);
+        }
+    }
+
+    /// Appends the other events and the errors that wait, in the order of their timestamps.
+    fn take_others(&mut self, settle: Option<Tickets>, batch: &mut Batch) {
+        let Self { shared, drainers, patience, waiting, hold, lines, scratch, seq, .. } = self;
+        let Lanes { primary: errors, secondary, .. } = drainers;
+        let settle = settle.map(|to| to.secondary);
+        let mut others = BatchLane::new(secondary, &patience.secondary, settle);
+        let lines_max = lines.len() + BYTES;
+        let mut out = BatchLines { instance: &shared.instance, seq, lines };
+        let mut waiting_bytes: usize = waiting.iter().map(|error| error.bytes).sum();
+        let events_max = (EVENTS_MAX - waiting.len()) as u64;
+        batch.events += waiting.len() as u64;
+        let mut waiting = waiting.drain(..).peekable();
+        while others.events < events_max
+            && (others.events == 0 || out.lines.len() + waiting_bytes < lines_max)
+        {
+            let Some(taken) = others.take_next_event(&shared.counts) else { break };
+            let bytes = others.drainer.event_bytes(&taken, scratch);
+            note_kept(hold, shared, bytes);
+            if waiting.peek().is_some() {
+                let now = ring_event_timestamp(bytes);
+                while let Some(error) = waiting.next_if(|error| error.timestamp <= now) {
+                    waiting_bytes -= error.bytes;
+                    out.append_event_line(errors, error.taken, scratch);
                 }
             }
             out.append_event_line(others.drainer, taken, scratch);
         }
-        for error in held {
-            out.append_event_line(errors.drainer, error.taken, scratch);
+        for error in waiting {
+            out.append_event_line(errors, error.taken, scratch);
         }
-
-        batch.overwritten += errors.lost + others.lost;
-        batch.is_unready = errors.is_unready || others.is_unready;
-        *patience = Lanes { primary: errors.patience_left(), secondary: others.patience_left() };
-        drainers.release_all();
-        add_to_counter(&counts.overwritten, batch.overwritten);
-        batch
+        batch.events += others.events;
+        batch.overwritten += others.lost;
+        patience.secondary = others.end(batch);
     }
+
+    /// Drops the held traces that have ended well, and counts what the batch has dropped.
+    fn drop_ended(&mut self) {
+        let Self { shared, drainers, hold: Some(hold), .. } = self else { return };
+        hold.drop_ended(|to| drainers.are_settled(to));
+        count_held(hold, &shared.counts);
+    }
+
+    /// Releases at the close what is not known to have ended well, and drops the rest. Returns whether
+    /// anything is to be written.
+    pub(super) fn end_hold(&mut self) -> bool {
+        let Some(hold) = &mut self.hold else { return false };
+        let has_released = hold.end();
+        count_held(hold, &self.shared.counts);
+        has_released
+    }
+
+    /// Returns whether events of failed traces are not written yet.
+    pub(super) fn has_released(&self) -> bool {
+        self.hold.as_ref().is_some_and(Hold::has_released)
+    }
+}
+
+/// Shows the hold an event that is written anyway. Returns whether the event made its trace fail.
+fn note_kept(hold: &mut Option<Hold>, shared: &Shared, bytes: &[u8]) -> bool {
+    let Some(hold) = hold else { return false };
+    let head = ring_event_head(bytes);
+    // Of the others, nothing is held.
+    let is_split = !head.is_alone && !shared.settings.sampling.keeps_whole(head.trace_id);
+    is_split && hold.note_kept(&head, || shared.rings.tails())
+}
+
+fn count_held(hold: &mut Hold, counts: &EventCounters) {
+    let dropped = hold.take_dropped();
+    add_to_counter(&counts.sampled_out, dropped);
+    counts.in_hand.fetch_sub(dropped, Ordering::Relaxed);
+    counts.held.store(hold.held_events(), Ordering::Relaxed);
+}
+
+fn ring_event_head(bytes: &[u8]) -> decode::RecordHead {
+    decode::decode_head(bytes).expect("the ring holds what the encoder wrote")
 }
 
 fn ring_event_timestamp(bytes: &[u8]) -> i64 {
@@ -122,10 +221,14 @@ impl BatchLines<'_> {
         taken: TakenBuffer,
         scratch: &mut Vec<u8>,
     ) {
-        *self.seq += 1;
-        let record = decode_ring_event(drainer.event_bytes(&taken, scratch));
-        jsonl::write_event_line(self.lines, self.instance, *self.seq, &record);
+        self.append_record(drainer.event_bytes(&taken, scratch));
         drainer.release(taken);
+    }
+
+    fn append_record(&mut self, bytes: &[u8]) {
+        *self.seq += 1;
+        let record = decode_ring_event(bytes);
+        jsonl::write_event_line(self.lines, self.instance, *self.seq, &record);
     }
 }
 
@@ -184,7 +287,8 @@ impl<'d> BatchLane<'d> {
     }
 
     /// Returns the patience that is left for the next batch.
-    fn patience_left(self) -> Patience {
+    fn end(self, batch: &mut Batch) -> Patience {
+        batch.is_unready |= self.is_unready;
         match self.events + self.lost {
             0 => self.patience.after_empty_take(self.is_unready, self.seals < self.seals_given),
             _ => Patience::default(),

@@ -12,6 +12,7 @@ mod deliver;
 mod exporters;
 mod files;
 pub(crate) mod fs;
+mod hold;
 mod housekeeping;
 pub(crate) mod jsonl;
 mod losses;
@@ -28,11 +29,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use batch::{HeldError, Patience};
+use batch::{Patience, WaitingError};
 use control::WriterEnd;
 pub(crate) use control::{WaitOutcome, WriterControl};
 use files::{LogFiles, utc_date_of_micros};
 use fs::{Clock, Fs, OsFs, SystemClock};
+use hold::Hold;
 use housekeeping::Housekeeping;
 use llm_audit_log::schema::notices::{Loss, Notice, Retired};
 use losses::Outage;
@@ -40,7 +42,7 @@ pub(crate) use shared::Shared;
 pub(crate) use spawn::{spawn_writer, spawn_writer_in_child};
 
 use crate::export::Exporter;
-use crate::ring::{Drainer, Lanes};
+use crate::ring::{Drainer, Lanes, Tickets};
 use llm_audit_process::exit;
 
 /// How long the writer waits between two looks when there is nothing to do.
@@ -73,7 +75,9 @@ struct Writer {
     drainers: Lanes<Drainer>,
     patience: Lanes<Patience>,
     /// Errors of the batch that is being made.
-    held: Vec<HeldError>,
+    waiting: Vec<WaitingError>,
+    /// What sampling leaves out, if it is held.
+    hold: Option<Hold>,
     clock: Arc<dyn Clock>,
     host: String,
     files: Option<LogFiles>,
@@ -150,16 +154,20 @@ impl Writer {
             self.drainers.close(end);
         }
         let batch = self.take_batch(request);
-        let is_idle = batch.events == 0 && batch.overwritten == 0;
+        let is_idle = batch.events + batch.held + batch.overwritten == 0;
         self.request_retention();
         // A file gets its start line without an event, since it belongs to this instance from now
         // on.
         let has_start = self.files.is_some() && !self.has_started;
         let has_own = self.unreported.is_some() || !self.pending.is_empty() || has_start;
-        if !is_idle || has_own && (request.settle.is_some() || self.may_retry_losses()) {
+        if batch.events + batch.overwritten > 0
+            || has_own && (request.settle.is_some() || self.may_retry_losses())
+        {
             self.write_batch_with_losses(&batch);
         }
-        match request.settle.filter(|to| self.drainers.are_settled(*to)) {
+        let is_settled = |to: &Tickets| self.drainers.are_settled(*to) && !self.has_released();
+        match request.settle.filter(is_settled) {
+            Some(_) if request.end.is_some() && self.end_hold() => {}
             Some(_) if request.end.is_some() => {
                 self.close_log();
                 control.notify_ended(WriterEnd::Done);

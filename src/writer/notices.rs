@@ -35,6 +35,7 @@ pub(super) fn write_start_notice(
             error_rate: sampling.error_rate,
             slow_threshold_ms: sampling.slow_threshold_ms,
             debug: sampling.debug,
+            failed_traces: settings.failed_traces.name(),
         },
         capture_content: settings.capture_content,
         include_snapshots: settings.include_snapshots,

@@ -43,7 +43,7 @@ impl Shared {
         Ok(Self {
             instance: draw_instance_id()?,
             sanitizer: settings.sanitizer.clone(),
-            rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
+            rings: new_rings(&settings),
             counts: EventCounters::default(),
             pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
             refused: Mutex::default(),
@@ -62,7 +62,7 @@ impl Shared {
         let shared = Self {
             instance,
             sanitizer: self.sanitizer.clone(),
-            rings: Lanes::new(settings.queue_capacity, settings.queue_bytes),
+            rings: new_rings(&settings),
             counts: EventCounters::default(),
             pricing: self.pricing.in_child(),
             refused: Mutex::default(),
@@ -83,12 +83,15 @@ impl Shared {
     }
 
     pub(crate) fn accounting(&self) -> Accounting {
-        let (queued, displaced) = self.rings.count();
+        let Lanes { primary, secondary, held } = self.rings.count();
         let mut accounting = self.counts.sum();
-        accounting.queued = queued + self.counts.in_hand.load(Ordering::Relaxed);
+        let in_hand = self.counts.in_hand.load(Ordering::Relaxed);
+        accounting.queued = primary.0 + secondary.0 + held.0 + in_hand;
         accounting.unpriced = self.pricing.unpriced().total();
         accounting.unmetered = self.pricing.unmetered().total();
-        accounting.overwritten += displaced + self.counts.dropped.load(Ordering::Relaxed);
+        accounting.sampled_out += held.1;
+        accounting.overwritten +=
+            primary.1 + secondary.1 + self.counts.dropped.load(Ordering::Relaxed);
         accounting
     }
 }
@@ -106,6 +109,10 @@ impl CloseAtExit for Shared {
             let _late = self.control.wait_for_end(Some(until));
         }
     }
+}
+
+fn new_rings(settings: &Settings) -> Lanes<Arc<Ring>> {
+    Lanes::new(settings.queue_capacity, settings.queue_bytes, settings.held_lane_bytes())
 }
 
 /// Draws 64 bits from the operating system. No two processes share them, even if both were forked

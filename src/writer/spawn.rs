@@ -6,6 +6,7 @@ use std::thread;
 use super::control::WriterEnd;
 use super::files::{FileOptions, LogFiles};
 use super::fs::Fs;
+use super::hold::Hold;
 use super::housekeeping::Housekeeping;
 use super::losses::Outage;
 use super::retention::Retention;
@@ -101,10 +102,18 @@ fn start_writer_threads(
     if let Some(house) = &house {
         shared.control.set_syncs(house.syncs());
     }
+    let settings = &shared.settings;
     let writer = Writer {
         drainers: Lanes::drainers_over(&shared.rings),
         patience: Lanes::default(),
-        held: Vec::with_capacity(batch::EVENTS_MAX / 2),
+        waiting: Vec::with_capacity(batch::EVENTS_MAX / 2),
+        hold: settings.holds_events().then(|| {
+            Hold::new(
+                settings.hold_bytes - settings.held_lane_bytes(),
+                settings.hold_seconds,
+                clock.now_micros(),
+            )
+        }),
         shared: shared.clone(),
         clock,
         host: host_name(),

@@ -1,6 +1,7 @@
 //! Tests of the whole writer, if the disk fails or the clock jumps.
 
 mod book;
+mod hold;
 mod model;
 mod random;
 mod stalls;

@@ -15,7 +15,7 @@ use crate::config::Fsync;
 use crate::writer::Platform;
 use crate::writer::fs::TestClock;
 use crate::writer::fs::mem::{MemFs, WriteFault};
-use crate::{AuditEvent, AuditLogger, EventType, SamplingPolicy, Status};
+use crate::{AuditEvent, AuditLogger, EventType, SamplingPolicy, Status, TraceContext};
 
 const RUNS: u64 = 100;
 const THREADS: u64 = 8;
@@ -91,6 +91,7 @@ fn open(fs: &MemFs, rng: &mut fastrand::Rng) -> AuditLogger {
         })
         .queue_capacity(64)
         .queue_bytes(64 << 10)
+        .hold_bytes(*rng.choice(&[64 << 10, 1 << 20]).unwrap())
         .max_file_bytes(16 << 10)
         .fsync(*rng.choice(&[Fsync::Never, Fsync::Batch]).unwrap())
         .build_on_platform(Platform { fs: Arc::new(fs.clone()), clock })
@@ -98,13 +99,18 @@ fn open(fs: &MemFs, rng: &mut fastrand::Rng) -> AuditLogger {
 }
 
 fn emit(audit: &AuditLogger, n: u64, rng: &mut fastrand::Rng) {
+    // Half of the events share a few traces, in which others are held.
+    let context = TraceContext::from_ids(rng.u128(1..8), 1, None).unwrap();
     let len = if rng.u32(..10) == 0 { rng.usize(..4_000) } else { rng.usize(..100) };
     let data = json!({ "n": n, "text": "x".repeat(len) });
-    let (kind, status) = match rng.u32(..5) {
+    let (kind, status) = match rng.u32(..8) {
+        5 => (EventType::RequestStart, Status::Ok),
+        6 => (EventType::RequestEnd, Status::Ok),
         0 => (EventType::LlmError, Status::Error),
         _ => (EventType::CacheHit, Status::Ok),
     };
     let event = AuditEvent::new(kind, "a", "b").status(status).data(&data);
+    let event = if rng.bool() { event.context(&context) } else { event };
     match rng.u32(..4) {
         0 => audit.emit_wait(&event),
         _ => audit.emit(&event),

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use llm_audit::export::Exporter;
 use llm_audit::{
-    AuditEvent, AuditLogger, Builder, EventType, Fsync, SamplingPolicy, Sanitizer, TraceContext,
+    AuditEvent, AuditLogger, Builder, EventType, FailedTraces, Fsync, SamplingPolicy, Sanitizer,
+    TraceContext,
 };
 use serde::Serialize;
 
@@ -29,13 +30,14 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 /// A name, as in the stored figures, and a function that returns how often it did the work.
 type Work = (&'static str, fn() -> u64);
 
-const WORKS: [Work; 15] = [
+const WORKS: [Work; 16] = [
     ("emit, no text", || emits(debug(), 0, "written")),
     ("emit, 16 B of text", || emits(debug(), 16, "written")),
     ("emit, 256 B of text", || emits(debug(), 256, "written")),
     ("emit, 4 KB of text", || emits(debug(), 4096, "written")),
     ("emit, 256 B, into a full queue", || emits(debug().queue_capacity(64), 256, "overwritten")),
-    ("emit, 256 B, sampled out", || emits(builder().sampling(NOTHING), 256, "sampled_out")),
+    ("emit, 256 B, held", || emits(builder().sampling(NOTHING), 256, "sampled_out")),
+    ("emit, 256 B, sampled out", || emits(sampled(), 256, "sampled_out")),
     ("emit, 256 B, disabled", disabled_emits),
     ("redact_str, 24 B", || redacts(&clean_text(24))),
     ("redact_str, 256 B", || redacts(&clean_text(256))),
@@ -128,6 +130,11 @@ fn builder() -> Builder {
 /// Settings that keep every event.
 fn debug() -> Builder {
     builder().debug(true)
+}
+
+/// Settings that drop every event at once.
+fn sampled() -> Builder {
+    builder().sampling(NOTHING).failed_traces(FailedTraces::Sampled)
 }
 
 fn emit(logger: &AuditLogger, text: &str) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use llm_audit::export::Exporter;
 use llm_audit::sanitize::Profile;
 use llm_audit::{
-    AuditLogger, Builder, Compress, Error, Fsync, SamplingPolicy, Sanitizer, Status, TraceContext,
+    AuditLogger, Builder, Compress, Error, FailedTraces, Fsync, SamplingPolicy, Sanitizer, Status,
+    TraceContext,
 };
 
 use crate::{Plain, fields, implement, must_be_used, variants};
@@ -30,7 +31,10 @@ fn builder() {
     let _: fn(Builder, usize) -> Builder = Builder::max_event_bytes;
     let _: fn(Builder, u64) -> Builder = Builder::max_file_bytes;
     let _: fn(Builder, u32) -> Builder = Builder::file_mode;
+    let _: fn(Builder, FailedTraces) -> Builder = Builder::failed_traces;
     let _: fn(Builder, Fsync) -> Builder = Builder::fsync;
+    let _: fn(Builder, usize) -> Builder = Builder::hold_bytes;
+    let _: fn(Builder, u32) -> Builder = Builder::hold_seconds;
     let _: fn(Builder, u32) -> Builder = Builder::retention_days;
     let _: fn(Builder, u64) -> Builder = Builder::max_total_bytes;
     let _: fn(Builder, Compress) -> Builder = Builder::compress;
@@ -73,6 +77,12 @@ must_be_used! {
 }
 
 variants!(Compress { None, Zstd });
+
+variants!(FailedTraces { Whole, Sampled });
+
+implement! {
+    FailedTraces: Plain, Clone, Copy, Debug, Default, PartialEq, Eq;
+}
 
 implement! {
     Compress: Plain, Clone, Copy, Debug, Default, PartialEq, Eq;

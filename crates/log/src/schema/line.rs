@@ -147,7 +147,8 @@ impl<'a> Line<'a> {
     /// for a reader that accepts more.
     pub fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let missing = self.missing_fields(Presence::is_required);
-        let wrong = self.field_faults().filter(|(name, _)| !["seq", "instance", "kept"].contains(name));
+        let wrong =
+            self.field_faults().filter(|(name, _)| !["seq", "instance", "kept"].contains(name));
         missing.map(|name| (name, "is missing")).chain(wrong)
     }
 

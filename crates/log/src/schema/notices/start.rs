@@ -22,7 +22,7 @@ pub struct Start<'a> {
     pub service: &'a str,
     /// Whether this is the first file of the instance, so that its numbers begin here.
     pub first: bool,
-    pub sampling: Sampling,
+    pub sampling: Sampling<'a>,
     pub capture_content: bool,
     pub include_snapshots: bool,
     pub redaction_profile: &'a str,
@@ -101,22 +101,25 @@ impl Started {
 /// The rates by which a logger samples, for `audit.start`.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "the names are those of the settings")]
-pub struct Sampling {
+pub struct Sampling<'a> {
     pub trace_rate: f64,
     pub success_rate: f64,
     pub error_rate: f64,
     pub slow_threshold_ms: f64,
     pub debug: bool,
+    /// `whole`, or `sampled` if the rates alone decide on events of failed traces.
+    pub failed_traces: &'a str,
 }
 
-impl Serialize for Sampling {
+impl Serialize for Sampling<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(5))?;
+        let mut map = serializer.serialize_map(Some(6))?;
         map.serialize_entry("trace_rate", &self.trace_rate)?;
         map.serialize_entry("success_rate", &self.success_rate)?;
         map.serialize_entry("error_rate", &self.error_rate)?;
         map.serialize_entry("slow_threshold_ms", &self.slow_threshold_ms)?;
         map.serialize_entry("debug", &self.debug)?;
+        map.serialize_entry("failed_traces", self.failed_traces)?;
         map.end()
     }
 }

@@ -37,6 +37,7 @@ fn start() -> Start<'static> {
             error_rate: 1.0,
             slow_threshold_ms: 1500.0,
             debug: false,
+            failed_traces: "whole",
         },
         capture_content: false,
         include_snapshots: true,

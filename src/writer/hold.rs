@@ -1,0 +1,326 @@
+//! Events that sampling leaves out, held by trace until it is known whether the trace fails.
+//!
+//! A trace fails with an event of status `error` or `timeout`. Then its events are released: the writer
+//! writes them. They are dropped if the trace ends well, if nothing came for too long, or if others need
+//! the memory. A failed trace stays known in the same way, so that its later events are released too.
+//!
+//! The lanes overtake each other. A trace may seem to end well while its error is still in its lane. So an
+//! end counts only after all that was in the lanes at that moment was taken. A request may seem to end
+//! before it starts, so ends are counted, too.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::record::decode::RecordHead;
+use crate::ring::Tickets;
+use llm_audit_log::{EventType, Status};
+
+/// What a trace and an event take at most beside the bytes of the record: places in the maps and lists,
+/// which may be half empty, and what the allocator adds.
+const TRACE_BYTES: usize = 448;
+const RECORD_BYTES: usize = 64;
+
+/// The events that wait, and the traces that are known.
+pub(super) struct Hold {
+    traces: HashMap<u128, HeldTrace>,
+    /// The traces in the order of their last events.
+    by_age: BTreeMap<u64, u128>,
+    /// The last place in that order.
+    turn: u64,
+    /// Traces without an open request, after how many such moments, and what has to be taken first.
+    ended: VecDeque<(Tickets, u128, u32)>,
+    /// Records that are to be written.
+    released: VecDeque<Box<[u8]>>,
+    bytes: usize,
+    bytes_max: usize,
+    /// How long a trace waits for its next event, in microseconds.
+    age_max: i64,
+    /// The sum of the clock's steps forward, so that a clock that is set back makes no trace old.
+    now: i64,
+    clock: i64,
+    /// Events in `traces`.
+    events: u64,
+    /// Events dropped since the last [`take_dropped`](Self::take_dropped).
+    dropped: u64,
+}
+
+struct HeldTrace {
+    records: Vec<Box<[u8]>>,
+    turn: u64,
+    touched: i64,
+    /// The earliest timestamp of its events, and whether that is the start of a request. If so, the
+    /// requests are the roots of the trace in this process.
+    first: i64,
+    begins_with_request: bool,
+    has_failed: bool,
+    /// Requests started minus requests ended.
+    open: i32,
+    /// How often no request was open.
+    ends: u32,
+}
+
+impl Hold {
+    /// Makes a hold of so many bytes, in which a trace waits so long for its next event.
+    pub(super) fn new(bytes_max: usize, seconds_max: u32, clock: i64) -> Self {
+        Self {
+            traces: HashMap::new(),
+            by_age: BTreeMap::new(),
+            turn: 0,
+            ended: VecDeque::new(),
+            released: VecDeque::new(),
+            bytes: 0,
+            bytes_max,
+            age_max: i64::from(seconds_max) * 1_000_000,
+            now: 0,
+            clock,
+            events: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Takes note of an event that is written anyway. `tails` returns the ends of the lanes now. Returns
+    /// whether the event made its trace fail.
+    pub(super) fn note_kept(&mut self, head: &RecordHead, tails: impl FnOnce() -> Tickets) -> bool {
+        let is_failure = matches!(head.status, Status::Error | Status::Timeout);
+        if !is_failure && !is_request(head) && !self.traces.contains_key(&head.trace_id) {
+            return false;
+        }
+        self.touch(head, tails);
+        is_failure && self.fail(head.trace_id)
+    }
+
+    /// Holds an event, or releases it if its trace has failed. If there is no room for it, traces are
+    /// dropped.
+    pub(super) fn hold(
+        &mut self,
+        head: &RecordHead,
+        record: &[u8],
+        tails: impl FnOnce() -> Tickets,
+    ) {
+        self.touch(head, tails);
+        let cost = record_cost(record);
+        if !self.make_room(cost) {
+            self.dropped += 1;
+            return;
+        }
+        self.bytes += cost;
+        match self.traces.get_mut(&head.trace_id) {
+            Some(trace) if !trace.has_failed => {
+                trace.records.push(record.into());
+                self.events += 1;
+            }
+            _ => self.released.push_back(record.into()),
+        }
+    }
+
+    /// Makes the trace the youngest one, and counts its requests.
+    fn touch(&mut self, head: &RecordHead, tails: impl FnOnce() -> Tickets) {
+        let Self { traces, by_age, bytes, .. } = self;
+        let trace = traces.entry(head.trace_id).or_insert_with(|| {
+            *bytes += TRACE_BYTES;
+            HeldTrace {
+                records: Vec::new(),
+                turn: 0,
+                touched: 0,
+                first: i64::MAX,
+                begins_with_request: false,
+                has_failed: false,
+                open: 0,
+                ends: 0,
+            }
+        });
+        by_age.remove(&trace.turn);
+        self.turn += 1;
+        by_age.insert(self.turn, head.trace_id);
+        (trace.turn, trace.touched) = (self.turn, self.now);
+        let is_start = head.event_type == Some(EventType::RequestStart);
+        if head.timestamp < trace.first || is_start && head.timestamp == trace.first {
+            (trace.first, trace.begins_with_request) = (head.timestamp, is_start);
+        }
+        if is_request(head) {
+            trace.open += if is_start { 1 } else { -1 };
+            if trace.open == 0 {
+                trace.ends += 1;
+                self.ended.push_back((tails(), head.trace_id, trace.ends));
+            }
+        }
+        // A trace has one end that counts. If the others are many, it may be forgotten, and gets too old.
+        if self.ended.len() > self.traces.len() {
+            self.ended.pop_front();
+        }
+        self.make_room(0);
+    }
+
+    /// Drops the oldest traces until there is room for so many bytes, but not the youngest one. Returns
+    /// whether there is room.
+    fn make_room(&mut self, bytes: usize) -> bool {
+        while self.bytes + bytes > self.bytes_max && self.by_age.len() > 1 {
+            self.drop_oldest();
+        }
+        self.bytes + bytes <= self.bytes_max
+    }
+
+    /// Releases what is held of the trace. Returns whether it had not failed before.
+    fn fail(&mut self, trace_id: u128) -> bool {
+        let Some(trace) = self.traces.get_mut(&trace_id) else { return false };
+        self.events -= trace.records.len() as u64;
+        self.released.extend(std::mem::take(&mut trace.records));
+        !std::mem::replace(&mut trace.has_failed, true)
+    }
+
+    /// Drops the traces that have ended well. `is_settled` says whether everything before these tickets
+    /// was taken.
+    pub(super) fn drop_ended(&mut self, is_settled: impl Fn(Tickets) -> bool) {
+        while let Some(&(to, trace_id, ends)) = self.ended.front() {
+            if !is_settled(to) {
+                return;
+            }
+            self.ended.pop_front();
+            let has_ended = |trace: &HeldTrace| {
+                trace.ends == ends
+                    && trace.open == 0
+                    && trace.begins_with_request
+                    && !trace.has_failed
+            };
+            if self.traces.get(&trace_id).is_some_and(has_ended) {
+                self.drop_trace(trace_id);
+            }
+        }
+    }
+
+    /// Drops the traces that have waited too long at this time of the clock.
+    pub(super) fn drop_aged(&mut self, clock: i64) {
+        self.now += clock.saturating_sub(self.clock).max(0);
+        self.clock = clock;
+        while let Some((_, trace_id)) = self.by_age.first_key_value()
+            && self.now - self.traces[trace_id].touched >= self.age_max
+        {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some((_, trace_id)) = self.by_age.first_key_value() {
+            self.drop_trace(*trace_id);
+        }
+    }
+
+    fn drop_trace(&mut self, trace_id: u128) {
+        for record in self.take_trace(trace_id) {
+            self.bytes -= record_cost(&record);
+            self.dropped += 1;
+        }
+    }
+
+    fn take_trace(&mut self, trace_id: u128) -> Vec<Box<[u8]>> {
+        let Some(trace) = self.traces.remove(&trace_id) else { return Vec::new() };
+        self.by_age.remove(&trace.turn);
+        self.bytes -= TRACE_BYTES;
+        self.events -= trace.records.len() as u64;
+        trace.records
+    }
+
+    /// Releases the traces with a request that has not ended, and drops all others. Returns whether
+    /// anything is to be written.
+    pub(super) fn end(&mut self) -> bool {
+        while let Some((_, &trace_id)) = self.by_age.first_key_value() {
+            match self.traces[&trace_id].open > 0 {
+                true => {
+                    let records = self.take_trace(trace_id);
+                    self.released.extend(records);
+                }
+                false => self.drop_trace(trace_id),
+            }
+        }
+        self.has_released()
+    }
+
+    /// Returns the next record to be written.
+    pub(super) fn next_released(&mut self) -> Option<Box<[u8]>> {
+        let record = self.released.pop_front()?;
+        self.bytes -= record_cost(&record);
+        Some(record)
+    }
+
+    /// Returns whether there is a record to be written.
+    pub(super) fn has_released(&self) -> bool {
+        !self.released.is_empty()
+    }
+
+    /// Returns how many events are held and not released.
+    pub(super) fn held_events(&self) -> u64 {
+        self.events
+    }
+
+    /// Returns how many events were dropped since the last call.
+    pub(super) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+}
+
+fn record_cost(record: &[u8]) -> usize {
+    record.len() + RECORD_BYTES
+}
+
+fn is_request(head: &RecordHead) -> bool {
+    matches!(head.event_type, Some(EventType::RequestStart | EventType::RequestEnd))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn head(trace_id: u128, event_type: EventType<'static>, status: Status) -> RecordHead {
+        let event_type = Some(event_type);
+        RecordHead { event_type, status, is_alone: false, trace_id, timestamp: 0 }
+    }
+
+    #[test]
+    fn a_million_open_traces_stay_within_the_bytes() {
+        const BYTES: usize = 8 << 20;
+        const TRACES: u64 = 1_000_000;
+        let mut hold = Hold::new(BYTES, 60, 0);
+        let (record, mut dropped) = ([7; 300], 0);
+        for id in 1..=u128::from(TRACES) {
+            let tails = Tickets::default;
+            hold.hold(&head(id, EventType::RequestStart, Status::Ok), &record, tails);
+            // One in eight fails, and one in eight only starts a kept request.
+            match id % 8 {
+                0 => drop(hold.note_kept(&head(id, EventType::ToolError, Status::Error), tails)),
+                1 => drop(hold.note_kept(&head(!id, EventType::RequestStart, Status::Ok), tails)),
+                _ => {}
+            }
+            while hold.next_released().is_some() {}
+            dropped += hold.take_dropped();
+            assert!(hold.bytes <= BYTES && hold.ended.len() <= hold.traces.len());
+        }
+        let held: usize = hold.traces.values().map(|trace| trace.records.len()).sum();
+        assert_eq!(hold.held_events(), held as u64);
+        assert_eq!(dropped + hold.held_events(), TRACES / 8 * 7, "the rest was released");
+        assert!(hold.traces.len() > 9_000 && hold.by_age.len() == hold.traces.len());
+        // The youngest ones are there.
+        assert!(
+            hold.note_kept(&head(TRACES.into(), EventType::ToolError, Status::Error), || {
+                unreachable!("no request ends")
+            }) == (TRACES % 8 != 0)
+        );
+        hold.drop_aged(60_000_000);
+        assert_eq!((hold.bytes, hold.traces.len(), hold.held_events()), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_end_counts_only_after_all_that_came_before_it_was_taken() {
+        let mut hold = Hold::new(1 << 20, 60, 0);
+        let ticket = |primary| Tickets { primary, ..Tickets::default() };
+        hold.hold(&head(1, EventType::RequestStart, Status::Ok), &[1], || unreachable!());
+        hold.hold(&head(1, EventType::RequestEnd, Status::Ok), &[2], || ticket(7));
+        hold.drop_ended(|to| ticket(6).reach(to));
+        assert_eq!(hold.held_events(), 2);
+        // Another request of the trace has begun meanwhile.
+        hold.hold(&head(1, EventType::RequestStart, Status::Ok), &[3], || unreachable!());
+        hold.drop_ended(|to| ticket(7).reach(to));
+        assert_eq!(hold.held_events(), 3);
+        hold.hold(&head(1, EventType::RequestEnd, Status::Ok), &[4], || ticket(9));
+        hold.drop_ended(|to| ticket(9).reach(to));
+        assert_eq!((hold.held_events(), hold.take_dropped(), hold.bytes), (0, 4, 0));
+    }
+}
