@@ -77,7 +77,7 @@
 //!
 //! No feature is on by default. The README lists the crates that each adds.
 //!
-//! - `macros`: `#[audit_span]`.
+//! - `macros`: `#[audit_span]`, and `record_stream`.
 //! - `tower`: `layer::tower`, with a layer for servers and one for clients.
 //! - `axum`: `tower`, plus the paths that the router of axum 0.8 matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
@@ -137,3 +137,5 @@ pub use recorder::{
 };
 pub use sampler::SamplingPolicy;
 pub use sanitize::{ProtectedValue, Sanitizer, protect_environment, protect_value};
+#[cfg(feature = "macros")]
+pub use span::{RecordedStream, record_stream};

@@ -5,6 +5,7 @@
 mod autoref;
 mod call;
 mod polled;
+mod stream;
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -15,6 +16,7 @@ pub use autoref::{
 };
 pub use call::Span;
 pub use polled::{Run, run};
+pub use stream::{RecordedStream, record_stream};
 
 use crate::record::event::EventType;
 use crate::record::members::Member;

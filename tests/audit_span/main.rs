@@ -7,6 +7,7 @@ mod asynchronous;
 mod content;
 mod ends;
 mod size;
+mod streams;
 mod unchanged;
 
 use llm_audit::testing::Capture;

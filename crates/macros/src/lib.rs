@@ -132,6 +132,9 @@ mod options;
 /// its return type. It is then recorded like an async function, and its arguments are read inside
 /// that block. If any other function returns a future, the call that makes the future is recorded.
 ///
+/// If a function returns a stream, the call that makes the stream is recorded. `llm_audit::record_stream`
+/// around it also records its end.
+///
 /// The span of an async function begins at its first poll, inside the context that is current then. A
 /// `const` or `extern` function is refused. If a closure is returned as `impl Fn(&T) -> &U`, the types
 /// of its arguments must be written. `Location::caller()` in the body is the function.

@@ -5,9 +5,10 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use futures_core::Stream;
 use llm_audit as renamed;
 use llm_audit::testing::{Capture, capture_with};
-use llm_audit::{AuditLogger, EventType, audit_span};
+use llm_audit::{AuditLogger, ErrorDetail, EventType, RecordedStream, audit_span, record_stream};
 
 type Answer = Result<u32, io::Error>;
 
@@ -134,4 +135,13 @@ fn the_attribute_takes_an_async_function() {
         assert!(matches!(polled, Poll::Ready(Ok(7))));
     };
     assert_eq!(recorded(r#""action":"asynchronous""#, poll), (2, 2));
+}
+
+fn recorded_stream<S: Stream>(
+    stream: S,
+    logger: AuditLogger,
+    error_of: fn(&S::Item) -> Option<ErrorDetail<'static>>,
+) -> impl Stream<Item = S::Item> {
+    let recorded: RecordedStream<S> = record_stream("benefits", "answer", stream);
+    recorded.logger(logger).error_of(error_of)
 }
