@@ -220,6 +220,21 @@ impl<'a> LlmCall<'a> {
 /// Records a model call into the recorder of the process, and returns its cost.
 ///
 /// See [`AuditLogger::record_llm_call`].
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::{LlmCall, record_llm_call};
+/// use serde_json::json;
+///
+/// # let seen = llm_audit::testing::capture();
+/// let answer = json!({"model": "gpt-4o-mini-2024-07-18",
+///                     "usage": {"prompt_tokens": 1_000, "completion_tokens": 100}});
+/// let call = LlmCall::new("benefits", "answer", "openai", "gpt-4o-mini").answer(&answer);
+/// let cost = record_llm_call(&call);
+/// assert_eq!(cost.map(|cost| cost.to_string()).as_deref(), Some("0.00021"));
+/// # assert!(seen.lines()[0].contains(r#""tokens_input":1000"#));
+/// ```
 pub fn record_llm_call(call: &LlmCall<'_>) -> Option<Usd> {
     call.record(&Outlet::default())
 }

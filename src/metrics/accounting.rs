@@ -14,6 +14,28 @@ const SHARDS: usize = 16;
 /// When nothing is in flight, every event has exactly one of these ends:
 /// `emitted = written + overwritten + sampled_out + rejected + io_lost + queued`. The log's own
 /// `audit.*` lines are not counted.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use llm_audit::{AuditEvent, AuditLogger, EventType};
+///
+/// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+/// let logger = AuditLogger::builder().directory(&folder).build()?;
+/// for _ in 0..100 {
+///     logger.emit(&AuditEvent::new(EventType::CacheHit, "benefits", "plan.get"));
+/// }
+/// logger.flush(Duration::from_secs(5))?;
+/// let counts = logger.accounting();
+/// let ends: u64 = counts.ends().into_iter().map(|(_, count)| count).sum();
+/// assert_eq!((counts.emitted, ends), (100, 100));
+/// assert!(counts.sampled_out > 0, "the defaults keep a part of what goes well");
+/// # drop(logger);
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accounting {

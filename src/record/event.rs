@@ -191,6 +191,20 @@ pub(crate) fn unix_micros(time: SystemTime) -> i64 {
 /// The description of an error, for [`AuditEvent::error`].
 ///
 /// Each of its strings is redacted like the payload.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::{AuditEvent, ErrorDetail, EventType};
+///
+/// # let seen = llm_audit::testing::capture();
+/// let Err(refused) = "ten".parse::<u32>() else { unreachable!() };
+/// let arguments = [("limit", "ten")];
+/// let error = ErrorDetail::from_error(&refused).input_snapshot(&arguments);
+/// llm_audit::emit(&AuditEvent::new(EventType::ToolError, "benefits", "search").error(&error));
+/// # let line = &seen.lines()[0];
+/// # assert!(line.contains("invalid digit") && line.contains(r#""status":"error""#), "{line}");
+/// ```
 #[derive(Clone, Default)]
 pub struct ErrorDetail<'a> {
     pub(crate) error_type: Cow<'a, str>,

@@ -37,6 +37,24 @@ const CAPTURING: u8 = 4;
 ///
 /// Returns an error if a variable is not accepted, if the folder cannot be written to, or if `init`
 /// was called before. The error for a variable names it, its value and what is accepted.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::{AuditEvent, EventType};
+///
+/// fn main() -> Result<(), llm_audit::Error> {
+///     # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+///     # std::fs::create_dir_all(&folder).unwrap();
+///     # std::env::set_current_dir(&folder).unwrap();
+///     let _guard = llm_audit::init()?; // not `let _`, which would close the recorder at once
+///     llm_audit::emit(&AuditEvent::new(EventType::CacheHit, "benefits", "plan.get"));
+///     # assert!(std::path::Path::new("logs").is_dir());
+///     # drop(_guard);
+///     # std::fs::remove_dir_all(folder).unwrap();
+///     Ok(())
+/// }
+/// ```
 pub fn init() -> Result<Guard, Error> {
     init_with(AuditLogger::builder())
 }
@@ -72,6 +90,22 @@ pub(super) fn process_logger() -> Option<&'static AuditLogger> {
 ///
 /// The drop waits up to five seconds for the writer. In a forked child it closes the child's own
 /// recorder, if there is one.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::{AuditEvent, AuditLogger, EventType};
+///
+/// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+/// let builder = AuditLogger::builder().directory(&folder).debug(true);
+/// let guard = llm_audit::init_with(builder)?;
+/// llm_audit::emit(&AuditEvent::new(EventType::CacheHit, "benefits", "plan.get"));
+/// let logger = guard.logger().clone();
+/// drop(guard); // writes the event, and `audit.stop` after it
+/// assert_eq!(logger.accounting().written, 1);
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping the guard closes the recorder"]
 pub struct Guard {
@@ -100,6 +134,18 @@ pub fn emit(event: &AuditEvent<'_>) {
 }
 
 /// Records an event and waits if the queue is full; see [`AuditLogger::emit_wait`].
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::{AuditEvent, EventType};
+///
+/// # let seen = llm_audit::testing::capture();
+/// for _ in 0..1_000 {
+///     llm_audit::emit_wait(&AuditEvent::new(EventType::CacheMiss, "import", "row"));
+/// }
+/// # assert_eq!(seen.lines().len(), 1_000);
+/// ```
 pub fn emit_wait(event: &AuditEvent<'_>) {
     with_current_logger(|logger| logger.emit_wait(event));
 }
@@ -120,6 +166,21 @@ pub fn flush(deadline: Duration) -> Result<Flushed, Error> {
 /// # Errors
 ///
 /// Returns the same errors as [`AuditLogger::flush_durable`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use llm_audit::{AuditEvent, AuditLogger, EventType};
+///
+/// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+/// let _guard = llm_audit::init_with(AuditLogger::builder().directory(&folder).debug(true))?;
+/// llm_audit::emit(&AuditEvent::new(EventType::AgentDecision, "payments", "approve"));
+/// assert_eq!(llm_audit::flush_durable(Duration::from_secs(5))?.written, 1);
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
 pub fn flush_durable(deadline: Duration) -> Result<Flushed, Error> {
     peek_current_logger(|logger| logger.flush_durable(deadline)).unwrap_or(Ok(Flushed::default()))
 }

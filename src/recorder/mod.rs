@@ -58,6 +58,24 @@ pub(crate) use outlet::is_logger_off;
 /// [`Exporter`]s stay with the parent. If the recorder writes to nothing else, the child's events
 /// are counted as rejected. The first emit of a child starts its threads. If a child ends by
 /// `_exit`, it loses what it has not flushed.
+///
+/// # Examples
+///
+/// A recorder beside that of the process, for events of their own folder:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use llm_audit::{AuditEvent, AuditLogger, EventType};
+///
+/// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+/// let logger = AuditLogger::builder().directory(&folder).debug(true).build()?;
+/// logger.emit(&AuditEvent::new(EventType::CacheHit, "benefits", "plan.get").latency_ms(0.3));
+/// let counts = logger.shutdown(Duration::from_secs(5))?;
+/// assert_eq!(counts.written, 1);
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct AuditLogger(Arc<LoggerHandle>);
 
@@ -202,6 +220,27 @@ impl AuditLogger {
     /// some tries the event is then recorded without its payload.
     ///
     /// If the writer's own thread calls it (an [`Exporter`]), it behaves like [`emit`](Self::emit).
+    ///
+    /// # Examples
+    ///
+    /// An import of more events than the queue has places:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use llm_audit::{AuditEvent, AuditLogger, EventType};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+    /// let builder = AuditLogger::builder().directory(&folder).debug(true);
+    /// let logger = builder.queue_capacity(64).build()?;
+    /// for _ in 0..1_000 {
+    ///     logger.emit_wait(&AuditEvent::new(EventType::CacheMiss, "import", "row"));
+    /// }
+    /// let counts = logger.shutdown(Duration::from_secs(30))?;
+    /// assert_eq!((counts.written, counts.overwritten), (1_000, 0));
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// # Ok::<(), llm_audit::Error>(())
+    /// ```
     pub fn emit_wait(&self, event: &AuditEvent<'_>) {
         let shared = self.0.shared();
         let on_full = if shared.control.is_writer() { OnFull::Evict } else { OnFull::Wait };
@@ -235,6 +274,26 @@ impl AuditLogger {
     ///
     /// With [`Fsync::Never`](crate::Fsync::Never) closing does not sync what was written. Call this
     /// function before [`shutdown`](Self::shutdown) if it must be durable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use llm_audit::{AuditEvent, AuditLogger, EventType};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+    /// let logger = AuditLogger::builder().directory(&folder).debug(true).build()?;
+    /// logger.emit(&AuditEvent::new(EventType::AgentDecision, "payments", "approve"));
+    /// match logger.flush_durable(Duration::from_secs(5)) {
+    ///     Ok(flushed) => assert_eq!(flushed.written, 1), // also after a power cut
+    ///     Err(error) if error.is_not_durable() => eprintln!("the disk: {error}"),
+    ///     Err(error) => return Err(error), // the time was over
+    /// }
+    /// # drop(logger);
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// # Ok::<(), llm_audit::Error>(())
+    /// ```
     pub fn flush_durable(&self, deadline: Duration) -> Result<Flushed, Error> {
         self.0
             .started_shared()

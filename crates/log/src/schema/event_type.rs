@@ -7,6 +7,19 @@
 macro_rules! event_types {
     ($($variant:ident = $name:literal, $doc:literal, $spans:ident, $status:ident;)+) => {
         /// What kind of step an event reports.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use llm_audit_log::EventType;
+        ///
+        /// assert_eq!(EventType::LlmInvoke.name(), "llm.invoke");
+        /// assert_eq!(EventType::from_name("tool.error"), EventType::ToolError);
+        /// assert!(EventType::ToolError.is_failure());
+        /// // A type of your own.
+        /// let checkout = EventType::Custom("cart.checkout");
+        /// assert_eq!((checkout.name(), checkout.description()), ("cart.checkout", ""));
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum EventType<'a> {
