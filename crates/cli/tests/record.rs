@@ -508,3 +508,26 @@ fn lines_of_other_programs_are_kept_on_request() {
     let (_keep, dir) = folder();
     assert_eq!(run_on(&["record", "--dir", &dir], pino.as_bytes()).code, 1);
 }
+
+/// What other programs wrote: a byte order mark, half a surrogate pair, an id that looks like a card.
+#[test]
+fn every_case_of_a_line_is_an_event() {
+    let cases = [
+        (&include_bytes!("../../../testdata/cases/recorder/bom.jsonl")[..], "action", "bom"),
+        (
+            include_bytes!("../../../testdata/cases/recorder/lone_surrogate.jsonl"),
+            "action",
+            "cut \u{fffd}",
+        ),
+        (
+            include_bytes!("../../../testdata/cases/recorder/span_id_is_card.jsonl"),
+            "span_id",
+            "9800550434291412",
+        ),
+    ];
+    for (input, field, expected) in cases {
+        let (_keep, dir) = folder();
+        let (run, _) = record(&dir, input, 0);
+        assert_eq!((&*run.stderr, &events(&dir)[0][field]), ("", &json!(expected)), "{run:?}");
+    }
+}

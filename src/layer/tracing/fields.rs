@@ -212,12 +212,21 @@ impl GenAiFields {
         self.values.retain(|(known, _)| *known != name);
         // After a long prompt there is still room for the tokens and the end of the call.
         let is_content = is_among_field_names(CONTENT, name);
-        let others = self
-            .values
-            .iter()
-            .filter(|(name, _)| is_among_field_names(CONTENT, name) == is_content);
+        let is_of_kind = |(name, _): &&mut (&'static str, FieldText)| {
+            is_among_field_names(CONTENT, name) == is_content
+        };
+        let others = self.values.iter_mut().filter(is_of_kind);
         let held: usize = others.map(|(_, text)| text.kept.len()).sum();
-        text.cut_to(self.bytes_max.saturating_sub(held));
+        let mut room = self.bytes_max.saturating_sub(held);
+        // A long text that came first gives way to a shorter one.
+        let missing = text.kept.len().min(self.bytes_max / 2).saturating_sub(room);
+        let longest = self.values.iter_mut().filter(is_of_kind).map(|(_, text)| text);
+        if let Some(longest) = longest.max_by_key(|text| text.kept.len()).filter(|_| missing > 0) {
+            let before = longest.kept.len();
+            longest.cut_to(before.saturating_sub(missing));
+            room += before - longest.kept.len();
+        }
+        text.cut_to(room);
         self.values.push((name, text));
     }
 
