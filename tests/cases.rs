@@ -275,3 +275,106 @@ mod shapes {
         }
     }
 }
+
+/// `tracing_verdicts.rs`, without the retried call of `tests/tracing.rs`.
+#[cfg(feature = "tracing")]
+mod verdicts {
+    use llm_audit::layer::tracing::AuditLayer;
+    use tracing::field::Empty;
+    use tracing::{error, info_span, warn};
+    use tracing_subscriber::prelude::*;
+
+    use super::*;
+
+    /// Returns type, status and the error's message of each event.
+    fn verdicts(work: impl FnOnce()) -> Vec<(String, String, Value)> {
+        let seen = capture();
+        let subscriber = tracing_subscriber::registry().with(AuditLayer::new("a"));
+        tracing::subscriber::with_default(subscriber, work);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let verdict = |event: Value| {
+            (text(&event["event_type"]), text(&event["status"]), event["error"]["message"].clone())
+        };
+        events(&seen).into_iter().map(verdict).collect()
+    }
+
+    fn verdict(event_type: &str, status: &str) -> (String, String, Value) {
+        (event_type.to_owned(), status.to_owned(), json!(null))
+    }
+
+    #[test]
+    fn what_was_logged_inside_an_answered_span_is_no_failure() {
+        let tool = verdicts(|| {
+            let span = info_span!(
+                "execute_tool",
+                gen_ai.operation.name = "execute_tool",
+                gen_ai.tool.name = "search",
+                gen_ai.tool.call.result = Empty
+            );
+            span.in_scope(|| error!(error = "one of three mirrors is down"));
+            span.record("gen_ai.tool.call.result", "[1,2]");
+        });
+        assert_eq!(tool, [verdict("tool.call", "ok"), verdict("tool.result", "ok")]);
+        let agent = verdicts(|| {
+            let agent = info_span!(
+                "invoke_agent",
+                gen_ai.operation.name = "invoke_agent",
+                gen_ai.output.messages = Empty
+            );
+            agent.in_scope(|| {
+                let tool = info_span!(
+                    "execute_tool",
+                    gen_ai.operation.name = "execute_tool",
+                    gen_ai.tool.name = "search",
+                    error.type = Empty
+                );
+                tool.record("error.type", "timeout");
+                drop(tool);
+                error!(error = "tool search failed; going on without it");
+            });
+            agent.record("gen_ai.output.messages", "[]");
+        });
+        assert_eq!((&*agent[1].0, &*agent[1].1), ("tool.error", "timeout"));
+        assert_eq!(agent[2], verdict("agent.invoke", "ok"));
+    }
+
+    #[test]
+    fn an_error_counts_by_its_level() {
+        let chat =
+            || info_span!("chat", gen_ai.operation.name = "chat", gen_ai.request.model = "gpt-4o");
+        let warned = verdicts(|| chat().in_scope(|| warn!(exception.message = "x", "retry")));
+        assert_eq!(warned, [verdict("llm.invoke", "ok")]);
+        let broken = std::io::Error::other("boom");
+        let broken = &broken as &(dyn std::error::Error + 'static);
+        let failed = verdicts(|| chat().in_scope(|| error!(error = broken, "failed")));
+        assert_eq!(failed, [("llm.error".to_owned(), "error".to_owned(), json!("boom"))]);
+    }
+
+    #[test]
+    fn names_of_no_convention_and_ids_used_twice_change_nothing() {
+        let unknown = verdicts(|| {
+            drop(info_span!(
+                "chat",
+                gen_ai.operation.name = "chat",
+                gen_ai.request.model = "gpt-4o",
+                gen_ai.usage.of_tomorrow = 5,
+                gen_ai.usage.input_tokens = 10,
+                gen_ai.usage.output_tokens = 1,
+                server.address = "api.openai.com"
+            ));
+        });
+        assert_eq!(unknown, [verdict("llm.invoke", "ok")]);
+        let twice = verdicts(|| {
+            for _ in 0..2 {
+                drop(info_span!(
+                    "execute_tool",
+                    gen_ai.operation.name = "execute_tool",
+                    gen_ai.tool.name = "t",
+                    gen_ai.tool.call.id = "c1"
+                ));
+            }
+        });
+        let both = [verdict("tool.call", "ok"), verdict("tool.result", "ok")];
+        assert_eq!(twice, [both.clone(), both].concat());
+    }
+}
