@@ -9,6 +9,7 @@ mod names;
 mod open;
 mod operation;
 mod reason;
+mod spans;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,7 @@ use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::context::TraceContext;
 use crate::recorder::{AuditLogger, Outlet};
@@ -29,7 +30,6 @@ use fields::{GenAiFields, KeptContents};
 use kind::OperationKind;
 use names::{has_gen_ai_fields, is_client_span, metadata_has_field};
 use open::{OpenSpan, OpenSpans};
-use operation::TracedOperation;
 use reason::FailureReason;
 
 /// The bytes of text held for one span if no logger limits the size of an event.
@@ -235,139 +235,6 @@ impl AuditLayer {
         fields.unwrap_or_else(|| {
             GenAiFields::new(BYTES_MAX_DEFAULT, KeptContents::default(), Sanitizer::default())
         })
-    }
-
-    /// Runs `use_open` on this layer's open span.
-    fn with_open_span<'a, S: LookupSpan<'a> + 'a, R>(
-        &self,
-        span: &SpanRef<'a, S>,
-        use_open: impl FnOnce(&mut OpenSpan) -> R,
-    ) -> Option<R> {
-        if !has_gen_ai_fields(span.metadata()) && !is_client_span(span.metadata()) {
-            return None;
-        }
-        let mut extensions = span.extensions_mut();
-        let held = extensions.get_mut::<OpenSpans>()?;
-        held.0.iter_mut().find(|(layer, _)| *layer == self.id).map(|(_, open)| use_open(open))
-    }
-
-    fn context_of_span<'a, S: LookupSpan<'a> + 'a>(
-        &self,
-        span: &SpanRef<'a, S>,
-    ) -> Option<TraceContext> {
-        self.with_open_span(span, |open| open.context.clone()).flatten()
-    }
-
-    /// Returns the innermost operation of these spans.
-    fn innermost_operation<'a, S: LookupSpan<'a> + 'a>(
-        &self,
-        mut spans: impl Iterator<Item = SpanRef<'a, S>>,
-    ) -> Option<(SpanRef<'a, S>, TraceContext)> {
-        spans.find_map(|span| self.context_of_span(&span).map(|context| (span, context)))
-    }
-
-    /// Returns the value of the first of these spans that has one of the fields.
-    fn first_field_value<'a, S: LookupSpan<'a> + 'a>(
-        &self,
-        spans: impl Iterator<Item = SpanRef<'a, S>>,
-        names: &[&str],
-    ) -> Option<String> {
-        let value = |open: &mut OpenSpan| open.fields.text(names).map(str::to_owned);
-        spans.filter_map(|span| self.with_open_span(&span, value).flatten()).next()
-    }
-
-    /// Returns the context that is the parent of a new operation.
-    ///
-    /// It is the operation above, a scope entered inside that one, or the current context of the
-    /// thread.
-    fn parent_context(
-        &self,
-        operation: Option<TraceContext>,
-        is_contextual: bool,
-    ) -> Option<TraceContext> {
-        let Some(operation) = operation else { return TraceContext::current() };
-        let scope = is_contextual.then(|| entered::scope_inside_operation(&operation)).flatten();
-        Some(scope.unwrap_or(operation))
-    }
-
-    /// Records the start of a tool when its name is known.
-    fn record_tool_call<'a, S: LookupSpan<'a> + 'a>(&self, span: &SpanRef<'a, S>) {
-        let due = self.with_open_span(span, |open| {
-            let is_due = !open.is_call_recorded && open.is_named_tool();
-            open.is_call_recorded |= is_due;
-            open.has_call_arguments |= is_due && open.fields.text(names::ARGUMENTS).is_some();
-            is_due.then(|| open.clone())
-        });
-        if let Some(open) = due.flatten() {
-            self.record_operation(&open, span, |operation| {
-                operation.record_tool_start(open.began_at)
-            });
-        }
-    }
-
-    fn record_operation<'a, S: LookupSpan<'a> + 'a, R>(
-        &self,
-        open: &OpenSpan,
-        span: &SpanRef<'a, S>,
-        record: impl FnOnce(&TracedOperation<'_>) -> R,
-    ) -> Option<R> {
-        let context = open.context.as_ref()?;
-        let value = |names: &[&str]| {
-            let own = open.fields.text(names).map(str::to_owned);
-            own.or_else(|| self.first_field_value(span.scope().skip(1), names))
-        };
-        let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
-        let operation = TracedOperation {
-            outlet: &self.outlet,
-            fields: &open.fields,
-            context,
-            agent: agent.as_deref().unwrap_or(&self.agent),
-            conversation: conversation.as_deref(),
-            name: span.name(),
-            latency: Some(open.latency()),
-            lacks_answer: open.expects_answer && !open.fields.is_answered,
-            has_call_arguments: open.has_call_arguments,
-            repeats_tokens: open.repeats_tokens,
-            has_panicked: open.has_panicked,
-            reason: open.reason.as_ref(),
-            has_failed_child: open.has_failed_child,
-        };
-        Some(record(&operation))
-    }
-
-    /// Records an event that belongs to no span's operation as an operation of its own.
-    fn record_event<S: Subscriber + for<'a> LookupSpan<'a>>(
-        &self,
-        event: &Event<'_>,
-        fields: &GenAiFields,
-        above: Option<TraceContext>,
-        ctx: &Context<'_, S>,
-    ) {
-        let above = self.parent_context(above, event.is_contextual());
-        let context = above.map_or_else(TraceContext::new_trace, |above| above.new_span());
-        let value = |names: &[&str]| {
-            let own = fields.text(names).map(str::to_owned);
-            own.or_else(|| {
-                self.first_field_value(ctx.event_scope(event).into_iter().flatten(), names)
-            })
-        };
-        let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
-        let operation = TracedOperation {
-            outlet: &self.outlet,
-            fields,
-            context: &context,
-            agent: agent.as_deref().unwrap_or(&self.agent),
-            conversation: conversation.as_deref(),
-            name: event.metadata().name(),
-            latency: None,
-            lacks_answer: false,
-            has_call_arguments: false,
-            repeats_tokens: false,
-            has_panicked: false,
-            reason: None,
-            has_failed_child: false,
-        };
-        operation.record_end();
     }
 }
 
