@@ -21,16 +21,51 @@ pub(super) fn is_microseconds(digits: &[u8]) -> bool {
         && digits.try_into().is_ok_and(|digits: [u8; CARD_DIGITS]| range.contains(&digits))
 }
 
-/// Returns whether a name is that of the id of a span or a trace: `span_id`, `parentSpanId`.
+/// Returns whether a name is that of the id of a span or a trace: `span_id`, `parentSpanId`, `trace.id`.
 pub(super) fn is_id_name(name: &[u8]) -> bool {
-    ends_with_any(name, &[b"spanid", b"span_id", b"span-id", b"traceid", b"trace_id", b"trace-id"])
+    let Some((of, id)) = name.split_last_chunk::<2>() else { return false };
+    let of =
+        of.strip_suffix(b"_").or(of.strip_suffix(b"-")).or(of.strip_suffix(b".")).unwrap_or(of);
+    id.eq_ignore_ascii_case(b"id") && ends_with_any(of, &[b"span", b"trace", b"parent"])
 }
 
 /// Returns whether a name is that of a time, by its end.
 pub(super) fn is_time_name(name: &[u8]) -> bool {
-    const ENDS: [&[u8]; 15] = [
-        b"ts", b"time", b"stamp", b"epoch", b"start", b"end", b"since", b"until", b"at", b"date",
-        b"created", b"updated", b"expires", b"us", b"micros",
+    const ENDS: [&[u8]; 34] = [
+        b"ts",
+        b"time",
+        b"stamp",
+        b"epoch",
+        b"start",
+        b"end",
+        b"since",
+        b"until",
+        b"at",
+        b"date",
+        b"created",
+        b"updated",
+        b"expires",
+        b"us",
+        b"micros",
+        b"started",
+        b"ended",
+        b"begin",
+        b"began",
+        b"finish",
+        b"finished",
+        b"completed",
+        b"stopped",
+        b"modified",
+        b"changed",
+        b"seen",
+        b"received",
+        b"observed",
+        b"issued",
+        b"expiry",
+        b"deadline",
+        b"when",
+        b"now",
+        b"usec",
     ];
     ends_with_any(name, &ENDS)
 }

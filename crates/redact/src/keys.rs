@@ -130,9 +130,18 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
         | b"nce"
         | b"til"
         | b"ate"
-        | b"ted"
         | b"res"
         | b"ros"
+        | b"gin"
+        | b"gan"
+        | b"ish"
+        | b"een"
+        | b"iry"
+        | b"ine"
+        | b"hen"
+        | b"now"
+        | b"sec"
+        | [b't' | b'd' | b'h' | b'p' | b'i' | b'g' | b'v' | b'u', b'e', b'd']
         | [_, b't' | b'u', b's']
         | [_, b'a', b't']
             if is_time_name(key) =>

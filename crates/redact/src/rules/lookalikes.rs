@@ -19,6 +19,7 @@ pub(crate) fn is_exempt_card(look: RuleText<'_>, start: usize, end: usize) -> bo
     is_fraction(front)
         || has_id_name(front)
         || is_in_traceparent(front)
+        || is_in_joined_ids(front)
         || is_microseconds(digits) && (has_time_name(front) || !is_identity_number(digits))
 }
 
@@ -59,6 +60,34 @@ fn is_in_traceparent(front: &[u8]) -> bool {
         _ => is_hex(byte),
     });
     has_form && !before.last().is_some_and(|b| is_alphanumeric_byte(*b) || *b == b'_' || *b >= 0x80)
+}
+
+/// Returns whether the ids of a trace that one header joins are before these digits:
+/// `b3: trace-span-1-parent`, `uber-trace-id: trace:span:parent:1`.
+fn is_in_joined_ids(front: &[u8]) -> bool {
+    const HEADERS: [(&[u8], u8); 2] = [(b"b3", b'-'), (b"uber-trace-id", b':')];
+    const IDS_BYTES_MAX: usize = 56;
+    HEADERS.iter().any(|&(header, separator)| {
+        let is_part =
+            |byte: &&u8| matches!(**byte, b'0'..=b'9' | b'a'..=b'f') || **byte == separator;
+        let length = front.iter().rev().take(IDS_BYTES_MAX).take_while(is_part).count();
+        let mut start = front.len() - length;
+        // The name may end with hexadecimal digits.
+        if front[..start].last().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
+            start +=
+                front[start..].iter().position(|byte| *byte == b':').map_or(0, |sign| sign + 1);
+        }
+        let mut parts = front[start..].split(|byte| *byte == separator);
+        ends_with_word(name_before_value(&front[..start]), header)
+            && parts.next_back().is_some_and(<[u8]>::is_empty)
+            && parts.all(|part| matches!(part.len(), 1 | 16 | 32))
+    })
+}
+
+fn ends_with_word(text: &[u8], word: &[u8]) -> bool {
+    let Some(start) = text.len().checked_sub(word.len()) else { return false };
+    text[start..].eq_ignore_ascii_case(word)
+        && !start.checked_sub(1).is_some_and(|at| is_alphanumeric_byte(text[at]))
 }
 
 /// Returns the name before a value: what is left without the quotes, blanks and sign between them.
@@ -115,6 +144,12 @@ mod tests {
             "span_id=5500000000000004 parentSpanId: '5500000000000004'",
             "{\\\"spanId\\\":\\\"5500000000000004\\\"}",
             "00-0af7651916cd43dd8448eb211c80319c-5500000000000004-01",
+            "span.id=5500000000000004 parent.id: 5500000000000004 parentId='5500000000000004'",
+            "b3: 5500000000000004-5500000000000004-1-5500000000000004",
+            "b3=0af7651916cd43dd8448eb211c80319c-5500000000000004-d",
+            "{\"b3\":\"5500000000000004-5500000000000004\"}",
+            "uber-trace-id:5500000000000004:5500000000000004:0:1",
+            "ended=1764374411051111 last_seen: 1764374411051111 finished=1764374411051111",
         ] {
             assert_eq!(in_both_profiles(text), [text, text], "{text}");
         }
@@ -132,6 +167,9 @@ mod tests {
             ("order 1764370112123456", true),
             ("ts=5500000000000004", true),
             ("plan_id=5500000000000004", true),
+            ("web3: 5500000000000004", true),
+            ("b3: 12-5500000000000004", true),
+            ("b3: x 5500000000000004", true),
             ("span_id=5500 0000 0000 0004", true),
         ];
         for (text, is_found) in cases {

@@ -12,6 +12,7 @@ pub(super) fn is_random_word(text: &[u8]) -> bool {
         let has_digit = part.iter().any(u8::is_ascii_digit);
         let changes = class_changes(part);
         part.len() >= PART_BYTES_MIN
+            && !consists_of_words(part)
             && if has_digit { 4 * changes >= part.len() } else { 5 * changes >= 2 * part.len() }
     })
 }
@@ -82,6 +83,8 @@ mod tests {
             "createTunnelRibbonViolet",
             "config_base64encoded_value",
             "2026021400000100000000000",
+            "encodeHeader2WithLimits3AndPaths4",
+            "loadTable7FromIndex12IntoCache3",
         ] {
             assert!(!is_random_word(text.as_bytes()), "{text}");
             assert!(!is_random_string(text.as_bytes()), "{text}");
