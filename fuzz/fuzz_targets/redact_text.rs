@@ -35,6 +35,7 @@ static EXCEPTIONS: LazyLock<Regex> = LazyLock::new(|| {
         "(?:1[5-9]|20)[0-9]{14}",
         "(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "(?i)(?:span|trace|parent)[^0-9]*[0-9]{16}",
+        "(?i)(?:b3|uber-trace-id)[^0-9a-f]*(?:[0-9a-f]{1,32}[-:])*[0-9]{16}",
     ];
     Regex::new(&forms.join("|")).expect("valid forms")
 });

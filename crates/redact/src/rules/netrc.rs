@@ -1,49 +1,38 @@
 //! Passwords in a `.netrc`.
 
-use super::{RuleText, match_if_nonempty};
-use crate::{Kind, Match};
+use std::ops::Range;
 
-/// The part of an entry that is read before its password.
+use super::RuleText;
+
+/// The part of an entry that is read before the word `password`.
 const ENTRY_BYTES_MAX: usize = 256;
 
-/// Returns the password of an entry whose `machine` begins at `at`, or whose `default` ends after
-/// it. An entry is a list of words and their values.
-pub(super) fn netrc_password_at(look: RuleText<'_>, at: usize) -> Option<Match> {
-    let entry = match look.rest_from(at) {
-        [b'm', ..] => {
-            look.rest_from(at).strip_prefix(b"machine ").map(|_| at + b"machine ".len())?
-        }
-        _ => at + b"lt ".len(),
-    };
-    let is_default = look.text[look.edge..at].ends_with(b"defau");
-    if look.byte_at(at) != Some(b'm') && !is_default {
+/// Returns the password after a name, if the words before the name are those of an entry: `machine`
+/// and a host, or `default`, and then `login` or `account` and their values.
+pub(super) fn netrc_password_after(look: RuleText<'_>, name: Range<usize>) -> Option<Range<usize>> {
+    if &look.text[name.clone()] != b"password" || !begins_entry(look, name.start) {
         return None;
     }
-    let rest = look.rest_from(entry);
-    let window = &rest[..rest.len().min(ENTRY_BYTES_MAX)];
-    let is_space = |byte: u8| byte.is_ascii_whitespace();
-    let mut behind = 0;
-    let mut next_word = || {
-        behind += window[behind..].iter().take_while(|&&byte| is_space(byte)).count();
-        let start = behind;
-        behind += window[behind..].iter().take_while(|&&byte| !is_space(byte)).count();
-        (start < behind).then_some((start, behind))
-    };
-    if !is_default {
-        next_word()?;
+    let start = look.run_end(name.end, |byte| byte.is_ascii_whitespace());
+    let end = look.run_end(start, |byte| byte.is_ascii_graphic() && byte != b'[');
+    (start > name.end && end > start).then_some(start..end)
+}
+
+/// Returns whether the words before a place are those of an entry. A login that has become a
+/// placeholder is a word like any other, so the edge does not matter.
+fn begins_entry(look: RuleText<'_>, at: usize) -> bool {
+    const ACCOUNTS_MAX: usize = 2;
+    let entry = &look.text[at.saturating_sub(ENTRY_BYTES_MAX)..at];
+    let mut words = entry.rsplit(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    for accounts in 0..=ACCOUNTS_MAX {
+        let Some(value) = words.next() else { return false };
+        if accounts > 0 && value.ends_with(b"default") {
+            return true;
+        }
+        match words.next() {
+            Some(b"login" | b"account") => {}
+            before => return before.is_some_and(|word| word.ends_with(b"machine")),
+        }
     }
-    for _ in 0..3 {
-        let (start, end) = next_word()?;
-        match &window[start..end] {
-            b"login" | b"account" => next_word()?,
-            b"password" => {
-                let (start, _) = next_word()?;
-                let is_part = |byte: u8| byte.is_ascii_graphic() && byte != b'[';
-                let end = look.run_end(entry + start, is_part);
-                return match_if_nonempty(Kind::Credential, entry + start, end);
-            }
-            _ => return None,
-        };
-    }
-    None
+    false
 }

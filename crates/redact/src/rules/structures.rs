@@ -3,7 +3,6 @@
 use super::commands::{AFTER_LETTER, LETTERS, short_option_at, user_option_at};
 use super::headers::{authorization_at, bearer_token_at, cookie_at};
 use super::named_ssn::named_ssn_at;
-use super::netrc::netrc_password_at;
 use super::password_hashes::{
     HASH, braced_hash_at, crypt_hash_at, mysql_hash_at, short_hash_at, worded_hash_at,
 };
@@ -20,7 +19,7 @@ const AFTER_COOKIE: &[u8] = b":\"'`=\\] -%&,";
 
 const UPPER_HEX: &[u8] = b"0123456789ABCDEF";
 
-pub(super) const TRIGGERS: [StructureRule; 31] = [
+pub(super) const TRIGGERS: [StructureRule; 29] = [
     ([b"B", b"E", b"G", b"I"], private_key_at),
     ([b"L", b"S", b"0", b"t"], encoded_private_key_at),
     ([b"rR", b"iI", b"zZ", b"aA"], authorization_at),
@@ -46,8 +45,6 @@ pub(super) const TRIGGERS: [StructureRule; 31] = [
     ([b"*", UPPER_HEX, UPPER_HEX, UPPER_HEX], mysql_hash_at),
     ([b"{", b"sS", b"sShHmM", b"hHaAdD"], braced_hash_at),
     ([b"kedp", b".", b"c", b"o"], webhook_url_at),
-    ([b"m", b"a", b"c", b"h"], netrc_password_at),
-    ([b"lL", b"tT", b" ", b"lL"], netrc_password_at),
     ([b"iI", b"fF", b"iI", b"eE"], identified_by_at),
     ([b" ", b"-", LETTERS, AFTER_LETTER], short_option_at),
     ([b"-", b"u", b"s", b"e"], user_option_at),

@@ -178,7 +178,7 @@ fn spaced_host_start(look: RuleText<'_>, at: usize, rest: &[u8]) -> Option<usize
 
 /// Returns whether a password in a URL is a placeholder of its author, or says that there is none.
 fn is_url_placeholder(text: &[u8]) -> bool {
-    is_reference(text)
+    is_reference(text) && (text.len() != 1 || text == b"*")
         || text == b"x-oauth-basic"
         || text.windows(2).any(|two| two == b"${" || two == b"{{") && text.contains(&b'}')
 }
@@ -309,6 +309,23 @@ mod tests {
     fn a_placeholder_in_a_url_keeps_the_host() {
         assert_credentials("postgres://", "$USER:$PASSWORD", "@db.corp.test/x");
         assert_credentials("https://", "ana:%PASSWORD%", "@db.corp.test/x");
+    }
+
+    #[test]
+    fn a_key_before_the_host_of_a_url_keeps_the_host() {
+        let key = "7c1f0e5b9a3d48e6b2c07f19d8a4e653";
+        assert_credentials("https://", key, "@o77.ingest.tracker.test/12");
+        assert_credentials("SENTRY_DSN=https://", key, "@tracker.test/12");
+        assert_credentials("https://", &format!("{key}:{key}"), "@o77.tracker.test/12");
+    }
+
+    #[test]
+    fn a_password_of_one_byte_goes() {
+        assert_credentials("redis://", ":7", "@cache:6379/0");
+        assert_credentials("mysql://", "ana:x", "@db/shop");
+        assert_credentials("mysql://", "ana:$", "@db/shop");
+        let hidden = "mysql://ana:*@db/shop";
+        assert_eq!(Sanitizer::default().redact_str(hidden), hidden);
     }
 
     #[test]

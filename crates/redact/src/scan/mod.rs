@@ -336,7 +336,7 @@ fn earlier_match_if_any(one: Option<Match>, other: Option<Match>) -> Option<Matc
 }
 
 /// Returns the match that begins first. If both begin together, the longer one wins, then the more
-/// specific one.
+/// specific one. Before the host of a URL an e-mail address would take the host, too.
 fn earlier_match(one: Match, other: Match) -> Match {
     let rank = |found: &Match| {
         let vagueness = match found.kind {
@@ -344,7 +344,8 @@ fn earlier_match(one: Match, other: Match) -> Match {
             Kind::ApiToken => 1,
             _ => 0,
         };
-        (found.start, std::cmp::Reverse(found.end), vagueness)
+        let is_user = found.kind == Kind::UrlCredentials;
+        (found.start, !is_user, std::cmp::Reverse(found.end), vagueness)
     };
     if rank(&other) < rank(&one) { other } else { one }
 }

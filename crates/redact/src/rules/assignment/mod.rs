@@ -9,6 +9,7 @@ use sign::AssignmentSign;
 use value::AssignedValue;
 
 use super::carriers::{carried_value_at, last_value_end};
+use super::netrc::netrc_password_after;
 use super::{RuleText, TriggerBytes, count_steps, is_alphanumeric_byte, match_if_nonempty};
 use crate::names::{self, NameClass, SecretForm};
 use crate::{Kind, Match};
@@ -77,6 +78,9 @@ struct AssignedName<'t> {
 /// Returns the value after the name that contains the place `at`.
 pub(super) fn assignment_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let name = assigned_name_around(look, at)?;
+    if let Some(password) = netrc_password_after(look, name.start..name.end) {
+        return match_if_nonempty(Kind::Credential, password.start, password.end);
+    }
     let value = match sign::value_after_name(look, &name) {
         Some(place) => value::assigned_value(look, &name, place),
         None => columns::value_in_next_column(look, &name),

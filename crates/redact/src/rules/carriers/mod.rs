@@ -9,8 +9,8 @@ type CarrierRule = fn(RuleText<'_>, &Range<usize>) -> Option<(Range<usize>, Cert
 use super::commands::argument_at;
 use super::{RuleText, match_if_nonempty, starts_ignoring_case};
 use crate::looks::{
-    has_secret_form, is_between_strings, is_chosen_value, is_mixed_random, is_random_value,
-    is_reference, is_secret_identifier,
+    has_secret_form, is_between_strings, is_chosen_value, is_irregular_password,
+    is_irregular_value, is_mixed_random, is_random_value, is_reference, is_secret_identifier,
 };
 use crate::names::NameClass;
 use crate::{Kind, Match};
@@ -39,8 +39,15 @@ pub(super) fn carried_value_at(
     name: Range<usize>,
     class: NameClass,
 ) -> Option<Match> {
-    let carriers: [CarrierRule; 6] =
-        [markup_value, attribute_value, form_value, opened_value, escaped_value, spaced_value];
+    let carriers: [CarrierRule; 7] = [
+        markup_value,
+        attribute_value,
+        form_value,
+        opened_value,
+        escaped_value,
+        annotated_value,
+        spaced_value,
+    ];
     carriers.into_iter().find_map(|carrier| {
         let (value, certainty) = carrier(look, &name)?;
         let text = &look.text[value.clone()];
@@ -375,6 +382,24 @@ fn escaped_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize
     };
     let end = (at..rest.len()).find(|&at| !is_part(at)).unwrap_or(rest.len());
     Some((name.end + at..name.end + end, Certainty::Likely))
+}
+
+/// Returns the random value of the variable whose annotation has the name:
+/// `[Alias("password")] $x = "…"`, `@Named("apiKey") String key = "…"`.
+fn annotated_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>, Certainty)> {
+    const DECLARATION_BYTES_MAX: usize = 64;
+    let [quote @ (b'"' | b'\''), b')', rest @ ..] = look.rest_from(name.end) else { return None };
+    if !look.text[look.edge..name.start].ends_with(&[b'(', *quote]) {
+        return None;
+    }
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b" \t_$.:<>?[]".contains(byte);
+    let length = rest.iter().take(DECLARATION_BYTES_MAX).take_while(is_part).count();
+    let value = rest[length..].strip_prefix(b"=")?.trim_ascii_start();
+    let (start, end) = argument_at(look, look.text.len() - value.len())?;
+    let text = &look.text[start..end];
+    let is_quoted = matches!(value.first(), Some(b'"' | b'\''));
+    let is_random = is_irregular_value(text) || is_irregular_password(text);
+    (is_quoted && is_random).then_some((start..end, Certainty::Likely))
 }
 
 /// Returns the value after a blank: `PASSWORD '…'` of SQL, `--token …`, `ENV API_TOKEN …`,

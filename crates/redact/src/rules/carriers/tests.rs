@@ -119,3 +119,38 @@ fn names_without_a_value_stay() {
         assert_eq!(Sanitizer::default().redact_str(text), text);
     }
 }
+
+#[test]
+fn a_password_in_a_netrc_goes_whatever_the_login_is() {
+    let redacted = |text: &str| Sanitizer::default().redact_str(text).into_owned();
+    for (entry, password) in [
+        ("machine git.corp.test login ana@corp.test password ", "blue7"),
+        ("machine git.corp.test\n  login ana@corp.test\n  account dev\n  password ", "moon"),
+        ("machine git.corp.test password ", "Zk3mQ9x2"),
+        ("default login ana@corp.test\npassword ", "blue"),
+        ("machine h login \u{200b}ana password ", "blue7"),
+    ] {
+        let out = redacted(&format!("{entry}{password}\nmachine x"));
+        assert!(out.ends_with(" [REDACTED_credential]\nmachine x"), "{entry}: {out}");
+        assert_eq!(redacted(&out), out);
+    }
+    for text in ["the default password is seven", "our machine login needs a password again"] {
+        assert_eq!(redacted(text), text);
+    }
+}
+
+#[test]
+fn a_variable_with_the_name_in_an_annotation_loses_its_value() {
+    assert_carried(&[
+        ("[Alias(\"password\")] [string] $x = \"", "Zk3mQ9x2Lw8vRt5y", "\""),
+        ("@Named(\"apiKey\") private String key = \"", "Zk3mQ9x2Lw8vRt5y", "\";"),
+        ("[Option('token')] = '", "Zk3mQ9x2Lw8vRt5y", "'"),
+    ]);
+    for text in [
+        "[Alias(\"password\")] [string] $x = \"the new password\"",
+        "@Column(\"token\") String column = \"access_token_2\";",
+        "f(\"password\") + g = \"Zk3mQ9x2Lw8vRt5y\"",
+    ] {
+        assert_eq!(Sanitizer::default().redact_str(text), text);
+    }
+}
