@@ -152,11 +152,13 @@ fn non_ascii_places(first: __m512i, second: __m512i, third: __m512i) -> u64 {
     let leads = _mm512_cmpge_epu8_mask(first, byte(0xD9)) & !but;
     // 0xE2 before 0x80 and 0x81: the zero-width characters, and some more.
     let in_front = _mm512_cmpeq_epi8_mask(_mm512_and_si512(second, byte(0xFE)), byte(0x80));
+    let equals = |bytes, one: u8| _mm512_cmpeq_epi8_mask(bytes, byte(one));
+    let soft_hyphen = equals(first, 0xC2) & equals(second, 0xAD);
     // The `@` of an address, with a byte outside ASCII beside it or second after it.
-    let sign = |bytes| _mm512_cmpeq_epi8_mask(bytes, byte(b'@'));
+    let sign = |bytes| equals(bytes, b'@');
     let outside = |bytes| _mm512_movepi8_mask(bytes);
     let beside = sign(second) & outside(first) | sign(first) & (outside(second) | outside(third));
-    leads | beside | _mm512_cmpeq_epi8_mask(first, byte(0xE2)) & in_front
+    leads | beside | soft_hyphen | equals(first, 0xE2) & in_front
 }
 
 /// The ASCII bytes that are of words.

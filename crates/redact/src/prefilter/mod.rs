@@ -411,6 +411,7 @@ fn may_begin_non_ascii(bytes: &[u8], at: usize) -> bool {
             || matches!(
                 bytes[at..],
                 [0xE2, 0x80 | 0x81, ..]
+                    | [0xC2, 0xAD, ..]
                     | [0x80..=0xFF, b'@', ..]
                     | [b'@', 0x80..=0xFF, ..]
                     | [b'@', _, 0x80..=0xFF, ..]
@@ -438,7 +439,7 @@ mod tests {
         let filters = Prefilter::in_each_form(&PATTERNS);
         let mut rng = fastrand::Rng::with_seed(7);
         const BYTES: &[u8] =
-            b"0129/:@eyJAKI xSkghp-_=\n.\x00\x7F\x80\xBF\xC2\xD8\xD9\xE1\xE2\x80\x81\x82\xE9\xEA\xF0\xFF";
+            b"0129/:@eyJAKI xSkghp-_=\n.\x00\x7F\x80\xBF\xC2\xD8\xD9\xE1\xE2\x80\x81\x82\xAD\xE9\xEA\xF0\xFF";
         for _ in 0..15_000 {
             // Some texts are longer than what is examined together.
             let length = match rng.u8(..) {

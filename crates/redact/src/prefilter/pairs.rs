@@ -214,7 +214,7 @@ struct Window {
 }
 
 impl Window {
-    const NON_ASCII: usize = 5;
+    const NON_ASCII: usize = 6;
 
     fn from_pattern(pattern: &TriggerPattern) -> Self {
         let [a, b, c, d] = pattern.bytes.map(ByteSet::of);
@@ -233,6 +233,7 @@ impl Window {
         [
             [ByteSet::filled(is_digit_lead_byte), any, any],
             [ByteSet::of(&[0xE2]), ByteSet::of(&[0x80, 0x81]), any],
+            [ByteSet::of(&[0xC2]), ByteSet::of(&[0xAD]), any],
             [non_ascii, sign, any],
             [sign, non_ascii, any],
             [sign, any, non_ascii],

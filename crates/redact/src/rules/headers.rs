@@ -1,7 +1,11 @@
 //! Credentials in headers, however the header is spelled: lines, tuples, maps, calls, subscripts.
 
+use super::carriers::escape_length;
 use super::commands::argument_at;
-use super::{RuleText, count_steps, match_if_nonempty, position_of_part, starts_ignoring_case};
+use super::{
+    RuleText, count_steps, forged_placeholder_length, match_if_nonempty, position_of_part,
+    starts_ignoring_case,
+};
 use crate::looks::{is_mixed_random, is_random_value, is_reference};
 use crate::{Kind, Match};
 
@@ -34,11 +38,6 @@ enum HeaderSign {
     /// A list of a name and a value.
     Comma,
     Other,
-}
-
-/// Returns the length of the first of these escapes that begins a text.
-fn escape_length(text: &[u8], escapes: &[&[u8]]) -> Option<usize> {
-    escapes.iter().find(|escape| starts_ignoring_case(text, escape)).map(|escape| escape.len())
 }
 
 /// Passes what closes the name, a sign, and what opens the value. Quotes may be escaped. Returns
@@ -158,6 +157,7 @@ pub(super) fn authorization_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let behind = scheme_gap_end(look, scheme);
     let has_scheme = behind > scheme && scheme > value && scheme - value <= 20;
     let start = if has_scheme { behind } else { value };
+    let start = start + forged_placeholder_length(look, start);
     let scheme = &look.text[value..scheme];
     let is_secret = |text: &[u8]| match has_scheme {
         true => is_mixed_credential(text) && text.len() >= 6,

@@ -78,6 +78,24 @@ impl<'t> RuleText<'t> {
         count_steps(length + 1);
         at - length
     }
+
+    /// Returns the end of the text in quotes that begins at `start`: before the same quote and its
+    /// escapes, within `most` bytes of the same line. A quote with more escapes than the first one is
+    /// a part of the text, unless no other closes it, as after the last backslash of a path.
+    fn quoted_end(self, start: usize, quote: u8, most: usize) -> Option<usize> {
+        const ESCAPES_MAX: usize = 7;
+        let opening = self.edge.max(start.saturating_sub(1));
+        let unit = opening - self.run_start(opening, ESCAPES_MAX, |byte| byte == b'\\') + 1;
+        let rest = self.rest_from(start);
+        let line = rest[..rest.len().min(most)].split(|&byte| byte == b'\n').next()?;
+        let mut quotes = (0..line.len()).filter(|&at| line[at] == quote).map(|at| {
+            let escapes = line[..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
+            (start + at - escapes, escapes)
+        });
+        let (first, _) = quotes.clone().next()?;
+        let closing = quotes.find(|(_, escapes)| escapes % (2 * unit) != 2 * unit - 1);
+        Some(closing.map_or(first, |(end, _)| end))
+    }
 }
 
 /// Returns a match, if it contains a byte.
@@ -149,6 +167,20 @@ pub(super) fn default_rule_triggers() -> Vec<Trigger> {
     let assignment = Rule::Other(assignment::assignment_at);
     triggers.extend(assignment::TRIGGERS.map(|bytes| Trigger::anywhere(bytes, assignment)));
     triggers
+}
+
+/// Returns the length of a placeholder at a place that no rule has put there, because a letter or a
+/// digit follows. The rules replace such values up to another byte.
+fn forged_placeholder_length(look: RuleText<'_>, at: usize) -> usize {
+    let rest = look.rest_from(at);
+    if !rest.starts_with(b"[REDACTED") {
+        return 0;
+    }
+    [Kind::Key, Kind::Credential, Kind::Authorization, Kind::UrlParameter]
+        .iter()
+        .filter_map(|kind| rest.strip_prefix(kind.placeholder().as_bytes()))
+        .find(|behind| behind.first().is_some_and(u8::is_ascii_alphanumeric))
+        .map_or(0, |behind| rest.len() - behind.len())
 }
 
 fn is_alphanumeric_byte(byte: u8) -> bool {

@@ -2,7 +2,10 @@
 
 use super::parameters::{VALUE_BYTES_MAX, is_bare_value_byte, parameter_end};
 use super::starts_ignoring_case;
-use super::{RuleText, is_alphanumeric_byte, is_header_token_byte, match_if_nonempty};
+use super::{
+    RuleText, forged_placeholder_length, is_alphanumeric_byte, is_header_token_byte,
+    match_if_nonempty,
+};
 use crate::looks::{is_irregular_value, is_mixed_random, is_reference};
 use crate::{Kind, Match};
 
@@ -60,6 +63,13 @@ pub(super) fn url_credentials_at(look: RuleText<'_>, at: usize) -> Option<Match>
     let rest = look.rest_from(start);
     let rest = &rest[..rest.len().min(USER_INFO_BYTES_MAX)];
     let name = rest.iter().take_while(|&&byte| is_user_name_byte(byte)).count();
+    let forged = match rest.get(name) {
+        Some(b':') => forged_placeholder_length(look, start + name + 1),
+        _ => 0,
+    };
+    if forged > 0 {
+        return forged_password_at(look, start + name + 1 + forged);
+    }
     let word = url_word(rest, name);
     let (user, at_sign) = match word.get(name) {
         Some(b'@') => (&word[..name], name),
@@ -80,6 +90,13 @@ pub(super) fn url_credentials_at(look: RuleText<'_>, at: usize) -> Option<Match>
         Some(_) => true,
     };
     is_secret.then(|| match_if_nonempty(Kind::UrlCredentials, start, start + at_sign))?
+}
+
+/// Returns the rest of a password after a placeholder that no rule has put there.
+fn forged_password_at(look: RuleText<'_>, start: usize) -> Option<Match> {
+    let rest = look.rest_from(start);
+    let host = host_start(url_word(&rest[..rest.len().min(USER_INFO_BYTES_MAX)], 0))?;
+    match_if_nonempty(Kind::UrlCredentials, start, start + host - 1)
 }
 
 fn is_user_name_byte(byte: u8) -> bool {
@@ -324,6 +341,7 @@ mod tests {
         assert_credentials("redis://", ":7", "@cache:6379/0");
         assert_credentials("mysql://", "ana:x", "@db/shop");
         assert_credentials("mysql://", "ana:$", "@db/shop");
+        assert_credentials("postgres://ana:[REDACTED]", "q7Xk2Lm9Zt4R", "@db.corp.test:5432/x");
         let hidden = "mysql://ana:*@db/shop";
         assert_eq!(Sanitizer::default().redact_str(hidden), hidden);
     }

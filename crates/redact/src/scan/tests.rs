@@ -420,6 +420,18 @@ fn the_work_is_linear() {
         ":token",
         ":password",
         ":a:secret_key",
+        "\u{AD}",
+        "se\u{AD}cret=a ",
+        "password=\"a\\\"",
+        "password=\\\"",
+        "password='\\'secret=\"\\\"",
+        "password: !!a &a ",
+        "password=&quot;",
+        "login a password ",
+        "machine a login a password\n",
+        "token=[REDACTED]",
+        "b3: 1234567890123456-",
+        "f(\"token\")=\"",
     ];
     for unit in units {
         let (once, twice) = (steps(&unit.repeat(2_000)), steps(&unit.repeat(4_000)));

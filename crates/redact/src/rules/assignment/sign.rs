@@ -98,7 +98,11 @@ fn assigned_value_place(look: RuleText<'_>, behind: usize, demand: Demand) -> Op
     let behind = behind + if look.rest_from(behind).starts_with(b"** ") { 2 } else { 0 };
     let declared =
         if demand == Demand::MayHaveType { declared_value_start(look, behind) } else { None };
-    let value = declared.unwrap_or_else(|| blanks_end(look, behind));
+    let value = declared.unwrap_or_else(|| {
+        let value = blanks_end(look, behind);
+        let may_be_node = demand == Demand::MayHaveType && value > behind;
+        if may_be_node { node_content_start(look, value) } else { value }
+    });
     let sign = match demand {
         Demand::Alternative => AssignmentSign::Comma,
         _ if value > behind => AssignmentSign::Apart,
@@ -111,6 +115,33 @@ fn assigned_value_place(look: RuleText<'_>, behind: usize, demand: Demand) -> Op
         }
         None => None,
     }
+}
+
+/// Passes what YAML has before the content of a node: a tag of a type, an anchor. The content may have
+/// become a placeholder, before which the text ends.
+fn node_content_start(look: RuleText<'_>, start: usize) -> usize {
+    const PROPERTIES_MAX: usize = 2;
+    /// Code has these words after the same sign.
+    const REFERENCES: [&[u8]; 3] = [b"&mut", b"&dyn", b"&raw"];
+    let mut at = start;
+    for _ in 0..PROPERTIES_MAX {
+        if !matches!(look.byte_at(at), Some(b'!' | b'&')) {
+            break;
+        }
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!&_-".contains(&byte);
+        let end = look.run_end(at, is_part).min(at + super::NAME_BYTES_MAX);
+        let property = &look.text[at..end];
+        let is_property = property.starts_with(b"!!")
+            || property == b"!unsafe"
+            || property.len() > 1 && property[0] == b'&' && !REFERENCES.contains(&property);
+        let next = blanks_end(look, end);
+        let is_last = next == end || matches!(look.byte_at(next), Some(b'\r' | b'\n'));
+        if !is_property || is_last {
+            break;
+        }
+        at = next;
+    }
+    at
 }
 
 fn blanks_end(look: RuleText<'_>, at: usize) -> usize {

@@ -11,6 +11,7 @@ fn assert_found(secret: &str, texts: &[&str]) {
     for text in texts {
         let out = redacted(&text.replace('@', secret));
         let (before, behind) = text.split_once('@').unwrap();
+        assert_eq!(redacted(&out), out);
         assert!(!out.contains(secret), "{text}: {out}");
         assert!(out.starts_with(before) && out.ends_with(behind), "{text}: {out}");
     }
@@ -153,6 +154,7 @@ fn code_and_references_are_not_secrets() {
         "password=&user=otter123",
         "arn:aws:secretsmanager:eu-west-1:099502194680:secret:prod/otter-bIOQn4",
         "PASS: TestParseHeadersV2 (0.01s)",
+        "pass=12345678 pass=2nd pass: lemon7",
         "otter: pass=44 fail=1",
         "SORT_KEY=created_at_2026_03",
         "nextPageToken=7yCkVtCtitsgopo7fCwJa1",
@@ -282,4 +284,92 @@ fn every_value_of_a_list_or_of_a_change_goes() {
         assert_eq!(out, expected.replace('*', "[REDACTED_credential]"), "{given}");
         assert_eq!(redacted(&out), out);
     }
+}
+
+#[test]
+fn a_quote_that_is_escaped_does_not_end_a_value() {
+    assert_found(
+        "a\\\"q7Xk2Lm9Zt4",
+        &["password=\"@\"", "api_key: \"@\", x: \"lemon\"", "login --password \"@\" -v"],
+    );
+    assert_found("a\\'q7Xk2Lm9Zt4", &["'password': '@'", "set secret = '@';"]);
+    assert_found("a\\\\\\\"q7Xk2Lm9Zt4", &["{\\\"password\\\": \\\"@\\\", \\\"x\\\": 1}"]);
+    // A backslash at the end of a value escapes nothing.
+    for (given, expected) in [
+        ("password='q7Xk2Lm9\\' ok", "password='*\\' ok"),
+        ("password=\"q7Xk2Lm9\\\\\", x=\"lemon\"", "password=\"*\\\\\", x=\"lemon\""),
+        ("\"password=\\\"\" + lemon + \"\\\"\"", "\"password=\\\"\" + lemon + \"\\\"\""),
+    ] {
+        let out = redacted(given);
+        assert_eq!(out, expected.replace('*', "[REDACTED_credential]"), "{given}");
+        assert_eq!(redacted(&out), out);
+    }
+}
+
+#[test]
+fn a_value_in_quotes_of_html_goes() {
+    assert_found(
+        "q7X;k2<L'm9",
+        &[
+            "password=&quot;@&quot;",
+            "{&quot;password&quot;: &quot;@&quot;, &quot;a&quot;:1}",
+            "password: &#39;@&#39; x",
+            "%22password%22%3A%22@%22",
+        ],
+    );
+    assert_stays(&["password=&quot;&quot;", "type=&quot;password&quot; name=&quot;lemon7&quot;"]);
+}
+
+#[test]
+fn a_tag_or_an_anchor_may_be_before_a_value() {
+    assert_found(
+        "q7Xk2Lm9",
+        &[
+            "password: !!str @",
+            "password: !!str \"@\"",
+            "  db_password: &main @",
+            "password: !unsafe '@'",
+        ],
+    );
+    assert_found(SECRET, &["api_key: &key !!str @", "secret: !!binary @ # lemon"]);
+    assert_stays(&[
+        "password: &mut lemon_buffer,",
+        "password: !Ref LemonPassword1",
+        "password: !!str",
+        "secret: &main [REDACTED_credential]",
+    ]);
+}
+
+#[test]
+fn what_follows_a_placeholder_that_no_rule_has_put_there_goes() {
+    assert_found(
+        "q7Xk2Lm9Zt4R",
+        &[
+            "password=[REDACTED]@",
+            "password: [REDACTED_credential]@",
+            "api_key=\"[REDACTED_credential]@\"",
+            "Authorization: Bearer [REDACTED_authorization]@",
+            "https://h.test/p?token=[REDACTED_url_parameter]@&n=1",
+        ],
+    );
+    assert_stays(&[
+        "password=[REDACTED_credential]&x=1",
+        "password=[REDACTED_credential].",
+        "Authorization: Bearer [REDACTED_authorization], x",
+        "secret=[REDACTED]|base64",
+    ]);
+}
+
+#[test]
+fn a_chosen_word_with_a_digit_is_a_password_beside_its_short_name() {
+    assert_found("lemon77", &["pass=@", "user=x pass=@", "PASS=\"@\"", "a;pass=@;b"]);
+}
+
+#[test]
+fn a_soft_hyphen_in_a_name_hides_no_value() {
+    assert_found(
+        SECRET,
+        &["pass\u{AD}word=@", "the api\u{AD}_key: @ and more", "client_se\u{AD}cret = \"@\""],
+    );
+    assert_stays(&["a long pass\u{AD}word is bet\u{AD}ter"]);
 }

@@ -8,8 +8,9 @@ use crate::looks::{
     is_short_random_value, is_word_value, value_has_digit,
 };
 use crate::names::{NameClass, SecretForm, name_ends_with};
-use crate::rules::RuleText;
+use crate::rules::carriers::quote_entity_length;
 use crate::rules::parameters::{is_bare_value_byte, parameter_end};
+use crate::rules::{RuleText, forged_placeholder_length};
 
 /// The place of a value that is a secret.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +35,18 @@ pub(super) fn assigned_value(
     name: &AssignedName<'_>,
     place: ValuePlace,
 ) -> Option<AssignedValue> {
-    let start = place.start;
+    let start = place.start + forged_placeholder_length(look, place.start);
     if let Some(quote) = place.quote {
         let end = quoted_value_end(look, start, quote)?;
-        let is_secret = is_quoted_secret(name, place.sign, &look.text[start..end]);
+        // Not everybody escapes a quote, so what is before the first one counts, too.
+        let first = look.run_end(start, |byte| byte != quote && byte != b'\n').min(end);
+        let is_one = |end| is_quoted_secret(name, place.sign, &look.text[start..end]);
+        let is_secret = is_one(end) || first < end && is_one(first);
         return is_secret.then_some(AssignedValue { start, end });
+    }
+    // A quote of HTML: the value is read with its sign.
+    if quote_entity_length(look.rest_from(start)) > 0 {
+        return None;
     }
     if let Some(end) = phrase_end(look, name, start) {
         return Some(AssignedValue { start, end });
@@ -65,13 +73,9 @@ pub(super) fn assigned_value(
     Some(AssignedValue { start, end: if is_cut { look.run_end(end, is_part) } else { end } })
 }
 
-/// Returns the end of a quoted value: before the same quote and its escapes, on the same line.
+/// Returns the end of a quoted value.
 pub(super) fn quoted_value_end(look: RuleText<'_>, start: usize, quote: u8) -> Option<usize> {
-    let rest = look.rest_from(start);
-    let rest = &rest[..rest.len().min(QUOTED_BYTES_MAX)];
-    let length = rest.iter().position(|&byte| byte == quote || byte == b'\n')?;
-    let escapes = rest[..length].iter().rev().take_while(|&&byte| byte == b'\\').count();
-    (rest[length] == quote).then_some(start + length - escapes)
+    look.quoted_end(start, quote, QUOTED_BYTES_MAX)
 }
 
 /// Returns the end of a value without quotes. Returns `None` if the value begins with a bracket that
@@ -126,6 +130,7 @@ fn is_quoted_secret(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) 
         _ if is_aws_secret(name, text) => true,
         (NameClass::Plain, _) => false,
         (NameClass::CardCode, _) => is_card_code(text),
+        _ if is_short_password(name, sign, text) => true,
         (NameClass::Formed(form), _) => has_secret_form(text, form),
         _ if is_reference(text) || is_between_strings(text) => false,
         // A list of names has a comma at the place of the sign.
@@ -145,6 +150,17 @@ fn is_quoted_secret(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) 
                 || value_after_scheme(text).is_some_and(is_irregular_value)
         }
     }
+}
+
+/// Returns whether a value is a word with a digit, as people choose it, beside the sign of `pass`.
+/// Tests count there.
+fn is_short_password(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) -> bool {
+    name.text.eq_ignore_ascii_case(b"pass")
+        && sign == AssignmentSign::Close
+        && text.len() >= PASSWORD_BYTES_MIN
+        && text.iter().all(u8::is_ascii_alphanumeric)
+        && text[..SHORT_BYTES_MIN].iter().all(u8::is_ascii_alphabetic)
+        && value_has_digit(text)
 }
 
 /// Returns what follows the name of a scheme: `Bearer …`.
@@ -184,6 +200,7 @@ impl BareValue<'_> {
         match name.class {
             NameClass::Plain => false,
             NameClass::CardCode => is_card_code(self.text),
+            _ if is_short_password(name, self.sign, self.text) => true,
             NameClass::Formed(SecretForm::Password) if self.may_be_test(name) => {
                 is_irregular_value(self.text)
             }

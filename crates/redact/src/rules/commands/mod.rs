@@ -128,11 +128,15 @@ pub(super) fn argument_at(look: RuleText<'_>, at: usize) -> Option<(usize, usize
     let quote = rest.get(escapes).copied().filter(|byte| matches!(byte, b'"' | b'\''));
     let start = if quote.is_some() { escapes + 1 } else { 0 };
     let is_end = |at: &usize| match (quote, rest[*at]) {
-        (Some(quote), byte) => byte == quote || byte == b'\n' || byte == b'\\',
+        (Some(_), byte) => byte == b'\n' || byte == b'\\',
         (None, b'&') => !joins_value(&rest[*at..]),
         (None, byte) => !byte.is_ascii_graphic() || b"\"'`\\;|<>()[]".contains(&byte),
     };
-    let end = (start..rest.len()).find(is_end).unwrap_or(rest.len());
+    let closing = quote.and_then(|quote| look.quoted_end(at + start, quote, ARGUMENT_BYTES_MAX));
+    let end = match closing {
+        Some(end) => end - at,
+        None => (start..rest.len()).find(is_end).unwrap_or(rest.len()),
+    };
     let length = end.checked_sub(start)?;
     // A mark after a word belongs to the sentence.
     let marks = |byte: &&u8| quote.is_none() && b".,;".contains(byte);
