@@ -156,4 +156,17 @@ fn explain_says_why_and_never_what() {
     }
     let refused = common::run(&["redact", "--json"]);
     assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("add --explain"), "{refused:?}");
+}
+
+#[test]
+fn every_line_that_json_explains_with_is_json() {
+    let input = b"{\"apiKey\": \"hunter2\",}\nto \xff kim@post.example\n";
+    let run = redacted(&["--explain", "--json"], input);
+    let lines: Vec<serde_json::Value> =
+        run.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let notices: Vec<_> = lines.iter().filter(|line| line.get("notice").is_some()).collect();
+    assert_eq!(notices.len(), 2, "{run:?}");
+    assert_eq!((&notices[0]["line"], &notices[1]["line"]), (&1.into(), &serde_json::Value::Null));
+    assert_eq!(lines.len(), 4, "{run:?}");
 }

@@ -85,3 +85,27 @@ fn what_cannot_be_read_or_is_not_accepted() {
         }
     }
 }
+
+#[test]
+fn what_is_packed_is_refused_with_the_way_to_unpack_it() {
+    let (_keep, dir) = folder();
+    fs::create_dir_all(&dir).unwrap();
+    let packed: [(&str, &[u8], &str); 3] = [
+        ("a.log.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "zcat FILE | llm-audit scan -"),
+        ("b.log.xz", b"\xfd7zXZ\0\0\x04", "xzcat FILE"),
+        ("c.log", b"\x28\xb5\x2f\xfd\x04", "zstdcat FILE"),
+    ];
+    for (name, bytes, how) in packed {
+        let path = format!("{dir}/{name}");
+        fs::write(&path, bytes).unwrap();
+        let refused = run(&["scan", &path]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains(&path) && refused.stderr.contains(how), "{refused:?}");
+        let piped = run_on(&["scan", "-"], bytes);
+        assert!(piped.code == 2 && piped.stderr.contains(how), "{piped:?}");
+    }
+    write(&dir, "d.log", "to kim@post.example\n");
+    let run = run(&["scan", &dir]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stdout.contains("d.log:1  email 1"), "{run:?}");
+}

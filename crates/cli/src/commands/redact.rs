@@ -22,8 +22,8 @@ pub(crate) struct RedactArgs {
     /// Print why each placeholder is there, on stderr: line, offset, rule and name, never the text
     #[arg(long)]
     explain: bool,
-    /// Explain in JSON objects, one a line
-    #[arg(long, requires = "explain")]
+    /// With --explain: print JSON objects, one a line
+    #[arg(long)]
     json: bool,
     #[command(flatten)]
     rules: RuleArgs,
@@ -33,9 +33,12 @@ const AFTER_HELP: &str = "\
 A line that begins with {, [ or \" is JSON: strings are redacted, and whole values below
 sensitive keys. If it does not parse, it is redacted as text, with the values after quoted
 sensitive keys, and reported by its number. Invalid UTF-8 becomes U+FFFD. Line ends stay.
+Lines are redacted one by one: print JSON on one line each first, as by jq -c .
 
 --explain counts lines from 1, and the bytes before the replaced text from 0. A rule is the name of
 a kind, as scan prints it. The name is the key, header or variable that led to it, if one did.
+With --json, reports are objects as well, with a notice in place of the rule. An error that ends the
+command is text.
 
 AUDIT_REDACT_ENV names variables, with commas between them, whose values become [REDACTED_known].
 
@@ -45,12 +48,18 @@ named variable is not accepted.
 Examples:
   llm-audit redact < app.log > app.redacted.log
   llm-audit redact --explain < app.log > /dev/null
+  jq -c . state.json | llm-audit redact
   kubectl logs -f agent | llm-audit redact";
 
 const BLOCK_BYTES: usize = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 pub(crate) fn run_redact(args: &RedactArgs) -> Result<CommandExit, CommandFailure> {
+    if args.json && !args.explain {
+        return Err(CommandFailure::new(
+            "--json is the form of explanations: add --explain, as in llm-audit redact --explain --json",
+        ));
+    }
     let mut input = BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock());
     let mut out = BufWriter::with_capacity(BLOCK_BYTES, io::stdout().lock());
     let (sanitizer, _protected) = args.rules.build_sanitizer()?;
@@ -83,7 +92,7 @@ pub(crate) fn run_redact(args: &RedactArgs) -> Result<CommandExit, CommandFailur
     };
     if filter.invalid > 0 {
         let sequences = format_count(filter.invalid, "invalid UTF-8 sequence");
-        complain_on_stderr(format_args!("{sequences} replaced by U+FFFD"));
+        filter.complain(None, &format!("{sequences} replaced by U+FFFD"));
     }
     outcome
 }
@@ -138,10 +147,7 @@ impl RedactFilter {
             self.sanitizer.redact_line(&line, redacted, counts),
             LineKind::NotQuiteJson
         ) {
-            complain_on_stderr(format_args!(
-                "line {}: not quite JSON, redacted as text",
-                self.number
-            ));
+            self.complain(Some(self.number), "not quite JSON, redacted as text");
         }
         if let Some(form) = self.explain {
             for finding in self.sanitizer.explain_line(&line, &self.redacted) {
@@ -152,6 +158,17 @@ impl RedactFilter {
         out.write_all(mark)?;
         out.write_all(self.redacted.as_bytes())?;
         out.write_all(end)
+    }
+
+    /// Prints a notice on stderr, in the form of the explanations.
+    fn complain(&self, line: Option<u64>, notice: &str) {
+        match (self.explain, line) {
+            (Some(Explanation::Json), _) => {
+                print_json_on_stderr(&json!({"line": line, "notice": notice}));
+            }
+            (_, Some(line)) => complain_on_stderr(format_args!("line {line}: {notice}")),
+            (_, None) => complain_on_stderr(notice),
+        }
     }
 
     fn decode_utf8<'l>(&mut self, line: &'l [u8]) -> Cow<'l, str> {
@@ -185,11 +202,15 @@ impl Explanation {
             )),
             (Self::Json, _) => {
                 let all = json!({"line": line, "offset": offset, "rule": rule, "name": name});
-                let all = format!("{}\n", escape_json_for_terminal(&all.to_string()));
-                let _ = io::stderr().write_all(all.as_bytes());
+                print_json_on_stderr(&all);
             }
         }
     }
+}
+
+fn print_json_on_stderr(object: &serde_json::Value) {
+    let line = format!("{}\n", escape_json_for_terminal(&object.to_string()));
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Returns the offset in a line of an offset in its decoded text, in which each invalid sequence is

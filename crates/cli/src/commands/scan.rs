@@ -35,7 +35,8 @@ pub(crate) struct ScanArgs {
 
 const AFTER_HELP: &str = "\
 It says in which line how many of each kind are, and never what. Symbolic links below a folder
-are not followed. AUDIT_REDACT_ENV names variables, with commas between them, whose values are
+are not followed. Files of gzip, bzip2 and xz are refused: zcat FILE | llm-audit scan - reads one.
+AUDIT_REDACT_ENV names variables, with commas between them, whose values are
 looked for too.
 
 Exit codes: 0 nothing was found, 1 something was, 2 a path cannot be read (the others are), or an
@@ -122,6 +123,18 @@ fn add_files_to_scan(
     }
 }
 
+/// Returns how to unpack what begins with these bytes, if it is compressed in a way that is not read.
+fn unpacking_of(head: &[u8]) -> Option<String> {
+    const FORMATS: [(&[u8], &str, &str); 4] = [
+        (b"\x1F\x8B", "gzip", "zcat"),
+        (b"\x28\xB5\x2F\xFD", "zstd without .zst in its name", "zstdcat"),
+        (b"BZh", "bzip2", "bzcat"),
+        (b"\xFD7zXZ\0", "xz", "xzcat"),
+    ];
+    let (_, format, tool) = FORMATS.iter().find(|(magic, ..)| head.starts_with(magic))?;
+    Some(format!("it is {format}; unpack it: {tool} FILE | llm-audit scan -"))
+}
+
 struct Scan {
     sanitizer: Sanitizer,
     limit: usize,
@@ -144,6 +157,9 @@ struct ScanFinding {
 impl Scan {
     fn scan_lines(&mut self, path: Option<&Path>, input: impl io::Read) -> io::Result<()> {
         let mut input = BufReader::with_capacity(64 << 10, input);
+        if let Some(how) = unpacking_of(input.fill_buf()?) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, how));
+        }
         let (mut line, mut redacted, mut number) = (Vec::new(), String::new(), 0);
         let mut keys = PrivateKeyLines::default();
         loop {
