@@ -111,7 +111,7 @@ settings! {
 
     /// Variables whose values become `[REDACTED_known]` wherever they appear. If it is not set, the recorder
     /// protects variables with a sensitive name, such as `OPENAI_API_KEY`, if the value has at least 12 bytes.
-    /// The filters `redact` and `scan` protect listed variables only.
+    /// A listed value needs at least 4 bytes. The filters `redact` and `scan` protect listed variables only.
     "AUDIT_REDACT_ENV" = VariableNamesValue, at redact_environment;
 
     group "Files"

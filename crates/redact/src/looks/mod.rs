@@ -61,6 +61,7 @@ pub(super) fn is_random_value(text: &[u8]) -> bool {
     let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
     text.len() >= SECRET_BYTES_MIN
         && !text.contains(&b' ')
+        && !is_validation_rule(text)
         && (value_has_digit(text) && has_letter
             || is_mixed && !is_word_value(text)
             || has_no_words(&text[..text.len().min(JUDGED_BYTES_MAX)]))
@@ -88,7 +89,7 @@ fn is_hex_string(text: &[u8]) -> bool {
 
 /// Returns whether letters, digits and capitals alternate as in no word. Of a hundred names in
 /// source code one seems to; of a thousand random strings of 20 letters and digits all do.
-fn has_no_words(text: &[u8]) -> bool {
+pub(super) fn has_no_words(text: &[u8]) -> bool {
     const LEAST: usize = 4;
     let odd = count_odd_places(text) + count_rare_pairs(text) + count_inner_marks(text);
     odd >= LEAST && odd * 5 >= text.len()
@@ -141,7 +142,7 @@ pub(super) fn reads_like_word(letters: &[u8]) -> bool {
 }
 
 /// Returns whether a value reads like words, even with a few digits: `oauth2Token1`.
-fn is_wordlike(text: &[u8]) -> bool {
+pub(super) fn is_wordlike(text: &[u8]) -> bool {
     let odd = count_odd_places(text);
     odd <= 1 + text.len() / 8 && (odd + count_rare_pairs(text)) * 4 < text.len() + 8
 }
@@ -176,7 +177,7 @@ pub(super) fn is_irregular_password(text: &[u8]) -> bool {
 /// for one.
 pub(super) fn is_chosen_value(text: &[u8]) -> bool {
     const WORDS: [&[u8]; 4] = [b"password", b"passwd", b"secret", b"token"];
-    const TYPES: [&[u8]; 12] = [
+    const TYPES: [&[u8]; 17] = [
         b"always",
         b"disabled",
         b"enabled",
@@ -189,6 +190,11 @@ pub(super) fn is_chosen_value(text: &[u8]) -> bool {
         b"required",
         b"optional",
         b"unknown",
+        b"incorrect",
+        b"accepted",
+        b"confirmed",
+        b"mismatch",
+        b"falsch",
     ];
     let separates = |byte: &u8| !byte.is_ascii_alphanumeric();
     let names_one = || {
@@ -200,10 +206,24 @@ pub(super) fn is_chosen_value(text: &[u8]) -> bool {
     };
     text.len() >= PASSWORD_BYTES_MIN
         && text.iter().filter(|&&byte| byte == b' ').count() <= 3
-        && !text.ends_with(b":")
-        && !text.ends_with(b"(")
+        && (!text.ends_with(b":") && !text.ends_with(b"(") || is_irregular_password(text))
         && (value_has_digit(text) || !names_one())
         && !TYPES.iter().any(|word| text.eq_ignore_ascii_case(word))
+        && !is_validation_rule(text)
+}
+
+/// Returns whether a value says what another one must be: `required|string|min:8`.
+fn is_validation_rule(text: &[u8]) -> bool {
+    let mut parts = text.split(|&byte| byte == b'|');
+    let is_rule = |part: &[u8]| {
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_:,".contains(byte);
+        part.first().is_some_and(u8::is_ascii_lowercase) && part.iter().all(is_part)
+    };
+    let is_first = |part: &[u8]| {
+        [&b"required"[..], b"nullable", b"sometimes", b"present", b"string", b"bail", b"filled"]
+            .contains(&part)
+    };
+    parts.next().is_some_and(is_first) && parts.clone().count() > 0 && parts.all(is_rule)
 }
 
 /// Returns whether a value consists of twelve words or more in small letters.

@@ -94,7 +94,9 @@ fn is_masked(text: &[u8]) -> bool {
         [("***", "*"), ("xxxx", "x"), ("XXXX", "X"), ("••", "•"), ("…", "…")];
     let count = |part: &str| text.windows(part.len()).filter(|at| *at == part.as_bytes()).count();
     let is_hidden = |(mask, unit): &(&str, &str)| {
-        count(mask) > 0 && text.len() - unit.len() * count(unit) <= VISIBLE_BYTES_MAX
+        count(mask) > 0
+            && text.len() - unit.len() * count(unit) <= VISIBLE_BYTES_MAX
+            && !text.iter().any(|byte| b"!@#$%^&".contains(byte))
     };
     text.iter().all(|byte| *byte == text[0])
         || text.ends_with(b"...")

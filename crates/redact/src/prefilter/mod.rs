@@ -402,8 +402,8 @@ const TELLING: &[u8] = b"@:=,\"'`J";
 /// The shortest candidate that is not ASCII, in bytes.
 const FOREIGN: usize = 3;
 
-/// Returns whether a digit outside ASCII, a full-width form or a zero-width character may begin at
-/// `at`, or whether the `@` of an address is here or next, with a byte outside ASCII near it.
+/// Returns whether a digit outside ASCII or a disguise may begin at `at`: a full-width form, a zero-width
+/// character, a soft hyphen. So may the `@` of an address, here or next, with a byte outside ASCII near it.
 #[inline]
 fn may_begin_non_ascii(bytes: &[u8], at: usize) -> bool {
     bytes.len() - at >= FOREIGN

@@ -72,8 +72,10 @@ fn header_value_opening(look: RuleText<'_>, from: usize, is_list: bool) -> usize
         at += match rest {
             [b',', ..] if is_list => 1,
             [b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b'(', ..] => 1,
-            [b'[', ..] if !rest.starts_with(b"[REDACTED") => 1,
+            [b'[', ..] if !rest.starts_with(b"[REDACTED") && !rest.starts_with(b"[]string{") => 1,
             [b'b' | b'f' | b'u' | b'r', b'"' | b'\'', ..] => 1,
+            [b'r', b'#', b'"', ..] => 2,
+            _ if rest.starts_with(b"[]string{") => b"[]string{".len(),
             [b'&', b'[', ..] => 1,
             _ => match escape_length(rest, &ESCAPED_BLANKS) {
                 Some(length) => length,

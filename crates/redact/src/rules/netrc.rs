@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::RuleText;
+use super::{RuleText, position_of_part};
 
 /// The part of an entry that is read before the word `password`.
 const ENTRY_BYTES_MAX: usize = 256;
@@ -14,7 +14,9 @@ pub(super) fn netrc_password_after(look: RuleText<'_>, name: Range<usize>) -> Op
         return None;
     }
     let start = look.run_end(name.end, |byte| byte.is_ascii_whitespace());
-    let end = look.run_end(start, |byte| byte.is_ascii_graphic() && byte != b'[');
+    let end = look.run_end(start, |byte| byte.is_ascii_graphic());
+    let placeholder = position_of_part(&look.text[start..end], b"[REDACTED");
+    let end = placeholder.map_or(end, |length| start + length);
     (start > name.end && end > start).then_some(start..end)
 }
 

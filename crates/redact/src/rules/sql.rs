@@ -2,7 +2,7 @@
 
 use super::commands::argument_at;
 use super::{RuleText, match_if_nonempty, starts_ignoring_case};
-use crate::looks::is_reference;
+use crate::looks::{is_irregular_password, is_reference};
 use crate::{Kind, Match};
 
 /// The part of a statement that is read between `IDENTIFIED` and the password.
@@ -37,6 +37,7 @@ pub(super) fn identified_by_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let is_quoted = start > value;
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
     let is_value = is_quoted || has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-    let is_secret = is_value && text.len() >= 4 && !is_reference(text) && !text.starts_with(b":");
+    let is_variable = text.starts_with(b":") && !is_irregular_password(text);
+    let is_secret = is_value && text.len() >= 4 && !is_reference(text) && !is_variable;
     is_secret.then(|| match_if_nonempty(Kind::Credential, start, start + text.len()))?
 }

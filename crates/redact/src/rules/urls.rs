@@ -196,7 +196,7 @@ fn spaced_host_start(look: RuleText<'_>, at: usize, rest: &[u8]) -> Option<usize
 /// Returns whether a password in a URL is a placeholder of its author, or says that there is none.
 fn is_url_placeholder(text: &[u8]) -> bool {
     is_reference(text) && (text.len() != 1 || text == b"*")
-        || text == b"x-oauth-basic"
+        || matches!(text, b"x-oauth-basic" | b"%s" | b"%v" | b"%d" | b"%r")
         || text.windows(2).any(|two| two == b"${" || two == b"{{") && text.contains(&b'}')
 }
 
@@ -251,6 +251,7 @@ fn url_parameter_value(look: RuleText<'_>, name: usize) -> Option<Match> {
     let wide = wide - marks.count();
     let is_secret = is_plain_secret || wide > end && is_irregular_value(&look.text[start..wide]);
     let end = wide;
+    let is_secret = is_secret && !is_reference(&look.text[start..end]);
     is_secret.then(|| match_if_nonempty(Kind::UrlParameter, start, end))?
 }
 

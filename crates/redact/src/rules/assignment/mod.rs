@@ -4,6 +4,7 @@
 mod columns;
 mod sign;
 mod value;
+mod whole;
 
 use sign::AssignmentSign;
 use value::AssignedValue;
@@ -118,7 +119,8 @@ fn assigned_name_around(look: RuleText<'_>, at: usize) -> Option<AssignedName<'_
     if class == NameClass::Plain || is_placeholder || is_part_of_arn(look, start) {
         return None;
     }
-    let is_parameter = matches!(before, Some(b'?' | b'&' | b'#'));
+    let is_nested = before == Some(b'%') && text.starts_with(b"5B");
+    let is_parameter = is_nested || matches!(before, Some(b'?' | b'&' | b'#'));
     let class = match class {
         NameClass::Formed(SecretForm::Opaque) => NameClass::Made,
         class => class,

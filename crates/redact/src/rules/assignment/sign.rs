@@ -46,7 +46,8 @@ enum Demand {
 }
 
 /// Signs, each before those that are its beginning.
-const SIGNS: [(&[u8], Demand); 21] = [
+const SIGNS: [(&[u8], Demand); 22] = [
+    ("→".as_bytes(), Demand::Nothing),
     (b"::=", Demand::Nothing),
     (b"::", Demand::Never),
     (b":=", Demand::Nothing),
@@ -73,7 +74,10 @@ const SIGNS: [(&[u8], Demand); 21] = [
 /// Returns the place of the value after a name.
 pub(super) fn value_after_name(look: RuleText<'_>, name: &AssignedName<'_>) -> Option<ValuePlace> {
     let closing = closing_end(look, name.end);
-    let at = array_end(look, closing.unwrap_or(name.end));
+    let at = emphasis_end(look, array_end(look, closing.unwrap_or(name.end)));
+    // The bracket of a nested parameter: `user%5Bpassword%5D=…`.
+    let is_nested = name.is_parameter && look.rest_from(at).starts_with(b"%5D");
+    let at = at + if is_nested { b"%5D".len() } else { 0 };
     let place = blanks_end(look, at);
     let is_bare = closing.is_none();
     match (sign_at(look, place), look.byte_at(place)?) {
@@ -94,8 +98,10 @@ pub(super) fn value_after_name(look: RuleText<'_>, name: &AssignedName<'_>) -> O
 
 /// Returns the place of the value after a sign that ends at `behind`.
 fn assigned_value_place(look: RuleText<'_>, behind: usize, demand: Demand) -> Option<ValuePlace> {
-    // The end of bold text: `**Password:** …`.
-    let behind = behind + if look.rest_from(behind).starts_with(b"** ") { 2 } else { 0 };
+    let behind = match emphasis_end(look, behind) {
+        end if look.byte_at(end) == Some(b' ') => end,
+        _ => behind,
+    };
     let declared =
         if demand == Demand::MayHaveType { declared_value_start(look, behind) } else { None };
     let value = declared.unwrap_or_else(|| {
@@ -108,6 +114,15 @@ fn assigned_value_place(look: RuleText<'_>, behind: usize, demand: Demand) -> Op
         _ if value > behind => AssignmentSign::Apart,
         _ => AssignmentSign::Close,
     };
+    let code = b"<code>";
+    let value = value + if look.rest_from(value).starts_with(code) { code.len() } else { 0 };
+    // Quotes of typography have no escapes.
+    let curly = ["“", "‘", "„", "«"]
+        .iter()
+        .find(|quote| look.rest_from(value).starts_with(quote.as_bytes()));
+    if let Some(quote) = curly {
+        return Some(ValuePlace { sign, start: value + quote.len(), quote: None });
+    }
     match quoted_value_start(look, value) {
         Some((start, quote)) => Some(ValuePlace { sign, start, quote: Some(quote) }),
         None if matches!(demand, Demand::Nothing | Demand::MayHaveType) => {
@@ -144,8 +159,37 @@ fn node_content_start(look: RuleText<'_>, start: usize) -> usize {
     at
 }
 
+/// Passes blanks, also those that do not break a line, and the colours of a terminal.
 fn blanks_end(look: RuleText<'_>, at: usize) -> usize {
-    look.run_end(at, is_blank_beside_sign).min(at + BLANKS_MAX)
+    let mut end = look.run_end(at, is_blank_beside_sign).min(at + BLANKS_MAX);
+    while let Some(length) =
+        colour_or_blank_length(look.rest_from(end)).filter(|_| end < at + BLANKS_MAX)
+    {
+        end = look.run_end(end + length, is_blank_beside_sign).min(at + BLANKS_MAX);
+    }
+    end
+}
+
+/// Returns the length of the colour of a terminal or of a blank beyond ASCII that begins a text.
+#[inline]
+fn colour_or_blank_length(text: &[u8]) -> Option<usize> {
+    const COLOUR_BYTES_MAX: usize = 16;
+    match text {
+        [0x1B, b'[', rest @ ..] => {
+            let part = |byte: &&u8| byte.is_ascii_digit() || **byte == b';';
+            let length = rest.iter().take(COLOUR_BYTES_MAX).take_while(part).count();
+            (rest.get(length) == Some(&b'm')).then_some(length + 3)
+        }
+        [0xC2, 0xA0, ..] => Some(2),
+        _ => None,
+    }
+}
+
+/// Passes what ends bold text after a name or a sign: `**Password**:`, `<b>Password:</b>`.
+fn emphasis_end(look: RuleText<'_>, at: usize) -> usize {
+    const MARKS: [&[u8]; 5] = [b"**", b"__", b"</b>", b"</strong>", b"</em>"];
+    let rest = look.rest_from(at);
+    at + MARKS.iter().find(|mark| rest.starts_with(mark)).map_or(0, |mark| mark.len())
 }
 
 /// Returns the sign at a place, as its length.
@@ -162,7 +206,7 @@ fn sign_at(look: RuleText<'_>, at: usize) -> Option<(usize, Demand)> {
 /// Returns the end of the name's own closing quote, and of a bracket after it.
 fn closing_end(look: RuleText<'_>, at: usize) -> Option<usize> {
     let (behind, _) = quote_at(look, at)?;
-    let bracket = matches!(look.byte_at(behind), Some(b']' | b')'));
+    let bracket = matches!(look.byte_at(behind), Some(b']' | b')' | b'}'));
     Some(behind + usize::from(bracket))
 }
 
@@ -222,10 +266,11 @@ fn wrapper_end(look: RuleText<'_>, at: usize) -> Option<usize> {
     let part = look.rest_from(at).iter().take(WRAPPER_BYTES_MAX + 1);
     let end = at + part.take_while(|byte| is_part(**byte)).count();
     count_steps(end - at + 1);
-    if look.byte_at(end) != Some(b'(') || end - at > WRAPPER_BYTES_MAX {
+    let name = &look.text[at..end];
+    let is_list = look.byte_at(end) == Some(b'{') && name.starts_with(b"[]");
+    if !is_list && look.byte_at(end) != Some(b'(') || end - at > WRAPPER_BYTES_MAX {
         return None;
     }
-    let name = &look.text[at..end];
     let last = name.rsplit(|byte| b":.]".contains(byte)).next().unwrap_or(name);
     WRAPPERS.contains(&last).then_some(end + 1)
 }
@@ -263,7 +308,8 @@ fn word_sign_value(
     before: &[u8],
     is_bare: bool,
 ) -> Option<ValuePlace> {
-    const TYPES: [&[u8]; 6] = [b"string", b"*string", b"String", b"[]byte", b"text", b"str"];
+    const TYPES: [&[u8]; 7] =
+        [b"string", b"*string", b"String", b"[]byte", b"text", b"str", b"As String"];
     let rest = look.rest_from(at);
     let is_macro = is_bare && before.ends_with(b"#define ");
     let (value, sign) = match rest {
@@ -271,13 +317,25 @@ fn word_sign_value(
         [b'i', b's', b' ', ..] => (at + 3, AssignmentSign::Apart),
         [b'o', b'r', b' ', ..] => (at + 3, AssignmentSign::Comma),
         _ => {
-            let type_name = TYPES.iter().find(|one| is_bare && rest.starts_with(one))?;
-            let equals = blanks_end(look, at + type_name.len());
+            let type_name = TYPES.iter().find(|one| is_bare && rest.starts_with(one));
+            let length = type_name.map(|one| one.len()).or_else(|| sized_type_length(rest))?;
+            let equals = blanks_end(look, at + length);
+            let equals = equals + usize::from(look.byte_at(equals) == Some(b':'));
             (value_start_after_type(look, at, equals)?, AssignmentSign::Apart)
         }
     };
     let (start, quote) = quoted_value_start(look, blanks_end(look, value))?;
     Some(ValuePlace { sign, start, quote: Some(quote) })
+}
+
+/// Returns the length of a type of SQL with its size: `VARCHAR2(64)`.
+fn sized_type_length(text: &[u8]) -> Option<usize> {
+    const TYPE_BYTES_MAX: usize = 24;
+    let text = &text[..text.len().min(TYPE_BYTES_MAX)];
+    let open = text.iter().position(|byte| !byte.is_ascii_alphanumeric())?;
+    let size = text[open..].strip_prefix(b"(")?;
+    let length = size.iter().position(|byte| !byte.is_ascii_alphanumeric())?;
+    (open > 0 && size[length] == b')').then_some(open + length + 2)
 }
 
 /// Returns the only argument of a call of a method that sets a secret, at whose bracket `at` is.

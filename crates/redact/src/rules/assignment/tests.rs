@@ -373,3 +373,119 @@ fn a_soft_hyphen_in_a_name_hides_no_value() {
     );
     assert_stays(&["a long pass\u{AD}word is bet\u{AD}ter"]);
 }
+
+#[test]
+fn a_random_word_with_brackets_and_separators_goes_whole() {
+    for mark in "(){}[]<>,;|`\\:&".chars() {
+        for secret in [format!("{mark}q7Xk2Lm9Zt4RvB8"), format!("q7Xk2Lm9{mark}Zt4RvB8")] {
+            for text in [
+                "DB_PASSWORD=@",
+                "  password: @",
+                "a=1\nexport DB_PASSWORD=@\nb=2",
+                "host=a.example.com password=@ user=x",
+                "--password=@",
+                "Server=a.example.com;Password=@;Encrypt=True",
+            ] {
+                if mark == ';' && text.starts_with("Server")
+                    || mark == '\\' && secret.starts_with(mark)
+                {
+                    continue;
+                }
+                let out = redacted(&text.replace('@', &secret));
+                assert!(
+                    !out.contains("q7Xk2") && !out.contains("Zt4Rv"),
+                    "{secret} in {text}: {out}"
+                );
+                assert_eq!(redacted(&out), out);
+            }
+        }
+    }
+    for (given, expected) in [
+        ("login(user, password=q7Xk2Lm9Zt4RvB8)", "login(user, password=*)"),
+        ("password=q7Xk2Lm9Zt4R,user=otter", "password=*,user=otter"),
+        ("<p>password: q7Xk2Lm9,Zt4RvB8</p>", "<p>password: *,Zt4RvB8</p>"),
+        ("DB_PASSWORD=q7Xk2Lm9Zt4R|base64", "DB_PASSWORD=*|base64"),
+    ] {
+        assert_eq!(redacted(given), expected.replace('*', "[REDACTED_credential]"), "{given}");
+    }
+    assert_stays(&[
+        "DB_PASSWORD=get_secret(otter1)",
+        "  password: string[],",
+        "token=foo(bar2)[3],",
+        "  secret: {secretName: otter-1}",
+    ]);
+}
+
+#[test]
+fn the_last_byte_of_a_random_value_may_be_that_of_code() {
+    assert_found(
+        "q7Xk2Lm9Zt4R(",
+        &["password='@'", "C { password: Some(\"@\") }", "IDENTIFIED BY '@'"],
+    );
+    assert_found("q7Xk2Lm9Zt4R:", &["DB_PASSWORD: \"@\"", "login --password '@'"]);
+    assert_found(":q7Xk2Lm9Zt4R", &["CREATE USER x IDENTIFIED BY '@'"]);
+    assert_found("2!3$RV***iup#yRG", &["DB_PASSWORD=@"]);
+    assert_stays(&["password = \"enter your password:\"", "IDENTIFIED BY ':new_password'"]);
+}
+
+#[test]
+fn emphasis_colours_and_typography_may_be_around_a_sign() {
+    assert_found(
+        SECRET,
+        &[
+            "- **API key**: `@`",
+            "**DB_PASSWORD**: @",
+            "<strong>Password:</strong> @",
+            "<b>API key</b>: <code>@</code>",
+            "\u{1B}[1mAPI_KEY:\u{1B}[0m \u{1B}[32m@\u{1B}[0m",
+            "\u{1B}[34mpassword\u{1B}[0m: '@'",
+            "DB_PASSWORD → @",
+            "password: “@”",
+            "api_key:\u{A0}@",
+        ],
+    );
+}
+
+#[test]
+fn code_between_a_name_and_a_random_value_does_not_hide_it() {
+    assert_found(
+        SECRET,
+        &[
+            "password: {{ db_password | default('@') }}",
+            "  password: {{ .Values.password | default \"@\" | quote }}",
+            "SECRET_KEY = config('SECRET_KEY', default='@')",
+            "  api_key: SecretStr = Field(default=\"@\")",
+            "gh secret set DB_PASSWORD --body @",
+            "strcpy(password, \"@\");",
+            "get('#password').type('@')",
+            "fill('input[name=password]', '@')",
+            "let(:password) { '@' }",
+            "{password, \"@\"}",
+            "$ENV{DB_PASSWORD} = '@';",
+            "http.Header{\"X-Api-Key\":[]string{\"@\"}}",
+            "l_password VARCHAR2(64) := '@';",
+            "Dim strPassword As String = \"@\"",
+            "user%5Bname%5D=x&user%5Bpassword%5D=@&commit=Go",
+            "x={\\u0022password\\u0022:\\u0022@\\u0022}",
+            "password: |\n  @\nport: 80",
+            "API_KEY:\n  @",
+        ],
+    );
+    assert_stays(&[
+        "strcpy(password, \"the other otter\");",
+        "config('SECRET_KEY', default='change-me-later')",
+        "get('#password').type('lemon_password_field')",
+        "password:\n  min_length: 12",
+        "const [password, setPassword] = useState(\"\");",
+        "login(email: String!, password: String!): Session!",
+        "    var password: String? = null",
+        "\ttoken := &oauth2.Token{AccessToken: otter, Expiry: lemon}",
+        "FIELDS = ('password', 'last_login2', 'email')",
+        "'password' => 'required|string|min:8',",
+        "password: incorrect",
+        "password: [MASKED]",
+        "gpg:                using RSA key 5DE1F0B3C7A9284E6D11BF03A2C94E7780AD51C6",
+        "\"amqp://%s:%s@%s:5672\"",
+        "https://api.lemon.test/v1?key=YOUR_API_KEY&n=1",
+    ]);
+}

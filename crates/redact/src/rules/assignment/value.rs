@@ -1,11 +1,12 @@
 //! Finds the end of an assigned value, and judges whether the value is a secret.
 
 use super::sign::ValuePlace;
+use super::whole::whole_word_value;
 use super::{AWS_SECRET_BYTES, AssignedName, AssignmentSign};
 use crate::looks::{
     has_secret_form, is_between_strings, is_chosen_value, is_code_path, is_irregular_password,
     is_irregular_value, is_phrase, is_random_value, is_reference, is_secret_identifier,
-    is_short_random_value, is_word_value, value_has_digit,
+    is_short_random_value, is_word_value, is_wordlike, starts_with_date, value_has_digit,
 };
 use crate::names::{NameClass, SecretForm, name_ends_with};
 use crate::rules::carriers::quote_entity_length;
@@ -37,7 +38,10 @@ pub(super) fn assigned_value(
 ) -> Option<AssignedValue> {
     let start = place.start + forged_placeholder_length(look, place.start);
     if let Some(quote) = place.quote {
-        let end = quoted_value_end(look, start, quote)?;
+        let Some(end) = quoted_value_end(look, start, quote) else {
+            // The first byte of a password may be a backtick.
+            return whole_word_value(look, name, place.sign, start - 1, start - 1);
+        };
         // Not everybody escapes a quote, so what is before the first one counts, too.
         let first = look.run_end(start, |byte| byte != quote && byte != b'\n').min(end);
         let is_one = |end| is_quoted_secret(name, place.sign, &look.text[start..end]);
@@ -52,7 +56,12 @@ pub(super) fn assigned_value(
         return Some(AssignedValue { start, end });
     }
     let is_part = |byte| byte == b'|' || is_bare_value_byte(byte, name.is_parameter);
-    let end = bare_value_end(look, start, is_part)?;
+    let plain_end = bare_value_end(look, start, is_part);
+    let whole = whole_word_value(look, name, place.sign, start, plain_end.unwrap_or(start));
+    if whole.is_some() {
+        return whole;
+    }
+    let end = plain_end?;
     let end = if name.is_parameter { parameter_end(look, name.start, end) } else { end };
     let is_cut = end - start >= BARE_BYTES_MAX;
     let end = start + end_before_pipe(&look.text[start..end]);
@@ -137,6 +146,7 @@ fn is_quoted_secret(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8]) 
         (_, AssignmentSign::Comma) => {
             is_random_value(text)
                 && (value_has_digit(text) || is_irregular_value(text))
+                && !is_other_name(text)
                 && !is_code_path(text)
                 && !is_secret_identifier(text)
         }
@@ -161,6 +171,13 @@ fn is_short_password(name: &AssignedName<'_>, sign: AssignmentSign, text: &[u8])
         && text.iter().all(u8::is_ascii_alphanumeric)
         && text[..SHORT_BYTES_MIN].iter().all(u8::is_ascii_alphabetic)
         && value_has_digit(text)
+}
+
+/// Returns whether a value is another name in a list of names, or a time.
+fn is_other_name(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
+    let is_name = text.contains(&b'_') && text.iter().all(is_part) && is_wordlike(text);
+    is_name || starts_with_date(text)
 }
 
 /// Returns what follows the name of a scheme: `Bearer …`.
@@ -216,8 +233,10 @@ impl BareValue<'_> {
     /// Returns whether the value is a name or an expression of source code.
     fn is_code(self, look: RuleText<'_>, name: &AssignedName<'_>) -> bool {
         let is_call = self.text.iter().skip(1).any(|byte| *byte == b'(');
-        let is_part =
-            is_call || self.text.ends_with(b"{") || matches!(self.next, Some(b'(' | b'['));
+        let is_part = is_call
+            || is_type_or_literal(self.text)
+            || self.text.ends_with(b"{")
+            || matches!(self.next, Some(b'(' | b'['));
         if is_part || name.is_parameter {
             return is_part;
         }
@@ -267,6 +286,35 @@ impl BareValue<'_> {
         self.text.len() >= PASSWORD_BYTES_MIN
             && (is_constant || is_setting && is_chosen_value(self.text))
     }
+}
+
+/// Returns whether a value is a type that may be absent, as in `password: String!`, or the beginning of a
+/// structure: `&oauth2.Token{AccessToken:`.
+fn is_type_or_literal(text: &[u8]) -> bool {
+    const TYPES: [&[u8]; 10] = [
+        b"String",
+        b"string",
+        b"str",
+        b"ID",
+        b"ByteArray",
+        b"CharArray",
+        b"Data",
+        b"SecureString",
+        b"Secret",
+        b"Any",
+    ];
+    let is_type = |mark| text.strip_suffix(mark).is_some_and(|name| TYPES.contains(&name));
+    let structure = text.strip_prefix(b"&").map(|text| text.split(|&byte| byte == b'{'));
+    let is_path = |path: &[u8]| {
+        let name = path.rsplit(|byte| b".:".contains(byte)).next().unwrap_or_default();
+        path.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.:".contains(byte))
+            && name.first().is_some_and(u8::is_ascii_uppercase)
+            && is_wordlike(path)
+    };
+    is_type(b"!")
+        || is_type(b"?")
+        || structure
+            .is_some_and(|mut parts| parts.next().is_some_and(is_path) && parts.next().is_some())
 }
 
 /// Returns whether a value is a number that programs write in hexadecimal.

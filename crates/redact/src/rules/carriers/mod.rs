@@ -1,7 +1,14 @@
 //! Values of sensitive names that no sign of assignment joins to the name: in markup, SQL, forms,
 //! command lines and dumps of structures.
 
+mod code;
+mod escaped;
+
 use std::ops::Range;
+
+use code::{annotated_value, block_value, default_value, near_value, option_value};
+use escaped::escaped_value;
+pub(super) use escaped::{escape_length, quote_entity_length};
 
 /// Finds the value that a carrier has beside the name at a place.
 type CarrierRule = fn(RuleText<'_>, &Range<usize>) -> Option<(Range<usize>, Certainty)>;
@@ -9,8 +16,8 @@ type CarrierRule = fn(RuleText<'_>, &Range<usize>) -> Option<(Range<usize>, Cert
 use super::commands::argument_at;
 use super::{RuleText, match_if_nonempty, starts_ignoring_case};
 use crate::looks::{
-    has_secret_form, is_between_strings, is_chosen_value, is_irregular_password,
-    is_irregular_value, is_mixed_random, is_random_value, is_reference, is_secret_identifier,
+    has_secret_form, is_between_strings, is_chosen_value, is_mixed_random, is_random_value,
+    is_reference, is_secret_identifier,
 };
 use crate::names::NameClass;
 use crate::{Kind, Match};
@@ -39,14 +46,18 @@ pub(super) fn carried_value_at(
     name: Range<usize>,
     class: NameClass,
 ) -> Option<Match> {
-    let carriers: [CarrierRule; 7] = [
+    let carriers: [CarrierRule; 11] = [
         markup_value,
         attribute_value,
         form_value,
         opened_value,
         escaped_value,
         annotated_value,
+        default_value,
+        option_value,
+        block_value,
         spaced_value,
+        near_value,
     ];
     carriers.into_iter().find_map(|carrier| {
         let (value, certainty) = carrier(look, &name)?;
@@ -68,6 +79,7 @@ fn is_carried_secret(text: &[u8], class: NameClass, certainty: Certainty) -> boo
         && match (certainty, class) {
             (_, NameClass::Plain) => false,
             (_, NameClass::CardCode) => is_code,
+            (Certainty::Doubtful, NameClass::Formed(_)) if is_fingerprint(text) => false,
             (_, NameClass::Formed(form)) => has_secret_form(text, form),
             (Certainty::Named, _) => true,
             (Certainty::Doubtful, _) => is_mixed_random(text) && !is_file_name(text),
@@ -77,6 +89,12 @@ fn is_carried_secret(text: &[u8], class: NameClass, certainty: Certainty) -> boo
                 is_random_value(text) || text.len() >= 8 && text.iter().any(u8::is_ascii_digit)
             }
         }
+}
+
+/// Returns whether a value is the fingerprint of a public key, as `gpg` prints it: `RSA key 5DE1…`.
+fn is_fingerprint(text: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+    matches!(text.len(), 16 | 40) && text.iter().all(is_digit)
 }
 
 /// Returns whether a value is words and the extension of a file.
@@ -137,7 +155,11 @@ fn content_at(look: RuleText<'_>, at: usize) -> Option<Range<usize>> {
     const CDATA: &[u8] = b"<![CDATA[";
     let at = at + if look.rest_from(at).starts_with(CDATA) { CDATA.len() } else { 0 };
     let rest = window_from(look, at);
-    let length = rest.iter().position(|byte| b"<>\n\r[]".contains(byte))?;
+    let is_end = |at: &usize| {
+        let rest = &rest[*at..];
+        b"<>\n\r".contains(&rest[0]) || rest.starts_with(b"]]>") || rest.starts_with(b"[REDACTED")
+    };
+    let length = (0..rest.len()).find(is_end)?;
     let is_closed = [&b"</"[..], b"]]>"].iter().any(|close| rest[length..].starts_with(close));
     let text = &rest[..length];
     let start = at + length - text.trim_ascii_start().len();
@@ -222,9 +244,9 @@ fn opened_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>
             argument_at(look, at + 1).map(|(start, end)| (start..end, Certainty::Likely))
         }
         b's' if rest.starts_with(b"string(") => dumped_string(look, at + b"string(".len()),
-        _ if closing == b"]" => {
-            argument_at(look, at).map(|(start, end)| (start..end, Certainty::Likely))
-        }
+        _ if closing == b"]" => argument_at(look, at)
+            .filter(|&(_, end)| !matches!(look.byte_at(end), Some(b'(' | b'<')))
+            .map(|(start, end)| (start..end, Certainty::Likely)),
         _ => wrapped_value(look, at),
     }
 }
@@ -297,7 +319,9 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
     let (Some((first, _)), Some((last, _))) = (quotes().next(), quotes().next_back()) else {
         // The values of a map of Go have no quotes.
         let is_type = rest[1 + end..].starts_with(b"]::");
-        let is_word = !is_type && inside.iter().all(|byte| byte.is_ascii_graphic());
+        // `[MASKED]`, `[FILTERED]`
+        let is_mask = inside.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+        let is_word = !is_type && !is_mask && inside.iter().all(u8::is_ascii_graphic);
         return is_word.then_some((at + 1..at + 1 + end, Certainty::Likely));
     };
     let is_secret = |part: &[u8]| is_random_value(part) && !is_reference(part);
@@ -359,76 +383,6 @@ fn wrapped_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certain
         }
     }
     None
-}
-
-/// Quotes that are spelled with escapes of HTML or URLs.
-const QUOTE_ENTITIES: [&[u8]; 9] =
-    [b"&quot;", b"&#34;", b"&#39;", b"&#x22;", b"&#x27;", b"&#039;", b"&apos;", b"%22", b"%27"];
-
-/// Returns the length of such a quote of HTML at the beginning of a text.
-pub(super) fn quote_entity_length(text: &[u8]) -> usize {
-    if text.first() == Some(&b'&') { escape_length(text, &QUOTE_ENTITIES).unwrap_or(0) } else { 0 }
-}
-
-/// Returns the value after a sign that is spelled with escapes of URLs or HTML, or is an arrow, or
-/// after any sign if it is in such quotes.
-fn escaped_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>, Certainty)> {
-    const SIGNS: [&[u8]; 10] =
-        [b"%3a", b"%3d", b"&#58;", b"&#61;", b"&#x3a;", b"&#x3d;", b"->", b"=>", b":", b"="];
-    const BLANKS: [&[u8]; 2] = [b"%20", b" "];
-    let rest = window_from(look, name.end);
-    let blanks_end = |mut at: usize| {
-        while let Some(blank) = escape_length(&rest[at..], &BLANKS) {
-            at += blank;
-        }
-        at
-    };
-    let closing = escape_length(rest, &QUOTE_ENTITIES).unwrap_or(0);
-    let sign = blanks_end(closing);
-    let sign_length = escape_length(&rest[sign..], &SIGNS)?;
-    let opening = blanks_end(sign + sign_length);
-    let quote = escape_length(&rest[opening..], &QUOTE_ENTITIES).unwrap_or(0);
-    let at = opening + quote;
-    // Other carriers have a plain sign.
-    if quote == 0 && matches!(rest[sign], b'=' | b':') {
-        return None;
-    }
-    let quote = &rest[opening..at];
-    let line =
-        rest[at..].iter().position(|byte| b"\r\n[".contains(byte)).unwrap_or(rest.len() - at);
-    let closed =
-        (at..at + line).find(|&end| !quote.is_empty() && starts_ignoring_case(&rest[end..], quote));
-    let is_part = |at: usize| {
-        let ends = [&b"%20"[..], b"%22", b"%27", b"%26", b"%2c", b"%0a", b"%0d", b"&quot;", b"&#3"];
-        rest[at].is_ascii_graphic()
-            && !b"\"'`\\[](){}<>,;".contains(&rest[at])
-            && escape_length(&rest[at..], &ends).is_none()
-    };
-    let end = closed.or_else(|| (at..rest.len()).find(|&at| !is_part(at))).unwrap_or(rest.len());
-    Some((name.end + at..name.end + end, Certainty::Likely))
-}
-
-/// Returns the length of the first of these escapes that begins a text.
-pub(super) fn escape_length(text: &[u8], escapes: &[&[u8]]) -> Option<usize> {
-    escapes.iter().find(|one| starts_ignoring_case(text, one)).map(|one| one.len())
-}
-
-/// Returns the random value of the variable whose annotation has the name:
-/// `[Alias("password")] $x = "…"`, `@Named("apiKey") String key = "…"`.
-fn annotated_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>, Certainty)> {
-    const DECLARATION_BYTES_MAX: usize = 64;
-    let [quote @ (b'"' | b'\''), b')', rest @ ..] = look.rest_from(name.end) else { return None };
-    if !look.text[look.edge..name.start].ends_with(&[b'(', *quote]) {
-        return None;
-    }
-    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b" \t_$.:<>?[]".contains(byte);
-    let length = rest.iter().take(DECLARATION_BYTES_MAX).take_while(is_part).count();
-    let value = rest[length..].strip_prefix(b"=")?.trim_ascii_start();
-    let (start, end) = argument_at(look, look.text.len() - value.len())?;
-    let text = &look.text[start..end];
-    let is_quoted = matches!(value.first(), Some(b'"' | b'\''));
-    let is_random = is_irregular_value(text) || is_irregular_password(text);
-    (is_quoted && is_random).then_some((start..end, Certainty::Likely))
 }
 
 /// Returns the value after a blank: `PASSWORD '…'` of SQL, `--token …`, `ENV API_TOKEN …`,

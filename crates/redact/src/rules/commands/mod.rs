@@ -102,8 +102,8 @@ fn user_argument(look: RuleText<'_>, at: usize, start: usize, end: usize) -> Opt
     let text = &look.text[start..end];
     let colon = text.iter().position(|byte| b":%".contains(byte))?;
     let (user, password) = (&text[..colon], &text[colon + 1..]);
-    // A path of names in source code.
-    if user.contains(&b'/') || password.starts_with(b":") {
+    // A path of names in source code, or an object.
+    if user.iter().any(|byte| b"/{ ".contains(byte)) || password.starts_with(b":") {
         return None;
     }
     // A token is a user without a password.

@@ -161,8 +161,11 @@ impl ServiceToken {
             Body::Base64 => look.run_end(start, |byte| is_base64_byte(byte) || byte == b'%'),
             Body::Plain | Body::Hex | Body::Exact | Body::Uuid => return None,
         };
+        // A placeholder of an author repeats one byte: `sk-xxxx…`.
+        let body = &look.text[start..end];
         let is_one = end - start >= self.least
-            && (!self.is_random || is_random_word(&look.text[start..end]));
+            && !body.iter().all(|byte| *byte == body[0])
+            && (!self.is_random || is_random_word(body));
         is_one.then_some(end)
     }
 }

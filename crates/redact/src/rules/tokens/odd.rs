@@ -85,7 +85,14 @@ fn numbered_token_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let start = look.run_start(at, 40, |byte| is_part(byte) || byte == b':');
     let end = look.run_end(at + 2, is_base64_byte);
     let body = &look.text[at + 2..end];
-    let is_one = body.len() >= BODY_BYTES_MIN && is_random_word(body);
+    let has = |is: fn(&u8) -> bool| body.iter().any(is);
+    // A hash has one case. More columns follow in a row of values.
+    let is_one = body.len() >= BODY_BYTES_MIN
+        && is_random_word(body)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && look.byte_before(start) != Some(b'_')
+        && look.byte_at(end) != Some(b'|');
     is_one.then(|| match_if_nonempty(ApiToken, start, end))?
 }
 

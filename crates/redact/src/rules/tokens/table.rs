@@ -36,7 +36,7 @@ pub(super) static TOKENS: [ServiceToken; 195] = [
     free_token(SlackToken, "xoxa-", Body::Base64, 10),
     free_token(SlackToken, "xoxr-", Body::Base64, 10),
     free_token(SlackToken, "xoxs-", Body::Base64, 10),
-    free_token(SlackToken, "xoxo-", Body::Base64, 10),
+    free_token(SlackToken, "xoxo-", Body::Base64, 10).random(),
     free_token(SlackToken, "xoxc-", Body::Base64, 10),
     free_token(SlackToken, "xoxd-", Body::Base64, 10),
     free_token(SlackToken, "xoxe-", Body::Base64, 10),
@@ -211,7 +211,7 @@ const fn vendor(kind: Kind, prefix: &'static str, body: Body, least: usize) -> S
 /// Prefixes in small letters that end with a separator and begin a word, in order of their bytes. If a
 /// longer row matches too, it counts.
 #[rustfmt::skip]
-pub(super) static VENDORS: [ServiceToken; 175] = [
+pub(super) static VENDORS: [ServiceToken; 176] = [
     vendor(ApiToken, "access-development-", Body::Uuid, 36),
     vendor(ApiToken, "access-production-", Body::Uuid, 36),
     vendor(ApiToken, "access-sandbox-", Body::Uuid, 36),
@@ -303,6 +303,7 @@ pub(super) static VENDORS: [ServiceToken; 175] = [
     vendor(ApiToken, "ory_pat_", Body::Plain, 30).random(),
     vendor(ApiToken, "ory_rt_", Body::Url, 40).random(),
     vendor(ApiToken, "ory_st_", Body::Plain, 30).random(),
+    vendor(ApiToken, "os_v2_app_", Body::Plain, 80),
     vendor(ApiToken, "pa-", Body::Url, 40).random(),
     vendor(ApiToken, "packagist_ort_", Body::HexRun, 40),
     vendor(ApiToken, "packagist_out_", Body::HexRun, 40),
