@@ -24,13 +24,16 @@ fn told(name: &str, install: impl FnOnce(AuditLayer)) -> Option<(bool, Vec<Strin
                 gen_ai.request.model = "gpt-4o"
             ));
         }
-        println!("recorded {}", audit.shutdown(DEADLINE).unwrap().written);
+        let recorded = audit.shutdown(DEADLINE).unwrap().written;
+        std::fs::write(folder.join("recorded"), recorded.to_string()).unwrap();
         return None;
     }
-    let ended = Alone::new(name).run();
+    let mut alone = Alone::new(name);
+    let ended = alone.run();
     assert!(ended.status.success(), "{}{}", ended.out, ended.err);
     let lines = ended.err.lines().map(str::to_owned).collect();
-    Some((ended.out.contains("recorded 2"), lines))
+    let recorded = std::fs::read_to_string(alone.path().join("recorded")).unwrap();
+    Some((recorded == "2", lines))
 }
 
 fn assert_told_once(told: Option<(bool, Vec<String>)>) {

@@ -9,9 +9,8 @@ const MORE_MAX: usize = 512;
 /// Is pending once, so that what is held across it is part of the future.
 async fn pause() {
     let mut is_over = false;
-    std::future::poll_fn(|_: &mut Context<'_>| match std::mem::replace(&mut is_over, true) {
-        true => Poll::Ready(()),
-        false => Poll::Pending,
+    std::future::poll_fn(|_: &mut Context<'_>| {
+        if std::mem::replace(&mut is_over, true) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }
@@ -31,7 +30,6 @@ macro_rules! compare {
         }
         let audited = size_of_val(&audited::$name($($value),*));
         let traced = size_of_val(&traced::$name($($value),*));
-        println!("{}: {audited} under audit_span, {traced} under instrument", stringify!($name));
         assert!(audited <= traced + MORE_MAX, "{}: {audited}, {traced}", stringify!($name));
     }};
 }
