@@ -1,5 +1,5 @@
 //! Text that reads like something else: zero-width characters inside a word, full-width letters and
-//! digits.
+//! digits, colors of a terminal.
 //!
 //! The disguise is removed in a copy, and the rules run over the copy. If they find something, its
 //! place in the original is returned.
@@ -35,6 +35,16 @@ pub(super) fn is_disguise_char(c: char) -> bool {
     is_invisible_char(c) || undisguised_char(c) != c
 }
 
+/// Returns the length of an escape sequence that a terminal obeys, such as one for a color.
+pub(super) fn terminal_escape_length(text: &[u8]) -> Option<usize> {
+    const PARAMETERS_MAX: usize = 24;
+    let parameters = text.strip_prefix(b"\x1b[")?;
+    let length =
+        parameters.iter().take(PARAMETERS_MAX).take_while(|byte| (0x20..0x40).contains(*byte));
+    let length = length.count();
+    matches!(parameters.get(length)?, b'@'..=b'~').then_some(b"\x1b[".len() + length + 1)
+}
+
 /// A text as it reads.
 #[derive(Debug)]
 pub(super) struct UndisguisedText {
@@ -47,7 +57,14 @@ impl UndisguisedText {
     pub(super) fn from_original(original: &str) -> Self {
         let mut text = String::with_capacity(original.len());
         let mut origins = Vec::with_capacity(original.len());
+        let mut escape_end = 0;
         for (at, c) in original.char_indices().filter(|&(_, c)| !is_invisible_char(c)) {
+            if c == '\x1b' {
+                escape_end = at + terminal_escape_length(&original.as_bytes()[at..]).unwrap_or(1);
+            }
+            if at < escape_end {
+                continue;
+            }
             text.push(undisguised_char(c));
             origins.resize(text.len(), at);
         }

@@ -47,11 +47,11 @@ fn services_table() -> String {
 }
 
 /// Names that are listed by what they say about their values.
-const NAMES: &str = "password passwords passwd pwd passwort passphrase passcode pass dbpass secret secrets token \
+const NAMES: &str = "password passwords passwd pwd passwort passphrase passcode pass dbpass senha contrase\u{f1}a mot_de_passe kennwort wachtwoord secret secrets token \
     api_tokens auth_tokens credential credentials cookie cookies authorization cvv cvc api_key \
     apikey access_key private_key secret_key account_key encryption_key signing_key auth_key master_key \
-    subscription_key session_key ssh_key license_key service_role_key deploy_key OPENAI_KEY password_hash \
-    auth bearer jwt creds pat prompt_token boarding_pass bypass pin otp totp ssn mnemonic seed_phrase recovery_codes backup_codes \
+    subscription_key session_key ssh_key license_key service_role_key deploy_key OPENAI_KEY openaiKey password_hash \
+    auth bearer jwt creds pat tokens APP_KEYS api_hash auth_code device_code totp_seed prompt_token boarding_pass bypass pw pin otp totp security_code ssn mnemonic seed_phrase recovery_codes backup_codes \
     SecretString SecretBinary";
 
 /// Returns a row for each class of names.
@@ -63,6 +63,8 @@ fn names_table() -> String {
         (NameClass::Formed(SecretForm::Password), "a password that is not a word or a number"),
         (NameClass::Formed(SecretForm::Random), "a random string"),
         (NameClass::Formed(SecretForm::Pin), "4 to 8 digits as text, or a random string"),
+        (NameClass::Formed(SecretForm::RandomOrUuid), "a random string or a UUID"),
+        (NameClass::Formed(SecretForm::CardCode), "3 or 4 digits as text"),
         (NameClass::Formed(SecretForm::SocialSecurityNumber), "nine digits, or a random string"),
         (NameClass::Formed(SecretForm::Phrase), "12 words or more, or a random string"),
         (NameClass::Formed(SecretForm::Opaque), "any text; JSON is read"),

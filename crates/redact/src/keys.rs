@@ -259,7 +259,7 @@ mod tests {
             ("COO\u{212A}IE", Sensitive),
             ("token", ModelToken),
             ("Token", ModelToken),
-            ("tokens", Plain),
+            ("tokens", Formed(SecretForm::Random)),
             ("password ", Sensitive),
             ("apikey", Sensitive),
             ("", Plain),
@@ -285,7 +285,7 @@ mod tests {
             ("cc", Card),
             ("user_cc", Card),
             ("pass", Formed(SecretForm::Password)),
-            ("OPENAI_KEY", Formed(SecretForm::Random)),
+            ("OPENAI_KEY", Formed(SecretForm::RandomOrUuid)),
             ("decoded_token", Formed(SecretForm::Random)),
             ("output_cost_per_reasoning_token", Formed(SecretForm::Random)),
             ("renderpass", Formed(SecretForm::Random)),
@@ -305,7 +305,7 @@ mod tests {
             passphrase credentials APIKey DB_PASSWORD userPassword password_hash newPassword2 \
             proxy-authorization X-Amz-Security-Token aws_secret_access_key privateKey id_token cvv \
             session_token client_credentials AccountKey smtp_pass authTokens HTTPToken";
-        let plain = "tokens max_tokens tokens_input token_count token_type tokenizer author \
+        let plain = "max_tokens tokens_input token_count token_type tokenizer author \
             secretary keyboard public_key cache_key keys primary_key tokens_output next_token \
             page_token password_policy passenger compass monkey authority cookie_count \
             secret_name secret_arn tokenized hash content model \

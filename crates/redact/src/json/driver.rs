@@ -195,7 +195,10 @@ impl<'a> JsonDriver<'a> {
     fn is_replaced_whole(&mut self, slot: Slot, token: JsonToken) -> bool {
         let start = self.parser.token_start();
         match token {
-            JsonToken::String(string) if !matches!(slot.fate(), Fate::Read | Fate::Name) => {
+            JsonToken::String(string)
+                if !matches!(slot.fate(), Fate::Read | Fate::Name)
+                    || slot.is_element() && self.json[string.start..].starts_with("-p") =>
+            {
                 let raw = &self.json[string.start..string.end];
                 let text = decode_json_spelling(raw, string.escaped, &mut self.decoded);
                 slot.loses_text(self.sanitizer, text)

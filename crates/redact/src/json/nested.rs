@@ -101,6 +101,9 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
         }
         // Of a member, or of a pair in a list.
         let is_first = || bytes[..start.saturating_sub(1)].trim_ascii_end().last() == Some(&b'[');
+        if string.starts_with("-p") || string.len() == 2 && string.starts_with('-') {
+            return true;
+        }
         let may_be_name = std::mem::take(&mut names) || string.starts_with('-') || is_first();
         may_be_name && sanitizer.secrecy(string) != Secrecy::None
     });

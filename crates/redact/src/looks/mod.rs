@@ -34,8 +34,16 @@ pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
     match form {
         SecretForm::Pin if is_pin(text) => true,
         // Most values are none, and that is found out sooner than whether they are references.
-        SecretForm::Random => {
+        SecretForm::RandomOrUuid if is_random_uuid(text) => true,
+        SecretForm::Random | SecretForm::RandomOrUuid => {
             (is_irregular_value(text) || is_basic_credential(text)) && !is_reference(text)
+        }
+        SecretForm::CardCode => is_card_code(text),
+        SecretForm::Argument => is_argument_secret(text),
+        SecretForm::UserArgument => {
+            let colon = text.iter().position(|&byte| byte == b':');
+            let password = colon.map_or(&text[..0], |colon| &text[colon + 1..]);
+            is_argument_secret(password) || is_irregular_password(password)
         }
         _ if is_reference(text) => false,
         SecretForm::Password => is_irregular_password(text),
@@ -48,6 +56,23 @@ pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
         SecretForm::Phrase => is_phrase(text) || is_irregular_value(text),
         SecretForm::Opaque => !text.trim_ascii_start().starts_with(b"{"),
     }
+}
+
+fn is_random_uuid(text: &[u8]) -> bool {
+    text.try_into().is_ok_and(has_uuid_form) && text.iter().any(|byte| !b"0-".contains(byte))
+}
+
+/// Returns whether an argument of a command is a password. Names of files and packages are not.
+pub(super) fn is_argument_secret(text: &[u8]) -> bool {
+    (is_mixed_random(text) || is_irregular_value(text))
+        && !b"/.~".contains(&text[0])
+        && !text.contains(&b' ')
+        && !is_reference(text)
+}
+
+/// Returns whether a value has as many digits as the security code of a card.
+pub(super) fn is_card_code(text: &[u8]) -> bool {
+    matches!(text.len(), 3 | 4) && text.iter().all(u8::is_ascii_digit)
 }
 
 fn is_pin(text: &[u8]) -> bool {

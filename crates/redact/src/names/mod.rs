@@ -9,8 +9,9 @@ mod words;
 
 use NameClass::{CardCode, Chosen, Formed, Made, Plain};
 use words::{
-    AFTER_PASSWORDS, KEYS, MODEL_TOKENS, MODEL_TOKENS_IN_A_WORD, NO_LONG_TOKENS, NO_PASSES,
-    NO_TOKENS, NO_TOKENS_IN_A_WORD, OPEN_KEYS, PASS_WORDS, PASSES_IN_A_WORD, PASSWORDS, SUFFIXES,
+    AFTER_PASSWORDS, FOREIGN_PASSWORDS, KEY_WORDS, KEYS, MODEL_TOKENS, MODEL_TOKENS_IN_A_WORD,
+    NO_LONG_TOKENS, NO_PASSES, NO_TOKENS, NO_TOKENS_IN_A_WORD, OPEN_KEYS, PASS_WORDS,
+    PASSES_IN_A_WORD, PASSWORDS, PASSWORDS_IN_A_WORD, SEEDS, SESSIONS, SIGNATURES, SUFFIXES,
     TOKENS,
 };
 
@@ -34,10 +35,18 @@ pub(super) enum NameClass {
 pub enum SecretForm {
     /// A random string.
     Random,
+    /// A random string or a UUID.
+    RandomOrUuid,
     /// A password that is not a word or a number.
     Password,
     /// Four to eight digits.
     Pin,
+    /// Letters of both cases and digits, as an argument of a command.
+    Argument,
+    /// The same after the name of a user and a colon.
+    UserArgument,
+    /// Three or four digits.
+    CardCode,
     /// Nine digits.
     SocialSecurityNumber,
     /// Twelve words or more.
@@ -77,7 +86,9 @@ pub fn is_sensitive_header(name: &str) -> bool {
 pub(super) fn classify_name(name: &[u8]) -> NameClass {
     let last = name.iter().rposition(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
     let name = last.map_or(&name[..0], |last| &name[..=last]);
-    let Some(end) = name.last_chunk::<3>() else { return Plain };
+    let Some(end) = name.last_chunk::<3>() else {
+        return if name.eq_ignore_ascii_case(b"pw") { Formed(SecretForm::Password) } else { Plain };
+    };
     let end = end.map(|byte| byte.to_ascii_lowercase());
     // Every key is checked here, and most end otherwise.
     let class = match classify_name_by_ending(name, end) {
@@ -92,17 +103,32 @@ pub(super) fn classify_name(name: &[u8]) -> NameClass {
 fn classify_name_by_ending(name: &[u8], end: [u8; 3]) -> NameClass {
     let (class, endings): (_, &[&[u8]]) = match &end {
         b"ken" => return classify_token_name(name),
+        b"ens" if name.eq_ignore_ascii_case(b"tokens") => return Formed(SecretForm::Random),
         b"ens" => (Made, &TOKENS),
         b"key" => return classify_key_name(name),
-        b"eys" => {
-            return if name_ends_with_any(&name[..name.len() - 1], &KEYS) { Made } else { Plain };
-        }
+        b"eys" => return classify_keys_name(&name[..name.len() - 1]),
         b"ass" => return classify_pass_name(name),
-        b"ord" => (Chosen, &[b"password"]),
+        b"ord" => (Chosen, &[b"password", b"passord", b"wachtwoord", b"senord"]),
         b"rds" => (Chosen, &[b"passwords"]),
         b"swd" => (Chosen, &[b"passwd"]),
         b"pwd" => (Chosen, &[b"pwd"]),
-        b"ort" => (Chosen, &[b"passwort"]),
+        b"ort" => (Chosen, &[b"passwort", b"kennwort"]),
+        b"nha"
+        | b"ena"
+        | b"sse"
+        | b"slo"
+        | &[0xC3, 0xB1, b'a']
+        | &[0xC5, 0x82, b'o']
+        | &[0xE7, ..]
+        | &[0xBB, 0xD1, 0x8C]
+        | &[0xE3, 0x83, 0x89]
+        | &[0xED, 0x98, 0xB8] => (Chosen, &FOREIGN_PASSWORDS),
+        b"new" | b"old" => (Chosen, &PASSWORDS_IN_A_WORD),
+        b"eed" => (Formed(SecretForm::Random), &SEEDS),
+        // Django's cookie. With other letters it is the id of something.
+        b"nid" if name == b"sessionid" => return Formed(SecretForm::Random),
+        b"sid" | b"nid" => (Formed(SecretForm::Random), &SESSIONS),
+        b"ash" if name_ends_with(name, b"apihash") => return Formed(SecretForm::Random),
         b"ode" => return classify_code_name(name),
         b"des" => (Made, &[b"recoverycodes", b"backupcodes"]),
         b"ase" => return classify_phrase_name(name),
@@ -117,6 +143,7 @@ fn classify_name_by_ending(name: &[u8], end: [u8; 3]) -> NameClass {
             return classify_name_after_password(name);
         }
         b"ing" => (Formed(SecretForm::Opaque), &[b"secretstring"]),
+        b"ure" => (Formed(SecretForm::Random), &SIGNATURES),
         b"ary" => (Made, &[b"secretbinary"]),
         b"eam" => (Made, &[b"honeycombteam"]),
         b"ent" => (Made, &[b"authident"]),
@@ -134,10 +161,10 @@ fn classify_word_name(name: &[u8], end: &[u8; 3]) -> NameClass {
         b"cvv" | b"cvc" => (end, CardCode),
         b"pat" => (end, Formed(SecretForm::Random)),
         b"jwt" => (end, Formed(SecretForm::Random)),
-        b"uth" => (b"auth", Formed(SecretForm::Random)),
-        b"red" => (b"cred", Formed(SecretForm::Random)),
-        b"eds" => (b"creds", Formed(SecretForm::Random)),
-        b"rer" => (b"bearer", Formed(SecretForm::Random)),
+        b"uth" => (b"auth", Formed(SecretForm::RandomOrUuid)),
+        b"red" => (b"cred", Formed(SecretForm::RandomOrUuid)),
+        b"eds" => (b"creds", Formed(SecretForm::RandomOrUuid)),
+        b"rer" => (b"bearer", Formed(SecretForm::RandomOrUuid)),
         b"pin" => (end, Formed(SecretForm::Pin)),
         b"otp" => {
             return if name_ends_with_word(name, &[b"otp", b"totp"]) {
@@ -147,6 +174,7 @@ fn classify_word_name(name: &[u8], end: &[u8; 3]) -> NameClass {
             };
         }
         b"ssn" => (end, Formed(SecretForm::SocialSecurityNumber)),
+        [_, b'p', b'w'] => (b"pw", Formed(SecretForm::Password)),
         _ => return Plain,
     };
     if name_ends_with_word(name, &[word]) { class } else { Plain }
@@ -239,9 +267,31 @@ fn classify_key_name(name: &[u8]) -> NameClass {
         return Made;
     }
     let (rest, last) = last_word_of_name(name);
-    let before = last_word_of_name(rest).1;
-    let is_open = last.len() != 3 || before.is_empty() || is_one_of_name_words(before, &OPEN_KEYS);
-    if is_open { Plain } else { Formed(SecretForm::Random) }
+    // The word before it may be joined: `openaikey`.
+    let joined = &last[..last.len() - 3];
+    let before = if joined.is_empty() { last_word_of_name(rest).1 } else { joined };
+    let is_open = !name_ends_with(name, b"key")
+        || before.is_empty()
+        || is_one_of_name_words(before, &OPEN_KEYS)
+        || is_one_of_name_words(last, &KEY_WORDS);
+    // The UUID of a record may be a key too. Variables of the environment and headers have no such keys.
+    let is_outer = || name.starts_with(b"X-") || name.starts_with(b"x-");
+    match is_open {
+        true => Plain,
+        false if is_outer() || !name.iter().any(u8::is_ascii_lowercase) => {
+            Formed(SecretForm::RandomOrUuid)
+        }
+        false => Formed(SecretForm::Random),
+    }
+}
+
+/// Classifies names of several keys, without their plural.
+fn classify_keys_name(name: &[u8]) -> NameClass {
+    match () {
+        () if name_ends_with_any(name, &KEYS) => Made,
+        () if name_ends_with_any(name, &[b"appkey", b"previouskey"]) => Formed(SecretForm::Random),
+        () => Plain,
+    }
 }
 
 /// Classifies names that end with `pass`. Other words end with it too, and a test passes.
@@ -281,12 +331,20 @@ fn classify_phrase_name(name: &[u8]) -> NameClass {
 fn classify_code_name(name: &[u8]) -> NameClass {
     const PINS: [&[u8]; 6] =
         [b"verificationcode", b"otpcode", b"mfacode", b"smscode", b"onetimecode", b"accesscode"];
+    const GRANTS: [&[u8]; 3] = [b"authcode", b"authorizationcode", b"devicecode"];
     match () {
         () if name_ends_with(name, b"passcode") => Chosen,
         () if name_ends_with_any(name, &[b"recoverycode", b"backupcode"]) => Made,
         () if name_ends_with_any(name, &PINS) => Formed(SecretForm::Pin),
+        () if name_ends_with_any(name, &GRANTS) => Formed(SecretForm::Random),
+        () if name_ends_with(name, b"securitycode") => Formed(SecretForm::CardCode),
         () => Plain,
     }
+}
+
+/// Returns whether a name has the word for a password in another language.
+pub(super) fn is_foreign_password(name: &[u8]) -> bool {
+    name_ends_with_any(name, &FOREIGN_PASSWORDS)
 }
 
 /// Returns whether the name is the end of a placeholder, which says nothing about the text before
@@ -417,11 +475,17 @@ mod tests {
         let cases = [
             (
                 SecretForm::Random,
-                "MISTRAL_KEY openaiKey vendor-key GITLAB_PAT pat gateway_auth _auth jwt userJwt \
-                 bearer creds aws_cred maxtoken eosToken num_token cost_per_big_token \
-                 boarding_pass tests_pass x-acme-bypass subpass config_key",
+                "openaiKey vendor-key GITLAB_PAT pat jwt userJwt maxtoken eosToken num_token cost_per_big_token \
+                 boarding_pass tests_pass x-acme-bypass subpass config_key openaikey PHPSESSID JSESSIONID connect.sid sessionid ASP.NET_SessionId \
+                 APP_KEYS app_previous_keys tokens totp_seed MFASeed api_hash authCode \
+                 authorization_code device_code",
             ),
-            (SecretForm::Password, "pass PASS xyzpass"),
+            (
+                SecretForm::RandomOrUuid,
+                "MISTRAL_KEY X-Search-Key gateway_auth _auth bearer creds aws_cred",
+            ),
+            (SecretForm::Password, "pass PASS xyzpass pw db_pw userPw"),
+            (SecretForm::CardCode, "security_code cardSecurityCode"),
             (SecretForm::Pin, "pin card_pin userPin otp totp login_otp verificationCode mfa_code"),
             (SecretForm::SocialSecurityNumber, "ssn SSN employee_ssn social_security_number"),
             (SecretForm::Phrase, "mnemonic walletMnemonic"),
@@ -438,19 +502,22 @@ mod tests {
     fn names_have_classes() {
         let chosen = "password PASSWORD db.password PGPASSWORD dbpassword password1 user-passwd \
             PGPWD passphrase pass_phrase passcode dbPass mail.smtp.pass dbpass SSHPASS pwd2 \
-            keystore_pass smtp_pass Passwort oldPasswords seed_phrase";
+            keystore_pass smtp_pass Passwort oldPasswords seed_phrase passwordNew passwdold \
+            password_old senha nova_senha contrase\u{f1}a mot_de_passe Kennwort \
+            \u{5bc6}\u{7801} \u{430}\u{440}\u{43e}\u{43b}\u{44c}";
         let made = "secret clientSecret accesskeysecret token bottoken identitytoken x-csrf-token \
             HTTPToken access_tokens apikey api_keys X-API-KEY authkey masterkey ALGOLIA_ADMIN_KEY \
             ssh_key sharedAccessKey cookie Set-Cookie sessioncookie authorization \
             proxy-authorization credentials aws_credential password_hash secretValue \
             newPasswordConfirm password_confirmation secretBase admin_token helper_token \
-            license_key service_role_key deployKey recovery_code backup_codes secrets";
-        let plain = "tokens max_tokens author keyboard public_key primary_key cache_key monkey \
+            license_key signaturekey service_role_key deployKey recovery_code backup_codes secrets";
+        let plain = "max_tokens tokens_in author keyboard public_key primary_key cache_key monkey \
             passenger compass trespass password_policy secret_name cvvx hash text authority key ion \
             next_token nextPageToken PublicKeyToken start_token \
             progressToken syncToken resume_token pagination_token skip-token \
             ClientRequestToken idempotency_token cancellationToken \
-            idempotency-key sort_key PARTITION_KEY ParameterKey Sec-WebSocket-Key turkey \
+            idempotency-key sort_key PARTITION_KEY ParameterKey Sec-WebSocket-Key turkey keys monkeys hotkey publickeys recv-keys authorized_keys \
+            sessionId session_id sid SESSIONID code_seed foo_hash country_code threshold renew npw \
             shipping spin napkin path author foot pin_count \
             [REDACTED_aws_secret] ab";
         for name in chosen.split_whitespace() {

@@ -6,6 +6,32 @@ pub(super) const AFTER_PASSWORDS: [&[u8]; 6] =
 /// The passwords that such a word may follow.
 pub(super) const PASSWORDS: [&[u8]; 5] = [b"password", b"passwd", b"pwd", b"passphrase", b"secret"];
 
+/// The same, joined with a last word: `passwordnew`.
+pub(super) const PASSWORDS_IN_A_WORD: [&[u8]; 6] =
+    [b"passwordnew", b"passwordold", b"passwdnew", b"passwdold", b"pwdnew", b"pwdold"];
+/// Passwords in other languages, without their first letters if these may be capitals outside ASCII.
+pub(super) const FOREIGN_PASSWORDS: [&[u8]; 12] = [
+    b"senha",
+    b"contrasena",
+    "contrase\u{f1}a".as_bytes(),
+    b"motdepasse",
+    b"heslo",
+    b"haslo",
+    "has\u{142}o".as_bytes(),
+    "\u{5bc6}\u{7801}".as_bytes(),
+    "\u{5bc6}\u{78bc}".as_bytes(),
+    "\u{430}\u{440}\u{43e}\u{43b}\u{44c}".as_bytes(),
+    "\u{30d1}\u{30b9}\u{30ef}\u{30fc}\u{30c9}".as_bytes(),
+    "\u{be44}\u{bc00}\u{bc88}\u{d638}".as_bytes(),
+];
+/// Cookies and parameters of servers that carry a session. Other ids of sessions are no secrets.
+pub(super) const SESSIONS: [&[u8]; 4] =
+    [b"phpsessid", b"jsessionid", b"aspnetsessionid", b"connectsid"];
+/// Signatures of requests, which are a key for them. Other signatures may be known to anybody.
+pub(super) const SIGNATURES: [&[u8]; 3] = [b"oauthsignature", b"xamzsignature", b"xgoogsignature"];
+/// Random strings from which codes or keys are made.
+pub(super) const SEEDS: [&[u8]; 4] = [b"otpseed", b"mfaseed", b"secretseed", b"walletseed"];
+
 /// Words after the name of a secret that say where it is used, or which one of several it is.
 pub(super) const SUFFIXES: [&[u8]; 18] = [
     b"here",
@@ -29,7 +55,7 @@ pub(super) const SUFFIXES: [&[u8]; 18] = [
 ];
 
 /// Keys to a door, not to a map.
-pub(super) const KEYS: [&[u8]; 20] = [
+pub(super) const KEYS: [&[u8]; 21] = [
     b"apikey",
     b"accesskey",
     b"privatekey",
@@ -37,6 +63,7 @@ pub(super) const KEYS: [&[u8]; 20] = [
     b"accountkey",
     b"encryptionkey",
     b"signingkey",
+    b"signaturekey",
     b"authkey",
     b"masterkey",
     b"subscriptionkey",
@@ -116,6 +143,10 @@ pub(super) const OPEN_KEYS: [&[u8]; 60] = [
     b"parameter",
 ];
 
+/// Words that end with `key` and have nothing to do with secrets.
+pub(super) const KEY_WORDS: [&[u8]; 8] =
+    [b"monkey", b"turkey", b"donkey", b"hockey", b"jockey", b"whiskey", b"hotkey", b"passkey"];
+
 /// Words before `token` that make it a part of a text of a model. A random string is a secret even so.
 pub(super) const MODEL_TOKENS: [&[u8]; 44] = [
     b"decoded",
@@ -164,7 +195,7 @@ pub(super) const MODEL_TOKENS: [&[u8]; 44] = [
     b"expected",
 ];
 /// Words before `token` that make it a place in a list or the id of a request. Both may be random.
-pub(super) const NO_TOKENS: [&[u8]; 26] = [
+pub(super) const NO_TOKENS: [&[u8]; 28] = [
     // Places in a list.
     b"start",
     b"end",
@@ -173,6 +204,8 @@ pub(super) const NO_TOKENS: [&[u8]; 26] = [
     b"next",
     b"previous",
     b"prev",
+    b"forward",
+    b"backward",
     b"page",
     b"pagination",
     b"continuation",

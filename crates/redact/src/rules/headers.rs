@@ -272,6 +272,23 @@ pub(super) fn cookie_argument(look: RuleText<'_>, at: usize) -> Option<Match> {
     has_pair.then(|| match_if_nonempty(Kind::Cookie, start, end))?
 }
 
+/// Returns the value of a cookie in a file of cookies. Before it are, with tabs between them, a host,
+/// `TRUE` or `FALSE`, a path, the same whose last letter is at `at + 1`, a time, and a name.
+pub(super) fn netscape_cookie_at(look: RuleText<'_>, at: usize) -> Option<Match> {
+    const FIELD_BYTES_MAX: usize = 256;
+    let field_end = |at: usize| {
+        let end = look.run_end(at, |byte| byte.is_ascii_graphic());
+        (end > at && end - at <= FIELD_BYTES_MAX).then_some(end)
+    };
+    let next = |at: usize| (look.byte_at(at) == Some(b'\t')).then_some(at + 1);
+    let flags = &look.text[look.edge.max(at.saturating_sub(FIELD_BYTES_MAX))..at];
+    let path = flags.rsplit(|&byte| byte == b'\t').nth(1)?;
+    let time = look.run_end(at + 3, |byte| byte.is_ascii_digit());
+    let value = next(field_end(next(time)?)?)?;
+    let is_line = path.starts_with(b"/");
+    is_line.then(|| match_if_nonempty(Kind::Cookie, value, field_end(value)?))?
+}
+
 /// Returns the end of the last cookie of a list in quotes, if more follow the one that ends at `at`.
 fn cookie_list_end(look: RuleText<'_>, at: usize) -> Option<usize> {
     let rest = look.rest_from(at);

@@ -183,6 +183,19 @@ fn forged_placeholder_length(look: RuleText<'_>, at: usize) -> usize {
         .map_or(0, |behind| rest.len() - behind.len())
 }
 
+/// Returns the length of an escape, if what it stands for separates words: `\n`, `\u0022`, `%0A`.
+#[inline]
+pub(super) fn spelled_escape_length(text: &[u8; PLACE]) -> Option<usize> {
+    match text {
+        [b'\\', b'n' | b'r' | b't', ..] => Some(2),
+        [b'\\', b'u', b'0', b'0'] => Some(6),
+        [b'%', b'0', b'A' | b'D' | b'a' | b'd', _]
+        | [b'%', b'2', b'0' | b'2' | b'7', _]
+        | [b'%', b'3', b'A' | b'D' | b'a' | b'd', _] => Some(3),
+        _ => None,
+    }
+}
+
 fn is_alphanumeric_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }

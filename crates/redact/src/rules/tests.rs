@@ -6,6 +6,45 @@ fn redacted(text: &str) -> String {
 }
 
 #[test]
+fn tokens_are_found_after_colors_and_spelled_escapes() {
+    let hex = "3fa81c0d92be47a5610f3c7d8e92b4a1";
+    let tokens = [
+        (format!("dapi{hex}"), "databricks_token"),
+        (format!("SK{hex}"), "twilio_key"),
+        (format!("sbp_{hex}5f60c7d1"), "api_token"),
+        ("r8_Q7xVbT2nLw9ZkRf4MhYc8PjDs3GaEu6Wo".to_owned(), "api_token"),
+        (format!("patQ7xVbT2nLw9ZkR.{hex}{hex}"), "api_token"),
+    ];
+    for (token, kind) in tokens {
+        for (before, after) in [
+            ("first\\n", "\\nlast"),
+            ("first\\t", "\\tlast"),
+            ("\\u0022", "\\u0022"),
+            ("a%0A", "%0Ab"),
+            ("\x1b[32m", "\x1b[0m"),
+            ("key: \x1b[1;39m", "\x1b[39;49;00m end"),
+        ] {
+            let out = redacted(&format!("{before}{token}{after}"));
+            assert_eq!(out, format!("{before}[REDACTED_{kind}]{after}"));
+            assert_eq!(redacted(&out), out);
+        }
+    }
+    let secret = "q7Xk2Lm9Zt4RvB8sWn3D";
+    for (before, after) in [
+        ("\x1b[1mAPI_KEY:\x1b[0m \x1b[32m", "\x1b[0m"),
+        ("DB_PASSWORD=\x1b[32m", "\x1b[0m"),
+        ("\x1b[34;1m\"password\"\x1b[0m\x1b[1;39m:\x1b[0m\x1b[0;32m\"", "\"\x1b[0m"),
+    ] {
+        let out = redacted(&format!("{before}{secret}{after}"));
+        assert_eq!(out, format!("{before}[REDACTED_credential]{after}"));
+        assert_eq!(redacted(&out), out);
+    }
+    for text in ["\x1b[31mno key\x1b[0m \x1b[", "\\new C:\\tokens\\r8_x", "100%20off"] {
+        assert_eq!(redacted(text), text);
+    }
+}
+
+#[test]
 fn each_kind_is_found_whole_wherever_it_stands() {
     for (kind, secret) in sample_secrets() {
         let expected = kind.placeholder();

@@ -224,7 +224,10 @@ fn is_email_at(text: &[u8], at: usize) -> bool {
 /// Returns the value of a parameter that signs a URL, is a key for it, or is a login. The
 /// place is that of the sign before its name.
 pub(super) fn url_parameter_at(look: RuleText<'_>, at: usize) -> Option<Match> {
-    url_parameter_value(look, at + 1)
+    // An ampersand may be spelled as in HTML. After any other semicolon code may follow.
+    let is_sign = look.byte_at(at) != Some(b';') || look.text[look.edge..at].ends_with(b"&amp");
+    let is_secret = |found: &Match| is_sign || is_mixed_random(&look.text[found.start..found.end]);
+    url_parameter_value(look, at + 1).filter(is_secret)
 }
 
 /// Returns the same for the parameter of a form whose name contains the place, and may be the first.
@@ -249,6 +252,7 @@ fn url_parameter_value(look: RuleText<'_>, name: usize) -> Option<Match> {
     let wide = if wide < window { parameter_end(look, name, wide) } else { wide };
     let marks = look.text[end..wide].iter().rev().take_while(|byte| b":!?*".contains(byte));
     let wide = wide - marks.count();
+    let is_plain_secret = is_plain_secret && !is_reference(text);
     let is_secret = is_plain_secret || wide > end && is_irregular_value(&look.text[start..wide]);
     let end = wide;
     let is_secret = is_secret && !is_reference(&look.text[start..end]);
@@ -375,6 +379,16 @@ mod tests {
         let text = format!("SAMLResponse={long}%2B{long}&RelayState=x");
         let expected = "SAMLResponse=[REDACTED_url_parameter]&RelayState=x";
         assert_eq!(Sanitizer::default().redact_str(&text), expected);
+        for before in ["https://h/p?n=1&amp;", "https://h/p?n=1;"] {
+            let text = format!("{before}sig={long}");
+            assert_eq!(
+                Sanitizer::default().redact_str(&text),
+                format!("{before}sig=[REDACTED_url_parameter]")
+            );
+        }
+        for text in ["a=b;key=Object.assign", "/c?key=YOUR_API_KEY&callback=init"] {
+            assert_eq!(Sanitizer::default().redact_str(text), text);
+        }
         for text in ["/e?code=404&pass=true", "/rates?code=US#sid=1", "/docs#authentication-3"] {
             assert_eq!(Sanitizer::default().redact_str(text), text);
         }

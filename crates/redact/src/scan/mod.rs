@@ -215,6 +215,10 @@ impl<'t> Matches<'t> {
             }
             b'e' => self.floor_jwt(at),
             b'A' => self.floor_aws_key(at),
+            0x1B => {
+                self.undisguise();
+                return None;
+            }
             _ => None,
         };
         let next = self.bytes().get(at + 1);
@@ -247,8 +251,8 @@ impl<'t> Matches<'t> {
     #[cold]
     fn non_ascii_card_at(&mut self, at: usize) -> Option<Match> {
         let c = self.text.get(at..)?.chars().next()?;
-        if self.disguised.is_none() && confusables::is_disguise_char(c) {
-            self.disguised = Some(self.undisguised_matches(0..self.text.len()));
+        if confusables::is_disguise_char(c) {
+            self.undisguise();
         }
         if !is_digit_char(c) {
             return None;
@@ -257,6 +261,14 @@ impl<'t> Matches<'t> {
         let start = at - trailing_bytes_of_class(before, DIGIT);
         (!self.char_before(start).is_some_and(is_word_char))
             .then(|| self.floor_card(start, self.text))?
+    }
+
+    /// Searches the text as it reads without its disguises.
+    #[cold]
+    fn undisguise(&mut self) {
+        if self.disguised.is_none() {
+            self.disguised = Some(self.undisguised_matches(0..self.text.len()));
+        }
     }
 
     /// Returns the matches of a part of the text as it reads without its disguises. The first is

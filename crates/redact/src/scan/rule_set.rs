@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::earlier_match_if_any;
-use crate::prefilter::{Prefilter, TriggerPattern, VENDOR_NUMBER};
+use crate::prefilter::{PLACE, Prefilter, TriggerPattern, VENDOR_NUMBER};
 use crate::rules::{self, NUMBERS, Rule, RuleText, Trigger, vendor_token_at};
 use crate::{Kind, Match};
 
@@ -88,9 +88,22 @@ impl RuleSet {
             }
         }
         patterns.extend(Self::floor());
+        patterns.extend(Self::escapes());
         asked.resize(VENDOR_NUMBER, Vec::new());
         asked.push(vec![Rule::Other(vendor_token_at)]);
         (patterns, asked)
+    }
+
+    /// Returns the beginnings of escapes: of a terminal, of a string and of a URL.
+    fn escapes() -> [TriggerPattern; 3] {
+        const NEXT: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        const OR_SIGN: &[u8] = b"./0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let escapes: [[&'static [u8]; PLACE]; 3] = [
+            [b"\x1b", b"[", b"0123456789;m", b"0123456789;mKJH"],
+            [b"\\", b"nrtu", NEXT, OR_SIGN],
+            [b"%", b"023", b"027ADad", NEXT],
+        ];
+        escapes.map(|bytes| TriggerPattern { bytes, is_word: false })
     }
 
     fn floor() -> [TriggerPattern; 3] {
@@ -118,7 +131,30 @@ impl RuleSet {
         for rule in numbers.filter_map(|number| self.asked.get(number)).flatten() {
             found = earlier_match_if_any(found, rule.match_at(look, at));
         }
-        found
+        match rules::spelled_escape_length(place) {
+            Some(length) => self.first_escaped_match(look, at + length, found),
+            None => found,
+        }
+    }
+}
+
+impl RuleSet {
+    /// Returns the first of `found` and of the matches that begin at `at`, after a spelled escape, which
+    /// separates words as what it stands for does.
+    #[cold]
+    fn first_escaped_match(
+        &self,
+        look: RuleText<'_>,
+        at: usize,
+        found: Option<Match>,
+    ) -> Option<Match> {
+        let Some(place) = look.text.get(at..).and_then(|text| text.first_chunk()) else {
+            return found;
+        };
+        let look = RuleText { edge: at, ..look };
+        let numbers = self.filter.triggers_at(place).iter();
+        let rules = numbers.filter_map(|number| self.asked.get(number)).flatten();
+        rules.fold(found, |found, rule| earlier_match_if_any(found, rule.match_at(look, at)))
     }
 }
 

@@ -347,6 +347,18 @@ fn the_work_is_linear() {
     };
     let units = [
         "@",
+        "\x1b[",
+        "\x1b[\x1b[0m0m",
+        "\x1b[1mpassword=\x1b[0mq7Xk2Lm9Zt4R",
+        "password \x1b[0m",
+        "\\nr8_",
+        "password | default(",
+        "password: |\n ",
+        "x\tTRUE\t/\tTRUE\t1\t",
+        "password**\u{201d}:\u{a0}\u{201c}",
+        "password=Some(Optional[",
+        "Password: (string) (len=",
+        "&amp;sig=;sig=",
         "a",
         ".",
         "1",

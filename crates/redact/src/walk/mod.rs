@@ -30,7 +30,7 @@ use stays::StayingTexts;
 
 use super::digits::is_microseconds;
 use super::keys::KeyClass;
-use super::looks::has_secret_form;
+use super::looks::{has_secret_form, is_argument_secret};
 use super::names::SecretForm;
 use super::{Kind, Place, Sanitizer};
 
@@ -180,6 +180,10 @@ impl Slot {
     /// Whether this text goes whole.
     pub fn loses_text(&self, sanitizer: &Sanitizer, text: &str) -> bool {
         match self.fate {
+            // The password of MySQL is joined with its option.
+            Fate::Read if self.is_element() => {
+                text.strip_prefix("-p").is_some_and(|text| is_argument_secret(text.as_bytes()))
+            }
             Fate::Read | Fate::Name => false,
             Fate::Formed(form) => has_secret_form(text.as_bytes(), form),
             Fate::Doubtful | Fate::Texts | Fate::Whole => !self.staying.contain(sanitizer, text),
@@ -282,7 +286,11 @@ impl Slot {
         // Three in a list are not a pair.
         let may_be_pair = self.around != ListContext::List || len.is_none_or(|len| len == 2);
         let around = if may_be_pair { self.around } else { ListContext::Other };
-        Frame { below: self.below, pairs: NamePairs::in_context(around), ..Frame::default() }
+        Frame {
+            below: self.below,
+            pairs: NamePairs::in_context(around, self.fate),
+            ..Frame::default()
+        }
     }
 
     /// An object in this slot.

@@ -68,18 +68,22 @@ pub(super) struct NamePairs {
     pub(super) secrecy: Secrecy,
     /// What an option says about the next element.
     pub(super) option: Secrecy,
+    /// What the key of the list says about each element.
+    each: Secrecy,
 }
 
 impl NamePairs {
     #[inline]
-    pub(super) fn in_context(around: ListContext) -> Self {
-        Self { around, ..Self::default() }
+    pub(super) fn in_context(around: ListContext, fate: Fate) -> Self {
+        let each =
+            if let Fate::Formed(form) = fate { Secrecy::Formed(form) } else { Secrecy::None };
+        Self { around, each, ..Self::default() }
     }
 
     /// The fate of the next element of a list.
     #[inline]
     pub(super) fn next_element_fate(&mut self) -> Fate {
-        let option = std::mem::take(&mut self.option).fate();
+        let option = std::mem::take(&mut self.option).max(self.each).fate();
         if self.around == ListContext::Other {
             return option;
         }
@@ -135,6 +139,11 @@ impl Slot {
 impl Sanitizer {
     /// What an option of a command says about the argument after it: `--api-key`.
     fn option_secrecy(&self, option: &str) -> Secrecy {
+        match option {
+            "-u" | "-U" => return Secrecy::Formed(SecretForm::UserArgument),
+            "-p" | "-P" | "-a" | "-w" => return Secrecy::Formed(SecretForm::Argument),
+            _ => {}
+        }
         let name = option.trim_start_matches('-');
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         // `--no-password` takes no argument.

@@ -253,6 +253,32 @@ fn a_random_string_stays_in_no_exempt_place() {
 }
 
 #[test]
+fn arguments_after_short_options_go_if_they_look_random() {
+    let lines = [
+        r#"{"cmd":["curl","-u","ana:q7Xk2Lm9Zt4R","https://h"]}"#,
+        r#"{"cmd":["redis-cli","-a","q7Xk2Lm9Zt4R","ping"]}"#,
+        r#"{"cmd":["sshpass","-p","q7Xk2Lm9Zt4R","ssh","h"]}"#,
+        r#"{"cmd":["mysql","-u","root","-pq7Xk2Lm9Zt4R"]}"#,
+    ];
+    for line in lines {
+        let out = redact_json(line);
+        assert!(!out.contains("q7Xk2") && out.contains("[REDACTED]"), "{out}");
+    }
+    assert_stay(&[
+        r#"["docker","run","-p","8080:80","-u","1000:1000","-a","stdout"]"#,
+        r#"["cargo","test","-p","serde@1.0.219","-p","crates/redact2","-path"]"#,
+        r#"["sh","-a","./scripts/Build2Release9.sh","-u","kim:wheel","-w","/srv/App1Build2"]"#,
+    ]);
+}
+
+#[test]
+fn elements_of_a_list_are_judged_by_the_name_of_the_list() {
+    let text = r#"{"tokens":["Hel","lo","zT5kq8Wn3RvB9xLm"],"APP_KEYS":["v2","Q7mX2kL9pR4tW8zB"]}"#;
+    let expected = r#"{"tokens":["Hel","lo","[REDACTED]"],"APP_KEYS":["v2","[REDACTED]"]}"#;
+    assert_eq!(redact_json(text), expected);
+}
+
+#[test]
 fn words_of_models_stay() {
     assert_stay(&[
         r#"{"token":{"id":5,"text":" ocean","logprob":-0.5,"special":false}}"#,

@@ -27,7 +27,7 @@ pub(super) fn value_in_next_column(
     let gap = look.run_end(behind, is_blank_beside_sign).min(behind + GAP_BYTES_MAX);
     let bar = bar_length(look.rest_from(gap));
     let is_wide = gap - behind >= 2 || look.text[behind..gap].contains(&b'\t');
-    if bar == 0 && !is_wide || !begins_column(look, name.start) {
+    if bar == 0 && !is_wide || !begins_column(look, name.start, bar > 0) {
         return None;
     }
     let start = marks_end(look, look.run_end(gap + bar, is_blank_beside_sign));
@@ -57,10 +57,15 @@ fn marks_end(look: RuleText<'_>, at: usize) -> usize {
     look.run_end(at, is_mark).min(at + MARKS_MAX)
 }
 
-/// Returns whether only marks and blanks are before a name in its line or column.
-fn begins_column(look: RuleText<'_>, start: usize) -> bool {
+/// Returns whether only marks and blanks are before a name in its line or column. Between bars there
+/// may be other words before it.
+fn begins_column(look: RuleText<'_>, start: usize, has_bar: bool) -> bool {
     let is_before = |byte| is_mark(byte) || is_blank_beside_sign(byte);
-    let begin = look.run_start(start, INDENT_BYTES_MAX, is_before);
+    let is_word = |byte: u8| has_bar && byte.is_ascii_alphabetic();
+    let begin = look.run_start(start, INDENT_BYTES_MAX, |byte| is_before(byte) || is_word(byte));
+    if look.text[begin..start].iter().any(|byte| is_word(*byte)) {
+        return look.byte_before(begin) == Some(b'|');
+    }
     match look.byte_before(begin) {
         None => look.edge == 0,
         Some(byte) if byte.is_ascii() => matches!(byte, b'\n' | b'\r' | b'|'),

@@ -22,7 +22,7 @@ const BEHIND: &[u8] = b"*\"'`\\ \t:=?!|+([_-0123456789<>]%&";
 const OR_PLURAL: &[u8] = b"sS*\"'`\\ \t:=?!|+([_-0123456789<>]%&";
 
 /// The bytes by which a name is found: its end or, if that is rarer, an inner part.
-pub(super) const TRIGGERS: [TriggerBytes; 20] = [
+pub(super) const TRIGGERS: [TriggerBytes; 23] = [
     [b"sS", b"wW", b"oO", b"rR"],
     [b"sSpP", b"wW", b"dD", BEHIND],
     [b"aA", b"sS", b"eE", BEHIND],
@@ -43,15 +43,19 @@ pub(super) const TRIGGERS: [TriggerBytes; 20] = [
     [b"bB", b"-_tT", b"tTeE", b"eEaA"],
     [b"h", b"I", b"d", b"e"],
     [b"yYpP", b"_-cC", b"cCoO", b"oOdD"],
+    [b"iI", b"_-hH", b"hHaA", b"aAsS"],
+    [b"sS", b"iI", b"dD", BEHIND],
+    [b"oO", b"nN", b"iI", b"dD"],
 ];
 
 /// The last letters of names of secrets, folded, as far as a trigger leads to them.
-const ENDS: [&[u8]; 44] = [
+const ENDS: [&[u8]; 61] = [
     b"team", b"dent", b"word", b"ords", b"sswd", b"wort", b"pwd", b"rase", b"cret", b"rets",
     b"key", b"keys", b"alue", b"oken", b"kens", b"base", b"tial", b"ials", b"cred", b"reds",
     b"pass", b"hash", b"gest", b"firm", b"text", b"tion", b"ring", b"pat", b"auth", b"jwt",
     b"arer", b"onic", b"otp", b"pin", b"ssn", b"cvv", b"cvc", b"code", b"here", b"prod", b"dev",
-    b"test", b"live", b"ging",
+    b"test", b"live", b"ging", b"new", b"old", b"rent", b"kup", b"mary", b"dary", b"ault", b"seed",
+    b"enha", b"sena", b"asse", b"pw", b"ocal", b"dbox", b"onid", b"ssid", b"tsid",
 ];
 
 const NAME_BYTES_MAX: usize = 48;
@@ -123,6 +127,10 @@ fn assigned_name_around(look: RuleText<'_>, at: usize) -> Option<AssignedName<'_
     let is_parameter = is_nested || matches!(before, Some(b'?' | b'&' | b'#'));
     let class = match class {
         NameClass::Formed(SecretForm::Opaque) => NameClass::Made,
+        // What people say of passwords is not known in every language.
+        NameClass::Chosen if names::is_foreign_password(text) => {
+            NameClass::Formed(SecretForm::Password)
+        }
         class => class,
     };
     Some(AssignedName { text, start, end, class, is_parameter })

@@ -46,9 +46,10 @@ enum Demand {
 }
 
 /// Signs, each before those that are its beginning.
-const SIGNS: [(&[u8], Demand); 22] = [
+const SIGNS: [(&[u8], Demand); 23] = [
     ("→".as_bytes(), Demand::Nothing),
     (b"::=", Demand::Nothing),
+    (b":: ", Demand::Quotes),
     (b"::", Demand::Never),
     (b":=", Demand::Nothing),
     (b":-", Demand::Nothing),
@@ -88,7 +89,10 @@ pub(super) fn value_after_name(look: RuleText<'_>, name: &AssignedName<'_>) -> O
             Some(if is_apart { ValuePlace { sign: AssignmentSign::Apart, ..value } } else { value })
         }
         (None, b'(') if is_bare && place == at => call_value(look, name, place),
-        (None, b',') if !is_bare => assigned_value_place(look, place + 1, Demand::Alternative),
+        // A tuple of Erlang: `{password, "…"}`.
+        (None, b',') if !is_bare || look.byte_before(name.start) == Some(b'{') => {
+            assigned_value_place(look, place + 1, Demand::Alternative)
+        }
         (None, _) if place > at => {
             word_sign_value(look, place, &look.text[look.edge..name.start], is_bare)
         }
@@ -180,14 +184,26 @@ fn colour_or_blank_length(text: &[u8]) -> Option<usize> {
             let length = rest.iter().take(COLOUR_BYTES_MAX).take_while(part).count();
             (rest.get(length) == Some(&b'm')).then_some(length + 3)
         }
-        [0xC2, 0xA0, ..] => Some(2),
+        [0xC2, 0xA0 | 0xAB, ..] => Some(2),
+        // The opening quotes of prose.
+        [0xE2, 0x80, 0x9C | 0x98 | 0x9E, ..] => Some(3),
         _ => None,
     }
 }
 
 /// Passes what ends bold text after a name or a sign: `**Password**:`, `<b>Password:</b>`.
 fn emphasis_end(look: RuleText<'_>, at: usize) -> usize {
-    const MARKS: [&[u8]; 5] = [b"**", b"__", b"</b>", b"</strong>", b"</em>"];
+    const MARKS: [&[u8]; 9] = [
+        b"**",
+        b"__",
+        b"</b>",
+        b"</strong>",
+        b"</em>",
+        b"</code>",
+        "\u{201d}".as_bytes(),
+        "\u{2019}".as_bytes(),
+        "\u{bb}".as_bytes(),
+    ];
     let rest = look.rest_from(at);
     at + MARKS.iter().find(|mark| rest.starts_with(mark)).map_or(0, |mark| mark.len())
 }
@@ -203,8 +219,12 @@ fn sign_at(look: RuleText<'_>, at: usize) -> Option<(usize, Demand)> {
     Some((skipped + sign.len(), *demand))
 }
 
-/// Returns the end of the name's own closing quote, and of a bracket after it.
+/// Returns the end of the name's own closing quote, and of a bracket after it. The key of a hash of Perl
+/// has only the bracket.
 fn closing_end(look: RuleText<'_>, at: usize) -> Option<usize> {
+    if look.rest_from(at).starts_with(b"} = ") {
+        return Some(at + 1);
+    }
     let (behind, _) = quote_at(look, at)?;
     let bracket = matches!(look.byte_at(behind), Some(b']' | b')' | b'}'));
     Some(behind + usize::from(bracket))
@@ -230,7 +250,7 @@ fn quote_at(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
 /// `b"…"` or `@"…"`, or a bracket or a constructor, as in `['…']` or `Some("…")`.
 fn quoted_value_start(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
     const TRIPLE: usize = 2;
-    let prefix = look.byte_at(at).filter(|byte| b"bruf@NL'".contains(byte));
+    let prefix = look.byte_at(at).filter(|byte| b"bruf@NL'$".contains(byte));
     let inner = prefix.and_then(|prefix| quote_at(look, at + 1).filter(|inner| inner.1 != prefix));
     let inner = inner.filter(|&(from, quote)| quoted_value_end(look, from, quote).is_some());
     let Some((start, quote)) = inner.or_else(|| quote_at(look, at)) else {
@@ -308,8 +328,8 @@ fn word_sign_value(
     before: &[u8],
     is_bare: bool,
 ) -> Option<ValuePlace> {
-    const TYPES: [&[u8]; 7] =
-        [b"string", b"*string", b"String", b"[]byte", b"text", b"str", b"As String"];
+    const TYPES: [&[u8]; 8] =
+        [b"string", b"*string", b"String", b"[]byte", b"text", b"str", b"As String", b"as string"];
     let rest = look.rest_from(at);
     let is_macro = is_bare && before.ends_with(b"#define ");
     let (value, sign) = match rest {

@@ -43,6 +43,137 @@ fn a_password_may_begin_with_any_mark() {
 }
 
 #[test]
+fn names_have_last_words_and_other_languages() {
+    assert_found(
+        SECRET,
+        &[
+            "level=info passwordOld=@ n=3",
+            "tool run --password-new @ --n 3",
+            "tool run --passwordold @",
+            "password_backup: @",
+            "Dim strPassword As String = \"@\"",
+            "signaturekey=@",
+            "openaikey: @",
+            "APP_PREVIOUS_KEYS=@",
+            "auth_code=@",
+            "API_HASH=@",
+            "totp_seed: '@'",
+        ],
+    );
+    assert_found("381", &["security_code=@", "card_security_code: \"@\""]);
+    assert_stays(&[
+        "contrase\u{f1}a: incorrecta",
+        "pw=$PASSWORD pw=yes",
+        "security_code=600519 device_code=required",
+        "apt-key adv --recv-keys 71F0CE97D0F6E92F6931B84FCC0768C3D918C58D",
+        "file_count=12 threshold=0.5 hash: x",
+    ]);
+}
+
+#[test]
+fn sessions_are_found_by_the_names_of_their_cookies() {
+    assert_found(
+        SECRET,
+        &[
+            "PHPSESSID=@; path=/",
+            "const cfg = { JSESSIONID: '@' }",
+            "GET /app;jsessionid=@",
+            "cookies={'sessionid': '@'}",
+            "<Cookie sessionid=@ for shop.test/>",
+            ":connect.sid => '@',",
+            "ASP.NET_SessionId: @",
+            ".shop.test\tTRUE\t/\tFALSE\t1799999999\tcart\t@",
+        ],
+    );
+    assert_stays(&[
+        "sessionid=6f0d7f3a-5a0e-4a57-9d1e-2f6a1c0b9e44",
+        "sessionId=q7Xk2Lm9Zt4RvB8sWn3D session_id: q7Xk2Lm9Zt4RvB8sWn3D",
+        "PHPSESSID=your-session",
+        "a\tTRUE\tb\tTRUE\t17\tcart\tq7Xk2Lm9Zt4RvB8sWn3D",
+    ]);
+}
+
+#[test]
+fn a_uuid_is_a_key_in_variables_and_headers() {
+    let uuid = "8b84a3d5-ccaa-442e-a896-10dc664e32b8";
+    assert_found(
+        uuid,
+        &["MAILER_KEY=@", "bearer: \"@\"", "creds=@", "X-Search-Key: @", "Cfg(FAL_KEY='@')"],
+    );
+    assert_stays(&[
+        "PARTITION_KEY=8b84a3d5-ccaa-442e-a896-10dc664e32b8",
+        "tenant_key=8b84a3d5-ccaa-442e-a896-10dc664e32b8",
+        "MAILER_KEY=00000000-0000-0000-0000-000000000000",
+    ]);
+}
+
+#[test]
+fn a_literal_default_is_a_secret() {
+    assert_found(
+        SECRET,
+        &[
+            "password: {{ db_password | default('@') }}",
+            "  password: {{ .Values.password | default \"@\" | quote }}",
+            "config('SECRET_KEY', default='@')",
+            "parser.add_argument('--password', default=\"@\")",
+            "api_key: SecretStr = Field(default=\"@\")",
+            "env::var(\"DB_PASSWORD\").unwrap_or_else(|_| \"@\".into())",
+            "password: |\n  @\n",
+            "client_secret: >-\n    @",
+        ],
+    );
+    assert_stays(&[
+        "password: {{ db_password | default('changeme') }}",
+        "password: {{ lookup('env', 'DB_PASSWORD_V2') }}",
+        "variable \"db_password\" {\n  default = null\n}",
+    ]);
+}
+
+#[test]
+fn names_are_found_in_the_marks_of_prose() {
+    assert_found(
+        SECRET,
+        &[
+            "- **API key**: `@`",
+            "| **Client Secret** | `@` |",
+            "**DB_PASSWORD** = @",
+            "<strong>Password:</strong> @",
+            "<b>Password</b>: @",
+            "DB_PASSWORD \u{2192} @",
+            "`DB_PASSWORD` \u{2192} `@`",
+            "password: \u{201c}@\u{201d}",
+            "\u{201c}password\u{201d}: \u{201c}@\u{201d}",
+            "password:\u{a0}@",
+            "DB_PASSWORD\u{a0}=\u{a0}@",
+        ],
+    );
+    assert_stays(&[
+        "| Client Secret | `string` |",
+        "**token**: the text between two blanks",
+        "<b>Password</b>: required",
+        "token \u{2192} user",
+    ]);
+}
+
+#[test]
+fn other_languages_write_values_in_their_own_ways() {
+    assert_found(
+        SECRET,
+        &[
+            "$ENV{DB_PASSWORD} = '@';",
+            "{password, \"@\"},",
+            "  clientSecret:: '@',",
+            "x_password=$'@'",
+            "Config(user = u, password = Some(@))",
+            " Password: (string) (len=20) \"@\",",
+            "<property name = \"password\" value = \"@\"/>",
+            "msg={\\u0022password\\u0022:\\u0022@\\u0022}",
+        ],
+    );
+    assert_stays(&["Some(password) = None", "const {token, name} = x;", "password: [MASKED]"]);
+}
+
+#[test]
 fn blanks_around_a_sign_may_be_many() {
     assert_found(
         SECRET,

@@ -4,9 +4,10 @@ use super::sign::ValuePlace;
 use super::whole::whole_word_value;
 use super::{AWS_SECRET_BYTES, AssignedName, AssignmentSign};
 use crate::looks::{
-    has_secret_form, is_between_strings, is_chosen_value, is_code_path, is_irregular_password,
-    is_irregular_value, is_phrase, is_random_value, is_reference, is_secret_identifier,
-    is_short_random_value, is_word_value, is_wordlike, starts_with_date, value_has_digit,
+    has_secret_form, is_between_strings, is_card_code, is_chosen_value, is_code_path,
+    is_irregular_password, is_irregular_value, is_phrase, is_random_value, is_reference,
+    is_secret_identifier, is_short_random_value, is_word_value, is_wordlike, starts_with_date,
+    value_has_digit,
 };
 use crate::names::{NameClass, SecretForm, name_ends_with};
 use crate::rules::carriers::quote_entity_length;
@@ -121,10 +122,6 @@ fn phrase_end(look: RuleText<'_>, name: &AssignedName<'_>, start: usize) -> Opti
     let length = look.rest_from(start).iter().take(BARE_BYTES_MAX).take_while(is_part).count();
     let text = look.text[start..start + length].trim_ascii_end();
     is_phrase(text).then_some(start + text.len())
-}
-
-fn is_card_code(text: &[u8]) -> bool {
-    matches!(text.len(), 3 | 4) && text.iter().all(u8::is_ascii_digit)
 }
 
 /// Returns whether a value has the length of the secret that belongs to a key id of AWS.

@@ -3,6 +3,7 @@
 
 mod code;
 mod escaped;
+mod wrapped;
 
 use std::ops::Range;
 
@@ -21,6 +22,7 @@ use crate::looks::{
 };
 use crate::names::NameClass;
 use crate::{Kind, Match};
+use wrapped::{dumped_string, wrapped_value};
 
 /// The part of a text after a name that is read to find the value.
 const WINDOW_BYTES: usize = 256;
@@ -175,15 +177,19 @@ fn attribute_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usi
     let before = &look.text[look.edge.max(name.start.saturating_sub(64))..name.start];
     let before = before.strip_suffix(&[quote])?;
     let before = &before[..before.len() - escapes.min(before.len())];
-    let is_named = [&b" name="[..], b" key=", b" id=", b" type=", b" property="]
-        .iter()
-        .any(|attribute| before.to_ascii_lowercase().ends_with(attribute));
+    let is_sign = |byte: &u8| matches!(byte, b' ' | b'=');
+    let signs = before.iter().rev().take_while(|byte| is_sign(byte)).count();
+    let attribute = before[..before.len() - signs].to_ascii_lowercase();
+    let is_named = before[before.len() - signs..].contains(&b'=')
+        && [&b" name"[..], b" key", b" id", b" type", b" property"]
+            .iter()
+            .any(|name| attribute.ends_with(name));
     let open = before.iter().rposition(|byte| b"<>".contains(byte));
     if !is_named || open.is_none_or(|at| before[at] != b'<') {
         return None;
     }
     let tag = rest.iter().position(|byte| b"<>".contains(byte)).unwrap_or(rest.len());
-    for attribute in [&b" value="[..], b" content=", b" defaultvalue="] {
+    for attribute in [&b" value="[..], b" value = ", b" content=", b" defaultvalue="] {
         let found = (0..tag).find(|&at| starts_ignoring_case(&rest[at..tag], attribute));
         if let Some(at) = found {
             let (start, end) = argument_at(look, name.end + at + attribute.len())?;
@@ -244,18 +250,14 @@ fn opened_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>
             argument_at(look, at + 1).map(|(start, end)| (start..end, Certainty::Likely))
         }
         b's' if rest.starts_with(b"string(") => dumped_string(look, at + b"string(".len()),
+        b'(' if rest.starts_with(b"(string) (len=") => {
+            dumped_string(look, at + b"(string) (len=".len())
+        }
         _ if closing == b"]" => argument_at(look, at)
             .filter(|&(_, end)| !matches!(look.byte_at(end), Some(b'(' | b'<')))
             .map(|(start, end)| (start..end, Certainty::Likely)),
         _ => wrapped_value(look, at),
     }
-}
-
-/// Returns the string after its length, as PHP prints it: `string(8) "…"`, `s:8:"…"`.
-fn dumped_string(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certainty)> {
-    let quote = look.run_end(at, |byte| byte.is_ascii_digit() || b"): ".contains(&byte));
-    let (start, end) = argument_at(look, quote)?;
-    (look.byte_at(quote) == Some(b'"')).then_some((start..end, Certainty::Likely))
 }
 
 /// Returns a quoted value after a quoted name. What a model says is under the bare name `token`.
@@ -312,7 +314,8 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
     let end =
         inside.iter().position(|&byte| byte == close || byte == b'\n').unwrap_or(inside.len());
     let inside = &inside[..end];
-    if memchr::memmem::find(inside, b"[REDACTED").is_some() {
+    let is_masked = inside.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+    if is_masked || memchr::memmem::find(inside, b"[REDACTED").is_some() {
         return None;
     }
     let quotes = || inside.iter().enumerate().filter(|(_, byte)| b"\"'".contains(byte));
@@ -358,31 +361,6 @@ fn changed_value_end(look: RuleText<'_>, start: usize, end: usize) -> Option<usi
     let length = new.iter().position(|byte| *byte == quote || b"\r\n".contains(byte))?;
     let begin = end + window_from(look, end).len() - new.len();
     (new[length] == quote).then_some(begin + length)
-}
-
-/// Returns the text in the brackets of a constructor: `Some("…")`, `Secret("…")`,
-/// `String::from("…")`. A call of a function may have the name of a value in its brackets.
-fn wrapped_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certainty)> {
-    let mut at = at;
-    for _ in 0..3 {
-        let rest = window_from(look, at);
-        let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b":_".contains(byte);
-        let length = rest.iter().take(40).take_while(is_part).count();
-        let word = rest[..length].rsplit(|&byte| byte == b':').next()?;
-        let is_type = word.first().is_some_and(u8::is_ascii_uppercase)
-            && word.iter().any(u8::is_ascii_lowercase);
-        let is_constructor = [&b"from"[..], b"new", b"b", b"str"].contains(&word);
-        if rest.get(length) != Some(&b'(') || !is_type && !is_constructor {
-            return None;
-        }
-        at += length + 1;
-        if matches!(look.byte_at(at)?, b'"' | b'\'' | b'\\') {
-            let (start, end) = argument_at(look, at)?;
-            let has_letter = look.text[start..end].iter().any(u8::is_ascii_alphabetic);
-            return has_letter.then_some((start..end, Certainty::Likely));
-        }
-    }
-    None
 }
 
 /// Returns the value after a blank: `PASSWORD '…'` of SQL, `--token …`, `ENV API_TOKEN …`,

@@ -5,7 +5,7 @@ use crate::Kind::{self, *};
 
 /// Every prefix has three bytes or more. Letters of a prefix match only in the case of this table.
 #[rustfmt::skip]
-pub(super) static TOKENS: [ServiceToken; 195] = [
+pub(super) static TOKENS: [ServiceToken; 208] = [
     word_token(OpenaiKey, "sk-", Body::Plain, 20),
     free_token(OpenaiKey, "sk-proj-", Body::Url, 20),
     free_token(OpenaiKey, "sk-svcacct-", Body::Url, 20),
@@ -201,6 +201,19 @@ pub(super) static TOKENS: [ServiceToken; 195] = [
     word_token(ApiToken, "sat.", Body::Url, 60).random(),
     free_token(ApiToken, "esecret_", Body::Plain, 24),
     word_token(ApiToken, "cog_", Body::Plain, 40),
+    word_token(ApiToken, "KGAT_", Body::Hex, 32),
+    word_token(ApiToken, "ATTA", Body::Exact, 72),
+    word_token(ApiToken, "sk1_", Body::Hex, 64),
+    word_token(ApiToken, "pk1_", Body::Hex, 64),
+    word_token(ApiToken, "t1.9eu", Body::Url, 40),
+    word_token(ApiToken, "y0_Ag", Body::Url, 40),
+    word_token(ApiToken, "AQVN", Body::Url, 35).random(),
+    word_token(ApiToken, "vk1.a.", Body::Url, 60).random(),
+    word_token(ApiToken, "eyJhcGlfYWRkcmVzcyI6", Body::Base64, 40),
+    word_token(ApiToken, "p.eyJ", Body::Url, 40),
+    word_token(ApiToken, "v1.0-", Body::Hex, 24),
+    free_token(ApiToken, "access_token$production$", Body::Plain, 16),
+    free_token(ApiToken, "configcat-sdk-1/", Body::Base64, 40),
 ];
 
 /// A row of [`VENDORS`].
@@ -211,7 +224,7 @@ const fn vendor(kind: Kind, prefix: &'static str, body: Body, least: usize) -> S
 /// Prefixes in small letters that end with a separator and begin a word, in order of their bytes. If a
 /// longer row matches too, it counts.
 #[rustfmt::skip]
-pub(super) static VENDORS: [ServiceToken; 176] = [
+pub(super) static VENDORS: [ServiceToken; 184] = [
     vendor(ApiToken, "access-development-", Body::Uuid, 36),
     vendor(ApiToken, "access-production-", Body::Uuid, 36),
     vendor(ApiToken, "access-sandbox-", Body::Uuid, 36),
@@ -249,6 +262,7 @@ pub(super) static VENDORS: [ServiceToken; 176] = [
     vendor(ApiToken, "cr_", Body::Url, 40).random(),
     vendor(ApiToken, "crsr_", Body::HexRun, 64),
     vendor(ApiToken, "ctx7sk-", Body::Uuid, 36),
+    vendor(ApiToken, "cu_", Body::Hex, 32),
     vendor(ApiToken, "dbtc_", Body::Url, 30).random(),
     vendor(ApiToken, "dbts_", Body::Url, 30).random(),
     vendor(ApiToken, "dbtu_", Body::Url, 30).random(),
@@ -289,6 +303,7 @@ pub(super) static VENDORS: [ServiceToken; 176] = [
     vendor(ApiToken, "luma-", Body::Uuid, 36),
     vendor(ApiToken, "mdb_sa_sk_", Body::Url, 30).random(),
     vendor(ApiToken, "mob-", Body::Uuid, 36),
+    vendor(ApiToken, "mzp_", Body::HexRun, 64),
     vendor(ApiToken, "nfb_", Body::Plain, 36).random(),
     vendor(ApiToken, "nfc_", Body::Plain, 36).random(),
     vendor(ApiToken, "nfo_", Body::Plain, 36).random(),
@@ -337,6 +352,8 @@ pub(super) static VENDORS: [ServiceToken; 176] = [
     vendor(ApiToken, "rzp_live_", Body::Plain, 14),
     vendor(ApiToken, "rzp_test_", Body::Plain, 14),
     vendor(ApiToken, "samsara_api_", Body::Plain, 24).random(),
+    vendor(ApiToken, "scp-live-", Body::HexRun, 32),
+    vendor(ApiToken, "scp-test-", Body::HexRun, 32),
     vendor(ApiToken, "sdk-", Body::Uuid, 36),
     vendor(ApiToken, "sec-c-", Body::Uuid, 36),
     vendor(ApiToken, "secret-", Body::Plain, 40).random(),
@@ -357,6 +374,7 @@ pub(super) static VENDORS: [ServiceToken; 176] = [
     vendor(ApiToken, "sk_prod_", Body::Url, 30).random(),
     vendor(ApiToken, "sk_sbx_", Body::Url, 20).random(),
     vendor(ApiToken, "sm_", Body::Url, 40).random(),
+    vendor(ApiToken, "standard_", Body::HexRun, 128),
     vendor(ApiToken, "ste-", Body::Plain, 60),
     vendor(ApiToken, "tfp_", Body::Url, 40).random(),
     vendor(ApiToken, "tgp_v1_", Body::Url, 36),
@@ -369,6 +387,7 @@ pub(super) static VENDORS: [ServiceToken; 176] = [
     vendor(ApiToken, "tr_prod_", Body::Plain, 20),
     vendor(ApiToken, "tr_stg_", Body::Plain, 20),
     vendor(ApiToken, "tsec_", Body::Url, 30).random(),
+    vendor(ApiToken, "ucat_", Body::Exact, 26),
     vendor(ApiToken, "unkey_", Body::Plain, 20).random(),
     vendor(ApiToken, "unkey_root_", Body::Plain, 20).random(),
     vendor(ApiToken, "vca_", Body::Plain, 20).random(),
@@ -379,12 +398,14 @@ pub(super) static VENDORS: [ServiceToken; 176] = [
     vendor(ApiToken, "vercel_blob_rw_", Body::Url, 30),
     vendor(ApiToken, "vtwn_", Body::Plain, 24).random(),
     vendor(ApiToken, "wandb_v1_", Body::Url, 50),
+    vendor(ApiToken, "web_", Body::HexRun, 64),
     vendor(ApiToken, "xaat-", Body::Uuid, 36),
     vendor(ApiToken, "xait-", Body::Uuid, 36),
     vendor(ApiToken, "xapt-", Body::Uuid, 36),
     vendor(ApiToken, "xau_", Body::Plain, 36).random(),
     vendor(ApiToken, "xsmtpsib-", Body::Url, 40),
     vendor(ApiToken, "ydc-sk-", Body::Url, 40),
+    vendor(ApiToken, "z_", Body::Url, 60).random(),
     vendor(ApiToken, "zpka_", Body::Plain, 30).random(),
     vendor(ApiToken, "zqt_", Body::Url, 30).random(),
     vendor(ApiToken, "zut_", Body::Url, 30).random(),

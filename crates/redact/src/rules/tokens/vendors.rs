@@ -5,7 +5,7 @@
 //! asks for 20 random characters, and stays away from ids that services use in the open.
 
 use super::super::randomness::{is_random_string, is_random_word};
-use super::super::{RuleText, is_base64url_byte, match_if_nonempty};
+use super::super::{RuleText, is_base64url_byte, match_if_nonempty, spelled_escape_length};
 use super::table::VENDORS;
 use crate::{Kind, Match};
 
@@ -32,12 +32,15 @@ pub(crate) fn vendor_token_at(look: RuleText<'_>, at: usize) -> Option<Match> {
 }
 
 /// Returns the beginning of the word around a trigger, if it is near. In text that spells line ends
-/// as `\n`, the letter is not part of the word.
+/// as `\n` or `%0A`, the letters of the escape are not part of the word.
 fn vendor_word_start(look: RuleText<'_>, at: usize) -> Option<usize> {
     let start = look.run_start(at, BEFORE_BYTES_MAX, is_base64url_byte);
     match look.byte_before(start) {
         Some(before) if is_base64url_byte(before) => None,
-        Some(b'\\') if matches!(look.byte_at(start), Some(b'n' | b'r' | b't')) => Some(start + 1),
+        Some(b'\\' | b'%') => {
+            let escape = look.text[start - 1..].first_chunk().and_then(spelled_escape_length);
+            Some(start + escape.map_or(0, |length| length - 1))
+        }
         _ => Some(start),
     }
 }
@@ -105,8 +108,8 @@ fn is_token_tag(part: &[u8]) -> bool {
 
 /// What ids begin with that services use in the open, and names of files, classes and hashes. Sorted.
 #[rustfmt::skip]
-static OPEN_IDS: [&[u8]; 246] = [
-    b"account", b"acct", b"acl", b"agent", b"ami", b"apikey", b"app", b"aria", b"asset", b"asst",
+static OPEN_IDS: [&[u8]; 247] = [
+    b"account", b"acct", b"acl", b"agent", b"ami", b"ap", b"apikey", b"app", b"aria", b"asset", b"asst",
     b"attachment", b"audio", b"ba", b"batch", b"blob", b"block", b"boundary", b"bpc", b"bps", b"branch",
     b"bugfix", b"build", b"cache", b"call", b"card", b"cat", b"cbtxn", b"ch", b"channel", b"charge", b"chat",
     b"chatcmpl", b"chunk", b"ci", b"class", b"client", b"cluster", b"cmpl", b"comment", b"commit", b"contact",
