@@ -41,7 +41,8 @@ RECORDER = [
 REDACTOR = [
     ["bytes", "cut", "digits", "error", "extent", "kind", "names", "steps"],
     ["confusables", "looks", "opt_in", "patterns", "placeholders", "prefilter", "redactions"],
-    ["keys", "rules"],
+    ["keys"],
+    ["rules"],
     ["options", "protected", "scan"],
     ["sanitizer"],
     ["builder", "key_numbers", "walk"],

@@ -76,7 +76,7 @@ fn lines_become_what_they_should() {
             r#"{"logprobs":{"secret":"[REDACTED]"},"token":"[REDACTED]"}"#,
         ),
         (NotQuiteJson, r#"{"password": "hunter2",}"#, r#"{"password": "[REDACTED]",}"#),
-        (NotQuiteJson, "{'password': 'hunter2'}", "{'password': \"[REDACTED]\"}"),
+        (NotQuiteJson, "{'password': 'hunter2'}", "{'password': '[REDACTED]'}"),
         (NotQuiteJson, "{u'token': u'it', 'a': 'b'}", "{u'token': \"[REDACTED]\""),
         (
             NotQuiteJson,

@@ -14,7 +14,7 @@ use super::serializer::{Encoder, Payload};
 use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
 use super::{DEPTH_MAX, END, MAP, SEQ};
-use crate::sanitize::{Fate, Frame, KeyNumbers, ObjectForm};
+use crate::sanitize::{Fate, Frame, KeyNumbers, ObjectForm, Shape};
 
 /// The serializer of an open list or object.
 pub(crate) struct Compound<'e, 'c, 'r> {
@@ -146,9 +146,10 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     /// Writes a value for which the slot is set.
     #[inline]
     fn write_in_slot<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
-        let fate = self.encoder.slot.fate();
-        self.encoder.write_bounded_member(|encoder| match fate {
+        let slot = self.encoder.slot;
+        self.encoder.write_bounded_member(|encoder| match slot.fate() {
             Fate::Texts | Fate::Whole => encoder.write_sensitive_value(value),
+            Fate::Doubtful if slot.loses(Shape::Object) => encoder.write_sensitive_value(value),
             Fate::Read | Fate::Name | Fate::Doubtful | Fate::Formed(_) => {
                 encoder.write_nested_value(value)
             }

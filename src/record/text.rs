@@ -29,19 +29,33 @@ impl Encoder<'_, '_> {
         if let Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..) = text.as_bytes().first()
             && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
         {
-            return match redacted.len() <= cap {
-                true => self.sink.put_string(&redacted),
-                false => self.write_plain_text(&redacted, cap),
-            };
+            return self.write_redacted_json(&redacted, cap);
         }
-        self.write_plain_text(text, cap)
+        let matches = self.sanitizer.find(text);
+        if matches.is_some()
+            && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
+        {
+            return self.write_redacted_json(&redacted, cap);
+        }
+        self.write_plain_text(text, cap, matches)
     }
 
-    /// Writes one string, redacted, even if it spells JSON.
+    fn write_redacted_json(&mut self, redacted: &str, cap: usize) -> Result<(), EncodeFailed> {
+        match redacted.len() <= cap {
+            true => self.sink.put_string(redacted),
+            false => self.write_plain_text(redacted, cap, self.sanitizer.find(redacted)),
+        }
+    }
+
+    /// Writes one string, redacted, even if it spells JSON. `matches` are those of the text.
     #[inline]
-    fn write_plain_text(&mut self, text: &str, cap: usize) -> Result<(), EncodeFailed> {
+    fn write_plain_text(
+        &mut self,
+        text: &str,
+        cap: usize,
+        matches: Option<Matches<'_>>,
+    ) -> Result<(), EncodeFailed> {
         let may_be_whole = text.len() <= cap;
-        let matches = self.sanitizer.find(text);
         if may_be_whole && matches.is_none() {
             return self.sink.put_string(text);
         }

@@ -63,6 +63,10 @@ pub fn classify_key(key: &str) -> KeyClass {
     }
     match classify_key_as_name(key) {
         NameClass::Plain => classify_number_or_pair(key.as_bytes()),
+        // The name of a package, or the folder of one.
+        _ if key.starts_with("node_modules/") || key.starts_with('@') && key.contains('/') => {
+            KeyClass::Plain
+        }
         NameClass::Formed(form) => KeyClass::Formed(form),
         _ if key.eq_ignore_ascii_case("token") => KeyClass::ModelToken,
         _ => KeyClass::Sensitive,
@@ -109,7 +113,10 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
         {
             KeyClass::ModelSign
         }
-        b"ame" | b"key" | b"der" | b"eld" | b"ble" | b"ter" | b"rty" if is(key, &NAMES) => {
+        b"ame" | b"key" | b"der" | b"eld" | b"ble" | b"ter" | b"rty" | b"bel" | b"ing" | b"ion"
+        | b"ram" | b"ute" | b"ath"
+            if is(key, &NAMES) =>
+        {
             KeyClass::Name
         }
         b"lue" | b"ues" if is(key, &VALUES) => KeyClass::Value,
@@ -153,7 +160,7 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
 }
 
 /// Keys of the name in `{"name": …, "value": …}`.
-const NAMES: [&[u8]; 10] = [
+const NAMES: [&[u8]; 18] = [
     b"name",
     b"key",
     b"header",
@@ -164,9 +171,28 @@ const NAMES: [&[u8]; 10] = [
     b"variable",
     b"parameter",
     b"property",
+    b"label",
+    b"setting",
+    b"option",
+    b"param",
+    b"attribute",
+    b"path",
+    b"variablename",
+    b"keyname",
 ];
 /// Keys of the value there.
-const VALUES: [&[u8]; 4] = [b"value", b"values", b"parametervalue", b"parameter_value"];
+const VALUES: [&[u8]; 10] = [
+    b"value",
+    b"values",
+    b"parametervalue",
+    b"parameter_value",
+    b"newvalue",
+    b"new_value",
+    b"oldvalue",
+    b"old_value",
+    b"defaultvalue",
+    b"default_value",
+];
 
 /// Words for numbers by the names of what is counted or scored.
 const COUNTS: [&[u8]; 9] = [

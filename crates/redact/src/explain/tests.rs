@@ -102,7 +102,7 @@ fn a_finding_in_malformed_json_has_the_closest_place() {
                 r#"{"password": "hunter2", "to": "kim@post.example","#,
                 &[("key", "\"hunte", Some("password")), ("email", "kim@po", None)],
             ),
-            ("{'secret': 'hunter2', 'n': 1}", &[("key", "'hunte", Some("secret"))]),
+            ("{'secret': 'hunter2', 'n': 1}", &[("key", "hunter", Some("secret"))]),
         ],
     );
 }

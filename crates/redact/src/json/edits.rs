@@ -15,6 +15,18 @@ pub(super) struct Edit {
     pub(super) kind: Option<Kind>,
 }
 
+impl Edit {
+    /// Returns the same edit in a text in which its own begins at `offset`.
+    pub(super) fn moved(self, offset: usize) -> Self {
+        Self { start: self.start + offset, end: self.end + offset, ..self }
+    }
+
+    /// Returns the same edit in a text without the first `bytes`.
+    pub(super) fn moved_back(self, bytes: usize) -> Self {
+        Self { start: self.start - bytes, end: self.end - bytes, ..self }
+    }
+}
+
 pub(super) fn apply_edits(text: &str, edits: &[Edit], out: &mut String, counts: &mut Redactions) {
     let mut copied = 0;
     for edit in edits {

@@ -1,7 +1,10 @@
 //! Redacts JSON inside a line of text, as after the prefix that a logger or a collector writes.
 
 use super::driver::JsonDriver;
-use super::edits::apply_edits;
+use super::edits::{Edit, apply_edits, shortest_edit_between};
+use super::is_blank_before_json;
+use super::malformed::{PlaceholderQuotes, redact_malformed_text};
+use super::tokens::parse_json_escape;
 use crate::{Redactions, Sanitizer};
 
 /// So many beginnings of JSON are tried in a line. Each takes time linear in its length.
@@ -10,9 +13,11 @@ const TRIES_MAX: usize = 8;
 const ROUNDS_MAX: usize = 4;
 
 /// Appends the redacted text. Objects and lists in it are redacted as JSON, and the result as text.
+/// So many strings of JSON are around the text.
 pub(super) fn redact_text_with_json(
     sanitizer: &Sanitizer,
     text: &str,
+    depth: usize,
     out: &mut String,
     counts: &mut Redactions,
 ) {
@@ -22,8 +27,10 @@ pub(super) fn redact_text_with_json(
     let mut current = text.to_owned();
     for _ in 0..ROUNDS_MAX {
         let mut next = String::with_capacity(current.len());
-        let inside = redact_json_inside(sanitizer, &current, counts);
-        sanitizer.redact_text(inside.as_deref().unwrap_or(&current), &mut next, counts);
+        let edits = edits_inside(sanitizer, &current, depth, counts);
+        let mut inside = String::with_capacity(current.len());
+        apply_edits(&current, &edits, &mut inside, counts);
+        sanitizer.redact_text(&inside, &mut next, counts);
         if next == current {
             break;
         }
@@ -32,32 +39,221 @@ pub(super) fn redact_text_with_json(
     out.push_str(&current);
 }
 
-/// Returns the text with its objects and lists redacted as JSON, or `None` if that changes nothing.
-fn redact_json_inside(
+/// Returns whether a text has JSON in it after something else, and a rule may match in it.
+pub(super) fn may_have_json_inside(sanitizer: &Sanitizer, text: &str) -> bool {
+    json_begin(text.as_bytes()).is_some() && sanitizer.find(text).is_some()
+}
+
+/// Returns what [`redact_text_with_json`] replaces in a string, `depth` strings deep.
+pub(super) fn find_edits_with_json(
     sanitizer: &Sanitizer,
     text: &str,
+    depth: usize,
     counts: &mut Redactions,
-) -> Option<String> {
-    let (mut out, mut copied, mut from) = (String::new(), 0, 0);
+) -> Vec<Edit> {
+    let (mut whole, mut redacted) = (Redactions::default(), String::with_capacity(text.len()));
+    redact_text_with_json(sanitizer, text, depth, &mut redacted, &mut whole);
+    let mut keys = Redactions::default();
+    let inside = edits_inside(sanitizer, text, depth, &mut keys);
+    let edits = with_matches_between(sanitizer, text, inside);
+    let mut again = String::with_capacity(text.len());
+    apply_edits(text, &edits, &mut again, &mut Redactions::default());
+    if again == redacted {
+        counts.merge(&keys);
+        return edits;
+    }
+    counts.merge(&whole);
+    shortest_edit_between(text, redacted).into_iter().collect()
+}
+
+/// Returns what has to be redacted in a text that begins like JSON and is not, if every part of it is
+/// JSON even so: a member of an object, a value of Python, or several values with only words between
+/// them. What is left is damaged.
+///
+/// If a second redaction would not read it so, nothing is returned.
+pub(super) fn find_edits_in_parts(
+    sanitizer: &Sanitizer,
+    text: &str,
+    depth: usize,
+    counts: &mut Redactions,
+) -> Option<Vec<Edit>> {
+    let before = counts.clone();
+    let edits = edits_in_parts(sanitizer, text, depth, counts)?;
+    if edits.is_empty() {
+        return Some(edits);
+    }
+    let (mut made, unused) = (String::with_capacity(text.len()), &mut Redactions::default());
+    apply_edits(text, &edits, &mut made, unused);
+    let again = edits_in_parts(sanitizer, &made, depth, unused);
+    if again.is_some_and(|again| again.is_empty()) {
+        return Some(edits);
+    }
+    counts.clone_from(&before);
+    None
+}
+
+fn edits_in_parts(
+    sanitizer: &Sanitizer,
+    text: &str,
+    depth: usize,
+    counts: &mut Redactions,
+) -> Option<Vec<Edit>> {
+    let start = text.len() - text.trim_start_matches(is_blank_before_json).len();
+    let json = text[start..].trim_end().trim_end_matches(',');
+    if json.starts_with('"') {
+        let object = format!("{{{json}}}");
+        let edits = edits_of_json(sanitizer, &object, depth, counts)?;
+        // Source code has members too: `"apiKey": 26,`.
+        let mut damaged = String::with_capacity(text.len());
+        let quotes = PlaceholderQuotes::Kept;
+        let unused = &mut Redactions::default();
+        redact_malformed_text(sanitizer, text, quotes, &mut damaged, unused);
+        if damaged == text {
+            return Some(Vec::new());
+        }
+        return Some(edits.into_iter().map(|edit| edit.moved(start).moved_back(1)).collect());
+    }
+    if json.contains('\'') && !json.contains('"') {
+        let double = with_double_quotes(json);
+        let edits = edits_of_json(sanitizer, &double, depth, counts)?;
+        let single = |edit: Edit| Edit { with: edit.with.replace('"', "'").into(), ..edit };
+        return Some(edits.into_iter().map(|edit| single(edit).moved(start)).collect());
+    }
+    let (mut from, mut is_found) = (0, false);
+    for _ in 0..TRIES_MAX {
+        let ahead = json_begin(&text.as_bytes()[from..]);
+        let gap = &text[from..ahead.map_or(text.len(), |ahead| from + ahead)];
+        if gap.contains(['"', '\'']) {
+            return None;
+        }
+        let Some(ahead) = ahead else {
+            return is_found.then(|| find_edits_with_json(sanitizer, text, depth, counts));
+        };
+        from += ahead;
+        let length = json_length(&text.as_bytes()[from..])?;
+        edits_of_json(sanitizer, &text[from..from + length], depth, &mut Redactions::default())?;
+        (from, is_found) = (from + length, true);
+    }
+    None
+}
+
+/// Returns a value of Python as JSON of the same length.
+fn with_double_quotes(text: &str) -> String {
+    let constants = [("True", "true"), ("False", "false"), ("None", "null")];
+    let (mut double, mut rest, mut is_string) = (String::with_capacity(text.len()), text, false);
+    while let Some(c) = rest.chars().next() {
+        let constant = constants.iter().find(|(python, _)| !is_string && rest.starts_with(python));
+        let length = match (c, constant) {
+            (_, Some((python, json))) => {
+                double.push_str(json);
+                python.len()
+            }
+            ('\'', None) => {
+                double.push('"');
+                is_string = !is_string;
+                1
+            }
+            ('\\', None) if rest[1..].starts_with('\'') => {
+                double.push_str("\\\"");
+                2
+            }
+            _ => {
+                double.push(c);
+                c.len_utf8()
+            }
+        };
+        rest = &rest[length..];
+    }
+    double
+}
+
+/// Returns these edits, and those of the rules in the text that they make.
+fn with_matches_between(sanitizer: &Sanitizer, text: &str, edits: Vec<Edit>) -> Vec<Edit> {
+    let mut made = String::with_capacity(text.len());
+    apply_edits(text, &edits, &mut made, &mut Redactions::default());
+    let (mut all, mut edits) = (Vec::new(), edits.into_iter().peekable());
+    // How far a place of the new text is from that of the given one.
+    let (mut grown, mut shrunk) = (0, 0);
+    for found in sanitizer.matches(&made) {
+        while let Some(edit) = edits.next_if(|edit| edit.start + grown < found.start + shrunk) {
+            (grown, shrunk) = (grown + edit.with.len(), shrunk + edit.end - edit.start);
+            all.push(edit);
+        }
+        let (Some(start), Some(end)) =
+            ((found.start + shrunk).checked_sub(grown), (found.end + shrunk).checked_sub(grown))
+        else {
+            continue;
+        };
+        let with = sanitizer.placeholder(found.kind, found.of(&made)).0;
+        if all.last().is_none_or(|last: &Edit| last.end <= start) && text.is_char_boundary(end) {
+            all.push(Edit { start, end, with, kind: Some(found.kind) });
+        }
+    }
+    all.extend(edits);
+    all
+}
+
+/// Returns what has to be redacted in the objects and lists in a text.
+fn edits_inside(
+    sanitizer: &Sanitizer,
+    text: &str,
+    depth: usize,
+    counts: &mut Redactions,
+) -> Vec<Edit> {
+    let (mut all, mut from) = (Vec::new(), 0);
     for _ in 0..TRIES_MAX {
         let Some(ahead) = json_begin(&text.as_bytes()[from..]) else { break };
         let start = from + ahead;
         from = start + 1;
         let Some(length) = json_length(&text.as_bytes()[start..]) else { continue };
         let json = &text[start..start + length];
-        let before = counts.clone();
-        let Ok(edits) = JsonDriver::new(sanitizer, json, 0, counts).find_edits() else {
-            *counts = before;
-            continue;
-        };
+        let Some(edits) = edits_of_json(sanitizer, json, depth, counts) else { continue };
         from = start + length;
-        if !edits.is_empty() {
-            out.push_str(&text[copied..start]);
-            apply_edits(json, &edits, &mut out, counts);
-            copied = from;
-        }
+        all.extend(edits.into_iter().map(|edit| edit.moved(start)));
     }
-    (copied > 0).then(|| out + &text[copied..])
+    all
+}
+
+/// Returns what has to be redacted in an object or a list, if it is one. A raw line end in a string
+/// of it counts as a blank, as does the backslash of an unknown escape.
+fn edits_of_json(
+    sanitizer: &Sanitizer,
+    json: &str,
+    depth: usize,
+    counts: &mut Redactions,
+) -> Option<Vec<Edit>> {
+    /// A longer edit has text of its own, in which the line ends would be missing.
+    const EDIT_BYTES_MAX: usize = 64;
+    let before = counts.clone();
+    if let Ok(edits) = JsonDriver::new(sanitizer, json, depth, counts).find_edits() {
+        return Some(edits);
+    }
+    counts.clone_from(&before);
+    let blank = with_blanks_for_errors(json);
+    if blank == json {
+        return None;
+    }
+    let edits = JsonDriver::new(sanitizer, &blank, depth, counts).find_edits();
+    let edits = edits.ok().filter(|all| all.iter().all(|edit| edit.with.len() <= EDIT_BYTES_MAX));
+    if edits.is_none() {
+        counts.clone_from(&before);
+    }
+    edits
+}
+
+/// Returns the text with blanks in the place of what no string of JSON may have.
+fn with_blanks_for_errors(json: &str) -> String {
+    let (mut blank, mut at) = (String::with_capacity(json.len()), 0);
+    while at < json.len() {
+        let length = match json.as_bytes()[at] {
+            b'\\' => parse_json_escape(&json.as_bytes()[at..]).map(|escape| escape.length),
+            byte if byte.is_ascii_control() => None,
+            _ => json[at..].chars().next().map(char::len_utf8),
+        };
+        blank.push_str(length.map_or(" ", |length| &json[at..at + length]));
+        at += length.unwrap_or(1);
+    }
+    blank
 }
 
 /// Returns the place of the first bracket that may open an object or a list with something in it.
@@ -96,7 +292,7 @@ mod tests {
 
     fn redacted(text: &str) -> String {
         let mut out = String::new();
-        redact_text_with_json(&Sanitizer::default(), text, &mut out, &mut Redactions::default());
+        redact_text_with_json(&Sanitizer::default(), text, 0, &mut out, &mut Redactions::default());
         out
     }
 
@@ -125,6 +321,81 @@ mod tests {
             assert_eq!(redacted(given), expected);
             assert_eq!(redacted(expected), expected);
         }
+    }
+
+    fn redacted_line(line: &str) -> String {
+        let mut out = String::new();
+        Sanitizer::default().redact_line(line, &mut out, &mut Redactions::default());
+        out
+    }
+
+    #[test]
+    fn json_after_a_prefix_in_a_string_is_redacted_as_json() {
+        let cases = [
+            (r#"Result: {"password":"otter"}"#, r#"Result: {"password":"[REDACTED]"}"#),
+            (
+                r#"[INFO] got {"name":"LEMON_PASSWORD","value":"otter"} of a@otter.test \/"#,
+                r#"[INFO] got {"name":"LEMON_PASSWORD","value":"[REDACTED]"} of [REDACTED_email] \/"#,
+            ),
+            (
+                r#"tool {"properties":{"password":{"type":"string"}},"secret":"otter"} é"#,
+                r#"tool {"properties":{"password":{"type":"string"}},"secret":"[REDACTED]"} é"#,
+            ),
+            ("a {\"password\":\"two\nlines\"} b", "a {\"password\":\"[REDACTED]\"} b"),
+            (
+                r#"x {"args":"y {\"token\":\"otter\"} z"}"#,
+                r#"x {"args":"y {\"token\":\"[REDACTED]\"} z"}"#,
+            ),
+        ];
+        for (given, expected) in cases {
+            let line = |text: &str| serde_json::json!({ "m": text }).to_string();
+            assert_eq!(redacted_line(&line(given)), line(expected));
+            assert_eq!(redacted_line(&line(expected)), line(expected));
+            let value = Sanitizer::default()
+                .sanitize(&serde_json::json!([given]), &mut Redactions::default());
+            assert_eq!(value, serde_json::json!([expected]));
+        }
+    }
+
+    #[test]
+    fn what_is_json_in_parts_keeps_its_schemas() {
+        for stays in [
+            r#"{"properties": {"password": {"type": "string"}}},"#,
+            r#"  "password": {"type": "string"},"#,
+            r#"{"token":" and","logprob":-0.5}{"token":" or","logprob":-0.5}"#,
+            r#"  "logprobs": {"content": [{"token": " and", "logprob": -0.01}]},"#,
+            "{'token': ' and', 'logprob': -0.01, 'x': None}",
+            r#"  "tough-cookie": "^5.0.0","#,
+            r#"{"m":"```json\n{\"properties\": {\"password\": {\"type\": \"string\"}}}\n```"}"#,
+            r#""access_token".to_owned() => Kind::Access,"#,
+            r#""""Is called for every "token" request.""""#,
+            r#""id";"password";"email""#,
+        ] {
+            assert_eq!(redacted_line(stays), stays);
+        }
+        let cases = [
+            (
+                r#"{"token":" and","logprob":-0.5} {"token":"otter"}"#,
+                r#"{"token":" and","logprob":-0.5} {"token":"[REDACTED]"}"#,
+            ),
+            (
+                r#"  "password": {"type": "string", "value": "otter"},"#,
+                r#"  "password": "[REDACTED]","#,
+            ),
+            ("{'password': 'otter', 'x': [True]}", "{'password': '[REDACTED]', 'x': [True]}"),
+            (r#"{"password": {"type": "string"}, "x"#, r#"{"password": "[REDACTED]", "x"#),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(redacted_line(given), expected);
+            assert_eq!(redacted_line(expected), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_outside_of_placeholders_keeps_its_spelling() {
+        let line = r#"{"m":"a\/b \u00e9 {\"password\":\"otter\",\"x\":\"\u00e9\/\"}"}"#;
+        let expected = line.replace("otter", "[REDACTED]");
+        assert_eq!(redacted_line(line), expected);
     }
 
     #[test]
@@ -157,6 +428,8 @@ mod tests {
             let text: String = ["x "].into_iter().chain((0..14).map(part)).collect();
             let once = redacted(&text);
             assert_eq!(redacted(&once), once, "{text}");
+            let once = redacted_line(&serde_json::json!({ "m": text }).to_string());
+            assert_eq!(redacted_line(&once), once, "{text}");
         }
     }
 }

@@ -178,13 +178,21 @@ fn goes_on_after_string(text: &[u8], quote: u8) -> bool {
             !is_value(rest)
         }
         [b'.', b'.', b'.', ..] => true,
-        [b'.', name @ ..] => letters(name) > 0 && name.get(letters(name)) == Some(&b'('),
+        [b'.' | b','] => true,
+        [b'.', name @ ..] => {
+            let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+            let length = name.iter().take_while(is_part).count();
+            letters(name) > 0 && name[length..].starts_with(b"(")
+                || letters(name) > 0 && name[length..].starts_with(b"::<")
+        }
         _ => {
             // An apostrophe, or a quotation in prose.
             let (word, behind) = text.split_at(letters(text));
-            !word.is_empty()
-                && !is_random_value(word)
-                && matches!(behind, [b' ', next, ..] if next.is_ascii_alphabetic() || *next == b'(')
+            let ends = matches!(behind, [b'.' | b':' | b')', rest @ ..]
+                if rest.is_empty() || b"\"' ".contains(&rest[0]));
+            let goes_on =
+                matches!(behind, [b' ', next, ..] if next.is_ascii_alphabetic() || *next == b'(');
+            !word.is_empty() && !is_random_value(word) && (goes_on || ends && !is_value(behind))
         }
     }
 }

@@ -45,7 +45,8 @@ impl Sanitizer {
     /// are numbered. Numbers keep their spelling. Containers more than 128 levels deep become
     /// `"[TOO_DEEP]"`.
     ///
-    /// If such a line does not parse, the text rules run over it, as it is spelled and as its
+    /// Members of an object, a value of Python, and several values with words between them are redacted
+    /// as JSON too. If a line is none of these, the text rules run over it, as it is spelled and as its
     /// strings read decoded. The value after every quoted sensitive key is redacted too. Any other
     /// line is text. Objects and lists of JSON inside it are redacted as JSON first.
     pub fn redact_line(&self, line: &str, out: &mut String, counts: &mut Redactions) -> LineKind {
@@ -61,7 +62,7 @@ fn redact_json_or_text_line(
 ) -> LineKind {
     if !begins_as_json_line(line) {
         let start = out.len();
-        inside::redact_text_with_json(sanitizer, line, out, counts);
+        inside::redact_text_with_json(sanitizer, line, 0, out, counts);
         if begins_as_json_line(&out[start..]) {
             // A placeholder is first now. A second redaction would take its bracket for the
             // beginning of JSON, so the line is redacted as JSON at once.
@@ -73,7 +74,10 @@ fn redact_json_or_text_line(
     if redact_json_line(sanitizer, line, out, counts).is_ok() {
         return LineKind::Json;
     }
-    redact_malformed_line(sanitizer, line, out, counts);
+    match inside::find_edits_in_parts(sanitizer, line, 0, counts) {
+        Some(edits) => apply_edits(line, &edits, out, counts),
+        None => redact_malformed_line(sanitizer, line, out, counts),
+    }
     LineKind::NotQuiteJson
 }
 

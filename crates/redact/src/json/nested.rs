@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::driver::JsonDriver;
 use super::edits::{Edit, apply_edits, shortest_edit_between};
+use super::inside::{find_edits_in_parts, find_edits_with_json, may_have_json_inside};
 use super::is_blank_before_json;
 use super::malformed::{self, PlaceholderQuotes};
 use crate::keys::KeyClass;
@@ -14,7 +15,7 @@ use crate::{Redactions, Sanitizer};
 pub(super) const NESTED_MAX: usize = 3;
 
 /// Redacts a string that is itself JSON, so that it stays JSON. A string that begins like JSON but
-/// does not parse is redacted as such a line is. Returns `None` if the string is neither, or if the
+/// does not parse is redacted as such a line is. JSON after a prefix is redacted as JSON. Returns `None` if the string is neither, or if the
 /// text rules find as much.
 pub fn redact_nested<'t>(
     sanitizer: &Sanitizer,
@@ -43,25 +44,36 @@ pub(super) fn find_nested_edits(
     depth: usize,
     counts: &mut Redactions,
 ) -> Option<NestedEdits> {
+    if depth > NESTED_MAX {
+        return None;
+    }
     let json = text.trim_start_matches(is_blank_before_json);
     let begins = json.starts_with(['{', '[', '"', '`']);
-    if depth > NESTED_MAX || !begins || !must_read_nested_json(sanitizer, json) {
+    if !begins {
+        return json_after_prefix(sanitizer, text, depth, counts);
+    }
+    if !must_read_nested_json(sanitizer, json) {
         return None;
     }
     let before = counts.clone();
-    if let Ok(mut edits) = JsonDriver::new(sanitizer, json, depth, counts).find_edits() {
+    if let Ok(edits) = JsonDriver::new(sanitizer, json, depth, counts).find_edits() {
         let offset = text.len() - json.len();
-        for edit in &mut edits {
-            (edit.start, edit.end) = (edit.start + offset, edit.end + offset);
-        }
+        let edits = edits.into_iter().map(|edit| edit.moved(offset)).collect();
         return Some(NestedEdits { edits, is_json: true });
+    }
+    counts.clone_from(&before);
+    if let Some(edits) = find_edits_in_parts(sanitizer, text, depth, counts) {
+        return Some(NestedEdits { edits, is_json: false });
     }
     counts.clone_from(&before);
     // Prose is quoted and bracketed too: `[INST]`, `"Hello," she said`.
     let opens = |c: char| c.is_whitespace() || matches!(c, '[' | '{' | '`' | '"');
-    let is_list = json.strip_prefix('[').is_some_and(|rest| rest.starts_with(opens));
+    // A placeholder says nothing: before it was put there, another text followed the bracket.
+    let is_list = json
+        .strip_prefix('[')
+        .is_some_and(|rest| rest.starts_with(opens) && !rest.starts_with("[REDACTED"));
     if !is_list && !json.starts_with(['{', '`']) {
-        return None;
+        return json_after_prefix(sanitizer, text, depth, counts);
     }
     let mut redacted = String::with_capacity(text.len());
     malformed::redact_malformed_text(
@@ -75,6 +87,20 @@ pub(super) fn find_nested_edits(
         edits: shortest_edit_between(text, redacted).into_iter().collect(),
         is_json: false,
     })
+}
+
+/// Returns what has to be redacted in a string that has JSON after a prefix.
+fn json_after_prefix(
+    sanitizer: &Sanitizer,
+    text: &str,
+    depth: usize,
+    counts: &mut Redactions,
+) -> Option<NestedEdits> {
+    if !may_have_json_inside(sanitizer, text) {
+        return None;
+    }
+    let edits = find_edits_with_json(sanitizer, text, depth, counts);
+    Some(NestedEdits { edits, is_json: false })
 }
 
 /// Returns whether a text that may be JSON has to be examined as JSON. That is so if a key in it

@@ -219,7 +219,7 @@ pub(super) fn value_after_malformed_key(line: &str, from: usize) -> Option<(usiz
     let start = match behind_key.strip_prefix(':') {
         // If a value is missing or cut off by an extra comma, it may be what comes next.
         Some(rest) => rest.trim_start_matches(|c: char| c.is_whitespace() || ",}]".contains(c)),
-        // In a list of names only a comma or the end of the list follows.
+        // In a list of names only a comma, a semicolon or the end of the list follows.
         None if is_name_in_malformed_list(behind_key) => return None,
         None => behind_key.trim_start_matches(|c: char| c.is_whitespace() || ":}]".contains(c)),
     };
@@ -237,5 +237,6 @@ fn malformed_value_at(line: &str, start: usize) -> Option<(usize, usize)> {
 /// Returns whether what follows a string makes it an element of a list of names.
 fn is_name_in_malformed_list(behind: &str) -> bool {
     let rest = behind.strip_prefix(['}', ']']).unwrap_or(behind);
-    behind.starts_with(',') || (rest.len() < behind.len() && !rest.trim_start().starts_with(':'))
+    behind.starts_with([',', ';'])
+        || (rest.len() < behind.len() && !rest.trim_start().starts_with(':'))
 }

@@ -3,7 +3,7 @@
 //!
 //! The whole value must have such a form, because a password may begin with any byte.
 
-use super::{is_wordlike, value_has_digit};
+use super::{is_irregular_value, is_mixed_random, is_wordlike, value_has_digit};
 
 /// Returns whether a value is a placeholder of its author, a template, a path of a file or an
 /// address at which a secret is kept.
@@ -14,7 +14,7 @@ pub(crate) fn is_reference(text: &[u8]) -> bool {
         b'%' => is_percent_name(text),
         b'<' => text.ends_with(b">"),
         b'&' => text.starts_with(b"&lt;") && text.ends_with(b"&gt;"),
-        b'{' => text.ends_with(b"}"),
+        b'{' => text.ends_with(b"}") && !is_random_name(without_braces(text)),
         b'[' => text.ends_with(b"]"),
         b'(' => text.ends_with(b")"),
         b'/' | b'~' | b'.' => is_file_path(text),
@@ -32,7 +32,7 @@ pub(crate) fn is_reference(text: &[u8]) -> bool {
 /// Returns whether what is after a `$` is the name of a variable, or an expression.
 fn is_variable(name: &[u8]) -> bool {
     match name.first() {
-        Some(b'{') => name.ends_with(b"}"),
+        Some(b'{') => name.ends_with(b"}") && !is_random_name(&name[1..name.len() - 1]),
         Some(b'(') => name.ends_with(b")"),
         Some(first) if first.is_ascii_alphabetic() || *first == b'_' => {
             let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:->[]'\"".contains(byte);
@@ -40,6 +40,19 @@ fn is_variable(name: &[u8]) -> bool {
         }
         _ => name.len() <= 1,
     }
+}
+
+fn without_braces(text: &[u8]) -> &[u8] {
+    let is_part = |byte: &u8| !b"{}".contains(byte);
+    let start = text.iter().position(is_part).unwrap_or(text.len());
+    let end = text.iter().rposition(is_part).map_or(start, |last| last + 1);
+    &text[start..end]
+}
+
+/// Returns whether a random string is at the place of the name of a variable.
+fn is_random_name(name: &[u8]) -> bool {
+    let name = name.trim_ascii();
+    is_mixed_random(name) || is_irregular_value(name)
 }
 
 /// Returns whether a value is a variable between percent signs or in a format: `%TOKEN%`,
@@ -94,9 +107,16 @@ fn is_masked(text: &[u8]) -> bool {
         [("***", "*"), ("xxxx", "x"), ("XXXX", "X"), ("••", "•"), ("…", "…")];
     let count = |part: &str| text.windows(part.len()).filter(|at| *at == part.as_bytes()).count();
     let is_hidden = |(mask, unit): &(&str, &str)| {
+        let visible = text.len() - unit.len() * count(unit);
+        // A random string beside a short mask is not hidden.
+        let is_mixed = || {
+            let mut parts = text.split(|byte| unit.as_bytes().contains(byte));
+            visible > unit.len() * count(unit) && parts.any(is_mixed_random)
+        };
         count(mask) > 0
-            && text.len() - unit.len() * count(unit) <= VISIBLE_BYTES_MAX
+            && visible <= VISIBLE_BYTES_MAX
             && !text.iter().any(|byte| b"!@#$%^&".contains(byte))
+            && !is_mixed()
     };
     text.iter().all(|byte| *byte == text[0])
         || text.ends_with(b"...")
@@ -105,7 +125,13 @@ fn is_masked(text: &[u8]) -> bool {
 
 /// Returns whether another value is put into this one, or is gone from it.
 fn is_template(text: &[u8]) -> bool {
-    text.windows(2).any(|two| matches!(two, b"${" | b"{{"))
+    let is_open = |at: usize| {
+        let inside = &text[at + 2..];
+        let end = inside.iter().position(|byte| *byte == b'}').unwrap_or(inside.len());
+        let is_expression = matches!(&text[at..at + 2], b"${" | b"{{");
+        is_expression && !is_random_name(&inside[..end])
+    };
+    (0..text.len().saturating_sub(1)).any(is_open)
         || text.windows(9).any(|nine| nine == b"[REDACTED")
 }
 

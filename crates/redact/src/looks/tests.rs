@@ -266,7 +266,7 @@ fn a_short_credential_in_base64_is_one() {
 fn a_text_with_a_random_word_is_told_from_prose() {
     let prose = [
         "At least 12 characters, e.g. `aes256`, of [A-Za-z0-9] and !@#$%^&*.",
-        "Base64 of the SHA-256 (RFC4648); see https://a.example/3f9c2b7d41e8a05f6c2d",
+        "Base64 of the SHA-256 (RFC4648); see https://a.example/blob/v1.2/oauth2-flows#s3",
         "A UUID such as 6f0d7f3a-5a0e-4a57-9d1e-2f6a1c0b9e44, or 2026-03-09T12:15:30.250Z.",
         "YYYY-MM-DDTHH:mm:ss.SSSZ",
         "internationalization, electroencephalography",
@@ -283,6 +283,9 @@ fn a_text_with_a_random_word_is_told_from_prose() {
         "(5f2a91c07d3e44b1)",
         "\"Vx#8kQ!2mZ&7tLp\" works",
         "hB9x/T2mKz4Qr7s+",
+        "see https://a.example/3f9c2b7d41e8a05f6c2d",
+        "of https://a.example/x?key=kXq8Zr3TtB9wLm4.",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:kXq8Zr3TtB9wLm4",
         "qwxzkvbnmjgfdp",
     ];
     for text in random {

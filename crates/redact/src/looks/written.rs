@@ -3,7 +3,7 @@
 
 use super::{
     count_inner_marks, count_odd_places, count_rare_pairs, is_hex_string, is_reference,
-    starts_with_date, value_has_digit,
+    reads_like_word, starts_with_date, value_has_digit,
 };
 use crate::digits::has_uuid_form;
 
@@ -20,8 +20,27 @@ const JOINED_BYTES_MIN: usize = 16;
 /// judged, so that redacting the rest of a text changes nothing here.
 pub(crate) fn has_random_word(text: &str) -> bool {
     let separates = |c: char| c.is_whitespace() || "\"'`<>(),;".contains(c);
-    let words = || text.split(separates).filter(|word| !word.contains("[REDACTED"));
-    words().any(|word| is_random_word(without_marks_around(word.as_bytes())))
+    let mut words = text.split(separates).filter(|word| !word.contains("[REDACTED"));
+    words.any(|word| {
+        let word = without_marks_around(word.as_bytes());
+        is_random_word(word) || is_address(word) && is_random_address(word)
+    })
+}
+
+/// Returns whether a part of an address is a random string. A secret may have the marks of addresses,
+/// so parts between some marks are judged, and those between all of them.
+fn is_random_address(word: &[u8]) -> bool {
+    let path = memchr::memmem::find(word, b"://").map_or(word, |at| &word[at + 3..]);
+    let path = path.iter().position(|byte| *byte == b'/').map_or(&path[..0], |at| &path[at + 1..]);
+    path.len() >= JOINED_BYTES_MIN && is_random_word(path)
+        || word.split(|byte| b"/:".contains(byte)).any(is_random_word)
+        || word.split(|byte| b"/:?&=#.@".contains(byte)).any(is_random_word)
+}
+
+/// Returns whether a word is a link or the name of a resource of AWS.
+fn is_address(word: &[u8]) -> bool {
+    let scheme = word.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+    scheme >= 2 && word[scheme..].starts_with(b"://") || word.starts_with(b"arn:")
 }
 
 /// Returns whether a text is one word that is a password or a random string.
@@ -37,7 +56,7 @@ pub(crate) fn is_password_word(text: &str) -> bool {
 
 fn is_random_word(word: &[u8]) -> bool {
     const LEAST: usize = 4;
-    if word.len() < WORD_BYTES_MIN || is_identifier(word) {
+    if word.len() < WORD_BYTES_MIN || is_identifier(word) || is_joined_words(word) {
         return false;
     }
     let strange = count_strange_places(word);
@@ -57,12 +76,23 @@ fn is_joined_random(word: &[u8]) -> bool {
         && (digits >= 6 || count_odd_places(word) >= 3 || is_hex_string(word))
 }
 
+/// Returns whether most letters are in words with a capital: `CredentialsV2Base64Model`.
+fn is_joined_words(word: &[u8]) -> bool {
+    const LETTERS_MIN: usize = 4;
+    let begins = |at: &usize| word[*at].is_ascii_uppercase();
+    let length =
+        |at: usize| 1 + word[at + 1..].iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+    let is_word = |at: &usize| {
+        let part = &word[*at..*at + length(*at)];
+        part.len() >= LETTERS_MIN && reads_like_word(part)
+    };
+    let letters: usize = (0..word.len()).filter(begins).filter(is_word).map(length).sum();
+    4 * letters >= 3 * word.len()
+}
+
 /// Returns whether a word is an address, a UUID or a time.
 fn is_identifier(word: &[u8]) -> bool {
-    let scheme = word.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
-    scheme >= 2 && word[scheme..].starts_with(b"://")
-        || word.try_into().is_ok_and(has_uuid_form)
-        || starts_with_date(word)
+    is_address(word) || word.try_into().is_ok_and(has_uuid_form) || starts_with_date(word)
 }
 
 fn without_marks_around(word: &[u8]) -> &[u8] {

@@ -106,7 +106,7 @@ fn classify_name_by_ending(name: &[u8], end: [u8; 3]) -> NameClass {
         b"ens" if name.eq_ignore_ascii_case(b"tokens") => return Formed(SecretForm::Random),
         b"ens" => (Made, &TOKENS),
         b"key" => return classify_key_name(name),
-        b"eys" => return classify_keys_name(&name[..name.len() - 1]),
+        b"eys" => return classify_key_name(&name[..name.len() - 1]),
         b"ass" => return classify_pass_name(name),
         b"ord" => (Chosen, &[b"password", b"passord", b"wachtwoord", b"senord"]),
         b"rds" => (Chosen, &[b"passwords"]),
@@ -133,6 +133,8 @@ fn classify_name_by_ending(name: &[u8], end: [u8; 3]) -> NameClass {
         b"des" => (Made, &[b"recoverycodes", b"backupcodes"]),
         b"ase" => return classify_phrase_name(name),
         b"ret" => (Made, &[b"secret"]),
+        // The names of objects with credentials for images.
+        b"ets" if name_ends_with(name, b"pullsecrets") => return Formed(SecretForm::Random),
         b"ets" => (Made, &[b"secrets"]),
         b"ial" => (Made, &[b"credential"]),
         b"als" => (Made, &[b"credentials"]),
@@ -282,15 +284,6 @@ fn classify_key_name(name: &[u8]) -> NameClass {
             Formed(SecretForm::RandomOrUuid)
         }
         false => Formed(SecretForm::Random),
-    }
-}
-
-/// Classifies names of several keys, without their plural.
-fn classify_keys_name(name: &[u8]) -> NameClass {
-    match () {
-        () if name_ends_with_any(name, &KEYS) => Made,
-        () if name_ends_with_any(name, &[b"appkey", b"previouskey"]) => Formed(SecretForm::Random),
-        () => Plain,
     }
 }
 
@@ -477,12 +470,12 @@ mod tests {
                 SecretForm::Random,
                 "openaiKey vendor-key GITLAB_PAT pat jwt userJwt maxtoken eosToken num_token cost_per_big_token \
                  boarding_pass tests_pass x-acme-bypass subpass config_key openaikey PHPSESSID JSESSIONID connect.sid sessionid ASP.NET_SessionId \
-                 APP_KEYS app_previous_keys tokens totp_seed MFASeed api_hash authCode \
+                 app_previous_keys tokens totp_seed MFASeed api_hash authCode \
                  authorization_code device_code",
             ),
             (
                 SecretForm::RandomOrUuid,
-                "MISTRAL_KEY X-Search-Key gateway_auth _auth bearer creds aws_cred",
+                "MISTRAL_KEY APP_KEYS X-Search-Key gateway_auth _auth bearer creds aws_cred",
             ),
             (SecretForm::Password, "pass PASS xyzpass pw db_pw userPw"),
             (SecretForm::CardCode, "security_code cardSecurityCode"),

@@ -80,7 +80,7 @@ pub(super) const KEYS: [&[u8]; 21] = [
 ];
 /// Words before `key` that make it a key that anybody may know, or a place in a table. Before any
 /// other word a key is a secret if its value looks like one: `OPENAI_KEY`.
-pub(super) const OPEN_KEYS: [&[u8]; 60] = [
+pub(super) const OPEN_KEYS: [&[u8]; 66] = [
     b"public",
     b"pub",
     b"publishable",
@@ -88,6 +88,12 @@ pub(super) const OPEN_KEYS: [&[u8]; 60] = [
     b"verify",
     b"verification",
     b"verifying",
+    b"recv",
+    b"send",
+    b"trusted",
+    b"known",
+    b"allowed",
+    b"authorized",
     b"host",
     b"primary",
     b"foreign",

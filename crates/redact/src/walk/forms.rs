@@ -3,6 +3,7 @@
 
 use super::schema::{Keyword, is_schema_type, is_security_type};
 use super::{Slot, Within};
+use crate::looks::{has_random_word, is_password_word};
 
 /// The form of an object that stays under a sensitive key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum ObjectForm {
     Empty,
     /// It describes a value in JSON Schema or OpenAPI.
     Schema,
+    /// It has names of what a schema describes, and none of them is random.
+    Names,
     /// It says where a secret is: `{"secretName": "db"}`.
     Reference,
     /// It is a token of a model's output: `{"id": 17, "text": " Hel"}`.
@@ -54,6 +57,7 @@ impl TypeValue {
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectProbe {
     may_be_model_token: bool,
+    may_be_names: bool,
     may_be_schema: bool,
     /// Whether it has a keyword other than an extension, which may be anything.
     has_keyword: bool,
@@ -61,6 +65,8 @@ pub struct ObjectProbe {
     has_structure: bool,
     has_security_keyword: bool,
     is_security_scheme: bool,
+    has_scopes: bool,
+    has_schema: bool,
     may_be_reference: bool,
     refers: bool,
     members: usize,
@@ -68,7 +74,7 @@ pub struct ObjectProbe {
 }
 
 /// Members that refer to a secret.
-const REFERENCES: [&str; 9] = [
+const REFERENCES: [&str; 17] = [
     "secretName",
     "secret_name",
     "secretRef",
@@ -78,9 +84,19 @@ const REFERENCES: [&str; 9] = [
     "existingSecret",
     "valueFrom",
     "fromSecret",
+    // A volume of Kubernetes, the key of a certificate, a secret of Compose.
+    "optional",
+    "expirationSeconds",
+    "rotationPolicy",
+    "external",
+    // A template of CloudFormation or of Azure.
+    "Ref",
+    "Fn::Sub",
+    "Fn::GetAtt",
+    "reference",
 ];
 /// What may be beside them.
-const BESIDE_REFERENCES: [&str; 11] = [
+const BESIDE_REFERENCES: [&str; 14] = [
     "name",
     "key",
     "namespace",
@@ -88,7 +104,10 @@ const BESIDE_REFERENCES: [&str; 11] = [
     "versionId",
     "defaultMode",
     "mode",
-    "optional",
+    "audience",
+    "algorithm",
+    "size",
+    "encoding",
     "items",
     "path",
     "property",
@@ -108,11 +127,14 @@ impl ObjectProbe {
         let within = slot.below.within;
         Self {
             may_be_model_token: slot.may_be_model_token,
-            may_be_schema: slot.has_forms,
+            may_be_names: matches!(within, Within::SchemaMap | Within::SchemaObject),
+            may_be_schema: slot.has_forms && within != Within::SchemaObject,
             has_keyword: false,
             has_structure: matches!(within, Within::Schema | Within::SchemaMap),
             has_security_keyword: false,
             is_security_scheme: false,
+            has_scopes: false,
+            has_schema: false,
             may_be_reference: slot.has_forms
                 && matches!(within, Within::Document | Within::Reference),
             refers: false,
@@ -141,6 +163,7 @@ impl ObjectProbe {
     pub fn read(&mut self, key: &str, value: TypeValue) -> bool {
         self.members += 1;
         self.signs.read_key(key);
+        self.may_be_names &= !has_random_word(key) && !is_password_word(key);
         self.refers |= REFERENCES.contains(&key);
         self.may_be_reference &= REFERENCES.contains(&key) || BESIDE_REFERENCES.contains(&key);
         if key == "type" {
@@ -151,7 +174,10 @@ impl ObjectProbe {
         self.has_keyword |= keyword.is_some() && !key.starts_with("x-");
         self.has_structure |= keyword.is_some_and(|keyword| keyword.is_structure(key));
         self.has_security_keyword |= keyword.is_some_and(Keyword::is_of_security);
-        self.may_be_schema || self.may_be_reference || self.may_be_model_token
+        // A flow of OAuth, and a parameter of OpenAPI.
+        self.has_scopes |= key == "scopes";
+        self.has_schema |= key == "schema";
+        self.may_be_schema || self.may_be_reference || self.may_be_model_token || self.may_be_names
     }
 
     fn read_type(&mut self, value: TypeValue) {
@@ -169,10 +195,14 @@ impl ObjectProbe {
     pub fn form(&self) -> Option<ObjectForm> {
         let is_schema = self.may_be_schema
             && self.has_keyword
-            && self.has_structure
-            && (self.is_security_scheme || !self.has_security_keyword);
+            && (self.has_structure || self.has_scopes)
+            && (self.is_security_scheme
+                || !self.has_security_keyword
+                || self.has_scopes
+                || self.has_schema);
         match () {
             () if self.members == 0 => Some(ObjectForm::Empty),
+            () if self.may_be_names => Some(ObjectForm::Names),
             () if is_schema => Some(ObjectForm::Schema),
             () if self.may_be_reference && self.refers => Some(ObjectForm::Reference),
             () if self.may_be_model_token && self.signs.are_of_model_output() => {

@@ -164,7 +164,9 @@ impl Slot {
     #[inline]
     pub fn loses(&self, shape: Shape) -> bool {
         match self.fate {
-            Fate::Read | Fate::Name | Fate::Doubtful | Fate::Formed(_) => false,
+            // Its names may be random.
+            Fate::Doubtful => shape == Shape::Object && self.below.within == Within::SchemaObject,
+            Fate::Read | Fate::Name | Fate::Formed(_) => false,
             Fate::Texts | Fate::Whole => match shape {
                 Shape::Text => true,
                 Shape::Integer => self.fate == Fate::Whole,
@@ -172,7 +174,7 @@ impl Slot {
                 Shape::List => {
                     !matches!(self.below.within, Within::Schema | Within::SchemaTexts(_))
                 }
-                Shape::Object => self.below.within != Within::SchemaMap,
+                Shape::Object => true,
             },
         }
     }
@@ -208,6 +210,7 @@ impl Slot {
             ObjectForm::Schema => Within::Schema,
             ObjectForm::ModelToken => Within::ModelOutput,
             ObjectForm::Reference => Within::Reference,
+            ObjectForm::Names => self.below.within,
             ObjectForm::Empty => Within::Document,
         };
         self
@@ -284,13 +287,14 @@ impl Slot {
     #[inline]
     pub fn list(self, len: Option<usize>) -> Frame {
         // Three in a list are not a pair.
-        let may_be_pair = self.around != ListContext::List || len.is_none_or(|len| len == 2);
+        let may_be_pair = self.around == ListContext::Headers || len.is_none_or(|len| len == 2);
         let around = if may_be_pair { self.around } else { ListContext::Other };
-        Frame {
-            below: self.below,
-            pairs: NamePairs::in_context(around, self.fate),
-            ..Frame::default()
-        }
+        let form = match self.fate {
+            Fate::Formed(form) if !self.is_element() => Some(form),
+            _ => None,
+        };
+        let pairs = NamePairs::in_context(around);
+        Frame { below: self.below, pairs, form, ..Frame::default() }
     }
 
     /// An object in this slot.
@@ -314,6 +318,8 @@ pub struct Frame {
     below: Inherited,
     pairs: NamePairs,
     signs: ModelSigns,
+    /// The form of texts that go, in a list under the name of such secrets.
+    form: Option<SecretForm>,
 }
 
 impl Frame {
@@ -329,8 +335,11 @@ impl Frame {
         let mut slot = Slot { below: self.below, around: ListContext::List, ..Slot::default() };
         slot.staying =
             if self.pairs.follows_option() { StayingTexts::Options } else { slot.staying };
-        slot.is_of_pair = self.pairs.is_list_in_list() && !self.pairs.follows_option();
+        slot.is_of_pair = self.pairs.may_be_pair() && !self.pairs.follows_option();
         slot.fate = self.pairs.next_element_fate();
+        if let (Fate::Read | Fate::Name, Some(form)) = (slot.fate, self.form) {
+            (slot.fate, slot.is_of_pair) = (Fate::Formed(form), false);
+        }
         if self.below.place.is_allowed {
             slot.fate = Fate::Read;
         } else if self.below.within != Within::Document {
@@ -388,6 +397,7 @@ impl Frame {
         slot.staying = match () {
             () if key == "token" && self.signs.are_of_model_output() => StayingTexts::Doubtful,
             () if stays::is_setting_name(key) => StayingTexts::Settings,
+            () if !stays::is_floor_name(key) => StayingTexts::Placeholders,
             () => StayingTexts::Empty,
         };
     }
@@ -405,6 +415,7 @@ impl Frame {
             _ if !matches!(slot.fate, Fate::Read | Fate::Name) => {}
             (within, key) => {
                 slot.fate = Fate::Doubtful;
+                slot.has_forms |= within == Within::SchemaObject;
                 slot.staying = match (within, key) {
                     (Within::SchemaObject, _) => StayingTexts::Prose,
                     (Within::Reference, _) if slot.is_value() => StayingTexts::Empty,

@@ -13,8 +13,10 @@ pub(super) enum ListContext {
     List,
     /// Under the key `rawHeaders`.
     Headers,
-    /// Anywhere else.
+    /// Anywhere else. A list of two may be a name and a value, if the value is a random string.
     #[default]
+    Alone,
+    /// It is no pair.
     Other,
 }
 
@@ -68,22 +70,18 @@ pub(super) struct NamePairs {
     pub(super) secrecy: Secrecy,
     /// What an option says about the next element.
     pub(super) option: Secrecy,
-    /// What the key of the list says about each element.
-    each: Secrecy,
 }
 
 impl NamePairs {
     #[inline]
-    pub(super) fn in_context(around: ListContext, fate: Fate) -> Self {
-        let each =
-            if let Fate::Formed(form) = fate { Secrecy::Formed(form) } else { Secrecy::None };
-        Self { around, each, ..Self::default() }
+    pub(super) fn in_context(around: ListContext) -> Self {
+        Self { around, ..Self::default() }
     }
 
     /// The fate of the next element of a list.
     #[inline]
     pub(super) fn next_element_fate(&mut self) -> Fate {
-        let option = std::mem::take(&mut self.option).max(self.each).fate();
+        let option = std::mem::take(&mut self.option).fate();
         if self.around == ListContext::Other {
             return option;
         }
@@ -98,6 +96,10 @@ impl NamePairs {
                 self.secrecy = Secrecy::None;
                 Fate::Name
             }
+            1 if self.around == ListContext::Alone => match self.named_value_fate() {
+                Fate::Texts | Fate::Whole => Fate::Formed(SecretForm::Random),
+                fate => fate,
+            },
             1 => self.named_value_fate(),
             _ => Fate::Read,
         }
@@ -115,10 +117,10 @@ impl NamePairs {
         self.secrecy.fate()
     }
 
-    /// Whether a list in a list is looked at, which is a pair if it has two elements.
+    /// Whether a list is looked at that is a pair if it has two elements.
     #[inline]
-    pub(super) fn is_list_in_list(self) -> bool {
-        self.around == ListContext::List
+    pub(super) fn may_be_pair(self) -> bool {
+        matches!(self.around, ListContext::List | ListContext::Alone)
     }
 }
 
@@ -131,6 +133,10 @@ impl Slot {
             }
             () if self.class == KeyClass::ModelSign && text == "token" => TextNote::ModelToken,
             () if self.class == KeyClass::ModelSign || self.fate != Fate::Name => TextNote::Nothing,
+            // A label may have two words: `Client Secret`.
+            () if !self.is_element() && text.bytes().filter(|byte| *byte == b' ').count() == 1 => {
+                TextNote::Name(sanitizer.secrecy(&text.replace(' ', "_")))
+            }
             () => TextNote::Name(sanitizer.secrecy(text)),
         }
     }

@@ -89,9 +89,11 @@ const NUMBERS: [&str; 23] = [
     "nullable",
     "$recursiveAnchor",
 ];
-const OBJECTS: [&str; 4] = ["$vocabulary", "dependentRequired", "discriminator", "externalDocs"];
+const OBJECTS: [&str; 5] =
+    ["$vocabulary", "dependentRequired", "discriminator", "externalDocs", "xml"];
 const SECURITY_PROSE: [&str; 5] = ["name", "in", "scheme", "bearerFormat", "flow"];
-const SECURITY_LINKS: [&str; 3] = ["authorizationUrl", "tokenUrl", "openIdConnectUrl"];
+const SECURITY_LINKS: [&str; 4] =
+    ["authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"];
 const SECURITY_OBJECTS: [&str; 2] = ["flows", "scopes"];
 
 /// Keywords that make an object a schema without a type. All others may be members of anything.
@@ -168,5 +170,5 @@ pub(super) fn apply_keyword(key: &str, slot: &mut Slot) {
         Some(Keyword::Schema) | None => return slot.expect_schema(),
     };
     (slot.below.within, slot.fate, slot.staying) = (within, fate, staying);
-    slot.has_forms = false;
+    slot.has_forms = matches!(within, Within::SchemaMap | Within::SchemaObject);
 }

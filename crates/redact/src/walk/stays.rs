@@ -3,7 +3,9 @@
 use crate::Sanitizer;
 use crate::digits::has_uuid_form;
 use crate::keys::{self, classify_key_as_name};
-use crate::looks::{has_random_word, is_given_name, is_link, is_password_word, is_plain_pattern};
+use crate::looks::{
+    has_random_word, is_given_name, is_link, is_password_word, is_plain_pattern, is_reference,
+};
 use crate::names::{NameClass, name_ends_with};
 
 /// The texts that stay although texts go.
@@ -12,7 +14,9 @@ pub(super) enum StayingTexts {
     /// The empty one.
     #[default]
     Empty,
-    /// Words of settings: `same-origin`.
+    /// Placeholders of an author: `${DB_PASSWORD}`.
+    Placeholders,
+    /// The same, words of settings, and versions of a package: `same-origin`, `^5.0.0`.
     Settings,
     /// Options of a command: `--verbose`.
     Options,
@@ -61,8 +65,11 @@ impl StayingTexts {
         let is_one = match self {
             _ if text.is_empty() => return true,
             Self::Empty => return false,
-            Self::Settings => SETTINGS.contains(&text),
-            Self::Options => is_long_option(text),
+            Self::Placeholders => is_placeholder(text),
+            Self::Settings => {
+                SETTINGS.contains(&text) || is_version_range(text) || is_placeholder(text)
+            }
+            Self::Options => is_long_option(text) || !text.starts_with('-') && is_placeholder(text),
             Self::Words => is_public_word(text),
             Self::Names => is_given_name(text.as_bytes()),
             Self::Versions => {
@@ -88,8 +95,43 @@ pub(super) fn is_count_name(key: &str) -> bool {
 /// Returns whether the value of the key may be the word of a setting. The secret has to be one that
 /// machines make, and the floor has no exception.
 pub(super) fn is_setting_name(key: &str) -> bool {
-    classify_key_as_name(key) == NameClass::Made
-        && !keys::SENSITIVE.iter().any(|floor| floor.eq_ignore_ascii_case(key))
+    classify_key_as_name(key) == NameClass::Made && !is_floor_name(key)
+}
+
+/// Returns whether the key is one of the floor, which has no exception.
+pub(super) fn is_floor_name(key: &str) -> bool {
+    keys::SENSITIVE.iter().any(|floor| floor.eq_ignore_ascii_case(key))
+}
+
+/// Returns whether a text only stands for a secret. Brackets alone do not say so, because JSON and
+/// messages have them too.
+fn is_placeholder(text: &str) -> bool {
+    const BYTES_MAX: usize = 128;
+    let is_open = match text.as_bytes() {
+        [b'[' | b'(', ..] => false,
+        [b'{', next, ..] => *next == b'{' && text.ends_with("}}"),
+        [b'<', ..] => !has_random_word(text),
+        _ => !text.contains("://"),
+    };
+    // All of it has to be one.
+    let is_whole = !text.contains("[REDACTED")
+        && (!text.contains("${") && !text.contains("{{")
+            || text.starts_with(['$', '{']) && text.ends_with('}'));
+    text.len() <= BYTES_MAX
+        && is_open
+        && is_whole
+        && !text.contains('"')
+        && is_reference(text.as_bytes())
+}
+
+/// Returns whether a text is a range of versions, as in the list of packages that a package needs.
+fn is_version_range(text: &str) -> bool {
+    const BYTES_MAX: usize = 12;
+    let version = text.trim_start_matches(['^', '~', '>', '=', '<', 'v']);
+    let is_version = version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && version.split('.').filter(|part| !part.is_empty()).count() == 3;
+    text.len() <= BYTES_MAX && is_version
+        || text.starts_with("workspace:") && is_given_name(text.as_bytes())
 }
 
 fn is_long_option(text: &str) -> bool {

@@ -211,7 +211,7 @@ fn tokens_of_services_go_under_the_names_of_cursors() {
 }
 
 /// Every place in which a text may stay under a sensitive name, unless the place has to be random.
-const EXEMPT_PLACES: [&str; 19] = [
+const EXEMPT_PLACES: [&str; 29] = [
     r#"{"password":{"type":"string","title":"SECRET"}}"#,
     r#"{"password":{"type":"string","description":"It is SECRET, for now"}}"#,
     r#"{"password":{"type":"string","pattern":"SECRET"}}"#,
@@ -231,6 +231,16 @@ const EXEMPT_PLACES: [&str; 19] = [
     r#"{"boarding_pass":"SECRET"}"#,
     r#"{"otp":"SECRET"}"#,
     r#"{"mnemonic":"SECRET"}"#,
+    r#"{"db_password":"SECRET"}"#,
+    r#"{"session_token":"SECRET"}"#,
+    r#"{"secret":{"name":"SECRET","optional":true}}"#,
+    r#"{"admin_password":{"Ref":"SECRET"}}"#,
+    r#"{"private_key":{"algorithm":"SECRET","rotationPolicy":"SECRET"}}"#,
+    r#"{"client_credentials":{"tokenUrl":"https://a.example/SECRET","scopes":{}}}"#,
+    r#"{"password":{"type":"object","properties":{"SECRET":{"type":"string"}}}}"#,
+    r#"{"token":{"tokenUrl":"https://a.example","scopes":{"SECRET":"Reads"}}}"#,
+    r#"{"password":{"type":"string","description":"See https://a.example/SECRET"}}"#,
+    r#"["X-Api-Key","SECRET"]"#,
 ];
 
 #[test]
@@ -244,7 +254,7 @@ fn a_random_string_stays_in_no_exempt_place() {
             let length = random.usize(16..=40);
             let secret: String = (0..length).map(|_| *random.choice(&letters).unwrap()).collect();
             if redact_json(&place.replace("SECRET", &secret)).contains(&secret) {
-                survivors.push(secret);
+                survivors.push(place.replace("SECRET", &secret));
             }
         }
     }
@@ -363,4 +373,82 @@ fn half_a_surrogate_pair_hides_nothing() {
     ]);
     let found = redact_json(r#"{"a":"\ud83d ana@example.org\ud83d","card":5500000000000004}"#);
     assert_eq!(found, r#"{"a":"\ud83d [REDACTED_email]\ud83d","card":"[REDACTED_card]"}"#);
+}
+
+#[test]
+fn lists_of_a_name_and_a_random_value_lose_it() {
+    let random = "kXq8Zr3TtB9wLm4v";
+    for line in [
+        r#"["X-Api-Key","SECRET"]"#,
+        r#"{"header":["Authorization","SECRET"]}"#,
+        r#"{"OTTER_KEYS":["SECRET","SECRET"],"open":["public_keys"]}"#,
+        r#"{"OTTER_KEYS":"SECRET"}"#,
+    ] {
+        let gone = line.replace("SECRET", "[REDACTED]");
+        assert_eq!(redact_json(&line.replace("SECRET", random)), gone);
+    }
+    assert_stay(&[
+        r#"["password","email"]"#,
+        r#"["api_key","oauth2_scopes"]"#,
+        r#"{"public_keys":["kXq8Zr3TtB9wLm4v"],"imagePullSecrets":[{"name":"registry-2"}]}"#,
+        r#"["X-Api-Key","kXq8Zr3TtB9wLm4v","x"]"#,
+    ]);
+}
+
+#[test]
+fn placeholders_stay_except_under_the_names_of_the_floor() {
+    assert_stay(&[
+        r#"{"env":{"OTTER_API_KEY":"${OTTER_API_KEY}","DB_PASSWORD":"$DB_PASSWORD"}}"#,
+        r#"{"with":{"github-token":"${{ secrets.GITHUB_TOKEN }}"},"x_token":"{{token}}"}"#,
+        r#"{"args":["--token","${input:token}","--api-key","$API_KEY"]}"#,
+        r#"{"client_secret":"/run/secrets/oidc","db_password":"********"}"#,
+        r#"{"devDependencies":{"tough-cookie":"^5.0.0","csrf-token":"1.0.2"}}"#,
+        r#"{"node_modules/tough-cookie":{"version":"5.1.1"},"@a/cookie":"latest"}"#,
+    ]);
+    for value in ["${X}", "********", "{{token}}", "^5.0.0"] {
+        for name in ["password", "api_key", "Cookie", "TOKEN"] {
+            let line = serde_json::json!({ name: value }).to_string();
+            assert!(redact_json(&line).contains("[REDACTED]"), "{line}");
+        }
+    }
+    assert_go(&[
+        r#"{"client_secret":"SECRET"}"#,
+        r#"{"db_password":"SECRET"}"#,
+        r#"{"args":["--token","SECRET"]}"#,
+    ]);
+    let whole = [
+        r#""[kxq] and [zrb]""#,
+        r#""{\"a\":\"lemon\"}""#,
+        r#""https://otter.example/x""#,
+        r#""lemon-${X}""#,
+    ];
+    for value in whole {
+        let line = format!("{{\"client_secret\":{value}}}");
+        assert_eq!(redact_json(&line), r#"{"client_secret":"[REDACTED]"}"#);
+    }
+}
+
+#[test]
+fn references_of_deployments_stay() {
+    assert_stay(&[
+        r#"{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}}"#,
+        r#"{"secret":{"name":"app-config","optional":true}}"#,
+        r#"{"MasterUserPassword":{"Ref":"DBPassword"}}"#,
+        r#"{"privateKey":{"algorithm":"RSA","size":2048,"rotationPolicy":"Always"}}"#,
+        r#"{"flows":{"clientCredentials":{"tokenUrl":"https://id.example/token","scopes":{"a:b":"x"}}}}"#,
+        r#"{"parameters":{"AccessToken":{"name":"access_token","in":"query","schema":{"type":"string"}}}}"#,
+        r#"{"schemas":{"ApiToken":{"type":"object","xml":{"name":"token"},"properties":{"id":{"type":"integer"}}}}}"#,
+        r##"{"credentials":{"$ref":"#/components/schemas/CredentialsV2Base64Model"}}"##,
+    ]);
+}
+
+#[test]
+fn values_under_other_names_of_pairs_go() {
+    assert_go(&[
+        r#"{"op":"add","path":"/data/apiKey","value":"SECRET"}"#,
+        r#"{"fields":[{"label":"password","type":"CONCEALED","value":"SECRET"}]}"#,
+        r#"{"name":"Client Secret","value":"SECRET"}"#,
+        r#"{"field":"password","oldValue":"SECRET","newValue":"SECRET"}"#,
+    ]);
+    assert_stay(&[r#"{"name":"a new client secret","value":"lemon"}"#]);
 }

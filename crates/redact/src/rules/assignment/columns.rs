@@ -14,10 +14,12 @@ use crate::rules::RuleText;
 const INDENT_BYTES_MAX: usize = 64;
 const GAP_BYTES_MAX: usize = 256;
 const VALUE_BYTES_MAX: usize = 512;
+/// The columns after a name that are read.
+const COLUMNS_MAX: usize = 4;
 /// The lines between columns: ASCII, and those of terminals.
 const BARS: [&[u8]; 4] = [b"|", "│".as_bytes(), "┃".as_bytes(), "║".as_bytes()];
 
-/// Returns the value in the column after a name, if the name is alone in its column and the value
+/// Returns the value in a column after a name, if the name is alone in its column and the value
 /// looks like a secret.
 pub(super) fn value_in_next_column(
     look: RuleText<'_>,
@@ -30,7 +32,25 @@ pub(super) fn value_in_next_column(
     if bar == 0 && !is_wide || !begins_column(look, name.start, bar > 0) {
         return None;
     }
-    let start = marks_end(look, look.run_end(gap + bar, is_blank_beside_sign));
+    let mut behind = gap + bar;
+    // Words may be in columns between them: `DB_PASSWORD | string | …`.
+    for _ in 0..COLUMNS_MAX {
+        let (start, end) = column_word(look, behind);
+        let text = &look.text[start..end];
+        if ends_column(look, end) && is_secret_in_column(name, text) {
+            return Some(AssignedValue { start, end });
+        }
+        if text.is_empty() || !text.iter().all(|byte| byte.is_ascii_alphabetic()) {
+            return None;
+        }
+        behind = next_column(look, end)?;
+    }
+    None
+}
+
+/// Returns the place of the word in the column that begins at `at`, after its blanks.
+fn column_word(look: RuleText<'_>, at: usize) -> (usize, usize) {
+    let start = marks_end(look, look.run_end(at, is_blank_beside_sign));
     let window = look.rest_from(start);
     let window = &window[..window.len().min(VALUE_BYTES_MAX)];
     let is_end = |at: &usize| {
@@ -38,9 +58,16 @@ pub(super) fn value_in_next_column(
             || b"`\"'".contains(&window[*at])
             || bar_length(&window[*at..]) > 0
     };
-    let end = start + (0..window.len()).find(is_end).unwrap_or(window.len());
-    (ends_column(look, end) && is_secret_in_column(name, &look.text[start..end]))
-        .then_some(AssignedValue { start, end })
+    (start, start + (0..window.len()).find(is_end).unwrap_or(window.len()))
+}
+
+/// Returns the beginning of the column after the word that ends at `end`, on the same line.
+fn next_column(look: RuleText<'_>, end: usize) -> Option<usize> {
+    let behind = marks_end(look, end);
+    let gap = look.run_end(behind, is_blank_beside_sign).min(behind + GAP_BYTES_MAX);
+    let bar = bar_length(look.rest_from(gap));
+    let is_one = bar > 0 || gap - behind >= 2 || look.text[behind..gap].contains(&b'\t');
+    is_one.then_some(gap + bar)
 }
 
 fn bar_length(text: &[u8]) -> usize {

@@ -89,8 +89,8 @@ pub(super) fn value_after_name(look: RuleText<'_>, name: &AssignedName<'_>) -> O
             Some(if is_apart { ValuePlace { sign: AssignmentSign::Apart, ..value } } else { value })
         }
         (None, b'(') if is_bare && place == at => call_value(look, name, place),
-        // A tuple of Erlang: `{password, "…"}`.
-        (None, b',') if !is_bare || look.byte_before(name.start) == Some(b'{') => {
+        // In a tuple of Erlang too: `{password, "…"}`.
+        (None, b',' | b';') if !is_bare || look.byte_before(name.start) == Some(b'{') => {
             assigned_value_place(look, place + 1, Demand::Alternative)
         }
         (None, _) if place > at => {

@@ -12,7 +12,7 @@ use crate::looks::{
 use crate::names::{NameClass, SecretForm, name_ends_with};
 use crate::rules::carriers::quote_entity_length;
 use crate::rules::parameters::{is_bare_value_byte, parameter_end};
-use crate::rules::{RuleText, forged_placeholder_length};
+use crate::rules::{RuleText, count_steps, forged_placeholder_length};
 
 /// The place of a value that is a secret.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,40 @@ pub(super) fn assigned_value(
     if !bare.is_secret(look, name) {
         return None;
     }
-    Some(AssignedValue { start, end: if is_cut { look.run_end(end, is_part) } else { end } })
+    let end = if is_cut { look.run_end(end, is_part) } else { end };
+    Some(AssignedValue { start, end: list_end(look, name, end, is_part) })
+}
+
+/// Returns the end of a list of values after the first, if the name is a plural: `passwords=a,b`.
+fn list_end(
+    look: RuleText<'_>,
+    name: &AssignedName<'_>,
+    end: usize,
+    is_part: impl Fn(u8) -> bool,
+) -> usize {
+    const VALUES_MAX: usize = 16;
+    let mut end = end;
+    if !matches!(name.text.last(), Some(b's' | b'S')) || name.is_parameter {
+        return end;
+    }
+    for _ in 0..VALUES_MAX {
+        let Some(rest) = look.rest_from(end).strip_prefix(b",") else { break };
+        let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+        let start = end + 1 + blanks;
+        let window = look.rest_from(start);
+        let part = window.iter().take(BARE_BYTES_MAX).take_while(|byte| is_part(**byte)).count();
+        count_steps(part + blanks + 1);
+        let text = &window[..part];
+        let is_next = match blanks {
+            0 => part > 0 && window.get(part) != Some(&b'='),
+            _ => is_irregular_password(text) || is_irregular_value(text),
+        };
+        if !is_next || text.contains(&b'=') || is_reference(text) {
+            break;
+        }
+        end = start + part;
+    }
+    end
 }
 
 /// Returns the end of a quoted value.
@@ -90,7 +123,8 @@ pub(super) fn quoted_value_end(look: RuleText<'_>, start: usize, quote: u8) -> O
 
 /// Returns the end of a value without quotes. Returns `None` if the value begins with a bracket that
 /// is closed on the same line: it is a list, a placeholder or an expression. A placeholder there may
-/// stand for a text of any length, so the bracket is not searched beyond one.
+/// stand for a text of any length, so the bracket is not searched beyond one. The text may also end
+/// where the value of a member in the bracket will be replaced.
 fn bare_value_end(look: RuleText<'_>, start: usize, is_part: impl Fn(u8) -> bool) -> Option<usize> {
     let rest = look.rest_from(start);
     let at_sign = usize::from(matches!(rest, [b'@', b'{' | b'(', ..]));
@@ -101,9 +135,15 @@ fn bare_value_end(look: RuleText<'_>, start: usize, is_part: impl Fn(u8) -> bool
         b'<' => Some(b'>'),
         _ => None,
     };
-    let mut line =
-        rest.iter().take(BRACKET_BYTES_MAX).take_while(|byte| **byte != b'\n').skip(1 + at_sign);
-    if closing.is_some_and(|closing| line.any(|byte| *byte == closing || *byte == b'[')) {
+    let window = &rest[..rest.len().min(BRACKET_BYTES_MAX)];
+    let line = window.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_closed =
+        |closing| line[1 + at_sign..].iter().any(|&byte| byte == closing || byte == b'[');
+    let is_cut = || {
+        let last = line.iter().rfind(|byte| !b" \"'\\".contains(byte));
+        line.len() == rest.len() && line.contains(&b' ') && matches!(last, Some(b':' | b'='))
+    };
+    if closing.is_some_and(|closing| is_closed(closing) || is_cut()) {
         return None;
     }
     let first = if closing.is_some() { 1 + at_sign } else { 0 };

@@ -3,6 +3,7 @@
 
 mod code;
 mod escaped;
+mod members;
 mod wrapped;
 
 use std::ops::Range;
@@ -13,6 +14,8 @@ pub(super) use escaped::{escape_length, quote_entity_length};
 
 /// Finds the value that a carrier has beside the name at a place.
 type CarrierRule = fn(RuleText<'_>, &Range<usize>) -> Option<(Range<usize>, Certainty)>;
+
+use members::{contained_value, paired_value};
 
 use super::commands::argument_at;
 use super::{RuleText, match_if_nonempty, starts_ignoring_case};
@@ -48,9 +51,11 @@ pub(super) fn carried_value_at(
     name: Range<usize>,
     class: NameClass,
 ) -> Option<Match> {
-    let carriers: [CarrierRule; 11] = [
+    let carriers: [CarrierRule; 13] = [
         markup_value,
         attribute_value,
+        paired_value,
+        contained_value,
         form_value,
         opened_value,
         escaped_value,
@@ -324,7 +329,8 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
         let is_type = rest[1 + end..].starts_with(b"]::");
         // `[MASKED]`, `[FILTERED]`
         let is_mask = inside.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
-        let is_word = !is_type && !is_mask && inside.iter().all(u8::is_ascii_graphic);
+        let is_part = |byte: &u8| byte.is_ascii_graphic() && !b"[{".contains(byte);
+        let is_word = !is_type && !is_mask && inside.iter().all(is_part);
         return is_word.then_some((at + 1..at + 1 + end, Certainty::Likely));
     };
     let is_secret = |part: &[u8]| is_random_value(part) && !is_reference(part);

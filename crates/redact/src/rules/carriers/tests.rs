@@ -154,3 +154,94 @@ fn a_variable_with_the_name_in_an_annotation_loses_its_value() {
         assert_eq!(Sanitizer::default().redact_str(text), text);
     }
 }
+
+#[test]
+fn values_beside_the_member_that_names_them_go() {
+    assert_carried(&[
+        ("- {name: SMTP_PASSWORD, value: ", "blue7Moon", "}"),
+        ("env: [{name: SMTP_PASSWORD, value: \"", "lemon", "\"}, {name: LEVEL, value: debug}]"),
+        ("- name: API_TOKEN, value: ", "Zk3mQ9x2Lw8v", ""),
+        ("{ name = \"SMTP_PASSWORD\", value = \"", "lemon", "\" }"),
+        ("set { name = \"auth.password\" value = \"", "blue7Moon", "\" }"),
+        ("level=info name=smtp_password value=", "blue,7Moon", " a=b"),
+        ("key=api_key&value=", "Zk3mQ9x2Lw8v", "&x=1"),
+        ("[map[name:SMTP_PASSWORD value:", "blue7Moon", "] map[name:LEVEL value:info]]"),
+        ("map[value:", "blue7Moon", " name:SMTP_PASSWORD]"),
+        ("{:name=>\"SMTP_PASSWORD\", :value=>\"", "blue7Moon", "\"}"),
+        ("EnvVar{Name:\"API_TOKEN\", Value:\"", "Zk3mQ9x2Lw8v", "\", ValueFrom:(*Source)(nil)}"),
+        ("ParameterKey=SmtpPassword,ParameterValue=", "blue7Moon", ",UsePreviousValue=false"),
+        ("Name: SMTP_PASSWORD, Type: SecureString, Value: ", "blue7Moon", ""),
+        ("aws ssm put-parameter --name /shop/smtp/password --type x --value ", "blue7Moon", ""),
+        ("Set-Secret -Name api-token -Value ", "Zk3mQ9x2Lw8v", ""),
+        ("- name: SMTP_PASSWORD\n  value: ", "blue7Moon", "\n- name: LEVEL\n  value: debug"),
+        ("  name  = \"smtp.password\"\n  value = \"", "blue7Moon", "\"\n"),
+        ("{\\\"name\\\": \\\"SMTP_PASSWORD\\\", \\\"value\\\": \\\"", "lemon", "\\\"}"),
+    ]);
+}
+
+#[test]
+fn values_among_the_members_of_a_name_go() {
+    assert_carried(&[
+        ("smtp_password = { type = \"string\", value = \"", "lemon", "\" }"),
+        ("smtp_password: {sensitive: true, type: string, value: ", "blue7Moon", "}"),
+        ("password:{type:string value:", "blue7Moon", "}"),
+        ("map[api_key:map[type:string value:", "Zk3mQ9x2Lw8v", "]]"),
+        ("smtp_password type=string value=", "blue7Moon", ""),
+        ("variable \"smtp_password\" { default = \"", "blue7Moon", "\" }"),
+        ("variable \"smtp_password\" {\n  type = string\n  default = \"", "lemon", "\"\n}"),
+        ("smtp_password:\n  type: string\n  value: ", "blue7Moon", "\nother: x"),
+        ("| SMTP_PASSWORD | string | ", "blue7Moon5", " |"),
+        ("SMTP_PASSWORD   SecureString   ", "blue7Moon5", ""),
+        ("| key | api_key | value | ", "Zk3mQ9x2Lw8v", " |"),
+    ]);
+}
+
+#[test]
+fn members_that_are_no_values_stay() {
+    for text in [
+        "{ key: TOKEN, value: token }",
+        "new Pair(name=\"token\", value=token)",
+        "setEnv({ name: \"API_TOKEN\", value: process.env.API_TOKEN })",
+        "EnvVar(name=\"SMTP_PASSWORD\", value=os.environ[\"SMTP_PASSWORD\"])",
+        "EnvVar(name=\"SMTP_PASSWORD\", value=read_password())",
+        "{name: SMTP_PASSWORD, valueFrom: {secretKeyRef: {name: smtp, key: password}}}",
+        "{name: SMTP_PASSWORD, value: $(OTHER)}, {name: LEVEL, value: debugger99x}",
+        "- name: SMTP_PASSWORD\n- name: LEVEL\n  value: debugger99x",
+        "name: SMTP_PASSWORD\n\nvalue: debugger99x",
+        "password:\nvalue: debugger99x",
+        "  password:\n  value: debugger99x",
+        "the key: password is used, and the value: debugger99x",
+        "<input type=password value=\"Show\">",
+        "password: {type: string, description: value of the password}",
+        "| API_KEY | string | The key of the api |",
+        "secrets:[{name:mail-cred-2}]",
+    ] {
+        assert_eq!(Sanitizer::default().redact_str(text), text);
+    }
+}
+
+#[test]
+fn all_values_of_a_plural_go() {
+    assert_carried(&[
+        ("passwords=", "blue7Moon,otter9x", ""),
+        ("db_passwords: ", "blue7Moon, otter9Lx2", "\n"),
+        ("api_keys=", "Zk3mQ9x2Lw8v,Qk3mQ9x2Lw8w", " x=1"),
+        ("http.Header{\"X-Api-Key\":[]string{\"", "Zk3mQ9x2Lw8v", "\"}}"),
+        ("passwordNew=", "blue7Moon", ""),
+    ]);
+}
+
+#[test]
+fn a_random_string_is_no_placeholder() {
+    for value in ["${Zk3mQ9x2Lw8vB4}", "***Zk3mQ9x2Lw8vB4"] {
+        let line = format!("SMTP_PASSWORD={value}");
+        let redacted = Sanitizer::default().redact_str(&line).into_owned();
+        assert!(!redacted.contains("Zk3mQ9x2Lw8vB4"), "{redacted}");
+    }
+    for value in
+        ["${SMTP_PASSWORD}", "***cret", "sk-***abcd", "{{ smtp.pass_v2 }}", "${oauth2Client1}"]
+    {
+        let line = format!("SMTP_PASSWORD={value}");
+        assert_eq!(Sanitizer::default().redact_str(&line), line);
+    }
+}

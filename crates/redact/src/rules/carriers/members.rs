@@ -1,0 +1,350 @@
+//! Finds a value that is a member of its own: beside the member that names it, as in
+//! `name: DB_PASSWORD, value: …`, or in the container of its name, as in
+//! `password = { type = "string", value = "…" }`.
+
+use std::ops::Range;
+
+use super::Certainty;
+use crate::keys::{KeyClass, classify_key};
+use crate::looks::{is_chosen_value, is_code_value};
+use crate::rules::{RuleText, count_steps, is_alphanumeric_byte};
+
+/// The part of a text in which the member with the value is searched.
+const WINDOW_BYTES: usize = 384;
+/// The lines of that part.
+const LINES_MAX: usize = 6;
+/// A match begins at most so far before its trigger, which is in the name.
+const NEAR_BYTES: usize = 80;
+const BLANKS_MAX: usize = 64;
+const ESCAPES_MAX: usize = 7;
+const LABEL_BYTES_MAX: usize = 24;
+
+/// Returns the value beside a name that is a value itself: `name: DB_PASSWORD, value: …`. The value
+/// may also be before the name.
+pub(super) fn paired_value(
+    look: RuleText<'_>,
+    name: &Range<usize>,
+) -> Option<(Range<usize>, Certainty)> {
+    let label = name_label_start(look, name)?;
+    let behind = name_end(look, name)?;
+    let after = MemberScan::new(look, name.clone(), behind..behind + WINDOW_BYTES).find(is_value);
+    if after.is_some() {
+        return after;
+    }
+    let from = look.edge.max(name.end.saturating_sub(NEAR_BYTES));
+    let before = &look.text[from..label];
+    count_steps(before.len());
+    let open = before.iter().rposition(|byte| b"{}()[]\n".contains(byte));
+    let is_open = open.is_none_or(|at| !b"})]".contains(&before[at]));
+    let cut = || before.iter().position(|byte| b" ,".contains(byte)).unwrap_or(before.len());
+    let start = match open {
+        Some(open) => open + 1,
+        None if from > look.edge => cut(),
+        None => 0,
+    };
+    is_open.then(|| MemberScan::new(look, name.clone(), from + start..label).find(is_value))?
+}
+
+/// Returns the value among the members of a name: `password: {type: string, value: …}`, or in a
+/// block of its own lines.
+pub(super) fn contained_value(
+    look: RuleText<'_>,
+    name: &Range<usize>,
+) -> Option<(Range<usize>, Certainty)> {
+    const TYPE_BYTES_MAX: usize = 48;
+    let is_type = |byte: u8| is_alphanumeric_byte(byte) || b"_.&*[]".contains(&byte);
+    let quoted = quote_end(look, name.end).unwrap_or(name.end);
+    let at = blanks_end(look, quoted);
+    let (mut at, indent) = match sign_length(look.rest_from(at)) {
+        0 if quoted > name.end && look.byte_at(at) == Some(b'{') => (at, 0),
+        // The members follow their name without a bracket: `password type=string value=…`.
+        0 if quoted == name.end && look.byte_before(name.start).is_none_or(|byte| byte == b' ') => {
+            return MemberScan::new(look, name.clone(), at..at + WINDOW_BYTES).find(is_value);
+        }
+        0 => return None,
+        length => (blanks_end(look, at + length), indent_of_line(look, name.start)),
+    };
+    if look.byte_at(at) == Some(b'\n') {
+        let window = at..at + WINDOW_BYTES;
+        return MemberScan {
+            indent: Some(indent + 1),
+            ..MemberScan::new(look, name.clone(), window)
+        }
+        .find(is_schema_value);
+    }
+    if look.rest_from(at).starts_with(b"[REDACTED") {
+        return None;
+    }
+    at += look.rest_from(at).iter().take(TYPE_BYTES_MAX).take_while(|byte| is_type(**byte)).count();
+    let is_open = match look.byte_at(at) {
+        Some(b'{' | b'(') => true,
+        // The bracket of `map[` counts as a part of the type.
+        _ => {
+            look.text[look.edge..at].ends_with(b"map[") || {
+                let word = look.run_start(at, TYPE_BYTES_MAX, is_alphanumeric_byte);
+                at = word.saturating_sub(1);
+                look.text[look.edge..word].ends_with(b"map[")
+            }
+        }
+    };
+    let window = at + 1..at + 1 + WINDOW_BYTES;
+    is_open.then(|| MemberScan::new(look, name.clone(), window).find(is_schema_value))?
+}
+
+fn is_value(label: &str) -> bool {
+    classify_key(label) == KeyClass::Value
+}
+
+/// Returns whether a label is that of a value, or of one in a schema.
+fn is_schema_value(label: &str) -> bool {
+    is_value(label) || ["default", "example", "const"].contains(&label)
+}
+
+/// Returns the beginning of the member whose value is the name.
+fn name_label_start(look: RuleText<'_>, name: &Range<usize>) -> Option<usize> {
+    let is_path = |byte: u8| is_alphanumeric_byte(byte) || b"_-./:".contains(&byte);
+    let path = look.run_start(name.start, NEAR_BYTES, is_path);
+    // A map of Go: `name:DB_PASSWORD`.
+    let lead = &look.text[path..name.start];
+    if let Some(colon) = lead.iter().position(|byte| *byte == b':')
+        && is_name_label(&lead[..colon])
+    {
+        return Some(path);
+    }
+    let quote = quote_start(look, path);
+    let blank = blanks_start(look, quote);
+    let before = &look.text[look.edge..blank];
+    let signs = [&b"=>"[..], b":=", b"=", b":"];
+    let sign = signs.iter().find(|sign| before.ends_with(sign)).map_or(0, |sign| sign.len());
+    let label_end = quote_start(look, blanks_start(look, blank - sign));
+    let label = look.run_start(label_end, LABEL_BYTES_MAX, is_label_byte);
+    let is_option = look.byte_before(label) == Some(b'-');
+    let is_one = sign > 0 || blank < quote && is_option;
+    (is_one && is_name_label(&look.text[label..label_end])).then(|| quote_start(look, label))
+}
+
+fn is_name_label(label: &[u8]) -> bool {
+    str::from_utf8(label).is_ok_and(|label| classify_key(label) == KeyClass::Name)
+}
+
+fn is_label_byte(byte: u8) -> bool {
+    is_alphanumeric_byte(byte) || byte == b'_'
+}
+
+/// Returns the end of a name and of its closing quote, if nothing else of the value follows.
+fn name_end(look: RuleText<'_>, name: &Range<usize>) -> Option<usize> {
+    let end = quote_end(look, name.end).unwrap_or(name.end);
+    look.byte_at(end).is_none_or(|byte| b" \t\n\r,;&|)}]".contains(&byte)).then_some(end)
+}
+
+fn blanks_end(look: RuleText<'_>, at: usize) -> usize {
+    look.run_end(at, |byte| byte == b' ' || byte == b'\t').min(at + BLANKS_MAX)
+}
+
+fn blanks_start(look: RuleText<'_>, at: usize) -> usize {
+    look.run_start(at, BLANKS_MAX, |byte| byte == b' ' || byte == b'\t')
+}
+
+/// Returns the end of a quote and of the escapes before it.
+fn quote_end(look: RuleText<'_>, at: usize) -> Option<usize> {
+    let quote = look.run_end(at, |byte| byte == b'\\').min(at + ESCAPES_MAX);
+    look.byte_at(quote).is_some_and(is_quote).then_some(quote + 1)
+}
+
+/// Returns the beginning of a quote before this place and of the escapes before it.
+fn quote_start(look: RuleText<'_>, at: usize) -> usize {
+    match look.byte_before(at).is_some_and(is_quote) {
+        true => look.run_start(at - 1, ESCAPES_MAX, |byte| byte == b'\\'),
+        false => at,
+    }
+}
+
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
+}
+
+/// Returns the length of a sign between a label and its value, or 0.
+fn sign_length(text: &[u8]) -> usize {
+    match text {
+        [b'=', b'>', ..] | [b':', b'=', ..] => 2,
+        [b':', b':', ..] | [b'=', b'=', ..] => 0,
+        [b':' | b'=', ..] => 1,
+        _ => 0,
+    }
+}
+
+/// Counts the blanks before the line of a place, and the dash of a list.
+fn indent_of_line(look: RuleText<'_>, at: usize) -> usize {
+    let is_before = |byte: u8| matches!(byte, b' ' | b'-' | b'"' | b'\'');
+    at - look.run_start(at, BLANKS_MAX, is_before)
+}
+
+/// Passes members in the same container, and finds one by its label.
+#[derive(Debug)]
+struct MemberScan<'t> {
+    look: RuleText<'t>,
+    name: Range<usize>,
+    at: usize,
+    end: usize,
+    depth: usize,
+    lines: usize,
+    /// The blanks that a line must have to belong to the container.
+    indent: Option<usize>,
+    /// A sign was passed, and no separator after it.
+    is_in_value: bool,
+}
+
+impl<'t> MemberScan<'t> {
+    fn new(look: RuleText<'t>, name: Range<usize>, window: Range<usize>) -> Self {
+        let (at, end) = (window.start, window.end.min(look.text.len()));
+        let (depth, lines, indent, is_in_value) = (0, 0, None, false);
+        Self { look, name, at, end, depth, lines, indent, is_in_value }
+    }
+
+    /// Returns the value of the first member whose label is wanted, before another one that is a
+    /// name.
+    fn find(mut self, is_wanted: fn(&str) -> bool) -> Option<(Range<usize>, Certainty)> {
+        while self.at < self.end {
+            count_steps(1);
+            let byte = self.look.text[self.at];
+            match byte {
+                b'[' if self.look.rest_from(self.at).starts_with(b"[REDACTED") => return None,
+                b'{' | b'[' | b'(' => self.depth += 1,
+                b'}' | b']' | b')' => self.depth = self.depth.checked_sub(1)?,
+                b',' | b';' | b'&' | b'|' if self.depth == 0 => self.is_in_value = false,
+                b'\n' => self.pass_line_end()?,
+                b'"' | b'\'' | b'`' | b'\\' if quote_end(self.look, self.at).is_some() => {
+                    let (inside, behind) = self.quoted()?;
+                    if let Some(found) = self.member(inside, behind, is_wanted) {
+                        return found;
+                    }
+                    continue;
+                }
+                _ if is_label_byte(byte) => {
+                    let end =
+                        self.look.run_end(self.at, |byte| is_label_byte(byte) || byte == b'-');
+                    let label = self.at..end.min(self.end);
+                    if let Some(found) = self.member(label, end, is_wanted) {
+                        return found;
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Passes a string, and returns its inside and the end of its closing quote.
+    fn quoted(&self) -> Option<(Range<usize>, usize)> {
+        let start = quote_end(self.look, self.at)?;
+        let quote = &self.look.text[self.at..start];
+        let inside = self.look.text.get(start..self.end)?;
+        count_steps(inside.len());
+        let length = memchr::memmem::find(inside, quote)?;
+        Some((start..start + length, start + length + quote.len()))
+    }
+
+    /// Passes a word or a string. Returns the value after it if it is a wanted label, or that there
+    /// is none.
+    fn member(
+        &mut self,
+        label: Range<usize>,
+        behind: usize,
+        is_wanted: fn(&str) -> bool,
+    ) -> Option<Option<(Range<usize>, Certainty)>> {
+        self.at = behind;
+        if self.depth > 0 {
+            return None;
+        }
+        let sign = blanks_end(self.look, behind);
+        let is_option = self.look.text[self.look.edge..label.start].ends_with(b" --")
+            || self.look.text[self.look.edge..label.start].ends_with(b" -");
+        let length = sign_length(self.look.rest_from(sign));
+        if length == 0 && !(is_option && sign > behind) {
+            // Prose follows.
+            return if self.is_in_value { None } else { Some(None) };
+        }
+        self.is_in_value = true;
+        let text = str::from_utf8(&self.look.text[label]).unwrap_or_default();
+        match () {
+            () if is_wanted(text) => Some(self.value(blanks_end(self.look, sign + length))),
+            () if classify_key(text) == KeyClass::Name => Some(None),
+            () => {
+                self.at = sign + length;
+                None
+            }
+        }
+    }
+
+    fn pass_line_end(&mut self) -> Option<()> {
+        self.lines += 1;
+        let blanks = blanks_end(self.look, self.at + 1) - self.at - 1;
+        let next = self.look.byte_at(self.at + 1 + blanks)?;
+        let indent = *self.indent.get_or_insert(blanks);
+        let is_inside = blanks >= indent && !b"\r\n-#".contains(&next);
+        self.is_in_value &= self.depth > 0;
+        (self.lines <= LINES_MAX && (is_inside || b"})]".contains(&next))).then_some(())
+    }
+
+    /// Returns the value that begins at a place.
+    fn value(&self, at: usize) -> Option<(Range<usize>, Certainty)> {
+        let rest = self.look.text.get(at..)?;
+        let rest = &rest[..rest.len().min(WINDOW_BYTES)];
+        let name = &self.look.text[self.name.clone()];
+        count_steps(rest.len());
+        if let Some(start) = quote_end(self.look, at) {
+            let quote = &self.look.text[at..start];
+            let inside = rest.get(start - at..)?;
+            let length = memchr::memmem::find(inside, quote)?;
+            let is_line = !inside[..length].contains(&b'\n');
+            let escapes = inside[..length].iter().rev().take_while(|&&byte| byte == b'\\').count();
+            return is_line.then_some((start..start + length - escapes, Certainty::Named));
+        }
+        if b"[{(<".contains(rest.first()?) || is_code_value(rest, name) {
+            return None;
+        }
+        let length = bare_length(rest);
+        let text = &rest[..length];
+        let is_word = text.iter().all(u8::is_ascii_alphabetic);
+        let is_one = length > 0 && (!is_word || is_chosen_value(text));
+        (is_one && self.is_near(at)).then_some((at..at + length, Certainty::Named))
+    }
+
+    fn is_near(&self, at: usize) -> bool {
+        at >= self.name.end || self.name.end - at <= NEAR_BYTES
+    }
+}
+
+/// Returns the length of a value without quotes. A mark in it is a part of it, unless a separator
+/// follows that or the label of another member.
+fn bare_length(text: &[u8]) -> usize {
+    let begins_member = |text: &[u8]| {
+        let label = text.iter().take_while(|byte| is_label_byte(**byte)).count();
+        label > 0 && sign_length(&text[label..]) > 0
+    };
+    let mut open = [0_usize; 3];
+    let kind = |byte: u8| b"{[(}])".iter().position(|one| *one == byte).unwrap_or_default() % 3;
+    let mut is_end = |at: &usize| {
+        let next = text.get(at + 1);
+        match text[*at] {
+            b'"' | b'\'' | b'`' | b'\\' => true,
+            b',' | b';' | b'&' => {
+                next.is_none_or(|next| !next.is_ascii_graphic()) || begins_member(&text[at + 1..])
+            }
+            b'[' if text[*at..].starts_with(b"[REDACTED") => true,
+            b'{' | b'[' | b'(' => {
+                open[kind(text[*at])] += 1;
+                false
+            }
+            b'}' | b']' | b')' if open[kind(text[*at])] > 0 => {
+                open[kind(text[*at])] -= 1;
+                false
+            }
+            b'}' | b']' | b')' => next.is_none_or(|next| b" \t\r\n,;)}]".contains(next)),
+            byte => byte.is_ascii_whitespace() || byte.is_ascii_control(),
+        }
+    };
+    (0..text.len()).find(|at| is_end(at)).unwrap_or(text.len())
+}
