@@ -25,7 +25,7 @@ pub fn fuzz_record_line(value: &impl Serialize) -> Vec<u8> {
         is_alone: false,
     };
     let (sanitizer, mut counts) = (Sanitizer::default(), Redactions::default());
-    encode::encode_event(&event, head, &mut chain, &sanitizer, true, &mut counts)
+    encode::encode_event(&event, &head, &mut chain, &sanitizer, true, &mut counts)
         .expect("the memory is twice the limit");
     fuzz_decoded_line(&chain.to_vec())
 }

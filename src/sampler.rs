@@ -136,6 +136,7 @@ impl SamplingPolicy {
 
     /// Decides on an event of the span `span_id` in the trace of `context`. Returns `None` if it is not
     /// kept.
+    #[inline]
     pub(crate) fn decide(
         &self,
         status: Status,

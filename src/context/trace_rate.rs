@@ -13,9 +13,13 @@ pub(crate) const RANDOM_BITS: u32 = 56;
 /// definition of OpenTelemetry's "TraceState: Probability Sampling" (consistent probability
 /// sampling). If another service keeps traces at a lower rate, it keeps a subset of these.
 pub(crate) fn keeps_trace(trace_id: u128, rate: f64) -> bool {
-    let threshold = ((1.0 - rate) * (1_u64 << RANDOM_BITS) as f64).round() as u64;
+    /// From here up a number has no fraction, and a half added to it would round it.
+    const WHOLE: f64 = (1_u64 << 52) as f64;
+    let threshold = (1.0 - rate) * (1_u64 << RANDOM_BITS) as f64;
+    // `round` is a call on most machines.
+    let threshold = if threshold < WHOLE { threshold + 0.5 } else { threshold } as i64;
     let random = trace_id as u64 & ((1 << RANDOM_BITS) - 1);
-    random >= threshold
+    random as i64 >= threshold
 }
 
 /// The bits of the rate that decides the flag in the `traceparent` headers of traces begun here.

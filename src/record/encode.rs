@@ -65,7 +65,7 @@ pub(crate) struct NoMemory;
 /// given up. Every attempt serializes the payloads again.
 pub(crate) fn encode_event(
     event: &AuditEvent<'_>,
-    head: EventHead,
+    head: &EventHead,
     chain: &mut Chain<'_>,
     sanitizer: &Sanitizer,
     include_snapshots: bool,
@@ -81,7 +81,7 @@ pub(crate) fn encode_event(
 /// `{"value": "[NO_ROOM]"}`. The event takes less than 1 KiB.
 pub(crate) fn encode_event_head(
     event: &AuditEvent<'_>,
-    head: EventHead,
+    head: &EventHead,
     chain: &mut Chain<'_>,
     sanitizer: &Sanitizer,
     counts: &mut Redactions,
@@ -116,7 +116,7 @@ impl Encoder<'_, '_> {
     fn write_event_head(
         &mut self,
         event: &AuditEvent<'_>,
-        head: EventHead,
+        head: &EventHead,
         cap: usize,
     ) -> Result<(), EncodeFailed> {
         self.sink.put(&event_head_bytes(event, head))?;
@@ -333,7 +333,7 @@ impl Encoder<'_, '_> {
     }
 }
 
-fn event_head_bytes(event: &AuditEvent<'_>, head: EventHead) -> [u8; HEAD_BYTES] {
+fn event_head_bytes(event: &AuditEvent<'_>, head: &EventHead) -> [u8; HEAD_BYTES] {
     let flags = [
         (flag::PARENT, head.parent_span_id.is_some()),
         (flag::LATENCY, event.latency_ms.is_some()),

@@ -69,7 +69,7 @@ impl Shared {
         }
         head.timestamp = event.timestamp.unwrap_or_else(monotonic_unix_micros);
         head.kept = kept.unwrap_or(Kept::Failed);
-        if !self.push_event(ring, event, head, on_full) {
+        if !self.push_event(ring, event, &head, on_full) {
             // There is no memory at all, or the ring was closed meanwhile.
             match (ring.is_closed(), kept) {
                 (true, _) => shard.rejected(1),
@@ -84,7 +84,7 @@ impl Shared {
         &self,
         ring: &Arc<Ring>,
         event: &AuditEvent<'_>,
-        head: EventHead,
+        head: &EventHead,
         on_full: OnFull,
     ) -> bool {
         let mut redactions = Redactions::default();
@@ -117,7 +117,7 @@ impl Shared {
         &self,
         ring: &'r Arc<Ring>,
         event: &AuditEvent<'_>,
-        head: EventHead,
+        head: &EventHead,
         on_full: OnFull,
         redactions: &mut Redactions,
     ) -> Option<(Chain<'r>, EncodeOutcome)> {

@@ -30,8 +30,8 @@ impl<T> Lanes<T> {
         [&mut self.primary, &mut self.secondary, &mut self.held]
     }
 
-    fn map<U>(&self, mut of: impl FnMut(&T) -> U) -> Lanes<U> {
-        let [primary, secondary, held] = self.all().map(|lane| of(lane));
+    fn map<U>(&self, of: impl FnMut(&T) -> U) -> Lanes<U> {
+        let [primary, secondary, held] = self.all().map(of);
         Lanes { primary, secondary, held }
     }
 }

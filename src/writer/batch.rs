@@ -55,11 +55,18 @@ impl Writer {
         if let Some(hold) = &mut self.hold {
             hold.drop_aged(self.clock.now_micros());
         }
-        // Errors are taken first, so that they do not wait for the end of a flood.
-        let has_failed = self.take_errors(request.settle, &mut batch);
-        self.take_held(request.settle, has_failed, &mut batch);
-        self.append_released(&mut batch);
-        self.take_others(request.settle, &mut batch);
+        // If a flush waits only for events of failed traces, no others join them.
+        let is_flushing =
+            self.has_released() && request.settle.is_some_and(|to| self.drainers.are_settled(to));
+        if is_flushing {
+            self.append_released(&mut batch);
+        } else {
+            // Errors are taken first, so that they do not wait for the end of a flood.
+            let has_failed = self.take_errors(request.settle, &mut batch);
+            self.take_held(request.settle, has_failed, &mut batch);
+            self.append_released(&mut batch);
+            self.take_others(request.settle, &mut batch);
+        }
         self.drop_ended();
         self.drainers.release_all();
         add_to_counter(&self.shared.counts.overwritten, batch.overwritten);
@@ -138,9 +145,10 @@ impl Writer {
             && (others.events == 0 || out.lines.len() + waiting_bytes < lines_max)
         {
             let Some(taken) = others.take_next_event(&shared.counts) else { break };
-            let bytes = others.drainer.event_bytes(&taken, scratch);
-            note_kept(hold, shared, bytes);
-            if waiting.peek().is_some() {
+            // This may copy the event, so only if it is needed.
+            if hold.is_some() || waiting.peek().is_some() {
+                let bytes = others.drainer.event_bytes(&taken, scratch);
+                note_kept(hold, shared, bytes);
                 let now = ring_event_timestamp(bytes);
                 while let Some(error) = waiting.next_if(|error| error.timestamp <= now) {
                     waiting_bytes -= error.bytes;

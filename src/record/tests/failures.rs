@@ -199,7 +199,7 @@ fn sample() -> Vec<u8> {
         .latency_ms(1.0);
     let mut chain = Chain::for_tests(super::LIMIT);
     let mut counts = Redactions::default();
-    encode_event(&event, HEAD, &mut chain, &Sanitizer::default(), true, &mut counts)
+    encode_event(&event, &HEAD, &mut chain, &Sanitizer::default(), true, &mut counts)
         .expect("memory");
     chain.to_vec()
 }

@@ -226,7 +226,7 @@ fn a_head_alone_fits_in_a_block() {
         let mut chain = Chain::for_tests(1024);
         let mut counts = Redactions::default();
         let sanitizer = Sanitizer::default();
-        let outcome = encode_event_head(&event, HEAD, &mut chain, &sanitizer, &mut counts);
+        let outcome = encode_event_head(&event, &HEAD, &mut chain, &sanitizer, &mut counts);
         assert!(outcome.expect("room").truncated);
         let bytes = chain.to_vec();
         let record = decode_record(&bytes).expect("a record");
@@ -246,7 +246,7 @@ fn a_chain_without_room_is_left_as_it_was() {
     let mut counts = Redactions::default();
     let event = AuditEvent::new(EventType::ToolCall, "ann@example.org", "bob@example.org");
     let sanitizer = Sanitizer::default();
-    assert!(encode_event_head(&event, HEAD, &mut chain, &sanitizer, &mut counts).is_err());
+    assert!(encode_event_head(&event, &HEAD, &mut chain, &sanitizer, &mut counts).is_err());
     assert_eq!(chain.to_vec(), b"before");
     assert_eq!(counts.get(Kind::Email), 0);
 }
@@ -258,9 +258,9 @@ fn without_memory_the_head_is_left() {
     let (mut counts, sanitizer) = (Redactions::default(), Sanitizer::default());
     let payload = "ann@example.org ".repeat(5000);
     let event = event().data(&payload);
-    let encoded = encode_event(&event, HEAD, &mut chain, &sanitizer, true, &mut counts);
+    let encoded = encode_event(&event, &HEAD, &mut chain, &sanitizer, true, &mut counts);
     assert_eq!(encoded, Err(NoMemory));
     assert_eq!((chain.len(), counts.get(Kind::Email)), (0, 0));
-    encode_event_head(&event, HEAD, &mut chain, &sanitizer, &mut counts).expect("a block");
+    encode_event_head(&event, &HEAD, &mut chain, &sanitizer, &mut counts).expect("a block");
     assert!(decode_record(&chain.to_vec()).is_ok());
 }

@@ -58,8 +58,9 @@ fn record_within(event: &AuditEvent<'_>, limit: usize, include_snapshots: bool) 
     let mut chain = ring.begin_chain(limit, OnFull::Evict).expect("a buffer");
     let mut counts = Redactions::default();
     let sanitizer = Sanitizer::default();
-    let outcome = encode_event(event, HEAD, &mut chain, &sanitizer, include_snapshots, &mut counts)
-        .expect("the queue has enough memory");
+    let outcome =
+        encode_event(event, &HEAD, &mut chain, &sanitizer, include_snapshots, &mut counts)
+            .expect("the queue has enough memory");
     let bytes = chain.to_vec();
     let mut line = Vec::new();
     jsonl::write_event_line(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{DEADLINE, NOON, model};
+use super::{DEADLINE, NOON, model, wait_until};
 use crate::context::TraceContext;
 use crate::writer::fs::TestClock;
 use crate::writer::fs::mem::MemFs;
@@ -149,6 +149,33 @@ fn an_error_that_its_trace_s_end_overtakes_still_makes_the_trace_whole() {
     told.sort_unstable();
     assert_eq!(told, [("end", FAILED), ("error", None), ("start", FAILED)]);
     assert_eq!(sampled_out, 0);
+}
+
+#[test]
+fn a_flush_ends_though_ever_more_traces_fail() {
+    let mut rig = HeldRig::new(|builder| builder);
+    let fail = |rig: &HeldRig| {
+        let trace = TraceContext::new_trace();
+        (0..1000).for_each(|_| rig.emit(EventType::CacheHit, "hit", &trace));
+        rig.emit(EventType::ToolError, "error", &trace);
+    };
+    fail(&rig);
+    let mut turns = 0;
+    let audit = rig.audit.clone();
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(move || audit.flush(DEADLINE));
+        wait_until(|| {
+            rig.writer.run_turn();
+            turns += 1;
+            fail(&rig);
+            flush.is_finished()
+        });
+        flush.join().unwrap().unwrap();
+    });
+    assert!(rig.lines().len() > 1000);
+    rig.flush();
+    let (lines, sampled_out) = rig.close();
+    assert_eq!(lines.len() as u64 + sampled_out, (turns + 1) * 1001);
 }
 
 #[test]

@@ -30,12 +30,13 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 /// A name, as in the stored figures, and a function that returns how often it did the work.
 type Work = (&'static str, fn() -> u64);
 
-const WORKS: [Work; 16] = [
+const WORKS: [Work; 17] = [
     ("emit, no text", || emits(debug(), 0, "written")),
     ("emit, 16 B of text", || emits(debug(), 16, "written")),
     ("emit, 256 B of text", || emits(debug(), 256, "written")),
     ("emit, 4 KB of text", || emits(debug(), 4096, "written")),
     ("emit, 256 B, into a full queue", || emits(debug().queue_capacity(64), 256, "overwritten")),
+    ("emit, 256 B, kept by a draw", || emits(builder().sampling(SPANS), 256, "written")),
     ("emit, 256 B, held", || emits(builder().sampling(NOTHING), 256, "sampled_out")),
     ("emit, 256 B, sampled out", || emits(sampled(), 256, "sampled_out")),
     ("emit, 256 B, disabled", disabled_emits),
@@ -57,6 +58,9 @@ const NOTHING: SamplingPolicy = SamplingPolicy {
     slow_threshold_ms: 1500.0,
     debug: false,
 };
+
+/// Draws as [`NOTHING`] does, and keeps every span.
+const SPANS: SamplingPolicy = SamplingPolicy { success_rate: 1.0, ..NOTHING };
 
 /// The payload of every event.
 #[derive(Serialize)]
