@@ -13,7 +13,7 @@ use super::free::{FreeList, NONE};
 use super::slots::{DrainCursor, DrainStep, Slots};
 
 /// Names that `LLM_AUDIT_MUTANT` understands.
-const MUTANTS: [&str; 19] = [
+const MUTANTS: [&str; 22] = [
     "free_pop",
     "free_push",
     "publish_load",
@@ -31,6 +31,9 @@ const MUTANTS: [&str; 19] = [
     "sleep_unchecked",
     "sleep_on_one_flag",
     "sleep_by_one_lane",
+    "sleep_without_held",
+    "release_undrained",
+    "end_unsettled",
     "drop_wake",
     "close_unresolved",
 ];
@@ -486,6 +489,110 @@ fn loom_sleep_over_two_lanes() {
         for ((world, drain), found) in lanes.iter().zip(drains).zip(found) {
             world.settle(drain, found, 1, 3);
         }
+    });
+}
+
+/// The held lane comes last, and a push into it wakes the drainer of all three.
+#[test]
+fn loom_sleep_over_three_lanes() {
+    model(|| {
+        let lanes = [World::new(0, 2), World::new(0, 2), World::new(0, 2)];
+        let drainer = {
+            let lanes = lanes.clone();
+            thread::spawn(move || {
+                let (mut drains, mut found) = (<[DrainCursor; 3]>::default(), Found::default());
+                loop {
+                    lanes[2].drain(&mut drains[2], &mut found, 1, true);
+                    if found.events.len() == 1 {
+                        return drains;
+                    }
+                    let mut over = drains.iter_mut().zip(&lanes);
+                    let over = [(); 3].map(|()| over.next().expect("a lane"));
+                    if DrainCursor::may_sleep_over(over.map(|(drain, world)| (drain, &world.slots)))
+                    {
+                        thread::park();
+                        lanes.iter().for_each(|world| world.slots.clear_sleep());
+                    }
+                }
+            })
+        };
+        if lanes[2].push(1).1 {
+            drainer.thread().unpark();
+        }
+        let drains = drainer.join().unwrap();
+        for (world, drain) in lanes.iter().zip(drains) {
+            assert!(drain.is_settled(world.slots.tail()));
+        }
+    });
+}
+
+/// The lane of errors and the held lane, with what is found in each.
+struct ErrorsAndHeld {
+    errors: (DrainCursor, Found),
+    held: (DrainCursor, Found),
+}
+
+/// An error overtakes what was held before it. If the held lane is drained up to its tail after the error
+/// was taken, all of that is there.
+#[test]
+fn loom_error_overtakes_held() {
+    model(|| {
+        let [errors, held] = [World::new(0, 3), World::new(1, 5)];
+        let other = spawn(&held, |held| {
+            held.push(2);
+        });
+        let failing = {
+            let (errors, held) = (errors.clone(), held.clone());
+            thread::spawn(move || {
+                held.push(1);
+                errors.push(9);
+            })
+        };
+        let mut at = ErrorsAndHeld { errors: Default::default(), held: Default::default() };
+        let early = held.slots.tail();
+        errors.drain(&mut at.errors.0, &mut at.errors.1, 2, true);
+        if at.errors.1.events == [9] {
+            let is_early = crate::sync::is_mutant_asked("release_undrained");
+            let to = if is_early { early } else { held.slots.tail() };
+            held.flush(&mut at.held.0, &mut at.held.1, to);
+            assert!(at.held.1.events.contains(&1), "its trace is whole");
+        }
+        failing.join().unwrap();
+        other.join().unwrap();
+        errors.settle(at.errors.0, at.errors.1, 1, 3);
+        held.settle(at.held.0, at.held.1, 2, 5);
+    });
+}
+
+/// The end of a trace, in the held lane, overtakes its error. If the end counts only after the errors
+/// were taken up to their tail at that moment, the error is known.
+#[test]
+fn loom_end_overtakes_error() {
+    model(|| {
+        let [errors, held] = [World::new(1, 5), World::new(0, 3)];
+        let other = spawn(&errors, |errors| {
+            errors.push(8);
+        });
+        let ending = {
+            let (errors, held) = (errors.clone(), held.clone());
+            thread::spawn(move || {
+                errors.push(9);
+                held.push(1);
+            })
+        };
+        let mut at = ErrorsAndHeld { errors: Default::default(), held: Default::default() };
+        errors.drain(&mut at.errors.0, &mut at.errors.1, 1, true);
+        held.drain(&mut at.held.0, &mut at.held.1, 2, true);
+        if at.held.1.events == [1] {
+            if !crate::sync::is_mutant_asked("end_unsettled") {
+                errors.flush(&mut at.errors.0, &mut at.errors.1, errors.slots.tail());
+            }
+            assert!(at.errors.1.events.contains(&9), "the trace is known to have failed");
+        }
+        ending.join().unwrap();
+        other.join().unwrap();
+        errors.settle(at.errors.0, at.errors.1, 2, 5);
+        held.settle(at.held.0, at.held.1, 1, 3);
     });
 }
 
