@@ -96,6 +96,32 @@ fn a_request_continues_the_caller_s_trace_and_a_malformed_one_begins_its_own() {
     }
 }
 
+#[test]
+fn at_an_edge_a_request_begins_its_own_trace_and_says_whose_it_left() {
+    let served = Served::new(|capture| {
+        let edge = || layer(capture).restart_trace();
+        Router::new().route("/at", get(where_am_i)).layer(edge()).layer(edge())
+    });
+    let traceparent = format!("traceparent: 00-{TRACE}-{CALLER}-01");
+    let mut connection = Connection::to(served.address);
+    connection.send("GET /at", &[&traceparent, "tracestate: a=1"]);
+    let reply = connection.reply(false);
+    assert!(reply.body.ends_with(b" none"), "no tracestate");
+    let pairs = served.finish(2).pairs();
+    let [outer, inner] = pairs.as_slice() else { panic!("two requests") };
+    let (outer, inner) = match outer.start.get("parent_span_id") {
+        None => (&outer.start, &inner.start),
+        Some(_) => (&inner.start, &outer.start),
+    };
+    assert_eq!(outer["data"]["caller"], json!({ "trace_id": TRACE, "span_id": CALLER }));
+    assert!(outer["trace_id"] != TRACE && outer.get("parent_span_id").is_none());
+    assert_eq!(
+        (&inner["parent_span_id"], &inner["trace_id"]),
+        (&outer["span_id"], &outer["trace_id"])
+    );
+    assert!(inner["data"].get("caller").is_none());
+}
+
 /// Request, headers, the route, the end's status and error, the status code, the bytes.
 type Case = (
     &'static str,

@@ -1,5 +1,6 @@
 //! The layer around a server, which records `request.start` and `request.end`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -122,6 +123,15 @@ impl<I> ServerLayer<I> {
     /// Records into this logger instead.
     pub fn logger(self, logger: AuditLogger) -> Self {
         self.set(|settings| settings.outlet = Outlet(Some(logger)))
+    }
+
+    /// Begins a new trace for each request, at an edge where callers are not trusted.
+    ///
+    /// The ids in the caller's `traceparent` are recorded in `request.start`, as `trace_id` and `span_id`
+    /// under `caller`. Its flag and its `tracestate` are dropped. If a `ServerLayer` around this one has begun
+    /// the request's span, that span is continued as always.
+    pub fn restart_trace(self) -> Self {
+        self.set(|settings| settings.restarts_trace = true)
     }
 
     /// Sets the function that names the route of a request that axum's router did not match.
@@ -306,10 +316,16 @@ where
 fn begin_server_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
     // A layer around this one has begun the request's span, with the headers of the caller.
-    let (context, refused) = match head.extensions.get::<TraceContext>() {
+    let outer = head.extensions.get::<TraceContext>();
+    let (mut context, refused) = match outer {
         Some(outer) => (outer.new_span(), None),
         None => headers::read_trace_headers(&head.headers),
     };
+    let mut caller = None;
+    if settings.restarts_trace && outer.is_none() {
+        caller = context.parent_span_id().map(|span_id| (context.trace_id(), span_id));
+        context = TraceContext::new_trace();
+    }
     let route = request_route(settings, head);
     let method = http_method_name(&head.method);
     let action = match &route {
@@ -317,7 +333,7 @@ fn begin_server_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
         None => method.to_owned(),
     };
     let headers = RecordedHeaders::pick(&settings.headers, &head.headers);
-    let data = RequestStartData { method, route: route.as_deref(), refused, headers };
+    let data = RequestStartData { method, route: route.as_deref(), refused, caller, headers };
     let event = AuditEvent::new(EventType::RequestStart, &settings.agent, &action);
     settings.outlet.emit(&event.span(&context).data(&data));
     head.extensions.insert(context.clone());
@@ -368,6 +384,8 @@ struct RequestStartData<'a> {
     method: &'a str,
     route: Option<&'a str>,
     refused: Option<String>,
+    /// The ids of the trace and the span that are not continued.
+    caller: Option<(u128, u64)>,
     headers: Option<RecordedHeaders>,
 }
 
@@ -377,6 +395,11 @@ impl Serialize for RequestStartData<'_> {
         map.serialize_entry("http.method", self.method)?;
         write_optional_entry(&mut map, "http.route", self.route)?;
         write_optional_entry(&mut map, "traceparent", self.refused.as_ref())?;
+        let caller = self.caller.map(|(trace_id, span_id)| {
+            let (trace_id, span_id) = (format!("{trace_id:032x}"), format!("{span_id:016x}"));
+            BTreeMap::from([("trace_id", trace_id), ("span_id", span_id)])
+        });
+        write_optional_entry(&mut map, "caller", caller)?;
         write_optional_entry(&mut map, "http.request.headers", self.headers.as_ref())?;
         map.end()
     }

@@ -21,6 +21,8 @@ pub(super) struct LayerSettings {
     pub(super) headers: Vec<HeaderName>,
     /// The longest body to record.
     pub(super) body_bytes_max: Option<usize>,
+    /// Whether a request continues no trace of its caller.
+    pub(super) restarts_trace: bool,
     /// The hosts that get the trace, in lower case; `None` for all.
     pub(super) trace_hosts: Option<Vec<String>>,
 }
@@ -33,6 +35,7 @@ impl LayerSettings {
             template: None,
             headers: Vec::new(),
             body_bytes_max: None,
+            restarts_trace: false,
             trace_hosts: None,
         }
     }

@@ -47,7 +47,7 @@ fn server_layer<I, N: AsRef<str>>(
 ) -> (ServerLayer, ServerLayer<I>) {
     let _: fn(ServerLayer<I>, AuditLogger) -> ServerLayer<I> = ServerLayer::logger;
     let _: fn(ServerLayer<I>, usize) -> ServerLayer<Captured> = ServerLayer::capture_bodies;
-    (ServerLayer::new(agent), layer.route(route).capture_headers::<N>(headers))
+    (ServerLayer::new(agent), layer.restart_trace().route(route).capture_headers::<N>(headers))
 }
 
 /// A layer and a service without a parameter of their own leave bodies as they are.
