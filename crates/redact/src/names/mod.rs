@@ -269,8 +269,8 @@ fn classify_key_name(name: &[u8]) -> NameClass {
         return Made;
     }
     let (rest, last) = last_word_of_name(name);
-    // The word before it may be joined: `openaikey`.
-    let joined = &last[..last.len() - 3];
+    // The word before it may be joined: `openaikey`. In `signkEy` the last word is `Ey`.
+    let joined = &last[..last.len().saturating_sub(b"key".len())];
     let before = if joined.is_empty() { last_word_of_name(rest).1 } else { joined };
     let is_open = !name_ends_with(name, b"key")
         || before.is_empty()
@@ -469,7 +469,7 @@ mod tests {
             (
                 SecretForm::Random,
                 "openaiKey vendor-key GITLAB_PAT pat jwt userJwt maxtoken eosToken num_token cost_per_big_token \
-                 boarding_pass tests_pass x-acme-bypass subpass config_key openaikey PHPSESSID JSESSIONID connect.sid sessionid ASP.NET_SessionId \
+                 boarding_pass tests_pass x-acme-bypass subpass config_key openaikey signkEy signkEYs PHPSESSID JSESSIONID connect.sid sessionid ASP.NET_SessionId \
                  app_previous_keys tokens totp_seed MFASeed api_hash authCode \
                  authorization_code device_code",
             ),
