@@ -101,6 +101,10 @@ fn edits_in_parts(
     let start = text.len() - text.trim_start_matches(is_blank_before_json).len();
     let json = text[start..].trim_end().trim_end_matches(',');
     if json.starts_with('"') {
+        let behind = &json[string_length(json.as_bytes())?..];
+        if !behind.trim_start().starts_with(':') {
+            return None;
+        }
         let object = format!("{{{json}}}");
         let edits = edits_of_json(sanitizer, &object, depth, counts)?;
         // Source code has members too: `"apiKey": 26,`.
@@ -273,17 +277,23 @@ fn json_length(text: &[u8]) -> Option<usize> {
             b'{' | b'[' => depth += 1,
             b'}' | b']' if depth == 1 => return Some(at),
             b'}' | b']' => depth -= 1,
-            b'"' => loop {
-                at += memchr::memchr2(b'"', b'\\', text.get(at..)?)? + 1;
-                if text[at - 1] == b'"' {
-                    break;
-                }
-                at += 1;
-            },
+            b'"' => at += string_length(&text[at - 1..])? - 1,
             _ => {}
         }
     }
     None
+}
+
+/// Returns the length of the string that begins with this quote.
+fn string_length(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)? + 1;
+        if text[at - 1] == b'"' {
+            return Some(at);
+        }
+        at += 1;
+    }
 }
 
 #[cfg(test)]

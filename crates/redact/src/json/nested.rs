@@ -15,8 +15,8 @@ use crate::{Redactions, Sanitizer};
 pub(super) const NESTED_MAX: usize = 3;
 
 /// Redacts a string that is itself JSON, so that it stays JSON. A string that begins like JSON but
-/// does not parse is redacted as such a line is. JSON after a prefix is redacted as JSON. Returns `None` if the string is neither, or if the
-/// text rules find as much.
+/// does not parse is redacted as such a line is. JSON after a prefix is redacted as JSON. Returns
+/// `None` if the string is neither, or if the text rules find as much.
 pub fn redact_nested<'t>(
     sanitizer: &Sanitizer,
     text: &'t str,
