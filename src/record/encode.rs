@@ -1,5 +1,7 @@
 //! Encodes a whole event: its head, its error and its data. If they do not fit, they are cut.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::event::{AuditEvent, ErrorDetail};
 use super::serializer::{Encoder, Payload};
 use super::sink::{EncodeFailed, EncodeStop};
@@ -8,6 +10,7 @@ use super::type_name::with_event_type_name;
 use super::{
     ALONE, END, ERROR, FALSE, HEAD_BYTES, KEPT_SHIFT, MAP, PAYLOAD, SEQ, TRUE, UINT, flag,
 };
+use crate::panics::forget_panic;
 use crate::ring::{Chain, ChainMark};
 use crate::sampler::Kept;
 use crate::sanitize::{Redactions, Sanitizer, Slot};
@@ -124,13 +127,30 @@ impl Encoder<'_, '_> {
             self.sink.put(&cost.to_le_bytes())?;
         }
         if event.event_type.code() == u8::MAX {
-            let (sink, name) = (&mut self.sink, event.event_type.name());
-            with_event_type_name(name, self.sanitizer, &mut self.counts, |name| {
-                sink.put_string(name)
+            self.write_name(|encoder| {
+                let (sink, name) = (&mut encoder.sink, event.event_type.name());
+                with_event_type_name(name, encoder.sanitizer, &mut encoder.counts, |name| {
+                    sink.put_string(name)
+                })
             })?;
         }
-        self.write_text(event.agent, cap)?;
-        self.write_text(event.action, cap)
+        self.write_name(|encoder| encoder.write_text(event.agent, cap))?;
+        self.write_name(|encoder| encoder.write_text(event.action, cap))
+    }
+
+    /// Writes a name of the event. If redaction panics, a placeholder is written instead.
+    fn write_name(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), EncodeFailed>,
+    ) -> Result<(), EncodeFailed> {
+        let start = self.sink.chain.mark();
+        let written = catch_unwind(AssertUnwindSafe(|| write(self)));
+        written.unwrap_or_else(|panic| {
+            forget_panic(panic);
+            self.sink.chain.rewind(start);
+            self.outcome.unserializable = true;
+            self.sink.put_string("[UNSERIALIZABLE]")
+        })
     }
 
     /// Writes the payloads, and cuts them as often as needed.

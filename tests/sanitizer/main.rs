@@ -155,7 +155,7 @@ fn json_in_a_string_stays_json() {
         (r#"{"password":"x","n":NaN}"#, format!(r#"{{"password":"{gone}","n":NaN}}"#)),
         (r#"{"password":"x"} and more"#, format!(r#"{{"password":"{gone}""#)),
         ("{'password': 'x', 'n': 1}", format!("{{'password': '{gone}', 'n': 1}}")),
-        (r#"{"token":918273645546},"#, format!(r#"{{"token":{gone}}},"#)),
+        (r#"{"token":918273645546},"#, format!(r#"{{"token":"{gone}"}},"#)),
         ("```json\n{\"secret\":\"x\"}\n```", format!("```json\n{{\"secret\":\"{gone}\"")),
         ("\u{FEFF}{\"password\":\"x\"}", format!("\u{FEFF}{{\"password\":\"{gone}\"}}")),
         ("\u{A0}{\"password\":\"x\"}", format!("\u{A0}{{\"password\":\"{gone}\"}}")),
@@ -202,8 +202,12 @@ fn values_beside_the_name_of_a_secret() {
         ),
         (json!({"name": "token", "value": 17}), json!({"name": "token", "value": 17})),
         (
-            json!({"key": "reset password", "value": "x"}),
-            json!({"key": "reset password", "value": "x"}),
+            json!({"key": "client secret", "value": "x"}),
+            json!({"key": "client secret", "value": "[REDACTED]"}),
+        ),
+        (
+            json!({"key": "password hint", "value": "x"}),
+            json!({"key": "password hint", "value": "x"}),
         ),
         (json!([["secret", "garden", "tale"]]), json!([["secret", "garden", "tale"]])),
         (json!([["cookie", ["c"]]]), json!([["cookie", "[REDACTED]"]])),

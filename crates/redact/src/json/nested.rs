@@ -13,6 +13,9 @@ use crate::{Redactions, Sanitizer};
 
 /// The depth to which JSON in a string of JSON is redacted as JSON. Below it is redacted as text.
 pub(super) const NESTED_MAX: usize = 3;
+/// The depth to which JSON beside other text is redacted as JSON. It is read several times, and so is
+/// all that is nested in it.
+const INSIDE_MAX: usize = 1;
 
 /// Redacts a string that is itself JSON, so that it stays JSON. A string that begins like JSON but
 /// does not parse is redacted as such a line is. JSON after a prefix is redacted as JSON. Returns
@@ -62,7 +65,9 @@ pub(super) fn find_nested_edits(
         return Some(NestedEdits { edits, is_json: true });
     }
     counts.clone_from(&before);
-    if let Some(edits) = find_edits_in_parts(sanitizer, text, depth, counts) {
+    if depth <= INSIDE_MAX
+        && let Some(edits) = find_edits_in_parts(sanitizer, text, depth, counts)
+    {
         return Some(NestedEdits { edits, is_json: false });
     }
     counts.clone_from(&before);
@@ -96,7 +101,7 @@ fn json_after_prefix(
     depth: usize,
     counts: &mut Redactions,
 ) -> Option<NestedEdits> {
-    if !may_have_json_inside(sanitizer, text) {
+    if depth > INSIDE_MAX || !may_have_json_inside(sanitizer, text) {
         return None;
     }
     let edits = find_edits_with_json(sanitizer, text, depth, counts);

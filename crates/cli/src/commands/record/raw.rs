@@ -50,7 +50,13 @@ fn record_object(line: &Line<'_>, record: impl FnOnce(&AuditEvent<'_>)) {
     let agent = first_member(object, &LOGGERS).and_then(Json::as_str).unwrap_or(AGENT);
     let context = input_trace_context(line).unwrap_or_else(|_| TraceContext::new_trace());
     let failed = is_error_level(object);
-    let cause = first_member(object, &ERRORS).or_else(|| first_member(object, &MESSAGES));
+    // `"exc_info": true` says that there is a cause, and not which.
+    let says_cause = |cause: &Json<'_>| match cause.as_str() {
+        Some(text) => !text.is_empty(),
+        None => cause.is_object(),
+    };
+    let mut causes = ERRORS.iter().filter_map(|name| object.get(name));
+    let cause = causes.find(says_cause).or_else(|| first_member(object, &MESSAGES));
     let cause = cause.filter(|_| failed).map(InputError);
     let error = cause.as_ref().map(ErrorDetail::from_object);
     let mut event = AuditEvent::new(TYPE, agent, ACTION).span(&context).data(&object);

@@ -39,6 +39,10 @@ pub(super) fn default_value(
     let (word, place) = words
         .iter()
         .find_map(|word| memchr::memmem::find(line, word).map(|place| (word, place)))?;
+    // The name had another value, and a second redaction finds no more than the first.
+    if memchr::memmem::find(&line[..place], b"[REDACTED").is_some() {
+        return None;
+    }
     let behind = &line[place + word.len()..];
     let behind = &behind[..behind.len().min(BETWEEN_BYTES_MAX)];
     let quote = behind.iter().position(|byte| b"\"'".contains(byte))?;

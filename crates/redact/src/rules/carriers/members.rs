@@ -32,7 +32,8 @@ pub(super) fn paired_value(
         return after;
     }
     let from = look.edge.max(name.end.saturating_sub(NEAR_BYTES));
-    let before = &look.text[from..label];
+    // The label of a long path may be further away.
+    let before = look.text.get(from..label)?;
     count_steps(before.len());
     let open = before.iter().rposition(|byte| b"{}()[]\n".contains(byte));
     let is_open = open.is_none_or(|at| !b"})]".contains(&before[at]));

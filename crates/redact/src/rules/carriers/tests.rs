@@ -245,3 +245,12 @@ fn a_random_string_is_no_placeholder() {
         assert_eq!(Sanitizer::default().redact_str(&line), line);
     }
 }
+
+#[test]
+fn a_name_at_the_end_of_a_long_path_has_no_value_before_it() {
+    let path =
+        "/production/eu-central-1/benefits-agent/services/checkout/database/primary/OTTER_PASSWORD";
+    for line in [format!("name={path}"), format!("Name: {path}"), format!("get --name {path}")] {
+        assert_eq!(Sanitizer::default().redact_str(&line), line);
+    }
+}
