@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Every fuzz target builds, and finds nothing in a short run: fuzz.sh [SECONDS], 15 each by default.
+# Every fuzz target builds, and finds nothing in a short run: fuzz.sh [SECONDS], 10 each by default.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seconds="${1:-15}"
+seconds="${1:-10}"
 if ! cargo +nightly --version >/dev/null 2>&1; then
     echo "fuzz: cargo-fuzz needs a nightly compiler: rustup toolchain install nightly" >&2
     exit 1
