@@ -26,13 +26,16 @@ impl Encoder<'_, '_> {
             return self.sink.put_string(text);
         }
         // The first bytes of a JSON text, or of what may precede one.
-        if let Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..) = text.as_bytes().first()
-            && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
+        let may_be_json =
+            matches!(text.as_bytes().first(), Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..));
+        if may_be_json && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
         {
             return self.write_redacted_json(&redacted, cap);
         }
         let matches = self.sanitizer.find(text);
-        if matches.is_some()
+        // Any other text may have JSON inside, if a rule matches in it.
+        if !may_be_json
+            && matches.is_some()
             && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
         {
             return self.write_redacted_json(&redacted, cap);

@@ -1,6 +1,6 @@
 //! Warns if a filter disables the spans that `layer::tracing` is there for.
 //!
-//! A layer is not told of what a filter of the whole subscriber disables. `tracing` knows the most
+//! A layer does not learn what a filter of the whole subscriber disables. `tracing` knows the most
 //! verbose level that is enabled, and only after the subscriber is installed. So the writers look
 //! when they have nothing to do, and when they close.
 

@@ -294,7 +294,8 @@ impl<'d> BatchLane<'d> {
         }
     }
 
-    /// Returns the patience that is left for the next batch.
+    /// Tells the batch whether a producer was between its steps. Returns the patience that is left for the
+    /// next batch.
     fn end(self, batch: &mut Batch) -> Patience {
         batch.is_unready |= self.is_unready;
         match self.events + self.lost {

@@ -88,8 +88,7 @@ impl Hold {
         is_failure && self.fail(head.trace_id)
     }
 
-    /// Holds an event, or releases it if its trace has failed. If there is no room for it, traces are
-    /// dropped.
+    /// Holds an event, or releases it if its trace has failed. If it does not fit, traces are dropped.
     pub(super) fn hold(
         &mut self,
         head: &RecordHead,

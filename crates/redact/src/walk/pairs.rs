@@ -16,7 +16,7 @@ pub(super) enum ListContext {
     /// Anywhere else. A list of two may be a name and a value, if the value is a random string.
     #[default]
     Alone,
-    /// It is no pair.
+    /// It is not a pair.
     Other,
 }
 

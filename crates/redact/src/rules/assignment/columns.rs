@@ -4,8 +4,7 @@
 use super::value::AssignedValue;
 use super::{AssignedName, is_blank_beside_sign};
 use crate::looks::{
-    has_secret_form, is_chosen_value, is_code_path, is_irregular_password, is_irregular_value,
-    is_reference,
+    has_secret_form, is_chosen_value, is_code_path, is_irregular_password, is_reference,
 };
 use crate::names::NameClass;
 use crate::rules::RuleText;
@@ -119,9 +118,7 @@ fn is_secret_in_column(name: &AssignedName<'_>, text: &[u8]) -> bool {
     match name.class {
         NameClass::Plain | NameClass::CardCode => false,
         NameClass::Formed(form) => has_secret_form(text, form),
-        NameClass::Made => is_irregular_value(text) || is_irregular_password(text),
-        NameClass::Chosen => {
-            is_chosen_value(text) && (is_irregular_value(text) || is_irregular_password(text))
-        }
+        NameClass::Made => is_irregular_password(text),
+        NameClass::Chosen => is_chosen_value(text) && is_irregular_password(text),
     }
 }

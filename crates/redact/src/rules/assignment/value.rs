@@ -106,7 +106,7 @@ fn list_end(
         let text = &window[..part];
         let is_next = match blanks {
             0 => part > 0 && window.get(part) != Some(&b'='),
-            _ => is_irregular_password(text) || is_irregular_value(text),
+            _ => is_irregular_password(text),
         };
         if !is_next || text.contains(&b'=') || is_reference(text) {
             break;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Certainty, argument_at, window_from};
-use crate::looks::{is_irregular_password, is_irregular_value, is_mixed_random};
+use crate::looks::{is_irregular_password, is_mixed_random};
 use crate::rules::RuleText;
 
 /// Returns the random value of the variable whose annotation has the name:
@@ -23,8 +23,7 @@ pub(super) fn annotated_value(
     let (start, end) = argument_at(look, look.text.len() - value.len())?;
     let text = &look.text[start..end];
     let is_quoted = matches!(value.first(), Some(b'"' | b'\''));
-    let is_random = is_irregular_value(text) || is_irregular_password(text);
-    (is_quoted && is_random).then_some((start..end, Certainty::Likely))
+    (is_quoted && is_irregular_password(text)).then_some((start..end, Certainty::Likely))
 }
 
 /// Returns a random string that code or a template takes if the name has no value:
@@ -55,9 +54,7 @@ pub(super) fn default_value(
         return None;
     }
     let (start, end) = argument_at(look, name.end + place + word.len() + quote)?;
-    let text = &look.text[start..end];
-    (is_irregular_value(text) || is_irregular_password(text))
-        .then_some((start..end, Certainty::Likely))
+    is_irregular_password(&look.text[start..end]).then_some((start..end, Certainty::Likely))
 }
 
 /// Returns the value in another option of a command that has the name: `--name DB_PASSWORD --value …`.
@@ -97,7 +94,7 @@ pub(super) fn block_value(
     let word = &indented[indent..];
     let word = &word[..word.iter().position(u8::is_ascii_whitespace).unwrap_or(word.len())];
     let start = name.end + 1 + head + 1 + indent;
-    let is_random = is_irregular_value(word) || is_irregular_password(word);
+    let is_random = is_irregular_password(word);
     let ends_line = matches!(look.byte_at(start + word.len()), None | Some(b'\r' | b'\n'));
     ((1..INDENT_BYTES_MAX).contains(&indent) && ends_line && is_random && !word.contains(&b':'))
         .then_some((start..start + word.len(), Certainty::Likely))

@@ -11,11 +11,8 @@ use std::ops::Range;
 use code::{annotated_value, block_value, default_value, near_value, option_value};
 use escaped::escaped_value;
 pub(super) use escaped::{escape_length, quote_entity_length};
-
-/// Finds the value that a carrier has beside the name at a place.
-type CarrierRule = fn(RuleText<'_>, &Range<usize>) -> Option<(Range<usize>, Certainty)>;
-
 use members::{contained_value, paired_value};
+use wrapped::{dumped_string, wrapped_value};
 
 use super::commands::argument_at;
 use super::{RuleText, match_if_nonempty, starts_ignoring_case};
@@ -25,7 +22,9 @@ use crate::looks::{
 };
 use crate::names::NameClass;
 use crate::{Kind, Match};
-use wrapped::{dumped_string, wrapped_value};
+
+/// Finds the value that a carrier has beside the name at a place.
+type CarrierRule = fn(RuleText<'_>, &Range<usize>) -> Option<(Range<usize>, Certainty)>;
 
 /// The part of a text after a name that is read to find the value.
 const WINDOW_BYTES: usize = 256;
@@ -319,6 +318,7 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
     let end =
         inside.iter().position(|&byte| byte == close || byte == b'\n').unwrap_or(inside.len());
     let inside = &inside[..end];
+    // `[MASKED]`, `[FILTERED]`
     let is_masked = inside.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
     if is_masked || memchr::memmem::find(inside, b"[REDACTED").is_some() {
         return None;
@@ -327,10 +327,8 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
     let (Some((first, _)), Some((last, _))) = (quotes().next(), quotes().next_back()) else {
         // The values of a map of Go have no quotes.
         let is_type = rest[1 + end..].starts_with(b"]::");
-        // `[MASKED]`, `[FILTERED]`
-        let is_mask = inside.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
         let is_part = |byte: &u8| byte.is_ascii_graphic() && !b"[{".contains(byte);
-        let is_word = !is_type && !is_mask && inside.iter().all(is_part);
+        let is_word = !is_type && inside.iter().all(is_part);
         return is_word.then_some((at + 1..at + 1 + end, Certainty::Likely));
     };
     let is_secret = |part: &[u8]| is_random_value(part) && !is_reference(part);

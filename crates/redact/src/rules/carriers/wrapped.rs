@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Certainty, window_from};
-use crate::looks::{is_irregular_password, is_irregular_value};
+use crate::looks::is_irregular_password;
 use crate::rules::RuleText;
 use crate::rules::commands::argument_at;
 
@@ -38,8 +38,7 @@ pub(super) fn wrapped_value(look: RuleText<'_>, at: usize) -> Option<(Range<usiz
         let is_value = |byte: &&u8| byte.is_ascii_graphic() && !b"\"'()[]".contains(byte);
         let bare = window_from(look, at).iter().take_while(is_value).count();
         if is_option && bare > 0 && matches!(look.byte_at(at + bare), Some(b')' | b']')) {
-            let text = &look.text[at..at + bare];
-            let is_random = is_irregular_value(text) || is_irregular_password(text);
+            let is_random = is_irregular_password(&look.text[at..at + bare]);
             let certainty = if is_random { Certainty::Likely } else { Certainty::Doubtful };
             return Some((at..at + bare, certainty));
         }
