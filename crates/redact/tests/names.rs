@@ -62,9 +62,7 @@ fn a_name_of_a_secret_is_one_in_every_carrier() {
 
 #[test]
 fn a_name_that_is_none_hides_nothing() {
-    for name in
-        ["public_key", "tokens", "author", "compass", "secretary", "cache_key", "next_page_token"]
-    {
+    for name in ["public_key", "author", "compass", "secretary", "cache_key", "next_page_token"] {
         let given =
             format!("{{\"{name}\":\"{SECRET}\",\"n\":[{{\"name\":\"{name}\",\"value\":1}}]}}");
         assert_eq!(line(&given), given);
