@@ -84,5 +84,5 @@ const SAMPLES: &[&str] = &[
     "i.jk", "p.qr", "0000 0004", "0000-0004", "00000004", "3782 822463 10005", "4111111111111111", "eyJa.eyJb", "eyJeyJ.eyJa", "eyJa_-.eyJb", "eyJx.eyJy",
     "eyJhIjoxfQ", "0123456789ABCDEF", "9876543210ZYXWVU", "ZZZZZZZZZZZZZZZZ", "key-0123456789abcdef", "hunter2",
     "QWxhZGRpbjpvcGVu", "a=", "a=1; b=2", "sid=9", "sid=9; Secure", "abc", "blue-7-moon", "correct horse", r"p\\u0041", r"p\u0041", "DE89 3704",
-    "gb29nwbk60161331926819", "gull-4711-x", "pypi-AgEIcHlwaS5vcmc", "-----BEGIN", "xoxb-123456789012-", "ana:p", "ana:pw", "536-90-4399", "1234567890123456",
+    "gb29nwbk60161331926819", "gull-4711-x", "pypi-AgEIcHlwaS5vcmc", "EAACEdEose0cBA", "eyJhcGlfYWRkcmVzcyI6", "IQoJb3JpZ2luX2Vj", "eyJ0eXAiOiAiVENWMiJ9.", "-----BEGIN", "xoxb-123456789012-", "ana:p", "ana:pw", "536-90-4399", "1234567890123456",
 ];
