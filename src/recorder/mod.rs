@@ -4,6 +4,7 @@ mod emit;
 pub mod environment;
 mod flush;
 mod global;
+mod handle;
 mod outlet;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use llm_audit_process::cell::PerProcess;
-use llm_audit_process::exit::{self, CloseAtExit};
+use llm_audit_process::exit;
 use llm_audit_process::fork::{self, Process};
 
 use crate::config::{Builder, Settings};
@@ -37,6 +37,7 @@ pub use global::{
     Guard, calculate_cost, captures_content, emit, emit_wait, flush, flush_durable, init, init_with,
 };
 pub(crate) use global::{peek_current_logger, start_thread_capture, stop_thread_capture};
+use handle::LoggerHandle;
 pub(crate) use outlet::Outlet;
 #[cfg(feature = "macros")]
 pub(crate) use outlet::is_logger_off;
@@ -79,51 +80,6 @@ pub(crate) use outlet::is_logger_off;
 #[derive(Clone)]
 pub struct AuditLogger(Arc<LoggerHandle>);
 
-/// Closes the recorder when the last handle is dropped.
-struct LoggerHandle {
-    /// The recorder of the process that built it. A child only reads the parts of it that never
-    /// change.
-    shared: Arc<Shared>,
-    home: Process,
-    /// The recorder of a forked child, after the child has emitted.
-    in_child: PerProcess<Arc<Shared>>,
-}
-
-impl LoggerHandle {
-    /// Returns the recorder of this process. If this is a forked child without one, it starts one.
-    #[inline]
-    fn shared(&self) -> &Arc<Shared> {
-        if self.home.is_current() { &self.shared } else { self.start_in_child() }
-    }
-
-    #[cold]
-    fn start_in_child(&self) -> &Arc<Shared> {
-        if !self.shared.settings.enabled {
-            return &self.shared;
-        }
-        let (shared, is_new) = self.in_child.get_or_make(|| self.shared.for_forked_child());
-        if is_new {
-            writer::spawn_writer_in_child(shared);
-            exit::close_at_exit(shared);
-        }
-        shared
-    }
-
-    /// Returns the recorder of this process, if it has one.
-    fn started_shared(&self) -> Option<&Arc<Shared>> {
-        if self.home.is_current() { Some(&self.shared) } else { self.in_child.get() }
-    }
-
-    /// Returns the settings, which are the same in every process.
-    fn settings(&self) -> &Settings {
-        &self.shared.settings
-    }
-
-    fn close_and_wait(&self) {
-        self.started_shared().into_iter().for_each(|shared| shared.close_and_wait());
-    }
-}
-
 impl fmt::Debug for AuditLogger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let instance = self.0.started_shared().map(|shared| &shared.instance);
@@ -143,12 +99,6 @@ fn build_tables(sanitizer: &Sanitizer) {
 // lock while the caller's code runs, and that lock guards nothing except turns.
 impl std::panic::UnwindSafe for AuditLogger {}
 impl std::panic::RefUnwindSafe for AuditLogger {}
-
-impl Drop for LoggerHandle {
-    fn drop(&mut self) {
-        self.close_and_wait();
-    }
-}
 
 impl AuditLogger {
     /// Returns settings to build a logger from.
@@ -196,7 +146,7 @@ impl AuditLogger {
             exit::close_at_exit(&shared);
             build_tables(&shared.sanitizer);
         }
-        Ok(Self(Arc::new(LoggerHandle { shared, home, in_child: PerProcess::new() })))
+        Ok(Self(Arc::new(LoggerHandle::new(shared, home))))
     }
 
     /// Records an event. It returns nothing, cannot fail and never waits.

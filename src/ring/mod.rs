@@ -31,8 +31,8 @@ use arena::{Arena, BLOCK_BYTES};
 pub(crate) use arena::{Chain, ChainMark, OnFull};
 use free::{FreeList, NONE};
 pub(crate) use lanes::{Lanes, Tickets};
+pub(crate) use slots::DrainStep;
 use slots::{DrainCursor, Slots};
-pub(crate) use slots::{DrainStep, TakenBuffer};
 
 use crate::sync::pause;
 use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
@@ -51,6 +51,27 @@ pub(crate) enum ChainFull {
     Limit,
     /// The queue has no memory left.
     Memory,
+}
+
+/// A buffer taken out of the ring, owned. It goes back with
+/// [`Drainer::release`]. Only the ring makes one, and there is no copy.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TakenBuffer {
+    index: u32,
+    lost: u64,
+    event: bool,
+}
+
+impl TakenBuffer {
+    /// Returns how many events were overwritten before this one and not counted yet.
+    pub(crate) fn events_lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Returns whether the buffer contains an event. A tombstone contains none.
+    pub(crate) fn is_event(&self) -> bool {
+        self.event
+    }
 }
 
 /// The result of a push.

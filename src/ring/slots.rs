@@ -28,6 +28,7 @@
 
 use crossbeam_utils::CachePadded;
 
+use super::TakenBuffer;
 use super::arena::BufferChain;
 use super::free::{NONE, pack_index, unpack_index};
 use crate::sync::{AtomicU64, Ordering, is_mutant_asked, ordering_weakened_by, pause};
@@ -64,27 +65,6 @@ struct Buffer {
     loss: AtomicU64,
     /// The payload, which the protocol does not read.
     chain: BufferChain,
-}
-
-/// A buffer taken out of the ring, owned. It goes back with
-/// [`Drainer::release`](super::Drainer::release). Only the ring makes one, and there is no copy.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TakenBuffer {
-    pub(super) index: u32,
-    lost: u64,
-    event: bool,
-}
-
-impl TakenBuffer {
-    /// Returns how many events were overwritten before this one and not counted yet.
-    pub(crate) fn events_lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// Returns whether the buffer contains an event. A tombstone contains none.
-    pub(crate) fn is_event(&self) -> bool {
-        self.event
-    }
 }
 
 enum TicketOutcome {
