@@ -66,22 +66,10 @@ impl Rates {
         if usage.is_partial() || usage.modifier.is_some() || !self.has_tier(usage.service_tier) {
             return None;
         }
-        let u = usage.with_fitted_parts();
-        let fresh_audio = u.audio_input - u.audio_cache_read;
-        let cached = u.cache_read + u.cache_write + u.cache_write_1h;
-        let parts = [
-            (TokenKind::Input, u.input - cached - fresh_audio),
-            (TokenKind::CacheRead, u.cache_read - u.audio_cache_read),
-            (TokenKind::CacheWrite, u.cache_write),
-            (TokenKind::CacheWrite1h, u.cache_write_1h),
-            (TokenKind::AudioInput, fresh_audio),
-            (TokenKind::AudioCacheRead, u.audio_cache_read),
-            (TokenKind::Output, u.output - u.reasoning - u.audio_output),
-            (TokenKind::Reasoning, u.reasoning),
-            (TokenKind::AudioOutput, u.audio_output),
-        ];
-        let paid = parts.into_iter().filter(|(_, tokens)| *tokens > 0);
-        paid.map(|(kind, tokens)| Some(self.price(kind, u.input, u.service_tier)? * tokens)).sum()
+        let usage = usage.with_fitted_parts();
+        let paid = tokens_by_kind(usage).into_iter().filter(|(_, tokens)| *tokens > 0);
+        let price = |kind| self.price(kind, usage.input, usage.service_tier);
+        paid.map(|(kind, tokens)| Some(price(kind)? * tokens)).sum()
     }
 
     /// Reports whether the model has a price of this tier. If it has none, its usual prices would be
@@ -104,6 +92,23 @@ impl Rates {
             None => self.price(kind.fallback_kind()?, input, tier),
         }
     }
+}
+
+/// Splits a usage into what is paid at one price each. The parts of the usage have to fit.
+fn tokens_by_kind(u: Usage) -> [(TokenKind, u64); 9] {
+    let fresh_audio = u.audio_input - u.audio_cache_read;
+    let cached = u.cache_read + u.cache_write + u.cache_write_1h;
+    [
+        (TokenKind::Input, u.input - cached - fresh_audio),
+        (TokenKind::CacheRead, u.cache_read - u.audio_cache_read),
+        (TokenKind::CacheWrite, u.cache_write),
+        (TokenKind::CacheWrite1h, u.cache_write_1h),
+        (TokenKind::AudioInput, fresh_audio),
+        (TokenKind::AudioCacheRead, u.audio_cache_read),
+        (TokenKind::Output, u.output - u.reasoning - u.audio_output),
+        (TokenKind::Reasoning, u.reasoning),
+        (TokenKind::AudioOutput, u.audio_output),
+    ]
 }
 
 #[cfg(test)]

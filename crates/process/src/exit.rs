@@ -198,6 +198,19 @@ mod platform {
     pub fn close_on_signals() -> Result<(), SignalError> {
         // Made here, because a handler must not make it.
         fork::process_state();
+        let free = signals_without_handler()?;
+        // Set before the first signal can come, so that a writer looks in time.
+        LISTENS.store(true, Ordering::Relaxed);
+        for signal in free {
+            if !set_signal_handler(signal, on_signal as *const () as usize) {
+                return Err(SignalError(SignalErrorCause::Refused(io::Error::last_os_error())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns those of the signals that end the process now.
+    fn signals_without_handler() -> Result<Vec<c_int>, SignalError> {
         let mut free = Vec::new();
         for signal in SIGNALS {
             match current_signal_handler(signal)? {
@@ -207,14 +220,7 @@ mod platform {
                 _ => return Err(SignalError(SignalErrorCause::Taken)),
             }
         }
-        // Set before the first signal can come, so that a writer looks in time.
-        LISTENS.store(true, Ordering::Relaxed);
-        for signal in free {
-            if !set_signal_handler(signal, on_signal as *const () as usize) {
-                return Err(SignalError(SignalErrorCause::Refused(io::Error::last_os_error())));
-            }
-        }
-        Ok(())
+        Ok(free)
     }
 
     fn current_signal_handler(signal: c_int) -> Result<usize, SignalError> {

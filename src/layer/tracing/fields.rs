@@ -218,13 +218,10 @@ impl GenAiFields {
         let others = self.values.iter_mut().filter(is_of_kind);
         let held: usize = others.map(|(_, text)| text.kept.len()).sum();
         let mut room = self.bytes_max.saturating_sub(held);
-        // A long text that came first gives way to a shorter one.
         let missing = text.kept.len().min(self.bytes_max / 2).saturating_sub(room);
-        let longest = self.values.iter_mut().filter(is_of_kind).map(|(_, text)| text);
-        if let Some(longest) = longest.max_by_key(|text| text.kept.len()).filter(|_| missing > 0) {
-            let before = longest.kept.len();
-            longest.cut_to(before.saturating_sub(missing));
-            room += before - longest.kept.len();
+        if missing > 0 {
+            let others = self.values.iter_mut().filter(is_of_kind).map(|(_, text)| text);
+            room += cut_longest(others, missing);
         }
         text.cut_to(room);
         self.values.push((name, text));
@@ -251,6 +248,15 @@ impl GenAiFields {
             self.set(name, text);
         }
     }
+}
+
+/// Cuts `missing` bytes off the longest text, which came first and gives way to a shorter one. Returns
+/// how many bytes were cut.
+fn cut_longest<'t>(texts: impl Iterator<Item = &'t mut FieldText>, missing: usize) -> usize {
+    let Some(longest) = texts.max_by_key(|text| text.kept.len()) else { return 0 };
+    let before = longest.kept.len();
+    longest.cut_to(before.saturating_sub(missing));
+    before - longest.kept.len()
 }
 
 impl Visit for GenAiFields {

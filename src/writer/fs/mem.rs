@@ -129,6 +129,12 @@ impl MemFsState {
         apply_name_changes(&mut self.durable_names, change);
     }
 
+    /// Returns how many bytes a file can take.
+    fn room_in(&self, node: usize) -> usize {
+        let node = &self.nodes[node];
+        self.free_bytes().saturating_add(node.bytes_on_disk() - node.bytes.len())
+    }
+
     /// Returns the free bytes. A file without a name takes none.
     fn free_bytes(&self) -> usize {
         let taken: usize = self.names.values().map(|node| self.nodes[*node].bytes_on_disk()).sum();
@@ -381,13 +387,13 @@ impl FileHandle for MemFile {
         }
         let added = state.added_before_write.pop_front().unwrap_or_default();
         state.nodes[self.node].bytes.extend(added);
-        let node = &state.nodes[self.node];
-        let room = state.free_bytes().saturating_add(node.bytes_on_disk() - node.bytes.len());
         let (taken, error) = match state.write_faults.pop_front() {
             Some(WriteFault::Short(taken)) => (taken, None),
             Some(WriteFault::Fails(taken, kind)) => (taken, Some(kind)),
-            None if room == 0 && !bytes.is_empty() => (0, Some(ErrorKind::StorageFull)),
-            None => (room.min(bytes.len()), None),
+            None if state.room_in(self.node) == 0 && !bytes.is_empty() => {
+                (0, Some(ErrorKind::StorageFull))
+            }
+            None => (state.room_in(self.node), None),
         };
         let taken = taken.min(bytes.len());
         state.nodes[self.node].bytes.extend_from_slice(&bytes[..taken]);

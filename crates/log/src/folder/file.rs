@@ -47,11 +47,7 @@ impl LogFile {
     pub(super) fn from_path(path: &Path) -> Result<Self, Error> {
         let read = |source| Error::io("read", path, source);
         let is_stdin = path.as_os_str() == STDIN;
-        let metadata = (!is_stdin).then(|| fs::metadata(path)).transpose().map_err(read)?;
-        if metadata.as_ref().is_some_and(fs::Metadata::is_dir) {
-            return Err(read(io::ErrorKind::IsADirectory.into()));
-        }
-        let length = metadata.filter(fs::Metadata::is_file).map(|metadata| metadata.len());
+        let length = if is_stdin { None } else { length_if_regular(path).map_err(read)? };
         let stored_bytes = length.unwrap_or(0);
         let file_name = path.file_name().and_then(OsStr::to_str);
         let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
@@ -122,13 +118,7 @@ impl LogFile {
                 Input::open(compressed_path(&self.path)).map_err(|_| error),
                 offset,
             ),
-            Some(file) => file.and_then(|mut file| {
-                // A pipe cannot seek.
-                if offset > 0 {
-                    file.seek(SeekFrom::Start(offset))?;
-                }
-                Input::from_file(file, false)
-            }),
+            Some(file) => file.and_then(|file| input_from_offset(file, offset)),
             None => skip_input_bytes(Input::open(&self.path), offset),
         };
         input.map_err(|source| self.read_error(source))
@@ -185,6 +175,23 @@ fn compressed_content_bytes(path: &Path) -> Option<u64> {
     let mut header = Vec::new();
     File::open(path).ok()?.take(zst::HEADER_BYTES as u64).read_to_end(&mut header).ok()?;
     zst::content_bytes(&header)
+}
+
+/// The length of a file, and `None` for a pipe and the like. A folder is an error.
+fn length_if_regular(path: &Path) -> io::Result<Option<u64>> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(metadata.is_file().then_some(metadata.len()))
+}
+
+fn input_from_offset(mut file: File, offset: u64) -> io::Result<Input> {
+    // A pipe cannot seek.
+    if offset > 0 {
+        file.seek(SeekFrom::Start(offset))?;
+    }
+    Input::from_file(file, false)
 }
 
 /// An input without its first bytes.

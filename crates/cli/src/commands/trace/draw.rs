@@ -137,19 +137,19 @@ impl TraceColumns {
             self.label,
         );
         let padding = " ".repeat(self.label - label.width());
-        // Only the words are coloured; the rails are not part of the status.
-        let label = match label.strip_prefix(tree) {
-            Some(words) => {
-                format!("{tree}{}", self.style.paint_by_status(failing_status(status), words))
-            }
-            None => label,
-        };
+        let label = self.painted_label(label, tree, status);
         let took = span.interval().map_or(String::new(), |(start, end)| {
             format_duration(end.abs_diff(start) as f64 / 1e3)
         });
         let bar = self.style.paint_by_status(status, &self.span_bar(span));
         let numbers = self.span_numbers(span);
         format!("{label}{padding} {bar} {took:>DURATION$}{numbers}")
+    }
+
+    /// Paints the words of a label; the rails before them are not part of the status.
+    fn painted_label(&self, label: String, rails: &str, status: Option<Status>) -> String {
+        let Some(words) = label.strip_prefix(rails) else { return label };
+        format!("{rails}{}", self.style.paint_by_status(failing_status(status), words))
     }
 
     fn span_numbers(&self, span: &Span) -> String {
