@@ -59,7 +59,8 @@ pub(super) fn short_option_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let gap = look.run_end(behind, |byte| byte == b' ').min(behind + 2);
     let gap = gap + usize::from(look.byte_at(gap) == Some(b'='));
     let (start, end) = argument_at(look, gap)?;
-    if matches!(letter, b'u' | b'U') || letter == b'a' && look.text[start..end].contains(&b':') {
+    let colon_or_sign = look.text[start..end].iter().find(|byte| b":=".contains(byte));
+    if matches!(letter, b'u' | b'U') || letter == b'a' && colon_or_sign == Some(&b':') {
         return user_argument(look, at, start, end);
     }
     if letter == b'b' {

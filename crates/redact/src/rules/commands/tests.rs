@@ -13,6 +13,7 @@ fn passwords_behind_short_options_go() {
         ("docker login -u ana -p ", "bluemoon", " registry.test"),
         ("sshpass -p '", "blue moon", "' ssh h"),
         ("redis-cli -h h -p 6379 -a ", "bluemoon", " ping"),
+        ("http -a ana:", "Blue7moon", " GET h"),
         ("sqlcmd -S h -P ", "bluemoon", " -Q x"),
         ("tool -p ", "Zk3mQ9x2Lw8v", " run"),
     ] {
@@ -44,6 +45,7 @@ fn options_that_take_no_password_stay() {
         "redis-cli -p 6379 ping; curl -b jar.txt h",
         "perldoc -u Some::Module1",
         "pytest -p no:cacheprovider",
+        r#"ansible w -m reg -a "path=HKCU:\\Software\\Tool7 name=Shell""#,
     ] {
         assert_eq!(Sanitizer::default().redact_str(text), text);
     }
