@@ -39,7 +39,7 @@ fn filters() {
         + "not json\n"
         + &own("stop", "");
     write(&dir, FILE, &log);
-    let cases: [(&[&str], usize, &str); 10] = [
+    let cases: [(&[&str], usize, &str); 17] = [
         (&[], 5, "12.5ms  7+? tokens  $0.50"),
         (&["--agent", "clerk"], 1, "clerk"),
         (&["--type", "tool"], 1, "tool.call"),
@@ -48,6 +48,13 @@ fn filters() {
         (&["--type", "too"], 0, ""),
         (&["--status", "timeout"], 1, "late"),
         (&["--trace", "0AF7BEEF"], 1, "0af7beef"),
+        (&["--slower", "12ms"], 1, "12.5ms"),
+        (&["--since", "2026-01-02"], 5, ""),
+        (&["--since", "2999-01-01"], 0, ""),
+        (&["--until", "2999-01-01", "--agent", "planner"], 4, "planner"),
+        (&["--action", "chat", "--model", "gpt"], 0, ""),
+        (&["-q", "latency_ms > 12 or error.message ~ 'LATE'"], 2, "late"),
+        (&["-q", "error.message == 'late' and not status == 'ok'", "--agent", "planner"], 1, "late"),
         (&["--type", "audit"], 1, "audit.stop"),
         (&["-n", "0"], 0, ""),
     ];
@@ -55,10 +62,19 @@ fn filters() {
         let run = run(&[&["tail", "--dir", &dir], args].concat());
         assert_eq!(run.stdout.lines().count(), count, "{args:?} {run:?}");
         assert!(run.stdout.contains(expected), "{args:?} {run:?}");
-        assert_eq!(run.code, if args == ["--type", "too"] { 3 } else { 0 }, "{args:?} {run:?}");
+        let is_none = count == 0 && args != ["-n", "0"];
+        assert_eq!(run.code, if is_none { 3 } else { 0 }, "{args:?} {run:?}");
         assert_eq!(run.stderr.contains("1 line cannot be read"), args != ["-n", "0"], "{run:?}");
     }
-    assert_eq!(run(&["tail", "--dir", &dir, "--trace", "xyz"]).code, 2);
+    for (args, said) in [
+        (["--trace", "xyz"], "the first hex digits of a trace id"),
+        (["--since", "soon"], "2026-01-02T03:04:05Z, or how long ago: 90s, 3h, 2d"),
+        (["--slower", "500"], "accepted: 500ms, 2s, 1m30s"),
+        (["-q", "stauts == 'ok'"], "at column 1: no such field; accepted: event_version, "),
+    ] {
+        let run = run(&[&["tail", "--dir", &dir], args.as_slice()].concat());
+        assert!(run.code == 2 && run.stderr.contains(said), "{run:?}");
+    }
 }
 
 #[test]

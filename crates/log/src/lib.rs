@@ -15,6 +15,7 @@
 //! - [`schema`]: the fields, event types, status, ids, exact money, and the log's own lines.
 //! - [`parse`] and [`Line`]: one line, field by field. [`json`]: any JSON object, without a schema.
 //! - [`Folder`], [`Lines`], [`Follow`]: the lines of a folder, now and as they come.
+//! - [`Filter`] and [`Expression`]: which lines are wanted.
 //! - [`Trace`]: the events of one trace as a tree of spans.
 //! - [`verify`]: whether a log is whole.
 //!
@@ -26,6 +27,7 @@ mod error;
 mod file_name;
 mod folder;
 pub mod json;
+mod query;
 pub mod schema;
 mod trace;
 mod verify;
@@ -39,6 +41,7 @@ pub use folder::{
 };
 pub use json::{DEPTH_MAX, Items, Json, Members};
 
+pub use query::{Expression, Filter};
 pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use trace::{Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_folder, verify_with};

@@ -1,17 +1,17 @@
 //! `tail`: the last events, and the next ones as they are written.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::io::{self, BufWriter, Write};
 use std::thread;
 use std::time::Duration;
 
 use llm_audit::Status;
 use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines, LogFile, Writers};
+use llm_audit_log::Filter;
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use unicode_width::UnicodeWidthStr;
 
-use crate::arguments::LogInput;
+use crate::arguments::{FilterArgs, LogInput};
 use crate::ui::{
     CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal,
     escape_json_for_terminal, fit_to_width, format_count, format_dollars, format_duration,
@@ -31,22 +31,11 @@ pub(crate) struct TailArgs {
     /// Continue with what is written, across rotation
     #[arg(short, long)]
     follow: bool,
-    /// Only this agent's
-    #[arg(long)]
-    agent: Option<String>,
-    /// Only this event type, or all below it: `tool` is tool.call, tool.result, tool.error; case does
-    /// not matter
-    #[arg(long = "type", value_name = "TYPE", value_parser = lower_case)]
-    event_type: Option<String>,
-    /// Only this status: ok, error, timeout, retry
-    #[arg(long, value_parser = parse_status_name)]
-    status: Option<Status>,
-    /// Only traces whose id begins so
-    #[arg(long, value_name = "ID")]
-    trace: Option<String>,
     /// Whole lines as they are in the log
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -60,23 +49,15 @@ Exit codes: 0 events are shown, 2 bad input, 3 no such event.
 
 Examples:
   llm-audit tail -f --status error
+  llm-audit tail --since 1h -q 'latency_ms > 500 and data.model ~ \"gpt-4o\"'
   AUDIT_EXPORTER=stdout my-agent | llm-audit tail -f -
   llm-audit tail -n 100 --agent planner --type llm --json | jq .cost_usd";
 
 /// How often is looked for new lines.
 const POLL: Duration = Duration::from_millis(250);
 
-fn parse_status_name(name: &str) -> Result<Status, String> {
-    Status::from_name(name).ok_or_else(|| "accepted: ok, error, timeout, retry".to_owned())
-}
-
-/// Event types are lower case; people write them as they like.
-fn lower_case(text: &str) -> Result<String, Infallible> {
-    Ok(text.to_lowercase())
-}
-
 pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
-    let mut view = TailView::from_args(args)?;
+    let mut view = TailView::from_args(args);
     let mut out = BufWriter::new(io::stdout().lock());
     let folder = args.input.open()?;
     if let Some(folder) = &folder {
@@ -111,8 +92,7 @@ pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
 /// Which lines are shown, and how.
 struct TailView<'a> {
     args: &'a TailArgs,
-    /// In lower case.
-    trace: Option<String>,
+    filter: Filter,
     style: Style,
     /// Of the terminal, if there is one.
     columns: Option<usize>,
@@ -120,13 +100,9 @@ struct TailView<'a> {
 }
 
 impl<'a> TailView<'a> {
-    fn from_args(args: &'a TailArgs) -> Result<Self, CommandFailure> {
-        let trace = args.trace.as_ref().map(|id| id.to_ascii_lowercase());
-        if trace.as_ref().is_some_and(|id| !id.bytes().all(|b| b.is_ascii_hexdigit())) {
-            return Err(CommandFailure::new("--trace takes the first hex digits of a trace id"));
-        }
-        let (style, columns) = (Style::of_stdout(), terminal_columns());
-        Ok(Self { args, trace, style, columns, writers: Writers::default() })
+    fn from_args(args: &'a TailArgs) -> Self {
+        let (filter, style) = (args.filter.to_filter(), Style::of_stdout());
+        Self { args, filter, style, columns: terminal_columns(), writers: Writers::default() }
     }
 
     /// Takes note of who writes: by the first line of each file, and by all lines of those that are
@@ -250,27 +226,12 @@ impl<'a> TailView<'a> {
     }
 
     fn wants(&self, line: &Line<'_>) -> bool {
-        let args = self.args;
-        let event_type = line.event_type().unwrap_or_default();
-        let below = |wanted: &str| {
-            event_type.strip_prefix(wanted).is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with('.') || wanted.ends_with('.')
-            })
-        };
-        let of_type = match &args.event_type {
-            Some(wanted) => below(wanted),
-            None => !line.is_own(),
-        };
-        let trace = || line.trace_id().unwrap_or_default().to_ascii_lowercase();
-        let service = &args.input.service;
+        let service = &self.args.input.service;
         let is_of_service =
             service.is_none() || self.writers.service_of(line) == service.as_deref();
-        is_of_service
-            && (event_type == NoticeType::Loss.name()
-                || of_type
-                    && args.agent.as_ref().is_none_or(|agent| line.agent() == Some(agent))
-                    && args.status.is_none_or(|status| line.status() == Some(status))
-                    && self.trace.as_ref().is_none_or(|id| trace().starts_with(id)))
+        let may_be_meant = !line.is_own() || self.args.filter.names_type();
+        let is_loss = line.event_type() == Some(NoticeType::Loss.name());
+        is_of_service && (is_loss || may_be_meant && self.filter.matches(line))
     }
 
     fn render_line(&self, line: &Line<'_>) -> String {

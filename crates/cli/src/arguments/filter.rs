@@ -1,0 +1,138 @@
+//! Which events are shown.
+
+use std::convert::Infallible;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use llm_audit::Status;
+use llm_audit_log::{Expression, Filter};
+
+/// The filters.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Filters")]
+pub(crate) struct FilterArgs {
+    /// Not before: a time, or how long ago; 2026-01-02, 2026-01-02T03:04:05Z, 3h, 2d
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<i64>,
+    /// Before, in the same forms
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    until: Option<i64>,
+    /// This agent's
+    #[arg(long)]
+    agent: Option<String>,
+    /// This action
+    #[arg(long)]
+    action: Option<String>,
+    /// This event type, or all below it: `tool` is tool.call, tool.result, tool.error; case does
+    /// not matter
+    #[arg(long = "type", value_name = "TYPE", value_parser = lower_case)]
+    event_type: Option<String>,
+    /// This status: ok, error, timeout, retry
+    #[arg(long, value_parser = parse_status_name)]
+    status: Option<Status>,
+    /// Models whose name begins so
+    #[arg(long)]
+    model: Option<String>,
+    /// Traces whose id begins so
+    #[arg(long, value_name = "ID", value_parser = parse_trace_start)]
+    trace: Option<String>,
+    /// Slower than this: 500ms, 2s
+    #[arg(long, value_name = "TIME", value_parser = parse_milliseconds)]
+    slower: Option<f64>,
+    /// A condition: 'latency_ms > 500 and data.user == "ana"'; ==, !=, <, <=, >, >=, ~ (contains),
+    /// and, or, not
+    #[arg(short, long = "query", value_name = "EXPR")]
+    query: Option<Expression>,
+}
+
+impl FilterArgs {
+    pub(crate) fn to_filter(&self) -> Filter {
+        Filter {
+            since: self.since,
+            until: self.until,
+            agent: self.agent.clone(),
+            action: self.action.clone(),
+            event_type: self.event_type.clone(),
+            status: self.status,
+            model: self.model.clone(),
+            trace: self.trace.clone(),
+            slower: self.slower,
+            expression: self.query.clone(),
+        }
+    }
+
+    /// Whether an event type is asked for, so that the log's own lines can be meant.
+    pub(crate) fn names_type(&self) -> bool {
+        self.event_type.is_some()
+    }
+}
+
+fn parse_status_name(name: &str) -> Result<Status, String> {
+    Status::from_name(name).ok_or_else(|| "accepted: ok, error, timeout, retry".to_owned())
+}
+
+/// Event types are lower case; people write them as they like.
+fn lower_case(text: &str) -> Result<String, Infallible> {
+    Ok(text.to_lowercase())
+}
+
+fn parse_trace_start(text: &str) -> Result<String, &'static str> {
+    match text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("--trace takes the first hex digits of a trace id"),
+    }
+}
+
+/// A time, or how long before now, as microseconds since the Unix epoch. Without an offset it is UTC,
+/// as all times of a log are.
+fn parse_time(text: &str) -> Result<i64, String> {
+    let at = || text.parse::<Timestamp>().ok();
+    let civil = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
+    let before = || Timestamp::now().checked_sub(parse_duration(text)?).ok();
+    let time = at().or_else(civil).or_else(before);
+    time.map(Timestamp::as_microsecond).ok_or_else(|| {
+        "accepted: 2026-01-02, 2026-01-02T03:04:05Z, or how long ago: 90s, 3h, 2d".to_owned()
+    })
+}
+
+fn parse_milliseconds(text: &str) -> Result<f64, &'static str> {
+    let duration = parse_duration(text).ok_or("accepted: 500ms, 2s, 1m30s")?;
+    Ok(duration.as_millis_f64())
+}
+
+fn parse_duration(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.parse().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    (!duration.is_negative()).then_some(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_moments_or_ages() {
+        let moment = 1_767_323_045_000_000;
+        for text in ["2026-01-02T03:04:05Z", "2026-01-02 03:04:05", "2026-01-02T05:04:05+02:00"] {
+            assert_eq!(parse_time(text), Ok(moment), "{text}");
+        }
+        assert_eq!(parse_time("2026-01-02"), Ok(1_767_312_000_000_000));
+        for (text, seconds) in [("90s", 90), ("3h", 10_800), ("2d", 172_800), ("1h30m", 5_400)] {
+            let (before, found) = (Timestamp::now().as_microsecond(), parse_time(text).unwrap());
+            let age = Timestamp::now().as_microsecond() - found;
+            assert!(found >= before - seconds * 1_000_000, "{text}");
+            assert!(age >= seconds * 1_000_000, "{text}");
+        }
+        for text in ["", "yesterday", "-3h", "3", "2026-13-01", "1mo"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(parse_milliseconds("500ms"), Ok(500.0));
+        assert_eq!(parse_milliseconds("1m 2.5s"), Ok(62_500.0));
+        assert!(parse_milliseconds("500").is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! The filters that every subcommand has.
+
+use super::Expression;
+use crate::schema::{Line, Status};
+
+/// Which events are wanted. A field that is `None` asks for nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Not before this time, in microseconds since the Unix epoch.
+    pub since: Option<i64>,
+    /// Before this time, in microseconds since the Unix epoch.
+    pub until: Option<i64>,
+    /// This agent.
+    pub agent: Option<String>,
+    /// This action.
+    pub action: Option<String>,
+    /// This event type, or all below it: `tool` is `tool.call`, `tool.result` and `tool.error`.
+    pub event_type: Option<String>,
+    /// This status.
+    pub status: Option<Status>,
+    /// Models whose name begins so, in `data.model`.
+    pub model: Option<String>,
+    /// Traces whose id begins so, in lower case.
+    pub trace: Option<String>,
+    /// Slower than this, in milliseconds.
+    pub slower: Option<f64>,
+    /// What holds besides.
+    pub expression: Option<Expression>,
+}
+
+impl Filter {
+    /// Whether the line is wanted. A line without the field that is asked for is not.
+    pub fn matches(&self, line: &Line<'_>) -> bool {
+        self.matches_time(line)
+            && is_or_any(&self.agent, line.agent())
+            && is_or_any(&self.action, line.action())
+            && self.status.is_none_or(|status| line.status() == Some(status))
+            && self.event_type.as_ref().is_none_or(|wanted| is_below(wanted, line.event_type()))
+            && self.slower.is_none_or(|least| line.latency_ms().is_some_and(|took| took > least))
+            && self.trace.as_ref().is_none_or(|id| has_trace(line, id))
+            && self.model.as_ref().is_none_or(|model| has_model(line, model))
+            && self.expression.as_ref().is_none_or(|expression| expression.matches(line))
+    }
+
+    fn matches_time(&self, line: &Line<'_>) -> bool {
+        if self.since.is_none() && self.until.is_none() {
+            return true;
+        }
+        line.timestamp().is_some_and(|time| {
+            self.since.is_none_or(|since| time >= since)
+                && self.until.is_none_or(|until| time < until)
+        })
+    }
+}
+
+fn is_or_any(wanted: &Option<String>, found: Option<&str>) -> bool {
+    wanted.is_none() || wanted.as_deref() == found
+}
+
+fn is_below(wanted: &str, event_type: Option<&str>) -> bool {
+    event_type
+        .and_then(|found| found.strip_prefix(wanted))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || wanted.ends_with('.'))
+}
+
+fn has_trace(line: &Line<'_>, start: &str) -> bool {
+    line.trace_id().is_some_and(|id| id.to_ascii_lowercase().starts_with(start))
+}
+
+fn has_model(line: &Line<'_>, start: &str) -> bool {
+    let model = line.data().and_then(|data| data.get("model")?.as_str());
+    model.is_some_and(|model| model.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"trace_id":"0AF7651916cd43dd8448eb211c80319c",
+        "timestamp":"2026-01-02T03:04:05Z","event_type":"tool.error","agent":"planner",
+        "action":"search","status":"error","latency_ms":500,"data":{"model":"gpt-4o-mini"}}"#;
+
+    fn is_wanted(filter: &Filter) -> bool {
+        let mut line = LINE.as_bytes().to_vec();
+        filter.matches(&crate::parse(&mut line).unwrap())
+    }
+
+    #[test]
+    fn each_filter_decides_by_its_field() {
+        let text = |text: &str| Some(text.to_owned());
+        let time = 1_767_323_045_000_000;
+        let none = Filter::default;
+        assert!(is_wanted(&none()));
+        for (yes, no) in [
+            (Filter { since: Some(time), ..none() }, Filter { since: Some(time + 1), ..none() }),
+            (Filter { until: Some(time + 1), ..none() }, Filter { until: Some(time), ..none() }),
+            (Filter { agent: text("planner"), ..none() }, Filter { agent: text("p"), ..none() }),
+            (Filter { action: text("search"), ..none() }, Filter { action: text("s"), ..none() }),
+            (
+                Filter { event_type: text("tool"), ..none() },
+                Filter { event_type: text("too"), ..none() },
+            ),
+            (
+                Filter { event_type: text("tool.error"), ..none() },
+                Filter { event_type: text("tool.err"), ..none() },
+            ),
+            (
+                Filter { status: Some(Status::Error), ..none() },
+                Filter { status: Some(Status::Ok), ..none() },
+            ),
+            (Filter { model: text("gpt-4o"), ..none() }, Filter { model: text("gpt-5"), ..none() }),
+            (Filter { trace: text("0af7"), ..none() }, Filter { trace: text("af7"), ..none() }),
+            (Filter { slower: Some(499.9), ..none() }, Filter { slower: Some(500.0), ..none() }),
+            (
+                Filter { expression: "data.model ~ '4O'".parse().ok(), ..none() },
+                Filter { expression: "data.model ~ '5'".parse().ok(), ..none() },
+            ),
+        ] {
+            assert!(is_wanted(&yes), "{yes:?}");
+            assert!(!is_wanted(&no), "{no:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_the_field_is_not_wanted() {
+        let mut line = br#"{"event_type":"audit.stop"}"#.to_vec();
+        let line = crate::parse(&mut line).unwrap();
+        for filter in [
+            Filter { since: Some(i64::MIN), ..Filter::default() },
+            Filter { slower: Some(-1.0), ..Filter::default() },
+            Filter { model: Some(String::new()), ..Filter::default() },
+            Filter { trace: Some(String::new()), ..Filter::default() },
+        ] {
+            assert!(!filter.matches(&line), "{filter:?}");
+        }
+    }
+}
