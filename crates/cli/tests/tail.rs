@@ -54,7 +54,11 @@ fn filters() {
         (&["--until", "2999-01-01", "--agent", "planner"], 4, "planner"),
         (&["--action", "chat", "--model", "gpt"], 0, ""),
         (&["-q", "latency_ms > 12 or error.message ~ 'LATE'"], 2, "late"),
-        (&["-q", "error.message == 'late' and not status == 'ok'", "--agent", "planner"], 1, "late"),
+        (
+            &["-q", "error.message == 'late' and not status == 'ok'", "--agent", "planner"],
+            1,
+            "late",
+        ),
         (&["--type", "audit"], 1, "audit.stop"),
         (&["-n", "0"], 0, ""),
     ];

@@ -63,6 +63,30 @@ fn exit_codes() {
     assert!(several.stderr.contains(TRACE) && several.stderr.contains(OTHER), "{several:?}");
 }
 
+#[test]
+fn a_trace_is_found_without_its_id() {
+    let (_keep, dir) = folder();
+    let slow = event(6, OTHER, "0000000000000006", ",\"latency_ms\":900");
+    write(&dir, FILE, &(log() + &slow));
+    let file = format!("{dir}/{FILE}");
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["--last", "--dir", &dir], 0, OTHER),
+        (&["--failed", "--dir", &dir], 0, TRACE),
+        (&["--slowest", &file], 0, OTHER),
+        (&["--last", "--until", "2026-01-02T03:04:05.000006Z", "--dir", &dir], 0, TRACE),
+        (&["--failed", "--agent", "nobody", "--dir", &dir], 3, "no such trace"),
+        (&["--last", "-"], 2, "a pipe is read only once"),
+        (&["--last", "--failed", "--dir", &dir], 2, "cannot be used with"),
+        (&["--dir", &dir], 2, "required"),
+        (&[TRACE, "--slower", "1s", "--dir", &dir], 2, "filters choose a trace with --last"),
+    ];
+    for (args, code, expected) in cases {
+        let run = run(&[&["trace"], args].concat());
+        assert_eq!(run.code, code, "{args:?} {run:?}");
+        assert!((run.stdout.clone() + &run.stderr).contains(expected), "{args:?} {run:?}");
+    }
+}
+
 /// Deep payloads and long chains of spans neither stop the command nor widen its drawing.
 #[test]
 fn depth_is_harmless() {

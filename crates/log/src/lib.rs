@@ -43,7 +43,7 @@ pub use json::{DEPTH_MAX, Items, Json, Members};
 
 pub use query::{Expression, Filter};
 pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
-pub use trace::{Event, Found, Span, Step, Trace};
+pub use trace::{Choice, Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_folder, verify_with};
 pub use writers::Writers;
 

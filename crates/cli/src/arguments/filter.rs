@@ -62,6 +62,16 @@ impl FilterArgs {
         }
     }
 
+    /// Whether any filter is given.
+    pub(crate) fn are_given(&self) -> bool {
+        let texts = [&self.agent, &self.action, &self.event_type, &self.model, &self.trace];
+        texts.iter().any(|text| text.is_some())
+            || [self.since, self.until].iter().any(Option::is_some)
+            || self.status.is_some()
+            || self.slower.is_some()
+            || self.query.is_some()
+    }
+
     /// Whether an event type is asked for, so that the log's own lines can be meant.
     pub(crate) fn names_type(&self) -> bool {
         self.event_type.is_some()

@@ -1,5 +1,6 @@
 //! The events of one trace, as a tree of spans.
 
+mod choose;
 mod find;
 #[cfg(test)]
 mod tests;
@@ -8,6 +9,7 @@ mod tree;
 use crate::json::Json;
 use crate::schema::Line;
 use crate::schema::{Status, Usd};
+pub use choose::Choice;
 pub use find::Found;
 pub use tree::Step;
 

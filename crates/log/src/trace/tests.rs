@@ -6,6 +6,7 @@ use std::fs;
 use super::*;
 use crate::error::Error;
 use crate::folder::Folder;
+use crate::query::Filter;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -162,4 +163,35 @@ fn sums_and_times() {
     let (start, end) = trace.interval().unwrap();
     assert_eq!(end - start, 250_000);
     assert_eq!(trace.events().next().unwrap().line, lines.lines().next().unwrap());
+}
+
+#[test]
+fn a_trace_is_chosen_by_its_events() {
+    let event = |trace: &str, micros: u32, more: &str| {
+        line("1", None, micros).replace(TRACE, trace).replace(r#""status":"ok""#, more)
+    };
+    let log = event("a1", 5, r#""status":"error","latency_ms":3"#)
+        + &event("b2", 9, r#""status":"ok""#)
+        + "not json\n"
+        + &event("c3", 7, r#""status":"timeout","latency_ms":2"#)
+        + &event("d4", 6, r#""status":"retry","latency_ms":4"#)
+        + r#"{"event_type":"audit.stop","timestamp":"2999-01-01T00:00:00Z","trace_id":"e5"}"#;
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("audit-2026-01-02.jsonl"), log).unwrap();
+    let folder = Folder::open(dir.path()).unwrap();
+    let chosen = |choice, expression: &str| {
+        let filter = Filter { expression: expression.parse().ok(), ..Filter::default() };
+        let id = Trace::choose(&folder, choice, &filter, None, |_| {}).unwrap()?;
+        Some(id.trim_start_matches('0').to_owned())
+    };
+    for (choice, expression, expected) in [
+        (Choice::Last, "", Some("b2")),
+        (Choice::Failed, "", Some("c3")),
+        (Choice::Slowest, "", Some("d4")),
+        (Choice::Failed, "status == 'error'", Some("a1")),
+        (Choice::Slowest, "status != 'retry'", Some("a1")),
+        (Choice::Last, "agent == 'nobody'", None),
+    ] {
+        assert_eq!(chosen(choice, expression).as_deref(), expected, "{choice:?} {expression}");
+    }
 }

@@ -3,12 +3,15 @@
 mod draw;
 
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
-use llm_audit::reader::{Found, Trace};
+use clap::ArgGroup;
+use llm_audit::reader::{Folder, Found, LogFile, Trace};
+use llm_audit_log::Choice;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::arguments::LogInput;
+use crate::arguments::{FilterArgs, LogInput};
 use crate::ui::{
     CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_json_for_terminal,
     format_exact_cost, terminal_columns,
@@ -16,16 +19,31 @@ use crate::ui::{
 
 /// Show one trace: its spans as a tree, when each ran, tokens, cost, errors.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, group = ArgGroup::new(CHOICE).args(["last", "failed", "slowest"]))]
 pub(crate) struct TraceArgs {
     /// The trace id, or its first digits (4 or more)
-    id: String,
+    #[arg(required_unless_present = CHOICE)]
+    id: Option<String>,
     #[command(flatten)]
     input: LogInput,
+    /// The trace with the newest event, instead of an ID; the filters say of which events
+    #[arg(long)]
+    last: bool,
+    /// The trace with the newest event that failed or timed out
+    #[arg(long)]
+    failed: bool,
+    /// The trace with the event that took longest
+    #[arg(long)]
+    slowest: bool,
     /// One JSON object: the spans in the order of the tree, each with its lines
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
 }
+
+/// What there is instead of an ID.
+const CHOICE: &str = "choice";
 
 const AFTER_HELP: &str = "\
 Tokens and cost of the whole trace leave out request.* events, which may repeat their sum.
@@ -36,6 +54,8 @@ Exit codes: 0 found, 2 bad input, or several traces begin so, 3 no such trace.
 
 Examples:
   llm-audit trace 2a8f65dd
+  llm-audit trace --failed --since 1h
+  llm-audit trace --slowest --type llm
   llm-audit trace 2a8f65dd billing/*.jsonl search/*.jsonl
   llm-audit trace 2a8f65dd --json | jq '.spans[].events[] | select(.status == \"error\")'";
 
@@ -43,13 +63,17 @@ Examples:
 const WIDTH: usize = 80;
 
 pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure> {
-    let Some(folder) = args.input.open()? else { return Ok(CommandExit::NoData) };
-    let mut progress = Progress::new();
-    let (of, service) = (folder.bytes(), args.input.service.as_deref());
-    let found = Trace::find_of_service(&folder, &args.id, service, |done| {
-        progress.show_share(done, of);
-    })?;
-    progress.clear();
+    let (choice, mut input) = (args.choice(), args.input.clone());
+    if choice.is_none() && args.filter.are_given() {
+        return Err(CommandFailure::new("filters choose a trace with --last, --failed, --slowest"));
+    }
+    // Without an ID the first of several words is a file.
+    input.files.splice(..0, args.id.iter().filter(|_| choice.is_some()).map(PathBuf::from));
+    let Some(folder) = input.open()? else { return Ok(CommandExit::NoData) };
+    let found = match choice {
+        Some(choice) => choose_trace(args, &folder, choice)?,
+        None => find_trace(args, &folder, args.id.as_deref().unwrap_or_default())?,
+    };
     let trace = match found {
         Found::One(trace) => trace,
         Found::Nothing => {
@@ -78,6 +102,42 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     Ok(CommandExit::Fine)
 }
 
+impl TraceArgs {
+    fn choice(&self) -> Option<Choice> {
+        let choices = [
+            (self.last, Choice::Last),
+            (self.failed, Choice::Failed),
+            (self.slowest, Choice::Slowest),
+        ];
+        choices.into_iter().find_map(|(is_asked, choice)| is_asked.then_some(choice))
+    }
+}
+
+fn find_trace(args: &TraceArgs, folder: &Folder, id: &str) -> Result<Found, CommandFailure> {
+    let mut progress = Progress::new();
+    let (of, service) = (folder.bytes(), args.input.service.as_deref());
+    let show = |done| progress.show_share(done, of);
+    let found = Trace::find_of_service(folder, id, service, show)?;
+    progress.clear();
+    Ok(found)
+}
+
+fn choose_trace(
+    args: &TraceArgs,
+    folder: &Folder,
+    choice: Choice,
+) -> Result<Found, CommandFailure> {
+    if folder.files().iter().any(LogFile::is_stream) {
+        return Err(CommandFailure::new("a pipe is read only once; a file or an ID is needed"));
+    }
+    let mut progress = Progress::new();
+    let (of, service) = (folder.bytes(), args.input.service.as_deref());
+    let (filter, show) = (args.filter.to_filter(), |done| progress.show_share(done, of));
+    let id = Trace::choose(folder, choice, &filter, service, show)?;
+    progress.clear();
+    id.map_or(Ok(Found::Nothing), |id| find_trace(args, folder, &id))
+}
+
 /// Draws the trace of this id, for `demo`.
 #[cfg(feature = "demo")]
 pub(crate) fn print_trace_for_demo(
@@ -85,7 +145,7 @@ pub(crate) fn print_trace_for_demo(
     trace_id: u128,
     out: &mut impl Write,
 ) -> Result<(), CommandFailure> {
-    let folder = llm_audit::reader::Folder::open(dir)?;
+    let folder = Folder::open(dir)?;
     match Trace::find(&folder, &format!("{trace_id:032x}"), |_| {})? {
         Found::One(trace) => {
             draw::draw_trace(&trace, terminal_columns().unwrap_or(WIDTH), Style::of_stdout(), out)
