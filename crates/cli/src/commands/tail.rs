@@ -133,35 +133,55 @@ impl<'a> TailView<'a> {
     ) -> Result<VecDeque<String>, CommandFailure> {
         let (mut last, mut bad) = (VecDeque::new(), 0);
         for file in folder.files().iter().rev() {
-            if last.len() == wanted {
-                break;
-            }
-            let mut of_file: VecDeque<String> = VecDeque::new();
-            let mut lines = Lines::of(std::slice::from_ref(file));
-            while let Some(mut entry) = lines.next_line()? {
-                // Following gives it out when it is whole.
-                if entry.ending == Ending::Torn && self.args.follow {
-                    continue;
+            for part in file.parts_from_end() {
+                if last.len() == wanted {
+                    break;
                 }
-                match self.render_if_wanted(&mut entry) {
-                    Ok(Some(line)) => {
-                        if of_file.len() + last.len() == wanted {
-                            of_file.pop_front();
-                        }
-                        of_file.push_back(line);
-                    }
-                    Ok(None) => {}
-                    Err(_) => bad += 1,
+                let mut part = part?;
+                if self.args.input.service.is_some() {
+                    // The line that names a service is before those that are asked for.
+                    part.start = 0;
+                }
+                let is_first = part.start == 0;
+                let mut lines = Lines::of_part(file, part);
+                let mut of_part = self.wanted_lines(&mut lines, wanted - last.len(), &mut bad)?;
+                of_part.append(&mut last);
+                last = of_part;
+                if is_first {
+                    break;
                 }
             }
-            of_file.append(&mut last);
-            last = of_file;
         }
         if bad > 0 {
             let lines = format_count(bad, "line");
             complain_on_stderr(format_args!("{lines} cannot be read; llm-audit verify says which"));
         }
         Ok(last)
+    }
+
+    /// The last `most` of the lines that are wanted. Adds to `bad` how many cannot be read.
+    fn wanted_lines(
+        &mut self,
+        lines: &mut Lines<'_>,
+        most: usize,
+        bad: &mut u64,
+    ) -> Result<VecDeque<String>, CommandFailure> {
+        let mut wanted = VecDeque::new();
+        while let Some(mut entry) = lines.next_line()? {
+            // Following gives it out when it is whole.
+            if entry.ending == Ending::Torn && self.args.follow {
+                continue;
+            }
+            match self.render_if_wanted(&mut entry) {
+                Ok(Some(line)) => wanted.push_back(line),
+                Ok(None) => {}
+                Err(_) => *bad += 1,
+            }
+            if wanted.len() > most {
+                wanted.pop_front();
+            }
+        }
+        Ok(wanted)
     }
 
     /// Shows the lines of a pipe as they come.

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::iter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::input::Input;
@@ -11,6 +13,9 @@ use super::tail::lines_end;
 use crate::error::Error;
 use crate::file_name::{FileName, compressed_path, is_compressed_path, plain_path};
 use crate::zst;
+
+/// The bytes of the last part of a file that is read from its end, and the most that a part has.
+const PART_BYTES: Range<u64> = 64 << 10..8 << 20;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -139,16 +144,37 @@ impl LogFile {
             // It will not grow.
             return Ok(self.bytes);
         }
+        Ok(self.lines_end_before(self.bytes)?.unwrap_or(self.bytes))
+    }
+
+    /// Finds the end of the last whole line before a place. `None` if the file was compressed or
+    /// removed since.
+    fn lines_end_before(&self, place: u64) -> Result<Option<u64>, Error> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
-            // Compressed or removed since.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(self.bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.read_error(error)),
         };
         let read_at = |offset, piece: &mut [u8]| {
             file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(piece))
         };
-        lines_end(self.bytes, read_at).map_err(|source| self.read_error(source))
+        lines_end(place, read_at).map(Some).map_err(|source| self.read_error(source))
+    }
+
+    /// The parts of the file for [`Lines::of_part`](super::Lines::of_part), the last one first, so that
+    /// the newest lines are found without reading the others. Each begins where a line begins. What
+    /// can only be read from its beginning is one part.
+    pub fn parts_from_end(&self) -> impl Iterator<Item = Result<Range<u64>, Error>> {
+        let is_one = self.is_stream || self.is_compressed();
+        let (mut end, mut bytes) = (self.bytes_when_listed(), PART_BYTES.start);
+        iter::from_fn(move || {
+            let before = (end > 0).then(|| end.saturating_sub(bytes))?;
+            let start = if is_one { Ok(None) } else { self.lines_end_before(before) };
+            let part = start.map(|start| start.unwrap_or(0)..end);
+            end = part.as_ref().map_or(0, |part| part.start);
+            bytes = (bytes * 2).min(PART_BYTES.end);
+            Some(part)
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lines read from files, each with its place.
 
 use std::io::{self, BufRead, BufReader, Read, Take};
+use std::ops::Range;
 use std::slice;
 
 use super::LogFile;
@@ -70,7 +71,8 @@ pub fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Opt
 pub struct Entry<'a> {
     /// The file's name within the folder.
     pub file: &'a str,
-    /// The line's number in its file, from 1; 0 while following, when it is not known.
+    /// The line's number in its file, from 1, or in the part of the file that is read; 0 while
+    /// following, when it is not known.
     pub number: u64,
     /// The offset of the line in its file, in bytes.
     pub offset: u64,
@@ -103,6 +105,8 @@ fn line_too_long_error(bytes: u64) -> Error {
 #[derive(Debug)]
 pub struct Lines<'f> {
     files: slice::Iter<'f, LogFile>,
+    /// The part of each file that is read.
+    part: Range<u64>,
     reading: Option<FileBeingRead<'f>>,
     line: Vec<u8>,
     bytes: u64,
@@ -119,7 +123,17 @@ struct FileBeingRead<'f> {
 impl<'f> Lines<'f> {
     /// The lines of these files, one after the other.
     pub fn of(files: &'f [LogFile]) -> Self {
-        Self { files: files.iter(), reading: None, line: Vec::new(), bytes: 0 }
+        Self::of_parts(files, 0..u64::MAX)
+    }
+
+    /// The lines in a part of a file, which begins where a line begins. See
+    /// [`LogFile::parts_from_end`].
+    pub fn of_part(file: &'f LogFile, part: Range<u64>) -> Self {
+        Self::of_parts(slice::from_ref(file), part)
+    }
+
+    fn of_parts(files: &'f [LogFile], part: Range<u64>) -> Self {
+        Self { files: files.iter(), part, reading: None, line: Vec::new(), bytes: 0 }
     }
 
     /// How many bytes were read so far.
@@ -137,9 +151,10 @@ impl<'f> Lines<'f> {
         let ending = loop {
             let Some(reading) = &mut self.reading else {
                 let Some(file) = self.files.next() else { return Ok(None) };
-                let input = file.read_from(0)?.take(file.bytes_when_listed());
+                let (start, end) = (self.part.start, self.part.end.min(file.bytes_when_listed()));
+                let input = file.read_from(start)?.take(end.saturating_sub(start));
                 let input = BufReader::with_capacity(BLOCK_BYTES, input);
-                self.reading = Some(FileBeingRead { file, input, number: 0, offset: 0 });
+                self.reading = Some(FileBeingRead { file, input, number: 0, offset: start });
                 continue;
             };
             match read_line(&mut reading.input, &mut self.line) {

@@ -141,3 +141,31 @@ fn a_held_file_is_locked() {
     drop(holder);
     assert!(!folder.files[0].is_locked());
 }
+
+#[test]
+fn the_parts_of_a_file_are_its_lines_once() {
+    for lines in [0, 1, 3, 1_000, 40_000] {
+        for ending in ["", "torn"] {
+            let dir = tempfile::tempdir().unwrap();
+            let long = "x".repeat(200_000);
+            let mut text: String = (0..lines).map(|n| format!("line {n}\n")).collect();
+            if lines == 3 {
+                text += &format!("{long}\n{long}\nend\n");
+            }
+            text += ending;
+            fs::write(dir.path().join("audit-2026-01-02.jsonl"), &text).unwrap();
+            let folder = Folder::open(dir.path()).unwrap();
+            let file = &folder.files()[0];
+            let mut found = Vec::new();
+            for part in file.parts_from_end() {
+                let (mut lines, mut of_part) = (Lines::of_part(file, part.unwrap()), Vec::new());
+                while let Some(entry) = lines.next_line().unwrap() {
+                    assert!(text[entry.offset as usize..].as_bytes().starts_with(entry.bytes));
+                    of_part.push(String::from_utf8(entry.bytes.to_vec()).unwrap());
+                }
+                found.splice(..0, of_part);
+            }
+            assert!(found.iter().map(String::as_str).eq(text.lines()), "{lines} {ending}");
+        }
+    }
+}
