@@ -1,4 +1,4 @@
-//! Reads log files back: lines, folders, completeness, and the tree of a trace.
+//! Reads log files back: lines, folders, filters, completeness, and the tree of a trace.
 //!
 //! These are the readers of the crate `llm-audit-log`.
 //!
@@ -26,9 +26,10 @@
 //! ```
 
 pub use llm_audit_log::{
-    DEPTH_MAX, Ending, Entry, Error, Event, Finding, Folder, Follow, Found, Input, Instance, Items,
-    Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification,
-    Writers, parse, read_line, verify, verify_folder, verify_with,
+    Choice, DEPTH_MAX, Ending, Entry, Error, Event, Expression, Filter, Finding, Folder, Follow,
+    Found, Input, Instance, Items, Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span,
+    State, Step, Trace, Verification, Writers, parse, read_line, verify, verify_folder,
+    verify_with,
 };
 
 #[cfg(test)]

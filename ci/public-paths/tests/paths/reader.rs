@@ -2,12 +2,13 @@
 
 use std::fmt::{Debug, Display};
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use llm_audit::reader::{
-    DEPTH_MAX, Ending, Entry, Event, Finding, Folder, Follow, Found, Input, Instance, Items, Json,
-    LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification, Writers,
-    parse, read_line, verify, verify_folder, verify_with,
+    Choice, DEPTH_MAX, Ending, Entry, Event, Expression, Filter, Finding, Folder, Follow, Found,
+    Input, Instance, Items, Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step,
+    Trace, Verification, Writers, parse, read_line, verify, verify_folder, verify_with,
 };
 use llm_audit::{Error, Status, Usd};
 use serde::Serialize;
@@ -40,8 +41,13 @@ fn log_file() {
     let _: fn(&LogFile) -> bool = LogFile::is_stream;
 }
 
+fn parts_from_end(file: &LogFile) -> impl Iterator<Item = Result<Range<u64>, Error>> {
+    file.parts_from_end().map(converted)
+}
+
 fn lines<'f>() {
     let _: fn(&'f [LogFile]) -> Lines<'f> = Lines::of;
+    let _: fn(&'f LogFile, Range<u64>) -> Lines<'f> = Lines::of_part;
     let _: fn(&Lines<'f>) -> u64 = Lines::bytes_read;
 }
 
@@ -166,7 +172,52 @@ implement! {
     Members<'static>: Plain, Clone, Debug, Iterator<Item = (&'static str, Json<'static>)>;
 }
 
+// Filters.
+
+fields!(Filter {
+    since: Option<i64>,
+    until: Option<i64>,
+    agent: Option<String>,
+    action: Option<String>,
+    event_type: Option<String>,
+    status: Option<Status>,
+    model: Option<String>,
+    trace: Option<String>,
+    slower: Option<f64>,
+    expression: Option<Expression>,
+});
+
+fn filter() {
+    let _: fn(&Filter, &Line<'_>) -> bool = Filter::matches;
+    let _: fn(&Expression, &Line<'_>) -> bool = Expression::matches;
+}
+
+fn expression(text: &str) -> Result<Expression, Error> {
+    converted(text.parse())
+}
+
+implement! {
+    Filter: Plain, Clone, Debug, Default;
+    Expression: Plain, Clone, Debug;
+}
+
 // The tree of a trace.
+
+variants!(Choice { Last, Failed, Slowest });
+
+fn choose(
+    folder: &Folder,
+    choice: Choice,
+    filter: &Filter,
+    service: Option<&str>,
+    progress: impl FnMut(u64),
+) -> Result<Option<String>, Error> {
+    converted(Trace::choose(folder, choice, filter, service, progress))
+}
+
+implement! {
+    Choice: Plain, Clone, Copy, Debug, PartialEq, Eq;
+}
 
 fn find(folder: &Folder, prefix: &str, progress: impl FnMut(u64)) -> Result<Found, Error> {
     converted(Trace::find(folder, prefix, progress))

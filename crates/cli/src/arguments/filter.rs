@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use llm_audit::Status;
-use llm_audit_log::{Expression, Filter};
+use llm_audit::reader::{Expression, Filter};
 
 /// The filters.
 #[derive(Clone, Debug, clap::Args)]
@@ -48,18 +48,15 @@ pub(crate) struct FilterArgs {
 
 impl FilterArgs {
     pub(crate) fn to_filter(&self) -> Filter {
-        Filter {
-            since: self.since,
-            until: self.until,
-            agent: self.agent.clone(),
-            action: self.action.clone(),
-            event_type: self.event_type.clone(),
-            status: self.status,
-            model: self.model.clone(),
-            trace: self.trace.clone(),
-            slower: self.slower,
-            expression: self.query.clone(),
-        }
+        let mut filter = Filter::default();
+        (filter.since, filter.until) = (self.since, self.until);
+        (filter.agent, filter.action) = (self.agent.clone(), self.action.clone());
+        filter.event_type = self.event_type.clone();
+        filter.status = self.status;
+        (filter.model, filter.trace) = (self.model.clone(), self.trace.clone());
+        filter.slower = self.slower;
+        filter.expression = self.query.clone();
+        filter
     }
 
     /// Whether any filter is given.

@@ -6,8 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use llm_audit::Status;
-use llm_audit::reader::{Ending, Entry, Folder, Follow, Line, Lines, LogFile, Writers};
-use llm_audit_log::Filter;
+use llm_audit::reader::{Ending, Entry, Filter, Folder, Follow, Line, Lines, LogFile, Writers};
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use unicode_width::UnicodeWidthStr;
 

@@ -160,7 +160,7 @@ fn the_parts_of_a_file_are_its_lines_once() {
             for part in file.parts_from_end() {
                 let (mut lines, mut of_part) = (Lines::of_part(file, part.unwrap()), Vec::new());
                 while let Some(entry) = lines.next_line().unwrap() {
-                    assert!(text[entry.offset as usize..].as_bytes().starts_with(entry.bytes));
+                    assert!(text.as_bytes()[entry.offset as usize..].starts_with(entry.bytes));
                     of_part.push(String::from_utf8(entry.bytes.to_vec()).unwrap());
                 }
                 found.splice(..0, of_part);

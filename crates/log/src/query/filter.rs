@@ -4,7 +4,21 @@ use super::Expression;
 use crate::schema::{Line, Status};
 
 /// Which events are wanted. A field that is `None` asks for nothing.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit_log::{Filter, parse};
+///
+/// let mut filter = Filter::default();
+/// filter.event_type = Some("tool".to_owned());
+/// filter.slower = Some(500.0);
+/// let mut line = br#"{"event_type":"tool.result","latency_ms":812.5}"#.to_vec();
+/// assert!(filter.matches(&parse(&mut line)?));
+/// # Ok::<(), llm_audit_log::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Filter {
     /// Not before this time, in microseconds since the Unix epoch.
     pub since: Option<i64>,

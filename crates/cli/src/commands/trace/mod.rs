@@ -6,8 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::ArgGroup;
-use llm_audit::reader::{Folder, Found, LogFile, Trace};
-use llm_audit_log::Choice;
+use llm_audit::reader::{Choice, Folder, Found, LogFile, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
