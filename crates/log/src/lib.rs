@@ -41,7 +41,7 @@ pub use folder::{
 };
 pub use json::{DEPTH_MAX, Items, Json, Members};
 
-pub use query::{Expression, Filter};
+pub use query::{Expression, Failure, Failures, Figures, Filter, GroupBy, Groups};
 pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use trace::{Choice, Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_folder, verify_with};

@@ -6,9 +6,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use llm_audit::reader::{
-    Choice, DEPTH_MAX, Ending, Entry, Event, Expression, Filter, Finding, Folder, Follow, Found,
-    Input, Instance, Items, Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step,
-    Trace, Verification, Writers, parse, read_line, verify, verify_folder, verify_with,
+    Choice, DEPTH_MAX, Ending, Entry, Event, Expression, Failure, Failures, Figures, Filter,
+    Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance, Items, Json, LINE_BYTES_MAX,
+    Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification, Writers, parse,
+    read_line, verify, verify_folder, verify_with,
 };
 use llm_audit::{Error, Status, Usd};
 use serde::Serialize;
@@ -199,6 +200,59 @@ fn expression(text: &str) -> Result<Expression, Error> {
 implement! {
     Filter: Plain, Clone, Debug, Default;
     Expression: Plain, Clone, Debug;
+}
+
+// Figures and failures.
+
+fields!(Figures {
+    events: u64,
+    failed: u64,
+    tokens_input: u64,
+    tokens_output: u64,
+    cost_usd: Usd,
+    priced: u64,
+    unpriced: u64,
+});
+
+fields!(Groups { total: Figures, other: Figures });
+
+fields!(Failures { total: u64, other: u64 });
+
+fields!(Failure {
+    event_type: String,
+    agent: String,
+    action: String,
+    error_type: Option<String>,
+    message: Option<String>,
+    count: u64,
+    first: Option<i64>,
+    last: Option<i64>,
+    trace_id: Option<String>,
+});
+
+fn figures() {
+    let _: fn(&mut Figures, &Line<'_>) = Figures::add;
+    let _: fn(&Figures, f64) -> Option<f64> = Figures::latency_ms;
+    let _: fn(Vec<GroupBy>) -> Groups = Groups::new;
+    let _: fn(&mut Groups, &Line<'_>) = Groups::add;
+    let _: fn(&mut Failures, &Line<'_>) = Failures::add;
+    let _: for<'f> fn(&'f Failures) -> Vec<&'f Failure> = Failures::by_count;
+}
+
+fn group_by(text: &str) -> Result<GroupBy, Error> {
+    converted(text.parse())
+}
+
+fn groups(groups: &Groups) -> impl Iterator<Item = (&[String], &Figures)> {
+    groups.iter()
+}
+
+implement! {
+    Figures: Plain, Clone, Debug, Default;
+    GroupBy: Plain, Clone, Debug;
+    Groups: Plain, Debug;
+    Failures: Plain, Debug, Default;
+    Failure: Plain, Clone, Debug, Default;
 }
 
 // The tree of a trace.

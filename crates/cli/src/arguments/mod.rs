@@ -2,6 +2,7 @@
 
 mod dir;
 mod environment;
+mod events;
 mod filter;
 mod input;
 mod rules;

@@ -3,9 +3,11 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod errors;
 mod record;
 mod redact;
 mod scan;
+mod stats;
 mod tail;
 mod trace;
 mod verify;
@@ -18,11 +20,14 @@ use crate::ui::{CommandExit, CommandFailure};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Check(check::CheckArgs),
+    Cost(stats::CostArgs),
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
+    Errors(errors::ErrorsArgs),
     Record(record::RecordArgs),
     Redact(redact::RedactArgs),
     Scan(scan::ScanArgs),
+    Stats(stats::StatsArgs),
     Tail(tail::TailArgs),
     Trace(trace::TraceArgs),
     Verify(verify::VerifyArgs),
@@ -33,11 +38,14 @@ impl Command {
     pub(crate) fn run(&self) -> Result<ExitCode, CommandFailure> {
         let exit = match self {
             Self::Check(args) => check::run_check(args),
+            Self::Cost(args) => ignore_closed_output(stats::run_cost(args)),
             #[cfg(feature = "demo")]
             Self::Demo(args) => return Ok(demo::run_demo(args)),
+            Self::Errors(args) => ignore_closed_output(errors::run_errors(args)),
             Self::Record(args) => record::run_record(args),
             Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),
             Self::Scan(args) => scan::run_scan(args),
+            Self::Stats(args) => ignore_closed_output(stats::run_stats(args)),
             Self::Tail(args) => ignore_closed_output(tail::run_tail(args)),
             Self::Trace(args) => ignore_closed_output(trace::run_trace(args)),
             Self::Verify(args) => verify::run_verify(args),

@@ -3,12 +3,14 @@
 mod exit;
 mod progress;
 mod style;
+mod table;
 mod text;
 mod units;
 
 pub(crate) use exit::{CommandExit, CommandFailure, close_log_on_signals, complain_on_stderr};
 pub(crate) use progress::Progress;
 pub(crate) use style::Style;
+pub(crate) use table::Table;
 pub(crate) use text::{
     escape_for_terminal, escape_json_for_terminal, fit_to_width, terminal_columns,
 };

@@ -86,7 +86,7 @@ pub(super) struct FieldPath(pub(super) Vec<String>);
 
 impl FieldPath {
     /// The value at the path. `None` if it is absent or `null`.
-    fn find<'l>(&self, line: &'l Line<'_>) -> Option<Json<'l>> {
+    pub(super) fn find<'l>(&self, line: &'l Line<'_>) -> Option<Json<'l>> {
         // Other programs write an error as a text: its message.
         if self.0 == ["error", "message"] && line.error()?.as_str().is_some() {
             return line.error();

@@ -1,8 +1,14 @@
-//! Which events of a log are asked for.
+//! Which events of a log are asked for, and their figures.
 
 mod expression;
+mod failures;
+mod figures;
 mod filter;
+mod groups;
 mod parse;
 
 pub use expression::Expression;
+pub use failures::{Failure, Failures};
+pub use figures::Figures;
 pub use filter::Filter;
+pub use groups::{GroupBy, Groups};

@@ -26,6 +26,13 @@ pub(super) fn parse_condition(text: &str) -> Result<Condition, Error> {
         .map_err(|error| Error::parse("expression", describe(text, &error)))
 }
 
+pub(super) fn parse_field(text: &str) -> Result<FieldPath, Error> {
+    let field = field_path.context(expected("a field"));
+    terminated(field, multispace0)
+        .parse(text)
+        .map_err(|error| Error::parse("field", describe(text, &error)))
+}
+
 /// Where the error is, and what is wrong or accepted there.
 fn describe(text: &str, error: &ParseError<&str, ContextError>) -> String {
     let column = text[..error.offset()].chars().count() + 1;

@@ -1,0 +1,152 @@
+//! `errors`: what failed, in groups.
+
+use std::io::{self, BufWriter, Write};
+
+use llm_audit::reader::{Failure, Failures};
+use serde::Serialize;
+
+use crate::arguments::{FilterArgs, LogInput};
+use crate::ui::{
+    CommandExit, CommandFailure, Style, escape_for_terminal, escape_json_for_terminal,
+    fit_to_width, format_count, format_time, terminal_columns,
+};
+
+/// Show what failed, in groups: how often, since when, and an example of each.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct ErrorsArgs {
+    #[command(flatten)]
+    input: LogInput,
+    /// How many groups, the most frequent first
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// One JSON object with all groups
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+const AFTER_HELP: &str = "\
+Events with the status error or timeout of the same type, agent, action and error are one group.
+Messages that differ only in numbers and ids are the same. At most 1,000 groups are told apart.
+
+Exit codes: 0 there are events, 2 bad input, 3 there are none.
+
+Examples:
+  llm-audit errors --since 1h
+  llm-audit errors --type tool --json | jq -r '.groups[] | [.count, .action, .message] | @tsv'";
+
+pub(crate) fn run_errors(args: &ErrorsArgs) -> Result<CommandExit, CommandFailure> {
+    let mut failures = Failures::default();
+    let events = args.input.for_each_event(&args.filter, |line| failures.add(line))?;
+    if events == 0 {
+        return Ok(CommandExit::NoData);
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = match args.json {
+        true => print_json(&failures, events, &mut out),
+        false => print_groups(&failures, events, args.limit, &mut out),
+    };
+    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
+    Ok(CommandExit::Fine)
+}
+
+fn print_groups(
+    failures: &Failures,
+    events: u64,
+    limit: usize,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let (style, columns) = (Style::of_stdout(), terminal_columns());
+    let groups = failures.by_count();
+    writeln!(out, "{} of {} failed", failures.total, format_count(events, "event"))?;
+    for group in groups.iter().take(limit) {
+        writeln!(out)?;
+        for (at, line) in group_lines(group).iter().enumerate() {
+            let line = columns.map_or(line.clone(), |columns| fit_to_width(line, columns));
+            let line = match at {
+                0 => style.paint_error(&line),
+                1 => line,
+                _ => style.paint_faint(&line),
+            };
+            writeln!(out, "{line}")?;
+        }
+    }
+    let left_out = groups.len().saturating_sub(limit);
+    if left_out > 0 {
+        let left_out = format_count(left_out as u64, "more group");
+        writeln!(out, "\n{left_out}: -n shows them")?;
+    }
+    if failures.other > 0 {
+        writeln!(out, "\n{} of yet other groups", format_count(failures.other, "failure"))?;
+    }
+    Ok(())
+}
+
+/// What failed, the message if there is one, and when.
+fn group_lines(group: &Failure) -> Vec<String> {
+    let error_type = group.error_type.as_deref().unwrap_or_default();
+    let what = format!(
+        "{:>6}  {}  {}  {}  {error_type}",
+        group.count, group.event_type, group.agent, group.action
+    );
+    let time = |time: Option<i64>| time.map_or("-".to_owned(), format_time);
+    let when = match group.count {
+        1 => time(group.last),
+        _ => format!("{} to {}", time(group.first), time(group.last)),
+    };
+    let id = group.trace_id.as_deref().unwrap_or_default();
+    let example = match id.get(..12).unwrap_or(id) {
+        "" => String::new(),
+        id => format!("  llm-audit trace {id}"),
+    };
+    let mut lines = vec![what];
+    lines.extend(group.message.as_ref().map(|message| format!("        {message}")));
+    lines.push(format!("        {when}{example}"));
+    lines.iter().map(|line| escape_for_terminal(line.trim_end()).into_owned()).collect()
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct ErrorsObject<'f> {
+    events: u64,
+    failed: u64,
+    groups: Vec<GroupObject<'f>>,
+    /// Failures past the groups that are told apart.
+    other: u64,
+}
+
+#[derive(Serialize)]
+struct GroupObject<'f> {
+    count: u64,
+    event_type: &'f str,
+    agent: &'f str,
+    action: &'f str,
+    error_type: Option<&'f str>,
+    message: Option<&'f str>,
+    first_us: Option<i64>,
+    last_us: Option<i64>,
+    trace_id: Option<&'f str>,
+}
+
+fn print_json(failures: &Failures, events: u64, out: &mut impl Write) -> io::Result<()> {
+    let groups = failures.by_count().into_iter().map(|group| GroupObject {
+        count: group.count,
+        event_type: &group.event_type,
+        agent: &group.agent,
+        action: &group.action,
+        error_type: group.error_type.as_deref(),
+        message: group.message.as_deref(),
+        first_us: group.first,
+        last_us: group.last,
+        trace_id: group.trace_id.as_deref(),
+    });
+    let object = ErrorsObject {
+        events,
+        failed: failures.total,
+        groups: groups.collect(),
+        other: failures.other,
+    };
+    writeln!(out, "{}", escape_json_for_terminal(&serde_json::to_string(&object)?))
+}

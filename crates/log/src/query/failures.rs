@@ -1,0 +1,166 @@
+//! What failed, in groups of failures that are alike.
+
+use std::collections::HashMap;
+
+use crate::schema::{Line, Status};
+
+/// The most kinds of failures that are held. Further ones are counted in [`Failures::other`].
+const KINDS_MAX: usize = 1_000;
+/// The bytes of a message that tell one kind from another.
+const MESSAGE_BYTES: usize = 200;
+/// The fewest characters of a word with digits that is taken for an id.
+const ID_LENGTH_MIN: usize = 8;
+
+/// Events that failed or timed out, in groups of the same type, agent, action and error. Messages that
+/// differ only in numbers and ids are the same.
+#[derive(Debug, Default)]
+pub struct Failures {
+    kinds: HashMap<[String; 5], Failure>,
+    /// How many there are.
+    pub total: u64,
+    /// How many are of none of the first 1,000 kinds.
+    pub other: u64,
+}
+
+/// Failures that are alike.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The type of the events.
+    pub event_type: String,
+    /// Who failed.
+    pub agent: String,
+    /// What failed.
+    pub action: String,
+    /// The `type` of the error, if it has one.
+    pub error_type: Option<String>,
+    /// The message of the newest one.
+    pub message: Option<String>,
+    /// How many there are.
+    pub count: u64,
+    /// The time of the oldest one, in microseconds since the Unix epoch.
+    pub first: Option<i64>,
+    /// The time of the newest one.
+    pub last: Option<i64>,
+    /// The trace of the newest one.
+    pub trace_id: Option<String>,
+}
+
+impl Failures {
+    /// Adds an event, if it failed or timed out.
+    pub fn add(&mut self, line: &Line<'_>) {
+        if !matches!(line.status(), Some(Status::Error | Status::Timeout)) {
+            return;
+        }
+        self.total += 1;
+        let text = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        let error_type = line.error().and_then(|error| error.get("type")?.as_str());
+        let key = [
+            text(line.event_type()),
+            text(line.agent()),
+            text(line.action()),
+            text(error_type),
+            line.error_message().map(without_numbers).unwrap_or_default(),
+        ];
+        if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(&key) {
+            self.other += 1;
+            return;
+        }
+        let [event_type, agent, action, ..] = key.clone();
+        let failure = self.kinds.entry(key).or_insert_with(|| Failure {
+            event_type,
+            agent,
+            action,
+            error_type: error_type.map(str::to_owned),
+            ..Failure::default()
+        });
+        failure.note(line);
+    }
+
+    /// The kinds of failures, the most frequent first; of equally frequent ones the newest.
+    pub fn by_count(&self) -> Vec<&Failure> {
+        let mut kinds: Vec<_> = self.kinds.values().collect();
+        kinds.sort_by_key(|kind| std::cmp::Reverse((kind.count, kind.last, &kind.action)));
+        kinds
+    }
+}
+
+impl Failure {
+    fn note(&mut self, line: &Line<'_>) {
+        let time = line.timestamp();
+        self.count += 1;
+        self.first = [self.first, time].into_iter().flatten().min();
+        if time >= self.last {
+            self.last = time;
+            self.message = line.error_message().map(str::to_owned);
+            self.trace_id = line.trace_id().map(str::to_owned);
+        }
+    }
+}
+
+/// A message as it tells kinds apart: `#` in the place of each number and id.
+fn without_numbers(message: &str) -> String {
+    let mut text = String::new();
+    let mut words = message.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    while let Some(word) = words.next().filter(|_| text.len() < MESSAGE_BYTES) {
+        let name = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let has_digit = name.bytes().any(|byte| byte.is_ascii_digit());
+        let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+        let is_id = has_digit && (is_number || name.len() >= ID_LENGTH_MIN);
+        text += if is_id { "#" } else { name };
+        text += &word[name.len()..];
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(failures: &mut Failures, second: u32, message: &str) {
+        let text = format!(
+            r#"{{"trace_id":"a{second}","timestamp":"2026-01-02T03:04:{second:02}Z",
+                "event_type":"tool.error","agent":"a","action":"x","status":"error",
+                "error":{{"type":"T","message":"{message}"}}}}"#
+        );
+        failures.add(&crate::parse(&mut text.into_bytes()).unwrap());
+    }
+
+    #[test]
+    fn messages_that_differ_in_numbers_and_ids_are_alike() {
+        let mut failures = Failures::default();
+        add(&mut failures, 7, "no plan 17 of 4bf92f3577b34da6 in 0.25 s");
+        add(&mut failures, 9, "no plan 18 of 00f067aa0ba902b7 in 1.5 s");
+        add(&mut failures, 8, "no plan 19 of a1b2c3d4e5f60718 in 12.75 s");
+        add(&mut failures, 3, "no route to eu-1");
+        let kinds = failures.by_count();
+        assert_eq!(kinds.iter().map(|kind| kind.count).collect::<Vec<_>>(), [3, 1]);
+        let kind = kinds[0];
+        assert_eq!(kind.trace_id.as_deref(), Some("a9"));
+        assert_eq!(kind.message.as_deref(), Some("no plan 18 of 00f067aa0ba902b7 in 1.5 s"));
+        assert_eq!(kind.last.unwrap() - kind.first.unwrap(), 2_000_000);
+        assert_eq!((failures.total, failures.other), (4, 0));
+    }
+
+    #[test]
+    fn there_are_not_more_kinds_than_memory_is_for() {
+        let letters =
+            |n: usize| n.to_string().bytes().map(|b| char::from(b + 49)).collect::<String>();
+        let mut failures = Failures::default();
+        for n in 0..KINDS_MAX + 7 {
+            add(&mut failures, 1, &letters(n));
+        }
+        assert_eq!(failures.by_count().len(), KINDS_MAX);
+        assert_eq!((failures.total, failures.other), (KINDS_MAX as u64 + 7, 7));
+    }
+
+    #[test]
+    fn what_went_well_is_no_failure() {
+        let mut failures = Failures::default();
+        for status in ["ok", "retry"] {
+            let mut line = format!(r#"{{"status":"{status}"}}"#).into_bytes();
+            failures.add(&crate::parse(&mut line).unwrap());
+        }
+        assert_eq!(failures.total, 0);
+    }
+}

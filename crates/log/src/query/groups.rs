@@ -1,0 +1,157 @@
+//! Figures of events, in groups of those that have the same values.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::expression::FieldPath;
+use super::{Figures, parse};
+use crate::error::Error;
+use crate::json::Json;
+use crate::schema::Line;
+
+/// The most groups that are held. Events of further ones are under [`Groups::other`].
+const GROUPS_MAX: usize = 1_000;
+
+/// What events are grouped by.
+///
+/// It is read from `day`, `hour` (both in UTC), `model`, or a field as an
+/// [`Expression`](super::Expression) has it: `agent`, `data.user`.
+#[derive(Clone, Debug)]
+pub struct GroupBy(Key);
+
+#[derive(Clone, Debug)]
+enum Key {
+    Day,
+    Hour,
+    Field(FieldPath),
+}
+
+impl FromStr for GroupBy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(Self(match text {
+            "day" => Key::Day,
+            "hour" => Key::Hour,
+            "model" => Key::Field(parse::parse_field("data.model")?),
+            field => Key::Field(parse::parse_field(field)?),
+        }))
+    }
+}
+
+impl GroupBy {
+    /// The value of a line; `-` if it has none.
+    fn value(&self, line: &Line<'_>) -> String {
+        let time = |format| {
+            let time = Timestamp::from_microsecond(line.timestamp()?).ok()?;
+            Some(time.strftime(format).to_string())
+        };
+        let value = match &self.0 {
+            Key::Day => time("%Y-%m-%d"),
+            Key::Hour => time("%Y-%m-%dT%H"),
+            Key::Field(field) => field.find(line).and_then(text_of_value),
+        };
+        value.unwrap_or_else(|| "-".to_owned())
+    }
+}
+
+/// A text, a number, `true` or `false`.
+fn text_of_value(json: Json<'_>) -> Option<String> {
+    let text = json.as_str().map(str::to_owned);
+    let number = || Some(json.as_u64()?.to_string()).or_else(|| Some(json.as_f64()?.to_string()));
+    text.or_else(number).or_else(|| Some(json.as_bool()?.to_string()))
+}
+
+/// Figures of the events with each combination of values.
+#[derive(Debug)]
+pub struct Groups {
+    by: Vec<GroupBy>,
+    groups: HashMap<Vec<String>, Figures>,
+    /// All events.
+    pub total: Figures,
+    /// Those of groups past the first 1,000.
+    pub other: Figures,
+}
+
+impl Groups {
+    /// Makes empty groups.
+    pub fn new(by: Vec<GroupBy>) -> Self {
+        let (total, other) = (Figures::default(), Figures::default());
+        Self { by, groups: HashMap::new(), total, other }
+    }
+
+    /// Adds an event.
+    pub fn add(&mut self, line: &Line<'_>) {
+        self.total.add(line);
+        let values = self.by.iter().map(|by| by.value(line)).collect();
+        let are_full = self.groups.len() >= GROUPS_MAX;
+        match self.groups.entry(values) {
+            Entry::Occupied(group) => group.into_mut().add(line),
+            Entry::Vacant(_) if are_full => self.other.add(line),
+            Entry::Vacant(group) => group.insert(Figures::default()).add(line),
+        }
+    }
+
+    /// The values of each group and its figures, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[String], &Figures)> {
+        self.groups.iter().map(|(values, figures)| (values.as_slice(), figures))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(groups: &mut Groups, agent: &str, more: &str) {
+        let text = format!(
+            r#"{{"timestamp":"2026-01-02T03:04:05Z","event_type":"a.b","agent":"{agent}",
+                "action":"x","status":"ok"{more}}}"#
+        );
+        groups.add(&crate::parse(&mut text.into_bytes()).unwrap());
+    }
+
+    fn grouped(by: &[&str]) -> Groups {
+        Groups::new(by.iter().map(|field| field.parse().unwrap()).collect())
+    }
+
+    #[test]
+    fn events_are_grouped_by_the_text_of_their_values() {
+        let mut groups = grouped(&["agent", "data.user", "model", "day", "hour"]);
+        add(&mut groups, "a", r#","data":{"user":7,"model":"m"}"#);
+        add(&mut groups, "a", r#","data":{"user":7,"model":"m"}"#);
+        add(&mut groups, "b", r#","data":{"user":true}"#);
+        add(&mut groups, "b", r#","data":{"user":{"id":1}}"#);
+        let mut found: Vec<_> =
+            groups.iter().map(|(values, figures)| (values.join(" "), figures.events)).collect();
+        found.sort();
+        let time = "2026-01-02 2026-01-02T03";
+        let expected = [
+            (format!("a 7 m {time}"), 2),
+            (format!("b - - {time}"), 1),
+            (format!("b true - {time}"), 1),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!((groups.total.events, groups.other.events), (4, 0));
+    }
+
+    #[test]
+    fn there_are_not_more_groups_than_memory_is_for() {
+        let mut groups = grouped(&["agent"]);
+        for n in 0..GROUPS_MAX + 7 {
+            add(&mut groups, &n.to_string(), "");
+        }
+        add(&mut groups, "0", "");
+        assert_eq!(groups.iter().count(), GROUPS_MAX);
+        assert_eq!((groups.total.events, groups.other.events), (GROUPS_MAX as u64 + 8, 7));
+    }
+
+    #[test]
+    fn a_field_that_the_schema_lacks_is_refused() {
+        for text in ["", "modle", "agent.x", "day.x"] {
+            assert!(text.parse::<GroupBy>().is_err(), "{text}");
+        }
+    }
+}
