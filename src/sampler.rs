@@ -22,7 +22,7 @@ pub(crate) fn is_slow_threshold(milliseconds: f64) -> bool {
 /// Why an event is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kept {
-    /// The ordinary draws keep it: that of its trace or that of its span.
+    /// The draw of its span keeps it.
     #[default]
     Drawn,
     /// It took longer than the threshold.
@@ -31,13 +31,15 @@ pub(crate) enum Kept {
     Parent,
     /// Its trace failed.
     Failed,
+    /// All events of its trace are kept.
+    Whole,
 }
 
 impl Kept {
     /// Returns the text of `kept` in the line, or `None` if the line has none.
     pub(crate) fn reason(self) -> Option<&'static str> {
         match self {
-            Self::Drawn => None,
+            Self::Drawn | Self::Whole => None,
             Self::Slow => Some("slow"),
             Self::Parent => Some("parent"),
             Self::Failed => Some("failed"),
@@ -115,8 +117,8 @@ impl SamplingPolicy {
     /// An event is kept if one of these rules applies:
     ///
     /// 1. With `debug` every event is kept.
-    /// 2. An event of a trace that is kept whole is kept. The trace's id decides, alike in every process with
-    ///    the same rate.
+    /// 2. An event of a trace that is kept whole is kept. The trace's id decides, or the `rv` in its
+    ///    `tracestate`, alike in every process with the same rate.
     /// 3. A share of the spans is kept, at the rate of the status. The span's ids decide, so a call and its
     ///    result are kept together. Without a context a draw decides.
     /// 4. An event with a latency over the threshold is kept.
@@ -144,11 +146,9 @@ impl SamplingPolicy {
         context: &TraceContext,
         span_id: u64,
     ) -> Option<Kept> {
-        let trace_id = context.trace_id();
-        if self.debug
-            || self.keeps_whole(trace_id)
-            || share_of_span(trace_id, span_id) < self.rate_of(status)
-        {
+        if self.debug || keeps_trace(context.randomness(), self.trace_rate) {
+            Some(Kept::Whole)
+        } else if share_of_span(context.trace_id(), span_id) < self.rate_of(status) {
             Some(Kept::Drawn)
         } else if self.is_slow(latency_ms) {
             Some(Kept::Slow)
@@ -171,11 +171,6 @@ impl SamplingPolicy {
     /// Returns the share of new traces that are kept whole.
     pub(crate) fn new_trace_rate(&self) -> f64 {
         if self.debug { 1.0 } else { self.trace_rate }
-    }
-
-    /// Returns whether every event of the trace is kept.
-    pub(crate) fn keeps_whole(&self, trace_id: u128) -> bool {
-        keeps_trace(trace_id, self.trace_rate)
     }
 
     fn is_slow(&self, latency_ms: Option<f64>) -> bool {
@@ -212,6 +207,10 @@ mod tests {
 
     fn trace(id: u128) -> TraceContext {
         TraceContext::from_ids(id, 1, None).unwrap()
+    }
+
+    fn keeps(id: u128, rate: f64) -> bool {
+        keeps_trace((id & KEPT) as u64, rate)
     }
 
     const UNKEPT: u128 = 0xffff << 56;
@@ -335,9 +334,23 @@ mod tests {
             for (event, id) in ids.iter().take(1_000).enumerate() {
                 assert_eq!(keep(event as u32), keep(event as u32));
                 // Only the rightmost 56 bits count, and a higher rate keeps what a lower one does.
-                assert_eq!(keeps_trace(*id, rate), keeps_trace(id ^ UNKEPT, rate));
-                assert!(!keeps_trace(*id, rate) || keeps_trace(*id, (rate * 2.0).min(1.0)));
+                assert_eq!(keeps(*id, rate), keeps(id ^ UNKEPT, rate));
+                assert!(!keeps(*id, rate) || keeps(*id, (rate * 2.0).min(1.0)));
             }
+        }
+    }
+
+    #[test]
+    fn an_explicit_randomness_decides_in_place_of_the_trace_s_id() {
+        let none = SamplingPolicy { trace_rate: 0.5, success_rate: 0.0, ..Default::default() };
+        let cases = [
+            (UNKEPT, "ot=rv:80000000000000", true),
+            (KEPT, "ot=rv:7fffffffffffff", false),
+            (KEPT, "ot=rv:7ffffffffffff", true),
+        ];
+        for (id, state, kept) in cases {
+            let context = trace(id).with_tracestate(state);
+            assert_eq!(none.should_record(Status::Ok, None, Some(&context)), kept, "{state}");
         }
     }
 
@@ -352,7 +365,7 @@ mod tests {
             (0.75, (1 << 54) - 1, false),
         ];
         for (rate, id, kept) in cases {
-            assert_eq!(keeps_trace(id, rate), kept, "{rate} {id:x}");
+            assert_eq!(keeps(id, rate), kept, "{rate} {id:x}");
         }
     }
 

@@ -4,6 +4,7 @@ mod draws;
 mod scope;
 mod trace_rate;
 mod traceparent;
+mod tracestate;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub(crate) use draws::seed_draws;
 pub(crate) use draws::{random_share, random_span_id, random_trace_id, share_of_span};
 pub use scope::{InSpan, Scope, Spanned};
 pub(crate) use trace_rate::{TRACE_RATE_DEFAULT, keeps_trace, set_process_trace_rate};
+use tracestate::TraceState;
 
 /// The position of code in a trace: a span, its trace, and the span above it.
 ///
@@ -46,7 +48,7 @@ pub struct TraceContext {
     sampled: Option<bool>,
     /// Whether the 56 rightmost bits of the trace's id are known to be random.
     is_random: bool,
-    tracestate: Option<Arc<str>>,
+    tracestate: Option<Arc<TraceState>>,
 }
 
 impl TraceContext {

@@ -6,7 +6,8 @@ use std::pin::{Pin, pin};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
-use super::traceparent::{TRACEPARENT_LEN, TRACESTATE_BYTES_MAX};
+use super::traceparent::TRACEPARENT_LEN;
+use super::tracestate::TRACESTATE_BYTES_MAX;
 use super::*;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -162,6 +163,100 @@ fn tracestate_within_the_limits() {
     for header in bad {
         assert_eq!(carried(&header), None, "{header}");
     }
+}
+
+/// The vectors follow the text of OpenTelemetry's "TraceState: Probability Sampling" and "TraceState
+/// Handling".
+#[test]
+fn the_randomness_of_a_trace_is_that_of_its_id_unless_ot_has_an_explicit_one() {
+    let of_id = 0xcd_43dd_8448_eb21;
+    let header = format!("00-0af7651916cd43dd84{of_id:014x}-{SPAN}-00");
+    let cases = [
+        ("vendor=1", of_id),
+        ("ot=rv:00000000000001", 1),
+        ("vendor=rv:00000000000002, ot=th:8;rv:FFFFFFFFFFFFFF;x:y", (1 << 56) - 1),
+        ("ot=th:8", of_id),
+        // Neither fewer nor more than 14 digits, and nothing else.
+        ("ot=rv:1", of_id),
+        ("ot=rv:000000000000010", of_id),
+        ("ot=rv:0000000000000g", of_id),
+        ("ot=rv:+0000000000001", of_id),
+        ("ot=xrv:00000000000001;rv", of_id),
+        ("tenant@ot=rv:00000000000001", of_id),
+        ("ot=rv:00000000000003,ot=rv:00000000000004", 3),
+    ];
+    for (state, expected) in cases {
+        let context = TraceContext::from_traceparent(&header).unwrap().with_tracestate(state);
+        assert_eq!(context.randomness(), expected, "{state}");
+        assert_eq!(context.new_span().randomness(), expected, "{state}");
+    }
+}
+
+#[test]
+fn a_trace_that_begins_here_says_at_which_threshold_it_is_kept() {
+    let context = |id: u128| TraceContext::from_ids(id, 1, None).unwrap();
+    let (kept, dropped) = (context((1 << 56) - 1), context(1 << 56));
+    let sent = |context: &TraceContext, rate| context.to_tracestate_at_rate(rate);
+    let at = |rate| sent(&kept, rate).unwrap_or_default();
+    // 1 % at full precision; the standard's example has its first five digits.
+    assert_eq!(at(0.01), "ot=th:fd70a3d70a3d7");
+    let rates = [(1.0, "0"), (0.5, "8"), (0.25, "c"), (0.75, "4"), (0.2, "ccccccccccccd")];
+    for (rate, threshold) in rates {
+        assert_eq!(at(rate), format!("ot=th:{threshold}"));
+    }
+    assert_eq!((sent(&kept, 0.0), sent(&dropped, 0.2)), (None, None));
+    assert_eq!(sent(&kept.new_span(), 0.5).as_deref(), Some("ot=th:8"));
+
+    // The randomness and what else is in the header stay; the changed member is the first.
+    let cases = [
+        (&kept, "a=1,b=2", Some("ot=th:8,a=1,b=2")),
+        (&kept, "a=1 ,\tot=p:8;th:4;k1:7 , b=2", Some("ot=th:8;p:8;k1:7,a=1,b=2")),
+        (&kept, "a=1,ot=th:8;p:8", Some("a=1,ot=th:8;p:8")),
+        (&dropped, "ot=rv:80000000000000", Some("ot=th:8;rv:80000000000000")),
+        (&kept, "ot=rv:7fffffffffffff", Some("ot=rv:7fffffffffffff")),
+        (&dropped, "a=1,ot=th:8;p:8", Some("ot=p:8,a=1")),
+        (&dropped, "a=1,ot=th:8", Some("a=1")),
+        (&dropped, "ot=th:8", None),
+    ];
+    for (context, state, expected) in cases {
+        let context = context.clone().with_tracestate(state);
+        assert_eq!(sent(&context, 0.5).as_deref(), expected, "{state}");
+    }
+}
+
+#[test]
+fn a_caller_s_threshold_stays_if_it_agrees_with_the_flag() {
+    let cases = [
+        ("01", "ot=th:8;rv:80000000000000,a=1", "ot=th:8;rv:80000000000000,a=1"),
+        ("01", "a=1,ot=th:80000000000001;rv:80000000000000", "ot=rv:80000000000000,a=1"),
+        ("00", "a=1,ot=th:8;rv:80000000000000", "ot=rv:80000000000000,a=1"),
+        ("00", "a=1,ot=th:80000000000001;rv:80000000000000", ""),
+        // Without a threshold of the caller there is none, whatever this process would decide.
+        ("01", "a=1,ot=rv:80000000000000", ""),
+        ("01", "a=1,ot=th:g;rv:80000000000000", ""),
+        ("01", "a=1,ot=th:0", ""),
+    ];
+    for (flag, state, expected) in cases {
+        let header = format!("00-{TRACE}-{SPAN}-{flag}");
+        let context = TraceContext::from_traceparent(&header).unwrap().with_tracestate(state);
+        let expected = if expected.is_empty() { state } else { expected };
+        for rate in [0.0, 0.5, 1.0] {
+            let sent = context.new_span().to_tracestate_at_rate(rate);
+            assert_eq!(sent.as_deref(), Some(expected), "{flag} {state}");
+        }
+    }
+}
+
+#[test]
+fn a_sent_tracestate_is_within_the_limits() {
+    let kept = TraceContext::from_ids((1 << 56) - 1, 1, None).unwrap();
+    let others: Vec<_> = (0..32).map(|n| format!("k{n}=1")).collect();
+    let sent = kept.clone().with_tracestate(&others.join(",")).to_tracestate_at_rate(0.5);
+    assert_eq!(sent.unwrap(), format!("ot=th:8,{}", others[..31].join(",")));
+    // What does not fit beside the threshold is left out, never a part of it.
+    let long = "v".repeat(246);
+    let sent = kept.with_tracestate(&format!("ot=p:8;x:{long};q:9")).to_tracestate_at_rate(0.5);
+    assert_eq!(sent.unwrap(), "ot=th:8;p:8;q:9");
 }
 
 #[test]

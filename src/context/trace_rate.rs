@@ -7,19 +7,28 @@ pub(crate) const TRACE_RATE_DEFAULT: f64 = 0.20;
 /// The random part of a trace id, in bits.
 pub(crate) const RANDOM_BITS: u32 = 56;
 
-/// Reports whether a trace is kept whole at this rate.
+/// Returns the randomness of a trace id: its 56 rightmost bits.
+pub(crate) fn randomness_of_id(trace_id: u128) -> u64 {
+    trace_id as u64 & ((1 << RANDOM_BITS) - 1)
+}
+
+/// Reports whether a trace of this randomness is kept whole at this rate.
 ///
-/// It is kept if R, the 56 rightmost bits of its id, is at least (1 - rate) * 2^56. This is the
-/// definition of OpenTelemetry's "TraceState: Probability Sampling" (consistent probability
-/// sampling). If another service keeps traces at a lower rate, it keeps a subset of these.
-pub(crate) fn keeps_trace(trace_id: u128, rate: f64) -> bool {
+/// This is the definition of OpenTelemetry's "TraceState: Probability Sampling" (consistent
+/// probability sampling). If another service keeps traces at a lower rate, it keeps a subset of these.
+pub(crate) fn keeps_trace(randomness: u64, rate: f64) -> bool {
+    randomness >= rejection_threshold(rate)
+}
+
+/// Returns the least randomness of a trace that is kept whole: (1 - rate) * 2^56.
+pub(crate) fn rejection_threshold(rate: f64) -> u64 {
     /// From here up a number has no fraction, and a half added to it would round it.
     const WHOLE: f64 = (1_u64 << 52) as f64;
     let threshold = (1.0 - rate) * (1_u64 << RANDOM_BITS) as f64;
     // `round` is a call on most machines.
-    let threshold = if threshold < WHOLE { threshold + 0.5 } else { threshold } as i64;
-    let random = trace_id as u64 & ((1 << RANDOM_BITS) - 1);
-    random as i64 >= threshold
+    let threshold = if threshold < WHOLE { threshold + 0.5 } else { threshold };
+    // A conversion to a signed number takes fewer instructions.
+    threshold as i64 as u64
 }
 
 /// The bits of the rate that decides the flag in the `traceparent` headers of traces begun here.

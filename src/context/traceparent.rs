@@ -1,8 +1,6 @@
-//! The headers of [W3C Trace Context](https://www.w3.org/TR/trace-context/): `traceparent` and
-//! `tracestate`.
+//! The header `traceparent` of [W3C Trace Context](https://www.w3.org/TR/trace-context/).
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::TraceContext;
 use super::trace_rate::{keeps_trace, process_trace_rate};
@@ -14,23 +12,20 @@ pub(super) const TRACEPARENT_LEN: usize = 55;
 const SAMPLED_FLAG: u128 = 1;
 /// The bit that says that the trace's id is random, as level 2 of the standard defines it.
 const RANDOM_FLAG: u128 = 2;
-const TRACESTATE_MEMBERS_MAX: usize = 32;
-/// 32 members of the longest key, `=`, the longest value and `,`.
-pub(super) const TRACESTATE_BYTES_MAX: usize = TRACESTATE_MEMBERS_MAX * (256 + 1 + 256 + 1);
 
 impl TraceContext {
     /// Returns the `traceparent` header for a call made in this span: version `00`, lower case.
     ///
     /// The flag `sampled` is the one that this trace came with. If the trace began here, the flag
-    /// says whether this process keeps the whole trace. The trace's id and `TRACE_SAMPLE_RATE`
-    /// decide that. The flag `random` is set if the trace came with it, or if its id was drawn here.
+    /// says whether this process keeps the whole trace. The trace's id, or the `rv` in its
+    /// `tracestate`, and `TRACE_SAMPLE_RATE` decide that. The flag `random` is set if the trace came with it, or if its id was drawn here.
     pub fn to_traceparent(&self) -> String {
         self.to_traceparent_at_rate(process_trace_rate())
     }
 
     /// Returns the same for a trace that began here, if this share of such traces is kept whole.
     pub(crate) fn to_traceparent_at_rate(&self, rate: f64) -> String {
-        let sampled = self.sampled.unwrap_or_else(|| keeps_trace(self.trace_id, rate));
+        let sampled = self.sampled.unwrap_or_else(|| keeps_trace(self.randomness(), rate));
         let flags = u8::from(sampled) | u8::from(self.is_random) << 1;
         format!("00-{:032x}-{:016x}-{flags:02x}", self.trace_id, self.span_id)
     }
@@ -75,23 +70,6 @@ impl TraceContext {
             ..context
         })
     }
-
-    /// Carries the `tracestate` header that came with the `traceparent`.
-    ///
-    /// If there are several such headers, join them by `,` first. Empty members and the blanks
-    /// around members are left out. A header is dropped if no member is left, or if it breaks the
-    /// standard's limits. They are 32 members, keys and values of at most 256 characters, and only
-    /// the allowed characters.
-    pub fn with_tracestate(mut self, header: &str) -> Self {
-        self.tracestate = trimmed_tracestate(header).map(Arc::from);
-        self
-    }
-
-    /// Returns the text that [`with_tracestate`](Self::with_tracestate) carries, for the header of
-    /// outgoing calls.
-    pub fn tracestate(&self) -> Option<&str> {
-        self.tracestate.as_deref()
-    }
 }
 
 fn traceparent_error(why: impl std::fmt::Display) -> Error {
@@ -114,28 +92,4 @@ fn traceparent_field(header: &[u8], field: Range<usize>) -> Result<u128, Error> 
         };
         Ok(number << 4 | u128::from(digit))
     })
-}
-
-/// Returns the members without what is around them, or `None` if the header is to be dropped.
-fn trimmed_tracestate(header: &str) -> Option<String> {
-    if header.len() > TRACESTATE_BYTES_MAX {
-        return None;
-    }
-    let members = header.split(',').map(|member| member.trim_matches([' ', '\t']));
-    let members: Vec<_> = members.filter(|member| !member.is_empty()).collect();
-    let is_valid = (1..=TRACESTATE_MEMBERS_MAX).contains(&members.len())
-        && members.iter().all(|member| {
-            member.split_once('=').is_some_and(|(key, value)| is_tracestate_member(key, value))
-        });
-    is_valid.then(|| members.join(","))
-}
-
-fn is_tracestate_member(key: &str, value: &str) -> bool {
-    let is_key_byte =
-        |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
-    (1..=256).contains(&key.len())
-        && matches!(key.as_bytes()[0], b'a'..=b'z' | b'0'..=b'9')
-        && key.bytes().all(is_key_byte)
-        && (1..=256).contains(&value.len())
-        && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=')
 }

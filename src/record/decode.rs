@@ -109,6 +109,7 @@ fn decode_state(state: u8) -> Result<(Status, Kept), MalformedRecord> {
         1 => Kept::Slow,
         2 => Kept::Parent,
         3 => Kept::Failed,
+        4 => Kept::Whole,
         _ => return Err(MalformedRecord),
     };
     Ok((*status.ok_or(MalformedRecord)?, kept))
@@ -120,8 +121,8 @@ pub(crate) struct RecordHead {
     /// `None` for a type of the caller's own.
     pub(crate) event_type: Option<EventType<'static>>,
     pub(crate) status: Status,
-    /// Whether no other event can have its trace id.
-    pub(crate) is_alone: bool,
+    /// Whether other events of its trace may be held.
+    pub(crate) is_split: bool,
     pub(crate) trace_id: u128,
     pub(crate) timestamp: i64,
 }
@@ -134,10 +135,11 @@ pub(crate) struct RecordHead {
 pub(crate) fn decode_head(bytes: &[u8]) -> Result<RecordHead, MalformedRecord> {
     let mut cursor = RecordCursor(bytes);
     let [code, state, _] = cursor.array()?;
+    let (status, kept) = decode_state(state)?;
     Ok(RecordHead {
         event_type: EventType::ALL.get(usize::from(code)).copied(),
-        status: decode_state(state)?.0,
-        is_alone: state & ALONE != 0,
+        status,
+        is_split: state & ALONE == 0 && kept != Kept::Whole,
         trace_id: u128::from_le_bytes(cursor.array()?),
         timestamp: decode_timestamp(bytes)?,
     })

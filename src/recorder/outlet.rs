@@ -73,12 +73,13 @@ impl Outlet {
         self.peek_logger(|logger| logger.count_unmetered(model));
     }
 
-    /// Returns the `traceparent` of a call made in this span. The flag of a new trace is decided by
-    /// the logger that receives the events.
+    /// Returns the `traceparent` of a call made in this span, and its `tracestate`. The logger that
+    /// receives the events decides about a new trace.
     #[cfg(feature = "tower")]
-    pub(crate) fn traceparent(&self, context: &TraceContext) -> String {
+    pub(crate) fn trace_headers(&self, context: &TraceContext) -> (String, Option<String>) {
         let rate = self.peek_logger(|logger| logger.sampling().new_trace_rate());
-        context.to_traceparent_at_rate(rate.unwrap_or(TRACE_RATE_DEFAULT))
+        let rate = rate.unwrap_or(TRACE_RATE_DEFAULT);
+        (context.to_traceparent_at_rate(rate), context.to_tracestate_at_rate(rate))
     }
 
     pub(crate) fn captures_content(&self) -> bool {

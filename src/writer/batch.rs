@@ -192,8 +192,7 @@ fn note_kept(hold: &mut Option<Hold>, shared: &Shared, bytes: &[u8]) -> bool {
     let Some(hold) = hold else { return false };
     let head = ring_event_head(bytes);
     // Of the others, nothing is held.
-    let is_split = !head.is_alone && !shared.settings.sampling.keeps_whole(head.trace_id);
-    is_split && hold.note_kept(&head, || shared.rings.tails())
+    head.is_split && hold.note_kept(&head, || shared.rings.tails())
 }
 
 fn count_held(hold: &mut Hold, counts: &EventCounters) {

@@ -270,7 +270,7 @@ mod tests {
 
     fn head(trace_id: u128, event_type: EventType<'static>, status: Status) -> RecordHead {
         let event_type = Some(event_type);
-        RecordHead { event_type, status, is_alone: false, trace_id, timestamp: 0 }
+        RecordHead { event_type, status, is_split: true, trace_id, timestamp: 0 }
     }
 
     #[test]

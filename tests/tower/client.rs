@@ -134,11 +134,12 @@ fn the_trace_goes_to_the_hosts_of_the_list_alone() {
     assert!(calls.len() == 4 && calls.iter().all(is_recorded), "{calls:?}");
 }
 
-/// The flag of a new trace is decided by the logger that records it, not by the process.
+/// The flag and the threshold of a new trace are decided by the logger that records it, not by the
+/// process.
 #[test]
 fn the_flag_of_a_new_trace_is_that_of_the_layer_s_logger() {
     let served = serve();
-    for (rate, flag) in [(0.0, "-02\""), (1.0, "-03\"")] {
+    for (rate, sent) in [(0.0, "-02\"], [])"), (1.0, "-03\"], [\"ot=th:0\"])")] {
         let policy = SamplingPolicy { trace_rate: rate, ..SamplingPolicy::default() };
         let own = capture_with(|builder| builder.sampling(policy));
         let client = ClientLayer::new("caller").logger(own.logger().clone()).layer(inner());
@@ -147,7 +148,7 @@ fn the_flag_of_a_new_trace_is_that_of_the_layer_s_logger() {
             asked.await.unwrap().into_body().collect().await.unwrap().to_bytes()
         });
         let header = String::from_utf8_lossy(&body);
-        assert!(header.contains(flag), "{header}");
+        assert!(header.ends_with(sent), "{header}");
     }
     served.finish(2);
 }

@@ -58,9 +58,10 @@ pub(super) fn write_request_headers(
     context: &TraceContext,
     outlet: &Outlet,
 ) {
-    headers.insert(TRACEPARENT, trace_header_value(outlet.traceparent(context)));
+    let (traceparent, tracestate) = outlet.trace_headers(context);
+    headers.insert(TRACEPARENT, trace_header_value(traceparent));
     headers.remove(TRACESTATE);
-    if let Some(state) = context.tracestate().and_then(|state| state.parse().ok()) {
+    if let Some(state) = tracestate.and_then(|state| state.parse().ok()) {
         headers.insert(TRACESTATE, state);
     }
 }
@@ -71,7 +72,7 @@ pub(super) fn write_response_headers(
     context: &TraceContext,
     outlet: &Outlet,
 ) {
-    headers.insert(TRACEPARENT, trace_header_value(outlet.traceparent(context)));
+    headers.insert(TRACEPARENT, trace_header_value(outlet.trace_headers(context).0));
     headers.insert(TRACE_ID, trace_header_value(format!("{:032x}", context.trace_id())));
 }
 

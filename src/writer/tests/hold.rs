@@ -306,6 +306,21 @@ fn nothing_is_held_without_a_context_nor_if_failed_traces_are_sampled() {
     assert_eq!(told(&rig.close().0), [("error", None)]);
 }
 
+#[test]
+fn a_failed_trace_is_whole_though_its_id_alone_would_keep_it() {
+    let half = SamplingPolicy { trace_rate: 0.5, ..NOTHING };
+    let mut rig = HeldRig::new(|builder| builder.sampling(half));
+    let trace = TraceContext::from_ids((1 << 56) - 1, 1, None).unwrap();
+    rig.emit(EventType::CacheHit, "whole", &trace);
+    let split = trace.with_tracestate("ot=rv:00000000000000");
+    rig.emit(EventType::CacheHit, "hit", &split);
+    rig.emit(EventType::ToolError, "error", &split);
+    let (lines, _) = rig.close();
+    let mut told = told(&lines);
+    told.sort_unstable();
+    assert_eq!(told, [("error", None), ("hit", FAILED), ("whole", None)]);
+}
+
 /// Everything in a failed trace that is too large for the hold is counted, and all else is written.
 #[test]
 fn a_trace_that_is_larger_than_the_hold_keeps_its_counts() {

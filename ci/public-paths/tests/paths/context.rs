@@ -15,6 +15,7 @@ fn trace_context() {
     let _: fn() -> Option<TraceContext> = TraceContext::current;
     let _: fn(&TraceContext) -> Scope = TraceContext::enter;
     let _: fn(&TraceContext) -> String = TraceContext::to_traceparent;
+    let _: fn(&TraceContext) -> Option<String> = TraceContext::to_tracestate;
     let _: fn(TraceContext, &str) -> TraceContext = TraceContext::with_tracestate;
     let _: fn(&TraceContext) -> Option<&str> = TraceContext::tracestate;
     let _: fn(&TraceContext) -> u128 = TraceContext::trace_id;
