@@ -22,7 +22,7 @@ pub fn fuzz_record_line(value: &impl Serialize) -> Vec<u8> {
         parent_span_id: None,
         timestamp: 3,
         kept: Default::default(),
-        is_alone: false,
+        can_be_held: true,
     };
     let (sanitizer, mut counts) = (Sanitizer::default(), Redactions::default());
     encode::encode_event(&event, &head, &mut chain, &sanitizer, true, &mut counts)

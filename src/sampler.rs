@@ -19,7 +19,7 @@ pub(crate) fn is_slow_threshold(milliseconds: f64) -> bool {
     milliseconds >= 0.0
 }
 
-/// Why an event is kept.
+/// Why an event is kept, or may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kept {
     /// The draw of its span keeps it.
@@ -29,7 +29,7 @@ pub(crate) enum Kept {
     Slow,
     /// The flag that its trace came with.
     Parent,
-    /// Its trace failed.
+    /// Nothing but a failure of its trace keeps it.
     Failed,
     /// All events of its trace are kept.
     Whole,
@@ -131,13 +131,14 @@ impl SamplingPolicy {
         context: Option<&TraceContext>,
     ) -> bool {
         match context {
-            Some(context) => self.decide(status, latency_ms, context, context.span_id()).is_some(),
+            Some(context) => {
+                self.decide(status, latency_ms, context, context.span_id()) != Kept::Failed
+            }
             None => self.debug || self.is_slow(latency_ms) || random_share() < self.rate_of(status),
         }
     }
 
-    /// Decides on an event of the span `span_id` in the trace of `context`. Returns `None` if it is not
-    /// kept.
+    /// Decides on an event of the span `span_id` in the trace of `context`.
     #[inline]
     pub(crate) fn decide(
         &self,
@@ -145,16 +146,23 @@ impl SamplingPolicy {
         latency_ms: Option<f64>,
         context: &TraceContext,
         span_id: u64,
-    ) -> Option<Kept> {
+    ) -> Kept {
         if self.debug || keeps_trace(context.randomness(), self.trace_rate) {
-            Some(Kept::Whole)
+            Kept::Whole
         } else if share_of_span(context.trace_id(), span_id) < self.rate_of(status) {
-            Some(Kept::Drawn)
-        } else if self.is_slow(latency_ms) {
-            Some(Kept::Slow)
+            Kept::Drawn
+        } else if context.sampled() == Some(true) || self.is_slow(latency_ms) {
+            self.reason_beyond_draws(latency_ms)
         } else {
-            context.sampled().unwrap_or(false).then_some(Kept::Parent)
+            Kept::Failed
         }
+    }
+
+    /// Returns why an event is kept that the draws leave out. A function of its own, so that events which
+    /// are held take no part of it.
+    #[cold]
+    fn reason_beyond_draws(&self, latency_ms: Option<f64>) -> Kept {
+        if self.is_slow(latency_ms) { Kept::Slow } else { Kept::Parent }
     }
 
     /// Returns the variables, with their values, that decide which events are sampled out.
@@ -174,7 +182,8 @@ impl SamplingPolicy {
     }
 
     fn is_slow(&self, latency_ms: Option<f64>) -> bool {
-        latency_ms.is_some_and(|latency| latency > self.slow_threshold_ms)
+        // No threshold is below zero.
+        latency_ms.unwrap_or(0.0) > self.slow_threshold_ms
     }
 
     fn rate_of(&self, status: Status) -> f64 {
@@ -288,16 +297,16 @@ mod tests {
             TraceContext::from_traceparent(&header).unwrap()
         };
         let cases = [
-            (Status::Ok, None, flagged(UNKEPT, "00"), None),
-            (Status::Ok, None, flagged(UNKEPT, "01"), Some(Some("parent"))),
-            (Status::Ok, Some(2e3), flagged(UNKEPT, "01"), Some(Some("slow"))),
-            (Status::Ok, Some(2e3), flagged(UNKEPT, "00"), Some(Some("slow"))),
-            (Status::Ok, Some(2e3), flagged(KEPT, "01"), Some(None)),
-            (Status::Error, Some(2e3), flagged(UNKEPT, "00"), Some(None)),
+            (Status::Ok, None, flagged(UNKEPT, "00"), Some("failed")),
+            (Status::Ok, None, flagged(UNKEPT, "01"), Some("parent")),
+            (Status::Ok, Some(2e3), flagged(UNKEPT, "01"), Some("slow")),
+            (Status::Ok, Some(2e3), flagged(UNKEPT, "00"), Some("slow")),
+            (Status::Ok, Some(2e3), flagged(KEPT, "01"), None),
+            (Status::Error, Some(2e3), flagged(UNKEPT, "00"), None),
         ];
         for (status, latency, context, expected) in cases {
             let kept = none.decide(status, latency, &context, context.span_id());
-            assert_eq!(kept.map(Kept::reason), expected, "{status:?} {latency:?} {context:?}");
+            assert_eq!(kept.reason(), expected, "{status:?} {latency:?} {context:?}");
         }
     }
 

@@ -112,7 +112,12 @@ impl Settings {
 
     /// Returns whether events that the rates leave out are held.
     pub(crate) fn holds_events(&self) -> bool {
-        self.failed_traces == FailedTraces::Whole && !self.sampling.debug
+        self.holds_left_out() && !self.sampling.debug
+    }
+
+    /// Returns whether an event is held if the rates have left it out.
+    pub(crate) fn holds_left_out(&self) -> bool {
+        self.failed_traces == FailedTraces::Whole
     }
 
     /// Returns the memory of the lane for those events: half of what they have.

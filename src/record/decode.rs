@@ -8,8 +8,8 @@ use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::{
-    ALONE, DEPTH_MAX, END, ERROR, F32, F64, FALSE, KEPT_SHIFT, MAP, NEGATIVE, NULL, PARTS, PAYLOAD,
-    SEQ, STR, TRUE, UINT, flag,
+    CAN_BE_HELD, DEPTH_MAX, END, ERROR, F32, F64, FALSE, KEPT_SHIFT, MAP, NEGATIVE, NULL, PARTS,
+    PAYLOAD, SEQ, STR, TRUE, UINT, flag,
 };
 use crate::pricing::Usd;
 use crate::sampler::Kept;
@@ -104,7 +104,7 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord>
 /// Reads the byte of the status and of the reason to keep the event.
 fn decode_state(state: u8) -> Result<(Status, Kept), MalformedRecord> {
     let status = Status::ALL.get(usize::from(state & ((1 << KEPT_SHIFT) - 1)));
-    let kept = match (state & !ALONE) >> KEPT_SHIFT {
+    let kept = match (state & !CAN_BE_HELD) >> KEPT_SHIFT {
         0 => Kept::Drawn,
         1 => Kept::Slow,
         2 => Kept::Parent,
@@ -139,7 +139,7 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<RecordHead, MalformedRecord> {
     Ok(RecordHead {
         event_type: EventType::ALL.get(usize::from(code)).copied(),
         status,
-        is_split: state & ALONE == 0 && kept != Kept::Whole,
+        is_split: state & CAN_BE_HELD != 0 && kept != Kept::Whole,
         trace_id: u128::from_le_bytes(cursor.array()?),
         timestamp: decode_timestamp(bytes)?,
     })

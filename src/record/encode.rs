@@ -8,7 +8,7 @@ use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
 use super::type_name::with_event_type_name;
 use super::{
-    ALONE, END, ERROR, FALSE, HEAD_BYTES, KEPT_SHIFT, MAP, PAYLOAD, SEQ, TRUE, UINT, flag,
+    CAN_BE_HELD, END, ERROR, FALSE, HEAD_BYTES, KEPT_SHIFT, MAP, PAYLOAD, SEQ, TRUE, UINT, flag,
 };
 use crate::panics::forget_panic;
 use crate::ring::{Chain, ChainMark};
@@ -38,8 +38,8 @@ pub(crate) struct EventHead {
     /// Microseconds since the Unix epoch.
     pub(crate) timestamp: i64,
     pub(crate) kept: Kept,
-    /// Whether no other event can have its trace id.
-    pub(crate) is_alone: bool,
+    /// Whether the event is held if sampling leaves it out. One that is alone in its trace is not.
+    pub(crate) can_be_held: bool,
 }
 
 /// What an event lost while it was encoded.
@@ -365,8 +365,8 @@ fn event_head_bytes(event: &AuditEvent<'_>, head: &EventHead) -> [u8; HEAD_BYTES
     ];
     let set = flags.iter().filter(|(_, is_set)| *is_set).fold(0, |all, (flag, _)| all | flag);
     let mut bytes = [0; HEAD_BYTES];
-    let alone = if head.is_alone { ALONE } else { 0 };
-    let state = event.status as u8 | (head.kept as u8) << KEPT_SHIFT | alone;
+    let can_be_held = if head.can_be_held { CAN_BE_HELD } else { 0 };
+    let state = event.status as u8 | (head.kept as u8) << KEPT_SHIFT | can_be_held;
     bytes[..3].copy_from_slice(&[event.event_type.code(), state, set]);
     bytes[3..19].copy_from_slice(&head.trace_id.to_le_bytes());
     let words = [

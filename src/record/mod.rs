@@ -67,8 +67,8 @@ const DEPTH_MAX: usize = 126;
 
 /// The bits of the status' byte below those that say why the event is kept.
 const KEPT_SHIFT: u32 = 4;
-/// The bit of that byte for an event that is alone in its trace.
-const ALONE: u8 = 1 << 7;
+/// The bit of that byte for an event that can be held, or whose trace can have such events.
+const CAN_BE_HELD: u8 = 1 << 7;
 
 /// The size of the head. Type, status and flags take a byte each, the trace id 16. Then span,
 /// parent, timestamp, latency, tokens in and tokens out take eight bytes each.

@@ -28,7 +28,7 @@ impl Shared {
                 None => {
                     let trace = TraceContext::new_trace();
                     // Nobody else knows the trace's id.
-                    let head = EventHead { is_alone: true, ..head_of_context(&trace) };
+                    let head = EventHead { can_be_held: false, ..self.head_of_context(&trace) };
                     self.emit_with_head(event, &trace, head, on_full);
                 }
             }),
@@ -37,7 +37,7 @@ impl Shared {
 
     fn emit_in_context(&self, event: &AuditEvent<'_>, context: &TraceContext, on_full: OnFull) {
         let is_own = matches!(event.ids, IdSource::Exactly(_)) || event.event_type.shares_span();
-        let mut head = head_of_context(context);
+        let mut head = self.head_of_context(context);
         if !is_own {
             (head.span_id, head.parent_span_id) =
                 (context::random_span_id(), Some(context.span_id()));
@@ -57,25 +57,41 @@ impl Shared {
         shard.emitted(1);
         let sampling = &self.settings.sampling;
         let kept = sampling.decide(event.status, event.latency_ms, context, head.span_id);
-        let is_error = matches!(event.status, Status::Error | Status::Timeout);
+        let is_error = || matches!(event.status, Status::Error | Status::Timeout);
         let ring = match kept {
-            None if head.is_alone || !self.settings.holds_events() => return shard.sampled_out(),
-            None => &self.rings.held,
-            Some(_) if is_error && self.settings.errors_apart => &self.rings.primary,
-            Some(_) => &self.rings.secondary,
+            Kept::Failed if !head.can_be_held => return shard.sampled_out(),
+            Kept::Failed => &self.rings.held,
+            _ if self.settings.errors_apart && is_error() => &self.rings.primary,
+            _ => &self.rings.secondary,
         };
-        if ring.is_closed() {
-            return shard.rejected(1);
+        // An event that is held has taken more looks so far. If its ring is closed, the push finds out.
+        // An event that is held took more looks until here. If its ring is closed, the push finds out.
+        if kept != Kept::Failed {
+            if ring.is_closed() {
+                return shard.rejected(1);
+            }
+            head.kept = kept;
         }
         head.timestamp = event.timestamp.unwrap_or_else(monotonic_unix_micros);
-        head.kept = kept.unwrap_or(Kept::Failed);
         if !self.push_event(ring, event, &head, on_full) {
             // There is no memory at all, or the ring was closed meanwhile.
-            match (ring.is_closed(), kept) {
-                (true, _) => shard.rejected(1),
-                (false, None) => shard.sampled_out(),
-                (false, Some(_)) => add_to_counter(&self.counts.dropped, 1),
+            match head.kept {
+                _ if ring.is_closed() => shard.rejected(1),
+                Kept::Failed => shard.sampled_out(),
+                _ => add_to_counter(&self.counts.dropped, 1),
             }
+        }
+    }
+
+    /// Returns the head of an event in the span of `context`, as if it were held. The time comes later.
+    fn head_of_context(&self, context: &TraceContext) -> EventHead {
+        EventHead {
+            trace_id: context.trace_id(),
+            span_id: context.span_id(),
+            parent_span_id: context.parent_span_id(),
+            timestamp: 0,
+            kept: Kept::Failed,
+            can_be_held: self.settings.holds_left_out(),
         }
     }
 
@@ -129,7 +145,6 @@ impl Shared {
         let include_snapshots = self.settings.include_snapshots;
         for _ in 0..if on_full == OnFull::Wait { TRIES_MAX } else { 1 } {
             if let Some(mut chain) = ring.begin_chain(limit, on_full) {
-                *redactions = Redactions::default();
                 let encoded = encode::encode_event(
                     event,
                     head,
@@ -147,7 +162,6 @@ impl Shared {
             }
         }
         let mut chain = ring.begin_chain(limit, on_full)?;
-        *redactions = Redactions::default();
         let outcome = encode::encode_event_head(event, head, &mut chain, sanitizer, redactions);
         outcome.ok().map(|outcome| (chain, outcome))
     }
@@ -162,18 +176,6 @@ fn count_encoding_losses(shard: &CounterShard, outcome: EncodeOutcome, redaction
         shard.truncated();
     }
     shard.redacted(redactions);
-}
-
-/// Returns the head of an event in the span of `context`, without what is decided later.
-fn head_of_context(context: &TraceContext) -> EventHead {
-    EventHead {
-        trace_id: context.trace_id(),
-        span_id: context.span_id(),
-        parent_span_id: context.parent_span_id(),
-        timestamp: 0,
-        kept: Kept::Drawn,
-        is_alone: false,
-    }
 }
 
 /// Returns microseconds since the Unix epoch. Within a thread the result never decreases, even if

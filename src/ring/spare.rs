@@ -35,7 +35,12 @@ fn with_thread_spare<R>(ring_id: u64, f: impl FnOnce(&mut Spare) -> R) -> Option
     SPARES
         .try_with(|spares| {
             let mut spares = spares.try_borrow_mut().ok()?;
-            spares.iter_mut().find(|spare| spare.ring_id == ring_id).map(f)
+            let at = spares.iter().position(|spare| spare.ring_id == ring_id)?;
+            // The ring of the last event is likely that of the next.
+            if at > 0 {
+                spares.swap(0, at);
+            }
+            spares.first_mut().map(f)
         })
         .ok()
         .flatten()

@@ -25,7 +25,7 @@ const HEAD: EventHead = EventHead {
     parent_span_id: Some(1),
     timestamp: 1_700_000_000_123_456,
     kept: Kept::Drawn,
-    is_alone: false,
+    can_be_held: true,
 };
 
 thread_local! {
