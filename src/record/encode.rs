@@ -24,6 +24,8 @@ const NAME_BYTES_MIN: usize = 64;
 pub(super) const CAP_BYTES_MIN: usize = 64;
 /// What a container may take at least, however deep it is.
 const CONTAINER_BYTES_MIN: usize = 1024;
+/// What a container leaves at most of the room of the one around it, for the members after it.
+const SIBLINGS_BYTES_MAX: usize = 8 << 10;
 /// In the last attempt a member of the payload's root that takes more becomes a placeholder.
 const MEMBER_BYTES_FINAL: usize = 1024;
 /// The bytes that a payload leaves free, below that limit, for the placeholders of later payloads.
@@ -181,15 +183,20 @@ impl Encoder<'_, '_> {
 
     /// Returns how many bytes are kept of each string in the next attempt.
     ///
-    /// Usually only one string is too long. So the first attempt keeps what the bytes before that
-    /// string leave of the limit, minus a sixteenth. If that does not fit, the next one keeps a
-    /// quarter of the limit, and so on.
+    /// Usually only one string or one container is too long. So the first attempt keeps what the bytes
+    /// before the last string leave of the limit, minus a sixteenth. If that string began too late to
+    /// be the long one, it keeps all but the sixteenth. If that does not fit, the next one keeps half of
+    /// the limit, and so on.
     fn next_string_cap(&self) -> usize {
         let limit = self.sink.chain.limit();
-        let (rest, quarter) = (limit.saturating_sub(self.text_start + limit / 16), limit / 4);
+        let most = limit - limit / 16;
         let next = match self.cap {
-            usize::MAX => rest.max(quarter),
-            guessed if guessed > quarter => quarter,
+            usize::MAX => match most.saturating_sub(self.text_start) {
+                rest if rest < limit / 4 => most,
+                rest => rest,
+            },
+            cap if cap > limit / 2 => limit / 2,
+            cap if cap > limit / 8 => cap / 2,
             cap => cap / 4,
         };
         next.max(CAP_BYTES_MIN)
@@ -205,7 +212,8 @@ impl Encoder<'_, '_> {
             (0, _) => self.root_end,
             (_, usize::MAX) => usize::MAX,
             (depth, cap) => {
-                let room = (0..depth).fold(cap, |room, _| room - room / 8);
+                let room =
+                    (0..depth).fold(cap, |room, _| room - (room / 8).min(SIBLINGS_BYTES_MAX));
                 self.sink.chain.len() + room.max(CONTAINER_BYTES_MIN)
             }
         }

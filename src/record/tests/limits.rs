@@ -37,7 +37,7 @@ fn the_longest_strings_are_cut_first() {
     assert_eq!(data["n"], 1);
     let (kept, missing) = cut_of(data["long"].as_str().expect("text")).expect("a cut");
     assert_eq!(kept.len() + missing, long.len());
-    assert_eq!(kept.len(), SMALL / 4);
+    assert_eq!(kept.len(), SMALL / 2);
 
     let whole = record_within(&event().data(&payload), 8192, true);
     assert_eq!(whole.json()["data"], payload);
@@ -129,7 +129,7 @@ fn a_long_list_is_cut_and_what_is_beside_it_stays() {
     assert_eq!((&recorded["model"], &recorded["prompt"]), (&json!("m"), &json!("short")));
     let choice = &recorded["completion"]["choices"][0];
     assert_eq!(choice["message"]["content"], "hello");
-    assert!(kept_of_list(&choice["logprobs"]["content"], 2000).is_some_and(|kept| kept > 50));
+    assert!(kept_of_list(&choice["logprobs"]["content"], 2000).is_some_and(|kept| kept > 500));
     let recorded = data(&talk);
     assert_eq!((&recorded["model"], &recorded["temperature"]), (&json!("m"), &json!(0.5)));
     assert!(kept_of_list(&recorded["prompt"], 60_000).is_some_and(|kept| kept > 2_000));
@@ -138,6 +138,31 @@ fn a_long_list_is_cut_and_what_is_beside_it_stays() {
     let arguments = recorded["arguments"].as_object().expect("an object");
     let missing = arguments["[TRUNCATED]"].as_u64().expect("a number");
     assert_eq!(arguments.len() as u64 - 1 + missing, 30_000);
+}
+
+/// A single value that is too large takes most of the limit, wherever it is.
+#[test]
+fn of_one_large_member_is_kept_as_much_as_fits() {
+    let token = json!({"token": "tok", "logprob": -0.5, "top": vec![json!({"token": "alt"}); 20]});
+    let tokens = vec![token; 2000];
+    let choices = json!([{"index": 0, "logprobs": {"content": tokens}, "message": "hello"}]);
+    let numbers: Vec<u32> = (0..200_000).collect();
+    let words: Vec<_> = (0..60_000).map(|n| format!("word {n}")).collect();
+    let payloads = [
+        json!({"id": "1", "choices": choices, "model": "m", "prompt": "p".repeat(5_000)}),
+        json!({"id": "1", "numbers": numbers, "model": "m", "prompt": "p".repeat(5_000)}),
+        json!({"id": "1", "words": words, "model": "m", "prompt": "p".repeat(5_000)}),
+        json!({"id": "1", "text": "t".repeat(400_000), "model": "m", "prompt": "p".repeat(5_000)}),
+        json!({"id": "1", "model": "m", "prompt": "p".repeat(100_000), "text": "t".repeat(400_000)}),
+    ];
+    for payload in &payloads {
+        let recorded = record(&event().data(payload));
+        assert!(recorded.outcome.truncated && recorded.bytes <= super::LIMIT);
+        let kept = recorded.bytes * 100 / super::LIMIT;
+        assert!(kept >= 70, "{kept} %: {}", &recorded.line[..200]);
+        let data = &recorded.json()["data"];
+        assert_eq!((&data["model"], &data["prompt"]), (&payload["model"], &payload["prompt"]));
+    }
 }
 
 /// A value of at most this many members or bytes, at random.
