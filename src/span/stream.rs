@@ -21,7 +21,8 @@ use crate::recorder::{AuditLogger, Outlet};
 /// The span of the stream is below the context that is current here. It is the current one while the
 /// stream is polled and dropped. `latency_ms` is from here to the end, and `data.items` counts the
 /// items. The status is `ok` after the last item. If the stream is dropped before that, the error's
-/// type is `cancelled`; if it panics, the type is `panic`.
+/// type is `cancelled`. If it panics, the type is `panic`, even if the panic is caught and the stream is
+/// polled to its end.
 ///
 /// # Examples
 ///
@@ -83,12 +84,18 @@ struct OpenStream {
     items: u64,
     /// The first error among the items.
     error: Option<ErrorDetail<'static>>,
-    /// The stream is being polled: a drop at this time comes from a panic.
+    /// The stream is being polled. If that is so at a drop or at the next poll, it panicked.
     is_running: bool,
     has_ended: bool,
 }
 
 impl OpenStream {
+    fn note_panic(&mut self) {
+        self.error.get_or_insert_with(|| {
+            ErrorDetail::new("panic", "the stream panicked; the panic hook has the text")
+        });
+    }
+
     fn emit_end(&mut self) {
         self.has_ended = true;
         let data = StreamEndData { items: self.items };
@@ -105,13 +112,12 @@ impl OpenStream {
 impl Drop for OpenStream {
     fn drop(&mut self) {
         if !self.has_ended {
-            let end = match self.is_running {
-                true => {
-                    ErrorDetail::new("panic", "the stream panicked; the panic hook has the text")
-                }
-                false => ErrorDetail::new("cancelled", "the stream was dropped before its end"),
-            };
-            self.error.get_or_insert(end);
+            if self.is_running {
+                self.note_panic();
+            }
+            self.error.get_or_insert_with(|| {
+                ErrorDetail::new("cancelled", "the stream was dropped before its end")
+            });
             self.emit_end();
         }
     }
@@ -178,9 +184,11 @@ impl<S: Stream> Stream for RecordedStream<S> {
         let stream = this.stream.as_pin_mut().expect("a stream is not polled after its drop");
         let open = this.open;
         let scope = open.context.enter();
-        open.is_running = true;
+        // Somebody caught the panic of the last poll.
+        if std::mem::replace(&mut open.is_running, true) {
+            open.note_panic();
+        }
         let polled = stream.poll_next(cx);
-        open.is_running = false;
         drop(scope);
         match &polled {
             Poll::Ready(Some(item)) => {
@@ -192,6 +200,7 @@ impl<S: Stream> Stream for RecordedStream<S> {
             Poll::Ready(None) if !open.has_ended => open.emit_end(),
             _ => {}
         }
+        open.is_running = false;
         polled
     }
 

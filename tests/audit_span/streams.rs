@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{events, ids, only, types};
 
-/// Yields numbers below `end`, emits an event with each, and panics at `panics_at`.
+/// Yields numbers below `end`, emits an event with each, and panics once at `panics_at`.
 struct Count {
     next: u64,
     end: u64,
@@ -23,7 +23,8 @@ impl Stream for Count {
     type Item = Result<u64, fmt::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        assert!(self.panics_at != Some(self.next), "asked for");
+        let next = self.next;
+        assert!(self.panics_at.take_if(|at| *at == next).is_none(), "asked for");
         if self.next == self.end {
             return Poll::Ready(None);
         }
@@ -68,7 +69,25 @@ fn every_other_end_of_a_stream_is_an_error() {
         let caught = catch_unwind(AssertUnwindSafe(|| take(numbers(5, Some(1)), 9)));
         assert!(caught.is_err());
     };
-    let cases: [(&dyn Fn(), &str, u64); 4] = [
+    // Whoever judges the items is a part of the stream.
+    let judged = || {
+        let stream = record_stream("a", "b", Count { next: 0, end: 5, panics_at: None });
+        let stream = stream.error_of(|_| panic!("asked for"));
+        assert!(catch_unwind(AssertUnwindSafe(|| take(stream, 9))).is_err());
+    };
+    // A consumer may catch the panic and go on.
+    let caught = || {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut stream =
+            pin!(record_stream("a", "b", Count { next: 0, end: 1, panics_at: Some(1) }));
+        let mut poll = || stream.as_mut().poll_next(&mut cx);
+        assert!(poll().is_ready());
+        assert!(catch_unwind(AssertUnwindSafe(&mut poll)).is_err());
+        assert!(matches!(poll(), Poll::Ready(None)));
+    };
+    let cases: [(&dyn Fn(), &str, u64); 6] = [
+        (&judged, "panic", 1),
+        (&caught, "panic", 1),
         (&|| take(numbers(5, None), 1), "cancelled", 1),
         (&|| drop(numbers(5, None)), "cancelled", 0),
         (&panicking, "panic", 1),
