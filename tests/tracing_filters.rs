@@ -14,16 +14,27 @@ use tracing_subscriber::{fmt, registry};
 /// Runs the test of this name alone: in the other process `install` gets the layer, and a call of a
 /// model follows. Returns what was recorded, and what that process said on stderr.
 fn told(name: &str, install: impl FnOnce(AuditLayer)) -> Option<(bool, Vec<String>)> {
+    told_of(name, |layer| {
+        install(layer);
+        call_model();
+    })
+}
+
+fn call_model() {
+    for _ in 0..2 {
+        drop(tracing::info_span!(
+            "chat",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = "gpt-4o"
+        ));
+    }
+}
+
+/// The same for a program that does `act` with the layer.
+fn told_of(name: &str, act: impl FnOnce(AuditLayer)) -> Option<(bool, Vec<String>)> {
     if let Some(folder) = alone::folder() {
         let audit: AuditLogger = logger(&folder.join("logs")).debug(true).build().unwrap();
-        install(AuditLayer::new("benefits").logger(audit.clone()));
-        for _ in 0..2 {
-            drop(tracing::info_span!(
-                "chat",
-                gen_ai.operation.name = "chat",
-                gen_ai.request.model = "gpt-4o"
-            ));
-        }
+        act(AuditLayer::new("benefits").logger(audit.clone()));
         let recorded = audit.shutdown(DEADLINE).unwrap().written;
         std::fs::write(folder.join("recorded"), recorded.to_string()).unwrap();
         return None;
@@ -74,6 +85,45 @@ fn a_filter_of_another_layer_is_none_of_this_one() {
     });
     let Some((is_recorded, lines)) = told else { return };
     assert!(is_recorded && lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn what_an_earlier_subscriber_saw_is_not_told() {
+    let told = told_of("what_an_earlier_subscriber_saw_is_not_told", |layer| {
+        let early = tracing::subscriber::set_default(registry());
+        call_model();
+        drop(early);
+        registry().with(layer).init();
+    });
+    let Some((_, lines)) = told else { return };
+    assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn a_disabled_event_or_verbose_span_is_not_told() {
+    let told = told_of("a_disabled_event_or_verbose_span_is_not_told", |layer| {
+        let filter = Targets::new()
+            .with_default(LevelFilter::INFO)
+            .with_target("other", LevelFilter::DEBUG)
+            .with_target("noisy", LevelFilter::OFF);
+        registry().with(filter).with(layer).init();
+        tracing::debug!(gen_ai.operation.name = "chat", "asked");
+        drop(tracing::debug_span!("chat", gen_ai.operation.name = "chat"));
+        tracing::info!(target: "noisy", { gen_ai.operation.name = "chat" }, "asked");
+    });
+    let Some((_, lines)) = told else { return };
+    assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn a_layer_whose_logger_is_off_tells_nothing() {
+    let told = told_of("a_layer_whose_logger_is_off_tells_nothing", |_| {
+        let off = AuditLogger::builder().without_environment().enabled(false).build().unwrap();
+        registry().with(AuditLayer::new("benefits").logger(off)).init();
+        call_model();
+    });
+    let Some((_, lines)) = told else { return };
+    assert!(lines.is_empty(), "{lines:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::print_to_stderr;
 
 /// The layers that are part of a subscriber.
 static LAYERS: AtomicUsize = AtomicUsize::new(0);
-/// Whether the program came to a span or event with GenAI fields, as far as the layers are told.
+/// Whether the program came to a span with GenAI fields, as far as the layers are told.
 static WAS_REACHED: AtomicBool = AtomicBool::new(false);
 /// Whether one was enabled.
 static WAS_ENABLED: AtomicBool = AtomicBool::new(false);
@@ -43,7 +43,7 @@ impl Drop for InstalledLayer {
     }
 }
 
-/// Takes note that the program came to a span or event with GenAI fields.
+/// Takes note that the program came to a span with GenAI fields, which may be disabled.
 pub(crate) fn note_reached() {
     WAS_REACHED.store(true, Ordering::Relaxed);
 }

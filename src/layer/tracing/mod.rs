@@ -15,6 +15,7 @@ mod text;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use tracing_core::dispatcher::get_default;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -244,7 +245,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if has_gen_ai_fields(metadata) {
+        // A new subscriber is asked about everything that the program ever came to. It is not the
+        // current one yet. What is more verbose than `INFO` may well be disabled.
+        if metadata.is_span()
+            && *metadata.level() <= Level::INFO
+            && has_gen_ai_fields(metadata)
+            && !self.outlet.is_off()
+            && get_default(|current| current.is::<Self>())
+        {
             disabled_spans::note_reached();
         }
         Interest::always()
