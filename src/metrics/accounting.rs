@@ -55,6 +55,12 @@ pub struct Accounting {
     /// Events waiting for the writer, and events held until it is known whether their trace fails. This
     /// is measured, not derived.
     pub queued: u64,
+    /// Those of `sampled_out` that were not held to the end of their trace, because there was no memory
+    /// for them. If their trace failed, they are missing in it. `AUDIT_HOLD_BYTES` is that memory.
+    pub hold_full: u64,
+    /// Failed traces that are known to lack such events. If a trace had to make room as a whole before
+    /// it failed, it is not known.
+    pub torn_traces: u64,
     /// Events with a placeholder for a payload, because its `Serialize` impl failed.
     pub unserializable: u64,
     /// Events in which a string or a payload was cut, because it was too large or the queue had no
@@ -126,6 +132,10 @@ pub(crate) struct EventCounters {
     pub(crate) io_lost: AtomicU64,
     /// Events that the writer held and dropped. The shards count those that were never encoded.
     pub(crate) sampled_out: AtomicU64,
+    /// Those of them that had no room.
+    pub(crate) hold_full: AtomicU64,
+    /// Failed traces that are known to lack such events.
+    pub(crate) torn_traces: AtomicU64,
     pub(crate) export_errors: AtomicU64,
     /// Events taken out of the ring and not yet written or dropped.
     pub(crate) in_hand: AtomicU64,
@@ -172,6 +182,8 @@ impl EventCounters {
             io_lost: load(&self.io_lost),
             export_errors: load(&self.export_errors),
             sampled_out: load(&self.sampled_out) + over_shards(|shard| &shard.sampled_out),
+            hold_full: load(&self.hold_full),
+            torn_traces: load(&self.torn_traces),
             rejected: over_shards(|shard| &shard.rejected),
             unserializable: over_shards(|shard| &shard.unserializable),
             truncated: over_shards(|shard| &shard.truncated),

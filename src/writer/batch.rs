@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::control::WriterRequest;
-use super::hold::Hold;
+use super::hold::{Dropped, Hold};
 use super::{Shared, Writer, jsonl};
 use crate::metrics::{EventCounters, add_to_counter};
 use crate::record::decode;
@@ -112,6 +112,7 @@ impl Writer {
         batch.held = lane.events;
         // What is overwritten here, sampling had left out.
         add_to_counter(&shared.counts.sampled_out, lane.lost);
+        add_to_counter(&shared.counts.hold_full, lane.lost);
         patience.held = lane.end(batch);
     }
 
@@ -196,9 +197,11 @@ fn note_kept(hold: &mut Option<Hold>, shared: &Shared, bytes: &[u8]) -> bool {
 }
 
 fn count_held(hold: &mut Hold, counts: &EventCounters) {
-    let dropped = hold.take_dropped();
-    add_to_counter(&counts.sampled_out, dropped);
-    counts.in_hand.fetch_sub(dropped, Ordering::Relaxed);
+    let Dropped { events, for_room, torn_traces } = hold.take_dropped();
+    add_to_counter(&counts.sampled_out, events);
+    add_to_counter(&counts.hold_full, for_room);
+    add_to_counter(&counts.torn_traces, torn_traces);
+    counts.in_hand.fetch_sub(events, Ordering::Relaxed);
     counts.held.store(hold.held_events(), Ordering::Relaxed);
 }
 

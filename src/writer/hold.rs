@@ -39,8 +39,18 @@ pub(super) struct Hold {
     clock: i64,
     /// Events in `traces`.
     events: u64,
-    /// Events dropped since the last [`take_dropped`](Self::take_dropped).
-    dropped: u64,
+    /// What was dropped since the last [`take_dropped`](Self::take_dropped).
+    dropped: Dropped,
+}
+
+/// What the hold has dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dropped {
+    pub(super) events: u64,
+    /// Those of them for which there was no room.
+    pub(super) for_room: u64,
+    /// Failed traces that lack such events.
+    pub(super) torn_traces: u64,
 }
 
 struct HeldTrace {
@@ -52,6 +62,8 @@ struct HeldTrace {
     first: i64,
     begins_with_request: bool,
     has_failed: bool,
+    /// Whether an event of it had no room.
+    is_torn: bool,
     /// Requests started minus requests ended.
     open: i32,
     /// How often no request was open.
@@ -73,7 +85,7 @@ impl Hold {
             now: 0,
             clock,
             events: 0,
-            dropped: 0,
+            dropped: Dropped::default(),
         }
     }
 
@@ -98,7 +110,7 @@ impl Hold {
         self.touch(head, tails);
         let cost = record_cost(record);
         if !self.make_room(cost) {
-            self.dropped += 1;
+            self.tear(head.trace_id);
             return;
         }
         self.bytes += cost;
@@ -123,6 +135,7 @@ impl Hold {
                 first: i64::MAX,
                 begins_with_request: false,
                 has_failed: false,
+                is_torn: false,
                 open: 0,
                 ends: 0,
             }
@@ -152,10 +165,24 @@ impl Hold {
     /// Drops the oldest traces until there is room for so many bytes, but not the youngest one. Returns
     /// whether there is room.
     fn make_room(&mut self, bytes: usize) -> bool {
+        let before = self.dropped.events;
         while self.bytes + bytes > self.bytes_max && self.by_age.len() > 1 {
             self.drop_oldest();
         }
+        self.dropped.for_room += self.dropped.events - before;
         self.bytes + bytes <= self.bytes_max
+    }
+
+    /// Counts an event of the trace for which there is no room.
+    fn tear(&mut self, trace_id: u128) {
+        self.dropped.events += 1;
+        self.dropped.for_room += 1;
+        if let Some(trace) = self.traces.get_mut(&trace_id)
+            && !std::mem::replace(&mut trace.is_torn, true)
+            && trace.has_failed
+        {
+            self.dropped.torn_traces += 1;
+        }
     }
 
     /// Releases what is held of the trace. Returns whether it had not failed before.
@@ -163,7 +190,9 @@ impl Hold {
         let Some(trace) = self.traces.get_mut(&trace_id) else { return false };
         self.events -= trace.records.len() as u64;
         self.released.extend(std::mem::take(&mut trace.records));
-        !std::mem::replace(&mut trace.has_failed, true)
+        let is_first = !std::mem::replace(&mut trace.has_failed, true);
+        self.dropped.torn_traces += u64::from(is_first && trace.is_torn);
+        is_first
     }
 
     /// Drops the traces that have ended well. `is_settled` says whether everything before these tickets
@@ -206,7 +235,7 @@ impl Hold {
     fn drop_trace(&mut self, trace_id: u128) {
         for record in self.take_trace(trace_id) {
             self.bytes -= record_cost(&record);
-            self.dropped += 1;
+            self.dropped.events += 1;
         }
     }
 
@@ -250,8 +279,8 @@ impl Hold {
         self.events
     }
 
-    /// Returns how many events were dropped since the last call.
-    pub(super) fn take_dropped(&mut self) -> u64 {
+    /// Returns what was dropped since the last call.
+    pub(super) fn take_dropped(&mut self) -> Dropped {
         std::mem::take(&mut self.dropped)
     }
 }
@@ -289,7 +318,9 @@ mod tests {
                 _ => {}
             }
             while hold.next_released().is_some() {}
-            dropped += hold.take_dropped();
+            let of_turn = hold.take_dropped();
+            assert_eq!((of_turn.events, of_turn.torn_traces), (of_turn.for_room, 0));
+            dropped += of_turn.events;
             assert!(hold.bytes <= BYTES && hold.ended.len() <= hold.traces.len());
         }
         let held: usize = hold.traces.values().map(|trace| trace.records.len()).sum();
@@ -321,6 +352,7 @@ mod tests {
         assert_eq!(hold.held_events(), 3);
         hold.hold(&head(1, EventType::RequestEnd, Status::Ok), &[4], || ticket(9));
         hold.drop_ended(|to| ticket(9).reach(to));
-        assert_eq!((hold.held_events(), hold.take_dropped(), hold.bytes), (0, 4, 0));
+        let dropped = Dropped { events: 4, ..Dropped::default() };
+        assert_eq!((hold.held_events(), hold.take_dropped(), hold.bytes), (0, dropped, 0));
     }
 }

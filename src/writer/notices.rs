@@ -64,6 +64,8 @@ pub(super) fn write_stop_notice(
     let redactions = accounting.redactions.iter().filter(|(_, count)| *count > 0);
     let stop = Stop {
         totals: stop_notice_totals(accounting),
+        hold_full: accounting.hold_full,
+        torn_traces: accounting.torn_traces,
         unserializable: accounting.unserializable,
         truncated: accounting.truncated,
         export_errors: accounting.export_errors,

@@ -332,8 +332,32 @@ fn a_trace_that_is_larger_than_the_hold_keeps_its_counts() {
     }
     rig.emit(EventType::ToolError, "error", &trace);
     rig.flush();
+    // Nothing is missing in one that is smaller.
+    let small = TraceContext::new_trace();
+    rig.emit(EventType::CacheHit, "hit", &small);
+    rig.emit(EventType::ToolError, "error", &small);
+    rig.flush();
     let (lines, sampled_out) = rig.close();
     assert!(lines.len() > 100, "{}", lines.len());
-    assert_eq!(lines.len() as u64 + sampled_out, 501);
+    assert_eq!(lines.len() as u64 + sampled_out, 503);
     assert!(lines.iter().any(|line| line["status"] == Status::Error.name()));
+    let counts = rig.audit.accounting();
+    assert_eq!((counts.hold_full, counts.torn_traces), (sampled_out, 1));
+    let stop = format!(r#""hold_full":{sampled_out},"torn_traces":1,"#);
+    assert!(rig.fs.names().iter().any(|name| rig.fs.text(name).contains(&stop)));
+}
+
+#[test]
+fn a_trace_that_has_to_make_room_for_others_is_counted() {
+    let mut rig = HeldRig::new(|builder| builder.hold_bytes(64 << 10));
+    for _ in 0..500 {
+        rig.emit(EventType::CacheHit, "hit", &TraceContext::new_trace());
+        rig.flush();
+    }
+    let full = rig.audit.accounting();
+    assert!(full.hold_full > 100 && full.hold_full == full.sampled_out, "{full:?}");
+    // Those that are still held end well or age out, which is not for lack of room.
+    let (_, sampled_out) = rig.close();
+    let counts = rig.audit.accounting();
+    assert_eq!((sampled_out, counts.hold_full, counts.torn_traces), (500, full.hold_full, 0));
 }

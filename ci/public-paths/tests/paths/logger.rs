@@ -84,6 +84,8 @@ fields!(Accounting {
     rejected: u64,
     io_lost: u64,
     queued: u64,
+    hold_full: u64,
+    torn_traces: u64,
     unserializable: u64,
     truncated: u64,
     export_errors: u64,

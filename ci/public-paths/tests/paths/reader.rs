@@ -1,5 +1,6 @@
 //! `reader`: the log files read back.
 
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
@@ -416,6 +417,9 @@ fields!(Instance {
     overwritten: u64,
     io_lost: u64,
     unexplained: u64,
+    hold_full: u64,
+    torn_traces: u64,
+    refused: BTreeMap<String, u64>,
     state: State,
 });
 

@@ -79,7 +79,7 @@ impl LogCheck {
         let what = match notice {
             Some(notices::ReadNotice::Start(start)) => tally.add_start(start),
             Some(notices::ReadNotice::Loss(loss)) => tally.add_loss(loss),
-            Some(notices::ReadNotice::Stop(totals)) => tally.add_stop(totals, place),
+            Some(notices::ReadNotice::Stop(stopped)) => tally.add_stop(stopped, place),
             Some(_) => None,
             None => tally.add_event(line.seq()),
         };
@@ -130,6 +130,9 @@ impl LogCheck {
                 let what = "killed: no audit.stop; what was in its queue is unknown".to_owned();
                 self.report.add_finding(None, Some(&tally.id), what);
             }
+            let stopped = tally.stop.as_mut().and_then(|stop| stop.stopped.take());
+            let counts = stopped.as_ref().map(|stopped| (stopped.hold_full, stopped.torn_traces));
+            let (hold_full, torn_traces) = counts.unwrap_or_default();
             self.report.instances.push(Instance {
                 id: tally.id.clone(),
                 service: tally.started.service.take(),
@@ -140,6 +143,9 @@ impl LogCheck {
                 overwritten: tally.overwritten,
                 io_lost: tally.io_lost,
                 unexplained,
+                hold_full,
+                torn_traces,
+                refused: stopped.map(|stopped| stopped.refused).unwrap_or_default(),
                 state,
             });
         }

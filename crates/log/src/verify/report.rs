@@ -1,5 +1,6 @@
 //! The result of a check: counts, instances and findings.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How many findings are kept with their text; all are counted.
@@ -50,6 +51,13 @@ pub struct Instance {
     pub io_lost: u64,
     /// Numbers that neither a line holds nor an `audit.loss` line explains.
     pub unexplained: u64,
+    /// Events that sampling left out and the memory for held events had no room for, by its
+    /// `audit.stop`.
+    pub hold_full: u64,
+    /// Failed traces that lack such events, by its `audit.stop`.
+    pub torn_traces: u64,
+    /// Lines of input that `record` refused, by reason, by its `audit.stop`.
+    pub refused: BTreeMap<String, u64>,
     /// How it ended.
     pub state: State,
 }

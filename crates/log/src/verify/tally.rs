@@ -2,7 +2,7 @@
 
 use super::ranges::{SeqRanges, seq_range_text, subtract_seq_ranges};
 use super::report::Verification;
-use crate::schema::notices::{Loss, Seqs, Started, Totals};
+use crate::schema::notices::{Loss, Seqs, Started, Stopped, Totals};
 
 /// How many gaps of one instance are reported one by one.
 pub(super) const GAPS_MAX: usize = 20;
@@ -48,7 +48,13 @@ pub(super) struct InstanceTally {
 pub(super) struct StopAccounting {
     file: String,
     line: u64,
-    totals: Option<Totals>,
+    pub(super) stopped: Option<Stopped>,
+}
+
+impl StopAccounting {
+    fn totals(&self) -> Option<Totals> {
+        self.stopped.as_ref().map(|stopped| stopped.totals)
+    }
 }
 
 impl InstanceTally {
@@ -101,11 +107,12 @@ impl InstanceTally {
 
     pub(super) fn add_stop(
         &mut self,
-        totals: Option<Totals>,
+        stopped: Option<Stopped>,
         (file, number): (&str, u64),
     ) -> Option<String> {
-        self.stop = Some(StopAccounting { file: file.to_owned(), line: number, totals });
-        totals.is_none().then(|| "audit.stop without the whole accounting".to_owned())
+        let is_whole = stopped.is_some();
+        self.stop = Some(StopAccounting { file: file.to_owned(), line: number, stopped });
+        (!is_whole).then(|| "audit.stop without the whole accounting".to_owned())
     }
 
     /// Compares the numbers in lines with those that `audit.loss` and `audit.retired` lines name.
@@ -150,7 +157,7 @@ impl InstanceTally {
         // If retention removed all that this instance said about its numbers, the lines about the
         // last ones may have gone with other files, too.
         let says_some = self.from_the_start || !ranges.is_empty();
-        let totals = self.stop.as_ref().and_then(|stop| stop.totals);
+        let totals = self.stop.as_ref().and_then(StopAccounting::totals);
         if let Some(last) = totals.map(Totals::last_seq).filter(|_| says_some)
             && last >= expected
         {
@@ -165,7 +172,8 @@ impl InstanceTally {
 
     /// Compares the accounting of `audit.stop` with itself and with the lines.
     pub(super) fn check_counts(&self, removed: &RemovedSeqs, report: &mut Verification) {
-        let Some(StopAccounting { file, line, totals: Some(totals) }) = &self.stop else { return };
+        let Some(stop @ StopAccounting { file, line, .. }) = &self.stop else { return };
+        let Some(totals) = stop.totals() else { return };
         let mut find = |what| report.add_finding(Some((file, *line)), Some(&self.id), what);
         let (emitted, ends) = (totals.emitted, totals.ends());
         if emitted != ends {

@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use retired::{Retired, Seqs};
 pub use start::{Sampling, Start, Started};
-pub use stop::{Stop, Totals};
+pub use stop::{Stop, Stopped, Totals};
 
 use super::{AppendJson, LineFields, Status};
 use crate::json::Json;
@@ -114,7 +114,7 @@ pub enum ReadNotice {
     /// `audit.retired`.
     Retired(Retired),
     /// `audit.stop`; `None` if a count is missing.
-    Stop(Option<Totals>),
+    Stop(Option<Stopped>),
     /// A line of a type that this version does not know.
     Unknown,
 }
@@ -128,7 +128,7 @@ impl ReadNotice {
             Some(NoticeType::Start) => Self::Start(Started::read(data)),
             Some(NoticeType::Loss) => Self::Loss(Loss::read(data)),
             Some(NoticeType::Retired) => Self::Retired(Retired::read(data)),
-            Some(NoticeType::Stop) => Self::Stop(Totals::read(data)),
+            Some(NoticeType::Stop) => Self::Stop(Stopped::read(data)),
             None => Self::Unknown,
         })
     }

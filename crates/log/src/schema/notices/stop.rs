@@ -12,6 +12,10 @@ use crate::json::Json;
 #[allow(missing_docs, reason = "the names are those of the accounting")]
 pub struct Stop<'a> {
     pub totals: Totals,
+    /// Events that sampling left out, and that the memory for held events had no room for.
+    pub hold_full: u64,
+    /// Failed traces that lack such events.
+    pub torn_traces: u64,
     pub unserializable: u64,
     pub truncated: u64,
     pub export_errors: u64,
@@ -47,6 +51,11 @@ impl Serialize for Stop<'_> {
         if self.totals.sampled_out > 0 {
             map.serialize_entry("sampled_out_by", &self.sampled_out_by)?;
         }
+        for (name, count) in [("hold_full", self.hold_full), ("torn_traces", self.torn_traces)] {
+            if count > 0 {
+                map.serialize_entry(name, &count)?;
+            }
+        }
         map.serialize_entry("redactions", &self.redactions)?;
         if !self.refused.is_empty() {
             map.serialize_entry("refused", self.refused)?;
@@ -73,6 +82,35 @@ impl Serialize for Stop<'_> {
 
 impl Notice for Stop<'_> {
     const TYPE: NoticeType = NoticeType::Stop;
+}
+
+/// What a reader takes from an `audit.stop`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// The counts that must add up.
+    pub totals: Totals,
+    /// Events that sampling left out, and that the memory for held events had no room for.
+    pub hold_full: u64,
+    /// Failed traces that lack such events.
+    pub torn_traces: u64,
+    /// Lines of input that `record` refused, by reason.
+    pub refused: BTreeMap<String, u64>,
+}
+
+impl Stopped {
+    pub(super) fn read(data: Option<Json<'_>>) -> Option<Self> {
+        let refused = data.and_then(|data| data.get("refused")).into_iter().flat_map(Json::members);
+        let count = |name| count_in_notice(data, name).unwrap_or(0);
+        Some(Self {
+            totals: Totals::read(data)?,
+            hold_full: count("hold_full"),
+            torn_traces: count("torn_traces"),
+            refused: refused
+                .filter_map(|(reason, count)| Some((reason.to_owned(), count.as_u64()?)))
+                .collect(),
+        })
+    }
 }
 
 /// The counts of `audit.stop` that must add up.
@@ -106,7 +144,7 @@ const TOTALS: [(&str, TotalsCount); 8] = [
 ];
 
 impl Totals {
-    pub(super) fn read(data: Option<Json<'_>>) -> Option<Self> {
+    fn read(data: Option<Json<'_>>) -> Option<Self> {
         let count = |name| count_in_notice(data, name);
         Some(Self {
             emitted: count("emitted")?,

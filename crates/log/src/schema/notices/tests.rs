@@ -134,6 +134,8 @@ fn an_accounting_comes_back() {
     };
     let stop = Stop {
         totals,
+        hold_full: 18,
+        torn_traces: 19,
         unserializable: 8,
         truncated: 9,
         export_errors: 10,
@@ -148,12 +150,19 @@ fn an_accounting_comes_back() {
         prices_refused_last: "why",
     };
     let text = line(&stop);
-    assert_eq!(read(&text), Some(ReadNotice::Stop(Some(totals))));
+    let stopped = |text: &str| match read(text) {
+        Some(ReadNotice::Stop(stopped)) => stopped,
+        other => panic!("{other:?}"),
+    };
+    let found = stopped(&text).unwrap();
+    assert_eq!((found.totals, found.hold_full, found.torn_traces), (totals, 18, 19));
+    assert_eq!(found.refused, BTreeMap::from([("not_json".to_owned(), 17)]));
     assert_eq!((totals.ends(), totals.last_seq()), (28, 8));
     let data = concat!(
         r#""data":{"emitted":28,"written":1,"overwritten":2,"sampled_out":3,"rejected":4,"#,
         r#""io_lost":5,"queued":6,"in_flight":7,"unserializable":8,"truncated":9,"#,
         r#""export_errors":10,"sampled_out_by":"SUCCESS_SAMPLE_RATE=0.1","#,
+        r#""hold_full":18,"torn_traces":19,"#,
         r#""redactions":{"email":11},"refused":{"not_json":17},"unpriced":{"a-model":12},"unpriced_others":13,"#,
         r#""unmetered":{"b-model":15},"unmetered_others":16,"#,
         r#""prices_refused":14,"prices_refused_last":"why"}"#,
@@ -161,14 +170,16 @@ fn an_accounting_comes_back() {
     assert!(text.contains(data), "{text}");
     let older = text.replace("in_flight", "other");
     let in_flight = Totals { in_flight: 0, ..totals };
-    assert_eq!(read(&older), Some(ReadNotice::Stop(Some(in_flight))));
-    assert_eq!(read(&text.replace("rejected", "other")), Some(ReadNotice::Stop(None)));
+    assert_eq!(stopped(&older).map(|stopped| stopped.totals), Some(in_flight));
+    assert_eq!(stopped(&text.replace("rejected", "other")), None);
 }
 
 #[test]
 fn what_is_not_there_is_not_written() {
     let stop = Stop {
         totals: Totals::default(),
+        hold_full: 0,
+        torn_traces: 0,
         unserializable: 0,
         truncated: 0,
         export_errors: 0,
