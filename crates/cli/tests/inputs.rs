@@ -80,6 +80,38 @@ fn findings_of_a_pipe_are_named_by_it() {
 }
 
 #[test]
+fn a_packed_file_is_refused_with_what_to_do() {
+    let (_keep, dir) = folder();
+    let packed = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, b'x'];
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = format!("{dir}/{FILE}.gz");
+    std::fs::write(&path, packed).unwrap();
+    for args in [&["tail"][..], &["trace", TRACE], &["verify"]] {
+        let of_file = run(&[args, &[&path]].concat());
+        let of_pipe = run_on(&[args, &["-"]].concat(), &packed);
+        for run in [of_file, of_pipe] {
+            assert_eq!((run.code, &*run.stdout), (2, ""), "{args:?} {run:?}");
+            assert!(run.stderr.contains("gzip") && run.stderr.contains("zcat"), "{run:?}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn who_pipes_a_log_without_a_file_is_told_of_the_dash() {
+    let (_keep, dir) = folder();
+    for args in [&["tail"][..], &["trace", TRACE], &["verify"]] {
+        let args = [args, &["--dir", &dir]].concat();
+        let piped = run_on(&args, whole(3).as_bytes());
+        assert_eq!(piped.code, 3, "{args:?} {piped:?}");
+        assert!(piped.stderr.contains("stdin is read if FILE is -"), "{args:?} {piped:?}");
+        // Nobody feeds it.
+        let output = command(&args).output().unwrap();
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("stdin"), "{output:?}");
+    }
+}
+
+#[test]
 fn a_pipe_is_followed_as_it_comes() {
     let mut tail = command(&["tail", "-f", "--json", "-"]);
     let mut child = tail.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -151,6 +183,14 @@ fn one_service_is_read_alone() {
         let run = of(args, "shipping");
         assert_eq!((run.code, run.stderr.is_empty()), (3, false), "{args:?} {run:?}");
     }
+    // What was asked for and what there is.
+    for args in [&["tail"][..], &["trace", TRACE], &["verify"], &["errors"], &["stats"]] {
+        let run = of(args, "shipping");
+        let named = "the service shipping; services that are named: billing, search";
+        assert!(run.stderr.contains(named), "{args:?} {run:?}");
+    }
+    let known = of(&["tail", "--type", "cache"], "search");
+    assert!(known.code == 3 && !known.stderr.contains("named"), "{known:?}");
     // A loss of one service is not a finding of another.
     let log = std::fs::read_to_string(format!("{dir}/{FILE}")).unwrap();
     write(&dir, FILE, &log.replace("\"written\":1", "\"written\":2"));

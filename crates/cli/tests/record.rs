@@ -509,6 +509,30 @@ fn lines_of_other_programs_are_kept_on_request() {
     assert_eq!(run_on(&["record", "--dir", &dir], pino.as_bytes()).code, 1);
 }
 
+#[test]
+fn a_line_of_another_program_may_have_a_type_of_its_own() {
+    let (_keep, dir) = folder();
+    let foreign = [
+        r#"{"event_type":"UserLoggedIn","user":"u7","agent":"a","action":"b","status":"ok"}"#,
+        r#"{"event_type":"click","trace_id":"no id","x":3}"#,
+        r#"{"event_type":17,"agent":"a","action":"b","status":"ok"}"#,
+    ];
+    // These are meant as events: of a type of ours, of a user's own, of the log itself.
+    let refused = [
+        line("").replace("\"agent\":\"a\",", ""),
+        line(",\"latency_ms\":\"x\"").replace("tool.call", "shop.order"),
+        line("").replace("tool.call", "audit.stop"),
+    ];
+    let input = foreign.join("\n") + "\n" + &refused.concat();
+    let run = run_on(&["record", "--raw", "--json", "--dir", &dir], input.as_bytes());
+    let counts = run.json();
+    assert_eq!((&counts["raw_lines"], &counts["bad_lines"]), (&3.into(), &3.into()), "{run:?}");
+    let events = events(&dir);
+    assert!(events.iter().all(|event| event["event_type"] == "log.line"), "{events:?}");
+    assert_eq!(events[0]["data"]["event_type"], "UserLoggedIn");
+    assert_eq!(events[1]["data"]["x"], 3);
+}
+
 /// What other programs wrote: a byte order mark, half a surrogate pair, an id that looks like a card.
 #[test]
 fn every_case_of_a_line_is_an_event() {

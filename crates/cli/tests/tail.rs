@@ -29,6 +29,27 @@ fn shows_the_last_ones_over_two_files() {
 }
 
 #[test]
+fn the_text_of_a_line_of_another_program_is_shown() {
+    let (_keep, dir) = folder();
+    let raw = |seq, data: &str| {
+        event(seq, TRACE, "01", &format!(",\"data\":{data}")).replace("llm.invoke", "log.line")
+    };
+    let failed = raw(3, r#"{"msg":"refused"}"#);
+    let log = raw(1, r#"{"text":"listening on \u001b[1m80"}"#)
+        + &raw(2, r#"{"level":30,"message":"slow"}"#)
+        + &failed
+            .replace("\"ok\"", "\"error\"")
+            .replace(",\"data\"", ",\"error\":\"no id\",\"data\"")
+        + &event(4, TRACE, "04", ",\"data\":{\"text\":\"of an event\"}");
+    write(&dir, FILE, &log);
+    let run = run(&["tail", "--dir", &dir]);
+    let lines: Vec<_> = run.stdout.lines().collect();
+    assert!(lines[0].contains("listening on") && !lines[0].contains('\x1b'), "{run:?}");
+    assert!(lines[1].ends_with("slow") && lines[2].ends_with("no id"), "{run:?}");
+    assert!(!lines[3].contains("of an event"), "{run:?}");
+}
+
+#[test]
 fn filters() {
     let (_keep, dir) = folder();
     let log = event(1, TRACE, "01", ",\"latency_ms\":12.5,\"tokens_input\":7,\"cost_usd\":0.5")

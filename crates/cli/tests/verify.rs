@@ -44,6 +44,23 @@ fn a_log_with_holes_is_a_finding() {
 }
 
 #[test]
+fn what_audit_stop_says_of_input_and_of_failed_traces_is_reported() {
+    let (_keep, dir) = folder();
+    let more = r#""queued":0,"hold_full":7,"torn_traces":1,"refused":{"not_json":2,"too_long":1}"#;
+    write(&dir, FILE, &whole(5).replace("\"queued\":0", more));
+    let plain = run(&["verify", "--dir", &dir]);
+    assert_eq!(plain.code, 0, "{plain:?}");
+    let refused = "3 lines of input refused (2 not_json, 1 too_long)";
+    assert!(plain.stdout.contains(refused), "{plain:?}");
+    let torn = "7 events not held for lack of memory (1 failed trace known to lack some)";
+    assert!(plain.stdout.contains(torn), "{plain:?}");
+    let json = run(&["verify", "--json", "--dir", &dir]).json();
+    let instance = &json["instances"][0];
+    assert_eq!((&instance["hold_full"], &instance["torn_traces"]), (&7.into(), &1.into()));
+    assert_eq!(instance["refused"]["not_json"], 2);
+}
+
+#[test]
 fn empty_files_are_no_data() {
     let (_keep, dir) = folder();
     write(&dir, FILE, "");

@@ -41,6 +41,7 @@ impl LogInput {
         }
         if events == 0 {
             complain_on_stderr("no data: no such event");
+            self.complain_of_unknown_service(&folder);
         }
         Ok(events)
     }

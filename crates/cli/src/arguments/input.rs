@@ -1,11 +1,14 @@
 //! Where a subcommand reads the log: a folder or files, of all services or one.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 
-use llm_audit::reader::Folder;
+use llm_audit::reader::{Folder, Lines, Writers};
+use llm_audit_log::schema::notices::ReadNotice;
 
 use super::LogDir;
-use crate::ui::CommandFailure;
+use crate::ui::{CommandFailure, complain_on_stderr};
 
 /// The log that is read, and whose lines of it.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,7 +28,11 @@ impl LogInput {
     /// is no data.
     pub(crate) fn open(&self) -> Result<Option<Folder>, CommandFailure> {
         if self.files.is_empty() {
-            return self.dir.open();
+            let folder = self.dir.open()?;
+            if folder.is_none() && is_stdin_redirected() {
+                complain_on_stderr("stdin is read if FILE is -");
+            }
+            return Ok(folder);
         }
         if let Some(dir) = self.files.iter().find(|path| path.is_dir()) {
             let dir = dir.display();
@@ -35,4 +42,48 @@ impl LogInput {
         }
         Ok(Some(Folder::of_files(&self.files)?))
     }
+
+    /// Prints which services there are if the one that was asked for is none of them. Pipes, which
+    /// cannot be read again, count as if they had none.
+    pub(crate) fn complain_of_unknown_service(&self, folder: &Folder) {
+        let Some(asked) = &self.service else { return };
+        let mut services = BTreeSet::new();
+        for file in folder.files().iter().filter(|file| !file.is_stream()) {
+            let mut lines = Lines::of(std::slice::from_ref(file));
+            while let Ok(Some(mut entry)) = lines.next_line() {
+                if Writers::may_be_start(entry.bytes)
+                    && let Ok(line) = entry.parse()
+                    && let Some(ReadNotice::Start(start)) = ReadNotice::of(&line)
+                {
+                    services.extend(start.service);
+                }
+            }
+        }
+        if !services.contains(asked) {
+            let known: Vec<_> = services.into_iter().collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            complain_on_stderr(format_args!(
+                "no audit.start names the service {asked}; services that are named: {known}"
+            ));
+        }
+    }
+}
+
+/// Whether somebody feeds stdin: it is a pipe or a file. `/dev/null` is neither.
+#[cfg(unix)]
+fn is_stdin_redirected() -> bool {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+
+    let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+    let file_type = stdin.and_then(|stdin| stdin.metadata()).map(|metadata| metadata.file_type());
+    file_type.is_ok_and(|file_type| file_type.is_fifo() || file_type.is_file())
+}
+
+#[cfg(not(unix))]
+fn is_stdin_redirected() -> bool {
+    use std::io::IsTerminal;
+
+    !io::stdin().is_terminal()
 }

@@ -73,6 +73,7 @@ pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
         }
         if lines.is_empty() && args.lines > 0 && !args.follow {
             complain_on_stderr("no data: no such event");
+            args.input.complain_of_unknown_service(folder);
         } else {
             exit = CommandExit::Fine;
         }
@@ -280,9 +281,16 @@ impl<'a> TailView<'a> {
             action: text(line.action()),
             numbers: numbers.join("  "),
             message: line.error_message().map(|message| escape_for_terminal(message).into_owned()),
+            text: foreign_text(line).map(|text| escape_for_terminal(text).into_owned()),
         }
         .render(self.style, self.columns)
     }
+}
+
+/// The text of another program's line that `record --raw` kept.
+fn foreign_text<'a>(line: &'a Line<'_>) -> Option<&'a str> {
+    let data = line.data().filter(|_| line.event_type() == Some("log.line"))?;
+    ["text", "message", "msg", "event"].iter().find_map(|name| data.get(name)?.as_str())
 }
 
 /// What is shown of an event.
@@ -296,7 +304,10 @@ struct TailRow {
     agent: String,
     action: String,
     numbers: String,
+    /// The error's.
     message: Option<String>,
+    /// Of a line that another program wrote. An error's message takes its place.
+    text: Option<String>,
 }
 
 impl TailRow {
@@ -307,6 +318,9 @@ impl TailRow {
         let numbers = |text: &str| if is_loss { style.paint_error(text) } else { text.to_owned() };
         let word = format!("{:<7}", self.status.map_or("-", Status::name));
         let word = style.paint_by_status(self.status, &word);
+        let is_error = self.message.is_some();
+        let text = self.message.or(self.text);
+        let paint = |text: &str| if is_error { style.paint_error(text) } else { text.to_owned() };
         let Some(columns) = columns else {
             let mut parts = vec![
                 style.paint_faint(&self.time),
@@ -317,7 +331,7 @@ impl TailRow {
             parts.extend(Some(self.service).filter(|service| !service.is_empty()));
             parts.extend([self.agent, self.action]);
             parts.extend(Some(numbers(&self.numbers)).filter(|_| !self.numbers.is_empty()));
-            parts.extend(self.message.map(|message| style.paint_error(&message)));
+            parts.extend(text.map(|text| paint(&text)));
             return parts.join("  ");
         };
         let time = self.time.split_once(' ').map_or("-", |(_, time)| time.trim_end_matches('Z'));
@@ -335,9 +349,9 @@ impl TailRow {
             numbers(&left),
         );
         row.truncate(row.trim_end().len());
-        if let Some(message) = self.message {
-            let message = fit_to_width(&message, columns.saturating_sub(21));
-            row += &format!("\n{:21}{}", "", style.paint_error(&message));
+        if let Some(text) = text {
+            let text = fit_to_width(&text, columns.saturating_sub(21));
+            row += &format!("\n{:21}{}", "", paint(&text));
         }
         row
     }
@@ -360,6 +374,7 @@ mod tests {
                 action: "POST /benefits/{member}/stream".to_owned(),
                 numbers: "490ms  374+37 tokens".to_owned(),
                 message: Some("the directory closed the connection of somebody ".repeat(3)),
+                text: None,
             }
             .render(Style { colour: false }, columns)
         };

@@ -27,6 +27,8 @@ Exit codes: 0 the log is whole, 1 it is not, 2 it cannot be read, 3 there is non
 A logger that still runs is not a finding. One that ended without audit.stop is. Whether the logger
 of a pipe or of a file from a shell still runs is not known: without audit.stop it is a finding.
 With --service only the lines of that service are checked, and those that cannot be read.
+Lines of input that record refused, and failed traces that lack events because AUDIT_HOLD_BYTES was
+too little, are reported as audit.stop counts them. They are not findings.
 
 Examples:
   llm-audit verify --dir /var/log/agents
@@ -49,8 +51,9 @@ pub(crate) fn run_verify(args: &VerifyArgs) -> Result<CommandExit, CommandFailur
     if report.is_clean() && (report.lines == 0 || !has_instance) {
         complain_on_stderr(match report.lines {
             0 => "no data: the files are empty",
-            _ => "no data: no audit.start names this service",
+            _ => "no data: no line is of this service",
         });
+        args.input.complain_of_unknown_service(&folder);
         return Ok(CommandExit::NoData);
     }
     Ok(if report.is_clean() { CommandExit::Fine } else { CommandExit::Finding })
@@ -93,6 +96,25 @@ fn describe_instance(instance: &Instance) -> String {
         lost => format!(", {lost} reported as lost"),
     };
     let events = format_count(instance.events, "event");
+    let mut notes = String::new();
+    if !instance.refused.is_empty() {
+        let lines = instance.refused.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
+        let by_reason: Vec<_> = instance
+            .refused
+            .iter()
+            .map(|(reason, count)| format!("{count} {}", escape_for_terminal(reason)))
+            .collect();
+        notes += &format!(
+            ", {} of input refused ({})",
+            format_count(lines, "line"),
+            by_reason.join(", ")
+        );
+    }
+    if instance.hold_full > 0 {
+        let events = format_count(instance.hold_full, "event");
+        let traces = format_count(instance.torn_traces, "failed trace");
+        notes += &format!(", {events} not held for lack of memory ({traces} known to lack some)");
+    }
     let known = |text: &Option<String>| {
         text.as_deref().map_or("?".into(), |text| escape_for_terminal(text).into_owned())
     };
@@ -101,7 +123,7 @@ fn describe_instance(instance: &Instance) -> String {
         format!("{} on {}, pid {pid}  ", known(&instance.service), known(&instance.host))
     });
     format!(
-        "{}  {service}{events}, {seq}{lost}, {}",
+        "{}  {service}{events}, {seq}{lost}{notes}, {}",
         instance.id,
         instance_state_name(instance.state)
     )
@@ -129,6 +151,9 @@ fn verify_json(report: &Verification) -> Value {
             "overwritten": instance.overwritten,
             "io_lost": instance.io_lost,
             "unexplained": instance.unexplained,
+            "hold_full": instance.hold_full,
+            "torn_traces": instance.torn_traces,
+            "refused": instance.refused,
             "state": instance_state_name(instance.state),
         })
     };

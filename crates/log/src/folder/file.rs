@@ -86,6 +86,11 @@ impl LogFile {
         self.is_stream
     }
 
+    /// Whether its name is one of the log's. What else it is may be anything.
+    pub(super) fn has_name_of_log(&self) -> bool {
+        self.parts.is_some()
+    }
+
     /// By what files of several folders are ordered, if it has a name of the log's.
     pub(super) fn order(&self) -> Option<(Option<&Path>, FileName)> {
         Some((self.path.parent(), self.parts?))

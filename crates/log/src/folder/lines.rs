@@ -16,6 +16,9 @@ pub const LINE_BYTES_MAX: usize = 64 << 20;
 /// What is read from a file at once.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
 
+/// What a gzip file begins with.
+const GZIP: [u8; 2] = [0x1F, 0x8B];
+
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -146,7 +149,8 @@ impl<'f> Lines<'f> {
     ///
     /// # Errors
     ///
-    /// A file cannot be read. The next call continues with the next file.
+    /// A file cannot be read, or was named by its path and is gzip. The next call continues with the
+    /// next file.
     pub fn next_line(&mut self) -> Result<Option<Entry<'_>>, Error> {
         let ending = loop {
             let Some(reading) = &mut self.reading else {
@@ -168,6 +172,13 @@ impl<'f> Lines<'f> {
             }
         };
         let Some(reading) = &mut self.reading else { return Ok(None) };
+        let is_first = reading.number == 0;
+        if is_first && !reading.file.has_name_of_log() && self.line.starts_with(&GZIP) {
+            let why = "it is gzip, not JSON lines: unpack it first (zcat), and read that as -";
+            let error = reading.file.read_error(io::Error::new(io::ErrorKind::Unsupported, why));
+            self.reading = None;
+            return Err(error);
+        }
         let offset = reading.offset;
         reading.offset += line_bytes_in_file(ending, self.line.len());
         reading.number += 1;

@@ -22,7 +22,8 @@ pub(super) struct Refusal {
     pub(super) reason: &'static str,
     /// What is wrong, without a value.
     pub(super) message: String,
-    /// Whether nothing says that it should be an event: it is not a JSON object, or has no type.
+    /// Whether nothing says that it should be an event: it is not a JSON object, or has no type of
+    /// the schema and lacks what every event has.
     pub(super) is_foreign: bool,
 }
 
@@ -62,7 +63,8 @@ pub(super) fn with_input_event(
         };
         let reason = if fault == MISSING { "missing_field" } else { "wrong_field" };
         let message = format!("not a valid event: {name} {fault}");
-        let is_foreign = line.json().get("event_type").is_none_or(Json::is_null);
+        let lacks_one = |(name, fault)| fault == MISSING || name == "event_type";
+        let is_foreign = !has_known_type(&line) && line.faults().any(lacks_one);
         return Err(Refusal { is_foreign, ..Refusal::new(reason, message) });
     }
     let context = input_trace_context(&line).map_err(|why| Refusal::new("wrong_field", why))?;
@@ -70,7 +72,10 @@ pub(super) fn with_input_event(
     let error = line.error().map(InputError);
     let error = error.as_ref().map(ErrorDetail::from_object);
 
-    let head = input_event_head(&line).map_err(|why| Refusal::new("wrong_type", why))?;
+    let head = input_event_head(&line).map_err(|why| {
+        let is_foreign = !has_known_type(&line);
+        Refusal { is_foreign, ..Refusal::new("wrong_type", why) }
+    })?;
     let mut event = head.span(&context);
     event = match timestamp {
         Some(micros) => {
@@ -91,6 +96,12 @@ pub(super) fn with_input_event(
     record(&event);
     moved.extend(data.extra.iter().map(|(name, _)| (*name).to_owned()));
     Ok(())
+}
+
+/// Whether the type is one of the schema's, or of the log's own lines.
+fn has_known_type(line: &Line<'_>) -> bool {
+    let is_known = |name| !matches!(EventType::from_name(name), EventType::Custom(_));
+    line.is_own() || line.event_type().is_some_and(is_known)
 }
 
 /// The fields every event has.

@@ -53,9 +53,10 @@ bits and numbers past f64, which become texts in data and count as absent elsewh
 surrogate pair, which becomes U+FFFD. The tokens and the cost of an llm.invoke are read from the
 provider's answer in data or data.response, if there is one.
 
-With --raw a line without event_type becomes a log.line event, redacted as every event: the object
-of a logging library (pino, Python's logging) as its data, any other text as data.text. The logger's
-name is the agent. A level of error or above is the status error. A time is taken if it has an
+With --raw a line of another program becomes a log.line event, redacted as every event: the object
+of a logging library (pino, Python's logging) as its data, any other text as data.text. An object is
+of another program if it lacks agent, action or status and its event_type is not one of the
+schema's. The logger's name is the agent. A level of error or above is the status error. A time is taken if it has an
 offset or counts from 1970.
 
 audit.stop counts the lines that are refused by reason: not_json, missing_field, wrong_field,

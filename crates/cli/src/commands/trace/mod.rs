@@ -77,6 +77,7 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
         Found::One(trace) => trace,
         Found::Nothing => {
             complain_on_stderr("no data: no such trace");
+            args.input.complain_of_unknown_service(&folder);
             return Ok(CommandExit::NoData);
         }
         Found::Several(ids) => {
