@@ -82,10 +82,12 @@ fn findings_of_a_pipe_are_named_by_it() {
 #[test]
 fn a_packed_file_is_refused_with_what_to_do() {
     let (_keep, dir) = folder();
-    let packed = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, b'x'];
+    // Longer than what tail reads at once, with line ends in it.
+    let packed =
+        [&[0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3][..], &b"\x1f\x8bx\n".repeat(50_000)].concat();
     std::fs::create_dir_all(&dir).unwrap();
     let path = format!("{dir}/{FILE}.gz");
-    std::fs::write(&path, packed).unwrap();
+    std::fs::write(&path, &packed).unwrap();
     for args in [&["tail"][..], &["trace", TRACE], &["verify"]] {
         let of_file = run(&[args, &[&path]].concat());
         let of_pipe = run_on(&[args, &["-"]].concat(), &packed);

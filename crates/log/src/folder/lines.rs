@@ -172,7 +172,7 @@ impl<'f> Lines<'f> {
             }
         };
         let Some(reading) = &mut self.reading else { return Ok(None) };
-        let is_first = reading.number == 0;
+        let is_first = reading.offset == 0;
         if is_first && !reading.file.has_name_of_log() && self.line.starts_with(&GZIP) {
             let why = "it is gzip, not JSON lines: unpack it first (zcat), and read that as -";
             let error = reading.file.read_error(io::Error::new(io::ErrorKind::Unsupported, why));
