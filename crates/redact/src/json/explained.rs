@@ -160,7 +160,9 @@ impl CauseWalk<'_> {
     /// Takes note of a text that may name the value beside it.
     fn read_text(&mut self, key: Option<Quoted>, text: Quoted) {
         let names = match key {
-            Some(key) => self.sanitizer.classify(&self.decoded(key)) == KeyClass::Name,
+            Some(key) => {
+                matches!(self.sanitizer.classify(&self.decoded(key)), KeyClass::Name | KeyClass::Id)
+            }
             None => true,
         };
         if !names {

@@ -123,9 +123,10 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
         let string = &text[start..at];
         if bytes[at + 1..].trim_ascii_start().first() == Some(&b':') {
             let class = sanitizer.classify(string);
-            names = class == KeyClass::Name;
+            names = matches!(class, KeyClass::Name | KeyClass::Id);
             return class.is_secret()
-                || matches!(class, KeyClass::Card | KeyClass::Headers | KeyClass::Formed(_));
+                || matches!(class, KeyClass::Card | KeyClass::Headers | KeyClass::Formed(_))
+                || matches!(class, KeyClass::Flag | KeyClass::ManifestKind);
         }
         if string.trim_ascii() == ":" {
             return false;

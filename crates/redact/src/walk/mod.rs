@@ -29,7 +29,7 @@ pub use pairs::{Secrecy, TextNote};
 use stays::StayingTexts;
 
 use super::digits::is_microseconds;
-use super::keys::KeyClass;
+use super::keys::{KeyClass, is_flag_name};
 use super::looks::{has_secret_form, is_argument_secret};
 use super::names::SecretForm;
 use super::{Kind, Place, Sanitizer};
@@ -219,7 +219,9 @@ impl Slot {
     /// Whether a text in this slot says something about other values of its container.
     #[inline]
     pub fn takes_note(&self, text: &str) -> bool {
-        self.fate == Fate::Name || self.is_element() && text.starts_with('-')
+        self.fate == Fate::Name
+            || self.class == KeyClass::Flag
+            || self.is_element() && (text.starts_with('-') || pairs::is_type_word(text))
     }
 
     /// Whether the value is an element of a list.
@@ -232,6 +234,12 @@ impl Slot {
     #[inline]
     pub fn is_value(&self) -> bool {
         self.class == KeyClass::Value
+    }
+
+    /// Whether the key says that the value is a secret if it is in a manifest of secrets.
+    #[inline]
+    pub fn is_manifest_data(&self) -> bool {
+        self.class == KeyClass::ManifestData
     }
 
     /// Whether a number is redacted if it looks like one of a card.
@@ -286,14 +294,15 @@ impl Slot {
     /// A list in this slot; `len` is its length, if that is known.
     #[inline]
     pub fn list(self, len: Option<usize>) -> Frame {
-        // Three in a list are not a pair.
-        let may_be_pair = self.around == ListContext::Headers || len.is_none_or(|len| len == 2);
+        // Three in a list are not a pair, but a type may be between a name and its value.
+        let may_be_pair =
+            self.around == ListContext::Headers || len.is_none_or(|len| matches!(len, 2 | 3));
         let around = if may_be_pair { self.around } else { ListContext::Other };
         let form = match self.fate {
             Fate::Formed(form) if !self.is_element() => Some(form),
             _ => None,
         };
-        let pairs = NamePairs::in_context(around);
+        let pairs = NamePairs::in_context(around, len);
         Frame { below: self.below, pairs, form, ..Frame::default() }
     }
 
@@ -320,6 +329,8 @@ pub struct Frame {
     signs: ModelSigns,
     /// The form of texts that go, in a list under the name of such secrets.
     form: Option<SecretForm>,
+    /// The object is a manifest whose data are secrets.
+    is_secret_manifest: bool,
 }
 
 impl Frame {
@@ -372,7 +383,12 @@ impl Frame {
             KeyClass::ModelToken if self.below.logprobs => {}
             KeyClass::Sensitive | KeyClass::ModelToken => self.apply_sensitive_key(key, slot),
             KeyClass::Formed(form) => slot.fate = Fate::Formed(form),
-            KeyClass::Name => slot.fate = Fate::Name,
+            KeyClass::Name | KeyClass::Flag | KeyClass::ManifestKind => slot.fate = Fate::Name,
+            KeyClass::Id => {
+                self.signs.read_key(key);
+                slot.fate = Fate::Name;
+            }
+            KeyClass::ManifestData if self.is_secret_manifest => slot.fate = Fate::Whole,
             KeyClass::Value => slot.fate = self.pairs.named_value_fate(),
             KeyClass::Headers => slot.around = ListContext::Headers,
             KeyClass::Logprobs => slot.below.logprobs = true,
@@ -383,7 +399,7 @@ impl Frame {
                 // Its text is looked at: it may be `token`.
                 slot.fate = if key == "type" { Fate::Name } else { Fate::Read };
             }
-            KeyClass::Plain | KeyClass::TraceId | KeyClass::Time => {}
+            KeyClass::Plain | KeyClass::TraceId | KeyClass::Time | KeyClass::ManifestData => {}
         }
     }
 
@@ -392,6 +408,9 @@ impl Frame {
         let is_count = self.below.counts || stays::is_count_name(key);
         slot.fate = if is_count { Fate::Texts } else { Fate::Whole };
         slot.has_forms = true;
+        if is_flag_name(key.as_bytes()) {
+            slot.class = KeyClass::Flag;
+        }
         // If a key waives a rule, it must match literally.
         slot.may_be_model_token = key == "token";
         slot.staying = match () {
@@ -436,6 +455,8 @@ impl Frame {
             TextNote::Nothing => {}
             TextNote::Name(secrecy) => self.pairs.secrecy = self.pairs.secrecy.max(secrecy),
             TextNote::Option(secrecy) => self.pairs.option = secrecy,
+            TextNote::Type => self.pairs.note_type(),
+            TextNote::Manifest => self.is_secret_manifest = true,
             TextNote::ModelToken => self.signs.read_token_type(),
         }
     }
@@ -443,6 +464,11 @@ impl Frame {
     /// Takes note of all members of this object, for a driver that can look ahead.
     pub fn note_members(&mut self, probe: &ObjectProbe) {
         self.signs = probe.signs();
+    }
+
+    /// Whether the object is a manifest whose data are secrets.
+    pub fn is_secret_manifest(&self) -> bool {
+        self.is_secret_manifest
     }
 
     /// What the names so far say about values in this container.
