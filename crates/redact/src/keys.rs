@@ -35,6 +35,8 @@ pub enum KeyClass {
     Id,
     /// If it is true, the value beside it is a secret whatever its name is: `"sensitive": true`.
     Flag,
+    /// Some types say of the value beside them that it is a secret: `"Type": "SecureString"`.
+    Type,
     /// The kind of a manifest. One kind contains secrets under any name.
     ManifestKind,
     /// The values of such a manifest.
@@ -122,6 +124,7 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
         {
             KeyClass::ModelSign
         }
+        b"ype" if is(key, &[b"type", b"valuetype", b"value_type"]) => KeyClass::Type,
         b"ame" | b"key" | b"der" | b"eld" | b"ble" | b"ter" | b"rty" | b"bel" | b"ing" | b"ion"
         | b"ram" | b"ute" | b"ath" | b"env" | b"var" | b"tle" | b"ier"
             if is(key, &NAMES) =>

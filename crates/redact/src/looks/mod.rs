@@ -62,6 +62,23 @@ pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
     }
 }
 
+/// Returns whether a word is the type of a text in code, in a list of settings or in a table.
+pub(super) fn is_text_type(word: &[u8]) -> bool {
+    const TYPES: [&[u8]; 10] = [
+        b"string",
+        b"str",
+        b"text",
+        b"varchar",
+        b"secret",
+        b"password",
+        b"sensitive",
+        b"encrypted",
+        b"securestring",
+        b"secure_string",
+    ];
+    (3..=13).contains(&word.len()) && TYPES.iter().any(|one| one.eq_ignore_ascii_case(word))
+}
+
 /// Returns whether a text is several words of letters, with the marks of a sentence.
 fn is_sentence(text: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80 || b"'-".contains(byte);

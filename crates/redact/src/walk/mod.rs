@@ -24,13 +24,14 @@ mod stays;
 use forms::ModelSigns;
 pub use forms::{ObjectForm, ObjectProbe, TypeValue};
 pub(crate) use loose::LooseWalk;
+pub(crate) use pairs::is_secret_type;
 use pairs::{ListContext, NamePairs};
 pub use pairs::{Secrecy, TextNote};
 use stays::StayingTexts;
 
 use super::digits::is_microseconds;
 use super::keys::{KeyClass, is_flag_name};
-use super::looks::{has_secret_form, is_argument_secret};
+use super::looks::{has_secret_form, is_argument_secret, is_text_type};
 use super::names::SecretForm;
 use super::{Kind, Place, Sanitizer};
 
@@ -221,7 +222,7 @@ impl Slot {
     pub fn takes_note(&self, text: &str) -> bool {
         self.fate == Fate::Name
             || self.class == KeyClass::Flag
-            || self.is_element() && (text.starts_with('-') || pairs::is_type_word(text))
+            || self.is_element() && (text.starts_with('-') || is_text_type(text.as_bytes()))
     }
 
     /// Whether the value is an element of a list.
@@ -383,7 +384,9 @@ impl Frame {
             KeyClass::ModelToken if self.below.logprobs => {}
             KeyClass::Sensitive | KeyClass::ModelToken => self.apply_sensitive_key(key, slot),
             KeyClass::Formed(form) => slot.fate = Fate::Formed(form),
-            KeyClass::Name | KeyClass::Flag | KeyClass::ManifestKind => slot.fate = Fate::Name,
+            KeyClass::Name | KeyClass::Flag | KeyClass::Type | KeyClass::ManifestKind => {
+                slot.fate = Fate::Name;
+            }
             KeyClass::Id => {
                 self.signs.read_key(key);
                 slot.fate = Fate::Name;

@@ -4,6 +4,7 @@ use super::{Fate, Slot};
 use crate::Sanitizer;
 use crate::confusables::is_disguise_char;
 use crate::keys::{self, KeyClass};
+use crate::looks::is_text_type;
 use crate::names::SecretForm;
 
 /// The place of a list.
@@ -182,25 +183,8 @@ fn label_secrecy(sanitizer: &Sanitizer, text: &str) -> Secrecy {
     }
 }
 
-/// Returns whether a text is the type of a text, between a name and its value.
-pub(super) fn is_type_word(text: &str) -> bool {
-    const TYPES: [&str; 10] = [
-        "string",
-        "str",
-        "text",
-        "secret",
-        "password",
-        "securestring",
-        "secure_string",
-        "sensitive",
-        "varchar",
-        "encrypted",
-    ];
-    (3..=13).contains(&text.len()) && TYPES.iter().any(|one| one.eq_ignore_ascii_case(text))
-}
-
 /// Returns whether a type says that the value beside it is a secret.
-fn is_secret_type(text: &str) -> bool {
+pub(crate) fn is_secret_type(text: &str) -> bool {
     const TYPES: [&str; 6] =
         ["securestring", "secure_string", "secret", "secret_text", "password", "sensitive"];
     TYPES.iter().any(|one| one.eq_ignore_ascii_case(text))
@@ -217,7 +201,7 @@ impl Slot {
             () if self.is_element() && text.starts_with('-') => {
                 TextNote::Option(sanitizer.option_secrecy(text))
             }
-            () if self.is_element() && is_type_word(text) && self.fate != Fate::Name => {
+            () if self.is_element() && is_text_type(text.as_bytes()) && self.fate != Fate::Name => {
                 TextNote::Type
             }
             () if self.class == KeyClass::ManifestKind && text == "Secret" => TextNote::Manifest,
@@ -226,9 +210,12 @@ impl Slot {
                 true => TextNote::Name(Secrecy::All),
                 false => TextNote::Nothing,
             },
-            () if self.class == KeyClass::ModelSign && is_secret_type(text) => {
+            () if matches!(self.class, KeyClass::ModelSign | KeyClass::Type)
+                && is_secret_type(text) =>
+            {
                 TextNote::Name(Secrecy::Texts)
             }
+            () if self.class == KeyClass::Type => TextNote::Nothing,
             () if self.class == KeyClass::ModelSign && text == "token" => TextNote::ModelToken,
             () if self.class == KeyClass::ModelSign || self.fate != Fate::Name => TextNote::Nothing,
             // A label may have two words: `Client Secret`.

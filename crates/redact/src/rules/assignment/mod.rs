@@ -3,6 +3,7 @@
 
 mod columns;
 mod sign;
+mod types;
 mod value;
 mod whole;
 

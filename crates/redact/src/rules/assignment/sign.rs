@@ -1,8 +1,9 @@
 //! Reads what is between a name and its value: a sign, a type, the brackets and quotes of the value.
 
+use super::types::{bracketed_type_end, cast_length};
 use super::value::quoted_value_end;
 use super::{AssignedName, is_blank_beside_sign};
-use crate::looks::is_random_value;
+use crate::looks::{is_random_value, is_text_type};
 use crate::rules::RuleText;
 use crate::steps::count_steps;
 
@@ -355,63 +356,6 @@ fn value_start_after_type(look: RuleText<'_>, start: usize, equals: usize) -> Op
                 && look.byte_at(value).is_some_and(|byte| byte.is_ascii_graphic())
     };
     (is_sign && is_type && is_value()).then_some(value)
-}
-
-/// Returns whether a word is the type of a text in code or in a list of settings.
-fn is_text_type(word: &[u8]) -> bool {
-    const TYPES: [&[u8]; 11] = [
-        b"string",
-        b"str",
-        b"text",
-        b"secret",
-        b"sensitive",
-        b"password",
-        b"varchar",
-        b"securestring",
-        b"required",
-        b"optional",
-        b"encrypted",
-    ];
-    TYPES.iter().any(|one| one.eq_ignore_ascii_case(word))
-}
-
-/// Returns the end of a type in brackets after a name: `password (sensitive string): …`.
-fn bracketed_type_end(look: RuleText<'_>, at: usize) -> Option<usize> {
-    const TYPE_BYTES_MAX: usize = 40;
-    let closing = match look.byte_at(at)? {
-        b'(' => b')',
-        b'[' => b']',
-        b'<' => b'>',
-        _ => return None,
-    };
-    let rest = &look.rest_from(at)[1..];
-    let is_part = |byte: &&u8| byte.is_ascii_alphabetic() || b" ,_".contains(byte);
-    let length = rest.iter().take(TYPE_BYTES_MAX).take_while(is_part).count();
-    count_steps(length + 1);
-    let mut words =
-        rest[..length].split(|byte| b" ,".contains(byte)).filter(|word| !word.is_empty());
-    let is_type = length > 0 && rest.get(length) == Some(&closing) && words.all(is_text_type);
-    is_type.then_some(at + length + 2)
-}
-
-/// Returns the length of a type before its value: `(string) …`.
-fn cast_length(text: &[u8]) -> usize {
-    const TYPE_BYTES_MAX: usize = 16;
-    let Some(rest) = text.strip_prefix(b"(").or(text.strip_prefix(b"!")) else { return 0 };
-    let length =
-        rest.iter().take(TYPE_BYTES_MAX).take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let closing = usize::from(text[0] == b'(');
-    let behind = &rest[length..];
-    let blanks = behind.iter().skip(closing).take_while(|byte| **byte == b' ').count();
-    let is_cast = is_text_type(&rest[..length])
-        && if closing == 1 { behind.first() == Some(&b')') } else { blanks > 0 };
-    let next = behind.get(closing + blanks);
-    match next {
-        Some(next) if is_cast && next.is_ascii_graphic() && *next != b'(' => {
-            1 + length + closing + blanks.min(1)
-        }
-        _ => 0,
-    }
 }
 
 /// Returns the value after a word instead of a sign: `password is "…"`, `token or "…"`; after a

@@ -295,6 +295,7 @@ impl BareValue<'_> {
         let is_part = is_call
             || is_type_or_literal(self.text)
             || self.text.ends_with(b"{")
+            || self.text == b"struct" && self.next == Some(b' ')
             || matches!(self.next, Some(b'(' | b'['));
         if is_part || name.is_parameter {
             return is_part;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Certainty;
 use crate::keys::{KeyClass, classify_key, is_flag_name};
-use crate::looks::{has_secret_form, is_chosen_value, is_code_value};
+use crate::looks::{has_secret_form, is_chosen_value, is_code_value, is_text_type};
 use crate::names::{NameClass, SecretForm};
 use crate::rules::{RuleText, count_steps, is_alphanumeric_byte, match_if_nonempty};
 use crate::{Kind, Match};
@@ -120,23 +120,13 @@ pub(super) fn typed_element(
     look: RuleText<'_>,
     name: &Range<usize>,
 ) -> Option<(Range<usize>, Certainty)> {
-    const TYPES: [&[u8]; 8] = [
-        b"string",
-        b"str",
-        b"text",
-        b"secret",
-        b"password",
-        b"securestring",
-        b"sensitive",
-        b"varchar",
-    ];
     let next = |at: usize| {
         let comma = blanks_end(look, quote_end(look, at)?);
         (look.byte_at(comma) == Some(b',')).then(|| quote_end(look, blanks_end(look, comma + 1)))?
     };
     let kind = next(name.end)?;
     let end = look.run_end(kind, |byte| byte.is_ascii_alphabetic()).min(kind + LABEL_BYTES_MAX);
-    let is_type = TYPES.iter().any(|one| one.eq_ignore_ascii_case(&look.text[kind..end]));
+    let is_type = is_text_type(&look.text[kind..end]);
     let start = if is_type { next(end)? } else { return None };
     let quote = look.byte_before(start)?;
     let end = look.quoted_end(start, quote, WINDOW_BYTES)?;
@@ -179,6 +169,7 @@ fn value_before_flag(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<u
         let open = before.iter().rposition(|byte| b"{}()[]\n".contains(byte));
         let start = from + open.map_or(0, |open| open + 1);
         let found = MemberScan::new(look, name.clone(), start..end).find(is_schema_value);
+        let found = found.filter(|(value, _)| value.end <= label);
         if found.is_some() || open.is_none_or(|open| before[open] != b'\n') {
             return found;
         }
@@ -380,6 +371,8 @@ impl<'t> MemberScan<'t> {
         match () {
             () if is_wanted(text) => Some(self.value(blanks_end(self.look, sign + length))),
             () if matches!(classify_key(text), KeyClass::Name | KeyClass::Id) => Some(None),
+            // Another rule found it first, and read what follows as a text of its own.
+            () if text.contains("[REDACTED") => Some(None),
             () => {
                 self.at = sign + length;
                 None
