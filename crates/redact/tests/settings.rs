@@ -148,6 +148,27 @@ fn every_value_of_a_secret_of_kubernetes_goes() {
 }
 
 #[test]
+fn the_names_in_a_secret_of_kubernetes_stay() {
+    for (given, expected) in [
+        (
+            r#"{"kind":"Secret","data":{"a":"otter","b":"","c":null,"d":{"e":"otter"}}}"#,
+            r#"{"kind":"Secret","data":{"a":"[REDACTED]","b":"","c":null,"d":"[REDACTED]"}}"#,
+        ),
+        (
+            r#"{"data":{"a":"otter","ana@otter.test":"x","b":["otter"]},"kind":"Secret"}"#,
+            r#"{"data":{"a":"[REDACTED]","[REDACTED_email]":"[REDACTED]","b":"[REDACTED]"},"kind":"Secret"}"#,
+        ),
+        (
+            r#"{"value":"x","data":{"a":"ana@otter.test"},"name":"password","kind":"Secret"}"#,
+            r#"{"value":"[REDACTED]","data":{"a":"[REDACTED]"},"name":"password","kind":"Secret"}"#,
+        ),
+    ] {
+        assert_eq!(redacted(given), expected);
+        assert_eq!(redacted(expected), expected);
+    }
+}
+
+#[test]
 fn a_name_and_its_value_are_under_many_keys() {
     for name in ["id", "env", "var", "title", "variable", "envVar", "identifier"] {
         for value in ["default", "current", "defaultValue", "currentValue", "value"] {
@@ -214,5 +235,5 @@ fn structures_of_rust_are_judged_alike() {
     }
     let value = serde_json::json!({ "data": { "a": "otter" }, "kind": "Secret" });
     let value = Sanitizer::default().sanitize(&value, &mut Redactions::default());
-    assert_eq!(value["data"], "[REDACTED]");
+    assert_eq!(value["data"]["a"], "[REDACTED]");
 }

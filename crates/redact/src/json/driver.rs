@@ -142,11 +142,11 @@ impl<'a> JsonDriver<'a> {
         let (start, from) = (self.parser.token_start(), self.edits.len());
         let slot = self.next_slot(token)?;
         match token {
-            JsonToken::Literal => self.read_literal(slot, start),
+            JsonToken::Literal => self.read_literal(slot, start)?,
             _ if self.is_replaced_whole(slot, token) => {
                 self.replace_value(start, from, "\"[REDACTED]\"")?
             }
-            JsonToken::String(string) => self.redact_string(string, slot),
+            JsonToken::String(string) => self.redact_string(string, slot)?,
             JsonToken::Open if self.levels.len() == DEPTH_MAX => {
                 self.replace_value(start, from, "\"[TOO_DEEP]\"")?;
             }
@@ -172,18 +172,19 @@ impl<'a> JsonDriver<'a> {
     }
 
     /// Takes note of a key that says that the value beside it is a secret.
-    fn read_literal(&mut self, slot: Slot, start: usize) {
+    fn read_literal(&mut self, slot: Slot, start: usize) -> Result<(), MalformedJson> {
         let text = &self.json[start..self.parser.token_end()];
         if text == "true" && slot.takes_note(text) {
-            self.take_note(slot.note_of(self.sanitizer, text));
+            self.take_note(slot.note_of(self.sanitizer, text))?;
         }
+        Ok(())
     }
 
-    fn take_note(&mut self, note: TextNote) {
+    fn take_note(&mut self, note: TextNote) -> Result<(), MalformedJson> {
         if let Some(level) = self.levels.last_mut() {
             level.frame.note(note);
         }
-        self.redact_unnamed();
+        self.redact_unnamed()
     }
 
     /// Returns the slot of the value that was read last.
@@ -305,11 +306,11 @@ impl<'a> JsonDriver<'a> {
         Ok(self.json[ahead.token_end()..].trim_start().starts_with(']'))
     }
 
-    fn redact_string(&mut self, string: Quoted, slot: Slot) {
+    fn redact_string(&mut self, string: Quoted, slot: Slot) -> Result<(), MalformedJson> {
         let raw = &self.json[string.start..string.end];
         let text = decode_json_spelling(raw, string.escaped, &mut self.decoded);
         if slot.leaves(self.sanitizer, text) {
-            return;
+            return Ok(());
         }
         let takes_note = slot.takes_note(text);
         if takes_note && let Some(level) = self.levels.last_mut() {
@@ -335,8 +336,9 @@ impl<'a> JsonDriver<'a> {
             self.redact_raw_string(string, &mut edits);
         }
         self.edits.append(&mut edits);
-        if takes_note {
-            self.redact_unnamed();
+        match takes_note {
+            true => self.redact_unnamed(),
+            false => Ok(()),
         }
     }
 
@@ -355,11 +357,11 @@ impl<'a> JsonDriver<'a> {
     }
 
     /// Redacts the values of an object that came before their name.
-    fn redact_unnamed(&mut self) {
-        let Some(level) = self.levels.last_mut() else { return };
+    fn redact_unnamed(&mut self) -> Result<(), MalformedJson> {
+        let Some(level) = self.levels.last_mut() else { return Ok(()) };
         let (named, is_manifest) = (level.frame.secrecy(), level.frame.is_secret_manifest());
         if named == Secrecy::None && !is_manifest {
-            return;
+            return Ok(());
         }
         let mut kept: Vec<UnnamedValue> = Vec::new();
         for unnamed in std::mem::take(&mut level.unnamed).into_iter().rev() {
@@ -372,12 +374,15 @@ impl<'a> JsonDriver<'a> {
                 kept.push(unnamed);
                 continue;
             }
-            let UnnamedValue { value, edits, .. } = unnamed;
+            let UnnamedValue { value, edits, is_data } = unnamed;
             if self.stays_unnamed(&value, edits.is_empty(), secrecy) {
                 continue;
             }
             let later = self.edits.split_off(edits.end);
-            self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
+            match is_data && self.json[value.start..].starts_with('{') {
+                true => self.redact_data(value.start, edits.start)?,
+                false => self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key)),
+            }
             for later in &mut kept {
                 let moved = |at: usize| at - edits.end + self.edits.len();
                 later.edits = moved(later.edits.start)..moved(later.edits.end);
@@ -387,6 +392,36 @@ impl<'a> JsonDriver<'a> {
         if let Some(level) = self.levels.last_mut() {
             level.unnamed.extend(kept.into_iter().rev());
         }
+        Ok(())
+    }
+
+    /// Redacts the members of the object at `start`, which is the data of a secret. The edits in it
+    /// begin with `from`; those of its keys stay.
+    fn redact_data(&mut self, start: usize, from: usize) -> Result<(), MalformedJson> {
+        let mut old = self.edits.split_off(from).into_iter().peekable();
+        let mut parser = JsonParser::at_value(self.json, start);
+        parser.next_token()?;
+        while let Some(JsonToken::Key(key)) = parser.next_token()? {
+            while let Some(edit) = old.next_if(|edit| edit.start < key.end) {
+                self.edits.push(edit);
+            }
+            let token = parser.next_token()?;
+            let start = parser.token_start();
+            if matches!(token, Some(JsonToken::Open)) {
+                let ends = ends_of_json(self.json, &mut self.ends)?;
+                parser.pass_container(ends.container_end(start)?);
+            }
+            let value = start..parser.token_end();
+            let (from, text) = (self.edits.len(), &self.json[value.clone()]);
+            while let Some(edit) = old.next_if(|edit| edit.start < value.end) {
+                self.edits.push(edit);
+            }
+            let has_no_edits = from == self.edits.len();
+            if !self.stays_unnamed(&value, has_no_edits, Secrecy::All) && text != "\"[REDACTED]\"" {
+                self.replace(value, from, "\"[REDACTED]\"", Some(Kind::Key));
+            }
+        }
+        Ok(())
     }
 
     /// Returns whether a value stays although a name for it followed.

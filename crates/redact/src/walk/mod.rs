@@ -66,6 +66,8 @@ enum Within {
     Reference,
     /// An object of a model's output.
     ModelOutput,
+    /// An object of secrets under any name.
+    SecretData,
 }
 
 // It is copied with every slot.
@@ -211,6 +213,7 @@ impl Slot {
             ObjectForm::Schema => Within::Schema,
             ObjectForm::ModelToken => Within::ModelOutput,
             ObjectForm::Reference => Within::Reference,
+            ObjectForm::SecretData => Within::SecretData,
             ObjectForm::Names => self.below.within,
             ObjectForm::Empty => Within::Document,
         };
@@ -391,7 +394,9 @@ impl Frame {
                 self.signs.read_key(key);
                 slot.fate = Fate::Name;
             }
-            KeyClass::ManifestData if self.is_secret_manifest => slot.fate = Fate::Whole,
+            KeyClass::ManifestData if self.is_secret_manifest => {
+                (slot.fate, slot.has_forms) = (Fate::Whole, true);
+            }
             KeyClass::Value => slot.fate = self.pairs.named_value_fate(),
             KeyClass::Headers => slot.around = ListContext::Headers,
             KeyClass::Logprobs => slot.below.logprobs = true,
@@ -433,6 +438,7 @@ impl Frame {
             (Within::SchemaTexts(staying), _) => {
                 (slot.fate, slot.staying, slot.is_of_pair) = (Fate::Texts, staying, false);
             }
+            (Within::SecretData, _) => slot.fate = Fate::Whole,
             (Within::Document, _) => {}
             _ if !matches!(slot.fate, Fate::Read | Fate::Name) => {}
             (within, key) => {

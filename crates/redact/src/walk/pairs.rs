@@ -84,7 +84,11 @@ pub(super) struct NamePairs {
 impl NamePairs {
     #[inline]
     pub(super) fn in_context(around: ListContext, len: Option<usize>) -> Self {
-        Self { around, are_three: len == Some(3), ..Self::default() }
+        Self {
+            around,
+            are_three: len == Some(3) && around != ListContext::Headers,
+            ..Self::default()
+        }
     }
 
     /// The fate of the next element of a list.
@@ -146,7 +150,7 @@ impl NamePairs {
 
 /// What a text says about the value that it names. A translation has such names for its texts.
 fn label_secrecy(sanitizer: &Sanitizer, text: &str) -> Secrecy {
-    const VERBS: [&str; 24] = [
+    const VERBS: [&str; 23] = [
         "forgot",
         "forgotten",
         "reset",
@@ -167,7 +171,6 @@ fn label_secrecy(sanitizer: &Sanitizer, text: &str) -> Secrecy {
         "choose",
         "lost",
         "recover",
-        "request",
         "verify",
         "retype",
         "your",
@@ -185,8 +188,15 @@ fn label_secrecy(sanitizer: &Sanitizer, text: &str) -> Secrecy {
 
 /// Returns whether a type says that the value beside it is a secret.
 pub(crate) fn is_secret_type(text: &str) -> bool {
-    const TYPES: [&str; 6] =
-        ["securestring", "secure_string", "secret", "secret_text", "password", "sensitive"];
+    const TYPES: [&str; 7] = [
+        "securestring",
+        "secure_string",
+        "secret",
+        "secret_text",
+        "password",
+        "sensitive",
+        "concealed",
+    ];
     TYPES.iter().any(|one| one.eq_ignore_ascii_case(text))
 }
 

@@ -65,7 +65,7 @@ pub(super) fn contained_value(
         0 if quoted > name.end && look.byte_at(at) == Some(b'{') => (at, 0),
         // The members follow their name without a bracket: `password type=string value=…`.
         0 if quoted == name.end && look.byte_before(name.start).is_none_or(|byte| byte == b' ') => {
-            return MemberScan::new(look, name.clone(), at..at + WINDOW_BYTES).find(is_value);
+            return MemberScan::new(look, name.clone(), unredacted_window(look, at)).find(is_value);
         }
         0 => return None,
         length => (blanks_end(look, at + length), indent_of_line(look, name.start)),
@@ -153,8 +153,20 @@ pub(super) fn flagged_value(
     if !is_true || !is_flag_name(label) {
         return None;
     }
-    let after = MemberScan::new(look, name.clone(), end..end + WINDOW_BYTES).find(is_schema_value);
-    after.or_else(|| value_before_flag(look, name))
+    let window = unredacted_window(look, end);
+    let has_placeholder = look.rest_from(window.end).starts_with(b"[REDACTED");
+    let after = MemberScan::new(look, name.clone(), window).find(is_schema_value);
+    // A value after the flag may be redacted already, and there is only one.
+    after.or_else(|| value_before_flag(look, name).filter(|_| !has_placeholder))
+}
+
+/// Returns the window from a place on, up to the first placeholder. Another rule found the value there,
+/// and read what follows as a text of its own.
+fn unredacted_window(look: RuleText<'_>, at: usize) -> Range<usize> {
+    let rest = look.rest_from(at);
+    let rest = &rest[..rest.len().min(WINDOW_BYTES)];
+    count_steps(rest.len());
+    at..at + memchr::memmem::find(rest, b"[REDACTED").unwrap_or(rest.len())
 }
 
 /// Returns the value before a flag, on the same line or on one of those before it.
@@ -313,6 +325,11 @@ impl<'t> MemberScan<'t> {
                 b'\n' => self.pass_line_end()?,
                 b'"' | b'\'' | b'`' | b'\\' if quote_end(self.look, self.at).is_some() => {
                     let (inside, behind) = self.quoted()?;
+                    let is_redacted = self.look.text[inside.clone()].starts_with(b"[REDACTED");
+                    // Another rule found it first, and read what follows as a text of its own.
+                    if is_redacted && !self.is_in_value {
+                        return None;
+                    }
                     if let Some(found) = self.member(inside, behind, is_wanted) {
                         return found;
                     }
@@ -371,8 +388,6 @@ impl<'t> MemberScan<'t> {
         match () {
             () if is_wanted(text) => Some(self.value(blanks_end(self.look, sign + length))),
             () if matches!(classify_key(text), KeyClass::Name | KeyClass::Id) => Some(None),
-            // Another rule found it first, and read what follows as a text of its own.
-            () if text.contains("[REDACTED") => Some(None),
             () => {
                 self.at = sign + length;
                 None
