@@ -65,7 +65,11 @@ pub(super) fn contained_value(
         0 if quoted > name.end && look.byte_at(at) == Some(b'{') => (at, 0),
         // The members follow their name without a bracket: `password type=string value=…`.
         0 if quoted == name.end && look.byte_before(name.start).is_none_or(|byte| byte == b' ') => {
-            return MemberScan::new(look, name.clone(), unredacted_window(look, at)).find(is_value);
+            let window = at..at + WINDOW_BYTES;
+            let found = MemberScan::new(look, name.clone(), window).find(is_value)?;
+            let before = &look.text[at.min(found.0.start)..found.0.start];
+            // Another rule found a value there, and read what follows as a text of its own.
+            return memchr::memmem::find(before, b"[REDACTED").is_none().then_some(found);
         }
         0 => return None,
         length => (blanks_end(look, at + length), indent_of_line(look, name.start)),
