@@ -157,20 +157,12 @@ pub(super) fn flagged_value(
     if !is_true || !is_flag_name(label) {
         return None;
     }
-    let window = unredacted_window(look, end);
-    let has_placeholder = look.rest_from(window.end).starts_with(b"[REDACTED");
-    let after = MemberScan::new(look, name.clone(), window).find(is_schema_value);
-    // A value after the flag may be redacted already, and there is only one.
-    after.or_else(|| value_before_flag(look, name).filter(|_| !has_placeholder))
-}
-
-/// Returns the window from a place on, up to the first placeholder. Another rule found the value there,
-/// and read what follows as a text of its own.
-fn unredacted_window(look: RuleText<'_>, at: usize) -> Range<usize> {
-    let rest = look.rest_from(at);
-    let rest = &rest[..rest.len().min(WINDOW_BYTES)];
-    count_steps(rest.len());
-    at..at + memchr::memmem::find(rest, b"[REDACTED").unwrap_or(rest.len())
+    let window = end..look.text.len().min(end + WINDOW_BYTES);
+    let after = MemberScan::new(look, name.clone(), window.clone()).find(is_schema_value);
+    let between = end..after.as_ref().map_or(window.end, |(value, _)| value.start.max(end));
+    // Another rule found a value there, and read what follows as a text of its own.
+    let has_placeholder = memchr::memmem::find(&look.text[between], b"[REDACTED").is_some();
+    after.or_else(|| value_before_flag(look, name)).filter(|_| !has_placeholder)
 }
 
 /// Returns the value before a flag, on the same line or on one of those before it.
