@@ -269,6 +269,9 @@ fn quoted_value_start(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
 /// `sensitive(tostring("…"))`, `tolist(["…"])`.
 fn wrapped_quote(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
     const WRAPPERS_MAX: usize = 3;
+    if look.rest_from(at).starts_with(b"[REDACTED") {
+        return None;
+    }
     let mut at = at;
     for _ in 0..WRAPPERS_MAX {
         let inside = wrapper_end(look, at)?;
