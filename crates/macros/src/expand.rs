@@ -203,11 +203,10 @@ impl AuditedFunction<'_> {
         let library = &self.library;
         let own_name = Expr::Lit(syn::ExprLit {
             attrs: Vec::new(),
-            lit: syn::LitStr::new(
+            lit: syn::Lit::Str(syn::LitStr::new(
                 &name_without_raw_prefix(&self.function.ident),
                 Span::mixed_site(),
-            )
-            .into(),
+            )),
         });
         let agent = self.expand_name(self.options.agent.as_ref().unwrap_or(&own_name));
         let action = self.expand_name(self.options.action.as_ref().unwrap_or(&own_name));
