@@ -39,9 +39,9 @@ if ! command -v valgrind >/dev/null; then
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends valgrind
 fi
 
-# The flags are those of the benches, whatever the caller's shell has set.
+# The flags and the profile are those of the benches, whatever the caller's shell has set.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
-cargo build --release -p llm-audit-load --bin instructions
+cargo build --profile bench -p llm-audit-load --bin instructions
 program=${CARGO_TARGET_DIR:-target}/release/instructions
 
 work=$(mktemp -d)
