@@ -79,6 +79,11 @@ fn redact(line: &str) -> String {
 }
 
 fuzz_target!(|input: Input| {
+    // A key with the planted text hides nothing, and may stay.
+    let given = json!([input.value, input.text]).to_string();
+    if given.contains(PLANTED) {
+        return;
+    }
     let line = input.line().to_string();
     // Read back, as the answer is: serde_json's floats need not survive that to the last bit.
     let before: Value = serde_json::from_str(&line).expect("serde_json reads what it wrote");

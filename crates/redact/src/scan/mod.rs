@@ -320,11 +320,12 @@ impl<'t> Matches<'t> {
         let look = self.rule_text(text);
         let mut candidates = Candidates::starting_at(from);
         while let Some(at) = candidates.next(&self.rules.filter, text.as_bytes(), self.edge) {
-            let new = match text.as_bytes()[at].is_ascii_digit() {
-                // A UUID that is cut off does not except its digits.
-                true => self.number_at(at, text),
-                false if rules::base64_payload_around(look, at).is_some() => None,
-                false => self.rules.first_rule_match(look, at, None),
+            // A UUID that is cut off does not except its digits.
+            let is_digit = text.as_bytes()[at].is_ascii_digit();
+            let number = if is_digit { self.number_at(at, text) } else { None };
+            let new = match rules::base64_payload_around(look, at) {
+                Some(_) => number,
+                None => self.rules.first_rule_match(look, at, number),
             };
             found = earlier_match_if_any(found, new);
         }

@@ -272,6 +272,15 @@ fn every_form_finds_the_same() {
     }
 }
 
+/// A token without an end of its own runs into the next one, and is found when that is known.
+#[test]
+fn a_numbered_token_before_another_token_is_found_at_once() {
+    let token = format!("74|1111{}AccA{}-22opJ222", "c".repeat(13), "c".repeat(16));
+    let text = format!("{} N{token}AKIAIOSFODNN7EXAMPLE", "x".repeat(60));
+    let found = found(&text);
+    assert_eq!(found, [(&*token, Kind::ApiToken), ("AKIAIOSFODNN7EXAMPLE", Kind::AwsKey)]);
+}
+
 #[test]
 fn a_name_may_have_many_separators() {
     for separator in ["-", "_", "."] {
