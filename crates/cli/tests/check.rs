@@ -78,6 +78,9 @@ fn all_wrong_values_are_named_at_once_with_what_is_accepted() {
         ("AUDIT_PRICING_FILE", "/nonexistent/prices.json"),
         ("AUDIT_REDACT_ENV", "NOT_SET"),
     ];
+    let secret = check(&[], &[("AUDIT_REDACT_ENV", "hunter2-brass")]);
+    assert!(secret.stderr.contains("AUDIT_REDACT_ENV entry 1 is no name"), "{secret:?}");
+    assert!(!(secret.stdout.clone() + &secret.stderr).contains("hunter2"), "{secret:?}");
     for args in [&[][..], &["--json"]] {
         let run = check(args, &variables);
         assert_eq!((run.code, run.stderr.lines().count()), (2, 4), "{run:?}");

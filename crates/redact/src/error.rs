@@ -10,7 +10,7 @@ enum Cause {
     /// A sanitizer that cannot be built, or a value that cannot be protected.
     Refused { what: &'static str, why: String },
     /// A variable of the environment.
-    Variable { name: &'static str, given: String, accepted: String },
+    Variable { name: &'static str, fault: String, accepted: String },
 }
 
 impl Error {
@@ -18,13 +18,14 @@ impl Error {
         Self(Box::new(Cause::Refused { what, why: why.into() }))
     }
 
+    /// `fault` is read after the name, such as `is "x"`.
     pub(crate) fn variable(
         name: &'static str,
-        given: impl Into<String>,
+        fault: impl Into<String>,
         accepted: impl Into<String>,
     ) -> Self {
-        let (given, accepted) = (given.into(), accepted.into());
-        Self(Box::new(Cause::Variable { name, given, accepted }))
+        let (fault, accepted) = (fault.into(), accepted.into());
+        Self(Box::new(Cause::Variable { name, fault, accepted }))
     }
 
     /// Returns whether a variable of the environment was not accepted.
@@ -43,8 +44,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             Cause::Refused { what, why } => write!(f, "not a valid {what}: {why}"),
-            Cause::Variable { name, given, accepted } => {
-                write!(f, "{name} is {given:?}; accepted: {accepted}")
+            Cause::Variable { name, fault, accepted } => {
+                write!(f, "{name} {fault}; accepted: {accepted}")
             }
         }
     }

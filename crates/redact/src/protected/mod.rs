@@ -77,30 +77,56 @@ pub fn protect_value(value: impl AsRef<str>) -> Result<ProtectedValue, Error> {
 /// # Errors
 ///
 /// A variable is not set or is not UTF-8, or [`protect_value`] does not accept its value. The error
-/// contains the name and not the value.
+/// contains the name and not the value. A name in other characters than those of variables, or one
+/// that is not set and not in upper case, may be a secret itself: the error has its position.
 pub fn protect_environment<N: AsRef<str>>(
     names: impl IntoIterator<Item = N>,
 ) -> Result<Vec<ProtectedValue>, Error> {
-    let protect = |name: &str| {
-        let refused = |why: String| Error::variable("AUDIT_REDACT_ENV", name, why);
-        let value = std::env::var(name).map_err(|_| {
-            refused("names of set variables with UTF-8 values, separated by commas; none".into())
-        })?;
+    let protect = |position: usize, name: &str| {
+        let refused = |fault, accepted| Error::variable("AUDIT_REDACT_ENV", fault, accepted);
+        let accepted = "names of set variables with UTF-8 values, separated by commas; none";
+        let value = match std::env::var(name) {
+            _ if !is_variable_name(name) => {
+                let fault = format!("entry {position} is no name of a variable");
+                return Err(refused(fault, accepted));
+            }
+            Ok(value) => value,
+            Err(_) if is_certain_name(name) => {
+                return Err(refused(format!("is {name:?}"), accepted));
+            }
+            Err(_) => {
+                let fault = format!("entry {position} is no variable that is set");
+                return Err(refused(fault, accepted));
+            }
+        };
         protect_value(value).map_err(|_| {
             refused(
-                "variables whose value has at least 4 bytes and is not part of a placeholder"
-                    .into(),
+                format!("is {name:?}"),
+                "variables whose value has at least 4 bytes and is not part of a placeholder",
             )
         })
     };
     let mut values = Vec::new();
-    for name in names {
+    for (at, name) in names.into_iter().enumerate() {
         match name.as_ref().trim() {
             "none" | "" => {}
-            name => values.push(protect(name)?),
+            name => values.push(protect(at + 1, name)?),
         }
     }
     Ok(values)
+}
+
+/// Letters, digits and underscores, and no digit first.
+fn is_variable_name(name: &str) -> bool {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(is_of_name)
+}
+
+/// Whether a name is hardly the secret itself: in upper case, words of letters, and short.
+fn is_certain_name(name: &str) -> bool {
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let is_upper = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    is_upper && digits <= 3 && (name.contains('_') || name.len() <= 16)
 }
 
 /// Protects the named variables, or those with a sensitive name if `named` is `None`. Returns the names

@@ -132,6 +132,13 @@ fn refused_are_values_that_cannot_be_told_apart() {
     }
     let error = protect_environment(["NO_SUCH_VARIABLE_HERE"]).unwrap_err().to_string();
     assert!(error.contains("NO_SUCH_VARIABLE_HERE"), "{error}");
+    for secret in
+        ["hunter2-brass", "brassGateFour", "9BRASS", "brass gate", "QX7Q2M4XPLN5RT3WZB", "ä_GATE"]
+    {
+        let error = protect_environment(["PATH", secret]).unwrap_err().to_string();
+        assert!(error.starts_with("AUDIT_REDACT_ENV entry 2 is no "), "{error}");
+        assert!(!error.contains(secret), "{error}");
+    }
     assert!(protect_environment(["none", " none "]).unwrap().is_empty());
     // `PATH` is set wherever tests run, and its name is not that of a secret.
     assert_eq!(protect_environment([" PATH "]).unwrap().len(), 1);
