@@ -92,7 +92,7 @@ fn cost_is_exact_and_unknown_prices_are_named() {
 agent    model               calls  tokens in  tokens out   cost   share
 planner  gpt-4o                  2         20           4  $0.20  66.7 %
 clerk    gpt-4o                  1         10           2  $0.10  33.3 %
-clerk    my\\u{1b}[2J-model      1          7           0      ?   0.0 %
+clerk    my\\u{1b}[2J-model      1          7           0      ?       ?
 all                              4         37           6  $0.30  100.0 %
 ";
     let shown = run(&["cost", "--by", "agent,model", "--dir", &dir]);
@@ -106,13 +106,73 @@ all                              4         37           6  $0.30  100.0 %
 }
 
 #[test]
+fn groups_are_sorted_by_any_figure_and_days_by_time() {
+    let (_keep, dir) = folder();
+    let timed = |seq: u64, day: u64, agent: &str, more: &str| {
+        let line = event(seq, TRACE, "01", more).replace("planner", agent);
+        line.replace("2026-01-02T", &format!("2026-01-{day:02}T"))
+    };
+    let lines = [
+        timed(1, 3, "often", ",\"latency_ms\":1,\"cost_usd\":0.1"),
+        timed(2, 3, "often", ",\"latency_ms\":2"),
+        timed(3, 3, "often", ",\"latency_ms\":900"),
+        timed(4, 2, "slow", ",\"latency_ms\":500,\"cost_usd\":0.5"),
+        timed(5, 4, "never", ""),
+        timed(6, 4, "never", "").replace("\"ok\"", "\"error\""),
+    ];
+    write(&dir, FILE, &lines.concat());
+    let order = |args: &[&str]| {
+        let json = run(&[&["stats", "--json", "--dir", &dir], args].concat()).json();
+        let groups = json["groups"].as_array().unwrap().iter();
+        groups.map(|group| group["values"][0].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (sort, expected) in [
+        ("events", ["often", "never", "slow"]),
+        ("failed", ["never", "often", "slow"]),
+        ("p50", ["slow", "often", "never"]),
+        ("p99", ["often", "slow", "never"]),
+        ("max", ["often", "slow", "never"]),
+        ("cost", ["slow", "often", "never"]),
+    ] {
+        assert_eq!(order(&["--by", "agent", "--sort", sort]), expected, "{sort}");
+    }
+    let days = ["2026-01-02", "2026-01-03", "2026-01-04"];
+    assert_eq!(order(&["--by", "day"]), days);
+    assert_eq!(order(&["--by", "day,agent"]), days);
+    assert_eq!(order(&["--by", "day", "--sort", "p50"]), days);
+    assert_eq!(order(&["--by", "day", "--sort", "events"]), [days[1], days[2], days[0]]);
+    let newest = run(&["stats", "--by", "day", "-n", "1", "--dir", &dir]).stdout;
+    assert!(newest.contains(days[2]) && !newest.contains(days[1]), "{newest}");
+}
+
+#[test]
+fn a_model_is_found_where_answers_have_it() {
+    let (_keep, dir) = folder();
+    let line = |seq: u64, data: &str| {
+        event(seq, TRACE, "01", &format!(",\"tokens_input\":7,\"data\":{{{data}}}"))
+    };
+    let lines = line(1, r#""response":{"model":"qx-1"}"#) + &line(2, r#""response_model":"qx-1""#);
+    write(&dir, FILE, &(lines + &line(3, r#""model":"other","usage":{"cached":1}"#)));
+    let shown = run(&["cost", "--model", "QX", "--dir", &dir]);
+    assert!(shown.stdout.contains("for 2 calls, which are not in the cost: qx-1 (2)"), "{shown:?}");
+    assert_eq!(shown.stderr, "");
+    let shown = run(&["cost", "--by", "data.usage", "--dir", &dir]);
+    assert!(shown.stderr.contains("values of data.usage are objects or lists"), "{shown:?}");
+    assert!(shown.stderr.contains("--by data.usage.NAME"), "{shown:?}");
+}
+
+#[test]
 fn exit_codes_and_refusals() {
     let (_keep, dir) = folder();
     write(&dir, FILE, &log());
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&["errors", "--agent", "nobody"], 3, "no data: no such event"),
         (&["errors", "--status", "ok"], 0, "0 of 4 events failed"),
-        (&["stats", "--by", "modle"], 2, "at column 1: no such field; accepted: event_version"),
+        (&["stats", "--by", "modle"], 2, "no such field, did you mean model? accepted: event_v"),
+        (&["stats", "--by", "tool"], 2, "did you mean data.tool?"),
+        (&["stats", "-n", "abc"], 2, "a whole number is needed"),
+        (&["errors", "--status", "TimeOut", "--since", "now"], 3, "no such event"),
+        (&["cost", "--model", "GPT", "--until", "today"], 0, "gpt-4o"),
         (&["stats", "--by", "agent,action,status"], 2, "--by takes one field, or two"),
         (&["stats", "--since", "2999-01-01"], 3, "no data: no such event"),
         (&["cost", "--type", "tool"], 3, "no data: no event has tokens or a cost"),

@@ -474,6 +474,22 @@ fn refused_lines_are_counted_in_the_log_by_reason() {
 }
 
 #[test]
+fn json_over_several_lines_is_told_once() {
+    let (_keep, dir) = folder();
+    let pretty = line("").replace('{', "{\n  ").replace(',', ",\n  ").replace('}', "\n}");
+    let input = format!("\u{feff}{}{pretty}{pretty}not json\n", line(""));
+    let (run, _) = record(&dir, input.as_bytes(), 1);
+    let told: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(told.len(), 2, "{run:?}");
+    assert!(
+        told[0].ends_with(
+            "line 2: looks like JSON over several lines: jq -c . FILE | llm-audit record"
+        )
+    );
+    assert_eq!(events(&dir).len(), 1);
+}
+
+#[test]
 fn lines_of_other_programs_are_kept_on_request() {
     let (_keep, dir) = folder();
     let pino = r#"{"level":50,"time":1793527200123,"pid":7,"name":"api","msg":"refused ana@example.org","password":"hunter2","err":{"type":"TypeError","message":"no id"}}"#;

@@ -75,6 +75,28 @@ fn a_line_is_seen_before_the_next_is_waited_for() {
 }
 
 #[test]
+fn utf_16_is_refused_before_its_secrets_pass() {
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let text = "{\"mail\":\"ana@example.org\"}\r\n";
+    for given in [wide(text), wide(&format!("\u{feff}{text}"))] {
+        let run = run_on(&["redact"], &given);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
+        assert!(run.stderr.contains("iconv -f UTF-16 -t UTF-8"), "{run:?}");
+    }
+}
+
+#[test]
+fn json_over_several_lines_is_told_once() {
+    let pretty = "{\n  \"a\": 1,\n  \"b\": [\n    {\n      \"c\": 2\n    }\n  ]\n}\n";
+    let run = run_on(&["redact"], (pretty.repeat(2) + "{\"torn\n").as_bytes());
+    assert_eq!(
+        run.stderr,
+        "llm-audit: line 1: looks like JSON over several lines: jq -c . FILE | llm-audit redact\n\
+         llm-audit: line 17: not quite JSON, redacted as text\n"
+    );
+}
+
+#[test]
 fn nothing_in_is_nothing_out() {
     let run = run(&["redact"]);
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
@@ -97,6 +119,12 @@ fn values_of_named_variables_go_in_every_form() {
         run.code == 2 && run.stderr.contains("\"X\"") && !run.stderr.contains("abc"),
         "{run:?}"
     );
+    for secret in ["brass-gate-four", "brassgatefour", "DESK_CODE,Brass7gate"] {
+        let run = redact(secret, text);
+        let position = secret.split(',').count();
+        assert!(run.stderr.contains(&format!("entry {position} is no ")), "{run:?}");
+        assert!(run.code == 2 && !run.stderr.to_lowercase().contains("brass"), "{run:?}");
+    }
     let known = "{\"a\":\"[REDACTED_known]\",\"b\":\"[REDACTED_known]\"} [REDACTED_known]\n";
     assert_eq!(redact(" DESK_CODE", text).stdout, known);
     for none in ["", "none"] {

@@ -93,9 +93,10 @@ fn filters() {
     }
     for (args, said) in [
         (["--trace", "xyz"], "the first hex digits of a trace id"),
-        (["--since", "soon"], "2026-01-02T03:04:05Z, or how long ago: 90s, 3h, 2d"),
+        (["--since", "soon"], "today, yesterday, now, or how long ago: 90s, 3h, 2d"),
+        (["-n", "abc"], "a whole number up to 1000000 is needed"),
         (["--slower", "500"], "accepted: 500ms, 2s, 1m30s"),
-        (["-q", "stauts == 'ok'"], "at column 1: no such field; accepted: event_version, "),
+        (["-q", "stauts == 'ok'"], "at column 1: no such field, did you mean status?"),
     ] {
         let run = run(&[&["tail", "--dir", &dir], args.as_slice()].concat());
         assert!(run.code == 2 && run.stderr.contains(said), "{run:?}");

@@ -69,12 +69,13 @@ fn a_trace_is_found_without_its_id() {
     let slow = event(6, OTHER, "0000000000000006", ",\"latency_ms\":900");
     write(&dir, FILE, &(log() + &slow));
     let file = format!("{dir}/{FILE}");
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["--last", "--dir", &dir], 0, OTHER),
         (&["--failed", "--dir", &dir], 0, TRACE),
         (&["--slowest", &file], 0, OTHER),
         (&["--last", "--until", "2026-01-02T03:04:05.000006Z", "--dir", &dir], 0, TRACE),
         (&["--failed", "--agent", "nobody", "--dir", &dir], 3, "no such trace"),
+        (&["0af7", "--failed"], 2, "exclude each other, and no file is named 0af7"),
         (&["--last", "-"], 2, "a pipe is read only once"),
         (&["--last", "--failed", "--dir", &dir], 2, "cannot be used with"),
         (&["--dir", &dir], 2, "required"),

@@ -144,6 +144,7 @@ fn line<'a>() {
     let _: for<'l> fn(&'l Line<'a>) -> Option<Json<'l>> = Line::data;
     let _: for<'l> fn(&'l Line<'a>) -> Option<Json<'l>> = Line::error;
     let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::error_message;
+    let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::model;
 }
 
 fn extra<'l>(line: &'l Line<'_>) -> impl Iterator<Item = (&'l str, Json<'l>)> {
@@ -234,6 +235,7 @@ fields!(Failure {
 fn figures() {
     let _: fn(&mut Figures, &Line<'_>) = Figures::add;
     let _: fn(&Figures, f64) -> Option<f64> = Figures::latency_ms;
+    let _: fn(&GroupBy) -> bool = GroupBy::is_time;
     let _: fn(Vec<GroupBy>) -> Groups = Groups::new;
     let _: fn(&mut Groups, &Line<'_>) = Groups::add;
     let _: fn(&mut Failures, &Line<'_>) = Failures::add;
@@ -246,6 +248,10 @@ fn group_by(text: &str) -> Result<GroupBy, Error> {
 
 fn groups(groups: &Groups) -> impl Iterator<Item = (&[String], &Figures)> {
     groups.iter()
+}
+
+fn grouped_by(groups: &Groups) -> impl Iterator<Item = (&GroupBy, bool)> {
+    groups.by()
 }
 
 implement! {

@@ -12,7 +12,8 @@ use llm_audit::reader::{Expression, Filter};
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub(crate) struct FilterArgs {
-    /// Not before: a time, or how long ago; 2026-01-02, 2026-01-02T03:04:05Z, 3h, 2d
+    /// Not before: a time, or how long ago; 2026-01-02, 2026-01-02T03:04:05Z, today, yesterday, now,
+    /// 3h, 2d; days are in UTC
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<i64>,
     /// Before, in the same forms
@@ -31,7 +32,7 @@ pub(crate) struct FilterArgs {
     /// This status: ok, error, timeout, retry
     #[arg(long, value_parser = parse_status_name)]
     status: Option<Status>,
-    /// Models whose name begins so
+    /// Models whose name begins so; case does not matter
     #[arg(long)]
     model: Option<String>,
     /// Traces whose id begins so
@@ -76,7 +77,8 @@ impl FilterArgs {
 }
 
 fn parse_status_name(name: &str) -> Result<Status, String> {
-    Status::from_name(name).ok_or_else(|| "accepted: ok, error, timeout, retry".to_owned())
+    Status::from_name(&name.to_lowercase())
+        .ok_or_else(|| "accepted: ok, error, timeout, retry".to_owned())
 }
 
 /// Event types are lower case; people write them as they like.
@@ -91,15 +93,27 @@ fn parse_trace_start(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A time, or how long before now, as microseconds since the Unix epoch. Without an offset it is UTC,
+/// A time, a day by its name, or how long before now, as microseconds since the Unix epoch. Without an offset it is UTC,
 /// as all times of a log are.
 fn parse_time(text: &str) -> Result<i64, String> {
     let at = || text.parse::<Timestamp>().ok();
     let civil = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
     let before = || Timestamp::now().checked_sub(parse_duration(text)?).ok();
-    let time = at().or_else(civil).or_else(before);
+    let day = |days_ago: i64| {
+        let today = TimeZone::UTC.to_datetime(Timestamp::now()).date().at(0, 0, 0, 0);
+        let today = TimeZone::UTC.to_timestamp(today).ok()?;
+        today.checked_sub(SignedDuration::from_hours(24 * days_ago)).ok()
+    };
+    let time = match text.to_lowercase().as_str() {
+        "now" => Some(Timestamp::now()),
+        "today" => day(0),
+        "yesterday" => day(1),
+        _ => at().or_else(civil).or_else(before),
+    };
     time.map(Timestamp::as_microsecond).ok_or_else(|| {
-        "accepted: 2026-01-02, 2026-01-02T03:04:05Z, or how long ago: 90s, 3h, 2d".to_owned()
+        "accepted: 2026-01-02, 2026-01-02T03:04:05Z, today, yesterday, now, or how long ago: 90s, \
+         3h, 2d"
+            .to_owned()
     })
 }
 
@@ -131,7 +145,16 @@ mod tests {
             assert!(found >= before - seconds * 1_000_000, "{text}");
             assert!(age >= seconds * 1_000_000, "{text}");
         }
-        for text in ["", "yesterday", "-3h", "3", "2026-13-01", "1mo"] {
+        let day = 86_400_000_000;
+        for (text, days) in [("today", 0), ("Yesterday", 1)] {
+            let before = Timestamp::now().as_microsecond() / day;
+            let found = parse_time(text).unwrap();
+            let after = Timestamp::now().as_microsecond() / day;
+            assert!(found % day == 0 && (before..=after).contains(&(found / day + days)), "{text}");
+        }
+        let before = Timestamp::now().as_microsecond();
+        assert!(parse_time("now").unwrap() >= before);
+        for text in ["", "tomorrow", "-3h", "3", "2026-13-01", "1mo"] {
             assert!(parse_time(text).is_err(), "{text}");
         }
     }

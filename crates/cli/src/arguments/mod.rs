@@ -7,6 +7,11 @@ mod filter;
 mod input;
 mod rules;
 
+/// Reads a count, for options such as `-n`.
+pub(crate) fn parse_count(text: &str) -> Result<usize, &'static str> {
+    text.parse().map_err(|_| "a whole number is needed")
+}
+
 pub(crate) use dir::LogDir;
 pub(crate) use environment::help_with_environment;
 pub(crate) use filter::FilterArgs;

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use llm_audit::reader::{Failure, Failures};
 use serde::Serialize;
 
-use crate::arguments::{FilterArgs, LogInput};
+use crate::arguments::{FilterArgs, LogInput, parse_count};
 use crate::ui::{
     CommandExit, CommandFailure, Style, escape_for_terminal, escape_json_for_terminal,
     fit_to_width, format_count, format_time, terminal_columns,
@@ -18,7 +18,7 @@ pub(crate) struct ErrorsArgs {
     #[command(flatten)]
     input: LogInput,
     /// How many groups, the most frequent first
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = parse_count)]
     limit: usize,
     /// One JSON object with all groups
     #[arg(long)]

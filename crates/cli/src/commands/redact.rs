@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::arguments::RuleArgs;
 use crate::ui::{
-    CommandExit, CommandFailure, complain_on_stderr, escape_json_for_terminal, format_count,
+    CommandExit, CommandFailure, SpreadJson, complain_on_stderr, escape_json_for_terminal,
+    format_count,
 };
 
 /// Lines on stdin, redacted lines on stdout.
@@ -75,6 +76,12 @@ pub(crate) fn run_redact(args: &RedactArgs) -> Result<CommandExit, CommandFailur
         line.clear();
         match input.read_until(b'\n', &mut line) {
             Ok(0) => break Ok(CommandExit::Fine),
+            // Its secrets would pass.
+            Ok(_) if filter.number == 0 && looks_like_utf_16(&line) => {
+                break Err(CommandFailure::new(
+                    "stdin looks like UTF-16: convert it first, such as iconv -f UTF-16 -t UTF-8",
+                ));
+            }
             Ok(_) => {
                 if let Err(error) = filter.write_redacted_line(&line, &mut out) {
                     break Err(CommandFailure::writing(error));
@@ -108,6 +115,7 @@ struct RedactFilter {
     redacted: String,
     counts: Redactions,
     keys: PrivateKeyLines,
+    spread: SpreadJson,
 }
 
 impl RedactFilter {
@@ -124,6 +132,7 @@ impl RedactFilter {
             redacted: String::new(),
             counts: Redactions::default(),
             keys: PrivateKeyLines::default(),
+            spread: SpreadJson::default(),
         }
     }
 
@@ -136,6 +145,7 @@ impl RedactFilter {
             Some(rest) if self.number == 1 => (BYTE_ORDER_MARK, rest),
             _ => (&b""[..], line),
         };
+        let is_part = self.spread.is_part(line);
         let (given, line) = (line, self.decode_utf8(line));
         self.redacted.clear();
         let (redacted, counts) = (&mut self.redacted, &mut self.counts);
@@ -147,7 +157,13 @@ impl RedactFilter {
             self.sanitizer.redact_line(&line, redacted, counts),
             LineKind::NotQuiteJson
         ) {
-            self.complain(Some(self.number), "not quite JSON, redacted as text");
+            let notice = match is_part {
+                true => self.spread.notice("redact"),
+                false => Some("not quite JSON, redacted as text".to_owned()),
+            };
+            if let Some(notice) = notice {
+                self.complain(Some(self.number), &notice);
+            }
         }
         if let Some(form) = self.explain {
             for finding in self.sanitizer.explain_line(&line, &self.redacted) {
@@ -227,6 +243,12 @@ fn offset_before_decoding(line: &[u8], decoded: usize) -> usize {
     given + rest
 }
 
+/// Whether a first line begins with the mark of UTF-16, or every second byte of it is zero.
+fn looks_like_utf_16(line: &[u8]) -> bool {
+    let is_zero = |at: usize| line.len() >= 4 && line.iter().skip(at).step_by(2).all(|b| *b == 0);
+    line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff") || is_zero(0) || is_zero(1)
+}
+
 /// A line and its end: `\n`, `\r\n` or nothing.
 fn split_line_end(line: &[u8]) -> (&[u8], &[u8]) {
     let content = match line.strip_suffix(b"\n") {
@@ -238,7 +260,17 @@ fn split_line_end(line: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{offset_before_decoding, split_line_end};
+    use super::{looks_like_utf_16, offset_before_decoding, split_line_end};
+
+    #[test]
+    fn utf_16_is_known_by_its_mark_or_its_zeros() {
+        for line in [&b"\xff\xfea\0\n"[..], b"\xfe\xff\0a\0\n", b"a\0b\0\n", b"\0a\0b\0\n"] {
+            assert!(looks_like_utf_16(line), "{line:?}");
+        }
+        for line in [&b"\n"[..], b"abc\n", b"a\0bc\0\n", b"\0\n", "\u{feff}a\n".as_bytes()] {
+            assert!(!looks_like_utf_16(line), "{line:?}");
+        }
+    }
 
     #[test]
     fn offsets_are_those_of_the_bytes_that_were_read() {

@@ -1,14 +1,13 @@
 //! `stats` and `cost`: figures of events in groups.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::io::{self, BufWriter, Write};
 
-use llm_audit::Usd;
 use llm_audit::reader::{Figures, GroupBy, Groups, Line};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::arguments::{FilterArgs, LogInput};
+use crate::arguments::{FilterArgs, LogInput, parse_count};
 use crate::ui::{
     CommandExit, CommandFailure, Table, complain_on_stderr, escape_for_terminal,
     escape_json_for_terminal, format_count, format_dollars, format_duration, format_exact_cost,
@@ -37,13 +36,45 @@ pub(crate) struct CostArgs {
     by: Vec<String>,
 }
 
+/// By what groups are sorted.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Sort {
+    Events,
+    Failed,
+    P50,
+    P99,
+    Max,
+    Cost,
+}
+
+impl Sort {
+    /// How one group is to another. Events decide between equal ones.
+    fn compare(self, one: &Figures, other: &Figures) -> Ordering {
+        // What has no latency is below what has one.
+        let by_latency = |share| one.latency_ms(share).partial_cmp(&other.latency_ms(share));
+        let order = match self {
+            Self::Events => None,
+            Self::Failed => Some(one.failed.cmp(&other.failed)),
+            Self::P50 => by_latency(0.5),
+            Self::P99 => by_latency(0.99),
+            Self::Max => by_latency(1.0),
+            Self::Cost => Some(one.cost_usd.cmp(&other.cost_usd)),
+        };
+        order.unwrap_or(Ordering::Equal).then(one.events.cmp(&other.events))
+    }
+}
+
 /// What both take.
 #[derive(Clone, Debug, clap::Args)]
 struct GroupArgs {
     #[command(flatten)]
     input: LogInput,
-    /// How many groups, the largest first
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    /// What is largest in the first groups [default: events, for cost: cost; groups by day or hour are
+    /// in the order of time]
+    #[arg(long, value_name = "FIGURE")]
+    sort: Option<Sort>,
+    /// How many groups, the first ones; in the order of time the last ones
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = parse_count)]
     limit: usize,
     /// One JSON object with all groups
     #[arg(long)]
@@ -53,6 +84,7 @@ struct GroupArgs {
 }
 
 const STATS_AFTER_HELP: &str = "\
+A tool.call is the beginning of a call and counts as an event; its tool.result has the latency.
 Percentiles are to two digits, of the events that have a latency. Figures are of the events in the
 log: what sampling left out is not in them. At most 1,000 groups are told apart. Cost and tokens
 leave out request.* events, which may repeat the sum of what is below them.
@@ -60,7 +92,7 @@ leave out request.* events, which may repeat the sum of what is below them.
 Exit codes: 0 there are events, 2 bad input, 3 there are none.
 
 Examples:
-  llm-audit stats --by action --type tool
+  llm-audit stats --by action --type tool.result --sort p99
   llm-audit stats --by agent,status --since 1d
   llm-audit stats --by hour --json | jq '.groups[] | {hour: .values[0], p99_ms}'";
 
@@ -77,12 +109,12 @@ Examples:
   llm-audit cost --by day --json | jq '.groups[] | [.values[0], .cost_usd]'";
 
 pub(crate) fn run_stats(args: &StatsArgs) -> Result<CommandExit, CommandFailure> {
-    let view = View { is_counted: |_| true, weight: by_events, table: stats_table };
+    let view = View { is_counted: |_| true, sort: Sort::Events, table: stats_table };
     run_groups(&args.groups, &args.by, view)
 }
 
 pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
-    let view = View { is_counted: is_paid, weight: by_cost, table: cost_table };
+    let view = View { is_counted: is_paid, sort: Sort::Cost, table: cost_table };
     run_groups(&args.groups, &args.by, view)
 }
 
@@ -96,20 +128,11 @@ fn is_paid(line: &Line<'_>) -> bool {
 /// Which events are counted, which groups come first, and what is shown of them.
 struct View {
     is_counted: fn(&Line<'_>) -> bool,
-    weight: Weight,
+    sort: Sort,
     table: fn(&[String], &[Group<'_>], &Groups) -> Table,
 }
 
 type Group<'g> = (&'g [String], &'g Figures);
-type Weight = fn(&Figures) -> (Usd, u64);
-
-fn by_events(figures: &Figures) -> (Usd, u64) {
-    (Usd::default(), figures.events)
-}
-
-fn by_cost(figures: &Figures) -> (Usd, u64) {
-    (figures.cost_usd, figures.events)
-}
 
 fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
     if by.len() > 2 {
@@ -132,12 +155,21 @@ fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit
         }
         return Ok(CommandExit::NoData);
     }
+    complain_of_compound_values(by, &groups);
+    let is_by_time = args.sort.is_none() && groups.by().any(|(by, _)| by.is_time());
+    let mut sorted = sorted(&groups, args.sort.unwrap_or(view.sort));
+    if is_by_time {
+        sorted.sort_by_key(|(values, _)| time_of_group(&groups, values));
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
-        true => print_json(by, &groups, view.weight, &unpriced, &mut out),
+        true => print_json(by, &groups, &sorted, &unpriced, &mut out),
         false => {
-            let sorted = sorted(&groups, view.weight);
-            let shown = &sorted[..sorted.len().min(args.limit)];
+            let at = sorted.len().saturating_sub(args.limit);
+            let shown = match is_by_time {
+                true => &sorted[at..],
+                false => &sorted[..sorted.len() - at],
+            };
             let table = (view.table)(by, shown, &groups);
             print_table(&table, sorted.len() - shown.len(), &unpriced, &mut out)
         }
@@ -146,11 +178,28 @@ fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit
     Ok(CommandExit::Fine)
 }
 
-/// The groups, the heaviest first.
-fn sorted(groups: &Groups, weight: Weight) -> Vec<Group<'_>> {
+/// The groups, the largest first.
+fn sorted(groups: &Groups, sort: Sort) -> Vec<Group<'_>> {
     let mut sorted: Vec<_> = groups.iter().collect();
-    sorted.sort_by_key(|(values, figures)| (Reverse(weight(figures)), *values));
+    sorted.sort_by(|one, other| sort.compare(other.1, one.1).then(one.0.cmp(other.0)));
     sorted
+}
+
+/// Those of a group's values that are times.
+fn time_of_group<'g>(groups: &Groups, values: &'g [String]) -> Vec<&'g String> {
+    let values = groups.by().zip(values).filter(|((by, _), _)| by.is_time());
+    values.map(|(_, value)| value).collect()
+}
+
+fn complain_of_compound_values(by: &[String], groups: &Groups) {
+    for (name, (_, is_compound)) in by.iter().zip(groups.by()) {
+        if is_compound {
+            complain_on_stderr(format_args!(
+                "values of {name} are objects or lists, which count as none; name a member of \
+                 them, as in --by {name}.NAME"
+            ));
+        }
+    }
 }
 
 fn stats_table(by: &[String], shown: &[Group<'_>], groups: &Groups) -> Table {
@@ -169,6 +218,7 @@ fn cost_table(by: &[String], shown: &[Group<'_>], groups: &Groups) -> Table {
     let all = groups.total.cost_usd.as_f64();
     let row = |figures: &Figures| {
         let share = match figures.cost_usd.as_f64() / all {
+            _ if figures.priced == 0 && figures.unpriced > 0 => "?".to_owned(),
             share if share.is_finite() => format!("{:.1} %", share * 100.0),
             _ => "-".to_owned(),
         };
@@ -225,7 +275,7 @@ fn print_table(
         writeln!(out, "{}: -n shows them", format_count(left_out as u64, "more group"))?;
     }
     if unpriced.total.events > 0 {
-        let models = sorted(unpriced, by_events).into_iter().map(|(model, figures)| {
+        let models = sorted(unpriced, Sort::Events).into_iter().map(|(model, figures)| {
             format!("{} ({})", escape_for_terminal(&model[0]), figures.events)
         });
         let models = models.collect::<Vec<_>>().join(", ");
@@ -291,16 +341,16 @@ impl<'g> FiguresObject<'g> {
 fn print_json(
     by: &[String],
     groups: &Groups,
-    weight: Weight,
+    sorted_groups: &[Group<'_>],
     unpriced: &Groups,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let object = GroupsObject {
         by,
-        groups: sorted(groups, weight).into_iter().map(|(v, f)| FiguresObject::new(v, f)).collect(),
+        groups: sorted_groups.iter().map(|(v, f)| FiguresObject::new(v, f)).collect(),
         other: FiguresObject::new(&[], &groups.other),
         total: FiguresObject::new(&[], &groups.total),
-        unpriced_models: sorted(unpriced, by_events)
+        unpriced_models: sorted(unpriced, Sort::Events)
             .into_iter()
             .map(|(model, figures)| UnpricedObject { model: &model[0], calls: figures.events })
             .collect(),

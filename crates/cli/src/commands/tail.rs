@@ -25,7 +25,7 @@ pub(crate) struct TailArgs {
     input: LogInput,
     /// How many of the last events
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20,
-          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+          value_parser = parse_line_count)]
     lines: u32,
     /// Continue with what is written, across rotation
     #[arg(short, long)]
@@ -54,6 +54,11 @@ Examples:
 
 /// How often is looked for new lines.
 const POLL: Duration = Duration::from_millis(250);
+
+fn parse_line_count(text: &str) -> Result<u32, &'static str> {
+    let count = text.parse().ok().filter(|count| *count <= 1_000_000);
+    count.ok_or("a whole number up to 1000000 is needed")
+}
 
 pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
     let mut view = TailView::from_args(args);

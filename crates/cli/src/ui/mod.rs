@@ -2,6 +2,7 @@
 
 mod exit;
 mod progress;
+mod spread;
 mod style;
 mod table;
 mod text;
@@ -9,6 +10,7 @@ mod units;
 
 pub(crate) use exit::{CommandExit, CommandFailure, close_log_on_signals, complain_on_stderr};
 pub(crate) use progress::Progress;
+pub(crate) use spread::SpreadJson;
 pub(crate) use style::Style;
 pub(crate) use table::Table;
 pub(crate) use text::{

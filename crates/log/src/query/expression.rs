@@ -18,7 +18,8 @@ use crate::schema::Line;
 /// - A field is one of the schema, or a member below `data` or `error`: `data.model`,
 ///   `data.messages.0.role`, `data."my key"`.
 /// - The operators are `==`, `!=`, `<`, `<=`, `>`, `>=`, and `~`: contains, whatever the case.
-/// - A value is a text in double or single quotes, a number, `true`, `false` or `null`.
+/// - A value is a text in double or single quotes, a number, `true`, `false` or `null`. `timestamp` is
+///   compared with a time or a date in quotes, in UTC if it has no offset.
 ///
 /// A comparison with a field that is absent, `null` or of another type does not hold. Only `!=`
 /// holds then. `== null` asks whether a field is absent.
@@ -182,6 +183,8 @@ mod tests {
             r#"agent != "router""#,
             r#"timestamp >= "2026-01-02T03:04:05Z""#,
             r#"timestamp < "2026-01-02T03:04:05.000001Z""#,
+            r#"timestamp >= "2026-01-02" and timestamp < '2026-01-03'"#,
+            "timestamp == '2026-01-02T03:04:05' AND NOT agent == 'x' Or agent == 'y'",
             r#"data.model ~ "GPT-4o""#,
             r#"error.message == "it's \"late\"""#,
             r#"error.message ~ '"late\"'"#,

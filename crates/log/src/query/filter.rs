@@ -32,7 +32,7 @@ pub struct Filter {
     pub event_type: Option<String>,
     /// This status.
     pub status: Option<Status>,
-    /// Models whose name begins so, in `data.model`.
+    /// Models whose name begins so, whatever the case; [`Line::model`] says where it is.
     pub model: Option<String>,
     /// Traces whose id begins so, in lower case.
     pub trace: Option<String>,
@@ -82,8 +82,8 @@ fn has_trace(line: &Line<'_>, start: &str) -> bool {
 }
 
 fn has_model(line: &Line<'_>, start: &str) -> bool {
-    let model = line.data().and_then(|data| data.get("model")?.as_str());
-    model.is_some_and(|model| model.starts_with(start))
+    let is_start = |model: &str| model.to_lowercase().starts_with(&start.to_lowercase());
+    line.model().is_some_and(is_start)
 }
 
 #[cfg(test)]

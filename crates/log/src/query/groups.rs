@@ -26,8 +26,12 @@ pub struct GroupBy(Key);
 enum Key {
     Day,
     Hour,
+    Model,
     Field(FieldPath),
 }
+
+/// What there is besides the fields of the schema.
+const NAMES: [&str; 3] = ["model", "day", "hour"];
 
 impl FromStr for GroupBy {
     type Err = Error;
@@ -36,15 +40,20 @@ impl FromStr for GroupBy {
         Ok(Self(match text {
             "day" => Key::Day,
             "hour" => Key::Hour,
-            "model" => Key::Field(parse::parse_field("data.model")?),
-            field => Key::Field(parse::parse_field(field)?),
+            "model" => Key::Model,
+            field => Key::Field(parse::parse_field(field, &NAMES)?),
         }))
     }
 }
 
 impl GroupBy {
-    /// The value of a line; `-` if it has none.
-    fn value(&self, line: &Line<'_>) -> String {
+    /// Whether the values are times.
+    pub fn is_time(&self) -> bool {
+        matches!(self.0, Key::Day | Key::Hour)
+    }
+
+    /// The value of a line; `-` if it has none. Notes if it is an object or a list.
+    fn value(&self, line: &Line<'_>, is_compound: &mut bool) -> String {
         let time = |format| {
             let time = Timestamp::from_microsecond(line.timestamp()?).ok()?;
             Some(time.strftime(format).to_string())
@@ -52,7 +61,11 @@ impl GroupBy {
         let value = match &self.0 {
             Key::Day => time("%Y-%m-%d"),
             Key::Hour => time("%Y-%m-%dT%H"),
-            Key::Field(field) => field.find(line).and_then(text_of_value),
+            Key::Model => line.model().map(str::to_owned),
+            Key::Field(field) => field.find(line).and_then(|json| {
+                *is_compound |= json.is_object() || json.is_array();
+                text_of_value(json)
+            }),
         };
         value.unwrap_or_else(|| "-".to_owned())
     }
@@ -69,6 +82,8 @@ fn text_of_value(json: Json<'_>) -> Option<String> {
 #[derive(Debug)]
 pub struct Groups {
     by: Vec<GroupBy>,
+    /// Whether a value of each of them was an object or a list.
+    compound: Vec<bool>,
     groups: HashMap<Vec<String>, Figures>,
     /// All events.
     pub total: Figures,
@@ -80,19 +95,26 @@ impl Groups {
     /// Makes empty groups.
     pub fn new(by: Vec<GroupBy>) -> Self {
         let (total, other) = (Figures::default(), Figures::default());
-        Self { by, groups: HashMap::new(), total, other }
+        Self { compound: vec![false; by.len()], by, groups: HashMap::new(), total, other }
     }
 
     /// Adds an event.
     pub fn add(&mut self, line: &Line<'_>) {
         self.total.add(line);
-        let values = self.by.iter().map(|by| by.value(line)).collect();
+        let by = self.by.iter().zip(&mut self.compound);
+        let values = by.map(|(by, is_compound)| by.value(line, is_compound)).collect();
         let are_full = self.groups.len() >= GROUPS_MAX;
         match self.groups.entry(values) {
             Entry::Occupied(group) => group.into_mut().add(line),
             Entry::Vacant(_) if are_full => self.other.add(line),
             Entry::Vacant(group) => group.insert(Figures::default()).add(line),
         }
+    }
+
+    /// What the events are grouped by, and whether a value was an object or a list, which counts as
+    /// none.
+    pub fn by(&self) -> impl Iterator<Item = (&GroupBy, bool)> {
+        self.by.iter().zip(self.compound.iter().copied())
     }
 
     /// The values of each group and its figures, in no order.
@@ -135,6 +157,9 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert_eq!((groups.total.events, groups.other.events), (4, 0));
+        let by: Vec<_> = groups.by().map(|(by, is_compound)| (by.is_time(), is_compound)).collect();
+        let plain = (false, false);
+        assert_eq!(by, [plain, (false, true), plain, (true, false), (true, false)]);
     }
 
     #[test]
@@ -152,6 +177,11 @@ mod tests {
     fn a_field_that_the_schema_lacks_is_refused() {
         for text in ["", "modle", "agent.x", "day.x"] {
             assert!(text.parse::<GroupBy>().is_err(), "{text}");
+        }
+        for (text, meant) in [("modle", "model"), ("days", "day"), ("tool", "data.tool")] {
+            let error = text.parse::<GroupBy>().unwrap_err().to_string();
+            assert!(error.contains(&format!("no such field, did you mean {meant}?")), "{error}");
+            assert!(error.ends_with("error, model, day, hour"), "{error}");
         }
     }
 }

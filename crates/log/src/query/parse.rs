@@ -3,7 +3,9 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use winnow::ascii::{float, multispace0};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use winnow::ascii::{Caseless, float, multispace0};
 use winnow::combinator::{alt, cut_err, delimited, not, preceded, repeat, separated, terminated};
 use winnow::error::{ContextError, ParseError, StrContext, StrContextValue};
 use winnow::prelude::*;
@@ -13,6 +15,9 @@ use super::expression::{Condition, FieldPath, Operator, Value};
 use crate::error::Error;
 use crate::schema::{FIELDS, Status};
 
+/// What is wrong with another value for `timestamp`.
+const TIME_FAULT: &str =
+    "is compared with a time in quotes, such as \"2026-01-02T03:04:05Z\" or \"2026-01-02\"";
 /// More of them could exhaust the stack.
 const PARENTHESES_MAX: usize = 64;
 
@@ -26,8 +31,9 @@ pub(super) fn parse_condition(text: &str) -> Result<Condition, Error> {
         .map_err(|error| Error::parse("expression", describe(text, &error)))
 }
 
-pub(super) fn parse_field(text: &str) -> Result<FieldPath, Error> {
-    let field = field_path.context(expected("a field"));
+/// Reads a field. An error lists `others` as well.
+pub(super) fn parse_field(text: &str, others: &[&str]) -> Result<FieldPath, Error> {
+    let field = names.try_map(|names| known_path(names, others)).context(expected("a field"));
     terminated(field, multispace0)
         .parse(text)
         .map_err(|error| Error::parse("field", describe(text, &error)))
@@ -39,11 +45,30 @@ fn describe(text: &str, error: &ParseError<&str, ContextError>) -> String {
     if let Some(cause) = error.inner().cause() {
         return format!("at column {column}: {cause}");
     }
+    if let Some(hint) = hint(&text[..error.offset()], &text[error.offset()..]) {
+        return format!("at column {column}: {hint}");
+    }
     let expected = error.inner().context().find_map(|context| match context {
         StrContext::Expected(StrContextValue::Description(what)) => Some(*what),
         _ => None,
     });
     format!("at column {column}: expected {}", expected.unwrap_or("`and`, `or` or the end"))
+}
+
+/// What is said instead where people write what other languages have.
+fn hint(before: &str, rest: &str) -> Option<&'static str> {
+    let word = rest.split(|c| !is_of_name(c)).next();
+    let is_unit = word.is_some_and(|word| ["us", "ms", "s", "m", "min", "h"].contains(&word));
+    let is_after_number = before.trim_end().ends_with(|c: char| c.is_ascii_digit() || c == '.');
+    match rest {
+        _ if rest.starts_with("&&") => Some("write `and` instead of &&"),
+        _ if rest.starts_with("||") => Some("write `or` instead of ||"),
+        _ if rest.starts_with('!') => Some("write `not` instead of !"),
+        _ if is_after_number && is_unit => {
+            Some("a number has no unit; latency_ms is compared with milliseconds")
+        }
+        _ => None,
+    }
 }
 
 fn expected(what: &'static str) -> StrContext {
@@ -83,8 +108,12 @@ fn comparison(input: &mut &str) -> ModalResult<Condition> {
 }
 
 fn field_path(input: &mut &str) -> ModalResult<FieldPath> {
+    names.try_map(|names| known_path(names, &[])).parse_next(input)
+}
+
+fn names(input: &mut &str) -> ModalResult<Vec<String>> {
     let name = alt((take_while(1.., is_of_name).map(str::to_owned), quoted));
-    separated(1.., name, '.').try_map(known_path).parse_next(input)
+    separated(1.., name, '.').parse_next(input)
 }
 
 fn operator(input: &mut &str) -> ModalResult<Operator> {
@@ -123,8 +152,9 @@ fn quoted(input: &mut &str) -> ModalResult<String> {
     terminated(text, cut_err(quote).context(expected("the closing quote"))).parse_next(input)
 }
 
+/// A word, in upper case too.
 fn word<'t>(text: &'static str) -> impl ModalParser<&'t str, (), ContextError> {
-    lexeme((text, not(one_of(is_of_name)))).void()
+    lexeme((Caseless(text), not(one_of(is_of_name)))).void()
 }
 
 /// Skips the blanks after something.
@@ -150,17 +180,55 @@ impl fmt::Display for TypeFault {
 
 impl std::error::Error for TypeFault {}
 
-/// Refuses names that the schema does not have.
-fn known_path(names: Vec<String>) -> Result<FieldPath, TypeFault> {
+/// Refuses names that the schema does not have. `others` are accepted where this is read.
+fn known_path(names: Vec<String>, others: &[&str]) -> Result<FieldPath, TypeFault> {
     let fields = || FIELDS.iter().map(|field| (field.name, field.type_name));
     let Some((name, type_name)) = fields().find(|(name, _)| *name == names[0]) else {
-        let known: Vec<_> = fields().map(|(name, _)| name).collect();
-        return Err(TypeFault(format!("no such field; accepted: {}", known.join(", "))));
+        let known: Vec<_> = fields().map(|(name, _)| name).chain(others.iter().copied()).collect();
+        let meant = closest(&names[0], &known);
+        let meant = meant.map_or_else(|| format!("data.{}", names.join(".")), str::to_owned);
+        let known = known.join(", ");
+        let why = format!("no such field, did you mean {meant}? accepted: {known}");
+        return Err(TypeFault(why));
     };
     if names.len() > 1 && type_name != "object" {
         return Err(TypeFault(format!("{name} has no members")));
     }
     Ok(FieldPath(names))
+}
+
+/// The known name that was meant: one of which this is a part, or one that differs in few letters.
+fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let is_part = |known: &&str| {
+        let mut parts = known.split('_');
+        name == "time" && *known == "timestamp" || parts.any(|part| part == name)
+    };
+    let edits_max = if name.chars().count() < 5 { 1 } else { 2 };
+    let part = known.iter().find(|known| is_part(known)).copied();
+    part.or_else(|| {
+        let near = known.iter().map(|known| (edit_distance(name, known), *known));
+        near.min_by_key(|(edits, _)| *edits).filter(|(edits, _)| *edits <= edits_max).map(|n| n.1)
+    })
+}
+
+/// Characters inserted, removed or replaced from one text to the other.
+fn edit_distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (at, from) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (at, to) in to.chars().enumerate() {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row[row.len() - 1]
+}
+
+/// A time. Without an offset it is UTC, as all times of a log are.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    let civil = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
+    text.parse().ok().or_else(civil)
 }
 
 /// The value as its field is compared with it.
@@ -186,10 +254,11 @@ fn with_type_of_field(name: &str, operator: Operator, value: Value) -> Result<Va
     let fault = |what: &str| Err(TypeFault(format!("{name} {what}")));
     let type_name = FIELDS.iter().find(|field| field.name == name).map(|field| field.type_name);
     match (name, value) {
-        ("timestamp", Value::Text(text)) => match text.parse::<Timestamp>() {
-            Ok(time) if operator != Operator::Contains => Ok(Value::Time(time)),
-            _ => fault("is compared with an RFC 3339 time, such as \"2026-01-02T03:04:05Z\""),
+        ("timestamp", Value::Text(text)) => match parse_time(&text) {
+            Some(time) if operator != Operator::Contains => Ok(Value::Time(time)),
+            _ => fault(TIME_FAULT),
         },
+        ("timestamp", Value::Number(_)) => fault(TIME_FAULT),
         ("status", Value::Text(text)) if Status::from_name(&text).is_none() => {
             fault("is one of \"ok\", \"error\", \"timeout\", \"retry\"")
         }
@@ -222,7 +291,17 @@ mod tests {
         let cases = [
             ("", "at column 1: expected a field"),
             ("  ", "at column 3: expected a field"),
-            ("stauts == 'ok'", "at column 1: no such field; accepted: event_version, "),
+            ("stauts == 'ok'", "at column 1: no such field, did you mean status? accepted: event_"),
+            ("model == 'x'", "at column 1: no such field, did you mean data.model?"),
+            ("usage.total > 1", "did you mean data.usage.total?"),
+            ("latency > 1", "did you mean latency_ms?"),
+            ("time > '2026-01-02'", "did you mean timestamp?"),
+            ("latency_ms > 500ms", "at column 17: a number has no unit; latency_ms is compared"),
+            ("latency_ms > 0.5s and agent == 'x'", "at column 17: a number has no unit"),
+            ("agent == 'x' && agent == 'y'", "at column 14: write `and`"),
+            ("agent == 'x' || agent == 'y'", "at column 14: write `or`"),
+            ("!(agent == 'x')", "at column 1: write `not`"),
+            ("timestamp > 2026-11-29", "at column 13: timestamp is compared with a time in quotes"),
             ("agent.x == 1", "at column 1: agent has no members"),
             ("agent", "at column 6: expected one of `==`"),
             ("agent = 'x'", "at column 7: expected one of `==`"),
@@ -235,7 +314,7 @@ mod tests {
             ("latency_ms > '500'", "at column 14: latency_ms is a number"),
             ("latency_ms ~ 500", "at column 14: ~ looks for a text"),
             ("status == 'fine'", "at column 11: status is one of"),
-            ("timestamp > 'yesterday'", "at column 13: timestamp is compared with an RFC 3339"),
+            ("timestamp > 'yesterday'", "at column 13: timestamp is compared with a time"),
             ("data == 'x'", "at column 9: data is an object"),
             ("data.x < null", "at column 10: only == and !="),
             ("not", "at column 4: expected a field"),

@@ -7,6 +7,9 @@ use crate::json::{Json, JsonObject};
 use crate::schema::notices;
 use crate::schema::{FIELDS, FaultCheck, Field, FieldShape, Presence, Time, Usd, VERSION};
 
+/// The members of `data` that may be the answer of a provider.
+const ANSWERS: [&str; 4] = ["response", "answer", "completion", "result"];
+
 /// Parses one line, with or without its newline.
 ///
 /// `line` is unescaped in place and is scratch space afterwards. Needs up to thirty times the
@@ -115,6 +118,15 @@ impl<'a> Line<'a> {
         self.cost_usd.filter(is_same).or_else(|| nearest.try_into().ok())
     }
 
+    /// The model of a call, in `data`: `model`, else `response_model`, else the `model` of an answer that
+    /// `record` reads.
+    pub fn model(&self) -> Option<&str> {
+        let data = self.data()?;
+        let answers = ANSWERS.iter().filter_map(|name| data.get(name)?.get("model"));
+        let own = ["model", "response_model"].iter().filter_map(|name| data.get(name));
+        own.chain(answers).find_map(Json::as_str)
+    }
+
     /// The message of `error`, in either of its forms.
     pub fn error_message(&self) -> Option<&str> {
         let error = self.error()?;
@@ -220,6 +232,11 @@ mod tests {
         assert_eq!((line.tokens_input(), line.tokens_output()), (Some(10), Some(2)));
         assert_eq!(line.cost_usd(), "0.25".parse().ok());
         assert_eq!(line.data().unwrap().get("model").unwrap().as_str(), Some("m"));
+        assert_eq!(line.model(), Some("m"));
+        for data in [r#""response_model":"m""#, r#""model":null,"response":{"model":"m"}"#] {
+            let mut bytes = format!(r#"{{"data":{{{data}}}}}"#).into_bytes();
+            assert_eq!(parse(&mut bytes).unwrap().model(), Some("m"), "{data}");
+        }
         assert_eq!(line.error_message(), Some("late"));
         let extra: Vec<_> = line.extra().map(|(name, json)| (name, json.as_str())).collect();
         assert_eq!(extra, [("region", Some("eu"))]);

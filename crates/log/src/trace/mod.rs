@@ -6,7 +6,6 @@ mod find;
 mod tests;
 mod tree;
 
-use crate::json::Json;
 use crate::schema::Line;
 use crate::schema::{Status, Usd};
 pub use choose::Choice;
@@ -81,7 +80,6 @@ pub struct Event {
 impl Event {
     pub(super) fn from_line(line: &Line<'_>, service: Option<&str>, text: String) -> Self {
         let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let model = line.data().and_then(|data| data.get("model")).and_then(Json::as_str);
         Self {
             event_type: owned(line.event_type()),
             agent: owned(line.agent()),
@@ -92,7 +90,7 @@ impl Event {
             tokens_input: line.tokens_input(),
             tokens_output: line.tokens_output(),
             cost_usd: line.cost_usd(),
-            model: model.map(str::to_owned),
+            model: line.model().map(str::to_owned),
             error: line.error_message().map(str::to_owned),
             service: service.map(str::to_owned),
             line: text,

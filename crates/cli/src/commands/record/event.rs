@@ -67,6 +67,9 @@ pub(super) fn with_input_event(
         let is_foreign = !has_known_type(&line) && line.faults().any(lacks_one);
         return Err(Refusal { is_foreign, ..Refusal::new(reason, message) });
     }
+    if line.cost_usd().is_some_and(Usd::is_negative) {
+        return Err(Refusal::new("wrong_field", "not a valid event: cost_usd is below zero"));
+    }
     let context = input_trace_context(&line).map_err(|why| Refusal::new("wrong_field", why))?;
     let data = InputData::from_line(&line);
     let error = line.error().map(InputError);
@@ -180,7 +183,7 @@ impl InputUsage {
         given.tokens_input = usage.tokens_input();
         given.tokens_output = usage.tokens_output();
         let models = answers().chain([data]).filter_map(|answer| answer.get("model")?.as_str());
-        given.cost = models.into_iter().find_map(|model| price(model, usage));
+        given.cost = models.chain(line.model()).find_map(|model| price(model, usage));
         given
     }
 }
@@ -294,6 +297,7 @@ mod tests {
         let cases = [
             ("{\"a\": hunter2}".to_owned(), "not a valid log line"),
             (event(",\"latency_ms\":\"hunter2\""), "latency_ms is no number"),
+            (event(",\"cost_usd\":-0.5"), "cost_usd is below zero"),
             (event("").replace("a.b", "audit.stop"), "begins with audit."),
             (event("").replace("a.b", "Hunter2"), "no dotted lower-case name"),
             (event(",\"trace_id\":\"hunter2\""), "trace_id is no id"),

@@ -16,7 +16,7 @@ use self::event::Refusal;
 use self::given::MendedLine;
 use crate::arguments::{LogDir, help_with_environment};
 use crate::ui::{
-    CommandExit, CommandFailure, Progress, close_log_on_signals, complain_on_stderr,
+    CommandExit, CommandFailure, Progress, SpreadJson, close_log_on_signals, complain_on_stderr,
     escape_for_terminal, format_count,
 };
 
@@ -126,6 +126,7 @@ struct StdinRecording<'l> {
     keeps_raw: bool,
     raw_lines: u64,
     keys: PrivateKeyLines,
+    spread: SpreadJson,
     progress: Progress,
 }
 
@@ -140,6 +141,7 @@ impl<'l> StdinRecording<'l> {
             keeps_raw,
             raw_lines: 0,
             keys: PrivateKeyLines::default(),
+            spread: SpreadJson::default(),
             progress: Progress::new(),
         }
     }
@@ -162,7 +164,7 @@ impl<'l> StdinRecording<'l> {
                 Ending::TooLong(bytes) => {
                     let limit = LINE_BYTES_MAX >> 20;
                     let message = format!("{bytes} bytes long; the limit is {limit} MiB");
-                    self.report_bad_line(number, "too_long", &message);
+                    self.report_bad_line(number, "too_long", Some(&message));
                 }
                 _ if line.trim_ascii().is_empty() => {}
                 _ => self.record_line(number, &mut line),
@@ -176,6 +178,7 @@ impl<'l> StdinRecording<'l> {
 
     fn record_line(&mut self, number: u64, line: &mut [u8]) {
         let (logger, mut moved, mut mended) = (self.logger, Vec::new(), MendedLine::new(line));
+        let is_part = self.spread.is_part(line);
         let line = mended.as_mut().map_or(line, |mended| &mut mended.bytes);
         // Parsing unescapes in place.
         let mut given = self.keeps_raw.then(|| line.to_vec());
@@ -188,9 +191,13 @@ impl<'l> StdinRecording<'l> {
                 self.good_lines += 1;
                 self.raw_lines += 1;
             }
+            Err(Refusal { reason: reason @ "not_json", .. }) if is_part => {
+                let notice = self.spread.notice("record");
+                self.report_bad_line(number, reason, notice.as_deref());
+            }
             Err(Refusal { reason, message, .. }) => {
                 let for_given = mended.and_then(|mended| mended.message_for_given(&message));
-                self.report_bad_line(number, reason, &for_given.unwrap_or(message));
+                self.report_bad_line(number, reason, Some(&for_given.unwrap_or(message)));
             }
         }
         for name in moved {
@@ -198,11 +205,13 @@ impl<'l> StdinRecording<'l> {
         }
     }
 
-    fn report_bad_line(&mut self, number: u64, reason: &'static str, why: &str) {
+    fn report_bad_line(&mut self, number: u64, reason: &'static str, why: Option<&str>) {
         self.bad_lines += 1;
         self.logger.count_refused(reason);
-        self.progress.clear();
-        complain_on_stderr(format_args!("line {number}: {why}"));
+        if let Some(why) = why {
+            self.progress.clear();
+            complain_on_stderr(format_args!("line {number}: {why}"));
+        }
     }
 
     fn report_moved_field(&mut self, name: String) {

@@ -3,7 +3,7 @@
 mod draw;
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use llm_audit::reader::{Choice, Folder, Found, LogFile, Trace};
@@ -45,6 +45,7 @@ pub(crate) struct TraceArgs {
 const CHOICE: &str = "choice";
 
 const AFTER_HELP: &str = "\
+Bars are by the times of a span's events, while stats takes latency_ms, so they may differ a little.
 Tokens and cost of the whole trace leave out request.* events, which may repeat their sum.
 A span whose parent is not in the log is at the top, with a mark. If the trace has spans of several
 services, each is named by its service too.
@@ -65,6 +66,14 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     let (choice, mut input) = (args.choice(), args.input.clone());
     if choice.is_none() && args.filter.are_given() {
         return Err(CommandFailure::new("filters choose a trace with --last, --failed, --slowest"));
+    }
+    if choice.is_some()
+        && let Some(id) = args.id.as_deref()
+        && is_id_and_no_file(id)
+    {
+        return Err(CommandFailure::new(format!(
+            "an ID and --last, --failed or --slowest exclude each other, and no file is named {id}"
+        )));
     }
     // Without an ID the first of several words is a file.
     input.files.splice(..0, args.id.iter().filter(|_| choice.is_some()).map(PathBuf::from));
@@ -100,6 +109,10 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     };
     written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
     Ok(CommandExit::Fine)
+}
+
+fn is_id_and_no_file(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_hexdigit()) && !Path::new(word).exists()
 }
 
 impl TraceArgs {
@@ -141,7 +154,7 @@ fn choose_trace(
 /// Draws the trace of this id, for `demo`.
 #[cfg(feature = "demo")]
 pub(crate) fn print_trace_for_demo(
-    dir: &std::path::Path,
+    dir: &Path,
     trace_id: u128,
     out: &mut impl Write,
 ) -> Result<(), CommandFailure> {
