@@ -43,7 +43,7 @@ REDACTOR = [
     ["confusables", "looks", "opt_in", "patterns", "placeholders", "prefilter", "redactions"],
     ["keys"],
     ["rules"],
-    ["manifests", "options", "protected", "scan"],
+    ["options", "protected", "scan"],
     ["sanitizer"],
     ["builder", "key_numbers", "walk"],
     ["debug", "json"],

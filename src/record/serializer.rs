@@ -173,12 +173,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         let slot = self.slot;
         let Ok(probed) = value.serialize(ValueProbe::new(slot)) else { return self.redact_whole() };
         let stays = match probed {
-            ProbedValue::NullOrBool(tag) => {
-                if tag == TRUE && slot.takes_note("true") {
-                    self.note = slot.note_of(self.sanitizer, "true");
-                }
-                return self.sink.put(&[tag]);
-            }
+            ProbedValue::NullOrBool(tag) => return self.sink.put(&[tag]),
             // Its slot decides when the text is there.
             ProbedValue::Text => true,
             ProbedValue::Number(shape) => !slot.loses(shape),
@@ -272,9 +267,6 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     type SerializeStructVariant = Compound<'e, 'c, 'r>;
 
     fn serialize_bool(self, v: bool) -> Result<(), EncodeFailed> {
-        if v && self.slot.takes_note("true") {
-            self.note = self.slot.note_of(self.sanitizer, "true");
-        }
         self.sink.put(&[if v { TRUE } else { FALSE }])
     }
 

@@ -66,13 +66,8 @@ pub const SENSITIVE: [&str; 22] = [
 const CARDS: [&str; 5] = ["card", "card_number", "pan", "ccNumber", "credit-card"];
 const NAMES: [&str; 5] = ["name", "Name", "key", "header", "field"];
 const VALUES: [&str; 3] = ["value", "Value", "values"];
-const OTHERS: [&str; 40] = [
+const OTHERS: [&str; 35] = [
     "a",
-    "sensitive",
-    "kind",
-    "current",
-    "env",
-    "stringData",
     "note",
     "logprobs",
     "top_logprobs",
@@ -172,8 +167,6 @@ const KEYWORDS: [&str; 20] = [
     "x-more",
     "value",
 ];
-/// Keys whose values say that a value beside them is a secret.
-const FLAGS: [&str; 4] = ["secret", "sensitive", "kind", "env"];
 /// Members that say something about others of their object.
 const SIGNS: [&str; 4] = ["id", "text", "type", "logprob"];
 
@@ -294,8 +287,7 @@ impl Drawn {
             .map(|_| (key(draws).to_owned(), self.value(draws, depth)))
             .collect();
         let is_first = |key: &str| {
-            NAMES.iter().chain(&FLAGS).any(|name| key.eq_ignore_ascii_case(name))
-                || SIGNS.contains(&key)
+            NAMES.iter().any(|name| key.eq_ignore_ascii_case(name)) || SIGNS.contains(&key)
         };
         members.sort_by_key(|(key, _)| !is_first(key));
         let mut seen = std::collections::HashSet::new();

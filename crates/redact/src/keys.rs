@@ -31,16 +31,6 @@ pub enum KeyClass {
     Value,
     /// In a list names and values alternate.
     Headers,
-    /// The same. Beside it `token` may be a word of a model.
-    Id,
-    /// If it is true, the value beside it is a secret whatever its name is: `"sensitive": true`.
-    Flag,
-    /// Some types say of the value beside them that it is a secret: `"Type": "SecureString"`.
-    Type,
-    /// The kind of a manifest. One kind contains secrets under any name.
-    ManifestKind,
-    /// The values of such a manifest.
-    ManifestData,
     /// Below it numbers are counts or scores, by the name of what is counted.
     Counts,
     /// Beside it `token` may be a word of a model.
@@ -105,8 +95,7 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
     let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
     let Some(end) = key.last_chunk::<3>() else {
         return match () {
-            () if key == b"id" => KeyClass::Id,
-            () if is(key, &[b"id"]) => KeyClass::Name,
+            () if key == b"id" => KeyClass::ModelSign,
             () if is(key, &[b"cc"]) => KeyClass::Card,
             () if is_time_name(key) => KeyClass::Time,
             () => KeyClass::Plain,
@@ -124,17 +113,13 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
         {
             KeyClass::ModelSign
         }
-        b"ype" if is(key, &[b"type", b"valuetype", b"value_type"]) => KeyClass::Type,
         b"ame" | b"key" | b"der" | b"eld" | b"ble" | b"ter" | b"rty" | b"bel" | b"ing" | b"ion"
-        | b"ram" | b"ute" | b"ath" | b"env" | b"var" | b"tle" | b"ier"
+        | b"ram" | b"ute" | b"ath"
             if is(key, &NAMES) =>
         {
             KeyClass::Name
         }
-        b"lue" | b"ues" | b"ult" | b"ent" if is(key, &VALUES) => KeyClass::Value,
-        b"ive" | b"ked" | b"cho" | b"ial" | b"log" if is_flag_name(key) => KeyClass::Flag,
-        b"ind" if key == b"kind" => KeyClass::ManifestKind,
-        b"ata" if key == b"data" || key == b"stringData" => KeyClass::ManifestData,
+        b"lue" | b"ues" if is(key, &VALUES) => KeyClass::Value,
         b"ers" if is(key, &[b"rawheaders", b"raw_headers"]) => KeyClass::Headers,
         b"ber" | b"num" | [_, b'n', b'o'] | b"ard" | b"pan" | b"_cc" => {
             let (rest, last) = last_word_of_name(key);
@@ -175,7 +160,7 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
 }
 
 /// Keys of the name in `{"name": …, "value": …}`.
-const NAMES: [&[u8]; 26] = [
+const NAMES: [&[u8]; 18] = [
     b"name",
     b"key",
     b"header",
@@ -194,17 +179,9 @@ const NAMES: [&[u8]; 26] = [
     b"path",
     b"variablename",
     b"keyname",
-    b"env",
-    b"var",
-    b"title",
-    b"envvar",
-    b"env_var",
-    b"env_name",
-    b"variable_name",
-    b"identifier",
 ];
 /// Keys of the value there.
-const VALUES: [&[u8]; 14] = [
+const VALUES: [&[u8]; 10] = [
     b"value",
     b"values",
     b"parametervalue",
@@ -215,22 +192,7 @@ const VALUES: [&[u8]; 14] = [
     b"old_value",
     b"defaultvalue",
     b"default_value",
-    b"default",
-    b"current",
-    b"currentvalue",
-    b"current_value",
 ];
-/// Keys that say of the value beside them that it is a secret. The last one is the name of a secret
-/// too, if it has another value.
-const FLAGS: [&[u8]; 7] =
-    [b"sensitive", b"masked", b"noecho", b"no_echo", b"no_log", b"confidential", b"secret"];
-
-/// Returns whether a key with the value `true` makes a secret of the value beside it.
-pub(super) fn is_flag_name(key: &[u8]) -> bool {
-    let lead = key.get(..2).filter(|lead| lead.eq_ignore_ascii_case(b"is"));
-    let key = if lead.is_some() { key[2..].strip_prefix(b"_").unwrap_or(&key[2..]) } else { key };
-    FLAGS.iter().any(|flag| key.eq_ignore_ascii_case(flag))
-}
 
 /// Words for numbers by the names of what is counted or scored.
 const COUNTS: [&[u8]; 9] = [
@@ -312,8 +274,8 @@ mod tests {
     #[test]
     fn classes_of_keys() {
         use KeyClass::{
-            Card, Counts, Flag, Formed, Headers, Id, Logprobs, ManifestData, ManifestKind,
-            ModelSign, ModelToken, Name, Plain, Sensitive, Time, TraceId, Value,
+            Card, Counts, Formed, Headers, Logprobs, ModelSign, ModelToken, Name, Plain, Sensitive,
+            Time, TraceId, Value,
         };
         let cases = [
             ("password", Sensitive),
@@ -332,11 +294,7 @@ mod tests {
             ("word_counts", Counts),
             ("labels", Counts),
             ("lemma", ModelSign),
-            ("id", Id),
-            ("isSensitive", Flag),
-            ("kind", ManifestKind),
-            ("data", ManifestData),
-            ("default", Value),
+            ("id", ModelSign),
             ("Text", Plain),
             ("top_logprobs", Logprobs),
             ("Logprobs", Plain),

@@ -27,7 +27,6 @@ mod keys;
 mod kind;
 mod lines;
 mod looks;
-mod manifests;
 mod names;
 mod opt_in;
 mod options;

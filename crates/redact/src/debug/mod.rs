@@ -122,11 +122,7 @@ impl DebugText<'_> {
         self.out.push_str(Kind::Key.placeholder());
         self.counts.add(Kind::Key);
         (self.copied, self.at) = (value.end, value.end);
-        // It may say that the value beside it is a secret.
-        match &self.text[value.clone()] {
-            "true" => drop(self.walk.read_value("true")),
-            _ => self.walk.skip_value(),
-        }
+        self.walk.skip_value();
     }
 
     /// Reads a colon, before which a key may be.

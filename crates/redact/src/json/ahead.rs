@@ -32,7 +32,7 @@ impl ContainerEnds {
     }
 
     /// Returns the end of the container that begins at `start`.
-    pub(super) fn container_end(&self, start: usize) -> Result<usize, MalformedJson> {
+    fn container_end(&self, start: usize) -> Result<usize, MalformedJson> {
         let found = self.0.binary_search_by_key(&start, |&(start, _)| start);
         found.map(|at| self.0[at].1).map_err(|_| MalformedJson)
     }

@@ -12,7 +12,7 @@ use super::tokens::{JsonParser, JsonToken, MalformedJson, Quoted};
 use crate::key_numbers::{KeyNumbers, write_numbered_placeholder};
 use crate::looks::has_secret_form;
 use crate::names::SecretForm;
-use crate::walk::{Fate, Frame, ObjectProbe, Secrecy, Shape, Slot, TextNote};
+use crate::walk::{Fate, Frame, ObjectProbe, Secrecy, Shape, Slot};
 use crate::{Kind, Match, Place, Redactions, Sanitizer};
 
 /// Finds what has to be redacted in a JSON text. What is not replaced keeps its bytes.
@@ -43,18 +43,9 @@ struct JsonLevel {
     frame: Frame,
     numbers: KeyNumbers,
     /// In an object: the values for which a name may still follow, and the edits in each.
-    unnamed: Vec<UnnamedValue>,
+    unnamed: Vec<(Range<usize>, Range<usize>)>,
     /// Set if the container is such a value itself: its beginning, and the edits in it.
-    is_value: Option<(usize, usize, bool)>,
-}
-
-/// A value for which a name may still follow.
-struct UnnamedValue {
-    value: Range<usize>,
-    /// The edits in it.
-    edits: Range<usize>,
-    /// It is the data of an object that may be a manifest of secrets.
-    is_data: bool,
+    is_value: Option<(usize, usize)>,
 }
 
 impl<'a> JsonDriver<'a> {
@@ -133,8 +124,10 @@ impl<'a> JsonDriver<'a> {
 
     fn close_container(&mut self) {
         let closed = self.levels.pop();
-        if let Some((start, from, is_data)) = closed.and_then(|level| level.is_value) {
-            self.keep_unnamed(start, from, is_data);
+        if let (Some((start, from)), Some(level)) =
+            (closed.and_then(|level| level.is_value), self.levels.last_mut())
+        {
+            level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
         }
     }
 
@@ -142,11 +135,11 @@ impl<'a> JsonDriver<'a> {
         let (start, from) = (self.parser.token_start(), self.edits.len());
         let slot = self.next_slot(token)?;
         match token {
-            JsonToken::Literal => self.read_literal(slot, start)?,
+            JsonToken::Literal => {}
             _ if self.is_replaced_whole(slot, token) => {
                 self.replace_value(start, from, "\"[REDACTED]\"")?
             }
-            JsonToken::String(string) => self.redact_string(string, slot)?,
+            JsonToken::String(string) => self.redact_string(string, slot),
             JsonToken::Open if self.levels.len() == DEPTH_MAX => {
                 self.replace_value(start, from, "\"[TOO_DEEP]\"")?;
             }
@@ -157,34 +150,10 @@ impl<'a> JsonDriver<'a> {
             JsonToken::Number => self.redact_number(slot, start),
             JsonToken::Key(_) | JsonToken::Close => {}
         }
-        if slot.is_value() || slot.is_manifest_data() {
-            self.keep_unnamed(start, from, slot.is_manifest_data());
+        if let Some(level) = self.levels.last_mut().filter(|_| slot.is_value()) {
+            level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
         }
         Ok(())
-    }
-
-    /// Keeps the value that was read last, because its name may follow.
-    fn keep_unnamed(&mut self, start: usize, from: usize, is_data: bool) {
-        if let Some(level) = self.levels.last_mut() {
-            let (value, edits) = (start..self.parser.token_end(), from..self.edits.len());
-            level.unnamed.push(UnnamedValue { value, edits, is_data });
-        }
-    }
-
-    /// Takes note of a key that says that the value beside it is a secret.
-    fn read_literal(&mut self, slot: Slot, start: usize) -> Result<(), MalformedJson> {
-        let text = &self.json[start..self.parser.token_end()];
-        if text == "true" && slot.takes_note(text) {
-            self.take_note(slot.note_of(self.sanitizer, text))?;
-        }
-        Ok(())
-    }
-
-    fn take_note(&mut self, note: TextNote) -> Result<(), MalformedJson> {
-        if let Some(level) = self.levels.last_mut() {
-            level.frame.note(note);
-        }
-        self.redact_unnamed()
     }
 
     /// Returns the slot of the value that was read last.
@@ -254,8 +223,7 @@ impl<'a> JsonDriver<'a> {
             frame: if is_list { slot.list(None) } else { slot.object() },
             numbers: KeyNumbers::default(),
             unnamed: Vec::new(),
-            is_value: (slot.is_value() || slot.is_manifest_data())
-                .then(|| (start, from, slot.is_manifest_data())),
+            is_value: slot.is_value().then_some((start, from)),
         });
     }
 
@@ -306,11 +274,11 @@ impl<'a> JsonDriver<'a> {
         Ok(self.json[ahead.token_end()..].trim_start().starts_with(']'))
     }
 
-    fn redact_string(&mut self, string: Quoted, slot: Slot) -> Result<(), MalformedJson> {
+    fn redact_string(&mut self, string: Quoted, slot: Slot) {
         let raw = &self.json[string.start..string.end];
         let text = decode_json_spelling(raw, string.escaped, &mut self.decoded);
         if slot.leaves(self.sanitizer, text) {
-            return Ok(());
+            return;
         }
         let takes_note = slot.takes_note(text);
         if takes_note && let Some(level) = self.levels.last_mut() {
@@ -336,9 +304,8 @@ impl<'a> JsonDriver<'a> {
             self.redact_raw_string(string, &mut edits);
         }
         self.edits.append(&mut edits);
-        match takes_note {
-            true => self.redact_unnamed(),
-            false => Ok(()),
+        if takes_note {
+            self.redact_unnamed();
         }
     }
 
@@ -357,83 +324,32 @@ impl<'a> JsonDriver<'a> {
     }
 
     /// Redacts the values of an object that came before their name.
-    fn redact_unnamed(&mut self) -> Result<(), MalformedJson> {
-        let Some(level) = self.levels.last_mut() else { return Ok(()) };
-        let (named, is_manifest) = (level.frame.secrecy(), level.frame.is_secret_manifest());
-        if named == Secrecy::None && !is_manifest {
-            return Ok(());
+    fn redact_unnamed(&mut self) {
+        let Some(level) = self.levels.last_mut() else { return };
+        let secrecy = level.frame.secrecy();
+        if secrecy == Secrecy::None {
+            return;
         }
-        let mut kept: Vec<UnnamedValue> = Vec::new();
-        for unnamed in std::mem::take(&mut level.unnamed).into_iter().rev() {
-            let secrecy = match unnamed.is_data {
-                true if is_manifest => Secrecy::All,
-                true => Secrecy::None,
-                false => named,
+        for (value, edits) in std::mem::take(&mut level.unnamed).into_iter().rev() {
+            let text = &self.json[value.clone()];
+            let stays = match text.as_bytes()[0] {
+                b'"' => text == "\"\"",
+                b'{' | b'[' => is_empty_container(self.json, value.start),
+                _ if secrecy == Secrecy::Texts => edits.is_empty(),
+                _ => edits.is_empty() && Shape::of_number(text) == Shape::Fraction,
             };
-            if secrecy == Secrecy::None {
-                kept.push(unnamed);
+            if stays {
                 continue;
             }
-            let UnnamedValue { value, edits, is_data } = unnamed;
-            if self.stays_unnamed(&value, edits.is_empty(), secrecy) {
+            if let Secrecy::Formed(form) = secrecy
+                && !json_string_has_form(text, form)
+            {
                 continue;
             }
             let later = self.edits.split_off(edits.end);
-            match is_data && self.json[value.start..].starts_with('{') {
-                true => self.redact_data(value.start, edits.start)?,
-                false => self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key)),
-            }
-            for later in &mut kept {
-                let moved = |at: usize| at - edits.end + self.edits.len();
-                later.edits = moved(later.edits.start)..moved(later.edits.end);
-            }
+            self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
             self.edits.extend(later);
         }
-        if let Some(level) = self.levels.last_mut() {
-            level.unnamed.extend(kept.into_iter().rev());
-        }
-        Ok(())
-    }
-
-    /// Redacts the members of the object at `start`, which is the data of a secret. The edits in it
-    /// begin with `from`; those of its keys stay.
-    fn redact_data(&mut self, start: usize, from: usize) -> Result<(), MalformedJson> {
-        let mut old = self.edits.split_off(from).into_iter().peekable();
-        let mut parser = JsonParser::at_value(self.json, start);
-        parser.next_token()?;
-        while let Some(JsonToken::Key(key)) = parser.next_token()? {
-            while let Some(edit) = old.next_if(|edit| edit.start < key.end) {
-                self.edits.push(edit);
-            }
-            let token = parser.next_token()?;
-            let start = parser.token_start();
-            if matches!(token, Some(JsonToken::Open)) {
-                let ends = ends_of_json(self.json, &mut self.ends)?;
-                parser.pass_container(ends.container_end(start)?);
-            }
-            let value = start..parser.token_end();
-            let (from, text) = (self.edits.len(), &self.json[value.clone()]);
-            while let Some(edit) = old.next_if(|edit| edit.start < value.end) {
-                self.edits.push(edit);
-            }
-            let has_no_edits = from == self.edits.len();
-            if !self.stays_unnamed(&value, has_no_edits, Secrecy::All) && text != "\"[REDACTED]\"" {
-                self.replace(value, from, "\"[REDACTED]\"", Some(Kind::Key));
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether a value stays although a name for it followed.
-    fn stays_unnamed(&self, value: &Range<usize>, has_no_edits: bool, secrecy: Secrecy) -> bool {
-        let text = &self.json[value.clone()];
-        let stays = match text.as_bytes()[0] {
-            b'"' => text == "\"\"",
-            b'{' | b'[' => is_empty_container(self.json, value.start),
-            _ if secrecy == Secrecy::Texts => has_no_edits,
-            _ => has_no_edits && Shape::of_number(text) == Shape::Fraction,
-        };
-        stays || matches!(secrecy, Secrecy::Formed(form) if !json_string_has_form(text, form))
     }
 
     /// Writes `with` in the place of a value. The edits in that value begin with `from`.

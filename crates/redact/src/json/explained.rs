@@ -160,9 +160,7 @@ impl CauseWalk<'_> {
     /// Takes note of a text that may name the value beside it.
     fn read_text(&mut self, key: Option<Quoted>, text: Quoted) {
         let names = match key {
-            Some(key) => {
-                matches!(self.sanitizer.classify(&self.decoded(key)), KeyClass::Name | KeyClass::Id)
-            }
+            Some(key) => self.sanitizer.classify(&self.decoded(key)) == KeyClass::Name,
             None => true,
         };
         if !names {

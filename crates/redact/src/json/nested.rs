@@ -8,7 +8,7 @@ use super::inside::{find_edits_in_parts, find_edits_with_json, may_have_json_ins
 use super::is_blank_before_json;
 use super::malformed::{self, PlaceholderQuotes};
 use crate::keys::KeyClass;
-use crate::walk::{Secrecy, is_secret_type};
+use crate::walk::Secrecy;
 use crate::{Redactions, Sanitizer};
 
 /// The depth to which JSON in a string of JSON is redacted as JSON. Below it is redacted as text.
@@ -123,13 +123,9 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
         let string = &text[start..at];
         if bytes[at + 1..].trim_ascii_start().first() == Some(&b':') {
             let class = sanitizer.classify(string);
-            names = matches!(
-                class,
-                KeyClass::Name | KeyClass::Id | KeyClass::Type | KeyClass::ModelSign
-            );
+            names = class == KeyClass::Name;
             return class.is_secret()
-                || matches!(class, KeyClass::Card | KeyClass::Headers | KeyClass::Formed(_))
-                || matches!(class, KeyClass::Flag | KeyClass::ManifestKind);
+                || matches!(class, KeyClass::Card | KeyClass::Headers | KeyClass::Formed(_));
         }
         if string.trim_ascii() == ":" {
             return false;
@@ -140,7 +136,7 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
             return true;
         }
         let may_be_name = std::mem::take(&mut names) || string.starts_with('-') || is_first();
-        may_be_name && (sanitizer.secrecy(string) != Secrecy::None || is_secret_type(string))
+        may_be_name && sanitizer.secrecy(string) != Secrecy::None
     });
     decides || sanitizer.find(text).is_some()
 }

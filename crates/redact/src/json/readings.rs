@@ -177,16 +177,13 @@ fn goes(line: &str, (start, end): ValuePlace, fate: Fate) -> bool {
 /// Passes the brackets and commas between strings to the walk, and the words there.
 fn read_structure(walk: &mut LooseWalk<'_>, piece: &str) {
     let mut is_in_word = false;
-    for (at, byte) in piece.bytes().enumerate() {
+    for byte in piece.bytes() {
         let was_in_word = is_in_word;
         is_in_word = is_malformed_word_byte(byte);
         match byte {
             b'{' | b'[' | b'(' => walk.enter(byte, was_in_word),
             b'}' | b']' | b')' => walk.leave(),
             b',' => walk.read_comma(),
-            b't' | b'T' if !was_in_word && piece[at + 1..].starts_with("rue") => {
-                walk.read_value("true");
-            }
             _ if is_in_word && !was_in_word => walk.skip_value(),
             _ => {}
         }

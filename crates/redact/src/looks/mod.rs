@@ -54,40 +54,8 @@ pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
             digits == 9 && text.iter().all(is_part) || is_irregular_value(text)
         }
         SecretForm::Phrase => is_phrase(text) || is_irregular_value(text),
-        SecretForm::Chosen => {
-            is_irregular_password(text) || is_chosen_value(text) && value_has_digit(text)
-        }
-        SecretForm::NoSentence => !is_sentence(text),
         SecretForm::Opaque => !text.trim_ascii_start().starts_with(b"{"),
     }
-}
-
-/// Returns whether a word is the type of a text in code, in a list of settings or in a table.
-pub(super) fn is_text_type(word: &[u8]) -> bool {
-    const TYPES: [&[u8]; 10] = [
-        b"string",
-        b"str",
-        b"text",
-        b"varchar",
-        b"secret",
-        b"password",
-        b"sensitive",
-        b"encrypted",
-        b"securestring",
-        b"secure_string",
-    ];
-    (3..=13).contains(&word.len()) && TYPES.iter().any(|one| one.eq_ignore_ascii_case(word))
-}
-
-/// Returns whether a text is several words of letters, with the marks of a sentence.
-fn is_sentence(text: &[u8]) -> bool {
-    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80 || b"'-".contains(byte);
-    let is_word = |word: &[u8]| {
-        let end = word.iter().rposition(|byte| !b".,:;?!".contains(byte)).map_or(0, |at| at + 1);
-        word[..end].iter().all(is_letter)
-            && !word[1.min(end)..end].iter().any(u8::is_ascii_uppercase)
-    };
-    text.contains(&b' ') && text.split(|byte| *byte == b' ').all(is_word)
 }
 
 fn is_random_uuid(text: &[u8]) -> bool {

@@ -53,10 +53,6 @@ pub enum SecretForm {
     Phrase,
     /// Any text but JSON, which is read.
     Opaque,
-    /// A password that somebody chose, with a digit.
-    Chosen,
-    /// Any text but a sentence or several plain words.
-    NoSentence,
 }
 
 impl NameClass {

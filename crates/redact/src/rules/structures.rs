@@ -1,6 +1,5 @@
 //! The triggers of secrets that the text around them identifies.
 
-use super::carriers::flagged_value_at;
 use super::commands::{AFTER_LETTER, LETTERS, short_option_at, user_option_at};
 use super::headers::{authorization_at, bearer_token_at, cookie_at, netscape_cookie_at};
 use super::named_ssn::named_ssn_at;
@@ -20,9 +19,8 @@ const AFTER_COOKIE: &[u8] = b":\"'`=\\] -%&,";
 
 const UPPER_HEX: &[u8] = b"0123456789ABCDEF";
 
-pub(super) const TRIGGERS: [StructureRule; 31] = [
+pub(super) const TRIGGERS: [StructureRule; 30] = [
     ([b"B", b"E", b"G", b"I"], private_key_at),
-    ([b"nN", b"sS", b"iI", b"tT"], flagged_value_at),
     ([b"L", b"S", b"0", b"t"], encoded_private_key_at),
     ([b"rR", b"iI", b"zZ", b"aA"], authorization_at),
     ([b"bB", b"eE", b"aA", b"rR"], bearer_token_at),

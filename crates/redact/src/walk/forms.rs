@@ -2,7 +2,7 @@
 //! of a model's output.
 
 use super::schema::{Keyword, is_schema_type, is_security_type};
-use super::{Fate, Slot, Within};
+use super::{Slot, Within};
 use crate::looks::{has_random_word, is_password_word};
 
 /// The form of an object that stays under a sensitive key.
@@ -14,8 +14,6 @@ pub enum ObjectForm {
     Schema,
     /// It has names of what a schema describes, and none of them is random.
     Names,
-    /// It has the values of a manifest of secrets, which go under any name.
-    SecretData,
     /// It says where a secret is: `{"secretName": "db"}`.
     Reference,
     /// It is a token of a model's output: `{"id": 17, "text": " Hel"}`.
@@ -71,8 +69,6 @@ pub struct ObjectProbe {
     has_schema: bool,
     may_be_reference: bool,
     refers: bool,
-    /// It is the data of a manifest of secrets.
-    is_secret_data: bool,
     members: usize,
     signs: ModelSigns,
 }
@@ -142,7 +138,6 @@ impl ObjectProbe {
             may_be_reference: slot.has_forms
                 && matches!(within, Within::Document | Within::Reference),
             refers: false,
-            is_secret_data: slot.is_manifest_data() && slot.fate == Fate::Whole,
             members: 0,
             signs: ModelSigns::default(),
         }
@@ -182,11 +177,7 @@ impl ObjectProbe {
         // A flow of OAuth, and a parameter of OpenAPI.
         self.has_scopes |= key == "scopes";
         self.has_schema |= key == "schema";
-        self.may_be_schema
-            || self.may_be_reference
-            || self.may_be_model_token
-            || self.may_be_names
-            || self.is_secret_data
+        self.may_be_schema || self.may_be_reference || self.may_be_model_token || self.may_be_names
     }
 
     fn read_type(&mut self, value: TypeValue) {
@@ -211,7 +202,6 @@ impl ObjectProbe {
                 || self.has_schema);
         match () {
             () if self.members == 0 => Some(ObjectForm::Empty),
-            () if self.is_secret_data => Some(ObjectForm::SecretData),
             () if self.may_be_names => Some(ObjectForm::Names),
             () if is_schema => Some(ObjectForm::Schema),
             () if self.may_be_reference && self.refers => Some(ObjectForm::Reference),

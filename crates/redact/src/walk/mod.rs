@@ -24,14 +24,13 @@ mod stays;
 use forms::ModelSigns;
 pub use forms::{ObjectForm, ObjectProbe, TypeValue};
 pub(crate) use loose::LooseWalk;
-pub(crate) use pairs::is_secret_type;
 use pairs::{ListContext, NamePairs};
 pub use pairs::{Secrecy, TextNote};
 use stays::StayingTexts;
 
 use super::digits::is_microseconds;
-use super::keys::{KeyClass, is_flag_name};
-use super::looks::{has_secret_form, is_argument_secret, is_text_type};
+use super::keys::KeyClass;
+use super::looks::{has_secret_form, is_argument_secret};
 use super::names::SecretForm;
 use super::{Kind, Place, Sanitizer};
 
@@ -66,8 +65,6 @@ enum Within {
     Reference,
     /// An object of a model's output.
     ModelOutput,
-    /// An object of secrets under any name.
-    SecretData,
 }
 
 // It is copied with every slot.
@@ -213,7 +210,6 @@ impl Slot {
             ObjectForm::Schema => Within::Schema,
             ObjectForm::ModelToken => Within::ModelOutput,
             ObjectForm::Reference => Within::Reference,
-            ObjectForm::SecretData => Within::SecretData,
             ObjectForm::Names => self.below.within,
             ObjectForm::Empty => Within::Document,
         };
@@ -223,9 +219,7 @@ impl Slot {
     /// Whether a text in this slot says something about other values of its container.
     #[inline]
     pub fn takes_note(&self, text: &str) -> bool {
-        self.fate == Fate::Name
-            || self.class == KeyClass::Flag
-            || self.is_element() && (text.starts_with('-') || is_text_type(text.as_bytes()))
+        self.fate == Fate::Name || self.is_element() && text.starts_with('-')
     }
 
     /// Whether the value is an element of a list.
@@ -238,12 +232,6 @@ impl Slot {
     #[inline]
     pub fn is_value(&self) -> bool {
         self.class == KeyClass::Value
-    }
-
-    /// Whether the key says that the value is a secret if it is in a manifest of secrets.
-    #[inline]
-    pub fn is_manifest_data(&self) -> bool {
-        self.class == KeyClass::ManifestData
     }
 
     /// Whether a number is redacted if it looks like one of a card.
@@ -298,15 +286,14 @@ impl Slot {
     /// A list in this slot; `len` is its length, if that is known.
     #[inline]
     pub fn list(self, len: Option<usize>) -> Frame {
-        // Three in a list are not a pair, but a type may be between a name and its value.
-        let may_be_pair =
-            self.around == ListContext::Headers || len.is_none_or(|len| matches!(len, 2 | 3));
+        // Three in a list are not a pair.
+        let may_be_pair = self.around == ListContext::Headers || len.is_none_or(|len| len == 2);
         let around = if may_be_pair { self.around } else { ListContext::Other };
         let form = match self.fate {
             Fate::Formed(form) if !self.is_element() => Some(form),
             _ => None,
         };
-        let pairs = NamePairs::in_context(around, len);
+        let pairs = NamePairs::in_context(around);
         Frame { below: self.below, pairs, form, ..Frame::default() }
     }
 
@@ -333,8 +320,6 @@ pub struct Frame {
     signs: ModelSigns,
     /// The form of texts that go, in a list under the name of such secrets.
     form: Option<SecretForm>,
-    /// The object is a manifest whose data are secrets.
-    is_secret_manifest: bool,
 }
 
 impl Frame {
@@ -387,16 +372,7 @@ impl Frame {
             KeyClass::ModelToken if self.below.logprobs => {}
             KeyClass::Sensitive | KeyClass::ModelToken => self.apply_sensitive_key(key, slot),
             KeyClass::Formed(form) => slot.fate = Fate::Formed(form),
-            KeyClass::Name | KeyClass::Flag | KeyClass::Type | KeyClass::ManifestKind => {
-                slot.fate = Fate::Name;
-            }
-            KeyClass::Id => {
-                self.signs.read_key(key);
-                slot.fate = Fate::Name;
-            }
-            KeyClass::ManifestData if self.is_secret_manifest => {
-                (slot.fate, slot.has_forms) = (Fate::Whole, true);
-            }
+            KeyClass::Name => slot.fate = Fate::Name,
             KeyClass::Value => slot.fate = self.pairs.named_value_fate(),
             KeyClass::Headers => slot.around = ListContext::Headers,
             KeyClass::Logprobs => slot.below.logprobs = true,
@@ -407,7 +383,7 @@ impl Frame {
                 // Its text is looked at: it may be `token`.
                 slot.fate = if key == "type" { Fate::Name } else { Fate::Read };
             }
-            KeyClass::Plain | KeyClass::TraceId | KeyClass::Time | KeyClass::ManifestData => {}
+            KeyClass::Plain | KeyClass::TraceId | KeyClass::Time => {}
         }
     }
 
@@ -416,9 +392,6 @@ impl Frame {
         let is_count = self.below.counts || stays::is_count_name(key);
         slot.fate = if is_count { Fate::Texts } else { Fate::Whole };
         slot.has_forms = true;
-        if is_flag_name(key.as_bytes()) {
-            slot.class = KeyClass::Flag;
-        }
         // If a key waives a rule, it must match literally.
         slot.may_be_model_token = key == "token";
         slot.staying = match () {
@@ -438,7 +411,6 @@ impl Frame {
             (Within::SchemaTexts(staying), _) => {
                 (slot.fate, slot.staying, slot.is_of_pair) = (Fate::Texts, staying, false);
             }
-            (Within::SecretData, _) => slot.fate = Fate::Whole,
             (Within::Document, _) => {}
             _ if !matches!(slot.fate, Fate::Read | Fate::Name) => {}
             (within, key) => {
@@ -464,8 +436,6 @@ impl Frame {
             TextNote::Nothing => {}
             TextNote::Name(secrecy) => self.pairs.secrecy = self.pairs.secrecy.max(secrecy),
             TextNote::Option(secrecy) => self.pairs.option = secrecy,
-            TextNote::Type => self.pairs.note_type(),
-            TextNote::Manifest => self.is_secret_manifest = true,
             TextNote::ModelToken => self.signs.read_token_type(),
         }
     }
@@ -473,11 +443,6 @@ impl Frame {
     /// Takes note of all members of this object, for a driver that can look ahead.
     pub fn note_members(&mut self, probe: &ObjectProbe) {
         self.signs = probe.signs();
-    }
-
-    /// Whether the object is a manifest whose data are secrets.
-    pub fn is_secret_manifest(&self) -> bool {
-        self.is_secret_manifest
     }
 
     /// What the names so far say about values in this container.

@@ -4,7 +4,6 @@ use super::{Fate, Slot};
 use crate::Sanitizer;
 use crate::confusables::is_disguise_char;
 use crate::keys::{self, KeyClass};
-use crate::looks::is_text_type;
 use crate::names::SecretForm;
 
 /// The place of a list.
@@ -57,10 +56,6 @@ pub enum TextNote {
     Name(Secrecy),
     /// It is an option of a command, and the next element is its argument.
     Option(Secrecy),
-    /// It is a type, and the value of its name may be after it: `["PASSWORD", "string", …]`.
-    Type,
-    /// The object is a manifest whose data are secrets.
-    Manifest,
     /// It says that `token` beside it is a word of a model.
     ModelToken,
 }
@@ -75,20 +70,12 @@ pub(super) struct NamePairs {
     pub(super) secrecy: Secrecy,
     /// What an option says about the next element.
     pub(super) option: Secrecy,
-    /// The list is known to have three elements.
-    are_three: bool,
-    /// The second element is a type.
-    is_typed: bool,
 }
 
 impl NamePairs {
     #[inline]
-    pub(super) fn in_context(around: ListContext, len: Option<usize>) -> Self {
-        Self {
-            around,
-            are_three: len == Some(3) && around != ListContext::Headers,
-            ..Self::default()
-        }
+    pub(super) fn in_context(around: ListContext) -> Self {
+        Self { around, ..Self::default() }
     }
 
     /// The fate of the next element of a list.
@@ -106,27 +93,16 @@ impl NamePairs {
         match at {
             _ if option != Fate::Read => option,
             0 => {
-                self.is_typed = false;
                 self.secrecy = Secrecy::None;
                 Fate::Name
             }
-            1 if self.are_three => Fate::Read,
             1 if self.around == ListContext::Alone => match self.named_value_fate() {
                 Fate::Texts | Fate::Whole => Fate::Formed(SecretForm::Random),
                 fate => fate,
             },
             1 => self.named_value_fate(),
-            2 if self.is_typed => match self.named_value_fate() {
-                Fate::Texts | Fate::Whole => Fate::Formed(SecretForm::Chosen),
-                fate => fate,
-            },
             _ => Fate::Read,
         }
-    }
-
-    /// Takes note of a type, which counts only after a name.
-    pub(super) fn note_type(&mut self) {
-        self.is_typed = self.elements == 2;
     }
 
     /// Whether the last element was an option that takes a secret.
@@ -148,62 +124,6 @@ impl NamePairs {
     }
 }
 
-/// What a text says about the value that it names. A translation has such names for its texts.
-fn label_secrecy(sanitizer: &Sanitizer, text: &str) -> Secrecy {
-    const VERBS: [&str; 23] = [
-        "forgot",
-        "forgotten",
-        "reset",
-        "change",
-        "confirm",
-        "enter",
-        "show",
-        "hide",
-        "create",
-        "update",
-        "repeat",
-        "save",
-        "remember",
-        "invalid",
-        "wrong",
-        "incorrect",
-        "missing",
-        "choose",
-        "lost",
-        "recover",
-        "verify",
-        "retype",
-        "your",
-    ];
-    let secrecy = sanitizer.secrecy(text);
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    let is_verb = |word: &str| VERBS.iter().any(|verb| word.eq_ignore_ascii_case(verb));
-    match secrecy {
-        Secrecy::Texts | Secrecy::All if words.any(is_verb) => {
-            Secrecy::Formed(SecretForm::NoSentence)
-        }
-        secrecy => secrecy,
-    }
-}
-
-/// Returns whether a type says that the value beside it is a secret.
-pub(crate) fn is_secret_type(text: &str) -> bool {
-    const TYPES: [&str; 7] = [
-        "securestring",
-        "secure_string",
-        "secret",
-        "secret_text",
-        "password",
-        "sensitive",
-        "concealed",
-    ];
-    TYPES.iter().any(|one| one.eq_ignore_ascii_case(text))
-}
-
-fn is_true(text: &str) -> bool {
-    ["true", "yes"].iter().any(|one| one.eq_ignore_ascii_case(text))
-}
-
 impl Slot {
     /// What a text in this slot says about other values of its container.
     pub fn note_of(&self, sanitizer: &Sanitizer, text: &str) -> TextNote {
@@ -211,28 +131,13 @@ impl Slot {
             () if self.is_element() && text.starts_with('-') => {
                 TextNote::Option(sanitizer.option_secrecy(text))
             }
-            () if self.is_element() && is_text_type(text.as_bytes()) && self.fate != Fate::Name => {
-                TextNote::Type
-            }
-            () if self.class == KeyClass::ManifestKind && text == "Secret" => TextNote::Manifest,
-            () if self.class == KeyClass::ManifestKind => TextNote::Nothing,
-            () if self.class == KeyClass::Flag => match is_true(text) {
-                true => TextNote::Name(Secrecy::All),
-                false => TextNote::Nothing,
-            },
-            () if matches!(self.class, KeyClass::ModelSign | KeyClass::Type)
-                && is_secret_type(text) =>
-            {
-                TextNote::Name(Secrecy::Texts)
-            }
-            () if self.class == KeyClass::Type => TextNote::Nothing,
             () if self.class == KeyClass::ModelSign && text == "token" => TextNote::ModelToken,
             () if self.class == KeyClass::ModelSign || self.fate != Fate::Name => TextNote::Nothing,
             // A label may have two words: `Client Secret`.
             () if !self.is_element() && text.bytes().filter(|byte| *byte == b' ').count() == 1 => {
-                TextNote::Name(label_secrecy(sanitizer, &text.replace(' ', "_")))
+                TextNote::Name(sanitizer.secrecy(&text.replace(' ', "_")))
             }
-            () => TextNote::Name(label_secrecy(sanitizer, text)),
+            () => TextNote::Name(sanitizer.secrecy(text)),
         }
     }
 }

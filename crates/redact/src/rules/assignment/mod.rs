@@ -3,7 +3,6 @@
 
 mod columns;
 mod sign;
-mod types;
 mod value;
 mod whole;
 

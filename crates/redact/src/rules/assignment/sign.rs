@@ -1,9 +1,8 @@
 //! Reads what is between a name and its value: a sign, a type, the brackets and quotes of the value.
 
-use super::types::{bracketed_type_end, cast_length};
 use super::value::quoted_value_end;
 use super::{AssignedName, is_blank_beside_sign};
-use crate::looks::{is_random_value, is_text_type};
+use crate::looks::is_random_value;
 use crate::rules::RuleText;
 use crate::steps::count_steps;
 
@@ -81,8 +80,6 @@ pub(super) fn value_after_name(look: RuleText<'_>, name: &AssignedName<'_>) -> O
     let is_nested = name.is_parameter && look.rest_from(at).starts_with(b"%5D");
     let at = at + if is_nested { b"%5D".len() } else { 0 };
     let place = blanks_end(look, at);
-    let typed = bracketed_type_end(look, place).map(|end| blanks_end(look, end));
-    let place = typed.filter(|&end| sign_at(look, end).is_some()).unwrap_or(place);
     let is_bare = closing.is_none();
     match (sign_at(look, place), look.byte_at(place)?) {
         (Some((_, Demand::Never)), _) => None,
@@ -121,7 +118,6 @@ fn assigned_value_place(look: RuleText<'_>, behind: usize, demand: Demand) -> Op
         _ if value > behind => AssignmentSign::Apart,
         _ => AssignmentSign::Close,
     };
-    let value = value + cast_length(look.rest_from(value));
     let code = b"<code>";
     let value = value + if look.rest_from(value).starts_with(code) { code.len() } else { 0 };
     // Quotes of typography have no escapes.
@@ -258,36 +254,17 @@ fn quoted_value_start(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
     let inner = prefix.and_then(|prefix| quote_at(look, at + 1).filter(|inner| inner.1 != prefix));
     let inner = inner.filter(|&(from, quote)| quoted_value_end(look, from, quote).is_some());
     let Some((start, quote)) = inner.or_else(|| quote_at(look, at)) else {
-        let (start, quote) = wrapped_quote(look, at)?;
+        let (start, quote) = quote_at(look, blanks_end(look, wrapper_end(look, at)?))?;
         return quoted_value_end(look, start, quote).is_some().then_some((start, quote));
     };
     let is_triple = look.rest_from(start).starts_with(&[quote; TRIPLE]);
     Some((start + if is_triple { TRIPLE } else { 0 }, quote))
 }
 
-/// Returns the end of an opening quote inside of what constructs the value, and the quote:
-/// `sensitive(tostring("…"))`, `tolist(["…"])`.
-fn wrapped_quote(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
-    const WRAPPERS_MAX: usize = 3;
-    if look.rest_from(at).starts_with(b"[REDACTED") {
-        return None;
-    }
-    let mut at = at;
-    for _ in 0..WRAPPERS_MAX {
-        let inside = wrapper_end(look, at)?;
-        at = look.run_end(inside, |byte| byte.is_ascii_whitespace()).min(inside + BLANKS_MAX);
-        let quote = quote_at(look, at);
-        if quote.is_some() {
-            return quote;
-        }
-    }
-    None
-}
-
 /// Returns the end of the bracket before a quoted value, and of what constructs a value from it.
 fn wrapper_end(look: RuleText<'_>, at: usize) -> Option<usize> {
     const WRAPPER_BYTES_MAX: usize = 40;
-    const WRAPPERS: [&[u8]; 22] = [
+    const WRAPPERS: [&[u8]; 13] = [
         b"Some",
         b"Just",
         b"Ok",
@@ -301,28 +278,15 @@ fn wrapper_end(look: RuleText<'_>, at: usize) -> Option<usize> {
         b"byte",
         b"from",
         b"new",
-        b"uint8",
-        b"RawMessage",
-        b"sensitive",
-        b"nonsensitive",
-        b"tostring",
-        b"tolist",
-        b"toset",
-        b"base64encode",
-        b"jsonencode",
     ];
     if look.byte_at(at) == Some(b'[') && look.byte_at(at + 1) != Some(b']') {
         return Some(at + 1);
     }
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.[]".contains(&byte);
-    // A pointer of Go: `(*string)("…")`.
-    let pointer = look.rest_from(at).starts_with(b"(*");
-    let at = if pointer { at + 2 } else { at };
     let part = look.rest_from(at).iter().take(WRAPPER_BYTES_MAX + 1);
     let end = at + part.take_while(|byte| is_part(**byte)).count();
     count_steps(end - at + 1);
     let name = &look.text[at..end];
-    let end = end + usize::from(pointer && look.byte_at(end) == Some(b')'));
     let is_list = look.byte_at(end) == Some(b'{') && name.starts_with(b"[]");
     if !is_list && look.byte_at(end) != Some(b'(') || end - at > WRAPPER_BYTES_MAX {
         return None;
@@ -353,12 +317,7 @@ fn value_start_after_type(look: RuleText<'_>, start: usize, equals: usize) -> Op
     // A secret may end with an equals sign before the quote that closes it.
     let name = &look.text[start..equals];
     let is_type = !name.windows(9).any(|nine| nine == b"[REDACTED") && !is_random_value(name);
-    let is_value = || {
-        quoted_value_start(look, value).is_some()
-            || is_text_type(name.trim_ascii_end())
-                && look.byte_at(value).is_some_and(|byte| byte.is_ascii_graphic())
-    };
-    (is_sign && is_type && is_value()).then_some(value)
+    (is_sign && is_type && quoted_value_start(look, value).is_some()).then_some(value)
 }
 
 /// Returns the value after a word instead of a sign: `password is "…"`, `token or "…"`; after a
@@ -373,7 +332,6 @@ fn word_sign_value(
         [b"string", b"*string", b"String", b"[]byte", b"text", b"str", b"As String", b"as string"];
     let rest = look.rest_from(at);
     let is_macro = is_bare && before.ends_with(b"#define ");
-    let mut is_typed = false;
     let (value, sign) = match rest {
         _ if is_macro => (at, AssignmentSign::Apart),
         [b'i', b's', b' ', ..] => (at + 3, AssignmentSign::Apart),
@@ -382,17 +340,12 @@ fn word_sign_value(
             let type_name = TYPES.iter().find(|one| is_bare && rest.starts_with(one));
             let length = type_name.map(|one| one.len()).or_else(|| sized_type_length(rest))?;
             let equals = blanks_end(look, at + length);
-            is_typed = type_name.is_some();
             let equals = equals + usize::from(look.byte_at(equals) == Some(b':'));
             (value_start_after_type(look, at, equals)?, AssignmentSign::Apart)
         }
     };
-    let value = blanks_end(look, value);
-    match quoted_value_start(look, value) {
-        Some((start, quote)) => Some(ValuePlace { sign, start, quote: Some(quote) }),
-        // A type and its sign were before it.
-        None => is_typed.then_some(ValuePlace { sign, start: value, quote: None }),
-    }
+    let (start, quote) = quoted_value_start(look, blanks_end(look, value))?;
+    Some(ValuePlace { sign, start, quote: Some(quote) })
 }
 
 /// Returns the length of a type of SQL with its size: `VARCHAR2(64)`.

@@ -71,11 +71,6 @@ pub(super) fn assigned_value(
     // If a mark ends the sentence, it is not part of the value.
     let stop = usize::from(text.len() > 1 && text.ends_with(b"."));
     let end = end - stop;
-    if let Some(end) = argument_end(look, name, start) {
-        let text = &look.text[start..end];
-        let is_secret = !is_reference(text) && (is_chosen_value(text) || is_random_value(text));
-        return is_secret.then_some(AssignedValue { start, end });
-    }
     let bare = BareValue {
         text: &text[..text.len() - stop],
         sign: place.sign,
@@ -87,18 +82,6 @@ pub(super) fn assigned_value(
     }
     let end = if is_cut { look.run_end(end, is_part) } else { end };
     Some(AssignedValue { start, end: list_end(look, name, end, is_part) })
-}
-
-/// Returns the end of the value of a variable on a command line, if quotes are around both:
-/// `-var 'db_password=…'`.
-fn argument_end(look: RuleText<'_>, name: &AssignedName<'_>, start: usize) -> Option<usize> {
-    const OPTIONS: [&[u8]; 5] = [b"-var", b"-e", b"--env", b"--build-arg", b"--from-literal"];
-    let quote = look.byte_before(name.start).filter(|byte| matches!(byte, b'"' | b'\''))?;
-    let before = &look.text[look.edge..name.start - 1];
-    let before = before.strip_suffix(b" ").or_else(|| before.strip_suffix(b"="))?;
-    let option = before.rsplit(|byte| *byte == b' ' || *byte == b'\n').next()?;
-    let is_option = OPTIONS.contains(&option) && look.text[name.end..start] == *b"=";
-    is_option.then(|| quoted_value_end(look, start, quote))?
 }
 
 /// Returns the end of a list of values after the first, if the name is a plural: `passwords=a,b`.
@@ -158,12 +141,7 @@ fn bare_value_end(look: RuleText<'_>, start: usize, is_part: impl Fn(u8) -> bool
         |closing| line[1 + at_sign..].iter().any(|&byte| byte == closing || byte == b'[');
     let is_cut = || {
         let last = line.iter().rfind(|byte| !b" \"'\\".contains(byte));
-        match last {
-            Some(b':' | b'=') => line.len() == rest.len() && line.contains(&b' '),
-            // A member of Ruby: `{:type=>`.
-            Some(b'>') => line.len() == rest.len() && line.ends_with(b"=>"),
-            _ => false,
-        }
+        line.len() == rest.len() && line.contains(&b' ') && matches!(last, Some(b':' | b'='))
     };
     if closing.is_some_and(|closing| is_closed(closing) || is_cut()) {
         return None;
@@ -295,7 +273,6 @@ impl BareValue<'_> {
         let is_part = is_call
             || is_type_or_literal(self.text)
             || self.text.ends_with(b"{")
-            || self.text == b"struct" && self.next == Some(b' ')
             || matches!(self.next, Some(b'(' | b'['));
         if is_part || name.is_parameter {
             return is_part;

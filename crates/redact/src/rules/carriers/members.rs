@@ -5,11 +5,9 @@
 use std::ops::Range;
 
 use super::Certainty;
-use crate::keys::{KeyClass, classify_key, is_flag_name};
-use crate::looks::{has_secret_form, is_chosen_value, is_code_value, is_text_type};
-use crate::names::{NameClass, SecretForm};
-use crate::rules::{RuleText, count_steps, is_alphanumeric_byte, match_if_nonempty};
-use crate::{Kind, Match};
+use crate::keys::{KeyClass, classify_key};
+use crate::looks::{is_chosen_value, is_code_value};
+use crate::rules::{RuleText, count_steps, is_alphanumeric_byte};
 
 /// The part of a text in which the member with the value is searched.
 const WINDOW_BYTES: usize = 384;
@@ -55,21 +53,14 @@ pub(super) fn contained_value(
     name: &Range<usize>,
 ) -> Option<(Range<usize>, Certainty)> {
     const TYPE_BYTES_MAX: usize = 48;
-    let is_type = |byte: u8| is_alphanumeric_byte(byte) || b"_.&*[]%".contains(&byte);
+    let is_type = |byte: u8| is_alphanumeric_byte(byte) || b"_.&*[]".contains(&byte);
     let quoted = quote_end(look, name.end).unwrap_or(name.end);
     let at = blanks_end(look, quoted);
-    let is_keyword = quoted == name.end && look.byte_before(name.start) == Some(b':');
     let (mut at, indent) = match sign_length(look.rest_from(at)) {
-        // A map of Clojure: `:password {:type …}`.
-        0 if is_keyword && look.byte_at(at) == Some(b'{') => (at, 0),
         0 if quoted > name.end && look.byte_at(at) == Some(b'{') => (at, 0),
         // The members follow their name without a bracket: `password type=string value=…`.
         0 if quoted == name.end && look.byte_before(name.start).is_none_or(|byte| byte == b' ') => {
-            let window = at..at + WINDOW_BYTES;
-            let found = MemberScan::new(look, name.clone(), window).find(is_value)?;
-            let before = &look.text[at.min(found.0.start)..found.0.start];
-            // Another rule found a value there, and read what follows as a text of its own.
-            return memchr::memmem::find(before, b"[REDACTED").is_none().then_some(found);
+            return MemberScan::new(look, name.clone(), at..at + WINDOW_BYTES).find(is_value);
         }
         0 => return None,
         length => (blanks_end(look, at + length), indent_of_line(look, name.start)),
@@ -86,7 +77,6 @@ pub(super) fn contained_value(
         return None;
     }
     at += look.rest_from(at).iter().take(TYPE_BYTES_MAX).take_while(|byte| is_type(**byte)).count();
-    at += go_type_length(&look.text[look.edge..at], look.rest_from(at));
     let is_open = match look.byte_at(at) {
         Some(b'{' | b'(') => true,
         // The bracket of `map[` counts as a part of the type.
@@ -100,100 +90,6 @@ pub(super) fn contained_value(
     };
     let window = at + 1..at + 1 + WINDOW_BYTES;
     is_open.then(|| MemberScan::new(look, name.clone(), window).find(is_schema_value))?
-}
-
-/// Returns the length of the rest of a type of Go that has braces itself: `interface {}`,
-/// `struct { Value string }`.
-fn go_type_length(before: &[u8], rest: &[u8]) -> usize {
-    const FIELDS_BYTES_MAX: usize = 128;
-    let is_open = rest.starts_with(b" {");
-    match () {
-        () if is_open && before.ends_with(b"interface") => {
-            usize::from(rest.starts_with(b" {}")) * 3
-        }
-        () if is_open && before.ends_with(b"struct") => {
-            let rest = &rest[..rest.len().min(FIELDS_BYTES_MAX)];
-            rest.iter().position(|byte| *byte == b'}').map_or(0, |end| end + 1)
-        }
-        () => 0,
-    }
-}
-
-/// Returns the value after a name and its type in a list: `("DB_PASSWORD", "string", "…")`.
-pub(super) fn typed_element(
-    look: RuleText<'_>,
-    name: &Range<usize>,
-) -> Option<(Range<usize>, Certainty)> {
-    let next = |at: usize| {
-        let comma = blanks_end(look, quote_end(look, at)?);
-        (look.byte_at(comma) == Some(b',')).then(|| quote_end(look, blanks_end(look, comma + 1)))?
-    };
-    let kind = next(name.end)?;
-    let end = look.run_end(kind, |byte| byte.is_ascii_alphabetic()).min(kind + LABEL_BYTES_MAX);
-    let is_type = is_text_type(&look.text[kind..end]);
-    let start = if is_type { next(end)? } else { return None };
-    let quote = look.byte_before(start)?;
-    let end = look.quoted_end(start, quote, WINDOW_BYTES)?;
-    let is_secret = has_secret_form(&look.text[start..end], SecretForm::Chosen);
-    is_secret.then_some((start..end, Certainty::Named))
-}
-
-/// Returns the value beside a member that says that it is a secret: `secret: true`.
-pub(super) fn flagged_value(
-    look: RuleText<'_>,
-    name: &Range<usize>,
-) -> Option<(Range<usize>, Certainty)> {
-    let label = look.text.get(name.clone())?;
-    let label = label.strip_prefix(b"--").unwrap_or(label);
-    let quoted = quote_end(look, name.end).unwrap_or(name.end);
-    let sign = blanks_end(look, quoted);
-    let length = sign_length(look.rest_from(sign));
-    let at = blanks_end(look, sign + length);
-    let word = look.rest_from(at).get(..4)?;
-    let end = at + word.len();
-    let is_true = length > 0
-        && word.eq_ignore_ascii_case(b"true")
-        && !look.byte_at(end).is_some_and(is_label_byte);
-    if !is_true || !is_flag_name(label) {
-        return None;
-    }
-    let window = end..look.text.len().min(end + WINDOW_BYTES);
-    let after = MemberScan::new(look, name.clone(), window.clone()).find(is_schema_value);
-    let between = end..after.as_ref().map_or(window.end, |(value, _)| value.start.max(end));
-    // Another rule found a value there, and read what follows as a text of its own.
-    let has_placeholder = memchr::memmem::find(&look.text[between], b"[REDACTED").is_some();
-    after.or_else(|| value_before_flag(look, name)).filter(|_| !has_placeholder)
-}
-
-/// Returns the value before a flag, on the same line or on one of those before it.
-fn value_before_flag(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>, Certainty)> {
-    const LINES_BEFORE: usize = 3;
-    let label = quote_start(look, name.start);
-    let from = look.edge.max(name.end.saturating_sub(NEAR_BYTES));
-    let mut end = label;
-    for _ in 0..LINES_BEFORE {
-        let before = look.text.get(from..end)?;
-        count_steps(before.len());
-        let open = before.iter().rposition(|byte| b"{}()[]\n".contains(byte));
-        let start = from + open.map_or(0, |open| open + 1);
-        let found = MemberScan::new(look, name.clone(), start..end).find(is_schema_value);
-        let found = found.filter(|(value, _)| value.end <= label);
-        if found.is_some() || open.is_none_or(|open| before[open] != b'\n') {
-            return found;
-        }
-        end = start - 1;
-    }
-    None
-}
-
-/// Returns the value beside the flag `sensitive`, whose fourth byte is at `at`.
-pub(in crate::rules) fn flagged_value_at(look: RuleText<'_>, at: usize) -> Option<Match> {
-    let start = look.run_start(at, LABEL_BYTES_MAX, is_label_byte);
-    let end = look.run_end(at, is_label_byte).min(at + LABEL_BYTES_MAX);
-    let (value, certainty) = flagged_value(look, &(start..end))?;
-    let text = &look.text[value.clone()];
-    let is_secret = super::is_carried_secret(text, NameClass::Chosen, certainty);
-    is_secret.then(|| match_if_nonempty(Kind::Credential, value.start, value.end))?
 }
 
 fn is_value(label: &str) -> bool {
@@ -229,8 +125,7 @@ fn name_label_start(look: RuleText<'_>, name: &Range<usize>) -> Option<usize> {
 }
 
 fn is_name_label(label: &[u8]) -> bool {
-    str::from_utf8(label)
-        .is_ok_and(|label| matches!(classify_key(label), KeyClass::Name | KeyClass::Id))
+    str::from_utf8(label).is_ok_and(|label| classify_key(label) == KeyClass::Name)
 }
 
 fn is_label_byte(byte: u8) -> bool {
@@ -321,11 +216,6 @@ impl<'t> MemberScan<'t> {
                 b'\n' => self.pass_line_end()?,
                 b'"' | b'\'' | b'`' | b'\\' if quote_end(self.look, self.at).is_some() => {
                     let (inside, behind) = self.quoted()?;
-                    let is_redacted = self.look.text[inside.clone()].starts_with(b"[REDACTED");
-                    // Another rule found it first, and read what follows as a text of its own.
-                    if is_redacted && !self.is_in_value {
-                        return None;
-                    }
                     if let Some(found) = self.member(inside, behind, is_wanted) {
                         return found;
                     }
@@ -373,9 +263,7 @@ impl<'t> MemberScan<'t> {
         let is_option = self.look.text[self.look.edge..label.start].ends_with(b" --")
             || self.look.text[self.look.edge..label.start].ends_with(b" -");
         let length = sign_length(self.look.rest_from(sign));
-        // A keyword of Clojure: `:value "…"`.
-        let is_keyword = self.look.byte_before(label.start) == Some(b':') && sign > behind;
-        if length == 0 && !((is_option || is_keyword) && sign > behind) {
+        if length == 0 && !(is_option && sign > behind) {
             // Prose follows.
             return if self.is_in_value { None } else { Some(None) };
         }
@@ -383,7 +271,7 @@ impl<'t> MemberScan<'t> {
         let text = str::from_utf8(&self.look.text[label]).unwrap_or_default();
         match () {
             () if is_wanted(text) => Some(self.value(blanks_end(self.look, sign + length))),
-            () if matches!(classify_key(text), KeyClass::Name | KeyClass::Id) => Some(None),
+            () if classify_key(text) == KeyClass::Name => Some(None),
             () => {
                 self.at = sign + length;
                 None

@@ -11,8 +11,7 @@ use std::ops::Range;
 use code::{annotated_value, block_value, default_value, near_value, option_value};
 use escaped::escaped_value;
 pub(super) use escaped::{escape_length, quote_entity_length};
-pub(super) use members::flagged_value_at;
-use members::{contained_value, flagged_value, paired_value, typed_element};
+use members::{contained_value, paired_value};
 use wrapped::{dumped_string, wrapped_value};
 
 use super::commands::argument_at;
@@ -51,12 +50,10 @@ pub(super) fn carried_value_at(
     name: Range<usize>,
     class: NameClass,
 ) -> Option<Match> {
-    let carriers: [CarrierRule; 15] = [
+    let carriers: [CarrierRule; 13] = [
         markup_value,
         attribute_value,
         paired_value,
-        typed_element,
-        flagged_value,
         contained_value,
         form_value,
         opened_value,
@@ -250,9 +247,7 @@ fn opened_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>
     let rest = window_from(look, at);
     match *rest.first()? {
         b'[' | b'{' if rest[1..].starts_with(b"REDACTED") => None,
-        b'{' if !is_quoted => {
-            braced_setting(look, name, at).or_else(|| values_of_plural(look, name, at))
-        }
+        b'{' if !is_quoted => braced_setting(look, name, at),
         b'[' | b'{' => container_value(look, at),
         b'"' if is_quoted => json_value(look, name, at),
         b'N' if rest.get(1) == Some(&b'\'') => {
@@ -265,7 +260,7 @@ fn opened_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usize>
         _ if closing == b"]" => argument_at(look, at)
             .filter(|&(_, end)| !matches!(look.byte_at(end), Some(b'(' | b'<')))
             .map(|(start, end)| (start..end, Certainty::Likely)),
-        _ => wrapped_value(look, at).or_else(|| mapped_value(look, at)),
+        _ => wrapped_value(look, at),
     }
 }
 
@@ -296,42 +291,6 @@ fn sign_end(look: RuleText<'_>, at: usize) -> Option<(usize, &[u8])> {
         _ => return None,
     };
     Some((look.run_end(behind, is_blank).min(behind + BLANKS_MAX), &look.text[at..closed]))
-}
-
-/// Returns the values of a map that a function makes: `tomap({ a = "…" })`.
-fn mapped_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certainty)> {
-    const MAKERS: [&[u8]; 4] = [b"tomap({", b"sensitive({", b"jsonencode({", b"merge({"];
-    let maker = MAKERS.iter().find(|maker| look.rest_from(at).starts_with(maker))?;
-    Some((values_in_braces(look, at + maker.len())?, Certainty::Named))
-}
-
-/// Returns the values of a map under a plural: `passwords = { a = "…" }`.
-fn values_of_plural(
-    look: RuleText<'_>,
-    name: &Range<usize>,
-    at: usize,
-) -> Option<(Range<usize>, Certainty)> {
-    let is_plural = matches!(look.text[name.clone()].last(), Some(b's' | b'S'));
-    let values = if is_plural { values_in_braces(look, at + 1)? } else { return None };
-    let text = &look.text[values.clone()];
-    let is_one = text.iter().any(u8::is_ascii_digit) && !is_reference(text);
-    is_one.then_some((values, Certainty::Named))
-}
-
-/// Returns what is from the first value in quotes to the last one, before the brace that closes those
-/// at a place.
-fn values_in_braces(look: RuleText<'_>, at: usize) -> Option<Range<usize>> {
-    let rest = window_from(look, at);
-    let inside = &rest[..rest.iter().position(|byte| b"{}".contains(byte))?];
-    let is_value = |quote: &usize| {
-        let before = inside[..*quote].trim_ascii_end();
-        b"\"'".contains(&inside[*quote]) && matches!(before.last(), Some(b'=' | b':' | b'>'))
-    };
-    let first = (0..inside.len()).find(is_value)?;
-    let last =
-        inside.iter().rposition(|byte| *byte == inside[first]).filter(|last| *last > first)?;
-    let is_open = memchr::memmem::find(&inside[first..], b"[REDACTED").is_none();
-    is_open.then_some(at + first + 1..at + last)
 }
 
 /// Returns the value in the braces of a string of settings: `Uid=sa;PWD={…};`.
@@ -382,43 +341,19 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
 /// Returns the end of the last of several values in quotes whose first one is from `start` to `end`:
 /// those of a list, or the new one in a plan of changes. Returns `end` if there is one value.
 pub(super) fn last_value_end(look: RuleText<'_>, start: usize, end: usize) -> usize {
-    const HEAD_BYTES: usize = 64;
+    const HEAD_BYTES: usize = 6;
     let head = &look.text[look.edge.max(start.saturating_sub(HEAD_BYTES))..start];
-    let mut signs =
-        head.iter().rev().filter(|&&byte| !matches!(byte, b' ' | b'\\' | b'\n' | b'\t'));
+    let mut signs = head.iter().rev().filter(|&&byte| !matches!(byte, b' ' | b'\\'));
     if !matches!((signs.next(), signs.next()), (Some(b'"' | b'\''), Some(b'['))) {
-        let changed = changed_value_end(look, start, end);
-        return changed.or_else(|| default_after_value(look, end)).unwrap_or(end);
+        return changed_value_end(look, start, end).unwrap_or(end);
     }
     let rest = window_from(look, end);
-    let Some(length) = rest.iter().position(|byte| b"[]".contains(byte)) else { return end };
+    let Some(length) = rest.iter().position(|byte| b"[]\r\n".contains(byte)) else { return end };
     let inside = &rest[..length];
     let Some(last) = inside.iter().rposition(|byte| b"\"'".contains(byte)) else { return end };
-    // Each line has values of its own.
-    let is_line = |line: &[u8]| matches!(line.trim_ascii().first(), None | Some(b'"' | b'\''));
-    let is_list = rest[length] == b']'
-        && inside.contains(&b',')
-        && inside.split(|byte| *byte == b'\n').skip(1).all(is_line);
+    let is_list = rest[length] == b']' && inside.contains(&b',');
     let escapes = inside[..last].iter().rev().take_while(|&&byte| byte == b'\\').count();
     if is_list { end + last - escapes } else { end }
-}
-
-/// Returns the end of the value that a comment after a value has: `# default …`, `(was "…")`.
-fn default_after_value(look: RuleText<'_>, end: usize) -> Option<usize> {
-    const WORDS: [&[u8]; 5] = [b"default", b"was", b"previously", b"formerly", b"old"];
-    const BETWEEN_BYTES_MAX: usize = 16;
-    let rest = window_from(look, end);
-    let is_between = |byte: &&u8| b"\"' \t#(/;,-".contains(byte);
-    let gap = rest.iter().take(BETWEEN_BYTES_MAX).take_while(is_between).count();
-    let has_mark = rest[..gap].iter().any(|byte| b"#(/;".contains(byte));
-    let word = WORDS.iter().find(|word| starts_ignoring_case(&rest[gap..], word))?;
-    let behind = &rest[gap + word.len()..];
-    let is_sign = |byte: &&u8| b" =:".contains(byte);
-    let sign = behind.iter().take(BETWEEN_BYTES_MAX).take_while(is_sign).count();
-    let (start, end) = argument_at(look, end + gap + word.len() + sign)?;
-    let text = &look.text[start..end];
-    let is_secret = has_secret_form(text, crate::names::SecretForm::Chosen) && !is_reference(text);
-    (has_mark && sign > 0 && is_secret).then_some(end)
 }
 
 /// Returns the end of the new value in `"old" -> "new"`, as in a plan of Terraform.
