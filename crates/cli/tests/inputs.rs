@@ -169,6 +169,22 @@ fn each_line_of_several_services_is_told_apart() {
     assert!(!one.stdout.contains("billing"), "{one:?}");
 }
 
+/// The line that names the second service is far before the lines that are shown.
+#[test]
+fn services_of_one_file_are_told_apart_at_its_end() {
+    let (_keep, dir) = folder();
+    let (one, other) = ("00000000000000b1", "00000000000000c2");
+    let event =
+        |seq: u64, instance| event(seq, TRACE, "01", "").replace("00000000000000aa", instance);
+    let events = (3..1_500).map(|seq| event(seq, if seq % 2 == 0 { one } else { other }));
+    let log = log_of_service("billing", one, TRACE, "01")
+        + &log_of_service("search", other, TRACE, "02")
+        + &events.collect::<String>();
+    write(&dir, FILE, &log);
+    let shown = run(&["tail", "-n", "2", "--dir", &dir]).stdout;
+    assert!(shown.contains("billing  planner") && shown.contains("search  planner"), "{shown}");
+}
+
 #[test]
 fn one_service_is_read_alone() {
     let (_keep, dir) = folder();

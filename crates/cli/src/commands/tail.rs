@@ -102,12 +102,21 @@ struct TailView<'a> {
     /// Of the terminal, if there is one.
     columns: Option<usize>,
     writers: Writers,
+    /// A line was shown whose `audit.start` was not read.
+    misses_start: bool,
 }
 
 impl<'a> TailView<'a> {
     fn from_args(args: &'a TailArgs) -> Self {
         let (filter, style) = (args.filter.to_filter(), Style::of_stdout());
-        Self { args, filter, style, columns: terminal_columns(), writers: Writers::default() }
+        Self {
+            args,
+            filter,
+            style,
+            columns: terminal_columns(),
+            writers: Writers::default(),
+            misses_start: false,
+        }
     }
 
     /// Takes note of who writes: by the first line of each file, and by all lines of those that are
@@ -116,16 +125,19 @@ impl<'a> TailView<'a> {
         for file in folder.files().iter().filter(|file| !file.is_stream()) {
             let is_followed =
                 self.args.follow && (!self.args.input.files.is_empty() || file.is_locked());
-            let mut lines = Lines::of(std::slice::from_ref(file));
-            while let Ok(Some(mut entry)) = lines.next_line() {
-                if Writers::may_be_start(entry.bytes)
-                    && let Ok(line) = entry.parse()
-                {
-                    self.writers.note(&line);
-                }
-                if !is_followed {
-                    break;
-                }
+            self.note_writers_of(file, if is_followed { usize::MAX } else { 1 });
+        }
+    }
+
+    /// Takes note of who writes, by the first lines of a file.
+    fn note_writers_of(&mut self, file: &LogFile, most: usize) {
+        let mut lines = Lines::of(std::slice::from_ref(file));
+        for _ in 0..most {
+            let Ok(Some(mut entry)) = lines.next_line() else { break };
+            if Writers::may_be_start(entry.bytes)
+                && let Ok(line) = entry.parse()
+            {
+                self.writers.note(&line);
             }
         }
     }
@@ -147,9 +159,13 @@ impl<'a> TailView<'a> {
                     // The line that names a service is before those that are asked for.
                     part.start = 0;
                 }
-                let is_first = part.start == 0;
-                let mut lines = Lines::of_part(file, part);
-                let mut of_part = self.wanted_lines(&mut lines, wanted - last.len(), &mut bad)?;
+                let (is_first, most) = (part.start == 0, wanted - last.len());
+                let mut lines = Lines::of_part(file, part.clone());
+                let mut of_part = self.wanted_lines(&mut lines, most, &mut bad)?;
+                if std::mem::take(&mut self.misses_start) && !is_first {
+                    self.note_writers_of(file, usize::MAX);
+                    of_part = self.wanted_lines(&mut Lines::of_part(file, part), most, &mut 0)?;
+                }
                 of_part.append(&mut last);
                 last = of_part;
                 if is_first {
@@ -247,7 +263,10 @@ impl<'a> TailView<'a> {
         let raw = self.args.json.then(raw);
         let line = entry.parse().map_err(|error| format!("{file} at byte {offset}: {error}"))?;
         self.writers.note(&line);
-        Ok(self.wants(&line).then(|| raw.unwrap_or_else(|| self.render_line(&line))))
+        let is_wanted = self.wants(&line);
+        self.misses_start |=
+            is_wanted && line.instance().is_some() && self.writers.service_of(&line).is_none();
+        Ok(is_wanted.then(|| raw.unwrap_or_else(|| self.render_line(&line))))
     }
 
     fn wants(&self, line: &Line<'_>) -> bool {

@@ -101,16 +101,48 @@ impl Failure {
 /// A message as it tells kinds apart: `#` in the place of each number and id.
 fn without_numbers(message: &str) -> String {
     let mut text = String::new();
-    let mut words = message.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
-    while let Some(word) = words.next().filter(|_| text.len() < MESSAGE_BYTES) {
-        let name = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-        let has_digit = name.bytes().any(|byte| byte.is_ascii_digit());
-        let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-        let is_id = has_digit && (is_number || name.len() >= ID_LENGTH_MIN);
-        text += if is_id { "#" } else { name };
-        text += &word[name.len()..];
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let mut rest = message;
+    while let Some(first) = rest.chars().next().filter(|_| text.len() < MESSAGE_BYTES) {
+        let token = &rest[..rest.find(|c| !is_of_token(c)).unwrap_or(rest.len())];
+        let token = token.trim_end_matches('.');
+        match token {
+            "" => text.push(first),
+            token if is_id(token) || token.parse::<f64>().is_ok() => text.push('#'),
+            token => push_words_without_numbers(token, &mut text),
+        }
+        rest = &rest[token.len().max(first.len_utf8())..];
     }
     text
+}
+
+/// Whether it is a UUID or a hexadecimal number.
+fn is_id(token: &str) -> bool {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_uuid = token.len() == 36 && token.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    is_uuid && token.split('-').all(is_hex) || token.strip_prefix("0x").is_some_and(is_hex)
+}
+
+/// Appends the words of a token. A long word with digits is an id.
+fn push_words_without_numbers(token: &str, text: &mut String) {
+    for word in token.split_inclusive(['-', '_', '.']) {
+        let name = word.trim_end_matches(['-', '_', '.']);
+        let has_digit = name.bytes().any(|byte| byte.is_ascii_digit());
+        if has_digit && name.len() >= ID_LENGTH_MIN {
+            text.push('#');
+        } else {
+            // The letters of `250ms`, with one sign for all digits of a number.
+            let mut before = ' ';
+            let signs = name.chars().map(|c| if c.is_ascii_digit() { '#' } else { c });
+            for sign in signs {
+                if sign != '#' || before != '#' {
+                    text.push(sign);
+                }
+                before = sign;
+            }
+        }
+        *text += &word[name.len()..];
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +172,28 @@ mod tests {
         assert_eq!(kind.message.as_deref(), Some("no plan 18 of 00f067aa0ba902b7 in 1.5 s"));
         assert_eq!(kind.last.unwrap() - kind.first.unwrap(), 2_000_000);
         assert_eq!((failures.total, failures.other), (4, 0));
+    }
+
+    #[test]
+    fn numbers_and_ids_have_many_forms() {
+        for (messages, kind) in [
+            (
+                [
+                    "no job c7a8f3d2-1b2c-4d5e-8f90-a1b2c3d4e5f6",
+                    "no job 00112233-aabb-ccdd-eeff-001122334455",
+                ],
+                "no job #",
+            ),
+            (["timed out after 250ms.", "timed out after 1317ms."], "timed out after #ms."),
+            (["at 0x7ffe: x", "at 0x12de: x"], "at #: x"),
+            (["x 1e5, 5", "x 0.25, 2"], "x #, #"),
+            (["10.0.0.1:8080 é", "127.0.0.12:443 é"], "#.#.#.#:# é"),
+            (["req_8f7a6b5c4d3e", "req_00a1b2c3"], "req_#"),
+            (["gpt-4o", "gpt-5o"], "gpt-#o"),
+        ] {
+            assert_eq!(messages.map(without_numbers), [kind, kind]);
+        }
+        assert!(without_numbers(&"né 1".repeat(1_000)).len() < MESSAGE_BYTES + 8);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct Figures {
     pub priced: u64,
     /// Events with tokens and without a cost: no price was known. They are not in the cost.
     pub unpriced: u64,
-    /// In microseconds.
+    /// In nanoseconds.
     latencies: Histogram<u64>,
     /// The longest latency, in milliseconds.
     slowest: Option<f64>,
@@ -55,9 +55,10 @@ impl Figures {
     pub fn add(&mut self, line: &Line<'_>) {
         self.events += 1;
         self.failed += u64::from(matches!(line.status(), Some(Status::Error | Status::Timeout)));
-        if let Some(ms) = line.latency_ms() {
+        // A negative one, of a clock that was set back, says nothing.
+        if let Some(ms) = line.latency_ms().filter(|ms| *ms >= 0.0) {
             // The histogram grows to what it is given, so nothing is refused.
-            let _ = self.latencies.record((ms * 1e3).round() as u64);
+            let _ = self.latencies.record((ms * 1e6).round() as u64);
             self.slowest = Some(self.slowest.map_or(ms, |slowest| slowest.max(ms)));
         }
         if line.event_type().is_some_and(|name| name.starts_with("request.")) {
@@ -78,8 +79,8 @@ impl Figures {
     /// The latency that this share of the events do not exceed, in milliseconds, to two digits; for
     /// 1.0 the longest one, exactly. `None` if no event has a latency.
     pub fn latency_ms(&self, share: f64) -> Option<f64> {
-        let micros = self.latencies.value_at_quantile(share);
-        Some(self.slowest?.min(if share < 1.0 { micros as f64 / 1e3 } else { f64::INFINITY }))
+        let nanos = self.latencies.value_at_quantile(share);
+        Some(self.slowest?.min(if share < 1.0 { nanos as f64 / 1e6 } else { f64::INFINITY }))
     }
 }
 
@@ -104,8 +105,20 @@ mod tests {
             assert!((found / expected - 1.0).abs() < 0.01, "{share}: {found}");
         }
         assert_eq!((figures.events, figures.failed), (101, 1));
+        add(&mut figures, r#"{"latency_ms":-5}"#);
+        assert_eq!((figures.events, figures.latencies.len()), (102, 100));
         add(&mut figures, r#"{"latency_ms":1e300}"#);
         assert_eq!(figures.latency_ms(1.0), Some(1e300));
+    }
+
+    #[test]
+    fn short_latencies_have_two_digits_too() {
+        let mut figures = Figures::default();
+        for ms in [0.0004, 0.0014, 0.0016] {
+            add(&mut figures, &format!(r#"{{"latency_ms":{ms}}}"#));
+        }
+        let median = figures.latency_ms(0.5).unwrap();
+        assert!((median / 0.0014 - 1.0).abs() < 0.01, "{median}");
     }
 
     #[test]
