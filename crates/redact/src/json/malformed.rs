@@ -148,7 +148,7 @@ fn is_code_after_key(line: &str, behind: usize, start: usize) -> bool {
     let (bytes, key_end) = (line.as_bytes(), behind - 1);
     let between = line[behind..start].trim();
     let value = line[start..].trim_start_matches(['=', '>']).trim_start().as_bytes();
-    let has_sign = between.contains([':', ',']) || value.len() < line.len() - start;
+    let has_sign = between.contains([':', ',', '=']) || value.len() < line.len() - start;
     if has_sign {
         let name = &bytes[key_end.saturating_sub(NAME_BYTES_MAX)..key_end];
         return is_code_value(value, name.trim_ascii_end());

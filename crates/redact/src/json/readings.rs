@@ -206,7 +206,8 @@ fn is_malformed_word_byte(byte: u8) -> bool {
 /// Returns whether a piece is between strings. Such a piece has brackets, commas and colons, and
 /// after the first of them words and numbers.
 fn is_structure_piece(piece: &str) -> bool {
-    let is_sign = |byte: u8| b"{}[](),:".contains(&byte);
+    // Ruby has the sign `=>`.
+    let is_sign = |byte: u8| b"{}[](),:=>".contains(&byte);
     let piece = piece.trim_end_matches('\\').trim().as_bytes();
     piece.first().is_some_and(|&first| is_sign(first))
         && piece.iter().all(|&b| is_sign(b) || is_malformed_word_byte(b) || b.is_ascii_whitespace())
@@ -216,7 +217,7 @@ fn is_structure_piece(piece: &str) -> bool {
 /// if there is no value or if it may stay.
 pub(super) fn value_after_malformed_key(line: &str, from: usize) -> Option<(usize, usize)> {
     let behind_key = line[from..].trim_start();
-    let start = match behind_key.strip_prefix(':') {
+    let start = match behind_key.strip_prefix(':').or_else(|| behind_key.strip_prefix("=>")) {
         // If a value is missing or cut off by an extra comma, it may be what comes next.
         Some(rest) => rest.trim_start_matches(|c: char| c.is_whitespace() || ",}]".contains(c)),
         // In a list of names only a comma, a semicolon or the end of the list follows.

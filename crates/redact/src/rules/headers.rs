@@ -162,7 +162,10 @@ pub(super) fn authorization_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let start = start + forged_placeholder_length(look, start);
     let scheme = &look.text[value..scheme];
     let is_secret = |text: &[u8]| match has_scheme {
-        true => is_mixed_credential(text) && text.len() >= 6,
+        true => {
+            is_mixed_credential(text) && text.len() >= 6
+                || text.len() >= 10 && is_random_value(text)
+        }
         false => {
             is_random_value(text) && (!is_in_list || text.len() >= 20 || is_mixed_random(text))
         }

@@ -1,5 +1,5 @@
 use crate::samples::{sample_secrets, sample_token_body};
-use crate::{Kind, Sanitizer};
+use crate::{Kind, Redactions, Sanitizer};
 
 fn redacted(text: &str) -> String {
     Sanitizer::default().redact_str(text).into_owned()
@@ -456,5 +456,29 @@ fn the_profiles_agree_on_names_of_pictures() {
     for profile in crate::Profile::ALL {
         let out = Sanitizer::with_profile(profile).redact_str("tile@2x.png").into_owned();
         assert_eq!(out, "[REDACTED_email]");
+    }
+}
+
+/// A map of Ruby is no JSON, and what is around a value stays as it is.
+#[test]
+fn maps_of_ruby_lose_their_values_and_nothing_else() {
+    for (before, secret, after) in [
+        (r#"{:host=>"h", :password=>""#, "oTi6,9PkY;0Oa}8iK", r#""}"#),
+        (r#"{"user"=>"u", "api_key"=>""#, "w7Kq9pL2mZ4rT", r#"", "n"=>nil, "l"=>[1, 2]}"#),
+    ] {
+        let (line, mut redacted) = (format!("{before}{secret}{after}"), String::new());
+        Sanitizer::default().redact_line(&line, &mut redacted, &mut Redactions::default());
+        let rest = redacted.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        assert!(rest.is_some_and(|rest| rest.starts_with("[REDACTED")), "{redacted}");
+    }
+}
+
+#[test]
+fn a_bearer_token_of_one_case_goes() {
+    let sanitizer = Sanitizer::default();
+    let text = "Authorization: Bearer kwzxvqjhgpmtrb";
+    assert_eq!(sanitizer.redact_str(text), "Authorization: Bearer [REDACTED_authorization]");
+    for text in ["Authorization: Bearer authentication is required", "Authorization: Basic realm"] {
+        assert_eq!(sanitizer.redact_str(text), text);
     }
 }
