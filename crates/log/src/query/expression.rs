@@ -129,7 +129,10 @@ impl Operator {
 pub(super) enum Value {
     /// In lower case if it is to be contained.
     Text(String),
-    Number(f64),
+    Number {
+        nearest: f64,
+        whole: Option<u64>,
+    },
     Time(Timestamp),
     Flag(bool),
     Null,
@@ -143,7 +146,11 @@ impl Value {
         };
         match self {
             Self::Text(text) => Some(field.as_str()?.cmp(text)),
-            Self::Number(number) => field.as_f64()?.partial_cmp(number),
+            // Large whole numbers differ in digits that no `f64` has.
+            Self::Number { nearest, whole } => match (field.as_u64(), whole) {
+                (Some(field), Some(whole)) => Some(field.cmp(whole)),
+                _ => field.as_f64()?.partial_cmp(nearest),
+            },
             Self::Time(time) => Some(field.as_str()?.parse::<Timestamp>().ok()?.cmp(time)),
             Self::Flag(flag) => Some(field.as_bool()?.cmp(flag)),
             Self::Null => None,
@@ -162,7 +169,7 @@ mod tests {
 
     const LINE: &str = r#"{"timestamp":"2026-01-02T05:04:05+02:00","event_type":"llm.invoke",
         "agent":"planner","action":"chat","status":"error","latency_ms":812.5,"cost_usd":0.25,
-        "data":{"model":"gpt-4o-mini","stream":true,"my key":7,"none":null,
+        "data":{"model":"gpt-4o-mini","stream":true,"my key":7,"id":12345678901234567,"none":null,
             "messages":[{"role":"user"},{"role":"Tool"}]},
         "error":{"type":"Timeout","message":"it's \"late\""}}"#;
 
@@ -193,6 +200,8 @@ mod tests {
             r#"data.messages.1.role == "Tool""#,
             "data.messages.2.role == null",
             "data.none == null and data.absent == null",
+            "data.id == 12345678901234567 and data.id != 12345678901234568",
+            "status ~ 'ERR'",
             "data.model != null",
         ] {
             assert!(holds(expression), "{expression}");
