@@ -129,34 +129,38 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
             if is_card { KeyClass::Card } else { KeyClass::Plain }
         }
         [_, b'i', b'd'] if is_id_name(key) => KeyClass::TraceId,
-        b"ime"
-        | b"amp"
-        | b"och"
-        | b"art"
-        | b"end"
-        | b"nce"
-        | b"til"
-        | b"ate"
-        | b"res"
-        | b"ros"
-        | b"gin"
-        | b"gan"
-        | b"ish"
-        | b"een"
-        | b"iry"
-        | b"ine"
-        | b"hen"
-        | b"now"
-        | b"sec"
-        | [b't' | b'd' | b'h' | b'p' | b'i' | b'g' | b'v' | b'u', b'e', b'd']
-        | [_, b't' | b'u', b's']
-        | [_, b'a', b't']
-            if is_time_name(key) =>
-        {
-            KeyClass::Time
-        }
+        end if may_end_time_name(end) && is_time_name(key) => KeyClass::Time,
         _ => KeyClass::Plain,
     }
+}
+
+/// Returns whether the name of a time may end so: `created_at`, `timestamp`, `expiry`.
+fn may_end_time_name(end: &[u8; 3]) -> bool {
+    matches!(
+        end,
+        b"ime"
+            | b"amp"
+            | b"och"
+            | b"art"
+            | b"end"
+            | b"nce"
+            | b"til"
+            | b"ate"
+            | b"res"
+            | b"ros"
+            | b"gin"
+            | b"gan"
+            | b"ish"
+            | b"een"
+            | b"iry"
+            | b"ine"
+            | b"hen"
+            | b"now"
+            | b"sec"
+            | [b't' | b'd' | b'h' | b'p' | b'i' | b'g' | b'v' | b'u', b'e', b'd']
+            | [_, b't' | b'u', b's']
+            | [_, b'a', b't']
+    )
 }
 
 /// Keys of the name in `{"name": …, "value": …}`.

@@ -96,11 +96,10 @@ fn group_lines(group: &Failure) -> Vec<String> {
         1 => time(group.last),
         _ => format!("{} to {}", time(group.first), time(group.last)),
     };
-    let id = group.trace_id.as_deref().unwrap_or_default();
-    let example = match id.get(..12).unwrap_or(id) {
-        "" => String::new(),
-        id => format!("  llm-audit trace {id}"),
-    };
+    let example = group
+        .trace_id
+        .as_deref()
+        .map_or(String::new(), |id| format!("  llm-audit trace {}", id.get(..12).unwrap_or(id)));
     let mut lines = vec![what];
     lines.extend(group.message.as_ref().map(|message| format!("        {message}")));
     lines.push(format!("        {when}{example}"));

@@ -135,13 +135,10 @@ impl DebugText<'_> {
         self.at += 1;
         let start = self.text.len() - self.text[self.at..].trim_start().len();
         let fate = self.key_before(colon);
-        if start == self.text.len() {
+        if start == self.text.len() || matches!(fate, Fate::Read | Fate::Name) {
             return;
         }
         let is_number = self.text[start..].starts_with(|c: char| c == '-' || c.is_ascii_digit());
-        if matches!(fate, Fate::Read | Fate::Name) {
-            return;
-        }
         let end = value_end(self.text.as_bytes(), start, ValueSyntax::Debug);
         if fate.takes(is_number, || read_debug_value(&self.text[start..end])) {
             self.replace(start..end);

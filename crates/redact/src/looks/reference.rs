@@ -100,11 +100,13 @@ fn is_described(text: &[u8]) -> bool {
     is_constant && words.clone().count() >= 3 && words.any(|word| NOUNS.contains(&word))
 }
 
+/// What hides a value, and what a longer mask consists of.
+const MASKS: [(&str, &str); 5] =
+    [("***", "*"), ("xxxx", "x"), ("XXXX", "X"), ("••", "•"), ("…", "…")];
+
 /// Returns whether somebody has hidden a value, or all of it but a few bytes.
 fn is_masked(text: &[u8]) -> bool {
     const VISIBLE_BYTES_MAX: usize = 16;
-    const MASKS: [(&str, &str); 5] =
-        [("***", "*"), ("xxxx", "x"), ("XXXX", "X"), ("••", "•"), ("…", "…")];
     let count = |part: &str| text.windows(part.len()).filter(|at| *at == part.as_bytes()).count();
     let is_hidden = |(mask, unit): &(&str, &str)| {
         let visible = text.len() - unit.len() * count(unit);

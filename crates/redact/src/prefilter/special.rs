@@ -29,12 +29,14 @@ pub(super) const VENDOR: TriggerPattern =
 /// The number of the pattern [`VENDOR`].
 pub(crate) const VENDOR_NUMBER: usize = TriggerSet::MAX;
 
+/// The highest bit of each of eight bytes.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
 /// Returns whether the bytes after a separator may be part of a token. There are only letters, digits
 /// and separators, and among the first eight a digit or a capital. If these are all small letters, the
 /// next eight decide. So most names of variables are excluded.
 #[inline]
 pub(super) fn may_be_vendor_token(text: &[u8], at: usize) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let eight = |at: usize| text.get(at..)?.first_chunk().map(|body| u64::from_le_bytes(*body));
     // The highest bit of each byte that is in the range.
     let within = |bytes: u64, first: u8, last: u8| {

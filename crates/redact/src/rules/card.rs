@@ -138,15 +138,18 @@ fn is_card_apart(look: RuleText<'_>, start: usize, end: usize, has_spaces: bool)
         && !is_span_id_not_card(front)
 }
 
+/// Words beside the number of a card.
+#[rustfmt::skip]
+const CARD_WORDS: [&[u8]; 11] = [
+    b"card", b"carte", b"karte", b"tarjeta", b"credit", b"debit", b"payment", b"visa", b"amex",
+    b"maestro", b"diners",
+];
+
 /// Returns whether a number is all of the text, or whether a word for a card is near. Ids have as many
 /// digits as cards that have not 16, and one in ten passes Luhn's check.
 fn is_named_card(look: RuleText<'_>, start: usize, end: usize) -> bool {
     const BEFORE_BYTES: usize = 48;
     const AFTER_BYTES: usize = 24;
-    const WORDS: [&[u8]; 11] = [
-        b"card", b"carte", b"karte", b"tarjeta", b"credit", b"debit", b"payment", b"visa", b"amex",
-        b"maestro", b"diners",
-    ];
     // A placeholder says nothing about what is beside it.
     let is_bracket = |byte: &u8| matches!(byte, b'[' | b']');
     let before = &look.text[look.edge.max(start.saturating_sub(BEFORE_BYTES))..start];
@@ -157,7 +160,7 @@ fn is_named_card(look: RuleText<'_>, start: usize, end: usize) -> bool {
         let has = |word: &&[u8]| text.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word));
         let is_short =
             |part: &[u8]| [&b"cc"[..], b"pan"].iter().any(|w| part.eq_ignore_ascii_case(w));
-        WORDS.iter().any(has) || text.split(|byte| !byte.is_ascii_alphabetic()).any(is_short)
+        CARD_WORDS.iter().any(has) || text.split(|byte| !byte.is_ascii_alphabetic()).any(is_short)
     };
     start == 0 && end == look.text.len() || names(before) || names(after)
 }

@@ -370,7 +370,7 @@ fn a_url_whose_user_is_a_placeholder_keeps_its_host() {
 
 fn redacted_line(line: &str) -> String {
     let mut out = String::new();
-    Sanitizer::default().redact_line(line, &mut out, &mut crate::Redactions::default());
+    Sanitizer::default().redact_line(line, &mut out, &mut Redactions::default());
     out
 }
 

@@ -47,29 +47,7 @@ pub(super) fn with_input_event(
         |message: String| Refusal { is_foreign: true, ..Refusal::new("not_json", message) };
     let line = parse(line).map_err(|error| not_json(error.to_string()))?;
     let (status, timestamp) = (given_status(&line), given_timestamp(&line));
-    let is_accepted = |name: &str| match name {
-        "status" => status.is_some(),
-        "timestamp" => timestamp.is_some(),
-        "latency_ms" | "cost_usd" => is_no_number(&line, name),
-        "tokens_input" | "tokens_output" => {
-            is_no_number(&line, name) || given_count(&line, name).is_some()
-        }
-        _ => false,
-    };
-    if let Some((name, fault)) = line.faults().find(|(name, _)| !is_accepted(name)) {
-        let fault = match name {
-            "timestamp" => "is neither RFC 3339 nor a number of s, ms, us or ns since 1970",
-            _ => fault,
-        };
-        let reason = if fault == MISSING { "missing_field" } else { "wrong_field" };
-        let message = format!("not a valid event: {name} {fault}");
-        let lacks_one = |(name, fault)| fault == MISSING || name == "event_type";
-        let is_foreign = !has_known_type(&line) && line.faults().any(lacks_one);
-        return Err(Refusal { is_foreign, ..Refusal::new(reason, message) });
-    }
-    if line.cost_usd().is_some_and(Usd::is_negative) {
-        return Err(Refusal::new("wrong_field", "not a valid event: cost_usd is below zero"));
-    }
+    refuse_faulty_line(&line, status.is_some(), timestamp.is_some())?;
     let context = input_trace_context(&line).map_err(|why| Refusal::new("wrong_field", why))?;
     let data = InputData::from_line(&line);
     let error = line.error().map(InputError);
@@ -98,6 +76,39 @@ pub(super) fn with_input_event(
     event = status.map_or(event, |status| event.status(status));
     record(&event);
     moved.extend(data.extra.iter().map(|(name, _)| (*name).to_owned()));
+    Ok(())
+}
+
+/// Refuses a line by the first field that is missing or wrong, unless it has one of the forms that are
+/// accepted beyond the schema.
+fn refuse_faulty_line(
+    line: &Line<'_>,
+    has_status: bool,
+    has_timestamp: bool,
+) -> Result<(), Refusal> {
+    let is_accepted = |name: &str| match name {
+        "status" => has_status,
+        "timestamp" => has_timestamp,
+        "latency_ms" | "cost_usd" => is_no_number(line, name),
+        "tokens_input" | "tokens_output" => {
+            is_no_number(line, name) || given_count(line, name).is_some()
+        }
+        _ => false,
+    };
+    if let Some((name, fault)) = line.faults().find(|(name, _)| !is_accepted(name)) {
+        let fault = match name {
+            "timestamp" => "is neither RFC 3339 nor a number of s, ms, us or ns since 1970",
+            _ => fault,
+        };
+        let reason = if fault == MISSING { "missing_field" } else { "wrong_field" };
+        let message = format!("not a valid event: {name} {fault}");
+        let lacks_one = |(name, fault)| fault == MISSING || name == "event_type";
+        let is_foreign = !has_known_type(line) && line.faults().any(lacks_one);
+        return Err(Refusal { is_foreign, ..Refusal::new(reason, message) });
+    }
+    if line.cost_usd().is_some_and(Usd::is_negative) {
+        return Err(Refusal::new("wrong_field", "not a valid event: cost_usd is below zero"));
+    }
     Ok(())
 }
 
