@@ -188,7 +188,7 @@ impl<'a> LlmCall<'a> {
 
     /// Reports whether the caller's status says that there is no answer.
     fn has_failed(&self) -> bool {
-        matches!(self.status, Some(Status::Error | Status::Timeout))
+        self.status.is_some_and(Status::is_failure)
     }
 
     /// Returns the event without usage, cost and data.

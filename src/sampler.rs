@@ -187,10 +187,7 @@ impl SamplingPolicy {
     }
 
     fn rate_of(&self, status: Status) -> f64 {
-        match status {
-            Status::Ok | Status::Retry => self.success_rate,
-            Status::Error | Status::Timeout => self.error_rate,
-        }
+        if status.is_failure() { self.error_rate } else { self.success_rate }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::context::{self, TraceContext};
 use crate::metrics::{CounterShard, add_to_counter};
 use crate::record::encode::{self, EncodeOutcome, EventHead};
-use crate::record::event::{AuditEvent, IdSource, Status, unix_micros};
+use crate::record::event::{AuditEvent, IdSource, unix_micros};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
 use crate::sampler::Kept;
 use crate::sanitize::Redactions;
@@ -57,11 +57,10 @@ impl Shared {
         shard.emitted(1);
         let sampling = &self.settings.sampling;
         let kept = sampling.decide(event.status, event.latency_ms, context, head.span_id);
-        let is_error = || matches!(event.status, Status::Error | Status::Timeout);
         let ring = match kept {
             Kept::Failed if !head.can_be_held => return shard.sampled_out(),
             Kept::Failed => &self.rings.held,
-            _ if self.settings.errors_apart && is_error() => &self.rings.primary,
+            _ if self.settings.errors_apart && event.status.is_failure() => &self.rings.primary,
             _ => &self.rings.secondary,
         };
         // An event that is held has taken more looks so far. If its ring is closed, the push finds out.

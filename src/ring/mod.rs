@@ -54,7 +54,7 @@ pub(crate) enum ChainFull {
 }
 
 /// A buffer taken out of the ring, owned. It goes back with
-/// [`Drainer::release`]. Only the ring makes one, and there is no copy.
+/// [`Drainer::release`]. Only the ring makes one, and nothing copies it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TakenBuffer {
     index: u32,

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::record::decode::RecordHead;
 use crate::ring::Tickets;
-use llm_audit_log::{EventType, Status};
+use llm_audit_log::EventType;
 
 /// What a trace and an event take at most beside the bytes of the record: places in the maps and lists,
 /// which may be half empty, and what the allocator adds.
@@ -92,7 +92,7 @@ impl Hold {
     /// Takes note of an event that is written anyway. `tails` returns the ends of the lanes now. Returns
     /// whether the event made its trace fail.
     pub(super) fn note_kept(&mut self, head: &RecordHead, tails: impl FnOnce() -> Tickets) -> bool {
-        let is_failure = matches!(head.status, Status::Error | Status::Timeout);
+        let is_failure = head.status.is_failure();
         if !is_failure && !is_request(head) && !self.traces.contains_key(&head.trace_id) {
             return false;
         }
@@ -295,6 +295,8 @@ fn is_request(head: &RecordHead) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use llm_audit_log::Status;
+
     use super::*;
 
     fn head(trace_id: u128, event_type: EventType<'static>, status: Status) -> RecordHead {

@@ -23,6 +23,7 @@
 //!
 //! - `zstd`: compressed files, `.jsonl.zst`, are read. Needs a C compiler.
 
+mod closest;
 mod error;
 mod file_name;
 mod folder;
@@ -34,6 +35,7 @@ mod verify;
 mod writers;
 pub mod zst;
 
+pub use closest::edit_distance;
 pub use error::Error;
 pub use file_name::{FileName, compressed_path, with_suffix};
 pub use folder::{
@@ -41,7 +43,7 @@ pub use folder::{
 };
 pub use json::{DEPTH_MAX, Items, Json, Members};
 
-pub use query::{Expression, Failure, Failures, Figures, Filter, GroupBy, Groups};
+pub use query::{Expression, Failure, Failures, Figures, Filter, GroupBy, Groups, parse_time};
 pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use trace::{Choice, Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_folder, verify_with};

@@ -1,9 +1,11 @@
 //! Which service wrote the lines of each instance.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::slice;
 
 use memchr::memmem;
 
+use crate::folder::{Lines, LogFile};
 use crate::schema::Line;
 use crate::schema::notices::{NoticeType, ReadNotice};
 
@@ -55,5 +57,29 @@ impl Writers {
     /// The service that wrote the line. `None` if its `audit.start` was not seen.
     pub fn service_of(&self, line: &Line<'_>) -> Option<&str> {
         self.services.get(line.instance()?).map(String::as_str)
+    }
+
+    /// Whether the line is of the service that is asked for, if one is.
+    pub fn is_of(&self, line: &Line<'_>, service: Option<&str>) -> bool {
+        service.is_none() || self.service_of(line) == service
+    }
+
+    /// Remembers the services that the first lines of a file name, at most so many. What cannot be
+    /// read names none.
+    pub fn note_file(&mut self, file: &LogFile, lines_max: usize) {
+        let mut lines = Lines::of(slice::from_ref(file));
+        for _ in 0..lines_max {
+            let Ok(Some(mut entry)) = lines.next_line() else { break };
+            if Self::may_be_start(entry.bytes)
+                && let Ok(line) = entry.parse()
+            {
+                self.note(&line);
+            }
+        }
+    }
+
+    /// The names of the services that were seen, each once.
+    pub fn services(&self) -> BTreeSet<&str> {
+        self.services.values().map(String::as_str).collect()
     }
 }

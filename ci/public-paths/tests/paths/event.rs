@@ -118,6 +118,7 @@ variants!(Status { Ok, Error, Timeout, Retry });
 fn status() {
     let _: [Status; 4] = Status::ALL;
     let _: fn(Status) -> &'static str = Status::name;
+    let _: fn(Status) -> bool = Status::is_failure;
     let _: fn(&str) -> Option<Status> = Status::from_name;
 }
 

@@ -1,6 +1,7 @@
 //! `reader`: the log files read back.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
@@ -144,11 +145,16 @@ fn line<'a>() {
     let _: for<'l> fn(&'l Line<'a>) -> Option<Json<'l>> = Line::data;
     let _: for<'l> fn(&'l Line<'a>) -> Option<Json<'l>> = Line::error;
     let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::error_message;
+    let _: fn(&Line<'a>) -> bool = Line::is_paid;
     let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::model;
 }
 
 fn extra<'l>(line: &'l Line<'_>) -> impl Iterator<Item = (&'l str, Json<'l>)> {
     line.extra()
+}
+
+fn answers<'l>(line: &'l Line<'_>) -> impl Iterator<Item = Json<'l>> {
+    line.answers()
 }
 
 fn check(line: &Line<'_>) -> Result<(), Error> {
@@ -362,6 +368,9 @@ fn writers() {
     let _: for<'w> fn(&'w mut Writers, &Line<'_>) = Writers::note;
     let _: for<'w> fn(&'w Writers, &Line<'_>) -> Option<&'w str> = Writers::service_of;
     let _: fn(&Writers) -> bool = Writers::are_several;
+    let _: fn(&Writers, &Line<'_>, Option<&str>) -> bool = Writers::is_of;
+    let _: fn(&mut Writers, &LogFile, usize) = Writers::note_file;
+    let _: for<'w> fn(&'w Writers) -> BTreeSet<&'w str> = Writers::services;
 }
 
 fn event() {

@@ -22,8 +22,7 @@ impl LogInput {
             match entry.parse() {
                 Ok(line) => {
                     writers.note(&line);
-                    let service = self.service.as_deref();
-                    let is_of_service = service.is_none() || writers.service_of(&line) == service;
+                    let is_of_service = writers.is_of(&line, self.service.as_deref());
                     let may_be_meant = !line.is_own() || filter.names_type();
                     if is_of_service && may_be_meant && wanted.matches(&line) {
                         events += 1;
@@ -35,14 +34,19 @@ impl LogInput {
             progress.show_share(lines.bytes_read(), bytes);
         }
         progress.clear();
-        if bad > 0 {
-            let lines = format_count(bad, "line");
-            complain_on_stderr(format_args!("{lines} cannot be read; llm-audit verify says which"));
-        }
+        complain_of_bad_lines(bad);
         if events == 0 {
             complain_on_stderr("no data: no such event");
             self.complain_of_unknown_service(&folder);
         }
         Ok(events)
+    }
+}
+
+/// Prints how many lines cannot be read, if there are any.
+pub(crate) fn complain_of_bad_lines(bad: u64) {
+    if bad > 0 {
+        let lines = format_count(bad, "line");
+        complain_on_stderr(format_args!("{lines} cannot be read; llm-audit verify says which"));
     }
 }

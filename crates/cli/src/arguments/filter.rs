@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use llm_audit::Status;
@@ -93,24 +92,23 @@ fn parse_trace_start(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A time, a day by its name, or how long before now, as microseconds since the Unix epoch. Without an offset it is UTC,
-/// as all times of a log are.
+/// A time, a day by its name, or how long before now, as microseconds since the Unix epoch.
 fn parse_time(text: &str) -> Result<i64, String> {
-    let at = || text.parse::<Timestamp>().ok();
-    let civil = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
     let before = || Timestamp::now().checked_sub(parse_duration(text)?).ok();
     let day = |days_ago: i64| {
         let today = TimeZone::UTC.to_datetime(Timestamp::now()).date().at(0, 0, 0, 0);
         let today = TimeZone::UTC.to_timestamp(today).ok()?;
         today.checked_sub(SignedDuration::from_hours(24 * days_ago)).ok()
     };
-    let time = match text.to_lowercase().as_str() {
+    let named = match text.to_lowercase().as_str() {
         "now" => Some(Timestamp::now()),
         "today" => day(0),
         "yesterday" => day(1),
-        _ => at().or_else(civil).or_else(before),
+        _ => None,
     };
-    time.map(Timestamp::as_microsecond).ok_or_else(|| {
+    let micros = |time: Option<Timestamp>| time.map(Timestamp::as_microsecond);
+    let time = micros(named).or_else(|| llm_audit_log::parse_time(text));
+    time.or_else(|| micros(before())).ok_or_else(|| {
         "accepted: 2026-01-02, 2026-01-02T03:04:05Z, today, yesterday, now, or how long ago: 90s, \
          3h, 2d"
             .to_owned()

@@ -1,11 +1,9 @@
 //! Where a subcommand reads the log: a folder or files, of all services or one.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
-use llm_audit::reader::{Folder, Lines, Writers};
-use llm_audit_log::schema::notices::ReadNotice;
+use llm_audit::reader::{Folder, Writers};
 
 use super::LogDir;
 use crate::ui::{CommandFailure, complain_on_stderr};
@@ -47,19 +45,12 @@ impl LogInput {
     /// cannot be read again, count as if they had none.
     pub(crate) fn complain_of_unknown_service(&self, folder: &Folder) {
         let Some(asked) = &self.service else { return };
-        let mut services = BTreeSet::new();
+        let mut writers = Writers::default();
         for file in folder.files().iter().filter(|file| !file.is_stream()) {
-            let mut lines = Lines::of(std::slice::from_ref(file));
-            while let Ok(Some(mut entry)) = lines.next_line() {
-                if Writers::may_be_start(entry.bytes)
-                    && let Ok(line) = entry.parse()
-                    && let Some(ReadNotice::Start(start)) = ReadNotice::of(&line)
-                {
-                    services.extend(start.service);
-                }
-            }
+            writers.note_file(file, usize::MAX);
         }
-        if !services.contains(asked) {
+        let services = writers.services();
+        if !services.contains(asked.as_str()) {
             let known: Vec<_> = services.into_iter().collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             complain_on_stderr(format_args!(

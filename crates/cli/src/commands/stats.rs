@@ -114,15 +114,8 @@ pub(crate) fn run_stats(args: &StatsArgs) -> Result<CommandExit, CommandFailure>
 }
 
 pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
-    let view = View { is_counted: is_paid, sort: Sort::Cost, table: cost_table };
+    let view = View { is_counted: |line| line.is_paid(), sort: Sort::Cost, table: cost_table };
     run_groups(&args.groups, &args.by, view)
-}
-
-/// Whether the event says what a call took.
-fn is_paid(line: &Line<'_>) -> bool {
-    let has_tokens = line.tokens_input().is_some() || line.tokens_output().is_some();
-    let is_request = line.event_type().is_some_and(|name| name.starts_with("request."));
-    !is_request && (has_tokens || line.cost_usd().is_some())
 }
 
 /// Which events are counted, which groups come first, and what is shown of them.
@@ -144,7 +137,7 @@ fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit
     let events = args.input.for_each_event(&args.filter, |line| {
         if (view.is_counted)(line) {
             groups.add(line);
-            if is_paid(line) && line.cost_usd().is_none() {
+            if line.is_paid() && line.cost_usd().is_none() {
                 unpriced.add(line);
             }
         }

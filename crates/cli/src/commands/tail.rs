@@ -10,11 +10,11 @@ use llm_audit::reader::{Ending, Entry, Filter, Folder, Follow, Line, Lines, LogF
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use unicode_width::UnicodeWidthStr;
 
-use crate::arguments::{FilterArgs, LogInput};
+use crate::arguments::{FilterArgs, LogInput, complain_of_bad_lines};
 use crate::ui::{
     CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal,
-    escape_json_for_terminal, fit_to_width, format_count, format_dollars, format_duration,
-    format_time, terminal_columns,
+    escape_json_for_terminal, fit_to_width, format_dollars, format_duration, format_time,
+    terminal_columns,
 };
 
 /// Show the last events, and those that come.
@@ -125,20 +125,7 @@ impl<'a> TailView<'a> {
         for file in folder.files().iter().filter(|file| !file.is_stream()) {
             let is_followed =
                 self.args.follow && (!self.args.input.files.is_empty() || file.is_locked());
-            self.note_writers_of(file, if is_followed { usize::MAX } else { 1 });
-        }
-    }
-
-    /// Takes note of who writes, by the first lines of a file.
-    fn note_writers_of(&mut self, file: &LogFile, most: usize) {
-        let mut lines = Lines::of(std::slice::from_ref(file));
-        for _ in 0..most {
-            let Ok(Some(mut entry)) = lines.next_line() else { break };
-            if Writers::may_be_start(entry.bytes)
-                && let Ok(line) = entry.parse()
-            {
-                self.writers.note(&line);
-            }
+            self.writers.note_file(file, if is_followed { usize::MAX } else { 1 });
         }
     }
 
@@ -163,7 +150,7 @@ impl<'a> TailView<'a> {
                 let mut lines = Lines::of_part(file, part.clone());
                 let mut of_part = self.wanted_lines(&mut lines, most, &mut bad)?;
                 if std::mem::take(&mut self.misses_start) && !is_first {
-                    self.note_writers_of(file, usize::MAX);
+                    self.writers.note_file(file, usize::MAX);
                     of_part = self.wanted_lines(&mut Lines::of_part(file, part), most, &mut 0)?;
                 }
                 of_part.append(&mut last);
@@ -173,10 +160,7 @@ impl<'a> TailView<'a> {
                 }
             }
         }
-        if bad > 0 {
-            let lines = format_count(bad, "line");
-            complain_on_stderr(format_args!("{lines} cannot be read; llm-audit verify says which"));
-        }
+        complain_of_bad_lines(bad);
         Ok(last)
     }
 
@@ -270,9 +254,7 @@ impl<'a> TailView<'a> {
     }
 
     fn wants(&self, line: &Line<'_>) -> bool {
-        let service = &self.args.input.service;
-        let is_of_service =
-            service.is_none() || self.writers.service_of(line) == service.as_deref();
+        let is_of_service = self.writers.is_of(line, self.args.input.service.as_deref());
         let may_be_meant = !line.is_own() || self.args.filter.names_type();
         let is_loss = line.event_type() == Some(NoticeType::Loss.name());
         is_of_service && (is_loss || may_be_meant && self.filter.matches(line))

@@ -25,7 +25,7 @@ impl SpreadJson {
         }
     }
 
-    /// What is said of a part that is no JSON by itself: nothing after the first time.
+    /// What is said of a part that alone does not parse: nothing after the first time.
     pub(crate) fn notice(&mut self, command: &str) -> Option<String> {
         let was_told = std::mem::replace(&mut self.was_told, true);
         (!was_told).then(|| {

@@ -49,7 +49,7 @@ pub struct Failure {
 impl Failures {
     /// Adds an event, if it failed or timed out.
     pub fn add(&mut self, line: &Line<'_>) {
-        if !matches!(line.status(), Some(Status::Error | Status::Timeout)) {
+        if !line.status().is_some_and(Status::is_failure) {
             return;
         }
         self.total += 1;

@@ -54,25 +54,25 @@ impl Figures {
     /// Adds an event.
     pub fn add(&mut self, line: &Line<'_>) {
         self.events += 1;
-        self.failed += u64::from(matches!(line.status(), Some(Status::Error | Status::Timeout)));
+        self.failed += u64::from(line.status().is_some_and(Status::is_failure));
         // A negative one, of a clock that was set back, says nothing.
         if let Some(ms) = line.latency_ms().filter(|ms| *ms >= 0.0) {
             // The histogram grows to what it is given, so nothing is refused.
             let _ = self.latencies.record((ms * 1e6).round() as u64);
             self.slowest = Some(self.slowest.map_or(ms, |slowest| slowest.max(ms)));
         }
-        if line.event_type().is_some_and(|name| name.starts_with("request.")) {
+        if !line.is_paid() {
             return;
         }
-        let tokens = (line.tokens_input(), line.tokens_output());
-        self.tokens_input = self.tokens_input.saturating_add(tokens.0.unwrap_or(0));
-        self.tokens_output = self.tokens_output.saturating_add(tokens.1.unwrap_or(0));
+        let (input, output) = (line.tokens_input(), line.tokens_output());
+        self.tokens_input = self.tokens_input.saturating_add(input.unwrap_or(0));
+        self.tokens_output = self.tokens_output.saturating_add(output.unwrap_or(0));
         match line.cost_usd() {
             Some(cost) => {
                 self.cost_usd += cost;
                 self.priced += 1;
             }
-            None => self.unpriced += u64::from(tokens != (None, None)),
+            None => self.unpriced += 1,
         }
     }
 

@@ -1,5 +1,9 @@
 //! The filters that every subcommand has.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
 use super::Expression;
 use crate::schema::{Line, Status};
 
@@ -32,7 +36,7 @@ pub struct Filter {
     pub event_type: Option<String>,
     /// This status.
     pub status: Option<Status>,
-    /// Models whose name begins so, whatever the case; [`Line::model`] says where it is.
+    /// Models whose name begins so, whatever the case; [`Line::model`] finds it.
     pub model: Option<String>,
     /// Traces whose id begins so, in lower case.
     pub trace: Option<String>,
@@ -51,8 +55,8 @@ impl Filter {
             && self.status.is_none_or(|status| line.status() == Some(status))
             && self.event_type.as_ref().is_none_or(|wanted| is_below(wanted, line.event_type()))
             && self.slower.is_none_or(|least| line.latency_ms().is_some_and(|took| took > least))
-            && self.trace.as_ref().is_none_or(|id| has_trace(line, id))
-            && self.model.as_ref().is_none_or(|model| has_model(line, model))
+            && self.trace.as_ref().is_none_or(|id| begins_with(line.trace_id(), id))
+            && self.model.as_ref().is_none_or(|model| begins_with(line.model(), model))
             && self.expression.as_ref().is_none_or(|expression| expression.matches(line))
     }
 
@@ -67,6 +71,17 @@ impl Filter {
     }
 }
 
+/// Reads a time as people write it, such as `2026-01-02` or `2026-01-02T03:04:05Z`, in microseconds since
+/// the Unix epoch. Without an offset it is UTC, as all times of a log are.
+pub fn parse_time(text: &str) -> Option<i64> {
+    parse_moment(text).map(Timestamp::as_microsecond)
+}
+
+pub(super) fn parse_moment(text: &str) -> Option<Timestamp> {
+    let civil = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
+    text.parse().ok().or_else(civil)
+}
+
 fn is_or_any(wanted: &Option<String>, found: Option<&str>) -> bool {
     wanted.is_none() || wanted.as_deref() == found
 }
@@ -77,13 +92,10 @@ fn is_below(wanted: &str, event_type: Option<&str>) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || wanted.ends_with('.'))
 }
 
-fn has_trace(line: &Line<'_>, start: &str) -> bool {
-    line.trace_id().is_some_and(|id| id.to_ascii_lowercase().starts_with(start))
-}
-
-fn has_model(line: &Line<'_>, start: &str) -> bool {
-    let is_start = |model: &str| model.to_lowercase().starts_with(&start.to_lowercase());
-    line.model().is_some_and(is_start)
+/// Whether a text begins so, in upper or lower case.
+fn begins_with(text: Option<&str>, start: &str) -> bool {
+    let head = text.and_then(|text| text.get(..start.len()));
+    head.is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
 #[cfg(test)]

@@ -10,5 +10,5 @@ mod parse;
 pub use expression::Expression;
 pub use failures::{Failure, Failures};
 pub use figures::Figures;
-pub use filter::Filter;
+pub use filter::{Filter, parse_time};
 pub use groups::{GroupBy, Groups};

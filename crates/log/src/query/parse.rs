@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use winnow::ascii::{Caseless, float, multispace0};
 use winnow::combinator::{alt, cut_err, delimited, not, preceded, repeat, separated, terminated};
 use winnow::error::{ContextError, ParseError, StrContext, StrContextValue};
@@ -12,6 +9,8 @@ use winnow::prelude::*;
 use winnow::token::{any, none_of, one_of, take_while};
 
 use super::expression::{Condition, FieldPath, Operator, Value};
+use super::filter::parse_moment;
+use crate::closest::edit_distance;
 use crate::error::Error;
 use crate::schema::{FIELDS, Status};
 
@@ -234,26 +233,6 @@ fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     })
 }
 
-/// Characters inserted, removed or replaced from one text to the other.
-fn edit_distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (at, from) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (at, to) in to.chars().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[row.len() - 1]
-}
-
-/// A time. Without an offset it is UTC, as all times of a log are.
-fn parse_time(text: &str) -> Option<Timestamp> {
-    let civil = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
-    text.parse().ok().or_else(civil)
-}
-
 /// The value as its field is compared with it.
 fn with_type(field: &FieldPath, operator: Operator, value: Value) -> Result<Value, TypeFault> {
     let is_equality = matches!(operator, Operator::Equals | Operator::Differs);
@@ -277,7 +256,7 @@ fn with_type_of_field(name: &str, operator: Operator, value: Value) -> Result<Va
     let fault = |what: &str| Err(TypeFault(format!("{name} {what}")));
     let type_name = FIELDS.iter().find(|field| field.name == name).map(|field| field.type_name);
     match (name, value) {
-        ("timestamp", Value::Text(text)) => match parse_time(&text) {
+        ("timestamp", Value::Text(text)) => match parse_moment(&text) {
             Some(time) if operator != Operator::Contains => Ok(Value::Time(time)),
             _ => fault(TIME_FAULT),
         },

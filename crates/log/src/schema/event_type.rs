@@ -151,6 +151,11 @@ pub fn is_event_type_name(name: &str) -> bool {
         })
 }
 
+/// Whether events of this type may repeat the tokens and the cost of what is below them.
+pub(crate) fn is_request(event_type: &str) -> bool {
+    event_type.starts_with("request.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

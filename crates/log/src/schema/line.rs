@@ -5,10 +5,9 @@ use memchr::{memchr2, memmem};
 use crate::error::Error;
 use crate::json::{Json, JsonObject};
 use crate::schema::notices;
-use crate::schema::{FIELDS, FaultCheck, Field, FieldShape, Presence, Time, Usd, VERSION};
-
-/// The members of `data` that may be the answer of a provider.
-const ANSWERS: [&str; 4] = ["response", "answer", "completion", "result"];
+use crate::schema::{
+    FIELDS, FaultCheck, Field, FieldShape, Presence, Time, Usd, VERSION, is_request,
+};
 
 /// Parses one line, with or without its newline.
 ///
@@ -118,13 +117,27 @@ impl<'a> Line<'a> {
         self.cost_usd.filter(is_same).or_else(|| nearest.try_into().ok())
     }
 
+    /// Whether the line says what a call took: it has tokens or a cost, and is no `request.*` event,
+    /// which may repeat the sum of what is below it.
+    pub fn is_paid(&self) -> bool {
+        let has_tokens = self.tokens_input().is_some() || self.tokens_output().is_some();
+        !self.event_type().is_some_and(is_request) && (has_tokens || self.cost_usd().is_some())
+    }
+
     /// The model of a call, in `data`: `model`, else `response_model`, else the `model` of an answer that
     /// `record` reads.
     pub fn model(&self) -> Option<&str> {
         let data = self.data()?;
-        let answers = ANSWERS.iter().filter_map(|name| data.get(name)?.get("model"));
+        let answers = self.answers().filter_map(|answer| answer.get("model"));
         let own = ["model", "response_model"].iter().filter_map(|name| data.get(name));
         own.chain(answers).find_map(Json::as_str)
+    }
+
+    /// The members of `data` that may be the answer of a provider.
+    pub fn answers(&self) -> impl Iterator<Item = Json<'_>> + Clone {
+        const ANSWERS: [&str; 4] = ["response", "answer", "completion", "result"];
+        let data = self.data();
+        ANSWERS.iter().filter_map(move |name| data?.get(name))
     }
 
     /// The message of `error`, in either of its forms.

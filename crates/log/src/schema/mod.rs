@@ -10,6 +10,7 @@ mod shape;
 mod status;
 mod usd;
 
+pub(crate) use event_type::is_request;
 pub use event_type::{EventType, is_event_type_name};
 pub(crate) use fields::FaultCheck;
 pub use fields::{FIELDS, Field, LineFields, Presence};

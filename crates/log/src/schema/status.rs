@@ -30,6 +30,12 @@ impl Status {
         }
     }
 
+    /// Whether the step did not do what was asked: `error` or `timeout`.
+    #[inline]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Error | Self::Timeout)
+    }
+
     /// The colour of the status on a terminal, as the parameter of an SGR escape sequence.
     pub fn colour(self) -> &'static str {
         match self {

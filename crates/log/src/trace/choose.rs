@@ -23,7 +23,7 @@ pub enum Choice {
 impl Choice {
     /// How much an event speaks for its trace. `None` if it does not.
     fn weight(self, line: &Line<'_>) -> Option<f64> {
-        let has_failed = || matches!(line.status(), Some(Status::Error | Status::Timeout));
+        let has_failed = || line.status().is_some_and(Status::is_failure);
         match self {
             Self::Failed if !has_failed() => None,
             // A line of another program may have no time; it is then older than all others.
@@ -74,7 +74,6 @@ fn weigh(
 ) -> Option<(f64, u128)> {
     let line = entry.parse().ok()?;
     writers.note(&line);
-    let is_of_service = service.is_none() || writers.service_of(&line) == service;
-    let is_wanted = is_of_service && !line.is_own() && filter.matches(&line);
+    let is_wanted = writers.is_of(&line, service) && !line.is_own() && filter.matches(&line);
     Some((is_wanted.then(|| choice.weight(&line))??, parse_trace_id(line.trace_id()?).ok()?))
 }

@@ -113,7 +113,7 @@ impl TraceSearch {
         let Ok(line) = entry.parse() else { return };
         let Some(id) = self.matching_trace_id(&line) else { return };
         let service = self.writers.service_of(&line);
-        let is_wanted = self.service.is_none() || service == self.service.as_deref();
+        let is_wanted = self.writers.is_of(&line, self.service.as_deref());
         if line.is_own() || !is_wanted {
             return;
         }

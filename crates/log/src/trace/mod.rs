@@ -6,8 +6,7 @@ mod find;
 mod tests;
 mod tree;
 
-use crate::schema::Line;
-use crate::schema::{Status, Usd};
+use crate::schema::{Line, Status, Usd, is_request};
 pub use choose::Choice;
 pub use find::Found;
 pub use tree::Step;
@@ -106,13 +105,13 @@ impl Event {
 
     /// Whether it reports a failure.
     pub fn is_failure(&self) -> bool {
-        matches!(self.status, Some(Status::Error | Status::Timeout))
+        self.status.is_some_and(Status::is_failure)
     }
 
     /// Whether its tokens and cost count towards the trace's: those of a request repeat the sum of
     /// what happened below it.
     fn counts_towards_trace(&self) -> bool {
-        !self.event_type.starts_with("request.")
+        !is_request(&self.event_type)
     }
 }
 

@@ -459,7 +459,7 @@ fn the_profiles_agree_on_names_of_pictures() {
     }
 }
 
-/// A map of Ruby is no JSON, and what is around a value stays as it is.
+/// A map of Ruby does not parse as JSON, and what is around a value stays as it is.
 #[test]
 fn maps_of_ruby_lose_their_values_and_nothing_else() {
     for (before, secret, after) in [

@@ -167,7 +167,6 @@ impl InputUsage {
     /// Reads what the line says. A model call that says less is read and priced like the answer of a
     /// provider, if its `data` is one or has one.
     fn from_line(line: &Line<'_>, price: Price<'_>) -> Self {
-        const ANSWERS: [&str; 4] = ["response", "answer", "completion", "result"];
         let mut given = Self {
             tokens_input: given_count(line, "tokens_input"),
             tokens_output: given_count(line, "tokens_output"),
@@ -177,7 +176,7 @@ impl InputUsage {
         let Some(data) = line.data().filter(|_| is_call && given.cost.is_none()) else {
             return given;
         };
-        let answers = ANSWERS.iter().filter_map(|name| data.get(name)).chain([data]);
+        let answers = line.answers().chain([data]);
         let answers = || answers.clone().filter(|answer| answer.is_object());
         let totals = match (given.tokens_input, given.tokens_output) {
             (Some(input), Some(output)) => Some((input, output)),
