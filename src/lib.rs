@@ -127,7 +127,7 @@ pub use llm::{LlmCall, record_llm_call};
 #[cfg(feature = "macros")]
 pub use llm_audit_macros::audit_span;
 pub use metrics::{Accounting, Flushed};
-pub use pricing::{ServiceTier, Usage, Usd};
+pub use pricing::{Prices, ServiceTier, Usage, Usd};
 pub use record::event::{AuditEvent, ErrorDetail, EventType, Status, is_event_type_name};
 #[cfg(unix)]
 pub use recorder::close_on_signals;

@@ -2,6 +2,7 @@
 
 mod file;
 mod names;
+mod prices;
 mod rates;
 mod table;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::sanitize::Sanitizer;
 pub use llm_audit_log::Usd;
 use llm_audit_process::lock::{Mutex, RwLock};
+pub use prices::Prices;
 use table::PriceTable;
 pub(crate) use usage::ProviderAnswer;
 #[cfg(feature = "tracing")]

@@ -28,7 +28,9 @@ Exit codes:
 
 Environment:
   AUDIT_LOG_DIR  the folder, unless --dir is given [default: logs]
-  NO_COLOR       no colours if it is set";
+  NO_COLOR       no colours if it is set
+  CLICOLOR_FORCE colours, also where output is not a terminal
+  COLUMNS        the width where output is not a terminal";
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {

@@ -37,13 +37,13 @@ fn failures_are_shown_in_groups() {
     let expected = "\
 3 of 7 events failed
 
-     2  tool.error  planner  search  Late
+     2  ▁▁▁▁█▁▁▁  tool.error  planner  search  Late
         no plan 18 in 300 ms
-        2026-01-02 03:04:05.000Z to 2026-01-02 03:04:05.000Z  llm-audit trace 0af7beef16cd
+        llm-audit trace 0af7beef16cd  2026-01-02 03:04:05Z to 03:04:05Z
 
-     1  tool.error  planner  search  Late
+     1  ▁▁▁▁█▁▁▁  tool.error  planner  search  Late
         no route
-        2026-01-02 03:04:05.000Z  llm-audit trace 0af7651916cd
+        llm-audit trace 0af7651916cd  2026-01-02 03:04:05.000Z
 ";
     assert_eq!(shown.stdout, expected, "{shown:?}");
     assert_eq!(shown.code, 0, "{shown:?}");
@@ -68,10 +68,10 @@ fn figures_are_shown_in_groups() {
     let (_keep, dir) = folder();
     write(&dir, FILE, &log());
     let expected = "\
-event_type  events  failed    p50    p90    p99    max   cost
-llm.invoke       4       0  100ms  900ms  900ms  900ms  $0.30
-tool.error       3       3      -      -      -      -      -
-all              7       3  100ms  900ms  900ms  900ms  $0.30
+event_type  events  failed    p50    p90    p99    max   cost     over time
+llm.invoke       4       0  100ms  900ms  900ms  900ms  $0.30  ▁▁▁▁▁▁█▁▁▁▁▁
+tool.error       3       3      -      -      -      -      -  ▁▁▁▁▁▁█▁▁▁▁▁
+all              7       3  100ms  900ms  900ms  900ms  $0.30  ▁▁▁▁▁▁█▁▁▁▁▁
 no price is known for 1 call, which are not in the cost: my\\u{1b}[2J-model (1)
 ";
     assert_eq!(run(&["stats", "--dir", &dir]).stdout, expected);
@@ -85,15 +85,114 @@ no price is known for 1 call, which are not in the cost: my\\u{1b}[2J-model (1)
 }
 
 #[test]
+fn what_sampling_left_out_is_estimated() {
+    let (_keep, dir) = folder();
+    let sampling =
+        r#""sampling":{"trace_rate":0,"success_rate":0.25,"error_rate":1,"slow_threshold_ms":500}"#;
+    let priced = ",\"latency_ms\":100,\"tokens_input\":10,\"tokens_output\":2,\"cost_usd\":0.1";
+    let kept = ",\"latency_ms\":100,\"kept\":\"failed\"";
+    let lines = [
+        own("start", sampling),
+        model(1, "planner", "gpt-4o", priced),
+        model(2, "planner", "gpt-4o", priced),
+        model(3, "planner", "gpt-4o", &priced.replace("100", "900")),
+        model(4, "planner", "gpt-4o", kept),
+        failed(5, TRACE, "no route"),
+    ];
+    write(&dir, FILE, &lines.concat());
+    let shown = run(&["stats", "--dir", &dir]).stdout;
+    for part in [
+        "llm.invoke      ~9       0  100ms  900ms  900ms  900ms  ~$0.90",
+        "tool.error       1       1",
+        "all             ~10       1",
+        "~ estimated from the 5 of about 10 events that sampling kept",
+    ] {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&shown).contains(&words(part)), "no {part} in {shown}");
+    }
+    let json = run(&["cost", "--json", "--dir", &dir]).json();
+    assert_eq!((&json["total"]["events"], &json["total"]["cost_usd"]), (&3.into(), &0.3.into()));
+    let estimate = &json["total"]["estimate"];
+    assert_eq!((&estimate["events"], &estimate["tokens_input"]), (&9.0.into(), &90.0.into()));
+    // Of one trace all is shown as it is.
+    let json = run(&["stats", "--trace", TRACE, "--json", "--dir", &dir]).json();
+    assert_eq!((&json["total"]["events"], &json["total"]["estimate"]), (&5.into(), &().into()));
+}
+
+#[test]
+fn calls_are_priced_again() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &log());
+    let prices = format!("{dir}/prices.json");
+    let text = r#"{"gpt-4o": {"input_cost_per_token": 1, "output_cost_per_token": 0.5}}"#;
+    std::fs::write(&prices, text).unwrap();
+    let json = run(&["cost", "--json", "--reprice", &prices, "--dir", &dir]).json();
+    assert_eq!(json["total"]["cost_usd"], 33.0);
+    let json = run(&["cost", "--json", "--reprice", "built-in", "--dir", &dir]).json();
+    assert_eq!(json["total"]["cost_usd"], 0.000135);
+    let refused = run(&["cost", "--reprice", "no-such-file", "--dir", &dir]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("no-such-file"), "{refused:?}");
+}
+
+#[test]
+fn a_report_is_one_page() {
+    let (_keep, dir) = folder();
+    let counts = r#""emitted":9,"written":7,"overwritten":2,"sampled_out":0,"rejected":0,"io_lost":0,"queued":0"#;
+    let cached = r#","tokens_input":1000,"tokens_output":1,"cost_usd":0.00131,"data":{"model":"gpt-4o","usage":{"cache_read":1000},"to":"[REDACTED_email] [REDACTED_no] [REDACTED_email]"}"#;
+    let lines = log().replace(&own("stop", ""), "")
+        + &event(8, TRACE, "05", cached)
+        + &own("loss", r#""overwritten":2,"io_lost":0,"first_seq":9,"last_seq":10"#)
+        + &own("stop", counts);
+    write(&dir, FILE, &lines);
+    let shown = run(&["report", "--dir", &dir]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    for part in [
+        "Report of the log, 2026-01-02 03:04:05Z to 03:04:05Z",
+        "8 events, 3 failed (37.5 %)",
+        "no plan 18 in 300 ms",
+        "caching saved $0.001250",
+        "no price is known for 1 call",
+        "2 [REDACTED_email]",
+        "closed, 2 events LOST: 9 emitted, 7 written",
+    ] {
+        assert!(shown.stdout.contains(part), "no {part} in {}", shown.stdout);
+    }
+    let json = run(&["report", "--json", "--dir", &dir]).json();
+    assert_eq!(json["total"]["events"], 8);
+    assert_eq!(json["placeholders"]["[REDACTED_email]"], 2);
+    assert_eq!(json["loggers"][0]["accounting"]["overwritten"], 2);
+    assert_eq!(json["failures"][0]["count"], 2);
+    assert_eq!(run(&["report", "--since", "2027-01-01", "--dir", &dir]).code, 3);
+}
+
+#[test]
+fn a_page_of_html_loads_nothing_and_takes_no_markup_from_the_log() {
+    let (_keep, dir) = folder();
+    let hostile = r"</script><img src=http://x.example/y onerror=alert(1)>\u001b[2J\u202e'&amp;";
+    write(&dir, FILE, &(log() + &failed(9, TRACE, hostile) + &model(10, hostile, hostile, "")));
+    let page = format!("{dir}/page.html");
+    let run = run(&["report", "--html", &page, "--dir", &dir]);
+    assert_eq!((run.code, &*run.stdout), (0, ""), "{run:?}");
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.contains("&lt;/script&gt;&lt;img src="), "{html}");
+    for forbidden in ["<img", "<script", "</script", "\u{1b}", "\u{202e}", "src=\"", "href", "url("]
+    {
+        assert!(!html.contains(forbidden), "{forbidden} in {html}");
+    }
+    assert!(html.contains("default-src 'none'"), "{html}");
+}
+
+#[test]
 fn cost_is_exact_and_unknown_prices_are_named() {
     let (_keep, dir) = folder();
     write(&dir, FILE, &log());
     let expected = "\
-agent    model               calls  tokens in  tokens out   cost   share
-planner  gpt-4o                  2         20           4  $0.20  66.7 %
-clerk    gpt-4o                  1         10           2  $0.10  33.3 %
-clerk    my\\u{1b}[2J-model      1          7           0      ?       ?
-all                              4         37           6  $0.30  100.0 %
+agent    model               calls  tokens in  cached  tokens out   cost   share
+planner  gpt-4o                  2         20       0           4  $0.20  66.7 %
+clerk    gpt-4o                  1         10       0           2  $0.10  33.3 %
+clerk    my\\u{1b}[2J-model      1          7       0           0      ?       ?
+all                              4         37       0           6  $0.30  100.0 %
 ";
     let shown = run(&["cost", "--by", "agent,model", "--dir", &dir]);
     for (shown, expected) in shown.stdout.lines().zip(expected.lines()) {

@@ -130,6 +130,14 @@ impl<'a> Json<'a> {
         Items { rest }
     }
 
+    /// All texts in it, however deep, and the names of members.
+    pub fn texts(self) -> impl Iterator<Item = &'a str> {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::String(text) => Some(*text),
+            _ => None,
+        })
+    }
+
     /// The text of a string.
     pub fn as_str(self) -> Option<&'a str> {
         match self.nodes[0] {

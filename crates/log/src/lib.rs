@@ -43,7 +43,9 @@ pub use folder::{
 };
 pub use json::{DEPTH_MAX, Items, Json, Members};
 
-pub use query::{Expression, Failure, Failures, Figures, Filter, GroupBy, Groups, parse_time};
+pub use query::{
+    Estimate, Expression, Failure, Failures, Figures, Filter, GroupBy, Groups, Timeline, parse_time,
+};
 pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use trace::{Choice, Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_folder, verify_with};

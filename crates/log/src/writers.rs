@@ -6,10 +6,11 @@ use std::slice;
 use memchr::memmem;
 
 use crate::folder::{Lines, LogFile};
-use crate::schema::Line;
-use crate::schema::notices::{NoticeType, ReadNotice};
+use crate::schema::notices::{NoticeType, ReadNotice, SamplingRates};
+use crate::schema::{Line, Status};
 
-/// The services of a log's instances, by the `audit.start` lines that were seen so far.
+/// Who wrote a log, by the `audit.start` lines that were seen so far: the service of each instance,
+/// and the rates by which it samples.
 ///
 /// A line says which instance wrote it. The first line of an instance in a file says which service
 /// the instance is.
@@ -30,6 +31,8 @@ use crate::schema::notices::{NoticeType, ReadNotice};
 #[derive(Clone, Debug, Default)]
 pub struct Writers {
     services: HashMap<String, String>,
+    /// Of the instances that leave something out.
+    rates: HashMap<String, SamplingRates>,
 }
 
 impl Writers {
@@ -38,12 +41,39 @@ impl Writers {
         memmem::find(line, NoticeType::Start.name().as_bytes()).is_some()
     }
 
-    /// Remembers the service if the line is an `audit.start`.
+    /// Remembers who writes if the line is an `audit.start`.
     pub fn note(&mut self, line: &Line<'_>) {
         if let (Some(ReadNotice::Start(start)), Some(id)) = (ReadNotice::of(line), line.instance())
-            && let Some(service) = start.service
         {
-            self.services.insert(id.to_owned(), service);
+            if let Some(service) = start.service {
+                self.services.insert(id.to_owned(), service);
+            }
+            if let Some(rates) = start.rates.filter(|rates| rates.success.min(rates.error) < 1.0) {
+                self.rates.insert(id.to_owned(), rates);
+            }
+        }
+    }
+
+    /// How many events a line counts as: 1 if its writer leaves nothing out.
+    ///
+    /// A line that the draws kept counts as those too that they leave out. A slow one counts as one, as
+    /// all of them are kept. One that is here only because its trace failed, or because its parent was
+    /// kept, counts as none: lines that the draws kept count in its place. So the sum over many lines is an
+    /// unbiased estimate (Horvitz and Thompson, 1952).
+    pub fn weight_of(&self, line: &Line<'_>) -> f64 {
+        let rates = match line.instance() {
+            Some(instance) if !self.rates.is_empty() => self.rates.get(instance),
+            _ => None,
+        };
+        let Some(rates) = rates else { return 1.0 };
+        if line.latency_ms().is_some_and(|took| took > rates.slow_threshold_ms) {
+            return 1.0;
+        }
+        let is_failure = line.status().is_some_and(Status::is_failure);
+        match if is_failure { rates.error } else { rates.success } {
+            _ if line.kept().is_some() => 0.0,
+            rate if rate > 0.0 => 1.0 / rate,
+            _ => 1.0,
         }
     }
 

@@ -4,9 +4,11 @@ use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul};
+use std::path::Path;
 use std::str::FromStr;
 
-use llm_audit::{Error, ServiceTier, Usage, Usd, calculate_cost};
+use llm_audit::reader::Line;
+use llm_audit::{Error, Prices, ServiceTier, Usage, Usd, calculate_cost};
 use serde::Serialize;
 
 use crate::{Plain, converted, fields, implement, variants};
@@ -38,6 +40,20 @@ implement! {
 
 fn cost(model: &str, usage: impl Into<Usage>) -> Option<Usd> {
     calculate_cost(model, usage)
+}
+
+fn prices() {
+    let _: fn() -> Prices = Prices::built_in;
+    let _: fn(&Prices, &Line<'_>) -> Option<Usd> = Prices::cost_of;
+    let _: fn(&Prices, &Line<'_>) -> Option<Usd> = Prices::cost_without_cache;
+}
+
+fn prices_of_a_file(path: &Path) -> Result<Prices, Error> {
+    converted(Prices::open(path))
+}
+
+implement! {
+    Prices: Plain, Debug;
 }
 
 variants!(ServiceTier { Standard, Batch, Flex, Priority });

@@ -8,10 +8,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use llm_audit::reader::{
-    Choice, DEPTH_MAX, Ending, Entry, Event, Expression, Failure, Failures, Figures, Filter,
-    Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance, Items, Json, LINE_BYTES_MAX,
-    Line, Lines, LogFile, Members, Span, State, Step, Trace, Verification, Writers, parse,
-    read_line, verify, verify_folder, verify_with,
+    Choice, DEPTH_MAX, Ending, Entry, Estimate, Event, Expression, Failure, Failures, Figures,
+    Filter, Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance, Items, Json,
+    LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Timeline, Trace,
+    Verification, Writers, parse, read_line, verify, verify_folder, verify_with,
 };
 use llm_audit::{Error, Status, Usd};
 use serde::Serialize;
@@ -149,6 +149,10 @@ fn line<'a>() {
     let _: for<'l> fn(&'l Line<'a>) -> Option<&'l str> = Line::model;
 }
 
+fn texts<'l>(json: Json<'l>) -> impl Iterator<Item = &'l str> {
+    json.texts()
+}
+
 fn extra<'l>(line: &'l Line<'_>) -> impl Iterator<Item = (&'l str, Json<'l>)> {
     line.extra()
 }
@@ -216,15 +220,27 @@ fields!(Figures {
     events: u64,
     failed: u64,
     tokens_input: u64,
+    tokens_cached: u64,
     tokens_output: u64,
     cost_usd: Usd,
     priced: u64,
     unpriced: u64,
+    estimate: Estimate,
+    times: Timeline,
+});
+
+fields!(Estimate {
+    events: f64,
+    failed: f64,
+    tokens_input: f64,
+    tokens_cached: f64,
+    tokens_output: f64,
+    cost_usd: f64,
 });
 
 fields!(Groups { total: Figures, other: Figures });
 
-fields!(Failures { total: u64, other: u64 });
+fields!(Failures { total: u64, other: u64, times: Timeline });
 
 fields!(Failure {
     event_type: String,
@@ -236,14 +252,21 @@ fields!(Failure {
     first: Option<i64>,
     last: Option<i64>,
     trace_id: Option<String>,
+    times: Timeline,
 });
 
 fn figures() {
-    let _: fn(&mut Figures, &Line<'_>) = Figures::add;
+    let _: fn(&mut Figures, &Line<'_>, f64) = Figures::add;
+    let _: fn(&mut Figures, &Line<'_>, f64, Option<Usd>) = Figures::add_priced;
+    let _: fn(&Figures) -> bool = Figures::is_estimate;
+    let _: fn(&mut Timeline, i64, f64) = Timeline::add;
+    let _: fn(&Timeline) -> Option<(i64, i64)> = Timeline::range;
+    let _: fn(&Timeline, (i64, i64)) -> [f64; 4] = Timeline::parts;
     let _: fn(&Figures, f64) -> Option<f64> = Figures::latency_ms;
     let _: fn(&GroupBy) -> bool = GroupBy::is_time;
     let _: fn(Vec<GroupBy>) -> Groups = Groups::new;
-    let _: fn(&mut Groups, &Line<'_>) = Groups::add;
+    let _: fn(&mut Groups, &Line<'_>, f64) = Groups::add;
+    let _: fn(&mut Groups, &Line<'_>, f64, Option<Usd>) = Groups::add_priced;
     let _: fn(&mut Failures, &Line<'_>) = Failures::add;
     let _: for<'f> fn(&'f Failures) -> Vec<&'f Failure> = Failures::by_count;
 }
@@ -262,6 +285,8 @@ fn grouped_by(groups: &Groups) -> impl Iterator<Item = (&GroupBy, bool)> {
 
 implement! {
     Figures: Plain, Clone, Debug, Default;
+    Estimate: Plain, Clone, Copy, Debug, Default, PartialEq;
+    Timeline: Plain, Clone, Debug, Default;
     GroupBy: Plain, Clone, Debug;
     Groups: Plain, Debug;
     Failures: Plain, Debug, Default;
@@ -368,6 +393,7 @@ fn writers() {
     let _: for<'w> fn(&'w mut Writers, &Line<'_>) = Writers::note;
     let _: for<'w> fn(&'w Writers, &Line<'_>) -> Option<&'w str> = Writers::service_of;
     let _: fn(&Writers) -> bool = Writers::are_several;
+    let _: fn(&Writers, &Line<'_>) -> f64 = Writers::weight_of;
     let _: fn(&Writers, &Line<'_>, Option<&str>) -> bool = Writers::is_of;
     let _: fn(&mut Writers, &LogFile, usize) = Writers::note_file;
     let _: for<'w> fn(&'w Writers) -> BTreeSet<&'w str> = Writers::services;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::arguments::{FilterArgs, LogInput, parse_count};
 use crate::ui::{
     CommandExit, CommandFailure, Style, escape_for_terminal, escape_json_for_terminal,
-    fit_to_width, format_count, format_time, terminal_columns,
+    fit_to_width, format_count, format_period, format_time, sparkline, terminal_columns,
 };
 
 /// Show what failed, in groups: how often, since when, and an example of each.
@@ -39,7 +39,7 @@ Examples:
 
 pub(crate) fn run_errors(args: &ErrorsArgs) -> Result<CommandExit, CommandFailure> {
     let mut failures = Failures::default();
-    let events = args.input.for_each_event(&args.filter, |line| failures.add(line))?;
+    let events = args.input.for_each_event(&args.filter, |line, _| failures.add(line))?;
     if events == 0 {
         return Ok(CommandExit::NoData);
     }
@@ -63,7 +63,7 @@ fn print_groups(
     writeln!(out, "{} of {} failed", failures.total, format_count(events, "event"))?;
     for group in groups.iter().take(limit) {
         writeln!(out)?;
-        for (at, line) in group_lines(group).iter().enumerate() {
+        for (at, line) in failure_lines(group, failures).iter().enumerate() {
             let line = columns.map_or(line.clone(), |columns| fit_to_width(line, columns));
             let line = match at {
                 0 => style.paint_error(&line),
@@ -84,25 +84,25 @@ fn print_groups(
     Ok(())
 }
 
-/// What failed, the message if there is one, and when.
-fn group_lines(group: &Failure) -> Vec<String> {
+/// What failed and how often over the time of all failures, the message if there is one, when and an
+/// example.
+pub(super) fn failure_lines(group: &Failure, all: &Failures) -> Vec<String> {
     let error_type = group.error_type.as_deref().unwrap_or_default();
+    let range = all.times.range();
+    let trend = range.map_or("-".to_owned(), |range| sparkline(&group.times.parts::<8>(range)));
     let what = format!(
-        "{:>6}  {}  {}  {}  {error_type}",
+        "{:>6}  {trend}  {}  {}  {}  {error_type}",
         group.count, group.event_type, group.agent, group.action
     );
-    let time = |time: Option<i64>| time.map_or("-".to_owned(), format_time);
-    let when = match group.count {
-        1 => time(group.last),
-        _ => format!("{} to {}", time(group.first), time(group.last)),
+    let when = match (group.first, group.last) {
+        (Some(first), Some(last)) if group.count > 1 => format_period(first, last),
+        (_, last) => last.map_or("-".to_owned(), format_time),
     };
-    let example = group
-        .trace_id
-        .as_deref()
-        .map_or(String::new(), |id| format!("  llm-audit trace {}", id.get(..12).unwrap_or(id)));
+    let example = group.trace_id.as_deref().map(|id| id.get(..12).unwrap_or(id));
+    let example = example.map_or(String::new(), |id| format!("llm-audit trace {id}  "));
     let mut lines = vec![what];
     lines.extend(group.message.as_ref().map(|message| format!("        {message}")));
-    lines.push(format!("        {when}{example}"));
+    lines.push(format!("        {example}{when}"));
     lines.iter().map(|line| escape_for_terminal(line.trim_end()).into_owned()).collect()
 }
 
@@ -111,13 +111,14 @@ fn group_lines(group: &Failure) -> Vec<String> {
 struct ErrorsObject<'f> {
     events: u64,
     failed: u64,
-    groups: Vec<GroupObject<'f>>,
+    groups: Vec<FailureObject<'f>>,
     /// Failures past the groups that are told apart.
     other: u64,
 }
 
+/// Failures that are alike, for `--json`.
 #[derive(Serialize)]
-struct GroupObject<'f> {
+pub(super) struct FailureObject<'f> {
     count: u64,
     event_type: &'f str,
     agent: &'f str,
@@ -129,22 +130,28 @@ struct GroupObject<'f> {
     trace_id: Option<&'f str>,
 }
 
+impl<'f> FailureObject<'f> {
+    pub(super) fn of_failures(failures: &'f Failures) -> Vec<Self> {
+        let groups = failures.by_count().into_iter().map(|group| Self {
+            count: group.count,
+            event_type: &group.event_type,
+            agent: &group.agent,
+            action: &group.action,
+            error_type: group.error_type.as_deref(),
+            message: group.message.as_deref(),
+            first_us: group.first,
+            last_us: group.last,
+            trace_id: group.trace_id.as_deref(),
+        });
+        groups.collect()
+    }
+}
+
 fn print_json(failures: &Failures, events: u64, out: &mut impl Write) -> io::Result<()> {
-    let groups = failures.by_count().into_iter().map(|group| GroupObject {
-        count: group.count,
-        event_type: &group.event_type,
-        agent: &group.agent,
-        action: &group.action,
-        error_type: group.error_type.as_deref(),
-        message: group.message.as_deref(),
-        first_us: group.first,
-        last_us: group.last,
-        trace_id: group.trace_id.as_deref(),
-    });
     let object = ErrorsObject {
         events,
         failed: failures.total,
-        groups: groups.collect(),
+        groups: FailureObject::of_failures(failures),
         other: failures.other,
     };
     writeln!(out, "{}", escape_json_for_terminal(&serde_json::to_string(&object)?))

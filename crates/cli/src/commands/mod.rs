@@ -4,8 +4,10 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod errors;
+mod figures;
 mod record;
 mod redact;
+mod report;
 mod scan;
 mod stats;
 mod tail;
@@ -26,6 +28,7 @@ pub(crate) enum Command {
     Errors(errors::ErrorsArgs),
     Record(record::RecordArgs),
     Redact(redact::RedactArgs),
+    Report(report::ReportArgs),
     Scan(scan::ScanArgs),
     Stats(stats::StatsArgs),
     Tail(tail::TailArgs),
@@ -44,6 +47,7 @@ impl Command {
             Self::Errors(args) => ignore_closed_output(errors::run_errors(args)),
             Self::Record(args) => record::run_record(args),
             Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),
+            Self::Report(args) => ignore_closed_output(report::run_report(args)),
             Self::Scan(args) => scan::run_scan(args),
             Self::Stats(args) => ignore_closed_output(stats::run_stats(args)),
             Self::Tail(args) => ignore_closed_output(tail::run_tail(args)),

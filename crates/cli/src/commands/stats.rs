@@ -1,16 +1,20 @@
 //! `stats` and `cost`: figures of events in groups.
 
-use std::cmp::Ordering;
 use std::io::{self, BufWriter, Write};
 
-use llm_audit::reader::{Figures, GroupBy, Groups, Line};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use std::path::{Path, PathBuf};
 
+use llm_audit::Prices;
+use llm_audit::reader::{GroupBy, Groups, Line};
+use serde::Serialize;
+
+use super::figures::{
+    FiguresObject, Group, Sort, UnpricedObject, cost_table, estimate_note, sorted_groups,
+    stats_table, unpriced_note,
+};
 use crate::arguments::{FilterArgs, LogInput, parse_count};
 use crate::ui::{
-    CommandExit, CommandFailure, Table, complain_on_stderr, escape_for_terminal,
-    escape_json_for_terminal, format_count, format_dollars, format_duration, format_exact_cost,
+    CommandExit, CommandFailure, Table, complain_on_stderr, escape_json_for_terminal, format_count,
     terminal_columns,
 };
 
@@ -34,34 +38,10 @@ pub(crate) struct CostArgs {
     /// A field, or two with a comma between them: model, agent, action, data.user, day, hour
     #[arg(long, value_name = "FIELDS", value_delimiter = ',', default_value = "model")]
     by: Vec<String>,
-}
-
-/// By what groups are sorted.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Sort {
-    Events,
-    Failed,
-    P50,
-    P99,
-    Max,
-    Cost,
-}
-
-impl Sort {
-    /// How one group is to another. Events decide between equal ones.
-    fn compare(self, one: &Figures, other: &Figures) -> Ordering {
-        // What has no latency is below what has one.
-        let by_latency = |share| one.latency_ms(share).partial_cmp(&other.latency_ms(share));
-        let order = match self {
-            Self::Events => None,
-            Self::Failed => Some(one.failed.cmp(&other.failed)),
-            Self::P50 => by_latency(0.5),
-            Self::P99 => by_latency(0.99),
-            Self::Max => by_latency(1.0),
-            Self::Cost => Some(one.cost_usd.cmp(&other.cost_usd)),
-        };
-        order.unwrap_or(Ordering::Equal).then(one.events.cmp(&other.events))
-    }
+    /// Price the calls again by a file of prices in LiteLLM's layout, or by those of this version if
+    /// FILE is built-in
+    #[arg(long, value_name = "FILE")]
+    reprice: Option<PathBuf>,
 }
 
 /// What both take.
@@ -85,9 +65,10 @@ struct GroupArgs {
 
 const STATS_AFTER_HELP: &str = "\
 A tool.call is the beginning of a call and counts as an event; its tool.result has the latency.
-Percentiles are to two digits, of the events that have a latency. Figures are of the events in the
-log: what sampling left out is not in them. At most 1,000 groups are told apart. Cost and tokens
-leave out request.* events, which may repeat the sum of what is below them.
+Percentiles are to two digits, of the events that have a latency. At most 1,000 groups are told
+apart. Cost and tokens leave out request.* events, which may repeat the sum of what is below them.
+A ~ is before what is estimated: sampling left events out, and those that are left count for them, by
+the rates in audit.start. With --trace nothing is estimated.
 
 Exit codes: 0 there are events, 2 bad input, 3 there are none.
 
@@ -98,23 +79,31 @@ Examples:
 
 const COST_AFTER_HELP: &str = "\
 Counts the events with tokens or a cost, except request.* events, which may repeat the sum of what is
-below them. The cost is exact. A call of a model without a known price costs ?, never zero. Figures
-are of the events in the log: what sampling left out is not in them.
+below them. The cost is exact. A call of a model without a known price costs ?, never zero. A ~ is
+before what is estimated: sampling left events out, and those that are left count for them.
 
 Exit codes: 0 there are such events, 2 bad input, 3 there are none.
 
 Examples:
   llm-audit cost --since 1d
   llm-audit cost --by data.user,model
+  llm-audit cost --reprice new-prices.json
   llm-audit cost --by day --json | jq '.groups[] | [.values[0], .cost_usd]'";
 
 pub(crate) fn run_stats(args: &StatsArgs) -> Result<CommandExit, CommandFailure> {
-    let view = View { is_counted: |_| true, sort: Sort::Events, table: stats_table };
+    let (sort, table, prices) = (Sort::Events, stats_table, None);
+    let view = View { is_counted: |_| true, sort, table, prices };
     run_groups(&args.groups, &args.by, view)
 }
 
 pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
-    let view = View { is_counted: |line| line.is_paid(), sort: Sort::Cost, table: cost_table };
+    let prices = match &args.reprice {
+        Some(file) if file == Path::new("built-in") => Some(Prices::built_in()),
+        Some(file) => Some(Prices::open(file)?),
+        None => None,
+    };
+    let (sort, table) = (Sort::Cost, cost_table);
+    let view = View { is_counted: |line| line.is_paid(), sort, table, prices };
     run_groups(&args.groups, &args.by, view)
 }
 
@@ -122,10 +111,10 @@ pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
 struct View {
     is_counted: fn(&Line<'_>) -> bool,
     sort: Sort,
-    table: fn(&[String], &[Group<'_>], &Groups) -> Table,
+    table: fn(&[String], &[Group<'_>], &Groups, usize) -> Table,
+    /// By which calls are priced again.
+    prices: Option<Prices>,
 }
-
-type Group<'g> = (&'g [String], &'g Figures);
 
 fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
     if by.len() > 2 {
@@ -134,12 +123,15 @@ fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit
     let fields = by.iter().map(|field| field.parse::<GroupBy>()).collect::<Result<_, _>>();
     let mut groups = Groups::new(fields.map_err(|error| CommandFailure::new(error.to_string()))?);
     let mut unpriced = Groups::new(vec!["model".parse()?]);
-    let events = args.input.for_each_event(&args.filter, |line| {
-        if (view.is_counted)(line) {
-            groups.add(line);
-            if line.is_paid() && line.cost_usd().is_none() {
-                unpriced.add(line);
-            }
+    let events = args.input.for_each_event(&args.filter, |line, weight| {
+        if !(view.is_counted)(line) {
+            return;
+        }
+        let prices = view.prices.as_ref().filter(|_| line.is_paid());
+        let cost = prices.map_or_else(|| line.cost_usd(), |prices| prices.cost_of(line));
+        groups.add_priced(line, weight, cost);
+        if line.is_paid() && cost.is_none() {
+            unpriced.add_priced(line, weight, cost);
         }
     })?;
     if groups.total.events == 0 {
@@ -150,7 +142,7 @@ fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit
     }
     complain_of_compound_values(by, &groups);
     let is_by_time = args.sort.is_none() && groups.by().any(|(by, _)| by.is_time());
-    let mut sorted = sorted(&groups, args.sort.unwrap_or(view.sort));
+    let mut sorted = sorted_groups(&groups, args.sort.unwrap_or(view.sort));
     if is_by_time {
         sorted.sort_by_key(|(values, _)| time_of_group(&groups, values));
     }
@@ -163,19 +155,13 @@ fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit
                 true => &sorted[at..],
                 false => &sorted[..sorted.len() - at],
             };
-            let table = (view.table)(by, shown, &groups);
-            print_table(&table, sorted.len() - shown.len(), &unpriced, &mut out)
+            let columns = terminal_columns().unwrap_or(usize::MAX);
+            let table = (view.table)(by, shown, &groups, columns);
+            print_table(&table, sorted.len() - shown.len(), &groups, &unpriced, &mut out)
         }
     };
     written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
     Ok(CommandExit::Fine)
-}
-
-/// The groups, the largest first.
-fn sorted(groups: &Groups, sort: Sort) -> Vec<Group<'_>> {
-    let mut sorted: Vec<_> = groups.iter().collect();
-    sorted.sort_by(|one, other| sort.compare(other.1, one.1).then(one.0.cmp(other.0)));
-    sorted
 }
 
 /// Those of a group's values that are times.
@@ -195,69 +181,10 @@ fn complain_of_compound_values(by: &[String], groups: &Groups) {
     }
 }
 
-fn stats_table(by: &[String], shown: &[Group<'_>], groups: &Groups) -> Table {
-    let numbers = ["events", "failed", "p50", "p90", "p99", "max", "cost"];
-    let row = |figures: &Figures| {
-        let latency = |share| figures.latency_ms(share).map_or("-".to_owned(), format_duration);
-        let counts = [figures.events.to_string(), figures.failed.to_string()];
-        let latencies = [0.5, 0.9, 0.99, 1.0].map(latency);
-        counts.into_iter().chain(latencies).chain([format_cost(figures)]).collect()
-    };
-    table_of(by, &numbers, shown, groups, row)
-}
-
-fn cost_table(by: &[String], shown: &[Group<'_>], groups: &Groups) -> Table {
-    let numbers = ["calls", "tokens in", "tokens out", "cost", "share"];
-    let all = groups.total.cost_usd.as_f64();
-    let row = |figures: &Figures| {
-        let share = match figures.cost_usd.as_f64() / all {
-            _ if figures.priced == 0 && figures.unpriced > 0 => "?".to_owned(),
-            share if share.is_finite() => format!("{:.1} %", share * 100.0),
-            _ => "-".to_owned(),
-        };
-        let counts = [figures.events, figures.tokens_input, figures.tokens_output];
-        let counts = counts.map(|count| count.to_string());
-        counts.into_iter().chain([format_cost(figures), share]).collect()
-    };
-    table_of(by, &numbers, shown, groups, row)
-}
-
-/// What the priced events cost; `?` if there are only others.
-fn format_cost(figures: &Figures) -> String {
-    match (figures.priced, figures.unpriced) {
-        (0, 0) => "-".to_owned(),
-        (0, _) => "?".to_owned(),
-        _ => format_dollars(figures.cost_usd),
-    }
-}
-
-fn table_of(
-    by: &[String],
-    numbers: &[&str],
-    shown: &[Group<'_>],
-    groups: &Groups,
-    row: impl Fn(&Figures) -> Vec<String>,
-) -> Table {
-    let header = by.iter().map(String::as_str).chain(numbers.iter().copied());
-    let mut table = Table::new(by.len(), header.map(str::to_owned).collect());
-    let named = |name: &str, figures: &Figures| {
-        let names = [name].into_iter().chain(vec![""; by.len() - 1]).map(str::to_owned);
-        names.chain(row(figures)).collect()
-    };
-    for (values, figures) in shown {
-        let values = values.iter().map(|value| escape_for_terminal(value).into_owned());
-        table.push(values.chain(row(figures)).collect());
-    }
-    if groups.other.events > 0 {
-        table.push(named("other groups", &groups.other));
-    }
-    table.push(named("all", &groups.total));
-    table
-}
-
 fn print_table(
     table: &Table,
     left_out: usize,
+    groups: &Groups,
     unpriced: &Groups,
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -267,13 +194,8 @@ fn print_table(
     if left_out > 0 {
         writeln!(out, "{}: -n shows them", format_count(left_out as u64, "more group"))?;
     }
-    if unpriced.total.events > 0 {
-        let models = sorted(unpriced, Sort::Events).into_iter().map(|(model, figures)| {
-            format!("{} ({})", escape_for_terminal(&model[0]), figures.events)
-        });
-        let models = models.collect::<Vec<_>>().join(", ");
-        let calls = format_count(unpriced.total.events, "call");
-        writeln!(out, "no price is known for {calls}, which are not in the cost: {models}")?;
+    for note in [unpriced_note(unpriced), estimate_note(&groups.total)].into_iter().flatten() {
+        writeln!(out, "{note}")?;
     }
     Ok(())
 }
@@ -290,63 +212,19 @@ struct GroupsObject<'g> {
     unpriced_models: Vec<UnpricedObject<'g>>,
 }
 
-#[derive(Serialize)]
-struct FiguresObject<'g> {
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    values: &'g [String],
-    events: u64,
-    failed: u64,
-    p50_ms: Option<f64>,
-    p90_ms: Option<f64>,
-    p99_ms: Option<f64>,
-    max_ms: Option<f64>,
-    tokens_input: u64,
-    tokens_output: u64,
-    cost_usd: Option<Box<RawValue>>,
-    unpriced: u64,
-}
-
-#[derive(Serialize)]
-struct UnpricedObject<'g> {
-    model: &'g str,
-    calls: u64,
-}
-
-impl<'g> FiguresObject<'g> {
-    fn new(values: &'g [String], figures: &Figures) -> Self {
-        let cost = (figures.priced > 0).then_some(figures.cost_usd);
-        Self {
-            values,
-            events: figures.events,
-            failed: figures.failed,
-            p50_ms: figures.latency_ms(0.5),
-            p90_ms: figures.latency_ms(0.9),
-            p99_ms: figures.latency_ms(0.99),
-            max_ms: figures.latency_ms(1.0),
-            tokens_input: figures.tokens_input,
-            tokens_output: figures.tokens_output,
-            cost_usd: cost.and_then(format_exact_cost),
-            unpriced: figures.unpriced,
-        }
-    }
-}
-
 fn print_json(
     by: &[String],
     groups: &Groups,
-    sorted_groups: &[Group<'_>],
+    sorted: &[Group<'_>],
     unpriced: &Groups,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let object = GroupsObject {
         by,
-        groups: sorted_groups.iter().map(|(v, f)| FiguresObject::new(v, f)).collect(),
+        groups: FiguresObject::of_groups(sorted),
         other: FiguresObject::new(&[], &groups.other),
         total: FiguresObject::new(&[], &groups.total),
-        unpriced_models: sorted(unpriced, Sort::Events)
-            .into_iter()
-            .map(|(model, figures)| UnpricedObject { model: &model[0], calls: figures.events })
-            .collect(),
+        unpriced_models: UnpricedObject::of_groups(unpriced),
     };
     writeln!(out, "{}", escape_json_for_terminal(&serde_json::to_string(&object)?))
 }

@@ -14,8 +14,9 @@ pub(crate) use spread::SpreadJson;
 pub(crate) use style::Style;
 pub(crate) use table::Table;
 pub(crate) use text::{
-    escape_for_terminal, escape_json_for_terminal, fit_to_width, terminal_columns,
+    escape_for_terminal, escape_html, escape_json_for_terminal, fit_to_width, terminal_columns,
 };
 pub(crate) use units::{
-    format_count, format_dollars, format_duration, format_exact_cost, format_time,
+    format_count, format_dollars, format_duration, format_exact_cost, format_period, format_time,
+    sparkline,
 };

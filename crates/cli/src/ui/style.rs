@@ -12,11 +12,13 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// Returns the style of stdout: colours on a terminal that has them, unless `NO_COLOR` is set.
+    /// Returns the style of stdout: colours on a terminal that has them, or anywhere if `CLICOLOR_FORCE`
+    /// is set, but never if `NO_COLOR` is.
     pub(crate) fn of_stdout() -> Self {
-        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { colour: !refused && io::stdout().is_terminal() }
+        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let is_wanted = is_set("CLICOLOR_FORCE") || io::stdout().is_terminal() && !is_dumb;
+        Self { colour: is_wanted && !is_set("NO_COLOR") }
     }
 
     fn paint(self, code: &str, text: &str) -> String {
@@ -32,6 +34,10 @@ impl Style {
 
     pub(crate) fn paint_error(self, text: &str) -> String {
         self.paint(Status::Error.colour(), text)
+    }
+
+    pub(crate) fn paint_bold(self, text: &str) -> String {
+        self.paint("1", text)
     }
 
     pub(crate) fn paint_faint(self, text: &str) -> String {

@@ -20,6 +20,11 @@ impl Table {
         Self { names, rows: vec![header] }
     }
 
+    /// How many columns are names, and all rows with the header.
+    pub(crate) fn parts(&self) -> (usize, &[Vec<String>]) {
+        (self.names, &self.rows)
+    }
+
     pub(crate) fn push(&mut self, row: Vec<String>) {
         self.rows.push(row);
     }

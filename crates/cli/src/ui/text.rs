@@ -1,6 +1,7 @@
 //! Text that cannot harm a terminal and fits its width.
 
 use std::borrow::Cow;
+use std::env;
 use std::fmt::Write;
 use std::io;
 
@@ -39,6 +40,23 @@ pub(crate) fn escape_json_for_terminal(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Returns `text` for HTML, in an element or in a quoted attribute, with control characters and changes
+/// of direction spelled out.
+pub(crate) fn escape_html(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in escape_for_terminal(text).chars() {
+        match c {
+            '&' => safe += "&amp;",
+            '<' => safe += "&lt;",
+            '>' => safe += "&gt;",
+            '"' => safe += "&quot;",
+            '\'' => safe += "&#39;",
+            _ => safe.push(c),
+        }
+    }
+    safe
+}
+
 fn is_unsafe_on_terminal(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -61,9 +79,11 @@ pub(crate) fn fit_to_width(text: &str, width: usize) -> String {
     fitted + "…"
 }
 
-/// Returns how many columns stdout has; `None` if it is not a terminal.
+/// Returns how many columns stdout has, or the variable `COLUMNS` if it is not a terminal.
 pub(crate) fn terminal_columns() -> Option<usize> {
-    terminal_size_of(io::stdout()).map(|(Width(columns), _)| usize::from(columns).clamp(40, 400))
+    let of_terminal = terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns.into());
+    let columns = of_terminal.or_else(|| env::var("COLUMNS").ok()?.parse().ok());
+    columns.map(|columns: usize| columns.clamp(40, 400))
 }
 
 #[cfg(test)]
@@ -83,6 +103,12 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(escape_for_terminal(text), expected);
         }
+    }
+
+    #[test]
+    fn html_is_text() {
+        let text = "</script>\u{1b}\u{202e}'\" & é";
+        assert_eq!(escape_html(text), r"&lt;/script&gt;\u{1b}\u{202e}&#39;&quot; &amp; é");
     }
 
     #[test]

@@ -14,6 +14,17 @@ pub(crate) fn format_time(micros: i64) -> String {
     }
 }
 
+/// Formats two times in UTC, to the second. The second one has a day if it is another one.
+pub(crate) fn format_period(from: i64, to: i64) -> String {
+    let format = |micros: i64, format: &str| match Timestamp::from_microsecond(micros) {
+        Ok(time) => time.strftime(format).to_string(),
+        Err(_) => "out of range".to_owned(),
+    };
+    let day = |micros| format(micros, "%Y-%m-%d");
+    let end = if day(from) == day(to) { "%H:%M:%SZ" } else { "%Y-%m-%d %H:%M:%SZ" };
+    format!("{} to {}", format(from, "%Y-%m-%d %H:%M:%SZ"), format(to, end))
+}
+
 /// Formats milliseconds in the fitting unit, in at most seven characters.
 ///
 /// A negative one, as of clocks that disagree, has its sign and may have eight.
@@ -55,6 +66,14 @@ pub(crate) fn format_dollars(cost: Usd) -> String {
     format!("${whole}.{fraction:0<2}")
 }
 
+/// Formats counts over time: the highest is a whole block, none is a line at the bottom.
+pub(crate) fn sparkline(counts: &[f64]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let highest = counts.iter().copied().fold(0.0, f64::max);
+    let height = |count: f64| if count > 0.0 { 1.0 + (count / highest * 6.0).round() } else { 0.0 };
+    counts.iter().map(|count| BLOCKS[height(*count) as usize]).collect()
+}
+
 /// Formats a count and its noun: `3 events`, `1 event`.
 pub(crate) fn format_count(n: u64, what: &str) -> String {
     let mut text = n.to_string();
@@ -88,6 +107,21 @@ mod tests {
         for (ms, expected) in cases {
             assert_eq!(format_duration(ms), expected);
         }
+    }
+
+    #[test]
+    fn periods() {
+        let (from, day) = (1_767_323_045_000_000, 86_400_000_000);
+        assert_eq!(format_period(from, from + 1_999_999), "2026-01-02 03:04:05Z to 03:04:06Z");
+        let days = "2026-01-02 03:04:05Z to 2026-01-03 03:04:05Z";
+        assert_eq!(format_period(from, from + day), days);
+        assert_eq!(format_period(from, i64::MAX), "2026-01-02 03:04:05Z to out of range");
+    }
+
+    #[test]
+    fn counts_over_time() {
+        assert_eq!(sparkline(&[0.0, 0.01, 3.5, 7.0]), "▁▂▅█");
+        assert_eq!(sparkline(&[0.0, 0.0]), "▁▁");
     }
 
     #[test]

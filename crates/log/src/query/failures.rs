@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::Timeline;
 use crate::schema::{Line, Status};
 
 /// The most kinds of failures that are held. Further ones are counted in [`Failures::other`].
@@ -20,6 +21,8 @@ pub struct Failures {
     pub total: u64,
     /// How many are of none of the first 1,000 kinds.
     pub other: u64,
+    /// When all of them were.
+    pub times: Timeline,
 }
 
 /// Failures that are alike.
@@ -44,6 +47,8 @@ pub struct Failure {
     pub last: Option<i64>,
     /// The trace of the newest one.
     pub trace_id: Option<String>,
+    /// When they were.
+    pub times: Timeline,
 }
 
 impl Failures {
@@ -53,6 +58,7 @@ impl Failures {
             return;
         }
         self.total += 1;
+        line.timestamp().into_iter().for_each(|time| self.times.add(time, 1.0));
         let text = |text: Option<&str>| text.unwrap_or("-").to_owned();
         let error_type = line.error().and_then(|error| error.get("type")?.as_str());
         let key = [
@@ -90,6 +96,7 @@ impl Failure {
         let time = line.timestamp();
         self.count += 1;
         self.first = [self.first, time].into_iter().flatten().min();
+        time.into_iter().for_each(|time| self.times.add(time, 1.0));
         if time >= self.last {
             self.last = time;
             self.message = line.error_message().map(str::to_owned);

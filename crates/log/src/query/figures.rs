@@ -2,14 +2,19 @@
 
 use hdrhistogram::Histogram;
 
+use super::Timeline;
 use crate::schema::{Line, Status, Usd};
 
 /// Significant digits of latencies.
 const DIGITS: u8 = 2;
+/// How often the histogram counts an event of weight 1, so that weights have fractions.
+const PARTS: f64 = 1_000.0;
 
 /// Figures of many events.
 ///
-/// Tokens and cost leave out `request.*` events, which may repeat the sum of what is below them.
+/// Tokens and cost leave out `request.*` events, which may repeat the sum of what is below them. If
+/// lines have other weights than 1, all fields but [`estimate`](Self::estimate) are of the lines as
+/// they are, and percentiles are weighted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Figures {
@@ -19,6 +24,8 @@ pub struct Figures {
     pub failed: u64,
     /// Tokens that models read.
     pub tokens_input: u64,
+    /// Those of them that came from a cache, by `data.usage.cache_read`.
+    pub tokens_cached: u64,
     /// Tokens that models wrote.
     pub tokens_output: u64,
     /// What the events cost in US dollars, exactly.
@@ -27,10 +34,28 @@ pub struct Figures {
     pub priced: u64,
     /// Events with tokens and without a cost: no price was known. They are not in the cost.
     pub unpriced: u64,
+    /// Sums by weight: with every weight 1 the same as above.
+    pub estimate: Estimate,
+    /// When the events were, by their weights.
+    pub times: Timeline,
     /// In nanoseconds.
     latencies: Histogram<u64>,
     /// The longest latency, in milliseconds.
     slowest: Option<f64>,
+    is_estimate: bool,
+}
+
+/// Sums over lines, each by its weight ([`Writers::weight_of`](crate::Writers::weight_of)).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "the names are those of `Figures`")]
+#[non_exhaustive]
+pub struct Estimate {
+    pub events: f64,
+    pub failed: f64,
+    pub tokens_input: f64,
+    pub tokens_cached: f64,
+    pub tokens_output: f64,
+    pub cost_usd: f64,
 }
 
 impl Default for Figures {
@@ -40,40 +65,73 @@ impl Default for Figures {
             events: 0,
             failed: 0,
             tokens_input: 0,
+            tokens_cached: 0,
             tokens_output: 0,
             cost_usd: Usd::default(),
             priced: 0,
             unpriced: 0,
+            estimate: Estimate::default(),
+            times: Timeline::default(),
             latencies,
             slowest: None,
+            is_estimate: false,
         }
     }
 }
 
 impl Figures {
-    /// Adds an event.
-    pub fn add(&mut self, line: &Line<'_>) {
+    /// Adds an event that counts as `weight` of them.
+    pub fn add(&mut self, line: &Line<'_>, weight: f64) {
+        self.add_priced(line, weight, line.cost_usd());
+    }
+
+    /// Adds an event that counts as `weight` of them, at another cost than the line has.
+    pub fn add_priced(&mut self, line: &Line<'_>, weight: f64, cost: Option<Usd>) {
+        let is_failure = line.status().is_some_and(Status::is_failure);
+        self.is_estimate |= weight != 1.0;
         self.events += 1;
-        self.failed += u64::from(line.status().is_some_and(Status::is_failure));
+        self.estimate.events += weight;
+        if is_failure {
+            self.failed += 1;
+            self.estimate.failed += weight;
+        }
+        if let Some(time) = line.timestamp() {
+            self.times.add(time, weight);
+        }
         // A negative one, of a clock that was set back, says nothing.
         if let Some(ms) = line.latency_ms().filter(|ms| *ms >= 0.0) {
             // The histogram grows to what it is given, so nothing is refused.
-            let _ = self.latencies.record((ms * 1e6).round() as u64);
+            let _ = self.latencies.record_n((ms * 1e6).round() as u64, (weight * PARTS) as u64);
             self.slowest = Some(self.slowest.map_or(ms, |slowest| slowest.max(ms)));
         }
-        if !line.is_paid() {
-            return;
+        if line.is_paid() {
+            self.add_paid(line, weight, cost);
         }
-        let (input, output) = (line.tokens_input(), line.tokens_output());
-        self.tokens_input = self.tokens_input.saturating_add(input.unwrap_or(0));
-        self.tokens_output = self.tokens_output.saturating_add(output.unwrap_or(0));
-        match line.cost_usd() {
+    }
+
+    fn add_paid(&mut self, line: &Line<'_>, weight: f64, cost: Option<Usd>) {
+        let cached = line.data().and_then(|data| data.get("usage")?.get("cache_read")?.as_u64());
+        let tokens = [line.tokens_input(), cached, line.tokens_output()];
+        let [input, cached, output] = tokens.map(|tokens| tokens.unwrap_or(0));
+        self.tokens_input = self.tokens_input.saturating_add(input);
+        self.tokens_cached = self.tokens_cached.saturating_add(cached);
+        self.tokens_output = self.tokens_output.saturating_add(output);
+        self.estimate.tokens_input += input as f64 * weight;
+        self.estimate.tokens_cached += cached as f64 * weight;
+        self.estimate.tokens_output += output as f64 * weight;
+        match cost {
             Some(cost) => {
                 self.cost_usd += cost;
+                self.estimate.cost_usd += cost.as_f64() * weight;
                 self.priced += 1;
             }
             None => self.unpriced += 1,
         }
+    }
+
+    /// Whether a line has another weight than 1.
+    pub fn is_estimate(&self) -> bool {
+        self.is_estimate
     }
 
     /// The latency that this share of the events do not exceed, in milliseconds, to two digits; for
@@ -89,7 +147,7 @@ mod tests {
     use super::*;
 
     fn add(figures: &mut Figures, text: &str) {
-        figures.add(&crate::parse(&mut text.as_bytes().to_vec()).unwrap());
+        figures.add(&crate::parse(&mut text.as_bytes().to_vec()).unwrap(), 1.0);
     }
 
     #[test]
@@ -106,7 +164,7 @@ mod tests {
         }
         assert_eq!((figures.events, figures.failed), (101, 1));
         add(&mut figures, r#"{"latency_ms":-5}"#);
-        assert_eq!((figures.events, figures.latencies.len()), (102, 100));
+        assert_eq!((figures.events, figures.latencies.len()), (102, 100_000));
         add(&mut figures, r#"{"latency_ms":1e300}"#);
         assert_eq!(figures.latency_ms(1.0), Some(1e300));
     }
@@ -133,5 +191,26 @@ mod tests {
         assert_eq!(figures.cost_usd, "1".parse().unwrap());
         assert_eq!((figures.tokens_input, figures.tokens_output), (30, 5));
         assert_eq!((figures.priced, figures.unpriced), (10, 1));
+    }
+
+    #[test]
+    fn a_line_counts_by_what_it_stands_for() {
+        let mut figures = Figures::default();
+        let mut add = |text: &str, weight| {
+            figures.add(&crate::parse(&mut text.as_bytes().to_vec()).unwrap(), weight);
+        };
+        add(r#"{"status":"ok","latency_ms":1,"tokens_input":3,"cost_usd":0.5}"#, 2.5);
+        add(r#"{"status":"ok","latency_ms":9,"tokens_input":3,"cost_usd":0.5}"#, 0.0);
+        add(r#"{"status":"error","latency_ms":5}"#, 1.0);
+        let estimate = figures.estimate;
+        assert_eq!((figures.events, estimate.events), (3, 3.5));
+        assert_eq!((figures.failed, estimate.failed), (1, 1.0));
+        assert_eq!((figures.tokens_input, estimate.tokens_input), (6, 7.5));
+        assert_eq!((figures.cost_usd.as_f64(), estimate.cost_usd), (1.0, 1.25));
+        for (share, expected) in [(0.7, 1.0), (0.75, 5.0), (1.0, 9.0)] {
+            let found = figures.latency_ms(share).unwrap();
+            assert!((found / expected - 1.0).abs() < 0.01, "{share}: {found}");
+        }
+        assert!(figures.is_estimate());
     }
 }

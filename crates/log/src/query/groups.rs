@@ -10,7 +10,7 @@ use super::expression::FieldPath;
 use super::{Figures, parse};
 use crate::error::Error;
 use crate::json::Json;
-use crate::schema::Line;
+use crate::schema::{Line, Usd};
 
 /// The most groups that are held. Events of further ones are under [`Groups::other`].
 const GROUPS_MAX: usize = 1_000;
@@ -98,17 +98,23 @@ impl Groups {
         Self { compound: vec![false; by.len()], by, groups: HashMap::new(), total, other }
     }
 
-    /// Adds an event.
-    pub fn add(&mut self, line: &Line<'_>) {
-        self.total.add(line);
+    /// Adds an event that counts as `weight` of them.
+    pub fn add(&mut self, line: &Line<'_>, weight: f64) {
+        self.add_priced(line, weight, line.cost_usd());
+    }
+
+    /// Adds an event that counts as `weight` of them, at another cost than the line has.
+    pub fn add_priced(&mut self, line: &Line<'_>, weight: f64, cost: Option<Usd>) {
+        self.total.add_priced(line, weight, cost);
         let by = self.by.iter().zip(&mut self.compound);
         let values = by.map(|(by, is_compound)| by.value(line, is_compound)).collect();
         let are_full = self.groups.len() >= GROUPS_MAX;
-        match self.groups.entry(values) {
-            Entry::Occupied(group) => group.into_mut().add(line),
-            Entry::Vacant(_) if are_full => self.other.add(line),
-            Entry::Vacant(group) => group.insert(Figures::default()).add(line),
-        }
+        let figures = match self.groups.entry(values) {
+            Entry::Occupied(group) => group.into_mut(),
+            Entry::Vacant(_) if are_full => &mut self.other,
+            Entry::Vacant(group) => group.insert(Figures::default()),
+        };
+        figures.add_priced(line, weight, cost);
     }
 
     /// What the events are grouped by, and whether a value was an object or a list, which counts as
@@ -132,7 +138,7 @@ mod tests {
             r#"{{"timestamp":"2026-01-02T03:04:05Z","event_type":"a.b","agent":"{agent}",
                 "action":"x","status":"ok"{more}}}"#
         );
-        groups.add(&crate::parse(&mut text.into_bytes()).unwrap());
+        groups.add(&crate::parse(&mut text.into_bytes()).unwrap(), 1.0);
     }
 
     fn grouped(by: &[&str]) -> Groups {

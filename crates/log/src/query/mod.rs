@@ -6,9 +6,11 @@ mod figures;
 mod filter;
 mod groups;
 mod parse;
+mod timeline;
 
 pub use expression::Expression;
 pub use failures::{Failure, Failures};
-pub use figures::Figures;
+pub use figures::{Estimate, Figures};
 pub use filter::{Filter, parse_time};
 pub use groups::{GroupBy, Groups};
+pub use timeline::Timeline;

@@ -7,7 +7,7 @@ mod stop;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use retired::{Retired, Seqs};
-pub use start::{Sampling, Start, Started};
+pub use start::{Sampling, SamplingRates, Start, Started};
 pub use stop::{Stop, Stopped, Totals};
 
 use super::{AppendJson, LineFields, Status};
@@ -104,7 +104,7 @@ fn write_notice_line(
 }
 
 /// An own line, read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ReadNotice {
     /// `audit.start`.

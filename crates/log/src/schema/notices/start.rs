@@ -11,6 +11,12 @@ const SERVICE: &str = "service";
 const FIRST: &str = "first";
 const RETENTION_DAYS: &str = "retention_days";
 const MAX_TOTAL_BYTES: &str = "max_total_bytes";
+const SAMPLING: &str = "sampling";
+const TRACE_RATE: &str = "trace_rate";
+const SUCCESS_RATE: &str = "success_rate";
+const ERROR_RATE: &str = "error_rate";
+const SLOW_THRESHOLD_MS: &str = "slow_threshold_ms";
+const DEBUG: &str = "debug";
 
 /// `audit.start`: who writes, and how.
 #[derive(Clone, Debug)]
@@ -46,7 +52,7 @@ impl Serialize for Start<'_> {
         map.serialize_entry(PID, &self.pid)?;
         map.serialize_entry(SERVICE, self.service)?;
         map.serialize_entry(FIRST, &self.first)?;
-        map.serialize_entry("sampling", &self.sampling)?;
+        map.serialize_entry(SAMPLING, &self.sampling)?;
         map.serialize_entry("capture_content", &self.capture_content)?;
         map.serialize_entry("include_snapshots", &self.include_snapshots)?;
         map.serialize_entry("redaction_profile", self.redaction_profile)?;
@@ -68,7 +74,7 @@ impl Notice for Start<'_> {
 }
 
 /// What readers take from `audit.start`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Started {
     /// The service that writes.
@@ -81,6 +87,8 @@ pub struct Started {
     pub first: bool,
     /// Whether the logger removes old files.
     pub has_retention: bool,
+    /// The rates by which it samples; `None` if the line lacks one.
+    pub rates: Option<SamplingRates>,
 }
 
 impl Started {
@@ -94,7 +102,37 @@ impl Started {
             pid: count_in_notice(data, PID),
             first: member(FIRST).and_then(Json::as_bool) == Some(true),
             has_retention: is_set(RETENTION_DAYS) || is_set(MAX_TOTAL_BYTES),
+            rates: member(SAMPLING).and_then(SamplingRates::read),
         }
+    }
+}
+
+/// The rates of a logger, as a reader needs them to weigh its lines.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SamplingRates {
+    /// The share of the events that go well and that the draws keep.
+    pub success: f64,
+    /// The same of events that fail or time out.
+    pub error: f64,
+    /// Events that took longer, in milliseconds, are all kept.
+    pub slow_threshold_ms: f64,
+}
+
+impl SamplingRates {
+    fn read(json: Json<'_>) -> Option<Self> {
+        let rate = |name| json.get(name).and_then(Json::as_f64);
+        let trace = match json.get(DEBUG).and_then(Json::as_bool) {
+            Some(true) => 1.0,
+            _ => rate(TRACE_RATE)?,
+        };
+        // An event stays if the draw of its trace keeps it, or the one of its span.
+        let kept = |of_span: f64| trace + of_span - trace * of_span;
+        Some(Self {
+            success: kept(rate(SUCCESS_RATE)?),
+            error: kept(rate(ERROR_RATE)?),
+            slow_threshold_ms: rate(SLOW_THRESHOLD_MS).unwrap_or(f64::INFINITY),
+        })
     }
 }
 
@@ -114,11 +152,11 @@ pub struct Sampling<'a> {
 impl Serialize for Sampling<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(6))?;
-        map.serialize_entry("trace_rate", &self.trace_rate)?;
-        map.serialize_entry("success_rate", &self.success_rate)?;
-        map.serialize_entry("error_rate", &self.error_rate)?;
-        map.serialize_entry("slow_threshold_ms", &self.slow_threshold_ms)?;
-        map.serialize_entry("debug", &self.debug)?;
+        map.serialize_entry(TRACE_RATE, &self.trace_rate)?;
+        map.serialize_entry(SUCCESS_RATE, &self.success_rate)?;
+        map.serialize_entry(ERROR_RATE, &self.error_rate)?;
+        map.serialize_entry(SLOW_THRESHOLD_MS, &self.slow_threshold_ms)?;
+        map.serialize_entry(DEBUG, &self.debug)?;
         map.serialize_entry("failed_traces", self.failed_traces)?;
         map.end()
     }

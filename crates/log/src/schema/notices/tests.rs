@@ -86,9 +86,21 @@ fn what_readers_take_from_a_start_comes_back() {
     for (start, first, has_retention) in cases {
         let (service, host) = (Some(start.service.to_owned()), Some(start.host.to_owned()));
         let pid = Some(u64::from(start.pid));
-        let started = Started { service, host, pid, first, has_retention };
+        let rates = Some(SamplingRates { success: 0.28, error: 1.0, slow_threshold_ms: 1500.0 });
+        let started = Started { service, host, pid, first, has_retention, rates };
         assert_eq!(read(&line(&start)), Some(ReadNotice::Start(started)), "{start:?}");
     }
+}
+
+#[test]
+fn a_logger_in_debug_leaves_nothing_out() {
+    let sampling = Sampling { debug: true, slow_threshold_ms: f64::INFINITY, ..start().sampling };
+    let Some(ReadNotice::Start(started)) = read(&line(&Start { sampling, ..start() })) else {
+        panic!("no start");
+    };
+    let slow_threshold_ms = f64::INFINITY;
+    let rates = SamplingRates { success: 1.0, error: 1.0, slow_threshold_ms };
+    assert_eq!(started.rates, Some(rates));
 }
 
 #[test]

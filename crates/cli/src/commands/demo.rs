@@ -1,22 +1,19 @@
 //! `demo`: runs the bundled agent service under load, then shows what was recorded.
 
-mod summary;
-
 use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use llm_audit::reader::{Figures, Groups};
 use llm_audit::{Accounting, AuditLogger};
 use llm_audit_demo::load::{Options, Report};
 use serde_json::{Map, Value, json};
 
-use self::summary::{DemoSummary, ModelCalls};
+use super::report::Report as LogReport;
 use crate::arguments::help_with_environment;
-use crate::ui::{
-    CommandFailure, close_log_on_signals, complain_on_stderr, escape_for_terminal, format_count,
-};
+use crate::ui::{CommandFailure, close_log_on_signals, complain_on_stderr};
 
 /// The variables that decide what is sampled out. If none of them is set, `demo` keeps all.
 const SAMPLING: [&str; 5] = [
@@ -86,8 +83,8 @@ fn fail_demo(failure: &CommandFailure) -> ExitCode {
 struct Demo {
     /// The file, if there is one: `AUDIT_EXPORTER` may say otherwise.
     path: Option<PathBuf>,
-    /// What is in it.
-    summary: DemoSummary,
+    /// What is in it, read back from the files.
+    log: LogReport,
     captures_content: bool,
     /// The sampling variables that are set, with their values.
     sampling: Vec<(&'static str, String)>,
@@ -120,12 +117,12 @@ fn record_demo(args: &DemoArgs) -> Result<Demo, CommandFailure> {
         .map_err(|error| CommandFailure::new(format!("the service does not start: {error}")))?;
     logger.shutdown(CLOSE_WITHIN)?;
     let path = logger.path();
-    let summary = match path.as_deref().and_then(|path| path.parent()) {
-        Some(folder) => DemoSummary::read(folder, logger.instance())?,
-        None => DemoSummary::default(),
+    let log = match path.as_deref().and_then(|path| path.parent()) {
+        Some(folder) => LogReport::of_logger(folder, logger.instance())?,
+        None => LogReport::new()?,
     };
     let (captures_content, counts) = (logger.captures_content(), logger.accounting());
-    Ok(Demo { path, summary, captures_content, sampling, report, counts })
+    Ok(Demo { path, log, captures_content, sampling, report, counts })
 }
 
 impl Demo {
@@ -146,14 +143,12 @@ impl Demo {
         self.print_content(out)?;
         self.print_load(out)?;
         self.print_trace(out)?;
-        self.print_summary(out)?;
-        self.print_accounting(out)?;
-        self.print_sampling(out)?;
-        writeln!(out, "\nRedacted")?;
-        for (kind, count) in self.counts.redactions.iter().filter(|(_, count)| *count > 0) {
-            writeln!(out, "  {count:>8}  {}", kind.placeholder())?;
+        if self.path.is_some() {
+            writeln!(out)?;
+            self.log.print(out)?;
         }
-        Ok(())
+        self.print_accounting(out)?;
+        self.print_sampling(out)
     }
 
     fn print_content(&self, out: &mut impl Write) -> io::Result<()> {
@@ -193,31 +188,6 @@ impl Demo {
             Ok(()) => Ok(()),
             Err(error) => writeln!(out, "  not shown: {error}"),
         }
-    }
-
-    fn print_summary(&self, out: &mut impl Write) -> io::Result<()> {
-        if self.path.is_none() {
-            return Ok(());
-        }
-        writeln!(out, "\nEvents in the file")?;
-        for (name, events) in &self.summary.types {
-            writeln!(out, "  {events:>8}  {name}")?;
-        }
-        writeln!(out, "\nModels")?;
-        for (model, calls) in &self.summary.models {
-            let ModelCalls { tokens_input, tokens_output, cost, unpriced, .. } = calls;
-            let unpriced = match unpriced {
-                0 => String::new(),
-                unpriced => format!(", {} of no known price", format_count(*unpriced, "call")),
-            };
-            writeln!(
-                out,
-                "  {:>8}  {model}: {tokens_input} tokens in, {tokens_output} out, ${cost}{unpriced}",
-                calls.count,
-                model = escape_for_terminal(model),
-            )?;
-        }
-        Ok(())
     }
 
     fn print_accounting(&self, out: &mut impl Write) -> io::Result<()> {
@@ -262,9 +232,10 @@ impl Demo {
         let redactions = self.counts.redactions.iter();
         let redactions: Map<_, _> =
             redactions.map(|(kind, n)| (kind.placeholder().to_owned(), n.into())).collect();
-        let models = self.summary.models.iter();
-        let models: Map<_, _> =
-            models.map(|(model, calls)| (model.clone(), model_calls_json(calls))).collect();
+        let names = |groups: &Groups, value: fn(&Figures) -> Value| {
+            let groups = groups.iter().map(|(values, figures)| (values[0].clone(), value(figures)));
+            groups.collect::<Map<_, _>>()
+        };
         let Report { statuses, streamed, left_early, failed, .. } = &self.report;
         let object = json!({
             "path": self.path.as_deref().map(|path| path.to_string_lossy()),
@@ -272,8 +243,8 @@ impl Demo {
             "trace_id": self.report.example_trace.map(|id| format!("{id:032x}")),
             "load": {"statuses": statuses, "streamed": streamed, "left_early": left_early,
                 "failed": failed},
-            "events": self.summary.types,
-            "models": models,
+            "events": names(&self.log.types, |figures| figures.events.into()),
+            "models": names(&self.log.models, model_json),
             "accounting": accounting,
             "sampling": self.sampling.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "redactions": redactions,
@@ -283,8 +254,8 @@ impl Demo {
 }
 
 /// The cost is a string: exact, whatever reads it.
-fn model_calls_json(calls: &ModelCalls) -> Value {
-    let ModelCalls { count, tokens_input, tokens_output, cost, unpriced } = calls;
-    json!({"calls": count, "tokens_input": tokens_input, "tokens_output": tokens_output,
-        "cost_usd": cost.to_string(), "unpriced": unpriced})
+fn model_json(figures: &Figures) -> Value {
+    json!({"calls": figures.events, "tokens_input": figures.tokens_input,
+        "tokens_output": figures.tokens_output, "cost_usd": figures.cost_usd.to_string(),
+        "unpriced": figures.unpriced})
 }

@@ -1,0 +1,91 @@
+//! The report as JSON.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use llm_audit_log::schema::notices::Totals;
+use serde::Serialize;
+
+use super::collect::Report;
+use crate::commands::errors::FailureObject;
+use crate::commands::figures::{FiguresObject, Sort, UnpricedObject, sorted_groups};
+use crate::ui::escape_json_for_terminal;
+
+#[derive(Serialize)]
+struct ReportObject<'r> {
+    from_us: Option<i64>,
+    to_us: Option<i64>,
+    total: FiguresObject<'r>,
+    requests: FiguresObject<'r>,
+    types: Vec<FiguresObject<'r>>,
+    actions: Vec<FiguresObject<'r>>,
+    models: Vec<FiguresObject<'r>>,
+    unpriced_models: Vec<UnpricedObject<'r>>,
+    /// In US dollars, by the prices of this version.
+    saved_by_caching_usd: f64,
+    failures: Vec<FailureObject<'r>>,
+    placeholders: &'r BTreeMap<String, u64>,
+    loggers: Vec<LoggerObject<'r>>,
+}
+
+#[derive(Serialize)]
+struct LoggerObject<'r> {
+    instance: &'r str,
+    service: Option<&'r str>,
+    host: Option<&'r str>,
+    pid: Option<u64>,
+    overwritten: u64,
+    io_lost: u64,
+    /// The accounting of `audit.stop`; null before it.
+    accounting: Option<AccountingObject>,
+}
+
+#[derive(Serialize)]
+struct AccountingObject {
+    emitted: u64,
+    written: u64,
+    overwritten: u64,
+    sampled_out: u64,
+    rejected: u64,
+    io_lost: u64,
+    queued: u64,
+}
+
+impl From<Totals> for AccountingObject {
+    fn from(totals: Totals) -> Self {
+        let Totals {
+            emitted, written, overwritten, sampled_out, rejected, io_lost, queued, ..
+        } = totals;
+        Self { emitted, written, overwritten, sampled_out, rejected, io_lost, queued }
+    }
+}
+
+impl Report {
+    pub(super) fn print_json(&self, out: &mut impl Write) -> io::Result<()> {
+        let range = self.total.times.range();
+        let loggers = self.loggers.iter().map(|(instance, logger)| LoggerObject {
+            instance,
+            service: logger.service.as_deref(),
+            host: logger.host.as_deref(),
+            pid: logger.pid,
+            overwritten: logger.overwritten,
+            io_lost: logger.io_lost,
+            accounting: logger.totals.map(AccountingObject::from),
+        });
+        let object = ReportObject {
+            from_us: range.map(|(from, _)| from),
+            to_us: range.map(|(_, to)| to),
+            total: FiguresObject::new(&[], &self.total),
+            requests: FiguresObject::new(&[], &self.requests),
+            types: FiguresObject::of_groups(&sorted_groups(&self.types, Sort::Events)),
+            actions: FiguresObject::of_groups(&sorted_groups(&self.actions, Sort::P99)),
+            models: FiguresObject::of_groups(&sorted_groups(&self.models, Sort::Cost)),
+            unpriced_models: UnpricedObject::of_groups(&self.unpriced),
+            saved_by_caching_usd: self.saved,
+            failures: FailureObject::of_failures(&self.failures),
+            placeholders: &self.placeholders,
+            loggers: loggers.collect(),
+        };
+        writeln!(out, "{}", escape_json_for_terminal(&serde_json::to_string(&object)?))
+    }
+}

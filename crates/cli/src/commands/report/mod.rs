@@ -1,0 +1,97 @@
+//! `report`: one page about a period.
+
+mod collect;
+mod html;
+mod json;
+mod page;
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use llm_audit::reader::{Folder, Writers};
+
+use crate::arguments::{FilterArgs, LogInput};
+use crate::ui::{CommandExit, CommandFailure, Style, terminal_columns};
+
+pub(crate) use collect::Report;
+
+/// Show one page about a period: traffic, failures, the slowest, cost, what was redacted and lost.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    input: LogInput,
+    /// Write the page as HTML to a file, for a mail or an archive; it loads nothing
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+const AFTER_HELP: &str = "\
+A ~ is before what is estimated: sampling left events out, and those that are left count for them, by
+the rates in audit.start. What caching saved is by the prices of this version. Losses and what was
+sampled out are of the whole life of a logger, not of the period.
+
+Exit codes: 0 there are events, 2 bad input, 3 there are none.
+
+Examples:
+  llm-audit report --since today
+  llm-audit report --since 7d --html week.html
+  llm-audit report --json | jq '.failures[0]'";
+
+pub(crate) fn run_report(args: &ReportArgs) -> Result<CommandExit, CommandFailure> {
+    let report = std::cell::RefCell::new(Report::new()?);
+    let events = args.input.for_each_line(
+        &args.filter,
+        |own| report.borrow_mut().note(own),
+        |line, weight| report.borrow_mut().add(line, weight),
+    )?;
+    if events == 0 {
+        return Ok(CommandExit::NoData);
+    }
+    let report = report.into_inner();
+    if let Some(path) = &args.html {
+        let page = html::page_as_html(&report.page(usize::MAX));
+        fs::write(path, page)
+            .map_err(|error| CommandFailure::new(format!("{}: {error}", path.display())))?;
+        return Ok(CommandExit::Fine);
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = match args.json {
+        true => report.print_json(&mut out),
+        false => report.print(&mut out),
+    };
+    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
+    Ok(CommandExit::Fine)
+}
+
+impl Report {
+    /// Reads what one logger wrote into a folder.
+    pub(crate) fn of_logger(folder: &Path, instance: &str) -> Result<Self, CommandFailure> {
+        let (folder, mut report) = (Folder::open(folder)?, Self::new()?);
+        let (mut lines, mut writers) = (folder.lines(), Writers::default());
+        while let Some(mut entry) = lines.next_line()? {
+            let line = entry.parse()?;
+            if line.instance() != Some(instance) {
+                continue;
+            }
+            writers.note(&line);
+            match line.is_own() {
+                true => report.note(&line),
+                false => report.add(&line, writers.weight_of(&line)),
+            }
+        }
+        Ok(report)
+    }
+
+    /// Prints the page as text.
+    pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let columns = terminal_columns().unwrap_or(100);
+        self.page(columns).print(Style::of_stdout(), columns, out)
+    }
+}

@@ -1,0 +1,223 @@
+//! The page, as text; `html` shows the same one.
+
+use std::io::{self, Write};
+
+use super::collect::{Logger, Report};
+use crate::commands::errors::failure_lines;
+use crate::commands::figures::{
+    Sort, cost_table, estimate_note, format_estimate, format_share, sorted_groups, stats_table,
+    unpriced_note,
+};
+use crate::ui::{
+    Style, Table, escape_for_terminal, fit_to_width, format_count, format_duration, format_period,
+    sparkline,
+};
+
+/// The most rows of a table, and the most failures.
+const ROWS_MAX: usize = 6;
+/// The parts of the time for which traffic is shown.
+const PARTS: usize = 60;
+
+/// A page: its title, and sections.
+pub(super) struct Page {
+    pub(super) title: String,
+    pub(super) sections: Vec<(&'static str, Vec<Block>)>,
+}
+
+/// A part of a section.
+pub(super) enum Block {
+    Line(String),
+    /// What failed, and what is said about it.
+    Failure(Vec<String>),
+    Table(Table),
+}
+
+impl Page {
+    pub(super) fn print(
+        &self,
+        style: Style,
+        columns: usize,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        writeln!(out, "{}", fit_to_width(&self.title, columns))?;
+        for (name, blocks) in &self.sections {
+            writeln!(out, "\n{}", style.paint_bold(name))?;
+            for block in blocks {
+                block.print(style, columns.saturating_sub(2), out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Block {
+    fn print(&self, style: Style, columns: usize, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Line(line) => writeln!(out, "  {}", fit_to_width(line, columns)),
+            Self::Table(table) => {
+                table.lines(columns).iter().try_for_each(|line| writeln!(out, "  {line}"))
+            }
+            Self::Failure(lines) => lines.iter().enumerate().try_for_each(|(at, line)| {
+                let line = fit_to_width(line, columns);
+                let line = if at == 0 { style.paint_error(&line) } else { line };
+                writeln!(out, "  {line}")
+            }),
+        }
+    }
+}
+
+impl Report {
+    /// The page, in a width of so many columns.
+    pub(super) fn page(&self, columns: usize) -> Page {
+        let sections = [
+            ("Traffic", self.traffic()),
+            ("Failures", self.failure_groups()),
+            ("Slowest", self.slowest(columns)),
+            ("Cost", self.cost(columns)),
+            ("Retries and caches", self.retries()),
+            ("Redacted", self.redacted()),
+            ("Recorder", self.recorder()),
+        ];
+        let sections = sections.into_iter().filter(|(_, blocks)| !blocks.is_empty()).collect();
+        Page { title: self.title(), sections }
+    }
+
+    fn title(&self) -> String {
+        let services = self.loggers.values().filter_map(|logger| logger.service.as_deref());
+        let services: std::collections::BTreeSet<_> = services.collect();
+        let services: Vec<_> = services.into_iter().map(escape_for_terminal).collect();
+        let of = if services.is_empty() { "the log".to_owned() } else { services.join(", ") };
+        match self.total.times.range() {
+            Some((from, to)) => {
+                let took = format_duration((to - from) as f64 / 1e3);
+                format!("Report of {of}, {}, {took}", format_period(from, to))
+            }
+            None => format!("Report of {of}"),
+        }
+    }
+
+    fn traffic(&self) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        for (name, figures) in [("events", &self.total), ("requests", &self.requests)] {
+            if figures.events == 0 {
+                continue;
+            }
+            let estimate = figures.estimate;
+            let share = format_share(estimate.failed, estimate.events);
+            let mut line = format!(
+                "{:>8} {name}, {} failed ({share})",
+                format_estimate(figures.events, estimate.events),
+                format_estimate(figures.failed, estimate.failed)
+            );
+            for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
+                let latency = figures.latency_ms(share).filter(|_| figures.events > 0);
+                line += &latency
+                    .map_or(String::new(), |ms| format!(", {name} {}", format_duration(ms)));
+            }
+            blocks.push(Block::Line(line));
+        }
+        if let Some(range) = self.total.times.range() {
+            let parts = self.total.times.parts::<PARTS>(range);
+            blocks.push(Block::Line(format!("         {}", sparkline(&parts))));
+        }
+        blocks.extend(estimate_note(&self.total).map(Block::Line));
+        blocks
+    }
+
+    fn failure_groups(&self) -> Vec<Block> {
+        let groups = self.failures.by_count();
+        let lines = |group| Block::Failure(failure_lines(group, &self.failures));
+        let shown = groups.iter().take(ROWS_MAX).map(|group| lines(group));
+        let mut blocks: Vec<_> = shown.collect();
+        let more = groups.len().saturating_sub(ROWS_MAX);
+        if more > 0 {
+            let more = format_count(more as u64, "more kind");
+            blocks.push(Block::Line(format!("{more}: llm-audit errors")));
+        }
+        blocks
+    }
+
+    fn slowest(&self, columns: usize) -> Vec<Block> {
+        let by = ["agent", "action"].map(str::to_owned);
+        let groups = sorted_groups(&self.actions, Sort::P99);
+        let shown = &groups[..groups.len().min(ROWS_MAX)];
+        match shown {
+            [] => Vec::new(),
+            shown => vec![Block::Table(stats_table(&by, shown, &self.actions, columns))],
+        }
+    }
+
+    fn cost(&self, columns: usize) -> Vec<Block> {
+        let groups = sorted_groups(&self.models, Sort::Cost);
+        let shown = &groups[..groups.len().min(ROWS_MAX)];
+        if shown.is_empty() {
+            return Vec::new();
+        }
+        let table = cost_table(&["model".to_owned()], shown, &self.models, columns);
+        let mut blocks = vec![Block::Table(table)];
+        if self.saved >= 0.000_001 {
+            let all = self.models.total.estimate.cost_usd + self.saved;
+            let (saved, share) = (self.saved, format_share(self.saved, all));
+            blocks.push(Block::Line(format!("caching saved ${saved:.6} ({share})")));
+        }
+        blocks.extend(unpriced_note(&self.unpriced).map(Block::Line));
+        blocks
+    }
+
+    fn retries(&self) -> Vec<Block> {
+        let count = |name: &str| {
+            let (exact, estimate) = self.count_of(name);
+            (format_estimate(exact, estimate), estimate)
+        };
+        let [retries, fallbacks] = ["agent.retry", "agent.fallback"].map(count);
+        let [hits, misses] = ["cache.hit", "cache.miss"].map(count);
+        let mut blocks = Vec::new();
+        if retries.1 + fallbacks.1 > 0.0 {
+            let line = format!("{:>8} retries, {} fallbacks", retries.0, fallbacks.0);
+            blocks.push(Block::Line(line));
+        }
+        if hits.1 + misses.1 > 0.0 {
+            let share = format_share(hits.1, hits.1 + misses.1);
+            let line = format!("{:>8} cache hits, {} misses ({share} hit)", hits.0, misses.0);
+            blocks.push(Block::Line(line));
+        }
+        blocks
+    }
+
+    fn redacted(&self) -> Vec<Block> {
+        let mut kinds: Vec<_> = self.placeholders.iter().collect();
+        kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), *kind));
+        let lines = kinds.iter().take(2 * ROWS_MAX);
+        lines.map(|(kind, count)| Block::Line(format!("{count:>8} {kind}"))).collect()
+    }
+
+    fn recorder(&self) -> Vec<Block> {
+        let shown = self.loggers.iter().take(ROWS_MAX);
+        let lines = shown.flat_map(|(id, logger)| logger_lines(id, logger));
+        let mut blocks: Vec<_> = lines.map(Block::Line).collect();
+        let more = self.loggers.len().saturating_sub(ROWS_MAX);
+        if more > 0 {
+            blocks.push(Block::Line(format_count(more as u64, "more logger")));
+        }
+        blocks
+    }
+}
+
+fn logger_lines(id: &str, logger: &Logger) -> [String; 2] {
+    let known =
+        |text: &Option<String>| escape_for_terminal(text.as_deref().unwrap_or("?")).into_owned();
+    let pid = logger.pid.map_or("?".to_owned(), |pid| pid.to_string());
+    let (id, service) = (escape_for_terminal(id), known(&logger.service));
+    let lost = match logger.overwritten.saturating_add(logger.io_lost) {
+        0 => "nothing lost".to_owned(),
+        lost => format!("{lost} events LOST"),
+    };
+    let state = match logger.totals {
+        Some(totals) => format!(
+            "closed, {lost}: {} emitted, {} written, {} sampled out",
+            totals.emitted, totals.written, totals.sampled_out
+        ),
+        None => format!("no audit.stop yet, {lost} so far; llm-audit verify says more"),
+    };
+    [format!("{id} {service} on {}, pid {pid}", known(&logger.host)), format!("         {state}")]
+}
