@@ -45,6 +45,28 @@ fn without_variables_everything_is_a_default() {
 }
 
 #[test]
+fn the_configuration_is_tried() {
+    let (_keep, dir) = folder();
+    let run = check(&[], &[("AUDIT_DEBUG", "true"), ("AUDIT_LOG_DIR", &dir)]);
+    assert_eq!((run.code, &*run.stderr), (0, ""), "{run:?}");
+    for part in ["✓ redaction and lines: ", "✓ emit: 1000 events", "! sampling: AUDIT_DEBUG=true"]
+    {
+        assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
+    }
+    assert!(!std::path::Path::new(&dir).exists(), "check makes no log");
+    std::fs::write(&dir, "a file").unwrap();
+    let run = check(&["--json"], &[("AUDIT_LOG_DIR", &dir), ("AUDIT_ENABLED", "false")]);
+    assert_eq!(run.code, 1, "{run:?}");
+    let object = run.json();
+    let outcome = |name: &str| {
+        let checks = object["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == name).unwrap()["outcome"].clone()
+    };
+    assert_eq!((&object["fine"], outcome("folder")), (&false.into(), "failed".into()));
+    assert_eq!((outcome("recording"), outcome("clock")), ("warning".into(), "fine".into()));
+}
+
+#[test]
 fn a_value_has_the_source_that_decided_it() {
     let content = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
     let variables = [

@@ -1,16 +1,19 @@
-//! `check`: prints the effective configuration, and what is wrong with it.
+//! `check`: prints the effective configuration, tries it, and says what is wrong.
+
+mod trial;
 
 use std::io::{self, Write};
 
 use llm_audit::environment::{Environment, Setting, Source};
 use serde_json::{Value, json};
 
+use self::trial::{Checked, Outcome, check_by_trial};
 use crate::arguments::help_with_environment;
 use crate::ui::{
     CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal, format_count,
 };
 
-/// Check the configuration before a deployment: every setting with its value and its source.
+/// Check the configuration before a deployment: every setting with its source, and a trial of it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP, after_long_help = help_with_environment(AFTER_HELP))]
 pub(crate) struct CheckArgs {
@@ -24,7 +27,12 @@ The values are those of a service that starts in this environment and sets nothi
 Every variable that is not accepted is named with what is accepted. A variable that begins with
 AUDIT_ and is not known is a finding. AUDIT_REDACT_ENV shows names, never values.
 
-Exit codes: 0 the configuration is fine, 1 there are unknown variables, 2 values are not accepted.
+The trial records events with secrets into a temporary folder and reads them back, lets an exporter
+hang, and writes a file in the folder of the log, which it removes again. A ! is before what works and
+somebody should look at, such as AUDIT_DEBUG=true, which keeps every event.
+
+Exit codes: 0 the configuration is fine, 1 there are unknown variables or a trial failed, 2 values are
+not accepted.
 
 Examples:
   llm-audit check
@@ -32,22 +40,35 @@ Examples:
 
 pub(crate) fn run_check(args: &CheckArgs) -> Result<CommandExit, CommandFailure> {
     let environment = Environment::read();
+    let checks = check_by_trial(&environment);
     let mut out = io::stdout().lock();
     let written = match args.json {
-        true => writeln!(out, "{}", check_json(&environment)),
-        false => print_check(&environment, Style::of_stdout(), &mut out),
+        true => writeln!(out, "{}", check_json(&environment, &checks)),
+        false => print_check(&environment, &checks, Style::of_stdout(), &mut out),
     };
     CommandFailure::from_report(written.and_then(|()| out.flush()))?;
+    let is_fine = findings(&environment, &checks) == 0;
     let mut refused = environment.refused.into_iter();
     // The last one becomes the failure, which prints it.
     if let Some(last) = refused.next_back() {
         refused.for_each(complain_on_stderr);
         return Err(last.into());
     }
-    Ok(if environment.unknown.is_empty() { CommandExit::Fine } else { CommandExit::Finding })
+    Ok(if is_fine { CommandExit::Fine } else { CommandExit::Finding })
 }
 
-fn print_check(environment: &Environment, style: Style, out: &mut impl Write) -> io::Result<()> {
+/// How much is wrong.
+fn findings(environment: &Environment, checks: &[Checked]) -> usize {
+    let failed = checks.iter().filter(|checked| checked.outcome == Outcome::Failed).count();
+    environment.refused.len() + environment.unknown.len() + failed
+}
+
+fn print_check(
+    environment: &Environment,
+    checks: &[Checked],
+    style: Style,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let rows: Vec<_> = environment.settings.iter().map(setting_row).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let (names, values) = (width(0).unwrap_or(0), width(1).unwrap_or(0));
@@ -62,7 +83,15 @@ fn print_check(environment: &Environment, style: Style, out: &mut impl Write) ->
     for unknown in &environment.unknown {
         writeln!(out, "{} {}", style.paint_error("✗"), escape_for_terminal(&unknown.to_string()))?;
     }
-    match environment.refused.len() + environment.unknown.len() {
+    for Checked { name, outcome, what } in checks {
+        let sign = match outcome {
+            Outcome::Fine => "✓".to_owned(),
+            Outcome::Warning => style.paint_bold("!"),
+            Outcome::Failed => style.paint_error("✗"),
+        };
+        writeln!(out, "{sign} {name}: {}", escape_for_terminal(what))?;
+    }
+    match findings(environment, checks) {
         0 => writeln!(out, "the configuration is fine"),
         findings => writeln!(out, "{}", format_count(findings as u64, "finding")),
     }
@@ -92,7 +121,7 @@ fn setting_source_name(source: Source) -> &'static str {
     }
 }
 
-fn check_json(environment: &Environment) -> Value {
+fn check_json(environment: &Environment, checks: &[Checked]) -> Value {
     let setting = |setting: &Setting| {
         let set_by = match setting.source {
             Source::Environment(name) => Some(name),
@@ -109,11 +138,17 @@ fn check_json(environment: &Environment) -> Value {
     };
     let unknown = environment.unknown.iter();
     json!({
-        "fine": environment.refused.is_empty() && environment.unknown.is_empty(),
+        "fine": findings(environment, checks) == 0,
         "settings": environment.settings.iter().map(setting).collect::<Vec<_>>(),
         "refused": environment.refused.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "unknown": unknown
             .map(|unknown| json!({"name": unknown.name, "closest": unknown.closest}))
+            .collect::<Vec<_>>(),
+        "checks": checks
+            .iter()
+            .map(|Checked { name, outcome, what }| {
+                json!({"name": name, "outcome": outcome.name(), "what": what})
+            })
             .collect::<Vec<_>>(),
     })
 }
