@@ -20,6 +20,12 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
+First steps:
+  llm-audit demo --dir trial     an agent service under load, and what it left in the log
+  llm-audit report --dir trial   the page about it again; errors, stats, cost and trace say more
+  my-agent | llm-audit record    JSON lines of any program become events in logs/
+  llm-audit scan /var/log/app    what redaction would take out of logs that are there already
+
 Exit codes:
   0  fine
   1  a finding: a loss, a mismatch, a bad line
@@ -27,10 +33,10 @@ Exit codes:
   3  no data
 
 Environment:
-  AUDIT_LOG_DIR  the folder, unless --dir is given [default: logs]
-  NO_COLOR       no colours if it is set
-  CLICOLOR_FORCE colours, also where output is not a terminal
-  COLUMNS        the width where output is not a terminal";
+  AUDIT_LOG_DIR   the folder, unless --dir is given [default: logs]
+  NO_COLOR        no colours if it is set
+  CLICOLOR_FORCE  colours, also where output is not a terminal
+  COLUMNS         the width where output is not a terminal";
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod errors;
 mod figures;
+mod generate;
 mod record;
 mod redact;
 mod report;
@@ -22,10 +23,12 @@ use crate::ui::{CommandExit, CommandFailure};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Check(check::CheckArgs),
+    Completions(generate::CompletionsArgs),
     Cost(stats::CostArgs),
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
     Errors(errors::ErrorsArgs),
+    Man(generate::ManArgs),
     Record(record::RecordArgs),
     Redact(redact::RedactArgs),
     Report(report::ReportArgs),
@@ -41,10 +44,12 @@ impl Command {
     pub(crate) fn run(&self) -> Result<ExitCode, CommandFailure> {
         let exit = match self {
             Self::Check(args) => check::run_check(args),
+            Self::Completions(args) => ignore_closed_output(generate::run_completions(args)),
             Self::Cost(args) => ignore_closed_output(stats::run_cost(args)),
             #[cfg(feature = "demo")]
             Self::Demo(args) => return Ok(demo::run_demo(args)),
             Self::Errors(args) => ignore_closed_output(errors::run_errors(args)),
+            Self::Man(args) => ignore_closed_output(generate::run_man(args)),
             Self::Record(args) => record::run_record(args),
             Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),
             Self::Report(args) => ignore_closed_output(report::run_report(args)),
