@@ -51,6 +51,7 @@ check llm-audit-cli --no-default-features
 check llm-audit-cli --no-default-features --features demo
 check llm-audit-cli --no-default-features --features tls
 check llm-audit-cli --no-default-features --features zstd
+cargo test -q -p llm-audit-cli --features parquet --bin llm-audit parquet
 echo "features: those of serde_json that any crate of a build can turn on"
 cargo test -q -p serde-features
 echo "features: ok"

@@ -4,12 +4,14 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod errors;
+mod export;
 mod figures;
 mod generate;
 mod record;
 mod redact;
 mod report;
 mod scan;
+mod sql;
 mod stats;
 mod tail;
 mod trace;
@@ -28,11 +30,13 @@ pub(crate) enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
     Errors(errors::ErrorsArgs),
+    Export(export::ExportArgs),
     Man(generate::ManArgs),
     Record(record::RecordArgs),
     Redact(redact::RedactArgs),
     Report(report::ReportArgs),
     Scan(scan::ScanArgs),
+    Sql(sql::SqlArgs),
     Stats(stats::StatsArgs),
     Tail(tail::TailArgs),
     Trace(trace::TraceArgs),
@@ -49,11 +53,13 @@ impl Command {
             #[cfg(feature = "demo")]
             Self::Demo(args) => return Ok(demo::run_demo(args)),
             Self::Errors(args) => ignore_closed_output(errors::run_errors(args)),
+            Self::Export(args) => ignore_closed_output(export::run_export(args)),
             Self::Man(args) => ignore_closed_output(generate::run_man(args)),
             Self::Record(args) => record::run_record(args),
             Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),
             Self::Report(args) => ignore_closed_output(report::run_report(args)),
             Self::Scan(args) => scan::run_scan(args),
+            Self::Sql(args) => ignore_closed_output(sql::run_sql(args)),
             Self::Stats(args) => ignore_closed_output(stats::run_stats(args)),
             Self::Tail(args) => ignore_closed_output(tail::run_tail(args)),
             Self::Trace(args) => ignore_closed_output(trace::run_trace(args)),
