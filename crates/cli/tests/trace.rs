@@ -106,3 +106,26 @@ fn depth_is_harmless() {
     let json = run(&["trace", TRACE, "--json", "--dir", &dir]);
     assert_eq!((json.code, json.stdout.contains("\"depth\":2999")), (0, true), "{}", json.stderr);
 }
+
+#[test]
+fn a_page_of_html_shows_the_tree_and_takes_no_markup_from_the_log() {
+    let (_keep, dir) = folder();
+    let hostile = r"</pre><script>alert(1)</script><img src=x>\u001b[2J\u202e";
+    let data = format!(",\"latency_ms\":5,\"data\":{{\"note\":\"{hostile}\"}}");
+    let child = event(2, TRACE, "00f067aa0ba902b8", &data).replace("chat", hostile);
+    let child = child.replace("\"span_id\"", "\"parent_span_id\":\"00f067aa0ba902b7\",\"span_id\"");
+    write(&dir, FILE, &(event(1, TRACE, "00f067aa0ba902b7", ",\"latency_ms\":50") + &child));
+    let page = format!("{dir}/trace.html");
+    let run = run(&["trace", TRACE, "--html", &page, "--dir", &dir]);
+    assert_eq!((run.code, &*run.stdout, &*run.stderr), (0, "", ""), "{run:?}");
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.contains(&format!("<h1>Trace {TRACE}</h1>")), "{html}");
+    assert_eq!(html.matches("<details>").count(), 2, "{html}");
+    assert!(html.contains("&lt;script&gt;alert(1)"), "{html}");
+    for forbidden in ["<script", "<img", "\u{1b}", "\u{202e}", "src=\"", "href", "url("] {
+        assert!(!html.contains(forbidden), "{forbidden} in {html}");
+    }
+    let nowhere = common::run(&["trace", TRACE, "--html", "/nonexistent/x", "--dir", &dir]);
+    assert_eq!(nowhere.code, 2);
+    assert!(nowhere.stderr.contains("/nonexistent/x"), "{nowhere:?}");
+}

@@ -103,6 +103,9 @@ fn record_demo(args: &DemoArgs) -> Result<Demo, CommandFailure> {
     if let Some(dir) = &args.dir {
         builder = builder.directory(dir);
     }
+    if variables_that_are_set(["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"]).is_empty() {
+        builder = builder.service("benefits");
+    }
     if sampling.is_empty() {
         builder = builder.debug(true);
     }

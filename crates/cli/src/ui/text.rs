@@ -40,23 +40,6 @@ pub(crate) fn escape_json_for_terminal(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Returns `text` for HTML, in an element or in a quoted attribute, with control characters and changes
-/// of direction spelled out.
-pub(crate) fn escape_html(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len() + 16);
-    for c in escape_for_terminal(text).chars() {
-        match c {
-            '&' => safe += "&amp;",
-            '<' => safe += "&lt;",
-            '>' => safe += "&gt;",
-            '"' => safe += "&quot;",
-            '\'' => safe += "&#39;",
-            _ => safe.push(c),
-        }
-    }
-    safe
-}
-
 fn is_unsafe_on_terminal(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -103,12 +86,6 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(escape_for_terminal(text), expected);
         }
-    }
-
-    #[test]
-    fn html_is_text() {
-        let text = "</script>\u{1b}\u{202e}'\" & é";
-        assert_eq!(escape_html(text), r"&lt;/script&gt;\u{1b}\u{202e}&#39;&quot; &amp; é");
     }
 
     #[test]

@@ -5,14 +5,13 @@ mod html;
 mod json;
 mod page;
 
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use llm_audit::reader::{Folder, Writers};
 
 use crate::arguments::{FilterArgs, LogInput};
-use crate::ui::{CommandExit, CommandFailure, Style, terminal_columns};
+use crate::ui::{CommandExit, CommandFailure, Style, terminal_columns, write_page};
 
 pub(crate) use collect::Report;
 
@@ -56,9 +55,7 @@ pub(crate) fn run_report(args: &ReportArgs) -> Result<CommandExit, CommandFailur
     }
     let report = report.into_inner();
     if let Some(path) = &args.html {
-        let page = html::page_as_html(&report.page(usize::MAX));
-        fs::write(path, page)
-            .map_err(|error| CommandFailure::new(format!("{}: {error}", path.display())))?;
+        write_page(path, &html::page_as_html(&report.page(usize::MAX)))?;
         return Ok(CommandExit::Fine);
     }
     let mut out = BufWriter::new(io::stdout().lock());

@@ -25,7 +25,8 @@ pub(super) fn draw_trace(
     style: Style,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    draw_trace_head(trace, style, out)?;
+    trace_head(trace, style).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    writeln!(out)?;
     let sheet = TraceColumns::for_trace(trace, width, style);
     let mut rails = TreeRails::default();
     // The agent of the present span and of each one above it.
@@ -50,35 +51,30 @@ pub(super) fn draw_trace(
     Ok(())
 }
 
-fn draw_trace_head(trace: &Trace, style: Style, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "trace {}", escape_for_terminal(&trace.id))?;
+/// What is said of the whole trace.
+pub(super) fn trace_head(trace: &Trace, style: Style) -> Vec<String> {
+    let mut lines = vec![format!("trace {}", escape_for_terminal(&trace.id))];
     if let Some((start, end)) = trace.interval() {
         let took = format_duration(end.abs_diff(start) as f64 / 1e3);
-        writeln!(out, "{}, {took}", format_time(start))?;
+        lines.push(format!("{}, {took}", format_time(start)));
     }
-    let events = trace.events().count() as u64;
-    write!(
-        out,
-        "{}, {}",
-        format_count(trace.spans.len() as u64, "span"),
-        format_count(events, "event")
-    )?;
+    let spans = format_count(trace.spans.len() as u64, "span");
+    let mut counts = format!("{spans}, {}", format_count(trace.events().count() as u64, "event"));
     let failed = trace.events().filter(|event| event.is_failure()).count();
     if failed > 0 {
-        write!(out, ", {}", style.paint_error(&format!("{failed} failed")))?;
+        counts += &format!(", {}", style.paint_error(&format!("{failed} failed")));
     }
     let (input, output) = trace.tokens();
     if input + output > 0 {
-        write!(out, ", {input} tokens in, {output} out")?;
+        counts += &format!(", {input} tokens in, {output} out");
     }
-    if let Some(cost) = trace.cost_usd() {
-        write!(out, ", {}", format_dollars(cost))?;
-    }
-    writeln!(out, "\n")
+    counts += &trace.cost_usd().map_or(String::new(), |cost| format!(", {}", format_dollars(cost)));
+    lines.push(counts);
+    lines
 }
 
 /// What a person has to know of a span besides its row.
-fn span_notes(span: &Span) -> Vec<String> {
+pub(super) fn span_notes(span: &Span) -> Vec<String> {
     let mut notes: Vec<String> = span
         .events
         .iter()
@@ -96,7 +92,7 @@ fn span_notes(span: &Span) -> Vec<String> {
 }
 
 /// The columns of one drawing.
-struct TraceColumns {
+pub(super) struct TraceColumns {
     style: Style,
     label: usize,
     bar: usize,
@@ -108,7 +104,7 @@ struct TraceColumns {
 }
 
 impl TraceColumns {
-    fn for_trace(trace: &Trace, width: usize, style: Style) -> Self {
+    pub(super) fn for_trace(trace: &Trace, width: usize, style: Style) -> Self {
         let has_tokens = trace.events().any(|event| event.tokens_input.is_some());
         let tokens = if has_tokens { TOKENS } else { 0 };
         let cost = if trace.events().any(|event| event.cost_usd.is_some()) { COST } else { 0 };
@@ -123,7 +119,7 @@ impl TraceColumns {
     }
 
     /// Who acted: the agent, and its service if others take part.
-    fn actor(&self, event: &Event) -> String {
+    pub(super) fn actor(&self, event: &Event) -> String {
         match event.service.as_ref().filter(|_| self.has_several_services) {
             Some(service) => format!("{service} {}", event.agent),
             None => event.agent.clone(),
@@ -153,17 +149,8 @@ impl TraceColumns {
     }
 
     fn span_numbers(&self, span: &Span) -> String {
-        // The events of one span describe one thing: the last number is the right one.
-        let last = |number: fn(&Event) -> Option<u64>| span.events.iter().rev().find_map(number);
-        let of = |tokens: Option<u64>| tokens.map_or("?".to_owned(), |n| n.to_string());
-        let tokens = match (last(|event| event.tokens_input), last(|event| event.tokens_output)) {
-            (None, None) => String::new(),
-            (input, output) => format!("{}+{}", of(input), of(output)),
-        };
-        let cost = span.events.iter().rev().find_map(|event| event.cost_usd);
-        let cost = cost.map_or(String::new(), format_dollars);
         let (tokens_width, cost_width) = (self.tokens, self.cost);
-        format!("{tokens:>tokens_width$}{cost:>cost_width$}")
+        format!("{:>tokens_width$}{:>cost_width$}", span_tokens(span), span_cost(span))
     }
 
     /// When the span ran within the trace.
@@ -180,8 +167,23 @@ impl TraceColumns {
     }
 }
 
+/// Tokens in and out. The events of one span describe one thing: the last number is the right one.
+pub(super) fn span_tokens(span: &Span) -> String {
+    let last = |number: fn(&Event) -> Option<u64>| span.events.iter().rev().find_map(number);
+    let of = |tokens: Option<u64>| tokens.map_or("?".to_owned(), |n| n.to_string());
+    match (last(|event| event.tokens_input), last(|event| event.tokens_output)) {
+        (None, None) => String::new(),
+        (input, output) => format!("{}+{}", of(input), of(output)),
+    }
+}
+
+pub(super) fn span_cost(span: &Span) -> String {
+    let cost = span.events.iter().rev().find_map(|event| event.cost_usd);
+    cost.map_or(String::new(), format_dollars)
+}
+
 /// What the span as a whole came to: a failure, if there is one, whatever came after it.
-fn worst_span_status(span: &Span) -> Option<Status> {
+pub(super) fn worst_span_status(span: &Span) -> Option<Status> {
     let rank = |status: &Status| match status {
         Status::Ok => 0,
         Status::Retry => 1,
@@ -195,7 +197,7 @@ fn failing_status(status: Option<Status>) -> Option<Status> {
     status.filter(|status| *status != Status::Ok)
 }
 
-fn status_sign(status: Option<Status>) -> &'static str {
+pub(super) fn status_sign(status: Option<Status>) -> &'static str {
     match status {
         Some(Status::Error) => "✗ ",
         Some(Status::Timeout) => "✗ timeout ",
@@ -206,7 +208,7 @@ fn status_sign(status: Option<Status>) -> &'static str {
 
 /// Names the span: its type, or the family of its types, and its action. The actor is added if it
 /// is not the agent of the span above.
-fn span_label(span: &Span, above: Option<&str>, actor: &str) -> String {
+pub(super) fn span_label(span: &Span, above: Option<&str>, actor: &str) -> String {
     let Some(first) = span.events.first() else { return String::new() };
     let family = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let (mut kind, own) = (first.event_type.clone(), family(&first.event_type));

@@ -1,6 +1,7 @@
 //! `trace`: one trace as a tree with a waterfall.
 
 mod draw;
+mod html;
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::arguments::{FilterArgs, LogInput};
 use crate::ui::{
     CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_json_for_terminal,
-    format_exact_cost, terminal_columns,
+    format_exact_cost, terminal_columns, write_page,
 };
 
 /// Show one trace: its spans as a tree, when each ran, tokens, cost, errors.
@@ -34,6 +35,9 @@ pub(crate) struct TraceArgs {
     /// The trace with the event that took longest
     #[arg(long)]
     slowest: bool,
+    /// Write the trace as HTML to a file, with the lines of each span; it loads nothing
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
     /// One JSON object: the spans in the order of the tree, each with its lines
     #[arg(long)]
     json: bool,
@@ -56,6 +60,7 @@ Examples:
   llm-audit trace 2a8f65dd
   llm-audit trace --failed --since 1h
   llm-audit trace --slowest --type llm
+  llm-audit trace --failed --html trace.html
   llm-audit trace 2a8f65dd billing/*.jsonl search/*.jsonl
   llm-audit trace 2a8f65dd --json | jq '.spans[].events[] | select(.status == \"error\")'";
 
@@ -97,6 +102,10 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
         }
         found => return Err(CommandFailure::new(format!("this version does not know: {found:?}"))),
     };
+    if let Some(path) = &args.html {
+        write_page(path, &html::trace_as_html(&trace))?;
+        return Ok(CommandExit::Fine);
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
         true => print_trace_json(&trace, &mut out),
