@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
 use common::{FILE, OTHER, TRACE, event, folder, own, run, write};
 
 fn model(seq: u64, agent: &str, model: &str, more: &str) -> String {
@@ -117,6 +120,39 @@ fn what_sampling_left_out_is_estimated() {
     // Of one trace all is shown as it is.
     let json = run(&["stats", "--trace", TRACE, "--json", "--dir", &dir]).json();
     assert_eq!((&json["total"]["events"], &json["total"]["estimate"]), (&5.into(), &().into()));
+}
+
+#[test]
+fn live_figures_are_shown_again_when_there_are_new_events() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &event(1, TRACE, "01", ""));
+    let mut stats = common::command(&["stats", "--live", "--dir", &dir]);
+    let mut child = stats.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut total = || loop {
+        let line = lines.next().unwrap().unwrap();
+        if let Some(total) = line.strip_prefix("all ") {
+            return total.split_whitespace().next().unwrap().to_owned();
+        }
+    };
+    assert_eq!(total(), "1");
+    let path = std::path::Path::new(&dir).join(FILE);
+    let mut file = std::fs::File::options().append(true).open(path).unwrap();
+    file.write_all((event(2, TRACE, "02", "") + &event(3, TRACE, "03", "")).as_bytes()).unwrap();
+    // What was written at once may be seen in two steps.
+    let second = total();
+    assert!(second == "3" || second == "2" && total() == "3", "{second}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_comma_in_quotes_belongs_to_a_name() {
+    let (_keep, dir) = folder();
+    let line = event(1, TRACE, "01", r#","data":{"a,b":"x"}"#);
+    write(&dir, FILE, &line);
+    let json = run(&["stats", "--by", "agent,data.\"a,b\"", "--json", "--dir", &dir]).json();
+    assert_eq!(json["groups"][0]["values"], serde_json::json!(["planner", "x"]));
 }
 
 #[test]

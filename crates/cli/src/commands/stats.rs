@@ -1,11 +1,13 @@
 //! `stats` and `cost`: figures of events in groups.
 
-use std::io::{self, BufWriter, Write};
-
+use std::convert::Infallible;
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use llm_audit::Prices;
-use llm_audit::reader::{GroupBy, Groups, Line};
+use llm_audit::reader::{Follow, GroupBy, Groups, Line, Writers};
 use serde::Serialize;
 
 use super::figures::{
@@ -15,7 +17,7 @@ use super::figures::{
 use crate::arguments::{FilterArgs, LogInput, parse_count};
 use crate::ui::{
     CommandExit, CommandFailure, Table, complain_on_stderr, escape_json_for_terminal, format_count,
-    terminal_columns,
+    terminal_columns, terminal_rows,
 };
 
 /// Show counts, failures, latencies and cost, by any field.
@@ -25,8 +27,11 @@ pub(crate) struct StatsArgs {
     #[command(flatten)]
     groups: GroupArgs,
     /// A field, or two with a comma between them: agent, action, status, model, data.user, day, hour
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', default_value = "event_type")]
-    by: Vec<String>,
+    #[arg(long, value_name = "FIELDS", value_parser = parse_fields, default_value = "event_type")]
+    by: Fields,
+    /// Show the figures again whenever there are new events, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["json", "files"])]
+    live: bool,
 }
 
 /// Show what the calls of models cost, by model or any field.
@@ -36,8 +41,8 @@ pub(crate) struct CostArgs {
     #[command(flatten)]
     groups: GroupArgs,
     /// A field, or two with a comma between them: model, agent, action, data.user, day, hour
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', default_value = "model")]
-    by: Vec<String>,
+    #[arg(long, value_name = "FIELDS", value_parser = parse_fields, default_value = "model")]
+    by: Fields,
     /// Price the calls again by a file of prices in LiteLLM's layout, or by those of this version if
     /// FILE is built-in
     #[arg(long, value_name = "FILE")]
@@ -63,6 +68,28 @@ struct GroupArgs {
     filter: FilterArgs,
 }
 
+/// How long `--live` waits before it looks for new events.
+const POLL: Duration = Duration::from_millis(500);
+/// Clears a terminal and goes to its first line.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// The fields of `--by`.
+#[derive(Clone, Debug)]
+struct Fields(Vec<String>);
+
+/// Fields with commas between them. A comma in quotes belongs to a name: `data."a,b"`.
+fn parse_fields(text: &str) -> Result<Fields, Infallible> {
+    let (mut fields, mut is_quoted) = (vec![String::new()], false);
+    for c in text.chars() {
+        is_quoted ^= c == '"';
+        match fields.last_mut() {
+            Some(field) if c != ',' || is_quoted => field.push(c),
+            _ => fields.push(String::new()),
+        }
+    }
+    Ok(Fields(fields))
+}
+
 const STATS_AFTER_HELP: &str = "\
 A tool.call is the beginning of a call and counts as an event; its tool.result has the latency.
 Percentiles are to two digits, of the events that have a latency. At most 1,000 groups are told
@@ -75,6 +102,7 @@ Exit codes: 0 there are events, 2 bad input, 3 there are none.
 Examples:
   llm-audit stats --by action --type tool.result --sort p99
   llm-audit stats --by agent,status --since 1d
+  llm-audit stats --by action --live
   llm-audit stats --by hour --json | jq '.groups[] | {hour: .values[0], p99_ms}'";
 
 const COST_AFTER_HELP: &str = "\
@@ -93,7 +121,10 @@ Examples:
 pub(crate) fn run_stats(args: &StatsArgs) -> Result<CommandExit, CommandFailure> {
     let (sort, table, prices) = (Sort::Events, stats_table, None);
     let view = View { is_counted: |_| true, sort, table, prices };
-    run_groups(&args.groups, &args.by, view)
+    match args.live {
+        true => run_live(&args.groups, &args.by.0, view),
+        false => run_groups(&args.groups, &args.by.0, view),
+    }
 }
 
 pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
@@ -104,7 +135,7 @@ pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
     };
     let (sort, table) = (Sort::Cost, cost_table);
     let view = View { is_counted: |line| line.is_paid(), sort, table, prices };
-    run_groups(&args.groups, &args.by, view)
+    run_groups(&args.groups, &args.by.0, view)
 }
 
 /// Which events are counted, which groups come first, and what is shown of them.
@@ -116,52 +147,104 @@ struct View {
     prices: Option<Prices>,
 }
 
+/// The figures, and what is shown of them.
+struct Collected<'a> {
+    args: &'a GroupArgs,
+    by: &'a [String],
+    view: View,
+    groups: Groups,
+    unpriced: Groups,
+}
+
 fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
-    if by.len() > 2 {
-        return Err(CommandFailure::new("--by takes one field, or two"));
-    }
-    let fields = by.iter().map(|field| field.parse::<GroupBy>()).collect::<Result<_, _>>();
-    let mut groups = Groups::new(fields.map_err(|error| CommandFailure::new(error.to_string()))?);
-    let mut unpriced = Groups::new(vec!["model".parse()?]);
+    let mut collected = Collected::new(args, by, view)?;
     let events = args.input.for_each_event(&args.filter, |line, weight| {
-        if !(view.is_counted)(line) {
-            return;
-        }
-        let prices = view.prices.as_ref().filter(|_| line.is_paid());
-        let cost = prices.map_or_else(|| line.cost_usd(), |prices| prices.cost_of(line));
-        groups.add_priced(line, weight, cost);
-        if line.is_paid() && cost.is_none() {
-            unpriced.add_priced(line, weight, cost);
-        }
+        collected.add(line, weight);
     })?;
-    if groups.total.events == 0 {
+    if collected.groups.total.events == 0 {
         if events > 0 {
             complain_on_stderr("no data: no event has tokens or a cost");
         }
         return Ok(CommandExit::NoData);
     }
-    complain_of_compound_values(by, &groups);
-    let is_by_time = args.sort.is_none() && groups.by().any(|(by, _)| by.is_time());
-    let mut sorted = sorted_groups(&groups, args.sort.unwrap_or(view.sort));
-    if is_by_time {
-        sorted.sort_by_key(|(values, _)| time_of_group(&groups, values));
-    }
+    complain_of_compound_values(by, &collected.groups);
     let mut out = BufWriter::new(io::stdout().lock());
-    let written = match args.json {
-        true => print_json(by, &groups, &sorted, &unpriced, &mut out),
-        false => {
-            let at = sorted.len().saturating_sub(args.limit);
-            let shown = match is_by_time {
-                true => &sorted[at..],
-                false => &sorted[..sorted.len() - at],
-            };
-            let columns = terminal_columns().unwrap_or(usize::MAX);
-            let table = (view.table)(by, shown, &groups, columns);
-            print_table(&table, sorted.len() - shown.len(), &groups, &unpriced, &mut out)
-        }
-    };
-    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
+    let written = collected.print(args.limit, &mut out).and_then(|()| out.flush());
+    written.map_err(CommandFailure::writing)?;
     Ok(CommandExit::Fine)
+}
+
+/// Shows the figures again whenever there are new events, until the process is ended.
+fn run_live(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
+    let mut collected = Collected::new(args, by, view)?;
+    let (filter, mut writers) = (args.filter.to_filter(), Writers::default());
+    let mut follow = Follow::new(args.input.dir.path());
+    let is_terminal = io::stdout().is_terminal();
+    // Nothing was shown yet, not even that there is nothing.
+    let mut shown = None;
+    loop {
+        while let Some(mut entry) = follow.next_line()? {
+            // A line that cannot be read is for verify.
+            let Ok(line) = entry.parse() else { continue };
+            writers.note(&line);
+            let is_of_service = writers.is_of(&line, args.input.service.as_deref());
+            let may_be_meant = !line.is_own() || args.filter.names_type();
+            if is_of_service && may_be_meant && filter.matches(&line) {
+                let is_whole = line.is_own() || filter.trace.is_some();
+                collected.add(&line, if is_whole { 1.0 } else { writers.weight_of(&line) });
+            }
+        }
+        let events = collected.groups.total.events;
+        if shown.replace(events) != Some(events) {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let clear = if is_terminal { CLEAR } else { "" };
+            let limit = terminal_rows().map_or(args.limit, |rows| args.limit.min(rows));
+            let written = write!(out, "{clear}").and_then(|()| collected.print(limit, &mut out));
+            written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
+        }
+        thread::sleep(POLL);
+    }
+}
+
+impl<'a> Collected<'a> {
+    fn new(args: &'a GroupArgs, by: &'a [String], view: View) -> Result<Self, CommandFailure> {
+        if by.len() > 2 {
+            return Err(CommandFailure::new("--by takes one field, or two"));
+        }
+        let fields = by.iter().map(|field| field.parse::<GroupBy>()).collect::<Result<_, _>>();
+        let fields = fields.map_err(|error| CommandFailure::new(error.to_string()))?;
+        let unpriced = Groups::new(vec!["model".parse()?]);
+        Ok(Self { args, by, view, groups: Groups::new(fields), unpriced })
+    }
+
+    fn add(&mut self, line: &Line<'_>, weight: f64) {
+        if !(self.view.is_counted)(line) {
+            return;
+        }
+        let prices = self.view.prices.as_ref().filter(|_| line.is_paid());
+        let cost = prices.map_or_else(|| line.cost_usd(), |prices| prices.cost_of(line));
+        self.groups.add_priced(line, weight, cost);
+        if line.is_paid() && cost.is_none() {
+            self.unpriced.add_priced(line, weight, cost);
+        }
+    }
+
+    fn print(&self, limit: usize, out: &mut impl Write) -> io::Result<()> {
+        let (args, groups) = (self.args, &self.groups);
+        let is_by_time = args.sort.is_none() && groups.by().any(|(by, _)| by.is_time());
+        let mut sorted = sorted_groups(groups, args.sort.unwrap_or(self.view.sort));
+        if is_by_time {
+            sorted.sort_by_key(|(values, _)| time_of_group(groups, values));
+        }
+        if args.json {
+            return print_json(self.by, groups, &sorted, &self.unpriced, out);
+        }
+        let at = sorted.len().saturating_sub(limit);
+        let shown = if is_by_time { &sorted[at..] } else { &sorted[..sorted.len() - at] };
+        let columns = terminal_columns().unwrap_or(usize::MAX);
+        let table = (self.view.table)(self.by, shown, groups, columns);
+        print_table(&table, sorted.len() - shown.len(), groups, &self.unpriced, out)
+    }
 }
 
 /// Those of a group's values that are times.

@@ -5,7 +5,7 @@ use std::env;
 use std::fmt::Write;
 use std::io;
 
-use terminal_size::{Width, terminal_size_of};
+use terminal_size::{Height, Width, terminal_size_of};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Returns `text` with control characters and changes of direction spelled out, as in `\u{1b}`.
@@ -60,6 +60,12 @@ pub(crate) fn fit_to_width(text: &str, width: usize) -> String {
         fitted.push(c);
     }
     fitted + "…"
+}
+
+/// Returns how many rows of a table the terminal has room for, if stdout is one.
+pub(crate) fn terminal_rows() -> Option<usize> {
+    terminal_size_of(io::stdout())
+        .map(|(_, Height(rows))| usize::from(rows).saturating_sub(6).max(1))
 }
 
 /// Returns how many columns stdout has, or the variable `COLUMNS` if it is not a terminal.
