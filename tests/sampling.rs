@@ -7,6 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{DEADLINE, memory};
+use llm_audit::reader::{Figures, Folder, Writers};
 use llm_audit::{Accounting, AuditEvent, AuditLogger, EventType, SamplingPolicy, Status};
 use llm_audit::{Builder, TraceContext};
 use serde_json::{Value, json};
@@ -196,4 +197,65 @@ fn where_all_is_kept_nothing_is_said_to_decide() {
     );
     assert_eq!(kept.lines.len(), 1000);
     assert_eq!(kept.stop.get("sampled_out_by"), None);
+}
+
+/// Emits requests of which some fail, are slow, or come with a flag that keeps them, and returns how many
+/// events there were and what they cost.
+fn emit_requests(audit: &AuditLogger) -> (f64, f64) {
+    const REQUESTS: u64 = 6_000;
+    let (mut events, mut cost) = (0.0, 0.0);
+    let emit = |event: AuditEvent<'_>, span: &TraceContext| {
+        audit.emit_wait(&event.span(span));
+        1.0
+    };
+    for n in 0..REQUESTS {
+        let flag = if n % 5 == 0 { "01" } else { "00" };
+        let (trace, span) = (fastrand::u128(1..) | 0xa << 64, fastrand::u64(1..));
+        let header = format!("00-{trace:032x}-{span:016x}-{flag}");
+        let request = TraceContext::from_traceparent(&header).unwrap().new_span();
+        let (model, tool) = (request.new_span(), request.new_span());
+        let took = if n % 3 == 0 { 2_000.0 } else { 200.0 };
+        let called = AuditEvent::new(EventType::LlmInvoke, "a", "chat").latency_ms(took);
+        events += emit(AuditEvent::new(EventType::RequestStart, "a", "ask"), &request);
+        events += emit(called.tokens(10, 1).cost_usd(0.001), &model);
+        events += emit(AuditEvent::new(EventType::ToolCall, "a", "find"), &tool);
+        let (found, status) = match n % 10 {
+            0 => (EventType::ToolError, Status::Error),
+            _ => (EventType::ToolResult, Status::Ok),
+        };
+        events += emit(AuditEvent::new(found, "a", "find").status(status).latency_ms(5.0), &tool);
+        let end = AuditEvent::new(EventType::RequestEnd, "a", "ask").latency_ms(took + 300.0);
+        events += emit(end, &request);
+        cost += 0.001;
+    }
+    (events, cost)
+}
+
+#[test]
+fn what_sampling_left_out_can_be_estimated() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = SamplingPolicy { success_rate: 0.5, ..SamplingPolicy::default() };
+    let builder = AuditLogger::builder().without_environment().directory(folder.path());
+    let audit = builder.sampling(policy).build().unwrap();
+    let (events, cost) = emit_requests(&audit);
+    audit.shutdown(DEADLINE).unwrap();
+    assert!(audit.accounting().sampled_out > 0);
+
+    let (mut writers, mut figures) = (Writers::default(), Figures::default());
+    let log = Folder::open(folder.path()).unwrap();
+    let mut lines = log.lines();
+    while let Some(mut entry) = lines.next_line().unwrap() {
+        let line = entry.parse().unwrap();
+        writers.note(&line);
+        if !line.is_own() {
+            figures.add(&line, writers.weight_of(&line));
+        }
+    }
+    // More than eight standard deviations. Without weights there are 28 % fewer events, and if lines beyond
+    // the draws had the weight 1, 11 % more.
+    for (estimate, truth) in [(figures.estimate.events, events), (figures.estimate.cost_usd, cost)]
+    {
+        assert!((estimate / truth - 1.0).abs() < 0.06, "{estimate} of {truth}");
+    }
+    assert_eq!(figures.estimate.failed, figures.failed as f64, "failures are all kept");
 }
