@@ -86,14 +86,63 @@ fn utf_16_is_refused_before_its_secrets_pass() {
 }
 
 #[test]
-fn json_over_several_lines_is_told_once() {
-    let pretty = "{\n  \"a\": 1,\n  \"b\": [\n    {\n      \"c\": 2\n    }\n  ]\n}\n";
-    let run = run_on(&["redact"], (pretty.repeat(2) + "{\"torn\n").as_bytes());
+fn json_over_several_lines_is_one_value() {
+    let pretty = "{\n  \"db_url\": {\n    \"name\": \"DB_PASSWORD\",\r\n    \"type\": \"string\",\n    \
+                  \"value\": \"walnut-7\",\n    \"pass_phrase\": 4711\n  }\n}\n";
+    let run = run_on(&["redact"], (pretty.repeat(2) + "{\"a\":1}\n").as_bytes());
+    assert_eq!((run.code, &*run.stderr), (0, ""), "{run:?}");
+    let expected = pretty.replace("walnut-7", "[REDACTED]");
+    let expected = expected.replace("4711", "\"[REDACTED]\"");
+    assert_eq!(run.stdout, expected.repeat(2) + "{\"a\":1}\n");
+}
+
+#[test]
+fn what_only_looks_like_json_over_several_lines_is_told_once() {
+    let torn = "{\n  \"a\": 1,\n  \"password\": \"walnut-7\"\n]\n";
+    let run = run_on(&["redact"], (torn.repeat(2) + "{\"torn\n").as_bytes());
     assert_eq!(
         run.stderr,
         "llm-audit: line 1: looks like JSON over several lines: jq -c . FILE | llm-audit redact\n\
-         llm-audit: line 17: not quite JSON, redacted as text\n"
+         llm-audit: line 9: not quite JSON, redacted as text\n"
     );
+    assert!(!run.stdout.contains("walnut"), "{run:?}");
+    assert_eq!(run.stdout.lines().count(), 9, "{run:?}");
+}
+
+#[test]
+fn lines_that_belong_together_are_redacted_as_one() {
+    for text in [
+        "env:\n  - name: DB_PASSWORD\n    value: q7Xk2Lm9-tr\nnext: 1\n",
+        "variable \"db_password\" {\r\n  type    = string\r\n  default = \"q7Xk2Lm9-tr\"\r\n}\r\n",
+        "[[settings]]\nname = \"db_password\"\nvalue = \"q7Xk2Lm9-tr\"\n\nnext",
+        "password:\n  q7Xk2Lm9-tr\nnext\n",
+    ] {
+        let run = run_on(&["redact"], text.as_bytes());
+        assert_eq!((run.code, &*run.stderr), (0, ""), "{run:?}");
+        assert!(!run.stdout.contains("q7Xk2Lm9"), "{run:?}");
+        assert_eq!(run.stdout.lines().count(), text.lines().count(), "{run:?}");
+        let again = run_on(&["redact"], run.stdout.as_bytes());
+        assert_eq!(again.stdout, run.stdout);
+        let explained = run_on(&["redact", "--explain", "--json"], text.as_bytes()).stderr;
+        let line = text.lines().position(|line| line.contains("q7Xk2Lm9")).unwrap() + 1;
+        assert!(explained.contains(&format!("\"line\":{line},")), "{explained}");
+    }
+}
+
+#[test]
+fn lines_that_may_belong_together_are_not_held_for_ever() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::Stdio;
+    let mut command = command(&["redact"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for text in ["listening on:", "{", "  - name: x"] {
+        writeln!(stdin, "{text}").unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), text);
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

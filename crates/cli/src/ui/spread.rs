@@ -25,6 +25,11 @@ impl SpreadJson {
         }
     }
 
+    /// Whether the last line that was noted is followed by further parts.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.is_inside
+    }
+
     /// What is said of a part that alone does not parse: nothing after the first time.
     pub(crate) fn notice(&mut self, command: &str) -> Option<String> {
         let was_told = std::mem::replace(&mut self.was_told, true);

@@ -1,0 +1,149 @@
+//! `redact`: a filter that takes personal data and secrets out of lines.
+
+mod blocks;
+mod filter;
+
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::time::Duration;
+
+use self::filter::RedactFilter;
+use crate::arguments::RuleArgs;
+use crate::ui::{CommandExit, CommandFailure};
+
+/// Lines on stdin, redacted lines on stdout.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct RedactArgs {
+    /// Take every line for text, also those that look like JSON
+    #[arg(long)]
+    text: bool,
+    /// Print why each placeholder is there, on stderr: line, offset, rule and name, never the text
+    #[arg(long)]
+    explain: bool,
+    /// With --explain: print JSON objects, one a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    rules: RuleArgs,
+}
+
+const AFTER_HELP: &str = "\
+A line that begins with {, [ or \" is JSON: strings are redacted, and whole values below
+sensitive keys. If it does not parse, it is redacted as text, with the values after quoted
+sensitive keys, and reported by its number. Invalid UTF-8 becomes U+FFFD. Line ends stay.
+JSON over several lines is read as one value, and so are lines that belong together: settings, YAML
+manifests, blocks in brackets. They are held until the block ends, or for 200 ms if nothing comes.
+
+--explain counts lines from 1, and the bytes before the replaced text from 0. A rule is the name of
+a kind, as scan prints it. The name is the key, header or variable that led to it, if one did.
+With --json, reports are objects as well, with a notice in place of the rule. An error that ends the
+command is text.
+
+AUDIT_REDACT_ENV names variables, with commas between them, whose values become [REDACTED_known].
+
+Exit codes: 0 whether or not anything was redacted, 2 if stdin or stdout fails, or an option or a
+named variable is not accepted.
+
+Examples:
+  llm-audit redact < app.log > app.redacted.log
+  llm-audit redact --explain < app.log > /dev/null
+  terraform output -json | llm-audit redact
+  kubectl logs -f agent | llm-audit redact";
+
+const BLOCK_BYTES: usize = 64 << 10;
+/// How long lines that may belong to the next ones are held back if nothing comes.
+const HOLD: Duration = Duration::from_millis(200);
+
+pub(crate) fn run_redact(args: &RedactArgs) -> Result<CommandExit, CommandFailure> {
+    if args.json && !args.explain {
+        return Err(CommandFailure::new(
+            "--json is the form of explanations: add --explain, as in llm-audit redact --explain --json",
+        ));
+    }
+    let mut input = BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock());
+    let mut out = BufWriter::with_capacity(BLOCK_BYTES, io::stdout().lock());
+    let (sanitizer, _protected) = args.rules.build_sanitizer()?;
+    let mut filter = RedactFilter::new(args, sanitizer);
+    let outcome = filter_lines(&mut filter, &mut input, &mut out);
+    filter.complain_of_invalid_utf8();
+    outcome.map(|()| CommandExit::Fine)
+}
+
+fn filter_lines(
+    filter: &mut RedactFilter,
+    input: &mut BufReader<impl Read>,
+    out: &mut impl Write,
+) -> Result<(), CommandFailure> {
+    let mut line = Vec::new();
+    loop {
+        // Whoever types, or follows a log, sees each line before the next one is waited for.
+        if input.buffer().is_empty() {
+            if filter.holds_lines() && !is_stdin_ready(HOLD) {
+                filter.release(out).map_err(CommandFailure::writing)?;
+            }
+            out.flush().map_err(CommandFailure::writing)?;
+        }
+        line.clear();
+        let read = input.read_until(b'\n', &mut line);
+        // Its secrets would pass.
+        if filter.is_at_start() && looks_like_utf_16(&line) {
+            return Err(CommandFailure::new(
+                "stdin looks like UTF-16: convert it first, such as iconv -f UTF-16 -t UTF-8",
+            ));
+        }
+        // What was read of a line before an error is redacted and passed on like a last line.
+        let is_last = !matches!(read, Ok(1..));
+        let written = match line.is_empty() {
+            true => Ok(()),
+            false => filter.write_redacted_line(&line, out),
+        };
+        let written = written.and_then(|()| match is_last {
+            true => filter.release(out).and_then(|()| out.flush()),
+            false => Ok(()),
+        });
+        written.map_err(CommandFailure::writing)?;
+        match read {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(CommandFailure::stdin(error)),
+        }
+    }
+}
+
+/// Waits so long for more on stdin. Returns whether a read would not wait.
+#[cfg(unix)]
+fn is_stdin_ready(within: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    let stdin = io::stdin();
+    let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
+    let within = within.try_into().ok();
+    // If it cannot be polled, the read decides.
+    !matches!(poll(&mut polled, within.as_ref()), Ok(0))
+}
+
+#[cfg(not(unix))]
+fn is_stdin_ready(_: Duration) -> bool {
+    false
+}
+
+/// Whether a first line begins with the mark of UTF-16, or every second byte of it is zero.
+fn looks_like_utf_16(line: &[u8]) -> bool {
+    let is_zero = |at: usize| line.len() >= 4 && line.iter().skip(at).step_by(2).all(|b| *b == 0);
+    line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff") || is_zero(0) || is_zero(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::looks_like_utf_16;
+
+    #[test]
+    fn utf_16_is_known_by_its_mark_or_its_zeros() {
+        for line in [&b"\xff\xfea\0\n"[..], b"\xfe\xff\0a\0\n", b"a\0b\0\n", b"\0a\0b\0\n"] {
+            assert!(looks_like_utf_16(line), "{line:?}");
+        }
+        for line in [&b"\n"[..], b"abc\n", b"a\0bc\0\n", b"\0\n", "\u{feff}a\n".as_bytes()] {
+            assert!(!looks_like_utf_16(line), "{line:?}");
+        }
+    }
+}
