@@ -35,6 +35,16 @@ impl<'a> JsonObject<'a> {
         }
     }
 
+    /// An object put together of nodes. There has to be at least the one of the object.
+    pub(crate) fn from_nodes(nodes: Vec<Node<'a>>) -> Self {
+        Self(Tape(nodes))
+    }
+
+    /// The nodes, the first of which is the object's.
+    pub(crate) fn nodes(&self) -> &[Node<'a>] {
+        &self.0.0
+    }
+
     /// The object as a value.
     pub fn json(&self) -> Json<'_> {
         Json::from_nodes(&self.0.0).expect("parse saw an object")
@@ -103,6 +113,11 @@ pub struct Json<'a> {
 }
 
 impl<'a> Json<'a> {
+    /// The value of one node that is no object and no array.
+    pub(crate) fn from_node(node: &'a Node<'a>) -> Self {
+        Self { nodes: std::slice::from_ref(node) }
+    }
+
     /// The value that begins `nodes`.
     fn from_nodes(nodes: &'a [Node<'a>]) -> Option<Self> {
         let count = match nodes.first()? {

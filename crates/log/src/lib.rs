@@ -28,6 +28,7 @@ mod error;
 mod file_name;
 mod folder;
 pub mod json;
+mod json_skip;
 mod query;
 pub mod schema;
 mod trace;

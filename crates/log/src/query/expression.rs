@@ -96,7 +96,8 @@ impl FieldPath {
             true => json.items().nth(name.parse().ok()?),
             false => json.get(name),
         };
-        self.0.iter().try_fold(line.json(), step).filter(|json| !json.is_null())
+        let (first, rest) = self.0.split_first()?;
+        rest.iter().try_fold(line.field(first)?, step).filter(|json| !json.is_null())
     }
 }
 

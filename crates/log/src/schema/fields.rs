@@ -75,6 +75,23 @@ impl Field {
     }
 }
 
+/// The place of a field in [`FIELDS`].
+pub(crate) const fn field_index(name: &str) -> usize {
+    let mut at = 0;
+    while at < FIELDS.len() {
+        let (one, other) = (FIELDS[at].name.as_bytes(), name.as_bytes());
+        let mut same = 0;
+        while same < one.len() && same < other.len() && one[same] == other[same] {
+            same += 1;
+        }
+        if same == one.len() && same == other.len() {
+            return at;
+        }
+        at += 1;
+    }
+    panic!("the schema has no such field")
+}
+
 /// Makes everything that lists the fields from the table below.
 ///
 /// A row is `name: FieldShape, Presence, how it is read, "description"`. The reader of a field is
@@ -90,6 +107,12 @@ macro_rules! fields {
                 stringify!($head), Presence::$head_presence, $head_doc,
             ),
             $(Field::from_shape::<shape::$shape>(stringify!($name), Presence::$presence, $doc),)+
+        ];
+
+        /// The name of every field in quotes and with its colon.
+        pub(super) const FIELD_KEYS: [&str; FIELDS.len()] = [
+            concat!("\"", stringify!($head), "\":"),
+            $(concat!("\"", stringify!($name), "\":"),)+
         ];
 
         /// The fields of one line, to be written. A field that is `None` is left out.
@@ -119,7 +142,8 @@ macro_rules! fields {
     (@read by_shape, $name:ident: $shape:ident, $doc:literal) => {
         #[doc = concat!("`", stringify!($name), "`: ", $doc, ".")]
         pub fn $name(&self) -> Option<<shape::$shape as FieldShape>::Read<'_>> {
-            shape::$shape::read(self.field(stringify!($name))?)
+            const AT: usize = field_index(stringify!($name));
+            shape::$shape::read(self.field_at(AT)?)
         }
     };
     (@key $open:literal, $name:ident) => {

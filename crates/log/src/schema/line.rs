@@ -1,7 +1,11 @@
 //! One line of a log, read field by field.
 
+use std::sync::OnceLock;
+
 use memchr::{memchr2, memmem};
 
+use super::fields::field_index;
+use super::head::{FieldPlaces, Head};
 use crate::error::Error;
 use crate::json::{Json, JsonObject};
 use crate::schema::notices;
@@ -29,10 +33,25 @@ use crate::schema::{
 /// # Ok::<(), llm_audit_log::Error>(())
 /// ```
 pub fn parse(line: &mut [u8]) -> Result<Line<'_>, Error> {
+    if let Some(places) = FieldPlaces::find(line) {
+        let cost_usd = places.spelled(line, COST_USD).and_then(|spelled| spelled.parse().ok());
+        let head = Some(Head::of(line, &places));
+        return Ok(Line { head, whole: OnceLock::new(), cost_usd });
+    }
+    parse_whole(line)
+}
+
+/// Parses a line as [`parse`] does, without reading ahead what can be read in the order of the schema. For
+/// tests.
+#[doc(hidden)]
+pub fn parse_whole(line: &mut [u8]) -> Result<Line<'_>, Error> {
     let cost_usd = find_spelled_number(line, b"cost_usd").and_then(|spelled| spelled.parse().ok());
     let object = JsonObject::parse(line, "log line")?;
-    Ok(Line { object, cost_usd })
+    Ok(Line { head: None, whole: OnceLock::from(object), cost_usd })
 }
+
+const COST_USD: usize = field_index("cost_usd");
+const TIMESTAMP: usize = field_index("timestamp");
 
 /// Finds the last number under this name in the object itself, as it is spelled. If `line` is not
 /// JSON, the result means nothing and is not used.
@@ -82,7 +101,10 @@ fn number_after_colon(text: &[u8]) -> Option<&str> {
 /// [`check`](Self::check) tells these apart.
 #[derive(Debug)]
 pub struct Line<'a> {
-    object: JsonObject<'a>,
+    /// The fields, if they are in the order of the schema. The line is then not parsed as a whole before
+    /// somebody asks for that.
+    head: Option<Head<'a>>,
+    whole: OnceLock<JsonObject<'a>>,
     /// As it is spelled; the tape has the nearest `f64`.
     cost_usd: Option<Usd>,
 }
@@ -90,17 +112,30 @@ pub struct Line<'a> {
 impl<'a> Line<'a> {
     /// The whole line as an object.
     pub fn json(&self) -> Json<'_> {
-        self.object.json()
+        let whole = || self.head.as_ref().expect("it was parsed as a whole").to_object();
+        self.whole.get_or_init(whole).json()
     }
 
     /// A top-level member that is not `null`.
     pub(crate) fn field(&self, name: &str) -> Option<Json<'_>> {
-        self.json().get(name).filter(|json| !json.is_null())
+        match &self.head {
+            Some(head) => head.field(FIELDS.iter().position(|field| field.name == name)?),
+            None => self.json().get(name).filter(|json| !json.is_null()),
+        }
+    }
+
+    /// A field of the schema, by its place in it, if it is not `null`.
+    #[inline]
+    pub(crate) fn field_at(&self, at: usize) -> Option<Json<'_>> {
+        match &self.head {
+            Some(head) => head.field(at),
+            None => self.field(FIELDS[at].name),
+        }
     }
 
     /// `timestamp` as microseconds since the Unix epoch, whatever offset it was written with.
     pub fn timestamp(&self) -> Option<i64> {
-        Time::read(self.field("timestamp")?)
+        Time::read(self.field_at(TIMESTAMP)?)
     }
 
     /// Whether the line is one of the log's own (`audit.*`) and no event.
@@ -111,7 +146,7 @@ impl<'a> Line<'a> {
     /// `cost_usd`, exactly as it is spelled. If it has more digits than a [`Usd`], or its name has an
     /// escape, the shortest digits of the nearest `f64` count.
     pub fn cost_usd(&self) -> Option<Usd> {
-        let nearest = self.field("cost_usd")?.as_f64()?;
+        let nearest = self.field_at(COST_USD)?.as_f64()?;
         // The name may be there a second time, with an escape.
         let is_same = |cost: &Usd| (cost.as_f64() - nearest).abs() <= nearest.abs() * 1e-12;
         self.cost_usd.filter(is_same).or_else(|| nearest.try_into().ok())
@@ -148,7 +183,9 @@ impl<'a> Line<'a> {
 
     /// The top-level members that the schema does not know and that are not `null`.
     pub fn extra(&self) -> impl Iterator<Item = (&str, Json<'_>)> {
-        self.json().members().filter(|(name, json)| {
+        // A line in the order of the schema has no other members.
+        let json = self.head.is_none().then(|| self.json());
+        json.into_iter().flat_map(Json::members).filter(|(name, json)| {
             !json.is_null() && FIELDS.iter().all(|field| field.name != *name)
         })
     }
@@ -179,8 +216,10 @@ impl<'a> Line<'a> {
 
     /// The names of the fields that are not there, of those that have to be.
     fn missing_fields(&self, has_to: fn(Presence) -> bool) -> impl Iterator<Item = &'static str> {
-        let fields = FIELDS.iter().filter(move |field| has_to(field.presence));
-        fields.map(|field| field.name).filter(|name| self.field(name).is_none())
+        let fields = FIELDS.iter().enumerate();
+        let missing = fields
+            .filter(move |(at, field)| has_to(field.presence) && self.field_at(*at).is_none());
+        missing.map(|(_, field)| field.name)
     }
 
     /// The fields of the schema that are there and wrong, and what is wrong with each.
@@ -192,9 +231,8 @@ impl<'a> Line<'a> {
         &self,
         fault: fn(&Field) -> FaultCheck,
     ) -> impl Iterator<Item = (&'static str, &'static str)> {
-        FIELDS
-            .iter()
-            .filter_map(move |field| Some((field.name, fault(field)(self.field(field.name)?)?)))
+        let fields = FIELDS.iter().enumerate();
+        fields.filter_map(move |(at, field)| Some((field.name, fault(field)(self.field_at(at)?)?)))
     }
 
     /// The same by the stricter rules for a line that this library wrote: ids in full and in lower
@@ -393,6 +431,57 @@ mod tests {
         let mut bytes = with(r#""data":{"n":123456789012345678901234567890}"#);
         let line = parse(&mut bytes).unwrap();
         assert_eq!(line.data().unwrap().get("n").unwrap().as_f64(), Some(1.2345678901234568e29));
+    }
+
+    /// Every field reads the same whether or not the line is parsed as a whole.
+    #[test]
+    fn a_line_in_the_order_of_the_schema_reads_as_any_other() {
+        let full = FULL.replace("\n        ", "").replace(r#","region":"eu","none":null"#, "");
+        let escaped = full.replace(r#""planner""#, r#""pl\"anner""#);
+        let payloads = [
+            r#"{"model":"m \ud83d","n":[1,-2.5,1e5,true]}"#,
+            r#"{"model":"m","x":{"y":[]}}"#,
+            r#"[1]"#,
+            r#""text""#,
+        ];
+        let lines = payloads.iter().map(|data| full.replace(r#"{"model":"m"}"#, data));
+        for text in lines.chain([full.clone(), escaped]) {
+            let mut rng = fastrand::Rng::with_seed(text.len() as u64);
+            for round in 0..2_000 {
+                let mut bytes = text.as_bytes().to_vec();
+                if round > 0 {
+                    let at = rng.usize(..bytes.len());
+                    match rng.u8(..3) {
+                        0 => bytes[at] = *rng.choice(b"{}[]\",:\\0e.-1\0 \xc3").unwrap(),
+                        1 => bytes.truncate(at),
+                        _ => bytes.insert(at, *rng.choice(b"{}[]\",:\\0e.-1").unwrap()),
+                    }
+                }
+                let mut same = bytes.clone();
+                let (ahead, whole) = (parse(&mut bytes), parse_whole(&mut same));
+                assert_eq!(ahead.is_ok(), whole.is_ok());
+                let (Ok(ahead), Ok(whole)) = (ahead, whole) else { continue };
+                let of = |line: &Line<'_>| {
+                    let fields: Vec<_> =
+                        FIELDS.iter().map(|f| format!("{:?}", line.field(f.name))).collect();
+                    let faults: Vec<_> = line.faults().chain(line.strict_faults()).collect();
+                    let extra = format!("{:?}", line.extra().collect::<Vec<_>>());
+                    let model = line.model().map(str::to_owned);
+                    let numbers = (line.latency_ms(), line.cost_usd(), line.timestamp());
+                    (fields, faults, extra, model, numbers, format!("{:?}", line.json()))
+                };
+                assert_eq!(of(&ahead), of(&whole));
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_recorder_writes_is_not_parsed_as_a_whole() {
+        let mut bytes = FULL.replace("\n        ", "").into_bytes();
+        assert!(parse(&mut bytes).unwrap().head.is_none(), "it has members of its own");
+        let text = FULL.replace("\n        ", "").replace(r#","region":"eu","none":null"#, "");
+        let mut bytes = text.into_bytes();
+        assert!(parse(&mut bytes).unwrap().head.is_some());
     }
 
     /// Whatever is done to a line, parsing ends in a line or an error, and a line is JSON by

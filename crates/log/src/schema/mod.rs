@@ -2,6 +2,7 @@
 
 mod event_type;
 mod fields;
+mod head;
 pub mod ids;
 mod line;
 pub mod notices;

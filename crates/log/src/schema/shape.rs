@@ -292,8 +292,36 @@ impl FieldShape for Time {
     }
 
     fn read(json: Json<'_>) -> Option<i64> {
-        json.as_str()?.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
+        let text = json.as_str()?;
+        micros_of_usual_time(text)
+            .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond))
     }
+}
+
+/// Reads a time as this library writes it, `2026-01-02T03:04:05.000006Z`, of a year from 1970.
+fn micros_of_usual_time(text: &str) -> Option<i64> {
+    let text: &[u8; 27] = text.as_bytes().try_into().ok()?;
+    let signs = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (26, b'Z')];
+    let number = |from: usize, to: usize| {
+        text[from..to].iter().try_fold(0_i64, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+        })
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    // Days that not every month has, and leap seconds, are left to jiff.
+    let is_usual = year >= 1970
+        && (1..=12).contains(&month)
+        && (1..=28).contains(&day)
+        && (hour < 24 && minute < 60 && second < 60);
+    if !is_usual || signs.iter().any(|(at, sign)| text[*at] != *sign) {
+        return None;
+    }
+    // Years begin in March here, so that the day of a leap year is their last one.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days_before = year * 365 + year / 4 - year / 100 + year / 400 - 719_468;
+    let days = days_before + (153 * month + 2) / 5 + day - 1;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + number(20, 26)?)
 }
 
 impl FieldShape for DataObject {
@@ -405,6 +433,35 @@ fn open_string_field(out: &mut Vec<u8>, key: FieldKey) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn usual_times_are_read_as_jiff_reads_them() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut usual = 0;
+        for _ in 0..100_000 {
+            let text = format!(
+                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+                rng.u32(1960..2500),
+                rng.u32(0..14),
+                rng.u32(0..33),
+                rng.u32(0..25),
+                rng.u32(0..61),
+                rng.u32(0..62),
+                rng.u32(0..1_000_000)
+            );
+            if let Some(micros) = micros_of_usual_time(&text) {
+                usual += 1;
+                let time: Timestamp = text.parse().unwrap();
+                assert_eq!(time.as_microsecond(), micros, "{text}");
+            }
+        }
+        assert!(usual > 10_000);
+        for text in
+            ["2026-01-02T03:04:05.000006+", "2026-01-02 03:04:05.000006Z", "2026-01-02T03:04:05Z"]
+        {
+            assert_eq!(micros_of_usual_time(text), None);
+        }
+    }
 
     #[test]
     fn simd_json_escapes_every_string_as_serde_json_reads_it() {

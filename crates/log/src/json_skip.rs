@@ -1,0 +1,210 @@
+//! Steps over JSON without building it, to find where a value ends and that it is valid.
+//!
+//! It accepts less than [`JsonObject::parse`](crate::json::JsonObject::parse): no spaces, no exponents, no
+//! long numbers, no deep nesting. What it accepts, the parser accepts too. Everything else is left to the
+//! parser.
+
+use memchr::memchr2;
+
+/// How deep a value may nest: the bits of the stack.
+const DEPTH_MAX: u32 = 64;
+/// The most digits before or after the point of a number. They fit into 64 bits.
+const DIGITS_MAX: usize = 18;
+
+/// Whether a text is valid UTF-8 and has no control characters.
+pub(crate) fn is_plain_text(text: &[u8]) -> bool {
+    // Without an early exit in a block, so that the compiler uses vectors.
+    let has_control = |block: &[u8]| block.iter().fold(false, |found, byte| found | (*byte < b' '));
+    !text.chunks(256).any(has_control) && std::str::from_utf8(text).is_ok()
+}
+
+/// Returns the end of the value that begins at `at`. The text has to be plain.
+pub(crate) fn value_end(text: &[u8], mut at: usize) -> Option<usize> {
+    // One bit for each open object or array, 1 for an object; the innermost is the lowest.
+    let (mut open, mut depth) = (0_u64, 0);
+    loop {
+        // A value begins here.
+        match *text.get(at)? {
+            b'"' => at = string_end(text, at + 1)?,
+            bracket @ (b'{' | b'[') => {
+                if depth == DEPTH_MAX {
+                    return None;
+                }
+                let is_object = bracket == b'{';
+                (open, depth, at) = (open << 1 | u64::from(is_object), depth + 1, at + 1);
+                let is_empty = *text.get(at)? == bracket + 2;
+                if !is_empty {
+                    at = if is_object { member_value(text, at)? } else { at };
+                    continue;
+                }
+            }
+            b't' => at = literal_end(text, at, b"true")?,
+            b'f' => at = literal_end(text, at, b"false")?,
+            b'n' => at = literal_end(text, at, b"null")?,
+            _ => at = number_end(text, at)?,
+        }
+        // A value, or what is in an object or array, ends here.
+        loop {
+            if depth == 0 {
+                return Some(at);
+            }
+            let is_object = open & 1 == 1;
+            match *text.get(at)? {
+                b',' if is_object => at = member_value(text, at + 1)?,
+                b',' => at += 1,
+                b'}' if is_object => {
+                    (open, depth, at) = (open >> 1, depth - 1, at + 1);
+                    continue;
+                }
+                b']' if !is_object => {
+                    (open, depth, at) = (open >> 1, depth - 1, at + 1);
+                    continue;
+                }
+                _ => return None,
+            }
+            break;
+        }
+    }
+}
+
+/// Returns where the value of the member begins whose name begins at `at`.
+fn member_value(text: &[u8], at: usize) -> Option<usize> {
+    if *text.get(at)? != b'"' {
+        return None;
+    }
+    let colon = string_end(text, at + 1)?;
+    (*text.get(colon)? == b':').then_some(colon + 1)
+}
+
+/// Returns the end of the string whose content begins at `at`, after its quote.
+#[inline]
+pub(crate) fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let found = at + memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[found] == b'"' {
+            return Some(found + 1);
+        }
+        at = match *text.get(found + 1)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => found + 2,
+            b'u' if text.get(found + 2..found + 6)?.iter().all(u8::is_ascii_hexdigit) => found + 6,
+            _ => return None,
+        };
+    }
+}
+
+fn literal_end(text: &[u8], at: usize, literal: &[u8]) -> Option<usize> {
+    text[at..].starts_with(literal).then_some(at + literal.len())
+}
+
+/// Returns the end of a number without exponent.
+#[inline]
+pub(crate) fn number_end(text: &[u8], mut at: usize) -> Option<usize> {
+    at += usize::from(text.get(at) == Some(&b'-'));
+    let whole = digits_end(text, at)?;
+    if text[at] == b'0' && whole > at + 1 {
+        return None;
+    }
+    let end = match text.get(whole) {
+        Some(b'.') => digits_end(text, whole + 1)?,
+        _ => whole,
+    };
+    (!matches!(text.get(end), Some(b'e' | b'E'))).then_some(end)
+}
+
+/// Returns the end of a few digits, at least one.
+fn digits_end(text: &[u8], at: usize) -> Option<usize> {
+    let digits = text.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (1..=DIGITS_MAX).contains(&digits).then_some(at + digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonObject;
+
+    #[test]
+    fn the_end_of_a_value_is_found() {
+        for value in [
+            "{}",
+            "[]",
+            r#"{"a":[],"b":{},"c":[{"d":[1,-2,3.5,true,false,null,"x"]},[[]]],"e":"\u0001\"\\é😀"}"#,
+            r#""a\nb""#,
+            "-0",
+            "123456789012345678",
+            "0.000000000000000001",
+            "null",
+        ] {
+            let text = format!("{value},");
+            assert_eq!(value_end(text.as_bytes(), 0), Some(value.len()), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_unusual_or_wrong_is_left_to_the_parser() {
+        let deep = "[".repeat(65) + &"]".repeat(65);
+        for value in [
+            "",
+            "{",
+            "[",
+            "[1",
+            "[1,",
+            "[,]",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{1:2}",
+            "[}",
+            "{]",
+            "[1}",
+            "{\"a\":1]",
+            "01",
+            "1.",
+            ".5",
+            "1e5",
+            "-",
+            "+1",
+            "tru",
+            "nul",
+            "\"",
+            "\"\\",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "1234567890123456789",
+            "{ }",
+            &deep,
+        ] {
+            assert_eq!(value_end(value.as_bytes(), 0), None, "{value}");
+        }
+    }
+
+    /// Whatever is done to a value, the parser accepts it if its end is found.
+    #[test]
+    fn what_is_accepted_is_json() {
+        let mut rng = fastrand::Rng::with_seed(5);
+        let value = r#"{"a":[0,-2,3.5,true],"c":{"d":"x\u00e9\ud83d","e":null},"f":[[],{}]}"#;
+        let mut accepted = 0;
+        for _ in 0..200_000 {
+            let mut bytes = value.as_bytes().to_vec();
+            for _ in 0..rng.usize(1..4) {
+                let at = rng.usize(..bytes.len());
+                match rng.u8(..3) {
+                    0 => bytes[at] = *rng.choice(b"{}[]\",:\\0e.-19tu\xc3\x7f\x1f ").unwrap(),
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, *rng.choice(b"{}[]\",:\\0e.-19").unwrap()),
+                }
+            }
+            if bytes.first() == Some(&b'{')
+                && is_plain_text(&bytes)
+                && value_end(&bytes, 0) == Some(bytes.len())
+            {
+                accepted += 1;
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                assert!(JsonObject::parse(&mut bytes, "text").is_ok(), "{text}");
+            }
+        }
+        assert!(accepted > 1_000, "{accepted}");
+    }
+}
