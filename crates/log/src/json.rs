@@ -108,23 +108,27 @@ fn describe_json_error(error: &simd_json::Error) -> String {
 /// Only serializing is recursive, as deep as the serializer asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'a> {
-    /// The nodes of this value alone; the first one says what it is.
-    nodes: &'a [Node<'a>],
+    /// What the value is.
+    first: Node<'a>,
+    /// The nodes in it, of an object or array.
+    inside: &'a [Node<'a>],
 }
 
 impl<'a> Json<'a> {
     /// The value of one node that is no object and no array.
-    pub(crate) fn from_node(node: &'a Node<'a>) -> Self {
-        Self { nodes: std::slice::from_ref(node) }
+    #[inline]
+    pub(crate) fn from_node(node: Node<'a>) -> Self {
+        Self { first: node, inside: &[] }
     }
 
     /// The value that begins `nodes`.
     fn from_nodes(nodes: &'a [Node<'a>]) -> Option<Self> {
-        let count = match nodes.first()? {
-            Node::Object { count, .. } | Node::Array { count, .. } => count + 1,
-            Node::String(_) | Node::Static(_) => 1,
+        let (first, inside) = nodes.split_first()?;
+        let count = match first {
+            Node::Object { count, .. } | Node::Array { count, .. } => *count,
+            Node::String(_) | Node::Static(_) => 0,
         };
-        Some(Self { nodes: nodes.get(..count)? })
+        Some(Self { first: *first, inside: inside.get(..count)? })
     }
 
     /// The member of this name, of an object. If there are several, it is the last one, as in most
@@ -135,27 +139,28 @@ impl<'a> Json<'a> {
 
     /// The members of an object in their order; nothing for any other value.
     pub fn members(self) -> Members<'a> {
-        let rest = if self.is_object() { &self.nodes[1..] } else { &[] };
+        let rest = if self.is_object() { self.inside } else { &[] };
         Members { rest }
     }
 
     /// The elements of an array in their order; nothing for any other value.
     pub fn items(self) -> Items<'a> {
-        let rest = if self.is_array() { &self.nodes[1..] } else { &[] };
+        let rest = if self.is_array() { self.inside } else { &[] };
         Items { rest }
     }
 
     /// All texts in it, however deep, and the names of members.
     pub fn texts(self) -> impl Iterator<Item = &'a str> {
-        self.nodes.iter().filter_map(|node| match node {
-            Node::String(text) => Some(*text),
+        std::iter::once(self.first).chain(self.inside.iter().copied()).filter_map(|node| match node
+        {
+            Node::String(text) => Some(text),
             _ => None,
         })
     }
 
     /// The text of a string.
     pub fn as_str(self) -> Option<&'a str> {
-        match self.nodes[0] {
+        match self.first {
             Node::String(text) => Some(text),
             _ => None,
         }
@@ -163,7 +168,7 @@ impl<'a> Json<'a> {
 
     /// A whole number from 0, written without fraction or exponent.
     pub fn as_u64(self) -> Option<u64> {
-        match self.nodes[0] {
+        match self.first {
             Node::Static(StaticNode::U64(n)) => Some(n),
             Node::Static(StaticNode::I64(n)) => u64::try_from(n).ok(),
             _ => None,
@@ -172,7 +177,7 @@ impl<'a> Json<'a> {
 
     /// Any number, as the nearest `f64`.
     pub fn as_f64(self) -> Option<f64> {
-        match self.nodes[0] {
+        match self.first {
             Node::Static(StaticNode::U64(n)) => Some(n as f64),
             Node::Static(StaticNode::I64(n)) => Some(n as f64),
             Node::Static(StaticNode::F64(n)) => Some(n),
@@ -182,7 +187,7 @@ impl<'a> Json<'a> {
 
     /// A boolean.
     pub fn as_bool(self) -> Option<bool> {
-        match self.nodes[0] {
+        match self.first {
             Node::Static(StaticNode::Bool(b)) => Some(b),
             _ => None,
         }
@@ -190,23 +195,23 @@ impl<'a> Json<'a> {
 
     /// Whether it is `null`.
     pub fn is_null(self) -> bool {
-        matches!(self.nodes[0], Node::Static(StaticNode::Null))
+        matches!(self.first, Node::Static(StaticNode::Null))
     }
 
     /// Whether it is an object.
     pub fn is_object(self) -> bool {
-        matches!(self.nodes[0], Node::Object { .. })
+        matches!(self.first, Node::Object { .. })
     }
 
     /// Whether it is an array.
     pub fn is_array(self) -> bool {
-        matches!(self.nodes[0], Node::Array { .. })
+        matches!(self.first, Node::Array { .. })
     }
 }
 
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.nodes[0] {
+        match self.first {
             Node::String(text) => serializer.serialize_str(text),
             Node::Static(StaticNode::Null) => serializer.serialize_unit(),
             Node::Static(StaticNode::Bool(b)) => serializer.serialize_bool(b),
@@ -240,7 +245,7 @@ impl<'a> Iterator for Members<'a> {
         let (name, rest) = self.rest.split_first()?;
         let Node::String(name) = name else { return None };
         let value = Json::from_nodes(rest)?;
-        self.rest = &rest[value.nodes.len()..];
+        self.rest = &rest[value.inside.len() + 1..];
         Some((name, value))
     }
 }
@@ -256,7 +261,7 @@ impl<'a> Iterator for Items<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let value = Json::from_nodes(self.rest)?;
-        self.rest = &self.rest[value.nodes.len()..];
+        self.rest = &self.rest[value.inside.len() + 1..];
         Some(value)
     }
 }

@@ -14,8 +14,21 @@ const DIGITS_MAX: usize = 18;
 /// Whether a text is valid UTF-8 and has no control characters.
 pub(crate) fn is_plain_text(text: &[u8]) -> bool {
     // Without an early exit in a block, so that the compiler uses vectors.
-    let has_control = |block: &[u8]| block.iter().fold(false, |found, byte| found | (*byte < b' '));
-    !text.chunks(256).any(has_control) && std::str::from_utf8(text).is_ok()
+    let sum_up = |block: &[u8]| {
+        block
+            .iter()
+            .fold((0, 0), |(controls, all), byte| (controls | u8::from(*byte < b' '), all | *byte))
+    };
+    let (blocks, rest) = text.as_chunks::<128>();
+    let mut seen = 0;
+    for block in blocks.iter().map(|block| &block[..]).chain([rest]) {
+        let (controls, all) = sum_up(block);
+        if controls != 0 {
+            return false;
+        }
+        seen |= all;
+    }
+    seen < 0x80 || std::str::from_utf8(text).is_ok()
 }
 
 /// Returns the end of the value that begins at `at`. The text has to be plain.
@@ -78,18 +91,47 @@ fn member_value(text: &[u8], at: usize) -> Option<usize> {
 
 /// Returns the end of the string whose content begins at `at`, after its quote.
 #[inline]
-pub(crate) fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        let found = at + memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text[found] == b'"' {
-            return Some(found + 1);
+fn string_end(text: &[u8], at: usize) -> Option<usize> {
+    match plain_string_end(text, at)? {
+        end if text[end] == b'"' => Some(end + 1),
+        escape => string_end_from_escape(text, escape),
+    }
+}
+
+/// Returns where the quote is that ends a string, or the first escape before it.
+#[inline]
+pub(crate) fn plain_string_end(text: &[u8], mut at: usize) -> Option<usize> {
+    // Most strings are short.
+    for _ in 0..4 {
+        let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) else { break };
+        let word = u64::from_le_bytes(*word);
+        let found = bytes_equal(word, b'"') | bytes_equal(word, b'\\');
+        if found != 0 {
+            return Some(at + (found.trailing_zeros() / 8) as usize);
         }
-        at = match *text.get(found + 1)? {
+        at += 8;
+    }
+    Some(at + memchr2(b'"', b'\\', text.get(at..)?)?)
+}
+
+/// The lowest bit that is set is in the first byte of a word that is equal.
+#[inline]
+fn bytes_equal(word: u64, byte: u8) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let differences = word ^ (ONES * u64::from(byte));
+    differences.wrapping_sub(ONES) & !differences & (ONES << 7)
+}
+
+fn string_end_from_escape(text: &[u8], mut found: usize) -> Option<usize> {
+    while text[found] == b'\\' {
+        let at = match *text.get(found + 1)? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => found + 2,
             b'u' if text.get(found + 2..found + 6)?.iter().all(u8::is_ascii_hexdigit) => found + 6,
             _ => return None,
         };
+        found = plain_string_end(text, at)?;
     }
+    Some(found + 1)
 }
 
 fn literal_end(text: &[u8], at: usize, literal: &[u8]) -> Option<usize> {
@@ -136,6 +178,22 @@ mod tests {
         ] {
             let text = format!("{value},");
             assert_eq!(value_end(text.as_bytes(), 0), Some(value.len()), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_string_ends_at_any_distance() {
+        for length in 0..100 {
+            for escape in [None, Some(0), Some(length / 2), Some(length)] {
+                let mut text = "x!{\u{e9}".chars().cycle().take(length).collect::<String>();
+                if let Some(at) = escape {
+                    let at = text.char_indices().nth(at).map_or(text.len(), |(at, _)| at);
+                    text.insert_str(at, r#"\""#);
+                }
+                let end = text.len();
+                text += "\",\"next\"";
+                assert_eq!(string_end(text.as_bytes(), 0), Some(end + 1), "{text}");
+            }
         }
     }
 

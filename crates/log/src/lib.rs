@@ -39,13 +39,17 @@ pub mod zst;
 pub use closest::edit_distance;
 pub use error::Error;
 pub use file_name::{FileName, compressed_path, with_suffix};
+#[doc(hidden)]
+pub use folder::index_blocks;
 pub use folder::{
-    Ending, Entry, Folder, Follow, Input, LINE_BYTES_MAX, Lines, LogFile, lines_end, read_line,
+    Ending, Entry, Folder, Follow, Input, LINE_BYTES_MAX, Lines, LogFile, index_path, lines_end,
+    read_line,
 };
 pub use json::{DEPTH_MAX, Items, Json, Members};
 
 pub use query::{
-    Estimate, Expression, Failure, Failures, Figures, Filter, GroupBy, Groups, Timeline, parse_time,
+    Estimate, Expression, Failure, Failures, Figures, Filter, GroupBy, Groups, Scan, Scanned,
+    Timeline, parse_time,
 };
 pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use trace::{Choice, Event, Found, Span, Step, Trace};

@@ -49,6 +49,7 @@ impl RetentionPass<'_> {
             // The copy's name must be durable first, even if a killed process made it.
             fs.sync_dir(dir)?;
             fs.remove(path)?;
+            self.remove_index(path);
             fs.sync_dir(dir)?;
         }
         Ok(())

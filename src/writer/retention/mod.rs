@@ -18,7 +18,7 @@ use jiff::civil::Date;
 use super::fs::{FileHandle, Fs};
 use compress::UNFINISHED;
 use llm_audit_log::schema::notices::Retired;
-use llm_audit_log::{FileName, compressed_path};
+use llm_audit_log::{FileName, compressed_path, index_path};
 use retire::KeptInstances;
 
 /// After this many bytes it checks whether to continue.
@@ -133,6 +133,13 @@ impl RetentionPass<'_> {
         match self.rules.open_and_lock(path)? {
             Some(_held) => self.rules.fs.remove(path),
             None => Ok(()),
+        }
+    }
+
+    /// Removes what readers keep about a file that is gone. Nothing needs it.
+    fn remove_index(&self, path: &Path) {
+        if let Some(index) = index_path(path) {
+            let _kept = self.rules.fs.remove(&index);
         }
     }
 

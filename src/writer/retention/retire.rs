@@ -79,6 +79,7 @@ impl RetentionPass<'_> {
         let told = retired.numbered();
         let is_removed = (self.retire)(&mut || {
             self.rules.fs.remove(&file.path)?;
+            self.remove_index(&file.path);
             Ok(told.clone())
         });
         if !matches!(is_removed, Ok(true)) {

@@ -1,61 +1,74 @@
 //! The events that a subcommand asks for, one after the other.
 
-use llm_audit::reader::{Line, Writers};
+use llm_audit::reader::{Error, Line, Scan};
 
 use super::{FilterArgs, LogInput};
-use crate::ui::{CommandFailure, Progress, complain_on_stderr, format_count};
+use crate::ui::{CommandExit, CommandFailure, Progress, complain_on_stderr, format_count};
+
+/// What was read of a log.
+pub(crate) struct EventsRead {
+    /// How many events are wanted.
+    pub(crate) events: u64,
+    /// The exit code: no data, or that a part of the log cannot be read.
+    pub(crate) exit: CommandExit,
+}
 
 impl LogInput {
-    /// Gives each event that is wanted to `each`, with its weight, and returns how many there were. The
-    /// log's own lines are among them only if their type is asked for. Says how many lines cannot be
-    /// read.
+    /// Gives each event that is wanted to `each`, with its weight. The log's own lines are among them only
+    /// if their type is asked for. Says what cannot be read.
     pub(crate) fn for_each_event(
         &self,
         filter: &FilterArgs,
-        each: impl FnMut(&Line<'_>, f64),
-    ) -> Result<u64, CommandFailure> {
-        self.for_each_line(filter, |_| {}, each)
+        mut each: impl FnMut(&Line<'_>, f64) + Send,
+    ) -> Result<EventsRead, CommandFailure> {
+        let each = |line: &Line<'_>, weight: Option<f64>| {
+            if let Some(weight) = weight {
+                each(line, weight);
+            }
+        };
+        self.for_each_line(filter, each)
     }
 
-    /// The same, and gives all of the log's own lines to `own`, whatever the filter.
+    /// The same, and gives all of the log's own lines to `each` without a weight, whatever the filter.
     pub(crate) fn for_each_line(
         &self,
         filter: &FilterArgs,
-        mut own: impl FnMut(&Line<'_>),
-        mut each: impl FnMut(&Line<'_>, f64),
-    ) -> Result<u64, CommandFailure> {
-        let Some(folder) = self.open()? else { return Ok(0) };
-        let (wanted, mut writers) = (filter.to_filter(), Writers::default());
-        let (mut progress, mut bad, mut events) = (Progress::new(), 0, 0);
-        let bytes = folder.bytes();
-        let mut lines = folder.lines();
-        while let Some(mut entry) = lines.next_line()? {
-            match entry.parse() {
-                Ok(line) => {
-                    writers.note(&line);
-                    let is_of_service = writers.is_of(&line, self.service.as_deref());
-                    if is_of_service && line.is_own() {
-                        own(&line);
-                    }
-                    let may_be_meant = !line.is_own() || filter.names_type();
-                    if is_of_service && may_be_meant && wanted.matches(&line) {
-                        events += 1;
-                        // One trace is what it is, not a sample of others.
-                        let is_whole = line.is_own() || wanted.trace.is_some();
-                        each(&line, if is_whole { 1.0 } else { writers.weight_of(&line) });
-                    }
-                }
-                Err(_) => bad += 1,
-            }
-            progress.show_share(lines.bytes_read(), bytes);
-        }
+        each: impl FnMut(&Line<'_>, Option<f64>) + Send,
+    ) -> Result<EventsRead, CommandFailure> {
+        let Some(folder) = self.open()? else {
+            return Ok(EventsRead { events: 0, exit: CommandExit::NoData });
+        };
+        let (mut progress, bytes) = (Progress::new(), folder.bytes());
+        let scan = Scan::of(&folder).filter(filter.to_filter()).service(self.service.as_deref());
+        let scan = scan.own_lines(filter.names_type());
+        let mut scanned = scan.for_each_line(each, |read| progress.show_share(read, bytes));
         progress.clear();
-        complain_of_bad_lines(bad);
-        if events == 0 {
+        if scanned.events == 0
+            && let Some(error) = scanned.damage.pop()
+        {
+            complain_of_damage(&scanned.damage);
+            return Err(error.into());
+        }
+        complain_of_damage(&scanned.damage);
+        complain_of_bad_lines(scanned.bad_lines);
+        if scanned.events == 0 {
             complain_on_stderr("no data: no such event");
             self.complain_of_unknown_service(&folder);
         }
-        Ok(events)
+        let is_whole = scanned.damage.is_empty() && scanned.bad_lines == 0;
+        let exit = match scanned.events {
+            0 => CommandExit::NoData,
+            _ if is_whole => CommandExit::Fine,
+            _ => CommandExit::Finding,
+        };
+        Ok(EventsRead { events: scanned.events, exit })
+    }
+}
+
+/// Prints which files cannot be read to their ends.
+pub(crate) fn complain_of_damage(damage: &[Error]) {
+    for error in damage {
+        complain_on_stderr(format_args!("{error}; the rest of it is left out"));
     }
 }
 

@@ -31,7 +31,8 @@ const AFTER_HELP: &str = "\
 Events with the status error or timeout of the same type, agent, action and error are one group.
 Messages that differ only in numbers and ids are the same. At most 1,000 groups are told apart.
 
-Exit codes: 0 there are events, 2 bad input, 3 there are none.
+Exit codes: 0 there are events, 1 there are and a part of the log cannot be read, 2 bad input, 3 there
+are none.
 
 Examples:
   llm-audit errors --since 1h
@@ -39,9 +40,10 @@ Examples:
 
 pub(crate) fn run_errors(args: &ErrorsArgs) -> Result<CommandExit, CommandFailure> {
     let mut failures = Failures::default();
-    let events = args.input.for_each_event(&args.filter, |line, _| failures.add(line))?;
+    let read = args.input.for_each_event(&args.filter, |line, _| failures.add(line))?;
+    let events = read.events;
     if events == 0 {
-        return Ok(CommandExit::NoData);
+        return Ok(read.exit);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
@@ -49,7 +51,7 @@ pub(crate) fn run_errors(args: &ErrorsArgs) -> Result<CommandExit, CommandFailur
         false => print_groups(&failures, events, args.limit, &mut out),
     };
     written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
-    Ok(CommandExit::Fine)
+    Ok(read.exit)
 }
 
 fn print_groups(

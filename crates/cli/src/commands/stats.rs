@@ -97,7 +97,8 @@ apart. Cost and tokens leave out request.* events, which may repeat the sum of w
 A ~ is before what is estimated: sampling left events out, and those that are left count for them, by
 the rates in audit.start. With --trace nothing is estimated.
 
-Exit codes: 0 there are events, 2 bad input, 3 there are none.
+Exit codes: 0 there are events, 1 there are and a part of the log cannot be read, 2 bad input, 3 there
+are none.
 
 Examples:
   llm-audit stats --by action --type tool.result --sort p99
@@ -110,7 +111,8 @@ Counts the events with tokens or a cost, except request.* events, which may repe
 below them. The cost is exact. A call of a model without a known price costs ?, never zero. A ~ is
 before what is estimated: sampling left events out, and those that are left count for them.
 
-Exit codes: 0 there are such events, 2 bad input, 3 there are none.
+Exit codes: 0 there are such events, 1 there are and a part of the log cannot be read, 2 bad input, 3
+there are none.
 
 Examples:
   llm-audit cost --since 1d
@@ -158,11 +160,11 @@ struct Collected<'a> {
 
 fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
     let mut collected = Collected::new(args, by, view)?;
-    let events = args.input.for_each_event(&args.filter, |line, weight| {
+    let read = args.input.for_each_event(&args.filter, |line, weight| {
         collected.add(line, weight);
     })?;
     if collected.groups.total.events == 0 {
-        if events > 0 {
+        if read.events > 0 {
             complain_on_stderr("no data: no event has tokens or a cost");
         }
         return Ok(CommandExit::NoData);
@@ -171,7 +173,7 @@ fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit
     let mut out = BufWriter::new(io::stdout().lock());
     let written = collected.print(args.limit, &mut out).and_then(|()| out.flush());
     written.map_err(CommandFailure::writing)?;
-    Ok(CommandExit::Fine)
+    Ok(read.exit)
 }
 
 /// Shows the figures again whenever there are new events, until the process is ended.

@@ -6,11 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use llm_audit::Status;
-use llm_audit::reader::{Ending, Entry, Filter, Folder, Follow, Line, Lines, LogFile, Writers};
+use llm_audit::reader::{
+    Ending, Entry, Error, Filter, Folder, Follow, Line, Lines, LogFile, Writers,
+};
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use unicode_width::UnicodeWidthStr;
 
-use crate::arguments::{FilterArgs, LogInput, complain_of_bad_lines};
+use crate::arguments::{FilterArgs, LogInput, complain_of_bad_lines, complain_of_damage};
 use crate::ui::{
     CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal,
     escape_json_for_terminal, fit_to_width, format_dollars, format_duration, format_time,
@@ -44,7 +46,7 @@ several loggers write at once, events are in the order of their files. If the lo
 services, each event is named by its service too. With -f a pipe or - is shown as it comes, to its
 end.
 
-Exit codes: 0 events are shown, 2 bad input, 3 no such event.
+Exit codes: 0 events are shown, 1 they are and a part of the log cannot be read, 2 bad input, 3 no such event.
 
 Examples:
   llm-audit tail -f --status error
@@ -79,6 +81,8 @@ pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
         if lines.is_empty() && args.lines > 0 && !args.follow {
             complain_on_stderr("no data: no such event");
             args.input.complain_of_unknown_service(folder);
+        } else if view.is_partial {
+            exit = CommandExit::Finding;
         } else {
             exit = CommandExit::Fine;
         }
@@ -104,6 +108,8 @@ struct TailView<'a> {
     writers: Writers,
     /// A line was shown whose `audit.start` was not read.
     misses_start: bool,
+    /// A part of the log cannot be read.
+    is_partial: bool,
 }
 
 impl<'a> TailView<'a> {
@@ -116,6 +122,7 @@ impl<'a> TailView<'a> {
             columns: terminal_columns(),
             writers: Writers::default(),
             misses_start: false,
+            is_partial: false,
         }
     }
 
@@ -136,43 +143,70 @@ impl<'a> TailView<'a> {
         wanted: usize,
     ) -> Result<VecDeque<String>, CommandFailure> {
         let (mut last, mut bad) = (VecDeque::new(), 0);
+        let mut damage = Vec::new();
         for file in folder.files().iter().rev() {
+            let damaged = damage.len();
             for part in file.parts_from_end() {
                 if last.len() == wanted {
                     break;
                 }
-                let mut part = part?;
+                let mut part = match part {
+                    Ok(part) => part,
+                    Err(error) => {
+                        damage.push(error);
+                        break;
+                    }
+                };
                 if self.args.input.service.is_some() {
                     // The line that names a service is before those that are asked for.
                     part.start = 0;
                 }
                 let (is_first, most) = (part.start == 0, wanted - last.len());
                 let mut lines = Lines::of_part(file, part.clone());
-                let mut of_part = self.wanted_lines(&mut lines, most, &mut bad)?;
+                let mut of_part = self.wanted_lines(&mut lines, most, &mut bad, &mut damage);
                 if std::mem::take(&mut self.misses_start) && !is_first {
                     self.writers.note_file(file, usize::MAX);
-                    of_part = self.wanted_lines(&mut Lines::of_part(file, part), most, &mut 0)?;
+                    let mut lines = Lines::of_part(file, part);
+                    of_part = self.wanted_lines(&mut lines, most, &mut 0, &mut Vec::new());
                 }
                 of_part.append(&mut last);
                 last = of_part;
-                if is_first {
+                if is_first || damage.len() > damaged {
                     break;
                 }
             }
         }
+        if last.is_empty()
+            && let Some(error) = damage.pop()
+        {
+            complain_of_damage(&damage);
+            return Err(error.into());
+        }
+        complain_of_damage(&damage);
         complain_of_bad_lines(bad);
+        self.is_partial = bad > 0 || !damage.is_empty();
         Ok(last)
     }
 
-    /// The last `most` of the lines that are wanted. Adds to `bad` how many cannot be read.
+    /// The last `most` of the lines that are wanted. Adds to `bad` how many cannot be read, and to `damage`
+    /// why the rest of the file cannot.
     fn wanted_lines(
         &mut self,
         lines: &mut Lines<'_>,
         most: usize,
         bad: &mut u64,
-    ) -> Result<VecDeque<String>, CommandFailure> {
+        damage: &mut Vec<Error>,
+    ) -> VecDeque<String> {
         let mut wanted = VecDeque::new();
-        while let Some(mut entry) = lines.next_line()? {
+        loop {
+            let mut entry = match lines.next_line() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => return wanted,
+                Err(error) => {
+                    damage.push(error);
+                    return wanted;
+                }
+            };
             // Following gives it out when it is whole.
             if entry.ending == Ending::Torn && self.args.follow {
                 continue;
@@ -186,7 +220,6 @@ impl<'a> TailView<'a> {
                 wanted.pop_front();
             }
         }
-        Ok(wanted)
     }
 
     /// Shows the lines of a pipe as they come.

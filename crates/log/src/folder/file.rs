@@ -116,20 +116,36 @@ impl LogFile {
         !self.is_stream && (self.is_locked() || has_grown())
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it can be read from any place without reading what is before.
+    pub(super) fn is_seekable(&self) -> bool {
+        let frames = || zst::Frames::read(&mut File::open(&self.path).ok()?).ok()?;
+        !self.is_stream && (!self.is_compressed() || frames().is_some())
+    }
+
+    /// Whether it is shorter than when the folder was read.
+    pub(super) fn has_shrunk(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|now| now.len() < self.stored_bytes)
+    }
+
     /// Opens its content from `offset` on. If the file was compressed since the folder was read, it is
     /// found under its new name.
     pub(crate) fn read_from(&self, offset: u64) -> Result<Input, Error> {
         if self.path.as_os_str() == STDIN {
             return Ok(Input::stdin());
         }
+        let mut offset = offset;
         let plain = (!self.is_compressed()).then(|| File::open(&self.path));
         let input = match plain {
             Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => skip_input_bytes(
-                Input::open(compressed_path(&self.path)).map_err(|_| error),
+                open_compressed(&compressed_path(&self.path), &mut offset).map_err(|_| error),
                 offset,
             ),
             Some(file) => file.and_then(|file| input_from_offset(file, offset)),
-            None => skip_input_bytes(Input::open(&self.path), offset),
+            None => skip_input_bytes(open_compressed(&self.path, &mut offset), offset),
         };
         input.map_err(|source| self.read_error(source))
     }
@@ -203,8 +219,13 @@ fn content_bytes(path: &Path, stored_bytes: u64) -> u64 {
 
 /// How much a compressed file says that it holds.
 fn compressed_content_bytes(path: &Path) -> Option<u64> {
+    let mut file = File::open(path).ok()?;
+    if let Some(frames) = zst::Frames::read(&mut file).ok()? {
+        return Some(frames.content_bytes());
+    }
+    file.rewind().ok()?;
     let mut header = Vec::new();
-    File::open(path).ok()?.take(zst::HEADER_BYTES as u64).read_to_end(&mut header).ok()?;
+    file.take(zst::HEADER_BYTES as u64).read_to_end(&mut header).ok()?;
     zst::content_bytes(&header)
 }
 
@@ -223,6 +244,22 @@ fn input_from_offset(mut file: File, offset: u64) -> io::Result<Input> {
         file.seek(SeekFrom::Start(offset))?;
     }
     Input::from_file(file, false)
+}
+
+/// Opens a compressed file at the frame that has this byte of its content. What is left of `offset` is
+/// counted from there.
+fn open_compressed(path: &Path, offset: &mut u64) -> io::Result<Input> {
+    let mut file = File::open(path)?;
+    if *offset > 0
+        && let Some(frames) = zst::Frames::read(&mut file)?
+    {
+        let (stored, content) = frames.frame_with(*offset);
+        *offset -= content;
+        file.seek(SeekFrom::Start(stored))?;
+    } else {
+        file.rewind()?;
+    }
+    Input::from_file(file, true)
 }
 
 /// An input without its first bytes.

@@ -17,7 +17,7 @@ pub const LINE_BYTES_MAX: usize = 64 << 20;
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
 
 /// What a gzip file begins with.
-const GZIP: [u8; 2] = [0x1F, 0x8B];
+pub(super) const GZIP: [u8; 2] = [0x1F, 0x8B];
 
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,16 @@ impl Entry<'_> {
     ///
     /// Those of [`parse`], and a line that is too long.
     pub fn parse(&mut self) -> Result<Line<'_>, Error> {
+        match self.ending {
+            Ending::TooLong(bytes) => Err(line_too_long_error(bytes)),
+            Ending::Newline | Ending::Torn => parse(self.bytes),
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// Parses the line as [`parse`](Self::parse) does. The line may outlive the entry.
+    pub(crate) fn into_line(self) -> Result<Line<'a>, Error> {
         match self.ending {
             Ending::TooLong(bytes) => Err(line_too_long_error(bytes)),
             Ending::Newline | Ending::Torn => parse(self.bytes),
@@ -174,9 +184,7 @@ impl<'f> Lines<'f> {
         let Some(reading) = &mut self.reading else { return Ok(None) };
         let is_first = reading.offset == 0;
         if is_first && !reading.file.has_name_of_log() && self.line.starts_with(&GZIP) {
-            let why = "it is gzip, not JSON lines: unpack it first (zcat), and read that as -";
-            let error = reading.file.read_error(io::Error::new(io::ErrorKind::Unsupported, why));
-            self.reading = None;
+            let error = gzip_error(reading.file);
             return Err(error);
         }
         let offset = reading.offset;
@@ -191,6 +199,12 @@ impl<'f> Lines<'f> {
             bytes: &mut self.line,
         }))
     }
+}
+
+/// Why a file that was named by its path is not read.
+pub(super) fn gzip_error(file: &LogFile) -> Error {
+    let why = "it is gzip, not JSON lines: unpack it first (zcat), and read that as -";
+    file.read_error(io::Error::new(io::ErrorKind::Unsupported, why))
 }
 
 /// The bytes a line takes in its file. The newline of a line that is too long is counted even if it

@@ -1,7 +1,9 @@
 //! The files of a log folder, in order, and their lines, now and as they come.
 
+mod chunks;
 mod file;
 mod follow;
+mod index;
 mod input;
 mod lines;
 mod tail;
@@ -13,8 +15,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+pub(crate) use chunks::{CHUNK_BYTES, Chunk, ChunkEnd, Turn, for_each_chunk};
 pub use file::LogFile;
 pub use follow::Follow;
+pub(crate) use index::{Block, BlockSummary, Index, IndexQuery};
+pub use index::{index_blocks, index_path};
 pub use input::Input;
 pub use lines::{Ending, Entry, LINE_BYTES_MAX, Lines, read_line};
 pub use tail::lines_end;

@@ -1,7 +1,6 @@
 //! Figures of events, in groups of those that have the same values.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -52,30 +51,35 @@ impl GroupBy {
         matches!(self.0, Key::Day | Key::Hour)
     }
 
-    /// The value of a line; `-` if it has none. Notes if it is an object or a list.
-    fn value(&self, line: &Line<'_>, is_compound: &mut bool) -> String {
+    /// Appends the value of a line; `-` if it has none. Notes if it is an object or a list.
+    fn append_value(&self, line: &Line<'_>, is_compound: &mut bool, out: &mut String) {
         let time = |format| {
             let time = Timestamp::from_microsecond(line.timestamp()?).ok()?;
             Some(time.strftime(format).to_string())
         };
-        let value = match &self.0 {
+        let owned = match &self.0 {
             Key::Day => time("%Y-%m-%d"),
             Key::Hour => time("%Y-%m-%dT%H"),
-            Key::Model => line.model().map(str::to_owned),
-            Key::Field(field) => field.find(line).and_then(|json| {
-                *is_compound |= json.is_object() || json.is_array();
-                text_of_value(json)
-            }),
+            Key::Model => return out.push_str(line.model().unwrap_or("-")),
+            Key::Field(field) => match field.find(line) {
+                None => None,
+                Some(json) => match json.as_str() {
+                    Some(text) => return out.push_str(text),
+                    None => {
+                        *is_compound |= json.is_object() || json.is_array();
+                        text_of_value(json)
+                    }
+                },
+            },
         };
-        value.unwrap_or_else(|| "-".to_owned())
+        out.push_str(owned.as_deref().unwrap_or("-"));
     }
 }
 
-/// A text, a number, `true` or `false`.
+/// A number, `true` or `false`.
 fn text_of_value(json: Json<'_>) -> Option<String> {
-    let text = json.as_str().map(str::to_owned);
     let number = || Some(json.as_u64()?.to_string()).or_else(|| Some(json.as_f64()?.to_string()));
-    text.or_else(number).or_else(|| Some(json.as_bool()?.to_string()))
+    number().or_else(|| Some(json.as_bool()?.to_string()))
 }
 
 /// Figures of the events with each combination of values.
@@ -85,6 +89,8 @@ pub struct Groups {
     /// Whether a value of each of them was an object or a list.
     compound: Vec<bool>,
     groups: HashMap<Vec<String>, Figures>,
+    /// The values of the last event.
+    values: Vec<String>,
     /// All events.
     pub total: Figures,
     /// Those of groups past the first 1,000.
@@ -95,7 +101,8 @@ impl Groups {
     /// Makes empty groups.
     pub fn new(by: Vec<GroupBy>) -> Self {
         let (total, other) = (Figures::default(), Figures::default());
-        Self { compound: vec![false; by.len()], by, groups: HashMap::new(), total, other }
+        let (compound, values) = (vec![false; by.len()], vec![String::new(); by.len()]);
+        Self { by, compound, groups: HashMap::new(), values, total, other }
     }
 
     /// Adds an event that counts as `weight` of them.
@@ -106,15 +113,21 @@ impl Groups {
     /// Adds an event that counts as `weight` of them, at another cost than the line has.
     pub fn add_priced(&mut self, line: &Line<'_>, weight: f64, cost: Option<Usd>) {
         self.total.add_priced(line, weight, cost);
-        let by = self.by.iter().zip(&mut self.compound);
-        let values = by.map(|(by, is_compound)| by.value(line, is_compound)).collect();
-        let are_full = self.groups.len() >= GROUPS_MAX;
-        let figures = match self.groups.entry(values) {
-            Entry::Occupied(group) => group.into_mut(),
-            Entry::Vacant(_) if are_full => &mut self.other,
-            Entry::Vacant(group) => group.insert(Figures::default()),
-        };
-        figures.add_priced(line, weight, cost);
+        for ((by, is_compound), value) in
+            self.by.iter().zip(&mut self.compound).zip(&mut self.values)
+        {
+            value.clear();
+            by.append_value(line, is_compound, value);
+        }
+        // Nearly always the group is there, and nothing is allocated.
+        if let Some(group) = self.groups.get_mut(&self.values) {
+            group.add_priced(line, weight, cost);
+        } else if self.groups.len() >= GROUPS_MAX {
+            self.other.add_priced(line, weight, cost);
+        } else {
+            let group = self.groups.entry(self.values.clone()).or_default();
+            group.add_priced(line, weight, cost);
+        }
     }
 
     /// What the events are grouped by, and whether a value was an object or a list, which counts as

@@ -6,6 +6,7 @@ mod figures;
 mod filter;
 mod groups;
 mod parse;
+mod scan;
 mod timeline;
 
 pub use expression::Expression;
@@ -13,4 +14,5 @@ pub use failures::{Failure, Failures};
 pub use figures::{Estimate, Figures};
 pub use filter::{Filter, parse_time};
 pub use groups::{GroupBy, Groups};
+pub use scan::{Scan, Scanned};
 pub use timeline::Timeline;

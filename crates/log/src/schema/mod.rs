@@ -15,6 +15,8 @@ pub(crate) use event_type::is_request;
 pub use event_type::{EventType, is_event_type_name};
 pub(crate) use fields::FaultCheck;
 pub use fields::{FIELDS, Field, LineFields, Presence};
+#[doc(hidden)]
+pub use line::parse_whole;
 pub use line::{Line, parse};
 pub use prefix::Prefix;
 pub use shape::AppendJson;

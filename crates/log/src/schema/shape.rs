@@ -299,7 +299,7 @@ impl FieldShape for Time {
 }
 
 /// Reads a time as this library writes it, `2026-01-02T03:04:05.000006Z`, of a year from 1970.
-fn micros_of_usual_time(text: &str) -> Option<i64> {
+pub(super) fn micros_of_usual_time(text: &str) -> Option<i64> {
     let text: &[u8; 27] = text.as_bytes().try_into().ok()?;
     let signs = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (26, b'Z')];
     let number = |from: usize, to: usize| {

@@ -2,11 +2,10 @@
 
 use super::Trace;
 use crate::error::Error;
-use crate::folder::{Entry, Folder};
-use crate::query::Filter;
+use crate::folder::Folder;
+use crate::query::{Filter, Scan};
 use crate::schema::ids::parse_trace_id;
 use crate::schema::{Line, Status};
-use crate::writers::Writers;
 
 /// Which trace of a log is meant. Of several, the one whose event is later in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,41 +38,29 @@ impl Trace {
     /// Chooses a trace by the events that a filter wants, of one service if one is given. Returns its
     /// id, 32 hex digits.
     ///
-    /// From time to time `progress` gets the number of bytes that are read.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be read.
+    /// Why the rest of a file cannot be read is added to `damage`. From time to time `progress` gets the
+    /// number of bytes that are read.
     pub fn choose(
         folder: &Folder,
         choice: Choice,
         filter: &Filter,
         service: Option<&str>,
-        mut progress: impl FnMut(u64),
-    ) -> Result<Option<String>, Error> {
-        let (mut writers, mut best) = (Writers::default(), None::<(f64, u128)>);
-        let mut lines = folder.lines();
-        while let Some(entry) = lines.next_line()? {
-            if let Some((weight, id)) = weigh(entry, choice, filter, service, &mut writers)
+        damage: &mut Vec<Error>,
+        progress: impl FnMut(u64) + Send,
+    ) -> Option<String> {
+        let mut best = None::<(f64, u128)>;
+        let weigh =
+            |line: &Line<'_>| Some((choice.weight(line)?, parse_trace_id(line.trace_id()?).ok()?));
+        let each = |line: &Line<'_>, is_event: Option<f64>| {
+            if let Some((weight, id)) = is_event.and_then(|_| weigh(line))
                 && best.is_none_or(|(most, _)| weight >= most)
             {
                 best = Some((weight, id));
             }
-            progress(lines.bytes_read());
-        }
-        Ok(best.map(|(_, id)| format!("{id:032x}")))
+        };
+        let scan = Scan::of(folder).filter(filter.clone()).service(service);
+        let scanned = scan.for_each_line(each, progress);
+        damage.extend(scanned.damage);
+        best.map(|(_, id)| format!("{id:032x}"))
     }
-}
-
-fn weigh(
-    mut entry: Entry<'_>,
-    choice: Choice,
-    filter: &Filter,
-    service: Option<&str>,
-    writers: &mut Writers,
-) -> Option<(f64, u128)> {
-    let line = entry.parse().ok()?;
-    writers.note(&line);
-    let is_wanted = writers.is_of(&line, service) && !line.is_own() && filter.matches(&line);
-    Some((is_wanted.then(|| choice.weight(&line))??, parse_trace_id(line.trace_id()?).ok()?))
 }

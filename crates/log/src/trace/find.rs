@@ -1,12 +1,15 @@
 //! The search for a trace by the beginning of its id.
 
+use std::iter;
+
 use memchr::memmem;
 
 use super::tree::PlacedEvent;
 use super::{Event, Trace};
 use crate::error::Error;
-use crate::folder::{Entry, Folder};
+use crate::folder::{CHUNK_BYTES, ChunkEnd, Folder, IndexQuery, for_each_chunk};
 use crate::schema::ids::{parse_span_id, parse_trace_id};
+use crate::schema::notices::NoticeType;
 use crate::schema::{Line, parse};
 use crate::writers::Writers;
 
@@ -38,7 +41,11 @@ impl Trace {
     /// # Errors
     ///
     /// `prefix` is not such a prefix, or a file cannot be read.
-    pub fn find(folder: &Folder, prefix: &str, progress: impl FnMut(u64)) -> Result<Found, Error> {
+    pub fn find(
+        folder: &Folder,
+        prefix: &str,
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<Found, Error> {
         Self::find_of_service(folder, prefix, None, progress)
     }
 
@@ -52,29 +59,109 @@ impl Trace {
         folder: &Folder,
         prefix: &str,
         service: Option<&str>,
-        mut progress: impl FnMut(u64),
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<Found, Error> {
+        let mut damage = Vec::new();
+        let found = Self::find_despite(folder, prefix, service, &mut damage, progress)?;
+        damage.into_iter().next().map_or(Ok(found), Err)
+    }
+
+    /// Finds a trace as [`find_of_service`](Self::find_of_service) does, in what can be read. Why the
+    /// rest of a file cannot be read is added to `damage`.
+    ///
+    /// # Errors
+    ///
+    /// `prefix` is not such a prefix.
+    pub fn find_despite(
+        folder: &Folder,
+        prefix: &str,
+        service: Option<&str>,
+        damage: &mut Vec<Error>,
+        progress: impl FnMut(u64) + Send,
     ) -> Result<Found, Error> {
         let prefix = prefix.to_ascii_lowercase();
         let is_hex = prefix.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_hex || !(PREFIX_DIGITS_MIN..=32).contains(&prefix.len()) {
             return Err(Error::parse("trace id", "4 to 32 hex digits of it are needed"));
         }
-        let mut search = TraceSearch::for_prefix(prefix);
-        search.service = service.map(str::to_owned);
-        let mut lines = folder.lines();
-        while let Some(entry) = lines.next_line()? {
-            search.add_entry(entry);
-            progress(lines.bytes_read());
-        }
+        let query = IndexQuery { trace: Some(prefix.clone()), ..IndexQuery::default() };
+        let wanted = WantedTrace::of_prefix(prefix);
+        let mut search = TraceSearch { service: service.map(str::to_owned), ..Default::default() };
+        let mut state = (&mut search, damage, progress, 0);
+        for_each_chunk(folder.files(), Some(&query), CHUNK_BYTES, &mut state, |chunk, turn| {
+            let (end, bytes) = (chunk.take_end(), chunk.range.end - chunk.range.start);
+            let lines = wanted.lines_of(chunk.bytes());
+            turn.take(|(search, damage, progress, read)| {
+                for (line, id) in lines {
+                    search.add_line(line, id);
+                }
+                if let ChunkEnd::Failure(error) = end {
+                    damage.push(error);
+                }
+                *read += bytes;
+                progress(*read);
+            });
+        });
         Ok(search.into_found())
     }
 }
 
-/// The traces that begin with a prefix, gathered line by line.
-struct TraceSearch {
+/// Whose id begins so.
+struct WantedTrace {
     prefix: String,
     /// What a line must hold to be worth parsing: digits, which have no case.
-    needle: String,
+    needle: memmem::Finder<'static>,
+    start: memmem::Finder<'static>,
+}
+
+impl WantedTrace {
+    fn of_prefix(prefix: String) -> Self {
+        // A line has a short id without the zeros that fill it up.
+        let digits = prefix.trim_start_matches('0').split(|c: char| !c.is_ascii_digit());
+        let needle = digits.max_by_key(|run| run.len()).unwrap_or_default();
+        let needle = memmem::Finder::new(needle).into_owned();
+        let start = memmem::Finder::new(NoticeType::Start.name()).into_owned();
+        Self { prefix, needle, start }
+    }
+
+    /// The lines that may say who writes, and those of matching traces with the id in full.
+    fn lines_of<'c>(&self, chunk: &'c [u8]) -> Vec<(&'c [u8], Option<String>)> {
+        let starts = lines_with(chunk, &self.start).map(|line| (line, None));
+        let found = lines_with(chunk, &self.needle).filter_map(|line| {
+            let id = self.matching_trace_id(&parse(&mut line.to_vec()).ok()?)?;
+            Some((line, Some(id)))
+        });
+        let mut lines: Vec<_> = starts.chain(found).collect();
+        lines.sort_by_key(|(line, _)| line.as_ptr());
+        lines
+    }
+
+    /// The line's trace id in full, if it begins with the prefix.
+    fn matching_trace_id(&self, line: &Line<'_>) -> Option<String> {
+        let given = line.trace_id()?.to_ascii_lowercase();
+        let id = format!("{:032x}", parse_trace_id(&given).ok()?);
+        // Ids of older logs had 12 digits.
+        let short = id.strip_prefix("00000000000000000000").unwrap_or_default();
+        [&*given, &*id, short].iter().any(|id| id.starts_with(&self.prefix)).then_some(id)
+    }
+}
+
+/// The lines that hold what is looked for.
+fn lines_with<'c>(chunk: &'c [u8], needle: &memmem::Finder<'_>) -> impl Iterator<Item = &'c [u8]> {
+    let mut rest = chunk;
+    iter::from_fn(move || {
+        let at = needle.find(rest).filter(|_| !rest.is_empty())?;
+        let start = memchr::memrchr(b'\n', &rest[..at]).map_or(0, |newline| newline + 1);
+        let length = memchr::memchr(b'\n', &rest[at..]).unwrap_or(rest.len() - at);
+        let line = &rest[start..at + length];
+        rest = rest.get(at + length + 1..).unwrap_or_default();
+        Some(line)
+    })
+}
+
+/// The traces that begin with a prefix, gathered line by line.
+#[derive(Default)]
+struct TraceSearch {
     service: Option<String>,
     writers: Writers,
     ids: Vec<String>,
@@ -83,35 +170,12 @@ struct TraceSearch {
 }
 
 impl TraceSearch {
-    fn for_prefix(prefix: String) -> Self {
-        // A line has a short id without the zeros that fill it up.
-        let digits = prefix.trim_start_matches('0').split(|c: char| !c.is_ascii_digit());
-        let needle = digits.max_by_key(|run| run.len()).unwrap_or_default().to_owned();
-        Self {
-            prefix,
-            needle,
-            service: None,
-            writers: Writers::default(),
-            ids: Vec::new(),
-            events: Vec::new(),
-            left_out: 0,
-        }
-    }
-
-    fn add_entry(&mut self, mut entry: Entry<'_>) {
-        if Writers::may_be_start(entry.bytes) {
-            // Parsing unescapes in place, and it may be an event that only contains these words.
-            if let Ok(line) = parse(&mut entry.bytes.to_vec()) {
-                self.writers.note(&line);
-            }
-        }
-        if memmem::find(entry.bytes, self.needle.as_bytes()).is_none() {
-            return;
-        }
+    /// Adds a line that may say who writes, or one of a matching trace.
+    fn add_line(&mut self, text: &[u8], id: Option<String>) {
         // Parsing unescapes in place, and the whole line may be asked for later.
-        let text = entry.bytes.to_vec();
-        let Ok(line) = entry.parse() else { return };
-        let Some(id) = self.matching_trace_id(&line) else { return };
+        let mut scratch = text.to_vec();
+        let Ok(line) = parse(&mut scratch) else { return };
+        let Some(id) = id else { return self.writers.note(&line) };
         let service = self.writers.service_of(&line);
         let is_wanted = self.writers.is_of(&line, self.service.as_deref());
         if line.is_own() || !is_wanted {
@@ -132,21 +196,12 @@ impl TraceSearch {
             self.left_out += 1;
             return;
         }
-        let text = String::from_utf8(text).expect("it was parsed");
+        let text = String::from_utf8(text.to_vec()).expect("it was parsed");
         self.events.push(PlacedEvent {
             span: line.span_id().map(full_span_id).unwrap_or_default(),
             parent: line.parent_span_id().map(full_span_id),
             event: Event::from_line(&line, service, text),
         });
-    }
-
-    /// The line's trace id in full, if it begins with the prefix.
-    fn matching_trace_id(&self, line: &Line<'_>) -> Option<String> {
-        let given = line.trace_id()?.to_ascii_lowercase();
-        let id = format!("{:032x}", parse_trace_id(&given).ok()?);
-        // Ids of older logs had 12 digits.
-        let short = id.strip_prefix("00000000000000000000").unwrap_or_default();
-        [&*given, &*id, short].iter().any(|id| id.starts_with(&self.prefix)).then_some(id)
     }
 
     fn into_found(self) -> Found {

@@ -181,7 +181,7 @@ fn a_trace_is_chosen_by_its_events() {
     let folder = Folder::open(dir.path()).unwrap();
     let chosen = |choice, expression: &str| {
         let filter = Filter { expression: expression.parse().ok(), ..Filter::default() };
-        let id = Trace::choose(&folder, choice, &filter, None, |_| {}).unwrap()?;
+        let id = Trace::choose(&folder, choice, &filter, None, &mut Vec::new(), |_| {})?;
         Some(id.trim_start_matches('0').to_owned())
     };
     for (choice, expression, expected) in [

@@ -11,6 +11,47 @@ use crate::schema::is_event_type_name;
 use crate::schema::notices::{self, Retired};
 use crate::writers::Writers;
 
+/// A line, and what it shows alone. Several threads read entries.
+pub(super) struct ReadEntry<'a> {
+    line: Result<Line<'a>, String>,
+    faults: Vec<String>,
+}
+
+impl<'a> ReadEntry<'a> {
+    pub(super) fn of(entry: Entry<'a>) -> Self {
+        let (line, faults) = match entry.ending {
+            Ending::Torn => (Err("torn: the line has no newline".to_owned()), Vec::new()),
+            _ => match entry.into_line() {
+                Ok(line) => {
+                    let faults = faults_of_line(&line);
+                    (Ok(line), faults)
+                }
+                Err(error) => (Err(error.to_string()), Vec::new()),
+            },
+        };
+        Self { line, faults }
+    }
+}
+
+fn own_instance<'l>(line: &'l Line<'_>) -> Option<&'l str> {
+    line.instance().filter(|id| is_instance(id))
+}
+
+fn faults_of_line(line: &Line<'_>) -> Vec<String> {
+    if own_instance(line).is_none() {
+        // Written by another program, or of the time before instances: the readers' rules.
+        return line.check().err().iter().map(ToString::to_string).collect();
+    }
+    let mut faults = Vec::new();
+    if !line.is_faultless_event() {
+        faults.extend(line.strict_faults().map(|(name, fault)| format!("{name} {fault}")));
+    }
+    if line.event_type().is_some_and(|name| !line.is_own() && !is_event_type_name(name)) {
+        faults.push("event_type is no dotted lower-case name".to_owned());
+    }
+    faults
+}
+
 /// What is gathered while the lines go by.
 #[derive(Default)]
 pub(super) struct LogCheck {
@@ -19,7 +60,6 @@ pub(super) struct LogCheck {
     by_id: HashMap<String, usize>,
     /// For each file the instance of its last line so far.
     pub(super) last_writer: Vec<Option<String>>,
-    pub(super) bytes_read: u64,
     /// What went with files that retention removed, by instance.
     removed: HashMap<String, RemovedSeqs>,
     /// Whether any logger here removes files.
@@ -34,20 +74,21 @@ impl LogCheck {
         Self { service: service.map(str::to_owned), ..Self::default() }
     }
 
-    pub(super) fn check_entry(&mut self, mut entry: Entry<'_>) {
+    /// Begins the next file.
+    pub(super) fn begin_file(&mut self) {
+        self.report.files += 1;
+        self.last_writer.push(None);
+    }
+
+    pub(super) fn check_entry(&mut self, read: &ReadEntry<'_>, place: (&str, u64)) {
         self.report.lines += 1;
-        let (file, number, ending) = (entry.file, entry.number, entry.ending);
-        if ending == Ending::Torn {
-            let what = "torn: the line has no newline".to_owned();
-            return self.report.add_finding(Some((file, number)), None, what);
-        }
-        match entry.parse() {
-            Ok(line) => self.check_line(&line, (file, number)),
-            Err(error) => self.report.add_finding(Some((file, number)), None, error.to_string()),
+        match &read.line {
+            Ok(line) => self.check_line(line, &read.faults, place),
+            Err(what) => self.report.add_finding(Some(place), None, what.clone()),
         }
     }
 
-    fn check_line(&mut self, line: &Line<'_>, place: (&str, u64)) {
+    fn check_line(&mut self, line: &Line<'_>, faults: &[String], place: (&str, u64)) {
         if let Some(service) = &self.service {
             self.writers.note(line);
             if self.writers.service_of(line) != Some(service) {
@@ -55,20 +96,10 @@ impl LogCheck {
             }
         }
         self.report.events += u64::from(!line.is_own());
-        let Some(id) = line.instance().filter(|id| is_instance(id)) else {
-            // Written by another program, or of the time before instances: the readers' rules.
-            if let Err(error) = line.check() {
-                self.report.add_finding(Some(place), None, error.to_string());
-            }
-            return;
-        };
-        for (name, fault) in line.strict_faults() {
-            self.report.add_finding(Some(place), None, format!("{name} {fault}"));
+        for fault in faults {
+            self.report.add_finding(Some(place), None, fault.clone());
         }
-        if line.event_type().is_some_and(|name| !line.is_own() && !is_event_type_name(name)) {
-            let what = "event_type is no dotted lower-case name".to_owned();
-            self.report.add_finding(Some(place), None, what);
-        }
+        let Some(id) = own_instance(line) else { return };
         let notice = notices::ReadNotice::of(line);
         match &notice {
             Some(notices::ReadNotice::Start(start)) => self.has_retention |= start.has_retention,

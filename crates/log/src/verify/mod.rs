@@ -10,15 +10,13 @@ mod tests;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::folder::{Ending, Folder, Lines};
-use check::LogCheck;
+use crate::folder::{CHUNK_BYTES, ChunkEnd, Ending, Entry, Folder, Lines, LogFile, for_each_chunk};
+use check::{LogCheck, ReadEntry};
 pub use report::{Finding, Instance, State, Verification};
 use tally::InstanceTally;
 
 /// How often a folder is read from which files go away meanwhile.
 const TRIES_MAX: u32 = 5;
-/// Lines between two calls of the progress function.
-const PROGRESS_LINES: u64 = 1_000;
 
 /// Checks the log files of a folder.
 ///
@@ -49,7 +47,7 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<Verification, Error> {
 /// As [`verify`].
 pub fn verify_with(
     dir: impl AsRef<Path>,
-    progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64) + Send,
 ) -> Result<Verification, Error> {
     verify_folder(&Folder::open(dir.as_ref())?, None, progress)
 }
@@ -68,7 +66,7 @@ pub fn verify_with(
 pub fn verify_folder(
     folder: &Folder,
     service: Option<&str>,
-    mut progress: impl FnMut(u64, u64),
+    mut progress: impl FnMut(u64, u64) + Send,
 ) -> Result<Verification, Error> {
     let mut tries_left = TRIES_MAX;
     let mut folder = folder.clone();
@@ -86,41 +84,74 @@ pub fn verify_folder(
 fn check_folder(
     folder: &Folder,
     service: Option<&str>,
-    progress: &mut impl FnMut(u64, u64),
+    progress: &mut (impl FnMut(u64, u64) + Send),
 ) -> Result<Verification, Error> {
-    let mut check = LogCheck::of_service(service);
-    check.report.bytes = folder.bytes();
-    for file in folder.files() {
-        check.report.files += 1;
-        check.last_writer.push(None);
-        let read = check.report.bytes.min(check.bytes_read);
-        let mut lines = Lines::of(std::slice::from_ref(file));
-        let mut number = 0;
-        loop {
-            let entry = match lines.next_line() {
-                Ok(Some(entry)) => entry,
-                Ok(None) => break,
-                Err(error) if is_file_damage(&error) => {
-                    let what = format!("{error}; what follows is not checked");
-                    check.report.add_finding(Some((file.name(), number + 1)), None, what);
-                    break;
-                }
-                Err(error) => return Err(error),
-            };
-            number = entry.number;
-            // A line that a living writer is writing is not torn.
-            if entry.ending == Ending::Torn && file.is_in_use() {
-                continue;
-            }
-            check.check_entry(entry);
-            if check.report.lines.is_multiple_of(PROGRESS_LINES) {
-                progress(read + lines.bytes_read(), folder.bytes());
-            }
-        }
-        check.bytes_read += file.bytes();
+    let mut walk = VerifyWalk {
+        check: LogCheck::of_service(service),
+        number: 0,
+        error: None,
+        progress,
+        bytes: 0,
+    };
+    walk.check.report.bytes = folder.bytes();
+    for_each_chunk(folder.files(), None, CHUNK_BYTES, &mut walk, |chunk, turn| {
+        let (file, file_at, bytes) =
+            (chunk.file, chunk.file_at, chunk.range.end - chunk.range.start);
+        let end = chunk.take_end();
+        // A line that a living writer is writing is not torn.
+        let is_torn = |entry: &Entry<'_>| entry.ending == Ending::Torn && file.is_in_use();
+        let entries = chunk.entries().filter(|entry| !is_torn(entry));
+        let read: Vec<_> = entries.map(ReadEntry::of).collect();
+        turn.take(|walk| walk.add_chunk(&read, file, file_at, end, bytes));
+    });
+    if let Some(error) = walk.error {
+        return Err(error);
     }
+    let check = walk.check;
     let ends = check.tallies.iter().map(|tally| instance_state(tally, &check, folder)).collect();
     Ok(check.into_report(ends))
+}
+
+/// The files of a folder, gone through in their order.
+struct VerifyWalk<P> {
+    check: LogCheck,
+    /// Lines of the current file so far.
+    number: u64,
+    /// Why the folder cannot be checked.
+    error: Option<Error>,
+    progress: P,
+    bytes: u64,
+}
+
+impl<P: FnMut(u64, u64)> VerifyWalk<P> {
+    fn add_chunk(
+        &mut self,
+        read: &[ReadEntry<'_>],
+        file: &LogFile,
+        file_at: usize,
+        end: ChunkEnd,
+        bytes: u64,
+    ) {
+        if self.check.last_writer.len() == file_at {
+            self.check.begin_file();
+            self.number = 0;
+        }
+        for entry in read {
+            self.number += 1;
+            self.check.check_entry(entry, (file.name(), self.number));
+        }
+        match end {
+            ChunkEnd::Failure(error) if is_file_damage(&error) => {
+                let what = format!("{error}; what follows is not checked");
+                let place = (file.name(), self.number + 1);
+                self.check.report.add_finding(Some(place), None, what);
+            }
+            ChunkEnd::Failure(error) if self.error.is_none() => self.error = Some(error),
+            _ => {}
+        }
+        self.bytes += bytes;
+        (self.progress)(self.bytes, self.check.report.bytes);
+    }
 }
 
 /// Whether a file is there, but its content is damaged or cannot be read: a compressed file that was

@@ -2,6 +2,7 @@
 
 #[cfg(not(feature = "zstd"))]
 mod absent;
+mod frames;
 #[cfg(feature = "zstd")]
 mod present;
 
@@ -9,6 +10,8 @@ mod present;
 pub use absent::{IS_PRESENT, compress, reader};
 #[cfg(feature = "zstd")]
 pub use present::{IS_PRESENT, compress, reader};
+
+pub use frames::Frames;
 
 /// As much of a file as [`content_bytes`] needs.
 pub const HEADER_BYTES: usize = 18;
@@ -59,17 +62,44 @@ mod tests {
     #[cfg(feature = "zstd")]
     #[test]
     fn what_is_compressed_comes_back_and_says_its_size() {
-        use std::io::Read;
+        use std::io::{Cursor, Read};
 
         for bytes in [0_usize, 1, 255, 256, 70_000, 3_000_000] {
             let text: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
             let mut compressed = Vec::new();
             compress(&mut &text[..], bytes as u64, &mut compressed).unwrap();
             let header = &compressed[..compressed.len().min(HEADER_BYTES)];
-            assert_eq!(content_bytes(header), Some(bytes as u64));
+            let frames = Frames::read(&mut Cursor::new(&compressed)).unwrap();
+            assert_eq!(frames.is_some(), bytes > 1 << 20);
+            let said = frames.as_ref().map(Frames::content_bytes).or(content_bytes(header));
+            assert_eq!(said, Some(bytes as u64));
             let mut back = Vec::new();
             reader(&compressed[..]).unwrap().read_to_end(&mut back).unwrap();
             assert!(back == text, "{bytes}");
+            for offset in [0, bytes / 3, bytes / 2, bytes.saturating_sub(1)] {
+                let Some(frames) = &frames else { continue };
+                let (stored, content) = frames.frame_with(offset as u64);
+                let mut rest = Vec::new();
+                reader(&compressed[stored as usize..]).unwrap().read_to_end(&mut rest).unwrap();
+                assert!(rest == text[content as usize..], "{bytes} from {offset}");
+            }
         }
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn frames_are_of_whole_lines() {
+        let lines: Vec<_> = (0..9_000).map(|n| format!("{n} {}\n", "x".repeat(n % 700))).collect();
+        let text = lines.concat();
+        let mut compressed = Vec::new();
+        compress(&mut text.as_bytes(), text.len() as u64, &mut compressed).unwrap();
+        let frames = Frames::read(&mut std::io::Cursor::new(&compressed)).unwrap().unwrap();
+        for offset in (0..text.len()).step_by(100_000) {
+            let (_, content) = frames.frame_with(offset as u64);
+            assert!(content == 0 || text.as_bytes()[content as usize - 1] == b'\n');
+            assert!(offset as u64 - content <= 1 << 20);
+        }
+        let other = compress(&mut text.as_bytes(), text.len() as u64 + 1, &mut Vec::new());
+        assert!(other.is_err(), "the size is another one");
     }
 }

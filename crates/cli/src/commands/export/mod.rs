@@ -5,7 +5,6 @@ mod otlp;
 #[cfg(feature = "parquet")]
 mod parquet;
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -48,7 +47,8 @@ JSON in llm_audit.data. The log's own lines are left out unless --type asks for 
 llm-audit sql prints a view for DuckDB or ClickHouse, which need no export. A build with the feature
 parquet has that format, too.
 
-Exit codes: 0 there are events, 2 bad input, 3 there are none.
+Exit codes: 0 there are events, 1 there are and a part of the log cannot be read, 2 bad input, 3 there
+are none.
 
 Examples:
   llm-audit export csv --since 1d --out yesterday.csv
@@ -77,22 +77,18 @@ pub(crate) fn run_export(args: &ExportArgs) -> Result<CommandExit, CommandFailur
         None => Box::new(io::stdout()),
     };
     let out = BufWriter::with_capacity(1 << 16, out);
-    let exporter: Box<dyn Exporter> = match args.format {
+    let exporter: Box<dyn Exporter + Send> = match args.format {
         Format::Csv => Box::new(csv::CsvExporter::new(out).map_err(failure)?),
         Format::OtlpJson => Box::new(otlp::OtlpExporter::new(out)),
         #[cfg(feature = "parquet")]
         Format::Parquet => Box::new(parquet::ParquetExporter::new(out).map_err(failure)?),
     };
-    let (exporter, mut written) = (RefCell::new(exporter), Ok(()));
-    let events = args.input.for_each_line(
-        &args.filter,
-        |own| exporter.borrow_mut().note(own),
-        |line, _| {
-            if written.is_ok() {
-                written = exporter.borrow_mut().write(line);
-            }
-        },
-    )?;
-    written.and_then(|()| exporter.borrow_mut().finish()).map_err(failure)?;
-    Ok(if events == 0 { CommandExit::NoData } else { CommandExit::Fine })
+    let (mut exporter, mut written) = (exporter, Ok(()));
+    let read = args.input.for_each_line(&args.filter, |line, weight| match weight {
+        None => exporter.note(line),
+        Some(_) if written.is_ok() => written = exporter.write(line),
+        Some(_) => {}
+    })?;
+    written.and_then(|()| exporter.finish()).map_err(failure)?;
+    Ok(read.exit)
 }

@@ -36,7 +36,8 @@ A ~ is before what is estimated: sampling left events out, and those that are le
 the rates in audit.start. What caching saved is by the prices of this version. Losses and what was
 sampled out are of the whole life of a logger, not of the period.
 
-Exit codes: 0 there are events, 2 bad input, 3 there are none.
+Exit codes: 0 there are events, 1 there are and a part of the log cannot be read, 2 bad input, 3 there
+are none.
 
 Examples:
   llm-audit report --since today
@@ -44,19 +45,17 @@ Examples:
   llm-audit report --json | jq '.failures[0]'";
 
 pub(crate) fn run_report(args: &ReportArgs) -> Result<CommandExit, CommandFailure> {
-    let report = std::cell::RefCell::new(Report::new()?);
-    let events = args.input.for_each_line(
-        &args.filter,
-        |own| report.borrow_mut().note(own),
-        |line, weight| report.borrow_mut().add(line, weight),
-    )?;
-    if events == 0 {
-        return Ok(CommandExit::NoData);
+    let mut report = Report::new()?;
+    let read = args.input.for_each_line(&args.filter, |line, weight| match weight {
+        None => report.note(line),
+        Some(weight) => report.add(line, weight),
+    })?;
+    if read.events == 0 {
+        return Ok(read.exit);
     }
-    let report = report.into_inner();
     if let Some(path) = &args.html {
         write_page(path, &html::page_as_html(&report.page(usize::MAX)))?;
-        return Ok(CommandExit::Fine);
+        return Ok(read.exit);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
@@ -64,7 +63,7 @@ pub(crate) fn run_report(args: &ReportArgs) -> Result<CommandExit, CommandFailur
         false => report.print(&mut out),
     };
     written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
-    Ok(CommandExit::Fine)
+    Ok(read.exit)
 }
 
 impl Report {

@@ -7,11 +7,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
-use llm_audit::reader::{Choice, Folder, Found, LogFile, Trace};
+use llm_audit::reader::{Choice, Error, Folder, Found, LogFile, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::arguments::{FilterArgs, LogInput};
+use crate::arguments::{FilterArgs, LogInput, complain_of_damage};
 use crate::ui::{
     CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_json_for_terminal,
     format_exact_cost, terminal_columns, write_page,
@@ -54,7 +54,7 @@ Tokens and cost of the whole trace leave out request.* events, which may repeat 
 A span whose parent is not in the log is at the top, with a mark. If the trace has spans of several
 services, each is named by its service too.
 
-Exit codes: 0 found, 2 bad input, or several traces begin so, 3 no such trace.
+Exit codes: 0 found, 1 found and a part of the log cannot be read, 2 bad input, or several traces begin so, 3 no such trace.
 
 Examples:
   llm-audit trace 2a8f65dd
@@ -83,10 +83,18 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     // Without an ID the first of several words is a file.
     input.files.splice(..0, args.id.iter().filter(|_| choice.is_some()).map(PathBuf::from));
     let Some(folder) = input.open()? else { return Ok(CommandExit::NoData) };
+    let mut damage = Vec::new();
     let found = match choice {
-        Some(choice) => choose_trace(args, &folder, choice)?,
-        None => find_trace(args, &folder, args.id.as_deref().unwrap_or_default())?,
+        Some(choice) => choose_trace(args, &folder, choice, &mut damage)?,
+        None => find_trace(args, &folder, args.id.as_deref().unwrap_or_default(), &mut damage)?,
     };
+    let exit = if damage.is_empty() { CommandExit::Fine } else { CommandExit::Finding };
+    if let (Found::Nothing, Some(_)) = (&found, damage.last()) {
+        let last = damage.pop().map(CommandFailure::from);
+        complain_of_damage(&damage);
+        return last.map_or(Ok(CommandExit::NoData), Err);
+    }
+    complain_of_damage(&damage);
     let trace = match found {
         Found::One(trace) => trace,
         Found::Nothing => {
@@ -104,7 +112,7 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     };
     if let Some(path) = &args.html {
         write_page(path, &html::trace_as_html(&trace))?;
-        return Ok(CommandExit::Fine);
+        return Ok(exit);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
@@ -117,7 +125,7 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
         ),
     };
     written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
-    Ok(CommandExit::Fine)
+    Ok(exit)
 }
 
 fn is_id_and_no_file(word: &str) -> bool {
@@ -135,11 +143,16 @@ impl TraceArgs {
     }
 }
 
-fn find_trace(args: &TraceArgs, folder: &Folder, id: &str) -> Result<Found, CommandFailure> {
+fn find_trace(
+    args: &TraceArgs,
+    folder: &Folder,
+    id: &str,
+    damage: &mut Vec<Error>,
+) -> Result<Found, CommandFailure> {
     let mut progress = Progress::new();
     let (of, service) = (folder.bytes(), args.input.service.as_deref());
     let show = |done| progress.show_share(done, of);
-    let found = Trace::find_of_service(folder, id, service, show)?;
+    let found = Trace::find_despite(folder, id, service, damage, show)?;
     progress.clear();
     Ok(found)
 }
@@ -148,6 +161,7 @@ fn choose_trace(
     args: &TraceArgs,
     folder: &Folder,
     choice: Choice,
+    damage: &mut Vec<Error>,
 ) -> Result<Found, CommandFailure> {
     if folder.files().iter().any(LogFile::is_stream) {
         return Err(CommandFailure::new("a pipe is read only once; a file or an ID is needed"));
@@ -155,9 +169,12 @@ fn choose_trace(
     let mut progress = Progress::new();
     let (of, service) = (folder.bytes(), args.input.service.as_deref());
     let (filter, show) = (args.filter.to_filter(), |done| progress.show_share(done, of));
-    let id = Trace::choose(folder, choice, &filter, service, show)?;
+    let id = Trace::choose(folder, choice, &filter, service, damage, show);
     progress.clear();
-    id.map_or(Ok(Found::Nothing), |id| find_trace(args, folder, &id))
+    let Some(id) = id else { return Ok(Found::Nothing) };
+    // The search meets the same damage again.
+    damage.clear();
+    find_trace(args, folder, &id, damage)
 }
 
 /// Draws the trace of this id, for `demo`.

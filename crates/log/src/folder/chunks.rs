@@ -1,0 +1,369 @@
+//! Pieces of whole lines, read one after the other and worked on by several threads.
+
+use std::io::{self, Read, Take};
+use std::iter;
+use std::ops::Range;
+use std::slice;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::LogFile;
+use super::index::{FileIdentity, Index, IndexQuery};
+use super::input::Input;
+use super::lines::{Ending, Entry, GZIP, LINE_BYTES_MAX, gzip_error, line_bytes_in_file};
+use crate::error::Error;
+
+/// How much is read at once, if lines are shorter. An index has a block for each chunk.
+pub(crate) const CHUNK_BYTES: usize = 256 << 10;
+
+/// The most threads. Each has a chunk and what was found in it.
+const THREADS_MAX: usize = 8;
+
+/// A part of a file that begins and ends where lines do.
+pub(crate) struct Chunk<'f> {
+    pub(crate) file: &'f LogFile,
+    /// The place of the file among those that are read.
+    pub(crate) file_at: usize,
+    /// Where it begins, and where the next one does.
+    pub(crate) range: Range<u64>,
+    end: ChunkEnd,
+    /// Of which file an index is built, if one is.
+    pub(crate) identity: Option<FileIdentity>,
+    bytes: Vec<u8>,
+    /// The length of its only line, if that is too long to be held.
+    too_long: Option<u64>,
+}
+
+/// What follows the lines of a chunk.
+pub(crate) enum ChunkEnd {
+    /// The next chunk.
+    Lines,
+    /// The end of the file, in the middle of a line.
+    Torn,
+    /// Nothing: the chunk is empty, and the file was read to its end.
+    File,
+    /// Nothing: the chunk is empty, and the rest of the file cannot be read.
+    Failure(Error),
+}
+
+impl Chunk<'_> {
+    /// The lines, numbered from 1 within the chunk.
+    pub(crate) fn entries(&mut self) -> impl Iterator<Item = Entry<'_>> {
+        let (file, mut offset, mut number) = (self.file.name(), self.range.start, 0);
+        let mut too_long = self.too_long.map(Ending::TooLong);
+        let mut rest = &mut self.bytes[..];
+        iter::from_fn(move || {
+            if rest.is_empty() && too_long.is_none() {
+                return None;
+            }
+            let newline = memchr::memchr(b'\n', rest);
+            let length = newline.unwrap_or(rest.len());
+            let (bytes, after) = std::mem::take(&mut rest).split_at_mut(length);
+            rest = if newline.is_some() { &mut after[1..] } else { after };
+            let whole = if newline.is_some() { Ending::Newline } else { Ending::Torn };
+            let ending = too_long.take().unwrap_or(whole);
+            let at = offset;
+            offset += line_bytes_in_file(ending, length);
+            number += 1;
+            Some(Entry { file, number, offset: at, ending, bytes })
+        })
+    }
+
+    /// Returns what follows the lines.
+    pub(crate) fn take_end(&mut self) -> ChunkEnd {
+        std::mem::replace(&mut self.end, ChunkEnd::Lines)
+    }
+
+    /// All lines as they are in the file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads chunks. Of files with an index only those that may have what is asked for.
+struct ChunkReader<'f, 'q> {
+    files: iter::Enumerate<slice::Iter<'f, LogFile>>,
+    query: Option<&'q IndexQuery>,
+    chunk_bytes: usize,
+    reading: Option<FileInChunks<'f>>,
+    /// How many chunks were read.
+    count: u64,
+}
+
+struct FileInChunks<'f> {
+    file: &'f LogFile,
+    file_at: usize,
+    /// What is still to be read, the next part last.
+    parts: Vec<Range<u64>>,
+    input: Option<Take<Input>>,
+    offset: u64,
+    /// The beginning of a line whose end is not yet read.
+    carried: Vec<u8>,
+    /// The length of a line that was just stepped over.
+    too_long: Option<u64>,
+    /// Why the rest of the file cannot be read.
+    failure: Option<io::Error>,
+    /// Of the file, if its index is built.
+    identity: Option<FileIdentity>,
+}
+
+impl<'f> ChunkReader<'f, '_> {
+    fn next_chunk(&mut self, bytes: Vec<u8>) -> Option<Chunk<'f>> {
+        let reading = match &mut self.reading {
+            Some(reading) => reading,
+            None => {
+                let (file_at, file) = self.files.next()?;
+                self.reading.insert(FileInChunks::begin(file, file_at, self.query))
+            }
+        };
+        let chunk = reading.next_chunk(bytes, self.chunk_bytes);
+        if matches!(chunk.end, ChunkEnd::File | ChunkEnd::Failure(_)) {
+            self.reading = None;
+        }
+        self.count += 1;
+        Some(chunk)
+    }
+}
+
+impl<'f> FileInChunks<'f> {
+    fn begin(file: &'f LogFile, file_at: usize, query: Option<&IndexQuery>) -> Self {
+        let index = query.and_then(|_| Index::load(file));
+        let mut parts = match (&index, query) {
+            (Some(index), Some(query)) => index.parts(query),
+            _ => vec![0..u64::MAX],
+        };
+        if let [last, .., first] = &parts[..]
+            && !file.is_seekable()
+        {
+            parts = vec![first.start..last.end];
+        }
+        let builds = index.is_none() && query.is_some_and(|query| query.builds);
+        Self {
+            file,
+            file_at,
+            parts,
+            input: None,
+            offset: 0,
+            carried: Vec::new(),
+            too_long: None,
+            failure: None,
+            identity: if builds { FileIdentity::of_closed(file) } else { None },
+        }
+    }
+
+    fn next_chunk(&mut self, mut bytes: Vec<u8>, chunk_bytes: usize) -> Chunk<'f> {
+        bytes.clear();
+        let end = self.fill(&mut bytes, chunk_bytes).unwrap_or_else(|error| {
+            bytes.clear();
+            ChunkEnd::Failure(error)
+        });
+        let too_long = self.too_long.take();
+        let length = too_long.map_or(bytes.len() as u64, |bytes| bytes + 1);
+        let start = self.offset;
+        self.offset += length;
+        let range = start..self.offset;
+        let Self { file, file_at, identity, .. } = *self;
+        Chunk { file, file_at, range, end, identity, bytes, too_long }
+    }
+
+    /// Fills `bytes` with whole lines, or with the torn one at the end.
+    fn fill(&mut self, bytes: &mut Vec<u8>, chunk_bytes: usize) -> Result<ChunkEnd, Error> {
+        if let Some(source) = self.failure.take() {
+            return Err(self.file.read_error(source));
+        }
+        bytes.append(&mut self.carried);
+        if self.input.is_none() {
+            if !bytes.is_empty() {
+                return Ok(ChunkEnd::Torn);
+            }
+            let Some(part) = self.parts.pop() else { return Ok(ChunkEnd::File) };
+            self.open_part(&part)?;
+        }
+        let (mut searched, mut wanted) = (bytes.len(), chunk_bytes.max(bytes.len() * 2));
+        loop {
+            let is_over = !self.read_up_to(wanted.min(LINE_BYTES_MAX + 1), bytes);
+            let is_first = self.offset == 0 && searched == 0;
+            if is_first && bytes.starts_with(&GZIP) && !self.file.has_name_of_log() {
+                return Err(gzip_error(self.file));
+            }
+            let newline = memchr::memrchr(b'\n', &bytes[searched..]);
+            if is_over || newline.is_some() {
+                let whole = newline.map_or(0, |at| searched + at + 1);
+                self.carried = bytes.split_off(whole);
+                if is_over {
+                    self.input = None;
+                    self.check_length(self.offset + (whole + self.carried.len()) as u64);
+                }
+                if self.failure.is_some() {
+                    self.carried = Vec::new();
+                }
+                // Without a line here, what follows is the torn one, an error or the end.
+                return if whole == 0 {
+                    self.fill(bytes, chunk_bytes)
+                } else {
+                    Ok(ChunkEnd::Lines)
+                };
+            }
+            if bytes.len() > LINE_BYTES_MAX {
+                self.too_long = Some(self.skip_line(bytes));
+                return Ok(ChunkEnd::Lines);
+            }
+            (searched, wanted) = (bytes.len(), wanted * 2);
+        }
+    }
+
+    fn open_part(&mut self, part: &Range<u64>) -> Result<(), Error> {
+        let end = part.end.min(self.file.bytes_when_listed());
+        let input = self.file.read_from(part.start)?;
+        self.input = Some(input.take(end.saturating_sub(part.start)));
+        self.offset = part.start;
+        Ok(())
+    }
+
+    /// Reads until there are so many bytes. Returns `false` at the end of the part, or if it fails.
+    fn read_up_to(&mut self, wanted: usize, bytes: &mut Vec<u8>) -> bool {
+        let Some(input) = &mut self.input else { return false };
+        let mut filled = bytes.len();
+        bytes.resize(wanted.max(filled), 0);
+        while filled < bytes.len() {
+            match input.read(&mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.failure = Some(error);
+                    break;
+                }
+            }
+        }
+        let is_filled = filled == bytes.len();
+        bytes.truncate(filled);
+        is_filled
+    }
+
+    /// Steps over the rest of a line of which `bytes` is the beginning. Returns its length.
+    fn skip_line(&mut self, bytes: &mut Vec<u8>) -> u64 {
+        let mut length = bytes.len() as u64;
+        *bytes = Vec::new();
+        loop {
+            let mut block = Vec::new();
+            let is_filled = self.read_up_to(CHUNK_BYTES, &mut block);
+            if let Some(newline) = memchr::memchr(b'\n', &block) {
+                self.carried = block.split_off(newline + 1);
+                return length + newline as u64;
+            }
+            length += block.len() as u64;
+            if !is_filled {
+                self.input = None;
+                return length;
+            }
+        }
+    }
+
+    /// Notes if the file has become shorter since it was listed.
+    fn check_length(&mut self, end: u64) {
+        let listed = self.file.bytes_when_listed();
+        if self.failure.is_none()
+            && listed != u64::MAX
+            && end < listed
+            && self.parts.is_empty()
+            && self.file.has_shrunk()
+        {
+            let why = format!("it was cut to {end} bytes while it was read; it had {listed}");
+            self.failure = Some(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+        }
+    }
+}
+
+/// Reads the files in chunks and calls `work` for each one, on several threads. `work` gets the state in the
+/// order of the chunks, by [`Turn::take`].
+pub(crate) fn for_each_chunk<'f, S: Send>(
+    files: &'f [LogFile],
+    query: Option<&IndexQuery>,
+    chunk_bytes: usize,
+    state: &mut S,
+    work: impl Fn(&mut Chunk<'f>, Turn<'_, '_, S>) + Sync,
+) {
+    let files_with_places = files.iter().enumerate();
+    let reader =
+        ChunkReader { files: files_with_places, query, chunk_bytes, reading: None, count: 0 };
+    let (reader, order) =
+        (Mutex::new(reader), Order { state: Mutex::new((0, state)), changed: Condvar::new() });
+    let run = || {
+        let mut bytes = Vec::new();
+        loop {
+            let mut reader = lock(&reader);
+            let number = reader.count;
+            let Some(mut chunk) = reader.next_chunk(std::mem::take(&mut bytes)) else { return };
+            drop(reader);
+            work(&mut chunk, Turn { order: &order, number, is_over: false });
+            bytes = chunk.bytes;
+        }
+    };
+    let threads = threads_for(files, chunk_bytes);
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(run);
+        }
+        run();
+    });
+}
+
+/// How many threads are worth it.
+fn threads_for(files: &[LogFile], chunk_bytes: usize) -> usize {
+    let is_stream = files.iter().any(LogFile::is_stream);
+    let chunks = files.iter().map(LogFile::bytes).sum::<u64>() / chunk_bytes.max(1) as u64;
+    // A thread is worth it if it gets several chunks.
+    let useful = if is_stream { THREADS_MAX } else { 1 + chunks as usize / 4 };
+    thread::available_parallelism().map_or(1, usize::from).min(useful).min(THREADS_MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The state, and the number of the chunk whose turn it is.
+struct Order<'s, S> {
+    state: Mutex<(u64, &'s mut S)>,
+    changed: Condvar,
+}
+
+/// The turn of a chunk. Dropped without use, it passes to the next chunk, too.
+pub(crate) struct Turn<'o, 's, S> {
+    order: &'o Order<'s, S>,
+    number: u64,
+    is_over: bool,
+}
+
+impl<S> Turn<'_, '_, S> {
+    /// Waits for the chunks before, and gives the state to `work`.
+    pub(crate) fn take(mut self, work: impl FnOnce(&mut S)) {
+        self.wait_and_pass(Some(work));
+    }
+
+    fn wait_and_pass(&mut self, work: Option<impl FnOnce(&mut S)>) {
+        let mut state = lock(&self.order.state);
+        while state.0 < self.number {
+            state = self.order.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        // Past its turn only if another thread panicked.
+        if let (true, Some(work)) = (state.0 == self.number, work) {
+            work(state.1);
+            state.0 += 1;
+        }
+        self.is_over = true;
+        self.order.changed.notify_all();
+    }
+}
+
+impl<S> Drop for Turn<'_, '_, S> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // Nobody waits for this turn any more; the scope passes the panic on.
+            lock(&self.order.state).0 = u64::MAX;
+            self.order.changed.notify_all();
+        } else if !self.is_over {
+            self.wait_and_pass(Some(|_: &mut S| {}));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the blocks of a closed file may have, kept beside the log, so that whole blocks are skipped.
+//!
+//! The index of `DIR/NAME` is `DIR/.index/NAME.idx`. It can be removed at any time, and nothing needs it. An
+//! index is ignored if it is damaged, if its file has changed since, or if somebody else wrote it.
+
+#[cfg(not(unix))]
+mod absent;
+mod block;
+mod bytes;
+#[cfg(unix)]
+mod stored;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+#[cfg(not(unix))]
+pub(crate) use absent::FileIdentity;
+pub(crate) use block::{Block, BlockSummary};
+#[cfg(unix)]
+pub(crate) use stored::FileIdentity;
+
+use super::LogFile;
+use crate::file_name::with_suffix;
+use crate::schema::Status;
+
+/// The folder of the indexes, within the folder of the log.
+const FOLDER: &str = ".index";
+
+/// The path of the index of a log file.
+pub fn index_path(file: &Path) -> Option<PathBuf> {
+    let name = with_suffix(Path::new(file.file_name()?), ".idx");
+    Some(file.parent()?.join(FOLDER).join(name))
+}
+
+/// What is asked for. A field that is `None` asks for nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IndexQuery {
+    /// Not before this time, in microseconds since the Unix epoch.
+    pub(crate) since: Option<i64>,
+    /// Before this time.
+    pub(crate) until: Option<i64>,
+    /// This event type, or those below it.
+    pub(crate) event_type: Option<String>,
+    pub(crate) status: Option<Status>,
+    /// Traces whose id begins so. Fewer than eight digits ask for nothing.
+    pub(crate) trace: Option<String>,
+    /// Whether missing indexes are built. All lines are then parsed.
+    pub(crate) builds: bool,
+}
+
+/// The blocks of one file.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Index {
+    blocks: Vec<Block>,
+}
+
+impl Index {
+    /// Reads the index of a file, if there is a valid one.
+    pub(super) fn load(file: &LogFile) -> Option<Self> {
+        let identity = FileIdentity::of_closed(file)?;
+        bytes::decode(&identity.read_index(file)?, &identity.to_bytes())
+    }
+
+    /// Keeps the blocks of a file for later. What goes wrong is ignored.
+    pub(crate) fn store(blocks: &[Block], file: &LogFile, identity: FileIdentity) {
+        if FileIdentity::of_closed(file) == Some(identity) {
+            identity.write_index(file, &bytes::encode(blocks, &identity.to_bytes()));
+        }
+    }
+
+    /// The parts of the file that may have what is asked for, the last one first.
+    pub(super) fn parts(&self, query: &IndexQuery) -> Vec<Range<u64>> {
+        let (mut parts, mut end): (Vec<Range<u64>>, _) = (Vec::new(), 0);
+        for block in &self.blocks {
+            let range = end..end + block.bytes;
+            end = range.end;
+            match parts.last_mut() {
+                _ if !block.may_have(query) => {}
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => parts.push(range),
+            }
+        }
+        parts.reverse();
+        parts
+    }
+}
+
+/// Whether bytes are an index that can be read, and of how many blocks. For a fuzz target.
+#[doc(hidden)]
+pub fn index_blocks(bytes: &[u8]) -> Option<usize> {
+    let query = IndexQuery {
+        since: Some(0),
+        until: Some(i64::MAX),
+        event_type: Some("tool".to_owned()),
+        status: Some(Status::Error),
+        trace: Some("0af7651916cd43dd".to_owned()),
+        builds: false,
+    };
+    let index = bytes::decode(bytes, &[0; bytes::IDENTITY_BYTES])?;
+    let parts = index.parts(&query);
+    assert!(parts.is_sorted_by(|one, next| one.start > next.end));
+    Some(index.blocks.len())
+}
+
+#[cfg(all(test, unix))]
+mod tests;
