@@ -9,7 +9,7 @@ use crate::ui::{CommandExit, CommandFailure, Progress, complain_on_stderr, forma
 pub(crate) struct EventsRead {
     /// How many events are wanted.
     pub(crate) events: u64,
-    /// The exit code: no data, or that a part of the log cannot be read.
+    /// The exit code: no data, or that a file cannot be read to its end.
     pub(crate) exit: CommandExit,
 }
 
@@ -55,10 +55,9 @@ impl LogInput {
             complain_on_stderr("no data: no such event");
             self.complain_of_unknown_service(&folder);
         }
-        let is_whole = scanned.damage.is_empty() && scanned.bad_lines == 0;
         let exit = match scanned.events {
             0 => CommandExit::NoData,
-            _ if is_whole => CommandExit::Fine,
+            _ if scanned.damage.is_empty() => CommandExit::Fine,
             _ => CommandExit::Finding,
         };
         Ok(EventsRead { events: scanned.events, exit })

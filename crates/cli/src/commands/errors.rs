@@ -31,7 +31,7 @@ const AFTER_HELP: &str = "\
 Events with the status error or timeout of the same type, agent, action and error are one group.
 Messages that differ only in numbers and ids are the same. At most 1,000 groups are told apart.
 
-Exit codes: 0 there are events, 1 there are and a part of the log cannot be read, 2 bad input, 3 there
+Exit codes: 0 there are events, 1 there are and a file cannot be read to its end, 2 bad input, 3 there
 are none.
 
 Examples:

@@ -97,7 +97,7 @@ apart. Cost and tokens leave out request.* events, which may repeat the sum of w
 A ~ is before what is estimated: sampling left events out, and those that are left count for them, by
 the rates in audit.start. With --trace nothing is estimated.
 
-Exit codes: 0 there are events, 1 there are and a part of the log cannot be read, 2 bad input, 3 there
+Exit codes: 0 there are events, 1 there are and a file cannot be read to its end, 2 bad input, 3 there
 are none.
 
 Examples:
@@ -111,7 +111,7 @@ Counts the events with tokens or a cost, except request.* events, which may repe
 below them. The cost is exact. A call of a model without a known price costs ?, never zero. A ~ is
 before what is estimated: sampling left events out, and those that are left count for them.
 
-Exit codes: 0 there are such events, 1 there are and a part of the log cannot be read, 2 bad input, 3
+Exit codes: 0 there are such events, 1 there are and a file cannot be read to its end, 2 bad input, 3
 there are none.
 
 Examples:

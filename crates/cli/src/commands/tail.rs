@@ -46,7 +46,7 @@ several loggers write at once, events are in the order of their files. If the lo
 services, each event is named by its service too. With -f a pipe or - is shown as it comes, to its
 end.
 
-Exit codes: 0 events are shown, 1 they are and a part of the log cannot be read, 2 bad input, 3 no such event.
+Exit codes: 0 events are shown, 1 they are and a file cannot be read to its end, 2 bad input, 3 no such event.
 
 Examples:
   llm-audit tail -f --status error
@@ -108,7 +108,7 @@ struct TailView<'a> {
     writers: Writers,
     /// A line was shown whose `audit.start` was not read.
     misses_start: bool,
-    /// A part of the log cannot be read.
+    /// A file cannot be read to its end.
     is_partial: bool,
 }
 
@@ -184,7 +184,7 @@ impl<'a> TailView<'a> {
         }
         complain_of_damage(&damage);
         complain_of_bad_lines(bad);
-        self.is_partial = bad > 0 || !damage.is_empty();
+        self.is_partial = !damage.is_empty();
         Ok(last)
     }
 

@@ -47,7 +47,7 @@ JSON in llm_audit.data. The log's own lines are left out unless --type asks for 
 llm-audit sql prints a view for DuckDB or ClickHouse, which need no export. A build with the feature
 parquet has that format, too.
 
-Exit codes: 0 there are events, 1 there are and a part of the log cannot be read, 2 bad input, 3 there
+Exit codes: 0 there are events, 1 there are and a file cannot be read to its end, 2 bad input, 3 there
 are none.
 
 Examples:

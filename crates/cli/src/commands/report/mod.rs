@@ -36,7 +36,7 @@ A ~ is before what is estimated: sampling left events out, and those that are le
 the rates in audit.start. What caching saved is by the prices of this version. Losses and what was
 sampled out are of the whole life of a logger, not of the period.
 
-Exit codes: 0 there are events, 1 there are and a part of the log cannot be read, 2 bad input, 3 there
+Exit codes: 0 there are events, 1 there are and a file cannot be read to its end, 2 bad input, 3 there
 are none.
 
 Examples:
