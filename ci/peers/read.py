@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 # jq gets the first lines of the log, and its time is multiplied.
 JQ_SHARE = 20
@@ -74,11 +75,18 @@ def duckdb_answer(question, files):
         print(json.dumps(sorted([row[0], row[1]] for row in rows)))
 
 
+class Measured(NamedTuple):
+    seconds: float
+    peak: int
+    cpu: float
+    output: bytes
+
+
 def measure(command, runs):
-    """Median seconds, peak bytes, output."""
+    """Median seconds, peak bytes, median seconds of processors, output."""
     # A child begins with the memory of what starts it, so a small program starts it.
-    command = ["/usr/bin/time", "-f", "%M", *command]
-    times, peak = [], 0
+    command = ["/usr/bin/time", "-f", "%M %U %S", *command]
+    times, cpu, peak = [], [], 0
     for _ in range(runs):
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as told:
             begin = time.monotonic()
@@ -88,9 +96,11 @@ def measure(command, runs):
             told.seek(0)
             if code != 0:
                 sys.exit(f"read: {' '.join(command)[:200]} exits with {code}: {told.read()[-500:]}")
-            peak = max(peak, int(told.read().split()[-1]) * 1024)
+            kilobytes, user, system = told.read().split()[-3:]
+            cpu.append(float(user) + float(system))
+            peak = max(peak, int(kilobytes) * 1024)
             output = out.read()
-    return statistics.median(times), peak, output
+    return Measured(statistics.median(times), peak, statistics.median(cpu), output)
 
 
 def answer_of(question, output):
@@ -102,9 +112,13 @@ def answer_of(question, output):
     return sorted([group["values"][0], count(group)] for group in told["groups"])
 
 
-def row(question, who, seconds, peak=None, note=""):
-    memory = "" if peak is None else f"{peak / 1e6:8.1f} MB"
-    print(f"{question:<22} {who:<16} {seconds * 1e3:10.1f} ms {memory:>12}  {note}", flush=True)
+def row(question, who, measured, note=""):
+    seconds, peak, cpu, _ = measured
+    print(
+        f"{question:<20} {who:<10} {seconds * 1e3:9.1f} ms {cpu * 1e3:9.1f} ms of processors"
+        f" {peak / 1e6:7.1f} MB  {note}",
+        flush=True,
+    )
 
 
 def main():
@@ -115,66 +129,66 @@ def main():
     size = sum(os.path.getsize(file) for file in files)
     for file in files:  # into the page cache
         with open(file, "rb") as content:
-            while content.read(1 << 24):
+            while content.read(1 << 20):
                 pass
-    def drop_index():
-        shutil.rmtree(folder / ".index", ignore_errors=True)
-
+    drop_index = lambda: shutil.rmtree(folder / ".index", ignore_errors=True)
     with open(files[len(files) // 2], "rb") as middle:
         middle.seek(os.path.getsize(middle.name) // 2)
         middle.readline()
         trace = json.loads(middle.readline())["trace_id"]
     print(f"read: {size / 1e9:.2f} GB in {len(files)} files, medians of {runs}")
     at = ["--dir", str(folder)]
+    ask = lambda *words: measure([command, *words, *at], runs)
 
     drop_index()
-    row("tail -n 20", "llm-audit", *measure([command, "tail", "-n", "20", *at], runs)[:2])
+    row("tail -n 20", "llm-audit", ask("tail", "-n", "20"))
+    searched = ask("trace", trace, "--json")
+    row("trace ID, no index", "llm-audit", searched)
+    found = sum(len(span["events"]) for span in json.loads(searched.output)["spans"])
+    grep = ["rg", "-F", "-I"] if shutil.which("rg") else ["grep", "-F", "-h"]
+    peer = measure([*grep, trace, *files], runs)
+    is_same = peer.output.count(b"\n") == found
+    row("trace ID, no index", grep[0], peer, "" if is_same else "DIFFERS")
 
-    searched = []
-    for _ in range(runs):
+    for question in QUERIES:
         drop_index()
-        searched.append(measure([command, "trace", trace, "--json", *at], 1))
-    found = len([1 for span in json.loads(searched[0][2])["spans"] for _ in span["events"]])
-    seconds = statistics.median(result[0] for result in searched)
-    row("trace ID, no index", "llm-audit", seconds, max(result[1] for result in searched))
-    grep = ["rg", "-F"] if shutil.which("rg") else ["grep", "-F"]
-    seconds, peak, output = measure([*grep, "--no-filename" if grep[0] == "rg" else "-h", trace, *files], runs)
-    agrees = "" if output.count(b"\n") == found else f"DIFFERS: {output.count(10)} and {found}"
-    row("trace ID, no index", " ".join(grep), seconds, peak, agrees)
+        first = measure([command, *question.split(), "--json", *at], 1)
+        ours = ask(*question.split(), "--json")
+        row(question, "llm-audit", ours, f"first run {first.seconds * 1e3:.0f} ms, which makes an index")
+        compare_with_duckdb(question, files, ours, runs)
+        compare_with_jq(question, files, size, ours)
 
-    questions = [*QUERIES]
-    for question in questions:
-        drop_index()
-        one = [command, *question.split(), "--json", *at]
-        first = measure(one, 1)
-        seconds, peak, output = measure(one, runs)
-        row(question, "llm-audit", seconds, max(peak, first[1]), f"first run {first[0] * 1e3:.0f} ms")
-        try:
-            import duckdb  # noqa: F401
-
-            peer = [sys.executable, __file__, "--duckdb", question, *files]
-            theirs, memory, answer = measure(peer, runs)
-            empty = measure([sys.executable, "-c", "import duckdb"], runs)[0]
-            same = json.loads(answer) == answer_of(question, output)
-            note = f"{(theirs - empty) / seconds:.1f} times, its import left out"
-            row(question, "duckdb", theirs - empty, memory, note if same else "DIFFERS")
-        except ImportError:
-            print("read: duckdb is missing")
-        if shutil.which("jq"):
-            with tempfile.NamedTemporaryFile() as part:
-                with open(files[0], "rb") as whole:
-                    part.write(whole.read(size // JQ_SHARE).rsplit(b"\n", 1)[0] + b"\n")
-                part.flush()
-                share = size / os.path.getsize(part.name)
-                jq, memory, _ = measure(["jq", "-n", JQ[question], part.name], 1)
-                row(question, "jq", jq * share, memory, f"{jq * share / seconds:.0f} times, from a part")
-
-    warm = measure([command, "trace", trace, "--json", *at], runs)
-    row("trace ID, index", "llm-audit", *warm[:2], "" if warm[2] == searched[0][2] else "DIFFERS")
+    warm = ask("trace", trace, "--json")
+    row("trace ID, index", "llm-audit", warm, "" if warm.output == searched.output else "DIFFERS")
     drop_index()
-    seconds, peak, output = measure([command, "verify", *at], runs)
-    row("verify", "llm-audit", seconds, peak, f"{size / seconds / 1e9:.2f} GB/s")
+    verified = ask("verify")
+    row("verify", "llm-audit", verified, f"{size / verified.seconds / 1e9:.2f} GB/s")
     drop_index()
+
+
+def compare_with_duckdb(question, files, ours, runs):
+    empty = [sys.executable, "-c", "import duckdb"]
+    if subprocess.call(empty, stderr=subprocess.DEVNULL) != 0:
+        return print("read: duckdb is missing")
+    theirs = measure([sys.executable, __file__, "--duckdb", question, *files], runs)
+    start = measure(empty, runs)
+    theirs = theirs._replace(seconds=theirs.seconds - start.seconds, cpu=theirs.cpu - start.cpu)
+    is_same = json.loads(theirs.output) == answer_of(question, ours.output)
+    ratios = f"{theirs.seconds / ours.seconds:.1f} times, without its import"
+    row(question, "duckdb", theirs, ratios if is_same else "DIFFERS")
+
+
+def compare_with_jq(question, files, size, ours):
+    if not shutil.which("jq"):
+        return print("read: jq is missing")
+    with tempfile.NamedTemporaryFile() as part:
+        with open(files[0], "rb") as whole:
+            part.write(whole.read(size // JQ_SHARE).rsplit(b"\n", 1)[0] + b"\n")
+        part.flush()
+        share = size / os.path.getsize(part.name)
+        theirs = measure(["jq", "-n", JQ[question], part.name], 1)
+    theirs = theirs._replace(seconds=theirs.seconds * share, cpu=theirs.cpu * share)
+    row(question, "jq", theirs, f"{theirs.seconds / ours.seconds:.0f} times, from a part of the log")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::path::PathBuf;
 
 use super::input::Input;
-use super::lines::{BLOCK_BYTES, Ending, Entry, line_bytes_in_file, read_line};
-use super::{FileSource, Folder, LogFile};
+use super::lines::{BLOCK_BYTES, Ending, Entry, read_line};
+use super::{FileSource, Folder, LogFile, Position};
 use crate::error::Error;
 
 /// Lines as they are written, across rotation and by several writers at once.
@@ -17,7 +17,9 @@ use crate::error::Error;
 pub struct Follow {
     source: FileSource,
     /// How far each file was returned, by its name without `.zst`: compressing adds no lines.
-    offsets: HashMap<String, u64>,
+    positions: HashMap<String, Position>,
+    /// Those of an earlier time, of files that were not looked at yet.
+    unchecked: HashMap<String, Position>,
     pending: VecDeque<LogFile>,
     reading: Option<(LogFile, BufReader<Input>)>,
     line: Vec<u8>,
@@ -33,7 +35,8 @@ impl Follow {
     fn of(source: FileSource) -> Self {
         Self {
             source,
-            offsets: HashMap::new(),
+            positions: HashMap::new(),
+            unchecked: HashMap::new(),
             pending: VecDeque::new(),
             reading: None,
             line: Vec::new(),
@@ -50,9 +53,37 @@ impl Follow {
     pub fn after(folder: &Folder) -> Result<Self, Error> {
         let mut follow = Self::of(folder.source.clone());
         for file in folder.files() {
-            follow.offsets.insert(file.plain_name().to_owned(), file.lines_end()?);
+            let position = Position::of_file(file, file.lines_end()?);
+            follow.positions.insert(position.file.clone(), position);
         }
         Ok(follow)
+    }
+
+    /// Follows everything in the folder that is after these positions, which
+    /// [`positions`](Self::positions) returned at an earlier time. A file that no longer has the last line
+    /// where it was is read from its beginning, and named by [`take_truncated`](Self::take_truncated).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use llm_audit_log::{Follow, Position};
+    ///
+    /// let kept: Vec<Position> = Vec::new(); // of the last run
+    /// let mut follow = Follow::resume("logs", kept);
+    /// while let Some(entry) = follow.next_line()? {
+    ///     println!("{}", String::from_utf8_lossy(entry.bytes));
+    /// }
+    /// let to_keep: Vec<Position> = follow.positions().cloned().collect();
+    /// # Ok::<(), llm_audit_log::Error>(())
+    /// ```
+    pub fn resume(dir: impl Into<PathBuf>, positions: impl IntoIterator<Item = Position>) -> Self {
+        let unchecked = positions.into_iter().map(|position| (position.file.clone(), position));
+        Self { unchecked: unchecked.collect(), ..Self::new(dir) }
+    }
+
+    /// How far each file was returned, in no order.
+    pub fn positions(&self) -> impl Iterator<Item = &Position> {
+        self.positions.values().chain(self.unchecked.values())
     }
 
     /// Returns the next line; `None` if there is nothing new for now.
@@ -83,9 +114,9 @@ impl Follow {
             }
         };
         let Some((file, _)) = &self.reading else { return Ok(None) };
-        let position = self.offsets.entry(file.plain_name().to_owned()).or_default();
-        let offset = *position;
-        *position += line_bytes_in_file(ending, self.line.len());
+        let position = self.positions.entry(file.plain_name().to_owned());
+        let position = position.or_insert_with(|| Position::of_file(file, 0));
+        let offset = position.pass_line(&self.line, ending);
         Ok(Some(Entry { file: file.name(), number: 0, offset, ending, bytes: &mut self.line }))
     }
 
@@ -98,19 +129,30 @@ impl Follow {
     fn list_folder(&mut self) -> Result<(), Error> {
         self.pending.extend(Folder::reopen_existing(&self.source)?.files);
         let pending = &self.pending;
-        self.offsets.retain(|name, _| pending.iter().any(|file| file.plain_name() == *name));
+        let is_there = |name: &str| pending.iter().any(|file| file.plain_name() == name);
+        self.positions.retain(|name, _| is_there(name));
+        self.unchecked.retain(|name, _| is_there(name));
         Ok(())
     }
 
     /// Opens `file` at the first byte that was not returned, if it has grown.
     fn begin_file(&mut self, file: LogFile) -> Result<(), Error> {
-        let offset = self.offsets.entry(file.plain_name().to_owned()).or_default();
-        if file.bytes() < *offset && !file.is_compressed() {
-            *offset = 0;
+        let name = file.plain_name();
+        if let Some(position) = self.unchecked.remove(name) {
+            if position.fits(&file) {
+                self.positions.insert(name.to_owned(), position);
+            } else {
+                self.truncated.push(file.name().to_owned());
+            }
+        }
+        let position = self.positions.entry(name.to_owned());
+        let position = position.or_insert_with(|| Position::of_file(&file, 0));
+        if file.bytes() < position.offset && !file.is_compressed() {
+            *position = Position::of_file(&file, 0);
             self.truncated.push(file.name().to_owned());
         }
-        if file.bytes() > *offset {
-            let input = file.read_from(*offset)?;
+        if file.bytes() > position.offset {
+            let input = file.read_from(position.offset)?;
             self.reading = Some((file, BufReader::with_capacity(BLOCK_BYTES, input)));
         }
         Ok(())
@@ -179,6 +221,8 @@ mod tests {
         assert_eq!(news(&mut follow), ["c"], "both are there");
         fs::remove_file(at(name)).unwrap();
         assert!(news(&mut follow).is_empty() && follow.take_truncated().is_empty());
+        let mut again = Follow::resume(dir.path(), follow.positions().cloned());
+        assert!(news(&mut again).is_empty() && again.take_truncated().is_empty());
         // What was not yet read before is read after.
         fs::remove_file(at(&format!("{name}.zst"))).unwrap();
         append(dir.path(), name, "a\nb\nc\nd\n");
@@ -187,6 +231,44 @@ mod tests {
         assert_eq!(news(&mut follow), ["d"]);
         let mut after = Follow::after(&Folder::open(dir.path()).unwrap()).unwrap();
         assert!(news(&mut after).is_empty());
+    }
+
+    #[test]
+    fn a_position_that_was_kept_is_gone_on_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = ("audit-2026-01-02.jsonl", "audit-2026-01-03.jsonl");
+        let event =
+            "{\"event_version\":\"3.0\",\"instance\":\"00112233445566ff\",\"seq\":7,\"x\":1}";
+        append(dir.path(), first, "a\nb\n");
+        append(dir.path(), second, &format!("{event}\nhal"));
+        let mut follow = Follow::new(dir.path());
+        assert_eq!(news(&mut follow), ["a", "b", event]);
+        let keep = |follow: &Follow| {
+            let kept: Vec<_> = follow.positions().collect();
+            serde_json::to_string(&kept).unwrap()
+        };
+        let resume = |kept: &str| {
+            Follow::resume(dir.path(), serde_json::from_str::<Vec<Position>>(kept).unwrap())
+        };
+        let kept = keep(&follow);
+        let last = follow.positions().find(|position| position.file == second).unwrap();
+        assert_eq!((last.instance.as_deref(), last.seq), (Some("00112233445566ff"), Some(7)));
+        append(dir.path(), second, "f\n");
+        let mut again = resume(&kept);
+        assert_eq!(keep(&again).len(), kept.len(), "nothing is forgotten before it is looked at");
+        assert_eq!(news(&mut again), ["half"]);
+        assert!(again.take_truncated().is_empty());
+        // Another file of the same length.
+        fs::write(dir.path().join(first), "a\nc\nd\n").unwrap();
+        let mut again = resume(&kept);
+        assert_eq!(news(&mut again), ["a", "c", "d", "half"]);
+        assert_eq!(again.take_truncated(), [first]);
+        // A shorter one, and none.
+        fs::write(dir.path().join(first), "a\n").unwrap();
+        fs::remove_file(dir.path().join(second)).unwrap();
+        let mut again = resume(&kept);
+        assert_eq!(news(&mut again), ["a"]);
+        assert_eq!(again.positions().count(), 1);
     }
 
     #[test]

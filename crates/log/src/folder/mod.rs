@@ -6,6 +6,7 @@ mod follow;
 mod index;
 mod input;
 mod lines;
+mod position;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub(crate) use index::{Block, BlockSummary, Index, IndexQuery};
 pub use index::{index_blocks, index_path};
 pub use input::Input;
 pub use lines::{Ending, Entry, LINE_BYTES_MAX, Lines, read_line};
+pub use position::Position;
 pub use tail::lines_end;
 
 /// How often a folder is listed in search of two lists that agree.

@@ -115,8 +115,8 @@ fn field_at_key(line: &[u8], at: usize, next: usize) -> Option<usize> {
 /// The fields of a line.
 #[derive(Debug)]
 pub(super) struct Head<'a> {
-    /// The line up to its first payload. All of it is UTF-8.
-    text: &'a [u8],
+    /// The line up to its first payload.
+    text: &'a str,
     plain: [(u16, u16); PLAIN_FIELDS],
     payloads: [Payload<'a>; 2],
 }
@@ -131,6 +131,8 @@ impl<'a> Head<'a> {
         let (first, second) = rest.split_at_mut(start(&error).map_or(rest.len(), |at| at - cut));
         let data = data.map(|range| &mut first[..range.len()]);
         let error = error.map(|range| &mut second[..range.len()]);
+        // Checked once more, which is cheaper than to check every field that is asked for.
+        let text = std::str::from_utf8(text).expect("the line is plain text");
         Self { text, plain: places.plain, payloads: [data, error].map(Payload::new) }
     }
 
@@ -147,7 +149,7 @@ impl<'a> Head<'a> {
     #[inline]
     pub(super) fn spelled(&self, field: usize) -> Option<&'a str> {
         let (start, end) = *self.plain.get(field).filter(|(start, end)| start < end)?;
-        std::str::from_utf8(self.text.get(usize::from(start)..usize::from(end))?).ok()
+        self.text.get(usize::from(start)..usize::from(end))
     }
 
     /// Whether the line is an event exactly as this library writes it, so that no field has a fault. `false`

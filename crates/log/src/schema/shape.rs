@@ -309,10 +309,11 @@ pub(super) fn micros_of_usual_time(text: &str) -> Option<i64> {
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    // Days that not every month has, and leap seconds, are left to jiff.
+    // Leap days and leap seconds are left to jiff.
+    const DAYS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let is_usual = year >= 1970
         && (1..=12).contains(&month)
-        && (1..=28).contains(&day)
+        && (1..=DAYS[month as usize - 1]).contains(&day)
         && (hour < 24 && minute < 60 && second < 60);
     if !is_usual || signs.iter().any(|(at, sign)| text[*at] != *sign) {
         return None;

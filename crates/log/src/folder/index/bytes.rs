@@ -14,9 +14,7 @@ const RECORD: usize = 8;
 pub(super) const BYTES_MAX: u64 = 16 << 20;
 
 pub(super) fn encode(blocks: &[Block], identity: &[u8; IDENTITY_BYTES]) -> Vec<u8> {
-    let mut out = MAGIC.to_le_bytes().to_vec();
-    out.extend_from_slice(identity);
-    out.extend_from_slice(&(blocks.len() as u64).to_le_bytes());
+    let mut out = (blocks.len() as u64).to_le_bytes().to_vec();
     for block in blocks {
         let flags = u64::from(block.is_always_read) << 8 | u64::from(block.statuses);
         let filter = (block.traces.len() as u64) << 32 | u64::from(block.lines);
@@ -35,6 +33,11 @@ pub(super) fn encode(blocks: &[Block], identity: &[u8; IDENTITY_BYTES]) -> Vec<u
     for block in blocks {
         out.extend(block.traces.iter().flat_map(|word| word.to_le_bytes()));
     }
+    with_head_and_sum(&out, identity)
+}
+
+pub(super) fn with_head_and_sum(content: &[u8], identity: &[u8; IDENTITY_BYTES]) -> Vec<u8> {
+    let mut out = [&MAGIC.to_le_bytes(), &identity[..], content].concat();
     out.extend_from_slice(&checksum(&out).to_le_bytes());
     out
 }
@@ -72,7 +75,7 @@ pub(super) fn decode(bytes: &[u8], identity: &[u8; IDENTITY_BYTES]) -> Option<In
 }
 
 /// Any change of a bit changes it. It is no protection against intent.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(in crate::folder) fn checksum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let numbers = words.iter().map(|word| u64::from_le_bytes(*word));
     let rest = rest.iter().map(|byte| u64::from(*byte));

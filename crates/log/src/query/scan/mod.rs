@@ -146,27 +146,28 @@ impl<'f> Scan<'f> {
                 bad_lines += u64::from(!is_torn || !file.is_in_use());
                 continue;
             };
-            let is_wanted = (self.has_own_lines || !line.is_own()) && self.filter.matches(&line);
-            if is_wanted || line.is_own() {
-                lines.push((line, is_wanted));
+            let is_own = line.is_own();
+            let is_wanted = (self.has_own_lines || !is_own) && self.filter.matches(&line);
+            if is_wanted || is_own {
+                lines.push((line, is_own, is_wanted));
             }
         }
         let block = summary.map(BlockSummary::into_block);
         turn.take(|state| {
             state.note_chunk(&range, bad_lines);
-            for (line, is_wanted) in &lines {
-                if line.is_own() {
+            for (line, is_own, is_wanted) in &lines {
+                if *is_own {
                     state.writers.note(line);
                 }
                 if !state.writers.is_of(line, self.service.as_deref()) {
                     continue;
                 }
-                if line.is_own() {
+                if *is_own {
                     (state.each)(line, None);
                 }
                 if *is_wanted {
                     // One trace is what it is, not a sample of others.
-                    let is_whole = line.is_own() || self.filter.trace.is_some();
+                    let is_whole = *is_own || self.filter.trace.is_some();
                     let weight = if is_whole { 1.0 } else { state.writers.weight_of(line) };
                     state.scanned.events += 1;
                     (state.each)(line, Some(weight));

@@ -1,0 +1,93 @@
+//! A place in a log, to go on from there later.
+
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize};
+
+use super::LogFile;
+use super::index::checksum;
+use super::lines::{Ending, line_bytes_in_file};
+use crate::schema::Prefix;
+
+/// A place after a line of a file that was read, to be kept and gone on from: see
+/// [`Follow::positions`](super::Follow::positions).
+///
+/// A file may be compressed, cut or replaced meanwhile. The position fits as long as the last line is where
+/// it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Position {
+    /// The file's name within the folder, without `.zst`.
+    pub file: String,
+    /// The device of the file, where the system names one.
+    pub device: u64,
+    /// The number of the file on its device. A compressed file has another one.
+    pub inode: u64,
+    /// The bytes before the next line, as they are without compression.
+    pub offset: u64,
+    /// The instance that wrote the last line, if it was a logger.
+    pub instance: Option<String>,
+    /// The number of the event in the last line.
+    pub seq: Option<u64>,
+    /// The bytes of the last line with its newline; 0 if no line was read.
+    pub line_bytes: u64,
+    /// A hash of the last line.
+    pub line_hash: u64,
+}
+
+impl Position {
+    /// The place in a file that is `offset` bytes after its beginning.
+    pub(super) fn of_file(file: &LogFile, offset: u64) -> Self {
+        let (device, inode) = device_and_inode(file);
+        Self { file: file.plain_name().to_owned(), device, inode, offset, ..Self::default() }
+    }
+
+    /// Moves to the end of the next line. Returns where the line began.
+    pub(super) fn pass_line(&mut self, line: &[u8], ending: Ending) -> u64 {
+        let start = self.offset;
+        let prefix = Prefix::of(line);
+        self.offset += line_bytes_in_file(ending, line.len());
+        self.instance = prefix.map(|prefix| prefix.instance.to_owned());
+        self.seq = prefix.and_then(|prefix| prefix.seq);
+        // A line that is too long is not held.
+        let is_held = ending == Ending::Newline;
+        self.line_bytes = if is_held { self.offset - start } else { 0 };
+        self.line_hash = if is_held { checksum(line) } else { 0 };
+        start
+    }
+
+    /// Whether the last line is where it was in this file. A file that cannot be read is as good as another
+    /// one.
+    pub(super) fn fits(&self, file: &LogFile) -> bool {
+        if self.line_bytes == 0 {
+            return file.bytes() >= self.offset || file.is_compressed();
+        }
+        self.read_last_line(file).is_ok_and(|line| {
+            line.split_last().is_some_and(|(newline, line)| {
+                *newline == b'\n' && checksum(line) == self.line_hash
+            })
+        })
+    }
+
+    fn read_last_line(&self, file: &LogFile) -> io::Result<Vec<u8>> {
+        let start = self.offset.checked_sub(self.line_bytes).ok_or(io::ErrorKind::InvalidData)?;
+        let mut line = Vec::new();
+        let input = file.read_from(start).map_err(io::Error::other)?;
+        // Without trust in the length that was kept.
+        input.take(self.line_bytes).read_to_end(&mut line)?;
+        Ok(line)
+    }
+}
+
+#[cfg(unix)]
+fn device_and_inode(file: &LogFile) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+
+    let metadata = std::fs::metadata(file.path());
+    metadata.map_or((0, 0), |metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn device_and_inode(_: &LogFile) -> (u64, u64) {
+    (0, 0)
+}
