@@ -1,4 +1,4 @@
-//! Steps over JSON without building it, to find where a value ends and that it is valid.
+//! Steps over JSON without building it, to find the end of a value and that it is valid.
 //!
 //! It accepts less than [`JsonObject::parse`](crate::json::JsonObject::parse): no spaces, no exponents, no
 //! long numbers, no deep nesting. What it accepts, the parser accepts too. Everything else is left to the
@@ -80,7 +80,7 @@ pub(crate) fn value_end(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Returns where the value of the member begins whose name begins at `at`.
+/// Returns the beginning of the value of the member whose name begins at `at`.
 fn member_value(text: &[u8], at: usize) -> Option<usize> {
     if *text.get(at)? != b'"' {
         return None;
@@ -98,7 +98,7 @@ fn string_end(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Returns where the quote is that ends a string, or the first escape before it.
+/// Returns the place of the quote that ends a string, or of the first escape before it.
 #[inline]
 pub(crate) fn plain_string_end(text: &[u8], mut at: usize) -> Option<usize> {
     // Most strings are short.

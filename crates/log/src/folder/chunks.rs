@@ -19,12 +19,12 @@ pub(crate) const CHUNK_BYTES: usize = 256 << 10;
 /// The most threads. Each has a chunk and what was found in it.
 const THREADS_MAX: usize = 8;
 
-/// A part of a file that begins and ends where lines do.
+/// A part of a file made of whole lines.
 pub(crate) struct Chunk<'f> {
     pub(crate) file: &'f LogFile,
     /// The place of the file among those that are read.
     pub(crate) file_at: usize,
-    /// Where it begins, and where the next one does.
+    /// Its offsets in the file.
     pub(crate) range: Range<u64>,
     end: ChunkEnd,
     /// Of which file an index is built, if one is.

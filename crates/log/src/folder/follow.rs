@@ -61,7 +61,7 @@ impl Follow {
 
     /// Follows everything in the folder that is after these positions, which
     /// [`positions`](Self::positions) returned at an earlier time. A file that no longer has the last line
-    /// where it was is read from its beginning, and named by [`take_truncated`](Self::take_truncated).
+    /// at its place is read from its beginning, and named by [`take_truncated`](Self::take_truncated).
     ///
     /// # Examples
     ///

@@ -12,14 +12,14 @@ use crate::schema::Prefix;
 /// A place after a line of a file that was read, to be kept and gone on from: see
 /// [`Follow::positions`](super::Follow::positions).
 ///
-/// A file may be compressed, cut or replaced meanwhile. The position fits as long as the last line is where
-/// it was.
+/// A file may be compressed, cut or replaced meanwhile. The position fits as long as the last line is at
+/// its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Position {
     /// The file's name within the folder, without `.zst`.
     pub file: String,
-    /// The device of the file, where the system names one.
+    /// The device of the file; 0 if the system names none.
     pub device: u64,
     /// The number of the file on its device. A compressed file has another one.
     pub inode: u64,
@@ -42,7 +42,7 @@ impl Position {
         Self { file: file.plain_name().to_owned(), device, inode, offset, ..Self::default() }
     }
 
-    /// Moves to the end of the next line. Returns where the line began.
+    /// Moves to the end of the next line. Returns the line's offset.
     pub(super) fn pass_line(&mut self, line: &[u8], ending: Ending) -> u64 {
         let start = self.offset;
         let prefix = Prefix::of(line);
@@ -56,7 +56,7 @@ impl Position {
         start
     }
 
-    /// Whether the last line is where it was in this file. A file that cannot be read is as good as another
+    /// Whether the last line is still at its place in this file. A file that cannot be read is as good as another
     /// one.
     pub(super) fn fits(&self, file: &LogFile) -> bool {
         if self.line_bytes == 0 {

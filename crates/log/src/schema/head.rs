@@ -45,7 +45,7 @@ const KEYS: [KeyPattern; FIELDS.len()] = {
     keys
 };
 
-/// Where the values of a line are; an empty range if the line lacks the field.
+/// The places of the values of a line; an empty range if the line lacks the field.
 pub(super) struct FieldPlaces {
     plain: [(u16, u16); PLAIN_FIELDS],
     payloads: [(usize, usize); 2],

@@ -1,4 +1,4 @@
-//! The seek table at the end of a compressed file: where each frame begins.
+//! The seek table at the end of a compressed file: the places of its frames.
 //!
 //! It is a skippable frame as Zstandard's seekable format has it, which every decompressor steps over.
 
