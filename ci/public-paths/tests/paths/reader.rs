@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use llm_audit::reader::{
     Choice, DEPTH_MAX, Ending, Entry, Estimate, Event, Expression, Failure, Failures, Figures,
     Filter, Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance, Items, Json,
-    LINE_BYTES_MAX, Line, Lines, LogFile, Members, Span, State, Step, Timeline, Trace,
-    Verification, Writers, parse, read_line, verify, verify_folder, verify_with,
+    LINE_BYTES_MAX, Line, Lines, LogFile, Members, Position, Scan, Scanned, Span, State, Step,
+    Timeline, Trace, Verification, Writers, parse, read_line, verify, verify_folder, verify_with,
 };
 use llm_audit::{Error, Status, Usd};
 use serde::Serialize;
@@ -61,6 +61,49 @@ fn next_line<'l>(lines: &'l mut Lines<'_>) -> Result<Option<Entry<'l>>, Error> {
 fn follow(dir: impl Into<PathBuf>) -> Follow {
     let _: fn(&mut Follow) -> Vec<String> = Follow::take_truncated;
     Follow::new(dir)
+}
+
+fn follow_from(dir: impl Into<PathBuf>, kept: Vec<Position>) -> Vec<Position> {
+    Follow::resume(dir, kept).positions().cloned().collect()
+}
+
+fields!(Position {
+    file: String,
+    device: u64,
+    inode: u64,
+    offset: u64,
+    instance: Option<String>,
+    seq: Option<u64>,
+    line_bytes: u64,
+    line_hash: u64,
+});
+
+implement! {
+    Position: Plain, Clone, Debug, Default, PartialEq, Eq, Serialize, serde::de::DeserializeOwned;
+}
+
+fn scan(folder: &Folder, filter: Filter, service: Option<&str>) -> Scanned {
+    let scan = Scan::of(folder).filter(filter).service(service).own_lines(true);
+    scan.for_each(|line: &Line<'_>, weight: f64| drop((line.seq(), weight)))
+}
+
+fn scan_with(
+    scan: &Scan<'_>,
+    each: impl FnMut(&Line<'_>, Option<f64>) + Send,
+    progress: impl FnMut(u64) + Send,
+) -> Scanned {
+    scan.for_each_line(each, progress)
+}
+
+fields!(Scanned {
+    events: u64,
+    bad_lines: u64,
+    damage: Vec<llm_audit::reader::Error>,
+});
+
+implement! {
+    Scan<'_>: Plain, Clone, Debug;
+    Scanned: Debug, Default;
 }
 
 fn follow_after(folder: &Folder) -> Result<Follow, Error> {
@@ -302,16 +345,17 @@ fn choose(
     choice: Choice,
     filter: &Filter,
     service: Option<&str>,
-    progress: impl FnMut(u64),
-) -> Result<Option<String>, Error> {
-    converted(Trace::choose(folder, choice, filter, service, progress))
+    damage: &mut Vec<llm_audit::reader::Error>,
+    progress: impl FnMut(u64) + Send,
+) -> Option<String> {
+    Trace::choose(folder, choice, filter, service, damage, progress)
 }
 
 implement! {
     Choice: Plain, Clone, Copy, Debug, PartialEq, Eq;
 }
 
-fn find(folder: &Folder, prefix: &str, progress: impl FnMut(u64)) -> Result<Found, Error> {
+fn find(folder: &Folder, prefix: &str, progress: impl FnMut(u64) + Send) -> Result<Found, Error> {
     converted(Trace::find(folder, prefix, progress))
 }
 
@@ -319,9 +363,19 @@ fn find_of_service(
     folder: &Folder,
     prefix: &str,
     service: Option<&str>,
-    progress: impl FnMut(u64),
+    progress: impl FnMut(u64) + Send,
 ) -> Result<Found, Error> {
     converted(Trace::find_of_service(folder, prefix, service, progress))
+}
+
+fn find_despite(
+    folder: &Folder,
+    prefix: &str,
+    service: Option<&str>,
+    damage: &mut Vec<llm_audit::reader::Error>,
+    progress: impl FnMut(u64) + Send,
+) -> Result<Found, Error> {
+    converted(Trace::find_despite(folder, prefix, service, damage, progress))
 }
 
 fn found(found: Found) {
@@ -420,7 +474,7 @@ fn verified(dir: impl AsRef<Path>) -> Result<Verification, Error> {
 
 fn verified_with(
     dir: impl AsRef<Path>,
-    progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64) + Send,
 ) -> Result<Verification, Error> {
     converted(verify_with(dir, progress))
 }
@@ -428,7 +482,7 @@ fn verified_with(
 fn verified_folder(
     folder: &Folder,
     service: Option<&str>,
-    progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64) + Send,
 ) -> Result<Verification, Error> {
     converted(verify_folder(folder, service, progress))
 }

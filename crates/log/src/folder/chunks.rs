@@ -130,12 +130,12 @@ impl<'f> FileInChunks<'f> {
         let index = query.and_then(|_| Index::load(file));
         let mut parts = match (&index, query) {
             (Some(index), Some(query)) => index.parts(query),
-            _ => vec![0..u64::MAX],
+            _ => Vec::from([0..u64::MAX]),
         };
         if let [last, .., first] = &parts[..]
             && !file.is_seekable()
         {
-            parts = vec![first.start..last.end];
+            parts = Vec::from([first.start..last.end]);
         }
         let builds = index.is_none() && query.is_some_and(|query| query.builds);
         Self {

@@ -149,7 +149,7 @@ fn bits_of_key(key: u32, words: usize) -> impl Iterator<Item = usize> {
     let bits = words as u64 * 64;
     (0..PROBES).map(move |probe| {
         let at = start.wrapping_add(step.wrapping_mul(probe));
-        (u64::from(at) * bits >> 32) as usize
+        ((u64::from(at) * bits) >> 32) as usize
     })
 }
 

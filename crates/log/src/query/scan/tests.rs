@@ -127,8 +127,7 @@ fn what_happens_to_an_index_changes_no_answer() {
     let mut rng = fastrand::Rng::with_seed(2);
     let dir = tempfile::tempdir().unwrap();
     write_log(dir.path(), &mut rng);
-    let mut filter = Filter::default();
-    filter.status = Some(Status::Error);
+    let filter = Filter { status: Some(Status::Error), ..Filter::default() };
     let check = |what: &str| {
         let folder = Folder::open(dir.path()).unwrap();
         let expected = naive(&folder, &filter, None, false);
@@ -187,17 +186,12 @@ fn an_index_lets_a_scan_skip_blocks() {
         let events = scan.for_each_line(|_, _| {}, |read| bytes = read).events;
         (events, bytes as usize)
     };
-    let at = |since, until| {
-        let mut filter = Filter::default();
-        filter.since = parse_time(since);
-        filter.until = parse_time(until);
-        filter
+    let at = |since, until| Filter {
+        since: parse_time(since),
+        until: parse_time(until),
+        ..Filter::default()
     };
-    let of_trace = |id: &str| {
-        let mut filter = Filter::default();
-        filter.trace = Some(id.to_owned());
-        filter
-    };
+    let of_trace = |id: &str| Filter { trace: Some(id.to_owned()), ..Filter::default() };
     let hour = at("2026-01-02T05:00:00Z", "2026-01-02T06:00:00Z");
     assert_eq!(bytes_read(hour.clone()), (1, text.len()), "without an index");
     if cfg!(unix) {
