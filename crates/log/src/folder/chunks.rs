@@ -130,12 +130,12 @@ impl<'f> FileInChunks<'f> {
         let index = query.and_then(|_| Index::load(file));
         let mut parts = match (&index, query) {
             (Some(index), Some(query)) => index.parts(query),
-            _ => Vec::from([0..u64::MAX]),
+            _ => iter::once(0..u64::MAX).collect(),
         };
         if let [last, .., first] = &parts[..]
             && !file.is_seekable()
         {
-            parts = Vec::from([first.start..last.end]);
+            parts = iter::once(first.start..last.end).collect();
         }
         let builds = index.is_none() && query.is_some_and(|query| query.builds);
         Self {
