@@ -99,7 +99,7 @@ fn string_end(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Returns the place of the quote that ends a string, or of the first escape before it.
-#[inline]
+#[inline(always)]
 pub(crate) fn plain_string_end(text: &[u8], mut at: usize) -> Option<usize> {
     // Most strings are short.
     for _ in 0..4 {

@@ -58,6 +58,37 @@ pub struct Estimate {
     pub cost_usd: f64,
 }
 
+/// What one event adds, read from its line once for several figures.
+pub(super) struct EventFigures {
+    weight: f64,
+    is_failure: bool,
+    time: Option<i64>,
+    latency_ms: Option<f64>,
+    paid: Option<PaidFigures>,
+}
+
+struct PaidFigures {
+    /// Read, read from a cache, written.
+    tokens: [u64; 3],
+    cost: Option<Usd>,
+}
+
+impl EventFigures {
+    pub(super) fn of(line: &Line<'_>, weight: f64, cost: Option<Usd>) -> Self {
+        let cached = || line.data()?.get("usage")?.get("cache_read")?.as_u64();
+        let tokens = || [line.tokens_input(), cached(), line.tokens_output()];
+        let paid = || PaidFigures { tokens: tokens().map(|tokens| tokens.unwrap_or(0)), cost };
+        Self {
+            weight,
+            is_failure: line.status().is_some_and(Status::is_failure),
+            time: line.timestamp(),
+            // A negative one, of a clock that was set back, says nothing.
+            latency_ms: line.latency_ms().filter(|ms| *ms >= 0.0),
+            paid: line.is_paid().then(paid),
+        }
+    }
+}
+
 impl Default for Figures {
     fn default() -> Self {
         let latencies = Histogram::new(DIGITS).expect("two digits are accepted");
@@ -87,39 +118,40 @@ impl Figures {
 
     /// Adds an event that counts as `weight` of them, at another cost than the line has.
     pub fn add_priced(&mut self, line: &Line<'_>, weight: f64, cost: Option<Usd>) {
-        let is_failure = line.status().is_some_and(Status::is_failure);
+        self.add_event(&EventFigures::of(line, weight, cost));
+    }
+
+    pub(super) fn add_event(&mut self, event: &EventFigures) {
+        let weight = event.weight;
         self.is_estimate |= weight != 1.0;
         self.events += 1;
         self.estimate.events += weight;
-        if is_failure {
+        if event.is_failure {
             self.failed += 1;
             self.estimate.failed += weight;
         }
-        if let Some(time) = line.timestamp() {
+        if let Some(time) = event.time {
             self.times.add(time, weight);
         }
-        // A negative one, of a clock that was set back, says nothing.
-        if let Some(ms) = line.latency_ms().filter(|ms| *ms >= 0.0) {
+        if let Some(ms) = event.latency_ms {
             // The histogram grows to what it is given, so nothing is refused.
             let _ = self.latencies.record_n((ms * 1e6).round() as u64, (weight * PARTS) as u64);
             self.slowest = Some(self.slowest.map_or(ms, |slowest| slowest.max(ms)));
         }
-        if line.is_paid() {
-            self.add_paid(line, weight, cost);
+        if let Some(paid) = &event.paid {
+            self.add_paid(paid, weight);
         }
     }
 
-    fn add_paid(&mut self, line: &Line<'_>, weight: f64, cost: Option<Usd>) {
-        let cached = line.data().and_then(|data| data.get("usage")?.get("cache_read")?.as_u64());
-        let tokens = [line.tokens_input(), cached, line.tokens_output()];
-        let [input, cached, output] = tokens.map(|tokens| tokens.unwrap_or(0));
+    fn add_paid(&mut self, paid: &PaidFigures, weight: f64) {
+        let [input, cached, output] = paid.tokens;
         self.tokens_input = self.tokens_input.saturating_add(input);
         self.tokens_cached = self.tokens_cached.saturating_add(cached);
         self.tokens_output = self.tokens_output.saturating_add(output);
         self.estimate.tokens_input += input as f64 * weight;
         self.estimate.tokens_cached += cached as f64 * weight;
         self.estimate.tokens_output += output as f64 * weight;
-        match cost {
+        match paid.cost {
             Some(cost) => {
                 self.cost_usd += cost;
                 self.estimate.cost_usd += cost.as_f64() * weight;

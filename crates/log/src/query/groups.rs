@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::expression::FieldPath;
+use super::figures::EventFigures;
 use super::{Figures, parse};
 use crate::error::Error;
 use crate::json::Json;
@@ -112,7 +113,8 @@ impl Groups {
 
     /// Adds an event that counts as `weight` of them, at another cost than the line has.
     pub fn add_priced(&mut self, line: &Line<'_>, weight: f64, cost: Option<Usd>) {
-        self.total.add_priced(line, weight, cost);
+        let event = EventFigures::of(line, weight, cost);
+        self.total.add_event(&event);
         for ((by, is_compound), value) in
             self.by.iter().zip(&mut self.compound).zip(&mut self.values)
         {
@@ -121,12 +123,12 @@ impl Groups {
         }
         // Nearly always the group is there, and nothing is allocated.
         if let Some(group) = self.groups.get_mut(&self.values) {
-            group.add_priced(line, weight, cost);
+            group.add_event(&event);
         } else if self.groups.len() >= GROUPS_MAX {
-            self.other.add_priced(line, weight, cost);
+            self.other.add_event(&event);
         } else {
             let group = self.groups.entry(self.values.clone()).or_default();
-            group.add_priced(line, weight, cost);
+            group.add_event(&event);
         }
     }
 

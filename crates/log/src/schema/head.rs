@@ -210,11 +210,15 @@ impl<'a> Head<'a> {
 
 /// Whether it is an id in quotes, of so many lower-case digits that are not all zero.
 fn is_full_id(spelled: &str, digits: usize) -> bool {
-    let id = spelled.trim_matches('"').as_bytes();
-    spelled.len() == digits + 2
-        && id.len() == digits
-        && id.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-        && id.iter().any(|digit| *digit != b'0')
+    let Some((b'"', id)) = spelled.as_bytes().split_first() else { return false };
+    // Without an early exit, so that the compiler uses vectors.
+    let (is_hex, bits) =
+        id[..id.len().saturating_sub(1)].iter().fold((true, 0), |(is_hex, bits), digit| {
+            let is_digit = digit.wrapping_sub(b'0') < 10 || digit.wrapping_sub(b'a') < 6;
+            (is_hex & is_digit, bits | digit)
+        });
+    // A zero has no other bits than `0`.
+    spelled.len() == digits + 2 && is_hex && bits != b'0'
 }
 
 /// A string without escapes, or a number from 0.
