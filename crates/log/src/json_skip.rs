@@ -244,7 +244,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(5);
         let value = r#"{"a":[0,-2,3.5,true],"c":{"d":"x\u00e9\ud83d","e":null},"f":[[],{}]}"#;
         let mut accepted = 0;
-        for _ in 0..200_000 {
+        for _ in 0..30_000 {
             let mut bytes = value.as_bytes().to_vec();
             for _ in 0..rng.usize(1..4) {
                 let at = rng.usize(..bytes.len());
@@ -263,6 +263,6 @@ mod tests {
                 assert!(JsonObject::parse(&mut bytes, "text").is_ok(), "{text}");
             }
         }
-        assert!(accepted > 1_000, "{accepted}");
+        assert!(accepted > 100, "{accepted}");
     }
 }

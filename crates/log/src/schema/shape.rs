@@ -439,7 +439,7 @@ mod tests {
     fn usual_times_are_read_as_jiff_reads_them() {
         let mut rng = fastrand::Rng::with_seed(3);
         let mut usual = 0;
-        for _ in 0..100_000 {
+        for _ in 0..30_000 {
             let text = format!(
                 "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
                 rng.u32(1960..2500),
@@ -456,7 +456,7 @@ mod tests {
                 assert_eq!(time.as_microsecond(), micros, "{text}");
             }
         }
-        assert!(usual > 10_000);
+        assert!(usual > 5_000);
         for text in
             ["2026-01-02T03:04:05.000006+", "2026-01-02 03:04:05.000006Z", "2026-01-02T03:04:05Z"]
         {

@@ -195,3 +195,39 @@ fn a_trace_is_chosen_by_its_events() {
         assert_eq!(chosen(choice, expression).as_deref(), expected, "{choice:?} {expression}");
     }
 }
+
+#[test]
+fn a_trace_is_found_by_an_index_as_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |seq: u32, id: &str| {
+        format!(
+            "{{\"event_version\":\"3.0\",\"instance\":\"00112233445566ff\",\"seq\":{seq},\
+             \"trace_id\":\"{id}\",\"span_id\":\"00f067aa0ba902b7\",\
+             \"timestamp\":\"2026-01-02T03:04:05.000006Z\",\"event_type\":\"a.b\",\"agent\":\"a\",\
+             \"action\":\"x\",\"status\":\"ok\"}}\n"
+        )
+    };
+    let ids: Vec<String> = (0..400)
+        .map(|n: u32| match n % 4 {
+            0 => format!("{:012x}", 0xa1b2_c3d4_0000_u64 + u64::from(n)),
+            1 => format!("{:08X}-16cd-43dd-8448-eb211c80319c", n * 7_919_000),
+            _ => format!("{:08x}{:024x}", n * 7_919_000, n),
+        })
+        .collect();
+    let text: String = (1..).zip(&ids).map(|(seq, id)| line(seq, id)).collect();
+    std::fs::write(dir.path().join("audit-2026-01-02.jsonl"), text).unwrap();
+    let folder = Folder::open(dir.path()).unwrap();
+    let found = |prefix: &str| match Trace::find(&folder, prefix, |_| {}).unwrap() {
+        Found::One(trace) => format!("{} {}", trace.id, trace.events().count()),
+        other => format!("{other:?}"),
+    };
+    let prefixes = || ids.iter().flat_map(|id| [&id[..8], &id[..12.min(id.len())], id.as_str()]);
+    let prefixes = || {
+        prefixes().filter(|id| !id.contains('-')).chain(["00000000", "a1b2c3d4", "ffff0000ffff"])
+    };
+    let without: Vec<_> = prefixes().map(found).collect();
+    let scanned = crate::Scan::of(&folder).chunk_bytes(2_000).for_each(|_, _| {});
+    assert_eq!(scanned.events, 400);
+    assert!(dir.path().join(".index/audit-2026-01-02.jsonl.idx").exists() || cfg!(not(unix)));
+    assert!(prefixes().map(found).eq(without));
+}
