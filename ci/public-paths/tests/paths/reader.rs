@@ -84,7 +84,7 @@ implement! {
 
 fn scan(folder: &Folder, filter: Filter, service: Option<&str>) -> Scanned {
     let scan = Scan::of(folder).filter(filter).service(service).own_lines(true);
-    scan.for_each(|line: &Line<'_>, weight: f64| drop((line.seq(), weight)))
+    scan.for_each(|_: &Line<'_>, _: f64| {})
 }
 
 fn scan_with(
