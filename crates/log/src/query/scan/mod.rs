@@ -83,7 +83,7 @@ impl<'f> Scan<'f> {
     /// Reads so many bytes at once. For tests.
     #[doc(hidden)]
     pub fn chunk_bytes(self, chunk_bytes: usize) -> Self {
-        Self { chunk_bytes, ..self }
+        Self { chunk_bytes: chunk_bytes.max(1), ..self }
     }
 
     /// Gives each event to `each`, with its [weight](Writers::weight_of).
