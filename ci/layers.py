@@ -34,7 +34,9 @@ RECORDER = [
     ["record", "warnings"],
     ["writer"],
     ["recorder"],
-    ["layer", "llm", "span", "testing"],
+    ["testing"],
+    ["replay"],
+    ["layer", "llm", "span"],
     ["__bench", "__fuzz"],
 ]
 # What the builder was asked for is below the sanitizer, which follows it; the builder is above.

@@ -109,6 +109,7 @@ mod pricing;
 pub mod reader;
 mod record;
 mod recorder;
+pub mod replay;
 mod ring;
 mod sampler;
 pub mod sanitize;

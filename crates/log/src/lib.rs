@@ -17,6 +17,7 @@
 //! - [`Folder`], [`Lines`], [`Follow`]: the lines of a folder, now and as they come.
 //! - [`Filter`] and [`Expression`]: which lines are wanted.
 //! - [`Trace`]: the events of one trace as a tree of spans.
+//! - [`replay`]: recorded events as values, for tests.
 //! - [`verify`]: whether a log is whole.
 //!
 //! # Features
@@ -30,6 +31,7 @@ mod folder;
 pub mod json;
 mod json_skip;
 mod query;
+pub mod replay;
 pub mod schema;
 mod trace;
 mod verify;

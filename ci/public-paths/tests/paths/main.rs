@@ -25,6 +25,7 @@ mod layer;
 mod logger;
 mod pricing;
 mod reader;
+mod replay;
 mod sanitize;
 mod settings;
 mod span;
