@@ -1,6 +1,8 @@
 //! Recorded events as values, for tests that replay them.
 
 mod event;
+#[cfg(feature = "replay")]
+mod fixture;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +12,11 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::trace::{Found, Trace};
 pub use event::{RecordedError, RecordedEvent};
+#[cfg(feature = "replay")]
+pub use fixture::{
+    FixtureCall, FixtureFailure, FixtureGap, FixtureRoot, ReplayFixture, StepKind, comparable_url,
+    hash_input,
+};
 
 /// Reads the events of an action that failed or timed out, in the order of the log.
 ///
