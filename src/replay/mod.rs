@@ -21,6 +21,10 @@
 //! # Ok::<(), llm_audit::Error>(())
 //! ```
 
+#[cfg(feature = "replay")]
+pub use llm_audit_log::replay::{
+    FixtureCall, FixtureFailure, FixtureGap, FixtureRoot, ReplayFixture, StepKind,
+};
 pub use llm_audit_log::replay::{
     RecordedError, RecordedEvent, errors_from_jsonl, full_trace, successful_result,
 };

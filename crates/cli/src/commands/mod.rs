@@ -6,6 +6,7 @@ mod demo;
 mod errors;
 mod export;
 mod figures;
+mod fixture;
 mod generate;
 mod record;
 mod redact;
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     Errors(errors::ErrorsArgs),
     Export(export::ExportArgs),
+    Fixture(fixture::FixtureArgs),
     Man(generate::ManArgs),
     Record(record::RecordArgs),
     Redact(redact::RedactArgs),
@@ -54,6 +56,7 @@ impl Command {
             Self::Demo(args) => return Ok(demo::run_demo(args)),
             Self::Errors(args) => ignore_closed_output(errors::run_errors(args)),
             Self::Export(args) => ignore_closed_output(export::run_export(args)),
+            Self::Fixture(args) => fixture::run_fixture(args),
             Self::Man(args) => ignore_closed_output(generate::run_man(args)),
             Self::Record(args) => record::run_record(args),
             Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),

@@ -1,0 +1,101 @@
+//! `fixture`: what it writes, what it says first, and its exit codes.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{FILE, TRACE, command, event, folder, run, run_with, write};
+
+const ROOT: &str = "0000000000000001";
+
+/// A root function that calls a tool, which fails.
+fn log(result: &str) -> String {
+    let below = format!(",\"parent_span_id\":\"{ROOT}\"");
+    let error = ",\"error\":{\"type\":\"E\",\"message\":\"no\\nplan\\u001b[2J\",\
+        \"environment\":{\"crate\":\"my-agent 0.1.0\"}}";
+    let of = |line: String, event_type: &str| line.replace("llm.invoke", event_type);
+    of(event(1, TRACE, ROOT, ",\"data\":{\"arguments\":{\"q\":\"[REDACTED_email]\"}}"), "tool.call")
+        + &of(event(2, TRACE, "0000000000000002", &below), "tool.call")
+        + &of(event(3, TRACE, "0000000000000002", &(below.clone() + result)), "tool.result")
+        + &of(event(4, TRACE, ROOT, error), "tool.error").replace("\"ok\"", "\"error\"")
+}
+
+const RESULT: &str = ",\"data\":{\"result\":[1]}";
+
+fn run_in(dir: &Path, args: &[&str]) -> common::Run {
+    let mut command = command(args);
+    command.current_dir(dir);
+    run_with(command, |_| Ok(()))
+}
+
+#[test]
+fn the_fixture_is_json() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &log(RESULT));
+    let run = run(&["fixture", "0af7", "--dir", &dir]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let json = run.json();
+    assert_eq!((&json["fixture_version"], &json["trace_id"]), (&1.into(), &TRACE.into()));
+    assert_eq!(json["root"]["input"]["q"], "[REDACTED_email]");
+    assert_eq!(json["calls"][0]["result"][0], 1);
+    assert_eq!(json["error"]["message"], "no\nplan\u{1b}[2J");
+    assert!(run.stderr.contains("1 call; tool.error chat: E: no"), "{run:?}");
+    assert!(!run.stderr.contains('\x1b'), "{run:?}");
+}
+
+#[test]
+fn a_test_is_written_beside_the_fixture() {
+    let (keep, dir) = folder();
+    write(&dir, FILE, &log(RESULT));
+    let run = run_in(keep.path(), &["fixture", "0af7", "--test"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let text = fs::read_to_string(keep.path().join("tests/replay_0af7651916cd.rs")).unwrap();
+    for part in [
+        "//! It failed with: tool.error chat: E: no plan",
+        "fn replay_0af7651916cd() {\n    let replayer",
+        "from_file(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/tests/fixtures/replay_0af7651916cd.json\"))",
+        "replayer.run(my_agent::replay_root).assert_fixed();\n}\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(keep.path().join("tests/fixtures/replay_0af7651916cd.json").exists());
+    let again = run_in(keep.path(), &["fixture", "0af7", "--test"]);
+    assert_eq!(again.code, 2, "{again:?}");
+    assert!(again.stderr.contains("cannot write tests/fixtures/replay_"), "{again:?}");
+    let other = ["fixture", "0af7", "--test", "--out", "f.json", "--root", "a::b"];
+    fs::remove_file(keep.path().join("tests/replay_0af7651916cd.rs")).unwrap();
+    assert_eq!(run_in(keep.path(), &other).code, 0);
+    let text = fs::read_to_string(keep.path().join("tests/replay_0af7651916cd.rs")).unwrap();
+    assert!(text.contains("\"/f.json\"") && text.contains("run(a::b)"), "{text}");
+}
+
+#[test]
+fn what_is_missing_comes_first_and_there_is_no_test() {
+    let (keep, dir) = folder();
+    write(&dir, FILE, &log(""));
+    let run = run_in(keep.path(), &["fixture", "0af7", "--test", "--out", "f.json"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    let first = run.stderr.lines().next().unwrap();
+    assert!(first.starts_with("llm-audit: cannot replay: the result"), "{run:?}");
+    assert!(first.contains("(tool chat > tool chat)"), "{run:?}");
+    assert!(keep.path().join("f.json").exists() && !keep.path().join("tests").exists());
+}
+
+#[test]
+fn exit_codes() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &log(RESULT).replace("my-agent 0.1.0", "9 lives"));
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&["ffff"], 3, "no such trace"),
+        (&["zzzz"], 2, "hex digits"),
+        (&["0af7", "--root", "a::b"], 2, "--test"),
+        (&["0af7", "--test", "--root", "a b"], 2, "accepted: the path of a function"),
+        (&["0af7", "--test"], 2, "--root PATH names the function"),
+    ];
+    for (args, code, expected) in cases {
+        let run = run(&[&["fixture"], args, &["--dir", &dir]].concat());
+        assert_eq!(run.code, code, "{args:?} {run:?}");
+        assert!(run.stderr.contains(expected), "{args:?} {run:?}");
+    }
+}
