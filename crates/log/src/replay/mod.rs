@@ -1,5 +1,7 @@
 //! Recorded events as values, for tests that replay them.
 
+#[cfg(feature = "replay")]
+mod answers;
 mod event;
 #[cfg(feature = "replay")]
 mod fixture;
@@ -11,6 +13,8 @@ use std::path::Path;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::trace::{Found, Trace};
+#[cfg(feature = "replay")]
+pub use answers::{Answers, Asked, NoAnswer};
 pub use event::{RecordedError, RecordedEvent};
 #[cfg(feature = "replay")]
 pub use fixture::{

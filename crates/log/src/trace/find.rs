@@ -106,6 +106,19 @@ impl Trace {
     }
 }
 
+impl Trace {
+    /// Builds the tree of lines that are all of the trace of this id. Others are left out.
+    pub fn from_lines<'l>(id: &str, lines: impl IntoIterator<Item = &'l str>) -> Self {
+        let (wanted, mut search) = (WantedTrace::of_prefix(id.to_owned()), TraceSearch::default());
+        for line in lines {
+            for (line, id) in wanted.lines_of(line.as_bytes()) {
+                search.add_line(line, id);
+            }
+        }
+        Self::build_tree(id.to_owned(), search.events, search.left_out)
+    }
+}
+
 /// Whose id begins so.
 struct WantedTrace {
     prefix: String,
