@@ -53,17 +53,24 @@ pub fn capture() -> Capture {
 /// assert!(seen.logger().captures_content());
 /// ```
 pub fn capture_with(change: impl FnOnce(Builder) -> Builder) -> Capture {
+    let mut capture = detached_capture(change);
+    capture._attached = Some(attach_to_capture(&capture.logger));
+    capture
+}
+
+/// Returns a capture that no thread is attached to.
+pub(crate) fn detached_capture(change: impl FnOnce(Builder) -> Builder) -> Capture {
     let lines = CapturedLines::default();
     let builder = AuditLogger::builder().without_environment().files(false).debug(true);
     let builder = builder.in_one_lane().exporter(lines.clone());
     let logger = change(builder).build().expect("a logger without files starts");
-    Capture { _attached: attach_to_capture(&logger), logger, lines }
+    Capture { _attached: None, logger, lines }
 }
 
 /// The captured lines and their logger; see [`capture`].
 #[derive(Debug)]
 pub struct Capture {
-    _attached: Attached,
+    _attached: Option<Attached>,
     logger: AuditLogger,
     lines: CapturedLines,
 }

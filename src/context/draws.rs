@@ -71,7 +71,7 @@ fn draw_with_letter<T: Copy + Into<u128>>(mut draw: impl FnMut() -> T) -> T {
 }
 
 /// Returns whether a hexadecimal digit of the number is 10 or more.
-fn has_hex_letter(id: u128) -> bool {
+pub(super) fn has_hex_letter(id: u128) -> bool {
     const ONES: u128 = u128::MAX / 15;
     (id >> 3) & (id >> 2 | id >> 1) & ONES != 0
 }

@@ -1,6 +1,8 @@
 //! Trace context: the ids of a span, and how they stay with a thread or a task.
 
 mod draws;
+#[cfg(feature = "replay")]
+mod replayed;
 mod scope;
 mod trace_rate;
 mod traceparent;
@@ -14,6 +16,8 @@ use crate::error::Error;
 #[cfg(test)]
 pub(crate) use draws::seed_draws;
 pub(crate) use draws::{random_share, random_span_id, random_trace_id, share_of_span};
+#[cfg(feature = "replay")]
+pub(crate) use replayed::{begin_replayed_trace, end_replayed_trace, is_replaying};
 pub use scope::{InSpan, Scope, Spanned};
 pub(crate) use trace_rate::{TRACE_RATE_DEFAULT, keeps_trace, set_process_trace_rate};
 use tracestate::TraceState;
@@ -82,7 +86,17 @@ impl TraceContext {
 
     /// Returns a new span below this one: same trace, flags and `tracestate`, a random span id.
     pub fn new_span(&self) -> Self {
-        Self { span_id: random_span_id(), parent_span_id: Some(self.span_id), ..self.clone() }
+        Self { span_id: self.child_span_id(), parent_span_id: Some(self.span_id), ..self.clone() }
+    }
+
+    /// Returns the id of a new span below this one: random, unless the trace is replayed.
+    #[inline]
+    pub(crate) fn child_span_id(&self) -> u64 {
+        #[cfg(feature = "replay")]
+        if let Some(id) = self.replayed_child_id() {
+            return id;
+        }
+        random_span_id()
     }
 
     /// Returns the trace's id, never zero.

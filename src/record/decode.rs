@@ -57,6 +57,13 @@ pub(crate) struct Record<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EncodedValue<'a>(&'a [u8]);
 
+#[cfg(all(feature = "macros", feature = "replay"))]
+impl<'a> EncodedValue<'a> {
+    pub(crate) fn of_bytes(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+}
+
 /// Reads one record.
 ///
 /// # Errors

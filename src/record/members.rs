@@ -4,6 +4,8 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+#[cfg(all(feature = "macros", feature = "replay"))]
+use super::decode::EncodedValue;
 use super::encode::{CAP_BYTES_MIN, EncodeOutcome};
 use super::serializer::{Encoder, Payload};
 use super::sink::{EncodeFailed, EncodeStop};
@@ -89,6 +91,15 @@ impl EncodedMembers {
         let (counts, outcome) = (encoder.counts, encoder.outcome);
         let counts = (counts.total() > 0).then(|| Box::new(counts));
         Self { bytes: chain.to_vec(), counts, outcome }
+    }
+}
+
+#[cfg(all(feature = "macros", feature = "replay"))]
+impl EncodedMembers {
+    /// Returns the members as an object, as a line has them.
+    pub(crate) fn to_value(&self) -> Option<serde_json::Value> {
+        let object = [&[MAP], &*self.bytes, &[END]].concat();
+        serde_json::to_value(EncodedValue::of_bytes(&object)).ok()
     }
 }
 

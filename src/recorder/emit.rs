@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::context::{self, TraceContext};
+use crate::context::TraceContext;
 use crate::metrics::{CounterShard, add_to_counter};
 use crate::record::encode::{self, EncodeOutcome, EventHead};
 use crate::record::event::{AuditEvent, IdSource, unix_micros};
@@ -40,7 +40,7 @@ impl Shared {
         let mut head = self.head_of_context(context);
         if !is_own {
             (head.span_id, head.parent_span_id) =
-                (context::random_span_id(), Some(context.span_id()));
+                (context.child_span_id(), Some(context.span_id()));
         }
         self.emit_with_head(event, context, head, on_full);
     }

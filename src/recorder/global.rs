@@ -27,6 +27,9 @@ pub(super) const INITIALIZED: u8 = 1;
 const ENABLED: u8 = 2;
 /// At least one thread captures its events for a test.
 const CAPTURING: u8 = 4;
+/// The process replays a trace, so that nothing may be skipped.
+#[cfg(feature = "replay")]
+pub(super) const REPLAYING: u8 = 8;
 
 /// Builds the recorder of the process from the environment.
 ///
@@ -130,6 +133,10 @@ impl Drop for Guard {
 /// Before `init` the event is counted as rejected.
 #[inline]
 pub fn emit(event: &AuditEvent<'_>) {
+    #[cfg(feature = "replay")]
+    if super::replayed::emit_replayed(event) {
+        return;
+    }
     with_current_logger(|logger| logger.emit(event));
 }
 
@@ -147,6 +154,10 @@ pub fn emit(event: &AuditEvent<'_>) {
 /// # assert_eq!(seen.lines().len(), 1_000);
 /// ```
 pub fn emit_wait(event: &AuditEvent<'_>) {
+    #[cfg(feature = "replay")]
+    if super::replayed::emit_replayed(event) {
+        return;
+    }
     with_current_logger(|logger| logger.emit_wait(event));
 }
 
@@ -248,6 +259,10 @@ pub fn captures_content() -> bool {
 
 /// Calls `look` with the logger that [`emit`] currently records into.
 pub(crate) fn peek_current_logger<R>(look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
+    #[cfg(feature = "replay")]
+    if let Some(logger) = super::replayed::replay_logger_here() {
+        return Some(look(&logger));
+    }
     // Relaxed: `Once` orders the rest.
     if STATE.load(Ordering::Relaxed) & CAPTURING != 0 && is_thread_capturing() {
         let mut found = None;

@@ -6,6 +6,8 @@ mod flush;
 mod global;
 mod handle;
 mod outlet;
+#[cfg(feature = "replay")]
+mod replayed;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,6 +43,8 @@ use handle::LoggerHandle;
 pub(crate) use outlet::Outlet;
 #[cfg(feature = "macros")]
 pub(crate) use outlet::is_logger_off;
+#[cfg(feature = "replay")]
+pub(crate) use replayed::{start_replay_logger, stop_replay_logger};
 
 /// A recorder: a queue, a writer's thread, and files.
 ///

@@ -30,6 +30,10 @@ pub(crate) fn is_logger_off(logger: Option<&AuditLogger>) -> bool {
 impl Outlet {
     #[inline]
     pub(crate) fn emit(&self, event: &AuditEvent<'_>) {
+        #[cfg(feature = "replay")]
+        if super::replayed::emit_replayed(event) {
+            return;
+        }
         match &self.0 {
             Some(logger) => logger.emit(event),
             None => emit(event),
@@ -44,6 +48,10 @@ impl Outlet {
 
     /// Calls `look` with the logger that receives the events. Returns `None` before `init`.
     pub(crate) fn peek_logger<R>(&self, look: impl FnOnce(&AuditLogger) -> R) -> Option<R> {
+        #[cfg(feature = "replay")]
+        if let Some(logger) = super::replayed::replay_logger_here() {
+            return Some(look(&logger));
+        }
         match &self.0 {
             Some(logger) => Some(look(logger)),
             None => peek_current_logger(look),

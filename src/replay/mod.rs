@@ -22,9 +22,22 @@
 //! ```
 
 #[cfg(feature = "replay")]
+mod outcome;
+#[cfg(feature = "replay")]
+mod replayer;
+#[cfg(all(feature = "replay", feature = "tower"))]
+mod request;
+#[cfg(feature = "replay")]
+pub(crate) mod state;
+
+#[cfg(feature = "replay")]
 pub use llm_audit_log::replay::{
     FixtureCall, FixtureFailure, FixtureGap, FixtureRoot, ReplayFixture, StepKind,
 };
 pub use llm_audit_log::replay::{
     RecordedError, RecordedEvent, errors_from_jsonl, full_trace, successful_result,
 };
+#[cfg(feature = "replay")]
+pub use outcome::Replay;
+#[cfg(feature = "replay")]
+pub use replayer::{Replayer, RootInput};

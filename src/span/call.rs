@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use super::replay::{ReplayedCall, replayed_call};
 use super::{Argument, FunctionHead, KeptArguments, Value};
 use crate::context::TraceContext;
 use crate::panics::forget_panic;
@@ -32,6 +33,8 @@ pub(super) struct OpenCall<'e> {
     /// The part of the snapshot that the body may move or change.
     moved: Option<EncodedMembers>,
     began: Instant,
+    /// What a replay of the call's trace knows of it.
+    pub(super) replayed: ReplayedCall,
     /// The body runs: a drop at this time comes from a panic.
     pub(super) is_running: bool,
     has_ended: bool,
@@ -62,10 +65,12 @@ impl<'e> OpenCall<'e> {
         if head.event.is_none() {
             emit_tool_call(&outlet, &head, &context, if captures_content { captured } else { &[] });
         }
+        let replayed = replayed_call(&outlet, &context, &head, captured);
         Self {
             outlet,
             head,
             context,
+            replayed,
             captures_content,
             arguments,
             moved,
@@ -106,6 +111,10 @@ impl<'e> OpenCall<'e> {
         if let Some(arguments) = &self.arguments {
             add("arguments", Value::object(&[], Some(arguments)));
         }
+        // A replay has to know that there was a result, and that it was none.
+        let nothing = Value::payload(&());
+        let is_nothing = self.head.is_replayable && error.is_none();
+        let result = result.or_else(|| is_nothing.then_some(nothing));
         if let Some(result) = result.filter(|_| self.captures_content) {
             add("result", result);
         }
@@ -173,6 +182,9 @@ impl<K: KeptArguments> Span<'_, K> {
         detail: impl FnOnce() -> ErrorDetail<'static>,
         recoverable: impl FnOnce() -> Option<bool>,
     ) {
+        if let Some(recorded) = self.open.replayed.error() {
+            return self.emit_failed_end(recorded);
+        }
         let detail = run_caller_code(detail)
             .unwrap_or_else(|| ErrorDetail::new("unknown", "the error panicked when it was read"));
         self.emit_failed_end(ErrorDetail {

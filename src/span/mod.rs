@@ -5,6 +5,8 @@
 mod autoref;
 mod call;
 mod polled;
+#[doc(hidden)]
+pub mod replay;
 mod stream;
 
 use std::borrow::Cow;
@@ -38,6 +40,8 @@ pub struct FunctionHead<'e> {
     pub action: Cow<'static, str>,
     /// The type of the one event at the end; `None` for the events of a tool.
     pub event: Option<EventType<'e>>,
+    /// Whether a replay may answer in place of the function.
+    pub is_replayable: bool,
     /// Name and version of the package that the function is in.
     pub package: (Option<&'static str>, Option<&'static str>),
 }

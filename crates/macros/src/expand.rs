@@ -105,8 +105,32 @@ impl AuditedFunction<'_> {
         let call = quote_spanned! {Span::mixed_site()=>
             #library::__span::call(&span, move || -> #returned { #owned #(#body)* })
         };
+        let call = self.expand_answer(&call, &returned, &TokenStream::new());
         let end = self.expand_end(&call, &returned);
         quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }
+    }
+
+    /// Expands the call of the body, or in a replay what it returned when it was recorded.
+    fn expand_answer(
+        &self,
+        call: &TokenStream,
+        returned: &Type,
+        wait: &TokenStream,
+    ) -> TokenStream {
+        if !self.options.replay || matches!(returned, Type::Never(_)) {
+            return call.clone();
+        }
+        let library = &self.library;
+        quote_spanned! {Span::mixed_site()=>
+            match #library::__span::replay::answer(&mut span) {
+                ::core::option::Option::None => #call,
+                ::core::option::Option::Some(answer) => {
+                    use #library::__span::replay::PlainReturn as _;
+                    #wait
+                    #library::__span::replay::Returned::<#returned>::of().audit_span_return(answer)
+                }
+            }
+        }
     }
 
     /// Expands an async function, with its body in an async block.
@@ -154,6 +178,8 @@ impl AuditedFunction<'_> {
         let run = quote_spanned! {Span::mixed_site()=>
             #library::__span::run(&mut span, async #capture { #owned #known #(#body)* }).await
         };
+        let wait = quote_spanned!(Span::mixed_site()=> answer.wait().await;);
+        let run = self.expand_answer(&run, returned, &wait);
         let end = self.expand_end(&run, returned);
         quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }
     }
@@ -226,11 +252,13 @@ impl AuditedFunction<'_> {
                 quote_spanned!(Span::mixed_site()=> ::core::option::Option::Some(#event))
             }
         };
+        let is_replayable = self.options.replay;
         quote_spanned! {Span::mixed_site()=>
             #library::__span::FunctionHead {
                 agent: #agent,
                 action: #action,
                 event: #event,
+                is_replayable: #is_replayable,
                 package: (
                     ::core::option_env!("CARGO_PKG_NAME"),
                     ::core::option_env!("CARGO_PKG_VERSION"),

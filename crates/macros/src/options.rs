@@ -10,8 +10,8 @@ use syn::{Error, Expr, Ident, Lit, LitStr, Path, Result, Token, parenthesized, t
 use crate::events;
 
 const ACCEPTED: &str = "accepted: `agent = …`, `action = …`, `event = …`, `logger = …`, \
-    `capture_args`, `capture_args(name, …)`, `capture_result`, `skip(name, …)`, `recoverable`, \
-    `recoverable = …`, `crate = …`";
+    `capture_args`, `capture_args(name, …)`, `capture_result`, `replay`, `skip(name, …)`, \
+    `recoverable`, `recoverable = …`, `crate = …`";
 
 /// The options, as written.
 #[derive(Default)]
@@ -22,6 +22,8 @@ pub(crate) struct AuditSpanOptions {
     pub(crate) logger: Option<Expr>,
     pub(crate) capture_args: Option<CapturedArguments>,
     pub(crate) capture_result: bool,
+    /// A replay may answer in place of the function.
+    pub(crate) replay: bool,
     pub(crate) skip: Vec<Ident>,
     pub(crate) recoverable: Option<Recoverable>,
     pub(crate) library: Option<Path>,
@@ -74,6 +76,11 @@ impl Parse for AuditSpanOptions {
                 "`agent` is missing: it names who runs this step, as in `agent = \"benefits\"`";
             return Err(Error::new(Span::call_site(), message));
         }
+        if options.replay {
+            // A replay compares the arguments, and returns the result.
+            options.capture_result = true;
+            options.capture_args.get_or_insert(CapturedArguments::All);
+        }
         Ok(options)
     }
 }
@@ -88,6 +95,7 @@ impl AuditSpanOptions {
             "logger" => self.logger = Some(parse_option_value(name, input)?),
             "capture_args" => self.capture_args = Some(parse_capture_args(input)?),
             "capture_result" => self.capture_result = true,
+            "replay" => self.replay = true,
             "skip" => self.skip = parse_argument_names(name, input)?,
             "recoverable" => self.recoverable = Some(parse_recoverable(name, input)?),
             "crate" => self.library = Some(parse_library_path(parse_option_value(name, input)?)?),

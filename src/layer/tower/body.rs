@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use super::content::BodyContent;
 use super::exchange::{Exchange, ExchangeEnd, ExchangeSide};
 use super::failure::{BoxError, ServiceFailure};
+use super::replay::RecordedBody;
 
 pin_project! {
     /// The body of a response, which records the end of its request.
@@ -28,6 +29,8 @@ pin_project! {
         // The expected length, if it is known.
         bytes_expected: Option<u64>,
         is_polled: bool,
+        // In place of the inner body, in a replay.
+        recorded: Option<RecordedBody>,
     }
 
     impl<B> PinnedDrop for ResponseBody<B> {
@@ -49,7 +52,8 @@ pin_project! {
 /// A body of which nothing is recorded, as layers around this one make for answers of their own.
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self { body: Some(B::default()), exchange: None, bytes_expected: None, is_polled: false }
+        let body = Some(B::default());
+        Self { body, exchange: None, bytes_expected: None, is_polled: false, recorded: None }
     }
 }
 
@@ -64,6 +68,24 @@ impl<B> ResponseBody<B> {
     pub(super) fn exchange(&self) -> Option<&Exchange> {
         self.exchange.as_deref()
     }
+
+    /// Answers with a recorded body.
+    #[cfg(feature = "replay")]
+    pub(super) fn recorded(
+        response: Response<()>,
+        recorded: RecordedBody,
+        mut exchange: Box<Exchange>,
+    ) -> Response<Self> {
+        let (head, ()) = response.into_parts();
+        let has_body = exchange.store_response_head(head.status, &head.headers);
+        let bytes_expected = recorded.remaining();
+        if !has_body || bytes_expected == Some(0) {
+            exchange.record_end(ExchangeEnd::Done);
+        }
+        let (exchange, recorded) = (Some(exchange), Some(recorded));
+        let body = Self { body: None, exchange, bytes_expected, is_polled: false, recorded };
+        Response::from_parts(head, body)
+    }
 }
 
 impl<B: Body> ResponseBody<B> {
@@ -75,7 +97,8 @@ impl<B: Body> ResponseBody<B> {
         exchange: Option<Box<Exchange>>,
     ) -> Response<ResponseBody<B>> {
         let (head, body) = response.into_parts();
-        let mut watched = Self { body: None, exchange, bytes_expected: None, is_polled: false };
+        let mut watched =
+            Self { body: None, exchange, bytes_expected: None, is_polled: false, recorded: None };
         if let Some(exchange) = &mut watched.exchange {
             let has_body = exchange.store_response_head(head.status, &head.headers);
             let (is_over, hint) = exchange.run_in_span(|| (body.is_end_stream(), body.size_hint()));
@@ -93,7 +116,7 @@ impl<B: Body> ResponseBody<B> {
 
 impl<B> Body for ResponseBody<B>
 where
-    B: Body,
+    B: Body<Data: 'static>,
     B::Error: Into<BoxError> + 'static,
 {
     type Data = B::Data;
@@ -105,15 +128,25 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
         *this.is_polled = true;
-        let mut body = this.body.as_pin_mut().expect("a body is not polled after its drop");
-        let Some(exchange) = this.exchange else {
-            return body.poll_frame(cx).map_err(Into::into);
+        let (frame, is_over) = match (&mut *this.exchange, this.recorded) {
+            (Some(exchange), Some(recorded)) => {
+                let polled = recorded.poll_frame(exchange);
+                (polled, recorded.remaining() == Some(0))
+            }
+            (exchange, _) => {
+                let body = this.body.as_pin_mut();
+                let mut body = body.expect("a body is not polled after its drop");
+                let Some(exchange) = exchange else {
+                    return body.poll_frame(cx).map_err(Into::into);
+                };
+                exchange.run_in_span(|| {
+                    let polled = body.as_mut().poll_frame(cx);
+                    let is_over = polled.is_ready() && body.is_end_stream();
+                    (polled.map_err(Into::into), is_over)
+                })
+            }
         };
-        let (frame, is_over) = exchange.run_in_span(|| {
-            let polled = body.as_mut().poll_frame(cx);
-            let is_over = polled.is_ready() && body.is_end_stream();
-            (polled.map_err(Into::into), is_over)
-        });
+        let Some(exchange) = this.exchange else { return frame };
         let frame = ready!(frame);
         match &frame {
             Some(Ok(frame)) => exchange.count_response_frame(frame),
@@ -133,10 +166,16 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
+        if let Some(recorded) = &self.recorded {
+            return recorded.remaining() == Some(0);
+        }
         self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
+        if let Some(recorded) = &self.recorded {
+            return recorded.remaining().map_or_else(SizeHint::default, SizeHint::with_exact);
+        }
         self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
     }
 }

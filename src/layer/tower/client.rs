@@ -19,7 +19,8 @@ use super::exchange::{Exchange, ExchangeEnd, ExchangeSide, http_method_name};
 use super::failure::{BoxError, ServiceFailure};
 use super::headers;
 use super::pending::Pending;
-use super::settings::LayerSettings;
+use super::replay::{self, HttpAnswer};
+use super::settings::{LayerSettings, header_name};
 use crate::context::TraceContext;
 use crate::recorder::{AuditLogger, Outlet};
 
@@ -125,6 +126,26 @@ impl ClientLayer {
         self.set(|settings| settings.trace_hosts = Some(hosts))
     }
 
+    /// Records the headers of responses with these names; see
+    /// [`ServerLayer::capture_headers`](super::ServerLayer::capture_headers).
+    ///
+    /// # Panics
+    ///
+    /// Panics if a name is not a valid name of a header.
+    pub fn capture_headers<N: AsRef<str>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        self.set(|settings| settings.headers.extend(names.into_iter().map(header_name)))
+    }
+
+    /// Records the bodies of responses of up to `bytes_max` bytes, if
+    /// [content is captured](crate::Builder::capture_content).
+    ///
+    /// They are in `response_body` of the event, by the rules of
+    /// [`ServerLayer::capture_bodies`](super::ServerLayer::capture_bodies). A replay answers the call with
+    /// the body, so it needs this.
+    pub fn capture_bodies(self, bytes_max: usize) -> Self {
+        self.set(|settings| settings.body_bytes_max = Some(bytes_max))
+    }
+
     fn set(mut self, change: impl FnOnce(&mut LayerSettings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
@@ -196,7 +217,7 @@ impl<S, B, R> Service<Request<B>> for Client<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
     S::Error: Into<BoxError> + 'static,
-    R: Body,
+    R: Body<Data: 'static>,
     R::Error: Into<BoxError> + 'static,
 {
     type Response = Response<ResponseBody<R>>;
@@ -204,18 +225,24 @@ where
     type Future = ClientFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
+        match replay::is_here() {
+            true => Poll::Ready(Ok(())),
+            false => self.inner.poll_ready(cx).map_err(Into::into),
+        }
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if self.settings.outlet.is_off() {
-            return ClientFuture { pending: Pending::new(self.inner.call(request), None) };
+            return ClientFuture::pending(Pending::new(self.inner.call(request), None));
         }
         let (mut head, body) = request.into_parts();
         let mut exchange = begin_client_exchange(&self.settings, &mut head);
+        if let Some(answer) = replay::recorded_answer(&exchange) {
+            return ClientFuture { pending: None, replayed: Some((answer, exchange)) };
+        }
         let inner = &mut self.inner;
         let future = exchange.run_in_span(|| inner.call(Request::from_parts(head, body)));
-        ClientFuture { pending: Pending::new(future, Some(exchange)) }
+        ClientFuture::pending(Pending::new(future, Some(exchange)))
     }
 }
 
@@ -263,8 +290,16 @@ fn client_url_without_query(uri: &Uri) -> String {
 pin_project! {
     /// The future of a [`Client`]'s response.
     pub struct ClientFuture<F> {
+        // `None` in a replay, which makes no call.
         #[pin]
-        pending: Pending<F>,
+        pending: Option<Pending<F>>,
+        replayed: Option<(HttpAnswer, Box<Exchange>)>,
+    }
+}
+
+impl<F> ClientFuture<F> {
+    fn pending(pending: Pending<F>) -> Self {
+        Self { pending: Some(pending), replayed: None }
     }
 }
 
@@ -283,7 +318,11 @@ where
     type Output = Result<Response<ResponseBody<R>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (result, mut exchange) = ready!(self.project().pending.poll(cx));
+        let this = self.project();
+        let Some(pending) = this.pending.as_pin_mut() else {
+            return replay::poll_answer(this.replayed);
+        };
+        let (result, mut exchange) = ready!(pending.poll(cx));
         let result = result.map_err(Into::into);
         if let (Err(error), Some(exchange)) = (&result, &mut exchange) {
             exchange.record_end(ExchangeEnd::Failed(ServiceFailure::from_boxed::<E>(error)));

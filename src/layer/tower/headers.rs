@@ -3,6 +3,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::replay;
 use crate::context::TraceContext;
 use crate::recorder::Outlet;
 use crate::sanitize::is_sensitive_header;
@@ -14,7 +15,7 @@ const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// Returns the span of a request with these headers, and why its `traceparent` was refused.
 pub(super) fn read_trace_headers(headers: &HeaderMap) -> (TraceContext, Option<String>) {
     match read_caller_header(headers) {
-        None => (TraceContext::new_trace(), None),
+        None => (replay::continued_context().unwrap_or_else(TraceContext::new_trace), None),
         Some(Ok(caller)) => (caller.new_span(), None),
         Some(Err(why)) => (TraceContext::new_trace(), Some(why)),
     }

@@ -55,6 +55,7 @@ mod exchange;
 mod failure;
 mod headers;
 mod pending;
+mod replay;
 mod server;
 mod settings;
 mod streams;

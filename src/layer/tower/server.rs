@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderName, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
@@ -25,7 +25,8 @@ use super::exchange::{
 use super::failure::{BoxError, ServiceFailure};
 use super::headers::{self, RecordedHeaders};
 use super::pending::Pending;
-use super::settings::LayerSettings;
+use super::replay;
+use super::settings::{LayerSettings, header_name};
 use crate::context::TraceContext;
 use crate::record::event::{AuditEvent, EventType};
 use crate::recorder::{AuditLogger, Outlet};
@@ -184,11 +185,7 @@ impl<I> ServerLayer<I> {
     ///
     /// Panics if a name is not a valid name of a header.
     pub fn capture_headers<N: AsRef<str>>(self, names: impl IntoIterator<Item = N>) -> Self {
-        let name = |name: N| {
-            HeaderName::try_from(name.as_ref())
-                .unwrap_or_else(|_| panic!("{:?} is not a name of a header", name.as_ref()))
-        };
-        self.set(|settings| settings.headers.extend(names.into_iter().map(name)))
+        self.set(|settings| settings.headers.extend(names.into_iter().map(header_name)))
     }
 
     /// Records bodies of up to `bytes_max` bytes, if
@@ -322,7 +319,7 @@ fn begin_server_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
         None => headers::read_trace_headers(&head.headers),
     };
     let mut caller = None;
-    if settings.restarts_trace && outer.is_none() {
+    if settings.restarts_trace && outer.is_none() && !replay::is_of(&context) {
         caller = context.parent_span_id().map(|span_id| (context.trace_id(), span_id));
         context = TraceContext::new_trace();
     }

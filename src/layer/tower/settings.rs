@@ -57,6 +57,16 @@ impl LayerSettings {
     }
 }
 
+/// Reads the name of a header.
+///
+/// # Panics
+///
+/// Panics if it is not valid.
+pub(super) fn header_name<N: AsRef<str>>(name: N) -> HeaderName {
+    let name = name.as_ref();
+    HeaderName::try_from(name).unwrap_or_else(|_| panic!("{name:?} is not a name of a header"))
+}
+
 impl fmt::Debug for LayerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LayerSettings").field("agent", &self.agent).finish_non_exhaustive()

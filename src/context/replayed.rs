@@ -1,0 +1,92 @@
+//! The trace that is replayed: its span ids are derived from the tree, not drawn.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use llm_audit_process::lock::Mutex;
+
+use super::TraceContext;
+use super::draws::has_hex_letter;
+
+/// Whether [`REPLAYED`] has a trace. Relaxed: the lock orders the rest.
+static IS_REPLAYING: AtomicBool = AtomicBool::new(false);
+static REPLAYED: Mutex<Option<ReplayedTrace>> = Mutex::new(None);
+
+struct ReplayedTrace {
+    trace_id: u128,
+    /// The parent of each span.
+    parents: HashMap<u64, u64>,
+    /// How many spans there are below each.
+    children: HashMap<u64, u64>,
+}
+
+/// Begins the replay of a trace. Returns the context that its root is below.
+pub(crate) fn begin_replayed_trace(trace_id: u128) -> Option<TraceContext> {
+    let context = TraceContext::from_ids(trace_id, derive_span_id(trace_id as u64, 0), None)?;
+    *REPLAYED.lock() =
+        Some(ReplayedTrace { trace_id, parents: HashMap::new(), children: HashMap::new() });
+    IS_REPLAYING.store(true, Ordering::Relaxed);
+    Some(context)
+}
+
+pub(crate) fn end_replayed_trace() {
+    IS_REPLAYING.store(false, Ordering::Relaxed);
+    *REPLAYED.lock() = None;
+}
+
+/// Returns whether this process replays a trace.
+#[inline]
+pub(crate) fn is_replaying() -> bool {
+    IS_REPLAYING.load(Ordering::Relaxed)
+}
+
+fn with_replayed<R>(trace_id: u128, look: impl FnOnce(&mut ReplayedTrace) -> R) -> Option<R> {
+    if !is_replaying() {
+        return None;
+    }
+    let mut replayed = REPLAYED.lock();
+    replayed.as_mut().filter(|trace| trace.trace_id == trace_id).map(look)
+}
+
+impl TraceContext {
+    /// Returns whether this is of the trace that is replayed.
+    pub(crate) fn is_replayed(&self) -> bool {
+        with_replayed(self.trace_id, |_| ()).is_some()
+    }
+
+    /// Returns the id of the next span below this one, if this trace is replayed.
+    pub(super) fn replayed_child_id(&self) -> Option<u64> {
+        with_replayed(self.trace_id, |trace| {
+            let count = trace.children.entry(self.span_id).or_default();
+            *count += 1;
+            let id = derive_span_id(self.span_id, *count);
+            trace.parents.insert(id, self.span_id);
+            id
+        })
+    }
+
+    /// Returns the spans above this one, the nearest first, as far as the replay knows them.
+    pub(crate) fn replayed_ancestors(&self) -> Vec<u64> {
+        let climb = |trace: &mut ReplayedTrace| {
+            let above = |span: &u64| trace.parents.get(span).copied();
+            // A span is below an older one, so that this ends.
+            std::iter::successors(above(&self.span_id).or(self.parent_span_id), above).collect()
+        };
+        with_replayed(self.trace_id, climb).unwrap_or_default()
+    }
+}
+
+/// Returns the id of a child: the same for the same parent and number, and with a letter like all ids.
+fn derive_span_id(parent: u64, number: u64) -> u64 {
+    let mut hash = parent ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    loop {
+        // The steps of SplitMix64.
+        hash = hash.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut id = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        id = (id ^ id >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        id ^= id >> 31;
+        if has_hex_letter(id.into()) {
+            return id;
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The answers of a replay.
+
+use std::any::Any;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING,
+};
+use http::{Response, StatusCode};
+use http_body::Frame;
+use llm_audit_log::replay::{Asked, FixtureCall, StepKind, comparable_url};
+use serde_json::{Value, json};
+
+use super::super::body::ResponseBody;
+use super::super::exchange::{Exchange, ExchangeEnd, http_method_name};
+use super::super::failure::{BoxError, ServiceFailure};
+use crate::context::{self, TraceContext};
+use crate::record::event::ErrorDetail;
+use crate::replay::RecordedError;
+use crate::replay::state::{self, ReplayAnswer, input_of};
+use crate::sanitize::Redactions;
+
+/// What a call was answered when it was recorded.
+pub(in super::super) enum HttpAnswer {
+    /// Its caller gave up before it came.
+    Never { is_waiting: bool },
+    /// There was none.
+    Failed(ReplayedFailure),
+    /// This one.
+    Response(StatusCode, HeaderMap, RecordedBody),
+}
+
+/// The body of a recorded answer.
+pub(in super::super) enum RecordedBody {
+    /// All of it; `None` after it was read.
+    Whole(Option<Bytes>),
+    /// It failed before its end.
+    Failed(ReplayedFailure),
+    /// Its reader gave up before its end.
+    Never { is_waiting: bool },
+}
+
+#[derive(Clone)]
+pub(in super::super) struct ReplayedFailure {
+    error: RecordedError,
+    is_timeout: bool,
+}
+
+impl ReplayedFailure {
+    fn record(&self, exchange: &mut Exchange) {
+        let RecordedError { error_type, message, .. } = &self.error;
+        let detail = ErrorDetail::new(error_type.clone(), message.clone());
+        let failure = ServiceFailure { detail, is_timeout: self.is_timeout };
+        exchange.record_end(ExchangeEnd::Failed(failure));
+    }
+}
+
+/// Returns whether a call of this thread gets its answer from a replay.
+pub(in super::super) fn is_here() -> bool {
+    context::is_replaying()
+        && TraceContext::with_current(|current| current.is_none_or(TraceContext::is_replayed))
+}
+
+/// Returns whether this is of the trace that is replayed.
+pub(in super::super) fn is_of(context: &TraceContext) -> bool {
+    context.is_replayed()
+}
+
+/// Returns the span of a request without a trace that a replay makes.
+pub(in super::super) fn continued_context() -> Option<TraceContext> {
+    let current = TraceContext::current().filter(|_| context::is_replaying());
+    current.filter(TraceContext::is_replayed).map(|current| current.new_span())
+}
+
+/// Asks for the answer of a call that has begun. `None` if it is made.
+pub(in super::super) fn recorded_answer(exchange: &Exchange) -> Option<HttpAnswer> {
+    if !context::is_replaying() {
+        return None;
+    }
+    let sanitizer = exchange.settings.outlet.sanitizer();
+    // With the names that the log has, by which it is redacted.
+    let recorded = json!({"http.method": http_method_name(&exchange.method),
+        "url": exchange.route_or_url, "attempt": exchange.attempt});
+    let mut recorded = sanitizer.sanitize(&recorded, &mut Redactions::default());
+    let mut member = |name: &str| Some(recorded[name].take()).filter(|value| !value.is_null());
+    let url = member("url").map(|url| url.as_str().map(comparable_url).into());
+    let input =
+        input_of([("method", member("http.method")), ("url", url), ("attempt", member("attempt"))]);
+    let asked = Asked {
+        kind: StepKind::Http,
+        agent: &sanitizer.redact_str(&exchange.settings.agent),
+        name: &sanitizer.redact_str(&exchange.action),
+        input: Some(&input),
+        above: 0,
+    };
+    match state::ask(&exchange.context, asked, true) {
+        ReplayAnswer::Runs => None,
+        ReplayAnswer::Refused(error) => {
+            Some(HttpAnswer::Failed(ReplayedFailure { error, is_timeout: false }))
+        }
+        ReplayAnswer::Recorded(call) => Some(answer_of_call(&call)),
+    }
+}
+
+fn answer_of_call(call: &FixtureCall) -> HttpAnswer {
+    let failure = call.failure.as_ref().map(|failure| {
+        let mut error = RecordedError::default();
+        error.error_type.clone_from(&failure.error_type);
+        error.message.clone_from(&failure.message);
+        ReplayedFailure { error, is_timeout: failure.status == "timeout" }
+    });
+    let given_up = state::was_given_up(call);
+    let Some(result) = &call.result else {
+        return match failure {
+            Some(failure) if !given_up => HttpAnswer::Failed(failure),
+            _ => HttpAnswer::Never { is_waiting: false },
+        };
+    };
+    let status = result["status"].as_u64().and_then(|code| u16::try_from(code).ok());
+    let status = status.and_then(|code| StatusCode::from_u16(code).ok());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // A status that is an error is one by itself, and so is a code of gRPC in the head.
+    let is_of_head = |failure: &ReplayedFailure| {
+        let error = &failure.error;
+        error.error_type == status.as_str() || error.message.starts_with("grpc-status")
+    };
+    let body = match failure.filter(|failure| !is_of_head(failure)) {
+        Some(_) if given_up => RecordedBody::Never { is_waiting: false },
+        Some(failure) => RecordedBody::Failed(failure),
+        None => RecordedBody::Whole(Some(bytes_of(&result["body"]))),
+    };
+    HttpAnswer::Response(status, headers_of(result), body)
+}
+
+fn bytes_of(body: &Value) -> Bytes {
+    match body {
+        Value::Null => Bytes::new(),
+        Value::String(text) => text.clone().into(),
+        json => json.to_string().into(),
+    }
+}
+
+/// The recorded headers, without those that say how the body was sent.
+fn headers_of(result: &Value) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if !matches!(result["body"], Value::String(_) | Value::Null) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    for (name, value) in result["headers"].as_object().into_iter().flatten() {
+        let value = HeaderValue::try_from(value.as_str().unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value) {
+            headers.insert(name, value);
+        }
+    }
+    for name in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+    headers
+}
+
+/// Polls for the answer.
+pub(in super::super) fn poll_answer<B>(
+    replayed: &mut Option<(HttpAnswer, Box<Exchange>)>,
+) -> Poll<Result<Response<ResponseBody<B>>, BoxError>> {
+    if let Some((HttpAnswer::Never { is_waiting }, _)) = replayed {
+        return wait(is_waiting);
+    }
+    let (answer, mut exchange) = replayed.take().expect("a future is polled until it is ready");
+    match answer {
+        HttpAnswer::Never { .. } => Poll::Pending,
+        HttpAnswer::Failed(failure) => {
+            failure.record(&mut exchange);
+            Poll::Ready(Err(Box::new(failure.error)))
+        }
+        HttpAnswer::Response(status, headers, body) => {
+            let mut response = Response::new(());
+            (*response.status_mut(), *response.headers_mut()) = (status, headers);
+            Poll::Ready(Ok(ResponseBody::recorded(response, body, exchange)))
+        }
+    }
+}
+
+/// Waits for ever.
+fn wait<R>(is_waiting: &mut bool) -> Poll<R> {
+    if !std::mem::replace(is_waiting, true) {
+        state::note_waiting();
+    }
+    Poll::Pending
+}
+
+impl RecordedBody {
+    /// Polls for all of the body as one frame.
+    pub(in super::super) fn poll_frame<D: 'static>(
+        &mut self,
+        exchange: &mut Exchange,
+    ) -> Poll<Option<Result<Frame<D>, BoxError>>> {
+        let frame = match self {
+            Self::Never { is_waiting } => return wait(is_waiting),
+            Self::Failed(failure) => {
+                let failure = failure.clone();
+                *self = Self::Whole(None);
+                failure.record(exchange);
+                Some(Err(failure.error.into()))
+            }
+            Self::Whole(bytes) => {
+                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
+                bytes.map(|bytes| data_of_bytes(bytes).map(Frame::data))
+            }
+        };
+        Poll::Ready(frame)
+    }
+
+    /// How many bytes there are to come, if that is known.
+    pub(in super::super) fn remaining(&self) -> Option<u64> {
+        match self {
+            Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Failed(_) | Self::Never { .. } => None,
+        }
+    }
+}
+
+/// The bytes as data of a body of any type, which has to be `Bytes`.
+fn data_of_bytes<D: 'static>(bytes: Bytes) -> Result<D, BoxError> {
+    let any: Box<dyn Any> = Box::new(bytes);
+    let data = any.downcast::<D>().map(|data| *data);
+    data.map_err(|_| "a replay can only answer clients whose bodies are `bytes::Bytes`".into())
+}

@@ -1,0 +1,171 @@
+//! What came of a replay, compared with the recording.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use llm_audit_log::Trace;
+use llm_audit_log::replay::{FixtureCall, FixtureFailure, ReplayFixture, StepKind};
+
+use super::state::ReplayState;
+
+/// The instance in the lines of every replay.
+const INSTANCE: &str = "0000000000000000";
+
+/// What came of a replay.
+#[derive(Clone, Debug)]
+#[must_use = "only `check` and `assert_fixed` say whether the error is still there"]
+pub struct Replay<R> {
+    output: Option<R>,
+    lines: Vec<String>,
+    mismatches: Vec<String>,
+    cut_inputs: Vec<u32>,
+    recorded: ReplayFixture,
+    replayed: Option<ReplayFixture>,
+    answered: BTreeSet<u32>,
+}
+
+impl<R> Replay<R> {
+    pub(super) fn new(
+        output: Option<R>,
+        lines: Vec<String>,
+        instance: &str,
+        recorded: &ReplayFixture,
+        state: ReplayState,
+    ) -> Self {
+        // The instance is at the beginning of each line.
+        let fixed = |line: String| line.replacen(instance, INSTANCE, 1);
+        let lines: Vec<_> = lines.into_iter().map(fixed).collect();
+        let trace = Trace::from_lines(&recorded.trace_id, lines.iter().map(String::as_str));
+        Self {
+            output,
+            replayed: ReplayFixture::from_trace(&trace).ok(),
+            lines,
+            cut_inputs: state.cut_inputs(),
+            mismatches: state.mismatches,
+            recorded: recorded.clone(),
+            answered: state.answered,
+        }
+    }
+
+    /// What the root returned. `None` if it panicked.
+    pub fn output(&self) -> Option<&R> {
+        self.output.as_ref()
+    }
+
+    /// The lines that the replay recorded, in the order in which they were emitted.
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// Calls that got no answer, because the recording does not know them or cannot tell which one they
+    /// are. Each says how it differs from the closest recorded one.
+    pub fn mismatches(&self) -> &[String] {
+        &self.mismatches
+    }
+
+    /// The steps whose recorded input was cut, so that only what is left of it was compared.
+    pub fn cut_inputs(&self) -> &[u32] {
+        &self.cut_inputs
+    }
+
+    /// Whether the error of the recording came again, at the same step and with the same text.
+    pub fn reproduces(&self) -> bool {
+        let (Some(error), Some(replayed)) = (&self.recorded.error, &self.replayed) else {
+            return false;
+        };
+        let wanted = place_of_failure(&self.recorded, error);
+        replayed.failures.iter().any(|failure| place_of_failure(replayed, failure) == wanted)
+    }
+
+    /// Checks that the recorded error is gone, that no other came, and that the calls are the recorded
+    /// ones.
+    ///
+    /// # Errors
+    ///
+    /// A text that says what is wrong, the recorded error first.
+    pub fn check(&self) -> Result<(), String> {
+        if self.reproduces()
+            && let Some(error) = &self.recorded.error
+        {
+            let hint = match self.is_answer(error.step) {
+                true => " (the answer of a recorded call, which is the same in every replay)",
+                false => "",
+            };
+            return Err(format!("it fails as it was recorded: {error}{hint}"));
+        }
+        if !self.mismatches.is_empty() {
+            return Err(self.mismatches.join("\n"));
+        }
+        let Some(replayed) = &self.replayed else {
+            return Err("the replay recorded nothing: is the root under the recorder?".to_owned());
+        };
+        let known: Vec<_> =
+            self.recorded.failures.iter().map(|f| place_of_failure(&self.recorded, f)).collect();
+        let is_new =
+            |failure: &&FixtureFailure| !known.contains(&place_of_failure(replayed, failure));
+        if let Some(failure) = replayed.failures.iter().find(is_new) {
+            let place = replayed.path_of_step(failure.step);
+            return Err(format!("it fails in another way: {failure} ({place})"));
+        }
+        if self.output.is_none() {
+            return Err("the root panicked".to_owned());
+        }
+        self.check_calls(replayed)
+    }
+
+    /// Fails the test unless [`check`](Self::check) passes.
+    ///
+    /// # Panics
+    ///
+    /// Panics with what is wrong.
+    #[track_caller]
+    pub fn assert_fixed(&self) {
+        if let Err(why) = self.check() {
+            panic!("trace {}: {why}", self.recorded.trace_id);
+        }
+    }
+
+    fn check_calls(&self, replayed: &ReplayFixture) -> Result<(), String> {
+        let mut counts = BTreeMap::<String, i64>::new();
+        for call in &self.recorded.calls {
+            if !self.is_inside_answered(call.parent) {
+                *counts.entry(self.recorded.path_of_step(call.step)).or_default() += 1;
+            }
+        }
+        for call in &replayed.calls {
+            *counts.entry(replayed.path_of_step(call.step)).or_default() -= 1;
+        }
+        let differences: Vec<_> = counts
+            .into_iter()
+            .filter_map(|(path, count)| match count {
+                0 => None,
+                1.. => Some(format!("not called any more: {path}")),
+                _ => Some(format!("called in addition: {path}")),
+            })
+            .collect();
+        match differences.is_empty() {
+            true => Ok(()),
+            false => Err(format!("the calls differ\n  {}", differences.join("\n  "))),
+        }
+    }
+
+    /// Whether a step did not run.
+    fn is_answer(&self, step: u32) -> bool {
+        let is_http = |call: &FixtureCall| call.kind == StepKind::Http;
+        self.answered.contains(&step) || self.recorded.call(step).is_some_and(is_http)
+    }
+
+    /// Whether a step is inside of a function that did not run.
+    fn is_inside_answered(&self, step: u32) -> bool {
+        let above = |step: &u32| self.recorded.call(*step).map(|call| call.parent);
+        std::iter::successors(Some(step), above).any(|step| self.answered.contains(&step))
+    }
+}
+
+/// What makes two failures of a recording and a replay the same one.
+fn place_of_failure<'f>(
+    fixture: &ReplayFixture,
+    failure: &'f FixtureFailure,
+) -> (String, [&'f str; 5]) {
+    let FixtureFailure { event_type, agent, action, error_type, message, .. } = failure;
+    (fixture.path_of_step(failure.step), [event_type, agent, action, error_type, message])
+}

@@ -1,0 +1,211 @@
+//! Runs a recorded trace again.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use llm_audit_log::replay::{Answers, FixtureRoot, ReplayFixture, StepKind};
+use llm_audit_process::lock::Mutex;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::outcome::Replay;
+use super::state::{self, ReplayState};
+use crate::config::Builder;
+use crate::context::{self, TraceContext};
+use crate::error::Error;
+use crate::recorder::{start_replay_logger, stop_replay_logger};
+use crate::testing::detached_capture;
+
+/// One replay at a time: the ids of a trace are those of one replay.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs a recorded trace again, without network and with the same ids and times each time.
+///
+/// While it runs, the functions under `#[audit_span(replay)]` and the calls of `ClientLayer` that are in
+/// the trace get what they got when it was recorded. A call that the recording does not know gets an error
+/// and never reaches a live service. Everything else runs as always.
+///
+/// A process runs one replay at a time; others wait. Calls outside of any trace are refused while one
+/// runs. Events of the trace go to the replay and not to the log. They are the same in each replay if the
+/// code runs on one thread, as under the current-thread runtime of tokio, and waits for nothing else.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::replay::{ReplayFixture, Replayer, RootInput};
+///
+/// # let text = r#"{"fixture_version": 1, "trace_id": "0af7651916cd43dd8448eb211c80319c", "calls": [],
+/// #     "root": {"kind": "tool", "agent": "benefits", "name": "search", "input": {"plan": 17}}}"#;
+/// let replayer = Replayer::new(ReplayFixture::from_json(text)?);
+/// let replay = replayer.run(|input: &RootInput| input.argument::<u32>("plan"));
+/// assert_eq!(replay.output(), Some(&Ok(17)));
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Replayer {
+    fixture: ReplayFixture,
+    change: fn(Builder) -> Builder,
+}
+
+impl Replayer {
+    /// Replays this fixture.
+    pub fn new(fixture: ReplayFixture) -> Self {
+        Self { fixture, change: |builder| builder }
+    }
+
+    /// Replays the fixture in a file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is not a fixture.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Ok(Self::new(ReplayFixture::read(path)?))
+    }
+
+    /// Sets what the logger of the replay differs in, such as the sanitizer with rules of your own.
+    pub fn logger(mut self, change: fn(Builder) -> Builder) -> Self {
+        self.change = change;
+        self
+    }
+
+    /// Calls the root with its recorded inputs, and returns what came of it. A panic of the root is
+    /// caught.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the log does not have what a replay needs, or if the fixture's trace has no id.
+    pub fn run<R>(&self, root: impl FnOnce(&RootInput) -> R) -> Replay<R> {
+        let fixture = &self.fixture;
+        if let Some(gap) = fixture.not_captured.iter().find(|gap| gap.blocks) {
+            panic!("cannot replay: {} ({})", gap.what, fixture.path_of_step(gap.step));
+        }
+        let _alone = ALONE.lock();
+        let capture = detached_capture(|builder| (self.change)(builder.capture_content(true)));
+        let trace_id = TraceContext::parse_trace_id(&fixture.trace_id).ok();
+        let base = trace_id.and_then(context::begin_replayed_trace);
+        let base = base.expect("a fixture has the id of its trace");
+        state::begin(ReplayState::new(Answers::new(fixture.clone()), &base));
+        start_replay_logger(capture.logger(), recorded_begin(fixture));
+        let input = RootInput { root: fixture.root.clone(), base, hangs: count_given_up(fixture) };
+        let scope = input.base.enter();
+        let output = catch_unwind(AssertUnwindSafe(|| root(&input)));
+        drop(scope);
+        let lines = capture.lines();
+        stop_replay_logger();
+        context::end_replayed_trace();
+        let state = state::end().expect("one replay runs at a time");
+        Replay::new(output.ok(), lines, capture.logger().instance(), fixture, state)
+    }
+}
+
+/// When the root began, in microseconds since the Unix epoch; there the clock stands still.
+fn recorded_begin(fixture: &ReplayFixture) -> i64 {
+    let began = fixture.began.as_ref().and_then(|began| began.parse::<jiff::Timestamp>().ok());
+    began.map_or(0, jiff::Timestamp::as_microsecond)
+}
+
+/// How many calls were open when the caller of the root gave up. `None` if it did not.
+fn count_given_up(fixture: &ReplayFixture) -> Option<usize> {
+    let error = fixture.error.as_ref()?;
+    let is_given_up = error.step == 0 && error.error_type == "cancelled";
+    let open = fixture
+        .calls
+        .iter()
+        .filter(|call| call.kind == StepKind::Http && state::was_given_up(call));
+    is_given_up.then(|| open.count())
+}
+
+/// The recorded inputs of the root of a trace.
+#[derive(Clone, Debug)]
+pub struct RootInput {
+    root: FixtureRoot,
+    base: TraceContext,
+    hangs: Option<usize>,
+}
+
+impl RootInput {
+    /// What the root is.
+    pub fn kind(&self) -> StepKind {
+        self.root.kind
+    }
+
+    /// The `agent` of the root.
+    pub fn agent(&self) -> &str {
+        &self.root.agent
+    }
+
+    /// The `action` of the root, by which a function chooses what to call.
+    pub fn name(&self) -> &str {
+        &self.root.name
+    }
+
+    /// All inputs: the arguments of a function by their names, or `method`, `route`, `headers` and `body`
+    /// of a request.
+    pub fn value(&self) -> &Value {
+        &self.root.input
+    }
+
+    /// One input, such as an argument of a function or the `body` of a request.
+    ///
+    /// # Errors
+    ///
+    /// The input is not of this type. One that was not recorded is read as `null`.
+    pub fn argument<T: DeserializeOwned>(&self, name: &str) -> Result<T, String> {
+        let value = self.root.input.get(name).cloned().unwrap_or_default();
+        serde_json::from_value(value).map_err(|error| format!("{name}: {error}"))
+    }
+
+    /// The `traceparent` of the replay, for a request that does not begin on this thread.
+    pub fn traceparent(&self) -> String {
+        self.base.to_traceparent()
+    }
+
+    /// The recorded request, with its headers and body, for a service under `ServerLayer`.
+    ///
+    /// The values in its path were not recorded: each is its name, as `member` in `/members/{member}`. Give
+    /// other ones by [`argument`](Self::argument), if the body has them.
+    ///
+    /// # Errors
+    ///
+    /// The root is not a request.
+    #[cfg(feature = "tower")]
+    pub fn request(&self) -> Result<http::Request<bytes::Bytes>, String> {
+        super::request::request_of(self)
+    }
+
+    /// Runs the future of the root, and drops it when its caller gave up.
+    ///
+    /// Returns `None` if the recorded caller gave up: as soon as the calls wait that waited then. A root
+    /// whose caller waited to the end just runs.
+    pub fn drive<F: Future>(&self, future: F) -> impl Future<Output = Option<F::Output>> {
+        DrivenRoot { future: Box::pin(future), hangs: self.hangs }
+    }
+}
+
+struct DrivenRoot<F> {
+    future: Pin<Box<F>>,
+    hangs: Option<usize>,
+}
+
+impl<F: Future> Future for DrivenRoot<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        match self.hangs {
+            Some(hangs) if hangs > 0 && state::are_waiting(hangs, cx.waker()) => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Display for RootInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind().name(), self.name())
+    }
+}

@@ -1,0 +1,175 @@
+//! The replay that is under way: what its calls are answered.
+
+use std::collections::{BTreeSet, HashMap};
+use std::task::Waker;
+
+use llm_audit_log::replay::{Answers, Asked, FixtureCall, RecordedError, StepKind};
+use llm_audit_process::lock::Mutex;
+use serde_json::Value;
+
+use crate::context::{self, TraceContext};
+
+/// The type of the error that a call gets if nothing was recorded for it.
+pub(super) const NOT_RECORDED: &str = "llm_audit::replay::NotRecorded";
+
+static UNDER_WAY: Mutex<Option<ReplayState>> = Mutex::new(None);
+
+pub(super) struct ReplayState {
+    answers: Answers,
+    /// The steps of the spans that were found in the fixture.
+    steps: HashMap<u64, u32>,
+    has_root: bool,
+    /// The steps whose functions did not run, because their results are recorded.
+    pub(super) answered: BTreeSet<u32>,
+    /// What the recording did not foresee.
+    pub(super) mismatches: Vec<String>,
+    /// How many calls wait for an answer that never comes.
+    waiting: usize,
+    /// Who wants to know that.
+    waker: Option<Waker>,
+}
+
+/// What a call gets in a replay.
+#[derive(Debug)]
+pub(crate) enum ReplayAnswer {
+    /// It runs: there is no replay, or nothing is recorded that could take its place.
+    Runs,
+    /// What this call got when it was recorded.
+    Recorded(Box<FixtureCall>),
+    /// Nothing, because the recording does not know it.
+    Refused(RecordedError),
+}
+
+impl ReplayState {
+    pub(super) fn new(answers: Answers, base: &TraceContext) -> Self {
+        Self {
+            answers,
+            steps: HashMap::from([(base.span_id(), 0)]),
+            has_root: false,
+            answered: BTreeSet::new(),
+            mismatches: Vec::new(),
+            waiting: 0,
+            waker: None,
+        }
+    }
+
+    pub(super) fn cut_inputs(&self) -> Vec<u32> {
+        self.answers.cut_inputs().collect()
+    }
+
+    fn ask(
+        &mut self,
+        context: &TraceContext,
+        asked: Asked<'_>,
+        is_answerable: bool,
+    ) -> ReplayAnswer {
+        let mut ancestors = context.replayed_ancestors().into_iter();
+        let above = ancestors.find_map(|span| self.steps.get(&span).copied()).unwrap_or(0);
+        let root = &self.answers.fixture().root;
+        let is_root =
+            root.kind == asked.kind && root.agent == asked.agent && root.name == asked.name;
+        if is_root && above == 0 && !std::mem::replace(&mut self.has_root, true) {
+            self.steps.insert(context.span_id(), 0);
+            return ReplayAnswer::Runs;
+        }
+        match self.answers.take(&Asked { above, ..asked }) {
+            Ok(call) => {
+                let call = call.clone();
+                self.steps.insert(context.span_id(), call.step);
+                let calls = &self.answers.fixture().calls;
+                let has_calls = calls.iter().any(|other| other.parent == call.step);
+                let has_end = call.result.is_some() || call.failure.is_some();
+                if !is_answerable || has_calls && !has_end {
+                    return ReplayAnswer::Runs;
+                }
+                self.answered.insert(call.step);
+                ReplayAnswer::Recorded(Box::new(call))
+            }
+            // The function runs anyway, and the calls in it are asked for in their turn.
+            Err(_) if !is_answerable => ReplayAnswer::Runs,
+            Err(why) => {
+                self.mismatches.push(why.to_string());
+                ReplayAnswer::Refused(not_recorded(why.to_string()))
+            }
+        }
+    }
+}
+
+pub(crate) fn not_recorded(message: String) -> RecordedError {
+    let mut error = RecordedError::default();
+    error.error_type = NOT_RECORDED.to_owned();
+    error.message = message;
+    error
+}
+
+pub(super) fn begin(state: ReplayState) {
+    *UNDER_WAY.lock() = Some(state);
+}
+
+pub(super) fn end() -> Option<ReplayState> {
+    UNDER_WAY.lock().take()
+}
+
+/// Asks what a call gets, which has begun in `context`.
+///
+/// A call that is not in the replayed trace runs, unless it is in no trace at all: then nobody knows whose it
+/// is, and it must not reach a live service.
+#[allow(dead_code, reason = "the layers are optional")]
+pub(crate) fn ask(context: &TraceContext, asked: Asked<'_>, is_answerable: bool) -> ReplayAnswer {
+    if !context::is_replaying() {
+        return ReplayAnswer::Runs;
+    }
+    let mut under_way = UNDER_WAY.lock();
+    let Some(state) = under_way.as_mut() else { return ReplayAnswer::Runs };
+    if context.is_replayed() {
+        return state.ask(context, asked, is_answerable);
+    }
+    if !is_answerable || context.parent_span_id().is_some() {
+        return ReplayAnswer::Runs;
+    }
+    let (kind, name) = (asked.kind.name(), asked.name);
+    let why = format!("{kind} {name} is called outside of the trace: its task needs in_span");
+    state.mismatches.push(why.clone());
+    ReplayAnswer::Refused(not_recorded(why))
+}
+
+/// Notes something that the recording did not foresee.
+#[allow(dead_code, reason = "the layers are optional")]
+pub(crate) fn note_mismatch(what: String) {
+    if let Some(state) = UNDER_WAY.lock().as_mut() {
+        state.mismatches.push(what);
+    }
+}
+
+/// Notes that a call waits for an answer that never comes.
+#[allow(dead_code, reason = "the layers are optional")]
+pub(crate) fn note_waiting() {
+    let waker = UNDER_WAY.lock().as_mut().and_then(|state| {
+        state.waiting += 1;
+        state.waker.take()
+    });
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// Returns whether so many calls wait. If not, wakes this task when one more does.
+pub(super) fn are_waiting(count: usize, waker: &Waker) -> bool {
+    let mut under_way = UNDER_WAY.lock();
+    let Some(state) = under_way.as_mut() else { return false };
+    state.waker = Some(waker.clone());
+    state.waiting >= count
+}
+
+/// A redacted value as an input is compared.
+#[allow(dead_code, reason = "the layers are optional")]
+pub(crate) fn input_of<'v>(members: impl IntoIterator<Item = (&'v str, Option<Value>)>) -> Value {
+    let given = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
+    Value::Object(members.into_iter().filter_map(given).collect())
+}
+
+/// Whether the caller of the recorded call gave up before it ended, so that the answer never comes.
+pub(crate) fn was_given_up(call: &FixtureCall) -> bool {
+    call.failure.as_ref().is_some_and(|failure| failure.error_type == "cancelled")
+        || call.failure.is_none() && call.result.is_none() && call.kind == StepKind::Http
+}

@@ -1,0 +1,110 @@
+//! The answers of a replay.
+
+use std::future::pending;
+
+use llm_audit_log::replay::{Asked, FixtureCall, StepKind};
+use serde::de::DeserializeOwned;
+
+use super::super::{Argument, FunctionHead, KeptArguments, Span};
+use crate::context::{self, TraceContext};
+use crate::record::event::ErrorDetail;
+use crate::recorder::{AuditLogger, Outlet};
+use crate::replay::RecordedError;
+use crate::replay::state::{self, ReplayAnswer};
+
+/// What a call got when it was recorded.
+#[derive(Debug)]
+pub struct Answer(ReplayAnswer);
+
+impl Answer {
+    pub(super) fn value<T: DeserializeOwned>(self) -> Result<T, RecordedError> {
+        let call = match self.0 {
+            ReplayAnswer::Recorded(call) => call,
+            ReplayAnswer::Refused(error) => return Err(error),
+            ReplayAnswer::Runs => unreachable!("a function that runs has no answer"),
+        };
+        if call.failure.is_some() {
+            return Err(recorded_error(&call));
+        }
+        let name = call.name;
+        serde_json::from_value(call.result.unwrap_or_default()).map_err(|error| {
+            let why = format!("the recorded result of {name} is not what it returns: {error}");
+            state::note_mismatch(why.clone());
+            state::not_recorded(why)
+        })
+    }
+
+    /// Waits for ever if the recorded call was given up.
+    pub async fn wait(&self) {
+        if matches!(&self.0, ReplayAnswer::Recorded(call) if state::was_given_up(call)) {
+            state::note_waiting();
+            pending().await
+        }
+    }
+}
+
+fn recorded_error(call: &FixtureCall) -> RecordedError {
+    let mut error = RecordedError::default();
+    if let Some(failure) = &call.failure {
+        error.error_type.clone_from(&failure.error_type);
+        error.message.clone_from(&failure.message);
+        error.recoverable = failure.recoverable;
+    }
+    error
+}
+
+/// Takes the answer of a call. `None` if the function runs.
+pub fn answer<K: KeptArguments>(span: &mut Option<Span<'_, K>>) -> Option<Answer> {
+    let replayed = &mut span.as_mut()?.open.replayed;
+    replayed.0.take().map(|answer| Answer(*answer))
+}
+
+/// What a replay knows of a call: its answer, and the error that it ends with.
+#[derive(Debug)]
+pub(crate) struct ReplayedCall(Option<Box<ReplayAnswer>>, Option<Box<RecordedError>>);
+
+impl ReplayedCall {
+    /// The recorded error, which the error of the function is made from.
+    pub(crate) fn error(&self) -> Option<ErrorDetail<'static>> {
+        let RecordedError { error_type, message, recoverable, .. } = &**self.1.as_ref()?;
+        let detail = ErrorDetail::new(error_type.clone(), message.clone());
+        Some(ErrorDetail { recoverable: *recoverable, ..detail })
+    }
+}
+
+/// Asks the replay about a call that begins in `context`.
+pub(crate) fn replayed_call(
+    outlet: &Outlet,
+    context: &TraceContext,
+    head: &FunctionHead<'_>,
+    captured: &[Argument<'_>],
+) -> ReplayedCall {
+    if !context::is_replaying() {
+        return ReplayedCall(None, None);
+    }
+    let encode = |logger: &AuditLogger| logger.encode_members(captured)?.to_value();
+    let input = match captured {
+        [] => None,
+        _ => outlet.peek_logger(encode).flatten(),
+    };
+    let kind = match head.event {
+        None => StepKind::Tool,
+        Some(event) if event.name().starts_with("llm.") => StepKind::Model,
+        Some(_) => StepKind::Function,
+    };
+    let sanitizer = outlet.sanitizer();
+    let (agent, name) = (&sanitizer.redact_str(&head.agent), &sanitizer.redact_str(&head.action));
+    let asked = Asked { kind, agent, name, input: input.as_ref(), above: 0 };
+    match state::ask(context, asked, head.is_replayable) {
+        ReplayAnswer::Runs => ReplayedCall(None, None),
+        answer => {
+            let error = match &answer {
+                ReplayAnswer::Recorded(call) => {
+                    call.failure.is_some().then(|| recorded_error(call))
+                }
+                _ => None,
+            };
+            ReplayedCall(Some(Box::new(answer)), error.map(Box::new))
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Functions under `#[audit_span(replay)]`.
+
+use std::cell::Cell;
+use std::fmt;
+use std::task::{Context, Poll, Waker};
+
+use llm_audit::audit_span;
+use llm_audit::replay::{RecordedError, Replayer, RootInput};
+use serde::{Deserialize, Serialize};
+
+use crate::{fixture, recorded};
+
+thread_local! {
+    /// How often a function really ran.
+    static RAN: Cell<u32> = const { Cell::new(0) };
+    /// Whether the root has its error.
+    static IS_FIXED: Cell<bool> = const { Cell::new(false) };
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Plan {
+    name: String,
+    price: Option<u32>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Failure {
+    Busy,
+    Other(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy => f.write_str("busy, says ana@example.org"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<RecordedError> for Failure {
+    fn from(error: RecordedError) -> Self {
+        if error.message.starts_with("busy") { Self::Busy } else { Self::Other(error.message) }
+    }
+}
+
+#[audit_span(agent = "benefits", action = "plan", replay)]
+fn plan(member: &str, attempt: u32) -> Result<Plan, Failure> {
+    RAN.set(RAN.get() + 1);
+    match attempt {
+        0 => Err(Failure::Busy),
+        _ => Ok(Plan { name: format!("gold of {member}"), price: None }),
+    }
+}
+
+#[audit_span(agent = "benefits", action = "card", replay)]
+async fn card(member: String) -> Option<u32> {
+    RAN.set(RAN.get() + 1);
+    let _ = member;
+    None
+}
+
+#[audit_span(agent = "benefits", event = "cart.count", action = "count", replay, skip(_secret))]
+fn count(_secret: &str) -> u32 {
+    RAN.set(RAN.get() + 1);
+    7
+}
+
+/// The root: it expects a price that a plan may not have.
+#[audit_span(agent = "benefits", action = "answer", capture_args)]
+fn answer(member: &str) -> Result<String, Failure> {
+    let plan = match IS_FIXED.get() {
+        true => plan(member, 1)?,
+        false => plan(member, 0).or_else(|_| plan(member, 1))?,
+    };
+    let mut card = std::pin::pin!(card(member.to_owned()));
+    let Poll::Ready(card) = card.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("it waits for nothing")
+    };
+    let price = match plan.price {
+        Some(price) => price,
+        None if IS_FIXED.get() => 0,
+        None => return Err(Failure::Other(format!("no price for {}", plan.name))),
+    };
+    Ok(format!("{price} {card:?} {}", count("s")))
+}
+
+fn root(input: &RootInput) -> Result<String, Failure> {
+    answer(&input.argument::<String>("member").expect("it was recorded"))
+}
+
+fn replayer() -> Replayer {
+    let seen = recorded();
+    answer("ana@example.com").expect_err("the plan has no price");
+    Replayer::new(fixture(&seen))
+}
+
+#[test]
+fn a_replay_fails_as_it_was_recorded_and_runs_nothing() {
+    let replayer = replayer();
+    RAN.set(0);
+    let replay = replayer.run(root);
+    assert_eq!(RAN.get(), 0);
+    let expected = Failure::Other("no price for gold of [REDACTED_email]".to_owned());
+    assert_eq!(replay.output(), Some(&Err(expected)));
+    assert!(replay.reproduces(), "{replay:#?}");
+    let why = replay.check().unwrap_err();
+    assert!(why.starts_with("it fails as it was recorded: tool.error answer: "), "{why}");
+    assert_eq!(replay.mismatches(), [""; 0]);
+}
+
+#[test]
+fn a_replay_is_the_same_each_time() {
+    let replayer = replayer();
+    let first = replayer.run(root);
+    assert!(first.lines().len() > 6, "{first:?}");
+    for _ in 0..3 {
+        assert_eq!(replayer.run(root).lines(), first.lines());
+    }
+    let other = std::thread::spawn(move || replayer.run(root).lines().to_vec()).join().unwrap();
+    assert_eq!(other, first.lines());
+}
+
+#[test]
+fn what_the_fix_calls_in_addition_is_named_and_never_live() {
+    let replayer = replayer();
+    IS_FIXED.set(true);
+    RAN.set(0);
+    let replay = replayer.run(root);
+    IS_FIXED.set(false);
+    let why = replay.check().unwrap_err();
+    assert!(why.contains("function count of benefits is not recorded below tool answer"), "{why}");
+    assert!(!replay.reproduces() && replay.output().is_none(), "its type has no error to return");
+    assert_eq!(RAN.get(), 0);
+}
+
+#[test]
+fn a_fixed_root_passes() {
+    IS_FIXED.set(true);
+    let seen = recorded();
+    answer("ana").expect("it is fixed");
+    let replayer = Replayer::new(fixture(&seen));
+    RAN.set(0);
+    let replay = replayer.run(root);
+    assert_eq!((replay.check(), RAN.get()), (Ok(()), 0), "{replay:#?}");
+    assert_eq!(replay.output(), Some(&Ok("0 None 7".to_owned())));
+    replay.assert_fixed();
+    // What a root leaves out shows, too.
+    let idle = replayer.run(|_| ());
+    assert!(idle.check().unwrap_err().contains("recorded nothing"), "{idle:?}");
+    IS_FIXED.set(false);
+}
+
+#[test]
+fn another_input_is_a_difference() {
+    let replayer = replayer();
+    RAN.set(0);
+    let replay = replayer.run(|_| plan("bo", 0));
+    let Some(Err(Failure::Other(message))) = replay.output() else { panic!("{replay:?}") };
+    assert!(message.contains("has another input than step 1"), "{message}");
+    assert!(message.contains(r#"/member is "bo", recorded "[REDACTED_email]""#), "{message}");
+    assert_eq!((RAN.get(), replay.mismatches().len()), (0, 1));
+    assert!(replay.check().unwrap_err().contains("another input"));
+}
+
+#[test]
+fn a_call_outside_of_the_trace_is_refused() {
+    let replayer = replayer();
+    let replay = replayer.run(|_| {
+        std::thread::spawn(|| (plan("ana", 1).is_err(), RAN.get())).join().expect("no panic")
+    });
+    assert_eq!(replay.output(), Some(&(true, 0)));
+    assert!(replay.mismatches()[0].contains("its task needs in_span"), "{replay:?}");
+}
+
+#[test]
+fn without_a_replay_the_functions_run() {
+    let seen = recorded();
+    RAN.set(0);
+    assert_eq!(plan("ana", 1).map(|plan| plan.price), Ok(None));
+    assert_eq!((RAN.get(), seen.lines().len()), (1, 2));
+}
+
+#[test]
+fn a_fixture_that_lacks_something_is_refused() {
+    let seen = llm_audit::testing::capture();
+    IS_FIXED.set(true);
+    answer("ana").expect("it is fixed");
+    IS_FIXED.set(false);
+    let fixture = fixture(&seen);
+    assert!(!fixture.is_replayable());
+    let refused = std::panic::catch_unwind(|| Replayer::new(fixture).run(root).check());
+    let message = refused.unwrap_err().downcast::<String>().unwrap();
+    assert!(message.starts_with("cannot replay: the result"), "{message}");
+}
+
+#[test]
+fn the_answer_of_a_call_is_an_error_only_if_there_is_no_other() {
+    let seen = recorded();
+    let _ = retried("ana");
+    let replay = Replayer::new(fixture(&seen)).run(|_| retried("ana"));
+    let why = replay.check().unwrap_err();
+    assert!(
+        why.ends_with("(the answer of a recorded call, which is the same in every replay)"),
+        "{why}"
+    );
+}
+
+#[audit_span(agent = "benefits", action = "retried")]
+fn retried(member: &str) -> Result<Plan, Failure> {
+    plan(member, 0).or_else(|_| plan(member, 1))
+}

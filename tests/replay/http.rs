@@ -1,0 +1,162 @@
+//! Clients under `ClientLayer`, and requests to a service under `ServerLayer`.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use llm_audit::layer::tower::{Attempt, ClientLayer, ServerLayer};
+use llm_audit::replay::{Replayer, RootInput};
+use serde_json::{Value, json};
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+
+use crate::{fixture, recorded};
+
+thread_local! {
+    /// How many calls were really made.
+    static MADE: Cell<u32> = const { Cell::new(0) };
+    /// Whether the service has its error.
+    static IS_FIXED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The live service: too many requests at first, then plans without a price; one path hangs, one breaks.
+async fn live(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, io::Error> {
+    MADE.set(MADE.get() + 1);
+    let attempt = request.extensions().get::<Attempt>().map_or(1, |attempt| attempt.0);
+    let answer = |status: StatusCode, body: &str| {
+        let answer = Response::builder().status(status).header("retry-after", "3");
+        Ok(answer.body(Full::from(body.to_owned())).expect("it is valid"))
+    };
+    match (request.uri().path(), attempt) {
+        ("/hang", _) => std::future::pending().await,
+        ("/broken", _) => Err(io::Error::other("no route to ana@example.com")),
+        (_, 1) => answer(StatusCode::TOO_MANY_REQUESTS, "wait"),
+        _ => answer(StatusCode::OK, r#"{"plans": [{"name": "gold", "to": "ana@example.com"}]}"#),
+    }
+}
+
+async fn get(path: &str, attempt: u32) -> Result<(StatusCode, Bytes), BoxError> {
+    let layer = ClientLayer::new("benefits").capture_bodies(1_000).capture_headers(["retry-after"]);
+    let client = layer.layer(service_fn(live));
+    // The port is another one in the replay.
+    let port = if MADE.get() == 0 { 4711 } else { 4712 };
+    let request =
+        Request::get(format!("http://127.0.0.1:{port}{path}")).extension(Attempt(attempt));
+    let request = request.body(Full::default()).expect("it is valid");
+    let response = client.oneshot(request).await?;
+    let (head, body) = response.into_parts();
+    assert!(head.status != 429 || head.headers["retry-after"] == "3");
+    Ok((head.status, body.collect().await?.to_bytes()))
+}
+
+/// The service that is replayed.
+async fn answer(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let body = request.into_body().collect().await.expect("it is whole").to_bytes();
+    let question: Value = serde_json::from_slice(&body).expect("a question is JSON");
+    let path = question["path"].as_str().expect("a path");
+    let mut answered = tokio::time::timeout(Duration::from_millis(20), get(path, 1)).await;
+    if matches!(&answered, Ok(Ok((status, _))) if *status == 429) {
+        answered = Ok(get(path, 2).await);
+    }
+    let status = match answered {
+        Err(_) => StatusCode::GATEWAY_TIMEOUT,
+        Ok(Err(_)) => StatusCode::BAD_GATEWAY,
+        Ok(Ok((_, plans))) => {
+            let plans: Value = serde_json::from_slice(&plans).expect("plans are JSON");
+            match plans["plans"][0]["price"].as_u64() {
+                None if !IS_FIXED.get() => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::OK,
+            }
+        }
+    };
+    let body = Full::from(status.as_str().to_owned());
+    Ok(Response::builder().status(status).body(body).expect("it is valid"))
+}
+
+fn ask(request: Request<Bytes>) -> StatusCode {
+    let layer = ServerLayer::new("benefits")
+        .route(|_| Some("/ask".to_owned()))
+        .capture_headers(["authorization"])
+        .capture_bodies(1_000);
+    let service = service_fn(|request: Request<_>| async {
+        let (head, body): (_, llm_audit::layer::tower::RequestBody<Full<Bytes>>) =
+            request.into_parts();
+        let body = body.collect().await.expect("it is whole").to_bytes();
+        answer(Request::from_parts(head, Full::new(body))).await
+    });
+    let mut service = layer.layer(service);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime").block_on(async {
+        let response = service.call(request.map(Full::new)).await.expect("it is infallible");
+        let status = response.status();
+        response.into_body().collect().await.expect("it is whole");
+        status
+    })
+}
+
+fn record(path: &str) -> Replayer {
+    let seen = recorded();
+    MADE.set(0);
+    let body = json!({"path": path, "from": "ana@example.com"}).to_string();
+    let request = Request::post("/ask").header("authorization", "Bearer abcdefgh12345678");
+    ask(request.body(body.into()).expect("it is valid"));
+    let replayer = Replayer::new(fixture(&seen));
+    assert!(MADE.get() > 0);
+    MADE.set(100);
+    replayer
+}
+
+fn root(input: &RootInput) -> StatusCode {
+    let request = input.request().expect("the root is a request");
+    assert_eq!(request.headers()["authorization"], "[REDACTED]");
+    ask(request)
+}
+
+#[test]
+fn a_request_fails_as_it_was_recorded_without_a_call() {
+    let replayer = record("/plans");
+    let replay = replayer.run(root);
+    assert_eq!(replay.output(), Some(&StatusCode::INTERNAL_SERVER_ERROR), "{replay:#?}");
+    assert_eq!((replay.mismatches().len(), MADE.get()), (0, 100), "{replay:#?}");
+    let why = replay.check().unwrap_err();
+    assert_eq!(
+        why,
+        "it fails as it was recorded: request.end POST /ask: 500: Internal Server Error"
+    );
+    assert_eq!(replayer.run(root).lines(), replay.lines());
+    IS_FIXED.set(true);
+    replayer.run(root).assert_fixed();
+    IS_FIXED.set(false);
+}
+
+#[test]
+fn a_call_that_was_given_up_is_never_answered() {
+    let replayer = record("/hang");
+    let replay = replayer.run(root);
+    assert_eq!(replay.output(), Some(&StatusCode::GATEWAY_TIMEOUT), "{replay:#?}");
+    assert!(replay.reproduces() && MADE.get() == 100, "{replay:#?}");
+}
+
+#[test]
+fn a_call_that_failed_fails_with_the_recorded_error() {
+    let replayer = record("/broken");
+    let replay = replayer.run(root);
+    assert_eq!(replay.output(), Some(&StatusCode::BAD_GATEWAY), "{replay:#?}");
+    assert!(replay.reproduces(), "{replay:#?}");
+    let call = replay.lines().iter().find(|line| line.contains("api.call")).unwrap();
+    assert!(call.contains(r#""message":"no route to [REDACTED_email]""#), "{call}");
+}
+
+#[test]
+fn an_unknown_call_gets_an_error_and_is_not_made() {
+    let replayer = record("/plans");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let replay = replayer.run(|_| runtime.block_on(get("/others", 1)).map_err(|e| e.to_string()));
+    let Some(Err(message)) = replay.output() else { panic!("{replay:?}") };
+    assert!(message.contains("has another input than step 1: /url is"), "{message}");
+    assert!(message.contains(r#"recorded "http://127.0.0.1/plans""#), "{message}");
+    assert_eq!((MADE.get(), replay.mismatches().len()), (100, 1));
+}
