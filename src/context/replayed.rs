@@ -14,8 +14,8 @@ static REPLAYED: Mutex<Option<ReplayedTrace>> = Mutex::new(None);
 
 struct ReplayedTrace {
     trace_id: u128,
-    /// The parent of each span.
-    parents: HashMap<u64, u64>,
+    /// The parent of each span, and its number among the spans below it.
+    parents: HashMap<u64, (u64, u64)>,
     /// How many spans there are below each.
     children: HashMap<u64, u64>,
 }
@@ -29,9 +29,25 @@ pub(crate) fn begin_replayed_trace(trace_id: u128) -> Option<TraceContext> {
     Some(context)
 }
 
-pub(crate) fn end_replayed_trace() {
+/// Ends the replay. Returns the places of its spans.
+pub(crate) fn end_replayed_trace() -> SpanPlaces {
     IS_REPLAYING.store(false, Ordering::Relaxed);
-    *REPLAYED.lock() = None;
+    SpanPlaces(REPLAYED.lock().take().map(|trace| trace.parents).unwrap_or_default())
+}
+
+/// Where the spans of a replay are in its tree.
+pub(crate) struct SpanPlaces(HashMap<u64, (u64, u64)>);
+
+impl SpanPlaces {
+    /// Returns the numbers of a span and of those above it, from the top down. They order spans in the same
+    /// way in each replay, whichever task comes first.
+    pub(crate) fn place(&self, span: u64) -> Vec<u64> {
+        let above = |(parent, _): &(u64, u64)| self.0.get(parent).copied();
+        let way = std::iter::successors(self.0.get(&span).copied(), above);
+        let mut numbers: Vec<_> = way.map(|(_, number)| number).collect();
+        numbers.reverse();
+        numbers
+    }
 }
 
 /// Returns whether this process replays a trace.
@@ -60,7 +76,7 @@ impl TraceContext {
             let count = trace.children.entry(self.span_id).or_default();
             *count += 1;
             let id = derive_span_id(self.span_id, *count);
-            trace.parents.insert(id, self.span_id);
+            trace.parents.insert(id, (self.span_id, *count));
             id
         })
     }
@@ -68,7 +84,7 @@ impl TraceContext {
     /// Returns the spans above this one, the nearest first, as far as the replay knows them.
     pub(crate) fn replayed_ancestors(&self) -> Vec<u64> {
         let climb = |trace: &mut ReplayedTrace| {
-            let above = |span: &u64| trace.parents.get(span).copied();
+            let above = |span: &u64| trace.parents.get(span).map(|(parent, _)| *parent);
             // A span is below an older one, so that this ends.
             std::iter::successors(above(&self.span_id).or(self.parent_span_id), above).collect()
         };

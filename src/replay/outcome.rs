@@ -6,9 +6,12 @@ use llm_audit_log::Trace;
 use llm_audit_log::replay::{FixtureCall, FixtureFailure, ReplayFixture, StepKind};
 
 use super::state::ReplayState;
+use crate::context::{SpanPlaces, TraceContext};
 
 /// The instance in the lines of every replay.
 const INSTANCE: &str = "0000000000000000";
+/// What is before the number of a line.
+const SEQ: &str = "\"seq\":";
 
 /// What came of a replay.
 #[derive(Clone, Debug)]
@@ -27,13 +30,9 @@ impl<R> Replay<R> {
     pub(super) fn new(
         output: Option<R>,
         lines: Vec<String>,
-        instance: &str,
         recorded: &ReplayFixture,
         state: ReplayState,
     ) -> Self {
-        // The instance is at the beginning of each line.
-        let fixed = |line: String| line.replacen(instance, INSTANCE, 1);
-        let lines: Vec<_> = lines.into_iter().map(fixed).collect();
         let trace = Trace::from_lines(&recorded.trace_id, lines.iter().map(String::as_str));
         Self {
             output,
@@ -51,7 +50,8 @@ impl<R> Replay<R> {
         self.output.as_ref()
     }
 
-    /// The lines that the replay recorded, in the order in which they were emitted.
+    /// The lines that the replay recorded, in the order of the tree. Those of one span are in the order in
+    /// which they were emitted.
     pub fn lines(&self) -> &[String] {
         &self.lines
     }
@@ -159,6 +159,34 @@ impl<R> Replay<R> {
         let above = |step: &u32| self.recorded.call(*step).map(|call| call.parent);
         std::iter::successors(Some(step), above).any(|step| self.answered.contains(&step))
     }
+}
+
+/// Puts the lines of a replay in an order that does not depend on which task came first, with the same
+/// instance and numbers each time.
+pub(super) fn ordered_lines(
+    lines: Vec<String>,
+    instance: &str,
+    places: &SpanPlaces,
+) -> Vec<String> {
+    let mut placed: Vec<_> =
+        lines.into_iter().map(|line| (place_of_line(&line, places), line)).collect();
+    placed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let renumbered = |(number, (_, line)): (u64, (_, String))| {
+        // Instance and number are at the beginning of each line.
+        let line = line.replacen(instance, INSTANCE, 1);
+        match line.split_once(SEQ).and_then(|(head, rest)| Some((head, rest.split_once(',')?.1))) {
+            Some((head, rest)) => format!("{head}{SEQ}{number},{rest}"),
+            None => line,
+        }
+    };
+    (1..).zip(placed).map(renumbered).collect()
+}
+
+fn place_of_line(line: &str, places: &SpanPlaces) -> Vec<u64> {
+    let mut bytes = line.as_bytes().to_vec();
+    let line = llm_audit_log::parse(&mut bytes).ok();
+    let span = line.and_then(|line| TraceContext::parse_span_id(line.span_id()?).ok());
+    span.map(|span| places.place(span)).unwrap_or_default()
 }
 
 /// What makes two failures of a recording and a replay the same one.

@@ -11,7 +11,7 @@ use llm_audit_process::lock::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::outcome::Replay;
+use super::outcome::{self, Replay};
 use super::state::{self, ReplayState};
 use crate::config::Builder;
 use crate::context::{self, TraceContext};
@@ -95,9 +95,10 @@ impl Replayer {
         drop(scope);
         let lines = capture.lines();
         stop_replay_logger();
-        context::end_replayed_trace();
+        let places = context::end_replayed_trace();
         let state = state::end().expect("one replay runs at a time");
-        Replay::new(output.ok(), lines, capture.logger().instance(), fixture, state)
+        let lines = outcome::ordered_lines(lines, capture.logger().instance(), &places);
+        Replay::new(output.ok(), lines, fixture, state)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_audit::{AuditEvent, EventType, InSpan, Status};
+use llm_audit::{AuditEvent, EventType, InSpan, Status, audit_span};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
@@ -13,7 +13,7 @@ use crate::model::{ModelClient, ModelError};
 use crate::prompt::{compress_tool_result, estimate_prompt_tokens};
 use crate::question::{Question, Route};
 use crate::step::current_span_or_new;
-use crate::tools::{MemberQuery, PlanQuery, ToolError, Tools};
+use crate::tools::{MemberQuery, PlanQuery, ToolError, Tools, summarize_calls};
 
 /// The model may call for tools so often before it has to have an answer.
 const ROUNDS_MAX: usize = 4;
@@ -28,13 +28,15 @@ pub(crate) struct BenefitsAgent {
     pub(crate) model: ModelClient,
     pub(crate) tools: Arc<Tools>,
     pub(crate) cache: Cache,
+    /// Whether the summary of the model's calls skips those that are not JSON.
+    pub(crate) skips_malformed: bool,
 }
 
 impl BenefitsAgent {
     /// The model's answer; `None` if there is none to be had.
     pub(crate) async fn answer(&self, question: &Question, route: Route) -> Option<String> {
-        let (member, plans) =
-            tokio::join!(self.member_record(question), self.find_plans(question, route));
+        let plans = self.find_plans(&question.member, &question.contact, route.name());
+        let (member, plans) = tokio::join!(self.member_record(question), plans);
         let mut efficiency = PromptEfficiency::default();
         let notes = json!({"member": tool_outcome_for_model(member), "plans": tool_outcome_for_model(plans)});
         // The notes are a message of their own, and so recorded as the JSON they are.
@@ -43,6 +45,7 @@ impl BenefitsAgent {
             ChatMessage::new("user", format!("Case {}: {}", question.case, question.text)),
             ChatMessage::new("system", efficiency.shorten(&notes)),
         ];
+        let mut called = Vec::new();
         for _ in 0..ROUNDS_MAX {
             efficiency.record();
             let reply = self
@@ -55,9 +58,14 @@ impl BenefitsAgent {
                 .ok()?;
             record_decision(&reply);
             if reply.tool_calls.is_empty() {
+                if !called.is_empty() {
+                    // The member gets the answer also without the summary.
+                    let _lost = summarize_calls(&called, self.skips_malformed);
+                }
                 return reply.content;
             }
             let calls = reply.tool_calls.clone();
+            called.extend(calls.iter().cloned());
             messages.push(reply);
             efficiency = PromptEfficiency::default();
             messages.extend(self.run_tools(calls, &mut efficiency).await);
@@ -80,17 +88,21 @@ impl BenefitsAgent {
         self.tools.member_record(&query).await
     }
 
-    /// The member's plans, from the cache if it has them.
-    async fn find_plans(&self, question: &Question, route: Route) -> Result<Value, ToolError> {
-        let key = format!("plans:{}:{}:{}", question.member, question.contact, route.name());
+    /// The member's plans, from the cache if it has them. What the cache had cannot be told from a
+    /// trace, so that a replay answers for all of it.
+    #[audit_span(agent = "benefits", action = "find_plans", replay, skip(member))]
+    async fn find_plans(
+        &self,
+        member: &str,
+        contact: &str,
+        topic: &str,
+    ) -> Result<Value, ToolError> {
+        let key = format!("plans:{member}:{contact}:{topic}");
         if let Some(plans) = self.cache.get("benefits", &key) {
             return Ok(plans);
         }
-        let query = PlanQuery {
-            member: question.contact.clone(),
-            topic: route.name().to_owned(),
-            rest: Map::new(),
-        };
+        let (member, topic) = (contact.to_owned(), topic.to_owned());
+        let query = PlanQuery { member, topic, rest: Map::new() };
         let plans = self.tools.plan_search(&query, 0).await?;
         self.cache.put(key, plans.clone());
         Ok(plans)

@@ -25,13 +25,16 @@ pub struct Config {
     pub store: Option<Arc<dyn Store>>,
     /// Decides what the stand-ins do.
     pub seed: u64,
+    /// Whether the summary of the model's tool calls skips those whose arguments are not JSON. Without it
+    /// the summary fails: the bug that the page on replays is about.
+    pub skips_malformed_calls: bool,
 }
 
 impl Default for Config {
     /// Any free port of loopback, stand-ins, a temporary folder.
     fn default() -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { address, provider: None, store: None, seed: 1 }
+        Self { address, provider: None, store: None, seed: 1, skips_malformed_calls: false }
     }
 }
 
@@ -43,6 +46,7 @@ impl Config {
     /// | `BENEFITS_ADDRESS` | `127.0.0.1:8080` | where it listens |
     /// | `BENEFITS_STORE` | a temporary folder | folder of the transcripts |
     /// | `BENEFITS_SEED` | `1` | what the stand-ins do |
+    /// | `BENEFITS_SKIP_MALFORMED` | `false` | `true` mends the bug of the example |
     /// | `OPENAI_BASE_URL` | the stand-in | a provider, as `https://host/v1` (`https` needs the feature `tls`) |
     /// | `OPENAI_API_KEY` | none | its key |
     /// | `OPENAI_MODEL` | `gpt-4o` | the model asked first |
@@ -84,6 +88,7 @@ impl Config {
                 timeout: PROVIDER_TIMEOUT,
             }),
             store,
+            skips_malformed_calls: set("BENEFITS_SKIP_MALFORMED").is_some_and(|set| set == "true"),
             seed: seed
                 .parse()
                 .map_err(|_| format!("BENEFITS_SEED is {seed:?}; accepted: a whole number"))?,

@@ -21,6 +21,9 @@ pub(crate) const RETRY_COUNT: &str = "x-retry-count";
 /// A larger answer is an error.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
+/// A longer body is not recorded, even if content is captured.
+pub(crate) const BODY_BYTES_MAX: usize = 64 << 10;
+
 pub(crate) type HttpRequest = http::Request<Full<Bytes>>;
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -37,7 +40,10 @@ impl HttpClient {
 
     /// Every call is an `api.call` of the benefits agent's, and carries its `traceparent`.
     pub(crate) fn recorded() -> Self {
-        let client = ClientLayer::new("benefits").layer(http_connections());
+        let layer = ClientLayer::new("benefits")
+            .capture_headers(["retry-after", "retry-after-ms"])
+            .capture_bodies(BODY_BYTES_MAX);
+        let client = layer.layer(http_connections());
         let client = client.map_response(|response| response.map(Body::new));
         Self(BoxCloneSyncService::new(client.map_err(Into::into)))
     }

@@ -23,19 +23,17 @@ use tokio::task::JoinSet;
 use crate::agent::BenefitsAgent;
 use crate::cache::Cache;
 use crate::config::{Config, Provider};
-use crate::http_client::HttpClient;
+use crate::http_client::{BODY_BYTES_MAX, HttpClient};
 use crate::model::ModelClient;
 use crate::push::PushClient;
 use crate::question::Question;
 use crate::server::DemoServer;
 use crate::standin;
 use crate::step::current_span_or_new;
-use crate::store::Folder;
+use crate::store::{Folder, Store};
 use crate::supervisor::Supervisor;
 use crate::tools::Tools;
 
-/// A longer body is not recorded, even if content is captured.
-const BODY_BYTES_MAX: usize = 64 << 10;
 /// A tool of the bundled search service that takes longer is cancelled.
 const TOOL_TIMEOUT: Duration = Duration::from_millis(300);
 /// Steps that nobody has taken off the event stream yet.
@@ -78,21 +76,13 @@ impl Service {
                 provider
             }
         };
-        let store = match config.store {
-            Some(store) => store,
-            None => Arc::new(Folder::temporary()?),
+        let parts = ServiceParts {
+            provider,
+            urls,
+            store: config.store,
+            skips_malformed: config.skips_malformed_calls,
         };
-        let http = HttpClient::recorded();
-        let [search_url, push_url] = urls;
-        let tools = Tools { http: http.clone(), base_url: search_url, timeout: TOOL_TIMEOUT };
-        let agent = BenefitsAgent {
-            model: ModelClient { http: http.clone(), provider },
-            tools: Arc::new(tools),
-            cache: Cache::default(),
-        };
-        let push = PushClient { http, base_url: push_url };
-        let supervisor = Arc::new(Supervisor { agent: Arc::new(agent), store, push });
-        let server = DemoServer::start(config.address, service_router(supervisor)).await?;
+        let server = DemoServer::start(config.address, parts.into_router()?).await?;
         Ok(Self { server, standins })
     }
 
@@ -108,6 +98,36 @@ impl Service {
         for standin in self.standins {
             standin.stop().await;
         }
+    }
+}
+
+/// What the routes of the service are made of.
+pub(crate) struct ServiceParts {
+    pub(crate) provider: Provider,
+    /// Of the search service and the push service.
+    pub(crate) urls: [String; 2],
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) skips_malformed: bool,
+}
+
+impl ServiceParts {
+    pub(crate) fn into_router(self) -> io::Result<Router> {
+        let store = match self.store {
+            Some(store) => store,
+            None => Arc::new(Folder::temporary()?),
+        };
+        let http = HttpClient::recorded();
+        let [search_url, push_url] = self.urls;
+        let tools = Tools { http: http.clone(), base_url: search_url, timeout: TOOL_TIMEOUT };
+        let agent = BenefitsAgent {
+            model: ModelClient { http: http.clone(), provider: self.provider },
+            tools: Arc::new(tools),
+            cache: Cache::default(),
+            skips_malformed: self.skips_malformed,
+        };
+        let push = PushClient { http, base_url: push_url };
+        let supervisor = Supervisor { agent: Arc::new(agent), store, push };
+        Ok(service_router(Arc::new(supervisor)))
     }
 }
 

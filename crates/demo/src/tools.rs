@@ -7,12 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
+use llm_audit::replay::RecordedError;
 use llm_audit::{AuditEvent, ErrorDetail, EventType, Status, audit_span};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::http_client::{HttpClient, Unreachable, with_retry_count};
-use crate::message::{CalledFunction, json_or_text};
+use crate::message::{CalledFunction, ToolCall, json_or_text};
 use crate::percent;
 use crate::step::current_span_or_new;
 
@@ -182,6 +183,26 @@ impl ParsedToolCall {
     }
 }
 
+/// Which members the model asked about, as the list that auditors get.
+///
+/// A call whose arguments are not JSON names nobody. Unless it is skipped, the whole list is lost: that is the
+/// bug of this example, which its replay reproduces.
+#[audit_span(agent = "benefits", action = "calls.summary", capture_result)]
+pub(crate) fn summarize_calls(
+    calls: &[ToolCall],
+    skips_malformed: bool,
+) -> Result<Vec<Value>, ToolError> {
+    let mut members = Vec::new();
+    for call in calls {
+        match serde_json::from_str::<Value>(&call.function.arguments) {
+            Ok(arguments) => members.push(arguments["member"].clone()),
+            Err(_) if skips_malformed => {}
+            Err(error) => return Err(ToolError::Unreadable(error.line(), error.column())),
+        }
+    }
+    Ok(members)
+}
+
 /// Records a call that comes to no tool.
 fn record_refused_call(function: &CalledFunction, error: &ToolError) {
     let snapshot = json!({"arguments": json_or_text(&function.arguments)});
@@ -204,6 +225,14 @@ pub(crate) enum ToolError {
     Unreachable(Unreachable),
     Refused(StatusCode, String),
     TimedOut(Duration),
+    /// What a replay has in the place of another one.
+    Recorded(RecordedError),
+}
+
+impl From<RecordedError> for ToolError {
+    fn from(error: RecordedError) -> Self {
+        Self::Recorded(error)
+    }
 }
 
 impl ToolError {
@@ -213,6 +242,7 @@ impl ToolError {
             Self::Unknown | Self::Unreadable(..) | Self::BadRequest(_) => false,
             Self::Refused(status, _) => status.is_server_error(),
             Self::Unreachable(_) | Self::TimedOut(_) => true,
+            Self::Recorded(error) => error.recoverable.unwrap_or(false),
         }
     }
 }
@@ -228,6 +258,7 @@ impl fmt::Display for ToolError {
             Self::Unreachable(_) => f.write_str("the search service did not answer"),
             Self::Refused(status, why) => write!(f, "the search service said {status}: {why}"),
             Self::TimedOut(after) => write!(f, "nothing found within {} ms", after.as_millis()),
+            Self::Recorded(error) => f.write_str(&error.message),
         }
     }
 }
