@@ -127,7 +127,7 @@ impl<R> Replay<R> {
     fn check_calls(&self, replayed: &ReplayFixture) -> Result<(), String> {
         let mut counts = BTreeMap::<String, i64>::new();
         for call in &self.recorded.calls {
-            if !self.is_inside_answered(call.parent) {
+            if !self.recorded.is_inside(call.parent, &self.answered) {
                 *counts.entry(self.recorded.path_of_step(call.step)).or_default() += 1;
             }
         }
@@ -152,12 +152,6 @@ impl<R> Replay<R> {
     fn is_answer(&self, step: u32) -> bool {
         let is_http = |call: &FixtureCall| call.kind == StepKind::Http;
         self.answered.contains(&step) || self.recorded.call(step).is_some_and(is_http)
-    }
-
-    /// Whether a step is inside of a function that did not run.
-    fn is_inside_answered(&self, step: u32) -> bool {
-        let above = |step: &u32| self.recorded.call(*step).map(|call| call.parent);
-        std::iter::successors(Some(step), above).any(|step| self.answered.contains(&step))
     }
 }
 

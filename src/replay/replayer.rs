@@ -87,9 +87,10 @@ impl Replayer {
         let trace_id = TraceContext::parse_trace_id(&fixture.trace_id).ok();
         let base = trace_id.and_then(context::begin_replayed_trace);
         let base = base.expect("a fixture has the id of its trace");
-        state::begin(ReplayState::new(Answers::new(fixture.clone()), &base));
+        let answers = Answers::new(fixture.clone());
+        state::begin(ReplayState::new(answers, &base, count_given_up(fixture)));
         start_replay_logger(capture.logger(), recorded_begin(fixture));
-        let input = RootInput { root: fixture.root.clone(), base, hangs: count_given_up(fixture) };
+        let input = RootInput { root: fixture.root.clone(), base };
         let scope = input.base.enter();
         let output = catch_unwind(AssertUnwindSafe(|| root(&input)));
         drop(scope);
@@ -124,7 +125,6 @@ fn count_given_up(fixture: &ReplayFixture) -> Option<usize> {
 pub struct RootInput {
     root: FixtureRoot,
     base: TraceContext,
-    hangs: Option<usize>,
 }
 
 impl RootInput {
@@ -182,13 +182,12 @@ impl RootInput {
     /// Returns `None` if the recorded caller gave up: as soon as the calls wait that waited then. A root
     /// whose caller waited to the end just runs.
     pub fn drive<F: Future>(&self, future: F) -> impl Future<Output = Option<F::Output>> {
-        DrivenRoot { future: Box::pin(future), hangs: self.hangs }
+        DrivenRoot { future: Box::pin(future) }
     }
 }
 
 struct DrivenRoot<F> {
     future: Pin<Box<F>>,
-    hangs: Option<usize>,
 }
 
 impl<F: Future> Future for DrivenRoot<F> {
@@ -198,9 +197,9 @@ impl<F: Future> Future for DrivenRoot<F> {
         if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        match self.hangs {
-            Some(hangs) if hangs > 0 && state::are_waiting(hangs, cx.waker()) => Poll::Ready(None),
-            _ => Poll::Pending,
+        match state::gives_up_here(cx.waker()) {
+            true => Poll::Ready(None),
+            false => Poll::Pending,
         }
     }
 }

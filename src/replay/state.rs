@@ -23,6 +23,8 @@ pub(super) struct ReplayState {
     pub(super) answered: BTreeSet<u32>,
     /// What the recording did not foresee.
     pub(super) mismatches: Vec<String>,
+    /// How many calls waited for ever when the caller of the root gave up. `None` if it did not.
+    hangs: Option<usize>,
     /// How many calls wait for an answer that never comes.
     waiting: usize,
     /// Who wants to know that.
@@ -36,18 +38,21 @@ pub(crate) enum ReplayAnswer {
     Runs,
     /// What this call got when it was recorded.
     Recorded(Box<FixtureCall>),
+    /// An answer that never comes: it is made after the caller of the root gave up.
+    Never,
     /// Nothing, because the recording does not know it.
     Refused(RecordedError),
 }
 
 impl ReplayState {
-    pub(super) fn new(answers: Answers, base: &TraceContext) -> Self {
+    pub(super) fn new(answers: Answers, base: &TraceContext, hangs: Option<usize>) -> Self {
         Self {
             answers,
             steps: HashMap::from([(base.span_id(), 0)]),
             has_root: false,
             answered: BTreeSet::new(),
             mismatches: Vec::new(),
+            hangs,
             waiting: 0,
             waker: None,
         }
@@ -72,9 +77,8 @@ impl ReplayState {
             self.steps.insert(context.span_id(), 0);
             return ReplayAnswer::Runs;
         }
-        match self.answers.take(&Asked { above, ..asked }) {
+        match self.answers.take(&Asked { above, ..asked }).cloned() {
             Ok(call) => {
-                let call = call.clone();
                 self.steps.insert(context.span_id(), call.step);
                 let calls = &self.answers.fixture().calls;
                 let has_calls = calls.iter().any(|other| other.parent == call.step);
@@ -87,11 +91,22 @@ impl ReplayState {
             }
             // The function runs anyway, and the calls in it are asked for in their turn.
             Err(_) if !is_answerable => ReplayAnswer::Runs,
+            Err(_) if self.hangs.is_some() && self.has_asked_all() => ReplayAnswer::Never,
             Err(why) => {
                 self.mismatches.push(why.to_string());
                 ReplayAnswer::Refused(not_recorded(why.to_string()))
             }
         }
+    }
+}
+
+impl ReplayState {
+    /// Whether all recorded HTTP calls were made that are not inside of an answered function.
+    fn has_asked_all(&self) -> bool {
+        let fixture = self.answers.fixture();
+        let is_inside = |call: &FixtureCall| fixture.is_inside(call.parent, &self.answered);
+        let left = self.answers.left().filter(|call| call.kind == StepKind::Http);
+        left.filter(|call| !is_inside(call)).count() == 0
     }
 }
 
@@ -153,12 +168,13 @@ pub(crate) fn note_waiting() {
     }
 }
 
-/// Returns whether so many calls wait. If not, wakes this task when one more does.
-pub(super) fn are_waiting(count: usize, waker: &Waker) -> bool {
+/// Returns whether this is where the caller of the root gave up: all calls were made, and those wait that
+/// waited then. If not, wakes this task when one more waits.
+pub(super) fn gives_up_here(waker: &Waker) -> bool {
     let mut under_way = UNDER_WAY.lock();
     let Some(state) = under_way.as_mut() else { return false };
     state.waker = Some(waker.clone());
-    state.waiting >= count
+    state.hangs.is_some_and(|hangs| state.waiting >= hangs) && state.has_asked_all()
 }
 
 /// A redacted value as an input is compared.

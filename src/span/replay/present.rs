@@ -21,6 +21,9 @@ impl Answer {
         let call = match self.0 {
             ReplayAnswer::Recorded(call) => call,
             ReplayAnswer::Refused(error) => return Err(error),
+            ReplayAnswer::Never => {
+                return Err(state::not_recorded("its caller gave up".to_owned()));
+            }
             ReplayAnswer::Runs => unreachable!("a function that runs has no answer"),
         };
         if call.failure.is_some() {
@@ -36,7 +39,11 @@ impl Answer {
 
     /// Waits for ever if the recorded call was given up.
     pub async fn wait(&self) {
-        if matches!(&self.0, ReplayAnswer::Recorded(call) if state::was_given_up(call)) {
+        let is_never = match &self.0 {
+            ReplayAnswer::Recorded(call) => state::was_given_up(call),
+            answer => matches!(answer, ReplayAnswer::Never),
+        };
+        if is_never {
             state::note_waiting();
             pending().await
         }

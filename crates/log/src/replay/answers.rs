@@ -70,6 +70,16 @@ impl Answers {
         &self.fixture
     }
 
+    /// The calls that were not taken.
+    pub fn left(&self) -> impl Iterator<Item = &FixtureCall> {
+        self.fixture
+            .calls
+            .iter()
+            .zip(&self.taken)
+            .filter(|(_, taken)| !**taken)
+            .map(|(call, _)| call)
+    }
+
     /// The steps that were found although their recorded input is cut.
     pub fn cut_inputs(&self) -> impl Iterator<Item = u32> {
         self.cut.iter().copied()

@@ -97,6 +97,7 @@ pub(in super::super) fn recorded_answer(exchange: &Exchange) -> Option<HttpAnswe
     };
     match state::ask(&exchange.context, asked, true) {
         ReplayAnswer::Runs => None,
+        ReplayAnswer::Never => Some(HttpAnswer::Never { is_waiting: false }),
         ReplayAnswer::Refused(error) => {
             Some(HttpAnswer::Failed(ReplayedFailure { error, is_timeout: false }))
         }
