@@ -53,8 +53,8 @@ fn a_test_is_written_beside_the_fixture() {
     let text = fs::read_to_string(keep.path().join("tests/replay_0af7651916cd.rs")).unwrap();
     for part in [
         "//! It failed with: tool.error chat: E: no plan",
-        "fn replay_0af7651916cd() {\n    let replayer",
-        "from_file(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/tests/fixtures/replay_0af7651916cd.json\"))",
+        "fn replay_0af7651916cd() {\n    let path",
+        "let path = concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/tests/fixtures/replay_0af7651916cd.json\");",
         "replayer.run(my_agent::replay_root).assert_fixed();\n}\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");

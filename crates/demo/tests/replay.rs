@@ -5,10 +5,11 @@ mod common;
 use std::collections::BTreeMap;
 
 use llm_audit::AuditLogger;
-use llm_audit::reader::{Folder, Found, Trace};
+use llm_audit::reader::Trace;
 use llm_audit::replay::{ReplayFixture, Replayer};
 use llm_audit_demo::load::Options;
 use llm_audit_demo::{Config, replay_root, replay_root_with};
+use serde_json::Value;
 
 /// How many requests are recorded, unless `LLM_AUDIT_RUNS` says more.
 const REQUESTS: u64 = 60;
@@ -23,19 +24,20 @@ fn fixtures() -> Vec<ReplayFixture> {
     let options = Options { requests: requests.unwrap_or(REQUESTS), concurrency: 8, seed: 3 };
     llm_audit_demo::demo(&options).expect("loopback can be listened on");
     drop(guard);
-    let events = common::events(&common::text(folder.path()));
-    let failed = events.iter().filter(|event| event["error"].is_object());
-    let mut ids: Vec<_> = failed.map(|event| event["trace_id"].as_str().expect("an id")).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let folder = Folder::open(folder.path()).expect("the log");
-    let fixture = |id: &str| {
-        let Found::One(trace) = Trace::find(&folder, id, |_| {}).expect("the log") else {
-            panic!("there is a trace {id}")
-        };
-        ReplayFixture::from_trace(&trace).expect("a trace with events")
+    let log = common::text(folder.path());
+    let mut traces = BTreeMap::<String, (bool, Vec<&str>)>::new();
+    for line in log.lines() {
+        let event: Value = serde_json::from_str(line).expect("a line is JSON");
+        let Some(id) = event["trace_id"].as_str() else { continue };
+        let trace = traces.entry(id.to_owned()).or_default();
+        trace.0 |= matches!(event["status"].as_str(), Some("error" | "timeout"));
+        trace.1.push(line);
+    }
+    let failed = traces.into_iter().filter(|(_, (has_failed, _))| *has_failed);
+    let fixture = |(id, (_, lines)): (String, (bool, Vec<&str>))| {
+        ReplayFixture::from_trace(&Trace::from_lines(&id, lines)).expect("it has events")
     };
-    ids.into_iter().map(fixture).collect()
+    failed.map(fixture).collect()
 }
 
 #[test]

@@ -163,7 +163,8 @@ fn test_text(fixture: &ReplayFixture, file: &Path, root: &str) -> String {
          \n\
          #[test]\n\
          fn {name}() {{\n    \
-             let replayer = Replayer::from_file({path}).expect(\"a fixture\");\n    \
+             let path = {path};\n    \
+             let replayer = Replayer::from_file(path).expect(\"a fixture\");\n    \
              replayer.run({root}).assert_fixed();\n\
          }}\n"
     )
