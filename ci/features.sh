@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-features=(macros tower axum tracing regex zstd)
+features=(macros tower axum tracing regex replay zstd)
 
 # The number of crates of others in the library's tree.
 crates() {
@@ -45,6 +45,7 @@ for ((one = 0; one < ${#features[@]}; one++)); do
 done
 check llm-audit-log
 check llm-audit-log --features zstd
+check llm-audit-log --features replay
 check llm-audit-redact
 check llm-audit-redact --features regex
 check llm-audit-cli --no-default-features

@@ -82,6 +82,7 @@
 //! - `axum`: `tower`, plus the paths that the router of axum 0.8 matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 //! - `regex`: your own patterns in a [`Sanitizer`](Sanitizer::builder).
+//! - `replay`: `replay::Replayer`, which runs a recorded trace again in a test.
 //! - `zstd`: `AUDIT_COMPRESS=zstd`, and compressed files in [`reader`]. Needs a C compiler.
 
 #[cfg(llm_audit_internals)]

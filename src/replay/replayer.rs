@@ -166,8 +166,8 @@ impl RootInput {
 
     /// The recorded request, with its headers and body, for a service under `ServerLayer`.
     ///
-    /// The values in its path were not recorded: each is its name, as `member` in `/members/{member}`. Give
-    /// other ones by [`argument`](Self::argument), if the body has them.
+    /// The values in its path were not recorded: each is its name, as `member` in `/members/{member}`. Nor
+    /// was its query.
     ///
     /// # Errors
     ///

@@ -22,6 +22,7 @@
 //!
 //! # Features
 //!
+//! - `replay`: fixtures of replays.
 //! - `zstd`: compressed files, `.jsonl.zst`, are read. Needs a C compiler.
 
 mod closest;

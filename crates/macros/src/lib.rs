@@ -46,6 +46,7 @@ mod options;
 /// | `capture_args` | puts all arguments into `data.arguments`, if content is captured |
 /// | `capture_args(a, b)` | only these; each must be `Serialize` or `Debug` |
 /// | `capture_result` | puts the returned value into `data.result`, if content is captured: the `v` of `Ok(v)` and `Some(v)` |
+/// | `replay` | in a replay of a trace the function does not run: it returns what was recorded. Captures arguments and result. The result must be `Serialize` and `DeserializeOwned`, and an error `From<RecordedError>` |
 /// | `skip(a, b)` | arguments that are never recorded, not even in a snapshot |
 /// | `recoverable` | an error's `recoverable` is `true`; `recoverable = false` makes it `false` |
 /// | `recoverable = …` | a function from `&E` to `bool` that decides it |

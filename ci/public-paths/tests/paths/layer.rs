@@ -121,7 +121,11 @@ fn client_layer(
     url: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
 ) -> ClientLayer {
     let _: fn(ClientLayer, AuditLogger) -> ClientLayer = ClientLayer::logger;
-    ClientLayer::new(agent).url(url).propagate_to(["a.example", ".b.example"])
+    let _: fn(ClientLayer, usize) -> ClientLayer = ClientLayer::capture_bodies;
+    ClientLayer::new(agent)
+        .capture_headers(["retry-after"])
+        .url(url)
+        .propagate_to(["a.example", ".b.example"])
 }
 
 fn client_layer_is_a_layer<S>() {
@@ -132,7 +136,7 @@ fn client<S, B, R>()
 where
     S: Service<Request<B>, Response = Response<R>>,
     S::Error: Into<BoxError> + 'static,
-    R: Body,
+    R: Body<Data: 'static>,
     R::Error: Into<BoxError> + 'static,
 {
     type Answer<R> = Response<ResponseBody<R>>;
@@ -171,7 +175,7 @@ fn request_body<B: Body + Debug>(body: RequestBody<B>) -> impl Debug {
 
 fn response_body<B>(body: ResponseBody<B>) -> impl Debug
 where
-    B: Body,
+    B: Body<Data: 'static>,
     B::Error: Into<BoxError> + 'static,
 {
     streams::<ResponseBody<B>, B::Data, BoxError>();

@@ -15,4 +15,14 @@ fn mismatch() -> String {
     5_u8
 }
 
+#[audit_span(agent = "a", replay)]
+fn result_cannot_be_read() -> Opaque {
+    Opaque
+}
+
+#[audit_span(agent = "a", replay)]
+fn error_cannot_be_made() -> Result<u8, std::num::ParseIntError> {
+    "1".parse()
+}
+
 fn main() {}
