@@ -226,12 +226,12 @@ pub(crate) enum ToolError {
     Refused(StatusCode, String),
     TimedOut(Duration),
     /// What a replay has in the place of another one.
-    Recorded(RecordedError),
+    Recorded(Box<RecordedError>),
 }
 
 impl From<RecordedError> for ToolError {
     fn from(error: RecordedError) -> Self {
-        Self::Recorded(error)
+        Self::Recorded(Box::new(error))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::replay::RecordedError;
 pub enum Answer {}
 
 impl Answer {
-    pub(super) fn value<T: DeserializeOwned>(self) -> Result<T, RecordedError> {
+    pub(super) fn value<T: DeserializeOwned>(self) -> Result<T, Box<RecordedError>> {
         match self {}
     }
 

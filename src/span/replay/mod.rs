@@ -39,7 +39,7 @@ impl<T, E> Returned<Result<T, E>> {
         T: Serialize + DeserializeOwned,
         E: From<RecordedError>,
     {
-        Ok(answer.value()?)
+        answer.value().map_err(|error| (*error).into())
     }
 }
 

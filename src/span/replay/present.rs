@@ -17,23 +17,23 @@ use crate::replay::state::{self, ReplayAnswer};
 pub struct Answer(ReplayAnswer);
 
 impl Answer {
-    pub(super) fn value<T: DeserializeOwned>(self) -> Result<T, RecordedError> {
+    pub(super) fn value<T: DeserializeOwned>(self) -> Result<T, Box<RecordedError>> {
         let call = match self.0 {
             ReplayAnswer::Recorded(call) => call,
-            ReplayAnswer::Refused(error) => return Err(error),
+            ReplayAnswer::Refused(error) => return Err(Box::new(error)),
             ReplayAnswer::Never => {
-                return Err(state::not_recorded("its caller gave up".to_owned()));
+                return Err(Box::new(state::not_recorded("its caller gave up".to_owned())));
             }
             ReplayAnswer::Runs => unreachable!("a function that runs has no answer"),
         };
         if call.failure.is_some() {
-            return Err(recorded_error(&call));
+            return Err(Box::new(recorded_error(&call)));
         }
         let name = call.name;
         serde_json::from_value(call.result.unwrap_or_default()).map_err(|error| {
             let why = format!("the recorded result of {name} is not what it returns: {error}");
             state::note_mismatch(why.clone());
-            state::not_recorded(why)
+            Box::new(state::not_recorded(why))
         })
     }
 
