@@ -83,6 +83,22 @@ fn what_is_missing_comes_first_and_there_is_no_test() {
 }
 
 #[test]
+fn a_trace_by_another_writer_is_a_fixture_to_read() {
+    let (_keep, dir) = folder();
+    let line = r#"{"trace_id":"a1b2c3d4e5f6","span_id":"0a1b","parent_span_id":null,"timestamp":"2026-01-02T03:04:05+00:00","event_type":"tool.error","agent":"a","action":"search","status":"error","data":null,"error":{"type":"TimeoutError","message":"no answer","input_snapshot":{"q":"plan"},"environment":null}}"#;
+    write(&dir, FILE, &format!("{line}\n"));
+    let run = run(&["fixture", "a1b2", "--dir", &dir]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.starts_with("llm-audit: cannot replay: the root is an event"), "{run:?}");
+    let json = run.json();
+    assert_eq!(json["trace_id"], "00000000000000000000a1b2c3d4e5f6");
+    assert_eq!(
+        (&json["error"]["message"], &json["root"]["input"]["q"]),
+        (&"no answer".into(), &"plan".into())
+    );
+}
+
+#[test]
 fn exit_codes() {
     let (_keep, dir) = folder();
     write(&dir, FILE, &log(RESULT).replace("my-agent 0.1.0", "9 lives"));

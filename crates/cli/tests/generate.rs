@@ -6,11 +6,12 @@ use std::fs;
 
 use common::{folder, run};
 
-const SUBCOMMANDS: [&str; 12] = [
+const SUBCOMMANDS: [&str; 13] = [
     "check",
     "cost",
     "completions",
     "errors",
+    "fixture",
     "man",
     "record",
     "redact",
