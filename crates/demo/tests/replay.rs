@@ -41,6 +41,7 @@ fn fixtures() -> Vec<ReplayFixture> {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "the share is what the test is about")]
 fn failed_traces_fail_again_at_the_same_step() {
     let fixtures = fixtures();
     let mut others = BTreeMap::<String, u64>::new();
