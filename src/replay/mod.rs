@@ -1,7 +1,8 @@
 //! Recorded events as values, for tests that replay what happened.
 //!
 //! [`errors_from_jsonl`], [`successful_result`] and [`full_trace`] read a log by the names that its
-//! events have.
+//! events have. With the feature `replay`, a `ReplayFixture` is a recorded trace, and a `Replayer` runs it
+//! again without network. `docs/replay.md` shows how a failure becomes a test.
 //!
 //! # Examples
 //!

@@ -33,6 +33,7 @@ pub(super) struct ReplayState {
 
 /// What a call gets in a replay.
 #[derive(Debug)]
+#[allow(dead_code, reason = "the layers are optional")]
 pub(crate) enum ReplayAnswer {
     /// It runs: there is no replay, or nothing is recorded that could take its place.
     Runs,
