@@ -74,6 +74,10 @@ fn fixture(trace: &Trace, text: &str, path: impl AsRef<Path>) -> Result<ReplayFi
     converted(ReplayFixture::read(path))
 }
 
+fn trace_of_lines<'l>(lines: impl IntoIterator<Item = &'l str>) -> Trace {
+    Trace::from_lines("4bf92f35", lines)
+}
+
 fn read_fixture() {
     let _: fn(&ReplayFixture) -> String = ReplayFixture::to_json;
     let _: fn(&ReplayFixture) -> bool = ReplayFixture::is_replayable;
