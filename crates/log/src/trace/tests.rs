@@ -215,7 +215,7 @@ fn a_trace_is_found_by_an_index_as_without_one() {
         })
         .collect();
     let text: String = (1..).zip(&ids).map(|(seq, id)| line(seq, id)).collect();
-    std::fs::write(dir.path().join("audit-2026-01-02.jsonl"), text).unwrap();
+    fs::write(dir.path().join("audit-2026-01-02.jsonl"), text).unwrap();
     let folder = Folder::open(dir.path()).unwrap();
     let found = |prefix: &str| match Trace::find(&folder, prefix, |_| {}).unwrap() {
         Found::One(trace) => format!("{} {}", trace.id, trace.events().count()),
