@@ -16,6 +16,9 @@ use crate::error::Error;
 /// How much is read at once, if lines are shorter. An index has a block for each chunk.
 pub(crate) const CHUNK_BYTES: usize = 256 << 10;
 
+/// A chunk with more bytes has a long line. It is worked on alone.
+const LARGE_BYTES: usize = 4 * CHUNK_BYTES;
+
 /// The most threads. Each has a chunk and what was found in it.
 const THREADS_MAX: usize = 8;
 
@@ -168,17 +171,39 @@ impl<'f> FileInChunks<'f> {
 
     /// Fills `bytes` with whole lines, or with the torn one at the end.
     fn fill(&mut self, bytes: &mut Vec<u8>, chunk_bytes: usize) -> Result<ChunkEnd, Error> {
-        if let Some(source) = self.failure.take() {
-            return Err(self.file.read_error(source));
-        }
-        bytes.append(&mut self.carried);
-        if self.input.is_none() {
-            if !bytes.is_empty() {
-                return Ok(ChunkEnd::Torn);
+        loop {
+            bytes.append(&mut self.carried);
+            // After a line that was stepped over, what was carried may have whole lines.
+            if self.carry_torn_line(bytes, 0) {
+                return Ok(ChunkEnd::Lines);
             }
-            let Some(part) = self.parts.pop() else { return Ok(ChunkEnd::File) };
-            self.open_part(&part)?;
+            if let Some(source) = self.failure.take() {
+                return Err(self.file.read_error(source));
+            }
+            if self.input.is_none() {
+                if !bytes.is_empty() {
+                    return Ok(ChunkEnd::Torn);
+                }
+                let Some(part) = self.parts.pop() else { return Ok(ChunkEnd::File) };
+                self.open_part(&part)?;
+            }
+            if self.read_lines(bytes, chunk_bytes)? {
+                return Ok(ChunkEnd::Lines);
+            }
         }
+    }
+
+    /// Takes what is after the last newline out of `bytes`. Returns `false` if there is no newline.
+    fn carry_torn_line(&mut self, bytes: &mut Vec<u8>, searched: usize) -> bool {
+        let newline = memchr::memrchr(b'\n', &bytes[searched..]);
+        if let Some(at) = newline {
+            self.carried = bytes.split_off(searched + at + 1);
+        }
+        newline.is_some()
+    }
+
+    /// Reads until there is a whole line. Returns `false` if the part is over before.
+    fn read_lines(&mut self, bytes: &mut Vec<u8>, chunk_bytes: usize) -> Result<bool, Error> {
         let (mut searched, mut wanted) = (bytes.len(), chunk_bytes.max(bytes.len() * 2));
         loop {
             let is_over = !self.read_up_to(wanted.min(LINE_BYTES_MAX + 1), bytes);
@@ -186,27 +211,17 @@ impl<'f> FileInChunks<'f> {
             if is_first && bytes.starts_with(&GZIP) && !self.file.has_name_of_log() {
                 return Err(gzip_error(self.file));
             }
-            let newline = memchr::memrchr(b'\n', &bytes[searched..]);
-            if is_over || newline.is_some() {
-                let whole = newline.map_or(0, |at| searched + at + 1);
-                self.carried = bytes.split_off(whole);
-                if is_over {
-                    self.input = None;
-                    self.check_length(self.offset + (whole + self.carried.len()) as u64);
-                }
-                if self.failure.is_some() {
-                    self.carried = Vec::new();
-                }
-                // Without a line here, what follows is the torn one, an error or the end.
-                return if whole == 0 {
-                    self.fill(bytes, chunk_bytes)
-                } else {
-                    Ok(ChunkEnd::Lines)
-                };
+            let has_lines = self.carry_torn_line(bytes, searched);
+            if is_over {
+                self.input = None;
+                self.check_length(self.offset + (bytes.len() + self.carried.len()) as u64);
+            }
+            if has_lines || is_over {
+                return Ok(has_lines);
             }
             if bytes.len() > LINE_BYTES_MAX {
                 self.too_long = Some(self.skip_line(bytes));
-                return Ok(ChunkEnd::Lines);
+                return Ok(true);
             }
             (searched, wanted) = (bytes.len(), wanted * 2);
         }
@@ -254,7 +269,6 @@ impl<'f> FileInChunks<'f> {
             }
             length += block.len() as u64;
             if !is_filled {
-                self.input = None;
                 return length;
             }
         }
@@ -295,15 +309,21 @@ pub(crate) fn for_each_chunk<'f, S: Send>(
             let mut reader = lock(&reader);
             let number = reader.count;
             let Some(mut chunk) = reader.next_chunk(std::mem::take(&mut bytes)) else { return };
-            drop(reader);
+            let is_large = chunk.bytes.len() > LARGE_BYTES;
+            // Nothing is read beside a large chunk, so that no second one is held.
+            let held = is_large.then_some(reader);
             work(&mut chunk, Turn { order: &order, number, is_over: false });
-            bytes = chunk.bytes;
+            bytes = if is_large { Vec::new() } else { chunk.bytes };
+            drop(held);
         }
     };
     let threads = threads_for(files, chunk_bytes);
     thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(run);
+            // Where no thread can be made, this one does the work.
+            if thread::Builder::new().spawn_scoped(scope, run).is_err() {
+                break;
+            }
         }
         run();
     });

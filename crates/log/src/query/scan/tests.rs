@@ -109,7 +109,7 @@ fn a_scan_finds_what_parsing_every_line_finds() {
             let (filter, own) = (any_filter(&mut rng), rng.bool());
             let service = rng.bool().then_some("s1");
             let expected = naive(&folder, &filter, service, own);
-            let chunk_bytes = *rng.choice(&[1, 100, 3_000, CHUNK_BYTES]).unwrap();
+            let chunk_bytes = *rng.choice(&[0, 1, 100, 3_000, CHUNK_BYTES]).unwrap();
             let scan = Scan::of(&folder).filter(filter.clone()).service(service).own_lines(own);
             // An index is there from the second time on, with blocks of some size.
             for round in 0..2 {
@@ -210,12 +210,15 @@ fn damage_is_reported_once_and_the_rest_is_read() {
     write("audit-2026-01-01.jsonl", format!("{}\0\0\0\0\n{}torn", line(1), line(2)).as_bytes());
     fs::create_dir(dir.path().join("audit-2026-01-02.jsonl")).unwrap();
     let long = "x".repeat(crate::LINE_BYTES_MAX + 5);
-    write("audit-2026-01-03.jsonl", format!("{long}\n{}", line(3)).as_bytes());
+    let after_long = format!("{long}\n{}", line(3));
+    write("audit-2026-01-03.jsonl", format!("{after_long}{}", line(9)).as_bytes());
     write("audit-2026-01-04.jsonl", line(4).repeat(10).as_bytes());
     write("audit-2026-01-05.jsonl", line(5).as_bytes());
     write("audit-2026-01-06.jsonl", line(6).as_bytes());
     let folder = Folder::open(dir.path()).unwrap();
     // Cut and removed since the folder was listed.
+    let log = fs::File::options().write(true).open(dir.path().join("audit-2026-01-03.jsonl"));
+    log.unwrap().set_len(after_long.len() as u64).unwrap();
     write("audit-2026-01-04.jsonl", line(4).as_bytes());
     fs::remove_file(dir.path().join("audit-2026-01-05.jsonl")).unwrap();
     let mut seqs = Vec::new();
@@ -223,7 +226,23 @@ fn damage_is_reported_once_and_the_rest_is_read() {
     assert_eq!(seqs, [1, 2, 3, 4, 6]);
     assert_eq!(scanned.bad_lines, 3, "NUL bytes, a torn line, a long one");
     let damage: Vec<_> = scanned.damage.iter().map(ToString::to_string).collect();
-    assert_eq!(damage.len(), 2, "{damage:?}");
-    assert!(damage[0].contains("01-04.jsonl: it was cut to"), "{damage:?}");
-    assert!(damage[1].contains("01-05.jsonl: "), "{damage:?}");
+    assert_eq!(damage.len(), 3, "{damage:?}");
+    assert!(damage[0].contains("01-03.jsonl: it was cut to"), "{damage:?}");
+    assert!(damage[1].contains("01-04.jsonl: it was cut to"), "{damage:?}");
+    assert!(damage[2].contains("01-05.jsonl: "), "{damage:?}");
+}
+
+#[test]
+fn lines_after_one_that_is_too_long_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |seq: u32| format!("{{\"event_type\":\"a.b\",\"status\":\"ok\",\"seq\":{seq}}}\n");
+    let spaces = " ".repeat(crate::LINE_BYTES_MAX + 1 - line(3).len());
+    let longest = [spaces, line(3)].concat();
+    let text = ["x".repeat(crate::LINE_BYTES_MAX + 10), "\n".to_owned()].concat();
+    let text = [text, line(1), line(2), longest, line(4)].concat();
+    fs::write(dir.path().join("audit-2026-01-02.jsonl"), text).unwrap();
+    let mut seqs = Vec::new();
+    let folder = Folder::open(dir.path()).unwrap();
+    let scanned = Scan::of(&folder).for_each(|line, _| seqs.extend(line.seq()));
+    assert_eq!((seqs, scanned.bad_lines), (vec![1, 2, 3, 4], 1));
 }
