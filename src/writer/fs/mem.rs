@@ -357,6 +357,10 @@ impl Fs for MemFs {
         Ok(self.state().names.keys().any(|name| name.starts_with(path)))
     }
 
+    fn is_folder(&self, path: &Path) -> bool {
+        self.state().names.keys().any(|name| name != path && name.starts_with(path))
+    }
+
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.syncs_held += 1;

@@ -48,6 +48,9 @@ pub(crate) trait Fs: Send + Sync {
     /// Returns whether the name is taken.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
+    /// Returns whether the name is a folder, and not a symlink to one.
+    fn is_folder(&self, path: &Path) -> bool;
+
     /// Makes the names in a folder durable. If the file system cannot, or this user may not read
     /// the folder, they are as durable as a sync of their files makes them.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;

@@ -94,6 +94,10 @@ impl Fs for OsFs {
         }
     }
 
+    fn is_folder(&self, path: &Path) -> bool {
+        path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         platform::fsync_dir(dir)
     }

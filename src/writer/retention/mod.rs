@@ -138,7 +138,9 @@ impl RetentionPass<'_> {
 
     /// Removes what readers keep about a file that is gone. Nothing needs it.
     fn remove_index(&self, path: &Path) {
-        if let Some(index) = index_path(path) {
+        let Some(index) = index_path(path) else { return };
+        // A link may lead to files of others.
+        if index.parent().is_some_and(|folder| self.rules.fs.is_folder(folder)) {
             let _kept = self.rules.fs.remove(&index);
         }
     }

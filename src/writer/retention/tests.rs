@@ -69,6 +69,37 @@ fn files_of_days_further_back_are_removed() {
     assert_eq!(run(&Retention { retention_days: Some(u32::MAX), ..rules(&fs) }), []);
 }
 
+#[cfg(unix)]
+#[test]
+fn an_index_is_removed_with_its_file_but_not_through_a_link() {
+    use crate::writer::fs::OsFs;
+
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let name = "audit-2026-01-02.jsonl";
+    let rules = Retention {
+        fs: Arc::new(OsFs),
+        dir: dir.path().to_owned(),
+        retention_days: Some(7),
+        ..rules(&MemFs::default())
+    };
+    for is_link in [false, true] {
+        std::fs::create_dir(at("elsewhere")).unwrap();
+        match is_link {
+            true => std::os::unix::fs::symlink(at("elsewhere"), at(".index")).unwrap(),
+            false => std::fs::rename(at("elsewhere"), at(".index")).unwrap(),
+        }
+        let index = at(".index").join(format!("{name}.idx"));
+        std::fs::write(&index, "").unwrap();
+        std::fs::write(at(name), "x\n").unwrap();
+        assert_eq!(names(&run(&rules)), [name]);
+        assert_eq!(index.exists(), is_link);
+        if !is_link {
+            std::fs::remove_dir(at(".index")).unwrap();
+        }
+    }
+}
+
 #[test]
 fn the_oldest_are_removed_until_the_rest_fits() {
     let name = |n: u32| format!("audit-2026-03-{n:02}.jsonl");

@@ -387,3 +387,22 @@ impl<S> Drop for Turn<'_, '_, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::Folder;
+
+    #[test]
+    fn parts_that_are_past_the_end_take_no_stack() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("audit-2026-01-02.jsonl"), "a\n").unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let mut reading = FileInChunks::begin(&folder.files()[0], 0, None);
+        reading.parts = vec![1_000..2_000; 50_000];
+        let chunk = reading.next_chunk(Vec::new(), 1);
+        assert!(matches!(chunk.end, ChunkEnd::File) && chunk.bytes.is_empty());
+    }
+}

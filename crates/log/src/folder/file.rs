@@ -28,6 +28,8 @@ pub struct LogFile {
     path: PathBuf,
     name: String,
     plain_name: String,
+    /// Whether it was found in the folder of a log, and not named by its path.
+    is_of_folder: bool,
     /// `None` if the name is not one of the log's.
     parts: Option<FileName>,
     bytes: u64,
@@ -45,7 +47,8 @@ impl LogFile {
         let bytes = content_bytes(&path, stored_bytes);
         let (name, plain_name) = (name.to_owned(), parts.plain().to_string());
         let parts = Some(parts);
-        Some(Self { path, name, plain_name, parts, bytes, stored_bytes, is_stream: false })
+        let (is_of_folder, is_stream) = (true, false);
+        Some(Self { path, name, plain_name, is_of_folder, parts, bytes, stored_bytes, is_stream })
     }
 
     /// The file at this path, whatever its name; `-` is standard input.
@@ -60,6 +63,7 @@ impl LogFile {
             path: path.to_owned(),
             plain_name: plain_path(&name).to_owned(),
             name,
+            is_of_folder: false,
             parts: file_name.and_then(FileName::parse),
             bytes: length.map_or(0, |bytes| content_bytes(path, bytes)),
             stored_bytes,
@@ -84,6 +88,11 @@ impl LogFile {
     /// Whether it is a pipe, a device or standard input: it has no length, and is read once.
     pub fn is_stream(&self) -> bool {
         self.is_stream
+    }
+
+    /// Whether it was found in the folder of a log, and not named by its path.
+    pub(super) fn is_of_folder(&self) -> bool {
+        self.is_of_folder
     }
 
     /// Whether its name is one of the log's. What else it is may be anything.

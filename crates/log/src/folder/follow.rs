@@ -127,6 +127,11 @@ impl Follow {
     }
 
     fn list_folder(&mut self) -> Result<(), Error> {
+        if matches!(&self.source, FileSource::Folder(dir) if !dir.exists()) {
+            // It may come back with the same files, or with others.
+            self.unchecked.extend(self.positions.drain());
+            return Ok(());
+        }
         self.pending.extend(Folder::reopen_existing(&self.source)?.files);
         let pending = &self.pending;
         let is_there = |name: &str| pending.iter().any(|file| file.plain_name() == name);
@@ -138,8 +143,10 @@ impl Follow {
     /// Opens `file` at the first byte that was not returned, if it has grown.
     fn begin_file(&mut self, file: LogFile) -> Result<(), Error> {
         let name = file.plain_name();
+        // If that cannot be said now, the position stays unchecked.
+        let fits = self.unchecked.get(name).map(|position| position.fits(&file)).transpose()?;
         if let Some(position) = self.unchecked.remove(name) {
-            if position.fits(&file) {
+            if fits == Some(true) {
                 self.positions.insert(name.to_owned(), position);
             } else {
                 self.truncated.push(file.name().to_owned());
@@ -269,6 +276,33 @@ mod tests {
         let mut again = resume(&kept);
         assert_eq!(news(&mut again), ["a"]);
         assert_eq!(again.positions().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_cannot_be_read_for_a_while_keeps_its_position() {
+        let dir = tempfile::tempdir().unwrap();
+        let (logs, aside) = (dir.path().join("logs"), dir.path().join("aside"));
+        let name = "audit-2026-01-02.jsonl";
+        fs::create_dir(&logs).unwrap();
+        append(&logs, name, "a\nb\n");
+        let mut follow = Follow::new(&logs);
+        assert_eq!(news(&mut follow), ["a", "b"]);
+        let mut again = Follow::resume(&logs, follow.positions().cloned());
+        // Listed with its length, and not there when it is opened.
+        again.list_folder().unwrap();
+        fs::rename(&logs, &aside).unwrap();
+        assert!(again.next_line().is_err());
+        for follow in [&mut follow, &mut again] {
+            assert!(news(follow).is_empty());
+            assert_eq!(follow.positions().count(), 1, "the folder is missing");
+        }
+        fs::rename(&aside, &logs).unwrap();
+        append(&logs, name, "c\n");
+        for follow in [&mut follow, &mut again] {
+            assert_eq!(news(follow), ["c"]);
+            assert!(follow.take_truncated().is_empty());
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::error::Error;
 pub(crate) use chunks::{CHUNK_BYTES, Chunk, ChunkEnd, Turn, for_each_chunk};
 pub use file::LogFile;
 pub use follow::Follow;
-pub(crate) use index::{Block, BlockSummary, Index, IndexQuery};
+pub(crate) use index::{BlockSummary, Index, IndexBuilder, IndexQuery};
 pub use index::{index_blocks, index_path};
 pub use input::Input;
 pub use lines::{Ending, Entry, LINE_BYTES_MAX, Lines, read_line};
@@ -113,6 +113,13 @@ impl Folder {
     /// Lists the same folder or the same paths again.
     pub(crate) fn reopen(&self) -> Result<Self, Error> {
         Self::list(self.source.clone())
+    }
+
+    /// Removes what was kept about files that are no longer in the folder.
+    pub(crate) fn remove_old_indexes(&self) {
+        if let FileSource::Folder(dir) = &self.source {
+            index::remove_orphans(dir);
+        }
     }
 
     /// Lists those that are there, while others may come or go.

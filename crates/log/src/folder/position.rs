@@ -1,12 +1,13 @@
 //! A place in a log, to go on from there later.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
 use super::LogFile;
 use super::index::checksum;
 use super::lines::{Ending, line_bytes_in_file};
+use crate::error::Error;
 use crate::schema::Prefix;
 
 /// A place after a line of a file that was read, to be kept and gone on from: see
@@ -19,10 +20,6 @@ use crate::schema::Prefix;
 pub struct Position {
     /// The file's name within the folder, without `.zst`.
     pub file: String,
-    /// The device of the file; 0 if the system names none.
-    pub device: u64,
-    /// The number of the file on its device. A compressed file has another one.
-    pub inode: u64,
     /// The bytes before the next line, as they are without compression.
     pub offset: u64,
     /// The instance that wrote the last line, if it was a logger.
@@ -38,8 +35,7 @@ pub struct Position {
 impl Position {
     /// The place in a file that is `offset` bytes after its beginning.
     pub(super) fn of_file(file: &LogFile, offset: u64) -> Self {
-        let (device, inode) = device_and_inode(file);
-        Self { file: file.plain_name().to_owned(), device, inode, offset, ..Self::default() }
+        Self { file: file.plain_name().to_owned(), offset, ..Self::default() }
     }
 
     /// Moves to the end of the next line. Returns the line's offset.
@@ -56,38 +52,27 @@ impl Position {
         start
     }
 
-    /// Whether the last line is still at its place in this file. A file that cannot be read is as good as another
-    /// one.
-    pub(super) fn fits(&self, file: &LogFile) -> bool {
+    /// Whether the last line is still at its place in this file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read now. It may still be the same.
+    pub(super) fn fits(&self, file: &LogFile) -> Result<bool, Error> {
         if self.line_bytes == 0 {
-            return file.bytes() >= self.offset || file.is_compressed();
+            return Ok(file.bytes() >= self.offset || file.is_compressed());
         }
-        self.read_last_line(file).is_ok_and(|line| {
-            line.split_last().is_some_and(|(newline, line)| {
-                *newline == b'\n' && checksum(line) == self.line_hash
-            })
-        })
+        let Some(start) = self.offset.checked_sub(self.line_bytes) else { return Ok(false) };
+        let line = self.read_last_line(file, start)?;
+        Ok(line
+            .split_last()
+            .is_some_and(|(newline, line)| *newline == b'\n' && checksum(line) == self.line_hash))
     }
 
-    fn read_last_line(&self, file: &LogFile) -> io::Result<Vec<u8>> {
-        let start = self.offset.checked_sub(self.line_bytes).ok_or(io::ErrorKind::InvalidData)?;
+    fn read_last_line(&self, file: &LogFile, start: u64) -> Result<Vec<u8>, Error> {
         let mut line = Vec::new();
-        let input = file.read_from(start).map_err(io::Error::other)?;
         // Without trust in the length that was kept.
-        input.take(self.line_bytes).read_to_end(&mut line)?;
+        let mut input = file.read_from(start)?.take(self.line_bytes);
+        input.read_to_end(&mut line).map_err(|source| file.read_error(source))?;
         Ok(line)
     }
-}
-
-#[cfg(unix)]
-fn device_and_inode(file: &LogFile) -> (u64, u64) {
-    use std::os::unix::fs::MetadataExt;
-
-    let metadata = std::fs::metadata(file.path());
-    metadata.map_or((0, 0), |metadata| (metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn device_and_inode(_: &LogFile) -> (u64, u64) {
-    (0, 0)
 }

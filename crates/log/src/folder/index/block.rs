@@ -14,15 +14,12 @@ const PROBES: u32 = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(super) bytes: u64,
-    pub(super) lines: u32,
     /// Whether it has to be read in any case: it has lines that cannot be read, or that say who writes.
     pub(super) is_always_read: bool,
     /// A bit for each status.
     pub(super) statuses: u8,
     /// The first and the last time; the first is later if there is none.
     pub(super) times: (i64, i64),
-    /// The least and the greatest number of an event; the same way.
-    pub(super) seqs: (u64, u64),
     /// A bit for each type, and for what types begin with, by a hash.
     pub(super) types: u64,
     /// A Bloom filter of the first digits of trace ids.
@@ -59,11 +56,9 @@ impl BlockSummary {
     pub(crate) fn of_bytes(bytes: u64) -> Self {
         let block = Block {
             bytes,
-            lines: 0,
             is_always_read: false,
             statuses: 0,
             times: (i64::MAX, i64::MIN),
-            seqs: (u64::MAX, u64::MIN),
             types: 0,
             traces: Vec::new(),
         };
@@ -73,7 +68,6 @@ impl BlockSummary {
     /// Adds a line; `None` for one that cannot be read.
     pub(crate) fn add(&mut self, line: Option<&Line<'_>>) {
         let block = &mut self.block;
-        block.lines = block.lines.saturating_add(1);
         let Some(line) = line else {
             block.is_always_read = true;
             return;
@@ -81,9 +75,6 @@ impl BlockSummary {
         block.is_always_read |= line.is_own();
         if let Some(time) = line.timestamp() {
             block.times = (block.times.0.min(time), block.times.1.max(time));
-        }
-        if let Some(seq) = line.seq() {
-            block.seqs = (block.seqs.0.min(seq), block.seqs.1.max(seq));
         }
         block.statuses |= line.status().map_or(0, status_bit);
         if let Some(name) = line.event_type() {

@@ -7,9 +7,9 @@ use super::block::{Block, mix};
 /// The name of the format, and its version.
 const MAGIC: u64 = u64::from_le_bytes(*b"auditix1");
 /// The numbers that say of which file it is.
-pub(super) const IDENTITY_BYTES: usize = 5 * 8;
+pub(super) const IDENTITY_BYTES: usize = 7 * 8;
 /// The numbers of a block.
-const RECORD: usize = 8;
+const RECORD: usize = 6;
 /// A larger index is not read.
 pub(super) const BYTES_MAX: u64 = 16 << 20;
 
@@ -17,15 +17,12 @@ pub(super) fn encode(blocks: &[Block], identity: &[u8; IDENTITY_BYTES]) -> Vec<u
     let mut out = (blocks.len() as u64).to_le_bytes().to_vec();
     for block in blocks {
         let flags = u64::from(block.is_always_read) << 8 | u64::from(block.statuses);
-        let filter = (block.traces.len() as u64) << 32 | u64::from(block.lines);
         let numbers: [u64; RECORD] = [
             block.bytes,
             flags,
-            filter,
+            block.traces.len() as u64,
             block.times.0.cast_unsigned(),
             block.times.1.cast_unsigned(),
-            block.seqs.0,
-            block.seqs.1,
             block.types,
         ];
         out.extend(numbers.into_iter().flat_map(u64::to_le_bytes));
@@ -34,6 +31,11 @@ pub(super) fn encode(blocks: &[Block], identity: &[u8; IDENTITY_BYTES]) -> Vec<u
         out.extend(block.traces.iter().flat_map(|word| word.to_le_bytes()));
     }
     with_head_and_sum(&out, identity)
+}
+
+/// How many bytes a block takes in an index.
+pub(super) fn bytes_of_block(block: &Block) -> u64 {
+    ((RECORD + block.traces.len()) * 8) as u64
 }
 
 pub(super) fn with_head_and_sum(content: &[u8], identity: &[u8; IDENTITY_BYTES]) -> Vec<u8> {
@@ -54,19 +56,16 @@ pub(super) fn decode(bytes: &[u8], identity: &[u8; IDENTITY_BYTES]) -> Option<In
     let (count, words) = words.split_first()?;
     let records = usize::try_from(*count).ok()?.checked_mul(RECORD)?;
     let (records, mut filters) = words.split_at_checked(records)?;
-    let (mut blocks, mut end) = (Vec::new(), 0_u64);
+    let mut blocks = Vec::new();
     for record in records.as_chunks::<RECORD>().0 {
-        let [bytes, flags, filter, first, last, least, greatest, types] = *record;
+        let [bytes, flags, filter, first, last, types] = *record;
         let traces;
-        (traces, filters) = filters.split_at_checked((filter >> 32) as usize)?;
-        end = end.checked_add(bytes)?;
+        (traces, filters) = filters.split_at_checked(usize::try_from(filter).ok()?)?;
         blocks.push(Block {
             bytes,
-            lines: filter as u32,
             is_always_read: flags >> 8 & 1 == 1,
             statuses: flags as u8,
             times: (first.cast_signed(), last.cast_signed()),
-            seqs: (least, greatest),
             types,
             traces: traces.to_vec(),
         });

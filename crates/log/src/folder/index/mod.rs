@@ -1,7 +1,8 @@
 //! What the blocks of a closed file may have, kept beside the log, so that whole blocks are skipped.
 //!
 //! The index of `DIR/NAME` is `DIR/.index/NAME.idx`. It can be removed at any time, and nothing needs it. An
-//! index is ignored if it is damaged, if its file has changed since, or if somebody else wrote it.
+//! index is ignored if it is damaged, if its file has changed since, or if somebody else wrote it. It is then built
+//! anew, also for a file that has only grown.
 
 #[cfg(not(unix))]
 mod absent;
@@ -14,13 +15,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 #[cfg(not(unix))]
-pub(crate) use absent::FileIdentity;
+pub(crate) use absent::{FileIdentity, remove_orphans};
 pub(crate) use block::{Block, BlockSummary};
 pub(super) use bytes::checksum;
 #[cfg(unix)]
-pub(crate) use stored::FileIdentity;
+pub(crate) use stored::{FileIdentity, remove_orphans};
 
-use super::LogFile;
+use super::{LINE_BYTES_MAX, LogFile};
 use crate::file_name::with_suffix;
 use crate::schema::Status;
 
@@ -59,12 +60,13 @@ impl Index {
     /// Reads the index of a file, if there is a valid one.
     pub(super) fn load(file: &LogFile) -> Option<Self> {
         let identity = FileIdentity::of_closed(file)?;
-        bytes::decode(&identity.read_index(file)?, &identity.to_bytes())
+        let index = bytes::decode(&identity.read_index(file)?, &identity.to_bytes())?;
+        is_whole(&index.blocks, file.bytes()).then_some(index)
     }
 
-    /// Keeps the blocks of a file for later. What goes wrong is ignored.
+    /// Keeps the blocks of a file for later, if they are those of the whole file. What goes wrong is ignored.
     pub(crate) fn store(blocks: &[Block], file: &LogFile, identity: FileIdentity) {
-        if FileIdentity::of_closed(file) == Some(identity) {
+        if is_whole(blocks, file.bytes()) && FileIdentity::of_closed(file) == Some(identity) {
             identity.write_index(file, &bytes::encode(blocks, &identity.to_bytes()));
         }
     }
@@ -86,6 +88,37 @@ impl Index {
     }
 }
 
+/// Whether these are the blocks of a file with so many bytes.
+fn is_whole(blocks: &[Block], file_bytes: u64) -> bool {
+    let total = blocks.iter().try_fold(0_u64, |total, block| total.checked_add(block.bytes));
+    let is_last_too_long = blocks.last().is_some_and(|last| last.bytes > LINE_BYTES_MAX as u64);
+    // The newline of a line that is too long is counted even if it is missing.
+    let fits = |total| total == file_bytes || is_last_too_long && total == file_bytes + 1;
+    total.is_some_and(fits) && blocks.iter().all(|block| block.bytes > 0)
+}
+
+/// Gathers the blocks of a file, unless its index would be too large.
+#[derive(Debug, Default)]
+pub(crate) struct IndexBuilder {
+    blocks: Vec<Block>,
+    bytes: u64,
+}
+
+impl IndexBuilder {
+    pub(crate) fn push(&mut self, block: Block) {
+        self.bytes += bytes::bytes_of_block(&block);
+        if self.bytes > bytes::BYTES_MAX {
+            self.blocks = Vec::new();
+        } else {
+            self.blocks.push(block);
+        }
+    }
+
+    pub(crate) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+}
+
 /// Reads bytes as an index, and as the content of one that says of itself that it is whole. Returns how many
 /// blocks it has. For a fuzz target.
 #[doc(hidden)]
@@ -101,6 +134,10 @@ pub fn index_blocks(bytes: &[u8]) -> Option<usize> {
     let identity = [0; bytes::IDENTITY_BYTES];
     let whole = bytes::with_head_and_sum(bytes, &identity);
     let index = bytes::decode(bytes, &identity).or_else(|| bytes::decode(&whole, &identity))?;
+    let total = index.blocks.iter().try_fold(0_u64, |sum, block| sum.checked_add(block.bytes));
+    if !total.is_some_and(|total| is_whole(&index.blocks, total)) {
+        return None;
+    }
     let parts = index.parts(&query);
     assert!(parts.is_sorted_by(|one, next| one.start > next.end));
     Some(index.blocks.len())

@@ -1,1 +1,189 @@
+use std::fs::{self, File, FileTimes};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::PathBuf;
+use std::process::Command;
 
+use super::*;
+use crate::Folder;
+use crate::query::{Filter, Scan};
+
+const NAME: &str = "audit-2026-01-02.jsonl";
+
+fn line(status: &str) -> String {
+    format!("{{\"event_type\":\"a.b\",\"status\":\"{status}\"}}\n")
+}
+
+/// A log in a folder of its own.
+struct Log(tempfile::TempDir);
+
+impl Log {
+    fn with(text: &str) -> Self {
+        let log = Self(tempfile::tempdir().unwrap());
+        fs::write(log.path(NAME), text).unwrap();
+        log
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn index(&self) -> PathBuf {
+        index_path(&self.path(NAME)).unwrap()
+    }
+
+    /// How many errors a scan finds.
+    fn errors(&self) -> u64 {
+        errors_in(&Folder::open(self.0.path()).unwrap())
+    }
+
+    /// Writes an index that says of itself that it is whole.
+    fn write_index(&self, blocks: &[Block]) {
+        let folder = Folder::open(self.0.path()).unwrap();
+        let identity = FileIdentity::of_closed(&folder.files()[0]).unwrap();
+        fs::create_dir_all(self.path(FOLDER)).unwrap();
+        fs::write(self.index(), bytes::encode(blocks, &identity.to_bytes())).unwrap();
+    }
+
+    fn is_index_used(&self) -> bool {
+        Index::load(&Folder::open(self.0.path()).unwrap().files()[0]).is_some()
+    }
+}
+
+fn errors_in(folder: &Folder) -> u64 {
+    let filter = Filter { status: Some(Status::Error), ..Filter::default() };
+    Scan::of(folder).filter(filter).chunk_bytes(100).for_each(|_, _| {}).events
+}
+
+fn block(bytes: u64, is_always_read: bool) -> Block {
+    Block { is_always_read, ..BlockSummary::of_bytes(bytes).into_block() }
+}
+
+#[test]
+fn an_index_of_other_bytes_than_the_file_has_is_not_used() {
+    let log = Log::with(&line("error"));
+    let bytes = line("error").len() as u64;
+    let past_end = (0..200_000).map(|at| block(1_000, at % 2 == 1)).collect();
+    let cases: [(Vec<Block>, bool); 7] = [
+        (vec![block(bytes, true)], true),
+        (vec![], false),
+        (vec![block(bytes - 1, true)], false),
+        (vec![block(bytes + 1, true)], false),
+        (vec![block(bytes, true), block(0, true)], false),
+        (vec![block(u64::MAX, true), block(bytes + 1, true)], false),
+        (past_end, false),
+    ];
+    for (blocks, is_used) in cases {
+        log.write_index(&blocks);
+        assert_eq!(log.is_index_used(), is_used, "{} blocks", blocks.len());
+        assert_eq!(log.errors(), 1);
+    }
+}
+
+#[test]
+fn blocks_are_read_as_they_were_written() {
+    let blocks = [
+        Block { traces: vec![7, u64::MAX], statuses: 5, ..block(3, true) },
+        Block { times: (-1, i64::MAX), types: 1 << 63, ..block(u64::MAX, false) },
+    ];
+    let identity = [9; bytes::IDENTITY_BYTES];
+    let encoded = bytes::encode(&blocks, &identity);
+    let decoded = bytes::decode(&encoded, &identity).unwrap();
+    assert_eq!(decoded.blocks, blocks);
+    assert_eq!(bytes::decode(&encoded, &[8; bytes::IDENTITY_BYTES]), None);
+    for at in 0..encoded.len() {
+        let mut other = encoded.clone();
+        other[at] ^= 1;
+        assert_eq!(bytes::decode(&other, &identity), None, "{at}");
+        assert_eq!(bytes::decode(&encoded[..at], &identity), None, "{at}");
+    }
+}
+
+#[test]
+fn lines_rewritten_in_place_make_an_index_stale() {
+    let log = Log::with(&line("retry").repeat(50));
+    assert_eq!(log.errors(), 0);
+    assert!(log.is_index_used());
+    let before = fs::metadata(log.path(NAME)).unwrap();
+    // The system's clock of files goes on in steps.
+    loop {
+        fs::write(log.path(NAME), line("error").repeat(50)).unwrap();
+        let file = File::options().write(true).open(log.path(NAME)).unwrap();
+        file.set_times(FileTimes::new().set_modified(before.modified().unwrap())).unwrap();
+        let now = fs::metadata(log.path(NAME)).unwrap();
+        assert_eq!(
+            (now.ino(), now.len(), now.mtime()),
+            (before.ino(), before.len(), before.mtime())
+        );
+        if (now.ctime(), now.ctime_nsec()) != (before.ctime(), before.ctime_nsec()) {
+            break;
+        }
+    }
+    assert_eq!(log.errors(), 50);
+}
+
+#[test]
+fn neither_a_link_nor_a_pipe_is_read_as_an_index() {
+    let log = Log::with(&line("error"));
+    assert_eq!(log.errors(), 1);
+    let (index, aside) = (log.index(), log.path("aside"));
+    assert!(log.is_index_used());
+    fs::rename(&index, &aside).unwrap();
+    symlink(&aside, &index).unwrap();
+    assert!(!log.is_index_used(), "a link to a file");
+    fs::remove_file(&index).unwrap();
+    assert!(Command::new("mkfifo").arg(&index).status().unwrap().success());
+    assert!(!log.is_index_used(), "a pipe");
+    assert_eq!(log.errors(), 1);
+    fs::remove_dir_all(log.path(FOLDER)).unwrap();
+    fs::create_dir(log.path("elsewhere")).unwrap();
+    symlink(log.path("elsewhere"), log.path(FOLDER)).unwrap();
+    assert_eq!(log.errors(), 1);
+    assert_eq!(fs::read_dir(log.path("elsewhere")).unwrap().count(), 0, "a link to a folder");
+}
+
+#[test]
+fn the_index_of_a_file_that_is_gone_is_removed_by_the_next_scan() {
+    let log = Log::with(&line("error"));
+    let other = log.path("audit-2026-01-03.jsonl");
+    fs::write(&other, line("error")).unwrap();
+    assert_eq!(log.errors(), 2);
+    let (kept, gone) = (log.index(), index_path(&other).unwrap());
+    let of_others = log.path(FOLDER).join("notes.idx");
+    fs::write(&of_others, "").unwrap();
+    assert!(gone.exists());
+    fs::remove_file(&other).unwrap();
+    assert_eq!(log.errors(), 1);
+    assert!(!gone.exists() && kept.exists() && of_others.exists());
+}
+
+#[test]
+fn files_that_were_named_have_no_index() {
+    let log = Log::with(&line("error"));
+    assert_eq!(errors_in(&Folder::of_files([log.path(NAME)]).unwrap()), 1);
+    assert!(!log.path(FOLDER).exists());
+}
+
+#[test]
+fn an_index_that_another_reader_writes_is_left_to_it() {
+    let log = Log::with(&line("error"));
+    fs::create_dir(log.path(FOLDER)).unwrap();
+    let unfinished = with_suffix(&log.index(), ".tmp");
+    let file = File::create(&unfinished).unwrap();
+    assert_eq!(log.errors(), 1);
+    assert!(unfinished.exists() && !log.index().exists());
+    // A process that was killed left it.
+    file.set_times(FileTimes::new().set_modified(std::time::SystemTime::UNIX_EPOCH)).unwrap();
+    assert_eq!(log.errors(), 1);
+    assert!(!unfinished.exists() && log.index().exists());
+}
+
+#[test]
+fn an_index_that_would_be_too_large_is_not_gathered() {
+    let mut builder = IndexBuilder::default();
+    let most = bytes::BYTES_MAX / bytes::bytes_of_block(&block(1, false));
+    for count in 0..most * 2 {
+        builder.push(block(1, false));
+        assert!(builder.blocks().len() as u64 <= most, "{count}");
+    }
+    assert!(builder.blocks().is_empty());
+}

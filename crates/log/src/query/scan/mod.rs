@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use crate::error::Error;
 use crate::folder::{
-    Block, BlockSummary, CHUNK_BYTES, Chunk, ChunkEnd, Ending, Folder, Index, IndexQuery, Turn,
-    for_each_chunk,
+    BlockSummary, CHUNK_BYTES, Chunk, ChunkEnd, Ending, Folder, Index, IndexBuilder, IndexQuery,
+    Turn, for_each_chunk,
 };
 use crate::query::Filter;
 use crate::schema::Line;
@@ -19,7 +19,7 @@ use crate::writers::Writers;
 /// Lines are parsed and compared with the filter by several threads. Each event is then given out in the
 /// order of the log. Memory does not grow with the log.
 ///
-/// The walk keeps an index of every closed file in the folder `.index` beside it, if this user owns the
+/// Of a folder the walk keeps an index of every closed file in the folder `.index` beside it, if this user owns the
 /// folder. Later walks skip what cannot have what they ask for. The index can be removed at any time.
 ///
 /// # Examples
@@ -108,7 +108,7 @@ impl<'f> Scan<'f> {
             progress,
             bytes: 0,
             writers: Writers::default(),
-            blocks: Vec::new(),
+            index: IndexBuilder::default(),
             scanned: Scanned::default(),
         };
         let query = self.index_query();
@@ -119,6 +119,7 @@ impl<'f> Scan<'f> {
             &mut state,
             |chunk, turn| self.scan_chunk(chunk, turn),
         );
+        self.folder.remove_old_indexes();
         state.scanned
     }
 
@@ -175,8 +176,14 @@ impl<'f> Scan<'f> {
             }
             match (end, identity) {
                 (ChunkEnd::Failure(error), _) => state.scanned.damage.push(error),
-                (ChunkEnd::File, Some(identity)) => Index::store(&state.blocks, file, identity),
-                _ => state.blocks.extend(block),
+                (ChunkEnd::File, Some(identity)) => {
+                    Index::store(state.index.blocks(), file, identity);
+                }
+                _ => {
+                    if let Some(block) = block {
+                        state.index.push(block);
+                    }
+                }
             }
         });
     }
@@ -189,14 +196,14 @@ struct ScanState<E, P> {
     bytes: u64,
     writers: Writers,
     /// Of the current file.
-    blocks: Vec<Block>,
+    index: IndexBuilder,
     scanned: Scanned,
 }
 
 impl<E, P: FnMut(u64)> ScanState<E, P> {
     fn note_chunk(&mut self, range: &Range<u64>, bad_lines: u64) {
         if range.start == 0 {
-            self.blocks.clear();
+            self.index = IndexBuilder::default();
         }
         self.scanned.bad_lines += bad_lines;
         self.bytes += range.end - range.start;
