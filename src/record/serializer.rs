@@ -93,6 +93,14 @@ impl<'c, 'r> Encoder<'c, 'r> {
         Ok(false)
     }
 
+    /// Takes note of a flag that says that the value beside it is a secret.
+    #[inline]
+    fn read_flag(&mut self, is_set: bool) {
+        if is_set && self.slot.takes_note("true") {
+            self.note = self.slot.note_of(self.sanitizer, "true");
+        }
+    }
+
     /// Writes the placeholder of a value that its slot removes.
     #[cold]
     pub(super) fn redact_whole(&mut self) -> Result<(), EncodeFailed> {
@@ -173,7 +181,10 @@ impl<'c, 'r> Encoder<'c, 'r> {
         let slot = self.slot;
         let Ok(probed) = value.serialize(ValueProbe::new(slot)) else { return self.redact_whole() };
         let stays = match probed {
-            ProbedValue::NullOrBool(tag) => return self.sink.put(&[tag]),
+            ProbedValue::NullOrBool(tag) => {
+                self.read_flag(tag == TRUE);
+                return self.sink.put(&[tag]);
+            }
             // Its slot decides when the text is there.
             ProbedValue::Text => true,
             ProbedValue::Number(shape) => !slot.loses(shape),
@@ -267,6 +278,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
     type SerializeStructVariant = Compound<'e, 'c, 'r>;
 
     fn serialize_bool(self, v: bool) -> Result<(), EncodeFailed> {
+        self.read_flag(v);
         self.sink.put(&[if v { TRUE } else { FALSE }])
     }
 

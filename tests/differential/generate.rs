@@ -65,8 +65,10 @@ pub const SENSITIVE: [&str; 22] = [
 ];
 const CARDS: [&str; 5] = ["card", "card_number", "pan", "ccNumber", "credit-card"];
 const NAMES: [&str; 5] = ["name", "Name", "key", "header", "field"];
-const VALUES: [&str; 3] = ["value", "Value", "values"];
-const OTHERS: [&str; 35] = [
+const VALUES: [&str; 4] = ["value", "Value", "values", "current"];
+/// Names of keys that say something about the values beside theirs.
+const FLAGS: [&str; 3] = ["sensitive", "secret", "kind"];
+const OTHERS: [&str; 38] = [
     "a",
     "note",
     "logprobs",
@@ -103,10 +105,13 @@ const OTHERS: [&str; 35] = [
     "prompt_token",
     // Beside `token`, these make it a word of a model.
     "logprob",
+    "sensitive",
+    "kind",
+    "stringData",
 ];
 
 /// What texts are made of.
-const TEXTS: [&str; 36] = [
+const TEXTS: [&str; 37] = [
     "plain",
     "",
     "Authorization",
@@ -143,6 +148,7 @@ const TEXTS: [&str; 36] = [
     "^[a-z]{8}$",
     "#/$defs/Pet",
     "orders-db-2",
+    "Secret",
 ];
 const TYPES: [&str; 6] = ["string", "object", "OBJECT", "apiKey", "plain", "token"];
 const KEYWORDS: [&str; 20] = [
@@ -287,7 +293,8 @@ impl Drawn {
             .map(|_| (key(draws).to_owned(), self.value(draws, depth)))
             .collect();
         let is_first = |key: &str| {
-            NAMES.iter().any(|name| key.eq_ignore_ascii_case(name)) || SIGNS.contains(&key)
+            NAMES.iter().chain(&FLAGS).any(|name| key.eq_ignore_ascii_case(name))
+                || SIGNS.contains(&key)
         };
         members.sort_by_key(|(key, _)| !is_first(key));
         let mut seen = std::collections::HashSet::new();

@@ -35,6 +35,12 @@ pub enum KeyClass {
     Counts,
     /// Beside it `token` may be a word of a model.
     ModelSign,
+    /// The kind of a manifest. One kind has secrets under any name.
+    ManifestKind,
+    /// In such a manifest, an object of them.
+    ManifestData,
+    /// If it is true, the value beside it is a secret: `{"sensitive": true, "value": …}`.
+    Flag,
     /// Sixteen digits are the id of a span or a trace, and not a card.
     TraceId,
     /// Sixteen digits are a time in microseconds, and not a card, if they may be one.
@@ -114,12 +120,23 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
             KeyClass::ModelSign
         }
         b"ame" | b"key" | b"der" | b"eld" | b"ble" | b"ter" | b"rty" | b"bel" | b"ing" | b"ion"
-        | b"ram" | b"ute" | b"ath"
-            if is(key, &NAMES) =>
+        | b"ram" | b"ute" | b"ath" | b"var"
+            if is(key, &NAMES) || is(key, &VARIABLE_NAMES) =>
         {
             KeyClass::Name
         }
-        b"lue" | b"ues" if is(key, &VALUES) => KeyClass::Value,
+        b"lue" | b"ues" | b"val" | b"ult" | b"ent"
+            if is(key, &VALUES) || is(key, &OTHER_VALUES) =>
+        {
+            KeyClass::Value
+        }
+        b"ind" if key == b"kind" => KeyClass::ManifestKind,
+        b"ata" if is_manifest_data(key) => KeyClass::ManifestData,
+        b"ive" | b"ure" | b"ted" | b"ked" | b"ial" | b"cho" | b"log" | b"ret"
+            if is_flag_name(key) =>
+        {
+            KeyClass::Flag
+        }
         b"ers" if is(key, &[b"rawheaders", b"raw_headers"]) => KeyClass::Headers,
         b"ber" | b"num" | [_, b'n', b'o'] | b"ard" | b"pan" | b"_cc" => {
             let (rest, last) = last_word_of_name(key);
@@ -184,6 +201,9 @@ const NAMES: [&[u8]; 18] = [
     b"variablename",
     b"keyname",
 ];
+/// Other keys of the name, which may be beside one of those.
+const VARIABLE_NAMES: [&[u8]; 6] =
+    [b"variable_name", b"key_name", b"envvar", b"env_var", b"envname", b"env_name"];
 /// Keys of the value there.
 const VALUES: [&[u8]; 10] = [
     b"value",
@@ -197,6 +217,41 @@ const VALUES: [&[u8]; 10] = [
     b"defaultvalue",
     b"default_value",
 ];
+/// Other keys of the value, which may be beside one of those.
+const OTHER_VALUES: [&[u8]; 7] =
+    [b"val", b"default", b"current", b"currentvalue", b"current_value", b"envvalue", b"env_value"];
+
+/// Returns whether a key is one of a name or a value, and another one of that may be beside it.
+pub(super) fn may_be_second(key: &str) -> bool {
+    VARIABLE_NAMES.iter().chain(&OTHER_VALUES).any(|one| key.as_bytes().eq_ignore_ascii_case(one))
+}
+
+/// Returns whether a key is that of the data of a manifest.
+pub(super) fn is_manifest_data(key: &[u8]) -> bool {
+    key == b"data" || key == b"stringData"
+}
+
+/// Keys of a flag beside the value of a secret, without `is` before them. `secret` is the name of a
+/// secret too, if its value is not a flag.
+const FLAGS: [&[u8]; 8] = [
+    b"sensitive",
+    b"secret",
+    b"secure",
+    b"protected",
+    b"masked",
+    b"confidential",
+    b"noecho",
+    b"no_log",
+];
+
+/// Returns whether a key with the value `true` makes a secret of the value beside it: `isSecret`.
+pub(super) fn is_flag_name(key: &[u8]) -> bool {
+    let bare = match key {
+        [b'i' | b'I', b's' | b'S', b'_', rest @ ..] | [b'i' | b'I', b's' | b'S', rest @ ..] => rest,
+        _ => key,
+    };
+    FLAGS.iter().any(|flag| bare.eq_ignore_ascii_case(flag))
+}
 
 /// Words for numbers by the names of what is counted or scored.
 const COUNTS: [&[u8]; 9] = [
@@ -278,8 +333,8 @@ mod tests {
     #[test]
     fn classes_of_keys() {
         use KeyClass::{
-            Card, Counts, Formed, Headers, Logprobs, ModelSign, ModelToken, Name, Plain, Sensitive,
-            Time, TraceId, Value,
+            Card, Counts, Flag, Formed, Headers, Logprobs, ManifestData, ManifestKind, ModelSign,
+            ModelToken, Name, Plain, Sensitive, Time, TraceId, Value,
         };
         let cases = [
             ("password", Sensitive),
@@ -310,6 +365,14 @@ mod tests {
             ("Name", Name),
             ("key", Name),
             ("value", Value),
+            ("default", Value),
+            ("envVar", Name),
+            ("sensitive", Flag),
+            ("isMasked", Flag),
+            ("insensitive", Plain),
+            ("kind", ManifestKind),
+            ("Kind", Plain),
+            ("stringData", ManifestData),
             ("rawHeaders", Headers),
             ("headers", Plain),
             ("cc", Card),

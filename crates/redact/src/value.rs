@@ -138,9 +138,12 @@ impl ValueRedactor<'_> {
         frame.note_members(&probe);
         for (key, value) in &members {
             let slot = frame.member(self.sanitizer, key);
-            if let Value::String(text) = value
-                && slot.takes_note(text)
-            {
+            let text = match value {
+                Value::String(text) => text,
+                Value::Bool(true) => "true",
+                _ => continue,
+            };
+            if slot.takes_note(text) {
                 frame.note(slot.note_of(self.sanitizer, text));
             }
         }

@@ -122,7 +122,11 @@ impl DebugText<'_> {
         self.out.push_str(Kind::Key.placeholder());
         self.counts.add(Kind::Key);
         (self.copied, self.at) = (value.end, value.end);
-        self.walk.skip_value();
+        match &self.text[value] {
+            // It may be a flag.
+            "true" => drop(self.walk.read_value("true")),
+            _ => self.walk.skip_value(),
+        }
     }
 
     /// Reads a colon, before which a key may be.

@@ -5,6 +5,7 @@
 
 use super::spelling::decode_json_spelling;
 use super::tokens::{JsonParser, JsonToken, MalformedJson, Quoted};
+use crate::steps::count_steps;
 use crate::walk::{ObjectProbe, TypeValue};
 
 /// The containers of a text, each with its beginning and its end, by their beginnings.
@@ -48,8 +49,9 @@ impl ContainerEnds {
         let (mut key_scratch, mut text_scratch) = (String::new(), String::new());
         parser.next_token()?;
         while let Some(JsonToken::Key(key)) = parser.next_token()? {
+            count_steps(1);
             let key = decode_quoted(json, key, &mut key_scratch);
-            let needs_type = ObjectProbe::needs_type(key);
+            let needs_type = ObjectProbe::needs_type_or_kind(key);
             let value = match parser.next_token()?.ok_or(MalformedJson)? {
                 JsonToken::String(text) if needs_type => {
                     TypeValue::from_text(decode_quoted(json, text, &mut text_scratch))

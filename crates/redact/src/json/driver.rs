@@ -12,7 +12,8 @@ use super::tokens::{JsonParser, JsonToken, MalformedJson, Quoted};
 use crate::key_numbers::{KeyNumbers, write_numbered_placeholder};
 use crate::looks::has_secret_form;
 use crate::names::SecretForm;
-use crate::walk::{Fate, Frame, ObjectProbe, Secrecy, Shape, Slot};
+use crate::steps::count_steps;
+use crate::walk::{Fate, Frame, MANIFEST_KIND, ObjectProbe, Secrecy, Shape, Slot};
 use crate::{Kind, Match, Place, Redactions, Sanitizer};
 
 /// Finds what has to be redacted in a JSON text. What is not replaced keeps its bytes.
@@ -31,6 +32,8 @@ pub(super) struct JsonDriver<'a> {
     slot: Slot,
     /// The ends of all containers, from the first time that one is needed.
     ends: Option<ContainerEnds>,
+    /// Whether some text may be the kind of a manifest of secrets, from the first time that this matters.
+    may_have_manifest: Option<bool>,
     /// Scratch.
     decoded: String,
 }
@@ -65,6 +68,7 @@ impl<'a> JsonDriver<'a> {
             levels: Vec::new(),
             slot: Slot::at(if depth == 0 { sanitizer.root() } else { Place::default() }),
             ends: None,
+            may_have_manifest: None,
             decoded: String::new(),
         }
     }
@@ -85,7 +89,11 @@ impl<'a> JsonDriver<'a> {
         let raw = &self.json[key.start..key.end];
         let text = decode_json_spelling(raw, key.escaped, &mut self.decoded);
         let level = self.levels.last_mut().expect("a key is in an object");
-        if ObjectProbe::needs_members(text) && !level.is_read_ahead {
+        if level.frame.needs_members(text)
+            && !level.is_read_ahead
+            && (text == "token"
+                || *self.may_have_manifest.get_or_insert_with(|| has_manifest_kind(self.json)))
+        {
             let mut probe = ObjectProbe::of_members();
             let ends = ends_of_json(self.json, &mut self.ends)?;
             ends.probe_object(self.json, level.start, &mut probe)?;
@@ -135,7 +143,7 @@ impl<'a> JsonDriver<'a> {
         let (start, from) = (self.parser.token_start(), self.edits.len());
         let slot = self.next_slot(token)?;
         match token {
-            JsonToken::Literal => {}
+            JsonToken::Literal => self.read_literal(slot, start),
             _ if self.is_replaced_whole(slot, token) => {
                 self.replace_value(start, from, "\"[REDACTED]\"")?
             }
@@ -211,6 +219,18 @@ impl<'a> JsonDriver<'a> {
                     || slot.loses(Shape::Text) && self.match_in_number(slot).is_some()
             }
             _ => false,
+        }
+    }
+
+    /// Takes note of a flag that says that the value beside it is a secret.
+    fn read_literal(&mut self, slot: Slot, start: usize) {
+        let text = &self.json[start..self.parser.token_end()];
+        if text == "true"
+            && slot.takes_note(text)
+            && let Some(level) = self.levels.last_mut()
+        {
+            level.frame.note(slot.note_of(self.sanitizer, text));
+            self.redact_unnamed();
         }
     }
 
@@ -330,26 +350,34 @@ impl<'a> JsonDriver<'a> {
         if secrecy == Secrecy::None {
             return;
         }
-        for (value, edits) in std::mem::take(&mut level.unnamed).into_iter().rev() {
-            let text = &self.json[value.clone()];
-            let stays = match text.as_bytes()[0] {
-                b'"' => text == "\"\"",
-                b'{' | b'[' => is_empty_container(self.json, value.start),
-                _ if secrecy == Secrecy::Texts => edits.is_empty(),
-                _ => edits.is_empty() && Shape::of_number(text) == Shape::Fraction,
-            };
-            if stays {
-                continue;
+        let unnamed = std::mem::take(&mut level.unnamed);
+        let Some(mut at) = unnamed.first().map(|(_, edits)| edits.start) else { return };
+        // Each edit is moved once, however many values there are.
+        let mut old = self.edits.split_off(at).into_iter();
+        for (value, edits) in unnamed {
+            self.edits.extend(old.by_ref().take(edits.start - at));
+            let from = self.edits.len();
+            self.edits.extend(old.by_ref().take(edits.len()));
+            count_steps(edits.end - at + 1);
+            at = edits.end;
+            if !self.stays_unnamed(&value, edits.is_empty(), secrecy) {
+                self.replace(value, from, "\"[REDACTED]\"", Some(Kind::Key));
             }
-            if let Secrecy::Formed(form) = secrecy
-                && !json_string_has_form(text, form)
-            {
-                continue;
-            }
-            let later = self.edits.split_off(edits.end);
-            self.replace(value, edits.start, "\"[REDACTED]\"", Some(Kind::Key));
-            self.edits.extend(later);
         }
+        count_steps(old.len());
+        self.edits.extend(old);
+    }
+
+    /// Returns whether a value stays although its name followed.
+    fn stays_unnamed(&self, value: &Range<usize>, has_no_edits: bool, secrecy: Secrecy) -> bool {
+        let text = &self.json[value.clone()];
+        let stays = match text.as_bytes()[0] {
+            b'"' => text == "\"\"",
+            b'{' | b'[' => is_empty_container(self.json, value.start),
+            _ if secrecy == Secrecy::Texts => has_no_edits,
+            _ => has_no_edits && Shape::of_number(text) == Shape::Fraction,
+        };
+        stays || matches!(secrecy, Secrecy::Formed(form) if !json_string_has_form(text, form))
     }
 
     /// Writes `with` in the place of a value. The edits in that value begin with `from`.
@@ -361,6 +389,13 @@ impl<'a> JsonDriver<'a> {
         self.edits.truncate(from);
         self.edits.push(Edit { start: part.start, end: part.end, with: with.into(), kind });
     }
+}
+
+/// Returns whether a string of a JSON text is the kind of a manifest of secrets, if none is spelled with
+/// escapes.
+fn has_manifest_kind(json: &str) -> bool {
+    memchr::memmem::find_iter(json.as_bytes(), MANIFEST_KIND)
+        .any(|at| at > 0 && json.as_bytes()[at - 1] == b'"')
 }
 
 /// Returns whether a value is a string that has the form of a secret.

@@ -130,3 +130,6 @@ fn redact_json_line(
     apply_edits(json, &edits, out, counts);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

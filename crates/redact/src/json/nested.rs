@@ -8,7 +8,7 @@ use super::inside::{find_edits_in_parts, find_edits_with_json, may_have_json_ins
 use super::is_blank_before_json;
 use super::malformed::{self, PlaceholderQuotes};
 use crate::keys::KeyClass;
-use crate::walk::Secrecy;
+use crate::walk::{MANIFEST_KIND, Secrecy};
 use crate::{Redactions, Sanitizer};
 
 /// The depth to which JSON in a string of JSON is redacted as JSON. Below it is redacted as text.
@@ -125,7 +125,11 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
             let class = sanitizer.classify(string);
             names = class == KeyClass::Name;
             return class.is_secret()
+                || class == KeyClass::Flag
                 || matches!(class, KeyClass::Card | KeyClass::Headers | KeyClass::Formed(_));
+        }
+        if string == MANIFEST_KIND {
+            return true;
         }
         if string.trim_ascii() == ":" {
             return false;

@@ -177,13 +177,17 @@ fn goes(line: &str, (start, end): ValuePlace, fate: Fate) -> bool {
 /// Passes the brackets and commas between strings to the walk, and the words there.
 fn read_structure(walk: &mut LooseWalk<'_>, piece: &str) {
     let mut is_in_word = false;
-    for byte in piece.bytes() {
+    for (at, byte) in piece.bytes().enumerate() {
         let was_in_word = is_in_word;
         is_in_word = is_malformed_word_byte(byte);
         match byte {
             b'{' | b'[' | b'(' => walk.enter(byte, was_in_word),
             b'}' | b']' | b')' => walk.leave(),
             b',' => walk.read_comma(),
+            // It may be a flag.
+            _ if is_in_word && !was_in_word && piece[at..].starts_with("true") => {
+                walk.read_value("true");
+            }
             _ if is_in_word && !was_in_word => walk.skip_value(),
             _ => {}
         }

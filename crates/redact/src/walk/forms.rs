@@ -1,6 +1,7 @@
 //! Forms of an object that stays under a sensitive key: a schema, a reference to a secret, or a token
 //! of a model's output.
 
+use super::pairs::MANIFEST_KIND;
 use super::schema::{Keyword, is_schema_type, is_security_type};
 use super::{Slot, Within};
 use crate::looks::{has_random_word, is_password_word};
@@ -29,6 +30,8 @@ pub enum TypeValue {
     Security,
     /// `token` beside it is a word of a model.
     Token,
+    /// As a kind, it is that of a manifest of secrets.
+    Manifest,
     /// Anything else.
     Other,
 }
@@ -38,6 +41,7 @@ impl TypeValue {
     pub fn from_text(text: &str) -> Self {
         match text {
             "token" => Self::Token,
+            MANIFEST_KIND => Self::Manifest,
             _ if is_schema_type(text) => Self::Schema,
             _ if is_security_type(text) => Self::Security,
             _ => Self::Other,
@@ -69,6 +73,7 @@ pub struct ObjectProbe {
     has_schema: bool,
     may_be_reference: bool,
     refers: bool,
+    is_secret_manifest: bool,
     members: usize,
     signs: ModelSigns,
 }
@@ -138,6 +143,7 @@ impl ObjectProbe {
             may_be_reference: slot.has_forms
                 && matches!(within, Within::Document | Within::Reference),
             refers: false,
+            is_secret_manifest: false,
             members: 0,
             signs: ModelSigns::default(),
         }
@@ -148,14 +154,14 @@ impl ObjectProbe {
         Self { may_be_model_token: true, ..Self::new(Slot::default()) }
     }
 
-    /// Returns whether the value under this key depends on the members beside it.
-    pub fn needs_members(key: &str) -> bool {
-        key == "token"
-    }
-
     /// Returns whether [`read`](Self::read) needs to know the value under this key.
     pub fn needs_type(key: &str) -> bool {
         key == "type"
+    }
+
+    /// Returns the same for the members of an object that stays anyway.
+    pub fn needs_type_or_kind(key: &str) -> bool {
+        matches!(key, "type" | "kind")
     }
 
     /// Reads a member: its key and, under `type`, its value. Returns whether the object still may
@@ -169,6 +175,7 @@ impl ObjectProbe {
         if key == "type" {
             self.read_type(value);
         }
+        self.is_secret_manifest |= key == "kind" && value == TypeValue::Manifest;
         let keyword = Keyword::from_key(key);
         self.may_be_schema &= keyword.is_some();
         self.has_keyword |= keyword.is_some() && !key.starts_with("x-");
@@ -184,7 +191,7 @@ impl ObjectProbe {
         match value {
             TypeValue::Schema => self.has_structure = true,
             TypeValue::Security => (self.is_security_scheme, self.has_structure) = (true, true),
-            TypeValue::Token | TypeValue::Other => self.may_be_schema = false,
+            TypeValue::Token | TypeValue::Manifest | TypeValue::Other => self.may_be_schema = false,
         }
         if value == TypeValue::Token {
             self.signs.read_token_type();
@@ -210,6 +217,10 @@ impl ObjectProbe {
             }
             () => None,
         }
+    }
+
+    pub(super) fn is_secret_manifest(&self) -> bool {
+        self.is_secret_manifest
     }
 
     pub(super) fn signs(&self) -> ModelSigns {

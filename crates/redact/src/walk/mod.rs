@@ -24,12 +24,13 @@ mod stays;
 use forms::ModelSigns;
 pub use forms::{ObjectForm, ObjectProbe, TypeValue};
 pub(crate) use loose::LooseWalk;
+pub(crate) use pairs::MANIFEST_KIND;
 use pairs::{ListContext, NamePairs};
 pub use pairs::{Secrecy, TextNote};
 use stays::StayingTexts;
 
 use super::digits::is_microseconds;
-use super::keys::KeyClass;
+use super::keys::{KeyClass, is_flag_name, is_manifest_data};
 use super::looks::{has_secret_form, is_argument_secret};
 use super::names::SecretForm;
 use super::{Kind, Place, Sanitizer};
@@ -65,6 +66,8 @@ enum Within {
     Reference,
     /// An object of a model's output.
     ModelOutput,
+    /// The data of a manifest of secrets.
+    ManifestData,
 }
 
 // It is copied with every slot.
@@ -219,7 +222,9 @@ impl Slot {
     /// Whether a text in this slot says something about other values of its container.
     #[inline]
     pub fn takes_note(&self, text: &str) -> bool {
-        self.fate == Fate::Name || self.is_element() && text.starts_with('-')
+        self.fate == Fate::Name
+            || self.class == KeyClass::Flag
+            || self.is_element() && text.starts_with('-')
     }
 
     /// Whether the value is an element of a list.
@@ -320,6 +325,8 @@ pub struct Frame {
     signs: ModelSigns,
     /// The form of texts that go, in a list under the name of such secrets.
     form: Option<SecretForm>,
+    /// The object is a manifest of secrets.
+    is_secret_manifest: bool,
 }
 
 impl Frame {
@@ -372,7 +379,10 @@ impl Frame {
             KeyClass::ModelToken if self.below.logprobs => {}
             KeyClass::Sensitive | KeyClass::ModelToken => self.apply_sensitive_key(key, slot),
             KeyClass::Formed(form) => slot.fate = Fate::Formed(form),
-            KeyClass::Name => slot.fate = Fate::Name,
+            KeyClass::Name | KeyClass::Flag | KeyClass::ManifestKind => slot.fate = Fate::Name,
+            KeyClass::ManifestData if self.is_secret_manifest => {
+                (slot.below.within, slot.fate) = (Within::ManifestData, Fate::Doubtful);
+            }
             KeyClass::Value => slot.fate = self.pairs.named_value_fate(),
             KeyClass::Headers => slot.around = ListContext::Headers,
             KeyClass::Logprobs => slot.below.logprobs = true,
@@ -383,7 +393,7 @@ impl Frame {
                 // Its text is looked at: it may be `token`.
                 slot.fate = if key == "type" { Fate::Name } else { Fate::Read };
             }
-            KeyClass::Plain | KeyClass::TraceId | KeyClass::Time => {}
+            KeyClass::Plain | KeyClass::TraceId | KeyClass::Time | KeyClass::ManifestData => {}
         }
     }
 
@@ -392,6 +402,9 @@ impl Frame {
         let is_count = self.below.counts || stays::is_count_name(key);
         slot.fate = if is_count { Fate::Texts } else { Fate::Whole };
         slot.has_forms = true;
+        if is_flag_name(key.as_bytes()) {
+            slot.class = KeyClass::Flag;
+        }
         // If a key waives a rule, it must match literally.
         slot.may_be_model_token = key == "token";
         slot.staying = match () {
@@ -412,6 +425,7 @@ impl Frame {
                 (slot.fate, slot.staying, slot.is_of_pair) = (Fate::Texts, staying, false);
             }
             (Within::Document, _) => {}
+            (Within::ManifestData, _) => (slot.fate, slot.has_forms) = (Fate::Texts, false),
             _ if !matches!(slot.fate, Fate::Read | Fate::Name) => {}
             (within, key) => {
                 slot.fate = Fate::Doubtful;
@@ -437,12 +451,19 @@ impl Frame {
             TextNote::Name(secrecy) => self.pairs.secrecy = self.pairs.secrecy.max(secrecy),
             TextNote::Option(secrecy) => self.pairs.option = secrecy,
             TextNote::ModelToken => self.signs.read_token_type(),
+            TextNote::Manifest => self.is_secret_manifest = true,
         }
     }
 
     /// Takes note of all members of this object, for a driver that can look ahead.
     pub fn note_members(&mut self, probe: &ObjectProbe) {
         self.signs = probe.signs();
+        self.is_secret_manifest |= probe.is_secret_manifest();
+    }
+
+    /// Whether the value under this key depends on the members beside it that are not read yet.
+    pub fn needs_members(&self, key: &str) -> bool {
+        key == "token" || is_manifest_data(key.as_bytes()) && !self.is_secret_manifest
     }
 
     /// What the names so far say about values in this container.

@@ -6,6 +6,9 @@ use crate::confusables::is_disguise_char;
 use crate::keys::{self, KeyClass};
 use crate::names::SecretForm;
 
+/// The kind of a manifest of secrets, as Kubernetes has it.
+pub(crate) const MANIFEST_KIND: &str = "Secret";
+
 /// The place of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ListContext {
@@ -58,6 +61,8 @@ pub enum TextNote {
     Option(Secrecy),
     /// It says that `token` beside it is a word of a model.
     ModelToken,
+    /// It says that the data beside it are secrets.
+    Manifest,
 }
 
 /// Which values of a container are named by a text beside them.
@@ -131,6 +136,14 @@ impl Slot {
             () if self.is_element() && text.starts_with('-') => {
                 TextNote::Option(sanitizer.option_secrecy(text))
             }
+            () if self.class == KeyClass::ManifestKind => match text == MANIFEST_KIND {
+                true => TextNote::Manifest,
+                false => TextNote::Nothing,
+            },
+            () if self.class == KeyClass::Flag => match text {
+                "true" | "True" => TextNote::Name(Secrecy::All),
+                _ => TextNote::Nothing,
+            },
             () if self.class == KeyClass::ModelSign && text == "token" => TextNote::ModelToken,
             () if self.class == KeyClass::ModelSign || self.fate != Fate::Name => TextNote::Nothing,
             // A label may have two words: `Client Secret`.

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::Certainty;
-use crate::keys::{KeyClass, classify_key};
+use crate::keys::{KeyClass, classify_key, may_be_second};
 use crate::looks::{is_chosen_value, is_code_value};
 use crate::rules::{RuleText, count_steps, is_alphanumeric_byte};
 
@@ -93,7 +93,12 @@ pub(super) fn contained_value(
 }
 
 fn is_value(label: &str) -> bool {
-    classify_key(label) == KeyClass::Value
+    classify_key(label) == KeyClass::Value && !may_be_second(label)
+}
+
+/// Returns whether a label is that of a value, unless a better one is beside it: `default`.
+fn is_other_value(label: &str) -> bool {
+    classify_key(label) == KeyClass::Value && may_be_second(label)
 }
 
 /// Returns whether a label is that of a value, or of one in a schema.
@@ -193,23 +198,45 @@ struct MemberScan<'t> {
     indent: Option<usize>,
     /// A sign was passed, and no separator after it.
     is_in_value: bool,
+    /// The value that is found if no label is the wanted one.
+    other: Option<(Range<usize>, Certainty)>,
+    /// A value is a placeholder, so nothing else is found by a second redaction.
+    is_redacted: bool,
 }
 
 impl<'t> MemberScan<'t> {
     fn new(look: RuleText<'t>, name: Range<usize>, window: Range<usize>) -> Self {
         let (at, end) = (window.start, window.end.min(look.text.len()));
-        let (depth, lines, indent, is_in_value) = (0, 0, None, false);
-        Self { look, name, at, end, depth, lines, indent, is_in_value }
+        Self {
+            look,
+            name,
+            at,
+            end,
+            depth: 0,
+            lines: 0,
+            indent: None,
+            is_in_value: false,
+            other: None,
+            is_redacted: false,
+        }
     }
 
     /// Returns the value of the first member whose label is wanted, before another one that is a
-    /// name.
+    /// name. If there is none, another value may be meant.
     fn find(mut self, is_wanted: fn(&str) -> bool) -> Option<(Range<usize>, Certainty)> {
+        let found = self.find_wanted(is_wanted);
+        found.or(self.other.filter(|_| !self.is_redacted))
+    }
+
+    fn find_wanted(&mut self, is_wanted: fn(&str) -> bool) -> Option<(Range<usize>, Certainty)> {
         while self.at < self.end {
             count_steps(1);
             let byte = self.look.text[self.at];
             match byte {
-                b'[' if self.look.rest_from(self.at).starts_with(b"[REDACTED") => return None,
+                b'[' if self.look.rest_from(self.at).starts_with(b"[REDACTED") => {
+                    self.is_redacted = true;
+                    return None;
+                }
                 b'{' | b'[' | b'(' => self.depth += 1,
                 b'}' | b']' | b')' => self.depth = self.depth.checked_sub(1)?,
                 b',' | b';' | b'&' | b'|' if self.depth == 0 => self.is_in_value = false,
@@ -270,9 +297,17 @@ impl<'t> MemberScan<'t> {
         self.is_in_value = true;
         let text = str::from_utf8(&self.look.text[label]).unwrap_or_default();
         match () {
-            () if is_wanted(text) => Some(self.value(blanks_end(self.look, sign + length))),
-            () if classify_key(text) == KeyClass::Name => Some(None),
+            () if is_wanted(text) => {
+                let value = blanks_end(self.look, sign + length);
+                let inside = quote_end(self.look, value).unwrap_or(value);
+                self.is_redacted |= self.look.rest_from(inside).starts_with(b"[REDACTED");
+                Some(self.value(value))
+            }
+            () if classify_key(text) == KeyClass::Name && !may_be_second(text) => Some(None),
             () => {
+                if self.other.is_none() && is_other_value(text) {
+                    self.other = self.value(blanks_end(self.look, sign + length));
+                }
                 self.at = sign + length;
                 None
             }

@@ -1,0 +1,143 @@
+//! Dumps of settings, states and manifests, in which a type and a value are beside each other.
+
+use std::collections::BTreeMap;
+
+use llm_audit_redact::{Redactions, Sanitizer, debug};
+
+const SECRETS: [&str; 4] =
+    ["w8Hc3Vd6Rn1Tq5Zy", "r7!mX@p2Wq#9zK^d", "walnut-copper83", "Lm9Zt4Rv+B8/sWn3Dw=="];
+
+fn redacted(line: &str) -> String {
+    let mut out = String::new();
+    Sanitizer::default().redact_line(line, &mut out, &mut Redactions::default());
+    out
+}
+
+/// In each text `@` stands for a secret. Nothing else goes, in the line and in a string of JSON, where a
+/// text may have several lines.
+fn assert_gone(texts: &[&str]) {
+    for (text, secret) in texts.iter().flat_map(|text| SECRETS.map(|secret| (text, secret))) {
+        let given = text.replace('@', secret);
+        let quoted = serde_json::json!({ "m": given }).to_string();
+        let lines = if given.contains('\n') { vec![quoted] } else { vec![given, quoted] };
+        for given in lines {
+            let once = redacted(&given);
+            assert!(!once.contains(secret), "{given}: {once}");
+            assert_eq!(redacted(&once), once, "{given}");
+        }
+    }
+}
+
+fn assert_stays(texts: &[&str]) {
+    for text in texts {
+        let quoted = serde_json::json!({ "m": text }).to_string();
+        assert_eq!(redacted(&quoted), quoted);
+        if !text.contains('\n') {
+            assert_eq!(redacted(text), *text);
+        }
+    }
+}
+
+#[test]
+fn a_name_and_its_value_are_under_many_keys() {
+    for name in ["name", "Key", "variable", "envVar", "variable_name", "ENV_NAME"] {
+        for value in ["value", "Default", "current", "val", "env_value", "currentValue"] {
+            assert_gone(&[
+                &format!(r#"{{"{name}":"DB_PASSWORD","type":"string","{value}":"@"}}"#),
+                &format!(r#"{{"{value}":"@","x":{{"a":[1]}},"y":[{{}}],"{name}":"DB_PASSWORD"}}"#),
+                &format!("{name}: DB_PASSWORD, type: string, {value}: @"),
+            ]);
+        }
+    }
+    assert_gone(&[
+        "name: DB_PASSWORD, envVar: OTHER, value: @",
+        "name: DB_PASSWORD, envVar: OTHER, default: @",
+        "name: DB_PASSWORD, default: null, value: @",
+        "password type=string default=@",
+    ]);
+    assert_stays(&[
+        r#"{"name":"DB_PASSWORD","valueFrom":{"secretKeyRef":{"name":"db","key":"copper83"}}}"#,
+        r#"{"name":"DB_PASSWORD","type":"string","required":true,"default":null}"#,
+        r#"{"name":"DB_PASSWORD","description":"walnut-copper83","default":false}"#,
+        r#"[{"name":"DB_PASSWORD"},{"default":"walnut-copper83","name":"DB_HOST"}]"#,
+        "name: DB_PASSWORD, default: none, x: y",
+    ]);
+}
+
+#[test]
+fn a_flag_makes_a_secret_of_the_value_beside_it() {
+    for flag in ["sensitive", "secret", "is_secret", "isSensitive", "secure", "masked", "NoEcho"] {
+        assert_gone(&[
+            &format!(r#"{{"x":{{"{flag}":true,"type":"string","value":"@"}}}}"#),
+            &format!(r#"{{"x":{{"default":"@","type":"string","{flag}":true}}}}"#),
+            &format!(r#"{{"x":{{"value":{{"a":["@"]}},"{flag}":true,"y":"z"}}}}"#),
+            &format!("{{'x': {{'{flag}': True, 'value': '@'}}}}"),
+            &format!(r#"{{"x":{{"{flag}":true,"value":"@","y"#),
+        ]);
+        assert_stays(&[
+            &format!(r#"{{"{flag}":false,"type":"string","value":"walnut-copper83"}}"#),
+            &format!(r#"{{"a":{{"{flag}":true}},"b":{{"value":"walnut-copper83"}}}}"#),
+            &format!(r#"[{{"{flag}":true}},{{"value":"walnut-copper83"}}]"#),
+            &format!(r#"{{"{flag}":true,"a":{{"value":"walnut-copper83"}}}}"#),
+            &format!(r#"{{"{flag}":true,"type":"string","name":"walnut-copper83"}}"#),
+            &format!(r#"{{"{flag}":true,"value":null,"description":"walnut-copper83"}}"#),
+        ]);
+    }
+    assert_stays(&[r#"{"case_insensitive":true,"value":"walnut-copper83"}"#]);
+}
+
+#[test]
+fn every_value_of_a_secret_of_kubernetes_goes() {
+    assert_gone(&[
+        r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"data":{"a":"@"}}"#,
+        r#"{"apiVersion":"v1","data":{"a":"@"},"kind":"Secret","stringData":{"b":"@"}}"#,
+        r#"{"kind":"List","items":[{"kind":"Secret","data":{"a":"@"}},{"data":{"a":"@"},"kind":"Secret"}]}"#,
+        r#"{"x":"{\"kind\":\"Secret\",\"data\":{\"a\":\"@\"}}"}"#,
+        "{'kind': 'Secret', 'data': {'a': '@'}}",
+    ]);
+    assert_eq!(
+        redacted(r#"applied {"data":{"a":"walnut"},"kind":"Secret"} ok"#),
+        r#"applied {"data":{"a":"[REDACTED]"},"kind":"Secret"} ok"#
+    );
+    assert_stays(&[
+        r#"{"kind":"ConfigMap","data":{"a":"walnut-copper83"}}"#,
+        r#"{"kind":"Secret","metadata":{"name":"walnut-copper83"},"type":"Opaque"}"#,
+        r#"{"a":{"kind":"Secret"},"data":{"a":"walnut-copper83"}}"#,
+        r#"{"kind":"SecretClass","data":{"a":"walnut-copper83"}}"#,
+        r#"{"data":{"a":"walnut-copper83"},"x":{"kind":"Secret"}}"#,
+    ]);
+    let names = r#"{"kind":"Secret","data":{"a":"walnut","b":"","c":null,"d":{"e":"walnut"}}}"#;
+    let expected =
+        r#"{"kind":"Secret","data":{"a":"[REDACTED]","b":"","c":null,"d":"[REDACTED]"}}"#;
+    assert_eq!(redacted(names), expected);
+}
+
+#[test]
+fn structures_of_rust_are_judged_alike() {
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "it is printed")]
+    struct Output {
+        secret: bool,
+        value: &'static str,
+    }
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "it is printed")]
+    struct Manifest {
+        kind: &'static str,
+        data: BTreeMap<&'static str, &'static str>,
+    }
+    let shown = |value: &dyn std::fmt::Debug| {
+        debug::redacted(value, &Sanitizer::default(), &mut Redactions::default()).unwrap()
+    };
+    for secret in [true, false] {
+        assert_eq!(shown(&Output { secret, value: "walnut" }).contains("walnut"), !secret);
+    }
+    let data = BTreeMap::from([("a", "walnut")]);
+    assert!(!shown(&Manifest { kind: "Secret", data }).contains("walnut"));
+    let value = serde_json::json!({ "data": { "a": "walnut" }, "kind": "Secret" });
+    let value = Sanitizer::default().sanitize(&value, &mut Redactions::default());
+    assert_eq!(value["data"]["a"], "[REDACTED]");
+    let value = serde_json::json!({ "value": "walnut", "sensitive": true });
+    let value = Sanitizer::default().sanitize(&value, &mut Redactions::default());
+    assert_eq!(value["value"], "[REDACTED]");
+}
