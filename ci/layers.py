@@ -45,7 +45,7 @@ REDACTOR = [
     ["confusables", "looks", "opt_in", "patterns", "placeholders", "prefilter", "redactions"],
     ["keys"],
     ["rules"],
-    ["options", "protected", "scan"],
+    ["manifests", "options", "protected", "scan"],
     ["sanitizer"],
     ["builder", "key_numbers", "walk"],
     ["debug", "json"],

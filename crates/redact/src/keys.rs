@@ -226,6 +226,9 @@ pub(super) fn may_be_second(key: &str) -> bool {
     VARIABLE_NAMES.iter().chain(&OTHER_VALUES).any(|one| key.as_bytes().eq_ignore_ascii_case(one))
 }
 
+/// The kind of a manifest of secrets, as Kubernetes has it.
+pub(super) const MANIFEST_KIND: &str = "Secret";
+
 /// Returns whether a key is that of the data of a manifest.
 pub(super) fn is_manifest_data(key: &[u8]) -> bool {
     key == b"data" || key == b"stringData"

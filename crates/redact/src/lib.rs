@@ -27,6 +27,7 @@ mod keys;
 mod kind;
 mod lines;
 mod looks;
+mod manifests;
 mod names;
 mod opt_in;
 mod options;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::keys::{self, KeyClass, classify_key};
 use super::options::{Place, SanitizerOptions};
-use super::{Kind, Match, Matches, Placeholder, Redactions, protected, rules, scan};
+use super::{Kind, Match, Matches, Placeholder, Redactions, manifests, protected, rules, scan};
 
 /// What is taken for a payment card (`AUDIT_REDACT_PROFILE`, `redact --profile`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,6 +144,29 @@ impl Sanitizer {
 
     #[inline]
     fn find_by_rules<'t>(&self, text: &'t str) -> Option<Matches<'t>> {
+        let found = self.find_by_rules_alone(text)?;
+        match manifests::may_have_manifest(text) {
+            true => Some(self.find_in_manifests(text, found)),
+            false => Some(found),
+        }
+    }
+
+    /// Returns the matches of a text in which there may be Secrets of Kubernetes.
+    #[cold]
+    fn find_in_manifests<'t>(&self, text: &'t str, found: Matches<'t>) -> Matches<'t> {
+        let mut known = manifests::find_manifest_values(text);
+        if known.is_empty() {
+            return found;
+        }
+        known.extend(found);
+        let between = |part: &str| -> Vec<Match> {
+            self.find_by_rules_alone(part).into_iter().flatten().collect()
+        };
+        Matches::around_known(known, text, scan::RuleSet::defaults(), &between)
+    }
+
+    #[inline]
+    fn find_by_rules_alone<'t>(&self, text: &'t str) -> Option<Matches<'t>> {
         Matches::new(text, scan::RuleSet::defaults(), self.profile == Profile::Precise)
     }
 

@@ -10,10 +10,11 @@ use super::nested::{NestedEdits, find_nested_edits};
 use super::spelling::{SpellingOffsets, decode_json_spelling, escape_json_spelling};
 use super::tokens::{JsonParser, JsonToken, MalformedJson, Quoted};
 use crate::key_numbers::{KeyNumbers, write_numbered_placeholder};
+use crate::keys::MANIFEST_KIND;
 use crate::looks::has_secret_form;
 use crate::names::SecretForm;
 use crate::steps::count_steps;
-use crate::walk::{Fate, Frame, MANIFEST_KIND, ObjectProbe, Secrecy, Shape, Slot};
+use crate::walk::{Fate, Frame, ObjectProbe, Secrecy, Shape, Slot};
 use crate::{Kind, Match, Place, Redactions, Sanitizer};
 
 /// Finds what has to be redacted in a JSON text. What is not replaced keeps its bytes.

@@ -7,8 +7,8 @@ use super::edits::{Edit, apply_edits, shortest_edit_between};
 use super::inside::{find_edits_in_parts, find_edits_with_json, may_have_json_inside};
 use super::is_blank_before_json;
 use super::malformed::{self, PlaceholderQuotes};
-use crate::keys::KeyClass;
-use crate::walk::{MANIFEST_KIND, Secrecy};
+use crate::keys::{KeyClass, MANIFEST_KIND};
+use crate::walk::Secrecy;
 use crate::{Redactions, Sanitizer};
 
 /// The depth to which JSON in a string of JSON is redacted as JSON. Below it is redacted as text.

@@ -1,9 +1,9 @@
 //! Forms of an object that stays under a sensitive key: a schema, a reference to a secret, or a token
 //! of a model's output.
 
-use super::pairs::MANIFEST_KIND;
 use super::schema::{Keyword, is_schema_type, is_security_type};
 use super::{Slot, Within};
+use crate::keys::MANIFEST_KIND;
 use crate::looks::{has_random_word, is_password_word};
 
 /// The form of an object that stays under a sensitive key.

@@ -24,7 +24,6 @@ mod stays;
 use forms::ModelSigns;
 pub use forms::{ObjectForm, ObjectProbe, TypeValue};
 pub(crate) use loose::LooseWalk;
-pub(crate) use pairs::MANIFEST_KIND;
 use pairs::{ListContext, NamePairs};
 pub use pairs::{Secrecy, TextNote};
 use stays::StayingTexts;

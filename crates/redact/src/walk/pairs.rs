@@ -3,11 +3,8 @@
 use super::{Fate, Slot};
 use crate::Sanitizer;
 use crate::confusables::is_disguise_char;
-use crate::keys::{self, KeyClass};
+use crate::keys::{self, KeyClass, MANIFEST_KIND};
 use crate::names::SecretForm;
-
-/// The kind of a manifest of secrets, as Kubernetes has it.
-pub(crate) const MANIFEST_KIND: &str = "Secret";
 
 /// The place of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

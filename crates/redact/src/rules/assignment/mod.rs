@@ -17,9 +17,9 @@ use crate::{Kind, Match};
 
 /// What may follow a name: its closing quote, an escape of that, a blank, a sign, a number, a word
 /// such as `_PROD`.
-const BEHIND: &[u8] = b"*\"'`\\ \t:=?!|+([_-0123456789<>]%&,;)}\n";
+const BEHIND: &[u8] = b"*\"'`\\ \t:=?!|+([_-0123456789<>]%&,;)}\r\n";
 /// The same after a name that has a plural, or `SecretString`.
-const OR_PLURAL: &[u8] = b"sS*\"'`\\ \t:=?!|+([_-0123456789<>]%&,;)}\n";
+const OR_PLURAL: &[u8] = b"sS*\"'`\\ \t:=?!|+([_-0123456789<>]%&,;)}\r\n";
 
 /// The bytes by which a name is found: its end or, if that is rarer, an inner part.
 pub(super) const TRIGGERS: [TriggerBytes; 23] = [
