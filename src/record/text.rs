@@ -15,8 +15,9 @@ impl Encoder<'_, '_> {
     #[inline]
     pub(super) fn write_text(&mut self, text: &str, cap: usize) -> Result<(), EncodeFailed> {
         self.text_start = self.sink.chain.len();
-        let may_be_option = self.slot.is_element() && text.as_bytes().first() == Some(&b'-');
-        if (may_be_option || self.slot.fate() != Fate::Read) && self.redact_by_slot(text)? {
+        if (self.slot.fate() != Fate::Read || self.slot.takes_note(text))
+            && self.redact_by_slot(text)?
+        {
             return Ok(());
         }
         if (self.slot.is_allowed() || self.slot.explains_digits(text))

@@ -143,7 +143,8 @@ impl ValueRedactor<'_> {
                 Value::Bool(true) => "true",
                 _ => continue,
             };
-            if slot.takes_note(text) {
+            let is_lost = value.is_string() && slot.loses_text(self.sanitizer, text);
+            if slot.takes_note(text) && !is_lost {
                 frame.note(slot.note_of(self.sanitizer, text));
             }
         }

@@ -141,3 +141,67 @@ fn structures_of_rust_are_judged_alike() {
     let value = Sanitizer::default().sanitize(&value, &mut Redactions::default());
     assert_eq!(value["value"], "[REDACTED]");
 }
+
+#[test]
+fn a_value_of_yaml_may_be_lines_before_its_name() {
+    assert_gone(&[
+        "env:\n- value: @\n  name: DB_PASSWORD\n",
+        "env:\n  - value: \"@\"\n    type: string\n    name: \"DB_PASSWORD\"\n",
+        "- name: X\n  value: y\r\n- value: @\r\n  name: DB_PASSWORD\r\n",
+    ]);
+    assert_stays(&[
+        "- value: walnut-copper83\n- name: DB_PASSWORD\n",
+        "value: walnut-copper83\nname: DB_PASSWORD\n",
+        "- value: walnut-copper83\n    name: DB_PASSWORD\n",
+        "- valueFrom: walnut-copper83\n  name: DB_PASSWORD\n",
+    ]);
+}
+
+#[test]
+fn a_type_may_be_between_a_name_and_its_value_in_a_list() {
+    assert_gone(&[
+        r#"["DB_PASSWORD","string","@"]"#,
+        r#"{"rows":[["DB_PASSWORD","SecureString","@"],["PORT","number","5"]]}"#,
+        r#"log ["DB_PASSWORD","str","@"] end"#,
+        r#"["DB_PASSWORD","string","@""#,
+    ]);
+    assert_stays(&[
+        r#"["password","string","required"]"#,
+        r#"["password","string","at least 8 letters"]"#,
+        r#"["password","string","walnut-copper83","x"]"#,
+        r#"["plan","string","w8Hc3Vd6Rn1Tq5Zy"]"#,
+        r#"["plan","password","string","w8Hc3Vd6Rn1Tq5Zy"]"#,
+        r#"["password","string",["w8Hc3Vd6Rn1Tq5Zy"]]"#,
+    ]);
+    let list = serde_json::json!(["DB_PASSWORD", "string", SECRETS[0]]);
+    let list = Sanitizer::default().sanitize(&list, &mut Redactions::default());
+    assert_eq!(list[2], "[REDACTED]");
+    let shown = ("DB_PASSWORD", "string", SECRETS[0]);
+    let shown = debug::redacted(&shown, &Sanitizer::default(), &mut Redactions::default());
+    assert!(!shown.unwrap().contains(SECRETS[0]));
+}
+
+#[test]
+fn a_value_may_be_in_a_constructor_or_have_escaped_quotes() {
+    assert_gone(&[
+        r#"E { name: "DB_PASSWORD", value: Some("@") }"#,
+        r#"E { name: "DB_PASSWORD", value: Some(Secret("@")), x: 1 }"#,
+        r#"E { value: String("@"), name: "DB_PASSWORD" }"#,
+        "E(name='DB_PASSWORD', value=SecretStr('@'))",
+        "E(name='DB_PASSWORD', value=b'@')",
+        r#"E{Name:"DB_PASSWORD", Value:(*string)("@")}"#,
+        r#"E{Name:"DB_PASSWORD", Value:json.RawMessage("@")}"#,
+        r#"x Object {"name": String("DB_PASSWORD"), "type": String("t"), "value": String("@")}"#,
+        r#"password: Var { kind: "string", value: "@" }"#,
+        r#"{"password":map[string]interface {}{"type":"string", "value":"@"}}"#,
+        r#"{ name = "DB_PASSWORD", value = "wal\"@" }"#,
+        r#"{ note = "a\", b", name = "DB_PASSWORD", type = "a\", b", value = "@" }"#,
+    ]);
+    let once = redacted(r#"E { name: "DB_PASSWORD", value: Some("w8Hc3Vd6Rn1Tq5Zy"), x: 1 }"#);
+    assert_eq!(once, r#"E { name: "DB_PASSWORD", value: Some("[REDACTED_credential]"), x: 1 }"#);
+    assert_stays(&[
+        r#"E { name: "DB_PASSWORD", value: os.Getenv("DB_PASSWORD_83") }"#,
+        r#"E { name: "DB_PASSWORD", value: GetSecret("walnut-copper83") }"#,
+        r#"E { name: "DB_PASSWORD", value: None }"#,
+    ]);
+}

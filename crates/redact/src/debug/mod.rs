@@ -220,8 +220,11 @@ impl DebugText<'_> {
         let Some(next) = next.filter(|next| !matches!(next.fate, Fate::Read | Fate::Name)) else {
             return;
         };
-        let rest = self.text[value.end..].trim_start().trim_start_matches(')').trim_start();
-        let Some(rest) = rest.strip_prefix(',') else { return };
+        let Some(rest) = behind_wrappers(&self.text[value.end..]).strip_prefix(',') else { return };
+        // Only a text has a form. The end of a container may be far.
+        if matches!(next.fate, Fate::Formed(_)) && rest.trim_start().starts_with(['{', '[', '(']) {
+            return;
+        }
         let start = self.text.len() - rest.trim_start().len();
         let is_number = self.text[start..].starts_with(|c: char| c == '-' || c.is_ascii_digit());
         let end = value_end(self.text.as_bytes(), start, ValueSyntax::Debug);
@@ -237,6 +240,16 @@ impl DebugText<'_> {
             self.named = Some(start..end);
         }
     }
+}
+
+/// Passes the brackets that close wrappers around a value. In a text of several lines, a comma is before
+/// each.
+fn behind_wrappers(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    while let Some(behind) = rest.strip_prefix(',').unwrap_or(rest).trim_start().strip_prefix(')') {
+        rest = behind.trim_start();
+    }
+    rest
 }
 
 fn is_debug_word_byte(byte: u8) -> bool {
@@ -258,6 +271,8 @@ fn read_debug_value(value: &str) -> String {
         Some((word, rest)) if word.chars().all(char::is_alphanumeric) => rest.trim_end_matches(')'),
         _ => value,
     };
+    // If the text has several lines, the value in the word has a comma.
+    let inside = inside.trim().trim_end_matches(',').trim_end();
     unescape_debug_string(without_debug_quotes(inside)).into_owned()
 }
 

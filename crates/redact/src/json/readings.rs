@@ -157,6 +157,10 @@ fn read_text(walk: &mut LooseWalk<'_>, line: &str, name: &str, at: usize) -> Opt
 /// Returns the value after the comma at `at`, if its fate is to be redacted.
 fn named_value(line: &str, at: usize, fate: Fate, needs_to_be_last: bool) -> Option<ValuePlace> {
     let rest = line[at..].trim_start().strip_prefix(',').filter(|_| may_go(fate))?.trim_start();
+    // Only a text has a form. The end of a container may be far.
+    if matches!(fate, Fate::Formed(_)) && rest.starts_with(['{', '[', '(']) {
+        return None;
+    }
     let value = malformed_value_at(line, line.len() - rest.len())?;
     let rest = line[value.1..].trim_start();
     let is_last = rest.is_empty() || rest.starts_with([']', ')']);

@@ -47,6 +47,12 @@ pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
         }
         _ if is_reference(text) => false,
         SecretForm::Password => is_irregular_password(text),
+        SecretForm::Chosen => {
+            is_irregular_password(text)
+                || is_chosen_value(text)
+                    && value_has_digit(text)
+                    && !text.iter().any(u8::is_ascii_whitespace)
+        }
         SecretForm::Pin => is_irregular_value(text),
         SecretForm::SocialSecurityNumber => {
             let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -235,6 +241,24 @@ pub(super) fn is_chosen_value(text: &[u8]) -> bool {
         && (value_has_digit(text) || !names_one())
         && !TYPES.iter().any(|word| text.eq_ignore_ascii_case(word))
         && !is_validation_rule(text)
+}
+
+/// Returns whether a word is the type of a text, as it stands between a name and its value.
+pub(super) fn is_text_type(word: &[u8]) -> bool {
+    const TYPES: [&[u8]; 11] = [
+        b"string",
+        b"str",
+        b"text",
+        b"varchar",
+        b"plaintext",
+        b"secret",
+        b"password",
+        b"securestring",
+        b"secure_string",
+        b"sensitive",
+        b"encrypted",
+    ];
+    matches!(word.len(), 3..=13) && TYPES.iter().any(|one| word.eq_ignore_ascii_case(one))
 }
 
 /// Returns whether a value says what another one must be: `required|string|min:8`.

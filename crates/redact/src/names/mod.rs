@@ -39,6 +39,8 @@ pub enum SecretForm {
     RandomOrUuid,
     /// A password that is not a word or a number.
     Password,
+    /// The same, or a word with a digit.
+    Chosen,
     /// Four to eight digits.
     Pin,
     /// Letters of both cases and digits, as an argument of a command.

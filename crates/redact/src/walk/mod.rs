@@ -24,7 +24,7 @@ mod stays;
 use forms::ModelSigns;
 pub use forms::{ObjectForm, ObjectProbe, TypeValue};
 pub(crate) use loose::LooseWalk;
-use pairs::{ListContext, NamePairs};
+use pairs::{ListContext, NamePairs, is_type};
 pub use pairs::{Secrecy, TextNote};
 use stays::StayingTexts;
 
@@ -146,6 +146,8 @@ pub struct Slot {
     /// Whether that object may be a token of a model's output.
     may_be_model_token: bool,
     is_of_pair: bool,
+    /// Whether a text that is a type says something.
+    may_be_type: bool,
 }
 
 impl Slot {
@@ -223,7 +225,7 @@ impl Slot {
     pub fn takes_note(&self, text: &str) -> bool {
         self.fate == Fate::Name
             || self.class == KeyClass::Flag
-            || self.is_element() && text.starts_with('-')
+            || self.is_element() && (text.starts_with('-') || self.may_be_type && is_type(text))
     }
 
     /// Whether the value is an element of a list.
@@ -290,14 +292,15 @@ impl Slot {
     /// A list in this slot; `len` is its length, if that is known.
     #[inline]
     pub fn list(self, len: Option<usize>) -> Frame {
-        // Three in a list are not a pair.
-        let may_be_pair = self.around == ListContext::Headers || len.is_none_or(|len| len == 2);
+        // Three in a list are not a pair, but a type may be between a name and its value.
+        let may_be_pair =
+            self.around == ListContext::Headers || len.is_none_or(|len| matches!(len, 2 | 3));
         let around = if may_be_pair { self.around } else { ListContext::Other };
         let form = match self.fate {
             Fate::Formed(form) if !self.is_element() => Some(form),
             _ => None,
         };
-        let pairs = NamePairs::in_context(around);
+        let pairs = NamePairs::in_context(around, len);
         Frame { below: self.below, pairs, form, ..Frame::default() }
     }
 
@@ -342,6 +345,7 @@ impl Frame {
         slot.staying =
             if self.pairs.follows_option() { StayingTexts::Options } else { slot.staying };
         slot.is_of_pair = self.pairs.may_be_pair() && !self.pairs.follows_option();
+        slot.may_be_type = self.pairs.may_be_type();
         slot.fate = self.pairs.next_element_fate();
         if let (Fate::Read | Fate::Name, Some(form)) = (slot.fate, self.form) {
             (slot.fate, slot.is_of_pair) = (Fate::Formed(form), false);
@@ -450,6 +454,7 @@ impl Frame {
             TextNote::Name(secrecy) => self.pairs.secrecy = self.pairs.secrecy.max(secrecy),
             TextNote::Option(secrecy) => self.pairs.option = secrecy,
             TextNote::ModelToken => self.signs.read_token_type(),
+            TextNote::Type => self.pairs.note_type(),
             TextNote::Manifest => self.is_secret_manifest = true,
         }
     }

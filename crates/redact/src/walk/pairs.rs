@@ -4,6 +4,7 @@ use super::{Fate, Slot};
 use crate::Sanitizer;
 use crate::confusables::is_disguise_char;
 use crate::keys::{self, KeyClass, MANIFEST_KIND};
+use crate::looks::is_text_type;
 use crate::names::SecretForm;
 
 /// The place of a list.
@@ -58,6 +59,8 @@ pub enum TextNote {
     Option(Secrecy),
     /// It says that `token` beside it is a word of a model.
     ModelToken,
+    /// It is a type, and the value after it has the name before it.
+    Type,
     /// It says that the data beside it are secrets.
     Manifest,
 }
@@ -68,6 +71,10 @@ pub(super) struct NamePairs {
     around: ListContext,
     /// Elements so far; of headers, by twos.
     elements: u8,
+    /// The list has three elements, if their number is known.
+    are_three: bool,
+    /// The second element was a type.
+    is_typed: bool,
     /// What the names so far say.
     pub(super) secrecy: Secrecy,
     /// What an option says about the next element.
@@ -76,8 +83,19 @@ pub(super) struct NamePairs {
 
 impl NamePairs {
     #[inline]
-    pub(super) fn in_context(around: ListContext) -> Self {
-        Self { around, ..Self::default() }
+    pub(super) fn in_context(around: ListContext, len: Option<usize>) -> Self {
+        Self { around, are_three: len == Some(3), ..Self::default() }
+    }
+
+    /// Whether the next element may be a type between a name and its value.
+    #[inline]
+    pub(super) fn may_be_type(self) -> bool {
+        self.elements == 1 && self.secrecy != Secrecy::None && self.may_be_pair()
+    }
+
+    /// Takes note of such a type.
+    pub(super) fn note_type(&mut self) {
+        self.is_typed = true;
     }
 
     /// The fate of the next element of a list.
@@ -95,14 +113,19 @@ impl NamePairs {
         match at {
             _ if option != Fate::Read => option,
             0 => {
-                self.secrecy = Secrecy::None;
+                (self.secrecy, self.is_typed) = (Secrecy::None, false);
                 Fate::Name
             }
+            1 if self.are_three && self.around != ListContext::Headers => Fate::Read,
             1 if self.around == ListContext::Alone => match self.named_value_fate() {
                 Fate::Texts | Fate::Whole => Fate::Formed(SecretForm::Random),
                 fate => fate,
             },
             1 => self.named_value_fate(),
+            2 if self.is_typed => match self.named_value_fate() {
+                Fate::Texts | Fate::Whole => Fate::Formed(SecretForm::Chosen),
+                fate => fate,
+            },
             _ => Fate::Read,
         }
     }
@@ -126,6 +149,11 @@ impl NamePairs {
     }
 }
 
+/// Returns whether a text is the type of a text.
+pub(super) fn is_type(text: &str) -> bool {
+    is_text_type(text.as_bytes())
+}
+
 impl Slot {
     /// What a text in this slot says about other values of its container.
     pub fn note_of(&self, sanitizer: &Sanitizer, text: &str) -> TextNote {
@@ -133,6 +161,7 @@ impl Slot {
             () if self.is_element() && text.starts_with('-') => {
                 TextNote::Option(sanitizer.option_secrecy(text))
             }
+            () if self.may_be_type && is_type(text) => TextNote::Type,
             () if self.class == KeyClass::ManifestKind => match text == MANIFEST_KIND {
                 true => TextNote::Manifest,
                 false => TextNote::Nothing,

@@ -25,18 +25,33 @@ pub(super) fn paired_value(
     look: RuleText<'_>,
     name: &Range<usize>,
 ) -> Option<(Range<usize>, Certainty)> {
-    let label = name_label_start(look, name)?;
-    let behind = name_end(look, name)?;
+    let (label, is_wrapped) = name_label_start(look, name)?;
+    let behind = name_end(look, name)? + usize::from(is_wrapped);
     let after = MemberScan::new(look, name.clone(), behind..behind + WINDOW_BYTES).find(is_value);
     if after.is_some() {
         return after;
+    }
+    if let Some(item) = list_item_start(look, label) {
+        return MemberScan::new(look, name.clone(), item..label).find(is_value);
     }
     let from = look.edge.max(name.end.saturating_sub(NEAR_BYTES));
     // The label of a long path may be further away.
     let before = look.text.get(from..label)?;
     count_steps(before.len());
-    let open = before.iter().rposition(|byte| b"{}()[]\n".contains(byte));
-    let is_open = open.is_none_or(|at| !b"})]".contains(&before[at]));
+    let mut closed = 0_usize;
+    let open = before.iter().rposition(|byte| match byte {
+        // The brackets of a constructor.
+        b')' => {
+            closed += 1;
+            false
+        }
+        b'(' if closed > 0 => {
+            closed -= 1;
+            false
+        }
+        byte => b"{}([]\n".contains(byte),
+    });
+    let is_open = open.is_none_or(|at| !b"}]".contains(&before[at]));
     let cut = || before.iter().position(|byte| b" ,".contains(byte)).unwrap_or(before.len());
     let start = match open {
         Some(open) => open + 1,
@@ -44,6 +59,30 @@ pub(super) fn paired_value(
         None => 0,
     };
     is_open.then(|| MemberScan::new(look, name.clone(), from + start..label).find(is_value))?
+}
+
+/// Returns the beginning of the item of a list of YAML that the member at a place is in, if that is on
+/// another line.
+fn list_item_start(look: RuleText<'_>, member: usize) -> Option<usize> {
+    const ITEM_BYTES_MAX: usize = 160;
+    let from = look.edge.max(member.saturating_sub(ITEM_BYTES_MAX));
+    let before = &look.text[from..member];
+    count_steps(before.len());
+    let mut lines = before.rsplit(|byte| *byte == b'\n');
+    let indent = lines.next().filter(|line| line.iter().all(|byte| *byte == b' '))?.len();
+    let mut start = member - indent;
+    for line in lines.take(LINES_MAX) {
+        start -= line.len() + 1;
+        let lead = line.iter().take_while(|byte| b" -".contains(byte)).count();
+        let is_whole = start > from || start == 0 || look.byte_before(start) == Some(b'\n');
+        if lead != indent || !is_whole {
+            return None;
+        }
+        if line[..lead].contains(&b'-') {
+            return Some(start + lead);
+        }
+    }
+    None
 }
 
 /// Returns the value among the members of a name: `password: {type: string, value: …}`, or in a
@@ -77,6 +116,12 @@ pub(super) fn contained_value(
         return None;
     }
     at += look.rest_from(at).iter().take(TYPE_BYTES_MAX).take_while(|byte| is_type(**byte)).count();
+    // Rust has a blank after a type, and Go has `interface {}{`.
+    at += match look.rest_from(at) {
+        [b' ', b'{', b'}', b'{', ..] => 3,
+        [b' ', b'{', next, ..] if *next != b'}' => 1,
+        _ => 0,
+    };
     let is_open = match look.byte_at(at) {
         Some(b'{' | b'(') => true,
         // The bracket of `map[` counts as a part of the type.
@@ -106,8 +151,9 @@ fn is_schema_value(label: &str) -> bool {
     is_value(label) || ["default", "example", "const"].contains(&label)
 }
 
-/// Returns the beginning of the member whose value is the name.
-fn name_label_start(look: RuleText<'_>, name: &Range<usize>) -> Option<usize> {
+/// Returns the beginning of the member whose value is the name, and whether a constructor is around the
+/// name: `"name": String("DB_PASSWORD")`.
+fn name_label_start(look: RuleText<'_>, name: &Range<usize>) -> Option<(usize, bool)> {
     let is_path = |byte: u8| is_alphanumeric_byte(byte) || b"_-./:".contains(&byte);
     let path = look.run_start(name.start, NEAR_BYTES, is_path);
     // A map of Go: `name:DB_PASSWORD`.
@@ -115,9 +161,14 @@ fn name_label_start(look: RuleText<'_>, name: &Range<usize>) -> Option<usize> {
     if let Some(colon) = lead.iter().position(|byte| *byte == b':')
         && is_name_label(&lead[..colon])
     {
-        return Some(path);
+        return Some((path, false));
     }
-    let quote = quote_start(look, path);
+    let quoted = quote_start(look, path);
+    let is_wrapped = quoted < path && look.byte_before(quoted) == Some(b'(');
+    let quote = match is_wrapped {
+        true => look.run_start(quoted - 1, LABEL_BYTES_MAX, is_alphanumeric_byte),
+        false => quoted,
+    };
     let blank = blanks_start(look, quote);
     let before = &look.text[look.edge..blank];
     let signs = [&b"=>"[..], b":=", b"=", b":"];
@@ -126,7 +177,8 @@ fn name_label_start(look: RuleText<'_>, name: &Range<usize>) -> Option<usize> {
     let label = look.run_start(label_end, LABEL_BYTES_MAX, is_label_byte);
     let is_option = look.byte_before(label) == Some(b'-');
     let is_one = sign > 0 || blank < quote && is_option;
-    (is_one && is_name_label(&look.text[label..label_end])).then(|| quote_start(look, label))
+    (is_one && is_name_label(&look.text[label..label_end]))
+        .then(|| (quote_start(look, label), is_wrapped))
 }
 
 fn is_name_label(label: &[u8]) -> bool {
@@ -270,7 +322,11 @@ impl<'t> MemberScan<'t> {
         let quote = &self.look.text[self.at..start];
         let inside = self.look.text.get(start..self.end)?;
         count_steps(inside.len());
-        let length = memchr::memmem::find(inside, quote)?;
+        let closing = self.look.quoted_end(start, *quote.last()?, inside.len());
+        let length = match closing {
+            Some(end) => end - start,
+            None => memchr::memmem::find(inside, quote)?,
+        };
         Some((start..start + length, start + length + quote.len()))
     }
 
@@ -330,13 +386,9 @@ impl<'t> MemberScan<'t> {
         let rest = &rest[..rest.len().min(WINDOW_BYTES)];
         let name = &self.look.text[self.name.clone()];
         count_steps(rest.len());
-        if let Some(start) = quote_end(self.look, at) {
-            let quote = &self.look.text[at..start];
-            let inside = rest.get(start - at..)?;
-            let length = memchr::memmem::find(inside, quote)?;
-            let is_line = !inside[..length].contains(&b'\n');
-            let escapes = inside[..length].iter().rev().take_while(|&&byte| byte == b'\\').count();
-            return is_line.then_some((start..start + length - escapes, Certainty::Named));
+        if let Some(start) = quote_end(self.look, at + constructor_length(rest)) {
+            let end = self.look.quoted_end(start, self.look.text[start - 1], WINDOW_BYTES)?;
+            return self.is_near(start).then_some((start..end, Certainty::Named));
         }
         if b"[{(<".contains(rest.first()?) || is_code_value(rest, name) {
             return None;
@@ -344,13 +396,47 @@ impl<'t> MemberScan<'t> {
         let length = bare_length(rest);
         let text = &rest[..length];
         let is_word = text.iter().all(u8::is_ascii_alphabetic);
-        let is_one = length > 0 && (!is_word || is_chosen_value(text));
+        // The argument of a call is in quotes.
+        let is_call = text.ends_with(b"(") && length < rest.len();
+        let is_one = length > 0 && !is_call && (!is_word || is_chosen_value(text));
         (is_one && self.is_near(at)).then_some((at..at + length, Certainty::Named))
     }
 
     fn is_near(&self, at: usize) -> bool {
         at >= self.name.end || self.name.end - at <= NEAR_BYTES
     }
+}
+
+/// Returns the length of what is before the quote of a value in a constructor: `Some(`, `b`,
+/// `json.RawMessage(`. The name of a variable may be in the brackets of other calls.
+fn constructor_length(text: &[u8]) -> usize {
+    const WORD_BYTES_MAX: usize = 40;
+    const CONSTRUCTORS_MAX: usize = 3;
+    const GETTERS: [&[u8]; 6] = [b"Get", b"Env", b"Lookup", b"Load", b"Read", b"Var"];
+    let mut at = 0;
+    for _ in 0..CONSTRUCTORS_MAX {
+        let rest = &text[at..];
+        // A pointer of Go: `(*string)(`.
+        let pointer = if rest.starts_with(b"(*") { 2 } else { 0 };
+        let is_part = |byte: &&u8| is_alphanumeric_byte(**byte) || b"_.:".contains(byte);
+        let word = rest[pointer..].iter().take(WORD_BYTES_MAX).take_while(is_part).count();
+        let path = &rest[pointer..pointer + word];
+        let name = path.rsplit(|byte| b".:".contains(byte)).next().unwrap_or(path);
+        let behind = &rest[pointer + word..];
+        let is_type = name.first().is_some_and(u8::is_ascii_uppercase)
+            && name.iter().any(u8::is_ascii_lowercase)
+            && !GETTERS.iter().any(|getter| name.starts_with(getter));
+        let is_constructor = is_type || [&b"from"[..], b"new", b"str"].contains(&name);
+        match behind {
+            [b')', b'(', ..] if pointer > 0 => at += pointer + word + 2,
+            [b'(', ..] if is_constructor => at += word + 1,
+            [b'"' | b'\'', ..] if matches!(path, b"b" | b"r" | b"u" | b"rb" | b"br") => {
+                return at + word;
+            }
+            _ => return at,
+        }
+    }
+    at
 }
 
 /// Returns the length of a value without quotes. A mark in it is a part of it, unless a separator
