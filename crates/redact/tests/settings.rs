@@ -205,3 +205,72 @@ fn a_value_may_be_in_a_constructor_or_have_escaped_quotes() {
         r#"E { name: "DB_PASSWORD", value: None }"#,
     ]);
 }
+
+#[test]
+fn a_type_may_be_beside_a_value_in_a_text() {
+    assert_gone(&[
+        r#"row ("DB_PASSWORD", "string", "@")"#,
+        "row ('DB_PASSWORD', 'varchar', '@'),",
+        "DB_PASSWORD,string,@",
+        "DB_PASSWORD  string  @",
+        "DB_PASSWORD\tstring\t@",
+        "| `DB_PASSWORD` | string | `@` | yes |",
+        "db_password (string): @",
+        "db_password (sensitive string, required) = @",
+        "DB_PASSWORD: string = @",
+        "DB_PASSWORD: string = \"@\"",
+        r#"<setting name="DB_PASSWORD" type="string"><value>@</value></setting>"#,
+        r#"<add value="@" type="string" name="DB_PASSWORD"/>"#,
+        "name=DB_PASSWORD type=string value=@",
+        "[db_password]\ntype = \"string\"\nvalue = \"@\"\n",
+        "[db_password]\r\ntype = string\r\nvalue = @\r\n",
+        "variable \"db_password\" {\n  type = string\n  default = \"@\"\n}",
+    ]);
+    assert_stays(&[
+        r#"("password", "string", "required")"#,
+        r#"("plan", "string", "w8Hc3Vd6Rn1Tq5Zy")"#,
+        "password,string,required",
+        "| password | varchar | utf8mb4 |",
+        "| DB_PASSWORD | string | required |",
+        "password (string): The password of the user",
+        "password (string, required): The password",
+        "let password: String = walnut_password();",
+        "private password: string = this.walnut.password;",
+        "[db_password]\ntype = string\n\nvalue = walnut-copper83\n",
+        "[db_password]\ntype = string\n[db_host]\nvalue = walnut-copper83\n",
+        "# walnut [password]\nvalue: copper",
+    ]);
+}
+
+#[test]
+fn the_new_value_of_a_change_goes_whatever_the_old_one_is() {
+    assert_gone(&[
+        r#"~ admin_password = "old" -> "@""#,
+        r#"~ admin_password = "" -> "@" # forces replacement"#,
+        r#"~ admin_password = null -> "@""#,
+        r#"~ admin_password = (sensitive value) -> "@""#,
+        r#"~ "API_TOKEN"    = "changeme" -> "@""#,
+        r#"~ password = "walnut-x83" -> "a\"@""#,
+    ]);
+    assert_stays(&[
+        r#"~ admin_password = "old" -> null"#,
+        r#"~ admin_password = "old" -> var.admin_password"#,
+        "~ admin_password = (sensitive value) -> (known after apply)",
+    ]);
+}
+
+#[test]
+fn values_in_functions_of_terraform_go() {
+    assert_gone(&[
+        r#"db_passwords = tolist(["@",])"#,
+        r#"db_passwords = toset(["walnut-x83", "@"])"#,
+        "db_passwords = tolist([\n  \"@\",\n  \"walnut-@\",\n])",
+        r#"db_password = sensitive("@")"#,
+        r#"db_password = sensitive(tostring("@"))"#,
+    ]);
+    assert_stays(&[
+        "secrets = {\n  source = \"hashicorp/walnut83\"\n}",
+        "passwords = tolist(var.walnut83)",
+        "passwords = [\n  walnut83,\n  \"x\"]",
+    ]);
+}

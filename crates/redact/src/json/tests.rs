@@ -38,3 +38,39 @@ fn values_before_their_names_take_linear_time() {
         assert_eq!(redacted(&once), once);
     }
 }
+
+#[test]
+fn nothing_but_the_beginnings_of_settings_takes_linear_time() {
+    for unit in [
+        r#"["DB_PASSWORD","string","#,
+        r#"("DB_PASSWORD", "string", "#,
+        r#"{"sensitive":true,"value":"#,
+        r#"{"kind":"Secret","data":"#,
+        "- value: a\n  name: password\n",
+        "- value: a\n  type: b\n",
+        "name: password, default: a, ",
+        "name=password envVar=x default=",
+        "DB_PASSWORD (string): ",
+        "password: string = ",
+        "password = \"old\" -> \"",
+        "password = null -> ",
+        "password = tolist([\"",
+        "password = sensitive(\n\n\n",
+        "password: Var { kind: \"",
+        "name: \"password\", value: Some(Some(Some(",
+        "name: \"password\", value: \"a\\\"",
+        "[db_password]\ntype = string\n",
+        "DB_PASSWORD,string,",
+        "<a value=\"x\" name=\"password\" ",
+    ] {
+        let text = unit.repeat(20_000 / unit.len());
+        let quoted = serde_json::json!({ "m": text }).to_string();
+        let line = text.replace('\n', " ");
+        for given in [format!("{{{line}"), quoted[..quoted.len() - 2].to_owned(), line, quoted] {
+            let before = STEPS.get();
+            redacted(&given);
+            let steps = STEPS.get() - before;
+            assert!(steps < 400 * given.len(), "{steps} steps for {} bytes of {unit}", given.len());
+        }
+    }
+}

@@ -5,8 +5,9 @@ use super::value::AssignedValue;
 use super::{AssignedName, is_blank_beside_sign};
 use crate::looks::{
     has_secret_form, is_chosen_value, is_code_path, is_irregular_password, is_reference,
+    is_text_type,
 };
-use crate::names::NameClass;
+use crate::names::{NameClass, SecretForm};
 use crate::rules::RuleText;
 
 /// The blanks before a name, and those between two columns.
@@ -32,13 +33,18 @@ pub(super) fn value_in_next_column(
         return None;
     }
     let mut behind = gap + bar;
+    let is_constant = !name.text.iter().any(u8::is_ascii_lowercase);
+    let mut is_typed = false;
     // Words may be in columns between them: `DB_PASSWORD | string | …`.
     for _ in 0..COLUMNS_MAX {
         let (start, end) = column_word(look, behind);
         let text = &look.text[start..end];
-        if ends_column(look, end) && is_secret_in_column(name, text) {
+        let is_secret = is_secret_in_column(name, text)
+            || is_typed && is_constant && has_secret_form(text, SecretForm::Chosen);
+        if is_secret && ends_column(look, end) {
             return Some(AssignedValue { start, end });
         }
+        is_typed |= is_text_type(text);
         if text.is_empty() || !text.iter().all(|byte| byte.is_ascii_alphabetic()) {
             return None;
         }

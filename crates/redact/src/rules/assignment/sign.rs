@@ -2,7 +2,7 @@
 
 use super::value::quoted_value_end;
 use super::{AssignedName, is_blank_beside_sign};
-use crate::looks::is_random_value;
+use crate::looks::{is_random_value, is_text_type};
 use crate::rules::RuleText;
 use crate::steps::count_steps;
 
@@ -80,6 +80,8 @@ pub(super) fn value_after_name(look: RuleText<'_>, name: &AssignedName<'_>) -> O
     let is_nested = name.is_parameter && look.rest_from(at).starts_with(b"%5D");
     let at = at + if is_nested { b"%5D".len() } else { 0 };
     let place = blanks_end(look, at);
+    let typed = bracketed_type_end(look, place).map(|end| blanks_end(look, end));
+    let place = typed.filter(|&end| sign_at(look, end).is_some()).unwrap_or(place);
     let is_bare = closing.is_none();
     match (sign_at(look, place), look.byte_at(place)?) {
         (Some((_, Demand::Never)), _) => None,
@@ -254,17 +256,53 @@ fn quoted_value_start(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
     let inner = prefix.and_then(|prefix| quote_at(look, at + 1).filter(|inner| inner.1 != prefix));
     let inner = inner.filter(|&(from, quote)| quoted_value_end(look, from, quote).is_some());
     let Some((start, quote)) = inner.or_else(|| quote_at(look, at)) else {
-        let (start, quote) = quote_at(look, blanks_end(look, wrapper_end(look, at)?))?;
+        let (start, quote) = wrapped_quote(look, at)?;
         return quoted_value_end(look, start, quote).is_some().then_some((start, quote));
     };
     let is_triple = look.rest_from(start).starts_with(&[quote; TRIPLE]);
     Some((start + if is_triple { TRIPLE } else { 0 }, quote))
 }
 
+/// Returns the end of an opening quote in what constructs the value, and the quote:
+/// `sensitive(tostring("…"))`, `tolist(["…"])`. After the bracket of a call the line may end.
+fn wrapped_quote(look: RuleText<'_>, at: usize) -> Option<(usize, u8)> {
+    const WRAPPERS_MAX: usize = 3;
+    let (mut at, mut is_call) = (at, false);
+    for _ in 0..WRAPPERS_MAX {
+        let inside = wrapper_end(look, at)?;
+        is_call |= look.byte_before(inside) == Some(b'(');
+        at = match is_call {
+            true => {
+                look.run_end(inside, |byte| byte.is_ascii_whitespace()).min(inside + BLANKS_MAX)
+            }
+            false => blanks_end(look, inside),
+        };
+        let quote = quote_at(look, at);
+        if quote.is_some() || !is_call {
+            return quote;
+        }
+    }
+    None
+}
+
+/// Returns the end of a type in brackets after a name: `password (sensitive string): …`.
+fn bracketed_type_end(look: RuleText<'_>, at: usize) -> Option<usize> {
+    const TYPE_BYTES_MAX: usize = 40;
+    let [b'(', rest @ ..] = look.rest_from(at) else { return None };
+    let is_part = |byte: &&u8| byte.is_ascii_alphabetic() || b" ,_".contains(byte);
+    let length = rest.iter().take(TYPE_BYTES_MAX).take_while(is_part).count();
+    count_steps(length + 1);
+    let mut words =
+        rest[..length].split(|byte| b" ,".contains(byte)).filter(|word| !word.is_empty());
+    let is_word = |word| is_text_type(word) || matches!(word, b"required" | b"optional");
+    let is_type = length > 0 && rest.get(length) == Some(&b')') && words.all(is_word);
+    is_type.then_some(at + length + 2)
+}
+
 /// Returns the end of the bracket before a quoted value, and of what constructs a value from it.
 fn wrapper_end(look: RuleText<'_>, at: usize) -> Option<usize> {
     const WRAPPER_BYTES_MAX: usize = 40;
-    const WRAPPERS: [&[u8]; 13] = [
+    const WRAPPERS: [&[u8]; 20] = [
         b"Some",
         b"Just",
         b"Ok",
@@ -278,9 +316,17 @@ fn wrapper_end(look: RuleText<'_>, at: usize) -> Option<usize> {
         b"byte",
         b"from",
         b"new",
+        b"sensitive",
+        b"nonsensitive",
+        b"tostring",
+        b"tolist",
+        b"toset",
+        b"jsonencode",
+        b"base64encode",
     ];
     if look.byte_at(at) == Some(b'[') && look.byte_at(at + 1) != Some(b']') {
-        return Some(at + 1);
+        let is_placeholder = look.rest_from(at).starts_with(b"[REDACTED");
+        return (!is_placeholder).then_some(at + 1);
     }
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.[]".contains(&byte);
     let part = look.rest_from(at).iter().take(WRAPPER_BYTES_MAX + 1);
@@ -317,7 +363,12 @@ fn value_start_after_type(look: RuleText<'_>, start: usize, equals: usize) -> Op
     // A secret may end with an equals sign before the quote that closes it.
     let name = &look.text[start..equals];
     let is_type = !name.windows(9).any(|nine| nine == b"[REDACTED") && !is_random_value(name);
-    (is_sign && is_type && quoted_value_start(look, value).is_some()).then_some(value)
+    let is_value = || {
+        quoted_value_start(look, value).is_some()
+            || is_text_type(name.trim_ascii_end())
+                && look.byte_at(value).is_some_and(|byte| byte.is_ascii_graphic())
+    };
+    (is_sign && is_type && is_value()).then_some(value)
 }
 
 /// Returns the value after a word instead of a sign: `password is "…"`, `token or "…"`; after a

@@ -17,7 +17,7 @@ const LINES_MAX: usize = 6;
 const NEAR_BYTES: usize = 80;
 const BLANKS_MAX: usize = 64;
 const ESCAPES_MAX: usize = 7;
-const LABEL_BYTES_MAX: usize = 24;
+pub(super) const LABEL_BYTES_MAX: usize = 24;
 
 /// Returns the value beside a name that is a value itself: `name: DB_PASSWORD, value: …`. The value
 /// may also be before the name.
@@ -95,6 +95,16 @@ pub(super) fn contained_value(
     let is_type = |byte: u8| is_alphanumeric_byte(byte) || b"_.&*[]".contains(&byte);
     let quoted = quote_end(look, name.end).unwrap_or(name.end);
     let at = blanks_end(look, quoted);
+    // A section of TOML or of an INI file: `[db_password]`.
+    let lead = &look.text[look.edge..name.start];
+    if (lead == b"[" && look.edge == 0 || lead.ends_with(b"\n["))
+        && let Some(line) = look.rest_from(name.end).strip_prefix(b"]")
+        && matches!(line, [b'\n', ..] | [b'\r', b'\n', ..])
+    {
+        let line = look.text.len() - line.len() + usize::from(line[0] == b'\r');
+        return MemberScan::new(look, name.clone(), line..line + WINDOW_BYTES)
+            .find(is_schema_value);
+    }
     let (mut at, indent) = match sign_length(look.rest_from(at)) {
         0 if quoted > name.end && look.byte_at(at) == Some(b'{') => (at, 0),
         // The members follow their name without a bracket: `password type=string value=…`.
@@ -195,7 +205,7 @@ fn name_end(look: RuleText<'_>, name: &Range<usize>) -> Option<usize> {
     look.byte_at(end).is_none_or(|byte| b" \t\n\r,;&|)}]".contains(&byte)).then_some(end)
 }
 
-fn blanks_end(look: RuleText<'_>, at: usize) -> usize {
+pub(super) fn blanks_end(look: RuleText<'_>, at: usize) -> usize {
     look.run_end(at, |byte| byte == b' ' || byte == b'\t').min(at + BLANKS_MAX)
 }
 
@@ -204,7 +214,7 @@ fn blanks_start(look: RuleText<'_>, at: usize) -> usize {
 }
 
 /// Returns the end of a quote and of the escapes before it.
-fn quote_end(look: RuleText<'_>, at: usize) -> Option<usize> {
+pub(super) fn quote_end(look: RuleText<'_>, at: usize) -> Option<usize> {
     let quote = look.run_end(at, |byte| byte == b'\\').min(at + ESCAPES_MAX);
     look.byte_at(quote).is_some_and(is_quote).then_some(quote + 1)
 }
@@ -375,7 +385,8 @@ impl<'t> MemberScan<'t> {
         let blanks = blanks_end(self.look, self.at + 1) - self.at - 1;
         let next = self.look.byte_at(self.at + 1 + blanks)?;
         let indent = *self.indent.get_or_insert(blanks);
-        let is_inside = blanks >= indent && !b"\r\n-#".contains(&next);
+        let is_section = next == b'[' && self.depth == 0;
+        let is_inside = blanks >= indent && !b"\r\n-#".contains(&next) && !is_section;
         self.is_in_value &= self.depth > 0;
         (self.lines <= LINES_MAX && (is_inside || b"})]".contains(&next))).then_some(())
     }

@@ -1,6 +1,7 @@
 //! Values of sensitive names that no sign of assignment joins to the name: in markup, SQL, forms,
 //! command lines and dumps of structures.
 
+mod beside;
 mod code;
 mod escaped;
 mod members;
@@ -8,6 +9,8 @@ mod wrapped;
 
 use std::ops::Range;
 
+pub(super) use beside::last_value_end;
+use beside::{changed_value, typed_element};
 use code::{annotated_value, block_value, default_value, near_value, option_value};
 use escaped::escaped_value;
 pub(super) use escaped::{escape_length, quote_entity_length};
@@ -50,11 +53,13 @@ pub(super) fn carried_value_at(
     name: Range<usize>,
     class: NameClass,
 ) -> Option<Match> {
-    let carriers: [CarrierRule; 13] = [
+    let carriers: [CarrierRule; 15] = [
         markup_value,
         attribute_value,
         paired_value,
         contained_value,
+        typed_element,
+        changed_value,
         form_value,
         opened_value,
         escaped_value,
@@ -178,7 +183,7 @@ fn attribute_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usi
     let rest = window_from(look, name.end);
     let escapes = rest.iter().take_while(|&&byte| byte == b'\\').count();
     let quote = *rest.get(escapes).filter(|byte| matches!(byte, b'"' | b'\''))?;
-    let before = &look.text[look.edge.max(name.start.saturating_sub(64))..name.start];
+    let before = &look.text[look.edge.max(name.start.saturating_sub(128))..name.start];
     let before = before.strip_suffix(&[quote])?;
     let before = &before[..before.len() - escapes.min(before.len())];
     let is_sign = |byte: &u8| matches!(byte, b' ' | b'=');
@@ -336,35 +341,6 @@ fn container_value(look: RuleText<'_>, at: usize) -> Option<(Range<usize>, Certa
     let is_one = first < last && parts.any(is_secret);
     let value = if close == b']' { first + 1..last } else { 0..end };
     is_one.then_some((at + 1 + value.start..at + 1 + value.end, Certainty::Sure))
-}
-
-/// Returns the end of the last of several values in quotes whose first one is from `start` to `end`:
-/// those of a list, or the new one in a plan of changes. Returns `end` if there is one value.
-pub(super) fn last_value_end(look: RuleText<'_>, start: usize, end: usize) -> usize {
-    const HEAD_BYTES: usize = 6;
-    let head = &look.text[look.edge.max(start.saturating_sub(HEAD_BYTES))..start];
-    let mut signs = head.iter().rev().filter(|&&byte| !matches!(byte, b' ' | b'\\'));
-    if !matches!((signs.next(), signs.next()), (Some(b'"' | b'\''), Some(b'['))) {
-        return changed_value_end(look, start, end).unwrap_or(end);
-    }
-    let rest = window_from(look, end);
-    let Some(length) = rest.iter().position(|byte| b"[]\r\n".contains(byte)) else { return end };
-    let inside = &rest[..length];
-    let Some(last) = inside.iter().rposition(|byte| b"\"'".contains(byte)) else { return end };
-    let is_list = rest[length] == b']' && inside.contains(&b',');
-    let escapes = inside[..last].iter().rev().take_while(|&&byte| byte == b'\\').count();
-    if is_list { end + last - escapes } else { end }
-}
-
-/// Returns the end of the new value in `"old" -> "new"`, as in a plan of Terraform.
-fn changed_value_end(look: RuleText<'_>, start: usize, end: usize) -> Option<usize> {
-    let quote = *look.text[look.edge..start].last().filter(|byte| matches!(byte, b'"' | b'\''))?;
-    let after = window_from(look, end).strip_prefix(&[quote])?.trim_ascii_start();
-    let new = after.strip_prefix(b"->").or_else(|| after.strip_prefix(b"=>"))?;
-    let new = new.trim_ascii_start().strip_prefix(&[quote])?;
-    let length = new.iter().position(|byte| *byte == quote || b"\r\n".contains(byte))?;
-    let begin = end + window_from(look, end).len() - new.len();
-    (new[length] == quote).then_some(begin + length)
 }
 
 /// Returns the value after a blank: `PASSWORD '…'` of SQL, `--token …`, `ENV API_TOKEN …`,
