@@ -97,7 +97,11 @@ impl Fate {
             Self::Read | Self::Name | Self::Doubtful => false,
             Self::Texts => !is_number,
             Self::Whole => true,
-            Self::Formed(form) => !is_number && has_secret_form(text().as_bytes(), form),
+            Self::Formed(form) => {
+                // A value that went goes again, so that what follows is read as before.
+                let text = if is_number { return false } else { text() };
+                text == Kind::Key.placeholder() || has_secret_form(text.as_bytes(), form)
+            }
         }
     }
 }

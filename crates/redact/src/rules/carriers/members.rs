@@ -305,6 +305,10 @@ impl<'t> MemberScan<'t> {
                 b'\n' => self.pass_line_end()?,
                 b'"' | b'\'' | b'`' | b'\\' if quote_end(self.look, self.at).is_some() => {
                     let (inside, behind) = self.quoted()?;
+                    self.is_redacted |= matches!(
+                        &self.look.text[inside.clone()],
+                        b"[REDACTED]" | b"[REDACTED_credential]"
+                    );
                     if let Some(found) = self.member(inside, behind, is_wanted) {
                         return found;
                     }
@@ -408,7 +412,8 @@ impl<'t> MemberScan<'t> {
         let text = &rest[..length];
         let is_word = text.iter().all(u8::is_ascii_alphabetic);
         // The argument of a call is in quotes.
-        let is_call = text.ends_with(b"(") && length < rest.len();
+        let is_call =
+            text.ends_with(b"(") && matches!(rest.get(length), Some(b'"' | b'\'' | b'\\'));
         let is_one = length > 0 && !is_call && (!is_word || is_chosen_value(text));
         (is_one && self.is_near(at)).then_some((at..at + length, Certainty::Named))
     }
