@@ -27,6 +27,9 @@ pub enum KeyClass {
     Card,
     /// A text is the name of the value beside it, as in `{"name": "Authorization", "value": …}`.
     Name,
+    /// A text describes the field of a form that the text beside it is typed into:
+    /// `{"element": "Password input", "text": …}`.
+    Field,
     /// The value that has such a name.
     Value,
     /// In a list names and values alternate.
@@ -125,6 +128,7 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
         {
             KeyClass::Name
         }
+        b"ent" | b"tor" if is(key, &[b"element", b"selector"]) => KeyClass::Field,
         b"lue" | b"ues" | b"val" | b"ult" | b"ent"
             if is(key, &VALUES) || is(key, &OTHER_VALUES) =>
         {
@@ -336,8 +340,8 @@ mod tests {
     #[test]
     fn classes_of_keys() {
         use KeyClass::{
-            Card, Counts, Flag, Formed, Headers, Logprobs, ManifestData, ManifestKind, ModelSign,
-            ModelToken, Name, Plain, Sensitive, Time, TraceId, Value,
+            Card, Counts, Field, Flag, Formed, Headers, Logprobs, ManifestData, ManifestKind,
+            ModelSign, ModelToken, Name, Plain, Sensitive, Time, TraceId, Value,
         };
         let cases = [
             ("password", Sensitive),
@@ -370,6 +374,7 @@ mod tests {
             ("value", Value),
             ("default", Value),
             ("envVar", Name),
+            ("element", Field),
             ("sensitive", Flag),
             ("isMasked", Flag),
             ("insensitive", Plain),

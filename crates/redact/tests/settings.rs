@@ -274,3 +274,19 @@ fn values_in_functions_of_terraform_go() {
         "passwords = [\n  walnut83,\n  \"x\"]",
     ]);
 }
+
+#[test]
+fn what_is_typed_into_the_field_of_a_password_goes() {
+    assert_gone(&[
+        r##"{"element":"Password input","ref":"e12","text":"@"}"##,
+        r##"{"selector":"#password","value":"@"}"##,
+        r##"{"value":"@","selector":"input[name=pass-word], input[name=password]"}"##,
+        r##"{"name":"type","arguments":"{\"element\":\"The password box\",\"text\":\"@\"}"}"##,
+    ]);
+    assert_stays(&[
+        r##"{"element":"User name","text":"walnut-copper83"}"##,
+        r##"{"selector":"#token-list","text":"walnut-copper83"}"##,
+        r##"[{"element":"Password input"},{"text":"walnut-copper83"}]"##,
+        r##"{"element":"Password input","ref":"walnut-copper83","label":"copper"}"##,
+    ]);
+}

@@ -125,7 +125,7 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
             let class = sanitizer.classify(string);
             names = class == KeyClass::Name;
             return class.is_secret()
-                || class == KeyClass::Flag
+                || matches!(class, KeyClass::Flag | KeyClass::Field)
                 || matches!(class, KeyClass::Card | KeyClass::Headers | KeyClass::Formed(_));
         }
         if string == MANIFEST_KIND {

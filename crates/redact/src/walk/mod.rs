@@ -333,6 +333,8 @@ pub struct Frame {
     form: Option<SecretForm>,
     /// The object is a manifest of secrets.
     is_secret_manifest: bool,
+    /// The object has what is typed into the field of a password.
+    is_secret_field: bool,
 }
 
 impl Frame {
@@ -386,7 +388,9 @@ impl Frame {
             KeyClass::ModelToken if self.below.logprobs => {}
             KeyClass::Sensitive | KeyClass::ModelToken => self.apply_sensitive_key(key, slot),
             KeyClass::Formed(form) => slot.fate = Fate::Formed(form),
-            KeyClass::Name | KeyClass::Flag | KeyClass::ManifestKind => slot.fate = Fate::Name,
+            KeyClass::Name | KeyClass::Field | KeyClass::Flag | KeyClass::ManifestKind => {
+                slot.fate = Fate::Name;
+            }
             KeyClass::ManifestData if self.is_secret_manifest => {
                 (slot.below.within, slot.fate) = (Within::ManifestData, Fate::Doubtful);
             }
@@ -397,8 +401,12 @@ impl Frame {
             KeyClass::Counts => slot.below.counts = true,
             KeyClass::ModelSign => {
                 self.signs.read_key(key);
-                // Its text is looked at: it may be `token`.
-                slot.fate = if key == "type" { Fate::Name } else { Fate::Read };
+                slot.fate = match key {
+                    // Its text is looked at: it may be `token`.
+                    "type" => Fate::Name,
+                    "text" if self.is_secret_field => Fate::Texts,
+                    _ => Fate::Read,
+                };
             }
             KeyClass::Plain | KeyClass::TraceId | KeyClass::Time | KeyClass::ManifestData => {}
         }
@@ -458,6 +466,10 @@ impl Frame {
             TextNote::Name(secrecy) => self.pairs.secrecy = self.pairs.secrecy.max(secrecy),
             TextNote::Option(secrecy) => self.pairs.option = secrecy,
             TextNote::ModelToken => self.signs.read_token_type(),
+            TextNote::Field => {
+                self.is_secret_field = true;
+                self.pairs.secrecy = self.pairs.secrecy.max(Secrecy::All);
+            }
             TextNote::Type => self.pairs.note_type(),
             TextNote::Manifest => self.is_secret_manifest = true,
         }

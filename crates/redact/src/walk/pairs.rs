@@ -59,6 +59,8 @@ pub enum TextNote {
     Option(Secrecy),
     /// It says that `token` beside it is a word of a model.
     ModelToken,
+    /// It describes the field of a password.
+    Field,
     /// It is a type, and the value after it has the name before it.
     Type,
     /// It says that the data beside it are secrets.
@@ -162,6 +164,10 @@ impl Slot {
                 TextNote::Option(sanitizer.option_secrecy(text))
             }
             () if self.may_be_type && is_type(text) => TextNote::Type,
+            () if self.class == KeyClass::Field => match sanitizer.describes_secret(text) {
+                true => TextNote::Field,
+                false => TextNote::Nothing,
+            },
             () if self.class == KeyClass::ManifestKind => match text == MANIFEST_KIND {
                 true => TextNote::Manifest,
                 false => TextNote::Nothing,
@@ -196,6 +202,13 @@ impl Sanitizer {
             true => Secrecy::None,
             false => self.secrecy(name),
         }
+    }
+
+    /// Whether a word of a text is the name of a password: `Password input`, `#password`.
+    fn describes_secret(&self, text: &str) -> bool {
+        const BYTES_MAX: usize = 256;
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
+        text.len() <= BYTES_MAX && words.any(|word| self.secrecy(word) == Secrecy::All)
     }
 
     /// What a text says about the value that it names, as a key would.
