@@ -290,3 +290,16 @@ fn what_is_typed_into_the_field_of_a_password_goes() {
         r##"{"element":"Password input","ref":"walnut-copper83","label":"copper"}"##,
     ]);
 }
+
+#[test]
+fn words_of_source_code_beside_a_name_stay() {
+    assert_stays(&[
+        r#"t.Fatalf("unexpected db_password value: expected %v, have %v", want, have)"#,
+        "    update_password=dict(type='str', default='never', choices=['never', 'once'])",
+        "- name: update_password\n  default: always\n",
+    ]);
+    assert_gone(&[
+        "    login_password=dict(type='str', default='@')",
+        "the db_password value: @ is wrong",
+    ]);
+}

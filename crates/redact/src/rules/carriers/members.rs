@@ -109,7 +109,12 @@ pub(super) fn contained_value(
         0 if quoted > name.end && look.byte_at(at) == Some(b'{') => (at, 0),
         // The members follow their name without a bracket: `password type=string value=…`.
         0 if quoted == name.end && look.byte_before(name.start).is_none_or(|byte| byte == b' ') => {
-            return MemberScan::new(look, name.clone(), at..at + WINDOW_BYTES).find(is_value);
+            let window = at..at + WINDOW_BYTES;
+            let (value, certainty) = MemberScan::new(look, name.clone(), window).find(is_value)?;
+            // A sentence may go on after a colon: `password value: expected …`.
+            let is_prose = look.text[..value.start].ends_with(b": ")
+                && look.text[value.clone()].iter().all(u8::is_ascii_alphabetic);
+            return (!is_prose).then_some((value, certainty));
         }
         0 => return None,
         length => (blanks_end(look, at + length), indent_of_line(look, name.start)),

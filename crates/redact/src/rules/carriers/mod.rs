@@ -81,6 +81,8 @@ pub(super) fn carried_value_at(
 /// Returns whether a value is one: no placeholder, no type, no sentence.
 fn is_carried_secret(text: &[u8], class: NameClass, certainty: Certainty) -> bool {
     const LEAST: usize = 3;
+    /// Words that settings of passwords have for values.
+    const SETTINGS: [&[u8]; 5] = [b"always", b"never", b"none", b"on_create", b"required"];
     let is_value = text.len() >= LEAST
         && !is_reference(text)
         && !is_secret_identifier(text)
@@ -92,7 +94,7 @@ fn is_carried_secret(text: &[u8], class: NameClass, certainty: Certainty) -> boo
             (_, NameClass::CardCode) => is_code,
             (Certainty::Doubtful, NameClass::Formed(_)) if is_fingerprint(text) => false,
             (_, NameClass::Formed(form)) => has_secret_form(text, form),
-            (Certainty::Named, _) => true,
+            (Certainty::Named, _) => !SETTINGS.contains(&text),
             (Certainty::Doubtful, _) => is_mixed_random(text) && !is_file_name(text),
             (_, NameClass::Chosen) => is_chosen_value(text),
             (Certainty::Likely, NameClass::Made) => is_random_value(text),
