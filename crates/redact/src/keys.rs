@@ -42,7 +42,7 @@ pub enum KeyClass {
     ManifestKind,
     /// In such a manifest, an object of them.
     ManifestData,
-    /// If it is true, the value beside it is a secret: `{"sensitive": true, "value": …}`.
+    /// If it is true, or the type of a secret, the value beside it is a secret: `{"sensitive": true, "value": …}`.
     Flag,
     /// Sixteen digits are the id of a span or a trace, and not a card.
     TraceId,
@@ -122,6 +122,7 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
         {
             KeyClass::ModelSign
         }
+        b"ype" if key == b"Type" => KeyClass::Flag,
         b"ame" | b"key" | b"der" | b"eld" | b"ble" | b"ter" | b"rty" | b"bel" | b"ing" | b"ion"
         | b"ram" | b"ute" | b"ath" | b"var"
             if is(key, &NAMES) || is(key, &VARIABLE_NAMES) =>
@@ -377,6 +378,7 @@ mod tests {
             ("element", Field),
             ("sensitive", Flag),
             ("isMasked", Flag),
+            ("Type", Flag),
             ("insensitive", Plain),
             ("kind", ManifestKind),
             ("Kind", Plain),

@@ -83,7 +83,18 @@ fn a_flag_makes_a_secret_of_the_value_beside_it() {
             &format!(r#"{{"{flag}":true,"value":null,"description":"walnut-copper83"}}"#),
         ]);
     }
-    assert_stays(&[r#"{"case_insensitive":true,"value":"walnut-copper83"}"#]);
+    for kind in ["SecureString", "secret", "password"] {
+        assert_gone(&[
+            &format!(r#"{{"Name":"/walnut","Type":"{kind}","Value":"@","Version":1}}"#),
+            &format!(r#"{{"value":"@","name":"walnut","type":"{kind}"}}"#),
+        ]);
+    }
+    assert_stays(&[
+        r#"{"case_insensitive":true,"value":"walnut-copper83"}"#,
+        r#"{"type":"string","value":"walnut-copper83"}"#,
+        r#"{"a":{"Type":"SecureString"},"Value":"walnut-copper83"}"#,
+        r#"{"type":"password","required":true,"label":"walnut-copper83"}"#,
+    ]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::inside::{find_edits_in_parts, find_edits_with_json, may_have_json_ins
 use super::is_blank_before_json;
 use super::malformed::{self, PlaceholderQuotes};
 use crate::keys::{KeyClass, MANIFEST_KIND};
+use crate::looks::is_secret_type;
 use crate::walk::Secrecy;
 use crate::{Redactions, Sanitizer};
 
@@ -123,7 +124,7 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
         let string = &text[start..at];
         if bytes[at + 1..].trim_ascii_start().first() == Some(&b':') {
             let class = sanitizer.classify(string);
-            names = class == KeyClass::Name;
+            names = class == KeyClass::Name || matches!(string, "type" | "Type");
             return class.is_secret()
                 || matches!(class, KeyClass::Flag | KeyClass::Field)
                 || matches!(class, KeyClass::Card | KeyClass::Headers | KeyClass::Formed(_));
@@ -140,7 +141,7 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
             return true;
         }
         let may_be_name = std::mem::take(&mut names) || string.starts_with('-') || is_first();
-        may_be_name && sanitizer.secrecy(string) != Secrecy::None
+        may_be_name && (sanitizer.secrecy(string) != Secrecy::None || is_secret_type(string))
     });
     decides || sanitizer.find(text).is_some()
 }

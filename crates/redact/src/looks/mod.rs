@@ -261,6 +261,13 @@ pub(super) fn is_text_type(word: &[u8]) -> bool {
     matches!(word.len(), 3..=13) && TYPES.iter().any(|one| word.eq_ignore_ascii_case(one))
 }
 
+/// Returns whether a type says that the value beside it is a secret.
+pub(super) fn is_secret_type(word: &str) -> bool {
+    ["securestring", "secure_string", "secret", "secret_text", "password", "sensitive"]
+        .iter()
+        .any(|one| word.eq_ignore_ascii_case(one))
+}
+
 /// Returns whether a value says what another one must be: `required|string|min:8`.
 fn is_validation_rule(text: &[u8]) -> bool {
     let mut parts = text.split(|&byte| byte == b'|');

@@ -4,7 +4,7 @@ use super::{Fate, Slot};
 use crate::Sanitizer;
 use crate::confusables::is_disguise_char;
 use crate::keys::{self, KeyClass, MANIFEST_KIND};
-use crate::looks::is_text_type;
+use crate::looks::{is_secret_type, is_text_type};
 use crate::names::SecretForm;
 
 /// The place of a list.
@@ -174,9 +174,13 @@ impl Slot {
             },
             () if self.class == KeyClass::Flag => match text {
                 "true" | "True" => TextNote::Name(Secrecy::All),
+                _ if is_secret_type(text) => TextNote::Name(Secrecy::Texts),
                 _ => TextNote::Nothing,
             },
             () if self.class == KeyClass::ModelSign && text == "token" => TextNote::ModelToken,
+            () if self.class == KeyClass::ModelSign && is_secret_type(text) => {
+                TextNote::Name(Secrecy::Texts)
+            }
             () if self.class == KeyClass::ModelSign || self.fate != Fate::Name => TextNote::Nothing,
             // A label may have two words: `Client Secret`.
             () if !self.is_element() && text.bytes().filter(|byte| *byte == b' ').count() == 1 => {

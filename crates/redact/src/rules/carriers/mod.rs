@@ -196,7 +196,9 @@ fn attribute_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usi
             .iter()
             .any(|name| attribute.ends_with(name));
     let open = before.iter().rposition(|byte| b"<>".contains(byte));
-    let open = open.filter(|&at| is_named && before[at] == b'<')?;
+    if !is_named || open.is_none_or(|at| before[at] != b'<') {
+        return None;
+    }
     let tag = rest.iter().position(|byte| b"<>".contains(byte)).unwrap_or(rest.len());
     for attribute in [&b" value="[..], b" value = ", b" content=", b" defaultvalue="] {
         let found = (0..tag).find(|&at| starts_ignoring_case(&rest[at..tag], attribute));
@@ -205,8 +207,7 @@ fn attribute_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usi
             return Some((start..end, Certainty::Sure));
         }
     }
-    if let Some(at) = memchr::memmem::find(&before[open..], b" value=") {
-        let at = open + at;
+    if let Some(at) = memchr::memmem::rfind(before, b" value=") {
         let from = name.start - escapes - 1 - (before.len() - at) + b" value=".len();
         let (start, end) = argument_at(look, from)?;
         // A match is near its trigger, which is in the name.
