@@ -113,7 +113,7 @@ pub(super) fn contained_value(
             let (value, certainty) = MemberScan::new(look, name.clone(), window).find(is_value)?;
             // A sentence may go on after a colon: `password value: expected …`.
             let is_prose = look.text[..value.start].ends_with(b": ")
-                && look.text[value.clone()].iter().all(u8::is_ascii_alphabetic);
+                && !look.text[value.clone()].iter().any(u8::is_ascii_digit);
             return (!is_prose).then_some((value, certainty));
         }
         0 => return None,
