@@ -130,11 +130,8 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
             KeyClass::Name
         }
         b"ent" | b"tor" if is(key, &[b"element", b"selector"]) => KeyClass::Field,
-        b"lue" | b"ues" | b"val" | b"ult" | b"ent"
-            if is(key, &VALUES) || is(key, &OTHER_VALUES) =>
-        {
-            KeyClass::Value
-        }
+        b"lue" | b"ues" if is(key, &VALUES) || is(key, &OTHER_VALUES) => KeyClass::Value,
+        b"val" | b"ult" | b"ent" if is(key, &OTHER_VALUES) => KeyClass::Value,
         b"ind" if key == b"kind" => KeyClass::ManifestKind,
         b"ata" if is_manifest_data(key) => KeyClass::ManifestData,
         b"ive" | b"ure" | b"ted" | b"ked" | b"ial" | b"cho" | b"log" | b"ret"
