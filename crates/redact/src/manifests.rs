@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::keys::MANIFEST_KIND;
-use super::looks::is_reference;
+use super::placeholders::is_in_placeholder;
 use super::steps::count_steps;
 use super::{Kind, Match};
 
@@ -14,14 +14,19 @@ const MAPPINGS_MAX: usize = 32;
 
 /// Returns whether a text may have such a manifest in it.
 pub(super) fn may_have_manifest(text: &str) -> bool {
-    const KIND: &[u8] = b"kind:";
+    const KIND: &[u8] = b"kind";
     let text = text.as_bytes();
     memchr::memchr(b'\n', text).is_some()
         && memchr::memmem::find_iter(text, KIND).any(|at| {
-            let value = text[at + KIND.len()..].trim_ascii_start();
-            let value = value.strip_prefix(b"\"").or(value.strip_prefix(b"'")).unwrap_or(value);
-            value.starts_with(MANIFEST_KIND.as_bytes())
+            let Some(value) = without_quote(&text[at + KIND.len()..]).strip_prefix(b":") else {
+                return false;
+            };
+            without_quote(value.trim_ascii_start()).starts_with(MANIFEST_KIND.as_bytes())
         })
+}
+
+fn without_quote(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\"").or(text.strip_prefix(b"'")).unwrap_or(text)
 }
 
 /// Returns the values in all such manifests of a text, in any order.
@@ -43,6 +48,13 @@ pub(super) fn find_manifest_values(text: &str) -> Vec<Match> {
 struct Mapping {
     indent: usize,
     is_secret: bool,
+    has_version: bool,
+    /// It is an item of a list, or the outermost one.
+    is_alone: bool,
+    /// A value is no text, as in no such manifest.
+    has_other_values: bool,
+    /// The quote that is open at the end of a line.
+    quote: Option<char>,
     /// Its key `data` is open, and the names there have so many blanks before them, if one was read.
     data: Option<Option<usize>>,
     /// The values of that key.
@@ -82,10 +94,12 @@ impl ManifestReader<'_> {
             if self.mappings.len() == MAPPINGS_MAX {
                 self.mappings.remove(0);
             }
-            self.mappings.push(Mapping { indent: at, ..Mapping::default() });
+            let is_alone = at > indent || self.mappings.is_empty();
+            self.mappings.push(Mapping { indent: at, is_alone, ..Mapping::default() });
         }
         let Some(open) = self.mappings.last_mut() else { return };
         open.is_secret |= name == "kind" && unquoted(without_comment(value)) == MANIFEST_KIND;
+        open.has_version |= name == "apiVersion" && !value.is_empty();
         open.data = None;
         if matches!(name, "data" | "stringData") {
             open.data = Some(None);
@@ -96,7 +110,9 @@ impl ManifestReader<'_> {
     /// Closes the mappings with at least so many blanks before their members.
     fn close_mappings(&mut self, indent: usize) {
         while let Some(closed) = self.mappings.pop_if(|open| open.indent >= indent) {
-            let values = closed.values.into_iter().filter(|_| closed.is_secret);
+            let is_manifest = closed.is_secret
+                && (closed.has_version || closed.is_alone && !closed.has_other_values);
+            let values = closed.values.into_iter().filter(|_| is_manifest);
             let secrets = values.filter(|value| is_secret_value(&self.text[value.clone()]));
             self.found.extend(secrets.map(|value| Match {
                 start: value.start,
@@ -112,16 +128,23 @@ impl Mapping {
     fn read_data(&mut self, start: usize, indent: usize, content: &str) {
         let names_indent = *self.data.get_or_insert_default().get_or_insert(indent);
         if indent > names_indent {
-            return self.values.push(start..start + content.len());
+            let inside = self.quote.and_then(|quote| content.strip_suffix(quote));
+            self.quote = self.quote.filter(|_| inside.is_none());
+            return self.values.push(start..start + inside.unwrap_or(content).len());
         }
+        self.quote = None;
         if let Some((_, value)) = name_and_value(content) {
             self.read_value(start + content.len() - value.len(), value);
         }
     }
 
-    /// Reads the members of a mapping in braces: `{a: …, b: …}`.
+    /// Reads the members of a mapping in braces: `{a: …, b: …}`. If it does not end on its line, it is not
+    /// read.
     fn read_flow(&mut self, start: usize, value: &str) {
         let Some(inside) = value.strip_prefix('{') else { return };
+        if !without_comment(value).ends_with('}') {
+            return self.data = None;
+        }
         let (mut at, mut quote) = (0, None);
         for (end, byte) in inside.bytes().chain([b'}']).enumerate() {
             match (quote, byte) {
@@ -147,9 +170,17 @@ impl Mapping {
         let value = without_comment(value);
         let is_head = value.starts_with(['|', '>']) && value.len() <= 3;
         let inside = unquoted(value);
-        let quote = usize::from(inside.len() < value.len());
-        if !is_head {
-            self.values.push(start + quote..start + quote + inside.len());
+        if inside.len() < value.len() {
+            return self.values.push(start + 1..start + 1 + inside.len());
+        }
+        self.quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
+        let quote = usize::from(self.quote.is_some());
+        let is_other =
+            matches!(value, "true" | "false" | "yes" | "no") || value.parse::<f64>().is_ok();
+        let is_structure = value.starts_with(['{', '[']) && !is_template(value);
+        self.has_other_values |= is_other || is_structure && !is_placeholder(value);
+        if !is_head && !is_structure && !matches!(value, "null" | "~") {
+            self.values.push(start + quote..start + value.len());
         }
     }
 }
@@ -157,8 +188,10 @@ impl Mapping {
 /// Returns the name and the value of a member of a mapping.
 fn name_and_value(member: &str) -> Option<(&str, &str)> {
     let (name, value) = member.split_once(':')?;
-    let is_one =
-        !name.is_empty() && !name.contains(' ') && (value.is_empty() || value.starts_with(' '));
+    let name = name.trim_start_matches('\u{feff}');
+    let is_one = !name.is_empty()
+        && (!name.contains(' ') || unquoted(name).len() < name.len())
+        && (value.is_empty() || value.starts_with([' ', '\t']));
     is_one.then(|| (unquoted(name), value.trim_start()))
 }
 
@@ -179,9 +212,19 @@ fn unquoted(value: &str) -> &str {
 
 /// Returns whether a value is not empty, nor a placeholder of ours or of a template.
 fn is_secret_value(value: &str) -> bool {
-    let is_placeholder = value.starts_with("[REDACTED") && value.find(']') == Some(value.len() - 1);
-    let is_template = value.starts_with(['{', '$', '<']) && is_reference(value.as_bytes());
-    !value.is_empty() && !is_placeholder && !is_template
+    !value.is_empty() && !is_placeholder(value) && !is_template(value)
+}
+
+fn is_placeholder(value: &str) -> bool {
+    value.starts_with('[') && is_in_placeholder(value, 0..value.len())
+}
+
+/// Returns whether all of a value is one of a template: `{{ … }}`, `${…}`, `(( … ))`, `<…>`, `$NAME`.
+fn is_template(value: &str) -> bool {
+    let is_between = |(open, close)| value.starts_with(open) && value.ends_with(close);
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    [("{{", "}}"), ("${", "}"), ("$(", ")"), ("((", "))"), ("<", ">")].into_iter().any(is_between)
+        || value.strip_prefix('$').is_some_and(|name| name.chars().all(is_name))
 }
 
 #[cfg(test)]
@@ -206,6 +249,9 @@ mod tests {
             "kind: Secret\ndata:\n  a: @walnut@\n---\nkind: ConfigMap\ndata:\n  a: stays\n",
             "kind: Secret # of lemon\n# x\ndata: # d\n  # of x\n  a: @walnut@ # y\n  b: \"@w # x@\" # z\n",
             "kind: Secret\ndata: {a: @walnut@, b: \"@c, d@\", e: }\ntype: Opaque\n",
+            "\u{feff}\"apiVersion\": \"v1\"\n\"kind\": \"Secret\"\n\"data\":\n  \"a b\":\t\"@walnut@\"\n",
+            "x:\n  kind:\tSecret\n  data:\n    a: @$walnut@\n    b: @${X}walnut@\n  apiVersion: v1\n",
+            "kind: Secret\ndata:\n  a: \"@walnut@\n    @copper@\"\n  b: @c@\n",
             "x ana.b\ndata:\n  a: @walnut@\n  password: @q7Xk2Lm9@\n  c: @copper@\nkind: \"Secret\"\n",
         ] {
             for given in [given.to_owned(), given.replace('\n', "\r\n")] {
@@ -229,6 +275,11 @@ mod tests {
             "kind: Secret\n---\nkind: ConfigMap\ndata:\n  a: walnut7copper\n",
             "kind: Secret\ndata:\n  a: {{ .Values.walnut7 | b64enc }}\n  b: ${COPPER}\n",
             "kind: Secret\ndata:\n  # a: walnut7copper\nx: y\n",
+            "kind: Secret\ndata:\n  a: null\n  b: ~\n  c: (( vault walnut7 ))\n  d: <walnut7>\n",
+            "kind: Secret\ndata: {a: walnut7copper,\n  b: copper}\n",
+            "match:\n  kind: Secret\n  data:\n    present: walnut7copper\n",
+            "kind: Secret\ndata:\n  a: walnut7copper\n  b: true\n",
+            "kind: Secret\ndata: walnut7copper\n",
         ] {
             assert_eq!(redacted(text), text);
         }

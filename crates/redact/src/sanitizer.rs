@@ -133,6 +133,14 @@ impl Sanitizer {
         }
     }
 
+    /// Returns whether there may be something in a text.
+    pub(crate) fn may_match(&self, text: &str) -> bool {
+        match protected::nothing_is_protected() && self.options.is_none() {
+            true => self.find_by_rules_alone(text).is_some(),
+            false => self.find_with_protected(text).is_some(),
+        }
+    }
+
     #[cold]
     fn find_with_protected<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
         let known = protected::find_protected(text);
@@ -159,10 +167,27 @@ impl Sanitizer {
             return found;
         }
         known.extend(found);
-        let between = |part: &str| -> Vec<Match> {
-            self.find_by_rules_alone(part).into_iter().flatten().collect()
-        };
+        let between = |part: &str| self.find_near_ends(part);
         Matches::around_known(known, text, scan::RuleSet::defaults(), &between)
+    }
+
+    /// Returns the matches near the ends of a text in which there were none. A rule looks no further than
+    /// half of what is read.
+    fn find_near_ends(&self, text: &str) -> Vec<Match> {
+        const READ_BYTES: usize = 2048;
+        let matches = |text| self.find_by_rules_alone(text).into_iter().flatten();
+        if text.len() <= 2 * READ_BYTES {
+            return matches(text).collect();
+        }
+        let (head, tail) = (
+            text.floor_char_boundary(READ_BYTES),
+            text.ceil_char_boundary(text.len() - READ_BYTES),
+        );
+        let first = matches(&text[..head]).filter(|found| found.end <= READ_BYTES / 2);
+        let last = matches(&text[tail..]).filter(|found| found.start >= READ_BYTES / 2);
+        let moved =
+            |found: Match| Match { start: tail + found.start, end: tail + found.end, ..found };
+        first.chain(last.map(moved)).collect()
     }
 
     #[inline]
