@@ -32,6 +32,8 @@ pub enum KeyClass {
     Field,
     /// The value that has such a name.
     Value,
+    /// The same, if it looks like a secret: `default`.
+    OtherValue,
     /// In a list names and values alternate.
     Headers,
     /// Below it numbers are counts or scores, by the name of what is counted.
@@ -44,6 +46,8 @@ pub enum KeyClass {
     ManifestData,
     /// If it is true, or the type of a secret, the value beside it is a secret: `{"sensitive": true, "value": …}`.
     Flag,
+    /// The same, if the name of a variable is beside it too: `{"key": "DEPLOY", "value": …, "masked": true}`.
+    VariableFlag,
     /// Sixteen digits are the id of a span or a trace, and not a card.
     TraceId,
     /// Sixteen digits are a time in microseconds, and not a card, if they may be one.
@@ -130,14 +134,13 @@ fn classify_number_or_pair(key: &[u8]) -> KeyClass {
             KeyClass::Name
         }
         b"ent" | b"tor" if is(key, &[b"element", b"selector"]) => KeyClass::Field,
-        b"lue" | b"ues" if is(key, &VALUES) || is(key, &OTHER_VALUES) => KeyClass::Value,
-        b"val" | b"ult" | b"ent" if is(key, &OTHER_VALUES) => KeyClass::Value,
+        b"lue" | b"ues" if is(key, &VALUES) => KeyClass::Value,
+        b"lue" | b"val" | b"ult" | b"ent" if is(key, &OTHER_VALUES) => KeyClass::OtherValue,
         b"ind" if key == b"kind" => KeyClass::ManifestKind,
         b"ata" if is_manifest_data(key) => KeyClass::ManifestData,
-        b"ive" | b"ure" | b"ted" | b"ked" | b"ial" | b"cho" | b"log" | b"ret"
-            if is_flag_name(key) =>
-        {
-            KeyClass::Flag
+        b"ive" | b"cho" | b"ret" if is_flag_name(key) => KeyClass::Flag,
+        b"ure" | b"ted" | b"ked" if is(key, &[b"secure", b"protected", b"masked"]) => {
+            KeyClass::VariableFlag
         }
         b"ers" if is(key, &[b"rawheaders", b"raw_headers"]) => KeyClass::Headers,
         b"ber" | b"num" | [_, b'n', b'o'] | b"ard" | b"pan" | b"_cc" => {
@@ -223,9 +226,9 @@ const VALUES: [&[u8]; 10] = [
 const OTHER_VALUES: [&[u8]; 7] =
     [b"val", b"default", b"current", b"currentvalue", b"current_value", b"envvalue", b"env_value"];
 
-/// Returns whether a key is one of a name or a value, and another one of that may be beside it.
+/// Returns whether a key is one of a name, and another one may be beside it.
 pub(super) fn may_be_second(key: &str) -> bool {
-    VARIABLE_NAMES.iter().chain(&OTHER_VALUES).any(|one| key.as_bytes().eq_ignore_ascii_case(one))
+    VARIABLE_NAMES.iter().any(|one| key.as_bytes().eq_ignore_ascii_case(one))
 }
 
 /// The kind of a manifest of secrets, as Kubernetes has it.
@@ -238,16 +241,7 @@ pub(super) fn is_manifest_data(key: &[u8]) -> bool {
 
 /// Keys of a flag beside the value of a secret, without `is` before them. `secret` is the name of a
 /// secret too, if its value is not a flag.
-const FLAGS: [&[u8]; 8] = [
-    b"sensitive",
-    b"secret",
-    b"secure",
-    b"protected",
-    b"masked",
-    b"confidential",
-    b"noecho",
-    b"no_log",
-];
+const FLAGS: [&[u8]; 3] = [b"sensitive", b"secret", b"noecho"];
 
 /// Returns whether a key with the value `true` makes a secret of the value beside it: `isSecret`.
 pub(super) fn is_flag_name(key: &[u8]) -> bool {
@@ -339,7 +333,8 @@ mod tests {
     fn classes_of_keys() {
         use KeyClass::{
             Card, Counts, Field, Flag, Formed, Headers, Logprobs, ManifestData, ManifestKind,
-            ModelSign, ModelToken, Name, Plain, Sensitive, Time, TraceId, Value,
+            ModelSign, ModelToken, Name, OtherValue, Plain, Sensitive, Time, TraceId, Value,
+            VariableFlag,
         };
         let cases = [
             ("password", Sensitive),
@@ -370,11 +365,12 @@ mod tests {
             ("Name", Name),
             ("key", Name),
             ("value", Value),
-            ("default", Value),
+            ("default", OtherValue),
             ("envVar", Name),
             ("element", Field),
             ("sensitive", Flag),
-            ("isMasked", Flag),
+            ("isSensitive", Flag),
+            ("masked", VariableFlag),
             ("Type", Flag),
             ("insensitive", Plain),
             ("kind", ManifestKind),

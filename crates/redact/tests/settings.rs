@@ -53,12 +53,18 @@ fn a_name_and_its_value_are_under_many_keys() {
         "name: DB_PASSWORD, envVar: OTHER, value: @",
         "name: DB_PASSWORD, envVar: OTHER, default: @",
         "name: DB_PASSWORD, default: null, value: @",
+        r#"log {"value": "@", "name": "DB_PASSWORD", "default": "none"#,
+        "value=@ name=DB_PASSWORD val=copper83",
+        r#"E { value: "@", name: "DB_PASSWORD", default: "" }"#,
         "password type=string default=@",
     ]);
     assert_stays(&[
         r#"{"name":"DB_PASSWORD","valueFrom":{"secretKeyRef":{"name":"db","key":"copper83"}}}"#,
         r#"{"name":"DB_PASSWORD","type":"string","required":true,"default":null}"#,
         r#"{"name":"DB_PASSWORD","description":"walnut-copper83","default":false}"#,
+        r#"{"label":"Password","current":"step 2","default":"hidden"}"#,
+        "- name: token\n  in: query\n  schema:\n    type: string\n    default: walnut83\n",
+        r#"variable { name = "db_password", default = "x1y" }"#,
         r#"[{"name":"DB_PASSWORD"},{"default":"walnut-copper83","name":"DB_HOST"}]"#,
         "name: DB_PASSWORD, default: none, x: y",
     ]);
@@ -66,7 +72,7 @@ fn a_name_and_its_value_are_under_many_keys() {
 
 #[test]
 fn a_flag_makes_a_secret_of_the_value_beside_it() {
-    for flag in ["sensitive", "secret", "is_secret", "isSensitive", "secure", "masked", "NoEcho"] {
+    for flag in ["sensitive", "secret", "is_secret", "isSensitive", "NoEcho"] {
         assert_gone(&[
             &format!(r#"{{"x":{{"{flag}":true,"type":"string","value":"@"}}}}"#),
             &format!(r#"{{"x":{{"default":"@","type":"string","{flag}":true}}}}"#),
@@ -83,6 +89,17 @@ fn a_flag_makes_a_secret_of_the_value_beside_it() {
             &format!(r#"{{"{flag}":true,"value":null,"description":"walnut-copper83"}}"#),
         ]);
     }
+    for flag in ["masked", "protected", "secure"] {
+        assert_gone(&[
+            &format!(r#"{{"variable_type":"file","key":"WALNUT_2","value":"@","{flag}":true}}"#),
+            &format!(r#"{{"{flag}":true,"value":"@","name":"WALNUT"}}"#),
+        ]);
+        assert_stays(&[
+            &format!(r#"{{"name":"main","{flag}":true,"default":"walnut-copper83"}}"#),
+            &format!(r#"{{"{flag}":true,"value":"walnut-copper83","x":"WALNUT"}}"#),
+            &format!(r#"{{"key":"WALNUT","{flag}":false,"value":"walnut-copper83"}}"#),
+        ]);
+    }
     for kind in ["SecureString", "secret", "password"] {
         assert_gone(&[
             &format!(r#"{{"Name":"/walnut","Type":"{kind}","Value":"@","Version":1}}"#),
@@ -91,6 +108,8 @@ fn a_flag_makes_a_secret_of_the_value_beside_it() {
     }
     assert_stays(&[
         r#"{"case_insensitive":true,"value":"walnut-copper83"}"#,
+        r#"{"role":"user","sensitive":true,"current":"copper","val":1}"#,
+        r#"{"confidential":true,"value":"walnut-copper83"}"#,
         r#"{"type":"string","value":"walnut-copper83"}"#,
         r#"{"a":{"Type":"SecureString"},"Value":"walnut-copper83"}"#,
         r#"{"type":"password","required":true,"label":"walnut-copper83"}"#,
@@ -116,6 +135,7 @@ fn every_value_of_a_secret_of_kubernetes_goes() {
         r#"{"a":{"kind":"Secret"},"data":{"a":"walnut-copper83"}}"#,
         r#"{"kind":"SecretClass","data":{"a":"walnut-copper83"}}"#,
         r#"{"data":{"a":"walnut-copper83"},"x":{"kind":"Secret"}}"#,
+        r#"{"kind":"Secret","data":"walnut-copper83 of it"}"#,
     ]);
     let names = r#"{"kind":"Secret","data":{"a":"walnut","b":"","c":null,"d":{"e":"walnut"}}}"#;
     let expected =
@@ -178,6 +198,8 @@ fn a_type_may_be_between_a_name_and_its_value_in_a_list() {
     ]);
     assert_stays(&[
         r#"["password","string","required"]"#,
+        r#"["api_key","string","sha256"]"#,
+        r#"["password","string","min8chars"]"#,
         r#"["password","string","at least 8 letters"]"#,
         r#"["password","string","walnut-copper83","x"]"#,
         r#"["plan","string","w8Hc3Vd6Rn1Tq5Zy"]"#,
@@ -206,6 +228,11 @@ fn a_value_may_be_in_a_constructor_or_have_escaped_quotes() {
         r#"password: Var { kind: "string", value: "@" }"#,
         r#"{"password":map[string]interface {}{"type":"string", "value":"@"}}"#,
         r#"{ name = "DB_PASSWORD", value = "wal\"@" }"#,
+        r#"{ name = "DB_PASSWORD", pattern = "\", value = "@" }"#,
+        r#"{ name = "DB_PASSWORD", dir = "C:\d\", value = "@" }"#,
+        "- name: DB_PASSWORD\n  sep: '\\'\n  value: '@'\n",
+        r#"credentials: [Cred { value: "copper", raw: "@" }]"#,
+        r#"api_key=[{"current": "copper", "x": "@"}]"#,
         r#"{ note = "a\", b", name = "DB_PASSWORD", type = "a\", b", value = "@" }"#,
     ]);
     let once = redacted(r#"E { name: "DB_PASSWORD", value: Some("w8Hc3Vd6Rn1Tq5Zy"), x: 1 }"#);
@@ -243,6 +270,8 @@ fn a_type_may_be_beside_a_value_in_a_text() {
         "password,string,required",
         "| password | varchar | utf8mb4 |",
         "| DB_PASSWORD | string | required |",
+        "| DB_PASSWORD | string | sha256 |",
+        "API_TOKEN  string  default1  see docs",
         "password (string): The password of the user",
         "password (string, required): The password",
         "let password: String = walnut_password();",
@@ -300,6 +329,20 @@ fn what_is_typed_into_the_field_of_a_password_goes() {
         r##"[{"element":"Password input"},{"text":"walnut-copper83"}]"##,
         r##"{"element":"Password input","ref":"walnut-copper83","label":"copper"}"##,
     ]);
+}
+
+#[test]
+fn what_a_placeholder_hides_is_left_twice() {
+    for text in [
+        r#"name: DB_PASSWORD, x: "ana@otter.test", default: "walnut-copper83""#,
+        r#"E { apiKey: E { x: "4111111111111111", value: "walnut-copper83" } }"#,
+        "[db_password]\nowner = \"ana@otter.test\"\nvalue = \"walnut-copper83\"",
+        "- name: DB_PASSWORD\n  owner: \"ana@otter.test\"\n  default: walnut-copper83\n",
+    ] {
+        let once = redacted(&serde_json::json!({ "m": text }).to_string());
+        assert!(once.contains("[REDACTED_"), "{once}");
+        assert_eq!(redacted(&once), once);
+    }
 }
 
 #[test]

@@ -46,10 +46,18 @@ struct JsonLevel {
     is_read_ahead: bool,
     frame: Frame,
     numbers: KeyNumbers,
-    /// In an object: the values for which a name may still follow, and the edits in each.
-    unnamed: Vec<(Range<usize>, Range<usize>)>,
+    /// In an object: the values for which a name may still follow.
+    unnamed: Vec<Unnamed>,
     /// Set if the container is such a value itself: its beginning, and the edits in it.
     is_value: Option<(usize, usize)>,
+}
+
+struct Unnamed {
+    value: Range<usize>,
+    /// The edits in it.
+    edits: Range<usize>,
+    /// It has to look like a secret.
+    is_other: bool,
 }
 
 impl<'a> JsonDriver<'a> {
@@ -136,7 +144,8 @@ impl<'a> JsonDriver<'a> {
         if let (Some((start, from)), Some(level)) =
             (closed.and_then(|level| level.is_value), self.levels.last_mut())
         {
-            level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
+            let (value, edits) = (start..self.parser.token_end(), from..self.edits.len());
+            level.unnamed.push(Unnamed { value, edits, is_other: false });
         }
     }
 
@@ -159,8 +168,10 @@ impl<'a> JsonDriver<'a> {
             JsonToken::Number => self.redact_number(slot, start),
             JsonToken::Key(_) | JsonToken::Close => {}
         }
-        if let Some(level) = self.levels.last_mut().filter(|_| slot.is_value()) {
-            level.unnamed.push((start..self.parser.token_end(), from..self.edits.len()));
+        let is_other = slot.is_other_value();
+        if let Some(level) = self.levels.last_mut().filter(|_| slot.is_value() || is_other) {
+            let (value, edits) = (start..self.parser.token_end(), from..self.edits.len());
+            level.unnamed.push(Unnamed { value, edits, is_other });
         }
         Ok(())
     }
@@ -352,10 +363,14 @@ impl<'a> JsonDriver<'a> {
             return;
         }
         let unnamed = std::mem::take(&mut level.unnamed);
-        let Some(mut at) = unnamed.first().map(|(_, edits)| edits.start) else { return };
+        let Some(mut at) = unnamed.first().map(|first| first.edits.start) else { return };
         // Each edit is moved once, however many values there are.
         let mut old = self.edits.split_off(at).into_iter();
-        for (value, edits) in unnamed {
+        for Unnamed { value, edits, is_other } in unnamed {
+            let secrecy = match secrecy {
+                Secrecy::All | Secrecy::Texts if is_other => Secrecy::Formed(SecretForm::Chosen),
+                secrecy => secrecy,
+            };
             self.edits.extend(old.by_ref().take(edits.start - at));
             let from = self.edits.len();
             self.edits.extend(old.by_ref().take(edits.len()));

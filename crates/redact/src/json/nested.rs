@@ -126,7 +126,7 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
             let class = sanitizer.classify(string);
             names = class == KeyClass::Name || matches!(string, "type" | "Type");
             return class.is_secret()
-                || matches!(class, KeyClass::Flag | KeyClass::Field)
+                || matches!(class, KeyClass::Flag | KeyClass::VariableFlag | KeyClass::Field)
                 || matches!(class, KeyClass::Card | KeyClass::Headers | KeyClass::Formed(_));
         }
         if string == MANIFEST_KIND {
@@ -143,5 +143,5 @@ fn must_read_nested_json(sanitizer: &Sanitizer, text: &str) -> bool {
         let may_be_name = std::mem::take(&mut names) || string.starts_with('-') || is_first();
         may_be_name && (sanitizer.secrecy(string) != Secrecy::None || is_secret_type(string))
     });
-    decides || sanitizer.find(text).is_some()
+    decides || sanitizer.may_match(text)
 }

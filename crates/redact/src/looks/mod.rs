@@ -52,6 +52,7 @@ pub(super) fn has_secret_form(text: &[u8], form: SecretForm) -> bool {
                 || is_chosen_value(text)
                     && value_has_digit(text)
                     && !text.iter().any(u8::is_ascii_whitespace)
+                    && !is_numbered_word(text)
         }
         SecretForm::Pin => is_irregular_value(text),
         SecretForm::SocialSecurityNumber => {
@@ -241,6 +242,17 @@ pub(super) fn is_chosen_value(text: &[u8]) -> bool {
         && (value_has_digit(text) || !names_one())
         && !TYPES.iter().any(|word| text.eq_ignore_ascii_case(word))
         && !is_validation_rule(text)
+}
+
+/// Returns whether a value is a usual word and its number: `sha256`, `default1`, `min8chars`.
+fn is_numbered_word(text: &[u8]) -> bool {
+    const BYTES_MAX: usize = 12;
+    const WORDS: [&[u8]; 20] = [
+        b"aes", b"argon", b"base", b"char", b"default", b"ed", b"es", b"example", b"hs", b"level",
+        b"max", b"md", b"min", b"option", b"rs", b"rsa", b"sha", b"step", b"utf", b"v",
+    ];
+    let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    text.len() <= BYTES_MAX && WORDS.iter().any(|word| text[..letters].eq_ignore_ascii_case(word))
 }
 
 /// Returns whether a word is the type of a text, as it stands between a name and its value.

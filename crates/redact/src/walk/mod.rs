@@ -228,7 +228,7 @@ impl Slot {
     #[inline]
     pub fn takes_note(&self, text: &str) -> bool {
         self.fate == Fate::Name
-            || self.class == KeyClass::Flag
+            || matches!(self.class, KeyClass::Flag | KeyClass::VariableFlag)
             || self.is_element() && (text.starts_with('-') || self.may_be_type && is_type(text))
     }
 
@@ -242,6 +242,12 @@ impl Slot {
     #[inline]
     pub fn is_value(&self) -> bool {
         self.class == KeyClass::Value
+    }
+
+    /// Whether that is so, if the value looks like a secret.
+    #[inline]
+    pub fn is_other_value(&self) -> bool {
+        self.class == KeyClass::OtherValue
     }
 
     /// Whether a number is redacted if it looks like one of a card.
@@ -335,6 +341,10 @@ pub struct Frame {
     is_secret_manifest: bool,
     /// The object has what is typed into the field of a password.
     is_secret_field: bool,
+    /// The object has the name of a variable.
+    is_variable: bool,
+    /// The object says that the value of a variable is a secret.
+    has_variable_flag: bool,
 }
 
 impl Frame {
@@ -388,13 +398,16 @@ impl Frame {
             KeyClass::ModelToken if self.below.logprobs => {}
             KeyClass::Sensitive | KeyClass::ModelToken => self.apply_sensitive_key(key, slot),
             KeyClass::Formed(form) => slot.fate = Fate::Formed(form),
-            KeyClass::Name | KeyClass::Field | KeyClass::Flag | KeyClass::ManifestKind => {
-                slot.fate = Fate::Name;
-            }
+            KeyClass::Name
+            | KeyClass::Field
+            | KeyClass::Flag
+            | KeyClass::VariableFlag
+            | KeyClass::ManifestKind => slot.fate = Fate::Name,
             KeyClass::ManifestData if self.is_secret_manifest => {
-                (slot.below.within, slot.fate) = (Within::ManifestData, Fate::Doubtful);
+                slot.below.within = Within::ManifestData;
             }
             KeyClass::Value => slot.fate = self.pairs.named_value_fate(),
+            KeyClass::OtherValue => slot.fate = self.pairs.chosen_value_fate(),
             KeyClass::Headers => slot.around = ListContext::Headers,
             KeyClass::Logprobs => slot.below.logprobs = true,
             KeyClass::Card => slot.below.card = true,
@@ -472,6 +485,11 @@ impl Frame {
             }
             TextNote::Type => self.pairs.note_type(),
             TextNote::Manifest => self.is_secret_manifest = true,
+            TextNote::Variable => self.is_variable = true,
+            TextNote::VariableFlag => self.has_variable_flag = true,
+        }
+        if self.is_variable && self.has_variable_flag {
+            self.pairs.secrecy = self.pairs.secrecy.max(Secrecy::Texts);
         }
     }
 

@@ -65,6 +65,10 @@ pub enum TextNote {
     Type,
     /// It says that the data beside it are secrets.
     Manifest,
+    /// It is the name of a variable: `DEPLOY_TARGET`.
+    Variable,
+    /// It says that the value of a variable is a secret.
+    VariableFlag,
 }
 
 /// Which values of a container are named by a text beside them.
@@ -124,10 +128,7 @@ impl NamePairs {
                 fate => fate,
             },
             1 => self.named_value_fate(),
-            2 if self.is_typed => match self.named_value_fate() {
-                Fate::Texts | Fate::Whole => Fate::Formed(SecretForm::Chosen),
-                fate => fate,
-            },
+            2 if self.is_typed => self.chosen_value_fate(),
             _ => Fate::Read,
         }
     }
@@ -144,6 +145,15 @@ impl NamePairs {
         self.secrecy.fate()
     }
 
+    /// The same, if the value may be another one.
+    #[inline]
+    pub(super) fn chosen_value_fate(self) -> Fate {
+        match self.named_value_fate() {
+            Fate::Texts | Fate::Whole => Fate::Formed(SecretForm::Chosen),
+            fate => fate,
+        }
+    }
+
     /// Whether a list is looked at that is a pair if it has two elements.
     #[inline]
     pub(super) fn may_be_pair(self) -> bool {
@@ -154,6 +164,14 @@ impl NamePairs {
 /// Returns whether a text is the type of a text.
 pub(super) fn is_type(text: &str) -> bool {
     is_text_type(text.as_bytes())
+}
+
+/// Returns whether a text is written like the name of a variable of an environment.
+fn is_variable_name(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_uppercase())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 impl Slot {
@@ -177,6 +195,10 @@ impl Slot {
                 _ if is_secret_type(text) => TextNote::Name(Secrecy::Texts),
                 _ => TextNote::Nothing,
             },
+            () if self.class == KeyClass::VariableFlag => match text {
+                "true" | "True" => TextNote::VariableFlag,
+                _ => TextNote::Nothing,
+            },
             () if self.class == KeyClass::ModelSign && text == "token" => TextNote::ModelToken,
             () if self.class == KeyClass::ModelSign && is_secret_type(text) => {
                 TextNote::Name(Secrecy::Texts)
@@ -186,7 +208,10 @@ impl Slot {
             () if !self.is_element() && text.bytes().filter(|byte| *byte == b' ').count() == 1 => {
                 TextNote::Name(sanitizer.secrecy(&text.replace(' ', "_")))
             }
-            () => TextNote::Name(sanitizer.secrecy(text)),
+            () => match sanitizer.secrecy(text) {
+                Secrecy::None if !self.is_element() && is_variable_name(text) => TextNote::Variable,
+                secrecy => TextNote::Name(secrecy),
+            },
         }
     }
 }

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use super::Certainty;
 use crate::keys::{KeyClass, classify_key, may_be_second};
-use crate::looks::{is_chosen_value, is_code_value};
+use crate::looks::{has_secret_form, is_chosen_value, is_code_value};
+use crate::names::SecretForm;
 use crate::rules::{RuleText, count_steps, is_alphanumeric_byte};
 
 /// The part of a text in which the member with the value is searched.
@@ -27,12 +28,19 @@ pub(super) fn paired_value(
 ) -> Option<(Range<usize>, Certainty)> {
     let (label, is_wrapped) = name_label_start(look, name)?;
     let behind = name_end(look, name)? + usize::from(is_wrapped);
-    let after = MemberScan::new(look, name.clone(), behind..behind + WINDOW_BYTES).find(is_value);
+    let members = |range| MemberScan::new(look, name.clone(), range).search(is_value);
+    let (after, other_after) = members(behind..behind + WINDOW_BYTES);
     if after.is_some() {
         return after;
     }
+    let (before, other_before) = members_before(look, name, label).map(members).unwrap_or_default();
+    before.or(other_after).or(other_before)
+}
+
+/// Returns the members of the same container before the one whose value is the name.
+fn members_before(look: RuleText<'_>, name: &Range<usize>, label: usize) -> Option<Range<usize>> {
     if let Some(item) = list_item_start(look, label) {
-        return MemberScan::new(look, name.clone(), item..label).find(is_value);
+        return Some(item..label);
     }
     let from = look.edge.max(name.end.saturating_sub(NEAR_BYTES));
     // The label of a long path may be further away.
@@ -58,7 +66,7 @@ pub(super) fn paired_value(
         None if from > look.edge => cut(),
         None => 0,
     };
-    is_open.then(|| MemberScan::new(look, name.clone(), from + start..label).find(is_value))?
+    is_open.then_some(from + start..label)
 }
 
 /// Returns the beginning of the item of a list of YAML that the member at a place is in, if that is on
@@ -102,8 +110,9 @@ pub(super) fn contained_value(
         && matches!(line, [b'\n', ..] | [b'\r', b'\n', ..])
     {
         let line = look.text.len() - line.len() + usize::from(line[0] == b'\r');
-        return MemberScan::new(look, name.clone(), line..line + WINDOW_BYTES)
-            .find(is_schema_value);
+        let window = line..line + WINDOW_BYTES;
+        let scan = MemberScan { is_strict: true, ..MemberScan::new(look, name.clone(), window) };
+        return scan.find(is_schema_value);
     }
     let (mut at, indent) = match sign_length(look.rest_from(at)) {
         0 if quoted > name.end && look.byte_at(at) == Some(b'{') => (at, 0),
@@ -130,13 +139,17 @@ pub(super) fn contained_value(
     if look.rest_from(at).starts_with(b"[REDACTED") {
         return None;
     }
+    // More than one object may be in a list.
+    let is_list = matches!(look.rest_from(at), [b'[', next, ..] if *next != b']');
     at += look.rest_from(at).iter().take(TYPE_BYTES_MAX).take_while(|byte| is_type(**byte)).count();
     // Rust has a blank after a type, and Go has `interface {}{`.
-    at += match look.rest_from(at) {
+    let blank = match look.rest_from(at) {
+        _ if is_list => 0,
         [b' ', b'{', b'}', b'{', ..] => 3,
         [b' ', b'{', next, ..] if *next != b'}' => 1,
         _ => 0,
     };
+    at += blank;
     let is_open = match look.byte_at(at) {
         Some(b'{' | b'(') => true,
         // The bracket of `map[` counts as a part of the type.
@@ -149,16 +162,18 @@ pub(super) fn contained_value(
         }
     };
     let window = at + 1..at + 1 + WINDOW_BYTES;
-    is_open.then(|| MemberScan::new(look, name.clone(), window).find(is_schema_value))?
+    let is_strict = blank > 0;
+    let scan = MemberScan { is_strict, ..MemberScan::new(look, name.clone(), window) };
+    is_open.then(|| scan.search(is_schema_value).0)?
 }
 
 fn is_value(label: &str) -> bool {
-    classify_key(label) == KeyClass::Value && !may_be_second(label)
+    classify_key(label) == KeyClass::Value
 }
 
 /// Returns whether a label is that of a value, unless a better one is beside it: `default`.
 fn is_other_value(label: &str) -> bool {
-    classify_key(label) == KeyClass::Value && may_be_second(label)
+    classify_key(label) == KeyClass::OtherValue
 }
 
 /// Returns whether a label is that of a value, or of one in a schema.
@@ -263,13 +278,20 @@ struct MemberScan<'t> {
     lines: usize,
     /// The blanks that a line must have to belong to the container.
     indent: Option<usize>,
+    /// The line has more blanks than that.
+    is_deeper: bool,
     /// A sign was passed, and no separator after it.
     is_in_value: bool,
     /// The value that is found if no label is the wanted one.
     other: Option<(Range<usize>, Certainty)>,
-    /// A value is a placeholder, so nothing else is found by a second redaction.
+    /// A placeholder was passed. What is behind it is not found by the first redaction, so other values
+    /// are not looked for there.
     is_redacted: bool,
+    /// Nothing at all is looked for there.
+    is_strict: bool,
 }
+
+type Found = Option<(Range<usize>, Certainty)>;
 
 impl<'t> MemberScan<'t> {
     fn new(look: RuleText<'t>, name: Range<usize>, window: Range<usize>) -> Self {
@@ -282,20 +304,28 @@ impl<'t> MemberScan<'t> {
             depth: 0,
             lines: 0,
             indent: None,
+            is_deeper: false,
             is_in_value: false,
             other: None,
             is_redacted: false,
+            is_strict: false,
         }
     }
 
     /// Returns the value of the first member whose label is wanted, before another one that is a
     /// name. If there is none, another value may be meant.
-    fn find(mut self, is_wanted: fn(&str) -> bool) -> Option<(Range<usize>, Certainty)> {
-        let found = self.find_wanted(is_wanted);
-        found.or(self.other.filter(|_| !self.is_redacted))
+    fn find(self, is_wanted: fn(&str) -> bool) -> Found {
+        let (wanted, other) = self.search(is_wanted);
+        wanted.or(other)
     }
 
-    fn find_wanted(&mut self, is_wanted: fn(&str) -> bool) -> Option<(Range<usize>, Certainty)> {
+    /// Returns both values.
+    fn search(mut self, is_wanted: fn(&str) -> bool) -> (Found, Found) {
+        let wanted = self.find_wanted(is_wanted);
+        (wanted, self.other.filter(|_| !self.is_redacted))
+    }
+
+    fn find_wanted(&mut self, is_wanted: fn(&str) -> bool) -> Found {
         while self.at < self.end {
             count_steps(1);
             let byte = self.look.text[self.at];
@@ -310,10 +340,12 @@ impl<'t> MemberScan<'t> {
                 b'\n' => self.pass_line_end()?,
                 b'"' | b'\'' | b'`' | b'\\' if quote_end(self.look, self.at).is_some() => {
                     let (inside, behind) = self.quoted()?;
-                    self.is_redacted |= matches!(
-                        &self.look.text[inside.clone()],
-                        b"[REDACTED]" | b"[REDACTED_credential]"
-                    );
+                    self.is_redacted |=
+                        memchr::memmem::find(&self.look.text[inside.clone()], b"[REDACTED")
+                            .is_some();
+                    if self.is_redacted && self.is_strict {
+                        return None;
+                    }
                     if let Some(found) = self.member(inside, behind, is_wanted) {
                         return found;
                     }
@@ -341,12 +373,29 @@ impl<'t> MemberScan<'t> {
         let quote = &self.look.text[self.at..start];
         let inside = self.look.text.get(start..self.end)?;
         count_steps(inside.len());
-        let closing = self.look.quoted_end(start, *quote.last()?, inside.len());
-        let length = match closing {
-            Some(end) => end - start,
-            None => memchr::memmem::find(inside, quote)?,
+        let first = memchr::memmem::find(inside, quote)?;
+        // A backslash before a quote may be the end of a path.
+        let is_escaped = inside[..first].ends_with(b"\\");
+        let length = match is_escaped && !self.begins_member(start + first + quote.len()) {
+            true => {
+                let closing = self.look.quoted_end(start, *quote.last()?, inside.len());
+                closing.map_or(first, |end| end - start)
+            }
+            false => first,
         };
         Some((start..start + length, start + length + quote.len()))
+    }
+
+    /// Returns whether a separator and another label with its sign are at a place.
+    fn begins_member(&self, at: usize) -> bool {
+        let separator = blanks_end(self.look, at);
+        let is_one = matches!(self.look.byte_at(separator), Some(b',' | b';' | b'\r' | b'\n'));
+        let is_between = |byte: u8| byte.is_ascii_whitespace() || byte == b',';
+        let label = self.look.run_end(separator, is_between).min(separator + BLANKS_MAX);
+        let label = quote_end(self.look, label).unwrap_or(label);
+        let end = self.look.run_end(label, is_label_byte).min(label + LABEL_BYTES_MAX);
+        let sign = blanks_end(self.look, quote_end(self.look, end).unwrap_or(end));
+        is_one && end > label && sign_length(self.look.rest_from(sign)) > 0
     }
 
     /// Passes a word or a string. Returns the value after it if it is a wanted label, or that there
@@ -356,7 +405,7 @@ impl<'t> MemberScan<'t> {
         label: Range<usize>,
         behind: usize,
         is_wanted: fn(&str) -> bool,
-    ) -> Option<Option<(Range<usize>, Certainty)>> {
+    ) -> Option<Found> {
         self.at = behind;
         if self.depth > 0 {
             return None;
@@ -380,8 +429,11 @@ impl<'t> MemberScan<'t> {
             }
             () if classify_key(text) == KeyClass::Name && !may_be_second(text) => Some(None),
             () => {
-                if self.other.is_none() && is_other_value(text) {
-                    self.other = self.value(blanks_end(self.look, sign + length));
+                if self.other.is_none() && !self.is_deeper && is_other_value(text) {
+                    let is_secret = |(value, _): &(Range<usize>, Certainty)| {
+                        has_secret_form(&self.look.text[value.clone()], SecretForm::Chosen)
+                    };
+                    self.other = self.value(blanks_end(self.look, sign + length)).filter(is_secret);
                 }
                 self.at = sign + length;
                 None
@@ -394,6 +446,7 @@ impl<'t> MemberScan<'t> {
         let blanks = blanks_end(self.look, self.at + 1) - self.at - 1;
         let next = self.look.byte_at(self.at + 1 + blanks)?;
         let indent = *self.indent.get_or_insert(blanks);
+        self.is_deeper = blanks > indent;
         let is_section = next == b'[' && self.depth == 0;
         let is_inside = blanks >= indent && !b"\r\n-#".contains(&next) && !is_section;
         self.is_in_value &= self.depth > 0;
