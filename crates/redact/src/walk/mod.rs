@@ -471,28 +471,6 @@ impl Frame {
         }
     }
 
-    /// Takes note of what a text said about other values in this container.
-    #[inline]
-    pub fn note(&mut self, note: TextNote) {
-        match note {
-            TextNote::Nothing => {}
-            TextNote::Name(secrecy) => self.pairs.secrecy = self.pairs.secrecy.max(secrecy),
-            TextNote::Option(secrecy) => self.pairs.option = secrecy,
-            TextNote::ModelToken => self.signs.read_token_type(),
-            TextNote::Field => {
-                self.is_secret_field = true;
-                self.pairs.secrecy = self.pairs.secrecy.max(Secrecy::All);
-            }
-            TextNote::Type => self.pairs.note_type(),
-            TextNote::Manifest => self.is_secret_manifest = true,
-            TextNote::Variable => self.is_variable = true,
-            TextNote::VariableFlag => self.has_variable_flag = true,
-        }
-        if self.is_variable && self.has_variable_flag {
-            self.pairs.secrecy = self.pairs.secrecy.max(Secrecy::Texts);
-        }
-    }
-
     /// Takes note of all members of this object, for a driver that can look ahead.
     pub fn note_members(&mut self, probe: &ObjectProbe) {
         self.signs = probe.signs();

@@ -1,6 +1,6 @@
 //! Names and values beside each other: `{"name": "Authorization", "value": …}`, `["Cookie", …]`.
 
-use super::{Fate, Slot};
+use super::{Fate, Frame, Slot};
 use crate::Sanitizer;
 use crate::confusables::is_disguise_char;
 use crate::keys::{self, KeyClass, MANIFEST_KIND};
@@ -212,6 +212,30 @@ impl Slot {
                 Secrecy::None if !self.is_element() && is_variable_name(text) => TextNote::Variable,
                 secrecy => TextNote::Name(secrecy),
             },
+        }
+    }
+}
+
+impl Frame {
+    /// Takes note of what a text said about other values in this container.
+    #[inline]
+    pub fn note(&mut self, note: TextNote) {
+        match note {
+            TextNote::Nothing => {}
+            TextNote::Name(secrecy) => self.pairs.secrecy = self.pairs.secrecy.max(secrecy),
+            TextNote::Option(secrecy) => self.pairs.option = secrecy,
+            TextNote::ModelToken => self.signs.read_token_type(),
+            TextNote::Field => {
+                self.is_secret_field = true;
+                self.pairs.secrecy = self.pairs.secrecy.max(Secrecy::All);
+            }
+            TextNote::Type => self.pairs.note_type(),
+            TextNote::Manifest => self.is_secret_manifest = true,
+            TextNote::Variable => self.is_variable = true,
+            TextNote::VariableFlag => self.has_variable_flag = true,
+        }
+        if self.is_variable && self.has_variable_flag {
+            self.pairs.secrecy = self.pairs.secrecy.max(Secrecy::Texts);
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::Certainty;
+use super::wrapped::{bare_length, constructor_length};
 use crate::keys::{KeyClass, classify_key, may_be_second};
 use crate::looks::{has_secret_form, is_chosen_value, is_code_value};
 use crate::names::SecretForm;
@@ -215,7 +216,7 @@ fn is_name_label(label: &[u8]) -> bool {
     str::from_utf8(label).is_ok_and(|label| classify_key(label) == KeyClass::Name)
 }
 
-fn is_label_byte(byte: u8) -> bool {
+pub(super) fn is_label_byte(byte: u8) -> bool {
     is_alphanumeric_byte(byte) || byte == b'_'
 }
 
@@ -252,7 +253,7 @@ fn is_quote(byte: u8) -> bool {
 }
 
 /// Returns the length of a sign between a label and its value, or 0.
-fn sign_length(text: &[u8]) -> usize {
+pub(super) fn sign_length(text: &[u8]) -> usize {
     match text {
         [b'=', b'>', ..] | [b':', b'=', ..] => 2,
         [b':', b':', ..] | [b'=', b'=', ..] => 0,
@@ -479,68 +480,4 @@ impl<'t> MemberScan<'t> {
     fn is_near(&self, at: usize) -> bool {
         at >= self.name.end || self.name.end - at <= NEAR_BYTES
     }
-}
-
-/// Returns the length of what is before the quote of a value in a constructor: `Some(`, `b`,
-/// `json.RawMessage(`. The name of a variable may be in the brackets of other calls.
-fn constructor_length(text: &[u8]) -> usize {
-    const WORD_BYTES_MAX: usize = 40;
-    const CONSTRUCTORS_MAX: usize = 3;
-    const GETTERS: [&[u8]; 6] = [b"Get", b"Env", b"Lookup", b"Load", b"Read", b"Var"];
-    let mut at = 0;
-    for _ in 0..CONSTRUCTORS_MAX {
-        let rest = &text[at..];
-        // A pointer of Go: `(*string)(`.
-        let pointer = if rest.starts_with(b"(*") { 2 } else { 0 };
-        let is_part = |byte: &&u8| is_alphanumeric_byte(**byte) || b"_.:".contains(byte);
-        let word = rest[pointer..].iter().take(WORD_BYTES_MAX).take_while(is_part).count();
-        let path = &rest[pointer..pointer + word];
-        let name = path.rsplit(|byte| b".:".contains(byte)).next().unwrap_or(path);
-        let behind = &rest[pointer + word..];
-        let is_type = name.first().is_some_and(u8::is_ascii_uppercase)
-            && name.iter().any(u8::is_ascii_lowercase)
-            && !GETTERS.iter().any(|getter| name.starts_with(getter));
-        let is_constructor = is_type || [&b"from"[..], b"new", b"str"].contains(&name);
-        match behind {
-            [b')', b'(', ..] if pointer > 0 => at += pointer + word + 2,
-            [b'(', ..] if is_constructor => at += word + 1,
-            [b'"' | b'\'', ..] if matches!(path, b"b" | b"r" | b"u" | b"rb" | b"br") => {
-                return at + word;
-            }
-            _ => return at,
-        }
-    }
-    at
-}
-
-/// Returns the length of a value without quotes. A mark in it is a part of it, unless a separator
-/// follows that or the label of another member.
-fn bare_length(text: &[u8]) -> usize {
-    let begins_member = |text: &[u8]| {
-        let label = text.iter().take_while(|byte| is_label_byte(**byte)).count();
-        label > 0 && sign_length(&text[label..]) > 0
-    };
-    let mut open = [0_usize; 3];
-    let kind = |byte: u8| b"{[(}])".iter().position(|one| *one == byte).unwrap_or_default() % 3;
-    let mut is_end = |at: &usize| {
-        let next = text.get(at + 1);
-        match text[*at] {
-            b'"' | b'\'' | b'`' | b'\\' => true,
-            b',' | b';' | b'&' => {
-                next.is_none_or(|next| !next.is_ascii_graphic()) || begins_member(&text[at + 1..])
-            }
-            b'[' if text[*at..].starts_with(b"[REDACTED") => true,
-            b'{' | b'[' | b'(' => {
-                open[kind(text[*at])] += 1;
-                false
-            }
-            b'}' | b']' | b')' if open[kind(text[*at])] > 0 => {
-                open[kind(text[*at])] -= 1;
-                false
-            }
-            b'}' | b']' | b')' => next.is_none_or(|next| b" \t\r\n,;)}]".contains(next)),
-            byte => byte.is_ascii_whitespace() || byte.is_ascii_control(),
-        }
-    };
-    (0..text.len()).find(|at| is_end(at)).unwrap_or(text.len())
 }
