@@ -51,7 +51,7 @@ struct Mapping {
     has_version: bool,
     /// It is an item of a list, or the outermost one.
     is_alone: bool,
-    /// A value is no text, as in no such manifest.
+    /// A value is no text, as in no such manifest. A number may become a placeholder.
     has_other_values: bool,
     /// The quote that is open at the end of a line.
     quote: Option<char>,
@@ -175,8 +175,7 @@ impl Mapping {
         }
         self.quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
         let quote = usize::from(self.quote.is_some());
-        let is_other =
-            matches!(value, "true" | "false" | "yes" | "no") || value.parse::<f64>().is_ok();
+        let is_other = matches!(value, "true" | "false" | "yes" | "no");
         let is_structure = value.starts_with(['{', '[']) && !is_template(value);
         self.has_other_values |= is_other || is_structure && !is_placeholder(value);
         if !is_head && !is_structure && !matches!(value, "null" | "~") {

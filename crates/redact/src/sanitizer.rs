@@ -179,10 +179,9 @@ impl Sanitizer {
         if text.len() <= 2 * READ_BYTES {
             return matches(text).collect();
         }
-        let (head, tail) = (
-            text.floor_char_boundary(READ_BYTES),
-            text.ceil_char_boundary(text.len() - READ_BYTES),
-        );
+        let boundary = |at: usize| (at..text.len()).find(|at| text.is_char_boundary(*at));
+        let head = boundary(READ_BYTES).unwrap_or(text.len());
+        let tail = boundary(text.len() - READ_BYTES).unwrap_or(text.len());
         let first = matches(&text[..head]).filter(|found| found.end <= READ_BYTES / 2);
         let last = matches(&text[tail..]).filter(|found| found.start >= READ_BYTES / 2);
         let moved =
