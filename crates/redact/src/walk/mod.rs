@@ -307,7 +307,7 @@ impl Slot {
             self.around == ListContext::Headers || len.is_none_or(|len| matches!(len, 2 | 3));
         let around = if may_be_pair { self.around } else { ListContext::Other };
         let form = match self.fate {
-            Fate::Formed(form) if !self.is_element() => Some(form),
+            Fate::Formed(form) if !self.is_element() && !self.is_other_value() => Some(form),
             _ => None,
         };
         let pairs = NamePairs::in_context(around, len);
