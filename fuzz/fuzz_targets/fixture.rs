@@ -13,7 +13,8 @@ fuzz_target!(|text: &str| {
     for call in &fixture.calls {
         assert!(!fixture.path_of_step(call.step).is_empty());
         let (agent, name, input) = (&call.agent, &call.name, call.input.as_ref());
-        let asked = Asked { kind: call.kind, agent, name, input, above: call.parent };
+        let (kind, above) = (call.kind, call.parent);
+        let asked = Asked { kind, agent, name, input, above, is_right_below: true };
         // Calls that are alike may be ambiguous, but none is unknown.
         if let Err(why) = answers.take(&asked) {
             assert!(why.to_string().starts_with("ambiguous"), "{why}");

@@ -17,7 +17,9 @@ use crate::error::Error;
 pub(crate) use draws::seed_draws;
 pub(crate) use draws::{random_share, random_span_id, random_trace_id, share_of_span};
 #[cfg(feature = "replay")]
-pub(crate) use replayed::{SpanPlaces, begin_replayed_trace, end_replayed_trace, is_replaying};
+pub(crate) use replayed::{
+    SpanPlaces, begin_replayed_trace, end_replayed_trace, has_replayed, is_replaying,
+};
 pub use scope::{InSpan, Scope, Spanned};
 pub(crate) use trace_rate::{TRACE_RATE_DEFAULT, keeps_trace, set_process_trace_rate};
 use tracestate::TraceState;

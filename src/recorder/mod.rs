@@ -44,7 +44,7 @@ pub(crate) use outlet::Outlet;
 #[cfg(feature = "macros")]
 pub(crate) use outlet::is_logger_off;
 #[cfg(feature = "replay")]
-pub(crate) use replayed::{start_replay_logger, stop_replay_logger};
+pub(crate) use replayed::{replay_logger, start_replay_logger, stop_replay_logger};
 
 /// A recorder: a queue, a writer's thread, and files.
 ///

@@ -40,16 +40,23 @@ pub(super) fn emit_replayed(event: &AuditEvent<'_>) -> bool {
     let logger = LOGGER.lock().as_ref().filter(|_| is_replayed).cloned();
     let Some((logger, now)) = logger else { return false };
     let latency_ms = event.latency_ms.map(|_| 0.0);
-    logger.emit(&AuditEvent { timestamp: Some(now), latency_ms, ..*event });
+    // The lines are the same in each replay only if none is lost.
+    logger.emit_wait(&AuditEvent { timestamp: Some(now), latency_ms, ..*event });
     true
 }
 
-/// Returns the logger of a replay, unless this thread is in another trace.
+/// Returns the logger of a replay if this thread is in its trace. All others keep their own, with its rules
+/// about content.
 pub(super) fn replay_logger_here() -> Option<AuditLogger> {
     if !context::is_replaying() {
         return None;
     }
     let is_here =
-        TraceContext::with_current(|current| current.is_none_or(TraceContext::is_replayed));
-    LOGGER.lock().as_ref().filter(|_| is_here).map(|(logger, _)| logger.clone())
+        TraceContext::with_current(|current| current.is_some_and(TraceContext::is_replayed));
+    if is_here { replay_logger() } else { None }
+}
+
+/// Returns the logger of the replay that is under way.
+pub(crate) fn replay_logger() -> Option<AuditLogger> {
+    LOGGER.lock().as_ref().map(|(logger, _)| logger.clone())
 }

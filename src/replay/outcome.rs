@@ -21,6 +21,7 @@ pub struct Replay<R> {
     lines: Vec<String>,
     mismatches: Vec<String>,
     cut_inputs: Vec<u32>,
+    ran: Vec<u32>,
     recorded: ReplayFixture,
     replayed: Option<ReplayFixture>,
     answered: BTreeSet<u32>,
@@ -34,10 +35,17 @@ impl<R> Replay<R> {
         state: ReplayState,
     ) -> Self {
         let trace = Trace::from_lines(&recorded.trace_id, lines.iter().map(String::as_str));
+        let replayed = ReplayFixture::from_trace(&trace).ok();
+        let calls = replayed.iter().flat_map(|replayed| {
+            replayed.calls.iter().map(|call| replayed.path_of_step(call.step))
+        });
+        let happened: BTreeSet<String> = calls.collect();
+        let ran = state.ran(|call| happened.contains(&recorded.path_of_step(call.step)));
         Self {
             output,
-            replayed: ReplayFixture::from_trace(&trace).ok(),
+            replayed,
             lines,
+            ran: ran.into_iter().collect(),
             cut_inputs: state.cut_inputs(),
             mismatches: state.mismatches,
             recorded: recorded.clone(),
@@ -65,6 +73,12 @@ impl<R> Replay<R> {
     /// The steps whose recorded input was cut, so that only what is left of it was compared.
     pub fn cut_inputs(&self) -> &[u32] {
         &self.cut_inputs
+    }
+
+    /// The recorded calls with nothing below them that ran for real, because nothing could answer them: their
+    /// functions lack the option `replay`, or their events were emitted by hand.
+    pub fn ran(&self) -> &[u32] {
+        &self.ran
     }
 
     /// Whether the error of the recording came again, at the same step and with the same text.
@@ -95,9 +109,22 @@ impl<R> Replay<R> {
         if !self.mismatches.is_empty() {
             return Err(self.mismatches.join("\n"));
         }
+        let is_http = |step: &&u32| {
+            self.recorded.call(**step).is_some_and(|call| call.kind == StepKind::Http)
+        };
+        if let Some(step) = self.ran.iter().find(is_http) {
+            let place = self.recorded.path_of_step(*step);
+            return Err(format!("step {step} was called outside of ClientLayer: {place}"));
+        }
         let Some(replayed) = &self.replayed else {
             return Err("the replay recorded nothing: is the root under the recorder?".to_owned());
         };
+        let roots = [&self.recorded.root, &replayed.root];
+        let [wanted, found] = roots.map(|root| (root.kind, &root.agent, &root.name));
+        if wanted != found {
+            let [wanted, found] = [&self.recorded, replayed].map(|fixture| fixture.path_of_step(0));
+            return Err(format!("the replay ran {found}, recorded {wanted}"));
+        }
         let known: Vec<_> =
             self.recorded.failures.iter().map(|f| place_of_failure(&self.recorded, f)).collect();
         let is_new =
@@ -167,13 +194,27 @@ pub(super) fn ordered_lines(
     placed.sort_by(|(a, _), (b, _)| a.cmp(b));
     let renumbered = |(number, (_, line)): (u64, (_, String))| {
         // Instance and number are at the beginning of each line.
-        let line = line.replacen(instance, INSTANCE, 1);
+        let line = with_first_ids(&line.replacen(instance, INSTANCE, 1), places);
         match line.split_once(SEQ).and_then(|(head, rest)| Some((head, rest.split_once(',')?.1))) {
             Some((head, rest)) => format!("{head}{SEQ}{number},{rest}"),
             None => line,
         }
     };
     (1..).zip(placed).map(renumbered).collect()
+}
+
+/// Replaces the ids of spans by those that they have in the first replay of a process.
+fn with_first_ids(line: &str, places: &SpanPlaces) -> String {
+    let is_other = |c: char| !matches!(c, '0'..='9' | 'a'..='f');
+    let replaced = |part: &str| {
+        let digits = part.trim_end_matches(is_other);
+        let span = TraceContext::parse_span_id(digits).ok().filter(|_| digits.len() == 16);
+        match span.and_then(|span| places.first_id(span)) {
+            Some(id) => format!("{id:016x}{}", &part[digits.len()..]),
+            None => part.to_owned(),
+        }
+    };
+    line.split_inclusive(is_other).map(replaced).collect()
 }
 
 fn place_of_line(line: &str, places: &SpanPlaces) -> Vec<u64> {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::outcome::{self, Replay};
 use super::state::{self, ReplayState};
 use crate::config::Builder;
-use crate::context::{self, TraceContext};
+use crate::context::{self, SpanPlaces, TraceContext};
 use crate::error::Error;
 use crate::recorder::{start_replay_logger, stop_replay_logger};
 use crate::testing::detached_capture;
@@ -28,8 +28,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// the trace get what they got when it was recorded. A call that the recording does not know gets an error
 /// and never reaches a live service. Everything else runs as always.
 ///
-/// A process runs one replay at a time; others wait. Calls outside of any trace are refused while one
-/// runs. Events of the trace go to the replay and not to the log. They are the same in each replay if the
+/// A process runs one replay at a time; others wait. While one runs, these functions and calls are refused
+/// in all other traces and outside of any. After its end they are refused in its trace. Events of the trace go to the replay and not to the log. They are the same in each replay if the
 /// code runs on one thread, as under the current-thread runtime of tokio, and waits for nothing else.
 ///
 /// # Examples
@@ -80,14 +80,18 @@ impl Replayer {
     pub fn run<R>(&self, root: impl FnOnce(&RootInput) -> R) -> Replay<R> {
         let fixture = &self.fixture;
         if let Some(gap) = fixture.not_captured.iter().find(|gap| gap.blocks) {
-            panic!("cannot replay: {} ({})", gap.what, fixture.path_of_step(gap.step));
+            panic!("cannot replay: {} ({})", gap.what, fixture.short_path_of_step(gap.step));
         }
+        let is_inside =
+            TraceContext::with_current(|current| current.is_some_and(TraceContext::is_replayed));
+        assert!(!is_inside, "a replay cannot run inside of another");
         let _alone = ALONE.lock();
         let capture = detached_capture(|builder| (self.change)(builder.capture_content(true)));
         let trace_id = TraceContext::parse_trace_id(&fixture.trace_id).ok();
+        let answers = Answers::new(fixture.clone());
+        let under_way = UnderWay;
         let base = trace_id.and_then(context::begin_replayed_trace);
         let base = base.expect("a fixture has the id of its trace");
-        let answers = Answers::new(fixture.clone());
         state::begin(ReplayState::new(answers, &base, count_given_up(fixture)));
         start_replay_logger(capture.logger(), recorded_begin(fixture));
         let input = RootInput { root: fixture.root.clone(), base };
@@ -95,11 +99,29 @@ impl Replayer {
         let output = catch_unwind(AssertUnwindSafe(|| root(&input)));
         drop(scope);
         let lines = capture.lines();
-        stop_replay_logger();
-        let places = context::end_replayed_trace();
-        let state = state::end().expect("one replay runs at a time");
+        let accounting = capture.logger().accounting();
+        assert_eq!(accounting.overwritten + accounting.io_lost, 0, "events of the replay are lost");
+        let (places, state) = under_way.end();
         let lines = outcome::ordered_lines(lines, capture.logger().instance(), &places);
         Replay::new(output.ok(), lines, fixture, state)
+    }
+}
+
+/// The replay that runs: however its test ends, the next one finds nothing of it.
+struct UnderWay;
+
+impl UnderWay {
+    fn end(self) -> (SpanPlaces, ReplayState) {
+        let state = state::end().expect("one replay runs at a time");
+        (context::end_replayed_trace(), state)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        stop_replay_logger();
+        context::end_replayed_trace();
+        state::end();
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct ReplayState {
     /// The steps of the spans that were found in the fixture.
     steps: HashMap<u64, u32>,
     has_root: bool,
+    /// Recorded calls that ran for real, because their functions do not have the option `replay`.
+    ran: BTreeSet<u32>,
     /// The steps whose functions did not run, because their results are recorded.
     pub(super) answered: BTreeSet<u32>,
     /// What the recording did not foresee.
@@ -51,6 +53,7 @@ impl ReplayState {
             answers,
             steps: HashMap::from([(base.span_id(), 0)]),
             has_root: false,
+            ran: BTreeSet::new(),
             answered: BTreeSet::new(),
             mismatches: Vec::new(),
             hangs,
@@ -69,22 +72,25 @@ impl ReplayState {
         asked: Asked<'_>,
         is_answerable: bool,
     ) -> ReplayAnswer {
-        let mut ancestors = context.replayed_ancestors().into_iter();
-        let above = ancestors.find_map(|span| self.steps.get(&span).copied()).unwrap_or(0);
+        let (above, is_right_below) = self.step_above(context);
         let root = &self.answers.fixture().root;
-        let is_root =
-            root.kind == asked.kind && root.agent == asked.agent && root.name == asked.name;
+        let is_root = asked.kind != StepKind::Http
+            && (root.kind, &*root.agent, &*root.name) == (asked.kind, asked.agent, asked.name);
         if is_root && above == 0 && !std::mem::replace(&mut self.has_root, true) {
             self.steps.insert(context.span_id(), 0);
             return ReplayAnswer::Runs;
         }
-        match self.answers.take(&Asked { above, ..asked }).cloned() {
+        match self.answers.take(&Asked { above, is_right_below, ..asked }).cloned() {
             Ok(call) => {
                 self.steps.insert(context.span_id(), call.step);
                 let calls = &self.answers.fixture().calls;
                 let has_calls = calls.iter().any(|other| other.parent == call.step);
                 let has_end = call.result.is_some() || call.failure.is_some();
-                if !is_answerable || has_calls && !has_end {
+                if !is_answerable && !has_calls {
+                    self.ran.insert(call.step);
+                }
+                // An HTTP call never runs.
+                if !is_answerable || call.kind != StepKind::Http && has_calls && !has_end {
                     return ReplayAnswer::Runs;
                 }
                 self.answered.insert(call.step);
@@ -99,9 +105,31 @@ impl ReplayState {
             }
         }
     }
-}
 
-impl ReplayState {
+    /// The step that a span is below, and whether no other span of the recording can be between them.
+    fn step_above(&self, context: &TraceContext) -> (u32, bool) {
+        let ancestors = context.replayed_ancestors();
+        let known = |(at, span): (usize, &u64)| Some((at, *self.steps.get(span)?));
+        let Some((between, above)) = ancestors.iter().enumerate().find_map(known) else {
+            return (0, false);
+        };
+        // Nobody asks about a request at the root; its span is the one below the base.
+        let is_request = self.answers.fixture().root.kind == StepKind::Request;
+        let is_of_root = is_request && between == 1 && ancestors.len() == 2;
+        (above, between == 0 || is_of_root)
+    }
+
+    /// The recorded calls that ran for real: their functions lack the option `replay`, or nobody asked about
+    /// them and `happened` says that they were recorded again.
+    pub(super) fn ran(&self, happened: impl Fn(&FixtureCall) -> bool) -> BTreeSet<u32> {
+        let fixture = self.answers.fixture();
+        let is_above = |call: &FixtureCall| fixture.calls.iter().any(|c| c.parent == call.step);
+        let unasked = self.answers.left().filter(|call| {
+            !fixture.is_inside(call.parent, &self.answered) && !is_above(call) && happened(call)
+        });
+        unasked.map(|call| call.step).chain(self.ran.iter().copied()).collect()
+    }
+
     /// Whether all recorded HTTP calls were made that are not inside of an answered function.
     fn has_asked_all(&self) -> bool {
         let fixture = self.answers.fixture();
@@ -128,24 +156,32 @@ pub(super) fn end() -> Option<ReplayState> {
 
 /// Asks what a call gets, which has begun in `context`.
 ///
-/// A call that is not in the replayed trace runs, unless it is in no trace at all: then nobody knows whose it
-/// is, and it must not reach a live service.
+/// While a replay runs, a call that is not of its trace is refused, whoever makes it: it must not reach a live
+/// service. So is a call of a replay that is over.
 #[allow(dead_code, reason = "the layers are optional")]
 pub(crate) fn ask(context: &TraceContext, asked: Asked<'_>, is_answerable: bool) -> ReplayAnswer {
-    if !context::is_replaying() {
+    if !context::has_replayed() {
         return ReplayAnswer::Runs;
     }
     let mut under_way = UNDER_WAY.lock();
-    let Some(state) = under_way.as_mut() else { return ReplayAnswer::Runs };
-    if context.is_replayed() {
+    if let Some(state) = under_way.as_mut().filter(|_| context.is_replayed()) {
         return state.ask(context, asked, is_answerable);
     }
-    if !is_answerable || context.parent_span_id().is_some() {
+    let (kind, name) = (asked.kind.name(), asked.name);
+    if !is_answerable {
         return ReplayAnswer::Runs;
     }
-    let (kind, name) = (asked.kind.name(), asked.name);
+    if context.is_of_ended_replay() {
+        let why = format!("{kind} {name} is called after the end of its replay");
+        return ReplayAnswer::Refused(not_recorded(why));
+    }
+    if !context::is_replaying() {
+        return ReplayAnswer::Runs;
+    }
     let why = format!("{kind} {name} is called outside of the trace: its task needs in_span");
-    state.mismatches.push(why.clone());
+    if let Some(state) = under_way.as_mut() {
+        state.mismatches.push(why.clone());
+    }
     ReplayAnswer::Refused(not_recorded(why))
 }
 

@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::fmt;
 use std::task::{Context, Poll, Waker};
 
-use llm_audit::audit_span;
+use llm_audit::export::Exporter;
 use llm_audit::replay::{RecordedError, Replayer, RootInput};
+use llm_audit::{AuditLogger, TraceContext, audit_span};
 use serde::{Deserialize, Serialize};
 
-use crate::{fixture, recorded};
+use crate::{alone, disabled, fixture, recorded};
 
 thread_local! {
     /// How often a function really ran.
@@ -99,6 +100,7 @@ fn replayer() -> Replayer {
 
 #[test]
 fn a_replay_fails_as_it_was_recorded_and_runs_nothing() {
+    let _alone = alone();
     let replayer = replayer();
     RAN.set(0);
     let replay = replayer.run(root);
@@ -113,6 +115,7 @@ fn a_replay_fails_as_it_was_recorded_and_runs_nothing() {
 
 #[test]
 fn a_replay_is_the_same_each_time() {
+    let _alone = alone();
     let replayer = replayer();
     let first = replayer.run(root);
     assert!(first.lines().len() > 6, "{first:?}");
@@ -125,6 +128,7 @@ fn a_replay_is_the_same_each_time() {
 
 #[test]
 fn what_the_fix_calls_in_addition_is_named_and_never_live() {
+    let _alone = alone();
     let replayer = replayer();
     IS_FIXED.set(true);
     RAN.set(0);
@@ -138,6 +142,7 @@ fn what_the_fix_calls_in_addition_is_named_and_never_live() {
 
 #[test]
 fn a_fixed_root_passes() {
+    let _alone = alone();
     IS_FIXED.set(true);
     let seen = recorded();
     answer("ana").expect("it is fixed");
@@ -155,6 +160,7 @@ fn a_fixed_root_passes() {
 
 #[test]
 fn another_input_is_a_difference() {
+    let _alone = alone();
     let replayer = replayer();
     RAN.set(0);
     let replay = replayer.run(|_| plan("bo", 0));
@@ -167,6 +173,7 @@ fn another_input_is_a_difference() {
 
 #[test]
 fn a_call_outside_of_the_trace_is_refused() {
+    let _alone = alone();
     let replayer = replayer();
     let replay = replayer.run(|_| {
         std::thread::spawn(|| (plan("ana", 1).is_err(), RAN.get())).join().expect("no panic")
@@ -177,6 +184,7 @@ fn a_call_outside_of_the_trace_is_refused() {
 
 #[test]
 fn without_a_replay_the_functions_run() {
+    let _alone = alone();
     let seen = recorded();
     RAN.set(0);
     assert_eq!(plan("ana", 1).map(|plan| plan.price), Ok(None));
@@ -185,6 +193,7 @@ fn without_a_replay_the_functions_run() {
 
 #[test]
 fn a_fixture_that_lacks_something_is_refused() {
+    let _alone = alone();
     let seen = llm_audit::testing::capture();
     IS_FIXED.set(true);
     answer("ana").expect("it is fixed");
@@ -198,6 +207,7 @@ fn a_fixture_that_lacks_something_is_refused() {
 
 #[test]
 fn the_answer_of_a_call_is_an_error_only_if_there_is_no_other() {
+    let _alone = alone();
     let seen = recorded();
     let _ = retried("ana");
     let replay = Replayer::new(fixture(&seen)).run(|_| retried("ana"));
@@ -211,4 +221,159 @@ fn the_answer_of_a_call_is_an_error_only_if_there_is_no_other() {
 #[audit_span(agent = "benefits", action = "retried")]
 fn retried(member: &str) -> Result<Plan, Failure> {
     plan(member, 0).or_else(|_| plan(member, 1))
+}
+
+/// A function that nothing answers, around one that is answered.
+#[audit_span(agent = "benefits", action = "wrapper")]
+fn wrapper() -> (String, u32) {
+    let refused = plan("ana", 1).map_or_else(|error| error.to_string(), |plan| plan.name);
+    (refused, RAN.get())
+}
+
+#[test]
+fn a_call_in_a_trace_of_its_own_is_refused() {
+    let _alone = alone();
+    let replay = replayer().run(|_| std::thread::spawn(wrapper).join().expect("no panic"));
+    let Some((refused, ran)) = replay.output() else { panic!("{replay:?}") };
+    assert!(refused.contains("its task needs in_span") && *ran == 0, "{refused}");
+    assert!(replay.check().is_err(), "{replay:?}");
+}
+
+#[test]
+fn what_is_refused_is_recorded_by_the_rules_of_its_own_logger() {
+    let _alone = alone();
+    let replayer = replayer();
+    let lines = replayer.run(|_| {
+        let outside = || {
+            let seen = llm_audit::testing::capture();
+            plan("bo", 1).expect_err("it is outside of the trace");
+            seen.lines().join("\n")
+        };
+        std::thread::spawn(outside).join().expect("no panic")
+    });
+    let lines = lines.output().expect("no panic");
+    assert!(lines.contains("tool.error") && !lines.contains("arguments"), "{lines}");
+}
+
+#[audit_span(logger = disabled(), agent = "benefits", action = "plan", replay)]
+fn unrecorded(member: &str, attempt: u32) -> Result<Plan, Failure> {
+    RAN.set(RAN.get() + 1);
+    let _ = (member, attempt);
+    Err(Failure::Busy)
+}
+
+#[test]
+fn a_function_with_a_disabled_logger_is_answered_or_refused() {
+    let _alone = alone();
+    let replayer = replayer();
+    RAN.set(0);
+    let replay = replayer.run(|_| unrecorded("bo", 7));
+    assert!(matches!(replay.output(), Some(Err(Failure::Other(_)))), "{replay:?}");
+    assert_eq!((RAN.get(), replay.mismatches().len()), (0, 1));
+}
+
+#[test]
+fn a_call_after_the_end_is_refused_also_during_the_next_replay() {
+    let _alone = alone();
+    let replayer = replayer();
+    RAN.set(0);
+    let replay = replayer.run(|_| TraceContext::current().expect("a replay has a span"));
+    let context = replay.output().expect("no panic").clone();
+    let late = || {
+        let _scope = context.enter();
+        plan("ana@example.com", 0).expect_err("it is over")
+    };
+    let refused = Failure::Other("tool plan is called after the end of its replay".to_owned());
+    assert_eq!(late(), refused);
+    let next = replayer.run(|input| (late(), root(input)));
+    assert_eq!(next.output().map(|(late, _)| late), Some(&refused));
+    assert_eq!((RAN.get(), next.mismatches()), (0, &[][..]));
+    assert!(next.reproduces());
+}
+
+#[audit_span(agent = "benefits", action = "bare", capture_result)]
+fn bare() -> u32 {
+    5
+}
+
+#[audit_span(agent = "benefits", action = "around")]
+fn around() -> Result<u32, Failure> {
+    bare();
+    Err(Failure::Busy)
+}
+
+#[test]
+fn a_call_that_ran_because_nothing_answers_it_is_named() {
+    let _alone = alone();
+    let seen = recorded();
+    around().expect_err("it is busy");
+    let replay = Replayer::new(fixture(&seen)).run(|_| around());
+    assert_eq!(replay.ran(), [1], "{replay:?}");
+}
+
+#[test]
+fn a_replay_of_another_root_is_no_success() {
+    let _alone = alone();
+    let seen = recorded();
+    around().expect_err("it is busy");
+    let mut fixture = fixture(&seen);
+    fixture.calls.clear();
+    let why = Replayer::new(fixture).run(|_| bare()).check().unwrap_err();
+    assert!(why.contains("the replay ran tool bare, recorded tool around"), "{why}");
+}
+
+#[audit_span(agent = "benefits", action = "hang", replay)]
+async fn hang() -> Result<u32, Failure> {
+    std::future::pending().await
+}
+
+#[audit_span(agent = "benefits", action = "impatient")]
+fn impatient() -> Result<u32, Failure> {
+    let mut hang = std::pin::pin!(hang());
+    assert!(hang.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    Err(Failure::Busy)
+}
+
+#[test]
+fn an_answered_function_that_is_given_up_is_cancelled_again() {
+    let _alone = alone();
+    let seen = recorded();
+    impatient().expect_err("it is busy");
+    let replay = Replayer::new(fixture(&seen)).run(|_| impatient());
+    let why = replay.check().unwrap_err();
+    assert!(why.starts_with("it fails as it was recorded: tool.error impatient"), "{why}");
+    let cancelled = |line: &&String| line.contains(r#""type":"cancelled""#);
+    assert_eq!(replay.lines().iter().filter(cancelled).count(), 1, "{replay:?}");
+}
+
+struct Failing;
+
+impl Exporter for Failing {
+    fn export(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Err(std::io::Error::other("full"))
+    }
+}
+
+#[test]
+fn a_replay_that_panics_leaves_nothing_behind() {
+    let _alone = alone();
+    let replayer = replayer();
+    let lossy = replayer.clone().logger(|_| {
+        let builder = AuditLogger::builder().without_environment().files(false).debug(true);
+        builder.capture_content(true).exporter(Failing)
+    });
+    let panicked = std::panic::catch_unwind(|| lossy.run(root).check());
+    assert!(panicked.is_err(), "its events are lost");
+    RAN.set(0);
+    plan("ana", 1).expect("no replay is under way");
+    assert_eq!(RAN.get(), 1);
+    assert!(replayer.run(root).reproduces());
+}
+
+#[test]
+fn a_replay_inside_of_another_is_refused() {
+    let _alone = alone();
+    let (outer, inner) = (replayer(), replayer());
+    let replay = outer.run(|_| inner.run(root).reproduces());
+    assert_eq!(replay.output(), None);
 }

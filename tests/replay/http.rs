@@ -13,7 +13,7 @@ use llm_audit::replay::{Replayer, RootInput};
 use serde_json::{Value, json};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
-use crate::{fixture, recorded};
+use crate::{alone, disabled, fixture, recorded};
 
 thread_local! {
     /// How many calls were really made.
@@ -117,6 +117,7 @@ fn root(input: &RootInput) -> StatusCode {
 
 #[test]
 fn a_request_fails_as_it_was_recorded_without_a_call() {
+    let _alone = alone();
     let replayer = record("/plans");
     let replay = replayer.run(root);
     assert_eq!(replay.output(), Some(&StatusCode::INTERNAL_SERVER_ERROR), "{replay:#?}");
@@ -134,6 +135,7 @@ fn a_request_fails_as_it_was_recorded_without_a_call() {
 
 #[test]
 fn a_call_that_was_given_up_is_never_answered() {
+    let _alone = alone();
     let replayer = record("/hang");
     let replay = replayer.run(root);
     assert_eq!(replay.output(), Some(&StatusCode::GATEWAY_TIMEOUT), "{replay:#?}");
@@ -142,6 +144,7 @@ fn a_call_that_was_given_up_is_never_answered() {
 
 #[test]
 fn a_call_that_failed_fails_with_the_recorded_error() {
+    let _alone = alone();
     let replayer = record("/broken");
     let replay = replayer.run(root);
     assert_eq!(replay.output(), Some(&StatusCode::BAD_GATEWAY), "{replay:#?}");
@@ -152,6 +155,7 @@ fn a_call_that_failed_fails_with_the_recorded_error() {
 
 #[test]
 fn an_unknown_call_gets_an_error_and_is_not_made() {
+    let _alone = alone();
     let replayer = record("/plans");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let replay = replayer.run(|_| runtime.block_on(get("/others", 1)).map_err(|e| e.to_string()));
@@ -159,4 +163,78 @@ fn an_unknown_call_gets_an_error_and_is_not_made() {
     assert!(message.contains("has another input than step 1: /url is"), "{message}");
     assert!(message.contains(r#"recorded "http://127.0.0.1/plans""#), "{message}");
     assert_eq!((MADE.get(), replay.mismatches().len()), (100, 1));
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+#[test]
+fn a_call_at_the_root_blocks_and_is_never_made() {
+    let _alone = alone();
+    let seen = recorded();
+    MADE.set(0);
+    block_on(get("/plans", 1)).expect("it is answered");
+    let mut fixture = fixture(&seen);
+    assert!(!fixture.is_replayable(), "{fixture:?}");
+    fixture.not_captured.clear();
+    MADE.set(100);
+    let replay = Replayer::new(fixture).run(|_| block_on(get("/plans", 1)).is_err());
+    assert_eq!((replay.output(), MADE.get()), (Some(&true), 100));
+    assert_eq!(replay.mismatches().len(), 1, "{replay:?}");
+}
+
+/// Makes a call by another layer, with these headers; returns the error and how many calls were made.
+fn call(layer: ClientLayer, headers: &[(&str, String)]) -> (String, u32) {
+    let before = MADE.get();
+    let mut request = Request::get("http://127.0.0.1/plans").extension(Attempt(2));
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    let request = request.body(Full::<Bytes>::default()).expect("it is valid");
+    let answer = block_on(layer.layer(service_fn(live)).oneshot(request));
+    let error = answer.err().map(|error| error.to_string()).unwrap_or_default();
+    (error, MADE.get() - before)
+}
+
+#[test]
+fn a_call_with_a_disabled_logger_is_refused() {
+    let _alone = alone();
+    let replayer = record("/plans");
+    let layer = || ClientLayer::new("others").logger(disabled().clone());
+    let replay = replayer.run(|_| call(layer(), &[]));
+    let Some((error, made)) = replay.output() else { panic!("{replay:?}") };
+    assert!(error.contains("is not recorded below") && *made == 0, "{error}");
+}
+
+#[test]
+fn a_call_with_a_trace_of_its_own_is_refused_on_another_thread() {
+    let _alone = alone();
+    let replayer = record("/plans");
+    for traceparent in ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "bad"] {
+        let replay = replayer.run(|_| {
+            let headers = [("traceparent", traceparent.to_owned())];
+            let outside = || call(ClientLayer::new("benefits"), &headers);
+            std::thread::scope(|scope| scope.spawn(outside).join().expect("no panic"))
+        });
+        let Some((error, made)) = replay.output() else { panic!("{replay:?}") };
+        assert!(error.contains("its task needs in_span") && *made == 0, "{error}");
+    }
+}
+
+#[test]
+fn an_event_of_a_call_that_was_emitted_by_hand_blocks() {
+    let _alone = alone();
+    let seen = recorded();
+    let span = llm_audit::TraceContext::new_trace();
+    let _scope = span.enter();
+    let event = llm_audit::AuditEvent::new(llm_audit::EventType::ApiCall, "benefits", "GET x");
+    llm_audit::emit(
+        &llm_audit::AuditEvent::new(llm_audit::EventType::ToolCall, "benefits", "root").span(&span),
+    );
+    llm_audit::emit(&event);
+    let fixture = fixture(&seen);
+    let gap = fixture.not_captured.iter().find(|gap| gap.blocks).expect("a gap");
+    assert!(gap.what.contains("outside of ClientLayer"), "{gap:?}");
 }

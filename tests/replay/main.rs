@@ -6,6 +6,7 @@ mod functions;
 mod http;
 
 use std::path::Path;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use llm_audit::AuditLogger;
 use llm_audit::reader::{Folder, Found, Trace};
@@ -33,6 +34,21 @@ fn trace_id(path: &Path) -> String {
     let id = first["trace_id"].as_str().expect("an id").to_owned();
     assert_eq!(full_trace(path, &id).expect("a trace").len(), text.lines().count(), "one trace");
     id
+}
+
+/// Makes the tests wait for each other: while a replay runs, the calls of others are refused.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A logger that records nothing.
+fn disabled() -> &'static AuditLogger {
+    static DISABLED: LazyLock<AuditLogger> = LazyLock::new(|| {
+        let builder = AuditLogger::builder().without_environment().files(false).enabled(false);
+        builder.build().expect("a logger without files starts")
+    });
+    &DISABLED
 }
 
 /// Captures what production would record.

@@ -178,7 +178,10 @@ impl AuditedFunction<'_> {
         let run = quote_spanned! {Span::mixed_site()=>
             #library::__span::run(&mut span, async #capture { #owned #known #(#body)* }).await
         };
-        let wait = quote_spanned!(Span::mixed_site()=> answer.wait().await;);
+        // In the span: a call that is dropped while it waits is cancelled.
+        let wait = quote_spanned! {Span::mixed_site()=>
+            #library::__span::run(&mut span, answer.wait()).await;
+        };
         let run = self.expand_answer(&run, returned, &wait);
         let end = self.expand_end(&run, returned);
         quote_spanned! {Span::mixed_site()=> let mut span = #begin; #end }

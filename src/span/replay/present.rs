@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::super::{Argument, FunctionHead, KeptArguments, Span};
 use crate::context::{self, TraceContext};
 use crate::record::event::ErrorDetail;
-use crate::recorder::{AuditLogger, Outlet};
+use crate::recorder::{AuditLogger, Outlet, replay_logger};
 use crate::replay::RecordedError;
 use crate::replay::state::{self, ReplayAnswer};
 
@@ -86,22 +86,26 @@ pub(crate) fn replayed_call(
     head: &FunctionHead<'_>,
     captured: &[Argument<'_>],
 ) -> ReplayedCall {
-    if !context::is_replaying() {
+    if !context::has_replayed() {
         return ReplayedCall(None, None);
     }
+    let logger = replay_logger().filter(|_| context.is_replayed());
     let encode = |logger: &AuditLogger| logger.encode_members(captured)?.to_value();
     let input = match captured {
         [] => None,
-        _ => outlet.peek_logger(encode).flatten(),
+        _ => logger.as_ref().and_then(encode),
     };
     let kind = match head.event {
         None => StepKind::Tool,
         Some(event) if event.name().starts_with("llm.") => StepKind::Model,
         Some(_) => StepKind::Function,
     };
-    let sanitizer = outlet.sanitizer();
+    let sanitizer = match logger {
+        Some(logger) => logger.sanitizer().clone(),
+        None => outlet.sanitizer(),
+    };
     let (agent, name) = (&sanitizer.redact_str(&head.agent), &sanitizer.redact_str(&head.action));
-    let asked = Asked { kind, agent, name, input: input.as_ref(), above: 0 };
+    let asked = Asked { kind, agent, name, input: input.as_ref(), above: 0, is_right_below: true };
     match state::ask(context, asked, head.is_replayable) {
         ReplayAnswer::Runs => ReplayedCall(None, None),
         answer => {

@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::fixture::{FixtureCall, ReplayFixture, StepKind, hash_input, without_ignored};
+use super::fixture::{
+    FixtureCall, ReplayFixture, StepKind, hash_input, is_past_f64, without_ignored,
+};
 
 /// What a text that was cut ends with.
 const TRUNCATED: &str = "[TRUNCATED:";
@@ -35,6 +37,9 @@ pub struct Asked<'a> {
     pub input: Option<&'a Value>,
     /// The step that it is below.
     pub above: u32,
+    /// Whether nothing is between that step and the call. Otherwise the call may be below recorded steps that
+    /// nobody asked for, such as those whose events were emitted by hand.
+    pub is_right_below: bool,
 }
 
 /// Why a call has no answer.
@@ -87,7 +92,8 @@ impl Answers {
 
     /// Finds the recorded call that answers this one, and takes it.
     ///
-    /// Of calls that are alike, it is the one that began first and was not taken.
+    /// A call with exactly this input comes before those whose input was cut or not recorded. Of calls that are
+    /// alike, it is the one that began first and was not taken.
     ///
     /// # Errors
     ///
@@ -98,6 +104,9 @@ impl Answers {
             .filter(|at| self.is_candidate(*at, asked) && !self.taken[*at])
             .filter(|at| self.has_input(*at, asked, hash.as_deref()))
             .collect();
+        if found.iter().any(|at| self.hashes[*at] == hash) {
+            found.retain(|at| self.hashes[*at] == hash);
+        }
         let calls = &self.fixture.calls;
         if found.iter().any(|at| calls[*at].parent == asked.above) {
             found.retain(|at| calls[*at].parent == asked.above);
@@ -106,12 +115,23 @@ impl Answers {
         let Some((&first, others)) = found.split_first() else {
             return Err(NoAnswer::Unknown(self.describe_difference(asked, hash.as_deref())));
         };
-        let is_alike = |other: &&usize| is_ambiguous(&calls[first], &calls[**other]);
+        // What is left of two inputs does not say which of them is meant.
+        let is_exact = self.hashes[first] == hash;
+        let is_alike = |other: &&usize| {
+            let other = &calls[**other];
+            match is_exact {
+                true => is_ambiguous(&calls[first], other),
+                false => !is_same_end(&calls[first], other),
+            }
+        };
         if let Some(other) = others.iter().find(is_alike) {
-            let (path, other) = (self.path(first), calls[*other].step);
+            let (path, step, other) = (self.path(first), calls[first].step, calls[*other].step);
+            let why = match is_exact {
+                true => "ran at the same time and ended differently",
+                false => "have inputs that are cut or not recorded, and ended differently",
+            };
             return Err(NoAnswer::Ambiguous(format!(
-                "steps {} and {other} are both {path}, ran at the same time and ended differently",
-                calls[first].step
+                "steps {step} and {other} are both {path}, {why}"
             )));
         }
         self.taken[first] = true;
@@ -126,23 +146,32 @@ impl Answers {
         let call = &self.fixture.calls[at];
         let is_named =
             call.kind == asked.kind && call.agent == asked.agent && call.name == asked.name;
-        is_named && self.is_below(call, asked.above)
+        let is_below = match asked.is_right_below {
+            true => call.parent == asked.above,
+            false => self.is_below(call, asked.above),
+        };
+        is_named && is_below
     }
 
+    /// Whether only steps are between that were not taken: what is below the others is asked for below them.
     fn is_below(&self, call: &FixtureCall, above: u32) -> bool {
         let mut parent = call.parent;
         // A parent has a smaller number than its child.
         while parent > above {
             let Some(call) = self.fixture.call(parent) else { return false };
+            if self.taken[parent as usize - 1] {
+                return false;
+            }
             parent = call.parent;
         }
         parent == above
     }
 
-    /// Whether a call was recorded with this input. What was not recorded is like any other.
+    /// Whether a call was recorded with this input. An input that was not recorded is like any other.
     fn has_input(&self, at: usize, asked: &Asked<'_>, hash: Option<&str>) -> bool {
         let recorded = self.fixture.calls[at].input.as_ref();
-        let (Some(recorded), Some(input)) = (recorded, asked.input) else { return true };
+        let Some(recorded) = recorded else { return true };
+        let Some(input) = asked.input else { return false };
         let ignored = &self.fixture.ignored;
         self.hashes[at].as_deref() == hash
             || first_difference(
@@ -182,7 +211,7 @@ impl Answers {
                     (without_ignored(recorded, ignored), without_ignored(input, ignored));
                 first_difference(&recorded, &input, "")
             }
-            _ => None,
+            _ => Some("its arguments are not known".to_owned()),
         };
         let difference = difference.unwrap_or_default();
         format!("{what} below {place} has another input than step {}: {difference}", call.step)
@@ -191,14 +220,17 @@ impl Answers {
 
 /// Whether nothing says which of two calls that are alike comes first, and it matters.
 fn is_ambiguous(first: &FixtureCall, other: &FixtureCall) -> bool {
-    let is_same_end = first.result == other.result
-        && first.failure.as_ref().map(|f| (&f.error_type, &f.message))
-            == other.failure.as_ref().map(|f| (&f.error_type, &f.message));
     let is_after = match (first.ended_us, other.began_us) {
         (Some(ended), Some(began)) => began >= ended,
         _ => false,
     };
-    !is_same_end && !is_after
+    !is_same_end(first, other) && !is_after
+}
+
+fn is_same_end(first: &FixtureCall, other: &FixtureCall) -> bool {
+    let [one, another] = [first, other]
+        .map(|call| call.failure.as_ref().map(|failure| (&failure.error_type, &failure.message)));
+    first.result == other.result && one == another
 }
 
 /// The first place at which a value differs from a recorded one, and how. A recorded text that was cut is
@@ -226,7 +258,11 @@ fn first_difference(recorded: &Value, now: &Value, place: &str) -> Option<String
         }
         (Value::String(text), Value::String(other)) if is_cut_of(text, other) => None,
         // 1 and 1.0 are the same number.
-        (Value::Number(a), Value::Number(b)) if a.as_f64() == b.as_f64() => None,
+        (Value::Number(a), Value::Number(b))
+            if !is_past_f64(a) && !is_past_f64(b) && a.as_f64() == b.as_f64() =>
+        {
+            None
+        }
         _ if recorded == now => None,
         _ => Some(format!("{named} is {}, recorded {}", shown(now), shown(recorded))),
     }
@@ -264,7 +300,7 @@ mod tests {
                     "result": result})
             })
             .collect();
-        let fixture = json!({"fixture_version": 1, "trace_id": "1", "calls": calls,
+        let fixture = json!({"fixture_version": 1, "trace_id": "0af7651916cd43dd8448eb211c80319c", "calls": calls,
             "ignored": ["/id"], "root": {"kind": "request", "agent": "a", "name": "POST /"}});
         Answers::new(ReplayFixture::from_json(&fixture.to_string()).unwrap())
     }
@@ -276,6 +312,7 @@ mod tests {
             name: "GET x",
             input: Some(&input),
             above: 0,
+            is_right_below: true,
         };
         answers.take(&asked).map(|call| call.result.clone().unwrap())
     }
@@ -310,8 +347,14 @@ mod tests {
             assert!(unknown.contains("another input than step 1: "), "{unknown}");
             assert!(unknown.contains(difference), "{unknown}");
         }
-        let asked =
-            Asked { kind: StepKind::Tool, agent: "a", name: "GET x", input: None, above: 0 };
+        let asked = Asked {
+            kind: StepKind::Tool,
+            agent: "a",
+            name: "GET x",
+            input: None,
+            above: 0,
+            is_right_below: true,
+        };
         let unknown = answers.take(&asked).unwrap_err().to_string();
         assert!(
             unknown.contains("tool GET x of a is not recorded below request POST /"),
@@ -333,6 +376,75 @@ mod tests {
         for calls in [[at(0, 9, "1"), at(5, 12, "1")], [at(0, 5, "1"), at(5, 12, "2")]] {
             assert_eq!(take(&mut answers(&calls), json!({"q": "[REDACTED_email]"})).unwrap(), "1");
         }
+    }
+
+    #[test]
+    fn an_exact_input_comes_before_one_that_is_cut() {
+        let calls = [
+            (json!({"q": "[TRUNCATED:90]"}), 0, 1, "cut"),
+            (json!({"q": "x"}), 5, 6, "exact"),
+            (json!({"q": "y[TRUNCATED:9]"}), 7, 8, "other"),
+        ];
+        let mut answers = answers(&calls);
+        assert_eq!(take(&mut answers, json!({"q": "x"})).unwrap(), "exact");
+        let ambiguous = take(&mut answers, json!({"q": "yes"})).unwrap_err().to_string();
+        assert!(
+            ambiguous.contains("are cut or not recorded, and ended differently"),
+            "{ambiguous}"
+        );
+    }
+
+    #[test]
+    fn an_input_that_is_not_known_is_not_like_a_recorded_one() {
+        let mut answers = answers(&[(json!({"q": 1}), 0, 1, "one")]);
+        let (agent, name, above) = ("a", "GET x", 0);
+        let kind = StepKind::Http;
+        let asked = Asked { kind, agent, name, input: None, above, is_right_below: true };
+        let unknown = answers.take(&asked).unwrap_err().to_string();
+        assert!(unknown.ends_with("its arguments are not known"), "{unknown}");
+    }
+
+    #[test]
+    fn integers_past_the_floats_are_compared_exactly() {
+        let id = |id: u64| json!({"n": id});
+        let calls = [
+            (id(9_007_199_254_740_992), 0, 1, "even"),
+            (id(9_007_199_254_740_993), 2, 3, "odd"),
+            (json!({"n": "[TRUNCATED:1]"}), 4, 5, "cut"),
+        ];
+        let mut answers = answers(&calls);
+        assert_eq!(take(&mut answers, id(9_007_199_254_740_993)).unwrap(), "odd");
+        let unknown = take(&mut answers, id(9_007_199_254_740_994)).unwrap_err().to_string();
+        assert!(unknown.contains("recorded 9007199254740992"), "{unknown}");
+        assert_eq!(take(&mut answers, id(9_007_199_254_740_992)).unwrap(), "even");
+    }
+
+    #[test]
+    fn a_call_does_not_take_the_answer_of_one_deep_inside_of_another_step() {
+        let call = |step: u32, parent: u32, kind: &str, result: &str| {
+            json!({"step": step, "parent": parent, "kind": kind, "agent": "a", "name": "GET x",
+                "occurrence": 1, "input": {}, "result": result})
+        };
+        let calls = [call(1, 0, "tool", "tool"), call(2, 1, "http", "deep")];
+        let fixture = json!({"fixture_version": 1, "trace_id": "0af7651916cd43dd8448eb211c80319c",
+            "calls": calls, "root": {"kind": "request", "agent": "a", "name": "POST /"}});
+        let fixture = ReplayFixture::from_json(&fixture.to_string()).unwrap();
+        let (input, agent, name) = (json!({}), "a", "GET x");
+        let asked = |kind, above, is_right_below| Asked {
+            kind,
+            agent,
+            name,
+            input: Some(&input),
+            above,
+            is_right_below,
+        };
+        let mut answers = Answers::new(fixture);
+        assert!(answers.take(&asked(StepKind::Http, 0, true)).is_err());
+        let mut by_hand = answers.clone();
+        by_hand.take(&asked(StepKind::Http, 0, false)).expect("nobody asks for the tool");
+        answers.take(&asked(StepKind::Tool, 0, true)).expect("it is recorded");
+        assert!(answers.take(&asked(StepKind::Http, 0, false)).is_err());
+        answers.take(&asked(StepKind::Http, 1, true)).expect("it is recorded there");
     }
 
     #[test]

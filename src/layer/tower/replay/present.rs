@@ -18,6 +18,7 @@ use super::super::exchange::{Exchange, ExchangeEnd, http_method_name};
 use super::super::failure::{BoxError, ServiceFailure};
 use crate::context::{self, TraceContext};
 use crate::record::event::ErrorDetail;
+use crate::recorder::replay_logger;
 use crate::replay::RecordedError;
 use crate::replay::state::{self, ReplayAnswer, input_of};
 use crate::sanitize::Redactions;
@@ -57,10 +58,11 @@ impl ReplayedFailure {
     }
 }
 
-/// Returns whether a call of this thread gets its answer from a replay.
+/// Returns whether a call of this thread is answered or refused, and not made.
 pub(in super::super) fn is_here() -> bool {
-    context::is_replaying()
-        && TraceContext::with_current(|current| current.is_none_or(TraceContext::is_replayed))
+    let is_ended =
+        |current: Option<&TraceContext>| current.is_some_and(TraceContext::is_of_ended_replay);
+    context::is_replaying() || context::has_replayed() && TraceContext::with_current(is_ended)
 }
 
 /// Returns whether this is of the trace that is replayed.
@@ -76,10 +78,13 @@ pub(in super::super) fn continued_context() -> Option<TraceContext> {
 
 /// Asks for the answer of a call that has begun. `None` if it is made.
 pub(in super::super) fn recorded_answer(exchange: &Exchange) -> Option<HttpAnswer> {
-    if !context::is_replaying() {
+    if !context::has_replayed() {
         return None;
     }
-    let sanitizer = exchange.settings.outlet.sanitizer();
+    let sanitizer = match replay_logger().filter(|_| exchange.context.is_replayed()) {
+        Some(logger) => logger.sanitizer().clone(),
+        None => exchange.settings.outlet.sanitizer(),
+    };
     // With the names that the log has, by which it is redacted.
     let recorded = json!({"http.method": http_method_name(&exchange.method),
         "url": exchange.route_or_url, "attempt": exchange.attempt});
@@ -94,6 +99,7 @@ pub(in super::super) fn recorded_answer(exchange: &Exchange) -> Option<HttpAnswe
         name: &sanitizer.redact_str(&exchange.action),
         input: Some(&input),
         above: 0,
+        is_right_below: true,
     };
     match state::ask(&exchange.context, asked, true) {
         ReplayAnswer::Runs => None,
