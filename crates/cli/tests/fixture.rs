@@ -63,11 +63,58 @@ fn a_test_is_written_beside_the_fixture() {
     let again = run_in(keep.path(), &["fixture", "0af7", "--test"]);
     assert_eq!(again.code, 2, "{again:?}");
     assert!(again.stderr.contains("cannot write tests/fixtures/replay_"), "{again:?}");
+    // The test is there, so neither is written.
     let other = ["fixture", "0af7", "--test", "--out", "f.json", "--root", "a::b"];
+    assert_eq!(run_in(keep.path(), &other).code, 2);
+    assert!(!keep.path().join("f.json").exists());
     fs::remove_file(keep.path().join("tests/replay_0af7651916cd.rs")).unwrap();
     assert_eq!(run_in(keep.path(), &other).code, 0);
     let text = fs::read_to_string(keep.path().join("tests/replay_0af7651916cd.rs")).unwrap();
     assert!(text.contains("\"/f.json\"") && text.contains("run(a::b)"), "{text}");
+}
+
+#[test]
+fn the_text_of_the_error_cannot_harm_the_test() {
+    let (keep, dir) = folder();
+    let long = format!("\\u202eno\\u0007 {}", "x".repeat(400));
+    let log = log(RESULT).replace("no\\nplan\\u001b[2J", &long);
+    write(&dir, FILE, &log.replace(TRACE, "a1b2c3d4e5f60718"));
+    let run = run_in(keep.path(), &["fixture", "a1b2", "--test"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let text = fs::read_to_string(keep.path().join("tests/replay_a1b2c3d4e5f6.rs")).unwrap();
+    assert!(text.contains(r"E: \u{202e}no\u{7} xx"), "{text}");
+    assert!(
+        text.lines().all(|line| line.len() < 130 && !line.contains(char::is_control)),
+        "{text}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (keep, dir) = folder();
+    write(&dir, FILE, &log(RESULT));
+    assert_eq!(run_in(keep.path(), &["fixture", "0af7", "--test"]).code, 0);
+    for file in ["replay_0af7651916cd.rs", "fixtures/replay_0af7651916cd.json"] {
+        let mode = fs::metadata(keep.path().join("tests").join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn a_deep_trace_has_a_short_list() {
+    let (_keep, dir) = folder();
+    let deep = (1..300).map(|at: u64| {
+        let parent = format!(",\"parent_span_id\":\"{at:016x}\"");
+        event(at, TRACE, &format!("{:016x}", at + 1), &parent).replace("llm.invoke", "tool.call")
+    });
+    let root = event(0, TRACE, ROOT, "").replace("llm.invoke", "tool.call");
+    write(&dir, FILE, &(root + &deep.collect::<String>()));
+    let run = run(&["fixture", "0af7", "--dir", &dir]);
+    assert!(run.stderr.contains("more, in the fixture under not_captured"), "{run:?}");
+    assert!(run.stderr.lines().count() < 30 && run.stderr.len() < 5_000, "{run:?}");
 }
 
 #[test]
@@ -78,7 +125,7 @@ fn what_is_missing_comes_first_and_there_is_no_test() {
     assert_eq!(run.code, 1, "{run:?}");
     let first = run.stderr.lines().next().unwrap();
     assert!(first.starts_with("llm-audit: cannot replay: the result"), "{run:?}");
-    assert!(first.contains("(tool chat > tool chat)"), "{run:?}");
+    assert!(first.contains("(step 1: tool chat > tool chat)"), "{run:?}");
     assert!(keep.path().join("f.json").exists() && !keep.path().join("tests").exists());
 }
 
@@ -102,11 +149,12 @@ fn a_trace_by_another_writer_is_a_fixture_to_read() {
 fn exit_codes() {
     let (_keep, dir) = folder();
     write(&dir, FILE, &log(RESULT).replace("my-agent 0.1.0", "9 lives"));
-    let cases: [(&[&str], i32, &str); 5] = [
+    let cases: [(&[&str], i32, &str); 6] = [
         (&["ffff"], 3, "no such trace"),
         (&["zzzz"], 2, "hex digits"),
         (&["0af7", "--root", "a::b"], 2, "--test"),
         (&["0af7", "--test", "--root", "a b"], 2, "accepted: the path of a function"),
+        (&["0af7", "--test", "--root", "self::b"], 2, "accepted: the path of a function"),
         (&["0af7", "--test"], 2, "--root PATH names the function"),
     ];
     for (args, code, expected) in cases {

@@ -1,6 +1,6 @@
 //! `fixture`: one trace as a replay fixture, and a test that replays it.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,8 @@ use llm_audit::replay::ReplayFixture;
 
 use crate::arguments::LogInput;
 use crate::ui::{
-    CommandExit, CommandFailure, Progress, complain_on_stderr, escape_json_for_terminal,
-    format_count,
+    CommandExit, CommandFailure, Progress, complain_on_stderr, escape_for_terminal,
+    escape_json_for_terminal, fit_to_width, format_count,
 };
 
 /// Write one trace as a fixture, from which a test replays it without network.
@@ -46,6 +46,14 @@ Examples:
 
 /// The digits of a trace's id in the names of files and tests.
 const ID_DIGITS: usize = 12;
+/// How many things that are missing are printed.
+const SHOWN_GAPS: usize = 20;
+/// The columns of the error in a test.
+const ERROR_WIDTH: usize = 90;
+/// Names that a path of Rust cannot have, or that mean the test itself.
+const KEYWORDS: &str = " Self _ abstract as async await become box break const continue crate do dyn else \
+    enum extern false final fn for gen if impl in let loop macro match mod move mut override priv pub ref \
+    return self static struct super trait true try type typeof unsafe unsized use virtual where while yield ";
 
 pub(crate) fn run_fixture(args: &FixtureArgs) -> Result<CommandExit, CommandFailure> {
     let Some(trace) = find_trace(args)? else { return Ok(CommandExit::NoData) };
@@ -63,11 +71,12 @@ pub(crate) fn run_fixture(args: &FixtureArgs) -> Result<CommandExit, CommandFail
         (out, _) => {
             let default = || format!("tests/fixtures/{}.json", test_name(&fixture)).into();
             let file = out.clone().unwrap_or_else(default);
-            write_new_file(&file, &fixture.to_json())?;
-            if let Some(root) = test {
+            let test = test.map(|root| {
                 let path = PathBuf::from(format!("tests/{}.rs", test_name(&fixture)));
-                write_new_file(&path, &test_text(&fixture, &file, &root))?;
-            }
+                (path, test_text(&fixture, &file, &root))
+            });
+            let fixture = (file, fixture.to_json());
+            write_new_files(&[Some(fixture), test].into_iter().flatten().collect::<Vec<_>>())?;
         }
     }
     Ok(if fixture.is_replayable() { CommandExit::Fine } else { CommandExit::Finding })
@@ -98,10 +107,13 @@ fn find_trace(args: &FixtureArgs) -> Result<Option<Box<Trace>>, CommandFailure> 
 fn complain_of_gaps(fixture: &ReplayFixture) {
     let gaps = &fixture.not_captured;
     let (blocking, others): (Vec<_>, Vec<_>) = gaps.iter().partition(|gap| gap.blocks);
-    for gap in blocking.iter().chain(&others) {
+    for gap in blocking.iter().chain(&others).take(SHOWN_GAPS) {
         let weight = if gap.blocks { "cannot replay" } else { "not captured" };
-        let place = fixture.path_of_step(gap.step);
+        let place = fixture.short_path_of_step(gap.step);
         complain_on_stderr(format_args!("{weight}: {} ({place})", gap.what));
+    }
+    if let Some(more) = gaps.len().checked_sub(SHOWN_GAPS).filter(|more| *more > 0) {
+        complain_on_stderr(format_args!("and {more} more, in the fixture under not_captured"));
     }
     let error = fixture.error.as_ref().map_or("nothing failed".to_owned(), ToString::to_string);
     let calls = format_count(fixture.calls.len() as u64, "call");
@@ -120,29 +132,56 @@ fn test_function(args: &FixtureArgs, fixture: &ReplayFixture) -> Result<String, 
 }
 
 fn test_name(fixture: &ReplayFixture) -> String {
-    let id = &fixture.trace_id;
+    // Ids of 64 bits and less are padded with zeros.
+    let id = match fixture.trace_id.strip_prefix("0000000000000000") {
+        Some(id) => id.trim_start_matches('0'),
+        None => &fixture.trace_id,
+    };
     format!("replay_{}", id.get(..ID_DIGITS).unwrap_or(id))
 }
 
-fn write_new_file(path: &Path, text: &str) -> Result<(), CommandFailure> {
-    let write = || {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+/// Writes all files or, if one exists, none.
+fn write_new_files(files: &[(PathBuf, String)]) -> Result<(), CommandFailure> {
+    let mut created = Vec::new();
+    for (path, text) in files {
+        let written = create_new_file(path).and_then(|mut file| {
+            created.push(path);
+            file.write_all(text.as_bytes())
+        });
+        if let Err(error) = written {
+            for path in created {
+                // What stays makes the next try say so.
+                let _ = fs::remove_file(path);
+            }
+            return Err(CommandFailure::new(format!("cannot write {}: {error}", path.display())));
         }
-        OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
-    };
-    write().map_err(|error| {
-        CommandFailure::new(format!("cannot write {}: {error}", path.display()))
-    })?;
-    complain_on_stderr(format_args!("wrote {}", path.display()));
+    }
+    for (path, _) in files {
+        complain_on_stderr(format_args!("wrote {}", path.display()));
+    }
     Ok(())
+}
+
+/// Creates a file for its owner alone, as those of the log: it has the same content.
+fn create_new_file(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// The test, which needs nothing but the library with its feature `replay`.
 fn test_text(fixture: &ReplayFixture, file: &Path, root: &str) -> String {
     let error = match &fixture.error {
-        // A comment ends with its line.
-        Some(error) => error.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
+        // A comment ends with its line, and may not change the direction of text.
+        Some(error) => {
+            let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            fit_to_width(&escape_for_terminal(&error), ERROR_WIDTH)
+        }
         None => "nothing failed".to_owned(),
     };
     let file = file.display().to_string();
@@ -175,6 +214,7 @@ fn parse_rust_path(text: &str) -> Result<String, &'static str> {
     let is_name = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !KEYWORDS.contains(&format!(" {name} "))
     };
     match text.split("::").all(is_name) {
         true => Ok(text.to_owned()),
