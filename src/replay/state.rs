@@ -98,10 +98,13 @@ impl ReplayState {
             }
             // The function runs anyway, and the calls in it are asked for in their turn.
             Err(_) if !is_answerable => ReplayAnswer::Runs,
-            Err(_) if self.hangs.is_some() && self.has_asked_all() => ReplayAnswer::Never,
             Err(why) => {
+                let is_after_all = self.hangs.is_some() && self.has_asked_all();
                 self.mismatches.push(why.to_string());
-                ReplayAnswer::Refused(not_recorded(why.to_string()))
+                match is_after_all {
+                    true => ReplayAnswer::Never,
+                    false => ReplayAnswer::Refused(not_recorded(why.to_string())),
+                }
             }
         }
     }

@@ -377,3 +377,29 @@ fn a_replay_inside_of_another_is_refused() {
     let replay = outer.run(|_| inner.run(root).reproduces());
     assert_eq!(replay.output(), None);
 }
+
+#[audit_span(agent = "benefits", action = "given_up")]
+async fn given_up() -> Result<u32, Failure> {
+    if IS_FIXED.get() {
+        plan("bo", 0)?;
+    }
+    hang().await
+}
+
+fn poll_given_up() -> bool {
+    let mut root = std::pin::pin!(given_up());
+    root.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+#[test]
+fn an_unknown_call_of_a_root_that_was_given_up_is_a_difference_too() {
+    let _alone = alone();
+    let seen = recorded();
+    assert!(poll_given_up());
+    let replayer = Replayer::new(fixture(&seen));
+    assert!(replayer.run(|_| poll_given_up()).mismatches().is_empty());
+    IS_FIXED.set(true);
+    let replay = replayer.run(|_| poll_given_up());
+    IS_FIXED.set(false);
+    assert!(replay.mismatches()[0].contains("tool plan of benefits is not recorded"), "{replay:?}");
+}
