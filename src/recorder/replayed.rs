@@ -9,7 +9,7 @@ use super::global::{REPLAYING, STATE};
 use crate::context::{self, TraceContext};
 use crate::record::event::{AuditEvent, IdSource};
 
-/// The logger, and the time at which its clock stands still.
+/// The logger, and the time that its clock always shows.
 static LOGGER: Mutex<Option<(AuditLogger, i64)>> = Mutex::new(None);
 
 /// Makes the events of the replayed trace go to `logger`, all at this time.
@@ -26,7 +26,7 @@ pub(crate) fn stop_replay_logger() {
 
 /// Emits an event of the replayed trace. Returns `false` for all others.
 ///
-/// Durations are 0, because the clock stands still.
+/// Durations are 0, because no time passes.
 pub(super) fn emit_replayed(event: &AuditEvent<'_>) -> bool {
     if !context::is_replaying() {
         return false;

@@ -125,7 +125,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// When the root began, in microseconds since the Unix epoch; there the clock stands still.
+/// When the root began, in microseconds since the Unix epoch; the clock always shows it.
 fn recorded_begin(fixture: &ReplayFixture) -> i64 {
     let began = fixture.began.as_ref().and_then(|began| began.parse::<jiff::Timestamp>().ok());
     began.map_or(0, jiff::Timestamp::as_microsecond)

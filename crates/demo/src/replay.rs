@@ -12,7 +12,7 @@ use crate::service::ServiceParts;
 
 /// Sends the recorded request to a service that is configured by the environment, and reads the answer.
 ///
-/// `llm-audit fixture --test` writes tests that call this. Time stands still in them: a time-out passes at
+/// `llm-audit fixture --test` writes tests that call this. Time does not pass in them: a time-out passes at
 /// once.
 ///
 /// # Panics

@@ -255,7 +255,7 @@ fn is_numbered_word(text: &[u8]) -> bool {
     text.len() <= BYTES_MAX && WORDS.iter().any(|word| text[..letters].eq_ignore_ascii_case(word))
 }
 
-/// Returns whether a word is the type of a text, as it stands between a name and its value.
+/// Returns whether a word is the type of a text, as it is between a name and its value.
 pub(super) fn is_text_type(word: &[u8]) -> bool {
     const TYPES: [&[u8]; 11] = [
         b"string",
