@@ -44,7 +44,7 @@ pub(crate) enum ReplayAnswer {
     /// An answer that never comes: it is made after the caller of the root gave up.
     Never,
     /// Nothing, because the recording does not know it.
-    Refused(RecordedError),
+    Refused(Box<RecordedError>),
 }
 
 impl ReplayState {
@@ -103,7 +103,7 @@ impl ReplayState {
                 self.mismatches.push(why.to_string());
                 match is_after_all {
                     true => ReplayAnswer::Never,
-                    false => ReplayAnswer::Refused(not_recorded(why.to_string())),
+                    false => ReplayAnswer::Refused(Box::new(not_recorded(why.to_string()))),
                 }
             }
         }
@@ -176,7 +176,7 @@ pub(crate) fn ask(context: &TraceContext, asked: Asked<'_>, is_answerable: bool)
     }
     if context.is_of_ended_replay() {
         let why = format!("{kind} {name} is called after the end of its replay");
-        return ReplayAnswer::Refused(not_recorded(why));
+        return ReplayAnswer::Refused(Box::new(not_recorded(why)));
     }
     if !context::is_replaying() {
         return ReplayAnswer::Runs;
@@ -185,7 +185,7 @@ pub(crate) fn ask(context: &TraceContext, asked: Asked<'_>, is_answerable: bool)
     if let Some(state) = under_way.as_mut() {
         state.mismatches.push(why.clone());
     }
-    ReplayAnswer::Refused(not_recorded(why))
+    ReplayAnswer::Refused(Box::new(not_recorded(why)))
 }
 
 /// Notes something that the recording did not foresee.

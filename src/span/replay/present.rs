@@ -20,7 +20,7 @@ impl Answer {
     pub(super) fn value<T: DeserializeOwned>(self) -> Result<T, Box<RecordedError>> {
         let call = match self.0 {
             ReplayAnswer::Recorded(call) => call,
-            ReplayAnswer::Refused(error) => return Err(Box::new(error)),
+            ReplayAnswer::Refused(error) => return Err(error),
             ReplayAnswer::Never => {
                 return Err(Box::new(state::not_recorded("its caller gave up".to_owned())));
             }

@@ -69,8 +69,6 @@ fn follow_from(dir: impl Into<PathBuf>, kept: Vec<Position>) -> Vec<Position> {
 
 fields!(Position {
     file: String,
-    device: u64,
-    inode: u64,
     offset: u64,
     instance: Option<String>,
     seq: Option<u64>,

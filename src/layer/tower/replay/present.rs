@@ -105,7 +105,7 @@ pub(in super::super) fn recorded_answer(exchange: &Exchange) -> Option<HttpAnswe
         ReplayAnswer::Runs => None,
         ReplayAnswer::Never => Some(HttpAnswer::Never { is_waiting: false }),
         ReplayAnswer::Refused(error) => {
-            Some(HttpAnswer::Failed(ReplayedFailure { error, is_timeout: false }))
+            Some(HttpAnswer::Failed(ReplayedFailure { error: *error, is_timeout: false }))
         }
         ReplayAnswer::Recorded(call) => Some(answer_of_call(&call)),
     }
