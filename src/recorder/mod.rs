@@ -43,8 +43,10 @@ use handle::LoggerHandle;
 pub(crate) use outlet::Outlet;
 #[cfg(feature = "macros")]
 pub(crate) use outlet::is_logger_off;
+#[cfg(all(feature = "replay", any(feature = "macros", feature = "tower")))]
+pub(crate) use replayed::replay_logger;
 #[cfg(feature = "replay")]
-pub(crate) use replayed::{replay_logger, start_replay_logger, stop_replay_logger};
+pub(crate) use replayed::{start_replay_logger, stop_replay_logger};
 
 /// A recorder: a queue, a writer's thread, and files.
 ///
