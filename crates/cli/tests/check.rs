@@ -54,6 +54,11 @@ fn the_configuration_is_tried() {
         assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
     }
     assert!(!std::path::Path::new(&dir).exists(), "check makes no log");
+    let run = check(&[], &[("AUDIT_INCLUDE_SNAPSHOTS", "false")]);
+    assert!(
+        run.stdout.contains("! redaction and lines: failures have no input_snapshot"),
+        "{run:?}"
+    );
     std::fs::write(&dir, "a file").unwrap();
     let run = check(&["--json"], &[("AUDIT_LOG_DIR", &dir), ("AUDIT_ENABLED", "false")]);
     assert_eq!(run.code, 1, "{run:?}");

@@ -83,6 +83,11 @@ fn print_groups(
     if failures.other > 0 {
         writeln!(out, "\n{} of yet other groups", format_count(failures.other, "failure"))?;
     }
+    let example = groups.iter().find_map(|group| group.trace_id.as_deref());
+    if let Some(id) = example {
+        let id = escape_for_terminal(id.get(..12).unwrap_or(id));
+        writeln!(out, "\na test of the first one: llm-audit fixture {id} --test")?;
+    }
     Ok(())
 }
 

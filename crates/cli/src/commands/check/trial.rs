@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use llm_audit::environment::Environment;
 use llm_audit::export::Exporter;
 use llm_audit::reader::{self, Folder};
-use llm_audit::{AuditEvent, AuditLogger, ErrorDetail, EventType};
+use llm_audit::{AuditEvent, AuditLogger, ErrorDetail, EventType, replay};
 use serde_json::json;
 
 use crate::ui::format_time;
@@ -99,12 +99,27 @@ fn check_lines() -> Verdict {
     if let Some(secret) = found {
         return Err(failed(format!("the trial log holds {secret}, which must not be there")));
     }
-    let findings = reader::verify(dir.path()).map_err(failed)?.findings;
-    match findings.first() {
-        Some(finding) => Err(failed(finding)),
-        None => Ok(format!(
-            "a password, an address, a card and a key were taken out of {events} trial events, \
-             whose lines are JSON of version 3.0"
+    if let Some(finding) = reader::verify(dir.path()).map_err(failed)?.findings.first() {
+        return Err(failed(finding));
+    }
+    check_snapshot(dir.path())?;
+    Ok(format!(
+        "a password, an address, a card and a key were taken out of {events} trial events, whose lines \
+         are JSON of version 3.0; the failed one can be read for a replay"
+    ))
+}
+
+/// Reads the failure back with its inputs, as a replay does.
+fn check_snapshot(dir: &Path) -> Result<(), (Outcome, String)> {
+    let errors = replay::errors_from_jsonl(dir, "trial").map_err(failed)?;
+    let snapshot = errors.first().and_then(|event| event.error.as_ref()?.input_snapshot.as_ref());
+    match snapshot.map(|snapshot| &snapshot["args"]["key"]) {
+        Some(key) if key.is_string() => Ok(()),
+        _ => Err((
+            Outcome::Warning,
+            "failures have no input_snapshot, so their inputs are not known for a replay; \
+             AUDIT_INCLUDE_SNAPSHOTS=true keeps them"
+                .to_owned(),
         )),
     }
 }
