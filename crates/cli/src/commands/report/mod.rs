@@ -6,9 +6,7 @@ mod json;
 mod page;
 
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-
-use llm_audit::reader::{Folder, Writers};
+use std::path::PathBuf;
 
 use crate::arguments::{FilterArgs, LogInput};
 use crate::ui::{CommandExit, CommandFailure, Style, terminal_columns, write_page};
@@ -67,8 +65,14 @@ pub(crate) fn run_report(args: &ReportArgs) -> Result<CommandExit, CommandFailur
 }
 
 impl Report {
-    /// Reads what one logger wrote into a folder.
-    pub(crate) fn of_logger(folder: &Path, instance: &str) -> Result<Self, CommandFailure> {
+    /// Reads what one logger wrote into a folder, for `demo`.
+    #[cfg(feature = "demo")]
+    pub(crate) fn of_logger(
+        folder: &std::path::Path,
+        instance: &str,
+    ) -> Result<Self, CommandFailure> {
+        use llm_audit::reader::{Folder, Writers};
+
         let (folder, mut report) = (Folder::open(folder)?, Self::new()?);
         let (mut lines, mut writers) = (folder.lines(), Writers::default());
         while let Some(mut entry) = lines.next_line()? {
