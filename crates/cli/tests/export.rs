@@ -95,6 +95,27 @@ fn nothing_to_export_and_a_closed_output() {
 }
 
 #[test]
+fn a_log_is_no_output() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &log());
+    let (file, other) = (format!("{dir}/{FILE}"), format!("{dir}/other.jsonl"));
+    std::fs::copy(&file, &other).unwrap();
+    for args in [
+        &["export", "csv", "--dir", &dir, "--out", &file][..],
+        &["export", "otlp-json", &other, "--out", &other],
+        &["report", "--dir", &dir, "--html", &file],
+        &["trace", TRACE, "--dir", &dir, "--html", &file],
+    ] {
+        let run = run(args);
+        assert_eq!(run.code, 2, "{run:?}");
+        assert!(run.stderr.contains("is a log, which would be overwritten"), "{run:?}");
+        for file in [&file, &other] {
+            assert_eq!(std::fs::read_to_string(file).unwrap(), log());
+        }
+    }
+}
+
+#[test]
 fn sql_prints_a_view_of_the_folder() {
     let (_keep, dir) = folder();
     for (database, read) in [("duckdb", "read_json("), ("clickhouse", "file(")] {

@@ -40,11 +40,11 @@ fn failures_are_shown_in_groups() {
     let expected = "\
 3 of 7 events failed
 
-     2  ▁▁▁▁█▁▁▁  tool.error  planner  search  Late
+     2  ████████  tool.error  planner  search  Late
         no plan 18 in 300 ms
         llm-audit trace 0af7beef16cd  2026-01-02 03:04:05Z to 03:04:05Z
 
-     1  ▁▁▁▁█▁▁▁  tool.error  planner  search  Late
+     1  ████████  tool.error  planner  search  Late
         no route
         llm-audit trace 0af7651916cd  2026-01-02 03:04:05.000Z
 
@@ -74,9 +74,9 @@ fn figures_are_shown_in_groups() {
     write(&dir, FILE, &log());
     let expected = "\
 event_type  events  failed    p50    p90    p99    max   cost     over time
-llm.invoke       4       0  100ms  900ms  900ms  900ms  $0.30  ▁▁▁▁▁▁█▁▁▁▁▁
-tool.error       3       3      -      -      -      -      -  ▁▁▁▁▁▁█▁▁▁▁▁
-all              7       3  100ms  900ms  900ms  900ms  $0.30  ▁▁▁▁▁▁█▁▁▁▁▁
+llm.invoke       4       0  100ms  900ms  900ms  900ms  $0.30  ████████████
+tool.error       3       3      -      -      -      -      -  ████████████
+all              7       3  100ms  900ms  900ms  900ms  $0.30  ████████████
 no price is known for 1 call, which are not in the cost: my\\u{1b}[2J-model (1)
 ";
     assert_eq!(run(&["stats", "--dir", &dir]).stdout, expected);

@@ -1,7 +1,7 @@
 //! Where a subcommand reads the log: a folder or files, of all services or one.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use llm_audit::reader::{Folder, Writers};
 
@@ -39,6 +39,22 @@ impl LogInput {
             )));
         }
         Ok(Some(Folder::of_files(&self.files)?))
+    }
+
+    /// Refuses an output that is a file of a log, or one of the files that are read.
+    pub(crate) fn refuse_as_output(&self, path: &Path) -> Result<(), CommandFailure> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_log = name.starts_with("audit-") && name.contains(".jsonl");
+        let real = |path: &Path| path.canonicalize().ok();
+        let is_read =
+            self.files.iter().any(|file| real(file).is_some_and(|f| Some(f) == real(path)));
+        if is_log || is_read {
+            let path = path.display();
+            return Err(CommandFailure::new(format!(
+                "{path} is a log, which would be overwritten; name another file"
+            )));
+        }
+        Ok(())
     }
 
     /// Prints which services there are if the one that was asked for is none of them. Pipes, which

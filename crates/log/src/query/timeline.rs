@@ -15,17 +15,21 @@ pub struct Timeline {
     step: i64,
     /// By the number of the step since the Unix epoch.
     counts: BTreeMap<i64, f64>,
+    /// The first time and the last one.
+    ends: Option<(i64, i64)>,
 }
 
 impl Default for Timeline {
     fn default() -> Self {
-        Self { step: STEP_MIN, counts: BTreeMap::new() }
+        Self { step: STEP_MIN, counts: BTreeMap::new(), ends: None }
     }
 }
 
 impl Timeline {
     /// Adds so many events at a time, in microseconds since the Unix epoch.
     pub fn add(&mut self, time: i64, count: f64) {
+        let (first, last) = self.ends.unwrap_or((time, time));
+        self.ends = Some((first.min(time), last.max(time)));
         *self.counts.entry(time.div_euclid(self.step)).or_default() += count;
         while self.counts.len() > STEPS_MAX {
             self.step *= 2;
@@ -36,23 +40,28 @@ impl Timeline {
         }
     }
 
-    /// The beginning of the first step and the end of the last one, in microseconds since the Unix
-    /// epoch. `None` without any event.
+    /// The first time and the last one, in microseconds since the Unix epoch. `None` without any event.
     pub fn range(&self) -> Option<(i64, i64)> {
-        let (first, last) = (self.counts.first_key_value()?.0, self.counts.last_key_value()?.0);
-        Some((first.saturating_mul(self.step), last.saturating_add(1).saturating_mul(self.step)))
+        self.ends
     }
 
-    /// The counts in so many equal parts of a range. What a step holds is in the part of the step's
-    /// middle; what is outside of the range is in the first part or the last.
+    /// The counts in so many equal parts of a range. What a step holds is spread over the parts that it
+    /// overlaps; what is outside of the range is in the first part or the last.
     pub fn parts<const N: usize>(&self, (from, to): (i64, i64)) -> [f64; N] {
         const { assert!(N > 0, "a range has at least one part") };
         let mut parts = [0.0; N];
+        let length = (to as f64 - from as f64).max(1.0) / N as f64;
         for (step, count) in &self.counts {
-            let middle = (*step as f64 + 0.5) * self.step as f64;
-            let share = (middle - from as f64) / (to as f64 - from as f64);
-            // The cast takes what is before the range to 0.
-            parts[((share * N as f64) as usize).min(N - 1)] += count;
+            let begin = (*step as f64 * self.step as f64 - from as f64) / length;
+            let end = begin + self.step as f64 / length;
+            let (begin, end) = (begin.clamp(0.0, N as f64), end.clamp(0.0, N as f64));
+            // The casts round down.
+            let (first, last) = ((begin as usize).min(N - 1), (end as usize).min(N - 1));
+            for (at, part) in parts.iter_mut().enumerate().take(last + 1).skip(first) {
+                let overlap = (end.min(at as f64 + 1.0) - begin.max(at as f64)).max(0.0);
+                let is_whole = first == last || end <= begin;
+                *part += if is_whole { *count } else { count * overlap / (end - begin) };
+            }
         }
         parts
     }
@@ -63,19 +72,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_grow_with_the_time() {
+    fn even_traffic_is_even_in_every_part() {
         let mut times = Timeline::default();
         assert_eq!(times.range(), None);
-        for second in 0..1_000 {
+        for second in 0..3_000 {
             times.add(second * 1_000_000, 0.5);
         }
         assert!((32..=STEPS_MAX).contains(&times.counts.len()), "{times:?}");
-        let (from, to) = times.range().unwrap();
-        assert_eq!(from, 0);
-        assert!((999_000_000..1_032_000_000).contains(&to), "{to}");
-        let parts = times.parts::<8>((from, to));
-        assert_eq!(parts.iter().sum::<f64>(), 500.0);
-        assert!(parts.iter().all(|part| (45.0..80.0).contains(part)), "{parts:?}");
+        let range = times.range().unwrap();
+        assert_eq!(range, (0, 2_999_000_000));
+        let parts = times.parts::<60>(range);
+        assert!((parts.iter().sum::<f64>() - 1_500.0).abs() < 1e-6, "{parts:?}");
+        // The last step may not be full.
+        assert!(parts[..59].iter().all(|part| (23.0..27.0).contains(part)), "{parts:?}");
     }
 
     #[test]
@@ -85,9 +94,14 @@ mod tests {
             times.add(time, 1.0);
         }
         let range = times.range().unwrap();
+        assert_eq!(range, (-5_000_000, 10_000_000_000_000));
         assert_eq!(times.parts::<4>(range), [2.0, 0.0, 0.0, 1.0]);
         times.add(i64::MAX, 1.0);
         times.add(i64::MIN, 1.0);
-        assert_eq!(times.parts::<2>(times.range().unwrap()).iter().sum::<f64>(), 5.0);
+        let all = times.parts::<2>(times.range().unwrap()).iter().sum::<f64>();
+        assert!((all - 5.0).abs() < 1e-9, "{all}");
+        let mut one = Timeline::default();
+        one.add(7, 2.0);
+        assert_eq!(one.parts::<3>((7, 7)).iter().sum::<f64>(), 2.0);
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn run_export(args: &ExportArgs) -> Result<CommandExit, CommandFailur
         Some(path) => CommandFailure::new(format!("{}: {error}", path.display())),
         None => CommandFailure::writing(error),
     };
+    args.out.iter().try_for_each(|path| args.input.refuse_as_output(path))?;
     let out: Box<dyn Write + Send> = match &args.out {
         Some(path) => Box::new(File::create(path).map_err(failure)?),
         None => Box::new(io::stdout()),

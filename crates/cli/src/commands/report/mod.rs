@@ -43,6 +43,7 @@ Examples:
   llm-audit report --json | jq '.failures[0]'";
 
 pub(crate) fn run_report(args: &ReportArgs) -> Result<CommandExit, CommandFailure> {
+    args.html.iter().try_for_each(|path| args.input.refuse_as_output(path))?;
     let mut report = Report::new()?;
     let read = args.input.for_each_line(&args.filter, |line, weight| match weight {
         None => report.note(line),

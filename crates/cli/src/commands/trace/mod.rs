@@ -82,6 +82,7 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     }
     // Without an ID the first of several words is a file.
     input.files.splice(..0, args.id.iter().filter(|_| choice.is_some()).map(PathBuf::from));
+    args.html.iter().try_for_each(|path| input.refuse_as_output(path))?;
     let Some(folder) = input.open()? else { return Ok(CommandExit::NoData) };
     let mut damage = Vec::new();
     let found = match choice {
