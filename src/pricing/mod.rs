@@ -103,10 +103,7 @@ impl Pricing {
         let sanitizer = sanitizer.clone();
         let Some(path) = file else { return Ok(Self { sanitizer, ..Self::default() }) };
         let stamp = PriceFileStamp::from_path(path).ok();
-        let table = read_pricing_file(path).map_err(|why| {
-            let accepted = format!("a file of prices in LiteLLM's JSON layout; {why}");
-            Error::config("AUDIT_PRICING_FILE", path.to_string_lossy(), accepted)
-        })?;
+        let table = open_pricing_file(path, "AUDIT_PRICING_FILE")?;
         Ok(Self {
             file: Some(path.to_owned()),
             sanitizer,
@@ -204,6 +201,14 @@ impl PriceFileStamp {
         let metadata = std::fs::metadata(path)?;
         Ok(Self { modified: metadata.modified().ok(), bytes: metadata.len() })
     }
+}
+
+/// Returns the prices of the file that a setting names, or an error that names the setting.
+fn open_pricing_file(path: &Path, setting: &'static str) -> Result<PriceTable, Error> {
+    read_pricing_file(path).map_err(|why| {
+        let accepted = format!("a file of prices in LiteLLM's JSON layout; {why}");
+        Error::config(setting, path.to_string_lossy(), accepted)
+    })
 }
 
 /// Returns the built-in prices overridden by those of this file.

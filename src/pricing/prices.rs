@@ -5,7 +5,7 @@ use std::path::Path;
 use llm_audit_log::{Json, Line};
 
 use super::table::PriceTable;
-use super::{ServiceTier, Usage, Usd, read_pricing_file};
+use super::{ServiceTier, Usage, Usd, open_pricing_file};
 use crate::error::Error;
 
 /// Prices by which the model calls of a log are priced again.
@@ -41,11 +41,7 @@ impl Prices {
     ///
     /// The file cannot be read, or is not a file of prices. The error says what is wrong.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let table = read_pricing_file(path).map_err(|why| {
-            let accepted = format!("a file of prices in LiteLLM's JSON layout; {why}");
-            Error::config("the price file", path.to_string_lossy(), accepted)
-        })?;
-        Ok(Self { file: Some(table) })
+        Ok(Self { file: Some(open_pricing_file(path, "the price file")?) })
     }
 
     /// Returns the cost of the model call that a line reports, by its `data.model`, `data.provider`,

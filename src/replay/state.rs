@@ -25,7 +25,7 @@ pub(super) struct ReplayState {
     pub(super) answered: BTreeSet<u32>,
     /// What the recording did not foresee.
     pub(super) mismatches: Vec<String>,
-    /// How many calls waited for ever when the caller of the root gave up. `None` if it did not.
+    /// How many calls never returned when the caller of the root gave up. `None` if it did not.
     hangs: Option<usize>,
     /// How many calls wait for an answer that never comes.
     waiting: usize,

@@ -173,7 +173,7 @@ impl Hold {
         self.bytes + bytes <= self.bytes_max
     }
 
-    /// Counts an event of the trace for which there is no room.
+    /// Counts an event of the trace that there is no room for.
     fn tear(&mut self, trace_id: u128) {
         self.dropped.events += 1;
         self.dropped.for_room += 1;

@@ -51,7 +51,7 @@ struct Mapping {
     has_version: bool,
     /// It is an item of a list, or the outermost one.
     is_alone: bool,
-    /// A value is no text, as in no such manifest. A number may become a placeholder.
+    /// A value is not a text, as in no manifest. A number may become a placeholder.
     has_other_values: bool,
     /// The quote that is open at the end of a line.
     quote: Option<char>,

@@ -13,7 +13,7 @@ fn redacted(line: &str) -> String {
     out
 }
 
-/// In each text `@` stands for a secret. Nothing else goes, in the line and in a string of JSON, where a
+/// In each text `@` marks a secret. Nothing else goes, in the line and in a string of JSON, where a
 /// text may have several lines.
 fn assert_gone(texts: &[&str]) {
     for (text, secret) in texts.iter().flat_map(|text| SECRETS.map(|secret| (text, secret))) {

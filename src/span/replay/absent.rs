@@ -17,7 +17,7 @@ impl Answer {
         match self {}
     }
 
-    /// Waits for ever if the recorded call was given up.
+    /// Never returns if the recorded call was given up.
     pub async fn wait(&self) {
         match *self {}
     }

@@ -37,7 +37,7 @@ impl Answer {
         })
     }
 
-    /// Waits for ever if the recorded call was given up.
+    /// Never returns if the recorded call was given up.
     pub async fn wait(&self) {
         let is_never = match &self.0 {
             ReplayAnswer::Recorded(call) => state::was_given_up(call),

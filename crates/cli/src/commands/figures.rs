@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::ui::{
-    Table, escape_for_terminal, format_dollars, format_duration, format_exact_cost, sparkline,
+    Table, escape_for_terminal, format_count, format_dollars, format_duration, format_exact_cost,
+    sparkline,
 };
 
 /// The columns that a table needs before it has room for what was when.
@@ -160,7 +161,7 @@ pub(super) fn unpriced_note(unpriced: &Groups) -> Option<String> {
         .into_iter()
         .map(|(model, figures)| format!("{} ({})", escape_for_terminal(&model[0]), figures.events));
     let models = models.collect::<Vec<_>>().join(", ");
-    let calls = crate::ui::format_count(unpriced.total.events, "call");
+    let calls = format_count(unpriced.total.events, "call");
     (unpriced.total.events > 0)
         .then(|| format!("no price is known for {calls}, which are not in the cost: {models}"))
 }

@@ -189,7 +189,7 @@ pub(in super::super) fn poll_answer<B>(
     }
 }
 
-/// Waits for ever.
+/// Never returns.
 fn wait<R>(is_waiting: &mut bool) -> Poll<R> {
     if !std::mem::replace(is_waiting, true) {
         state::note_waiting();

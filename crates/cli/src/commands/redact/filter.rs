@@ -91,7 +91,8 @@ impl RedactFilter {
         out.write_all(mark)?;
         let is_part = self.spread.is_part(given) && !self.text;
         let line = self.decode_utf8(given);
-        self.redact_alone(&line, is_part);
+        let block = Block::beginning_with(&line).filter(|_| !is_part);
+        self.redact_alone(&line, is_part || block == Some(Block::Section));
         let continues = self.held.as_ref().map_or(Continues::No, |held| match held.block {
             Some(block) => block.continues_with(&line),
             None if !is_part || given.starts_with(b"{") || given.starts_with(b"[") => Continues::No,
@@ -100,7 +101,6 @@ impl RedactFilter {
         });
         if continues == Continues::No {
             self.release(out)?;
-            let block = Block::beginning_with(&line).filter(|_| !is_part);
             if block.is_none() && !(is_part && self.spread.is_inside()) {
                 self.explain(self.number, mark.len(), given, &line, &self.redacted);
                 out.write_all(self.redacted.as_bytes())?;
@@ -114,8 +114,8 @@ impl RedactFilter {
         if continues == Continues::AndEnds || is_full { self.release(out) } else { Ok(()) }
     }
 
-    /// Redacts a line without those beside it.
-    fn redact_alone(&mut self, line: &str, is_part: bool) {
+    /// Redacts a line without those beside it. Says that it is not quite JSON, unless that is expected.
+    fn redact_alone(&mut self, line: &str, is_expected: bool) {
         self.redacted.clear();
         let (redacted, counts) = (&mut self.redacted, &mut self.counts);
         if self.keys.is_inside(line) {
@@ -124,8 +124,7 @@ impl RedactFilter {
             self.sanitizer.redact_text(line, redacted, counts);
         } else {
             let kind = self.sanitizer.redact_line(line, redacted, counts);
-            let is_head = Block::beginning_with(line) == Some(Block::Section);
-            if matches!(kind, LineKind::NotQuiteJson) && !is_part && !is_head {
+            if matches!(kind, LineKind::NotQuiteJson) && !is_expected {
                 self.complain(Some(self.number), "not quite JSON, redacted as text");
             }
         }
@@ -217,7 +216,8 @@ impl HeldLines {
     }
 
     fn push(&mut self, given: &[u8], line: &str, redacted: &str, end: &[u8]) {
-        self.given.extend([given, end].concat());
+        self.given.extend_from_slice(given);
+        self.given.extend_from_slice(end);
         // Line ends are ASCII.
         let end = String::from_utf8_lossy(end);
         self.text.extend([line, &end]);

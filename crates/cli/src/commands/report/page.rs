@@ -110,7 +110,7 @@ impl Report {
                 format_estimate(figures.failed, estimate.failed)
             );
             for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
-                let latency = figures.latency_ms(share).filter(|_| figures.events > 0);
+                let latency = figures.latency_ms(share);
                 line += &latency
                     .map_or(String::new(), |ms| format!(", {name} {}", format_duration(ms)));
             }

@@ -40,7 +40,7 @@ fn changed_value_end(look: RuleText<'_>, start: usize, end: usize) -> Option<usi
     look.quoted_end(end + window_from(look, end).len() - new.len(), quote, WINDOW_BYTES)
 }
 
-/// Returns the new value of a change whose old one is no secret: `"old" -> "…"`, `null -> "…"`.
+/// Returns the new value of a change whose old one is not a secret: `"old" -> "…"`, `null -> "…"`.
 pub(super) fn changed_value(
     look: RuleText<'_>,
     name: &Range<usize>,
