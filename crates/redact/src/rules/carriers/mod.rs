@@ -216,9 +216,11 @@ fn attribute_value(look: RuleText<'_>, name: &Range<usize>) -> Option<(Range<usi
     }
     let is_element = rest.get(tag) == Some(&b'>') && !rest[..tag].ends_with(b"/");
     let content = name.end + tag + 1;
-    // The value may be in an element of its own.
-    let inner = window_from(look, content).strip_prefix(b"<value>").map_or(0, |_| b"<value>".len());
-    Some((content_at(look, content + inner).filter(|_| is_element)?, Certainty::Likely))
+    // The value may be in an element of its own, also on the next line.
+    let inside = window_from(look, content);
+    let inner = inside.trim_ascii_start().strip_prefix(b"<value>");
+    let skipped = inner.map_or(0, |inner| inside.len() - inner.len());
+    Some((content_at(look, content + skipped).filter(|_| is_element)?, Certainty::Likely))
 }
 
 /// Returns the value of a part of a form: `name="password"`, an empty line, and the value.

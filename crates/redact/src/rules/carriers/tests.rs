@@ -25,6 +25,7 @@ fn values_in_markup_go() {
         ("<Parameter Name=\"Password\" Value=\"", "blue7Moon", "\" />"),
         ("<input value=\"", "blue7Moon", "\" type=\"password\" name=\"password\">"),
         ("<setting name=\"ApiKey\" as=\"x\"><value>", "Zk3mQ9x2Lw8v", "</value></setting>"),
+        ("<setting name=\"ApiKey\" as=\"x\">\n  <value>", "Zk3mQ9x2Lw8v", "</value>\n</setting>"),
         ("&lt;password&gt;", "blue7Moon", "&lt;/password&gt;"),
         ("<string name=\"api_key\">", "Zk3mQ9x2Lw8v", "</string>"),
     ]);
