@@ -16,7 +16,7 @@ fn compress(dir: &str, name: &str, text: &str) {
 
 /// A log of two files, of which the first is compressed.
 fn log(dir: &str) -> String {
-    let log = whole(9) + "{\"mail\":\"kim@post.example\"}\n";
+    let log = whole(9) + "{\"event_type\":\"mail\",\"to\":\"kim@post.example\"}\n";
     let (first, second) = log.split_at(log.match_indices('\n').nth(4).unwrap().0 + 1);
     compress(dir, FILE, first);
     write(dir, "audit-2026-01-02.1.jsonl", second);

@@ -79,25 +79,6 @@ fn findings_of_a_pipe_are_named_by_it() {
     }
 }
 
-#[test]
-fn a_packed_file_is_refused_with_what_to_do() {
-    let (_keep, dir) = folder();
-    // Longer than what tail reads at once, with line ends in it.
-    let packed =
-        [&[0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3][..], &b"\x1f\x8bx\n".repeat(50_000)].concat();
-    std::fs::create_dir_all(&dir).unwrap();
-    let path = format!("{dir}/{FILE}.gz");
-    std::fs::write(&path, &packed).unwrap();
-    for args in [&["tail"][..], &["trace", TRACE], &["verify"]] {
-        let of_file = run(&[args, &[&path]].concat());
-        let of_pipe = run_on(&[args, &["-"]].concat(), &packed);
-        for run in [of_file, of_pipe] {
-            assert_eq!((run.code, &*run.stdout), (2, ""), "{args:?} {run:?}");
-            assert!(run.stderr.contains("gzip") && run.stderr.contains("zcat"), "{run:?}");
-        }
-    }
-}
-
 #[cfg(unix)]
 #[test]
 fn who_pipes_a_log_without_a_file_is_told_of_the_dash() {

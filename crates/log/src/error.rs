@@ -14,6 +14,8 @@ enum LogErrorKind {
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     /// A text that is not what it should be.
     Parse { what: &'static str, why: String },
+    /// A line of a file that is not what it should be.
+    Line { file: String, offset: u64, source: Error },
 }
 
 impl Error {
@@ -25,11 +27,16 @@ impl Error {
         Self(Box::new(LogErrorKind::Parse { what, why: why.into() }))
     }
 
+    /// The same of a line, which is at this offset of a file.
+    pub(crate) fn of_line(self, file: &str, offset: u64) -> Self {
+        Self(Box::new(LogErrorKind::Line { file: file.to_owned(), offset, source: self }))
+    }
+
     /// What was wrong with a file or folder.
     pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
         match &*self.0 {
             LogErrorKind::Io { source, .. } => Some(source.kind()),
-            LogErrorKind::Parse { .. } => None,
+            LogErrorKind::Parse { .. } | LogErrorKind::Line { .. } => None,
         }
     }
 
@@ -40,7 +47,7 @@ impl Error {
 
     /// Whether a text is not a valid line, field or value.
     pub fn is_parse(&self) -> bool {
-        matches!(*self.0, LogErrorKind::Parse { .. })
+        matches!(*self.0, LogErrorKind::Parse { .. } | LogErrorKind::Line { .. })
     }
 }
 
@@ -57,6 +64,9 @@ impl fmt::Display for Error {
                 write!(f, "cannot {doing} {}: {source}", path.display())
             }
             LogErrorKind::Parse { what, why } => write!(f, "not a valid {what}: {why}"),
+            LogErrorKind::Line { file, offset, source } => {
+                write!(f, "{file} at byte {offset}: {source}")
+            }
         }
     }
 }
@@ -66,6 +76,7 @@ impl std::error::Error for Error {
         match &*self.0 {
             LogErrorKind::Io { source, .. } => Some(source),
             LogErrorKind::Parse { .. } => None,
+            LogErrorKind::Line { source, .. } => Some(source),
         }
     }
 }

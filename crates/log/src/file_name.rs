@@ -94,16 +94,6 @@ pub fn compressed_path(path: &Path) -> PathBuf {
     with_suffix(path, COMPRESSED)
 }
 
-/// Whether the name of a file says that it is compressed.
-pub(crate) fn is_compressed_path(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == &COMPRESSED[1..])
-}
-
-/// The path that the file has, or had, without compression.
-pub(crate) fn plain_path(path: &str) -> &str {
-    path.strip_suffix(COMPRESSED).unwrap_or(path)
-}
-
 /// The path of the same name with something at its end.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();

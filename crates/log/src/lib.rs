@@ -29,6 +29,7 @@ mod closest;
 mod error;
 mod file_name;
 mod folder;
+mod gzip;
 pub mod json;
 mod json_skip;
 mod query;

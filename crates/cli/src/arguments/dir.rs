@@ -31,7 +31,7 @@ impl LogDir {
         let folder = Folder::open(&path)?;
         if folder.files().is_empty() {
             complain_on_stderr(format_args!(
-                "no data: no audit-*.jsonl or audit-*.jsonl.zst in {}",
+                "no data: no audit-*.jsonl, audit-*.jsonl.zst or audit-*.jsonl.gz in {}",
                 path.display()
             ));
             return Ok(None);

@@ -1,5 +1,7 @@
 //! The events that a subcommand asks for, one after the other.
 
+use std::fmt::Display;
+
 use llm_audit::reader::{Error, Line, Scan};
 
 use super::{FilterArgs, LogInput};
@@ -47,10 +49,11 @@ impl LogInput {
             && let Some(error) = scanned.damage.pop()
         {
             complain_of_damage(&scanned.damage);
+            complain_of_bad_lines(scanned.bad_lines, &scanned.first_bad_lines);
             return Err(error.into());
         }
         complain_of_damage(&scanned.damage);
-        complain_of_bad_lines(scanned.bad_lines);
+        complain_of_bad_lines(scanned.bad_lines, &scanned.first_bad_lines);
         if scanned.events == 0 {
             complain_on_stderr("no data: no such event");
             self.complain_of_unknown_service(&folder);
@@ -71,10 +74,14 @@ pub(crate) fn complain_of_damage(damage: &[Error]) {
     }
 }
 
-/// Prints how many lines cannot be read, if there are any.
-pub(crate) fn complain_of_bad_lines(bad: u64) {
-    if bad > 0 {
-        let lines = format_count(bad, "line");
-        complain_on_stderr(format_args!("{lines} cannot be read; llm-audit verify says which"));
+/// Prints which lines cannot be read, and how many there are besides.
+pub(crate) fn complain_of_bad_lines(bad: u64, named: &[impl Display]) {
+    for line in named {
+        complain_on_stderr(format_args!("{line}; the line is left out"));
+    }
+    let more = bad.saturating_sub(named.len() as u64);
+    if more > 0 {
+        let more = format_count(more, "more line");
+        complain_on_stderr(format_args!("{more} cannot be read; llm-audit verify says which"));
     }
 }

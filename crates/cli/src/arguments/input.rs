@@ -11,7 +11,7 @@ use crate::ui::{CommandFailure, complain_on_stderr};
 /// The log that is read, and whose lines of it.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LogInput {
-    /// Files instead of a folder, such as what a program wrote to stdout (.zst too); - is stdin
+    /// Files instead of a folder, such as what a program wrote to stdout (.zst and .gz too); - is stdin
     #[arg(value_name = "FILE", conflicts_with = "dir")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]

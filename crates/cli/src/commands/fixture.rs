@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use llm_audit::reader::{Found, Trace};
 use llm_audit::replay::ReplayFixture;
 
-use crate::arguments::LogInput;
+use crate::arguments::{LogInput, complain_of_damage};
 use crate::ui::{
     CommandExit, CommandFailure, Progress, complain_on_stderr, escape_for_terminal,
     escape_json_for_terminal, fit_to_width, format_count,
@@ -87,8 +87,14 @@ fn find_trace(args: &FixtureArgs) -> Result<Option<Box<Trace>>, CommandFailure> 
     let mut progress = Progress::new();
     let (of, service) = (folder.bytes(), args.input.service.as_deref());
     let show = |done| progress.show_share(done, of);
-    let found = Trace::find_of_service(&folder, &args.id, service, show)?;
+    let mut damage = Vec::new();
+    let found = Trace::find_despite(&folder, &args.id, service, &mut damage, show)?;
     progress.clear();
+    if let (Found::Nothing, Some(error)) = (&found, damage.pop_if(|_| true)) {
+        complain_of_damage(&damage);
+        return Err(error.into());
+    }
+    complain_of_damage(&damage);
     match found {
         Found::One(trace) => Ok(Some(trace)),
         Found::Several(ids) => {

@@ -20,7 +20,7 @@ use crate::ui::{
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct ScanArgs {
-    /// Files (.zst too), and folders with all files below them; - is stdin [default: stdin]
+    /// Files (.zst and .gz too), and folders with all files below them; - is stdin [default: stdin]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(crate) struct ScanArgs {
 
 const AFTER_HELP: &str = "\
 It says in which line how many of each kind are, and never what. Symbolic links below a folder
-are not followed. Files of gzip, bzip2 and xz are refused: zcat FILE | llm-audit scan - reads one.
+are not followed. Files of bzip2 and xz are refused: xzcat FILE | llm-audit scan - reads one.
 AUDIT_REDACT_ENV names variables, with commas between them, whose values are
 looked for too.
 
@@ -68,7 +68,8 @@ pub(crate) fn run_scan(args: &ScanArgs) -> Result<CommandExit, CommandFailure> {
         lines_found: 0,
     };
     if args.paths.is_empty() || args.paths.iter().any(is_stdin) {
-        scan.scan_lines(None, io::stdin().lock()).map_err(CommandFailure::stdin)?;
+        let stdin = Input::stdin().and_then(|input| scan.scan_lines(None, input));
+        stdin.map_err(CommandFailure::stdin)?;
     }
     for path in &files {
         if let Err(error) = Input::open(path).and_then(|input| scan.scan_lines(Some(path), input)) {
@@ -125,12 +126,8 @@ fn add_files_to_scan(
 
 /// Returns how to unpack what begins with these bytes, if it is compressed in a way that is not read.
 fn unpacking_of(head: &[u8]) -> Option<String> {
-    const FORMATS: [(&[u8], &str, &str); 4] = [
-        (b"\x1F\x8B", "gzip", "zcat"),
-        (b"\x28\xB5\x2F\xFD", "zstd without .zst in its name", "zstdcat"),
-        (b"BZh", "bzip2", "bzcat"),
-        (b"\xFD7zXZ\0", "xz", "xzcat"),
-    ];
+    const FORMATS: [(&[u8], &str, &str); 2] =
+        [(b"BZh", "bzip2", "bzcat"), (b"\xFD7zX", "xz", "xzcat")];
     let (_, format, tool) = FORMATS.iter().find(|(magic, ..)| head.starts_with(magic))?;
     Some(format!("it is {format}; unpack it: {tool} FILE | llm-audit scan -"))
 }

@@ -1,6 +1,6 @@
 //! `tail`: the last events, and the next ones as they are written.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, BufWriter, Write};
 use std::thread;
 use std::time::Duration;
@@ -46,7 +46,8 @@ several loggers write at once, events are in the order of their files. If the lo
 services, each event is named by its service too. With -f a pipe or - is shown as it comes, to its
 end.
 
-Exit codes: 0 events are shown, 1 they are and a file cannot be read to its end, 2 bad input, 3 no such event.
+Exit codes: 0 events are shown, 1 they are and a file cannot be read to its end, 2 bad input, 3 no
+such event.
 
 Examples:
   llm-audit tail -f --status error
@@ -56,6 +57,12 @@ Examples:
 
 /// How often is looked for new lines.
 const POLL: Duration = Duration::from_millis(250);
+
+/// How many files that cannot be followed are named, each once.
+const FAILURES_MAX: usize = 100;
+
+/// How many lines that cannot be read are named.
+const NAMED_MAX: usize = 20;
 
 fn parse_line_count(text: &str) -> Result<u32, &'static str> {
     let count = text.parse().ok().filter(|count| *count <= 1_000_000);
@@ -112,6 +119,20 @@ struct TailView<'a> {
     is_partial: bool,
 }
 
+/// Lines that cannot be read, the first of them by their places.
+#[derive(Default)]
+struct BadLines {
+    count: u64,
+    first: Vec<String>,
+}
+
+impl BadLines {
+    fn add(&mut self, error: String) {
+        self.count += 1;
+        self.first.extend((self.first.len() < NAMED_MAX).then_some(error));
+    }
+}
+
 impl<'a> TailView<'a> {
     fn from_args(args: &'a TailArgs) -> Self {
         let (filter, style) = (args.filter.to_filter(), Style::of_stdout());
@@ -142,7 +163,7 @@ impl<'a> TailView<'a> {
         folder: &Folder,
         wanted: usize,
     ) -> Result<VecDeque<String>, CommandFailure> {
-        let (mut last, mut bad) = (VecDeque::new(), 0);
+        let (mut last, mut bad) = (VecDeque::new(), BadLines::default());
         let mut damage = Vec::new();
         for file in folder.files().iter().rev() {
             let damaged = damage.len();
@@ -167,7 +188,12 @@ impl<'a> TailView<'a> {
                 if std::mem::take(&mut self.misses_start) && !is_first {
                     self.writers.note_file(file, usize::MAX);
                     let mut lines = Lines::of_part(file, part);
-                    of_part = self.wanted_lines(&mut lines, most, &mut 0, &mut Vec::new());
+                    of_part = self.wanted_lines(
+                        &mut lines,
+                        most,
+                        &mut BadLines::default(),
+                        &mut Vec::new(),
+                    );
                 }
                 of_part.append(&mut last);
                 last = of_part;
@@ -180,10 +206,11 @@ impl<'a> TailView<'a> {
             && let Some(error) = damage.pop()
         {
             complain_of_damage(&damage);
+            complain_of_bad_lines(bad.count, &bad.first);
             return Err(error.into());
         }
         complain_of_damage(&damage);
-        complain_of_bad_lines(bad);
+        complain_of_bad_lines(bad.count, &bad.first);
         self.is_partial = !damage.is_empty();
         Ok(last)
     }
@@ -194,7 +221,7 @@ impl<'a> TailView<'a> {
         &mut self,
         lines: &mut Lines<'_>,
         most: usize,
-        bad: &mut u64,
+        bad: &mut BadLines,
         damage: &mut Vec<Error>,
     ) -> VecDeque<String> {
         let mut wanted = VecDeque::new();
@@ -214,7 +241,7 @@ impl<'a> TailView<'a> {
             match self.render_if_wanted(&mut entry) {
                 Ok(Some(line)) => wanted.push_back(line),
                 Ok(None) => {}
-                Err(_) => *bad += 1,
+                Err(error) => bad.add(error),
             }
             if wanted.len() > most {
                 wanted.pop_front();
@@ -254,8 +281,21 @@ impl<'a> TailView<'a> {
         mut follow: Follow,
         out: &mut impl Write,
     ) -> Result<CommandExit, CommandFailure> {
+        let mut failures = BTreeSet::new();
         loop {
-            while let Some(mut entry) = follow.next_line()? {
+            loop {
+                let mut entry = match follow.next_line() {
+                    Ok(Some(entry)) => entry,
+                    Ok(None) => break,
+                    // The others are followed, and this one is tried again.
+                    Err(error) => {
+                        let error = error.to_string();
+                        if failures.len() < FAILURES_MAX && failures.insert(error.clone()) {
+                            complain_on_stderr(error);
+                        }
+                        break;
+                    }
+                };
                 match self.render_if_wanted(&mut entry) {
                     Ok(Some(line)) => writeln!(out, "{line}").map_err(CommandFailure::writing)?,
                     Ok(None) => {}

@@ -23,7 +23,7 @@ pub(crate) struct VerifyArgs {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 the log is whole, 1 it is not, 2 it cannot be read, 3 there is none.
+Exit codes: 0 the log is whole, 1 it is not, 2 none of it can be read, 3 there is none.
 A logger that still runs is not a finding. One that ended without audit.stop is. Whether the logger
 of a pipe or of a file from a shell still runs is not known: without audit.stop it is a finding.
 With --service only the lines of that service are checked, and those that cannot be read.

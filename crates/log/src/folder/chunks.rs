@@ -10,7 +10,7 @@ use std::thread;
 use super::LogFile;
 use super::index::{FileIdentity, Index, IndexQuery};
 use super::input::Input;
-use super::lines::{Ending, Entry, GZIP, LINE_BYTES_MAX, gzip_error, line_bytes_in_file};
+use super::lines::{Ending, Entry, LINE_BYTES_MAX, line_bytes_in_file};
 use crate::error::Error;
 
 /// How much is read at once, if lines are shorter. An index has a block for each chunk.
@@ -207,10 +207,6 @@ impl<'f> FileInChunks<'f> {
         let (mut searched, mut wanted) = (bytes.len(), chunk_bytes.max(bytes.len() * 2));
         loop {
             let is_over = !self.read_up_to(wanted.min(LINE_BYTES_MAX + 1), bytes);
-            let is_first = self.offset == 0 && searched == 0;
-            if is_first && bytes.starts_with(&GZIP) && !self.file.has_name_of_log() {
-                return Err(gzip_error(self.file));
-            }
             let has_lines = self.carry_torn_line(bytes, searched);
             if is_over {
                 self.input = None;
@@ -276,15 +272,8 @@ impl<'f> FileInChunks<'f> {
 
     /// Notes if the file has become shorter since it was listed.
     fn check_length(&mut self, end: u64) {
-        let listed = self.file.bytes_when_listed();
-        if self.failure.is_none()
-            && listed != u64::MAX
-            && end < listed
-            && self.parts.is_empty()
-            && self.file.has_shrunk()
-        {
-            let why = format!("it was cut to {end} bytes while it was read; it had {listed}");
-            self.failure = Some(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+        if self.failure.is_none() && self.parts.is_empty() {
+            self.failure = self.file.cut_at(end);
         }
     }
 }

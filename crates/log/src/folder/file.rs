@@ -2,16 +2,16 @@
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::iter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::input::Input;
+use super::input::{Input, Packing};
 use super::tail::lines_end;
 use crate::error::Error;
-use crate::file_name::{FileName, compressed_path, is_compressed_path, plain_path};
+use crate::file_name::{FileName, compressed_path};
 use crate::zst;
 
 /// The bytes of the last part of a file that is read from its end, and the most that a part has.
@@ -21,8 +21,8 @@ const PART_BYTES: Range<u64> = 64 << 10..8 << 20;
 const STDIN: &str = "-";
 
 /// A file of the log: `audit-YYYY-MM-DD.jsonl`, or `audit-YYYY-MM-DD.N.jsonl` from 1. Either may be
-/// compressed and end in `.zst`, which the feature `zstd` can read. A file that was named by its path
-/// may have any name.
+/// compressed and end in `.zst`, which the feature `zstd` can read, or in `.gz`, which the feature `gzip`
+/// can read. A file that was named by its path may have any name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
     path: PathBuf,
@@ -30,25 +30,55 @@ pub struct LogFile {
     plain_name: String,
     /// Whether it was found in the folder of a log, and not named by its path.
     is_of_folder: bool,
-    /// `None` if the name is not one of the log's.
+    /// Without compression. `None` if the name is not one of the log's.
     parts: Option<FileName>,
+    packing: Packing,
     bytes: u64,
     /// Its bytes on the disk, which are fewer if it is compressed.
     stored_bytes: u64,
     /// A pipe or a device: it has no length, and is read once.
     is_stream: bool,
+    /// Why it cannot be read, as far as that was known when the folder was read.
+    fault: Option<(io::ErrorKind, String)>,
 }
 
 impl LogFile {
-    /// The file of this name in `dir`; `None` if the name is not one of the log's.
-    pub(super) fn from_name(dir: &Path, name: &str, stored_bytes: u64) -> Option<Self> {
-        let parts = FileName::parse(name)?;
+    /// The file of this name in `dir`; `None` if the name is not one of the log's. What has such a name
+    /// and is no file is one that cannot be read, so that readers report it.
+    pub(super) fn from_name(
+        dir: &Path,
+        name: &str,
+        metadata: io::Result<Metadata>,
+    ) -> Option<Self> {
+        let packing = Packing::of_name(Path::new(name));
+        let plain_name = packing.plain_name(name);
+        let parts = FileName::parse(plain_name).filter(|parts| !parts.is_compressed)?;
         let path = dir.join(name);
-        let bytes = content_bytes(&path, stored_bytes);
-        let (name, plain_name) = (name.to_owned(), parts.plain().to_string());
-        let parts = Some(parts);
+        let fault = match &metadata {
+            Err(error) => Some((error.kind(), error.to_string())),
+            Ok(metadata) if metadata.is_file() => None,
+            Ok(metadata) if metadata.is_dir() => {
+                Some((io::ErrorKind::IsADirectory, "it is a folder".to_owned()))
+            }
+            // To open a pipe would wait for its writer.
+            Ok(_) => Some((io::ErrorKind::InvalidInput, "it is not a regular file".to_owned())),
+        };
+        let stored_bytes = metadata.ok().filter(|_| fault.is_none()).map_or(0, |found| found.len());
+        let bytes = content_bytes(&path, packing, stored_bytes);
+        let (name, plain_name, parts) = (name.to_owned(), plain_name.to_owned(), Some(parts));
         let (is_of_folder, is_stream) = (true, false);
-        Some(Self { path, name, plain_name, is_of_folder, parts, bytes, stored_bytes, is_stream })
+        Some(Self {
+            path,
+            name,
+            plain_name,
+            is_of_folder,
+            parts,
+            packing,
+            bytes,
+            stored_bytes,
+            is_stream,
+            fault,
+        })
     }
 
     /// The file at this path, whatever its name; `-` is standard input.
@@ -57,17 +87,24 @@ impl LogFile {
         let is_stdin = path.as_os_str() == STDIN;
         let length = if is_stdin { None } else { length_if_regular(path).map_err(read)? };
         let stored_bytes = length.unwrap_or(0);
-        let file_name = path.file_name().and_then(OsStr::to_str);
         let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+        let packing = match length {
+            Some(_) => Packing::of_file(path),
+            None => Packing::Plain,
+        };
+        let plain_name = packing.plain_name(&name).to_owned();
+        let file_name = Path::new(&plain_name).file_name().and_then(OsStr::to_str);
         Ok(Self {
             path: path.to_owned(),
-            plain_name: plain_path(&name).to_owned(),
-            name,
             is_of_folder: false,
-            parts: file_name.and_then(FileName::parse),
-            bytes: length.map_or(0, |bytes| content_bytes(path, bytes)),
+            parts: file_name.and_then(FileName::parse).filter(|parts| !parts.is_compressed),
+            plain_name,
+            name,
+            packing,
+            bytes: length.map_or(0, |bytes| content_bytes(path, packing, bytes)),
             stored_bytes,
             is_stream: length.is_none(),
+            fault: None,
         })
     }
 
@@ -82,7 +119,12 @@ impl LogFile {
     }
 
     pub(crate) fn is_compressed(&self) -> bool {
-        !self.is_stream && is_compressed_path(&self.path)
+        !self.is_stream && self.packing != Packing::Plain
+    }
+
+    /// Whether another program compressed it, which does not say how much it holds.
+    pub(super) fn is_gzip(&self) -> bool {
+        self.packing == Packing::Gzip
     }
 
     /// Whether it is a pipe, a device or standard input: it has no length, and is read once.
@@ -95,14 +137,10 @@ impl LogFile {
         self.is_of_folder
     }
 
-    /// Whether its name is one of the log's. What else it is may be anything.
-    pub(super) fn has_name_of_log(&self) -> bool {
-        self.parts.is_some()
-    }
-
     /// By what files of several folders are ordered, if it has a name of the log's.
-    pub(super) fn order(&self) -> Option<(Option<&Path>, FileName)> {
-        Some((self.path.parent(), self.parts?))
+    pub(super) fn order(&self) -> Option<(Option<&Path>, FileName, bool)> {
+        // A compressed copy comes before its original.
+        Some((self.path.parent(), self.parts?, self.packing == Packing::Plain))
     }
 
     /// The bytes of its lines when the folder was read. A compressed file that does not say how many
@@ -115,6 +153,7 @@ impl LogFile {
     pub fn is_locked(&self) -> bool {
         // Shared, and released at once: another reader may be asking at the same moment.
         !self.is_stream
+            && self.fault.is_none()
             && File::open(&self.path)
                 .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
@@ -122,7 +161,7 @@ impl LogFile {
     /// Whether a writer holds it, or has written to it since the folder was read.
     pub(crate) fn is_in_use(&self) -> bool {
         let has_grown = || fs::metadata(&self.path).is_ok_and(|now| now.len() != self.stored_bytes);
-        !self.is_stream && (self.is_locked() || has_grown())
+        !self.is_stream && self.fault.is_none() && (self.is_locked() || has_grown())
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -132,29 +171,44 @@ impl LogFile {
     /// Whether it can be read from any place without reading what is before.
     pub(super) fn is_seekable(&self) -> bool {
         let frames = || zst::Frames::read(&mut File::open(&self.path).ok()?).ok()?;
-        !self.is_stream && (!self.is_compressed() || frames().is_some())
+        match self.packing {
+            Packing::Plain => !self.is_stream,
+            Packing::Zstd => frames().is_some(),
+            Packing::Gzip => false,
+        }
     }
 
-    /// Whether it is shorter than when the folder was read.
-    pub(super) fn has_shrunk(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|now| now.len() < self.stored_bytes)
+    /// Why its content ends here, if it has become shorter since the folder was read.
+    pub(super) fn cut_at(&self, end: u64) -> Option<io::Error> {
+        let listed = self.bytes_when_listed();
+        let has_shrunk = || fs::metadata(&self.path).is_ok_and(|now| now.len() < self.stored_bytes);
+        if listed == u64::MAX || end >= listed || !has_shrunk() {
+            return None;
+        }
+        let why = format!("it was cut to {end} bytes while it was read; it had {listed}");
+        Some(io::Error::new(io::ErrorKind::UnexpectedEof, why))
     }
 
     /// Opens its content from `offset` on. If the file was compressed since the folder was read, it is
     /// found under its new name.
     pub(crate) fn read_from(&self, offset: u64) -> Result<Input, Error> {
         if self.path.as_os_str() == STDIN {
-            return Ok(Input::stdin());
+            return Input::stdin().map_err(|source| self.read_error(source));
+        }
+        if let Some((kind, why)) = &self.fault {
+            return Err(self.read_error(io::Error::new(*kind, why.as_str())));
         }
         let mut offset = offset;
         let plain = (!self.is_compressed()).then(|| File::open(&self.path));
         let input = match plain {
             Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => skip_input_bytes(
-                open_compressed(&compressed_path(&self.path), &mut offset).map_err(|_| error),
+                open_zstd(&compressed_path(&self.path), &mut offset).map_err(|_| error),
                 offset,
             ),
+            Some(file) if self.is_stream => file.and_then(Input::detect),
             Some(file) => file.and_then(|file| input_from_offset(file, offset)),
-            None => skip_input_bytes(open_compressed(&self.path, &mut offset), offset),
+            None if self.is_gzip() => skip_input_bytes(Input::open(&self.path), offset),
+            None => skip_input_bytes(open_zstd(&self.path, &mut offset), offset),
         };
         input.map_err(|source| self.read_error(source))
     }
@@ -180,6 +234,9 @@ impl LogFile {
     /// Finds the end of the last whole line before a place. `None` if the file was compressed or
     /// removed since.
     fn lines_end_before(&self, place: u64) -> Result<Option<u64>, Error> {
+        if place == 0 {
+            return Ok(Some(0));
+        }
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -195,8 +252,10 @@ impl LogFile {
     /// the newest lines are found without reading the others. Each begins where a line begins. What
     /// can only be read from its beginning is one part.
     pub fn parts_from_end(&self) -> impl Iterator<Item = Result<Range<u64>, Error>> {
-        let is_one = self.is_stream || self.is_compressed();
-        let (mut end, mut bytes) = (self.bytes_when_listed(), PART_BYTES.start);
+        let is_one = self.is_stream || self.is_compressed() || self.fault.is_some();
+        // What cannot be read has a part, whose reading says so.
+        let end = if self.fault.is_some() { u64::MAX } else { self.bytes_when_listed() };
+        let (mut end, mut bytes) = (end, PART_BYTES.start);
         iter::from_fn(move || {
             let before = (end > 0).then(|| end.saturating_sub(bytes))?;
             let start = if is_one { Ok(None) } else { self.lines_end_before(before) };
@@ -210,7 +269,7 @@ impl LogFile {
 
 impl Ord for LogFile {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.parts.cmp(&other.parts)
+        self.order().cmp(&other.order())
     }
 }
 
@@ -221,8 +280,9 @@ impl PartialOrd for LogFile {
 }
 
 /// How much a file holds: a compressed one what it says, if it does.
-fn content_bytes(path: &Path, stored_bytes: u64) -> u64 {
-    let content = is_compressed_path(path).then(|| compressed_content_bytes(path)).flatten();
+fn content_bytes(path: &Path, packing: Packing, stored_bytes: u64) -> u64 {
+    let is_zstd = packing == Packing::Zstd;
+    let content = is_zstd.then(|| compressed_content_bytes(path)).flatten();
     content.unwrap_or(stored_bytes)
 }
 
@@ -248,16 +308,15 @@ fn length_if_regular(path: &Path) -> io::Result<Option<u64>> {
 }
 
 fn input_from_offset(mut file: File, offset: u64) -> io::Result<Input> {
-    // A pipe cannot seek.
     if offset > 0 {
         file.seek(SeekFrom::Start(offset))?;
     }
-    Input::from_file(file, false)
+    Input::unpack(file, Packing::Plain)
 }
 
 /// Opens a compressed file at the frame that has this byte of its content. What is left of `offset` is
 /// counted from there.
-fn open_compressed(path: &Path, offset: &mut u64) -> io::Result<Input> {
+fn open_zstd(path: &Path, offset: &mut u64) -> io::Result<Input> {
     let mut file = File::open(path)?;
     if *offset > 0
         && let Some(frames) = zst::Frames::read(&mut file)?
@@ -268,7 +327,7 @@ fn open_compressed(path: &Path, offset: &mut u64) -> io::Result<Input> {
     } else {
         file.rewind()?;
     }
-    Input::from_file(file, true)
+    Input::unpack(file, Packing::Zstd)
 }
 
 /// An input without its first bytes.

@@ -45,15 +45,15 @@ impl Follow {
     }
 
     /// Follows everything that is not yet a whole line in `folder`, or in the files of a list. A file
-    /// of a list may go away and come again.
+    /// of a list may go away and come again. One that cannot be read now is followed from its present end.
     ///
     /// # Errors
     ///
-    /// A file cannot be read.
+    /// None at present.
     pub fn after(folder: &Folder) -> Result<Self, Error> {
         let mut follow = Self::of(folder.source.clone());
         for file in folder.files() {
-            let position = Position::of_file(file, file.lines_end()?);
+            let position = Position::of_file(file, file.lines_end().unwrap_or(file.bytes()));
             follow.positions.insert(position.file.clone(), position);
         }
         Ok(follow)

@@ -2,35 +2,113 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 
-use crate::file_name;
+use crate::gzip;
 use crate::zst;
 
-/// The bytes of a file. A file whose name ends in `.zst` is decompressed.
+/// How the content of a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    Plain,
+    Zstd,
+    Gzip,
+}
+
+/// The most bytes with which a format begins.
+const MAGIC_BYTES: usize = 4;
+
+impl Packing {
+    /// By the end of the name.
+    pub(super) fn of_name(path: &Path) -> Self {
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("zst") => Self::Zstd,
+            Some("gz") => Self::Gzip,
+            _ => Self::Plain,
+        }
+    }
+
+    /// By the end of the name, else by what the file begins with.
+    pub(super) fn of_file(path: &Path) -> Self {
+        match Self::of_name(path) {
+            Self::Plain => {
+                let head = File::open(path).and_then(|mut file| read_magic(&mut file));
+                head.map_or(Self::Plain, |head| Self::of_magic(&head))
+            }
+            named => named,
+        }
+    }
+
+    /// By what the content begins with.
+    fn of_magic(head: &[u8]) -> Self {
+        match head {
+            [0x28, 0xb5, 0x2f, 0xfd] => Self::Zstd,
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            _ => Self::Plain,
+        }
+    }
+
+    /// The name that a file of this name has, or had, without compression.
+    pub(super) fn plain_name(self, name: &str) -> &str {
+        let end = match self {
+            Self::Plain => "",
+            Self::Zstd => ".zst",
+            Self::Gzip => ".gz",
+        };
+        name.strip_suffix(end).unwrap_or(name)
+    }
+}
+
+fn read_magic(input: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    input.take(MAGIC_BYTES as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// The bytes of a file. What is compressed by Zstandard or gzip is decompressed.
 pub struct Input(Box<dyn Read + Send + Sync>);
 
 impl Input {
-    /// Opens the file.
+    /// Opens the file. The end of its name says how it is compressed, `.zst` or `.gz`, else its first bytes.
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, or is compressed and the feature `zstd` is not built in.
+    /// The file cannot be opened, or is compressed and the feature `zstd` or `gzip` is not built in.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        Self::from_file(File::open(path)?, file_name::is_compressed_path(path))
+        let file = File::open(path)?;
+        match Packing::of_name(path) {
+            Packing::Plain => Self::detect(file),
+            packing => Self::unpack(file, packing),
+        }
     }
 
-    /// Standard input, as it is.
-    pub(crate) fn stdin() -> Self {
-        Self(Box::new(io::stdin()))
+    /// Standard input. Its first bytes say how it is compressed, and are waited for.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn stdin() -> io::Result<Self> {
+        Self::detect(io::stdin())
     }
 
-    pub(crate) fn from_file(file: File, is_compressed: bool) -> io::Result<Self> {
-        Ok(match is_compressed {
-            true => Self(Box::new(zst::reader(file)?)),
-            false => Self(Box::new(file)),
+    /// The content of an input, whose first bytes say how it is compressed.
+    pub(super) fn detect(mut input: impl Read + Send + Sync + 'static) -> io::Result<Self> {
+        let head = read_magic(&mut input)?;
+        let packing = Packing::of_magic(&head);
+        Self::unpack(Cursor::new(head).chain(input), packing)
+    }
+
+    /// The content of an input that is compressed so.
+    pub(super) fn unpack(
+        input: impl Read + Send + Sync + 'static,
+        packing: Packing,
+    ) -> io::Result<Self> {
+        Ok(match packing {
+            Packing::Plain => Self(Box::new(input)),
+            Packing::Zstd => Self(Box::new(zst::reader(input)?)),
+            Packing::Gzip => Self(Box::new(gzip::reader(input)?)),
         })
     }
 }

@@ -16,9 +16,6 @@ pub const LINE_BYTES_MAX: usize = 64 << 20;
 /// What is read from a file at once.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
 
-/// What a gzip file begins with.
-pub(super) const GZIP: [u8; 2] = [0x1F, 0x8B];
-
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -90,28 +87,43 @@ impl Entry<'_> {
     ///
     /// # Errors
     ///
-    /// Those of [`parse`], and a line that is too long.
+    /// Those of [`parse`], a line that is too long, and an object of another program: it has neither an
+    /// `event_type` nor a `timestamp`.
     pub fn parse(&mut self) -> Result<Line<'_>, Error> {
-        match self.ending {
-            Ending::TooLong(bytes) => Err(line_too_long_error(bytes)),
-            Ending::Newline | Ending::Torn => parse(self.bytes),
-        }
+        parse_entry(self.ending, self.bytes)
     }
 }
 
 impl<'a> Entry<'a> {
     /// Parses the line as [`parse`](Self::parse) does. The line may outlive the entry.
     pub(crate) fn into_line(self) -> Result<Line<'a>, Error> {
-        match self.ending {
-            Ending::TooLong(bytes) => Err(line_too_long_error(bytes)),
-            Ending::Newline | Ending::Torn => parse(self.bytes),
-        }
+        parse_entry(self.ending, self.bytes)
+    }
+
+    /// How many NUL bytes there are at its beginning, or anywhere if it is torn. A disk or a power cut leaves
+    /// them in place of what was written.
+    fn nul_bytes(ending: Ending, bytes: &[u8]) -> usize {
+        let nuls = bytes.iter().filter(|byte| **byte == 0);
+        if bytes.first() == Some(&0) || ending == Ending::Torn { nuls.count() } else { 0 }
     }
 }
 
-fn line_too_long_error(bytes: u64) -> Error {
-    let limit = LINE_BYTES_MAX >> 20;
-    Error::parse("log line", format!("{bytes} bytes long; the limit is {limit} MiB"))
+fn parse_entry(ending: Ending, bytes: &mut [u8]) -> Result<Line<'_>, Error> {
+    if let Ending::TooLong(bytes) = ending {
+        let limit = LINE_BYTES_MAX >> 20;
+        let why = format!("{bytes} bytes long; the limit is {limit} MiB");
+        return Err(Error::parse("log line", why));
+    }
+    let nuls = Entry::nul_bytes(ending, bytes);
+    if nuls > 0 {
+        return Err(Error::parse("log line", format!("it has {nuls} NUL bytes")));
+    }
+    let line = parse(bytes)?;
+    if line.event_type().is_none() && line.timestamp().is_none() {
+        let why = "it has neither an event_type nor a timestamp";
+        return Err(Error::parse("event", why));
+    }
+    Ok(line)
 }
 
 /// The lines of files in order: [`Folder::lines`](super::Folder::lines).
@@ -159,8 +171,7 @@ impl<'f> Lines<'f> {
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or was named by its path and is gzip. The next call continues with the
-    /// next file.
+    /// A file cannot be read. The next call continues with the next file.
     pub fn next_line(&mut self) -> Result<Option<Entry<'_>>, Error> {
         let ending = loop {
             let Some(reading) = &mut self.reading else {
@@ -173,7 +184,15 @@ impl<'f> Lines<'f> {
             };
             match read_line(&mut reading.input, &mut self.line) {
                 Ok(Some(ending)) => break ending,
-                Ok(None) => self.reading = None,
+                Ok(None) => {
+                    let is_whole = self.part.end >= reading.file.bytes();
+                    let cut = reading.file.cut_at(reading.offset).filter(|_| is_whole);
+                    let error = cut.map(|source| reading.file.read_error(source));
+                    self.reading = None;
+                    if let Some(error) = error {
+                        return Err(error);
+                    }
+                }
                 Err(source) => {
                     let error = reading.file.read_error(source);
                     self.reading = None;
@@ -182,11 +201,6 @@ impl<'f> Lines<'f> {
             }
         };
         let Some(reading) = &mut self.reading else { return Ok(None) };
-        let is_first = reading.offset == 0;
-        if is_first && !reading.file.has_name_of_log() && self.line.starts_with(&GZIP) {
-            let error = gzip_error(reading.file);
-            return Err(error);
-        }
         let offset = reading.offset;
         reading.offset += line_bytes_in_file(ending, self.line.len());
         reading.number += 1;
@@ -199,12 +213,6 @@ impl<'f> Lines<'f> {
             bytes: &mut self.line,
         }))
     }
-}
-
-/// Why a file that was named by its path is not read.
-pub(super) fn gzip_error(file: &LogFile) -> Error {
-    let why = "it is gzip, not JSON lines: unpack it first (zcat), and read that as -";
-    file.read_error(io::Error::new(io::ErrorKind::Unsupported, why))
 }
 
 /// The bytes a line takes in its file. The newline of a line that is too long is counted even if it

@@ -100,9 +100,11 @@ impl Folder {
             files = again;
         }
         files.dedup_by(|plain, compressed| {
-            let is_copy = compressed.is_compressed() && compressed.plain_name() == plain.name();
-            // If a power cut or a torn line made one shorter, the other has all lines.
-            if is_copy && plain.bytes() >= compressed.bytes() {
+            let is_copy =
+                compressed.is_compressed() && compressed.plain_name() == plain.plain_name();
+            // If a power cut or a torn line made one shorter, the other has all lines. The copy of another
+            // program does not say how long it is.
+            if is_copy && (plain.bytes() >= compressed.bytes() || compressed.is_gzip()) {
                 std::mem::swap(plain, compressed);
             }
             is_copy
@@ -171,11 +173,14 @@ fn list_log_files(dir: &Path) -> Result<Vec<LogFile>, Error> {
         fs::read_dir(dir).and_then(Iterator::collect::<io::Result<_>>).map_err(read)?;
     let mut files = Vec::new();
     for entry in entries {
-        // A file may be removed between the listing and this call; then it is not part of it.
-        let Ok(metadata) = fs::metadata(entry.path()) else { continue };
-        if let (true, Some(name)) = (metadata.is_file(), entry.file_name().to_str()) {
-            files.extend(LogFile::from_name(dir, name, metadata.len()));
+        let (path, name) = (entry.path(), entry.file_name());
+        let metadata = fs::metadata(&path);
+        // A file may be removed between the listing and this call; then it is not part of it. A link that
+        // leads nowhere is.
+        if metadata.is_err() && fs::symlink_metadata(&path).is_err() {
+            continue;
         }
+        files.extend(name.to_str().and_then(|name| LogFile::from_name(dir, name, metadata)));
     }
     files.sort();
     Ok(files)

@@ -31,7 +31,6 @@ fn files_by_day_then_number_and_lines_with_their_places() {
     append(dir.path(), "audit-2026-01-02.jsonl", "a\nbb\n");
     append(dir.path(), "audit-2025-12-31.3.jsonl", "");
     append(dir.path(), "notes.txt", "no\n");
-    fs::create_dir(dir.path().join("audit-2026-01-03.jsonl")).unwrap();
     let day = |suffix: &str| format!("audit-2026-01-02{suffix}.jsonl");
     let expected = [
         (day(""), 1, 0, Ending::Newline, "a"),
@@ -43,6 +42,26 @@ fn files_by_day_then_number_and_lines_with_their_places() {
     ];
     assert_eq!(all(dir.path()), expected.map(|(f, n, o, e, t)| (f, n, o, e, t.to_owned())));
     assert!(Folder::open(dir.path().join("missing")).unwrap_err().is_io());
+}
+
+/// Readers report it, and go on.
+#[test]
+fn what_has_a_name_of_the_log_and_is_no_file_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("audit-2026-01-03.jsonl")).unwrap();
+    append(dir.path(), "audit-2026-01-04.jsonl", "a\n");
+    let folder = Folder::open(dir.path()).unwrap();
+    let mut lines = folder.lines();
+    let error = lines.next_line().unwrap_err().to_string();
+    assert!(error.ends_with("audit-2026-01-03.jsonl: it is a folder"), "{error}");
+    assert_eq!(lines.next_line().unwrap().unwrap().bytes, b"a");
+    let mut parts = folder.files()[0].parts_from_end();
+    let part = parts.next().unwrap().unwrap();
+    assert!(
+        Lines::of_part(&folder.files()[0], part).next_line().is_err() && parts.next().is_none()
+    );
+    let mut follow = Follow::after(&folder).unwrap();
+    assert!(follow.next_line().unwrap().is_none());
 }
 
 #[test]

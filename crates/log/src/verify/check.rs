@@ -20,7 +20,9 @@ pub(super) struct ReadEntry<'a> {
 impl<'a> ReadEntry<'a> {
     pub(super) fn of(entry: Entry<'a>) -> Self {
         let (line, faults) = match entry.ending {
-            Ending::Torn => (Err("torn: the line has no newline".to_owned()), Vec::new()),
+            Ending::Torn if !entry.bytes.contains(&0) => {
+                (Err("torn: the line has no newline".to_owned()), Vec::new())
+            }
             _ => match entry.into_line() {
                 Ok(line) => {
                     let faults = faults_of_line(&line);

@@ -7,6 +7,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::Error;
@@ -28,13 +29,14 @@ const TRIES_MAX: u32 = 5;
 /// - They end at the last number of its `audit.stop`, if there is one.
 /// - Numbers that an `audit.retired` line names went with a file that retention removed. They are
 ///   not a gap.
-/// - A damaged file is a finding, and so is a file that retention removed without reading it.
+/// - A damaged file is a finding, and so is one that cannot be read, and a file that retention removed
+///   without reading it.
 ///
 /// If a file is removed while the folder is read, the folder is read again.
 ///
 /// # Errors
 ///
-/// The folder or a file cannot be read.
+/// The folder cannot be read, or none of its files. A file is compressed by a feature that is not built in.
 pub fn verify(dir: impl AsRef<Path>) -> Result<Verification, Error> {
     verify_with(dir, |_, _| {})
 }
@@ -72,24 +74,34 @@ pub fn verify_folder(
     let mut folder = folder.clone();
     loop {
         tries_left -= 1;
-        match check_folder(&folder, service, &mut progress) {
-            // Retention removed a file meanwhile, and a line at the end reports it.
-            Err(_) if tries_left > 0 && folder_lost_a_file(&folder) => folder = folder.reopen()?,
-            outcome => return outcome,
+        let walk = check_folder(&folder, service, &mut progress);
+        // Retention removed a file meanwhile, and a line at the end reports it.
+        if walk.misses_file && tries_left > 0 && folder_lost_a_file(&folder) {
+            folder = folder.reopen()?;
+            continue;
         }
+        let check = walk.check;
+        if let Some(error) = walk.error.filter(|error| check.report.lines == 0 || is_feature(error))
+        {
+            return Err(error);
+        }
+        let ends =
+            check.tallies.iter().map(|tally| instance_state(tally, &check, &folder)).collect();
+        return Ok(check.into_report(ends));
     }
 }
 
-/// Checks the files of a folder as it was read.
-fn check_folder(
+/// Reads the files of a folder as it was listed.
+fn check_folder<'p, P: FnMut(u64, u64) + Send>(
     folder: &Folder,
     service: Option<&str>,
-    progress: &mut (impl FnMut(u64, u64) + Send),
-) -> Result<Verification, Error> {
+    progress: &'p mut P,
+) -> VerifyWalk<&'p mut P> {
     let mut walk = VerifyWalk {
         check: LogCheck::of_service(service),
         number: 0,
         error: None,
+        misses_file: false,
         progress,
         bytes: 0,
     };
@@ -104,12 +116,7 @@ fn check_folder(
         let read: Vec<_> = entries.map(ReadEntry::of).collect();
         turn.take(|walk| walk.add_chunk(&read, file, file_at, end, bytes));
     });
-    if let Some(error) = walk.error {
-        return Err(error);
-    }
-    let check = walk.check;
-    let ends = check.tallies.iter().map(|tally| instance_state(tally, &check, folder)).collect();
-    Ok(check.into_report(ends))
+    walk
 }
 
 /// The files of a folder, gone through in their order.
@@ -117,8 +124,10 @@ struct VerifyWalk<P> {
     check: LogCheck,
     /// Lines of the current file so far.
     number: u64,
-    /// Why the folder cannot be checked.
+    /// Why a file cannot be opened.
     error: Option<Error>,
+    /// A file is not there any more.
+    misses_file: bool,
     progress: P,
     bytes: u64,
 }
@@ -141,12 +150,15 @@ impl<P: FnMut(u64, u64)> VerifyWalk<P> {
             self.check.check_entry(entry, (file.name(), self.number));
         }
         match end {
-            ChunkEnd::Failure(error) if is_file_damage(&error) => {
+            ChunkEnd::Failure(error) => {
                 let what = format!("{error}; what follows is not checked");
                 let place = (file.name(), self.number + 1);
                 self.check.report.add_finding(Some(place), None, what);
+                self.misses_file |= error.io_kind() == Some(ErrorKind::NotFound);
+                if is_access(&error) && !self.error.as_ref().is_some_and(is_feature) {
+                    self.error = Some(error);
+                }
             }
-            ChunkEnd::Failure(error) if self.error.is_none() => self.error = Some(error),
             _ => {}
         }
         self.bytes += bytes;
@@ -154,11 +166,15 @@ impl<P: FnMut(u64, u64)> VerifyWalk<P> {
     }
 }
 
-/// Whether a file is there, but its content is damaged or cannot be read: a compressed file that was
-/// cut, a disk that fails.
-fn is_file_damage(error: &Error) -> bool {
-    use std::io::ErrorKind::{NotFound, PermissionDenied, Unsupported};
-    error.io_kind().is_some_and(|kind| ![NotFound, PermissionDenied, Unsupported].contains(&kind))
+/// Whether a file cannot even be opened. Its content may be well.
+fn is_access(error: &Error) -> bool {
+    let kinds = [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::IsADirectory];
+    is_feature(error) || error.io_kind().is_some_and(|kind| kinds.contains(&kind))
+}
+
+/// Whether this build cannot read a file that may be well.
+fn is_feature(error: &Error) -> bool {
+    error.io_kind() == Some(ErrorKind::Unsupported)
 }
 
 /// Whether a file is gone, under both of its names.

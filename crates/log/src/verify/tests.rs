@@ -142,7 +142,7 @@ fn what_is_wrong_is_found_and_nothing_else() {
         (whole.replace("\"queued\":0", "\"other\":0"), vec!["without the whole accounting"]),
         (whole.clone() + "{\"event_ty", vec![":8: torn"]),
         (whole.clone() + "hunter2\n", vec![":8: not a valid log line"]),
-        (whole.clone() + "{\"a\":1}\n", vec![":8: not a valid event: event_type is missing"]),
+        (whole.clone() + "{\"a\":1}\n", vec![":8: not a valid event: it has neither"]),
         (whole.replace("\"a\",\"action\"", "7,\"action\""), vec!["agent is no string"; 5]),
         (whole.replacen("cache.hit", "Cache hit", 1), vec!["event_type is no dotted"]),
         (whole.replacen("\"3.0\"", "\"2.0\"", 1), vec![":1: event_version is not \"3.0\""]),
@@ -248,12 +248,16 @@ fn what_makes_a_beginning_and_what_makes_retention() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_not_damaged() {
-    use std::io::ErrorKind::{InvalidData, NotFound, Other, PermissionDenied, Unsupported};
-    let is =
-        |kind: std::io::ErrorKind| is_file_damage(&Error::io("read", Path::new("x"), kind.into()));
-    assert_eq!([NotFound, PermissionDenied, Unsupported].map(is), [false; 3]);
-    assert_eq!([InvalidData, Other].map(is), [true; 2]);
+fn what_cannot_be_opened_is_a_finding_unless_nothing_else_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at(NEXT)).unwrap();
+    let refused = verify(dir.path()).unwrap_err().to_string();
+    assert!(refused.contains("it is a folder"), "{refused}");
+    fs::write(at(FILE), start(A) + &events(A, 1..=2) + &stop(A, 2, 2, 0)).unwrap();
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.files, report.events, report.findings_total), (2, 2, 1));
+    assert_eq!(report.findings[0].place, Some((NEXT.to_owned(), 1)));
 }
 
 /// What the writer cannot know of: another process cut the file, removed it or renamed it.

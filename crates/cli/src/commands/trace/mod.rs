@@ -54,7 +54,8 @@ Tokens and cost of the whole trace leave out request.* events, which may repeat 
 A span whose parent is not in the log is at the top, with a mark. If the trace has spans of several
 services, each is named by its service too.
 
-Exit codes: 0 found, 1 found and a file cannot be read to its end, 2 bad input, or several traces begin so, 3 no such trace.
+Exit codes: 0 found, 1 found and a file cannot be read to its end, 2 bad input, or several traces begin
+so, 3 no such trace.
 
 Examples:
   llm-audit trace 2a8f65dd

@@ -46,6 +46,9 @@ pub struct Scan<'f> {
     chunk_bytes: usize,
 }
 
+/// How many lines that cannot be read are named.
+const NAMED_MAX: usize = 20;
+
 /// What a [`Scan`] came across.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -54,6 +57,8 @@ pub struct Scanned {
     pub events: u64,
     /// Lines that cannot be read. A line that a living writer is writing is not one.
     pub bad_lines: u64,
+    /// The first of them, each with its file and offset.
+    pub first_bad_lines: Vec<Error>,
     /// Files that cannot be read to their ends.
     pub damage: Vec<Error>,
 }
@@ -136,16 +141,24 @@ impl<'f> Scan<'f> {
         let (file, identity, range) = (chunk.file, chunk.identity, chunk.range.clone());
         let end = chunk.take_end();
         let mut summary = identity.map(|_| BlockSummary::of_bytes(range.end - range.start));
-        let (mut lines, mut bad_lines) = (Vec::new(), 0);
+        let (mut lines, mut bad_lines, mut named) = (Vec::new(), 0, Vec::new());
         for entry in chunk.entries() {
-            let is_torn = entry.ending == Ending::Torn;
-            let line = entry.into_line().ok();
+            let (is_torn, offset) = (entry.ending == Ending::Torn, entry.offset);
+            let line = entry.into_line();
             if let Some(summary) = &mut summary {
-                summary.add(line.as_ref());
+                summary.add(line.as_ref().ok());
             }
-            let Some(line) = line else {
-                bad_lines += u64::from(!is_torn || !file.is_in_use());
-                continue;
+            let line = match line {
+                Ok(line) => line,
+                Err(error) => {
+                    if !is_torn || !file.is_in_use() {
+                        bad_lines += 1;
+                        named.extend(
+                            (named.len() < NAMED_MAX).then(|| error.of_line(file.name(), offset)),
+                        );
+                    }
+                    continue;
+                }
             };
             let is_own = line.is_own();
             let is_wanted = (self.has_own_lines || !is_own) && self.filter.matches(&line);
@@ -156,6 +169,8 @@ impl<'f> Scan<'f> {
         let block = summary.map(BlockSummary::into_block);
         turn.take(|state| {
             state.note_chunk(&range, bad_lines);
+            let first = &mut state.scanned.first_bad_lines;
+            first.extend(named.drain(..).take(NAMED_MAX.saturating_sub(first.len())));
             for (line, is_own, is_wanted) in &lines {
                 if *is_own {
                     state.writers.note(line);

@@ -62,7 +62,9 @@ fn naive(folder: &Folder, filter: &Filter, service: Option<&str>, own: bool) -> 
     let (mut lines, mut writers, mut found) = (folder.lines(), Writers::default(), Vec::new());
     let mut bad = 0;
     while let Some(entry) = lines.next_line().unwrap() {
-        let Ok(line) = crate::schema::parse_whole(entry.bytes) else {
+        let line = crate::schema::parse_whole(entry.bytes).ok();
+        let is_event = |line: &Line<'_>| line.event_type().is_some() || line.timestamp().is_some();
+        let Some(line) = line.filter(is_event) else {
             bad += 1;
             continue;
         };
@@ -227,10 +229,15 @@ fn damage_is_reported_once_and_the_rest_is_read() {
     assert_eq!(seqs, [1, 2, 3, 4, 6]);
     assert_eq!(scanned.bad_lines, 3, "NUL bytes, a torn line, a long one");
     let damage: Vec<_> = scanned.damage.iter().map(ToString::to_string).collect();
-    assert_eq!(damage.len(), 3, "{damage:?}");
-    assert!(damage[0].contains("01-03.jsonl: it was cut to"), "{damage:?}");
-    assert!(damage[1].contains("01-04.jsonl: it was cut to"), "{damage:?}");
-    assert!(damage[2].contains("01-05.jsonl: "), "{damage:?}");
+    assert_eq!(damage.len(), 4, "{damage:?}");
+    assert!(damage[0].contains("01-02.jsonl: it is a folder"), "{damage:?}");
+    assert!(damage[1].contains("01-03.jsonl: it was cut to"), "{damage:?}");
+    assert!(damage[2].contains("01-04.jsonl: it was cut to"), "{damage:?}");
+    assert!(damage[3].contains("01-05.jsonl: "), "{damage:?}");
+    let bad: Vec<_> = scanned.first_bad_lines.iter().map(ToString::to_string).collect();
+    assert_eq!(bad.len(), 3, "{bad:?}");
+    let nuls = format!("audit-2026-01-01.jsonl at byte {}: not a valid log line: ", line(1).len());
+    assert!(bad[0].starts_with(&nuls) && bad[0].ends_with("4 NUL bytes"), "{bad:?}");
 }
 
 #[test]
