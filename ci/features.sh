@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-features=(macros tower axum tracing regex replay zstd)
+features=(macros tower axum tracing regex replay gzip zstd)
 
 # The number of crates of others in the library's tree.
 crates() {
@@ -44,6 +44,7 @@ for ((one = 0; one < ${#features[@]}; one++)); do
     done
 done
 check llm-audit-log
+check llm-audit-log --features gzip
 check llm-audit-log --features zstd
 check llm-audit-log --features replay
 check llm-audit-redact

@@ -83,6 +83,7 @@
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 //! - `regex`: your own patterns in a [`Sanitizer`](Sanitizer::builder).
 //! - `replay`: `replay::Replayer`, which runs a recorded trace again in a test.
+//! - `gzip`: logs that other programs compressed, `.jsonl.gz`, in [`reader`].
 //! - `zstd`: `AUDIT_COMPRESS=zstd`, and compressed files in [`reader`]. Needs a C compiler.
 
 #[cfg(llm_audit_internals)]

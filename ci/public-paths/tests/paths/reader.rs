@@ -96,6 +96,7 @@ fn scan_with(
 fields!(Scanned {
     events: u64,
     bad_lines: u64,
+    first_bad_lines: Vec<llm_audit::reader::Error>,
     damage: Vec<llm_audit::reader::Error>,
 });
 
@@ -113,7 +114,7 @@ fn next_line_to_come(follow: &mut Follow) -> Result<Option<Entry<'_>>, Error> {
 }
 
 fn input(path: impl AsRef<Path>) -> io::Result<Input> {
-    Input::open(path)
+    if path.as_ref().as_os_str() == "-" { Input::stdin() } else { Input::open(path) }
 }
 
 fn line_of(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Ending>> {
