@@ -75,9 +75,10 @@ fn at_160_columns_in_colour() {
 
 #[test]
 fn no_line_is_wider_than_the_terminal() {
-    // `verify` says all that it knows.
-    let has_room = |line: &str| line.chars().count() <= 80 || line.starts_with("instance ");
-    let shown = shown("80", false);
-    let wide: Vec<_> = shown.lines().filter(|line| !has_room(line)).collect();
-    assert!(wide.is_empty(), "{wide:#?}");
+    for columns in [40, 50, 60, 70, 80, 160] {
+        let shown = shown(&columns.to_string(), false);
+        let lines = shown.lines().filter(|line| !line.starts_with('$'));
+        let wide: Vec<_> = lines.filter(|line| line.chars().count() > columns).collect();
+        assert!(wide.is_empty(), "{columns}: {wide:#?}");
+    }
 }

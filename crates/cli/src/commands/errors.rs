@@ -9,6 +9,7 @@ use crate::arguments::{FilterArgs, LogInput, parse_count};
 use crate::ui::{
     CommandExit, CommandFailure, Style, escape_for_terminal, escape_json_for_terminal,
     fit_to_width, format_count, format_period, format_time, sparkline, terminal_columns,
+    wrap_to_terminal,
 };
 
 /// Show what failed, in groups: how often, since when, and an example of each.
@@ -86,7 +87,8 @@ fn print_groups(
     let example = groups.iter().find_map(|group| group.trace_id.as_deref());
     if let Some(id) = example {
         let id = escape_for_terminal(id.get(..12).unwrap_or(id));
-        writeln!(out, "\na test of the first one: llm-audit fixture {id} --test")?;
+        let test = format!("a test of the first one: llm-audit fixture {id} --test");
+        writeln!(out, "\n{}", wrap_to_terminal(&test))?;
     }
     Ok(())
 }

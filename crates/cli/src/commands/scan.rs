@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::RuleArgs;
 use crate::ui::{
     CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_for_terminal,
-    escape_json_for_terminal, format_count,
+    escape_json_for_terminal, format_count, wrap_to_terminal,
 };
 
 /// Find what redaction would have taken out of files that are there already.
@@ -190,9 +190,10 @@ impl Scan {
     fn print(&self, files: usize, style: Style, out: &mut impl Write) -> io::Result<()> {
         for finding in &self.findings {
             let file = finding.file.as_deref().map_or_else(String::new, |file| format!("{file}:"));
-            let place =
-                style.paint_faint(&format!("{}{}", escape_for_terminal(&file), finding.line));
-            writeln!(out, "{place}  {}", redactions_text(&finding.counts))?;
+            let place = format!("{}{}", escape_for_terminal(&file), finding.line);
+            let text = format!("{place}  {}", redactions_text(&finding.counts));
+            let text = wrap_to_terminal(&text);
+            writeln!(out, "{}", text.replacen(&place, &style.paint_faint(&place), 1))?;
         }
         let further = self.lines_found - self.findings.len() as u64;
         if further > 0 {
@@ -208,7 +209,10 @@ impl Scan {
         };
         match self.lines_found {
             0 => writeln!(out, "nothing found in {of}"),
-            lines => writeln!(out, "{lines} of {of}: {}", redactions_text(&self.counts)),
+            lines => {
+                let found = format!("{lines} of {of}: {}", redactions_text(&self.counts));
+                writeln!(out, "{}", wrap_to_terminal(&found))
+            }
         }
     }
 

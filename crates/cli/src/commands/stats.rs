@@ -17,7 +17,7 @@ use super::figures::{
 use crate::arguments::{FilterArgs, LogInput, parse_count};
 use crate::ui::{
     CommandExit, CommandFailure, Table, complain_on_stderr, escape_json_for_terminal, format_count,
-    terminal_columns, terminal_rows,
+    terminal_columns, terminal_rows, wrap_to_terminal,
 };
 
 /// Show counts, failures, latencies and cost, by any field.
@@ -280,7 +280,7 @@ fn print_table(
         writeln!(out, "{}: -n shows them", format_count(left_out as u64, "more group"))?;
     }
     for note in [unpriced_note(unpriced), estimate_note(&groups.total)].into_iter().flatten() {
-        writeln!(out, "{note}")?;
+        writeln!(out, "{}", wrap_to_terminal(&note))?;
     }
     Ok(())
 }

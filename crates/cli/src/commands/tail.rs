@@ -58,6 +58,9 @@ Examples:
 /// How often is looked for new lines.
 const POLL: Duration = Duration::from_millis(250);
 
+/// A terminal with fewer columns has no room for ids.
+const NARROW: usize = 60;
+
 /// How many files that cannot be followed are named, each once.
 const FAILURES_MAX: usize = 100;
 
@@ -390,8 +393,8 @@ struct TailRow {
 }
 
 impl TailRow {
-    /// One line with everything in it; on a terminal of `columns`, 60 and more, rows that fit:
-    /// without the date, the message below.
+    /// One line with everything in it; on a terminal of `columns`, 40 and more, rows that fit: without the
+    /// date, in a narrow one without the trace, the message below.
     fn render(self, style: Style, columns: Option<usize>) -> String {
         let is_loss = self.event_type == NoticeType::Loss.name();
         let numbers = |text: &str| if is_loss { style.paint_error(text) } else { text.to_owned() };
@@ -414,17 +417,28 @@ impl TailRow {
             return parts.join("  ");
         };
         let time = self.time.split_once(' ').map_or("-", |(_, time)| time.trim_end_matches('Z'));
-        let (kind, used) = (fit_to_width(&self.event_type, 17), 12 + 1 + 7 + 1 + 17 + 1 + 8 + 1);
-        let free = columns.saturating_sub(used);
-        let short = self.numbers.replace(" tokens", "").replace("  ", " ");
+        let (kind_width, trace_width) = match columns < NARROW {
+            true => (12, 0),
+            false => (17, 8 + 1),
+        };
+        let kind = fit_to_width(&self.event_type, kind_width);
+        let free = columns.saturating_sub(12 + 1 + 7 + 1 + kind_width + 1 + trace_width);
+        let trace = style.paint_faint(&format!("{:<8}", self.trace)) + " ";
+        let mut short = self.numbers.replace(" tokens", "").replace("  ", " ");
+        if columns < NARROW && free < short.width() + 10 {
+            short.clear();
+        }
         let room = free.saturating_sub(short.width() + 1).max(4);
-        let who = format!("{} {} {}", self.service, self.agent, self.action);
+        let who = match columns < NARROW {
+            true => self.action,
+            false => format!("{} {} {}", self.service, self.agent, self.action),
+        };
         let who = fit_to_width(who.trim_start(), room);
         let left = fit_to_width(&short, free.saturating_sub(who.width() + 1));
         let mut row = format!(
-            "{} {word} {kind:<17} {} {who} {}",
+            "{} {word} {kind:<kind_width$} {}{who} {}",
             style.paint_faint(&format!("{time:<12}")),
-            style.paint_faint(&format!("{:<8}", self.trace)),
+            if trace_width > 0 { &trace } else { "" },
             numbers(&left),
         );
         row.truncate(row.trim_end().len());
@@ -462,7 +476,7 @@ mod tests {
                      the directory closed the connection of somebody the direct…";
         assert_eq!(row(Some(80)), expected);
         assert!(row(Some(120)).contains(" benefits POST /benefits/{member}/stream 490ms "));
-        for columns in [60, 80, 120, 400] {
+        for columns in [40, 50, 60, 80, 120, 400] {
             assert!(row(Some(columns)).lines().all(|line| line.width() <= columns), "{columns}");
         }
         assert_eq!(row(None).lines().count(), 1);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::arguments::LogInput;
 use crate::ui::{
     CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_for_terminal,
-    format_count,
+    format_count, wrap_to_terminal,
 };
 
 /// Check that the log is whole: every line by the schema, every number held or reported as lost.
@@ -70,10 +70,12 @@ fn print_verify(report: &Verification, style: Style, out: &mut impl Write) -> io
         )?;
     }
     for instance in &report.instances {
-        writeln!(out, "instance {}", describe_instance(instance))?;
+        let instance = format!("instance {}", describe_instance(instance));
+        writeln!(out, "{}", wrap_to_terminal(&instance))?;
     }
     for finding in &report.findings {
-        writeln!(out, "{} {finding}", style.paint_error("✗"))?;
+        let finding = wrap_to_terminal(&format!("✗ {finding}"));
+        writeln!(out, "{}", finding.replacen('✗', &style.paint_error("✗"), 1))?;
     }
     let further = report.findings_total - report.findings.len() as u64;
     if further > 0 {

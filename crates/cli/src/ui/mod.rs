@@ -17,6 +17,7 @@ pub(crate) use style::Style;
 pub(crate) use table::Table;
 pub(crate) use text::{
     escape_for_terminal, escape_json_for_terminal, fit_to_width, terminal_columns, terminal_rows,
+    wrap_to_terminal, wrap_to_width,
 };
 pub(crate) use units::{
     format_count, format_dollars, format_duration, format_exact_cost, format_period, format_time,

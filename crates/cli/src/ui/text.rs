@@ -51,6 +51,9 @@ pub(crate) fn fit_to_width(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
+    if width == 0 {
+        return String::new();
+    }
     let (mut fitted, mut columns) = (String::new(), 1);
     for c in text.chars() {
         columns += c.width().unwrap_or(0);
@@ -60,6 +63,41 @@ pub(crate) fn fit_to_width(text: &str, width: usize) -> String {
         fitted.push(c);
     }
     fitted + "…"
+}
+
+/// Breaks `text` between its words into lines of at most `width` columns. All but the first are indented by
+/// two more. A word that is longer is broken.
+pub(crate) fn wrap_to_width(text: &str, width: usize) -> Vec<String> {
+    let body = text.trim_start_matches(' ');
+    let indent = (text.len() - body.len()).min(width / 2);
+    let (mut lines, mut line) = (Vec::new(), " ".repeat(indent));
+    let next_line = " ".repeat(indent + 2);
+    let mut used = indent;
+    for (at, word) in body.split(' ').enumerate() {
+        if at > 0 && used + 1 + word.width() <= width {
+            line.push(' ');
+            used += 1;
+        } else if at > 0 {
+            lines.push(std::mem::replace(&mut line, next_line.clone()));
+            used = next_line.len();
+        }
+        for c in word.chars() {
+            let columns = c.width().unwrap_or(0);
+            if used + columns > width {
+                lines.push(std::mem::replace(&mut line, next_line.clone()));
+                used = next_line.len();
+            }
+            line.push(c);
+            used += columns;
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+/// Breaks a text as [`wrap_to_width`] does for stdout. It stays one line if that has no width.
+pub(crate) fn wrap_to_terminal(text: &str) -> String {
+    wrap_to_width(text, terminal_columns().unwrap_or(usize::MAX)).join("\n")
 }
 
 /// Returns how many rows of a table the terminal has room for, if stdout is one.
@@ -91,6 +129,21 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(escape_for_terminal(text), expected);
+        }
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        let text = "instance 00ab  benefits on web-3, 12 events, 名前名前名前名前名前名前";
+        assert_eq!(wrap_to_width(text, 100), [text]);
+        let expected =
+            ["instance 00ab  benefits on", "  web-3, 12 events,", "  名前名前名前名前名前名前"];
+        assert_eq!(wrap_to_width(text, 26), expected);
+        for width in 10..80 {
+            let lines = wrap_to_width(text, width);
+            assert!(lines.iter().all(|line| line.width() <= width), "{width} {lines:?}");
+            let words = |text: &str| text.replace(' ', "");
+            assert_eq!(words(&lines.concat()), words(text));
         }
     }
 

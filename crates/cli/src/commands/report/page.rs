@@ -10,13 +10,15 @@ use crate::commands::figures::{
 };
 use crate::ui::{
     Style, Table, escape_for_terminal, fit_to_width, format_count, format_duration, format_period,
-    sparkline,
+    sparkline, wrap_to_width,
 };
 
 /// The most rows of a table, and the most failures.
 const ROWS_MAX: usize = 6;
 /// The parts of the time for which traffic is shown.
 const PARTS: usize = 60;
+/// The same in a narrow terminal.
+const PARTS_NARROW: usize = 20;
 
 /// A page: its title, and sections.
 pub(super) struct Page {
@@ -53,7 +55,10 @@ impl Page {
 impl Block {
     fn print(&self, style: Style, columns: usize, out: &mut impl Write) -> io::Result<()> {
         match self {
-            Self::Line(line) => writeln!(out, "  {}", fit_to_width(line, columns)),
+            Self::Line(line) => {
+                let lines = wrap_to_width(line, columns);
+                lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
+            }
             Self::Table(table) => {
                 table.lines(columns).iter().try_for_each(|line| writeln!(out, "  {line}"))
             }
@@ -70,7 +75,7 @@ impl Report {
     /// The page, in a width of so many columns.
     pub(super) fn page(&self, columns: usize) -> Page {
         let sections = [
-            ("Traffic", self.traffic()),
+            ("Traffic", self.traffic(columns)),
             ("Failures", self.failure_groups()),
             ("Slowest", self.slowest(columns)),
             ("Cost", self.cost(columns)),
@@ -96,7 +101,7 @@ impl Report {
         }
     }
 
-    fn traffic(&self) -> Vec<Block> {
+    fn traffic(&self, columns: usize) -> Vec<Block> {
         let mut blocks = Vec::new();
         for (name, figures) in [("events", &self.total), ("requests", &self.requests)] {
             if figures.events == 0 {
@@ -117,8 +122,12 @@ impl Report {
             blocks.push(Block::Line(line));
         }
         if let Some(range) = self.total.times.range() {
-            let parts = self.total.times.parts::<PARTS>(range);
-            blocks.push(Block::Line(format!("         {}", sparkline(&parts))));
+            let times = &self.total.times;
+            let line = match columns < PARTS + 11 {
+                true => sparkline(&times.parts::<PARTS_NARROW>(range)),
+                false => sparkline(&times.parts::<PARTS>(range)),
+            };
+            blocks.push(Block::Line(format!("         {line}")));
         }
         blocks.extend(estimate_note(&self.total).map(Block::Line));
         blocks

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::ui::{
     Style, escape_for_terminal, fit_to_width, format_count, format_dollars, format_duration,
-    format_time,
+    format_time, wrap_to_width,
 };
 
 /// Spans deeper than this are drawn at this depth, with a sign.
@@ -17,6 +17,8 @@ const DEPTH_MAX: usize = 12;
 const DURATION: usize = 8;
 const TOKENS: usize = 12;
 const COST: usize = 10;
+/// A terminal with fewer columns has no room for tokens.
+const NARROW: usize = 60;
 
 /// Draws `trace` within `width` columns.
 pub(super) fn draw_trace(
@@ -25,7 +27,14 @@ pub(super) fn draw_trace(
     style: Style,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    trace_head(trace, style).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    let failed = failed_count(trace);
+    for line in trace_head(trace).iter().flat_map(|line| wrap_to_width(line, width)) {
+        let line = match &failed {
+            Some(failed) => line.replacen(failed, &style.paint_error(failed), 1),
+            None => line,
+        };
+        writeln!(out, "{line}")?;
+    }
     writeln!(out)?;
     let sheet = TraceColumns::for_trace(trace, width, style);
     let mut rails = TreeRails::default();
@@ -52,7 +61,7 @@ pub(super) fn draw_trace(
 }
 
 /// What is said of the whole trace.
-pub(super) fn trace_head(trace: &Trace, style: Style) -> Vec<String> {
+pub(super) fn trace_head(trace: &Trace) -> Vec<String> {
     let mut lines = vec![format!("trace {}", escape_for_terminal(&trace.id))];
     if let Some((start, end)) = trace.interval() {
         let took = format_duration(end.abs_diff(start) as f64 / 1e3);
@@ -60,10 +69,7 @@ pub(super) fn trace_head(trace: &Trace, style: Style) -> Vec<String> {
     }
     let spans = format_count(trace.spans.len() as u64, "span");
     let mut counts = format!("{spans}, {}", format_count(trace.events().count() as u64, "event"));
-    let failed = trace.events().filter(|event| event.is_failure()).count();
-    if failed > 0 {
-        counts += &format!(", {}", style.paint_error(&format!("{failed} failed")));
-    }
+    counts += &failed_count(trace).map_or(String::new(), |failed| format!(", {failed}"));
     let (input, output) = trace.tokens();
     if input + output > 0 {
         counts += &format!(", {input} tokens in, {output} out");
@@ -71,6 +77,12 @@ pub(super) fn trace_head(trace: &Trace, style: Style) -> Vec<String> {
     counts += &trace.cost_usd().map_or(String::new(), |cost| format!(", {}", format_dollars(cost)));
     lines.push(counts);
     lines
+}
+
+/// How many events failed, if any did.
+fn failed_count(trace: &Trace) -> Option<String> {
+    let failed = trace.events().filter(|event| event.is_failure()).count();
+    (failed > 0).then(|| format!("{failed} failed"))
 }
 
 /// What a person has to know of a span besides its row.
@@ -106,7 +118,7 @@ pub(super) struct TraceColumns {
 impl TraceColumns {
     pub(super) fn for_trace(trace: &Trace, width: usize, style: Style) -> Self {
         let has_tokens = trace.events().any(|event| event.tokens_input.is_some());
-        let tokens = if has_tokens { TOKENS } else { 0 };
+        let tokens = if has_tokens && width >= NARROW { TOKENS } else { 0 };
         let cost = if trace.events().any(|event| event.cost_usd.is_some()) { COST } else { 0 };
         let rest = width.saturating_sub(DURATION + tokens + cost);
         let bar = (rest / 4).clamp(6, 40);
@@ -150,7 +162,8 @@ impl TraceColumns {
 
     fn span_numbers(&self, span: &Span) -> String {
         let (tokens_width, cost_width) = (self.tokens, self.cost);
-        format!("{:>tokens_width$}{:>cost_width$}", span_tokens(span), span_cost(span))
+        let tokens = if tokens_width > 0 { span_tokens(span) } else { String::new() };
+        format!("{tokens:>tokens_width$}{:>cost_width$}", span_cost(span))
     }
 
     /// When the span ran within the trace.
@@ -335,7 +348,7 @@ request.end request (planner)        ████████████    100
                 trace.spans.push(span(event, &child));
             }
             trace.roots.push(0);
-            for row in drawn(&trace, width).lines().skip(3) {
+            for row in drawn(&trace, width).lines() {
                 assert!(row.width() <= width, "{width}: {} {row}", row.width());
             }
         }

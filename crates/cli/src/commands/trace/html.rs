@@ -15,7 +15,7 @@ use crate::ui::{Style, escape_html, format_duration, html_document};
 pub(super) fn trace_as_html(trace: &Trace) -> String {
     let plain = Style { colour: false };
     let mut body = String::new();
-    for line in trace_head(trace, plain).iter().skip(1) {
+    for line in trace_head(trace).iter().skip(1) {
         let _ = writeln!(body, "<p>{}</p>", escape_html(line));
     }
     body += "<table><tr><th>span</th><th>when</th><th class=\"n\">took</th>\
