@@ -50,6 +50,14 @@ impl Prices {
         self.cost(line, usage_of(line)?)
     }
 
+    /// Whether the price of the model that a line names is one of the file's, and not one that comes with the
+    /// library.
+    pub fn is_of_file(&self, line: &Line<'_>) -> bool {
+        let provider = line.data().and_then(|data| data.get("provider")?.as_str());
+        let file = self.file.as_ref().zip(line.model());
+        file.is_some_and(|(file, model)| file.is_of_file(provider.unwrap_or_default(), model))
+    }
+
     /// Returns what the call would have cost without a cache: all tokens of input at the full price.
     pub fn cost_without_cache(&self, line: &Line<'_>) -> Option<Usd> {
         let usage = Usage {

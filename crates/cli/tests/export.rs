@@ -124,3 +124,24 @@ fn sql_prints_a_view_of_the_folder() {
         assert!(run.stdout.contains(&format!("{read}'{dir}/audit-*.jsonl*'")), "{run:?}");
     }
 }
+
+/// Backends have no span for an event that is a log record, so it is nobody's parent.
+#[test]
+fn the_parent_of_a_span_is_a_span() {
+    let (_keep, dir) = folder();
+    let below = |span: &str, more: &str| format!(r#","parent_span_id":"{span}"{more}"#);
+    let [route, decision, call, leaf] = [1, 2, 3, 4].map(|n| format!("00f067aa0ba902b{n}"));
+    let took = r#","latency_ms":5"#;
+    let log = event(1, TRACE, &route, &below(SPAN, "")).replace("llm.invoke", "agent.route")
+        + &event(2, TRACE, &decision, &below(&route, "")).replace("llm.invoke", "agent.decision")
+        + &event(3, TRACE, &call, &below(&decision, "")).replace("llm.invoke", "tool.call")
+        + &event(4, TRACE, &leaf, &below(&call, took))
+        + &event(5, TRACE, &call, &below(&decision, took)).replace("llm.invoke", "tool.result")
+        + &event(6, TRACE, SPAN, took).replace("llm.invoke", "request.end");
+    write(&dir, FILE, &log);
+    let run = run(&["export", "otlp-json", "--dir", &dir]);
+    let request: Value = serde_json::from_str(run.stdout.lines().next().unwrap()).unwrap();
+    let spans = &request["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    let parents = [0, 1, 2].map(|at| spans[at]["parentSpanId"].as_str().unwrap_or("none"));
+    assert_eq!(parents, [&*call, SPAN, "none"], "{run:?}");
+}

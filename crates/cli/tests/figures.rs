@@ -149,6 +149,20 @@ fn live_figures_are_shown_again_when_there_are_new_events() {
 }
 
 #[test]
+fn live_figures_of_a_folder_that_is_not_there_yet_wait_for_it() {
+    let (_keep, dir) = folder();
+    let mut stats = common::command(&["stats", "--live", "--dir", &dir]);
+    let mut child = stats.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    assert_eq!(said, format!("llm-audit: there is no folder {dir} yet; it is waited for"));
+    write(&dir, FILE, &event(1, TRACE, "01", ""));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.split_whitespace().take(2).eq(["all", "1"])));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_comma_in_quotes_belongs_to_a_name() {
     let (_keep, dir) = folder();
     let line = event(1, TRACE, "01", r#","data":{"a,b":"x"}"#);
@@ -168,6 +182,11 @@ fn calls_are_priced_again() {
     assert_eq!(json["total"]["cost_usd"], 33.0);
     let json = run(&["cost", "--json", "--reprice", "built-in", "--dir", &dir]).json();
     assert_eq!(json["total"]["cost_usd"], 0.000135);
+    let others = text.replace("gpt-4o", "gpt-9");
+    std::fs::write(&prices, others).unwrap();
+    let useless = run(&["cost", "--reprice", &prices, "--dir", &dir]);
+    let said = format!("{prices} has a price for none of these calls; those of this version count");
+    assert!(useless.code == 0 && useless.stderr.contains(&said), "{useless:?}");
     let refused = run(&["cost", "--reprice", "no-such-file", "--dir", &dir]);
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("no-such-file"), "{refused:?}");
@@ -320,5 +339,30 @@ fn exit_codes_and_refusals() {
         let run = run(&[args, &["--dir", &dir]].concat());
         assert_eq!(run.code, code, "{args:?} {run:?}");
         assert!((run.stdout.clone() + &run.stderr).contains(expected), "{args:?} {run:?}");
+    }
+}
+
+#[test]
+fn a_value_that_no_event_has_is_answered_with_those_that_there_are() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &log());
+    for (args, said) in [
+        (["errors", "--agent", "plannr"], "no event has the agent plannr; there is planner"),
+        (["stats", "--action", "serch"], "no event has the action serch; there is search, chat"),
+        (["cost", "--type", "lm"], "no event has the event_type lm; there is llm.invoke, tool."),
+        (["tail", "--type", "tool.eror"], "event_type tool.eror; there is tool.error, "),
+        (["report", "--agent", "audit"], "no event has the agent audit; there is clerk, planner"),
+    ] {
+        let run = run(&[&args[..], &["--dir", &dir]].concat());
+        assert_eq!(run.code, 3, "{args:?} {run:?}");
+        assert!(run.stderr.contains(said), "{args:?} {run:?}");
+    }
+    // There are such events, though none that all filters want.
+    let known = run(&["errors", "--type", "tool", "--until", "2001-01-01", "--dir", &dir]);
+    assert!(known.code == 3 && !known.stderr.contains("no event has"), "{known:?}");
+    for (option, time) in [("--since", "-1h"), ("--until", "-2d"), ("--slower", "-5ms")] {
+        let refused = run(&["errors", option, time, "--dir", &dir]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains("accepted: "), "{refused:?}");
     }
 }

@@ -55,6 +55,7 @@ fn shape(line: &str) -> String {
     let has_digit = |word: &&str| word.chars().any(|c| c.is_ascii_digit());
     let words = || line.split_whitespace().map(|word| if has_digit(&word) { "0" } else { word });
     match line {
+        _ if line.contains(" spans, ") => "the counts".to_owned(),
         _ if line.contains("llm-audit trace ") => "an example".to_owned(),
         _ if line.starts_with("        ") => "a message".to_owned(),
         _ if line.contains("ms") && line.contains(['█', '│']) => "a span".to_owned(),

@@ -78,7 +78,7 @@ fn a_trace_is_found_without_its_id() {
         (&["0af7", "--failed"], 2, "exclude each other, and no file is named 0af7"),
         (&["--last", "-"], 2, "a pipe is read only once"),
         (&["--last", "--failed", "--dir", &dir], 2, "cannot be used with"),
-        (&["--dir", &dir], 2, "required"),
+        (&["--dir", &dir], 2, "which trace?"),
         (&[TRACE, "--slower", "1s", "--dir", &dir], 2, "filters choose a trace with --last"),
     ];
     for (args, code, expected) in cases {
@@ -128,4 +128,22 @@ fn a_page_of_html_shows_the_tree_and_takes_no_markup_from_the_log() {
     let nowhere = common::run(&["trace", TRACE, "--html", "/nonexistent/x", "--dir", &dir]);
     assert_eq!(nowhere.code, 2);
     assert!(nowhere.stderr.contains("/nonexistent/x"), "{nowhere:?}");
+}
+
+#[test]
+fn without_an_id_the_newest_traces_are_listed() {
+    let (_keep, dir) = folder();
+    let failed = event(2, OTHER, "02", "").replace("\"ok\"", "\"error\"");
+    write(&dir, FILE, &(event(1, TRACE, "01", "") + &failed + &event(3, OTHER, "03", "")));
+    let file = format!("{dir}/{FILE}");
+    for args in [&["trace", "--dir", &dir][..], &["trace", &file]] {
+        let run = run(args);
+        assert_eq!(run.code, 2, "{args:?} {run:?}");
+        let lines: Vec<_> = run.stderr.lines().collect();
+        assert!(lines[0].contains("--last, --failed or --slowest"), "{run:?}");
+        assert!(lines[1].contains("0af7beef16cd") && lines[1].contains("failed"), "{run:?}");
+        assert!(lines[2].contains("0af7651916cd") && lines.len() == 3, "{run:?}");
+    }
+    let none = run(&["trace", "--type", "nothing", "--last", "--dir", &dir]);
+    assert!(none.code == 3 && none.stderr.contains("there is llm.invoke"), "{none:?}");
 }

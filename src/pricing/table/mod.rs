@@ -1,6 +1,6 @@
 //! The prices of all known models: the built-in ones, overridden by a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::names::{canonical_claude_name, resolve_model_at_provider, resolve_model_name};
@@ -17,6 +17,8 @@ const BUILT_IN: &str = include_str!("../prices.txt");
 #[derive(Debug)]
 pub(super) struct PriceTable {
     models: BTreeMap<String, Arc<Rates>>,
+    /// The names that a file has, in each spelling.
+    of_file: BTreeSet<String>,
 }
 
 impl PriceTable {
@@ -35,6 +37,9 @@ impl PriceTable {
     pub(super) fn with_file(text: &str) -> Result<Self, String> {
         let parsed = file::parse_price_file(text)?;
         let mut models = parse_built_in_prices(BUILT_IN);
+        let aliases = parsed.aliases.iter().map(|alias| alias.name.clone());
+        let of_file =
+            parsed.models.keys().flat_map(|name| spellings(name)).chain(aliases).collect();
         models.extend(parsed.models);
         let mut table = Self::new(models);
         for alias in parsed.aliases {
@@ -43,6 +48,7 @@ impl PriceTable {
             alias.own.into_iter().for_each(|rate| rates.set(rate));
             table.models.insert(alias.name, Arc::new(rates));
         }
+        table.of_file = of_file;
         Ok(table)
     }
 
@@ -51,17 +57,21 @@ impl PriceTable {
         let exact = models.into_iter().map(|(name, rates)| (name, Arc::new(rates)));
         let mut models: BTreeMap<_, _> = exact.collect();
         for (name, rates) in models.clone() {
-            let name = name.to_lowercase();
-            if let Some(canonical) = canonical_claude_name(&name) {
-                models.entry(canonical).or_insert_with(|| rates.clone());
+            for spelling in spellings(&name).rev() {
+                models.entry(spelling).or_insert_with(|| rates.clone());
             }
-            models.entry(name).or_insert(rates);
         }
-        Self { models }
+        Self { models, of_file: BTreeSet::new() }
     }
 
     fn rates(&self, model: &str) -> Option<&Arc<Rates>> {
         resolve_model_name(model, |name| self.models.get(name))
+    }
+
+    /// Whether the price of such a call is one of the file's.
+    pub(super) fn is_of_file(&self, provider: &str, model: &str) -> bool {
+        let of_file = |name: &str| self.models.get(name).filter(|_| self.of_file.contains(name));
+        resolve_model_at_provider(provider, model, of_file).is_some()
     }
 
     /// Returns the cost of a call of a model that this provider ran. An empty provider means that
@@ -69,6 +79,13 @@ impl PriceTable {
     pub(super) fn cost(&self, provider: &str, model: &str, usage: Usage) -> Option<Usd> {
         resolve_model_at_provider(provider, model, |name| self.models.get(name))?.cost(usage)
     }
+}
+
+/// The names by which a model is found: its own, in lower case, and as another provider writes it.
+fn spellings(name: &str) -> impl DoubleEndedIterator<Item = String> + use<> {
+    let lower = name.to_lowercase();
+    let canonical = canonical_claude_name(&lower);
+    [Some(name.to_owned()), Some(lower), canonical].into_iter().flatten()
 }
 
 /// Reads the models of the built-in text. Lines that do not parse are left out; a test finds them.

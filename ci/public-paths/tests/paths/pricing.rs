@@ -46,6 +46,7 @@ fn prices() {
     let _: fn() -> Prices = Prices::built_in;
     let _: fn(&Prices, &Line<'_>) -> Option<Usd> = Prices::cost_of;
     let _: fn(&Prices, &Line<'_>) -> Option<Usd> = Prices::cost_without_cache;
+    let _: fn(&Prices, &Line<'_>) -> bool = Prices::is_of_file;
 }
 
 fn prices_of_a_file(path: &Path) -> Result<Prices, Error> {

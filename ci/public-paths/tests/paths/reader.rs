@@ -244,6 +244,7 @@ fields!(Filter {
 
 fn filter() {
     let _: fn(&Filter, &Line<'_>) -> bool = Filter::matches;
+    let _: fn(&str, &str) -> bool = Filter::is_type_below;
     let _: fn(&Expression, &Line<'_>) -> bool = Expression::matches;
 }
 

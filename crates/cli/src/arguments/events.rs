@@ -56,7 +56,7 @@ impl LogInput {
         complain_of_bad_lines(scanned.bad_lines, &scanned.first_bad_lines);
         if scanned.events == 0 {
             complain_on_stderr("no data: no such event");
-            self.complain_of_unknown_service(&folder);
+            self.complain_of_unknown_values(&folder, filter);
         }
         let exit = match scanned.events {
             0 => CommandExit::NoData,

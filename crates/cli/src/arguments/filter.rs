@@ -13,10 +13,10 @@ use llm_audit::reader::{Expression, Filter};
 pub(crate) struct FilterArgs {
     /// Not before: a time, or how long ago; 2026-01-02, 2026-01-02T03:04:05Z, today, yesterday, now,
     /// 3h, 2d; days are in UTC
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
     since: Option<i64>,
     /// Before, in the same forms
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
     until: Option<i64>,
     /// This agent's
     #[arg(long)]
@@ -38,7 +38,7 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "ID", value_parser = parse_trace_start)]
     trace: Option<String>,
     /// Slower than this: 500ms, 2s
-    #[arg(long, value_name = "TIME", value_parser = parse_milliseconds)]
+    #[arg(long, value_name = "TIME", value_parser = parse_milliseconds, allow_hyphen_values = true)]
     slower: Option<f64>,
     /// A condition: 'latency_ms > 500 and data.user == "ana"'; ==, !=, <, <=, >, >=, ~ (contains),
     /// and, or, not
@@ -67,6 +67,13 @@ impl FilterArgs {
             || self.status.is_some()
             || self.slower.is_some()
             || self.query.is_some()
+    }
+
+    /// The texts that are asked for, by what they are called.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let texts =
+            [("agent", &self.agent), ("action", &self.action), ("event_type", &self.event_type)];
+        texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
     }
 
     /// Whether an event type is asked for, so that the log's own lines can be meant.

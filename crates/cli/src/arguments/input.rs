@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use llm_audit::reader::{Folder, Writers};
+use llm_audit::reader::Folder;
 
 use super::LogDir;
 use crate::ui::{CommandFailure, complain_on_stderr};
@@ -55,24 +55,6 @@ impl LogInput {
             )));
         }
         Ok(())
-    }
-
-    /// Prints which services there are if the one that was asked for is none of them. Pipes, which
-    /// cannot be read again, count as if they had none.
-    pub(crate) fn complain_of_unknown_service(&self, folder: &Folder) {
-        let Some(asked) = &self.service else { return };
-        let mut writers = Writers::default();
-        for file in folder.files().iter().filter(|file| !file.is_stream()) {
-            writers.note_file(file, usize::MAX);
-        }
-        let services = writers.services();
-        if !services.contains(asked.as_str()) {
-            let known: Vec<_> = services.into_iter().collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            complain_on_stderr(format_args!(
-                "no audit.start names the service {asked}; services that are named: {known}"
-            ));
-        }
     }
 }
 

@@ -4,8 +4,10 @@ mod dir;
 mod environment;
 mod events;
 mod filter;
+mod followed;
 mod input;
 mod rules;
+mod unknown;
 
 /// Reads a count, for options such as `-n`.
 pub(crate) fn parse_count(text: &str) -> Result<usize, &'static str> {
@@ -16,5 +18,6 @@ pub(crate) use dir::LogDir;
 pub(crate) use environment::help_with_environment;
 pub(crate) use events::{complain_of_bad_lines, complain_of_damage};
 pub(crate) use filter::FilterArgs;
+pub(crate) use followed::Followed;
 pub(crate) use input::LogInput;
 pub(crate) use rules::RuleArgs;

@@ -14,7 +14,7 @@ use super::figures::{
     FiguresObject, Group, Sort, UnpricedObject, cost_table, estimate_note, sorted_groups,
     stats_table, unpriced_note,
 };
-use crate::arguments::{FilterArgs, LogInput, parse_count};
+use crate::arguments::{FilterArgs, Followed, LogInput, parse_count};
 use crate::ui::{
     CommandExit, CommandFailure, Table, complain_on_stderr, escape_json_for_terminal, format_count,
     terminal_columns, terminal_rows, wrap_to_terminal,
@@ -73,6 +73,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// Clears a terminal and goes to its first line.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
+/// What stands for the prices of this version.
+const BUILT_IN: &str = "built-in";
+
 /// The fields of `--by`.
 #[derive(Clone, Debug)]
 struct Fields(Vec<String>);
@@ -125,19 +128,20 @@ pub(crate) fn run_stats(args: &StatsArgs) -> Result<CommandExit, CommandFailure>
     let view = View { is_counted: |_| true, sort, table, prices };
     match args.live {
         true => run_live(&args.groups, &args.by.0, view),
-        false => run_groups(&args.groups, &args.by.0, view),
+        false => run_groups(&args.groups, &args.by.0, view, None),
     }
 }
 
 pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
     let prices = match &args.reprice {
-        Some(file) if file == Path::new("built-in") => Some(Prices::built_in()),
+        Some(file) if file == Path::new(BUILT_IN) => Some(Prices::built_in()),
         Some(file) => Some(Prices::open(file)?),
         None => None,
     };
     let (sort, table) = (Sort::Cost, cost_table);
     let view = View { is_counted: |line| line.is_paid(), sort, table, prices };
-    run_groups(&args.groups, &args.by.0, view)
+    let of_file = args.reprice.as_deref().filter(|file| *file != Path::new(BUILT_IN));
+    run_groups(&args.groups, &args.by.0, view, of_file)
 }
 
 /// Which events are counted, which groups come first, and what is shown of them.
@@ -156,9 +160,17 @@ struct Collected<'a> {
     view: View,
     groups: Groups,
     unpriced: Groups,
+    /// Calls whose price is one of the given file's.
+    priced_by_file: u64,
 }
 
-fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
+/// Shows the figures. `price_file` is the file by which calls are priced again.
+fn run_groups(
+    args: &GroupArgs,
+    by: &[String],
+    view: View,
+    price_file: Option<&Path>,
+) -> Result<CommandExit, CommandFailure> {
     let mut collected = Collected::new(args, by, view)?;
     let read = args.input.for_each_event(&args.filter, |line, weight| {
         collected.add(line, weight);
@@ -170,6 +182,12 @@ fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit
         return Ok(CommandExit::NoData);
     }
     complain_of_compound_values(by, &collected.groups);
+    if let (Some(file), 0) = (price_file, collected.priced_by_file) {
+        let file = file.display();
+        complain_on_stderr(format_args!(
+            "{file} has a price for none of these calls; those of this version count"
+        ));
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = collected.print(args.limit, &mut out).and_then(|()| out.flush());
     written.map_err(CommandFailure::writing)?;
@@ -180,12 +198,17 @@ fn run_groups(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit
 fn run_live(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
     let mut collected = Collected::new(args, by, view)?;
     let (filter, mut writers) = (args.filter.to_filter(), Writers::default());
-    let mut follow = Follow::new(args.input.dir.path());
+    let dir = args.input.dir.path();
+    if !dir.exists() {
+        let dir = dir.display();
+        complain_on_stderr(format_args!("there is no folder {dir} yet; it is waited for"));
+    }
+    let mut follow = Followed::new(Follow::new(dir));
     let is_terminal = io::stdout().is_terminal();
     // Nothing was shown yet, not even that there is nothing.
     let mut shown = None;
     loop {
-        while let Some(mut entry) = follow.next_line()? {
+        while let Some(mut entry) = follow.next_line() {
             // A line that cannot be read is for verify.
             let Ok(line) = entry.parse() else { continue };
             writers.note(&line);
@@ -216,7 +239,7 @@ impl<'a> Collected<'a> {
         let fields = by.iter().map(|field| field.parse::<GroupBy>()).collect::<Result<_, _>>();
         let fields = fields.map_err(|error| CommandFailure::new(error.to_string()))?;
         let unpriced = Groups::new(vec!["model".parse()?]);
-        Ok(Self { args, by, view, groups: Groups::new(fields), unpriced })
+        Ok(Self { args, by, view, groups: Groups::new(fields), unpriced, priced_by_file: 0 })
     }
 
     fn add(&mut self, line: &Line<'_>, weight: f64) {
@@ -225,6 +248,7 @@ impl<'a> Collected<'a> {
         }
         let prices = self.view.prices.as_ref().filter(|_| line.is_paid());
         let cost = prices.map_or_else(|| line.cost_usd(), |prices| prices.cost_of(line));
+        self.priced_by_file += u64::from(prices.is_some_and(|prices| prices.is_of_file(line)));
         self.groups.add_priced(line, weight, cost);
         if line.is_paid() && cost.is_none() {
             self.unpriced.add_priced(line, weight, cost);

@@ -1,6 +1,6 @@
 //! `tail`: the last events, and the next ones as they are written.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use llm_audit::reader::{
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use unicode_width::UnicodeWidthStr;
 
-use crate::arguments::{FilterArgs, LogInput, complain_of_bad_lines, complain_of_damage};
+use crate::arguments::{FilterArgs, Followed, LogInput, complain_of_bad_lines, complain_of_damage};
 use crate::ui::{
     CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal,
     escape_json_for_terminal, fit_to_width, format_dollars, format_duration, format_time,
@@ -61,9 +61,6 @@ const POLL: Duration = Duration::from_millis(250);
 /// A terminal with fewer columns has no room for ids.
 const NARROW: usize = 60;
 
-/// How many files that cannot be followed are named, each once.
-const FAILURES_MAX: usize = 100;
-
 /// How many lines that cannot be read are named.
 const NAMED_MAX: usize = 20;
 
@@ -90,7 +87,7 @@ pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
         }
         if lines.is_empty() && args.lines > 0 && !args.follow {
             complain_on_stderr("no data: no such event");
-            args.input.complain_of_unknown_service(folder);
+            args.input.complain_of_unknown_values(folder, &args.filter);
         } else if view.is_partial {
             exit = CommandExit::Finding;
         } else {
@@ -281,24 +278,12 @@ impl<'a> TailView<'a> {
 
     fn follow_log(
         &mut self,
-        mut follow: Follow,
+        follow: Follow,
         out: &mut impl Write,
     ) -> Result<CommandExit, CommandFailure> {
-        let mut failures = BTreeSet::new();
+        let mut follow = Followed::new(follow);
         loop {
-            loop {
-                let mut entry = match follow.next_line() {
-                    Ok(Some(entry)) => entry,
-                    Ok(None) => break,
-                    // The others are followed, and this one is tried again.
-                    Err(error) => {
-                        let error = error.to_string();
-                        if failures.len() < FAILURES_MAX && failures.insert(error.clone()) {
-                            complain_on_stderr(error);
-                        }
-                        break;
-                    }
-                };
+            while let Some(mut entry) = follow.next_line() {
                 match self.render_if_wanted(&mut entry) {
                     Ok(Some(line)) => writeln!(out, "{line}").map_err(CommandFailure::writing)?,
                     Ok(None) => {}

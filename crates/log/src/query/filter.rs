@@ -60,6 +60,11 @@ impl Filter {
             && self.expression.as_ref().is_none_or(|expression| expression.matches(line))
     }
 
+    /// Whether an event type is the one that is asked for, or below it.
+    pub fn is_type_below(wanted: &str, event_type: &str) -> bool {
+        is_below(wanted, Some(event_type))
+    }
+
     fn matches_time(&self, line: &Line<'_>) -> bool {
         if self.since.is_none() && self.until.is_none() {
             return true;

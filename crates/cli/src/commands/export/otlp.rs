@@ -17,6 +17,10 @@ use super::Exporter;
 
 /// The records of one request.
 const RECORDS_MAX: usize = 256;
+/// How many events without a span are remembered at once, twice.
+const POINTS_MAX: usize = 1 << 15;
+/// How many of them may be above each other.
+const DEPTH_MAX: usize = 64;
 /// `SPAN_KIND_INTERNAL`.
 const INTERNAL: u32 = 1;
 /// `SPAN_KIND_SERVER`.
@@ -39,6 +43,7 @@ pub(super) struct OtlpExporter<W: Write> {
     started: HashMap<String, Started>,
     spans: Records,
     logs: Records,
+    points: Points,
 }
 
 /// Records of one kind that were not written yet.
@@ -51,7 +56,7 @@ struct Records {
 impl<W: Write> OtlpExporter<W> {
     pub(super) fn new(out: W) -> Self {
         let (spans, logs) = (Records::default(), Records::default());
-        Self { out, started: HashMap::new(), spans, logs }
+        Self { out, started: HashMap::new(), spans, logs, points: Points::default() }
     }
 
     /// Writes the spans, or the log records, as one request.
@@ -101,7 +106,10 @@ impl<W: Write> Exporter for OtlpExporter<W> {
     }
 
     fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
-        let span = span_of(line);
+        let span = span_of(line, &self.points);
+        if span.is_none() {
+            self.points.note(line);
+        }
         let are_spans = span.is_some();
         let records = if are_spans { &mut self.spans } else { &mut self.logs };
         let logger = line.instance().unwrap_or_default().to_owned();
@@ -118,6 +126,46 @@ impl<W: Write> Exporter for OtlpExporter<W> {
     }
 }
 
+/// Events that become no span, and may have spans below them: what is above each.
+#[derive(Default)]
+struct Points {
+    /// By trace and span, those that were noted last and those before. Each has so many at most.
+    recent: HashMap<[String; 2], String>,
+    earlier: HashMap<[String; 2], String>,
+}
+
+impl Points {
+    fn note(&mut self, line: &Line<'_>) {
+        // These begin a span, and another event ends it.
+        if matches!(line.event_type(), Some("request.start" | "tool.call")) {
+            return;
+        }
+        let Some([trace, span, parent]) = ids_of(line) else { return };
+        if self.recent.len() == POINTS_MAX {
+            self.earlier = mem::take(&mut self.recent);
+        }
+        self.recent.insert([trace, span], parent);
+    }
+
+    /// The next span above that is one, or may be one; nothing at the top of the trace.
+    fn span_above(&self, trace: &str, mut parent: String) -> String {
+        // Parents may lead back to themselves.
+        for _ in 0..DEPTH_MAX {
+            let key = [trace.to_owned(), parent];
+            match self.recent.get(&key).or_else(|| self.earlier.get(&key)) {
+                Some(above) => parent = above.clone(),
+                None => {
+                    return {
+                        let [_, parent] = key;
+                        parent
+                    };
+                }
+            }
+        }
+        String::new()
+    }
+}
+
 /// The ids in full length: trace, span, and the parent or nothing. Short ones of older lines get zeros.
 fn ids_of(line: &Line<'_>) -> Option<[String; 3]> {
     let trace = parse_trace_id(line.trace_id()?).ok()?;
@@ -128,8 +176,9 @@ fn ids_of(line: &Line<'_>) -> Option<[String; 3]> {
 }
 
 /// The span that an event ends, if it has a latency, a time and ids.
-fn span_of(line: &Line<'_>) -> Option<Value> {
+fn span_of(line: &Line<'_>, points: &Points) -> Option<Value> {
     let [trace, span, parent] = ids_of(line)?;
+    let parent = points.span_above(&trace, parent);
     let (end, took) = (line.timestamp()?, line.latency_ms().filter(|took| *took >= 0.0)?);
     let end = i128::from(end) * 1_000;
     let start = (end - (took * 1e6) as i128).max(0);

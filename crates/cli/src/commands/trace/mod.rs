@@ -2,6 +2,7 @@
 
 mod draw;
 mod html;
+mod recent;
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -22,7 +23,6 @@ use crate::ui::{
 #[command(after_help = AFTER_HELP, group = ArgGroup::new(CHOICE).args(["last", "failed", "slowest"]))]
 pub(crate) struct TraceArgs {
     /// The trace id, or its first digits (4 or more)
-    #[arg(required_unless_present = CHOICE)]
     id: Option<String>,
     #[command(flatten)]
     input: LogInput,
@@ -45,7 +45,7 @@ pub(crate) struct TraceArgs {
     filter: FilterArgs,
 }
 
-/// What there is instead of an ID.
+/// The options that stand in for an ID.
 const CHOICE: &str = "choice";
 
 const AFTER_HELP: &str = "\
@@ -84,7 +84,14 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     // Without an ID the first of several words is a file.
     input.files.splice(..0, args.id.iter().filter(|_| choice.is_some()).map(PathBuf::from));
     args.html.iter().try_for_each(|path| input.refuse_as_output(path))?;
+    // A name of a file is no ID, and what is left out is asked for.
+    let file = args.id.as_deref().filter(|id| !is_id(id) && Path::new(id).exists());
+    let lacks_id = choice.is_none() && (args.id.is_none() || file.is_some());
+    input.files.splice(..0, file.filter(|_| lacks_id).map(PathBuf::from));
     let Some(folder) = input.open()? else { return Ok(CommandExit::NoData) };
+    if lacks_id {
+        return Err(CommandFailure::new(recent::ask_for_id(&folder, &input)));
+    }
     let mut damage = Vec::new();
     let found = match choice {
         Some(choice) => choose_trace(args, &folder, choice, &mut damage)?,
@@ -101,7 +108,7 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
         Found::One(trace) => trace,
         Found::Nothing => {
             complain_on_stderr("no data: no such trace");
-            args.input.complain_of_unknown_service(&folder);
+            args.input.complain_of_unknown_values(&folder, &args.filter);
             return Ok(CommandExit::NoData);
         }
         Found::Several(ids) => {
@@ -130,8 +137,12 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     Ok(exit)
 }
 
+fn is_id(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn is_id_and_no_file(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_hexdigit()) && !Path::new(word).exists()
+    is_id(word) && !Path::new(word).exists()
 }
 
 impl TraceArgs {
