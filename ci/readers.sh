@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Every subcommand that reads a log reads the demo's log and the recordings: the exit codes are those of its
-# help, no line is wider than the terminal, and packed input gives the same answers. Then a folder with
-# every kind of damage, and a line of 200 MB in it.
+# Every subcommand that reads a log reads the demo's log and the recordings. The exit codes are those of its
+# help, and no line is wider than the terminal. Packed input gives the same answers. A folder with every
+# kind of damage comes last, with a line of 200 MB in it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -211,11 +211,11 @@ fn a_file_without_rights_is_one_finding_among_others() {
     }
     fs::set_permissions(format!("{dir}/audit-2026-01-02.jsonl"), Permissions::from_mode(0o644))
         .unwrap();
-    fs::set_permissions(&locked, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
     // SAFETY: it changes nothing.
     #[allow(unsafe_code, reason = "std does not say who runs this")]
     let is_root = unsafe { libc::geteuid() } == 0;
-    // The command, where anybody may run it.
+    // A copy that anybody may run.
     let path = format!("{}/llm-audit", keep.path().display());
     fs::copy(env!("CARGO_BIN_EXE_llm-audit"), &path).unwrap();
     for args in

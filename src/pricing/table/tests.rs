@@ -216,7 +216,7 @@ fn a_provider_says_where_a_model_ran() {
 
 #[test]
 fn every_built_in_line_is_whole() {
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for text in BUILT_IN.lines().filter(|line| !line.starts_with('#')) {
         let (name, prices) = text.split_once(' ').unwrap_or_else(|| panic!("{text}"));
         assert!(names.insert(name), "{name} is there twice");

@@ -1,4 +1,4 @@
-//! What a log has in place of a value that it does not have.
+//! The values that a log has, if it lacks one that was asked for.
 
 use std::collections::BTreeSet;
 

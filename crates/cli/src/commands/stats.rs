@@ -73,7 +73,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// Clears a terminal and goes to its first line.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// What stands for the prices of this version.
+/// The name of the prices of this version.
 const BUILT_IN: &str = "built-in";
 
 /// The fields of `--by`.

@@ -7,7 +7,7 @@ use super::fit_to_width;
 /// The fewest columns to which a name is cut.
 const NAME_WIDTH_MIN: usize = 8;
 
-/// Columns that give way in a narrow terminal, the first one first. The cost does so only where there is a
+/// Columns that give way in a narrow terminal, the first one first. The cost does so only if there is a
 /// latency.
 const GIVING_WAY: [&str; 10] = [
     "over time",

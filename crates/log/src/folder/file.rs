@@ -44,7 +44,7 @@ pub struct LogFile {
 
 impl LogFile {
     /// The file of this name in `dir`; `None` if the name is not one of the log's. What has such a name
-    /// and is no file is one that cannot be read, so that readers report it.
+    /// and is not a file is listed as one that cannot be read, so that readers report it.
     pub(super) fn from_name(
         dir: &Path,
         name: &str,

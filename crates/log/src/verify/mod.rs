@@ -149,17 +149,14 @@ impl<P: FnMut(u64, u64)> VerifyWalk<P> {
             self.number += 1;
             self.check.check_entry(entry, (file.name(), self.number));
         }
-        match end {
-            ChunkEnd::Failure(error) => {
-                let what = format!("{error}; what follows is not checked");
-                let place = (file.name(), self.number + 1);
-                self.check.report.add_finding(Some(place), None, what);
-                self.misses_file |= error.io_kind() == Some(ErrorKind::NotFound);
-                if is_access(&error) && !self.error.as_ref().is_some_and(is_feature) {
-                    self.error = Some(error);
-                }
+        if let ChunkEnd::Failure(error) = end {
+            let what = format!("{error}; what follows is not checked");
+            let place = (file.name(), self.number + 1);
+            self.check.report.add_finding(Some(place), None, what);
+            self.misses_file |= error.io_kind() == Some(ErrorKind::NotFound);
+            if is_access(&error) && !self.error.as_ref().is_some_and(is_feature) {
+                self.error = Some(error);
             }
-            _ => {}
         }
         self.bytes += bytes;
         (self.progress)(self.bytes, self.check.report.bytes);

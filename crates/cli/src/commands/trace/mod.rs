@@ -45,7 +45,7 @@ pub(crate) struct TraceArgs {
     filter: FilterArgs,
 }
 
-/// The options that stand in for an ID.
+/// The options in place of an ID.
 const CHOICE: &str = "choice";
 
 const AFTER_HELP: &str = "\
@@ -84,7 +84,7 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     // Without an ID the first of several words is a file.
     input.files.splice(..0, args.id.iter().filter(|_| choice.is_some()).map(PathBuf::from));
     args.html.iter().try_for_each(|path| input.refuse_as_output(path))?;
-    // A name of a file is no ID, and what is left out is asked for.
+    // A name of a file is not an ID.
     let file = args.id.as_deref().filter(|id| !is_id(id) && Path::new(id).exists());
     let lacks_id = choice.is_none() && (args.id.is_none() || file.is_some());
     input.files.splice(..0, file.filter(|_| lacks_id).map(PathBuf::from));
