@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use llm_audit::reader::{Figures, Groups};
+use llm_audit::reader::{Estimate, Figures, Groups};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -194,17 +194,7 @@ pub(super) struct FiguresObject<'g> {
     unpriced: u64,
     /// Of a sampled log: sums by weight.
     #[serde(skip_serializing_if = "Option::is_none")]
-    estimate: Option<EstimateObject>,
-}
-
-#[derive(Serialize)]
-struct EstimateObject {
-    events: f64,
-    failed: f64,
-    tokens_input: f64,
-    tokens_cached: f64,
-    tokens_output: f64,
-    cost_usd: f64,
+    estimate: Option<Estimate>,
 }
 
 impl<'g> FiguresObject<'g> {
@@ -224,14 +214,7 @@ impl<'g> FiguresObject<'g> {
             tokens_output: figures.tokens_output,
             cost_usd: cost.and_then(format_exact_cost),
             unpriced: figures.unpriced,
-            estimate: estimate.map(|estimate| EstimateObject {
-                events: estimate.events,
-                failed: estimate.failed,
-                tokens_input: estimate.tokens_input,
-                tokens_cached: estimate.tokens_cached,
-                tokens_output: estimate.tokens_output,
-                cost_usd: estimate.cost_usd,
-            }),
+            estimate,
         }
     }
 

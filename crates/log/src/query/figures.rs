@@ -3,6 +3,8 @@
 use hdrhistogram::Histogram;
 
 use super::Timeline;
+use serde::Serialize;
+
 use crate::schema::{Line, Status, Usd};
 
 /// Significant digits of latencies.
@@ -46,7 +48,7 @@ pub struct Figures {
 }
 
 /// Sums over lines, each by its weight ([`Writers::weight_of`](crate::Writers::weight_of)).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the names are those of `Figures`")]
 #[non_exhaustive]
 pub struct Estimate {

@@ -37,27 +37,7 @@ struct LoggerObject<'r> {
     overwritten: u64,
     io_lost: u64,
     /// The accounting of `audit.stop`; null before it.
-    accounting: Option<AccountingObject>,
-}
-
-#[derive(Serialize)]
-struct AccountingObject {
-    emitted: u64,
-    written: u64,
-    overwritten: u64,
-    sampled_out: u64,
-    rejected: u64,
-    io_lost: u64,
-    queued: u64,
-}
-
-impl From<Totals> for AccountingObject {
-    fn from(totals: Totals) -> Self {
-        let Totals {
-            emitted, written, overwritten, sampled_out, rejected, io_lost, queued, ..
-        } = totals;
-        Self { emitted, written, overwritten, sampled_out, rejected, io_lost, queued }
-    }
+    accounting: Option<Totals>,
 }
 
 impl Report {
@@ -70,7 +50,7 @@ impl Report {
             pid: logger.pid,
             overwritten: logger.overwritten,
             io_lost: logger.io_lost,
-            accounting: logger.totals.map(AccountingObject::from),
+            accounting: logger.totals,
         });
         let object = ReportObject {
             from_us: range.map(|(from, _)| from),

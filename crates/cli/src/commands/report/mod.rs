@@ -72,21 +72,19 @@ impl Report {
         folder: &std::path::Path,
         instance: &str,
     ) -> Result<Self, CommandFailure> {
-        use llm_audit::reader::{Folder, Writers};
+        use llm_audit::reader::{Folder, Scan};
 
         let (folder, mut report) = (Folder::open(folder)?, Self::new()?);
-        let (mut lines, mut writers) = (folder.lines(), Writers::default());
-        while let Some(mut entry) = lines.next_line()? {
-            let line = entry.parse()?;
-            if line.instance() != Some(instance) {
-                continue;
-            }
-            writers.note(&line);
-            match line.is_own() {
-                true => report.note(&line),
-                false => report.add(&line, writers.weight_of(&line)),
-            }
-        }
+        let scan = Scan::of(&folder);
+        // Damage in the folder is of other loggers, which are not part of the report.
+        scan.for_each_line(
+            |line, weight| match weight {
+                _ if line.instance() != Some(instance) => {}
+                None => report.note(line),
+                Some(weight) => report.add(line, weight),
+            },
+            |_| {},
+        );
         Ok(report)
     }
 

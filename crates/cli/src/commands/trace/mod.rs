@@ -88,10 +88,11 @@ pub(crate) fn run_trace(args: &TraceArgs) -> Result<CommandExit, CommandFailure>
     let file = args.id.as_deref().filter(|id| !is_id(id) && Path::new(id).exists());
     let lacks_id = choice.is_none() && (args.id.is_none() || file.is_some());
     input.files.splice(..0, file.filter(|_| lacks_id).map(PathBuf::from));
-    let Some(folder) = input.open()? else { return Ok(CommandExit::NoData) };
+    let folder = input.open()?;
     if lacks_id {
-        return Err(CommandFailure::new(recent::ask_for_id(&folder, &input)));
+        return Err(CommandFailure::new(recent::ask_for_id(folder.as_ref(), &input)));
     }
+    let Some(folder) = folder else { return Ok(CommandExit::NoData) };
     let mut damage = Vec::new();
     let found = match choice {
         Some(choice) => choose_trace(args, &folder, choice, &mut damage)?,
@@ -198,7 +199,8 @@ pub(crate) fn print_trace_for_demo(
     out: &mut impl Write,
 ) -> Result<(), CommandFailure> {
     let folder = Folder::open(dir)?;
-    match Trace::find(&folder, &format!("{trace_id:032x}"), |_| {})? {
+    let (id, mut damage) = (format!("{trace_id:032x}"), Vec::new());
+    match Trace::find_despite(&folder, &id, None, &mut damage, |_| {})? {
         Found::One(trace) => {
             draw::draw_trace(&trace, terminal_columns().unwrap_or(WIDTH), Style::of_stdout(), out)
                 .map_err(CommandFailure::writing)

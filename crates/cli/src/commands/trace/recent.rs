@@ -19,13 +19,12 @@ struct RecentTrace {
 }
 
 /// Says what a trace is chosen by, and which are the newest.
-pub(super) fn ask_for_id(folder: &Folder, input: &LogInput) -> String {
+pub(super) fn ask_for_id(folder: Option<&Folder>, input: &LogInput) -> String {
     let mut text =
         "which trace? Give the first digits of its ID, or --last, --failed or --slowest".to_owned();
     // A pipe has an end that may be far away.
-    if folder.files().iter().any(LogFile::is_stream) {
-        return text;
-    }
+    let folder = folder.filter(|folder| !folder.files().iter().any(LogFile::is_stream));
+    let Some(folder) = folder else { return text };
     let mut recent = VecDeque::new();
     Scan::of(folder).service(input.service.as_deref()).for_each(|line, _| note(line, &mut recent));
     if !recent.is_empty() {

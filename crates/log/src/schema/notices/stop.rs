@@ -114,7 +114,7 @@ impl Stopped {
 }
 
 /// The counts of `audit.stop` that must add up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[allow(missing_docs, reason = "the names are those of the accounting")]
 pub struct Totals {
     pub emitted: u64,
@@ -125,6 +125,7 @@ pub struct Totals {
     pub io_lost: u64,
     pub queued: u64,
     /// Emits that other threads had begun and not finished; 0 if the line does not say.
+    #[serde(skip)]
     pub in_flight: u64,
 }
 
