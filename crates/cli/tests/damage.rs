@@ -1,5 +1,5 @@
 //! A folder with every kind of damage: each good event is found, and each damage is reported once.
-#![cfg(unix)]
+#![cfg(all(unix, feature = "gzip", feature = "zstd"))]
 
 mod common;
 
