@@ -228,7 +228,17 @@ fn place_of_line(line: &str, places: &SpanPlaces) -> Vec<u64> {
 fn place_of_failure<'f>(
     fixture: &ReplayFixture,
     failure: &'f FixtureFailure,
-) -> (String, [&'f str; 5]) {
+) -> (String, [&'f str; 4], String) {
     let FixtureFailure { event_type, agent, action, error_type, message, .. } = failure;
-    (fixture.path_of_step(failure.step), [event_type, agent, action, error_type, message])
+    let place = fixture.path_of_step(failure.step);
+    (place, [event_type, agent, action, error_type], without_urls(message))
+}
+
+/// A message without what is after the scheme of a URL. The recorded error of a client lacks its path, and the
+/// ports of stand-ins are drawn at random.
+fn without_urls(message: &str) -> String {
+    let mut parts = message.split("://");
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ')' | '>' | '`');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + "://" + part.find(is_end).map_or("", |end| &part[end..]))
 }

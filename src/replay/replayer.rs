@@ -1,10 +1,10 @@
 //! Runs a recorded trace again.
 
 use std::fmt;
+use std::future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use llm_audit_log::replay::{Answers, FixtureRoot, ReplayFixture, StepKind};
 use llm_audit_process::lock::Mutex;
@@ -63,6 +63,11 @@ impl Replayer {
     /// The file cannot be read, or is not a fixture.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(Self::new(ReplayFixture::read(path)?))
+    }
+
+    /// The fixture.
+    pub fn fixture(&self) -> &ReplayFixture {
+        &self.fixture
     }
 
     /// Sets what the logger of the replay differs in, such as the sanitizer with rules of your own.
@@ -203,26 +208,43 @@ impl RootInput {
     ///
     /// Returns `None` if the recorded caller gave up: as soon as the calls wait that waited then. A root
     /// whose caller waited to the end just runs.
+    ///
+    /// What else the root waits for then, such as a file or a thread, may or may not be done. Use
+    /// [`drive_with_pauses`](Self::drive_with_pauses) if it waits for such things.
     pub fn drive<F: Future>(&self, future: F) -> impl Future<Output = Option<F::Output>> {
-        DrivenRoot { future: Box::pin(future) }
+        self.drive_with_pauses(future, || future::ready(()))
     }
-}
 
-struct DrivenRoot<F> {
-    future: Pin<Box<F>>,
-}
-
-impl<F: Future> Future for DrivenRoot<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        match state::gives_up_here(cx.waker()) {
-            true => Poll::Ready(None),
-            false => Poll::Pending,
-        }
+    /// As [`drive`](Self::drive), but drops the root only at the end of a pause.
+    ///
+    /// With tokio's paused time, a pause of a millisecond ends when nothing else is left to do, on threads of
+    /// `spawn_blocking` too. Then each replay of a root that was dropped records the same.
+    pub fn drive_with_pauses<F: Future, P: Future>(
+        &self,
+        future: F,
+        mut pause: impl FnMut() -> P,
+    ) -> impl Future<Output = Option<F::Output>> {
+        let mut root = Box::pin(future);
+        let mut paused = None;
+        future::poll_fn(move |cx| {
+            if let Poll::Ready(output) = root.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            if !state::gives_up() {
+                return Poll::Pending;
+            }
+            // The next pause is begun here too, so that its end is noticed.
+            for _ in 0..2 {
+                if paused.get_or_insert_with(|| Box::pin(pause())).as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                paused = None;
+                if state::gives_up_here(cx.waker()) {
+                    return Poll::Ready(None);
+                }
+            }
+            Poll::Pending
+        })
     }
 }
 

@@ -208,6 +208,11 @@ pub(crate) fn note_waiting() {
     }
 }
 
+/// Returns whether the caller of the root gave up when it was recorded.
+pub(super) fn gives_up() -> bool {
+    UNDER_WAY.lock().as_ref().is_some_and(|state| state.hangs.is_some())
+}
+
 /// Returns whether this is where the caller of the root gave up: all calls were made, and those wait that
 /// waited then. If not, wakes this task when one more waits.
 pub(super) fn gives_up_here(waker: &Waker) -> bool {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
 use llm_audit::export::Exporter;
@@ -402,4 +403,25 @@ fn an_unknown_call_of_a_root_that_was_given_up_is_a_difference_too() {
     let replay = replayer.run(|_| poll_given_up());
     IS_FIXED.set(false);
     assert!(replay.mismatches()[0].contains("tool plan of benefits is not recorded"), "{replay:?}");
+}
+
+#[test]
+fn a_root_that_was_given_up_is_dropped_at_the_end_of_a_pause() {
+    let _alone = alone();
+    let seen = recorded();
+    assert!(poll_given_up());
+    let polls = Cell::new(0);
+    let pause = || {
+        poll_fn(|cx| {
+            polls.set(polls.get() + 1);
+            cx.waker().wake_by_ref();
+            if polls.get() < 3 { Poll::Pending } else { Poll::Ready(()) }
+        })
+    };
+    let replay = Replayer::new(fixture(&seen)).run(|input| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(input.drive_with_pauses(given_up(), pause))
+    });
+    assert!(matches!(replay.output(), Some(None)) && polls.get() == 3, "{replay:?}");
+    assert!(replay.reproduces(), "{replay:?}");
 }

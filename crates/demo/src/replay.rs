@@ -1,6 +1,7 @@
 //! The root of a replayed trace: a request to the service, without its sockets.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
@@ -45,5 +46,7 @@ pub fn replay_root_with(config: Config, input: &RootInput) {
     };
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().start_paused(true).build().expect("a runtime");
-    runtime.block_on(input.drive(answer));
+    // The question is analysed on another thread, and the transcript is a file. Time passes after these.
+    let pause = || tokio::time::sleep(Duration::from_millis(1));
+    runtime.block_on(input.drive_with_pauses(answer, pause));
 }

@@ -54,7 +54,10 @@ fn failed_traces_fail_again_at_the_same_step() {
         let replayer = Replayer::new(fixture.clone());
         let replay = replayer.run(replay_root);
         let again = replayer.run(replay_root);
-        assert!(again.lines() == replay.lines(), "trace {} differs", fixture.trace_id);
+        let pairs = replay.lines().iter().zip(again.lines());
+        let differing: Vec<_> = pairs.filter(|(one, other)| one != other).collect();
+        let is_same = differing.is_empty() && again.lines().len() == replay.lines().len();
+        assert!(is_same, "trace {} differs: {differing:#?}", fixture.trace_id);
         match replay.reproduces() && replay.mismatches().is_empty() {
             true => reproduced += 1,
             false => *others.entry(format!("{:?}", replay.check())).or_default() += 1,

@@ -51,13 +51,7 @@ impl Answer {
 }
 
 fn recorded_error(call: &FixtureCall) -> RecordedError {
-    let mut error = RecordedError::default();
-    if let Some(failure) = &call.failure {
-        error.error_type.clone_from(&failure.error_type);
-        error.message.clone_from(&failure.message);
-        error.recoverable = failure.recoverable;
-    }
-    error
+    call.failure.as_ref().map(RecordedError::from_failure).unwrap_or_default()
 }
 
 /// Takes the answer of a call. `None` if the function runs.
@@ -73,8 +67,10 @@ pub(crate) struct ReplayedCall(Option<Box<ReplayAnswer>>, Option<Box<RecordedErr
 impl ReplayedCall {
     /// The recorded error, which the error of the function is made from.
     pub(crate) fn error(&self) -> Option<ErrorDetail<'static>> {
-        let RecordedError { error_type, message, recoverable, .. } = &**self.1.as_ref()?;
-        let detail = ErrorDetail::new(error_type.clone(), message.clone());
+        let RecordedError { error_type, message, traceback, recoverable, .. } =
+            &**self.1.as_ref()?;
+        let mut detail = ErrorDetail::new(error_type.clone(), message.clone());
+        detail.traceback = traceback.clone().map(Into::into);
         Some(ErrorDetail { recoverable: *recoverable, ..detail })
     }
 }
