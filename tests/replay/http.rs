@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -237,4 +239,91 @@ fn an_event_of_a_call_that_was_emitted_by_hand_blocks() {
     let fixture = fixture(&seen);
     let gap = fixture.not_captured.iter().find(|gap| gap.blocks).expect("a gap");
     assert!(gap.what.contains("outside of ClientLayer"), "{gap:?}");
+}
+
+/// An event stream that breaks in its second event.
+struct Breaking(u8);
+
+#[derive(Debug)]
+struct Broken(Option<Box<Broken>>);
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "no route to http://a.example/plans"
+        } else {
+            "no cable"
+        })
+    }
+}
+
+impl std::error::Error for Broken {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.as_deref().map(|source| source as _)
+    }
+}
+
+impl http_body::Body for Breaking {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Broken>>> {
+        self.0 += 1;
+        let frame = match self.0 {
+            1 => Ok("data: ana@example.com\n\ndata: ana@"),
+            _ => Err(Broken(Some(Box::new(Broken(None))))),
+        };
+        Poll::Ready(Some(frame.map(|text| http_body::Frame::data(text.into()))))
+    }
+}
+
+/// Reads a stream: the whole events of it, and the error and its source that it ends with.
+#[llm_audit::audit_span(agent = "benefits", action = "listen")]
+async fn listen() -> Result<(), String> {
+    MADE.set(MADE.get() + 1);
+    let answer = |_: Request<Full<Bytes>>| async {
+        let answer = Response::builder().header("content-type", "text/event-stream");
+        Ok::<_, Infallible>(answer.body(Breaking(0)).expect("it is valid"))
+    };
+    let client = ClientLayer::new("benefits").capture_bodies(1_000).layer(service_fn(answer));
+    let request = Request::get("http://127.0.0.1/live").body(Full::default()).expect("it is valid");
+    let response = client.oneshot(request).await.map_err(|error| error.to_string())?;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let (mut body, mut seen) = (response.into_body(), String::new());
+    loop {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                seen += std::str::from_utf8(frame.data_ref().expect("data")).unwrap()
+            }
+            Some(Err(error)) => {
+                let events = seen.rsplit_once("\n\n").map(|(events, _)| events);
+                let source = error.source().map(ToString::to_string);
+                return Err(format!("{events:?}, {error}, {source:?}"));
+            }
+            None => return Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_broke_gives_its_whole_events_and_then_its_error() {
+    let _alone = alone();
+    let seen = recorded();
+    let error = block_on(listen()).expect_err("it breaks");
+    let call = seen.lines().into_iter().find(|line| line.contains("api.call")).expect("a call");
+    assert!(
+        call.contains(r#""response_body":"data: [REDACTED_email]\n\n[TRUNCATED:33]""#),
+        "{call}"
+    );
+    let fixture = fixture(&seen);
+    assert!(fixture.is_replayable(), "{:?}", fixture.not_captured);
+    let replay = Replayer::new(fixture).run(|_| block_on(listen()));
+    let expected = error.replace("ana@example.com", "[REDACTED_email]").replace("/plans", "");
+    assert_eq!(replay.output(), Some(&Err(expected)));
+    assert!(replay.reproduces(), "{replay:?}");
+    let again = replay.lines().iter().find(|line| line.contains("api.call")).expect("a call");
+    assert!(again.contains(r#""response_body":"data: [REDACTED_email]\n\n[TRUNCATED:"#), "{again}");
 }

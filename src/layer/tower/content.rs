@@ -2,13 +2,16 @@
 
 use bytes::Buf;
 use http::HeaderMap;
+use memchr::memmem;
 use serde::ser::{Serialize, Serializer};
 
+use super::streams::StreamWatch;
 use crate::sanitize::{Sanitizer, mend_lone_surrogates};
 
 /// The bytes of one body so far.
 ///
-/// A body is recorded whole or not at all. If a secret is cut in two, no rule finds it.
+/// A body is recorded whole or not at all. If a secret is cut in two, no rule finds it. Of an event stream that
+/// broke, the whole events are recorded.
 #[derive(Debug, Default)]
 pub(super) struct BodyContent {
     /// The length so far.
@@ -17,6 +20,7 @@ pub(super) struct BodyContent {
     text: Option<Vec<u8>>,
     bytes_max: usize,
     sanitizer: Sanitizer,
+    is_event_stream: bool,
     /// The body reached its end.
     pub(super) is_whole: bool,
 }
@@ -28,7 +32,8 @@ impl BodyContent {
     pub(super) fn new(headers: &HeaderMap, captured: Option<(usize, Sanitizer)>) -> Self {
         let Some((bytes_max, sanitizer)) = captured else { return Self::default() };
         let text = (!is_form_body(headers)).then(Vec::new);
-        Self { text, bytes_max, sanitizer, ..Self::default() }
+        let is_event_stream = StreamWatch::new(headers).is_event_stream();
+        Self { text, bytes_max, sanitizer, is_event_stream, ..Self::default() }
     }
 
     pub(super) fn add_data(&mut self, data: &impl Buf) {
@@ -42,6 +47,14 @@ impl BodyContent {
         } else {
             self.text = None;
         }
+    }
+
+    /// The events of a stream up to where it broke. The last one may not be whole.
+    fn whole_events(&self) -> &str {
+        let text = self.text.as_deref().filter(|_| self.is_event_stream).unwrap_or_default();
+        let end = |blank_line: &[u8]| Some(memmem::rfind(text, blank_line)? + blank_line.len());
+        let end = end(b"\n\n").max(end(b"\r\n\r\n")).unwrap_or(0);
+        std::str::from_utf8(&text[..end]).unwrap_or_default()
     }
 
     fn whole_text(&self) -> Option<&str> {
@@ -64,7 +77,9 @@ fn is_form_body(headers: &HeaderMap) -> bool {
 impl Serialize for BodyContent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(text) = self.whole_text() else {
-            return serializer.collect_str(&format_args!("[TRUNCATED:{}]", self.bytes));
+            let mut redacted = String::new();
+            self.sanitizer.redact_malformed(self.whole_events(), &mut redacted);
+            return serializer.collect_str(&format_args!("{redacted}[TRUNCATED:{}]", self.bytes));
         };
         // JSON is written as a value, so that the rules for keys apply inside it.
         let mended = mend_lone_surrogates(text);

@@ -195,8 +195,8 @@ impl<I> ServerLayer<I> {
     /// In any other text, the values after quoted sensitive keys are redacted.
     ///
     /// Capture fails closed. A body becomes `[TRUNCATED:n]` if it is longer, is not UTF-8, is a
-    /// form, or was not read or sent to its end. `n` is the number of bytes seen.
-    /// Redaction does not know the fields of a form.
+    /// form, or was not read or sent to its end. `n` is the number of bytes seen. Of an event stream that
+    /// broke, the whole events come before the marker. Redaction does not know the fields of a form.
     ///
     /// The service gets the body of each request inside a [`RequestBody`](super::RequestBody).
     /// `request.end` then has the number of bytes read in `bytes_in`, captured or not.

@@ -56,6 +56,8 @@ pub struct RecordedEvent {
 
 /// Why a recorded step failed.
 ///
+/// `Display` shows the message alone, as the original did, and `source` the texts of its sources.
+///
 /// A function under `#[audit_span(replay)]` gets its error back from this, by the `From` impl of its
 /// error type.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,7 +75,12 @@ pub struct RecordedError {
     pub input_snapshot: Option<Value>,
     /// `environment`.
     pub environment: Option<Value>,
+    /// The sources that the traceback names.
+    source: Option<Box<RecordedError>>,
 }
+
+/// What is before each source in a traceback.
+const CAUSED_BY: &str = "caused by: ";
 
 impl RecordedEvent {
     /// Copies a line.
@@ -132,21 +139,47 @@ impl RecordedError {
             recoverable: member("recoverable").and_then(Json::as_bool),
             input_snapshot: member("input_snapshot").map(copy_payload),
             environment: member("environment").map(copy_payload),
+            source: None,
         }
+        .with_sources()
+    }
+
+    /// Returns the error of a failure.
+    #[cfg(feature = "replay")]
+    pub fn from_failure(failure: &super::FixtureFailure) -> Self {
+        Self {
+            error_type: failure.error_type.clone(),
+            message: failure.message.clone(),
+            traceback: failure.traceback.clone(),
+            recoverable: failure.recoverable,
+            ..Self::default()
+        }
+        .with_sources()
+    }
+
+    fn with_sources(mut self) -> Self {
+        // A text of several lines is one source.
+        let sources = self.traceback.as_deref().and_then(|text| text.strip_prefix(CAUSED_BY));
+        let split = format!("\n{CAUSED_BY}");
+        let sources = sources.into_iter().flat_map(|text| text.rsplit(&split));
+        self.source = sources.fold(None, |source, message| {
+            Some(Box::new(Self { message: message.to_owned(), source, ..Self::default() }))
+        });
+        self
     }
 }
 
 impl std::fmt::Display for RecordedError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.error_type.as_str(), self.message.as_str()) {
-            ("", message) => f.write_str(message),
-            (error_type, "") => f.write_str(error_type),
-            (error_type, message) => write!(f, "{error_type}: {message}"),
-        }
+        f.write_str(if self.message.is_empty() { &self.error_type } else { &self.message })
     }
 }
 
-impl std::error::Error for RecordedError {}
+impl std::error::Error for RecordedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
 
 fn copy_payload(json: Json<'_>) -> Value {
     copy_nested(json, 0)

@@ -29,7 +29,7 @@ fn log() -> String {
             "tool.error",
             "search",
             "timeout",
-            r#","error":{"type":"Late","message":"no answer","recoverable":true,"input_snapshot":{"q":"x"}}"#,
+            r#","error":{"type":"Late","message":"no answer","traceback":"caused by: no route\ncaused by: no cable\nat all","recoverable":true,"input_snapshot":{"q":"x"}}"#,
         )
         + &event(4, "tool.error", "other", "error", r#","error":"it broke""#)
         + &event(5, "tool.result", "search", "ok", "")
@@ -43,7 +43,11 @@ fn errors_are_those_of_the_action() {
     assert_eq!(errors.len(), 1);
     let error = errors[0].error.clone().unwrap();
     assert_eq!((errors[0].status, errors[0].seq), (Some(Status::Timeout), Some(3)));
-    assert_eq!(error.to_string(), "Late: no answer");
+    assert_eq!((error.to_string(), &*error.error_type), ("no answer".to_owned(), "Late"));
+    let sources: Vec<_> = std::iter::successors(std::error::Error::source(&error), |e| e.source())
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(sources, ["no route", "no cable\nat all"]);
     assert_eq!((error.recoverable, error.input_snapshot), (Some(true), Some(json!({"q": "x"}))));
     let all = errors_from_jsonl(dir.path().join("audit-2026-01-02.jsonl"), None).unwrap();
     assert_eq!(all.len(), 2);

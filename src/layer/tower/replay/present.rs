@@ -34,13 +34,20 @@ pub(in super::super) enum HttpAnswer {
 }
 
 /// The body of a recorded answer.
-pub(in super::super) enum RecordedBody {
-    /// All of it; `None` after it was read.
-    Whole(Option<Bytes>),
+pub(in super::super) struct RecordedBody {
+    /// What of it was recorded; `None` after it was read.
+    bytes: Option<Bytes>,
+    end: RecordedEnd,
+}
+
+enum RecordedEnd {
+    Whole,
     /// It failed before its end.
     Failed(ReplayedFailure),
     /// Its reader gave up before its end.
-    Never { is_waiting: bool },
+    Never {
+        is_waiting: bool,
+    },
 }
 
 #[derive(Clone)]
@@ -51,8 +58,9 @@ pub(in super::super) struct ReplayedFailure {
 
 impl ReplayedFailure {
     fn record(&self, exchange: &mut Exchange) {
-        let RecordedError { error_type, message, .. } = &self.error;
-        let detail = ErrorDetail::new(error_type.clone(), message.clone());
+        let RecordedError { error_type, message, traceback, .. } = &self.error;
+        let mut detail = ErrorDetail::new(error_type.clone(), message.clone());
+        detail.traceback = traceback.clone().map(Into::into);
         let failure = ServiceFailure { detail, is_timeout: self.is_timeout };
         exchange.record_end(ExchangeEnd::Failed(failure));
     }
@@ -113,9 +121,7 @@ pub(in super::super) fn recorded_answer(exchange: &Exchange) -> Option<HttpAnswe
 
 fn answer_of_call(call: &FixtureCall) -> HttpAnswer {
     let failure = call.failure.as_ref().map(|failure| {
-        let mut error = RecordedError::default();
-        error.error_type.clone_from(&failure.error_type);
-        error.message.clone_from(&failure.message);
+        let error = RecordedError::from_failure(failure);
         ReplayedFailure { error, is_timeout: failure.status == "timeout" }
     });
     let given_up = state::was_given_up(call);
@@ -133,11 +139,16 @@ fn answer_of_call(call: &FixtureCall) -> HttpAnswer {
         let error = &failure.error;
         error.error_type == status.as_str() || error.message.starts_with("grpc-status")
     };
-    let body = match failure.filter(|failure| !is_of_head(failure)) {
-        Some(_) if given_up => RecordedBody::Never { is_waiting: false },
-        Some(failure) => RecordedBody::Failed(failure),
-        None => RecordedBody::Whole(Some(bytes_of(&result["body"]))),
+    let end = match failure.filter(|failure| !is_of_head(failure)) {
+        Some(_) if given_up => RecordedEnd::Never { is_waiting: false },
+        Some(failure) => RecordedEnd::Failed(failure),
+        None => RecordedEnd::Whole,
     };
+    let bytes = match &end {
+        RecordedEnd::Whole => bytes_of(&result["body"]),
+        _ => bytes_before_cut(&result["body"]),
+    };
+    let body = RecordedBody { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()), end };
     HttpAnswer::Response(status, headers_of(result), body)
 }
 
@@ -147,6 +158,12 @@ fn bytes_of(body: &Value) -> Bytes {
         Value::String(text) => text.clone().into(),
         json => json.to_string().into(),
     }
+}
+
+/// What came of a body that did not come to its end.
+fn bytes_before_cut(body: &Value) -> Bytes {
+    let text = body.as_str().unwrap_or_default();
+    text.rsplit_once("[TRUNCATED:").map_or("", |(events, _)| events).to_owned().into()
 }
 
 /// The recorded headers, without those that say how the body was sent.
@@ -198,33 +215,30 @@ fn wait<R>(is_waiting: &mut bool) -> Poll<R> {
 }
 
 impl RecordedBody {
-    /// Polls for all of the body as one frame.
+    /// Polls for the body: what was recorded of it as one frame, and then its end.
     pub(in super::super) fn poll_frame<D: 'static>(
         &mut self,
         exchange: &mut Exchange,
     ) -> Poll<Option<Result<Frame<D>, BoxError>>> {
-        let frame = match self {
-            Self::Never { is_waiting } => return wait(is_waiting),
-            Self::Failed(failure) => {
+        if let Some(bytes) = self.bytes.take() {
+            return Poll::Ready(Some(data_of_bytes(bytes).map(Frame::data)));
+        }
+        match &mut self.end {
+            RecordedEnd::Whole => Poll::Ready(None),
+            RecordedEnd::Never { is_waiting } => wait(is_waiting),
+            RecordedEnd::Failed(failure) => {
                 let failure = failure.clone();
-                *self = Self::Whole(None);
+                self.end = RecordedEnd::Whole;
                 failure.record(exchange);
-                Some(Err(failure.error.into()))
+                Poll::Ready(Some(Err(failure.error.into())))
             }
-            Self::Whole(bytes) => {
-                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
-                bytes.map(|bytes| data_of_bytes(bytes).map(Frame::data))
-            }
-        };
-        Poll::Ready(frame)
+        }
     }
 
     /// How many bytes there are to come, if that is known.
     pub(in super::super) fn remaining(&self) -> Option<u64> {
-        match self {
-            Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Failed(_) | Self::Never { .. } => None,
-        }
+        let is_whole = matches!(self.end, RecordedEnd::Whole);
+        is_whole.then(|| self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
     }
 }
 
