@@ -61,7 +61,11 @@ impl Recording {
     ///
     /// Panics if two replays of a trace differ, or if too few traces reproduce their error.
     #[expect(clippy::print_stderr, reason = "the figures are what the test is about")]
-    pub fn replay_failed_traces(&self, root: fn(&RootInput), mut each: impl FnMut(&Replayer)) -> BTreeMap<String, usize> {
+    pub fn replay_failed_traces(
+        &self,
+        root: fn(&RootInput),
+        mut each: impl FnMut(&Replayer),
+    ) -> BTreeMap<String, usize> {
         let mut others = BTreeMap::<String, usize>::new();
         let mut reproduced = 0;
         for fixture in &self.fixtures {
@@ -81,13 +85,19 @@ impl Recording {
                 each(&replayer);
             } else {
                 let why = replay.mismatches().first().cloned().unwrap_or_else(|| {
-                    format!("{} became {:?}", fixture.error.as_ref().expect("it failed"), replay.check())
+                    format!(
+                        "{} became {:?}",
+                        fixture.error.as_ref().expect("it failed"),
+                        replay.check()
+                    )
                 });
                 *others.entry(why).or_default() += 1;
             }
         }
         let (agent, traces, failed) = (self.agent, self.traces, self.fixtures.len());
-        eprintln!("{agent}: {traces} traces, {failed} failed, {failed} fixtures, {reproduced} reproduced");
+        eprintln!(
+            "{agent}: {traces} traces, {failed} failed, {failed} fixtures, {reproduced} reproduced"
+        );
         for (why, count) in &others {
             eprintln!("{agent}: {count} not reproduced: {why}");
         }

@@ -3,13 +3,12 @@
 //! It was written without replay in mind. A replay needed three things: `capture_args` at the root,
 //! `capture_bodies` of the HTTP client, and [`replay_root`].
 
+mod error;
 mod replay;
 
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -21,10 +20,11 @@ use serde_json::{Value, json};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, ServiceExt};
 
+pub use error::TripError;
 pub use replay::replay_root;
 
 /// A service that takes longer is given up.
-const PATIENCE: Duration = Duration::from_millis(150);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The model is asked so often for one trip.
 const ROUNDS_MAX: usize = 4;
 
@@ -35,34 +35,6 @@ pub struct TripAgent {
 }
 
 type Answer = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
-
-/// Why there is no plan.
-#[derive(Debug)]
-pub enum TripError {
-    Refused(StatusCode),
-    TimedOut,
-    NoAnswer(BoxError),
-    Unreadable(serde_json::Error),
-    NoSuchTool(String),
-    NoSeats { city: String },
-    Endless,
-}
-
-impl fmt::Display for TripError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(status) => write!(f, "the service said {status}"),
-            Self::TimedOut => f.write_str("the service took too long"),
-            Self::NoAnswer(cause) => write!(f, "no whole answer came: {cause}"),
-            Self::Unreadable(cause) => write!(f, "the answer is not what was agreed: {cause}"),
-            Self::NoSuchTool(name) => write!(f, "there is no tool {name}"),
-            Self::NoSeats { city } => write!(f, "no seats to {city}"),
-            Self::Endless => f.write_str("the model calls for tools without end"),
-        }
-    }
-}
-
-impl Error for TripError {}
 
 /// What the model wants: a tool, or to be done.
 #[derive(Deserialize)]
@@ -108,21 +80,22 @@ impl TripAgent {
         Err(TripError::Endless)
     }
 
-    /// Asks the model, again if it is busy. It streams its answer, one word in each line.
+    /// Asks the model, again if it is busy. It streams its answer, a part in each event.
     #[audit_span(agent = "trips", event = "llm.invoke", action = "next_step")]
     async fn next_step(&self, messages: &[Value]) -> Result<Step, TripError> {
         let mut attempt = 1;
         loop {
             let request = Request::post(format!("{}/model", self.base_url));
             let request = request.extension(Attempt(attempt)).header("x-attempt", attempt);
-            match self.fetch(request, json!(messages).to_string()).await {
+            match self.fetch(request.body(json!(messages).to_string().into())).await {
                 Err(TripError::Refused(StatusCode::TOO_MANY_REQUESTS)) if attempt < 3 => {
                     tokio::time::sleep(Duration::from_millis(10) * attempt).await;
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
-                Ok(words) => {
-                    let text: String = words.lines().collect();
+                Ok(events) => {
+                    let parts = events.lines().filter_map(|line| line.strip_prefix("data: "));
+                    let text: String = parts.collect();
                     return serde_json::from_str(&text).map_err(TripError::Unreadable);
                 }
             }
@@ -133,8 +106,8 @@ impl TripAgent {
     #[audit_span(agent = "trips", action = "weather")]
     async fn weather(&self, cities: &[String]) -> Result<Value, TripError> {
         let city = |at: usize| cities.get(at).map_or("home", String::as_str);
-        let get = |city| self.fetch(Request::get(format!("{}/weather/{city}", self.base_url)), "".into());
-        let (first, second) = tokio::join!(get(city(0)), get(city(1)));
+        let (first, second) =
+            tokio::join!(self.get("weather", city(0)), self.get("weather", city(1)));
         Ok(json!([first?, second?]))
     }
 
@@ -142,26 +115,32 @@ impl TripAgent {
     #[audit_span(agent = "trips", action = "seats")]
     async fn seats(&self, cities: &[String]) -> Result<Value, TripError> {
         let city = &cities[0];
-        let url = format!("{}/seats/{city}", self.base_url);
-        let seats = self.fetch(Request::get(url), "".into()).await?;
+        let seats = self.get("seats", city).await?;
         let seats: Value = serde_json::from_str(&seats).map_err(TripError::Unreadable)?;
         match seats["left"].as_u64() {
-            None => Err(TripError::NoSeats { city: city.clone() }),
+            None => Err(TripError::NoSeats(city.clone())),
             Some(left) => Ok(json!({"price": 9_000 / left})),
         }
     }
 
-    async fn fetch(&self, request: http::request::Builder, body: String) -> Result<String, TripError> {
-        let request = request.body(Full::from(body)).map_err(|error| TripError::NoAnswer(error.into()))?;
+    async fn get(&self, tool: &str, city: &str) -> Result<String, TripError> {
+        let request = Request::get(format!("{}/{tool}/{city}", self.base_url));
+        self.fetch(request.body(Full::default())).await
+    }
+
+    async fn fetch(
+        &self,
+        request: http::Result<Request<Full<Bytes>>>,
+    ) -> Result<String, TripError> {
         let answer = async {
-            let response = self.http.clone().oneshot(request).await.map_err(TripError::NoAnswer)?;
-            if !response.status().is_success() {
-                return Err(TripError::Refused(response.status()));
+            let response = self.http.clone().oneshot(request.map_err(BoxError::from)?).await?;
+            match response.status().is_success() {
+                true => Ok(response.into_body().collect().await?.to_bytes()),
+                false => Err(TripError::Refused(response.status())),
             }
-            let mut body = response.into_body().collect().await.map_err(TripError::NoAnswer)?.aggregate();
-            let bytes = body.copy_to_bytes(body.remaining());
-            String::from_utf8(bytes.into()).map_err(|error| TripError::NoAnswer(error.into()))
         };
-        tokio::time::timeout(PATIENCE, answer).await.unwrap_or(Err(TripError::TimedOut))
+        let body =
+            tokio::time::timeout(PATIENCE, answer).await.unwrap_or(Err(TripError::TimedOut))?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 }
