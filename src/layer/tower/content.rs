@@ -81,10 +81,12 @@ impl Serialize for BodyContent {
             self.sanitizer.redact_malformed(self.whole_events(), &mut redacted);
             return serializer.collect_str(&format_args!("{redacted}[TRUNCATED:{}]", self.bytes));
         };
-        // JSON is written as a value, so that the rules for keys apply inside it.
+        // JSON is written as a value, so that the rules for keys apply inside it. A string stays in its quotes,
+        // or it would look like a text that is not JSON.
         let mended = mend_lone_surrogates(text);
-        if let Ok(value) = serde_json::from_str::<serde_json::Value>(&mended) {
-            return value.serialize(serializer);
+        match serde_json::from_str::<serde_json::Value>(&mended) {
+            Ok(value) if !value.is_string() => return value.serialize(serializer),
+            _ => {}
         }
         let mut redacted = String::with_capacity(text.len());
         self.sanitizer.redact_malformed(text, &mut redacted);
