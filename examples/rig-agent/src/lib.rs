@@ -33,16 +33,26 @@
 //! - Tools run in the span of their call, so what they emit is below it.
 //! - An agent that fails says so nowhere in its span. So its `agent.invoke` has the error of the call
 //!   that ended last below it, unless that call ended well or the span got tokens or a completion.
+//!
+//! # Replay
+//!
+//! A replay needs the inputs of the root and the answers of the provider. So [`ask`] is a function
+//! under `#[audit_span]`, and its [agent](replayable_agent) has an HTTP client inside of `ClientLayer`. rig's
+//! own spans are recorded as before, and its tools run.
 
+mod http;
 pub mod provider;
+mod replay;
 
 use std::fmt;
 
 use llm_audit::{AuditEvent, EventType};
 use rig::prelude::{Agent, AgentBuilder, Tool, ToolContext};
-use rig::providers::openai::OpenAIConfig;
+use rig::providers::openai::{OpenAI, OpenAIConfig};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+pub use replay::{AskError, ask, replay_root};
 
 /// The model that is asked for.
 pub const MODEL: &str = "gpt-4o-mini";
@@ -50,7 +60,16 @@ pub const MODEL: &str = "gpt-4o-mini";
 /// An agent that asks the provider at `url`, and has one tool. `tells_content` says whether rig puts
 /// prompts, completions, arguments and results into its spans.
 pub fn agent(url: &str, tells_content: bool) -> Agent {
-    let openai = OpenAIConfig::new("no key").with_base_url(url).client();
+    build_agent(&OpenAIConfig::new("no key").with_base_url(url).client(), tells_content)
+}
+
+/// As [`agent()`], with an HTTP client that is recorded too, so that a replay answers its calls.
+pub fn replayable_agent(url: &str) -> Agent {
+    let http = http::RecordedHttp::default();
+    build_agent(&OpenAIConfig::new("no key").with_base_url(url).connect(http), true)
+}
+
+fn build_agent(openai: &OpenAI, tells_content: bool) -> Agent {
     AgentBuilder::new(openai.chat(MODEL))
         .name("benefits")
         .preamble("You answer questions about benefits.")
