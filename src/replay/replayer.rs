@@ -48,12 +48,13 @@ static ALONE: Mutex<()> = Mutex::new(());
 pub struct Replayer {
     fixture: ReplayFixture,
     change: fn(Builder) -> Builder,
+    live_from: Option<u32>,
 }
 
 impl Replayer {
     /// Replays this fixture.
     pub fn new(fixture: ReplayFixture) -> Self {
-        Self { fixture, change: |builder| builder }
+        Self { fixture, change: |builder| builder, live_from: None }
     }
 
     /// Replays the fixture in a file.
@@ -76,16 +77,31 @@ impl Replayer {
         self
     }
 
+    /// Answers the calls that come before this step, and makes the step's and all later ones.
+    ///
+    /// It is the number of a call in the fixture, which a function under `#[audit_span]` or a client under
+    /// `ClientLayer` makes. A function that the step is inside of runs. The calls that are made reach live
+    /// services, with placeholders in place of redacted values. Their answers may lead elsewhere, so
+    /// [`Replay::check`] does not compare the calls then.
+    pub fn live_from_step(mut self, step: u32) -> Self {
+        self.live_from = Some(step);
+        self
+    }
+
     /// Calls the root with its recorded inputs, and returns what came of it. A panic of the root is
     /// caught.
     ///
     /// # Panics
     ///
-    /// Panics if the log does not have what a replay needs, or if the fixture's trace has no id.
+    /// Panics if the log does not have what a replay needs, if the fixture's trace has no id, or if it does not
+    /// have the step of [`live_from_step`](Self::live_from_step).
     pub fn run<R>(&self, root: impl FnOnce(&RootInput) -> R) -> Replay<R> {
         let fixture = &self.fixture;
         if let Some(gap) = fixture.not_captured.iter().find(|gap| gap.blocks) {
             panic!("cannot replay: {} ({})", gap.what, fixture.short_path_of_step(gap.step));
+        }
+        if let Some(step) = self.live_from.filter(|step| fixture.call(*step).is_none()) {
+            panic!("the fixture has the steps 1 to {}, not {step}", fixture.calls.len());
         }
         let is_inside =
             TraceContext::with_current(|current| current.is_some_and(TraceContext::is_replayed));
@@ -97,7 +113,8 @@ impl Replayer {
         let under_way = UnderWay;
         let base = trace_id.and_then(context::begin_replayed_trace);
         let base = base.expect("a fixture has the id of its trace");
-        state::begin(ReplayState::new(answers, &base, count_given_up(fixture)));
+        let given_up = count_given_up(fixture);
+        state::begin(ReplayState::new(answers, &base, given_up, self.live_from));
         start_replay_logger(capture.logger(), recorded_begin(fixture));
         let input = RootInput { root: fixture.root.clone(), base };
         let scope = input.base.enter();

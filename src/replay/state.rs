@@ -23,6 +23,9 @@ pub(super) struct ReplayState {
     ran: BTreeSet<u32>,
     /// The steps whose functions did not run, because their results are recorded.
     pub(super) answered: BTreeSet<u32>,
+    /// The step from which on all calls are made.
+    live_from: Option<u32>,
+    is_live: bool,
     /// What the recording did not foresee.
     pub(super) mismatches: Vec<String>,
     /// How many calls never returned when the caller of the root gave up. `None` if it did not.
@@ -48,9 +51,16 @@ pub(crate) enum ReplayAnswer {
 }
 
 impl ReplayState {
-    pub(super) fn new(answers: Answers, base: &TraceContext, hangs: Option<usize>) -> Self {
+    pub(super) fn new(
+        answers: Answers,
+        base: &TraceContext,
+        hangs: Option<usize>,
+        live_from: Option<u32>,
+    ) -> Self {
         Self {
             answers,
+            live_from,
+            is_live: false,
             steps: HashMap::from([(base.span_id(), 0)]),
             has_root: false,
             ran: BTreeSet::new(),
@@ -64,6 +74,11 @@ impl ReplayState {
 
     pub(super) fn cut_inputs(&self) -> Vec<u32> {
         self.answers.cut_inputs().collect()
+    }
+
+    /// Whether the calls of the root were made from a step on.
+    pub(super) fn has_gone_live(&self) -> bool {
+        self.is_live
     }
 
     fn ask(
@@ -80,17 +95,32 @@ impl ReplayState {
             self.steps.insert(context.span_id(), 0);
             return ReplayAnswer::Runs;
         }
+        if self.is_live {
+            return ReplayAnswer::Runs;
+        }
         match self.answers.take(&Asked { above, is_right_below, ..asked }).cloned() {
             Ok(call) => {
                 self.steps.insert(context.span_id(), call.step);
+                if self.live_from == Some(call.step) {
+                    // Its caller may wait as long as it likes.
+                    (self.is_live, self.hangs) = (true, None);
+                    return ReplayAnswer::Runs;
+                }
                 let calls = &self.answers.fixture().calls;
                 let has_calls = calls.iter().any(|other| other.parent == call.step);
                 let has_end = call.result.is_some() || call.failure.is_some();
                 if !is_answerable && !has_calls {
                     self.ran.insert(call.step);
                 }
+                let steps = BTreeSet::from([call.step]);
+                let leads_to_live = self
+                    .live_from
+                    .is_some_and(|live| self.answers.fixture().is_inside(live, &steps));
                 // An HTTP call never runs.
-                if !is_answerable || call.kind != StepKind::Http && has_calls && !has_end {
+                if !is_answerable
+                    || leads_to_live
+                    || call.kind != StepKind::Http && has_calls && !has_end
+                {
                     return ReplayAnswer::Runs;
                 }
                 self.answered.insert(call.step);
@@ -206,6 +236,12 @@ pub(crate) fn note_waiting() {
     if let Some(waker) = waker {
         waker.wake();
     }
+}
+
+/// Returns whether the replay that is under way makes calls from a step on.
+#[allow(dead_code, reason = "the layers are optional")]
+pub(crate) fn may_go_live() -> bool {
+    UNDER_WAY.lock().as_ref().is_some_and(|state| state.live_from.is_some())
 }
 
 /// Returns whether the caller of the root gave up when it was recorded.

@@ -425,3 +425,43 @@ fn a_root_that_was_given_up_is_dropped_at_the_end_of_a_pause() {
     assert!(matches!(replay.output(), Some(None)) && polls.get() == 3, "{replay:?}");
     assert!(replay.reproduces(), "{replay:?}");
 }
+
+#[test]
+fn calls_are_made_from_a_step_on_only_on_request() {
+    let _alone = alone();
+    let replayer = replayer();
+    RAN.set(0);
+    let replay = replayer.clone().live_from_step(2).run(root);
+    // The second plan and the card; the placeholder is what is left of the member.
+    assert_eq!((RAN.get(), replay.mismatches().len()), (2, 0), "{replay:?}");
+    assert!(replay.reproduces(), "{replay:?}");
+    let unknown = std::panic::catch_unwind(|| replayer.live_from_step(9).run(root).check());
+    let message = unknown.unwrap_err().downcast::<String>().unwrap();
+    assert_eq!(*message, "the fixture has the steps 1 to 3, not 9");
+}
+
+#[audit_span(agent = "benefits", action = "outer", replay)]
+fn outer() -> Result<u32, Failure> {
+    plan("bo", 1)?;
+    Ok(count("s"))
+}
+
+#[audit_span(agent = "benefits", action = "above")]
+fn above() -> Result<u32, Failure> {
+    outer()
+}
+
+#[test]
+fn a_function_around_the_step_that_is_live_runs() {
+    let _alone = alone();
+    let seen = recorded();
+    above().expect("it is recorded");
+    let replayer = Replayer::new(fixture(&seen));
+    for (live, ran) in [(None, 0), (Some(2), 2), (Some(3), 1)] {
+        RAN.set(0);
+        let replayer = live.map_or(replayer.clone(), |live| replayer.clone().live_from_step(live));
+        let replay = replayer.run(|_| above());
+        assert_eq!((replay.output(), RAN.get()), (Some(&Ok(7)), ran), "{live:?} {replay:?}");
+        assert_eq!(replay.check(), Ok(()));
+    }
+}

@@ -327,3 +327,12 @@ fn a_stream_that_broke_gives_its_whole_events_and_then_its_error() {
     let again = replay.lines().iter().find(|line| line.contains("api.call")).expect("a call");
     assert!(again.contains(r#""response_body":"data: [REDACTED_email]\n\n[TRUNCATED:"#), "{again}");
 }
+
+#[test]
+fn a_client_makes_calls_from_a_step_on_only_on_request() {
+    let _alone = alone();
+    let replay = record("/plans").live_from_step(2).run(root);
+    assert_eq!(MADE.get(), 101, "{replay:?}");
+    assert_eq!(replay.output(), Some(&StatusCode::INTERNAL_SERVER_ERROR), "{replay:?}");
+    assert!(replay.reproduces(), "{replay:?}");
+}

@@ -70,7 +70,9 @@ impl ReplayedFailure {
 pub(in super::super) fn is_here() -> bool {
     let is_ended =
         |current: Option<&TraceContext>| current.is_some_and(TraceContext::is_of_ended_replay);
-    context::is_replaying() || context::has_replayed() && TraceContext::with_current(is_ended)
+    // A client whose call may be made has to be ready.
+    context::is_replaying() && !state::may_go_live()
+        || context::has_replayed() && TraceContext::with_current(is_ended)
 }
 
 /// Returns whether this is of the trace that is replayed.
