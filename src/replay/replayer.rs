@@ -188,7 +188,7 @@ impl RootInput {
     }
 
     /// All inputs: the arguments of a function by their names, or `method`, `route`, `headers` and `body`
-    /// of a request.
+    /// of a request, or the `prompt` of an agent.
     pub fn value(&self) -> &Value {
         &self.root.input
     }

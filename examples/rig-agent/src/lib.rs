@@ -36,9 +36,9 @@
 //!
 //! # Replay
 //!
-//! A replay needs the inputs of the root and the answers of the provider. So [`ask`] is a function
-//! under `#[audit_span]`, and its [agent](replayable_agent) has an HTTP client inside of `ClientLayer`. rig's
-//! own spans are recorded as before, and its tools run.
+//! A replay needs the inputs of the root and the answers of the provider. rig's own span has the prompt, and
+//! [`ask`] is a root of ours that has its arguments. The [agent](replayable_agent) of both has an HTTP client
+//! inside of `ClientLayer`. rig's spans are recorded as before, and its tools run.
 
 mod http;
 pub mod provider;

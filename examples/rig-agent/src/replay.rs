@@ -1,11 +1,11 @@
-//! A root for replays: the agent below a function whose arguments are recorded.
+//! The roots for replays: the agent, and a function around it that limits its time.
 
 use std::fmt;
 use std::time::Duration;
 
 use llm_audit::audit_span;
 use llm_audit::layer::tracing::AuditLayer;
-use llm_audit::replay::RootInput;
+use llm_audit::replay::{RootInput, StepKind};
 use rig::prelude::PromptError;
 use tracing_subscriber::prelude::*;
 
@@ -47,18 +47,25 @@ pub async fn ask(url: &str, question: &str) -> Result<String, AskError> {
     answer.map(|answer| answer.output().to_owned()).map_err(AskError::Agent)
 }
 
-/// Asks the recorded question again. `llm-audit fixture --test` writes tests that call this.
+/// Asks the recorded question again: the agent itself if its run was the root. `llm-audit fixture --test` writes tests that call this.
 ///
 /// # Panics
 ///
-/// Panics if the root is not a question.
+/// Panics if the question is not recorded.
 pub fn replay_root(input: &RootInput) {
-    assert_eq!(input.name(), "ask", "the only root");
-    let question: String = input.argument("question").expect("its argument is recorded");
+    let is_agent = input.kind() == StepKind::Event;
+    let argument = if is_agent { "prompt" } else { "question" };
+    let question: String = input.argument(argument).expect("it is recorded");
     let subscriber = tracing_subscriber::registry().with(AuditLayer::new("benefits"));
     let _subscriber = subscriber.set_default();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().start_paused(true).build().expect("a runtime");
     // Nothing is sent there.
-    let _answer = runtime.block_on(input.drive(ask("http://127.0.0.1:9/v1", &question)));
+    let url = "http://127.0.0.1:9/v1";
+    runtime.block_on(async {
+        match is_agent {
+            true => drop(input.drive(async { replayable_agent(url).prompt(question).await }).await),
+            false => drop(input.drive(ask(url, &question)).await),
+        }
+    });
 }
