@@ -336,3 +336,38 @@ fn a_client_makes_calls_from_a_step_on_only_on_request() {
     assert_eq!(replay.output(), Some(&StatusCode::INTERNAL_SERVER_ERROR), "{replay:?}");
     assert!(replay.reproduces(), "{replay:?}");
 }
+
+/// A call that is like those of all other questions; the answer is the number of the call.
+#[llm_audit::audit_span(agent = "benefits", action = "question", capture_args)]
+async fn question(text: &str) -> String {
+    let answer = |_: Request<Full<Bytes>>| async {
+        MADE.set(MADE.get() + 1);
+        let made = MADE.get();
+        // All calls are under way before one is answered.
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(format!("answer {made}"))))
+    };
+    let client = ClientLayer::new("benefits").capture_bodies(1_000).layer(service_fn(answer));
+    let request = Request::post("http://127.0.0.1/model").body(text.to_owned().into());
+    let response = client.oneshot(request.expect("it is valid")).await.expect("it is answered");
+    let body = response.into_body().collect().await.expect("it is whole").to_bytes();
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+#[llm_audit::audit_span(agent = "benefits", action = "both")]
+async fn ask_both(first: &str, second: &str) -> (String, String) {
+    tokio::join!(question(first), question(second))
+}
+
+#[test]
+fn calls_that_are_alike_are_told_apart_by_the_functions_around_them() {
+    let _alone = alone();
+    MADE.set(0);
+    let seen = recorded();
+    assert_eq!(block_on(ask_both("a", "b")), ("answer 1".into(), "answer 2".into()));
+    let replayer = Replayer::new(fixture(&seen));
+    let replay = replayer.run(|_| block_on(ask_both("b", "a")));
+    let expected = ("answer 2".to_owned(), "answer 1".to_owned());
+    assert_eq!(replay.output(), Some(&expected), "{replay:?}");
+    assert_eq!((MADE.get(), replay.check()), (2, Ok(())));
+}
