@@ -237,7 +237,7 @@ fn place_of_failure<'f>(
 ) -> (String, [&'f str; 4], String) {
     let FixtureFailure { event_type, agent, action, error_type, message, .. } = failure;
     let place = fixture.path_of_step(failure.step);
-    (place, [event_type, agent, action, error_type], without_urls(message))
+    (place, [event_type, agent, action, error_type], without_positions(&without_urls(message)))
 }
 
 /// A message without what is after the scheme of a URL. The recorded error of a client lacks its path, and the
@@ -247,4 +247,15 @@ fn without_urls(message: &str) -> String {
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ')' | '>' | '`');
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + "://" + part.find(is_end).map_or("", |end| &part[end..]))
+}
+
+/// A message without the numbers of lines and columns: JSON is answered on one line, with its members in another
+/// order.
+fn without_positions(message: &str) -> String {
+    let mut before = "";
+    let part = |word| {
+        let is_position = matches!(std::mem::replace(&mut before, word), "line " | "column ");
+        if is_position { word.trim_start_matches(|c: char| c.is_ascii_digit()) } else { word }
+    };
+    message.split_inclusive(' ').map(part).collect()
 }

@@ -40,7 +40,6 @@ type Answer = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
 #[derive(Deserialize)]
 struct Step {
     tool: Option<String>,
-    /// JSON in a text, as models give arguments.
     #[serde(default)]
     arguments: String,
     #[serde(default)]
@@ -50,6 +49,11 @@ struct Step {
 #[derive(Deserialize)]
 struct Cities {
     cities: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Seats {
+    left: Option<u64>,
 }
 
 impl TripAgent {
@@ -116,8 +120,8 @@ impl TripAgent {
     async fn seats(&self, cities: &[String]) -> Result<Value, TripError> {
         let city = &cities[0];
         let seats = self.get("seats", city).await?;
-        let seats: Value = serde_json::from_str(&seats).map_err(TripError::Unreadable)?;
-        match seats["left"].as_u64() {
+        let seats: Seats = serde_json::from_str(&seats).map_err(TripError::Unreadable)?;
+        match seats.left {
             None => Err(TripError::NoSeats(city.clone())),
             Some(left) => Ok(json!({"price": 9_000 / left})),
         }
