@@ -77,9 +77,9 @@ impl Recording {
             let replay = replayer.run(root);
             let again = replayer.run(root);
             let (one, other) = (replay.lines(), again.lines());
-            let difference = one.iter().zip(other).find(|(one, other)| one != other);
-            let is_same = difference.is_none() && one.len() == other.len();
-            assert!(is_same, "trace {} differs: {difference:?}", fixture.trace_id);
+            let at = (0..one.len().max(other.len())).find(|at| one.get(*at) != other.get(*at));
+            let difference = at.map(|at| (one.get(at), other.get(at)));
+            assert!(difference.is_none(), "trace {} differs: {difference:#?}", fixture.trace_id);
             if replay.reproduces() && replay.mismatches().is_empty() {
                 reproduced += 1;
                 each(&replayer);

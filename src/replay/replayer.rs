@@ -4,7 +4,8 @@ use std::fmt;
 use std::future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::task::Poll;
+use std::pin::pin;
+use std::task::{Poll, Waker};
 
 use llm_audit_log::replay::{Answers, FixtureRoot, ReplayFixture, StepKind};
 use llm_audit_process::lock::Mutex;
@@ -228,40 +229,41 @@ impl RootInput {
     ///
     /// What else the root waits for then, such as a file or a thread, may or may not be done. Use
     /// [`drive_with_pauses`](Self::drive_with_pauses) if it waits for such things.
-    pub fn drive<F: Future>(&self, future: F) -> impl Future<Output = Option<F::Output>> {
-        self.drive_with_pauses(future, || future::ready(()))
+    pub async fn drive<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut root = pin!(future);
+        let driven = future::poll_fn(|cx| match root.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if state::gives_up_here(cx.waker()) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        driven.await
     }
 
     /// As [`drive`](Self::drive), but drops the root only at the end of a pause.
     ///
     /// With tokio's paused time, a pause of a millisecond ends when nothing else is left to do, on threads of
-    /// `spawn_blocking` too. Then each replay of a root that was dropped records the same.
-    pub fn drive_with_pauses<F: Future, P: Future>(
+    /// `spawn_blocking` too. Then each replay of a root that was dropped records the same. The root may come
+    /// further than the recorded one. A call that it makes then never returns, and is no mismatch.
+    pub async fn drive_with_pauses<F: Future, P: Future>(
         &self,
         future: F,
         mut pause: impl FnMut() -> P,
-    ) -> impl Future<Output = Option<F::Output>> {
-        let mut root = Box::pin(future);
-        let mut paused = None;
-        future::poll_fn(move |cx| {
-            if let Poll::Ready(output) = root.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
+    ) -> Option<F::Output> {
+        let mut root = pin!(future);
+        if !state::lets_root_go_on() {
+            return Some(root.await);
+        }
+        loop {
+            let mut pause = pin!(pause());
+            let turn = future::poll_fn(|cx| match root.as_mut().poll(cx) {
+                Poll::Ready(output) => Poll::Ready(Some(output)),
+                Poll::Pending => pause.as_mut().poll(cx).map(|_| None),
+            });
+            let output = turn.await;
+            if output.is_some() || state::gives_up_here(Waker::noop()) {
+                return output;
             }
-            if !state::gives_up() {
-                return Poll::Pending;
-            }
-            // The next pause is begun here too, so that its end is noticed.
-            for _ in 0..2 {
-                if paused.get_or_insert_with(|| Box::pin(pause())).as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                paused = None;
-                if state::gives_up_here(cx.waker()) {
-                    return Poll::Ready(None);
-                }
-            }
-            Poll::Pending
-        })
+        }
     }
 }
 

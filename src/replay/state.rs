@@ -30,6 +30,8 @@ pub(super) struct ReplayState {
     pub(super) mismatches: Vec<String>,
     /// How many calls never returned when the caller of the root gave up. `None` if it did not.
     hangs: Option<usize>,
+    /// Whether a root that was given up may come further than the recorded one.
+    goes_on: bool,
     /// How many calls wait for an answer that never comes.
     waiting: usize,
     /// Who wants to know that.
@@ -67,6 +69,7 @@ impl ReplayState {
             answered: BTreeSet::new(),
             mismatches: Vec::new(),
             hangs,
+            goes_on: false,
             waiting: 0,
             waker: None,
         }
@@ -130,6 +133,9 @@ impl ReplayState {
             Err(_) if !is_answerable => ReplayAnswer::Runs,
             Err(why) => {
                 let is_after_all = self.hangs.is_some() && self.has_asked_all();
+                if is_after_all && self.goes_on {
+                    return ReplayAnswer::Never;
+                }
                 self.mismatches.push(why.to_string());
                 match is_after_all {
                     true => ReplayAnswer::Never,
@@ -244,9 +250,11 @@ pub(crate) fn may_go_live() -> bool {
     UNDER_WAY.lock().as_ref().is_some_and(|state| state.live_from.is_some())
 }
 
-/// Returns whether the caller of the root gave up when it was recorded.
-pub(super) fn gives_up() -> bool {
-    UNDER_WAY.lock().as_ref().is_some_and(|state| state.hangs.is_some())
+/// Lets the root come further than the recorded one, if its caller gave up. Returns whether it did.
+pub(super) fn lets_root_go_on() -> bool {
+    let mut under_way = UNDER_WAY.lock();
+    let given_up = under_way.as_mut().filter(|state| state.hangs.is_some());
+    given_up.map(|state| state.goes_on = true).is_some()
 }
 
 /// Returns whether this is where the caller of the root gave up: all calls were made, and those wait that

@@ -418,12 +418,23 @@ fn a_root_that_was_given_up_is_dropped_at_the_end_of_a_pause() {
             if polls.get() < 3 { Poll::Pending } else { Poll::Ready(()) }
         })
     };
-    let replay = Replayer::new(fixture(&seen)).run(|input| {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(input.drive_with_pauses(given_up(), pause))
-    });
+    let replayer = Replayer::new(fixture(&seen));
+    let run = || {
+        polls.set(0);
+        replayer.run(|input| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(input.drive_with_pauses(given_up(), pause))
+        })
+    };
+    let replay = run();
     assert!(matches!(replay.output(), Some(None)) && polls.get() == 3, "{replay:?}");
     assert!(replay.reproduces(), "{replay:?}");
+    // A call that the recorded root did not come to waits.
+    IS_FIXED.set(true);
+    let further = run();
+    IS_FIXED.set(false);
+    assert!(matches!(further.output(), Some(None)) && further.reproduces(), "{further:?}");
+    assert_eq!(further.mismatches(), [""; 0]);
 }
 
 #[test]

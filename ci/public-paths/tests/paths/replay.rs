@@ -122,6 +122,7 @@ fields!(FixtureFailure {
     status: String,
     error_type: String,
     message: String,
+    traceback: Option<String>,
     recoverable: Option<bool>,
 });
 
@@ -145,6 +146,9 @@ implement! {
 fn replayer(path: impl AsRef<Path>) -> Result<Replayer, Error> {
     let _: fn(ReplayFixture) -> Replayer = Replayer::new;
     let _: fn(Replayer, fn(Builder) -> Builder) -> Replayer = Replayer::logger;
+    let _: fn(Replayer, u32) -> Replayer = Replayer::live_from_step;
+    let _: fn(&Replayer) -> &ReplayFixture = Replayer::fixture;
+    let _: fn(&FixtureFailure) -> RecordedError = RecordedError::from_failure;
     converted(Replayer::from_file(path))
 }
 
@@ -175,4 +179,12 @@ fn argument<T: DeserializeOwned>(input: &RootInput, name: &str) -> Result<T, Str
 
 fn drive<F: Future>(input: &RootInput, root: F) -> impl Future<Output = Option<F::Output>> {
     input.drive(root)
+}
+
+fn drive_with_pauses<F: Future, P: Future>(
+    input: &RootInput,
+    root: F,
+    pause: impl FnMut() -> P,
+) -> impl Future<Output = Option<F::Output>> {
+    input.drive_with_pauses(root, pause)
 }

@@ -158,8 +158,9 @@ impl RecordedError {
     }
 
     fn with_sources(mut self) -> Self {
-        // A text of several lines is one source.
-        let sources = self.traceback.as_deref().and_then(|text| text.strip_prefix(CAUSED_BY));
+        // A text of several lines is one source. A backtrace is none.
+        let chain = self.traceback.as_deref().and_then(|text| text.split("\n   0: ").next());
+        let sources = chain.and_then(|text| text.strip_prefix(CAUSED_BY));
         let split = format!("\n{CAUSED_BY}");
         let sources = sources.into_iter().flat_map(|text| text.rsplit(&split));
         self.source = sources.fold(None, |source, message| {

@@ -29,7 +29,7 @@ fn log() -> String {
             "tool.error",
             "search",
             "timeout",
-            r#","error":{"type":"Late","message":"no answer","traceback":"caused by: no route\ncaused by: no cable\nat all","recoverable":true,"input_snapshot":{"q":"x"}}"#,
+            r#","error":{"type":"Late","message":"no answer","traceback":"caused by: no route\ncaused by: no cable\nat all\n   0: main","recoverable":true,"input_snapshot":{"q":"x"}}"#,
         )
         + &event(4, "tool.error", "other", "error", r#","error":"it broke""#)
         + &event(5, "tool.result", "search", "ok", "")
