@@ -9,7 +9,7 @@ root=$PWD
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$(mktemp -d)
 name=
-# The test is written where its user would have it.
+# The test is written into the crate of the demo, as its user would, and removed at the end.
 trap 'rm -rf "$work"; [[ -z $name ]] || rm -f "$root/crates/demo/tests/$name.rs" "$root/crates/demo/tests/fixtures/$name.json"; rmdir "$root/crates/demo/tests/fixtures" 2>/dev/null || true' EXIT
 
 fail() {

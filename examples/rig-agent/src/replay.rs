@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub enum AskError {
     /// The agent failed.
-    Agent(PromptError),
+    Agent(Box<PromptError>),
     /// It took too long.
     TimedOut,
 }
@@ -44,7 +44,7 @@ pub async fn ask(url: &str, question: &str) -> Result<String, AskError> {
     let agent = replayable_agent(url);
     let answer = tokio::time::timeout(PATIENCE, async { agent.prompt(question).await });
     let answer = answer.await.map_err(|_| AskError::TimedOut)?;
-    answer.map(|answer| answer.output().to_owned()).map_err(AskError::Agent)
+    answer.map(|answer| answer.output().to_owned()).map_err(|error| AskError::Agent(error.into()))
 }
 
 /// Asks the recorded question again: the agent itself if its run was the root. `llm-audit fixture --test` writes tests that call this.

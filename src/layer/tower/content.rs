@@ -49,7 +49,7 @@ impl BodyContent {
         }
     }
 
-    /// The events of a stream up to where it broke. The last one may not be whole.
+    /// The whole events of a stream that broke.
     fn whole_events(&self) -> &str {
         let text = self.text.as_deref().filter(|_| self.is_event_stream).unwrap_or_default();
         let end = |blank_line: &[u8]| Some(memmem::rfind(text, blank_line)? + blank_line.len());

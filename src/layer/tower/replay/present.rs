@@ -43,7 +43,7 @@ pub(in super::super) struct RecordedBody {
 enum RecordedEnd {
     Whole,
     /// It failed before its end.
-    Failed(ReplayedFailure),
+    Failed(Box<ReplayedFailure>),
     /// Its reader gave up before its end.
     Never {
         is_waiting: bool,
@@ -143,7 +143,7 @@ fn answer_of_call(call: &FixtureCall) -> HttpAnswer {
     };
     let end = match failure.filter(|failure| !is_of_head(failure)) {
         Some(_) if given_up => RecordedEnd::Never { is_waiting: false },
-        Some(failure) => RecordedEnd::Failed(failure),
+        Some(failure) => RecordedEnd::Failed(failure.into()),
         None => RecordedEnd::Whole,
     };
     let bytes = match &end {
