@@ -121,6 +121,11 @@ impl<'a> Json<'a> {
         Self { first: node, inside: &[] }
     }
 
+    /// The value of a string without escapes or of a number from 0, as it is spelled.
+    pub(crate) fn from_spelled(text: &'a [u8]) -> Option<Self> {
+        node_of_spelled(text).map(Self::from_node)
+    }
+
     /// The value that begins `nodes`.
     fn from_nodes(nodes: &'a [Node<'a>]) -> Option<Self> {
         let (first, inside) = nodes.split_first()?;
@@ -207,6 +212,24 @@ impl<'a> Json<'a> {
     pub fn is_array(self) -> bool {
         matches!(self.first, Node::Array { .. })
     }
+}
+
+/// A string without escapes, or a number from 0.
+pub(crate) fn node_of_spelled(text: &[u8]) -> Option<Node<'_>> {
+    if let Some(content) = unquoted(text) {
+        return std::str::from_utf8(content).ok().map(Node::String);
+    }
+    let number = std::str::from_utf8(text).ok()?;
+    Some(Node::Static(match number.contains('.') {
+        true => StaticNode::F64(number.parse().ok()?),
+        false => StaticNode::U64(number.parse().ok()?),
+    }))
+}
+
+/// The content of a string without escapes.
+#[inline]
+pub(crate) fn unquoted(text: &[u8]) -> Option<&[u8]> {
+    text.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
 impl Serialize for Json<'_> {

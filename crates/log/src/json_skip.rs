@@ -8,8 +8,10 @@ use memchr::memchr2;
 
 /// How deep a value may nest: the bits of the stack.
 const DEPTH_MAX: u32 = 64;
-/// The most digits before or after the point of a number. They fit into 64 bits.
+/// The most digits before the point of a number. They fit into 64 bits.
 const DIGITS_MAX: usize = 18;
+/// The most digits after the point: a small `f64` has zeros before its 17 digits.
+const FRACTION_DIGITS_MAX: usize = 28;
 
 /// Whether a text is valid UTF-8 and has no control characters.
 pub(crate) fn is_plain_text(text: &[u8]) -> bool {
@@ -142,21 +144,35 @@ fn literal_end(text: &[u8], at: usize, literal: &[u8]) -> Option<usize> {
 #[inline]
 pub(crate) fn number_end(text: &[u8], mut at: usize) -> Option<usize> {
     at += usize::from(text.get(at) == Some(&b'-'));
-    let whole = digits_end(text, at)?;
+    let whole = digits_end(text, at, DIGITS_MAX)?;
     if text[at] == b'0' && whole > at + 1 {
         return None;
     }
     let end = match text.get(whole) {
-        Some(b'.') => digits_end(text, whole + 1)?,
+        Some(b'.') => digits_end(text, whole + 1, FRACTION_DIGITS_MAX)?,
         _ => whole,
     };
     (!matches!(text.get(end), Some(b'e' | b'E'))).then_some(end)
 }
 
 /// Returns the end of a few digits, at least one.
-fn digits_end(text: &[u8], at: usize) -> Option<usize> {
-    let digits = text.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    (1..=DIGITS_MAX).contains(&digits).then_some(at + digits)
+fn digits_end(text: &[u8], at: usize, digits_max: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (rest, mut digits) = (text.get(at..)?, 0);
+    loop {
+        let Some(word) = rest.get(digits..).and_then(|rest| rest.first_chunk::<8>()) else {
+            digits += rest[digits..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            break;
+        };
+        // The lowest bit that is set is in the first byte that is not a digit.
+        let values = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'0'));
+        let others = (values.wrapping_add(ONES * (0x7F - 9)) | values) & (ONES << 7);
+        digits += (others.trailing_zeros() / 8) as usize;
+        if others != 0 || digits > digits_max {
+            break;
+        }
+    }
+    (1..=digits_max).contains(&digits).then_some(at + digits)
 }
 
 #[cfg(test)]
@@ -173,7 +189,7 @@ mod tests {
             r#""a\nb""#,
             "-0",
             "123456789012345678",
-            "0.000000000000000001",
+            "0.0000000000000000000000000001",
             "null",
         ] {
             let text = format!("{value},");
@@ -231,6 +247,7 @@ mod tests {
             "\"\\u12\"",
             "\"\\u12g4\"",
             "1234567890123456789",
+            "0.00000000000000000000000000001",
             "{ }",
             &deep,
         ] {

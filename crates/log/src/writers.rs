@@ -1,6 +1,6 @@
 //! Which service wrote the lines of each instance.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::slice;
 
 use memchr::memmem;
@@ -32,7 +32,7 @@ use crate::schema::{Line, Status};
 pub struct Writers {
     services: HashMap<String, String>,
     /// Of the instances that leave something out.
-    rates: HashMap<String, SamplingRates>,
+    rates: BTreeMap<Vec<u8>, SamplingRates>,
 }
 
 impl Writers {
@@ -49,7 +49,7 @@ impl Writers {
                 self.services.insert(id.to_owned(), service);
             }
             if let Some(rates) = start.rates.filter(|rates| rates.success.min(rates.error) < 1.0) {
-                self.rates.insert(id.to_owned(), rates);
+                self.rates.insert(id.as_bytes().to_vec(), rates);
             }
         }
     }
@@ -61,11 +61,8 @@ impl Writers {
     /// kept, counts as none: lines that the draws kept count in its place. So the sum over many lines is an
     /// unbiased estimate (Horvitz and Thompson, 1952).
     pub fn weight_of(&self, line: &Line<'_>) -> f64 {
-        let rates = match line.instance() {
-            Some(instance) if !self.rates.is_empty() => self.rates.get(instance),
-            _ => None,
-        };
-        let Some(rates) = rates else { return 1.0 };
+        let rates = line.instance_bytes().filter(|_| !self.rates.is_empty());
+        let Some(rates) = rates.and_then(|instance| self.rates.get(instance)) else { return 1.0 };
         if line.latency_ms().is_some_and(|took| took > rates.slow_threshold_ms) {
             return 1.0;
         }

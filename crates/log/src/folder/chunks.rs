@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::LogFile;
-use super::index::{FileIdentity, Index, IndexQuery};
+use super::index::{FileIdentity, Index, IndexQuery, Part};
 use super::input::Input;
 use super::lines::{Ending, Entry, LINE_BYTES_MAX, line_bytes_in_file};
 use crate::error::Error;
@@ -29,6 +29,8 @@ pub(crate) struct Chunk<'f> {
     pub(crate) file_at: usize,
     /// Its offsets in the file.
     pub(crate) range: Range<u64>,
+    /// Whether every line was once found whole, with its fields in the order of the schema.
+    pub(crate) is_in_order: bool,
     end: ChunkEnd,
     /// Of which file an index is built, if one is.
     pub(crate) identity: Option<FileIdentity>,
@@ -97,7 +99,9 @@ struct FileInChunks<'f> {
     file: &'f LogFile,
     file_at: usize,
     /// What is still to be read, the next part last.
-    parts: Vec<Range<u64>>,
+    parts: Vec<Part>,
+    /// Of the part that is read.
+    is_in_order: bool,
     input: Option<Take<Input>>,
     offset: u64,
     /// The beginning of a line whose end is not yet read.
@@ -133,18 +137,20 @@ impl<'f> FileInChunks<'f> {
         let index = query.and_then(|_| Index::load(file));
         let mut parts = match (&index, query) {
             (Some(index), Some(query)) => index.parts(query),
-            _ => iter::once(0..u64::MAX).collect(),
+            _ => vec![Part::WHOLE],
         };
         if let [last, .., first] = &parts[..]
             && !file.is_seekable()
         {
-            parts = iter::once(first.start..last.end).collect();
+            let range = first.range.start..last.range.end;
+            parts = vec![Part { range, is_in_order: false }];
         }
         let builds = index.is_none() && query.is_some_and(|query| query.builds);
         Self {
             file,
             file_at,
             parts,
+            is_in_order: false,
             input: None,
             offset: 0,
             carried: Vec::new(),
@@ -165,8 +171,8 @@ impl<'f> FileInChunks<'f> {
         let start = self.offset;
         self.offset += length;
         let range = start..self.offset;
-        let Self { file, file_at, identity, .. } = *self;
-        Chunk { file, file_at, range, end, identity, bytes, too_long }
+        let Self { file, file_at, is_in_order, identity, .. } = *self;
+        Chunk { file, file_at, range, is_in_order, end, identity, bytes, too_long }
     }
 
     /// Fills `bytes` with whole lines, or with the torn one at the end.
@@ -185,7 +191,8 @@ impl<'f> FileInChunks<'f> {
                     return Ok(ChunkEnd::Torn);
                 }
                 let Some(part) = self.parts.pop() else { return Ok(ChunkEnd::File) };
-                self.open_part(&part)?;
+                self.open_part(&part.range)?;
+                self.is_in_order = part.is_in_order;
             }
             if self.read_lines(bytes, chunk_bytes)? {
                 return Ok(ChunkEnd::Lines);
@@ -390,7 +397,7 @@ mod tests {
         fs::write(dir.path().join("audit-2026-01-02.jsonl"), "a\n").unwrap();
         let folder = Folder::open(dir.path()).unwrap();
         let mut reading = FileInChunks::begin(&folder.files()[0], 0, None);
-        reading.parts = vec![1_000..2_000; 50_000];
+        reading.parts = vec![Part { range: 1_000..2_000, is_in_order: false }; 50_000];
         let chunk = reading.next_chunk(Vec::new(), 1);
         assert!(matches!(chunk.end, ChunkEnd::File) && chunk.bytes.is_empty());
     }

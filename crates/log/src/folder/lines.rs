@@ -7,7 +7,7 @@ use std::slice;
 use super::LogFile;
 use super::input::Input;
 use crate::error::Error;
-use crate::schema::{Line, parse};
+use crate::schema::{Line, parse, parse_in_order};
 
 /// The longest line that is read, in bytes without its newline. A longer one is skipped without
 /// holding it.
@@ -95,9 +95,13 @@ impl Entry<'_> {
 }
 
 impl<'a> Entry<'a> {
-    /// Parses the line as [`parse`](Self::parse) does. The line may outlive the entry.
-    pub(crate) fn into_line(self) -> Result<Line<'a>, Error> {
-        parse_entry(self.ending, self.bytes)
+    /// Parses the line as [`parse`](Self::parse) does. The line may outlive the entry. `is_in_order` says that
+    /// it was once found whole, with its fields in the order of the schema.
+    pub(crate) fn into_line(self, is_in_order: bool) -> Result<Line<'a>, Error> {
+        match self.ending {
+            Ending::Newline if is_in_order => parse_in_order(self.bytes),
+            ending => parse_entry(ending, self.bytes),
+        }
     }
 
     /// How many NUL bytes there are at its beginning, or anywhere if it is torn. A disk or a power cut leaves

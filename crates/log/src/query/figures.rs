@@ -72,14 +72,21 @@ pub(super) struct EventFigures {
 struct PaidFigures {
     /// Read, read from a cache, written.
     tokens: [u64; 3],
-    cost: Option<Usd>,
+    /// Exactly, and the nearest.
+    cost: Option<(Usd, f64)>,
 }
 
 impl EventFigures {
     pub(super) fn of(line: &Line<'_>, weight: f64, cost: Option<Usd>) -> Self {
-        let cached = || line.data()?.get("usage")?.get("cache_read")?.as_u64();
+        let cached = || match line.may_have("cache_read") {
+            true => line.data()?.get("usage")?.get("cache_read")?.as_u64(),
+            false => None,
+        };
         let tokens = || [line.tokens_input(), cached(), line.tokens_output()];
-        let paid = || PaidFigures { tokens: tokens().map(|tokens| tokens.unwrap_or(0)), cost };
+        let paid = || PaidFigures {
+            tokens: tokens().map(|tokens| tokens.unwrap_or(0)),
+            cost: cost.map(|cost| (cost, cost.as_f64())),
+        };
         Self {
             weight,
             is_failure: line.status().is_some_and(Status::is_failure),
@@ -154,9 +161,9 @@ impl Figures {
         self.estimate.tokens_cached += cached as f64 * weight;
         self.estimate.tokens_output += output as f64 * weight;
         match paid.cost {
-            Some(cost) => {
+            Some((cost, nearest)) => {
                 self.cost_usd += cost;
-                self.estimate.cost_usd += cost.as_f64() * weight;
+                self.estimate.cost_usd += nearest * weight;
                 self.priced += 1;
             }
             None => self.unpriced += 1,

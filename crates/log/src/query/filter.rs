@@ -50,8 +50,8 @@ impl Filter {
     /// Whether the line is wanted. A line without the field that is asked for is not.
     pub fn matches(&self, line: &Line<'_>) -> bool {
         self.matches_time(line)
-            && is_or_any(&self.agent, line.agent())
-            && is_or_any(&self.action, line.action())
+            && self.agent.as_deref().is_none_or(|agent| line.agent() == Some(agent))
+            && self.action.as_deref().is_none_or(|action| line.action() == Some(action))
             && self.status.is_none_or(|status| line.status() == Some(status))
             && self.event_type.as_ref().is_none_or(|wanted| is_below(wanted, line.event_type()))
             && self.slower.is_none_or(|least| line.latency_ms().is_some_and(|took| took > least))
@@ -85,10 +85,6 @@ pub fn parse_time(text: &str) -> Option<i64> {
 pub(super) fn parse_moment(text: &str) -> Option<Timestamp> {
     let civil = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
     text.parse().ok().or_else(civil)
-}
-
-fn is_or_any(wanted: &Option<String>, found: Option<&str>) -> bool {
-    wanted.is_none() || wanted.as_deref() == found
 }
 
 fn is_below(wanted: &str, event_type: Option<&str>) -> bool {

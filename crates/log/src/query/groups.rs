@@ -10,10 +10,13 @@ use super::figures::EventFigures;
 use super::{Figures, parse};
 use crate::error::Error;
 use crate::json::Json;
-use crate::schema::{Line, Usd};
+use crate::schema::{FIELDS, Line, Usd};
 
 /// The most groups that are held. Events of further ones are under [`Groups::other`].
 const GROUPS_MAX: usize = 1_000;
+
+/// How many values of late events are held, as lines spell them.
+const LATE_VALUES: usize = 256;
 
 /// What events are grouped by.
 ///
@@ -27,7 +30,8 @@ enum Key {
     Day,
     Hour,
     Model,
-    Field(FieldPath),
+    /// A field, and its place in the schema if the whole of it is meant.
+    Field(FieldPath, Option<usize>),
 }
 
 /// What there is besides the fields of the schema.
@@ -41,7 +45,11 @@ impl FromStr for GroupBy {
             "day" => Key::Day,
             "hour" => Key::Hour,
             "model" => Key::Model,
-            field => Key::Field(parse::parse_field(field, &NAMES)?),
+            field => {
+                let path = parse::parse_field(field, &NAMES)?;
+                let place = FIELDS.iter().position(|field| path.0 == [field.name]);
+                Key::Field(path, place)
+            }
         }))
     }
 }
@@ -50,6 +58,19 @@ impl GroupBy {
     /// Whether the values are times.
     pub fn is_time(&self) -> bool {
         matches!(self.0, Key::Day | Key::Hour)
+    }
+
+    /// Appends the value as the line spells it, if that says what the value is.
+    fn append_spelled(&self, line: &Line<'_>, out: &mut Vec<u8>) -> Option<()> {
+        let spelled = match &self.0 {
+            Key::Field(_, place) => line.spelled((*place)?)?,
+            Key::Model => line.model()?.as_bytes(),
+            Key::Day | Key::Hour => return None,
+        };
+        out.extend_from_slice(spelled);
+        // Its length says where the next one begins.
+        out.extend_from_slice(&spelled.len().to_le_bytes());
+        Some(())
     }
 
     /// Appends the value of a line; `-` if it has none. Notes if it is an object or a list.
@@ -62,7 +83,7 @@ impl GroupBy {
             Key::Day => time("%Y-%m-%d"),
             Key::Hour => time("%Y-%m-%dT%H"),
             Key::Model => return out.push_str(line.model().unwrap_or("-")),
-            Key::Field(field) => match field.find(line) {
+            Key::Field(field, _) => match field.find(line) {
                 None => None,
                 Some(json) => match json.as_str() {
                     Some(text) => return out.push_str(text),
@@ -89,9 +110,14 @@ pub struct Groups {
     by: Vec<GroupBy>,
     /// Whether a value of each of them was an object or a list.
     compound: Vec<bool>,
-    groups: HashMap<Vec<String>, Figures>,
-    /// The values of the last event.
+    groups: Vec<(Vec<String>, Figures)>,
+    /// The place of the group of each combination of values.
+    places: HashMap<Vec<String>, usize>,
+    /// Values of late events as the lines spell them, and the place of the group, by a hash.
+    late: Vec<(Vec<u8>, usize)>,
+    /// The values of the last event, and how its line spells them.
     values: Vec<String>,
+    spelled: Vec<u8>,
     /// All events.
     pub total: Figures,
     /// Those of groups past the first 1,000.
@@ -103,7 +129,9 @@ impl Groups {
     pub fn new(by: Vec<GroupBy>) -> Self {
         let (total, other) = (Figures::default(), Figures::default());
         let (compound, values) = (vec![false; by.len()], vec![String::new(); by.len()]);
-        Self { by, compound, groups: HashMap::new(), values, total, other }
+        let (groups, places, spelled) = (Vec::new(), HashMap::new(), Vec::new());
+        let late = vec![(Vec::new(), 0); LATE_VALUES];
+        Self { by, compound, groups, places, late, values, spelled, total, other }
     }
 
     /// Adds an event that counts as `weight` of them.
@@ -115,21 +143,45 @@ impl Groups {
     pub fn add_priced(&mut self, line: &Line<'_>, weight: f64, cost: Option<Usd>) {
         let event = EventFigures::of(line, weight, cost);
         self.total.add_event(&event);
+        match self.group_of(line) {
+            Some(place) => self.groups[place].1.add_event(&event),
+            None => self.other.add_event(&event),
+        }
+    }
+
+    /// The place of the group of a line. `None` if there are too many.
+    fn group_of(&mut self, line: &Line<'_>) -> Option<usize> {
+        self.spelled.clear();
+        let spelled = &mut self.spelled;
+        let is_spelled = self.by.iter().all(|by| by.append_spelled(line, spelled).is_some());
+        let slot = slot_of(spelled);
+        // Nearly always the values were there lately.
+        if is_spelled && self.late[slot].0 == *spelled {
+            return Some(self.late[slot].1);
+        }
         for ((by, is_compound), value) in
             self.by.iter().zip(&mut self.compound).zip(&mut self.values)
         {
             value.clear();
             by.append_value(line, is_compound, value);
         }
-        // Nearly always the group is there, and nothing is allocated.
-        if let Some(group) = self.groups.get_mut(&self.values) {
-            group.add_event(&event);
-        } else if self.groups.len() >= GROUPS_MAX {
-            self.other.add_event(&event);
-        } else {
-            let group = self.groups.entry(self.values.clone()).or_default();
-            group.add_event(&event);
+        let found = self.places.get(&self.values).copied();
+        let place = found.or_else(|| self.make_group())?;
+        if is_spelled {
+            let late = &mut self.late[slot];
+            late.0.clone_from(&self.spelled);
+            late.1 = place;
         }
+        Some(place)
+    }
+
+    fn make_group(&mut self) -> Option<usize> {
+        let place = self.groups.len();
+        (place < GROUPS_MAX).then(|| {
+            self.places.insert(self.values.clone(), place);
+            self.groups.push((self.values.clone(), Figures::default()));
+            place
+        })
     }
 
     /// What the events are grouped by, and whether a value was an object or a list, which counts as
@@ -142,6 +194,16 @@ impl Groups {
     pub fn iter(&self) -> impl Iterator<Item = (&[String], &Figures)> {
         self.groups.iter().map(|(values, figures)| (values.as_slice(), figures))
     }
+}
+
+/// The slot of values as lines spell them.
+fn slot_of(spelled: &[u8]) -> usize {
+    let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    // The length of the last value is at the end.
+    let values = &spelled[..spelled.len().saturating_sub(size_of::<usize>())];
+    let ends = word(values.first_chunk()) ^ word(values.last_chunk()).rotate_left(29);
+    let hash = (ends ^ values.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (hash >> 32) as usize % LATE_VALUES
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How many events there are over time.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The most steps that are held.
 const STEPS_MAX: usize = 64;
@@ -13,15 +13,17 @@ const STEP_MIN: i64 = 1_000;
 pub struct Timeline {
     /// In microseconds.
     step: i64,
-    /// By the number of the step since the Unix epoch.
-    counts: BTreeMap<i64, f64>,
+    /// The number of each step since the Unix epoch and its count, in the order of time.
+    counts: Vec<(i64, f64)>,
+    /// The place of the last step that was counted, and its times.
+    last: (usize, Range<i64>),
     /// The first time and the last one.
     ends: Option<(i64, i64)>,
 }
 
 impl Default for Timeline {
     fn default() -> Self {
-        Self { step: STEP_MIN, counts: BTreeMap::new(), ends: None }
+        Self { step: STEP_MIN, counts: Vec::new(), last: (0, 0..0), ends: None }
     }
 }
 
@@ -30,14 +32,39 @@ impl Timeline {
     pub fn add(&mut self, time: i64, count: f64) {
         let (first, last) = self.ends.unwrap_or((time, time));
         self.ends = Some((first.min(time), last.max(time)));
-        *self.counts.entry(time.div_euclid(self.step)).or_default() += count;
-        while self.counts.len() > STEPS_MAX {
-            self.step *= 2;
-            let counts = std::mem::take(&mut self.counts);
-            for (step, count) in counts {
-                *self.counts.entry(step.div_euclid(2)).or_default() += count;
-            }
+        // Nearly always it is the same step, and nothing is divided.
+        if !self.last.1.contains(&time) {
+            self.find_step(time);
         }
+        self.counts[self.last.0].1 += count;
+        while self.counts.len() > STEPS_MAX {
+            self.double_steps();
+        }
+    }
+
+    /// Makes the step of a time the last one.
+    fn find_step(&mut self, time: i64) {
+        let step = time.div_euclid(self.step);
+        let found = self.counts.binary_search_by_key(&step, |(step, _)| *step);
+        let at = found.unwrap_or_else(|at| {
+            self.counts.insert(at, (step, 0.0));
+            at
+        });
+        let start = |step: i64| step.saturating_mul(self.step);
+        self.last = (at, start(step)..start(step + 1));
+    }
+
+    fn double_steps(&mut self) {
+        self.step *= 2;
+        for (step, _) in &mut self.counts {
+            *step = step.div_euclid(2);
+        }
+        self.counts.dedup_by(|(step, count), (before, sum)| {
+            let is_same = step == before;
+            *sum += if is_same { *count } else { 0.0 };
+            is_same
+        });
+        self.last = (0, 0..0);
     }
 
     /// The first time and the last one, in microseconds since the Unix epoch. `None` without any event.

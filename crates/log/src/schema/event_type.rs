@@ -151,9 +151,12 @@ pub fn is_event_type_name(name: &str) -> bool {
         })
 }
 
+/// What the types begin with that may repeat the tokens and the cost of what is below them.
+pub(crate) const REQUEST_PREFIX: &str = "request.";
+
 /// Whether events of this type may repeat the tokens and the cost of what is below them.
 pub(crate) fn is_request(event_type: &str) -> bool {
-    event_type.starts_with("request.")
+    event_type.starts_with(REQUEST_PREFIX)
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ macro_rules! fields {
         #[doc = concat!("`", stringify!($name), "`: ", $doc, ".")]
         pub fn $name(&self) -> Option<<shape::$shape as FieldShape>::Read<'_>> {
             const AT: usize = field_index(stringify!($name));
-            shape::$shape::read(self.field_at(AT)?)
+            self.read_field::<shape::$shape>(AT)
         }
     };
     (@key $open:literal, $name:ident) => {

@@ -1,19 +1,19 @@
 //! The fields of a line read in their fixed order, without parsing `data` and `error`.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use simd_json::{Node, StaticNode};
+use memchr::memmem;
+use simd_json::Node;
 
-use super::Status;
 use super::fields::{FIELD_KEYS, FIELDS, field_index};
-use super::shape::micros_of_usual_time;
-use crate::json::{Json, JsonObject};
+use super::shape::{FieldShape, StatusName, micros_of_usual_time};
+use crate::json::{Json, JsonObject, node_of_spelled, unquoted};
 use crate::json_skip::{is_plain_text, number_end, plain_string_end, value_end};
 
 /// The fields before `data`. Each is one value without parts.
 pub(super) const PLAIN_FIELDS: usize = field_index("data");
+const TIMESTAMP: usize = field_index("timestamp");
 const ERROR: usize = field_index("error");
 const _: () = assert!(PLAIN_FIELDS + 2 == FIELDS.len() && ERROR == PLAIN_FIELDS + 1);
 
@@ -48,52 +48,137 @@ const KEYS: [KeyPattern; FIELDS.len()] = {
 /// The places of the values of a line; an empty range if the line lacks the field.
 pub(super) struct FieldPlaces {
     plain: [(u16, u16); PLAIN_FIELDS],
-    payloads: [(usize, usize); 2],
+    /// Where the key of the first payload begins, or the end of the line.
+    payloads: usize,
 }
 
 impl FieldPlaces {
     /// Finds the fields. Returns `None` if the whole line has to be parsed: it is not valid, has other
     /// members or another order than this library writes, or something unusual.
     pub(super) fn find(line: &[u8]) -> Option<Self> {
-        let mut places = Self { plain: [(0, 0); PLAIN_FIELDS], payloads: [(0, 0); 2] };
-        if line.first() != Some(&b'{') || !is_plain_text(line) {
+        if !is_plain_text(line) {
             return None;
         }
-        let (mut at, mut next) = (1, 0);
+        let (places, mut next) = Self::find_plain(line)?;
+        let mut at = places.payloads;
+        // The last byte is that of the whole line.
+        while at + 1 < line.len() {
+            let field = field_at_key(line, at, next)?;
+            let start = at + KEYS[field].length;
+            if field < PLAIN_FIELDS || *line.get(start)? != b'{' {
+                return None;
+            }
+            (at, next) = (value_end(line, start)?, field + 1);
+            match *line.get(at)? {
+                b',' if at + 2 < line.len() => at += 1,
+                b'}' if at + 1 == line.len() => {}
+                _ => return None,
+            }
+        }
+        Some(places)
+    }
+
+    /// Finds the fields of a line that once was found whole, without looking at its payloads.
+    pub(super) fn find_in_whole(line: &[u8]) -> Option<Self> {
+        Self::find_plain(line).map(|(places, _)| places)
+    }
+
+    /// Finds the fields before the payloads, and which field may come next.
+    fn find_plain(line: &[u8]) -> Option<(Self, usize)> {
+        let mut places = Self { plain: [(0, 0); PLAIN_FIELDS], payloads: line.len() };
+        if line.first() != Some(&b'{') || line.last() != Some(&b'}') {
+            return None;
+        }
+        let (mut at, mut next) = match find_ids(line, &mut places.plain) {
+            Some(at) => (at, TIMESTAMP + 1),
+            None => {
+                places.plain = [(0, 0); PLAIN_FIELDS];
+                (1, 0)
+            }
+        };
         loop {
             let field = field_at_key(line, at, next)?;
             let start = at + KEYS[field].length;
-            let first = *line.get(start)?;
-            at = match (places.plain.get_mut(field), first) {
-                (Some(place), b'"') => {
-                    let end = plain_string_end(line, start + 1)?;
-                    // A string with an escape has another value than its bytes.
-                    if line[end] != b'"' {
-                        return None;
-                    }
-                    *place = (u16::try_from(start).ok()?, u16::try_from(end + 1).ok()?);
-                    end + 1
-                }
-                (Some(place), b'0'..=b'9') => {
-                    let end = number_end(line, start)?;
-                    *place = (u16::try_from(start).ok()?, u16::try_from(end).ok()?);
-                    end
-                }
-                (None, b'{') => {
-                    let end = value_end(line, start)?;
-                    places.payloads[field - PLAIN_FIELDS] = (start, end);
-                    end
-                }
+            let Some(place) = places.plain.get_mut(field) else {
+                places.payloads = at;
+                return Some((places, field));
+            };
+            let end = match *line.get(start)? {
+                b'"' => text_end(line, start + 1)?,
+                b'0'..=b'9' => number_end(line, start)?,
                 _ => return None,
             };
+            *place = (u16::try_from(start).ok()?, u16::try_from(end).ok()?);
             next = field + 1;
-            match *line.get(at)? {
-                b',' => at += 1,
-                b'}' if at + 1 == line.len() => return Some(places),
+            match *line.get(end)? {
+                b',' => at = end + 1,
+                b'}' if end + 1 == line.len() => return Some((places, next)),
                 _ => return None,
             }
         }
     }
+}
+
+/// Finds the fields of an event up to its time, as this library writes them. Returns where the next key
+/// begins.
+fn find_ids(line: &[u8], plain: &mut [(u16, u16); PLAIN_FIELDS]) -> Option<usize> {
+    const SEQ: usize = field_index("seq");
+    const PARENT: usize = field_index("parent_span_id");
+    const VERSION: &[u8] = concat!("\"", super::version!(), "\"").as_bytes();
+    const VERSION_AT: usize = 1 + FIELD_KEYS[0].len();
+    let version = line.get(1..)?.strip_prefix(FIELD_KEYS[0].as_bytes())?;
+    version.starts_with(VERSION).then_some(())?;
+    plain[0] = (VERSION_AT as u16, (VERSION_AT + VERSION.len()) as u16);
+    let at = VERSION_AT + VERSION.len();
+    let at = find_id::<{ field_index("instance") }, 16>(line, at, plain)?;
+    let seq = value_after_comma::<SEQ>(line, at)?;
+    let at = number_end(line, seq)?;
+    plain[SEQ] = (seq as u16, at as u16);
+    let at = find_id::<{ field_index("trace_id") }, 32>(line, at, plain)?;
+    let at = find_id::<{ field_index("span_id") }, 16>(line, at, plain)?;
+    let at = find_id::<PARENT, 16>(line, at, plain).unwrap_or(at);
+    let at = find_id::<{ TIMESTAMP }, 27>(line, at, plain)?;
+    (*line.get(at)? == b',').then_some(at + 1)
+}
+
+/// Finds a text of so many bytes, which follows a comma and has no escapes. Returns its end.
+#[inline(always)]
+fn find_id<const FIELD: usize, const LENGTH: usize>(
+    line: &[u8],
+    at: usize,
+    plain: &mut [(u16, u16); PLAIN_FIELDS],
+) -> Option<usize> {
+    let start = value_after_comma::<FIELD>(line, at)?;
+    let (quote, rest) = line.get(start..)?.split_first()?;
+    let (text, rest) = rest.split_first_chunk::<LENGTH>()?;
+    let (first, last) = (text.first_chunk::<16>()?, text.last_chunk::<16>()?);
+    // Without an early exit, so that the compiler uses vectors.
+    let is_plain = |block: &[u8; 16]| {
+        block.iter().fold(true, |plain, byte| plain & (*byte != b'"') & (*byte != b'\\'))
+    };
+    let is_found =
+        *quote == b'"' && rest.first() == Some(&b'"') && is_plain(first) & is_plain(last);
+    is_found.then(|| {
+        let end = start + LENGTH + 2;
+        // A line of this library has its ids at its beginning.
+        plain[FIELD] = (start as u16, end as u16);
+        end
+    })
+}
+
+/// Returns where the value of a field begins, if its key is there after a comma.
+#[inline(always)]
+fn value_after_comma<const FIELD: usize>(line: &[u8], at: usize) -> Option<usize> {
+    let key = line.get(at..)?.strip_prefix(b",")?;
+    key.starts_with(FIELD_KEYS[FIELD].as_bytes()).then(|| at + 1 + FIELD_KEYS[FIELD].len())
+}
+
+/// Returns the end of a string without escapes whose content begins at `at`, after its quote.
+#[inline]
+fn text_end(line: &[u8], at: usize) -> Option<usize> {
+    let end = plain_string_end(line, at)?;
+    // A string with an escape has another value than its bytes.
+    (line[end] == b'"').then_some(end + 1)
 }
 
 /// Returns which field begins at `at`, of those from `next` on.
@@ -107,7 +192,12 @@ fn field_at_key(line: &[u8], at: usize, next: usize) -> Option<usize> {
         let is_at = |key: &KeyPattern| {
             (bytes ^ key.bytes) & key.mask == 0 && (key.length <= KEY_BYTES || last == b":")
         };
-        return (next..KEYS.len()).find(|field| is_at(&KEYS[*field]));
+        // In most lines the payload follows soon.
+        return match KEYS.get(next)? {
+            key if is_at(key) => Some(next),
+            _ if next < PLAIN_FIELDS && is_at(&KEYS[PLAIN_FIELDS]) => Some(PLAIN_FIELDS),
+            _ => (next + 1..KEYS.len()).find(|field| is_at(&KEYS[*field])),
+        };
     }
     (next..KEYS.len()).find(|field| rest.starts_with(FIELD_KEYS[*field].as_bytes()))
 }
@@ -116,38 +206,32 @@ fn field_at_key(line: &[u8], at: usize, next: usize) -> Option<usize> {
 #[derive(Debug)]
 pub(super) struct Head<'a> {
     /// The line up to its first payload.
-    text: &'a str,
+    text: &'a [u8],
     plain: [(u16, u16); PLAIN_FIELDS],
-    payloads: [Payload<'a>; 2],
+    payloads: Payloads<'a>,
 }
 
 impl<'a> Head<'a> {
     /// Takes the line apart. `places` were found in it.
     pub(super) fn of(line: &'a mut [u8], places: FieldPlaces) -> Self {
-        let [data, error] = places.payloads.map(|(start, end)| (start < end).then_some(start..end));
-        let start = |range: &Option<Range<usize>>| range.as_ref().map(|range| range.start);
-        let cut = start(&data).or(start(&error)).unwrap_or(line.len());
-        let (text, rest) = line.split_at_mut(cut);
-        let (first, second) = rest.split_at_mut(start(&error).map_or(rest.len(), |at| at - cut));
-        let data = data.map(|range| &mut first[..range.len()]);
-        let error = error.map(|range| &mut second[..range.len()]);
-        // Checked once more, which is cheaper than to check every field that is asked for.
-        let text = std::str::from_utf8(text).expect("the line is plain text");
-        Self { text, plain: places.plain, payloads: [data, error].map(Payload::new) }
+        // The comma before the payloads is theirs.
+        let cut = if places.payloads < line.len() { places.payloads - 1 } else { line.len() };
+        let (text, payloads) = line.split_at_mut(cut);
+        Self { text, plain: places.plain, payloads: Payloads::new(payloads) }
     }
 
     /// The value of a field. `None` if the line lacks it.
     #[inline]
     pub(super) fn field(&self, field: usize) -> Option<Json<'_>> {
         match self.spelled(field) {
-            Some(text) => node_of(text).map(Json::from_node),
-            None => self.payload(field).map(JsonObject::json),
+            Some(text) => Json::from_spelled(text),
+            None => self.payload(field),
         }
     }
 
     /// The text of a plain field as it is spelled.
     #[inline]
-    pub(super) fn spelled(&self, field: usize) -> Option<&'a str> {
+    pub(super) fn spelled(&self, field: usize) -> Option<&'a [u8]> {
         let (start, end) = *self.plain.get(field).filter(|(start, end)| start < end)?;
         self.text.get(usize::from(start)..usize::from(end))
     }
@@ -159,12 +243,12 @@ impl<'a> Head<'a> {
             field_index(name)
         }
         let spelled = |field| self.spelled(field);
-        let is_text = |field| spelled(field).is_some_and(|text| text.starts_with('"'));
-        let is_number = |field| spelled(field).is_none_or(|text| !text.starts_with('"'));
-        let is_whole = |field| is_number(field) && spelled(field).is_none_or(|n| !n.contains('.'));
+        let is_text = |field| spelled(field).is_some_and(|text| text.starts_with(b"\""));
+        let is_number = |field| spelled(field).is_none_or(|text| !text.starts_with(b"\""));
+        let is_whole =
+            |field| is_number(field) && spelled(field).is_none_or(|n| !n.contains(&b'.'));
         let is_id = |field, digits| spelled(field).is_some_and(|id| is_full_id(id, digits));
-        let status = spelled(const { at("status") }).map(|name| name.trim_matches('"'));
-        spelled(const { at("event_version") }) == Some("\"3.0\"")
+        spelled(const { at("event_version") }) == Some(b"\"3.0\"".as_slice())
             && is_id(const { at("instance") }, 16)
             && spelled(const { at("seq") }).is_some()
             && is_whole(const { at("seq") })
@@ -172,12 +256,11 @@ impl<'a> Head<'a> {
             && is_id(const { at("span_id") }, 16)
             && spelled(const { at("parent_span_id") }).is_none_or(|id| is_full_id(id, 16))
             && spelled(const { at("timestamp") })
-                .is_some_and(|time| micros_of_usual_time(time.trim_matches('"')).is_some())
+                .is_some_and(|time| unquoted(time).and_then(micros_of_usual_time).is_some())
             && is_text(const { at("event_type") })
             && is_text(const { at("agent") })
             && is_text(const { at("action") })
-            && is_text(const { at("status") })
-            && status.and_then(Status::from_name).is_some()
+            && spelled(const { at("status") }).and_then(StatusName::read_spelled).is_some()
             && is_number(const { at("latency_ms") })
             && is_whole(const { at("tokens_input") })
             && is_whole(const { at("tokens_output") })
@@ -185,32 +268,35 @@ impl<'a> Head<'a> {
             && spelled(const { at("kept") }).is_none()
     }
 
-    fn payload(&self, field: usize) -> Option<&JsonObject<'a>> {
-        self.payloads.get(field.checked_sub(PLAIN_FIELDS)?)?.object()
+    /// Whether a member with this name may be in the payloads.
+    pub(super) fn may_have(&self, name: &str) -> bool {
+        self.payloads.may_have(name.as_bytes())
+    }
+
+    fn payload(&self, field: usize) -> Option<Json<'_>> {
+        (field >= PLAIN_FIELDS).then(|| self.payloads.object()?.json().get(FIELDS[field].name))?
     }
 
     /// All fields as one object.
     pub(super) fn to_object(&self) -> JsonObject<'a> {
         let mut nodes = vec![Node::Object { len: 0, count: 0 }];
-        let mut members = 0;
         for (at, field) in FIELDS.iter().enumerate() {
-            let (value, payload) = (self.spelled(at).and_then(node_of), self.payload(at));
-            if value.is_none() && payload.is_none() {
-                continue;
+            if let Some(value) = self.spelled(at).and_then(node_of_spelled) {
+                nodes.extend([Node::String(field.name), value]);
             }
-            members += 1;
-            nodes.push(Node::String(field.name));
-            nodes.extend(value);
-            nodes.extend_from_slice(payload.map_or(&[], JsonObject::nodes));
         }
-        nodes[0] = Node::Object { len: members, count: nodes.len() - 1 };
+        let payloads = self.payloads.object();
+        let len =
+            (nodes.len() - 1) / 2 + payloads.map_or(0, |object| object.json().members().count());
+        nodes.extend(payloads.iter().flat_map(|object| &object.nodes()[1..]).copied());
+        nodes[0] = Node::Object { len, count: nodes.len() - 1 };
         JsonObject::from_nodes(nodes)
     }
 }
 
 /// Whether it is an id in quotes, of so many lower-case digits that are not all zero.
-fn is_full_id(spelled: &str, digits: usize) -> bool {
-    let Some((b'"', id)) = spelled.as_bytes().split_first() else { return false };
+fn is_full_id(spelled: &[u8], digits: usize) -> bool {
+    let Some((b'"', id)) = spelled.split_first() else { return false };
     // Without an early exit, so that the compiler uses vectors.
     let (is_hex, bits) =
         id[..id.len().saturating_sub(1)].iter().fold((true, 0), |(is_hex, bits), digit| {
@@ -221,29 +307,32 @@ fn is_full_id(spelled: &str, digits: usize) -> bool {
     spelled.len() == digits + 2 && is_hex && bits != b'0'
 }
 
-/// A string without escapes, or a number from 0.
-fn node_of(text: &str) -> Option<Node<'_>> {
-    Some(match text.strip_prefix('"') {
-        Some(text) => Node::String(text.strip_suffix('"')?),
-        None if text.contains('.') => Node::Static(StaticNode::F64(text.parse().ok()?)),
-        None => Node::Static(StaticNode::U64(text.parse().ok()?)),
-    })
-}
-
-/// An object that is parsed when it is asked for.
-struct Payload<'a> {
+/// The payloads of a line as one object, which is parsed when it is asked for.
+struct Payloads<'a> {
     text: Mutex<Option<&'a mut [u8]>>,
     object: OnceLock<Option<JsonObject<'a>>>,
 }
 
-impl<'a> Payload<'a> {
-    fn new(text: Option<&'a mut [u8]>) -> Self {
-        Self { text: Mutex::new(text), object: OnceLock::new() }
+impl<'a> Payloads<'a> {
+    /// `text` is the rest of the line, from the comma before the first payload.
+    fn new(text: &'a mut [u8]) -> Self {
+        Self { text: Mutex::new(Some(text)), object: OnceLock::new() }
+    }
+
+    /// Whether a member with this name may be in them. Once they are parsed, nothing is known.
+    fn may_have(&self, name: &[u8]) -> bool {
+        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        // A name can be spelled with escapes.
+        let may_have = |text: &[u8]| {
+            memmem::find(text, name).is_some() || memmem::find(text, b"\\u").is_some()
+        };
+        text.as_deref().is_none_or(may_have)
     }
 
     fn object(&self) -> Option<&JsonObject<'a>> {
         let parse = || {
             let text = self.text.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            *text.first_mut()? = b'{';
             // It was stepped over, so it is valid.
             JsonObject::parse(text, "payload").ok()
         };
@@ -251,8 +340,8 @@ impl<'a> Payload<'a> {
     }
 }
 
-impl fmt::Debug for Payload<'_> {
+impl fmt::Debug for Payloads<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Payload").finish_non_exhaustive()
+        f.debug_struct("Payloads").finish_non_exhaustive()
     }
 }

@@ -7,10 +7,10 @@ use memchr::{memchr2, memmem};
 use super::fields::field_index;
 use super::head::{FieldPlaces, Head, PLAIN_FIELDS};
 use crate::error::Error;
-use crate::json::{Json, JsonObject};
+use crate::json::{Json, JsonObject, unquoted};
 use crate::schema::notices;
 use crate::schema::{
-    FIELDS, FaultCheck, Field, FieldShape, Presence, Time, Usd, VERSION, is_request,
+    FIELDS, FaultCheck, Field, FieldShape, Presence, REQUEST_PREFIX, Time, Usd, VERSION,
 };
 
 /// Parses one line, with or without its newline.
@@ -33,12 +33,19 @@ use crate::schema::{
 /// # Ok::<(), llm_audit_log::Error>(())
 /// ```
 pub fn parse(line: &mut [u8]) -> Result<Line<'_>, Error> {
-    if let Some(places) = FieldPlaces::find(line) {
-        let head = Head::of(line, places);
-        let cost_usd = head.spelled(COST_USD).and_then(|spelled| spelled.parse().ok());
-        return Ok(Line { head: Some(head), whole: OnceLock::new(), cost_usd });
+    match FieldPlaces::find(line) {
+        Some(places) => Ok(Line::of_places(line, places)),
+        None => parse_whole(line),
     }
-    parse_whole(line)
+}
+
+/// Parses a line as [`parse`] does, if it is one of which [`is_in_order`](Line::is_in_order) was once true.
+/// What was found whole then is not checked again.
+pub(crate) fn parse_in_order(line: &mut [u8]) -> Result<Line<'_>, Error> {
+    match FieldPlaces::find_in_whole(line) {
+        Some(places) => Ok(Line::of_places(line, places)),
+        None => parse(line),
+    }
 }
 
 /// Parses a line as [`parse`] does, without reading ahead what can be read in the order of the schema. For
@@ -51,6 +58,8 @@ pub fn parse_whole(line: &mut [u8]) -> Result<Line<'_>, Error> {
 }
 
 const COST_USD: usize = field_index("cost_usd");
+const INSTANCE: usize = field_index("instance");
+const EVENT_TYPE: usize = field_index("event_type");
 const TIMESTAMP: usize = field_index("timestamp");
 
 /// Finds the last number under this name in the object itself, as it is spelled. If `line` is not
@@ -105,11 +114,20 @@ pub struct Line<'a> {
     /// somebody asks for that.
     head: Option<Head<'a>>,
     whole: OnceLock<JsonObject<'a>>,
-    /// As it is spelled; the tape has the nearest `f64`.
+    /// As it is spelled in a line that was parsed as a whole; the tape has the nearest `f64`.
     cost_usd: Option<Usd>,
 }
 
 impl<'a> Line<'a> {
+    fn of_places(line: &'a mut [u8], places: FieldPlaces) -> Self {
+        Self { head: Some(Head::of(line, places)), whole: OnceLock::new(), cost_usd: None }
+    }
+
+    /// Whether the line has its fields in the order of the schema, so that it was not parsed as a whole.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.head.is_some()
+    }
+
     /// The whole line as an object.
     pub fn json(&self) -> Json<'_> {
         let whole = || self.head.as_ref().expect("it was parsed as a whole").to_object();
@@ -133,19 +151,46 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// What a field of the schema holds, by its place in it.
+    #[inline]
+    pub(super) fn read_field<S: FieldShape>(&self, at: usize) -> Option<S::Read<'_>> {
+        match self.spelled(at) {
+            Some(text) => S::read_spelled(text),
+            None => S::read(self.field_at(at)?),
+        }
+    }
+
+    /// A plain field as it is spelled, if the line has its fields in the order of the schema.
+    #[inline]
+    pub(crate) fn spelled(&self, at: usize) -> Option<&[u8]> {
+        self.head.as_ref()?.spelled(at)
+    }
+
     /// `timestamp` as microseconds since the Unix epoch, whatever offset it was written with.
     pub fn timestamp(&self) -> Option<i64> {
-        Time::read(self.field_at(TIMESTAMP)?)
+        self.read_field::<Time>(TIMESTAMP)
+    }
+
+    /// `instance`, for comparing alone.
+    pub(crate) fn instance_bytes(&self) -> Option<&[u8]> {
+        match self.spelled(INSTANCE) {
+            Some(text) => unquoted(text),
+            None => self.instance().map(str::as_bytes),
+        }
     }
 
     /// Whether the line is one of the log's own (`audit.*`) and no event.
     pub fn is_own(&self) -> bool {
-        self.event_type().is_some_and(|name| name.starts_with(notices::PREFIX))
+        self.has_type_below(notices::PREFIX)
     }
 
     /// `cost_usd`, exactly as it is spelled. If it has more digits than a [`Usd`], or its name has an
     /// escape, the shortest digits of the nearest `f64` count.
     pub fn cost_usd(&self) -> Option<Usd> {
+        let text = self.spelled(COST_USD).and_then(|text| std::str::from_utf8(text).ok());
+        if let Some(exact) = text.and_then(|text| text.parse().ok()) {
+            return Some(exact);
+        }
         let nearest = self.field_at(COST_USD)?.as_f64()?;
         // The name may be there a second time, with an escape.
         let is_same = |cost: &Usd| (cost.as_f64() - nearest).abs() <= nearest.abs() * 1e-12;
@@ -156,7 +201,15 @@ impl<'a> Line<'a> {
     /// which may repeat the sum of what is below it.
     pub fn is_paid(&self) -> bool {
         let has_tokens = self.tokens_input().is_some() || self.tokens_output().is_some();
-        !self.event_type().is_some_and(is_request) && (has_tokens || self.cost_usd().is_some())
+        (has_tokens || self.cost_usd().is_some()) && !self.has_type_below(REQUEST_PREFIX)
+    }
+
+    /// Whether the type begins so.
+    fn has_type_below(&self, prefix: &str) -> bool {
+        match self.spelled(EVENT_TYPE) {
+            Some(text) => unquoted(text).is_some_and(|name| name.starts_with(prefix.as_bytes())),
+            None => self.event_type().is_some_and(|name| name.starts_with(prefix)),
+        }
     }
 
     /// The model of a call, in `data`: `model`, else `response_model`, else the `model` of an answer that
@@ -166,6 +219,12 @@ impl<'a> Line<'a> {
         let answers = self.answers().filter_map(|answer| answer.get("model"));
         let own = ["model", "response_model"].iter().filter_map(|name| data.get(name));
         own.chain(answers).find_map(Json::as_str)
+    }
+
+    /// Whether a member with this name may be anywhere in the payloads; found without parsing them, if they
+    /// are not parsed yet.
+    pub(crate) fn may_have(&self, name: &str) -> bool {
+        self.head.as_ref().is_none_or(|head| head.may_have(name))
     }
 
     /// The members of `data` that may be the answer of a provider.

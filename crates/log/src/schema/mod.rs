@@ -11,10 +11,11 @@ mod shape;
 mod status;
 mod usd;
 
-pub(crate) use event_type::is_request;
 pub use event_type::{EventType, is_event_type_name};
+pub(crate) use event_type::{REQUEST_PREFIX, is_request};
 pub(crate) use fields::FaultCheck;
 pub use fields::{FIELDS, Field, LineFields, Presence};
+pub(crate) use line::parse_in_order;
 #[doc(hidden)]
 pub use line::parse_whole;
 pub use line::{Line, parse};

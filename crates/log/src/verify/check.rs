@@ -23,7 +23,7 @@ impl<'a> ReadEntry<'a> {
             Ending::Torn if !entry.bytes.contains(&0) => {
                 (Err("torn: the line has no newline".to_owned()), Vec::new())
             }
-            _ => match entry.into_line() {
+            _ => match entry.into_line(false) {
                 Ok(line) => {
                     let faults = faults_of_line(&line);
                     (Ok(line), faults)

@@ -16,6 +16,8 @@ pub(crate) struct Block {
     pub(super) bytes: u64,
     /// Whether it has to be read in any case: it has lines that cannot be read, or that say who writes.
     pub(super) is_always_read: bool,
+    /// Whether every line is whole and has its fields in the order of the schema.
+    pub(super) is_in_order: bool,
     /// A bit for each status.
     pub(super) statuses: u8,
     /// The first and the last time; the first is later if there is none.
@@ -57,6 +59,7 @@ impl BlockSummary {
         let block = Block {
             bytes,
             is_always_read: false,
+            is_in_order: true,
             statuses: 0,
             times: (i64::MAX, i64::MIN),
             types: 0,
@@ -70,8 +73,10 @@ impl BlockSummary {
         let block = &mut self.block;
         let Some(line) = line else {
             block.is_always_read = true;
+            block.is_in_order = false;
             return;
         };
+        block.is_in_order &= line.is_in_order();
         block.is_always_read |= line.is_own();
         if let Some(time) = line.timestamp() {
             block.times = (block.times.0.min(time), block.times.1.max(time));

@@ -5,7 +5,7 @@ use super::Index;
 use super::block::{Block, mix};
 
 /// The name of the format, and its version.
-const MAGIC: u64 = u64::from_le_bytes(*b"auditix1");
+const MAGIC: u64 = u64::from_le_bytes(*b"auditix2");
 /// The numbers that say of which file it is.
 pub(super) const IDENTITY_BYTES: usize = 7 * 8;
 /// The numbers of a block.
@@ -16,7 +16,9 @@ pub(super) const BYTES_MAX: u64 = 16 << 20;
 pub(super) fn encode(blocks: &[Block], identity: &[u8; IDENTITY_BYTES]) -> Vec<u8> {
     let mut out = (blocks.len() as u64).to_le_bytes().to_vec();
     for block in blocks {
-        let flags = u64::from(block.is_always_read) << 8 | u64::from(block.statuses);
+        let flags = u64::from(block.is_in_order) << 9
+            | u64::from(block.is_always_read) << 8
+            | u64::from(block.statuses);
         let numbers: [u64; RECORD] = [
             block.bytes,
             flags,
@@ -64,6 +66,7 @@ pub(super) fn decode(bytes: &[u8], identity: &[u8; IDENTITY_BYTES]) -> Option<In
         blocks.push(Block {
             bytes,
             is_always_read: flags >> 8 & 1 == 1,
+            is_in_order: flags >> 9 & 1 == 1,
             statuses: flags as u8,
             times: (first.cast_signed(), last.cast_signed()),
             types,

@@ -50,6 +50,19 @@ pub(crate) struct IndexQuery {
     pub(crate) builds: bool,
 }
 
+/// A part of a file, made of whole blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Part {
+    pub(super) range: Range<u64>,
+    /// Whether every line is whole and has its fields in the order of the schema.
+    pub(super) is_in_order: bool,
+}
+
+impl Part {
+    /// A whole file, of which nothing is known.
+    pub(super) const WHOLE: Self = Self { range: 0..u64::MAX, is_in_order: false };
+}
+
 /// The blocks of one file.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Index {
@@ -72,15 +85,17 @@ impl Index {
     }
 
     /// The parts of the file that may have what is asked for, the last one first.
-    pub(super) fn parts(&self, query: &IndexQuery) -> Vec<Range<u64>> {
-        let (mut parts, mut end): (Vec<Range<u64>>, _) = (Vec::new(), 0);
+    pub(super) fn parts(&self, query: &IndexQuery) -> Vec<Part> {
+        let (mut parts, mut end): (Vec<Part>, _) = (Vec::new(), 0);
         for block in &self.blocks {
-            let range = end..end + block.bytes;
+            let (range, is_in_order) = (end..end + block.bytes, block.is_in_order);
             end = range.end;
             match parts.last_mut() {
                 _ if !block.may_have(query) => {}
-                Some(last) if last.end == range.start => last.end = range.end,
-                _ => parts.push(range),
+                Some(last) if last.range.end == range.start && last.is_in_order == is_in_order => {
+                    last.range.end = range.end;
+                }
+                _ => parts.push(Part { range, is_in_order }),
             }
         }
         parts.reverse();
@@ -139,7 +154,7 @@ pub fn index_blocks(bytes: &[u8]) -> Option<usize> {
         return None;
     }
     let parts = index.parts(&query);
-    assert!(parts.is_sorted_by(|one, next| one.start > next.end));
+    assert!(parts.is_sorted_by(|one, next| one.range.start >= next.range.end));
     Some(index.blocks.len())
 }
 

@@ -121,6 +121,60 @@ fn lines_rewritten_in_place_make_an_index_stale() {
     assert_eq!(log.errors(), 50);
 }
 
+/// A line with its fields in the order of the schema.
+fn line_in_order(number: u32) -> String {
+    format!(
+        "{{\"seq\":{number},\"event_type\":\"a.b\",\"status\":\"error\",\"data\":{{\"x\":[1]}},\"error\":{{\"y\":2}}}}\n"
+    )
+}
+
+#[test]
+fn a_block_says_whether_all_its_lines_are_in_order() {
+    let in_order: String = (0..40).map(line_in_order).collect();
+    let log = Log::with(&format!(
+        "{in_order}{}{in_order}",
+        " {\"event_type\":\"a\",\"status\":\"error\"}\n"
+    ));
+    assert_eq!(log.errors(), 81);
+    let index = Index::load(&Folder::open(log.0.path()).unwrap().files()[0]).unwrap();
+    let others = index.blocks.iter().filter(|block| !block.is_in_order).count();
+    assert!((1..3).contains(&others) && index.blocks.len() > 10, "{others}");
+    let parts = index.parts(&IndexQuery::default());
+    let are_in_order: Vec<_> = parts.iter().map(|part| part.is_in_order).collect();
+    assert_eq!(are_in_order, [true, false, true]);
+    let folder = Folder::open(log.0.path()).unwrap();
+    let mut texts = Vec::new();
+    Scan::of(&folder).for_each(|line, _| texts.push(serde_json::to_string(&line.json()).unwrap()));
+    assert_eq!(texts.len(), 81);
+    assert_eq!(format!("{}\n", texts[3]), line_in_order(3));
+}
+
+#[test]
+fn an_index_that_is_wrong_about_the_lines_does_no_harm() {
+    let whole = line_in_order(7);
+    let mut rng = fastrand::Rng::with_seed(11);
+    let text: String = (0..2_000)
+        .map(|_| {
+            let mut line = whole.trim_end().to_owned();
+            let at = rng.usize(..line.len());
+            match rng.u8(..3) {
+                0 => line.truncate(at),
+                1 => line.insert(at, *rng.choice(&['{', '}', '"', ',', '\\', 'é', '1']).unwrap()),
+                _ => drop(line.remove(at)),
+            }
+            line + "\n"
+        })
+        .collect();
+    let log = Log::with(&text);
+    log.write_index(&[Block { is_in_order: true, ..block(text.len() as u64, true) }]);
+    assert!(log.is_index_used());
+    let folder = Folder::open(log.0.path()).unwrap();
+    let scanned = Scan::of(&folder).for_each(|line, _| {
+        let _ = (line.data(), line.error_message(), line.check(), line.json());
+    });
+    assert_eq!(scanned.events + scanned.bad_lines, 2_000);
+}
+
 #[test]
 fn neither_a_link_nor_a_pipe_is_read_as_an_index() {
     let log = Log::with(&line("error"));

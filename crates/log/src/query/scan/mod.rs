@@ -139,12 +139,13 @@ impl<'f> Scan<'f> {
         P: FnMut(u64),
     {
         let (file, identity, range) = (chunk.file, chunk.identity, chunk.range.clone());
+        let is_in_order = chunk.is_in_order;
         let end = chunk.take_end();
         let mut summary = identity.map(|_| BlockSummary::of_bytes(range.end - range.start));
         let (mut lines, mut bad_lines, mut named) = (Vec::new(), 0, Vec::new());
         for entry in chunk.entries() {
             let (is_torn, offset) = (entry.ending == Ending::Torn, entry.offset);
-            let line = entry.into_line();
+            let line = entry.into_line(is_in_order);
             if let Some(summary) = &mut summary {
                 summary.add(line.as_ref().ok());
             }
