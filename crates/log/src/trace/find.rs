@@ -122,31 +122,49 @@ impl Trace {
 /// Whose id begins so.
 struct WantedTrace {
     prefix: String,
-    /// What a line must hold to be worth parsing: digits, which have no case.
+    /// What the line has of the prefix in any case: a short id comes without the zeros that fill it up.
+    spelled: String,
+    /// What is looked for first, and its place in `spelled`: digits, which have no case.
     needle: memmem::Finder<'static>,
+    needle_at: usize,
     start: memmem::Finder<'static>,
 }
 
 impl WantedTrace {
     fn of_prefix(prefix: String) -> Self {
-        // A line has a short id without the zeros that fill it up.
-        let digits = prefix.trim_start_matches('0').split(|c: char| !c.is_ascii_digit());
+        let spelled = prefix.trim_start_matches('0').to_owned();
+        let digits = spelled.split(|c: char| !c.is_ascii_digit());
         let needle = digits.max_by_key(|run| run.len()).unwrap_or_default();
+        let needle_at = spelled.find(needle).unwrap_or_default();
         let needle = memmem::Finder::new(needle).into_owned();
         let start = memmem::Finder::new(NoticeType::Start.name()).into_owned();
-        Self { prefix, needle, start }
+        Self { prefix, spelled, needle, needle_at, start }
     }
 
     /// The lines that may say who writes, and those of matching traces with the id in full.
     fn lines_of<'c>(&self, chunk: &'c [u8]) -> Vec<(&'c [u8], Option<String>)> {
-        let starts = lines_with(chunk, &self.start).map(|line| (line, None));
-        let found = lines_with(chunk, &self.needle).filter_map(|line| {
+        let starts = lines_with(chunk, &self.start).map(|(line, _)| (line, None));
+        let found = lines_with(chunk, &self.needle).filter_map(|(line, needle)| {
+            self.may_have_id(line, needle).then_some(())?;
             let id = self.matching_trace_id(&parse(&mut line.to_vec()).ok()?)?;
             Some((line, Some(id)))
         });
         let mut lines: Vec<_> = starts.chain(found).collect();
         lines.sort_by_key(|(line, _)| line.as_ptr());
         lines
+    }
+
+    /// Whether a line with the needle may have the id.
+    fn may_have_id(&self, line: &[u8], needle: usize) -> bool {
+        // Without a needle, any place may be it.
+        let mut needles = self.needle.find_iter(&line[needle..]).map(|at| needle + at);
+        let (before, after) = self.spelled.as_bytes().split_at(self.needle_at);
+        needles.any(|needle| {
+            begins_with_digits(line[needle..].iter(), after.iter())
+                && begins_with_digits(line[..needle].iter().rev(), before.iter().rev())
+        })
+            // An escape can spell a digit, too.
+            || memmem::find(line, b"\\u").is_some()
     }
 
     /// The line's trace id in full, if it begins with the prefix.
@@ -159,8 +177,20 @@ impl WantedTrace {
     }
 }
 
-/// The lines that hold what is looked for.
-fn lines_with<'c>(chunk: &'c [u8], needle: &memmem::Finder<'_>) -> impl Iterator<Item = &'c [u8]> {
+/// Whether a text begins with these digits, in either case. A UUID has dashes between them.
+fn begins_with_digits<'b>(
+    text: impl Iterator<Item = &'b u8>,
+    mut digits: impl Iterator<Item = &'b u8>,
+) -> bool {
+    let mut text = text.filter(|byte| **byte != b'-');
+    digits.all(|digit| text.next().is_some_and(|byte| byte.eq_ignore_ascii_case(digit)))
+}
+
+/// The lines that hold what is looked for, and its first place in each.
+fn lines_with<'c>(
+    chunk: &'c [u8],
+    needle: &memmem::Finder<'_>,
+) -> impl Iterator<Item = (&'c [u8], usize)> {
     let mut rest = chunk;
     iter::from_fn(move || {
         let at = needle.find(rest).filter(|_| !rest.is_empty())?;
@@ -168,7 +198,7 @@ fn lines_with<'c>(chunk: &'c [u8], needle: &memmem::Finder<'_>) -> impl Iterator
         let length = memchr::memchr(b'\n', &rest[at..]).unwrap_or(rest.len() - at);
         let line = &rest[start..at + length];
         rest = rest.get(at + length + 1..).unwrap_or_default();
-        Some(line)
+        Some((line, at - start))
     })
 }
 

@@ -120,6 +120,22 @@ fn a_chain_of_many_spans_is_walked() {
 }
 
 #[test]
+fn an_id_is_found_however_it_is_spelled() {
+    for (spelled, prefix) in [
+        (TRACE, TRACE),
+        ("0AF7651916CD43DD8448EB211C80319C", TRACE),
+        ("0AF7651916CD43DD8448EB211C80319C", "0af7651916cd43dd84"),
+        ("0af76519-16cd-43dd-8448-eb211c80319c", "0af7651"),
+        ("0af7651916cd43dd8448eb211c80319\\u0063", TRACE),
+    ] {
+        // The digits are there before, in another value.
+        let line = line("00f067aa0ba902b7", None, 1).replace(TRACE, spelled);
+        let line = line.replacen("{", "{\"x\":\"7651916 7651\",", 1);
+        assert_eq!(one(&line, prefix).id, TRACE, "{spelled} {prefix}");
+    }
+}
+
+#[test]
 fn prefixes() {
     let short = line("00f067aa", None, 1).replace(TRACE, "0AF7beef1234");
     let padded = line("00f067aa0ba902b7", Some("00f067aa"), 2)
