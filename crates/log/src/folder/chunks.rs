@@ -1,15 +1,16 @@
 //! Pieces of whole lines, read one after the other and worked on by several threads.
 
-use std::io::{self, Read, Take};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::iter;
 use std::ops::Range;
 use std::slice;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::LogFile;
 use super::index::{FileIdentity, Index, IndexQuery, Part};
-use super::input::Input;
+use super::input::{Input, read_at};
 use super::lines::{Ending, Entry, LINE_BYTES_MAX, line_bytes_in_file};
 use crate::error::Error;
 
@@ -18,6 +19,9 @@ pub(crate) const CHUNK_BYTES: usize = 256 << 10;
 
 /// A chunk with more bytes has a long line. It is worked on alone.
 const LARGE_BYTES: usize = 4 * CHUNK_BYTES;
+
+/// Where the end of the last line of a chunk is looked for first.
+const TAIL_BYTES: usize = 4 << 10;
 
 /// The most threads. Each has a chunk and what was found in it.
 const THREADS_MAX: usize = 8;
@@ -35,6 +39,8 @@ pub(crate) struct Chunk<'f> {
     /// Of which file an index is built, if one is.
     pub(crate) identity: Option<FileIdentity>,
     bytes: Vec<u8>,
+    /// If the bytes are still to be read: from where, and how many.
+    unread: Option<(Arc<File>, usize)>,
     /// The length of its only line, if that is too long to be held.
     too_long: Option<u64>,
 }
@@ -72,6 +78,21 @@ impl Chunk<'_> {
             number += 1;
             Some(Entry { file, number, offset: at, ending, bytes })
         })
+    }
+
+    /// Reads the bytes if that was left for later.
+    fn read_bytes(&mut self) {
+        let Some((file, length)) = self.unread.take() else { return };
+        // Nearly always there are more bytes of an earlier chunk, and nothing is cleared.
+        self.bytes.resize(length, 0);
+        match read_at(&file, &mut self.bytes, self.range.start) {
+            // It may have been cut since.
+            Ok(read) => self.bytes.truncate(read),
+            Err(error) => {
+                self.bytes.clear();
+                self.end = ChunkEnd::Failure(self.file.read_error(error));
+            }
+        }
     }
 
     /// Returns what follows the lines.
@@ -161,18 +182,48 @@ impl<'f> FileInChunks<'f> {
     }
 
     fn next_chunk(&mut self, mut bytes: Vec<u8>, chunk_bytes: usize) -> Chunk<'f> {
-        bytes.clear();
-        let end = self.fill(&mut bytes, chunk_bytes).unwrap_or_else(|error| {
-            bytes.clear();
-            ChunkEnd::Failure(error)
-        });
+        let unread = self.leave_unread(chunk_bytes);
+        let end = match unread {
+            Some(_) => ChunkEnd::Lines,
+            None => {
+                bytes.clear();
+                self.fill(&mut bytes, chunk_bytes).unwrap_or_else(|error| {
+                    bytes.clear();
+                    ChunkEnd::Failure(error)
+                })
+            }
+        };
         let too_long = self.too_long.take();
-        let length = too_long.map_or(bytes.len() as u64, |bytes| bytes + 1);
+        let length = match &unread {
+            Some((_, length)) => *length as u64,
+            None => too_long.map_or(bytes.len() as u64, |bytes| bytes + 1),
+        };
         let start = self.offset;
         self.offset += length;
         let range = start..self.offset;
         let Self { file, file_at, is_in_order, identity, .. } = *self;
-        Chunk { file, file_at, range, is_in_order, end, identity, bytes, too_long }
+        Chunk { file, file_at, range, is_in_order, end, identity, bytes, unread, too_long }
+    }
+
+    /// Finds how many bytes of whole lines come next and steps over them, so that another thread can read them
+    /// while this one goes on. Returns `None` if that cannot be found fast, or nearly all is read.
+    fn leave_unread(&mut self, chunk_bytes: usize) -> Option<(Arc<File>, usize)> {
+        let is_between_parts = self.input.is_none() && self.failure.is_none();
+        if is_between_parts && self.carried.is_empty() && !self.file.is_stream() {
+            let part = self.parts.last()?.clone();
+            // If it cannot be opened, `fill` says so.
+            self.open_part(&part).ok()?;
+            self.parts.pop();
+        }
+        let input = self.input.as_mut().filter(|input| input.limit() > chunk_bytes as u64)?;
+        let file = input.get_ref().plain_file().filter(|_| self.carried.is_empty())?;
+        let file = Arc::clone(file);
+        let end = self.offset + chunk_bytes as u64;
+        let newline = find_newline_before(&file, end, chunk_bytes)?;
+        let length = (newline + 1).checked_sub(self.offset)?;
+        (&*file).seek(SeekFrom::Start(newline + 1)).ok()?;
+        input.set_limit(input.limit() - length);
+        Some((file, length as usize))
     }
 
     /// Fills `bytes` with whole lines, or with the torn one at the end.
@@ -191,8 +242,7 @@ impl<'f> FileInChunks<'f> {
                     return Ok(ChunkEnd::Torn);
                 }
                 let Some(part) = self.parts.pop() else { return Ok(ChunkEnd::File) };
-                self.open_part(&part.range)?;
-                self.is_in_order = part.is_in_order;
+                self.open_part(&part)?;
             }
             if self.read_lines(bytes, chunk_bytes)? {
                 return Ok(ChunkEnd::Lines);
@@ -230,11 +280,12 @@ impl<'f> FileInChunks<'f> {
         }
     }
 
-    fn open_part(&mut self, part: &Range<u64>) -> Result<(), Error> {
-        let end = part.end.min(self.file.bytes_when_listed());
-        let input = self.file.read_from(part.start)?;
-        self.input = Some(input.take(end.saturating_sub(part.start)));
-        self.offset = part.start;
+    fn open_part(&mut self, part: &Part) -> Result<(), Error> {
+        let Range { start, end } = part.range;
+        let end = end.min(self.file.bytes_when_listed());
+        let input = self.file.read_from(start)?;
+        self.input = Some(input.take(end.saturating_sub(start)));
+        (self.offset, self.is_in_order) = (start, part.is_in_order);
         Ok(())
     }
 
@@ -285,6 +336,22 @@ impl<'f> FileInChunks<'f> {
     }
 }
 
+/// Finds the last newline in so many bytes before a place.
+fn find_newline_before(file: &File, end: u64, bytes: usize) -> Option<u64> {
+    let mut piece = Vec::new();
+    for length in [TAIL_BYTES, bytes] {
+        piece.resize(length.min(bytes), 0);
+        let start = end.checked_sub(piece.len() as u64)?;
+        if read_at(file, &mut piece, start).ok()? < piece.len() {
+            return None;
+        }
+        if let Some(at) = memchr::memrchr(b'\n', &piece) {
+            return Some(start + at as u64);
+        }
+    }
+    None
+}
+
 /// Reads the files in chunks and calls `work` for each one, on several threads. `work` gets the state in the
 /// order of the chunks, by [`Turn::take`].
 pub(crate) fn for_each_chunk<'f, S: Send>(
@@ -308,6 +375,7 @@ pub(crate) fn for_each_chunk<'f, S: Send>(
             let is_large = chunk.bytes.len() > LARGE_BYTES;
             // Nothing is read beside a large chunk, so that no second one is held.
             let held = is_large.then_some(reader);
+            chunk.read_bytes();
             work(&mut chunk, Turn { order: &order, number, is_over: false });
             bytes = if is_large { Vec::new() } else { chunk.bytes };
             drop(held);

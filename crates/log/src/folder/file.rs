@@ -311,7 +311,7 @@ fn input_from_offset(mut file: File, offset: u64) -> io::Result<Input> {
     if offset > 0 {
         file.seek(SeekFrom::Start(offset))?;
     }
-    Input::unpack(file, Packing::Plain)
+    Ok(Input::plain(file))
 }
 
 /// Opens a compressed file at the frame that has this byte of its content. What is left of `offset` is

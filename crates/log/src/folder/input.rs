@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::gzip;
 use crate::zst;
@@ -67,7 +68,12 @@ fn read_magic(input: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// The bytes of a file. What is compressed by Zstandard or gzip is decompressed.
-pub struct Input(Box<dyn Read + Send + Sync>);
+pub struct Input(Source);
+
+enum Source {
+    Plain(Arc<File>),
+    Other(Box<dyn Read + Send + Sync>),
+}
 
 impl Input {
     /// Opens the file. The end of its name says how it is compressed, `.zst` or `.gz`, else its first bytes.
@@ -106,16 +112,32 @@ impl Input {
         packing: Packing,
     ) -> io::Result<Self> {
         Ok(match packing {
-            Packing::Plain => Self(Box::new(input)),
-            Packing::Zstd => Self(Box::new(zst::reader(input)?)),
-            Packing::Gzip => Self(Box::new(gzip::reader(input)?)),
+            Packing::Plain => Self(Source::Other(Box::new(input))),
+            Packing::Zstd => Self(Source::Other(Box::new(zst::reader(input)?))),
+            Packing::Gzip => Self(Source::Other(Box::new(gzip::reader(input)?))),
         })
+    }
+
+    /// The content of a file that is not compressed.
+    pub(super) fn plain(file: File) -> Self {
+        Self(Source::Plain(Arc::new(file)))
+    }
+
+    /// The file whose bytes these are, if it is not compressed.
+    pub(super) fn plain_file(&self) -> Option<&Arc<File>> {
+        match &self.0 {
+            Source::Plain(file) => Some(file),
+            Source::Other(_) => None,
+        }
     }
 }
 
 impl Read for Input {
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-        self.0.read(piece)
+        match &mut self.0 {
+            Source::Plain(file) => file.read(piece),
+            Source::Other(input) => input.read(piece),
+        }
     }
 }
 
@@ -123,4 +145,27 @@ impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Input").finish_non_exhaustive()
     }
+}
+
+/// Reads at a place until the piece is full or the file ends. Returns how much was read. Several threads can
+/// do so at once.
+#[cfg(unix)]
+pub(super) fn read_at(file: &File, piece: &mut [u8], offset: u64) -> io::Result<usize> {
+    use std::os::unix::fs::FileExt;
+
+    let mut filled = 0;
+    while filled < piece.len() {
+        match file.read_at(&mut piece[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(not(unix))]
+pub(super) fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }
