@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::iter;
 use std::ops::Range;
 use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -39,10 +40,18 @@ pub(crate) struct Chunk<'f> {
     /// Of which file an index is built, if one is.
     pub(crate) identity: Option<FileIdentity>,
     bytes: Vec<u8>,
-    /// If the bytes are still to be read: from where, and how many.
-    unread: Option<(Arc<File>, usize)>,
+    /// If the bytes are still to be read.
+    unread: Option<Unread>,
     /// The length of its only line, if that is too long to be held.
     too_long: Option<u64>,
+}
+
+/// Bytes of a chunk that are still to be read.
+struct Unread {
+    from: Arc<File>,
+    length: usize,
+    /// Whether a part of the file could not be read.
+    has_failed: Arc<AtomicBool>,
 }
 
 /// What follows the lines of a chunk.
@@ -82,15 +91,18 @@ impl Chunk<'_> {
 
     /// Reads the bytes if that was left for later.
     fn read_bytes(&mut self) {
-        let Some((file, length)) = self.unread.take() else { return };
+        let Some(Unread { from, length, has_failed }) = self.unread.take() else { return };
         // Nearly always there are more bytes of an earlier chunk, and nothing is cleared.
         self.bytes.resize(length, 0);
-        match read_at(&file, &mut self.bytes, self.range.start) {
+        match read_at(&from, &mut self.bytes, self.range.start) {
             // It may have been cut since.
             Ok(read) => self.bytes.truncate(read),
             Err(error) => {
                 self.bytes.clear();
-                self.end = ChunkEnd::Failure(self.file.read_error(error));
+                // The first one is reported.
+                if !has_failed.swap(true, Ordering::Relaxed) {
+                    self.end = ChunkEnd::Failure(self.file.read_error(error));
+                }
             }
         }
     }
@@ -129,6 +141,8 @@ struct FileInChunks<'f> {
     carried: Vec<u8>,
     /// The length of a line that was just stepped over.
     too_long: Option<u64>,
+    /// Whether another thread could not read a part of the file. The rest is then left out.
+    has_failed: Arc<AtomicBool>,
     /// Why the rest of the file cannot be read.
     failure: Option<io::Error>,
     /// Of the file, if its index is built.
@@ -176,6 +190,7 @@ impl<'f> FileInChunks<'f> {
             offset: 0,
             carried: Vec::new(),
             too_long: None,
+            has_failed: Arc::default(),
             failure: None,
             identity: if builds { FileIdentity::of_closed(file) } else { None },
         }
@@ -195,7 +210,7 @@ impl<'f> FileInChunks<'f> {
         };
         let too_long = self.too_long.take();
         let length = match &unread {
-            Some((_, length)) => *length as u64,
+            Some(unread) => unread.length as u64,
             None => too_long.map_or(bytes.len() as u64, |bytes| bytes + 1),
         };
         let start = self.offset;
@@ -207,7 +222,10 @@ impl<'f> FileInChunks<'f> {
 
     /// Finds how many bytes of whole lines come next and steps over them, so that another thread can read them
     /// while this one goes on. Returns `None` if that cannot be found fast, or nearly all is read.
-    fn leave_unread(&mut self, chunk_bytes: usize) -> Option<(Arc<File>, usize)> {
+    fn leave_unread(&mut self, chunk_bytes: usize) -> Option<Unread> {
+        if self.has_failed.load(Ordering::Relaxed) {
+            (self.input, self.carried, self.parts) = (None, Vec::new(), Vec::new());
+        }
         let is_between_parts = self.input.is_none() && self.failure.is_none();
         if is_between_parts && self.carried.is_empty() && !self.file.is_stream() {
             let part = self.parts.last()?.clone();
@@ -223,7 +241,8 @@ impl<'f> FileInChunks<'f> {
         let length = (newline + 1).checked_sub(self.offset)?;
         (&*file).seek(SeekFrom::Start(newline + 1)).ok()?;
         input.set_limit(input.limit() - length);
-        Some((file, length as usize))
+        let has_failed = Arc::clone(&self.has_failed);
+        Some(Unread { from: file, length: length as usize, has_failed })
     }
 
     /// Fills `bytes` with whole lines, or with the torn one at the end.

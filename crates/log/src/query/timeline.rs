@@ -115,6 +115,25 @@ mod tests {
     }
 
     #[test]
+    fn counts_are_those_of_every_time_by_itself() {
+        let mut rng = fastrand::Rng::with_seed(4);
+        for _ in 0..200 {
+            let (mut times, mut all, mut time) = (Timeline::default(), Vec::new(), 0);
+            for _ in 0..rng.usize(1..400) {
+                let most = 1 << 20 >> rng.u8(..12);
+                time += rng.i64(-2_000..most);
+                times.add(time, 1.0);
+                all.push(time);
+            }
+            let mut expected = std::collections::BTreeMap::new();
+            for time in all {
+                *expected.entry(time.div_euclid(times.step)).or_insert(0.0) += 1.0;
+            }
+            assert_eq!(times.counts, expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn times_far_apart_and_before_the_epoch_are_in_their_parts() {
         let mut times = Timeline::default();
         for time in [-5_000_000, 0, 10_000_000_000_000] {

@@ -7,7 +7,8 @@ use memchr::memmem;
 use simd_json::Node;
 
 use super::fields::{FIELD_KEYS, FIELDS, field_index};
-use super::shape::{FieldShape, StatusName, micros_of_usual_time};
+use super::shape::{FieldShape, StatusName};
+use super::spelled::micros_of_usual_time;
 use crate::json::{Json, JsonObject, node_of_spelled, unquoted};
 use crate::json_skip::{is_plain_text, number_end, plain_string_end, value_end};
 

@@ -8,6 +8,7 @@ mod line;
 pub mod notices;
 mod prefix;
 mod shape;
+mod spelled;
 mod status;
 mod usd;
 
