@@ -21,7 +21,7 @@ pub(crate) const CHUNK_BYTES: usize = 256 << 10;
 /// A chunk with more bytes has a long line. It is worked on alone.
 const LARGE_BYTES: usize = 4 * CHUNK_BYTES;
 
-/// Where the end of the last line of a chunk is looked for first.
+/// The last bytes of a chunk, which nearly always have the end of a line.
 const TAIL_BYTES: usize = 4 << 10;
 
 /// The most threads. Each has a chunk and what was found in it.

@@ -49,7 +49,7 @@ const KEYS: [KeyPattern; FIELDS.len()] = {
 /// The places of the values of a line; an empty range if the line lacks the field.
 pub(super) struct FieldPlaces {
     plain: [(u16, u16); PLAIN_FIELDS],
-    /// Where the key of the first payload begins, or the end of the line.
+    /// The place of the key of the first payload, or the end of the line.
     payloads: usize,
 }
 
@@ -120,8 +120,8 @@ impl FieldPlaces {
     }
 }
 
-/// Finds the fields of an event up to its time, as this library writes them. Returns where the next key
-/// begins.
+/// Finds the fields of an event up to its time, as this library writes them. Returns the place of the next
+/// key.
 fn find_ids(line: &[u8], plain: &mut [(u16, u16); PLAIN_FIELDS]) -> Option<usize> {
     const SEQ: usize = field_index("seq");
     const PARENT: usize = field_index("parent_span_id");
@@ -133,7 +133,8 @@ fn find_ids(line: &[u8], plain: &mut [(u16, u16); PLAIN_FIELDS]) -> Option<usize
     let at = VERSION_AT + VERSION.len();
     let at = find_id::<{ field_index("instance") }, 16>(line, at, plain)?;
     let seq = value_after_comma::<SEQ>(line, at)?;
-    let at = number_end(line, seq)?;
+    // A negative one is none.
+    let at = number_end(line, seq).filter(|_| line[seq] != b'-')?;
     plain[SEQ] = (seq as u16, at as u16);
     let at = find_id::<{ field_index("trace_id") }, 32>(line, at, plain)?;
     let at = find_id::<{ field_index("span_id") }, 16>(line, at, plain)?;
@@ -167,7 +168,7 @@ fn find_id<const FIELD: usize, const LENGTH: usize>(
     })
 }
 
-/// Returns where the value of a field begins, if its key is there after a comma.
+/// Returns the beginning of the value of a field, if its key is there after a comma.
 #[inline(always)]
 fn value_after_comma<const FIELD: usize>(line: &[u8], at: usize) -> Option<usize> {
     let key = line.get(at..)?.strip_prefix(b",")?;

@@ -515,7 +515,9 @@ mod tests {
         let priceless = full.replace(r#""cost_usd":0.25,"#, "");
         let faultless = priceless.replace(r#""b7ad6b71""#, r#""00000000b7ad6b71""#);
         assert!(parse(&mut faultless.clone().into_bytes()).unwrap().is_faultless_event());
-        for text in lines.chain([full.clone(), escaped, faultless]) {
+        let seqs = ["-7", "1.5", "\"7\"", "07", "null"];
+        let seqs = seqs.map(|seq| faultless.replace("\"seq\":7", &format!("\"seq\":{seq}")));
+        for text in lines.chain([full.clone(), escaped, faultless]).chain(seqs) {
             let mut rng = fastrand::Rng::with_seed(text.len() as u64);
             for round in 0..300 {
                 let mut bytes = text.as_bytes().to_vec();
