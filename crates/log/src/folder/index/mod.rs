@@ -1,4 +1,5 @@
 //! What the blocks of a closed file may have, kept beside the log, so that whole blocks are skipped.
+//! It also says of which blocks all lines are whole, so that these lines are not checked again.
 //!
 //! The index of `DIR/NAME` is `DIR/.index/NAME.idx`. It can be removed at any time, and nothing needs it. An
 //! index is ignored if it is damaged, if its file has changed since, or if somebody else wrote it. It is then built
