@@ -153,7 +153,8 @@ impl Groups {
     fn group_of(&mut self, line: &Line<'_>) -> Option<usize> {
         self.spelled.clear();
         let spelled = &mut self.spelled;
-        let is_spelled = self.by.iter().all(|by| by.append_spelled(line, spelled).is_some());
+        let is_spelled = self.by.iter().all(|by| by.append_spelled(line, spelled).is_some())
+            && !spelled.is_empty();
         let slot = slot_of(spelled);
         // Nearly always the values were there lately.
         if is_spelled && self.late[slot].0 == *spelled {
@@ -243,6 +244,29 @@ mod tests {
         let by: Vec<_> = groups.by().map(|(by, is_compound)| (by.is_time(), is_compound)).collect();
         let plain = (false, false);
         assert_eq!(by, [plain, (false, true), plain, (true, false), (true, false)]);
+    }
+
+    #[test]
+    fn values_are_the_same_however_lines_spell_them() {
+        let line = |action: &str, data: &str| {
+            format!(
+                r#"{{"event_type":"a.b","agent":"a","action":"{action}","status":"ok","data":{{"model":"{data}"}}}}"#
+            )
+        };
+        let mut groups = grouped(&["action", "model"]);
+        let mut none = grouped(&[]);
+        for text in [line("xy", "z"), line("x", "yz"), line("x\\u0079", "z"), line("xy", "\\u007a")]
+        {
+            for text in [text.clone(), format!(" {text}"), text] {
+                groups.add(&crate::parse(&mut text.clone().into_bytes()).unwrap(), 1.0);
+                none.add(&crate::parse(&mut text.into_bytes()).unwrap(), 1.0);
+            }
+        }
+        let mut found: Vec<_> =
+            groups.iter().map(|(values, figures)| (values.join(" "), figures.events)).collect();
+        found.sort();
+        assert_eq!(found, [("x yz".to_owned(), 3), ("xy z".to_owned(), 9)]);
+        assert_eq!(none.iter().map(|(_, figures)| figures.events).collect::<Vec<_>>(), [12]);
     }
 
     #[test]
