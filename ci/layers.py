@@ -28,10 +28,11 @@ CRATES_APART = {("llm-audit-redact", "llm-audit-log")}
 # payloads that know how to encode themselves.
 RECORDER = [
     ["error", "export", "panics", "reader", "sanitize", "sync"],
-    ["context", "metrics", "pricing", "ring"],
+    ["context", "pricing", "ring"],
     ["sampler"],
     ["config"],
     ["record", "warnings"],
+    ["metrics"],
     ["writer"],
     ["recorder"],
     ["testing"],

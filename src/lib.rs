@@ -105,7 +105,7 @@ pub mod export;
 #[cfg(any(feature = "tower", feature = "tracing"))]
 pub mod layer;
 mod llm;
-mod metrics;
+pub mod metrics;
 mod panics;
 mod pricing;
 pub mod reader;
@@ -129,6 +129,7 @@ pub use error::Error;
 pub use llm::{LlmCall, record_llm_call};
 #[cfg(feature = "macros")]
 pub use llm_audit_macros::audit_span;
+#[doc(no_inline)]
 pub use metrics::{Accounting, Flushed};
 pub use pricing::{Prices, ServiceTier, Usage, Usd};
 pub use record::event::{AuditEvent, ErrorDetail, EventType, Status, is_event_type_name};

@@ -175,7 +175,7 @@ impl<'a> LlmCall<'a> {
             .as_ref()
             .map(|(error_type, message)| ErrorDetail::new(error_type, message));
         let error = self.error.or(answered.as_ref().filter(|_| self.status.is_none()));
-        let mut event = self.event(error).payload(&data);
+        let mut event = self.event(error).payload(&data).model(model);
         if let Some(usage) = usage {
             event = event.usage_totals(usage);
         }

@@ -156,10 +156,15 @@ pub(crate) fn add_to_counter(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
 }
 
+/// Returns the number of the shard of this thread.
+pub(super) fn shard_of_thread() -> usize {
+    SHARD.try_with(|shard| *shard).unwrap_or(0)
+}
+
 impl EventCounters {
     /// Returns the shard of this thread.
     pub(crate) fn shard(&self) -> &CounterShard {
-        &self.shards[SHARD.try_with(|shard| *shard).unwrap_or(0)]
+        &self.shards[shard_of_thread()]
     }
 
     /// Adds up all counters except `queued`.

@@ -1,6 +1,9 @@
-//! Counters that show what became of every event.
+//! Counters that show what became of every event, and figures of all events.
 
 mod accounting;
+mod collector;
 
 pub use accounting::{Accounting, Flushed};
 pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter};
+pub use collector::{Metrics, MetricsCollector, MetricsRow};
+pub use llm_audit_log::schema::Latencies;

@@ -40,6 +40,9 @@ pub struct AuditEvent<'a> {
     pub(crate) tokens_input: Option<u64>,
     pub(crate) tokens_output: Option<u64>,
     pub(crate) cost_usd: Option<Usd>,
+    /// What the event is counted by, beside its type, status, agent and action. Empty if it has none.
+    pub(crate) model: &'a str,
+    pub(crate) tenant: &'a str,
     /// Microseconds since the Unix epoch; `None` means the time of the emit.
     pub(crate) timestamp: Option<i64>,
     pub(crate) ids: IdSource<'a>,
@@ -75,6 +78,8 @@ impl<'a> AuditEvent<'a> {
             tokens_input: None,
             tokens_output: None,
             cost_usd: None,
+            model: "",
+            tenant: "",
             timestamp: None,
             ids: IdSource::Current,
             data: None,
@@ -124,6 +129,22 @@ impl<'a> AuditEvent<'a> {
     /// because it is not finite, it is left out of the line.
     pub fn cost_usd(mut self, cost: impl TryInto<Usd>) -> Self {
         self.cost_usd = cost.try_into().ok();
+        self
+    }
+
+    /// Sets the model that the event is counted by in [`metrics`](crate::metrics).
+    ///
+    /// It is no part of the line. Readers find the model at `data.model`.
+    pub fn model(mut self, model: &'a str) -> Self {
+        self.model = model;
+        self
+    }
+
+    /// Sets the tenant that the event is counted by in [`metrics`](crate::metrics).
+    ///
+    /// It is no part of the line. Readers find the tenant at `data.tenant`.
+    pub fn tenant(mut self, tenant: &'a str) -> Self {
+        self.tenant = tenant;
         self
     }
 

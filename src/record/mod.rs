@@ -43,6 +43,7 @@ mod type_name;
 
 pub(crate) use compound::OptionalFields;
 pub(crate) use serializer::Payload;
+pub(crate) use type_name::with_event_type_name;
 
 const NULL: u8 = 1;
 const FALSE: u8 = 2;

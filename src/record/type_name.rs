@@ -18,7 +18,7 @@ struct EventTypeName {
 }
 
 /// Calls `then` with the name of the type `given`.
-pub(super) fn with_event_type_name<R>(
+pub(crate) fn with_event_type_name<R>(
     given: &str,
     sanitizer: &Sanitizer,
     counts: &mut Redactions,

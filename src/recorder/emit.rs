@@ -55,6 +55,7 @@ impl Shared {
     ) {
         let shard = self.counts.shard();
         shard.emitted(1);
+        self.metrics.observe(event);
         let sampling = &self.settings.sampling;
         let kept = sampling.decide(event.status, event.latency_ms, context, head.span_id);
         let ring = match kept {
@@ -63,7 +64,6 @@ impl Shared {
             _ if self.settings.errors_apart && event.status.is_failure() => &self.rings.primary,
             _ => &self.rings.secondary,
         };
-        // An event that is held has taken more looks so far. If its ring is closed, the push finds out.
         // An event that is held took more looks until here. If its ring is closed, the push finds out.
         if kept != Kept::Failed {
             if ring.is_closed() {

@@ -22,7 +22,7 @@ use llm_audit_process::fork::{self, Process};
 use crate::config::{Builder, Settings};
 use crate::error::Error;
 use crate::export::Exporter;
-use crate::metrics::{Accounting, Flushed};
+use crate::metrics::{Accounting, Flushed, Metrics};
 use crate::pricing::{self, Usage, Usd};
 use crate::record::event::AuditEvent;
 #[cfg(feature = "macros")]
@@ -273,6 +273,30 @@ impl AuditLogger {
     /// example after a flush.
     pub fn accounting(&self) -> Accounting {
         self.0.started_shared().map_or_else(Accounting::default, |shared| shared.accounting())
+    }
+
+    /// Returns the figures of all events that this logger was given, before sampling.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::{AuditEvent, AuditLogger, EventType, SamplingPolicy};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+    /// let nothing = SamplingPolicy { trace_rate: 0.0, success_rate: 0.0, ..SamplingPolicy::default() };
+    /// let logger = AuditLogger::builder().directory(&folder).sampling(nothing).build()?;
+    /// for _ in 0..100 {
+    ///     let event = AuditEvent::new(EventType::ToolResult, "benefits", "tool.search");
+    ///     logger.emit(&event.latency_ms(12.5));
+    /// }
+    /// assert_eq!(logger.metrics().tool_calls_total(), 100);
+    /// assert_eq!(logger.metrics().tool_latency().quantile_ms(0.95), Some(12.503));
+    /// # drop(logger);
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// # Ok::<(), llm_audit::Error>(())
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        self.0.started_shared().map_or_else(Metrics::default, |shared| shared.metrics.metrics())
     }
 
     /// Adds the events emitted before `init` to the counters.

@@ -12,7 +12,7 @@ use super::WriterControl;
 use crate::config::Settings;
 use crate::context;
 use crate::error::{Error, ErrorCause};
-use crate::metrics::{Accounting, EventCounters};
+use crate::metrics::{Accounting, EventCounters, MetricsCollector};
 use crate::pricing::Pricing;
 use crate::ring::{Lanes, Ring};
 use crate::sanitize::{ProtectedValue, Sanitizer};
@@ -24,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) sanitizer: Sanitizer,
     pub(crate) rings: Lanes<Arc<Ring>>,
     pub(crate) counts: EventCounters,
+    pub(crate) metrics: MetricsCollector,
     pub(crate) pricing: Pricing,
     /// Inputs that were not events, by reason.
     pub(crate) refused: Mutex<BTreeMap<&'static str, u64>>,
@@ -45,6 +46,7 @@ impl Shared {
             sanitizer: settings.sanitizer.clone(),
             rings: new_rings(&settings),
             counts: EventCounters::default(),
+            metrics: MetricsCollector::new(settings.sanitizer.clone()),
             pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
             refused: Mutex::default(),
             control: WriterControl::default(),
@@ -64,6 +66,7 @@ impl Shared {
             sanitizer: self.sanitizer.clone(),
             rings: new_rings(&settings),
             counts: EventCounters::default(),
+            metrics: MetricsCollector::new(self.sanitizer.clone()),
             pricing: self.pricing.in_child(),
             refused: Mutex::default(),
             control: WriterControl::default(),

@@ -28,8 +28,8 @@ impl<T: Send + Sync + 'static> OnceCell<T> {
     /// Returns the value, if it was set.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: null, or from a box that `set` leaked and nobody frees. Acquire: pairs with the
-        // release of `set`.
+        // SAFETY: null, or from a box that `set` leaked and `drop` frees, which nobody borrows then.
+        // Acquire: pairs with the release of `set`.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
@@ -40,7 +40,7 @@ impl<T: Send + Sync + 'static> OnceCell<T> {
         let set =
             self.0.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire);
         match set {
-            // SAFETY: it is never freed.
+            // SAFETY: it is freed with `self`, which is borrowed.
             Ok(_) => unsafe { &*new },
             Err(there) => {
                 // SAFETY: it was made above, and nobody else has it.
@@ -48,6 +48,16 @@ impl<T: Send + Sync + 'static> OnceCell<T> {
                 // SAFETY: as in `get`.
                 unsafe { &*there }
             }
+        }
+    }
+}
+
+impl<T> Drop for OnceCell<T> {
+    fn drop(&mut self) {
+        let there = *self.0.get_mut();
+        if !there.is_null() {
+            // SAFETY: from a box that `set` leaked. Nobody borrows it, because nobody borrows `self`.
+            drop(unsafe { Box::from_raw(there) });
         }
     }
 }

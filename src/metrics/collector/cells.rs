@@ -1,0 +1,150 @@
+//! The counters of one row, which any thread increments without a lock.
+
+use std::array;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+use llm_audit_log::Usd;
+use llm_audit_log::schema::{LATENCY_BUCKETS, Latencies, latency_bucket};
+use llm_audit_process::cell::OnceCell;
+
+use crate::metrics::accounting::{add_to_counter, shard_of_thread};
+
+/// The number of shards of a row's counters.
+const SHARDS: usize = 8;
+/// The number of buckets in a page of a histogram.
+const PAGE_BUCKETS: usize = 128;
+const PAGES: usize = LATENCY_BUCKETS.div_ceil(PAGE_BUCKETS);
+
+/// What events of one set of labels add up to.
+#[derive(Default)]
+pub(super) struct Cells {
+    shards: [CachePadded<Shard>; SHARDS],
+    latencies: LatencyCells,
+}
+
+/// The counters of a few threads.
+#[derive(Default)]
+struct Shard {
+    events: AtomicU64,
+    tokens_input: AtomicU64,
+    tokens_output: AtomicU64,
+    latency_micros: AtomicU64,
+    cost: CostCell,
+}
+
+/// What the counters have added up to at some time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sums {
+    pub(super) events: u64,
+    pub(super) tokens_input: u64,
+    pub(super) tokens_output: u64,
+    pub(super) latency_micros: u64,
+    pub(super) cost: Usd,
+    pub(super) latencies: Latencies,
+}
+
+/// What one event adds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Amounts {
+    pub(crate) latency_ms: Option<f64>,
+    pub(crate) tokens_input: Option<u64>,
+    pub(crate) tokens_output: Option<u64>,
+    pub(crate) cost: Option<Usd>,
+}
+
+impl Cells {
+    #[inline]
+    pub(super) fn add(&self, amounts: &Amounts) {
+        let shard = &self.shards[shard_of_thread() % SHARDS];
+        add_to_counter(&shard.events, 1);
+        // The line has no other latencies either.
+        if let Some(ms) = amounts.latency_ms.filter(|ms| (0.0..f64::INFINITY).contains(ms)) {
+            let micros = (ms * 1_000.0) as u64;
+            add_to_counter(&shard.latency_micros, micros);
+            self.latencies.add(micros);
+        }
+        if let Some(tokens) = amounts.tokens_input {
+            add_to_counter(&shard.tokens_input, tokens);
+        }
+        if let Some(tokens) = amounts.tokens_output {
+            add_to_counter(&shard.tokens_output, tokens);
+        }
+        if let Some(cost) = amounts.cost {
+            shard.cost.add(cost);
+        }
+    }
+
+    pub(super) fn sums(&self) -> Sums {
+        let mut sums = Sums { latencies: self.latencies.read(), ..Sums::default() };
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for shard in &self.shards {
+            sums.events += load(&shard.events);
+            sums.tokens_input = sums.tokens_input.saturating_add(load(&shard.tokens_input));
+            sums.tokens_output = sums.tokens_output.saturating_add(load(&shard.tokens_output));
+            sums.latency_micros = sums.latency_micros.saturating_add(load(&shard.latency_micros));
+            sums.cost += shard.cost.read();
+        }
+        sums
+    }
+}
+
+/// An exact sum of money: the two halves of its 128 bits.
+#[derive(Default)]
+struct CostCell {
+    low: AtomicU64,
+    high: AtomicU64,
+}
+
+impl CostCell {
+    fn add(&self, cost: Usd) {
+        let bits = u128::from_le_bytes(cost.to_le_bytes());
+        let (low, high) = (bits as u64, (bits >> 64) as u64);
+        let before = self.low.fetch_add(low, Ordering::Relaxed);
+        let carry = u64::from(before.checked_add(low).is_none());
+        let high = high.wrapping_add(carry);
+        if high != 0 {
+            self.high.fetch_add(high, Ordering::Relaxed);
+        }
+    }
+
+    /// Between the two steps of an `add` the sum may lack 2⁶⁴ units, which is less than two cents of a
+    /// millionth dollar.
+    fn read(&self) -> Usd {
+        let high = self.high.load(Ordering::Relaxed);
+        let low = self.low.load(Ordering::Relaxed);
+        Usd::from_le_bytes(((u128::from(high) << 64) | u128::from(low)).to_le_bytes())
+    }
+}
+
+/// A histogram with the buckets of [`Latencies`]. Its memory comes in pages, when the first latency of
+/// a page comes.
+struct LatencyCells([OnceCell<[AtomicU64; PAGE_BUCKETS]>; PAGES]);
+
+impl Default for LatencyCells {
+    fn default() -> Self {
+        Self(array::from_fn(|_| OnceCell::new()))
+    }
+}
+
+impl LatencyCells {
+    #[inline]
+    fn add(&self, micros: u64) {
+        let bucket = latency_bucket(micros);
+        let page = &self.0[bucket / PAGE_BUCKETS];
+        let page = page.get().unwrap_or_else(|| page.set(array::from_fn(|_| AtomicU64::new(0))));
+        add_to_counter(&page[bucket % PAGE_BUCKETS], 1);
+    }
+
+    fn read(&self) -> Latencies {
+        let mut read = Latencies::default();
+        let pages = self.0.iter().enumerate();
+        for (number, page) in pages.filter_map(|(number, page)| Some((number, page.get()?))) {
+            for (place, count) in page.iter().enumerate() {
+                let count = count.load(Ordering::Relaxed);
+                read.add_to_bucket(number * PAGE_BUCKETS + place, count);
+            }
+        }
+        read
+    }
+}

@@ -1,0 +1,115 @@
+use std::thread;
+
+use llm_audit_log::{EventType, Status, Usd};
+
+use super::table::{LABEL_SETS_MAX, OTHER};
+use super::*;
+
+fn invoke<'a>(model: &'a str) -> AuditEvent<'a> {
+    AuditEvent::new(EventType::LlmInvoke, "benefits", "chat").model(model).tokens(10, 3)
+}
+
+#[test]
+fn no_event_of_eight_threads_is_lost() {
+    const EVENTS: u64 = 20_000;
+    let collector = MetricsCollector::default();
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let collector = &collector;
+            scope.spawn(move || {
+                for number in 0..EVENTS {
+                    let model = ["a", "b", "c"][(number % 3) as usize];
+                    let cost = Usd::from_le_bytes((u128::from(u64::MAX) - 1).to_le_bytes());
+                    let event = invoke(model).latency_ms((thread * 100) as f64).cost_usd(cost);
+                    collector.observe(&event);
+                }
+            });
+        }
+    });
+    let metrics = collector.metrics();
+    assert_eq!(metrics.rows.len(), 3);
+    let sum = |of: fn(&MetricsRow) -> u64| metrics.rows.iter().map(of).sum::<u64>();
+    assert_eq!(metrics.llm_calls_total(), 8 * EVENTS);
+    assert_eq!(metrics.llm_latency().count(), 8 * EVENTS);
+    assert_eq!(sum(|row| row.tokens_input), 80 * EVENTS);
+    assert_eq!(sum(|row| row.tokens_output), 24 * EVENTS);
+    let cost = (u128::from(u64::MAX) - 1) * u128::from(8 * EVENTS);
+    assert_eq!(metrics.cost_usd(), Usd::from_le_bytes(cost.to_le_bytes()));
+    assert_eq!(sum(|row| row.latency_ms_sum as u64), 2_800 * EVENTS);
+}
+
+#[test]
+fn a_negative_cost_is_taken_off() {
+    let collector = MetricsCollector::default();
+    let [paid, back] = ["0.000000000000000000000000003", "-0.000000000000000000000000002"]
+        .map(|text| text.parse::<Usd>().unwrap());
+    collector.observe(&invoke("a").cost_usd(paid));
+    collector.observe(&invoke("a").cost_usd(back));
+    let rest = collector.metrics().cost_usd().to_string();
+    assert_eq!(rest, "0.000000000000000000000000001");
+}
+
+#[test]
+fn a_hundred_thousand_models_need_a_thousand_rows() {
+    const MODELS: u64 = 100_000;
+    let collector = MetricsCollector::default();
+    for number in 0..MODELS {
+        collector.observe(&invoke(&format!("model-{number}")).tenant("t").tokens(1, 1));
+    }
+    let metrics = collector.metrics();
+    assert_eq!(metrics.rows.len(), LABEL_SETS_MAX + 1);
+    assert_eq!(metrics.llm_calls_total(), MODELS);
+    assert_eq!(metrics.others, MODELS - LABEL_SETS_MAX as u64);
+    let other = metrics.rows.iter().find(|row| row.model == OTHER).unwrap();
+    assert_eq!((other.events, other.tenant.as_str()), (metrics.others, OTHER));
+    // The rows that are there still count.
+    collector.observe(&invoke("model-7").tenant("t").tokens(1, 1));
+    let row = |row: &MetricsRow| row.model == "model-7" && row.events == 2;
+    assert!(collector.metrics().rows.iter().any(row));
+}
+
+#[test]
+fn no_label_shows_what_is_personal() {
+    let collector = MetricsCollector::default();
+    for _ in 0..2 {
+        let event =
+            AuditEvent::new(EventType::Custom("Cart.Ann@example.org"), "ann@example.org", "x");
+        collector.observe(&event.model("ann@example.org").tenant("ann@example.org"));
+    }
+    let metrics = collector.metrics();
+    assert!(!format!("{metrics:?}").contains("ann@"), "{metrics:?}");
+    let [row] = &metrics.rows[..] else { panic!("{metrics:?}") };
+    assert_eq!((row.events, row.agent.as_str()), (2, "[REDACTED_email]"));
+    assert_eq!(row.event_type, "redacted");
+}
+
+#[test]
+fn a_type_of_the_callers_own_is_spelled_as_in_its_line() {
+    let collector = MetricsCollector::default();
+    for name in ["Cart.Checkout", "cart.checkout"] {
+        collector.observe(&AuditEvent::new(EventType::Custom(name), "shop", "buy"));
+    }
+    let metrics = collector.metrics();
+    assert_eq!(metrics.rows.len(), 1, "{metrics:?}");
+    assert_eq!((metrics.rows[0].event_type.as_str(), metrics.rows[0].events), ("cart.checkout", 2));
+}
+
+#[test]
+fn labels_whose_texts_join_alike_are_two_rows() {
+    let collector = MetricsCollector::default();
+    collector.observe(&AuditEvent::new(EventType::CacheHit, "ab", "c"));
+    collector.observe(&AuditEvent::new(EventType::CacheHit, "a", "bc"));
+    collector.observe(&AuditEvent::new(EventType::CacheHit, "a", "bc").status(Status::Retry));
+    assert_eq!(collector.metrics().rows.len(), 3);
+    assert_eq!(collector.metrics().retries_total(), 1);
+}
+
+#[test]
+fn a_latency_that_is_no_number_counts_as_none_at_all() {
+    let collector = MetricsCollector::default();
+    for latency in [f64::NAN, -1.0, f64::INFINITY] {
+        collector.record_request("a", "b", Status::Ok, latency);
+    }
+    let metrics = collector.metrics();
+    assert_eq!((metrics.requests_total(), metrics.request_latency().count()), (3, 0));
+}
