@@ -85,9 +85,12 @@ impl TracedOperation<'_> {
             EventType::LlmError,
             self.action(),
             &data,
-            |event| match usage {
-                Some(usage) => self.with_cost(event, usage).usage_totals(usage),
-                None => event,
+            |event| {
+                let event = event.model(answered.or(asked).unwrap_or(""));
+                match usage {
+                    Some(usage) => self.with_cost(event, usage).usage_totals(usage),
+                    None => event,
+                }
             },
         )
     }

@@ -9,6 +9,7 @@ use llm_audit_log::schema::{LATENCY_BUCKETS, Latencies, latency_bucket};
 use llm_audit_process::cell::OnceCell;
 
 use crate::metrics::accounting::{add_to_counter, shard_of_thread};
+use crate::record::event::AuditEvent;
 
 /// The number of shards of a row's counters.
 const SHARDS: usize = 8;
@@ -44,33 +45,25 @@ pub(super) struct Sums {
     pub(super) latencies: Latencies,
 }
 
-/// What one event adds.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Amounts {
-    pub(crate) latency_ms: Option<f64>,
-    pub(crate) tokens_input: Option<u64>,
-    pub(crate) tokens_output: Option<u64>,
-    pub(crate) cost: Option<Usd>,
-}
-
 impl Cells {
-    #[inline]
-    pub(super) fn add(&self, amounts: &Amounts) {
+    #[inline(always)]
+    pub(super) fn add(&self, event: &AuditEvent<'_>) {
         let shard = &self.shards[shard_of_thread() % SHARDS];
         add_to_counter(&shard.events, 1);
         // The line has no other latencies either.
-        if let Some(ms) = amounts.latency_ms.filter(|ms| (0.0..f64::INFINITY).contains(ms)) {
-            let micros = (ms * 1_000.0) as u64;
+        if let Some(ms) = event.latency_ms.filter(|ms| (0.0..f64::INFINITY).contains(ms)) {
+            // At most 19 hours in the histogram, and much less than 2⁶³.
+            let micros = (ms * 1_000.0) as i64 as u64;
             add_to_counter(&shard.latency_micros, micros);
             self.latencies.add(micros);
         }
-        if let Some(tokens) = amounts.tokens_input {
+        if let Some(tokens) = event.tokens_input {
             add_to_counter(&shard.tokens_input, tokens);
         }
-        if let Some(tokens) = amounts.tokens_output {
+        if let Some(tokens) = event.tokens_output {
             add_to_counter(&shard.tokens_output, tokens);
         }
-        if let Some(cost) = amounts.cost {
+        if let Some(cost) = event.cost_usd {
             shard.cost.add(cost);
         }
     }

@@ -1,6 +1,7 @@
 //! Counts every event before it is sampled, by its labels.
 
 mod cells;
+mod label_key;
 mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -10,8 +11,6 @@ use llm_audit_log::{EventType, Status, Usd};
 
 use crate::record::event::AuditEvent;
 use crate::sanitize::Sanitizer;
-use cells::Amounts;
-pub(crate) use table::Labels;
 use table::Table;
 
 /// Counts events by their labels, as an [`AuditLogger`](crate::AuditLogger) does with all that it is given.
@@ -54,23 +53,10 @@ impl MetricsCollector {
 
     /// Counts an event. Its `data` is not read: the model and the tenant are those of [`AuditEvent::model`] and
     /// [`AuditEvent::tenant`].
+    #[inline]
     pub fn observe(&self, event: &AuditEvent<'_>) {
-        let labels = Labels {
-            event_type: event.event_type,
-            status: event.status,
-            agent: event.agent,
-            action: event.action,
-            model: event.model,
-            tenant: event.tenant,
-        };
-        let amounts = Amounts {
-            latency_ms: event.latency_ms,
-            tokens_input: event.tokens_input,
-            tokens_output: event.tokens_output,
-            cost: event.cost_usd,
-        };
-        if let Some(cells) = self.0.cells(&labels) {
-            cells.add(&amounts);
+        if let Some(cells) = self.0.cells(event) {
+            cells.add(event);
         }
     }
 
@@ -175,19 +161,27 @@ impl MetricsRow {
         [event_type, agent, action, model, tenant, status.name()]
     }
 
-    fn is_request(&self) -> bool {
+    pub(in crate::metrics) fn is_request(&self) -> bool {
         self.event_type == EventType::RequestEnd.name()
     }
 
-    fn is_llm_call(&self) -> bool {
+    pub(in crate::metrics) fn is_llm_call(&self) -> bool {
         [EventType::LlmInvoke, EventType::LlmError].iter().any(|of| of.name() == self.event_type)
     }
 
-    fn is_tool_call(&self) -> bool {
+    pub(in crate::metrics) fn is_tool_call(&self) -> bool {
         [EventType::ToolResult, EventType::ToolError].iter().any(|of| of.name() == self.event_type)
     }
 
-    fn is_retry(&self) -> bool {
+    pub(in crate::metrics) fn is_error(&self) -> bool {
+        self.status == Status::Error
+    }
+
+    pub(in crate::metrics) fn is_timeout(&self) -> bool {
+        self.status == Status::Timeout
+    }
+
+    pub(in crate::metrics) fn is_retry(&self) -> bool {
         self.status == Status::Retry || self.event_type == EventType::AgentRetry.name()
     }
 }
@@ -210,17 +204,23 @@ impl Metrics {
 
     /// Returns how many events have the status `error`.
     pub fn errors_total(&self) -> u64 {
-        self.events(|row| row.status == Status::Error)
+        self.events(MetricsRow::is_error)
     }
 
     /// Returns how many events have the status `timeout`.
     pub fn timeouts_total(&self) -> u64 {
-        self.events(|row| row.status == Status::Timeout)
+        self.events(MetricsRow::is_timeout)
     }
 
     /// Returns how many events are a retry, by their status or as an `agent.retry`.
     pub fn retries_total(&self) -> u64 {
         self.events(MetricsRow::is_retry)
+    }
+
+    /// Returns how many requests have started and not ended.
+    pub fn active_requests(&self) -> u64 {
+        let started = self.events(|row| row.event_type == EventType::RequestStart.name());
+        started.saturating_sub(self.requests_total())
     }
 
     /// Returns the latencies of requests.

@@ -1,15 +1,15 @@
 //! The rows of a collector by their labels: a table that only grows, without a lock.
 
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use foldhash::fast::FixedState;
 use llm_audit_log::{EventType, Status};
 use llm_audit_process::cell::OnceCell;
 
 use super::cells::Cells;
+use super::label_key::LabelKey;
 use crate::context::random_span_id;
 use crate::metrics::accounting::add_to_counter;
+use crate::record::event::AuditEvent;
 use crate::record::with_event_type_name;
 use crate::sanitize::{Redactions, Sanitizer};
 
@@ -25,19 +25,19 @@ const PROBES_MAX: usize = 64;
 
 /// What events are counted by. An empty text means that there is none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Labels<'a> {
-    pub(crate) event_type: EventType<'a>,
-    pub(crate) status: Status,
-    pub(crate) agent: &'a str,
-    pub(crate) action: &'a str,
-    pub(crate) model: &'a str,
-    pub(crate) tenant: &'a str,
+pub(super) struct Labels<'a> {
+    pub(super) event_type: EventType<'a>,
+    pub(super) status: Status,
+    pub(super) agent: &'a str,
+    pub(super) action: &'a str,
+    pub(super) model: &'a str,
+    pub(super) tenant: &'a str,
 }
 
 /// The labels of a row, redacted.
 #[derive(Debug)]
 pub(super) struct RowLabels {
-    code: u8,
+    key: LabelKey,
     pub(super) event_type: String,
     pub(super) status: Status,
     pub(super) agent: String,
@@ -56,8 +56,8 @@ pub(super) struct Table {
     rows: AtomicUsize,
     /// Events whose labels are not told apart.
     others: AtomicU64,
-    /// With a seed of its own, so that nobody can choose labels that have the same hash.
-    hashes: FixedState,
+    /// Its own, so that nobody can choose labels that have the same hash.
+    seed: u64,
     sanitizer: Sanitizer,
 }
 
@@ -67,14 +67,27 @@ impl Table {
             places: (0..PLACES).map(|_| OnceCell::new()).collect(),
             rows: AtomicUsize::new(0),
             others: AtomicU64::new(0),
-            hashes: FixedState::with_seed(random_span_id()),
+            seed: random_span_id(),
             sanitizer,
         }
     }
 
     /// Returns the cells of these labels, or those of the others.
-    #[inline]
-    pub(super) fn cells(&self, labels: &Labels<'_>) -> Option<&Cells> {
+    #[inline(always)]
+    pub(super) fn cells(&self, event: &AuditEvent<'_>) -> Option<&Cells> {
+        let key = LabelKey::new(&Labels::of(event));
+        // The row is mostly at its first place.
+        let place = self.places[key.hash(self.seed) as usize % PLACES].get();
+        match place {
+            Some(row) if row.labels.are(&key, event) => Some(&row.cells),
+            _ => self.look_further(event),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_further(&self, event: &AuditEvent<'_>) -> Option<&Cells> {
+        let labels = &Labels::of(event);
         match self.find(labels) {
             Ok(row) => Some(&row.cells),
             Err(_) => self.add(labels),
@@ -90,13 +103,15 @@ impl Table {
     }
 
     /// Returns the row, or the free place for it if it has not been looked for too long.
-    #[inline]
     fn find(&self, labels: &Labels<'_>) -> Result<&Row, Option<&OnceCell<Row>>> {
-        let first = self.hash(labels) as usize;
+        let key = LabelKey::new(labels);
+        let first = key.hash(self.seed) as usize;
         for probe in 0..PROBES_MAX {
             let place = &self.places[first.wrapping_add(probe) % PLACES];
             match place.get() {
-                Some(row) if row.labels.are(labels) => return Ok(row),
+                Some(row) if row.labels.key.is(&key) && row.labels.are_in_full(labels) => {
+                    return Ok(row);
+                }
                 Some(_) => {}
                 None => return Err(Some(place)),
             }
@@ -104,30 +119,7 @@ impl Table {
         Err(None)
     }
 
-    #[inline]
-    fn hash(&self, labels: &Labels<'_>) -> u64 {
-        let mut hasher = self.hashes.build_hasher();
-        // Lengths end the texts, so that no two sets of labels write the same.
-        let lengths = [labels.agent, labels.action, labels.model, labels.tenant]
-            .iter()
-            .fold(0, |lengths: u64, text| lengths.rotate_left(16) ^ text.len() as u64);
-        hasher.write_u64(lengths);
-        hasher.write_u16(u16::from_le_bytes([labels.event_type.code(), labels.status as u8]));
-        if let EventType::Custom(name) = labels.event_type {
-            hasher.write(name.as_bytes());
-        }
-        hasher.write(labels.agent.as_bytes());
-        hasher.write(labels.action.as_bytes());
-        for text in [labels.model, labels.tenant] {
-            if !text.is_empty() {
-                hasher.write(text.as_bytes());
-            }
-        }
-        hasher.finish()
-    }
-
     /// Returns the cells of labels that no row has as they are. Only redacted texts enter the table.
-    #[cold]
     fn add(&self, labels: &Labels<'_>) -> Option<&Cells> {
         let texts = [labels.agent, labels.action, labels.model, labels.tenant];
         let [agent, action, model, tenant] = texts.map(|text| self.sanitizer.redact_str(text));
@@ -161,7 +153,7 @@ impl Table {
                 return None;
             }
             let row = place.set(Row { labels: RowLabels::from(labels), cells: Cells::default() });
-            if row.labels.are(labels) {
+            if row.labels.are_in_full(labels) {
                 return Some(&row.cells);
             }
             // Another row was put into this place meanwhile.
@@ -169,7 +161,19 @@ impl Table {
     }
 }
 
-impl Labels<'_> {
+impl<'a> Labels<'a> {
+    #[inline(always)]
+    fn of(event: &AuditEvent<'a>) -> Self {
+        Self {
+            event_type: event.event_type,
+            status: event.status,
+            agent: event.agent,
+            action: event.action,
+            model: event.model,
+            tenant: event.tenant,
+        }
+    }
+
     /// Returns the labels of all events that are not told apart from these.
     fn of_others(&self) -> Labels<'static> {
         let known = EventType::ALL.get(usize::from(self.event_type.code()));
@@ -185,22 +189,26 @@ impl Labels<'_> {
 }
 
 impl RowLabels {
-    #[inline]
-    fn are(&self, labels: &Labels<'_>) -> bool {
-        self.code == labels.event_type.code()
-            && self.status == labels.status
+    #[inline(always)]
+    fn are(&self, key: &LabelKey, event: &AuditEvent<'_>) -> bool {
+        let is_known = !matches!(event.event_type, EventType::Custom(_));
+        self.key.is(key) && (key.is_whole && is_known || self.are_in_full(&Labels::of(event)))
+    }
+
+    fn are_in_full(&self, labels: &Labels<'_>) -> bool {
+        self.status == labels.status
             && self.agent == labels.agent
             && self.action == labels.action
             && self.model == labels.model
             && self.tenant == labels.tenant
-            && (self.code != u8::MAX || self.event_type == labels.event_type.name())
+            && self.event_type == labels.event_type.name()
     }
 }
 
 impl From<&Labels<'_>> for RowLabels {
     fn from(labels: &Labels<'_>) -> Self {
         Self {
-            code: labels.event_type.code(),
+            key: LabelKey::new(labels),
             event_type: labels.event_type.name().to_owned(),
             status: labels.status,
             agent: labels.agent.to_owned(),

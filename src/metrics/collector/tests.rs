@@ -113,3 +113,20 @@ fn a_latency_that_is_no_number_counts_as_none_at_all() {
     let metrics = collector.metrics();
     assert_eq!((metrics.requests_total(), metrics.request_latency().count()), (3, 0));
 }
+
+#[test]
+fn texts_of_all_lengths_are_told_apart() {
+    let collector = MetricsCollector::default();
+    let texts: Vec<String> = (0..40)
+        .flat_map(|length| {
+            let text = "x".repeat(length);
+            (0..length).map(move |at| format!("{}y{}", &text[..at], &text[at + 1..]))
+        })
+        .collect();
+    for text in &texts {
+        collector.observe(&AuditEvent::new(EventType::CacheHit, text, "get"));
+    }
+    let metrics = collector.metrics();
+    assert_eq!((metrics.rows.len(), metrics.others), (texts.len(), 0));
+    assert!(metrics.rows.iter().all(|row| row.events == 1));
+}

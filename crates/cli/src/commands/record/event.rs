@@ -53,11 +53,12 @@ pub(super) fn with_input_event(
     let error = line.error().map(InputError);
     let error = error.as_ref().map(ErrorDetail::from_object);
 
+    let label = |name| line.data().and_then(|data| data.get(name)?.as_str()).unwrap_or("");
     let head = input_event_head(&line).map_err(|why| {
         let is_foreign = !has_known_type(&line);
         Refusal { is_foreign, ..Refusal::new("wrong_type", why) }
     })?;
-    let mut event = head.span(&context);
+    let mut event = head.span(&context).model(label("model")).tenant(label("tenant"));
     event = match timestamp {
         Some(micros) => {
             let time = input_system_time(micros).map_err(|why| Refusal::new("wrong_field", why))?;

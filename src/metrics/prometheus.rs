@@ -1,0 +1,295 @@
+//! The figures as Prometheus reads them: its text format 0.0.4, and OpenMetrics 1.0.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use llm_audit_log::Usd;
+use llm_audit_log::schema::Latencies;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{Accounting, Metrics, MetricsRow};
+
+/// Upper bounds of the buckets in seconds: those that OpenTelemetry advises for
+/// [`gen_ai.client.operation.duration`](https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/).
+const BUCKETS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// A format that Prometheus scrapes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TextFormat {
+    /// The text format of Prometheus, version 0.0.4.
+    #[default]
+    Prometheus,
+    /// OpenMetrics, version 1.0.0.
+    OpenMetrics,
+}
+
+impl TextFormat {
+    /// Returns the format that a scraper asks for by its `Accept` header. Without one it is that of Prometheus.
+    pub fn from_accept(accept: &str) -> Self {
+        match accept.contains("application/openmetrics-text") {
+            true => Self::OpenMetrics,
+            false => Self::Prometheus,
+        }
+    }
+
+    /// Returns the `Content-Type` of the format.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => prometheus_text::CONTENT_TYPE,
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// Returns the figures of a logger as a page that Prometheus scrapes.
+///
+/// All names begin with `llm_audit_`. Times are in seconds, and money is in US dollars. The registry of the
+/// application is not touched.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit::metrics::{TextFormat, prometheus_text};
+/// use llm_audit::{AuditEvent, AuditLogger, EventType};
+///
+/// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+/// let logger = AuditLogger::builder().directory(&folder).build()?;
+/// logger.emit(&AuditEvent::new(EventType::RequestEnd, "benefits", "answer").latency_ms(90.0));
+///
+/// let page = prometheus_text(&logger.metrics(), &logger.accounting(), TextFormat::Prometheus);
+/// let line = r#"llm_audit_requests_total{agent="benefits",action="answer",tenant="",status="ok"} 1"#;
+/// assert!(page.contains(line), "{page}");
+/// # drop(logger);
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
+pub fn prometheus_text(metrics: &Metrics, accounting: &Accounting, format: TextFormat) -> String {
+    let mut registry = Registry::with_prefix("llm_audit");
+    registry.register_collector(Box::new(Exposition(metrics.clone(), accounting.clone())));
+    let mut page = String::new();
+    let written = match format {
+        TextFormat::Prometheus => prometheus_text::encode(&mut page, &registry),
+        TextFormat::OpenMetrics => text::encode(&mut page, &registry),
+    };
+    // Nothing here fails, and writing into a string does not either.
+    debug_assert!(written.is_ok());
+    page
+}
+
+#[derive(Debug)]
+struct Exposition(Metrics, Accounting);
+
+impl Collector for Exposition {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        let Self(metrics, accounting) = self;
+        let mut page = Page { encoder, rows: &metrics.rows };
+        page.write_operations()?;
+        page.write_failures()?;
+        page.write_tokens_and_cost()?;
+        page.write_latencies()?;
+        page.write_gauges(metrics, accounting)?;
+        page.write_recorder(metrics, accounting)
+    }
+}
+
+struct Page<'e, 'a> {
+    encoder: DescriptorEncoder<'e>,
+    rows: &'a [MetricsRow],
+}
+
+/// Names of labels, each with how it is read from a row.
+type LabelNames = [(&'static str, fn(&MetricsRow) -> &str)];
+
+const AGENT: (&str, fn(&MetricsRow) -> &str) = ("agent", |row| &row.agent);
+const ACTION: (&str, fn(&MetricsRow) -> &str) = ("action", |row| &row.action);
+const MODEL: (&str, fn(&MetricsRow) -> &str) = ("model", |row| &row.model);
+const TENANT: (&str, fn(&MetricsRow) -> &str) = ("tenant", |row| &row.tenant);
+const STATUS: (&str, fn(&MetricsRow) -> &str) = ("status", |row| row.status.name());
+const EVENT_TYPE: (&str, fn(&MetricsRow) -> &str) = ("event_type", |row| &row.event_type);
+
+impl<'a> Page<'_, 'a> {
+    fn write_operations(&mut self) -> fmt::Result {
+        let by = &[AGENT, ACTION, TENANT, STATUS];
+        self.write_events("requests", "Requests that ended", by, MetricsRow::is_request)?;
+        self.write_events("tool_calls", "Tool calls that ended", by, MetricsRow::is_tool_call)?;
+        let by = &[AGENT, ACTION, MODEL, TENANT, STATUS];
+        self.write_events("llm_calls", "Model calls that ended", by, MetricsRow::is_llm_call)?;
+        self.write_events("events", "Events, before sampling", &[EVENT_TYPE, STATUS], |_| true)
+    }
+
+    fn write_failures(&mut self) -> fmt::Result {
+        let by = &[EVENT_TYPE, AGENT, ACTION];
+        self.write_events("errors", "Events with the status error", by, MetricsRow::is_error)?;
+        self.write_events(
+            "timeouts",
+            "Events with the status timeout",
+            by,
+            MetricsRow::is_timeout,
+        )?;
+        self.write_events("retries", "Steps that are tried again", by, MetricsRow::is_retry)
+    }
+
+    fn write_tokens_and_cost(&mut self) -> fmt::Result {
+        let by = &[AGENT, MODEL, TENANT];
+        let tokens = self.sums(by, MetricsRow::is_llm_call, |sum: &mut [u64; 2], row| {
+            sum[0] += row.tokens_input;
+            sum[1] += row.tokens_output;
+        });
+        let help = "Tokens of model calls, input including cached ones, output including reasoning";
+        let mut family =
+            self.encoder.encode_descriptor("tokens", help, None, MetricType::Counter)?;
+        for (labels, sums) in &tokens {
+            for (direction, tokens) in ["input", "output"].into_iter().zip(sums) {
+                let mut labels = labels.clone();
+                labels.push(("direction", direction));
+                let mut metric = family.encode_family(&labels)?;
+                metric.encode_counter::<NoLabelSet, _, f64>(tokens, None)?;
+            }
+        }
+        let costs =
+            self.sums(by, MetricsRow::is_llm_call, |sum: &mut Usd, row| *sum += row.cost_usd);
+        let help = "Cost of model calls whose price is known, in US dollars";
+        let unit = Unit::Other("usd".to_owned());
+        let mut family =
+            self.encoder.encode_descriptor("cost", help, Some(&unit), MetricType::Counter)?;
+        for (labels, cost) in &costs {
+            let mut metric = family.encode_family(labels)?;
+            metric.encode_counter::<NoLabelSet, _, f64>(&cost.as_f64(), None)?;
+        }
+        Ok(())
+    }
+
+    fn write_latencies(&mut self) -> fmt::Result {
+        let by = &[AGENT, ACTION];
+        self.write_histogram(
+            "request_latency",
+            "How long requests took",
+            by,
+            MetricsRow::is_request,
+        )?;
+        self.write_histogram(
+            "tool_latency",
+            "How long tool calls took",
+            by,
+            MetricsRow::is_tool_call,
+        )?;
+        let by = &[AGENT, MODEL];
+        self.write_histogram(
+            "llm_latency",
+            "How long model calls took",
+            by,
+            MetricsRow::is_llm_call,
+        )
+    }
+
+    fn write_gauges(&mut self, metrics: &Metrics, accounting: &Accounting) -> fmt::Result {
+        let active = metrics.active_requests();
+        self.write_gauge("active_requests", "Requests that have started and not ended", active)?;
+        let help = "Events that wait for the writer, or are held";
+        self.write_gauge("queue_size", help, accounting.queued)
+    }
+
+    fn write_recorder(&mut self, metrics: &Metrics, accounting: &Accounting) -> fmt::Result {
+        // What is queued has no end yet, and is the gauge above.
+        let ends = accounting.ends().into_iter().filter(|(end, _)| *end != "queued");
+        let ends = ends.map(|(end, count)| ([("end", end)], count));
+        self.write_counters("recorder_events", "What became of events", ends)?;
+        let redactions = accounting.redactions.iter();
+        let redactions = redactions.map(|(kind, count)| ([("kind", kind.name())], count));
+        self.write_counters(
+            "redactions",
+            "Redactions, in events that were kept or held",
+            redactions,
+        )?;
+        let faults = [
+            ("unserializable", accounting.unserializable),
+            ("truncated", accounting.truncated),
+            ("export_errors", accounting.export_errors),
+            ("unpriced", accounting.unpriced),
+            ("unmetered", accounting.unmetered),
+            ("hold_full", accounting.hold_full),
+            ("label_sets", metrics.others),
+        ];
+        let faults = faults.map(|(kind, count)| ([("kind", kind)], count));
+        self.write_counters("recorder_faults", "What the recorder could not do in full", faults)
+    }
+
+    /// Writes how many events there are, by labels.
+    fn write_events(
+        &mut self,
+        name: &str,
+        help: &str,
+        by: &LabelNames,
+        of: fn(&MetricsRow) -> bool,
+    ) -> fmt::Result {
+        let sums = self.sums(by, of, |sum: &mut u64, row| *sum += row.events);
+        self.write_counters(name, help, sums)
+    }
+
+    fn write_counters<L: prometheus_client::encoding::EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        counters: impl IntoIterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, count) in counters {
+            let mut metric = family.encode_family(&labels)?;
+            metric.encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+        }
+        Ok(())
+    }
+
+    fn write_gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        metric.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
+    fn write_histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        by: &LabelNames,
+        of: fn(&MetricsRow) -> bool,
+    ) -> fmt::Result {
+        let sums = self.sums(by, of, |(sum, all): &mut (f64, Latencies), row| {
+            *sum += row.latency_ms_sum / 1_000.0;
+            all.merge(&row.latencies);
+        });
+        let unit = Some(&Unit::Seconds);
+        let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
+        for (labels, (sum, latencies)) in &sums {
+            let mut below = 0;
+            let mut buckets: Vec<_> = BUCKETS
+                .map(|seconds| {
+                    let upto = latencies.count_to_ms(seconds * 1_000.0);
+                    (seconds, upto - std::mem::replace(&mut below, upto))
+                })
+                .into();
+            buckets.push((f64::MAX, latencies.count() - below));
+            let mut metric = family.encode_family(labels)?;
+            metric.encode_histogram::<NoLabelSet>(*sum, latencies.count(), &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    /// Adds up rows that have the same labels.
+    fn sums<S: Default>(
+        &self,
+        by: &LabelNames,
+        of: fn(&MetricsRow) -> bool,
+        add: impl Fn(&mut S, &MetricsRow),
+    ) -> BTreeMap<Vec<(&'static str, &'a str)>, S> {
+        let mut sums = BTreeMap::new();
+        for row in self.rows.iter().filter(|row| of(row)) {
+            let labels = by.iter().map(|(name, read)| (*name, read(row))).collect();
+            add(sums.entry(labels).or_default(), row);
+        }
+        sums
+    }
+}
