@@ -1,7 +1,13 @@
-//! Layers that record without changes to the code they wrap: servers, clients, users of `tracing`.
+//! Layers that record without changes to the code they wrap: servers, clients, users of `tracing`. And pages
+//! that show what was recorded.
 
+#[cfg(all(feature = "axum", feature = "prometheus"))]
+mod endpoints;
 mod timeout;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "tracing")]
 pub mod tracing;
+
+#[cfg(all(feature = "axum", feature = "prometheus"))]
+pub use endpoints::metrics_router;

@@ -2,12 +2,14 @@
 
 mod accounting;
 mod collector;
+mod health;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 
 pub use accounting::{Accounting, Flushed};
 pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter};
 pub use collector::{Metrics, MetricsCollector, MetricsRow};
+pub use health::{Health, HealthStatus};
 pub use llm_audit_log::schema::Latencies;
 #[cfg(feature = "prometheus")]
 pub use prometheus::{TextFormat, prometheus_text};

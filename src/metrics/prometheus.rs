@@ -199,7 +199,7 @@ impl<'a> Page<'_, 'a> {
         let ends = accounting.ends().into_iter().filter(|(end, _)| *end != "queued");
         let ends = ends.map(|(end, count)| ([("end", end)], count));
         self.write_counters("recorder_events", "What became of events", ends)?;
-        let redactions = accounting.redactions.iter();
+        let redactions = accounting.redactions.iter().filter(|(_, count)| *count > 0);
         let redactions = redactions.map(|(kind, count)| ([("kind", kind.name())], count));
         self.write_counters(
             "redactions",
@@ -263,7 +263,7 @@ impl<'a> Page<'_, 'a> {
         });
         let unit = Some(&Unit::Seconds);
         let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
-        for (labels, (sum, latencies)) in &sums {
+        for (labels, (sum, latencies)) in sums.iter().filter(|(_, sums)| sums.1.count() > 0) {
             let mut below = 0;
             let mut buckets: Vec<_> = BUCKETS
                 .map(|seconds| {
@@ -271,7 +271,7 @@ impl<'a> Page<'_, 'a> {
                     (seconds, upto - std::mem::replace(&mut below, upto))
                 })
                 .into();
-            buckets.push((f64::MAX, latencies.count() - below));
+            buckets.push((f64::INFINITY, latencies.count() - below));
             let mut metric = family.encode_family(labels)?;
             metric.encode_histogram::<NoLabelSet>(*sum, latencies.count(), &buckets, None)?;
         }

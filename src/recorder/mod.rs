@@ -22,7 +22,7 @@ use llm_audit_process::fork::{self, Process};
 use crate::config::{Builder, Settings};
 use crate::error::Error;
 use crate::export::Exporter;
-use crate::metrics::{Accounting, Flushed, Metrics};
+use crate::metrics::{Accounting, Flushed, Health, Metrics};
 use crate::pricing::{self, Usage, Usd};
 use crate::record::event::AuditEvent;
 #[cfg(feature = "macros")]
@@ -297,6 +297,12 @@ impl AuditLogger {
     /// ```
     pub fn metrics(&self) -> Metrics {
         self.0.started_shared().map_or_else(Metrics::default, |shared| shared.metrics.metrics())
+    }
+
+    /// Returns whether this logger writes what it is given. A forked child that has not emitted yet is
+    /// closed.
+    pub fn health(&self) -> Health {
+        self.0.started_shared().map_or_else(Health::default, |shared| shared.health())
     }
 
     /// Adds the events emitted before `init` to the counters.

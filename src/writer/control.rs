@@ -7,8 +7,7 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use super::housekeeping::FileSyncs;
-use crate::metrics::Accounting;
-use crate::metrics::Flushed;
+use crate::metrics::{Accounting, Flushed, HealthStatus};
 use crate::ring::Tickets;
 use llm_audit_process::exit;
 use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
@@ -36,6 +35,10 @@ struct ControlState {
     /// How the thread ended, if it has.
     ended: Option<WriterEnd>,
     path: Option<PathBuf>,
+    /// When a write last succeeded, in microseconds since the Unix epoch.
+    last_write: Option<i64>,
+    /// Whether the last write failed.
+    is_failing: bool,
     /// The sum of what all flushes have returned.
     last: Flushed,
 }
@@ -183,6 +186,25 @@ impl WriterControl {
         if state.path.as_deref() != Some(path) {
             state.path = Some(path.to_owned());
         }
+    }
+
+    pub(super) fn note_write(&self, now: i64, succeeded: bool) {
+        let mut state = self.state.lock();
+        state.is_failing = !succeeded;
+        if succeeded {
+            state.last_write = Some(now);
+        }
+    }
+
+    /// Returns whether events are written, and when the last were.
+    pub(crate) fn health(&self) -> (HealthStatus, Option<i64>) {
+        let state = self.state.lock();
+        let status = match state.end.is_some() || state.ended.is_some() {
+            true => HealthStatus::Closed,
+            false if state.is_failing => HealthStatus::Failing,
+            false => HealthStatus::Ok,
+        };
+        (status, state.last_write)
     }
 
     /// Returns what callers ask for now.

@@ -12,7 +12,7 @@ use super::WriterControl;
 use crate::config::Settings;
 use crate::context;
 use crate::error::{Error, ErrorCause};
-use crate::metrics::{Accounting, EventCounters, MetricsCollector};
+use crate::metrics::{Accounting, EventCounters, Health, HealthStatus, MetricsCollector};
 use crate::pricing::Pricing;
 use crate::ring::{Lanes, Ring};
 use crate::sanitize::{ProtectedValue, Sanitizer};
@@ -97,6 +97,18 @@ impl Shared {
         accounting.overwritten +=
             primary.1 + secondary.1 + self.counts.dropped.load(Ordering::Relaxed);
         accounting
+    }
+}
+
+impl Shared {
+    /// Returns whether events are written.
+    pub(crate) fn health(&self) -> Health {
+        if !self.settings.enabled {
+            return Health { status: HealthStatus::Disabled, ..Health::default() };
+        }
+        let (status, last_write) = self.control.health();
+        let Accounting { queued, overwritten, io_lost, .. } = self.accounting();
+        Health { status, queued, overwritten, io_lost, last_write }
     }
 }
 

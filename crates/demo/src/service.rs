@@ -46,6 +46,8 @@ const PROGRESS_MAX: usize = 16;
 /// question with server-sent events: `route`, then `answer`, each with a JSON string. The header
 /// `x-trace-id` of an answer names its trace.
 ///
+/// `GET /metrics` is for Prometheus, and `GET /health` for a probe (feature `metrics`).
+///
 /// It records into the recorder of the process.
 pub struct Service {
     server: DemoServer,
@@ -132,7 +134,7 @@ impl ServiceParts {
 }
 
 fn service_router(supervisor: Arc<Supervisor>) -> Router {
-    Router::new()
+    let service = Router::new()
         .route("/benefits/{member}", post(answer_question))
         .route("/benefits/{member}/stream", post(stream_answer))
         .layer(
@@ -140,7 +142,11 @@ fn service_router(supervisor: Arc<Supervisor>) -> Router {
                 .capture_headers(["authorization", "cookie"])
                 .capture_bodies(BODY_BYTES_MAX),
         )
-        .with_state(supervisor)
+        .with_state(supervisor);
+    // Outside of the layer, so that a scrape is no request of the service.
+    #[cfg(feature = "metrics")]
+    let service = service.merge(llm_audit::layer::metrics_router());
+    service
 }
 
 /// The body of a request.
