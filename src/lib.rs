@@ -81,6 +81,8 @@
 //! - `tower`: `layer::tower`, with a layer for servers and one for clients.
 //! - `axum`: `tower`, plus the paths that the router of axum 0.8 matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
+//! - `prometheus`: [`metrics`] as Prometheus and OpenMetrics read them; with `axum` also a router of
+//!   `/metrics` and `/health`.
 //! - `regex`: your own patterns in a [`Sanitizer`](Sanitizer::builder).
 //! - `replay`: `replay::Replayer`, which runs a recorded trace again in a test.
 //! - `gzip`: logs that other programs compressed, `.jsonl.gz`, in [`reader`].

@@ -15,7 +15,7 @@ use crate::recorder::AuditLogger;
 /// recorder cannot write or [`init`](crate::init) was not called.
 ///
 /// Anybody who can ask these pages sees the names of agents, actions, models and tenants, and what models
-/// cost. Mount them where only your own monitoring can ask.
+/// cost. Let only your own monitoring ask them.
 ///
 /// # Examples
 ///

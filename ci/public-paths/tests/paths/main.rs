@@ -23,6 +23,7 @@ mod event;
 mod export;
 mod layer;
 mod logger;
+mod metrics;
 mod pricing;
 mod reader;
 mod replay;

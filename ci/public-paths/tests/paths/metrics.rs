@@ -1,0 +1,101 @@
+//! `metrics`: the figures of all events, and the pages that show them.
+
+use std::fmt::Debug;
+
+use llm_audit::metrics::{
+    Health, HealthStatus, Latencies, Metrics, MetricsCollector, MetricsRow, TextFormat,
+    prometheus_text,
+};
+use llm_audit::{Accounting, AuditEvent, AuditLogger, Sanitizer, Status, Usd};
+
+use crate::{Plain, fields, implement, variants};
+
+fn of_a_logger() {
+    let _: fn(&AuditLogger) -> Metrics = AuditLogger::metrics;
+    let _: fn(&AuditLogger) -> Health = AuditLogger::health;
+    let _: fn() -> axum::Router = llm_audit::layer::metrics_router;
+}
+
+fn labels<'a>(event: AuditEvent<'a>, text: &'a str) -> AuditEvent<'a> {
+    event.model(text).tenant(text)
+}
+
+fn collector() {
+    let _: fn(Sanitizer) -> MetricsCollector = MetricsCollector::new;
+    let _: fn(&MetricsCollector, &AuditEvent<'_>) = MetricsCollector::observe;
+    let _: fn(&MetricsCollector, &str, &str, Status, f64) = MetricsCollector::record_request;
+    let _: fn(&MetricsCollector, &str, &str, &str, Status, f64, (u64, u64)) =
+        MetricsCollector::record_llm_call;
+    let _: fn(&MetricsCollector, &str, &str, Status, f64) = MetricsCollector::record_tool_call;
+    let _: fn(&MetricsCollector) -> Metrics = MetricsCollector::metrics;
+}
+
+implement! {
+    MetricsCollector: Plain, Default;
+}
+
+fn figures() {
+    let _: fn(&Metrics) -> u64 = Metrics::requests_total;
+    let _: fn(&Metrics) -> u64 = Metrics::llm_calls_total;
+    let _: fn(&Metrics) -> u64 = Metrics::tool_calls_total;
+    let _: fn(&Metrics) -> u64 = Metrics::errors_total;
+    let _: fn(&Metrics) -> u64 = Metrics::timeouts_total;
+    let _: fn(&Metrics) -> u64 = Metrics::retries_total;
+    let _: fn(&Metrics) -> u64 = Metrics::active_requests;
+    let _: fn(&Metrics) -> Latencies = Metrics::request_latency;
+    let _: fn(&Metrics) -> Latencies = Metrics::llm_latency;
+    let _: fn(&Metrics) -> Latencies = Metrics::tool_latency;
+    let _: fn(&Metrics) -> Usd = Metrics::cost_usd;
+    let _: fn(&Latencies) -> u64 = Latencies::count;
+    let _: fn(&Latencies, f64) -> u64 = Latencies::count_to_ms;
+    let _: fn(&Latencies, f64) -> Option<f64> = Latencies::quantile_ms;
+    let _: fn(&mut Latencies, &Latencies) = Latencies::merge;
+}
+
+fields!(Metrics { rows: Vec<MetricsRow>, others: u64 });
+fields!(MetricsRow {
+    event_type: String,
+    status: Status,
+    agent: String,
+    action: String,
+    model: String,
+    tenant: String,
+    events: u64,
+    tokens_input: u64,
+    tokens_output: u64,
+    cost_usd: Usd,
+    latency_ms_sum: f64,
+    latencies: Latencies,
+});
+
+implement! {
+    Metrics: Plain, Clone, Debug, Default;
+    MetricsRow: Plain, Clone, Debug;
+    Latencies: Plain, Clone, Debug, Default, PartialEq;
+}
+
+fn pages() {
+    let _: fn(&Metrics, &Accounting, TextFormat) -> String = prometheus_text;
+    let _: fn(&str) -> TextFormat = TextFormat::from_accept;
+    let _: fn(TextFormat) -> &'static str = TextFormat::content_type;
+    let _: fn(&Health) -> u16 = Health::http_status;
+    let _: fn(&Health) -> String = Health::to_json;
+    let _: fn(HealthStatus) -> &'static str = HealthStatus::name;
+}
+
+fields!(Health {
+    status: HealthStatus,
+    queued: u64,
+    overwritten: u64,
+    io_lost: u64,
+    last_write: Option<i64>,
+});
+
+variants!(HealthStatus { Ok, Failing, Closed, Disabled });
+variants!(TextFormat { Prometheus, OpenMetrics });
+
+implement! {
+    Health: Plain, Clone, Debug, Default, PartialEq, Eq;
+    HealthStatus: Plain, Clone, Copy, Debug, Default, PartialEq, Eq;
+    TextFormat: Plain, Clone, Copy, Debug, Default, PartialEq, Eq;
+}
