@@ -7,8 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 root=$PWD
+# The crates share the dependencies that other builds have made.
 target=$PWD/${CARGO_TARGET_DIR:-target}
-export CARGO_TARGET_DIR="$PWD/${CARGO_TARGET_DIR:-target}/quickstart"
+export CARGO_TARGET_DIR=$target
 work=$(mktemp -d)
 server=
 trap '[[ -z $server ]] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
