@@ -30,6 +30,7 @@ pub struct LlmCall<'a> {
     action: &'a str,
     provider: &'a str,
     model: &'a str,
+    tenant: &'a str,
     answer: Option<&'a dyn ReadAnswer>,
     usage: Option<Usage>,
     /// The caller's own figure; `Some(None)` if it is not a sum of money.
@@ -70,6 +71,7 @@ impl<'a> LlmCall<'a> {
             action,
             provider,
             model,
+            tenant: "",
             answer: None,
             usage: None,
             cost: None,
@@ -105,6 +107,13 @@ impl<'a> LlmCall<'a> {
     /// No price is looked up then, not even if this is not a sum of money (`NaN`).
     pub fn cost(mut self, cost: impl TryInto<Usd>) -> Self {
         self.cost = Some(cost.try_into().ok());
+        self
+    }
+
+    /// Sets the customer whom the call is for. It is recorded as `data.tenant`, and
+    /// [`metrics`](crate::metrics) count by it.
+    pub fn tenant(mut self, tenant: &'a str) -> Self {
+        self.tenant = tenant;
         self
     }
 
@@ -165,6 +174,7 @@ impl<'a> LlmCall<'a> {
                 "provider",
                 Some(&self.provider as &dyn Payload).filter(|_| !self.provider.is_empty()),
             ),
+            ("tenant", Some(&self.tenant as &dyn Payload).filter(|_| !self.tenant.is_empty())),
             ("usage", parts.as_ref().map(|parts| parts as &dyn Payload)),
             ("prompt", self.prompt.filter(|_| captures)),
             ("completion", self.completion.filter(|_| captures)),
@@ -175,7 +185,7 @@ impl<'a> LlmCall<'a> {
             .as_ref()
             .map(|(error_type, message)| ErrorDetail::new(error_type, message));
         let error = self.error.or(answered.as_ref().filter(|_| self.status.is_none()));
-        let mut event = self.event(error).payload(&data).model(model);
+        let mut event = self.event(error).payload(&data).model(model).tenant(self.tenant);
         if let Some(usage) = usage {
             event = event.usage_totals(usage);
         }

@@ -66,5 +66,5 @@ fn a_request_is_active_until_its_end() {
         logger.emit(&AuditEvent::new(EventType::RequestStart, "benefits", "answer"));
     }
     logger.emit(&AuditEvent::new(EventType::RequestEnd, "benefits", "answer"));
-    assert_eq!(logger.metrics().active_requests(), 2);
+    assert_eq!(logger.metrics().active_traces(), 2);
 }

@@ -40,7 +40,7 @@ pub struct Health {
 pub enum HealthStatus {
     /// The last write succeeded, or none was needed yet.
     Ok,
-    /// The last write failed. It is tried again.
+    /// The last write of events failed, and they are lost. Later events are tried.
     Failing,
     /// The recorder is closed, or its thread has ended, or it was never started.
     #[default]

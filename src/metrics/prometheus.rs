@@ -137,8 +137,8 @@ impl<'a> Page<'_, 'a> {
     fn write_tokens_and_cost(&mut self) -> fmt::Result {
         let by = &[AGENT, MODEL, TENANT];
         let tokens = self.sums(by, MetricsRow::is_llm_call, |sum: &mut [u64; 2], row| {
-            sum[0] += row.tokens_input;
-            sum[1] += row.tokens_output;
+            sum[0] = sum[0].saturating_add(row.tokens_input);
+            sum[1] = sum[1].saturating_add(row.tokens_output);
         });
         let help = "Tokens of model calls, input including cached ones, output including reasoning";
         let mut family =
@@ -188,8 +188,9 @@ impl<'a> Page<'_, 'a> {
     }
 
     fn write_gauges(&mut self, metrics: &Metrics, accounting: &Accounting) -> fmt::Result {
-        let active = metrics.active_requests();
-        self.write_gauge("active_requests", "Requests that have started and not ended", active)?;
+        let active = metrics.active_traces();
+        let help = "Traces whose request has started and not ended";
+        self.write_gauge("active_traces", help, active)?;
         let help = "Events that wait for the writer, or are held";
         self.write_gauge("queue_size", help, accounting.queued)
     }

@@ -19,7 +19,10 @@ impl Writer {
         let shared = self.shared.clone();
         let counts = &shared.counts;
         let start = self.deliver_to_log(now, urgency);
-        shared.control.note_write(now, start.is_some());
+        // A loss that the reserve takes says nothing about the next event.
+        if start.is_none() || matches!(urgency, Urgency::Events) {
+            shared.control.note_write(now, start.is_some());
+        }
         add_to_counter(if start.is_some() { &counts.written } else { &counts.io_lost }, events);
         counts.in_hand.fetch_sub(events, Ordering::Relaxed);
         self.deliver_files_to_sync(if start.is_some() { events } else { 0 });

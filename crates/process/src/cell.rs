@@ -36,17 +36,26 @@ impl<T: Send + Sync + 'static> OnceCell<T> {
     /// Sets the value, unless there is one already: then the new one is dropped. Returns the value
     /// that stays.
     pub fn set(&self, value: T) -> &T {
+        self.try_set(value).unwrap_or_else(|there| there)
+    }
+
+    /// Sets the value, unless there is one already: then the new one is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Returns the value that was there.
+    pub fn try_set(&self, value: T) -> Result<&T, &T> {
         let new = Box::into_raw(Box::new(value));
         let set =
             self.0.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire);
         match set {
             // SAFETY: it is freed with `self`, which is borrowed.
-            Ok(_) => unsafe { &*new },
+            Ok(_) => Ok(unsafe { &*new }),
             Err(there) => {
                 // SAFETY: it was made above, and nobody else has it.
                 drop(unsafe { Box::from_raw(new) });
                 // SAFETY: as in `get`.
-                unsafe { &*there }
+                Err(unsafe { &*there })
             }
         }
     }

@@ -1,11 +1,11 @@
 //! The counters of one row, which any thread increments without a lock.
 
 use std::array;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crossbeam_utils::CachePadded;
 use llm_audit_log::Usd;
-use llm_audit_log::schema::{LATENCY_BUCKETS, Latencies, latency_bucket};
+use llm_audit_log::schema::{LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, latency_bucket};
 use llm_audit_process::cell::OnceCell;
 
 use crate::metrics::accounting::{add_to_counter, shard_of_thread};
@@ -16,6 +16,9 @@ const SHARDS: usize = 8;
 /// The number of buckets in a page of a histogram.
 const PAGE_BUCKETS: usize = 128;
 const PAGES: usize = LATENCY_BUCKETS.div_ceil(PAGE_BUCKETS);
+
+/// No event has more tokens. A sum over all events then does not wrap.
+const TOKENS_MAX: u64 = 1 << 40;
 
 /// What events of one set of labels add up to.
 #[derive(Default)]
@@ -52,18 +55,17 @@ impl Cells {
         add_to_counter(&shard.events, 1);
         // The line has no other latencies either.
         if let Some(ms) = event.latency_ms.filter(|ms| (0.0..f64::INFINITY).contains(ms)) {
-            // At most 19 hours in the histogram, and much less than 2⁶³.
-            let micros = (ms * 1_000.0) as i64 as u64;
+            let micros = ((ms * 1_000.0) as u64).min(LATENCY_MICROS_MAX);
             add_to_counter(&shard.latency_micros, micros);
             self.latencies.add(micros);
         }
         if let Some(tokens) = event.tokens_input {
-            add_to_counter(&shard.tokens_input, tokens);
+            add_to_counter(&shard.tokens_input, tokens.min(TOKENS_MAX));
         }
         if let Some(tokens) = event.tokens_output {
-            add_to_counter(&shard.tokens_output, tokens);
+            add_to_counter(&shard.tokens_output, tokens.min(TOKENS_MAX));
         }
-        if let Some(cost) = event.cost_usd {
+        if let Some(cost) = event.cost_usd.filter(|cost| !cost.is_negative()) {
             shard.cost.add(cost);
         }
     }
@@ -87,26 +89,40 @@ impl Cells {
 struct CostCell {
     low: AtomicU64,
     high: AtomicU64,
+    /// Additions that have begun, and those that have ended.
+    begun: AtomicU64,
+    ended: AtomicU64,
 }
 
 impl CostCell {
     fn add(&self, cost: Usd) {
         let bits = u128::from_le_bytes(cost.to_le_bytes());
         let (low, high) = (bits as u64, (bits >> 64) as u64);
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        // Whoever sees one of the halves change sees the beginning, too.
+        fence(Ordering::Release);
         let before = self.low.fetch_add(low, Ordering::Relaxed);
         let carry = u64::from(before.checked_add(low).is_none());
-        let high = high.wrapping_add(carry);
-        if high != 0 {
-            self.high.fetch_add(high, Ordering::Relaxed);
-        }
+        self.high.fetch_add(high.wrapping_add(carry), Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::Release);
     }
 
-    /// Between the two steps of an `add` the sum may lack 2⁶⁴ units, which is less than two cents of a
-    /// millionth dollar.
+    /// A sum that is read never falls, because a reader would take that for a restart. So this waits a little
+    /// for additions that have begun. After many of them it may lack 2⁶⁴ units: 2 cents of a millionth dollar.
     fn read(&self) -> Usd {
-        let high = self.high.load(Ordering::Relaxed);
-        let low = self.low.load(Ordering::Relaxed);
-        Usd::from_le_bytes(((u128::from(high) << 64) | u128::from(low)).to_le_bytes())
+        const TRIES_MAX: u32 = 1_000;
+        for tries in 1.. {
+            let ended = self.ended.load(Ordering::Acquire);
+            let low = self.low.load(Ordering::Relaxed);
+            let high = self.high.load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
+            if self.begun.load(Ordering::Relaxed) == ended || tries == TRIES_MAX {
+                let bits = (u128::from(high) << 64) | u128::from(low);
+                return Usd::from_le_bytes(bits.to_le_bytes());
+            }
+            std::hint::spin_loop();
+        }
+        unreachable!("the last try returns")
     }
 }
 

@@ -17,10 +17,11 @@ use table::Table;
 ///
 /// It counts before sampling, so its figures are those of all events. Labels are the type, the status, the
 /// agent, the action, the model and the tenant. They are redacted first. A thousand sets of labels are told apart.
-/// Events with further ones are counted under the agent, the action, the model and the tenant `other`.
+/// In five hundred further ones the model and the tenant are `other`, and in the rest also the agent and the
+/// action. A label over 256 bytes is `other`, too.
 ///
-/// No call waits for another one. The memory is bounded: a set of labels needs at most 220 KB, and usually
-/// less than 10 KB.
+/// No call waits for another one. The memory is bounded: a set of labels needs at most 230 KB, and usually
+/// less than 10 KB. A cost below zero is not counted.
 ///
 /// # Examples
 ///
@@ -92,15 +93,17 @@ impl MetricsCollector {
 
     /// Returns what was counted so far.
     pub fn metrics(&self) -> Metrics {
+        // A value may have been protected after its row was made.
+        let shown = |label: &str| self.0.sanitizer().redact_str(label).into_owned();
         let rows = self.0.rows().map(|row| {
             let (labels, sums) = (&row.labels, row.cells.sums());
             MetricsRow {
                 event_type: labels.event_type.clone(),
                 status: labels.status,
-                agent: labels.agent.clone(),
-                action: labels.action.clone(),
-                model: labels.model.clone(),
-                tenant: labels.tenant.clone(),
+                agent: shown(&labels.agent),
+                action: shown(&labels.action),
+                model: shown(&labels.model),
+                tenant: shown(&labels.tenant),
                 events: sums.events,
                 tokens_input: sums.tokens_input,
                 tokens_output: sums.tokens_output,
@@ -217,8 +220,8 @@ impl Metrics {
         self.events(MetricsRow::is_retry)
     }
 
-    /// Returns how many requests have started and not ended.
-    pub fn active_requests(&self) -> u64 {
+    /// Returns how many traces have a request that has started and not ended.
+    pub fn active_traces(&self) -> u64 {
         let started = self.events(|row| row.event_type == EventType::RequestStart.name());
         started.saturating_sub(self.requests_total())
     }

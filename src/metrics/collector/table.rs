@@ -1,5 +1,6 @@
 //! The rows of a collector by their labels: a table that only grows, without a lock.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use llm_audit_log::{EventType, Status};
@@ -13,15 +14,16 @@ use crate::record::event::AuditEvent;
 use crate::record::with_event_type_name;
 use crate::sanitize::{Redactions, Sanitizer};
 
-/// Sets of labels that are counted apart. Further ones are counted in the row of the same type and status
-/// whose other labels are [`OTHER`].
+/// Sets of labels that are told apart.
 pub(super) const LABEL_SETS_MAX: usize = 1_000;
-/// The value of labels that are not told apart.
+/// Further rows, in which the model and the tenant are [`OTHER`]. So a new agent or action still shows.
+const FOLDED_SETS_MAX: usize = 500;
+/// The value of labels that are not told apart. In the last rows all but the type and the status are.
 pub(super) const OTHER: &str = "other";
-/// More than three quarters stay free, also with a row of [`OTHER`] for every type and status.
+/// Longer labels are not told apart.
+const LABEL_BYTES_MAX: usize = 256;
+/// Three quarters stay free, also with a row of [`OTHER`] for every type and status.
 const PLACES: usize = 8_192;
-/// How many places are looked at for a row. If there is none, it counts as one of the others.
-const PROBES_MAX: usize = 64;
 
 /// What events are counted by. An empty text means that there is none.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +58,7 @@ pub(super) struct Table {
     rows: AtomicUsize,
     /// Events whose labels are not told apart.
     others: AtomicU64,
-    /// Its own, so that nobody can choose labels that have the same hash.
+    /// Its own, so that nobody knows which labels have places near each other.
     seed: u64,
     sanitizer: Sanitizer,
 }
@@ -75,7 +77,7 @@ impl Table {
     /// Returns the cells of these labels, or those of the others.
     #[inline(always)]
     pub(super) fn cells(&self, event: &AuditEvent<'_>) -> Option<&Cells> {
-        let key = LabelKey::new(&Labels::of(event));
+        let key = LabelKey::new(&Labels::of(event), self.seed);
         // The row is mostly at its first place.
         let place = self.places[key.hash(self.seed) as usize % PLACES].get();
         match place {
@@ -88,7 +90,7 @@ impl Table {
     #[inline(never)]
     fn look_further(&self, event: &AuditEvent<'_>) -> Option<&Cells> {
         let labels = &Labels::of(event);
-        match self.find(labels) {
+        match self.find(labels)? {
             Ok(row) => Some(&row.cells),
             Err(_) => self.add(labels),
         }
@@ -98,31 +100,45 @@ impl Table {
         self.places.iter().filter_map(OnceCell::get)
     }
 
+    /// Returns how many places in a row are taken at most.
+    #[cfg(test)]
+    pub(super) fn longest_run(&self) -> usize {
+        let runs = self.places.split(|place| place.get().is_none());
+        runs.map(<[_]>::len).max().unwrap_or(0)
+    }
+
+    pub(super) fn sanitizer(&self) -> &Sanitizer {
+        &self.sanitizer
+    }
+
     pub(super) fn others(&self) -> u64 {
         self.others.load(Ordering::Relaxed)
     }
 
-    /// Returns the row, or the free place for it if it has not been looked for too long.
-    fn find(&self, labels: &Labels<'_>) -> Result<&Row, Option<&OnceCell<Row>>> {
-        let key = LabelKey::new(labels);
+    /// Returns the row, or the free place for it. There are always free places.
+    fn find(&self, labels: &Labels<'_>) -> Option<Result<&Row, &OnceCell<Row>>> {
+        let key = LabelKey::new(labels, self.seed);
         let first = key.hash(self.seed) as usize;
-        for probe in 0..PROBES_MAX {
+        (0..PLACES).find_map(|probe| {
             let place = &self.places[first.wrapping_add(probe) % PLACES];
             match place.get() {
                 Some(row) if row.labels.key.is(&key) && row.labels.are_in_full(labels) => {
-                    return Ok(row);
+                    Some(Ok(row))
                 }
-                Some(_) => {}
-                None => return Err(Some(place)),
+                Some(_) => None,
+                None => Some(Err(place)),
             }
-        }
-        Err(None)
+        })
     }
 
     /// Returns the cells of labels that no row has as they are. Only redacted texts enter the table.
     fn add(&self, labels: &Labels<'_>) -> Option<&Cells> {
+        let redacted = |text| match text {
+            long if str::len(long) > LABEL_BYTES_MAX => Cow::Borrowed(OTHER),
+            text => self.sanitizer.redact_str(text),
+        };
         let texts = [labels.agent, labels.action, labels.model, labels.tenant];
-        let [agent, action, model, tenant] = texts.map(|text| self.sanitizer.redact_str(text));
+        let [agent, action, model, tenant] = texts.map(redacted);
         with_event_type_name(
             labels.event_type.name(),
             &self.sanitizer,
@@ -132,31 +148,36 @@ impl Table {
                 let status = labels.status;
                 let (agent, action) = (&*agent, &*action);
                 let (model, tenant) = (&*model, &*tenant);
-                let redacted = Labels { event_type, status, agent, action, model, tenant };
-                self.add_redacted(&redacted, false).or_else(|| {
+                let whole = Labels { event_type, status, agent, action, model, tenant };
+                self.add_redacted(&whole, LABEL_SETS_MAX).or_else(|| {
                     add_to_counter(&self.others, 1);
-                    self.add_redacted(&redacted.of_others(), true)
+                    let folded = whole.without_model();
+                    self.add_redacted(&folded, LABEL_SETS_MAX + FOLDED_SETS_MAX)
+                        .or_else(|| self.add_redacted(&whole.of_others(), usize::MAX))
                 })
             },
         )
     }
 
-    /// Returns the cells of a row, which is added if there is none and there may be one more.
-    fn add_redacted(&self, labels: &Labels<'_>, is_other: bool) -> Option<&Cells> {
+    /// Returns the cells of a row, which is added if there are fewer rows than `rows_max`.
+    fn add_redacted(&self, labels: &Labels<'_>, rows_max: usize) -> Option<&Cells> {
         loop {
-            let place = match self.find(labels) {
+            let place = match self.find(labels)? {
                 Ok(row) => return Some(&row.cells),
-                Err(place) => place?,
+                Err(place) => place,
             };
-            if !is_other && self.rows.fetch_add(1, Ordering::Relaxed) >= LABEL_SETS_MAX {
-                self.rows.fetch_sub(1, Ordering::Relaxed);
-                return None;
+            // Several threads may be here at once, so there may be a few rows more. Acquire: who sees the number
+            // of a row also finds it.
+            if self.rows.load(Ordering::Acquire) >= rows_max {
+                return self.find(labels)?.ok().map(|row| &row.cells);
             }
-            let row = place.set(Row { labels: RowLabels::from(labels), cells: Cells::default() });
-            if row.labels.are_in_full(labels) {
+            let labels_of_row = RowLabels::new(labels, self.seed);
+            let row = Row { labels: labels_of_row, cells: Cells::default() };
+            // If it fails, another thread put a row into this place meanwhile, perhaps the same one.
+            if let Ok(row) = place.try_set(row) {
+                self.rows.fetch_add(1, Ordering::Release);
                 return Some(&row.cells);
             }
-            // Another row was put into this place meanwhile.
         }
     }
 }
@@ -174,6 +195,12 @@ impl<'a> Labels<'a> {
         }
     }
 
+    /// Returns the labels of all events that differ in the model and the tenant alone.
+    fn without_model(&self) -> Self {
+        let folded = |text: &'a str| if text.is_empty() { text } else { OTHER };
+        Self { model: folded(self.model), tenant: folded(self.tenant), ..*self }
+    }
+
     /// Returns the labels of all events that are not told apart from these.
     fn of_others(&self) -> Labels<'static> {
         let known = EventType::ALL.get(usize::from(self.event_type.code()));
@@ -189,6 +216,18 @@ impl<'a> Labels<'a> {
 }
 
 impl RowLabels {
+    fn new(labels: &Labels<'_>, seed: u64) -> Self {
+        Self {
+            key: LabelKey::new(labels, seed),
+            event_type: labels.event_type.name().to_owned(),
+            status: labels.status,
+            agent: labels.agent.to_owned(),
+            action: labels.action.to_owned(),
+            model: labels.model.to_owned(),
+            tenant: labels.tenant.to_owned(),
+        }
+    }
+
     #[inline(always)]
     fn are(&self, key: &LabelKey, event: &AuditEvent<'_>) -> bool {
         let is_known = !matches!(event.event_type, EventType::Custom(_));
@@ -202,19 +241,5 @@ impl RowLabels {
             && self.model == labels.model
             && self.tenant == labels.tenant
             && self.event_type == labels.event_type.name()
-    }
-}
-
-impl From<&Labels<'_>> for RowLabels {
-    fn from(labels: &Labels<'_>) -> Self {
-        Self {
-            key: LabelKey::new(labels),
-            event_type: labels.event_type.name().to_owned(),
-            status: labels.status,
-            agent: labels.agent.to_owned(),
-            action: labels.action.to_owned(),
-            model: labels.model.to_owned(),
-            tenant: labels.tenant.to_owned(),
-        }
     }
 }

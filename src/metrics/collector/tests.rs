@@ -39,14 +39,41 @@ fn no_event_of_eight_threads_is_lost() {
 }
 
 #[test]
-fn a_negative_cost_is_taken_off() {
+fn no_amount_makes_a_sum_fall() {
     let collector = MetricsCollector::default();
-    let [paid, back] = ["0.000000000000000000000000003", "-0.000000000000000000000000002"]
-        .map(|text| text.parse::<Usd>().unwrap());
-    collector.observe(&invoke("a").cost_usd(paid));
-    collector.observe(&invoke("a").cost_usd(back));
-    let rest = collector.metrics().cost_usd().to_string();
-    assert_eq!(rest, "0.000000000000000000000000001");
+    let mut last = (0.0, 0, Usd::ZERO);
+    for cost in ["1", "-1", "-0.000000000000000000000000002", "170000000"] {
+        let event = invoke("a").latency_ms(1e300).tokens(u64::MAX, 0);
+        collector.observe(&event.cost_usd(cost.parse::<Usd>().unwrap()));
+        let metrics = collector.metrics();
+        let row = &metrics.rows[0];
+        let now = (row.latency_ms_sum, row.tokens_input, row.cost_usd);
+        assert!(now.0 > last.0 && now.1 > last.1 && now.2 >= last.2, "{now:?} after {last:?}");
+        last = now;
+    }
+    assert_eq!(last.2.to_string(), "170000001");
+}
+
+#[test]
+fn a_sum_of_money_that_is_read_meanwhile_never_falls() {
+    let collector = MetricsCollector::default();
+    let cost = "0.000000018446744073".parse::<Usd>().unwrap();
+    thread::scope(|scope| {
+        let adding: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    (0..50_000).for_each(|_| collector.observe(&invoke("a").cost_usd(cost)));
+                })
+            })
+            .collect();
+        let mut last = Usd::ZERO;
+        while adding.iter().any(|thread| !thread.is_finished()) {
+            let now = collector.metrics().cost_usd();
+            assert!(now >= last, "{now} after {last}");
+            last = now;
+        }
+    });
+    assert_eq!(collector.metrics().cost_usd(), cost * 100_000);
 }
 
 #[test]
@@ -62,10 +89,35 @@ fn a_hundred_thousand_models_need_a_thousand_rows() {
     assert_eq!(metrics.others, MODELS - LABEL_SETS_MAX as u64);
     let other = metrics.rows.iter().find(|row| row.model == OTHER).unwrap();
     assert_eq!((other.events, other.tenant.as_str()), (metrics.others, OTHER));
+    assert_eq!((other.agent.as_str(), other.action.as_str()), ("benefits", "chat"));
     // The rows that are there still count.
     collector.observe(&invoke("model-7").tenant("t").tokens(1, 1));
     let row = |row: &MetricsRow| row.model == "model-7" && row.events == 2;
     assert!(collector.metrics().rows.iter().any(row));
+    // An agent that comes late still shows, until there are too many of them, too.
+    for number in 0..2_000 {
+        let agent = format!("late-{number}");
+        collector.observe(&AuditEvent::new(EventType::ToolError, &agent, "pay"));
+    }
+    let metrics = collector.metrics();
+    assert!(metrics.rows.iter().any(|row| row.agent == "late-0" && row.action == "pay"));
+    assert_eq!(metrics.errors_total(), 2_000);
+    let last = metrics.rows.iter().find(|row| row.agent == OTHER).unwrap();
+    assert_eq!((last.event_type.as_str(), last.events), ("tool.error", 2_000 - 499));
+}
+
+#[test]
+fn threads_that_add_the_same_rows_use_up_no_others() {
+    let collector = MetricsCollector::default();
+    let names: Vec<String> = (0..LABEL_SETS_MAX).map(|number| format!("model-{number}")).collect();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| names.iter().for_each(|name| collector.observe(&invoke(name))));
+        }
+    });
+    let metrics = collector.metrics();
+    assert_eq!((metrics.rows.len(), metrics.others), (LABEL_SETS_MAX, 0));
+    assert!(metrics.rows.iter().all(|row| row.events == 4));
 }
 
 #[test]
@@ -124,9 +176,51 @@ fn texts_of_all_lengths_are_told_apart() {
         })
         .collect();
     for text in &texts {
-        collector.observe(&AuditEvent::new(EventType::CacheHit, text, "get"));
+        collector.observe(&AuditEvent::new(EventType::CacheHit, "cache", text));
     }
     let metrics = collector.metrics();
     assert_eq!((metrics.rows.len(), metrics.others), (texts.len(), 0));
     assert!(metrics.rows.iter().all(|row| row.events == 1));
+}
+
+#[test]
+fn a_text_of_64_kb_is_no_other_text() {
+    let collector = MetricsCollector::default();
+    let long = "m".repeat(65_536);
+    collector.observe(&invoke(&long));
+    collector.observe(&invoke("").tenant(&format!("a{}", "\0".repeat(65_536))));
+    collector.observe(&invoke("").tenant("a"));
+    for _ in 0..10 {
+        collector.observe(&invoke(""));
+    }
+    let metrics = collector.metrics();
+    let of: Vec<_> = metrics
+        .rows
+        .iter()
+        .map(|row| (row.model.as_str(), row.tenant.as_str(), row.events))
+        .collect();
+    assert_eq!(of, [("", "", 10), ("", "a", 1), ("", OTHER, 1), (OTHER, "", 1)]);
+}
+
+#[test]
+fn a_value_that_is_protected_later_is_shown_no_more() {
+    let collector = MetricsCollector::default();
+    collector.observe(&invoke("a").tenant("walrus-walrus-7"));
+    let _protected = crate::protect_value("walrus-walrus-7").unwrap();
+    let metrics = collector.metrics();
+    assert!(!format!("{metrics:?}").contains("walrus"), "{metrics:?}");
+    assert_eq!(metrics.llm_calls_total(), 1);
+}
+
+#[test]
+fn places_are_used_evenly() {
+    // So few share a place by chance, that none is found after many others.
+    let collector = MetricsCollector::default();
+    let action = |number: u32| format!("GET /v1/items/by-region/{number:03}");
+    for number in 0..LABEL_SETS_MAX as u32 {
+        collector.observe(&AuditEvent::new(EventType::ApiCall, "shop", &action(number)));
+    }
+    assert_eq!(collector.metrics().others, 0);
+    let places = collector.0.longest_run();
+    assert!(places < 40, "{places} places in a row are taken");
 }

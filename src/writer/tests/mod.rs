@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Platform, WriterTurn};
 use crate::config::Fsync;
+use crate::metrics::HealthStatus;
 use crate::writer::fs::TestClock;
 use crate::writer::fs::mem::{MemFs, WriteFault};
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
@@ -571,6 +572,25 @@ fn what_retention_removes_is_reported_in_the_log() {
     rig.audit.shutdown(DEADLINE).unwrap();
     let start = &rig.lines(FIRST)[0]["data"];
     assert_eq!((&start["retention_days"], &start["fsync"]), (&json!(5), &json!("never")));
+}
+
+#[test]
+fn the_recorder_is_unwell_from_a_failed_write_to_the_next_good_one() {
+    let rig = Rig::new(|builder| builder);
+    rig.emit(1);
+    let written = rig.audit.health();
+    assert_eq!((written.status, written.last_write), (HealthStatus::Ok, Some(NOON)));
+    rig.clock.set(NOON + 1);
+    rig.fs.state().write_faults.push_back(WriteFault::Fails(0, io::ErrorKind::StorageFull));
+    rig.emit(2);
+    let failing = rig.audit.health();
+    assert_eq!((failing.status, failing.http_status()), (HealthStatus::Failing, 503));
+    assert_eq!((failing.last_write, failing.io_lost), (Some(NOON), 1));
+    rig.emit(3);
+    assert_eq!(rig.audit.health().status, HealthStatus::Ok);
+    rig.audit.shutdown(DEADLINE).unwrap();
+    let closed = rig.audit.health();
+    assert_eq!((closed.status, closed.last_write), (HealthStatus::Closed, Some(NOON + 1)));
 }
 
 #[test]

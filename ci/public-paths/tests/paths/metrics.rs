@@ -6,7 +6,7 @@ use llm_audit::metrics::{
     Health, HealthStatus, Latencies, Metrics, MetricsCollector, MetricsRow, TextFormat,
     prometheus_text,
 };
-use llm_audit::{Accounting, AuditEvent, AuditLogger, Sanitizer, Status, Usd};
+use llm_audit::{Accounting, AuditEvent, AuditLogger, LlmCall, Sanitizer, Status, Usd};
 
 use crate::{Plain, fields, implement, variants};
 
@@ -16,7 +16,8 @@ fn of_a_logger() {
     let _: fn() -> axum::Router = llm_audit::layer::metrics_router;
 }
 
-fn labels<'a>(event: AuditEvent<'a>, text: &'a str) -> AuditEvent<'a> {
+fn labels<'a>(event: AuditEvent<'a>, call: LlmCall<'a>, text: &'a str) -> AuditEvent<'a> {
+    let _: LlmCall<'a> = call.tenant(text);
     event.model(text).tenant(text)
 }
 
@@ -41,7 +42,7 @@ fn figures() {
     let _: fn(&Metrics) -> u64 = Metrics::errors_total;
     let _: fn(&Metrics) -> u64 = Metrics::timeouts_total;
     let _: fn(&Metrics) -> u64 = Metrics::retries_total;
-    let _: fn(&Metrics) -> u64 = Metrics::active_requests;
+    let _: fn(&Metrics) -> u64 = Metrics::active_traces;
     let _: fn(&Metrics) -> Latencies = Metrics::request_latency;
     let _: fn(&Metrics) -> Latencies = Metrics::llm_latency;
     let _: fn(&Metrics) -> Latencies = Metrics::tool_latency;

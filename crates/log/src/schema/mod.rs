@@ -17,7 +17,7 @@ pub use event_type::{EventType, is_event_type_name};
 pub(crate) use event_type::{REQUEST_PREFIX, is_request};
 pub(crate) use fields::FaultCheck;
 pub use fields::{FIELDS, Field, LineFields, Presence};
-pub use latencies::{LATENCY_BUCKETS, Latencies, latency_bucket};
+pub use latencies::{LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, latency_bucket};
 pub(crate) use line::parse_in_order;
 #[doc(hidden)]
 pub use line::parse_whole;
