@@ -67,11 +67,11 @@ impl MetricsCollector {
         self.observe(&event.status(status).latency_ms(latency_ms));
     }
 
-    /// Counts a model call: an `llm.error` if it failed, otherwise an `llm.invoke`.
+    /// Counts a call of a chat model, with its input and output tokens: an `llm.error` if it failed, otherwise
+    /// an `llm.invoke`. The action is `chat`.
     pub fn record_llm_call(
         &self,
         agent: &str,
-        action: &str,
         model: &str,
         status: Status,
         latency_ms: f64,
@@ -79,7 +79,7 @@ impl MetricsCollector {
     ) {
         let event_type =
             if status.is_failure() { EventType::LlmError } else { EventType::LlmInvoke };
-        let event = AuditEvent::new(event_type, agent, action).status(status);
+        let event = AuditEvent::new(event_type, agent, "chat").status(status);
         self.observe(&event.model(model).latency_ms(latency_ms).tokens(tokens.0, tokens.1));
     }
 

@@ -157,6 +157,26 @@ fn labels_whose_texts_join_alike_are_two_rows() {
 }
 
 #[test]
+fn what_a_caller_counts_by_hand_is_counted_by_its_kind() {
+    let collector = MetricsCollector::default();
+    collector.record_request("a", "answer", Status::Ok, 1.0);
+    collector.record_llm_call("a", "gpt-4o", Status::Ok, 2.0, (10, 3));
+    collector.record_llm_call("a", "gpt-4o", Status::Timeout, 3.0, (0, 0));
+    collector.record_tool_call("a", "tool.search", Status::Error, 4.0);
+    let metrics = collector.metrics();
+    let counts = [
+        metrics.requests_total(),
+        metrics.llm_calls_total(),
+        metrics.tool_calls_total(),
+        metrics.errors_total(),
+        metrics.timeouts_total(),
+    ];
+    assert_eq!(counts, [1, 2, 1, 1, 1]);
+    let of: Vec<_> = metrics.rows.iter().map(|row| row.event_type.as_str()).collect();
+    assert_eq!(of, ["llm.error", "llm.invoke", "request.end", "tool.error"]);
+}
+
+#[test]
 fn a_latency_that_is_no_number_counts_as_none_at_all() {
     let collector = MetricsCollector::default();
     for latency in [f64::NAN, -1.0, f64::INFINITY] {

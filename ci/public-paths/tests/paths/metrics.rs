@@ -25,7 +25,7 @@ fn collector() {
     let _: fn(Sanitizer) -> MetricsCollector = MetricsCollector::new;
     let _: fn(&MetricsCollector, &AuditEvent<'_>) = MetricsCollector::observe;
     let _: fn(&MetricsCollector, &str, &str, Status, f64) = MetricsCollector::record_request;
-    let _: fn(&MetricsCollector, &str, &str, &str, Status, f64, (u64, u64)) =
+    let _: fn(&MetricsCollector, &str, &str, Status, f64, (u64, u64)) =
         MetricsCollector::record_llm_call;
     let _: fn(&MetricsCollector, &str, &str, Status, f64) = MetricsCollector::record_tool_call;
     let _: fn(&MetricsCollector) -> Metrics = MetricsCollector::metrics;
