@@ -144,6 +144,32 @@ fn without_an_id_the_newest_traces_are_listed() {
         assert!(lines[1].contains("0af7beef16cd") && lines[1].contains("failed"), "{run:?}");
         assert!(lines[2].contains("0af7651916cd") && lines.len() == 3, "{run:?}");
     }
+    for choice in [&[][..], &["--last"]] {
+        let both = run(&[&["trace", &*file, "--dir", &*dir][..], choice].concat());
+        assert_eq!(both.code, 2, "{both:?}");
+        assert!(both.stderr.contains("FILE and --dir exclude each other"), "{both:?}");
+    }
     let none = run(&["trace", "--type", "nothing", "--last", "--dir", &dir]);
     assert!(none.code == 3 && none.stderr.contains("there is llm.invoke"), "{none:?}");
+}
+
+#[test]
+fn a_trace_of_a_uuid_is_opened_as_errors_prints_it() {
+    let (_keep, dir) = folder();
+    let uuid = "0af76519-16cd-43dd-8448-eb211c80319c";
+    write(&dir, FILE, &event(1, uuid, "01", "").replace("\"ok\"", "\"error\""));
+    let errors = run(&["errors", "--dir", &dir]);
+    let (_, printed) = errors.stdout.split_once("llm-audit trace ").unwrap();
+    let printed = printed.split_whitespace().next().unwrap();
+    for words in [
+        &["trace", printed][..],
+        &["trace", uuid],
+        &["trace", "--last"],
+        &["trace", TRACE],
+        &["fixture", printed],
+    ] {
+        let shown = run(&[words, &["--dir", &*dir]].concat());
+        assert_eq!(shown.code, 0, "{words:?} {shown:?}");
+        assert!(shown.stdout.contains(TRACE), "{words:?} {shown:?}");
+    }
 }

@@ -16,6 +16,10 @@ pub(crate) struct LogDir {
 }
 
 impl LogDir {
+    pub(super) fn is_given(&self) -> bool {
+        self.dir.is_some()
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         let named = || env::var_os("AUDIT_LOG_DIR").filter(|dir| !dir.is_empty());
         self.dir.clone().or_else(|| named().map(PathBuf::from)).unwrap_or_else(|| "logs".into())

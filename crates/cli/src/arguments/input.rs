@@ -32,6 +32,10 @@ impl LogInput {
             }
             return Ok(folder);
         }
+        // `trace` may find only later that a word is a file.
+        if self.dir.is_given() {
+            return Err(CommandFailure::new("FILE and --dir exclude each other"));
+        }
         if let Some(dir) = self.files.iter().find(|path| path.is_dir()) {
             let dir = dir.display();
             return Err(CommandFailure::new(format!(

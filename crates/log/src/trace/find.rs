@@ -15,6 +15,10 @@ use crate::writers::Writers;
 
 /// The fewest digits that name a trace.
 const PREFIX_DIGITS_MIN: usize = 4;
+/// Before which digits a UUID has dashes, the last first.
+const UUID_DASHES: [usize; 4] = [20, 16, 12, 8];
+/// How the escape of an ASCII character begins.
+const ESCAPE: &str = "\\u00";
 /// The most events of one trace that are held; further ones are counted.
 const EVENTS_MAX: usize = 100_000;
 /// The most ids that an ambiguous prefix is answered with.
@@ -33,8 +37,8 @@ pub enum Found {
 }
 
 impl Trace {
-    /// Finds the trace whose id begins with `prefix`, 4 to 32 hex digits in either case. A short
-    /// id that was filled up with zeros is found by its own digits too.
+    /// Finds the trace whose id begins with `prefix`, 4 to 32 hex digits in either case, with or without
+    /// the dashes of a UUID. A short id that was filled up with zeros is found by its own digits too.
     ///
     /// From time to time `progress` gets the number of bytes that are read.
     ///
@@ -79,7 +83,7 @@ impl Trace {
         damage: &mut Vec<Error>,
         progress: impl FnMut(u64) + Send,
     ) -> Result<Found, Error> {
-        let prefix = prefix.to_ascii_lowercase();
+        let prefix = prefix.replace('-', "").to_ascii_lowercase();
         let is_hex = prefix.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_hex || !(PREFIX_DIGITS_MIN..=32).contains(&prefix.len()) {
             return Err(Error::parse("trace id", "4 to 32 hex digits of it are needed"));
@@ -122,49 +126,60 @@ impl Trace {
 /// Whose id begins so.
 struct WantedTrace {
     prefix: String,
-    /// What the line has of the prefix in any case: a short id comes without the zeros that fill it up.
-    spelled: String,
-    /// What is looked for first, and its place in `spelled`: digits, which have no case.
-    needle: memmem::Finder<'static>,
-    needle_at: usize,
+    spellings: Vec<Spelling>,
+    /// How an escape begins that can spell a digit.
+    escape: memmem::Finder<'static>,
     start: memmem::Finder<'static>,
 }
 
 impl WantedTrace {
     fn of_prefix(prefix: String) -> Self {
-        let spelled = prefix.trim_start_matches('0').to_owned();
-        let digits = spelled.split(|c: char| !c.is_ascii_digit());
-        let needle = digits.max_by_key(|run| run.len()).unwrap_or_default();
-        let needle_at = spelled.find(needle).unwrap_or_default();
-        let needle = memmem::Finder::new(needle).into_owned();
-        let start = memmem::Finder::new(NoticeType::Start.name()).into_owned();
-        Self { prefix, spelled, needle, needle_at, start }
+        let mut dashed = prefix.clone();
+        for at in UUID_DASHES.into_iter().filter(|at| *at < prefix.len()) {
+            dashed.insert(at, '-');
+        }
+        // A short id comes without the zeros that fill it up. The last digits of a UUID have no dash.
+        let mut spellings = vec![Spelling::of(prefix.trim_start_matches('0'))];
+        if dashed != prefix {
+            spellings.push(Spelling::of(&dashed));
+        }
+        let finder = |text: &str| memmem::Finder::new(text).into_owned();
+        let (escape, start) = (finder(ESCAPE), finder(NoticeType::Start.name()));
+        Self { prefix, spellings, escape, start }
     }
 
     /// The lines that may say who writes, and those of matching traces with the id in full.
     fn lines_of<'c>(&self, chunk: &'c [u8]) -> Vec<(&'c [u8], Option<String>)> {
-        let starts = lines_with(chunk, &self.start).map(|(line, _)| (line, None));
-        let found = lines_with(chunk, &self.needle).filter_map(|(line, needle)| {
-            self.may_have_id(line, needle).then_some(())?;
+        let spelled = self.spellings.iter().flat_map(|spelling| {
+            let lines = lines_with(chunk, &spelling.needle);
+            lines.filter(|(line, needle)| spelling.is_in(line, *needle))
+        });
+        let mut found: Vec<_> = spelled.chain(self.lines_with_escapes(chunk)).collect();
+        found.sort_by_key(|(line, _)| line.as_ptr());
+        found.dedup_by_key(|(line, _)| line.as_ptr());
+        let found = found.into_iter().filter_map(|(line, _)| {
             let id = self.matching_trace_id(&parse(&mut line.to_vec()).ok()?)?;
             Some((line, Some(id)))
         });
+        let starts = lines_with(chunk, &self.start).map(|(line, _)| (line, None));
         let mut lines: Vec<_> = starts.chain(found).collect();
         lines.sort_by_key(|(line, _)| line.as_ptr());
         lines
     }
 
-    /// Whether a line with the needle may have the id.
-    fn may_have_id(&self, line: &[u8], needle: usize) -> bool {
-        // Without a needle, any place may be it.
-        let mut needles = self.needle.find_iter(&line[needle..]).map(|at| needle + at);
-        let (before, after) = self.spelled.as_bytes().split_at(self.needle_at);
-        needles.any(|needle| {
-            begins_with_digits(line[needle..].iter(), after.iter())
-                && begins_with_digits(line[..needle].iter().rev(), before.iter().rev())
+    /// The lines in which an escape spells a digit or a dash, and the first escape in each.
+    fn lines_with_escapes<'c>(&self, chunk: &'c [u8]) -> impl Iterator<Item = (&'c [u8], usize)> {
+        lines_with(chunk, &self.escape).filter(|(line, first)| {
+            self.escape.find_iter(&line[*first..]).any(|at| {
+                let code = line[first + at..].get(ESCAPE.len()..).unwrap_or_default();
+                matches!(
+                    code,
+                    [b'2', b'd' | b'D', ..]
+                        | [b'3', b'0'..=b'9', ..]
+                        | [b'4' | b'6', b'1'..=b'6', ..]
+                )
+            })
         })
-            // An escape can spell a digit, too.
-            || memmem::find(line, b"\\u").is_some()
     }
 
     /// The line's trace id in full, if it begins with the prefix.
@@ -177,13 +192,33 @@ impl WantedTrace {
     }
 }
 
-/// Whether a text begins with these digits, in either case. A UUID has dashes between them.
-fn begins_with_digits<'b>(
-    text: impl Iterator<Item = &'b u8>,
-    mut digits: impl Iterator<Item = &'b u8>,
-) -> bool {
-    let mut text = text.filter(|byte| **byte != b'-');
-    digits.all(|digit| text.next().is_some_and(|byte| byte.eq_ignore_ascii_case(digit)))
+/// A way to write the beginning of an id, in either case.
+struct Spelling {
+    text: String,
+    /// What is looked for first, and its place in `text`: digits and dashes, which have no case.
+    needle: memmem::Finder<'static>,
+    needle_at: usize,
+}
+
+impl Spelling {
+    fn of(text: &str) -> Self {
+        let runs = text.split(|c: char| !c.is_ascii_digit() && c != '-');
+        let needle = runs.max_by_key(|run| run.len()).unwrap_or_default();
+        let needle_at = text.find(needle).unwrap_or_default();
+        let needle = memmem::Finder::new(needle).into_owned();
+        Self { text: text.to_owned(), needle, needle_at }
+    }
+
+    /// Whether a line has it. The first needle is at this place.
+    fn is_in(&self, line: &[u8], needle: usize) -> bool {
+        // Without a needle, any place may be it.
+        let mut needles = self.needle.find_iter(&line[needle..]).map(|at| needle + at);
+        needles.any(|needle| {
+            let text = needle.checked_sub(self.needle_at).and_then(|start| line.get(start..));
+            let text = text.and_then(|text| text.get(..self.text.len()));
+            text.is_some_and(|text| text.eq_ignore_ascii_case(self.text.as_bytes()))
+        })
+    }
 }
 
 /// The lines that hold what is looked for, and its first place in each.

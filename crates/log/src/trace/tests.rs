@@ -126,12 +126,18 @@ fn an_id_is_found_however_it_is_spelled() {
         ("0AF7651916CD43DD8448EB211C80319C", TRACE),
         ("0AF7651916CD43DD8448EB211C80319C", "0af7651916cd43dd84"),
         ("0af76519-16cd-43dd-8448-eb211c80319c", "0af7651"),
+        ("0af76519-16cd-43dd-8448-eb211c80319c", "0af765191"),
+        ("0AF76519-16cd-43dd-8448-eb211c80319c", TRACE),
+        (TRACE, "0AF76519-16c"),
+        ("0af76519-16cd-43dd-8448-eb211c80319c", "0af76519-16cd-43dd-8448-eb211c80319c"),
         ("0af7651916cd43dd8448eb211c80319\\u0063", TRACE),
+        ("0af765\\u003191\\u0036cd43dd8448eb211c80319c", TRACE),
     ] {
         // The digits are there before, in another value.
         let line = line("00f067aa0ba902b7", None, 1).replace(TRACE, spelled);
         let line = line.replacen("{", "{\"x\":\"7651916 7651\",", 1);
-        assert_eq!(one(&line, prefix).id, TRACE, "{spelled} {prefix}");
+        let trace = one(&line, prefix);
+        assert_eq!((&*trace.id, trace.events().count()), (TRACE, 1), "{spelled} {prefix}");
     }
 }
 
