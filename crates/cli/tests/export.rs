@@ -125,6 +125,23 @@ fn sql_prints_a_view_of_the_folder() {
     }
 }
 
+#[test]
+fn the_parent_of_a_span_may_be_a_pair_of_events_of_another_program() {
+    let (_keep, dir) = folder();
+    let below = |span: &str, more: &str| format!(r#","parent_span_id":"{span}"{more}"#);
+    let [run_span, leaf] = [1, 2].map(|n| format!("00f067aa0ba902b{n}"));
+    let took = r#","latency_ms":5"#;
+    let log = event(1, TRACE, &run_span, &below(SPAN, "")).replace("llm.invoke", "agent.start")
+        + &event(2, TRACE, &leaf, &below(&run_span, took))
+        + &event(3, TRACE, &run_span, &below(SPAN, took)).replace("llm.invoke", "agent.end");
+    write(&dir, FILE, &log);
+    let run = run(&["export", "otlp-json", "--dir", &dir]);
+    let request: Value = serde_json::from_str(run.stdout.lines().next().unwrap()).unwrap();
+    let spans = &request["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    let parents = [0, 1].map(|at| spans[at]["parentSpanId"].as_str().unwrap_or("none"));
+    assert_eq!(parents, [&*run_span, SPAN], "{run:?}");
+}
+
 /// Backends have no span for an event that is a log record, so it is nobody's parent.
 #[test]
 fn the_parent_of_a_span_is_a_span() {

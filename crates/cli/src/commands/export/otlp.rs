@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::mem;
 
-use llm_audit::Status;
 use llm_audit::reader::{Json, Line};
+use llm_audit::{EventType, Status};
 use llm_audit_log::schema::ids::{parse_span_id, parse_trace_id};
 use llm_audit_log::schema::notices::{ReadNotice, Started};
 use serde_json::{Map, Value, json};
@@ -136,9 +136,12 @@ struct Points {
 
 impl Points {
     fn note(&mut self, line: &Line<'_>) {
-        // These begin a span, and another event ends it.
-        if matches!(line.event_type(), Some("request.start" | "tool.call")) {
-            return;
+        // These begin a span, and another event ends it. So may events of other programs' types.
+        match line.event_type().map(EventType::from_name) {
+            None | Some(EventType::RequestStart | EventType::ToolCall | EventType::Custom(_)) => {
+                return;
+            }
+            Some(_) => {}
         }
         let Some([trace, span, parent]) = ids_of(line) else { return };
         if self.recent.len() == POINTS_MAX {
