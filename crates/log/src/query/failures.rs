@@ -89,7 +89,11 @@ impl Failures {
     /// The kinds of failures, the most frequent first; of equally frequent ones the newest.
     pub fn by_count(&self) -> Vec<&Failure> {
         let mut kinds: Vec<_> = self.kinds.values().collect();
-        kinds.sort_by_key(|kind| std::cmp::Reverse((kind.count, kind.last, &kind.action)));
+        kinds.sort_by_key(|kind| {
+            let Failure { event_type, agent, action, error_type, message, .. } = kind;
+            let rest = (event_type, agent, error_type, message);
+            std::cmp::Reverse((kind.count, kind.last, action, rest))
+        });
         kinds
     }
 }
@@ -204,6 +208,33 @@ mod tests {
         assert_eq!(kind.message.as_deref(), Some("no plan 18 of 00f067aa0ba902b7 in 1.5 s"));
         assert_eq!(kind.last.unwrap() - kind.first.unwrap(), 2_000_000);
         assert_eq!((failures.total, failures.other), (4, 0));
+    }
+
+    #[test]
+    fn the_order_is_the_same_each_time() {
+        let order = || {
+            let mut failures = Failures::default();
+            for at in 0..40_u8 {
+                let [event_type, agent, error_type, message] = [0, 1, 2, 3]
+                    .map(|part| if at % 4 == part { char::from(b'a' + at) } else { '-' });
+                let text = format!(
+                    r#"{{"timestamp":"2026-01-02T03:04:05Z","event_type":"{event_type}","agent":"{agent}",
+                        "action":"x","status":"error",
+                        "error":{{"type":"{error_type}","message":"{message}"}}}}"#
+                );
+                failures.add(&crate::parse(&mut text.into_bytes()).unwrap());
+            }
+            let kinds = failures.by_count();
+            assert_eq!(kinds.len(), 40);
+            let texts = kinds.into_iter().map(|kind| {
+                format!(
+                    "{} {} {:?} {:?}",
+                    kind.event_type, kind.agent, kind.error_type, kind.message
+                )
+            });
+            texts.collect::<Vec<_>>()
+        };
+        assert_eq!(order(), order());
     }
 
     #[test]
