@@ -241,3 +241,19 @@ fn an_index_that_would_be_too_large_is_not_gathered() {
     }
     assert!(builder.blocks().is_empty());
 }
+
+/// The version before said so of objects with neither an event type nor a time.
+#[test]
+fn an_index_of_an_earlier_version_is_not_used() {
+    let log = Log::with("{\"data\":{\"x\":1}}\n");
+    let block = Block { is_in_order: true, ..block(17, true) };
+    log.write_index(&[block]);
+    assert!(log.is_index_used());
+    let index = fs::read(log.index()).unwrap();
+    let content = [b"auditix2", &index[8..index.len() - 8]].concat();
+    fs::write(log.index(), [&content[..], &checksum(&content).to_le_bytes()].concat()).unwrap();
+    assert!(!log.is_index_used());
+    let folder = Folder::open(log.0.path()).unwrap();
+    let scanned = Scan::of(&folder).for_each(|_, _| {});
+    assert_eq!((scanned.events, scanned.bad_lines), (0, 1));
+}
