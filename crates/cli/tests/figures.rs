@@ -366,3 +366,26 @@ fn a_value_that_no_event_has_is_answered_with_those_that_there_are() {
         assert!(refused.stderr.contains("accepted: "), "{refused:?}");
     }
 }
+
+#[test]
+fn a_value_is_found_among_any_number_of_others() {
+    let (_keep, dir) = folder();
+    let of = |agent: &str| event(1, TRACE, "01", "").replace("planner", agent);
+    let others: String = (0..10_001).map(|at| of(&format!("a{at}"))).collect();
+    write(&dir, FILE, &(others + &of("late")));
+    let late = run(&["errors", "--agent", "late", "--dir", &dir]);
+    assert_eq!((late.code, late.stderr.contains("no event has")), (0, false), "{late:?}");
+    let late = run(&["errors", "--agent", "late", "--until", "2001-01-01", "--dir", &dir]);
+    assert_eq!((late.code, late.stderr.contains("no event has")), (3, false), "{late:?}");
+    let unknown = run(&["errors", "--agent", "a-1", "--dir", &dir]);
+    assert!(unknown.stderr.ends_with(" and more than 9992 others\n"), "{unknown:?}");
+}
+
+#[test]
+fn a_value_of_any_length_is_shown_cut() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &event(1, TRACE, "01", "").replace("planner", &"é".repeat(200_000)));
+    let unknown = run(&["errors", "--agent", "x", "--dir", &dir]);
+    let shown = format!("there is {}…\n", "é".repeat(80));
+    assert!(unknown.stderr.ends_with(&shown), "{unknown:?}");
+}

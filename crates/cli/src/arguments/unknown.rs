@@ -8,9 +8,20 @@ use llm_audit_log::edit_distance;
 use super::{FilterArgs, LogInput};
 use crate::ui::complain_on_stderr;
 
-/// How many values are shown, and how many are compared.
+/// How many values are shown, how many are compared, and the characters of each.
 const SHOWN: usize = 8;
 const COMPARED: usize = 10_000;
+const VALUE_CHARS: usize = 80;
+
+/// The values of a field, if the one that was asked for is not among them.
+#[derive(Clone, Default)]
+struct Known {
+    has_asked: bool,
+    /// The first of them, each cut.
+    values: BTreeSet<String>,
+    /// Whether there are more of them.
+    has_more: bool,
+}
 
 impl LogInput {
     /// Prints what there is if the log has no such service, agent, action or type at all. A pipe cannot be
@@ -24,31 +35,23 @@ impl LogInput {
         if asked.is_empty() {
             return;
         }
-        let mut known = vec![BTreeSet::new(); asked.len()];
+        let mut known = vec![Known::default(); asked.len()];
         let scan = Scan::of(folder).service(self.service.as_deref()).own_lines(true);
         scan.for_each(|line, _| {
-            for ((name, _), known) in asked.iter().zip(&mut known) {
+            for ((name, asked), known) in asked.iter().zip(&mut known) {
                 let value = match *name {
                     "event_type" => line.event_type(),
                     _ if line.is_own() => None,
                     "agent" => line.agent(),
                     _ => line.action(),
                 };
-                if let Some(value) = value
-                    && !known.contains(value)
-                    && known.len() < COMPARED
-                {
-                    known.insert(value.to_owned());
-                }
+                value.into_iter().for_each(|value| known.note(value, name, asked));
             }
         });
         for ((name, value), known) in asked.into_iter().zip(known) {
-            let is_known = match name {
-                "event_type" => known.iter().any(|known| Filter::is_type_below(value, known)),
-                _ => known.contains(value),
-            };
-            if !is_known {
-                let known = closest_first(value, known.iter().map(String::as_str));
+            if !known.has_asked {
+                let values = known.values.iter().map(String::as_str);
+                let known = closest_first(value, values, known.has_more);
                 complain_on_stderr(format_args!(
                     "no event has the {name} {value}; there is {known}"
                 ));
@@ -66,7 +69,7 @@ impl LogInput {
         }
         let services = writers.services();
         if !services.contains(asked.as_str()) {
-            let known = closest_first(asked, services);
+            let known = closest_first(asked, services, false);
             complain_on_stderr(format_args!(
                 "no audit.start names the service {asked}; services that are named: {known}"
             ));
@@ -74,16 +77,52 @@ impl LogInput {
     }
 }
 
+impl Known {
+    /// Notes a value of the field of this name.
+    fn note(&mut self, value: &str, name: &str, asked: &str) {
+        self.has_asked |= match name {
+            "event_type" => Filter::is_type_below(asked, value),
+            _ => value == asked,
+        };
+        if self.has_asked || self.values.contains(value) {
+            return;
+        }
+        let value = cut_value(value);
+        if self.values.len() < COMPARED {
+            self.values.insert(value);
+        } else {
+            self.has_more |= !self.values.contains(&value);
+        }
+    }
+}
+
 /// Some values with commas between them, those first that are spelled most like the one that was asked for.
-fn closest_first<'v>(asked: &str, values: impl IntoIterator<Item = &'v str>) -> String {
+/// `has_more` says that not all of them are given.
+fn closest_first<'v>(
+    asked: &str,
+    values: impl IntoIterator<Item = &'v str>,
+    has_more: bool,
+) -> String {
     let mut values: Vec<_> = values.into_iter().collect();
     values.sort_by_cached_key(|value| edit_distance(asked, value));
     let more = match values.len().saturating_sub(SHOWN) {
         0 => String::new(),
+        more if has_more => format!(" and more than {more} others"),
         more => format!(" and {more} more"),
     };
     match values.is_empty() {
         true => "none".to_owned(),
-        false => values[..values.len().min(SHOWN)].join(", ") + &more,
+        false => {
+            let shown = values.iter().take(SHOWN).map(|value| cut_value(value));
+            shown.collect::<Vec<_>>().join(", ") + &more
+        }
+    }
+}
+
+/// The first characters of a value, which may have any length.
+fn cut_value(value: &str) -> String {
+    match value.char_indices().nth(VALUE_CHARS) {
+        Some((at, _)) => format!("{}…", &value[..at]),
+        None => value.to_owned(),
     }
 }
