@@ -226,21 +226,25 @@ impl<'f> FileInChunks<'f> {
         if self.has_failed.load(Ordering::Relaxed) {
             (self.input, self.carried, self.parts) = (None, Vec::new(), Vec::new());
         }
+        let carried = self.carried.len();
         let is_between_parts = self.input.is_none() && self.failure.is_none();
-        if is_between_parts && self.carried.is_empty() && !self.file.is_stream() {
+        if is_between_parts && carried == 0 && !self.file.is_stream() {
             let part = self.parts.last()?.clone();
             // If it cannot be opened, `fill` says so.
             self.open_part(&part).ok()?;
             self.parts.pop();
         }
-        let input = self.input.as_mut().filter(|input| input.limit() > chunk_bytes as u64)?;
-        let file = input.get_ref().plain_file().filter(|_| self.carried.is_empty())?;
+        let input = self.input.as_mut()?;
+        // What was carried is read again.
+        let left = input.limit() + carried as u64;
+        let file = input.get_ref().plain_file().filter(|_| left > chunk_bytes as u64)?;
         let file = Arc::clone(file);
         let end = self.offset + chunk_bytes as u64;
-        let newline = find_newline_before(&file, end, chunk_bytes)?;
+        let newline = find_newline_before(&file, end, chunk_bytes.saturating_sub(carried))?;
         let length = (newline + 1).checked_sub(self.offset)?;
         (&*file).seek(SeekFrom::Start(newline + 1)).ok()?;
-        input.set_limit(input.limit() - length);
+        input.set_limit(left - length);
+        self.carried.clear();
         let has_failed = Arc::clone(&self.has_failed);
         Some(Unread { from: file, length: length as usize, has_failed })
     }
@@ -478,14 +482,85 @@ mod tests {
     use super::*;
     use crate::Folder;
 
+    fn folder_with(text: &str) -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("audit-2026-01-02.jsonl"), text).unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        (dir, folder)
+    }
+
     #[test]
     fn parts_that_are_past_the_end_take_no_stack() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("audit-2026-01-02.jsonl"), "a\n").unwrap();
-        let folder = Folder::open(dir.path()).unwrap();
+        let (_keep, folder) = folder_with("a\n");
         let mut reading = FileInChunks::begin(&folder.files()[0], 0, None);
         reading.parts = vec![Part { range: 1_000..2_000, is_in_order: false }; 50_000];
         let chunk = reading.next_chunk(Vec::new(), 1);
         assert!(matches!(chunk.end, ChunkEnd::File) && chunk.bytes.is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn after_a_long_line_other_threads_read_again() {
+        for long in [300, 301, 350, 1_000] {
+            let text = "x".repeat(long) + "\n" + &"abcdef\n".repeat(200);
+            let (_keep, folder) = folder_with(&text);
+            let mut reading = FileInChunks::begin(&folder.files()[0], 0, None);
+            let (mut read, mut kinds) = (Vec::new(), Vec::new());
+            loop {
+                let mut chunk = reading.next_chunk(Vec::new(), 100);
+                kinds.push(chunk.unread.is_some());
+                chunk.read_bytes();
+                assert_eq!(chunk.range.start, read.len() as u64);
+                read.extend_from_slice(&chunk.bytes);
+                assert_eq!(chunk.range.end, read.len() as u64);
+                if matches!(chunk.end, ChunkEnd::File) {
+                    break;
+                }
+            }
+            assert_eq!(String::from_utf8(read).unwrap(), text);
+            // The long line, the last lines and the end are read at once.
+            let (first, rest) = kinds.split_first().unwrap();
+            assert!(!first && rest.len() > 5, "{long} {kinds:?}");
+            assert!(rest[..rest.len() - 2].iter().all(|is_unread| *is_unread), "{long} {kinds:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_were_cut_off_before_they_were_read_are_left_out() {
+        let (keep, folder) = folder_with(&"abcdef\n".repeat(200));
+        let mut reading = FileInChunks::begin(&folder.files()[0], 0, None);
+        let [mut first, mut second] = [0, 1].map(|_| reading.next_chunk(Vec::new(), 100));
+        assert!(first.unread.is_some() && second.unread.is_some());
+        let file = File::options().write(true).open(keep.path().join("audit-2026-01-02.jsonl"));
+        file.unwrap().set_len(17).unwrap();
+        first.read_bytes();
+        second.read_bytes();
+        assert_eq!((first.bytes(), second.bytes()), (&b"abcdef\nabcdef\nabc"[..], &b""[..]));
+        let endings: Vec<_> = first.entries().map(|entry| entry.ending).collect();
+        assert_eq!(endings, [Ending::Newline, Ending::Newline, Ending::Torn]);
+        let ChunkEnd::Failure(error) = reading.next_chunk(Vec::new(), 100).end else { panic!() };
+        assert!(error.to_string().contains("it was cut to 17 bytes"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_error_of_several_threads_is_reported_once_and_ends_the_file() {
+        let (keep, folder) = folder_with(&"abcdef\n".repeat(200));
+        let mut reading = FileInChunks::begin(&folder.files()[0], 0, None);
+        let mut chunks = [0, 1].map(|_| reading.next_chunk(Vec::new(), 100));
+        for chunk in &mut chunks {
+            // What is open only for writing cannot be read.
+            let file = File::options().write(true).open(keep.path().join("audit-2026-01-02.jsonl"));
+            chunk.unread.as_mut().unwrap().from = Arc::new(file.unwrap());
+            chunk.read_bytes();
+            assert!(chunk.bytes.is_empty());
+        }
+        let [first, second] = chunks.map(|chunk| chunk.end);
+        let ChunkEnd::Failure(error) = first else { panic!() };
+        assert!(error.to_string().contains("audit-2026-01-02.jsonl"), "{error}");
+        assert!(matches!(second, ChunkEnd::Lines));
+        let rest = reading.next_chunk(Vec::new(), 100);
+        assert!(matches!(rest.end, ChunkEnd::File) && rest.bytes.is_empty());
     }
 }

@@ -181,11 +181,14 @@ impl LogFile {
     /// Why its content ends here, if it has become shorter since the folder was read.
     pub(super) fn cut_at(&self, end: u64) -> Option<io::Error> {
         let listed = self.bytes_when_listed();
-        let has_shrunk = || fs::metadata(&self.path).is_ok_and(|now| now.len() < self.stored_bytes);
-        if listed == u64::MAX || end >= listed || !has_shrunk() {
+        if listed == u64::MAX || end >= listed {
             return None;
         }
-        let why = format!("it was cut to {end} bytes while it was read; it had {listed}");
+        let now = fs::metadata(&self.path).ok()?.len();
+        if now >= listed {
+            return None;
+        }
+        let why = format!("it was cut to {now} bytes while it was read; it had {listed}");
         Some(io::Error::new(io::ErrorKind::UnexpectedEof, why))
     }
 
