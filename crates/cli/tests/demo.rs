@@ -90,6 +90,17 @@ fn it_tells_what_it_did() {
 }
 
 #[test]
+fn what_cannot_be_read_is_named() {
+    let (_keep, dir) = folder();
+    let damaged = format!("{dir}/audit-2026-01-02.jsonl");
+    std::fs::create_dir_all(&damaged).unwrap();
+    let run = run(&["demo", "--requests", "4", "--dir", &dir]);
+    let said =
+        format!("llm-audit: cannot read {damaged}: it is a folder; the rest of it is left out");
+    assert_eq!((run.code, run.stderr.trim_end()), (0, &*said), "{run:?}");
+}
+
+#[test]
 fn the_environment_decides_on_content_and_sampling() {
     let (_keep, dir) = folder();
     let mut command = command(&["demo", "--json", "--requests", "20", "--dir", &dir]);

@@ -74,10 +74,12 @@ impl Report {
     ) -> Result<Self, CommandFailure> {
         use llm_audit::reader::{Folder, Scan};
 
+        use crate::arguments::complain_of_damage;
+
         let (folder, mut report) = (Folder::open(folder)?, Self::new()?);
         let scan = Scan::of(&folder);
-        // Damage in the folder is of other loggers, which are not part of the report.
-        scan.for_each_line(
+        // Bad lines are of other loggers, which are not part of the report.
+        let scanned = scan.for_each_line(
             |line, weight| match weight {
                 _ if line.instance() != Some(instance) => {}
                 None => report.note(line),
@@ -85,6 +87,7 @@ impl Report {
             },
             |_| {},
         );
+        complain_of_damage(&scanned.damage);
         Ok(report)
     }
 
