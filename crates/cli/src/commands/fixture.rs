@@ -133,7 +133,10 @@ fn test_function(args: &FixtureArgs, fixture: &ReplayFixture) -> Result<String, 
     let default = named.map(|name| format!("{}::replay_root", name.replace('-', "_")));
     let default = default.filter(|path| parse_rust_path(path).is_ok());
     args.root.clone().or(default).ok_or_else(|| {
-        CommandFailure::new("no error of the trace names its crate; --root PATH names the function")
+        CommandFailure::new(
+            "no error of the trace names its crate; --root PATH names the function that the test calls, as \
+             my_agent::replay_root",
+        )
     })
 }
 
@@ -159,7 +162,14 @@ fn write_new_files(files: &[(PathBuf, String)]) -> Result<(), CommandFailure> {
                 // What stays makes the next try say so.
                 let _ = fs::remove_file(path);
             }
-            return Err(CommandFailure::new(format!("cannot write {}: {error}", path.display())));
+            let advice = match error.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    "; remove it first, or name another file with --out"
+                }
+                _ => "",
+            };
+            let path = path.display();
+            return Err(CommandFailure::new(format!("cannot write {path}: {error}{advice}")));
         }
     }
     for (path, _) in files {

@@ -54,6 +54,8 @@ const COLUMNS: [(&str, &str, &str); 18] = [
 ];
 
 pub(crate) fn run_sql(args: &SqlArgs) -> Result<CommandExit, CommandFailure> {
+    // The view is for a folder that may come later. If there is none yet, this says so.
+    let _ = args.dir.open()?;
     let dir = std::path::absolute(args.dir.path())
         .map_err(|error| CommandFailure::new(format!("the folder of the log: {error}")))?;
     let dir = dir.to_str().ok_or_else(|| CommandFailure::new("the folder's name is not UTF-8"))?;

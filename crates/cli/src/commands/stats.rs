@@ -104,7 +104,7 @@ Exit codes: 0 there are events, 1 there are and a file cannot be read to its end
 are none.
 
 Examples:
-  llm-audit stats --by action --type tool.result --sort p99
+  llm-audit stats --by action --type tool --sort p99
   llm-audit stats --by agent,status --since 1d
   llm-audit stats --by action --live
   llm-audit stats --by hour --json | jq '.groups[] | {hour: .values[0], p99_ms}'";

@@ -50,7 +50,7 @@ Exit codes: 0 events are shown, 1 they are and a file cannot be read to its end,
 such event.
 
 Examples:
-  llm-audit tail -f --status error
+  llm-audit tail -f -q 'status == \"error\" or status == \"timeout\"'
   llm-audit tail --since 1h -q 'latency_ms > 500 and data.model ~ \"gpt-4o\"'
   AUDIT_EXPORTER=stdout my-agent | llm-audit tail -f -
   llm-audit tail -n 100 --agent planner --type llm --json | jq .cost_usd";
