@@ -80,6 +80,9 @@ impl Replayer {
 
     /// Answers the calls that come before this step, and makes the step's and all later ones.
     ///
+    /// The numbers of the steps decide, in whatever order the calls come. A call that the recording does not know
+    /// is made if one of these was made before it.
+    ///
     /// It is the number of a call in the fixture, which a function under `#[audit_span]` or a client under
     /// `ClientLayer` makes. A function that the step is inside of runs. The calls that are made reach live
     /// services, with placeholders in place of redacted values. Their answers may lead elsewhere, so

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::task::Waker;
 
-use llm_audit_log::replay::{Answers, Asked, FixtureCall, RecordedError, StepKind};
+use llm_audit_log::replay::{Answers, Asked, FixtureCall, NoAnswer, RecordedError, StepKind};
 use llm_audit_process::lock::Mutex;
 use serde_json::Value;
 
@@ -98,16 +98,11 @@ impl ReplayState {
             self.steps.insert(context.span_id(), 0);
             return ReplayAnswer::Runs;
         }
-        if self.is_live {
-            return ReplayAnswer::Runs;
-        }
         match self.answers.take(&Asked { above, is_right_below, ..asked }).cloned() {
             Ok(call) => {
                 self.steps.insert(context.span_id(), call.step);
-                if self.live_from == Some(call.step) {
-                    // Its caller may wait as long as it likes.
-                    (self.is_live, self.hangs) = (true, None);
-                    return ReplayAnswer::Runs;
+                if self.is_made(call.step) {
+                    return self.go_live();
                 }
                 let calls = &self.answers.fixture().calls;
                 let has_calls = calls.iter().any(|other| other.parent == call.step);
@@ -131,6 +126,9 @@ impl ReplayState {
             }
             // The function runs anyway, and the calls in it are asked for in their turn.
             Err(_) if !is_answerable => ReplayAnswer::Runs,
+            Err(NoAnswer::Ambiguous { step, .. }) if self.is_made(step) => self.go_live(),
+            // What was answered live may lead to calls that nobody recorded.
+            Err(NoAnswer::Unknown(_)) if self.is_live => ReplayAnswer::Runs,
             Err(why) => {
                 let is_after_all = self.hangs.is_some() && self.has_asked_all();
                 if is_after_all && self.goes_on {
@@ -143,6 +141,18 @@ impl ReplayState {
                 }
             }
         }
+    }
+
+    /// Whether a recorded call is made, by its step. A replay may ask in another order than the recorded one,
+    /// because its answers come at once.
+    fn is_made(&self, step: u32) -> bool {
+        self.live_from.is_some_and(|live| step >= live)
+    }
+
+    fn go_live(&mut self) -> ReplayAnswer {
+        // The caller of the root may wait as long as it likes.
+        (self.is_live, self.hangs) = (true, None);
+        ReplayAnswer::Runs
     }
 
     /// The step that a span is below, and whether no other span of the recording can be between them.

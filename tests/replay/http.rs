@@ -1,6 +1,6 @@
 //! Clients under `ClientLayer`, and requests to a service under `ServerLayer`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
@@ -22,6 +22,8 @@ thread_local! {
     static MADE: Cell<u32> = const { Cell::new(0) };
     /// Whether the service has its error.
     static IS_FIXED: Cell<bool> = const { Cell::new(false) };
+    /// The paths of the calls that were really made.
+    static PATHS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The live service: too many requests at first, then plans without a price; one path hangs, one breaks.
@@ -370,4 +372,53 @@ fn calls_that_are_alike_are_told_apart_by_the_functions_around_them() {
     let expected = ("answer 2".to_owned(), "answer 1".to_owned());
     assert_eq!(replay.output(), Some(&expected), "{replay:?}");
     assert_eq!((MADE.get(), replay.check()), (2, Ok(())));
+}
+
+#[llm_audit::audit_span(agent = "benefits", action = "each")]
+async fn ask_each() -> Result<(), String> {
+    let client = |path: &'static str| async move {
+        let answer = |request: Request<Full<Bytes>>| async move {
+            PATHS.with_borrow_mut(|paths| paths.push(request.uri().path().to_owned()));
+            // A slow answer comes after the second call of the other branch has begun.
+            for _ in 0..if request.uri().path() == "/b1" { 9 } else { 1 } {
+                tokio::task::yield_now().await;
+            }
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("answer")))
+        };
+        let client = ClientLayer::new("benefits").capture_bodies(1_000).layer(service_fn(answer));
+        let request = Request::get(format!("http://127.0.0.1{path}")).body(Full::default());
+        let response = client.oneshot(request.expect("it is valid")).await.expect("an answer");
+        response.into_body().collect().await.expect("it is whole");
+    };
+    let branch = async |paths: [&'static str; 2]| {
+        for path in paths {
+            client(path).await;
+        }
+    };
+    tokio::join!(branch(["/a1", "/a2"]), branch(["/b1", "/b2"]));
+    Err("it failed".to_owned())
+}
+
+#[test]
+fn only_the_calls_from_the_live_step_on_are_made_in_whatever_order_they_come() {
+    let _alone = alone();
+    let seen = recorded();
+    block_on(ask_each()).expect_err("it fails");
+    let fixture = fixture(&seen);
+    let paths: Vec<_> =
+        fixture.calls.iter().map(|call| call.input.as_ref().unwrap()["url"].clone()).collect();
+    assert_eq!(paths, ["/a1", "/b1", "/a2", "/b2"].map(|path| format!("http://127.0.0.1{path}")));
+    for (live, made) in [(2, &["/a2", "/b1", "/b2"][..]), (3, &["/a2", "/b2"]), (4, &["/b2"])] {
+        PATHS.take();
+        let replay =
+            Replayer::new(fixture.clone()).live_from_step(live).run(|_| block_on(ask_each()));
+        let mut paths = PATHS.take();
+        paths.sort();
+        assert_eq!(
+            (&*paths, replay.mismatches()),
+            (&made.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>()[..], &[][..]),
+            "from step {live}"
+        );
+        assert!(replay.reproduces(), "{replay:?}");
+    }
 }

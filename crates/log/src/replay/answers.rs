@@ -49,14 +49,19 @@ pub enum NoAnswer {
     /// The recording has no such call. The text says how the closest one differs.
     Unknown(String),
     /// Calls that are alike ran at the same time and ended differently.
-    Ambiguous(String),
+    Ambiguous {
+        /// The first of them.
+        step: u32,
+        /// Which ones they are.
+        why: String,
+    },
 }
 
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(why) => write!(f, "unknown call: {why}"),
-            Self::Ambiguous(why) => write!(f, "ambiguous call: {why}"),
+            Self::Ambiguous { why, .. } => write!(f, "ambiguous call: {why}"),
         }
     }
 }
@@ -130,9 +135,8 @@ impl Answers {
                 true => "ran at the same time and ended differently",
                 false => "have inputs that are cut or not recorded, and ended differently",
             };
-            return Err(NoAnswer::Ambiguous(format!(
-                "steps {step} and {other} are both {path}, {why}"
-            )));
+            let why = format!("steps {step} and {other} are both {path}, {why}");
+            return Err(NoAnswer::Ambiguous { step, why });
         }
         self.taken[first] = true;
         if self.hashes[first].is_some() && self.hashes[first] != hash {
