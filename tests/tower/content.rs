@@ -128,6 +128,38 @@ fn bodies_are_recorded_whole_and_redacted_or_not_at_all() {
     }
 }
 
+#[test]
+fn a_body_that_is_a_json_string_stays_one_whatever_is_redacted_in_it() {
+    let cases = [
+        ("plain \"text\"", "plain \"text\""),
+        ("Dear ana@example.com, é\n", "Dear [REDACTED_email], é\n"),
+        (r#"{"password":"hunter2 abc"}"#, r#"{"password":"[REDACTED]"}"#),
+        (r#"{"in":"{\"password\":\"hunter2\"}"}"#, r#"{"in":"{\"password\":\"[REDACTED]\"}"}"#),
+        (r#""{\"password\":\"hunter2\"}""#, r#""{\"password\":\"[REDACTED]\"}""#),
+        (r#"data: {"secret":"hunter2"} "#, r#"data: {"secret":"[REDACTED]"} "#),
+        (r#"{"password":"hunter2", "torn"#, r#"{"password":"[REDACTED]", "torn"#),
+        ("password=hunter2x9", "password=[REDACTED_credential]"),
+    ];
+    let capture = capture_with(|builder| builder.capture_content(true));
+    let served = Served::with(capture, |capture| {
+        Router::new().route("/echo", post(echo)).layer(layer(capture).capture_bodies(200))
+    });
+    for (body, _) in cases {
+        ask(&served, &[], &json!(body).to_string());
+    }
+    let recorded = served.finish(cases.len());
+    for (pair, (_, expected)) in recorded.pairs().iter().zip(cases) {
+        for name in ["request_body", "response_body"] {
+            let body = pair.end["data"][name].as_str().expect("a text");
+            assert_eq!(
+                serde_json::from_str::<String>(body).ok().as_deref(),
+                Some(expected),
+                "{body}"
+            );
+        }
+    }
+}
+
 /// Answers before it has read the request's body.
 #[test]
 fn a_request_that_is_not_read_is_not_recorded() {

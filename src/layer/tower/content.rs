@@ -6,7 +6,7 @@ use memchr::memmem;
 use serde::ser::{Serialize, Serializer};
 
 use super::streams::StreamWatch;
-use crate::sanitize::{Sanitizer, mend_lone_surrogates};
+use crate::sanitize::{Redactions, Sanitizer, mend_lone_surrogates};
 
 /// The bytes of one body so far.
 ///
@@ -82,11 +82,16 @@ impl Serialize for BodyContent {
             return serializer.collect_str(&format_args!("{redacted}[TRUNCATED:{}]", self.bytes));
         };
         // JSON is written as a value, so that the rules for keys apply inside it. A string stays in its quotes,
-        // or it would look like a text that is not JSON.
+        // or it would look like a text that is not JSON. It is redacted without them, because a placeholder in
+        // its spelling could end it.
         let mended = mend_lone_surrogates(text);
         match serde_json::from_str::<serde_json::Value>(&mended) {
-            Ok(value) if !value.is_string() => return value.serialize(serializer),
-            _ => {}
+            Ok(value) if value.is_string() => {
+                let redacted = self.sanitizer.sanitize(&value, &mut Redactions::default());
+                return serializer.collect_str(&redacted);
+            }
+            Ok(value) => return value.serialize(serializer),
+            Err(_) => {}
         }
         let mut redacted = String::with_capacity(text.len());
         self.sanitizer.redact_malformed(text, &mut redacted);
