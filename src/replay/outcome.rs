@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use llm_audit_log::Trace;
-use llm_audit_log::replay::{FixtureCall, FixtureFailure, ReplayFixture, StepKind};
+use llm_audit_log::replay::{FixtureCall, FixtureFailure, ReplayFixture, StepKind, comparable_url};
 
 use super::state::ReplayState;
 use crate::context::{SpanPlaces, TraceContext};
@@ -237,25 +237,73 @@ fn place_of_failure<'f>(
 ) -> (String, [&'f str; 4], String) {
     let FixtureFailure { event_type, agent, action, error_type, message, .. } = failure;
     let place = fixture.path_of_step(failure.step);
-    (place, [event_type, agent, action, error_type], without_positions(&without_urls(message)))
+    (place, [event_type, agent, action, error_type], without_positions(&without_url_paths(message)))
 }
 
-/// A message without what is after the scheme of a URL. The recorded error of a client lacks its path, and the
-/// ports of stand-ins are drawn at random.
-fn without_urls(message: &str) -> String {
+/// A message with its URLs cut after their host. The recorded error of a client lacks the path and the user name,
+/// and the ports of stand-ins on this machine are drawn at random.
+fn without_url_paths(message: &str) -> String {
     let mut parts = message.split("://");
-    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ')' | '>' | '`');
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + "://" + part.find(is_end).map_or("", |end| &part[end..]))
+    parts.fold(first, |text, part| {
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`');
+        let (url, rest) = part.split_at(part.find(is_end).unwrap_or(part.len()));
+        // An address of IPv6 and a placeholder end with a bracket of their own.
+        let is_after =
+            |c| matches!(c, ')' | ',' | ';' | ':' | '.') || c == ']' && !url.contains('[');
+        let after = &url[url.trim_end_matches(is_after).len()..];
+        let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len() - after.len())];
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        text + &comparable_url(&format!("x://{host}"))[1..] + after + rest
+    })
 }
 
-/// A message without the numbers of lines and columns: JSON is answered on one line, with its members in another
-/// order.
+/// A message without positions in JSON, as in `at line 1 column 2`: JSON is answered on one line, with its members
+/// in another order. Other numbers of lines are those of a user's text.
 fn without_positions(message: &str) -> String {
-    let mut before = "";
-    let part = |word| {
-        let is_position = matches!(std::mem::replace(&mut before, word), "line " | "column ");
-        if is_position { word.trim_start_matches(|c: char| c.is_ascii_digit()) } else { word }
-    };
-    message.split_inclusive(' ').map(part).collect()
+    let (mut out, mut rest) = (String::with_capacity(message.len()), message);
+    while let Some(at) = rest.find("line ") {
+        let (before, found) = rest.split_at(at + "line ".len());
+        out.push_str(before);
+        rest = after_position(found).unwrap_or(found);
+    }
+    out + rest
+}
+
+/// What is after `1 column 2` or `1, column 2`.
+fn after_position(text: &str) -> Option<&str> {
+    let after = after_digits(text)?;
+    after_digits(after.strip_prefix(',').unwrap_or(after).strip_prefix(" column ")?)
+}
+
+fn after_digits(text: &str) -> Option<&str> {
+    let after = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    (after.len() < text.len()).then_some(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_compared_by_their_hosts_and_only_positions_in_json_do_not_count() {
+        let text = |message: &str| without_positions(&without_url_paths(message));
+        for (one, other, are_same) in [
+            ("at line 3 column 4", "at line 1 column 62", true),
+            ("from line 3, column 4: no", "from line 1, column 62: no", true),
+            ("order line 3 is out of stock", "order line 4 is out of stock", false),
+            ("column 3 of 4", "column 4 of 4", false),
+            ("GET http://a/x,status=500", "GET http://b/y,status=404", false),
+            ("cannot open postgres://prod", "cannot open postgres://test", false),
+            ("url (http://127.0.0.1:4711/plans): no", "url (http://127.0.0.1:4712): no", true),
+            ("http://localhost:[REDACTED_x]/y", "http://localhost:4711", true),
+            ("http://localhost:[REDACTED_x]: no", "http://localhost/y: no", true),
+            ("http://[::1]:80/a)b?c, d", "http://[::1], d", true),
+            ("see [http://127.0.0.1:80]", "see [http://127.0.0.1:81]", true),
+            ("https://ana:[REDACTED]@a.example/x?y", "https://a.example", true),
+            ("https://a.example:8443", "https://a.example:8444", false),
+        ] {
+            assert_eq!(text(one) == text(other), are_same, "{} {}", text(one), text(other));
+        }
+    }
 }
