@@ -106,7 +106,8 @@ impl<R> Replay<R> {
                 true => " (the answer of a recorded call, which is the same in every replay)",
                 false => "",
             };
-            return Err(format!("it fails as it was recorded: {error}{hint}"));
+            let why = format!("it fails as it was recorded: {error}{hint}");
+            return Err([&[why], self.mismatches()].concat().join("\n"));
         }
         if !self.mismatches.is_empty() {
             return Err(self.mismatches.join("\n"));

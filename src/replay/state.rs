@@ -11,6 +11,8 @@ use crate::context::{self, TraceContext};
 
 /// The type of the error that a call gets if nothing was recorded for it.
 pub(super) const NOT_RECORDED: &str = "llm_audit::replay::NotRecorded";
+/// So many pauses may pass without a call. As pauses of a millisecond they are longer than the time-outs of calls.
+const PAUSES_MAX: u32 = 1_000_000;
 
 static UNDER_WAY: Mutex<Option<ReplayState>> = Mutex::new(None);
 
@@ -34,6 +36,8 @@ pub(super) struct ReplayState {
     goes_on: bool,
     /// How many calls wait for an answer that never comes.
     waiting: usize,
+    /// How many pauses have passed since the last call.
+    pauses: u32,
     /// Who wants to know that.
     waker: Option<Waker>,
 }
@@ -71,6 +75,7 @@ impl ReplayState {
             hangs,
             goes_on: false,
             waiting: 0,
+            pauses: 0,
             waker: None,
         }
     }
@@ -90,6 +95,7 @@ impl ReplayState {
         asked: Asked<'_>,
         is_answerable: bool,
     ) -> ReplayAnswer {
+        self.pauses = 0;
         let (above, is_right_below) = self.step_above(context);
         let root = &self.answers.fixture().root;
         let is_root = asked.kind != StepKind::Http
@@ -181,10 +187,14 @@ impl ReplayState {
 
     /// Whether all recorded HTTP calls were made that are not inside of an answered function.
     fn has_asked_all(&self) -> bool {
+        self.unasked().next().is_none()
+    }
+
+    fn unasked(&self) -> impl Iterator<Item = &FixtureCall> {
         let fixture = self.answers.fixture();
         let is_inside = |call: &FixtureCall| fixture.is_inside(call.parent, &self.answered);
         let left = self.answers.left().filter(|call| call.kind == StepKind::Http);
-        left.filter(|call| !is_inside(call)).count() == 0
+        left.filter(move |call| !is_inside(call))
     }
 }
 
@@ -274,6 +284,32 @@ pub(super) fn gives_up_here(waker: &Waker) -> bool {
     let Some(state) = under_way.as_mut() else { return false };
     state.waker = Some(waker.clone());
     state.hangs.is_some_and(|hangs| state.waiting >= hangs) && state.has_asked_all()
+}
+
+/// Counts a pause. Returns whether so many passed that a given-up root never comes to where its caller gave up, and
+/// notes that.
+pub(super) fn pauses_in_vain() -> bool {
+    let mut under_way = UNDER_WAY.lock();
+    let Some(state) = under_way.as_mut().filter(|state| state.hangs.is_some()) else {
+        return false;
+    };
+    state.pauses += 1;
+    if state.pauses < PAUSES_MAX {
+        return false;
+    }
+    let fixture = state.answers.fixture();
+    let steps = state
+        .unasked()
+        .map(|call| format!("step {} ({})", call.step, fixture.path_of_step(call.step)));
+    let unasked = match steps.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => "all recorded calls were made, but fewer wait".to_owned(),
+        steps => format!("not called: {steps}"),
+    };
+    let why = format!(
+        "the root waits without a call for {PAUSES_MAX} pauses, unlike the recorded one; {unasked}"
+    );
+    state.mismatches.push(why);
+    true
 }
 
 /// A redacted value as an input is compared.

@@ -422,3 +422,34 @@ fn only_the_calls_from_the_live_step_on_are_made_in_whatever_order_they_come() {
         assert!(replay.reproduces(), "{replay:?}");
     }
 }
+
+/// Its caller gives up. The changed one waits for something else before its call.
+#[llm_audit::audit_span(agent = "benefits", action = "waits")]
+async fn waits() -> Result<(), String> {
+    if IS_FIXED.get() {
+        std::future::pending::<()>().await;
+    }
+    get("/hang", 1).await.map(drop).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_changed_root_that_waits_for_something_else_is_dropped_after_many_pauses() {
+    let _alone = alone();
+    let seen = recorded();
+    block_on(async {
+        let root = tokio::time::timeout(Duration::from_millis(20), waits());
+        root.await.expect_err("its caller gives up");
+    });
+    let replayer = Replayer::new(fixture(&seen));
+    let replay = || {
+        let pause = || std::future::ready(());
+        replayer.run(|input| block_on(input.drive_with_pauses(waits(), pause)))
+    };
+    assert_eq!(replay().mismatches(), [""; 0]);
+    IS_FIXED.set(true);
+    let changed = replay();
+    IS_FIXED.set(false);
+    assert!(matches!(changed.output(), Some(None)), "{changed:?}");
+    let why = changed.check().unwrap_err();
+    assert!(why.ends_with("not called: step 1 (tool waits > http GET 127.0.0.1)"), "{why}");
+}
