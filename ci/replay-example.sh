@@ -17,6 +17,7 @@ fail() {
     exit 1
 }
 
+unshare -rn true 2>"$work/unshare.txt" || fail "no network namespace can be made: $(cat "$work/unshare.txt")"
 cargo build -q -p llm-audit-cli
 command="$target/debug/llm-audit"
 "$command" demo --requests 60 --dir "$work/logs" >/dev/null
@@ -31,10 +32,7 @@ test=$(cargo test --no-run --test "$name" 2>&1 | sed -n 's/.*(\(.*\))$/\1/p' | t
 test=$(cd "$root" && realpath "$test")
 
 # Not even loopback is up in there.
-without_network() {
-    if unshare -rn true 2>/dev/null; then unshare -rn "$@"; else "$@"; fi
-}
-unshare -rn true 2>/dev/null || echo "replay-example: no network namespace can be made, so the network is up" >&2
+without_network() { unshare -rn "$@"; }
 
 # Runs the test with the setting $1, expects the exit status $2 and the text $3.
 replay() {
