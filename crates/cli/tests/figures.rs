@@ -77,7 +77,7 @@ event_type  events  failed    p50    p90    p99    max   cost     over time
 llm.invoke       4       0  100ms  900ms  900ms  900ms  $0.30  ████████████
 tool.error       3       3      -      -      -      -      -  ████████████
 all              7       3  100ms  900ms  900ms  900ms  $0.30  ████████████
-no price is known for 1 call, which are not in the cost: my\\u{1b}[2J-model (1)
+no cost is known for 1 call, which is not in the sum: my\\u{1b}[2J-model (1)
 ";
     assert_eq!(run(&["stats", "--dir", &dir]).stdout, expected);
 
@@ -209,7 +209,7 @@ fn a_report_is_one_page() {
         "8 events, 3 failed (37.5 %)",
         "no plan 18 in 300 ms",
         "caching saved $0.001250",
-        "no price is known for 1 call",
+        "no cost is known for 1 call",
         "2 [REDACTED_email]",
         "closed, 2 events LOST: 9 emitted, 7 written",
     ] {
@@ -310,7 +310,7 @@ fn a_model_is_found_where_answers_have_it() {
     let lines = line(1, r#""response":{"model":"qx-1"}"#) + &line(2, r#""response_model":"qx-1""#);
     write(&dir, FILE, &(lines + &line(3, r#""model":"other","usage":{"cached":1}"#)));
     let shown = run(&["cost", "--model", "QX", "--dir", &dir]);
-    assert!(shown.stdout.contains("for 2 calls, which are not in the cost: qx-1 (2)"), "{shown:?}");
+    assert!(shown.stdout.contains("for 2 calls, which are not in the sum: qx-1 (2)"), "{shown:?}");
     assert_eq!(shown.stderr, "");
     let shown = run(&["cost", "--by", "data.usage", "--dir", &dir]);
     assert!(shown.stderr.contains("values of data.usage are objects or lists"), "{shown:?}");

@@ -154,7 +154,7 @@ fn table_of(
     table
 }
 
-/// The calls without a known price, by model, or nothing.
+/// The calls without a cost, by model, or nothing.
 pub(super) fn unpriced_note(unpriced: &Groups) -> Option<String> {
     let models = sorted_groups(unpriced, Sort::Events);
     let models = models
@@ -162,8 +162,9 @@ pub(super) fn unpriced_note(unpriced: &Groups) -> Option<String> {
         .map(|(model, figures)| format!("{} ({})", escape_for_terminal(&model[0]), figures.events));
     let models = models.collect::<Vec<_>>().join(", ");
     let calls = format_count(unpriced.total.events, "call");
+    let are = if unpriced.total.events == 1 { "is" } else { "are" };
     (unpriced.total.events > 0)
-        .then(|| format!("no price is known for {calls}, which are not in the cost: {models}"))
+        .then(|| format!("no cost is known for {calls}, which {are} not in the sum: {models}"))
 }
 
 /// How much of what was emitted the figures come from, if they are estimates.
