@@ -29,11 +29,9 @@ fn golden() -> &'static Path {
 
 /// What all queries print.
 fn shown(columns: &str, colours: bool) -> String {
-    let log = golden().join("log.jsonl");
-    let log = log.to_str().unwrap();
     QUERIES.iter().fold(String::new(), |mut all, query| {
-        let mut command = command(&[query, &[log][..]].concat());
-        command.env("COLUMNS", columns);
+        let mut command = command(&[query, &["log.jsonl"][..]].concat());
+        command.current_dir(golden()).env("COLUMNS", columns);
         if colours {
             command.env("CLICOLOR_FORCE", "1");
         }

@@ -45,6 +45,17 @@ impl LogInput {
         Ok(Some(Folder::of_files(&self.files)?))
     }
 
+    /// Returns what a further command needs to read the same log, with a blank before it. Returns `None` if no
+    /// command can, because stdin is read once.
+    pub(crate) fn words(&self) -> Option<String> {
+        if self.files.iter().any(|file| file.as_os_str() == "-") {
+            return None;
+        }
+        let dir = self.dir.is_given().then(|| format!(" --dir {}", in_shell(&self.dir.path())));
+        let files = self.files.iter().map(|file| format!(" {}", in_shell(file)));
+        Some(dir.into_iter().chain(files).collect())
+    }
+
     /// Refuses an output that is a file of a log, or one of the files that are read.
     pub(crate) fn refuse_as_output(&self, path: &Path) -> Result<(), CommandFailure> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -59,6 +70,16 @@ impl LogInput {
             )));
         }
         Ok(())
+    }
+}
+
+/// Returns a path as one word of a shell.
+fn in_shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "_./-+,:@%=".contains(c);
+    match path.chars().all(is_plain) {
+        true => path,
+        false => format!("'{}'", path.replace('\'', r"'\''")),
     }
 }
 

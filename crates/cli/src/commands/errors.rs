@@ -49,7 +49,7 @@ pub(crate) fn run_errors(args: &ErrorsArgs) -> Result<CommandExit, CommandFailur
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
         true => print_json(&failures, events, &mut out),
-        false => print_groups(&failures, events, args.limit, &mut out),
+        false => print_groups(&failures, events, args, &mut out),
     };
     written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
     Ok(read.exit)
@@ -58,9 +58,10 @@ pub(crate) fn run_errors(args: &ErrorsArgs) -> Result<CommandExit, CommandFailur
 fn print_groups(
     failures: &Failures,
     events: u64,
-    limit: usize,
+    args: &ErrorsArgs,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    let limit = args.limit;
     let (style, columns) = (Style::of_stdout(), terminal_columns());
     let groups = failures.by_count();
     writeln!(out, "{} of {} failed", failures.total, format_count(events, "event"))?;
@@ -85,10 +86,10 @@ fn print_groups(
         writeln!(out, "\n{} of yet other groups", format_count(failures.other, "failure"))?;
     }
     let example = groups.iter().find_map(|group| group.trace_id.as_deref());
-    if let Some(id) = example {
-        let id = escape_for_terminal(id.get(..12).unwrap_or(id));
-        let test = format!("a test of the first one: llm-audit fixture {id} --test");
-        writeln!(out, "\n{}", wrap_to_terminal(&test))?;
+    if let (Some(id), Some(log)) = (example, args.input.words()) {
+        let id = id.get(..12).unwrap_or(id);
+        let test = format!("a test of the first one: llm-audit fixture {id}{log} --test");
+        writeln!(out, "\n{}", wrap_to_terminal(&escape_for_terminal(&test)))?;
     }
     Ok(())
 }
