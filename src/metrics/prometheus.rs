@@ -6,7 +6,9 @@ use std::fmt;
 use llm_audit_log::Usd;
 use llm_audit_log::schema::Latencies;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text, text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeLabelSet, NoLabelSet, prometheus_text, text,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -141,27 +143,19 @@ impl<'a> Page<'_, 'a> {
             sum[1] = sum[1].saturating_add(row.tokens_output);
         });
         let help = "Tokens of model calls, input including cached ones, output including reasoning";
-        let mut family =
-            self.encoder.encode_descriptor("tokens", help, None, MetricType::Counter)?;
-        for (labels, sums) in &tokens {
-            for (direction, tokens) in ["input", "output"].into_iter().zip(sums) {
-                let mut labels = labels.clone();
-                labels.push(("direction", direction));
-                let mut metric = family.encode_family(&labels)?;
-                metric.encode_counter::<NoLabelSet, _, f64>(tokens, None)?;
-            }
-        }
+        let tokens = tokens.into_iter().flat_map(|(labels, sums)| {
+            let directions = ["input", "output"].into_iter().zip(sums);
+            directions.map(move |(direction, tokens)| {
+                let direction = ("direction", direction);
+                (labels.iter().copied().chain([direction]).collect::<Vec<_>>(), tokens)
+            })
+        });
+        self.write_counters("tokens", help, None, tokens)?;
         let costs =
             self.sums(by, MetricsRow::is_llm_call, |sum: &mut Usd, row| *sum += row.cost_usd);
+        let costs = costs.into_iter().map(|(labels, cost)| (labels, cost.as_f64()));
         let help = "Cost of model calls whose price is known, in US dollars";
-        let unit = Unit::Other("usd".to_owned());
-        let mut family =
-            self.encoder.encode_descriptor("cost", help, Some(&unit), MetricType::Counter)?;
-        for (labels, cost) in &costs {
-            let mut metric = family.encode_family(labels)?;
-            metric.encode_counter::<NoLabelSet, _, f64>(&cost.as_f64(), None)?;
-        }
-        Ok(())
+        self.write_counters("cost", help, Some(&Unit::Other("usd".to_owned())), costs)
     }
 
     fn write_latencies(&mut self) -> fmt::Result {
@@ -199,12 +193,13 @@ impl<'a> Page<'_, 'a> {
         // What is queued has no end yet, and is the gauge above.
         let ends = accounting.ends().into_iter().filter(|(end, _)| *end != "queued");
         let ends = ends.map(|(end, count)| ([("end", end)], count));
-        self.write_counters("recorder_events", "What became of events", ends)?;
+        self.write_counters("recorder_events", "What became of events", None, ends)?;
         let redactions = accounting.redactions.iter().filter(|(_, count)| *count > 0);
         let redactions = redactions.map(|(kind, count)| ([("kind", kind.name())], count));
         self.write_counters(
             "redactions",
             "Redactions, in events that were kept or held",
+            None,
             redactions,
         )?;
         let faults = [
@@ -217,7 +212,8 @@ impl<'a> Page<'_, 'a> {
             ("label_sets", metrics.others),
         ];
         let faults = faults.map(|(kind, count)| ([("kind", kind)], count));
-        self.write_counters("recorder_faults", "What the recorder could not do in full", faults)
+        let help = "What the recorder could not do in full";
+        self.write_counters("recorder_faults", help, None, faults)
     }
 
     /// Writes how many events there are, by labels.
@@ -229,19 +225,20 @@ impl<'a> Page<'_, 'a> {
         of: fn(&MetricsRow) -> bool,
     ) -> fmt::Result {
         let sums = self.sums(by, of, |sum: &mut u64, row| *sum += row.events);
-        self.write_counters(name, help, sums)
+        self.write_counters(name, help, None, sums)
     }
 
-    fn write_counters<L: prometheus_client::encoding::EncodeLabelSet>(
+    fn write_counters<L: EncodeLabelSet, V: EncodeCounterValue>(
         &mut self,
         name: &str,
         help: &str,
-        counters: impl IntoIterator<Item = (L, u64)>,
+        unit: Option<&Unit>,
+        counters: impl IntoIterator<Item = (L, V)>,
     ) -> fmt::Result {
-        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, count) in counters {
+        let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        for (labels, value) in counters {
             let mut metric = family.encode_family(&labels)?;
-            metric.encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+            metric.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
         }
         Ok(())
     }

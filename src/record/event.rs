@@ -134,7 +134,7 @@ impl<'a> AuditEvent<'a> {
 
     /// Sets the model that the event is counted by in [`metrics`](crate::metrics).
     ///
-    /// It is no part of the line. Readers find the model at `data.model`.
+    /// It is not in the line. Readers find the model at `data.model`.
     pub fn model(mut self, model: &'a str) -> Self {
         self.model = model;
         self
@@ -142,7 +142,7 @@ impl<'a> AuditEvent<'a> {
 
     /// Sets the tenant that the event is counted by in [`metrics`](crate::metrics).
     ///
-    /// It is no part of the line. Readers find the tenant at `data.tenant`.
+    /// It is not in the line. Readers find the tenant at `data.tenant`.
     pub fn tenant(mut self, tenant: &'a str) -> Self {
         self.tenant = tenant;
         self

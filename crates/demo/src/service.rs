@@ -143,7 +143,7 @@ fn service_router(supervisor: Arc<Supervisor>) -> Router {
                 .capture_bodies(BODY_BYTES_MAX),
         )
         .with_state(supervisor);
-    // Outside of the layer, so that a scrape is no request of the service.
+    // Outside of the layer, so that a scrape does not count as a request.
     #[cfg(feature = "metrics")]
     let service = service.merge(llm_audit::layer::metrics_router());
     service

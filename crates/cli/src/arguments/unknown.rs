@@ -27,12 +27,9 @@ impl LogInput {
     /// Prints what there is if the log has no such service, agent, action or type at all. A pipe cannot be
     /// read again.
     pub(crate) fn complain_of_unknown_values(&self, folder: &Folder, filter: &FilterArgs) {
-        if folder.files().iter().any(LogFile::is_stream) {
-            return self.complain_of_unknown_service(folder);
-        }
         self.complain_of_unknown_service(folder);
         let asked: Vec<_> = filter.texts().collect();
-        if asked.is_empty() {
+        if asked.is_empty() || folder.files().iter().any(LogFile::is_stream) {
             return;
         }
         let mut known = vec![Known::default(); asked.len()];

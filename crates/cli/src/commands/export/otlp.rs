@@ -158,10 +158,8 @@ impl Points {
             match self.recent.get(&key).or_else(|| self.earlier.get(&key)) {
                 Some(above) => parent = above.clone(),
                 None => {
-                    return {
-                        let [_, parent] = key;
-                        parent
-                    };
+                    let [_, parent] = key;
+                    return parent;
                 }
             }
         }
