@@ -8,8 +8,8 @@ mod prometheus;
 
 pub use accounting::{Accounting, Flushed};
 pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter};
-pub use collector::{Metrics, MetricsCollector, MetricsRow};
+pub use collector::{Metrics, MetricsCollector};
 pub use health::{Health, HealthStatus};
-pub use llm_audit_log::schema::Latencies;
+pub use llm_audit_log::schema::{Latencies, MetricsRow, TokenKinds};
 #[cfg(feature = "prometheus")]
 pub use prometheus::{TextFormat, prometheus_text};

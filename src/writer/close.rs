@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Writer;
 use super::files::Urgency;
 use super::housekeeping::Housekeeping;
-use super::{Writer, notices};
+use super::notices::{self, notice_head};
 
 /// How long the last line waits until emits of other threads end.
 const IN_FLIGHT: Duration = Duration::from_millis(10);
@@ -40,7 +41,8 @@ impl Writer {
             self.lines.clear();
         }
         self.append_pending_losses(now);
-        notices::write_stop_notice(&mut self.lines, now, &self.shared, &accounting);
+        let head = notice_head(&self.shared, &mut self.notices, now);
+        notices::write_stop_notice(&mut self.lines, head, &self.shared, &accounting);
         // If this line cannot be written, `verify` reports the log as killed, which is then true.
         let _written = self.deliver_lines(now, Urgency::Last, 0);
         self.look_for_disabled_spans(true);

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Writer;
 use super::exporters::{export_all_lines, export_lines};
 use super::files::Urgency;
-use super::notices::{self, FileStart};
+use super::notices::{FileStart, notice_head, write_start_notice};
 use crate::metrics::add_to_counter;
 use crate::warnings;
 
@@ -44,11 +44,11 @@ impl Writer {
     /// Returns the start line that it put before them, or an empty one. Returns `None` if the lines
     /// were not taken.
     fn deliver_to_log(&mut self, now: i64, urgency: Urgency) -> Option<Vec<u8>> {
-        let Self { shared, host, files, exporters, has_started, lines, .. } = self;
+        let Self { shared, host, files, exporters, has_started, lines, notices, .. } = self;
         let mut start_text = Vec::new();
         let mut start = |text: &mut Vec<u8>, torn_bytes: u64| {
             let place = FileStart { host, first: !*has_started, torn_bytes };
-            notices::write_start_notice(text, now, shared, place);
+            write_start_notice(text, notice_head(shared, notices, now), shared, place);
             start_text.clone_from(text);
         };
         let written = match files {

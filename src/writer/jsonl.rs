@@ -12,6 +12,7 @@ pub(crate) fn write_event_line(out: &mut Vec<u8>, instance: &str, seq: u64, reco
     let fields = LineFields {
         instance: Some(instance),
         seq: Some(seq),
+        notice: None,
         trace_id: Some(record.trace_id),
         span_id: Some(record.span_id),
         parent_span_id: record.parent_span_id,

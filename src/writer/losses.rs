@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Writer;
 use super::batch::Batch;
 use super::files::{LogFiles, Urgency};
+use super::notices::notice_head;
 use crate::metrics::add_to_counter;
 use crate::warnings;
 use llm_audit_log::schema::notices::{Loss, Notice};
@@ -104,8 +105,8 @@ impl Writer {
     }
 
     fn append_loss_line(&mut self, now: i64, loss: Loss) {
-        let instance = &self.shared.instance;
-        loss.write(&mut self.lines, instance, now);
+        let head = notice_head(&self.shared, &mut self.notices, now);
+        loss.write(&mut self.lines, head);
     }
 
     /// Reports the events that found no memory since the last batch.

@@ -38,6 +38,7 @@ use hold::Hold;
 use housekeeping::Housekeeping;
 use llm_audit_log::schema::notices::{Loss, Notice, Retired};
 use losses::Outage;
+use notices::notice_head;
 pub(crate) use shared::Shared;
 pub(crate) use spawn::{spawn_writer, spawn_writer_in_child};
 
@@ -91,6 +92,8 @@ struct Writer {
     has_started: bool,
     /// The last sequence number that was given.
     seq: u64,
+    /// The last number that one of the log's own lines got.
+    notices: u64,
     lines: Vec<u8>,
     scratch: Vec<u8>,
     /// The log's own lines that go out before the next batch.
@@ -199,9 +202,9 @@ impl Writer {
     }
 
     fn append_retired_lines(&mut self, now: i64, retired: &[Retired]) {
-        let (instance, pending) = (&self.shared.instance, &mut self.pending);
         for retired in retired {
-            retired.write(pending, instance, now);
+            let head = notice_head(&self.shared, &mut self.notices, now);
+            retired.write(&mut self.pending, head);
         }
     }
 

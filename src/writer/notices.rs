@@ -1,6 +1,6 @@
 //! Fills the log's own lines with the facts of this logger.
 
-use llm_audit_log::schema::notices::{Notice, Sampling, Start, Stop, Totals};
+use llm_audit_log::schema::notices::{Notice, NoticeHead, Sampling, Start, Stop, Totals};
 
 use super::Shared;
 use crate::metrics::Accounting;
@@ -14,10 +14,16 @@ pub(super) struct FileStart<'a> {
     pub(super) torn_bytes: u64,
 }
 
+/// Returns the head of an own line with the next number.
+pub(super) fn notice_head<'a>(shared: &'a Shared, notices: &mut u64, now: i64) -> NoticeHead<'a> {
+    *notices += 1;
+    NoticeHead { instance: &shared.instance, notice: *notices, timestamp: now }
+}
+
 /// Appends the `audit.start` line.
 pub(super) fn write_start_notice(
     out: &mut Vec<u8>,
-    now: i64,
+    head: NoticeHead<'_>,
     shared: &Shared,
     place: FileStart<'_>,
 ) {
@@ -48,14 +54,15 @@ pub(super) fn write_start_notice(
         compress: settings.compress.name(),
         retention_days: settings.retention_days,
         max_total_bytes: settings.max_total_bytes,
+        totals: false,
     };
-    start.write(out, &shared.instance, now);
+    start.write(out, head);
 }
 
 /// Appends the `audit.stop` line.
 pub(super) fn write_stop_notice(
     out: &mut Vec<u8>,
-    now: i64,
+    head: NoticeHead<'_>,
     shared: &Shared,
     accounting: &Accounting,
 ) {
@@ -79,7 +86,7 @@ pub(super) fn write_stop_notice(
         prices_refused: refused.count,
         prices_refused_last: &refused.last,
     };
-    stop.write(out, &shared.instance, now);
+    stop.write(out, head);
 }
 
 fn stop_notice_totals(accounting: &Accounting) -> Totals {

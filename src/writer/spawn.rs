@@ -124,6 +124,7 @@ fn start_writer_threads(
         kept_bytes: 0,
         has_started: false,
         seq: 0,
+        notices: 0,
         lines: Vec::with_capacity(batch::BYTES * 3),
         scratch: Vec::new(),
         pending: Vec::new(),

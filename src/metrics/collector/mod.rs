@@ -6,7 +6,7 @@ mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use llm_audit_log::schema::Latencies;
+use llm_audit_log::schema::{Latencies, MetricsRow};
 use llm_audit_log::{EventType, Status, Usd};
 
 use crate::record::event::AuditEvent;
@@ -97,23 +97,23 @@ impl MetricsCollector {
         let shown = |label: &str| self.0.sanitizer().redact_str(label).into_owned();
         let rows = self.0.rows().map(|row| {
             let (labels, sums) = (&row.labels, row.cells.sums());
-            MetricsRow {
-                event_type: labels.event_type.clone(),
-                status: labels.status,
-                agent: shown(&labels.agent),
-                action: shown(&labels.action),
-                model: shown(&labels.model),
-                tenant: shown(&labels.tenant),
-                events: sums.events,
-                tokens_input: sums.tokens_input,
-                tokens_output: sums.tokens_output,
-                cost_usd: sums.cost,
-                latency_ms_sum: sums.latency_micros as f64 / 1_000.0,
-                latencies: sums.latencies,
-            }
+            let mut row = MetricsRow::default();
+            row.event_type.clone_from(&labels.event_type);
+            row.status = labels.status;
+            row.agent = shown(&labels.agent);
+            row.action = shown(&labels.action);
+            row.model = shown(&labels.model);
+            row.tenant = shown(&labels.tenant);
+            row.events = sums.events;
+            row.tokens_input = sums.tokens_input;
+            row.tokens_output = sums.tokens_output;
+            row.cost_usd = sums.cost;
+            row.latency_ms_sum = sums.latency_micros as f64 / 1_000.0;
+            row.latencies = sums.latencies;
+            row
         });
         let mut rows: Vec<_> = rows.filter(|row| row.events > 0).collect();
-        rows.sort_by(|a, b| a.labels().cmp(&b.labels()));
+        rows.sort_by(|a, b| labels(a).cmp(&labels(b)));
         Metrics { rows, others: self.0.others() }
     }
 }
@@ -128,65 +128,10 @@ pub struct Metrics {
     pub others: u64,
 }
 
-/// What events of one set of labels add up to. Labels that an event does not have are empty.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct MetricsRow {
-    /// The type, as in a line.
-    pub event_type: String,
-    /// The status.
-    pub status: Status,
-    /// The agent.
-    pub agent: String,
-    /// The action.
-    pub action: String,
-    /// The model.
-    pub model: String,
-    /// The tenant.
-    pub tenant: String,
-    /// The number of events.
-    pub events: u64,
-    /// Tokens that models read, including cached ones.
-    pub tokens_input: u64,
-    /// Tokens that models wrote, including reasoning.
-    pub tokens_output: u64,
-    /// The cost in US dollars, exactly.
-    pub cost_usd: Usd,
-    /// The sum of all latencies, in milliseconds.
-    pub latency_ms_sum: f64,
-    /// The latencies of the events that have one.
-    pub latencies: Latencies,
-}
-
-impl MetricsRow {
-    fn labels(&self) -> [&str; 6] {
-        let Self { event_type, status, agent, action, model, tenant, .. } = self;
-        [event_type, agent, action, model, tenant, status.name()]
-    }
-
-    pub(in crate::metrics) fn is_request(&self) -> bool {
-        self.event_type == EventType::RequestEnd.name()
-    }
-
-    pub(in crate::metrics) fn is_llm_call(&self) -> bool {
-        [EventType::LlmInvoke, EventType::LlmError].iter().any(|of| of.name() == self.event_type)
-    }
-
-    pub(in crate::metrics) fn is_tool_call(&self) -> bool {
-        [EventType::ToolResult, EventType::ToolError].iter().any(|of| of.name() == self.event_type)
-    }
-
-    pub(in crate::metrics) fn is_error(&self) -> bool {
-        self.status == Status::Error
-    }
-
-    pub(in crate::metrics) fn is_timeout(&self) -> bool {
-        self.status == Status::Timeout
-    }
-
-    pub(in crate::metrics) fn is_retry(&self) -> bool {
-        self.status == Status::Retry || self.event_type == EventType::AgentRetry.name()
-    }
+/// Returns what rows are ordered by.
+fn labels(row: &MetricsRow) -> [&str; 6] {
+    let MetricsRow { event_type, agent, action, model, tenant, .. } = row;
+    [event_type, agent, action, model, tenant, row.status.name()]
 }
 
 impl Metrics {

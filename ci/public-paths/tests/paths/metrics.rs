@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use llm_audit::metrics::{
-    Health, HealthStatus, Latencies, Metrics, MetricsCollector, MetricsRow, TextFormat,
+    Health, HealthStatus, Latencies, Metrics, MetricsCollector, MetricsRow, TextFormat, TokenKinds,
     prometheus_text,
 };
 use llm_audit::{Accounting, AuditEvent, AuditLogger, LlmCall, Sanitizer, Status, Usd};
@@ -64,14 +64,27 @@ fields!(MetricsRow {
     events: u64,
     tokens_input: u64,
     tokens_output: u64,
+    usage: TokenKinds,
     cost_usd: Usd,
+    priced: u64,
     latency_ms_sum: f64,
     latencies: Latencies,
+    first_token_ms_sum: f64,
+    first_tokens: Latencies,
+});
+fields!(TokenKinds {
+    cache_read: u64,
+    cache_write: u64,
+    cache_write_1h: u64,
+    reasoning: u64,
+    audio_input: u64,
+    audio_output: u64,
 });
 
 implement! {
     Metrics: Plain, Clone, Debug, Default;
-    MetricsRow: Plain, Clone, Debug;
+    MetricsRow: Plain, Clone, Debug, Default, PartialEq;
+    TokenKinds: Plain, Copy, Debug, Default, PartialEq, Eq;
     Latencies: Plain, Clone, Debug, Default, PartialEq;
 }
 

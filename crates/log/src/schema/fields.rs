@@ -160,6 +160,8 @@ fields! {
     instance: InstanceId, Always, by_shape, "16 hex digits that the logger drew at its start";
     seq: Integer, Event, by_shape,
         "the number of the event within its instance, from 1, in the order of the file";
+    notice: Integer, Optional, by_shape,
+        "the number of one of the log's own lines within its instance, from 1; these have no `seq`";
     trace_id: TraceId, Event, by_shape, "32 lower-case hex digits (W3C)";
     span_id: SpanId, Event, by_shape, "16 lower-case hex digits (W3C)";
     parent_span_id: SpanId, Optional, by_shape, "the span above, 16 lower-case hex digits";
@@ -228,6 +230,7 @@ mod tests {
     #[test]
     fn present_fields_have_their_order() {
         let full = LineFields {
+            notice: Some(1),
             parent_span_id: Some(u64::MAX),
             status: Some(Status::Timeout),
             latency_ms: Some(12.5),

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, Serializer};
+
+use crate::json::Json;
+
 /// Buckets of equal width up to twice this number of microseconds, and in every doubling after that.
 const BUCKETS_OF_DOUBLING: u64 = 1 << 10;
 /// The longest latency that is told apart from longer ones, in microseconds: some 19 hours.
@@ -55,6 +59,26 @@ impl Latencies {
         }
     }
 
+    /// Returns the latencies that came since `earlier`, a copy of this histogram from an earlier time.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut since = Self::default();
+        for (bucket, count) in &self.buckets {
+            let before = earlier.buckets.get(bucket).copied().unwrap_or_default();
+            since.add_to_bucket(*bucket, count.saturating_sub(before));
+        }
+        since
+    }
+
+    /// Reads a histogram as it is serialized.
+    pub(super) fn read(json: Json<'_>) -> Self {
+        let mut read = Self::default();
+        let mut numbers = json.items().map(|number| number.as_u64().unwrap_or_default());
+        while let (Some(bucket), Some(count)) = (numbers.next(), numbers.next()) {
+            read.add_to_bucket(bucket as usize, count);
+        }
+        read
+    }
+
     /// Returns the number of latencies.
     pub fn count(&self) -> u64 {
         self.count
@@ -81,6 +105,14 @@ impl Latencies {
         // Rounding may make the rank larger than the count.
         let (bucket, _) = self.buckets.iter().find(reaches).or(self.buckets.last_key_value())?;
         Some((micros_of_bucket(bucket + 1) - 1) as f64 / 1_000.0)
+    }
+}
+
+/// A list of the numbers of buckets that are not empty, each before its count.
+impl Serialize for Latencies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_seq(self.buckets.iter().flat_map(|(bucket, count)| [*bucket as u64, *count]))
     }
 }
 

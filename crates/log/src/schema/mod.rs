@@ -6,6 +6,7 @@ mod head;
 pub mod ids;
 mod latencies;
 mod line;
+mod metrics_row;
 pub mod notices;
 mod prefix;
 mod shape;
@@ -22,9 +23,10 @@ pub(crate) use line::parse_in_order;
 #[doc(hidden)]
 pub use line::parse_whole;
 pub use line::{Line, parse};
+pub use metrics_row::{MetricsRow, TokenKinds};
 pub use prefix::Prefix;
 pub use shape::AppendJson;
-pub(crate) use shape::{FieldShape, Time};
+pub(crate) use shape::{FieldShape, Time, spelled_time};
 pub use status::Status;
 pub use usd::Usd;
 

@@ -354,6 +354,14 @@ impl FieldShape for Time {
     }
 }
 
+/// Returns a time as a line has it.
+pub(crate) fn spelled_time(micros: i64) -> String {
+    let mut text = String::new();
+    let time = Timestamp::from_microsecond(micros.clamp(TIME_MIN, TIME_MAX)).unwrap_or_default();
+    let _ = TIME.print_timestamp(&time, &mut text);
+    text
+}
+
 impl FieldShape for DataObject {
     const TYPE: &'static str = "object";
     const FAULT: &'static str = "is no object";

@@ -3,9 +3,10 @@
 use memchr::memmem;
 
 /// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Status {
     /// It did what was asked.
+    #[default]
     Ok,
     /// It failed.
     Error,

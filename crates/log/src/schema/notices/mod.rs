@@ -3,12 +3,14 @@
 mod retired;
 mod start;
 mod stop;
+mod totals;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use retired::{Retired, Seqs};
 pub use start::{Sampling, SamplingRates, Start, Started};
 pub use stop::{Stop, Stopped, Totals};
+pub use totals::{EventTotals, UserRow, UserTotals};
 
 use super::{AppendJson, LineFields, Status};
 use crate::json::Json;
@@ -61,6 +63,7 @@ notice_types! {
     Start = "audit.start", Ok, "the first line of every file that a logger writes: who writes, and how";
     Loss = "audit.loss", Error, "a run of lost events: their numbers, and why no line has them";
     Retired = "audit.retired", Ok, "retention removed a file: its name and the numbers in it";
+    Totals = "audit.totals", Ok, "what all events of a minute add up to, also those that sampling left out";
     Stop = "audit.stop", Ok, "the last line of a logger: the whole accounting";
 }
 
@@ -76,23 +79,34 @@ pub trait Notice: Serialize + Sized {
     /// The type of the line.
     const TYPE: NoticeType;
 
-    /// Appends the line. It has no number and no ids.
-    fn write(&self, out: &mut Vec<u8>, instance: &str, timestamp_micros: i64) {
-        write_notice_line(out, instance, timestamp_micros, Self::TYPE, self);
+    /// Appends the line. It has a number of its own, and no ids.
+    fn write(&self, out: &mut Vec<u8>, of: NoticeHead<'_>) {
+        write_notice_line(out, of, Self::TYPE, self);
     }
+}
+
+/// What an own line has before its type.
+#[derive(Clone, Copy, Debug)]
+pub struct NoticeHead<'a> {
+    /// Who writes.
+    pub instance: &'a str,
+    /// The number of the line among the own lines of the instance, from 1.
+    pub notice: u64,
+    /// When, in microseconds since the Unix epoch.
+    pub timestamp: i64,
 }
 
 fn write_notice_line(
     out: &mut Vec<u8>,
-    instance: &str,
-    timestamp_micros: i64,
+    head: NoticeHead<'_>,
     of: NoticeType,
     data: &dyn AppendJson,
 ) {
     let name = of.name();
     let fields = LineFields {
-        instance: Some(instance),
-        timestamp: Some(timestamp_micros),
+        instance: Some(head.instance),
+        notice: Some(head.notice),
+        timestamp: Some(head.timestamp),
         event_type: Some(name),
         agent: Some(AGENT),
         action: Some(name.strip_prefix(PREFIX).unwrap_or(name)),
@@ -113,6 +127,8 @@ pub enum ReadNotice {
     Loss(Option<Loss>),
     /// `audit.retired`.
     Retired(Retired),
+    /// `audit.totals`; `None` if a part of it cannot be read.
+    Totals(Option<Box<EventTotals>>),
     /// `audit.stop`; `None` if a count is missing.
     Stop(Option<Stopped>),
     /// A line of a type that this version does not know.
@@ -128,6 +144,7 @@ impl ReadNotice {
             Some(NoticeType::Start) => Self::Start(Started::read(data)),
             Some(NoticeType::Loss) => Self::Loss(Loss::read(data)),
             Some(NoticeType::Retired) => Self::Retired(Retired::read(data)),
+            Some(NoticeType::Totals) => Self::Totals(EventTotals::read(data).map(Box::new)),
             Some(NoticeType::Stop) => Self::Stop(Stopped::read(data)),
             None => Self::Unknown,
         })

@@ -11,6 +11,7 @@ const SERVICE: &str = "service";
 const FIRST: &str = "first";
 const RETENTION_DAYS: &str = "retention_days";
 const MAX_TOTAL_BYTES: &str = "max_total_bytes";
+const TOTALS: &str = "totals";
 const SAMPLING: &str = "sampling";
 const TRACE_RATE: &str = "trace_rate";
 const SUCCESS_RATE: &str = "success_rate";
@@ -42,6 +43,8 @@ pub struct Start<'a> {
     pub compress: &'a str,
     pub retention_days: Option<u32>,
     pub max_total_bytes: Option<u64>,
+    /// Whether `audit.totals` lines come.
+    pub totals: bool,
 }
 
 impl Serialize for Start<'_> {
@@ -65,6 +68,7 @@ impl Serialize for Start<'_> {
         // Also if there is no limit: then whatever is missing was not retired.
         map.serialize_entry(RETENTION_DAYS, &self.retention_days)?;
         map.serialize_entry(MAX_TOTAL_BYTES, &self.max_total_bytes)?;
+        map.serialize_entry(TOTALS, &self.totals)?;
         map.end()
     }
 }
@@ -87,6 +91,8 @@ pub struct Started {
     pub first: bool,
     /// Whether the logger removes old files.
     pub has_retention: bool,
+    /// Whether `audit.totals` lines come.
+    pub totals: bool,
     /// The rates by which it samples; `None` if the line lacks one.
     pub rates: Option<SamplingRates>,
 }
@@ -102,6 +108,7 @@ impl Started {
             pid: count_in_notice(data, PID),
             first: member(FIRST).and_then(Json::as_bool) == Some(true),
             has_retention: is_set(RETENTION_DAYS) || is_set(MAX_TOTAL_BYTES),
+            totals: member(TOTALS).and_then(Json::as_bool) == Some(true),
             rates: member(SAMPLING).and_then(SamplingRates::read),
         }
     }

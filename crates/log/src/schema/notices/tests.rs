@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::parse;
+use crate::schema::{Latencies, MetricsRow, Status, TokenKinds, latency_bucket};
 
 const INSTANCE: &str = "0123456789abcdef";
 
 fn line(notice: &impl Notice) -> String {
     let mut out = Vec::new();
-    notice.write(&mut out, INSTANCE, 0);
+    notice.write(&mut out, NoticeHead { instance: INSTANCE, notice: 1, timestamp: 0 });
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -50,14 +51,15 @@ fn start() -> Start<'static> {
         compress: "none",
         retention_days: None,
         max_total_bytes: None,
+        totals: true,
     }
 }
 
 #[test]
-fn the_logs_own_lines_have_no_number() {
+fn the_logs_own_lines_have_numbers_of_their_own() {
     let loss = Loss { first_seq: 4, last_seq: 6, overwritten: 3, io_lost: 0 };
     let expected = concat!(
-        r#"{"event_version":"3.0","instance":"0123456789abcdef","#,
+        r#"{"event_version":"3.0","instance":"0123456789abcdef","notice":1,"#,
         r#""timestamp":"1970-01-01T00:00:00.000000Z","event_type":"audit.loss","#,
         r#""agent":"llm-audit","action":"loss","status":"error","#,
         r#""data":{"overwritten":3,"io_lost":0,"first_seq":4,"last_seq":6}}"#,
@@ -87,7 +89,7 @@ fn what_readers_take_from_a_start_comes_back() {
         let (service, host) = (Some(start.service.to_owned()), Some(start.host.to_owned()));
         let pid = Some(u64::from(start.pid));
         let rates = Some(SamplingRates { success: 0.28, error: 1.0, slow_threshold_ms: 1500.0 });
-        let started = Started { service, host, pid, first, has_retention, rates };
+        let started = Started { service, host, pid, first, has_retention, totals: true, rates };
         assert_eq!(read(&line(&start)), Some(ReadNotice::Start(started)), "{start:?}");
     }
 }
@@ -101,6 +103,49 @@ fn a_logger_in_debug_leaves_nothing_out() {
     let slow_threshold_ms = f64::INFINITY;
     let rates = SamplingRates { success: 1.0, error: 1.0, slow_threshold_ms };
     assert_eq!(started.rates, Some(rates));
+}
+
+#[test]
+fn totals_come_back() {
+    let mut latencies = Latencies::default();
+    latencies.add_to_bucket(latency_bucket(90_000), 2);
+    let row = MetricsRow {
+        event_type: "llm.invoke".into(),
+        status: Status::Timeout,
+        agent: "benefits".into(),
+        model: "gpt-4o".into(),
+        events: 3,
+        tokens_input: 10,
+        usage: TokenKinds { cache_read: 7, ..TokenKinds::default() },
+        cost_usd: "0.000000000000000001".parse().unwrap(),
+        priced: 2,
+        latency_ms_sum: 180.5,
+        latencies,
+        ..MetricsRow::default()
+    };
+    let cache = MetricsRow { event_type: "cache.hit".into(), events: 1, ..MetricsRow::default() };
+    let user = UserRow {
+        user: "u_1".into(),
+        events: 2,
+        tokens: 10,
+        cost_usd: "0.5".parse().unwrap(),
+        events_error: 1,
+        cost_usd_error: "0.25".parse().unwrap(),
+    };
+    let totals = EventTotals {
+        from: 0,
+        to: 60_000_000,
+        through_seq: 4,
+        others: 1,
+        rows: vec![row, cache],
+        users: UserTotals { top: vec![user], rest_max: (1, "0.1".parse().unwrap()) },
+    };
+    let text = line(&totals);
+    assert!(text.contains(r#""to":"1970-01-01T00:01:00.000000Z","through_seq":4"#), "{text}");
+    assert!(text.contains(r#"{"event_type":"cache.hit","events":1}"#), "{text}");
+    assert_eq!(read(&text), Some(ReadNotice::Totals(Some(Box::new(totals)))));
+    let damaged = text.replace(r#""events":3"#, r#""events":"3""#);
+    assert_eq!(read(&damaged), Some(ReadNotice::Totals(None)));
 }
 
 #[test]
