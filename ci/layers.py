@@ -15,7 +15,7 @@ import tomllib
 # A crate of ours depends only on those of earlier rows.
 CRATES = [
     ["llm-audit-process", "llm-audit-log", "llm-audit-macros"],
-    ["llm-audit-redact"],
+    ["llm-audit-redact", "llm-audit-ship", "llm-audit-slo"],
     ["llm-audit"],
     ["llm-audit-demo"],
     ["llm-audit-cli"],

@@ -1,0 +1,1 @@
+//! Sends what `llm-audit` has counted to other systems.
