@@ -187,7 +187,7 @@ impl<'a> LlmCall<'a> {
         let error = self.error.or(answered.as_ref().filter(|_| self.status.is_none()));
         let mut event = self.event(error).payload(&data).model(model).tenant(self.tenant);
         if let Some(usage) = usage {
-            event = event.usage_totals(usage);
+            event = event.usage(usage);
         }
         if let Some(cost) = cost {
             event = event.cost_usd(cost);

@@ -42,7 +42,7 @@ fn no_field_can_forge_a_line_or_name_a_file() {
     let control = |b: &u8| b.is_ascii_control() && *b != b'\n' && *b != 0x7f;
     assert!(!text.iter().any(control), "JSON escapes every control character below a space");
     let lines = lines(&dir);
-    assert_eq!(lines.len(), events.len() + 2, "one line each, and the log's own two");
+    assert_eq!(lines.len(), events.len() + 3, "one line each, and the log's own three");
     assert!(lines.iter().all(|line| line["event_type"] != "forged"));
     // A type is a dotted name, whatever it was.
     let event_type = lines[1]["event_type"].as_str().unwrap();

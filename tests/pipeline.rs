@@ -52,13 +52,15 @@ fn the_log_says_how_it_began_and_ended() {
     let flushed = audit.shutdown(DEADLINE).unwrap();
     assert_eq!((flushed.written, flushed.overwritten, flushed.io_lost), (3, 0, 0));
     let lines = lines(folder.path());
-    assert_eq!(lines.len(), 5);
+    assert_eq!(lines.len(), 6);
     assert_eq!(lines[0]["event_type"], "audit.start");
     assert_eq!(lines[0]["data"]["service"], "desk");
     assert_eq!(lines[0]["data"]["first"], true);
-    assert_eq!(lines[4]["event_type"], "audit.stop");
-    assert_eq!(lines[4]["data"]["written"], 3);
-    assert_eq!(lines[4]["data"]["emitted"], 3);
+    assert_eq!(lines[4]["event_type"], "audit.totals");
+    assert_eq!(lines[4]["data"]["rows"][0]["events"], 3);
+    assert_eq!(lines[5]["event_type"], "audit.stop");
+    assert_eq!(lines[5]["data"]["written"], 3);
+    assert_eq!(lines[5]["data"]["emitted"], 3);
 }
 
 /// Reads the promise of the queue from the file alone: which events were overwritten, and that they
@@ -282,7 +284,7 @@ fn loggers_of_one_process_and_folder_keep_apart() {
         audit.shutdown(DEADLINE).unwrap();
         let text = std::fs::read_to_string(audit.path().unwrap()).unwrap();
         assert!(text.lines().all(|line| line.contains(audit.instance())), "a file each");
-        assert_eq!(text.lines().count(), n + 3);
+        assert_eq!(text.lines().count(), n + 4);
     }
 }
 
@@ -295,8 +297,8 @@ fn dropping_the_last_handle_writes_and_closes() {
     clone.emit(&AuditEvent::new(EventType::CacheHit, "a", "b"));
     drop(clone);
     let lines = lines(folder.path());
-    assert_eq!(lines.len(), 3);
-    assert_eq!(lines[2]["event_type"], "audit.stop");
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[3]["event_type"], "audit.stop");
 }
 
 #[test]
@@ -462,7 +464,9 @@ fn money_is_exact_from_the_caller_to_the_sum_of_the_lines() {
     let text = std::fs::read_to_string(audit.path().unwrap()).unwrap();
     let spelled = |cost: &str| text.matches(&format!(",\"cost_usd\":{cost}}}")).count();
     assert_eq!(spelled("0.000000137500000000000000001"), 1_000);
-    assert_eq!((spelled("0.1"), text.matches("cost_usd").count()), (1_000, 2_000));
+    assert_eq!((spelled("0.1"), text.matches(r#""cost_usd":0"#).count()), (1_000, 2_000));
+    // The sum of 1,000 times each, in the totals.
+    assert!(text.contains(r#""cost_usd":"100.000137500000000000000001","#), "{text}");
 
     let read = Folder::open(folder.path()).unwrap();
     let id = format!("{:032x}", trace.trace_id());

@@ -146,6 +146,14 @@ impl Builder {
         self.set(move |settings| settings.pricing_file = Some(path))
     }
 
+    /// Writes an `audit.totals` line for every minute with events, and one at the end. It has what all events
+    /// add up to, also those that sampling leaves out. This is on.
+    ///
+    /// If an importer records events of other times, it turns this off: the totals have the time of the emit.
+    pub fn totals(self, totals: bool) -> Self {
+        self.set(move |settings| settings.totals = totals)
+    }
+
     /// Puts errors into the lane of all other events: what a thread emits stays in its order.
     pub(crate) fn in_one_lane(self) -> Self {
         self.set(|settings| settings.errors_apart = false)

@@ -65,6 +65,7 @@ fn every_variable_arrives() {
         enabled: false,
         outputs: Outputs { files: true, stdout: true, stderr: true },
         notices: false,
+        totals: true,
         to_exporters: false,
         directory: "/var/log/agents".into(),
         include_snapshots: false,

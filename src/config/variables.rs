@@ -35,6 +35,8 @@ settings! {
         environment: Vec<(String, String)> = Vec::new(),
         /// Prices that override the built-in table.
         pricing_file: Option<PathBuf> = None,
+        /// What all events of a minute add up to is a line of the log.
+        totals: bool = true,
         /// Errors have a lane of their own.
         errors_apart: bool = true,
     }

@@ -8,6 +8,7 @@ mod prometheus;
 
 pub use accounting::{Accounting, Flushed};
 pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter};
+pub(crate) use collector::TakenMetrics;
 pub use collector::{Metrics, MetricsCollector};
 pub use health::{Health, HealthStatus};
 pub use llm_audit_log::schema::{Latencies, MetricsRow, TokenKinds};

@@ -10,6 +10,7 @@ use super::Payload;
 use crate::context::TraceContext;
 use crate::panics::display_text;
 use crate::pricing::Usage;
+use llm_audit_log::schema::TokenKinds;
 pub use llm_audit_log::schema::{EventType, Status, Usd, is_event_type_name};
 
 /// One step of an agent, ready for [`emit`](crate::emit).
@@ -40,6 +41,8 @@ pub struct AuditEvent<'a> {
     pub(crate) tokens_input: Option<u64>,
     pub(crate) tokens_output: Option<u64>,
     pub(crate) cost_usd: Option<Usd>,
+    pub(crate) usage: Option<TokenKinds>,
+    pub(crate) first_token_ms: Option<f64>,
     /// What the event is counted by, beside its type, status, agent and action. Empty if it has none.
     pub(crate) model: &'a str,
     pub(crate) tenant: &'a str,
@@ -78,6 +81,8 @@ impl<'a> AuditEvent<'a> {
             tokens_input: None,
             tokens_output: None,
             cost_usd: None,
+            usage: None,
+            first_token_ms: None,
             model: "",
             tenant: "",
             timestamp: None,
@@ -116,8 +121,11 @@ impl<'a> AuditEvent<'a> {
         self
     }
 
-    /// Sets the totals of a usage that are known.
-    pub(crate) fn usage_totals(mut self, usage: Usage) -> Self {
+    /// Sets the totals of a usage that are known, and counts its parts in [`metrics`](crate::metrics).
+    ///
+    /// The parts are not in the line. Readers find them at `data.usage`.
+    pub fn usage(mut self, usage: Usage) -> Self {
+        self.usage = Some(usage.kinds());
         self.tokens_input = usage.tokens_input().or(self.tokens_input);
         self.tokens_output = usage.tokens_output().or(self.tokens_output);
         self
@@ -129,6 +137,14 @@ impl<'a> AuditEvent<'a> {
     /// because it is not finite, it is left out of the line.
     pub fn cost_usd(mut self, cost: impl TryInto<Usd>) -> Self {
         self.cost_usd = cost.try_into().ok();
+        self
+    }
+
+    /// Sets the time to the first token of a stream, in milliseconds, for [`metrics`](crate::metrics).
+    ///
+    /// It is not in the line. Readers find it at `data.first_token_ms`.
+    pub fn first_token_ms(mut self, milliseconds: f64) -> Self {
+        self.first_token_ms = Some(milliseconds);
         self
     }
 

@@ -22,6 +22,7 @@ mod shared;
 mod spawn;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod totals;
 
 use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,6 +42,7 @@ use losses::Outage;
 use notices::notice_head;
 pub(crate) use shared::Shared;
 pub(crate) use spawn::{spawn_writer, spawn_writer_in_child};
+use totals::Totals;
 
 use crate::export::Exporter;
 use crate::ring::{Drainer, Lanes, Tickets};
@@ -94,6 +96,8 @@ struct Writer {
     seq: u64,
     /// The last number that one of the log's own lines got.
     notices: u64,
+    /// `None` if this log has no totals.
+    totals: Option<Totals>,
     lines: Vec<u8>,
     scratch: Vec<u8>,
     /// The log's own lines that go out before the next batch.
@@ -159,6 +163,7 @@ impl Writer {
         let batch = self.take_batch(request);
         let is_idle = batch.events + batch.held + batch.overwritten == 0;
         self.request_retention();
+        self.append_totals(false);
         // A file gets its start line without an event, since it belongs to this instance from now
         // on.
         let has_start = self.files.is_some() && !self.has_started;

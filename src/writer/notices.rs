@@ -54,7 +54,7 @@ pub(super) fn write_start_notice(
         compress: settings.compress.name(),
         retention_days: settings.retention_days,
         max_total_bytes: settings.max_total_bytes,
-        totals: false,
+        totals: settings.totals,
     };
     start.write(out, head);
 }

@@ -10,6 +10,7 @@ use super::hold::Hold;
 use super::housekeeping::Housekeeping;
 use super::losses::Outage;
 use super::retention::Retention;
+use super::totals::Totals;
 use super::{Platform, Shared, Writer, batch};
 use crate::config::{Compress, Settings};
 use crate::error::{Error, ErrorCause};
@@ -115,7 +116,6 @@ fn start_writer_threads(
             )
         }),
         shared: shared.clone(),
-        clock,
         host: host_name(),
         files,
         house,
@@ -125,11 +125,13 @@ fn start_writer_threads(
         has_started: false,
         seq: 0,
         notices: 0,
+        totals: settings.totals.then(|| Totals::since(clock.now_micros())),
         lines: Vec::with_capacity(batch::BYTES * 3),
         scratch: Vec::new(),
         pending: Vec::new(),
         unreported: None,
         outage: Outage::default(),
+        clock,
     };
     #[cfg(all(test, not(loom)))]
     let Some(writer) = super::tests::by_hand(writer) else { return Ok(()) };

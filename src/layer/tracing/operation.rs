@@ -88,7 +88,7 @@ impl TracedOperation<'_> {
             |event| {
                 let event = event.model(answered.or(asked).unwrap_or(""));
                 match usage {
-                    Some(usage) => self.with_cost(event, usage).usage_totals(usage),
+                    Some(usage) => self.with_cost(event, usage).usage(usage),
                     None => event,
                 }
             },

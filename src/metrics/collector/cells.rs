@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crossbeam_utils::CachePadded;
 use llm_audit_log::Usd;
-use llm_audit_log::schema::{LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, latency_bucket};
+use llm_audit_log::schema::{
+    LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, MetricsRow, TokenKinds, latency_bucket,
+};
 use llm_audit_process::cell::OnceCell;
 
 use crate::metrics::accounting::{add_to_counter, shard_of_thread};
@@ -25,6 +27,8 @@ const TOKENS_MAX: u64 = 1 << 40;
 pub(super) struct Cells {
     shards: [CachePadded<Shard>; SHARDS],
     latencies: LatencyCells,
+    /// Only rows of calls that stream have some.
+    first_tokens: OnceCell<LatencyCells>,
 }
 
 /// The counters of a few threads.
@@ -33,19 +37,8 @@ struct Shard {
     events: AtomicU64,
     tokens_input: AtomicU64,
     tokens_output: AtomicU64,
-    latency_micros: AtomicU64,
+    usage: [AtomicU64; TokenKinds::NAMES.len()],
     cost: CostCell,
-}
-
-/// What the counters have added up to at some time.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sums {
-    pub(super) events: u64,
-    pub(super) tokens_input: u64,
-    pub(super) tokens_output: u64,
-    pub(super) latency_micros: u64,
-    pub(super) cost: Usd,
-    pub(super) latencies: Latencies,
 }
 
 impl Cells {
@@ -53,11 +46,11 @@ impl Cells {
     pub(super) fn add(&self, event: &AuditEvent<'_>) {
         let shard = &self.shards[shard_of_thread() % SHARDS];
         add_to_counter(&shard.events, 1);
-        // The line has no other latencies either.
-        if let Some(ms) = event.latency_ms.filter(|ms| (0.0..f64::INFINITY).contains(ms)) {
-            let micros = ((ms * 1_000.0) as u64).min(LATENCY_MICROS_MAX);
-            add_to_counter(&shard.latency_micros, micros);
-            self.latencies.add(micros);
+        if let Some(ms) = event.latency_ms {
+            self.latencies.add(ms);
+        }
+        if let Some(ms) = event.first_token_ms {
+            self.add_first_token(ms);
         }
         if let Some(tokens) = event.tokens_input {
             add_to_counter(&shard.tokens_input, tokens.min(TOKENS_MAX));
@@ -65,22 +58,52 @@ impl Cells {
         if let Some(tokens) = event.tokens_output {
             add_to_counter(&shard.tokens_output, tokens.min(TOKENS_MAX));
         }
+        if let Some(kinds) = event.usage {
+            shard.add_usage(kinds);
+        }
         if let Some(cost) = event.cost_usd.filter(|cost| !cost.is_negative()) {
             shard.cost.add(cost);
         }
     }
 
-    pub(super) fn sums(&self) -> Sums {
-        let mut sums = Sums { latencies: self.latencies.read(), ..Sums::default() };
+    #[cold]
+    fn add_first_token(&self, ms: f64) {
+        let cells = self.first_tokens.get();
+        cells.unwrap_or_else(|| self.first_tokens.set(LatencyCells::default())).add(ms);
+    }
+
+    /// Returns what was counted so far, as a row without labels.
+    pub(super) fn figures(&self) -> MetricsRow {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        for shard in &self.shards {
-            sums.events += load(&shard.events);
-            sums.tokens_input = sums.tokens_input.saturating_add(load(&shard.tokens_input));
-            sums.tokens_output = sums.tokens_output.saturating_add(load(&shard.tokens_output));
-            sums.latency_micros = sums.latency_micros.saturating_add(load(&shard.latency_micros));
-            sums.cost += shard.cost.read();
+        let sum = |of: fn(&Shard) -> &AtomicU64| {
+            self.shards.iter().map(|shard| load(of(shard))).fold(0, u64::saturating_add)
+        };
+        let usage = array::from_fn(|kind| {
+            self.shards.iter().map(|shard| load(&shard.usage[kind])).fold(0, u64::saturating_add)
+        });
+        let mut row = MetricsRow::default();
+        row.events = sum(|shard| &shard.events);
+        row.tokens_input = sum(|shard| &shard.tokens_input);
+        row.tokens_output = sum(|shard| &shard.tokens_output);
+        row.usage = TokenKinds::from_counts(usage);
+        for (cost, count) in self.shards.iter().map(|shard| shard.cost.read()) {
+            row.cost_usd += cost;
+            row.priced += count;
         }
-        sums
+        (row.latency_ms_sum, row.latencies) = self.latencies.read();
+        if let Some(first_tokens) = self.first_tokens.get() {
+            (row.first_token_ms_sum, row.first_tokens) = first_tokens.read();
+        }
+        row
+    }
+}
+
+impl Shard {
+    #[cold]
+    fn add_usage(&self, kinds: TokenKinds) {
+        for (sum, count) in self.usage.iter().zip(kinds.counts()) {
+            add_to_counter(sum, count.min(TOKENS_MAX));
+        }
     }
 }
 
@@ -109,7 +132,9 @@ impl CostCell {
 
     /// A sum that is read never falls, because a reader would take that for a restart. So this waits a little
     /// for additions that have begun. After many of them it may lack 2⁶⁴ units: 2 cents of a millionth dollar.
-    fn read(&self) -> Usd {
+    ///
+    /// Also returns the number of additions.
+    fn read(&self) -> (Usd, u64) {
         const TRIES_MAX: u32 = 1_000;
         for tries in 1.. {
             let ended = self.ended.load(Ordering::Acquire);
@@ -118,7 +143,7 @@ impl CostCell {
             fence(Ordering::Acquire);
             if self.begun.load(Ordering::Relaxed) == ended || tries == TRIES_MAX {
                 let bits = (u128::from(high) << 64) | u128::from(low);
-                return Usd::from_le_bytes(bits.to_le_bytes());
+                return (Usd::from_le_bytes(bits.to_le_bytes()), ended);
             }
             std::hint::spin_loop();
         }
@@ -126,34 +151,44 @@ impl CostCell {
     }
 }
 
-/// A histogram with the buckets of [`Latencies`]. Its memory comes in pages, when the first latency of
-/// a page comes.
-struct LatencyCells([OnceCell<[AtomicU64; PAGE_BUCKETS]>; PAGES]);
+/// A histogram with the buckets of [`Latencies`], and the sum of the latencies. Its memory comes in pages, when
+/// the first latency of a page comes.
+struct LatencyCells {
+    pages: [OnceCell<[AtomicU64; PAGE_BUCKETS]>; PAGES],
+    micros: AtomicU64,
+}
 
 impl Default for LatencyCells {
     fn default() -> Self {
-        Self(array::from_fn(|_| OnceCell::new()))
+        Self { pages: array::from_fn(|_| OnceCell::new()), micros: AtomicU64::new(0) }
     }
 }
 
 impl LatencyCells {
-    #[inline]
-    fn add(&self, micros: u64) {
+    /// Adds a latency, unless it is one that a line does not have either.
+    #[inline(always)]
+    fn add(&self, ms: f64) {
+        if !(0.0..f64::INFINITY).contains(&ms) {
+            return;
+        }
+        let micros = ((ms * 1_000.0) as u64).min(LATENCY_MICROS_MAX);
         let bucket = latency_bucket(micros);
-        let page = &self.0[bucket / PAGE_BUCKETS];
+        let page = &self.pages[bucket / PAGE_BUCKETS];
         let page = page.get().unwrap_or_else(|| page.set(array::from_fn(|_| AtomicU64::new(0))));
+        add_to_counter(&self.micros, micros);
         add_to_counter(&page[bucket % PAGE_BUCKETS], 1);
     }
 
-    fn read(&self) -> Latencies {
+    /// Returns the sum in milliseconds, and the histogram.
+    fn read(&self) -> (f64, Latencies) {
         let mut read = Latencies::default();
-        let pages = self.0.iter().enumerate();
+        let pages = self.pages.iter().enumerate();
         for (number, page) in pages.filter_map(|(number, page)| Some((number, page.get()?))) {
             for (place, count) in page.iter().enumerate() {
                 let count = count.load(Ordering::Relaxed);
                 read.add_to_bucket(number * PAGE_BUCKETS + place, count);
             }
         }
-        read
+        (self.micros.load(Ordering::Relaxed) as f64 / 1_000.0, read)
     }
 }

@@ -6,12 +6,14 @@ mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+use std::collections::HashMap;
+
 use llm_audit_log::schema::{Latencies, MetricsRow};
 use llm_audit_log::{EventType, Status, Usd};
 
 use crate::record::event::AuditEvent;
 use crate::sanitize::Sanitizer;
-use table::Table;
+use table::{Row, Table};
 
 /// Counts events by their labels, as an [`AuditLogger`](crate::AuditLogger) does with all that it is given.
 ///
@@ -93,29 +95,53 @@ impl MetricsCollector {
 
     /// Returns what was counted so far.
     pub fn metrics(&self) -> Metrics {
-        // A value may have been protected after its row was made.
-        let shown = |label: &str| self.0.sanitizer().redact_str(label).into_owned();
-        let rows = self.0.rows().map(|row| {
-            let (labels, sums) = (&row.labels, row.cells.sums());
-            let mut row = MetricsRow::default();
-            row.event_type.clone_from(&labels.event_type);
-            row.status = labels.status;
-            row.agent = shown(&labels.agent);
-            row.action = shown(&labels.action);
-            row.model = shown(&labels.model);
-            row.tenant = shown(&labels.tenant);
-            row.events = sums.events;
-            row.tokens_input = sums.tokens_input;
-            row.tokens_output = sums.tokens_output;
-            row.cost_usd = sums.cost;
-            row.latency_ms_sum = sums.latency_micros as f64 / 1_000.0;
-            row.latencies = sums.latencies;
-            row
-        });
-        let mut rows: Vec<_> = rows.filter(|row| row.events > 0).collect();
+        let mut rows: Vec<_> = self.0.rows().map(|(_, row)| self.shown(row)).collect();
+        rows.retain(|row| row.events > 0);
         rows.sort_by(|a, b| labels(a).cmp(&labels(b)));
         Metrics { rows, others: self.0.others() }
     }
+}
+
+impl MetricsCollector {
+    /// Returns the rows of what was counted since the last call with the same `taken`, and how much of it is
+    /// counted under `other`.
+    pub(crate) fn take_since(&self, taken: &mut TakenMetrics) -> (Vec<MetricsRow>, u64) {
+        let mut rows = Vec::new();
+        for (place, row) in self.0.rows() {
+            let row = self.shown(row);
+            let before = taken.rows.entry(place).or_default();
+            let since = row.clone().since(before);
+            *before = row;
+            if since.events > 0 {
+                rows.push(since);
+            }
+        }
+        rows.sort_by(|a, b| labels(a).cmp(&labels(b)));
+        let others = self.0.others();
+        (rows, others - std::mem::replace(&mut taken.others, others))
+    }
+
+    fn shown(&self, row: &Row) -> MetricsRow {
+        // A value may have been protected after its row was made.
+        let shown = |label: &str| self.0.sanitizer().redact_str(label).into_owned();
+        let labels = &row.labels;
+        let mut figures = row.cells.figures();
+        figures.event_type.clone_from(&labels.event_type);
+        figures.status = labels.status;
+        figures.agent = shown(&labels.agent);
+        figures.action = shown(&labels.action);
+        figures.model = shown(&labels.model);
+        figures.tenant = shown(&labels.tenant);
+        figures
+    }
+}
+
+/// What was taken from a collector so far.
+#[derive(Default)]
+pub(crate) struct TakenMetrics {
+    /// By the places of the rows.
+    rows: HashMap<usize, MetricsRow>,
+    others: u64,
 }
 
 /// What a collector has counted.

@@ -96,8 +96,10 @@ impl Table {
         }
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.places.iter().filter_map(OnceCell::get)
+    /// Returns the rows, each with its place, which never changes.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (usize, &Row)> {
+        let places = self.places.iter().enumerate();
+        places.filter_map(|(place, row)| Some((place, row.get()?)))
     }
 
     /// Returns how many places in a row are taken at most.

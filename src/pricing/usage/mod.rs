@@ -12,6 +12,7 @@ mod terms;
 mod tests;
 
 pub(crate) use answer::ProviderAnswer;
+use llm_audit_log::schema::TokenKinds;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// The tokens of one model call.
@@ -128,6 +129,18 @@ impl ServiceTier {
 }
 
 impl Usage {
+    /// Returns the parts by their kinds.
+    pub(crate) fn kinds(self) -> TokenKinds {
+        TokenKinds {
+            cache_read: self.cache_read,
+            cache_write: self.cache_write,
+            cache_write_1h: self.cache_write_1h,
+            reasoning: self.reasoning,
+            audio_input: self.audio_input,
+            audio_output: self.audio_output,
+        }
+    }
+
     /// Returns a usage of input and output tokens without parts.
     pub fn new(input: u64, output: u64) -> Self {
         Self { input, output, ..Self::default() }

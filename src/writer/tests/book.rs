@@ -16,6 +16,10 @@ pub(super) struct Book {
     pub(super) lost: BTreeSet<u64>,
     pub(super) overwritten: u64,
     pub(super) io_lost: u64,
+    /// Events in its `audit.totals` lines.
+    pub(super) totals: u64,
+    /// The numbers of its `audit.totals` lines.
+    pub(super) notices: BTreeSet<u64>,
     /// The `data` of its `audit.retired` lines, one for each removed file.
     pub(super) retired: Vec<Value>,
     /// The `data` of its `audit.stop` line.
@@ -56,11 +60,16 @@ impl Book {
                 self.io_lost += io_lost;
                 self.lost.extend(range);
             }
+            // After a write that failed and could not be cut off, lines may be there twice.
+            "audit.totals" if self.notices.insert(line["notice"].as_u64().unwrap()) => {
+                let rows = data["rows"].as_array().unwrap();
+                self.totals += rows.iter().map(|row| row["events"].as_u64().unwrap()).sum::<u64>();
+            }
             "audit.retired" => self.retired.push(data.clone()),
             "audit.stop" => {
                 assert!(self.stop.replace(data.clone()).is_none(), "a second end");
             }
-            "audit.start" => {}
+            "audit.start" | "audit.totals" => {}
             _ => {
                 let seq = line["seq"].as_u64().unwrap();
                 let before = self.held.insert(seq, data["n"].as_u64());
@@ -119,6 +128,7 @@ impl Book {
         }
         assert_eq!(stop["emitted"], accounting.emitted);
         assert_eq!(stop["in_flight"], 0);
+        assert_eq!(self.totals, accounting.emitted - accounting.rejected, "in totals");
     }
 }
 

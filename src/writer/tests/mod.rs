@@ -7,6 +7,7 @@ mod random;
 mod stalls;
 #[cfg(unix)]
 mod stdout;
+mod totals;
 
 use std::io;
 use std::sync::Arc;
@@ -58,7 +59,14 @@ impl Rig {
         self.audit.flush(DEADLINE).unwrap();
     }
 
+    /// Returns the lines of a file without totals, which have tests of their own.
     fn lines(&self, file: &str) -> Vec<Value> {
+        let mut lines = self.all_lines(file);
+        lines.retain(|line| line["event_type"] != "audit.totals");
+        lines
+    }
+
+    fn all_lines(&self, file: &str) -> Vec<Value> {
         let text = self.fs.text(format!("logs/{file}"));
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

@@ -91,7 +91,7 @@ fn a_reader_that_leaves_costs_export_errors_alone() {
     }
     rig.audit.shutdown(DEADLINE).unwrap();
     let accounting = rig.audit.accounting();
-    assert_eq!((accounting.written, accounting.export_errors), (4, 4), "with that of the end");
+    assert_eq!((accounting.written, accounting.export_errors), (4, 5), "with those of the end");
 }
 
 /// If standard output is the only output, the writer waits for it, and a deadline still holds.
@@ -117,5 +117,5 @@ fn assert_only_output_is_waited_for(with: impl FnOnce(Stdout) -> Stdout) {
     rig.audit.shutdown(DEADLINE).unwrap();
     assert_eq!((rig.audit.accounting().written, rig.audit.accounting().io_lost), (1, 0));
     drop(rig);
-    assert_eq!(read.join().unwrap(), 3);
+    assert_eq!(read.join().unwrap(), 4);
 }

@@ -1,5 +1,7 @@
 //! What events with the same labels add up to.
 
+use std::array;
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -121,21 +123,32 @@ impl MetricsRow {
 
     /// Adds the figures of another row to this one. The labels stay.
     pub fn merge(&mut self, other: &Self) {
-        let sums = self.usage.counts().into_iter().zip(other.usage.counts());
-        let mut usage = [0; 6];
-        for (sum, (one, other)) in usage.iter_mut().zip(sums) {
-            *sum = u64::saturating_add(one, other);
-        }
-        self.usage = TokenKinds::from_counts(usage);
-        self.events = self.events.saturating_add(other.events);
-        self.tokens_input = self.tokens_input.saturating_add(other.tokens_input);
-        self.tokens_output = self.tokens_output.saturating_add(other.tokens_output);
+        self.change_counts(other, u64::saturating_add);
         self.cost_usd += other.cost_usd;
-        self.priced = self.priced.saturating_add(other.priced);
         self.latency_ms_sum += other.latency_ms_sum;
         self.latencies.merge(&other.latencies);
         self.first_token_ms_sum += other.first_token_ms_sum;
         self.first_tokens.merge(&other.first_tokens);
+    }
+
+    /// Returns this row with what came since `earlier`, which is the same row at an earlier time.
+    pub fn since(mut self, earlier: &Self) -> Self {
+        self.change_counts(earlier, u64::saturating_sub);
+        self.cost_usd = self.cost_usd - earlier.cost_usd;
+        self.latency_ms_sum -= earlier.latency_ms_sum;
+        self.latencies = self.latencies.since(&earlier.latencies);
+        self.first_token_ms_sum -= earlier.first_token_ms_sum;
+        self.first_tokens = self.first_tokens.since(&earlier.first_tokens);
+        self
+    }
+
+    fn change_counts(&mut self, other: &Self, change: fn(u64, u64) -> u64) {
+        let (mine, others) = (self.usage.counts(), other.usage.counts());
+        self.usage = TokenKinds::from_counts(array::from_fn(|at| change(mine[at], others[at])));
+        self.events = change(self.events, other.events);
+        self.tokens_input = change(self.tokens_input, other.tokens_input);
+        self.tokens_output = change(self.tokens_output, other.tokens_output);
+        self.priced = change(self.priced, other.priced);
     }
 
     /// Reads a row of `audit.totals`. Returns `None` if the type or the number of events is missing.
