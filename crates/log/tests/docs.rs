@@ -15,6 +15,7 @@ fn fields() -> String {
         let (name, of, meaning) = (field.name, field.type_name, field.description);
         let lines = match field.presence {
             Presence::Always | Presence::Required => "every line",
+            Presence::Notice => "the log's own lines",
             Presence::Event | Presence::RequiredEvent => "every event",
             _ => "some events",
         };

@@ -18,12 +18,14 @@ pub enum Presence {
     RequiredEvent,
     /// The events that have it.
     Optional,
+    /// The log's own lines, but not those of older versions.
+    Notice,
 }
 
 impl Presence {
     /// Whether an event of this library without the field is damaged.
     pub fn is_in_events(self) -> bool {
-        self != Self::Optional
+        !matches!(self, Self::Optional | Self::Notice)
     }
 
     /// Whether one of the log's own lines without the field is damaged.
@@ -73,6 +75,11 @@ impl Field {
             object_fault: S::object_fault,
         }
     }
+}
+
+/// Returns the fields that an event can have, in the order of a line.
+pub fn event_fields() -> impl Iterator<Item = &'static Field> {
+    FIELDS.iter().filter(|field| field.presence != Presence::Notice)
 }
 
 /// The place of a field in [`FIELDS`].
@@ -160,7 +167,7 @@ fields! {
     instance: InstanceId, Always, by_shape, "16 hex digits that the logger drew at its start";
     seq: Integer, Event, by_shape,
         "the number of the event within its instance, from 1, in the order of the file";
-    notice: Integer, Optional, by_shape,
+    notice: Integer, Notice, by_shape,
         "the number of one of the log's own lines within its instance, from 1; these have no `seq`";
     trace_id: TraceId, Event, by_shape, "32 lower-case hex digits (W3C)";
     span_id: SpanId, Event, by_shape, "16 lower-case hex digits (W3C)";

@@ -17,7 +17,7 @@ mod usd;
 pub use event_type::{EventType, is_event_type_name};
 pub(crate) use event_type::{REQUEST_PREFIX, is_request};
 pub(crate) use fields::FaultCheck;
-pub use fields::{FIELDS, Field, LineFields, Presence};
+pub use fields::{FIELDS, Field, LineFields, Presence, event_fields};
 pub use latencies::{LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, latency_bucket};
 pub(crate) use line::parse_in_order;
 #[doc(hidden)]

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use llm_audit::reader::{Json, Line};
-use llm_audit_log::schema::FIELDS;
+use llm_audit_log::schema::event_fields;
 
 use super::Exporter;
 
@@ -13,14 +13,14 @@ pub(super) struct CsvExporter<W: Write>(::csv::Writer<W>);
 impl<W: Write> CsvExporter<W> {
     pub(super) fn new(out: W) -> io::Result<Self> {
         let mut writer = ::csv::Writer::from_writer(out);
-        writer.write_record(FIELDS.iter().map(|field| field.name)).map_err(io_error)?;
+        writer.write_record(event_fields().map(|field| field.name)).map_err(io_error)?;
         Ok(Self(writer))
     }
 }
 
 impl<W: Write> Exporter for CsvExporter<W> {
     fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
-        let cells = FIELDS.iter().map(|field| match field.name {
+        let cells = event_fields().map(|field| match field.name {
             // As it is spelled, with all of its digits.
             "cost_usd" => line.cost_usd().map_or(String::new(), |cost| cost.to_string()),
             name => line.json().get(name).map_or(String::new(), cell),

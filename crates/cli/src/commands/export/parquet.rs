@@ -11,7 +11,7 @@ use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use ::parquet::schema::parser::parse_message_type;
 use llm_audit::reader::{Json, Line};
-use llm_audit_log::schema::FIELDS;
+use llm_audit_log::schema::event_fields;
 
 use super::Exporter;
 
@@ -128,7 +128,7 @@ fn text_of(name: &str, json: Json<'_>) -> String {
 
 impl<W: Write + Send> ParquetExporter<W> {
     pub(super) fn new(out: W) -> io::Result<Self> {
-        let columns: Vec<_> = FIELDS.iter().map(|field| Column::new(field.name)).collect();
+        let columns: Vec<_> = event_fields().map(|field| Column::new(field.name)).collect();
         let definitions: String = columns.iter().map(Column::definition).collect();
         let schema = parse_message_type(&format!("message audit {{ {definitions} }}"));
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
@@ -201,7 +201,7 @@ mod tests {
         exporter.finish().unwrap();
         let reader = SerializedFileReader::try_from(path.as_path()).unwrap();
         assert_eq!(reader.num_row_groups(), 2);
-        let column = |name: &str| FIELDS.iter().position(|field| field.name == name).unwrap();
+        let column = |name: &str| event_fields().position(|field| field.name == name).unwrap();
         let mut read = 0;
         for (seq, row) in reader.get_row_iter(None).unwrap().enumerate() {
             let row = row.unwrap();
