@@ -28,7 +28,7 @@ CRATES_APART = {("llm-audit-redact", "llm-audit-log")}
 # payloads that know how to encode themselves.
 RECORDER = [
     ["error", "export", "panics", "reader", "sanitize", "sync"],
-    ["context", "pricing", "ring"],
+    ["context", "pricing", "ring", "user_names"],
     ["sampler"],
     ["config"],
     ["record", "warnings"],

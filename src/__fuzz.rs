@@ -4,10 +4,11 @@
 use serde::Serialize;
 
 use crate::record::decode;
-use crate::record::encode::{self, EventHead};
+use crate::record::encode::{self, EncodeRules, EventHead};
 use crate::record::event::{AuditEvent, EventType};
 use crate::ring::{OnFull, Ring};
 use crate::sanitize::{Redactions, Sanitizer};
+use crate::user_names::{UserKey, UserNames};
 use crate::writer::jsonl;
 
 /// The line of an event whose payload is `value`.
@@ -25,7 +26,10 @@ pub fn fuzz_record_line(value: &impl Serialize) -> Vec<u8> {
         can_be_held: true,
     };
     let (sanitizer, mut counts) = (Sanitizer::default(), Redactions::default());
-    encode::encode_event(&event, &head, &mut chain, &sanitizer, true, &mut counts)
+    let user_names = UserNames::new(sanitizer.clone(), &UserKey::random());
+    let rules =
+        EncodeRules { sanitizer: &sanitizer, user_names: &user_names, include_snapshots: true };
+    encode::encode_event(&event, &head, &mut chain, rules, &mut counts)
         .expect("the memory is twice the limit");
     fuzz_decoded_line(&chain.to_vec())
 }

@@ -122,6 +122,7 @@ pub mod sanitize;
 mod span;
 mod sync;
 pub mod testing;
+mod user_names;
 mod warnings;
 mod writer;
 

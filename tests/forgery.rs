@@ -60,5 +60,5 @@ fn no_field_can_forge_a_line_or_name_a_file() {
     }
     let names: Vec<_> = std::fs::read_dir(root.path()).unwrap().collect();
     assert_eq!(names.len(), 1, "the folder of the log, and in it its file");
-    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 2, "its file and a key");
 }

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::export::Exporter;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::{Profile, Sanitizer};
+use crate::user_names::UserKey;
 
 type SettingsChange = Box<dyn FnOnce(&mut Settings) + Send>;
 
@@ -152,6 +153,13 @@ impl Builder {
     /// If an importer records events of other times, it turns this off: the totals have the time of the emit.
     pub fn totals(self, totals: bool) -> Self {
         self.set(move |settings| settings.totals = totals)
+    }
+
+    /// Sets the key of the hashes that replace personal ids of users (`AUDIT_HASH_USERS`). It has at least 16
+    /// bytes, otherwise [`build`](Self::build) fails.
+    pub fn hash_users(self, key: impl Into<Vec<u8>>) -> Self {
+        let key = UserKey::unchecked(key);
+        self.set(move |settings| settings.hash_users = Some(key))
     }
 
     /// Puts errors into the lane of all other events: what a thread emits stays in its order.

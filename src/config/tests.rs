@@ -10,6 +10,7 @@ use super::*;
 use crate::error::Error;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::{Profile, Sanitizer};
+use crate::user_names::UserKey;
 
 fn read(vars: &[(&str, &str)]) -> Result<Settings, Error> {
     let lookup = |name: &str| {
@@ -36,6 +37,7 @@ fn every_variable_arrives() {
         ("AUDIT_NOTICES", "none"),
         ("AUDIT_LOG_DIR", "/var/log/agents"),
         ("AUDIT_DEBUG", "TRUE"),
+        ("AUDIT_HASH_USERS", "0123456789abcdef"),
         ("AUDIT_INCLUDE_SNAPSHOTS", "0"),
         ("TRACE_SAMPLE_RATE", "0.5"),
         ("SUCCESS_SAMPLE_RATE", "0"),
@@ -66,6 +68,7 @@ fn every_variable_arrives() {
         outputs: Outputs { files: true, stdout: true, stderr: true },
         notices: false,
         totals: true,
+        hash_users: UserKey::new("0123456789abcdef"),
         to_exporters: false,
         directory: "/var/log/agents".into(),
         include_snapshots: false,

@@ -11,6 +11,10 @@ use llm_audit_log::zst;
 use super::settings::{Compress, FailedTraces, Fsync, Outputs};
 use crate::sampler;
 use crate::sanitize::{Profile, Sanitizer};
+use crate::user_names::{KEY_BYTES_MIN, UserKey};
+
+/// What is shown in place of a secret.
+pub(super) const SECRET: &str = "[set]";
 
 /// A kind of values.
 pub(super) trait ValueKind {
@@ -28,6 +32,11 @@ pub(super) trait ValueKind {
     /// Returns whether a value is accepted, whoever set it.
     fn accepts(&self, _: &Self::Value) -> bool {
         true
+    }
+
+    /// Returns whether a value is shown to nobody, not even one that is not accepted.
+    fn is_secret(&self) -> bool {
+        false
     }
 
     /// Reads a variable's value. The error is what is accepted.
@@ -184,8 +193,39 @@ impl<V: ValueKind> ValueKind for OptionalValue<V> {
         value.as_ref().is_none_or(|value| self.0.accepts(value))
     }
 
+    fn is_secret(&self) -> bool {
+        self.0.is_secret()
+    }
+
     fn read(&self, given: &OsStr) -> Result<Self::Value, String> {
         self.0.read(given).map(Some)
+    }
+}
+
+/// The key of a hash.
+pub(super) struct UserKeyValue;
+
+impl ValueKind for UserKeyValue {
+    type Value = UserKey;
+
+    fn accepted(&self) -> String {
+        format!("a text of at least {KEY_BYTES_MIN} bytes")
+    }
+
+    fn parse(&self, text: &str) -> Option<UserKey> {
+        UserKey::new(text)
+    }
+
+    fn accepts(&self, key: &UserKey) -> bool {
+        key.is_long()
+    }
+
+    fn show(&self, _: &UserKey) -> String {
+        SECRET.to_owned()
+    }
+
+    fn is_secret(&self) -> bool {
+        true
     }
 }
 

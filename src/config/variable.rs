@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
+use super::values::SECRET;
 use super::variables::Settings;
 use crate::error::Error;
 
@@ -15,6 +16,7 @@ pub struct Variable {
     /// The default in the documentation if it differs from machine to machine.
     pub(super) default: Option<&'static str>,
     pub(super) accepted: fn() -> String,
+    pub(super) is_secret: fn() -> bool,
     /// Sets the setting. The error is what is accepted.
     pub(super) set: fn(&mut Settings, &OsStr) -> Result<(), String>,
     pub(super) show: fn(&Settings) -> String,
@@ -85,8 +87,13 @@ impl Variable {
         for (name, set) in fallback.into_iter().chain([(self.name, self.set)]) {
             // The OpenTelemetry specification treats an empty variable as one that is not set.
             let Some(given) = lookup(name).filter(|given| !given.is_empty()) else { continue };
-            set(settings, &given)
-                .map_err(|accepted| Error::config(name, given.to_string_lossy(), accepted))?;
+            set(settings, &given).map_err(|accepted| {
+                let shown = match (self.is_secret)() {
+                    true => SECRET.into(),
+                    false => given.to_string_lossy(),
+                };
+                Error::config(name, shown, accepted)
+            })?;
             decided_by = Some(name);
         }
         Ok(decided_by)
@@ -169,6 +176,7 @@ macro_rules! settings {
             lines: &[$($line),+],
             default: settings!(@shown $($shown)?),
             accepted: || $values.accepted(),
+            is_secret: || $values.is_secret(),
             set: |settings, given| {
                 settings.$($place).+ = $values.read(given)?;
                 Ok(())

@@ -14,12 +14,13 @@ use super::settings::{
 use super::values::{
     CompressValue, ExportersValue, FailedTracesValue, FileModeValue, FsyncValue,
     MessageContentValue, MillisecondsValue, NoticesValue, NumberValue, OptionalValue, PathValue,
-    ProfileValue, ShareValue, SwitchValue, TextValue, ValueKind, VariableNamesValue,
+    ProfileValue, ShareValue, SwitchValue, TextValue, UserKeyValue, ValueKind, VariableNamesValue,
 };
 use super::variable::{Fallback, Variable, settings};
 use crate::ring;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::Sanitizer;
+use crate::user_names::UserKey;
 
 settings! {
     fields {
@@ -37,6 +38,8 @@ settings! {
         pricing_file: Option<PathBuf> = None,
         /// What all events of a minute add up to is a line of the log.
         totals: bool = true,
+        /// The key of the hashes that replace personal ids of users.
+        hash_users: Option<UserKey> = None,
         /// Errors have a lane of their own.
         errors_apart: bool = true,
     }
@@ -115,6 +118,11 @@ settings! {
     /// protects variables with a sensitive name, such as `OPENAI_API_KEY`, if the value has at least 12 bytes.
     /// A listed value needs at least 4 bytes. The filters `redact` and `scan` protect listed variables only.
     "AUDIT_REDACT_ENV" = VariableNamesValue, at redact_environment;
+
+    /// Key of the hashes that replace personal ids in `data.user` and `data.conversation`, such as a mail
+    /// address. Services with the same key use the same name for a user. Without it, a random key is made in
+    /// the folder of the log (`.key`).
+    "AUDIT_HASH_USERS" = OptionalValue(UserKeyValue), at hash_users, shown "a key in `.key`";
 
     group "Files"
 

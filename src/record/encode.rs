@@ -14,6 +14,7 @@ use crate::panics::forget_panic;
 use crate::ring::{Chain, ChainMark};
 use crate::sampler::Kept;
 use crate::sanitize::{Redactions, Sanitizer, Slot};
+use crate::user_names::UserNames;
 
 /// The bytes kept of an agent, an action and an error's type, whatever else the event contains.
 const NAME_BYTES_MAX: usize = 256;
@@ -44,6 +45,14 @@ pub(crate) struct EventHead {
     pub(crate) can_be_held: bool,
 }
 
+/// What decides how an event is encoded.
+#[derive(Clone, Copy)]
+pub(crate) struct EncodeRules<'a> {
+    pub(crate) sanitizer: &'a Sanitizer,
+    pub(crate) user_names: &'a UserNames,
+    pub(crate) include_snapshots: bool,
+}
+
 /// What an event lost while it was encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EncodeOutcome {
@@ -68,17 +77,17 @@ pub(crate) struct NoMemory;
 /// `[TRUNCATED]`. Then long members of a payload become `"[TRUNCATED:n]"`. At last whole payloads
 /// become `{"value": "[TRUNCATED:n]"}`. There n is the number of bytes encoded before the value was
 /// given up. Every attempt serializes the payloads again.
-pub(crate) fn encode_event(
+pub(crate) fn encode_event<'c>(
     event: &AuditEvent<'_>,
     head: &EventHead,
-    chain: &mut Chain<'_>,
-    sanitizer: &Sanitizer,
-    include_snapshots: bool,
+    chain: &'c mut Chain<'_>,
+    rules: EncodeRules<'c>,
     counts: &mut Redactions,
 ) -> Result<EncodeOutcome, NoMemory> {
-    run_encoder(chain, sanitizer, counts, |encoder| {
+    run_encoder(chain, rules.sanitizer, counts, |encoder| {
+        encoder.user_names = Some(rules.user_names);
         encoder.write_event_head(event, head, NAME_BYTES_MAX)?;
-        encoder.write_event_payloads(event, include_snapshots)
+        encoder.write_event_payloads(event, rules)
     })
 }
 
@@ -100,11 +109,11 @@ pub(crate) fn encode_event_head(
 }
 
 /// Runs `write` with a new encoder. If it fails, the chain is restored.
-fn run_encoder(
-    chain: &mut Chain<'_>,
-    sanitizer: &Sanitizer,
+fn run_encoder<'c, 'r>(
+    chain: &'c mut Chain<'r>,
+    sanitizer: &'c Sanitizer,
     counts: &mut Redactions,
-    write: impl FnOnce(&mut Encoder<'_, '_>) -> Result<(), EncodeFailed>,
+    write: impl FnOnce(&mut Encoder<'c, 'r>) -> Result<(), EncodeFailed>,
 ) -> Result<EncodeOutcome, NoMemory> {
     let mut encoder = Encoder::new(chain, sanitizer);
     let start = encoder.sink.chain.mark();
@@ -159,13 +168,13 @@ impl Encoder<'_, '_> {
     fn write_event_payloads(
         &mut self,
         event: &AuditEvent<'_>,
-        include_snapshots: bool,
+        rules: EncodeRules<'_>,
     ) -> Result<(), EncodeFailed> {
         let (start, outcome) = (self.sink.chain.mark(), self.outcome);
         let head_counts = std::mem::take(&mut self.counts);
         let mut is_last = false;
         loop {
-            match self.try_event_payloads(event, include_snapshots, is_last) {
+            match self.try_event_payloads(event, rules, is_last) {
                 Err(_) if self.sink.stop == Some(EncodeStop::Limit) && !is_last => {}
                 ended => {
                     self.counts.merge(&head_counts);
@@ -278,20 +287,23 @@ impl Encoder<'_, '_> {
     fn try_event_payloads(
         &mut self,
         event: &AuditEvent<'_>,
-        include_snapshots: bool,
+        rules: EncodeRules<'_>,
         fitting: bool,
     ) -> Result<(), EncodeFailed> {
         let sixteenth = self.sink.chain.limit() / 16;
         if let Some(error) = event.error {
             // A quarter is left for `data`.
             self.root_end = if fitting { 12 * sixteenth } else { usize::MAX };
-            self.write_event_error(error, include_snapshots, fitting)?;
+            self.write_event_error(error, rules.include_snapshots, fitting)?;
         }
         match event.data {
             Some(data) => {
                 self.root_end = if fitting { 15 * sixteenth } else { usize::MAX };
                 self.slot = Slot::at(self.sanitizer.enter(self.sanitizer.root(), "data"));
-                self.write_fitted_payload(fitting, 0, PAYLOAD, data)
+                self.is_in_data = true;
+                let written = self.write_fitted_payload(fitting, 0, PAYLOAD, data);
+                self.is_in_data = false;
+                written
             }
             None => Ok(()),
         }

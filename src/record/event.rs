@@ -46,6 +46,7 @@ pub struct AuditEvent<'a> {
     /// What the event is counted by, beside its type, status, agent and action. Empty if it has none.
     pub(crate) model: &'a str,
     pub(crate) tenant: &'a str,
+    pub(crate) user: &'a str,
     /// Microseconds since the Unix epoch; `None` means the time of the emit.
     pub(crate) timestamp: Option<i64>,
     pub(crate) ids: IdSource<'a>,
@@ -85,6 +86,7 @@ impl<'a> AuditEvent<'a> {
             first_token_ms: None,
             model: "",
             tenant: "",
+            user: "",
             timestamp: None,
             ids: IdSource::Current,
             data: None,
@@ -161,6 +163,15 @@ impl<'a> AuditEvent<'a> {
     /// It is not in the line. Readers find the tenant at `data.tenant`.
     pub fn tenant(mut self, tenant: &'a str) -> Self {
         self.tenant = tenant;
+        self
+    }
+
+    /// Sets the user that the event is counted by in the totals of the log.
+    ///
+    /// It is not in the line. Readers find the user at `data.user`. If the id is personal, such as a mail address,
+    /// a keyed hash takes its place, as in the line (`AUDIT_HASH_USERS`).
+    pub fn user(mut self, user: &'a str) -> Self {
+        self.user = user;
         self
     }
 

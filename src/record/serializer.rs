@@ -17,6 +17,7 @@ use crate::ring::Chain;
 use crate::sanitize::{
     Frame, KeyNumbers, Kind, ObjectForm, Redactions, Sanitizer, Shape, Slot, TextNote,
 };
+use crate::user_names::UserNames;
 
 /// An object-safe `Serialize`.
 pub(crate) trait Payload {
@@ -34,6 +35,12 @@ impl<T: Serialize> Payload for T {
 pub(crate) struct Encoder<'c, 'r> {
     pub(super) sink: Sink<'c, 'r>,
     pub(super) sanitizer: &'c Sanitizer,
+    /// Names users in `data`. `None` if what is written is no event.
+    pub(super) user_names: Option<&'c UserNames>,
+    /// Whether it is in the event's `data`.
+    pub(super) is_in_data: bool,
+    /// Whether the next value is that of `user` or `conversation` in `data`.
+    pub(super) is_user: bool,
     pub(super) counts: Redactions,
     pub(super) outcome: EncodeOutcome,
     /// The number of open containers in the payload.
@@ -60,6 +67,9 @@ impl<'c, 'r> Encoder<'c, 'r> {
         Self {
             sink: Sink { chain, stop: None },
             sanitizer,
+            user_names: None,
+            is_in_data: false,
+            is_user: false,
             counts: Redactions::default(),
             outcome: EncodeOutcome::default(),
             depth: 0,
@@ -211,6 +221,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         numbers: &mut KeyNumbers,
     ) -> Result<(), EncodeFailed> {
         self.slot = frame.member(self.sanitizer, key);
+        self.is_user = self.is_in_data && self.depth == 1 && matches!(key, "user" | "conversation");
         if KeyNumbers::is_plain(self.sanitizer, key) || self.sanitizer.leaves(frame.place(), key) {
             return self.sink.put_string(key);
         }

@@ -1,5 +1,6 @@
 //! Redacts one string while copying it, and cuts it if it is too long.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use super::PARTS;
@@ -15,6 +16,9 @@ impl Encoder<'_, '_> {
     #[inline]
     pub(super) fn write_text(&mut self, text: &str, cap: usize) -> Result<(), EncodeFailed> {
         self.text_start = self.sink.chain.len();
+        if self.is_user && self.write_user_name(text)? {
+            return Ok(());
+        }
         if (self.slot.fate() != Fate::Read || self.slot.takes_note(text))
             && self.redact_by_slot(text)?
         {
@@ -42,6 +46,15 @@ impl Encoder<'_, '_> {
             return self.write_redacted_json(&redacted, cap);
         }
         self.write_plain_text(text, cap, matches)
+    }
+
+    /// Writes the hash of a personal id. Returns `false` if the id can be shown.
+    #[cold]
+    fn write_user_name(&mut self, id: &str) -> Result<bool, EncodeFailed> {
+        match self.user_names.map(|names| names.name(id)) {
+            Some(Cow::Owned(name)) => self.sink.put_string(&name).map(|()| true),
+            _ => Ok(false),
+        }
     }
 
     fn write_redacted_json(&mut self, redacted: &str, cap: usize) -> Result<(), EncodeFailed> {

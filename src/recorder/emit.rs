@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::context::TraceContext;
 use crate::metrics::{CounterShard, add_to_counter};
-use crate::record::encode::{self, EncodeOutcome, EventHead};
+use crate::record::encode::{self, EncodeOutcome, EncodeRules, EventHead};
 use crate::record::event::{AuditEvent, IdSource, unix_micros};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
 use crate::sampler::Kept;
@@ -140,18 +140,14 @@ impl Shared {
         /// tries again, at most this many times.
         const TRIES_MAX: u32 = 64;
         let limit = self.settings.max_event_bytes.min(ring.event_bytes_max());
-        let sanitizer = &self.sanitizer;
-        let include_snapshots = self.settings.include_snapshots;
+        let rules = EncodeRules {
+            sanitizer: &self.sanitizer,
+            user_names: &self.user_names,
+            include_snapshots: self.settings.include_snapshots,
+        };
         for _ in 0..if on_full == OnFull::Wait { TRIES_MAX } else { 1 } {
             if let Some(mut chain) = ring.begin_chain(limit, on_full) {
-                let encoded = encode::encode_event(
-                    event,
-                    head,
-                    &mut chain,
-                    sanitizer,
-                    include_snapshots,
-                    redactions,
-                );
+                let encoded = encode::encode_event(event, head, &mut chain, rules, redactions);
                 if let Ok(outcome) = encoded {
                     return Some((chain, outcome));
                 }
@@ -161,7 +157,8 @@ impl Shared {
             }
         }
         let mut chain = ring.begin_chain(limit, on_full)?;
-        let outcome = encode::encode_event_head(event, head, &mut chain, sanitizer, redactions);
+        let outcome =
+            encode::encode_event_head(event, head, &mut chain, &self.sanitizer, redactions);
         outcome.ok().map(|outcome| (chain, outcome))
     }
 }

@@ -30,6 +30,7 @@ use crate::record::members::{EncodedMembers, Member};
 use crate::ring::OnFull;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::{Sanitizer, protect_variables};
+use crate::user_names::UserKey;
 use crate::warnings;
 use crate::writer::{self, Platform, Shared};
 
@@ -145,7 +146,14 @@ impl AuditLogger {
     ) -> Result<Self, Error> {
         let (names, protected) = protect_variables(settings.redact_environment)?;
         settings.redact_environment = Some(names);
-        let shared = Arc::new(Shared::new(settings, protected)?);
+        let user_key = match &settings.hash_users {
+            Some(key) => key.clone(),
+            None if settings.enabled && settings.outputs.files => {
+                writer::user_key_of_folder(&*platform.fs, &settings.directory)
+            }
+            None => UserKey::random(),
+        };
+        let shared = Arc::new(Shared::new(settings, &user_key, protected)?);
         let home = Process::current();
         if shared.settings.enabled {
             writer::spawn_writer(&shared, exporters, platform)?;

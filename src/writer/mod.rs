@@ -23,6 +23,7 @@ mod spawn;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod totals;
+mod user_key;
 
 use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,6 +44,7 @@ use notices::notice_head;
 pub(crate) use shared::Shared;
 pub(crate) use spawn::{spawn_writer, spawn_writer_in_child};
 use totals::Totals;
+pub(crate) use user_key::user_key_of_folder;
 
 use crate::export::Exporter;
 use crate::ring::{Drainer, Lanes, Tickets};

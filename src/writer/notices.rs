@@ -55,6 +55,7 @@ pub(super) fn write_start_notice(
         retention_days: settings.retention_days,
         max_total_bytes: settings.max_total_bytes,
         totals: settings.totals,
+        user_key: &shared.user_names.key_id(),
     };
     start.write(out, head);
 }

@@ -16,6 +16,7 @@ use crate::metrics::{Accounting, EventCounters, Health, HealthStatus, MetricsCol
 use crate::pricing::Pricing;
 use crate::ring::{Lanes, Ring};
 use crate::sanitize::{ProtectedValue, Sanitizer};
+use crate::user_names::{UserKey, UserNames};
 
 /// The state that callers and the writer share.
 pub(crate) struct Shared {
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) rings: Lanes<Arc<Ring>>,
     pub(crate) counts: EventCounters,
     pub(crate) metrics: MetricsCollector,
+    pub(crate) user_names: UserNames,
     pub(crate) pricing: Pricing,
     /// Inputs that were not events, by reason.
     pub(crate) refused: Mutex<BTreeMap<&'static str, u64>>,
@@ -40,13 +42,22 @@ impl Shared {
     ///
     /// Returns an error if the operating system gives no random bits, or if the price file is not
     /// accepted.
-    pub(crate) fn new(settings: Settings, protected: Vec<ProtectedValue>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        settings: Settings,
+        user_key: &UserKey,
+        protected: Vec<ProtectedValue>,
+    ) -> Result<Self, Error> {
+        let user_names = UserNames::new(settings.sanitizer.clone(), user_key);
         Ok(Self {
             instance: draw_instance_id()?,
             sanitizer: settings.sanitizer.clone(),
             rings: new_rings(&settings),
             counts: EventCounters::default(),
-            metrics: MetricsCollector::new(settings.sanitizer.clone()),
+            metrics: MetricsCollector::with_user_names(
+                user_names.clone(),
+                settings.sanitizer.clone(),
+            ),
+            user_names,
             pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
             refused: Mutex::default(),
             control: WriterControl::default(),
@@ -66,7 +77,11 @@ impl Shared {
             sanitizer: self.sanitizer.clone(),
             rings: new_rings(&settings),
             counts: EventCounters::default(),
-            metrics: MetricsCollector::new(self.sanitizer.clone()),
+            metrics: MetricsCollector::with_user_names(
+                self.user_names.clone(),
+                self.sanitizer.clone(),
+            ),
+            user_names: self.user_names.clone(),
             pricing: self.pricing.in_child(),
             refused: Mutex::default(),
             control: WriterControl::default(),

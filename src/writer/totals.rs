@@ -1,6 +1,6 @@
 //! Writes what all events of a minute add up to, before sampling.
 
-use llm_audit_log::schema::notices::{EventTotals, Notice};
+use llm_audit_log::schema::notices::Notice;
 
 use super::Writer;
 use super::notices::notice_head;
@@ -38,13 +38,11 @@ impl Writer {
         if !is_due && !is_last {
             return;
         }
-        let (rows, others) = self.shared.metrics.take_since(&mut totals.taken);
-        if rows.is_empty() {
+        let mut totals = self.shared.metrics.take_totals(&mut totals.taken);
+        if totals.rows.is_empty() {
             return;
         }
-        let mut totals = EventTotals::default();
         (totals.from, totals.to, totals.through_seq) = (from, to, self.seq);
-        (totals.rows, totals.others) = (rows, others);
         totals.write(&mut self.pending, notice_head(&self.shared, &mut self.notices, now));
     }
 }

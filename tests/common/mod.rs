@@ -28,6 +28,8 @@ pub fn data(n: u64) -> Value {
 pub fn lines(folder: &Path) -> Vec<Value> {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // A folder also has a key.
+    files.retain(|file| !file.ends_with(".key"));
     files.sort();
     files.iter().flat_map(|file| parse(&std::fs::read(file).unwrap())).collect()
 }

@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -18,9 +19,14 @@ fn record(dir: &str) -> Command {
     record
 }
 
+/// The files of a log, without the key of its folder.
+fn logs(dir: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).filter(|file| !file.ends_with(".key")).collect()
+}
+
 fn bytes(dir: &str) -> u64 {
-    let Ok(entries) = fs::read_dir(dir) else { return 0 };
-    entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    logs(dir).iter().map(|file| file.metadata().unwrap().len()).sum()
 }
 
 /// Feeds `record` until its files have so many bytes, and kills it there.
@@ -44,8 +50,8 @@ fn kill_at(dir: &str, bytes_max: u64) {
 /// The lines of all files that parse, and the files whose last one is torn.
 fn parsed(dir: &str) -> (u64, u64) {
     let (mut whole, mut torn) = (0, 0);
-    for entry in fs::read_dir(dir).unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+    for file in logs(dir) {
+        let text = fs::read_to_string(file).unwrap();
         let (lines, tail) = text.split_at(text.rfind('\n').map_or(0, |at| at + 1));
         for line in lines.lines() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();

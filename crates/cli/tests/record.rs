@@ -118,8 +118,7 @@ fn money_keeps_its_spelling_and_sums_without_drift() {
         .map(|(cost, _)| line(&format!(r#","trace_id":"{id}","cost_usd":{cost}"#)))
         .collect();
     record(&dir, given.as_bytes(), 0);
-    let log = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path());
-    let text: String = log.map(|file| fs::read_to_string(file).unwrap()).collect();
+    let text = common::text(&dir);
     for (given, expected) in cases {
         let member = format!(",\"cost_usd\":{expected}}}");
         assert!(text.contains(&member), "{given} in {text}");

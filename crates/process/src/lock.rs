@@ -9,8 +9,8 @@
 #![allow(unsafe_code, reason = "a lock of our own for lock_api")]
 
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// A mutual exclusion lock.
@@ -26,6 +26,16 @@ impl<T> Mutex<T> {
     /// Takes the lock, waiting until it is free.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard { mutex: &self.0, held: Some(lock_std_mutex(&self.0)) }
+    }
+
+    /// Takes the lock if it is free.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let held = match self.0.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(MutexGuard { mutex: &self.0, held: Some(held) })
     }
 }
 
@@ -161,8 +171,8 @@ impl<T> RwLock<T> {
     pub fn try_read(&self) -> Option<std::sync::RwLockReadGuard<'_, T>> {
         match self.0.try_read() {
             Ok(guard) => Some(guard),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(std::sync::TryLockError::WouldBlock) => None,
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 

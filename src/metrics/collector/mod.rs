@@ -5,15 +5,19 @@ mod label_key;
 mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod users;
 
 use std::collections::HashMap;
 
+use llm_audit_log::schema::notices::EventTotals;
 use llm_audit_log::schema::{Latencies, MetricsRow};
 use llm_audit_log::{EventType, Status, Usd};
 
 use crate::record::event::AuditEvent;
 use crate::sanitize::Sanitizer;
+use crate::user_names::{UserKey, UserNames};
 use table::{Row, Table};
+use users::Users;
 
 /// Counts events by their labels, as an [`AuditLogger`](crate::AuditLogger) does with all that it is given.
 ///
@@ -40,7 +44,11 @@ use table::{Row, Table};
 /// assert_eq!((metrics.tool_calls_total(), metrics.timeouts_total()), (2, 1));
 /// assert_eq!(metrics.request_latency().count(), 1);
 /// ```
-pub struct MetricsCollector(Table);
+pub struct MetricsCollector {
+    table: Table,
+    users: Users,
+    user_names: UserNames,
+}
 
 impl Default for MetricsCollector {
     fn default() -> Self {
@@ -50,16 +58,25 @@ impl Default for MetricsCollector {
 
 impl MetricsCollector {
     /// Returns a collector without counts, whose labels this sanitizer redacts.
+    ///
+    /// Users whose ids are personal are told apart by a hash under a key of this collector alone.
     pub fn new(sanitizer: Sanitizer) -> Self {
-        Self(Table::new(sanitizer))
+        Self::with_user_names(UserNames::new(sanitizer.clone(), &UserKey::random()), sanitizer)
     }
 
-    /// Counts an event. Its `data` is not read: the model and the tenant are those of [`AuditEvent::model`] and
-    /// [`AuditEvent::tenant`].
+    pub(crate) fn with_user_names(user_names: UserNames, sanitizer: Sanitizer) -> Self {
+        Self { table: Table::new(sanitizer), users: Users::default(), user_names }
+    }
+
+    /// Counts an event. Its `data` is not read: the model, the tenant and the user are those of
+    /// [`AuditEvent::model`], [`AuditEvent::tenant`] and [`AuditEvent::user`].
     #[inline]
     pub fn observe(&self, event: &AuditEvent<'_>) {
-        if let Some(cells) = self.0.cells(event) {
+        if let Some(cells) = self.table.cells(event) {
             cells.add(event);
+        }
+        if !event.user.is_empty() {
+            self.users.add(&self.user_names.name(event.user), event);
         }
     }
 
@@ -95,19 +112,18 @@ impl MetricsCollector {
 
     /// Returns what was counted so far.
     pub fn metrics(&self) -> Metrics {
-        let mut rows: Vec<_> = self.0.rows().map(|(_, row)| self.shown(row)).collect();
+        let mut rows: Vec<_> = self.table.rows().map(|(_, row)| self.shown(row)).collect();
         rows.retain(|row| row.events > 0);
         rows.sort_by(|a, b| labels(a).cmp(&labels(b)));
-        Metrics { rows, others: self.0.others() }
+        Metrics { rows, others: self.table.others() }
     }
 }
 
 impl MetricsCollector {
-    /// Returns the rows of what was counted since the last call with the same `taken`, and how much of it is
-    /// counted under `other`.
-    pub(crate) fn take_since(&self, taken: &mut TakenMetrics) -> (Vec<MetricsRow>, u64) {
+    /// Returns what was counted since the last call with the same `taken`.
+    pub(crate) fn take_totals(&self, taken: &mut TakenMetrics) -> EventTotals {
         let mut rows = Vec::new();
-        for (place, row) in self.0.rows() {
+        for (place, row) in self.table.rows() {
             let row = self.shown(row);
             let before = taken.rows.entry(place).or_default();
             let since = row.clone().since(before);
@@ -117,13 +133,16 @@ impl MetricsCollector {
             }
         }
         rows.sort_by(|a, b| labels(a).cmp(&labels(b)));
-        let others = self.0.others();
-        (rows, others - std::mem::replace(&mut taken.others, others))
+        let others = self.table.others();
+        let mut totals = EventTotals::default();
+        totals.others = others - std::mem::replace(&mut taken.others, others);
+        (totals.rows, totals.users) = (rows, self.users.take());
+        totals
     }
 
     fn shown(&self, row: &Row) -> MetricsRow {
         // A value may have been protected after its row was made.
-        let shown = |label: &str| self.0.sanitizer().redact_str(label).into_owned();
+        let shown = |label: &str| self.table.sanitizer().redact_str(label).into_owned();
         let labels = &row.labels;
         let mut figures = row.cells.figures();
         figures.event_type.clone_from(&labels.event_type);

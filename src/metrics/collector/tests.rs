@@ -4,6 +4,7 @@ use llm_audit_log::{EventType, Status, Usd};
 
 use super::table::{LABEL_SETS_MAX, OTHER};
 use super::*;
+use crate::pricing::Usage;
 
 fn invoke<'a>(model: &'a str) -> AuditEvent<'a> {
     AuditEvent::new(EventType::LlmInvoke, "benefits", "chat").model(model).tokens(10, 3)
@@ -241,6 +242,81 @@ fn places_are_used_evenly() {
         collector.observe(&AuditEvent::new(EventType::ApiCall, "shop", &action(number)));
     }
     assert_eq!(collector.metrics().others, 0);
-    let places = collector.0.longest_run();
+    let places = collector.table.longest_run();
     assert!(places < 40, "{places} places in a row are taken");
+}
+
+#[test]
+fn the_user_who_spends_most_is_found_among_ten_thousand() {
+    let collector = MetricsCollector::default();
+    let users: Vec<String> = (0..10_000).map(|number| format!("user-{number}")).collect();
+    for round in 0..5 {
+        for user in &users {
+            collector.observe(&invoke("a").user(user).cost_usd(0.01));
+        }
+        let costs = if round == 4 { 20 } else { 1 };
+        (0..costs).for_each(|_| collector.observe(&invoke("a").user("user-77").cost_usd(0.5)));
+    }
+    let totals = collector.take_totals(&mut TakenMetrics::default());
+    let first = &totals.users.top[0];
+    assert_eq!(first.user, "user-77");
+    let (least, most) = (first.cost_usd, first.cost_usd + first.cost_usd_error);
+    let spent: Usd = "12.05".parse().unwrap();
+    assert!(least <= spent && spent <= most, "{first:?}");
+    assert!(first.cost_usd_error < "0.1".parse().unwrap(), "{first:?}");
+    // Nobody who is left out has spent more than this.
+    assert!(totals.users.rest_max.1 >= "0.05".parse().unwrap(), "{:?}", totals.users.rest_max);
+    assert!(totals.users.top.len() <= 256);
+}
+
+#[test]
+fn few_users_are_counted_exactly_by_all_threads() {
+    let collector = MetricsCollector::default();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for number in 0..4_000 {
+                    let user = ["ann", "bob", "carl", "dora"][number % 4];
+                    collector.observe(&invoke("a").user(user).tokens(2, 1).cost_usd(0.25));
+                    let request = AuditEvent::new(EventType::RequestEnd, "a", "b");
+                    collector.observe(&request.user(user).tokens(2, 1).cost_usd(0.25));
+                }
+            });
+        }
+    });
+    let users = collector.take_totals(&mut TakenMetrics::default()).users;
+    // An event finds all shards taken only if as many threads are in them.
+    assert_eq!(users.rest_max, (0, Usd::ZERO));
+    for row in &users.top {
+        // Requests repeat what their calls cost.
+        let seen = (row.events, row.tokens, row.cost_usd.to_string(), row.events_error);
+        assert_eq!(seen, (8_000, 12_000, "1000".to_owned(), 0), "{row:?}");
+    }
+    assert_eq!(users.top.len(), 4);
+    assert!(collector.take_totals(&mut TakenMetrics::default()).users.top.is_empty());
+}
+
+#[test]
+fn a_user_who_is_a_mail_address_is_counted_and_not_shown() {
+    let collector = MetricsCollector::default();
+    for user in ["ann@example.org", "bob@example.org", "ann@example.org"] {
+        collector.observe(&invoke("a").user(user));
+    }
+    let users = collector.take_totals(&mut TakenMetrics::default()).users.top;
+    assert_eq!(users.iter().map(|row| row.events).collect::<Vec<_>>(), [2, 1]);
+    assert!(users.iter().all(|row| row.user.starts_with("u_")), "{users:?}");
+}
+
+#[test]
+fn parts_of_tokens_and_first_tokens_are_counted() {
+    let collector = MetricsCollector::default();
+    let usage = Usage { cache_read: 7, reasoning: 2, ..Usage::new(10, 3) };
+    for first in [5.0, 15.0, f64::NAN] {
+        collector.observe(
+            &AuditEvent::new(EventType::LlmInvoke, "a", "chat").usage(usage).first_token_ms(first),
+        );
+    }
+    let row = &collector.metrics().rows[0];
+    assert_eq!((row.tokens_input, row.usage.cache_read, row.usage.reasoning), (30, 21, 6));
+    assert_eq!((row.first_tokens.count(), row.first_token_ms_sum, row.priced), (2, 20.0, 0));
 }

@@ -7,13 +7,12 @@ use std::fmt;
 use serde::ser::{Error, SerializeMap, SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 
-use super::{HEAD, data, event, record, record_within};
+use super::{data, encode, event, record, record_within};
 use crate::record::decode::decode_record;
-use crate::record::encode::encode_event;
 use crate::record::event::{AuditEvent, ErrorDetail};
 use crate::record::{HEAD_BYTES, MAP, STR, flag};
 use crate::ring::Chain;
-use crate::sanitize::{Kind, Redactions, Sanitizer};
+use crate::sanitize::{Kind, Redactions};
 use crate::writer::jsonl;
 
 #[derive(Clone, Copy, Debug)]
@@ -199,8 +198,7 @@ fn sample() -> Vec<u8> {
         .latency_ms(1.0);
     let mut chain = Chain::for_tests(super::LIMIT);
     let mut counts = Redactions::default();
-    encode_event(&event, &HEAD, &mut chain, &Sanitizer::default(), true, &mut counts)
-        .expect("memory");
+    encode(&event, &mut chain, true, &mut counts).expect("memory");
     chain.to_vec()
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{HEAD, event, record, record_within};
+use super::{HEAD, encode, event, record, record_within};
 use crate::record::decode::decode_record;
-use crate::record::encode::{NoMemory, encode_event, encode_event_head};
+use crate::record::encode::{NoMemory, encode_event_head};
 use crate::record::event::{AuditEvent, ErrorDetail, EventType};
 use crate::ring::{Chain, OnFull, Ring};
 use crate::sanitize::{Kind, Redactions, Sanitizer};
@@ -283,7 +283,7 @@ fn without_memory_the_head_is_left() {
     let (mut counts, sanitizer) = (Redactions::default(), Sanitizer::default());
     let payload = "ann@example.org ".repeat(5000);
     let event = event().data(&payload);
-    let encoded = encode_event(&event, &HEAD, &mut chain, &sanitizer, true, &mut counts);
+    let encoded = encode(&event, &mut chain, true, &mut counts);
     assert_eq!(encoded, Err(NoMemory));
     assert_eq!((chain.len(), counts.get(Kind::Email)), (0, 0));
     encode_event_head(&event, &HEAD, &mut chain, &sanitizer, &mut counts).expect("a block");

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::decode::decode_record;
-use super::encode::{EncodeOutcome, EventHead, encode_event};
+use super::encode::{EncodeOutcome, EncodeRules, EventHead, NoMemory, encode_event};
 use crate::record::event::{AuditEvent, EventType};
-use crate::ring::{OnFull, Ring};
+use crate::ring::{Chain, OnFull, Ring};
 use crate::sampler::Kept;
 use crate::sanitize::{Redactions, Sanitizer};
+use crate::user_names::{UserKey, UserNames};
 use crate::writer::jsonl;
 
 /// The default of `AUDIT_MAX_EVENT_BYTES`.
@@ -53,14 +54,25 @@ impl Recorded {
     }
 }
 
+fn encode(
+    event: &AuditEvent<'_>,
+    chain: &mut Chain<'_>,
+    include_snapshots: bool,
+    counts: &mut Redactions,
+) -> Result<EncodeOutcome, NoMemory> {
+    let sanitizer = Sanitizer::default();
+    let key = UserKey::new("0123456789abcdef").expect("a long key");
+    let user_names = UserNames::new(sanitizer.clone(), &key);
+    let rules = EncodeRules { sanitizer: &sanitizer, user_names: &user_names, include_snapshots };
+    encode_event(event, &HEAD, chain, rules, counts)
+}
+
 fn record_within(event: &AuditEvent<'_>, limit: usize, include_snapshots: bool) -> Recorded {
     let ring = RING.with(Arc::clone);
     let mut chain = ring.begin_chain(limit, OnFull::Evict).expect("a buffer");
     let mut counts = Redactions::default();
-    let sanitizer = Sanitizer::default();
-    let outcome =
-        encode_event(event, &HEAD, &mut chain, &sanitizer, include_snapshots, &mut counts)
-            .expect("the queue has enough memory");
+    let outcome = encode(event, &mut chain, include_snapshots, &mut counts)
+        .expect("the queue has enough memory");
     let bytes = chain.to_vec();
     let mut line = Vec::new();
     jsonl::write_event_line(

@@ -370,3 +370,25 @@ fn nothing_of_a_displayed_secret_is_formatted() {
     }
     assert_eq!(data(&BTreeMap::from([("cookie", Never)])), r#"{"cookie":"[REDACTED]"}"#);
 }
+
+#[test]
+fn users_with_personal_ids_stay_distinct() {
+    let data = |user: &str| {
+        let payload = json!({
+            "user": user,
+            "conversation": user,
+            "other": user,
+            "inner": { "user": user },
+        });
+        record(&event().data(&payload)).json()["data"].take()
+    };
+    let (ann, bob) = (data("ann@example.org"), data("bob@example.org"));
+    // The key is that of these tests.
+    assert_eq!(ann["user"], "u_b2eadfbaaca8f7b30b765633");
+    assert_eq!(ann["conversation"], ann["user"]);
+    assert_ne!(ann["user"], bob["user"]);
+    for (data, at) in [(&ann, "/other"), (&bob, "/inner/user")] {
+        assert_eq!(data.pointer(at).unwrap(), "[REDACTED_email]");
+    }
+    assert_eq!(data("u-1842")["user"], "u-1842");
+}

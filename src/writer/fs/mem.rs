@@ -156,7 +156,9 @@ impl MemFs {
 
     /// Returns the names of all files, in order.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.state().names.keys().map(|path| path.display().to_string()).collect()
+        let state = self.state();
+        let names = state.names.keys().map(|path| path.display().to_string());
+        names.filter(|name| !name.ends_with("/.key")).collect()
     }
 
     /// Puts a durable file at this path, and replaces any other.

@@ -102,8 +102,8 @@ pub fn event_lines(dir: impl AsRef<Path>) -> usize {
 pub fn text(dir: impl AsRef<Path>) -> String {
     let mut paths: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    // Readers leave a folder of indexes.
-    paths.retain(|path| path.is_file());
+    // A folder also has a key, and readers leave a folder of indexes.
+    paths.retain(|path| path.is_file() && !path.ends_with(".key"));
     paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 

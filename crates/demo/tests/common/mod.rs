@@ -22,8 +22,10 @@ use serde_json::{Value, json};
 /// All files of a log folder.
 pub fn text(folder: &Path) -> String {
     let files = fs::read_dir(folder).expect("the folder exists");
-    let read = |file: std::io::Result<fs::DirEntry>| fs::read_to_string(file?.path());
-    files.map(read).collect::<Result<String, _>>().expect("the files are text")
+    let files = files.map(|file| file.expect("the folder can be read").path());
+    // A folder also has a key.
+    let logs = files.filter(|file| !file.ends_with(".key"));
+    logs.map(|file| fs::read_to_string(file).expect("the file is text")).collect()
 }
 
 /// The events of a log, the log's own lines apart.

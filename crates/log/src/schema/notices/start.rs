@@ -45,6 +45,8 @@ pub struct Start<'a> {
     pub max_total_bytes: Option<u64>,
     /// Whether `audit.totals` lines come.
     pub totals: bool,
+    /// What tells the key of the hashes of users from other keys.
+    pub user_key: &'a str,
 }
 
 impl Serialize for Start<'_> {
@@ -69,6 +71,7 @@ impl Serialize for Start<'_> {
         map.serialize_entry(RETENTION_DAYS, &self.retention_days)?;
         map.serialize_entry(MAX_TOTAL_BYTES, &self.max_total_bytes)?;
         map.serialize_entry(TOTALS, &self.totals)?;
+        map.serialize_entry("user_key", self.user_key)?;
         map.end()
     }
 }

@@ -52,6 +52,7 @@ fn start() -> Start<'static> {
         retention_days: None,
         max_total_bytes: None,
         totals: true,
+        user_key: "0123abcd",
     }
 }
 
