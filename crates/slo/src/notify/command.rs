@@ -1,0 +1,105 @@
+//! Alerts to a command, as JSON on its standard input.
+
+use std::io::Write;
+use std::process::{Child, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{io, process};
+
+use super::notifier::{Notifier, NotifyError};
+use super::payload::WebhookPayload;
+use crate::Alert;
+
+/// The time that the command may take.
+const COMMAND_SECONDS_MAX: u64 = 30;
+/// How often a running command is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Runs a command for each alert, without a shell. Its standard input is the JSON that
+/// [`Webhook`](super::Webhook) would post. Its output is discarded. An exit code other than 0 is a failure, and the
+/// command runs again later. After 30 seconds it is killed, which is a failure, too.
+///
+/// The text is divided into words at spaces. `'…'` and `"…"` keep spaces in a word, and `\` keeps the next
+/// character, as in a POSIX shell. Nothing else is special: `$HOME`, `*`, `|` and `~` stay as they are.
+pub struct Command {
+    program: String,
+    arguments: Vec<String>,
+    limit: Duration,
+}
+
+impl Command {
+    /// Returns `None` if the text has no word, or quotes that are not closed.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut words = shlex::split(text)?.into_iter();
+        let program = words.next().filter(|program| !program.is_empty())?;
+        Some(Self {
+            program,
+            arguments: words.collect(),
+            limit: Duration::from_secs(COMMAND_SECONDS_MAX),
+        })
+    }
+
+    /// Replaces the limit of 30 seconds.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        let mut command = process::Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn()
+    }
+}
+
+impl Notifier for Command {
+    fn name(&self) -> &str {
+        "command"
+    }
+
+    fn notify(&mut self, alert: &Alert) -> Result<(), NotifyError> {
+        let failed =
+            |error: io::Error| NotifyError::temporary(format!("{}: {error}", self.program));
+        let mut child = self.start().map_err(failed)?;
+        feed(&mut child, WebhookPayload::new(alert).to_json());
+        match wait(&mut child, self.limit).map_err(failed)? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(NotifyError::temporary(format!("{}: {status}", self.program))),
+            None => Err(NotifyError::temporary(format!(
+                "{}: killed after {:?}",
+                self.program, self.limit
+            ))),
+        }
+    }
+}
+
+/// Writes on another thread, since a command that reads nothing can fill the pipe. The result does not matter: a
+/// command need not read.
+fn feed(child: &mut Child, json: String) {
+    let input = child.stdin.take();
+    thread::spawn(move || input.map(|mut input| input.write_all(json.as_bytes())));
+}
+
+/// Waits for the end, or kills the command at the limit and returns `None`.
+///
+/// std has no wait with a limit. The crates that do take over the handler of SIGCHLD, which belongs to the
+/// application.
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if began.elapsed() >= limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
