@@ -27,13 +27,14 @@ struct Context<'a> {
     pagerduty_url: &'a str,
 }
 
-const DESTINATIONS: [Destination; 7] = [
+const DESTINATIONS: [Destination; 8] = [
     Destination { variable: WEBHOOK, accepted: ADDRESS, make: |text, _| one(Webhook::new(text)) },
     Destination {
         variable: ALERTMANAGER,
         accepted: "addresses that begin with http:// or https://, divided by commas",
         make: alertmanagers,
     },
+    Destination { variable: "AUDIT_ALERT_SNS_TOPIC", accepted: TOPIC, make: |text, _| topic(text) },
     Destination {
         variable: COMMAND,
         accepted: "a command with its arguments, with every quote closed",
@@ -69,6 +70,7 @@ const DESTINATIONS: [Destination; 7] = [
 /// |---|---|---|
 /// | `AUDIT_ALERT_WEBHOOK` | an address | [`Webhook`] |
 /// | `AUDIT_ALERTMANAGER_URL` | addresses, divided by commas | an [`Alertmanager`] for each |
+/// | `AUDIT_ALERT_SNS_TOPIC` | the ARN of a topic | `Sns`, with the feature `sns` |
 /// | `AUDIT_ALERT_COMMAND` | a command with its arguments | [`Command`] |
 /// | `AUDIT_SLACK_WEBHOOK` | an address | [`Slack`] |
 /// | `AUDIT_PAGERDUTY_KEY` | a key of 32 letters and digits | [`PagerDuty`] |
@@ -106,12 +108,28 @@ fn alertmanagers(addresses: &str, context: &Context<'_>) -> Option<Notifiers> {
     made.map(|made| made.map(|made| Box::new(made) as Box<dyn Notifier>)).collect()
 }
 
+#[cfg(feature = "sns")]
+const TOPIC: &str = "the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:alerts";
+#[cfg(not(feature = "sns"))]
+const TOPIC: &str = "nothing, because this program was built without the feature `sns`";
+
+#[cfg(feature = "sns")]
+fn topic(arn: &str) -> Option<Notifiers> {
+    one(super::Sns::new(arn))
+}
+
+#[cfg(not(feature = "sns"))]
+fn topic(_: &str) -> Option<Notifiers> {
+    None
+}
+
 /// Returns what may be shown of the value of a variable of [`notifiers`]: `[set]` in place of anything that can
 /// contain a credential. Of an address this is `http://host:port/…`, unless it contains a user.
 pub fn shown(variable: &str, value: &str) -> String {
     let shown = match variable {
         WEBHOOK | ALERTMANAGER | PAGERDUTY_URL => value.split(',').map(shown_address).collect(),
         COMMAND => shown_program(value).map(|program| vec![program]),
+        "AUDIT_ALERT_SNS_TOPIC" => Some(vec![value.to_owned()]),
         _ => None,
     };
     shown.map_or_else(|| "[set]".to_owned(), |parts| parts.join(","))

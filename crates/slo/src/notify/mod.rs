@@ -1,4 +1,4 @@
-//! Notifiers of alerts: webhooks, Alertmanager, Slack, PagerDuty, a command, the application's own.
+//! Notifiers of alerts: webhooks, Alertmanager, Slack, PagerDuty, Amazon SNS, a command, the application's own.
 //!
 //! A [`Dispatcher`] tells each [`Notifier`] when an alert fires and when it resolves. [`notifiers`] makes the
 //! notifiers that the environment asks for.
@@ -40,6 +40,8 @@ mod outbox;
 mod pagerduty;
 mod payload;
 mod slack;
+#[cfg(feature = "sns")]
+mod sns;
 mod text;
 mod webhook;
 mod worker;
@@ -53,5 +55,7 @@ pub use lines::Lines;
 pub use notifier::{Evaluation, Notifier, NotifyError};
 pub use pagerduty::PagerDuty;
 pub use slack::Slack;
+#[cfg(feature = "sns")]
+pub use sns::Sns;
 pub use webhook::Webhook;
 pub use worker::Retry;

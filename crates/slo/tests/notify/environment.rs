@@ -82,3 +82,27 @@ fn an_address_of_pagerduty_that_is_wrong_is_not_told_as_a_wrong_key() {
         of(&[("AUDIT_PAGERDUTY_KEY", KEY), ("AUDIT_PAGERDUTY_URL", "eu")]).err().expect("refused");
     assert!(error.starts_with("AUDIT_PAGERDUTY_URL "), "{error}");
 }
+
+#[cfg(not(feature = "sns"))]
+#[test]
+fn a_topic_needs_the_feature() {
+    let error =
+        of(&[("AUDIT_ALERT_SNS_TOPIC", "arn:aws:sns:eu-west-1:1:alerts")]).err().expect("refused");
+    assert!(error.ends_with("built without the feature `sns`"), "{error}");
+}
+
+#[cfg(feature = "sns")]
+#[test]
+fn a_topic_is_an_arn() {
+    let made =
+        of(&[("AUDIT_ALERT_SNS_TOPIC", "arn:aws-cn:sns:cn-north-1:123456789012:alerts.fifo")]);
+    assert_eq!(made.expect("an ARN")[0].name(), "sns");
+    for arn in [
+        "alerts",
+        "arn:aws:sqs:eu-west-1:1:alerts",
+        "arn:aws:sns::1:alerts",
+        "arn:aws:sns:eu-west-1:1:alerts:x",
+    ] {
+        assert!(of(&[("AUDIT_ALERT_SNS_TOPIC", arn)]).is_err(), "{arn}");
+    }
+}

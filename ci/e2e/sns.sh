@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Alerts go to a topic of SNS, which moto plays: a queue that subscribes to the topic gets one message when an alert
+# fires and one when it is resolved.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+fail() {
+    echo "sns: $*" >&2
+    exit 1
+}
+
+target="${CARGO_TARGET_DIR:-target}"
+moto="$target/moto"
+if [[ ! -x $moto/bin/moto_server ]]; then
+    echo "sns: installing moto into $moto"
+    python3 -m venv "$moto"
+    "$moto/bin/pip" install --quiet 'moto[server]==5.2.1'
+fi
+cargo build -q -p llm-audit-slo --features sns --example notify
+notify=$(realpath "$target/debug/examples/notify")
+cargo test -q -p llm-audit-slo --features sns --test notify topic
+# Nothing of the caller's shell changes where alerts go, and nothing goes through a proxy.
+unset "${!AUDIT_@}" "${!AWS_@}"
+export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
+
+work=$(mktemp -d)
+# Port 0 is any free one; the server says which.
+"$moto/bin/moto_server" -H 127.0.0.1 -p 0 >"$work/moto.log" 2>&1 &
+server=$!
+trap 'kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+port=
+for _ in {1..300}; do
+    port=$(sed -n 's/.*Running on http:\/\/127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moto.log" | head -n 1)
+    [[ -z $port ]] || break
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.1
+done
+if [[ -z $port ]]; then
+    cat "$work/moto.log" >&2
+    fail "moto does not start"
+fi
+# The topic names its region: the one here is another.
+export AWS_ENDPOINT_URL="http://127.0.0.1:$port" AWS_REGION=us-east-1
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+
+cat >"$work/topic.py" <<'END'
+import json, sys
+
+import boto3
+
+sns, sqs = boto3.client("sns", "eu-west-1"), boto3.client("sqs", "eu-west-1")
+
+
+def create(suffix):
+    fifo = {"FifoTopic": "true"} if suffix else {}
+    topic = sns.create_topic(Name=f"alerts{suffix}", Attributes=fifo)["TopicArn"]
+    fifo = {"FifoQueue": "true"} if suffix else {}
+    queue = sqs.create_queue(QueueName=f"alerts{suffix}", Attributes=fifo)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    print(topic)
+
+
+def check(suffix):
+    queue = sqs.get_queue_url(QueueName=f"alerts{suffix}")["QueueUrl"]
+    told = []
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            told.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    seen = []
+    for notification in told:
+        payload = json.loads(notification["Message"])
+        attributes = {name: of["Value"] for name, of in notification["MessageAttributes"].items()}
+        seen.append((notification["Subject"], payload["status"], payload["alerts"][0]["labels"]["alertname"], attributes))
+    expected = [
+        (f"[{status.upper()}] error-rate of benefits", status, "error-rate", {"status": status, "severity": "page"})
+        for status in ("firing", "resolved")
+    ]
+    # A queue that is not FIFO promises no order.
+    if sorted(seen, key=lambda one: one[1]) != expected:
+        sys.exit(f"expected {expected}, got {seen}")
+    print(*(one[0] for one in seen), sep="\n")
+
+
+{"create": create, "check": check}[sys.argv[1]](sys.argv[2])
+END
+
+for suffix in "" .fifo; do
+    topic=$("$moto/bin/python" "$work/topic.py" create "$suffix")
+    [[ $topic == arn:aws:sns:eu-west-1:* ]] || fail "the topic is '$topic'"
+    start=$((($(date +%s) - 120) * 1000000))
+    # Told twice each, as by two evaluations.
+    for end in null null $((start + 60000000)) $((start + 60000000)); do
+        printf '{"rule": "error-rate", "objective": "errors", "service": "benefits", "severity": "page", '
+        printf '"subject": null, "starts_at": %s, "ends_at": %s, "summary": "6.2 %% failed.", ' "$start" "$end"
+        printf '"value": "6.2 %%", "target": "5 %%", "window": "1h", "traces": [], "command": ""}\n'
+    done | AUDIT_ALERT_SNS_TOPIC="$topic" "$notify" || fail "$topic: not everything was sent"
+    "$moto/bin/python" "$work/topic.py" check "$suffix" || fail "$topic: wrong messages"
+done
+echo "sns: ok"
