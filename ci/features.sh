@@ -55,6 +55,9 @@ check llm-audit-log --features zstd
 check llm-audit-log --features replay
 check llm-audit-redact
 check llm-audit-redact --features regex
+check llm-audit-slo
+check llm-audit-slo --features notify
+check llm-audit-slo --features sns
 check llm-audit-cli --no-default-features
 check llm-audit-cli --no-default-features --features demo
 check llm-audit-cli --no-default-features --features tls
