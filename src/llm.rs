@@ -186,7 +186,7 @@ impl<'a> LlmCall<'a> {
             .map(|(error_type, message)| ErrorDetail::new(error_type, message));
         let error = self.error.or(answered.as_ref().filter(|_| self.status.is_none()));
         let mut event = self.event(error).payload(&data).model(model).tenant(self.tenant);
-        if let Some(usage) = usage {
+        if let Some(usage) = &usage {
             event = event.usage(usage);
         }
         if let Some(cost) = cost {

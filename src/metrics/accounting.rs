@@ -157,14 +157,20 @@ pub(crate) fn add_to_counter(counter: &AtomicU64, count: u64) {
 }
 
 /// Returns the number of the shard of this thread.
-pub(super) fn shard_of_thread() -> usize {
+#[inline]
+pub(crate) fn shard_of_thread() -> usize {
     SHARD.try_with(|shard| *shard).unwrap_or(0)
 }
 
 impl EventCounters {
     /// Returns the shard of this thread.
     pub(crate) fn shard(&self) -> &CounterShard {
-        &self.shards[shard_of_thread()]
+        self.shard_at(shard_of_thread())
+    }
+
+    /// Returns the shard of a thread that knows its number.
+    pub(crate) fn shard_at(&self, number: usize) -> &CounterShard {
+        &self.shards[number % SHARDS]
     }
 
     /// Adds up all counters except `queued`.

@@ -7,7 +7,7 @@ mod health;
 mod prometheus;
 
 pub use accounting::{Accounting, Flushed};
-pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter};
+pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter, shard_of_thread};
 pub(crate) use collector::TakenMetrics;
 pub use collector::{Metrics, MetricsCollector};
 pub use health::{Health, HealthStatus};

@@ -10,7 +10,6 @@ use super::Payload;
 use crate::context::TraceContext;
 use crate::panics::display_text;
 use crate::pricing::Usage;
-use llm_audit_log::schema::TokenKinds;
 pub use llm_audit_log::schema::{EventType, Status, Usd, is_event_type_name};
 
 /// One step of an agent, ready for [`emit`](crate::emit).
@@ -41,8 +40,9 @@ pub struct AuditEvent<'a> {
     pub(crate) tokens_input: Option<u64>,
     pub(crate) tokens_output: Option<u64>,
     pub(crate) cost_usd: Option<Usd>,
-    pub(crate) usage: Option<TokenKinds>,
-    pub(crate) first_token_ms: Option<f64>,
+    pub(crate) usage: Option<&'a Usage>,
+    /// NaN if there is none.
+    pub(crate) first_token_ms: f64,
     /// What the event is counted by, beside its type, status, agent and action. Empty if it has none.
     pub(crate) model: &'a str,
     pub(crate) tenant: &'a str,
@@ -83,7 +83,7 @@ impl<'a> AuditEvent<'a> {
             tokens_output: None,
             cost_usd: None,
             usage: None,
-            first_token_ms: None,
+            first_token_ms: f64::NAN,
             model: "",
             tenant: "",
             user: "",
@@ -126,8 +126,8 @@ impl<'a> AuditEvent<'a> {
     /// Sets the totals of a usage that are known, and counts its parts in [`metrics`](crate::metrics).
     ///
     /// The parts are not in the line. Readers find them at `data.usage`.
-    pub fn usage(mut self, usage: Usage) -> Self {
-        self.usage = Some(usage.kinds());
+    pub fn usage(mut self, usage: &'a Usage) -> Self {
+        self.usage = Some(usage);
         self.tokens_input = usage.tokens_input().or(self.tokens_input);
         self.tokens_output = usage.tokens_output().or(self.tokens_output);
         self
@@ -146,7 +146,7 @@ impl<'a> AuditEvent<'a> {
     ///
     /// It is not in the line. Readers find it at `data.first_token_ms`.
     pub fn first_token_ms(mut self, milliseconds: f64) -> Self {
-        self.first_token_ms = Some(milliseconds);
+        self.first_token_ms = milliseconds;
         self
     }
 

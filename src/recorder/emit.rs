@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::context::TraceContext;
-use crate::metrics::{CounterShard, add_to_counter};
+use crate::metrics::{CounterShard, add_to_counter, shard_of_thread};
 use crate::record::encode::{self, EncodeOutcome, EncodeRules, EventHead};
 use crate::record::event::{AuditEvent, IdSource, unix_micros};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
@@ -53,9 +53,10 @@ impl Shared {
         mut head: EventHead,
         on_full: OnFull,
     ) {
-        let shard = self.counts.shard();
+        let number = shard_of_thread();
+        let shard = self.counts.shard_at(number);
         shard.emitted(1);
-        self.metrics.observe(event);
+        self.metrics.observe_in(event, number);
         let sampling = &self.settings.sampling;
         let kept = sampling.decide(event.status, event.latency_ms, context, head.span_id);
         let ring = match kept {

@@ -87,8 +87,8 @@ impl TracedOperation<'_> {
             &data,
             |event| {
                 let event = event.model(answered.or(asked).unwrap_or(""));
-                match usage {
-                    Some(usage) => self.with_cost(event, usage).usage(usage),
+                match &usage {
+                    Some(usage) => self.with_cost(event, *usage).usage(usage),
                     None => event,
                 }
             },

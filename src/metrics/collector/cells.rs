@@ -10,11 +10,11 @@ use llm_audit_log::schema::{
 };
 use llm_audit_process::cell::OnceCell;
 
-use crate::metrics::accounting::{add_to_counter, shard_of_thread};
+use crate::metrics::accounting::add_to_counter;
 use crate::record::event::AuditEvent;
 
 /// The number of shards of a row's counters.
-const SHARDS: usize = 8;
+pub(super) const SHARDS: usize = 8;
 /// The number of buckets in a page of a histogram.
 const PAGE_BUCKETS: usize = 128;
 const PAGES: usize = LATENCY_BUCKETS.div_ceil(PAGE_BUCKETS);
@@ -43,14 +43,14 @@ struct Shard {
 
 impl Cells {
     #[inline(always)]
-    pub(super) fn add(&self, event: &AuditEvent<'_>) {
-        let shard = &self.shards[shard_of_thread() % SHARDS];
+    pub(super) fn add(&self, event: &AuditEvent<'_>, shard: usize) {
+        let shard = &self.shards[shard % SHARDS];
         add_to_counter(&shard.events, 1);
         if let Some(ms) = event.latency_ms {
             self.latencies.add(ms);
         }
-        if let Some(ms) = event.first_token_ms {
-            self.add_first_token(ms);
+        if !event.first_token_ms.is_nan() {
+            self.add_first_token(event.first_token_ms);
         }
         if let Some(tokens) = event.tokens_input {
             add_to_counter(&shard.tokens_input, tokens.min(TOKENS_MAX));
@@ -58,8 +58,8 @@ impl Cells {
         if let Some(tokens) = event.tokens_output {
             add_to_counter(&shard.tokens_output, tokens.min(TOKENS_MAX));
         }
-        if let Some(kinds) = event.usage {
-            shard.add_usage(kinds);
+        if let Some(usage) = event.usage {
+            shard.add_usage(usage.kinds());
         }
         if let Some(cost) = event.cost_usd.filter(|cost| !cost.is_negative()) {
             shard.cost.add(cost);

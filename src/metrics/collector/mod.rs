@@ -1,10 +1,10 @@
 //! Counts every event before it is sampled, by its labels.
 
 mod cells;
-mod label_key;
 mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod texts;
 mod users;
 
 use std::collections::HashMap;
@@ -13,6 +13,7 @@ use llm_audit_log::schema::notices::EventTotals;
 use llm_audit_log::schema::{Latencies, MetricsRow};
 use llm_audit_log::{EventType, Status, Usd};
 
+use super::accounting::shard_of_thread;
 use crate::record::event::AuditEvent;
 use crate::sanitize::Sanitizer;
 use crate::user_names::{UserKey, UserNames};
@@ -70,13 +71,18 @@ impl MetricsCollector {
 
     /// Counts an event. Its `data` is not read: the model, the tenant and the user are those of
     /// [`AuditEvent::model`], [`AuditEvent::tenant`] and [`AuditEvent::user`].
-    #[inline]
     pub fn observe(&self, event: &AuditEvent<'_>) {
-        if let Some(cells) = self.table.cells(event) {
-            cells.add(event);
+        self.observe_in(event, shard_of_thread());
+    }
+
+    /// Counts an event in the shard of this thread.
+    #[inline(always)]
+    pub(crate) fn observe_in(&self, event: &AuditEvent<'_>, shard: usize) {
+        if let Some(cells) = self.table.cells(event, shard) {
+            cells.add(event, shard);
         }
         if !event.user.is_empty() {
-            self.users.add(&self.user_names.name(event.user), event);
+            self.users.add(&self.user_names.name(event.user), event, shard);
         }
     }
 

@@ -1,14 +1,17 @@
 //! The rows of a collector by their labels: a table that only grows, without a lock.
 
+use std::array;
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_utils::CachePadded;
 
 use llm_audit_log::{EventType, Status};
 use llm_audit_process::cell::OnceCell;
 
-use super::cells::Cells;
-use super::label_key::LabelKey;
-use crate::context::random_span_id;
+use super::cells::{Cells, SHARDS};
+use super::texts::{glance, is_same};
 use crate::metrics::accounting::add_to_counter;
 use crate::record::event::AuditEvent;
 use crate::record::with_event_type_name;
@@ -24,6 +27,8 @@ pub(super) const OTHER: &str = "other";
 const LABEL_BYTES_MAX: usize = 256;
 /// Three quarters stay free, also with a row of [`OTHER`] for every type and status.
 const PLACES: usize = 8_192;
+/// Labels that are found without a search, in each shard.
+const RECENT: usize = 256;
 
 /// What events are counted by. An empty text means that there is none.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +44,8 @@ pub(super) struct Labels<'a> {
 /// The labels of a row, redacted.
 #[derive(Debug)]
 pub(super) struct RowLabels {
-    key: LabelKey,
+    /// The type's code and the status.
+    kind: u16,
     pub(super) event_type: String,
     pub(super) status: Status,
     pub(super) agent: String,
@@ -58,8 +64,10 @@ pub(super) struct Table {
     rows: AtomicUsize,
     /// Events whose labels are not told apart.
     others: AtomicU64,
+    /// Where rows were found lately, by a glance at the labels. Each thread asks its own shard.
+    recent: [CachePadded<[AtomicU16; RECENT]>; SHARDS],
     /// Its own, so that nobody knows which labels have places near each other.
-    seed: u64,
+    hashes: RandomState,
     sanitizer: Sanitizer,
 }
 
@@ -69,30 +77,33 @@ impl Table {
             places: (0..PLACES).map(|_| OnceCell::new()).collect(),
             rows: AtomicUsize::new(0),
             others: AtomicU64::new(0),
-            seed: random_span_id(),
+            recent: array::from_fn(|_| CachePadded::new(array::from_fn(|_| AtomicU16::new(0)))),
+            hashes: RandomState::new(),
             sanitizer,
         }
     }
 
-    /// Returns the cells of these labels, or those of the others.
+    /// Returns the cells of these labels, or those of the others. `shard` is that of the thread.
     #[inline(always)]
-    pub(super) fn cells(&self, event: &AuditEvent<'_>) -> Option<&Cells> {
-        let key = LabelKey::new(&Labels::of(event), self.seed);
-        // The row is mostly at its first place.
-        let place = self.places[key.hash(self.seed) as usize % PLACES].get();
-        match place {
-            Some(row) if row.labels.are(&key, event) => Some(&row.cells),
-            _ => self.look_further(event),
+    pub(super) fn cells(&self, event: &AuditEvent<'_>, shard: usize) -> Option<&Cells> {
+        let recent = &self.recent[shard % SHARDS][glance_at(event) % RECENT];
+        match self.places[usize::from(recent.load(Ordering::Relaxed)) % PLACES].get() {
+            Some(row) if row.labels.are(event) => Some(&row.cells),
+            _ => self.look_further(event, recent),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn look_further(&self, event: &AuditEvent<'_>) -> Option<&Cells> {
+    fn look_further(&self, event: &AuditEvent<'_>, recent: &AtomicU16) -> Option<&Cells> {
         let labels = &Labels::of(event);
-        match self.find(labels)? {
-            Ok(row) => Some(&row.cells),
-            Err(_) => self.add(labels),
+        let (place, found) = self.find(labels)?;
+        match found {
+            Some(row) => {
+                recent.store(place as u16, Ordering::Relaxed);
+                Some(&row.cells)
+            }
+            None => self.add(labels),
         }
     }
 
@@ -117,18 +128,15 @@ impl Table {
         self.others.load(Ordering::Relaxed)
     }
 
-    /// Returns the row, or the free place for it. There are always free places.
-    fn find(&self, labels: &Labels<'_>) -> Option<Result<&Row, &OnceCell<Row>>> {
-        let key = LabelKey::new(labels, self.seed);
-        let first = key.hash(self.seed) as usize;
+    /// Returns the place of the row and the row, or the free place for it. There are always free places.
+    fn find(&self, labels: &Labels<'_>) -> Option<(usize, Option<&Row>)> {
+        let first = self.hashes.hash_one(labels.texts()) as usize;
         (0..PLACES).find_map(|probe| {
-            let place = &self.places[first.wrapping_add(probe) % PLACES];
-            match place.get() {
-                Some(row) if row.labels.key.is(&key) && row.labels.are_in_full(labels) => {
-                    Some(Ok(row))
-                }
+            let place = first.wrapping_add(probe) % PLACES;
+            match self.places[place].get() {
+                Some(row) if row.labels.are_in_full(labels) => Some((place, Some(row))),
                 Some(_) => None,
-                None => Some(Err(place)),
+                None => Some((place, None)),
             }
         })
     }
@@ -164,24 +172,45 @@ impl Table {
     /// Returns the cells of a row, which is added if there are fewer rows than `rows_max`.
     fn add_redacted(&self, labels: &Labels<'_>, rows_max: usize) -> Option<&Cells> {
         loop {
-            let place = match self.find(labels)? {
-                Ok(row) => return Some(&row.cells),
-                Err(place) => place,
-            };
+            let (place, found) = self.find(labels)?;
+            if let Some(row) = found {
+                return Some(&row.cells);
+            }
             // Several threads may be here at once, so there may be a few rows more. Acquire: who sees the number
             // of a row also finds it.
             if self.rows.load(Ordering::Acquire) >= rows_max {
-                return self.find(labels)?.ok().map(|row| &row.cells);
+                return self.find(labels)?.1.map(|row| &row.cells);
             }
-            let labels_of_row = RowLabels::new(labels, self.seed);
-            let row = Row { labels: labels_of_row, cells: Cells::default() };
+            let row = Row { labels: RowLabels::new(labels), cells: Cells::default() };
             // If it fails, another thread put a row into this place meanwhile, perhaps the same one.
-            if let Ok(row) = place.try_set(row) {
+            if let Ok(row) = self.places[place].try_set(row) {
                 self.rows.fetch_add(1, Ordering::Release);
                 return Some(&row.cells);
             }
         }
     }
+}
+
+/// Returns the type's code and the status as one number. Types of the callers' own have one code.
+#[inline(always)]
+fn kind(event_type: EventType<'_>, status: Status) -> u16 {
+    u16::from_le_bytes([event_type.code(), status as u8])
+}
+
+/// Returns a number that mostly differs between labels.
+#[inline(always)]
+fn glance_at(event: &AuditEvent<'_>) -> usize {
+    // An odd number with bits in all places, from the golden ratio.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut seen = glance(event.agent) ^ glance(event.action).rotate_left(7);
+    if !event.model.is_empty() {
+        seen ^= glance(event.model).rotate_left(13);
+    }
+    if !event.tenant.is_empty() {
+        seen ^= glance(event.tenant).rotate_left(29);
+    }
+    seen ^= u64::from(kind(event.event_type, event.status)) << 19;
+    (seen.wrapping_mul(FACTOR) >> 40) as usize
 }
 
 impl<'a> Labels<'a> {
@@ -195,6 +224,12 @@ impl<'a> Labels<'a> {
             model: event.model,
             tenant: event.tenant,
         }
+    }
+
+    /// Returns all that tells labels apart, to hash it.
+    fn texts(&self) -> (&str, Status, [&str; 4]) {
+        let texts = [self.agent, self.action, self.model, self.tenant];
+        (self.event_type.name(), self.status, texts)
     }
 
     /// Returns the labels of all events that differ in the model and the tenant alone.
@@ -218,9 +253,9 @@ impl<'a> Labels<'a> {
 }
 
 impl RowLabels {
-    fn new(labels: &Labels<'_>, seed: u64) -> Self {
+    fn new(labels: &Labels<'_>) -> Self {
         Self {
-            key: LabelKey::new(labels, seed),
+            kind: kind(labels.event_type, labels.status),
             event_type: labels.event_type.name().to_owned(),
             status: labels.status,
             agent: labels.agent.to_owned(),
@@ -231,9 +266,14 @@ impl RowLabels {
     }
 
     #[inline(always)]
-    fn are(&self, key: &LabelKey, event: &AuditEvent<'_>) -> bool {
-        let is_known = !matches!(event.event_type, EventType::Custom(_));
-        self.key.is(key) && (key.is_whole && is_known || self.are_in_full(&Labels::of(event)))
+    fn are(&self, event: &AuditEvent<'_>) -> bool {
+        self.kind == kind(event.event_type, event.status)
+            && is_same(&self.agent, event.agent)
+            && is_same(&self.action, event.action)
+            && is_same(&self.model, event.model)
+            && is_same(&self.tenant, event.tenant)
+            && (!matches!(event.event_type, EventType::Custom(_))
+                || self.event_type == event.event_type.name())
     }
 
     fn are_in_full(&self, labels: &Labels<'_>) -> bool {

@@ -313,7 +313,7 @@ fn parts_of_tokens_and_first_tokens_are_counted() {
     let usage = Usage { cache_read: 7, reasoning: 2, ..Usage::new(10, 3) };
     for first in [5.0, 15.0, f64::NAN] {
         collector.observe(
-            &AuditEvent::new(EventType::LlmInvoke, "a", "chat").usage(usage).first_token_ms(first),
+            &AuditEvent::new(EventType::LlmInvoke, "a", "chat").usage(&usage).first_token_ms(first),
         );
     }
     let row = &collector.metrics().rows[0];

@@ -9,7 +9,7 @@ use llm_audit_log::schema::notices::{UserRow, UserTotals};
 use llm_audit_log::{EventType, Usd};
 use llm_audit_process::lock::Mutex;
 
-use crate::metrics::accounting::{add_to_counter, shard_of_thread};
+use crate::metrics::accounting::add_to_counter;
 use crate::record::event::AuditEvent;
 
 const SHARDS: usize = 8;
@@ -48,9 +48,8 @@ struct Spent {
 }
 
 impl Users {
-    /// Counts an event of a user. No thread waits: if another one is in the shard, the next one is taken.
-    pub(super) fn add(&self, user: &str, event: &AuditEvent<'_>) {
-        let first = shard_of_thread();
+    /// Counts an event of a user. No thread waits: if another one is in the `first` shard, the next one is taken.
+    pub(super) fn add(&self, user: &str, event: &AuditEvent<'_>, first: usize) {
         let free = (0..SHARDS).find_map(|shard| self.shards[(first + shard) % SHARDS].try_lock());
         let Some(mut sketch) = free else { return add_to_counter(&self.missed, 1) };
         let is_call = matches!(event.event_type, EventType::LlmInvoke | EventType::LlmError);

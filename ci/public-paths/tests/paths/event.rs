@@ -23,7 +23,7 @@ fn audit_event<'a>() {
     let _: fn(AuditEvent<'a>, u64, u64) -> AuditEvent<'a> = AuditEvent::tokens;
     let _: fn(AuditEvent<'a>, u64) -> AuditEvent<'a> = AuditEvent::tokens_input;
     let _: fn(AuditEvent<'a>, u64) -> AuditEvent<'a> = AuditEvent::tokens_output;
-    let _: fn(AuditEvent<'a>, Usage) -> AuditEvent<'a> = AuditEvent::usage;
+    let _: fn(AuditEvent<'a>, &'a Usage) -> AuditEvent<'a> = AuditEvent::usage;
     let _: fn(AuditEvent<'a>, f64) -> AuditEvent<'a> = AuditEvent::first_token_ms;
     let _: fn(AuditEvent<'a>, &'a str) -> AuditEvent<'a> = AuditEvent::user;
     let _: fn(AuditEvent<'a>, SystemTime) -> AuditEvent<'a> = AuditEvent::timestamp;
