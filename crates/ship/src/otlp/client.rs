@@ -1,0 +1,255 @@
+//! The HTTP client: packs requests, sends them, and tries again if that may help.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use ureq::Agent;
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::OtlpSettings;
+
+/// The pause before the first retry. Each further one is twice as long.
+const PAUSE: Duration = Duration::from_secs(1);
+/// No longer pause that a collector asks for is kept.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// The longest part of an answer that is read.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// The longest part of a collector's message that is shown.
+const MESSAGE_CHARS_MAX: usize = 200;
+
+/// A collector did not take figures, or cannot be asked.
+#[derive(Debug)]
+pub struct Error(Cause);
+
+#[derive(Debug)]
+enum Cause {
+    Certificate(String),
+    Header(String),
+    /// It asked not to be asked yet.
+    Busy,
+    Packing(io::Error),
+    Unreachable(ureq::Error),
+    Status(StatusCode),
+    Partial {
+        points: i64,
+        message: String,
+    },
+}
+
+impl Error {
+    pub(super) fn partial(points: i64, message: &str) -> Self {
+        let shown = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX);
+        Self(Cause::Partial { points, message: shown.collect() })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Certificate(what) => write!(f, "certificates for the collector: {what}"),
+            Cause::Header(name) => write!(f, "the header {name:?} cannot be sent"),
+            Cause::Busy => f.write_str("the collector asked for a pause"),
+            Cause::Packing(error) => write!(f, "cannot pack a request: {error}"),
+            // It would show the whole URL, which may contain a password.
+            Cause::Unreachable(ureq::Error::BadUri(_)) => {
+                f.write_str("the address of the collector is not a URL")
+            }
+            Cause::Unreachable(error) => write!(f, "cannot reach the collector: {error}"),
+            Cause::Status(status) => write!(f, "the collector answered {status}"),
+            Cause::Partial { points, message } => {
+                write!(f, "the collector refused {points} data points: {message:?}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Cause::Packing(error) => Some(error),
+            Cause::Unreachable(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+pub(super) struct Client {
+    agent: Agent,
+    endpoint: String,
+    headers: HeaderMap,
+    gzip: bool,
+    /// Until when the collector asked not to be asked.
+    busy_until: Option<Instant>,
+}
+
+impl fmt::Debug for Client {
+    /// Leaves out what may contain credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("gzip", &self.gzip).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    pub(super) fn new(settings: &OtlpSettings) -> Result<Self, Error> {
+        let mut headers = headers_of(&settings.headers)?;
+        let protobuf = HeaderValue::from_static("application/x-protobuf");
+        headers.insert(header::CONTENT_TYPE, protobuf);
+        if settings.gzip {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let is_tls = settings.endpoint.starts_with("https:");
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(concat!("llm-audit/", env!("CARGO_PKG_VERSION")));
+        if is_tls {
+            config = config.tls_config(tls_config(settings.certificate.as_deref())?);
+        }
+        Ok(Self {
+            agent: config.build().into(),
+            endpoint: settings.endpoint.clone(),
+            headers,
+            gzip: settings.gzip,
+            busy_until: None,
+        })
+    }
+
+    /// Sends a request, and tries again until the time is over. Returns the answer's body.
+    pub(super) fn send(
+        &mut self,
+        request: &[u8],
+        limit: Duration,
+        mut wait: impl FnMut(Duration) -> bool,
+    ) -> Result<Vec<u8>, Error> {
+        let body = self.packed(request).map_err(|error| Error(Cause::Packing(error)))?;
+        let until = Instant::now() + limit;
+        let busy = self.busy_until.take_if(|busy| *busy < until);
+        let busy = busy.map(|busy| busy.saturating_duration_since(Instant::now()));
+        if self.busy_until.is_some() || !busy.is_none_or(&mut wait) {
+            return Err(Error(Cause::Busy));
+        }
+        let mut pause = PAUSE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let cause = match self.send_once(&body, left) {
+                Ok(answer) => return Ok(answer),
+                Err(cause) => cause,
+            };
+            // A part of it at random, so that many processes do not come back at once.
+            let spread = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+            let now = Instant::now();
+            let again = self.busy_until.map_or(now + spread, |busy| busy.max(now));
+            if !cause.may_pass() || again >= until || !wait(again - now) {
+                return Err(Error(cause));
+            }
+            self.busy_until = None;
+            pause *= 2;
+        }
+    }
+
+    fn send_once(&mut self, body: &[u8], limit: Duration) -> Result<Vec<u8>, Cause> {
+        let mut request = self.agent.post(&self.endpoint);
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.headers.clone());
+        }
+        let request = request.config().timeout_global(Some(limit)).build();
+        let mut answer = request.send(body).map_err(Cause::Unreachable)?;
+        if !answer.status().is_success() {
+            self.busy_until = retry_after(&answer).map(|after| Instant::now() + after);
+            return Err(Cause::Status(answer.status()));
+        }
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        body.read_to_vec().map_err(Cause::Unreachable)
+    }
+
+    fn packed(&self, request: &[u8]) -> io::Result<Vec<u8>> {
+        if !self.gzip {
+            return Ok(request.to_vec());
+        }
+        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+        packer.write_all(request)?;
+        packer.finish()
+    }
+}
+
+impl Cause {
+    /// Returns whether the same request may be taken later, by the specification of OTLP.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Status(status) => matches!(status.as_u16(), 429 | 502..=504),
+            Self::Unreachable(error) => matches!(
+                error,
+                ureq::Error::Io(_)
+                    | ureq::Error::Timeout(_)
+                    | ureq::Error::ConnectionFailed
+                    | ureq::Error::HostNotFound
+                    | ureq::Error::Protocol(_)
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// Returns how long the collector asks to wait: a number of seconds, or a date.
+fn retry_after(answer: &Response<ureq::Body>) -> Option<Duration> {
+    let given = answer.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = given.parse() {
+        return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
+    }
+    let until = rfc2822::DateTimeParser::new().parse_timestamp(given).ok()?;
+    let after = Duration::try_from(until.duration_since(Timestamp::now())).ok()?;
+    Some(after.min(RETRY_AFTER_MAX))
+}
+
+fn headers_of(given: &[(String, String)]) -> Result<HeaderMap, Error> {
+    let header = |(name, value): &(String, String)| {
+        let value = HeaderValue::from_str(value).ok()?;
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+    };
+    let headers = given
+        .iter()
+        .map(|given| header(given).ok_or_else(|| Error(Cause::Header(given.0.clone()))));
+    headers.collect()
+}
+
+/// Returns how certificates are checked: by those of the file, or of the machine.
+fn tls_config(file: Option<&Path>) -> Result<TlsConfig, Error> {
+    let roots = match file {
+        Some(file) => file_certificates(file)?,
+        None => rustls_native_certs::load_native_certs()
+            .certs
+            .iter()
+            .map(|certificate| Certificate::from_der(certificate).to_owned())
+            .collect(),
+    };
+    if roots.is_empty() {
+        return Err(Error(Cause::Certificate("there are none".to_owned())));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::from(roots))
+        .unversioned_rustls_crypto_provider(provider)
+        .build())
+}
+
+fn file_certificates(file: &Path) -> Result<Vec<Certificate<'static>>, Error> {
+    let failed = |error: &dyn fmt::Display| {
+        Error(Cause::Certificate(format!("{}: {error}", file.display())))
+    };
+    let pem = std::fs::read(file).map_err(|error| failed(&error))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| failed(&error))? {
+            certificates.push(certificate);
+        }
+    }
+    Ok(certificates)
+}

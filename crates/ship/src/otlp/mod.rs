@@ -1,0 +1,153 @@
+//! Figures as OTLP metrics, over HTTP with protobuf.
+
+mod client;
+mod conventions;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use llm_audit_log::schema::MetricsRow;
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use prost::Message;
+
+use crate::since::rows_since;
+use client::Client;
+pub use client::Error;
+pub use conventions::Conventions;
+use request::{Period, request_of};
+
+/// The collector that figures go to, and how.
+#[derive(Clone, PartialEq)]
+pub struct OtlpSettings {
+    /// The URL that requests are sent to, with its path.
+    pub endpoint: String,
+    /// Headers of every request.
+    pub headers: Vec<(String, String)>,
+    /// How long one export may take, with its retries.
+    pub timeout: Duration,
+    /// Whether requests are packed with gzip.
+    pub gzip: bool,
+    /// Certificates in PEM that are trusted instead of those of the machine.
+    pub certificate: Option<PathBuf>,
+    /// Whether an export contains only what came since the last one that the collector took. Otherwise it
+    /// contains everything since the start.
+    pub is_delta: bool,
+    /// The names of the metrics.
+    pub conventions: Conventions,
+    /// Attributes of the resource, such as `service.name`.
+    pub resource: Vec<(String, String)>,
+}
+
+impl Default for OtlpSettings {
+    fn default() -> Self {
+        Self {
+            endpoint: "http://localhost:4318/v1/metrics".to_owned(),
+            headers: Vec::new(),
+            timeout: Duration::from_secs(10),
+            gzip: true,
+            certificate: None,
+            is_delta: false,
+            conventions: Conventions::default(),
+            resource: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for OtlpSettings {
+    /// Leaves out what may contain credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OtlpSettings").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// Sends the figures of one recorder to a collector.
+///
+/// A failed export loses nothing, because the next one contains the same figures. So no more than the last
+/// figures that the collector took are kept.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use llm_audit_log::schema::MetricsRow;
+/// use llm_audit_ship::otlp::{OtlpExporter, OtlpSettings};
+///
+/// # fn figures() -> Vec<MetricsRow> { Vec::new() }
+/// let mut exporter = OtlpExporter::new(OtlpSettings::default())?;
+/// let wait = |pause: Duration| {
+///     std::thread::sleep(pause);
+///     true
+/// };
+/// exporter.export(figures(), Duration::from_secs(10), wait)?;
+/// # Ok::<(), llm_audit_ship::otlp::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct OtlpExporter {
+    client: Client,
+    settings: OtlpSettings,
+    started: SystemTime,
+    /// For deltas: what the collector has, and since when.
+    sent: (Vec<MetricsRow>, SystemTime),
+}
+
+impl OtlpExporter {
+    /// Makes an exporter of figures that are counted from now on. It connects with the first export.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the certificates cannot be read, or if a header is not one.
+    pub fn new(settings: OtlpSettings) -> Result<Self, Error> {
+        let started = SystemTime::now();
+        Ok(Self { client: Client::new(&settings)?, settings, started, sent: (Vec::new(), started) })
+    }
+
+    /// Sends the figures. It waits at most the timeout of the settings, and at most `limit`.
+    ///
+    /// If the collector is busy or cannot be reached, it is tried again after a pause. `wait` waits so long, and
+    /// returns whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the collector did not take the figures, or only a part of them.
+    pub fn export(
+        &mut self,
+        rows: Vec<MetricsRow>,
+        limit: Duration,
+        wait: impl FnMut(Duration) -> bool,
+    ) -> Result<(), Error> {
+        let now = SystemTime::now();
+        let request = self.request(&rows, now);
+        if request.resource_metrics[0].scope_metrics[0].metrics.is_empty() {
+            return Ok(());
+        }
+        let limit = limit.min(self.settings.timeout);
+        let answer = self.client.send(&request.encode_to_vec(), limit, wait)?;
+        // Also if the collector refused a part: it must not get that again.
+        self.sent = (rows, now);
+        // An answer that cannot be read says nothing about a part.
+        let answer = ExportMetricsServiceResponse::decode(answer.as_slice()).unwrap_or_default();
+        match answer.partial_success.filter(|part| part.rejected_data_points > 0) {
+            Some(part) => Err(Error::partial(part.rejected_data_points, &part.error_message)),
+            None => Ok(()),
+        }
+    }
+
+    fn request(&self, rows: &[MetricsRow], to: SystemTime) -> ExportMetricsServiceRequest {
+        let OtlpSettings { is_delta, conventions, resource, .. } = &self.settings;
+        let period = |from| Period { from, to, is_delta: *is_delta };
+        match is_delta {
+            false => request_of(rows, period(self.started), *conventions, resource),
+            true => {
+                let (sent, until) = &self.sent;
+                request_of(&rows_since(rows, sent), period(*until), *conventions, resource)
+            }
+        }
+    }
+}
