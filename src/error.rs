@@ -36,6 +36,9 @@ pub(crate) enum ErrorCause {
     NoFiles,
     /// The durability of these events is unknown.
     NotDurable { events: u64 },
+    /// Metrics cannot be sent with these settings.
+    #[cfg(feature = "otlp")]
+    Otlp(llm_audit_ship::otlp::Error),
     /// The handlers of signals could not be installed.
     #[cfg(unix)]
     Signal(llm_audit_process::exit::SignalError),
@@ -168,6 +171,8 @@ impl fmt::Display for Error {
             ErrorCause::WriterNotStarted => {
                 f.write_str("the writer's thread could not be started in this forked process")
             }
+            #[cfg(feature = "otlp")]
+            ErrorCause::Otlp(error) => write!(f, "cannot send metrics: {error}"),
             ErrorCause::NoFiles => f.write_str("no files are written, so nothing is on the disk"),
             ErrorCause::NotDurable { events } => {
                 write!(
@@ -191,6 +196,8 @@ impl std::error::Error for Error {
             ErrorCause::Io { source, .. } | ErrorCause::Thread(source) => Some(source),
             #[cfg(unix)]
             ErrorCause::Signal(error) => std::error::Error::source(error),
+            #[cfg(feature = "otlp")]
+            ErrorCause::Otlp(error) => std::error::Error::source(error),
             ErrorCause::Log(error) => std::error::Error::source(error),
             _ => None,
         }

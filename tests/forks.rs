@@ -758,3 +758,38 @@ mod instrumented {
         });
     }
 }
+
+#[test]
+#[cfg(feature = "otlp")]
+fn a_child_exports_metrics_of_its_own() {
+    use common::collector::{self, has};
+
+    if alone::folder().is_some() {
+        let audit = AuditLogger::builder().build().unwrap();
+        let emit = |agent| {
+            audit.emit(
+                &AuditEvent::new(EventType::CacheHit, agent, "b").status(llm_audit::Status::Retry),
+            )
+        };
+        emit("of-parent");
+        let child = || {
+            emit("of-child");
+            audit.shutdown(DEADLINE).unwrap();
+        };
+        fork(child).end();
+        audit.shutdown(DEADLINE).unwrap();
+        return;
+    }
+    let (url, received) = collector::start();
+    let mut alone = Alone::new("a_child_exports_metrics_of_its_own");
+    alone.command.envs([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
+    ]);
+    let ended = alone.run();
+    assert!(ended.status.success(), "{}{}", ended.out, ended.err);
+    for (own, other) in [("of-child", "of-parent"), ("of-parent", "of-child")] {
+        let (_, body) = received.recv().unwrap();
+        assert!(has(&body, own) && !has(&body, other), "{own}");
+    }
+}

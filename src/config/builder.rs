@@ -162,6 +162,13 @@ impl Builder {
         self.set(move |settings| settings.hash_users = Some(key))
     }
 
+    /// Sends metrics to this collector, with the feature `otlp` (`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`). The URL
+    /// contains the path, which usually is `/v1/metrics`.
+    pub fn otlp_endpoint(self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        self.set(move |settings| settings.otlp.endpoint = Some(url))
+    }
+
     /// Puts errors into the lane of all other events: what a thread emits stays in its order.
     pub(crate) fn in_one_lane(self) -> Self {
         self.set(|settings| settings.errors_apart = false)

@@ -1,6 +1,7 @@
 //! Settings of a logger: the one table of them, the environment, and the builder.
 
 mod builder;
+mod otlp;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,11 @@ mod variable;
 mod variables;
 
 pub use builder::Builder;
+#[cfg(feature = "otlp")]
+pub(crate) use otlp::{Otlp, Semconv};
 pub(crate) use settings::Settings;
+#[cfg(feature = "otlp")]
+pub(crate) use settings::default_service_name;
 pub use settings::{Compress, FailedTraces, Fsync};
 pub use unknown::UnknownVariable;
 pub(crate) use unknown::find_unknown_variables;

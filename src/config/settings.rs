@@ -134,7 +134,7 @@ impl Settings {
 }
 
 /// Returns the name that the OpenTelemetry specification gives to a service without a name.
-pub(super) fn default_service_name() -> String {
+pub(crate) fn default_service_name() -> String {
     let executable = std::env::current_exe().ok();
     let name = executable.as_deref().and_then(|path| path.file_name()).map(OsStr::to_string_lossy);
     name.map_or_else(|| "unknown_service".to_owned(), |name| format!("unknown_service:{name}"))

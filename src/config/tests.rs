@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use llm_audit_log::zst;
 
+use super::otlp::{Otlp, Semconv};
 use super::settings::Outputs;
 use super::*;
 use crate::error::Error;
@@ -61,8 +62,21 @@ fn every_variable_arrives() {
         ("AUDIT_COMPRESS", "none"),
         ("AUDIT_RETENTION_DAYS", "30"),
         ("AUDIT_MAX_TOTAL_BYTES", "10000"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector/base"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a"),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "api-key=b"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "500"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "LowMemory"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "region=eu,zone=a%2Cb"),
+        ("OTEL_SDK_DISABLED", "true"),
+        ("AUDIT_SEMCONV", "genai-0.1"),
     ])
     .unwrap();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let expected = Settings {
         enabled: false,
         outputs: Outputs { files: true, stdout: true, stderr: true },
@@ -98,6 +112,19 @@ fn every_variable_arrives() {
         max_total_bytes: Some(10_000),
         compress: Compress::None,
         service: "desk".to_owned(),
+        otlp: Otlp {
+            endpoint: Some("https://collector/base/v1/metrics".to_owned()),
+            headers: vec![pair("api-key", "b")],
+            timeout_ms: 500,
+            gzip: false,
+            protocol: "grpc".to_owned(),
+            certificate: Some("ca.pem".into()),
+            interval_ms: 1_000,
+            is_delta: true,
+            semconv: Semconv::GenAi01,
+            resource: vec![pair("region", "eu"), pair("zone", "a,b")],
+            is_disabled: true,
+        },
     };
     assert_eq!(settings, expected);
 }
@@ -140,12 +167,33 @@ fn a_refused_variable_is_named_with_what_is_accepted() {
         ("AUDIT_MAX_TOTAL_BYTES", "1GB"),
         ("AUDIT_COMPRESS", "gzip"),
         ("AUDIT_REDACT_PROFILE", "loose"),
+        ("AUDIT_SEMCONV", "latest"),
     ] {
         let error = read(&[(name, given)]).expect_err(name);
         assert!(error.is_config(), "{name}");
         let text = error.to_string();
         assert!(text.starts_with(&format!("{name} is ")), "{text}");
         assert!(text.contains("; accepted: "), "{text}");
+    }
+}
+
+#[test]
+fn only_a_build_that_sends_metrics_refuses_what_it_cannot_use() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317");
+    for (name, given) in [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "0"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "localhost:4318"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "a minute"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "desk"),
+    ] {
+        let error = read(&[endpoint, (name, given)]).err().map(|error| error.to_string());
+        assert_eq!(error.is_some(), cfg!(feature = "otlp"), "{name}");
+        assert!(error.is_none_or(|error| !error.contains("secret")), "{name}");
     }
 }
 

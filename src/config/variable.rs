@@ -75,6 +75,12 @@ impl Variable {
         (self.show)(settings)
     }
 
+    /// Returns whether this build uses the setting. Otherwise the variable may be for another library, with
+    /// other values.
+    fn is_used(&self) -> bool {
+        cfg!(feature = "otlp") || !self.name.starts_with("OTEL_")
+    }
+
     /// Sets what the environment says, and returns the name of the variable that said it.
     pub(crate) fn read(
         &self,
@@ -87,20 +93,26 @@ impl Variable {
         for (name, set) in fallback.into_iter().chain([(self.name, self.set)]) {
             // The OpenTelemetry specification treats an empty variable as one that is not set.
             let Some(given) = lookup(name).filter(|given| !given.is_empty()) else { continue };
-            set(settings, &given).map_err(|accepted| {
+            let Err(accepted) = set(settings, &given) else {
+                decided_by = Some(name);
+                continue;
+            };
+            if self.is_used() {
                 let shown = match (self.is_secret)() {
                     true => SECRET.into(),
                     false => given.to_string_lossy(),
                 };
-                Error::config(name, shown, accepted)
-            })?;
-            decided_by = Some(name);
+                return Err(Error::config(name, shown, accepted));
+            }
         }
         Ok(decided_by)
     }
 
     /// Refuses a value that is not accepted, whoever set it.
     pub(crate) fn check(&self, settings: &Settings) -> Result<(), Error> {
+        if !self.is_used() {
+            return Ok(());
+        }
         (self.check)(settings)
             .map_err(|accepted| Error::config(self.name, self.show(settings), accepted))
     }

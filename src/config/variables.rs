@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::builder::Builder;
+use super::otlp::{
+    AttributesValue, CollectorValue, CompressionValue, HeadersValue, OtelSwitchValue, Otlp,
+    ProtocolValue, SemconvValue, TemporalityValue, check_protocol,
+};
 use super::settings::{
     Compress, EVENT_BYTES_DEFAULT, FailedTraces, Fsync, Outputs, check_event_fits_queue,
     check_file_fits_total, check_some_output_is_set, default_service_name,
@@ -42,6 +46,7 @@ settings! {
         hash_users: Option<UserKey> = None,
         /// Errors have a lane of their own.
         errors_apart: bool = true,
+        otlp: Otlp = Otlp::default(),
     }
 
     group "What is recorded"
@@ -191,4 +196,53 @@ settings! {
     /// numbers take more room in a line, up to six times as much.
     "AUDIT_MAX_EVENT_BYTES" = NumberValue::<usize> { of: "bytes", from: 4 << 10, to: Some(64 << 20) },
         fn max_event_bytes(bytes: usize): usize = EVENT_BYTES_DEFAULT, if check_event_fits_queue;
+
+    group "OpenTelemetry metrics"
+
+    /// The URL of a collector that metrics go to, with its path. Needs the feature `otlp`. If it is not set,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` decides, and `/v1/metrics` is added to that. `check` hides credentials.
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" = OptionalValue(CollectorValue { path: "" }), at otlp.endpoint,
+        or "OTEL_EXPORTER_OTLP_ENDPOINT" = OptionalValue(CollectorValue { path: "/v1/metrics" });
+
+    /// Headers of every request, such as an API key. Values are percent-encoded. If it is not set,
+    /// `OTEL_EXPORTER_OTLP_HEADERS` decides.
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS" = HeadersValue, at otlp.headers,
+        or "OTEL_EXPORTER_OTLP_HEADERS" = HeadersValue;
+
+    /// How long one export may take, with its retries. If it is not set, `OTEL_EXPORTER_OTLP_TIMEOUT` decides.
+    "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT" = NumberValue::<u64> { of: "milliseconds", from: 1, to: Some(3_600_000) },
+        at otlp.timeout_ms,
+        or "OTEL_EXPORTER_OTLP_TIMEOUT" = NumberValue::<u64> { of: "milliseconds", from: 1, to: Some(3_600_000) };
+
+    /// How requests are packed. If it is not set, `OTEL_EXPORTER_OTLP_COMPRESSION` decides.
+    "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION" = CompressionValue, at otlp.gzip,
+        or "OTEL_EXPORTER_OTLP_COMPRESSION" = CompressionValue;
+
+    /// The protocol. Another one than `http/protobuf` is refused if a collector is set. If it is not set,
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL` decides.
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL" = ProtocolValue, at otlp.protocol,
+        or "OTEL_EXPORTER_OTLP_PROTOCOL" = ProtocolValue, if check_protocol;
+
+    /// A file of certificates in PEM that are trusted instead of those of the machine. If it is not set,
+    /// `OTEL_EXPORTER_OTLP_CERTIFICATE` decides.
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE" = OptionalValue(PathValue), at otlp.certificate,
+        or "OTEL_EXPORTER_OTLP_CERTIFICATE" = OptionalValue(PathValue);
+
+    /// Whether an export contains everything since the start, or only what came since the last one that the
+    /// collector took. `lowmemory` means `delta` here.
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE" = TemporalityValue, at otlp.is_delta;
+
+    /// The time between two exports.
+    "OTEL_METRIC_EXPORT_INTERVAL" = NumberValue::<u64> { of: "milliseconds", from: 1, to: Some(86_400_000) },
+        at otlp.interval_ms;
+
+    /// Attributes of the resource, such as `deployment.environment.name=prod`. Values are percent-encoded.
+    "OTEL_RESOURCE_ATTRIBUTES" = AttributesValue, at otlp.resource;
+
+    /// If `true`, no metrics are sent.
+    "OTEL_SDK_DISABLED" = OtelSwitchValue, at otlp.is_disabled;
+
+    /// The names of the metrics: those that instrumentations emit today, or those of the GenAI conventions in a
+    /// repository of their own.
+    "AUDIT_SEMCONV" = SemconvValue, at otlp.semconv;
 }

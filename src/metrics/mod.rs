@@ -3,6 +3,7 @@
 mod accounting;
 mod collector;
 mod health;
+mod otlp;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 
@@ -12,5 +13,6 @@ pub(crate) use collector::TakenMetrics;
 pub use collector::{Metrics, MetricsCollector};
 pub use health::{Health, HealthStatus};
 pub use llm_audit_log::schema::{Latencies, MetricsRow, TokenKinds};
+pub(crate) use otlp::{ExportSource, OtlpExport, check_export};
 #[cfg(feature = "prometheus")]
 pub use prometheus::{TextFormat, prometheus_text};

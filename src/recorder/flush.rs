@@ -32,8 +32,11 @@ impl Shared {
 
     pub(crate) fn shutdown(&self, deadline: Duration) -> Result<Flushed, Error> {
         // Close even if the caller may not wait: the last handle may be dropped on any thread.
-        let _since = self.close();
+        let since = self.close();
         self.wait_with_deadline(deadline, WriterControl::wait_for_end)?;
+        if self.settings.enabled {
+            self.otlp.wait_for_last(since.checked_add(deadline));
+        }
         Ok(self.take_flushed())
     }
 

@@ -44,6 +44,18 @@ pub(crate) fn warn_of_failed_write(path: &Path, error: &io::Error) {
     }
 }
 
+/// Warns about the first export of metrics that failed in this process.
+#[cfg(feature = "otlp")]
+pub(crate) fn warn_of_failed_export(error: &llm_audit_ship::otlp::Error) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        print_to_stderr(&format!(
+            "llm-audit: cannot send metrics: {error}; they are sent again with the next export, and \
+             further failures are only counted (AUDIT_NOTICES=none silences this)\n"
+        ));
+    }
+}
+
 /// Returns a line for each variable.
 fn unknown_variables_warning(unknown: &[UnknownVariable]) -> String {
     let mut text = String::new();

@@ -12,7 +12,10 @@ use super::WriterControl;
 use crate::config::Settings;
 use crate::context;
 use crate::error::{Error, ErrorCause};
-use crate::metrics::{Accounting, EventCounters, Health, HealthStatus, MetricsCollector};
+use crate::metrics::{
+    Accounting, EventCounters, ExportSource, Health, HealthStatus, MetricsCollector, MetricsRow,
+    OtlpExport, add_to_counter,
+};
 use crate::pricing::Pricing;
 use crate::ring::{Lanes, Ring};
 use crate::sanitize::{ProtectedValue, Sanitizer};
@@ -31,6 +34,8 @@ pub(crate) struct Shared {
     /// Inputs that were not events, by reason.
     pub(crate) refused: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) control: WriterControl,
+    /// Sends the metrics to a collector.
+    pub(crate) otlp: OtlpExport,
     /// The values of the environment's variables. They are protected as long as events may come.
     _protected: Vec<ProtectedValue>,
 }
@@ -61,6 +66,7 @@ impl Shared {
             pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
             refused: Mutex::default(),
             control: WriterControl::default(),
+            otlp: OtlpExport::default(),
             _protected: protected,
             settings,
         })
@@ -85,6 +91,7 @@ impl Shared {
             pricing: self.pricing.in_child(),
             refused: Mutex::default(),
             control: WriterControl::default(),
+            otlp: OtlpExport::default(),
             // All values that the parent protected stay protected in the child.
             _protected: Vec::new(),
             settings,
@@ -95,9 +102,11 @@ impl Shared {
         Arc::new(shared)
     }
 
-    /// Refuses later events, and asks the writer to end. Returns the time of the first request.
+    /// Refuses later events, and asks the threads to end. Returns the time of the first request.
     pub(crate) fn close(&self) -> Instant {
-        self.control.request_close(|| self.rings.close())
+        let since = self.control.request_close(|| self.rings.close());
+        self.otlp.close();
+        since
     }
 
     pub(crate) fn accounting(&self) -> Accounting {
@@ -138,7 +147,18 @@ impl CloseAtExit for Shared {
         let until = Self::close(self) + CLOSE_DEADLINE;
         if self.settings.enabled && !self.control.is_writer() {
             let _late = self.control.wait_for_end(Some(until));
+            self.otlp.wait_for_last(Some(until));
         }
+    }
+}
+
+impl ExportSource for Arc<Shared> {
+    fn rows(&self) -> Vec<MetricsRow> {
+        self.metrics.metrics().rows
+    }
+
+    fn count_failure(&self) {
+        add_to_counter(&self.counts.export_errors, 1);
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Platform, Shared, Writer, batch};
 use crate::config::{Compress, Settings};
 use crate::error::{Error, ErrorCause};
 use crate::export::{Exporter, Stderr, Stdout};
+use crate::metrics::check_export;
 use crate::ring::Lanes;
 use llm_audit_process::exit::WriterExitGuard;
 
@@ -32,6 +33,7 @@ pub(crate) fn spawn_writer(
     mut exporters: Vec<Box<dyn Exporter>>,
     Platform { fs, clock }: Platform,
 ) -> Result<(), Error> {
+    check_export(&shared.settings)?;
     exporters.splice(0..0, stream_exporters(shared));
     let now = clock.now_micros();
     let files = log_file_options(shared)
@@ -41,7 +43,7 @@ pub(crate) fn spawn_writer(
     if let Some(files) = &files {
         shared.control.set_log_path(files.path());
     }
-    start_writer_threads(shared, exporters, files, Platform { fs, clock })
+    start_threads(shared, exporters, files, Platform { fs, clock })
 }
 
 /// Starts the thread of a forked child. The thread opens the files when it first writes, so that
@@ -59,7 +61,7 @@ pub(crate) fn spawn_writer_in_child(shared: &Arc<Shared>) {
         // It was closed before any event could reach it.
         return shared.control.notify_ended(WriterEnd::Done);
     }
-    if start_writer_threads(shared, exporters, files, Platform { fs, clock }).is_err() {
+    if start_threads(shared, exporters, files, Platform { fs, clock }).is_err() {
         shared.close();
         shared.control.notify_ended(WriterEnd::NotStarted);
     }
@@ -92,7 +94,21 @@ fn log_file_options(shared: &Shared) -> Option<FileOptions> {
     })
 }
 
-/// Starts the threads.
+/// Starts the threads. If one of them cannot be started, those that run end.
+fn start_threads(
+    shared: &Arc<Shared>,
+    exporters: Vec<Box<dyn Exporter>>,
+    files: Option<LogFiles>,
+    platform: Platform,
+) -> Result<(), Error> {
+    start_writer_threads(shared, exporters, files, platform)?;
+    let started = shared.otlp.start(&shared.settings, &shared.instance, shared.clone());
+    if started.is_err() {
+        let _since = shared.close();
+    }
+    started
+}
+
 fn start_writer_threads(
     shared: &Arc<Shared>,
     exporters: Vec<Box<dyn Exporter>>,

@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, reason = "each test file uses its part")]
 
 pub mod alone;
+pub mod collector;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,181 @@
+//! The thread that sends metrics to a collector with the feature `otlp`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use llm_audit_process::exit::WriterExitGuard;
+use llm_audit_process::lock::{Condvar, Mutex};
+use llm_audit_ship::otlp::{Conventions, OtlpExporter, OtlpSettings};
+
+use super::ExportSource;
+use crate::config::{self, Otlp, Semconv, Settings};
+use crate::error::{Error, ErrorCause};
+use crate::warnings;
+
+/// How long the last export may take, and whoever closes the logger waits for it.
+const LAST_EXPORT: Duration = Duration::from_secs(2);
+
+/// The thread, as those see it that start and close it.
+#[derive(Default)]
+pub(crate) struct OtlpExport(Arc<ExportThread>);
+
+#[derive(Default)]
+struct ExportThread {
+    state: Mutex<ExportState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct ExportState {
+    is_running: bool,
+    closed: Option<Instant>,
+}
+
+/// Refuses settings that no export could use.
+pub(crate) fn check_export(settings: &Settings) -> Result<(), Error> {
+    let made = settings.otlp.is_on().then(|| OtlpExporter::new(ship_settings(settings, "")));
+    let refused = |error| Error::new(ErrorCause::Otlp(error));
+    made.transpose().map(drop).map_err(refused)
+}
+
+impl OtlpExport {
+    /// Starts the thread, if a collector is set. It connects in its own time.
+    pub(crate) fn start(
+        &self,
+        settings: &Settings,
+        instance: &str,
+        source: impl ExportSource,
+    ) -> Result<(), Error> {
+        if !settings.otlp.is_on() {
+            return Ok(());
+        }
+        let (inner, exiting) = (self.0.clone(), WriterExitGuard::begin());
+        let (interval, warns) = (settings.otlp.interval_ms, settings.notices);
+        let settings = ship_settings(settings, instance);
+        self.0.state.lock().is_running = true;
+        let started = thread::Builder::new().name("llm-audit-otlp".to_owned()).spawn(move || {
+            let run = || inner.run(settings, Duration::from_millis(interval), &source, warns);
+            // A panic would be a defect of this crate. The log does not depend on this thread.
+            let _panicked = catch_unwind(AssertUnwindSafe(run));
+            drop(source);
+            inner.end();
+            drop(exiting);
+        });
+        started.map(drop).map_err(|error| {
+            self.0.end();
+            Error::new(ErrorCause::Thread(error))
+        })
+    }
+
+    /// Asks for the last export.
+    pub(crate) fn close(&self) {
+        self.0.state.lock().closed.get_or_insert_with(Instant::now);
+        self.0.changed.notify_all();
+    }
+
+    /// Waits for the last export, at most two seconds from the close.
+    pub(crate) fn wait_for_last(&self, until: Option<Instant>) {
+        let mut state = self.0.state.lock();
+        while let Some(closed) = state.closed.filter(|_| state.is_running) {
+            let last = closed + LAST_EXPORT;
+            let until = until.map_or(last, |until| until.min(last));
+            if Instant::now() >= until {
+                return;
+            }
+            self.0.changed.wait_until(&mut state, until);
+        }
+    }
+}
+
+impl ExportThread {
+    fn run(
+        &self,
+        settings: OtlpSettings,
+        every: Duration,
+        source: &impl ExportSource,
+        warns: bool,
+    ) {
+        let timeout = settings.timeout;
+        let mut exporter = match OtlpExporter::new(settings) {
+            Ok(exporter) => exporter,
+            // In a forked child, if the certificates are gone since its parent started.
+            Err(error) => return report_failure(&error, source, warns),
+        };
+        let mut next = Instant::now() + every;
+        loop {
+            let is_last = self.is_closed_before(next);
+            let limit = if is_last { LAST_EXPORT } else { timeout };
+            let wait = |pause| !self.is_closed_before(Instant::now() + pause);
+            let exported = exporter.export(source.rows(), limit, wait);
+            // If a close has ended the waits, the last export is still to come.
+            let is_over = is_last || !self.is_closed_before(Instant::now());
+            if let Some(error) = exported.err().filter(|_| is_over) {
+                report_failure(&error, source, warns);
+            }
+            if is_last {
+                return;
+            }
+            next = (next + every).max(Instant::now());
+        }
+    }
+
+    /// Waits until then. Returns whether the logger was closed before.
+    fn is_closed_before(&self, then: Instant) -> bool {
+        let mut state = self.state.lock();
+        while state.closed.is_none() && Instant::now() < then {
+            self.changed.wait_until(&mut state, then);
+        }
+        state.closed.is_some()
+    }
+
+    fn end(&self) {
+        self.state.lock().is_running = false;
+        self.changed.notify_all();
+    }
+}
+
+fn report_failure(error: &llm_audit_ship::otlp::Error, source: &impl ExportSource, warns: bool) {
+    source.count_failure();
+    if warns {
+        warnings::warn_of_failed_export(error);
+    }
+}
+
+/// The settings in the words of the crate that sends.
+fn ship_settings(settings: &Settings, instance: &str) -> OtlpSettings {
+    let Otlp {
+        endpoint, headers, timeout_ms, gzip, certificate, is_delta, semconv, resource, ..
+    } = settings.otlp.clone();
+    OtlpSettings {
+        endpoint: endpoint.unwrap_or_default(),
+        headers,
+        timeout: Duration::from_millis(timeout_ms),
+        gzip,
+        certificate,
+        is_delta,
+        conventions: match semconv {
+            Semconv::Stable => Conventions::Stable,
+            Semconv::GenAi01 => Conventions::GenAi01,
+        },
+        resource: with_identity(resource, &settings.service, instance),
+    }
+}
+
+/// Adds the service and the instance. `OTEL_SERVICE_NAME` comes before `OTEL_RESOURCE_ATTRIBUTES`.
+fn with_identity(
+    mut resource: Vec<(String, String)>,
+    service: &str,
+    instance: &str,
+) -> Vec<(String, String)> {
+    let has = |resource: &[(String, String)], key| resource.iter().any(|(known, _)| known == key);
+    if !has(&resource, "service.name") || service != config::default_service_name() {
+        resource.retain(|(known, _)| known != "service.name");
+        resource.push(("service.name".to_owned(), service.to_owned()));
+    }
+    if !has(&resource, "service.instance.id") {
+        resource.push(("service.instance.id".to_owned(), instance.to_owned()));
+    }
+    resource
+}
