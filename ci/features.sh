@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 # These record, and share code. So each is built with each other one.
 recording=(macros tower axum tracing replay)
-features=("${recording[@]}" gzip prometheus regex zstd)
+features=("${recording[@]}" gzip otlp prometheus regex zstd)
 
 # The number of crates of others in the library's tree.
 crates() {
@@ -53,6 +53,8 @@ check llm-audit-log
 check llm-audit-log --features gzip
 check llm-audit-log --features zstd
 check llm-audit-log --features replay
+check llm-audit-ship
+check llm-audit-ship --features otlp
 check llm-audit-redact
 check llm-audit-redact --features regex
 check llm-audit-slo

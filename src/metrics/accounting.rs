@@ -66,7 +66,8 @@ pub struct Accounting {
     /// Events in which a string or a payload was cut, because it was too large or the queue had no
     /// memory left.
     pub truncated: u64,
-    /// Batches that an exporter besides the file did not take, plus failures of its `resume`.
+    /// Batches that an exporter besides the file did not take, plus failures of its `resume`. Also exports of
+    /// metrics that a collector did not take as a whole.
     pub export_errors: u64,
     /// Requests for a cost that was unknown because there was no price.
     pub unpriced: u64,

@@ -47,6 +47,10 @@ fn directory(builder: Builder, directory: impl Into<PathBuf>) -> Builder {
     builder.directory(directory)
 }
 
+fn otlp_endpoint(builder: Builder, url: impl Into<String>) -> Builder {
+    builder.otlp_endpoint(url)
+}
+
 fn exporter(builder: Builder, exporter: impl Exporter + 'static) -> Builder {
     builder.exporter(exporter)
 }
