@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 # These record, and share code. So each is built with each other one.
 recording=(macros tower axum tracing replay)
-features=("${recording[@]}" gzip otlp prometheus regex zstd)
+features=("${recording[@]}" cloudwatch gzip otlp prometheus regex zstd)
 
 # The number of crates of others in the library's tree.
 crates() {
@@ -54,6 +54,7 @@ check llm-audit-log --features gzip
 check llm-audit-log --features zstd
 check llm-audit-log --features replay
 check llm-audit-ship
+check llm-audit-ship --features cloudwatch
 check llm-audit-ship --features otlp
 check llm-audit-redact
 check llm-audit-redact --features regex

@@ -81,6 +81,7 @@
 //! - `tower`: `layer::tower`, with a layer for servers and one for clients.
 //! - `axum`: `tower`, plus the paths that the router of axum 0.8 matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
+//! - `cloudwatch`: `metrics::CloudWatchLines`, the figures as lines for CloudWatch.
 //! - `otlp`: [`metrics`] go to an OpenTelemetry collector (`OTEL_EXPORTER_OTLP_ENDPOINT`). Needs a C compiler.
 //! - `prometheus`: [`metrics`] as Prometheus and OpenMetrics read them; with `axum` also a router of
 //!   `/metrics` and `/health`.

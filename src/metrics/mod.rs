@@ -13,6 +13,8 @@ pub(crate) use collector::TakenMetrics;
 pub use collector::{Metrics, MetricsCollector};
 pub use health::{Health, HealthStatus};
 pub use llm_audit_log::schema::{Latencies, MetricsRow, TokenKinds};
+#[cfg(feature = "cloudwatch")]
+pub use llm_audit_ship::cloudwatch::CloudWatchLines;
 pub(crate) use otlp::{ExportSource, OtlpExport, check_export};
 #[cfg(feature = "prometheus")]
 pub use prometheus::{TextFormat, prometheus_text};

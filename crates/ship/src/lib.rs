@@ -2,9 +2,12 @@
 //!
 //! # Features
 //!
+//! - `cloudwatch`: [`cloudwatch`], lines in CloudWatch's embedded metric format.
 //! - `otlp`: [`otlp`], for OpenTelemetry collectors.
 
+#[cfg(feature = "cloudwatch")]
+pub mod cloudwatch;
 #[cfg(feature = "otlp")]
 pub mod otlp;
-#[cfg(feature = "otlp")]
+#[cfg(any(feature = "cloudwatch", feature = "otlp"))]
 mod since;

@@ -1,10 +1,11 @@
 //! `metrics`: the figures of all events, and the pages that show them.
 
 use std::fmt::Debug;
+use std::time::SystemTime;
 
 use llm_audit::metrics::{
-    Health, HealthStatus, Latencies, Metrics, MetricsCollector, MetricsRow, TextFormat, TokenKinds,
-    prometheus_text,
+    CloudWatchLines, Health, HealthStatus, Latencies, Metrics, MetricsCollector, MetricsRow,
+    TextFormat, TokenKinds, prometheus_text,
 };
 use llm_audit::{Accounting, AuditEvent, AuditLogger, LlmCall, Sanitizer, Status, Usd};
 
@@ -33,6 +34,16 @@ fn collector() {
 
 implement! {
     MetricsCollector: Plain, Default;
+}
+
+fn lines(service: impl Into<String>) -> CloudWatchLines {
+    let _: fn(&mut CloudWatchLines, &[MetricsRow], SystemTime) -> String =
+        CloudWatchLines::since_last;
+    CloudWatchLines::new(service)
+}
+
+implement! {
+    CloudWatchLines: Plain, Clone, Debug;
 }
 
 fn figures() {
