@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use hmac_sha256::HMAC;
 
 use crate::sanitize::Sanitizer;
 
@@ -62,13 +61,12 @@ impl UserKey {
 #[derive(Clone)]
 pub(crate) struct UserNames {
     sanitizer: Sanitizer,
-    hmac: Hmac<Sha256>,
+    key: UserKey,
 }
 
 impl UserNames {
     pub(crate) fn new(sanitizer: Sanitizer, key: &UserKey) -> Self {
-        let hmac = Hmac::new_from_slice(&key.0).expect("a key of any length is taken");
-        Self { sanitizer, hmac }
+        Self { sanitizer, key: key.clone() }
     }
 
     /// Returns the name of a user.
@@ -89,7 +87,7 @@ impl UserNames {
     }
 
     fn hashed(&self, id: &str) -> String {
-        let hash = self.hmac.clone().chain_update(id).finalize().into_bytes();
+        let hash = HMAC::mac(id, &self.key.0);
         let mut name = PREFIX.to_owned();
         for byte in &hash[..HASH_BYTES] {
             let _ = write!(name, "{byte:02x}");
