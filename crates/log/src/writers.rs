@@ -43,6 +43,10 @@ impl Writers {
 
     /// Remembers who writes if the line is an `audit.start`.
     pub fn note(&mut self, line: &Line<'_>) {
+        // Totals, which are long, are not read.
+        if line.event_type() != Some(NoticeType::Start.name()) {
+            return;
+        }
         if let (Some(ReadNotice::Start(start)), Some(id)) = (ReadNotice::of(line), line.instance())
         {
             if let Some(service) = start.service {

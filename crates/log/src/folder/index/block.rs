@@ -2,6 +2,7 @@
 
 use super::IndexQuery;
 use crate::schema::ids::parse_trace_id;
+use crate::schema::notices::EventTotals;
 use crate::schema::{Line, Status};
 
 /// The first digits of a trace id that are in the filter.
@@ -14,7 +15,7 @@ const PROBES: u32 = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(super) bytes: u64,
-    /// Whether it has to be read in any case: it has lines that cannot be read, or that say who writes.
+    /// Whether it has to be read in any case: it has lines that cannot be read, or own lines other than totals.
     pub(super) is_always_read: bool,
     /// Whether every line is whole and has its fields in the order of the schema.
     pub(super) is_in_order: bool,
@@ -22,6 +23,8 @@ pub(crate) struct Block {
     pub(super) statuses: u8,
     /// The first and the last time; the first is later if there is none.
     pub(super) times: (i64, i64),
+    /// The first and the last time at which totals begin; the first is later if there are none.
+    pub(super) totals: (i64, i64),
     /// A bit for each type, and for what types begin with, by a hash.
     pub(super) types: u64,
     /// A Bloom filter of the first digits of trace ids.
@@ -38,12 +41,25 @@ impl Block {
         let has_type =
             |name: &String| self.types & type_bit(name.strip_suffix('.').unwrap_or(name)) != 0;
         let has_trace = |id: &String| trace_key(id).is_none_or(|key| has_key(&self.traces, key));
+        let (first, last) = self.totals;
+        let has_totals = query
+            .totals
+            .as_ref()
+            .is_some_and(|times| first <= last && last >= times.start && first < times.end);
         self.is_always_read
+            || has_totals
             || is_in_time
                 && query.event_type.as_ref().is_none_or(has_type)
                 && query.status.is_none_or(|status| self.statuses & status_bit(status) != 0)
                 && query.trace.as_ref().is_none_or(has_trace)
     }
+}
+
+/// Of a block without any.
+const NO_TIMES: (i64, i64) = (i64::MAX, i64::MIN);
+
+fn widen(times: &mut (i64, i64), time: i64) {
+    *times = (times.0.min(time), times.1.max(time));
 }
 
 /// Gathers what a block has, line by line.
@@ -61,7 +77,8 @@ impl BlockSummary {
             is_always_read: false,
             is_in_order: true,
             statuses: 0,
-            times: (i64::MAX, i64::MIN),
+            times: NO_TIMES,
+            totals: NO_TIMES,
             types: 0,
             traces: Vec::new(),
         };
@@ -77,10 +94,10 @@ impl BlockSummary {
             return;
         };
         block.is_in_order &= line.is_in_order();
-        block.is_always_read |= line.is_own();
-        if let Some(time) = line.timestamp() {
-            block.times = (block.times.0.min(time), block.times.1.max(time));
-        }
+        let totals = EventTotals::from_of(line);
+        block.is_always_read |= line.is_own() && totals.is_none();
+        totals.into_iter().for_each(|time| widen(&mut block.totals, time));
+        line.timestamp().into_iter().for_each(|time| widen(&mut block.times, time));
         block.statuses |= line.status().map_or(0, status_bit);
         if let Some(name) = line.event_type() {
             let ends = name.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);

@@ -5,11 +5,11 @@ use super::Index;
 use super::block::{Block, mix};
 
 /// The name of the format, and its version.
-const MAGIC: u64 = u64::from_le_bytes(*b"auditix3");
+const MAGIC: u64 = u64::from_le_bytes(*b"auditix4");
 /// The numbers that say of which file it is.
 pub(super) const IDENTITY_BYTES: usize = 7 * 8;
 /// The numbers of a block.
-const RECORD: usize = 6;
+const RECORD: usize = 8;
 /// A larger index is not read.
 pub(super) const BYTES_MAX: u64 = 16 << 20;
 
@@ -26,6 +26,8 @@ pub(super) fn encode(blocks: &[Block], identity: &[u8; IDENTITY_BYTES]) -> Vec<u
             block.times.0.cast_unsigned(),
             block.times.1.cast_unsigned(),
             block.types,
+            block.totals.0.cast_unsigned(),
+            block.totals.1.cast_unsigned(),
         ];
         out.extend(numbers.into_iter().flat_map(u64::to_le_bytes));
     }
@@ -60,7 +62,7 @@ pub(super) fn decode(bytes: &[u8], identity: &[u8; IDENTITY_BYTES]) -> Option<In
     let (records, mut filters) = words.split_at_checked(records)?;
     let mut blocks = Vec::new();
     for record in records.as_chunks::<RECORD>().0 {
-        let [bytes, flags, filter, first, last, types] = *record;
+        let [bytes, flags, filter, first, last, types, totals_first, totals_last] = *record;
         let traces;
         (traces, filters) = filters.split_at_checked(usize::try_from(filter).ok()?)?;
         blocks.push(Block {
@@ -69,6 +71,7 @@ pub(super) fn decode(bytes: &[u8], identity: &[u8; IDENTITY_BYTES]) -> Option<In
             is_in_order: flags >> 9 & 1 == 1,
             statuses: flags as u8,
             times: (first.cast_signed(), last.cast_signed()),
+            totals: (totals_first.cast_signed(), totals_last.cast_signed()),
             types,
             traces: traces.to_vec(),
         });

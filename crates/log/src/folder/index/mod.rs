@@ -47,6 +47,8 @@ pub(crate) struct IndexQuery {
     pub(crate) status: Option<Status>,
     /// Traces whose id begins so. Fewer than eight digits ask for nothing.
     pub(crate) trace: Option<String>,
+    /// Also `audit.totals` lines that begin in this time, whatever the rest asks for.
+    pub(crate) totals: Option<Range<i64>>,
     /// Whether missing indexes are built. All lines are then parsed.
     pub(crate) builds: bool,
 }
@@ -145,6 +147,7 @@ pub fn index_blocks(bytes: &[u8]) -> Option<usize> {
         event_type: Some("tool".to_owned()),
         status: Some(Status::Error),
         trace: Some("0af7651916cd43dd".to_owned()),
+        totals: Some(0..i64::MAX),
         builds: false,
     };
     let identity = [0; bytes::IDENTITY_BYTES];

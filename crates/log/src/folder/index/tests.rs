@@ -83,7 +83,7 @@ fn an_index_of_other_bytes_than_the_file_has_is_not_used() {
 fn blocks_are_read_as_they_were_written() {
     let blocks = [
         Block { traces: vec![7, u64::MAX], statuses: 5, ..block(3, true) },
-        Block { times: (-1, i64::MAX), types: 1 << 63, ..block(u64::MAX, false) },
+        Block { times: (-1, i64::MAX), totals: (-7, 7), types: 1 << 63, ..block(u64::MAX, false) },
     ];
     let identity = [9; bytes::IDENTITY_BYTES];
     let encoded = bytes::encode(&blocks, &identity);

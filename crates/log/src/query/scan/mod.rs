@@ -43,6 +43,7 @@ pub struct Scan<'f> {
     filter: Filter,
     service: Option<String>,
     has_own_lines: bool,
+    totals: Option<Range<i64>>,
     chunk_bytes: usize,
 }
 
@@ -66,8 +67,14 @@ pub struct Scanned {
 impl<'f> Scan<'f> {
     /// A walk through all events.
     pub fn of(folder: &'f Folder) -> Self {
-        let filter = Filter::default();
-        Self { folder, filter, service: None, has_own_lines: false, chunk_bytes: CHUNK_BYTES }
+        Self {
+            folder,
+            filter: Filter::default(),
+            service: None,
+            has_own_lines: false,
+            totals: None,
+            chunk_bytes: CHUNK_BYTES,
+        }
     }
 
     /// Only events that the filter wants.
@@ -83,6 +90,12 @@ impl<'f> Scan<'f> {
     /// Whether the log's own lines, `audit.*`, are among the events.
     pub fn own_lines(self, are_meant: bool) -> Self {
         Self { has_own_lines: are_meant, ..self }
+    }
+
+    /// Finds the totals that [`Counting`](crate::Counting) needs. Otherwise parts of a file without an event that
+    /// is asked for are skipped with their totals.
+    pub fn totals(self, times: Option<Range<i64>>) -> Self {
+        Self { totals: times, ..self }
     }
 
     /// Reads so many bytes at once. For tests.
@@ -130,7 +143,15 @@ impl<'f> Scan<'f> {
 
     fn index_query(&self) -> IndexQuery {
         let Filter { since, until, event_type, status, trace, .. } = self.filter.clone();
-        IndexQuery { since, until, event_type, status, trace, builds: true }
+        IndexQuery {
+            since,
+            until,
+            event_type,
+            status,
+            trace,
+            totals: self.totals.clone(),
+            builds: true,
+        }
     }
 
     fn scan_chunk<E, P>(&self, chunk: &mut Chunk<'_>, turn: Turn<'_, '_, ScanState<E, P>>)

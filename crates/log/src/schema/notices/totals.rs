@@ -5,7 +5,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::{Notice, NoticeType};
 use crate::json::Json;
-use crate::schema::{FieldShape, MetricsRow, Time, Usd, spelled_time};
+use crate::schema::{FieldShape, Line, MetricsRow, Time, Usd, spelled_time};
 
 /// `audit.totals`: what the events of a time add up to, including those that sampling left out.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,6 +87,12 @@ impl Serialize for UserRow {
 }
 
 impl EventTotals {
+    /// Returns `from` of a line, if it is an `audit.totals`, without reading the rest of it.
+    pub(crate) fn from_of(line: &Line<'_>) -> Option<i64> {
+        let is_totals = line.event_type() == Some(Self::TYPE.name());
+        is_totals.then(|| Time::read(line.data()?.get("from")?)).flatten()
+    }
+
     /// Reads the line's `data`. Returns `None` if its times are missing. A row that cannot be read makes it
     /// `None`, too, because its events would be missing in every sum.
     pub(super) fn read(data: Option<Json<'_>>) -> Option<Self> {
