@@ -52,8 +52,8 @@ pub use folder::{
 pub use json::{DEPTH_MAX, Items, Json, Members};
 
 pub use query::{
-    Estimate, Expression, Failure, Failures, Figures, Filter, GroupBy, Groups, Scan, Scanned,
-    Timeline, parse_time,
+    Basis, Counting, Estimate, Expression, Failure, Failures, Figures, Filter, GroupBy, Groups,
+    Scan, Scanned, Sums, Timeline, parse_time,
 };
 pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use trace::{Choice, Event, Found, Span, Step, Trace};

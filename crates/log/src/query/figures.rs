@@ -5,18 +5,18 @@ use hdrhistogram::Histogram;
 use super::Timeline;
 use serde::Serialize;
 
-use crate::schema::{Line, Status, Usd};
+use crate::schema::{Line, MetricsRow, Status, Usd, bucket_micros_of_ms};
 
 /// Significant digits of latencies.
 const DIGITS: u8 = 2;
 /// How often the histogram counts an event of weight 1, so that weights have fractions.
-const PARTS: f64 = 1_000.0;
+const PARTS: u64 = 1_000;
 
 /// Figures of many events.
 ///
-/// Tokens and cost leave out `request.*` events, which may repeat the sum of what is below them. If
-/// lines have other weights than 1, all fields but [`estimate`](Self::estimate) are of the lines as
-/// they are, and percentiles are weighted.
+/// Only calls of models (`llm.invoke`, `llm.error`) have tokens and cost, because events of requests and agents
+/// repeat them. If lines have other weights than 1, all fields but [`estimate`](Self::estimate) are of the lines
+/// as they are, and percentiles are weighted. A row of totals counts as so many lines of weight 1.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Figures {
@@ -40,7 +40,7 @@ pub struct Figures {
     pub estimate: Estimate,
     /// When the events were, by their weights.
     pub times: Timeline,
-    /// In nanoseconds.
+    /// In microseconds, each the longest one of its bucket in totals. So it is the same for lines and for totals.
     latencies: Histogram<u64>,
     /// The longest latency, in milliseconds.
     slowest: Option<f64>,
@@ -58,6 +58,17 @@ pub struct Estimate {
     pub tokens_cached: f64,
     pub tokens_output: f64,
     pub cost_usd: f64,
+}
+
+impl Estimate {
+    fn merge(&mut self, other: Self) {
+        self.events += other.events;
+        self.failed += other.failed;
+        self.tokens_input += other.tokens_input;
+        self.tokens_cached += other.tokens_cached;
+        self.tokens_output += other.tokens_output;
+        self.cost_usd += other.cost_usd;
+    }
 }
 
 /// What one event adds, read from its line once for several figures.
@@ -144,8 +155,9 @@ impl Figures {
         }
         if let Some(ms) = event.latency_ms {
             // The histogram grows to what it is given, so nothing is refused.
-            let _ = self.latencies.record_n((ms * 1e6).round() as u64, (weight * PARTS) as u64);
-            self.slowest = Some(self.slowest.map_or(ms, |slowest| slowest.max(ms)));
+            let count = (weight * PARTS as f64) as u64;
+            let _ = self.latencies.record_n(bucket_micros_of_ms(ms), count);
+            self.add_slowest(Some(ms));
         }
         if let Some(paid) = &event.paid {
             self.add_paid(paid, weight);
@@ -153,13 +165,7 @@ impl Figures {
     }
 
     fn add_paid(&mut self, paid: &PaidFigures, weight: f64) {
-        let [input, cached, output] = paid.tokens;
-        self.tokens_input = self.tokens_input.saturating_add(input);
-        self.tokens_cached = self.tokens_cached.saturating_add(cached);
-        self.tokens_output = self.tokens_output.saturating_add(output);
-        self.estimate.tokens_input += input as f64 * weight;
-        self.estimate.tokens_cached += cached as f64 * weight;
-        self.estimate.tokens_output += output as f64 * weight;
+        self.add_tokens(paid.tokens, weight);
         match paid.cost {
             Some((cost, nearest)) => {
                 self.cost_usd += cost;
@@ -170,16 +176,70 @@ impl Figures {
         }
     }
 
+    fn add_tokens(&mut self, [input, cached, output]: [u64; 3], weight: f64) {
+        self.tokens_input = self.tokens_input.saturating_add(input);
+        self.tokens_cached = self.tokens_cached.saturating_add(cached);
+        self.tokens_output = self.tokens_output.saturating_add(output);
+        self.estimate.tokens_input += input as f64 * weight;
+        self.estimate.tokens_cached += cached as f64 * weight;
+        self.estimate.tokens_output += output as f64 * weight;
+    }
+
+    /// Adds the events of a row of totals of the minute that begins at this time.
+    pub fn add_row(&mut self, row: &MetricsRow, time: i64) {
+        let events = row.events as f64;
+        self.events = self.events.saturating_add(row.events);
+        self.estimate.events += events;
+        if row.status.is_failure() {
+            self.failed = self.failed.saturating_add(row.events);
+            self.estimate.failed += events;
+        }
+        self.times.add_minute(time, events);
+        for (micros, count) in row.latencies.counts() {
+            let _ = self.latencies.record_n(micros, count.saturating_mul(PARTS));
+        }
+        self.add_slowest(row.latencies.quantile_ms(1.0));
+        if row.is_paid() {
+            self.add_tokens([row.tokens_input, row.usage.cache_read, row.tokens_output], 1.0);
+            self.cost_usd += row.cost_usd;
+            self.estimate.cost_usd += row.cost_usd.as_f64();
+            self.priced = self.priced.saturating_add(row.priced);
+            self.unpriced = self.unpriced.saturating_add(row.events.saturating_sub(row.priced));
+        }
+    }
+
+    /// Adds the figures of other events.
+    pub fn merge(&mut self, other: &Self) {
+        self.events = self.events.saturating_add(other.events);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.tokens_input = self.tokens_input.saturating_add(other.tokens_input);
+        self.tokens_cached = self.tokens_cached.saturating_add(other.tokens_cached);
+        self.tokens_output = self.tokens_output.saturating_add(other.tokens_output);
+        self.cost_usd += other.cost_usd;
+        self.priced = self.priced.saturating_add(other.priced);
+        self.unpriced = self.unpriced.saturating_add(other.unpriced);
+        self.estimate.merge(other.estimate);
+        self.times.merge(&other.times);
+        self.latencies.add(&other.latencies).expect("the histogram grows");
+        self.add_slowest(other.slowest);
+        self.is_estimate |= other.is_estimate;
+    }
+
+    fn add_slowest(&mut self, ms: Option<f64>) {
+        self.slowest = [self.slowest, ms].into_iter().flatten().reduce(f64::max);
+    }
+
     /// Whether a line has another weight than 1.
     pub fn is_estimate(&self) -> bool {
         self.is_estimate
     }
 
-    /// The latency that this share of the events do not exceed, in milliseconds, to two digits; for
-    /// 1.0 the longest one, exactly. `None` if no event has a latency.
+    /// The latency that this share of the events do not exceed, in milliseconds, to two digits and to the
+    /// microsecond. For 1.0 it is the longest one: exactly, or within 0.1 % if it is of totals. `None` if no event
+    /// has a latency.
     pub fn latency_ms(&self, share: f64) -> Option<f64> {
-        let nanos = self.latencies.value_at_quantile(share);
-        Some(self.slowest?.min(if share < 1.0 { nanos as f64 / 1e6 } else { f64::INFINITY }))
+        let micros = self.latencies.value_at_quantile(share);
+        Some(self.slowest?.min(if share < 1.0 { micros as f64 / 1e3 } else { f64::INFINITY }))
     }
 }
 
@@ -211,13 +271,12 @@ mod tests {
     }
 
     #[test]
-    fn short_latencies_have_two_digits_too() {
+    fn short_latencies_are_whole_microseconds() {
         let mut figures = Figures::default();
-        for ms in [0.0004, 0.0014, 0.0016] {
+        for ms in [0.0004, 0.014, 0.016] {
             add(&mut figures, &format!(r#"{{"latency_ms":{ms}}}"#));
         }
-        let median = figures.latency_ms(0.5).unwrap();
-        assert!((median / 0.0014 - 1.0).abs() < 0.01, "{median}");
+        assert_eq!([0.1, 0.5].map(|share| figures.latency_ms(share)), [Some(0.0), Some(0.014)]);
     }
 
     #[test]
@@ -228,6 +287,7 @@ mod tests {
         }
         add(&mut figures, r#"{"event_type":"llm.invoke","tokens_output":5}"#);
         add(&mut figures, r#"{"event_type":"request.end","tokens_input":30,"cost_usd":1}"#);
+        add(&mut figures, r#"{"event_type":"agent.decision","tokens_input":30,"cost_usd":1}"#);
         add(&mut figures, r#"{"event_type":"tool.call"}"#);
         assert_eq!(figures.cost_usd, "1".parse().unwrap());
         assert_eq!((figures.tokens_input, figures.tokens_output), (30, 5));
@@ -240,8 +300,9 @@ mod tests {
         let mut add = |text: &str, weight| {
             figures.add(&crate::parse(&mut text.as_bytes().to_vec()).unwrap(), weight);
         };
-        add(r#"{"status":"ok","latency_ms":1,"tokens_input":3,"cost_usd":0.5}"#, 2.5);
-        add(r#"{"status":"ok","latency_ms":9,"tokens_input":3,"cost_usd":0.5}"#, 0.0);
+        let paid = r#""event_type":"llm.invoke","status":"ok","tokens_input":3,"cost_usd":0.5"#;
+        add(&format!(r#"{{{paid},"latency_ms":1}}"#), 2.5);
+        add(&format!(r#"{{{paid},"latency_ms":9}}"#), 0.0);
         add(r#"{"status":"error","latency_ms":5}"#, 1.0);
         let estimate = figures.estimate;
         assert_eq!((figures.events, estimate.events), (3, 3.5));

@@ -5,7 +5,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::Expression;
-use crate::schema::{Line, Status};
+use super::timeline::MINUTE;
+use crate::schema::{Line, MetricsRow, Status};
 
 /// Which events are wanted. A field that is `None` asks for nothing.
 ///
@@ -60,6 +61,38 @@ impl Filter {
             && self.expression.as_ref().is_none_or(|expression| expression.matches(line))
     }
 
+    /// Whether the labels of totals say which events are wanted, and whole minutes when.
+    pub(super) fn is_of_labels(&self) -> bool {
+        let Self { since, until, trace, slower, expression, .. } = self;
+        let has_minutes =
+            since.zip(*until).is_none_or(|(since, until)| minute_of(since) < minute_of(until));
+        trace.is_none() && slower.is_none() && expression.is_none() && has_minutes
+    }
+
+    /// Whether both times are in the period.
+    pub(super) fn is_within(&self, first: i64, last: i64) -> bool {
+        self.since.is_none_or(|since| first >= since) && self.until.is_none_or(|until| last < until)
+    }
+
+    /// Whether the minute that begins at this time is wanted: the one with `since` is, the one with `until`
+    /// is not. So the events of periods side by side add up.
+    pub(super) fn matches_minute(&self, minute: i64) -> bool {
+        self.since.is_none_or(|since| minute >= minute_of(since))
+            && self.until.is_none_or(|until| minute < minute_of(until))
+    }
+
+    /// Whether the events of a row of totals are wanted, if its minute is.
+    pub(super) fn matches_row(&self, row: &MetricsRow) -> bool {
+        let is = |wanted: &Option<String>, label: &str| {
+            wanted.as_ref().is_none_or(|wanted| !label.is_empty() && wanted == label)
+        };
+        is(&self.agent, &row.agent)
+            && is(&self.action, &row.action)
+            && self.status.is_none_or(|status| row.status == status)
+            && self.event_type.as_ref().is_none_or(|wanted| is_below(wanted, Some(&row.event_type)))
+            && self.model.as_ref().is_none_or(|model| begins_with(Some(&row.model), model))
+    }
+
     /// Whether an event type is the one that is asked for, or below it.
     pub fn is_type_below(wanted: &str, event_type: &str) -> bool {
         is_below(wanted, Some(event_type))
@@ -74,6 +107,11 @@ impl Filter {
                 && self.until.is_none_or(|until| time < until)
         })
     }
+}
+
+/// The beginning of a minute.
+fn minute_of(time: i64) -> i64 {
+    time - time.rem_euclid(MINUTE)
 }
 
 /// Reads a time as people write it, such as `2026-01-02` or `2026-01-02T03:04:05Z`, in microseconds since

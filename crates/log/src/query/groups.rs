@@ -1,5 +1,6 @@
 //! Figures of events, in groups of those that have the same values.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::str::FromStr;
 
@@ -7,10 +8,10 @@ use jiff::Timestamp;
 
 use super::expression::FieldPath;
 use super::figures::EventFigures;
-use super::{Figures, parse};
+use super::{Figures, Sums, parse};
 use crate::error::Error;
 use crate::json::Json;
-use crate::schema::{FIELDS, Line, Usd};
+use crate::schema::{FIELDS, Line, MetricsRow, Usd};
 
 /// The most groups that are held. Events of further ones are under [`Groups::other`].
 const GROUPS_MAX: usize = 1_000;
@@ -20,8 +21,9 @@ const LATE_VALUES: usize = 256;
 
 /// What events are grouped by.
 ///
-/// It is read from `day`, `hour` (both in UTC), `model`, or a field as an
-/// [`Expression`](super::Expression) has it: `agent`, `data.user`.
+/// It is read from `day`, `hour` (both in UTC), `model`, `tenant`, `user`, or a field as an
+/// [`Expression`](super::Expression) has it: `agent`, `data.tool`. The tenant is at `data.tenant`, the user at
+/// `data.user`.
 #[derive(Clone, Debug)]
 pub struct GroupBy(Key);
 
@@ -35,7 +37,7 @@ enum Key {
 }
 
 /// What there is besides the fields of the schema.
-const NAMES: [&str; 3] = ["model", "day", "hour"];
+const NAMES: [&str; 5] = ["model", "tenant", "user", "day", "hour"];
 
 impl FromStr for GroupBy {
     type Err = Error;
@@ -46,6 +48,11 @@ impl FromStr for GroupBy {
             "hour" => Key::Hour,
             "model" => Key::Model,
             field => {
+                let field = match field {
+                    "tenant" => "data.tenant",
+                    "user" => "data.user",
+                    field => field,
+                };
                 let path = parse::parse_field(field, &NAMES)?;
                 let place = FIELDS.iter().position(|field| path.0 == [field.name]);
                 Key::Field(path, place)
@@ -73,15 +80,42 @@ impl GroupBy {
         Some(())
     }
 
+    /// Whether totals have the values as labels.
+    pub fn is_label(&self) -> bool {
+        self.label(&MetricsRow::default(), 0).is_some()
+    }
+
+    /// The value of a row of totals of the minute that begins at this time; `-` if it has none. `None` if totals
+    /// do not have the values.
+    fn label<'r>(&self, row: &'r MetricsRow, time: i64) -> Option<Cow<'r, str>> {
+        let Key::Field(path, _) = &self.0 else {
+            return Some(match &self.0 {
+                Key::Model => Cow::Borrowed(row.model.as_str()),
+                _ => self.text_of_time(time).unwrap_or_default().into(),
+            });
+        };
+        let label = match path.0.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["event_type"] => &row.event_type,
+            ["agent"] => &row.agent,
+            ["action"] => &row.action,
+            ["status"] => row.status.name(),
+            ["data", "model"] => &row.model,
+            ["data", "tenant"] => &row.tenant,
+            _ => return None,
+        };
+        Some(label.into())
+    }
+
+    /// The day or the hour of a time.
+    fn text_of_time(&self, micros: i64) -> Option<String> {
+        let format = if matches!(self.0, Key::Day) { "%Y-%m-%d" } else { "%Y-%m-%dT%H" };
+        Some(Timestamp::from_microsecond(micros).ok()?.strftime(format).to_string())
+    }
+
     /// Appends the value of a line; `-` if it has none. Notes if it is an object or a list.
     fn append_value(&self, line: &Line<'_>, is_compound: &mut bool, out: &mut String) {
-        let time = |format| {
-            let time = Timestamp::from_microsecond(line.timestamp()?).ok()?;
-            Some(time.strftime(format).to_string())
-        };
         let owned = match &self.0 {
-            Key::Day => time("%Y-%m-%d"),
-            Key::Hour => time("%Y-%m-%dT%H"),
+            Key::Day | Key::Hour => line.timestamp().and_then(|time| self.text_of_time(time)),
             Key::Model => return out.push_str(line.model().unwrap_or("-")),
             Key::Field(field, _) => match field.find(line) {
                 None => None,
@@ -105,7 +139,7 @@ fn text_of_value(json: Json<'_>) -> Option<String> {
 }
 
 /// Figures of the events with each combination of values.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Groups {
     by: Vec<GroupBy>,
     /// Whether a value of each of them was an object or a list.
@@ -149,6 +183,13 @@ impl Groups {
         }
     }
 
+    fn figures_of_values(&mut self) -> &mut Figures {
+        match self.place_of_values() {
+            Some(place) => &mut self.groups[place].1,
+            None => &mut self.other,
+        }
+    }
+
     /// The place of the group of a line. `None` if there are too many.
     fn group_of(&mut self, line: &Line<'_>) -> Option<usize> {
         self.spelled.clear();
@@ -166,14 +207,17 @@ impl Groups {
             value.clear();
             by.append_value(line, is_compound, value);
         }
-        let found = self.places.get(&self.values).copied();
-        let place = found.or_else(|| self.make_group())?;
+        let place = self.place_of_values()?;
         if is_spelled {
             let late = &mut self.late[slot];
             late.0.clone_from(&self.spelled);
             late.1 = place;
         }
         Some(place)
+    }
+
+    fn place_of_values(&mut self) -> Option<usize> {
+        self.places.get(&self.values).copied().or_else(|| self.make_group())
     }
 
     fn make_group(&mut self) -> Option<usize> {
@@ -194,6 +238,31 @@ impl Groups {
     /// The values of each group and its figures, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&[String], &Figures)> {
         self.groups.iter().map(|(values, figures)| (values.as_slice(), figures))
+    }
+}
+
+impl Sums for Groups {
+    /// What totals do not have as [labels](GroupBy::is_label) counts as none.
+    fn add_row(&mut self, row: &MetricsRow, time: i64) {
+        self.total.add_row(row, time);
+        for (by, value) in self.by.iter().zip(&mut self.values) {
+            let label = by.label(row, time).filter(|label| !label.is_empty());
+            value.replace_range(.., label.as_deref().unwrap_or("-"));
+        }
+        self.figures_of_values().add_row(row, time);
+    }
+
+    /// The other groups are by the same.
+    fn merge(&mut self, other: &Self) {
+        self.total.merge(&other.total);
+        self.other.merge(&other.other);
+        for (mine, is_compound) in self.compound.iter_mut().zip(&other.compound) {
+            *mine |= is_compound;
+        }
+        for (values, figures) in &other.groups {
+            self.values.clone_from(values);
+            self.figures_of_values().merge(figures);
+        }
     }
 }
 
@@ -288,7 +357,7 @@ mod tests {
         for (text, meant) in [("modle", "model"), ("days", "day"), ("tool", "data.tool")] {
             let error = text.parse::<GroupBy>().unwrap_err().to_string();
             assert!(error.contains(&format!("no such field, did you mean {meant}?")), "{error}");
-            assert!(error.ends_with("error, model, day, hour"), "{error}");
+            assert!(error.ends_with("error, model, tenant, user, day, hour"), "{error}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which events of a log are asked for, and their figures.
 
+mod counting;
 mod expression;
 mod failures;
 mod figures;
@@ -9,6 +10,7 @@ mod parse;
 mod scan;
 mod timeline;
 
+pub use counting::{Basis, Counting, Sums};
 pub use expression::Expression;
 pub use failures::{Failure, Failures};
 pub use figures::{Estimate, Figures};

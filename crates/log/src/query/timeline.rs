@@ -7,6 +7,9 @@ const STEPS_MAX: usize = 64;
 /// The shortest step, in microseconds.
 const STEP_MIN: i64 = 1_000;
 
+/// In microseconds.
+pub(super) const MINUTE: i64 = 60_000_000;
+
 /// Counts of events over time, in at most 64 steps that hold any. The steps are of the same length,
 /// which grows as it must.
 #[derive(Clone, Debug)]
@@ -38,6 +41,29 @@ impl Timeline {
         }
         self.counts[self.last.0].1 += count;
         while self.counts.len() > STEPS_MAX {
+            self.double_steps();
+        }
+    }
+
+    /// Adds so many events of the minute that begins at a time.
+    pub(super) fn add_minute(&mut self, time: i64, count: f64) {
+        self.widen_steps(MINUTE);
+        self.add(time, count);
+        self.ends = self.ends.map(|(first, last)| (first, last.max(time.saturating_add(MINUTE))));
+    }
+
+    /// Adds the events of another one.
+    pub(super) fn merge(&mut self, other: &Self) {
+        let ends = [self.ends, other.ends].into_iter().flatten();
+        self.widen_steps(other.step);
+        for (step, count) in &other.counts {
+            self.add(step.saturating_mul(other.step), *count);
+        }
+        self.ends = ends.reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
+    }
+
+    fn widen_steps(&mut self, least: i64) {
+        while self.step < least {
             self.double_steps();
         }
     }

@@ -151,12 +151,10 @@ pub fn is_event_type_name(name: &str) -> bool {
         })
 }
 
-/// What the types begin with that may repeat the tokens and the cost of what is below them.
-pub(crate) const REQUEST_PREFIX: &str = "request.";
-
-/// Whether events of this type may repeat the tokens and the cost of what is below them.
-pub(crate) fn is_request(event_type: &str) -> bool {
-    event_type.starts_with(REQUEST_PREFIX)
+/// Whether events of this type are calls of models. Only they count tokens and cost, because events of requests
+/// and agents repeat them.
+pub(crate) fn is_llm_call(event_type: &str) -> bool {
+    [EventType::LlmInvoke, EventType::LlmError].iter().any(|of| of.name() == event_type)
 }
 
 #[cfg(test)]

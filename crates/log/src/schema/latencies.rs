@@ -42,6 +42,17 @@ const fn micros_of_bucket(bucket: usize) -> u64 {
     (bucket - shift * BUCKETS_OF_DOUBLING) << shift
 }
 
+/// Returns the longest latency of a bucket, in microseconds.
+const fn micros_at_end_of_bucket(bucket: usize) -> u64 {
+    micros_of_bucket(bucket + 1) - 1
+}
+
+/// Returns the longest latency of the bucket that a latency is in, in microseconds. Takes milliseconds.
+pub(crate) fn bucket_micros_of_ms(milliseconds: f64) -> u64 {
+    // The cast rounds down, as the recorder does.
+    micros_at_end_of_bucket(latency_bucket((milliseconds * 1_000.0) as u64))
+}
+
 impl Latencies {
     /// Adds latencies of one bucket.
     pub fn add_to_bucket(&mut self, bucket: usize, count: u64) {
@@ -79,6 +90,11 @@ impl Latencies {
         read
     }
 
+    /// Returns the buckets, each by its longest latency in microseconds, and the number of latencies in it.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.buckets.iter().map(|(bucket, count)| (micros_at_end_of_bucket(*bucket), *count))
+    }
+
     /// Returns the number of latencies.
     pub fn count(&self) -> u64 {
         self.count
@@ -104,7 +120,7 @@ impl Latencies {
         };
         // Rounding may make the rank larger than the count.
         let (bucket, _) = self.buckets.iter().find(reaches).or(self.buckets.last_key_value())?;
-        Some((micros_of_bucket(bucket + 1) - 1) as f64 / 1_000.0)
+        Some(micros_at_end_of_bucket(*bucket) as f64 / 1_000.0)
     }
 }
 

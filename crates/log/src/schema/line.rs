@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::json::{Json, JsonObject, unquoted};
 use crate::schema::notices;
 use crate::schema::{
-    FIELDS, FaultCheck, Field, FieldShape, Presence, REQUEST_PREFIX, Time, Usd, VERSION,
+    FIELDS, FaultCheck, Field, FieldShape, Presence, Time, Usd, VERSION, is_llm_call,
 };
 
 /// Parses one line, with or without its newline.
@@ -197,11 +197,11 @@ impl<'a> Line<'a> {
         self.cost_usd.filter(is_same).or_else(|| nearest.try_into().ok())
     }
 
-    /// Whether the line says what a call took: it has tokens or a cost, and is no `request.*` event,
-    /// which may repeat the sum of what is below it.
+    /// Whether the line is a call of a model (`llm.invoke`, `llm.error`) that has tokens or a cost. Events of
+    /// requests and agents repeat the sum of what is below them.
     pub fn is_paid(&self) -> bool {
-        let has_tokens = self.tokens_input().is_some() || self.tokens_output().is_some();
-        (has_tokens || self.cost_usd().is_some()) && !self.has_type_below(REQUEST_PREFIX)
+        let has_tokens = || self.tokens_input().is_some() || self.tokens_output().is_some();
+        self.event_type().is_some_and(is_llm_call) && (has_tokens() || self.cost_usd().is_some())
     }
 
     /// Whether the type begins so.

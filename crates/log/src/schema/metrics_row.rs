@@ -5,7 +5,7 @@ use std::array;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::{EventType, Latencies, Status, Usd};
+use super::{EventType, Latencies, Status, Usd, is_llm_call};
 use crate::json::Json;
 
 /// What events of one set of labels add up to. Labels that an event does not have are empty.
@@ -98,7 +98,13 @@ impl MetricsRow {
     /// Whether these are calls of models (`llm.invoke`, `llm.error`). Only they count tokens and cost, because
     /// events of requests and agents repeat them.
     pub fn is_llm_call(&self) -> bool {
-        [EventType::LlmInvoke, EventType::LlmError].iter().any(|of| of.name() == self.event_type)
+        is_llm_call(&self.event_type)
+    }
+
+    /// Whether these are calls of models with tokens or a cost, as [`Line::is_paid`](crate::Line::is_paid) says it
+    /// of one.
+    pub fn is_paid(&self) -> bool {
+        self.is_llm_call() && (self.priced > 0 || self.tokens_input > 0 || self.tokens_output > 0)
     }
 
     /// Whether these are calls of tools that ended (`tool.result`, `tool.error`).

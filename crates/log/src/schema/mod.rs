@@ -14,10 +14,11 @@ mod spelled;
 mod status;
 mod usd;
 
+pub(crate) use event_type::is_llm_call;
 pub use event_type::{EventType, is_event_type_name};
-pub(crate) use event_type::{REQUEST_PREFIX, is_request};
 pub(crate) use fields::FaultCheck;
 pub use fields::{FIELDS, Field, LineFields, Presence, event_fields};
+pub(crate) use latencies::bucket_micros_of_ms;
 pub use latencies::{LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, latency_bucket};
 pub(crate) use line::parse_in_order;
 #[doc(hidden)]

@@ -6,7 +6,7 @@ mod find;
 mod tests;
 mod tree;
 
-use crate::schema::{Line, Status, Usd, is_request};
+use crate::schema::{Line, Status, Usd, is_llm_call};
 pub use choose::Choice;
 pub use find::Found;
 pub use tree::Step;
@@ -108,10 +108,10 @@ impl Event {
         self.status.is_some_and(Status::is_failure)
     }
 
-    /// Whether its tokens and cost count towards the trace's: those of a request repeat the sum of
-    /// what happened below it.
+    /// Whether its tokens and cost count towards the trace's: those of requests and agents repeat the
+    /// sum of what happened below them.
     fn counts_towards_trace(&self) -> bool {
-        !is_request(&self.event_type)
+        is_llm_call(&self.event_type)
     }
 }
 
