@@ -26,10 +26,11 @@
 //! ```
 
 pub use llm_audit_log::{
-    Choice, DEPTH_MAX, Ending, Entry, Error, Estimate, Event, Expression, Failure, Failures,
-    Figures, Filter, Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance, Items, Json,
-    LINE_BYTES_MAX, Line, Lines, LogFile, Members, Position, Scan, Scanned, Span, State, Step,
-    Timeline, Trace, Verification, Writers, parse, read_line, verify, verify_folder, verify_with,
+    Basis, Choice, Counting, DEPTH_MAX, Ending, Entry, Error, Estimate, Event, Expression, Failure,
+    Failures, Figures, Filter, Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance,
+    Items, Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Position, Scan, Scanned, Span,
+    State, Step, Sums, Timeline, Trace, Verification, Writers, parse, read_line, verify,
+    verify_folder, verify_with,
 };
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use llm_audit_log::schema::MetricsRow;
 use llm_audit_log::{Json, Line};
 
 use super::table::PriceTable;
@@ -68,6 +69,27 @@ impl Prices {
             ..usage_of(line)?
         };
         self.cost(line, usage)
+    }
+
+    /// Returns what the calls of a row of totals would have cost without a cache, and what they cost by these
+    /// prices, as if all of them had the same usage. `None` if the model has no price.
+    pub fn costs_of_row(&self, row: &MetricsRow) -> [Option<Usd>; 2] {
+        let calls = row.events.max(1);
+        let each = |sum: u64| sum / calls;
+        let [cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output] =
+            row.usage.counts().map(each);
+        let without = Usage {
+            reasoning,
+            audio_input,
+            audio_output,
+            ..Usage::new(each(row.tokens_input), each(row.tokens_output))
+        };
+        let with = Usage { cache_read, cache_write, cache_write_1h, ..without };
+        let table = self.file.as_ref().unwrap_or_else(|| PriceTable::built_in());
+        [without, with].map(|usage| {
+            let cost = table.cost("", &row.model, usage.with_fitted_parts())?;
+            Some(cost * calls)
+        })
     }
 
     fn cost(&self, line: &Line<'_>, usage: Usage) -> Option<Usd> {

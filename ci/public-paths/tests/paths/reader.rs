@@ -8,10 +8,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use llm_audit::reader::{
-    Choice, DEPTH_MAX, Ending, Entry, Estimate, Event, Expression, Failure, Failures, Figures,
-    Filter, Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance, Items, Json,
-    LINE_BYTES_MAX, Line, Lines, LogFile, Members, Position, Scan, Scanned, Span, State, Step,
-    Timeline, Trace, Verification, Writers, parse, read_line, verify, verify_folder, verify_with,
+    Basis, Choice, Counting, DEPTH_MAX, Ending, Entry, Estimate, Event, Expression, Failure,
+    Failures, Figures, Filter, Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance,
+    Items, Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Position, Scan, Scanned, Span,
+    State, Step, Sums, Timeline, Trace, Verification, Writers, parse, read_line, verify,
+    verify_folder, verify_with,
 };
 use llm_audit::{Error, Status, Usd};
 use serde::Serialize;

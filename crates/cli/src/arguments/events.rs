@@ -1,8 +1,9 @@
 //! The events that a subcommand asks for, one after the other.
 
 use std::fmt::Display;
+use std::ops::Range;
 
-use llm_audit::reader::{Error, Line, Scan};
+use llm_audit::reader::{Counting, Error, Folder, Line, Scan, Scanned, Sums};
 
 use super::{FilterArgs, LogInput};
 use crate::ui::{CommandExit, CommandFailure, Progress, complain_on_stderr, format_count};
@@ -13,6 +14,10 @@ pub(crate) struct EventsRead {
     pub(crate) events: u64,
     /// The exit code: no data, or that a file cannot be read to its end.
     pub(crate) exit: CommandExit,
+}
+
+impl EventsRead {
+    const NONE: Self = Self { events: 0, exit: CommandExit::NoData };
 }
 
 impl LogInput {
@@ -37,33 +42,69 @@ impl LogInput {
         filter: &FilterArgs,
         each: impl FnMut(&Line<'_>, Option<f64>) + Send,
     ) -> Result<EventsRead, CommandFailure> {
-        let Some(folder) = self.open()? else {
-            return Ok(EventsRead { events: 0, exit: CommandExit::NoData });
-        };
+        let Some(folder) = self.open()? else { return Ok(EventsRead::NONE) };
+        let scanned = self.scan(&folder, filter, None, each);
+        let events = scanned.events;
+        self.conclude(&folder, filter, scanned, events)
+    }
+
+    /// The same, and counts events by totals. `each` adds a line to the sums of `counting`, if it is an event.
+    pub(crate) fn count<T: Sums + Send>(
+        &self,
+        filter: &FilterArgs,
+        counting: &mut Counting<T>,
+        mut each: impl FnMut(&mut Counting<T>, &Line<'_>, Option<f64>) + Send,
+    ) -> Result<EventsRead, CommandFailure> {
+        let Some(folder) = self.open()? else { return Ok(EventsRead::NONE) };
+        let scanned = self.scan(&folder, filter, counting.totals(), |line, weight| {
+            if weight.is_none() {
+                counting.note(line);
+            }
+            each(counting, line, weight);
+        });
+        let events = scanned.events.saturating_add(counting.counted());
+        self.conclude(&folder, filter, scanned, events)
+    }
+
+    fn scan(
+        &self,
+        folder: &Folder,
+        filter: &FilterArgs,
+        totals: Option<Range<i64>>,
+        each: impl FnMut(&Line<'_>, Option<f64>) + Send,
+    ) -> Scanned {
         let (mut progress, bytes) = (Progress::new(), folder.bytes());
-        let scan = Scan::of(&folder).filter(filter.to_filter()).service(self.service.as_deref());
-        let scan = scan.own_lines(filter.names_type());
-        let mut scanned = scan.for_each_line(each, |read| progress.show_share(read, bytes));
+        let scan = Scan::of(folder).filter(filter.to_filter()).service(self.service.as_deref());
+        let scan = scan.own_lines(filter.names_type()).totals(totals);
+        let scanned = scan.for_each_line(each, |read| progress.show_share(read, bytes));
         progress.clear();
-        if scanned.events == 0
-            && let Some(error) = scanned.damage.pop()
-        {
-            complain_of_damage(&scanned.damage);
-            complain_of_bad_lines(scanned.bad_lines, &scanned.first_bad_lines);
-            return Err(error.into());
-        }
+        scanned
+    }
+
+    /// Prints what cannot be read. `events` is how many are wanted, in lines and in totals.
+    fn conclude(
+        &self,
+        folder: &Folder,
+        filter: &FilterArgs,
+        mut scanned: Scanned,
+        events: u64,
+    ) -> Result<EventsRead, CommandFailure> {
+        let last = if events == 0 { scanned.damage.pop() } else { None };
         complain_of_damage(&scanned.damage);
         complain_of_bad_lines(scanned.bad_lines, &scanned.first_bad_lines);
-        if scanned.events == 0 {
-            complain_on_stderr("no data: no such event");
-            self.complain_of_unknown_values(&folder, filter);
+        if let Some(error) = last {
+            return Err(error.into());
         }
-        let exit = match scanned.events {
+        if events == 0 {
+            complain_on_stderr("no data: no such event");
+            self.complain_of_unknown_values(folder, filter);
+        }
+        let exit = match events {
             0 => CommandExit::NoData,
             _ if scanned.damage.is_empty() => CommandExit::Fine,
             _ => CommandExit::Finding,
         };
-        Ok(EventsRead { events: scanned.events, exit })
+        Ok(EventsRead { events, exit })
     }
 }
 

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use llm_audit::reader::{Figures, Groups};
+use llm_audit::reader::{Figures, Filter, Groups};
 use llm_audit::{Accounting, AuditLogger};
 use llm_audit_demo::load::{Options, Report};
 use serde_json::{Map, Value, json};
 
-use super::report::Report as LogReport;
+use super::report::{Collected, Report as LogReport};
 use crate::arguments::help_with_environment;
 use crate::ui::{CommandFailure, close_log_on_signals, complain_on_stderr};
 
@@ -122,7 +122,7 @@ fn record_demo(args: &DemoArgs) -> Result<Demo, CommandFailure> {
     let path = logger.path();
     let log = match path.as_deref().and_then(|path| path.parent()) {
         Some(folder) => LogReport::of_logger(folder, logger.instance())?,
-        None => LogReport::new()?,
+        None => Collected::new(&Filter::default())?.finish(),
     };
     let (captures_content, counts) = (logger.captures_content(), logger.accounting());
     Ok(Demo { path, log, captures_content, sampling, report, counts })
@@ -246,8 +246,8 @@ impl Demo {
             "trace_id": self.report.example_trace.map(|id| format!("{id:032x}")),
             "load": {"statuses": statuses, "streamed": streamed, "left_early": left_early,
                 "failed": failed},
-            "events": names(&self.log.types, |figures| figures.events.into()),
-            "models": names(&self.log.models, model_json),
+            "events": names(&self.log.sums.types, |figures| figures.events.into()),
+            "models": names(&self.log.sums.models, model_json),
             "accounting": accounting,
             "sampling": self.sampling.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "redactions": redactions,

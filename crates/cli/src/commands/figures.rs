@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use llm_audit::reader::{Estimate, Figures, Groups};
+use llm_audit::reader::{Basis, Estimate, Figures, Groups};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -154,27 +154,60 @@ fn table_of(
     table
 }
 
-/// The calls without a cost, by model, or nothing.
-pub(super) fn unpriced_note(unpriced: &Groups) -> Option<String> {
-    let models = sorted_groups(unpriced, Sort::Events);
-    let models = models
-        .into_iter()
-        .map(|(model, figures)| format!("{} ({})", escape_for_terminal(&model[0]), figures.events));
-    let models = models.collect::<Vec<_>>().join(", ");
-    let calls = format_count(unpriced.total.events, "call");
-    let are = if unpriced.total.events == 1 { "is" } else { "are" };
-    (unpriced.total.events > 0)
-        .then(|| format!("no cost is known for {calls}, which {are} not in the sum: {models}"))
+/// The models with calls without a cost, those with the most calls first.
+fn unpriced_models(models: &Groups) -> impl Iterator<Item = Group<'_>> {
+    let mut sorted = sorted_groups(models, Sort::Events);
+    sorted.retain(|(_, figures)| figures.unpriced > 0);
+    sorted.sort_by_key(|(_, figures)| std::cmp::Reverse(figures.unpriced));
+    sorted.into_iter()
 }
 
-/// How much of what was emitted the figures come from, if they are estimates.
-pub(super) fn estimate_note(figures: &Figures) -> Option<String> {
-    figures.is_estimate().then(|| {
-        format!(
+/// The calls without a cost, by model, or nothing.
+pub(super) fn unpriced_note(models: &Groups) -> Option<String> {
+    let named = unpriced_models(models).map(|(model, figures)| {
+        format!("{} ({})", escape_for_terminal(&model[0]), figures.unpriced)
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    let unpriced = models.total.unpriced;
+    let calls = format_count(unpriced, "call");
+    let are = if unpriced == 1 { "is" } else { "are" };
+    (unpriced > 0)
+        .then(|| format!("no cost is known for {calls}, which {are} not in the sum: {named}"))
+}
+
+/// What the figures come from, and what may be missing.
+pub(super) fn basis_notes(figures: &Figures, basis: &Basis) -> Vec<String> {
+    let counted = match (basis.counted, figures.is_estimate()) {
+        (0, false) => None,
+        (0, true) => Some(format!(
             "~ estimated from the {} of about {:.0} events that sampling kept, by the rates in audit.start",
             figures.events, figures.estimate.events
+        )),
+        (_, false) => Some("all events, counted before sampling".to_owned()),
+        (_, true) if basis.estimated_instances > 0 => {
+            let time = format_duration(basis.estimated_us as f64 / 1e3);
+            let of = format_count(basis.estimated_instances, "logger");
+            Some(format!("counted before sampling; ~ the last {time} of {of} are estimated"))
+        }
+        (counted, true) => {
+            Some(format!("{counted} events counted before sampling; ~ the others are estimated"))
+        }
+    };
+    let others = (basis.others > 0).then(|| {
+        format!(
+            "{} of the period count under other, because there are too many labels",
+            format_count(basis.others, "event")
         )
-    })
+    });
+    let unreadable = (basis.unreadable > 0).then(|| {
+        let totals = format_count(basis.unreadable, "audit.totals line");
+        format!("{totals} cannot be read, so what they contain is estimated")
+    });
+    let missing = (basis.missing > 0).then(|| {
+        let lines = format_count(basis.missing, "line");
+        format!("{lines} of the log itself are missing; events in missing totals are not counted")
+    });
+    [counted, others, unreadable, missing].into_iter().flatten().collect()
 }
 
 /// The figures of a group, for `--json`.
@@ -233,8 +266,8 @@ pub(super) struct UnpricedObject<'g> {
 }
 
 impl<'g> UnpricedObject<'g> {
-    pub(super) fn of_groups(unpriced: &'g Groups) -> Vec<Self> {
-        let models = sorted_groups(unpriced, Sort::Events).into_iter();
-        models.map(|(model, figures)| Self { model: &model[0], calls: figures.events }).collect()
+    pub(super) fn of_groups(models: &'g Groups) -> Vec<Self> {
+        let models = unpriced_models(models);
+        models.map(|(model, figures)| Self { model: &model[0], calls: figures.unpriced }).collect()
     }
 }

@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use llm_audit::Prices;
-use llm_audit::reader::{Follow, GroupBy, Groups, Line, Writers};
+use llm_audit::reader::{Basis, Counting, Follow, GroupBy, Groups, Line, Sums, Writers};
+use llm_audit_log::schema::MetricsRow;
 use serde::Serialize;
 
 use super::figures::{
-    FiguresObject, Group, Sort, UnpricedObject, cost_table, estimate_note, sorted_groups,
+    FiguresObject, Group, Sort, UnpricedObject, basis_notes, cost_table, sorted_groups,
     stats_table, unpriced_note,
 };
 use crate::arguments::{FilterArgs, Followed, LogInput, parse_count};
@@ -125,7 +126,7 @@ Examples:
 
 pub(crate) fn run_stats(args: &StatsArgs) -> Result<CommandExit, CommandFailure> {
     let (sort, table, prices) = (Sort::Events, stats_table, None);
-    let view = View { is_counted: |_| true, sort, table, prices };
+    let view = View { is_counted: |_| true, is_row_counted: |_| true, sort, table, prices };
     match args.live {
         true => run_live(&args.groups, &args.by.0, view),
         false => run_groups(&args.groups, &args.by.0, view, None),
@@ -139,7 +140,8 @@ pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
         None => None,
     };
     let (sort, table) = (Sort::Cost, cost_table);
-    let view = View { is_counted: |line| line.is_paid(), sort, table, prices };
+    let is_row_counted = MetricsRow::is_paid;
+    let view = View { is_counted: |line| line.is_paid(), is_row_counted, sort, table, prices };
     let of_file = args.reprice.as_deref().filter(|file| *file != Path::new(BUILT_IN));
     run_groups(&args.groups, &args.by.0, view, of_file)
 }
@@ -147,21 +149,47 @@ pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
 /// Which events are counted, which groups come first, and what is shown of them.
 struct View {
     is_counted: fn(&Line<'_>) -> bool,
+    is_row_counted: fn(&MetricsRow) -> bool,
     sort: Sort,
     table: fn(&[String], &[Group<'_>], &Groups, usize) -> Table,
     /// By which calls are priced again.
     prices: Option<Prices>,
 }
 
-/// The figures, and what is shown of them.
-struct Collected<'a> {
-    args: &'a GroupArgs,
-    by: &'a [String],
-    view: View,
+/// What events add up to.
+#[derive(Clone)]
+struct GroupSums {
+    is_row_counted: fn(&MetricsRow) -> bool,
     groups: Groups,
+    /// Calls without a known price, by model.
     unpriced: Groups,
     /// Calls whose price is one of the given file's.
     priced_by_file: u64,
+}
+
+impl Sums for GroupSums {
+    fn add_row(&mut self, row: &MetricsRow, time: i64) {
+        if !(self.is_row_counted)(row) {
+            return;
+        }
+        self.groups.add_row(row, time);
+        if row.is_paid() && row.priced < row.events {
+            self.unpriced.add_row(row, time);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.groups.merge(&other.groups);
+        self.unpriced.merge(&other.unpriced);
+        self.priced_by_file += other.priced_by_file;
+    }
+}
+
+/// What is asked for, and how it is shown.
+struct Question<'a> {
+    args: &'a GroupArgs,
+    by: &'a [String],
+    view: View,
 }
 
 /// Shows the figures. `price_file` is the file by which calls are priced again.
@@ -171,32 +199,35 @@ fn run_groups(
     view: View,
     price_file: Option<&Path>,
 ) -> Result<CommandExit, CommandFailure> {
-    let mut collected = Collected::new(args, by, view)?;
-    let read = args.input.for_each_event(&args.filter, |line, weight| {
-        collected.add(line, weight);
+    let question = Question { args, by, view };
+    let mut counting = question.counting()?;
+    let read = args.input.count(&args.filter, &mut counting, |counting, line, weight| {
+        weight.into_iter().for_each(|weight| question.add(counting, line, weight));
     })?;
-    if collected.groups.total.events == 0 {
+    let (sums, basis) = counting.finish();
+    if sums.groups.total.events == 0 {
         if read.events > 0 {
             complain_on_stderr("no data: no event has tokens or a cost");
         }
         return Ok(CommandExit::NoData);
     }
-    complain_of_compound_values(by, &collected.groups);
-    if let (Some(file), 0) = (price_file, collected.priced_by_file) {
+    complain_of_compound_values(by, &sums.groups);
+    if let (Some(file), 0) = (price_file, sums.priced_by_file) {
         let file = file.display();
         complain_on_stderr(format_args!(
             "{file} has a price for none of these calls; those of this version count"
         ));
     }
     let mut out = BufWriter::new(io::stdout().lock());
-    let written = collected.print(args.limit, &mut out).and_then(|()| out.flush());
+    let written = question.print(&sums, &basis, args.limit, &mut out).and_then(|()| out.flush());
     written.map_err(CommandFailure::writing)?;
     Ok(read.exit)
 }
 
 /// Shows the figures again whenever there are new events, until the process is ended.
 fn run_live(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
-    let mut collected = Collected::new(args, by, view)?;
+    let question = Question { args, by, view };
+    let mut counting = question.counting()?;
     let (filter, mut writers) = (args.filter.to_filter(), Writers::default());
     let dir = args.input.dir.path();
     if !dir.exists() {
@@ -212,64 +243,89 @@ fn run_live(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, 
             // A line that cannot be read is for verify.
             let Ok(line) = entry.parse() else { continue };
             writers.note(&line);
-            let is_of_service = writers.is_of(&line, args.input.service.as_deref());
+            if !writers.is_of(&line, args.input.service.as_deref()) {
+                continue;
+            }
+            if line.is_own() {
+                counting.note(&line);
+            }
             let may_be_meant = !line.is_own() || args.filter.names_type();
-            if is_of_service && may_be_meant && filter.matches(&line) {
+            if may_be_meant && filter.matches(&line) {
                 let is_whole = line.is_own() || filter.trace.is_some();
-                collected.add(&line, if is_whole { 1.0 } else { writers.weight_of(&line) });
+                let weight = if is_whole { 1.0 } else { writers.weight_of(&line) };
+                question.add(&mut counting, &line, weight);
             }
         }
-        let events = collected.groups.total.events;
+        let (sums, basis) = counting.clone().finish();
+        let events = sums.groups.total.estimate.events;
         if shown.replace(events) != Some(events) {
             let mut out = BufWriter::new(io::stdout().lock());
             let clear = if is_terminal { CLEAR } else { "" };
             let limit = terminal_rows().map_or(args.limit, |rows| args.limit.min(rows));
-            let written = write!(out, "{clear}").and_then(|()| collected.print(limit, &mut out));
+            let written = write!(out, "{clear}")
+                .and_then(|()| question.print(&sums, &basis, limit, &mut out));
             written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
         }
         thread::sleep(POLL);
     }
 }
 
-impl<'a> Collected<'a> {
-    fn new(args: &'a GroupArgs, by: &'a [String], view: View) -> Result<Self, CommandFailure> {
-        if by.len() > 2 {
+impl Question<'_> {
+    fn counting(&self) -> Result<Counting<GroupSums>, CommandFailure> {
+        if self.by.len() > 2 {
             return Err(CommandFailure::new("--by takes one field, or two"));
         }
-        let fields = by.iter().map(|field| field.parse::<GroupBy>()).collect::<Result<_, _>>();
+        let fields = self.by.iter().map(|field| field.parse::<GroupBy>());
+        let fields = fields.collect::<Result<Vec<_>, _>>();
         let fields = fields.map_err(|error| CommandFailure::new(error.to_string()))?;
-        let unpriced = Groups::new(vec!["model".parse()?]);
-        Ok(Self { args, by, view, groups: Groups::new(fields), unpriced, priced_by_file: 0 })
+        let sums = GroupSums {
+            is_row_counted: self.view.is_row_counted,
+            groups: Groups::new(fields.clone()),
+            unpriced: Groups::new(vec!["model".parse()?]),
+            priced_by_file: 0,
+        };
+        let counting = Counting::new(sums, &self.args.filter.to_filter(), &fields);
+        // Prices depend on each call.
+        let is_priced_again = self.view.prices.is_some();
+        Ok(if is_priced_again { counting.without_totals() } else { counting })
     }
 
-    fn add(&mut self, line: &Line<'_>, weight: f64) {
+    fn add(&self, counting: &mut Counting<GroupSums>, line: &Line<'_>, weight: f64) {
         if !(self.view.is_counted)(line) {
             return;
         }
-        let prices = self.view.prices.as_ref().filter(|_| line.is_paid());
-        let cost = prices.map_or_else(|| line.cost_usd(), |prices| prices.cost_of(line));
-        self.priced_by_file += u64::from(prices.is_some_and(|prices| prices.is_of_file(line)));
-        self.groups.add_priced(line, weight, cost);
-        if line.is_paid() && cost.is_none() {
-            self.unpriced.add_priced(line, weight, cost);
-        }
+        counting.add(line, weight, |sums| {
+            let prices = self.view.prices.as_ref().filter(|_| line.is_paid());
+            let cost = prices.map_or_else(|| line.cost_usd(), |prices| prices.cost_of(line));
+            sums.priced_by_file += u64::from(prices.is_some_and(|prices| prices.is_of_file(line)));
+            sums.groups.add_priced(line, weight, cost);
+            if line.is_paid() && cost.is_none() {
+                sums.unpriced.add_priced(line, weight, cost);
+            }
+        });
     }
 
-    fn print(&self, limit: usize, out: &mut impl Write) -> io::Result<()> {
-        let (args, groups) = (self.args, &self.groups);
+    fn print(
+        &self,
+        sums: &GroupSums,
+        basis: &Basis,
+        limit: usize,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let (args, groups) = (self.args, &sums.groups);
         let is_by_time = args.sort.is_none() && groups.by().any(|(by, _)| by.is_time());
         let mut sorted = sorted_groups(groups, args.sort.unwrap_or(self.view.sort));
         if is_by_time {
             sorted.sort_by_key(|(values, _)| time_of_group(groups, values));
         }
         if args.json {
-            return print_json(self.by, groups, &sorted, &self.unpriced, out);
+            return print_json(self.by, sums, basis, &sorted, out);
         }
         let at = sorted.len().saturating_sub(limit);
         let shown = if is_by_time { &sorted[at..] } else { &sorted[..sorted.len() - at] };
         let columns = terminal_columns().unwrap_or(usize::MAX);
         let table = (self.view.table)(self.by, shown, groups, columns);
-        print_table(&table, sorted.len() - shown.len(), groups, &self.unpriced, out)
+        print_table(&table, sorted.len() - shown.len(), sums, basis, out)
     }
 }
 
@@ -293,8 +349,8 @@ fn complain_of_compound_values(by: &[String], groups: &Groups) {
 fn print_table(
     table: &Table,
     left_out: usize,
-    groups: &Groups,
-    unpriced: &Groups,
+    sums: &GroupSums,
+    basis: &Basis,
     out: &mut impl Write,
 ) -> io::Result<()> {
     for line in table.lines(terminal_columns().unwrap_or(usize::MAX)) {
@@ -303,7 +359,8 @@ fn print_table(
     if left_out > 0 {
         writeln!(out, "{}: -n shows them", format_count(left_out as u64, "more group"))?;
     }
-    for note in [unpriced_note(unpriced), estimate_note(&groups.total)].into_iter().flatten() {
+    let unpriced = unpriced_note(&sums.unpriced);
+    for note in unpriced.into_iter().chain(basis_notes(&sums.groups.total, basis)) {
         writeln!(out, "{}", wrap_to_terminal(&note))?;
     }
     Ok(())
@@ -319,21 +376,23 @@ struct GroupsObject<'g> {
     total: FiguresObject<'g>,
     /// The calls without a known price, by model.
     unpriced_models: Vec<UnpricedObject<'g>>,
+    basis: &'g Basis,
 }
 
 fn print_json(
     by: &[String],
-    groups: &Groups,
+    sums: &GroupSums,
+    basis: &Basis,
     sorted: &[Group<'_>],
-    unpriced: &Groups,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let object = GroupsObject {
         by,
         groups: FiguresObject::of_groups(sorted),
-        other: FiguresObject::new(&[], &groups.other),
-        total: FiguresObject::new(&[], &groups.total),
-        unpriced_models: UnpricedObject::of_groups(unpriced),
+        other: FiguresObject::new(&[], &sums.groups.other),
+        total: FiguresObject::new(&[], &sums.groups.total),
+        unpriced_models: UnpricedObject::of_groups(&sums.unpriced),
+        basis,
     };
     writeln!(out, "{}", escape_json_for_terminal(&serde_json::to_string(&object)?))
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use llm_audit::reader::{Failures, Figures, Groups, Json, Line};
+use llm_audit::reader::{Basis, Counting, Failures, Figures, Filter, Groups, Json, Line, Sums};
 use llm_audit::{Prices, Usd};
+use llm_audit_log::schema::MetricsRow;
 use llm_audit_log::schema::notices::{ReadNotice, Totals};
 
 use crate::ui::CommandFailure;
@@ -15,6 +16,20 @@ const PLACEHOLDERS_MAX: usize = 200;
 
 /// Everything that a report says.
 pub(crate) struct Report {
+    pub(crate) sums: ReportSums,
+    pub(super) basis: Basis,
+    pub(super) seen: Seen,
+}
+
+/// What is collected for a report.
+pub(crate) struct Collected {
+    counting: Counting<ReportSums>,
+    seen: Seen,
+}
+
+/// What events add up to.
+#[derive(Clone)]
+pub(crate) struct ReportSums {
     pub(super) total: Figures,
     /// Of the `request.end` events.
     pub(super) requests: Figures,
@@ -22,16 +37,18 @@ pub(crate) struct Report {
     /// By agent and action, of the events that have a latency and are no requests.
     pub(super) actions: Groups,
     pub(crate) models: Groups,
-    /// Calls without a known price, by model.
-    pub(super) unpriced: Groups,
-    pub(super) failures: Failures,
     /// What the calls would have cost in addition without a cache, by the prices of this version.
     pub(super) saved: f64,
+}
+
+/// What lines show.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) failures: Failures,
     /// Placeholders in the events, by their text.
     pub(super) placeholders: BTreeMap<String, u64>,
     /// The loggers, by their id.
     pub(super) loggers: BTreeMap<String, Logger>,
-    prices: Prices,
 }
 
 /// A logger, by the log's own lines.
@@ -47,56 +64,50 @@ pub(super) struct Logger {
     pub(super) io_lost: u64,
 }
 
-impl Report {
-    pub(crate) fn new() -> Result<Self, CommandFailure> {
+impl Collected {
+    /// Begins a report of the events that the filter wants.
+    pub(crate) fn new(filter: &Filter) -> Result<Self, CommandFailure> {
         let by = |fields: &[&str]| {
             let fields = fields.iter().map(|field| field.parse()).collect::<Result<_, _>>();
             fields.map(Groups::new).map_err(|error| CommandFailure::new(error.to_string()))
         };
-        Ok(Self {
+        let sums = ReportSums {
             total: Figures::default(),
             requests: Figures::default(),
             types: by(&["event_type"])?,
             actions: by(&["agent", "action"])?,
             models: by(&["model"])?,
-            unpriced: by(&["model"])?,
-            failures: Failures::default(),
             saved: 0.0,
-            placeholders: BTreeMap::new(),
-            loggers: BTreeMap::new(),
-            prices: Prices::built_in(),
-        })
+        };
+        Ok(Self { counting: Counting::new(sums, filter, &[]), seen: Seen::default() })
     }
 
-    /// Adds an event that counts as `weight` of them.
-    pub(crate) fn add(&mut self, line: &Line<'_>, weight: f64) {
-        self.total.add(line, weight);
-        self.types.add(line, weight);
+    /// Returns the parts, which are borrowed apart while the log is read.
+    pub(super) fn parts(&mut self) -> (&mut Counting<ReportSums>, &mut Seen) {
+        (&mut self.counting, &mut self.seen)
+    }
+
+    pub(crate) fn finish(self) -> Report {
+        let (sums, basis) = self.counting.finish();
+        Report { sums, basis, seen: self.seen }
+    }
+}
+
+impl Seen {
+    /// Adds an event, and in `counting` if it counts as `weight` of them.
+    pub(super) fn add(
+        &mut self,
+        counting: &mut Counting<ReportSums>,
+        line: &Line<'_>,
+        weight: f64,
+    ) {
+        counting.add(line, weight, |sums| sums.add(line, weight));
         self.failures.add(line);
-        match line.event_type() {
-            Some("request.end") => self.requests.add(line, weight),
-            _ if line.latency_ms().is_some() => self.actions.add(line, weight),
-            _ => {}
-        }
-        if line.is_paid() {
-            self.add_paid(line, weight);
-        }
         count_placeholders(line.json(), &mut self.placeholders);
     }
 
-    fn add_paid(&mut self, line: &Line<'_>, weight: f64) {
-        self.models.add(line, weight);
-        if line.cost_usd().is_none() {
-            self.unpriced.add(line, weight);
-        }
-        let costs = [self.prices.cost_without_cache(line), self.prices.cost_of(line)];
-        if let [Some(without), Some(with)] = costs.map(|cost| cost.map(Usd::as_f64)) {
-            self.saved += (without - with) * weight;
-        }
-    }
-
     /// Notes one of the log's own lines.
-    pub(crate) fn note(&mut self, line: &Line<'_>) {
+    pub(super) fn note(&mut self, line: &Line<'_>) {
         let (Some(id), Some(notice)) = (line.instance(), ReadNotice::of(line)) else { return };
         let logger = self.loggers.entry(id.to_owned()).or_default();
         match notice {
@@ -113,11 +124,62 @@ impl Report {
             _ => {}
         }
     }
+}
+
+impl ReportSums {
+    fn add(&mut self, line: &Line<'_>, weight: f64) {
+        self.total.add(line, weight);
+        self.types.add(line, weight);
+        match line.event_type() {
+            Some("request.end") => self.requests.add(line, weight),
+            _ if line.latency_ms().is_some() => self.actions.add(line, weight),
+            _ => {}
+        }
+        if line.is_paid() {
+            self.models.add(line, weight);
+            let prices = Prices::built_in();
+            let costs = [prices.cost_without_cache(line), prices.cost_of(line)];
+            self.saved += saved(costs) * weight;
+        }
+    }
 
     /// How many events have this type: as they are, and by their weights.
     pub(super) fn count_of(&self, event_type: &str) -> (u64, f64) {
         let mut of_type = self.types.iter().filter(|(values, _)| values[0] == event_type);
         of_type.next().map_or((0, 0.0), |(_, figures)| (figures.events, figures.estimate.events))
+    }
+}
+
+impl Sums for ReportSums {
+    fn add_row(&mut self, row: &MetricsRow, time: i64) {
+        self.total.add_row(row, time);
+        self.types.add_row(row, time);
+        match row.is_request() {
+            true => self.requests.add_row(row, time),
+            false if row.latencies.count() > 0 => self.actions.add_row(row, time),
+            false => {}
+        }
+        if row.is_paid() {
+            self.models.add_row(row, time);
+            self.saved += saved(Prices::built_in().costs_of_row(row));
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.total.merge(&other.total);
+        self.requests.merge(&other.requests);
+        self.types.merge(&other.types);
+        self.actions.merge(&other.actions);
+        self.models.merge(&other.models);
+        self.saved += other.saved;
+    }
+}
+
+/// What a cache saved, by the costs without it and with it. Nothing if one is not known.
+fn saved(costs: [Option<Usd>; 2]) -> f64 {
+    match costs.map(|cost| cost.map(Usd::as_f64)) {
+        [Some(without), Some(with)] => without - with,
+        _ => 0.0,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use llm_audit::reader::Basis;
 use llm_audit_log::schema::notices::Totals;
 use serde::Serialize;
 
@@ -26,6 +27,7 @@ struct ReportObject<'r> {
     failures: Vec<FailureObject<'r>>,
     placeholders: &'r BTreeMap<String, u64>,
     loggers: Vec<LoggerObject<'r>>,
+    basis: &'r Basis,
 }
 
 #[derive(Serialize)]
@@ -42,8 +44,8 @@ struct LoggerObject<'r> {
 
 impl Report {
     pub(super) fn print_json(&self, out: &mut impl Write) -> io::Result<()> {
-        let range = self.total.times.range();
-        let loggers = self.loggers.iter().map(|(instance, logger)| LoggerObject {
+        let range = self.sums.total.times.range();
+        let loggers = self.seen.loggers.iter().map(|(instance, logger)| LoggerObject {
             instance,
             service: logger.service.as_deref(),
             host: logger.host.as_deref(),
@@ -55,16 +57,17 @@ impl Report {
         let object = ReportObject {
             from_us: range.map(|(from, _)| from),
             to_us: range.map(|(_, to)| to),
-            total: FiguresObject::new(&[], &self.total),
-            requests: FiguresObject::new(&[], &self.requests),
-            types: FiguresObject::of_groups(&sorted_groups(&self.types, Sort::Events)),
-            actions: FiguresObject::of_groups(&sorted_groups(&self.actions, Sort::P99)),
-            models: FiguresObject::of_groups(&sorted_groups(&self.models, Sort::Cost)),
-            unpriced_models: UnpricedObject::of_groups(&self.unpriced),
-            saved_by_caching_usd: self.saved,
-            failures: FailureObject::of_failures(&self.failures),
-            placeholders: &self.placeholders,
+            total: FiguresObject::new(&[], &self.sums.total),
+            requests: FiguresObject::new(&[], &self.sums.requests),
+            types: FiguresObject::of_groups(&sorted_groups(&self.sums.types, Sort::Events)),
+            actions: FiguresObject::of_groups(&sorted_groups(&self.sums.actions, Sort::P99)),
+            models: FiguresObject::of_groups(&sorted_groups(&self.sums.models, Sort::Cost)),
+            unpriced_models: UnpricedObject::of_groups(&self.sums.models),
+            saved_by_caching_usd: self.sums.saved,
+            failures: FailureObject::of_failures(&self.seen.failures),
+            placeholders: &self.seen.placeholders,
             loggers: loggers.collect(),
+            basis: &self.basis,
         };
         writeln!(out, "{}", escape_json_for_terminal(&serde_json::to_string(&object)?))
     }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::arguments::{FilterArgs, LogInput};
 use crate::ui::{CommandExit, CommandFailure, Style, terminal_columns, write_page};
 
-pub(crate) use collect::Report;
+pub(crate) use collect::{Collected, Report};
 
 /// Show one page about a period: traffic, failures, the slowest, cost, what was redacted and lost.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,14 +44,16 @@ Examples:
 
 pub(crate) fn run_report(args: &ReportArgs) -> Result<CommandExit, CommandFailure> {
     args.html.iter().try_for_each(|path| args.input.refuse_as_output(path))?;
-    let mut report = Report::new()?;
-    let read = args.input.for_each_line(&args.filter, |line, weight| match weight {
-        None => report.note(line),
-        Some(weight) => report.add(line, weight),
+    let mut collected = Collected::new(&args.filter.to_filter())?;
+    let (counting, seen) = collected.parts();
+    let read = args.input.count(&args.filter, counting, |counting, line, weight| match weight {
+        None => seen.note(line),
+        Some(weight) => seen.add(counting, line, weight),
     })?;
     if read.events == 0 {
         return Ok(read.exit);
     }
+    let report = collected.finish();
     if let Some(path) = &args.html {
         write_page(path, &html::page_as_html(&report.page(usize::MAX)))?;
         return Ok(read.exit);
@@ -72,23 +74,28 @@ impl Report {
         folder: &std::path::Path,
         instance: &str,
     ) -> Result<Self, CommandFailure> {
-        use llm_audit::reader::{Folder, Scan};
+        use llm_audit::reader::{Filter, Folder, Scan};
 
         use crate::arguments::complain_of_damage;
 
-        let (folder, mut report) = (Folder::open(folder)?, Self::new()?);
-        let scan = Scan::of(&folder);
+        let mut collected = Collected::new(&Filter::default())?;
+        let (counting, seen) = collected.parts();
+        let folder = Folder::open(folder)?;
+        let scan = Scan::of(&folder).totals(counting.totals());
         // Bad lines are of other loggers, which are not part of the report.
         let scanned = scan.for_each_line(
             |line, weight| match weight {
                 _ if line.instance() != Some(instance) => {}
-                None => report.note(line),
-                Some(weight) => report.add(line, weight),
+                None => {
+                    counting.note(line);
+                    seen.note(line);
+                }
+                Some(weight) => seen.add(counting, line, weight),
             },
             |_| {},
         );
         complain_of_damage(&scanned.damage);
-        Ok(report)
+        Ok(collected.finish())
     }
 
     /// Prints the page as text.

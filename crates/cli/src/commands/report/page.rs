@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::collect::{Logger, Report};
 use crate::commands::errors::failure_lines;
 use crate::commands::figures::{
-    Sort, cost_table, estimate_note, format_estimate, format_share, sorted_groups, stats_table,
+    Sort, basis_notes, cost_table, format_estimate, format_share, sorted_groups, stats_table,
     unpriced_note,
 };
 use crate::ui::{
@@ -88,11 +88,11 @@ impl Report {
     }
 
     fn title(&self) -> String {
-        let services = self.loggers.values().filter_map(|logger| logger.service.as_deref());
+        let services = self.seen.loggers.values().filter_map(|logger| logger.service.as_deref());
         let services: std::collections::BTreeSet<_> = services.collect();
         let services: Vec<_> = services.into_iter().map(escape_for_terminal).collect();
         let of = if services.is_empty() { "the log".to_owned() } else { services.join(", ") };
-        match self.total.times.range() {
+        match self.sums.total.times.range() {
             Some((from, to)) => {
                 let took = format_duration((to - from) as f64 / 1e3);
                 format!("Report of {of}, {}, {took}", format_period(from, to))
@@ -103,7 +103,7 @@ impl Report {
 
     fn traffic(&self, columns: usize) -> Vec<Block> {
         let mut blocks = Vec::new();
-        for (name, figures) in [("events", &self.total), ("requests", &self.requests)] {
+        for (name, figures) in [("events", &self.sums.total), ("requests", &self.sums.requests)] {
             if figures.events == 0 {
                 continue;
             }
@@ -121,21 +121,21 @@ impl Report {
             }
             blocks.push(Block::Line(line));
         }
-        if let Some(range) = self.total.times.range() {
-            let times = &self.total.times;
+        if let Some(range) = self.sums.total.times.range() {
+            let times = &self.sums.total.times;
             let line = match columns < PARTS + 11 {
                 true => sparkline(&times.parts::<PARTS_NARROW>(range)),
                 false => sparkline(&times.parts::<PARTS>(range)),
             };
             blocks.push(Block::Line(format!("         {line}")));
         }
-        blocks.extend(estimate_note(&self.total).map(Block::Line));
+        blocks.extend(basis_notes(&self.sums.total, &self.basis).into_iter().map(Block::Line));
         blocks
     }
 
     fn failure_groups(&self) -> Vec<Block> {
-        let groups = self.failures.by_count();
-        let lines = |group| Block::Failure(failure_lines(group, &self.failures));
+        let groups = self.seen.failures.by_count();
+        let lines = |group| Block::Failure(failure_lines(group, &self.seen.failures));
         let shown = groups.iter().take(ROWS_MAX).map(|group| lines(group));
         let mut blocks: Vec<_> = shown.collect();
         let more = groups.len().saturating_sub(ROWS_MAX);
@@ -148,34 +148,34 @@ impl Report {
 
     fn slowest(&self, columns: usize) -> Vec<Block> {
         let by = ["agent", "action"].map(str::to_owned);
-        let groups = sorted_groups(&self.actions, Sort::P99);
+        let groups = sorted_groups(&self.sums.actions, Sort::P99);
         let shown = &groups[..groups.len().min(ROWS_MAX)];
         match shown {
             [] => Vec::new(),
-            shown => vec![Block::Table(stats_table(&by, shown, &self.actions, columns))],
+            shown => vec![Block::Table(stats_table(&by, shown, &self.sums.actions, columns))],
         }
     }
 
     fn cost(&self, columns: usize) -> Vec<Block> {
-        let groups = sorted_groups(&self.models, Sort::Cost);
+        let groups = sorted_groups(&self.sums.models, Sort::Cost);
         let shown = &groups[..groups.len().min(ROWS_MAX)];
         if shown.is_empty() {
             return Vec::new();
         }
-        let table = cost_table(&["model".to_owned()], shown, &self.models, columns);
+        let table = cost_table(&["model".to_owned()], shown, &self.sums.models, columns);
         let mut blocks = vec![Block::Table(table)];
-        if self.saved >= 0.000_001 {
-            let all = self.models.total.estimate.cost_usd + self.saved;
-            let (saved, share) = (self.saved, format_share(self.saved, all));
+        if self.sums.saved >= 0.000_001 {
+            let all = self.sums.models.total.estimate.cost_usd + self.sums.saved;
+            let (saved, share) = (self.sums.saved, format_share(self.sums.saved, all));
             blocks.push(Block::Line(format!("caching saved ${saved:.6} ({share})")));
         }
-        blocks.extend(unpriced_note(&self.unpriced).map(Block::Line));
+        blocks.extend(unpriced_note(&self.sums.models).map(Block::Line));
         blocks
     }
 
     fn retries(&self) -> Vec<Block> {
         let count = |name: &str| {
-            let (exact, estimate) = self.count_of(name);
+            let (exact, estimate) = self.sums.count_of(name);
             (format_estimate(exact, estimate), estimate)
         };
         let [retries, fallbacks] = ["agent.retry", "agent.fallback"].map(count);
@@ -194,17 +194,17 @@ impl Report {
     }
 
     fn redacted(&self) -> Vec<Block> {
-        let mut kinds: Vec<_> = self.placeholders.iter().collect();
+        let mut kinds: Vec<_> = self.seen.placeholders.iter().collect();
         kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), *kind));
         let lines = kinds.iter().take(2 * ROWS_MAX);
         lines.map(|(kind, count)| Block::Line(format!("{count:>8} {kind}"))).collect()
     }
 
     fn recorder(&self) -> Vec<Block> {
-        let shown = self.loggers.iter().take(ROWS_MAX);
+        let shown = self.seen.loggers.iter().take(ROWS_MAX);
         let lines = shown.flat_map(|(id, logger)| logger_lines(id, logger));
         let mut blocks: Vec<_> = lines.map(Block::Line).collect();
-        let more = self.loggers.len().saturating_sub(ROWS_MAX);
+        let more = self.seen.loggers.len().saturating_sub(ROWS_MAX);
         if more > 0 {
             blocks.push(Block::Line(format_count(more as u64, "more logger")));
         }
