@@ -206,6 +206,39 @@ fn an_index_lets_a_scan_skip_blocks() {
 }
 
 #[test]
+fn blocks_with_totals_are_read_if_these_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |hour: i64| {
+        format!(
+            "{{\"instance\":\"00112233445566ff\",\"timestamp\":\"2026-01-02T{hour:02}:01:00Z\",\
+             \"event_type\":\"audit.totals\",\"data\":{{\"from\":\"2026-01-02T{hour:02}:00:00Z\"}}}}\n"
+        )
+    };
+    let text: String = (0..24).map(line).collect();
+    fs::write(dir.path().join("audit-2026-01-02.jsonl"), &text).unwrap();
+    let folder = Folder::open(dir.path()).unwrap();
+    let hour_of_events = Filter {
+        since: parse_time("2026-01-02T05:00:00Z"),
+        until: parse_time("2026-01-02T06:00:00Z"),
+        status: Some(Status::Error),
+        ..Filter::default()
+    };
+    let totals_read = |totals| {
+        let scan = Scan::of(&folder).filter(hour_of_events.clone()).totals(totals);
+        let mut lines = 0;
+        scan.chunk_bytes(line(0).len() + 10).for_each_line(|_, _| lines += 1, |_| {});
+        lines
+    };
+    assert_eq!(totals_read(None), 24, "without an index");
+    if cfg!(unix) {
+        assert_eq!(totals_read(None), 0);
+        let time = |text| parse_time(text).unwrap();
+        let hours = time("2026-01-02T07:00:00Z")..time("2026-01-02T09:00:00Z");
+        assert_eq!(totals_read(Some(hours)), 2);
+    }
+}
+
+#[test]
 fn damage_is_reported_once_and_the_rest_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &[u8]| fs::write(dir.path().join(name), text).unwrap();

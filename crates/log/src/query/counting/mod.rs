@@ -1,12 +1,15 @@
 //! Counts events by `audit.totals`, and by lines if there are none.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use serde::Serialize;
 
-use super::timeline::MINUTE;
-use super::{Filter, GroupBy};
+use crate::query::timeline::MINUTE;
+use crate::query::{Filter, GroupBy};
 use crate::schema::notices::{EventTotals, ReadNotice, Started};
 use crate::schema::{Line, MetricsRow};
 
