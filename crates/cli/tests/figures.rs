@@ -390,3 +390,113 @@ fn a_value_of_any_length_is_shown_cut() {
     let shown = format!("there is {}…\n", "é".repeat(80));
     assert!(unknown.stderr.ends_with(&shown), "{unknown:?}");
 }
+
+/// The beginning of a log of a logger that keeps a quarter of what goes well and writes totals.
+fn sampled_start() -> String {
+    own(
+        "start",
+        r#""totals":true,"sampling":{"trace_rate":0,"success_rate":0.25,"error_rate":1,"slow_threshold_ms":500}"#,
+    )
+}
+
+/// Totals of one minute: six calls of a model, one of them without a cost, and two requests, one of which failed.
+/// All took 100 ms, to the bucket.
+fn totals(through_seq: u64) -> String {
+    let data = format!(
+        r#""from":"2026-01-02T03:04:00Z","to":"2026-01-02T03:05:00Z","through_seq":{through_seq},"rows":[
+        {{"event_type":"llm.invoke","agent":"planner","action":"chat","model":"gpt-4o","events":6,"tokens_input":6000,"tokens_output":60,"usage":{{"cache_read":3000}},"cost_usd":"0.5","priced":5,"latency_ms_sum":600,"latencies":[7706,6]}},
+        {{"event_type":"request.end","agent":"planner","action":"answer","events":1}},
+        {{"event_type":"request.end","status":"error","agent":"planner","action":"answer","events":1}}]"#
+    );
+    own("totals", &data.replace('\n', ""))
+}
+
+#[test]
+fn totals_count_what_sampling_left_out() {
+    let (_keep, dir) = folder();
+    // Not one event is kept.
+    write(&dir, FILE, &(sampled_start() + &totals(0) + &own("stop", "")));
+    let stats = run(&["stats", "--dir", &dir]);
+    assert_eq!(stats.code, 0, "{stats:?}");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "llm.invoke 6 0 100ms 100ms 100ms 100ms $0.50",
+        "request.end 2 1 - - - - -",
+        "all 8 1 100ms",
+        "no cost is known for 1 call, which is not in the sum: gpt-4o (1)",
+        "all events, counted before sampling",
+    ] {
+        assert!(words(&stats.stdout).contains(part), "no {part} in {}", stats.stdout);
+    }
+    let cost = run(&["cost", "--by", "tenant,data.model", "--json", "--dir", &dir]).json();
+    let group = &cost["groups"][0];
+    assert_eq!(group["values"], serde_json::json!(["-", "gpt-4o"]));
+    assert_eq!((&group["events"], &group["tokens_cached"]), (&6.into(), &3000.into()));
+    assert_eq!((&group["cost_usd"], &group["unpriced"]), (&0.5.into(), &1.into()));
+    assert_eq!((&cost["basis"]["counted"], &cost["total"]["estimate"]), (&8.into(), &().into()));
+    let report = run(&["report", "--dir", &dir]);
+    for part in [
+        "8 events, 1 failed (12.5 %), p50 100ms",
+        "2 requests, 1 failed (50.0 %)",
+        "all events, counted before sampling",
+        "caching saved $",
+    ] {
+        assert!(report.stdout.contains(part), "no {part} in {report:?}");
+    }
+    assert_eq!(
+        run(&["stats", "--type", "llm", "--json", "--dir", &dir]).json()["total"]["events"],
+        6
+    );
+    assert_eq!(run(&["stats", "--since", "2026-01-02T03:05:00Z", "--dir", &dir]).code, 3);
+}
+
+#[test]
+fn lines_after_the_last_totals_are_estimated_and_the_output_says_so() {
+    let (_keep, dir) = folder();
+    let call = |seq| event(seq, TRACE, "01", ",\"latency_ms\":100,\"data\":{\"model\":\"gpt-4o\"}");
+    let late = |seq: u64, second: &str| call(seq).replace("03:04:05", second);
+    let log = sampled_start() + &call(1) + &totals(1) + &late(2, "03:05:05") + &late(3, "03:05:42");
+    write(&dir, FILE, &log);
+    let stats = run(&["stats", "--dir", &dir]).stdout;
+    assert!(
+        stats.contains("counted before sampling; ~ the last 37.00s of 1 logger are estimated"),
+        "{stats}"
+    );
+    let json = run(&["report", "--json", "--dir", &dir]).json();
+    assert_eq!(
+        (&json["total"]["events"], &json["total"]["estimate"]["events"]),
+        (&10.into(), &16.0.into())
+    );
+    assert_eq!(json["basis"]["estimated_instances"], 1);
+    // What totals do not answer is about lines.
+    let slow = run(&["stats", "--slower", "1ms", "--dir", &dir]).stdout;
+    assert!(slow.contains("~ estimated from the 3 of about 12 events"), "{slow}");
+    // Not even the lines of an unreadable minute are left out.
+    write(&dir, FILE, &log.replace("\"rows\"", "\"row\""));
+    let damaged = run(&["stats", "--dir", &dir]).stdout;
+    assert!(damaged.contains("~ estimated from the 3 of about 12 events"), "{damaged}");
+    assert!(damaged.contains("1 audit.totals line cannot be read"), "{damaged}");
+    let verified = run(&["verify", "--dir", &dir]).stdout;
+    assert!(verified.contains("audit.totals cannot be read"), "{verified}");
+}
+
+#[test]
+fn live_figures_count_by_totals() {
+    let (_keep, dir) = folder();
+    let call = event(1, TRACE, "01", ",\"latency_ms\":100,\"data\":{\"model\":\"gpt-4o\"}");
+    write(&dir, FILE, &(sampled_start() + &call));
+    let mut stats = common::command(&["stats", "--live", "--dir", &dir]);
+    let mut child = stats.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut all = |count: &str| {
+        let is_all = |line: String| line.split_whitespace().take(2).eq(["all", count]);
+        assert!(lines.any(is_all), "not {count}");
+    };
+    all("~4");
+    let path = std::path::Path::new(&dir).join(FILE);
+    let mut file = std::fs::File::options().append(true).open(path).unwrap();
+    file.write_all(totals(1).as_bytes()).unwrap();
+    all("8");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

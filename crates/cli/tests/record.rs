@@ -116,6 +116,7 @@ fn money_keeps_its_spelling_and_sums_without_drift() {
     let given: String = cases
         .iter()
         .map(|(cost, _)| line(&format!(r#","trace_id":"{id}","cost_usd":{cost}"#)))
+        .map(|line| line.replace("tool.call", "llm.invoke"))
         .collect();
     record(&dir, given.as_bytes(), 0);
     let text = common::text(&dir);

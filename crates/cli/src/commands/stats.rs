@@ -27,7 +27,7 @@ use crate::ui::{
 pub(crate) struct StatsArgs {
     #[command(flatten)]
     groups: GroupArgs,
-    /// A field, or two with a comma between them: agent, action, status, model, data.user, day, hour
+    /// A field, or two with a comma between them: agent, action, status, model, tenant, user, day, hour
     #[arg(long, value_name = "FIELDS", value_parser = parse_fields, default_value = "event_type")]
     by: Fields,
     /// Show the figures again whenever there are new events, until Ctrl-C
@@ -41,7 +41,7 @@ pub(crate) struct StatsArgs {
 pub(crate) struct CostArgs {
     #[command(flatten)]
     groups: GroupArgs,
-    /// A field, or two with a comma between them: model, agent, action, data.user, day, hour
+    /// A field, or two with a comma between them: model, agent, action, tenant, user, day, hour
     #[arg(long, value_name = "FIELDS", value_parser = parse_fields, default_value = "model")]
     by: Fields,
     /// Price the calls again by a file of prices in LiteLLM's layout, or by those of this version if
@@ -97,8 +97,9 @@ fn parse_fields(text: &str) -> Result<Fields, Infallible> {
 const STATS_AFTER_HELP: &str = "\
 A tool.call is the beginning of a call and counts as an event; its tool.result has the latency.
 Percentiles are to two digits, of the events that have a latency. At most 1,000 groups are told
-apart. Cost and tokens leave out request.* events, which may repeat the sum of what is below them.
-A ~ is before what is estimated: sampling left events out, and those that are left count for them, by
+apart. Cost and tokens are those of llm.invoke and llm.error alone, because others repeat them.
+The figures are those of all events, by the audit.totals lines. If these do not answer the question,
+a ~ is before what is estimated: sampling left events out, and those that are left count for them, by
 the rates in audit.start. With --trace nothing is estimated.
 
 Exit codes: 0 there are events, 1 there are and a file cannot be read to its end, 2 bad input, 3 there
@@ -111,9 +112,10 @@ Examples:
   llm-audit stats --by hour --json | jq '.groups[] | {hour: .values[0], p99_ms}'";
 
 const COST_AFTER_HELP: &str = "\
-Counts the events with tokens or a cost, except request.* events, which may repeat the sum of what is
-below them. The cost is exact. A call of a model without a known price costs ?, never zero. A ~ is
-before what is estimated: sampling left events out, and those that are left count for them.
+Counts the llm.invoke and llm.error events with tokens or a cost. The cost is exact, and is that of all
+events, by the audit.totals lines. A call of a model without a known price costs ?, never zero. If the
+totals do not answer the question, as with --reprice, a ~ is before what is estimated: sampling left
+events out, and those that are left count for them.
 
 Exit codes: 0 there are such events, 1 there are and a file cannot be read to its end, 2 bad input, 3
 there are none.

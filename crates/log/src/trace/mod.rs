@@ -138,7 +138,7 @@ impl Trace {
         join_intervals(self.spans.iter().filter_map(Span::interval))
     }
 
-    /// Input and output tokens of all events except `request.*`, which may repeat their sum.
+    /// Input and output tokens of its calls of models. Other events may repeat their sum.
     pub fn tokens(&self) -> (u64, u64) {
         let counting = || self.events().filter(|event| event.counts_towards_trace());
         let sum = |tokens: fn(&Event) -> Option<u64>| {
@@ -147,7 +147,7 @@ impl Trace {
         (sum(|event| event.tokens_input), sum(|event| event.tokens_output))
     }
 
-    /// US dollars of all events except `request.*`, exactly; `None` if no event has any.
+    /// What its calls of models cost in US dollars, exactly. `None` if no call has a cost.
     pub fn cost_usd(&self) -> Option<Usd> {
         let counting = self.events().filter(|event| event.counts_towards_trace());
         counting.filter_map(|event| event.cost_usd).reduce(|a, b| a + b)

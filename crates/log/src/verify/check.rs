@@ -113,6 +113,9 @@ impl LogCheck {
             Some(notices::ReadNotice::Start(start)) => tally.add_start(start),
             Some(notices::ReadNotice::Loss(loss)) => tally.add_loss(loss),
             Some(notices::ReadNotice::Stop(stopped)) => tally.add_stop(stopped, place),
+            Some(notices::ReadNotice::Totals(None)) => {
+                Some("audit.totals cannot be read: a time, a number or a row is missing".to_owned())
+            }
             Some(_) => None,
             None => tally.add_event(line.seq()),
         };

@@ -50,7 +50,7 @@ const CHOICE: &str = "choice";
 
 const AFTER_HELP: &str = "\
 Bars are by the times of a span's events, while stats takes latency_ms, so they may differ a little.
-Tokens and cost of the whole trace leave out request.* events, which may repeat their sum.
+Tokens and cost of the whole trace are those of llm.invoke and llm.error, whose sum others repeat.
 A span whose parent is not in the log is at the top, with a mark. If the trace has spans of several
 services, each is named by its service too.
 
