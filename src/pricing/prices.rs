@@ -149,6 +149,21 @@ mod tests {
     }
 
     #[test]
+    fn a_row_is_priced_as_so_many_equal_calls() {
+        let usage = Usage { cache_read: 600, ..Usage::new(1_000, 100) };
+        let [without, with] = [Usage::new(1_000, 100), usage]
+            .map(|usage| super::super::built_in_cost("", &["gpt-4o"], usage).map(|cost| cost * 3));
+        let mut row = MetricsRow::default();
+        row.model = "gpt-4o".to_owned();
+        (row.events, row.tokens_input, row.tokens_output) = (3, 3_000, 300);
+        row.usage.cache_read = 1_800;
+        assert!(with < without && with.is_some());
+        assert_eq!(Prices::built_in().costs_of_row(&row), [without, with]);
+        row.model = "no-such".to_owned();
+        assert_eq!(Prices::built_in().costs_of_row(&row), [None, None]);
+    }
+
+    #[test]
     fn what_cannot_be_priced_has_no_cost() {
         for line in [
             r#"{"tokens_input":1000,"data":{"model":"gpt-4o"}}"#,

@@ -7,6 +7,7 @@ use std::ops::{Add, AddAssign, Mul};
 use std::path::Path;
 use std::str::FromStr;
 
+use llm_audit::metrics::MetricsRow;
 use llm_audit::reader::Line;
 use llm_audit::{Error, Prices, ServiceTier, Usage, Usd, calculate_cost};
 use serde::Serialize;
@@ -47,6 +48,7 @@ fn prices() {
     let _: fn(&Prices, &Line<'_>) -> Option<Usd> = Prices::cost_of;
     let _: fn(&Prices, &Line<'_>) -> Option<Usd> = Prices::cost_without_cache;
     let _: fn(&Prices, &Line<'_>) -> bool = Prices::is_of_file;
+    let _: fn(&Prices, &MetricsRow) -> [Option<Usd>; 2] = Prices::costs_of_row;
 }
 
 fn prices_of_a_file(path: &Path) -> Result<Prices, Error> {

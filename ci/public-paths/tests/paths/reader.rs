@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use llm_audit::metrics::MetricsRow;
 use llm_audit::reader::{
     Basis, Choice, Counting, DEPTH_MAX, Ending, Entry, Estimate, Event, Expression, Failure,
     Failures, Figures, Filter, Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance,
@@ -82,7 +83,7 @@ implement! {
 }
 
 fn scan(folder: &Folder, filter: Filter, service: Option<&str>) -> Scanned {
-    let scan = Scan::of(folder).filter(filter).service(service).own_lines(true);
+    let scan = Scan::of(folder).filter(filter).service(service).own_lines(true).totals(None);
     scan.for_each(|_: &Line<'_>, _: f64| {})
 }
 
@@ -308,11 +309,38 @@ fn figures() {
     let _: fn(&Timeline, (i64, i64)) -> [f64; 4] = Timeline::parts;
     let _: fn(&Figures, f64) -> Option<f64> = Figures::latency_ms;
     let _: fn(&GroupBy) -> bool = GroupBy::is_time;
+    let _: fn(&GroupBy) -> bool = GroupBy::is_label;
+    let _: fn(&mut Figures, &MetricsRow, i64) = Figures::add_row;
+    let _: fn(&mut Figures, &Figures) = Figures::merge;
     let _: fn(Vec<GroupBy>) -> Groups = Groups::new;
     let _: fn(&mut Groups, &Line<'_>, f64) = Groups::add;
     let _: fn(&mut Groups, &Line<'_>, f64, Option<Usd>) = Groups::add_priced;
     let _: fn(&mut Failures, &Line<'_>) = Failures::add;
     let _: for<'f> fn(&'f Failures) -> Vec<&'f Failure> = Failures::by_count;
+}
+
+// Figures by totals.
+
+fields!(Basis {
+    counted: u64,
+    others: u64,
+    estimated_instances: u64,
+    estimated_us: i64,
+    unreadable: u64,
+    missing: u64,
+});
+
+fn counting(line: &Line<'_>) {
+    let _: fn(Groups, &Filter, &[GroupBy]) -> Counting<Groups> = Counting::new;
+    let _: fn(Counting<Groups>) -> Counting<Groups> = Counting::without_totals;
+    let _: fn(&Counting<Groups>) -> Option<Range<i64>> = Counting::totals;
+    let _: fn(&Counting<Groups>) -> u64 = Counting::counted;
+    let _: fn(&mut Counting<Groups>, &Line<'_>) = Counting::note;
+    let _: fn(Counting<Groups>) -> (Groups, Basis) = Counting::finish;
+    let mut counting = Counting::new(Groups::new(Vec::new()), &Filter::default(), &[]);
+    counting.add(line, 1.0, |groups| groups.add(line, 1.0));
+    let _: fn(&mut Groups, &MetricsRow, i64) = Sums::add_row;
+    let _: fn(&mut Groups, &Groups) = Sums::merge;
 }
 
 fn group_by(text: &str) -> Result<GroupBy, Error> {
@@ -332,7 +360,9 @@ implement! {
     Estimate: Plain, Clone, Copy, Debug, Default, PartialEq;
     Timeline: Plain, Clone, Debug, Default;
     GroupBy: Plain, Clone, Debug;
-    Groups: Plain, Debug;
+    Groups: Plain, Clone, Debug;
+    Basis: Plain, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize;
+    Counting<Groups>: Plain, Clone, Debug;
     Failures: Plain, Debug, Default;
     Failure: Plain, Clone, Debug, Default;
 }

@@ -295,6 +295,36 @@ mod tests {
     }
 
     #[test]
+    fn merged_figures_are_those_of_all_events() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let (mut parts, mut all) = ([Figures::default(), Figures::default()], Figures::default());
+        for second in 0..60 {
+            let text = format!(
+                r#"{{"timestamp":"2026-01-02T03:04:{second:02}Z","event_type":"llm.invoke","status":"{}",
+                    "latency_ms":{},"tokens_input":{},"tokens_output":2,"cost_usd":0.25}}"#,
+                rng.choice(["ok", "error"]).unwrap(),
+                rng.u32(..5_000),
+                rng.u32(..100),
+            );
+            let mut bytes = text.into_bytes();
+            let line = crate::parse(&mut bytes).unwrap();
+            let weight = f64::from(rng.u8(..4));
+            parts[rng.usize(..2)].add(&line, weight);
+            all.add(&line, weight);
+        }
+        let [mut merged, other] = parts;
+        merged.merge(&other);
+        assert_eq!(merged.estimate, all.estimate);
+        assert_eq!((merged.events, merged.failed), (all.events, all.failed));
+        assert_eq!((merged.tokens_input, merged.cost_usd), (all.tokens_input, all.cost_usd));
+        assert_eq!(merged.times.range(), all.times.range());
+        for share in [0.1, 0.5, 0.99, 1.0] {
+            assert_eq!(merged.latency_ms(share), all.latency_ms(share));
+        }
+        assert!(merged.is_estimate());
+    }
+
+    #[test]
     fn a_line_counts_by_what_it_stands_for() {
         let mut figures = Figures::default();
         let mut add = |text: &str, weight| {

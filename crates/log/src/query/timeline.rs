@@ -160,6 +160,33 @@ mod tests {
     }
 
     #[test]
+    fn merged_counts_are_those_of_all_times() {
+        let (mut short, mut long, mut all) =
+            (Timeline::default(), Timeline::default(), Timeline::default());
+        for time in 0..300 {
+            short.add(time * 10_000, 1.0);
+            long.add(time * 10_000_000, 2.0);
+            all.add(time * 10_000, 1.0);
+            all.add(time * 10_000_000, 2.0);
+        }
+        for (mut one, other) in [(short.clone(), &long), (long.clone(), &short)] {
+            one.merge(other);
+            assert_eq!((one.step, one.range(), &one.counts), (all.step, all.range(), &all.counts));
+        }
+        short.merge(&Timeline::default());
+        assert_eq!(short.range(), Some((0, 2_990_000)));
+    }
+
+    #[test]
+    fn a_minute_is_in_the_range_as_a_whole() {
+        let mut times = Timeline::default();
+        times.add_minute(60_000_000, 3.0);
+        times.add_minute(120_000_000, 0.0);
+        assert_eq!(times.range(), Some((60_000_000, 180_000_000)));
+        assert_eq!(times.parts::<1>((60_000_000, 180_000_000)), [3.0]);
+    }
+
+    #[test]
     fn times_far_apart_and_before_the_epoch_are_in_their_parts() {
         let mut times = Timeline::default();
         for time in [-5_000_000, 0, 10_000_000_000_000] {

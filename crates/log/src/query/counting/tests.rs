@@ -250,11 +250,13 @@ fn seen_groups(groups: &Groups) -> BTreeMap<Vec<String>, Seen> {
 
 fn any_filter(rng: &mut fastrand::Rng) -> Filter {
     let mut pick = |of: &[&str]| (rng.u8(..4) == 0).then(|| (*rng.choice(of).unwrap()).to_owned());
-    let mut filter = Filter::default();
-    filter.agent = pick(&["planner", "clerk", "nobody"]);
-    filter.action = pick(&["chat", "search"]);
-    filter.event_type = pick(&["llm", "tool.call", "request", "llm.invoke"]);
-    filter.model = pick(&["gpt-4O", "claude"]);
+    let mut filter = Filter {
+        agent: pick(&["planner", "clerk", "nobody"]),
+        action: pick(&["chat", "search"]),
+        event_type: pick(&["llm", "tool.call", "request", "llm.invoke"]),
+        model: pick(&["gpt-4O", "claude"]),
+        ..Filter::default()
+    };
     filter.status = (rng.u8(..4) == 0).then(|| *rng.choice(&Status::ALL).unwrap());
     let first = rng.i64(0..20);
     filter.since = rng.bool().then_some(BEGIN + first * MINUTE);
