@@ -97,6 +97,8 @@ struct Counted {
     through_seq: u64,
     /// The number and the time of its last own line.
     last: Option<(u64, i64)>,
+    /// The number of its last totals.
+    totals: Option<u64>,
 }
 
 /// Lines of one instance that its next totals may contain.
@@ -187,16 +189,14 @@ impl<T: Sums> Counting<T> {
             self.instances.entry(id.to_vec()).or_default();
         }
         let Some(counted) = self.instances.get_mut(id) else { return };
-        let place = line.notice().zip(line.timestamp());
-        if let (Some((before, since)), Some((number, until))) = (counted.last, place)
-            && self.filter.is_within(since, until)
-        {
-            self.basis.missing += number.saturating_sub(before + 1);
-        }
-        counted.last = place.or(counted.last);
+        self.basis.missing += counted.note_place(line, &self.filter);
+        let is_again = line.notice().is_some() && counted.totals == line.notice();
         let held = self.held.iter().position(|held| held.instance == id);
         match notice {
+            // A write that failed half-way was done again.
+            Some(ReadNotice::Totals(_)) if is_again => {}
             Some(ReadNotice::Totals(Some(totals))) => {
+                counted.totals = line.notice();
                 counted.through_seq = counted.through_seq.max(totals.through_seq);
                 if let Some(at) = held.filter(|at| self.held[*at].last_seq <= totals.through_seq) {
                     self.held.remove(at);
@@ -204,7 +204,8 @@ impl<T: Sums> Counting<T> {
                 self.add_totals(&totals);
             }
             Some(ReadNotice::Totals(None)) => {
-                self.basis.unreadable += 1;
+                let times = self.totals().zip(line.timestamp());
+                self.basis.unreadable += u64::from(times.is_some_and(|(of, at)| of.contains(&at)));
                 held.into_iter().for_each(|at| self.count_held(at));
             }
             _ => {}
@@ -233,6 +234,17 @@ impl<T: Sums> Counting<T> {
             self.count_held(0);
         }
         (self.sums, self.basis)
+    }
+}
+
+impl Counted {
+    /// Notes the number and the time of an own line. Returns how many are missing before it, if all of that time
+    /// were asked for.
+    fn note_place(&mut self, line: &Line<'_>, filter: &Filter) -> u64 {
+        let Some((number, time)) = line.notice().zip(line.timestamp()) else { return 0 };
+        let before = self.last.replace((number, time));
+        let before = before.filter(|(_, since)| filter.is_within(*since, time));
+        before.map_or(0, |(before, _)| number.saturating_sub(before.saturating_add(1)))
     }
 }
 

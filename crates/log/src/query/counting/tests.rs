@@ -439,6 +439,15 @@ fn damaged_totals_are_named_and_the_lines_before_them_are_estimated() {
 }
 
 #[test]
+fn totals_that_are_written_twice_count_once() {
+    let text = two_minutes().text;
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    let twice = [&lines[..3], &lines[1..]].concat().concat();
+    let (groups, basis) = count_text(&twice, &Filter::default());
+    assert_eq!((groups.total.events, basis), (6, Basis { counted: 6, ..Basis::default() }));
+}
+
+#[test]
 fn events_under_other_are_told() {
     let text = two_minutes().text.replace("\"through_seq\"", "\"others\":2,\"through_seq\"");
     assert_eq!(count_text(&text, &Filter::default()).1.others, 4);
