@@ -310,7 +310,7 @@ fn figures() {
     let _: fn(&Figures, f64) -> Option<f64> = Figures::latency_ms;
     let _: fn(&GroupBy) -> bool = GroupBy::is_time;
     let _: fn(&GroupBy) -> bool = GroupBy::is_label;
-    let _: fn(&mut Figures, &MetricsRow, i64) = Figures::add_row;
+    let _: fn(&mut Figures, &MetricsRow, Range<i64>) = Figures::add_row;
     let _: fn(&mut Figures, &Figures) = Figures::merge;
     let _: fn(Vec<GroupBy>) -> Groups = Groups::new;
     let _: fn(&mut Groups, &Line<'_>, f64) = Groups::add;
@@ -339,7 +339,7 @@ fn counting(line: &Line<'_>) {
     let _: fn(Counting<Groups>) -> (Groups, Basis) = Counting::finish;
     let mut counting = Counting::new(Groups::new(Vec::new()), &Filter::default(), &[]);
     counting.add(line, 1.0, |groups| groups.add(line, 1.0));
-    let _: fn(&mut Groups, &MetricsRow, i64) = Sums::add_row;
+    let _: fn(&mut Groups, &MetricsRow, Range<i64>) = Sums::add_row;
     let _: fn(&mut Groups, &Groups) = Sums::merge;
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -170,13 +171,13 @@ struct GroupSums {
 }
 
 impl Sums for GroupSums {
-    fn add_row(&mut self, row: &MetricsRow, time: i64) {
+    fn add_row(&mut self, row: &MetricsRow, times: Range<i64>) {
         if !(self.is_row_counted)(row) {
             return;
         }
-        self.groups.add_row(row, time);
+        self.groups.add_row(row, times.clone());
         if row.is_paid() && row.priced < row.events {
-            self.unpriced.add_row(row, time);
+            self.unpriced.add_row(row, times.clone());
         }
     }
 

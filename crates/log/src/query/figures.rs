@@ -1,5 +1,7 @@
 //! Figures of many events.
 
+use std::ops::Range;
+
 use hdrhistogram::Histogram;
 
 use super::Timeline;
@@ -185,8 +187,8 @@ impl Figures {
         self.estimate.tokens_output += output as f64 * weight;
     }
 
-    /// Adds the events of a row of totals of the minute that begins at this time.
-    pub fn add_row(&mut self, row: &MetricsRow, time: i64) {
+    /// Adds the events of a row of totals, which were at these times.
+    pub fn add_row(&mut self, row: &MetricsRow, times: Range<i64>) {
         let events = row.events as f64;
         self.events = self.events.saturating_add(row.events);
         self.estimate.events += events;
@@ -194,7 +196,7 @@ impl Figures {
             self.failed = self.failed.saturating_add(row.events);
             self.estimate.failed += events;
         }
-        self.times.add_minute(time, events);
+        self.times.add_within(times, events);
         for (micros, count) in row.latencies.counts() {
             let _ = self.latencies.record_n(micros, count.saturating_mul(PARTS));
         }

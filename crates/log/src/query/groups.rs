@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -85,8 +86,7 @@ impl GroupBy {
         self.label(&MetricsRow::default(), 0).is_some()
     }
 
-    /// The value of a row of totals of the minute that begins at this time; `-` if it has none. `None` if totals
-    /// do not have the values.
+    /// The value of a row of totals of a time; empty if it has none. `None` if totals do not have the values.
     fn label<'r>(&self, row: &'r MetricsRow, time: i64) -> Option<Cow<'r, str>> {
         let Key::Field(path, _) = &self.0 else {
             return Some(match &self.0 {
@@ -243,13 +243,13 @@ impl Groups {
 
 impl Sums for Groups {
     /// What totals do not have as [labels](GroupBy::is_label) counts as none.
-    fn add_row(&mut self, row: &MetricsRow, time: i64) {
-        self.total.add_row(row, time);
+    fn add_row(&mut self, row: &MetricsRow, times: Range<i64>) {
+        self.total.add_row(row, times.clone());
         for (by, value) in self.by.iter().zip(&mut self.values) {
-            let label = by.label(row, time).filter(|label| !label.is_empty());
+            let label = by.label(row, times.start).filter(|label| !label.is_empty());
             value.replace_range(.., label.as_deref().unwrap_or("-"));
         }
-        self.figures_of_values().add_row(row, time);
+        self.figures_of_values().add_row(row, times);
     }
 
     /// The other groups are by the same.

@@ -4,30 +4,23 @@ use std::ops::Range;
 
 /// The most steps that are held.
 const STEPS_MAX: usize = 64;
-/// The shortest step, in microseconds.
-const STEP_MIN: i64 = 1_000;
-
 /// In microseconds.
 pub(super) const MINUTE: i64 = 60_000_000;
+/// How often the shortest step, of about a millisecond, is doubled to be a minute.
+const DOUBLINGS_OF_MINUTE: u32 = 16;
 
 /// Counts of events over time, in at most 64 steps that hold any. The steps are of the same length,
-/// which grows as it must.
-#[derive(Clone, Debug)]
+/// which grows as it must. Totals are of minutes, so a minute is one of the lengths.
+#[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    /// In microseconds.
-    step: i64,
+    /// How often the shortest step is doubled.
+    doublings: u32,
     /// The number of each step since the Unix epoch and its count, in the order of time.
     counts: Vec<(i64, f64)>,
     /// The place of the last step that was counted, and its times.
     last: (usize, Range<i64>),
     /// The first time and the last one.
     ends: Option<(i64, i64)>,
-}
-
-impl Default for Timeline {
-    fn default() -> Self {
-        Self { step: STEP_MIN, counts: Vec::new(), last: (0, 0..0), ends: None }
-    }
 }
 
 impl Timeline {
@@ -45,43 +38,61 @@ impl Timeline {
         }
     }
 
-    /// Adds so many events of the minute that begins at a time.
-    pub(super) fn add_minute(&mut self, time: i64, count: f64) {
-        self.widen_steps(MINUTE);
-        self.add(time, count);
-        self.ends = self.ends.map(|(first, last)| (first, last.max(time.saturating_add(MINUTE))));
+    /// Adds so many events of these times, which are in a minute.
+    pub(super) fn add_within(&mut self, times: Range<i64>, count: f64) {
+        self.widen_steps(DOUBLINGS_OF_MINUTE);
+        self.add(times.start, count);
+        self.ends = self.ends.map(|(first, last)| (first, last.max(times.end)));
     }
 
     /// Adds the events of another one.
     pub(super) fn merge(&mut self, other: &Self) {
         let ends = [self.ends, other.ends].into_iter().flatten();
-        self.widen_steps(other.step);
+        self.widen_steps(other.doublings);
         for (step, count) in &other.counts {
-            self.add(step.saturating_mul(other.step), *count);
+            self.add(other.start_of(*step), *count);
         }
         self.ends = ends.reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
     }
 
-    fn widen_steps(&mut self, least: i64) {
-        while self.step < least {
+    fn widen_steps(&mut self, doublings: u32) {
+        while self.doublings < doublings {
             self.double_steps();
         }
     }
 
+    /// The number of the step of a time.
+    fn step_of(&self, time: i64) -> i64 {
+        let parts = i128::from(time) << DOUBLINGS_OF_MINUTE;
+        // It is less than the time.
+        parts.div_euclid(i128::from(MINUTE) << self.doublings) as i64
+    }
+
+    /// When a step begins: its first microsecond.
+    fn start_of(&self, step: i64) -> i64 {
+        let parts = i128::from(step) * (i128::from(MINUTE) << self.doublings);
+        let start = (parts + (1 << DOUBLINGS_OF_MINUTE) - 1) >> DOUBLINGS_OF_MINUTE;
+        start.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// The length of a step in microseconds.
+    fn step_micros(&self) -> f64 {
+        MINUTE as f64 * (f64::from(self.doublings) - f64::from(DOUBLINGS_OF_MINUTE)).exp2()
+    }
+
     /// Makes the step of a time the last one.
     fn find_step(&mut self, time: i64) {
-        let step = time.div_euclid(self.step);
+        let step = self.step_of(time);
         let found = self.counts.binary_search_by_key(&step, |(step, _)| *step);
         let at = found.unwrap_or_else(|at| {
             self.counts.insert(at, (step, 0.0));
             at
         });
-        let start = |step: i64| step.saturating_mul(self.step);
-        self.last = (at, start(step)..start(step + 1));
+        self.last = (at, self.start_of(step)..self.start_of(step + 1));
     }
 
     fn double_steps(&mut self) {
-        self.step *= 2;
+        self.doublings += 1;
         for (step, _) in &mut self.counts {
             *step = step.div_euclid(2);
         }
@@ -105,8 +116,8 @@ impl Timeline {
         let mut parts = [0.0; N];
         let length = (to as f64 - from as f64).max(1.0) / N as f64;
         for (step, count) in &self.counts {
-            let begin = (*step as f64 * self.step as f64 - from as f64) / length;
-            let end = begin + self.step as f64 / length;
+            let begin = (*step as f64 * self.step_micros() - from as f64) / length;
+            let end = begin + self.step_micros() / length;
             let (begin, end) = (begin.clamp(0.0, N as f64), end.clamp(0.0, N as f64));
             // The casts round down.
             let (first, last) = ((begin as usize).min(N - 1), (end as usize).min(N - 1));
@@ -153,7 +164,7 @@ mod tests {
             }
             let mut expected = std::collections::BTreeMap::new();
             for time in all {
-                *expected.entry(time.div_euclid(times.step)).or_insert(0.0) += 1.0;
+                *expected.entry(times.step_of(time)).or_insert(0.0) += 1.0;
             }
             assert_eq!(times.counts, expected.into_iter().collect::<Vec<_>>());
         }
@@ -171,19 +182,40 @@ mod tests {
         }
         for (mut one, other) in [(short.clone(), &long), (long.clone(), &short)] {
             one.merge(other);
-            assert_eq!((one.step, one.range(), &one.counts), (all.step, all.range(), &all.counts));
+            assert_eq!((one.range(), &one.counts), (all.range(), &all.counts));
+            assert_eq!(one.doublings, all.doublings);
         }
         short.merge(&Timeline::default());
         assert_eq!(short.range(), Some((0, 2_990_000)));
     }
 
     #[test]
-    fn a_minute_is_in_the_range_as_a_whole() {
+    fn a_step_begins_with_its_first_microsecond() {
+        let mut rng = fastrand::Rng::with_seed(8);
+        for doublings in 0..40 {
+            let times = Timeline { doublings, ..Timeline::default() };
+            for _ in 0..50 {
+                let step = times.step_of(rng.i64(-4_000_000_000_000_000..4_000_000_000_000_000));
+                let start = times.start_of(step);
+                assert_eq!((times.step_of(start - 1), times.step_of(start)), (step - 1, step));
+            }
+        }
+        let minutes = Timeline { doublings: DOUBLINGS_OF_MINUTE, ..Timeline::default() };
+        assert_eq!((minutes.start_of(7), minutes.step_micros()), (7 * MINUTE, MINUTE as f64));
+    }
+
+    #[test]
+    fn even_totals_are_even_in_every_part() {
         let mut times = Timeline::default();
-        times.add_minute(60_000_000, 3.0);
-        times.add_minute(120_000_000, 0.0);
-        assert_eq!(times.range(), Some((60_000_000, 180_000_000)));
-        assert_eq!(times.parts::<1>((60_000_000, 180_000_000)), [3.0]);
+        for minute in 0..24 {
+            times.add_within(minute * MINUTE..(minute + 1) * MINUTE, 3.0);
+        }
+        assert_eq!(times.range(), Some((0, 24 * MINUTE)));
+        assert_eq!(times.parts::<12>((0, 24 * MINUTE)), [6.0; 12]);
+        // A minute that was not over.
+        let mut short = Timeline::default();
+        short.add_within(70_000_000..75_000_000, 4.0);
+        assert_eq!(short.parts::<4>(short.range().unwrap()), [1.0; 4]);
     }
 
     #[test]

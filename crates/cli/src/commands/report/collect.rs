@@ -1,6 +1,7 @@
 //! What a report says, collected line by line.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use llm_audit::reader::{Basis, Counting, Failures, Figures, Filter, Groups, Json, Line, Sums};
 use llm_audit::{Prices, Usd};
@@ -151,16 +152,16 @@ impl ReportSums {
 }
 
 impl Sums for ReportSums {
-    fn add_row(&mut self, row: &MetricsRow, time: i64) {
-        self.total.add_row(row, time);
-        self.types.add_row(row, time);
+    fn add_row(&mut self, row: &MetricsRow, times: Range<i64>) {
+        self.total.add_row(row, times.clone());
+        self.types.add_row(row, times.clone());
         match row.is_request() {
-            true => self.requests.add_row(row, time),
-            false if row.latencies.count() > 0 => self.actions.add_row(row, time),
+            true => self.requests.add_row(row, times.clone()),
+            false if row.latencies.count() > 0 => self.actions.add_row(row, times.clone()),
             false => {}
         }
         if row.is_paid() {
-            self.models.add_row(row, time);
+            self.models.add_row(row, times.clone());
             self.saved += saved(Prices::built_in().costs_of_row(row));
         }
     }

@@ -20,8 +20,8 @@ const LATER_MAX: i64 = 2 * MINUTE;
 
 /// What events add up to.
 pub trait Sums: Clone {
-    /// Adds the events of a row of totals, which are of the minute that begins at `time`.
-    fn add_row(&mut self, row: &MetricsRow, time: i64);
+    /// Adds the events of a row of totals, which were at these times.
+    fn add_row(&mut self, row: &MetricsRow, times: Range<i64>);
 
     /// Adds the sums of other events.
     fn merge(&mut self, other: &Self);
@@ -99,6 +99,8 @@ struct Counted {
     last: Option<(u64, i64)>,
     /// The number of its last totals.
     totals: Option<u64>,
+    /// When it began, if its first file was read.
+    started: Option<i64>,
 }
 
 /// Lines of one instance that its next totals may contain.
@@ -185,8 +187,11 @@ impl<T: Sums> Counting<T> {
     pub fn note(&mut self, line: &Line<'_>) {
         let Some(id) = line.instance_bytes().filter(|_| self.has_totals) else { return };
         let notice = ReadNotice::of(line);
-        if let Some(ReadNotice::Start(Started { totals: true, .. })) = &notice {
-            self.instances.entry(id.to_vec()).or_default();
+        if let Some(ReadNotice::Start(Started { totals: true, first, .. })) = &notice {
+            let counted = self.instances.entry(id.to_vec()).or_default();
+            if *first {
+                counted.started = line.timestamp();
+            }
         }
         let Some(counted) = self.instances.get_mut(id) else { return };
         self.basis.missing += counted.note_place(line, &self.filter);
@@ -201,7 +206,8 @@ impl<T: Sums> Counting<T> {
                 if let Some(at) = held.filter(|at| self.held[*at].last_seq <= totals.through_seq) {
                     self.held.remove(at);
                 }
-                self.add_totals(&totals);
+                let times = counted.times_of(&totals, line.timestamp());
+                self.add_totals(&totals, &times);
             }
             Some(ReadNotice::Totals(None)) => {
                 let times = self.totals().zip(line.timestamp());
@@ -212,14 +218,14 @@ impl<T: Sums> Counting<T> {
         }
     }
 
-    fn add_totals(&mut self, totals: &EventTotals) {
+    fn add_totals(&mut self, totals: &EventTotals, times: &Range<i64>) {
         if !self.filter.matches_minute(totals.from) {
             return;
         }
         self.basis.others = self.basis.others.saturating_add(totals.others);
         for row in totals.rows.iter().filter(|row| self.filter.matches_row(row)) {
             self.basis.counted = self.basis.counted.saturating_add(row.events);
-            self.sums.add_row(row, totals.from);
+            self.sums.add_row(row, times.clone());
         }
     }
 
@@ -238,6 +244,13 @@ impl<T: Sums> Counting<T> {
 }
 
 impl Counted {
+    /// When the events of totals were: in their minute, after the instance began and before the line was written.
+    fn times_of(&self, totals: &EventTotals, written: Option<i64>) -> Range<i64> {
+        let start = self.started.map_or(totals.from, |started| started.max(totals.from));
+        let end = totals.to.min(written.unwrap_or(totals.to)).min(totals.from + MINUTE);
+        start..end.max(start)
+    }
+
     /// Notes the number and the time of an own line. Returns how many are missing before it, if all of that time
     /// were asked for.
     fn note_place(&mut self, line: &Line<'_>, filter: &Filter) -> u64 {
