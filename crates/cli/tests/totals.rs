@@ -1,0 +1,94 @@
+//! The figures of a log are those of all events, whatever sampling left out.
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::{folder, run};
+use llm_audit::{AuditEvent, AuditLogger, EventType, FailedTraces, SamplingPolicy, Status, Usd};
+use serde_json::{Value, json};
+
+/// Records the same events each time.
+fn record(dir: &str, policy: SamplingPolicy, mut rng: fastrand::Rng) {
+    let builder = AuditLogger::builder().without_environment().directory(Path::new(dir));
+    let builder = builder.sampling(policy).failed_traces(FailedTraces::Sampled);
+    let logger = builder.build().unwrap();
+    let types = [EventType::RequestEnd, EventType::ToolResult, EventType::LlmInvoke];
+    for _ in 0..EVENTS {
+        let event_type = rng.choice(types.clone()).unwrap();
+        let is_call = event_type == EventType::LlmInvoke;
+        let agent = rng.choice(["planner", "clerk"]).unwrap();
+        let model = rng.choice(["gpt-4o", "claude-sonnet-4-5", "llama"]).unwrap();
+        let cost: Usd = format!("0.{:09}", rng.u32(..1_000_000_000)).parse().unwrap();
+        let (input, output) = (rng.u64(..5_000), rng.u64(..500));
+        let data = json!({"model": model});
+        let event = AuditEvent::new(event_type, agent, "work")
+            .status(rng.choice(Status::ALL).unwrap())
+            .latency_ms(f64::from(rng.u32(..4_000_000)) / 1e3);
+        logger.emit(&match is_call {
+            true if model == "llama" => event.model(model).tokens(input, output).data(&data),
+            true => event.model(model).tokens(input, output).cost_usd(cost).data(&data),
+            false => event,
+        });
+    }
+    logger.shutdown(Duration::from_secs(60)).unwrap();
+}
+
+const EVENTS: u64 = 3_000;
+
+fn figures(dir: &str, args: &[&str]) -> Value {
+    let run = run(&[args, &["--json", "--dir", dir]].concat());
+    assert_eq!((run.code, &*run.stderr), (0, ""), "{run:?}");
+    let mut json = run.json();
+    let basis = json["basis"].take();
+    assert_eq!(basis["estimated_instances"], 0, "{basis}");
+    assert!(basis["counted"].as_u64() <= Some(EVENTS), "{basis}");
+    json
+}
+
+#[test]
+fn a_log_without_any_event_has_the_figures_of_a_whole_one() {
+    let (_keep, none) = folder();
+    let (_keep_too, all) = folder();
+    let nothing = SamplingPolicy {
+        trace_rate: 0.0,
+        success_rate: 0.0,
+        error_rate: 0.0,
+        slow_threshold_ms: f64::MAX,
+        ..SamplingPolicy::default()
+    };
+    let everything = SamplingPolicy { debug: true, ..SamplingPolicy::default() };
+    let rng = fastrand::Rng::with_seed(11);
+    record(&none, nothing, rng.clone());
+    record(&all, everything, rng);
+    assert_eq!(common::event_lines(&none), 0);
+    assert_eq!(common::event_lines(&all) as u64, EVENTS);
+    for args in [
+        &["stats"][..],
+        &["stats", "--by", "agent,status"],
+        &["stats", "--by", "model,tenant"],
+        &["stats", "--type", "llm", "--status", "timeout", "--by", "data.model"],
+        &["stats", "--agent", "clerk", "--model", "gpt"],
+        &["cost"],
+        &["cost", "--by", "agent,action"],
+    ] {
+        let (found, whole) = (figures(&none, args), figures(&all, args));
+        assert_eq!(found, whole, "{args:?}");
+        assert!(found["total"]["events"].as_u64() > Some(0), "{found}");
+        // Each line by itself.
+        let lines = figures(&all, &[args, &["-q", "agent != 'nobody'"]].concat());
+        for member in ["events", "failed", "tokens_input", "cost_usd", "unpriced"] {
+            assert_eq!(found["total"][member], lines["total"][member], "{args:?} {member}");
+        }
+        for member in ["p50_ms", "p90_ms", "p99_ms", "max_ms"] {
+            let [found, exact] =
+                [&found, &lines].map(|json| json["total"][member].as_f64().unwrap());
+            assert!((found / exact - 1.0).abs() < 0.001, "{args:?} {member}: {found}, {exact}");
+        }
+    }
+    let report = |dir: &str| figures(dir, &["report"]);
+    for member in ["total", "requests", "types", "actions", "models", "unpriced_models"] {
+        assert_eq!(report(&none)[member], report(&all)[member], "{member}");
+    }
+}
