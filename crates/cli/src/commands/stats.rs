@@ -242,7 +242,9 @@ fn run_live(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, 
     // Nothing was shown yet, not even that there is nothing.
     let mut shown = None;
     loop {
+        let mut is_new = shown.is_none();
         while let Some(mut entry) = follow.next_line() {
+            is_new = true;
             // A line that cannot be read is for verify.
             let Ok(line) = entry.parse() else { continue };
             writers.note(&line);
@@ -259,9 +261,11 @@ fn run_live(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, 
                 question.add(&mut counting, &line, weight);
             }
         }
-        let (sums, basis) = counting.clone().finish();
-        let events = sums.groups.total.estimate.events;
-        if shown.replace(events) != Some(events) {
+        let figures = is_new.then(|| counting.clone().finish());
+        if let Some((sums, basis)) = figures
+            && let events = sums.groups.total.estimate.events
+            && shown.replace(events) != Some(events)
+        {
             let mut out = BufWriter::new(io::stdout().lock());
             let clear = if is_terminal { CLEAR } else { "" };
             let limit = terminal_rows().map_or(args.limit, |rows| args.limit.min(rows));

@@ -32,8 +32,8 @@ pub(crate) struct ReportArgs {
 const AFTER_HELP: &str = "\
 The figures are those of all events, by the audit.totals lines. If there are none, a ~ is before what is
 estimated: sampling left events out, and those that are left count for them, by the rates in
-audit.start. Failures and what was redacted come from lines. What caching saved is by the prices of this version. Losses and what was
-sampled out are of the whole life of a logger, not of the period.
+audit.start. Failures and what was redacted come from lines. What caching saved is by the prices of
+this version. Losses and what was sampled out are of the whole life of a logger, not of the period.
 
 Exit codes: 0 there are events, 1 there are and a file cannot be read to its end, 2 bad input, 3 there
 are none.
