@@ -16,7 +16,7 @@ fn record(dir: &str, policy: SamplingPolicy, mut rng: fastrand::Rng) {
     let logger = builder.build().unwrap();
     let types = [EventType::RequestEnd, EventType::ToolResult, EventType::LlmInvoke];
     for _ in 0..EVENTS {
-        let event_type = rng.choice(types.clone()).unwrap();
+        let event_type = rng.choice(types).unwrap();
         let is_call = event_type == EventType::LlmInvoke;
         let agent = rng.choice(["planner", "clerk"]).unwrap();
         let model = rng.choice(["gpt-4o", "claude-sonnet-4-5", "llama"]).unwrap();
