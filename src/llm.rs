@@ -30,7 +30,9 @@ pub struct LlmCall<'a> {
     action: &'a str,
     provider: &'a str,
     model: &'a str,
+    user: &'a str,
     tenant: &'a str,
+    first_token_ms: Option<f64>,
     answer: Option<&'a dyn ReadAnswer>,
     usage: Option<Usage>,
     /// The caller's own figure; `Some(None)` if it is not a sum of money.
@@ -71,7 +73,9 @@ impl<'a> LlmCall<'a> {
             action,
             provider,
             model,
+            user: "",
             tenant: "",
+            first_token_ms: None,
             answer: None,
             usage: None,
             cost: None,
@@ -110,8 +114,15 @@ impl<'a> LlmCall<'a> {
         self
     }
 
-    /// Sets the customer whom the call is for. It is recorded as `data.tenant`, and
-    /// [`metrics`](crate::metrics) count by it.
+    /// Sets the user whom the call is for; see [`AuditEvent::user`]. Without it, the user is
+    /// [that of the context](TraceContext::with_user).
+    pub fn user(mut self, user: &'a str) -> Self {
+        self.user = user;
+        self
+    }
+
+    /// Sets the customer whom the call is for; see [`AuditEvent::tenant`]. Without it, the tenant is
+    /// [that of the context](TraceContext::with_tenant).
     pub fn tenant(mut self, tenant: &'a str) -> Self {
         self.tenant = tenant;
         self
@@ -120,6 +131,13 @@ impl<'a> LlmCall<'a> {
     /// Sets the duration, in milliseconds.
     pub fn latency_ms(mut self, latency_ms: f64) -> Self {
         self.latency_ms = Some(latency_ms);
+        self
+    }
+
+    /// Sets the time to the first token of a stream, in milliseconds. It is recorded as
+    /// `data.first_token_ms`, and [`metrics`](crate::metrics) have its distribution.
+    pub fn first_token_ms(mut self, milliseconds: f64) -> Self {
+        self.first_token_ms = Some(milliseconds);
         self
     }
 
@@ -174,8 +192,8 @@ impl<'a> LlmCall<'a> {
                 "provider",
                 Some(&self.provider as &dyn Payload).filter(|_| !self.provider.is_empty()),
             ),
-            ("tenant", Some(&self.tenant as &dyn Payload).filter(|_| !self.tenant.is_empty())),
             ("usage", parts.as_ref().map(|parts| parts as &dyn Payload)),
+            ("first_token_ms", self.first_token_ms.as_ref().map(|ms| ms as &dyn Payload)),
             ("prompt", self.prompt.filter(|_| captures)),
             ("completion", self.completion.filter(|_| captures)),
         ];
@@ -185,7 +203,7 @@ impl<'a> LlmCall<'a> {
             .as_ref()
             .map(|(error_type, message)| ErrorDetail::new(error_type, message));
         let error = self.error.or(answered.as_ref().filter(|_| self.status.is_none()));
-        let mut event = self.event(error).payload(&data).model(model).tenant(self.tenant);
+        let mut event = self.event(error).payload(&data).model(model);
         if let Some(usage) = &usage {
             event = event.usage(usage);
         }
@@ -213,7 +231,9 @@ impl<'a> LlmCall<'a> {
         let mut event = AuditEvent::new(event_type, self.agent, self.action);
         event = error.map_or(event, |error| event.error(error));
         event = self.status.map_or(event, |status| event.status(status));
+        event = event.user(self.user).tenant(self.tenant);
         event = self.latency_ms.map_or(event, |ms| event.latency_ms(ms));
+        event = self.first_token_ms.map_or(event, |ms| event.first_token_ms(ms));
         self.span.map_or(event, |context| event.span(context))
     }
 
@@ -313,6 +333,24 @@ mod tests {
             [{"role": "user", "content": "mail [REDACTED_email]", "password": "[REDACTED]"}]});
         assert_eq!(only(&seen)["data"], data);
         assert_eq!(seen.logger().accounting().unpriced, 0, "there was nothing to price");
+    }
+
+    #[test]
+    fn whom_a_call_is_for_is_its_own_or_that_of_the_context() {
+        let seen = capture();
+        let _scope = TraceContext::new_trace().with_user("ann").with_tenant("acme").enter();
+        let call = LlmCall::new("planner", "chat", "", "gpt-4o").first_token_ms(80.5);
+        record_llm_call(&call);
+        record_llm_call(&call.user("bob").tenant("globex"));
+        let data = |user: &str, tenant: &str| json!({"model": "gpt-4o", "first_token_ms": 80.5, "user": user, "tenant": tenant});
+        let lines = seen.lines();
+        let recorded = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let recorded: Vec<_> = recorded.map(|mut line| line["data"].take()).collect();
+        assert_eq!(recorded, [data("ann", "acme"), data("bob", "globex")]);
+        let rows = seen.logger().metrics().rows;
+        let tenants: Vec<_> =
+            rows.iter().map(|row| (&*row.tenant, row.first_tokens.count())).collect();
+        assert_eq!(tenants, [("acme", 1), ("globex", 1)]);
     }
 
     #[test]

@@ -184,8 +184,16 @@ fn an_emit_takes_nothing_of_the_heap() {
     emit(&stuck, 1);
     held.wait_until_held();
     // Without a context no event is held.
-    let _scope = TraceContext::new_trace().enter();
-    for audit in [&running, &failing, &panicking, &stuck, &holding] {
+    let nobody = TraceContext::new_trace();
+    let somebody = TraceContext::new_trace().with_user("u-1842").with_tenant("acme");
+    for (audit, context) in [
+        (&running, &nobody),
+        (&failing, &somebody),
+        (&panicking, &nobody),
+        (&stuck, &somebody),
+        (&holding, &somebody),
+    ] {
+        let _scope = context.enter();
         emit(audit, PAYLOADS);
         let before = calls();
         emit(audit, EMITS);

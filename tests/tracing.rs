@@ -90,6 +90,47 @@ fn a_model_call() {
 }
 
 #[test]
+fn whom_an_operation_is_for_is_named_by_a_span_above() {
+    let seen = capture();
+    let lines = recorded_by(&seen, || {
+        let request = info_span!("request", user.id = "u-1842", tenant = "acme");
+        let _request = request.enter();
+        let chat = info_span!(
+            "chat",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = "gpt-4o",
+            enduser.id = Empty
+        );
+        chat.in_scope(|| {
+            llm_audit::emit(&AuditEvent::new(EventType::CacheMiss, "benefits", "inside"));
+        });
+        chat.record("enduser.id", "u-7");
+        drop(chat);
+        let plan = info_span!(
+            "plan",
+            gen_ai.operation.name = "invoke_agent",
+            gen_ai.request.model = "gpt-4o",
+            user.id = "ann@example.org"
+        );
+        let _plan = plan.enter();
+        info!(gen_ai.operation.name = "chat");
+    });
+    let whom = |event_type| {
+        let data = &of_type(&lines, event_type)["data"];
+        (data["user"].as_str().unwrap_or(""), data["tenant"].as_str().unwrap_or(""))
+    };
+    assert_eq!(whom("cache.miss"), ("u-1842", "acme"));
+    let calls: Vec<_> = lines.iter().filter(|line| line["event_type"] == "llm.invoke").collect();
+    assert_eq!(calls[0]["data"]["user"], "u-7");
+    let (user, tenant) = whom("agent.invoke");
+    assert!(user.starts_with("u_") && tenant == "acme", "{user} {tenant}");
+    assert_eq!(calls[1]["data"]["user"], user);
+    let rows = seen.logger().metrics().rows;
+    assert!(rows.iter().all(|row| row.tenant == "acme"), "{rows:?}");
+    assert!(rows.iter().any(|row| (&*row.event_type, &*row.model) == ("agent.invoke", "gpt-4o")));
+}
+
+#[test]
 fn operations_and_their_types() {
     let event_type = |operation: &str, model: Option<&str>| {
         let lines = recorded(|| {

@@ -2,11 +2,12 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use common::{DEADLINE, lines, logger};
-use llm_audit::{AuditEvent, AuditLogger, Builder, EventType};
+use llm_audit::{AuditEvent, AuditLogger, Builder, EventType, TraceContext};
 use serde_json::{Value, json};
 
 /// Records a call of each user, and returns the lines.
@@ -55,6 +56,50 @@ fn a_folder_has_one_name_for_a_user_in_lines_and_totals() {
         let key = fs::metadata(folder.path().join(".key")).unwrap();
         assert_eq!((key.permissions().mode() & 0o777, key.len()), (0o600, 64));
     }
+}
+
+#[test]
+fn the_user_of_a_context_is_the_same_in_lines_and_totals() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = logger(folder.path()).build().unwrap();
+    let event = AuditEvent::new(EventType::LlmInvoke, "desk", "chat").cost_usd(0.5);
+    let ann = TraceContext::new_trace().with_user("ann@example.org").with_tenant("acme");
+    let below = ann.new_span();
+    audit.emit(&event.context(&ann));
+    let thread = {
+        let (audit, below) = (audit.clone(), below.clone());
+        std::thread::spawn(move || {
+            let _scope = below.enter();
+            audit.emit(&event.tenant("globex"));
+        })
+    };
+    thread.join().unwrap();
+    audit.emit(&event.span(&below).user("u-1"));
+    audit.emit(&event);
+    audit.shutdown(DEADLINE).unwrap();
+    let lines = lines(folder.path());
+    let totals = &lines.iter().find(|line| line["event_type"] == "audit.totals").unwrap()["data"];
+    let calls = || lines.iter().filter(|line| line["event_type"] == "llm.invoke");
+    let of_lines = |name: &str| count(calls().map(|line| (&line["data"][name], 1)));
+    let of_totals = |rows: &str, name: &str| {
+        let rows = totals[rows].as_array().unwrap().iter();
+        count(rows.map(|row| (&row[name], row["events"].as_u64().unwrap())))
+    };
+    assert_eq!(of_lines("user"), of_totals("users", "user"));
+    assert_eq!(of_lines("tenant"), of_totals("rows", "tenant"));
+    assert_eq!(of_lines("tenant"), BTreeMap::from([("acme", 2), ("globex", 1)]));
+    assert_eq!(of_lines("user").len(), 2);
+}
+
+/// Returns how many events each value has. Those without one are not counted.
+fn count<'a>(events: impl Iterator<Item = (&'a Value, u64)>) -> BTreeMap<&'a str, u64> {
+    let mut counts = BTreeMap::new();
+    for (value, events) in events {
+        if let Some(value) = value.as_str().filter(|value| !value.is_empty()) {
+            *counts.entry(value).or_default() += events;
+        }
+    }
+    counts
 }
 
 #[test]

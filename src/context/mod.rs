@@ -1,6 +1,7 @@
 //! Trace context: the ids of a span, and how they stay with a thread or a task.
 
 mod draws;
+mod identity;
 #[cfg(feature = "replay")]
 mod replayed;
 mod scope;
@@ -16,6 +17,7 @@ use crate::error::Error;
 #[cfg(test)]
 pub(crate) use draws::seed_draws;
 pub(crate) use draws::{random_share, random_span_id, random_trace_id, share_of_span};
+use identity::Identity;
 #[cfg(feature = "replay")]
 pub(crate) use replayed::{
     SpanPlaces, begin_replayed_trace, end_replayed_trace, has_replayed, is_replaying,
@@ -55,6 +57,8 @@ pub struct TraceContext {
     /// Whether the 56 rightmost bits of the trace's id are known to be random.
     is_random: bool,
     tracestate: Option<Arc<TraceState>>,
+    /// `None` if neither the user nor the tenant is known.
+    identity: Option<Arc<Identity>>,
 }
 
 impl TraceContext {
@@ -67,6 +71,7 @@ impl TraceContext {
             sampled: None,
             is_random: true,
             tracestate: None,
+            identity: None,
         }
     }
 
@@ -83,10 +88,12 @@ impl TraceContext {
             sampled: None,
             is_random: false,
             tracestate: None,
+            identity: None,
         })
     }
 
-    /// Returns a new span below this one: same trace, flags and `tracestate`, a random span id.
+    /// Returns a new span below this one: same trace, flags, `tracestate`, user and tenant, a
+    /// random span id.
     pub fn new_span(&self) -> Self {
         Self { span_id: self.child_span_id(), parent_span_id: Some(self.span_id), ..self.clone() }
     }

@@ -66,6 +66,23 @@ fn traceparent_headers_that_are_refused() {
 }
 
 #[test]
+fn whom_the_work_is_for_goes_down_and_not_out() {
+    let plain = TraceContext::from_traceparent(&format!("00-{TRACE}-{SPAN}-01")).unwrap();
+    assert_eq!((plain.user(), plain.tenant()), (None, None));
+    let ann = plain.clone().with_user("ann@example.org").with_tenant("acme");
+    let below = ann.new_span();
+    let other = below.clone().with_user("bob");
+    assert_eq!((below.user(), below.tenant()), (Some("ann@example.org"), Some("acme")));
+    assert_eq!((other.user(), other.tenant()), (Some("bob"), Some("acme")));
+    assert_eq!(ann.to_traceparent(), plain.to_traceparent());
+    assert_eq!(ann.to_tracestate(), plain.to_tracestate());
+    let shown = format!("{ann:?}");
+    assert!(shown.contains("identity") && !shown.contains("ann@"), "{shown}");
+    let nobody = ann.with_user("").with_tenant("");
+    assert_eq!(nobody, plain);
+}
+
+#[test]
 fn traceparent_round_trip() {
     let mut rng = fastrand::Rng::with_seed(1);
     for _ in 0..2_000 {

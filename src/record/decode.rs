@@ -8,8 +8,8 @@ use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::{
-    CAN_BE_HELD, DEPTH_MAX, END, ERROR, F32, F64, FALSE, KEPT_SHIFT, MAP, NEGATIVE, NULL, PARTS,
-    PAYLOAD, SEQ, STR, TRUE, UINT, flag,
+    CAN_BE_HELD, COUNTED, DEPTH_MAX, END, ERROR, F32, F64, FALSE, KEPT_SHIFT, MAP, NEGATIVE, NULL,
+    PARTS, PAYLOAD, SEQ, STR, TRUE, UINT, flag,
 };
 use crate::pricing::Usd;
 use crate::sampler::Kept;
@@ -194,18 +194,18 @@ impl<'a> UnreadValue<'_, 'a> {
         Self { level: self.level + 1, ..self }
     }
 
-    /// Removes the end of the container if it is next. Reports whether it was.
-    fn has_ended(self) -> Result<bool, MalformedRecord> {
+    /// Removes a tag if it is next. Reports whether it was.
+    fn skip_tag(self, tag: u8) -> Result<bool, MalformedRecord> {
         self.read_with(|cursor| {
-            let is_end = *cursor.0.first().ok_or(MalformedRecord)? == END;
-            cursor.0 = &cursor.0[is_end.into()..];
-            Ok(is_end)
+            let is_next = *cursor.0.first().ok_or(MalformedRecord)? == tag;
+            cursor.0 = &cursor.0[is_next.into()..];
+            Ok(is_next)
         })
     }
 
     fn serialize_list<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
-        while !self.has_ended().map_err(S::Error::custom)? {
+        while !self.skip_tag(END).map_err(S::Error::custom)? {
             list.serialize_element(&self.one_level_deeper())?;
         }
         list.end()
@@ -213,10 +213,28 @@ impl<'a> UnreadValue<'_, 'a> {
 
     fn serialize_object<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
-        while !self.has_ended().map_err(S::Error::custom)? {
-            let key = self.read_with(RecordCursor::string).map_err(S::Error::custom)?;
+        self.serialize_members(&mut object)?;
+        object.end()
+    }
+
+    fn serialize_members<M: SerializeMap>(self, object: &mut M) -> Result<(), M::Error> {
+        while !self.skip_tag(END).map_err(M::Error::custom)? {
+            let key = self.read_with(RecordCursor::string).map_err(M::Error::custom)?;
             object.serialize_entry(&*key, &self.one_level_deeper())?;
         }
+        Ok(())
+    }
+
+    /// Serializes a payload, if there is one, with the members after it.
+    fn serialize_counted<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        if self.skip_tag(PAYLOAD).map_err(S::Error::custom)? {
+            match self.skip_tag(MAP).map_err(S::Error::custom)? {
+                true => self.one_level_deeper().serialize_members(&mut object)?,
+                false => object.serialize_entry("value", &self.one_level_deeper())?,
+            }
+        }
+        self.serialize_members(&mut object)?;
         object.end()
     }
 
@@ -261,6 +279,7 @@ impl Serialize for UnreadValue<'_, '_> {
             MAP => self.serialize_object(serializer),
             PAYLOAD => self.serialize_payload(serializer, "value"),
             ERROR => self.serialize_payload(serializer, "message"),
+            COUNTED => self.serialize_counted(serializer),
             _ => Err(wrong(MalformedRecord)),
         }
     }
@@ -360,7 +379,7 @@ impl<'a> RecordCursor<'a> {
                     self.take(len)?;
                 }
                 PARTS => self.skip_parts()?,
-                SEQ | MAP => open += 1,
+                SEQ | MAP | COUNTED => open += 1,
                 END => open = open.checked_sub(1).ok_or(MalformedRecord)?,
                 // The value of this tag follows.
                 PAYLOAD | ERROR => continue,

@@ -13,7 +13,7 @@ use super::{
 use crate::panics::forget_panic;
 use crate::ring::{Chain, ChainMark};
 use crate::sampler::Kept;
-use crate::sanitize::{Redactions, Sanitizer, Slot};
+use crate::sanitize::{Redactions, Sanitizer};
 use crate::user_names::UserNames;
 
 /// The bytes kept of an agent, an action and an error's type, whatever else the event contains.
@@ -29,8 +29,11 @@ const CONTAINER_BYTES_MIN: usize = 1024;
 const SIBLINGS_BYTES_MAX: usize = 8 << 10;
 /// In the last attempt a member of the payload's root that takes more becomes a placeholder.
 const MEMBER_BYTES_FINAL: usize = 1024;
-/// The bytes that a payload leaves free, below that limit, for the placeholders of later payloads.
-const PLACEHOLDERS_BYTES: usize = 128;
+/// The bytes that `data` leaves free in the last attempt for the members that the event is counted by.
+const COUNTED_BYTES: usize = 384;
+/// The bytes that a payload leaves free, below that limit, for the placeholders of later payloads, and for
+/// those members.
+const PLACEHOLDERS_BYTES: usize = 128 + COUNTED_BYTES;
 
 /// The ids and the time that the logger has decided.
 #[derive(Clone, Copy, Debug)]
@@ -93,18 +96,21 @@ pub(crate) fn encode_event<'c>(
 
 /// Writes `event` without its payloads; see [`encode_event`]. Each payload becomes
 /// `{"value": "[NO_ROOM]"}`. The event takes less than 1 KiB.
-pub(crate) fn encode_event_head(
+pub(crate) fn encode_event_head<'c>(
     event: &AuditEvent<'_>,
     head: &EventHead,
-    chain: &mut Chain<'_>,
-    sanitizer: &Sanitizer,
+    chain: &'c mut Chain<'_>,
+    rules: EncodeRules<'c>,
     counts: &mut Redactions,
 ) -> Result<EncodeOutcome, NoMemory> {
-    run_encoder(chain, sanitizer, counts, |encoder| {
+    run_encoder(chain, rules.sanitizer, counts, |encoder| {
+        (encoder.user_names, encoder.cap) = (Some(rules.user_names), NAME_BYTES_MIN);
         encoder.write_event_head(event, head, NAME_BYTES_MIN)?;
         encoder.outcome.truncated = true;
-        let payloads = usize::from(event.error.is_some()) + usize::from(event.data.is_some());
-        (0..payloads).try_for_each(|_| encoder.write_placeholder("[NO_ROOM]"))
+        if event.error.is_some() {
+            encoder.write_placeholder("[NO_ROOM]")?;
+        }
+        encoder.write_event_data(event, |encoder| encoder.write_placeholder("[NO_ROOM]"))
     })
 }
 
@@ -150,7 +156,7 @@ impl Encoder<'_, '_> {
     }
 
     /// Writes a name of the event. If redaction panics, a placeholder is written instead.
-    fn write_name(
+    pub(super) fn write_name(
         &mut self,
         write: impl FnOnce(&mut Self) -> Result<(), EncodeFailed>,
     ) -> Result<(), EncodeFailed> {
@@ -296,17 +302,15 @@ impl Encoder<'_, '_> {
             self.root_end = if fitting { 12 * sixteenth } else { usize::MAX };
             self.write_event_error(error, rules.include_snapshots, fitting)?;
         }
-        match event.data {
-            Some(data) => {
-                self.root_end = if fitting { 15 * sixteenth } else { usize::MAX };
-                self.slot = Slot::at(self.sanitizer.enter(self.sanitizer.root(), "data"));
-                self.is_in_data = true;
-                let written = self.write_fitted_payload(fitting, 0, PAYLOAD, data);
-                self.is_in_data = false;
-                written
-            }
-            None => Ok(()),
-        }
+        self.write_event_data(event, |encoder| {
+            let Some(data) = event.data else { return Ok(()) };
+            encoder.root_end = if fitting { 15 * sixteenth } else { usize::MAX };
+            (encoder.slot, encoder.is_in_data) = (encoder.data_slot(), true);
+            let room = if event.has_counted_members() { COUNTED_BYTES } else { 0 };
+            let written = encoder.write_fitted_payload(fitting, room, PAYLOAD, data);
+            encoder.is_in_data = false;
+            written
+        })
     }
 
     fn write_event_error(
@@ -380,7 +384,7 @@ fn event_head_bytes(event: &AuditEvent<'_>, head: &EventHead) -> [u8; HEAD_BYTES
         (flag::TOKENS_INPUT, event.tokens_input.is_some()),
         (flag::TOKENS_OUTPUT, event.tokens_output.is_some()),
         (flag::COST, event.cost_usd.is_some()),
-        (flag::DATA, event.data.is_some()),
+        (flag::DATA, event.data.is_some() || event.has_counted_members()),
         (flag::ERROR, event.error.is_some()),
     ];
     let set = flags.iter().filter(|(_, is_set)| *is_set).fold(0, |all, (flag, _)| all | flag);

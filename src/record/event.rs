@@ -150,26 +150,28 @@ impl<'a> AuditEvent<'a> {
         self
     }
 
-    /// Sets the model that the event is counted by in [`metrics`](crate::metrics).
+    /// Sets the model, which the event is counted by in [`metrics`](crate::metrics).
     ///
-    /// It is not in the line. Readers find the model at `data.model`.
+    /// It is written as `data.model`, unless the payload has that member.
     pub fn model(mut self, model: &'a str) -> Self {
         self.model = model;
         self
     }
 
-    /// Sets the tenant that the event is counted by in [`metrics`](crate::metrics).
+    /// Sets the tenant, which the event is counted by in [`metrics`](crate::metrics).
     ///
-    /// It is not in the line. Readers find the tenant at `data.tenant`.
+    /// It is written as `data.tenant`, unless the payload has that member. Without it, the tenant is
+    /// [that of the context](TraceContext::with_tenant).
     pub fn tenant(mut self, tenant: &'a str) -> Self {
         self.tenant = tenant;
         self
     }
 
-    /// Sets the user that the event is counted by in the totals of the log.
+    /// Sets the user, whom the event is counted by in the totals of the log.
     ///
-    /// It is not in the line. Readers find the user at `data.user`. If the id is personal, such as a mail address,
-    /// a keyed hash takes its place, as in the line (`AUDIT_HASH_USERS`).
+    /// It is written as `data.user`, unless the payload has that member. Without it, the user is
+    /// [that of the context](TraceContext::with_user). If the id is personal, such as a mail address, a keyed hash
+    /// takes its place (`AUDIT_HASH_USERS`).
     pub fn user(mut self, user: &'a str) -> Self {
         self.user = user;
         self
@@ -207,6 +209,9 @@ impl<'a> AuditEvent<'a> {
     /// It is redacted while it is copied, and the value itself does not change. If it is not an
     /// object, it is written as `{"value": …}`. The readers understand the names of the schema inside
     /// it (`model`, `usage`, `tool`, …).
+    ///
+    /// Events are counted before the payload is read. So if it has a model, a user or a tenant, set the same one
+    /// by [`model`](Self::model), [`user`](Self::user) or [`tenant`](Self::tenant).
     pub fn data<T: Serialize>(mut self, data: &'a T) -> Self {
         self.data = Some(data);
         self
@@ -225,6 +230,33 @@ impl<'a> AuditEvent<'a> {
             self.status = Status::Error;
         }
         self
+    }
+}
+
+impl<'a> AuditEvent<'a> {
+    /// Returns the event for the user and the tenant of `context`, unless it has its own.
+    pub(crate) fn with_identity_of(self, context: &'a TraceContext) -> Self {
+        let or = |own: &'a str, inherited: Option<&'a str>| match own {
+            "" => inherited.unwrap_or(""),
+            own => own,
+        };
+        Self {
+            user: or(self.user, context.user()),
+            tenant: or(self.tenant, context.tenant()),
+            ..self
+        }
+    }
+
+    /// Returns the members of `data` that the event is counted by. A text is empty if it has none.
+    #[inline]
+    pub(crate) fn counted_members(&self) -> [(&'static str, &'a str); 3] {
+        [("model", self.model), ("user", self.user), ("tenant", self.tenant)]
+    }
+
+    /// Reports whether the event is counted by any of these members.
+    #[inline]
+    pub(crate) fn has_counted_members(&self) -> bool {
+        self.model.len() | self.user.len() | self.tenant.len() != 0
     }
 }
 

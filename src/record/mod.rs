@@ -16,6 +16,10 @@
 //!         | MAP (string value)* END
 //!         | PAYLOAD value               an object stays one, another value becomes {"value": …}
 //!         | ERROR value                 the same, but a string becomes {"message": …}
+//!         | COUNTED payload? member* END
+//!                                       the payload, with further members of its object
+//! payload = PAYLOAD value
+//! member  = string value
 //! string  = STR varint bytes            UTF-8
 //!         | PARTS (varint bytes)* 0     pieces of one string, none empty
 //! varint  = 7 bits a byte, the lowest first, the top bit set on all but the last
@@ -25,6 +29,7 @@
 //! is changed after it was written.
 
 mod compound;
+mod counted;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod event;
@@ -59,6 +64,7 @@ const MAP: u8 = 11;
 const END: u8 = 12;
 const PAYLOAD: u8 = 13;
 const ERROR: u8 = 14;
+const COUNTED: u8 = 15;
 
 /// The largest number of containers inside each other in a payload, including its root.
 ///

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::{Serialize, Serializer};
 
 use super::compound::Compound;
+use super::counted::SeenMembers;
 use super::encode::EncodeOutcome;
 use super::private_forms::PrivateForm;
 use super::probe::{ProbedValue, ValueProbe};
@@ -41,6 +42,8 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) is_in_data: bool,
     /// Whether the next value is that of `user` or `conversation` in `data`.
     pub(super) is_user: bool,
+    /// Which of the members that the event is counted by are in `data`.
+    pub(super) seen: SeenMembers,
     pub(super) counts: Redactions,
     pub(super) outcome: EncodeOutcome,
     /// The number of open containers in the payload.
@@ -70,6 +73,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
             user_names: None,
             is_in_data: false,
             is_user: false,
+            seen: SeenMembers::default(),
             counts: Redactions::default(),
             outcome: EncodeOutcome::default(),
             depth: 0,
@@ -168,6 +172,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
 
     /// Writes `{"value": text}` in place of a payload.
     pub(super) fn write_placeholder(&mut self, text: &str) -> Result<(), EncodeFailed> {
+        self.seen = SeenMembers::default();
         self.sink.put(&[PAYLOAD])?;
         self.sink.put_string(text)
     }
@@ -221,7 +226,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         numbers: &mut KeyNumbers,
     ) -> Result<(), EncodeFailed> {
         self.slot = frame.member(self.sanitizer, key);
-        self.is_user = self.is_in_data && self.depth == 1 && matches!(key, "user" | "conversation");
+        self.is_user = self.is_in_data && self.depth == 1 && self.seen.note_member(key);
         if KeyNumbers::is_plain(self.sanitizer, key) || self.sanitizer.leaves(frame.place(), key) {
             return self.sink.put_string(key);
         }

@@ -36,6 +36,14 @@ impl Shared {
     }
 
     fn emit_in_context(&self, event: &AuditEvent<'_>, context: &TraceContext, on_full: OnFull) {
+        let identified;
+        let event = match context.has_identity() {
+            true => {
+                identified = event.with_identity_of(context);
+                &identified
+            }
+            false => event,
+        };
         let is_own = matches!(event.ids, IdSource::Exactly(_)) || event.event_type.shares_span();
         let mut head = self.head_of_context(context);
         if !is_own {
@@ -158,8 +166,7 @@ impl Shared {
             }
         }
         let mut chain = ring.begin_chain(limit, on_full)?;
-        let outcome =
-            encode::encode_event_head(event, head, &mut chain, &self.sanitizer, redactions);
+        let outcome = encode::encode_event_head(event, head, &mut chain, rules, redactions);
         outcome.ok().map(|outcome| (chain, outcome))
     }
 }

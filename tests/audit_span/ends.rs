@@ -61,6 +61,20 @@ fn a_call_and_its_result_share_a_span() {
 }
 
 #[test]
+fn a_call_is_for_the_user_of_its_request() {
+    let seen = capture();
+    let request = TraceContext::new_trace().with_user("u-1842").with_tenant("acme");
+    {
+        let _scope = request.enter();
+        search(true).expect("it is found");
+    }
+    for event in events(&seen) {
+        let expected = json!({"tool": "search", "user": "u-1842", "tenant": "acme"});
+        assert_eq!(event["data"], expected);
+    }
+}
+
+#[test]
 fn an_error_is_told_with_its_sources_and_environment() {
     let seen = capture_with(|builder| {
         builder.environment("model", "gpt-4o-mini").environment("search_tool", "2.1")

@@ -6,11 +6,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::{any, any_service, get};
 use axum::{BoxError, Extension, Router};
 use llm_audit::layer::tower::ResponseBody;
-use llm_audit::{AuditLogger, TraceContext};
+use llm_audit::{AuditEvent, AuditLogger, EventType, InSpan, TraceContext};
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
 
@@ -212,6 +213,42 @@ fn without_a_matched_path_the_closure_names_the_route() {
     let pairs = served.finish(3).pairs();
     let routes: Vec<_> = pairs.iter().map(|pair| pair.end["data"]["http.route"].as_str()).collect();
     assert_eq!(routes, [Some("/plans/{plan}"), None, Some("/own/{id}")]);
+}
+
+#[test]
+fn a_request_is_for_the_user_that_the_application_names() {
+    async fn emit_twice(logger: AuditLogger) {
+        logger.emit(&AuditEvent::new(EventType::CacheHit, "benefits", "here"));
+        let work = async move {
+            logger.emit(&AuditEvent::new(EventType::CacheHit, "benefits", "task"));
+        };
+        tokio::spawn(work.in_span(TraceContext::current().unwrap())).await.unwrap();
+    }
+    let served = Served::new(|capture| {
+        let logger = capture.logger().clone();
+        let header = |name: &'static str| {
+            move |head: &Parts| Some(head.headers.get(name)?.to_str().ok()?.to_owned())
+        };
+        // As if the headers were checked.
+        let layer = layer(capture).user(header("x-user")).tenant(header("x-tenant"));
+        Router::new().route("/at", get(move || emit_twice(logger.clone()))).layer(layer)
+    });
+    let requests: [&[&str]; 3] = [&["x-user: ann", "x-tenant: acme"], &["x-user: bob"], &[]];
+    for (ended, headers) in (1..).zip(requests) {
+        served.ask("GET /at", headers);
+        served.wait_for("request.end", ended);
+    }
+    let metrics = served.capture.logger().metrics();
+    let lines = served.finish(3).lines;
+    let expected = [(Some("ann"), Some("acme")), (Some("bob"), None), (None, None)];
+    for (events, expected) in lines.chunks(4).zip(expected) {
+        for event in events {
+            let member = |name: &str| event["data"][name].as_str();
+            assert_eq!((member("user"), member("tenant")), expected, "{event}");
+        }
+    }
+    let of_acme = metrics.rows.iter().filter(|row| row.tenant == "acme");
+    assert_eq!(of_acme.map(|row| row.events).sum::<u64>(), 4);
 }
 
 #[test]

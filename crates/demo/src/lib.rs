@@ -23,6 +23,7 @@
 //! its tools carry, and the errors that quote both. [`PLANTED`] lists every such text of
 //! the stand-ins and of the [`load`]; none of them may reach a log.
 
+mod account;
 mod agent;
 mod cache;
 mod config;

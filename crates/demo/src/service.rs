@@ -20,6 +20,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::account::{tenant_of_request, user_of_request};
 use crate::agent::BenefitsAgent;
 use crate::cache::Cache;
 use crate::config::{Config, Provider};
@@ -139,6 +140,8 @@ fn service_router(supervisor: Arc<Supervisor>) -> Router {
         .route("/benefits/{member}/stream", post(stream_answer))
         .layer(
             ServerLayer::new("benefits")
+                .user(user_of_request)
+                .tenant(tenant_of_request)
                 .capture_headers(["authorization", "cookie"])
                 .capture_bodies(BODY_BYTES_MAX),
         )

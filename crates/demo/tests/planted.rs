@@ -115,6 +115,41 @@ fn every_place_has_its_placeholder() {
 }
 
 #[test]
+fn every_call_is_for_a_user_and_no_mail_address_is_one() {
+    assert!(!RUN.log.contains("members.example"));
+    let calls = || of_type("llm.invoke").map(|event| &event["data"]);
+    let users: BTreeSet<_> = calls().map(|data| data["user"].as_str().expect("a user")).collect();
+    let hashed = users.iter().filter(|user| user.starts_with("u_")).count();
+    assert!(hashed > 1 && hashed < users.len(), "{users:?}");
+    let tenants: BTreeSet<_> = calls().map(|data| data["tenant"].as_str().expect("one")).collect();
+    assert_eq!(tenants, ["acme", "globex", "initech"].into());
+}
+
+#[test]
+fn lines_and_totals_agree_on_users_and_tenants() {
+    let mut totals: BTreeMap<_, u64> = BTreeMap::new();
+    let lines = RUN.log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    for line in lines.filter(|line| name(line) == "audit.totals") {
+        for (rows, member) in [("rows", "tenant"), ("users", "user")] {
+            for row in line["data"][rows].as_array().expect("rows") {
+                let value = row[member].as_str().unwrap_or("").to_owned();
+                *totals.entry((member, value)).or_default() +=
+                    row["events"].as_u64().expect("a count");
+            }
+        }
+    }
+    totals.retain(|(_, value), _| !value.is_empty());
+    let mut of_lines: BTreeMap<_, u64> = BTreeMap::new();
+    for (event, member) in RUN.events.iter().flat_map(|event| [(event, "tenant"), (event, "user")])
+    {
+        if let Some(value) = event["data"][member].as_str() {
+            *of_lines.entry((member, value.to_owned())).or_default() += 1;
+        }
+    }
+    assert_eq!(of_lines, totals);
+}
+
+#[test]
 fn every_type_is_in_the_log() {
     let seen: BTreeSet<_> = RUN.events.iter().map(name).collect();
     assert_eq!(seen, TYPES.into_iter().collect());

@@ -49,6 +49,7 @@ use crate::recorder::{AuditLogger, Outlet};
 /// - **Route.** It is the matched path of axum's router (feature `axum`), or else the result of
 ///   [`route`](Self::route). For gRPC it is otherwise the path, `/package.Service/Method`. Any other
 ///   request has no route: a raw path may contain ids, and is not recorded.
+/// - **User and tenant** are unknown, unless [`user`](Self::user) and [`tenant`](Self::tenant) name them.
 /// - **Upgrades** (101, `CONNECT`) end with the head of the response and the `note` `upgraded`.
 /// - **Body.** A response without one (`HEAD`, 204, 304, an empty body) ends with its head. If the
 ///   body is dropped before its end, because the client left, the request ends as `cancelled`.
@@ -141,6 +142,36 @@ impl<I> ServerLayer<I> {
     /// `/members/{id}`, not the path.
     pub fn route(self, route: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.template = Some(Arc::new(route)))
+    }
+
+    /// Sets the function that names the user of a request.
+    ///
+    /// The events of the request, and all that are recorded below its span, are for this user; see
+    /// [`TraceContext::with_user`]. Return what the application has verified, such as an extension that its
+    /// authentication has put into the request outside of this layer. Any client can write a header. If the
+    /// user is known only inside of this layer, enter the current context with the user there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::layer::tower::ServerLayer;
+    ///
+    /// #[derive(Clone)]
+    /// struct Session {
+    ///     user: String,
+    /// }
+    ///
+    /// let layer = ServerLayer::new("benefits")
+    ///     .user(|request| Some(request.extensions.get::<Session>()?.user.clone()));
+    /// # drop(layer);
+    /// ```
+    pub fn user(self, user: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.user = Some(Arc::new(user)))
+    }
+
+    /// Sets the function that names the tenant of a request; see [`user`](Self::user).
+    pub fn tenant(self, tenant: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.tenant = Some(Arc::new(tenant)))
     }
 
     /// Requires at compile time that the router is one whose routes this layer reads: that of axum
@@ -323,6 +354,7 @@ fn begin_server_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
         caller = context.parent_span_id().map(|span_id| (context.trace_id(), span_id));
         context = TraceContext::new_trace();
     }
+    context = settings.with_identity(context, head);
     let route = request_route(settings, head);
     let method = http_method_name(&head.method);
     let action = match &route {

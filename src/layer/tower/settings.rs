@@ -6,17 +6,20 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::request::Parts;
 
+use crate::context::TraceContext;
 use crate::recorder::Outlet;
 use crate::sanitize::Sanitizer;
 
-/// Returns a route or a URL for a request, without ids.
-pub(super) type RequestTemplate = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
+/// Returns what the application knows of a request: its route or URL without ids, its user, its tenant.
+pub(super) type TextOfRequest = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
 #[derive(Clone)]
 pub(super) struct LayerSettings {
     pub(super) agent: Box<str>,
     pub(super) outlet: Outlet,
-    pub(super) template: Option<RequestTemplate>,
+    pub(super) template: Option<TextOfRequest>,
+    pub(super) user: Option<TextOfRequest>,
+    pub(super) tenant: Option<TextOfRequest>,
     /// The headers to record.
     pub(super) headers: Vec<HeaderName>,
     /// The longest body to record.
@@ -33,10 +36,25 @@ impl LayerSettings {
             agent: agent.into(),
             outlet: Outlet::default(),
             template: None,
+            user: None,
+            tenant: None,
             headers: Vec::new(),
             body_bytes_max: None,
             restarts_trace: false,
             trace_hosts: None,
+        }
+    }
+
+    /// Returns the context for the user and the tenant of a request. What is not known is left as it is.
+    pub(super) fn with_identity(&self, context: TraceContext, head: &Parts) -> TraceContext {
+        let text = |of: &Option<TextOfRequest>| of.as_ref().and_then(|of| of(head));
+        let context = match text(&self.user) {
+            Some(user) => context.with_user(user),
+            None => context,
+        };
+        match text(&self.tenant) {
+            Some(tenant) => context.with_tenant(tenant),
+            None => context,
         }
     }
 

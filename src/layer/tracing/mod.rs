@@ -29,7 +29,7 @@ use crate::warnings::disabled_spans::{self, InstalledLayer};
 use entered::ReentryGuard;
 use fields::{GenAiFields, KeptContents};
 use kind::OperationKind;
-use names::{has_gen_ai_fields, is_client_span, metadata_has_field};
+use names::{has_gen_ai_fields, is_client_span, is_kept_span, metadata_has_field};
 use open::{OpenSpan, OpenSpans};
 use reason::FailureReason;
 
@@ -90,6 +90,7 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// | `gen_ai.response.model`, else `gen_ai.request.model` | `data.model`; `data.request_model` if it differs |
 /// | `gen_ai.provider.name`, else `gen_ai.system` | `data.provider` |
 /// | `gen_ai.response.id`, `gen_ai.response.finish_reasons`, `gen_ai.conversation.id` | `data.response_id`, `finish_reasons`, `conversation` |
+/// | `user.id`, else `enduser.id`; `tenant.id`, else `tenant`; of the span or the nearest above it | `data.user`, `data.tenant`, also of events that are emitted inside |
 /// | `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.tool.call.id` | `data.tool`, `tool_type`, `call_id` |
 /// | `error.type`; `otel.status_description`, `error.message`, `exception.message` | `error.type`, `error.message` |
 /// | content: `gen_ai.system_instructions`, `gen_ai.input.messages` or `gen_ai.prompt`, `gen_ai.output.messages` or `gen_ai.completion`, `gen_ai.tool.call.arguments`, `gen_ai.tool.call.result` | `data.system_instructions`, `prompt`, `completion`, `arguments`, `result`; only if [content is captured](crate::Builder::capture_content). If [snapshots](crate::Builder::include_snapshots) are recorded, the arguments of a failed tool are also its `error.input_snapshot` |
@@ -261,14 +262,15 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let metadata = attributes.metadata();
         let is_gen_ai = has_gen_ai_fields(metadata);
-        if self.outlet.is_off() || !is_gen_ai && !is_client_span(metadata) {
+        let is_kept = is_kept_span(metadata);
+        if self.outlet.is_off() || !is_kept && !is_client_span(metadata) {
             return;
         }
         if is_gen_ai {
             disabled_spans::note_enabled();
         }
         let (Some(_busy), Some(span)) = (ReentryGuard::begin(), ctx.span(id)) else { return };
-        if !is_gen_ai && self.innermost_operation(span.scope().skip(1)).is_none() {
+        if !is_kept && self.innermost_operation(span.scope().skip(1)).is_none() {
             return;
         }
         let mut fields = self.new_fields();
@@ -280,7 +282,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
             }
             let above = above.map(|(_, context)| context);
             let above = self.parent_context(above, attributes.is_contextual());
-            above.map_or_else(TraceContext::new_trace, |above| above.new_span())
+            let context = above.map_or_else(TraceContext::new_trace, |above| above.new_span());
+            self.with_identity(context, &fields, || span.scope().skip(1))
         });
         let open =
             OpenSpan::new(context, fields, metadata_has_field(metadata, names::is_answer_field));

@@ -10,6 +10,8 @@ pub(super) use crate::pricing::attributes::{
 pub(super) const OPERATION: &[&str] = &["gen_ai.operation.name"];
 pub(super) const AGENT: &[&str] = &["gen_ai.agent.name"];
 pub(super) const CONVERSATION: &[&str] = &["gen_ai.conversation.id"];
+pub(super) const USER: &[&str] = &["user.id", "enduser.id"];
+pub(super) const TENANT: &[&str] = &["tenant.id", "tenant"];
 pub(super) const PROVIDER: &[&str] = &["gen_ai.provider.name", "gen_ai.system"];
 pub(super) const REQUEST_MODEL: &[&str] = &["gen_ai.request.model"];
 pub(super) const RESPONSE_MODEL: &[&str] = &["gen_ai.response.model"];
@@ -50,6 +52,8 @@ pub(super) const KEPT: &[&[&str]] = &[
     OPERATION,
     AGENT,
     CONVERSATION,
+    USER,
+    TENANT,
     PROVIDER,
     REQUEST_MODEL,
     RESPONSE_MODEL,
@@ -81,7 +85,7 @@ pub(super) const ANSWER: &[&[&str]] =
     &[RESPONSE_MODEL, RESPONSE_ID, FINISH_REASONS, INPUT, OUTPUT, COMPLETION, OUTCOME];
 /// The fields that make a span an operation, which is recorded.
 ///
-/// Other spans only give the operations below them an agent or a conversation.
+/// Other spans only give the operations below them an agent, a conversation, a user or a tenant.
 pub(super) const OPERATIONS: &[&[&str]] =
     &[OPERATION, REQUEST_MODEL, RESPONSE_MODEL, TOOL, INPUT, OUTPUT];
 
@@ -116,6 +120,13 @@ pub(super) fn metadata_has_field(metadata: &Metadata<'_>, is_meant: impl Fn(&str
 /// Reports whether the span may say why a call failed, as that of reqwest-tracing.
 pub(super) fn is_client_span(metadata: &Metadata<'_>) -> bool {
     metadata_has_field(metadata, |name| HTTP_STATUS.contains(&name))
+}
+
+/// Reports whether the values of the span are kept for itself or for the operations below it.
+pub(super) fn is_kept_span(metadata: &Metadata<'_>) -> bool {
+    metadata_has_field(metadata, |name| {
+        name.starts_with("gen_ai.") || is_among_field_names(&[USER, TENANT], name)
+    })
 }
 
 pub(super) fn has_gen_ai_fields(metadata: &Metadata<'_>) -> bool {

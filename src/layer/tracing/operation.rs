@@ -126,14 +126,17 @@ impl TracedOperation<'_> {
     /// are put into `data.total`, which no reader adds up.
     fn record_other_end(&self, name: &str) -> Option<FailureReason> {
         let mut data = self.new_data();
-        data.put_text("model", self.fields.text(names::REQUEST_MODEL));
+        let model = self.fields.text(names::REQUEST_MODEL);
+        data.put_text("model", model);
         data.put_text("provider", self.fields.text(names::PROVIDER));
         data.put_total(self.fields);
         data.put_content("system_instructions", self.fields, names::INSTRUCTIONS);
         data.put_content("prompt", self.fields, names::PROMPT);
         data.put_content("completion", self.fields, names::COMPLETION);
         let event_type = EventType::Custom(name);
-        self.record_end_event(event_type, event_type, self.action(), &data, |e| e)
+        self.record_end_event(event_type, event_type, self.action(), &data, |event| {
+            event.model(model.unwrap_or(""))
+        })
     }
 
     fn action(&self) -> &str {

@@ -5,7 +5,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::fields::GenAiFields;
-use super::names::{self, has_gen_ai_fields, is_client_span};
+use super::names::{self, is_client_span, is_kept_span};
 use super::open::{OpenSpan, OpenSpans};
 use super::operation::TracedOperation;
 use super::{AuditLayer, entered};
@@ -18,7 +18,7 @@ impl AuditLayer {
         span: &SpanRef<'a, S>,
         use_open: impl FnOnce(&mut OpenSpan) -> R,
     ) -> Option<R> {
-        if !has_gen_ai_fields(span.metadata()) && !is_client_span(span.metadata()) {
+        if !is_kept_span(span.metadata()) && !is_client_span(span.metadata()) {
             return None;
         }
         let mut extensions = span.extensions_mut();
@@ -41,14 +41,34 @@ impl AuditLayer {
         spans.find_map(|span| self.context_of_span(&span).map(|context| (span, context)))
     }
 
-    /// Returns the value of the first of these spans that has one of the fields.
-    fn first_field_value<'a, S: LookupSpan<'a> + 'a>(
+    /// Returns the value of one of the names in these fields, or in the first of the spans above that has one.
+    fn value_or_above<'a, S: LookupSpan<'a> + 'a>(
         &self,
-        spans: impl Iterator<Item = SpanRef<'a, S>>,
+        fields: &GenAiFields,
+        above: impl Iterator<Item = SpanRef<'a, S>>,
         names: &[&str],
     ) -> Option<String> {
-        let value = |open: &mut OpenSpan| open.fields.text(names).map(str::to_owned);
-        spans.filter_map(|span| self.with_open_span(&span, value).flatten()).next()
+        let of = |fields: &GenAiFields| fields.text(names).map(str::to_owned);
+        let value = |span| self.with_open_span(&span, |open| of(&open.fields)).flatten();
+        of(fields).or_else(|| above.filter_map(value).next())
+    }
+
+    /// Returns the context for the user and the tenant that these fields or the spans above name.
+    pub(super) fn with_identity<'a, S: LookupSpan<'a> + 'a, A: Iterator<Item = SpanRef<'a, S>>>(
+        &self,
+        context: TraceContext,
+        fields: &GenAiFields,
+        above: impl Fn() -> A,
+    ) -> TraceContext {
+        let value = |names| self.value_or_above(fields, above(), names);
+        let context = match value(names::USER) {
+            Some(user) => context.with_user(user),
+            None => context,
+        };
+        match value(names::TENANT) {
+            Some(tenant) => context.with_tenant(tenant),
+            None => context,
+        }
     }
 
     /// Returns the context that is the parent of a new operation.
@@ -86,16 +106,14 @@ impl AuditLayer {
         span: &SpanRef<'a, S>,
         record: impl FnOnce(&TracedOperation<'_>) -> R,
     ) -> Option<R> {
-        let context = open.context.as_ref()?;
-        let value = |names: &[&str]| {
-            let own = open.fields.text(names).map(str::to_owned);
-            own.or_else(|| self.first_field_value(span.scope().skip(1), names))
-        };
+        let above = || span.scope().skip(1);
+        let context = self.with_identity(open.context.clone()?, &open.fields, above);
+        let value = |names| self.value_or_above(&open.fields, above(), names);
         let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
         let operation = TracedOperation {
             outlet: &self.outlet,
             fields: &open.fields,
-            context,
+            context: &context,
             agent: agent.as_deref().unwrap_or(&self.agent),
             conversation: conversation.as_deref(),
             name: span.name(),
@@ -120,12 +138,9 @@ impl AuditLayer {
     ) {
         let above = self.parent_context(above, event.is_contextual());
         let context = above.map_or_else(TraceContext::new_trace, |above| above.new_span());
-        let value = |names: &[&str]| {
-            let own = fields.text(names).map(str::to_owned);
-            own.or_else(|| {
-                self.first_field_value(ctx.event_scope(event).into_iter().flatten(), names)
-            })
-        };
+        let above = || ctx.event_scope(event).into_iter().flatten();
+        let context = self.with_identity(context, fields, above);
+        let value = |names| self.value_or_above(fields, above(), names);
         let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
         let operation = TracedOperation {
             outlet: &self.outlet,

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{HEAD, encode, event, record, record_within};
+use super::{encode, encode_head, event, line_of, record, record_within};
 use crate::record::decode::decode_record;
-use crate::record::encode::{NoMemory, encode_event_head};
+use crate::record::encode::NoMemory;
 use crate::record::event::{AuditEvent, ErrorDetail, EventType};
 use crate::ring::{Chain, OnFull, Ring};
-use crate::sanitize::{Kind, Redactions, Sanitizer};
+use crate::sanitize::{Kind, Redactions};
 
 const SMALL: usize = 4096;
 
@@ -246,18 +246,14 @@ fn a_head_alone_fits_in_a_block() {
     let detail = ErrorDetail::new("E", "m");
     let full =
         AuditEvent::new(EventType::Custom(&type_name), &name, &name).data(&payload).error(&detail);
+    let counted = full.model(&name).user(&name).tenant(&name);
     let bare = AuditEvent::new(EventType::ToolCall, "a", "b");
-    for (event, payloads) in [(full, 2), (bare, 0)] {
+    for (event, payloads) in [(full, 2), (counted, 2), (bare, 0)] {
         let mut chain = Chain::for_tests(1024);
         let mut counts = Redactions::default();
-        let sanitizer = Sanitizer::default();
-        let outcome = encode_event_head(&event, &HEAD, &mut chain, &sanitizer, &mut counts);
+        let outcome = encode_head(&event, &mut chain, &mut counts);
         assert!(outcome.expect("room").truncated);
-        let bytes = chain.to_vec();
-        let record = decode_record(&bytes).expect("a record");
-        let mut line = Vec::new();
-        crate::writer::jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
-        let line: Value = serde_json::from_slice(&line).expect("JSON");
+        let line: Value = serde_json::from_str(&line_of(&chain.to_vec())).expect("JSON");
         let places = [&line["data"], &line["error"]];
         let held = places.into_iter().filter(|value| value["value"] == "[NO_ROOM]").count();
         assert_eq!(held, payloads);
@@ -270,8 +266,7 @@ fn a_chain_without_room_is_left_as_it_was() {
     chain.put(b"before").expect("room");
     let mut counts = Redactions::default();
     let event = AuditEvent::new(EventType::ToolCall, "ann@example.org", "bob@example.org");
-    let sanitizer = Sanitizer::default();
-    assert!(encode_event_head(&event, &HEAD, &mut chain, &sanitizer, &mut counts).is_err());
+    assert!(encode_head(&event, &mut chain, &mut counts).is_err());
     assert_eq!(chain.to_vec(), b"before");
     assert_eq!(counts.get(Kind::Email), 0);
 }
@@ -280,12 +275,12 @@ fn a_chain_without_room_is_left_as_it_was() {
 fn without_memory_the_head_is_left() {
     let ring = Ring::new(64, 16 * 1024);
     let mut chain = ring.begin_chain(super::LIMIT, OnFull::Evict).expect("a new ring has buffers");
-    let (mut counts, sanitizer) = (Redactions::default(), Sanitizer::default());
+    let mut counts = Redactions::default();
     let payload = "ann@example.org ".repeat(5000);
     let event = event().data(&payload);
     let encoded = encode(&event, &mut chain, true, &mut counts);
     assert_eq!(encoded, Err(NoMemory));
     assert_eq!((chain.len(), counts.get(Kind::Email)), (0, 0));
-    encode_event_head(&event, &HEAD, &mut chain, &sanitizer, &mut counts).expect("a block");
+    encode_head(&event, &mut chain, &mut counts).expect("a block");
     assert!(decode_record(&chain.to_vec()).is_ok());
 }

@@ -1,5 +1,6 @@
 //! Sends an event through encoder, decoder and line, for all tests of the record.
 
+mod counted;
 mod failures;
 mod limits;
 mod random;
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::decode::decode_record;
-use super::encode::{EncodeOutcome, EncodeRules, EventHead, NoMemory, encode_event};
+use super::encode::{
+    EncodeOutcome, EncodeRules, EventHead, NoMemory, encode_event, encode_event_head,
+};
 use crate::record::event::{AuditEvent, EventType};
 use crate::ring::{Chain, OnFull, Ring};
 use crate::sampler::Kept;
@@ -60,11 +63,32 @@ fn encode(
     include_snapshots: bool,
     counts: &mut Redactions,
 ) -> Result<EncodeOutcome, NoMemory> {
-    let sanitizer = Sanitizer::default();
-    let key = UserKey::new("0123456789abcdef").expect("a long key");
-    let user_names = UserNames::new(sanitizer.clone(), &key);
+    let (sanitizer, user_names) = sanitizer_and_names();
     let rules = EncodeRules { sanitizer: &sanitizer, user_names: &user_names, include_snapshots };
     encode_event(event, &HEAD, chain, rules, counts)
+}
+
+fn encode_head(
+    event: &AuditEvent<'_>,
+    chain: &mut Chain<'_>,
+    counts: &mut Redactions,
+) -> Result<EncodeOutcome, NoMemory> {
+    let (sanitizer, user_names) = sanitizer_and_names();
+    let rules =
+        EncodeRules { sanitizer: &sanitizer, user_names: &user_names, include_snapshots: true };
+    encode_event_head(event, &HEAD, chain, rules, counts)
+}
+
+fn sanitizer_and_names() -> (Sanitizer, UserNames) {
+    let key = UserKey::new("0123456789abcdef").expect("a long key");
+    (Sanitizer::default(), UserNames::new(Sanitizer::default(), &key))
+}
+
+fn line_of(record: &[u8]) -> String {
+    let mut line = Vec::new();
+    let record = decode_record(record).expect("a record");
+    jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
+    String::from_utf8(line).expect("UTF-8")
 }
 
 fn record_within(event: &AuditEvent<'_>, limit: usize, include_snapshots: bool) -> Recorded {
@@ -74,15 +98,7 @@ fn record_within(event: &AuditEvent<'_>, limit: usize, include_snapshots: bool) 
     let outcome = encode(event, &mut chain, include_snapshots, &mut counts)
         .expect("the queue has enough memory");
     let bytes = chain.to_vec();
-    let mut line = Vec::new();
-    jsonl::write_event_line(
-        &mut line,
-        "0123456789abcdef",
-        1,
-        &decode_record(&bytes).expect("a record"),
-    );
-    let line = String::from_utf8(line).expect("UTF-8");
-    Recorded { line, outcome, counts, bytes: bytes.len() }
+    Recorded { line: line_of(&bytes), outcome, counts, bytes: bytes.len() }
 }
 
 fn record(event: &AuditEvent<'_>) -> Recorded {

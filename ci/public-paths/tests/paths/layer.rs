@@ -42,12 +42,13 @@ fn layers<T: Layer<S, Service = O>, S, O>() {}
 fn server_layer<I, N: AsRef<str>>(
     agent: impl Into<String>,
     layer: ServerLayer<I>,
-    route: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    text: impl Fn(&Parts) -> Option<String> + Clone + Send + Sync + 'static,
     headers: impl IntoIterator<Item = N>,
 ) -> (ServerLayer, ServerLayer<I>) {
+    let layer = layer.route(text.clone()).user(text.clone()).tenant(text);
     let _: fn(ServerLayer<I>, AuditLogger) -> ServerLayer<I> = ServerLayer::logger;
     let _: fn(ServerLayer<I>, usize) -> ServerLayer<Captured> = ServerLayer::capture_bodies;
-    (ServerLayer::new(agent), layer.restart_trace().route(route).capture_headers::<N>(headers))
+    (ServerLayer::new(agent), layer.restart_trace().capture_headers::<N>(headers))
 }
 
 /// A layer and a service without a parameter of their own leave bodies as they are.

@@ -58,7 +58,8 @@ pub(super) fn with_input_event(
         let is_foreign = !has_known_type(&line);
         Refusal { is_foreign, ..Refusal::new("wrong_type", why) }
     })?;
-    let mut event = head.span(&context).model(label("model")).tenant(label("tenant"));
+    let mut event = head.span(&context).model(label("model"));
+    event = event.user(label("user")).tenant(label("tenant"));
     event = match timestamp {
         Some(micros) => {
             let time = input_system_time(micros).map_err(|why| Refusal::new("wrong_field", why))?;

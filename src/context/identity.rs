@@ -1,0 +1,75 @@
+//! The user and the tenant that a request is for, which contexts carry.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::TraceContext;
+
+/// Whom the work is for. An empty text means that it is not known.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Identity {
+    user: Box<str>,
+    tenant: Box<str>,
+}
+
+/// Contexts are logged, and the id of a user may be a mail address.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[set]")
+    }
+}
+
+impl TraceContext {
+    /// Returns this context for a user. An empty text means that the user is not known.
+    ///
+    /// Events in the context, and in all spans below it, are recorded and counted for this user, unless they
+    /// have a user of their own. Set it once, when a request begins. It stays in this process: no header that is
+    /// sent contains it. If the id is personal, such as a mail address, a keyed hash takes its place in the log
+    /// (`AUDIT_HASH_USERS`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::{AuditEvent, EventType, TraceContext};
+    ///
+    /// # let seen = llm_audit::testing::capture();
+    /// let request = TraceContext::new_trace().with_user("u-1842").with_tenant("acme");
+    /// let _scope = request.new_span().enter();
+    /// llm_audit::emit(&AuditEvent::new(EventType::CacheHit, "benefits", "plans"));
+    /// # let line = &seen.lines()[0];
+    /// # assert!(line.contains(r#""data":{"user":"u-1842","tenant":"acme"}"#), "{line}");
+    /// ```
+    pub fn with_user(self, user: impl Into<Box<str>>) -> Self {
+        let user = user.into();
+        self.with_identity(|identity| identity.user = user)
+    }
+
+    /// Returns this context for a tenant: a customer of the service, such as a company; see
+    /// [`with_user`](Self::with_user).
+    pub fn with_tenant(self, tenant: impl Into<Box<str>>) -> Self {
+        let tenant = tenant.into();
+        self.with_identity(|identity| identity.tenant = tenant)
+    }
+
+    /// Returns the user, if it is known.
+    pub fn user(&self) -> Option<&str> {
+        self.identity.as_ref().map(|identity| &*identity.user).filter(|user| !user.is_empty())
+    }
+
+    /// Returns the tenant, if it is known.
+    pub fn tenant(&self) -> Option<&str> {
+        self.identity.as_ref().map(|identity| &*identity.tenant).filter(|tenant| !tenant.is_empty())
+    }
+
+    /// Reports whether a user or a tenant was set.
+    #[inline]
+    pub(crate) fn has_identity(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    fn with_identity(mut self, change: impl FnOnce(&mut Identity)) -> Self {
+        change(Arc::make_mut(self.identity.get_or_insert_default()));
+        self.identity = self.identity.filter(|identity| **identity != Identity::default());
+        self
+    }
+}

@@ -1,0 +1,73 @@
+//! The members of `data` that an event is counted by. They are added if the payload lacks them.
+
+use super::event::AuditEvent;
+use super::serializer::Encoder;
+use super::sink::EncodeFailed;
+use super::{COUNTED, END};
+use crate::sanitize::{KeyNumbers, Slot};
+
+/// Which of the members that events are counted by are in a payload, by bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SeenMembers(u8);
+
+impl SeenMembers {
+    fn bit(name: &str) -> u8 {
+        match name {
+            "model" => 1,
+            "user" => 2,
+            "tenant" => 4,
+            _ => 0,
+        }
+    }
+
+    /// Takes note of a member of `data`. Reports whether its value may be the id of a person.
+    #[inline]
+    pub(super) fn note_member(&mut self, name: &str) -> bool {
+        self.0 |= Self::bit(name);
+        matches!(name, "user" | "conversation")
+    }
+
+    fn has(self, name: &str) -> bool {
+        self.0 & Self::bit(name) != 0
+    }
+}
+
+impl Encoder<'_, '_> {
+    /// Writes `data`: the payload with `write_payload`, if there is one, and the members that it lacks.
+    pub(super) fn write_event_data(
+        &mut self,
+        event: &AuditEvent<'_>,
+        write_payload: impl FnOnce(&mut Self) -> Result<(), EncodeFailed>,
+    ) -> Result<(), EncodeFailed> {
+        let is_counted = event.has_counted_members();
+        if is_counted {
+            self.sink.put(&[COUNTED])?;
+        }
+        self.seen = SeenMembers::default();
+        if event.data.is_some() {
+            write_payload(self)?;
+        }
+        if is_counted { self.write_counted_members(event) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn write_counted_members(&mut self, event: &AuditEvent<'_>) -> Result<(), EncodeFailed> {
+        let seen = self.seen;
+        let (mut frame, mut numbers) = (self.data_slot().object(), KeyNumbers::default());
+        (self.is_in_data, self.depth) = (true, 1);
+        for (name, text) in event.counted_members() {
+            if !text.is_empty() && !seen.has(name) {
+                self.write_key(name, &mut frame, &mut numbers)?;
+                self.write_name(|encoder| encoder.write_text(text, encoder.cap))?;
+            }
+        }
+        (self.is_in_data, self.is_user) = (false, false);
+        (self.depth, self.slot) = (0, Slot::default());
+        self.sink.put(&[END])
+    }
+
+    /// Returns the slot of `data`.
+    pub(super) fn data_slot(&self) -> Slot {
+        Slot::at(self.sanitizer.enter(self.sanitizer.root(), "data"))
+    }
+}
