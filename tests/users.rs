@@ -62,27 +62,28 @@ fn a_folder_has_one_name_for_a_user_in_lines_and_totals() {
 fn the_user_of_a_context_is_the_same_in_lines_and_totals() {
     let folder = tempfile::tempdir().unwrap();
     let audit = logger(folder.path()).build().unwrap();
-    let event = AuditEvent::new(EventType::LlmInvoke, "desk", "chat").cost_usd(0.5);
+    let call = || AuditEvent::new(EventType::LlmInvoke, "desk", "chat").cost_usd(0.5);
     let ann = TraceContext::new_trace().with_user("ann@example.org").with_tenant("acme");
     let below = ann.new_span();
-    audit.emit(&event.context(&ann));
+    audit.emit(&call().context(&ann));
     let thread = {
         let (audit, below) = (audit.clone(), below.clone());
         std::thread::spawn(move || {
             let _scope = below.enter();
-            audit.emit(&event.tenant("globex"));
+            audit.emit(&call().tenant("globex"));
         })
     };
     thread.join().unwrap();
-    audit.emit(&event.span(&below).user("u-1"));
-    audit.emit(&event);
+    audit.emit(&call().span(&below).user("u-1"));
+    audit.emit(&call());
     audit.shutdown(DEADLINE).unwrap();
     let lines = lines(folder.path());
-    let totals = &lines.iter().find(|line| line["event_type"] == "audit.totals").unwrap()["data"];
-    let calls = || lines.iter().filter(|line| line["event_type"] == "llm.invoke");
-    let of_lines = |name: &str| count(calls().map(|line| (&line["data"][name], 1)));
+    let data = |event_type: &'static str| {
+        lines.iter().filter(move |line| line["event_type"] == event_type).map(|line| &line["data"])
+    };
+    let of_lines = |name: &str| count(data("llm.invoke").map(|data| (&data[name], 1)));
     let of_totals = |rows: &str, name: &str| {
-        let rows = totals[rows].as_array().unwrap().iter();
+        let rows = data("audit.totals").flat_map(|data| data[rows].as_array().unwrap());
         count(rows.map(|row| (&row[name], row["events"].as_u64().unwrap())))
     };
     assert_eq!(of_lines("user"), of_totals("users", "user"));

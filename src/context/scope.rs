@@ -43,7 +43,7 @@ impl TraceContext {
     /// Runs `f` on the current context.
     ///
     /// `f` may run a user's code, which may enter another context. So `f` gets a copy (64 bytes
-    /// and at most one reference count), never a borrow of the slot.
+    /// and at most two reference counts), never a borrow of the slot.
     pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Self>) -> R) -> R {
         f(Self::current().as_ref())
     }

@@ -230,7 +230,7 @@ impl<'a> UnreadValue<'_, 'a> {
         let mut object = serializer.serialize_map(None)?;
         if self.skip_tag(PAYLOAD).map_err(S::Error::custom)? {
             match self.skip_tag(MAP).map_err(S::Error::custom)? {
-                true => self.one_level_deeper().serialize_members(&mut object)?,
+                true => self.serialize_members(&mut object)?,
                 false => object.serialize_entry("value", &self.one_level_deeper())?,
             }
         }

@@ -3,8 +3,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{LIMIT, encode_head, event, line_of, record, record_within};
+use super::{LIMIT, encode, encode_head, event, line_of, record, record_within};
+use crate::record::decode::decode_record;
 use crate::record::event::{AuditEvent, ErrorDetail, EventType};
+use crate::record::{COUNTED, MAP, PAYLOAD, STR};
 use crate::ring::Chain;
 use crate::sanitize::{Kind, Redactions};
 
@@ -92,5 +94,18 @@ fn they_stay_in_an_event_that_is_cut() {
             assert_eq!(data["model"], "m-1");
             assert!(data["tenant"].as_str().expect("a tenant").starts_with("@x.org and more"));
         }
+    }
+}
+
+#[test]
+fn a_record_that_nests_them_without_end_is_refused() {
+    let mut chain = Chain::for_tests(1024);
+    encode(&event().tenant("acme"), &mut chain, true, &mut Redactions::default()).expect("room");
+    let record = chain.to_vec();
+    let data = record.iter().rposition(|byte| *byte == COUNTED).expect("the tag");
+    for nested in [&[COUNTED, STR, 1, b'a'][..], &[COUNTED, PAYLOAD, MAP, STR, 1, b'a']] {
+        let malformed = [&record[..data], &nested.repeat(100_000)].concat();
+        let data = decode_record(&malformed).expect("a head").data;
+        assert!(serde_json::to_string(&data).is_err());
     }
 }
