@@ -1,5 +1,6 @@
 //! Pieces of whole lines, read one after the other and worked on by several threads.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::iter;
@@ -387,8 +388,10 @@ pub(crate) fn for_each_chunk<'f, S: Send>(
     let files_with_places = files.iter().enumerate();
     let reader =
         ChunkReader { files: files_with_places, query, chunk_bytes, reading: None, count: 0 };
-    let (reader, order) =
-        (Mutex::new(reader), Order { state: Mutex::new((0, state)), changed: Condvar::new() });
+    let (reader, order) = (
+        Mutex::new(reader),
+        Order { state: Mutex::new(Ordered::of(state)), changed: Condvar::new() },
+    );
     let run = || {
         let mut bytes = Vec::new();
         loop {
@@ -429,10 +432,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The state, and the number of the chunk whose turn it is.
+/// The state, and whose turn it is.
 struct Order<'s, S> {
-    state: Mutex<(u64, &'s mut S)>,
+    state: Mutex<Ordered<'s, S>>,
     changed: Condvar,
+}
+
+struct Ordered<'s, S> {
+    /// The number of the chunk whose turn it is.
+    turn: u64,
+    /// Later chunks that need no turn any more.
+    passed: BTreeSet<u64>,
+    state: &'s mut S,
+}
+
+impl<'s, S> Ordered<'s, S> {
+    fn of(state: &'s mut S) -> Self {
+        Self { turn: 0, passed: BTreeSet::new(), state }
+    }
+
+    /// Ends the turn of this chunk, and those of the chunks after it that need none.
+    fn end_turn(&mut self) {
+        self.turn += 1;
+        while self.passed.remove(&self.turn) {
+            self.turn += 1;
+        }
+    }
 }
 
 /// The turn of a chunk. Dropped without use, it passes to the next chunk, too.
@@ -445,21 +470,30 @@ pub(crate) struct Turn<'o, 's, S> {
 impl<S> Turn<'_, '_, S> {
     /// Waits for the chunks before, and gives the state to `work`.
     pub(crate) fn take(mut self, work: impl FnOnce(&mut S)) {
-        self.wait_and_pass(Some(work));
-    }
-
-    fn wait_and_pass(&mut self, work: Option<impl FnOnce(&mut S)>) {
-        let mut state = lock(&self.order.state);
-        while state.0 < self.number {
-            state = self.order.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        self.is_over = true;
+        let mut order = lock(&self.order.state);
+        while order.turn < self.number {
+            order = self.order.changed.wait(order).unwrap_or_else(PoisonError::into_inner);
         }
         // Past its turn only if another thread panicked.
-        if let (true, Some(work)) = (state.0 == self.number, work) {
-            work(state.1);
-            state.0 += 1;
+        if order.turn == self.number {
+            work(order.state);
+            order.end_turn();
         }
-        self.is_over = true;
         self.order.changed.notify_all();
+    }
+
+    /// Gives the state to `work` at once, in any order.
+    pub(crate) fn pass(mut self, work: impl FnOnce(&mut S)) {
+        self.is_over = true;
+        let mut order = lock(&self.order.state);
+        work(order.state);
+        if order.turn < self.number {
+            order.passed.insert(self.number);
+        } else if order.turn == self.number {
+            order.end_turn();
+            self.order.changed.notify_all();
+        }
     }
 }
 
@@ -467,10 +501,10 @@ impl<S> Drop for Turn<'_, '_, S> {
     fn drop(&mut self) {
         if thread::panicking() {
             // Nobody waits for this turn any more; the scope passes the panic on.
-            lock(&self.order.state).0 = u64::MAX;
+            lock(&self.order.state).turn = u64::MAX;
             self.order.changed.notify_all();
         } else if !self.is_over {
-            self.wait_and_pass(Some(|_: &mut S| {}));
+            Turn { ..*self }.pass(|_| {});
         }
     }
 }
@@ -487,6 +521,24 @@ mod tests {
         fs::write(dir.path().join("audit-2026-01-02.jsonl"), text).unwrap();
         let folder = Folder::open(dir.path()).unwrap();
         (dir, folder)
+    }
+
+    #[test]
+    fn chunks_that_pass_hold_up_no_turn() {
+        let (_keep, folder) = folder_with(&"abcdef\n".repeat(1_000));
+        let mut state = (Vec::new(), 0);
+        for_each_chunk(folder.files(), None, 70, &mut state, |chunk, turn| {
+            match chunk.range.start % 3 {
+                0 => turn.take(|(taken, _)| taken.push(chunk.range.start)),
+                1 => turn.pass(|(_, passed)| *passed += 1),
+                _ => {}
+            }
+        });
+        let (taken, passed) = state;
+        assert!(taken.is_sorted(), "{taken:?}");
+        let starts = (0..=7_000_u64).step_by(70);
+        assert_eq!(taken, starts.clone().filter(|start| start % 3 == 0).collect::<Vec<_>>());
+        assert_eq!(passed, starts.filter(|start| start % 3 == 1).count());
     }
 
     #[test]
