@@ -132,12 +132,85 @@ fn an_id_is_found_however_it_is_spelled() {
         ("0af76519-16cd-43dd-8448-eb211c80319c", "0af76519-16cd-43dd-8448-eb211c80319c"),
         ("0af7651916cd43dd8448eb211c80319\\u0063", TRACE),
         ("0af765\\u003191\\u0036cd43dd8448eb211c80319c", TRACE),
+        ("0af76519\\u002d16cd-43dd-8448-eb211c80319c", TRACE),
+        ("0\\u0041F76519-16cd-43dd-8448-eb211c80319c", "0af7"),
     ] {
         // The digits are there before, in another value.
         let line = line("00f067aa0ba902b7", None, 1).replace(TRACE, spelled);
         let line = line.replacen("{", "{\"x\":\"7651916 7651\",", 1);
         let trace = one(&line, prefix);
         assert_eq!((&*trace.id, trace.events().count()), (TRACE, 1), "{spelled} {prefix}");
+    }
+}
+
+/// What all spellings share is in one group of a UUID, and after the zeros that a short id lacks.
+#[test]
+fn ids_of_few_digits_or_zeros_are_found() {
+    for (id, spelled, prefixes) in [
+        (
+            "abcdefabcdefabcdefabcdefabcdefab",
+            "ABCDEFAB-cdef-ABCD-efab-cdefABCDEFAB",
+            &[4, 9, 32][..],
+        ),
+        ("abcdefabcdefabcdefab1defabcdefab", "abcdefab-cdef-abcd-efab-1defabcdefab", &[20, 21, 22]),
+        (
+            "abcdef12345fabcdefabcdefabcdefab",
+            "abcdef12-345f-abcd-efab-cdefabcdefab",
+            &[8, 9, 12, 32],
+        ),
+        ("000000001234cdefabcdefabcdefabcd", "00000000-1234-cdef-abcd-efabcdefabcd", &[8, 11, 32]),
+        ("00000000000000000000a1b2c3d4e5f6", "a1b2c3d4e5f6", &[21, 24, 32]),
+        ("000000000000000000000000deadbeef", "DEADBEEF", &[25, 32]),
+    ] {
+        for spelled in [spelled, id] {
+            let line = line("00f067aa0ba902b7", None, 1).replace(TRACE, spelled);
+            let lines = line.clone() + &line.replace(spelled, "0123456789abcdef0123456789abcdef");
+            for digits in prefixes {
+                let trace = one(&lines, &id[..*digits]);
+                assert_eq!((&*trace.id, trace.events().count()), (id, 1), "{spelled} {digits}");
+            }
+        }
+    }
+}
+
+/// Of a log's lines a search reads few, and may meet an event before the line that says who wrote it.
+#[test]
+fn the_service_of_an_event_is_found_wherever_its_logger_began() {
+    let start = |instance: u32| {
+        format!(
+            r#"{{"instance":"{instance:016x}","event_type":"audit.start","data":{{"service":"s{instance}"}}}}"#
+        ) + "\n"
+    };
+    let event = |instance: u32| {
+        line("00f067aa0ba902b7", None, instance).replacen(
+            '{',
+            &format!(r#"{{"instance":"{instance:016x}","#),
+            1,
+        )
+    };
+    let filler = "{\"x\":1}\n".repeat(50_000);
+    // A file of two loggers, two files in one, and a file whose beginning is in the one before.
+    let first = start(1) + &event(1) + &filler + &start(2) + &filler + &event(2);
+    let second = filler.clone() + &start(3) + &start(4) + &event(3) + &filler;
+    let third = event(4) + &event(5);
+    let dir = tempfile::tempdir().unwrap();
+    for (at, text) in [first, second, third].iter().enumerate() {
+        fs::write(dir.path().join(format!("audit-2026-01-0{}.jsonl", at + 1)), text).unwrap();
+    }
+    let folder = Folder::open(dir.path()).unwrap();
+    let services = |service: Option<&str>| -> Vec<Option<String>> {
+        match Trace::find_of_service(&folder, TRACE, service, |_| {}).unwrap() {
+            Found::One(trace) => trace.events().map(|event| event.service.clone()).collect(),
+            found => panic!("{found:?}"),
+        }
+    };
+    let named =
+        |names: &[&str]| names.iter().map(|name| Some((*name).to_owned())).collect::<Vec<_>>();
+    let mut all = named(&["s1", "s2", "s3", "s4"]);
+    all.push(None);
+    assert_eq!(services(None), all);
+    for name in ["s1", "s2", "s3", "s4"] {
+        assert_eq!(services(Some(name)), named(&[name]));
     }
 }
 
