@@ -23,7 +23,8 @@ pub fn fuzz_record_line(value: &impl Serialize) -> Vec<u8> {
         parent_span_id: None,
         timestamp: 3,
         kept: Default::default(),
-        can_be_held: true,
+        has_others: true,
+        marks_content: false,
     };
     let (sanitizer, mut counts) = (Sanitizer::default(), Redactions::default());
     let user_names = UserNames::new(sanitizer.clone(), &UserKey::random());

@@ -128,7 +128,7 @@ mod user_names;
 mod warnings;
 mod writer;
 
-pub use config::{Builder, Compress, FailedTraces, Fsync};
+pub use config::{Builder, CaptureContent, Compress, FailedTraces, Fsync};
 pub use context::{InSpan, Scope, Spanned, TraceContext};
 pub use error::Error;
 pub use llm::{LlmCall, record_llm_call};

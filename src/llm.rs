@@ -10,6 +10,9 @@ use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::record::{OptionalFields, Payload};
 use crate::recorder::{AuditLogger, Outlet};
 
+/// The members of the data that are content.
+const CONTENT: [&str; 2] = ["prompt", "completion"];
+
 /// One call of a model, for [`record_llm_call`].
 ///
 /// # Examples
@@ -203,7 +206,7 @@ impl<'a> LlmCall<'a> {
             .as_ref()
             .map(|(error_type, message)| ErrorDetail::new(error_type, message));
         let error = self.error.or(answered.as_ref().filter(|_| self.status.is_none()));
-        let mut event = self.event(error).payload(&data).model(model);
+        let mut event = self.event(error).payload(&data).content(&CONTENT).model(model);
         if let Some(usage) = &usage {
             event = event.usage(usage);
         }

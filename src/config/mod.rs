@@ -11,6 +11,7 @@ mod variable;
 mod variables;
 
 pub use builder::Builder;
+pub use llm_audit_log::CaptureContent;
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::{Otlp, Semconv};
 pub(crate) use settings::Settings;

@@ -7,6 +7,7 @@ use std::time::Duration;
 pub(crate) use super::variables::Settings;
 use super::variables::VARIABLES;
 use crate::error::Error;
+use llm_audit_log::CaptureContent;
 
 /// The default of `AUDIT_MAX_EVENT_BYTES`.
 pub(super) const EVENT_BYTES_DEFAULT: usize = 256 << 10;
@@ -113,6 +114,11 @@ impl Settings {
     /// Returns whether events that the rates leave out are held.
     pub(crate) fn holds_events(&self) -> bool {
         self.holds_left_out() && !self.sampling.debug
+    }
+
+    /// Returns whether content is kept in failed traces only.
+    pub(crate) fn holds_content(&self) -> bool {
+        self.capture_content == CaptureContent::Failed
     }
 
     /// Returns whether an event is held if the rates have left it out.

@@ -86,7 +86,7 @@ fn every_variable_arrives() {
         to_exporters: false,
         directory: "/var/log/agents".into(),
         include_snapshots: false,
-        capture_content: true,
+        capture_content: CaptureContent::Always,
         sanitizer: Sanitizer::with_profile(Profile::Precise),
         redact_environment: Some(vec!["DESK_KEY".to_owned(), "DESK_USER".to_owned()]),
         environment: Vec::new(),
@@ -226,7 +226,7 @@ fn the_variable_of_opentelemetry_decides_if_ours_is_not_set() {
     for (given, captures) in
         [("true", true), ("SPAN_AND_EVENT", true), ("false", false), ("no_content", false)]
     {
-        assert_eq!(read(&[(name, given)]).unwrap().capture_content, captures, "{given}");
+        assert_eq!(read(&[(name, given)]).unwrap().capture_content, captures.into(), "{given}");
     }
 }
 
@@ -257,7 +257,7 @@ fn an_output_is_needed() {
 fn an_error_is_that_of_the_variable_that_was_given() {
     let other = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
     let both = read(&[(other, "span_only"), ("AUDIT_CAPTURE_CONTENT", "false")]).unwrap();
-    assert!(!both.capture_content);
+    assert_eq!(both.capture_content, CaptureContent::Never);
     let error = read(&[(other, "all"), ("AUDIT_CAPTURE_CONTENT", "false")]).unwrap_err();
     assert!(error.to_string().starts_with(other), "{error}");
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use llm_audit_log::zst;
+use llm_audit_log::{CaptureContent, zst};
 
 use super::settings::{Compress, FailedTraces, Fsync, Outputs};
 use crate::sampler;
@@ -69,27 +69,49 @@ impl ValueKind for SwitchValue {
     }
 }
 
+/// In which traces content is kept.
+pub(super) struct CaptureContentValue;
+
+impl ValueKind for CaptureContentValue {
+    type Value = CaptureContent;
+
+    fn accepted(&self) -> String {
+        "true, false or failed".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<CaptureContent> {
+        match text.eq_ignore_ascii_case(CaptureContent::Failed.name()) {
+            true => Some(CaptureContent::Failed),
+            false => SwitchValue.parse(text).map(CaptureContent::from),
+        }
+    }
+
+    fn show(&self, value: &CaptureContent) -> String {
+        value.name().to_owned()
+    }
+}
+
 /// The values of the variable that OpenTelemetry's GenAI instrumentations read. In older ones it is a
 /// switch, in newer ones it names the place of the content.
 pub(super) struct MessageContentValue;
 
 impl ValueKind for MessageContentValue {
-    type Value = bool;
+    type Value = CaptureContent;
 
     fn accepted(&self) -> String {
         "true, false, NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT".to_owned()
     }
 
-    fn parse(&self, text: &str) -> Option<bool> {
+    fn parse(&self, text: &str) -> Option<CaptureContent> {
         match text.to_ascii_lowercase().as_str() {
-            "span_only" | "event_only" | "span_and_event" => Some(true),
-            "no_content" => Some(false),
-            _ => SwitchValue.parse(text),
+            "span_only" | "event_only" | "span_and_event" => Some(CaptureContent::Always),
+            "no_content" => Some(CaptureContent::Never),
+            _ => SwitchValue.parse(text).map(CaptureContent::from),
         }
     }
 
-    fn show(&self, value: &bool) -> String {
-        value.to_string()
+    fn show(&self, value: &CaptureContent) -> String {
+        value.name().to_owned()
     }
 }
 

@@ -16,15 +16,17 @@ use super::settings::{
     check_file_fits_total, check_some_output_is_set, default_service_name,
 };
 use super::values::{
-    CompressValue, ExportersValue, FailedTracesValue, FileModeValue, FsyncValue,
-    MessageContentValue, MillisecondsValue, NoticesValue, NumberValue, OptionalValue, PathValue,
-    ProfileValue, ShareValue, SwitchValue, TextValue, UserKeyValue, ValueKind, VariableNamesValue,
+    CaptureContentValue, CompressValue, ExportersValue, FailedTracesValue, FileModeValue,
+    FsyncValue, MessageContentValue, MillisecondsValue, NoticesValue, NumberValue, OptionalValue,
+    PathValue, ProfileValue, ShareValue, SwitchValue, TextValue, UserKeyValue, ValueKind,
+    VariableNamesValue,
 };
 use super::variable::{Fallback, Variable, settings};
 use crate::ring;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::Sanitizer;
 use crate::user_names::UserKey;
+use llm_audit_log::CaptureContent;
 
 settings! {
     fields {
@@ -54,13 +56,19 @@ settings! {
     /// If `false`, nothing is recorded and `emit` costs one load.
     "AUDIT_ENABLED" = SwitchValue, fn enabled(enabled: bool): bool = true;
 
-    /// If `true`, layers and helpers record prompts, completions, arguments and results. If it is not set,
-    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` decides. What a caller puts into `data` is
-    /// always recorded.
+    /// If `true`, layers and helpers record prompts, completions, arguments and results. With `failed`, only
+    /// traces that fail keep them. If it is not set, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`
+    /// decides. What a caller puts into `data` is always recorded.
     ///
-    /// The helpers are [`record_llm_call`](crate::record_llm_call) and `#[audit_span]`.
-    /// `error.input_snapshot` has a switch of its own, [`include_snapshots`](Self::include_snapshots).
-    "AUDIT_CAPTURE_CONTENT" = SwitchValue, fn capture_content(capture: bool): bool = false,
+    /// The helpers are [`record_llm_call`](crate::record_llm_call) and `#[audit_span]`. Callers name content of
+    /// their own with [`AuditEvent::content`](crate::AuditEvent::content). `error.input_snapshot` has a switch of
+    /// its own, [`include_snapshots`](Self::include_snapshots).
+    ///
+    /// With `failed`, an event with content waits in memory until its trace fails, ends well or is too old, or
+    /// until others need the memory, as `AUDIT_FAILED_TRACES` describes. Then it is written, without the content
+    /// unless the trace has failed. A process that is killed loses the events that wait.
+    "AUDIT_CAPTURE_CONTENT" = CaptureContentValue,
+        fn capture_content(capture: impl Into<CaptureContent>): CaptureContent = CaptureContent::Never,
         or "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT" = MessageContentValue;
 
     /// If `false`, `error.input_snapshot` is left out.

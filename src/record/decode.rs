@@ -8,7 +8,7 @@ use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::{
-    CAN_BE_HELD, COUNTED, DEPTH_MAX, END, ERROR, F32, F64, FALSE, KEPT_SHIFT, MAP, NEGATIVE, NULL,
+    COUNTED, DEPTH_MAX, END, ERROR, F32, F64, FALSE, HAS_OTHERS, KEPT_SHIFT, MAP, NEGATIVE, NULL,
     PARTS, PAYLOAD, SEQ, STR, TRUE, UINT, flag,
 };
 use crate::pricing::Usd;
@@ -98,6 +98,9 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord>
         data: None,
         error: None,
     };
+    if has(flag::CONTENT) {
+        cursor.skip_value()?;
+    }
     if has(flag::ERROR) {
         record.error = Some(EncodedValue(cursor.0));
         if has(flag::DATA) {
@@ -111,7 +114,7 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord>
 /// Reads the byte of the status and of the reason to keep the event.
 fn decode_state(state: u8) -> Result<(Status, Kept), MalformedRecord> {
     let status = Status::ALL.get(usize::from(state & ((1 << KEPT_SHIFT) - 1)));
-    let kept = match (state & !CAN_BE_HELD) >> KEPT_SHIFT {
+    let kept = match (state & !HAS_OTHERS) >> KEPT_SHIFT {
         0 => Kept::Drawn,
         1 => Kept::Slow,
         2 => Kept::Parent,
@@ -128,8 +131,14 @@ pub(crate) struct RecordHead {
     /// `None` for a type of the caller's own.
     pub(crate) event_type: Option<EventType<'static>>,
     pub(crate) status: Status,
-    /// Whether other events of its trace may be held.
+    /// Whether there may be other events of its trace.
+    pub(crate) has_others: bool,
+    /// Whether other events of its trace may be left out.
     pub(crate) is_split: bool,
+    /// Whether it is left out unless its trace fails.
+    pub(crate) is_left_out: bool,
+    /// Whether it has content that is kept only if its trace fails.
+    pub(crate) has_content: bool,
     pub(crate) trace_id: u128,
     pub(crate) timestamp: i64,
 }
@@ -141,12 +150,16 @@ pub(crate) struct RecordHead {
 /// Returns an error if the bytes end before the timestamp does. The rest is not checked.
 pub(crate) fn decode_head(bytes: &[u8]) -> Result<RecordHead, MalformedRecord> {
     let mut cursor = RecordCursor(bytes);
-    let [code, state, _] = cursor.array()?;
+    let [code, state, flags] = cursor.array()?;
     let (status, kept) = decode_state(state)?;
+    let has_others = state & HAS_OTHERS != 0;
     Ok(RecordHead {
         event_type: EventType::ALL.get(usize::from(code)).copied(),
         status,
-        is_split: state & CAN_BE_HELD != 0 && kept != Kept::Whole,
+        has_others,
+        is_split: has_others && kept != Kept::Whole,
+        is_left_out: kept == Kept::Failed,
+        has_content: flags & flag::CONTENT != 0,
         trace_id: u128::from_le_bytes(cursor.array()?),
         timestamp: decode_timestamp(bytes)?,
     })
@@ -286,7 +299,7 @@ impl Serialize for UnreadValue<'_, '_> {
 }
 
 /// Bytes that are read from the beginning.
-struct RecordCursor<'a>(&'a [u8]);
+pub(super) struct RecordCursor<'a>(pub(super) &'a [u8]);
 
 impl<'a> RecordCursor<'a> {
     fn take(&mut self, count: u64) -> Result<&'a [u8], MalformedRecord> {
@@ -296,7 +309,7 @@ impl<'a> RecordCursor<'a> {
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedRecord> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedRecord> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(MalformedRecord)?;
         self.0 = rest;
         Ok(*taken)
@@ -341,7 +354,7 @@ impl<'a> RecordCursor<'a> {
         std::str::from_utf8(self.take(len)?).map_err(|_| MalformedRecord)
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>, MalformedRecord> {
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, MalformedRecord> {
         let tag = self.byte()?;
         self.string_after(tag)
     }
@@ -365,8 +378,33 @@ impl<'a> RecordCursor<'a> {
         }
     }
 
+    /// Skips what comes before the names of content.
+    pub(super) fn skip_names(
+        &mut self,
+        has_cost: bool,
+        has_type: bool,
+    ) -> Result<(), MalformedRecord> {
+        if has_cost {
+            self.take(16)?;
+        }
+        (0..2 + u32::from(has_type)).try_for_each(|_| self.skip_value())
+    }
+
+    /// Reads the names of content.
+    pub(super) fn names(&mut self) -> Result<Vec<Cow<'a, str>>, MalformedRecord> {
+        let mut names = Vec::new();
+        if self.byte()? != SEQ {
+            return Err(MalformedRecord);
+        }
+        while *self.0.first().ok_or(MalformedRecord)? != END {
+            names.push(self.string()?);
+        }
+        self.byte()?;
+        Ok(names)
+    }
+
     /// Skips one value.
-    fn skip_value(&mut self) -> Result<(), MalformedRecord> {
+    pub(super) fn skip_value(&mut self) -> Result<(), MalformedRecord> {
         let mut open = 0_usize;
         loop {
             match self.byte()? {

@@ -8,7 +8,7 @@ use super::sink::{EncodeFailed, EncodeStop};
 use super::text::DisplayText;
 use super::type_name::with_event_type_name;
 use super::{
-    CAN_BE_HELD, END, ERROR, FALSE, HEAD_BYTES, KEPT_SHIFT, MAP, PAYLOAD, SEQ, TRUE, UINT, flag,
+    END, ERROR, FALSE, HAS_OTHERS, HEAD_BYTES, KEPT_SHIFT, MAP, PAYLOAD, SEQ, TRUE, UINT, flag,
 };
 use crate::panics::forget_panic;
 use crate::ring::{Chain, ChainMark};
@@ -44,8 +44,10 @@ pub(crate) struct EventHead {
     /// Microseconds since the Unix epoch.
     pub(crate) timestamp: i64,
     pub(crate) kept: Kept,
-    /// Whether the event is held if sampling leaves it out. One that is alone in its trace is not.
-    pub(crate) can_be_held: bool,
+    /// Whether there may be other events of its trace. If not, it never waits for them.
+    pub(crate) has_others: bool,
+    /// Whether the event's content is kept only if its trace fails.
+    pub(crate) marks_content: bool,
 }
 
 /// What decides how an event is encoded.
@@ -105,7 +107,9 @@ pub(crate) fn encode_event_head<'c>(
 ) -> Result<EncodeOutcome, NoMemory> {
     run_encoder(chain, rules.sanitizer, counts, |encoder| {
         (encoder.user_names, encoder.cap) = (Some(rules.user_names), NAME_BYTES_MIN);
-        encoder.write_event_head(event, head, NAME_BYTES_MIN)?;
+        // Without payloads it has no content.
+        let head = EventHead { marks_content: false, ..*head };
+        encoder.write_event_head(event, &head, NAME_BYTES_MIN)?;
         encoder.outcome.truncated = true;
         if event.error.is_some() {
             encoder.write_placeholder("[NO_ROOM]")?;
@@ -152,7 +156,13 @@ impl Encoder<'_, '_> {
             })?;
         }
         self.write_name(|encoder| encoder.write_text(event.agent, cap))?;
-        self.write_name(|encoder| encoder.write_text(event.action, cap))
+        self.write_name(|encoder| encoder.write_text(event.action, cap))?;
+        if head.marks_content {
+            self.sink.put(&[SEQ])?;
+            event.content.iter().try_for_each(|name| self.sink.put_string(name))?;
+            self.sink.put(&[END])?;
+        }
+        Ok(())
     }
 
     /// Writes a name of the event. If redaction panics, a placeholder is written instead.
@@ -386,11 +396,12 @@ fn event_head_bytes(event: &AuditEvent<'_>, head: &EventHead) -> [u8; HEAD_BYTES
         (flag::COST, event.cost_usd.is_some()),
         (flag::DATA, event.data.is_some() || event.has_counted_members()),
         (flag::ERROR, event.error.is_some()),
+        (flag::CONTENT, head.marks_content),
     ];
     let set = flags.iter().filter(|(_, is_set)| *is_set).fold(0, |all, (flag, _)| all | flag);
     let mut bytes = [0; HEAD_BYTES];
-    let can_be_held = if head.can_be_held { CAN_BE_HELD } else { 0 };
-    let state = event.status as u8 | (head.kept as u8) << KEPT_SHIFT | can_be_held;
+    let has_others = if head.has_others { HAS_OTHERS } else { 0 };
+    let state = event.status as u8 | (head.kept as u8) << KEPT_SHIFT | has_others;
     bytes[..3].copy_from_slice(&[event.event_type.code(), state, set]);
     bytes[3..19].copy_from_slice(&head.trace_id.to_le_bytes());
     let words = [

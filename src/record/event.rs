@@ -51,6 +51,8 @@ pub struct AuditEvent<'a> {
     pub(crate) timestamp: Option<i64>,
     pub(crate) ids: IdSource<'a>,
     pub(crate) data: Option<&'a dyn Payload>,
+    /// The members of `data` that are content.
+    pub(crate) content: &'a [&'a str],
     pub(crate) error: Option<&'a ErrorDetail<'a>>,
 }
 
@@ -90,6 +92,7 @@ impl<'a> AuditEvent<'a> {
             timestamp: None,
             ids: IdSource::Current,
             data: None,
+            content: &[],
             error: None,
         }
     }
@@ -214,6 +217,28 @@ impl<'a> AuditEvent<'a> {
     /// by [`model`](Self::model), [`user`](Self::user) or [`tenant`](Self::tenant).
     pub fn data<T: Serialize>(mut self, data: &'a T) -> Self {
         self.data = Some(data);
+        self
+    }
+
+    /// Names the members of [`data`](Self::data) that are content: what is there only because
+    /// [`captures_content`](crate::captures_content) returned `true`.
+    ///
+    /// If content is captured in [failed traces](crate::CaptureContent::Failed) only, these members are
+    /// written only if the trace fails. The names of layers and helpers are `prompt`, `completion`,
+    /// `system_instructions`, `arguments`, `result`, `request_body` and `response_body`.
+    ///
+    /// ```
+    /// use llm_audit::{AuditEvent, EventType};
+    ///
+    /// let mut data = serde_json::json!({"service": "push", "bytes": 12});
+    /// if llm_audit::captures_content() {
+    ///     data["body"] = "your answer".into();
+    /// }
+    /// let event = AuditEvent::new(EventType::PushSend, "benefits", "notify");
+    /// llm_audit::emit(&event.data(&data).content(&["body"]));
+    /// ```
+    pub fn content(mut self, members: &'a [&'a str]) -> Self {
+        self.content = members;
         self
     }
 

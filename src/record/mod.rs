@@ -1,10 +1,11 @@
 //! The flat record: an event's bytes in the ring, between the caller and the writer.
 //!
 //! A record begins with a head of [`HEAD_BYTES`] bytes. After it come, in this order: the cost in
-//! 16 bytes; the event type; the agent; the action; the error; the data. The event type is a
-//! string, and is only there if the type is the caller's own. Agent and action are strings. Flags
-//! in the head say whether cost, error and data are there. Numbers of the head and the cost are
-//! little-endian.
+//! 16 bytes; the event type; the agent; the action; the names of content; the error; the data. The
+//! event type is a string, and is only there if the type is the caller's own. Agent and action are
+//! strings. The names are a list of strings: those members of the data are kept only if the trace
+//! fails. Flags in the head say whether cost, names, error and data are there. Numbers of the head
+//! and the cost are little-endian.
 //!
 //! ```text
 //! value   = NULL | FALSE | TRUE
@@ -29,6 +30,7 @@
 //! is changed after it was written.
 
 mod compound;
+pub(crate) mod content;
 mod counted;
 pub(crate) mod decode;
 pub(crate) mod encode;
@@ -74,8 +76,8 @@ const DEPTH_MAX: usize = 126;
 
 /// The bits of the status' byte below those that say why the event is kept.
 const KEPT_SHIFT: u32 = 4;
-/// The bit of that byte for an event that can be held, or whose trace can have such events.
-const CAN_BE_HELD: u8 = 1 << 7;
+/// The bit of that byte for an event that is not the only one of its trace.
+const HAS_OTHERS: u8 = 1 << 7;
 
 /// The size of the head. Type, status and flags take a byte each, the trace id 16. Then span,
 /// parent, timestamp, latency, tokens in and tokens out take eight bytes each.
@@ -90,4 +92,5 @@ mod flag {
     pub(super) const COST: u8 = 1 << 4;
     pub(super) const DATA: u8 = 1 << 5;
     pub(super) const ERROR: u8 = 1 << 6;
+    pub(super) const CONTENT: u8 = 1 << 7;
 }

@@ -28,7 +28,7 @@ impl Shared {
                 None => {
                     let trace = TraceContext::new_trace();
                     // Nobody else knows the trace's id.
-                    let head = EventHead { can_be_held: false, ..self.head_of_context(&trace) };
+                    let head = EventHead { has_others: false, ..self.head_of_context(&trace) };
                     self.emit_with_head(event, &trace, head, on_full);
                 }
             }),
@@ -68,7 +68,9 @@ impl Shared {
         let sampling = &self.settings.sampling;
         let kept = sampling.decide(event.status, event.latency_ms, context, head.span_id);
         let ring = match kept {
-            Kept::Failed if !head.can_be_held => return shard.sampled_out(),
+            Kept::Failed if !head.has_others || !self.settings.holds_left_out() => {
+                return shard.sampled_out();
+            }
             Kept::Failed => &self.rings.held,
             _ if self.settings.errors_apart && event.status.is_failure() => &self.rings.primary,
             _ => &self.rings.secondary,
@@ -80,6 +82,10 @@ impl Shared {
             }
             head.kept = kept;
         }
+        // An event that fails makes its trace fail.
+        head.marks_content = self.settings.holds_content()
+            && !event.content.is_empty()
+            && !event.status.is_failure();
         head.timestamp = event.timestamp.unwrap_or_else(monotonic_unix_micros);
         if !self.push_event(ring, event, &head, on_full) {
             // There is no memory at all, or the ring was closed meanwhile.
@@ -99,7 +105,8 @@ impl Shared {
             parent_span_id: context.parent_span_id(),
             timestamp: 0,
             kept: Kept::Failed,
-            can_be_held: self.settings.holds_left_out(),
+            has_others: true,
+            marks_content: false,
         }
     }
 

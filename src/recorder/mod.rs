@@ -19,7 +19,7 @@ use std::time::Duration;
 use llm_audit_process::exit;
 use llm_audit_process::fork::{self, Process};
 
-use crate::config::{Builder, Settings};
+use crate::config::{Builder, CaptureContent, Settings};
 use crate::error::Error;
 use crate::export::Exporter;
 use crate::metrics::{Accounting, Flushed, Health, Metrics};
@@ -340,6 +340,11 @@ impl AuditLogger {
     /// Reports whether layers and helpers record prompts, completions, arguments and results; see
     /// [`Builder::capture_content`].
     pub fn captures_content(&self) -> bool {
+        self.capture_content() != CaptureContent::Never
+    }
+
+    /// Returns in which traces content is kept. If only in those that fail, it is captured in all.
+    pub fn capture_content(&self) -> CaptureContent {
         self.0.settings().capture_content
     }
 

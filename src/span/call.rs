@@ -12,6 +12,9 @@ use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::record::members::EncodedMembers;
 use crate::recorder::{AuditLogger, Outlet};
 
+/// The members of the data that are content.
+const CONTENT: [&str; 2] = ["arguments", "result"];
+
 /// A call that has begun.
 ///
 /// It ends once, by [`done`](Self::done) or [`failed`](Self::failed). If it is dropped before
@@ -58,7 +61,7 @@ impl<'e> OpenCall<'e> {
                     None
                 }
             };
-            let content = settings.capture_content;
+            let content = logger.captures_content();
             (content, keep(content && is_late, captured), keep(settings.include_snapshots, moved))
         };
         let (captures_content, arguments, moved) = outlet.peek_logger(look).unwrap_or_default();
@@ -124,7 +127,7 @@ impl<'e> OpenCall<'e> {
             .latency(latency)
             .span(&self.context);
         let data: Option<&dyn Payload> = if count > 0 { Some(&data) } else { None };
-        self.outlet.emit(&AuditEvent { data, error, ..event });
+        self.outlet.emit(&AuditEvent { data, error, ..event }.content(&CONTENT));
     }
 
     /// Emits the event at the end of a call that failed, with the snapshot and the environment.
@@ -167,7 +170,7 @@ fn emit_tool_call(
         [("tool", Value::text(&head.action)), ("arguments", Value::object(arguments, None))];
     let data = Value::object(&members[..1 + usize::from(!arguments.is_empty())], None);
     let event = AuditEvent::new(EventType::ToolCall, &head.agent, &head.action).span(context);
-    outlet.emit(&AuditEvent { data: Some(&data), ..event });
+    outlet.emit(&AuditEvent { data: Some(&data), ..event }.content(&CONTENT));
 }
 
 impl<K: KeptArguments> Span<'_, K> {

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::control::WriterRequest;
-use super::hold::{Dropped, Hold};
+use super::hold::{ContentPlace, Dropped, Hold};
 use super::{Shared, Writer, jsonl};
 use crate::metrics::{EventCounters, add_to_counter};
-use crate::record::decode;
+use crate::record::{content, decode};
 use crate::ring::{DrainStep, Drainer, Lanes, TakenBuffer, Tickets};
 
 /// The most events of a batch. At most half of them are errors, so that a flood of errors does not
@@ -55,10 +55,10 @@ impl Writer {
         if let Some(hold) = &mut self.hold {
             hold.drop_aged(self.clock.now_micros());
         }
-        // If a flush waits only for events of failed traces, no others join them.
+        // If a flush waits only for released events, no others join them.
         let is_flushing =
             self.has_released() && request.settle.is_some_and(|to| self.drainers.are_settled(to));
-        if is_flushing {
+        if is_flushing || self.is_behind() {
             self.append_released(&mut batch);
         } else {
             // Errors are taken first, so that they do not wait for the end of a flood.
@@ -116,7 +116,13 @@ impl Writer {
         patience.held = lane.end(batch);
     }
 
-    /// Appends events of failed traces, at most half a batch.
+    /// Returns whether so many events without their content are to be written that no others are taken. A
+    /// batch takes more events than it writes of them.
+    fn is_behind(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.bare_events() >= EVENTS_MAX)
+    }
+
+    /// Appends released events, at most half a batch.
     fn append_released(&mut self, batch: &mut Batch) {
         let Self { shared, hold: Some(hold), lines, seq, .. } = self else { return };
         let mut out = BatchLines { instance: &shared.instance, seq, lines };
@@ -138,30 +144,42 @@ impl Writer {
         let mut others = BatchLane::new(secondary, &patience.secondary, settle);
         let lines_max = lines.len() + BYTES;
         let mut out = BatchLines { instance: &shared.instance, seq, lines };
+        // Those of errors, and of events that are held.
         let mut waiting_bytes: usize = waiting.iter().map(|error| error.bytes).sum();
         let events_max = (EVENTS_MAX - waiting.len()) as u64;
         batch.events += waiting.len() as u64;
+        let held_before = batch.held;
         let mut waiting = waiting.drain(..).peekable();
         while others.events < events_max
             && (others.events == 0 || out.lines.len() + waiting_bytes < lines_max)
         {
             let Some(taken) = others.take_next_event(&shared.counts) else { break };
+            let mut place = ContentPlace::Whole;
             // This may copy the event, so only if it is needed.
             if hold.is_some() || waiting.peek().is_some() {
                 let bytes = others.drainer.event_bytes(&taken, scratch);
-                note_kept(hold, shared, bytes);
-                let now = ring_event_timestamp(bytes);
+                place = place_kept(hold, shared, bytes);
+                let (now, length) = (ring_event_timestamp(bytes), bytes.len());
                 while let Some(error) = waiting.next_if(|error| error.timestamp <= now) {
                     waiting_bytes -= error.bytes;
                     out.append_event_line(errors, error.taken, scratch);
                 }
+                if place == ContentPlace::Held {
+                    others.drainer.release(taken);
+                    batch.held += 1;
+                    waiting_bytes += length;
+                    continue;
+                }
             }
-            out.append_event_line(others.drainer, taken, scratch);
+            match place {
+                ContentPlace::Bare => out.append_bare_line(others.drainer, taken, scratch),
+                _ => out.append_event_line(others.drainer, taken, scratch),
+            }
         }
         for error in waiting {
             out.append_event_line(errors, error.taken, scratch);
         }
-        batch.events += others.events;
+        batch.events += others.events - (batch.held - held_before);
         batch.overwritten += others.lost;
         patience.secondary = others.end(batch);
     }
@@ -193,7 +211,20 @@ fn note_kept(hold: &mut Option<Hold>, shared: &Shared, bytes: &[u8]) -> bool {
     let Some(hold) = hold else { return false };
     let head = ring_event_head(bytes);
     // Of the others, nothing is held.
-    head.is_split && hold.note_kept(&head, || shared.rings.tails())
+    let may_be_held = head.is_split || shared.settings.holds_content() && head.has_others;
+    may_be_held && hold.note_kept(&head, || shared.rings.tails())
+}
+
+/// Shows the hold an event that sampling keeps, and returns what becomes of it.
+fn place_kept(hold: &mut Option<Hold>, shared: &Shared, bytes: &[u8]) -> ContentPlace {
+    let head = ring_event_head(bytes);
+    match hold {
+        Some(hold) if head.has_content => hold.hold_content(&head, bytes, || shared.rings.tails()),
+        _ => {
+            note_kept(hold, shared, bytes);
+            ContentPlace::Whole
+        }
+    }
 }
 
 fn count_held(hold: &mut Hold, counts: &EventCounters) {
@@ -232,6 +263,17 @@ impl BatchLines<'_> {
         scratch: &mut Vec<u8>,
     ) {
         self.append_record(drainer.event_bytes(&taken, scratch));
+        drainer.release(taken);
+    }
+
+    fn append_bare_line(
+        &mut self,
+        drainer: &mut Drainer,
+        taken: TakenBuffer,
+        scratch: &mut Vec<u8>,
+    ) {
+        let bare = content::without_content(drainer.event_bytes(&taken, scratch));
+        self.append_record(&bare.expect("the ring holds what the encoder wrote"));
         drainer.release(taken);
     }
 

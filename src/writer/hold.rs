@@ -1,8 +1,10 @@
-//! Events that sampling leaves out, held by trace until it is known whether the trace fails.
+//! Events that depend on whether their trace fails, held by trace until that is known: those that
+//! sampling leaves out, and those with content that only failed traces keep.
 //!
 //! A trace fails with an event of status `error` or `timeout`. Then its events are released: the writer
 //! writes them. They are dropped if the trace ends well, if nothing came for too long, or if others need
-//! the memory. A failed trace stays known in the same way, so that its later events are released too.
+//! the memory. Those that sampling keeps are then released without their content. A failed trace stays
+//! known in the same way, so that its later events are released too.
 //!
 //! The lanes overtake each other. A trace may seem to end well while its error is still in its lane. So an
 //! end counts only after all that was in the lanes at that moment was taken. A request may seem to end
@@ -10,6 +12,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use crate::record::content::without_content;
 use crate::record::decode::RecordHead;
 use crate::ring::Tickets;
 use llm_audit_log::EventType;
@@ -28,8 +31,11 @@ pub(super) struct Hold {
     turn: u64,
     /// Traces without an open request, after how many such moments, and what has to be taken first.
     ended: VecDeque<(Tickets, u128, u32)>,
-    /// Records that are to be written.
+    /// Records of failed traces that are to be written.
     released: VecDeque<Box<[u8]>>,
+    /// Records without their content that are to be written. They are not in `bytes`, so that none of them
+    /// takes the room of content. No more events are taken if they are many.
+    bare: VecDeque<Box<[u8]>>,
     bytes: usize,
     bytes_max: usize,
     /// How long a trace waits for its next event, in microseconds.
@@ -53,8 +59,32 @@ pub(super) struct Dropped {
     pub(super) torn_traces: u64,
 }
 
+/// What becomes of an event that is kept and has content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ContentPlace {
+    /// It is written with its content: its trace has failed.
+    Whole,
+    /// It is written without its content.
+    Bare,
+    /// It waits.
+    Held,
+}
+
+struct HeldRecord {
+    bytes: Box<[u8]>,
+    is_left_out: bool,
+    has_content: bool,
+}
+
+impl HeldRecord {
+    fn of(head: &RecordHead, bytes: &[u8]) -> Self {
+        let RecordHead { is_left_out, has_content, .. } = *head;
+        Self { bytes: bytes.into(), is_left_out, has_content }
+    }
+}
+
 struct HeldTrace {
-    records: Vec<Box<[u8]>>,
+    records: Vec<HeldRecord>,
     turn: u64,
     touched: i64,
     /// The earliest timestamp of its events, and whether that is the start of a request. If so, the
@@ -79,6 +109,7 @@ impl Hold {
             turn: 0,
             ended: VecDeque::new(),
             released: VecDeque::new(),
+            bare: VecDeque::new(),
             bytes: 0,
             bytes_max,
             age_max: i64::from(seconds_max) * 1_000_000,
@@ -116,10 +147,37 @@ impl Hold {
         self.bytes += cost;
         match self.traces.get_mut(&head.trace_id) {
             Some(trace) if !trace.has_failed => {
-                trace.records.push(record.into());
+                trace.records.push(HeldRecord::of(head, record));
                 self.events += 1;
             }
             _ => self.released.push_back(record.into()),
+        }
+    }
+
+    /// Holds an event that is kept and has content, unless its trace has failed or there is no room.
+    pub(super) fn hold_content(
+        &mut self,
+        head: &RecordHead,
+        record: &[u8],
+        tails: impl FnOnce() -> Tickets,
+    ) -> ContentPlace {
+        if !head.has_others {
+            return ContentPlace::Bare;
+        }
+        self.touch(head, tails);
+        let cost = record_cost(record);
+        if self.traces.get(&head.trace_id).is_some_and(|trace| trace.has_failed) {
+            return ContentPlace::Whole;
+        }
+        let has_room = self.make_room(cost);
+        match self.traces.get_mut(&head.trace_id).filter(|_| has_room) {
+            Some(trace) => {
+                trace.records.push(HeldRecord::of(head, record));
+                self.bytes += cost;
+                self.events += 1;
+                ContentPlace::Held
+            }
+            None => ContentPlace::Bare,
         }
     }
 
@@ -189,7 +247,7 @@ impl Hold {
     fn fail(&mut self, trace_id: u128) -> bool {
         let Some(trace) = self.traces.get_mut(&trace_id) else { return false };
         self.events -= trace.records.len() as u64;
-        self.released.extend(std::mem::take(&mut trace.records));
+        self.released.extend(std::mem::take(&mut trace.records).into_iter().map(|held| held.bytes));
         let is_first = !std::mem::replace(&mut trace.has_failed, true);
         self.dropped.torn_traces += u64::from(is_first && trace.is_torn);
         is_first
@@ -234,12 +292,26 @@ impl Hold {
 
     fn drop_trace(&mut self, trace_id: u128) {
         for record in self.take_trace(trace_id) {
-            self.bytes -= record_cost(&record);
-            self.dropped.events += 1;
+            if record.is_left_out {
+                self.bytes -= record_cost(&record.bytes);
+                self.dropped.events += 1;
+            } else {
+                self.release_bare(record);
+            }
         }
     }
 
-    fn take_trace(&mut self, trace_id: u128) -> Vec<Box<[u8]>> {
+    /// Releases a record of a trace that is not known to have failed.
+    fn release_bare(&mut self, mut record: HeldRecord) {
+        self.bytes -= record_cost(&record.bytes);
+        if record.has_content {
+            let bare = without_content(&record.bytes);
+            record.bytes = bare.expect("the encoder wrote it").into();
+        }
+        self.bare.push_back(record.bytes);
+    }
+
+    fn take_trace(&mut self, trace_id: u128) -> Vec<HeldRecord> {
         let Some(trace) = self.traces.remove(&trace_id) else { return Vec::new() };
         self.by_age.remove(&trace.turn);
         self.bytes -= TRACE_BYTES;
@@ -254,7 +326,7 @@ impl Hold {
             match self.traces[&trace_id].open > 0 {
                 true => {
                     let records = self.take_trace(trace_id);
-                    self.released.extend(records);
+                    records.into_iter().for_each(|record| self.release_bare(record));
                 }
                 false => self.drop_trace(trace_id),
             }
@@ -264,14 +336,19 @@ impl Hold {
 
     /// Returns the next record to be written.
     pub(super) fn next_released(&mut self) -> Option<Box<[u8]>> {
-        let record = self.released.pop_front()?;
+        let Some(record) = self.released.pop_front() else { return self.bare.pop_front() };
         self.bytes -= record_cost(&record);
         Some(record)
     }
 
     /// Returns whether there is a record to be written.
     pub(super) fn has_released(&self) -> bool {
-        !self.released.is_empty()
+        !(self.released.is_empty() && self.bare.is_empty())
+    }
+
+    /// Returns how many records without their content are to be written.
+    pub(super) fn bare_events(&self) -> usize {
+        self.bare.len()
     }
 
     /// Returns how many events are held and not released.
@@ -301,7 +378,16 @@ mod tests {
 
     fn head(trace_id: u128, event_type: EventType<'static>, status: Status) -> RecordHead {
         let event_type = Some(event_type);
-        RecordHead { event_type, status, is_split: true, trace_id, timestamp: 0 }
+        RecordHead {
+            event_type,
+            status,
+            has_others: true,
+            is_split: true,
+            is_left_out: true,
+            has_content: false,
+            trace_id,
+            timestamp: 0,
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ struct Writer {
     patience: Lanes<Patience>,
     /// Errors of the batch that is being made.
     waiting: Vec<WaitingError>,
-    /// What sampling leaves out, if it is held.
+    /// What depends on whether its trace fails, if that is held.
     hold: Option<Hold>,
     clock: Arc<dyn Clock>,
     host: String,
@@ -163,7 +163,7 @@ impl Writer {
             self.drainers.close(end);
         }
         let batch = self.take_batch(request);
-        let is_idle = batch.events + batch.held + batch.overwritten == 0;
+        let is_idle = batch.events + batch.held + batch.overwritten == 0 && !self.has_released();
         self.request_retention();
         self.append_totals(false);
         // A file gets its start line without an event, since it belongs to this instance from now

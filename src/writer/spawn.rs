@@ -124,7 +124,7 @@ fn start_writer_threads(
         drainers: Lanes::drainers_over(&shared.rings),
         patience: Lanes::default(),
         waiting: Vec::with_capacity(batch::EVENTS_MAX / 2),
-        hold: settings.holds_events().then(|| {
+        hold: (settings.holds_events() || settings.holds_content()).then(|| {
             Hold::new(
                 settings.hold_bytes - settings.held_lane_bytes(),
                 settings.hold_seconds,

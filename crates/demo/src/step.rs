@@ -66,7 +66,8 @@ impl AgentStep {
         let event = AuditEvent::new(event_type, agent, action)
             .span(&self.span)
             .latency_ms(self.latency_ms())
-            .data(&self.data);
+            .data(&self.data)
+            .content(&["body"]);
         llm_audit::emit(&match &error {
             Some(error) => event.error(error),
             None => event,

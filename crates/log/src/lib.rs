@@ -55,7 +55,7 @@ pub use query::{
     Basis, Counting, Estimate, Expression, Failure, Failures, Figures, Filter, GroupBy, Groups,
     Scan, Scanned, Sums, Timeline, parse_time,
 };
-pub use schema::{EventType, Line, Status, Usd, is_event_type_name, parse};
+pub use schema::{CaptureContent, EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use trace::{Choice, Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_folder, verify_with};
 pub use writers::Writers;

@@ -83,7 +83,7 @@ mod options;
 ///   `rustc`.
 ///
 /// Content means arguments and results. It is captured if `llm_audit::captures_content()` returns
-/// `true` (`AUDIT_CAPTURE_CONTENT`).
+/// `true`. `AUDIT_CAPTURE_CONTENT=failed` keeps it in failed traces alone.
 ///
 /// ```
 /// use llm_audit::audit_span;

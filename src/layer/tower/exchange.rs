@@ -141,7 +141,8 @@ impl Exchange {
             .status(status)
             .latency(self.started.elapsed())
             .span(&self.context)
-            .data(&data);
+            .data(&data)
+            .content(&["request_body", "response_body"]);
         match &error {
             Some(error) => self.settings.outlet.emit(&event.error(error)),
             None => self.settings.outlet.emit(&event),

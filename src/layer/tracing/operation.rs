@@ -13,6 +13,9 @@ use crate::pricing::Usage;
 use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::recorder::Outlet;
 
+/// The members of the data that are content.
+const CONTENT: [&str; 5] = ["system_instructions", "prompt", "completion", "arguments", "result"];
+
 /// One operation, ready to be recorded.
 pub(super) struct TracedOperation<'a> {
     pub(super) outlet: &'a Outlet,
@@ -44,7 +47,7 @@ impl TracedOperation<'_> {
         let mut data = self.new_tool_data(tool);
         data.put_content("arguments", self.fields, names::ARGUMENTS);
         let event = AuditEvent::new(EventType::ToolCall, self.agent, tool);
-        self.outlet.emit(&event.timestamp(at).span(self.context).data(&data));
+        self.outlet.emit(&event.timestamp(at).span(self.context).data(&data).content(&CONTENT));
     }
 
     /// Records the end; returns why it failed, if it did.
@@ -168,7 +171,7 @@ impl TracedOperation<'_> {
         let failure = self.failure(failed);
         let event_type = if failure.is_some() { failed } else { ended };
         let mut event = more(AuditEvent::new(event_type, self.agent, action));
-        event = event.span(self.context).data(data);
+        event = event.span(self.context).data(data).content(&CONTENT);
         if let Some(latency) = self.latency {
             event = event.latency(latency);
         }

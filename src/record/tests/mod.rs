@@ -1,5 +1,6 @@
 //! Sends an event through encoder, decoder and line, for all tests of the record.
 
+mod content;
 mod counted;
 mod failures;
 mod limits;
@@ -29,7 +30,8 @@ const HEAD: EventHead = EventHead {
     parent_span_id: Some(1),
     timestamp: 1_700_000_000_123_456,
     kept: Kept::Drawn,
-    can_be_held: true,
+    has_others: true,
+    marks_content: false,
 };
 
 thread_local! {

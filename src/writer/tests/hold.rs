@@ -14,7 +14,7 @@ use crate::{AuditEvent, AuditLogger, Builder, EventType, SamplingPolicy, Status}
 
 const SECOND: i64 = 1_000_000;
 /// Keeps nothing by a draw except errors.
-const NOTHING: SamplingPolicy = SamplingPolicy {
+pub(super) const NOTHING: SamplingPolicy = SamplingPolicy {
     trace_rate: 0.0,
     success_rate: 0.0,
     error_rate: 1.0,
@@ -23,16 +23,16 @@ const NOTHING: SamplingPolicy = SamplingPolicy {
 };
 
 /// A logger whose writer is turned by hand, with a clock that is set.
-struct HeldRig {
+pub(super) struct HeldRig {
     fs: MemFs,
     clock: Arc<TestClock>,
     now: i64,
-    audit: AuditLogger,
-    writer: Writer,
+    pub(super) audit: AuditLogger,
+    pub(super) writer: Writer,
 }
 
 impl HeldRig {
-    fn new(with: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(super) fn new(with: impl FnOnce(Builder) -> Builder) -> Self {
         let (fs, clock) = (MemFs::default(), Arc::new(TestClock::default()));
         clock.set(NOON);
         let platform = Platform { fs: Arc::new(fs.clone()), clock: clock.clone() };
@@ -42,16 +42,16 @@ impl HeldRig {
         Self { fs, clock, now: NOON, audit, writer }
     }
 
-    fn emit(&self, kind: EventType<'_>, action: &str, context: &TraceContext) {
+    pub(super) fn emit(&self, kind: EventType<'_>, action: &str, context: &TraceContext) {
         self.audit.emit(&AuditEvent::new(kind, "a", action).context(context));
     }
 
-    fn pass(&mut self, seconds: i64) {
+    pub(super) fn pass(&mut self, seconds: i64) {
         self.now += seconds * SECOND;
         self.clock.set(self.now);
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         while self.audit.flush(Duration::ZERO).is_err() {
             self.writer.run_turn();
         }
@@ -59,7 +59,7 @@ impl HeldRig {
     }
 
     /// Closes the log, and returns its events and how many were sampled out.
-    fn close(&mut self) -> (Vec<Value>, u64) {
+    pub(super) fn close(&mut self) -> (Vec<Value>, u64) {
         let _late = self.audit.shutdown(Duration::ZERO);
         while !matches!(self.writer.run_turn(), WriterTurn::Last) {}
         self.audit.shutdown(DEADLINE).unwrap();
@@ -70,7 +70,7 @@ impl HeldRig {
         (lines, counts.sampled_out)
     }
 
-    fn lines(&self) -> Vec<Value> {
+    pub(super) fn lines(&self) -> Vec<Value> {
         let text: String = self.fs.names().iter().map(|name| self.fs.text(name)).collect();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line.get("seq").is_some()).collect()

@@ -1,6 +1,7 @@
 //! Tests of the whole writer, if the disk fails or the clock jumps.
 
 mod book;
+mod content;
 mod hold;
 mod model;
 mod random;

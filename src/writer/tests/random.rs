@@ -15,7 +15,9 @@ use crate::config::Fsync;
 use crate::writer::Platform;
 use crate::writer::fs::TestClock;
 use crate::writer::fs::mem::{MemFs, WriteFault};
-use crate::{AuditEvent, AuditLogger, EventType, SamplingPolicy, Status, TraceContext};
+use crate::{
+    AuditEvent, AuditLogger, CaptureContent, EventType, SamplingPolicy, Status, TraceContext,
+};
 
 const RUNS: u64 = 100;
 const THREADS: u64 = 8;
@@ -89,6 +91,7 @@ fn open(fs: &MemFs, rng: &mut fastrand::Rng) -> AuditLogger {
             success_rate: 0.5,
             ..SamplingPolicy::default()
         })
+        .capture_content(*rng.choice(&[CaptureContent::Always, CaptureContent::Failed]).unwrap())
         .queue_capacity(64)
         .queue_bytes(64 << 10)
         .hold_bytes(*rng.choice(&[64 << 10, 1 << 20]).unwrap())
@@ -109,7 +112,7 @@ fn emit(audit: &AuditLogger, n: u64, rng: &mut fastrand::Rng) {
         0 => (EventType::LlmError, Status::Error),
         _ => (EventType::CacheHit, Status::Ok),
     };
-    let event = AuditEvent::new(kind, "a", "b").status(status).data(&data);
+    let event = AuditEvent::new(kind, "a", "b").status(status).data(&data).content(&["text"]);
     let event = if rng.bool() { event.context(&context) } else { event };
     match rng.u32(..4) {
         0 => audit.emit_wait(&event),

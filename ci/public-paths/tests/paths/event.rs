@@ -30,6 +30,7 @@ fn audit_event<'a>() {
     let _: fn(AuditEvent<'a>, &'a TraceContext) -> AuditEvent<'a> = AuditEvent::context;
     let _: fn(AuditEvent<'a>, &'a TraceContext) -> AuditEvent<'a> = AuditEvent::span;
     let _: fn(AuditEvent<'a>, &'a ErrorDetail<'a>) -> AuditEvent<'a> = AuditEvent::error;
+    let _: fn(AuditEvent<'a>, &'a [&'a str]) -> AuditEvent<'a> = AuditEvent::content;
 }
 
 fn cost_of_an_event<'a>(event: AuditEvent<'a>, cost: impl TryInto<Usd>) -> AuditEvent<'a> {

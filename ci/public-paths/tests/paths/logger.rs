@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use llm_audit::sanitize::Redactions;
 use llm_audit::{
-    Accounting, AuditEvent, AuditLogger, Builder, Error, Flushed, Guard, LlmCall, SamplingPolicy,
-    Usage, Usd,
+    Accounting, AuditEvent, AuditLogger, Builder, CaptureContent, Error, Flushed, Guard, LlmCall,
+    SamplingPolicy, Usage, Usd,
 };
 
 use crate::{Plain, Shared, converted, fields, implement, must_be_used};
@@ -42,6 +42,7 @@ fn audit_logger() {
     let _: fn(&AuditLogger) -> &str = AuditLogger::instance;
     let _: fn(&AuditLogger) -> SamplingPolicy = AuditLogger::sampling;
     let _: fn(&AuditLogger) -> bool = AuditLogger::captures_content;
+    let _: fn(&AuditLogger) -> CaptureContent = AuditLogger::capture_content;
     let _: fn(&AuditLogger) -> BTreeMap<String, u64> = AuditLogger::unpriced;
     let _: fn(&AuditLogger) -> BTreeMap<String, u64> = AuditLogger::unmetered;
     let _: fn(&AuditLogger, &'static str) = AuditLogger::count_refused;

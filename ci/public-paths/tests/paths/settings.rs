@@ -7,8 +7,8 @@ use std::time::Duration;
 use llm_audit::export::Exporter;
 use llm_audit::sanitize::Profile;
 use llm_audit::{
-    AuditLogger, Builder, Compress, Error, FailedTraces, Fsync, SamplingPolicy, Sanitizer, Status,
-    TraceContext,
+    AuditLogger, Builder, CaptureContent, Compress, Error, FailedTraces, Fsync, SamplingPolicy,
+    Sanitizer, Status, TraceContext,
 };
 
 use crate::{Plain, fields, implement, must_be_used, variants};
@@ -26,6 +26,7 @@ fn builder() {
     let _: fn(Builder, SamplingPolicy) -> Builder = Builder::sampling;
     let _: fn(Builder, bool) -> Builder = Builder::include_snapshots;
     let _: fn(Builder, bool) -> Builder = Builder::capture_content;
+    let _: fn(Builder, CaptureContent) -> Builder = Builder::capture_content;
     let _: fn(Builder, Profile) -> Builder = Builder::redact_profile;
     let _: fn(Builder, Sanitizer) -> Builder = Builder::sanitizer;
     let _: fn(Builder, usize) -> Builder = Builder::queue_capacity;
@@ -83,6 +84,16 @@ must_be_used! {
 }
 
 variants!(Compress { None, Zstd });
+
+variants!(CaptureContent { Never, Always, Failed });
+
+fn capture_content() {
+    let _: fn(CaptureContent) -> &'static str = CaptureContent::name;
+}
+
+implement! {
+    CaptureContent: Plain, Clone, Copy, Debug, Default, PartialEq, Eq, From<bool>, serde::Serialize;
+}
 
 variants!(FailedTraces { Whole, Sampled });
 

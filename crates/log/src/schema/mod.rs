@@ -1,5 +1,6 @@
 //! The schema of a line: version, fields, event types, ids, exact money, the log's own lines.
 
+mod capture_content;
 mod event_type;
 mod fields;
 mod head;
@@ -14,6 +15,7 @@ mod spelled;
 mod status;
 mod usd;
 
+pub use capture_content::CaptureContent;
 pub(crate) use event_type::is_llm_call;
 pub use event_type::{EventType, is_event_type_name};
 pub(crate) use fields::FaultCheck;

@@ -4,11 +4,13 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Notice, NoticeType, count_in_notice};
 use crate::json::Json;
+use crate::schema::CaptureContent;
 
 const HOST: &str = "host";
 const PID: &str = "pid";
 const SERVICE: &str = "service";
 const FIRST: &str = "first";
+const CAPTURE_CONTENT: &str = "capture_content";
 const RETENTION_DAYS: &str = "retention_days";
 const MAX_TOTAL_BYTES: &str = "max_total_bytes";
 const TOTALS: &str = "totals";
@@ -30,7 +32,7 @@ pub struct Start<'a> {
     /// Whether this is the first file of the instance, so that its numbers begin here.
     pub first: bool,
     pub sampling: Sampling<'a>,
-    pub capture_content: bool,
+    pub capture_content: CaptureContent,
     pub include_snapshots: bool,
     pub redaction_profile: &'a str,
     pub redact_env: Option<&'a [String]>,
@@ -58,7 +60,7 @@ impl Serialize for Start<'_> {
         map.serialize_entry(SERVICE, self.service)?;
         map.serialize_entry(FIRST, &self.first)?;
         map.serialize_entry(SAMPLING, &self.sampling)?;
-        map.serialize_entry("capture_content", &self.capture_content)?;
+        map.serialize_entry(CAPTURE_CONTENT, &self.capture_content)?;
         map.serialize_entry("include_snapshots", &self.include_snapshots)?;
         map.serialize_entry("redaction_profile", self.redaction_profile)?;
         map.serialize_entry("redact_env", &self.redact_env)?;
@@ -92,6 +94,8 @@ pub struct Started {
     pub pid: Option<u64>,
     /// Whether the numbers of the instance begin here.
     pub first: bool,
+    /// In which traces it keeps content; `None` if the line does not say so.
+    pub capture_content: Option<CaptureContent>,
     /// Whether the logger removes old files.
     pub has_retention: bool,
     /// Whether `audit.totals` lines come.
@@ -110,6 +114,7 @@ impl Started {
             host: text(HOST),
             pid: count_in_notice(data, PID),
             first: member(FIRST).and_then(Json::as_bool) == Some(true),
+            capture_content: member(CAPTURE_CONTENT).and_then(CaptureContent::read),
             has_retention: is_set(RETENTION_DAYS) || is_set(MAX_TOTAL_BYTES),
             totals: member(TOTALS).and_then(Json::as_bool) == Some(true),
             rates: member(SAMPLING).and_then(SamplingRates::read),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::parse;
-use crate::schema::{Latencies, MetricsRow, Status, TokenKinds, latency_bucket};
+use crate::schema::{CaptureContent, Latencies, MetricsRow, Status, TokenKinds, latency_bucket};
 
 const INSTANCE: &str = "0123456789abcdef";
 
@@ -40,7 +40,7 @@ fn start() -> Start<'static> {
             debug: false,
             failed_traces: "whole",
         },
-        capture_content: false,
+        capture_content: CaptureContent::Failed,
         include_snapshots: true,
         redaction_profile: "full",
         redact_env: None,
@@ -83,6 +83,8 @@ fn what_readers_take_from_a_start_comes_back() {
     let cases = [
         (start(), true, false),
         (later, false, false),
+        (Start { capture_content: CaptureContent::Never, ..start() }, true, false),
+        (Start { capture_content: CaptureContent::Always, ..start() }, true, false),
         (Start { retention_days: Some(0), ..start() }, true, true),
         (Start { max_total_bytes: Some(1), ..start() }, true, true),
     ];
@@ -90,7 +92,9 @@ fn what_readers_take_from_a_start_comes_back() {
         let (service, host) = (Some(start.service.to_owned()), Some(start.host.to_owned()));
         let pid = Some(u64::from(start.pid));
         let rates = Some(SamplingRates { success: 0.28, error: 1.0, slow_threshold_ms: 1500.0 });
-        let started = Started { service, host, pid, first, has_retention, totals: true, rates };
+        let (capture_content, totals) = (Some(start.capture_content), true);
+        let started =
+            Started { service, host, pid, first, capture_content, has_retention, totals, rates };
         assert_eq!(read(&line(&start)), Some(ReadNotice::Start(started)), "{start:?}");
     }
 }

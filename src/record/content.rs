@@ -1,0 +1,94 @@
+//! Takes the content out of a record whose trace has not failed.
+
+use std::borrow::Cow;
+
+use super::decode::{MalformedRecord, RecordCursor};
+use super::{COUNTED, END, HEAD_BYTES, MAP, PAYLOAD, flag};
+use llm_audit_log::EventType;
+
+/// The place of the flags in the head.
+const FLAGS_AT: usize = 2;
+
+/// Returns the record without the members of its data that are content. If no other member is left, it has
+/// no data.
+///
+/// # Errors
+///
+/// Returns an error if the bytes are not a record.
+pub(crate) fn without_content(record: &[u8]) -> Result<Vec<u8>, MalformedRecord> {
+    let mut cursor = RecordCursor(record);
+    let head: [u8; HEAD_BYTES] = cursor.array()?;
+    let has = |flag| head[FLAGS_AT] & flag != 0;
+    let mut bare = record.to_vec();
+    if !has(flag::CONTENT) {
+        return Ok(bare);
+    }
+    cursor.skip_names(has(flag::COST), EventType::ALL.get(usize::from(head[0])).is_none())?;
+    bare.truncate(record.len() - cursor.0.len());
+    bare[FLAGS_AT] &= !flag::CONTENT;
+    let names = cursor.names()?;
+    let error = cursor.0;
+    if has(flag::ERROR) {
+        cursor.skip_value()?;
+    }
+    bare.extend_from_slice(&error[..error.len() - cursor.0.len()]);
+    if has(flag::DATA) && !append_other_members(&mut bare, cursor, &names)? {
+        bare[FLAGS_AT] &= !flag::DATA;
+    }
+    Ok(bare)
+}
+
+/// Appends data without the members of these names. Returns whether there are others; if not, it appends nothing.
+fn append_other_members(
+    bare: &mut Vec<u8>,
+    mut data: RecordCursor<'_>,
+    names: &[Cow<'_, str>],
+) -> Result<bool, MalformedRecord> {
+    let Some(counted) = data.0.strip_prefix(&[COUNTED]) else {
+        return append_payload(bare, &mut data, names);
+    };
+    let start = bare.len();
+    bare.push(COUNTED);
+    data.0 = counted;
+    let mut has_others =
+        data.0.first() == Some(&PAYLOAD) && append_payload(bare, &mut data, names)?;
+    // What the event is counted by is never content.
+    has_others |= data.0 != [END];
+    match has_others {
+        true => bare.extend_from_slice(data.0),
+        false => bare.truncate(start),
+    }
+    Ok(has_others)
+}
+
+/// Appends a payload without these members, as [`append_other_members`] does, and leaves what comes after it.
+fn append_payload(
+    bare: &mut Vec<u8>,
+    data: &mut RecordCursor<'_>,
+    names: &[Cow<'_, str>],
+) -> Result<bool, MalformedRecord> {
+    let (start, whole) = (bare.len(), data.0);
+    let Some(members) = data.0.strip_prefix(&[PAYLOAD, MAP]) else {
+        // A placeholder, or what a caller gave in place of an object.
+        data.skip_value()?;
+        bare.extend_from_slice(&whole[..whole.len() - data.0.len()]);
+        return Ok(true);
+    };
+    bare.extend_from_slice(&[PAYLOAD, MAP]);
+    data.0 = members;
+    while *data.0.first().ok_or(MalformedRecord)? != END {
+        let member = data.0;
+        let name = data.string()?;
+        data.skip_value()?;
+        if !names.contains(&name) {
+            bare.extend_from_slice(&member[..member.len() - data.0.len()]);
+        }
+    }
+    data.0 = &data.0[1..];
+    let has_others = bare.len() > start + 2;
+    match has_others {
+        true => bare.push(END),
+        false => bare.truncate(start),
+    }
+    Ok(has_others)
+}
