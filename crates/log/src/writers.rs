@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use crate::folder::{Lines, LogFile};
 use crate::schema::notices::{NoticeType, ReadNotice, SamplingRates};
-use crate::schema::{Line, Status};
+use crate::schema::{CaptureContent, Line, Status};
 
 /// Who wrote a log, by the `audit.start` lines that were seen so far: the service of each instance,
 /// and the rates by which it samples.
@@ -31,6 +31,7 @@ use crate::schema::{Line, Status};
 #[derive(Clone, Debug, Default)]
 pub struct Writers {
     services: HashMap<String, String>,
+    content: HashMap<String, CaptureContent>,
     /// Of the instances that leave something out.
     rates: BTreeMap<Vec<u8>, SamplingRates>,
 }
@@ -49,6 +50,9 @@ impl Writers {
         }
         if let (Some(ReadNotice::Start(start)), Some(id)) = (ReadNotice::of(line), line.instance())
         {
+            if let Some(content) = start.capture_content {
+                self.content.insert(id.to_owned(), content);
+            }
             if let Some(service) = start.service {
                 self.services.insert(id.to_owned(), service);
             }
@@ -88,6 +92,12 @@ impl Writers {
     /// The service that wrote the line. `None` if its `audit.start` was not seen.
     pub fn service_of(&self, line: &Line<'_>) -> Option<&str> {
         self.services.get(line.instance()?).map(String::as_str)
+    }
+
+    /// In which traces the line's writer keeps content. `None` if its `audit.start` was not seen or does not
+    /// say so.
+    pub(crate) fn content_of(&self, line: &Line<'_>) -> Option<CaptureContent> {
+        self.content.get(line.instance()?).copied()
     }
 
     /// Whether the line is of the service that is asked for, if one is.

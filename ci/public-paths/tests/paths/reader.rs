@@ -15,7 +15,7 @@ use llm_audit::reader::{
     State, Step, Sums, Timeline, Trace, Verification, Writers, parse, read_line, verify,
     verify_folder, verify_with,
 };
-use llm_audit::{Error, Status, Usd};
+use llm_audit::{CaptureContent, Error, Status, Usd};
 use serde::Serialize;
 
 use crate::{Plain, Shared, converted, fields, implement, variants};
@@ -470,6 +470,7 @@ fields!(Event {
     model: Option<String>,
     error: Option<String>,
     service: Option<String>,
+    capture_content: Option<CaptureContent>,
     line: String,
 });
 

@@ -342,7 +342,6 @@ impl TraceSearch<'_> {
         let Some(id) = id else { return self.writers.note(&line) };
         self.has_matched = true;
         self.look_for_writer(wanted, &line, file_at);
-        let service = self.writers.service_of(&line);
         let is_wanted = self.writers.is_of(&line, self.service.as_deref());
         if line.is_own() || !is_wanted {
             return;
@@ -366,7 +365,7 @@ impl TraceSearch<'_> {
         self.events.push(PlacedEvent {
             span: line.span_id().map(full_span_id).unwrap_or_default(),
             parent: line.parent_span_id().map(full_span_id),
-            event: Event::from_line(&line, service, text),
+            event: Event::from_line(&line, &self.writers, text),
         });
     }
 

@@ -6,7 +6,8 @@ mod find;
 mod tests;
 mod tree;
 
-use crate::schema::{Line, Status, Usd, is_llm_call};
+use crate::schema::{CaptureContent, Line, Status, Usd, is_llm_call};
+use crate::writers::Writers;
 pub use choose::Choice;
 pub use find::Found;
 pub use tree::Step;
@@ -72,12 +73,14 @@ pub struct Event {
     pub error: Option<String>,
     /// The service that wrote it, by its `audit.start`.
     pub service: Option<String>,
+    /// In which traces its writer keeps content, by its `audit.start`.
+    pub capture_content: Option<CaptureContent>,
     /// The whole line.
     pub line: String,
 }
 
 impl Event {
-    pub(super) fn from_line(line: &Line<'_>, service: Option<&str>, text: String) -> Self {
+    pub(super) fn from_line(line: &Line<'_>, writers: &Writers, text: String) -> Self {
         let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
         Self {
             event_type: owned(line.event_type()),
@@ -91,7 +94,8 @@ impl Event {
             cost_usd: line.cost_usd(),
             model: line.model().map(str::to_owned),
             error: line.error_message().map(str::to_owned),
-            service: service.map(str::to_owned),
+            service: writers.service_of(line).map(str::to_owned),
+            capture_content: writers.content_of(line),
             line: text,
         }
     }
