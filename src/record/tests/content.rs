@@ -2,27 +2,30 @@
 
 use serde_json::{Value, json};
 
-use super::{HEAD, LIMIT, RING};
+use super::{HEAD, LIMIT, RING, sanitizer_and_names};
 use crate::record::content::without_content;
 use crate::record::decode::{decode_head, decode_record};
-use crate::record::encode::{EventHead, encode_event, encode_event_head};
+use crate::record::encode::{EncodeRules, EventHead, encode_event, encode_event_head};
 use crate::record::event::{AuditEvent, ErrorDetail, EventType};
 use crate::ring::{Chain, OnFull};
-use crate::sanitize::{Redactions, Sanitizer};
+use crate::sanitize::Redactions;
 use crate::writer::jsonl;
 
 const MARKED: EventHead = EventHead { marks_content: true, ..HEAD };
 
-fn record_of(write: impl FnOnce(&mut Chain<'_>, &Sanitizer, &mut Redactions)) -> Vec<u8> {
+fn record_of(write: impl FnOnce(&mut Chain<'_>, EncodeRules<'_>, &mut Redactions)) -> Vec<u8> {
     let ring = RING.with(std::sync::Arc::clone);
     let mut chain = ring.begin_chain(LIMIT, OnFull::Evict).expect("a buffer");
-    write(&mut chain, &Sanitizer::default(), &mut Redactions::default());
+    let (sanitizer, user_names) = sanitizer_and_names();
+    let rules =
+        EncodeRules { sanitizer: &sanitizer, user_names: &user_names, include_snapshots: true };
+    write(&mut chain, rules, &mut Redactions::default());
     chain.to_vec()
 }
 
 fn encode(event: &AuditEvent<'_>, head: &EventHead) -> Vec<u8> {
-    record_of(|chain, sanitizer, counts| {
-        let encoded = encode_event(event, head, chain, sanitizer, true, counts);
+    record_of(|chain, rules, counts| {
+        let encoded = encode_event(event, head, chain, rules, counts);
         encoded.expect("the queue has enough memory");
     })
 }
@@ -56,6 +59,27 @@ fn a_marked_record_loses_its_content_and_nothing_else() {
 }
 
 #[test]
+fn what_an_event_is_counted_by_stays_without_its_content() {
+    let event = AuditEvent::new(EventType::LlmInvoke, "a", "b").content(&["prompt"]);
+    let event = event.model("gpt-4o").user("u-1");
+    for (data, bare) in [
+        (json!({"prompt": "why"}), json!({"model": "gpt-4o", "user": "u-1"})),
+        (
+            json!({"prompt": "why", "user": "u-2", "x": [1]}),
+            json!({"user": "u-2", "x": [1], "model": "gpt-4o"}),
+        ),
+    ] {
+        let stripped = without_content(&encode(&event.data(&data), &MARKED)).unwrap();
+        assert_eq!(line(&stripped)["data"], bare);
+        assert!(!String::from_utf8_lossy(&stripped).contains("why"));
+    }
+    let data = json!({"prompt": "why", "model": "m"});
+    let event = AuditEvent::new(EventType::LlmInvoke, "a", "b").content(&["prompt", "model"]);
+    let stripped = without_content(&encode(&event.model("gpt-4o").data(&data), &MARKED)).unwrap();
+    assert_eq!(line(&stripped)["data"], Value::Null, "nothing is left");
+}
+
+#[test]
 fn what_is_no_object_of_content_stays() {
     let event = AuditEvent::new(EventType::LlmInvoke, "a", "b").content(&["prompt"]);
     for (data, bare) in [
@@ -71,10 +95,10 @@ fn what_is_no_object_of_content_stays() {
     let stripped = without_content(&encode(&event, &MARKED)).unwrap();
     assert_eq!(stripped, encode(&event, &HEAD), "an event without data");
     // Without room there is no content.
-    let head = record_of(|chain, sanitizer, counts| {
+    let head = record_of(|chain, rules, counts| {
         let data = json!({"prompt": "why"});
         let event = event.data(&data);
-        encode_event_head(&event, &MARKED, chain, sanitizer, counts).expect("the head fits");
+        encode_event_head(&event, &MARKED, chain, rules, counts).expect("the head fits");
     });
     assert!(!decode_head(&head).unwrap().has_content);
     assert_eq!(line(&head)["data"], json!({"value": "[NO_ROOM]"}));

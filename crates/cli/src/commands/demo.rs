@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use llm_audit::reader::{Figures, Filter, Groups};
-use llm_audit::{Accounting, AuditLogger};
+use llm_audit::{Accounting, AuditLogger, CaptureContent};
 use llm_audit_demo::load::{Options, Report};
 use serde_json::{Map, Value, json};
 
@@ -85,7 +85,7 @@ struct Demo {
     path: Option<PathBuf>,
     /// What is in it, read back from the files.
     log: LogReport,
-    captures_content: bool,
+    capture_content: CaptureContent,
     /// The sampling variables that are set, with their values.
     sampling: Vec<(&'static str, String)>,
     report: Report,
@@ -124,8 +124,8 @@ fn record_demo(args: &DemoArgs) -> Result<Demo, CommandFailure> {
         Some(folder) => LogReport::of_logger(folder, logger.instance())?,
         None => Collected::new(&Filter::default())?.finish(),
     };
-    let (captures_content, counts) = (logger.captures_content(), logger.accounting());
-    Ok(Demo { path, log, captures_content, sampling, report, counts })
+    let (capture_content, counts) = (logger.capture_content(), logger.accounting());
+    Ok(Demo { path, log, capture_content, sampling, report, counts })
 }
 
 impl Demo {
@@ -156,14 +156,17 @@ impl Demo {
 
     fn print_content(&self, out: &mut impl Write) -> io::Result<()> {
         let content = "prompts, completions, arguments and results";
-        match self.captures_content {
-            true => writeln!(
+        match self.capture_content {
+            CaptureContent::Always => writeln!(
                 out,
                 "With content: {content} are in it, redacted. A service leaves\nthem out unless \
                  {}=true; demo keeps them unless it is false.",
                 CONTENT[0]
             ),
-            false => writeln!(out, "Without content: {content} are left out."),
+            CaptureContent::Failed => {
+                writeln!(out, "With content in failed traces alone: {content}, redacted.")
+            }
+            _ => writeln!(out, "Without content: {content} are left out."),
         }
     }
 
@@ -242,7 +245,7 @@ impl Demo {
         let Report { statuses, streamed, left_early, failed, .. } = &self.report;
         let object = json!({
             "path": self.path.as_deref().map(|path| path.to_string_lossy()),
-            "captures_content": self.captures_content,
+            "captures_content": self.capture_content,
             "trace_id": self.report.example_trace.map(|id| format!("{id:032x}")),
             "load": {"statuses": statuses, "streamed": streamed, "left_early": left_early,
                 "failed": failed},
