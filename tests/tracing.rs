@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use llm_audit::layer::tracing::AuditLayer;
 use llm_audit::testing::{Capture, capture, capture_with};
-use llm_audit::{AuditEvent, AuditLogger, EventType, TraceContext};
+use llm_audit::{AuditEvent, AuditLogger, CaptureContent, EventType, TraceContext};
 use serde_json::{Value, json};
 use tracing::field::Empty;
 use tracing::{Level, debug_span, error, event, info, info_span, warn};
@@ -532,6 +532,14 @@ fn content_only_where_it_is_captured() {
     let seen = capture();
     recorded_by(&seen, work);
     assert!(!seen.lines().concat().contains("SECRET"), "{:#?}", seen.lines());
+
+    // The trace has not failed when the log ends.
+    let seen = capture_with(|builder| builder.capture_content(CaptureContent::Failed));
+    recorded_by(&seen, work);
+    seen.logger().shutdown(Duration::from_secs(60)).unwrap();
+    let lines = seen.lines().concat();
+    assert!(lines.contains("llm.invoke") && lines.contains("tool.result"), "{lines}");
+    assert!(!lines.contains("SECRET"), "{lines}");
 
     let seen = capture_with(|builder| builder.capture_content(true));
     let lines = recorded_by(&seen, work);

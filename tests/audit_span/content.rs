@@ -5,8 +5,8 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::{Mutex, RwLock};
 
-use llm_audit::audit_span;
 use llm_audit::testing::{Capture, capture, capture_with};
+use llm_audit::{AuditEvent, CaptureContent, EventType, TraceContext, audit_span};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
@@ -44,6 +44,35 @@ fn query() -> Query {
 
 fn account() -> Account {
     Account { user: "ana", password: "hunter2", tokens: vec![Token { token: Some("hunter3") }] }
+}
+
+/// The trace of a request in which this runs.
+fn lines_of_request(seen: &Capture, run: impl FnOnce()) -> Vec<serde_json::Value> {
+    let request = TraceContext::new_trace();
+    let event = |event_type| AuditEvent::new(event_type, "a", "request").span(&request);
+    seen.logger().emit(&event(EventType::RequestStart));
+    let scope = request.enter();
+    run();
+    drop(scope);
+    seen.logger().emit(&event(EventType::RequestEnd));
+    events(seen)
+}
+
+#[test]
+fn content_of_failed_traces_is_marked_as_such() {
+    let capturing = || capture_with(|builder| builder.capture_content(CaptureContent::Failed));
+    let call = |plan: &str| drop(all(query(), &account(), Opaque, "key", (1, 2.0), plan));
+    let good = lines_of_request(&capturing(), || call("good"));
+    let bad = lines_of_request(&capturing(), || {
+        call("good");
+        call("");
+    });
+    assert_eq!((good.len(), bad.len()), (4, 6));
+    let has = |lines: &[serde_json::Value], name: &str| {
+        lines.iter().filter(|line| line["data"].get(name).is_some()).count()
+    };
+    assert_eq!((has(&good, "arguments"), has(&good, "result"), has(&good, "tool")), (0, 0, 2));
+    assert_eq!((has(&bad, "arguments"), has(&bad, "result"), has(&bad, "tool")), (2, 1, 4));
 }
 
 #[audit_span(agent = "a", capture_args, capture_result, skip(secret_plan))]

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::Response;
+use axum::http::{Response, StatusCode};
 use axum::routing::post;
 use http_body_util::BodyExt;
+use llm_audit::CaptureContent;
 use llm_audit::testing::{capture, capture_with};
 use serde_json::{Value, json};
 
@@ -49,6 +50,27 @@ fn no_header_query_or_body_is_recorded_unasked() {
     let text = json!(recorded.lines).to_string();
     for secret in ["hunter2", "ana", "small", "desk", "headers", "body"] {
         assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
+
+#[test]
+fn bodies_of_failed_requests_are_kept_alone() {
+    for (path, has_bodies) in [("/echo", false), ("/fails", true)] {
+        let capture = capture_with(|builder| builder.capture_content(CaptureContent::Failed));
+        let served = Served::with(capture, |capture| {
+            let fails = post(|body: String| async { (StatusCode::INTERNAL_SERVER_ERROR, body) });
+            let router = Router::new().route("/echo", post(echo)).route("/fails", fails);
+            router.layer(layer(capture).capture_bodies(100))
+        });
+        let mut connection = served.connect();
+        connection.send_body(&format!("POST {path}"), &[], "a question");
+        assert_eq!(connection.reply(false).body, b"a question");
+        let recorded = served.finish(1);
+        let data = &recorded.pair().end["data"];
+        for body in ["request_body", "response_body"] {
+            assert_eq!(data.get(body).is_some(), has_bodies, "{path}: {data}");
+        }
+        assert_eq!(data["bytes"], 10);
     }
 }
 
