@@ -53,12 +53,17 @@ fn shape(line: &str) -> String {
     let cells: Vec<_> = line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect();
     let is_figure = |c: char| c.is_ascii_digit() || matches!(c, '$' | '~' | '-');
     let has_digit = |word: &&str| word.chars().any(|c| c.is_ascii_digit());
+    let is_duration =
+        |word: &str| word.ends_with('s') && word.starts_with(|c: char| c.is_ascii_digit());
     let words = || line.split_whitespace().map(|word| if has_digit(&word) { "0" } else { word });
     match line {
         _ if line.contains(" spans, ") => "the counts".to_owned(),
         _ if line.contains("llm-audit trace ") => "an example".to_owned(),
         _ if line.starts_with("        ") => "a message".to_owned(),
-        _ if line.contains("ms") && line.contains(['█', '│']) => "a span".to_owned(),
+        // On a busy machine a span takes seconds.
+        _ if line.split_whitespace().any(is_duration) && line.contains(['█', '│']) => {
+            "a span".to_owned()
+        }
         _ if line.starts_with(['│', '├', '└']) => "a note".to_owned(),
         _ if line.contains(['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']) => {
             "a group".to_owned()
