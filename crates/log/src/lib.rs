@@ -35,6 +35,7 @@ mod json_skip;
 mod query;
 pub mod replay;
 pub mod schema;
+mod shell;
 mod trace;
 mod verify;
 mod writers;
@@ -56,6 +57,7 @@ pub use query::{
     Scan, Scanned, Sums, Timeline, parse_time,
 };
 pub use schema::{CaptureContent, EventType, Line, Status, Usd, is_event_type_name, parse};
+pub use shell::shell_word;
 pub use trace::{Choice, Event, Found, Span, Step, Trace};
 pub use verify::{Finding, Instance, State, Verification, verify, verify_folder, verify_with};
 pub use writers::Writers;

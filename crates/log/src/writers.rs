@@ -6,8 +6,9 @@ use std::slice;
 use memchr::memmem;
 
 use crate::folder::{Lines, LogFile};
+use crate::schema::Line;
 use crate::schema::notices::{NoticeType, ReadNotice, SamplingRates};
-use crate::schema::{CaptureContent, Line, Status};
+use crate::schema::CaptureContent;
 
 /// Who wrote a log, by the `audit.start` lines that were seen so far: the service of each instance,
 /// and the rates by which it samples.
@@ -62,24 +63,12 @@ impl Writers {
         }
     }
 
-    /// How many events a line counts as: 1 if its writer leaves nothing out.
-    ///
-    /// A line that the draws kept counts as those too that they leave out. A slow one counts as one, as
-    /// all of them are kept. One that is here only because its trace failed, or because its parent was
-    /// kept, counts as none: lines that the draws kept count in its place. So the sum over many lines is an
-    /// unbiased estimate (Horvitz and Thompson, 1952).
+    /// How many events a line counts as: 1 if its writer leaves nothing out, otherwise
+    /// [`SamplingRates::weight_of`] it.
     pub fn weight_of(&self, line: &Line<'_>) -> f64 {
         let rates = line.instance_bytes().filter(|_| !self.rates.is_empty());
         let Some(rates) = rates.and_then(|instance| self.rates.get(instance)) else { return 1.0 };
-        if line.latency_ms().is_some_and(|took| took > rates.slow_threshold_ms) {
-            return 1.0;
-        }
-        let is_failure = line.status().is_some_and(Status::is_failure);
-        match if is_failure { rates.error } else { rates.success } {
-            _ if line.kept().is_some() => 0.0,
-            rate if rate > 0.0 => 1.0 / rate,
-            _ => 1.0,
-        }
+        rates.weight_of(line)
     }
 
     /// Whether lines of more than one service were seen.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use llm_audit::reader::Folder;
+use llm_audit_log::shell_word;
 
 use super::LogDir;
 use crate::ui::{CommandFailure, complain_on_stderr};
@@ -51,8 +52,8 @@ impl LogInput {
         if self.files.iter().any(|file| file.as_os_str() == "-") {
             return None;
         }
-        let dir = self.dir.is_given().then(|| format!(" --dir {}", in_shell(&self.dir.path())));
-        let files = self.files.iter().map(|file| format!(" {}", in_shell(file)));
+        let dir = self.dir.is_given().then(|| format!(" --dir {}", shell_word(&self.dir.path())));
+        let files = self.files.iter().map(|file| format!(" {}", shell_word(file)));
         Some(dir.into_iter().chain(files).collect())
     }
 
@@ -70,16 +71,6 @@ impl LogInput {
             )));
         }
         Ok(())
-    }
-}
-
-/// Returns a path as one word of a shell.
-fn in_shell(path: &Path) -> String {
-    let path = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "_./-+,:@%=".contains(c);
-    match path.chars().all(is_plain) {
-        true => path,
-        false => format!("'{}'", path.replace('\'', r"'\''")),
     }
 }
 

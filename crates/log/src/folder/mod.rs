@@ -113,7 +113,11 @@ impl Folder {
     }
 
     /// Lists the same folder or the same paths again.
-    pub(crate) fn reopen(&self) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open) or of [`of_files`](Self::of_files).
+    pub fn reopen(&self) -> Result<Self, Error> {
         Self::list(self.source.clone())
     }
 

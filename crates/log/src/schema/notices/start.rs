@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Notice, NoticeType, count_in_notice};
 use crate::json::Json;
-use crate::schema::CaptureContent;
+use crate::schema::{CaptureContent, Line, Status};
 
 const HOST: &str = "host";
 const PID: &str = "pid";
@@ -123,7 +123,7 @@ impl Started {
 }
 
 /// The rates of a logger, as a reader needs them to weigh its lines.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct SamplingRates {
     /// The share of the events that go well and that the draws keep.
@@ -135,6 +135,24 @@ pub struct SamplingRates {
 }
 
 impl SamplingRates {
+    /// Returns how many events a line counts as.
+    ///
+    /// A line that the draws kept counts as those too that they leave out. A slow one counts as one, as
+    /// all of them are kept. One that is here only because its trace failed, or because its parent was
+    /// kept, counts as none: lines that the draws kept count in its place. So the sum over many lines is an
+    /// unbiased estimate (Horvitz and Thompson, 1952).
+    pub fn weight_of(&self, line: &Line<'_>) -> f64 {
+        if line.latency_ms().is_some_and(|took| took > self.slow_threshold_ms) {
+            return 1.0;
+        }
+        let is_failure = line.status().is_some_and(Status::is_failure);
+        match if is_failure { self.error } else { self.success } {
+            _ if line.kept().is_some() => 0.0,
+            rate if rate > 0.0 => 1.0 / rate,
+            _ => 1.0,
+        }
+    }
+
     fn read(json: Json<'_>) -> Option<Self> {
         let rate = |name| json.get(name).and_then(Json::as_f64);
         let trace = match json.get(DEBUG).and_then(Json::as_bool) {
@@ -146,7 +164,7 @@ impl SamplingRates {
         Some(Self {
             success: kept(rate(SUCCESS_RATE)?),
             error: kept(rate(ERROR_RATE)?),
-            slow_threshold_ms: rate(SLOW_THRESHOLD_MS).unwrap_or(f64::INFINITY),
+            slow_threshold_ms: rate(SLOW_THRESHOLD_MS).unwrap_or(f64::MAX),
         })
     }
 }
