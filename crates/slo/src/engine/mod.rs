@@ -1,0 +1,283 @@
+//! Decides which alerts fire, from the files of a log.
+
+mod examples;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use llm_audit_log::{Folder, Follow};
+
+use crate::alert::Alert;
+use crate::error::Error;
+use crate::minutes::{LogReader, Minutes};
+use crate::objectives::{Objective, Objectives, Rule};
+use crate::rules::{Evaluation, RuleState};
+use crate::span::{MINUTE, floor};
+use examples::find_examples;
+use state::{EngineState, StateFolder};
+
+/// How long after the end of a minute its totals may be written.
+const SETTLE: i64 = 10_000_000;
+/// How often the state is written if no alert changes.
+const SAVE_EVERY: i64 = 10 * MINUTE;
+/// How many files that cannot be read end the reading of a check.
+const FILE_ERRORS_MAX: usize = 16;
+
+/// Decides which alerts fire, from the files of a log folder.
+///
+/// It has no thread: somebody calls [`check`](Self::check) about once a minute. Of several evaluators on a folder, in
+/// this process or in others, one holds the folder's lock and evaluates. If it ends, the next one that checks goes on
+/// with the same alerts. Its state is in the folder `.slo` of the log.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit_slo::{AlertEngine, Objectives};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (logs, now) = (folder.path(), 1_767_323_045_000_000);
+/// let mut engine = AlertEngine::new(logs, Objectives::built_in());
+/// for alert in engine.check(now) {
+///     println!("{}: {}", alert.rule, alert.summary);
+/// }
+/// assert!(!engine.is_held_elsewhere());
+/// ```
+#[derive(Debug)]
+pub struct AlertEngine {
+    dir: PathBuf,
+    objectives: Arc<Objectives>,
+    /// While this evaluator holds the lock.
+    holder: Option<Holder>,
+    error: Option<Error>,
+    is_held_elsewhere: bool,
+}
+
+/// What the one evaluator of a folder has.
+#[derive(Debug)]
+struct Holder {
+    folder: StateFolder,
+    follow: Follow,
+    reader: LogReader,
+    alerts: Vec<Alert>,
+    saved_at: i64,
+}
+
+impl AlertEngine {
+    /// Makes an evaluator of the log in `dir`. Nothing is read before the first check.
+    pub fn new(dir: impl Into<PathBuf>, objectives: Objectives) -> Self {
+        let objectives = Arc::new(objectives);
+        Self { dir: dir.into(), objectives, holder: None, error: None, is_held_elsewhere: false }
+    }
+
+    /// Reads what is new in the log and computes all rules at `now`, in microseconds since the Unix epoch. Returns
+    /// the alerts that fire, and those that fired until now. A minute counts ten seconds after its end.
+    ///
+    /// If another evaluator has the folder, nothing is computed and there is no alert.
+    pub fn check(&mut self, now: i64) -> Vec<Alert> {
+        self.error = None;
+        self.check_or_fail(now).unwrap_or_else(|error| {
+            self.error = Some(error);
+            self.firing().to_vec()
+        })
+    }
+
+    /// Whether another evaluator had the folder when it was checked last.
+    pub fn is_held_elsewhere(&self) -> bool {
+        self.is_held_elsewhere
+    }
+
+    /// Returns what went wrong in the last check. Alerts then may be late.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// Returns the alerts that fire, as of the last check.
+    pub fn firing(&self) -> &[Alert] {
+        self.holder.as_ref().map_or(&[], |holder| &holder.alerts)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn minutes_of(&self, service: &str) -> Minutes {
+        self.holder.as_ref().unwrap().reader.minutes_of(service).into_owned()
+    }
+
+    fn check_or_fail(&mut self, now: i64) -> Result<Vec<Alert>, Error> {
+        let Some(mut holder) = self.take_folder(now)? else { return Ok(Vec::new()) };
+        let read = holder.read(now, &self.dir);
+        let end = floor(now - SETTLE, MINUTE);
+        let resolved = holder.evaluate(&self.objectives, end, &self.dir);
+        let saved = holder.save_if_due(!resolved.has_changed, now, &self.objectives);
+        let alerts = holder.alerts.iter().cloned().chain(resolved.alerts).collect();
+        self.holder = Some(holder);
+        self.error = read.and(saved).err();
+        Ok(alerts)
+    }
+
+    /// Takes the folder, if no other evaluator has it.
+    fn take_folder(&mut self, now: i64) -> Result<Option<Holder>, Error> {
+        if let Some(holder) = self.holder.take() {
+            return Ok(Some(holder));
+        }
+        let folder = StateFolder::lock(&self.dir)?;
+        self.is_held_elsewhere = folder.is_none();
+        let Some(folder) = folder else { return Ok(None) };
+        let EngineState { positions, reader, alerts } = folder.load(&self.objectives);
+        Ok(Some(Holder {
+            follow: Follow::resume(&self.dir, positions),
+            reader: LogReader::new(Arc::clone(&self.objectives), reader),
+            folder,
+            alerts,
+            saved_at: now,
+        }))
+    }
+}
+
+/// Writes the state, so that the next evaluator need not read the log again.
+impl Drop for AlertEngine {
+    fn drop(&mut self) {
+        if let Some(holder) = &self.holder {
+            // Without it the next evaluator reads more.
+            let _ = holder.save(&self.objectives);
+        }
+    }
+}
+
+/// What changed in a check.
+struct Changes {
+    /// Alerts that fire no more.
+    alerts: Vec<Alert>,
+    has_changed: bool,
+}
+
+impl Holder {
+    /// Reads what is new.
+    fn read(&mut self, now: i64, dir: &std::path::Path) -> Result<(), Error> {
+        let mut errors = Vec::new();
+        while errors.len() < FILE_ERRORS_MAX {
+            match self.follow.next_line() {
+                Ok(Some(mut entry)) => self.reader.add(&mut entry),
+                Ok(None) => break,
+                Err(error) => errors.push(error),
+            }
+        }
+        let folder = Folder::open(dir)?;
+        self.reader.settle(&folder)?;
+        self.reader.fold(now, &folder);
+        errors.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Computes all rules of all services.
+    fn evaluate(&mut self, objectives: &Objectives, end: i64, dir: &std::path::Path) -> Changes {
+        let mut before = std::mem::take(&mut self.alerts);
+        let mut has_changed = false;
+        for service in self.reader.services() {
+            let minutes = self.reader.minutes_of(service);
+            let moment = Moment { minutes: &minutes, service, end, dir };
+            for rule in &objectives.rules {
+                let objective = &objectives.objectives[rule.objective];
+                for evaluation in rule.evaluate(objective, &minutes, end) {
+                    let old = take_same(&mut before, rule, service, &evaluation);
+                    has_changed |= old.is_none() && evaluation.state == RuleState::Broken;
+                    self.alerts.extend(moment.alert(rule, objective, &evaluation, old));
+                }
+            }
+        }
+        has_changed |= !before.is_empty();
+        let resolved = before.into_iter().map(|alert| Alert { ends_at: Some(end), ..alert });
+        Changes { alerts: resolved.collect(), has_changed }
+    }
+
+    fn save_if_due(
+        &mut self,
+        is_unchanged: bool,
+        now: i64,
+        objectives: &Objectives,
+    ) -> Result<(), Error> {
+        if is_unchanged && (now - self.saved_at).abs() < SAVE_EVERY {
+            return Ok(());
+        }
+        self.saved_at = now;
+        self.save(objectives)
+    }
+
+    fn save(&self, objectives: &Objectives) -> Result<(), Error> {
+        let positions = self.follow.positions();
+        self.folder.save(objectives, positions, &self.reader.state, &self.alerts)
+    }
+}
+
+/// Takes the alert of a rule that fired before, if this evaluation does not end it.
+fn take_same(
+    alerts: &mut Vec<Alert>,
+    rule: &Rule,
+    service: &str,
+    evaluation: &Evaluation,
+) -> Option<Alert> {
+    // What is not known ends nothing.
+    if !matches!(evaluation.state, RuleState::Broken | RuleState::Unknown) {
+        return None;
+    }
+    let is_same = |alert: &Alert| {
+        alert.rule == rule.name && alert.service == service && alert.subject == evaluation.subject
+    };
+    Some(alerts.swap_remove(alerts.iter().position(is_same)?))
+}
+
+/// The end of a minute, at which the rules of a service are computed.
+struct Moment<'m> {
+    minutes: &'m Minutes,
+    service: &'m str,
+    end: i64,
+    dir: &'m std::path::Path,
+}
+
+impl Moment<'_> {
+    /// Returns the alert that fires, or still fires.
+    fn alert(
+        &self,
+        rule: &Rule,
+        objective: &Objective,
+        evaluation: &Evaluation,
+        old: Option<Alert>,
+    ) -> Option<Alert> {
+        match (evaluation.state, old) {
+            (RuleState::Broken, old) => {
+                let old = old.unwrap_or_else(|| self.new_alert(rule, objective, evaluation));
+                Some(Alert {
+                    severity: rule.severity,
+                    summary: evaluation.summary(rule, objective),
+                    value: evaluation.value.clone(),
+                    target: evaluation.target.clone(),
+                    ..old
+                })
+            }
+            (_, old) => old,
+        }
+    }
+
+    fn new_alert(&self, rule: &Rule, objective: &Objective, evaluation: &Evaluation) -> Alert {
+        debug_assert!(self.minutes.range().is_some());
+        let window = rule.condition.window();
+        let times = (self.end - window.micros(), self.end);
+        let traces = find_examples(self.dir, self.service, objective, evaluation, times);
+        let command = examples::command(&traces, self.dir);
+        Alert {
+            rule: rule.name.clone(),
+            objective: objective.name.clone(),
+            service: self.service.to_owned(),
+            severity: rule.severity,
+            subject: evaluation.subject.clone(),
+            starts_at: self.end,
+            ends_at: None,
+            summary: String::new(),
+            value: String::new(),
+            target: String::new(),
+            window: window.to_string(),
+            traces,
+            command,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Whether a rule is broken at a moment.
+
+mod usual;
+
+use llm_audit_log::Usd;
+
+use crate::minutes::Minutes;
+use crate::objectives::{Condition, Indicator, Objective, Payer, Rule};
+use crate::show;
+use crate::span::{MINUTE, Span};
+use crate::tally::Tally;
+use usual::usual_cost;
+
+/// Whether a rule is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuleState {
+    /// It is broken, even if every unknown event is good.
+    Broken,
+    /// It depends on events that are unknown.
+    Unknown,
+    /// It is not broken, even if every unknown event is bad.
+    Fine,
+    /// There is no event.
+    NoData,
+    /// It cannot be computed yet, because nothing is known of what is usual.
+    Off,
+}
+
+impl RuleState {
+    fn of(is_broken: bool, may_be_broken: bool) -> Self {
+        match (is_broken, may_be_broken) {
+            (true, _) => Self::Broken,
+            (false, true) => Self::Unknown,
+            (false, false) => Self::Fine,
+        }
+    }
+
+    /// Returns the name as it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broken => "broken",
+            Self::Unknown => "unknown",
+            Self::Fine => "fine",
+            Self::NoData => "no data",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// A rule at a moment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// Whether it is broken.
+    pub state: RuleState,
+    /// The user or tenant that it is about, and which of these it is.
+    pub subject: Option<(String, String)>,
+    /// What was seen, as it is shown.
+    pub value: String,
+    /// What should be, as it is shown.
+    pub target: String,
+    /// What was counted, in words.
+    pub counted: String,
+}
+
+impl Evaluation {
+    fn new(state: RuleState, value: String, target: String, counted: String) -> Self {
+        Self { state, subject: None, value, target, counted }
+    }
+
+    /// Returns one sentence about it.
+    pub(crate) fn summary(&self, rule: &Rule, objective: &Objective) -> String {
+        let of = self
+            .subject
+            .as_ref()
+            .map_or(String::new(), |(name, value)| format!(" of {name} {value}"));
+        let (value, target, counted) = (&self.value, &self.target, &self.counted);
+        let window = rule.condition.window();
+        format!(
+            "{}{of}: {value} over {window} ({counted}), and it should be {target}",
+            objective.name
+        )
+    }
+}
+
+impl Rule {
+    /// Computes the rule at a moment, the end of a minute. A rule of each user or tenant gives one evaluation for
+    /// each who breaks it, or may.
+    pub(crate) fn evaluate(
+        &self,
+        objective: &Objective,
+        minutes: &Minutes,
+        end: i64,
+    ) -> Vec<Evaluation> {
+        let window = Window { minutes, objective, at: self.objective, end };
+        match self.condition {
+            Condition::Above { limit, window: span, min_bad } => {
+                vec![window.above(limit, span, min_bad)]
+            }
+            Condition::Burn { factor, long, short, min_bad } => {
+                vec![window.burn(factor, (long, short), min_bad)]
+            }
+            Condition::Cost { limit, times_usual, window: span } => {
+                match objective.indicator.payer() {
+                    Some(payer) => window.costs_of(payer, limit.unwrap_or_default(), span),
+                    None => vec![window.cost(limit, times_usual, span)],
+                }
+            }
+            Condition::Silent { after } => vec![window.silence(after)],
+        }
+    }
+}
+
+struct Window<'m> {
+    minutes: &'m Minutes,
+    objective: &'m Objective,
+    at: usize,
+    end: i64,
+}
+
+impl Window<'_> {
+    fn sum(&self, span: Span) -> Tally {
+        self.minutes.sum(self.at, self.end - span.micros(), self.end)
+    }
+
+    /// What was counted, and of how much of the window if the log begins later.
+    fn counted(&self, tally: &Tally, span: Span) -> String {
+        let of = match self.objective.indicator {
+            Indicator::Lost | Indicator::Unpriced => format!("{} events", show::number(tally.bad)),
+            Indicator::Rate { .. } => {
+                format!("{} to {}", show::number(tally.bad), show::number(tally.total))
+            }
+            _ => format!("{} of {}", show::number(tally.bad), show::number(tally.total)),
+        };
+        let unknown = match tally.unknown {
+            0.0 => String::new(),
+            unknown => format!(", {} unknown", show::number(unknown)),
+        };
+        format!("{of}{unknown}{}", self.missing(span))
+    }
+
+    fn missing(&self, span: Span) -> String {
+        let first = self.minutes.range().map_or(self.end, |(first, _)| first);
+        let covered = (self.end - first.max(self.end - span.micros())) / MINUTE;
+        match covered < span.minutes() {
+            true => format!(", the log has {} of {span}", Span::of_minutes(covered.max(1))),
+            false => String::new(),
+        }
+    }
+
+    fn above(&self, limit: f64, span: Span, min_bad: f64) -> Evaluation {
+        let tally = self.sum(span);
+        let (least, most) = match self.objective.indicator {
+            Indicator::Rate { .. } => tally.rates(),
+            Indicator::Lost | Indicator::Unpriced => (tally.bad, tally.bad),
+            _ => tally.shares(),
+        };
+        let is_above = least > limit && tally.bad >= min_bad;
+        let may_be_above = most > limit && tally.bad + tally.unknown >= min_bad;
+        let state = match tally.is_empty() {
+            true => RuleState::NoData,
+            false => RuleState::of(is_above, may_be_above),
+        };
+        let shown = |value: f64| match self.objective.indicator.has_good_and_bad() {
+            _ if !value.is_finite() => "-".to_owned(),
+            true => show::percent(value),
+            false => show::number(value),
+        };
+        Evaluation::new(
+            state,
+            shown(least),
+            format!("at most {}", shown(limit)),
+            self.counted(&tally, span),
+        )
+    }
+
+    fn burn(&self, factor: f64, (long, short): (Span, Span), min_bad: f64) -> Evaluation {
+        let tallies = [self.sum(long), self.sum(short)];
+        let limit = factor * self.objective.budget().unwrap_or_default();
+        let [in_long, _] = &tallies;
+        let is_broken =
+            tallies.iter().all(|tally| tally.shares().0 > limit) && in_long.bad >= min_bad;
+        let may_be_broken = tallies.iter().all(|tally| tally.shares().1 > limit)
+            && in_long.bad + in_long.unknown >= min_bad;
+        let state = match in_long.is_empty() {
+            true => RuleState::NoData,
+            false => RuleState::of(is_broken, may_be_broken),
+        };
+        let value =
+            if in_long.is_empty() { "-".to_owned() } else { show::percent(in_long.shares().0) };
+        let target = format!("at most {} over {long} and {short}", show::percent(limit));
+        Evaluation::new(state, value, target, self.counted(in_long, long))
+    }
+
+    fn cost(&self, limit: Option<Usd>, times_usual: Option<f64>, span: Span) -> Evaluation {
+        let tally = self.sum(span);
+        let usual = times_usual.zip(usual_cost(self.minutes, self.at, self.end, span));
+        let usual = usual.and_then(|(times, usual)| Usd::try_from(usual.as_f64() * times).ok());
+        let most = limit.into_iter().chain(usual).min();
+        let value = show::dollars(tally.cost);
+        let counted = format!("{} calls{}", show::number(tally.total), self.missing(span));
+        let Some(most) = most else {
+            let why = "the usual cost is not known yet".to_owned();
+            return Evaluation::new(RuleState::Off, value, why, counted);
+        };
+        let state = match tally.is_empty() {
+            true => RuleState::NoData,
+            false => RuleState::of(tally.cost > most, tally.unknown > 0.0),
+        };
+        Evaluation::new(state, value, format!("at most {}", show::dollars(most)), counted)
+    }
+
+    /// Those who may have paid more than the limit.
+    fn costs_of(&self, payer: Payer, limit: Usd, span: Span) -> Vec<Evaluation> {
+        let payers = self.minutes.payers(self.at, self.end - span.micros(), self.end);
+        let above = payers.iter().filter(|(_, _, most)| *most > limit);
+        let above = above.map(|(name, least, most)| Evaluation {
+            subject: Some((payer.name().to_owned(), name.to_owned())),
+            ..Evaluation::new(
+                RuleState::of(least > limit, most > limit),
+                show::dollars(least),
+                format!("at most {}", show::dollars(limit)),
+                format!("calls of one {}{}", payer.name(), self.missing(span)),
+            )
+        });
+        above.collect()
+    }
+
+    fn silence(&self, after: Span) -> Evaluation {
+        let quiet = self.end - self.minutes.last_write;
+        let is_silent = self.minutes.has_writer && quiet > after.micros();
+        let quiet = Span::of_minutes((quiet / MINUTE).max(0));
+        let target = format!("at most {after}");
+        let state = RuleState::of(is_silent, is_silent);
+        Evaluation::new(state, quiet.to_string(), target, "since the last line".to_owned())
+    }
+}

@@ -1,0 +1,269 @@
+//! Logs of random histories, judged by the crate and by a naive count over all events.
+
+use std::path::Path;
+
+use llm_audit_log::{Folder, Status};
+
+use crate::engine::AlertEngine;
+use crate::log::JudgedLog;
+use crate::objectives::{Condition, Indicator, Objectives};
+use crate::span::{MINUTE, Span, floor};
+use crate::testing::{START, TestEvent, TestLogger};
+use crate::verdict::Verdict;
+
+const OBJECTIVES: &str = r#"
+    [[objective]]
+    name = "errors"
+    indicator = "ratio"
+    of = { type = "request.end" }
+    bad = { status = ["error", "timeout"] }
+    target = 0.8
+    window = "20m"
+    [[objective]]
+    name = "slow"
+    indicator = "latency"
+    of = { type = "request.end" }
+    threshold_ms = 1000
+    target = 0.7
+    window = "1h"
+    [[rule]]
+    name = "errors-high"
+    objective = "errors"
+    above = 0.3
+    window = "5m"
+    min_bad = 3
+    severity = "page"
+    [[rule]]
+    name = "errors-burn"
+    objective = "errors"
+    burn = { factor = 2, long = "30m", short = "5m" }
+    min_bad = 4
+    severity = "ticket""#;
+
+fn objectives() -> Objectives {
+    Objectives::parse(OBJECTIVES, "x.toml").unwrap()
+}
+
+/// What happened, as the test knows it.
+#[derive(Default)]
+struct History {
+    counted: Vec<TestEvent>,
+    /// Events after the last totals of killed loggers, with the weights of their lines.
+    unknown: Vec<(TestEvent, f64)>,
+    /// Events that loggers without totals lost.
+    lost: Vec<(i64, f64)>,
+}
+
+impl History {
+    /// All events, bad ones and unknown ones of a time, counted one by one.
+    fn count(&self, indicator: &Indicator, from: i64, to: i64) -> (f64, f64, f64) {
+        let is_inside = |time: i64| (from..to).contains(&floor(time, MINUTE));
+        let is_meant =
+            |event: &&TestEvent| is_inside(event.time) && event.event_type == "request.end";
+        let is_bad = |event: &&TestEvent| match indicator {
+            Indicator::Latency { .. } => event.latency_ms > Some(1_000.0),
+            _ => event.status.is_failure(),
+        };
+        let all = self.counted.iter().filter(is_meant);
+        let unknown = self.unknown.iter().filter(|(event, _)| is_meant(&event));
+        let lost = self.lost.iter().filter(|(time, _)| is_inside(*time)).map(|(_, count)| count);
+        let unknown: f64 = unknown.map(|(_, weight)| weight).chain(lost).sum();
+        (all.clone().count() as f64, all.filter(is_bad).count() as f64, unknown)
+    }
+
+    fn verdict(&self, indicator: &Indicator, budget: f64, from: i64, to: i64) -> Verdict {
+        let (total, bad, unknown) = self.count(indicator, from, to);
+        let all = total + unknown;
+        match () {
+            () if all == 0.0 => Verdict::NoData,
+            () if bad / all > budget => Verdict::Breached,
+            () if (bad + unknown) / all <= budget => Verdict::Met,
+            () => Verdict::Unknown,
+        }
+    }
+
+    fn is_broken(
+        &self,
+        condition: Condition,
+        indicator: &Indicator,
+        budget: f64,
+        end: i64,
+    ) -> bool {
+        let count = |span: Span| self.count(indicator, end - span.micros(), end);
+        let share = |span| {
+            let (total, bad, unknown) = count(span);
+            bad / (total + unknown)
+        };
+        match condition {
+            Condition::Above { limit, window, min_bad } => {
+                share(window) > limit && count(window).1 >= min_bad
+            }
+            Condition::Burn { factor, long, short, min_bad } => {
+                share(long) > factor * budget
+                    && share(short) > factor * budget
+                    && count(long).1 >= min_bad
+            }
+            _ => unreachable!("the test has no other rules"),
+        }
+    }
+}
+
+/// A random history: loggers that come, go and are killed, quiet times, and a clock that steps.
+struct RandomLog {
+    draws: fastrand::Rng,
+    history: History,
+    loggers: Vec<TestLogger>,
+    started: u64,
+    now: i64,
+}
+
+impl RandomLog {
+    fn new(seed: u64) -> Self {
+        Self {
+            draws: fastrand::Rng::with_seed(seed),
+            history: History::default(),
+            loggers: Vec::new(),
+            started: 0,
+            now: START + 300 * MINUTE,
+        }
+    }
+
+    fn step(&mut self, dir: &Path) {
+        match self.draws.u8(..100) {
+            0..4 if self.loggers.len() < 3 => self.start(dir),
+            4..6 => self.now += self.draws.i64(1..40) * MINUTE,
+            6 => self.now -= self.draws.i64(1..12) * MINUTE,
+            7 if !self.loggers.is_empty() => self.end_logger(),
+            8..10 => self.lose(),
+            10..30 => self.write_totals(),
+            _ => self.emit(),
+        }
+    }
+
+    fn start(&mut self, dir: &Path) {
+        self.started += 1;
+        let has_totals = self.draws.u8(..4) > 0;
+        self.loggers.push(TestLogger::start(dir, self.started, "benefits", has_totals, self.now));
+    }
+
+    fn emit(&mut self) {
+        if self.loggers.is_empty() {
+            return;
+        }
+        self.now += self.draws.i64(0..MINUTE / 4);
+        let at = self.draws.usize(..self.loggers.len());
+        let status =
+            *self.draws.choice(&[Status::Ok, Status::Ok, Status::Ok, Status::Error]).unwrap();
+        let latency = *self.draws.choice(&[10.0, 500.0, 2_000.0]).unwrap();
+        let event_type =
+            *self.draws.choice(&["request.end", "request.end", "tool.result"]).unwrap();
+        let event = TestEvent::new(self.now, event_type, status).slow(latency);
+        let logger = &mut self.loggers[at];
+        let is_kept = !logger.has_totals || status != Status::Ok || self.draws.bool();
+        logger.emit(&event, is_kept);
+        match logger.has_totals {
+            true => logger.kept.push(is_kept),
+            false => self.history.counted.push(event),
+        }
+    }
+
+    fn write_totals(&mut self) {
+        for logger in &mut self.loggers {
+            self.history.counted.append(&mut logger.uncounted.clone());
+            logger.kept.clear();
+            logger.write_totals();
+        }
+    }
+
+    fn lose(&mut self) {
+        let (now, count) = (self.now, self.draws.u64(1..5));
+        let Some(logger) = self.loggers.first_mut() else { return };
+        logger.lose(now, count);
+        if !logger.has_totals {
+            self.history.lost.push((now, count as f64));
+        }
+    }
+
+    fn end_logger(&mut self) {
+        let at = self.draws.usize(..self.loggers.len());
+        let mut logger = self.loggers.swap_remove(at);
+        if self.draws.bool() {
+            self.history.counted.append(&mut logger.uncounted.clone());
+            logger.stop(self.now);
+        } else {
+            let events = logger.uncounted.drain(..).zip(logger.kept.drain(..));
+            let kept = events.filter(|(_, is_kept)| *is_kept).map(|(event, _)| event);
+            let weighted = kept.map(|event| {
+                let weight = if event.status == Status::Ok { 2.0 } else { 1.0 };
+                (event, weight)
+            });
+            self.history.unknown.extend(weighted);
+        }
+    }
+}
+
+#[test]
+fn windows_and_verdicts_are_those_of_a_naive_count() {
+    let objectives = objectives();
+    let mut seen = [0; 4];
+    for seed in 0..30 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = RandomLog::new(seed);
+        log.start(dir.path());
+        (0..400).for_each(|_| log.step(dir.path()));
+        let folder = Folder::open(dir.path()).unwrap();
+        let read = JudgedLog::read(&folder, objectives.clone(), None, |_| {}).unwrap();
+        let Some((first, last)) = read.period() else { continue };
+        for _ in 0..20 {
+            let end = floor(log.draws.i64(first..last + MINUTE), MINUTE);
+            let since =
+                log.draws.bool().then(|| floor(log.draws.i64(first - MINUTE..=end), MINUTE));
+            for judged in read.judge(since, end) {
+                let from = since.unwrap_or(end - judged.objective.window.micros());
+                let (indicator, budget) =
+                    (&judged.objective.indicator, judged.objective.budget().unwrap());
+                assert_eq!(judged.events, log.history.count(indicator, from, end), "{seed}");
+                let expected = log.history.verdict(indicator, budget, from, end);
+                assert_eq!(judged.verdict, expected, "{seed} {judged:?}");
+                seen[judged.verdict as usize] += 1;
+            }
+        }
+        for rule in &objectives.rules {
+            let objective = &objectives.objectives[rule.objective];
+            let explanation = read.explain(&rule.name, Some(first), last).unwrap();
+            for minute in &explanation.minutes {
+                let (indicator, budget) = (&objective.indicator, objective.budget().unwrap());
+                let expected = log.history.is_broken(rule.condition, indicator, budget, minute.end);
+                assert_eq!(minute.is_broken(), expected, "{seed} {} {}", rule.name, minute.end);
+            }
+        }
+    }
+    // Every verdict was reached, so that the comparison says something.
+    assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
+}
+
+#[test]
+fn an_engine_that_reads_bit_by_bit_knows_what_a_whole_reading_knows() {
+    for seed in 0..30 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = RandomLog::new(1_000 + seed);
+        log.start(dir.path());
+        let mut engine = AlertEngine::new(dir.path(), objectives());
+        for _ in 0..200 {
+            log.step(dir.path());
+            match log.draws.u8(..10) {
+                0..3 => drop(engine.check(log.now)),
+                // The evaluator is restarted.
+                3 => engine = AlertEngine::new(dir.path(), objectives()),
+                _ => {}
+            }
+            assert!(engine.error().is_none(), "{:?}", engine.error());
+        }
+        // A logger is taken for killed when it is seen for the second time.
+        engine.check(log.now);
+        engine.check(log.now);
+        let folder = Folder::open(dir.path()).unwrap();
+        let read = JudgedLog::read(&folder, objectives(), Some("benefits"), |_| {}).unwrap();
+        assert_eq!(engine.minutes_of("benefits"), read.minutes(), "{seed}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Whether objectives are met, by a log.
+
+use llm_audit_log::Usd;
+
+use crate::minutes::{MINUTES_KEPT, Minutes, Payers};
+use crate::objectives::{Objective, Objectives, Target};
+use crate::show;
+use crate::span::{HOUR, MINUTE, floor};
+use crate::tally::Tally;
+
+/// Whether an objective is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It is not met, even if every unknown event is good.
+    Breached,
+    /// It depends on events that are unknown.
+    Unknown,
+    /// It is met, even if every unknown event is bad.
+    Met,
+    /// There is no event.
+    NoData,
+}
+
+impl Verdict {
+    /// Returns the name as it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Breached => "breached",
+            Self::Unknown => "unknown",
+            Self::Met => "met",
+            Self::NoData => "no data",
+        }
+    }
+
+    /// Decides by a value of which the least and the most that it can be are known.
+    fn of_range<T: PartialOrd>(least: T, most: T, limit: T) -> Self {
+        match () {
+            () if least > limit => Self::Breached,
+            () if most <= limit => Self::Met,
+            () => Self::Unknown,
+        }
+    }
+}
+
+/// How an objective was judged.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Judgement<'o> {
+    /// The objective.
+    pub objective: &'o Objective,
+    /// Whether it is met.
+    pub verdict: Verdict,
+    /// The time that was judged: from, and to before, in microseconds since the Unix epoch. Of a cost it is the
+    /// window that cost most.
+    pub period: (i64, i64),
+    /// Events, bad ones among them, and events that are unknown. They are estimates if lines were sampled and there
+    /// are no totals.
+    pub events: (f64, f64, f64),
+    /// The share of the budget that is left: 1 is all, 0 or less is none. `None` without data.
+    pub budget_left: Option<f64>,
+    /// What was seen, as it is shown.
+    pub value: String,
+    /// What was promised, as it is shown.
+    pub target: String,
+    /// The user or tenant that the value is of.
+    pub payer: Option<String>,
+}
+
+impl Objective {
+    /// Returns what is promised, as it is shown.
+    pub fn shown_target(&self) -> String {
+        match self.target {
+            Some(Target::Good(_)) => {
+                format!("≤ {}", show::percent(self.budget().unwrap_or_default()))
+            }
+            Some(Target::Rate(most)) => format!("≤ {}", show::number(most)),
+            Some(Target::Cost(most)) => format!("≤ {}", show::dollars(most)),
+            None => "-".to_owned(),
+        }
+    }
+}
+
+/// Returns the beginning of a window. Long ones begin at full hours, because older minutes are not kept.
+pub(crate) fn window_start(end: i64, window: i64) -> i64 {
+    let start = end - window;
+    if window > MINUTES_KEPT - HOUR { floor(start, HOUR) } else { start }
+}
+
+impl Objectives {
+    /// Judges every objective that has a target, over its window before `end` or, if `since` is given, from then on.
+    pub(crate) fn judge(
+        &self,
+        minutes: &Minutes,
+        since: Option<i64>,
+        end: i64,
+    ) -> Vec<Judgement<'_>> {
+        let objectives = self.objectives.iter().enumerate();
+        let judged = objectives.filter_map(|(at, objective)| {
+            let from = since.unwrap_or_else(|| window_start(end, objective.window.micros()));
+            let judge = Judge { minutes, at, objective, from, end };
+            Some(match objective.target? {
+                Target::Good(_) => judge.share(),
+                Target::Rate(most) => judge.rate(most),
+                Target::Cost(most) => judge.cost(most),
+            })
+        });
+        judged.collect()
+    }
+}
+
+struct Judge<'m, 'o> {
+    minutes: &'m Minutes,
+    at: usize,
+    objective: &'o Objective,
+    from: i64,
+    end: i64,
+}
+
+impl<'o> Judge<'_, 'o> {
+    fn judgement(&self, tally: &Tally, verdict: Verdict, value: String) -> Judgement<'o> {
+        Judgement {
+            objective: self.objective,
+            verdict,
+            period: (self.from, self.end),
+            events: (tally.total, tally.bad, tally.unknown),
+            budget_left: None,
+            value,
+            target: self.objective.shown_target(),
+            payer: None,
+        }
+    }
+
+    fn share(&self) -> Judgement<'o> {
+        let tally = self.minutes.sum(self.at, self.from, self.end);
+        if tally.is_empty() {
+            return self.judgement(&tally, Verdict::NoData, "-".to_owned());
+        }
+        let budget = self.objective.budget().unwrap_or_default();
+        let (least, most) = tally.shares();
+        let verdict = Verdict::of_range(least, most, budget);
+        let left = Some(1.0 - least / budget);
+        Judgement { budget_left: left, ..self.judgement(&tally, verdict, show::percent(least)) }
+    }
+
+    fn rate(&self, limit: f64) -> Judgement<'o> {
+        let tally = self.minutes.sum(self.at, self.from, self.end);
+        if tally.is_empty() {
+            return self.judgement(&tally, Verdict::NoData, "-".to_owned());
+        }
+        let (least, most) = tally.rates();
+        let verdict = Verdict::of_range(least, most, limit);
+        let left = Some(1.0 - least / limit);
+        Judgement { budget_left: left, ..self.judgement(&tally, verdict, show::number(least)) }
+    }
+
+    /// Judges the window of the period that costs most.
+    fn cost(&self, limit: Usd) -> Judgement<'o> {
+        let window = self.objective.window.micros();
+        let whole = self.minutes.sum(self.at, self.from, self.end);
+        if whole.is_empty() {
+            return self.judgement(&whole, Verdict::NoData, "-".to_owned());
+        }
+        let ends = self.minutes.times(self.from, self.end).map(|time| time + MINUTE);
+        let worst =
+            ends.map(|end| self.cost_before(end, end - window)).max_by_key(|window| window.least);
+        let Some(worst) = worst else {
+            return self.judgement(&whole, Verdict::NoData, "-".to_owned());
+        };
+        let has_unknown = whole.unknown > 0.0;
+        let verdict = match Verdict::of_range(worst.least, worst.most, limit) {
+            Verdict::Met if has_unknown => Verdict::Unknown,
+            verdict => verdict,
+        };
+        let left = Some(1.0 - worst.least.as_f64() / limit.as_f64());
+        Judgement {
+            period: (worst.end - window, worst.end),
+            budget_left: left,
+            payer: worst.payer,
+            ..self.judgement(&whole, verdict, show::dollars(worst.least))
+        }
+    }
+
+    fn cost_before(&self, end: i64, start: i64) -> WindowCost {
+        let start = start.max(self.from);
+        if self.objective.indicator.payer().is_none() {
+            let cost = self.minutes.sum(self.at, start, end).cost;
+            return WindowCost { end, least: cost, most: cost, payer: None };
+        }
+        WindowCost::of_payers(&self.minutes.payers(self.at, start, end), end)
+    }
+}
+
+/// What a window costs, or the one who pays most in it.
+struct WindowCost {
+    end: i64,
+    least: Usd,
+    most: Usd,
+    payer: Option<String>,
+}
+
+impl WindowCost {
+    fn of_payers(payers: &Payers, end: i64) -> Self {
+        let highest = payers.iter().max_by_key(|(_, least, _)| *least);
+        let (payer, least) =
+            highest.map_or((None, Usd::ZERO), |(name, least, _)| (Some(name.to_owned()), least));
+        Self { end, least, most: payers.most(), payer }
+    }
+}
