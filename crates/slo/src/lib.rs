@@ -11,6 +11,7 @@ mod alert;
 mod engine;
 mod error;
 mod explain;
+mod export;
 mod log;
 mod minutes;
 #[cfg(feature = "notify")]
@@ -30,6 +31,7 @@ pub use alert::{Alert, Severity};
 pub use engine::AlertEngine;
 pub use error::Error;
 pub use explain::{ExplainedMinute, Explanation};
+pub use export::RuleTarget;
 pub use log::JudgedLog;
 pub use objectives::{
     Condition, EventCounts, Indicator, Objective, Objectives, Payer, Rule, Selection, Target,

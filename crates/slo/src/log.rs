@@ -34,6 +34,8 @@ pub struct JudgedLog {
     minutes: Minutes,
     /// Lines that cannot be read.
     pub bad_lines: u64,
+    /// Whether lines were sampled and no totals count them, so that the counts are estimates.
+    pub is_estimate: bool,
     /// Files that cannot be read to their ends.
     pub damage: Vec<llm_audit_log::Error>,
 }
@@ -72,7 +74,8 @@ impl JudgedLog {
             Some(service) => reader.minutes_of(service).into_owned(),
             None => reader.minutes_of_all(),
         };
-        Ok(Self { objectives, minutes, bad_lines: reader.bad_lines, damage })
+        let (bad_lines, is_estimate) = (reader.bad_lines, reader.has_weighed);
+        Ok(Self { objectives, minutes, bad_lines, is_estimate, damage })
     }
 
     /// Returns the objectives.

@@ -100,7 +100,7 @@ fn parse_trace_start(text: &str) -> Result<String, &'static str> {
 }
 
 /// A time, a day by its name, or how long before now, as microseconds since the Unix epoch.
-fn parse_time(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
     let before = || Timestamp::now().checked_sub(parse_duration(text)?).ok();
     let day = |days_ago: i64| {
         let today = TimeZone::UTC.to_datetime(Timestamp::now()).date().at(0, 0, 0, 0);

@@ -12,6 +12,7 @@ mod record;
 mod redact;
 mod report;
 mod scan;
+mod slo;
 mod sql;
 mod stats;
 mod tail;
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Redact(redact::RedactArgs),
     Report(report::ReportArgs),
     Scan(scan::ScanArgs),
+    Slo(slo::SloArgs),
     Sql(sql::SqlArgs),
     Stats(stats::StatsArgs),
     Tail(tail::TailArgs),
@@ -62,6 +64,7 @@ impl Command {
             Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),
             Self::Report(args) => ignore_closed_output(report::run_report(args)),
             Self::Scan(args) => scan::run_scan(args),
+            Self::Slo(args) => slo::run_slo(args),
             Self::Sql(args) => ignore_closed_output(sql::run_sql(args)),
             Self::Stats(args) => ignore_closed_output(stats::run_stats(args)),
             Self::Tail(args) => ignore_closed_output(tail::run_tail(args)),

@@ -68,6 +68,12 @@ impl From<llm_audit::reader::Error> for CommandFailure {
     }
 }
 
+impl From<llm_audit_slo::Error> for CommandFailure {
+    fn from(error: llm_audit_slo::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 impl From<llm_audit::Error> for CommandFailure {
     fn from(error: llm_audit::Error) -> Self {
         Self::new(error.to_string())

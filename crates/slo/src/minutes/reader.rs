@@ -40,6 +40,8 @@ pub(crate) struct LogReader {
     uncounted: Vec<Uncounted>,
     /// Lines that cannot be read.
     pub(crate) bad_lines: u64,
+    /// Whether a line was counted as another number of events than one.
+    pub(crate) has_weighed: bool,
 }
 
 /// Events of one logger that no totals have counted.
@@ -56,7 +58,7 @@ struct Uncounted {
 
 impl LogReader {
     pub(crate) fn new(objectives: Arc<Objectives>, state: ReaderState) -> Self {
-        Self { objectives, state, uncounted: Vec::new(), bad_lines: 0 }
+        Self { objectives, state, uncounted: Vec::new(), bad_lines: 0, has_weighed: false }
     }
 
     /// Adds a line.
@@ -109,6 +111,7 @@ impl LogReader {
         let is_counted = known.is_some_and(|known| known.has_totals);
         let is_alert = line.event_type().is_some_and(|name| name.starts_with(ALERT_PREFIX));
         if !is_counted && !is_alert && weight > 0.0 {
+            self.has_weighed |= weight != 1.0;
             let service = self.state.service_of(id);
             self.state.minutes(&service).add_line(line, weight, &self.objectives.objectives);
         }
@@ -127,7 +130,11 @@ impl LogReader {
     fn add_totals(&mut self, id: &str, totals: &EventTotals, place: FilePlace, is_next: bool) {
         let service = self.state.service_of(id);
         let rows = (&*totals.rows, &totals.users);
-        self.state.minutes(&service).add_totals(totals.from, rows, &self.objectives.objectives);
+        self.state.minutes(&service).add_totals(
+            totals.to - MINUTE,
+            rows,
+            &self.objectives.objectives,
+        );
         let known = self.state.instance(id);
         if !is_next {
             // A line between was lost. If it had totals, the events in it are before these.

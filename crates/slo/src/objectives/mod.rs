@@ -20,9 +20,10 @@ use crate::span::Span;
 use crate::tally::Tally;
 use declared::Fault;
 pub use indicator::{Indicator, Payer};
+pub(crate) use openslo::{API_VERSION, SOURCE_TYPE};
 pub use rule::{Condition, Rule};
 pub use selection::Selection;
-pub(crate) use selection::member;
+pub(crate) use selection::{Clause, Listed, member};
 
 /// The objectives and rules that hold unless a file says something else.
 const BUILT_IN: &str = include_str!("built_in.toml");

@@ -1,0 +1,136 @@
+//! `slo check --explain`: an alert rule, computed again minute by minute.
+
+use std::io::{self, BufWriter, Write};
+
+use llm_audit_slo::{Evaluation, ExplainedMinute, Explanation, JudgedLog};
+use serde_json::{Value, json};
+
+use crate::ui::{
+    CommandExit, CommandFailure, Style, Table, escape_for_terminal, escape_json_for_terminal,
+    format_dollars, format_period, format_time, terminal_columns, wrap_to_terminal,
+};
+
+/// How many minutes are shown: the last ones before the last episode, and in it.
+const SHOWN_MINUTES: usize = 40;
+
+pub(super) fn print_explanation(
+    log: &JudgedLog,
+    rule: &str,
+    (since, until): (Option<i64>, i64),
+    is_json: bool,
+) -> Result<CommandExit, CommandFailure> {
+    let explanation = log.explain(rule, since, until);
+    let Some(explanation) = explanation.filter(|found| !found.minutes.is_empty()) else {
+        return Ok(CommandExit::NoData);
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = match is_json {
+        true => {
+            let json = explanation_json(&explanation).to_string();
+            writeln!(out, "{}", escape_json_for_terminal(&json))
+        }
+        false => print_text(&explanation, &mut out),
+    };
+    CommandFailure::from_report(written.and_then(|()| out.flush()))?;
+    let was_broken = explanation.minutes.iter().any(ExplainedMinute::is_broken);
+    Ok(if was_broken { CommandExit::Finding } else { CommandExit::Fine })
+}
+
+fn print_text(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
+    let (rule, objective) = (explanation.rule, explanation.objective);
+    let (first, last) =
+        (&explanation.minutes[0], &explanation.minutes[explanation.minutes.len() - 1]);
+    let window = rule.condition.window();
+    let severity = rule.severity.name();
+    writeln!(out, "{} watches {} over {window} ({severity})", rule.name, objective.name)?;
+    writeln!(out, "computed for each minute, {}", format_period(first.end, last.end))?;
+    let episodes = explanation.episodes();
+    for (from, to) in &episodes {
+        writeln!(
+            out,
+            "{}",
+            Style::of_stdout().paint_error(&format!("broken {}", format_period(*from, *to)))
+        )?;
+    }
+    if episodes.is_empty() {
+        writeln!(out, "never broken")?;
+    }
+    writeln!(out)?;
+    let end = episodes.last().map_or(last.end, |(_, to)| *to);
+    // From the first minute that the window of the first broken one has.
+    let start = episodes.last().map_or(first.end, |(from, _)| from - window.micros());
+    let meant = explanation.minutes.iter().filter(|minute| minute.end > start && minute.end <= end);
+    let meant: Vec<_> =
+        meant.filter(|minute| minute.events.0 > 0.0 || minute.is_broken()).collect();
+    let left_out = meant.len().saturating_sub(SHOWN_MINUTES);
+    if left_out > 0 {
+        writeln!(
+            out,
+            "{}",
+            wrap_to_terminal(&format!("{left_out} minutes before these; --json has all"))
+        )?;
+    }
+    print_minutes(&meant[left_out..], out)
+}
+
+fn print_minutes(minutes: &[&ExplainedMinute], out: &mut impl Write) -> io::Result<()> {
+    let header = ["minute until", "rule", "value", "should be", "events", "bad", "unknown", "cost"];
+    let mut table = Table::new(1, header.map(str::to_owned).to_vec());
+    for minute in minutes {
+        let (events, bad, unknown) = minute.events;
+        let evaluation = minute.evaluations.first();
+        let text = |of: fn(&Evaluation) -> String| evaluation.map_or("-".to_owned(), of);
+        table.push(vec![
+            format_time(minute.end).replace(":00.000Z", "Z"),
+            text(|evaluation| evaluation.state.name().to_owned()),
+            text(shown_value),
+            text(|evaluation| evaluation.target.clone()),
+            format!("{events:.0}"),
+            format!("{bad:.0}"),
+            format!("{unknown:.0}"),
+            format_dollars(minute.cost),
+        ]);
+    }
+    let (style, columns) = (Style::of_stdout(), terminal_columns().unwrap_or(usize::MAX));
+    for (at, line) in table.lines(columns).iter().enumerate() {
+        let is_broken = at.checked_sub(1).is_some_and(|at| minutes[at].is_broken());
+        let line = escape_for_terminal(line);
+        writeln!(out, "{}", if is_broken { style.paint_error(&line) } else { line.into_owned() })?;
+    }
+    Ok(())
+}
+
+fn shown_value(evaluation: &Evaluation) -> String {
+    match &evaluation.subject {
+        Some((_, name)) => format!("{name} {}", evaluation.value),
+        None => evaluation.value.clone(),
+    }
+}
+
+fn explanation_json(explanation: &Explanation<'_>) -> Value {
+    let evaluation = |evaluation: &Evaluation| {
+        json!({
+            "state": evaluation.state.name(),
+            "subject": evaluation.subject,
+            "value": evaluation.value,
+            "target": evaluation.target,
+            "counted": evaluation.counted,
+        })
+    };
+    let minute = |minute: &ExplainedMinute| {
+        json!({
+            "until_us": minute.end,
+            "events": minute.events.0,
+            "bad": minute.events.1,
+            "unknown": minute.events.2,
+            "cost_usd": minute.cost.to_string(),
+            "rule": minute.evaluations.iter().map(evaluation).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "rule": explanation.rule.name,
+        "objective": explanation.objective.name,
+        "broken_us": explanation.episodes(),
+        "minutes": explanation.minutes.iter().map(minute).collect::<Vec<_>>(),
+    })
+}
