@@ -28,12 +28,13 @@ First steps:
 
 Exit codes:
   0  fine
-  1  a finding: a loss, a mismatch, a bad line
+  1  a finding: a loss, a mismatch, a bad line, a breach
   2  bad input or usage
   3  no data
 
 Environment:
   AUDIT_LOG_DIR   the folder, unless --dir is given [default: logs]
+  AUDIT_SLO_FILE  the objectives of slo, unless --file is given
   NO_COLOR        no colours if it is set
   CLICOLOR_FORCE  colours, also where output is not a terminal
   COLUMNS         the width where output is not a terminal";

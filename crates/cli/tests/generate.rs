@@ -6,7 +6,7 @@ use std::fs;
 
 use common::{folder, run};
 
-const SUBCOMMANDS: [&str; 13] = [
+const SUBCOMMANDS: [&str; 14] = [
     "check",
     "cost",
     "completions",
@@ -17,6 +17,7 @@ const SUBCOMMANDS: [&str; 13] = [
     "redact",
     "report",
     "scan",
+    "slo",
     "stats",
     "tail",
     "trace",
@@ -42,7 +43,7 @@ fn every_subcommand_has_a_man_page() {
     let (_keep, dir) = folder();
     let written = run(&["man", "--out", &dir]);
     assert_eq!((written.code, &*written.stdout), (0, ""), "{written:?}");
-    for name in SUBCOMMANDS {
+    for name in SUBCOMMANDS.iter().chain(&["slo-check", "slo-rules"]) {
         let page = fs::read_to_string(format!("{dir}/llm-audit-{name}.1")).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{name}: {page}");
     }

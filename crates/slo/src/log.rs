@@ -7,7 +7,8 @@ use llm_audit_log::{Folder, Lines, LogFile};
 use crate::error::Error;
 use crate::explain::Explanation;
 use crate::minutes::{LogReader, Minutes, ReaderState};
-use crate::objectives::Objectives;
+use crate::objectives::{Objectives, Rule};
+use crate::rules::Evaluation;
 use crate::span::{MINUTE, floor};
 use crate::verdict::Judgement;
 
@@ -93,6 +94,17 @@ impl JudgedLog {
     pub fn judge(&self, since: Option<i64>, until: i64) -> Vec<Judgement<'_>> {
         let since = since.map(|since| floor(since, MINUTE));
         self.objectives.judge(&self.minutes, since, self.end_before(until))
+    }
+
+    /// Computes every alert rule at the end of the minute before `until`, or at the end of the log if that is
+    /// earlier.
+    pub fn evaluate_rules(&self, until: i64) -> Vec<(&Rule, Vec<Evaluation>)> {
+        let end = self.end_before(until);
+        let rules = self.objectives.rules.iter().map(|rule| {
+            let objective = &self.objectives.objectives[rule.objective];
+            (rule, rule.evaluate(objective, &self.minutes, end))
+        });
+        rules.collect()
     }
 
     /// Computes a rule again, minute by minute, over the time from `since` on and before `until`. Without `since`

@@ -212,17 +212,25 @@ impl TestLogger {
         events.sort_by_key(|event| floor(event.time, MINUTE));
         for minute in events.chunk_by(|a, b| floor(a.time, MINUTE) == floor(b.time, MINUTE)) {
             let mut totals = EventTotals::default();
-            totals.from = floor(minute[0].time, MINUTE);
-            totals.to = totals.from + MINUTE;
-            totals.through_seq = self.seq;
             minute.iter().for_each(|event| event.add_to(&mut totals));
-            self.notice += 1;
-            let (instance, notice) = (&*self.instance, self.notice);
-            let mut line = Vec::new();
-            totals.write(&mut line, NoticeHead { instance, notice, timestamp: totals.to });
-            if are_written {
-                self.file.write_all(&line).unwrap();
-            }
+            self.write_totals_of(floor(minute[0].time, MINUTE), totals, are_written);
+        }
+    }
+
+    /// Writes the totals of the minute that begins at this time.
+    pub(crate) fn write_totals_of(
+        &mut self,
+        from: i64,
+        mut totals: EventTotals,
+        are_written: bool,
+    ) {
+        (totals.from, totals.to, totals.through_seq) = (from, from + MINUTE, self.seq);
+        self.notice += 1;
+        let (instance, notice) = (&*self.instance, self.notice);
+        let mut line = Vec::new();
+        totals.write(&mut line, NoticeHead { instance, notice, timestamp: totals.to });
+        if are_written {
+            self.file.write_all(&line).unwrap();
         }
     }
 

@@ -57,7 +57,7 @@ pub struct Judgement<'o> {
     /// Events, bad ones among them, and events that are unknown. They are estimates if lines were sampled and there
     /// are no totals.
     pub events: (f64, f64, f64),
-    /// The share of the budget that is left: 1 is all, 0 or less is none. `None` without data.
+    /// The share of the budget that is left: 1 is all of it, and 0 or less is nothing. `None` without data.
     pub budget_left: Option<f64>,
     /// What was seen, as it is shown.
     pub value: String,

@@ -29,7 +29,7 @@ const FILE_ERRORS_MAX: usize = 16;
 /// Decides which alerts fire, from the files of a log folder.
 ///
 /// It has no thread: somebody calls [`check`](Self::check) about once a minute. Of several evaluators on a folder, in
-/// this process or in others, one holds the folder's lock and evaluates. If it ends, the next one that checks goes on
+/// this process or in others, one holds the folder's lock and evaluates. If it ends, the next one that checks continues
 /// with the same alerts. Its state is in the folder `.slo` of the log.
 ///
 /// # Examples

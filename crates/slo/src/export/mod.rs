@@ -38,7 +38,7 @@ impl Objectives {
     }
 }
 
-/// The name of the service where one is needed.
+/// The name of the service, for formats that need one.
 fn service_name(target: &RuleTarget) -> &str {
     target.service.as_deref().unwrap_or("llm-audit")
 }

@@ -25,7 +25,7 @@ pub(super) fn documents(objectives: &Objectives, target: &RuleTarget) -> String 
     text
 }
 
-/// The indicator, and what an objective says of it.
+/// The indicator, and the entry of `objectives`.
 struct SloText {
     indicator: Value,
     objective: Value,

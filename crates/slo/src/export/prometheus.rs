@@ -6,6 +6,7 @@ use super::{RuleTarget, quoted};
 use crate::objectives::{
     Clause, Condition, Indicator, Listed, Objective, Objectives, Payer, Rule, Selection,
 };
+use crate::show;
 use crate::span::Span;
 
 /// Days that the usual cost is taken from, and how many of them there must be.
@@ -42,11 +43,26 @@ fn write_rule(
     }
     writeln!(text, "          severity: {}", rule.severity.name())?;
     writeln!(text, "        annotations:")?;
-    let about =
-        if objective.description.is_empty() { &objective.name } else { &objective.description };
-    let window = rule.condition.window();
-    let summary = format!("{about}: {{{{ $value }}}} over {window}");
-    writeln!(text, "          summary: {}", quoted(&summary))
+    writeln!(text, "          summary: {}", quoted(&summary(rule, objective)))
+}
+
+/// What the rule promises.
+pub(super) fn summary(rule: &Rule, objective: &Objective) -> String {
+    let limit = match rule.condition {
+        Condition::Above { limit, .. } if objective.indicator.has_good_and_bad() => {
+            show::percent(limit)
+        }
+        Condition::Above { limit, .. } => show::number(limit),
+        Condition::Burn { factor, .. } => {
+            show::percent(factor * objective.budget().unwrap_or_default())
+        }
+        Condition::Cost { limit, times_usual, .. } => {
+            let times = times_usual.map(|times| format!("{} times the usual", show::number(times)));
+            limit.map(show::dollars).into_iter().chain(times).collect::<Vec<_>>().join(" and ")
+        }
+        Condition::Silent { after } => after.to_string(),
+    };
+    format!("{} should be at most {limit} over {}", objective.name, rule.condition.window())
 }
 
 /// Why there is no query.

@@ -1,4 +1,4 @@
-//! What a reader knows of one logger.
+//! The state of one logger, as a reader knows it.
 
 use llm_audit_log::Line;
 use llm_audit_log::schema::notices::SamplingRates;
@@ -18,8 +18,8 @@ pub(super) struct Instance {
     pub(super) last_notice: u64,
     /// The events that totals have counted.
     pub(super) through_seq: u64,
-    /// Where the totals line before the last one is, or the beginning: events that no totals have counted
-    /// come later.
+    /// The place of the totals line before the last one, or of the beginning. Events that no totals have
+    /// counted come later.
     pub(super) totals_before: FilePlace,
     pub(super) totals_last: FilePlace,
     /// The file of the last line.

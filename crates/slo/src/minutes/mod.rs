@@ -1,4 +1,4 @@
-//! What objectives need of a log, by minute.
+//! Sums of a log by minute, as objectives need them.
 
 mod instance;
 mod payers;
@@ -65,7 +65,11 @@ impl Minutes {
             let indicator = &objective.indicator;
             rows.iter().for_each(|row| indicator.add_row(row, &mut bucket.tallies[at]));
             match indicator.payer() {
-                Some(Payer::User) => bucket.payers.entry(at).or_default().add_users(users),
+                Some(Payer::User) => {
+                    let mut paid = Tally::default();
+                    rows.iter().for_each(|row| indicator.add_row(row, &mut paid));
+                    bucket.payers.entry(at).or_default().add_users(users, paid.cost);
+                }
                 Some(Payer::Tenant) => {
                     let payers = bucket.payers.entry(at).or_default();
                     for row in rows.iter().filter(|row| !row.tenant.is_empty()) {

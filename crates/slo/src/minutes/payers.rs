@@ -1,4 +1,4 @@
-//! What each user or tenant pays, in bounded memory.
+//! Costs of each user or tenant, in bounded memory.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -41,11 +41,12 @@ impl Payers {
         }
     }
 
-    pub(super) fn add_users(&mut self, users: &UserTotals) {
+    /// Adds the users of totals that cost so much. Without a user, one may have paid all of it.
+    pub(super) fn add_users(&mut self, users: &UserTotals, cost: Usd) {
         for row in &users.top {
             self.add(&row.user, row.cost_usd, row.cost_usd_error);
         }
-        self.rest_max += users.rest_max.1;
+        self.rest_max += if users.top.is_empty() { cost } else { users.rest_max.1 };
     }
 
     /// Adds those of another minute. The sum of a window has no further bound.
@@ -105,10 +106,23 @@ impl From<StoredPayers> for Payers {
 
 #[cfg(test)]
 mod tests {
+    use llm_audit_log::schema::notices::UserRow;
+
     use super::*;
 
     fn usd(value: f64) -> Usd {
         Usd::try_from(value).unwrap()
+    }
+
+    #[test]
+    fn totals_without_users_may_be_of_one_user() {
+        let mut payers = Payers::default();
+        payers.add_users(&UserTotals::default(), usd(3.0));
+        assert_eq!((payers.iter().count(), payers.most()), (0, usd(3.0)));
+        let ana = UserRow { user: "ana".to_owned(), cost_usd: usd(2.0), ..UserRow::default() };
+        let users = UserTotals { top: vec![ana], rest_max: (1, usd(0.5)) };
+        payers.add_users(&users, usd(9.0));
+        assert_eq!(payers.iter().collect::<Vec<_>>(), [("ana", usd(2.0), usd(5.5))]);
     }
 
     #[test]

@@ -151,8 +151,10 @@ impl LogReader {
     }
 
     /// Counts the events that no totals have counted. It has to be called after all lines of the folder were
-    /// added. A logger that seems to be dead is taken for killed when it seems so for the second time without a
-    /// new line, because it may be about to begin another file.
+    /// added.
+    ///
+    /// A logger that seems to be dead may be about to begin another file. It is taken for killed when it seems
+    /// dead for the second time without a new line.
     ///
     /// # Errors
     ///
@@ -210,6 +212,9 @@ impl LogReader {
     /// Forgets what is too old, and instances whose files are not there any more.
     pub(crate) fn fold(&mut self, now: i64, folder: &Folder) {
         let state = &mut self.state;
+        // A clock that is set far ahead for a while must not make everything old.
+        let newest = state.services.values().filter_map(Minutes::range).map(|(_, last)| last).max();
+        let now = now.min(newest.unwrap_or(now));
         state.services.values_mut().for_each(|minutes| minutes.fold(now));
         let is_there =
             |name: &str| folder.files().iter().any(|file| plain_name(file.name()) == name);

@@ -1,4 +1,4 @@
-//! What a file declares, checked in the same way for both forms of the file.
+//! Declarations of a file, checked in the same way for both forms of the file.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What an objective is about, and how events are counted for it.
+//! Indicators: the events or costs of an objective, and how they are counted.
 
 use llm_audit_log::schema::MetricsRow;
 use llm_audit_log::{EventType, Line, Usd};

@@ -125,8 +125,10 @@ impl Objectives {
         })
     }
 
-    /// Returns what Prometheus scrapes as `llm_audit_slo_events_total`: for every objective whose events are good
-    /// or bad, how many of each there are in these rows, which count from the start of a process.
+    /// Counts good and bad events, as Prometheus scrapes them under `llm_audit_slo_events_total`.
+    ///
+    /// The rows count from the start of a process. Objectives whose events are neither good nor bad, such as
+    /// costs, are left out. The others have a count from the start, so that their series exist with 0.
     ///
     /// # Examples
     ///

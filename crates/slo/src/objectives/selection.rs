@@ -1,4 +1,4 @@
-//! Which events an indicator counts.
+//! Selections of events by their labels.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,3 +1,6 @@
+use llm_audit_log::Status;
+use llm_audit_log::schema::latency_bucket;
+
 use super::*;
 use crate::alert::Severity;
 
@@ -256,4 +259,49 @@ fn a_bad_openslo_file_is_named_with_line_and_column() {
             Objectives::parse(&SLO.replacen(from, to, 1), "x.yaml").unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}\n{expected}");
     }
+}
+
+/// The examples of the documentation, by their language.
+fn documented(language: &str) -> impl Iterator<Item = &'static str> {
+    let page = include_str!("../../../../docs/slo.md");
+    let fence = format!("```{language}\n");
+    let blocks = page.match_indices(&fence).map(|(at, fence)| &page[at + fence.len()..]);
+    blocks
+        .map(|block| block.split("```").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+#[test]
+fn the_documented_files_are_read() {
+    for (language, name) in [("toml", "x.toml"), ("yaml", "x.yaml")] {
+        assert_eq!(documented(language).count(), 1);
+        for text in documented(language) {
+            let read = Objectives::parse(text, name).unwrap();
+            assert!(read.objectives.iter().any(|objective| objective.name == "answers"));
+        }
+    }
+}
+
+#[test]
+fn rows_are_counted_for_every_objective_with_good_and_bad_events() {
+    let objectives = Objectives::built_in();
+    let mut row = MetricsRow::default();
+    (row.event_type, row.status, row.events) = ("request.end".to_owned(), Status::Error, 3);
+    row.latencies.add_to_bucket(latency_bucket(1_000_000), 1);
+    row.latencies.add_to_bucket(latency_bucket(2_000_000), 2);
+    let mut good = row.clone();
+    good.status = Status::Ok;
+    let rows = [row, good];
+    let counts = objectives.counts(&rows);
+    let counts: Vec<_> =
+        counts.iter().map(|counts| (counts.slo, counts.good, counts.bad)).collect();
+    let expected = [
+        ("request-latency", 2, 4),
+        ("request-errors", 3, 3),
+        ("request-timeouts", 6, 0),
+        ("tool-failures", 0, 0),
+        ("retries", 0, 0),
+    ];
+    assert_eq!(counts, expected);
 }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use llm_audit::Status;
-use llm_audit_slo::{JudgedLog, Judgement, Verdict};
+use llm_audit_slo::{Evaluation, JudgedLog, Judgement, Rule, RuleState, Verdict};
 use serde_json::{Value, json};
 
 use super::ObjectivesArgs;
-use super::explain::print_explanation;
+use super::explain::{evaluation_json, print_explanation};
 use super::junit::junit_report;
 use crate::arguments::{LogInput, complain_of_damage, parse_time};
 use crate::ui::{
@@ -108,10 +108,10 @@ fn print_verdicts(
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
         true => {
-            let json = verdicts_json(&judged, log).to_string();
+            let json = verdicts_json(&judged, log, until).to_string();
             writeln!(out, "{}", escape_json_for_terminal(&json))
         }
-        false => print_table(&judged, log, &mut out),
+        false => print_table(&judged, log, until, &mut out),
     };
     CommandFailure::from_report(written.and_then(|()| out.flush()))?;
     Ok(exit_of(&judged, log))
@@ -130,7 +130,12 @@ fn exit_of(judged: &[Judgement<'_>], log: &JudgedLog) -> CommandExit {
     }
 }
 
-fn print_table(judged: &[Judgement<'_>], log: &JudgedLog, out: &mut impl Write) -> io::Result<()> {
+fn print_table(
+    judged: &[Judgement<'_>],
+    log: &JudgedLog,
+    until: i64,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let (style, columns) = (Style::of_stdout(), terminal_columns().unwrap_or(usize::MAX));
     let has_unknown = judged.iter().any(|judgement| judgement.events.2 > 0.0);
     let mut header = vec!["objective", "verdict", "budget left", "seen", "target", "events", "bad"];
@@ -154,7 +159,30 @@ fn print_table(judged: &[Judgement<'_>], log: &JudgedLog, out: &mut impl Write) 
             wrap_to_terminal("estimated: lines were sampled, and no totals count them")
         )?;
     }
-    writeln!(out, "{}", summary(judged))
+    writeln!(out, "{}", summary(judged))?;
+    print_rules(log, until, style, out)
+}
+
+/// Prints the alert rules that are broken, and those that cannot be computed yet.
+fn print_rules(log: &JudgedLog, until: i64, style: Style, out: &mut impl Write) -> io::Result<()> {
+    let rules = log.evaluate_rules(until);
+    for state in [RuleState::Broken, RuleState::Off] {
+        let is_in_state = |evaluation: &Evaluation| evaluation.state == state;
+        let meant = rules.iter().filter(|(_, found)| found.iter().any(is_in_state));
+        let names: Vec<_> = meant.map(|(rule, _)| rule.name.as_str()).collect();
+        if !names.is_empty() {
+            let text = format!("rules {}: {}", state.name(), names.join(", "));
+            writeln!(out, "{}", paint_by_state(style, state, &wrap_to_terminal(&text)))?;
+        }
+    }
+    Ok(())
+}
+
+fn paint_by_state(style: Style, state: RuleState, text: &str) -> String {
+    match state {
+        RuleState::Broken => style.paint_error(text),
+        _ => style.paint_faint(text),
+    }
 }
 
 fn table_row(judgement: &Judgement<'_>, has_unknown: bool) -> Vec<String> {
@@ -217,7 +245,7 @@ fn summary(judged: &[Judgement<'_>]) -> String {
     format!("{}: {}{end}", format_count(judged.len() as u64, "objective"), counts.join(", "))
 }
 
-fn verdicts_json(judged: &[Judgement<'_>], log: &JudgedLog) -> Value {
+fn verdicts_json(judged: &[Judgement<'_>], log: &JudgedLog, until: i64) -> Value {
     let objective = |judgement: &Judgement<'_>| {
         let (events, bad, unknown) = judgement.events;
         json!({
@@ -234,8 +262,16 @@ fn verdicts_json(judged: &[Judgement<'_>], log: &JudgedLog) -> Value {
             "payer": judgement.payer,
         })
     };
+    let rule = |(rule, found): &(&Rule, Vec<Evaluation>)| {
+        json!({
+            "name": rule.name,
+            "severity": rule.severity.name(),
+            "evaluations": found.iter().map(evaluation_json).collect::<Vec<_>>(),
+        })
+    };
     json!({
         "objectives": judged.iter().map(objective).collect::<Vec<_>>(),
+        "rules": log.evaluate_rules(until).iter().map(rule).collect::<Vec<_>>(),
         "is_estimate": log.is_estimate,
         "bad_lines": log.bad_lines,
     })

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
+use llm_audit::Usd;
 use llm_audit_slo::{Evaluation, ExplainedMinute, Explanation, JudgedLog};
 use serde_json::{Value, json};
 
@@ -60,8 +61,7 @@ fn print_text(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result
     // From the first minute that the window of the first broken one has.
     let start = episodes.last().map_or(first.end, |(from, _)| from - window.micros());
     let meant = explanation.minutes.iter().filter(|minute| minute.end > start && minute.end <= end);
-    let meant: Vec<_> =
-        meant.filter(|minute| minute.events.0 > 0.0 || minute.is_broken()).collect();
+    let meant: Vec<_> = meant.filter(|minute| is_worth_showing(minute)).collect();
     let left_out = meant.len().saturating_sub(SHOWN_MINUTES);
     if left_out > 0 {
         writeln!(
@@ -73,14 +73,22 @@ fn print_text(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result
     print_minutes(&meant[left_out..], out)
 }
 
+/// Whether something happened in the minute, or is wrong after it.
+fn is_worth_showing(minute: &ExplainedMinute) -> bool {
+    let (events, bad, unknown) = minute.events;
+    events + bad + unknown > 0.0 || minute.is_broken()
+}
+
 fn print_minutes(minutes: &[&ExplainedMinute], out: &mut impl Write) -> io::Result<()> {
-    let header = ["minute until", "rule", "value", "should be", "events", "bad", "unknown", "cost"];
-    let mut table = Table::new(1, header.map(str::to_owned).to_vec());
+    let has_cost = minutes.iter().any(|minute| minute.cost > Usd::ZERO);
+    let mut header = vec!["minute until", "rule", "value", "should be", "events", "bad", "unknown"];
+    header.extend(has_cost.then_some("cost"));
+    let mut table = Table::new(1, header.into_iter().map(str::to_owned).collect());
     for minute in minutes {
         let (events, bad, unknown) = minute.events;
         let evaluation = minute.evaluations.first();
         let text = |of: fn(&Evaluation) -> String| evaluation.map_or("-".to_owned(), of);
-        table.push(vec![
+        let mut row = vec![
             format_time(minute.end).replace(":00.000Z", "Z"),
             text(|evaluation| evaluation.state.name().to_owned()),
             text(shown_value),
@@ -88,8 +96,9 @@ fn print_minutes(minutes: &[&ExplainedMinute], out: &mut impl Write) -> io::Resu
             format!("{events:.0}"),
             format!("{bad:.0}"),
             format!("{unknown:.0}"),
-            format_dollars(minute.cost),
-        ]);
+        ];
+        row.extend(has_cost.then(|| format_dollars(minute.cost)));
+        table.push(row);
     }
     let (style, columns) = (Style::of_stdout(), terminal_columns().unwrap_or(usize::MAX));
     for (at, line) in table.lines(columns).iter().enumerate() {
@@ -108,15 +117,6 @@ fn shown_value(evaluation: &Evaluation) -> String {
 }
 
 fn explanation_json(explanation: &Explanation<'_>) -> Value {
-    let evaluation = |evaluation: &Evaluation| {
-        json!({
-            "state": evaluation.state.name(),
-            "subject": evaluation.subject,
-            "value": evaluation.value,
-            "target": evaluation.target,
-            "counted": evaluation.counted,
-        })
-    };
     let minute = |minute: &ExplainedMinute| {
         json!({
             "until_us": minute.end,
@@ -124,7 +124,7 @@ fn explanation_json(explanation: &Explanation<'_>) -> Value {
             "bad": minute.events.1,
             "unknown": minute.events.2,
             "cost_usd": minute.cost.to_string(),
-            "rule": minute.evaluations.iter().map(evaluation).collect::<Vec<_>>(),
+            "rule": minute.evaluations.iter().map(evaluation_json).collect::<Vec<_>>(),
         })
     };
     json!({
@@ -132,5 +132,16 @@ fn explanation_json(explanation: &Explanation<'_>) -> Value {
         "objective": explanation.objective.name,
         "broken_us": explanation.episodes(),
         "minutes": explanation.minutes.iter().map(minute).collect::<Vec<_>>(),
+    })
+}
+
+/// A rule at a moment.
+pub(super) fn evaluation_json(evaluation: &Evaluation) -> Value {
+    json!({
+        "state": evaluation.state.name(),
+        "subject": evaluation.subject,
+        "value": evaluation.value,
+        "target": evaluation.target,
+        "counted": evaluation.counted,
     })
 }

@@ -1,0 +1,219 @@
+//! `slo`: verdicts, their exit codes, and rules for other programs.
+//!
+//! `LLM_AUDIT_BLESS=1` writes the expected page anew; read the difference before you commit it.
+
+mod common;
+
+use std::path::Path;
+use std::{env, fs};
+
+use common::{FILE, command, folder, run, run_with, write};
+use serde_json::Value;
+
+const INSTANCE: &str = "00000000000000aa";
+
+/// The log's own line of this type.
+fn own(notice: u64, minute: u64, event_type: &str, data: &str) -> String {
+    format!(
+        r#"{{"event_version":"3.0","instance":"{INSTANCE}","notice":{notice},"timestamp":"2026-01-02T03:{minute:02}:00.000000Z","event_type":"audit.{event_type}","agent":"llm-audit","action":"{event_type}","status":"ok","data":{{{data}}}}}"#
+    ) + "\n"
+}
+
+fn start() -> String {
+    own(1, 0, "start", r#""service":"benefits","first":true,"totals":true"#)
+}
+
+/// The totals of a minute: so many requests are good and so many fail.
+fn totals(notice: u64, minute: u64, good: u64, bad: u64) -> String {
+    let row = |status: &str, events: u64| {
+        format!(
+            r#"{{"event_type":"request.end","status":"{status}","agent":"benefits","events":{events}}}"#
+        )
+    };
+    let rows = format!("{},{}", row("ok", good), row("error", bad));
+    let data = format!(
+        r#""from":"2026-01-02T03:{minute:02}:00.000000Z","to":"2026-01-02T03:{:02}:00.000000Z","through_seq":0,"rows":[{rows}]"#,
+        minute + 1
+    );
+    own(notice, minute + 1, "totals", &data)
+}
+
+fn stop(notice: u64) -> String {
+    let counts = r#""emitted":0,"written":0,"overwritten":0,"sampled_out":0,"rejected":0,"io_lost":0,"queued":0"#;
+    own(notice, 30, "stop", counts)
+}
+
+fn failed_request(seq: u64, minute: u64) -> String {
+    format!(
+        r#"{{"event_version":"3.0","instance":"{INSTANCE}","seq":{seq},"trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"{seq:016x}","timestamp":"2026-01-02T03:{minute:02}:05.000000Z","event_type":"request.end","agent":"benefits","action":"answer","status":"error"}}"#
+    ) + "\n"
+}
+
+const OBJECTIVES: &str = r#"
+[[objective]]
+name = "errors"
+indicator = "ratio"
+of = { type = "request.end" }
+bad = { status = "error" }
+target = 0.9
+[[rule]]
+name = "errors-high"
+objective = "errors"
+above = 0.5
+window = "5m"
+severity = "page"
+"#;
+
+/// A folder with this log, and a file of objectives beside it.
+fn judged(log: &str) -> (tempfile::TempDir, String, String) {
+    let (keep, dir) = folder();
+    write(&dir, FILE, log);
+    let file = keep.path().join("objectives.toml");
+    fs::write(&file, OBJECTIVES).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    (keep, dir, file)
+}
+
+#[test]
+fn the_exit_code_is_the_verdict() {
+    let met = start() + &totals(2, 1, 95, 5) + &stop(3);
+    let breached = start() + &totals(2, 1, 85, 15) + &stop(3);
+    // Killed: the events after the last totals are unknown.
+    let killed: String = (1..=10).map(|seq| failed_request(seq, 2)).collect();
+    let unknown = start() + &totals(2, 1, 95, 5) + &killed;
+    let still_breached = start() + &totals(2, 1, 80, 20) + &killed;
+    let no_data = start() + &stop(2);
+    let cases = [
+        (met, 0, "met"),
+        (breached, 1, "breached"),
+        (unknown, 3, "unknown"),
+        (still_breached, 1, "breached"),
+        (no_data, 3, ""),
+    ];
+    for (log, code, verdict) in cases {
+        let (_keep, dir, file) = judged(&log);
+        let run = run(&["slo", "check", "--dir", &dir, "--file", &file, "--json"]);
+        assert_eq!(run.code, code, "{run:?}");
+        if verdict.is_empty() {
+            assert_eq!(run.stderr, "llm-audit: no data: no event that an objective counts\n");
+        } else {
+            assert_eq!(run.json()["objectives"][0]["verdict"], verdict, "{run:?}");
+        }
+    }
+}
+
+#[test]
+fn a_period_and_a_service_are_judged_alone() {
+    let log = start() + &totals(2, 1, 50, 50) + &totals(3, 20, 100, 0) + &stop(4);
+    let (_keep, dir, file) = judged(&log);
+    let check = |more: &[&str]| {
+        let args = [&["slo", "check", "--dir", &dir, "--file", &file][..], more].concat();
+        run(&args).code
+    };
+    assert_eq!(check(&[]), 1);
+    assert_eq!(check(&["--since", "2026-01-02T03:10:00Z"]), 0);
+    assert_eq!(check(&["--until", "2026-01-02T03:10:00Z"]), 1);
+    assert_eq!(check(&["--service", "benefits"]), 1);
+    assert_eq!(check(&["--service", "billing"]), 3);
+    assert_eq!(check(&["--since", "2026-01-03"]), 3);
+}
+
+#[test]
+fn a_bad_file_is_named_with_line_and_column() {
+    let (_keep, dir, file) = judged(&start());
+    fs::write(&file, OBJECTIVES.replace("0.9\n", "9\n")).unwrap();
+    let expected = format!("llm-audit: {file}:7:10: 9 is not accepted; accepted: a share above 0");
+    for args in [&["slo", "check", "--dir", &dir][..], &["slo", "rules"]] {
+        let given = run(&[args, &["--file", &file]].concat());
+        assert_eq!(given.code, 2, "{given:?}");
+        assert!(given.stderr.starts_with(&expected), "{given:?}");
+        let mut named = command(args);
+        named.env("AUDIT_SLO_FILE", &file);
+        assert_eq!(run_with(named, |_| Ok(())).stderr, given.stderr);
+    }
+    let missing = run(&["slo", "check", "--file", "/nowhere", "--dir", &dir]);
+    assert_eq!(missing.code, 2, "{missing:?}");
+    let no_rule = run(&["slo", "check", "--explain", "x", "--dir", &dir]);
+    assert_eq!(no_rule.code, 2, "{no_rule:?}");
+    assert!(no_rule.stderr.contains("there is no rule x; there are: request-latency-high"));
+}
+
+#[test]
+fn ci_gets_a_junit_report() {
+    let (keep, dir, _) = judged(&(start() + &totals(2, 1, 50, 50) + &stop(3)));
+    let path = keep.path().join("slo.xml");
+    let run = run(&["slo", "check", "--dir", &dir, "--junit", path.to_str().unwrap()]);
+    assert_eq!(run.code, 1, "{run:?}");
+    let xml = fs::read_to_string(path).unwrap();
+    let head =
+        r#"<testsuite name="llm-audit slo check" tests="5" failures="1" errors="0" skipped="3">"#;
+    assert!(xml.contains(head), "{xml}");
+    let failure = r#"name="request-errors"><failure message="50 %, target ≤ 2 %"/>"#;
+    assert!(xml.contains(failure), "{xml}");
+}
+
+#[test]
+fn an_alert_is_computed_again_minute_by_minute() {
+    let log =
+        start() + &totals(2, 1, 10, 2) + &totals(3, 2, 0, 20) + &totals(4, 3, 100, 0) + &stop(5);
+    let (_keep, dir, file) = judged(&log);
+    let args =
+        ["slo", "check", "--dir", &dir, "--file", &file, "--explain", "errors-high", "--json"];
+    let explained = run(&args);
+    assert_eq!(explained.code, 1, "{explained:?}");
+    let json = explained.json();
+    let minutes = json["minutes"].as_array().unwrap();
+    let last = &minutes[minutes.len() - 3..];
+    let of =
+        |of: fn(&Value) -> &Value| last.iter().map(|minute| of(minute).clone()).collect::<Value>();
+    assert_eq!(of(|minute| &minute["bad"]), serde_json::json!([2.0, 20.0, 0.0]));
+    let states = of(|minute| &minute["rule"][0]["state"]);
+    assert_eq!(states, serde_json::json!(["fine", "broken", "fine"]));
+    assert_eq!(json["broken_us"].as_array().unwrap().len(), 1);
+    let never = run(&[&args[..7], &["request-errors-burn-1h"]].concat());
+    assert_eq!(never.code, 2, "the file has no such rule: {never:?}");
+}
+
+/// What people see, at the width of a terminal.
+#[test]
+fn the_page_fits_80_columns() {
+    let killed: String = (1..=10).map(|seq| failed_request(seq, 4)).collect();
+    let log = start() + &totals(2, 1, 990, 10) + &totals(3, 2, 400, 140) + &killed;
+    let (_keep, dir, file) = judged(&log);
+    let mut page = String::new();
+    let queries: [&[&str]; 3] = [
+        &["slo", "check"],
+        &["slo", "check", "--file", &file],
+        &["slo", "check", "--explain", "request-errors-high"],
+    ];
+    for query in queries {
+        let mut command = command(&[query, &["--dir", &dir]].concat());
+        command.env("COLUMNS", "80");
+        let run = run_with(command, |_| Ok(()));
+        assert_eq!(run.stderr, "");
+        assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{}", run.stdout);
+        let shown = query.join(" ").replace(&file, "objectives.toml");
+        page += &format!("$ llm-audit {shown}\n{}exit code {}\n\n", run.stdout, run.code);
+    }
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/slo.txt"));
+    if env::var_os("LLM_AUDIT_BLESS").is_some() {
+        fs::write(path, &page).unwrap();
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    assert!(page == expected, "it differs; LLM_AUDIT_BLESS=1 writes it anew\n{page}");
+}
+
+#[test]
+fn rules_are_written_in_every_format() {
+    let cases = [
+        ("prometheus", "groups:\n  - name: llm-audit\n"),
+        ("sloth", "version: prometheus/v1\nservice: \"benefits\"\n"),
+        ("openslo", "---\napiVersion: openslo/v1\nkind: SLO\n"),
+    ];
+    for (format, head) in cases {
+        let run = run(&["slo", "rules", "--format", format, "--service", "benefits"]);
+        assert_eq!((run.code, &*run.stderr), (0, ""), "{run:?}");
+        assert!(run.stdout.starts_with(head), "{}", run.stdout);
+    }
+    assert_eq!(run(&["slo", "rules", "--format", "datadog"]).code, 2);
+}
