@@ -5,7 +5,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use llm_audit_log::{Folder, Follow};
@@ -23,6 +24,8 @@ use state::{EngineState, StateFolder};
 const SETTLE: i64 = 10_000_000;
 /// How often the state is written if no alert changes.
 const SAVE_EVERY: i64 = 10 * MINUTE;
+/// How many new alerts of a service search the log for examples in one check.
+const SEARCHES_MAX: usize = 10;
 /// How many files that cannot be read end the reading of a check.
 const FILE_ERRORS_MAX: usize = 16;
 
@@ -154,7 +157,7 @@ struct Changes {
 
 impl Holder {
     /// Reads what is new.
-    fn read(&mut self, now: i64, dir: &std::path::Path) -> Result<(), Error> {
+    fn read(&mut self, now: i64, dir: &Path) -> Result<(), Error> {
         let mut errors = Vec::new();
         while errors.len() < FILE_ERRORS_MAX {
             match self.follow.next_line() {
@@ -170,12 +173,13 @@ impl Holder {
     }
 
     /// Computes all rules of all services.
-    fn evaluate(&mut self, objectives: &Objectives, end: i64, dir: &std::path::Path) -> Changes {
+    fn evaluate(&mut self, objectives: &Objectives, end: i64, dir: &Path) -> Changes {
         let mut before = std::mem::take(&mut self.alerts);
         let mut has_changed = false;
         for service in self.reader.services() {
             let minutes = self.reader.minutes_of(service);
-            let moment = Moment { minutes: &minutes, service, end, dir };
+            let searches_left = Cell::new(SEARCHES_MAX);
+            let moment = Moment { service, end, dir, searches_left };
             for rule in &objectives.rules {
                 let objective = &objectives.objectives[rule.objective];
                 for evaluation in rule.evaluate(objective, &minutes, end) {
@@ -228,10 +232,11 @@ fn take_same(
 
 /// The end of a minute, at which the rules of a service are computed.
 struct Moment<'m> {
-    minutes: &'m Minutes,
     service: &'m str,
     end: i64,
-    dir: &'m std::path::Path,
+    dir: &'m Path,
+    /// How many alerts may still search the log for examples.
+    searches_left: Cell<usize>,
 }
 
 impl Moment<'_> {
@@ -259,10 +264,15 @@ impl Moment<'_> {
     }
 
     fn new_alert(&self, rule: &Rule, objective: &Objective, evaluation: &Evaluation) -> Alert {
-        debug_assert!(self.minutes.range().is_some());
         let window = rule.condition.window();
         let times = (self.end - window.micros(), self.end);
-        let traces = find_examples(self.dir, self.service, objective, evaluation, times);
+        let traces = match self.searches_left.get() {
+            0 => Vec::new(),
+            left => {
+                self.searches_left.set(left - 1);
+                find_examples(self.dir, self.service, objective, evaluation, times)
+            }
+        };
         let command = examples::command(&traces, self.dir);
         Alert {
             rule: rule.name.clone(),

@@ -153,7 +153,7 @@ fn a_budget_of_each_user_fires_for_the_right_one_of_10_000() {
         let mut fired = Vec::new();
         for minute in 0..90 {
             let time = START + minute * MINUTE;
-            for at in 0..200 {
+            for at in 0..100 {
                 let user = format!("user-{}", draws.u32(..10_000));
                 logger.emit(&TestEvent::model_call(time + at).cost(0.001).user(&user), false);
             }

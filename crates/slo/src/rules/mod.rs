@@ -2,6 +2,8 @@
 
 mod usual;
 
+use std::cmp::Reverse;
+
 use llm_audit_log::Usd;
 
 use crate::minutes::Minutes;
@@ -10,6 +12,9 @@ use crate::show;
 use crate::span::{MINUTE, Span};
 use crate::tally::Tally;
 use usual::usual_cost;
+
+/// How many users or tenants a rule is about at once: those who pay most.
+const PAYERS_MAX: usize = 100;
 
 /// Whether a rule is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,11 +216,12 @@ impl Window<'_> {
         Evaluation::new(state, value, format!("at most {}", show::dollars(most)), counted)
     }
 
-    /// Those who may have paid more than the limit.
+    /// Those who may have paid more than the limit, the highest first.
     fn costs_of(&self, payer: Payer, limit: Usd, span: Span) -> Vec<Evaluation> {
         let payers = self.minutes.payers(self.at, self.end - span.micros(), self.end);
-        let above = payers.iter().filter(|(_, _, most)| *most > limit);
-        let above = above.map(|(name, least, most)| Evaluation {
+        let mut above: Vec<_> = payers.iter().filter(|(_, _, most)| *most > limit).collect();
+        above.sort_by_key(|(_, least, _)| Reverse(*least));
+        let above = above.into_iter().take(PAYERS_MAX).map(|(name, least, most)| Evaluation {
             subject: Some((payer.name().to_owned(), name.to_owned())),
             ..Evaluation::new(
                 RuleState::of(least > limit, most > limit),
