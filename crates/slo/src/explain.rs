@@ -4,7 +4,7 @@ use llm_audit_log::Usd;
 
 use crate::minutes::Minutes;
 use crate::objectives::{Objective, Rule};
-use crate::rules::{Evaluation, RuleState};
+use crate::rules::{RuleOutcome, RuleState};
 use crate::span::{DAY, MINUTE};
 
 /// A rule, computed again minute by minute.
@@ -30,13 +30,13 @@ pub struct ExplainedMinute {
     /// What the events of the minute cost.
     pub cost: Usd,
     /// The rule. Of a rule of each user or tenant these are the ones who break it, or may.
-    pub evaluations: Vec<Evaluation>,
+    pub outcomes: Vec<RuleOutcome>,
 }
 
 impl ExplainedMinute {
     /// Whether the rule is broken.
     pub fn is_broken(&self) -> bool {
-        self.evaluations.iter().any(|evaluation| evaluation.state == RuleState::Broken)
+        self.outcomes.iter().any(|outcome| outcome.state == RuleState::Broken)
     }
 }
 
@@ -55,7 +55,7 @@ impl<'o> Explanation<'o> {
                 end,
                 events: (added.total, added.bad, added.unknown),
                 cost: added.cost,
-                evaluations: rule.evaluate(objective, minutes, end),
+                outcomes: rule.evaluate(objective, minutes, end),
             }
         });
         Self { rule, objective, minutes: explained.collect() }

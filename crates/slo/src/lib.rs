@@ -36,6 +36,6 @@ pub use log::JudgedLog;
 pub use objectives::{
     Condition, EventCounts, Indicator, Objective, Objectives, Payer, Rule, Selection, Target,
 };
-pub use rules::{Evaluation, RuleState};
+pub use rules::{RuleOutcome, RuleState};
 pub use span::Span;
 pub use verdict::{Judgement, Verdict};

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::explain::Explanation;
 use crate::minutes::{LogReader, Minutes, ReaderState};
 use crate::objectives::{Objectives, Rule};
-use crate::rules::Evaluation;
+use crate::rules::RuleOutcome;
 use crate::span::{MINUTE, floor};
 use crate::verdict::Judgement;
 
@@ -98,7 +98,7 @@ impl JudgedLog {
 
     /// Computes every alert rule at the end of the minute before `until`, or at the end of the log if that is
     /// earlier.
-    pub fn evaluate_rules(&self, until: i64) -> Vec<(&Rule, Vec<Evaluation>)> {
+    pub fn evaluate_rules(&self, until: i64) -> Vec<(&Rule, Vec<RuleOutcome>)> {
         let end = self.end_before(until);
         let rules = self.objectives.rules.iter().map(|rule| {
             let objective = &self.objectives.objectives[rule.objective];

@@ -5,7 +5,7 @@ use std::path::Path;
 use llm_audit_log::{Filter, Folder, Scan, shell_word};
 
 use crate::objectives::{Indicator, Objective, member};
-use crate::rules::Evaluation;
+use crate::rules::RuleOutcome;
 
 /// How many traces an alert names.
 const TRACES_MAX: usize = 3;
@@ -17,7 +17,7 @@ pub(super) fn find_examples(
     dir: &Path,
     service: &str,
     objective: &Objective,
-    evaluation: &Evaluation,
+    outcome: &RuleOutcome,
     (from, to): (i64, i64),
 ) -> Vec<String> {
     let has_examples = !matches!(objective.indicator, Indicator::Lost | Indicator::Silence);
@@ -27,10 +27,8 @@ pub(super) fn find_examples(
     let service = Some(service).filter(|service| !service.is_empty());
     let mut traces = Vec::new();
     Scan::of(&folder).filter(filter).service(service).for_each(|line, _| {
-        let is_of_subject = evaluation
-            .subject
-            .as_ref()
-            .is_none_or(|(name, value)| member(line, name) == Some(value));
+        let is_of_subject =
+            outcome.subject.as_ref().is_none_or(|(name, value)| member(line, name) == Some(value));
         if is_of_subject
             && let Some(id) = line.trace_id()
             && objective.indicator.is_example(line)

@@ -13,15 +13,17 @@ use llm_audit_log::{Folder, Follow};
 
 use crate::alert::Alert;
 use crate::error::Error;
-use crate::minutes::{LogReader, Minutes};
+use crate::minutes::LogReader;
 use crate::objectives::{Objective, Objectives, Rule};
-use crate::rules::{Evaluation, RuleState};
+use crate::rules::{RuleOutcome, RuleState};
 use crate::span::{MINUTE, floor};
 use examples::find_examples;
 use state::{EngineState, StateFolder};
 
 /// How long after the end of a minute its totals may be written.
 const SETTLE: i64 = 10_000_000;
+/// How long a resolved alert is returned, so that nobody misses it if an evaluator dies.
+const RESOLVED_KEPT: i64 = 15 * MINUTE;
 /// How often the state is written if no alert changes.
 const SAVE_EVERY: i64 = 10 * MINUTE;
 /// How many new alerts of a service search the log for examples in one check.
@@ -64,6 +66,7 @@ struct Holder {
     folder: StateFolder,
     follow: Follow,
     reader: LogReader,
+    /// Those that fire, and those that were resolved lately.
     alerts: Vec<Alert>,
     saved_at: i64,
 }
@@ -76,14 +79,15 @@ impl AlertEngine {
     }
 
     /// Reads what is new in the log and computes all rules at `now`, in microseconds since the Unix epoch. Returns
-    /// the alerts that fire, and those that fired until now. A minute counts ten seconds after its end.
+    /// the alerts that fire, and those that were resolved in the last 15 minutes. A minute counts ten seconds after
+    /// its end.
     ///
     /// If another evaluator has the folder, nothing is computed and there is no alert.
     pub fn check(&mut self, now: i64) -> Vec<Alert> {
         self.error = None;
         self.check_or_fail(now).unwrap_or_else(|error| {
             self.error = Some(error);
-            self.firing().to_vec()
+            self.alerts().to_vec()
         })
     }
 
@@ -97,13 +101,14 @@ impl AlertEngine {
         self.error.as_ref()
     }
 
-    /// Returns the alerts that fire, as of the last check.
-    pub fn firing(&self) -> &[Alert] {
+    /// Returns the alerts of the last check: those that fire, and those that were resolved in the 15 minutes
+    /// before it.
+    pub fn alerts(&self) -> &[Alert] {
         self.holder.as_ref().map_or(&[], |holder| &holder.alerts)
     }
 
     #[cfg(test)]
-    pub(crate) fn minutes_of(&self, service: &str) -> Minutes {
+    pub(crate) fn minutes_of(&self, service: &str) -> crate::minutes::Minutes {
         self.holder.as_ref().unwrap().reader.minutes_of(service).into_owned()
     }
 
@@ -111,9 +116,9 @@ impl AlertEngine {
         let Some(mut holder) = self.take_folder(now)? else { return Ok(Vec::new()) };
         let read = holder.read(now, &self.dir);
         let end = floor(now - SETTLE, MINUTE);
-        let resolved = holder.evaluate(&self.objectives, end, &self.dir);
-        let saved = holder.save_if_due(!resolved.has_changed, now, &self.objectives);
-        let alerts = holder.alerts.iter().cloned().chain(resolved.alerts).collect();
+        let has_changed = holder.evaluate(&self.objectives, end, &self.dir);
+        let saved = holder.save_if_due(has_changed, now, &self.objectives);
+        let alerts = holder.alerts.clone();
         self.holder = Some(holder);
         self.error = read.and(saved).err();
         Ok(alerts)
@@ -148,13 +153,6 @@ impl Drop for AlertEngine {
     }
 }
 
-/// What changed in a check.
-struct Changes {
-    /// Alerts that fire no more.
-    alerts: Vec<Alert>,
-    has_changed: bool,
-}
-
 impl Holder {
     /// Reads what is new.
     fn read(&mut self, now: i64, dir: &Path) -> Result<(), Error> {
@@ -172,9 +170,10 @@ impl Holder {
         errors.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Computes all rules of all services.
-    fn evaluate(&mut self, objectives: &Objectives, end: i64, dir: &Path) -> Changes {
-        let mut before = std::mem::take(&mut self.alerts);
+    /// Computes all rules of all services. Returns whether an alert fired or ended.
+    fn evaluate(&mut self, objectives: &Objectives, end: i64, dir: &Path) -> bool {
+        let (mut before, mut resolved): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.alerts).into_iter().partition(Alert::is_firing);
         let mut has_changed = false;
         for service in self.reader.services() {
             let minutes = self.reader.minutes_of(service);
@@ -182,25 +181,28 @@ impl Holder {
             let moment = Moment { service, end, dir, searches_left };
             for rule in &objectives.rules {
                 let objective = &objectives.objectives[rule.objective];
-                for evaluation in rule.evaluate(objective, &minutes, end) {
-                    let old = take_same(&mut before, rule, service, &evaluation);
-                    has_changed |= old.is_none() && evaluation.state == RuleState::Broken;
-                    self.alerts.extend(moment.alert(rule, objective, &evaluation, old));
+                for outcome in rule.evaluate(objective, &minutes, end) {
+                    let old = take_same(&mut before, rule, service, &outcome);
+                    has_changed |= old.is_none() && outcome.state == RuleState::Broken;
+                    self.alerts.extend(moment.alert(rule, objective, &outcome, old));
                 }
             }
         }
         has_changed |= !before.is_empty();
-        let resolved = before.into_iter().map(|alert| Alert { ends_at: Some(end), ..alert });
-        Changes { alerts: resolved.collect(), has_changed }
+        let is_again = |old: &Alert| self.alerts.iter().any(|alert| alert.labels() == old.labels());
+        resolved.retain(|old| old.ends_at > Some(end - RESOLVED_KEPT) && !is_again(old));
+        resolved.extend(before.into_iter().map(|alert| Alert { ends_at: Some(end), ..alert }));
+        self.alerts.append(&mut resolved);
+        has_changed
     }
 
     fn save_if_due(
         &mut self,
-        is_unchanged: bool,
+        has_changed: bool,
         now: i64,
         objectives: &Objectives,
     ) -> Result<(), Error> {
-        if is_unchanged && (now - self.saved_at).abs() < SAVE_EVERY {
+        if !has_changed && (now - self.saved_at).abs() < SAVE_EVERY {
             return Ok(());
         }
         self.saved_at = now;
@@ -213,19 +215,19 @@ impl Holder {
     }
 }
 
-/// Takes the alert of a rule that fired before, if this evaluation does not end it.
+/// Takes the alert of a rule that fired before, if this outcome does not end it.
 fn take_same(
     alerts: &mut Vec<Alert>,
     rule: &Rule,
     service: &str,
-    evaluation: &Evaluation,
+    outcome: &RuleOutcome,
 ) -> Option<Alert> {
     // What is not known ends nothing.
-    if !matches!(evaluation.state, RuleState::Broken | RuleState::Unknown) {
+    if !matches!(outcome.state, RuleState::Broken | RuleState::Unknown) {
         return None;
     }
     let is_same = |alert: &Alert| {
-        alert.rule == rule.name && alert.service == service && alert.subject == evaluation.subject
+        alert.rule == rule.name && alert.service == service && alert.subject == outcome.subject
     };
     Some(alerts.swap_remove(alerts.iter().position(is_same)?))
 }
@@ -245,17 +247,17 @@ impl Moment<'_> {
         &self,
         rule: &Rule,
         objective: &Objective,
-        evaluation: &Evaluation,
+        outcome: &RuleOutcome,
         old: Option<Alert>,
     ) -> Option<Alert> {
-        match (evaluation.state, old) {
+        match (outcome.state, old) {
             (RuleState::Broken, old) => {
-                let old = old.unwrap_or_else(|| self.new_alert(rule, objective, evaluation));
+                let old = old.unwrap_or_else(|| self.new_alert(rule, objective, outcome));
                 Some(Alert {
                     severity: rule.severity,
-                    summary: evaluation.summary(rule, objective),
-                    value: evaluation.value.clone(),
-                    target: evaluation.target.clone(),
+                    summary: outcome.summary(rule, objective),
+                    value: outcome.value.clone(),
+                    target: outcome.target.clone(),
                     ..old
                 })
             }
@@ -263,14 +265,14 @@ impl Moment<'_> {
         }
     }
 
-    fn new_alert(&self, rule: &Rule, objective: &Objective, evaluation: &Evaluation) -> Alert {
+    fn new_alert(&self, rule: &Rule, objective: &Objective, outcome: &RuleOutcome) -> Alert {
         let window = rule.condition.window();
         let times = (self.end - window.micros(), self.end);
         let traces = match self.searches_left.get() {
             0 => Vec::new(),
             left => {
                 self.searches_left.set(left - 1);
-                find_examples(self.dir, self.service, objective, evaluation, times)
+                find_examples(self.dir, self.service, objective, outcome, times)
             }
         };
         let command = examples::command(&traces, self.dir);
@@ -279,7 +281,7 @@ impl Moment<'_> {
             objective: objective.name.clone(),
             service: self.service.to_owned(),
             severity: rule.severity,
-            subject: evaluation.subject.clone(),
+            subject: outcome.subject.clone(),
             starts_at: self.end,
             ends_at: None,
             summary: String::new(),

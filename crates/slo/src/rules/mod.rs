@@ -56,7 +56,7 @@ impl RuleState {
 /// A rule at a moment.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Evaluation {
+pub struct RuleOutcome {
     /// Whether it is broken.
     pub state: RuleState,
     /// The user or tenant that it is about, and which of these it is.
@@ -69,7 +69,7 @@ pub struct Evaluation {
     pub counted: String,
 }
 
-impl Evaluation {
+impl RuleOutcome {
     fn new(state: RuleState, value: String, target: String, counted: String) -> Self {
         Self { state, subject: None, value, target, counted }
     }
@@ -90,14 +90,14 @@ impl Evaluation {
 }
 
 impl Rule {
-    /// Computes the rule at a moment, the end of a minute. A rule of each user or tenant gives one evaluation for
+    /// Computes the rule at a moment, the end of a minute. A rule of each user or tenant gives one outcome for
     /// each who breaks it, or may.
     pub(crate) fn evaluate(
         &self,
         objective: &Objective,
         minutes: &Minutes,
         end: i64,
-    ) -> Vec<Evaluation> {
+    ) -> Vec<RuleOutcome> {
         let window = Window { minutes, objective, at: self.objective, end };
         match self.condition {
             Condition::Above { limit, window: span, min_bad } => {
@@ -154,7 +154,7 @@ impl Window<'_> {
         }
     }
 
-    fn above(&self, limit: f64, span: Span, min_bad: f64) -> Evaluation {
+    fn above(&self, limit: f64, span: Span, min_bad: f64) -> RuleOutcome {
         let tally = self.sum(span);
         let (least, most) = match self.objective.indicator {
             Indicator::Rate { .. } => tally.rates(),
@@ -172,7 +172,7 @@ impl Window<'_> {
             true => show::percent(value),
             false => show::number(value),
         };
-        Evaluation::new(
+        RuleOutcome::new(
             state,
             shown(least),
             format!("at most {}", shown(limit)),
@@ -180,7 +180,7 @@ impl Window<'_> {
         )
     }
 
-    fn burn(&self, factor: f64, (long, short): (Span, Span), min_bad: f64) -> Evaluation {
+    fn burn(&self, factor: f64, (long, short): (Span, Span), min_bad: f64) -> RuleOutcome {
         let tallies = [self.sum(long), self.sum(short)];
         let limit = factor * self.objective.budget().unwrap_or_default();
         let [in_long, _] = &tallies;
@@ -195,10 +195,10 @@ impl Window<'_> {
         let value =
             if in_long.is_empty() { "-".to_owned() } else { show::percent(in_long.shares().0) };
         let target = format!("at most {} over {long} and {short}", show::percent(limit));
-        Evaluation::new(state, value, target, self.counted(in_long, long))
+        RuleOutcome::new(state, value, target, self.counted(in_long, long))
     }
 
-    fn cost(&self, limit: Option<Usd>, times_usual: Option<f64>, span: Span) -> Evaluation {
+    fn cost(&self, limit: Option<Usd>, times_usual: Option<f64>, span: Span) -> RuleOutcome {
         let tally = self.sum(span);
         let usual = times_usual.zip(usual_cost(self.minutes, self.at, self.end, span));
         let usual = usual.and_then(|(times, usual)| Usd::try_from(usual.as_f64() * times).ok());
@@ -207,23 +207,23 @@ impl Window<'_> {
         let counted = format!("{} calls{}", show::number(tally.total), self.missing(span));
         let Some(most) = most else {
             let why = "the usual cost is not known yet".to_owned();
-            return Evaluation::new(RuleState::Off, value, why, counted);
+            return RuleOutcome::new(RuleState::Off, value, why, counted);
         };
         let state = match tally.is_empty() {
             true => RuleState::NoData,
             false => RuleState::of(tally.cost > most, tally.unknown > 0.0),
         };
-        Evaluation::new(state, value, format!("at most {}", show::dollars(most)), counted)
+        RuleOutcome::new(state, value, format!("at most {}", show::dollars(most)), counted)
     }
 
     /// Those who may have paid more than the limit, the highest first.
-    fn costs_of(&self, payer: Payer, limit: Usd, span: Span) -> Vec<Evaluation> {
+    fn costs_of(&self, payer: Payer, limit: Usd, span: Span) -> Vec<RuleOutcome> {
         let payers = self.minutes.payers(self.at, self.end - span.micros(), self.end);
         let mut above: Vec<_> = payers.iter().filter(|(_, _, most)| *most > limit).collect();
         above.sort_by_key(|(_, least, _)| Reverse(*least));
-        let above = above.into_iter().take(PAYERS_MAX).map(|(name, least, most)| Evaluation {
+        let above = above.into_iter().take(PAYERS_MAX).map(|(name, least, most)| RuleOutcome {
             subject: Some((payer.name().to_owned(), name.to_owned())),
-            ..Evaluation::new(
+            ..RuleOutcome::new(
                 RuleState::of(least > limit, most > limit),
                 show::dollars(least),
                 format!("at most {}", show::dollars(limit)),
@@ -233,12 +233,12 @@ impl Window<'_> {
         above.collect()
     }
 
-    fn silence(&self, after: Span) -> Evaluation {
+    fn silence(&self, after: Span) -> RuleOutcome {
         let quiet = self.end - self.minutes.last_write;
         let is_silent = self.minutes.has_writer && quiet > after.micros();
         let quiet = Span::of_minutes((quiet / MINUTE).max(0));
         let target = format!("at most {after}");
         let state = RuleState::of(is_silent, is_silent);
-        Evaluation::new(state, quiet.to_string(), target, "since the last line".to_owned())
+        RuleOutcome::new(state, quiet.to_string(), target, "since the last line".to_owned())
     }
 }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use llm_audit::Status;
-use llm_audit_slo::{Evaluation, JudgedLog, Judgement, Rule, RuleState, Verdict};
+use llm_audit_slo::{JudgedLog, Judgement, Rule, RuleOutcome, RuleState, Verdict};
 use serde_json::{Value, json};
 
 use super::ObjectivesArgs;
-use super::explain::{evaluation_json, print_explanation};
+use super::explain::{outcome_json, print_explanation};
 use super::junit::junit_report;
 use crate::arguments::{LogInput, complain_of_damage, parse_time};
 use crate::ui::{
@@ -167,7 +167,7 @@ fn print_table(
 fn print_rules(log: &JudgedLog, until: i64, style: Style, out: &mut impl Write) -> io::Result<()> {
     let rules = log.evaluate_rules(until);
     for state in [RuleState::Broken, RuleState::Off] {
-        let is_in_state = |evaluation: &Evaluation| evaluation.state == state;
+        let is_in_state = |outcome: &RuleOutcome| outcome.state == state;
         let meant = rules.iter().filter(|(_, found)| found.iter().any(is_in_state));
         let names: Vec<_> = meant.map(|(rule, _)| rule.name.as_str()).collect();
         if !names.is_empty() {
@@ -262,11 +262,11 @@ fn verdicts_json(judged: &[Judgement<'_>], log: &JudgedLog, until: i64) -> Value
             "payer": judgement.payer,
         })
     };
-    let rule = |(rule, found): &(&Rule, Vec<Evaluation>)| {
+    let rule = |(rule, found): &(&Rule, Vec<RuleOutcome>)| {
         json!({
             "name": rule.name,
             "severity": rule.severity.name(),
-            "evaluations": found.iter().map(evaluation_json).collect::<Vec<_>>(),
+            "outcomes": found.iter().map(outcome_json).collect::<Vec<_>>(),
         })
     };
     json!({

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use llm_audit::Usd;
-use llm_audit_slo::{Evaluation, ExplainedMinute, Explanation, JudgedLog};
+use llm_audit_slo::{ExplainedMinute, Explanation, JudgedLog, RuleOutcome};
 use serde_json::{Value, json};
 
 use crate::ui::{
@@ -86,13 +86,13 @@ fn print_minutes(minutes: &[&ExplainedMinute], out: &mut impl Write) -> io::Resu
     let mut table = Table::new(1, header.into_iter().map(str::to_owned).collect());
     for minute in minutes {
         let (events, bad, unknown) = minute.events;
-        let evaluation = minute.evaluations.first();
-        let text = |of: fn(&Evaluation) -> String| evaluation.map_or("-".to_owned(), of);
+        let outcome = minute.outcomes.first();
+        let text = |of: fn(&RuleOutcome) -> String| outcome.map_or("-".to_owned(), of);
         let mut row = vec![
             format_time(minute.end).replace(":00.000Z", "Z"),
-            text(|evaluation| evaluation.state.name().to_owned()),
+            text(|outcome| outcome.state.name().to_owned()),
             text(shown_value),
-            text(|evaluation| evaluation.target.clone()),
+            text(|outcome| outcome.target.clone()),
             format!("{events:.0}"),
             format!("{bad:.0}"),
             format!("{unknown:.0}"),
@@ -109,10 +109,10 @@ fn print_minutes(minutes: &[&ExplainedMinute], out: &mut impl Write) -> io::Resu
     Ok(())
 }
 
-fn shown_value(evaluation: &Evaluation) -> String {
-    match &evaluation.subject {
-        Some((_, name)) => format!("{name} {}", evaluation.value),
-        None => evaluation.value.clone(),
+fn shown_value(outcome: &RuleOutcome) -> String {
+    match &outcome.subject {
+        Some((_, name)) => format!("{name} {}", outcome.value),
+        None => outcome.value.clone(),
     }
 }
 
@@ -124,7 +124,7 @@ fn explanation_json(explanation: &Explanation<'_>) -> Value {
             "bad": minute.events.1,
             "unknown": minute.events.2,
             "cost_usd": minute.cost.to_string(),
-            "rule": minute.evaluations.iter().map(evaluation_json).collect::<Vec<_>>(),
+            "rule": minute.outcomes.iter().map(outcome_json).collect::<Vec<_>>(),
         })
     };
     json!({
@@ -136,12 +136,12 @@ fn explanation_json(explanation: &Explanation<'_>) -> Value {
 }
 
 /// A rule at a moment.
-pub(super) fn evaluation_json(evaluation: &Evaluation) -> Value {
+pub(super) fn outcome_json(outcome: &RuleOutcome) -> Value {
     json!({
-        "state": evaluation.state.name(),
-        "subject": evaluation.subject,
-        "value": evaluation.value,
-        "target": evaluation.target,
-        "counted": evaluation.counted,
+        "state": outcome.state.name(),
+        "subject": outcome.subject,
+        "value": outcome.value,
+        "target": outcome.target,
+        "counted": outcome.counted,
     })
 }
