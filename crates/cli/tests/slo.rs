@@ -8,6 +8,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use common::{FILE, command, folder, run, run_with, write};
+use llm_audit::{AuditEvent, AuditLogger, EventType, Usd};
 use serde_json::Value;
 
 const INSTANCE: &str = "00000000000000aa";
@@ -216,4 +217,34 @@ fn rules_are_written_in_every_format() {
         assert!(run.stdout.starts_with(head), "{}", run.stdout);
     }
     assert_eq!(run(&["slo", "rules", "--format", "datadog"]).code, 2);
+}
+
+/// With what the recorder itself writes: its totals name the users who spent most.
+#[test]
+fn the_user_who_spends_too_much_is_found_among_10_000() {
+    let (keep, dir) = folder();
+    let logger = AuditLogger::builder().directory(&dir).build().unwrap();
+    let call = |user: &str, cost: &str| {
+        let event = AuditEvent::new(EventType::LlmInvoke, "benefits", "chat");
+        logger.emit(&event.user(user).tokens(7, 3).cost_usd(cost.parse::<Usd>().unwrap()));
+    };
+    for at in 0..10_000 {
+        call(&format!("member-{at}"), "0.001");
+        if at % 200 == 0 {
+            call("member-4711", "0.11");
+        }
+    }
+    drop(logger);
+    let file = keep.path().join("objectives.toml");
+    for (max, code, verdict) in [("5", 1, "breached"), ("7", 0, "met")] {
+        let text = format!(
+            "[[objective]]\nname = \"user-cost\"\nindicator = \"cost\"\nby = \"user\"\nmax = {max}\nwindow = \"1h\"\n"
+        );
+        fs::write(&file, text).unwrap();
+        let run = run(&["slo", "check", "--dir", &dir, "--file", file.to_str().unwrap(), "--json"]);
+        let judged = &run.json()["objectives"][0];
+        assert_eq!((run.code, judged["verdict"].as_str()), (code, Some(verdict)), "{run:?}");
+        assert_eq!(judged["payer"], "member-4711");
+        assert_eq!(judged["value"], "$5.50");
+    }
 }
