@@ -164,7 +164,7 @@ impl TestLogger {
         logger
     }
 
-    fn own_line(&mut self, event_type: &str, time: i64, data: &serde_json::Value) {
+    pub(crate) fn own_line(&mut self, event_type: &str, time: i64, data: &serde_json::Value) {
         self.notice += 1;
         let mut line = Vec::new();
         LineFields {

@@ -270,21 +270,28 @@ fn an_engine_that_reads_bit_by_bit_knows_what_a_whole_reading_knows() {
 }
 
 #[test]
-fn events_of_lost_totals_are_unknown() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
-    for _ in 0..7 {
-        logger.emit(&TestEvent::request(START, Status::Error), true);
+fn events_of_totals_that_are_lost_or_unreadable_are_unknown() {
+    for are_lost in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+        for _ in 0..7 {
+            logger.emit(&TestEvent::request(START, Status::Error), true);
+        }
+        logger.emit(&TestEvent::request(START, Status::Ok), true);
+        if are_lost {
+            logger.write_totals_or_lose(false);
+        } else {
+            logger.uncounted.clear();
+            logger.own_line("audit.totals", START, &serde_json::json!({ "rows": 7 }));
+        }
+        logger.emit(&TestEvent::request(START + MINUTE, Status::Error), true);
+        logger.stop(START + MINUTE);
+        let folder = Folder::open(dir.path()).unwrap();
+        let read = JudgedLog::read(&folder, objectives(), None, |_| {}).unwrap();
+        let judged = read.judge(None, i64::MAX);
+        // A line of a good event counts twice, by the rates of the logger.
+        assert_eq!(judged[0].events, (1.0, 1.0, 9.0), "{are_lost}");
     }
-    logger.emit(&TestEvent::request(START, Status::Ok), true);
-    logger.write_totals_or_lose(false);
-    logger.emit(&TestEvent::request(START + MINUTE, Status::Error), true);
-    logger.stop(START + MINUTE);
-    let folder = Folder::open(dir.path()).unwrap();
-    let read = JudgedLog::read(&folder, objectives(), None, |_| {}).unwrap();
-    let judged = read.judge(None, i64::MAX);
-    // A line of a good event counts twice, by the rates of the logger.
-    assert_eq!(judged[0].events, (1.0, 1.0, 9.0));
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn an_alert_fires_stays_and_ends_once_also_when_the_evaluator_is_restarted() {
     let [ended] = &evaluator.check(after(5))[..] else { panic!("it ends") };
     assert_eq!((ended.starts_at, ended.ends_at), (alert.starts_at, Some(START + 6 * MINUTE)));
     let ended = ended.clone();
-    assert_eq!(evaluator.alerts(), [ended.clone()]);
+    assert_eq!(evaluator.alerts(), std::slice::from_ref(&ended));
     // Somebody who was not there learns of it, for a while.
     drop(evaluator);
     let mut evaluator = engine(dir.path());

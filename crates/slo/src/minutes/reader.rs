@@ -95,6 +95,8 @@ impl LogReader {
         match ReadNotice::of(line) {
             Some(ReadNotice::Start(start)) => self.state.instance(&id).begin(start, place),
             Some(ReadNotice::Totals(Some(totals))) => self.add_totals(&id, &totals, place, is_next),
+            // As if the line was lost, which the next totals show.
+            Some(ReadNotice::Totals(None)) => self.state.instance(&id).last_notice = notice_before,
             Some(ReadNotice::Loss(Some(loss))) => self.add_loss(&id, loss, line),
             Some(ReadNotice::Stop(_)) => self.state.instance(&id).has_stopped = true,
             Some(_) => {}

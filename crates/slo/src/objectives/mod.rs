@@ -116,12 +116,8 @@ impl Objectives {
         let is_toml = name.ends_with(".toml");
         let read = if is_toml { short::read(text) } else { openslo::read(text) };
         read.map_err(|Fault { place, what }| {
-            let place =
-                place.map_or(String::new(), |place| format!("{}:{}: ", place.line, place.column));
-            Error::objectives(format!(
-                "{name}:{place}{what}",
-                place = if place.is_empty() { " " } else { &place }
-            ))
+            let place = place.map(|place| format!(":{}:{}", place.line, place.column));
+            Error::objectives(format!("{name}{}: {what}", place.unwrap_or_default()))
         })
     }
 
