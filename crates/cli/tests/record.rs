@@ -119,7 +119,7 @@ fn money_keeps_its_spelling_and_sums_without_drift() {
         .map(|line| line.replace("tool.call", "llm.invoke"))
         .collect();
     record(&dir, given.as_bytes(), 0);
-    let text = common::text(&dir);
+    let text = text(&dir);
     for (given, expected) in cases {
         let member = format!(",\"cost_usd\":{expected}}}");
         assert!(text.contains(&member), "{given} in {text}");

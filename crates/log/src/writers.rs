@@ -6,9 +6,8 @@ use std::slice;
 use memchr::memmem;
 
 use crate::folder::{Lines, LogFile};
-use crate::schema::{CaptureContent, Line};
 use crate::schema::notices::{NoticeType, ReadNotice, SamplingRates};
-
+use crate::schema::{CaptureContent, Line};
 
 /// Who wrote a log, by the `audit.start` lines that were seen so far: the service of each instance,
 /// and the rates by which it samples.

@@ -16,10 +16,10 @@ fn trace_context() {
     let _: fn(&TraceContext) -> Scope = TraceContext::enter;
     let _: fn(&TraceContext) -> String = TraceContext::to_traceparent;
     let _: fn(&TraceContext) -> Option<String> = TraceContext::to_tracestate;
-    let _: fn(TraceContext, &str) -> TraceContext = TraceContext::with_tracestate;
+    let _: fn(TraceContext, &'static str) -> TraceContext = TraceContext::with_tracestate;
     let _: fn(&TraceContext) -> Option<&str> = TraceContext::tracestate;
     let _: fn(TraceContext, Box<str>) -> TraceContext = TraceContext::with_user;
-    let _: fn(TraceContext, &str) -> TraceContext = TraceContext::with_tenant;
+    let _: fn(TraceContext, &'static str) -> TraceContext = TraceContext::with_tenant;
     let _: fn(&TraceContext) -> Option<&str> = TraceContext::user;
     let _: fn(&TraceContext) -> Option<&str> = TraceContext::tenant;
     let _: fn(&TraceContext) -> u128 = TraceContext::trace_id;
