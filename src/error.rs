@@ -36,6 +36,9 @@ pub(crate) enum ErrorCause {
     NoFiles,
     /// The durability of these events is unknown.
     NotDurable { events: u64 },
+    /// A file of objectives that is not accepted.
+    #[cfg(feature = "slo")]
+    Objectives(llm_audit_slo::Error),
     /// Metrics cannot be sent with these settings.
     #[cfg(feature = "otlp")]
     Otlp(llm_audit_ship::otlp::Error),
@@ -95,6 +98,8 @@ impl Error {
         match &*self.0 {
             ErrorCause::Config { .. } => true,
             ErrorCause::Redact(error) => error.is_variable(),
+            #[cfg(feature = "slo")]
+            ErrorCause::Objectives(_) => true,
             _ => false,
         }
     }
@@ -171,6 +176,8 @@ impl fmt::Display for Error {
             ErrorCause::WriterNotStarted => {
                 f.write_str("the writer's thread could not be started in this forked process")
             }
+            #[cfg(feature = "slo")]
+            ErrorCause::Objectives(error) => write!(f, "AUDIT_SLO_FILE is not accepted: {error}"),
             #[cfg(feature = "otlp")]
             ErrorCause::Otlp(error) => write!(f, "cannot send metrics: {error}"),
             ErrorCause::NoFiles => f.write_str("no files are written, so nothing is on the disk"),

@@ -85,6 +85,7 @@
 //! - `otlp`: [`metrics`] go to an OpenTelemetry collector (`OTEL_EXPORTER_OTLP_ENDPOINT`). Needs a C compiler.
 //! - `prometheus`: [`metrics`] as Prometheus and OpenMetrics read them; with `axum` also a router of
 //!   `/metrics` and `/health`.
+//! - `slo`: [`metrics`] also count the events of objectives (`AUDIT_SLO_FILE`).
 //! - `regex`: your own patterns in a [`Sanitizer`](Sanitizer::builder).
 //! - `replay`: `replay::Replayer`, which runs a recorded trace again in a test.
 //! - `gzip`: logs that other programs compressed, `.jsonl.gz`, in [`reader`].

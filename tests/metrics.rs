@@ -68,3 +68,29 @@ fn a_request_is_active_until_its_end() {
     logger.emit(&AuditEvent::new(EventType::RequestEnd, "benefits", "answer"));
     assert_eq!(logger.metrics().active_traces(), 2);
 }
+
+/// Objectives are counted from the first scrape on, so that no increase is missed.
+#[cfg(feature = "slo")]
+#[test]
+fn the_events_of_objectives_are_counted_from_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("slo.toml");
+    let objective = "[[objective]]\nname = \"answers\"\nindicator = \"ratio\"\n\
+                     of = { type = \"request.end\" }\nbad = { status = \"error\" }\ntarget = 0.9\n";
+    std::fs::write(&file, objective).unwrap();
+    let audit = common::logger(&folder.path().join("logs")).slo_file(&file).build().unwrap();
+    let counted = || {
+        let of = &audit.metrics().objectives[0];
+        (of.slo.clone(), of.good, of.bad)
+    };
+    assert_eq!(counted(), ("answers".to_owned(), 0, 0));
+    for event_type in [EventType::RequestEnd, EventType::RequestEnd, EventType::ToolError] {
+        audit.emit(&AuditEvent::new(event_type, "a", "b"));
+    }
+    audit.emit(&AuditEvent::new(EventType::RequestEnd, "a", "b").status(llm_audit::Status::Error));
+    assert_eq!(counted(), ("answers".to_owned(), 2, 1));
+    std::fs::write(&file, objective.replace("ratio", "rato")).unwrap();
+    let error = common::logger(folder.path()).slo_file(&file).build().unwrap_err();
+    let message = error.to_string();
+    assert!(error.is_config() && message.contains("slo.toml:3"), "{message}");
+}

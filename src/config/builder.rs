@@ -147,6 +147,12 @@ impl Builder {
         self.set(move |settings| settings.pricing_file = Some(path))
     }
 
+    /// Sets a file of objectives (`AUDIT_SLO_FILE`).
+    pub fn slo_file(self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        self.set(move |settings| settings.slo_file = Some(path))
+    }
+
     /// Writes an `audit.totals` line for every minute with events, and one at the end. It has what all events
     /// add up to, also those that sampling leaves out. This is on.
     ///

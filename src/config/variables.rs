@@ -42,6 +42,8 @@ settings! {
         environment: Vec<(String, String)> = Vec::new(),
         /// Prices that override the built-in table.
         pricing_file: Option<PathBuf> = None,
+        /// Objectives in place of the built-in ones.
+        slo_file: Option<PathBuf> = None,
         /// What all events of a minute add up to is a line of the log.
         totals: bool = true,
         /// The key of the hashes that replace personal ids of users.
@@ -77,6 +79,11 @@ settings! {
     /// A file of prices in LiteLLM's JSON layout. They override the built-in prices. The file is read again
     /// when it changes.
     "AUDIT_PRICING_FILE" = OptionalValue(PathValue), at pricing_file;
+
+    /// Objectives and alert rules, in OpenSLO or in the short form of TOML. `llm-audit slo` judges the log by
+    /// them. With the feature `slo`, the page of metrics counts their events, and a file that is not accepted is an
+    /// error of `init`. Without a file they are those that are built in.
+    "AUDIT_SLO_FILE" = OptionalValue(PathValue), at slo_file;
 
     /// The service in `audit.start`.
     "OTEL_SERVICE_NAME" = TextValue, fn service(name: impl Into<String>): String = default_service_name(),
@@ -135,7 +142,7 @@ settings! {
     /// Key of the hashes that replace personal ids in `data.user` and `data.conversation`, such as a mail
     /// address. Services with the same key use the same name for a user. Without it, a random key is made in
     /// the folder of the log (`.key`).
-    "AUDIT_HASH_USERS" = OptionalValue(UserKeyValue), at hash_users, shown "a key in `.key`";
+    "AUDIT_HASH_USERS" = OptionalValue(UserKeyValue), at hash_users, shown "a key of the folder";
 
     group "Files"
 

@@ -3,6 +3,7 @@
 mod accounting;
 mod collector;
 mod health;
+mod objectives;
 mod otlp;
 #[cfg(feature = "prometheus")]
 mod prometheus;
@@ -10,11 +11,12 @@ mod prometheus;
 pub use accounting::{Accounting, Flushed};
 pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter, shard_of_thread};
 pub(crate) use collector::TakenMetrics;
-pub use collector::{Metrics, MetricsCollector};
+pub use collector::{Metrics, MetricsCollector, ObjectiveEvents};
 pub use health::{Health, HealthStatus};
 pub use llm_audit_log::schema::{Latencies, MetricsRow, TokenKinds};
 #[cfg(feature = "cloudwatch")]
 pub use llm_audit_ship::cloudwatch::CloudWatchLines;
+pub(crate) use objectives::CountedObjectives;
 pub(crate) use otlp::{ExportSource, OtlpExport, check_export};
 #[cfg(feature = "prometheus")]
 pub use prometheus::{TextFormat, prometheus_text};

@@ -94,6 +94,7 @@ impl Collector for Exposition {
         page.write_failures()?;
         page.write_tokens_and_cost()?;
         page.write_latencies()?;
+        page.write_objectives(metrics)?;
         page.write_gauges(metrics, accounting)?;
         page.write_recorder(metrics, accounting)
     }
@@ -179,6 +180,14 @@ impl<'a> Page<'_, 'a> {
             by,
             MetricsRow::is_llm_call,
         )
+    }
+
+    fn write_objectives(&mut self, metrics: &Metrics) -> fmt::Result {
+        let counters = metrics.objectives.iter().flat_map(|of| {
+            let results = [("good", of.good), ("bad", of.bad)];
+            results.map(|(result, count)| ([("slo", &*of.slo), ("result", result)], count))
+        });
+        self.write_counters("slo_events", "Events that an objective counts", None, counters)
     }
 
     fn write_gauges(&mut self, metrics: &Metrics, accounting: &Accounting) -> fmt::Result {

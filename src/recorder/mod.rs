@@ -304,7 +304,7 @@ impl AuditLogger {
     /// # Ok::<(), llm_audit::Error>(())
     /// ```
     pub fn metrics(&self) -> Metrics {
-        self.0.started_shared().map_or_else(Metrics::default, |shared| shared.metrics.metrics())
+        self.0.started_shared().map_or_else(Metrics::default, |shared| shared.metrics())
     }
 
     /// Returns whether this logger writes what it is given. A forked child that has not emitted yet is

@@ -13,8 +13,8 @@ use crate::config::Settings;
 use crate::context;
 use crate::error::{Error, ErrorCause};
 use crate::metrics::{
-    Accounting, EventCounters, ExportSource, Health, HealthStatus, MetricsCollector, MetricsRow,
-    OtlpExport, add_to_counter,
+    Accounting, CountedObjectives, EventCounters, ExportSource, Health, HealthStatus, Metrics,
+    MetricsCollector, MetricsRow, OtlpExport, add_to_counter,
 };
 use crate::pricing::Pricing;
 use crate::ring::{Lanes, Ring};
@@ -30,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) counts: EventCounters,
     pub(crate) metrics: MetricsCollector,
     pub(crate) user_names: UserNames,
+    objectives: CountedObjectives,
     pub(crate) pricing: Pricing,
     /// Inputs that were not events, by reason.
     pub(crate) refused: Mutex<BTreeMap<&'static str, u64>>,
@@ -63,6 +64,7 @@ impl Shared {
                 settings.sanitizer.clone(),
             ),
             user_names,
+            objectives: CountedObjectives::open(settings.slo_file.as_deref())?,
             pricing: Pricing::open(settings.pricing_file.as_deref(), &settings.sanitizer)?,
             refused: Mutex::default(),
             control: WriterControl::default(),
@@ -88,6 +90,7 @@ impl Shared {
                 self.sanitizer.clone(),
             ),
             user_names: self.user_names.clone(),
+            objectives: self.objectives.clone(),
             pricing: self.pricing.in_child(),
             refused: Mutex::default(),
             control: WriterControl::default(),
@@ -125,6 +128,11 @@ impl Shared {
 }
 
 impl Shared {
+    pub(crate) fn metrics(&self) -> Metrics {
+        let metrics = self.metrics.metrics();
+        Metrics { objectives: self.objectives.events(&metrics.rows), ..metrics }
+    }
+
     /// Returns whether events are written.
     pub(crate) fn health(&self) -> Health {
         if !self.settings.enabled {

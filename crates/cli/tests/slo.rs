@@ -248,3 +248,46 @@ fn the_user_who_spends_too_much_is_found_among_10_000() {
         assert_eq!(judged["value"], "$5.50");
     }
 }
+
+/// A log whose last minutes are those before now, with so many bad requests of ten.
+#[cfg(feature = "alerts")]
+fn recent(bad: u64) -> String {
+    let minute = 60_000_000;
+    let now = jiff::Timestamp::now().as_microsecond();
+    let time = |micros: i64| format!("{:.6}", jiff::Timestamp::from_microsecond(micros).unwrap());
+    let end = now - now.rem_euclid(minute);
+    let lines = (1..=4).rev().map(|back| {
+        let (from, to) = (time(end - back * minute), time(end - (back - 1) * minute));
+        let notice = 6 - back;
+        totals(notice as u64, 0, 10 - bad, bad)
+            .replace("2026-01-02T03:00:00.000000Z", &from)
+            .replace("2026-01-02T03:01:00.000000Z", &to)
+    });
+    start().replace("2026-01-02T03:00:00.000000Z", &time(end - 5 * minute))
+        + &lines.collect::<String>()
+}
+
+#[test]
+#[cfg(feature = "alerts")]
+fn watch_tells_what_fires() {
+    let (_keep, dir, file) = judged(&recent(6));
+    let args = ["slo", "watch", "--once", "--dir", &dir, "--file", &file];
+    let seen = run(&args);
+    assert_eq!(seen.code, 1, "{seen:?}");
+    assert!(seen.stdout.contains("errors-high") && seen.stdout.contains("benefits"), "{seen:?}");
+    let (_keep, dir, file) = judged(&recent(1));
+    let seen = run(&["slo", "watch", "--once", "--dir", &dir, "--file", &file]);
+    assert_eq!((seen.code, &*seen.stdout), (0, ""), "{seen:?}");
+}
+
+#[test]
+#[cfg(feature = "alerts")]
+fn watch_refuses_a_place_without_showing_it() {
+    let (_keep, dir, _) = judged(&recent(0));
+    let mut watch = command(&["slo", "watch", "--once", "--dir", &dir]);
+    watch.env("AUDIT_ALERT_WEBHOOK", "ftp://hooks.example/walrus-7");
+    let seen = watch.output().unwrap();
+    let said = String::from_utf8_lossy(&seen.stderr);
+    assert_eq!(seen.status.code(), Some(2), "{said}");
+    assert!(said.contains("AUDIT_ALERT_WEBHOOK") && !said.contains("walrus"), "{said}");
+}

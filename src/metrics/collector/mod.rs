@@ -121,7 +121,7 @@ impl MetricsCollector {
         let mut rows: Vec<_> = self.table.rows().map(|(_, row)| self.shown(row)).collect();
         rows.retain(|row| row.events > 0);
         rows.sort_by(|a, b| labels(a).cmp(&labels(b)));
-        Metrics { rows, others: self.table.others() }
+        Metrics { rows, others: self.table.others(), objectives: Vec::new() }
     }
 }
 
@@ -177,6 +177,20 @@ pub struct Metrics {
     pub rows: Vec<MetricsRow>,
     /// Events that are counted under `other`, because there were too many sets of labels.
     pub others: u64,
+    /// The events of each objective, with the feature `slo`; those of an [`AuditLogger`](crate::AuditLogger) alone.
+    pub objectives: Vec<ObjectiveEvents>,
+}
+
+/// The events that an objective counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectiveEvents {
+    /// The name of the objective.
+    pub slo: String,
+    /// Events that are as promised.
+    pub good: u64,
+    /// All others.
+    pub bad: u64,
 }
 
 /// Returns what rows are ordered by.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use llm_audit::metrics::{
     CloudWatchLines, Health, HealthStatus, Latencies, Metrics, MetricsCollector, MetricsRow,
-    TextFormat, TokenKinds, prometheus_text,
+    ObjectiveEvents, TextFormat, TokenKinds, prometheus_text,
 };
 use llm_audit::{Accounting, AuditEvent, AuditLogger, LlmCall, Sanitizer, Status, Usd};
 
@@ -64,7 +64,8 @@ fn figures() {
     let _: fn(&mut Latencies, &Latencies) = Latencies::merge;
 }
 
-fields!(Metrics { rows: Vec<MetricsRow>, others: u64 });
+fields!(Metrics { rows: Vec<MetricsRow>, others: u64, objectives: Vec<ObjectiveEvents> });
+fields!(ObjectiveEvents { slo: String, good: u64, bad: u64 });
 fields!(MetricsRow {
     event_type: String,
     status: Status,
@@ -95,6 +96,7 @@ fields!(TokenKinds {
 implement! {
     Metrics: Plain, Clone, Debug, Default;
     MetricsRow: Plain, Clone, Debug, Default, PartialEq;
+    ObjectiveEvents: Plain, Clone, Debug, PartialEq, Eq;
     TokenKinds: Plain, Copy, Debug, Default, PartialEq, Eq;
     Latencies: Plain, Clone, Debug, Default, PartialEq;
 }

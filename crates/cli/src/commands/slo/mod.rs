@@ -4,6 +4,8 @@ mod check;
 mod explain;
 mod junit;
 mod rules;
+#[cfg(feature = "alerts")]
+mod watch;
 
 use std::env;
 use std::path::PathBuf;
@@ -23,6 +25,8 @@ pub(crate) struct SloArgs {
 enum SloCommand {
     Check(check::SloCheckArgs),
     Rules(rules::SloRulesArgs),
+    #[cfg(feature = "alerts")]
+    Watch(watch::SloWatchArgs),
 }
 
 /// Where the objectives are.
@@ -48,5 +52,7 @@ pub(crate) fn run_slo(args: &SloArgs) -> Result<CommandExit, CommandFailure> {
     match &args.command {
         SloCommand::Check(args) => check::run_check(args),
         SloCommand::Rules(args) => rules::run_rules(args),
+        #[cfg(feature = "alerts")]
+        SloCommand::Watch(args) => watch::run_watch(args),
     }
 }
