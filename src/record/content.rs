@@ -69,8 +69,11 @@ fn append_payload(
 ) -> Result<bool, MalformedRecord> {
     let (start, whole) = (bare.len(), data.0);
     let Some(members) = data.0.strip_prefix(&[PAYLOAD, MAP]) else {
-        // A placeholder, or what a caller gave in place of an object.
+        // A placeholder, or what a caller gave in place of an object, which the line has as `value`.
         data.skip_value()?;
+        if names.iter().any(|name| name == "value") {
+            return Ok(false);
+        }
         bare.extend_from_slice(&whole[..whole.len() - data.0.len()]);
         return Ok(true);
     };

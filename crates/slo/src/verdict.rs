@@ -162,13 +162,14 @@ impl<'o> Judge<'_, 'o> {
             return self.judgement(&whole, Verdict::NoData, "-".to_owned());
         }
         let ends = self.minutes.times(self.from, self.end).map(|time| time + MINUTE);
-        let worst =
-            ends.map(|end| self.cost_before(end, end - window)).max_by_key(|window| window.least);
-        let Some(worst) = worst else {
+        let windows: Vec<_> = ends.map(|end| self.cost_before(end, end - window)).collect();
+        // Another window than the one that certainly costs most may be the one that costs too much.
+        let most = windows.iter().map(|window| window.most).max().unwrap_or_default();
+        let Some(worst) = windows.into_iter().max_by_key(|window| window.least) else {
             return self.judgement(&whole, Verdict::NoData, "-".to_owned());
         };
         let has_unknown = whole.unknown > 0.0;
-        let verdict = match Verdict::of_range(worst.least, worst.most, limit) {
+        let verdict = match Verdict::of_range(worst.least, most, limit) {
             Verdict::Met if has_unknown => Verdict::Unknown,
             verdict => verdict,
         };

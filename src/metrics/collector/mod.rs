@@ -17,7 +17,7 @@ use super::accounting::shard_of_thread;
 use crate::record::event::AuditEvent;
 use crate::sanitize::Sanitizer;
 use crate::user_names::{UserKey, UserNames};
-use table::{Row, Table};
+use table::{LABEL_BYTES_MAX, OTHER, Row, Table};
 use users::Users;
 
 /// Counts events by their labels, as an [`AuditLogger`](crate::AuditLogger) does with all that it is given.
@@ -82,7 +82,11 @@ impl MetricsCollector {
             cells.add(event, shard);
         }
         if !event.user.is_empty() {
-            self.users.add(&self.user_names.name(event.user), event, shard);
+            let name = match event.user.len() {
+                ..=LABEL_BYTES_MAX => self.user_names.name(event.user),
+                _ => OTHER.into(),
+            };
+            self.users.add(&name, event, shard);
         }
     }
 
@@ -118,7 +122,7 @@ impl MetricsCollector {
 
     /// Returns what was counted so far.
     pub fn metrics(&self) -> Metrics {
-        let mut rows: Vec<_> = self.table.rows().map(|(_, row)| self.shown(row)).collect();
+        let mut rows: Vec<_> = self.table.rows().map(|(_, row)| self.row_of(row)).collect();
         rows.retain(|row| row.events > 0);
         rows.sort_by(|a, b| labels(a).cmp(&labels(b)));
         Metrics { rows, others: self.table.others(), objectives: Vec::new() }
@@ -130,11 +134,12 @@ impl MetricsCollector {
     pub(crate) fn take_totals(&self, taken: &mut TakenMetrics) -> EventTotals {
         let mut rows = Vec::new();
         for (place, row) in self.table.rows() {
-            let row = self.shown(row);
+            let row = self.row_of(row);
             let before = taken.rows.entry(place).or_default();
             let since = row.clone().since(before);
-            *before = row;
+            // Otherwise what an event that is being counted has added already would be in no totals.
             if since.events > 0 {
+                *before = row;
                 rows.push(since);
             }
         }
@@ -142,21 +147,29 @@ impl MetricsCollector {
         let others = self.table.others();
         let mut totals = EventTotals::default();
         totals.others = others - std::mem::replace(&mut taken.others, others);
-        (totals.rows, totals.users) = (rows, self.users.take());
+        if !rows.is_empty() {
+            totals.users = self.users.take();
+            // A value may have been protected after its user came.
+            totals.users.top.iter_mut().for_each(|row| row.user = self.shown(&row.user));
+        }
+        totals.rows = rows;
         totals
     }
 
-    fn shown(&self, row: &Row) -> MetricsRow {
-        // A value may have been protected after its row was made.
-        let shown = |label: &str| self.table.sanitizer().redact_str(label).into_owned();
+    /// Returns a label as it may be shown. A value may have been protected after its row was made.
+    fn shown(&self, label: &str) -> String {
+        self.table.sanitizer().redact_str(label).into_owned()
+    }
+
+    fn row_of(&self, row: &Row) -> MetricsRow {
         let labels = &row.labels;
         let mut figures = row.cells.figures();
         figures.event_type.clone_from(&labels.event_type);
         figures.status = labels.status;
-        figures.agent = shown(&labels.agent);
-        figures.action = shown(&labels.action);
-        figures.model = shown(&labels.model);
-        figures.tenant = shown(&labels.tenant);
+        figures.agent = self.shown(&labels.agent);
+        figures.action = self.shown(&labels.action);
+        figures.model = self.shown(&labels.model);
+        figures.tenant = self.shown(&labels.tenant);
         figures
     }
 }

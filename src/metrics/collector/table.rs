@@ -24,7 +24,7 @@ const FOLDED_SETS_MAX: usize = 500;
 /// The value of labels that are not told apart. In the last rows all but the type and the status are.
 pub(super) const OTHER: &str = "other";
 /// Longer labels are not told apart.
-const LABEL_BYTES_MAX: usize = 256;
+pub(super) const LABEL_BYTES_MAX: usize = 256;
 /// Three quarters stay free, also with a row of [`OTHER`] for every type and status.
 const PLACES: usize = 8_192;
 /// Labels that are found without a search, in each shard.

@@ -65,15 +65,12 @@ impl Users {
 
     /// Takes what was counted so far.
     pub(super) fn take(&self) -> UserTotals {
-        let mut all = Sketch::default();
-        all.forgotten.events = self.missed.swap(0, Ordering::Relaxed);
-        for shard in &self.shards {
-            // A thread is in here for less than a microsecond, unless it is stopped there. Then its figures come
-            // the next time.
-            if let Some(mut shard) = shard.try_lock() {
-                all.merge(std::mem::take(&mut *shard));
-            }
-        }
+        // A thread is in a shard for less than a microsecond, unless it is stopped there. Then its figures come the
+        // next time.
+        let taken = self.shards.iter().filter_map(|shard| shard.try_lock());
+        let shards: Vec<_> = taken.map(|mut shard| std::mem::take(&mut *shard)).collect();
+        let mut all = Sketch::merge(&shards);
+        all.forgotten.events += self.missed.swap(0, Ordering::Relaxed);
         all.into_totals()
     }
 }
@@ -110,17 +107,32 @@ impl Sketch {
         });
     }
 
-    fn merge(&mut self, other: Self) {
-        for (user, spent) in other.users {
-            let sum = self.users.entry(user).or_default();
-            sum.cost += spent.cost;
-            sum.events += spent.events;
-            sum.tokens = sum.tokens.saturating_add(spent.tokens);
-            sum.cost_error += spent.cost_error;
-            sum.events_error += spent.events_error;
+    /// Adds up the shards. Whoever is missing in one may have been forgotten there.
+    fn merge(shards: &[Self]) -> Self {
+        let mut all = Self::default();
+        for name in shards.iter().flat_map(|shard| shard.users.keys()) {
+            if all.users.contains_key(name) {
+                continue;
+            }
+            let mut sum = Spent::default();
+            for shard in shards {
+                let forgotten = &shard.forgotten;
+                let spent = shard.users.get(name).copied().unwrap_or(Spent {
+                    cost_error: forgotten.cost,
+                    events_error: forgotten.events,
+                    ..Spent::default()
+                });
+                sum.cost += spent.cost;
+                sum.events += spent.events;
+                sum.tokens = sum.tokens.saturating_add(spent.tokens);
+                sum.cost_error += spent.cost_error;
+                sum.events_error += spent.events_error;
+            }
+            all.users.insert(name.clone(), sum);
         }
-        self.forgotten.cost += other.forgotten.cost;
-        self.forgotten.events += other.forgotten.events;
+        all.forgotten.cost = shards.iter().map(|shard| shard.forgotten.cost).sum();
+        all.forgotten.events = shards.iter().map(|shard| shard.forgotten.events).sum();
+        all
     }
 
     fn into_totals(self) -> UserTotals {

@@ -119,6 +119,12 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// Whether the event may have waited for the end of its trace before its line was written: because sampling
+    /// left it out, or because it has content and its logger keeps that in failed traces alone.
+    pub fn may_be_held(&self, holds_content: bool) -> bool {
+        holds_content || self.kept() == Some("failed")
+    }
+
     fn of_places(line: &'a mut [u8], places: FieldPlaces) -> Self {
         Self { head: Some(Head::of(line, places)), whole: OnceLock::new(), cost_usd: None }
     }

@@ -37,7 +37,7 @@ fn budgets_and_good_events_are_read_again() {
         [[objective]]
         name = "user-cost"
         indicator = "cost"
-        by = "user"
+        by = "tenant"
         of = { model = "gpt-4o", agent = ["a", "b: c"] }
         max = 12.5
         window = "1h"

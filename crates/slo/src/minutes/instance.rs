@@ -18,6 +18,12 @@ pub(super) struct Instance {
     pub(super) last_notice: u64,
     /// The events that totals have counted.
     pub(super) through_seq: u64,
+    /// Whether events wait that have content.
+    #[serde(default)]
+    pub(super) holds_content: bool,
+    /// The end of the last totals, in microseconds since the Unix epoch.
+    #[serde(default)]
+    pub(super) counted_to: i64,
     /// The place of the totals line before the last one, or of the beginning. Events that no totals have
     /// counted come later.
     pub(super) totals_before: FilePlace,

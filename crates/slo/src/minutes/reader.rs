@@ -6,11 +6,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use llm_audit_log::schema::Prefix;
 use llm_audit_log::schema::notices::{EventTotals, Loss, ReadNotice, Started};
-use llm_audit_log::{Entry, Folder, Line, Lines, LogFile};
+use llm_audit_log::{CaptureContent, Entry, Folder, Line, Lines, LogFile};
 use serde::{Deserialize, Serialize};
 
 use super::Minutes;
@@ -52,8 +53,8 @@ struct Uncounted {
     place: FilePlace,
     /// They have numbers above the first and up to the second one.
     seqs: (u64, u64),
-    /// They happened before this time.
-    before: i64,
+    /// Totals up to the first time have events that were held. They happened before the second one.
+    times: Range<i64>,
 }
 
 impl LogReader {
@@ -144,11 +145,12 @@ impl LogReader {
                 instance: id.to_owned(),
                 place: known.totals_before.clone(),
                 seqs: (known.through_seq, totals.through_seq),
-                before: floor(totals.from, MINUTE),
+                times: known.counted_to..floor(totals.from, MINUTE),
             });
         }
         known.has_totals = true;
         known.through_seq = totals.through_seq;
+        known.counted_to = totals.to;
         known.totals_before = std::mem::replace(&mut known.totals_last, place);
     }
 
@@ -194,7 +196,7 @@ impl LogReader {
 
     /// Counts events as unknown ones.
     fn count_unknown(&self, uncounted: &Uncounted, folder: &Folder) -> Result<Minutes, Error> {
-        let Uncounted { instance, place, seqs, before } = uncounted;
+        let Uncounted { instance, place, seqs, times } = uncounted;
         let known = self.state.instances.get(instance).cloned().unwrap_or_default();
         let files = folder.files();
         let first = files.iter().position(|file| plain_name(file.name()) == place.file);
@@ -202,7 +204,11 @@ impl LogReader {
         for (at, file) in files.iter().enumerate().skip(first.unwrap_or(0)) {
             let start = if Some(at) == first { place.offset } else { 0 };
             for_each_event_of(file, start, instance, *seqs, |line| {
-                if line.timestamp().is_some_and(|time| time < *before) {
+                let is_in = |time| {
+                    let is_counted = time < times.start && line.may_be_held(known.holds_content);
+                    time < times.end && !is_counted
+                };
+                if line.timestamp().is_some_and(is_in) {
                     let weight = known.weight_of(line);
                     unknown.add_unknown_line(line, weight, &self.objectives.objectives);
                 }
@@ -283,6 +289,7 @@ impl Instance {
         self.service = start.service.unwrap_or_default();
         self.has_totals = start.totals;
         self.rates = start.rates;
+        self.holds_content = start.capture_content == Some(CaptureContent::Failed);
         if self.totals_last.file.is_empty() {
             (self.totals_before, self.totals_last) = (place.clone(), place);
         }
@@ -314,7 +321,8 @@ impl Instance {
 
     fn uncounted(&self, id: &str) -> Uncounted {
         let (instance, place) = (id.to_owned(), self.totals_before.clone());
-        Uncounted { instance, place, seqs: (self.through_seq, u64::MAX), before: i64::MAX }
+        let times = self.counted_to..i64::MAX;
+        Uncounted { instance, place, seqs: (self.through_seq, u64::MAX), times }
     }
 }
 

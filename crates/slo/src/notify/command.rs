@@ -63,17 +63,13 @@ impl Notifier for Command {
     }
 
     fn notify(&mut self, alert: &Alert) -> Result<(), NotifyError> {
-        let failed =
-            |error: io::Error| NotifyError::temporary(format!("{}: {error}", self.program));
+        let failed = |error: io::Error| NotifyError::temporary(error.to_string());
         let mut child = self.start().map_err(failed)?;
         feed(&mut child, WebhookPayload::new(alert).to_json());
         match wait(&mut child, self.limit).map_err(failed)? {
             Some(status) if status.success() => Ok(()),
-            Some(status) => Err(NotifyError::temporary(format!("{}: {status}", self.program))),
-            None => Err(NotifyError::temporary(format!(
-                "{}: killed after {:?}",
-                self.program, self.limit
-            ))),
+            Some(status) => Err(NotifyError::temporary(status.to_string())),
+            None => Err(NotifyError::temporary(format!("killed after {:?}", self.limit))),
         }
     }
 }

@@ -154,9 +154,11 @@ fn is_number(text: &str) -> bool {
 
 /// Returns the first word. Arguments can be secrets, and so can the value of an assignment.
 fn shown_program(command: &str) -> Option<String> {
-    let (program, arguments) = command.trim().split_once(' ').unwrap_or((command.trim(), ""));
-    let dots = if arguments.is_empty() { "" } else { " …" };
-    (!program.contains('=')).then(|| format!("{program}{dots}"))
+    let command = command.trim();
+    let program = command.split_whitespace().next().unwrap_or_default();
+    let dots = if program.len() < command.len() { " …" } else { "" };
+    // Quotes may join words.
+    (!program.contains(['=', '\'', '"', '\\'])).then(|| format!("{program}{dots}"))
 }
 
 /// A variable of [`notifiers`] that has a value which is not accepted. The message contains the variable, its value

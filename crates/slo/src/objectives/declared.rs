@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use llm_audit_log::{Usd, edit_distance};
 
-use super::{Condition, Indicator, Objective, Objectives, Rule};
+use super::{Condition, Indicator, Objective, Objectives, Payer, Rule};
 use crate::alert::Severity;
 use crate::show;
 use crate::span::Span;
@@ -65,6 +65,7 @@ impl Declared {
         for objective in &self.objectives {
             check_name(&objective.value.name, objective, &mut names)?;
             check_payer_window(&objective.value, objective.value.window, objective)?;
+            check_payer_selection(&objective.value, objective)?;
         }
         let objectives: Vec<_> = self.objectives.into_iter().map(|at| at.value).collect();
         let mut names = BTreeSet::new();
@@ -91,6 +92,17 @@ fn check_name<T>(name: &str, at: &At<T>, names: &mut BTreeSet<String>) -> Result
     match names.insert(name.to_owned()) {
         true => Ok(()),
         false => Err(at.fault(format!("\"{name}\" is declared twice"))),
+    }
+}
+
+/// Refuses a budget of each user for some calls: totals have the whole cost of a user.
+fn check_payer_selection<T>(objective: &Objective, at: &At<T>) -> Result<(), Fault> {
+    match &objective.indicator {
+        Indicator::Cost { of, by: Some(Payer::User), .. } if !of.is_everything() => Err(at.fault(
+            "the budget of each user is for all calls of models; accepted: `by = \"user\"` without `of`"
+                .to_owned(),
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -76,6 +76,11 @@ impl Selection {
         (self.clauses.is_empty() || is_any(&self.clauses)) != self.is_negated
     }
 
+    /// Reports whether it selects all events.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.clauses.is_empty() && !self.is_negated
+    }
+
     /// Returns the other events.
     pub(crate) fn negate(self) -> Self {
         Self { is_negated: !self.is_negated, ..self }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::query::timeline::MINUTE;
 use crate::query::{Filter, GroupBy};
 use crate::schema::notices::{EventTotals, ReadNotice, Started};
-use crate::schema::{Line, MetricsRow};
+use crate::schema::{CaptureContent, Line, MetricsRow};
 
 /// The most instances of which lines are held that totals may still contain.
 const HELD_MAX: usize = 64;
@@ -95,6 +95,10 @@ pub struct Basis {
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
     through_seq: u64,
+    /// The end of its last totals, in microseconds since the Unix epoch.
+    to: i64,
+    /// Whether events wait that have content.
+    holds_content: bool,
     /// The number and the time of its last own line.
     last: Option<(u64, i64)>,
     /// The number of its last totals.
@@ -148,7 +152,7 @@ impl<T: Sums> Counting<T> {
         let (Some((id, counted)), Some(seq)) = (counted, line.seq()) else {
             return add(&mut self.sums);
         };
-        if seq > counted.through_seq {
+        if seq > counted.through_seq && !counted.has_held(line) {
             let held = self.held_of(id);
             add(&mut held.sums);
             held.note(seq, line.timestamp(), weight);
@@ -187,8 +191,11 @@ impl<T: Sums> Counting<T> {
     pub fn note(&mut self, line: &Line<'_>) {
         let Some(id) = line.instance_bytes().filter(|_| self.has_totals) else { return };
         let notice = ReadNotice::of(line);
-        if let Some(ReadNotice::Start(Started { totals: true, first, .. })) = &notice {
+        if let Some(ReadNotice::Start(Started { totals: true, first, capture_content, .. })) =
+            &notice
+        {
             let counted = self.instances.entry(id.to_vec()).or_default();
+            counted.holds_content = *capture_content == Some(CaptureContent::Failed);
             if *first {
                 counted.started = line.timestamp();
             }
@@ -203,6 +210,7 @@ impl<T: Sums> Counting<T> {
             Some(ReadNotice::Totals(Some(totals))) => {
                 counted.totals = line.notice();
                 counted.through_seq = counted.through_seq.max(totals.through_seq);
+                counted.to = totals.to;
                 if let Some(at) = held.filter(|at| self.held[*at].last_seq <= totals.through_seq) {
                     self.held.remove(at);
                 }
@@ -244,6 +252,11 @@ impl<T: Sums> Counting<T> {
 }
 
 impl Counted {
+    /// Reports whether totals have an event although its line came later, because it was held.
+    fn has_held(&self, line: &Line<'_>) -> bool {
+        line.may_be_held(self.holds_content) && line.timestamp().is_some_and(|time| time < self.to)
+    }
+
     /// When the events of totals were: in their minute, after the instance began and before the line was written.
     fn times_of(&self, totals: &EventTotals, written: Option<i64>) -> Range<i64> {
         let start = self.started.map_or(totals.from, |started| started.max(totals.from));

@@ -478,3 +478,25 @@ fn killed_instances_do_not_take_memory_without_end() {
     let (groups, basis) = counting.finish();
     assert_eq!((groups.total.events, basis.estimated_instances), (74, 74));
 }
+
+/// Events wait for the end of their trace, if they have content that is kept in failed traces alone. Totals have counted
+/// them when their lines come.
+#[test]
+fn events_that_were_held_count_once() {
+    for (capture, expected) in [("\"failed\"", 6), ("true", 8)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = two_minutes();
+        recorder.text = recorder
+            .text
+            .replace("\"totals\":true", &format!("\"totals\":true,\"capture_content\":{capture}"));
+        for second in [10, 20] {
+            recorder.event(&call(1, second));
+        }
+        write(dir.path(), FILE, &recorder.text);
+        let (groups, basis) = count(dir.path(), &Filter::default(), &[], None);
+        // The rates weigh a line as four events.
+        let weighed = if capture == "true" { 6 } else { 0 };
+        assert_eq!(groups.total.estimate.events, f64::from(expected + weighed), "{capture}");
+        assert_eq!(basis.estimated_instances, u64::from(capture == "true"));
+    }
+}

@@ -105,7 +105,7 @@ fn a_logger_in_debug_leaves_nothing_out() {
     let Some(ReadNotice::Start(started)) = read(&line(&Start { sampling, ..start() })) else {
         panic!("no start");
     };
-    let slow_threshold_ms = f64::INFINITY;
+    let slow_threshold_ms = f64::MAX;
     let rates = SamplingRates { success: 1.0, error: 1.0, slow_threshold_ms };
     assert_eq!(started.rates, Some(rates));
 }
