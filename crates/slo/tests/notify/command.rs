@@ -43,7 +43,7 @@ fn no_shell_reads_the_command() {
 fn a_command_that_fails_is_tried_again() {
     for (text, expected) in [
         ("sh -c 'exit 3'", "exit status: 3"),
-        ("/no/such/program", "/no/such/program: No such file or directory (os error 2)"),
+        ("/no/such/program", "No such file or directory (os error 2)"),
     ] {
         let error = command(text).notify(&alert()).expect_err("it fails");
         assert_eq!(error.to_string(), expected);
