@@ -87,7 +87,7 @@ fn the_events_of_objectives_are_counted_from_the_start() {
     for event_type in [EventType::RequestEnd, EventType::RequestEnd, EventType::ToolError] {
         audit.emit(&AuditEvent::new(event_type, "a", "b"));
     }
-    audit.emit(&AuditEvent::new(EventType::RequestEnd, "a", "b").status(llm_audit::Status::Error));
+    audit.emit(&AuditEvent::new(EventType::RequestEnd, "a", "b").status(Status::Error));
     assert_eq!(counted(), ("answers".to_owned(), 2, 1));
     std::fs::write(&file, objective.replace("ratio", "rato")).unwrap();
     let error = common::logger(folder.path()).slo_file(&file).build().unwrap_err();

@@ -291,3 +291,18 @@ fn watch_refuses_a_place_without_showing_it() {
     assert_eq!(seen.status.code(), Some(2), "{said}");
     assert!(said.contains("AUDIT_ALERT_WEBHOOK") && !said.contains("walrus"), "{said}");
 }
+
+#[test]
+fn an_explanation_without_data_says_so() {
+    let (_keep, dir, file) = judged(&(start() + &totals(2, 1, 95, 5) + &stop(3)));
+    let explain = |since: &str, until: &str| {
+        let args = ["slo", "check", "--dir", &dir, "--file", &file, "--explain", "errors-high"];
+        run(&[&args[..], &["--since", since, "--until", until]].concat())
+    };
+    let seen = explain("2025-01-01", "2025-01-02");
+    assert_eq!(seen.code, 3, "{seen:?}");
+    assert!(seen.stdout.contains("not known in any minute"), "{seen:?}");
+    let seen = explain("2026-01-02T03:00:00Z", "2026-01-02T03:03:00Z");
+    assert_eq!(seen.code, 0, "{seen:?}");
+    assert!(seen.stdout.contains("never broken"), "{seen:?}");
+}

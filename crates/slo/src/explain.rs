@@ -34,6 +34,11 @@ pub struct ExplainedMinute {
 }
 
 impl ExplainedMinute {
+    /// Whether it is known that the rule is not broken.
+    pub fn is_fine(&self) -> bool {
+        !self.is_broken() && self.outcomes.iter().any(|outcome| outcome.state == RuleState::Fine)
+    }
+
     /// Whether the rule is broken.
     pub fn is_broken(&self) -> bool {
         self.outcomes.iter().any(|outcome| outcome.state == RuleState::Broken)

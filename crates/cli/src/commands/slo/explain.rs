@@ -33,8 +33,12 @@ pub(super) fn print_explanation(
         false => print_text(&explanation, &mut out),
     };
     CommandFailure::from_report(written.and_then(|()| out.flush()))?;
-    let was_broken = explanation.minutes.iter().any(ExplainedMinute::is_broken);
-    Ok(if was_broken { CommandExit::Finding } else { CommandExit::Fine })
+    let was = |state: fn(&ExplainedMinute) -> bool| explanation.minutes.iter().any(state);
+    Ok(match was(ExplainedMinute::is_broken) {
+        true => CommandExit::Finding,
+        false if was(ExplainedMinute::is_fine) => CommandExit::Fine,
+        false => CommandExit::NoData,
+    })
 }
 
 fn print_text(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
@@ -54,7 +58,8 @@ fn print_text(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result
         )?;
     }
     if episodes.is_empty() {
-        writeln!(out, "never broken")?;
+        let is_known = explanation.minutes.iter().any(ExplainedMinute::is_fine);
+        writeln!(out, "{}", if is_known { "never broken" } else { "not known in any minute" })?;
     }
     writeln!(out)?;
     let end = episodes.last().map_or(last.end, |(_, to)| *to);
