@@ -4,11 +4,7 @@
 # TLS with an authority of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-
-fail() {
-    echo "alertmanager: $*" >&2
-    exit 1
-}
+source ci/e2e/common.sh
 
 if ! command -v prometheus-alertmanager >/dev/null; then
     if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
@@ -23,27 +19,6 @@ notify=$(realpath "${CARGO_TARGET_DIR:-target}/debug/examples/notify")
 # Nothing of the caller's shell changes where alerts go, and nothing goes through a proxy.
 unset "${!AUDIT_@}"
 export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
-curl() { command curl --noproxy '*' --max-time 20 "$@"; }
-
-work=$(mktemp -d)
-started=()
-stop() {
-    ((${#started[@]} == 0)) || kill -KILL "${started[@]}" 2>/dev/null || true
-    wait 2>/dev/null
-    rm -rf "$work"
-}
-trap stop EXIT
-
-# Waits until the command succeeds, at most a minute.
-until_ok() {
-    local what=$1
-    shift
-    for _ in $(seq 300); do
-        if "$@" 2>/dev/null; then return; fi
-        sleep 0.2
-    done
-    fail "$what: not within a minute"
-}
 
 # A webhook, on a free port. It keeps what it gets, a line for each request, in a file for each path.
 cat >"$work/receiver.py" <<'END'

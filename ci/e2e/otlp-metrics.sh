@@ -3,11 +3,7 @@
 # opentelemetry-proto. Names, units and buckets must be those of the conventions, and each figure that of the log.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-
-fail() {
-    echo "otlp-metrics: $*" >&2
-    exit 1
-}
+source ci/e2e/common.sh
 
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 venv=$target/otlp-venv
@@ -20,31 +16,6 @@ service=$target/debug/benefits-agent
 # Nothing of the caller's shell changes the service, and nothing goes through a proxy.
 unset "${!AUDIT_@}" "${!BENEFITS_@}" "${!OPENAI_@}" "${!OTEL_@}" "${!ROTEL_@}" TRACE_SAMPLE_RATE SUCCESS_SAMPLE_RATE
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
-curl() { command curl --noproxy '*' --max-time 20 "$@"; }
-
-work=$(mktemp -d)
-started=()
-stop() {
-    ((${#started[@]} == 0)) || kill -KILL "${started[@]}" 2>/dev/null || true
-    wait 2>/dev/null || true
-    rm -rf "$work"
-}
-trap stop EXIT
-
-# Waits until the command succeeds, at most a minute.
-until_ok() {
-    local what=$1
-    shift
-    for _ in $(seq 300); do
-        if "$@" 2>/dev/null; then return; fi
-        sleep 0.2
-    done
-    fail "$what: not within a minute"
-}
-
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
 
 # Starts a receiver, whose port is then in $work/$1.port.
 receive() {

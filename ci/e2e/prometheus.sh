@@ -3,11 +3,7 @@
 # must be what the service did, and promtool must find nothing wrong with the page.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-
-fail() {
-    echo "prometheus: $*" >&2
-    exit 1
-}
+source ci/e2e/common.sh
 
 if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
     if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
@@ -21,31 +17,6 @@ cargo build -q -p llm-audit-demo --bin benefits-agent
 service=$(realpath "${CARGO_TARGET_DIR:-target}/debug/benefits-agent")
 # Nothing of the caller's shell changes the service, and nothing goes through a proxy.
 unset "${!AUDIT_@}" "${!BENEFITS_@}" "${!OPENAI_@}" TRACE_SAMPLE_RATE SUCCESS_SAMPLE_RATE
-curl() { command curl --noproxy '*' --max-time 20 "$@"; }
-
-work=$(mktemp -d)
-started=()
-stop() {
-    ((${#started[@]} == 0)) || kill -KILL "${started[@]}" 2>/dev/null || true
-    wait
-    rm -rf "$work"
-}
-trap stop EXIT
-
-# Waits until the command succeeds, at most a minute.
-until_ok() {
-    local what=$1
-    shift
-    for _ in $(seq 300); do
-        if "$@" 2>/dev/null; then return; fi
-        sleep 0.2
-    done
-    fail "$what: not within a minute"
-}
-
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
 
 # The service, on a free port. The services it asks are in the same process, under agents of their own.
 port=$(free_port)
