@@ -22,9 +22,10 @@ until_ok() {
     local what=$1
     shift
     for _ in $(seq 300); do
-        if "$@" 2>/dev/null; then return; fi
+        if "$@" 2>"$work/last-try"; then return; fi
         sleep 0.2
     done
+    tail -n 20 "$work/last-try" >&2
     fail "$what: not within a minute"
 }
 
