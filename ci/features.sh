@@ -16,9 +16,13 @@ crates() {
         grep -v '^llm-audit' | sort -u | wc -l
 }
 
+# In the target of the other gates, which have checked most of the dependencies. Cargo says nothing but warnings.
 check() {
+    local said
     echo "features: $*"
-    cargo check -q -p "$@"
+    said=$(cargo check -q -p "$@" 2>&1) && [[ -z $said ]] && return
+    echo "$said" >&2
+    exit 1
 }
 
 pages=(README.md)
@@ -36,8 +40,6 @@ for feature in "${features[@]}"; do
 done
 ((wrong == 0)) || exit 1
 
-export RUSTFLAGS="${RUSTFLAGS:-} -D warnings"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/features"
 check llm-audit
 for feature in "${features[@]}"; do
     check llm-audit --features "$feature"
@@ -61,7 +63,6 @@ check llm-audit-redact
 check llm-audit-redact --features regex
 check llm-audit-slo
 check llm-audit-slo --features notify
-check llm-audit-slo --features sns
 check llm-audit-cli --no-default-features
 check llm-audit-cli --no-default-features --features alerts
 check llm-audit-cli --no-default-features --features demo

@@ -1,4 +1,4 @@
-# Sourced by the scripts beside it: a folder that goes at the end with the programs that were started, and waiting.
+# Sourced by scripts: a folder that goes at the end with the programs that were started, waiting, and servers.
 script=$(basename "$0" .sh)
 fail() {
     echo "$script: $*" >&2
@@ -31,4 +31,24 @@ until_ok() {
 
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# Starts moto, which plays Amazon's services, on a free port, and sets the variables by which clients find it.
+start_moto() {
+    local venv port
+    venv=$(realpath -m "${CARGO_TARGET_DIR:-target}")/moto
+    if [[ ! -x $venv/bin/moto_server ]]; then
+        echo "$script: installing moto into $venv"
+        python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet 'moto[server]==5.2.1'
+    fi
+    moto_python=$venv/bin/python
+    # Port 0 is any free one; the server says which.
+    "$venv/bin/moto_server" -H 127.0.0.1 -p 0 >"$work/moto.log" 2>&1 &
+    started+=($!)
+    until_ok "moto" grep -q 'Running on http://127.0.0.1:' "$work/moto.log"
+    port=$(sed -n 's/.*Running on http:\/\/127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moto.log" | head -n 1)
+    export AWS_ENDPOINT_URL="http://127.0.0.1:$port" AWS_REGION=us-east-1
+    export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+    export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 }

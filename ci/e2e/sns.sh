@@ -3,46 +3,16 @@
 # fires and one when it is resolved.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source ci/e2e/common.sh
 
-fail() {
-    echo "sns: $*" >&2
-    exit 1
-}
-
-target="${CARGO_TARGET_DIR:-target}"
-moto="$target/moto"
-if [[ ! -x $moto/bin/moto_server ]]; then
-    echo "sns: installing moto into $moto"
-    python3 -m venv "$moto"
-    "$moto/bin/pip" install --quiet 'moto[server]==5.2.1'
-fi
 cargo build -q -p llm-audit-slo --features sns --example notify
-notify=$(realpath "$target/debug/examples/notify")
+notify=$(realpath "${CARGO_TARGET_DIR:-target}/debug/examples/notify")
 cargo test -q -p llm-audit-slo --features sns --test notify topic
 # Nothing of the caller's shell changes where alerts go, and nothing goes through a proxy.
 unset "${!AUDIT_@}" "${!AWS_@}"
-export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
+start_moto
 
-work=$(mktemp -d)
-# Port 0 is any free one; the server says which.
-"$moto/bin/moto_server" -H 127.0.0.1 -p 0 >"$work/moto.log" 2>&1 &
-server=$!
-trap 'kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
-port=
-for _ in {1..300}; do
-    port=$(sed -n 's/.*Running on http:\/\/127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moto.log" | head -n 1)
-    [[ -z $port ]] || break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.1
-done
-if [[ -z $port ]]; then
-    cat "$work/moto.log" >&2
-    fail "moto does not start"
-fi
-# The topic names its region: the one here is another.
-export AWS_ENDPOINT_URL="http://127.0.0.1:$port" AWS_REGION=us-east-1
-export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-
+# The topic names its region: another one than that of the environment.
 cat >"$work/topic.py" <<'END'
 import json, sys
 
@@ -87,7 +57,7 @@ def check(suffix):
 END
 
 for suffix in "" .fifo; do
-    topic=$("$moto/bin/python" "$work/topic.py" create "$suffix")
+    topic=$("$moto_python" "$work/topic.py" create "$suffix")
     [[ $topic == arn:aws:sns:eu-west-1:* ]] || fail "the topic is '$topic'"
     start=$((($(date +%s) - 120) * 1000000))
     # Told twice each, as by two evaluations.
@@ -96,6 +66,6 @@ for suffix in "" .fifo; do
         printf '"subject": null, "starts_at": %s, "ends_at": %s, "summary": "6.2 %% failed.", ' "$start" "$end"
         printf '"value": "6.2 %%", "target": "5 %%", "window": "1h", "traces": [], "command": ""}\n'
     done | AUDIT_ALERT_SNS_TOPIC="$topic" "$notify" || fail "$topic: not everything was sent"
-    "$moto/bin/python" "$work/topic.py" check "$suffix" || fail "$topic: wrong messages"
+    "$moto_python" "$work/topic.py" check "$suffix" || fail "$topic: wrong messages"
 done
 echo "sns: ok"
