@@ -221,8 +221,11 @@ impl Hold {
     }
 
     /// Drops the oldest traces until there is room for so many bytes, but not the youngest one. Returns
-    /// whether there is room.
+    /// whether there is room. What does not fit even into an empty hold drops nothing.
     fn make_room(&mut self, bytes: usize) -> bool {
+        if bytes + TRACE_BYTES > self.bytes_max {
+            return false;
+        }
         let before = self.dropped.events;
         while self.bytes + bytes > self.bytes_max && self.by_age.len() > 1 {
             self.drop_oldest();
@@ -424,6 +427,29 @@ mod tests {
         while hold.next_released().is_some() {}
         hold.drop_aged(60_000_000);
         assert_eq!((hold.bytes, hold.traces.len(), hold.held_events()), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_event_that_cannot_fit_drops_no_other() {
+        let mut hold = Hold::new(4_096, 60, 0);
+        let content = RecordHead { has_content: true, ..head(3, EventType::LlmInvoke, Status::Ok) };
+        let hold_one = |hold: &mut Hold, id, length: usize| {
+            hold.hold(
+                &head(id, EventType::ToolCall, Status::Ok),
+                &vec![7; length],
+                Tickets::default,
+            );
+        };
+        hold_one(&mut hold, 1, 300);
+        hold_one(&mut hold, 2, 4_000);
+        let place = hold.hold_content(&content, &[7; 4_000], Tickets::default);
+        assert_eq!((place, hold.held_events()), (ContentPlace::Bare, 1));
+        let dropped = Dropped { events: 1, for_room: 1, torn_traces: 0 };
+        assert_eq!(hold.take_dropped(), dropped, "the large one");
+        // One that fits takes the room of the oldest.
+        hold_one(&mut hold, 4, 3_000);
+        assert_eq!((hold.held_events(), hold.take_dropped()), (1, dropped));
+        assert!(hold.traces[&4].records.len() == 1 && !hold.traces.contains_key(&1));
     }
 
     #[test]
