@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use common::{DEADLINE, lines, logger};
 use llm_audit::{
     AuditEvent, AuditLogger, CaptureContent, ErrorDetail, EventType, FailedTraces, LlmCall,
-    SamplingPolicy, TraceContext,
+    SamplingPolicy, Status, TraceContext,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +25,11 @@ fn record_trace(audit: &AuditLogger, number: usize) -> TraceContext {
     let data = json!({"tool": "search", "key": "mine", "arguments": {"q": 1}});
     let started = AuditEvent::new(EventType::ToolCall, "a", "search").span(&tool).data(&data);
     audit.emit(&started.content(&["arguments"]));
+    let arguments = json!({"q": 1});
+    let busy = ErrorDetail::new("busy", "later").input_snapshot(&arguments);
+    let retry = tool.new_span();
+    let again = AuditEvent::new(EventType::AgentRetry, "a", "again").span(&retry);
+    audit.emit(&again.error(&busy).status(Status::Retry));
     let error = ErrorDetail::new("refused", "no");
     let ended = match number % 4 {
         0 => AuditEvent::new(EventType::ToolError, "a", "search").error(&error),
@@ -81,6 +86,11 @@ fn a_failed_trace_has_its_content_and_a_good_one_has_none() {
                 ("search", vec!["arguments", "key", "tool"]),
             ];
             let bare = [("chat", vec!["model", "provider"]), ("search", vec!["key", "tool"])];
+            let again =
+                by_trace.get(&*id).into_iter().flatten().find(|line| line["action"] == "again");
+            let has_snapshot = again.map(|line| line["error"].get("input_snapshot").is_some());
+            assert!(has_snapshot.is_none_or(|has_one| has_one == (number % 4 == 0)), "{again:?}");
+            assert!(has_snapshot.is_some() || number % 4 > 0 && success_rate < 1.0, "{number}");
             match (number % 4, success_rate) {
                 (0, _) => assert_eq!(found, whole),
                 (_, 1.0) => assert_eq!(found, bare),

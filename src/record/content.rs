@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 
 use super::decode::{MalformedRecord, RecordCursor};
-use super::{COUNTED, END, HEAD_BYTES, MAP, PAYLOAD, flag};
+use super::{COUNTED, END, ERROR, HEAD_BYTES, MAP, PAYLOAD, flag};
 use llm_audit_log::EventType;
 
+/// What every placeholder of the redactor begins with.
+const PLACEHOLDER: &str = "[REDACTED";
 /// The place of the flags in the head.
 const FLAGS_AT: usize = 2;
 
-/// Returns the record without the members of its data that are content. If no other member is left, it has
-/// no data.
+/// The member of an error that is content: what the step was given.
+const SNAPSHOT: &str = "input_snapshot";
+
+/// Returns the record without the members of its data that are content, and without the snapshot of its error.
+/// If no other member of the data is left, it has none.
 ///
 /// # Errors
 ///
@@ -27,15 +32,32 @@ pub(crate) fn without_content(record: &[u8]) -> Result<Vec<u8>, MalformedRecord>
     bare.truncate(record.len() - cursor.0.len());
     bare[FLAGS_AT] &= !flag::CONTENT;
     let names = cursor.names()?;
-    let error = cursor.0;
     if has(flag::ERROR) {
-        cursor.skip_value()?;
+        append_error(&mut bare, &mut cursor)?;
     }
-    bare.extend_from_slice(&error[..error.len() - cursor.0.len()]);
     if has(flag::DATA) && !append_other_members(&mut bare, cursor, &names)? {
         bare[FLAGS_AT] &= !flag::DATA;
     }
     Ok(bare)
+}
+
+/// Appends an error without its snapshot, and leaves what comes after it.
+fn append_error(bare: &mut Vec<u8>, error: &mut RecordCursor<'_>) -> Result<(), MalformedRecord> {
+    let whole = error.0;
+    match whole {
+        [MAP, ..] | [ERROR, MAP, ..] => {
+            let (tags, members) = whole.split_at(if whole[0] == MAP { 1 } else { 2 });
+            bare.extend_from_slice(tags);
+            error.0 = members;
+            append_members(bare, error, |name| name == SNAPSHOT)?;
+            bare.push(END);
+        }
+        _ => {
+            error.skip_value()?;
+            bare.extend_from_slice(&whole[..whole.len() - error.0.len()]);
+        }
+    }
+    Ok(())
 }
 
 /// Appends data without the members of these names. Returns whether there are others; if not, it appends nothing.
@@ -79,19 +101,36 @@ fn append_payload(
     };
     bare.extend_from_slice(&[PAYLOAD, MAP]);
     data.0 = members;
-    while *data.0.first().ok_or(MalformedRecord)? != END {
-        let member = data.0;
-        let name = data.string()?;
-        data.skip_value()?;
-        if !names.contains(&name) {
-            bare.extend_from_slice(&member[..member.len() - data.0.len()]);
-        }
-    }
-    data.0 = &data.0[1..];
+    append_members(bare, data, |name| is_content(name, names))?;
     let has_others = bare.len() > start + 2;
     match has_others {
         true => bare.push(END),
         false => bare.truncate(start),
     }
     Ok(has_others)
+}
+
+/// Appends the members of an object that stay, without its end, and leaves what comes after that.
+fn append_members(
+    bare: &mut Vec<u8>,
+    members: &mut RecordCursor<'_>,
+    is_left_out: impl Fn(&str) -> bool,
+) -> Result<(), MalformedRecord> {
+    while *members.0.first().ok_or(MalformedRecord)? != END {
+        let member = members.0;
+        let name = members.string()?;
+        members.skip_value()?;
+        if !is_left_out(&name) {
+            bare.extend_from_slice(&member[..member.len() - members.0.len()]);
+        }
+    }
+    members.0 = &members.0[1..];
+    Ok(())
+}
+
+/// Whether a member of this name is content. Names that redact alike are numbered, and the list of names does not
+/// say in which order. So if redaction changed one of its names, all names that it changed are content.
+fn is_content(name: &str, names: &[Cow<'_, str>]) -> bool {
+    let is_redacted = |name: &str| name.contains(PLACEHOLDER);
+    names.iter().any(|content| name == content || is_redacted(name) && is_redacted(content))
 }

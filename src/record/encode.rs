@@ -13,7 +13,7 @@ use super::{
 use crate::panics::forget_panic;
 use crate::ring::{Chain, ChainMark};
 use crate::sampler::Kept;
-use crate::sanitize::{Redactions, Sanitizer};
+use crate::sanitize::{KeyNumbers, Redactions, Sanitizer, Slot};
 use crate::user_names::UserNames;
 
 /// The bytes kept of an agent, an action and an error's type, whatever else the event contains.
@@ -158,11 +158,21 @@ impl Encoder<'_, '_> {
         self.write_name(|encoder| encoder.write_text(event.agent, cap))?;
         self.write_name(|encoder| encoder.write_text(event.action, cap))?;
         if head.marks_content {
-            self.sink.put(&[SEQ])?;
-            event.content.iter().try_for_each(|name| self.sink.put_string(name))?;
-            self.sink.put(&[END])?;
+            self.write_content_names(event.content)?;
         }
         Ok(())
+    }
+
+    /// Writes the names of content as the data has them: redacted. That is counted where they are members.
+    fn write_content_names(&mut self, names: &[&str]) -> Result<(), EncodeFailed> {
+        let counts = std::mem::take(&mut self.counts);
+        self.sink.put(&[SEQ])?;
+        for name in names {
+            let (mut frame, mut numbers) = (self.data_slot().object(), KeyNumbers::default());
+            self.write_name(|encoder| encoder.write_key(name, &mut frame, &mut numbers))?;
+        }
+        (self.counts, self.slot) = (counts, Slot::default());
+        self.sink.put(&[END])
     }
 
     /// Writes a name of the event. If redaction panics, a placeholder is written instead.

@@ -225,7 +225,8 @@ impl<'a> AuditEvent<'a> {
     ///
     /// If content is captured in [failed traces](crate::CaptureContent::Failed) only, these members are
     /// written only if the trace fails. The names of layers and helpers are `prompt`, `completion`,
-    /// `system_instructions`, `arguments`, `result`, `request_body` and `response_body`.
+    /// `system_instructions`, `arguments`, `result`, `request_body` and `response_body`. If redaction changes one of
+    /// the names, all members whose names it changes are content.
     ///
     /// ```
     /// use llm_audit::{AuditEvent, EventType};

@@ -3,8 +3,8 @@
 //! A record begins with a head of [`HEAD_BYTES`] bytes. After it come, in this order: the cost in
 //! 16 bytes; the event type; the agent; the action; the names of content; the error; the data. The
 //! event type is a string, and is only there if the type is the caller's own. Agent and action are
-//! strings. The names are a list of strings: those members of the data are kept only if the trace
-//! fails. Flags in the head say whether cost, names, error and data are there. Numbers of the head
+//! strings. The names are a list of strings: those members of the data, and the snapshot of the error, are
+//! kept only if the trace fails. Flags in the head say whether cost, names, error and data are there. Numbers of the head
 //! and the cost are little-endian.
 //!
 //! ```text

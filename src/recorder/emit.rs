@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::context::TraceContext;
 use crate::metrics::{CounterShard, add_to_counter, shard_of_thread};
 use crate::record::encode::{self, EncodeOutcome, EncodeRules, EventHead};
-use crate::record::event::{AuditEvent, IdSource, unix_micros};
+use crate::record::event::{AuditEvent, ErrorDetail, IdSource, unix_micros};
 use crate::ring::{Chain, OnFull, Pushed, Ring};
 use crate::sampler::Kept;
 use crate::sanitize::Redactions;
@@ -84,8 +84,8 @@ impl Shared {
         }
         // An event that fails makes its trace fail.
         head.marks_content = self.settings.holds_content()
-            && !event.content.is_empty()
-            && !event.status.is_failure();
+            && !event.status.is_failure()
+            && (!event.content.is_empty() || self.keeps_snapshot(event));
         head.timestamp = event.timestamp.unwrap_or_else(monotonic_unix_micros);
         if !self.push_event(ring, event, &head, on_full) {
             // There is no memory at all, or the ring was closed meanwhile.
@@ -95,6 +95,13 @@ impl Shared {
                 _ => add_to_counter(&self.counts.dropped, 1),
             }
         }
+    }
+
+    /// Returns whether the event may have a snapshot that is recorded.
+    fn keeps_snapshot(&self, event: &AuditEvent<'_>) -> bool {
+        let has_one =
+            |error: &&ErrorDetail<'_>| error.input_snapshot.is_some() || error.object.is_some();
+        self.settings.include_snapshots && event.error.as_ref().is_some_and(has_one)
     }
 
     /// Returns the head of an event in the span of `context`, as if it were held. The time comes later.

@@ -105,6 +105,49 @@ fn what_is_no_object_of_content_stays() {
 }
 
 #[test]
+fn the_snapshot_of_an_error_is_content() {
+    let (snapshot, environment) = (json!({"q": "why"}), json!({"model": "m"}));
+    let own = ErrorDetail::new("late", "not yet").environment(&environment);
+    let object = json!({"type": "late", "input_snapshot": snapshot, "x": {"input_snapshot": 1}});
+    let bare_object = json!({"type": "late", "x": {"input_snapshot": 1}});
+    let text = json!("late");
+    for (error, bare) in [
+        (own.clone().input_snapshot(&snapshot), own),
+        (ErrorDetail::from_object(&object), ErrorDetail::from_object(&bare_object)),
+        (ErrorDetail::from_object(&text), ErrorDetail::from_object(&text)),
+    ] {
+        let event = AuditEvent::new(EventType::ToolCall, "a", "b").data(&environment);
+        let event = event.status(crate::Status::Retry);
+        let marked = encode(&event.clone().error(&error), &MARKED);
+        assert_eq!(without_content(&marked).unwrap(), encode(&event.error(&bare), &HEAD));
+    }
+}
+
+#[test]
+fn a_name_that_redaction_changes_is_content_too() {
+    let names = ["mail of bob@example.com"];
+    let event = AuditEvent::new(EventType::LlmInvoke, "a", "b").content(&names);
+    let data = json!({
+        "mail of ana@example.com": 1, "mail of bob@example.com": "why", "mail": 2, "x": "bob@example.com"
+    });
+    let marked = encode(&event.data(&data), &MARKED);
+    assert!(!String::from_utf8_lossy(&marked).contains("bob@"), "the queue has no such text");
+    assert_eq!(line(&marked)["data"]["mail of [REDACTED_email_2]"], "why");
+    let stripped = without_content(&marked).unwrap();
+    // Which of the two was meant is not known.
+    assert_eq!(line(&stripped)["data"], json!({"mail": 2, "x": "[REDACTED_email]"}));
+    let count = |head| {
+        let mut redactions = Redactions::default();
+        record_of(|chain, rules, counts| {
+            encode_event(&event.data(&data), head, chain, rules, counts).expect("enough memory");
+            redactions = counts.clone();
+        });
+        redactions.total()
+    };
+    assert_eq!(count(&MARKED), count(&HEAD));
+}
+
+#[test]
 fn a_record_that_is_cut_short_keeps_no_content() {
     let data = json!({"prompt": ["why"], "model": "m"});
     let event = AuditEvent::new(EventType::LlmInvoke, "a", "b").data(&data).content(&["prompt"]);
