@@ -26,7 +26,7 @@ struct Input<'a> {
     since: Option<u8>,
     until: Option<u8>,
     event_type: Option<u8>,
-    status: Option<u8>,
+    statuses: [Option<u8>; 2],
     trace: Option<(Trace, u8)>,
     has_own: bool,
     has_service: bool,
@@ -80,7 +80,8 @@ fn filter_of(input: &Input<'_>) -> Filter {
     let mut filter = Filter::default();
     (filter.since, filter.until) = (input.since.map(time), input.until.map(time));
     filter.event_type = input.event_type.map(|at| TYPES[usize::from(at) % TYPES.len()].to_owned());
-    filter.status = input.status.map(|at| Status::ALL[usize::from(at % 4)]);
+    let statuses = input.statuses.iter().flatten();
+    filter.statuses = statuses.map(|at| Status::ALL[usize::from(at % 4)]).collect();
     filter.trace = input.trace.as_ref().map(|(trace, length)| {
         let id = trace.id().to_ascii_lowercase();
         id[..usize::from(*length).min(id.len())].to_owned()

@@ -28,9 +28,10 @@ pub(crate) struct FilterArgs {
     /// not matter
     #[arg(long = "type", value_name = "TYPE", value_parser = lower_case)]
     event_type: Option<String>,
-    /// This status: ok, error, timeout, retry
-    #[arg(long, value_parser = parse_status_name)]
-    status: Option<Status>,
+    /// This status, or several with commas between them: ok, error, timeout, retry
+    #[arg(long = "status", value_name = "STATUS", value_parser = parse_status_name,
+          value_delimiter = ',')]
+    statuses: Vec<Status>,
     /// Models whose name begins so; case does not matter
     #[arg(long)]
     model: Option<String>,
@@ -52,7 +53,7 @@ impl FilterArgs {
         (filter.since, filter.until) = (self.since, self.until);
         (filter.agent, filter.action) = (self.agent.clone(), self.action.clone());
         filter.event_type = self.event_type.clone();
-        filter.status = self.status;
+        filter.statuses = self.statuses.clone();
         (filter.model, filter.trace) = (self.model.clone(), self.trace.clone());
         filter.slower = self.slower;
         filter.expression = self.query.clone();
@@ -64,7 +65,7 @@ impl FilterArgs {
         let texts = [&self.agent, &self.action, &self.event_type, &self.model, &self.trace];
         texts.iter().any(|text| text.is_some())
             || [self.since, self.until].iter().any(Option::is_some)
-            || self.status.is_some()
+            || !self.statuses.is_empty()
             || self.slower.is_some()
             || self.query.is_some()
     }

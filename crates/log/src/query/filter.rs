@@ -8,7 +8,7 @@ use super::Expression;
 use super::timeline::MINUTE;
 use crate::schema::{Line, MetricsRow, Status};
 
-/// Which events are wanted. A field that is `None` asks for nothing.
+/// Which events are wanted. A field that is `None` or empty asks for nothing.
 ///
 /// # Examples
 ///
@@ -35,8 +35,8 @@ pub struct Filter {
     pub action: Option<String>,
     /// This event type, or all below it: `tool` is `tool.call`, `tool.result` and `tool.error`.
     pub event_type: Option<String>,
-    /// This status.
-    pub status: Option<Status>,
+    /// One of these statuses.
+    pub statuses: Vec<Status>,
     /// Models whose name begins so, whatever the case; [`Line::model`] finds it.
     pub model: Option<String>,
     /// Traces whose id begins so, in lower case.
@@ -53,7 +53,7 @@ impl Filter {
         self.matches_time(line)
             && self.agent.as_deref().is_none_or(|agent| line.agent() == Some(agent))
             && self.action.as_deref().is_none_or(|action| line.action() == Some(action))
-            && self.status.is_none_or(|status| line.status() == Some(status))
+            && is_among(&self.statuses, line.status())
             && self.event_type.as_ref().is_none_or(|wanted| is_below(wanted, line.event_type()))
             && self.slower.is_none_or(|least| line.latency_ms().is_some_and(|took| took > least))
             && self.trace.as_ref().is_none_or(|id| begins_with(line.trace_id(), id))
@@ -88,7 +88,7 @@ impl Filter {
         };
         is(&self.agent, &row.agent)
             && is(&self.action, &row.action)
-            && self.status.is_none_or(|status| row.status == status)
+            && is_among(&self.statuses, Some(row.status))
             && self.event_type.as_ref().is_none_or(|wanted| is_below(wanted, Some(&row.event_type)))
             && self.model.as_ref().is_none_or(|model| begins_with(Some(&row.model), model))
     }
@@ -123,6 +123,10 @@ pub fn parse_time(text: &str) -> Option<i64> {
 pub(super) fn parse_moment(text: &str) -> Option<Timestamp> {
     let civil = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
     text.parse().ok().or_else(civil)
+}
+
+fn is_among(wanted: &[Status], status: Option<Status>) -> bool {
+    wanted.is_empty() || status.is_some_and(|status| wanted.contains(&status))
 }
 
 fn is_below(wanted: &str, event_type: Option<&str>) -> bool {
@@ -170,8 +174,8 @@ mod tests {
                 Filter { event_type: text("tool.err"), ..none() },
             ),
             (
-                Filter { status: Some(Status::Error), ..none() },
-                Filter { status: Some(Status::Ok), ..none() },
+                Filter { statuses: vec![Status::Timeout, Status::Error], ..none() },
+                Filter { statuses: vec![Status::Timeout, Status::Ok], ..none() },
             ),
             (Filter { model: text("gpt-4o"), ..none() }, Filter { model: text("gpt-5"), ..none() }),
             (Filter { trace: text("0af7"), ..none() }, Filter { trace: text("af7"), ..none() }),
@@ -193,6 +197,7 @@ mod tests {
         for filter in [
             Filter { since: Some(i64::MIN), ..Filter::default() },
             Filter { slower: Some(-1.0), ..Filter::default() },
+            Filter { statuses: Status::ALL.to_vec(), ..Filter::default() },
             Filter { model: Some(String::new()), ..Filter::default() },
             Filter { trace: Some(String::new()), ..Filter::default() },
         ] {

@@ -41,6 +41,7 @@ impl Block {
         let has_type =
             |name: &String| self.types & type_bit(name.strip_suffix('.').unwrap_or(name)) != 0;
         let has_trace = |id: &String| trace_key(id).is_none_or(|key| has_key(&self.traces, key));
+        let has_status = |status: &Status| self.statuses & status_bit(*status) != 0;
         let (first, last) = self.totals;
         let has_totals = query
             .totals
@@ -50,7 +51,7 @@ impl Block {
             || has_totals
             || is_in_time
                 && query.event_type.as_ref().is_none_or(has_type)
-                && query.status.is_none_or(|status| self.statuses & status_bit(status) != 0)
+                && (query.statuses.is_empty() || query.statuses.iter().any(has_status))
                 && query.trace.as_ref().is_none_or(has_trace)
     }
 }

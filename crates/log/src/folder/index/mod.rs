@@ -35,7 +35,7 @@ pub fn index_path(file: &Path) -> Option<PathBuf> {
     Some(file.parent()?.join(FOLDER).join(name))
 }
 
-/// What is asked for. A field that is `None` asks for nothing.
+/// What is asked for. A field that is `None` or empty asks for nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IndexQuery {
     /// Not before this time, in microseconds since the Unix epoch.
@@ -44,7 +44,8 @@ pub(crate) struct IndexQuery {
     pub(crate) until: Option<i64>,
     /// This event type, or those below it.
     pub(crate) event_type: Option<String>,
-    pub(crate) status: Option<Status>,
+    /// One of these statuses.
+    pub(crate) statuses: Vec<Status>,
     /// Traces whose id begins so. Fewer than eight digits ask for nothing.
     pub(crate) trace: Option<String>,
     /// Also `audit.totals` lines that begin in this time, whatever the rest asks for.
@@ -145,7 +146,7 @@ pub fn index_blocks(bytes: &[u8]) -> Option<usize> {
         since: Some(0),
         until: Some(i64::MAX),
         event_type: Some("tool".to_owned()),
-        status: Some(Status::Error),
+        statuses: vec![Status::Error],
         trace: Some("0af7651916cd43dd".to_owned()),
         totals: Some(0..i64::MAX),
         builds: false,

@@ -50,7 +50,7 @@ impl Log {
 }
 
 fn errors_in(folder: &Folder) -> u64 {
-    let filter = Filter { status: Some(Status::Error), ..Filter::default() };
+    let filter = Filter { statuses: vec![Status::Error], ..Filter::default() };
     Scan::of(folder).filter(filter).chunk_bytes(100).for_each(|_, _| {}).events
 }
 

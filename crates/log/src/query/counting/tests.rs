@@ -257,7 +257,7 @@ fn any_filter(rng: &mut fastrand::Rng) -> Filter {
         model: pick(&["gpt-4O", "claude"]),
         ..Filter::default()
     };
-    filter.status = (rng.u8(..4) == 0).then(|| *rng.choice(&Status::ALL).unwrap());
+    filter.statuses.extend((rng.u8(..4) == 0).then(|| *rng.choice(&Status::ALL).unwrap()));
     let first = rng.i64(0..20);
     filter.since = rng.bool().then_some(BEGIN + first * MINUTE);
     filter.until = rng.bool().then(|| BEGIN + (first + rng.i64(1..20)) * MINUTE);

@@ -28,7 +28,7 @@ use crate::writers::Writers;
 /// use llm_audit_log::{Filter, Folder, Scan, Status};
 ///
 /// let mut filter = Filter::default();
-/// filter.status = Some(Status::Error);
+/// filter.statuses = vec![Status::Error, Status::Timeout];
 /// let folder = Folder::open("logs")?;
 /// let mut actions = Vec::new();
 /// let scanned = Scan::of(&folder).filter(filter).for_each(|line, _weight| {
@@ -142,12 +142,12 @@ impl<'f> Scan<'f> {
     }
 
     fn index_query(&self) -> IndexQuery {
-        let Filter { since, until, event_type, status, trace, .. } = self.filter.clone();
+        let Filter { since, until, event_type, statuses, trace, .. } = self.filter.clone();
         IndexQuery {
             since,
             until,
             event_type,
-            status,
+            statuses,
             trace,
             totals: self.totals.clone(),
             builds: true,

@@ -47,7 +47,8 @@ fn any_filter(rng: &mut fastrand::Rng) -> Filter {
     (filter.since, filter.until) = (time(), time());
     let types = ["tool", "tool.", "tool.call", "llm", "audit", "to", ""];
     filter.event_type = rng.bool().then(|| (*rng.choice(&types).unwrap()).to_owned());
-    filter.status = rng.bool().then(|| *rng.choice(&Status::ALL).unwrap());
+    let statuses = rng.usize(..3);
+    filter.statuses = rng.choose_multiple(Status::ALL, statuses);
     if rng.bool() {
         let digits = format!("{:032x}", u128::from(rng.u64(..60)) << 96 | 7);
         filter.trace = Some(digits[..rng.usize(..33)].to_owned());
@@ -129,7 +130,7 @@ fn what_happens_to_an_index_changes_no_answer() {
     let mut rng = fastrand::Rng::with_seed(2);
     let dir = tempfile::tempdir().unwrap();
     write_log(dir.path(), &mut rng);
-    let filter = Filter { status: Some(Status::Error), ..Filter::default() };
+    let filter = Filter { statuses: vec![Status::Error], ..Filter::default() };
     let check = |what: &str| {
         let folder = Folder::open(dir.path()).unwrap();
         let expected = naive(&folder, &filter, None, false);
@@ -220,7 +221,7 @@ fn blocks_with_totals_are_read_if_these_are_asked_for() {
     let hour_of_events = Filter {
         since: parse_time("2026-01-02T05:00:00Z"),
         until: parse_time("2026-01-02T06:00:00Z"),
-        status: Some(Status::Error),
+        statuses: vec![Status::Error],
         ..Filter::default()
     };
     let totals_read = |totals| {
