@@ -139,9 +139,9 @@ impl<'a> AuditEvent<'a> {
     /// Sets the cost in US dollars: a [`Usd`], or an `f64`, which counts by its shortest digits.
     ///
     /// The cost is written exactly, never with an exponent. If a value is not a [`Usd`], for example
-    /// because it is not finite, it is left out of the line.
+    /// because it is not finite, or if it is below zero, it is left out of the line.
     pub fn cost_usd(mut self, cost: impl TryInto<Usd>) -> Self {
-        self.cost_usd = cost.try_into().ok();
+        self.cost_usd = cost.try_into().ok().filter(|cost: &Usd| !cost.is_negative());
         self
     }
 

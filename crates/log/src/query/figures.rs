@@ -36,7 +36,8 @@ pub struct Figures {
     pub cost_usd: Usd,
     /// Events with a cost.
     pub priced: u64,
-    /// Events with tokens and without a cost: no price was known. They are not in the cost.
+    /// Events with tokens and without a cost, because no price was known, and events whose cost is not valid.
+    /// They are not in the cost.
     pub unpriced: u64,
     /// Sums by weight: with every weight 1 the same as above.
     pub estimate: Estimate,
@@ -291,9 +292,11 @@ mod tests {
         add(&mut figures, r#"{"event_type":"request.end","tokens_input":30,"cost_usd":1}"#);
         add(&mut figures, r#"{"event_type":"agent.decision","tokens_input":30,"cost_usd":1}"#);
         add(&mut figures, r#"{"event_type":"tool.call"}"#);
+        // A cost below zero is not one.
+        add(&mut figures, r#"{"event_type":"llm.invoke","cost_usd":-0.5}"#);
         assert_eq!(figures.cost_usd, "1".parse().unwrap());
         assert_eq!((figures.tokens_input, figures.tokens_output), (30, 5));
-        assert_eq!((figures.priced, figures.unpriced), (10, 1));
+        assert_eq!((figures.priced, figures.unpriced), (10, 2));
     }
 
     #[test]

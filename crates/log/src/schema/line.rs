@@ -191,8 +191,13 @@ impl<'a> Line<'a> {
     }
 
     /// `cost_usd`, exactly as it is spelled. If it has more digits than a [`Usd`], or its name has an
-    /// escape, the shortest digits of the nearest `f64` count.
+    /// escape, the shortest digits of the nearest `f64` count. A cost below zero is not valid and returns `None`.
     pub fn cost_usd(&self) -> Option<Usd> {
+        self.given_cost_usd().filter(|cost| !cost.is_negative())
+    }
+
+    /// The cost, valid or not.
+    fn given_cost_usd(&self) -> Option<Usd> {
         let text = self.spelled(COST_USD).and_then(|text| std::str::from_utf8(text).ok());
         if let Some(exact) = text.and_then(|text| text.parse().ok()) {
             return Some(exact);
@@ -203,11 +208,12 @@ impl<'a> Line<'a> {
         self.cost_usd.filter(is_same).or_else(|| nearest.try_into().ok())
     }
 
-    /// Whether the line is a call of a model (`llm.invoke`, `llm.error`) that has tokens or a cost. Events of
-    /// requests and agents repeat the sum of what is below them.
+    /// Whether the line is a call of a model (`llm.invoke`, `llm.error`) that has tokens or a cost, even one that
+    /// is not valid. Events of requests and agents repeat the sum of what is below them.
     pub fn is_paid(&self) -> bool {
         let has_tokens = || self.tokens_input().is_some() || self.tokens_output().is_some();
-        self.event_type().is_some_and(is_llm_call) && (has_tokens() || self.cost_usd().is_some())
+        self.event_type().is_some_and(is_llm_call)
+            && (has_tokens() || self.given_cost_usd().is_some())
     }
 
     /// Whether the type begins so.
@@ -372,7 +378,9 @@ mod tests {
             (r#""cost_usd":0.1"#, Some("0.1")),
             (r#""cost_usd" : 2.5e-06 "#, Some("0.0000025")),
             (r#""cost_usd":1E+2"#, Some("100")),
-            (r#""cost_usd":-3"#, Some("-3")),
+            (r#""cost_usd":-3"#, None),
+            (r#""cost_usd":-0.0"#, Some("0")),
+            (r#""cost\u005fusd":-0.25"#, None),
             (r#""cost_usd":123456789.123456789123456789"#, Some("123456789.123456789123456789")),
             (r#""data":{"cost_usd":7,"x":[{"cost_usd":8}]},"cost_usd":0.30"#, Some("0.3")),
             (r#""cost_usd":0.5,"data":{"cost_usd":7}"#, Some("0.5")),
@@ -413,6 +421,7 @@ mod tests {
             (r#""tokens_output":-1"#, "tokens_output is no whole number from 0"),
             (r#""cost_usd":true"#, "cost_usd is no number of dollars"),
             (r#""cost_usd":1e300"#, "cost_usd is no number of dollars"),
+            (r#""cost_usd":-0.5"#, "cost_usd is no number of dollars from 0"),
             (r#""cost_usd":1e-300"#, ""),
             (r#""agent":7"#, "agent is no string"),
             (r#""agent":null"#, "agent is missing"),

@@ -93,7 +93,7 @@ pub enum StatusName {}
 pub enum Integer {}
 /// Any number.
 pub enum Number {}
-/// An exact number of dollars.
+/// An exact number of dollars from 0.
 pub enum Dollars {}
 /// 16 hex digits.
 pub enum InstanceId {}
@@ -224,7 +224,7 @@ impl FieldShape for Number {
 
 impl FieldShape for Dollars {
     const TYPE: &'static str = "number";
-    const FAULT: &'static str = "is no number of dollars";
+    const FAULT: &'static str = "is no number of dollars from 0";
     type Written<'a> = Usd;
     type Read<'a> = Usd;
 
@@ -236,7 +236,7 @@ impl FieldShape for Dollars {
     /// Reads the amount by the shortest digits of the nearest `f64`. [`Line`](crate::Line) reads
     /// the digits themselves.
     fn read(json: Json<'_>) -> Option<Usd> {
-        Usd::try_from(json.as_f64()?).ok()
+        Usd::try_from(json.as_f64()?).ok().filter(|cost| !cost.is_negative())
     }
 }
 
