@@ -5,7 +5,7 @@ use std::ops::Range;
 use hdrhistogram::Histogram;
 
 use super::Timeline;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::schema::{Line, MetricsRow, Status, Usd, bucket_micros_of_ms};
 
@@ -55,12 +55,26 @@ pub struct Figures {
 #[allow(missing_docs, reason = "the names are those of `Figures`")]
 #[non_exhaustive]
 pub struct Estimate {
+    #[serde(serialize_with = "to_thousandths")]
     pub events: f64,
+    #[serde(serialize_with = "to_thousandths")]
     pub failed: f64,
+    #[serde(serialize_with = "to_thousandths")]
     pub tokens_input: f64,
+    #[serde(serialize_with = "to_thousandths")]
     pub tokens_cached: f64,
+    #[serde(serialize_with = "to_thousandths")]
     pub tokens_output: f64,
+    #[serde(serialize_with = "to_billionths")]
     pub cost_usd: f64,
+}
+
+fn to_thousandths<S: Serializer>(sum: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((sum * 1e3).round() / 1e3)
+}
+
+fn to_billionths<S: Serializer>(sum: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((sum * 1e9).round() / 1e9)
 }
 
 impl Estimate {
@@ -327,6 +341,15 @@ mod tests {
             assert_eq!(merged.latency_ms(share), all.latency_ms(share));
         }
         assert!(merged.is_estimate());
+    }
+
+    #[test]
+    fn estimates_are_written_without_the_rest_of_a_sum_of_floats() {
+        let (events, cost_usd) = (1.0 / 0.3, 0.1 + 0.2);
+        let estimate = Estimate { events, cost_usd, ..Estimate::default() };
+        let written = serde_json::to_string(&estimate).unwrap();
+        assert!(written.contains(r#""events":3.333,"#), "{written}");
+        assert!(written.contains(r#""cost_usd":0.3}"#), "{written}");
     }
 
     #[test]
