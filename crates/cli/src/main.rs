@@ -6,10 +6,11 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::Command;
-use crate::ui::{CommandFailure, complain_on_stderr};
+use crate::ui::{CommandFailure, complain_on_stderr, fit_help, terminal_columns};
 
 /// Records what LLM agents do, and shows what was recorded.
 #[derive(Debug, Parser)]
@@ -40,7 +41,7 @@ Environment:
   COLUMNS         the width where output is not a terminal";
 
 fn main() -> ExitCode {
-    let outcome = match Cli::try_parse() {
+    let outcome = match parse_arguments() {
         Ok(cli) => cli.command.run(),
         Err(error) => print_help_or_fail(&error),
     };
@@ -48,6 +49,20 @@ fn main() -> ExitCode {
         complain_on_stderr(&failure);
         ExitCode::from(2)
     })
+}
+
+/// Parses the arguments. Help is fitted only if it is asked for.
+fn parse_arguments() -> Result<Cli, clap::Error> {
+    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand};
+
+    let parsed = Cli::try_parse();
+    match parsed.as_ref().map_err(clap::Error::kind) {
+        Err(DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand) => {
+            let matches = fit_help(Cli::command(), terminal_columns()).try_get_matches()?;
+            Cli::from_arg_matches(&matches)
+        }
+        _ => parsed,
+    }
 }
 
 /// Prints the help or the version if it was asked for; anything else is a mistake.

@@ -30,6 +30,23 @@ fn help_is_fine_and_mistakes_are_not() {
 }
 
 #[test]
+fn help_fits_the_terminal() {
+    let names = ["report", "errors", "tail", "trace", "stats", "cost", "check", "record", "slo"];
+    for columns in [60, 80, 100, 160] {
+        let at = columns.to_string();
+        for name in [""].iter().chain(&names) {
+            let words: Vec<_> =
+                [*name, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+            let mut help = command(&words);
+            help.env("COLUMNS", &at);
+            let run = common::run_with(help, |_| Ok(()));
+            let widest = run.stdout.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!((50..=columns.min(100)).contains(&widest), "{columns} {name} {}", run.stdout);
+        }
+    }
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_changes_no_exit_code() {
     let (_keep, dir) = folder();
     write(&dir, FILE, &whole(3));

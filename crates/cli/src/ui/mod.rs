@@ -1,6 +1,7 @@
 //! Output for people: exit codes, colours, text, units and progress.
 
 mod exit;
+mod help;
 mod html;
 mod progress;
 mod spread;
@@ -10,6 +11,7 @@ mod text;
 mod units;
 
 pub(crate) use exit::{CommandExit, CommandFailure, close_log_on_signals, complain_on_stderr};
+pub(crate) use help::fit_help;
 pub(crate) use html::{escape_html, html_document, write_page};
 pub(crate) use progress::Progress;
 pub(crate) use spread::SpreadJson;

@@ -68,10 +68,15 @@ pub(crate) fn fit_to_width(text: &str, width: usize) -> String {
 /// Breaks `text` between its words into lines of at most `width` columns. All but the first are indented by
 /// two more. A word that is longer is broken.
 pub(crate) fn wrap_to_width(text: &str, width: usize) -> Vec<String> {
+    wrap_with_indent(text, width, 2)
+}
+
+/// Breaks `text` as [`wrap_to_width`] does, and indents all lines but the first by `more`.
+pub(super) fn wrap_with_indent(text: &str, width: usize, more: usize) -> Vec<String> {
     let body = text.trim_start_matches(' ');
     let indent = (text.len() - body.len()).min(width / 2);
     let (mut lines, mut line) = (Vec::new(), " ".repeat(indent));
-    let next_line = " ".repeat(indent + 2);
+    let next_line = " ".repeat(indent + more);
     let mut used = indent;
     for (at, word) in body.split(' ').enumerate() {
         if at > 0 && used + 1 + word.width() <= width {
