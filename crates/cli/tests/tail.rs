@@ -60,7 +60,7 @@ fn filters() {
         + "not json\n"
         + &own("stop", "");
     write(&dir, FILE, &log);
-    let cases: [(&[&str], usize, &str); 17] = [
+    let cases: [(&[&str], usize, &str); 19] = [
         (&[], 5, "12.5ms  7+? tokens  $0.50"),
         (&["--agent", "clerk"], 1, "clerk"),
         (&["--type", "tool"], 1, "tool.call"),
@@ -68,6 +68,8 @@ fn filters() {
         (&["--type", "llm.invoke"], 4, "llm.invoke"),
         (&["--type", "too"], 0, ""),
         (&["--status", "timeout"], 1, "late"),
+        (&["--status", "ERROR,timeout"], 1, "late"),
+        (&["--status", "timeout,ok"], 5, "late"),
         (&["--trace", "0AF7BEEF"], 1, "0af7beef"),
         (&["--slower", "12ms"], 1, "12.5ms"),
         (&["--since", "2026-01-02"], 5, ""),
@@ -117,6 +119,37 @@ fn losses_are_always_shown_and_escapes_never_sent() {
     assert_eq!(run.stdout.lines().count(), 2, "{run:?}");
     assert!(run.stdout.contains("2 overwritten, 0 io_lost"), "{run:?}");
     assert!(run.stdout.contains("\\u{1b}[2Jchat") && !run.stdout.contains('\x1b'), "{run:?}");
+}
+
+#[test]
+fn rows_without_a_day_are_below_it() {
+    let (_keep, dir) = folder();
+    let day = |seq, day: &str| event(seq, TRACE, "01", "").replace("2026-01-02", day);
+    let log = [day(1, "2026-01-02"), day(2, "2026-01-03"), day(3, "2026-01-03")].concat();
+    write(&dir, FILE, &log);
+    let days = |args: &[&str], columns: &str| {
+        let mut tail = command(&[&["tail", "--dir", &dir], args].concat());
+        tail.env("COLUMNS", columns);
+        let run = common::run_with(tail, |_| Ok(()));
+        let is_day = |line: &&str| !line.contains("chat");
+        run.stdout.lines().filter(is_day).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(days(&[], "80"), ["2026-01-02", "2026-01-03"]);
+    assert_eq!(days(&["-n", "1"], "80"), ["2026-01-03"]);
+    assert_eq!(days(&[], ""), [""; 0], "the rows have their times in full");
+    assert_eq!(days(&["--json"], "80"), [""; 0]);
+}
+
+#[test]
+fn a_type_that_the_schema_lacks_is_named_before_it_is_waited_for() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &event(1, TRACE, "01", ""));
+    let mut tail = command(&["tail", "-f", "--type", "tol.call", "--dir", &dir]);
+    let mut child = tail.stderr(Stdio::piped()).spawn().unwrap();
+    let first = BufReader::new(child.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    assert!(first.contains("the schema has no event type tol.call; it has tool.call, "), "{first}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -21,3 +21,4 @@ pub(crate) use filter::{FilterArgs, parse_time};
 pub(crate) use followed::Followed;
 pub(crate) use input::LogInput;
 pub(crate) use rules::RuleArgs;
+pub(crate) use unknown::complain_of_unknown_type;

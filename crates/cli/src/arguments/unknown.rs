@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use llm_audit::EventType;
 use llm_audit::reader::{Filter, Folder, LogFile, Scan, Writers};
 use llm_audit_log::edit_distance;
+use llm_audit_log::schema::notices::NoticeType;
 
 use super::{FilterArgs, LogInput};
 use crate::ui::complain_on_stderr;
@@ -12,6 +14,9 @@ use crate::ui::complain_on_stderr;
 const SHOWN: usize = 8;
 const COMPARED: usize = 10_000;
 const VALUE_CHARS: usize = 80;
+
+/// The types of alerts, whose events are the log's own too.
+const ALERT_TYPES: [&str; 2] = ["alert.fired", "alert.resolved"];
 
 /// The values of a field, if the one that was asked for is not among them.
 #[derive(Clone, Default)]
@@ -69,6 +74,20 @@ impl LogInput {
             let known = closest_first(asked, services, false);
             complain_on_stderr(format_args!(
                 "no audit.start names the service {asked}; services that are named: {known}"
+            ));
+        }
+    }
+}
+
+/// Prints that the schema has no such event type, nor any below it.
+pub(crate) fn complain_of_unknown_type(filter: &FilterArgs) {
+    let own = NoticeType::ALL.iter().map(|notice| notice.name()).chain(ALERT_TYPES);
+    let known = EventType::ALL.iter().map(|event_type| event_type.name()).chain(own);
+    for (_, asked) in filter.texts().filter(|(name, _)| *name == "event_type") {
+        if !known.clone().any(|name| Filter::is_type_below(asked, name)) {
+            let known = closest_first(asked, known.clone(), false);
+            complain_on_stderr(format_args!(
+                "the schema has no event type {asked}; it has {known}"
             ));
         }
     }

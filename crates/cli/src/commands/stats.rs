@@ -78,6 +78,9 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 /// The name of the prices of this version.
 const BUILT_IN: &str = "built-in";
 
+/// The value of a group whose events have none.
+const NO_VALUE: &str = "-";
+
 /// The fields of `--by`.
 #[derive(Clone, Debug)]
 struct Fields(Vec<String>);
@@ -214,7 +217,7 @@ fn run_groups(
         }
         return Ok(CommandExit::NoData);
     }
-    complain_of_compound_values(by, &sums.groups);
+    complain_of_missing_values(by, &sums.groups);
     if let (Some(file), 0) = (price_file, sums.priced_by_file) {
         let file = file.display();
         complain_on_stderr(format_args!(
@@ -342,13 +345,16 @@ fn time_of_group<'g>(groups: &Groups, values: &'g [String]) -> Vec<&'g String> {
     values.map(|(_, value)| value).collect()
 }
 
-fn complain_of_compound_values(by: &[String], groups: &Groups) {
-    for (name, (_, is_compound)) in by.iter().zip(groups.by()) {
+fn complain_of_missing_values(by: &[String], groups: &Groups) {
+    for (at, (name, (_, is_compound))) in by.iter().zip(groups.by()).enumerate() {
+        let mut values = groups.iter().map(|(values, _)| &values[at]);
         if is_compound {
             complain_on_stderr(format_args!(
                 "values of {name} are objects or lists, which count as none; name a member of \
                  them, as in --by {name}.NAME"
             ));
+        } else if values.all(|value| value == NO_VALUE) {
+            complain_on_stderr(format_args!("no event has {name}"));
         }
     }
 }

@@ -12,7 +12,10 @@ use llm_audit::reader::{
 use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use unicode_width::UnicodeWidthStr;
 
-use crate::arguments::{FilterArgs, Followed, LogInput, complain_of_bad_lines, complain_of_damage};
+use crate::arguments::{
+    FilterArgs, Followed, LogInput, complain_of_bad_lines, complain_of_damage,
+    complain_of_unknown_type,
+};
 use crate::ui::{
     CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal,
     escape_json_for_terminal, fit_to_width, format_dollars, format_duration, format_time,
@@ -50,7 +53,7 @@ Exit codes: 0 events are shown, 1 they are and a file cannot be read to its end,
 such event.
 
 Examples:
-  llm-audit tail -f -q 'status == \"error\" or status == \"timeout\"'
+  llm-audit tail -f --status error,timeout
   llm-audit tail --since 1h -q 'latency_ms > 500 and data.model ~ \"gpt-4o\"'
   AUDIT_EXPORTER=stdout my-agent | llm-audit tail -f -
   llm-audit tail -n 100 --agent planner --type llm --json | jq .cost_usd";
@@ -79,13 +82,12 @@ pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
         }
         view.note_writers(folder);
     }
-    let mut exit = CommandExit::NoData;
+    let (mut exit, mut has_lines) = (CommandExit::NoData, false);
     if let Some(folder) = &folder {
         let lines = view.last_lines(folder, args.lines as usize)?;
-        for line in &lines {
-            writeln!(out, "{line}").map_err(CommandFailure::writing)?;
-        }
-        if lines.is_empty() && args.lines > 0 && !args.follow {
+        has_lines = !lines.is_empty();
+        lines.iter().try_for_each(|line| view.print(line, &mut out))?;
+        if !has_lines && args.lines > 0 && !args.follow {
             complain_on_stderr("no data: no such event");
             args.input.complain_of_unknown_values(folder, &args.filter);
         } else if view.is_partial {
@@ -97,6 +99,9 @@ pub(crate) fn run_tail(args: &TailArgs) -> Result<CommandExit, CommandFailure> {
     out.flush().map_err(CommandFailure::writing)?;
     if !args.follow {
         return Ok(exit);
+    }
+    if !has_lines {
+        complain_of_unknown_type(&args.filter);
     }
     let follow = match &folder {
         Some(folder) => Follow::after(folder)?,
@@ -113,10 +118,19 @@ struct TailView<'a> {
     /// Of the terminal, if there is one.
     columns: Option<usize>,
     writers: Writers,
+    /// The day of the last line that was printed.
+    day: Option<String>,
     /// A line was shown whose `audit.start` was not read.
     misses_start: bool,
     /// A file cannot be read to its end.
     is_partial: bool,
+}
+
+/// A line as it is printed.
+struct ShownLine {
+    /// The day of its time, if the line itself leaves that out.
+    day: Option<String>,
+    text: String,
 }
 
 /// Lines that cannot be read, the first of them by their places.
@@ -142,6 +156,7 @@ impl<'a> TailView<'a> {
             style,
             columns: terminal_columns(),
             writers: Writers::default(),
+            day: None,
             misses_start: false,
             is_partial: false,
         }
@@ -162,7 +177,7 @@ impl<'a> TailView<'a> {
         &mut self,
         folder: &Folder,
         wanted: usize,
-    ) -> Result<VecDeque<String>, CommandFailure> {
+    ) -> Result<VecDeque<ShownLine>, CommandFailure> {
         let (mut last, mut bad) = (VecDeque::new(), BadLines::default());
         let mut damage = Vec::new();
         for file in folder.files().iter().rev() {
@@ -223,7 +238,7 @@ impl<'a> TailView<'a> {
         most: usize,
         bad: &mut BadLines,
         damage: &mut Vec<Error>,
-    ) -> VecDeque<String> {
+    ) -> VecDeque<ShownLine> {
         let mut wanted = VecDeque::new();
         loop {
             let mut entry = match lines.next_line() {
@@ -262,7 +277,7 @@ impl<'a> TailView<'a> {
         while let Some(mut entry) = lines.next_line()? {
             match self.render_if_wanted(&mut entry) {
                 Ok(Some(line)) => {
-                    writeln!(out, "{line}").map_err(CommandFailure::writing)?;
+                    self.print(&line, out)?;
                     out.flush().map_err(CommandFailure::writing)?;
                     exit = CommandExit::Fine;
                 }
@@ -285,7 +300,7 @@ impl<'a> TailView<'a> {
         loop {
             while let Some(mut entry) = follow.next_line() {
                 match self.render_if_wanted(&mut entry) {
-                    Ok(Some(line)) => writeln!(out, "{line}").map_err(CommandFailure::writing)?,
+                    Ok(Some(line)) => self.print(&line, out)?,
                     Ok(None) => {}
                     Err(error) => complain_on_stderr(error),
                 }
@@ -300,8 +315,19 @@ impl<'a> TailView<'a> {
         }
     }
 
+    /// Prints a line, and its day before it if the line before was of another one.
+    fn print(&mut self, line: &ShownLine, out: &mut impl Write) -> Result<(), CommandFailure> {
+        if let Some(day) = &line.day
+            && self.day.as_ref() != Some(day)
+        {
+            writeln!(out, "{}", self.style.paint_faint(day)).map_err(CommandFailure::writing)?;
+            self.day = Some(day.clone());
+        }
+        writeln!(out, "{}", line.text).map_err(CommandFailure::writing)
+    }
+
     /// The line as it is to be printed, if it is.
-    fn render_if_wanted(&mut self, entry: &mut Entry<'_>) -> Result<Option<String>, String> {
+    fn render_if_wanted(&mut self, entry: &mut Entry<'_>) -> Result<Option<ShownLine>, String> {
         let (file, offset) = (entry.file, entry.offset);
         // Parsing unescapes in place.
         let raw = || escape_json_for_terminal(&String::from_utf8_lossy(entry.bytes)).into_owned();
@@ -311,7 +337,10 @@ impl<'a> TailView<'a> {
         let is_wanted = self.wants(&line);
         self.misses_start |=
             is_wanted && line.instance().is_some() && self.writers.service_of(&line).is_none();
-        Ok(is_wanted.then(|| raw.unwrap_or_else(|| self.render_line(&line))))
+        Ok(is_wanted.then(|| match raw {
+            Some(text) => ShownLine { day: None, text },
+            None => self.render_line(&line),
+        }))
     }
 
     fn wants(&self, line: &Line<'_>) -> bool {
@@ -321,7 +350,7 @@ impl<'a> TailView<'a> {
         is_of_service && (is_loss || may_be_meant && self.filter.matches(line))
     }
 
-    fn render_line(&self, line: &Line<'_>) -> String {
+    fn render_line(&self, line: &Line<'_>) -> ShownLine {
         let text = |text: Option<&str>| escape_for_terminal(text.unwrap_or("-")).into_owned();
         let mut numbers = Vec::new();
         if let Some(ReadNotice::Loss(loss)) = ReadNotice::of(line) {
@@ -336,8 +365,11 @@ impl<'a> TailView<'a> {
             numbers.push(format!("{}+{} tokens", of(tokens.0), of(tokens.1)));
         }
         numbers.extend(line.cost_usd().map(format_dollars));
-        TailRow {
-            time: line.timestamp().map_or("-".to_owned(), format_time),
+        let time = line.timestamp().map_or("-".to_owned(), format_time);
+        let day = time.split_once(' ').filter(|_| self.columns.is_some());
+        let day = day.map(|(day, _)| day.to_owned());
+        let row = TailRow {
+            time,
             status: line.status(),
             event_type: text(line.event_type()),
             trace: text(line.trace_id()).chars().take(8).collect(),
@@ -349,8 +381,8 @@ impl<'a> TailView<'a> {
             numbers: numbers.join("  "),
             message: line.error_message().map(|message| escape_for_terminal(message).into_owned()),
             text: foreign_text(line).map(|text| escape_for_terminal(text).into_owned()),
-        }
-        .render(self.style, self.columns)
+        };
+        ShownLine { day, text: row.render(self.style, self.columns) }
     }
 }
 
@@ -379,7 +411,7 @@ struct TailRow {
 
 impl TailRow {
     /// One line with everything in it; on a terminal of `columns`, 40 and more, rows that fit: without the
-    /// date, in a narrow one without the trace, the message below.
+    /// day, in a narrow one without the trace, the message below.
     fn render(self, style: Style, columns: Option<usize>) -> String {
         let is_loss = self.event_type == NoticeType::Loss.name();
         let numbers = |text: &str| if is_loss { style.paint_error(text) } else { text.to_owned() };
