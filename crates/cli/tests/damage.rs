@@ -187,6 +187,18 @@ fn every_good_event_is_found_and_each_damage_reported_once() {
             assert_eq!(mentions(&run.stderr, &format!("audit-2026-01-{day}")), 0, "{args:?}");
         }
     }
+    // A report that is sent to somebody says so, too.
+    let damage = run(&["report", "--json", "--dir", &dir]).json()["damage"].clone();
+    let files = damage["files"].as_array().unwrap();
+    let page = format!("{dir}/page.html");
+    assert_eq!(run(&["report", "--html", &page, "--dir", &dir]).code, 1);
+    let page = fs::read_to_string(page).unwrap();
+    assert!(files.len() > 2 && damage["bad_lines"].as_u64().unwrap() > 2, "{damage}");
+    assert!(page.contains("<h2>Not read</h2>") && page.contains("lines cannot be read"), "{page}");
+    for file in files {
+        let is_named = |name: &&String| file.as_str().unwrap().contains(&***name);
+        assert_eq!(damaged.named.iter().filter(is_named).count(), 1, "{file}");
+    }
     // A trace is shown, and a fixture is made of it.
     let last = run(&["trace", "--last", "--dir", &dir]);
     assert_eq!(last.code, 1, "{}", last.stderr);

@@ -43,11 +43,11 @@ fn failures_are_shown_in_groups() {
 
      2  ████████  tool.error  planner  search  Late
         no plan 18 in 300 ms
-        llm-audit trace 0af7beef16cd  2026-01-02 03:04:05Z to 03:04:05Z
+        llm-audit trace 0af7beef16cd --dir DIR  2026-01-02 03:04:05Z to 03:04:05Z
 
      1  ████████  tool.error  planner  search  Late
         no route
-        llm-audit trace 0af7651916cd  2026-01-02 03:04:05.000Z
+        llm-audit trace 0af7651916cd --dir DIR  2026-01-02 03:04:05.000Z
 
 a test of the first one: llm-audit fixture 0af7beef16cd --dir DIR --test
 ";
@@ -322,11 +322,12 @@ fn a_model_is_found_where_answers_have_it() {
 fn exit_codes_and_refusals() {
     let (_keep, dir) = folder();
     write(&dir, FILE, &log());
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 13] = [
         (&["errors", "--agent", "nobody"], 3, "no data: no such event"),
         (&["errors", "--status", "ok"], 0, "0 of 4 events failed"),
         (&["stats", "--by", "modle"], 2, "no such field, did you mean model? accepted: event_v"),
         (&["stats", "--by", "tool"], 2, "did you mean data.tool?"),
+        (&["stats", "--by", "agent,data.typo"], 0, "no event has data.typo"),
         (&["stats", "-n", "abc"], 2, "a whole number is needed"),
         (&["errors", "--status", "TimeOut", "--since", "now"], 3, "no such event"),
         (&["cost", "--model", "GPT", "--until", "today"], 0, "gpt-4o"),

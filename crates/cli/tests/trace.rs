@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{FILE, OTHER, TRACE, event, folder, run, write};
+use common::{FILE, OTHER, TRACE, event, folder, run, run_on, write};
 
 fn log() -> String {
     let below = |parent: &str, more: &str| format!(",\"parent_span_id\":\"{parent}\"{more}");
@@ -151,6 +151,31 @@ fn without_an_id_the_newest_traces_are_listed() {
     }
     let none = run(&["trace", "--type", "nothing", "--last", "--dir", &dir]);
     assert!(none.code == 3 && none.stderr.contains("there is llm.invoke"), "{none:?}");
+}
+
+#[test]
+fn the_command_that_errors_and_report_print_reads_the_same_log() {
+    let (_keep, dir) = folder();
+    write(&dir, FILE, &event(1, TRACE, "01", "").replace("\"ok\"", "\"error\""));
+    let file = format!("{dir}/{FILE}");
+    for log in [&["--dir", &*dir][..], &[&*file]] {
+        for subcommand in ["errors", "report"] {
+            let shown = run(&[&[subcommand], log].concat()).stdout;
+            let (_, command) = shown.split_once("llm-audit trace ").unwrap();
+            // Two blanks are before the time, and a line that is too long is broken.
+            let command = command.split_once("  2026").unwrap().0;
+            let words: Vec<_> = command.split_whitespace().collect();
+            assert_eq!(words[1..], *log, "{shown}");
+            let trace = run(&[&["trace"], &words[..]].concat());
+            assert!(trace.code == 0 && trace.stdout.contains(TRACE), "{trace:?}");
+        }
+    }
+    let line = event(1, TRACE, "01", "").replace("\"ok\"", "\"error\"");
+    let piped = run_on(&["errors", "-"], line.as_bytes());
+    assert!(
+        piped.stdout.contains("  trace 0af7") && !piped.stdout.contains("llm-audit"),
+        "{piped:?}"
+    );
 }
 
 #[test]

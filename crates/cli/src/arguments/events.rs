@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::Range;
 
 use llm_audit::reader::{Counting, Error, Folder, Line, Scan, Scanned, Sums};
+use serde::Serialize;
 
 use super::{FilterArgs, LogInput};
 use crate::ui::{CommandExit, CommandFailure, Progress, complain_on_stderr, format_count};
@@ -14,10 +15,22 @@ pub(crate) struct EventsRead {
     pub(crate) events: u64,
     /// The exit code: no data, or that a file cannot be read to its end.
     pub(crate) exit: CommandExit,
+    pub(crate) damage: Damage,
+}
+
+/// What cannot be read of a log. It is printed on stderr, too.
+#[derive(Default, Serialize)]
+pub(crate) struct Damage {
+    /// Lines that cannot be read.
+    pub(crate) bad_lines: u64,
+    /// Why files cannot be read to their ends.
+    pub(crate) files: Vec<String>,
 }
 
 impl EventsRead {
-    const NONE: Self = Self { events: 0, exit: CommandExit::NoData };
+    fn nothing() -> Self {
+        Self { events: 0, exit: CommandExit::NoData, damage: Damage::default() }
+    }
 }
 
 impl LogInput {
@@ -42,7 +55,7 @@ impl LogInput {
         filter: &FilterArgs,
         each: impl FnMut(&Line<'_>, Option<f64>) + Send,
     ) -> Result<EventsRead, CommandFailure> {
-        let Some(folder) = self.open()? else { return Ok(EventsRead::NONE) };
+        let Some(folder) = self.open()? else { return Ok(EventsRead::nothing()) };
         let scanned = self.scan(&folder, filter, None, each);
         let events = scanned.events;
         self.conclude(&folder, filter, scanned, events)
@@ -55,7 +68,7 @@ impl LogInput {
         counting: &mut Counting<T>,
         mut each: impl FnMut(&mut Counting<T>, &Line<'_>, Option<f64>) + Send,
     ) -> Result<EventsRead, CommandFailure> {
-        let Some(folder) = self.open()? else { return Ok(EventsRead::NONE) };
+        let Some(folder) = self.open()? else { return Ok(EventsRead::nothing()) };
         let scanned = self.scan(&folder, filter, counting.totals(), |line, weight| {
             if weight.is_none() {
                 counting.note(line);
@@ -104,7 +117,9 @@ impl LogInput {
             _ if scanned.damage.is_empty() => CommandExit::Fine,
             _ => CommandExit::Finding,
         };
-        Ok(EventsRead { events, exit })
+        let files = scanned.damage.iter().map(Error::to_string).collect();
+        let damage = Damage { bad_lines: scanned.bad_lines, files };
+        Ok(EventsRead { events, exit, damage })
     }
 }
 

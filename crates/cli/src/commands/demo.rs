@@ -9,6 +9,7 @@ use std::time::Duration;
 use llm_audit::reader::{Figures, Filter, Groups};
 use llm_audit::{Accounting, AuditLogger, CaptureContent};
 use llm_audit_demo::load::{Options, Report};
+use llm_audit_log::shell_word;
 use serde_json::{Map, Value, json};
 
 use super::report::{Collected, Report as LogReport};
@@ -83,6 +84,8 @@ fn fail_demo(failure: &CommandFailure) -> ExitCode {
 struct Demo {
     /// The file, if there is one: `AUDIT_EXPORTER` may say otherwise.
     path: Option<PathBuf>,
+    /// What a further command needs to read it.
+    log_words: String,
     /// What is in it, read back from the files.
     log: LogReport,
     capture_content: CaptureContent,
@@ -125,7 +128,9 @@ fn record_demo(args: &DemoArgs) -> Result<Demo, CommandFailure> {
         None => Collected::new(&Filter::default())?.finish(),
     };
     let (capture_content, counts) = (logger.capture_content(), logger.accounting());
-    Ok(Demo { path, log, capture_content, sampling, report, counts })
+    let log_words = args.dir.as_deref().map(|dir| format!(" --dir {}", shell_word(dir)));
+    let log_words = log_words.unwrap_or_default();
+    Ok(Demo { path, log_words, log, capture_content, sampling, report, counts })
 }
 
 impl Demo {
@@ -148,7 +153,7 @@ impl Demo {
         self.print_trace(out)?;
         if self.path.is_some() {
             writeln!(out)?;
-            self.log.print(out)?;
+            self.log.print(Some(&self.log_words), out)?;
         }
         self.print_accounting(out)?;
         self.print_sampling(out)
@@ -189,7 +194,8 @@ impl Demo {
         let (Some(folder), Some(trace_id)) = (folder, self.report.example_trace) else {
             return Ok(());
         };
-        writeln!(out, "\nOne of its traces: llm-audit trace {trace_id:032x}\n")?;
+        let log = &self.log_words;
+        writeln!(out, "\nOne of its traces: llm-audit trace {trace_id:032x}{log}\n")?;
         match super::trace::print_trace_for_demo(folder, trace_id, out) {
             Ok(()) => Ok(()),
             Err(error) => writeln!(out, "  not shown: {error}"),

@@ -9,7 +9,7 @@ use crate::arguments::{FilterArgs, LogInput, parse_count};
 use crate::ui::{
     CommandExit, CommandFailure, Style, escape_for_terminal, escape_json_for_terminal,
     fit_to_width, format_count, format_period, format_time, sparkline, terminal_columns,
-    wrap_to_terminal,
+    wrap_to_terminal, wrap_to_width,
 };
 
 /// Show what failed, in groups: how often, since when, and an example of each.
@@ -63,16 +63,16 @@ fn print_groups(
 ) -> io::Result<()> {
     let limit = args.limit;
     let (style, columns) = (Style::of_stdout(), terminal_columns());
-    let groups = failures.by_count();
+    let (groups, log) = (failures.by_count(), args.input.words());
     writeln!(out, "{} of {} failed", failures.total, format_count(events, "event"))?;
     for group in groups.iter().take(limit) {
         writeln!(out)?;
-        for (at, line) in failure_lines(group, failures).iter().enumerate() {
-            let line = columns.map_or(line.clone(), |columns| fit_to_width(line, columns));
+        let lines = failure_lines(group, failures, log.as_deref());
+        for (at, line) in fit_failure(&lines, columns.unwrap_or(usize::MAX)).iter().enumerate() {
             let line = match at {
-                0 => style.paint_error(&line),
-                1 => line,
-                _ => style.paint_faint(&line),
+                0 => style.paint_error(line),
+                1 => line.clone(),
+                _ => style.paint_faint(line),
             };
             writeln!(out, "{line}")?;
         }
@@ -86,7 +86,7 @@ fn print_groups(
         writeln!(out, "\n{} of yet other groups", format_count(failures.other, "failure"))?;
     }
     let example = groups.iter().find_map(|group| group.trace_id.as_deref());
-    if let (Some(id), Some(log)) = (example, args.input.words()) {
+    if let (Some(id), Some(log)) = (example, log) {
         let id = id.get(..12).unwrap_or(id);
         let test = format!("a test of the first one: llm-audit fixture {id}{log} --test");
         writeln!(out, "\n{}", wrap_to_terminal(&escape_for_terminal(&test)))?;
@@ -95,8 +95,8 @@ fn print_groups(
 }
 
 /// What failed and how often over the time of all failures, the message if there is one, when and an
-/// example.
-pub(super) fn failure_lines(group: &Failure, all: &Failures) -> Vec<String> {
+/// example. `log` is what a further command needs to read the same log, if one can.
+pub(super) fn failure_lines(group: &Failure, all: &Failures, log: Option<&str>) -> Vec<String> {
     let error_type = group.error_type.as_deref().unwrap_or_default();
     let range = all.times.range();
     let trend = range.map_or("-".to_owned(), |range| sparkline(&group.times.parts::<8>(range)));
@@ -109,11 +109,22 @@ pub(super) fn failure_lines(group: &Failure, all: &Failures) -> Vec<String> {
         (_, last) => last.map_or("-".to_owned(), format_time),
     };
     let example = group.trace_id.as_deref().map(|id| id.get(..12).unwrap_or(id));
-    let example = example.map_or(String::new(), |id| format!("llm-audit trace {id}  "));
+    let example = match (example, log) {
+        (Some(id), Some(log)) => format!("llm-audit trace {id}{log}  "),
+        (Some(id), None) => format!("trace {id}  "),
+        (None, _) => String::new(),
+    };
     let mut lines = vec![what];
     lines.extend(group.message.as_ref().map(|message| format!("        {message}")));
     lines.push(format!("        {example}{when}"));
     lines.iter().map(|line| escape_for_terminal(line.trim_end()).into_owned()).collect()
+}
+
+/// Cuts the lines of a failure to the width. The last one, a command, is broken instead.
+pub(super) fn fit_failure(lines: &[String], columns: usize) -> Vec<String> {
+    let Some((command, lines)) = lines.split_last() else { return Vec::new() };
+    let cut = lines.iter().map(|line| fit_to_width(line, columns));
+    cut.chain(wrap_to_width(command, columns)).collect()
 }
 
 /// What `--json` prints.

@@ -8,6 +8,7 @@ use llm_audit::{Prices, Usd};
 use llm_audit_log::schema::MetricsRow;
 use llm_audit_log::schema::notices::{ReadNotice, Totals};
 
+use crate::arguments::Damage;
 use crate::ui::CommandFailure;
 
 /// What every placeholder of the redactor begins with.
@@ -20,6 +21,7 @@ pub(crate) struct Report {
     pub(crate) sums: ReportSums,
     pub(super) basis: Basis,
     pub(super) seen: Seen,
+    pub(super) damage: Damage,
 }
 
 /// What is collected for a report.
@@ -90,7 +92,7 @@ impl Collected {
 
     pub(crate) fn finish(self) -> Report {
         let (sums, basis) = self.counting.finish();
-        Report { sums, basis, seen: self.seen }
+        Report { sums, basis, seen: self.seen, damage: Damage::default() }
     }
 }
 

@@ -8,6 +8,7 @@ use llm_audit_log::schema::notices::Totals;
 use serde::Serialize;
 
 use super::collect::Report;
+use crate::arguments::Damage;
 use crate::commands::errors::FailureObject;
 use crate::commands::figures::{FiguresObject, Sort, UnpricedObject, sorted_groups};
 use crate::ui::escape_json_for_terminal;
@@ -28,6 +29,7 @@ struct ReportObject<'r> {
     placeholders: &'r BTreeMap<String, u64>,
     loggers: Vec<LoggerObject<'r>>,
     basis: &'r Basis,
+    damage: &'r Damage,
 }
 
 #[derive(Serialize)]
@@ -63,11 +65,12 @@ impl Report {
             actions: FiguresObject::of_groups(&sorted_groups(&self.sums.actions, Sort::P99)),
             models: FiguresObject::of_groups(&sorted_groups(&self.sums.models, Sort::Cost)),
             unpriced_models: UnpricedObject::of_groups(&self.sums.models),
-            saved_by_caching_usd: self.sums.saved,
+            saved_by_caching_usd: (self.sums.saved * 1e9).round() / 1e9,
             failures: FailureObject::of_failures(&self.seen.failures),
             placeholders: &self.seen.placeholders,
             loggers: loggers.collect(),
             basis: &self.basis,
+            damage: &self.damage,
         };
         writeln!(out, "{}", escape_json_for_terminal(&serde_json::to_string(&object)?))
     }

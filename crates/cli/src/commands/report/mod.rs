@@ -54,15 +54,16 @@ pub(crate) fn run_report(args: &ReportArgs) -> Result<CommandExit, CommandFailur
     if read.events == 0 {
         return Ok(read.exit);
     }
-    let report = collected.finish();
+    let report = Report { damage: read.damage, ..collected.finish() };
+    let log = args.input.words();
     if let Some(path) = &args.html {
-        write_page(path, &html::page_as_html(&report.page(usize::MAX)))?;
+        write_page(path, &html::page_as_html(&report.page(usize::MAX, log.as_deref())))?;
         return Ok(read.exit);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
         true => report.print_json(&mut out),
-        false => report.print(&mut out),
+        false => report.print(log.as_deref(), &mut out),
     };
     written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
     Ok(read.exit)
@@ -99,9 +100,9 @@ impl Report {
         Ok(collected.finish())
     }
 
-    /// Prints the page as text.
-    pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Prints the page as text. `log` is what a further command needs to read the same log.
+    pub(crate) fn print(&self, log: Option<&str>, out: &mut impl Write) -> io::Result<()> {
         let columns = terminal_columns().unwrap_or(100);
-        self.page(columns).print(Style::of_stdout(), columns, out)
+        self.page(columns, log).print(Style::of_stdout(), columns, out)
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::collect::{Logger, Report};
-use crate::commands::errors::failure_lines;
+use crate::commands::errors::{failure_lines, fit_failure};
 use crate::commands::figures::{
     Sort, basis_notes, cost_table, format_estimate, format_share, sorted_groups, stats_table,
     unpriced_note,
@@ -62,26 +62,29 @@ impl Block {
             Self::Table(table) => {
                 table.lines(columns).iter().try_for_each(|line| writeln!(out, "  {line}"))
             }
-            Self::Failure(lines) => lines.iter().enumerate().try_for_each(|(at, line)| {
-                let line = fit_to_width(line, columns);
-                let line = if at == 0 { style.paint_error(&line) } else { line };
-                writeln!(out, "  {line}")
-            }),
+            Self::Failure(lines) => {
+                let lines = fit_failure(lines, columns);
+                lines.iter().enumerate().try_for_each(|(at, line)| match at {
+                    0 => writeln!(out, "  {}", style.paint_error(line)),
+                    _ => writeln!(out, "  {line}"),
+                })
+            }
         }
     }
 }
 
 impl Report {
-    /// The page, in a width of so many columns.
-    pub(super) fn page(&self, columns: usize) -> Page {
+    /// The page, in a width of so many columns. `log` is what a further command needs to read the same log.
+    pub(super) fn page(&self, columns: usize, log: Option<&str>) -> Page {
         let sections = [
             ("Traffic", self.traffic(columns)),
-            ("Failures", self.failure_groups()),
+            ("Failures", self.failure_groups(log)),
             ("Slowest", self.slowest(columns)),
             ("Cost", self.cost(columns)),
             ("Retries and caches", self.retries()),
             ("Redacted", self.redacted()),
             ("Recorder", self.recorder()),
+            ("Not read", self.not_read()),
         ];
         let sections = sections.into_iter().filter(|(_, blocks)| !blocks.is_empty()).collect();
         Page { title: self.title(), sections }
@@ -133,15 +136,16 @@ impl Report {
         blocks
     }
 
-    fn failure_groups(&self) -> Vec<Block> {
+    fn failure_groups(&self, log: Option<&str>) -> Vec<Block> {
         let groups = self.seen.failures.by_count();
-        let lines = |group| Block::Failure(failure_lines(group, &self.seen.failures));
+        let lines = |group| Block::Failure(failure_lines(group, &self.seen.failures, log));
         let shown = groups.iter().take(ROWS_MAX).map(|group| lines(group));
         let mut blocks: Vec<_> = shown.collect();
         let more = groups.len().saturating_sub(ROWS_MAX);
         if more > 0 {
             let more = format_count(more as u64, "more kind");
-            blocks.push(Block::Line(format!("{more}: llm-audit errors")));
+            let log = log.unwrap_or_default();
+            blocks.push(Block::Line(format!("{more}: llm-audit errors{log}")));
         }
         blocks
     }
@@ -198,6 +202,25 @@ impl Report {
         kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), *kind));
         let lines = kinds.iter().take(2 * ROWS_MAX);
         lines.map(|(kind, count)| Block::Line(format!("{count:>8} {kind}"))).collect()
+    }
+
+    fn not_read(&self) -> Vec<Block> {
+        let lines = match self.damage.bad_lines {
+            0 => None,
+            bad => {
+                let lines = format_count(bad, "line");
+                Some(format!("{lines} cannot be read; llm-audit verify says which"))
+            }
+        };
+        let file =
+            |error: &String| format!("{}; the rest of it is left out", escape_for_terminal(error));
+        let files = self.damage.files.iter().take(ROWS_MAX).map(file);
+        let mut blocks: Vec<_> = lines.into_iter().chain(files).map(Block::Line).collect();
+        let more = self.damage.files.len().saturating_sub(ROWS_MAX);
+        if more > 0 {
+            blocks.push(Block::Line(format_count(more as u64, "more file")));
+        }
+        blocks
     }
 
     fn recorder(&self) -> Vec<Block> {
