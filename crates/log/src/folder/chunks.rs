@@ -137,6 +137,8 @@ struct FileInChunks<'f> {
     /// Of the part that is read.
     is_in_order: bool,
     input: Option<Take<Input>>,
+    /// Where the input has to go before it is read.
+    seek_to: Option<u64>,
     offset: u64,
     /// The beginning of a line whose end is not yet read.
     carried: Vec<u8>,
@@ -188,6 +190,7 @@ impl<'f> FileInChunks<'f> {
             parts,
             is_in_order: false,
             input: None,
+            seek_to: None,
             offset: 0,
             carried: Vec::new(),
             too_long: None,
@@ -243,7 +246,7 @@ impl<'f> FileInChunks<'f> {
         let end = self.offset + chunk_bytes as u64;
         let newline = find_newline_before(&file, end, chunk_bytes.saturating_sub(carried))?;
         let length = (newline + 1).checked_sub(self.offset)?;
-        (&*file).seek(SeekFrom::Start(newline + 1)).ok()?;
+        self.seek_to = Some(newline + 1);
         input.set_limit(left - length);
         self.carried.clear();
         let has_failed = Arc::clone(&self.has_failed);
@@ -308,7 +311,7 @@ impl<'f> FileInChunks<'f> {
         let Range { start, end } = part.range;
         let end = end.min(self.file.bytes_when_listed());
         let input = self.file.read_from(start)?;
-        self.input = Some(input.take(end.saturating_sub(start)));
+        (self.input, self.seek_to) = (Some(input.take(end.saturating_sub(start))), None);
         (self.offset, self.is_in_order) = (start, part.is_in_order);
         Ok(())
     }
@@ -316,6 +319,12 @@ impl<'f> FileInChunks<'f> {
     /// Reads until there are so many bytes. Returns `false` at the end of the part, or if it fails.
     fn read_up_to(&mut self, wanted: usize, bytes: &mut Vec<u8>) -> bool {
         let Some(input) = &mut self.input else { return false };
+        if let (Some(to), Some(file)) = (self.seek_to.take(), input.get_ref().plain_file())
+            && let Err(error) = (&**file).seek(SeekFrom::Start(to))
+        {
+            self.failure = Some(error);
+            return false;
+        }
         let mut filled = bytes.len();
         bytes.resize(wanted.max(filled), 0);
         while filled < bytes.len() {
@@ -441,6 +450,8 @@ struct Order<'s, S> {
 struct Ordered<'s, S> {
     /// The number of the chunk whose turn it is.
     turn: u64,
+    /// The threads that wait for their turn.
+    waiting: usize,
     /// Later chunks that need no turn any more.
     passed: BTreeSet<u64>,
     state: &'s mut S,
@@ -448,14 +459,20 @@ struct Ordered<'s, S> {
 
 impl<'s, S> Ordered<'s, S> {
     fn of(state: &'s mut S) -> Self {
-        Self { turn: 0, passed: BTreeSet::new(), state }
+        Self { turn: 0, waiting: 0, passed: BTreeSet::new(), state }
     }
+}
 
+impl<S> Order<'_, S> {
     /// Ends the turn of this chunk, and those of the chunks after it that need none.
-    fn end_turn(&mut self) {
-        self.turn += 1;
-        while self.passed.remove(&self.turn) {
-            self.turn += 1;
+    fn end_turn(&self, order: &mut Ordered<'_, S>) {
+        order.turn += 1;
+        while order.passed.remove(&order.turn) {
+            order.turn += 1;
+        }
+        // To notify is a system call, also if nobody waits.
+        if order.waiting > 0 {
+            self.changed.notify_all();
         }
     }
 }
@@ -473,14 +490,15 @@ impl<S> Turn<'_, '_, S> {
         self.is_over = true;
         let mut order = lock(&self.order.state);
         while order.turn < self.number {
+            order.waiting += 1;
             order = self.order.changed.wait(order).unwrap_or_else(PoisonError::into_inner);
+            order.waiting -= 1;
         }
         // Past its turn only if another thread panicked.
         if order.turn == self.number {
             work(order.state);
-            order.end_turn();
+            self.order.end_turn(&mut order);
         }
-        self.order.changed.notify_all();
     }
 
     /// Gives the state to `work` at once, in any order.
@@ -491,8 +509,7 @@ impl<S> Turn<'_, '_, S> {
         if order.turn < self.number {
             order.passed.insert(self.number);
         } else if order.turn == self.number {
-            order.end_turn();
-            self.order.changed.notify_all();
+            self.order.end_turn(&mut order);
         }
     }
 }
