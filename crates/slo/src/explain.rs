@@ -2,7 +2,7 @@
 
 use llm_audit_log::Usd;
 
-use crate::minutes::Minutes;
+use crate::minutes::{CostWindow, Minutes};
 use crate::objectives::{Objective, Rule};
 use crate::rules::{RuleOutcome, RuleState};
 use crate::span::{DAY, MINUTE};
@@ -54,13 +54,14 @@ impl<'o> Explanation<'o> {
         end: i64,
     ) -> Self {
         let ends = (since.unwrap_or(end - DAY) + MINUTE..=end).step_by(MINUTE as usize);
+        let mut costs = CostWindow::new(minutes, rule.objective);
         let explained = ends.map(|end| {
             let added = minutes.sum(rule.objective, end - MINUTE, end);
             ExplainedMinute {
                 end,
                 events: (added.total, added.bad, added.unknown),
                 cost: added.cost,
-                outcomes: rule.evaluate(objective, minutes, end),
+                outcomes: rule.evaluate_in(objective, &mut costs, end),
             }
         });
         Self { rule, objective, minutes: explained.collect() }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use llm_audit_log::{Folder, Status};
+use llm_audit_log::{Folder, Status, Usd};
 
 use crate::engine::AlertEngine;
 use crate::log::JudgedLog;
@@ -313,4 +313,59 @@ fn lines_that_come_again_are_not_counted_again() {
     engine.check(START + 2 * MINUTE);
     assert!(engine.error().is_none());
     assert_eq!(engine.minutes_of("benefits"), before);
+}
+
+/// The budgets of users, judged with a window that moves on, and by adding up each window.
+#[test]
+fn the_dearest_window_of_users_is_that_of_a_naive_sum() {
+    let mut draws = fastrand::Rng::with_seed(4);
+    for round in 0..8 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+        let mut calls = Vec::new();
+        for minute in 0..120 {
+            for _ in 0..draws.usize(..6) {
+                let (user, cents) = (format!("u{}", draws.u8(..9)), draws.u32(1..500));
+                let event = TestEvent::model_call(START + minute * MINUTE)
+                    .user(&user)
+                    .cost(f64::from(cents) / 100.0);
+                logger.emit(&event, false);
+                calls.push(event);
+            }
+        }
+        logger.stop(START + 120 * MINUTE);
+        let window = draws.i64(1..70);
+        let text = format!(
+            "[[objective]]\nname = \"users\"\nindicator = \"cost\"\nby = \"user\"\nmax = 9\n\
+             window = \"{window}m\"\n\
+             [[rule]]\nname = \"users-high\"\nobjective = \"users\"\nabove = 9\nwindow = \"{window}m\"\n\
+             severity = \"page\""
+        );
+        let objectives = Objectives::parse(&text, "x.toml").unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let log = JudgedLog::read(&folder, objectives, None, |_| {}).unwrap();
+        let spent = |end: i64| {
+            let mut users = std::collections::BTreeMap::<&str, Usd>::new();
+            let window = end - window * MINUTE..end;
+            for call in calls.iter().filter(|call| window.contains(&call.time)) {
+                *users.entry(&call.user).or_default() += call.cost.unwrap();
+            }
+            users
+        };
+        let ends = (1..=120).map(|minute| START + minute * MINUTE);
+        let highest = ends.clone().filter_map(|end| spent(end).into_values().max()).max().unwrap();
+        let judged = &log.judge(Some(START), i64::MAX)[0];
+        assert_eq!(judged.value, crate::show::dollars(highest), "{round}");
+        let payer = judged.payer.as_deref().unwrap();
+        assert_eq!(spent(judged.period.1)[payer], highest, "{round}");
+        let explanation = log.explain("users-high", Some(START), i64::MAX).unwrap();
+        for minute in &explanation.minutes {
+            let broken = spent(minute.end).into_iter().filter(|(_, cost)| cost.as_f64() > 9.0);
+            let mut found: Vec<_> =
+                minute.outcomes.iter().map(|outcome| outcome.value.clone()).collect();
+            let mut expected: Vec<_> = broken.map(|(_, cost)| crate::show::dollars(cost)).collect();
+            (found.sort(), expected.sort());
+            assert_eq!(found, expected, "{round}");
+        }
+    }
 }

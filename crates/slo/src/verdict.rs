@@ -2,7 +2,7 @@
 
 use llm_audit_log::Usd;
 
-use crate::minutes::{MINUTES_KEPT, Minutes, Payers};
+use crate::minutes::{CostWindow, MINUTES_KEPT, Minutes};
 use crate::objectives::{Objective, Objectives, Target};
 use crate::show;
 use crate::span::{HOUR, MINUTE, floor};
@@ -162,7 +162,14 @@ impl<'o> Judge<'_, 'o> {
             return self.judgement(&whole, Verdict::NoData, "-".to_owned());
         }
         let ends = self.minutes.times(self.from, self.end).map(|time| time + MINUTE);
-        let windows: Vec<_> = ends.map(|end| self.cost_before(end, end - window)).collect();
+        let has_payers = self.objective.indicator.payer().is_some();
+        let mut costs = CostWindow::new(self.minutes, self.at);
+        let windows: Vec<_> = ends
+            .map(|end| {
+                costs.move_to(self.from.max(end - window), end);
+                WindowCost::of(&costs, end, has_payers)
+            })
+            .collect();
         // Another window than the one that certainly costs most may be the one that costs too much.
         let most = windows.iter().map(|window| window.most).max().unwrap_or_default();
         let Some(worst) = windows.into_iter().max_by_key(|window| window.least) else {
@@ -181,15 +188,6 @@ impl<'o> Judge<'_, 'o> {
             ..self.judgement(&whole, verdict, show::dollars(worst.least))
         }
     }
-
-    fn cost_before(&self, end: i64, start: i64) -> WindowCost {
-        let start = start.max(self.from);
-        if self.objective.indicator.payer().is_none() {
-            let cost = self.minutes.sum(self.at, start, end).cost;
-            return WindowCost { end, least: cost, most: cost, payer: None };
-        }
-        WindowCost::of_payers(&self.minutes.payers(self.at, start, end), end)
-    }
 }
 
 /// What a window costs, or the one who pays most in it.
@@ -201,10 +199,13 @@ struct WindowCost {
 }
 
 impl WindowCost {
-    fn of_payers(payers: &Payers, end: i64) -> Self {
-        let highest = payers.iter().max_by_key(|(_, least, _)| *least);
+    fn of(costs: &CostWindow<'_>, end: i64, has_payers: bool) -> Self {
+        if !has_payers {
+            return Self { end, least: costs.cost, most: costs.cost, payer: None };
+        }
+        let highest = costs.payers.iter().max_by_key(|(_, least, _)| *least);
         let (payer, least) =
             highest.map_or((None, Usd::ZERO), |(name, least, _)| (Some(name.to_owned()), least));
-        Self { end, least, most: payers.most(), payer }
+        Self { end, least, most: costs.payers.most(), payer }
     }
 }

@@ -1,5 +1,6 @@
 //! Sums of a log by minute, as objectives need them.
 
+mod costs;
 mod instance;
 mod payers;
 mod reader;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::objectives::{Objective, Payer};
 use crate::span::{DAY, HOUR, MINUTE, floor};
 use crate::tally::Tally;
+pub(crate) use costs::CostWindow;
 pub(crate) use payers::Payers;
 pub(crate) use reader::{LogReader, ReaderState};
 
@@ -144,16 +146,17 @@ impl Minutes {
         sum
     }
 
-    /// Returns what each user or tenant paid in this time.
-    pub(crate) fn payers(&self, objective: usize, from: i64, to: i64) -> Payers {
-        let mut sum = Payers::default();
-        if from < to {
-            let buckets = self.buckets.range(from..to).map(|(_, bucket)| bucket);
-            buckets
-                .filter_map(|bucket| bucket.payers.get(&objective))
-                .for_each(|payers| sum.merge(payers));
-        }
-        sum
+    /// Returns the sums of each minute with an event in this time, and what users or tenants paid in it.
+    fn costs(
+        &self,
+        objective: usize,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (&Tally, Option<&Payers>)> {
+        let buckets = self.buckets.range(from..to.max(from)).map(|(_, bucket)| bucket);
+        buckets.filter_map(move |bucket| {
+            Some((bucket.tallies.get(objective)?, bucket.payers.get(&objective)))
+        })
     }
 
     /// Whether any event is known of this time.

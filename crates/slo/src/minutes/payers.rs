@@ -49,6 +49,18 @@ impl Payers {
         self.rest_max += if users.top.is_empty() { cost } else { users.rest_max.1 };
     }
 
+    /// Takes away those of a minute that was merged.
+    pub(super) fn take_away(&mut self, other: &Self) {
+        for (payer, (least, error)) in &other.known {
+            let Some((sum, errors)) = self.known.get_mut(payer) else { continue };
+            (*sum, *errors) = (*sum - *least, *errors - *error);
+            if (*sum, *errors) == (Usd::ZERO, Usd::ZERO) {
+                self.known.remove(payer);
+            }
+        }
+        self.rest_max = self.rest_max - other.rest_max;
+    }
+
     /// Adds those of another minute. The sum of a window has no further bound.
     pub(super) fn merge(&mut self, other: &Self) {
         for (payer, (least, error)) in &other.known {

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 
 use llm_audit_log::Usd;
 
-use crate::minutes::Minutes;
+use crate::minutes::{CostWindow, Minutes, Payers};
 use crate::objectives::{Condition, Indicator, Objective, Payer, Rule};
 use crate::show;
 use crate::span::{MINUTE, Span};
@@ -98,7 +98,17 @@ impl Rule {
         minutes: &Minutes,
         end: i64,
     ) -> Vec<RuleOutcome> {
-        let window = Window { minutes, objective, at: self.objective, end };
+        self.evaluate_in(objective, &mut CostWindow::new(minutes, self.objective), end)
+    }
+
+    /// Computes the rule at a moment, which is not before the one of the last call with these costs.
+    pub(crate) fn evaluate_in(
+        &self,
+        objective: &Objective,
+        costs: &mut CostWindow<'_>,
+        end: i64,
+    ) -> Vec<RuleOutcome> {
+        let window = Window { minutes: costs.minutes, objective, at: self.objective, end };
         match self.condition {
             Condition::Above { limit, window: span, min_bad } => {
                 vec![window.above(limit, span, min_bad)]
@@ -108,7 +118,10 @@ impl Rule {
             }
             Condition::Cost { limit, times_usual, window: span } => {
                 match objective.indicator.payer() {
-                    Some(payer) => window.costs_of(payer, limit.unwrap_or_default(), span),
+                    Some(payer) => {
+                        costs.move_to(end - span.micros(), end);
+                        window.costs_of(payer, limit.unwrap_or_default(), span, &costs.payers)
+                    }
                     None => vec![window.cost(limit, times_usual, span)],
                 }
             }
@@ -217,8 +230,7 @@ impl Window<'_> {
     }
 
     /// Those who may have paid more than the limit, the highest first.
-    fn costs_of(&self, payer: Payer, limit: Usd, span: Span) -> Vec<RuleOutcome> {
-        let payers = self.minutes.payers(self.at, self.end - span.micros(), self.end);
+    fn costs_of(&self, payer: Payer, limit: Usd, span: Span, payers: &Payers) -> Vec<RuleOutcome> {
         let mut above: Vec<_> = payers.iter().filter(|(_, _, most)| *most > limit).collect();
         above.sort_by_key(|(_, least, _)| Reverse(*least));
         let above = above.into_iter().take(PAYERS_MAX).map(|(name, least, most)| RuleOutcome {
