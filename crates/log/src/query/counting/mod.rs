@@ -95,8 +95,9 @@ pub struct Basis {
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
     through_seq: u64,
-    /// The end of its last totals, in microseconds since the Unix epoch.
+    /// The end of its last totals and when they were written, in microseconds since the Unix epoch.
     to: i64,
+    written: i64,
     /// Whether events wait that have content.
     holds_content: bool,
     /// The number and the time of its last own line.
@@ -152,7 +153,7 @@ impl<T: Sums> Counting<T> {
         let (Some((id, counted)), Some(seq)) = (counted, line.seq()) else {
             return add(&mut self.sums);
         };
-        if seq > counted.through_seq && !counted.has_held(line) {
+        if seq > counted.through_seq && !counted.is_before_totals(line) {
             let held = self.held_of(id);
             add(&mut held.sums);
             held.note(seq, line.timestamp(), weight);
@@ -211,6 +212,7 @@ impl<T: Sums> Counting<T> {
                 counted.totals = line.notice();
                 counted.through_seq = counted.through_seq.max(totals.through_seq);
                 counted.to = totals.to;
+                counted.written = line.timestamp().unwrap_or(totals.to);
                 if let Some(at) = held.filter(|at| self.held[*at].last_seq <= totals.through_seq) {
                     self.held.remove(at);
                 }
@@ -252,9 +254,12 @@ impl<T: Sums> Counting<T> {
 }
 
 impl Counted {
-    /// Reports whether totals have an event although its line came later, because it was held.
-    fn has_held(&self, line: &Line<'_>) -> bool {
-        line.may_be_held(self.holds_content) && line.timestamp().is_some_and(|time| time < self.to)
+    /// Reports whether totals have an event although its line comes later: it was held, or was emitted after the end
+    /// of their minute and before they were written.
+    fn is_before_totals(&self, line: &Line<'_>) -> bool {
+        let is_early =
+            |time| time < self.written && (time >= self.to || line.may_be_held(self.holds_content));
+        line.timestamp().is_some_and(is_early)
     }
 
     /// When the events of totals were: in their minute, after the instance began and before the line was written.

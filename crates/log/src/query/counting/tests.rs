@@ -499,3 +499,27 @@ fn events_that_were_held_count_once() {
         assert_eq!(basis.estimated_instances, u64::from(capture == "true"));
     }
 }
+
+/// The recorder writes totals a moment after the end of their minute, with the events of that moment.
+#[test]
+fn a_line_between_the_end_of_a_minute_and_its_totals_counts_once() {
+    for (micros, expected) in [(0, 6.0), (6, 6.0), (7, 10.0), (30_000_000, 10.0)] {
+        let mut recorder = two_minutes();
+        let early = AnyEvent { time: BEGIN + 2 * MINUTE + micros, ..call(2, 0) };
+        recorder.event(&early);
+        let (groups, _) = count_text(&recorder.text, &Filter::default());
+        assert_eq!(groups.total.estimate.events, expected, "{micros}");
+    }
+}
+
+/// Without draws that keep something, a line that another reason kept stands for itself.
+#[test]
+fn a_log_is_not_estimated_at_less_than_its_lines() {
+    let mut recorder = Recorder::start(7, false);
+    recorder.text = recorder.text.replace("0.25", "0");
+    recorder.event(&call(0, 1));
+    recorder.event(&call(0, 2));
+    let text = recorder.text.replace("\"data\":{\"model", "\"kept\":\"failed\",\"data\":{\"model");
+    let (groups, _) = count_text(&text, &Filter::default());
+    assert_eq!((groups.total.events, groups.total.estimate.events), (2, 2.0));
+}

@@ -140,16 +140,17 @@ impl SamplingRates {
     /// A line that the draws kept counts as those too that they leave out. A slow one counts as one, as
     /// all of them are kept. One that is here only because its trace failed, or because its parent was
     /// kept, counts as none: lines that the draws kept count in its place. So the sum over many lines is an
-    /// unbiased estimate (Horvitz and Thompson, 1952).
+    /// unbiased estimate (Horvitz and Thompson, 1952). If the draws keep nothing, every line counts as one.
     pub fn weight_of(&self, line: &Line<'_>) -> f64 {
         if line.latency_ms().is_some_and(|took| took > self.slow_threshold_ms) {
             return 1.0;
         }
         let is_failure = line.status().is_some_and(Status::is_failure);
         match if is_failure { self.error } else { self.success } {
+            // No line counts in place of this one.
+            rate if rate <= 0.0 => 1.0,
             _ if line.kept().is_some() => 0.0,
-            rate if rate > 0.0 => 1.0 / rate,
-            _ => 1.0,
+            rate => 1.0 / rate,
         }
     }
 
