@@ -79,16 +79,18 @@ fn judged(log: &str) -> (tempfile::TempDir, String, String) {
 fn the_exit_code_is_the_verdict() {
     let met = start() + &totals(2, 1, 95, 5) + &stop(3);
     let breached = start() + &totals(2, 1, 85, 15) + &stop(3);
-    // Killed: the events after the last totals are unknown.
-    let killed: String = (1..=10).map(|seq| failed_request(seq, 2)).collect();
-    let unknown = start() + &totals(2, 1, 95, 5) + &killed;
-    let still_breached = start() + &totals(2, 1, 80, 20) + &killed;
+    // Killed: of the events after the last totals only those that were kept are known.
+    let failed: String = (1..=10).map(|seq| failed_request(seq, 2)).collect();
+    let killed = start() + &totals(2, 1, 95, 5) + &failed;
+    let sampling =
+        r#""totals":true,"sampling":{"trace_rate":0,"success_rate":0.25,"error_rate":1}"#;
+    let left_out = killed.replace(r#""totals":true"#, sampling).replace("error\"}\n", "ok\"}\n");
     let no_data = start() + &stop(2);
     let cases = [
         (met, 0, "met"),
         (breached, 1, "breached"),
-        (unknown, 3, "unknown"),
-        (still_breached, 1, "breached"),
+        (killed, 1, "breached"),
+        (left_out, 3, "unknown"),
         (no_data, 3, ""),
     ];
     for (log, code, verdict) in cases {

@@ -128,6 +128,8 @@ pub(crate) struct TestLogger {
     notice: u64,
     /// Events that no totals have counted, whether they were written or not.
     pub(crate) uncounted: Vec<TestEvent>,
+    /// How long after the end of a minute its totals are written.
+    pub(crate) totals_delay: i64,
     /// Which of these were written, if the test notes it.
     pub(crate) kept: Vec<bool>,
 }
@@ -152,6 +154,7 @@ impl TestLogger {
             seq: 0,
             notice: 0,
             uncounted: Vec::new(),
+            totals_delay: 0,
             kept: Vec::new(),
         };
         let sampling = json!({
@@ -227,8 +230,9 @@ impl TestLogger {
         (totals.from, totals.to, totals.through_seq) = (from, from + MINUTE, self.seq);
         self.notice += 1;
         let (instance, notice) = (&*self.instance, self.notice);
+        let timestamp = totals.to + self.totals_delay;
         let mut line = Vec::new();
-        totals.write(&mut line, NoticeHead { instance, notice, timestamp: totals.to });
+        totals.write(&mut line, NoticeHead { instance, notice, timestamp });
         if are_written {
             self.file.write_all(&line).unwrap();
         }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use llm_audit_log::schema::MetricsRow;
+use llm_audit_log::schema::notices::EventTotals;
 use llm_audit_log::{Folder, Status, Usd};
 
 use crate::engine::AlertEngine;
@@ -49,8 +51,8 @@ fn objectives() -> Objectives {
 #[derive(Default)]
 struct History {
     counted: Vec<TestEvent>,
-    /// Events after the last totals of killed loggers, with the weights of their lines.
-    unknown: Vec<(TestEvent, f64)>,
+    /// Events after the last totals of killed loggers that are good, whose lines stand for another one each.
+    halves: Vec<TestEvent>,
     /// Events that loggers without totals lost.
     lost: Vec<(i64, f64)>,
 }
@@ -66,9 +68,9 @@ impl History {
             _ => event.status.is_failure(),
         };
         let all = self.counted.iter().filter(is_meant);
-        let unknown = self.unknown.iter().filter(|(event, _)| is_meant(&event));
+        let unknown = self.halves.iter().filter(is_meant).count() as f64;
         let lost = self.lost.iter().filter(|(time, _)| is_inside(*time)).map(|(_, count)| count);
-        let unknown: f64 = unknown.map(|(_, weight)| weight).chain(lost).sum();
+        let unknown = unknown + lost.sum::<f64>();
         (all.clone().count() as f64, all.filter(is_bad).count() as f64, unknown)
     }
 
@@ -193,12 +195,12 @@ impl RandomLog {
             logger.stop(self.now);
         } else {
             let events = logger.uncounted.drain(..).zip(logger.kept.drain(..));
-            let kept = events.filter(|(_, is_kept)| *is_kept).map(|(event, _)| event);
-            let weighted = kept.map(|event| {
-                let weight = if event.status == Status::Ok { 2.0 } else { 1.0 };
-                (event, weight)
-            });
-            self.history.unknown.extend(weighted);
+            for (event, _) in events.filter(|(_, is_kept)| *is_kept) {
+                if event.status == Status::Ok {
+                    self.history.halves.push(event.clone());
+                }
+                self.history.counted.push(event);
+            }
         }
     }
 }
@@ -270,7 +272,7 @@ fn an_engine_that_reads_bit_by_bit_knows_what_a_whole_reading_knows() {
 }
 
 #[test]
-fn events_of_totals_that_are_lost_or_unreadable_are_unknown() {
+fn events_of_totals_that_are_lost_or_unreadable_are_counted_by_their_lines() {
     for are_lost in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
@@ -289,9 +291,51 @@ fn events_of_totals_that_are_lost_or_unreadable_are_unknown() {
         let folder = Folder::open(dir.path()).unwrap();
         let read = JudgedLog::read(&folder, objectives(), None, |_| {}).unwrap();
         let judged = read.judge(None, i64::MAX);
-        // A line of a good event counts twice, by the rates of the logger.
-        assert_eq!(judged[0].events, (1.0, 1.0, 9.0), "{are_lost}");
+        // The line of a good event stands for another one, by the rates of the logger.
+        assert_eq!(judged[0].events, (9.0, 8.0, 1.0), "{are_lost}");
     }
+}
+
+#[test]
+fn failures_in_the_log_of_a_killed_logger_are_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+    logger.emit(&TestEvent::request(START, Status::Ok), false);
+    logger.write_totals();
+    for status in [Status::Error, Status::Timeout, Status::Ok] {
+        let call = TestEvent::new(START + MINUTE, "llm.invoke", status);
+        logger.emit(&call.cost(2.0).user("ana"), true);
+        logger.emit(&TestEvent::request(START + MINUTE, status), true);
+    }
+    drop(logger);
+    let cost = "[[objective]]\nname = \"cost\"\nindicator = \"cost\"\nby = \"user\"\nmax = 5\nwindow = \"1h\"";
+    let objectives = Objectives::parse(&format!("{OBJECTIVES}\n{cost}"), "x.toml").unwrap();
+    let folder = Folder::open(dir.path()).unwrap();
+    let log = JudgedLog::read(&folder, objectives, None, |_| {}).unwrap();
+    let judged = log.judge(None, i64::MAX);
+    assert_eq!(judged[0].events, (4.0, 2.0, 1.0));
+    assert_eq!(judged[0].verdict, Verdict::Breached);
+    assert_eq!((judged[2].verdict, &*judged[2].value), (Verdict::Breached, "$6.00"));
+}
+
+/// Totals are written a moment after the end of their minute, and have the events of that moment.
+#[test]
+fn a_line_between_the_end_of_a_minute_and_its_totals_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+    let mut totals = EventTotals::default();
+    let mut row = MetricsRow::default();
+    (row.event_type, row.status, row.events) = ("request.end".to_owned(), Status::Error, 3);
+    totals.rows = vec![row];
+    logger.totals_delay = 20_000;
+    logger.write_totals_of(START, totals, true);
+    for after in [0, 19_999, 20_000, 30_000_000] {
+        logger.emit(&TestEvent::request(START + MINUTE + after, Status::Error), true);
+    }
+    drop(logger);
+    let folder = Folder::open(dir.path()).unwrap();
+    let log = JudgedLog::read(&folder, objectives(), None, |_| {}).unwrap();
+    assert_eq!(log.judge(None, i64::MAX)[0].events, (5.0, 5.0, 0.0));
 }
 
 #[test]
@@ -368,4 +412,19 @@ fn the_dearest_window_of_users_is_that_of_a_naive_sum() {
             assert_eq!(found, expected, "{round}");
         }
     }
+}
+
+#[test]
+fn a_budget_of_users_is_known_in_minutes_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+    logger.emit(&TestEvent::model_call(START).cost(1.0).user("ana"), false);
+    logger.emit(&TestEvent::model_call(START + MINUTE).cost(9.0), false);
+    logger.stop(START + 2 * MINUTE);
+    let text = "[[objective]]\nname = \"cost\"\nindicator = \"cost\"\nby = \"user\"\nmax = 5\nwindow = \"1h\"";
+    let folder = Folder::open(dir.path()).unwrap();
+    let objectives = Objectives::parse(text, "x.toml").unwrap();
+    let log = JudgedLog::read(&folder, objectives, None, |_| {}).unwrap();
+    let judged = log.judge(None, i64::MAX);
+    assert_eq!((judged[0].verdict, &*judged[0].value), (Verdict::Met, "$1.00"));
 }

@@ -21,9 +21,9 @@ pub(super) struct Instance {
     /// Whether events wait that have content.
     #[serde(default)]
     pub(super) holds_content: bool,
-    /// The end of the last totals, in microseconds since the Unix epoch.
+    /// The end of the last totals and when they were written, in microseconds since the Unix epoch.
     #[serde(default)]
-    pub(super) counted_to: i64,
+    pub(super) counted: (i64, i64),
     /// The place of the totals line before the last one, or of the beginning. Events that no totals have
     /// counted come later.
     pub(super) totals_before: FilePlace,
@@ -31,8 +31,8 @@ pub(super) struct Instance {
     /// The file of the last line.
     pub(super) file: String,
     pub(super) has_stopped: bool,
-    /// Events that no totals have counted, because the logger was killed.
-    pub(super) unknown: Option<Minutes>,
+    /// The events after its last totals, because the logger was killed.
+    pub(super) uncounted: Option<Minutes>,
     /// Whether it seemed to be dead when it was looked at last, with the numbers of its last lines then.
     pub(super) suspected_at: Option<(u64, u64)>,
 }

@@ -67,11 +67,7 @@ impl Minutes {
             let indicator = &objective.indicator;
             rows.iter().for_each(|row| indicator.add_row(row, &mut bucket.tallies[at]));
             match indicator.payer() {
-                Some(Payer::User) => {
-                    let mut paid = Tally::default();
-                    rows.iter().for_each(|row| indicator.add_row(row, &mut paid));
-                    bucket.payers.entry(at).or_default().add_users(users, paid.cost);
-                }
+                Some(Payer::User) => bucket.payers.entry(at).or_default().add_users(users),
                 Some(Payer::Tenant) => {
                     let payers = bucket.payers.entry(at).or_default();
                     for row in rows.iter().filter(|row| !row.tenant.is_empty()) {
@@ -91,18 +87,17 @@ impl Minutes {
         let bucket = self.bucket(time, objectives);
         for (at, objective) in objectives.iter().enumerate() {
             objective.indicator.add_line(line, weight, &mut bucket.tallies[at]);
-            if let Some((payer, cost)) = objective.indicator.payment(line, weight) {
-                bucket.payers.entry(at).or_default().add(payer, cost, Usd::ZERO);
-            }
+            bucket.add_payment(at, objective, line, weight);
         }
     }
 
-    /// Adds an event of which is not known whether it was counted.
-    fn add_unknown_line(&mut self, line: &Line<'_>, weight: f64, objectives: &[Objective]) {
+    /// Adds an event that no totals have counted, and that stands for others.
+    fn add_uncounted_line(&mut self, line: &Line<'_>, weight: f64, objectives: &[Objective]) {
         let Some(time) = line.timestamp() else { return };
         let bucket = self.bucket(time, objectives);
-        for (objective, tally) in objectives.iter().zip(&mut bucket.tallies) {
-            objective.indicator.add_unknown_line(line, weight, tally);
+        for (at, objective) in objectives.iter().enumerate() {
+            objective.indicator.add_uncounted_line(line, weight, &mut bucket.tallies[at]);
+            bucket.add_payment(at, objective, line, 1.0);
         }
     }
 
@@ -183,6 +178,12 @@ impl Minutes {
 }
 
 impl Bucket {
+    fn add_payment(&mut self, at: usize, objective: &Objective, line: &Line<'_>, weight: f64) {
+        if let Some((payer, cost)) = objective.indicator.payment(line, weight) {
+            self.payers.entry(at).or_default().add(payer, cost, Usd::ZERO);
+        }
+    }
+
     fn merge(&mut self, other: &Self) {
         if self.tallies.len() < other.tallies.len() {
             self.tallies.resize(other.tallies.len(), Tally::default());

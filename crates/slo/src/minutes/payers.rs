@@ -41,12 +41,12 @@ impl Payers {
         }
     }
 
-    /// Adds the users of totals that cost so much. Without a user, one may have paid all of it.
-    pub(super) fn add_users(&mut self, users: &UserTotals, cost: Usd) {
+    /// Adds the users of totals. Calls without a user are nobody's.
+    pub(super) fn add_users(&mut self, users: &UserTotals) {
         for row in &users.top {
             self.add(&row.user, row.cost_usd, row.cost_usd_error);
         }
-        self.rest_max += if users.top.is_empty() { cost } else { users.rest_max.1 };
+        self.rest_max += users.rest_max.1;
     }
 
     /// Takes away those of a minute that was merged.
@@ -127,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn totals_without_users_may_be_of_one_user() {
+    fn calls_without_a_user_are_nobodys() {
         let mut payers = Payers::default();
-        payers.add_users(&UserTotals::default(), usd(3.0));
-        assert_eq!((payers.iter().count(), payers.most()), (0, usd(3.0)));
+        payers.add_users(&UserTotals::default());
+        assert_eq!((payers.iter().count(), payers.most()), (0, Usd::ZERO));
         let ana = UserRow { user: "ana".to_owned(), cost_usd: usd(2.0), ..UserRow::default() };
         let users = UserTotals { top: vec![ana], rest_max: (1, usd(0.5)) };
-        payers.add_users(&users, usd(9.0));
-        assert_eq!(payers.iter().collect::<Vec<_>>(), [("ana", usd(2.0), usd(5.5))]);
+        payers.add_users(&users);
+        assert_eq!(payers.iter().collect::<Vec<_>>(), [("ana", usd(2.0), usd(2.5))]);
     }
 
     #[test]

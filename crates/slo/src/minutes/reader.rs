@@ -2,11 +2,10 @@
 //!
 //! Loggers that write `audit.totals` are counted by these lines, which have every event. Those that write none, such
 //! as `llm-audit record`, are counted by their events. If a logger was killed, the events after its last totals
-//! are unknown: some are in the log, and others are not.
+//! are counted by their lines. Those that sampling left out are unknown.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use llm_audit_log::schema::Prefix;
@@ -53,8 +52,19 @@ struct Uncounted {
     place: FilePlace,
     /// They have numbers above the first and up to the second one.
     seqs: (u64, u64),
-    /// Totals up to the first time have events that were held. They happened before the second one.
-    times: Range<i64>,
+    /// The end of the totals before them, and when these were written.
+    counted: (i64, i64),
+    /// They happened before this time.
+    before: i64,
+}
+
+impl Uncounted {
+    /// Reports whether the totals before it have an event although its line comes later: it was held, or was emitted
+    /// after the end of their minute and before they were written.
+    fn is_counted(&self, time: i64, may_be_held: bool) -> bool {
+        let (end, written) = self.counted;
+        time < written && (may_be_held || time >= end)
+    }
 }
 
 impl LogReader {
@@ -95,7 +105,9 @@ impl LogReader {
         let is_next = notice_before == 0 || line.notice() == Some(notice_before + 1);
         match ReadNotice::of(line) {
             Some(ReadNotice::Start(start)) => self.state.instance(&id).begin(start, place),
-            Some(ReadNotice::Totals(Some(totals))) => self.add_totals(&id, &totals, place, is_next),
+            Some(ReadNotice::Totals(Some(totals))) => {
+                self.add_totals(&id, &totals, line.timestamp(), place, is_next);
+            }
             // As if the line was lost, which the next totals show.
             Some(ReadNotice::Totals(None)) => self.state.instance(&id).last_notice = notice_before,
             Some(ReadNotice::Loss(Some(loss))) => self.add_loss(&id, loss, line),
@@ -130,7 +142,14 @@ impl LogReader {
         }
     }
 
-    fn add_totals(&mut self, id: &str, totals: &EventTotals, place: FilePlace, is_next: bool) {
+    fn add_totals(
+        &mut self,
+        id: &str,
+        totals: &EventTotals,
+        written: Option<i64>,
+        place: FilePlace,
+        is_next: bool,
+    ) {
         let service = self.state.service_of(id);
         let rows = (&*totals.rows, &totals.users);
         self.state.minutes(&service).add_totals(
@@ -145,12 +164,13 @@ impl LogReader {
                 instance: id.to_owned(),
                 place: known.totals_before.clone(),
                 seqs: (known.through_seq, totals.through_seq),
-                times: known.counted_to..floor(totals.from, MINUTE),
+                counted: known.counted,
+                before: floor(totals.from, MINUTE),
             });
         }
         known.has_totals = true;
         known.through_seq = totals.through_seq;
-        known.counted_to = totals.to;
+        known.counted = (totals.to, written.unwrap_or(totals.to));
         known.totals_before = std::mem::replace(&mut known.totals_last, place);
     }
 
@@ -166,8 +186,8 @@ impl LogReader {
     pub(crate) fn settle(&mut self, folder: &Folder) -> Result<(), Error> {
         for uncounted in std::mem::take(&mut self.uncounted) {
             let service = self.state.service_of(&uncounted.instance);
-            let unknown = self.count_unknown(&uncounted, folder)?;
-            self.state.minutes(&service).merge(&unknown);
+            let counted = self.count_lines(&uncounted, folder)?;
+            self.state.minutes(&service).merge(&counted);
         }
         let locked: Vec<_> = folder
             .files()
@@ -181,40 +201,38 @@ impl LogReader {
             let is_last = self.state.last_writers.get(&known.file) == Some(id);
             let is_open = is_last && locked.contains(&&*known.file);
             if known.is_killed(is_open) {
-                killed.push((id.clone(), known.uncounted(id)));
+                killed.push((id.clone(), known.lines_after_totals(id)));
             }
             if is_open && let Some(minutes) = self.state.services.get_mut(&known.service) {
                 minutes.has_writer = true;
             }
         }
         for (id, uncounted) in killed {
-            let unknown = self.count_unknown(&uncounted, folder)?;
-            self.state.instance(&id).unknown = Some(unknown);
+            let counted = self.count_lines(&uncounted, folder)?;
+            self.state.instance(&id).uncounted = Some(counted);
         }
         Ok(())
     }
 
-    /// Counts events as unknown ones.
-    fn count_unknown(&self, uncounted: &Uncounted, folder: &Folder) -> Result<Minutes, Error> {
-        let Uncounted { instance, place, seqs, times } = uncounted;
+    /// Counts events by their lines.
+    fn count_lines(&self, uncounted: &Uncounted, folder: &Folder) -> Result<Minutes, Error> {
+        let Uncounted { instance, place, seqs, before, .. } = uncounted;
         let known = self.state.instances.get(instance).cloned().unwrap_or_default();
         let files = folder.files();
         let first = files.iter().position(|file| plain_name(file.name()) == place.file);
-        let mut unknown = Minutes::default();
+        let mut counted = Minutes::default();
         for (at, file) in files.iter().enumerate().skip(first.unwrap_or(0)) {
             let start = if Some(at) == first { place.offset } else { 0 };
             for_each_event_of(file, start, instance, *seqs, |line| {
-                let is_in = |time| {
-                    let is_counted = time < times.start && line.may_be_held(known.holds_content);
-                    time < times.end && !is_counted
-                };
-                if line.timestamp().is_some_and(is_in) {
+                let may_be_held = line.may_be_held(known.holds_content);
+                let is_meant = |time| time < *before && !uncounted.is_counted(time, may_be_held);
+                if line.timestamp().is_some_and(is_meant) {
                     let weight = known.weight_of(line);
-                    unknown.add_unknown_line(line, weight, &self.objectives.objectives);
+                    counted.add_uncounted_line(line, weight, &self.objectives.objectives);
                 }
             })?;
         }
-        Ok(unknown)
+        Ok(counted)
     }
 
     /// Forgets what is too old, and instances whose files are not there any more.
@@ -228,9 +246,9 @@ impl LogReader {
             |name: &str| folder.files().iter().any(|file| plain_name(file.name()) == name);
         state.last_writers.retain(|file, _| is_there(file));
         state.instances.retain(|_, known| {
-            known.unknown.iter_mut().for_each(|minutes| minutes.fold(now));
+            known.uncounted.iter_mut().for_each(|minutes| minutes.fold(now));
             is_there(&known.file)
-                || known.unknown.as_ref().is_some_and(|minutes| minutes.range().is_some())
+                || known.uncounted.as_ref().is_some_and(|minutes| minutes.range().is_some())
         });
     }
 
@@ -239,15 +257,15 @@ impl LogReader {
         self.state.services.keys().map(String::as_str)
     }
 
-    /// Returns the minutes of a service, with the unknown events of its killed loggers.
+    /// Returns the minutes of a service, with the last events of its killed loggers.
     pub(crate) fn minutes_of(&self, service: &str) -> Cow<'_, Minutes> {
         let mut minutes = match self.state.services.get(service) {
             Some(minutes) => Cow::Borrowed(minutes),
             None => Cow::Owned(Minutes::default()),
         };
         let instances = self.state.instances.values().filter(|known| known.service == service);
-        for unknown in instances.filter_map(|known| known.unknown.as_ref()) {
-            minutes.to_mut().merge(unknown);
+        for uncounted in instances.filter_map(|known| known.uncounted.as_ref()) {
+            minutes.to_mut().merge(uncounted);
         }
         minutes
     }
@@ -307,22 +325,22 @@ impl Instance {
         if self.file != file {
             file.clone_into(&mut self.file);
         }
-        (self.unknown, self.suspected_at) = (None, None);
+        (self.uncounted, self.suspected_at) = (None, None);
     }
 
     /// Whether it has to be taken for killed now.
     fn is_killed(&mut self, is_open: bool) -> bool {
-        if is_open || self.has_stopped || !self.has_totals || self.unknown.is_some() {
+        if is_open || self.has_stopped || !self.has_totals || self.uncounted.is_some() {
             return false;
         }
         let last = Some(self.last_numbers());
         std::mem::replace(&mut self.suspected_at, last) == last
     }
 
-    fn uncounted(&self, id: &str) -> Uncounted {
+    fn lines_after_totals(&self, id: &str) -> Uncounted {
         let (instance, place) = (id.to_owned(), self.totals_before.clone());
-        let times = self.counted_to..i64::MAX;
-        Uncounted { instance, place, seqs: (self.through_seq, u64::MAX), times }
+        let seqs = (self.through_seq, u64::MAX);
+        Uncounted { instance, place, seqs, counted: self.counted, before: i64::MAX }
     }
 }
 

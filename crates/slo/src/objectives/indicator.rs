@@ -133,11 +133,13 @@ impl Indicator {
         }
     }
 
-    /// Adds an event of a line whose count is not known for sure.
-    pub(crate) fn add_unknown_line(&self, line: &Line<'_>, weight: f64, tally: &mut Tally) {
+    /// Adds an event of a line that no totals have counted. The event is known. The others that the line stands for,
+    /// by its weight, are not.
+    pub(crate) fn add_uncounted_line(&self, line: &Line<'_>, weight: f64, tally: &mut Tally) {
         let mut seen = Tally::default();
-        self.add_line(line, weight, &mut seen);
-        tally.unknown += seen.total.max(seen.bad);
+        self.add_line(line, 1.0, &mut seen);
+        tally.merge(&seen);
+        tally.unknown += seen.total.max(seen.bad) * (weight - 1.0).max(0.0);
     }
 
     /// Adds events that were lost. If nothing has counted them, each may have been anything.

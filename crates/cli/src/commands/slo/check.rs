@@ -46,8 +46,9 @@ pub(super) struct SloCheckArgs {
 
 const AFTER_HELP: &str = "\
 The one with the least budget left comes first. An objective is breached if it is breached with every
-unknown event good, and met if it is met with every unknown event bad. Events are unknown that a killed
-logger wrote after its last audit.totals line, or that were lost. A cost is that of the dearest window.
+unknown event good, and met if it is met with every unknown event bad. Events are unknown that were lost,
+or that sampling left out after the last audit.totals line of a killed logger. A cost is that of the
+dearest window.
 
 Exit codes: 0 all are met, 1 one is breached, 2 bad input or a bad file of objectives, 3 one is unknown
 or has no data. With --explain: 0 the rule was never broken, 1 it was, 3 there is no data.
