@@ -152,11 +152,7 @@ impl LogReader {
     ) {
         let service = self.state.service_of(id);
         let rows = (&*totals.rows, &totals.users);
-        self.state.minutes(&service).add_totals(
-            totals.to - MINUTE,
-            rows,
-            &self.objectives.objectives,
-        );
+        self.state.minutes(&service).add_totals(totals.minute(), rows, &self.objectives.objectives);
         let known = self.state.instance(id);
         if !is_next {
             // A line between was lost. If it had totals, the events in it are before these.

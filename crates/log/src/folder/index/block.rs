@@ -23,7 +23,7 @@ pub(crate) struct Block {
     pub(super) statuses: u8,
     /// The first and the last time; the first is later if there is none.
     pub(super) times: (i64, i64),
-    /// The first and the last time at which totals begin; the first is later if there are none.
+    /// The first and the last minute of totals; the first is later if there are none.
     pub(super) totals: (i64, i64),
     /// A bit for each type, and for what types begin with, by a hash.
     pub(super) types: u64,
@@ -95,7 +95,7 @@ impl BlockSummary {
             return;
         };
         block.is_in_order &= line.is_in_order();
-        let totals = EventTotals::from_of(line);
+        let totals = EventTotals::minute_of(line);
         block.is_always_read |= line.is_own() && totals.is_none();
         totals.into_iter().for_each(|time| widen(&mut block.totals, time));
         line.timestamp().into_iter().for_each(|time| widen(&mut block.times, time));

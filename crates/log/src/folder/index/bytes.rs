@@ -5,7 +5,7 @@ use super::Index;
 use super::block::{Block, mix};
 
 /// The name of the format, and its version.
-const MAGIC: u64 = u64::from_le_bytes(*b"auditix4");
+const MAGIC: u64 = u64::from_le_bytes(*b"auditix5");
 /// The numbers that say of which file it is.
 pub(super) const IDENTITY_BYTES: usize = 7 * 8;
 /// The numbers of a block.

@@ -48,7 +48,7 @@ pub(crate) struct IndexQuery {
     pub(crate) statuses: Vec<Status>,
     /// Traces whose id begins so. Fewer than eight digits ask for nothing.
     pub(crate) trace: Option<String>,
-    /// Also `audit.totals` lines that begin in this time, whatever the rest asks for.
+    /// Also `audit.totals` lines of minutes that begin in this time, whatever the rest asks for.
     pub(crate) totals: Option<Range<i64>>,
     /// Whether missing indexes are built. All lines are then parsed.
     pub(crate) builds: bool,

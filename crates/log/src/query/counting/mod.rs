@@ -15,7 +15,7 @@ use crate::schema::{CaptureContent, Line, MetricsRow};
 
 /// The most instances of which lines are held that totals may still contain.
 const HELD_MAX: usize = 64;
-/// How much later than the period totals may begin that contain lines of it.
+/// How much later than the period the minute of totals may begin that contain lines of it.
 const LATER_MAX: i64 = 2 * MINUTE;
 
 /// What events add up to.
@@ -34,6 +34,9 @@ pub trait Sums: Clone {
 /// [weights](crate::Writers::weight_of), and so do all lines of an instance without totals. So do all lines if
 /// the labels of totals do not answer the question: if it is about a trace, a latency, an expression, or a field
 /// in `data` other than the model and the tenant.
+///
+/// Totals of more than a minute come after the log could not be written. Their events count in the last of these
+/// minutes.
 ///
 /// The period is one of whole minutes for what totals count. It has the minute of `since`, and ends before the one
 /// of `until`. At most 64 instances have lines whose totals may still come. If there are more, those of the one
@@ -138,7 +141,7 @@ impl<T: Sums> Counting<T> {
         Self { has_totals: false, ..self }
     }
 
-    /// Returns when the totals begin that are needed, for [`Scan::totals`](crate::Scan::totals). Returns `None` if
+    /// Returns when the minutes of totals begin that are needed, for [`Scan::totals`](crate::Scan::totals). Returns `None` if
     /// totals do not answer the question.
     pub fn totals(&self) -> Option<Range<i64>> {
         let from = self.filter.since.map_or(i64::MIN, |since| since.saturating_sub(MINUTE));
@@ -229,7 +232,7 @@ impl<T: Sums> Counting<T> {
     }
 
     fn add_totals(&mut self, totals: &EventTotals, times: &Range<i64>) {
-        if !self.filter.matches_minute(totals.from) {
+        if !self.filter.matches_minute(totals.minute()) {
             return;
         }
         self.basis.others = self.basis.others.saturating_add(totals.others);
@@ -264,8 +267,9 @@ impl Counted {
 
     /// When the events of totals were: in their minute, after the instance began and before the line was written.
     fn times_of(&self, totals: &EventTotals, written: Option<i64>) -> Range<i64> {
-        let start = self.started.map_or(totals.from, |started| started.max(totals.from));
-        let end = totals.to.min(written.unwrap_or(totals.to)).min(totals.from + MINUTE);
+        let minute = totals.minute();
+        let start = self.started.map_or(minute, |started| started.max(minute));
+        let end = totals.to.min(written.unwrap_or(totals.to));
         start..end.max(start)
     }
 

@@ -523,3 +523,17 @@ fn a_log_is_not_estimated_at_less_than_its_lines() {
     let (groups, _) = count_text(&text, &Filter::default());
     assert_eq!((groups.total.events, groups.total.estimate.events), (2, 2.0));
 }
+
+/// After an outage totals have the events of all of it.
+#[test]
+fn totals_of_several_minutes_count_in_the_last_one() {
+    let mut recorder = Recorder::start(7, true);
+    recorder.totals(&[call(0, 1)], 0);
+    recorder.text =
+        recorder.text.replace(&spelled_time(BEGIN + MINUTE), &spelled_time(BEGIN + 5 * MINUTE));
+    for (minute, expected) in [(0, 0), (3, 0), (4, 1), (5, 0)] {
+        let [since, until] = [minute, minute + 1].map(|minute| Some(BEGIN + minute * MINUTE));
+        let filter = Filter { since, until, ..Filter::default() };
+        assert_eq!(count_text(&recorder.text, &filter).0.total.events, expected, "{minute}");
+    }
+}

@@ -212,7 +212,7 @@ fn blocks_with_totals_are_read_if_these_are_asked_for() {
     let line = |hour: i64| {
         format!(
             "{{\"instance\":\"00112233445566ff\",\"timestamp\":\"2026-01-02T{hour:02}:01:00Z\",\
-             \"event_type\":\"audit.totals\",\"data\":{{\"from\":\"2026-01-02T{hour:02}:00:00Z\"}}}}\n"
+             \"event_type\":\"audit.totals\",\"data\":{{\"to\":\"2026-01-02T{hour:02}:01:00Z\"}}}}\n"
         )
     };
     let text: String = (0..24).map(line).collect();

@@ -7,6 +7,8 @@ use super::{Notice, NoticeType};
 use crate::json::Json;
 use crate::schema::{FieldShape, Line, MetricsRow, Time, Usd, spelled_time};
 
+const MINUTE: i64 = 60_000_000;
+
 /// `audit.totals`: what the events of a time add up to, including those that sampling left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -87,10 +89,17 @@ impl Serialize for UserRow {
 }
 
 impl EventTotals {
-    /// Returns `from` of a line, if it is an `audit.totals`, without reading the rest of it.
-    pub(crate) fn from_of(line: &Line<'_>) -> Option<i64> {
+    /// Returns the minute in which the events count: the last one of the time. Totals of more than a minute come after
+    /// the log could not be written, and only then does a reader learn of their events.
+    pub fn minute(&self) -> i64 {
+        self.to - MINUTE
+    }
+
+    /// Returns [`minute`](Self::minute) of a line, if it is an `audit.totals`, without reading the rest of it.
+    pub(crate) fn minute_of(line: &Line<'_>) -> Option<i64> {
         let is_totals = line.event_type() == Some(Self::TYPE.name());
-        is_totals.then(|| Time::read(line.data()?.get("from")?)).flatten()
+        let to = is_totals.then(|| Time::read(line.data()?.get("to")?)).flatten()?;
+        to.checked_sub(MINUTE)
     }
 
     /// Reads the line's `data`. Returns `None` if its times are missing. A row that cannot be read makes it
