@@ -5,6 +5,7 @@ use llm_audit_log::Status;
 
 use super::*;
 use crate::alert::Severity;
+use crate::minutes::ReaderState;
 use crate::span::HOUR;
 use crate::testing::{START, TestEvent, TestLogger};
 
@@ -231,6 +232,60 @@ fn the_recorder_is_watched_too() {
     assert_eq!(check(30), [("recorder-silent".to_owned(), "31m".to_owned())]);
     drop(logger);
     assert_eq!(check(31), [], "nobody is there who could write");
+}
+
+#[test]
+fn a_clock_that_is_set_ahead_for_a_while_hides_and_forgets_nothing() {
+    let silence = r#"
+        [[objective]]
+        name = "silence"
+        indicator = "silence"
+        [[rule]]
+        name = "recorder-silent"
+        objective = "silence"
+        silent_for = "30m"
+        severity = "ticket""#;
+    let dir = tempfile::tempdir().unwrap();
+    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+    let rules = Objectives::parse(&format!("{RULES}{silence}"), "x.toml").unwrap();
+    let mut evaluator = AlertEngine::new(dir.path(), rules);
+    emit_minute(&mut logger, 0, 3, 4);
+    evaluator.check(after(0));
+    let year = 400 * 24 * 60;
+    for minute in 0..10 {
+        emit_minute(&mut logger, year + minute, 1, 1);
+        evaluator.check(after(year + minute));
+    }
+    let counted = evaluator.minutes_of("benefits").sum(0, START, START + MINUTE);
+    assert_eq!((counted.total, counted.bad), (7.0, 4.0));
+    let mut is_silent = |minute| {
+        let mut alerts = evaluator.check(after(minute)).into_iter();
+        alerts.any(|alert| alert.rule == "recorder-silent" && alert.is_firing())
+    };
+    assert!(!is_silent(11) && !is_silent(41));
+    assert!(is_silent(42));
+}
+
+#[test]
+fn lines_of_a_file_that_cannot_be_read_are_counted_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+    logger.emit(&TestEvent::request(START, Status::Error), true);
+    logger.write_totals_or_lose(false);
+    emit_minute(&mut logger, 1, 1, 0);
+    let folder = Folder::open(dir.path()).unwrap();
+    let objectives = Arc::new(Objectives::parse(RULES, "x.toml").unwrap());
+    let mut reader = LogReader::new(objectives, ReaderState::default());
+    let mut lines = folder.lines();
+    while let Some(mut entry) = lines.next_line().unwrap() {
+        reader.add(&mut entry);
+    }
+    let log = dir.path().join("audit-2026-01-02.1.jsonl");
+    fs::rename(&log, dir.path().join("away")).unwrap();
+    assert!(reader.settle(&folder).is_err());
+    fs::rename(dir.path().join("away"), &log).unwrap();
+    reader.settle(&folder).unwrap();
+    assert_eq!(reader.minutes_of("benefits").sum(0, START, START + MINUTE).bad, 1.0);
 }
 
 #[test]

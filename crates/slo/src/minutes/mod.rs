@@ -27,6 +27,9 @@ pub(crate) const HOURS_KEPT: i64 = 90 * DAY;
 /// How long the users and tenants of minutes are kept: more than the longest window of their budgets.
 const PAYERS_KEPT_FOR: i64 = DAY + HOUR;
 
+/// How many minutes with events may be of a clock that was set ahead for a while.
+const LAST_MINUTES: usize = 60;
+
 /// The sums of one service, by minute. Minutes without an event take no memory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Minutes {
@@ -157,6 +160,11 @@ impl Minutes {
     /// Whether any event is known of this time.
     pub(crate) fn has_events(&self, from: i64, to: i64) -> bool {
         self.buckets.range(from..to).next().is_some()
+    }
+
+    /// Returns the beginning of the minute with an event before the last ones, which may be wrong.
+    fn before_last(&self) -> Option<i64> {
+        self.buckets.keys().nth_back(LAST_MINUTES).copied()
     }
 
     /// Returns the beginnings of the first and the last minute with an event.

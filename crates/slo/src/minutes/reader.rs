@@ -29,6 +29,9 @@ pub(crate) struct ReaderState {
     instances: BTreeMap<String, Instance>,
     /// The instance that wrote the last line of each file.
     last_writers: BTreeMap<String, String>,
+    /// Events whose totals were lost, until they are counted.
+    #[serde(default)]
+    uncounted: Vec<Uncounted>,
 }
 
 /// Reads a log into minutes, for each service.
@@ -36,8 +39,6 @@ pub(crate) struct ReaderState {
 pub(crate) struct LogReader {
     objectives: Arc<Objectives>,
     pub(crate) state: ReaderState,
-    /// Events whose totals were lost.
-    uncounted: Vec<Uncounted>,
     /// Lines that cannot be read.
     pub(crate) bad_lines: u64,
     /// Whether a line was counted as another number of events than one.
@@ -45,7 +46,7 @@ pub(crate) struct LogReader {
 }
 
 /// Events of one logger that no totals have counted.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Uncounted {
     instance: String,
     /// The first of them is after this place.
@@ -69,7 +70,7 @@ impl Uncounted {
 
 impl LogReader {
     pub(crate) fn new(objectives: Arc<Objectives>, state: ReaderState) -> Self {
-        Self { objectives, state, uncounted: Vec::new(), bad_lines: 0, has_weighed: false }
+        Self { objectives, state, bad_lines: 0, has_weighed: false }
     }
 
     /// Adds a line.
@@ -154,20 +155,19 @@ impl LogReader {
         let rows = (&*totals.rows, &totals.users);
         self.state.minutes(&service).add_totals(totals.minute(), rows, &self.objectives.objectives);
         let known = self.state.instance(id);
-        if !is_next {
-            // A line between was lost. If it had totals, the events in it are before these.
-            self.uncounted.push(Uncounted {
-                instance: id.to_owned(),
-                place: known.totals_before.clone(),
-                seqs: (known.through_seq, totals.through_seq),
-                counted: known.counted,
-                before: floor(totals.from, MINUTE),
-            });
-        }
+        // A line between was lost. If it had totals, the events in it are before these.
+        let uncounted = (!is_next).then(|| Uncounted {
+            instance: id.to_owned(),
+            place: known.totals_before.clone(),
+            seqs: (known.through_seq, totals.through_seq),
+            counted: known.counted,
+            before: floor(totals.from, MINUTE),
+        });
         known.has_totals = true;
         known.through_seq = totals.through_seq;
         known.counted = (totals.to, written.unwrap_or(totals.to));
         known.totals_before = std::mem::replace(&mut known.totals_last, place);
+        self.state.uncounted.extend(uncounted);
     }
 
     /// Counts the events that no totals have counted. It has to be called after all lines of the folder were
@@ -180,10 +180,11 @@ impl LogReader {
     ///
     /// A file cannot be read.
     pub(crate) fn settle(&mut self, folder: &Folder) -> Result<(), Error> {
-        for uncounted in std::mem::take(&mut self.uncounted) {
+        while let Some(uncounted) = self.state.uncounted.last() {
             let service = self.state.service_of(&uncounted.instance);
-            let counted = self.count_lines(&uncounted, folder)?;
+            let counted = self.count_lines(uncounted, folder)?;
             self.state.minutes(&service).merge(&counted);
+            self.state.uncounted.pop();
         }
         let locked: Vec<_> = folder
             .files()
@@ -234,15 +235,20 @@ impl LogReader {
     /// Forgets what is too old, and instances whose files are not there any more.
     pub(crate) fn fold(&mut self, now: i64, folder: &Folder) {
         let state = &mut self.state;
-        // A clock that is set far ahead for a while must not make everything old.
-        let newest = state.services.values().filter_map(Minutes::range).map(|(_, last)| last).max();
-        let now = now.min(newest.unwrap_or(now));
-        state.services.values_mut().for_each(|minutes| minutes.fold(now));
+        for minutes in state.services.values_mut() {
+            // A line of the future, because the clock was set back, must not hide that nothing comes any more.
+            minutes.last_write = minutes.last_write.min(now);
+        }
+        // A clock that is set far ahead for a while, and its events, must not make everything old.
+        let now =
+            state.services.values().filter_map(Minutes::before_last).max().map(|at| at.min(now));
+        let fold = |minutes: &mut Minutes| now.into_iter().for_each(|now| minutes.fold(now));
+        state.services.values_mut().for_each(fold);
         let is_there =
             |name: &str| folder.files().iter().any(|file| plain_name(file.name()) == name);
         state.last_writers.retain(|file, _| is_there(file));
         state.instances.retain(|_, known| {
-            known.uncounted.iter_mut().for_each(|minutes| minutes.fold(now));
+            known.uncounted.iter_mut().for_each(fold);
             is_there(&known.file)
                 || known.uncounted.as_ref().is_some_and(|minutes| minutes.range().is_some())
         });
