@@ -17,9 +17,13 @@ pub(super) struct Ledger {
     repeat_micros: i64,
     alerts_max: usize,
     told: BTreeMap<Labels, Told>,
+    /// Alerts that there was no room for, with their states.
+    refused: BTreeMap<Labels, State>,
 }
 
 type Labels = Vec<(String, String)>;
+/// When the alert began, and whether it fires. An alert that fires again after its end has another beginning.
+type State = (i64, bool);
 
 struct Told {
     alert: Arc<Alert>,
@@ -27,14 +31,14 @@ struct Told {
     repeat_at: i64,
 }
 
-/// Another alert cannot be remembered.
+/// Another alert cannot be remembered. This is said once of its state.
 #[derive(Debug, PartialEq)]
 pub(super) struct Full;
 
 impl Ledger {
     pub(super) fn new(repeat: Duration, alerts_max: usize) -> Self {
         let repeat_micros = i64::try_from(repeat.as_micros()).unwrap_or(i64::MAX).max(1);
-        Self { repeat_micros, alerts_max, told: BTreeMap::new() }
+        Self { repeat_micros, alerts_max, told: BTreeMap::new(), refused: BTreeMap::new() }
     }
 
     /// Takes an alert as it is now. Returns whether to tell it: because its state is new, or to repeat it.
@@ -46,13 +50,25 @@ impl Ledger {
                 Ok(told.take_repeat(now, self.repeat_micros))
             }
             None if is_forgotten(alert, now) => Ok(false),
-            None if !has_room => Err(Full),
+            None if !has_room => self.refuse(alert),
             _ => {
+                self.refused.clear();
                 let repeat_at = next_repeat(alert, now, self.repeat_micros);
                 self.told.insert(labels(alert), Told { alert: Arc::clone(alert), repeat_at });
                 Ok(true)
             }
         }
+    }
+
+    fn refuse(&mut self, alert: &Alert) -> Result<bool, Full> {
+        if self.refused.get(&labels(alert)) == Some(&state(alert)) {
+            return Ok(false);
+        }
+        if self.refused.len() >= self.alerts_max {
+            self.refused.clear();
+        }
+        self.refused.insert(labels(alert), state(alert));
+        Err(Full)
     }
 
     /// Returns the alerts to repeat, although nobody noted them again.
@@ -92,8 +108,7 @@ fn labels(alert: &Alert) -> Labels {
     alert.labels().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// An alert that fires again after its end has another start.
-fn state(alert: &Alert) -> (i64, bool) {
+fn state(alert: &Alert) -> State {
     (alert.starts_at, alert.is_firing())
 }
 
@@ -216,6 +231,8 @@ mod tests {
         assert_eq!(ledger.note(&alert("a", 0, None), 0), Ok(true));
         assert_eq!(ledger.note(&alert("b", 0, Some(1)), 1), Ok(true));
         assert_eq!(ledger.note(&alert("c", 1, None), 1), Err(Full));
+        assert_eq!(ledger.note(&alert("c", 1, None), 2), Ok(false), "it is said once");
+        assert_eq!(ledger.note(&alert("c", 3, None), 3), Err(Full), "it fires again");
         assert_eq!(ledger.note(&alert("a", 0, Some(2)), 2), Ok(true));
         ledger.current(2 * HOUR);
         assert_eq!(ledger.note(&alert("c", 1, None), 2 * HOUR), Ok(true));

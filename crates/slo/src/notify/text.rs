@@ -1,5 +1,8 @@
 //! Texts of alerts as every service takes them: without control characters, and not too long.
 
+use std::collections::BTreeMap;
+
+use super::payload::fingerprint;
 use crate::Alert;
 
 /// The longest name, label, value or trace id, in characters.
@@ -9,22 +12,32 @@ const SENTENCE_CHARS_MAX: usize = 800;
 
 /// Returns the alert with texts that no service refuses, and that change nothing on a terminal.
 pub(super) fn cleaned(alert: &Alert) -> Alert {
-    let name = |text: &str| clean(text, NAME_CHARS_MAX);
     Alert {
-        rule: name(&alert.rule),
-        objective: name(&alert.objective),
-        service: name(&alert.service),
+        rule: clean_name(&alert.rule),
+        objective: clean_name(&alert.objective),
+        service: clean_name(&alert.service),
         severity: alert.severity,
-        subject: alert.subject.as_ref().map(|(kind, value)| (name(kind), name(value))),
+        subject: alert.subject.as_ref().map(|(kind, value)| (clean_name(kind), clean_name(value))),
         starts_at: alert.starts_at,
         ends_at: alert.ends_at,
         summary: clean(&alert.summary, SENTENCE_CHARS_MAX),
-        value: name(&alert.value),
-        target: name(&alert.target),
-        window: name(&alert.window),
-        traces: alert.traces.iter().take(3).map(|trace| name(trace)).collect(),
+        value: clean_name(&alert.value),
+        target: clean_name(&alert.target),
+        window: clean_name(&alert.window),
+        traces: alert.traces.iter().take(3).map(|trace| clean_name(trace)).collect(),
         command: clean(&alert.command, SENTENCE_CHARS_MAX),
     }
+}
+
+/// Cleans a text that tells alerts from others. One that was cut ends in a hash of the whole, so that it stays apart
+/// from others that begin alike.
+fn clean_name(text: &str) -> String {
+    let cleaned = clean(text, NAME_CHARS_MAX);
+    if text.chars().count() <= NAME_CHARS_MAX {
+        return cleaned;
+    }
+    let hash = fingerprint(&BTreeMap::from([("", text)]));
+    cut(&cleaned, NAME_CHARS_MAX - hash.len()) + &hash
 }
 
 /// Replaces each control character by a space, and cuts the text to its first `chars_max` characters.
@@ -71,6 +84,14 @@ mod tests {
         ] {
             assert_eq!(clean(given, 100), expected, "{given:?}");
         }
+    }
+
+    #[test]
+    fn long_names_that_begin_alike_stay_apart() {
+        let names = ["a", "b"].map(|end| clean_name(&("é".repeat(250) + end)));
+        assert!(names.iter().all(|name| name.chars().count() == NAME_CHARS_MAX), "{names:?}");
+        assert!(names[0] != names[1] && names[0].starts_with(&"é".repeat(183)), "{names:?}");
+        assert_eq!(clean_name(&"é".repeat(200)), "é".repeat(200));
     }
 
     #[test]
