@@ -1,5 +1,7 @@
 //! A rule, computed again minute by minute.
 
+use std::collections::BTreeSet;
+
 use llm_audit_log::Usd;
 
 use crate::minutes::{CostWindow, Minutes};
@@ -61,7 +63,7 @@ impl<'o> Explanation<'o> {
                 end,
                 events: (added.total, added.bad, added.unknown),
                 cost: added.cost,
-                outcomes: rule.evaluate_in(objective, &mut costs, end),
+                outcomes: rule.evaluate(objective, &mut costs, end, &BTreeSet::new()),
             }
         });
         Self { rule, objective, minutes: explained.collect() }

@@ -1,12 +1,13 @@
 //! A log that was read to be judged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use llm_audit_log::{Folder, Lines, LogFile};
 
 use crate::error::Error;
 use crate::explain::Explanation;
-use crate::minutes::{LogReader, Minutes, ReaderState};
+use crate::minutes::{CostWindow, LogReader, Minutes, ReaderState};
 use crate::objectives::{Objectives, Rule};
 use crate::rules::RuleOutcome;
 use crate::span::{MINUTE, floor};
@@ -102,7 +103,8 @@ impl JudgedLog {
         let end = self.end_before(until);
         let rules = self.objectives.rules.iter().map(|rule| {
             let objective = &self.objectives.objectives[rule.objective];
-            (rule, rule.evaluate(objective, &self.minutes, end))
+            let mut costs = CostWindow::new(&self.minutes, rule.objective);
+            (rule, rule.evaluate(objective, &mut costs, end, &BTreeSet::new()))
         });
         rules.collect()
     }

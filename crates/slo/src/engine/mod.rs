@@ -6,6 +6,7 @@ mod state;
 mod tests;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use llm_audit_log::{Folder, Follow};
 
 use crate::alert::Alert;
 use crate::error::Error;
-use crate::minutes::LogReader;
+use crate::minutes::{CostWindow, LogReader};
 use crate::objectives::{Objective, Objectives, Rule};
 use crate::rules::{RuleOutcome, RuleState};
 use crate::span::{MINUTE, floor};
@@ -181,7 +182,9 @@ impl Holder {
             let moment = Moment { service, end, dir, searches_left };
             for rule in &objectives.rules {
                 let objective = &objectives.objectives[rule.objective];
-                for outcome in rule.evaluate(objective, &minutes, end) {
+                let firing = subjects_of(&before, rule, service);
+                let mut costs = CostWindow::new(&minutes, rule.objective);
+                for outcome in rule.evaluate(objective, &mut costs, end, &firing) {
                     let old = take_same(&mut before, rule, service, &outcome);
                     has_changed |= old.is_none() && outcome.state == RuleState::Broken;
                     self.alerts.extend(moment.alert(rule, objective, &outcome, old));
@@ -226,10 +229,19 @@ fn take_same(
     if !matches!(outcome.state, RuleState::Broken | RuleState::Unknown) {
         return None;
     }
-    let is_same = |alert: &Alert| {
-        alert.rule == rule.name && alert.service == service && alert.subject == outcome.subject
-    };
+    let is_same = |alert: &Alert| is_of(alert, rule, service) && alert.subject == outcome.subject;
     Some(alerts.swap_remove(alerts.iter().position(is_same)?))
+}
+
+/// Whether an alert is of a rule. With another severity it has other labels, so everybody takes it for another one.
+fn is_of(alert: &Alert, rule: &Rule, service: &str) -> bool {
+    (&*alert.rule, &*alert.service, alert.severity) == (&*rule.name, service, rule.severity)
+}
+
+/// The users or tenants of the alerts of a rule.
+fn subjects_of(alerts: &[Alert], rule: &Rule, service: &str) -> BTreeSet<String> {
+    let alerts = alerts.iter().filter(|alert| is_of(alert, rule, service));
+    alerts.filter_map(|alert| Some(alert.subject.as_ref()?.1.clone())).collect()
 }
 
 /// The end of a minute, at which the rules of a service are computed.
@@ -254,7 +266,6 @@ impl Moment<'_> {
             (RuleState::Broken, old) => {
                 let old = old.unwrap_or_else(|| self.new_alert(rule, objective, outcome));
                 Some(Alert {
-                    severity: rule.severity,
                     summary: outcome.summary(rule, objective),
                     value: outcome.value.clone(),
                     target: outcome.target.clone(),

@@ -187,6 +187,54 @@ fn a_budget_of_each_user_fires_for_the_right_one_of_10_000() {
     }
 }
 
+/// With another severity it has other labels, so receivers must learn that the one with the old ones ended.
+#[test]
+fn a_rule_with_another_severity_ends_its_alert_and_fires_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+    emit_minute(&mut logger, 0, 0, 5);
+    assert_eq!(engine(dir.path()).check(after(0)).len(), 1);
+    let rules = RULES.replace("\"page\"", "\"ticket\"");
+    let mut evaluator = AlertEngine::new(dir.path(), Objectives::parse(&rules, "x.toml").unwrap());
+    let alerts = evaluator.check(after(1));
+    let mut seen: Vec<_> = alerts.iter().map(|alert| (alert.severity, alert.is_firing())).collect();
+    seen.sort();
+    assert_eq!(seen, [(Severity::Ticket, true), (Severity::Page, false)]);
+}
+
+#[test]
+fn a_user_who_still_spends_too_much_keeps_the_alert_when_others_spend_more() {
+    let rules = r#"
+        [[objective]]
+        name = "user-cost"
+        indicator = "cost"
+        by = "user"
+        [[rule]]
+        name = "user-cost-high"
+        objective = "user-cost"
+        above = 1
+        window = "1h"
+        severity = "ticket""#;
+    let dir = tempfile::tempdir().unwrap();
+    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+    let mut evaluator = AlertEngine::new(dir.path(), Objectives::parse(rules, "x.toml").unwrap());
+    let mut firing = |minute: i64, users: std::ops::Range<u32>, cost: f64| {
+        for user in users {
+            let event = TestEvent::model_call(START + minute * MINUTE).cost(cost);
+            logger.emit(&event.user(&format!("u{user:03}")), false);
+        }
+        logger.write_totals();
+        let alerts = evaluator.check(after(minute)).into_iter().filter(Alert::is_firing);
+        let mut users: Vec<_> = alerts.map(|alert| alert.subject.unwrap().1).collect();
+        users.sort();
+        users
+    };
+    let first = firing(0, 0..90, 2.0);
+    assert_eq!(first.len(), 90);
+    let second = firing(1, 100..200, 3.0);
+    assert_eq!((second.len(), &second[..90]), (100, &first[..]));
+}
+
 #[test]
 fn another_service_has_alerts_of_its_own() {
     let dir = tempfile::tempdir().unwrap();

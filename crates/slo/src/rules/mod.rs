@@ -3,6 +3,7 @@
 mod usual;
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use llm_audit_log::Usd;
 
@@ -90,23 +91,15 @@ impl RuleOutcome {
 }
 
 impl Rule {
-    /// Computes the rule at a moment, the end of a minute. A rule of each user or tenant gives one outcome for
-    /// each who breaks it, or may.
+    /// Computes the rule at a moment, the end of a minute, which is not before the one of the last call with these
+    /// costs. A rule of each user or tenant gives one outcome for each who breaks it, or may. If there are too many,
+    /// those for whom it fires already come first.
     pub(crate) fn evaluate(
-        &self,
-        objective: &Objective,
-        minutes: &Minutes,
-        end: i64,
-    ) -> Vec<RuleOutcome> {
-        self.evaluate_in(objective, &mut CostWindow::new(minutes, self.objective), end)
-    }
-
-    /// Computes the rule at a moment, which is not before the one of the last call with these costs.
-    pub(crate) fn evaluate_in(
         &self,
         objective: &Objective,
         costs: &mut CostWindow<'_>,
         end: i64,
+        firing: &BTreeSet<String>,
     ) -> Vec<RuleOutcome> {
         let window = Window { minutes: costs.minutes, objective, at: self.objective, end };
         match self.condition {
@@ -120,7 +113,8 @@ impl Rule {
                 match objective.indicator.payer() {
                     Some(payer) => {
                         costs.move_to(end - span.micros(), end);
-                        window.costs_of(payer, limit.unwrap_or_default(), span, &costs.payers)
+                        let most = (limit.unwrap_or_default(), span);
+                        window.costs_of(payer, most, &costs.payers, firing)
                     }
                     None => vec![window.cost(limit, times_usual, span)],
                 }
@@ -229,10 +223,16 @@ impl Window<'_> {
         RuleOutcome::new(state, value, format!("at most {}", show::dollars(most)), counted)
     }
 
-    /// Those who may have paid more than the limit, the highest first.
-    fn costs_of(&self, payer: Payer, limit: Usd, span: Span, payers: &Payers) -> Vec<RuleOutcome> {
+    /// Those who may have paid more than the limit: those for whom it fires already, and then the highest.
+    fn costs_of(
+        &self,
+        payer: Payer,
+        (limit, span): (Usd, Span),
+        payers: &Payers,
+        firing: &BTreeSet<String>,
+    ) -> Vec<RuleOutcome> {
         let mut above: Vec<_> = payers.iter().filter(|(_, _, most)| *most > limit).collect();
-        above.sort_by_key(|(_, least, _)| Reverse(*least));
+        above.sort_by_key(|(name, least, _)| (!firing.contains(*name), Reverse(*least)));
         let above = above.into_iter().take(PAYERS_MAX).map(|(name, least, most)| RuleOutcome {
             subject: Some((payer.name().to_owned(), name.to_owned())),
             ..RuleOutcome::new(
