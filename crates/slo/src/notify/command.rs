@@ -12,12 +12,15 @@ use crate::Alert;
 
 /// The time that the command may take.
 const COMMAND_SECONDS_MAX: u64 = 30;
+/// The error of a wait for a child that is not there any more. It is the same on every Unix.
+const ECHILD: i32 = 10;
 /// How often a running command is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs a command for each alert, without a shell. Its standard input is the JSON that
 /// [`Webhook`](super::Webhook) would post. Its output is discarded. An exit code other than 0 is a failure, and the
-/// command runs again later. After 30 seconds it is killed, which is a failure, too.
+/// command runs again later. After 30 seconds it is killed, which is a failure, too. If the application ignores
+/// SIGCHLD, the exit code is not known and the command counts as successful.
 ///
 /// The text is divided into words at spaces. `'…'` and `"…"` keep spaces in a word, and `\` keeps the next
 /// character, as in a POSIX shell. Nothing else is special: `$HOME`, `*`, `|` and `~` stay as they are.
@@ -66,10 +69,13 @@ impl Notifier for Command {
         let failed = |error: io::Error| NotifyError::temporary(error.to_string());
         let mut child = self.start().map_err(failed)?;
         feed(&mut child, WebhookPayload::new(alert).to_json());
-        match wait(&mut child, self.limit).map_err(failed)? {
-            Some(status) if status.success() => Ok(()),
-            Some(status) => Err(NotifyError::temporary(status.to_string())),
-            None => Err(NotifyError::temporary(format!("killed after {:?}", self.limit))),
+        match wait(&mut child, self.limit) {
+            Ok(Some(status)) if status.success() => Ok(()),
+            Ok(Some(status)) => Err(NotifyError::temporary(status.to_string())),
+            Ok(None) => Err(NotifyError::temporary(format!("killed after {:?}", self.limit))),
+            // The system discards the exit codes of children if SIGCHLD is ignored.
+            Err(error) if cfg!(unix) && error.raw_os_error() == Some(ECHILD) => Ok(()),
+            Err(error) => Err(failed(error)),
         }
     }
 }
@@ -93,7 +99,8 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
         }
         if began.elapsed() >= limit {
             child.kill()?;
-            child.wait()?;
+            // Its exit code does not matter.
+            let _ = child.wait();
             return Ok(None);
         }
         thread::sleep(LOOK_EVERY);

@@ -1,8 +1,9 @@
 //! Alerts to a command.
 #![cfg(unix)]
 
-use std::fs;
+use std::process::Command as Process;
 use std::time::Duration;
+use std::{env, fs};
 
 use llm_audit_slo::notify::{Command, Notifier};
 use serde_json::Value;
@@ -56,4 +57,27 @@ fn a_command_that_does_not_end_is_killed() {
     let mut command = command("sleep 1000000").with_limit(Duration::ZERO);
     let error = command.notify(&alert()).expect_err("it is killed");
     assert_eq!(error.to_string(), "killed after 0ns");
+}
+
+/// The system then discards the exit codes of children. The test runs itself in such a process.
+#[test]
+fn a_command_is_run_if_the_application_ignores_its_children() {
+    const NAME: &str = "command::a_command_is_run_if_the_application_ignores_its_children";
+    const INNER: &str = "LLM_AUDIT_TEST_INNER";
+    if env::var_os(INNER).is_some() {
+        command("true").notify(&alert()).expect("its end is not known");
+        let mut hangs = command("sleep 1000000").with_limit(Duration::ZERO);
+        assert_eq!(
+            hangs.notify(&alert()).expect_err("it is killed").to_string(),
+            "killed after 0ns"
+        );
+        return;
+    }
+    let mut perl = Process::new("perl");
+    perl.args(["-e", "$SIG{CHLD} = 'IGNORE'; exec @ARGV"]);
+    let inner =
+        perl.arg(env::current_exe().expect("a path")).args(["--exact", NAME]).env(INNER, "1");
+    let output = inner.output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
