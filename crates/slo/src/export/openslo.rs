@@ -10,8 +10,15 @@ use crate::objectives::{
     Target,
 };
 
+/// The name of what alert policies notify.
+const NOTIFIED: &str = "llm-audit-alerts";
+
 pub(super) fn documents(objectives: &Objectives, target: &RuleTarget) -> String {
     let mut text = String::new();
+    let has_policies = objectives
+        .rules
+        .iter()
+        .any(|rule| burn_condition(&objectives.objectives[rule.objective], rule).is_some());
     for (at, objective) in objectives.objectives.iter().enumerate() {
         let rules: Vec<_> = objectives.rules.iter().filter(|rule| rule.objective == at).collect();
         // Nothing fails when a string is written to.
@@ -21,6 +28,10 @@ pub(super) fn documents(objectives: &Objectives, target: &RuleTarget) -> String 
                 writeln!(text, "# {} is left out: OpenSLO has no such objective", objective.name)
             }
         };
+    }
+    if has_policies {
+        let _ = write_head(&mut text, "AlertNotificationTarget", NOTIFIED)
+            .and_then(|()| writeln!(text, "  target: {SOURCE_TYPE}"));
     }
     text
 }
@@ -95,17 +106,16 @@ fn write_documents(
     writeln!(text, "  timeWindow:\n    - duration: {}\n      isRolling: true", objective.window)?;
     writeln!(text, "  budgetingMethod: Occurrences")?;
     writeln!(text, "  objectives:\n    - {}", slo.objective)?;
-    let conditions: Vec<_> =
-        rules.iter().filter_map(|rule| burn_condition(objective, rule)).collect();
-    if conditions.is_empty() {
-        writeln!(text, "  alertPolicies: []")?;
-    } else {
-        writeln!(text, "  alertPolicies:\n    - alertPolicyRef: {}", quoted(&objective.name))?;
-        write_head(text, "AlertPolicy", &objective.name)?;
-        writeln!(text, "  conditions:")?;
-        for condition in conditions {
-            writeln!(text, "    - {condition}")?;
-        }
+    let burn_rules =
+        || rules.iter().filter_map(|rule| Some((rule, burn_condition(objective, rule)?)));
+    let policies: Vec<_> =
+        burn_rules().map(|(rule, _)| json!({ "alertPolicyRef": rule.name })).collect();
+    writeln!(text, "  alertPolicies: {}", Value::from(policies))?;
+    // A policy has one condition and a place to notify, as the specification says.
+    for (rule, condition) in burn_rules() {
+        write_head(text, "AlertPolicy", &rule.name)?;
+        writeln!(text, "  conditions:\n    - {condition}")?;
+        writeln!(text, "  notificationTargets:\n    - targetRef: {NOTIFIED}")?;
     }
     for rule in rules.iter().filter(|rule| burn_condition(objective, rule).is_none()) {
         writeln!(text, "# {} is left out: OpenSLO has burn rates alone", rule.name)?;

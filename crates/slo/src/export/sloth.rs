@@ -3,18 +3,36 @@
 use std::fmt::Write;
 
 use super::{RuleTarget, quoted, service_name};
-use crate::objectives::{Objective, Objectives, Target};
+use crate::objectives::{Objective, Objectives, Rule, Target};
 
 pub(super) fn specification(objectives: &Objectives, target: &RuleTarget) -> String {
     let mut text = String::from("version: prometheus/v1\n");
     // Nothing fails when a string is written to.
     let _ = writeln!(text, "service: {}\nslos:", quoted(service_name(target)));
     for objective in &objectives.objectives {
-        if let Some(Target::Good(share)) = objective.target {
-            let _ = write_slo(&mut text, objective, share, target);
-        }
+        let _ = match objective.target {
+            Some(Target::Good(share)) => write_slo(&mut text, objective, share, target),
+            _ => write_left_out(
+                &mut text,
+                &objective.name,
+                "objectives of good and bad events alone",
+            ),
+        };
+    }
+    let standard = |rule: &&Rule| is_standard(rule, &objectives.objectives[rule.objective]);
+    for rule in objectives.rules.iter().filter(|rule| !standard(rule)) {
+        let _ = write_left_out(&mut text, &rule.name, "burn-rate rules of its own");
     }
     text
+}
+
+fn write_left_out(text: &mut String, name: &str, what: &str) -> std::fmt::Result {
+    writeln!(text, "  # {name} is left out: sloth has {what}")
+}
+
+/// Whether a rule is one of those that sloth makes for an objective.
+fn is_standard(rule: &Rule, objective: &Objective) -> bool {
+    Rule::standard_burn_rules(objective, rule.objective).contains(rule)
 }
 
 fn write_slo(

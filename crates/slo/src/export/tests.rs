@@ -31,6 +31,39 @@ fn openslo_is_read_again() {
     assert!(text.contains("# lost-events is left out"));
 }
 
+/// As the specification says of each kind: https://github.com/OpenSLO/OpenSLO#alertpolicy.
+#[test]
+fn an_openslo_policy_has_one_condition_and_a_place_to_notify() {
+    let built_in = Objectives::built_in();
+    let text = built_in.to_openslo(&target());
+    let burn =
+        built_in.rules.iter().filter(|rule| matches!(rule.condition, Condition::Burn { .. }));
+    let is_of = |document: &&str, kind: &str| document.contains(&format!("\nkind: {kind}\n"));
+    let documents: Vec<_> = text.split("---\n").collect();
+    let policies: Vec<_> =
+        documents.iter().filter(|document| is_of(document, "AlertPolicy")).collect();
+    assert_eq!(policies.len(), burn.count());
+    for policy in policies {
+        assert_eq!(policy.matches("\"AlertCondition\"").count(), 1, "{policy}");
+        assert!(policy.contains("notificationTargets:\n    - targetRef: llm-audit-alerts\n"));
+    }
+    let notified = documents.iter().filter(|document| is_of(document, "AlertNotificationTarget"));
+    assert_eq!(notified.count(), 1);
+}
+
+#[test]
+fn what_sloth_cannot_express_is_said() {
+    let text = Objectives::built_in().to_sloth(&target());
+    for line in [
+        "# cost is left out: sloth has objectives of good and bad events alone",
+        "# request-errors-high is left out: sloth has burn-rate rules of its own",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(!text.contains("# request-errors is left out"), "{text}");
+    assert!(!text.contains("# request-errors-burn-1h is left out"), "{text}");
+}
+
 #[test]
 fn budgets_and_good_events_are_read_again() {
     let short = r#"

@@ -78,7 +78,7 @@ pub(super) const BURN_BAD_MIN: f64 = 10.0;
 
 impl Rule {
     /// Returns the burn-rate rules of an objective. Those that could never fire are left out.
-    pub(super) fn standard_burn_rules(objective: &Objective, place: usize) -> Vec<Self> {
+    pub(crate) fn standard_burn_rules(objective: &Objective, place: usize) -> Vec<Self> {
         let budget = objective.budget().filter(|_| objective.window == BURN_WINDOW);
         let can_fire = |factor: f64| budget.is_some_and(|budget| factor * budget < 1.0);
         let rules = BURN_RULES.into_iter().filter(|(factor, ..)| can_fire(*factor));
