@@ -7,6 +7,11 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{} %", number(share * 100.0))
 }
 
+/// Shows how fast a budget of bad events burns: `14.4 times the budget of 2 %`.
+pub(crate) fn burn_rate(factor: f64, budget: f64) -> String {
+    format!("{} times the budget of {}", number(factor), percent(budget))
+}
+
 /// Shows a number with at most three digits, or all before the point, in groups of thousands.
 pub(crate) fn number(value: f64) -> String {
     let digits = match value.abs() {

@@ -236,6 +236,26 @@ fn a_user_who_still_spends_too_much_keeps_the_alert_when_others_spend_more() {
 }
 
 #[test]
+fn an_alert_of_a_burn_rate_says_how_fast_the_budget_burns() {
+    let rules = r#"
+        [[objective]]
+        name = "errors"
+        indicator = "ratio"
+        of = { type = "request.end" }
+        bad = { status = "error" }
+        target = 0.98"#;
+    let dir = tempfile::tempdir().unwrap();
+    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+    emit_minute(&mut logger, 0, 20, 20);
+    let mut evaluator = AlertEngine::new(dir.path(), Objectives::parse(rules, "x.toml").unwrap());
+    let alerts = evaluator.check(after(0));
+    let fast = alerts.iter().find(|alert| alert.rule == "errors-burn-1h").unwrap();
+    let summary = "errors: 50 % over 1h (20 of 40, the log has 1m of 1h, 25 times the budget of 2 %), \
+        and it should be at most 28.8 % over 1h and 5m";
+    assert_eq!(fast.summary, summary);
+}
+
+#[test]
 fn another_service_has_alerts_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let mut one = TestLogger::start(dir.path(), 1, "one", true, START);

@@ -53,8 +53,14 @@ pub(super) fn summary(rule: &Rule, objective: &Objective) -> String {
             show::percent(limit)
         }
         Condition::Above { limit, .. } => show::number(limit),
-        Condition::Burn { factor, .. } => {
-            show::percent(factor * objective.budget().unwrap_or_default())
+        Condition::Burn { factor, long, short, .. } => {
+            let budget = objective.budget().unwrap_or_default();
+            return format!(
+                "{} should be at most {}, which is {}, over {long} and {short}",
+                objective.name,
+                show::percent(factor * budget),
+                show::burn_rate(factor, budget)
+            );
         }
         Condition::Cost { limit, times_usual, .. } => {
             let times = times_usual.map(|times| format!("{} times the usual", show::number(times)));

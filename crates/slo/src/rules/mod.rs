@@ -189,7 +189,8 @@ impl Window<'_> {
 
     fn burn(&self, factor: f64, (long, short): (Span, Span), min_bad: f64) -> RuleOutcome {
         let tallies = [self.sum(long), self.sum(short)];
-        let limit = factor * self.objective.budget().unwrap_or_default();
+        let budget = self.objective.budget().unwrap_or_default();
+        let limit = factor * budget;
         let [in_long, _] = &tallies;
         let is_broken =
             tallies.iter().all(|tally| tally.shares().0 > limit) && in_long.bad >= min_bad;
@@ -199,10 +200,15 @@ impl Window<'_> {
             true => RuleState::NoData,
             false => RuleState::of(is_broken, may_be_broken),
         };
-        let value =
-            if in_long.is_empty() { "-".to_owned() } else { show::percent(in_long.shares().0) };
+        let share = in_long.shares().0;
+        let (value, rate) = match in_long.is_empty() {
+            true => ("-".to_owned(), String::new()),
+            false => {
+                (show::percent(share), format!(", {}", show::burn_rate(share / budget, budget)))
+            }
+        };
         let target = format!("at most {} over {long} and {short}", show::percent(limit));
-        RuleOutcome::new(state, value, target, self.counted(in_long, long))
+        RuleOutcome::new(state, value, target, self.counted(in_long, long) + &rate)
     }
 
     fn cost(&self, limit: Option<Usd>, times_usual: Option<f64>, span: Span) -> RuleOutcome {
