@@ -44,9 +44,16 @@ fn stop(notice: u64) -> String {
     own(notice, 30, "stop", counts)
 }
 
-fn failed_request(seq: u64, minute: u64) -> String {
+/// The start of a logger that keeps a fourth of what goes well.
+fn sampled_start() -> String {
+    let sampling =
+        r#""totals":true,"sampling":{"trace_rate":0,"success_rate":0.25,"error_rate":1}"#;
+    start().replace(r#""totals":true"#, sampling)
+}
+
+fn request(seq: u64, minute: u64, status: &str) -> String {
     format!(
-        r#"{{"event_version":"3.0","instance":"{INSTANCE}","seq":{seq},"trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"{seq:016x}","timestamp":"2026-01-02T03:{minute:02}:05.000000Z","event_type":"request.end","agent":"benefits","action":"answer","status":"error"}}"#
+        r#"{{"event_version":"3.0","instance":"{INSTANCE}","seq":{seq},"trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"{seq:016x}","timestamp":"2026-01-02T03:{minute:02}:05.000000Z","event_type":"request.end","agent":"benefits","action":"answer","status":"{status}"}}"#
     ) + "\n"
 }
 
@@ -80,11 +87,9 @@ fn the_exit_code_is_the_verdict() {
     let met = start() + &totals(2, 1, 95, 5) + &stop(3);
     let breached = start() + &totals(2, 1, 85, 15) + &stop(3);
     // Killed: of the events after the last totals only those that were kept are known.
-    let failed: String = (1..=10).map(|seq| failed_request(seq, 2)).collect();
-    let killed = start() + &totals(2, 1, 95, 5) + &failed;
-    let sampling =
-        r#""totals":true,"sampling":{"trace_rate":0,"success_rate":0.25,"error_rate":1}"#;
-    let left_out = killed.replace(r#""totals":true"#, sampling).replace("error\"}\n", "ok\"}\n");
+    let ended = |status| (1..=10).map(|seq| request(seq, 2, status)).collect::<String>();
+    let killed = start() + &totals(2, 1, 95, 5) + &ended("error");
+    let left_out = sampled_start() + &totals(2, 1, 95, 5) + &ended("ok");
     let no_data = start() + &stop(2);
     let cases = [
         (met, 0, "met"),
@@ -142,6 +147,24 @@ fn a_bad_file_is_named_with_line_and_column() {
 }
 
 #[test]
+fn a_file_that_says_nothing_or_has_another_form_is_refused() {
+    let (keep, dir, file) = judged(&(start() + &totals(2, 1, 95, 5) + &stop(3)));
+    let other = keep.path().join("objectives.conf");
+    let (other, read_as) = (other.to_str().unwrap(), "it is read as OpenSLO in YAML");
+    for (file, text, expected) in [
+        (&*file, "burn_rates = false\n", "there is no objective"),
+        (&*file, "", "there is no objective"),
+        (other, "", "there is no objective"),
+        (other, OBJECTIVES, read_as),
+    ] {
+        fs::write(file, text).unwrap();
+        let given = run(&["slo", "check", "--dir", &dir, "--file", file]);
+        assert_eq!(given.code, 2, "{text}: {given:?}");
+        assert!(given.stderr.contains(expected), "{text}: {given:?}");
+    }
+}
+
+#[test]
 fn ci_gets_a_junit_report() {
     let (keep, dir, _) = judged(&(start() + &totals(2, 1, 50, 50) + &stop(3)));
     let path = keep.path().join("slo.xml");
@@ -180,8 +203,8 @@ fn an_alert_is_computed_again_minute_by_minute() {
 /// What people see, at the width of a terminal.
 #[test]
 fn the_page_fits_80_columns() {
-    let killed: String = (1..=10).map(|seq| failed_request(seq, 4)).collect();
-    let log = start() + &totals(2, 1, 990, 10) + &totals(3, 2, 400, 140) + &killed;
+    let killed: String = (1..=10).map(|seq| request(seq, 4, "ok")).collect();
+    let log = sampled_start() + &totals(2, 1, 990, 10) + &totals(3, 2, 400, 140) + &killed;
     let (_keep, dir, file) = judged(&log);
     let mut page = String::new();
     let queries: [&[&str]; 3] = [
@@ -219,6 +242,9 @@ fn rules_are_written_in_every_format() {
         assert!(run.stdout.starts_with(head), "{}", run.stdout);
     }
     assert_eq!(run(&["slo", "rules", "--format", "datadog"]).code, 2);
+    let wrong = run(&["slo", "rules", "--match", "job=benefits"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.stderr.contains("matchers of PromQL"), "{wrong:?}");
 }
 
 /// With what the recorder itself writes: its totals name the users who spent most.

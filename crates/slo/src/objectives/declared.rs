@@ -61,6 +61,10 @@ pub(super) struct Declared {
 impl Declared {
     /// Checks everything, and adds the burn-rate rules.
     pub(super) fn resolve(self) -> Result<Objectives, Fault> {
+        if self.objectives.is_empty() {
+            let what = "there is no objective; accepted: one or more".to_owned();
+            return Err(Fault { place: None, what });
+        }
         let mut names = BTreeSet::new();
         for objective in &self.objectives {
             check_name(&objective.value.name, objective, &mut names)?;

@@ -28,6 +28,10 @@ pub(crate) use selection::{Clause, Listed, member};
 /// The objectives and rules that hold unless a file says something else.
 const BUILT_IN: &str = include_str!("built_in.toml");
 
+/// What is said of a file that is not OpenSLO, and has no ending that says so.
+const READ_AS_YAML: &str =
+    " (it is read as OpenSLO in YAML; the short form in TOML needs a name that ends in .toml)";
+
 /// What is promised.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -95,7 +99,7 @@ impl Objectives {
         short::read(BUILT_IN).expect("a test reads it")
     }
 
-    /// Reads a file: TOML if its name ends in `.toml`, otherwise OpenSLO in YAML.
+    /// Reads a file: the short form in TOML if its name ends in `.toml`, otherwise OpenSLO in YAML.
     ///
     /// # Errors
     ///
@@ -117,7 +121,9 @@ impl Objectives {
         let read = if is_toml { short::read(text) } else { openslo::read(text) };
         read.map_err(|Fault { place, what }| {
             let place = place.map(|place| format!(":{}:{}", place.line, place.column));
-            Error::objectives(format!("{name}{}: {what}", place.unwrap_or_default()))
+            let has_ending = [".toml", ".yaml", ".yml"].iter().any(|end| name.ends_with(end));
+            let read_as = if has_ending { "" } else { READ_AS_YAML };
+            Error::objectives(format!("{name}{}: {what}{read_as}", place.unwrap_or_default()))
         })
     }
 
