@@ -1,5 +1,6 @@
 //! Prices for the lines of a log.
 
+use std::array;
 use std::path::Path;
 
 use llm_audit_log::schema::MetricsRow;
@@ -75,21 +76,12 @@ impl Prices {
     /// prices, as if all of them had the same usage. `None` if the model has no price.
     pub fn costs_of_row(&self, row: &MetricsRow) -> [Option<Usd>; 2] {
         let calls = row.events.max(1);
-        let each = |sum: u64| sum / calls;
-        let [cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output] =
-            row.usage.counts().map(each);
-        let without = Usage {
-            reasoning,
-            audio_input,
-            audio_output,
-            ..Usage::new(each(row.tokens_input), each(row.tokens_output))
-        };
-        let with = Usage { cache_read, cache_write, cache_write_1h, ..without };
+        // What each call has, and what is left of the sums.
+        let each = usages_of_row(row, |sum| sum / calls);
+        let rest = usages_of_row(row, |sum| sum % calls);
         let table = self.file.as_ref().unwrap_or_else(|| PriceTable::built_in());
-        [without, with].map(|usage| {
-            let cost = table.cost("", &row.model, usage.with_fitted_parts())?;
-            Some(cost * calls)
-        })
+        let cost = |usage: Usage| table.cost("", &row.model, usage.with_fitted_parts());
+        array::from_fn(|at| Some(cost(each[at])? * calls + cost(rest[at])?))
     }
 
     fn cost(&self, line: &Line<'_>, usage: Usage) -> Option<Usd> {
@@ -97,6 +89,19 @@ impl Prices {
         let provider = line.data().and_then(|data| data.get("provider")?.as_str());
         table.cost(provider.unwrap_or_default(), line.model()?, usage)
     }
+}
+
+/// The usage of a part of a row without a cache, and as it is.
+fn usages_of_row(row: &MetricsRow, part: impl Fn(u64) -> u64) -> [Usage; 2] {
+    let [cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output] =
+        row.usage.counts().map(&part);
+    let without = Usage {
+        reasoning,
+        audio_input,
+        audio_output,
+        ..Usage::new(part(row.tokens_input), part(row.tokens_output))
+    };
+    [without, Usage { cache_read, cache_write, cache_write_1h, ..without }]
 }
 
 /// The usage in a line, as [`Usage`] serializes it. `None` if a total is missing, or if the terms of the
@@ -159,6 +164,13 @@ mod tests {
         row.usage.cache_read = 1_800;
         assert!(with < without && with.is_some());
         assert_eq!(Prices::built_in().costs_of_row(&row), [without, with]);
+        // Calls that are not equal: nothing of the sums is rounded away.
+        (row.tokens_input, row.tokens_output, row.usage.cache_read) = (3_002, 301, 1_801);
+        let [dearer, cheaper] = [Usage::new(2, 1), Usage { cache_read: 1, ..Usage::new(2, 1) }]
+            .map(|usage| super::super::built_in_cost("", &["gpt-4o"], usage));
+        let sum = |one: Option<Usd>, other: Option<Usd>| Some(one? + other?);
+        let expected = [sum(without, dearer), sum(with, cheaper)];
+        assert_eq!(Prices::built_in().costs_of_row(&row), expected);
         row.model = "no-such".to_owned();
         assert_eq!(Prices::built_in().costs_of_row(&row), [None, None]);
     }
