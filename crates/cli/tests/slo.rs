@@ -111,6 +111,17 @@ fn the_exit_code_is_the_verdict() {
 }
 
 #[test]
+fn json_has_numbers_with_units_in_their_names() {
+    let (_keep, dir, file) = judged(&(start() + &totals(2, 1, 95, 5) + &stop(3)));
+    let json = run(&["slo", "check", "--dir", &dir, "--file", &file, "--json"]).json();
+    let (objective, rule) = (&json["objectives"][0], &json["rules"][0]["outcomes"][0]);
+    for (object, max) in [(objective, 0.1), (rule, 0.5)] {
+        assert_eq!((&object["bad_share"], &object["bad_share_max"]), (&0.05.into(), &max.into()));
+    }
+    assert_eq!((&objective["events"], &objective["bad"]), (&100.0.into(), &5.0.into()));
+}
+
+#[test]
 fn a_period_and_a_service_are_judged_alone() {
     let log = start() + &totals(2, 1, 50, 50) + &totals(3, 20, 100, 0) + &stop(4);
     let (_keep, dir, file) = judged(&log);
@@ -273,7 +284,9 @@ fn the_user_who_spends_too_much_is_found_among_10_000() {
         let judged = &run.json()["objectives"][0];
         assert_eq!((run.code, judged["verdict"].as_str()), (code, Some(verdict)), "{run:?}");
         assert_eq!(judged["payer"], "member-4711");
-        assert_eq!(judged["value"], "$5.50");
+        let max: f64 = max.parse().unwrap();
+        assert_eq!((&judged["cost_usd"], &judged["cost_usd_max"]), (&5.501.into(), &max.into()));
+        assert_eq!(judged["bad"], Value::Null);
     }
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod explain;
 mod export;
 mod log;
+mod measure;
 mod minutes;
 #[cfg(feature = "notify")]
 pub mod notify;
@@ -33,6 +34,8 @@ pub use error::Error;
 pub use explain::{ExplainedMinute, Explanation};
 pub use export::RuleTarget;
 pub use log::JudgedLog;
+pub use measure::Measure;
+pub use minutes::Payers;
 pub use objectives::{
     Condition, EventCounts, Indicator, Objective, Objectives, Payer, Rule, Selection, Target,
 };

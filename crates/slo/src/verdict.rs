@@ -2,9 +2,9 @@
 
 use llm_audit_log::Usd;
 
+use crate::measure::{self, Measure};
 use crate::minutes::{CostWindow, MINUTES_KEPT, Minutes};
 use crate::objectives::{Objective, Objectives, Target};
-use crate::show;
 use crate::span::{HOUR, MINUTE, floor};
 use crate::tally::Tally;
 
@@ -59,7 +59,9 @@ pub struct Judgement<'o> {
     pub events: (f64, f64, f64),
     /// The share of the budget that is left: 1 is all of it, and 0 or less is nothing. `None` without data.
     pub budget_left: Option<f64>,
-    /// What was seen, as it is shown.
+    /// What was seen. `None` without data.
+    pub seen: Option<Measure>,
+    /// The same, as it is shown.
     pub value: String,
     /// What was promised, as it is shown.
     pub target: String,
@@ -68,16 +70,18 @@ pub struct Judgement<'o> {
 }
 
 impl Objective {
+    /// Returns the most that is promised.
+    pub fn most(&self) -> Option<Measure> {
+        Some(match self.target? {
+            Target::Good(_) => Measure::Share(self.budget().unwrap_or_default()),
+            Target::Rate(most) => Measure::Rate(most),
+            Target::Cost(most) => Measure::Cost(most),
+        })
+    }
+
     /// Returns what is promised, as it is shown.
     pub fn shown_target(&self) -> String {
-        match self.target {
-            Some(Target::Good(_)) => {
-                format!("≤ {}", show::percent(self.budget().unwrap_or_default()))
-            }
-            Some(Target::Rate(most)) => format!("≤ {}", show::number(most)),
-            Some(Target::Cost(most)) => format!("≤ {}", show::dollars(most)),
-            None => "-".to_owned(),
-        }
+        self.most().map_or("-".to_owned(), |most| format!("≤ {}", most.shown()))
     }
 }
 
@@ -118,14 +122,15 @@ struct Judge<'m, 'o> {
 }
 
 impl<'o> Judge<'_, 'o> {
-    fn judgement(&self, tally: &Tally, verdict: Verdict, value: String) -> Judgement<'o> {
+    fn judgement(&self, tally: &Tally, verdict: Verdict, seen: Option<Measure>) -> Judgement<'o> {
         Judgement {
             objective: self.objective,
             verdict,
             period: (self.from, self.end),
             events: (tally.total, tally.bad, tally.unknown),
             budget_left: None,
-            value,
+            seen,
+            value: measure::shown(seen),
             target: self.objective.shown_target(),
             payer: None,
         }
@@ -134,24 +139,30 @@ impl<'o> Judge<'_, 'o> {
     fn share(&self) -> Judgement<'o> {
         let tally = self.minutes.sum(self.at, self.from, self.end);
         if tally.is_empty() {
-            return self.judgement(&tally, Verdict::NoData, "-".to_owned());
+            return self.judgement(&tally, Verdict::NoData, None);
         }
         let budget = self.objective.budget().unwrap_or_default();
         let (least, most) = tally.shares();
         let verdict = Verdict::of_range(least, most, budget);
         let left = Some(1.0 - least / budget);
-        Judgement { budget_left: left, ..self.judgement(&tally, verdict, show::percent(least)) }
+        Judgement {
+            budget_left: left,
+            ..self.judgement(&tally, verdict, Some(Measure::Share(least)))
+        }
     }
 
     fn rate(&self, limit: f64) -> Judgement<'o> {
         let tally = self.minutes.sum(self.at, self.from, self.end);
         if tally.is_empty() {
-            return self.judgement(&tally, Verdict::NoData, "-".to_owned());
+            return self.judgement(&tally, Verdict::NoData, None);
         }
         let (least, most) = tally.rates();
         let verdict = Verdict::of_range(least, most, limit);
         let left = Some(1.0 - least / limit);
-        Judgement { budget_left: left, ..self.judgement(&tally, verdict, show::number(least)) }
+        Judgement {
+            budget_left: left,
+            ..self.judgement(&tally, verdict, Some(Measure::Rate(least)))
+        }
     }
 
     /// Judges the window of the period that costs most.
@@ -159,7 +170,7 @@ impl<'o> Judge<'_, 'o> {
         let window = self.objective.window.micros();
         let whole = self.minutes.sum(self.at, self.from, self.end);
         if whole.is_empty() {
-            return self.judgement(&whole, Verdict::NoData, "-".to_owned());
+            return self.judgement(&whole, Verdict::NoData, None);
         }
         let ends = self.minutes.times(self.from, self.end).map(|time| time + MINUTE);
         let has_payers = self.objective.indicator.payer().is_some();
@@ -173,7 +184,7 @@ impl<'o> Judge<'_, 'o> {
         // Another window than the one that certainly costs most may be the one that costs too much.
         let most = windows.iter().map(|window| window.most).max().unwrap_or_default();
         let Some(worst) = windows.into_iter().max_by_key(|window| window.least) else {
-            return self.judgement(&whole, Verdict::NoData, "-".to_owned());
+            return self.judgement(&whole, Verdict::NoData, None);
         };
         let has_unknown = whole.unknown > 0.0;
         let verdict = match Verdict::of_range(worst.least, most, limit) {
@@ -185,7 +196,7 @@ impl<'o> Judge<'_, 'o> {
             period: (worst.end - window, worst.end),
             budget_left: left,
             payer: worst.payer,
-            ..self.judgement(&whole, verdict, show::dollars(worst.least))
+            ..self.judgement(&whole, verdict, Some(Measure::Cost(worst.least)))
         }
     }
 }

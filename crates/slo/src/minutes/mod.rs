@@ -16,7 +16,7 @@ use crate::objectives::{Objective, Payer};
 use crate::span::{DAY, HOUR, MINUTE, floor};
 use crate::tally::Tally;
 pub(crate) use costs::CostWindow;
-pub(crate) use payers::Payers;
+pub use payers::Payers;
 pub(crate) use reader::{LogReader, ReaderState};
 
 /// How long minutes are kept; older ones become hours. The longest time over which rules look back is less.

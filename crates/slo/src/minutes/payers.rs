@@ -12,10 +12,25 @@ const PAYERS_KEPT: usize = 256;
 /// How many it has at most, before the others are left out.
 const PAYERS_MAX: usize = 16 * PAYERS_KEPT;
 
-/// What each user or tenant pays.
+/// What each user or tenant pays, between two bounds.
+///
+/// # Examples
+///
+/// ```
+/// use llm_audit_log::Usd;
+/// use llm_audit_slo::Payers;
+///
+/// let usd = |text: &str| text.parse::<Usd>();
+/// let mut payers = Payers::default();
+/// payers.add("ana", usd("2.5")?, Usd::ZERO);
+/// payers.add("ana", usd("1")?, usd("0.25")?);
+/// let bounds: Vec<_> = payers.iter().collect();
+/// assert_eq!(bounds, [("ana", usd("3.5")?, usd("3.75")?)]);
+/// # Ok::<(), llm_audit_log::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "StoredPayers", into = "StoredPayers")]
-pub(crate) struct Payers {
+pub struct Payers {
     /// What each pays at least, and what may come on top of it.
     known: BTreeMap<String, (Usd, Usd)>,
     /// What may come on top of all this, for anybody. It is zero as long as everybody is known.
@@ -23,11 +38,11 @@ pub(crate) struct Payers {
 }
 
 impl Payers {
-    /// Adds what somebody pays at least, and what may come on top of it.
-    pub(super) fn add(&mut self, payer: &str, least: Usd, error: Usd) {
+    /// Adds what somebody pays at least, and what may come on top of it. Of many payers, those who pay most are kept.
+    pub fn add(&mut self, payer: &str, least: Usd, error: Usd) {
         self.add_unbounded(payer, least, error);
         if self.known.len() >= PAYERS_MAX {
-            self.keep_highest();
+            self.keep_highest(PAYERS_KEPT);
         }
     }
 
@@ -42,7 +57,7 @@ impl Payers {
     }
 
     /// Adds the users of totals. Calls without a user are nobody's.
-    pub(super) fn add_users(&mut self, users: &UserTotals) {
+    pub fn add_users(&mut self, users: &UserTotals) {
         for row in &users.top {
             self.add(&row.user, row.cost_usd, row.cost_usd_error);
         }
@@ -61,32 +76,45 @@ impl Payers {
         self.rest_max = self.rest_max - other.rest_max;
     }
 
-    /// Adds those of another minute. The sum of a window has no further bound.
-    pub(super) fn merge(&mut self, other: &Self) {
+    /// Adds those of another time. The sum can have all of both.
+    pub fn merge(&mut self, other: &Self) {
         for (payer, (least, error)) in &other.known {
             self.add_unbounded(payer, *least, *error);
         }
         self.rest_max += other.rest_max;
     }
 
-    /// Leaves out those who pay least. The most that any of them pays is remembered.
-    fn keep_highest(&mut self) {
+    /// Keeps so many of those who pay most. The most that any of the others pays is remembered.
+    pub fn keep_highest(&mut self, count: usize) {
+        if self.known.len() <= count {
+            return;
+        }
         let mut all: Vec<_> = std::mem::take(&mut self.known).into_iter().collect();
         all.sort_by_key(|(_, (least, error))| Reverse(*least + *error));
-        let left_out = all.split_off(PAYERS_KEPT.min(all.len()));
+        let left_out = all.split_off(count);
         self.rest_max +=
             left_out.iter().map(|(_, (least, error))| *least + *error).max().unwrap_or_default();
         self.known = all.into_iter().collect();
     }
 
     /// Returns everybody with what they pay at least and at most.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Usd, Usd)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Usd, Usd)> {
         let all = self.known.iter();
         all.map(|(payer, (least, error))| (payer.as_str(), *least, *least + *error + self.rest_max))
     }
 
+    /// Returns how many are known.
+    pub fn count(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Returns the most that somebody pays who is not known.
+    pub fn rest_max(&self) -> Usd {
+        self.rest_max
+    }
+
     /// Returns the most that anybody pays, also those who are not known.
-    pub(crate) fn most(&self) -> Usd {
+    pub fn most(&self) -> Usd {
         self.iter().map(|(_, _, most)| most).max().unwrap_or(self.rest_max)
     }
 }
@@ -97,9 +125,7 @@ struct StoredPayers(BTreeMap<String, (String, String)>, String);
 
 impl From<Payers> for StoredPayers {
     fn from(mut payers: Payers) -> Self {
-        if payers.known.len() > PAYERS_KEPT {
-            payers.keep_highest();
-        }
+        payers.keep_highest(PAYERS_KEPT);
         let known = payers.known.into_iter();
         let known =
             known.map(|(payer, (least, error))| (payer, (least.to_string(), error.to_string())));

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use llm_audit_log::Usd;
 
+use crate::measure::{self, Measure};
 use crate::minutes::{CostWindow, Minutes, Payers};
 use crate::objectives::{Condition, Indicator, Objective, Payer, Rule};
 use crate::show;
@@ -62,6 +63,10 @@ pub struct RuleOutcome {
     pub state: RuleState,
     /// The user or tenant that it is about, and which of these it is.
     pub subject: Option<(String, String)>,
+    /// What was seen. `None` without data.
+    pub seen: Option<Measure>,
+    /// The most that it should be. `None` if that is not known yet.
+    pub most: Option<Measure>,
     /// What was seen, as it is shown.
     pub value: String,
     /// What should be, as it is shown.
@@ -71,8 +76,9 @@ pub struct RuleOutcome {
 }
 
 impl RuleOutcome {
-    fn new(state: RuleState, value: String, target: String, counted: String) -> Self {
-        Self { state, subject: None, value, target, counted }
+    fn new(state: RuleState, seen: Option<Measure>, most: Measure, counted: String) -> Self {
+        let (value, target) = (measure::shown(seen), format!("at most {}", most.shown()));
+        Self { state, subject: None, seen, most: Some(most), value, target, counted }
     }
 
     /// Returns one sentence about it.
@@ -174,17 +180,12 @@ impl Window<'_> {
             true => RuleState::NoData,
             false => RuleState::of(is_above, may_be_above),
         };
-        let shown = |value: f64| match self.objective.indicator.has_good_and_bad() {
-            _ if !value.is_finite() => "-".to_owned(),
-            true => show::percent(value),
-            false => show::number(value),
+        let measure = match self.objective.indicator {
+            Indicator::Rate { .. } => Measure::Rate,
+            Indicator::Lost | Indicator::Unpriced => Measure::Count,
+            _ => Measure::Share,
         };
-        RuleOutcome::new(
-            state,
-            shown(least),
-            format!("at most {}", shown(limit)),
-            self.counted(&tally, span),
-        )
+        RuleOutcome::new(state, Some(measure(least)), measure(limit), self.counted(&tally, span))
     }
 
     fn burn(&self, factor: f64, (long, short): (Span, Span), min_bad: f64) -> RuleOutcome {
@@ -200,15 +201,13 @@ impl Window<'_> {
             true => RuleState::NoData,
             false => RuleState::of(is_broken, may_be_broken),
         };
-        let share = in_long.shares().0;
-        let (value, rate) = match in_long.is_empty() {
-            true => ("-".to_owned(), String::new()),
-            false => {
-                (show::percent(share), format!(", {}", show::burn_rate(share / budget, budget)))
-            }
-        };
-        let target = format!("at most {} over {long} and {short}", show::percent(limit));
-        RuleOutcome::new(state, value, target, self.counted(in_long, long) + &rate)
+        let share = Some(in_long.shares().0).filter(|_| !in_long.is_empty());
+        let rate = share.map(|share| format!(", {}", show::burn_rate(share / budget, budget)));
+        let counted = self.counted(in_long, long) + &rate.unwrap_or_default();
+        let outcome =
+            RuleOutcome::new(state, share.map(Measure::Share), Measure::Share(limit), counted);
+        let target = format!("{} over {long} and {short}", outcome.target);
+        RuleOutcome { target, ..outcome }
     }
 
     fn cost(&self, limit: Option<Usd>, times_usual: Option<f64>, span: Span) -> RuleOutcome {
@@ -216,17 +215,18 @@ impl Window<'_> {
         let usual = times_usual.zip(usual_cost(self.minutes, self.at, self.end, span));
         let usual = usual.and_then(|(times, usual)| Usd::try_from(usual.as_f64() * times).ok());
         let most = limit.into_iter().chain(usual).min();
-        let value = show::dollars(tally.cost);
+        let seen = Some(Measure::Cost(tally.cost));
         let counted = format!("{} calls{}", show::number(tally.total), self.missing(span));
         let Some(most) = most else {
-            let why = "the usual cost is not known yet".to_owned();
-            return RuleOutcome::new(RuleState::Off, value, why, counted);
+            let target = "the usual cost is not known yet".to_owned();
+            let outcome = RuleOutcome::new(RuleState::Off, seen, Measure::Cost(Usd::ZERO), counted);
+            return RuleOutcome { most: None, target, ..outcome };
         };
         let state = match tally.is_empty() {
             true => RuleState::NoData,
             false => RuleState::of(tally.cost > most, tally.unknown > 0.0),
         };
-        RuleOutcome::new(state, value, format!("at most {}", show::dollars(most)), counted)
+        RuleOutcome::new(state, seen, Measure::Cost(most), counted)
     }
 
     /// Those who may have paid more than the limit: those for whom it fires already, and then the highest.
@@ -243,8 +243,8 @@ impl Window<'_> {
             subject: Some((payer.name().to_owned(), name.to_owned())),
             ..RuleOutcome::new(
                 RuleState::of(least > limit, most > limit),
-                show::dollars(least),
-                format!("at most {}", show::dollars(limit)),
+                Some(Measure::Cost(least)),
+                Measure::Cost(limit),
                 format!("calls of one {}{}", payer.name(), self.missing(span)),
             )
         });
@@ -255,8 +255,8 @@ impl Window<'_> {
         let quiet = self.end - self.minutes.last_write;
         let is_silent = self.minutes.has_writer && quiet > after.micros();
         let quiet = Span::of_minutes((quiet / MINUTE).max(0));
-        let target = format!("at most {after}");
         let state = RuleState::of(is_silent, is_silent);
-        RuleOutcome::new(state, quiet.to_string(), target, "since the last line".to_owned())
+        let (seen, counted) = (Some(Measure::Time(quiet)), "since the last line".to_owned());
+        RuleOutcome::new(state, seen, Measure::Time(after), counted)
     }
 }

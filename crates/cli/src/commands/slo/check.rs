@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use llm_audit::Status;
-use llm_audit_slo::{JudgedLog, Judgement, Rule, RuleOutcome, RuleState, Verdict};
+use llm_audit_slo::{
+    Indicator, JudgedLog, Judgement, Measure, Rule, RuleOutcome, RuleState, Verdict,
+};
 use serde_json::{Value, json};
 
 use super::ObjectivesArgs;
@@ -196,7 +198,7 @@ fn table_row(judgement: &Judgement<'_>, has_unknown: bool) -> Vec<String> {
         judgement.value.clone(),
         judgement.target.clone(),
         format!("{events:.0}"),
-        format!("{bad:.0}"),
+        if has_bad(judgement) { format!("{bad:.0}") } else { "-".to_owned() },
     ];
     row.extend(has_unknown.then(|| format!("{unknown:.0}")));
     row
@@ -246,22 +248,35 @@ fn summary(judged: &[Judgement<'_>]) -> String {
     format!("{}: {}{end}", format_count(judged.len() as u64, "objective"), counts.join(", "))
 }
 
+/// Whether events are good or bad, or counted for others. A cost is only a sum.
+fn has_bad(judgement: &Judgement<'_>) -> bool {
+    !matches!(judgement.objective.indicator, Indicator::Cost { .. })
+}
+
+/// Adds what was seen and the most that it should be, as numbers with units in their names.
+pub(super) fn add_measures(object: &mut Value, seen: Option<Measure>, most: Option<Measure>) {
+    if let Some(measure) = seen.or(most) {
+        object[measure.name()] = json!(seen.map(Measure::number));
+        object[format!("{}_max", measure.name())] = json!(most.map(Measure::number));
+    }
+}
+
 fn verdicts_json(judged: &[Judgement<'_>], log: &JudgedLog, until: i64) -> Value {
     let objective = |judgement: &Judgement<'_>| {
         let (events, bad, unknown) = judgement.events;
-        json!({
+        let mut object = json!({
             "name": judgement.objective.name,
             "verdict": judgement.verdict.name(),
             "budget_left": judgement.budget_left,
-            "value": judgement.value,
-            "target": judgement.target,
             "events": events,
-            "bad": bad,
+            "bad": has_bad(judgement).then_some(bad),
             "unknown": unknown,
             "from_us": judgement.period.0,
             "until_us": judgement.period.1,
             "payer": judgement.payer,
-        })
+        });
+        add_measures(&mut object, judgement.seen, judgement.objective.most());
+        object
     };
     let rule = |(rule, found): &(&Rule, Vec<RuleOutcome>)| {
         json!({

@@ -6,6 +6,7 @@ use llm_audit::Usd;
 use llm_audit_slo::{ExplainedMinute, Explanation, JudgedLog, RuleOutcome};
 use serde_json::{Value, json};
 
+use super::check::add_measures;
 use crate::ui::{
     CommandExit, CommandFailure, Style, Table, escape_for_terminal, escape_json_for_terminal,
     format_dollars, format_period, format_time, terminal_columns, wrap_to_terminal,
@@ -128,7 +129,7 @@ fn explanation_json(explanation: &Explanation<'_>) -> Value {
             "events": minute.events.0,
             "bad": minute.events.1,
             "unknown": minute.events.2,
-            "cost_usd": minute.cost.to_string(),
+            "cost_usd": minute.cost.as_f64(),
             "rule": minute.outcomes.iter().map(outcome_json).collect::<Vec<_>>(),
         })
     };
@@ -142,11 +143,11 @@ fn explanation_json(explanation: &Explanation<'_>) -> Value {
 
 /// A rule at a moment.
 pub(super) fn outcome_json(outcome: &RuleOutcome) -> Value {
-    json!({
+    let mut object = json!({
         "state": outcome.state.name(),
         "subject": outcome.subject,
-        "value": outcome.value,
-        "target": outcome.target,
         "counted": outcome.counted,
-    })
+    });
+    add_measures(&mut object, outcome.seen, outcome.most);
+    object
 }
