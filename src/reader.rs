@@ -25,6 +25,7 @@
 //! # Ok::<(), llm_audit::Error>(())
 //! ```
 
+pub use llm_audit_log::schema::notices::{UserRow, UserTotals};
 pub use llm_audit_log::{
     Basis, Choice, Counting, DEPTH_MAX, Ending, Entry, Error, Estimate, Event, Expression, Failure,
     Failures, Figures, Filter, Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance,

@@ -92,3 +92,61 @@ fn a_log_without_any_event_has_the_figures_of_a_whole_one() {
         assert_eq!(report(&none)[member], report(&all)[member], "{member}");
     }
 }
+
+/// Sampling leaves all lines out, and the totals name the users.
+#[test]
+fn the_cost_of_each_user_is_that_of_all_calls() {
+    let (_keep, dir) = folder();
+    let policy = SamplingPolicy { trace_rate: 0.0, success_rate: 0.0, ..SamplingPolicy::default() };
+    let builder = AuditLogger::builder().without_environment().directory(Path::new(&dir));
+    let builder = builder.sampling(policy).failed_traces(FailedTraces::Sampled);
+    let logger = builder.build().unwrap();
+    let call = |cost: &str| {
+        let event = AuditEvent::new(EventType::LlmInvoke, "benefits", "chat").tokens(7, 3);
+        event.cost_usd(cost.parse::<Usd>().unwrap())
+    };
+    for at in 0..600 {
+        logger.emit(&call("0.01").user(&format!("member-{}", at % 3)));
+        logger.emit(&call("0.02"));
+    }
+    logger.shutdown(Duration::from_secs(60)).unwrap();
+    assert_eq!(common::event_lines(&dir), 0);
+    for by in ["user", "data.user"] {
+        let found = figures(&dir, &["cost", "--by", by]);
+        let groups = found["groups"].as_array().unwrap();
+        let costs: Vec<_> = groups.iter().map(|group| group["cost_usd"].as_f64()).collect();
+        assert_eq!(costs, [Some(2.0); 3], "{found}");
+        assert_eq!(groups[0]["cost_usd"], groups[0]["cost_usd_max"]);
+        assert_eq!(
+            (&found["other"]["cost_usd"], &found["total"]["cost_usd"]),
+            (&json!(12), &json!(18))
+        );
+        let shown = run(&["cost", "--by", by, "--dir", &dir]).stdout;
+        assert!(shown.contains("users by audit.totals"), "{shown}");
+    }
+}
+
+/// More users than totals name: what each may have spent besides is said.
+#[test]
+fn the_error_of_the_cost_of_users_is_shown() {
+    let (_keep, dir) = folder();
+    let policy = SamplingPolicy { trace_rate: 0.0, success_rate: 0.0, ..SamplingPolicy::default() };
+    let builder = AuditLogger::builder().without_environment().directory(Path::new(&dir));
+    let builder = builder.sampling(policy).failed_traces(FailedTraces::Sampled);
+    let logger = builder.build().unwrap();
+    for user in 0..300 {
+        let cost = format!("0.{:03}", 500 - user);
+        let event = AuditEvent::new(EventType::LlmInvoke, "benefits", "chat").tokens(7, 3);
+        logger.emit(&event.user(&format!("u{user:03}")).cost_usd(cost.parse::<Usd>().unwrap()));
+    }
+    logger.shutdown(Duration::from_secs(60)).unwrap();
+    let found = figures(&dir, &["cost", "--by", "user"]);
+    assert_eq!(found["groups"].as_array().unwrap().len(), 256);
+    let first = &found["groups"][0];
+    assert_eq!((&first["values"][0], &first["cost_usd"]), (&json!("u000"), &json!(0.5)));
+    let rest = found["rest_cost_usd_max"].as_f64().unwrap();
+    assert!(rest >= 0.244, "{found}");
+    assert_eq!(first["cost_usd_max"].as_f64().unwrap(), 0.5 + rest);
+    let shown = run(&["cost", "--by", "user", "--dir", &dir]).stdout;
+    assert!(shown.contains("at most") && shown.contains("a user who is not named"), "{shown}");
+}

@@ -12,8 +12,8 @@ use llm_audit::reader::{
     Basis, Choice, Counting, DEPTH_MAX, Ending, Entry, Estimate, Event, Expression, Failure,
     Failures, Figures, Filter, Finding, Folder, Follow, Found, GroupBy, Groups, Input, Instance,
     Items, Json, LINE_BYTES_MAX, Line, Lines, LogFile, Members, Position, Scan, Scanned, Span,
-    State, Step, Sums, Timeline, Trace, Verification, Writers, parse, read_line, verify,
-    verify_folder, verify_with,
+    State, Step, Sums, Timeline, Trace, UserRow, UserTotals, Verification, Writers, parse,
+    read_line, verify, verify_folder, verify_with,
 };
 use llm_audit::{CaptureContent, Error, Status, Usd};
 use serde::Serialize;
@@ -340,8 +340,20 @@ fn counting(line: &Line<'_>) {
     let mut counting = Counting::new(Groups::new(Vec::new()), &Filter::default(), &[]);
     counting.add(line, 1.0, |groups| groups.add(line, 1.0));
     let _: fn(&mut Groups, &MetricsRow, Range<i64>) = Sums::add_row;
+    let _: fn(&mut Groups, &UserTotals) = Sums::add_users;
     let _: fn(&mut Groups, &Groups) = Sums::merge;
 }
+
+fields!(UserTotals { top: Vec<UserRow>, rest_max: (u64, Usd) });
+
+fields!(UserRow {
+    user: String,
+    events: u64,
+    tokens: u64,
+    cost_usd: Usd,
+    events_error: u64,
+    cost_usd_error: Usd,
+});
 
 fn group_by(text: &str) -> Result<GroupBy, Error> {
     converted(text.parse())

@@ -70,6 +70,11 @@ impl FilterArgs {
             || self.query.is_some()
     }
 
+    /// Whether nothing is asked for, or a time alone.
+    pub(crate) fn is_of_time(&self) -> bool {
+        !Self { since: None, until: None, ..self.clone() }.are_given()
+    }
+
     /// The texts that are asked for, by what they are called.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let texts =

@@ -17,6 +17,7 @@ mod sql;
 mod stats;
 mod tail;
 mod trace;
+mod user_costs;
 mod verify;
 
 use std::process::ExitCode;

@@ -16,7 +16,8 @@ use super::figures::{
     FiguresObject, Group, Sort, UnpricedObject, basis_notes, cost_table, sorted_groups,
     stats_table, unpriced_note,
 };
-use crate::arguments::{FilterArgs, Followed, LogInput, parse_count};
+use super::user_costs::UserCosts;
+use crate::arguments::{EventsRead, FilterArgs, Followed, LogInput, parse_count};
 use crate::ui::{
     CommandExit, CommandFailure, Table, complain_on_stderr, escape_json_for_terminal, format_count,
     terminal_columns, terminal_rows, wrap_to_terminal,
@@ -119,7 +120,8 @@ const COST_AFTER_HELP: &str = "\
 Counts the llm.invoke and llm.error events with tokens or a cost. The cost is exact, and is that of all
 events, by the audit.totals lines. A call of a model without a known price costs ?, never zero. If the
 totals do not answer the question, as with --reprice, a ~ is before what is estimated: sampling left
-events out, and those that are left count for them.
+events out, and those that are left count for them. Totals name the 256 users of a minute who spent
+most. With --by user and a sampled log these are shown, and what more a user may have spent.
 
 Exit codes: 0 there are such events, 1 there are and a file cannot be read to its end, 2 bad input, 3
 there are none.
@@ -149,6 +151,10 @@ pub(crate) fn run_cost(args: &CostArgs) -> Result<CommandExit, CommandFailure> {
     let is_row_counted = MetricsRow::is_paid;
     let view = View { is_counted: |line| line.is_paid(), is_row_counted, sort, table, prices };
     let of_file = args.reprice.as_deref().filter(|file| *file != Path::new(BUILT_IN));
+    let is_by_user = matches!(&args.by.0[..], [by] if ["user", "data.user"].contains(&&**by));
+    if is_by_user && view.prices.is_none() && args.groups.filter.is_of_time() {
+        return run_users(&args.groups, &args.by.0, view);
+    }
     run_groups(&args.groups, &args.by.0, view, of_file)
 }
 
@@ -211,22 +217,30 @@ fn run_groups(
         weight.into_iter().for_each(|weight| question.add(counting, line, weight));
     })?;
     let (sums, basis) = counting.finish();
-    if sums.groups.total.events == 0 {
-        if read.events > 0 {
-            complain_on_stderr("no data: no event has tokens or a cost");
+    question.answer(&sums, &basis, read, price_file)
+}
+
+/// Shows the cost of each user: by the lines if they are all there, otherwise by the users of totals.
+fn run_users(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
+    let question = Question { args, by, view };
+    let mut lines = question.counting()?;
+    let mut users = Counting::new(UserCosts::default(), &args.filter.to_filter(), &[]);
+    let read = args.input.count(&args.filter, &mut users, |users, line, weight| {
+        if let Some(weight) = weight {
+            users.add(line, weight, |costs| costs.add(line, weight));
+            question.add(&mut lines, line, weight);
         }
-        return Ok(CommandExit::NoData);
-    }
-    complain_of_missing_values(by, &sums.groups);
-    if let (Some(file), 0) = (price_file, sums.priced_by_file) {
-        let file = file.display();
-        complain_on_stderr(format_args!(
-            "{file} has a price for none of these calls; those of this version count"
-        ));
+    })?;
+    let ((costs, basis), (sums, of_lines)) = (users.finish(), lines.finish());
+    if costs.total.events <= sums.groups.total.events {
+        return question.answer(&sums, &of_lines, read, None);
     }
     let mut out = BufWriter::new(io::stdout().lock());
-    let written = question.print(&sums, &basis, args.limit, &mut out).and_then(|()| out.flush());
-    written.map_err(CommandFailure::writing)?;
+    let written = match args.json {
+        true => costs.print_json(by, &basis, &mut out),
+        false => costs.print_table(by, &basis, args.limit, &mut out),
+    };
+    written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
     Ok(read.exit)
 }
 
@@ -313,6 +327,33 @@ impl Question<'_> {
                 sums.unpriced.add_priced(line, weight, cost);
             }
         });
+    }
+
+    /// Shows the figures, or says that there are none.
+    fn answer(
+        &self,
+        sums: &GroupSums,
+        basis: &Basis,
+        read: EventsRead,
+        price_file: Option<&Path>,
+    ) -> Result<CommandExit, CommandFailure> {
+        if sums.groups.total.events == 0 {
+            if read.events > 0 {
+                complain_on_stderr("no data: no event has tokens or a cost");
+            }
+            return Ok(CommandExit::NoData);
+        }
+        complain_of_missing_values(self.by, &sums.groups);
+        if let (Some(file), 0) = (price_file, sums.priced_by_file) {
+            let file = file.display();
+            complain_on_stderr(format_args!(
+                "{file} has a price for none of these calls; those of this version count"
+            ));
+        }
+        let mut out = BufWriter::new(io::stdout().lock());
+        let written = self.print(sums, basis, self.args.limit, &mut out).and_then(|()| out.flush());
+        written.map_err(CommandFailure::writing)?;
+        Ok(read.exit)
     }
 
     fn print(

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::query::timeline::MINUTE;
 use crate::query::{Filter, GroupBy};
-use crate::schema::notices::{EventTotals, ReadNotice, Started};
+use crate::schema::notices::{EventTotals, ReadNotice, Started, UserTotals};
 use crate::schema::{CaptureContent, Line, MetricsRow};
 
 /// The most instances of which lines are held that totals may still contain.
@@ -22,6 +22,10 @@ const LATER_MAX: i64 = 2 * MINUTE;
 pub trait Sums: Clone {
     /// Adds the events of a row of totals, which were at these times.
     fn add_row(&mut self, row: &MetricsRow, times: Range<i64>);
+
+    /// Adds the users of totals. Their figures are those of all events of the minute, whatever the filter asks for
+    /// besides the time.
+    fn add_users(&mut self, _users: &UserTotals) {}
 
     /// Adds the sums of other events.
     fn merge(&mut self, other: &Self);
@@ -240,6 +244,7 @@ impl<T: Sums> Counting<T> {
             self.basis.counted = self.basis.counted.saturating_add(row.events);
             self.sums.add_row(row, times.clone());
         }
+        self.sums.add_users(&totals.users);
     }
 
     /// Returns how many events totals have counted so far.
