@@ -35,21 +35,7 @@ impl EventsRead {
 
 impl LogInput {
     /// Gives each event that is wanted to `each`, with its weight. The log's own lines are among them only
-    /// if their type is asked for. Says what cannot be read.
-    pub(crate) fn for_each_event(
-        &self,
-        filter: &FilterArgs,
-        mut each: impl FnMut(&Line<'_>, f64) + Send,
-    ) -> Result<EventsRead, CommandFailure> {
-        let each = |line: &Line<'_>, weight: Option<f64>| {
-            if let Some(weight) = weight {
-                each(line, weight);
-            }
-        };
-        self.for_each_line(filter, each)
-    }
-
-    /// The same, and gives all of the log's own lines to `each` without a weight, whatever the filter.
+    /// if their type is asked for. All of them come without a weight, whatever the filter.
     pub(crate) fn for_each_line(
         &self,
         filter: &FilterArgs,

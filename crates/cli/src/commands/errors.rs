@@ -2,7 +2,8 @@
 
 use std::io::{self, BufWriter, Write};
 
-use llm_audit::reader::{Failure, Failures};
+use llm_audit::reader::{Failure, Failures, Line};
+use llm_audit_log::schema::notices::ReadNotice;
 use serde::Serialize;
 
 use crate::arguments::{FilterArgs, LogInput, parse_count};
@@ -31,6 +32,7 @@ pub(crate) struct ErrorsArgs {
 const AFTER_HELP: &str = "\
 Events with the status error or timeout of the same type, agent, action and error are one group.
 Messages that differ only in numbers and ids are the same. At most 1,000 groups are told apart.
+The lines count, so events that sampling left out are missing. stats --by status counts all.
 
 Exit codes: 0 there are events, 1 there are and a file cannot be read to its end, 2 bad input, 3 there
 are none.
@@ -40,31 +42,41 @@ Examples:
   llm-audit errors --type tool --json | jq -r '.groups[] | [.count, .action, .message] | @tsv'";
 
 pub(crate) fn run_errors(args: &ErrorsArgs) -> Result<CommandExit, CommandFailure> {
-    let mut failures = Failures::default();
-    let read = args.input.for_each_event(&args.filter, |line, _| failures.add(line))?;
+    let (mut failures, mut is_sampled) = (Failures::default(), false);
+    let read = args.input.for_each_line(&args.filter, |line, weight| match weight {
+        Some(_) => failures.add(line),
+        None => is_sampled |= is_sampled_from(line),
+    })?;
     let events = read.events;
     if events == 0 {
         return Ok(read.exit);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
-        true => print_json(&failures, events, &mut out),
-        false => print_groups(&failures, events, args, &mut out),
+        true => print_json(&failures, events, is_sampled, &mut out),
+        false => print_groups(&failures, (events, is_sampled), args, &mut out),
     };
     written.and_then(|()| out.flush()).map_err(CommandFailure::writing)?;
     Ok(read.exit)
 }
 
+/// Whether a line of the log itself says that its logger leaves events out.
+fn is_sampled_from(line: &Line<'_>) -> bool {
+    let Some(ReadNotice::Start(start)) = ReadNotice::of(line) else { return false };
+    start.rates.is_some_and(|rates| rates.success.min(rates.error) < 1.0)
+}
+
 fn print_groups(
     failures: &Failures,
-    events: u64,
+    (events, is_sampled): (u64, bool),
     args: &ErrorsArgs,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let limit = args.limit;
     let (style, columns) = (Style::of_stdout(), terminal_columns());
     let (groups, log) = (failures.by_count(), args.input.words());
-    writeln!(out, "{} of {} failed", failures.total, format_count(events, "event"))?;
+    let kept = if is_sampled { ", of those that sampling kept" } else { "" };
+    writeln!(out, "{} of {} failed{kept}", failures.total, format_count(events, "event"))?;
     for group in groups.iter().take(limit) {
         writeln!(out)?;
         let lines = failure_lines(group, failures, log.as_deref());
@@ -132,6 +144,8 @@ pub(super) fn fit_failure(lines: &[String], columns: usize) -> Vec<String> {
 struct ErrorsObject<'f> {
     events: u64,
     failed: u64,
+    /// Whether sampling left events out, which are not counted.
+    is_sampled: bool,
     groups: Vec<FailureObject<'f>>,
     /// Failures past the groups that are told apart.
     other: u64,
@@ -168,10 +182,16 @@ impl<'f> FailureObject<'f> {
     }
 }
 
-fn print_json(failures: &Failures, events: u64, out: &mut impl Write) -> io::Result<()> {
+fn print_json(
+    failures: &Failures,
+    events: u64,
+    is_sampled: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let object = ErrorsObject {
         events,
         failed: failures.total,
+        is_sampled,
         groups: FailureObject::of_failures(failures),
         other: failures.other,
     };
