@@ -150,3 +150,24 @@ fn the_error_of_the_cost_of_users_is_shown() {
     let shown = run(&["cost", "--by", "user", "--dir", &dir]).stdout;
     assert!(shown.contains("at most") && shown.contains("a user who is not named"), "{shown}");
 }
+
+/// `errors` counts lines, and says so if some are missing.
+#[test]
+fn errors_says_that_sampling_left_events_out() {
+    for (rate, is_sampled) in [(0.0, true), (1.0, false)] {
+        let (_keep, dir) = folder();
+        let policy =
+            SamplingPolicy { trace_rate: rate, success_rate: rate, ..SamplingPolicy::default() };
+        let builder = AuditLogger::builder().without_environment().directory(Path::new(&dir));
+        let builder = builder.sampling(policy).failed_traces(FailedTraces::Sampled);
+        let logger = builder.build().unwrap();
+        for status in [Status::Ok, Status::Ok, Status::Error] {
+            logger.emit(&AuditEvent::new(EventType::RequestEnd, "planner", "work").status(status));
+        }
+        logger.shutdown(Duration::from_secs(60)).unwrap();
+        let json = run(&["errors", "--json", "--dir", &dir]).json();
+        assert_eq!((&json["failed"], &json["is_sampled"]), (&json!(1), &json!(is_sampled)));
+        let shown = run(&["errors", "--dir", &dir]).stdout;
+        assert_eq!(shown.contains(" failed, of those that sampling kept\n"), is_sampled, "{shown}");
+    }
+}
