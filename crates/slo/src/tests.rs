@@ -411,7 +411,8 @@ fn the_dearest_window_of_users_is_that_of_a_naive_sum() {
             let mut found: Vec<_> =
                 minute.outcomes.iter().map(|outcome| outcome.value.clone()).collect();
             let mut expected: Vec<_> = broken.map(|(_, cost)| crate::show::dollars(cost)).collect();
-            (found.sort(), expected.sort());
+            found.sort();
+            expected.sort();
             assert_eq!(found, expected, "{round}");
         }
     }
