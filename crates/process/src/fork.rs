@@ -16,6 +16,7 @@
 //! a fork in this sense.
 #![allow(unsafe_code, reason = "mmap, pthread_atfork, and a pointer that is published once")]
 
+use std::fmt;
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -199,6 +200,12 @@ impl PrivateFile {
         };
         let opened_by = Process::current();
         Self { place: PRIVATE.iter().find(take), opened_by, file: ManuallyDrop::new(file) }
+    }
+}
+
+impl fmt::Debug for PrivateFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.file.fmt(f)
     }
 }
 

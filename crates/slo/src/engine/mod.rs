@@ -69,7 +69,11 @@ struct Holder {
     reader: LogReader,
     /// Those that fire, and those that were resolved lately.
     alerts: Vec<Alert>,
+    /// The same as all notifiers know them.
+    told: Vec<Alert>,
     saved_at: i64,
+    /// Whether the state has to be written with the next check.
+    has_changed: bool,
 }
 
 impl AlertEngine {
@@ -108,6 +112,33 @@ impl AlertEngine {
         self.holder.as_ref().map_or(&[], |holder| &holder.alerts)
     }
 
+    /// Whether this evaluator has the folder.
+    pub fn has_folder(&self) -> bool {
+        self.holder.is_some()
+    }
+
+    /// Returns the alerts as all notifiers know them: what [`set_told`](Self::set_told) said last, on this evaluator
+    /// or on the one before it. Those that were not told to the end are not among them.
+    pub fn told(&self) -> &[Alert] {
+        self.holder.as_ref().map_or(&[], |holder| &holder.told)
+    }
+
+    /// Says that all notifiers know the alerts of the last check. The next check, or the end of this evaluator,
+    /// writes it to the state.
+    pub fn set_told(&mut self) {
+        let Some(holder) = &mut self.holder else { return };
+        holder.has_changed |= !are_told(&holder.alerts, &holder.told);
+        holder.told.clone_from(&holder.alerts);
+    }
+
+    /// Writes the state, and gives the folder to the next evaluator that checks it.
+    pub fn release(&mut self) {
+        if let Some(holder) = self.holder.take() {
+            // Without it the next evaluator reads more, and tells more.
+            let _ = holder.save(&self.objectives);
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn minutes_of(&self, service: &str) -> crate::minutes::Minutes {
         self.holder.as_ref().unwrap().reader.minutes_of(service).into_owned()
@@ -117,8 +148,8 @@ impl AlertEngine {
         let Some(mut holder) = self.take_folder(now)? else { return Ok(Vec::new()) };
         let read = holder.read(now, &self.dir);
         let end = floor(now - SETTLE, MINUTE);
-        let has_changed = holder.evaluate(&self.objectives, end, &self.dir);
-        let saved = holder.save_if_due(has_changed, now, &self.objectives);
+        holder.has_changed |= holder.evaluate(&self.objectives, end, &self.dir);
+        let saved = holder.save_if_due(now, &self.objectives);
         let alerts = holder.alerts.clone();
         self.holder = Some(holder);
         self.error = read.and(saved).err();
@@ -133,13 +164,15 @@ impl AlertEngine {
         let folder = StateFolder::lock(&self.dir)?;
         self.is_held_elsewhere = folder.is_none();
         let Some(folder) = folder else { return Ok(None) };
-        let EngineState { positions, reader, alerts } = folder.load(&self.objectives);
+        let EngineState { positions, reader, alerts, told } = folder.load(&self.objectives);
         Ok(Some(Holder {
             follow: Follow::resume(&self.dir, positions),
             reader: LogReader::new(Arc::clone(&self.objectives), reader),
             folder,
             alerts,
+            told,
             saved_at: now,
+            has_changed: false,
         }))
     }
 }
@@ -147,10 +180,7 @@ impl AlertEngine {
 /// Writes the state, so that the next evaluator need not read the log again.
 impl Drop for AlertEngine {
     fn drop(&mut self) {
-        if let Some(holder) = &self.holder {
-            // Without it the next evaluator reads more.
-            let _ = holder.save(&self.objectives);
-        }
+        self.release();
     }
 }
 
@@ -199,23 +229,27 @@ impl Holder {
         has_changed
     }
 
-    fn save_if_due(
-        &mut self,
-        has_changed: bool,
-        now: i64,
-        objectives: &Objectives,
-    ) -> Result<(), Error> {
-        if !has_changed && (now - self.saved_at).abs() < SAVE_EVERY {
+    fn save_if_due(&mut self, now: i64, objectives: &Objectives) -> Result<(), Error> {
+        if !self.has_changed && (now - self.saved_at).abs() < SAVE_EVERY {
             return Ok(());
         }
-        self.saved_at = now;
+        (self.saved_at, self.has_changed) = (now, false);
         self.save(objectives)
     }
 
     fn save(&self, objectives: &Objectives) -> Result<(), Error> {
-        let positions = self.follow.positions();
-        self.folder.save(objectives, positions, &self.reader.state, &self.alerts)
+        let (positions, alerts) = (self.follow.positions(), (&*self.alerts, &*self.told));
+        self.folder.save(objectives, positions, &self.reader.state, alerts)
     }
+}
+
+/// Whether what is known of these alerts is how they are.
+fn are_told(alerts: &[Alert], told: &[Alert]) -> bool {
+    let state = |alert: &Alert| (alert.starts_at, alert.ends_at);
+    let is_same = |(alert, told): (&Alert, &Alert)| {
+        state(alert) == state(told) && alert.labels() == told.labels()
+    };
+    alerts.len() == told.len() && alerts.iter().zip(told).all(is_same)
 }
 
 /// Takes the alert of a rule that fired before, if this outcome does not end it.

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use llm_audit_log::Position;
+use llm_audit_process::fork::PrivateFile;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
@@ -24,8 +25,8 @@ const VERSION: u32 = 1;
 #[derive(Debug)]
 pub(super) struct StateFolder {
     path: PathBuf,
-    /// Held as long as the file is open.
-    _lock: File,
+    /// Held as long as the file is open. A forked child closes it, so that it does not keep the lock.
+    _lock: PrivateFile,
 }
 
 /// What an evaluator goes on from.
@@ -34,6 +35,8 @@ pub(super) struct EngineState {
     pub(super) positions: Vec<Position>,
     pub(super) reader: ReaderState,
     pub(super) alerts: Vec<Alert>,
+    /// The alerts as all notifiers know them.
+    pub(super) told: Vec<Alert>,
 }
 
 /// The file, as it is written.
@@ -44,6 +47,7 @@ struct StateToWrite<'a> {
     positions: Vec<&'a Position>,
     reader: &'a ReaderState,
     alerts: &'a [Alert],
+    told: &'a [Alert],
 }
 
 /// The file, as it is read.
@@ -54,6 +58,8 @@ struct ReadState {
     positions: Vec<Position>,
     reader: ReaderState,
     alerts: Vec<Alert>,
+    #[serde(default)]
+    told: Vec<Alert>,
 }
 
 impl StateFolder {
@@ -65,7 +71,7 @@ impl StateFolder {
         let lock = open_to_write(&lock_path, false)
             .map_err(|error| Error::io("open", &lock_path, error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { path, _lock: lock })),
+            Ok(()) => Ok(Some(Self { path, _lock: PrivateFile::new(lock) })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Error::io("lock", &lock_path, error)),
         }
@@ -78,10 +84,10 @@ impl StateFolder {
         let Ok(state) = serde_json::from_slice::<ReadState>(&text) else {
             return EngineState::default();
         };
-        let ReadState { version, indicators, positions, reader, alerts } = state;
+        let ReadState { version, indicators, positions, reader, alerts, told } = state;
         match (version, indicators) == (VERSION, hash_of_indicators(objectives)) {
-            true => EngineState { positions, reader, alerts },
-            false => EngineState { alerts, ..EngineState::default() },
+            true => EngineState { positions, reader, alerts, told },
+            false => EngineState { alerts, told, ..EngineState::default() },
         }
     }
 
@@ -91,7 +97,7 @@ impl StateFolder {
         objectives: &Objectives,
         positions: impl Iterator<Item = &'a Position>,
         reader: &ReaderState,
-        alerts: &[Alert],
+        (alerts, told): (&[Alert], &[Alert]),
     ) -> Result<(), Error> {
         let state = StateToWrite {
             version: VERSION,
@@ -99,6 +105,7 @@ impl StateFolder {
             positions: positions.collect(),
             reader,
             alerts,
+            told,
         };
         let (path, new) = (self.path.join(STATE), self.path.join(NEW_STATE));
         let write = || -> io::Result<()> {

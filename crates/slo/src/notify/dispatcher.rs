@@ -106,6 +106,12 @@ impl Dispatcher {
         failures.collect()
     }
 
+    /// Returns whether every alert so far reached each notifier, or was given up after all its attempts. An evaluator
+    /// that stores this need not tell them again after a restart.
+    pub fn is_settled(&self) -> bool {
+        self.outboxes().all(Outbox::is_settled)
+    }
+
     /// Tries once more to send what waits, and returns the names of notifiers that did not come to an end within
     /// the limit. Their threads are left alone. Alerts of later calls go nowhere.
     pub fn shutdown(&self, limit: Duration) -> Vec<String> {

@@ -43,6 +43,7 @@ mod slack;
 #[cfg(feature = "sns")]
 mod sns;
 mod text;
+mod watch;
 mod webhook;
 mod worker;
 
@@ -57,5 +58,6 @@ pub use pagerduty::PagerDuty;
 pub use slack::Slack;
 #[cfg(feature = "sns")]
 pub use sns::Sns;
+pub use watch::Watch;
 pub use webhook::Webhook;
 pub use worker::Retry;

@@ -20,6 +20,10 @@ struct State {
     /// A newer one replaces it.
     evaluation: Option<Arc<Evaluation>>,
     counts: Counts,
+    /// Whether an alert is being sent.
+    is_sending: bool,
+    /// Whether an alert was given up only because the outbox was closed.
+    is_cut_short: bool,
     is_closing: bool,
     is_done: bool,
 }
@@ -73,6 +77,7 @@ impl Outbox {
         let waits = self.changed.wait_while(self.lock(), |state| state.is_idle());
         let mut state = waits.unwrap_or_else(PoisonError::into_inner);
         let alert = state.alerts.pop_front().map(Message::Alert);
+        state.is_sending = alert.is_some();
         alert.or_else(|| state.evaluation.take().map(Message::Evaluation))
     }
 
@@ -96,6 +101,17 @@ impl Outbox {
 
     pub(super) fn is_closing(&self) -> bool {
         self.lock().is_closing
+    }
+
+    /// Says that an alert would be tried again if the outbox was not closed.
+    pub(super) fn set_cut_short(&self) {
+        self.lock().is_cut_short = true;
+    }
+
+    /// Whether every alert so far was sent, or given up after all its attempts.
+    pub(super) fn is_settled(&self) -> bool {
+        let state = self.lock();
+        state.alerts.is_empty() && !state.is_sending && !state.is_cut_short
     }
 
     /// Says that the thread is at its end.

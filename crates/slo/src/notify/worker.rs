@@ -83,9 +83,13 @@ impl Worker {
     /// Sends an alert, and again after a temporary failure. Once the outbox is closed, one attempt is left.
     fn deliver(&mut self, alert: &Alert) {
         for attempt in 1.. {
-            let is_last = attempt >= self.retry.attempts || self.outbox.is_closing();
+            let is_closing = self.outbox.is_closing();
             let Err(error) = self.attempt(|notifier| notifier.notify(alert)) else { return };
-            if !error.is_temporary() || is_last {
+            if !error.is_temporary() || attempt >= self.retry.attempts {
+                return self.give_up(&error);
+            }
+            if is_closing {
+                self.outbox.set_cut_short();
                 return self.give_up(&error);
             }
             self.warn(Trouble::Delayed, &format!("{error}; it is told again"));
