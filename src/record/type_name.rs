@@ -7,6 +7,8 @@ use llm_audit_log::is_event_type_name;
 const BYTES_MAX: usize = 128;
 /// The prefix that keeps these names apart from the log's own.
 const PREFIX: &[u8] = b"user.";
+/// What the log's own types begin with. Alone, these words are kept for the log, too.
+const RESERVED: [&str; 2] = ["audit", "alert"];
 /// The name of a type if its own name would show something that must be redacted.
 const REDACTED: &str = "redacted";
 
@@ -31,7 +33,7 @@ pub(crate) fn with_event_type_name<R>(
     if !is_clean(given) {
         return then(REDACTED);
     }
-    if is_event_type_name(given) && given != "audit" && given.len() <= BYTES_MAX {
+    if is_event_type_name(given) && !RESERVED.contains(&given) && given.len() <= BYTES_MAX {
         return then(given);
     }
     let name = EventTypeName::from_given(given);
@@ -73,7 +75,8 @@ impl EventTypeName {
 
     fn as_str(&self) -> &str {
         let given = &self.bytes[PREFIX.len()..self.used];
-        let is_own = given == b"audit" || given.starts_with(b"audit.");
+        let first = given.split(|byte| *byte == b'.').next();
+        let is_own = RESERVED.iter().any(|word| first == Some(word.as_bytes()));
         let name = if is_own { &self.bytes[..self.used] } else { given };
         let name = std::str::from_utf8(&name[..name.len().min(BYTES_MAX)]).unwrap_or(REDACTED);
         name.strip_suffix('.').unwrap_or(name)
@@ -98,6 +101,7 @@ mod tests {
             ("a..b.", "a._.b._"),
             ("audit", "user.audit"),
             ("Audit.Start", "user.audit.start"),
+            ("alert.fired", "user.alert.fired"),
             ("audits.x", "audits.x"),
             ("user.audit.x", "user.audit.x"),
             ("llm.invoke", "llm.invoke"),

@@ -32,7 +32,8 @@ pub(crate) fn is_custom_event_name(name: &str) -> bool {
     let is_word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
     };
-    name.contains('.') && !name.starts_with("audit.") && name.split('.').all(is_word)
+    let is_own = ["audit.", "alert."].iter().any(|prefix| name.starts_with(prefix));
+    name.contains('.') && !is_own && name.split('.').all(is_word)
 }
 
 /// Lists the accepted names, for a message.
@@ -40,7 +41,7 @@ pub(crate) fn accepted_event_names() -> String {
     let names: Vec<String> = TYPES.iter().map(|(name, _)| format!("`{name}`")).collect();
     format!(
         "accepted: {}; a name of your own, of lower-case words joined by dots, as in \
-         `cart.checkout`, except `audit.…`; an expression of type `EventType`",
+         `cart.checkout`, except `audit.…` and `alert.…`; an expression of type `EventType`",
         names.join(", ")
     )
 }
@@ -66,8 +67,18 @@ mod tests {
             assert!(is_custom_event_name(name), "{name}");
             assert!(llm_audit::is_event_type_name(name), "{name}");
         }
-        for name in ["", "cart", "Cart.x", "a.", ".a", "a..b", "audit.start", "a.b c", "tool-call"]
-        {
+        for name in [
+            "",
+            "cart",
+            "Cart.x",
+            "a.",
+            ".a",
+            "a..b",
+            "audit.start",
+            "alert.fired",
+            "a.b c",
+            "tool-call",
+        ] {
             assert!(!is_custom_event_name(name), "{name}");
         }
     }

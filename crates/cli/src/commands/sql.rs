@@ -74,7 +74,7 @@ fn duckdb_view(dir: &str) -> String {
     format!(
         "CREATE OR REPLACE VIEW audit AS\nSELECT * FROM read_json('{}/audit-*.jsonl*',\n    \
          format = 'newline_delimited', ignore_errors = true, maximum_object_size = 402653184,\n    \
-         columns = {{\n{}\n    }})\nWHERE event_type IS NOT NULL AND event_type NOT LIKE 'audit.%';\n",
+         columns = {{\n{}\n    }})\nWHERE event_type IS NOT NULL AND event_type NOT LIKE 'audit.%'\n    AND event_type NOT LIKE 'alert.%';\n",
         dir.replace('\'', "''"),
         columns.join(",\n")
     )
@@ -84,7 +84,7 @@ fn clickhouse_view(dir: &str) -> String {
     let columns = COLUMNS.map(|(name, _, clickhouse)| format!("{name} {clickhouse}"));
     format!(
         "CREATE VIEW audit AS\nSELECT * FROM file('{}/audit-*.jsonl*', 'JSONEachRow',\n    '{}')\n\
-         WHERE event_type NOT LIKE 'audit.%'\nSETTINGS date_time_input_format = 'best_effort',\n    \
+         WHERE event_type NOT LIKE 'audit.%' AND event_type NOT LIKE 'alert.%'\nSETTINGS date_time_input_format = 'best_effort',\n    \
          input_format_skip_unknown_fields = 1, input_format_json_read_objects_as_strings = 1;\n",
         dir.replace('\\', "\\\\").replace('\'', "\\'"),
         columns.join(",\n    ")

@@ -380,16 +380,21 @@ impl<'a> TailView<'a> {
             action: text(line.action()),
             numbers: numbers.join("  "),
             message: line.error_message().map(|message| escape_for_terminal(message).into_owned()),
-            text: foreign_text(line).map(|text| escape_for_terminal(text).into_owned()),
+            text: described(line).map(|text| escape_for_terminal(text).into_owned()),
         };
         ShownLine { day, text: row.render(self.style, self.columns) }
     }
 }
 
-/// The text of another program's line that `record --raw` kept.
-fn foreign_text<'a>(line: &'a Line<'_>) -> Option<&'a str> {
-    let data = line.data().filter(|_| line.event_type() == Some("log.line"))?;
-    ["text", "message", "msg", "event"].iter().find_map(|name| data.get(name)?.as_str())
+/// The summary of an alert, or the text of another program's line that `record --raw` kept.
+fn described<'a>(line: &'a Line<'_>) -> Option<&'a str> {
+    let names: &[&str] = match line.event_type()? {
+        "log.line" => &["text", "message", "msg", "event"],
+        "alert.fired" | "alert.resolved" => &["summary"],
+        _ => return None,
+    };
+    let data = line.data()?;
+    names.iter().find_map(|name| data.get(name)?.as_str())
 }
 
 /// What is shown of an event.
@@ -405,7 +410,7 @@ struct TailRow {
     numbers: String,
     /// The error's.
     message: Option<String>,
-    /// Of a line that another program wrote. An error's message takes its place.
+    /// What the line says in words. An error's message takes its place.
     text: Option<String>,
 }
 

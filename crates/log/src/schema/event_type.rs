@@ -1,5 +1,7 @@
 //! The types of events: one table of variants, names, descriptions and properties.
 
+use super::notices::is_own_type_name;
+
 /// Makes the enum and everything that lists its variants from the one table below.
 ///
 /// A row is `Variant = "name", "description", spans, status`. `shared`: the events of one operation
@@ -143,9 +145,9 @@ impl<'a> EventType<'a> {
 }
 
 /// Whether `name` is a type an event may have: words of lower-case letters, digits and `_`, joined
-/// by dots, and not one of the log's own `audit.*`.
+/// by dots, and not one of the log's own `audit.*` and `alert.*`.
 pub fn is_event_type_name(name: &str) -> bool {
-    !name.starts_with("audit.")
+    !is_own_type_name(name)
         && name.split('.').all(|word| {
             !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
         })

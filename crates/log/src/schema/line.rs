@@ -185,9 +185,12 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Whether the line is one of the log's own (`audit.*`) and no event.
+    /// Whether the line is one of the log's own (`audit.*`, `alert.*`) and no event.
     pub fn is_own(&self) -> bool {
-        self.has_type_below(notices::PREFIX)
+        match self.spelled(EVENT_TYPE) {
+            Some(text) => unquoted(text).is_some_and(notices::is_own_type_name),
+            None => self.event_type().is_some_and(notices::is_own_type_name),
+        }
     }
 
     /// `cost_usd`, exactly as it is spelled. If it has more digits than a [`Usd`], or its name has an
@@ -214,14 +217,6 @@ impl<'a> Line<'a> {
         let has_tokens = || self.tokens_input().is_some() || self.tokens_output().is_some();
         self.event_type().is_some_and(is_llm_call)
             && (has_tokens() || self.given_cost_usd().is_some())
-    }
-
-    /// Whether the type begins so.
-    fn has_type_below(&self, prefix: &str) -> bool {
-        match self.spelled(EVENT_TYPE) {
-            Some(text) => unquoted(text).is_some_and(|name| name.starts_with(prefix.as_bytes())),
-            None => self.event_type().is_some_and(|name| name.starts_with(prefix)),
-        }
     }
 
     /// The model of a call, in `data`: `model`, else `response_model`, else the `model` of an answer that

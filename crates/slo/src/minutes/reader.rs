@@ -19,9 +19,6 @@ use crate::error::Error;
 use crate::objectives::Objectives;
 use crate::span::{MINUTE, floor};
 
-/// The log's own lines of alerts are not events that happened.
-const ALERT_PREFIX: &str = "alert.";
-
 /// What was read so far, to go on from later.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReaderState {
@@ -125,8 +122,7 @@ impl LogReader {
         let known = self.state.instances.get(id);
         let weight = known.map_or(1.0, |known| known.weight_of(line));
         let is_counted = known.is_some_and(|known| known.has_totals);
-        let is_alert = line.event_type().is_some_and(|name| name.starts_with(ALERT_PREFIX));
-        if !is_counted && !is_alert && weight > 0.0 {
+        if !is_counted && weight > 0.0 {
             self.has_weighed |= weight != 1.0;
             let service = self.state.service_of(id);
             self.state.minutes(&service).add_line(line, weight, &self.objectives.objectives);

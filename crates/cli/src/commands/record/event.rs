@@ -124,7 +124,7 @@ fn input_event_head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
         return Err("a required field is missing".to_owned());
     };
     if line.is_own() {
-        return Err("event_type begins with audit., as the log's own lines do".to_owned());
+        return Err("event_type begins with audit. or alert., as the log's own lines do".to_owned());
     }
     if !is_event_type_name(event_type) {
         return Err("event_type is no dotted lower-case name, as tool.call is".to_owned());
@@ -308,6 +308,7 @@ mod tests {
             (event(",\"latency_ms\":\"hunter2\""), "latency_ms is no number"),
             (event(",\"cost_usd\":-0.5"), "cost_usd is no number of dollars from 0"),
             (event("").replace("a.b", "audit.stop"), "begins with audit."),
+            (event("").replace("a.b", "alert.fired"), "begins with audit. or alert."),
             (event("").replace("a.b", "Hunter2"), "no dotted lower-case name"),
             (event(",\"trace_id\":\"hunter2\""), "trace_id is no id"),
             (event(",\"span_id\":\"0000000000000000\""), "span_id is no id"),

@@ -87,7 +87,7 @@ impl<'f> Scan<'f> {
         Self { service: service.map(str::to_owned), ..self }
     }
 
-    /// Whether the log's own lines, `audit.*`, are among the events.
+    /// Whether the log's own lines, `audit.*` and `alert.*`, are among the events.
     pub fn own_lines(self, are_meant: bool) -> Self {
         Self { has_own_lines: are_meant, ..self }
     }

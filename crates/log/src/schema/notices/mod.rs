@@ -1,5 +1,6 @@
-//! The log's own lines, `audit.*`: how each is written and, next to that, how it is read.
+//! The log's own lines, `audit.*` and `alert.*`: how each is written and, next to that, how it is read.
 
+mod alert;
 mod retired;
 mod start;
 mod stop;
@@ -7,6 +8,7 @@ mod totals;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub use alert::AlertChange;
 pub use retired::{Retired, Seqs};
 pub use start::{Sampling, SamplingRates, Start, Started};
 pub use stop::{Stop, Stopped, Totals};
@@ -17,7 +19,7 @@ use crate::json::Json;
 use crate::schema::Line;
 
 /// What the types of all own lines begin with.
-pub const PREFIX: &str = "audit.";
+const PREFIXES: [&str; 2] = ["audit.", "alert."];
 /// The `agent` of all own lines.
 const AGENT: &str = "llm-audit";
 
@@ -65,6 +67,13 @@ notice_types! {
     Retired = "audit.retired", Ok, "retention removed a file: its name and the numbers in it";
     Totals = "audit.totals", Ok, "what all events of a minute add up to, also those that sampling left out";
     Stop = "audit.stop", Ok, "the last line of a logger: the whole accounting";
+    AlertFired = "alert.fired", Error, "an alert rule is broken: by what, and traces that show it";
+    AlertResolved = "alert.resolved", Ok, "an alert rule is not broken any more";
+}
+
+/// Whether a type of this name is one of the log's own.
+pub fn is_own_type_name(name: impl AsRef<[u8]>) -> bool {
+    PREFIXES.iter().any(|prefix| name.as_ref().starts_with(prefix.as_bytes()))
 }
 
 impl NoticeType {
@@ -77,11 +86,11 @@ impl NoticeType {
 /// The `data` of an own line.
 pub trait Notice: Serialize + Sized {
     /// The type of the line.
-    const TYPE: NoticeType;
+    fn notice_type(&self) -> NoticeType;
 
     /// Appends the line. It has a number of its own, and no ids.
     fn write(&self, out: &mut Vec<u8>, of: NoticeHead<'_>) {
-        write_notice_line(out, of, Self::TYPE, self);
+        write_notice_line(out, of, self.notice_type(), self);
     }
 }
 
@@ -109,7 +118,7 @@ fn write_notice_line(
         timestamp: Some(head.timestamp),
         event_type: Some(name),
         agent: Some(AGENT),
-        action: Some(name.strip_prefix(PREFIX).unwrap_or(name)),
+        action: name.split_once('.').map(|(_, action)| action),
         status: Some(of.status()),
         data: Some(data),
         ..LineFields::default()
@@ -131,6 +140,8 @@ pub enum ReadNotice {
     Totals(Option<Box<EventTotals>>),
     /// `audit.stop`; `None` if a count is missing.
     Stop(Option<Stopped>),
+    /// `alert.fired` and `alert.resolved`; `None` if a part of it cannot be read.
+    Alert(Option<Box<AlertChange>>),
     /// A line of a type that this version does not know.
     Unknown,
 }
@@ -138,7 +149,7 @@ pub enum ReadNotice {
 impl ReadNotice {
     /// Reads the line. Returns `None` if it is an event.
     pub fn of(line: &Line<'_>) -> Option<Self> {
-        let name = line.event_type().filter(|name| name.starts_with(PREFIX))?;
+        let name = line.event_type().filter(|name| is_own_type_name(name))?;
         let data = line.data();
         Some(match NoticeType::from_name(name) {
             Some(NoticeType::Start) => Self::Start(Started::read(data)),
@@ -146,6 +157,9 @@ impl ReadNotice {
             Some(NoticeType::Retired) => Self::Retired(Retired::read(data)),
             Some(NoticeType::Totals) => Self::Totals(EventTotals::read(data).map(Box::new)),
             Some(NoticeType::Stop) => Self::Stop(Stopped::read(data)),
+            Some(NoticeType::AlertFired | NoticeType::AlertResolved) => {
+                Self::Alert(AlertChange::read(data).map(Box::new))
+            }
             None => Self::Unknown,
         })
     }
@@ -181,7 +195,9 @@ impl Serialize for Loss {
 }
 
 impl Notice for Loss {
-    const TYPE: NoticeType = NoticeType::Loss;
+    fn notice_type(&self) -> NoticeType {
+        NoticeType::Loss
+    }
 }
 
 impl Loss {

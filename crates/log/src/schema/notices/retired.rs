@@ -63,7 +63,9 @@ impl Serialize for Retired {
 }
 
 impl Notice for Retired {
-    const TYPE: NoticeType = NoticeType::Retired;
+    fn notice_type(&self) -> NoticeType {
+        NoticeType::Retired
+    }
 }
 
 struct RetiredInstances<'a>(&'a [Seqs]);

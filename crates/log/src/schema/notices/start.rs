@@ -79,7 +79,9 @@ impl Serialize for Start<'_> {
 }
 
 impl Notice for Start<'_> {
-    const TYPE: NoticeType = NoticeType::Start;
+    fn notice_type(&self) -> NoticeType {
+        NoticeType::Start
+    }
 }
 
 /// What readers take from `audit.start`.

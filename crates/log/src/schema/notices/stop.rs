@@ -81,7 +81,9 @@ impl Serialize for Stop<'_> {
 }
 
 impl Notice for Stop<'_> {
-    const TYPE: NoticeType = NoticeType::Stop;
+    fn notice_type(&self) -> NoticeType {
+        NoticeType::Stop
+    }
 }
 
 /// What a reader takes from an `audit.stop`.

@@ -273,3 +273,39 @@ fn events_and_later_types_are_told_apart() {
     assert_eq!(of("audit.later"), Some(ReadNotice::Unknown));
     assert_eq!(of("audit.loss"), Some(ReadNotice::Loss(None)));
 }
+
+#[test]
+fn an_alert_comes_back() {
+    let fired = AlertChange {
+        rule: "errors-high".to_owned(),
+        objective: "errors".to_owned(),
+        service: "benefits".to_owned(),
+        severity: "page".to_owned(),
+        subject: Some(("user".to_owned(), "u_3f9a".to_owned())),
+        starts_at: 60_000_000,
+        ends_at: None,
+        summary: "errors: 6.2 % over 5m".to_owned(),
+        value: "6.2 %".to_owned(),
+        target: "at most 5 %".to_owned(),
+        window: "5m".to_owned(),
+        traces: vec!["4bf92f3577b34da6a3ce929d0e0e4736".to_owned()],
+    };
+    let tenant = Some(("tenant".to_owned(), "acme".to_owned()));
+    let resolved = AlertChange { ends_at: Some(120_000_000), subject: tenant, ..fired.clone() };
+    for (change, head) in [
+        (
+            &fired,
+            r#""event_type":"alert.fired","agent":"llm-audit","action":"fired","status":"error""#,
+        ),
+        (
+            &resolved,
+            r#""event_type":"alert.resolved","agent":"llm-audit","action":"resolved","status":"ok""#,
+        ),
+    ] {
+        let text = line(change);
+        assert!(text.contains(head), "{text}");
+        assert_eq!(read(&text), Some(ReadNotice::Alert(Some(Box::new(change.clone())))));
+        let broken = text.replace("starts_at", "other");
+        assert_eq!(read(&broken), Some(ReadNotice::Alert(None)));
+    }
+}

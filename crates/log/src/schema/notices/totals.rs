@@ -51,7 +51,9 @@ pub struct UserRow {
 }
 
 impl Notice for EventTotals {
-    const TYPE: NoticeType = NoticeType::Totals;
+    fn notice_type(&self) -> NoticeType {
+        NoticeType::Totals
+    }
 }
 
 impl Serialize for EventTotals {
@@ -97,7 +99,7 @@ impl EventTotals {
 
     /// Returns [`minute`](Self::minute) of a line, if it is an `audit.totals`, without reading the rest of it.
     pub(crate) fn minute_of(line: &Line<'_>) -> Option<i64> {
-        let is_totals = line.event_type() == Some(Self::TYPE.name());
+        let is_totals = line.event_type() == Some(NoticeType::Totals.name());
         let to = is_totals.then(|| Time::read(line.data()?.get("to")?)).flatten()?;
         to.checked_sub(MINUTE)
     }
