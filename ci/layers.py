@@ -33,6 +33,7 @@ RECORDER = [
     ["config"],
     ["record", "warnings"],
     ["metrics"],
+    ["alerts"],
     ["writer"],
     ["recorder"],
     ["testing"],

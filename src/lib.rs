@@ -86,6 +86,8 @@
 //! - `prometheus`: [`metrics`] as Prometheus and OpenMetrics read them; with `axum` also a router of
 //!   `/metrics` and `/health`.
 //! - `slo`: [`metrics`] also count the events of objectives (`AUDIT_SLO_FILE`).
+//! - `alerts`: `slo`, plus a thread that evaluates alert rules and tells alerts (`AUDIT_ALERT_WEBHOOK`, `alerts`).
+//! - `sns`: `alerts`, also to Amazon SNS. Brings the AWS SDK.
 //! - `regex`: your own patterns in a [`Sanitizer`](Sanitizer::builder).
 //! - `replay`: `replay::Replayer`, which runs a recorded trace again in a test.
 //! - `gzip`: logs that other programs compressed, `.jsonl.gz`, in [`reader`].
@@ -103,6 +105,10 @@ pub mod __fuzz;
 pub mod __span {
     pub use crate::span::*;
 }
+#[cfg(feature = "alerts")]
+pub mod alerts;
+#[cfg(not(feature = "alerts"))]
+mod alerts;
 mod config;
 mod context;
 mod error;

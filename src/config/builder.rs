@@ -31,8 +31,21 @@ type SettingsChange = Box<dyn FnOnce(&mut Settings) + Send>;
 pub struct Builder {
     changes: Vec<SettingsChange>,
     without_environment: bool,
-    exporters: Vec<Box<dyn Exporter>>,
+    attachments: Attachments,
 }
+
+/// What the builder is given beside settings. It stays in the process that builds the logger.
+#[derive(Default)]
+pub(crate) struct Attachments {
+    pub(crate) exporters: Vec<Box<dyn Exporter>>,
+    pub(crate) notifiers: Notifiers,
+}
+
+/// The notifiers of the application.
+#[cfg(feature = "alerts")]
+pub(crate) type Notifiers = Vec<Box<dyn llm_audit_slo::notify::Notifier>>;
+#[cfg(not(feature = "alerts"))]
+pub(crate) type Notifiers = ();
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,7 +95,7 @@ impl Builder {
     /// Hands every line to this exporter, too. If no files are written, the first exporter decides what
     /// counts as written.
     pub fn exporter(mut self, exporter: impl Exporter + 'static) -> Self {
-        self.exporters.push(Box::new(exporter));
+        self.attachments.exporters.push(Box::new(exporter));
         self
     }
 
@@ -168,6 +181,37 @@ impl Builder {
         self.set(move |settings| settings.hash_users = Some(key))
     }
 
+    /// Sets whether this logger evaluates the alert rules of its folder each minute, with the feature `alerts`. It does
+    /// if `AUDIT_SLO_FILE` or a variable of a place for alerts is set, or if there is a notifier. It needs files.
+    pub fn alerts(self, alerts: bool) -> Self {
+        self.set(move |settings| settings.alerts.asked = Some(alerts))
+    }
+
+    /// Tells this notifier which alerts fire and which are resolved. It has a thread of its own, so it may wait. A
+    /// forked child does not have it.
+    ///
+    /// The rules are those of [`slo_file`](Self::slo_file), otherwise the built-in ones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::AuditLogger;
+    /// use llm_audit::alerts::Lines;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+    /// let lines = Lines::new("stderr", std::io::stderr());
+    /// let logger = AuditLogger::builder().directory(&folder).notifier(lines).build()?;
+    /// assert!(logger.health().alerts.is_some());
+    /// # drop(logger);
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// # Ok::<(), llm_audit::Error>(())
+    /// ```
+    #[cfg(feature = "alerts")]
+    pub fn notifier(mut self, notifier: impl llm_audit_slo::notify::Notifier + 'static) -> Self {
+        self.attachments.notifiers.push(Box::new(notifier));
+        self.alerts(true)
+    }
+
     /// Sends metrics to this collector, with the feature `otlp` (`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`). The URL
     /// contains the path, which usually is `/v1/metrics`.
     pub fn otlp_endpoint(self, url: impl Into<String>) -> Self {
@@ -189,9 +233,9 @@ impl Builder {
     pub(crate) fn settings(
         self,
         lookup: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<(Settings, Vec<Box<dyn Exporter>>), Error> {
-        let mut settings =
-            Settings { to_exporters: !self.exporters.is_empty(), ..Settings::default() };
+    ) -> Result<(Settings, Attachments), Error> {
+        let to_exporters = !self.attachments.exporters.is_empty();
+        let mut settings = Settings { to_exporters, ..Settings::default() };
         match self.without_environment {
             true => settings.redact_environment = Some(Vec::new()),
             false => settings.read_variables(lookup)?,
@@ -201,6 +245,6 @@ impl Builder {
         }
         settings.fit_events_to_queue();
         settings.check()?;
-        Ok((settings, self.exporters))
+        Ok((settings, self.attachments))
     }
 }

@@ -1,5 +1,6 @@
 //! Settings of a logger: the one table of them, the environment, and the builder.
 
+mod alerts;
 mod builder;
 mod otlp;
 mod settings;
@@ -11,6 +12,7 @@ mod variable;
 mod variables;
 
 pub use builder::Builder;
+pub(crate) use builder::{Attachments, Notifiers};
 pub use llm_audit_log::CaptureContent;
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::{Otlp, Semconv};

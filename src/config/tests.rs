@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use llm_audit_log::zst;
 
+use super::alerts::Alerts;
 use super::otlp::{Otlp, Semconv};
 use super::settings::Outputs;
 use super::*;
@@ -63,6 +64,13 @@ fn every_variable_arrives() {
         ("AUDIT_COMPRESS", "none"),
         ("AUDIT_RETENTION_DAYS", "30"),
         ("AUDIT_MAX_TOTAL_BYTES", "10000"),
+        ("AUDIT_ALERT_WEBHOOK", "https://hooks.example/a"),
+        ("AUDIT_ALERTMANAGER_URL", "http://a:9093,http://b:9093"),
+        ("AUDIT_SLACK_WEBHOOK", "https://hooks.slack.example/b"),
+        ("AUDIT_PAGERDUTY_KEY", "0123456789abcdef0123456789abcdef"),
+        ("AUDIT_PAGERDUTY_URL", "https://pagerduty.example"),
+        ("AUDIT_ALERT_COMMAND", "page --loud"),
+        ("AUDIT_ALERT_HEARTBEAT", "https://alive.example"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector/base"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a"),
         ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "api-key=b"),
@@ -78,6 +86,7 @@ fn every_variable_arrives() {
     ])
     .unwrap();
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let set = |value: &str| Some(value.to_owned());
     let expected = Settings {
         enabled: false,
         outputs: Outputs { files: true, stdout: true, stderr: true },
@@ -126,6 +135,17 @@ fn every_variable_arrives() {
             semconv: Semconv::GenAi01,
             resource: vec![pair("region", "eu"), pair("zone", "a,b")],
             is_disabled: true,
+        },
+        alerts: Alerts {
+            asked: None,
+            webhook: set("https://hooks.example/a"),
+            alertmanager: set("http://a:9093,http://b:9093"),
+            slack: set("https://hooks.slack.example/b"),
+            pagerduty_key: set("0123456789abcdef0123456789abcdef"),
+            pagerduty_url: set("https://pagerduty.example"),
+            sns_topic: None,
+            command: set("page --loud"),
+            heartbeat: set("https://alive.example"),
         },
     };
     assert_eq!(settings, expected);
@@ -196,6 +216,27 @@ fn only_a_build_that_sends_metrics_refuses_what_it_cannot_use() {
         let error = read(&[endpoint, (name, given)]).err().map(|error| error.to_string());
         assert_eq!(error.is_some(), cfg!(feature = "otlp"), "{name}");
         assert!(error.is_none_or(|error| !error.contains("secret")), "{name}");
+    }
+}
+
+#[test]
+fn only_a_build_that_tells_alerts_refuses_a_place_for_them() {
+    for (name, given) in [
+        ("AUDIT_ALERT_WEBHOOK", "ftp://hooks.example/secret"),
+        ("AUDIT_ALERTMANAGER_URL", "http://am:9093,secret"),
+        ("AUDIT_SLACK_WEBHOOK", "secret"),
+        ("AUDIT_PAGERDUTY_KEY", "secret"),
+        ("AUDIT_PAGERDUTY_URL", "secret"),
+        ("AUDIT_ALERT_SNS_TOPIC", "topic"),
+        ("AUDIT_ALERT_COMMAND", "page 'secret"),
+        ("AUDIT_ALERT_HEARTBEAT", "secret"),
+    ] {
+        let error = read(&[(name, given)]).err().map(|error| error.to_string());
+        assert_eq!(error.is_some(), cfg!(feature = "alerts"), "{name}");
+        assert!(
+            error.is_none_or(|error| error.contains(name) && !error.contains("secret")),
+            "{name}"
+        );
     }
 }
 

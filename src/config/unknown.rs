@@ -10,18 +10,6 @@ use super::variables::VARIABLES;
 /// What the names of the library's own variables begin with.
 const PREFIX: &str = "AUDIT_";
 
-/// Variables of `llm-audit slo watch`, which tells alerts.
-const ALERTS: [&str; 8] = [
-    "AUDIT_ALERT_WEBHOOK",
-    "AUDIT_ALERTMANAGER_URL",
-    "AUDIT_ALERT_SNS_TOPIC",
-    "AUDIT_ALERT_COMMAND",
-    "AUDIT_ALERT_HEARTBEAT",
-    "AUDIT_SLACK_WEBHOOK",
-    "AUDIT_PAGERDUTY_KEY",
-    "AUDIT_PAGERDUTY_URL",
-];
-
 /// A variable of the environment that begins with `AUDIT_` and is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,7 +45,7 @@ pub(crate) fn find_unknown_variables(
 
 fn known_variable_names() -> impl Iterator<Item = &'static str> {
     let own = VARIABLES.iter();
-    own.flat_map(|variable| [variable.name()].into_iter().chain(variable.fallback())).chain(ALERTS)
+    own.flat_map(|variable| [variable.name()].into_iter().chain(variable.fallback()))
 }
 
 fn closest_variable_name(name: &str) -> &'static str {

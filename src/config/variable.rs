@@ -78,7 +78,9 @@ impl Variable {
     /// Returns whether this build uses the setting. Otherwise the variable may be for another library, with
     /// other values.
     fn is_used(&self) -> bool {
-        cfg!(feature = "otlp") || !self.name.starts_with("OTEL_")
+        let is_of_alerts = self.group == "Alerts";
+        (cfg!(feature = "otlp") || !self.name.starts_with("OTEL_"))
+            && (cfg!(feature = "alerts") || !is_of_alerts)
     }
 
     /// Sets what the environment says, and returns the name of the variable that said it.

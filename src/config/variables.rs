@@ -6,6 +6,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::alerts::{
+    ALERTMANAGER, Alerts, COMMAND, HEARTBEAT, PAGERDUTY_KEY, PAGERDUTY_URL, SLACK, SNS_TOPIC,
+    WEBHOOK,
+};
 use super::builder::Builder;
 use super::otlp::{
     AttributesValue, CollectorValue, CompressionValue, HeadersValue, OtelSwitchValue, Otlp,
@@ -51,6 +55,7 @@ settings! {
         /// Errors have a lane of their own.
         errors_apart: bool = true,
         otlp: Otlp = Otlp::default(),
+        alerts: Alerts = Alerts::default(),
     }
 
     group "What is recorded"
@@ -82,7 +87,8 @@ settings! {
 
     /// Objectives and alert rules, in OpenSLO or in the short form of TOML. `llm-audit slo` judges the log by
     /// them. With the feature `slo`, the page of metrics counts their events, and a file that is not accepted is an
-    /// error of `init`. Without a file they are those that are built in.
+    /// error of `init`. With the feature `alerts`, the recorder evaluates the rules. Without a file they are those
+    /// that are built in.
     "AUDIT_SLO_FILE" = OptionalValue(PathValue), at slo_file;
 
     /// The service in `audit.start`.
@@ -211,6 +217,34 @@ settings! {
     /// numbers take more room in a line, up to six times as much.
     "AUDIT_MAX_EVENT_BYTES" = NumberValue::<usize> { of: "bytes", from: 4 << 10, to: Some(64 << 20) },
         fn max_event_bytes(bytes: usize): usize = EVENT_BYTES_DEFAULT, if check_event_fits_queue;
+
+    group "Alerts"
+
+    /// A URL that gets each alert, in the form of Alertmanager's webhooks. If any variable of this group or
+    /// `AUDIT_SLO_FILE` is set, the recorder evaluates the alert rules each minute. That needs the feature `alerts`.
+    /// `llm-audit slo watch` takes the same variables. `check` hides credentials.
+    "AUDIT_ALERT_WEBHOOK" = OptionalValue(WEBHOOK), at alerts.webhook;
+
+    /// Alertmanagers, which get everything that fires with each evaluation.
+    "AUDIT_ALERTMANAGER_URL" = OptionalValue(ALERTMANAGER), at alerts.alertmanager;
+
+    /// An incoming webhook of Slack.
+    "AUDIT_SLACK_WEBHOOK" = OptionalValue(SLACK), at alerts.slack;
+
+    /// An integration of PagerDuty's Events API.
+    "AUDIT_PAGERDUTY_KEY" = OptionalValue(PAGERDUTY_KEY), at alerts.pagerduty_key;
+
+    /// Where PagerDuty takes events, if not at `https://events.pagerduty.com/v2/enqueue`.
+    "AUDIT_PAGERDUTY_URL" = OptionalValue(PAGERDUTY_URL), at alerts.pagerduty_url;
+
+    /// A topic of Amazon SNS.
+    "AUDIT_ALERT_SNS_TOPIC" = OptionalValue(SNS_TOPIC), at alerts.sns_topic;
+
+    /// A command that runs for each alert, without a shell. It reads the alert as JSON on its standard input.
+    "AUDIT_ALERT_COMMAND" = OptionalValue(COMMAND), at alerts.command;
+
+    /// A URL that is requested after each evaluation, for a dead man's switch.
+    "AUDIT_ALERT_HEARTBEAT" = OptionalValue(HEARTBEAT), at alerts.heartbeat;
 
     group "OpenTelemetry metrics"
 

@@ -1,7 +1,7 @@
 //! Whether a recorder writes what it is given.
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Whether a recorder writes what it is given, for a page that something probes.
 ///
@@ -32,6 +32,36 @@ pub struct Health {
     pub io_lost: u64,
     /// When a write last succeeded, in microseconds since the Unix epoch. `None` if nothing was written yet.
     pub last_write: Option<i64>,
+    /// The alerts of the log's folder. `None` if this recorder does not evaluate their rules.
+    pub alerts: Option<AlertsHealth>,
+}
+
+/// The alerts of a log's folder, as the evaluator of this process sees them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AlertsHealth {
+    /// Whether another evaluator has the folder. This one then knows no alert, and takes over if that one ends.
+    pub is_held_elsewhere: bool,
+    /// When the rules were last evaluated here, in microseconds since the Unix epoch.
+    pub last_evaluation: Option<i64>,
+    /// What went wrong in the last evaluation.
+    pub error: Option<String>,
+    /// What fires. A rule that watches each user is here once for each service.
+    pub firing: Vec<FiringRule>,
+}
+
+/// A rule that is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FiringRule {
+    /// The name of the rule.
+    pub rule: String,
+    /// The service whose log it judges.
+    pub service: String,
+    /// `page` or `ticket`.
+    pub severity: &'static str,
+    /// Since when, in microseconds since the Unix epoch.
+    pub since: i64,
 }
 
 /// Whether events are written.
@@ -62,7 +92,8 @@ impl HealthStatus {
 }
 
 impl Health {
-    /// Returns 200, or 503 if the recorder cannot write.
+    /// Returns 200, or 503 if the recorder cannot write. An alert that fires does not change it, since a new process
+    /// would not end the alert.
     pub fn http_status(&self) -> u16 {
         match self.status {
             HealthStatus::Ok | HealthStatus::Disabled => 200,
@@ -72,14 +103,37 @@ impl Health {
 
     /// Returns the whole as a JSON object. Times are in RFC 3339.
     pub fn to_json(&self) -> String {
-        let last_write = self.last_write.and_then(|at| Timestamp::from_microsecond(at).ok());
         json!({
             "status": self.status.name(),
             "queued": self.queued,
             "overwritten": self.overwritten,
             "io_lost": self.io_lost,
-            "last_write": last_write.map(|at| at.to_string()),
+            "last_write": self.last_write.and_then(spelled_time),
+            "alerts": self.alerts.as_ref().map(AlertsHealth::to_value),
         })
         .to_string()
     }
+}
+
+impl AlertsHealth {
+    fn to_value(&self) -> Value {
+        let firing = self.firing.iter().map(|firing| {
+            json!({
+                "rule": firing.rule,
+                "service": firing.service,
+                "severity": firing.severity,
+                "since": spelled_time(firing.since),
+            })
+        });
+        json!({
+            "evaluator": if self.is_held_elsewhere { "elsewhere" } else { "here" },
+            "last_evaluation": self.last_evaluation.and_then(spelled_time),
+            "error": self.error,
+            "firing": firing.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn spelled_time(micros: i64) -> Option<String> {
+    Timestamp::from_microsecond(micros).ok().map(|at| at.to_string())
 }

@@ -12,7 +12,7 @@ pub use accounting::{Accounting, Flushed};
 pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter, shard_of_thread};
 pub(crate) use collector::TakenMetrics;
 pub use collector::{Metrics, MetricsCollector, ObjectiveEvents};
-pub use health::{Health, HealthStatus};
+pub use health::{AlertsHealth, FiringRule, Health, HealthStatus};
 pub use llm_audit_log::schema::{Latencies, MetricsRow, TokenKinds};
 #[cfg(feature = "cloudwatch")]
 pub use llm_audit_ship::cloudwatch::CloudWatchLines;

@@ -36,6 +36,7 @@ impl Shared {
         self.wait_with_deadline(deadline, WriterControl::wait_for_end)?;
         if self.settings.enabled {
             self.otlp.wait_for_last(since.checked_add(deadline));
+            self.alerts.wait_for_end(since.checked_add(deadline));
         }
         Ok(self.take_flushed())
     }

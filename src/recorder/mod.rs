@@ -19,9 +19,8 @@ use std::time::Duration;
 use llm_audit_process::exit;
 use llm_audit_process::fork::{self, Process};
 
-use crate::config::{Builder, CaptureContent, Settings};
+use crate::config::{Attachments, Builder, CaptureContent, Settings};
 use crate::error::Error;
-use crate::export::Exporter;
 use crate::metrics::{Accounting, Flushed, Health, Metrics};
 use crate::pricing::{self, Usage, Usd};
 use crate::record::event::AuditEvent;
@@ -141,7 +140,7 @@ impl AuditLogger {
 
     pub(crate) fn start(
         mut settings: Settings,
-        exporters: Vec<Box<dyn Exporter>>,
+        attachments: Attachments,
         platform: Platform,
     ) -> Result<Self, Error> {
         let (names, protected) = protect_variables(settings.redact_environment)?;
@@ -156,7 +155,7 @@ impl AuditLogger {
         let shared = Arc::new(Shared::new(settings, &user_key, protected)?);
         let home = Process::current();
         if shared.settings.enabled {
-            writer::spawn_writer(&shared, exporters, platform)?;
+            writer::spawn_writer(&shared, attachments, platform)?;
             exit::close_at_exit(&shared);
             build_tables(&shared.sanitizer);
         }
@@ -498,7 +497,7 @@ impl Builder {
         if reads_environment && settings.as_ref().map_or(true, |(settings, _)| settings.notices) {
             warnings::warn_of_unknown_variables();
         }
-        let (settings, exporters) = settings?;
-        AuditLogger::start(settings, exporters, platform)
+        let (settings, attachments) = settings?;
+        AuditLogger::start(settings, attachments, platform)
     }
 }

@@ -56,6 +56,12 @@ pub(crate) fn warn_of_failed_export(error: &llm_audit_ship::otlp::Error) {
     }
 }
 
+/// Warns about the evaluation of alert rules, or about a place that alerts go to. The caller tells each trouble once.
+#[cfg(feature = "alerts")]
+pub(crate) fn warn_of_alerts(trouble: &str) {
+    print_to_stderr(&format!("llm-audit: {trouble} (AUDIT_NOTICES=none silences this)\n"));
+}
+
 /// Returns a line for each variable.
 fn unknown_variables_warning(unknown: &[UnknownVariable]) -> String {
     let mut text = String::new();

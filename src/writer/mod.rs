@@ -166,6 +166,9 @@ impl Writer {
         let is_idle = batch.events + batch.held + batch.overwritten == 0 && !self.has_released();
         self.request_retention();
         self.append_totals(false);
+        if self.pending.is_empty() {
+            self.append_alert_lines();
+        }
         // A file gets its start line without an event, since it belongs to this instance from now
         // on.
         let has_start = self.files.is_some() && !self.has_started;
@@ -212,6 +215,14 @@ impl Writer {
         for retired in retired {
             let head = notice_head(&self.shared, &mut self.notices, now);
             retired.write(&mut self.pending, head);
+        }
+    }
+
+    /// Appends what the evaluator of alerts has told since the last call.
+    fn append_alert_lines(&mut self) {
+        for change in self.shared.alerts.take_changes() {
+            let now = self.clock.now_micros();
+            change.write(&mut self.pending, notice_head(&self.shared, &mut self.notices, now));
         }
     }
 

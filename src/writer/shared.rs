@@ -9,7 +9,8 @@ use llm_audit_process::exit::{CLOSE_DEADLINE, CloseAtExit};
 use llm_audit_process::lock::Mutex;
 
 use super::WriterControl;
-use crate::config::Settings;
+use crate::alerts::AlertThread;
+use crate::config::{Notifiers, Settings};
 use crate::context;
 use crate::error::{Error, ErrorCause};
 use crate::metrics::{
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) control: WriterControl,
     /// Sends the metrics to a collector.
     pub(crate) otlp: OtlpExport,
+    /// Evaluates the alert rules.
+    pub(crate) alerts: AlertThread,
     /// The values of the environment's variables. They are protected as long as events may come.
     _protected: Vec<ProtectedValue>,
 }
@@ -69,6 +72,7 @@ impl Shared {
             refused: Mutex::default(),
             control: WriterControl::default(),
             otlp: OtlpExport::default(),
+            alerts: AlertThread::default(),
             _protected: protected,
             settings,
         })
@@ -95,6 +99,7 @@ impl Shared {
             refused: Mutex::default(),
             control: WriterControl::default(),
             otlp: OtlpExport::default(),
+            alerts: AlertThread::default(),
             // All values that the parent protected stay protected in the child.
             _protected: Vec::new(),
             settings,
@@ -109,7 +114,12 @@ impl Shared {
     pub(crate) fn close(&self) -> Instant {
         let since = self.control.request_close(|| self.rings.close());
         self.otlp.close();
+        self.alerts.close();
         since
+    }
+
+    pub(super) fn start_alerts(&self, notifiers: Notifiers) -> Result<(), Error> {
+        self.alerts.start(&self.settings, &self.objectives, &self.sanitizer, notifiers)
     }
 
     pub(crate) fn accounting(&self) -> Accounting {
@@ -140,7 +150,8 @@ impl Shared {
         }
         let (status, last_write) = self.control.health();
         let Accounting { queued, overwritten, io_lost, .. } = self.accounting();
-        Health { status, queued, overwritten, io_lost, last_write }
+        let alerts = self.alerts.health();
+        Health { status, queued, overwritten, io_lost, last_write, alerts }
     }
 }
 
@@ -156,6 +167,7 @@ impl CloseAtExit for Shared {
         if self.settings.enabled && !self.control.is_writer() {
             let _late = self.control.wait_for_end(Some(until));
             self.otlp.wait_for_last(Some(until));
+            self.alerts.wait_for_end(Some(until));
         }
     }
 }

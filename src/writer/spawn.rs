@@ -12,7 +12,7 @@ use super::losses::Outage;
 use super::retention::Retention;
 use super::totals::Totals;
 use super::{Platform, Shared, Writer, batch};
-use crate::config::{Compress, Settings};
+use crate::config::{Attachments, Compress, Settings};
 use crate::error::{Error, ErrorCause};
 use crate::export::{Exporter, Stderr, Stdout};
 use crate::metrics::check_export;
@@ -30,7 +30,7 @@ const OTHER_PLACES: &str =
 /// Returns an error if the folder cannot be written to, or if a thread cannot be started.
 pub(crate) fn spawn_writer(
     shared: &Arc<Shared>,
-    mut exporters: Vec<Box<dyn Exporter>>,
+    Attachments { mut exporters, notifiers }: Attachments,
     Platform { fs, clock }: Platform,
 ) -> Result<(), Error> {
     check_export(&shared.settings)?;
@@ -43,7 +43,8 @@ pub(crate) fn spawn_writer(
     if let Some(files) = &files {
         shared.control.set_log_path(files.path());
     }
-    start_threads(shared, exporters, files, Platform { fs, clock })
+    let attachments = Attachments { exporters, notifiers };
+    start_threads(shared, attachments, files, Platform { fs, clock })
 }
 
 /// Starts the thread of a forked child. The thread opens the files when it first writes, so that
@@ -61,7 +62,8 @@ pub(crate) fn spawn_writer_in_child(shared: &Arc<Shared>) {
         // It was closed before any event could reach it.
         return shared.control.notify_ended(WriterEnd::Done);
     }
-    if start_threads(shared, exporters, files, Platform { fs, clock }).is_err() {
+    let attachments = Attachments { exporters, ..Attachments::default() };
+    if start_threads(shared, attachments, files, Platform { fs, clock }).is_err() {
         shared.close();
         shared.control.notify_ended(WriterEnd::NotStarted);
     }
@@ -97,12 +99,15 @@ fn log_file_options(shared: &Shared) -> Option<FileOptions> {
 /// Starts the threads. If one of them cannot be started, those that run end.
 fn start_threads(
     shared: &Arc<Shared>,
-    exporters: Vec<Box<dyn Exporter>>,
+    Attachments { exporters, notifiers }: Attachments,
     files: Option<LogFiles>,
     platform: Platform,
 ) -> Result<(), Error> {
     start_writer_threads(shared, exporters, files, platform)?;
-    let started = shared.otlp.start(&shared.settings, &shared.instance, shared.clone());
+    let started = shared
+        .otlp
+        .start(&shared.settings, &shared.instance, shared.clone())
+        .and_then(|()| shared.start_alerts(notifiers));
     if started.is_err() {
         let _since = shared.close();
     }

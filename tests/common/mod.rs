@@ -29,8 +29,8 @@ pub fn data(n: u64) -> Value {
 pub fn lines(folder: &Path) -> Vec<Value> {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // A folder also has a key.
-    files.retain(|file| !file.ends_with(".key"));
+    // A folder also has a key, and the state of alerts.
+    files.retain(|file| !file.file_name().unwrap().to_string_lossy().starts_with('.'));
     files.sort();
     files.iter().flat_map(|file| parse(&std::fs::read(file).unwrap())).collect()
 }

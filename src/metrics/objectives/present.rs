@@ -19,6 +19,12 @@ impl CountedObjectives {
         Ok(Self(Arc::new(read.unwrap_or_else(Objectives::built_in))))
     }
 
+    /// Returns the objectives.
+    #[cfg(feature = "alerts")]
+    pub(crate) fn objectives(&self) -> &Objectives {
+        &self.0
+    }
+
     /// Returns the events of each objective in these rows, also of those without an event.
     pub(crate) fn events(&self, rows: &[MetricsRow]) -> Vec<ObjectiveEvents> {
         let counts = self.0.counts(rows).into_iter();

@@ -127,7 +127,7 @@ fn check_snapshot(dir: &Path) -> Result<(), (Outcome, String)> {
 fn record_secrets(dir: &Path) -> Result<(), llm_audit::Error> {
     let [password, address, card, key] = SECRETS;
     let builder = AuditLogger::builder().directory(dir).files(true).stdout(false).stderr(false);
-    let logger = builder.enabled(true).debug(true).notices(false).build()?;
+    let logger = builder.enabled(true).debug(true).notices(false).alerts(false).build()?;
     let data = json!({"password": password, "text": format!("{address} pays with {card}")});
     let called = AuditEvent::new(EventType::ToolCall, "check", "trial").data(&data);
     let snapshot = json!({"args": {"key": key, "to": [address]}});
@@ -170,7 +170,7 @@ fn check_that_emit_never_waits() -> Verdict {
     let dir = tempfile::tempdir().map_err(failed)?;
     let (release, hangs) = mpsc::channel();
     let builder = AuditLogger::builder().directory(dir.path()).stdout(false).stderr(false);
-    let builder = builder.enabled(true).debug(true).queue_capacity(QUEUE_CAPACITY);
+    let builder = builder.enabled(true).debug(true).alerts(false).queue_capacity(QUEUE_CAPACITY);
     let logger = builder.notices(false).exporter(Hangs(hangs)).build().map_err(failed)?;
     let (done, is_done) = mpsc::channel();
     let emitting = logger.clone();

@@ -85,7 +85,7 @@ pub(crate) fn run_record(args: &RecordArgs) -> Result<CommandExit, CommandFailur
     // AUDIT_EXPORTER says.
     let builder = AuditLogger::builder().directory(args.dir.path()).files(true);
     // The events may be of any time, and the totals of a minute are of the time of the emit.
-    let builder = builder.stdout(false).stderr(false).totals(false);
+    let builder = builder.stdout(false).stderr(false).totals(false).alerts(false);
     let logger = if args.sample { builder } else { builder.debug(true) }.build()?;
     close_log_on_signals()?;
     let mut recording = StdinRecording::new(&logger, args.raw);

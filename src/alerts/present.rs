@@ -1,0 +1,234 @@
+//! The thread that evaluates the alert rules of the log's folder, with the feature `alerts`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use llm_audit_log::schema::notices::AlertChange;
+use llm_audit_process::exit::WriterExitGuard;
+use llm_audit_process::lock::{Condvar, Mutex};
+use llm_audit_slo::notify::{Dispatcher, Notifier, Watch, notifiers};
+use llm_audit_slo::{Alert, AlertEngine, Objectives};
+
+use super::log_lines::{Changes, LogLines};
+use crate::config::{Notifiers, Settings};
+use crate::error::{Error, ErrorCause};
+use crate::metrics::{AlertsHealth, CountedObjectives, FiringRule};
+use crate::sanitize::Sanitizer;
+use crate::warnings;
+
+/// How long whoever closes the logger waits for the thread.
+const END: Duration = Duration::from_secs(2);
+/// How much of it the notifiers have. Afterwards the state is written.
+const LAST_ATTEMPTS: Duration = Duration::from_millis(1_500);
+
+/// The thread, as those see it that start and close it.
+#[derive(Default)]
+pub(crate) struct AlertThread(Arc<Evaluator>);
+
+#[derive(Default)]
+struct Evaluator {
+    state: Mutex<EvaluatorState>,
+    changed: Condvar,
+    changes: Changes,
+}
+
+#[derive(Default)]
+struct EvaluatorState {
+    is_running: bool,
+    closed: Option<Instant>,
+    /// `None` if the rules are not evaluated.
+    health: Option<AlertsHealth>,
+}
+
+/// What the thread evaluates, and whom it tells.
+struct Job {
+    settings: Settings,
+    objectives: Objectives,
+    sanitizer: Sanitizer,
+    notifiers: Notifiers,
+}
+
+impl AlertThread {
+    /// Starts the thread, if the rules are to be evaluated. It reads the folder and connects in its own time.
+    pub(crate) fn start(
+        &self,
+        settings: &Settings,
+        objectives: &CountedObjectives,
+        sanitizer: &Sanitizer,
+        notifiers: Notifiers,
+    ) -> Result<(), Error> {
+        if !is_asked_for(settings) {
+            return Ok(());
+        }
+        let job = Job {
+            settings: settings.clone(),
+            objectives: objectives.objectives().clone(),
+            sanitizer: sanitizer.clone(),
+            notifiers,
+        };
+        let (inner, exiting) = (self.0.clone(), WriterExitGuard::begin());
+        self.0.begin();
+        let started = thread::Builder::new().name("llm-audit-alerts".to_owned()).spawn(move || {
+            // A panic would be a defect of this crate. The log does not depend on this thread.
+            let run = catch_unwind(AssertUnwindSafe(|| inner.run(job, exiting)));
+            run.unwrap_or_else(|_| inner.note_error("the evaluator of alerts panicked"));
+            inner.end();
+        });
+        started.map(drop).map_err(|error| {
+            self.0.end();
+            Error::new(ErrorCause::Thread(error))
+        })
+    }
+
+    /// Asks for the end: what waits is told once more, and the folder is given to the next evaluator.
+    pub(crate) fn close(&self) {
+        self.0.state.lock().closed.get_or_insert_with(Instant::now);
+        self.0.changed.notify_all();
+    }
+
+    /// Waits for the end, at most two seconds from the close.
+    pub(crate) fn wait_for_end(&self, until: Option<Instant>) {
+        let mut state = self.0.state.lock();
+        while let Some(closed) = state.closed.filter(|_| state.is_running) {
+            let last = closed + END;
+            let until = until.map_or(last, |until| until.min(last));
+            if Instant::now() >= until {
+                return;
+            }
+            self.0.changed.wait_until(&mut state, until);
+        }
+    }
+
+    /// Takes the lines that the log is to have.
+    pub(crate) fn take_changes(&self) -> Vec<AlertChange> {
+        std::mem::take(&mut *self.0.changes.lock())
+    }
+
+    /// Returns what fires, or `None` if the rules are not evaluated.
+    pub(crate) fn health(&self) -> Option<AlertsHealth> {
+        self.0.state.lock().health.clone()
+    }
+}
+
+impl Evaluator {
+    fn run(&self, job: Job, mut exiting: WriterExitGuard) {
+        let (dir, warns) = (job.settings.directory.clone(), job.settings.notices);
+        let engine = AlertEngine::new(dir, job.objectives.clone());
+        let dispatcher = match self.dispatcher(job) {
+            Ok(dispatcher) => dispatcher,
+            Err(error) => return self.report(&error, warns),
+        };
+        let (mut watch, mut had_error) = (Watch::new(engine, dispatcher), false);
+        loop {
+            let now = Timestamp::now().as_microsecond();
+            // The first evaluation may have much to read. A signal does not wait for it.
+            drop(exiting);
+            watch.evaluate(now);
+            exiting = WriterExitGuard::begin();
+            self.note(&watch, now);
+            if let Some(error) = watch.engine().error()
+                && !std::mem::replace(&mut had_error, true)
+            {
+                self.report(&format!("cannot evaluate alert rules: {error}"), warns);
+            }
+            if self.is_closed_within(watch.until_next(now)) {
+                break;
+            }
+        }
+        let _late = watch.shutdown(LAST_ATTEMPTS);
+        drop(exiting);
+    }
+
+    /// Starts a thread for each place that the environment names, for each notifier of the application, and for
+    /// the log.
+    fn dispatcher(&self, job: Job) -> Result<Dispatcher, String> {
+        let Settings { alerts, service, notices, .. } = &job.settings;
+        let variable = |name: &str| alerts.destination(name).cloned();
+        let named = notifiers(service, variable).map_err(|error| error.to_string())?;
+        let lines: Box<dyn Notifier> = Box::new(LogLines::new(self.changes.clone(), job.sanitizer));
+        let warns = *notices;
+        let warn = move |trouble: &str| {
+            if warns {
+                warnings::warn_of_alerts(trouble);
+            }
+        };
+        let all = [lines].into_iter().chain(named).chain(job.notifiers);
+        let builder = Dispatcher::builder().notifiers(all).on_trouble(warn);
+        builder.start().map_err(|error| format!("cannot start a thread for alerts: {error}"))
+    }
+
+    fn begin(&self) {
+        let mut state = self.state.lock();
+        (state.is_running, state.health) = (true, Some(AlertsHealth::default()));
+    }
+
+    /// Notes the outcome of an evaluation.
+    fn note(&self, watch: &Watch, now: i64) {
+        let engine = watch.engine();
+        let mut state = self.state.lock();
+        let Some(health) = &mut state.health else { return };
+        health.is_held_elsewhere = engine.is_held_elsewhere();
+        health.error = engine.error().map(ToString::to_string);
+        health.firing = firing_rules(engine.alerts());
+        if engine.has_folder() {
+            health.last_evaluation = Some(now);
+        }
+    }
+
+    fn note_error(&self, error: &str) {
+        if let Some(health) = &mut self.state.lock().health {
+            health.error = Some(error.to_owned());
+        }
+    }
+
+    fn report(&self, error: &str, warns: bool) {
+        self.note_error(error);
+        if warns {
+            warnings::warn_of_alerts(error);
+        }
+    }
+
+    /// Waits so long. Returns whether the logger was closed before.
+    fn is_closed_within(&self, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        let mut state = self.state.lock();
+        while state.closed.is_none() && Instant::now() < until {
+            self.changed.wait_until(&mut state, until);
+        }
+        state.closed.is_some()
+    }
+
+    fn end(&self) {
+        self.state.lock().is_running = false;
+        self.changed.notify_all();
+    }
+}
+
+/// Whether the rules are to be evaluated, and there is a folder to evaluate.
+fn is_asked_for(settings: &Settings) -> bool {
+    let Settings { alerts, slo_file, outputs, .. } = settings;
+    let by_default = slo_file.is_some() || alerts.has_destination();
+    outputs.files && alerts.asked.unwrap_or(by_default)
+}
+
+/// Returns each rule that fires, once for each service, since its first alert.
+fn firing_rules(alerts: &[Alert]) -> Vec<FiringRule> {
+    let mut firing: Vec<FiringRule> = Vec::new();
+    for alert in alerts.iter().filter(|alert| alert.is_firing()) {
+        let is_same =
+            |known: &&mut FiringRule| known.rule == alert.rule && known.service == alert.service;
+        match firing.iter_mut().find(is_same) {
+            Some(known) => known.since = known.since.min(alert.starts_at),
+            None => firing.push(FiringRule {
+                rule: alert.rule.clone(),
+                service: alert.service.clone(),
+                severity: alert.severity.name(),
+                since: alert.starts_at,
+            }),
+        }
+    }
+    firing
+}
