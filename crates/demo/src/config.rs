@@ -28,13 +28,24 @@ pub struct Config {
     /// Whether the summary of the model's tool calls skips those whose arguments are not JSON. Without it
     /// the summary fails: the bug that the page on replays is about.
     pub skips_malformed_calls: bool,
+    /// Sends alerts to the push service, if the recorder has it for a notifier.
+    #[cfg(feature = "alerts")]
+    pub alert_push: crate::AlertPush,
 }
 
 impl Default for Config {
     /// Any free port of loopback, stand-ins, a temporary folder.
     fn default() -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { address, provider: None, store: None, seed: 1, skips_malformed_calls: false }
+        Self {
+            address,
+            provider: None,
+            store: None,
+            seed: 1,
+            skips_malformed_calls: false,
+            #[cfg(feature = "alerts")]
+            alert_push: crate::AlertPush::default(),
+        }
     }
 }
 
@@ -92,6 +103,7 @@ impl Config {
             seed: seed
                 .parse()
                 .map_err(|_| format!("BENEFITS_SEED is {seed:?}; accepted: a whole number"))?,
+            ..Self::default()
         })
     }
 }

@@ -25,6 +25,8 @@
 
 mod account;
 mod agent;
+#[cfg(feature = "alerts")]
+mod alert_push;
 mod cache;
 mod config;
 mod http_client;
@@ -47,6 +49,8 @@ mod store;
 mod supervisor;
 mod tools;
 
+#[cfg(feature = "alerts")]
+pub use alert_push::AlertPush;
 pub use config::{Config, Provider};
 pub use load::demo;
 pub use planted::PLANTED;

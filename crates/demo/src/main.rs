@@ -6,11 +6,16 @@
 
 use std::error::Error;
 
+use llm_audit::AuditLogger;
 use llm_audit_demo::Config;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let config = Config::from_env()?;
+    let recorder = AuditLogger::builder();
+    #[cfg(feature = "alerts")]
+    let recorder = recorder.notifier(config.alert_push.clone());
     // Dropped last: what is recorded while the runtime goes down is written, too.
-    let _guard = llm_audit::init()?;
+    let _guard = llm_audit::init_with(recorder)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    Ok(runtime.block_on(llm_audit_demo::serve(Config::from_env()?))?)
+    Ok(runtime.block_on(llm_audit_demo::serve(config))?)
 }

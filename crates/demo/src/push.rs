@@ -30,7 +30,8 @@ impl PushClient {
         AgentStep::begin(EventType::PushSend, agent, "notify", data).run(self.post(text)).await
     }
 
-    async fn post(&self, text: String) -> Result<(), PushError> {
+    /// Sends a notification, without an event of its own.
+    pub(crate) async fn post(&self, text: String) -> Result<(), PushError> {
         let request = Request::post(format!("{}/push", self.base_url))
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(text)))

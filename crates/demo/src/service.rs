@@ -68,6 +68,8 @@ impl Service {
         let push = DemoServer::start(free, standin::push::push_standin_router()).await?;
         let mut standins = vec![search, push];
         let urls = [0, 1].map(|at: usize| format!("http://{}", standins[at].address));
+        #[cfg(feature = "alerts")]
+        config.alert_push.connect(urls[1].clone());
         let provider = match config.provider {
             Some(provider) => provider,
             None => {
