@@ -6,13 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 source ci/e2e/common.sh
 
-if ! command -v prometheus-alertmanager >/dev/null; then
-    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
-        fail "prometheus-alertmanager is not installed; on Debian and Ubuntu: apt-get install prometheus-alertmanager"
-    fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends prometheus-alertmanager >/dev/null
-fi
+needs prometheus-alertmanager prometheus-alertmanager
 
 cargo build -q -p llm-audit-slo --features notify --example notify
 notify=$(realpath "${CARGO_TARGET_DIR:-target}/debug/examples/notify")
@@ -20,38 +14,11 @@ notify=$(realpath "${CARGO_TARGET_DIR:-target}/debug/examples/notify")
 unset "${!AUDIT_@}"
 export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 
-# A webhook, on a free port. It keeps what it gets, a line for each request, in a file for each path.
-cat >"$work/receiver.py" <<'END'
-import http.server, os, ssl, sys
-
-class Receiver(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
-        with open(os.path.join(sys.argv[1], os.path.basename(self.path)), "ab") as file:
-            file.write(body.replace(b"\n", b" ") + b"\n")
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
-if sys.argv[2] == "https":
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(os.path.join(sys.argv[1], "cert.pem"), os.path.join(sys.argv[1], "key.pem"))
-    server.socket = tls.wrap_socket(server.socket, server_side=True)
-with open(os.path.join(sys.argv[1], sys.argv[2]), "w") as file:
-    file.write(f"{sys.argv[2]}://127.0.0.1:{server.server_port}\n")
-server.serve_forever()
-END
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 \
     -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
     -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
-for scheme in http https; do
-    python3 "$work/receiver.py" "$work" "$scheme" &
-    started+=($!)
-    until_ok "the webhook of $scheme" test -s "$work/$scheme"
-done
+start_webhook http
+start_webhook https
 
 # Alertmanager, which tells each alert at once. The alert that always fires goes nowhere.
 cat >"$work/alertmanager.yml" <<END
@@ -67,7 +34,7 @@ receivers:
   - name: webhook
     webhook_configs: [{ url: "$(cat "$work/http")/through", send_resolved: true }]
 END
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 alertmanager="http://127.0.0.1:$port"
 prometheus-alertmanager --config.file="$work/alertmanager.yml" --storage.path="$work/data" \
     --web.listen-address="127.0.0.1:$port" --cluster.listen-address= --log.level=warn &
@@ -89,14 +56,6 @@ print(json.dumps({
 END
 }
 start=$((($(date +%s) - 120) * 1000000))
-
-# Prints the state of the alert in each line of a file: firing or resolved.
-states() {
-    python3 -c '
-import json, sys
-print(*[alert["status"] for line in open(sys.argv[1]) for alert in json.loads(line)["alerts"]])' "$work/$1"
-}
-has_states() { [[ $(states "$1") == "$2" ]]; }
 
 mkfifo "$work/alerts"
 AUDIT_ALERTMANAGER_URL="$alertmanager" AUDIT_ALERT_WEBHOOK="$(cat "$work/https")/direct" \

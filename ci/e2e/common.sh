@@ -52,3 +52,32 @@ start_moto() {
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
     export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 }
+
+# Installs a Debian package, unless its programs are there.
+needs() {
+    local package=$1 program
+    shift
+    for program in "$@"; do
+        if command -v "$program" >/dev/null; then continue; fi
+        if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+            fail "$program is not installed; on Debian and Ubuntu: apt-get install $package"
+        fi
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$package" >/dev/null
+    done
+}
+
+# Starts a webhook of this scheme. Its address is in the file "$work/$scheme".
+start_webhook() {
+    python3 ci/e2e/receiver.py "$work" "$1" &
+    started+=($!)
+    until_ok "the webhook of $1" test -s "$work/$1"
+}
+
+# Prints the state of the alert in each request that the webhook got under this path: firing or resolved.
+states() {
+    python3 -c '
+import json, sys
+print(*[alert["status"] for line in open(sys.argv[1]) for alert in json.loads(line)["alerts"]])' "$work/$1"
+}
+has_states() { [[ $(states "$1") == "$2" ]]; }

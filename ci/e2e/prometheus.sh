@@ -5,13 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 source ci/e2e/common.sh
 
-if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
-    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
-        fail "prometheus is not installed; on Debian and Ubuntu: apt-get install prometheus"
-    fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends prometheus >/dev/null
-fi
+needs prometheus prometheus promtool
 
 cargo build -q -p llm-audit-demo --bin benefits-agent
 service=$(realpath "${CARGO_TARGET_DIR:-target}/debug/benefits-agent")
