@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 # These record, and share code. So each is built with each other one.
 recording=(macros tower axum tracing replay)
-features=("${recording[@]}" cloudwatch gzip otlp prometheus regex slo zstd)
+features=("${recording[@]}" alerts cloudwatch gzip otlp prometheus regex slo sns zstd)
 
 # The number of crates of others in the library's tree.
 crates() {
@@ -51,6 +51,7 @@ for ((one = 0; one < ${#recording[@]}; one++)); do
 done
 check llm-audit --features axum,prometheus
 check llm-audit --features prometheus,slo
+check llm-audit --features alerts,axum,prometheus
 check llm-audit --features gzip,zstd
 check llm-audit-log
 check llm-audit-log --features gzip
@@ -66,6 +67,7 @@ check llm-audit-slo --features notify
 check llm-audit-cli --no-default-features
 check llm-audit-cli --no-default-features --features alerts
 check llm-audit-cli --no-default-features --features demo
+check llm-audit-demo --features alerts
 check llm-audit-cli --no-default-features --features tls
 check llm-audit-cli --no-default-features --features zstd
 cargo test -q -p llm-audit-cli --features parquet --bin llm-audit parquet

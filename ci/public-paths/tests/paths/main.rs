@@ -17,6 +17,7 @@
 #![expect(clippy::extra_unused_lifetimes, reason = "the types of `let _` use them")]
 #![deny(unfulfilled_lint_expectations)]
 
+mod alerts;
 mod context;
 mod environment;
 mod event;

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::time::SystemTime;
 
 use llm_audit::metrics::{
-    CloudWatchLines, Health, HealthStatus, Latencies, Metrics, MetricsCollector, MetricsRow,
-    ObjectiveEvents, TextFormat, TokenKinds, prometheus_text,
+    AlertsHealth, CloudWatchLines, FiringRule, Health, HealthStatus, Latencies, Metrics,
+    MetricsCollector, MetricsRow, ObjectiveEvents, TextFormat, TokenKinds, prometheus_text,
 };
 use llm_audit::{Accounting, AuditEvent, AuditLogger, LlmCall, Sanitizer, Status, Usd};
 
@@ -116,12 +116,24 @@ fields!(Health {
     overwritten: u64,
     io_lost: u64,
     last_write: Option<i64>,
+    alerts: Option<AlertsHealth>,
 });
+
+fields!(AlertsHealth {
+    is_held_elsewhere: bool,
+    last_evaluation: Option<i64>,
+    error: Option<String>,
+    firing: Vec<FiringRule>,
+});
+
+fields!(FiringRule { rule: String, service: String, severity: &'static str, since: i64 });
 
 variants!(HealthStatus { Ok, Failing, Closed, Disabled });
 variants!(TextFormat { Prometheus, OpenMetrics });
 
 implement! {
+    AlertsHealth: Plain, Clone, Debug, Default, PartialEq, Eq;
+    FiringRule: Plain, Clone, Debug, PartialEq, Eq;
     Health: Plain, Clone, Debug, Default, PartialEq, Eq;
     HealthStatus: Plain, Clone, Copy, Debug, Default, PartialEq, Eq;
     TextFormat: Plain, Clone, Copy, Debug, Default, PartialEq, Eq;

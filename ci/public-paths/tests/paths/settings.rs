@@ -21,6 +21,7 @@ fn builder() {
     let _: fn(Builder, bool) -> Builder = Builder::stderr;
     let _: fn(Builder, bool) -> Builder = Builder::notices;
     let _: fn(Builder, bool) -> Builder = Builder::totals;
+    let _: fn(Builder, bool) -> Builder = Builder::alerts;
     let _: fn(Builder, &'static str) -> Builder = Builder::slo_file;
     let _: fn(Builder, &'static str) -> Builder = Builder::hash_users;
     let _: fn(Builder, bool) -> Builder = Builder::debug;
