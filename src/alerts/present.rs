@@ -119,7 +119,10 @@ impl Evaluator {
         let engine = AlertEngine::new(dir, job.objectives.clone());
         let dispatcher = match self.dispatcher(job) {
             Ok(dispatcher) => dispatcher,
-            Err(error) => return self.report(&error, warns),
+            Err(error) => {
+                self.note_error(&error);
+                return warn(&error, warns);
+            }
         };
         let (mut watch, mut had_error) = (Watch::new(engine, dispatcher), false);
         loop {
@@ -132,7 +135,7 @@ impl Evaluator {
             if let Some(error) = watch.engine().error()
                 && !std::mem::replace(&mut had_error, true)
             {
-                self.report(&format!("cannot evaluate alert rules: {error}"), warns);
+                warn(&format!("cannot evaluate alert rules: {error}"), warns);
             }
             if self.is_closed_within(watch.until_next(now)) {
                 break;
@@ -150,13 +153,9 @@ impl Evaluator {
         let named = notifiers(service, variable).map_err(|error| error.to_string())?;
         let lines: Box<dyn Notifier> = Box::new(LogLines::new(self.changes.clone(), job.sanitizer));
         let warns = *notices;
-        let warn = move |trouble: &str| {
-            if warns {
-                warnings::warn_of_alerts(trouble);
-            }
-        };
         let all = [lines].into_iter().chain(named).chain(job.notifiers);
-        let builder = Dispatcher::builder().notifiers(all).on_trouble(warn);
+        let builder = Dispatcher::builder().notifiers(all);
+        let builder = builder.on_trouble(move |trouble| warn(trouble, warns));
         builder.start().map_err(|error| format!("cannot start a thread for alerts: {error}"))
     }
 
@@ -184,13 +183,6 @@ impl Evaluator {
         }
     }
 
-    fn report(&self, error: &str, warns: bool) {
-        self.note_error(error);
-        if warns {
-            warnings::warn_of_alerts(error);
-        }
-    }
-
     /// Waits so long. Returns whether the logger was closed before.
     fn is_closed_within(&self, wait: Duration) -> bool {
         let until = Instant::now() + wait;
@@ -204,6 +196,12 @@ impl Evaluator {
     fn end(&self) {
         self.state.lock().is_running = false;
         self.changed.notify_all();
+    }
+}
+
+fn warn(trouble: &str, warns: bool) {
+    if warns {
+        warnings::warn_of_alerts(trouble);
     }
 }
 

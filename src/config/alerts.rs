@@ -69,7 +69,7 @@ pub(super) const PAGERDUTY_URL: DestinationValue =
     DestinationValue { variable: "AUDIT_PAGERDUTY_URL", accepted: ADDRESS };
 pub(super) const SNS_TOPIC: DestinationValue = DestinationValue {
     variable: "AUDIT_ALERT_SNS_TOPIC",
-    accepted: "the ARN of a topic, in a build with the feature `sns`",
+    accepted: "the ARN of a topic (feature sns)",
 };
 pub(super) const COMMAND: DestinationValue = DestinationValue {
     variable: "AUDIT_ALERT_COMMAND",

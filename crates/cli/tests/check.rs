@@ -139,6 +139,30 @@ fn an_unknown_variable_is_a_finding_with_the_closest_name() {
 }
 
 #[test]
+#[cfg(feature = "alerts")]
+fn places_for_alerts_are_shown_without_credentials_or_refused() {
+    let key = "0123456789abcdef0123456789abcdef";
+    let places = [
+        ("AUDIT_ALERT_WEBHOOK", "https://hooks.example/walrus-7"),
+        ("AUDIT_ALERTMANAGER_URL", "http://ann:walrus-7@am:9093"),
+        ("AUDIT_PAGERDUTY_KEY", key),
+    ];
+    let run = check(&[], &places);
+    assert_eq!((run.code, &*run.stderr), (0, ""), "{run:?}");
+    assert_eq!(
+        line(&run, "AUDIT_ALERT_WEBHOOK"),
+        "AUDIT_ALERT_WEBHOOK https://hooks.example/… environment"
+    );
+    assert!(line(&run, "AUDIT_ALERTMANAGER_URL").contains("[set]"), "{run:?}");
+    assert!(!run.stdout.contains("walrus-7") && !run.stdout.contains(key), "{run:?}");
+
+    let run = check(&[], &[("AUDIT_PAGERDUTY_KEY", "walrus-7")]);
+    assert_eq!(run.code, 2, "{run:?}");
+    let said = "AUDIT_PAGERDUTY_KEY is \"[set]\"; accepted: an integration key";
+    assert!(run.stderr.contains(said) && !run.stderr.contains("walrus-7"), "{run:?}");
+}
+
+#[test]
 fn a_recorder_warns_of_an_unknown_variable_once() {
     let (_keep, dir) = folder();
     let mut command = command(&["record", "--dir", &dir]);
