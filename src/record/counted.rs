@@ -39,7 +39,7 @@ impl Encoder<'_, '_> {
         event: &AuditEvent<'_>,
         write_payload: impl FnOnce(&mut Self) -> Result<(), EncodeFailed>,
     ) -> Result<(), EncodeFailed> {
-        let is_counted = event.has_counted_members();
+        let is_counted = event.has_members;
         if is_counted {
             self.sink.put(&[COUNTED])?;
         }
@@ -50,9 +50,21 @@ impl Encoder<'_, '_> {
         if is_counted { self.write_counted_members(event) } else { Ok(()) }
     }
 
-    #[inline(never)]
+    #[inline]
     fn write_counted_members(&mut self, event: &AuditEvent<'_>) -> Result<(), EncodeFailed> {
         let seen = self.seen;
+        if event.counted_members().iter().any(|(name, text)| !text.is_empty() && !seen.has(name)) {
+            self.write_members_but(seen, event)?;
+        }
+        self.sink.put(&[END])
+    }
+
+    #[inline(never)]
+    fn write_members_but(
+        &mut self,
+        seen: SeenMembers,
+        event: &AuditEvent<'_>,
+    ) -> Result<(), EncodeFailed> {
         let (mut frame, mut numbers) = (self.data_slot().object(), KeyNumbers::default());
         (self.is_in_data, self.depth) = (true, 1);
         for (name, text) in event.counted_members() {
@@ -63,7 +75,7 @@ impl Encoder<'_, '_> {
         }
         (self.is_in_data, self.is_user) = (false, false);
         (self.depth, self.slot) = (0, Slot::default());
-        self.sink.put(&[END])
+        Ok(())
     }
 
     /// Returns the slot of `data`.

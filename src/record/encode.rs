@@ -326,7 +326,7 @@ impl Encoder<'_, '_> {
             let Some(data) = event.data else { return Ok(()) };
             encoder.root_end = if fitting { 15 * sixteenth } else { usize::MAX };
             (encoder.slot, encoder.is_in_data) = (encoder.data_slot(), true);
-            let room = if event.has_counted_members() { COUNTED_BYTES } else { 0 };
+            let room = if event.has_members { COUNTED_BYTES } else { 0 };
             let written = encoder.write_fitted_payload(fitting, room, PAYLOAD, data);
             encoder.is_in_data = false;
             written
@@ -404,7 +404,7 @@ fn event_head_bytes(event: &AuditEvent<'_>, head: &EventHead) -> [u8; HEAD_BYTES
         (flag::TOKENS_INPUT, event.tokens_input.is_some()),
         (flag::TOKENS_OUTPUT, event.tokens_output.is_some()),
         (flag::COST, event.cost_usd.is_some()),
-        (flag::DATA, event.data.is_some() || event.has_counted_members()),
+        (flag::DATA, event.data.is_some() || event.has_members),
         (flag::ERROR, event.error.is_some()),
         (flag::CONTENT, head.marks_content),
     ];

@@ -47,6 +47,10 @@ pub struct AuditEvent<'a> {
     pub(crate) model: &'a str,
     pub(crate) tenant: &'a str,
     pub(crate) user: &'a str,
+    /// Whether there is any of these three.
+    pub(crate) has_members: bool,
+    /// Whether there may be tokens, a cost or a time to the first token.
+    pub(crate) has_amounts: bool,
     /// Microseconds since the Unix epoch; `None` means the time of the emit.
     pub(crate) timestamp: Option<i64>,
     pub(crate) ids: IdSource<'a>,
@@ -89,6 +93,8 @@ impl<'a> AuditEvent<'a> {
             model: "",
             tenant: "",
             user: "",
+            has_members: false,
+            has_amounts: false,
             timestamp: None,
             ids: IdSource::Current,
             data: None,
@@ -117,12 +123,14 @@ impl<'a> AuditEvent<'a> {
     /// Sets the tokens that the model read, including cached ones.
     pub fn tokens_input(mut self, tokens: u64) -> Self {
         self.tokens_input = Some(tokens);
+        self.has_amounts = true;
         self
     }
 
     /// Sets the tokens that the model wrote, including reasoning.
     pub fn tokens_output(mut self, tokens: u64) -> Self {
         self.tokens_output = Some(tokens);
+        self.has_amounts = true;
         self
     }
 
@@ -131,6 +139,7 @@ impl<'a> AuditEvent<'a> {
     /// The parts are not in the line. Readers find them at `data.usage`.
     pub fn usage(mut self, usage: &'a Usage) -> Self {
         self.usage = Some(usage);
+        self.has_amounts = true;
         self.tokens_input = usage.tokens_input().or(self.tokens_input);
         self.tokens_output = usage.tokens_output().or(self.tokens_output);
         self
@@ -142,6 +151,7 @@ impl<'a> AuditEvent<'a> {
     /// because it is not finite, or if it is below zero, it is left out of the line.
     pub fn cost_usd(mut self, cost: impl TryInto<Usd>) -> Self {
         self.cost_usd = cost.try_into().ok().filter(|cost: &Usd| !cost.is_negative());
+        self.has_amounts = true;
         self
     }
 
@@ -150,6 +160,7 @@ impl<'a> AuditEvent<'a> {
     /// It is not in the line. Readers find it at `data.first_token_ms`.
     pub fn first_token_ms(mut self, milliseconds: f64) -> Self {
         self.first_token_ms = milliseconds;
+        self.has_amounts = true;
         self
     }
 
@@ -158,6 +169,7 @@ impl<'a> AuditEvent<'a> {
     /// It is written as `data.model`, unless the payload has that member.
     pub fn model(mut self, model: &'a str) -> Self {
         self.model = model;
+        self.has_members = self.model.len() | self.tenant.len() | self.user.len() != 0;
         self
     }
 
@@ -167,6 +179,7 @@ impl<'a> AuditEvent<'a> {
     /// [that of the context](TraceContext::with_tenant).
     pub fn tenant(mut self, tenant: &'a str) -> Self {
         self.tenant = tenant;
+        self.has_members = self.model.len() | self.tenant.len() | self.user.len() != 0;
         self
     }
 
@@ -177,6 +190,7 @@ impl<'a> AuditEvent<'a> {
     /// takes its place (`AUDIT_HASH_USERS`).
     pub fn user(mut self, user: &'a str) -> Self {
         self.user = user;
+        self.has_members = self.model.len() | self.tenant.len() | self.user.len() != 0;
         self
     }
 
@@ -266,23 +280,13 @@ impl<'a> AuditEvent<'a> {
             "" => inherited.unwrap_or(""),
             own => own,
         };
-        Self {
-            user: or(self.user, context.user()),
-            tenant: or(self.tenant, context.tenant()),
-            ..self
-        }
+        self.user(or(self.user, context.user())).tenant(or(self.tenant, context.tenant()))
     }
 
     /// Returns the members of `data` that the event is counted by. A text is empty if it has none.
     #[inline]
     pub(crate) fn counted_members(&self) -> [(&'static str, &'a str); 3] {
         [("model", self.model), ("user", self.user), ("tenant", self.tenant)]
-    }
-
-    /// Reports whether the event is counted by any of these members.
-    #[inline]
-    pub(crate) fn has_counted_members(&self) -> bool {
-        self.model.len() | self.user.len() | self.tenant.len() != 0
     }
 }
 

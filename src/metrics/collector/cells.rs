@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crossbeam_utils::CachePadded;
 use llm_audit_log::Usd;
-use llm_audit_log::schema::{
-    LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, MetricsRow, TokenKinds, latency_bucket,
-};
+use llm_audit_log::schema::{LATENCY_BUCKETS, Latencies, MetricsRow, TokenKinds, latency_of_ms};
 use llm_audit_process::cell::OnceCell;
 
 use crate::metrics::accounting::add_to_counter;
@@ -35,6 +33,8 @@ pub(super) struct Cells {
 #[derive(Default)]
 struct Shard {
     events: AtomicU64,
+    latency_micros: AtomicU64,
+    first_token_micros: AtomicU64,
     tokens_input: AtomicU64,
     tokens_output: AtomicU64,
     usage: [AtomicU64; TokenKinds::NAMES.len()],
@@ -47,11 +47,15 @@ impl Cells {
         let shard = &self.shards[shard % SHARDS];
         add_to_counter(&shard.events, 1);
         if let Some(ms) = event.latency_ms {
-            self.latencies.add(ms);
+            self.latencies.add(ms, &shard.latency_micros);
         }
-        if !event.first_token_ms.is_nan() {
-            self.add_first_token(event.first_token_ms);
+        if event.has_amounts {
+            self.add_amounts(event, shard);
         }
+    }
+
+    #[inline(never)]
+    fn add_amounts(&self, event: &AuditEvent<'_>, shard: &Shard) {
         if let Some(tokens) = event.tokens_input {
             add_to_counter(&shard.tokens_input, tokens.min(TOKENS_MAX));
         }
@@ -64,12 +68,12 @@ impl Cells {
         if let Some(cost) = event.cost_usd.filter(|cost| !cost.is_negative()) {
             shard.cost.add(cost);
         }
-    }
-
-    #[cold]
-    fn add_first_token(&self, ms: f64) {
-        let cells = self.first_tokens.get();
-        cells.unwrap_or_else(|| self.first_tokens.set(LatencyCells::default())).add(ms);
+        if !event.first_token_ms.is_nan() {
+            let first_tokens = self.first_tokens.get();
+            let first_tokens =
+                first_tokens.unwrap_or_else(|| self.first_tokens.set(LatencyCells::default()));
+            first_tokens.add(event.first_token_ms, &shard.first_token_micros);
+        }
     }
 
     /// Returns what was counted so far, as a row without labels.
@@ -90,19 +94,21 @@ impl Cells {
             row.cost_usd += cost;
             row.priced += count;
         }
-        (row.latency_ms_sum, row.latencies) = self.latencies.read();
-        if let Some(first_tokens) = self.first_tokens.get() {
-            (row.first_token_ms_sum, row.first_tokens) = first_tokens.read();
-        }
+        row.latency_ms_sum = sum(|shard| &shard.latency_micros) as f64 / 1_000.0;
+        row.latencies = self.latencies.read();
+        row.first_token_ms_sum = sum(|shard| &shard.first_token_micros) as f64 / 1_000.0;
+        row.first_tokens = self.first_tokens.get().map(LatencyCells::read).unwrap_or_default();
         row
     }
 }
 
 impl Shard {
-    #[cold]
+    #[inline(always)]
     fn add_usage(&self, kinds: TokenKinds) {
         for (sum, count) in self.usage.iter().zip(kinds.counts()) {
-            add_to_counter(sum, count.min(TOKENS_MAX));
+            if count > 0 {
+                add_to_counter(sum, count.min(TOKENS_MAX));
+            }
         }
     }
 }
@@ -151,44 +157,35 @@ impl CostCell {
     }
 }
 
-/// A histogram with the buckets of [`Latencies`], and the sum of the latencies. Its memory comes in pages, when
-/// the first latency of a page comes.
-struct LatencyCells {
-    pages: [OnceCell<[AtomicU64; PAGE_BUCKETS]>; PAGES],
-    micros: AtomicU64,
-}
+/// A histogram with the buckets of [`Latencies`]. Its memory comes in pages, when the first latency of a page comes.
+struct LatencyCells([OnceCell<[AtomicU64; PAGE_BUCKETS]>; PAGES]);
 
 impl Default for LatencyCells {
     fn default() -> Self {
-        Self { pages: array::from_fn(|_| OnceCell::new()), micros: AtomicU64::new(0) }
+        Self(array::from_fn(|_| OnceCell::new()))
     }
 }
 
 impl LatencyCells {
-    /// Adds a latency, unless it is one that a line does not have either.
+    /// Adds a latency, also to `micros`, unless it is one that a line does not have either.
     #[inline(always)]
-    fn add(&self, ms: f64) {
-        if !(0.0..f64::INFINITY).contains(&ms) {
-            return;
-        }
-        let micros = ((ms * 1_000.0) as u64).min(LATENCY_MICROS_MAX);
-        let bucket = latency_bucket(micros);
-        let page = &self.pages[bucket / PAGE_BUCKETS];
+    fn add(&self, ms: f64, micros: &AtomicU64) {
+        let Some((latency, bucket)) = latency_of_ms(ms) else { return };
+        let page = &self.0[bucket / PAGE_BUCKETS];
         let page = page.get().unwrap_or_else(|| page.set(array::from_fn(|_| AtomicU64::new(0))));
-        add_to_counter(&self.micros, micros);
         add_to_counter(&page[bucket % PAGE_BUCKETS], 1);
+        add_to_counter(micros, latency);
     }
 
-    /// Returns the sum in milliseconds, and the histogram.
-    fn read(&self) -> (f64, Latencies) {
+    fn read(&self) -> Latencies {
         let mut read = Latencies::default();
-        let pages = self.pages.iter().enumerate();
+        let pages = self.0.iter().enumerate();
         for (number, page) in pages.filter_map(|(number, page)| Some((number, page.get()?))) {
             for (place, count) in page.iter().enumerate() {
                 let count = count.load(Ordering::Relaxed);
                 read.add_to_bucket(number * PAGE_BUCKETS + place, count);
             }
         }
-        (self.micros.load(Ordering::Relaxed) as f64 / 1_000.0, read)
+        read
     }
 }

@@ -81,13 +81,18 @@ impl MetricsCollector {
         if let Some(cells) = self.table.cells(event, shard) {
             cells.add(event, shard);
         }
-        if !event.user.is_empty() {
-            let name = match event.user.len() {
-                ..=LABEL_BYTES_MAX => self.user_names.name(event.user),
-                _ => OTHER.into(),
-            };
-            self.users.add(&name, event, shard);
+        if event.has_members && !event.user.is_empty() {
+            self.observe_user(event, shard);
         }
+    }
+
+    #[inline(never)]
+    fn observe_user(&self, event: &AuditEvent<'_>, shard: usize) {
+        let name = match event.user.len() {
+            ..=LABEL_BYTES_MAX => self.user_names.name(event.user),
+            _ => OTHER.into(),
+        };
+        self.users.add(&name, event, shard);
     }
 
     /// Counts a request, as its `request.end` event does.
@@ -166,10 +171,10 @@ impl MetricsCollector {
         let mut figures = row.cells.figures();
         figures.event_type.clone_from(&labels.event_type);
         figures.status = labels.status;
-        figures.agent = self.shown(&labels.agent);
-        figures.action = self.shown(&labels.action);
-        figures.model = self.shown(&labels.model);
-        figures.tenant = self.shown(&labels.tenant);
+        figures.agent = self.shown(&labels.agent.text);
+        figures.action = self.shown(&labels.action.text);
+        figures.model = self.shown(&labels.model.text);
+        figures.tenant = self.shown(&labels.tenant.text);
         figures
     }
 }

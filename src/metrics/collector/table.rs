@@ -11,7 +11,7 @@ use llm_audit_log::{EventType, Status};
 use llm_audit_process::cell::OnceCell;
 
 use super::cells::{Cells, SHARDS};
-use super::texts::{glance, is_same};
+use super::texts::{Ends, KnownText};
 use crate::metrics::accounting::add_to_counter;
 use crate::record::event::AuditEvent;
 use crate::record::with_event_type_name;
@@ -48,10 +48,24 @@ pub(super) struct RowLabels {
     kind: u16,
     pub(super) event_type: String,
     pub(super) status: Status,
-    pub(super) agent: String,
-    pub(super) action: String,
-    pub(super) model: String,
-    pub(super) tenant: String,
+    /// Whether there is neither a model nor a tenant, the type is not the caller's own, and the ends of the agent and
+    /// the action are all of them.
+    is_plain: bool,
+    pub(super) agent: KnownText,
+    pub(super) action: KnownText,
+    pub(super) model: KnownText,
+    pub(super) tenant: KnownText,
+}
+
+/// What the labels of an event are found by.
+#[derive(Clone, Copy)]
+struct Glance {
+    /// The type's code and the status.
+    kind: u16,
+    agent: Ends,
+    action: Ends,
+    /// A number for the model and the tenant.
+    members: u64,
 }
 
 pub(super) struct Row {
@@ -60,7 +74,7 @@ pub(super) struct Row {
 }
 
 pub(super) struct Table {
-    places: Box<[OnceCell<Row>]>,
+    places: Box<[OnceCell<Row>; PLACES]>,
     rows: AtomicUsize,
     /// Events whose labels are not told apart.
     others: AtomicU64,
@@ -74,7 +88,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(sanitizer: Sanitizer) -> Self {
         Self {
-            places: (0..PLACES).map(|_| OnceCell::new()).collect(),
+            places: Box::new(array::from_fn(|_| OnceCell::new())),
             rows: AtomicUsize::new(0),
             others: AtomicU64::new(0),
             recent: array::from_fn(|_| CachePadded::new(array::from_fn(|_| AtomicU16::new(0)))),
@@ -86,9 +100,10 @@ impl Table {
     /// Returns the cells of these labels, or those of the others. `shard` is that of the thread.
     #[inline(always)]
     pub(super) fn cells(&self, event: &AuditEvent<'_>, shard: usize) -> Option<&Cells> {
-        let recent = &self.recent[shard % SHARDS][glance_at(event) % RECENT];
+        let glance = Glance::at(event);
+        let recent = &self.recent[shard % SHARDS][glance.mix() % RECENT];
         match self.places[usize::from(recent.load(Ordering::Relaxed)) % PLACES].get() {
-            Some(row) if row.labels.are(event) => Some(&row.cells),
+            Some(row) if row.labels.are(event, glance) => Some(&row.cells),
             _ => self.look_further(event, recent),
         }
     }
@@ -197,20 +212,32 @@ fn kind(event_type: EventType<'_>, status: Status) -> u16 {
     u16::from_le_bytes([event_type.code(), status as u8])
 }
 
-/// Returns a number that mostly differs between labels.
-#[inline(always)]
-fn glance_at(event: &AuditEvent<'_>) -> usize {
-    // An odd number with bits in all places, from the golden ratio.
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut seen = glance(event.agent) ^ glance(event.action).rotate_left(7);
-    if !event.model.is_empty() {
-        seen ^= glance(event.model).rotate_left(13);
+impl Glance {
+    #[inline(always)]
+    fn at(event: &AuditEvent<'_>) -> Self {
+        // First, so that a call of this function finds the registers free.
+        let members = if event.has_members { mix_members(event) } else { 0 };
+        Self {
+            members,
+            kind: kind(event.event_type, event.status),
+            agent: Ends::of(event.agent),
+            action: Ends::of(event.action),
+        }
     }
-    if !event.tenant.is_empty() {
-        seen ^= glance(event.tenant).rotate_left(29);
+
+    /// Returns a number that mostly differs between labels.
+    #[inline(always)]
+    fn mix(self) -> usize {
+        // An odd number with bits in all places, from the golden ratio.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let seen = self.agent.mix() ^ self.action.mix().rotate_left(23) ^ u64::from(self.kind);
+        ((seen ^ self.members).wrapping_mul(FACTOR) >> 40) as usize
     }
-    seen ^= u64::from(kind(event.event_type, event.status)) << 19;
-    (seen.wrapping_mul(FACTOR) >> 40) as usize
+}
+
+#[inline(never)]
+fn mix_members(event: &AuditEvent<'_>) -> u64 {
+    Ends::of(event.model).mix().rotate_left(37) ^ Ends::of(event.tenant).mix().rotate_left(51)
 }
 
 impl<'a> Labels<'a> {
@@ -254,34 +281,46 @@ impl<'a> Labels<'a> {
 
 impl RowLabels {
     fn new(labels: &Labels<'_>) -> Self {
+        let is_own = matches!(labels.event_type, EventType::Custom(_));
         Self {
             kind: kind(labels.event_type, labels.status),
             event_type: labels.event_type.name().to_owned(),
             status: labels.status,
-            agent: labels.agent.to_owned(),
-            action: labels.action.to_owned(),
-            model: labels.model.to_owned(),
-            tenant: labels.tenant.to_owned(),
+            is_plain: !is_own
+                && (labels.model.len() | labels.tenant.len()) == 0
+                && labels.agent.len().max(labels.action.len()) <= Ends::BYTES,
+            agent: KnownText::new(labels.agent),
+            action: KnownText::new(labels.action),
+            model: KnownText::new(labels.model),
+            tenant: KnownText::new(labels.tenant),
         }
     }
 
     #[inline(always)]
-    fn are(&self, event: &AuditEvent<'_>) -> bool {
-        self.kind == kind(event.event_type, event.status)
-            && is_same(&self.agent, event.agent)
-            && is_same(&self.action, event.action)
-            && is_same(&self.model, event.model)
-            && is_same(&self.tenant, event.tenant)
+    fn are(&self, event: &AuditEvent<'_>, glance: Glance) -> bool {
+        self.kind == glance.kind
+            && self.agent.has_ends(event.agent.len(), glance.agent)
+            && self.action.has_ends(event.action.len(), glance.action)
+            && ((self.is_plain && !event.has_members) || self.are_the_rest(event))
+    }
+
+    /// Compares what the plain ones do not have.
+    #[inline(never)]
+    fn are_the_rest(&self, event: &AuditEvent<'_>) -> bool {
+        self.model.is(event.model)
+            && self.tenant.is(event.tenant)
+            && self.agent.has_middle(event.agent)
+            && self.action.has_middle(event.action)
             && (!matches!(event.event_type, EventType::Custom(_))
                 || self.event_type == event.event_type.name())
     }
 
     fn are_in_full(&self, labels: &Labels<'_>) -> bool {
         self.status == labels.status
-            && self.agent == labels.agent
-            && self.action == labels.action
-            && self.model == labels.model
-            && self.tenant == labels.tenant
+            && self.agent.text == labels.agent
+            && self.action.text == labels.action
+            && self.model.text == labels.model
+            && self.tenant.text == labels.tenant
             && self.event_type == labels.event_type.name()
     }
 }

@@ -1,41 +1,72 @@
 //! Short texts, compared in a few instructions.
 
-/// Returns a number of the length and the ends of a text.
-#[inline(always)]
-pub(super) fn glance(text: &str) -> u64 {
-    let text = text.as_bytes();
-    let ends = match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        (Some(first), Some(last)) => {
-            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+/// The first bytes of a text and its last ones. Two texts of up to [`Ends::BYTES`] bytes are the same if their lengths and their
+/// ends are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ends(u64, u64);
+
+impl Ends {
+    /// The bytes that they are at most.
+    pub(super) const BYTES: usize = 16;
+
+    #[inline(always)]
+    pub(super) fn of(text: &str) -> Self {
+        let text = text.as_bytes();
+        match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) => {
+                Self(u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+            }
+            _ => Self(Self::of_short(text), 0),
         }
-        _ => text.first().map_or(0, |byte| u64::from(*byte)),
-    };
-    ends ^ (text.len() as u64) << 16
+    }
+
+    /// Returns all bytes of a text that is shorter than eight.
+    #[inline(always)]
+    fn of_short(text: &[u8]) -> u64 {
+        if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            return u64::from(u32::from_le_bytes(*first)) << 32
+                | u64::from(u32::from_le_bytes(*last));
+        }
+        match text {
+            [] => 0,
+            [first, .., last] => u64::from(u32::from_le_bytes([*first, text[1], *last, 0])),
+            [byte] => u64::from(*byte),
+        }
+    }
+
+    /// Returns a number that mostly differs between texts.
+    #[inline(always)]
+    pub(super) fn mix(self) -> u64 {
+        self.0 ^ self.1.rotate_left(11)
+    }
 }
 
-/// Returns whether the texts are the same, without a call if they are short.
-#[inline(always)]
-pub(super) fn is_same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    if one.len() != other.len() {
-        return false;
-    }
-    match one.len() {
-        0 => true,
-        8..=16 => ends_differ::<8>(one, other) == 0,
-        4..8 => ends_differ::<4>(one, other) == 0,
-        _ => one == other,
-    }
+/// A text that others are compared with.
+#[derive(Debug)]
+pub(super) struct KnownText {
+    pub(super) text: String,
+    ends: Ends,
 }
 
-/// Returns 0 if the first bytes and the last ones, so many each, are the same.
-#[inline(always)]
-fn ends_differ<const BYTES: usize>(one: &[u8], other: &[u8]) -> u64 {
-    let word = |bytes: Option<&[u8; BYTES]>| {
-        let mut word = [0; 8];
-        word[..BYTES].copy_from_slice(bytes.map_or(&[0; BYTES][..], |bytes| &bytes[..]));
-        u64::from_le_bytes(word)
-    };
-    let first = word(one.first_chunk()) ^ word(other.first_chunk());
-    first | (word(one.last_chunk()) ^ word(other.last_chunk()))
+impl KnownText {
+    pub(super) fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), ends: Ends::of(text) }
+    }
+
+    #[inline(always)]
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.has_ends(text.len(), Ends::of(text)) && self.has_middle(text)
+    }
+
+    /// Reports whether this has these ends and this length.
+    #[inline(always)]
+    pub(super) fn has_ends(&self, length: usize, ends: Ends) -> bool {
+        self.ends == ends && self.text.len() == length
+    }
+
+    /// Reports whether this is the text, which has the same ends and length.
+    #[inline(always)]
+    pub(super) fn has_middle(&self, text: &str) -> bool {
+        text.len() <= Ends::BYTES || self.text == text
+    }
 }

@@ -12,9 +12,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use llm_audit::export::Exporter;
+use llm_audit::metrics::MetricsCollector;
 use llm_audit::{
     AuditEvent, AuditLogger, Builder, EventType, FailedTraces, Fsync, SamplingPolicy, Sanitizer,
-    TraceContext,
+    TraceContext, Usage,
 };
 use serde::Serialize;
 
@@ -25,12 +26,13 @@ const TIMES: u64 = 1000;
 const WRITTEN: u64 = 4000;
 /// The text by which the last event is known.
 const LAST: &str = "the last";
+const MODEL: &str = "gpt-4o-mini";
 const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 
 /// A name, as in the stored figures, and a function that returns how often it did the work.
 type Work = (&'static str, fn() -> u64);
 
-const WORKS: [Work; 17] = [
+const WORKS: [Work; 20] = [
     ("emit, no text", || emits(debug(), 0, "written")),
     ("emit, 16 B of text", || emits(debug(), 16, "written")),
     ("emit, 256 B of text", || emits(debug(), 256, "written")),
@@ -40,6 +42,9 @@ const WORKS: [Work; 17] = [
     ("emit, 256 B, held", || emits(builder().sampling(NOTHING), 256, "sampled_out")),
     ("emit, 256 B, sampled out", || emits(sampled(), 256, "sampled_out")),
     ("emit, 256 B, disabled", disabled_emits),
+    ("emit, a model call", emits_calls),
+    ("count an event", || counts(&tool_call())),
+    ("count a model call", || counts(&model_call(&usage()))),
     ("redact_str, 24 B", || redacts(&clean_text(24))),
     ("redact_str, 256 B", || redacts(&clean_text(256))),
     ("redact_str, 4 KB", || redacts(&clean_text(4096))),
@@ -69,6 +74,13 @@ struct Payload<'t> {
     results: u64,
     score: f64,
     text: &'t str,
+}
+
+/// The data of a model call.
+#[derive(Serialize)]
+struct CallData {
+    model: &'static str,
+    provider: &'static str,
 }
 
 /// Marks the begin: callgrind sets its counts to zero when this is called.
@@ -143,8 +155,22 @@ fn sampled() -> Builder {
 
 fn emit(logger: &AuditLogger, text: &str) {
     let data = Payload { tool: "plan.search", results: 12, score: 0.875, text };
-    let event = AuditEvent::new(EventType::ToolCall, "benefits", "plan.search");
-    logger.emit(black_box(&event.latency_ms(12.5).data(&data)));
+    logger.emit(black_box(&tool_call().data(&data)));
+}
+
+fn tool_call() -> AuditEvent<'static> {
+    AuditEvent::new(EventType::ToolCall, "benefits", "plan.search").latency_ms(12.5)
+}
+
+fn model_call(usage: &Usage) -> AuditEvent<'_> {
+    let event = AuditEvent::new(EventType::LlmInvoke, "benefits", "chat").model(MODEL);
+    event.usage(usage).latency_ms(840.0).cost_usd(0.000_123)
+}
+
+fn usage() -> Usage {
+    let mut usage = Usage::new(1200, 80);
+    usage.cache_read = 1024;
+    usage
 }
 
 /// The span that every event belongs to.
@@ -156,20 +182,38 @@ fn span() -> TraceContext {
 /// Counts the caller's side of `emit`, with the writer held at a gate. The events come to `end`, a
 /// name of [`llm_audit::Accounting::ends`].
 fn emits(builder: Builder, bytes: usize, end: &str) -> u64 {
+    let text = clean_text(bytes);
+    emits_with(builder, end, |logger| emit(logger, &text))
+}
+
+/// Counts the caller's side of the `emit` of a model call, as [`llm_audit::record_llm_call`] builds it.
+fn emits_calls() -> u64 {
+    let (usage, data) = (usage(), CallData { model: MODEL, provider: "openai" });
+    emits_with(debug(), "written", |logger| {
+        logger.emit(black_box(&model_call(&usage).data(&data)));
+    })
+}
+
+fn emits_with(builder: Builder, end: &str, emit: impl Fn(&AuditLogger)) -> u64 {
     let (gate, is_reached, open) = Gate::new();
     let logger = builder.files(false).exporter(gate).build().expect("the settings are valid");
-    let text = clean_text(bytes);
     let _scope = span().enter();
     // Kept by every policy, so that the writer comes to its gate.
     logger.emit(&AuditEvent::new(EventType::ToolCall, "benefits", "begin").latency_ms(1e6));
     is_reached.recv().expect("the writer reaches the gate");
-    let times = count(|| emit(&logger, &text));
+    let times = count(|| emit(&logger));
     drop(open);
     logger.shutdown(CLOSE_WITHIN).expect("the log closes");
     let counts = logger.accounting();
     let ended = counts.ends().into_iter().find(|(name, _)| *name == end).map(|(_, count)| count);
     assert!(ended >= Some(times), "the events are not {end}: {counts:?}");
     times
+}
+
+/// Counts what it takes to count an event before it is sampled. Its labels are known after the first time.
+fn counts(event: &AuditEvent<'_>) -> u64 {
+    let collector = MetricsCollector::default();
+    count(|| collector.observe(black_box(event)))
 }
 
 fn disabled_emits() -> u64 {

@@ -35,6 +35,34 @@ pub const fn latency_bucket(micros: u64) -> usize {
     (shift * BUCKETS_OF_DOUBLING + (micros >> shift)) as usize
 }
 
+/// Returns a latency in whole microseconds, and its bucket. Takes milliseconds. Returns `None` for what a line does not
+/// contain either: a latency that is negative or not finite.
+#[inline(always)]
+pub fn latency_of_ms(milliseconds: f64) -> Option<(u64, usize)> {
+    /// The bits of a number after those that tell its bucket, if its bucket is not one of the first.
+    const BITS_WITHIN: u32 = f64::MANTISSA_DIGITS - 1 - BUCKETS_OF_DOUBLING.ilog2();
+    /// The number of the bucket that the bits of zero would have.
+    const FIRST: u64 =
+        ((BUCKETS_OF_DOUBLING as f64).to_bits() >> BITS_WITHIN) - BUCKETS_OF_DOUBLING;
+    /// What is added to it is rounded to a whole number, in its last bits.
+    const ROUNDER: f64 = (1_u64 << (f64::MANTISSA_DIGITS - 1)) as f64;
+    let micros = milliseconds * 1_000.0;
+    let bucket = (micros.to_bits() >> BITS_WITHIN).wrapping_sub(FIRST);
+    if (BUCKETS_OF_DOUBLING..LATENCY_BUCKETS as u64).contains(&bucket) {
+        return Some(((micros + ROUNDER).to_bits() - ROUNDER.to_bits(), bucket as usize));
+    }
+    short_or_long_latency(milliseconds)
+}
+
+/// Returns the same for a latency of the first buckets, or of none.
+fn short_or_long_latency(milliseconds: f64) -> Option<(u64, usize)> {
+    if !(0.0..f64::INFINITY).contains(&milliseconds) {
+        return None;
+    }
+    let micros = ((milliseconds * 1_000.0) as u64).min(LATENCY_MICROS_MAX);
+    Some((micros, latency_bucket(micros)))
+}
+
 /// Returns the shortest latency of a bucket, in microseconds.
 const fn micros_of_bucket(bucket: usize) -> u64 {
     let bucket = bucket as u64;
@@ -146,6 +174,30 @@ mod tests {
             }
         }
         assert_eq!(latency_bucket(u64::MAX), LATENCY_BUCKETS - 1);
+    }
+
+    #[test]
+    fn a_latency_is_in_the_bucket_of_its_whole_microseconds() {
+        let edges = (0..LATENCY_BUCKETS).map(|bucket| micros_of_bucket(bucket) as f64);
+        let mut draws = fastrand::Rng::with_seed(7);
+        let drawn = (0..100_000).map(|_| (draws.f64() * 36.0).exp2());
+        for micros in edges.chain(drawn).flat_map(|edge| [edge.next_down(), edge, edge + 0.5]) {
+            let ms = micros / 1_000.0;
+            let whole = (ms * 1_000.0) as u64;
+            match latency_of_ms(ms) {
+                Some((found, bucket)) => {
+                    assert_eq!(bucket, latency_bucket(whole), "{micros}");
+                    let most = LATENCY_MICROS_MAX as f64;
+                    assert!((found as f64 - micros.min(most)).abs() <= 1.0, "{found}, {micros}");
+                }
+                None => assert!(micros < 0.0, "{micros}"),
+            }
+        }
+        let last = Some((LATENCY_MICROS_MAX, LATENCY_BUCKETS - 1));
+        assert_eq!([1e9, f64::MAX].map(latency_of_ms), [last; 2]);
+        for none in [-1.0, -1e300, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(latency_of_ms(none), None, "{none}");
+        }
     }
 
     #[test]

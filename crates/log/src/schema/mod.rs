@@ -21,7 +21,9 @@ pub use event_type::{EventType, is_event_type_name};
 pub(crate) use fields::FaultCheck;
 pub use fields::{FIELDS, Field, LineFields, Presence, event_fields};
 pub(crate) use latencies::bucket_micros_of_ms;
-pub use latencies::{LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, latency_bucket};
+pub use latencies::{
+    LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, latency_bucket, latency_of_ms,
+};
 pub(crate) use line::parse_in_order;
 #[doc(hidden)]
 pub use line::parse_whole;
