@@ -148,8 +148,8 @@ pub use record::event::{AuditEvent, ErrorDetail, EventType, Status, is_event_typ
 #[cfg(unix)]
 pub use recorder::close_on_signals;
 pub use recorder::{
-    AuditLogger, Guard, calculate_cost, captures_content, emit, emit_wait, environment, flush,
-    flush_durable, init, init_with,
+    AuditLogger, Guard, calculate_cost, captures_content, count, emit, emit_wait, environment,
+    flush, flush_durable, init, init_with,
 };
 pub use sampler::SamplingPolicy;
 pub use sanitize::{ProtectedValue, Sanitizer, protect_environment, protect_value};

@@ -21,6 +21,12 @@ async fn ask(path: &str, accept: &str) -> (StatusCode, String, String) {
     (code, of, String::from_utf8(body.to_vec()).unwrap())
 }
 
+fn bytes_in(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let logs = entries.filter(|entry| entry.path().extension().is_some_and(|of| of == "jsonl"));
+    logs.map(|entry| entry.metadata().unwrap().len()).sum()
+}
+
 #[tokio::test]
 async fn the_pages_show_the_recorder_from_before_its_start_to_its_end() {
     let (code, _, body) = ask("/health", "").await;
@@ -36,6 +42,12 @@ async fn the_pages_show_the_recorder_from_before_its_start_to_its_end() {
     llm_audit::emit(&AuditEvent::new(EventType::ToolError, "benefits", "tool.search"));
     let call = llm_audit::LlmCall::new("benefits", "chat", "openai", "gpt-4o");
     llm_audit::record_llm_call(&call.usage((1_000, 10)).status(Status::Ok));
+    let mut usage = llm_audit::Usage::new(2_000, 10);
+    usage.cache_read = 1_500;
+    let call = llm_audit::LlmCall::new("benefits", "chat", "openai", "gpt-4o-mini");
+    llm_audit::record_llm_call(&call.usage(usage));
+    llm_audit::count("plans_found", 3);
+    llm_audit::count("plans of ann@example.org", 1);
     llm_audit::flush(std::time::Duration::from_secs(60)).unwrap();
 
     let (code, of, body) = ask("/health", "").await;
@@ -55,9 +67,16 @@ async fn the_pages_show_the_recorder_from_before_its_start_to_its_end() {
         r#"llm_audit_request_latency_seconds_bucket{agent="benefits",action="answer \"a\"\n",le="1.28"} 0"#,
         r#"llm_audit_request_latency_seconds_bucket{agent="benefits",action="answer \"a\"\n",le="2.56"} 1"#,
         r#"llm_audit_request_latency_seconds_bucket{agent="benefits",action="answer \"a\"\n",le="+Inf"} 1"#,
+        r#"llm_audit_token_kinds_total{agent="benefits",model="gpt-4o-mini",tenant="",kind="cache_read"} 1500"#,
+        r#"llm_audit_counts_total{name="plans_found"} 3"#,
+        r#"llm_audit_counts_total{name="plans of [REDACTED_email]"} 1"#,
+        &format!("llm_audit_written_bytes_total {}", bytes_in(folder.path())),
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
+    let writes =
+        page.lines().find(|line| line.starts_with("llm_audit_write_latency_seconds_count"));
+    assert!(writes.is_some_and(|line| !line.ends_with(" 0")), "{page}");
     let (_, of, page) = ask("/metrics", "application/openmetrics-text; version=1.0.0").await;
     assert!(of.starts_with("application/openmetrics-text"), "{of}");
     assert!(page.ends_with("# EOF\n"), "{page}");

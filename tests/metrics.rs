@@ -58,6 +58,24 @@ fn the_figures_are_the_same_whether_all_is_sampled_out_or_nothing() {
 }
 
 #[test]
+fn what_is_written_and_synced_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let logger = common::logger(folder.path()).build().unwrap();
+    for _ in 0..10 {
+        logger.emit(&AuditEvent::new(EventType::CacheHit, "benefits", "plan.get"));
+    }
+    logger.flush_durable(DEADLINE).unwrap();
+    let metrics = logger.metrics();
+    let entries = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
+    let log = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".jsonl"));
+    let bytes: u64 = log.map(|entry| entry.metadata().unwrap().len()).sum();
+    assert_eq!(metrics.bytes_written, bytes);
+    for timings in [metrics.writes, metrics.syncs] {
+        assert!(timings.latencies.count() > 0 && timings.ms_sum > 0.0, "{timings:?}");
+    }
+}
+
+#[test]
 fn a_request_is_active_until_its_end() {
     let (exporter, _seen) = memory();
     let builder = AuditLogger::builder().without_environment().files(false).exporter(exporter);

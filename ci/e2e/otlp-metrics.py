@@ -7,9 +7,11 @@
 import glob
 import gzip
 import http.server
+import itertools
 import json
 import ssl
 import sys
+import threading
 from collections import defaultdict
 from decimal import Decimal
 
@@ -21,6 +23,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 # As the conventions advise them.
 CALL_BOUNDS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
+TOKEN_BOUNDS = [4.0**power for power in range(14)]
+OWN_BOUNDS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
+BOUNDS = {
+    "gen_ai.client.token.usage": TOKEN_BOUNDS,
+    "llm_audit.write_latency": OWN_BOUNDS,
+    "llm_audit.sync_latency": OWN_BOUNDS,
+}
 USAGE = "gen_ai.client.inference.usage."
 UNITS = {
     "gen_ai.client.operation.duration": "s",
@@ -36,11 +45,22 @@ UNITS = {
     "llm_audit.cost_usd": "{USD}",
 }
 TOKEN_UNITS = {
-    "stable": {"llm_audit.tokens": "{token}"},
+    "stable": {"llm_audit.tokens": "{token}", "gen_ai.client.token.usage": "{token}"},
     "genai-0.1": {USAGE + "input_tokens": "{token}", USAGE + "output_tokens": "{token}"},
 }
+# The log does not contain what the recorder counts and measures of itself, except for the ends of events.
+OWN_UNITS = {
+    "llm_audit.recorder_events": "{event}",
+    "llm_audit.redactions": "{redaction}",
+    "llm_audit.recorder_faults": "{count}",
+    "llm_audit.counts": "{count}",
+    "llm_audit.written": "By",
+    "llm_audit.write_latency": "s",
+    "llm_audit.sync_latency": "s",
+}
 # The service has no streamed answers, caches or reasoning of its own. Their values are not compared.
-OPTIONAL_UNITS = {
+OPTIONAL_UNITS = OWN_UNITS | {
+    "llm_audit.token_kinds": "{token}",
     "gen_ai.client.operation.time_to_first_chunk": "s",
     USAGE + "cache_read.input_tokens": "{token}",
     USAGE + "cache_write.input_tokens": "{token}",
@@ -54,9 +74,10 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        request = ExportMetricsServiceRequest.FromString(body)
-        with open(self.server.file, "a", encoding="utf-8") as file:
-            file.write(json.dumps(MessageToDict(request)) + "\n")
+        line = json.dumps(MessageToDict(ExportMetricsServiceRequest.FromString(body))) + "\n"
+        # A collector sends several requests at once.
+        with self.server.lock, open(self.server.file, "a", encoding="utf-8") as file:
+            file.write(line)
         self.send_response(200)
         answer = ExportMetricsServiceResponse().SerializeToString()
         self.send_header("content-type", "application/x-protobuf")
@@ -70,7 +91,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
 def receive(file, *certificate):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    server.file = file
+    server.file, server.lock = file, threading.Lock()
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
@@ -85,7 +106,7 @@ def labels(attributes):
 
 def exported(file, semconv):
     """The figures of all requests: (metric, labels) with a value, or with a count, a sum and buckets."""
-    units, figures, services = UNITS | TOKEN_UNITS[semconv] | OPTIONAL_UNITS, {}, set()
+    units, figures, ends, services = UNITS | TOKEN_UNITS[semconv] | OPTIONAL_UNITS, {}, {}, set()
     with open(file, encoding="utf-8") as lines:
         requests = [json.loads(line) for line in lines]
     for resource in (resource for request in requests for resource in request.get("resourceMetrics", [])):
@@ -101,9 +122,12 @@ def exported(file, semconv):
                 assert int(point["startTimeUnixNano"]) <= int(point["timeUnixNano"]), name
                 key = (name, labels(point.get("attributes", [])))
                 figure = figure_of(name, metric, point)
+                end = int(point["timeUnixNano"])
                 if is_delta and key in figures:
-                    figure = [one + two for one, two in zip(figures[key], figure)]
-                figures[key] = figure
+                    figures[key] = [one + two for one, two in zip(figures[key], figure)]
+                # Requests of a collector may overtake each other.
+                elif end >= ends.get(key, 0):
+                    figures[key], ends[key] = figure, end
     assert services == {"desk"}, services
     return figures, len(requests)
 
@@ -111,16 +135,17 @@ def exported(file, semconv):
 def figure_of(name, metric, point):
     if "sum" in metric:
         return [Decimal(str(point.get("asInt", point.get("asDouble"))))]
-    assert point["explicitBounds"] == CALL_BOUNDS, name
+    bounds = BOUNDS.get(name, CALL_BOUNDS)
+    assert point["explicitBounds"] == bounds, name
     buckets = [int(count) for count in point["bucketCounts"]]
-    assert len(buckets) == len(CALL_BOUNDS) + 1 and sum(buckets) == int(point["count"]), name
+    assert len(buckets) == len(bounds) + 1 and sum(buckets) == int(point["count"]), name
     return [int(point["count"]), point["sum"], *buckets]
 
 
 def recorded(folder, semconv):
-    """The same figures, from the lines of a log that has every event."""
+    """The sums, and the values of the histograms, from the lines of a log that has every event."""
     figures = defaultdict(lambda: [Decimal(0)])
-    times = defaultdict(lambda: [0, 0.0, *[0] * (len(CALL_BOUNDS) + 1)])
+    spreads = defaultdict(list)
 
     def add(name, value, **labels):
         figures[name, named(labels)][0] += Decimal(str(value))
@@ -130,10 +155,7 @@ def recorded(folder, semconv):
 
     def add_time(name, event, **labels):
         if "latency_ms" in event:
-            time, seconds = times[name, named(labels)], event["latency_ms"] / 1000
-            time[0] += 1
-            time[1] += seconds
-            time[2 + sum(seconds > bound for bound in CALL_BOUNDS)] += 1
+            spreads[name, named(labels)].append(event["latency_ms"] / 1000)
 
     for path in glob.glob(folder + "/*.jsonl"):
         with open(path, encoding="utf-8") as lines:
@@ -169,26 +191,33 @@ def recorded(folder, semconv):
                     add("llm_audit.cost_usd", event["cost_usd"], **by)
                 for direction in ("input", "output"):
                     tokens = event.get("tokens_" + direction, 0)
+                    if "tokens_" + direction in event and semconv == "stable":
+                        spreads["gen_ai.client.token.usage", named(names | {"gen_ai__token__type": direction})].append(tokens)
                     if tokens and semconv == "stable":
                         add("llm_audit.tokens", tokens, direction=direction, **by)
                     elif tokens:
                         add(f"{USAGE}{direction}_tokens", tokens, gen_ai__token__modality="unknown", **names)
-    return dict(figures), dict(times)
+    return dict(figures), dict(spreads)
 
 
 def check(folder, file, semconv):
     found, requests = exported(file, semconv)
+    own = {name for name, _ in found} & set(OWN_UNITS)
+    # The service asks for no counter of its own.
+    assert own | {"llm_audit.counts", "llm_audit.recorder_faults"} == set(OWN_UNITS), own
     found = {key: figure for key, figure in found.items() if key[0] not in OPTIONAL_UNITS}
-    sums, times = recorded(folder, semconv)
-    assert set(found) == set(sums) | set(times), set(found) ^ (set(sums) | set(times))
+    sums, spreads = recorded(folder, semconv)
+    assert set(found) == set(sums) | set(spreads), set(found) ^ (set(sums) | set(spreads))
     for key, (expected,) in sums.items():
         # Money is a floating point number in OTLP.
         assert abs(found[key][0] - expected) <= abs(expected) * Decimal("1e-12"), (key, found[key], expected)
-    for key, (count, seconds, *buckets) in times.items():
-        # A time at the edge of a bucket may be in the next one: times are kept within 0.1 %.
-        moved = sum(abs(one - two) for one, two in zip(found[key][2:], buckets)) // 2
-        assert found[key][0] == count and moved <= 1, (key, found[key], buckets)
-        assert abs(found[key][1] - seconds) <= seconds * 1e-3 + 1e-6 * count, (key, found[key], seconds)
+    for key, values in spreads.items():
+        (count, total, *buckets), expected = found[key], sum(values)
+        assert count == len(values) and abs(total - expected) <= expected * 1e-3 + 1e-6 * count, (key, total, expected)
+        for bound, below in zip(BOUNDS.get(key[0], CALL_BOUNDS), itertools.accumulate(buckets)):
+            # A time just over the edge of a bucket may be in it: times are kept within 0.1 %.
+            least, most = (sum(value <= edge for value in values) for edge in (bound, bound * 1.001 + 1e-6))
+            assert least <= below <= most, (key, bound, below, sorted(values))
     missing = set(UNITS | TOKEN_UNITS[semconv]) - {name for name, _ in found} - {"llm_audit.retries"}
     assert not missing, missing
     calls = sum(found[key][0] for key in found if key[0] == "llm_audit.llm_calls")

@@ -1,9 +1,11 @@
 //! Counts what becomes of all events. Threads count in shards, which are added up on request.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
+use super::latency_cells::TimingCells;
 use crate::sanitize::{Kind, Redactions};
 
 /// The number of shards of the counters, so that threads do not contend for one cache line.
@@ -138,6 +140,10 @@ pub(crate) struct EventCounters {
     /// Failed traces that are known to lack such events.
     pub(crate) torn_traces: AtomicU64,
     pub(crate) export_errors: AtomicU64,
+    pub(crate) bytes_written: AtomicU64,
+    pub(crate) writes: TimingCells,
+    /// The housekeeping thread counts these.
+    pub(crate) syncs: Arc<TimingCells>,
     /// Events taken out of the ring and not yet written or dropped.
     pub(crate) in_hand: AtomicU64,
     /// Those of them that are held.

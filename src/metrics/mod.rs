@@ -3,8 +3,11 @@
 mod accounting;
 mod collector;
 mod health;
+mod latency_cells;
 mod objectives;
 mod otlp;
+#[cfg(any(feature = "otlp", feature = "prometheus"))]
+mod own;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 
@@ -13,7 +16,9 @@ pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter, shard_o
 pub(crate) use collector::TakenMetrics;
 pub use collector::{Metrics, MetricsCollector, ObjectiveEvents};
 pub use health::{AlertsHealth, FiringRule, Health, HealthStatus};
-pub use llm_audit_log::schema::{Latencies, MetricsRow, TokenKinds};
+pub(crate) use latency_cells::TimingCells;
+pub use latency_cells::Timings;
+pub use llm_audit_log::schema::{Latencies, MetricsRow, TokenHistogram, TokenKinds};
 #[cfg(feature = "cloudwatch")]
 pub use llm_audit_ship::cloudwatch::CloudWatchLines;
 pub(crate) use objectives::CountedObjectives;

@@ -12,12 +12,16 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Accounting, Metrics, MetricsRow};
+use super::own::{OwnUnit, own_counters, own_timings};
+use super::{Accounting, Metrics, MetricsRow, TokenKinds};
 
 /// Upper bounds of the buckets in seconds: those that OpenTelemetry advises for
 /// [`gen_ai.client.operation.duration`](https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/).
 const BUCKETS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// Upper bounds in seconds for what the recorder measures of itself, which is mostly short.
+const OWN_BUCKETS: [f64; 11] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// A format that Prometheus scrapes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,6 +156,16 @@ impl<'a> Page<'_, 'a> {
             })
         });
         self.write_counters("tokens", help, None, tokens)?;
+        let kinds =
+            self.sums(by, MetricsRow::is_llm_call, |sum: &mut MetricsRow, row| sum.merge(row));
+        let kinds = kinds.into_iter().flat_map(|(labels, sum)| {
+            let counts = TokenKinds::NAMES.into_iter().zip(sum.usage.counts());
+            counts.filter(|(_, count)| *count > 0).map(move |(kind, tokens)| {
+                (labels.iter().copied().chain([("kind", kind)]).collect::<Vec<_>>(), tokens)
+            })
+        });
+        let help = "Parts of the tokens of model calls, by kind. Kinds may overlap";
+        self.write_counters("token_kinds", help, None, kinds)?;
         let costs =
             self.sums(by, MetricsRow::is_llm_call, |sum: &mut Usd, row| *sum += row.cost_usd);
         let costs = costs.into_iter().map(|(labels, cost)| (labels, cost.as_f64()));
@@ -199,30 +213,19 @@ impl<'a> Page<'_, 'a> {
     }
 
     fn write_recorder(&mut self, metrics: &Metrics, accounting: &Accounting) -> fmt::Result {
-        // What is queued has no end yet, and is the gauge above.
-        let ends = accounting.ends().into_iter().filter(|(end, _)| *end != "queued");
-        let ends = ends.map(|(end, count)| ([("end", end)], count));
-        self.write_counters("recorder_events", "What became of events", None, ends)?;
-        let redactions = accounting.redactions.iter().filter(|(_, count)| *count > 0);
-        let redactions = redactions.map(|(kind, count)| ([("kind", kind.name())], count));
-        self.write_counters(
-            "redactions",
-            "Redactions, in events that were kept or held",
-            None,
-            redactions,
-        )?;
-        let faults = [
-            ("unserializable", accounting.unserializable),
-            ("truncated", accounting.truncated),
-            ("export_errors", accounting.export_errors),
-            ("unpriced", accounting.unpriced),
-            ("unmetered", accounting.unmetered),
-            ("hold_full", accounting.hold_full),
-            ("label_sets", metrics.others),
-        ];
-        let faults = faults.map(|(kind, count)| ([("kind", kind)], count));
-        let help = "What the recorder could not do in full";
-        self.write_counters("recorder_faults", help, None, faults)
+        for of in own_counters(metrics, accounting) {
+            let unit = (of.unit == OwnUnit::Bytes).then_some(&Unit::Bytes);
+            let labels =
+                |value| Vec::from_iter((!of.label.is_empty()).then_some((of.label, value)));
+            let counts = of.counts.iter().map(|(value, count)| (labels(value.as_str()), *count));
+            self.write_counters(of.name, of.description, unit, counts)?;
+        }
+        for of in own_timings(metrics) {
+            let times = (of.timings.ms_sum / 1_000.0, of.timings.latencies.clone());
+            let points = [(Vec::new(), times)].into_iter().collect();
+            self.write_histograms(of.name, of.description, &OWN_BUCKETS, points)?;
+        }
+        Ok(())
     }
 
     /// Writes how many events there are, by labels.
@@ -268,16 +271,26 @@ impl<'a> Page<'_, 'a> {
             *sum += row.latency_ms_sum / 1_000.0;
             all.merge(&row.latencies);
         });
+        self.write_histograms(name, help, &BUCKETS, sums)
+    }
+
+    /// Writes times by their labels, each with its sum in seconds.
+    fn write_histograms(
+        &mut self,
+        name: &str,
+        help: &str,
+        bounds: &[f64],
+        times: BTreeMap<Vec<(&str, &str)>, (f64, Latencies)>,
+    ) -> fmt::Result {
         let unit = Some(&Unit::Seconds);
         let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
-        for (labels, (sum, latencies)) in sums.iter().filter(|(_, sums)| sums.1.count() > 0) {
+        for (labels, (sum, latencies)) in times.iter().filter(|(_, times)| times.1.count() > 0) {
             let mut below = 0;
-            let mut buckets: Vec<_> = BUCKETS
-                .map(|seconds| {
-                    let upto = latencies.count_to_ms(seconds * 1_000.0);
-                    (seconds, upto - std::mem::replace(&mut below, upto))
-                })
-                .into();
+            let bounds = bounds.iter().map(|seconds| {
+                let upto = latencies.count_to_ms(seconds * 1_000.0);
+                (*seconds, upto - std::mem::replace(&mut below, upto))
+            });
+            let mut buckets: Vec<_> = bounds.collect();
             buckets.push((f64::INFINITY, latencies.count() - below));
             let mut metric = family.encode_family(labels)?;
             metric.encode_histogram::<NoLabelSet>(*sum, latencies.count(), &buckets, None)?;

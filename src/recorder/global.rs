@@ -161,6 +161,18 @@ pub fn emit_wait(event: &AuditEvent<'_>) {
     with_current_logger(|logger| logger.emit_wait(event));
 }
 
+/// Adds to a counter of your own in the recorder of the process; see [`AuditLogger::count`].
+///
+/// The counter is with the others: in [`Metrics::counters`](crate::metrics::Metrics::counters), on the page for
+/// Prometheus and in what goes to an OpenTelemetry collector. It is in no line. Before `init` nothing is counted.
+///
+/// ```
+/// llm_audit::count("plans_found", 3);
+/// ```
+pub fn count(name: &str, count: u64) {
+    peek_current_logger(|logger| logger.count(name, count));
+}
+
 /// Waits for the recorder that [`emit`] records into; see [`AuditLogger::flush`].
 ///
 /// Before `init` it returns at once.

@@ -36,7 +36,8 @@ use crate::writer::{self, Platform, Shared};
 #[cfg(unix)]
 pub use global::close_on_signals;
 pub use global::{
-    Guard, calculate_cost, captures_content, emit, emit_wait, flush, flush_durable, init, init_with,
+    Guard, calculate_cost, captures_content, count, emit, emit_wait, flush, flush_durable, init,
+    init_with,
 };
 pub(crate) use global::{peek_current_logger, start_thread_capture, stop_thread_capture};
 use handle::LoggerHandle;
@@ -304,6 +305,29 @@ impl AuditLogger {
     /// ```
     pub fn metrics(&self) -> Metrics {
         self.0.started_shared().map_or_else(Metrics::default, |shared| shared.metrics())
+    }
+
+    /// Adds to a counter of your own; see [`MetricsCollector::count`](crate::metrics::MetricsCollector::count).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::AuditLogger;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("llm-audit-doc-{}", std::process::id()));
+    /// let logger = AuditLogger::builder().directory(&folder).build()?;
+    /// logger.count("plans_found", 3);
+    /// logger.count("plans_found", 1);
+    /// assert_eq!(logger.metrics().counters["plans_found"], 4);
+    /// # drop(logger);
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// # Ok::<(), llm_audit::Error>(())
+    /// ```
+    pub fn count(&self, name: &str, count: u64) {
+        let shared = self.0.shared();
+        if shared.settings.enabled {
+            shared.metrics.count(name, count);
+        }
     }
 
     /// Returns whether this logger writes what it is given. A forked child that has not emitted yet is

@@ -1,6 +1,7 @@
 //! Gives the lines of a batch to the file and to the exporters, and counts the result.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::Writer;
 use super::exporters::{export_all_lines, export_lines};
@@ -53,10 +54,16 @@ impl Writer {
         };
         let written = match files {
             Some(files) => {
+                let begun = Instant::now();
                 let written = files.append(lines, urgency, now, &mut start);
+                shared.counts.writes.add(begun.elapsed());
                 shared.control.set_log_path(files.path());
                 if let (Err(error), true) = (&written, shared.settings.notices) {
                     warnings::warn_of_failed_write(files.path(), error);
+                }
+                if written.is_ok() {
+                    let bytes = start_text.len() + lines.len();
+                    add_to_counter(&shared.counts.bytes_written, bytes as u64);
                 }
                 written.is_ok()
             }

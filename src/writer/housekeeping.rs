@@ -14,6 +14,7 @@ use super::files::DurableFile;
 use super::retention::Retention;
 use crate::config::Fsync;
 use crate::error::{Error, ErrorCause};
+use crate::metrics::TimingCells;
 use llm_audit_log::schema::notices::Retired;
 use llm_audit_process::lock::{Condvar, Mutex, MutexGuard};
 
@@ -45,6 +46,7 @@ pub(super) struct FileSyncs(Arc<HousekeepingInner>);
 
 struct HousekeepingInner {
     when: Fsync,
+    timings: Arc<TimingCells>,
     state: Mutex<HousekeepingState>,
     changed: Condvar,
     /// Notified after every round.
@@ -91,9 +93,14 @@ struct UnsyncedFile {
 impl Housekeeping {
     /// Starts the thread. It syncs files as `when` says. If there is a retention rule, it applies
     /// that on request.
-    pub(super) fn start(when: Fsync, retention: Option<Retention>) -> Result<Self, Error> {
+    pub(super) fn start(
+        when: Fsync,
+        timings: Arc<TimingCells>,
+        retention: Option<Retention>,
+    ) -> Result<Self, Error> {
         let (state, changed, synced, retired) = Default::default();
-        let inner = Arc::new(HousekeepingInner { when, state, changed, synced, retired });
+        let inner = HousekeepingInner { when, timings, state, changed, synced, retired };
+        let inner = Arc::new(inner);
         let has_retention = retention.is_some();
         let thread = std::thread::Builder::new()
             .name("llm-audit-house".to_owned())
@@ -296,7 +303,7 @@ impl HousekeepingInner {
         state.since = None;
         state.syncing = files.iter().map(|file| file.events).sum();
         let failed: Vec<_> = MutexGuard::unlocked(state, || {
-            files.into_iter().filter(|unsynced| unsynced.file.sync_data().is_err()).collect()
+            files.into_iter().filter(|unsynced| !self.sync_file(&unsynced.file)).collect()
         });
         if has_files {
             state.failed_in_a_row = if failed.is_empty() { 0 } else { state.failed_in_a_row + 1 };
@@ -312,6 +319,13 @@ impl HousekeepingInner {
         }
         (state.syncing, state.over) = (0, asked);
         self.synced.notify_all();
+    }
+
+    fn sync_file(&self, file: &DurableFile) -> bool {
+        let begun = Instant::now();
+        let synced = file.sync_data();
+        self.timings.add(begun.elapsed());
+        synced.is_ok()
     }
 
     fn stop(&self, state: &mut MutexGuard<'_, HousekeepingState>) {

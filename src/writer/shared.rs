@@ -15,7 +15,7 @@ use crate::context;
 use crate::error::{Error, ErrorCause};
 use crate::metrics::{
     Accounting, CountedObjectives, EventCounters, ExportSource, Health, HealthStatus, Metrics,
-    MetricsCollector, MetricsRow, OtlpExport, add_to_counter,
+    MetricsCollector, OtlpExport, add_to_counter,
 };
 use crate::pricing::Pricing;
 use crate::ring::{Lanes, Ring};
@@ -140,7 +140,13 @@ impl Shared {
 impl Shared {
     pub(crate) fn metrics(&self) -> Metrics {
         let metrics = self.metrics.metrics();
-        Metrics { objectives: self.objectives.events(&metrics.rows), ..metrics }
+        Metrics {
+            objectives: self.objectives.events(&metrics.rows),
+            bytes_written: self.counts.bytes_written.load(Ordering::Relaxed),
+            writes: self.counts.writes.read(),
+            syncs: self.counts.syncs.read(),
+            ..metrics
+        }
     }
 
     /// Returns whether events are written.
@@ -173,8 +179,8 @@ impl CloseAtExit for Shared {
 }
 
 impl ExportSource for Arc<Shared> {
-    fn rows(&self) -> Vec<MetricsRow> {
-        self.metrics.metrics().rows
+    fn figures(&self) -> (Metrics, Accounting) {
+        (self.metrics(), self.accounting())
     }
 
     fn count_failure(&self) {

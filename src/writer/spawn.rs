@@ -12,7 +12,7 @@ use super::losses::Outage;
 use super::retention::Retention;
 use super::totals::Totals;
 use super::{Platform, Shared, Writer, batch};
-use crate::config::{Attachments, Compress, Settings};
+use crate::config::{Attachments, Compress};
 use crate::error::{Error, ErrorCause};
 use crate::export::{Exporter, Stderr, Stdout};
 use crate::metrics::check_export;
@@ -120,7 +120,7 @@ fn start_writer_threads(
     files: Option<LogFiles>,
     Platform { fs, clock }: Platform,
 ) -> Result<(), Error> {
-    let house = files.is_some().then(|| start_housekeeping(&shared.settings, fs)).transpose()?;
+    let house = files.is_some().then(|| start_housekeeping(shared, fs)).transpose()?;
     if let Some(house) = &house {
         shared.control.set_syncs(house.syncs());
     }
@@ -169,7 +169,8 @@ fn start_writer_threads(
     Ok(())
 }
 
-fn start_housekeeping(settings: &Settings, fs: Arc<dyn Fs>) -> Result<Housekeeping, Error> {
+fn start_housekeeping(shared: &Shared, fs: Arc<dyn Fs>) -> Result<Housekeeping, Error> {
+    let settings = &shared.settings;
     let retention = Retention {
         fs,
         dir: settings.directory.clone(),
@@ -178,7 +179,7 @@ fn start_housekeeping(settings: &Settings, fs: Arc<dyn Fs>) -> Result<Housekeepi
         compress: settings.compress == Compress::Zstd,
     };
     let retention = retention.is_needed().then_some(retention);
-    Housekeeping::start(settings.fsync, retention)
+    Housekeeping::start(settings.fsync, shared.counts.syncs.clone(), retention)
 }
 
 /// Returns the machine's name, or `unknown`.

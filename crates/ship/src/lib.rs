@@ -8,6 +8,8 @@
 #[cfg(feature = "cloudwatch")]
 pub mod cloudwatch;
 #[cfg(feature = "otlp")]
+mod figures;
+#[cfg(feature = "otlp")]
 pub mod otlp;
 #[cfg(any(feature = "cloudwatch", feature = "otlp"))]
 mod since;

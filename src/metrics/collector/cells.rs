@@ -4,18 +4,16 @@ use std::array;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crossbeam_utils::CachePadded;
-use llm_audit_log::Usd;
-use llm_audit_log::schema::{LATENCY_BUCKETS, Latencies, MetricsRow, TokenKinds, latency_of_ms};
+use llm_audit_log::schema::{MetricsRow, TOKEN_BUCKETS, TokenHistogram, TokenKinds, token_bucket};
+use llm_audit_log::{EventType, Usd};
 use llm_audit_process::cell::OnceCell;
 
 use crate::metrics::accounting::add_to_counter;
+use crate::metrics::latency_cells::LatencyCells;
 use crate::record::event::AuditEvent;
 
 /// The number of shards of a row's counters.
 pub(super) const SHARDS: usize = 8;
-/// The number of buckets in a page of a histogram.
-const PAGE_BUCKETS: usize = 128;
-const PAGES: usize = LATENCY_BUCKETS.div_ceil(PAGE_BUCKETS);
 
 /// No event has more tokens. A sum over all events then does not wrap.
 const TOKENS_MAX: u64 = 1 << 40;
@@ -27,7 +25,13 @@ pub(super) struct Cells {
     latencies: LatencyCells,
     /// Only rows of calls that stream have some.
     first_tokens: OnceCell<LatencyCells>,
+    /// Only rows of model calls have some.
+    token_sizes: OnceCell<TokenSizes>,
 }
+
+/// Model calls by the tokens that each read, and by those that each wrote.
+#[derive(Default)]
+struct TokenSizes([[AtomicU64; TOKEN_BUCKETS]; 2]);
 
 /// The counters of a few threads.
 #[derive(Default)]
@@ -35,8 +39,8 @@ struct Shard {
     events: AtomicU64,
     latency_micros: AtomicU64,
     first_token_micros: AtomicU64,
-    tokens_input: AtomicU64,
-    tokens_output: AtomicU64,
+    /// Those that models read, and those that they wrote.
+    tokens: [AtomicU64; 2],
     usage: [AtomicU64; TokenKinds::NAMES.len()],
     cost: CostCell,
 }
@@ -56,11 +60,15 @@ impl Cells {
 
     #[inline(never)]
     fn add_amounts(&self, event: &AuditEvent<'_>, shard: &Shard) {
-        if let Some(tokens) = event.tokens_input {
-            add_to_counter(&shard.tokens_input, tokens.min(TOKENS_MAX));
-        }
-        if let Some(tokens) = event.tokens_output {
-            add_to_counter(&shard.tokens_output, tokens.min(TOKENS_MAX));
+        let is_call = matches!(event.event_type, EventType::LlmInvoke | EventType::LlmError);
+        for (direction, tokens) in [event.tokens_input, event.tokens_output].iter().enumerate() {
+            let Some(tokens) = *tokens else { continue };
+            add_to_counter(&shard.tokens[direction], tokens.min(TOKENS_MAX));
+            if is_call {
+                let sizes = self.token_sizes.get();
+                let sizes = sizes.unwrap_or_else(|| self.token_sizes.set(TokenSizes::default()));
+                add_to_counter(&sizes.0[direction][token_bucket(tokens)], 1);
+            }
         }
         if let Some(usage) = event.usage {
             shard.add_usage(usage.kinds());
@@ -87,8 +95,13 @@ impl Cells {
         });
         let mut row = MetricsRow::default();
         row.events = sum(|shard| &shard.events);
-        row.tokens_input = sum(|shard| &shard.tokens_input);
-        row.tokens_output = sum(|shard| &shard.tokens_output);
+        row.tokens_input = sum(|shard| &shard.tokens[0]);
+        row.tokens_output = sum(|shard| &shard.tokens[1]);
+        if let Some(TokenSizes(sizes)) = self.token_sizes.get() {
+            let [input, output] = sizes.each_ref().map(|calls| calls.each_ref().map(load));
+            row.calls_by_input = TokenHistogram::from_counts(input);
+            row.calls_by_output = TokenHistogram::from_counts(output);
+        }
         row.usage = TokenKinds::from_counts(usage);
         for (cost, count) in self.shards.iter().map(|shard| shard.cost.read()) {
             row.cost_usd += cost;
@@ -154,38 +167,5 @@ impl CostCell {
             std::hint::spin_loop();
         }
         unreachable!("the last try returns")
-    }
-}
-
-/// A histogram with the buckets of [`Latencies`]. Its memory comes in pages, when the first latency of a page comes.
-struct LatencyCells([OnceCell<[AtomicU64; PAGE_BUCKETS]>; PAGES]);
-
-impl Default for LatencyCells {
-    fn default() -> Self {
-        Self(array::from_fn(|_| OnceCell::new()))
-    }
-}
-
-impl LatencyCells {
-    /// Adds a latency, also to `micros`, unless it is one that a line does not have either.
-    #[inline(always)]
-    fn add(&self, ms: f64, micros: &AtomicU64) {
-        let Some((latency, bucket)) = latency_of_ms(ms) else { return };
-        let page = &self.0[bucket / PAGE_BUCKETS];
-        let page = page.get().unwrap_or_else(|| page.set(array::from_fn(|_| AtomicU64::new(0))));
-        add_to_counter(&page[bucket % PAGE_BUCKETS], 1);
-        add_to_counter(micros, latency);
-    }
-
-    fn read(&self) -> Latencies {
-        let mut read = Latencies::default();
-        let pages = self.0.iter().enumerate();
-        for (number, page) in pages.filter_map(|(number, page)| Some((number, page.get()?))) {
-            for (place, count) in page.iter().enumerate() {
-                let count = count.load(Ordering::Relaxed);
-                read.add_to_bucket(number * PAGE_BUCKETS + place, count);
-            }
-        }
-        read
     }
 }

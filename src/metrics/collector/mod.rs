@@ -1,22 +1,25 @@
 //! Counts every event before it is sampled, by its labels.
 
 mod cells;
+mod counters;
 mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod texts;
 mod users;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use llm_audit_log::schema::notices::EventTotals;
 use llm_audit_log::schema::{Latencies, MetricsRow};
 use llm_audit_log::{EventType, Status, Usd};
 
+use super::Timings;
 use super::accounting::shard_of_thread;
 use crate::record::event::AuditEvent;
 use crate::sanitize::Sanitizer;
 use crate::user_names::{UserKey, UserNames};
+use counters::Counters;
 use table::{LABEL_BYTES_MAX, OTHER, Row, Table};
 use users::Users;
 
@@ -49,6 +52,7 @@ pub struct MetricsCollector {
     table: Table,
     users: Users,
     user_names: UserNames,
+    counters: Counters,
 }
 
 impl Default for MetricsCollector {
@@ -66,7 +70,8 @@ impl MetricsCollector {
     }
 
     pub(crate) fn with_user_names(user_names: UserNames, sanitizer: Sanitizer) -> Self {
-        Self { table: Table::new(sanitizer), users: Users::default(), user_names }
+        let (users, counters) = (Users::default(), Counters::default());
+        Self { table: Table::new(sanitizer), users, user_names, counters }
     }
 
     /// Counts an event. Its `data` is not read: the model, the tenant and the user are those of
@@ -125,12 +130,21 @@ impl MetricsCollector {
         self.observe(&event.latency_ms(latency_ms));
     }
 
+    /// Adds to a counter of your own.
+    ///
+    /// The name is redacted. A hundred names are told apart, and the rest is counted under `other`, as is a name over
+    /// 256 bytes. Use names that are fixed in the code.
+    pub fn count(&self, name: &str, count: u64) {
+        self.counters.add(name, count, self.table.sanitizer());
+    }
+
     /// Returns what was counted so far.
     pub fn metrics(&self) -> Metrics {
         let mut rows: Vec<_> = self.table.rows().map(|(_, row)| self.row_of(row)).collect();
         rows.retain(|row| row.events > 0);
         rows.sort_by(|a, b| labels(a).cmp(&labels(b)));
-        Metrics { rows, others: self.table.others(), objectives: Vec::new() }
+        let counters = self.counters.read(|name| self.shown(name));
+        Metrics { rows, others: self.table.others(), counters, ..Metrics::default() }
     }
 }
 
@@ -195,6 +209,14 @@ pub struct Metrics {
     pub rows: Vec<MetricsRow>,
     /// Events that are counted under `other`, because there were too many sets of labels.
     pub others: u64,
+    /// The counters that the application named itself, with [`MetricsCollector::count`] or [`count`](crate::count).
+    pub counters: BTreeMap<String, u64>,
+    /// Bytes that an [`AuditLogger`](crate::AuditLogger) has handed to the kernel for its files.
+    pub bytes_written: u64,
+    /// How long its writes took: one for a batch of lines.
+    pub writes: Timings,
+    /// How long its syncs took (`AUDIT_FSYNC`).
+    pub syncs: Timings,
     /// The events of each objective, with the feature `slo`; those of an [`AuditLogger`](crate::AuditLogger) alone.
     pub objectives: Vec<ObjectiveEvents>,
 }

@@ -4,6 +4,7 @@ use llm_audit_log::{EventType, Status, Usd};
 
 use super::table::{LABEL_SETS_MAX, OTHER};
 use super::*;
+use crate::metrics::TokenHistogram;
 use crate::pricing::Usage;
 
 fn invoke<'a>(model: &'a str) -> AuditEvent<'a> {
@@ -319,4 +320,48 @@ fn parts_of_tokens_and_first_tokens_are_counted() {
     let row = &collector.metrics().rows[0];
     assert_eq!((row.tokens_input, row.usage.cache_read, row.usage.reasoning), (30, 21, 6));
     assert_eq!((row.first_tokens.count(), row.first_token_ms_sum, row.priced), (2, 20.0, 0));
+}
+
+#[test]
+fn calls_are_counted_by_their_tokens() {
+    let collector = MetricsCollector::default();
+    for input in [1, 4, 5, 300, u64::MAX] {
+        collector.observe(&invoke("a").tokens(input, 0));
+    }
+    // An event of a request repeats the tokens of its calls.
+    collector.observe(&AuditEvent::new(EventType::RequestEnd, "a", "b").tokens(10, 10));
+    let rows = collector.metrics().rows;
+    let counts = |of: fn(&MetricsRow) -> TokenHistogram| {
+        rows.iter().map(|row| of(row).counts()).collect::<Vec<_>>()
+    };
+    let input = [1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let output = [5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(counts(|row| row.calls_by_input), [input, [0; 15]]);
+    assert_eq!(counts(|row| row.calls_by_output), [output, [0; 15]]);
+}
+
+#[test]
+fn counters_of_all_threads_add_up() {
+    let collector = MetricsCollector::default();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..10_000).for_each(|at| collector.count(["a", "b"][at % 2], 2)));
+        }
+    });
+    let expected = ["a", "b"].map(|name| (name.to_owned(), 80_000));
+    assert_eq!(collector.metrics().counters, expected.into());
+}
+
+#[test]
+fn counters_are_bounded_and_redacted() {
+    let collector = MetricsCollector::default();
+    for name in 0..1_000 {
+        collector.count(&format!("ann{name}@example.org"), 1);
+        collector.count(&format!("plans-{name}"), 1);
+    }
+    collector.count(&"n".repeat(LABEL_BYTES_MAX + 1), 1);
+    let counters = collector.metrics().counters;
+    assert_eq!(counters.len(), counters::NAMES_MAX + 1);
+    assert_eq!((counters["[REDACTED_email]"], counters["plans-0"]), (1_000, 1));
+    assert_eq!(counters[OTHER], 1_001 - (counters::NAMES_MAX as u64 - 1));
 }

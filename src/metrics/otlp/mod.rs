@@ -5,7 +5,7 @@ mod absent;
 #[cfg(feature = "otlp")]
 mod present;
 
-use super::MetricsRow;
+use super::{Accounting, Metrics};
 #[cfg(not(feature = "otlp"))]
 pub(crate) use absent::{OtlpExport, check_export};
 #[cfg(feature = "otlp")]
@@ -15,7 +15,7 @@ pub(crate) use present::{OtlpExport, check_export};
 #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "nothing is exported"))]
 pub(crate) trait ExportSource: Send + 'static {
     /// Returns everything that was counted since the start.
-    fn rows(&self) -> Vec<MetricsRow>;
+    fn figures(&self) -> (Metrics, Accounting);
 
     /// Counts an export that failed.
     fn count_failure(&self);

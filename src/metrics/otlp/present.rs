@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use llm_audit_process::exit::WriterExitGuard;
 use llm_audit_process::lock::{Condvar, Mutex};
-use llm_audit_ship::otlp::{Conventions, OtlpExporter, OtlpSettings};
+use llm_audit_ship::otlp::{Conventions, Counter, Figures, OtlpExporter, OtlpSettings, Timing};
 
 use super::ExportSource;
 use crate::config::{self, Otlp, Semconv, Settings};
 use crate::error::{Error, ErrorCause};
+use crate::metrics::own::{OwnUnit, own_counters, own_timings};
 use crate::warnings;
 
 /// How long the last export may take, and whoever closes the logger waits for it.
@@ -108,7 +109,7 @@ impl ExportThread {
             let is_last = self.is_closed_before(next);
             let limit = if is_last { LAST_EXPORT } else { timeout };
             let wait = |pause| !self.is_closed_before(Instant::now() + pause);
-            let exported = exporter.export(source.rows(), limit, wait);
+            let exported = exporter.export(figures_of(source), limit, wait);
             // If a close has ended the waits, the last export is still to come.
             let is_over = is_last || !self.is_closed_before(Instant::now());
             if let Some(error) = exported.err().filter(|_| is_over) {
@@ -134,6 +135,30 @@ impl ExportThread {
         self.state.lock().is_running = false;
         self.changed.notify_all();
     }
+}
+
+/// The figures in the words of the crate that sends.
+fn figures_of(source: &impl ExportSource) -> Figures {
+    let (metrics, accounting) = source.figures();
+    let counters = own_counters(&metrics, &accounting).into_iter().map(|of| Counter {
+        name: of.name,
+        description: of.description,
+        unit: match of.unit {
+            OwnUnit::Events => "{event}",
+            OwnUnit::Bytes => "By",
+            OwnUnit::Redactions => "{redaction}",
+            OwnUnit::Other => "{count}",
+        },
+        label: of.label,
+        counts: of.counts,
+    });
+    let timings = own_timings(&metrics).map(|of| Timing {
+        name: of.name,
+        description: of.description,
+        latencies: of.timings.latencies.clone(),
+        ms_sum: of.timings.ms_sum,
+    });
+    Figures { counters: counters.collect(), timings: timings.into(), rows: metrics.rows }
 }
 
 fn report_failure(error: &llm_audit_ship::otlp::Error, source: &impl ExportSource, warns: bool) {

@@ -5,7 +5,7 @@ use std::array;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::{EventType, Latencies, Status, Usd, is_llm_call};
+use super::{EventType, Latencies, Status, TokenHistogram, Usd, is_llm_call};
 use crate::json::Json;
 
 /// What events of one set of labels add up to. Labels that an event does not have are empty.
@@ -33,6 +33,10 @@ pub struct MetricsRow {
     pub tokens_input: u64,
     /// Tokens that models wrote, including reasoning.
     pub tokens_output: u64,
+    /// Model calls by the tokens that each read. It is not in `audit.totals`.
+    pub calls_by_input: TokenHistogram,
+    /// Model calls by the tokens that each wrote. It is not in `audit.totals`.
+    pub calls_by_output: TokenHistogram,
     /// What is known of the kinds of these tokens.
     pub usage: TokenKinds,
     /// The cost in US dollars, exactly.
@@ -154,6 +158,8 @@ impl MetricsRow {
         self.events = change(self.events, other.events);
         self.tokens_input = change(self.tokens_input, other.tokens_input);
         self.tokens_output = change(self.tokens_output, other.tokens_output);
+        self.calls_by_input.change(other.calls_by_input, change);
+        self.calls_by_output.change(other.calls_by_output, change);
         self.priced = change(self.priced, other.priced);
     }
 
@@ -176,6 +182,8 @@ impl MetricsRow {
             events: json.get("events")?.as_u64()?,
             tokens_input: count("tokens_input"),
             tokens_output: count("tokens_output"),
+            calls_by_input: TokenHistogram::default(),
+            calls_by_output: TokenHistogram::default(),
             usage: TokenKinds::from_counts(TokenKinds::NAMES.map(kind)),
             cost_usd: text("cost_usd").parse().unwrap_or_default(),
             priced: count("priced"),

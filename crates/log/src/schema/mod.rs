@@ -13,6 +13,7 @@ mod prefix;
 mod shape;
 mod spelled;
 mod status;
+mod token_histogram;
 mod usd;
 
 pub use capture_content::CaptureContent;
@@ -33,6 +34,7 @@ pub use prefix::Prefix;
 pub use shape::AppendJson;
 pub(crate) use shape::{FieldShape, Time, spelled_time};
 pub use status::Status;
+pub use token_histogram::{TOKEN_BOUNDS, TOKEN_BUCKETS, TokenHistogram, token_bucket};
 pub use usd::Usd;
 
 /// The version as a literal, for texts that the compiler puts together.

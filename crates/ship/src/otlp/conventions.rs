@@ -7,7 +7,7 @@
 //!
 //! What no convention names has the names of the page for Prometheus, so that the same dashboards work.
 
-use llm_audit_log::schema::{Latencies, MetricsRow};
+use llm_audit_log::schema::{Latencies, MetricsRow, TokenHistogram};
 use llm_audit_log::{Status, Usd};
 
 /// A version of OpenTelemetry's GenAI conventions.
@@ -24,16 +24,31 @@ pub enum Conventions {
 /// An attribute, and how it is read from a row. If it is empty, it is left out.
 pub(super) type Attribute = (&'static str, fn(&MetricsRow) -> &str);
 
-/// A histogram of times in seconds.
-pub(super) struct Times {
+/// A histogram.
+pub(super) struct Spread {
     pub(super) name: &'static str,
     pub(super) description: &'static str,
-    /// Upper bounds of the buckets, in seconds.
+    pub(super) unit: &'static str,
+    /// Upper bounds of the buckets.
     pub(super) bounds: &'static [f64],
     pub(super) of: fn(&MetricsRow) -> bool,
-    /// The times, and their sum in milliseconds.
-    pub(super) times: fn(&MetricsRow) -> (&Latencies, f64),
+    /// What is spread. If there are several, an attribute of their own names each.
+    pub(super) parts: &'static [SpreadPart],
     pub(super) attributes: &'static [Attribute],
+}
+
+/// A histogram of a row.
+pub(super) struct SpreadPart {
+    pub(super) attribute: Option<(&'static str, &'static str)>,
+    pub(super) values: for<'a> fn(&'a MetricsRow) -> Values<'a>,
+}
+
+/// The values of a histogram, and their sum.
+#[derive(Clone, Copy)]
+pub(super) enum Values<'a> {
+    /// The sum is in milliseconds. Bounds are in seconds.
+    Times(&'a Latencies, f64),
+    Tokens(TokenHistogram, u64),
 }
 
 /// A sum that only grows.
@@ -61,8 +76,12 @@ pub(super) enum Amount {
 }
 
 impl Conventions {
-    pub(super) fn times(self) -> &'static [Times] {
-        TIMES
+    pub(super) fn spreads(self) -> impl Iterator<Item = &'static Spread> {
+        let tokens = match self {
+            Self::Stable => TOKEN_USAGE,
+            Self::GenAi01 => &[],
+        };
+        TIMES.iter().chain(tokens)
     }
 
     pub(super) fn totals(self) -> impl Iterator<Item = &'static Total> {
@@ -77,6 +96,18 @@ impl Conventions {
 /// Advised for calls of models and tools, and for first chunks.
 const CALL_BOUNDS: &[f64] =
     &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// Advised for the tokens of a call: those of [`TokenHistogram`].
+const TOKEN_BOUNDS: [f64; 14] = {
+    let (mut bounds, mut at) = ([0.0; 14], 0);
+    while at < bounds.len() {
+        bounds[at] = llm_audit_log::schema::TOKEN_BOUNDS[at] as f64;
+        at += 1;
+    }
+    bounds
+};
+/// For what the recorder measures of itself, which is mostly short.
+pub(super) const OWN_BOUNDS: &[f64] =
+    &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 /// Advised for agents.
 const AGENT_BOUNDS: &[f64] =
     &[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6];
@@ -88,67 +119,112 @@ const TOOL_NAME: Attribute = ("gen_ai.tool.name", |row| &row.action);
 const ERROR_TYPE: Attribute = ("error.type", error_type);
 
 /// The same in all versions so far.
-static TIMES: &[Times] = &[
-    Times {
+static TIMES: &[Spread] = &[
+    Spread {
         name: "gen_ai.client.operation.duration",
         description: "GenAI operation duration.",
+        unit: "s",
         bounds: CALL_BOUNDS,
         of: MetricsRow::is_llm_call,
-        times: latencies,
+        parts: LATENCIES,
         attributes: &[OPERATION, REQUEST_MODEL, AGENT_NAME, ERROR_TYPE],
     },
-    Times {
+    Spread {
         name: "gen_ai.client.operation.time_to_first_chunk",
         description: "Time to receive the first chunk of a streamed response.",
+        unit: "s",
         bounds: CALL_BOUNDS,
         of: MetricsRow::is_llm_call,
-        times: |row| (&row.first_tokens, row.first_token_ms_sum),
+        parts: &[SpreadPart {
+            attribute: None,
+            values: |row| Values::Times(&row.first_tokens, row.first_token_ms_sum),
+        }],
         attributes: &[OPERATION, REQUEST_MODEL, AGENT_NAME],
     },
-    Times {
+    Spread {
         name: "gen_ai.execute_tool.duration",
         description: "The duration of a single tool execution.",
+        unit: "s",
         bounds: CALL_BOUNDS,
         of: MetricsRow::is_tool_call,
-        times: latencies,
+        parts: LATENCIES,
         attributes: &[OPERATION, TOOL_NAME, AGENT_NAME, ERROR_TYPE],
     },
-    Times {
+    Spread {
         name: "gen_ai.invoke_agent.duration",
         description: "The end-to-end duration of a single agent invocation.",
+        unit: "s",
         bounds: AGENT_BOUNDS,
         of: is_agent_call,
-        times: latencies,
+        parts: LATENCIES,
         attributes: &[OPERATION, AGENT_NAME, ERROR_TYPE],
     },
-    Times {
+    Spread {
         name: "llm_audit.request_latency",
         description: "How long requests took.",
+        unit: "s",
         bounds: CALL_BOUNDS,
         of: MetricsRow::is_request,
-        times: latencies,
+        parts: LATENCIES,
         attributes: &[AGENT, ACTION],
     },
 ];
 
-/// The conventions have a histogram here, of the tokens of each call. Rows contain only sums.
-static TOKENS: &[Total] = &[Total {
-    name: "llm_audit.tokens",
-    description: "Tokens of model calls, input including cached ones, output including reasoning.",
+/// In place of counters. The version in a repository of its own has counters again.
+static TOKEN_USAGE: &[Spread] = &[Spread {
+    name: "gen_ai.client.token.usage",
+    description: "Number of input and output tokens used.",
     unit: "{token}",
+    bounds: &TOKEN_BOUNDS,
     of: MetricsRow::is_llm_call,
     parts: &[
-        Part {
-            attribute: Some(("direction", "input")),
-            value: |row| Amount::Count(row.tokens_input),
+        SpreadPart {
+            attribute: Some(("gen_ai.token.type", "input")),
+            values: |row| Values::Tokens(row.calls_by_input, row.tokens_input),
         },
-        Part {
-            attribute: Some(("direction", "output")),
-            value: |row| Amount::Count(row.tokens_output),
+        SpreadPart {
+            attribute: Some(("gen_ai.token.type", "output")),
+            values: |row| Values::Tokens(row.calls_by_output, row.tokens_output),
         },
     ],
-    attributes: &[AGENT, MODEL, TENANT],
+    attributes: &[OPERATION, REQUEST_MODEL, AGENT_NAME],
 }];
+
+/// The conventions have the histogram alone, which knows neither tenants nor kinds of tokens.
+static TOKENS: &[Total] = &[
+    Total {
+        name: "llm_audit.tokens",
+        description: "Tokens of model calls, input including cached ones, output including reasoning.",
+        unit: "{token}",
+        of: MetricsRow::is_llm_call,
+        parts: &[
+            Part {
+                attribute: Some(("direction", "input")),
+                value: |row| Amount::Count(row.tokens_input),
+            },
+            Part {
+                attribute: Some(("direction", "output")),
+                value: |row| Amount::Count(row.tokens_output),
+            },
+        ],
+        attributes: &[AGENT, MODEL, TENANT],
+    },
+    Total {
+        name: "llm_audit.token_kinds",
+        description: "Parts of the tokens of model calls, by kind. Kinds may overlap.",
+        unit: "{token}",
+        of: MetricsRow::is_llm_call,
+        parts: &[
+            of_kind("cache_read", |row| Amount::Count(row.usage.cache_read)),
+            of_kind("cache_write", |row| Amount::Count(row.usage.cache_write)),
+            of_kind("cache_write_1h", |row| Amount::Count(row.usage.cache_write_1h)),
+            of_kind("reasoning", |row| Amount::Count(row.usage.reasoning)),
+            of_kind("audio_input", |row| Amount::Count(row.usage.audio_input)),
+            of_kind("audio_output", |row| Amount::Count(row.usage.audio_output)),
+        ],
+        attributes: &[AGENT, MODEL, TENANT],
+    },
+];
 
 const MODALITY: &str = "gen_ai.token.modality";
 const TOKEN_ATTRIBUTES: &[Attribute] = &[OPERATION, REQUEST_MODEL, AGENT_NAME];
@@ -282,6 +358,10 @@ static OWN: &[Total] = &[
     },
 ];
 
+const fn of_kind(kind: &'static str, value: fn(&MetricsRow) -> Amount) -> Part {
+    Part { attribute: Some(("kind", kind)), value }
+}
+
 const fn of_audio(value: fn(&MetricsRow) -> Amount) -> Part {
     Part { attribute: Some((MODALITY, "audio")), value }
 }
@@ -291,9 +371,10 @@ const fn of_unknown(value: fn(&MetricsRow) -> Amount) -> Part {
     Part { attribute: Some((MODALITY, "unknown")), value }
 }
 
-fn latencies(row: &MetricsRow) -> (&Latencies, f64) {
-    (&row.latencies, row.latency_ms_sum)
-}
+const LATENCIES: &[SpreadPart] = &[SpreadPart {
+    attribute: None,
+    values: |row| Values::Times(&row.latencies, row.latency_ms_sum),
+}];
 
 /// Whether these are the invocations of agents that the `tracing` layer records.
 fn is_agent_call(row: &MetricsRow) -> bool {

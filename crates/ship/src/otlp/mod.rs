@@ -10,13 +10,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use llm_audit_log::schema::MetricsRow;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
 use prost::Message;
 
-use crate::since::rows_since;
+pub use crate::figures::{Counter, Figures, Timing};
 use client::Client;
 pub use client::Error;
 pub use conventions::Conventions;
@@ -76,10 +75,9 @@ impl fmt::Debug for OtlpSettings {
 /// ```no_run
 /// use std::time::Duration;
 ///
-/// use llm_audit_log::schema::MetricsRow;
-/// use llm_audit_ship::otlp::{OtlpExporter, OtlpSettings};
+/// use llm_audit_ship::otlp::{Figures, OtlpExporter, OtlpSettings};
 ///
-/// # fn figures() -> Vec<MetricsRow> { Vec::new() }
+/// # fn figures() -> Figures { Figures::default() }
 /// let mut exporter = OtlpExporter::new(OtlpSettings::default())?;
 /// let wait = |pause: Duration| {
 ///     std::thread::sleep(pause);
@@ -94,7 +92,7 @@ pub struct OtlpExporter {
     settings: OtlpSettings,
     started: SystemTime,
     /// For deltas: what the collector has, and since when.
-    sent: (Vec<MetricsRow>, SystemTime),
+    sent: (Figures, SystemTime),
 }
 
 impl OtlpExporter {
@@ -105,7 +103,12 @@ impl OtlpExporter {
     /// Returns an error if the certificates cannot be read, or if a header is not one.
     pub fn new(settings: OtlpSettings) -> Result<Self, Error> {
         let started = SystemTime::now();
-        Ok(Self { client: Client::new(&settings)?, settings, started, sent: (Vec::new(), started) })
+        Ok(Self {
+            client: Client::new(&settings)?,
+            settings,
+            started,
+            sent: (Figures::default(), started),
+        })
     }
 
     /// Sends the figures. It waits at most the timeout of the settings, and at most `limit`.
@@ -118,19 +121,19 @@ impl OtlpExporter {
     /// Returns an error if the collector did not take the figures, or only a part of them.
     pub fn export(
         &mut self,
-        rows: Vec<MetricsRow>,
+        figures: Figures,
         limit: Duration,
         wait: impl FnMut(Duration) -> bool,
     ) -> Result<(), Error> {
         let now = SystemTime::now();
-        let request = self.request(&rows, now);
+        let request = self.request(&figures, now);
         if request.resource_metrics[0].scope_metrics[0].metrics.is_empty() {
             return Ok(());
         }
         let limit = limit.min(self.settings.timeout);
         let answer = self.client.send(&request.encode_to_vec(), limit, wait)?;
         // Also if the collector refused a part: it must not get that again.
-        self.sent = (rows, now);
+        self.sent = (figures, now);
         // An answer that cannot be read says nothing about a part.
         let answer = ExportMetricsServiceResponse::decode(answer.as_slice()).unwrap_or_default();
         match answer.partial_success.filter(|part| part.rejected_data_points > 0) {
@@ -139,14 +142,14 @@ impl OtlpExporter {
         }
     }
 
-    fn request(&self, rows: &[MetricsRow], to: SystemTime) -> ExportMetricsServiceRequest {
+    fn request(&self, figures: &Figures, to: SystemTime) -> ExportMetricsServiceRequest {
         let OtlpSettings { is_delta, conventions, resource, .. } = &self.settings;
         let period = |from| Period { from, to, is_delta: *is_delta };
         match is_delta {
-            false => request_of(rows, period(self.started), *conventions, resource),
+            false => request_of(figures, period(self.started), *conventions, resource),
             true => {
                 let (sent, until) = &self.sent;
-                request_of(&rows_since(rows, sent), period(*until), *conventions, resource)
+                request_of(&figures.since(sent), period(*until), *conventions, resource)
             }
         }
     }

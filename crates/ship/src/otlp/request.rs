@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use llm_audit_log::Usd;
-use llm_audit_log::schema::{Latencies, MetricsRow};
+use llm_audit_log::schema::MetricsRow;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -15,7 +15,10 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use super::conventions::{Amount, Attribute, Conventions, Part, Times, Total};
+use super::conventions::{
+    Amount, Attribute, Conventions, OWN_BOUNDS, Part, Spread, SpreadPart, Total, Values,
+};
+use super::{Counter, Figures, Timing};
 
 /// Names and values of one point.
 type Labels<'a> = Vec<(&'static str, &'a str)>;
@@ -29,16 +32,19 @@ pub(super) struct Period {
     pub(super) is_delta: bool,
 }
 
-/// Returns the request that contains the figures of the rows.
+/// Returns the request that contains the figures.
 pub(super) fn request_of(
-    rows: &[MetricsRow],
+    figures: &Figures,
     period: Period,
     conventions: Conventions,
     resource: &[(String, String)],
 ) -> ExportMetricsServiceRequest {
-    let times = conventions.times().iter().map(|times| histogram_of(rows, times, period));
+    let Figures { rows, counters, timings } = figures;
+    let spreads = conventions.spreads().map(|spread| histogram_of(rows, spread, period));
     let totals = conventions.totals().map(|total| sum_of(rows, total, period));
-    let metrics = times.chain(totals).flatten().collect();
+    let counters = counters.iter().map(|counter| own_sum_of(counter, period));
+    let timings = timings.iter().map(|timing| own_histogram_of(timing, period));
+    let metrics = spreads.chain(totals).chain(counters).chain(timings).flatten().collect();
     let scope = InstrumentationScope {
         name: "llm-audit".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -59,39 +65,95 @@ pub(super) fn request_of(
 }
 
 /// Returns a histogram, or `None` if there is nothing in it.
-fn histogram_of(rows: &[MetricsRow], of: &Times, period: Period) -> Option<Metric> {
-    let mut points: BTreeMap<Labels<'_>, (Latencies, f64)> = BTreeMap::new();
+fn histogram_of(rows: &[MetricsRow], of: &Spread, period: Period) -> Option<Metric> {
+    let mut points: BTreeMap<Labels<'_>, Buckets> = BTreeMap::new();
     for row in rows.iter().filter(|row| (of.of)(row)) {
-        let (times, sum_ms) = (of.times)(row);
-        if times.count() > 0 {
-            let point = points.entry(labels(row, of.attributes)).or_default();
-            point.0.merge(times);
-            point.1 += sum_ms / 1_000.0;
+        for SpreadPart { attribute, values } in of.parts {
+            let values = values(row);
+            if !values.is_empty() {
+                let labels = labels(row, of.attributes).into_iter().chain(*attribute).collect();
+                points.entry(labels).or_default().add(values, of.bounds);
+            }
         }
     }
-    let data_points: Vec<_> = points
-        .into_iter()
-        .map(|(labels, (times, sum))| HistogramDataPoint {
-            attributes: attributes(&labels),
-            start_time_unix_nano: unix_nanos(period.from),
-            time_unix_nano: unix_nanos(period.to),
-            count: times.count(),
-            sum: Some(sum),
-            bucket_counts: bucket_counts(&times, of.bounds),
-            explicit_bounds: of.bounds.to_vec(),
-            ..HistogramDataPoint::default()
-        })
-        .collect();
-    let data = Histogram { data_points, aggregation_temporality: temporality(period) };
-    let is_empty = data.data_points.is_empty();
-    (!is_empty).then(|| metric(of.name, of.description, "s", Data::Histogram(data)))
+    let points = points.into_iter();
+    let points = points.map(|(labels, buckets)| buckets.point(&labels, of.bounds, period));
+    let data = histogram(points.collect(), period)?;
+    Some(metric(of.name, of.description, of.unit, data))
 }
 
-fn bucket_counts(times: &Latencies, bounds: &[f64]) -> Vec<u64> {
-    let mut below = 0;
-    let up_to = bounds.iter().map(|seconds| times.count_to_ms(seconds * 1_000.0));
-    let counts = up_to.chain([times.count()]);
-    counts.map(|up_to| up_to - std::mem::replace(&mut below, up_to)).collect()
+/// Returns the histogram of what the recorder measures of itself.
+fn own_histogram_of(of: &Timing, period: Period) -> Option<Metric> {
+    let values = Values::Times(&of.latencies, of.ms_sum);
+    let mut buckets = Buckets::default();
+    buckets.add(values, OWN_BOUNDS);
+    let points = (!values.is_empty()).then(|| buckets.point(&Vec::new(), OWN_BOUNDS, period));
+    let data = histogram(points.into_iter().collect(), period)?;
+    Some(metric(&own_name(of.name), of.description, "s", data))
+}
+
+fn histogram(data_points: Vec<HistogramDataPoint>, period: Period) -> Option<Data> {
+    let aggregation_temporality = temporality(period);
+    let is_empty = data_points.is_empty();
+    (!is_empty).then_some(Data::Histogram(Histogram { data_points, aggregation_temporality }))
+}
+
+/// The counts of the buckets of a point, and the sum of its values.
+#[derive(Default)]
+struct Buckets {
+    counts: Vec<u64>,
+    sum: f64,
+}
+
+impl Buckets {
+    fn add(&mut self, values: Values<'_>, bounds: &[f64]) {
+        let counts = values.bucket_counts(bounds);
+        self.counts.resize(counts.len(), 0);
+        for (sum, count) in self.counts.iter_mut().zip(counts) {
+            *sum = sum.saturating_add(count);
+        }
+        self.sum += values.sum();
+    }
+
+    fn point(self, labels: &Labels<'_>, bounds: &[f64], period: Period) -> HistogramDataPoint {
+        HistogramDataPoint {
+            attributes: attributes(labels),
+            start_time_unix_nano: unix_nanos(period.from),
+            time_unix_nano: unix_nanos(period.to),
+            count: self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count)),
+            sum: Some(self.sum),
+            bucket_counts: self.counts,
+            explicit_bounds: bounds.to_vec(),
+            ..HistogramDataPoint::default()
+        }
+    }
+}
+
+impl Values<'_> {
+    fn is_empty(self) -> bool {
+        match self {
+            Self::Times(times, _) => times.count() == 0,
+            Self::Tokens(calls, _) => calls.count() == 0,
+        }
+    }
+
+    fn bucket_counts(self, bounds: &[f64]) -> Vec<u64> {
+        let times = match self {
+            Self::Times(times, _) => times,
+            Self::Tokens(calls, _) => return calls.counts().to_vec(),
+        };
+        let mut below = 0;
+        let up_to = bounds.iter().map(|seconds| times.count_to_ms(seconds * 1_000.0));
+        let counts = up_to.chain([times.count()]);
+        counts.map(|up_to| up_to - std::mem::replace(&mut below, up_to)).collect()
+    }
+
+    fn sum(self) -> f64 {
+        match self {
+            Self::Times(_, ms) => ms / 1_000.0,
+            Self::Tokens(_, tokens) => tokens as f64,
+        }
+    }
 }
 
 /// Returns a sum, or `None` if it is zero everywhere.
@@ -107,20 +169,34 @@ fn sum_of(rows: &[MetricsRow], of: &Total, period: Period) -> Option<Metric> {
             }
         }
     }
-    let data_points: Vec<_> = points
-        .into_iter()
-        .map(|(labels, amount)| NumberDataPoint {
-            attributes: attributes(&labels),
-            start_time_unix_nano: unix_nanos(period.from),
-            time_unix_nano: unix_nanos(period.to),
-            value: Some(amount.value()),
-            ..NumberDataPoint::default()
-        })
-        .collect();
+    let points = points.into_iter().map(|(labels, amount)| amount.point(&labels, period));
+    let data = sum(points.collect(), period)?;
+    Some(metric(of.name, of.description, of.unit, data))
+}
+
+/// Returns the sum of what the recorder counts beside events.
+fn own_sum_of(of: &Counter, period: Period) -> Option<Metric> {
+    let counts = of.counts.iter().filter(|(_, count)| *count > 0);
+    let points = counts.map(|(value, count)| {
+        let labels = [(of.label, value.as_str())].into_iter().filter(|(name, _)| !name.is_empty());
+        Amount::Count(*count).point(&labels.collect(), period)
+    });
+    let data = sum(points.collect(), period)?;
+    Some(metric(&own_name(of.name), of.description, of.unit, data))
+}
+
+fn own_name(name: &str) -> String {
+    format!("llm_audit.{name}")
+}
+
+fn sum(data_points: Vec<NumberDataPoint>, period: Period) -> Option<Data> {
     let aggregation_temporality = temporality(period);
-    let data = Sum { data_points, aggregation_temporality, is_monotonic: true };
-    let is_empty = data.data_points.is_empty();
-    (!is_empty).then(|| metric(of.name, of.description, of.unit, Data::Sum(data)))
+    let is_empty = data_points.is_empty();
+    (!is_empty).then_some(Data::Sum(Sum {
+        data_points,
+        aggregation_temporality,
+        is_monotonic: true,
+    }))
 }
 
 impl Amount {
@@ -136,6 +212,16 @@ impl Amount {
             (Self::Count(one), Self::Count(two)) => Self::Count(one.saturating_add(two)),
             (Self::Money(one), Self::Money(two)) => Self::Money(one + two),
             _ => unreachable!("the parts of a metric have one kind of amount"),
+        }
+    }
+
+    fn point(self, labels: &Labels<'_>, period: Period) -> NumberDataPoint {
+        NumberDataPoint {
+            attributes: attributes(labels),
+            start_time_unix_nano: unix_nanos(period.from),
+            time_unix_nano: unix_nanos(period.to),
+            value: Some(self.value()),
+            ..NumberDataPoint::default()
         }
     }
 

@@ -10,7 +10,7 @@ use flate2::read::GzDecoder;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use llm_audit_log::Status;
-use llm_audit_log::schema::latency_bucket;
+use llm_audit_log::schema::{MetricsRow, TokenHistogram, latency_bucket};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -41,16 +41,27 @@ fn model_row(latencies_ms: &[u64]) -> MetricsRow {
     (row.tokens_input, row.tokens_output) = (300, 40);
     (row.usage.audio_input, row.usage.cache_read, row.usage.reasoning) = (100, 50, 7);
     row.cost_usd = "0.25".parse().unwrap();
+    // A call with 300 tokens is over 256, and one with 40 is over 16.
+    row.calls_by_input = calls_in_bucket(5);
+    row.calls_by_output = calls_in_bucket(3);
     row.first_tokens.add_to_bucket(latency_bucket(15_000), 1);
     row.first_token_ms_sum = 15.0;
     row
+}
+
+fn calls_in_bucket(bucket: usize) -> TokenHistogram {
+    TokenHistogram::from_counts(std::array::from_fn(|at| u64::from(at == bucket)))
+}
+
+fn of_rows(rows: &[MetricsRow]) -> Figures {
+    Figures { rows: rows.to_vec(), ..Figures::default() }
 }
 
 /// The metrics of an export, by name.
 fn metrics(rows: &[MetricsRow], conventions: Conventions) -> BTreeMap<String, Metric> {
     let settings = OtlpSettings { conventions, ..OtlpSettings::default() };
     let exporter = OtlpExporter::new(settings).unwrap();
-    metrics_of(exporter.request(rows, SystemTime::now()))
+    metrics_of(exporter.request(&of_rows(rows), SystemTime::now()))
 }
 
 fn metrics_of(request: ExportMetricsServiceRequest) -> BTreeMap<String, Metric> {
@@ -80,7 +91,7 @@ fn sums(metric: &Metric) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn times_have_the_advised_buckets() {
+fn histograms_have_the_advised_buckets() {
     let rows = [
         model_row(&[10, 11, 90_000]),
         row("llm.error", "embed.text", Status::Timeout, &[5]),
@@ -93,7 +104,8 @@ fn times_have_the_advised_buckets() {
     for metric in metrics.values() {
         let Some(Data::Histogram(histogram)) = &metric.data else { continue };
         assert_eq!(histogram.aggregation_temporality(), AggregationTemporality::Cumulative);
-        assert_eq!(metric.unit, "s", "{}", metric.name);
+        let unit = if metric.name.ends_with("token.usage") { "{token}" } else { "s" };
+        assert_eq!(metric.unit, unit, "{}", metric.name);
         for point in &histogram.data_points {
             assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1);
             assert_eq!(point.bucket_counts.iter().sum::<u64>(), point.count);
@@ -116,6 +128,10 @@ fn times_have_the_advised_buckets() {
          gen_ai.agent.name=benefits error.type=timeout (0.01, 81.92) 0:1 sum 0.005",
         "gen_ai.client.operation.time_to_first_chunk gen_ai.operation.name=chat \
          gen_ai.request.model=gpt-4o gen_ai.agent.name=benefits (0.01, 81.92) 1:1 sum 0.015",
+        "gen_ai.client.token.usage gen_ai.operation.name=chat gen_ai.request.model=gpt-4o \
+         gen_ai.agent.name=benefits gen_ai.token.type=input (1.0, 67108864.0) 5:1 sum 300",
+        "gen_ai.client.token.usage gen_ai.operation.name=chat gen_ai.request.model=gpt-4o \
+         gen_ai.agent.name=benefits gen_ai.token.type=output (1.0, 67108864.0) 3:1 sum 40",
         "gen_ai.execute_tool.duration gen_ai.operation.name=execute_tool gen_ai.tool.name=search \
          gen_ai.agent.name=benefits error.type=_OTHER (0.01, 81.92) 1:1 sum 0.02",
         "gen_ai.invoke_agent.duration gen_ai.operation.name=invoke_agent \
@@ -143,6 +159,10 @@ fn tokens_and_money_are_exact_sums() {
         point(&format!("{labels} direction=output"), 80.0),
     ];
     assert_eq!(of("llm_audit.tokens", Conventions::Stable), expected);
+    let kinds = ["audio_input", "cache_read", "reasoning"].into_iter().zip([200.0, 100.0, 14.0]);
+    let kinds: Vec<_> =
+        kinds.map(|(kind, tokens)| point(&format!("{labels} kind={kind}"), tokens)).collect();
+    assert_eq!(of("llm_audit.token_kinds", Conventions::Stable), kinds);
     assert_eq!(of("llm_audit.cost_usd", Conventions::Stable), [point(labels, 0.5)]);
     let requests = [point("agent=benefits action=answer status=ok", 1.0)];
     assert_eq!(of("llm_audit.requests", Conventions::Stable), requests);
@@ -160,6 +180,39 @@ fn tokens_and_money_are_exact_sums() {
     assert_eq!(usage("reasoning.output_tokens"), unknown(14.0));
     assert_eq!(usage("cache_write.input_tokens"), []);
     assert_eq!(of("llm_audit.tokens", Conventions::GenAi01), []);
+}
+
+#[test]
+fn what_the_recorder_counts_and_measures_is_sent() {
+    let figures = |counts: [u64; 2], ms: &[u64]| Figures {
+        rows: Vec::new(),
+        counters: vec![Counter {
+            name: "counts",
+            description: "",
+            unit: "{count}",
+            label: "name",
+            counts: ["found", "missed"].map(str::to_owned).into_iter().zip(counts).collect(),
+        }],
+        timings: vec![Timing {
+            name: "write_latency",
+            description: "",
+            ms_sum: ms.iter().sum::<u64>() as f64,
+            latencies: row("", "", Status::Ok, ms).latencies,
+        }],
+    };
+    let settings = OtlpSettings { is_delta: true, ..OtlpSettings::default() };
+    let mut exporter = OtlpExporter::new(settings).unwrap();
+    let now = SystemTime::now();
+    let first = metrics_of(exporter.request(&figures([2, 0], &[3]), now));
+    assert_eq!(sums(&first["llm_audit.counts"]), [("name=found".to_owned(), 2.0)]);
+    exporter.sent = (figures([2, 0], &[3]), now);
+    let second = metrics_of(exporter.request(&figures([2, 5], &[3, 70]), now));
+    assert_eq!(sums(&second["llm_audit.counts"]), [("name=missed".to_owned(), 5.0)]);
+    let Some(Data::Histogram(writes)) = &second["llm_audit.write_latency"].data else { panic!() };
+    let [point] = &writes.data_points[..] else { panic!("{writes:?}") };
+    assert_eq!((point.count, point.sum, point.bucket_counts[6]), (1, Some(0.07), 1));
+    exporter.sent = (figures([2, 5], &[3, 70]), now);
+    assert!(metrics_of(exporter.request(&figures([2, 5], &[3, 70]), now)).is_empty());
 }
 
 /// A request as the collector got it.
@@ -220,7 +273,7 @@ fn export(exporter: &mut OtlpExporter, calls: usize) -> (Result<(), Error>, Vec<
         pauses.push(pause);
         true
     };
-    let result = exporter.export(vec![model_row(&vec![10; calls])], LIMIT, wait);
+    let result = exporter.export(of_rows(&[model_row(&vec![10; calls])]), LIMIT, wait);
     (result, pauses)
 }
 
@@ -285,7 +338,7 @@ fn what_is_refused_is_not_tried_again() {
 fn a_close_ends_the_retries() {
     let (settings, received) = collector(answers(&["503 Service Unavailable"]));
     let mut exporter = OtlpExporter::new(settings).unwrap();
-    exporter.export(vec![model_row(&[1])], LIMIT, |_| false).unwrap_err();
+    exporter.export(of_rows(&[model_row(&[1])]), LIMIT, |_| false).unwrap_err();
     assert_eq!(received.iter().count(), 1);
 }
 
@@ -368,7 +421,7 @@ fn a_collector_that_does_not_answer_is_left() {
     let settings = OtlpSettings { endpoint, ..OtlpSettings::default() };
     let mut exporter = OtlpExporter::new(settings).unwrap();
     let limit = Duration::from_millis(100);
-    exporter.export(vec![model_row(&[1])], limit, |_| true).unwrap_err();
+    exporter.export(of_rows(&[model_row(&[1])]), limit, |_| true).unwrap_err();
 }
 
 #[test]

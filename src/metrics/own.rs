@@ -1,0 +1,99 @@
+//! What the recorder counts and measures beside events, under the names that all exports have.
+
+use super::{Accounting, Metrics, Timings};
+
+/// Counts with one label.
+pub(crate) struct OwnCounter {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) unit: OwnUnit,
+    /// Empty if there is none.
+    pub(crate) label: &'static str,
+    pub(crate) counts: Vec<(String, u64)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnUnit {
+    Events,
+    Bytes,
+    Redactions,
+    Other,
+}
+
+/// How long something took.
+pub(crate) struct OwnTiming<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) timings: &'a Timings,
+}
+
+pub(crate) fn own_counters(metrics: &Metrics, accounting: &Accounting) -> Vec<OwnCounter> {
+    // What is queued has no end yet.
+    let ends = accounting.ends().into_iter().filter(|(end, _)| *end != "queued");
+    let redactions = accounting.redactions.iter().filter(|(_, count)| *count > 0);
+    let faults = [
+        ("unserializable", accounting.unserializable),
+        ("truncated", accounting.truncated),
+        ("export_errors", accounting.export_errors),
+        ("unpriced", accounting.unpriced),
+        ("unmetered", accounting.unmetered),
+        ("hold_full", accounting.hold_full),
+        ("label_sets", metrics.others),
+    ];
+    vec![
+        OwnCounter {
+            name: "recorder_events",
+            description: "What became of events",
+            unit: OwnUnit::Events,
+            label: "end",
+            counts: named(ends),
+        },
+        OwnCounter {
+            name: "redactions",
+            description: "Redactions, in events that were kept or held",
+            unit: OwnUnit::Redactions,
+            label: "kind",
+            counts: named(redactions.map(|(kind, count)| (kind.name(), count))),
+        },
+        OwnCounter {
+            name: "recorder_faults",
+            description: "What the recorder could not do in full",
+            unit: OwnUnit::Other,
+            label: "kind",
+            counts: named(faults),
+        },
+        OwnCounter {
+            name: "written",
+            description: "Bytes that were written to the files of the log",
+            unit: OwnUnit::Bytes,
+            label: "",
+            counts: vec![(String::new(), metrics.bytes_written)],
+        },
+        OwnCounter {
+            name: "counts",
+            description: "Counters of the application",
+            unit: OwnUnit::Other,
+            label: "name",
+            counts: named(metrics.counters.iter().map(|(name, count)| (&**name, *count))),
+        },
+    ]
+}
+
+pub(crate) fn own_timings(metrics: &Metrics) -> [OwnTiming<'_>; 2] {
+    [
+        OwnTiming {
+            name: "write_latency",
+            description: "How long writes of batches took",
+            timings: &metrics.writes,
+        },
+        OwnTiming {
+            name: "sync_latency",
+            description: "How long syncs of files took",
+            timings: &metrics.syncs,
+        },
+    ]
+}
+
+fn named<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) -> Vec<(String, u64)> {
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}
