@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A real Prometheus scrapes the example service, which it installs on Debian and Ubuntu. What it then knows
-# must be what the service did, and promtool must find nothing wrong with the page.
+# must be what the service did, and promtool must find nothing wrong with the page. Every query of the
+# dashboard for Grafana must have an answer, and Grafana's own SDK must know its form.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source ci/e2e/common.sh
@@ -66,6 +67,15 @@ page | awk -v cost="$cost" '
 quantile=$(ask 'histogram_quantile(0.95, sum by (le) (llm_audit_request_latency_seconds_bucket))')
 [[ $quantile =~ ^[0-9.]+$ ]] || fail "the 95th percentile is '$quantile'"
 echo "prometheus: cost $cost USD, p95 of requests $quantile s"
+
+# Every query of the dashboard has an answer.
+venv=$(realpath -m "${CARGO_TARGET_DIR:-target}")/dashboard-venv
+if [[ ! -x $venv/bin/python ]]; then python3 -m venv "$venv"; fi
+"$venv/bin/pip" install -q --disable-pip-version-check 'grafana-foundation-sdk==1769699998!10.1.0'
+dashboard=contrib/grafana/llm-audit.json
+"$venv/bin/python" ci/e2e/dashboard.py schema "$dashboard"
+until_ok "an answer to every query of the dashboard" \
+    python3 ci/e2e/dashboard.py queries "$dashboard" "http://127.0.0.1:$prometheus_port"
 
 page >"$work/page"
 promtool check metrics <"$work/page" || fail "promtool finds faults in the page"

@@ -145,7 +145,10 @@ impl Tools {
         let (member, topic) =
             (percent::percent_encode(&query.member), percent::percent_encode(&query.topic));
         let url = format!("{}/plans?member={member}&topic={topic}", self.base_url);
-        self.fetch(with_retry_count(Request::get(url), retries)).await
+        let found = self.fetch(with_retry_count(Request::get(url), retries)).await?;
+        let plans = found["plans"].as_array().map_or(0, Vec::len);
+        llm_audit::count("plans_found", plans as u64);
+        Ok(found)
     }
 
     /// The state of a claim.

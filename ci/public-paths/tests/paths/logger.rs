@@ -18,6 +18,7 @@ fn process() {
     let _: fn(Builder) -> Result<Guard, Error> = llm_audit::init_with;
     let _: fn(&AuditEvent<'_>) = llm_audit::emit;
     let _: fn(&AuditEvent<'_>) = llm_audit::emit_wait;
+    let _: fn(&'static str, u64) = llm_audit::count;
     let _: fn(Duration) -> Result<Flushed, Error> = llm_audit::flush;
     let _: fn(Duration) -> Result<Flushed, Error> = llm_audit::flush_durable;
     let _: fn() -> bool = llm_audit::captures_content;
@@ -35,6 +36,7 @@ fn audit_logger() {
     let _: fn(&AuditLogger, &AuditEvent<'_>) = AuditLogger::emit;
     let _: fn(&AuditLogger, &AuditEvent<'_>) = AuditLogger::emit_wait;
     let _: fn(&AuditLogger, &LlmCall<'_>) -> Option<Usd> = AuditLogger::record_llm_call;
+    let _: fn(&AuditLogger, &'static str, u64) = AuditLogger::count;
     let _: fn(&AuditLogger, Duration) -> Result<Flushed, Error> = AuditLogger::flush;
     let _: fn(&AuditLogger, Duration) -> Result<Flushed, Error> = AuditLogger::flush_durable;
     let _: fn(&AuditLogger, Duration) -> Result<Flushed, Error> = AuditLogger::shutdown;

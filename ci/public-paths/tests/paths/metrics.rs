@@ -1,11 +1,13 @@
 //! `metrics`: the figures of all events, and the pages that show them.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::SystemTime;
 
 use llm_audit::metrics::{
     AlertsHealth, CloudWatchLines, FiringRule, Health, HealthStatus, Latencies, Metrics,
-    MetricsCollector, MetricsRow, ObjectiveEvents, TextFormat, TokenKinds, prometheus_text,
+    MetricsCollector, MetricsRow, ObjectiveEvents, TextFormat, Timings, TokenHistogram, TokenKinds,
+    prometheus_text,
 };
 use llm_audit::{Accounting, AuditEvent, AuditLogger, LlmCall, Sanitizer, Status, Usd};
 
@@ -29,6 +31,7 @@ fn collector() {
     let _: fn(&MetricsCollector, &str, &str, Status, f64, (u64, u64)) =
         MetricsCollector::record_llm_call;
     let _: fn(&MetricsCollector, &str, &str, Status, f64) = MetricsCollector::record_tool_call;
+    let _: fn(&MetricsCollector, &'static str, u64) = MetricsCollector::count;
     let _: fn(&MetricsCollector) -> Metrics = MetricsCollector::metrics;
 }
 
@@ -64,7 +67,16 @@ fn figures() {
     let _: fn(&mut Latencies, &Latencies) = Latencies::merge;
 }
 
-fields!(Metrics { rows: Vec<MetricsRow>, others: u64, objectives: Vec<ObjectiveEvents> });
+fields!(Metrics {
+    rows: Vec<MetricsRow>,
+    others: u64,
+    counters: BTreeMap<String, u64>,
+    bytes_written: u64,
+    writes: Timings,
+    syncs: Timings,
+    objectives: Vec<ObjectiveEvents>,
+});
+fields!(Timings { latencies: Latencies, ms_sum: f64 });
 fields!(ObjectiveEvents { slo: String, good: u64, bad: u64 });
 fields!(MetricsRow {
     event_type: String,
@@ -76,6 +88,8 @@ fields!(MetricsRow {
     events: u64,
     tokens_input: u64,
     tokens_output: u64,
+    calls_by_input: TokenHistogram,
+    calls_by_output: TokenHistogram,
     usage: TokenKinds,
     cost_usd: Usd,
     priced: u64,
@@ -97,6 +111,8 @@ implement! {
     Metrics: Plain, Clone, Debug, Default;
     MetricsRow: Plain, Clone, Debug, Default, PartialEq;
     ObjectiveEvents: Plain, Clone, Debug, PartialEq, Eq;
+    Timings: Plain, Clone, Debug, Default, PartialEq;
+    TokenHistogram: Plain, Copy, Debug, Default, PartialEq, Eq;
     TokenKinds: Plain, Copy, Debug, Default, PartialEq, Eq;
     Latencies: Plain, Clone, Debug, Default, PartialEq;
 }
