@@ -103,7 +103,8 @@ impl Config {
             seed: seed
                 .parse()
                 .map_err(|_| format!("BENEFITS_SEED is {seed:?}; accepted: a whole number"))?,
-            ..Self::default()
+            #[cfg(feature = "alerts")]
+            alert_push: crate::AlertPush::default(),
         })
     }
 }
