@@ -19,7 +19,7 @@ const LOCK: &str = "lock";
 const STATE: &str = "state";
 const NEW_STATE: &str = "state.new";
 /// The version of the file. Another one is not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The folder of the state, and its lock.
 #[derive(Debug)]

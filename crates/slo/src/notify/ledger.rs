@@ -52,7 +52,9 @@ impl Ledger {
             None if is_forgotten(alert, now) => Ok(false),
             None if !has_room => self.refuse(alert),
             _ => {
-                self.refused.clear();
+                if has_room {
+                    self.refused.clear();
+                }
                 let repeat_at = next_repeat(alert, now, self.repeat_micros);
                 self.told.insert(labels(alert), Told { alert: Arc::clone(alert), repeat_at });
                 Ok(true)
@@ -234,6 +236,7 @@ mod tests {
         assert_eq!(ledger.note(&alert("c", 1, None), 2), Ok(false), "it is said once");
         assert_eq!(ledger.note(&alert("c", 3, None), 3), Err(Full), "it fires again");
         assert_eq!(ledger.note(&alert("a", 0, Some(2)), 2), Ok(true));
+        assert_eq!(ledger.note(&alert("c", 3, None), 3), Ok(false), "there still is no room");
         ledger.current(2 * HOUR);
         assert_eq!(ledger.note(&alert("c", 1, None), 2 * HOUR), Ok(true));
     }
