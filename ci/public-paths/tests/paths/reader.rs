@@ -237,7 +237,7 @@ fields!(Filter {
     agent: Option<String>,
     action: Option<String>,
     event_type: Option<String>,
-    status: Option<Status>,
+    statuses: Vec<Status>,
     model: Option<String>,
     trace: Option<String>,
     slower: Option<f64>,
