@@ -14,7 +14,27 @@ const PAGE_BUCKETS: usize = 128;
 const PAGES: usize = LATENCY_BUCKETS.div_ceil(PAGE_BUCKETS);
 
 /// A histogram with the buckets of [`Latencies`]. Its memory comes in pages, when the first latency of a page comes.
-pub(crate) struct LatencyCells([OnceCell<[AtomicU64; PAGE_BUCKETS]>; PAGES]);
+pub(crate) struct LatencyCells([OnceCell<Page>; PAGES]);
+
+struct Page([AtomicU64; PAGE_BUCKETS]);
+
+impl Default for Page {
+    fn default() -> Self {
+        Self(array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+/// Returns the value of a cell, which is made if there is none.
+#[inline(always)]
+pub(crate) fn get_or_make<T: Default + Send + Sync + 'static>(cell: &OnceCell<T>) -> &T {
+    cell.get().unwrap_or_else(|| make(cell))
+}
+
+#[cold]
+#[inline(never)]
+fn make<T: Default + Send + Sync + 'static>(cell: &OnceCell<T>) -> &T {
+    cell.set(T::default())
+}
 
 impl Default for LatencyCells {
     fn default() -> Self {
@@ -27,8 +47,7 @@ impl LatencyCells {
     #[inline(always)]
     pub(crate) fn add(&self, ms: f64, micros: &AtomicU64) {
         let Some((latency, bucket)) = latency_of_ms(ms) else { return };
-        let page = &self.0[bucket / PAGE_BUCKETS];
-        let page = page.get().unwrap_or_else(|| page.set(array::from_fn(|_| AtomicU64::new(0))));
+        let Page(page) = get_or_make(&self.0[bucket / PAGE_BUCKETS]);
         add_to_counter(&page[bucket % PAGE_BUCKETS], 1);
         add_to_counter(micros, latency);
     }
@@ -37,7 +56,7 @@ impl LatencyCells {
         let mut read = Latencies::default();
         let pages = self.0.iter().enumerate();
         for (number, page) in pages.filter_map(|(number, page)| Some((number, page.get()?))) {
-            for (place, count) in page.iter().enumerate() {
+            for (place, count) in page.0.iter().enumerate() {
                 let count = count.load(Ordering::Relaxed);
                 read.add_to_bucket(number * PAGE_BUCKETS + place, count);
             }

@@ -9,7 +9,7 @@ use llm_audit_log::{EventType, Usd};
 use llm_audit_process::cell::OnceCell;
 
 use crate::metrics::accounting::add_to_counter;
-use crate::metrics::latency_cells::LatencyCells;
+use crate::metrics::latency_cells::{LatencyCells, get_or_make};
 use crate::record::event::AuditEvent;
 
 /// The number of shards of a row's counters.
@@ -61,15 +61,9 @@ impl Cells {
     #[inline(never)]
     fn add_amounts(&self, event: &AuditEvent<'_>, shard: &Shard) {
         let is_call = matches!(event.event_type, EventType::LlmInvoke | EventType::LlmError);
-        for (direction, tokens) in [event.tokens_input, event.tokens_output].iter().enumerate() {
-            let Some(tokens) = *tokens else { continue };
-            add_to_counter(&shard.tokens[direction], tokens.min(TOKENS_MAX));
-            if is_call {
-                let sizes = self.token_sizes.get();
-                let sizes = sizes.unwrap_or_else(|| self.token_sizes.set(TokenSizes::default()));
-                add_to_counter(&sizes.0[direction][token_bucket(tokens)], 1);
-            }
-        }
+        let sizes = is_call.then(|| get_or_make(&self.token_sizes));
+        shard.add_tokens(0, event.tokens_input, sizes);
+        shard.add_tokens(1, event.tokens_output, sizes);
         if let Some(usage) = event.usage {
             shard.add_usage(usage.kinds());
         }
@@ -77,9 +71,7 @@ impl Cells {
             shard.cost.add(cost);
         }
         if !event.first_token_ms.is_nan() {
-            let first_tokens = self.first_tokens.get();
-            let first_tokens =
-                first_tokens.unwrap_or_else(|| self.first_tokens.set(LatencyCells::default()));
+            let first_tokens = get_or_make(&self.first_tokens);
             first_tokens.add(event.first_token_ms, &shard.first_token_micros);
         }
     }
@@ -116,6 +108,15 @@ impl Cells {
 }
 
 impl Shard {
+    #[inline(always)]
+    fn add_tokens(&self, direction: usize, tokens: Option<u64>, sizes: Option<&TokenSizes>) {
+        let Some(tokens) = tokens else { return };
+        add_to_counter(&self.tokens[direction], tokens.min(TOKENS_MAX));
+        if let Some(TokenSizes(sizes)) = sizes {
+            add_to_counter(&sizes[direction][token_bucket(tokens)], 1);
+        }
+    }
+
     #[inline(always)]
     fn add_usage(&self, kinds: TokenKinds) {
         for (sum, count) in self.usage.iter().zip(kinds.counts()) {

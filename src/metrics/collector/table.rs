@@ -48,9 +48,10 @@ pub(super) struct RowLabels {
     kind: u16,
     pub(super) event_type: String,
     pub(super) status: Status,
-    /// Whether there is neither a model nor a tenant, the type is not the caller's own, and the ends of the agent and
-    /// the action are all of them.
+    /// Whether there is neither a model nor a tenant, the type is not the caller's own, and the texts are short.
     is_plain: bool,
+    /// Whether the ends of all texts are all of them.
+    is_short: bool,
     pub(super) agent: KnownText,
     pub(super) action: KnownText,
     pub(super) model: KnownText,
@@ -281,14 +282,16 @@ impl<'a> Labels<'a> {
 
 impl RowLabels {
     fn new(labels: &Labels<'_>) -> Self {
+        let texts = [labels.agent, labels.action, labels.model, labels.tenant];
+        let is_short = texts.iter().all(|text| text.len() <= Ends::BYTES);
+        let has_members = labels.model.len() | labels.tenant.len() != 0;
         let is_own = matches!(labels.event_type, EventType::Custom(_));
         Self {
             kind: kind(labels.event_type, labels.status),
             event_type: labels.event_type.name().to_owned(),
             status: labels.status,
-            is_plain: !is_own
-                && (labels.model.len() | labels.tenant.len()) == 0
-                && labels.agent.len().max(labels.action.len()) <= Ends::BYTES,
+            is_plain: is_short && !has_members && !is_own,
+            is_short,
             agent: KnownText::new(labels.agent),
             action: KnownText::new(labels.action),
             model: KnownText::new(labels.model),
@@ -307,12 +310,18 @@ impl RowLabels {
     /// Compares what the plain ones do not have.
     #[inline(never)]
     fn are_the_rest(&self, event: &AuditEvent<'_>) -> bool {
-        self.model.is(event.model)
-            && self.tenant.is(event.tenant)
-            && self.agent.has_middle(event.agent)
-            && self.action.has_middle(event.action)
+        self.model.has_ends(event.model.len(), Ends::of(event.model))
+            && self.tenant.has_ends(event.tenant.len(), Ends::of(event.tenant))
+            && (self.is_short || self.have_middles(event))
             && (!matches!(event.event_type, EventType::Custom(_))
                 || self.event_type == event.event_type.name())
+    }
+
+    fn have_middles(&self, event: &AuditEvent<'_>) -> bool {
+        self.agent.text == event.agent
+            && self.action.text == event.action
+            && self.model.text == event.model
+            && self.tenant.text == event.tenant
     }
 
     fn are_in_full(&self, labels: &Labels<'_>) -> bool {

@@ -53,20 +53,9 @@ impl KnownText {
         Self { text: text.to_owned(), ends: Ends::of(text) }
     }
 
-    #[inline(always)]
-    pub(super) fn is(&self, text: &str) -> bool {
-        self.has_ends(text.len(), Ends::of(text)) && self.has_middle(text)
-    }
-
     /// Reports whether this has these ends and this length.
     #[inline(always)]
     pub(super) fn has_ends(&self, length: usize, ends: Ends) -> bool {
         self.ends == ends && self.text.len() == length
-    }
-
-    /// Reports whether this is the text, which has the same ends and length.
-    #[inline(always)]
-    pub(super) fn has_middle(&self, text: &str) -> bool {
-        text.len() <= Ends::BYTES || self.text == text
     }
 }
