@@ -1,7 +1,7 @@
 //! Short texts, compared in a few instructions.
 
-/// The first bytes of a text and its last ones. Two texts of up to [`Ends::BYTES`] bytes are the same if their lengths and their
-/// ends are.
+/// The first bytes of a text and its last ones. Two texts of up to [`Ends::BYTES`] bytes are the same if their
+/// lengths and their ends are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ends(u64, u64);
 

@@ -208,7 +208,9 @@ fn what_the_recorder_counts_and_measures_is_sent() {
     exporter.sent = (figures([2, 0], &[3]), now);
     let second = metrics_of(exporter.request(&figures([2, 5], &[3, 70]), now));
     assert_eq!(sums(&second["llm_audit.counts"]), [("name=missed".to_owned(), 5.0)]);
-    let Some(Data::Histogram(writes)) = &second["llm_audit.write_latency"].data else { panic!("no histogram") };
+    let Some(Data::Histogram(writes)) = &second["llm_audit.write_latency"].data else {
+        panic!("no histogram")
+    };
     let [point] = &writes.data_points[..] else { panic!("{writes:?}") };
     assert_eq!((point.count, point.sum, point.bucket_counts[6]), (1, Some(0.07), 1));
     exporter.sent = (figures([2, 5], &[3, 70]), now);
