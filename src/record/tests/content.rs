@@ -118,7 +118,7 @@ fn the_snapshot_of_an_error_is_content() {
     ] {
         let event = AuditEvent::new(EventType::ToolCall, "a", "b").data(&environment);
         let event = event.status(crate::Status::Retry);
-        let marked = encode(&event.clone().error(&error), &MARKED);
+        let marked = encode(&event.error(&error), &MARKED);
         assert_eq!(without_content(&marked).unwrap(), encode(&event.error(&bare), &HEAD));
     }
 }
