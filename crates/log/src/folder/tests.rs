@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Write};
 
 use super::*;
+#[cfg(feature = "zstd")]
 use crate::zst;
 
 fn append(dir: &Path, name: &str, text: &str) {
