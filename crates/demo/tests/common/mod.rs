@@ -19,12 +19,12 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
-/// All files of a log folder.
+/// All lines of a log folder.
 pub fn text(folder: &Path) -> String {
     let files = fs::read_dir(folder).expect("the folder exists");
     let files = files.map(|file| file.expect("the folder can be read").path());
-    // A folder also has a key.
-    let logs = files.filter(|file| !file.ends_with(".key"));
+    // A folder also has a key, and the state of alerts.
+    let logs = files.filter(|file| file.extension().is_some_and(|ending| ending == "jsonl"));
     logs.map(|file| fs::read_to_string(file).expect("the file is text")).collect()
 }
 
