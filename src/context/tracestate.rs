@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::TraceContext;
 use super::trace_rate::{
     RANDOM_BITS, keeps_trace, process_trace_rate, randomness_of_id, rejection_threshold,
+    threshold_member,
 };
 
 const TRACESTATE_MEMBERS_MAX: usize = 32;
@@ -116,15 +117,6 @@ impl TraceState {
         let members: Vec<&str> = ours.as_deref().into_iter().chain(others).collect();
         let members = &members[..members.len().min(TRACESTATE_MEMBERS_MAX)];
         (!members.is_empty()).then(|| members.join(","))
-    }
-}
-
-/// Returns `th` with this threshold. Zeros at its end are left out.
-fn threshold_member(threshold: u64) -> String {
-    let digits = format!("{threshold:014x}");
-    match digits.trim_end_matches('0') {
-        "" => "th:0".to_owned(),
-        digits => format!("th:{digits}"),
     }
 }
 

@@ -47,8 +47,8 @@ pub use file_name::{FileName, compressed_path, with_suffix};
 #[doc(hidden)]
 pub use folder::index_blocks;
 pub use folder::{
-    Ending, Entry, Folder, Follow, Input, LINE_BYTES_MAX, Lines, LogFile, Position, index_path,
-    lines_end, read_line,
+    Ending, Entry, Folder, Follow, Input, LINE_BYTES_MAX, Lines, LogFile, Position, PrivateFolder,
+    index_path, lines_end, read_line,
 };
 pub use json::{DEPTH_MAX, Items, Json, Members};
 

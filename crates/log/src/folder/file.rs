@@ -114,7 +114,7 @@ impl LogFile {
     }
 
     /// The name that it has, or had, without compression.
-    pub(crate) fn plain_name(&self) -> &str {
+    pub fn plain_name(&self) -> &str {
         &self.plain_name
     }
 

@@ -7,6 +7,7 @@ mod index;
 mod input;
 mod lines;
 mod position;
+mod private;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use index::{index_blocks, index_path};
 pub use input::Input;
 pub use lines::{Ending, Entry, LINE_BYTES_MAX, Lines, read_line};
 pub use position::Position;
+pub use private::PrivateFolder;
 pub use tail::lines_end;
 
 /// How often a folder is listed in search of two lists that agree.

@@ -14,6 +14,7 @@ mod shape;
 mod spelled;
 mod status;
 mod token_histogram;
+pub mod trace_rate;
 mod usd;
 
 pub use capture_content::CaptureContent;

@@ -15,6 +15,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, heade
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::OtlpSettings;
+use crate::shipper::SendError;
 
 /// The pause before the first retry. Each further one is twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -139,7 +140,7 @@ impl Client {
         let mut pause = PAUSE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let cause = match self.send_once(&body, left) {
+            let cause = match self.post(&body, left) {
                 Ok(answer) => return Ok(answer),
                 Err(cause) => cause,
             };
@@ -155,7 +156,23 @@ impl Client {
         }
     }
 
-    fn send_once(&mut self, body: &[u8], limit: Duration) -> Result<Vec<u8>, Cause> {
+    /// Sends a request once. Returns the answer's body.
+    pub(super) fn send_once(
+        &mut self,
+        request: &[u8],
+        limit: Duration,
+    ) -> Result<Vec<u8>, SendError> {
+        let sent = self.packed(request).map_err(Cause::Packing);
+        let sent = sent.and_then(|body| self.post(&body, limit));
+        sent.map_err(|cause| {
+            let is_final = cause.is_final();
+            let why = Error(cause).to_string();
+            let after = self.busy_until.take().map(|until| until - Instant::now());
+            if is_final { SendError::Refused { why } } else { SendError::Later { why, after } }
+        })
+    }
+
+    fn post(&mut self, body: &[u8], limit: Duration) -> Result<Vec<u8>, Cause> {
         let mut request = self.agent.post(&self.endpoint);
         if let Some(headers) = request.headers_mut() {
             headers.extend(self.headers.clone());
@@ -181,6 +198,12 @@ impl Client {
 }
 
 impl Cause {
+    /// Returns whether the collector will never take a request: what it says is about the request itself. Others, such
+    /// as 401 and 404, are about the settings or about the collector, and end when somebody mends these.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Status(status) if matches!(status.as_u16(), 400 | 413 | 415 | 422))
+    }
+
     /// Returns whether the same request may be taken later, by the specification of OTLP.
     fn may_pass(&self) -> bool {
         match self {

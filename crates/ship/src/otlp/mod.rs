@@ -1,7 +1,8 @@
-//! Figures as OTLP metrics, over HTTP with protobuf.
+//! Figures, spans and log records to an OpenTelemetry collector, over HTTP with protobuf.
 
 mod client;
 mod conventions;
+mod events;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use crate::figures::{Counter, Figures, Timing};
 use client::Client;
 pub use client::Error;
 pub use conventions::Conventions;
+pub use events::{EncodedRecord, OtlpEvents};
 use request::{Period, request_of};
 
 /// The collector that figures go to, and how.

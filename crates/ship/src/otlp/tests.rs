@@ -218,16 +218,20 @@ fn what_the_recorder_counts_and_measures_is_sent() {
 }
 
 /// A request as the collector got it.
-struct Received {
-    head: String,
+pub(in crate::otlp) struct Received {
+    pub(in crate::otlp) head: String,
     body: Vec<u8>,
 }
 
 impl Received {
-    fn metrics(&self) -> BTreeMap<String, Metric> {
+    pub(in crate::otlp) fn decode<M: Message + Default>(&self) -> M {
         let mut unpacked = Vec::new();
         GzDecoder::new(self.body.as_slice()).read_to_end(&mut unpacked).unwrap();
-        metrics_of(ExportMetricsServiceRequest::decode(unpacked.as_slice()).unwrap())
+        M::decode(unpacked.as_slice()).unwrap()
+    }
+
+    fn metrics(&self) -> BTreeMap<String, Metric> {
+        metrics_of(self.decode())
     }
 
     fn calls(&self) -> f64 {
@@ -236,7 +240,9 @@ impl Received {
 }
 
 /// Starts a collector that gives these answers, one a request, and then ends.
-fn collector(answers: Vec<(String, Vec<u8>)>) -> (OtlpSettings, Receiver<Received>) {
+pub(in crate::otlp) fn collector(
+    answers: Vec<(String, Vec<u8>)>,
+) -> (OtlpSettings, Receiver<Received>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}/v1/metrics", listener.local_addr().unwrap());
     let (sender, receiver) = mpsc::channel();
@@ -264,7 +270,7 @@ fn receive(stream: &TcpStream) -> Received {
     Received { head, body }
 }
 
-fn answers(heads: &[&str]) -> Vec<(String, Vec<u8>)> {
+pub(in crate::otlp) fn answers(heads: &[&str]) -> Vec<(String, Vec<u8>)> {
     heads.iter().map(|head| ((*head).to_owned(), Vec::new())).collect()
 }
 

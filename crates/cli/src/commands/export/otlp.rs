@@ -7,34 +7,17 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::mem;
 
-use llm_audit::reader::{Json, Line};
-use llm_audit::{EventType, Status};
-use llm_audit_log::schema::ids::{parse_span_id, parse_trace_id};
+use llm_audit::reader::Line;
 use llm_audit_log::schema::notices::{ReadNotice, Started};
+use llm_audit_ship::mapping::{self, Attribute, AttributeValue, LogRecord, Mapper, Record, Span};
 use serde_json::{Map, Value, json};
 
 use super::Exporter;
 
 /// The records of one request.
 const RECORDS_MAX: usize = 256;
-/// How many events without a span are remembered at once, twice.
-const POINTS_MAX: usize = 1 << 15;
-/// How many of them may be above each other.
-const DEPTH_MAX: usize = 64;
-/// `SPAN_KIND_INTERNAL`.
-const INTERNAL: u32 = 1;
-/// `SPAN_KIND_SERVER`.
-const SERVER: u32 = 2;
-/// `SPAN_KIND_CLIENT`.
-const CLIENT: u32 = 3;
 /// `STATUS_CODE_ERROR`.
 const STATUS_ERROR: u32 = 2;
-/// `SEVERITY_NUMBER_INFO`.
-const INFO: u32 = 9;
-/// `SEVERITY_NUMBER_WARN`.
-const WARN: u32 = 13;
-/// `SEVERITY_NUMBER_ERROR`.
-const ERROR: u32 = 17;
 
 /// Collects spans and log records by logger, and writes them as requests.
 pub(super) struct OtlpExporter<W: Write> {
@@ -43,7 +26,7 @@ pub(super) struct OtlpExporter<W: Write> {
     started: HashMap<String, Started>,
     spans: Records,
     logs: Records,
-    points: Points,
+    mapper: Mapper,
 }
 
 /// Records of one kind that were not written yet.
@@ -56,7 +39,7 @@ struct Records {
 impl<W: Write> OtlpExporter<W> {
     pub(super) fn new(out: W) -> Self {
         let (spans, logs) = (Records::default(), Records::default());
-        Self { out, started: HashMap::new(), spans, logs, points: Points::default() }
+        Self { out, started: HashMap::new(), spans, logs, mapper: Mapper::default() }
     }
 
     /// Writes the spans, or the log records, as one request.
@@ -72,7 +55,7 @@ impl<W: Write> OtlpExporter<W> {
         let loggers = records.by_logger.into_iter().map(|(logger, records)| {
             json!({
                 "resource": {"attributes": self.resource(&logger)},
-                scopes: [{"scope": {"name": "llm-audit", "version": env!("CARGO_PKG_VERSION")},
+                scopes: [{"scope": {"name": "llm-audit", "version": mapping::VERSION},
                     of: records}],
             })
         });
@@ -91,8 +74,9 @@ impl<W: Write> OtlpExporter<W> {
         }
         attributes
             .extend(known(|started| started.host.clone()).map(|host| text("host.name", &host)));
-        attributes
-            .extend(started.and_then(|started| started.pid).map(|pid| int("process.pid", pid)));
+        attributes.extend(
+            started.and_then(|started| started.pid).map(|pid| int("process.pid", pid as i64)),
+        );
         attributes
     }
 }
@@ -106,14 +90,13 @@ impl<W: Write> Exporter for OtlpExporter<W> {
     }
 
     fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
-        let span = span_of(line, &self.points);
-        if span.is_none() {
-            self.points.note(line);
-        }
-        let are_spans = span.is_some();
-        let records = if are_spans { &mut self.spans } else { &mut self.logs };
         let logger = line.instance().unwrap_or_default().to_owned();
-        let record = span.unwrap_or_else(|| log_record_of(line));
+        let rates = self.started.get(&logger).and_then(|started| started.rates);
+        let (record, are_spans) = match self.mapper.map(line, rates.as_ref()) {
+            Record::Span(span) => (span_json(&span), true),
+            Record::Log(log) => (log_json(&log), false),
+        };
+        let records = if are_spans { &mut self.spans } else { &mut self.logs };
         records.by_logger.entry(logger).or_default().push(record);
         records.count += 1;
         if records.count >= RECORDS_MAX { self.write_request(are_spans) } else { Ok(()) }
@@ -126,185 +109,52 @@ impl<W: Write> Exporter for OtlpExporter<W> {
     }
 }
 
-/// Events that become no span, and may have spans below them: what is above each.
-#[derive(Default)]
-struct Points {
-    /// By trace and span, those that were noted last and those before. Each has so many at most.
-    recent: HashMap<[String; 2], String>,
-    earlier: HashMap<[String; 2], String>,
-}
-
-impl Points {
-    fn note(&mut self, line: &Line<'_>) {
-        // These begin a span, and another event ends it. So may events of other programs' types.
-        match line.event_type().map(EventType::from_name) {
-            None | Some(EventType::RequestStart | EventType::ToolCall | EventType::Custom(_)) => {
-                return;
-            }
-            Some(_) => {}
-        }
-        let Some([trace, span, parent]) = ids_of(line) else { return };
-        if self.recent.len() == POINTS_MAX {
-            self.earlier = mem::take(&mut self.recent);
-        }
-        self.recent.insert([trace, span], parent);
-    }
-
-    /// The next span above that is one, or may be one; nothing at the top of the trace.
-    fn span_above(&self, trace: &str, mut parent: String) -> String {
-        // Parents may lead back to themselves.
-        for _ in 0..DEPTH_MAX {
-            let key = [trace.to_owned(), parent];
-            match self.recent.get(&key).or_else(|| self.earlier.get(&key)) {
-                Some(above) => parent = above.clone(),
-                None => {
-                    let [_, parent] = key;
-                    return parent;
-                }
-            }
-        }
-        String::new()
-    }
-}
-
-/// The ids in full length: trace, span, and the parent or nothing. Short ones of older lines get zeros.
-fn ids_of(line: &Line<'_>) -> Option<[String; 3]> {
-    let trace = parse_trace_id(line.trace_id()?).ok()?;
-    let span = parse_span_id(line.span_id()?).ok()?;
-    let parent = line.parent_span_id().and_then(|id| parse_span_id(id).ok());
-    let parent = parent.map_or(String::new(), |id| format!("{id:016x}"));
-    Some([format!("{trace:032x}"), format!("{span:016x}"), parent])
-}
-
-/// The span that an event ends, if it has a latency, a time and ids.
-fn span_of(line: &Line<'_>, points: &Points) -> Option<Value> {
-    let [trace, span, parent] = ids_of(line)?;
-    let parent = points.span_above(&trace, parent);
-    let (end, took) = (line.timestamp()?, line.latency_ms().filter(|took| *took >= 0.0)?);
-    let end = i128::from(end) * 1_000;
-    let start = (end - (took * 1e6) as i128).max(0);
-    let (name, kind) = name_and_kind(line);
+/// A span in OTLP's JSON.
+fn span_json(span: &Span<'_>) -> Value {
     let mut object = json!({
-        "traceId": trace, "spanId": span, "name": name, "kind": kind,
-        "startTimeUnixNano": start.to_string(), "endTimeUnixNano": end.to_string(),
-        "attributes": attributes_of(line),
+        "traceId": format!("{:032x}", span.trace_id), "spanId": format!("{:016x}", span.span_id),
+        "name": span.name, "kind": span.kind as u32,
+        "startTimeUnixNano": span.start.to_string(), "endTimeUnixNano": span.end.to_string(),
+        "attributes": attributes_json(&span.attributes),
         "status": {},
     });
-    if !parent.is_empty() {
-        object["parentSpanId"] = parent.into();
+    if let Some(parent) = span.parent_span_id {
+        object["parentSpanId"] = format!("{parent:016x}").into();
     }
-    if line.status().is_some_and(Status::is_failure) {
-        let message = line.error_message().unwrap_or_default();
+    if !span.trace_state.is_empty() {
+        object["traceState"] = span.trace_state.as_str().into();
+    }
+    if let Some(message) = span.error {
         object["status"] = json!({"code": STATUS_ERROR, "message": message});
-    }
-    Some(object)
-}
-
-fn log_record_of(line: &Line<'_>) -> Value {
-    let severity = match line.status() {
-        Some(Status::Ok) | None => INFO,
-        Some(Status::Retry) => WARN,
-        Some(_) => ERROR,
-    };
-    let mut object = json!({
-        "severityNumber": severity,
-        "eventName": line.event_type().unwrap_or_default(),
-        "body": {"stringValue": line.error_message().or(line.action()).unwrap_or_default()},
-        "attributes": attributes_of(line),
-    });
-    if let Some(time) = line.timestamp() {
-        object["timeUnixNano"] = (i128::from(time) * 1_000).to_string().into();
-    }
-    if let Some([trace, span, _]) = ids_of(line) {
-        object["traceId"] = trace.into();
-        object["spanId"] = span.into();
     }
     object
 }
 
-/// The name of a span, as the conventions have it, and its kind.
-fn name_and_kind(line: &Line<'_>) -> (String, u32) {
-    let action = line.action().unwrap_or("unknown");
-    match line.event_type().unwrap_or_default() {
-        "llm.invoke" | "llm.error" => {
-            let model = line.model().map_or(String::new(), |model| format!(" {model}"));
-            (format!("{}{model}", operation_of(line).unwrap_or("chat")), CLIENT)
-        }
-        "tool.result" | "tool.error" => (format!("execute_tool {}", tool_of(line)), INTERNAL),
-        "agent.invoke" => (format!("invoke_agent {}", line.agent().unwrap_or_default()), INTERNAL),
-        "request.end" => (action.to_owned(), SERVER),
-        "api.call" | "s3.write" | "push.send" => (action.to_owned(), CLIENT),
-        _ => (action.to_owned(), INTERNAL),
+/// A log record in OTLP's JSON.
+fn log_json(log: &LogRecord<'_>) -> Value {
+    let mut object = json!({
+        "severityNumber": log.severity as u32,
+        "eventName": log.event_name,
+        "body": {"stringValue": log.body},
+        "attributes": attributes_json(&log.attributes),
+    });
+    if let Some(time) = log.time {
+        object["timeUnixNano"] = time.to_string().into();
     }
-}
-
-/// `gen_ai.operation.name` of an event.
-fn operation_of(line: &Line<'_>) -> Option<&'static str> {
-    Some(match line.event_type()? {
-        "llm.invoke" | "llm.error"
-            if line.action().is_some_and(|action| action.contains("embed")) =>
-        {
-            "embeddings"
-        }
-        "llm.invoke" | "llm.error" => "chat",
-        "tool.call" | "tool.result" | "tool.error" => "execute_tool",
-        "agent.invoke" => "invoke_agent",
-        _ => return None,
-    })
-}
-
-fn tool_of<'l>(line: &'l Line<'_>) -> &'l str {
-    let tool = line.data().and_then(|data| data.get("tool")?.as_str());
-    tool.or(line.action()).unwrap_or_default()
-}
-
-fn attributes_of(line: &Line<'_>) -> Vec<Value> {
-    let mut attributes = Vec::new();
-    let mut add_text = |key: &str, value: Option<&str>| {
-        attributes.extend(value.map(|value| text(key, value)));
-    };
-    let data = line.data();
-    let member = |name: &str| data.and_then(|data| data.get(name));
-    let is_model = matches!(line.event_type(), Some("llm.invoke" | "llm.error"));
-    add_text("gen_ai.operation.name", operation_of(line));
-    add_text("gen_ai.agent.name", line.agent());
-    add_text("gen_ai.provider.name", member("provider").and_then(Json::as_str));
-    add_text("gen_ai.response.model", line.model().filter(|_| is_model));
-    add_text("gen_ai.conversation.id", member("conversation").and_then(Json::as_str));
-    let is_tool = operation_of(line) == Some("execute_tool");
-    add_text("gen_ai.tool.name", is_tool.then(|| tool_of(line)));
-    add_text("http.request.method", member("http.method").and_then(Json::as_str));
-    add_text("http.route", member("http.route").and_then(Json::as_str));
-    add_text("error.type", error_type_of(line));
-    for name in ["event_type", "action", "status", "kept"] {
-        let value = line.json().get(name).and_then(Json::as_str);
-        add_text(&format!("llm_audit.{name}"), value);
+    if let Some((trace, span)) = log.ids {
+        object["traceId"] = format!("{trace:032x}").into();
+        object["spanId"] = format!("{span:016x}").into();
     }
-    let data_text = data.and_then(|data| serde_json::to_string(&data).ok());
-    add_text("llm_audit.data", data_text.as_deref());
-    let usage = |name: &str| member("usage").and_then(|usage| usage.get(name)?.as_u64());
-    for (key, value) in [
-        ("gen_ai.usage.input_tokens", line.tokens_input()),
-        ("gen_ai.usage.output_tokens", line.tokens_output()),
-        ("gen_ai.usage.cache_read.input_tokens", usage("cache_read")),
-        ("http.response.status_code", member("http.status_code").and_then(Json::as_u64)),
-        ("llm_audit.seq", line.seq()),
-    ] {
-        attributes.extend(value.map(|value| int(key, value)));
-    }
-    let cost = line.cost_usd().map(|cost| cost.as_f64());
-    attributes.extend(cost.map(|usd| attribute("llm_audit.cost.usd", "doubleValue", usd.into())));
-    attributes
+    object
 }
 
-/// The type of the error of a failure; `_OTHER` if it has none, as the conventions have it.
-fn error_type_of<'l>(line: &'l Line<'_>) -> Option<&'l str> {
-    let given = line.error().and_then(|error| error.get("type")?.as_str());
-    let is_failure = line.status().is_some_and(Status::is_failure);
-    given.or(match line.status() {
-        Some(Status::Timeout) => Some("timeout"),
-        _ => is_failure.then_some("_OTHER"),
-    })
+fn attributes_json(attributes: &[Attribute<'_>]) -> Vec<Value> {
+    let json = attributes.iter().map(|(key, value)| match value {
+        AttributeValue::Text(value) => text(key, value),
+        AttributeValue::Int(value) => int(key, *value),
+        AttributeValue::Double(value) => attribute(key, "doubleValue", (*value).into()),
+    });
+    json.collect()
 }
 
 fn text(key: &str, value: &str) -> Value {
@@ -312,7 +162,7 @@ fn text(key: &str, value: &str) -> Value {
 }
 
 /// Integers of 64 bits are texts in this encoding.
-fn int(key: &str, value: u64) -> Value {
+fn int(key: &str, value: i64) -> Value {
     attribute(key, "intValue", value.to_string().into())
 }
 

@@ -128,6 +128,8 @@ impl Started {
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct SamplingRates {
+    /// The share of the traces that are kept whole.
+    pub trace: f64,
     /// The share of the events that go well and that the draws keep.
     pub success: f64,
     /// The same of events that fail or time out.
@@ -165,6 +167,7 @@ impl SamplingRates {
         // An event stays if the draw of its trace keeps it, or the one of its span.
         let kept = |of_span: f64| trace + of_span - trace * of_span;
         Some(Self {
+            trace,
             success: kept(rate(SUCCESS_RATE)?),
             error: kept(rate(ERROR_RATE)?),
             slow_threshold_ms: rate(SLOW_THRESHOLD_MS).unwrap_or(f64::MAX),

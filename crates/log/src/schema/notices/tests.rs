@@ -91,7 +91,12 @@ fn what_readers_take_from_a_start_comes_back() {
     for (start, first, has_retention) in cases {
         let (service, host) = (Some(start.service.to_owned()), Some(start.host.to_owned()));
         let pid = Some(u64::from(start.pid));
-        let rates = Some(SamplingRates { success: 0.28, error: 1.0, slow_threshold_ms: 1500.0 });
+        let rates = Some(SamplingRates {
+            trace: 0.2,
+            success: 0.28,
+            error: 1.0,
+            slow_threshold_ms: 1500.0,
+        });
         let (capture_content, totals) = (Some(start.capture_content), true);
         let started =
             Started { service, host, pid, first, capture_content, has_retention, totals, rates };
@@ -106,7 +111,7 @@ fn a_logger_in_debug_leaves_nothing_out() {
         panic!("no start");
     };
     let slow_threshold_ms = f64::MAX;
-    let rates = SamplingRates { success: 1.0, error: 1.0, slow_threshold_ms };
+    let rates = SamplingRates { trace: 1.0, success: 1.0, error: 1.0, slow_threshold_ms };
     assert_eq!(started.rates, Some(rates));
 }
 

@@ -1,0 +1,268 @@
+//! Events as OTLP spans and log records, over HTTP with protobuf.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use llm_audit_log::Line;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+use super::OtlpSettings;
+use super::client::{Client, Error};
+use crate::mapping::{self, Attribute, AttributeValue, Mapper, Record};
+use crate::shipper::{BatchLimits, Destination, LineSource, Origin, Rejected, SendError, Shipped};
+
+/// The most that one request has. Collectors take 4 MiB and more.
+const LIMITS: BatchLimits = BatchLimits { lines: 5_000, bytes: 2 << 20 };
+/// How many loggers' resources are kept encoded.
+const RESOURCES_MAX: usize = 1_024;
+/// The parts of a batch.
+const SPANS: usize = 0;
+const LOGS: usize = 1;
+/// The fields of `ExportTraceServiceRequest` and `ExportLogsServiceRequest`, `ResourceSpans` and `ResourceLogs`,
+/// `ScopeSpans` and `ScopeLogs`, which have the same numbers.
+const RESOURCES: u32 = 1;
+const RESOURCE: u32 = 1;
+const SCOPES: u32 = 2;
+const SCOPE: u32 = 1;
+const RECORDS: u32 = 2;
+
+/// A collector that takes spans and log records.
+#[derive(Debug)]
+pub struct OtlpEvents {
+    clients: [Client; 2],
+    timeout: Duration,
+    mapper: Mapper,
+    /// Attributes of every resource.
+    resource: Vec<(String, String)>,
+    /// The encoded resources of the loggers, by instance. Lines of other programs have none.
+    resources: HashMap<String, Arc<[u8]>>,
+    scope: Vec<u8>,
+}
+
+/// An encoded span or log record.
+#[derive(Debug)]
+pub struct EncodedRecord {
+    /// The encoded resource of its logger.
+    resource: Arc<[u8]>,
+    bytes: Vec<u8>,
+}
+
+impl OtlpEvents {
+    /// Makes a destination. Log records go to `settings.endpoint`, and spans to `traces`. It connects with
+    /// the first batch.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the certificates cannot be read, or if a header is not one.
+    pub fn new(settings: OtlpSettings, traces: String) -> Result<Self, Error> {
+        let logs = Client::new(&settings)?;
+        let spans = Client::new(&OtlpSettings { endpoint: traces, ..settings.clone() })?;
+        let scope = InstrumentationScope {
+            name: "llm-audit".to_owned(),
+            version: mapping::VERSION.to_owned(),
+            ..InstrumentationScope::default()
+        };
+        Ok(Self {
+            clients: [spans, logs],
+            timeout: settings.timeout,
+            mapper: Mapper::default(),
+            resource: settings.resource,
+            resources: HashMap::new(),
+            scope: scope.encode_to_vec(),
+        })
+    }
+
+    /// Returns the encoded resource of a logger.
+    fn resource(&mut self, instance: &str, origin: Option<&Origin>) -> Arc<[u8]> {
+        if let Some(known) = self.resources.get(instance) {
+            return Arc::clone(known);
+        }
+        if self.resources.len() == RESOURCES_MAX {
+            self.resources.clear();
+        }
+        let resource = resource_of(instance, origin, &self.resource).encode_to_vec();
+        let resource: Arc<[u8]> = resource.into();
+        self.resources.insert(instance.to_owned(), Arc::clone(&resource));
+        resource
+    }
+
+    fn request(&self, items: &[Shipped<EncodedRecord>]) -> Vec<u8> {
+        let mut groups: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
+        for Shipped { item, .. } in items {
+            match groups.iter_mut().find(|(resource, _)| **resource == *item.resource) {
+                Some((_, records)) => records.push(&item.bytes),
+                None => groups.push((&item.resource, vec![&item.bytes])),
+            }
+        }
+        let mut request = Vec::new();
+        for (resource, records) in groups {
+            encode_group(resource, &self.scope, &records, &mut request);
+        }
+        request
+    }
+}
+
+impl Destination for OtlpEvents {
+    type Item = EncodedRecord;
+
+    fn name(&self) -> &str {
+        "otlp"
+    }
+
+    fn limits(&self) -> BatchLimits {
+        LIMITS
+    }
+
+    fn item(&mut self, line: &Line<'_>, source: &LineSource<'_>) -> Option<(usize, EncodedRecord)> {
+        if line.is_own() {
+            return None;
+        }
+        let resource = self.resource(line.instance().unwrap_or_default(), source.origin);
+        let rates = source.origin.and_then(|origin| origin.rates.as_ref());
+        let (part, bytes) = match self.mapper.map(line, rates) {
+            Record::Span(span) => (SPANS, span_of(&span).encode_to_vec()),
+            Record::Log(log) => (LOGS, log_record_of(&log).encode_to_vec()),
+        };
+        Some((part, EncodedRecord { resource, bytes }))
+    }
+
+    fn send(
+        &mut self,
+        part: usize,
+        items: &[Shipped<EncodedRecord>],
+    ) -> Result<Rejected, SendError> {
+        let request = self.request(items);
+        let answer = self.clients[part].send_once(&request, self.timeout)?;
+        // An answer that cannot be read says nothing about a part.
+        let (count, why) = match part {
+            SPANS => {
+                let answer = ExportTraceServiceResponse::decode(&*answer).unwrap_or_default();
+                let part = answer.partial_success.unwrap_or_default();
+                (part.rejected_spans, part.error_message)
+            }
+            _ => {
+                let answer = ExportLogsServiceResponse::decode(&*answer).unwrap_or_default();
+                let part = answer.partial_success.unwrap_or_default();
+                (part.rejected_log_records, part.error_message)
+            }
+        };
+        let count = u64::try_from(count).unwrap_or(0).min(items.len() as u64);
+        Ok(Rejected { count, places: None, why })
+    }
+}
+
+/// Adds a `ResourceSpans` or `ResourceLogs` to a request.
+fn encode_group(resource: &[u8], scope: &[u8], records: &[&[u8]], request: &mut Vec<u8>) {
+    let scope_bytes = field_bytes(scope.len())
+        + records.iter().map(|record| field_bytes(record.len())).sum::<usize>();
+    let group_bytes = field_bytes(resource.len()) + field_bytes(scope_bytes);
+    request.reserve(field_bytes(group_bytes));
+    encode_length(RESOURCES, group_bytes, request);
+    encode_field(RESOURCE, resource, request);
+    encode_length(SCOPES, scope_bytes, request);
+    encode_field(SCOPE, scope, request);
+    records.iter().for_each(|record| encode_field(RECORDS, record, request));
+}
+
+/// Returns how many bytes a field of this length takes. All fields here have keys of one byte.
+fn field_bytes(length: usize) -> usize {
+    1 + encoded_len_varint(length as u64) + length
+}
+
+fn encode_field(field: u32, bytes: &[u8], to: &mut Vec<u8>) {
+    encode_length(field, bytes.len(), to);
+    to.extend_from_slice(bytes);
+}
+
+fn encode_length(field: u32, length: usize, to: &mut Vec<u8>) {
+    encode_key(field, WireType::LengthDelimited, to);
+    encode_varint(length as u64, to);
+}
+
+/// The resource of a logger: what the settings say, and who it is. What the log says of itself comes first, since the
+/// process that ships may be another one.
+fn resource_of(instance: &str, origin: Option<&Origin>, settings: &[(String, String)]) -> Resource {
+    let mut attributes = Vec::new();
+    let mut add = |key: &str, value: Option<Value>| {
+        attributes.extend(value.map(|value| key_value(key, value)));
+    };
+    let text = |text: &Option<String>| text.clone().map(Value::StringValue);
+    let service = origin.and_then(|origin| text(&origin.service));
+    let has_service = settings.iter().any(|(key, _)| key == "service.name");
+    let unknown = (!has_service).then(|| Value::StringValue("unknown_service".to_owned()));
+    add("service.name", service.clone().or(unknown));
+    let id = (!instance.is_empty()).then(|| Value::StringValue(instance.to_owned()));
+    add("service.instance.id", id);
+    add("host.name", origin.and_then(|origin| text(&origin.host)));
+    let pid = origin.and_then(|origin| i64::try_from(origin.pid?).ok());
+    add("process.pid", pid.map(Value::IntValue));
+    let has = attributes.iter().map(|known: &KeyValue| known.key.clone()).collect::<Vec<_>>();
+    let others = settings.iter().filter(|(key, _)| !has.contains(key));
+    attributes.extend(others.map(|(key, value)| key_value(key, Value::StringValue(value.clone()))));
+    Resource { attributes, ..Resource::default() }
+}
+
+fn span_of(span: &mapping::Span<'_>) -> Span {
+    let status = span
+        .error
+        .map(|message| Status { message: message.to_owned(), code: StatusCode::Error.into() });
+    Span {
+        trace_id: span.trace_id.to_be_bytes().to_vec(),
+        span_id: span.span_id.to_be_bytes().to_vec(),
+        parent_span_id: span.parent_span_id.map_or(Vec::new(), |id| id.to_be_bytes().to_vec()),
+        trace_state: span.trace_state.clone(),
+        name: span.name.clone().into_owned(),
+        kind: span.kind as i32,
+        start_time_unix_nano: span.start,
+        end_time_unix_nano: span.end,
+        attributes: attributes_of(&span.attributes),
+        status,
+        ..Span::default()
+    }
+}
+
+fn log_record_of(log: &mapping::LogRecord<'_>) -> LogRecord {
+    let (trace_id, span_id) = log.ids.map_or((Vec::new(), Vec::new()), |(trace, span)| {
+        (trace.to_be_bytes().to_vec(), span.to_be_bytes().to_vec())
+    });
+    LogRecord {
+        time_unix_nano: log.time.unwrap_or(0),
+        observed_time_unix_nano: log.time.unwrap_or(0),
+        severity_number: log.severity as i32,
+        body: Some(AnyValue { value: Some(Value::StringValue(log.body.to_owned())) }),
+        attributes: attributes_of(&log.attributes),
+        trace_id,
+        span_id,
+        event_name: log.event_name.to_owned(),
+        ..LogRecord::default()
+    }
+}
+
+fn attributes_of(attributes: &[Attribute<'_>]) -> Vec<KeyValue> {
+    let value = |value: &AttributeValue<'_>| match value {
+        AttributeValue::Text(text) => Value::StringValue(text.clone().into_owned()),
+        AttributeValue::Int(int) => Value::IntValue(*int),
+        AttributeValue::Double(double) => Value::DoubleValue(*double),
+    };
+    attributes.iter().map(|(key, of)| key_value(key, value(of))).collect()
+}
+
+fn key_value(key: &str, value: Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}

@@ -1,0 +1,180 @@
+//! Tests of the events, and of what a collector on a socket gets.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+
+use crate::otlp::tests::{Received, answers, collector};
+use crate::otlp::{OtlpEvents, OtlpSettings};
+use crate::shipper::{Progress, Shipper};
+
+const FIRST: &str = "4c8e78a91890a010";
+const SECOND: &str = "4c8e78a91890a011";
+
+fn started(instance: &str, service: &str) -> String {
+    format!(
+        "{{\"event_version\":\"3.0\",\"instance\":\"{instance}\",\"timestamp\":\"2026-11-29T23:00:00Z\",\
+         \"event_type\":\"audit.start\",\"agent\":\"llm-audit\",\"action\":\"start\",\"status\":\"ok\",\
+         \"data\":{{\"service\":\"{service}\",\"host\":\"h\",\"pid\":7}}}}\n"
+    )
+}
+
+fn event(instance: &str, seq: u64, rest: &str) -> String {
+    format!(
+        "{{\"event_version\":\"3.0\",\"instance\":\"{instance}\",\"seq\":{seq},\
+         \"trace_id\":\"0af7651916cd43dd84ffffffffffffff\",\"span_id\":\"{seq:016x}\",\
+         \"timestamp\":\"2026-11-29T23:00:40Z\",\"event_type\":\"tool.result\",\"agent\":\"benefits\",\
+         \"action\":\"plan.search\",\"status\":\"ok\"{rest}}}\n"
+    )
+}
+
+/// Two loggers, each with a span and a log record.
+fn log() -> String {
+    let took = r#","latency_ms":9"#;
+    [
+        started(FIRST, "one"),
+        started(SECOND, "two"),
+        event(FIRST, 1, took),
+        event(SECOND, 2, took),
+        event(FIRST, 3, ""),
+        event(SECOND, 4, ""),
+    ]
+    .concat()
+}
+
+/// Ships a log to a collector with these answers. Returns how often it waited.
+fn ship(dir: &Path, settings: &OtlpSettings) -> (Shipper<OtlpEvents>, usize) {
+    let at = |path: &str| settings.endpoint.replace("/v1/metrics", path);
+    let of_logs = OtlpSettings { endpoint: at("/v1/logs"), ..settings.clone() };
+    let events = OtlpEvents::new(of_logs, at("/v1/traces")).unwrap();
+    let mut shipper = Shipper::open(dir, events).unwrap().unwrap();
+    let mut waits = 0;
+    let wait = |_: Duration, _: &str| {
+        waits += 1;
+        true
+    };
+    assert_eq!(shipper.ship(wait).unwrap(), Progress::Sent(4));
+    (shipper, waits)
+}
+
+fn folder(log: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("audit-2026-11-29.jsonl"), log).unwrap();
+    dir
+}
+
+fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
+    let value = attributes.iter().find(|pair| pair.key == key)?.value.as_ref()?.value.as_ref()?;
+    match value {
+        Value::StringValue(text) => Some(text),
+        other => panic!("{key}: {other:?}"),
+    }
+}
+
+/// The records of a request: service, number, and whether it is a span.
+fn records(request: &Received) -> Vec<(String, u64, bool)> {
+    let number = |span_id: &[u8]| u64::from_be_bytes(span_id.try_into().unwrap());
+    let service = |resource: &Option<Resource>| {
+        text(&resource.as_ref().unwrap().attributes, "service.name").unwrap().to_owned()
+    };
+    let mut found = Vec::new();
+    if request.head.starts_with("post /v1/traces ") {
+        for of in request.decode::<ExportTraceServiceRequest>().resource_spans {
+            let spans = of.scope_spans.iter().flat_map(|scope| &scope.spans);
+            found.extend(spans.map(|span| (service(&of.resource), number(&span.span_id), true)));
+        }
+    } else {
+        for of in request.decode::<ExportLogsServiceRequest>().resource_logs {
+            let logs = of.scope_logs.iter().flat_map(|scope| &scope.log_records);
+            found.extend(logs.map(|log| (service(&of.resource), number(&log.span_id), false)));
+        }
+    }
+    found
+}
+
+fn span(service: &str, seq: u64) -> (String, u64, bool) {
+    (service.to_owned(), seq, true)
+}
+
+fn log_record(service: &str, seq: u64) -> (String, u64, bool) {
+    (service.to_owned(), seq, false)
+}
+
+#[test]
+fn spans_and_log_records_go_with_the_resource_of_their_logger() {
+    let dir = folder(&log());
+    let (settings, received) = collector(answers(&["200 OK", "200 OK"]));
+    let (shipper, waits) = ship(dir.path(), &settings);
+    assert_eq!((waits, shipper.sent(), shipper.refused()), (0, 4, 0));
+    let requests: Vec<_> = received.iter().collect();
+    let found: Vec<_> = requests.iter().map(records).collect();
+    let logs = vec![log_record("one", 3), log_record("two", 4)];
+    assert_eq!(found, [vec![span("one", 1), span("two", 2)], logs]);
+    let spans: ExportTraceServiceRequest = requests[0].decode();
+    let of = &spans.resource_spans[0];
+    let resource = &of.resource.as_ref().unwrap().attributes;
+    assert_eq!(text(resource, "service.instance.id"), Some(FIRST));
+    assert_eq!(text(resource, "host.name"), Some("h"));
+    let scope = &of.scope_spans[0];
+    assert_eq!(scope.scope.as_ref().unwrap().name, "llm-audit");
+    let took = scope.spans[0].end_time_unix_nano - scope.spans[0].start_time_unix_nano;
+    assert_eq!((&*scope.spans[0].name, took), ("execute_tool plan.search", 9_000_000));
+}
+
+/// The spans that were acknowledged do not come again because the log records were not.
+#[test]
+fn what_was_not_acknowledged_is_sent_again() {
+    let dir = folder(&log());
+    let (settings, received) = collector(answers(&[
+        "200 OK",
+        "503 Service Unavailable\r\nretry-after: 1",
+        "401 Unauthorized",
+        "404 Not Found",
+        "200 OK",
+    ]));
+    let (_, waits) = ship(dir.path(), &settings);
+    assert_eq!(waits, 3);
+    let requests: Vec<_> = received.iter().map(|request| records(&request).len()).collect();
+    assert_eq!(requests, [2; 5]);
+}
+
+#[test]
+fn what_is_refused_is_found_by_halves_and_kept() {
+    let dir = folder(&log());
+    // The spans as a whole. The log records: both, the first, the second.
+    let refused = "400 Bad Request";
+    let (settings, received) = collector(answers(&["200 OK", refused, "200 OK", refused]));
+    let (mut shipper, waits) = ship(dir.path(), &settings);
+    assert_eq!((waits, shipper.sent(), shipper.refused()), (0, 4, 1));
+    assert_eq!(shipper.take_refusal().as_deref(), Some("the collector answered 400 Bad Request"));
+    assert_eq!(received.iter().count(), 4);
+    assert_eq!(refused_in(dir.path()), event(SECOND, 4, ""));
+}
+
+#[test]
+fn of_a_part_that_is_refused_all_lines_are_kept() {
+    let dir = folder(&log());
+    let partial =
+        ExportLogsPartialSuccess { rejected_log_records: 1, error_message: "too long".to_owned() };
+    let answer = ExportLogsServiceResponse { partial_success: Some(partial) };
+    let ok = "200 OK".to_owned();
+    let (settings, _received) =
+        collector(vec![(ok.clone(), Vec::new()), (ok, answer.encode_to_vec())]);
+    let (mut shipper, _) = ship(dir.path(), &settings);
+    assert_eq!((shipper.sent(), shipper.refused()), (4, 1));
+    assert_eq!(shipper.take_refusal().as_deref(), Some("too long"));
+    assert_eq!(refused_in(dir.path()), event(FIRST, 3, "") + &event(SECOND, 4, ""));
+}
+
+fn refused_in(dir: &Path) -> String {
+    let files = fs::read_dir(dir.join(".ship/refused")).unwrap();
+    files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+}

@@ -1,0 +1,237 @@
+//! Sends the lines of a log folder to a destination, each at least once.
+
+mod backoff;
+mod batch;
+mod destination;
+mod error;
+mod lag;
+mod origins;
+mod refused;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use llm_audit_log::{Ending, Entry, Follow, PrivateFolder, parse};
+
+use backoff::Backoff;
+use batch::{Batch, Shipment};
+pub use destination::{BatchLimits, Destination, LineSource, Rejected, SendError, Shipped};
+pub use error::Error;
+pub use lag::Lag;
+pub use origins::Origin;
+use refused::Refused;
+use state::{ShipState, StateFile};
+
+/// The folder of the positions, in that of the log.
+const FOLDER: &str = ".ship";
+/// How many files that cannot be read end the reading of a batch.
+const FILE_ERRORS_MAX: usize = 16;
+
+/// Sends the lines of a log folder to a destination, each at least once.
+///
+/// The position is in the folder `.ship` of the log. It moves only when the destination has acknowledged a batch, so a
+/// destination that is down costs delay and no events. A batch can arrive twice if its acknowledgement is lost, or if
+/// the process ends before it has kept the position. Both copies have the same `instance` and `seq`.
+///
+/// It has no thread: somebody calls [`ship`](Self::ship) again and again.
+#[derive(Debug)]
+pub struct Shipper<D: Destination> {
+    dir: PathBuf,
+    file: StateFile,
+    state: ShipState,
+    refused: Refused,
+    follow: Follow,
+    destination: D,
+    /// What was read and not acknowledged.
+    batch: Batch<D::Item>,
+    last_refusal: Option<String>,
+    /// A line as it is parsed.
+    parsed: Vec<u8>,
+}
+
+/// What [`Shipper::ship`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// So many lines were acknowledged or refused.
+    Sent(usize),
+    /// Nothing is new.
+    UpToDate,
+    /// `wait` returned `false` while the destination could not take a batch. The next call tries again.
+    Interrupted,
+}
+
+impl<D: Destination> Shipper<D> {
+    /// Opens the position of a destination, or begins with the first line of the log. Returns `None` if somebody else
+    /// ships this log to the destination.
+    ///
+    /// # Errors
+    ///
+    /// The position cannot be read or locked.
+    pub fn open(dir: impl Into<PathBuf>, destination: D) -> Result<Option<Self>, Error> {
+        let dir = dir.into();
+        let path = dir.join(FOLDER);
+        let folder = PrivateFolder::create(&path).map_err(|error| Error::io(&path, error))?;
+        let Some(file) = StateFile::lock(&folder, destination.name())? else { return Ok(None) };
+        let state = file.read()?;
+        let refused = Refused::of(&folder, destination.name())?;
+        let follow = Follow::resume(&dir, state.positions.iter().cloned());
+        Ok(Some(Self {
+            dir,
+            file,
+            state,
+            refused,
+            follow,
+            destination,
+            batch: Batch::default(),
+            last_refusal: None,
+            parsed: Vec::new(),
+        }))
+    }
+
+    /// Reads the next batch, and sends it until the destination has it. Between two attempts it calls `wait` with the
+    /// pause and the reason; if that returns `false`, the batch is left for the next call.
+    ///
+    /// # Errors
+    ///
+    /// A file of the log cannot be read, or the position or refused lines cannot be kept. The next call goes on.
+    pub fn ship(
+        &mut self,
+        mut wait: impl FnMut(Duration, &str) -> bool,
+    ) -> Result<Progress, Error> {
+        let read = if self.batch.len() == 0 { self.read_batch() } else { Ok(()) };
+        while let Some(shipment) = self.batch.next_shipment() {
+            if !self.send(&shipment, &mut wait)? {
+                return Ok(Progress::Interrupted);
+            }
+        }
+        let lines = self.batch.len();
+        self.keep_position()?;
+        read.map(|()| if lines == 0 { Progress::UpToDate } else { Progress::Sent(lines) })
+    }
+
+    /// How far the destination is behind the log, at `now` in microseconds since the Unix epoch.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be listed.
+    pub fn lag(&self, now: i64) -> Result<Lag, Error> {
+        Lag::of(&self.dir, &self.state, now)
+    }
+
+    /// Lines that were sent since the position was begun, with those that were refused.
+    pub fn sent(&self) -> u64 {
+        self.state.sent
+    }
+
+    /// Lines that the destination has refused for good. They are in the folder `.ship/refused` of the log.
+    pub fn refused(&self) -> u64 {
+        self.state.refused
+    }
+
+    /// What the destination said when it refused lines last, since the last call.
+    pub fn take_refusal(&mut self) -> Option<String> {
+        self.last_refusal.take()
+    }
+
+    /// The destination.
+    pub fn destination(&self) -> &D {
+        &self.destination
+    }
+
+    /// Fills the batch.
+    fn read_batch(&mut self) -> Result<(), Error> {
+        let limits = self.destination.limits();
+        let mut errors = Vec::new();
+        while !self.batch.is_full(&limits) && errors.len() < FILE_ERRORS_MAX {
+            match self.follow.next_line() {
+                // A line that is too long to be held is not one of a logger. `verify` names it.
+                Ok(Some(entry)) if entry.ending == Ending::Newline => {
+                    self.parsed.clear();
+                    self.parsed.extend_from_slice(entry.bytes);
+                    // Lines that are no JSON objects are not sent; `verify` names them.
+                    let Ok(line) = parse(&mut self.parsed) else { continue };
+                    self.state.origins.note(&line);
+                    let origin =
+                        line.instance().and_then(|instance| self.state.origins.get(instance));
+                    let Entry { file, offset, .. } = entry;
+                    let source = LineSource { bytes: entry.bytes, file, offset, origin };
+                    if let Some((part, item)) = self.destination.item(&line, &source) {
+                        self.batch.add(part, item, line.timestamp(), source.bytes);
+                    }
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => errors.push(error),
+            }
+        }
+        let mut positions: Vec<_> = self.follow.positions().cloned().collect();
+        positions.sort_by(|one, other| one.file.cmp(&other.file));
+        self.batch.close(positions);
+        errors.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Sends a shipment until the destination has acknowledged or refused it, or was found to refuse a part of it.
+    /// Returns `false` if `wait` does.
+    fn send(
+        &mut self,
+        shipment: &Shipment,
+        wait: &mut impl FnMut(Duration, &str) -> bool,
+    ) -> Result<bool, Error> {
+        let mut backoff = Backoff::default();
+        loop {
+            let items = self.batch.items(shipment);
+            let refused = match self.destination.send(shipment.part, items) {
+                Ok(rejected) => rejected,
+                Err(SendError::Later { why, after }) => {
+                    if wait(backoff.next(after), &why) {
+                        continue;
+                    }
+                    return Ok(false);
+                }
+                Err(SendError::Refused { .. }) if self.batch.split_shipment() => return Ok(true),
+                Err(SendError::Refused { why }) => Rejected { count: 1, places: None, why },
+            };
+            if refused.count > 0 {
+                self.keep_refused(shipment, refused)?;
+            }
+            self.batch.finish_shipment();
+            return Ok(true);
+        }
+    }
+
+    /// Keeps the lines, so that nothing is lost that only the destination does not want.
+    fn keep_refused(&mut self, shipment: &Shipment, refused: Rejected) -> Result<(), Error> {
+        self.refused.keep(&self.batch.refused_lines(shipment, &refused))?;
+        self.state.refused += refused.count;
+        self.last_refusal = Some(refused.why);
+        Ok(())
+    }
+
+    /// Moves the position past the batch.
+    fn keep_position(&mut self) -> Result<(), Error> {
+        let positions = mem::take(&mut self.batch.positions);
+        self.state.until = self.state.until.max(self.batch.until);
+        self.state.sent += self.batch.len() as u64;
+        self.batch.clear();
+        if positions == self.state.positions {
+            return Ok(());
+        }
+        self.state.positions = positions;
+        self.file.save(&self.state)
+    }
+}
+
+/// Removes the position of a destination. Its next shipper begins with the first line of the log. Returns whether there
+/// was one.
+///
+/// # Errors
+///
+/// Somebody ships to the destination now, or the file cannot be removed.
+pub fn forget(dir: &Path, name: &str) -> Result<bool, Error> {
+    StateFile::remove(&dir.join(FOLDER), name)
+}

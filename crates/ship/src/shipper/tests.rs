@@ -1,0 +1,234 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Write as _;
+
+use llm_audit_log::Line;
+
+use super::*;
+
+/// A destination that fails at random, and remembers what came.
+#[derive(Debug)]
+struct Flaky {
+    rng: fastrand::Rng,
+    /// Whether it is trusted to work.
+    is_well: bool,
+    came: BTreeMap<u64, u64>,
+    /// Those that it has acknowledged, or would have if the answer had come.
+    copies_allowed: BTreeSet<u64>,
+}
+
+/// Every tenth line is never taken.
+fn is_poison(seq: u64) -> bool {
+    seq % 10 == 7
+}
+
+fn later(why: &str) -> SendError {
+    SendError::Later { why: why.to_owned(), after: None }
+}
+
+impl Destination for Flaky {
+    type Item = u64;
+
+    fn name(&self) -> &str {
+        "flaky"
+    }
+
+    fn limits(&self) -> BatchLimits {
+        BatchLimits { lines: 13, bytes: 2_000 }
+    }
+
+    fn item(&mut self, line: &Line<'_>, source: &LineSource<'_>) -> Option<(usize, u64)> {
+        let seq = line.seq()?;
+        assert_eq!(
+            source.origin.unwrap().service.as_deref(),
+            Some("benefits"),
+            "also after a restart"
+        );
+        Some(((seq % 2) as usize, seq))
+    }
+
+    fn send(&mut self, part: usize, items: &[Shipped<u64>]) -> Result<Rejected, SendError> {
+        let seqs: Vec<_> = items.iter().map(|item| item.item).collect();
+        assert!(seqs.iter().all(|seq| seq % 2 == part as u64) && !seqs.is_empty());
+        if !self.is_well && self.rng.u8(0..4) == 0 {
+            return Err(later("down"));
+        }
+        let (poison, good): (Vec<_>, Vec<_>) = seqs.iter().partition(|seq| is_poison(**seq));
+        // Of even ones it takes the good ones and says which it did not take. Of odd ones it takes all or none.
+        if part == 1 && !poison.is_empty() {
+            return Err(SendError::Refused { why: "poison".to_owned() });
+        }
+        good.iter().for_each(|seq| *self.came.entry(*seq).or_default() += 1);
+        if !self.is_well && self.rng.u8(0..4) == 0 {
+            self.copies_allowed.extend(good);
+            return Err(later("the answer is lost"));
+        }
+        let places = items.iter().enumerate().filter(|(_, item)| is_poison(item.item));
+        let places: Vec<_> = places.map(|(place, _)| place).collect();
+        let count = places.len() as u64;
+        Ok(Rejected { count, places: Some(places), why: "poison".to_owned() })
+    }
+}
+
+const INSTANCE: &str = "4c8e78a91890a010";
+
+fn start() -> String {
+    format!(
+        "{{\"event_version\":\"3.0\",\"instance\":\"{INSTANCE}\",\"timestamp\":\"2026-11-29T23:00:00Z\",\
+         \"event_type\":\"audit.start\",\"agent\":\"llm-audit\",\"action\":\"start\",\"status\":\"ok\",\
+         \"data\":{{\"service\":\"benefits\"}}}}\n"
+    )
+}
+
+fn event(seq: u64) -> String {
+    format!(
+        "{{\"event_version\":\"3.0\",\"instance\":\"{INSTANCE}\",\"seq\":{seq},\
+         \"timestamp\":\"2026-11-29T23:00:40Z\",\"event_type\":\"tool.call\",\"agent\":\"benefits\",\
+         \"action\":\"plan.search\",\"status\":\"ok\"}}\n"
+    )
+}
+
+fn append(dir: &Path, file: u64, text: &str) {
+    let path = dir.join(format!("audit-2026-11-02.{}.jsonl", file + 1));
+    File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+}
+
+fn refused_in(dir: &Path) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    for file in fs::read_dir(dir.join(".ship/refused")).unwrap() {
+        for line in fs::read_to_string(file.unwrap().path()).unwrap().lines() {
+            seqs.push(parse(&mut line.as_bytes().to_vec()).unwrap().seq().unwrap());
+        }
+    }
+    seqs
+}
+
+/// Ships while a log grows and files begin, with a destination that fails and a process that is killed.
+fn ship_at_random(seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &start());
+    let (mut next, mut file, mut killed) = (0, 0, BTreeSet::<u64>::new());
+    let mut flaky = Flaky {
+        rng: rng.fork(),
+        is_well: false,
+        came: BTreeMap::new(),
+        copies_allowed: BTreeSet::new(),
+    };
+    for round in 0..15 {
+        flaky.is_well = round == 14;
+        let mut shipper = Shipper::open(dir.path(), flaky).unwrap().unwrap();
+        for _ in 0..rng.u8(1..6) {
+            for _ in 0..rng.u8(0..40) {
+                file += u64::from(rng.u8(0..20) == 0);
+                append(dir.path(), file, &event(next));
+                next += 1;
+            }
+            let (came, mut patience) = (shipper.destination.came.clone(), rng.u8(0..5));
+            let wait = |_: Duration, _: &str| {
+                patience = patience.saturating_sub(1);
+                patience > 0
+            };
+            if shipper.ship(wait).unwrap() == Progress::Interrupted {
+                // If it is killed now, all of the batch comes again.
+                let of_batch = &shipper.destination.came;
+                killed.extend(of_batch.keys().filter(|seq| came.get(seq) != of_batch.get(seq)));
+            }
+        }
+        while shipper.destination.is_well
+            && shipper.ship(|_, _| true).unwrap() != Progress::UpToDate
+        {}
+        let Shipper { destination, .. } = shipper;
+        flaky = destination;
+    }
+    let refused: BTreeSet<_> = refused_in(dir.path()).into_iter().collect();
+    for seq in 0..next {
+        let (copies, is_refused) =
+            (flaky.came.get(&seq).copied().unwrap_or(0), refused.contains(&seq));
+        assert_eq!(is_refused, is_poison(seq), "{seq}, seed {seed}");
+        assert_eq!(copies > 0, !is_poison(seq), "{seq}, seed {seed}");
+        let may_repeat = flaky.copies_allowed.contains(&seq) || killed.contains(&seq);
+        assert!(copies <= 1 || may_repeat, "{seq} came {copies} times, seed {seed}");
+    }
+}
+
+#[test]
+fn whatever_fails_each_line_comes_or_is_kept() {
+    for seed in 0..6 {
+        ship_at_random(seed);
+    }
+}
+
+fn well() -> Flaky {
+    Flaky {
+        rng: fastrand::Rng::with_seed(1),
+        is_well: true,
+        came: BTreeMap::new(),
+        copies_allowed: BTreeSet::new(),
+    }
+}
+
+#[test]
+fn one_shipper_has_a_destination_and_its_position_can_be_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(1) + &event(2)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    assert!(Shipper::open(dir.path(), well()).unwrap().is_none());
+    assert!(forget(dir.path(), "flaky").is_err(), "somebody ships");
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(2));
+    assert_eq!(shipper.sent(), 2);
+    drop(shipper);
+    let mut again = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    assert_eq!(again.ship(|_, _| true).unwrap(), Progress::UpToDate);
+    drop(again);
+    assert!(forget(dir.path(), "flaky").unwrap() && !forget(dir.path(), "flaky").unwrap());
+    let mut anew = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    assert_eq!(anew.ship(|_, _| true).unwrap(), Progress::Sent(2));
+}
+
+#[test]
+fn the_lag_is_what_was_not_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(1)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    let bytes = (start() + &event(1)).len() as u64;
+    let lag = shipper.lag(0).unwrap();
+    assert_eq!((lag.bytes, lag.lines, lag.seconds), (bytes, None, None));
+    shipper.ship(|_, _| true).unwrap();
+    let sent_at = shipper.state.until.unwrap();
+    assert_eq!(shipper.lag(sent_at + 5_000_000).unwrap(), Lag { lines: Some(0), ..Lag::default() });
+    append(dir.path(), 0, &event(2));
+    let lag = shipper.lag(sent_at + 5_000_000).unwrap();
+    assert_eq!((lag.bytes, lag.lines, lag.seconds), (event(2).len() as u64, Some(0), Some(5.0)));
+}
+
+#[test]
+fn a_damaged_position_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &start());
+    drop(Shipper::open(dir.path(), well()).unwrap());
+    fs::write(dir.path().join(".ship/flaky.json"), "{").unwrap();
+    let error = Shipper::open(dir.path(), well()).unwrap_err().to_string();
+    assert!(error.contains("flaky.json is no position"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_position_that_cannot_be_kept_is_an_error_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(2)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    // A folder in the place of the file, since root may write everywhere.
+    fs::create_dir(dir.path().join(".ship/flaky.json.new")).unwrap();
+    assert!(shipper.ship(|_, _| true).is_err());
+    fs::remove_dir(dir.path().join(".ship/flaky.json.new")).unwrap();
+    append(dir.path(), 0, &event(4));
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(1));
+    assert_eq!(shipper.destination.came, BTreeMap::from([(2, 1), (4, 1)]));
+}
