@@ -1,11 +1,11 @@
 //! The state of a folder's evaluator, in the folder `.slo` of the log, and the lock that it holds.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use llm_audit_log::Position;
+use llm_audit_log::{Position, PrivateFolder};
 use llm_audit_process::fork::PrivateFile;
 use serde::{Deserialize, Serialize};
 
@@ -17,14 +17,13 @@ use crate::objectives::Objectives;
 const FOLDER: &str = ".slo";
 const LOCK: &str = "lock";
 const STATE: &str = "state";
-const NEW_STATE: &str = "state.new";
 /// The version of the file. Another one is not read.
 const VERSION: u32 = 2;
 
 /// The folder of the state, and its lock.
 #[derive(Debug)]
 pub(super) struct StateFolder {
-    path: PathBuf,
+    folder: PrivateFolder,
     /// Held as long as the file is open. A forked child closes it, so that it does not keep the lock.
     _lock: PrivateFile,
 }
@@ -66,21 +65,16 @@ impl StateFolder {
     /// Takes the lock. Returns `None` if another evaluator holds it.
     pub(super) fn lock(dir: &Path) -> Result<Option<Self>, Error> {
         let path = dir.join(FOLDER);
-        create_folder(&path).map_err(|error| Error::io("create", &path, error))?;
-        let lock_path = path.join(LOCK);
-        let lock = open_to_write(&lock_path, false)
-            .map_err(|error| Error::io("open", &lock_path, error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { path, _lock: PrivateFile::new(lock) })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::io("lock", &lock_path, error)),
-        }
+        let folder = PrivateFolder::create(&path);
+        let folder = folder.map_err(|error| Error::io("create", &path, error))?;
+        let lock = folder.lock(LOCK).map_err(|error| Error::io("lock", &path.join(LOCK), error))?;
+        Ok(lock.map(|lock| Self { folder, _lock: PrivateFile::new(lock) }))
     }
 
     /// Reads the state. If it was made for other objectives, the log is read again from its beginning, and the alerts
     /// stay. The same is done without a state, or with one that cannot be read.
     pub(super) fn load(&self, objectives: &Objectives) -> EngineState {
-        let text = fs::read(self.path.join(STATE)).unwrap_or_default();
+        let text = fs::read(self.folder.path().join(STATE)).unwrap_or_default();
         let Ok(state) = serde_json::from_slice::<ReadState>(&text) else {
             return EngineState::default();
         };
@@ -107,15 +101,9 @@ impl StateFolder {
             alerts,
             told,
         };
-        let (path, new) = (self.path.join(STATE), self.path.join(NEW_STATE));
-        let write = || -> io::Result<()> {
-            let text = serde_json::to_vec(&state)?;
-            let mut file = open_to_write(&new, true)?;
-            file.write_all(&text)?;
-            file.sync_data()?;
-            fs::rename(&new, &path)
-        };
-        write().map_err(|error| Error::io("write", &path, error))
+        let text = serde_json::to_vec(&state).map_err(io::Error::from);
+        let written = text.and_then(|text| self.folder.replace(STATE, &text));
+        written.map_err(|error| Error::io("write", &self.folder.path().join(STATE), error))
     }
 }
 
@@ -126,28 +114,4 @@ fn hash_of_indicators(objectives: &Objectives) -> u64 {
         format!("{:?}", objective.indicator).hash(&mut hasher);
     }
     hasher.finish()
-}
-
-/// Creates a folder for its owner alone, unless it is there. A link is refused.
-fn create_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ if fs::symlink_metadata(path)?.is_dir() => Ok(()),
-        _ => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder")),
-    }
-}
-
-/// Opens a file for its owner alone. A link is refused.
-fn open_to_write(path: &Path, is_new: bool) -> io::Result<File> {
-    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(is_new);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
