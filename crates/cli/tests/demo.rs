@@ -113,6 +113,17 @@ fn the_environment_decides_on_content_and_sampling() {
     assert!(!text(&dir).contains("\"prompt\":"));
 }
 
+/// Its failures are made up. An evaluator would keep its state in the folder.
+#[test]
+fn no_alert_is_told() {
+    let (_keep, dir) = folder();
+    let mut command = command(&["demo", "--requests", "4", "--dir", &dir]);
+    command.env("AUDIT_ALERT_COMMAND", "false");
+    let run = run_with(command, |_| Ok(()));
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(!std::path::Path::new(&dir).join(".slo").exists());
+}
+
 #[test]
 fn nothing_asked_is_no_data_and_mistakes_are_told() {
     let (_keep, dir) = folder();

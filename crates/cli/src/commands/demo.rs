@@ -102,7 +102,8 @@ fn variables_that_are_set<const N: usize>(names: [&'static str; N]) -> Vec<(&'st
 
 fn record_demo(args: &DemoArgs) -> Result<Demo, CommandFailure> {
     let sampling = variables_that_are_set(SAMPLING);
-    let mut builder = AuditLogger::builder();
+    // What fails here is made up, and wakes nobody.
+    let mut builder = AuditLogger::builder().alerts(false);
     if let Some(dir) = &args.dir {
         builder = builder.directory(dir);
     }
