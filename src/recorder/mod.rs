@@ -63,7 +63,7 @@ pub(crate) use replayed::{start_replay_logger, stop_replay_logger};
 /// counters and writer's thread are its own. Events that were in the parent's queue are written
 /// only by the parent.
 ///
-/// [`Exporter`](crate::Exporter)s stay with the parent. If the recorder writes to nothing else, the child's events
+/// [`Exporter`](crate::export::Exporter)s stay with the parent. If the recorder writes to nothing else, the child's events
 /// are counted as rejected. The first emit of a child starts its threads. If a child ends by
 /// `_exit`, it loses what it has not flushed.
 ///
@@ -183,7 +183,7 @@ impl AuditLogger {
     /// Waiting does not help if waiting emits hold all of the queue's memory between them. After
     /// some tries the event is then recorded without its payload.
     ///
-    /// If the writer's own thread calls it (an [`Exporter`](crate::Exporter)), it behaves like [`emit`](Self::emit).
+    /// If the writer's own thread calls it (an [`Exporter`](crate::export::Exporter)), it behaves like [`emit`](Self::emit).
     ///
     /// # Examples
     ///
