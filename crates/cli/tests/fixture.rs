@@ -146,6 +146,23 @@ fn a_trace_by_another_writer_is_a_fixture_to_read() {
 }
 
 #[test]
+fn the_type_of_an_error_names_a_crate_too() {
+    let (keep, dir) = folder();
+    let log = log(RESULT).replace(",\"environment\":{\"crate\":\"my-agent 0.1.0\"}", "");
+    for (error_type, root) in [("my_bot::E", Some("my_bot::replay_root")), ("std::io::Error", None)]
+    {
+        write(&dir, FILE, &log.replace("\"type\":\"E\"", &format!("\"type\":\"{error_type}\"")));
+        let run = run_in(keep.path(), &["fixture", "0af7", "--test"]);
+        let said = root.map_or("--root PATH names the function".to_owned(), |root| {
+            format!("the test calls {root}, by the type of the error")
+        });
+        assert_eq!(run.code, if root.is_some() { 0 } else { 2 }, "{run:?}");
+        assert!(run.stderr.contains(&said), "{run:?}");
+        fs::remove_dir_all(keep.path().join("tests")).ok();
+    }
+}
+
+#[test]
 fn exit_codes() {
     let (_keep, dir) = folder();
     write(&dir, FILE, &log(RESULT).replace("my-agent 0.1.0", "9 lives"));

@@ -126,18 +126,29 @@ fn complain_of_gaps(fixture: &ReplayFixture) {
     complain_on_stderr(format_args!("{calls}; {error}"));
 }
 
-/// The function that the test calls.
+/// The function that the test calls: of the crate that recorded an error, otherwise of the one that has its type.
 fn test_function(args: &FixtureArgs, fixture: &ReplayFixture) -> Result<String, CommandFailure> {
     let package = fixture.environment.get("crate").and_then(|package| package.as_str());
     let named = package.and_then(|package| package.split(' ').next());
-    let default = named.map(|name| format!("{}::replay_root", name.replace('-', "_")));
-    let default = default.filter(|path| parse_rust_path(path).is_ok());
-    args.root.clone().or(default).ok_or_else(|| {
-        CommandFailure::new(
+    let of_crate = |name: &str| format!("{}::replay_root", name.replace('-', "_"));
+    let default = named.map(of_crate).filter(|path| parse_rust_path(path).is_ok());
+    if let Some(path) = args.root.clone().or(default) {
+        return Ok(path);
+    }
+    let of_type = fixture.error.as_ref().and_then(|error| error.error_type.split_once("::"));
+    let of_type = of_type.filter(|(name, _)| !["alloc", "core", "std"].contains(name));
+    match of_type.map(|(name, _)| of_crate(name)).filter(|path| parse_rust_path(path).is_ok()) {
+        Some(path) => {
+            complain_on_stderr(format_args!(
+                "the test calls {path}, by the type of the error; --root PATH names another function"
+            ));
+            Ok(path)
+        }
+        None => Err(CommandFailure::new(
             "no error of the trace names its crate; --root PATH names the function that the test calls, as \
              my_agent::replay_root",
-        )
-    })
+        )),
+    }
 }
 
 fn test_name(fixture: &ReplayFixture) -> String {
