@@ -1,7 +1,7 @@
 //! Lines read while they are being written.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::BufReader;
+use std::io::{BufReader, Read, Take};
 use std::path::PathBuf;
 
 use super::input::Input;
@@ -21,7 +21,7 @@ pub struct Follow {
     /// Those of an earlier time, of files that were not looked at yet.
     unchecked: HashMap<String, Position>,
     pending: VecDeque<LogFile>,
-    reading: Option<(LogFile, BufReader<Input>)>,
+    reading: Option<(LogFile, BufReader<Take<Input>>)>,
     line: Vec<u8>,
     truncated: Vec<String>,
 }
@@ -154,12 +154,17 @@ impl Follow {
         }
         let position = self.positions.entry(name.to_owned());
         let position = position.or_insert_with(|| Position::of_file(&file, 0));
-        if file.bytes() < position.offset && !file.is_compressed() {
+        let is_cut = file.bytes() < position.offset && !file.is_compressed();
+        // It may have been cut, and have grown since.
+        let has_grown = file.bytes() > position.offset;
+        if is_cut || has_grown && !position.fits(&file)? {
             *position = Position::of_file(&file, 0);
             self.truncated.push(file.name().to_owned());
         }
         if file.bytes() > position.offset {
-            let input = file.read_from(position.offset)?;
+            // What is appended while it is read may replace half a line that was read already.
+            let rest = file.bytes_when_listed().saturating_sub(position.offset);
+            let input = file.read_from(position.offset)?.take(rest);
             self.reading = Some((file, BufReader::with_capacity(BLOCK_BYTES, input)));
         }
         Ok(())

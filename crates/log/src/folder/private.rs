@@ -58,15 +58,18 @@ impl PrivateFolder {
         fs::rename(&new, self.0.join(name))
     }
 
-    /// Adds to the end of a file, which is then on the disk.
+    /// Adds to the end of a file, and syncs it. What cannot be added as a whole is taken back.
     ///
     /// # Errors
     ///
     /// The file cannot be written.
     pub fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut file = open_to_write(&self.0.join(name), OpenOptions::new().append(true))?;
-        file.write_all(bytes)?;
-        file.sync_data()
+        let before = file.metadata()?.len();
+        file.write_all(bytes).and_then(|()| file.sync_data()).inspect_err(|_| {
+            // A part would be in the way of what is added later. If that fails too, it stays.
+            let _ = file.set_len(before);
+        })
     }
 }
 

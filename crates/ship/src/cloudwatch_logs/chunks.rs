@@ -42,11 +42,6 @@ impl Chunks {
         }
         self.chunk
     }
-
-    /// The last time in the chunk.
-    pub(super) fn latest(&self) -> i64 {
-        self.times.map_or(0, |(_, last)| last)
-    }
 }
 
 #[cfg(test)]

@@ -15,10 +15,12 @@ pub(super) fn message_of(line: &Line<'_>, source: &LineSource<'_>) -> String {
     if text.len() <= MESSAGE_BYTES_MAX {
         return text.into_owned();
     }
-    let mut fields = Map::new();
+    let (mut fields, mut left) = (Map::new(), FIELDS_BYTES_MAX);
     for (name, value) in line.json().members() {
         let text = serde_json::to_string(&value).unwrap_or_default();
-        if text.len() <= MEMBER_BYTES_MAX {
+        let bytes = name.len() + text.len();
+        if bytes <= left.min(MEMBER_BYTES_MAX) {
+            left -= bytes;
             fields.insert(name.to_owned(), serde_json::from_str(&text).unwrap_or(Value::Null));
         }
     }
@@ -31,3 +33,5 @@ pub(super) fn message_of(line: &Line<'_>, source: &LineSource<'_>) -> String {
 
 /// The longest member that a line keeps when it is cut. The schema has some twenty of them.
 const MEMBER_BYTES_MAX: usize = 8_192;
+/// The most that all of them take. Escapes make a text up to six times as long.
+const FIELDS_BYTES_MAX: usize = 128 << 10;

@@ -12,12 +12,13 @@ use std::time::Duration;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
 use aws_sdk_cloudwatchlogs::config::timeout::TimeoutConfig;
-use aws_sdk_cloudwatchlogs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::create_log_group::CreateLogGroupError;
 use aws_sdk_cloudwatchlogs::operation::create_log_stream::CreateLogStreamError;
 use aws_sdk_cloudwatchlogs::operation::put_log_events::PutLogEventsError;
 use aws_sdk_cloudwatchlogs::types::{InputLogEvent, RejectedLogEventsInfo};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use jiff::Timestamp;
 use llm_audit_log::Line;
 use tokio::runtime::{self, Runtime};
 
@@ -25,6 +26,10 @@ use crate::shipper::{BatchLimits, Destination, LineSource, Rejected, SendError, 
 use chunks::Chunks;
 use cut::message_of;
 
+/// The longest name of a group or a stream.
+const NAME_CHARS_MAX: usize = 512;
+/// The longest name of a file, before what is added to it.
+const FILE_NAME_BYTES_MAX: usize = 200;
 /// The time for one request, with the look-up of credentials.
 const REQUEST_SECONDS_MAX: u64 = 30;
 /// What is read before it is sent: a few requests.
@@ -44,6 +49,8 @@ pub struct CloudWatchLogs {
     /// Made with the first request.
     client: Option<Client>,
     chunks: Chunks,
+    /// The time of the last line that has one, in milliseconds since the Unix epoch.
+    latest: i64,
 }
 
 impl fmt::Debug for CloudWatchLogs {
@@ -58,16 +65,24 @@ impl CloudWatchLogs {
     ///
     /// # Errors
     ///
-    /// The operating system has no resources for the runtime of the SDK.
+    /// The service takes no group or stream of this name, or the operating system has no resources for the runtime of
+    /// the SDK.
     pub fn new(group: impl Into<String>, stream: impl Into<String>) -> io::Result<Self> {
         let (group, stream) = (group.into(), stream.into());
+        check_names(&group, &stream)?;
+        let name = file_name("cloudwatch", &[&group, &stream]);
+        if name.len() > FILE_NAME_BYTES_MAX {
+            let wrong = format!("group and stream are too long for the name of a file: {name}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
+        }
         Ok(Self {
-            name: file_name("cloudwatch", &[&group, &stream]),
+            name,
             group,
             stream,
             runtime: runtime::Builder::new_current_thread().enable_all().build()?,
             client: None,
             chunks: Chunks::default(),
+            latest: Timestamp::now().as_millisecond(),
         })
     }
 
@@ -157,8 +172,9 @@ impl Destination for CloudWatchLogs {
 
     fn item(&mut self, line: &Line<'_>, source: &LineSource<'_>) -> Option<(usize, StreamEvent)> {
         // A line without a time follows the one before it.
-        let timestamp = line.timestamp().map(|micros| micros.div_euclid(1_000));
-        let timestamp = timestamp.unwrap_or(self.chunks.latest());
+        let own = line.timestamp().map(|micros| micros.div_euclid(1_000));
+        let timestamp = own.unwrap_or(self.latest);
+        self.latest = timestamp;
         let message = message_of(line, source);
         Some((self.chunks.place(timestamp, message.len()), StreamEvent { timestamp, message }))
     }
@@ -219,8 +235,23 @@ where
 {
     match error.code() {
         Some(code) => format!("CloudWatch answered {code}"),
-        None => DisplayErrorContext(error).to_string(),
+        // Not its sources: they repeat whatever a proxy has answered.
+        None => format!("CloudWatch cannot be asked: {error}"),
     }
+}
+
+/// The names that the service takes. It would answer others as it answers bad events.
+fn check_names(group: &str, stream: &str) -> io::Result<()> {
+    let is_length = |name: &str| (1..=NAME_CHARS_MAX).contains(&name.chars().count());
+    let in_group = |c: char| c.is_ascii_alphanumeric() || "._/#-".contains(c);
+    let wrong = if !is_length(group) || !group.chars().all(in_group) {
+        format!("group {group:?}; accepted: up to {NAME_CHARS_MAX} letters, digits and . _ / # -")
+    } else if !is_length(stream) || stream.contains([':', '*']) {
+        format!("stream {stream:?}; accepted: up to {NAME_CHARS_MAX} characters without : and *")
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, wrong))
 }
 
 /// A name for files, which another group or stream does not have.

@@ -17,6 +17,13 @@ fn a_line_that_is_too_long_keeps_its_fields_and_says_where_it_is() {
     assert_eq!((&cut["seq"], &cut["data"]), (&7.into(), &serde_json::Value::Null));
     let place = serde_json::json!({"file": file, "offset": 5, "bytes": text.len()});
     assert_eq!(cut["cut"], place);
+    let members = (0..4_000).map(|n| format!(r#","m{n}":"{}""#, "x".repeat(5_000)));
+    let many =
+        text.replace(r#","seq":7"#, &(r#","seq":7"#.to_owned() + &members.collect::<String>()));
+    let mut bytes = many.clone().into_bytes();
+    let line = parse(&mut bytes).unwrap();
+    let source = LineSource { bytes: many.as_bytes(), ..source };
+    assert!(message_of(&line, &source).len() <= cut::MESSAGE_BYTES_MAX);
     let short = LineSource { bytes: b"{}", ..source };
     assert_eq!(message_of(&line, &short), "{}");
 }
@@ -49,4 +56,9 @@ fn other_streams_have_other_positions() {
     let name = |group: &str, stream: &str| CloudWatchLogs::new(group, stream).unwrap().name;
     assert_eq!(name("/agents/benefits", "host.1"), "cloudwatch-_2fagents_2fbenefits-host.1");
     assert_ne!(name("a-b", "c"), name("a", "b-c"));
+    assert!(CloudWatchLogs::new("a".repeat(512), "s").is_err(), "it is too long for a file");
+    for (group, stream) in [("a b", "s"), ("", "s"), ("g", "a:b"), ("g", "*"), ("g", "")] {
+        let error = CloudWatchLogs::new(group, stream).unwrap_err().to_string();
+        assert!(error.contains("accepted: "), "{error}");
+    }
 }

@@ -1,8 +1,8 @@
 //! How events become spans and log records of OpenTelemetry.
 //!
 //! The names are those of the
-//! [GenAI conventions](https://opentelemetry.io/docs/specs/semconv/gen-ai/). Whoever changes what an event becomes
-//! raises [`VERSION`].
+//! [GenAI conventions](https://opentelemetry.io/docs/specs/semconv/gen-ai/). A change of what an event
+//! becomes raises [`VERSION`].
 
 mod attributes;
 mod points;
@@ -125,6 +125,10 @@ fn span_of<'l>(
     rates: Option<&SamplingRates>,
     points: &Points,
 ) -> Option<Span<'l>> {
+    // These begin what another event ends.
+    if matches!(line.event_type(), Some("request.start" | "tool.call")) {
+        return None;
+    }
     let (trace_id, span_id, parent) = ids_of(line)?;
     let (end, took) = (line.timestamp()?, line.latency_ms().filter(|took| *took >= 0.0)?);
     let trace_state = rates.map_or(Some(String::new()), |rates| whole(line, trace_id, rates))?;

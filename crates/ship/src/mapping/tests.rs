@@ -95,6 +95,17 @@ fn what_took_no_time_is_a_log_record() {
 }
 
 #[test]
+fn what_another_event_ends_is_a_log_record() {
+    for event_type in ["request.start", "tool.call"] {
+        let rest =
+            format!(r#""event_type":"{event_type}","action":"a","status":"ok","latency_ms":1"#);
+        mapped(&event(DRAWN, &rest), None, |record| {
+            assert!(matches!(record, Record::Log(_)), "{event_type}");
+        });
+    }
+}
+
+#[test]
 fn only_traces_that_are_kept_whole_have_spans() {
     let took = r#""event_type":"tool.result","action":"a","status":"ok","latency_ms":9"#;
     let with = |kept: &str| format!(r#"{took},"kept":"{kept}""#);

@@ -1,7 +1,7 @@
 //! The HTTP client: packs requests, sends them, and tries again if that may help.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,9 +47,13 @@ enum Cause {
 
 impl Error {
     pub(super) fn partial(points: i64, message: &str) -> Self {
-        let shown = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX);
-        Self(Cause::Partial { points, message: shown.collect() })
+        Self(Cause::Partial { points, message: shown(message) })
     }
+}
+
+/// Returns what is shown of a collector's message.
+pub(super) fn shown(message: &str) -> String {
+    message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect()
 }
 
 impl fmt::Display for Error {
@@ -183,8 +187,10 @@ impl Client {
             self.busy_until = retry_after(&answer).map(|after| Instant::now() + after);
             return Err(Cause::Status(answer.status()));
         }
-        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-        body.read_to_vec().map_err(Cause::Unreachable)
+        // Whatever becomes of the answer, the collector has taken the request.
+        let mut body = Vec::new();
+        let _cut = answer.body_mut().as_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut body);
+        Ok(body)
     }
 
     fn packed(&self, request: &[u8]) -> io::Result<Vec<u8>> {
@@ -198,10 +204,10 @@ impl Client {
 }
 
 impl Cause {
-    /// Returns whether the collector will never take a request: what it says is about the request itself. Others, such
-    /// as 401 and 404, are about the settings or about the collector, and end when somebody mends these.
+    /// Returns whether the collector will never take a request: the answer is about the request itself. Others, such
+    /// as 401, 404 and 415, are about settings or the collector, and these can be changed.
     fn is_final(&self) -> bool {
-        matches!(self, Self::Status(status) if matches!(status.as_u16(), 400 | 413 | 415 | 422))
+        matches!(self, Self::Status(status) if matches!(status.as_u16(), 400 | 413 | 422))
     }
 
     /// Returns whether the same request may be taken later, by the specification of OTLP.

@@ -15,11 +15,11 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
-use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use prost::{DecodeError, Message};
 
 use super::OtlpSettings;
-use super::client::{Client, Error};
+use super::client::{Client, Error, shown};
 use crate::mapping::{self, Attribute, AttributeValue, Mapper, Record};
 use crate::shipper::{BatchLimits, Destination, LineSource, Origin, Rejected, SendError, Shipped};
 
@@ -145,22 +145,25 @@ impl Destination for OtlpEvents {
     ) -> Result<Rejected, SendError> {
         let request = self.request(items);
         let answer = self.clients[part].send_once(&request, self.timeout)?;
-        // An answer that cannot be read says nothing about a part.
-        let (count, why) = match part {
-            SPANS => {
-                let answer = ExportTraceServiceResponse::decode(&*answer).unwrap_or_default();
-                let part = answer.partial_success.unwrap_or_default();
-                (part.rejected_spans, part.error_message)
-            }
-            _ => {
-                let answer = ExportLogsServiceResponse::decode(&*answer).unwrap_or_default();
-                let part = answer.partial_success.unwrap_or_default();
-                (part.rejected_log_records, part.error_message)
-            }
-        };
+        let rejected = if part == SPANS { rejected_spans(&answer) } else { rejected_logs(&answer) };
+        // A page of something else, such as of a proxy.
+        let (count, why) = rejected.map_err(|_| SendError::Later {
+            why: "the answer is not one of a collector".to_owned(),
+            after: None,
+        })?;
         let count = u64::try_from(count).unwrap_or(0).min(items.len() as u64);
-        Ok(Rejected { count, places: None, why })
+        Ok(Rejected { count, places: None, why: shown(&why) })
     }
+}
+
+fn rejected_spans(answer: &[u8]) -> Result<(i64, String), DecodeError> {
+    let part = ExportTraceServiceResponse::decode(answer)?.partial_success.unwrap_or_default();
+    Ok((part.rejected_spans, part.error_message))
+}
+
+fn rejected_logs(answer: &[u8]) -> Result<(i64, String), DecodeError> {
+    let part = ExportLogsServiceResponse::decode(answer)?.partial_success.unwrap_or_default();
+    Ok((part.rejected_log_records, part.error_message))
 }
 
 /// Adds a `ResourceSpans` or `ResourceLogs` to a request.
@@ -191,7 +194,7 @@ fn encode_length(field: u32, length: usize, to: &mut Vec<u8>) {
     encode_varint(length as u64, to);
 }
 
-/// The resource of a logger: what the settings say, and who it is. What the log says of itself comes first, since the
+/// The resource of a logger, with the attributes of the settings. What the log says of itself comes first, since the
 /// process that ships may be another one.
 fn resource_of(instance: &str, origin: Option<&Origin>, settings: &[(String, String)]) -> Resource {
     let mut attributes = Vec::new();

@@ -16,8 +16,10 @@ pub(super) struct Batch<T> {
     shipments: Vec<Shipment>,
     /// After the lines.
     pub(super) positions: Vec<Position>,
-    /// The latest time of a line.
+    /// The time of the last line that has one.
     pub(super) until: Option<i64>,
+    /// What was refused of the next shipment and could not be kept yet.
+    pub(super) refused: Option<Rejected>,
 }
 
 /// Items of one part that one request sends.
@@ -36,6 +38,7 @@ impl<T> Default for Batch<T> {
             shipments: Vec::new(),
             positions: Vec::new(),
             until: None,
+            refused: None,
         }
     }
 }
@@ -43,6 +46,11 @@ impl<T> Default for Batch<T> {
 impl<T> Batch<T> {
     pub(super) fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    /// The bytes of the lines.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
     }
 
     pub(super) fn is_full(&self, limits: &BatchLimits) -> bool {
@@ -58,7 +66,7 @@ impl<T> Batch<T> {
             self.parts.resize_with(part + 1, Vec::new);
         }
         self.parts[part].push(shipped);
-        self.until = self.until.max(timestamp);
+        self.until = timestamp.or(self.until);
     }
 
     /// Says that all lines are read.

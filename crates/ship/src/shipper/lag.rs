@@ -25,14 +25,12 @@ impl Lag {
     pub(super) fn of(dir: &Path, state: &ShipState, now: i64) -> Result<Self, Error> {
         let done: HashMap<&str, u64> =
             state.positions.iter().map(|position| (&*position.file, position.offset)).collect();
-        let (mut bytes, mut read) = (0, 0);
-        for file in Folder::open(dir)?.files() {
-            let offset = done.get(file.plain_name()).copied().unwrap_or(0);
-            read += offset;
-            bytes += file.bytes().saturating_sub(offset);
-        }
-        let lines = (state.sent > 0 && read > 0)
-            .then(|| (bytes as f64 / read as f64 * state.sent as f64) as u64);
+        let folder = Folder::open(dir)?;
+        let files = folder.files().iter();
+        let offset = |name| done.get(name).copied().unwrap_or(0);
+        let bytes = files.map(|file| file.bytes().saturating_sub(offset(file.plain_name()))).sum();
+        let per_line = state.sent_bytes as f64 / state.sent as f64;
+        let lines = (state.sent > 0).then(|| (bytes as f64 / per_line).round() as u64);
         let seconds = state.until.map(|until| (now - until).max(0) as f64 / 1e6);
         Ok(Self { bytes, lines, seconds: seconds.filter(|_| bytes > 0) })
     }

@@ -35,7 +35,8 @@ const FILE_ERRORS_MAX: usize = 16;
 ///
 /// The position is in the folder `.ship` of the log. It moves only when the destination has acknowledged a batch, so a
 /// destination that is down costs delay and no events. A batch can arrive twice if its acknowledgement is lost, or if
-/// the process ends before it has kept the position. Both copies have the same `instance` and `seq`.
+/// the process ends before it has kept the position. Both copies have the same `instance` and `seq`. A file that was cut
+/// or replaced is sent from its beginning.
 ///
 /// It has no thread: somebody calls [`ship`](Self::ship) again and again.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub struct Shipper<D: Destination> {
     /// What was read and not acknowledged.
     batch: Batch<D::Item>,
     last_refusal: Option<String>,
+    /// Whether the position is on the disk.
+    is_saved: bool,
     /// A line as it is parsed.
     parsed: Vec<u8>,
 }
@@ -78,7 +81,7 @@ impl<D: Destination> Shipper<D> {
         let folder = PrivateFolder::create(&path).map_err(|error| Error::io(&path, error))?;
         let Some(file) = StateFile::lock(&folder, destination.name())? else { return Ok(None) };
         let state = file.read()?;
-        let refused = Refused::of(&folder, destination.name())?;
+        let refused = Refused::of(&folder, destination.name());
         let follow = Follow::resume(&dir, state.positions.iter().cloned());
         Ok(Some(Self {
             dir,
@@ -89,6 +92,7 @@ impl<D: Destination> Shipper<D> {
             destination,
             batch: Batch::default(),
             last_refusal: None,
+            is_saved: true,
             parsed: Vec::new(),
         }))
     }
@@ -146,18 +150,17 @@ impl<D: Destination> Shipper<D> {
     /// Fills the batch.
     fn read_batch(&mut self) -> Result<(), Error> {
         let limits = self.destination.limits();
-        let mut errors = Vec::new();
+        let (mut errors, mut first_error) = (Vec::new(), Ok(()));
         while !self.batch.is_full(&limits) && errors.len() < FILE_ERRORS_MAX {
             match self.follow.next_line() {
                 // A line that is too long to be held is not one of a logger. `verify` names it.
                 Ok(Some(entry)) if entry.ending == Ending::Newline => {
                     self.parsed.clear();
                     self.parsed.extend_from_slice(entry.bytes);
-                    // Lines that are no JSON objects are not sent; `verify` names them.
+                    // Lines that are not JSON objects are not sent; `verify` names them.
                     let Ok(line) = parse(&mut self.parsed) else { continue };
                     self.state.origins.note(&line);
-                    let origin =
-                        line.instance().and_then(|instance| self.state.origins.get(instance));
+                    let origin = self.state.origins.of(&line);
                     let Entry { file, offset, .. } = entry;
                     let source = LineSource { bytes: entry.bytes, file, offset, origin };
                     if let Some((part, item)) = self.destination.item(&line, &source) {
@@ -166,13 +169,22 @@ impl<D: Destination> Shipper<D> {
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => break,
-                Err(error) => errors.push(error),
+                // The file that cannot be read comes again with each list of the folder.
+                Err(error) if errors.iter().any(|known: &String| *known == error.to_string()) => {
+                    break;
+                }
+                Err(error) => {
+                    errors.push(error.to_string());
+                    first_error = first_error.and(Err(error.into()));
+                }
             }
         }
+        // A file that was cut or replaced is sent from its beginning.
+        self.follow.take_truncated();
         let mut positions: Vec<_> = self.follow.positions().cloned().collect();
         positions.sort_by(|one, other| one.file.cmp(&other.file));
         self.batch.close(positions);
-        errors.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
+        first_error
     }
 
     /// Sends a shipment until the destination has acknowledged or refused it, or was found to refuse a part of it.
@@ -184,8 +196,11 @@ impl<D: Destination> Shipper<D> {
     ) -> Result<bool, Error> {
         let mut backoff = Backoff::default();
         loop {
-            let items = self.batch.items(shipment);
-            let refused = match self.destination.send(shipment.part, items) {
+            let sent = match self.batch.refused.take() {
+                Some(refused) => Ok(refused),
+                None => self.destination.send(shipment.part, self.batch.items(shipment)),
+            };
+            let refused = match sent {
                 Ok(rejected) => rejected,
                 Err(SendError::Later { why, after }) => {
                     if wait(backoff.next(after), &why) {
@@ -196,8 +211,11 @@ impl<D: Destination> Shipper<D> {
                 Err(SendError::Refused { .. }) if self.batch.split_shipment() => return Ok(true),
                 Err(SendError::Refused { why }) => Rejected { count: 1, places: None, why },
             };
-            if refused.count > 0 {
-                self.keep_refused(shipment, refused)?;
+            if refused.count > 0
+                && let Err(error) = self.keep_refused(shipment, &refused)
+            {
+                self.batch.refused = Some(refused);
+                return Err(error);
             }
             self.batch.finish_shipment();
             return Ok(true);
@@ -205,24 +223,27 @@ impl<D: Destination> Shipper<D> {
     }
 
     /// Keeps the lines, so that nothing is lost that only the destination does not want.
-    fn keep_refused(&mut self, shipment: &Shipment, refused: Rejected) -> Result<(), Error> {
-        self.refused.keep(&self.batch.refused_lines(shipment, &refused))?;
+    fn keep_refused(&mut self, shipment: &Shipment, refused: &Rejected) -> Result<(), Error> {
+        self.refused.keep(&self.batch.refused_lines(shipment, refused))?;
         self.state.refused += refused.count;
-        self.last_refusal = Some(refused.why);
+        self.last_refusal = Some(refused.why.clone());
         Ok(())
     }
 
     /// Moves the position past the batch.
     fn keep_position(&mut self) -> Result<(), Error> {
         let positions = mem::take(&mut self.batch.positions);
-        self.state.until = self.state.until.max(self.batch.until);
+        self.state.until = self.batch.until.or(self.state.until);
         self.state.sent += self.batch.len() as u64;
+        self.state.sent_bytes += self.batch.bytes() as u64;
         self.batch.clear();
-        if positions == self.state.positions {
-            return Ok(());
-        }
+        self.is_saved &= positions == self.state.positions;
         self.state.positions = positions;
-        self.file.save(&self.state)
+        if !self.is_saved {
+            self.file.save(&self.state)?;
+            self.is_saved = true;
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use llm_audit_log::Line;
 use llm_audit_log::schema::notices::{ReadNotice, SamplingRates};
 use serde::{Deserialize, Serialize};
 
-/// How many loggers are remembered. Those that began first are forgotten first.
+/// How many loggers are remembered. Those that wrote nothing for longest are forgotten first.
 const ORIGINS_MAX: usize = 256;
 
 /// Who wrote a line, as `audit.start` says.
@@ -47,8 +47,15 @@ impl Origins {
         });
     }
 
-    /// Those that began last are found first.
-    pub(super) fn get(&self, instance: &str) -> Option<&Origin> {
-        self.0.iter().rev().find(|origin| origin.instance == instance)
+    /// Finds the logger of a line.
+    pub(super) fn of(&mut self, line: &Line<'_>) -> Option<&Origin> {
+        let instance = line.instance()?;
+        let at = self.0.iter().rposition(|origin| origin.instance == instance)?;
+        // Lines of one logger mostly follow each other.
+        if at + 1 < self.0.len() {
+            let found = self.0.remove(at)?;
+            self.0.push_back(found);
+        }
+        self.0.back()
     }
 }

@@ -1,5 +1,7 @@
 //! Lines that a destination refused for good.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use llm_audit_log::PrivateFolder;
 
@@ -11,15 +13,13 @@ const FOLDER: &str = "refused";
 /// The files of a destination's refused lines, one for each day.
 #[derive(Debug)]
 pub(super) struct Refused {
-    folder: PrivateFolder,
+    path: PathBuf,
     destination: String,
 }
 
 impl Refused {
-    pub(super) fn of(ship: &PrivateFolder, destination: &str) -> Result<Self, Error> {
-        let path = ship.path().join(FOLDER);
-        let folder = PrivateFolder::create(&path).map_err(|error| Error::io(&path, error))?;
-        Ok(Self { folder, destination: destination.to_owned() })
+    pub(super) fn of(ship: &PrivateFolder, destination: &str) -> Self {
+        Self { path: ship.path().join(FOLDER), destination: destination.to_owned() }
     }
 
     /// Adds lines to the file of today (UTC). They are then on the disk.
@@ -28,7 +28,8 @@ impl Refused {
         let name = format!("{}-{day}.jsonl", self.destination);
         let text: Vec<u8> =
             lines.iter().flat_map(|line| [*line, b"\n"]).flatten().copied().collect();
-        let kept = self.folder.append(&name, &text);
-        kept.map_err(|error| Error::io(&self.folder.path().join(name), error))
+        let folder = PrivateFolder::create(&self.path);
+        let kept = folder.and_then(|folder| folder.append(&name, &text));
+        kept.map_err(|error| Error::io(&self.path.join(name), error))
     }
 }

@@ -19,11 +19,12 @@ pub(super) struct ShipState {
     version: u32,
     pub(super) positions: Vec<Position>,
     pub(super) origins: Origins,
-    /// Lines that were sent, with those that were refused.
+    /// Lines that were sent, with those that were refused, and their bytes.
     pub(super) sent: u64,
+    pub(super) sent_bytes: u64,
     /// Lines that were refused for good.
     pub(super) refused: u64,
-    /// The latest time of a line that was sent, in microseconds since the Unix epoch.
+    /// The time of the last line that was sent, in microseconds since the Unix epoch.
     pub(super) until: Option<i64>,
 }
 
@@ -73,7 +74,11 @@ impl StateFile {
 
     /// Removes the position of a destination that nobody ships to.
     pub(super) fn remove(path: &Path, destination: &str) -> Result<bool, Error> {
-        if !path.exists() {
+        // Any other name is not one of a position, and may lead out of the folder.
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let is_known =
+            destination.chars().all(is_name) && path.join(format!("{destination}.json")).exists();
+        if !is_known {
             return Ok(false);
         }
         let folder = PrivateFolder::create(path).map_err(|error| Error::io(path, error))?;

@@ -180,8 +180,8 @@ fn one_shipper_has_a_destination_and_its_position_can_be_forgotten() {
     append(dir.path(), 0, &(start() + &event(1) + &event(2)));
     let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
     assert!(Shipper::open(dir.path(), well()).unwrap().is_none());
-    assert!(forget(dir.path(), "flaky").is_err(), "somebody ships");
     assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(2));
+    assert!(forget(dir.path(), "flaky").is_err(), "it is in use");
     assert_eq!(shipper.sent(), 2);
     drop(shipper);
     let mut again = Shipper::open(dir.path(), well()).unwrap().unwrap();
@@ -205,7 +205,7 @@ fn the_lag_is_what_was_not_acknowledged() {
     assert_eq!(shipper.lag(sent_at + 5_000_000).unwrap(), Lag { lines: Some(0), ..Lag::default() });
     append(dir.path(), 0, &event(2));
     let lag = shipper.lag(sent_at + 5_000_000).unwrap();
-    assert_eq!((lag.bytes, lag.lines, lag.seconds), (event(2).len() as u64, Some(0), Some(5.0)));
+    assert_eq!((lag.bytes, lag.lines, lag.seconds), (event(2).len() as u64, Some(1), Some(5.0)));
 }
 
 #[test]
@@ -231,4 +231,75 @@ fn a_position_that_cannot_be_kept_is_an_error_and_nothing_is_lost() {
     append(dir.path(), 0, &event(4));
     assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(1));
     assert_eq!(shipper.destination.came, BTreeMap::from([(2, 1), (4, 1)]));
+}
+
+#[test]
+fn a_position_that_could_not_be_kept_is_kept_later() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(2)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    let in_the_way = dir.path().join(".ship/flaky.json.new");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(shipper.ship(|_, _| true).is_err());
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::UpToDate);
+    assert!(dir.path().join(".ship/flaky.json").exists());
+}
+
+#[test]
+fn what_could_not_be_kept_is_not_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(10) + &event(20) + &event(27) + &event(37)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    // A file in the place of the folder.
+    let refused = dir.path().join(".ship/refused");
+    fs::write(&refused, "").unwrap();
+    assert!(shipper.ship(|_, _| true).is_err() && shipper.ship(|_, _| true).is_err());
+    fs::remove_file(&refused).unwrap();
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(4));
+    assert_eq!(shipper.destination.came, BTreeMap::from([(10, 1), (20, 1)]));
+    assert_eq!((refused_in(dir.path()).len(), shipper.refused()), (2, 2));
+}
+
+#[test]
+fn a_file_that_is_cut_and_grows_is_sent_from_its_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(2) + &event(4)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(2));
+    let path = dir.path().join("audit-2026-11-02.1.jsonl");
+    fs::write(path, start() + &event(100) + &event(102) + &event(104)).unwrap();
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(3));
+    assert!([100, 102, 104].iter().all(|seq| shipper.destination.came.contains_key(seq)));
+}
+
+/// The writer cuts off what is left of a write that failed, and puts other lines in its place.
+#[test]
+fn half_a_line_that_is_replaced_is_never_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines: String = (0..12).map(|n| event(n * 2)).collect();
+    append(dir.path(), 0, &(start() + &lines));
+    let path = dir.path().join("audit-2026-11-02.1.jsonl");
+    let end = fs::metadata(&path).unwrap().len();
+    append(dir.path(), 0, &event(80_055_550)[..62]);
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    // The batch is full, and the rest of the file is in a buffer.
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(12));
+    File::options().write(true).open(&path).unwrap().set_len(end).unwrap();
+    append(dir.path(), 0, &(event(100) + &event(102)));
+    while shipper.ship(|_, _| true).unwrap() != Progress::UpToDate {}
+    let expected = (0..12).map(|n| n * 2).chain([100, 102]).map(|seq| (seq, 1));
+    assert_eq!(shipper.destination.came, expected.collect());
+}
+
+#[test]
+fn only_a_position_can_be_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    append(&logs, 0, &(start() + &event(2)));
+    Shipper::open(&logs, well()).unwrap().unwrap().ship(|_, _| true).unwrap();
+    fs::write(dir.path().join("other.json"), "x").unwrap();
+    assert!(!forget(&logs, "../../other").unwrap() && !forget(&logs, "flakey").unwrap());
+    assert!(dir.path().join("other.json").exists() && !logs.join(".ship/flakey.lock").exists());
 }

@@ -41,8 +41,8 @@ enum Format {
 }
 
 const AFTER_HELP: &str = "\
-A span comes from the event that ends it: it began latency_ms before. Events without a latency are log
-records of the trace; the parent of spans below one is the span above it. Both have the attributes of OpenTelemetry's GenAI conventions, and the payload as
+A span comes from the event that ends it: it began latency_ms before. Events without a latency, and those
+of traces that are not known to be kept whole, are log records; the parent of spans below one is the span above it. Both have the attributes of OpenTelemetry's GenAI conventions, and the payload as
 JSON in llm_audit.data. The log's own lines are left out unless --type asks for them.
 llm-audit sql prints a view for DuckDB or ClickHouse, which need no export. A build with the feature
 parquet has that format, too.

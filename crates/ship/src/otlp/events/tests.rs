@@ -138,12 +138,23 @@ fn what_was_not_acknowledged_is_sent_again() {
         "503 Service Unavailable\r\nretry-after: 1",
         "401 Unauthorized",
         "404 Not Found",
+        "415 Unsupported Media Type",
         "200 OK",
     ]));
-    let (_, waits) = ship(dir.path(), &settings);
-    assert_eq!(waits, 3);
+    let (shipper, waits) = ship(dir.path(), &settings);
+    assert_eq!((waits, shipper.refused()), (4, 0));
     let requests: Vec<_> = received.iter().map(|request| records(&request).len()).collect();
-    assert_eq!(requests, [2; 5]);
+    assert_eq!(requests, [2; 6]);
+}
+
+#[test]
+fn a_page_of_something_else_is_no_acknowledgement() {
+    let dir = folder(&log());
+    let page = ("200 OK".to_owned(), b"<html>welcome</html>".to_vec());
+    let ok = ("200 OK".to_owned(), Vec::new());
+    let (settings, received) = collector(vec![page, ok.clone(), ok]);
+    let (_, waits) = ship(dir.path(), &settings);
+    assert_eq!((waits, received.iter().count()), (1, 3));
 }
 
 #[test]
