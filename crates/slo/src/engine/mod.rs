@@ -145,8 +145,13 @@ impl AlertEngine {
     }
 
     fn check_or_fail(&mut self, now: i64) -> Result<Vec<Alert>, Error> {
+        let is_first = !self.has_folder();
         let Some(mut holder) = self.take_folder(now)? else { return Ok(Vec::new()) };
-        let read = holder.read(now, &self.dir);
+        let mut read = holder.read(now, &self.dir);
+        if is_first {
+            // A logger that was killed before is known as such only if it is still silent now.
+            read = read.and(holder.read(now, &self.dir));
+        }
         let end = floor(now - SETTLE, MINUTE);
         holder.has_changed |= holder.evaluate(&self.objectives, end, &self.dir);
         let saved = holder.save_if_due(now, &self.objectives);

@@ -94,6 +94,20 @@ fn an_alert_fires_stays_and_ends_once_also_when_the_evaluator_is_restarted() {
 }
 
 #[test]
+fn the_first_check_counts_the_last_events_of_a_killed_logger() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+    emit_minute(&mut logger, 0, 5, 0);
+    for at in 0..10 {
+        logger.emit(&TestEvent::request(START + MINUTE + at, Status::Error), true);
+    }
+    drop(logger);
+    let fired = engine(dir.path()).check(after(1));
+    let [alert] = &fired[..] else { panic!("{fired:?}") };
+    assert_eq!(alert.value, "66.7 %");
+}
+
+#[test]
 fn a_second_evaluator_waits_for_the_first_and_goes_on_with_its_alerts() {
     let dir = tempfile::tempdir().unwrap();
     let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
