@@ -6,9 +6,16 @@ mod common;
 
 use std::path::Path;
 use std::{env, fs};
+#[cfg(feature = "alerts")]
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
 
 use common::{FILE, command, folder, run, run_with, write};
 use llm_audit::{AuditEvent, AuditLogger, EventType, Usd};
+#[cfg(feature = "alerts")]
+use llm_audit_slo::{AlertEngine, Objectives};
 use serde_json::Value;
 
 const INSTANCE: &str = "00000000000000aa";
@@ -319,6 +326,64 @@ fn watch_tells_what_fires() {
     let (_keep, dir, file) = judged(&recent(1));
     let seen = run(&["slo", "watch", "--once", "--dir", &dir, "--file", &file]);
     assert_eq!((seen.code, &*seen.stdout), (0, ""), "{seen:?}");
+}
+
+#[test]
+#[cfg(feature = "alerts")]
+fn watch_once_evaluates_a_log_alone() {
+    let (_keep, dir, file) = judged("");
+    let once = |dir: &str| run(&["slo", "watch", "--once", "--dir", dir]);
+    let empty = once(&dir);
+    assert_eq!(
+        (empty.code, &*empty.stderr),
+        (3, &*format!("llm-audit: no data: no line in {dir}\n"))
+    );
+    fs::remove_file(Path::new(&dir).join(FILE)).unwrap();
+    assert_eq!(once(&dir).code, 3);
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "it gets no state");
+    assert_eq!(once(&file).code, 2, "a file");
+    let missing = once("/nowhere");
+    assert_eq!(missing.code, 3);
+    assert_eq!(missing.stderr, "llm-audit: no data: there is no folder /nowhere\n");
+}
+
+#[test]
+#[cfg(feature = "alerts")]
+fn watch_once_says_when_another_evaluator_has_the_folder() {
+    let (_keep, dir, _) = judged(&recent(6));
+    let mut other = AlertEngine::new(&dir, Objectives::built_in());
+    other.check(0);
+    let seen = run(&["slo", "watch", "--once", "--dir", &dir]);
+    assert_eq!((seen.code, &*seen.stdout), (3, ""), "{seen:?}");
+    assert!(seen.stderr.contains("nothing was evaluated"), "{seen:?}");
+    drop(other);
+    fs::remove_dir_all(Path::new(&dir).join(".slo")).unwrap();
+    fs::write(Path::new(&dir).join(".slo"), "").unwrap();
+    let refused = run(&["slo", "watch", "--once", "--dir", &dir]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+}
+
+#[test]
+#[cfg(feature = "alerts")]
+fn watch_waits_for_a_log() {
+    let (keep, dir, file) = judged(&recent(6));
+    let later = keep.path().join("later");
+    let args = ["slo", "watch", "--dir", later.to_str().unwrap(), "--file", &file];
+    let mut watch = command(&args);
+    watch.env("AUDIT_ALERT_COMAND", "x").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = watch.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let unknown = said.next().unwrap().unwrap();
+    assert!(unknown.contains("the closest is AUDIT_ALERT_COMMAND"), "{unknown}");
+    let waits = said.next().unwrap().unwrap();
+    let expected =
+        format!("llm-audit: there is no log in {} yet; it is waited for", later.display());
+    assert_eq!(waits, expected);
+    fs::rename(&dir, &later).unwrap();
+    let fires = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    assert!(fires.contains("[FIRING] errors-high"), "{fires}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use llm_audit::environment::Environment;
+use llm_audit::reader::{Error, Folder};
 use llm_audit_slo::notify::{Dispatcher, Lines, Watch, notifiers};
 use llm_audit_slo::{Alert, AlertEngine};
 
@@ -32,6 +35,7 @@ Alerts are lines on stdout. These variables name further places:
   AUDIT_ALERTMANAGER_URL  Alertmanagers, divided by commas
   AUDIT_SLACK_WEBHOOK     an incoming webhook of Slack
   AUDIT_PAGERDUTY_KEY     an integration key of PagerDuty
+  AUDIT_PAGERDUTY_URL     another address of PagerDuty, such as the one in the EU
   AUDIT_ALERT_SNS_TOPIC   the ARN of a topic (feature sns)
   AUDIT_ALERT_COMMAND     a command that reads the alert as JSON on stdin
   AUDIT_ALERT_HEARTBEAT   a URL that is called after each evaluation, for a dead man's switch
@@ -39,7 +43,8 @@ Alerts are lines on stdout. These variables name further places:
 One evaluator works on a folder at a time. Another one waits until it can take over. The state is in
 DIR/.slo, so alerts go on after a restart.
 
-Exit codes: 2 bad input. With --once: 0 nothing fires, 1 an alert fires.
+Exit codes: 2 bad input. With --once: 0 nothing fires, 1 an alert fires, 3 nothing was evaluated, because there
+is no log or another evaluator has the folder.
 
 Examples:
   AUDIT_ALERTMANAGER_URL=http://localhost:9093 llm-audit slo watch --dir logs
@@ -47,22 +52,61 @@ Examples:
 
 /// How long the last attempts of all notifiers may take.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(30);
+/// How often a folder without a log is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) fn run_watch(args: &SloWatchArgs) -> Result<CommandExit, CommandFailure> {
-    let engine = AlertEngine::new(args.dir.path(), args.objectives.read()?);
-    let mut watch = Watch::new(engine, start_dispatcher()?);
+    let objectives = args.objectives.read()?;
+    let dispatcher = start_dispatcher()?;
+    Environment::read().unknown.iter().for_each(complain_on_stderr);
+    let engine = AlertEngine::new(args.dir.path(), objectives);
+    let mut watch = Watch::new(engine, dispatcher);
+    if args.once {
+        return run_once(watch, &args.dir);
+    }
+    wait_for_log(&args.dir.path())?;
     let mut said = BTreeSet::new();
     loop {
         let now = Timestamp::now().as_microsecond();
-        let fires = watch.evaluate(now).iter().any(Alert::is_firing);
+        watch.evaluate(now);
         complain(watch.engine(), &mut said);
-        if args.once {
-            let late = watch.shutdown(LAST_ATTEMPTS);
-            complain_of_failures(watch.dispatcher(), &late);
-            return Ok(if fires { CommandExit::Finding } else { CommandExit::Fine });
-        }
         thread::sleep(watch.until_next(now));
     }
+}
+
+/// Evaluates a folder with a log, so that no other folder gets a state.
+fn run_once(mut watch: Watch, dir: &LogDir) -> Result<CommandExit, CommandFailure> {
+    let Some(folder) = dir.open()? else { return Ok(CommandExit::NoData) };
+    if folder.bytes() == 0 {
+        complain_on_stderr(format_args!("no data: no line in {}", dir.path().display()));
+        return Ok(CommandExit::NoData);
+    }
+    let fires = watch.evaluate(Timestamp::now().as_microsecond()).iter().any(Alert::is_firing);
+    let engine = watch.engine();
+    if engine.is_held_elsewhere() {
+        complain_on_stderr("another evaluator has the folder, so nothing was evaluated here");
+        return Ok(CommandExit::NoData);
+    }
+    match engine.error().map(ToString::to_string) {
+        Some(error) if !engine.has_folder() => return Err(CommandFailure::new(error)),
+        error => error.iter().for_each(complain_on_stderr),
+    }
+    let late = watch.shutdown(LAST_ATTEMPTS);
+    complain_of_failures(watch.dispatcher(), &late);
+    Ok(if fires { CommandExit::Finding } else { CommandExit::Fine })
+}
+
+/// Waits until the folder has a file of the log. Until then it gets no state.
+fn wait_for_log(dir: &Path) -> Result<(), CommandFailure> {
+    let has_log = || Ok::<_, Error>(dir.exists() && !Folder::open(dir)?.files().is_empty());
+    if !has_log()? {
+        let dir = dir.display();
+        complain_on_stderr(format_args!("there is no log in {dir} yet; it is waited for"));
+    }
+    while !has_log()? {
+        thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
 }
 
 fn start_dispatcher() -> Result<Dispatcher, CommandFailure> {
