@@ -39,5 +39,7 @@ impl<W: Write + Send> Notifier for Lines<W> {
 fn line(alert: &Alert) -> String {
     let command =
         if alert.command.is_empty() { String::new() } else { format!("; {}", alert.command) };
-    format!("llm-audit: {} ({}): {}{command}\n", title(alert), alert.severity.name(), alert.summary)
+    let over = if alert.is_firing() { "" } else { "no longer: " };
+    let (title, severity) = (title(alert), alert.severity.name());
+    format!("llm-audit: {title} ({severity}): {over}{}{command}\n", alert.summary)
 }

@@ -273,7 +273,7 @@ fn a_line_says_what_fires() {
         String::from_utf8(output).expect("text"),
         "llm-audit: [FIRING] error-rate of benefits (page): 6.2 % of 480 requests failed in 1h, and at most 5 % may.; \
          llm-audit fixture 4bf92f3577b34da6a3ce929d0e0e4736 --test\n\
-         llm-audit: [RESOLVED] error-rate of benefits, user u_17 (page): 6.2 % of 480 requests failed in 1h, and at \
-         most 5 % may.\n"
+         llm-audit: [RESOLVED] error-rate of benefits, user u_17 (page): no longer: 6.2 % of 480 requests failed in 1h, \
+         and at most 5 % may.\n"
     );
 }
