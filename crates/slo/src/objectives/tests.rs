@@ -252,12 +252,18 @@ fn a_bad_openslo_file_is_named_with_line_and_column() {
         ),
         ("  description: At", "  descripton: At", "x.yaml:6:3: unknown field `descripton`"),
         ("spec:\n  description: At", "spec: [\n  description: At", "x.yaml:"),
+        (
+            "metricSource:\n        type: llm-audit\n        spec: { status: [error, timeout] }",
+            "metricSource: x",
+            "x.yaml:26:21: expected mapping start",
+        ),
     ];
     for (from, to, expected) in cases {
         assert!(SLO.contains(from), "{from}");
         let error =
             Objectives::parse(&SLO.replacen(from, to, 1), "x.yaml").unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}\n{expected}");
+        assert!(!error.contains(" at line "), "the place is said once: {error}");
     }
 }
 

@@ -23,9 +23,13 @@ pub(crate) const SOURCE_TYPE: &str = "llm-audit";
 const SHORT_WINDOW_PARTS: i64 = 12;
 
 pub(super) fn read(text: &str) -> Result<Objectives, Fault> {
-    let documents: Vec<Document> = serde_saphyr::from_multiple(text).map_err(|error| Fault {
-        place: error.location().map(|at| Place { line: at.line(), column: at.column() }),
-        what: error.without_snippet().to_string(),
+    let documents: Vec<Document> = serde_saphyr::from_multiple(text).map_err(|error| {
+        let what = error.without_snippet().to_string();
+        let Some(at) = error.location() else { return Fault { place: None, what } };
+        let (line, column) = (at.line(), at.column());
+        // The place comes before the message.
+        let what = what.replace(&format!(" at line {line}, column {column}"), "");
+        Fault { place: Some(Place { line, column }), what }
     })?;
     let mut known = Known::default();
     let mut slos = Vec::new();
