@@ -60,7 +60,7 @@ fn filters() {
         + "not json\n"
         + &own("stop", "");
     write(&dir, FILE, &log);
-    let cases: [(&[&str], usize, &str); 19] = [
+    let cases: [(&[&str], usize, &str); 20] = [
         (&[], 5, "12.5ms  7+? tokens  $0.50"),
         (&["--agent", "clerk"], 1, "clerk"),
         (&["--type", "tool"], 1, "tool.call"),
@@ -69,6 +69,7 @@ fn filters() {
         (&["--type", "too"], 0, ""),
         (&["--status", "timeout"], 1, "late"),
         (&["--status", "ERROR,timeout"], 1, "late"),
+        (&["--status", "error, timeout"], 1, "late"),
         (&["--status", "timeout,ok"], 5, "late"),
         (&["--trace", "0AF7BEEF"], 1, "0af7beef"),
         (&["--slower", "12ms"], 1, "12.5ms"),

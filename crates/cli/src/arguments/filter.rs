@@ -89,8 +89,9 @@ impl FilterArgs {
 }
 
 fn parse_status_name(name: &str) -> Result<Status, String> {
-    Status::from_name(&name.to_lowercase())
-        .ok_or_else(|| "accepted: ok, error, timeout, retry".to_owned())
+    Status::from_name(&name.trim().to_lowercase()).ok_or_else(|| {
+        "accepted: ok, error, timeout, retry, or several with commas between them".to_owned()
+    })
 }
 
 /// Event types are lower case; people write them as they like.
