@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use llm_audit::Usd;
-use llm_audit_slo::{ExplainedMinute, Explanation, JudgedLog, RuleOutcome};
+use llm_audit_slo::{Condition, ExplainedMinute, Explanation, JudgedLog, Rule, RuleOutcome};
 use serde_json::{Value, json};
 
 use super::check::add_measures;
@@ -49,6 +49,9 @@ fn print_text(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result
     let window = rule.condition.window();
     let severity = rule.severity.name();
     writeln!(out, "{} watches {} over {window} ({severity})", rule.name, objective.name)?;
+    if let Some(fewest) = fewest_bad(rule) {
+        writeln!(out, "fine with fewer than {fewest} bad events in {window}")?;
+    }
     writeln!(out, "computed for each minute, {}", format_period(first.end, last.end))?;
     let episodes = explanation.episodes();
     for (from, to) in &episodes {
@@ -76,7 +79,17 @@ fn print_text(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result
             wrap_to_terminal(&format!("{left_out} minutes before these; --json has all"))
         )?;
     }
-    print_minutes(&meant[left_out..], out)
+    print_minutes(rule, &meant[left_out..], out)
+}
+
+/// Returns how many bad events the rule needs, if one is not enough.
+fn fewest_bad(rule: &Rule) -> Option<f64> {
+    match rule.condition {
+        Condition::Above { min_bad, .. } | Condition::Burn { min_bad, .. } => {
+            Some(min_bad).filter(|fewest| *fewest > 1.0)
+        }
+        _ => None,
+    }
 }
 
 /// Whether something happened in the minute, or is wrong after it.
@@ -85,9 +98,16 @@ fn is_worth_showing(minute: &ExplainedMinute) -> bool {
     events + bad + unknown > 0.0 || minute.is_broken()
 }
 
-fn print_minutes(minutes: &[&ExplainedMinute], out: &mut impl Write) -> io::Result<()> {
+fn print_minutes(
+    rule: &Rule,
+    minutes: &[&ExplainedMinute],
+    out: &mut impl Write,
+) -> io::Result<()> {
     let has_cost = minutes.iter().any(|minute| minute.cost > Usd::ZERO);
-    let mut header = vec!["minute until", "rule", "value", "should be", "events", "bad", "unknown"];
+    let has_unknown = minutes.iter().any(|minute| minute.events.2 > 0.0);
+    let over = format!("over {}", rule.condition.window());
+    let mut header = vec!["minute until", "rule", &over, "should be", "in 1m: events", "bad"];
+    header.extend(has_unknown.then_some("unknown"));
     header.extend(has_cost.then_some("cost"));
     let mut table = Table::new(1, header.into_iter().map(str::to_owned).collect());
     for minute in minutes {
@@ -98,11 +118,11 @@ fn print_minutes(minutes: &[&ExplainedMinute], out: &mut impl Write) -> io::Resu
             format_time(minute.end).replace(":00.000Z", "Z"),
             text(|outcome| outcome.state.name().to_owned()),
             text(shown_value),
-            text(|outcome| outcome.target.clone()),
+            text(|outcome| outcome.target.replacen("at most", "≤", 1)),
             format!("{events:.0}"),
             format!("{bad:.0}"),
-            format!("{unknown:.0}"),
         ];
+        row.extend(has_unknown.then(|| format!("{unknown:.0}")));
         row.extend(has_cost.then(|| format_dollars(minute.cost)));
         table.push(row);
     }
