@@ -14,7 +14,7 @@ use llm_audit_slo::Objectives;
 
 use crate::ui::{CommandExit, CommandFailure};
 
-/// Judge the log by objectives, or write them for other programs.
+/// Judge the log by objectives, send alerts, or write the rules for other programs.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SloArgs {
     #[command(subcommand)]

@@ -16,7 +16,7 @@ pub(super) struct SloRulesArgs {
     /// For which program
     #[arg(long, value_enum, default_value_t = RulesFormat::Prometheus)]
     format: RulesFormat,
-    /// The service that alerts name
+    /// The service that alerts name; it selects no series, which --match does
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// Further labels that select the series of the service, as PromQL has them
