@@ -72,6 +72,14 @@ fn the_configuration_is_tried() {
 }
 
 #[test]
+fn the_page_fits_80_columns() {
+    let page = check(&[], &[("COLUMNS", "80")]).stdout;
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+    let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE  cumulative";
+    assert!(page.contains(name) && page.contains("AUDIT_ENABLED  "), "{page}");
+}
+
+#[test]
 fn a_value_has_the_source_that_decided_it() {
     let content = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
     let variables = [

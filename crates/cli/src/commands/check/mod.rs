@@ -11,6 +11,7 @@ use self::trial::{Checked, Outcome, check_by_trial};
 use crate::arguments::help_with_environment;
 use crate::ui::{
     CommandExit, CommandFailure, Style, complain_on_stderr, escape_for_terminal, format_count,
+    terminal_columns, wrap_to_width,
 };
 
 /// Check the configuration before a deployment: every setting with its source, and a trial of it.
@@ -70,15 +71,21 @@ fn print_check(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let rows: Vec<_> = environment.settings.iter().map(setting_row).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let (names, values) = (width(0).unwrap_or(0), width(1).unwrap_or(0));
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let columns = terminal_columns().unwrap_or(usize::MAX);
+    let (values, others) = (width(1), width(1) + width(2) + 4);
+    // A name that is longer takes from the room of its value.
+    let names = width(0).min(columns.saturating_sub(others));
+    let before_source = names + 2 + values;
     for [name, value, source] in &rows {
         let source = match source.as_str() {
             "default" => style.paint_faint(source),
             "not accepted" => style.paint_error(source),
             _ => source.clone(),
         };
-        writeln!(out, "{name:<names$}  {value:<values$}  {source}")?;
+        let setting = format!("{name:<names$}  {value}");
+        writeln!(out, "{setting:<before_source$}  {source}")?;
     }
     for unknown in &environment.unknown {
         writeln!(out, "{} {}", style.paint_error("✗"), escape_for_terminal(&unknown.to_string()))?;
@@ -89,7 +96,8 @@ fn print_check(
             Outcome::Warning => style.paint_bold("!"),
             Outcome::Failed => style.paint_error("✗"),
         };
-        writeln!(out, "{sign} {name}: {}", escape_for_terminal(what))?;
+        let text = format!("{name}: {}", escape_for_terminal(what));
+        writeln!(out, "{sign} {}", wrap_to_width(&text, columns - 2).join("\n"))?;
     }
     match findings(environment, checks) {
         0 => writeln!(out, "the configuration is fine"),
