@@ -4,12 +4,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::fit_to_width;
 
-/// The fewest columns to which a name is cut.
+/// The fewest columns to which a name is cut, unless the table says otherwise.
 const NAME_WIDTH_MIN: usize = 8;
 
 /// Columns that give way in a narrow terminal, the first one first. The cost does so only if there is a
 /// latency.
-const GIVING_WAY: [&str; 10] = [
+const GIVING_WAY: [&str; 16] = [
     "over time",
     "cached",
     "p90",
@@ -20,11 +20,19 @@ const GIVING_WAY: [&str; 10] = [
     "tokens in",
     "tokens out",
     "cost",
+    "budget left",
+    "unknown",
+    "target",
+    "should be",
+    "bad",
+    "in 1m: events",
 ];
 
 /// Rows of names, to the left, and numbers, to the right.
 pub(crate) struct Table {
     names: usize,
+    /// The fewest columns to which a name is cut.
+    name_width_min: usize,
     /// The header is the first one.
     rows: Vec<Vec<String>>,
 }
@@ -32,7 +40,12 @@ pub(crate) struct Table {
 impl Table {
     /// Makes a table with these columns, the first `names` of which are names.
     pub(crate) fn new(names: usize, header: Vec<String>) -> Self {
-        Self { names, rows: vec![header] }
+        Self { names, name_width_min: NAME_WIDTH_MIN, rows: vec![header] }
+    }
+
+    /// Cuts names to no fewer columns than these, however narrow the terminal is.
+    pub(crate) fn keep_names(self, width: usize) -> Self {
+        Self { name_width_min: width, ..self }
     }
 
     /// How many columns are names, and all rows with the header.
@@ -55,14 +68,14 @@ impl Table {
         let mut giving_way = GIVING_WAY.iter();
         while all(&widths) > columns {
             let longest = widths[..self.names].iter_mut().flatten().max();
-            if let Some(longest) = longest.filter(|width| **width > NAME_WIDTH_MIN) {
+            if let Some(longest) = longest.filter(|width| **width > self.name_width_min) {
                 *longest -= 1;
                 continue;
             }
             let Some(name) = giving_way.next() else { break };
             let numbers = &self.rows[0][self.names..];
             if *name == "cost" && !numbers.iter().any(|header| header == "p99") {
-                break;
+                continue;
             }
             if let Some(at) = numbers.iter().position(|header| header == name) {
                 widths[self.names + at] = None;
@@ -102,6 +115,17 @@ mod tests {
             assert!(table.lines(columns).iter().all(|line| line.width() <= columns), "{columns}");
         }
         assert!(table.lines(40)[1].contains("… "), "{:?}", table.lines(40));
+    }
+
+    #[test]
+    fn names_that_are_kept_make_numbers_give_way_first() {
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        let header = row(["objective", "budget left", "target", "events"]);
+        let mut table = Table::new(1, header).keep_names(14);
+        table.push(row(["request-timeouts", "-269 %", "≤ 1 %", "1633"]));
+        assert_eq!(table.lines(43)[1], "request-timeo…       -269 %   ≤ 1 %    1633");
+        assert_eq!(table.lines(34)[1], "request-timeo…   ≤ 1 %    1633");
+        assert_eq!(table.lines(24)[1], "request-timeo…    1633");
     }
 
     #[test]

@@ -60,6 +60,9 @@ Examples:
   llm-audit slo check --file objectives.yaml --junit slo.xml
   llm-audit slo check --explain request-errors-high --since 3h";
 
+/// To this width the names of objectives differ that are built in.
+const NAME_WIDTH_MIN: usize = 14;
+
 pub(super) fn run_check(args: &SloCheckArgs) -> Result<CommandExit, CommandFailure> {
     let objectives = args.objectives.read()?;
     if let Some(path) = &args.junit {
@@ -143,7 +146,8 @@ fn print_table(
     let has_unknown = judged.iter().any(|judgement| judgement.events.2 > 0.0);
     let mut header = vec!["objective", "verdict", "budget left", "seen", "target", "events", "bad"];
     header.extend(has_unknown.then_some("unknown"));
-    let mut table = Table::new(2, header.into_iter().map(str::to_owned).collect());
+    let header = header.into_iter().map(str::to_owned).collect();
+    let mut table = Table::new(2, header).keep_names(NAME_WIDTH_MIN);
     judged.iter().for_each(|judgement| table.push(table_row(judgement, has_unknown)));
     for (at, line) in table.lines(columns).iter().enumerate() {
         let verdict = at.checked_sub(1).map(|at| judged[at].verdict);

@@ -109,7 +109,8 @@ fn print_minutes(
     let mut header = vec!["minute until", "rule", &over, "should be", "in 1m: events", "bad"];
     header.extend(has_unknown.then_some("unknown"));
     header.extend(has_cost.then_some("cost"));
-    let mut table = Table::new(1, header.into_iter().map(str::to_owned).collect());
+    let header = header.into_iter().map(str::to_owned).collect();
+    let mut table = Table::new(1, header).keep_names("2026-01-02 03:04Z".len());
     for minute in minutes {
         let (events, bad, unknown) = minute.events;
         let outcome = minute.outcomes.first();
