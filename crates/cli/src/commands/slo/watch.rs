@@ -76,9 +76,14 @@ pub(super) fn run_watch(args: &SloWatchArgs) -> Result<CommandExit, CommandFailu
 
 /// Evaluates a folder with a log, so that no other folder gets a state.
 fn run_once(mut watch: Watch, dir: &LogDir) -> Result<CommandExit, CommandFailure> {
+    let path = dir.path();
+    if !path.exists() {
+        // A mistyped name must not look like a quiet log.
+        return Err(CommandFailure::new(format!("there is no folder {}", path.display())));
+    }
     let Some(folder) = dir.open()? else { return Ok(CommandExit::NoData) };
     if folder.bytes() == 0 {
-        complain_on_stderr(format_args!("no data: no line in {}", dir.path().display()));
+        complain_on_stderr(format_args!("no data: no line in {}", path.display()));
         return Ok(CommandExit::NoData);
     }
     let fires = watch.evaluate(Timestamp::now().as_microsecond()).iter().any(Alert::is_firing);
