@@ -5,6 +5,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Instant;
@@ -176,6 +177,29 @@ fn an_alert_fires_stays_over_a_restart_and_is_resolved() {
     assert!(data["target"].is_string() && fired_line["seq"].is_null());
     let report = verify(folder).unwrap();
     assert!(report.is_clean(), "{report:?}");
+}
+
+#[test]
+fn a_line_that_comes_after_the_close_is_written_by_the_next_logger() {
+    let keep = tempfile::tempdir().unwrap();
+    let folder = &keep.path().join("logs");
+    failed_requests(folder);
+    // The evaluator reads its state up to the end, so this test decides how long an evaluation takes.
+    let state = folder.join(".slo/state");
+    fs::create_dir(folder.join(".slo")).unwrap();
+    assert!(Command::new("mkfifo").arg(&state).status().unwrap().success());
+    let (notifier, heard) = told();
+    let first = evaluating(folder, 0.5).notifier(notifier).build().unwrap();
+    let held = fs::File::options().write(true).open(&state).unwrap();
+    first.shutdown(DEADLINE).unwrap();
+    drop(held);
+    assert!(heard.recv_timeout(DEADLINE).unwrap().is_firing());
+    assert_eq!(alert_lines(folder), Vec::<Value>::new());
+
+    let second = evaluating(folder, 0.5).build().unwrap();
+    wait_for_lines(folder, 1);
+    second.shutdown(DEADLINE).unwrap();
+    assert_eq!(alert_lines(folder).len(), 1);
 }
 
 #[test]

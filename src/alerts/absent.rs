@@ -27,7 +27,7 @@ impl AlertThread {
 
     pub(crate) fn wait_for_end(&self, _: Option<Instant>) {}
 
-    pub(crate) fn take_changes(&self) -> Vec<AlertChange> {
+    pub(crate) fn take_changes(&self, _is_last: bool) -> Vec<AlertChange> {
         Vec::new()
     }
 

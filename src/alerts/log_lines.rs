@@ -14,7 +14,35 @@ use crate::sanitize::Sanitizer;
 const CHANGES_MAX: usize = 1_000;
 
 /// The lines that wait for the writer.
-pub(super) type Changes = Arc<Mutex<Vec<AlertChange>>>;
+#[derive(Clone, Default)]
+pub(super) struct Changes(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<AlertChange>,
+    is_closed: bool,
+}
+
+impl Changes {
+    /// Takes the lines. After the last call no line is accepted, since nobody would write it.
+    pub(super) fn take(&self, is_last: bool) -> Vec<AlertChange> {
+        let mut waiting = self.0.lock();
+        waiting.is_closed |= is_last;
+        std::mem::take(&mut waiting.lines)
+    }
+
+    fn add(&self, line: AlertChange) -> Result<(), NotifyError> {
+        let mut waiting = self.0.lock();
+        if waiting.is_closed {
+            return Err(NotifyError::temporary("the log is closed"));
+        }
+        if waiting.lines.len() >= CHANGES_MAX {
+            return Err(NotifyError::temporary("the writer is behind"));
+        }
+        waiting.lines.push(line);
+        Ok(())
+    }
+}
 
 /// Hands the writer a line when an alert begins to fire and when it is resolved.
 pub(super) struct LogLines {
@@ -67,12 +95,7 @@ impl Notifier for LogLines {
 
     fn notify(&mut self, alert: &Alert) -> Result<(), NotifyError> {
         if self.is_change(alert) {
-            let mut changes = self.changes.lock();
-            if changes.len() >= CHANGES_MAX {
-                return Err(NotifyError::temporary("the writer is behind"));
-            }
-            changes.push(self.change(alert));
-            drop(changes);
+            self.changes.add(self.change(alert))?;
             self.note(alert);
         }
         Ok(())

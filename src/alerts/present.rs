@@ -102,9 +102,9 @@ impl AlertThread {
         }
     }
 
-    /// Takes the lines that the log is to have.
-    pub(crate) fn take_changes(&self) -> Vec<AlertChange> {
-        std::mem::take(&mut *self.0.changes.lock())
+    /// Takes the lines that the log is to have. After the last call there are no others.
+    pub(crate) fn take_changes(&self, is_last: bool) -> Vec<AlertChange> {
+        self.0.changes.take(is_last)
     }
 
     /// Returns what fires, or `None` if the rules are not evaluated.

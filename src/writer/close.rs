@@ -31,7 +31,7 @@ impl Writer {
         let retired = self.house.as_ref().map(Housekeeping::take_last_retired).unwrap_or_default();
         self.append_retired_lines(now, &retired);
         self.append_totals(true);
-        self.append_alert_lines();
+        self.append_alert_lines(true);
         if !self.pending.is_empty() {
             // In a write of their own. If the disk is full, they then leave room for the last line.
             // If they do not fit, `verify` reports those files as missing.

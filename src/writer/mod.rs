@@ -167,7 +167,7 @@ impl Writer {
         self.request_retention();
         self.append_totals(false);
         if self.pending.is_empty() {
-            self.append_alert_lines();
+            self.append_alert_lines(false);
         }
         // A file gets its start line without an event, since it belongs to this instance from now
         // on.
@@ -219,8 +219,8 @@ impl Writer {
     }
 
     /// Appends what the evaluator of alerts has told since the last call.
-    fn append_alert_lines(&mut self) {
-        for change in self.shared.alerts.take_changes() {
+    fn append_alert_lines(&mut self, is_last: bool) {
+        for change in self.shared.alerts.take_changes(is_last) {
             let now = self.clock.now_micros();
             change.write(&mut self.pending, notice_head(&self.shared, &mut self.notices, now));
         }
