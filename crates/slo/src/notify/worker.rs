@@ -86,21 +86,21 @@ impl Worker {
             let is_closing = self.outbox.is_closing();
             let Err(error) = self.attempt(|notifier| notifier.notify(alert)) else { return };
             if !error.is_temporary() || attempt >= self.retry.attempts {
-                return self.give_up(&error);
+                return self.give_up(&error, "the alert is not sent again");
             }
             if is_closing {
                 self.outbox.set_cut_short();
-                return self.give_up(&error);
+                return self.give_up(&error, "this process does not send the alert again");
             }
             self.warn(Trouble::Delayed, &format!("{error}; it is told again"));
             self.outbox.pause(self.retry.wait(attempt, error.retry_after(), fastrand::f64()));
         }
     }
 
-    fn give_up(&mut self, error: &NotifyError) {
+    fn give_up(&mut self, error: &NotifyError, consequence: &str) {
         self.outbox.count(|counts| counts.given_up += 1);
         let kind = if error.is_temporary() { Trouble::GivenUp } else { Trouble::Refused };
-        self.warn(kind, &format!("{error}; the alert is not sent again"));
+        self.warn(kind, &format!("{error}; {consequence}"));
     }
 
     /// Passes an evaluation on, and again after a temporary failure, until the next one replaces it.
