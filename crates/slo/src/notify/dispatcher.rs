@@ -29,6 +29,7 @@ pub struct Dispatcher {
 
 struct Running {
     name: String,
+    repeats: bool,
     outbox: Arc<Outbox>,
 }
 
@@ -70,15 +71,14 @@ impl Dispatcher {
         }
     }
 
-    /// Tells the notifiers an alert if it began to fire, if it was resolved, or if it fires since the time for a
-    /// repeat. An evaluator can hand over each alert in each evaluation. Alertmanager gets it with the next call of
-    /// [`evaluated`](Self::evaluated).
+    /// Tells the notifiers an alert if it began to fire or if it was resolved. An evaluator can hand over each alert in
+    /// each evaluation. Alertmanager gets it with the next call of [`evaluated`](Self::evaluated).
     pub fn notify(&self, alert: &Alert) {
         let alert = Arc::new(cleaned(alert));
         // Held until the alert is queued, so that the order of two calls is the order in every queue.
         let mut ledger = self.ledger();
         match ledger.note(&alert, (self.clock)()) {
-            Ok(true) => self.push(&alert),
+            Ok(true) => self.outboxes().for_each(|outbox| outbox.push(Arc::clone(&alert))),
             Ok(false) => {}
             Err(Full) => {
                 self.outboxes().for_each(|outbox| outbox.count(|counts| counts.displaced += 1))
@@ -91,7 +91,7 @@ impl Dispatcher {
     pub fn evaluated(&self) {
         let at = (self.clock)();
         let mut ledger = self.ledger();
-        ledger.take_repeats(at).iter().for_each(|alert| self.push(alert));
+        ledger.take_repeats(at).iter().for_each(|alert| self.repeat(alert));
         let evaluation = Arc::new(Evaluation { at, alerts: ledger.current(at) });
         self.outboxes().for_each(|outbox| outbox.set_evaluation(Arc::clone(&evaluation)));
     }
@@ -123,8 +123,9 @@ impl Dispatcher {
         hanging.map(|running| running.name.clone()).collect()
     }
 
-    fn push(&self, alert: &Arc<Alert>) {
-        self.outboxes().for_each(|outbox| outbox.push(Arc::clone(alert)));
+    fn repeat(&self, alert: &Arc<Alert>) {
+        let repeating = self.notifiers.iter().filter(|running| running.repeats);
+        repeating.for_each(|running| running.outbox.push(Arc::clone(alert)));
     }
 
     fn outboxes(&self) -> impl Iterator<Item = &Outbox> {
@@ -208,9 +209,9 @@ impl DispatcherBuilder {
         let ledger = Mutex::new(Ledger::new(self.repeat, self.known_max));
         let mut dispatcher = Dispatcher { ledger, notifiers: Vec::new(), clock: self.clock };
         for notifier in self.notifiers {
-            let (name, outbox) =
-                (notifier.name().to_owned(), Arc::new(Outbox::new(self.waiting_max)));
-            dispatcher.notifiers.push(Running { name, outbox: Arc::clone(&outbox) });
+            let (name, repeats) = (notifier.name().to_owned(), notifier.repeats());
+            let outbox = Arc::new(Outbox::new(self.waiting_max));
+            dispatcher.notifiers.push(Running { name, repeats, outbox: Arc::clone(&outbox) });
             let worker =
                 Worker::new(notifier, outbox, self.retry.clone(), Arc::clone(&self.on_trouble));
             thread::Builder::new().name("llm-audit-alerts".to_owned()).spawn(|| worker.run())?;

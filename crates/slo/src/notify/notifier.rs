@@ -41,6 +41,11 @@ pub trait Notifier: Send {
     /// If the alert was not accepted. If the error is temporary, the same alert comes again, before any later one.
     fn notify(&mut self, alert: &Alert) -> Result<(), NotifyError>;
 
+    /// Returns whether an alert that still fires is told again after the time for a repeat: `true` by default.
+    fn repeats(&self) -> bool {
+        true
+    }
+
     /// Learns that all objectives were evaluated, after the alerts of this evaluation. Does nothing by default.
     ///
     /// # Errors

@@ -22,13 +22,14 @@ const LONG: Duration = Duration::from_secs(60);
 struct Recorder {
     told: Sender<Alert>,
     failures: Vec<NotifyError>,
+    repeats: bool,
 }
 
 impl Recorder {
     fn new(mut failures: Vec<NotifyError>) -> (Self, Receiver<Alert>) {
         let (told, alerts) = channel();
         failures.reverse();
-        (Self { told, failures }, alerts)
+        (Self { told, failures, repeats: true }, alerts)
     }
 }
 
@@ -40,6 +41,10 @@ impl Notifier for Recorder {
     fn notify(&mut self, alert: &Alert) -> Result<(), NotifyError> {
         self.told.send(alert.clone()).expect("the test waits");
         self.failures.pop().map_or(Ok(()), Err)
+    }
+
+    fn repeats(&self) -> bool {
+        self.repeats
     }
 }
 
@@ -220,9 +225,11 @@ fn an_alert_is_repeated_after_the_set_time_and_never_once_it_is_resolved() {
         move || now.load(Ordering::Relaxed)
     };
     let (recorder, told) = Recorder::new(Vec::new());
+    let (mut once, told_once) = Recorder::new(Vec::new());
+    once.repeats = false;
     let hours = Duration::from_secs(2 * 60 * 60);
-    let dispatcher =
-        builder().clock(clock).repeat(hours).notifier(recorder).start().expect("a thread");
+    let builder = builder().clock(clock).repeat(hours).notifier(recorder).notifier(once);
+    let dispatcher = builder.start().expect("a thread");
     dispatcher.notify(&alert());
     for hours in 1..=5 {
         now.store(begin + hours * hour, Ordering::Relaxed);
@@ -234,8 +241,10 @@ fn an_alert_is_repeated_after_the_set_time_and_never_once_it_is_resolved() {
     now.store(begin + 24 * hour, Ordering::Relaxed);
     dispatcher.evaluated();
     assert!(dispatcher.shutdown(LONG).is_empty());
-    let fires: Vec<_> = told.try_iter().map(|alert| alert.is_firing()).collect();
-    assert_eq!(fires, [true, true, true, false]);
+    let fires =
+        |told: Receiver<Alert>| told.iter().map(|alert| alert.is_firing()).collect::<Vec<_>>();
+    assert_eq!(fires(told), [true, true, true, false]);
+    assert_eq!(fires(told_once), [true, false]);
 }
 
 #[test]
