@@ -1,6 +1,5 @@
 //! Alerts as lines of the log: handed to the writer, which numbers them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use llm_audit_log::schema::notices::AlertChange;
@@ -48,24 +47,11 @@ impl Changes {
 pub(super) struct LogLines {
     changes: Changes,
     sanitizer: Sanitizer,
-    /// Alerts that fire, by their labels, and their starts. An alert that is repeated has changed nothing.
-    firing: BTreeMap<Vec<(String, String)>, i64>,
 }
 
 impl LogLines {
     pub(super) fn new(changes: Changes, sanitizer: Sanitizer) -> Self {
-        Self { changes, sanitizer, firing: BTreeMap::new() }
-    }
-
-    fn is_change(&self, alert: &Alert) -> bool {
-        !alert.is_firing() || self.firing.get(&labels(alert)) != Some(&alert.starts_at)
-    }
-
-    fn note(&mut self, alert: &Alert) {
-        match alert.is_firing() {
-            true => self.firing.insert(labels(alert), alert.starts_at),
-            false => self.firing.remove(&labels(alert)),
-        };
+        Self { changes, sanitizer }
     }
 
     fn change(&self, alert: &Alert) -> AlertChange {
@@ -94,14 +80,67 @@ impl Notifier for LogLines {
     }
 
     fn notify(&mut self, alert: &Alert) -> Result<(), NotifyError> {
-        if self.is_change(alert) {
-            self.changes.add(self.change(alert))?;
-            self.note(alert);
-        }
-        Ok(())
+        self.changes.add(self.change(alert))
+    }
+
+    /// A repeat is not a change.
+    fn repeats(&self) -> bool {
+        false
     }
 }
 
-fn labels(alert: &Alert) -> Vec<(String, String)> {
-    alert.labels().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::Duration;
+
+    use llm_audit_slo::notify::Dispatcher;
+
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn alert() -> Alert {
+        let text = r#"{"rule": "r", "objective": "o", "service": "s", "severity": "page", "subject": null,
+            "starts_at": 0, "ends_at": null, "summary": "", "value": "", "target": "", "window": "5m", "traces": [],
+            "command": ""}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn lines() -> (LogLines, Changes) {
+        let changes = Changes::default();
+        (LogLines::new(changes.clone(), Sanitizer::default()), changes)
+    }
+
+    #[test]
+    fn the_repeat_of_an_alert_is_not_a_line_after_a_restart_either() {
+        let ((lines, changes), now) = (lines(), Arc::new(AtomicI64::new(HOUR)));
+        let clock = now.clone();
+        let builder = Dispatcher::builder().clock(move || clock.load(Ordering::Relaxed));
+        let dispatcher = builder.notifier(lines).start().unwrap();
+        dispatcher.resume(&[alert()]);
+        for at in [HOUR, 5 * HOUR] {
+            now.store(at, Ordering::Relaxed);
+            dispatcher.notify(&alert());
+            dispatcher.evaluated();
+        }
+        let mut resolved = alert();
+        resolved.ends_at = Some(5 * HOUR);
+        dispatcher.notify(&resolved);
+        assert_eq!(dispatcher.shutdown(Duration::from_secs(60)), [""; 0]);
+        let ends: Vec<_> = changes.take(true).iter().map(|change| change.ends_at).collect();
+        assert_eq!(ends, [Some(5 * HOUR)]);
+    }
+
+    #[test]
+    fn a_line_that_nobody_would_write_is_refused_for_now() {
+        let (mut lines, changes) = lines();
+        lines.notify(&alert()).unwrap();
+        assert_eq!(changes.take(false).len(), 1);
+        (0..CHANGES_MAX).for_each(|_| lines.notify(&alert()).unwrap());
+        assert!(lines.notify(&alert()).unwrap_err().is_temporary());
+        assert_eq!(changes.take(true).len(), CHANGES_MAX);
+        assert!(lines.notify(&alert()).unwrap_err().is_temporary());
+        assert_eq!(changes.take(true).len(), 0);
+    }
 }
