@@ -15,7 +15,7 @@ use common::{DEADLINE, lines, logger, memory};
 use llm_audit::alerts::{Alert, Notifier, NotifyError};
 use llm_audit::metrics::{AlertsHealth, Health};
 use llm_audit::reader::verify;
-use llm_audit::{AuditLogger, Builder};
+use llm_audit::{AuditEvent, AuditLogger, Builder, EventType};
 use serde_json::{Value, json};
 
 /// A service that has a mail address for a name, which no line may show.
@@ -316,17 +316,61 @@ fn a_child_that_was_forked_does_not_keep_the_folder() {
     end(child);
 }
 
+#[test]
+fn a_child_that_was_forked_evaluates_unless_it_lacks_a_notifier() {
+    const NAME: &str = "a_child_that_was_forked_evaluates_unless_it_lacks_a_notifier";
+    if alone::folder().is_none() {
+        let ended = Alone::new(NAME).run();
+        assert!(ended.status.success(), "{}{}", ended.out, ended.err);
+        return;
+    }
+    let folder = &alone::folder().unwrap().join("logs");
+    for (builder, evaluates) in [
+        (evaluating(folder, 0.5), true),
+        (evaluating(folder, 0.5).notifier(told().0), false),
+        (logger(folder).alerts(true).notifier(told().0), false),
+    ] {
+        let audit = builder.build().unwrap();
+        let child = child_that(|| {
+            audit.emit(&AuditEvent::new(EventType::ToolCall, "benefits", "search"));
+            i32::from(audit.health().alerts.is_some())
+        });
+        assert_eq!(exit_code(child), i32::from(evaluates));
+        assert!(audit.health().alerts.is_some(), "the parent evaluates in any case");
+        audit.shutdown(DEADLINE).unwrap();
+    }
+}
+
 /// Forks a child that does nothing until it is killed.
-#[allow(unsafe_code, reason = "fork")]
+#[allow(unsafe_code, reason = "pause")]
 fn sleeping_child() -> i32 {
-    // SAFETY: the child makes no call other than `pause`.
-    match unsafe { libc::fork() } {
-        0 => loop {
+    child_that(|| {
+        loop {
             // SAFETY: it has no precondition.
             unsafe { libc::pause() };
-        },
+        }
+    })
+}
+
+/// Forks a child that ends with the code that `code` returns.
+#[allow(unsafe_code, reason = "fork")]
+fn child_that(code: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child uses the recorder alone, which may be used after a fork.
+    match unsafe { libc::fork() } {
+        // SAFETY: it has no precondition.
+        0 => unsafe { libc::_exit(code()) },
         child => child,
     }
+}
+
+/// Waits for the end of a child.
+#[allow(unsafe_code, reason = "waitpid")]
+fn exit_code(child: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status));
+    libc::WEXITSTATUS(status)
 }
 
 #[allow(unsafe_code, reason = "kill")]

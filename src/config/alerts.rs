@@ -8,6 +8,8 @@ use super::values::ValueKind;
 pub(crate) struct Alerts {
     /// What the builder was asked for.
     pub(crate) asked: Option<bool>,
+    /// Whether the builder was given a notifier. A forked child does not have it.
+    pub(crate) has_notifier: bool,
     pub(crate) webhook: Option<String>,
     pub(crate) alertmanager: Option<String>,
     pub(crate) slack: Option<String>,
@@ -25,9 +27,9 @@ impl Alerts {
         self.destinations().into_iter().find(|(name, _)| *name == variable)?.1
     }
 
-    /// Whether the environment names a place.
+    /// Whether there is a place or a notifier.
     pub(crate) fn has_destination(&self) -> bool {
-        self.destinations().iter().any(|(_, value)| value.is_some())
+        self.has_notifier || self.destinations().iter().any(|(_, value)| value.is_some())
     }
 
     fn destinations(&self) -> [(&'static str, Option<&String>); 8] {

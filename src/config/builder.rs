@@ -188,7 +188,7 @@ impl Builder {
     }
 
     /// Tells this notifier which alerts fire and which are resolved. It has a thread of its own, so it may wait. A
-    /// forked child does not have it.
+    /// forked child does not have it, and so evaluates no rules.
     ///
     /// The rules are those of [`slo_file`](Self::slo_file), otherwise the built-in ones.
     ///
@@ -209,7 +209,7 @@ impl Builder {
     #[cfg(feature = "alerts")]
     pub fn notifier(mut self, notifier: impl llm_audit_slo::notify::Notifier + 'static) -> Self {
         self.attachments.notifiers.push(Box::new(notifier));
-        self.alerts(true)
+        self.set(|settings| settings.alerts.has_notifier = true)
     }
 
     /// Sends metrics to this collector, with the feature `otlp` (`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`). The URL

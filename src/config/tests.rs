@@ -138,6 +138,7 @@ fn every_variable_arrives() {
         },
         alerts: Alerts {
             asked: None,
+            has_notifier: false,
             webhook: set("https://hooks.example/a"),
             alertmanager: set("http://a:9093,http://b:9093"),
             slack: set("https://hooks.slack.example/b"),

@@ -81,7 +81,11 @@ impl Shared {
     /// Makes the same logger for a forked child, with no event emitted. Everything that can change
     /// is made anew, because the fork may have caught it in the middle of a change.
     pub(crate) fn for_forked_child(&self) -> Arc<Self> {
-        let settings = self.settings.clone();
+        let mut settings = self.settings.clone();
+        if settings.alerts.has_notifier {
+            // It stays with the parent. Without it, a child that has the folder would tell it nothing.
+            settings.alerts.asked = Some(false);
+        }
         let instance =
             draw_instance_id().unwrap_or_else(|_| format!("{:016x}", context::random_span_id()));
         let shared = Self {
