@@ -1,5 +1,6 @@
 //! Settings of alerts: whether this logger evaluates the rules, and where alerts go.
 
+use super::settings::Settings;
 use super::values::ValueKind;
 
 /// Whether the logger evaluates alert rules, and the places that the environment names.
@@ -79,6 +80,16 @@ pub(super) const COMMAND: DestinationValue = DestinationValue {
 };
 pub(super) const HEARTBEAT: DestinationValue =
     DestinationValue { variable: "AUDIT_ALERT_HEARTBEAT", accepted: ADDRESS };
+
+/// Refuses a topic if this build cannot tell it anything, whatever its ARN is.
+pub(super) fn check_sns_is_built_in(settings: &Settings) -> Result<(), String> {
+    match settings.alerts.sns_topic.is_none() || cfg!(feature = "sns") {
+        true => Ok(()),
+        false => {
+            Err("nothing, because this program was built without the feature `sns`".to_owned())
+        }
+    }
+}
 
 impl ValueKind for DestinationValue {
     type Value = String;

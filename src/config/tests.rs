@@ -242,6 +242,26 @@ fn only_a_build_that_tells_alerts_refuses_a_place_for_them() {
 }
 
 #[test]
+fn a_place_for_alerts_is_refused_only_if_the_rules_may_be_evaluated() {
+    let lookup = |name: &str| (name == "AUDIT_ALERT_WEBHOOK").then(|| OsString::from("secret"));
+    let is_refused = |builder: Builder| builder.settings(&lookup).is_err();
+    assert!(!is_refused(Builder::default().alerts(false)));
+    for builder in [Builder::default(), Builder::default().alerts(true)] {
+        assert_eq!(is_refused(builder), cfg!(feature = "alerts"));
+    }
+}
+
+#[test]
+fn a_topic_is_refused_if_it_is_not_built_in() {
+    let topic = ("AUDIT_ALERT_SNS_TOPIC", "arn:aws:sns:eu-west-1:123456789012:alerts");
+    let error = read(&[topic]).err().map(|error| error.to_string());
+    assert_eq!(error.is_some(), cfg!(all(feature = "alerts", not(feature = "sns"))));
+    assert!(
+        error.is_none_or(|error| error.contains("nothing, because this program was built without"))
+    );
+}
+
+#[test]
 fn compression_is_refused_if_it_is_not_built_in() {
     let set = read(&[("AUDIT_COMPRESS", "zstd")]).map(|settings| settings.compress);
     let built = Builder::default().without_environment().compress(Compress::Zstd);

@@ -78,9 +78,12 @@ impl Variable {
     /// Returns whether this build uses the setting. Otherwise the variable may be for another library, with
     /// other values.
     fn is_used(&self) -> bool {
-        let is_of_alerts = self.group == "Alerts";
         (cfg!(feature = "otlp") || !self.name.starts_with("OTEL_"))
-            && (cfg!(feature = "alerts") || !is_of_alerts)
+            && (cfg!(feature = "alerts") || !self.is_of_alerts())
+    }
+
+    fn is_of_alerts(&self) -> bool {
+        self.group == "Alerts"
     }
 
     /// Sets what the environment says, and returns the name of the variable that said it.
@@ -112,7 +115,8 @@ impl Variable {
 
     /// Refuses a value that is not accepted, whoever set it.
     pub(crate) fn check(&self, settings: &Settings) -> Result<(), Error> {
-        if !self.is_used() {
+        let is_forbidden = self.is_of_alerts() && settings.alerts.asked == Some(false);
+        if !self.is_used() || is_forbidden {
             return Ok(());
         }
         (self.check)(settings)
@@ -197,11 +201,11 @@ macro_rules! settings {
             },
             show: |settings| $values.show(&settings.$($place).+),
             check: |settings| {
-                if !$values.accepts(&settings.$($place).+) {
-                    return Err($values.accepted());
-                }
                 $($relation(settings)?;)?
-                Ok(())
+                match $values.accepts(&settings.$($place).+) {
+                    true => Ok(()),
+                    false => Err($values.accepted()),
+                }
             },
             fallback: settings!(@fallback [$($place).+] $($fallback = $fallback_values)?),
         }

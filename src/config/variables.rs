@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::alerts::{
     ALERTMANAGER, Alerts, COMMAND, HEARTBEAT, PAGERDUTY_KEY, PAGERDUTY_URL, SLACK, SNS_TOPIC,
-    WEBHOOK,
+    WEBHOOK, check_sns_is_built_in,
 };
 use super::builder::Builder;
 use super::otlp::{
@@ -238,7 +238,7 @@ settings! {
     "AUDIT_PAGERDUTY_URL" = OptionalValue(PAGERDUTY_URL), at alerts.pagerduty_url;
 
     /// A topic of Amazon SNS.
-    "AUDIT_ALERT_SNS_TOPIC" = OptionalValue(SNS_TOPIC), at alerts.sns_topic;
+    "AUDIT_ALERT_SNS_TOPIC" = OptionalValue(SNS_TOPIC), at alerts.sns_topic, if check_sns_is_built_in;
 
     /// A command that runs for each alert, without a shell. It reads the alert as JSON on its standard input.
     "AUDIT_ALERT_COMMAND" = OptionalValue(COMMAND), at alerts.command;
