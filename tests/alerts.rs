@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::alone::{self, Alone, wait_for};
 use common::{DEADLINE, lines, logger, memory};
@@ -110,6 +110,13 @@ fn wait_until(audit: &AuditLogger, what: &str, is_so: impl Fn(&Health, &AlertsHe
     }
 }
 
+/// Closes a logger whose evaluator does not end. The limit is two seconds, and a busy machine may take longer.
+fn close_in_time(audit: &AuditLogger) {
+    let since = Instant::now();
+    audit.shutdown(DEADLINE).unwrap();
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+}
+
 fn alert_lines(folder: &Path) -> Vec<Value> {
     let is_alert = |line: &Value| line["event_type"].as_str().unwrap().starts_with("alert.");
     lines(folder).into_iter().filter(is_alert).collect()
@@ -191,7 +198,7 @@ fn a_line_that_comes_after_the_close_is_written_by_the_next_logger() {
     let (notifier, heard) = told();
     let first = evaluating(folder, 0.5).notifier(notifier).build().unwrap();
     let held = fs::File::options().write(true).open(&state).unwrap();
-    first.shutdown(DEADLINE).unwrap();
+    close_in_time(&first);
     drop(held);
     assert!(heard.recv_timeout(DEADLINE).unwrap().is_firing());
     assert_eq!(alert_lines(folder), Vec::<Value>::new());
@@ -251,10 +258,7 @@ fn a_notifier_that_hangs_delays_a_close_by_two_seconds_at_most() {
     let ((began, begins), (release, released)) = (channel(), channel());
     let audit = evaluating(folder, 0.5).notifier(Hangs(began, released)).build().unwrap();
     begins.recv_timeout(DEADLINE).unwrap();
-    let since = Instant::now();
-    audit.shutdown(DEADLINE).unwrap();
-    // Far from two seconds, on a busy machine, and from the deadline.
-    assert!(since.elapsed() < DEADLINE / 2, "{:?}", since.elapsed());
+    close_in_time(&audit);
     drop(release);
 }
 
