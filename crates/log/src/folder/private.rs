@@ -1,6 +1,6 @@
 //! A folder beside the files of a log that is for its owner alone: positions, states, locks.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,15 @@ impl PrivateFolder {
         }
     }
 
+    /// Returns whether a lock still is the one that others would take. It is not if its file was removed.
+    pub fn is_held(&self, name: &str, lock: &File) -> bool {
+        match (fs::symlink_metadata(self.0.join(name)), lock.metadata()) {
+            (Ok(there), Ok(held)) => is_same_file(&there, &held),
+            (Err(error), _) => error.kind() != io::ErrorKind::NotFound,
+            (_, Err(_)) => true,
+        }
+    }
+
     /// Replaces a file as a whole. After a power cut it is the old one or the new one.
     ///
     /// # Errors
@@ -84,6 +93,18 @@ fn open_to_write(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.open(path)
 }
 
+#[cfg(unix)]
+fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// This platform cannot tell them apart.
+#[cfg(not(unix))]
+fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +129,19 @@ mod tests {
         assert!(held.is_some() && folder.lock("lock").unwrap().is_none());
         drop(held);
         assert!(folder.lock("lock").unwrap().is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_is_lost_with_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = PrivateFolder::create(dir.path().join(".ship")).unwrap();
+        let held = folder.lock("lock").unwrap().unwrap();
+        assert!(folder.is_held("lock", &held));
+        fs::remove_file(folder.path().join("lock")).unwrap();
+        assert!(!folder.is_held("lock", &held));
+        let other = folder.lock("lock").unwrap().unwrap();
+        assert!(!folder.is_held("lock", &held) && folder.is_held("lock", &other));
     }
 
     #[cfg(unix)]

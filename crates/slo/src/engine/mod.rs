@@ -133,7 +133,7 @@ impl AlertEngine {
 
     /// Writes the state, and gives the folder to the next evaluator that checks it.
     pub fn release(&mut self) {
-        if let Some(holder) = self.holder.take() {
+        if let Some(holder) = self.holder.take().filter(|holder| holder.folder.is_held()) {
             // Without it the next evaluator reads more, and tells more.
             let _ = holder.save(&self.objectives);
         }
@@ -161,10 +161,10 @@ impl AlertEngine {
         Ok(alerts)
     }
 
-    /// Takes the folder, if no other evaluator has it.
+    /// Takes the folder, if no other evaluator has it. If the lock was lost, it is tried again in the next check.
     fn take_folder(&mut self, now: i64) -> Result<Option<Holder>, Error> {
         if let Some(holder) = self.holder.take() {
-            return Ok(Some(holder));
+            return Ok(holder.folder.is_held().then_some(holder));
         }
         let folder = StateFolder::lock(&self.dir)?;
         self.is_held_elsewhere = folder.is_none();

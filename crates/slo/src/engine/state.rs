@@ -25,7 +25,7 @@ const VERSION: u32 = 2;
 pub(super) struct StateFolder {
     folder: PrivateFolder,
     /// Held as long as the file is open. A forked child closes it, so that it does not keep the lock.
-    _lock: PrivateFile,
+    lock: PrivateFile,
 }
 
 /// What an evaluator goes on from.
@@ -68,7 +68,12 @@ impl StateFolder {
         let folder = PrivateFolder::create(&path);
         let folder = folder.map_err(|error| Error::io("create", &path, error))?;
         let lock = folder.lock(LOCK).map_err(|error| Error::io("lock", &path.join(LOCK), error))?;
-        Ok(lock.map(|lock| Self { folder, _lock: PrivateFile::new(lock) }))
+        Ok(lock.map(|lock| Self { folder, lock: PrivateFile::new(lock) }))
+    }
+
+    /// Returns whether the lock still keeps others away. Somebody may have removed its file.
+    pub(super) fn is_held(&self) -> bool {
+        self.folder.is_held(LOCK, &self.lock)
     }
 
     /// Reads the state. If it was made for other objectives, the log is read again from its beginning, and the alerts

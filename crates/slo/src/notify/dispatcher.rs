@@ -62,9 +62,10 @@ impl Dispatcher {
     }
 
     /// Takes alerts that a former process told, such as from the evaluator's stored state. They are not told again
-    /// before their next repeat.
+    /// before their next repeat. Other alerts are forgotten.
     pub fn resume(&self, alerts: &[Alert]) {
         let (mut ledger, now) = (self.ledger(), (self.clock)());
+        ledger.clear();
         for alert in alerts {
             // Without room for it, `notify` will count it.
             let _ = ledger.note(&Arc::new(cleaned(alert)), now);

@@ -41,6 +41,11 @@ impl Ledger {
         Self { repeat_micros, alerts_max, told: BTreeMap::new(), refused: BTreeMap::new() }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.told.clear();
+        self.refused.clear();
+    }
+
     /// Takes an alert as it is now. Returns whether to tell it, because its state is new.
     pub(super) fn note(&mut self, alert: &Arc<Alert>, now: i64) -> Result<bool, Full> {
         let has_room = self.told.len() < self.alerts_max;

@@ -69,6 +69,9 @@ impl Watch {
             }
             alerts.iter().for_each(|alert| self.dispatcher.notify(alert));
             self.dispatcher.evaluated();
+        } else {
+            // Another evaluator may tell alerts until this one has the folder again.
+            self.has_resumed = false;
         }
         self.engine.alerts()
     }
@@ -229,6 +232,22 @@ mod tests {
         assert_eq!(second.evaluate(after(0)).len(), 1);
         assert_eq!(told.recv(), Ok(true));
         assert_eq!(told.try_recv().ok(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn whoever_loses_the_state_leaves_the_folder_to_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut logger = TestLogger::start(dir.path(), 1, "benefits", true, START);
+        emit_minute(&mut logger, 0, Status::Error);
+        let ((mut first, (_told, answer)), (mut second, _hangs)) =
+            (watch(dir.path()), watch(dir.path()));
+        answer.send(Ok(())).unwrap();
+        assert_eq!(first.evaluate(after(0)).len(), 1);
+        std::fs::remove_dir_all(dir.path().join(".slo")).unwrap();
+        assert_eq!(second.evaluate(after(0)).len(), 1);
+        assert_eq!(first.evaluate(after(1)), []);
+        assert!(!first.engine().has_folder() && second.engine().has_folder());
     }
 
     #[test]

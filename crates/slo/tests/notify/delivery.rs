@@ -251,11 +251,13 @@ fn an_alert_is_repeated_after_the_set_time_and_never_once_it_is_resolved() {
 fn a_successor_tells_only_the_end_of_what_its_predecessor_told() {
     let (recorder, told) = Recorder::new(Vec::new());
     let dispatcher = builder().notifier(recorder).start().expect("a thread");
+    dispatcher.resume(&[of_rule("forgotten")]);
     dispatcher.resume(&[alert()]);
-    dispatcher.notify(&alert());
-    dispatcher.notify(&resolved());
+    for alert in [alert(), resolved(), of_rule("forgotten")] {
+        dispatcher.notify(&alert);
+    }
     assert!(dispatcher.shutdown(LONG).is_empty());
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [resolved()]);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [resolved(), of_rule("forgotten")]);
 }
 
 #[test]
