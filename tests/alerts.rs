@@ -263,6 +263,22 @@ fn a_notifier_that_hangs_delays_a_close_by_two_seconds_at_most() {
 }
 
 #[test]
+fn nobody_evaluates_if_the_folder_cannot_be_taken() {
+    let keep = tempfile::tempdir().unwrap();
+    let folder = &keep.path().join("logs");
+    failed_requests(folder);
+    fs::write(folder.join(".slo"), "").unwrap();
+    let audit = evaluating(folder, 0.5).build().unwrap();
+    wait_until(&audit, "it cannot be taken", |_, alerts| alerts.error.is_some());
+    let page: Value = serde_json::from_str(&audit.health().to_json()).unwrap();
+    assert_eq!(
+        (&page["alerts"]["evaluator"], page["status"].as_str()),
+        (&json!("none"), Some("ok"))
+    );
+    audit.shutdown(DEADLINE).unwrap();
+}
+
+#[test]
 fn nothing_is_evaluated_unless_it_is_asked_for() {
     let keep = tempfile::tempdir().unwrap();
     let of = |builder: Builder| {

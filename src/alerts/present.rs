@@ -169,17 +169,18 @@ impl Evaluator {
         let engine = watch.engine();
         let mut state = self.state.lock();
         let Some(health) = &mut state.health else { return };
+        health.is_held_here = engine.has_folder();
         health.is_held_elsewhere = engine.is_held_elsewhere();
         health.error = engine.error().map(ToString::to_string);
         health.firing = firing_rules(engine.alerts());
-        if engine.has_folder() {
+        if health.is_held_here {
             health.last_evaluation = Some(now);
         }
     }
 
     fn note_error(&self, error: &str) {
         if let Some(health) = &mut self.state.lock().health {
-            health.error = Some(error.to_owned());
+            (health.is_held_here, health.error) = (false, Some(error.to_owned()));
         }
     }
 

@@ -40,6 +40,9 @@ pub struct Health {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AlertsHealth {
+    /// Whether this evaluator had the folder in the last evaluation. It has not before the first one, and if the
+    /// folder cannot be taken.
+    pub is_held_here: bool,
     /// Whether another evaluator has the folder. This one then knows no alert, and takes over if that one ends.
     pub is_held_elsewhere: bool,
     /// When the rules were last evaluated here, in microseconds since the Unix epoch.
@@ -125,8 +128,13 @@ impl AlertsHealth {
                 "since": spelled_time(firing.since),
             })
         });
+        let evaluator = match self.is_held_elsewhere {
+            true => "elsewhere",
+            false if self.is_held_here => "here",
+            false => "none",
+        };
         json!({
-            "evaluator": if self.is_held_elsewhere { "elsewhere" } else { "here" },
+            "evaluator": evaluator,
             "last_evaluation": self.last_evaluation.and_then(spelled_time),
             "error": self.error,
             "firing": firing.collect::<Vec<_>>(),

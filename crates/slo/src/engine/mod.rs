@@ -166,6 +166,7 @@ impl AlertEngine {
         if let Some(holder) = self.holder.take() {
             return Ok(holder.folder.is_held().then_some(holder));
         }
+        self.is_held_elsewhere = false;
         let folder = StateFolder::lock(&self.dir)?;
         self.is_held_elsewhere = folder.is_none();
         let Some(folder) = folder else { return Ok(None) };
