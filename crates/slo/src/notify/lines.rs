@@ -9,7 +9,7 @@ use crate::Alert;
 /// Writes a line for each alert:
 ///
 /// ```text
-/// llm-audit: [FIRING] error-rate of benefits (page): 6.2 % of 480 requests failed in 1h, and at most 5 % may; llm-audit fixture 4bf92f35 --test
+/// llm-audit: [FIRING] error-rate of benefits (page): errors: 6.2 % over 1h (30 of 480), and it should be at most 5 %; llm-audit fixture 4bf92f35 --test
 /// ```
 pub struct Lines<W> {
     name: String,
