@@ -100,9 +100,9 @@ for case in $(seq 0 19); do
 done
 [[ -n $failing && -n $fine ]] || fail "no case fails, or none goes well"
 
-# Asks questions of this case until a command succeeds, at most a little longer than two evaluations take.
+# Asks questions of this case until a command succeeds, at most for five minutes. Two evaluations take two.
 ask_until() {
-    local case=$1 until=$((SECONDS + 150))
+    local case=$1 until=$((SECONDS + 300))
     shift
     until "$@" 2>/dev/null; do
         ((SECONDS < until)) || fail "$*: not in time. engine: $(states engine), prometheus: $(states prometheus)"
