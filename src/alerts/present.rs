@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use llm_audit_log::schema::notices::AlertChange;
 use llm_audit_process::exit::WriterExitGuard;
-use llm_audit_process::lock::{Condvar, Mutex};
+use llm_audit_process::lock::Mutex;
 use llm_audit_slo::notify::{Dispatcher, Notifier, Watch, notifiers};
 use llm_audit_slo::{Alert, AlertEngine, Objectives};
 
@@ -17,11 +17,10 @@ use crate::config::{Notifiers, Settings};
 use crate::error::{Error, ErrorCause};
 use crate::metrics::{AlertsHealth, CountedObjectives, FiringRule};
 use crate::sanitize::Sanitizer;
+use crate::sync::closing::Closing;
 use crate::warnings;
 
-/// How long whoever closes the logger waits for the thread.
-const END: Duration = Duration::from_secs(2);
-/// How much of it the notifiers have. Afterwards the state is written.
+/// How much of [`CLOSE_LIMIT`](crate::sync::closing::CLOSE_LIMIT) the notifiers have. Afterwards the state is written.
 const LAST_ATTEMPTS: Duration = Duration::from_millis(1_500);
 
 /// The thread, as those see it that start and close it.
@@ -30,17 +29,10 @@ pub(crate) struct AlertThread(Arc<Evaluator>);
 
 #[derive(Default)]
 struct Evaluator {
-    state: Mutex<EvaluatorState>,
-    changed: Condvar,
-    changes: Changes,
-}
-
-#[derive(Default)]
-struct EvaluatorState {
-    is_running: bool,
-    closed: Option<Instant>,
+    closing: Closing,
     /// `None` if the rules are not evaluated.
-    health: Option<AlertsHealth>,
+    health: Mutex<Option<AlertsHealth>>,
+    changes: Changes,
 }
 
 /// What the thread evaluates, and whom it tells.
@@ -75,31 +67,22 @@ impl AlertThread {
             // A panic would be a defect of this crate. The log does not depend on this thread.
             let run = catch_unwind(AssertUnwindSafe(|| inner.run(job, exiting)));
             run.unwrap_or_else(|_| inner.note_error("the evaluator of alerts panicked"));
-            inner.end();
+            inner.closing.end();
         });
         started.map(drop).map_err(|error| {
-            self.0.end();
+            self.0.closing.end();
             Error::new(ErrorCause::Thread(error))
         })
     }
 
     /// Asks for the end: what waits is told once more, and the folder is given to the next evaluator.
     pub(crate) fn close(&self) {
-        self.0.state.lock().closed.get_or_insert_with(Instant::now);
-        self.0.changed.notify_all();
+        self.0.closing.close();
     }
 
     /// Waits for the end, at most two seconds from the close.
     pub(crate) fn wait_for_end(&self, until: Option<Instant>) {
-        let mut state = self.0.state.lock();
-        while let Some(closed) = state.closed.filter(|_| state.is_running) {
-            let last = closed + END;
-            let until = until.map_or(last, |until| until.min(last));
-            if Instant::now() >= until {
-                return;
-            }
-            self.0.changed.wait_until(&mut state, until);
-        }
+        self.0.closing.wait_for_end(until);
     }
 
     /// Takes the lines that the log is to have. After the last call there are no others.
@@ -109,7 +92,7 @@ impl AlertThread {
 
     /// Returns what fires, or `None` if the rules are not evaluated.
     pub(crate) fn health(&self) -> Option<AlertsHealth> {
-        self.0.state.lock().health.clone()
+        self.0.health.lock().clone()
     }
 }
 
@@ -137,7 +120,7 @@ impl Evaluator {
             {
                 warn(&format!("cannot evaluate alert rules: {error}"), warns);
             }
-            if self.is_closed_within(watch.until_next(now)) {
+            if self.closing.is_closed_before(Instant::now() + watch.until_next(now)) {
                 break;
             }
         }
@@ -160,15 +143,15 @@ impl Evaluator {
     }
 
     fn begin(&self) {
-        let mut state = self.state.lock();
-        (state.is_running, state.health) = (true, Some(AlertsHealth::default()));
+        *self.health.lock() = Some(AlertsHealth::default());
+        self.closing.begin();
     }
 
     /// Notes the outcome of an evaluation.
     fn note(&self, watch: &Watch, now: i64) {
         let engine = watch.engine();
-        let mut state = self.state.lock();
-        let Some(health) = &mut state.health else { return };
+        let mut health = self.health.lock();
+        let Some(health) = &mut *health else { return };
         health.is_held_here = engine.has_folder();
         health.is_held_elsewhere = engine.is_held_elsewhere();
         health.error = engine.error().map(ToString::to_string);
@@ -179,24 +162,9 @@ impl Evaluator {
     }
 
     fn note_error(&self, error: &str) {
-        if let Some(health) = &mut self.state.lock().health {
+        if let Some(health) = &mut *self.health.lock() {
             (health.is_held_here, health.error) = (false, Some(error.to_owned()));
         }
-    }
-
-    /// Waits so long. Returns whether the logger was closed before.
-    fn is_closed_within(&self, wait: Duration) -> bool {
-        let until = Instant::now() + wait;
-        let mut state = self.state.lock();
-        while state.closed.is_none() && Instant::now() < until {
-            self.changed.wait_until(&mut state, until);
-        }
-        state.closed.is_some()
-    }
-
-    fn end(&self) {
-        self.state.lock().is_running = false;
-        self.changed.notify_all();
     }
 }
 

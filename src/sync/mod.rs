@@ -1,6 +1,8 @@
 //! The one door to atomics and threads: std, or loom under `cfg(loom)`; and the points at which a
 //! test stops a thread.
 
+#[cfg(any(feature = "alerts", feature = "otlp"))]
+pub(crate) mod closing;
 #[cfg(all(test, not(loom)))]
 pub(crate) mod pause;
 

@@ -6,33 +6,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use llm_audit_process::exit::WriterExitGuard;
-use llm_audit_process::lock::{Condvar, Mutex};
 use llm_audit_ship::otlp::{Conventions, Counter, Figures, OtlpExporter, OtlpSettings, Timing};
 
 use super::ExportSource;
 use crate::config::{self, Otlp, Semconv, Settings};
 use crate::error::{Error, ErrorCause};
 use crate::metrics::own::{OwnUnit, own_counters, own_timings};
+use crate::sync::closing::{CLOSE_LIMIT, Closing};
 use crate::warnings;
-
-/// How long the last export may take, and whoever closes the logger waits for it.
-const LAST_EXPORT: Duration = Duration::from_secs(2);
 
 /// The thread, as those see it that start and close it.
 #[derive(Default)]
-pub(crate) struct OtlpExport(Arc<ExportThread>);
-
-#[derive(Default)]
-struct ExportThread {
-    state: Mutex<ExportState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct ExportState {
-    is_running: bool,
-    closed: Option<Instant>,
-}
+pub(crate) struct OtlpExport(Arc<Closing>);
 
 /// Refuses settings that no export could use.
 pub(crate) fn check_export(settings: &Settings) -> Result<(), Error> {
@@ -52,16 +37,16 @@ impl OtlpExport {
         if !settings.otlp.is_on() {
             return Ok(());
         }
-        let (inner, exiting) = (self.0.clone(), WriterExitGuard::begin());
+        let (closing, exiting) = (self.0.clone(), WriterExitGuard::begin());
         let (interval, warns) = (settings.otlp.interval_ms, settings.notices);
         let settings = ship_settings(settings, instance);
-        self.0.state.lock().is_running = true;
+        self.0.begin();
         let started = thread::Builder::new().name("llm-audit-otlp".to_owned()).spawn(move || {
-            let run = || inner.run(settings, Duration::from_millis(interval), &source, warns);
+            let run = || run(&closing, settings, Duration::from_millis(interval), &source, warns);
             // A panic would be a defect of this crate. The log does not depend on this thread.
             let _panicked = catch_unwind(AssertUnwindSafe(run));
             drop(source);
-            inner.end();
+            closing.end();
             drop(exiting);
         });
         started.map(drop).map_err(|error| {
@@ -72,68 +57,43 @@ impl OtlpExport {
 
     /// Asks for the last export.
     pub(crate) fn close(&self) {
-        self.0.state.lock().closed.get_or_insert_with(Instant::now);
-        self.0.changed.notify_all();
+        self.0.close();
     }
 
     /// Waits for the last export, at most two seconds from the close.
     pub(crate) fn wait_for_last(&self, until: Option<Instant>) {
-        let mut state = self.0.state.lock();
-        while let Some(closed) = state.closed.filter(|_| state.is_running) {
-            let last = closed + LAST_EXPORT;
-            let until = until.map_or(last, |until| until.min(last));
-            if Instant::now() >= until {
-                return;
-            }
-            self.0.changed.wait_until(&mut state, until);
-        }
+        self.0.wait_for_end(until);
     }
 }
 
-impl ExportThread {
-    fn run(
-        &self,
-        settings: OtlpSettings,
-        every: Duration,
-        source: &impl ExportSource,
-        warns: bool,
-    ) {
-        let timeout = settings.timeout;
-        let mut exporter = match OtlpExporter::new(settings) {
-            Ok(exporter) => exporter,
-            // In a forked child, if the certificates are gone since its parent started.
-            Err(error) => return report_failure(&error, source, warns),
-        };
-        let mut next = Instant::now() + every;
-        loop {
-            let is_last = self.is_closed_before(next);
-            let limit = if is_last { LAST_EXPORT } else { timeout };
-            let wait = |pause| !self.is_closed_before(Instant::now() + pause);
-            let exported = exporter.export(figures_of(source), limit, wait);
-            // If a close has ended the waits, the last export is still to come.
-            let is_over = is_last || !self.is_closed_before(Instant::now());
-            if let Some(error) = exported.err().filter(|_| is_over) {
-                report_failure(&error, source, warns);
-            }
-            if is_last {
-                return;
-            }
-            next = (next + every).max(Instant::now());
+fn run(
+    closing: &Closing,
+    settings: OtlpSettings,
+    every: Duration,
+    source: &impl ExportSource,
+    warns: bool,
+) {
+    let timeout = settings.timeout;
+    let mut exporter = match OtlpExporter::new(settings) {
+        Ok(exporter) => exporter,
+        // In a forked child, if the certificates are gone since its parent started.
+        Err(error) => return report_failure(&error, source, warns),
+    };
+    let mut next = Instant::now() + every;
+    loop {
+        let is_last = closing.is_closed_before(next);
+        let limit = if is_last { CLOSE_LIMIT } else { timeout };
+        let wait = |pause| !closing.is_closed_before(Instant::now() + pause);
+        let exported = exporter.export(figures_of(source), limit, wait);
+        // If a close has ended the waits, the last export is still to come.
+        let is_over = is_last || !closing.is_closed_before(Instant::now());
+        if let Some(error) = exported.err().filter(|_| is_over) {
+            report_failure(&error, source, warns);
         }
-    }
-
-    /// Waits until then. Returns whether the logger was closed before.
-    fn is_closed_before(&self, then: Instant) -> bool {
-        let mut state = self.state.lock();
-        while state.closed.is_none() && Instant::now() < then {
-            self.changed.wait_until(&mut state, then);
+        if is_last {
+            return;
         }
-        state.closed.is_some()
-    }
-
-    fn end(&self) {
-        self.state.lock().is_running = false;
-        self.changed.notify_all();
+        next = (next + every).max(Instant::now());
     }
 }
 
