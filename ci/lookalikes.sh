@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 lines="${1:-1000000}"
-cargo build -q --release -p llm-audit-cli --no-default-features
+cargo build -q --release -p llm-audit-cli
 command="${CARGO_TARGET_DIR:-target}/release/llm-audit"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -33,8 +33,7 @@ trap tidy_up EXIT
 trap 'exit 130' INT TERM
 
 build() {
-    cargo build -q --release -p llm-audit-cli -p llm-audit-load --no-default-features \
-        --features llm-audit-cli/zstd
+    cargo build -q --release -p llm-audit-cli -p llm-audit-load
     local built=${CARGO_TARGET_DIR:-target}/release
     # A copy that anybody may run.
     install -m 755 "$built/llm-audit" "$built/llm-audit-load" "$work/"
