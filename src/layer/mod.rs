@@ -3,6 +3,7 @@
 
 #[cfg(all(feature = "axum", feature = "prometheus"))]
 mod endpoints;
+#[cfg(feature = "tower")]
 mod timeout;
 #[cfg(feature = "tower")]
 pub mod tower;

@@ -28,7 +28,7 @@ use crate::sanitize::Sanitizer;
 use crate::warnings::disabled_spans::{self, InstalledLayer};
 use entered::ReentryGuard;
 use fields::{GenAiFields, KeptContents};
-use kind::OperationKind;
+use kind::kind_of_fields;
 use names::{has_gen_ai_fields, is_client_span, is_kept_span, metadata_has_field};
 use open::{OpenSpan, OpenSpans};
 use reason::FailureReason;
@@ -353,7 +353,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
                 return;
             }
         }
-        if OperationKind::from_fields(&fields).is_some() || fields.has_content() {
+        if kind_of_fields(&fields).is_some() || fields.has_content() {
             let above = operation.map(|(_, context)| context);
             self.record_event(event, &fields, above, &ctx);
         }

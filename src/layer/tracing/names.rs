@@ -1,25 +1,14 @@
-//! The names of the fields that the layer reads. Those of tokens are in the table of attributes.
+//! The names of the fields that the layer reads, grouped. Most are in the table of the schema.
 
 use tracing_core::Metadata;
 
-pub(super) use crate::pricing::attributes::{
-    AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE, INPUT, OUTPUT, REASONING,
-    SERVICE_TIER, TOTAL,
+pub(super) use llm_audit_log::schema::gen_ai::{
+    AGENT, ARGUMENTS, AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE,
+    CALL_ID, COMPLETION, CONVERSATION, FINISH_REASONS, INPUT, INSTRUCTIONS, OPERATION, OUTPUT,
+    PROMPT, PROVIDER, REASONING, REQUEST_MODEL, RESPONSE_ID, RESPONSE_MODEL, RESULT, SERVICE_TIER,
+    TENANT, TOOL, TOOL_TYPE, TOTAL, USER,
 };
 
-pub(super) const OPERATION: &[&str] = &["gen_ai.operation.name"];
-pub(super) const AGENT: &[&str] = &["gen_ai.agent.name"];
-pub(super) const CONVERSATION: &[&str] = &["gen_ai.conversation.id"];
-pub(super) const USER: &[&str] = &["user.id", "enduser.id"];
-pub(super) const TENANT: &[&str] = &["tenant.id", "tenant"];
-pub(super) const PROVIDER: &[&str] = &["gen_ai.provider.name", "gen_ai.system"];
-pub(super) const REQUEST_MODEL: &[&str] = &["gen_ai.request.model"];
-pub(super) const RESPONSE_MODEL: &[&str] = &["gen_ai.response.model"];
-pub(super) const RESPONSE_ID: &[&str] = &["gen_ai.response.id"];
-pub(super) const FINISH_REASONS: &[&str] = &["gen_ai.response.finish_reasons"];
-pub(super) const TOOL: &[&str] = &["gen_ai.tool.name"];
-pub(super) const TOOL_TYPE: &[&str] = &["gen_ai.tool.type"];
-pub(super) const CALL_ID: &[&str] = &["gen_ai.tool.call.id"];
 /// Only rig writes it: `success`, `error`, `denied` or `skipped`.
 pub(super) const OUTCOME: &[&str] = &["gen_ai.tool.call.outcome"];
 pub(super) const STATUS: &[&str] = &["otel.status_code"];
@@ -39,12 +28,6 @@ pub(super) const LOG_ERROR: &[&str] = &["err", REASON];
 pub(super) const REASON: &str = "reason";
 /// What the span of an HTTP client says of the answer.
 pub(super) const HTTP_STATUS: &[&str] = &["http.response.status_code", "http.status_code"];
-pub(super) const PROMPT: &[&str] = &["gen_ai.input.messages", "gen_ai.prompt"];
-pub(super) const COMPLETION: &[&str] = &["gen_ai.output.messages", "gen_ai.completion"];
-pub(super) const INSTRUCTIONS: &[&str] = &["gen_ai.system_instructions"];
-pub(super) const ARGUMENTS: &[&str] = &["gen_ai.tool.call.arguments"];
-pub(super) const RESULT: &[&str] = &["gen_ai.tool.call.result"];
-
 /// The fields that are kept if content is captured.
 pub(super) const CONTENT: &[&[&str]] = &[PROMPT, COMPLETION, INSTRUCTIONS, ARGUMENTS, RESULT];
 /// The fields that are always kept.

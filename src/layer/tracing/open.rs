@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing_core::Metadata;
 
 use super::fields::{GenAiFields, KeptContents};
-use super::kind::OperationKind;
+use super::kind::{OperationKind, kind_of_fields};
 use super::names::{self, metadata_has_field};
 use super::reason::FailureReason;
 use crate::context::TraceContext;
@@ -83,12 +83,12 @@ impl OpenSpan {
     }
 
     pub(super) fn is_model(&self) -> bool {
-        OperationKind::from_fields(&self.fields) == Some(OperationKind::Model)
+        kind_of_fields(&self.fields) == Some(OperationKind::Model)
     }
 
     pub(super) fn is_named_tool(&self) -> bool {
         self.fields.text(names::TOOL).is_some()
-            && OperationKind::from_fields(&self.fields) == Some(OperationKind::Tool)
+            && kind_of_fields(&self.fields) == Some(OperationKind::Tool)
     }
 
     /// Returns how long it took, up to its last exit. If it was never entered, it is up to now.
@@ -113,8 +113,7 @@ impl OpenSpan {
     ///
     /// It does if it names no operation, or the same one.
     pub(super) fn owns_event(&self, event: &GenAiFields) -> bool {
-        let (own, kind) =
-            (OperationKind::from_fields(&self.fields), OperationKind::from_fields(event));
+        let (own, kind) = (kind_of_fields(&self.fields), kind_of_fields(event));
         let name = |fields: &GenAiFields| fields.text(names::OPERATION).map(str::to_owned);
         let is_same = match (name(&self.fields), name(event)) {
             (Some(own), Some(other)) => own == other,
@@ -127,7 +126,7 @@ impl OpenSpan {
     ///
     /// rig leaves such spans if a tool's turn never comes.
     pub(super) fn tool_never_began(&self, metadata: &Metadata<'_>) -> bool {
-        OperationKind::from_fields(&self.fields) == Some(OperationKind::Tool)
+        kind_of_fields(&self.fields) == Some(OperationKind::Tool)
             && !self.is_named_tool()
             && metadata_has_field(metadata, |name| names::TOOL.contains(&name))
             && !self.fields.has_error()

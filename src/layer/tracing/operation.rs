@@ -4,11 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use super::data::{OperationData, OperationDatum};
 use super::fields::GenAiFields;
-use super::kind::OperationKind;
+use super::kind::{OperationKind, kind_of_fields};
 use super::names;
 use super::reason::FailureReason;
 use crate::context::TraceContext;
-use crate::layer::timeout;
 use crate::pricing::Usage;
 use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::recorder::Outlet;
@@ -52,7 +51,7 @@ impl TracedOperation<'_> {
 
     /// Records the end; returns why it failed, if it did.
     pub(super) fn record_end(&self) -> Option<FailureReason> {
-        match OperationKind::from_fields(self.fields) {
+        match kind_of_fields(self.fields) {
             Some(OperationKind::Model) => self.record_model_end(),
             Some(OperationKind::Tool) => self.record_tool_end(),
             Some(OperationKind::Other(name)) => self.record_other_end(&name),
@@ -180,10 +179,7 @@ impl TracedOperation<'_> {
             return None;
         };
         let error_type = reason.error_type.as_deref();
-        let status = match error_type.is_some_and(timeout::is_timeout_type_name) {
-            true => Status::Timeout,
-            false => Status::Error,
-        };
+        let status = error_type.map_or(Status::Error, Status::of_error_type);
         let snapshot =
             (failed == EventType::ToolError).then(|| self.fields.arguments_snapshot()).flatten();
         let mut error = ErrorDetail::new(error_type.unwrap_or("error"), &reason.message);

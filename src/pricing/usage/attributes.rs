@@ -1,4 +1,4 @@
-//! The attributes of OpenTelemetry that hold tokens, under the names of all its versions.
+//! Tokens read from the attributes of OpenTelemetry.
 
 use llm_audit_log::json::Json;
 
@@ -6,65 +6,11 @@ use super::Usage;
 use super::counts::ProviderCounts;
 use super::object::UsageObject;
 
-/// One count, under all of its names.
-pub(crate) type AttributeNames = &'static [&'static str];
+pub(crate) use llm_audit_log::schema::gen_ai::{
+    AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, AttributeNames, CACHE_READ, CACHE_WRITE, INPUT,
+    OPERATION, OUTPUT, REASONING, SERVICE_TIER, TOTAL,
+};
 
-// The first name is that of GenAI 0.1.0. Then come the names of version 1.41, those from before
-// 1.36, and those of instrumentations.
-pub(crate) const INPUT: AttributeNames = &[
-    "gen_ai.usage.input_tokens",
-    "gen_ai.usage.prompt_tokens",
-    "llm.usage.prompt_tokens",
-    "llm.token_count.prompt",
-];
-pub(crate) const OUTPUT: AttributeNames = &[
-    "gen_ai.usage.output_tokens",
-    "gen_ai.usage.completion_tokens",
-    "llm.usage.completion_tokens",
-    "llm.token_count.completion",
-];
-pub(crate) const CACHE_READ: AttributeNames = &[
-    "gen_ai.usage.cache_read.input_tokens",
-    "gen_ai.usage.cache_read_input_tokens",
-    "gen_ai.usage.input_tokens.cached",
-    "gen_ai.usage.cached_input_tokens",
-    "gen_ai.usage.cached_tokens",
-    "llm.usage.cache_read_input_tokens",
-    "llm.token_count.prompt_details.cache_read",
-];
-pub(crate) const CACHE_WRITE: AttributeNames = &[
-    "gen_ai.usage.cache_write.input_tokens",
-    "gen_ai.usage.cache_creation.input_tokens",
-    "gen_ai.usage.cache_creation_input_tokens",
-    "gen_ai.usage.cache_write_input_tokens",
-    "gen_ai.usage.input_tokens.cache_write",
-    "llm.usage.cache_creation_input_tokens",
-    "llm.token_count.prompt_details.cache_write",
-];
-/// rig writes `gen_ai.usage.reasoning_tokens`.
-pub(crate) const REASONING: AttributeNames = &[
-    "gen_ai.usage.reasoning.output_tokens",
-    "gen_ai.usage.reasoning_tokens",
-    "gen_ai.usage.output_tokens.reasoning",
-    "llm.usage.reasoning_tokens",
-    "llm.token_count.completion_details.reasoning",
-];
-pub(crate) const AUDIO_INPUT: AttributeNames = &[
-    "gen_ai.usage.audio.input_tokens",
-    "gen_ai.usage.input_audio_tokens",
-    "llm.token_count.prompt_details.audio",
-];
-pub(crate) const AUDIO_CACHE_READ: AttributeNames = &["gen_ai.usage.audio.cache_read.input_tokens"];
-pub(crate) const AUDIO_OUTPUT: AttributeNames = &[
-    "gen_ai.usage.audio.output_tokens",
-    "gen_ai.usage.output_audio_tokens",
-    "llm.token_count.completion_details.audio",
-];
-pub(crate) const TOTAL: AttributeNames =
-    &["gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total"];
-pub(crate) const SERVICE_TIER: AttributeNames =
-    &["openai.response.service_tier", "gen_ai.openai.response.service_tier"];
-pub(crate) const OPERATION: AttributeNames = &["gen_ai.operation.name"];
 pub(super) const MODEL: AttributeNames =
     &["gen_ai.response.model", "gen_ai.request.model", "llm.model_name"];
 

@@ -3,6 +3,7 @@
 mod capture_content;
 mod event_type;
 mod fields;
+pub mod gen_ai;
 mod head;
 pub mod ids;
 mod latencies;

@@ -55,6 +55,19 @@ impl Status {
         Self::from_name(std::str::from_utf8(value.split(|byte| *byte == b'"').next()?).ok()?)
     }
 
+    /// The status of a failure with an error of this type: a timeout for names such as `timeout`, `DeadlineExceeded`
+    /// and `tokio::time::error::Elapsed`, and for the status codes 408 and 504.
+    pub fn of_error_type(error_type: &str) -> Self {
+        let alphanumeric = error_type.chars().filter(char::is_ascii_alphanumeric);
+        let letters: String = alphanumeric.map(|c| c.to_ascii_lowercase()).collect();
+        let words = ["timeout", "timedout", "deadlineexceeded", "elapsed"];
+        match matches!(&*letters, "408" | "504") || words.iter().any(|word| letters.contains(word))
+        {
+            true => Self::Timeout,
+            false => Self::Error,
+        }
+    }
+
     /// The status of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.name() == name)
