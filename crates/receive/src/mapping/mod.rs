@@ -1,10 +1,49 @@
 //! What a span or a log record of OTLP becomes.
+//!
+//! Each sender has a preset: a table that says where each of its attributes goes. `docs/receive-mapping.md` shows
+//! the tables.
 
+mod draft;
+mod log_record;
+mod messages;
+mod origin;
+mod own;
+mod presets;
+mod sequences;
+mod span;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use llm_audit::Usage;
 use llm_audit_log::schema::Status;
+use llm_audit_log::schema::notices::is_own_type_name;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use serde_json::{Map, Value};
 
+use origin::Origin;
+use sequences::Sequences;
+
+/// The members of `data` that are content. Without capture of content they are not there.
+pub const CONTENT: &[&str] = &[
+    "system_instructions",
+    "prompt",
+    "completion",
+    "arguments",
+    "result",
+    "documents",
+    "template",
+    "explanation",
+    "command",
+    "file",
+    "body",
+    "events",
+];
+
 /// An event, as it was received. Nothing of it is redacted yet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReceivedEvent {
     /// One of the schema's types, or a dotted name of the sender's own.
     pub event_type: String,
@@ -30,8 +69,90 @@ pub struct ReceivedEvent {
     pub tokens_output: Option<u64>,
     /// What it cost, as the sender's decimal text.
     pub cost_usd: Option<String>,
+    /// The tokens of a model call that may have no cost yet. Its parts are in `data.usage`.
+    pub usage: Option<Usage>,
     /// The payload.
     pub data: Map<String, Value>,
     /// The error's object, with `type` and `message`.
     pub error: Option<Map<String, Value>>,
+}
+
+/// Records that became no event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// How many.
+    pub count: u64,
+    /// Why the first one did not.
+    pub why: Option<String>,
+}
+
+/// Maps requests, and remembers what spans several of them. Its memory is bounded.
+#[derive(Debug, Default)]
+pub struct Mapper {
+    captures_content: bool,
+    sequences: Sequences,
+}
+
+impl Mapper {
+    /// Returns a mapper. Without `captures_content` events have no [`CONTENT`].
+    pub fn new(captures_content: bool) -> Self {
+        Self { captures_content, ..Self::default() }
+    }
+
+    /// Calls `each` for every event of a request.
+    pub fn logs(
+        &mut self,
+        request: ExportLogsServiceRequest,
+        each: &mut dyn FnMut(ReceivedEvent),
+    ) -> Skipped {
+        let mut taken = Taken { each, skipped: Skipped::default() };
+        for resource in request.resource_logs {
+            let mut origin = Origin::of_resource(resource.resource);
+            for scope in resource.scope_logs {
+                origin.enter_scope(scope.scope.as_ref());
+                for record in scope.log_records {
+                    taken.take(log_record::event_of(record, &origin, self));
+                }
+            }
+        }
+        taken.skipped
+    }
+
+    /// Calls `each` for every event of a request.
+    pub fn spans(
+        &mut self,
+        request: ExportTraceServiceRequest,
+        each: &mut dyn FnMut(ReceivedEvent),
+    ) -> Skipped {
+        let mut taken = Taken { each, skipped: Skipped::default() };
+        for resource in request.resource_spans {
+            let mut origin = Origin::of_resource(resource.resource);
+            for scope in resource.scope_spans {
+                origin.enter_scope(scope.scope.as_ref());
+                for span in scope.spans {
+                    taken.take(span::event_of(span, &origin, self));
+                }
+            }
+        }
+        taken.skipped
+    }
+}
+
+struct Taken<'e> {
+    each: &'e mut dyn FnMut(ReceivedEvent),
+    skipped: Skipped,
+}
+
+impl Taken<'_> {
+    /// Passes an event on, unless it has a type of the log's own lines.
+    fn take(&mut self, event: ReceivedEvent) {
+        if !is_own_type_name(&event.event_type) {
+            return (self.each)(event);
+        }
+        self.skipped.count += 1;
+        self.skipped.why.get_or_insert_with(|| {
+            let name: String = event.event_type.chars().take(64).collect();
+            format!("the type {name:?} belongs to the log's own lines")
+        });
+    }
 }

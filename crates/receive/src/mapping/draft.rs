@@ -1,0 +1,311 @@
+//! The fields of an event, filled from the attributes of a record by the table of its sender.
+
+use std::mem;
+
+use llm_audit::Usage;
+use llm_audit_log::schema::gen_ai::OPERATION;
+use llm_audit_log::schema::{EventType, Status};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use serde_json::{Map, Value};
+
+use super::ReceivedEvent;
+use super::messages::Messages;
+use super::origin::Origin;
+use super::presets::EventShape;
+use super::table::{Place, Table, To};
+use super::value::{bool_of, content_of, count_of, json_of, number_of, text_of};
+
+/// How many attributes that no table knows are kept.
+const ATTRIBUTES_MAX: usize = 128;
+/// What senders write at the end of a text that they cut. Claude Code and Gemini CLI write the first, Codex the second.
+const CUT_MARKS: [&str; 2] = ["[TRUNCATED", "truncated ...]"];
+/// Where such a mark begins at the earliest, from the end.
+const CUT_MARK_BYTES: usize = 96;
+/// What senders write in place of a content that they do not send.
+const WITHHELD: [&str; 2] = ["<REDACTED>", "[REDACTED]"];
+
+/// An event under way.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    captures_content: bool,
+    /// It is a log record of a span.
+    pub(super) is_in_span: bool,
+    pub(super) agent: Option<String>,
+    pub(super) operation: Option<String>,
+    pub(super) tool: Option<String>,
+    pub(super) request_model: Option<String>,
+    pub(super) response_model: Option<String>,
+    /// Counts under their providers' names.
+    pub(super) tokens: Map<String, Value>,
+    cost: Option<String>,
+    pub(super) latency_ms: Option<f64>,
+    pub(super) succeeded: Option<bool>,
+    pub(super) error_type: Option<String>,
+    pub(super) error_message: Option<String>,
+    pub(super) traceback: Option<String>,
+    pub(super) sequence: Option<u64>,
+    pub(super) data: Map<String, Value>,
+    messages: Messages,
+    /// What no table knows.
+    attributes: Map<String, Value>,
+    left_out: u64,
+    is_cut: bool,
+}
+
+impl Draft {
+    pub(super) fn new(captures_content: bool) -> Self {
+        Self { captures_content, ..Self::default() }
+    }
+
+    /// Reads the attributes of a record. If several have the same place, the first in the table counts.
+    pub(super) fn read(&mut self, attributes: Vec<KeyValue>, table: &Table) {
+        let mut known = Vec::with_capacity(attributes.len());
+        for KeyValue { key, value, .. } in attributes {
+            let value = json_of(value);
+            match table.find(&key) {
+                Some(place) => known.push((place, key, value)),
+                None => self.keep(key, value),
+            }
+        }
+        known.sort_by_key(|(place, ..)| place.rank);
+        for (Place { to, .. }, key, value) in known {
+            if let Some(rest) = self.put(to, value) {
+                self.keep(key, rest);
+            }
+        }
+    }
+
+    /// Puts a value where it goes. Gives it back if it does not fit there, or if another value is there.
+    fn put(&mut self, to: To, value: Value) -> Option<Value> {
+        if value.is_null() || value.as_str().is_some_and(str::is_empty) {
+            return None;
+        }
+        match to {
+            To::Agent => fill(&mut self.agent, value, text_of),
+            To::Operation => fill(&mut self.operation, value, text_of),
+            To::Tool => fill(&mut self.tool, value, text_of),
+            To::RequestModel => fill(&mut self.request_model, value, text_of),
+            To::ResponseModel => fill(&mut self.response_model, value, text_of),
+            To::Cost => fill(&mut self.cost, value, |value| number_of(value).and(text_of(value))),
+            To::LatencyMs => fill(&mut self.latency_ms, value, number_of),
+            To::Success => fill(&mut self.succeeded, value, bool_of),
+            To::ErrorType => fill(&mut self.error_type, value, text_of),
+            To::ErrorMessage => fill(&mut self.error_message, value, text_of),
+            To::Traceback => fill(&mut self.traceback, value, text_of),
+            To::Sequence => fill(&mut self.sequence, value, count_of),
+            To::Tokens(name) => insert(&mut self.tokens, name, value),
+            To::Data(name) => insert(&mut self.data, name, value),
+            To::Content(name) => {
+                self.put_content(name, value);
+                None
+            }
+            To::EventType | To::Time => None,
+        }
+    }
+
+    /// Puts a content into `data`, unless another one is there or it was withheld.
+    pub(super) fn put_content(&mut self, name: &'static str, value: Value) {
+        let text = value.as_str();
+        if value.is_null() || text.is_some_and(|text| WITHHELD.contains(&text)) {
+            return;
+        }
+        self.is_cut |= text.is_some_and(is_cut);
+        if self.captures_content {
+            self.data.entry(name).or_insert_with(|| content_of(value));
+        }
+    }
+
+    /// Keeps an attribute that no table knows.
+    fn keep(&mut self, key: String, value: Value) {
+        self.is_cut |= value.as_str().is_some_and(is_cut)
+            || key.ends_with("_truncated") && bool_of(&value) == Some(true);
+        let Some(value) = self.messages.add(&key, value) else { return };
+        if self.attributes.len() < ATTRIBUTES_MAX {
+            self.attributes.insert(key, value);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// Notes how many attributes the sender left out.
+    pub(super) fn note_dropped(&mut self, count: u32) {
+        if count > 0 {
+            self.is_cut = true;
+            self.data.insert("attributes_dropped".to_owned(), count.into());
+        }
+    }
+
+    pub(super) fn has_model(&self) -> bool {
+        self.request_model.is_some() || self.response_model.is_some()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.succeeded == Some(false)
+            || self.succeeded.is_none()
+                && (self.error_type.is_some() || self.error_message.is_some())
+    }
+
+    /// Returns the event of this shape. Its ids and times are not set.
+    pub(super) fn into_event(mut self, shape: EventShape, origin: &Origin) -> ReceivedEvent {
+        let has_failed = self.has_failed() || EventType::from_name(&shape.event_type).is_failure();
+        let mut event = ReceivedEvent {
+            agent: self.agent.take().unwrap_or_else(|| origin.agent().to_owned()),
+            action: shape.action,
+            status: shape.status,
+            latency_ms: self.latency_ms,
+            event_type: shape.event_type.into_owned(),
+            ..ReceivedEvent::default()
+        };
+        if has_failed {
+            let error_type = self.error_type();
+            event.status = Status::of_error_type(&error_type);
+            event.error = Some(self.error(error_type));
+        } else if self.error_type.is_some() || self.error_message.is_some() {
+            let error_type = self.error_type();
+            let exception = self.error(error_type);
+            self.data.insert("exception".to_owned(), Value::Object(exception));
+        }
+        self.put_models();
+        self.put_usage(shape.owns_tokens, &mut event);
+        self.put_rest(origin);
+        event.data = self.data;
+        event
+    }
+
+    fn error_type(&mut self) -> String {
+        let code = || self.data.get("http.status_code").and_then(text_of);
+        self.error_type.take().or_else(code).unwrap_or_else(|| "error".to_owned())
+    }
+
+    fn error(&mut self, error_type: String) -> Map<String, Value> {
+        // What a failed tool answers to the model says why it failed.
+        let answer = || self.data.get("result").and_then(text_of);
+        let message = self.error_message.take().or_else(answer);
+        let message = message.unwrap_or_else(|| "no message was recorded".to_owned());
+        let mut error = Map::new();
+        error.insert("type".to_owned(), error_type.into());
+        error.insert("message".to_owned(), message.into());
+        if let Some(traceback) = self.traceback.take() {
+            error.insert("traceback".to_owned(), traceback.into());
+        }
+        error
+    }
+
+    fn put_models(&mut self) {
+        let (asked, answered) = (self.request_model.take(), self.response_model.take());
+        if let Some(asked) = asked.as_ref().filter(|_| answered.is_some() && asked != answered) {
+            self.data.insert("request_model".to_owned(), asked.as_str().into());
+        }
+        if let Some(model) = answered.or(asked) {
+            self.data.insert("model".to_owned(), model.into());
+        }
+        if let Some(tool) = self.tool.take() {
+            self.data.insert("tool".to_owned(), tool.into());
+        }
+    }
+
+    /// Puts tokens and cost into the event if its signal owns them, and otherwise into `data.total`, which no reader adds
+    /// up.
+    fn put_usage(&mut self, owns_tokens: bool, event: &mut ReceivedEvent) {
+        let usage = self.usage();
+        let input = usage.and_then(|usage| usage.tokens_input());
+        let output = usage.and_then(|usage| usage.tokens_output());
+        let parts = usage.and_then(|usage| serde_json::to_value(usage).ok());
+        let parts = parts.filter(|parts| parts.as_object().is_some_and(|parts| !parts.is_empty()));
+        if owns_tokens {
+            (event.tokens_input, event.tokens_output, event.usage) = (input, output, usage);
+            event.cost_usd = self.cost.take();
+            self.data.extend(parts.map(|parts| ("usage".to_owned(), parts)));
+            return;
+        }
+        let cost = self.cost.take().map(Value::from);
+        let members = [
+            ("tokens_input", input.map(Value::from)),
+            ("tokens_output", output.map(Value::from)),
+            ("usage", parts),
+            ("cost_usd", cost),
+        ];
+        let members =
+            members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let total: Map<String, Value> = members.collect();
+        if !total.is_empty() {
+            self.data.insert("total".to_owned(), Value::Object(total));
+        }
+    }
+
+    /// Returns the usage. Counts that are not one are kept as attributes.
+    fn usage(&mut self) -> Option<Usage> {
+        let mut tokens = mem::take(&mut self.tokens);
+        if tokens.is_empty() {
+            return None;
+        }
+        // Embeddings have no output.
+        let operation = self.operation.as_deref().map(Value::from);
+        tokens.extend(operation.map(|operation| (OPERATION[0].to_owned(), operation)));
+        let usage = Usage::from_answer(&tokens);
+        if usage.is_none() {
+            self.attributes.extend(tokens);
+        }
+        usage
+    }
+
+    /// Puts what is left of the attributes, and the origin.
+    fn put_rest(&mut self, origin: &Origin) {
+        origin.put_shared(&mut self.data);
+        if self.captures_content {
+            mem::take(&mut self.messages).put(&mut self.data);
+        }
+        if !self.attributes.is_empty() {
+            let attributes = mem::take(&mut self.attributes);
+            self.data.insert("attributes".to_owned(), Value::Object(attributes));
+        }
+        if self.left_out > 0 {
+            self.data.insert("attributes_left_out".to_owned(), self.left_out.into());
+        }
+        if self.is_cut {
+            self.data.insert("cut".to_owned(), true.into());
+        }
+        let mut members = origin.members();
+        if !origin.scope.is_empty() {
+            members.insert("scope".to_owned(), origin.scope.as_str().into());
+        }
+        if let Some(sequence) = self.sequence {
+            members.insert("sequence".to_owned(), sequence.into());
+        }
+        if !members.is_empty() {
+            self.data.insert("origin".to_owned(), Value::Object(members));
+        }
+    }
+}
+
+/// Reports whether a text ends like one that its sender cut.
+fn is_cut(text: &str) -> bool {
+    let from = text.len().saturating_sub(CUT_MARK_BYTES);
+    let end = &text.as_bytes()[from..];
+    CUT_MARKS.iter().any(|mark| end.windows(mark.len()).any(|part| part == mark.as_bytes()))
+}
+
+/// Fills a place that has no value. Gives the value back if it does not fit, or if another one is there.
+fn fill<T: PartialEq>(
+    place: &mut Option<T>,
+    value: Value,
+    read: impl FnOnce(&Value) -> Option<T>,
+) -> Option<Value> {
+    let new = read(&value);
+    if place.is_none() && new.is_some() {
+        *place = new;
+        return None;
+    }
+    (*place != new || new.is_none()).then_some(value)
+}
+
+/// Adds a member. Gives the value back if another one is there.
+fn insert(to: &mut Map<String, Value>, name: &str, value: Value) -> Option<Value> {
+    match to.get(name) {
+        Some(other) => (*other != value).then_some(value),
+        None => {
+            to.insert(name.to_owned(), value);
+            None
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Log records as events.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use serde_json::Value;
+
+use super::draft::Draft;
+use super::origin::Origin;
+use super::presets::{Sender, Signal};
+use super::value::{json_of, micros_of, span_id_of, trace_id_of};
+use super::{Mapper, ReceivedEvent, own};
+
+/// The least `SeverityNumber` of an error.
+const SEVERITY_ERROR: i32 = 17;
+/// The events of the older conventions, whose body is a content.
+const MESSAGES: [(&str, &str); 5] = [
+    ("gen_ai.choice", "completion"),
+    ("gen_ai.system.message", "prompt"),
+    ("gen_ai.user.message", "prompt"),
+    ("gen_ai.assistant.message", "prompt"),
+    ("gen_ai.tool.message", "prompt"),
+];
+
+/// Returns the member of `data` that an event of the older conventions is.
+pub(super) fn message_member(event_name: &str) -> Option<&'static str> {
+    MESSAGES.iter().find(|(name, _)| *name == event_name).map(|(_, member)| *member)
+}
+
+pub(super) fn event_of(record: LogRecord, origin: &Origin, mapper: &mut Mapper) -> ReceivedEvent {
+    let ids = (trace_id_of(&record.trace_id), span_id_of(&record.span_id));
+    let timestamp = micros_of(record.time_unix_nano).or(micros_of(record.observed_time_unix_nano));
+    if own::is_own(&record.attributes, origin) {
+        let (trace_id, span_id) = ids;
+        let event = own::event_of(record.attributes, origin);
+        return ReceivedEvent { trace_id, span_id, timestamp, ..event };
+    }
+    let name = name_of(&record).to_owned();
+    let sender = Sender::of(origin, &name);
+    let mut draft = Draft::new(mapper.captures_content);
+    draft.is_in_span = ids.1.is_some();
+    draft.read(record.attributes, sender.table);
+    draft.note_dropped(record.dropped_attributes_count);
+    put_severity(&mut draft, record.severity_number, record.severity_text);
+    put_body(&mut draft, &name, record.body);
+    let sequence = draft.sequence;
+    let named = if name.is_empty() { origin.agent() } else { &name };
+    let shape = sender.shape(&mut draft, Signal::Log, named);
+    let mut event = draft.into_event(shape, origin);
+    (event.trace_id, event.parent_span_id, event.timestamp) = (ids.0, ids.1, timestamp);
+    note_missing(sequence, &mut event, mapper);
+    event
+}
+
+/// Returns the name of a record's event. Some senders have it in an attribute, and its prefix in the body.
+fn name_of(record: &LogRecord) -> &str {
+    let attribute = record.attributes.iter().find(|attribute| attribute.key == "event.name");
+    let attribute = attribute.and_then(|KeyValue { value, .. }| text_in(value.as_ref()));
+    let Some(name) = attribute.filter(|name| !name.is_empty()) else { return &record.event_name };
+    let body = text_in(record.body.as_ref()).unwrap_or_default();
+    let has_prefix = |whole: &str| whole.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+    [body, &*record.event_name].into_iter().find(|whole| has_prefix(whole)).unwrap_or(name)
+}
+
+fn text_in(value: Option<&AnyValue>) -> Option<&str> {
+    match value?.value.as_ref()? {
+        Any::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// An exception in a record that is not an error was caught.
+fn put_severity(draft: &mut Draft, number: i32, text: String) {
+    if number > 0 && draft.succeeded.is_none() && draft.error_type.is_some() {
+        draft.succeeded = Some(number < SEVERITY_ERROR);
+    } else if number >= SEVERITY_ERROR {
+        draft.succeeded = draft.succeeded.or(Some(false));
+    }
+    if !text.is_empty() && !text.eq_ignore_ascii_case("info") {
+        draft.data.insert("severity".to_owned(), text.into());
+    }
+}
+
+/// The body of a message is a content. Of other records it is their text, unless it repeats the name.
+fn put_body(draft: &mut Draft, name: &str, body: Option<AnyValue>) {
+    let body = json_of(body);
+    if let Some(member) = message_member(name) {
+        return draft.put_content(member, body);
+    }
+    if body.is_null() || body.as_str().is_some_and(|text| text.is_empty() || text == name) {
+        return;
+    }
+    if draft.succeeded == Some(false) && draft.error_message.is_none() {
+        draft.error_message = body.as_str().map(str::to_owned);
+    }
+    draft.data.insert("message".to_owned(), body);
+}
+
+/// Puts into `data.origin` how many records of the same session did not arrive before this one.
+fn note_missing(sequence: Option<u64>, event: &mut ReceivedEvent, mapper: &mut Mapper) {
+    let Some(sequence) = sequence else { return };
+    let session = event.data.get("conversation").and_then(Value::as_str).unwrap_or(&event.agent);
+    let missing = mapper.sequences.missing_before(session, sequence);
+    let origin = event.data.get_mut("origin").and_then(Value::as_object_mut);
+    if let Some(origin) = origin.filter(|_| missing > 0) {
+        origin.insert("missing".to_owned(), missing.into());
+    }
+}

@@ -1,0 +1,177 @@
+//! Instrumentations of OpenTelemetry's GenAI conventions, of every generation, and all other programs.
+
+use llm_audit_log::is_event_type_name;
+use llm_audit_log::schema::gen_ai::{
+    AGENT, ARGUMENTS, AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE,
+    CALL_ID, CONVERSATION, FINISH_REASONS, INPUT, INSTRUCTIONS, OUTPUT, OperationKind, PROVIDER,
+    REASONING, RESPONSE_ID, RESULT, SERVICE_TIER, TENANT, TOOL_TYPE, TOTAL, USER,
+};
+use llm_audit_log::schema::notices::is_own_type_name;
+
+use super::super::draft::Draft;
+use super::super::table::{Row, To, row};
+use super::{EventShape, Preset, Signal, open_inference};
+
+pub(super) static PRESET: Preset = Preset {
+    title: "GenAI conventions, OpenInference, and other programs",
+    owner: "spans; log records without a span",
+    prefix: "",
+    rows: &[ROWS, open_inference::ROWS, COMMON],
+    events: &[],
+    shape,
+};
+
+pub(super) static ROWS: &[Row] = &[
+    row(
+        &[
+            "gen_ai.operation.name",
+            "openinference.span.kind",
+            "traceloop.span.kind",
+            "llm.request.type",
+        ],
+        To::Operation,
+    ),
+    row(AGENT, To::Agent),
+    row(CONVERSATION, To::Data("conversation")),
+    row(PROVIDER, To::Data("provider")),
+    row(&["llm.vendor"], To::Data("provider")),
+    row(&["gen_ai.request.model", "llm.request.model"], To::RequestModel),
+    row(&["gen_ai.response.model", "llm.response.model"], To::ResponseModel),
+    row(RESPONSE_ID, To::Data("response_id")),
+    row(FINISH_REASONS, To::Data("finish_reasons")),
+    row(&["gen_ai.tool.name", "tool.name"], To::Tool),
+    row(TOOL_TYPE, To::Data("tool_type")),
+    row(CALL_ID, To::Data("call_id")),
+    row(&["gen_ai.tool.call_id"], To::Data("call_id")),
+    row(INPUT, To::Tokens(INPUT[0])),
+    row(OUTPUT, To::Tokens(OUTPUT[0])),
+    row(CACHE_READ, To::Tokens(CACHE_READ[0])),
+    row(CACHE_WRITE, To::Tokens(CACHE_WRITE[0])),
+    row(REASONING, To::Tokens(REASONING[0])),
+    row(AUDIO_INPUT, To::Tokens(AUDIO_INPUT[0])),
+    row(AUDIO_CACHE_READ, To::Tokens(AUDIO_CACHE_READ[0])),
+    row(AUDIO_OUTPUT, To::Tokens(AUDIO_OUTPUT[0])),
+    row(TOTAL, To::Tokens(TOTAL[0])),
+    row(SERVICE_TIER, To::Tokens(SERVICE_TIER[0])),
+    row(&["gen_ai.usage.cost"], To::Cost),
+    row(&["gen_ai.input.messages", "gen_ai.prompt"], To::Content("prompt")),
+    row(&["traceloop.entity.input"], To::Content("prompt")),
+    row(&["gen_ai.output.messages", "gen_ai.completion"], To::Content("completion")),
+    row(&["traceloop.entity.output"], To::Content("completion")),
+    row(INSTRUCTIONS, To::Content("system_instructions")),
+    row(ARGUMENTS, To::Content("arguments")),
+    row(RESULT, To::Content("result")),
+    row(&["gen_ai.retrieval.documents"], To::Content("documents")),
+    row(&["gen_ai.retrieval.query.text"], To::Content("prompt")),
+    row(&["traceloop.entity.name"], To::Data("entity")),
+    row(&["traceloop.workflow.name"], To::Data("workflow")),
+    row(&["traceloop.association.properties.session_id"], To::Data("conversation")),
+    row(&["traceloop.association.properties.user_id"], To::Data("user")),
+    row(&["gen_ai.evaluation.name"], To::Data("evaluation")),
+    row(&["gen_ai.evaluation.score.value"], To::Data("score")),
+    row(&["gen_ai.evaluation.score.label"], To::Data("label")),
+    row(&["gen_ai.evaluation.explanation"], To::Content("explanation")),
+];
+
+/// What any program may send.
+pub(super) static COMMON: &[Row] = &[
+    row(&["event.name"], To::EventType),
+    row(&["event.sequence"], To::Sequence),
+    row(&["event.timestamp"], To::Time),
+    row(&["session.id"], To::Data("conversation")),
+    row(USER, To::Data("user")),
+    row(TENANT, To::Data("tenant")),
+    row(&["error.type", "exception.type"], To::ErrorType),
+    row(&["error.message", "exception.message"], To::ErrorMessage),
+    row(&["exception.stacktrace"], To::Traceback),
+    row(&["http.request.method", "http.method"], To::Data("http.method")),
+    row(&["http.route"], To::Data("http.route")),
+    row(&["http.response.status_code", "http.status_code"], To::Data("http.status_code")),
+    row(&["url.full", "http.url"], To::Data("url")),
+];
+
+fn shape(_: &Preset, draft: &mut Draft, signal: Signal, name: &str) -> EventShape {
+    match signal {
+        Signal::Span => span_shape(draft, name, true),
+        Signal::Log => log_shape(draft, name, !draft.is_in_span),
+    }
+}
+
+/// Returns the shape of a span: that of its operation, or `span.end`.
+pub(super) fn span_shape(draft: &mut Draft, name: &str, owns_tokens: bool) -> EventShape {
+    draft.operation = draft.operation.take().map(operation_of);
+    let Some(kind) = kind_of(draft) else { return EventShape::new("span.end", name) };
+    let action = draft.operation.clone().unwrap_or_else(|| name.to_owned());
+    match kind {
+        OperationKind::Tool => tool_shape(draft, name),
+        OperationKind::Model if owns_tokens => model_shape(draft, action).owning_tokens(),
+        OperationKind::Model => EventShape::new(format!("gen_ai.{action}"), action),
+        OperationKind::Other(event_type) => EventShape::new(event_type, action),
+    }
+}
+
+fn kind_of(draft: &Draft) -> Option<OperationKind<'static>> {
+    let kind = draft.operation.as_deref().map(|operation| {
+        match OperationKind::of_name(operation, draft.has_model()) {
+            OperationKind::Model => OperationKind::Model,
+            OperationKind::Tool => OperationKind::Tool,
+            OperationKind::Other(name) => OperationKind::Other(name.into_owned().into()),
+        }
+    });
+    let is_call = draft.has_model() || !draft.tokens.is_empty();
+    kind.or_else(|| draft.tool.as_ref().map(|_| OperationKind::Tool))
+        .or(is_call.then_some(OperationKind::Model))
+}
+
+fn model_shape(draft: &Draft, action: String) -> EventShape {
+    EventShape::new(if draft.has_failed() { "llm.error" } else { "llm.invoke" }, action)
+}
+
+/// What goes into a tool is its arguments, and what comes out is its result.
+fn tool_shape(draft: &mut Draft, name: &str) -> EventShape {
+    for (other, own) in [("prompt", "arguments"), ("completion", "result")] {
+        if let Some(value) = draft.data.remove(other) {
+            draft.data.entry(own).or_insert(value);
+        }
+    }
+    let entity = || draft.data.get("entity")?.as_str().map(str::to_owned);
+    let tool = draft.tool.clone().or_else(entity).unwrap_or_else(|| name.to_owned());
+    draft.tool = Some(tool.clone());
+    EventShape::new(if draft.has_failed() { "tool.error" } else { "tool.result" }, tool)
+}
+
+/// Returns an operation under its name in the conventions. OpenInference and OpenLLMetry have others.
+fn operation_of(name: String) -> String {
+    let known = match &*name.to_ascii_lowercase() {
+        "llm" => "chat",
+        "completion" => "text_completion",
+        "embedding" => "embeddings",
+        "tool" => "execute_tool",
+        "agent" => "invoke_agent",
+        "workflow" => "invoke_workflow",
+        "retriever" => "retrieval",
+        kind @ ("chain" | "task" | "reranker" | "guardrail" | "evaluator" | "prompt") => {
+            return kind.to_owned();
+        }
+        _ => return name,
+    };
+    known.to_owned()
+}
+
+/// Returns the shape of a log record. Only if it belongs to no span are its tokens the event's.
+pub(super) fn log_shape(draft: &mut Draft, name: &str, owns_tokens: bool) -> EventShape {
+    let is_call = owns_tokens && name.starts_with("gen_ai.") && !draft.tokens.is_empty();
+    if is_call {
+        return span_shape(draft, name, true);
+    }
+    named_shape(name)
+}
+
+/// Returns the shape of a log record whose name is its type, if it can be one.
+fn named_shape(name: &str) -> EventShape {
+    let is_type = name.contains('.') && is_event_type_name(name);
+    match is_type || is_own_type_name(name) {
+        true => EventShape::new(name.to_owned(), name),
+        false => EventShape::new("log.line", name),
+    }
+}

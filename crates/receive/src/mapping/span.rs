@@ -1,0 +1,115 @@
+//! Spans as events.
+
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+use serde_json::{Map, Value, json};
+
+use super::draft::Draft;
+use super::log_record::message_member;
+use super::origin::Origin;
+use super::presets::{Sender, Signal};
+use super::table::Table;
+use super::value::{micros_of, object_of, span_id_of, text_of, trace_id_of};
+use super::{Mapper, ReceivedEvent, own};
+
+/// How many events and links of a span are kept.
+const PARTS_MAX: usize = 64;
+
+pub(super) fn event_of(span: Span, origin: &Origin, mapper: &Mapper) -> ReceivedEvent {
+    let (trace_id, span_id) = (trace_id_of(&span.trace_id), span_id_of(&span.span_id));
+    let parent_span_id = span_id_of(&span.parent_span_id);
+    let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
+    let timestamp = micros_of(end).or(micros_of(start));
+    let latency_ms = (start > 0).then(|| end.checked_sub(start)).flatten();
+    let latency_ms = latency_ms.map(|nanos| nanos as f64 / 1e6);
+    let event = match own::is_own(&span.attributes, origin) {
+        true => own::event_of(span.attributes, origin),
+        false => foreign(span, origin, mapper),
+    };
+    ReceivedEvent {
+        trace_id,
+        span_id,
+        parent_span_id: event.parent_span_id.or(parent_span_id),
+        timestamp,
+        latency_ms: event.latency_ms.or(latency_ms),
+        ..event
+    }
+}
+
+fn foreign(span: Span, origin: &Origin, mapper: &Mapper) -> ReceivedEvent {
+    let sender = Sender::of(origin, &span.name);
+    let mut draft = Draft::new(mapper.captures_content);
+    draft.read(span.attributes, sender.table);
+    draft.note_dropped(span.dropped_attributes_count);
+    put_status(&mut draft, span.status);
+    put_events(&mut draft, span.events, sender.table);
+    put_links(&mut draft, span.links);
+    // The span measured itself.
+    draft.latency_ms = None;
+    let shape = sender.shape(&mut draft, Signal::Span, &span.name);
+    draft.into_event(shape, origin)
+}
+
+/// The status decides whether the span failed, if it is set.
+fn put_status(draft: &mut Draft, status: Option<Status>) {
+    let Some(Status { code, message }) = status else { return };
+    match StatusCode::try_from(code) {
+        Ok(StatusCode::Ok) => draft.succeeded = Some(true),
+        Ok(StatusCode::Error) => draft.succeeded = Some(false),
+        _ => return,
+    }
+    if !message.is_empty() {
+        draft.error_message = Some(message);
+    }
+}
+
+/// Exceptions say why a span failed, and messages are its content. Others are kept as `data.events`.
+fn put_events(draft: &mut Draft, events: Vec<Event>, table: &Table) {
+    let mut others = Vec::new();
+    for event in events {
+        match message_member(&event.name) {
+            _ if event.name == "exception" => put_exception(draft, event),
+            Some(member) => draft.put_content(member, Value::Object(object_of(event.attributes))),
+            None if event.name.starts_with("gen_ai.client.inference") => {
+                draft.read(event.attributes, table);
+            }
+            None if event.name.starts_with("gen_ai.content.") => {
+                draft.read(event.attributes, table);
+            }
+            None => others.push(event),
+        }
+    }
+    if others.is_empty() {
+        return;
+    }
+    let count = others.len();
+    let kept = others.into_iter().take(PARTS_MAX).map(|event| {
+        let time = micros_of(event.time_unix_nano);
+        json!({"name": event.name, "time_us": time, "attributes": object_of(event.attributes)})
+    });
+    draft.put_content("events", kept.collect());
+    draft.data.insert("events_count".to_owned(), count.into());
+}
+
+fn put_exception(draft: &mut Draft, event: Event) {
+    let mut exception: Map<String, Value> = object_of(event.attributes);
+    let mut text = |name: &str| exception.remove(name).as_ref().and_then(text_of);
+    let (error_type, message) = (text("exception.type"), text("exception.message"));
+    draft.traceback = text("exception.stacktrace").or(draft.traceback.take());
+    draft.error_type = draft.error_type.take().or(error_type);
+    draft.error_message = draft.error_message.take().or(message);
+    // A span that ended well caught it.
+    draft.succeeded = draft.succeeded.or(Some(true));
+}
+
+fn put_links(draft: &mut Draft, links: Vec<Link>) {
+    if links.is_empty() {
+        return;
+    }
+    let kept = links.into_iter().take(PARTS_MAX).filter_map(|link| {
+        let (trace, span) = (trace_id_of(&link.trace_id)?, span_id_of(&link.span_id)?);
+        Some(json!({"trace_id": format!("{trace:032x}"), "span_id": format!("{span:016x}")}))
+    });
+    draft.data.insert("links".to_owned(), kept.collect());
+}

@@ -1,0 +1,85 @@
+//! Tables that say where the attributes of a sender go.
+
+use std::collections::HashMap;
+
+use llm_audit_log::schema::gen_ai::AttributeNames;
+
+/// Where the value of an attribute goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    /// The event's `agent`.
+    Agent,
+    /// A member of `data`.
+    Data(&'static str),
+    /// A member of `data`, if content is captured.
+    Content(&'static str),
+    /// Nowhere: it is the name of the record, which decides the type.
+    EventType,
+    /// The operation, which decides the type.
+    Operation,
+    /// `data.tool`, and the action of a tool's event.
+    Tool,
+    /// The model that was asked: `data.model`, unless another one answered.
+    RequestModel,
+    /// The model that answered: `data.model`.
+    ResponseModel,
+    /// A count of tokens, under the name that its provider has for it.
+    Tokens(&'static str),
+    /// `cost_usd`.
+    Cost,
+    /// `latency_ms`.
+    LatencyMs,
+    /// Whether it succeeded.
+    Success,
+    /// `error.type`.
+    ErrorType,
+    /// `error.message`.
+    ErrorMessage,
+    /// `error.traceback`.
+    Traceback,
+    /// The sender's own number: `data.origin.sequence`.
+    Sequence,
+    /// Nowhere: the time of the record says the same.
+    Time,
+}
+
+/// A row: the names of an attribute, the first of which counts, and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    pub(super) names: AttributeNames,
+    pub(super) to: To,
+}
+
+/// Makes a row.
+pub(super) const fn row(names: AttributeNames, to: To) -> Row {
+    Row { names, to }
+}
+
+/// Rows by the names of their attributes.
+#[derive(Debug)]
+pub(super) struct Table {
+    by_name: HashMap<&'static str, Place>,
+}
+
+/// The rank of a name among all of its table, and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) rank: u16,
+    pub(super) to: To,
+}
+
+impl Table {
+    /// Returns the table of these rows. A name of an earlier row hides the same name of a later one.
+    pub(super) fn new<'r>(rows: impl Iterator<Item = &'r Row>) -> Self {
+        let names = rows.flat_map(|row| row.names.iter().map(|name| (*name, row.to)));
+        let mut by_name = HashMap::new();
+        for (rank, (name, to)) in (0..).zip(names) {
+            by_name.entry(name).or_insert(Place { rank, to });
+        }
+        Self { by_name }
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<Place> {
+        self.by_name.get(name).copied()
+    }
+}
