@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use llm_audit_log::Json;
 use llm_audit_log::schema::{Line, Status};
+use llm_audit_log::{Json, Usd};
 
 use super::{Attribute, AttributeValue, SpanKind};
 
@@ -97,6 +97,10 @@ pub(super) fn attributes_of<'l>(line: &'l Line<'_>) -> Vec<Attribute<'l>> {
     ] {
         attributes.extend(value.map(|value| (key.into(), AttributeValue::Double(value))));
     }
+    // A double does not hold every digit of every cost.
+    let inexact = line.cost_usd().filter(|cost| Usd::try_from(cost.as_f64()).ok() != Some(*cost));
+    let text = inexact.map(|cost| AttributeValue::Text(cost.to_string().into()));
+    attributes.extend(text.map(|text| ("llm_audit.cost.exact".into(), text)));
     attributes
 }
 
