@@ -13,7 +13,9 @@ use super::messages::Messages;
 use super::origin::Origin;
 use super::presets::EventShape;
 use super::table::{Place, Table, To};
-use super::value::{bool_of, content_of, count_of, json_of, number_of, text_of};
+use super::value::{
+    bool_of, content_of, cost_of, count_of, json_of, number_json_of, number_of, text_of,
+};
 
 /// How many attributes that no table knows are kept.
 const ATTRIBUTES_MAX: usize = 128;
@@ -45,7 +47,7 @@ pub(super) struct Draft {
     pub(super) traceback: Option<String>,
     pub(super) sequence: Option<u64>,
     pub(super) data: Map<String, Value>,
-    messages: Messages,
+    pub(super) messages: Messages,
     /// What no table knows.
     attributes: Map<String, Value>,
     left_out: u64,
@@ -77,7 +79,7 @@ impl Draft {
 
     /// Puts a value where it goes. Gives it back if it does not fit there, or if another value is there.
     fn put(&mut self, to: To, value: Value) -> Option<Value> {
-        if value.is_null() || value.as_str().is_some_and(str::is_empty) {
+        if is_empty(&value) {
             return None;
         }
         match to {
@@ -86,7 +88,7 @@ impl Draft {
             To::Tool => fill(&mut self.tool, value, text_of),
             To::RequestModel => fill(&mut self.request_model, value, text_of),
             To::ResponseModel => fill(&mut self.response_model, value, text_of),
-            To::Cost => fill(&mut self.cost, value, |value| number_of(value).and(text_of(value))),
+            To::Cost => fill(&mut self.cost, value, cost_of),
             To::LatencyMs => fill(&mut self.latency_ms, value, number_of),
             To::Success => fill(&mut self.succeeded, value, bool_of),
             To::ErrorType => fill(&mut self.error_type, value, text_of),
@@ -95,6 +97,10 @@ impl Draft {
             To::Sequence => fill(&mut self.sequence, value, count_of),
             To::Tokens(name) => insert(&mut self.tokens, name, value),
             To::Data(name) => insert(&mut self.data, name, value),
+            To::Number(name) => match number_json_of(&value) {
+                Some(number) => insert(&mut self.data, name, number).map(|_| value),
+                None => Some(value),
+            },
             To::Content(name) => {
                 self.put_content(name, value);
                 None
@@ -117,6 +123,9 @@ impl Draft {
 
     /// Keeps an attribute that no table knows.
     fn keep(&mut self, key: String, value: Value) {
+        if is_empty(&value) {
+            return;
+        }
         self.is_cut |= value.as_str().is_some_and(is_cut)
             || key.ends_with("_truncated") && bool_of(&value) == Some(true);
         let Some(value) = self.messages.add(&key, value) else { return };
@@ -156,38 +165,42 @@ impl Draft {
             event_type: shape.event_type.into_owned(),
             ..ReceivedEvent::default()
         };
+        let error = self.take_error();
         if has_failed {
-            let error_type = self.error_type();
-            event.status = Status::of_error_type(&error_type);
-            event.error = Some(self.error(error_type));
-        } else if self.error_type.is_some() || self.error_message.is_some() {
-            let error_type = self.error_type();
-            let exception = self.error(error_type);
-            self.data.insert("exception".to_owned(), Value::Object(exception));
+            event.error = Some(self.whole_error(error));
+            let error_type = event.error.as_ref().and_then(|error| error["type"].as_str());
+            event.status = error_type.map_or(Status::Error, Status::of_error_type);
+        } else if !error.is_empty() {
+            self.data.insert("exception".to_owned(), Value::Object(error));
         }
         self.put_models();
         self.put_usage(shape.owns_tokens, &mut event);
+        self.put_operation(&event.action);
         self.put_rest(origin);
         event.data = self.data;
         event
     }
 
-    fn error_type(&mut self) -> String {
-        let code = || self.data.get("http.status_code").and_then(text_of);
-        self.error_type.take().or_else(code).unwrap_or_else(|| "error".to_owned())
+    /// Takes out what is known of an error.
+    fn take_error(&mut self) -> Map<String, Value> {
+        let members = [
+            ("type", self.error_type.take()),
+            ("message", self.error_message.take()),
+            ("traceback", self.traceback.take()),
+        ];
+        let members = members.into_iter();
+        members.filter_map(|(name, text)| Some((name.to_owned(), text?.into()))).collect()
     }
 
-    fn error(&mut self, error_type: String) -> Map<String, Value> {
+    /// Returns an error with a type and a message.
+    fn whole_error(&self, mut error: Map<String, Value>) -> Map<String, Value> {
+        let text = |member: &str| self.data.get(member).and_then(text_of);
+        let or = |text: Option<String>, default: &str| text.unwrap_or_else(|| default.to_owned());
+        let error_type = || or(text("http.status_code"), "error").into();
         // What a failed tool answers to the model says why it failed.
-        let answer = || self.data.get("result").and_then(text_of);
-        let message = self.error_message.take().or_else(answer);
-        let message = message.unwrap_or_else(|| "no message was recorded".to_owned());
-        let mut error = Map::new();
-        error.insert("type".to_owned(), error_type.into());
-        error.insert("message".to_owned(), message.into());
-        if let Some(traceback) = self.traceback.take() {
-            error.insert("traceback".to_owned(), traceback.into());
-        }
+        let message = || or(text("result"), "no message was recorded").into();
+        error.entry("type").or_insert_with(error_type);
+        error.entry("message").or_insert_with(message);
         error
     }
 
@@ -230,6 +243,14 @@ impl Draft {
         let total: Map<String, Value> = members.collect();
         if !total.is_empty() {
             self.data.insert("total".to_owned(), Value::Object(total));
+        }
+    }
+
+    /// Puts in the operation, unless type and action say it.
+    fn put_operation(&mut self, action: &str) {
+        let is_said = |operation: &str| operation == action || operation == "execute_tool";
+        if let Some(operation) = self.operation.take().filter(|of| !is_said(of)) {
+            self.data.insert("operation".to_owned(), operation.into());
         }
     }
 
@@ -276,6 +297,11 @@ impl Draft {
             self.data.insert("origin".to_owned(), Value::Object(members));
         }
     }
+}
+
+/// Instrumentations write an empty value if they do not know it.
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(str::is_empty)
 }
 
 /// Reports whether a text ends like one that its sender cut.

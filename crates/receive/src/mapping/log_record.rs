@@ -44,7 +44,8 @@ pub(super) fn event_of(record: LogRecord, origin: &Origin, mapper: &mut Mapper) 
     put_severity(&mut draft, record.severity_number, record.severity_text);
     put_body(&mut draft, &name, record.body);
     let sequence = draft.sequence;
-    let named = if name.is_empty() { origin.agent() } else { &name };
+    let scope = Some(&*origin.scope).filter(|scope| !scope.is_empty());
+    let named = if name.is_empty() { scope.unwrap_or("log") } else { &name };
     let shape = sender.shape(&mut draft, Signal::Log, named);
     let mut event = draft.into_event(shape, origin);
     (event.trace_id, event.parent_span_id, event.timestamp) = (ids.0, ids.1, timestamp);

@@ -30,6 +30,13 @@ impl Messages {
         None
     }
 
+    /// Adds a message at the end of a list.
+    pub(super) fn push(&mut self, member: &'static str, message: Map<String, Value>) {
+        let last = self.0.range((member, 0)..=(member, u32::MAX)).next_back();
+        let number = last.map_or(0, |((_, number), _)| number.saturating_add(1));
+        self.0.insert((member, number), message);
+    }
+
     /// Puts the messages into members that have no value yet.
     pub(super) fn put(self, data: &mut Map<String, Value>) {
         let mut lists: BTreeMap<&str, Vec<Value>> = BTreeMap::new();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ReceivedEvent;
 use super::origin::Origin;
-use super::value::{count_of, json_of, number_of, text_of};
+use super::value::{cost_of, count_of, json_of, number_of, text_of};
 
 /// The attribute without which a record is not one of ours.
 const EVENT_TYPE: &str = "llm_audit.event_type";
@@ -37,7 +37,8 @@ pub(super) fn event_of(attributes: Vec<KeyValue>, origin: &Origin) -> ReceivedEv
             "llm_audit.latency_ms" => event.latency_ms = number_of(&value),
             "gen_ai.usage.input_tokens" => event.tokens_input = count_of(&value),
             "gen_ai.usage.output_tokens" => event.tokens_output = count_of(&value),
-            "llm_audit.cost.usd" => event.cost_usd = text(),
+            "llm_audit.cost.exact" => event.cost_usd = cost_of(&value),
+            "llm_audit.cost.usd" if event.cost_usd.is_none() => event.cost_usd = cost_of(&value),
             "llm_audit.data" => event.data = object_of_text(&value, "value"),
             "llm_audit.error" => event.error = Some(object_of_text(&value, "message")),
             "llm_audit.instance" | "llm_audit.seq" | "llm_audit.kept" => {

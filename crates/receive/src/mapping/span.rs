@@ -60,7 +60,7 @@ fn put_status(draft: &mut Draft, status: Option<Status>) {
         _ => return,
     }
     if !message.is_empty() {
-        draft.error_message = Some(message);
+        draft.error_message.get_or_insert(message);
     }
 }
 
@@ -70,13 +70,8 @@ fn put_events(draft: &mut Draft, events: Vec<Event>, table: &Table) {
     for event in events {
         match message_member(&event.name) {
             _ if event.name == "exception" => put_exception(draft, event),
-            Some(member) => draft.put_content(member, Value::Object(object_of(event.attributes))),
-            None if event.name.starts_with("gen_ai.client.inference") => {
-                draft.read(event.attributes, table);
-            }
-            None if event.name.starts_with("gen_ai.content.") => {
-                draft.read(event.attributes, table);
-            }
+            Some(member) => draft.messages.push(member, object_of(event.attributes)),
+            None if is_part(&event.name) => draft.read(event.attributes, table),
             None => others.push(event),
         }
     }
@@ -90,6 +85,11 @@ fn put_events(draft: &mut Draft, events: Vec<Event>, table: &Table) {
     });
     draft.put_content("events", kept.collect());
     draft.data.insert("events_count".to_owned(), count.into());
+}
+
+/// Whether the attributes of an event of this name are those of its span.
+fn is_part(event_name: &str) -> bool {
+    event_name.starts_with("gen_ai.client.inference") || event_name.starts_with("gen_ai.content.")
 }
 
 fn put_exception(draft: &mut Draft, event: Event) {

@@ -11,6 +11,8 @@ pub(super) enum To {
     Agent,
     /// A member of `data`.
     Data(&'static str),
+    /// A number that is a member of `data`, also if it is sent as text.
+    Number(&'static str),
     /// A member of `data`, if content is captured.
     Content(&'static str),
     /// Nowhere: it is the name of the record, which decides the type.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use llm_audit_log::Usd;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use serde_json::{Map, Number, Value};
@@ -70,6 +71,19 @@ pub(super) fn number_of(value: &Value) -> Option<f64> {
 /// Returns a whole number from 0, also one that is written as text.
 pub(super) fn count_of(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// Returns an amount of dollars as decimal text.
+pub(super) fn cost_of(value: &Value) -> Option<String> {
+    let text = value.as_str().and_then(|text| text.trim().parse().ok());
+    let cost: Option<Usd> = text.or_else(|| Usd::try_from(value.as_f64()?).ok());
+    cost.map(|cost| cost.to_string())
+}
+
+/// Returns a number as JSON, also one that is written as text; `None` for anything else.
+pub(super) fn number_json_of(value: &Value) -> Option<Value> {
+    let count = count_of(value).map(Value::from);
+    count.or_else(|| number_of(value).map(Value::from))
 }
 
 /// Returns a boolean, also one that is written as text.

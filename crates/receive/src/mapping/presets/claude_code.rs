@@ -7,8 +7,6 @@ use super::super::table::{Row, To, row};
 use super::{EventShape, Preset, Signal, event, gen_ai, open_inference};
 
 pub(super) static PRESET: Preset = Preset {
-    title: "Claude Code",
-    owner: "log records",
     prefix: "claude_code.",
     rows: &[ROWS, gen_ai::ROWS, open_inference::ROWS, gen_ai::COMMON],
     events: &[
@@ -32,10 +30,10 @@ static ROWS: &[Row] = &[
     row(&["cache_creation_tokens"], To::Tokens("cache_creation_input_tokens")),
     row(&["cost_usd"], To::Cost),
     row(&["duration_ms", "interaction.duration_ms"], To::LatencyMs),
-    row(&["ttft_ms"], To::Data("first_token_ms")),
+    row(&["ttft_ms"], To::Number("first_token_ms")),
     row(&["request_id"], To::Data("response_id")),
-    row(&["attempt"], To::Data("attempt")),
-    row(&["status_code"], To::Data("http.status_code")),
+    row(&["attempt"], To::Number("attempt")),
+    row(&["status_code"], To::Number("http.status_code")),
     row(&["success"], To::Success),
     row(&["error_type"], To::ErrorType),
     row(&["error"], To::ErrorMessage),

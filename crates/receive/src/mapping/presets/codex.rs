@@ -7,8 +7,6 @@ use super::super::table::{Row, To, row};
 use super::{EventShape, Preset, Signal, event, gen_ai, open_inference};
 
 pub(super) static PRESET: Preset = Preset {
-    title: "Codex",
-    owner: "log records",
     prefix: "codex.",
     rows: &[ROWS, gen_ai::ROWS, open_inference::ROWS, gen_ai::COMMON],
     events: &[
@@ -30,7 +28,7 @@ static ROWS: &[Row] = &[
     row(&["cached_token_count"], To::Tokens("cached_input_tokens")),
     row(&["reasoning_token_count"], To::Tokens("reasoning_output_tokens")),
     row(&["duration_ms"], To::LatencyMs),
-    row(&["attempt"], To::Data("attempt")),
+    row(&["attempt"], To::Number("attempt")),
     row(&["success"], To::Success),
     row(&["event.kind"], To::Data("kind")),
     row(&["tool_name"], To::Tool),
@@ -55,6 +53,10 @@ fn shape(preset: &Preset, draft: &mut Draft, signal: Signal, name: &str) -> Even
 fn stream_shape(preset: &Preset, draft: &mut Draft, name: &str) -> EventShape {
     let kind = draft.data.get("kind").and_then(|kind| kind.as_str());
     let ends_call = matches!(kind, None | Some("response.failed" | "response.completed"));
+    // Nothing but the message tells it.
+    if draft.error_message.as_deref().is_some_and(|message| message.starts_with("idle timeout")) {
+        draft.error_type = Some("timeout".to_owned());
+    }
     match (draft.has_failed() && ends_call, draft.tokens.is_empty()) {
         (true, _) => EventShape::new("llm.error", "response").owning_tokens(),
         (false, false) => EventShape::new("llm.invoke", "response").owning_tokens(),

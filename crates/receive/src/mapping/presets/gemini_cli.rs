@@ -7,8 +7,6 @@ use super::super::table::{Row, To, row};
 use super::{EventShape, Preset, Signal, event, gen_ai, open_inference};
 
 pub(super) static PRESET: Preset = Preset {
-    title: "Gemini CLI",
-    owner: "log records",
     prefix: "gemini_cli.",
     rows: &[ROWS, gen_ai::ROWS, open_inference::ROWS, gen_ai::COMMON],
     events: &[
@@ -38,7 +36,7 @@ static ROWS: &[Row] = &[
     row(&["total_token_count"], To::Tokens("totalTokenCount")),
     row(&["duration_ms", "duration", "routing_latency_ms"], To::LatencyMs),
     row(&["finish_reasons"], To::Data("finish_reasons")),
-    row(&["status_code"], To::Data("http.status_code")),
+    row(&["status_code"], To::Number("http.status_code")),
     row(&["success"], To::Success),
     row(&["error.type", "error_type"], To::ErrorType),
     row(&["error.message", "error", "error_message"], To::ErrorMessage),
@@ -47,7 +45,7 @@ static ROWS: &[Row] = &[
     row(&["decision"], To::Data("decision")),
     row(&["decision_model"], To::Data("route")),
     row(&["decision_source", "reason"], To::Data("reason")),
-    row(&["attempt_number", "attempt"], To::Data("attempt")),
+    row(&["attempt_number", "attempt"], To::Number("attempt")),
     row(&["reasoning"], To::Content("explanation")),
     row(&["function_args"], To::Content("arguments")),
     row(&["prompt", "request_text"], To::Content("prompt")),

@@ -12,14 +12,8 @@ use super::super::draft::Draft;
 use super::super::table::{Row, To, row};
 use super::{EventShape, Preset, Signal, open_inference};
 
-pub(super) static PRESET: Preset = Preset {
-    title: "GenAI conventions, OpenInference, and other programs",
-    owner: "spans; log records without a span",
-    prefix: "",
-    rows: &[ROWS, open_inference::ROWS, COMMON],
-    events: &[],
-    shape,
-};
+pub(super) static PRESET: Preset =
+    Preset { prefix: "", rows: &[ROWS, open_inference::ROWS, COMMON], events: &[], shape };
 
 pub(super) static ROWS: &[Row] = &[
     row(
@@ -86,7 +80,7 @@ pub(super) static COMMON: &[Row] = &[
     row(&["exception.stacktrace"], To::Traceback),
     row(&["http.request.method", "http.method"], To::Data("http.method")),
     row(&["http.route"], To::Data("http.route")),
-    row(&["http.response.status_code", "http.status_code"], To::Data("http.status_code")),
+    row(&["http.response.status_code", "http.status_code"], To::Number("http.status_code")),
     row(&["url.full", "http.url"], To::Data("url")),
 ];
 

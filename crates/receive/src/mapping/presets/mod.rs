@@ -61,9 +61,6 @@ const fn event(name: &'static str, becomes: &'static str, failed: &'static str) 
 
 /// A sender's table.
 pub(super) struct Preset {
-    pub(super) title: &'static str,
-    /// The signal that owns tokens and cost.
-    pub(super) owner: &'static str,
     /// The names of its records begin so; empty for any sender.
     prefix: &'static str,
     /// Whose rows come first.

@@ -33,7 +33,8 @@ fn shown(event: &ReceivedEvent) -> String {
 fn requests_of_each_sender_become_these_events() {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata"));
     let files = fs::read_dir(&folder).expect("testdata").map(|file| file.expect("a file").path());
-    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|of| of == "json")).collect();
+    let files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|of| of == "json")).collect();
     assert!(files.len() >= 13, "{files:?}");
     for path in files {
         let request = fs::read_to_string(&path).expect("a request");
@@ -44,7 +45,8 @@ fn requests_of_each_sender_become_these_events() {
                 writeln!(lines, "{}", shown(event)).expect("a String accepts every text");
             }
             if let Some(why) = skipped.why {
-                writeln!(lines, "{{\"skipped\":{},\"why\":{why:?}}}", skipped.count).expect("a text");
+                writeln!(lines, "{{\"skipped\":{},\"why\":{why:?}}}", skipped.count)
+                    .expect("a text");
             }
             assert_file(path.with_extension(of), &lines);
         }

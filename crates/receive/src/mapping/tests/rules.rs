@@ -1,1 +1,202 @@
-//! x
+//! What holds for every sender.
+
+use std::fs;
+
+use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
+use serde_json::{Value, json};
+
+use super::super::CONTENT;
+use super::*;
+
+fn log(attributes: Vec<KeyValue>) -> LogRecord {
+    LogRecord { attributes, ..LogRecord::default() }
+}
+
+fn only(events: Vec<ReceivedEvent>) -> ReceivedEvent {
+    let [event] = <[_; 1]>::try_from(events).expect("one event");
+    event
+}
+
+fn request(name: &str) -> String {
+    let path = format!("{}/testdata/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(path).expect("a request")
+}
+
+#[test]
+fn gaps_in_a_senders_numbers_are_told() {
+    let mut mapper = Mapper::default();
+    let mut missing = |session: &str, number: i64| {
+        let attributes = vec![
+            text("event.name", "claude_code.user_prompt"),
+            text("session.id", session),
+            attribute("event.sequence", Any::IntValue(number)),
+        ];
+        let event = only(mapped_logs(&mut mapper, "any", vec![log(attributes)]));
+        assert_eq!(event.data["origin"]["sequence"], number);
+        event.data["origin"].get("missing").and_then(Value::as_u64)
+    };
+    // Of the first record it is not known what came before.
+    assert_eq!(missing("a", 7), None);
+    assert_eq!(missing("a", 8), None);
+    assert_eq!(missing("b", 3), None);
+    assert_eq!(missing("a", 12), Some(3));
+    // One that comes late, and one that comes twice.
+    assert_eq!(missing("a", 10), None);
+    assert_eq!(missing("a", 12), None);
+    assert_eq!(missing("a", 13), None);
+    // Another process goes on with the session.
+    assert_eq!(missing("a", 0), None);
+    assert_eq!(missing("a", 2), Some(1));
+    assert_eq!(missing("b", i64::MAX), Some(i64::MAX as u64 - 4));
+}
+
+#[test]
+fn types_of_the_logs_own_lines_are_skipped() {
+    let named = |name: &str| log(vec![text("event.name", name)]);
+    let own = |event_type: &str| log(vec![text("llm_audit.event_type", event_type)]);
+    for (scope, record) in [
+        ("any", named("audit.start")),
+        ("any", named("alert.fired")),
+        ("llm-audit", own("audit.loss")),
+    ] {
+        let request = |records| ExportLogsServiceRequest {
+            resource_logs: vec![ResourceLogs {
+                scope_logs: vec![ScopeLogs {
+                    scope: Some(InstrumentationScope { name: scope.into(), ..Default::default() }),
+                    log_records: records,
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+        };
+        let mut count = 0;
+        let records = vec![record.clone(), named("order.placed"), record];
+        let skipped = Mapper::default().logs(request(records), &mut |_| count += 1);
+        assert_eq!((count, skipped.count), (1, 2), "{scope}");
+        assert!(skipped.why.is_some_and(|why| why.contains("belongs to the log's own lines")));
+    }
+}
+
+#[test]
+fn ids_and_times_that_say_nothing_are_left_out() {
+    let of = |bytes: &[u8], time, observed| LogRecord {
+        trace_id: bytes.to_vec(),
+        span_id: bytes.to_vec(),
+        time_unix_nano: time,
+        observed_time_unix_nano: observed,
+        ..LogRecord::default()
+    };
+    let records = vec![
+        of(&[1; 16], 5_000, 7_000),
+        of(&[1; 8], 0, 7_000),
+        of(&[0; 16], 0, 0),
+        of(&[0; 8], u64::MAX, 0),
+        of(&[9; 17], 999, 0),
+    ];
+    let events = mapped_logs(&mut Mapper::default(), "any", records);
+    let found = events.iter().map(|of| (of.trace_id, of.parent_span_id, of.timestamp));
+    let ones = 0x0101_0101_0101_0101;
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [
+            (Some(u128::from_be_bytes([1; 16])), None, Some(5)),
+            (None, Some(ones), Some(7)),
+            (None, None, None),
+            (None, None, Some((u64::MAX / 1_000) as i64)),
+            (None, None, None),
+        ]
+    );
+    let span = |start, end| Span {
+        start_time_unix_nano: start,
+        end_time_unix_nano: end,
+        ..Span::default()
+    };
+    let spans = vec![span(2_000_000, 5_500_000), span(9, 3), span(0, 4_000), span(3_000, 0)];
+    let events = mapped_spans(&mut Mapper::default(), "any", spans);
+    let found = events.iter().map(|of| (of.timestamp, of.latency_ms));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [(Some(5_500), Some(3.5)), (None, None), (Some(4), None), (Some(3), None)]
+    );
+}
+
+#[test]
+fn values_that_json_has_not_become_texts() {
+    let mut deep = Any::BoolValue(true);
+    for _ in 0..2_000 {
+        deep = Any::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(deep) }] });
+    }
+    let list = KeyValueList { values: vec![attribute("a", Any::BytesValue(vec![1, 255]))] };
+    let attributes = vec![
+        attribute("nan", Any::DoubleValue(f64::NAN)),
+        attribute("inf", Any::DoubleValue(f64::NEG_INFINITY)),
+        attribute("half", Any::DoubleValue(0.5)),
+        attribute("list", Any::KvlistValue(list)),
+        attribute("deep", deep),
+        attribute("reference", Any::StringValueStrindex(1)),
+    ];
+    let event = only(mapped_logs(&mut Mapper::default(), "any", vec![log(attributes)]));
+    let found = event.data["attributes"].as_object().expect("an object");
+    assert_eq!(found["nan"], "NaN");
+    assert_eq!(found["inf"], "-inf");
+    assert_eq!(found["half"], 0.5);
+    assert_eq!(found["list"], json!({"a": "01ff"}));
+    assert!(found["deep"].to_string().contains("[TOO_DEEP]"));
+    assert!(!found.contains_key("reference"));
+}
+
+#[test]
+fn attributes_that_no_table_knows_are_bounded_and_counted() {
+    let attributes = (0..500).map(|n| text(&format!("own.{n}"), "x")).collect();
+    let event = only(mapped_logs(&mut Mapper::default(), "any", vec![log(attributes)]));
+    assert_eq!(event.data["attributes"].as_object().map(|of| of.len()), Some(128));
+    assert_eq!(event.data["attributes_left_out"], 372);
+}
+
+#[test]
+fn without_capture_no_event_has_content() {
+    let contents =
+        ["To Oslo?", "Read the notes", "secrets.txt", "text of a file", "Two notes", "3 trains"];
+    let mut seen = 0;
+    for name in [
+        "claude_code_logs",
+        "claude_code_spans",
+        "codex_logs",
+        "gemini_cli_logs",
+        "gemini_cli_spans",
+        "gen_ai_early_spans",
+        "gen_ai_middle_logs",
+        "gen_ai_middle_spans",
+        "gen_ai_newest_logs",
+        "gen_ai_newest_spans",
+        "open_inference_spans",
+    ] {
+        let shown = |captures| format!("{:?}", mapped(&request(name), captures).0);
+        let has = |shown: &str| contents.iter().filter(|of| shown.contains(**of)).count();
+        assert_eq!(has(&shown(false)), 0, "{name}");
+        seen += has(&shown(true));
+        for event in mapped(&request(name), false).0 {
+            assert!(CONTENT.iter().all(|member| !event.data.contains_key(*member)), "{event:?}");
+        }
+    }
+    assert!(seen >= contents.len());
+}
+
+#[test]
+fn one_call_counts_once_however_many_signals_have_it() {
+    for (signals, tokens) in [
+        (&["claude_code_logs", "claude_code_spans"][..], (8969, 193)),
+        (&["codex_logs"], (1200, 340)),
+        (&["gemini_cli_logs", "gemini_cli_spans"], (2100, 195)),
+        // One of its log records belongs to no span.
+        (&["gen_ai_newest_logs", "gen_ai_newest_spans"], (18_000, 240)),
+    ] {
+        let events = signals.iter().flat_map(|name| mapped(&request(name), true).0);
+        let sum = events.fold((0, 0), |sum, event| {
+            let tokens = (event.tokens_input.unwrap_or(0), event.tokens_output.unwrap_or(0));
+            assert!(tokens == (0, 0) || event.event_type == "llm.invoke", "{event:?}");
+            (sum.0 + tokens.0, sum.1 + tokens.1)
+        });
+        assert_eq!(sum, tokens, "{signals:?}");
+    }
+}
