@@ -21,7 +21,7 @@ use super::value::{
 const ATTRIBUTES_MAX: usize = 128;
 /// What senders write at the end of a text that they cut. Claude Code and Gemini CLI write the first, Codex the second.
 const CUT_MARKS: [&str; 2] = ["[TRUNCATED", "truncated ...]"];
-/// Where such a mark begins at the earliest, from the end.
+/// How many bytes before the end such a mark begins at the earliest.
 const CUT_MARK_BYTES: usize = 96;
 /// What senders write in place of a content that they do not send.
 const WITHHELD: [&str; 2] = ["<REDACTED>", "[REDACTED]"];
@@ -156,7 +156,9 @@ impl Draft {
 
     /// Returns the event of this shape. Its ids and times are not set.
     pub(super) fn into_event(mut self, shape: EventShape, origin: &Origin) -> ReceivedEvent {
-        let has_failed = self.has_failed() || EventType::from_name(&shape.event_type).is_failure();
+        // What is tried again failed once.
+        let has_failed = shape.status != Status::Retry
+            && (self.has_failed() || EventType::from_name(&shape.event_type).is_failure());
         let mut event = ReceivedEvent {
             agent: self.agent.take().unwrap_or_else(|| origin.agent().to_owned()),
             action: shape.action,

@@ -41,7 +41,8 @@ pub(super) fn event_of(record: LogRecord, origin: &Origin, mapper: &mut Mapper) 
     draft.is_in_span = ids.1.is_some();
     draft.read(record.attributes, sender.table);
     draft.note_dropped(record.dropped_attributes_count);
-    put_severity(&mut draft, record.severity_number, record.severity_text);
+    let decides = !sender.is_agent();
+    put_severity(&mut draft, record.severity_number, record.severity_text, decides);
     put_body(&mut draft, &name, record.body);
     let sequence = draft.sequence;
     let scope = Some(&*origin.scope).filter(|scope| !scope.is_empty());
@@ -70,12 +71,10 @@ fn text_in(value: Option<&AnyValue>) -> Option<&str> {
     }
 }
 
-/// An exception in a record that is not an error was caught.
-fn put_severity(draft: &mut Draft, number: i32, text: String) {
-    if number > 0 && draft.succeeded.is_none() && draft.error_type.is_some() {
-        draft.succeeded = Some(number < SEVERITY_ERROR);
-    } else if number >= SEVERITY_ERROR {
-        draft.succeeded = draft.succeeded.or(Some(false));
+/// The severity decides whether the record of any program failed. Those of agents all have the same.
+fn put_severity(draft: &mut Draft, number: i32, text: String, decides: bool) {
+    if decides && number > 0 && (draft.has_failed() || number >= SEVERITY_ERROR) {
+        draft.succeeded = draft.succeeded.or(Some(number < SEVERITY_ERROR));
     }
     if !text.is_empty() && !text.eq_ignore_ascii_case("info") {
         draft.data.insert("severity".to_owned(), text.into());

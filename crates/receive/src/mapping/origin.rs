@@ -1,4 +1,4 @@
-//! Where records come from: their resource and their scope.
+//! The origin of records: their resource and their scope.
 
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;

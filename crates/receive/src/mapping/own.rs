@@ -61,7 +61,7 @@ fn object_of_text(value: &Value, member: &str) -> Map<String, Value> {
     }
 }
 
-/// Puts in where the event is from. An origin that it had is that of the sender's own source.
+/// Puts in the origin. An origin that it had is that of the sender's own source.
 fn put_origin(data: &mut Map<String, Value>, mut members: Map<String, Value>) {
     if let Some(source) = data.remove("origin") {
         members.insert("origin".to_owned(), source);

@@ -93,6 +93,10 @@ impl Sender {
         Self { preset: PRESETS[at], table: &TABLES[at] }
     }
 
+    pub(super) fn is_agent(self) -> bool {
+        !self.preset.prefix.is_empty()
+    }
+
     /// Decides what a record of this name is.
     pub(super) fn shape(self, draft: &mut Draft, signal: Signal, name: &str) -> EventShape {
         (self.preset.shape)(self.preset, draft, signal, name)

@@ -45,7 +45,7 @@ fn attributes(sent: &[Attribute<'_>]) -> Vec<KeyValue> {
     sent.iter().map(|(key, of)| attribute(key, value(of))).collect()
 }
 
-/// Returns an event as it is in its line, with its own identity where a receiver puts it.
+/// Returns an event as it is in its line, with its own identity in the member that a receiver puts it into.
 fn event_of(line: &Line<'_>) -> ReceivedEvent {
     let id = |id: Option<&str>| id.and_then(|id| parse_span_id(id).ok());
     let object = |json: Option<llm_audit_log::Json<'_>>| {

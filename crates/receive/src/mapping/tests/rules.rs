@@ -44,7 +44,7 @@ fn gaps_in_a_senders_numbers_are_told() {
     assert_eq!(missing("a", 10), None);
     assert_eq!(missing("a", 12), None);
     assert_eq!(missing("a", 13), None);
-    // Another process goes on with the session.
+    // Another process continues the session.
     assert_eq!(missing("a", 0), None);
     assert_eq!(missing("a", 2), Some(1));
     assert_eq!(missing("b", i64::MAX), Some(i64::MAX as u64 - 4));
