@@ -9,6 +9,7 @@ mod messages;
 mod origin;
 mod own;
 mod presets;
+mod recent;
 mod sequences;
 mod span;
 mod table;
@@ -24,6 +25,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use serde_json::{Map, Value};
 
 use origin::Origin;
+use recent::Recent;
 use sequences::Sequences;
 
 /// The members of `data` that are content. Without capture of content they are not there.
@@ -91,6 +93,8 @@ pub struct Skipped {
 pub struct Mapper {
     captures_content: bool,
     sequences: Sequences,
+    /// The spans directly above calls whose tokens were counted, by trace and span.
+    callers: Recent<(u128, u64), ()>,
 }
 
 impl Mapper {

@@ -16,28 +16,39 @@ use super::{Mapper, ReceivedEvent, own};
 /// How many events and links of a span are kept.
 const PARTS_MAX: usize = 64;
 
-pub(super) fn event_of(span: Span, origin: &Origin, mapper: &Mapper) -> ReceivedEvent {
-    let (trace_id, span_id) = (trace_id_of(&span.trace_id), span_id_of(&span.span_id));
-    let parent_span_id = span_id_of(&span.parent_span_id);
+/// The ids of a span, as far as they are valid.
+#[derive(Clone, Copy)]
+struct Ids {
+    trace: Option<u128>,
+    span: Option<u64>,
+    parent: Option<u64>,
+}
+
+pub(super) fn event_of(span: Span, origin: &Origin, mapper: &mut Mapper) -> ReceivedEvent {
+    let ids = Ids {
+        trace: trace_id_of(&span.trace_id),
+        span: span_id_of(&span.span_id),
+        parent: span_id_of(&span.parent_span_id),
+    };
     let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
     let timestamp = micros_of(end).or(micros_of(start));
     let latency_ms = (start > 0).then(|| end.checked_sub(start)).flatten();
     let latency_ms = latency_ms.map(|nanos| nanos as f64 / 1e6);
     let event = match own::is_own(&span.attributes, origin) {
         true => own::event_of(span.attributes, origin),
-        false => foreign(span, origin, mapper),
+        false => foreign(span, ids, origin, mapper),
     };
     ReceivedEvent {
-        trace_id,
-        span_id,
-        parent_span_id: event.parent_span_id.or(parent_span_id),
+        trace_id: ids.trace,
+        span_id: ids.span,
+        parent_span_id: event.parent_span_id.or(ids.parent),
         timestamp,
         latency_ms: event.latency_ms.or(latency_ms),
         ..event
     }
 }
 
-fn foreign(span: Span, origin: &Origin, mapper: &Mapper) -> ReceivedEvent {
+fn foreign(span: Span, ids: Ids, origin: &Origin, mapper: &mut Mapper) -> ReceivedEvent {
     let sender = Sender::of(origin, &span.name);
     let mut draft = Draft::new(mapper.captures_content);
     draft.read(span.attributes, sender.table);
@@ -47,8 +58,22 @@ fn foreign(span: Span, origin: &Origin, mapper: &Mapper) -> ReceivedEvent {
     put_links(&mut draft, span.links);
     // The span measured itself.
     draft.latency_ms = None;
-    let shape = sender.shape(&mut draft, Signal::Span, &span.name);
+    let mut shape = sender.shape(&mut draft, Signal::Span, &span.name);
+    if shape.owns_tokens && !draft.tokens.is_empty() {
+        shape.owns_tokens = is_innermost(ids, mapper);
+    }
     draft.into_event(shape, origin)
+}
+
+/// Whether a call of a model is the one that counts its tokens. If a framework and its client are both instrumented,
+/// one call is directly below another. The one below ends first, and so it arrives first.
+fn is_innermost(ids: Ids, mapper: &mut Mapper) -> bool {
+    let Some(trace) = ids.trace else { return true };
+    let repeats = ids.span.is_some_and(|span| mapper.callers.get(&(trace, span)).is_some());
+    if let Some(parent) = ids.parent {
+        mapper.callers.insert((trace, parent), ());
+    }
+    !repeats
 }
 
 /// The status decides whether the span failed, if it is set.

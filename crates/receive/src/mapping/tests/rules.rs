@@ -200,3 +200,27 @@ fn one_call_counts_once_however_many_signals_have_it() {
         assert_eq!(sum, tokens, "{signals:?}");
     }
 }
+
+#[test]
+fn of_two_nested_calls_the_inner_one_counts() {
+    let call = |span: u8, parent: u8| Span {
+        trace_id: vec![1; 16],
+        span_id: vec![span; 8],
+        parent_span_id: vec![parent; 8],
+        attributes: vec![
+            text("gen_ai.operation.name", "chat"),
+            attribute("gen_ai.usage.input_tokens", Any::IntValue(20)),
+            attribute("gen_ai.usage.output_tokens", Any::IntValue(3)),
+        ],
+        ..Span::default()
+    };
+    let mut mapper = Mapper::default();
+    let calls = vec![call(3, 2), call(4, 2)];
+    let mut events = mapped_spans(&mut mapper, "client", calls);
+    events.extend(mapped_spans(&mut mapper, "framework", vec![call(2, 1), call(1, 0)]));
+    let found = events.iter().map(|event| (event.tokens_input, event.data.get("total").is_some()));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [(Some(20), false), (Some(20), false), (None, true), (None, true)]
+    );
+}
