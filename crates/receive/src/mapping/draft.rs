@@ -101,6 +101,11 @@ impl Draft {
                 Some(number) => insert(&mut self.data, name, number).map(|_| value),
                 None => Some(value),
             },
+            To::Url => {
+                let Some(url) = text_of(&value) else { return Some(value) };
+                let path = url.split('?').next().unwrap_or_default();
+                insert(&mut self.data, "url", path.into())
+            }
             To::Content(name) => {
                 self.put_content(name, value);
                 None

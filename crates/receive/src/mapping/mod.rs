@@ -17,7 +17,7 @@ mod table;
 mod tests;
 mod value;
 
-use llm_audit::Usage;
+use llm_audit::{Usage, is_event_type_name};
 use llm_audit_log::schema::Status;
 use llm_audit_log::schema::notices::is_own_type_name;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -149,7 +149,8 @@ struct Taken<'e> {
 
 impl Taken<'_> {
     /// Passes an event on, unless it has a type of the log's own lines.
-    fn take(&mut self, event: ReceivedEvent) {
+    fn take(&mut self, mut event: ReceivedEvent) {
+        event.event_type = type_name(event.event_type);
         if !is_own_type_name(&event.event_type) {
             return (self.each)(event);
         }
@@ -159,4 +160,18 @@ impl Taken<'_> {
             format!("the type {name:?} belongs to the log's own lines")
         });
     }
+}
+
+/// Returns a name that a type may have. What no type may have becomes `_`.
+fn type_name(name: String) -> String {
+    if is_event_type_name(&name) {
+        return name;
+    }
+    let letter = |letter: char| match letter.to_ascii_lowercase() {
+        letter @ ('a'..='z' | '0'..='9' | '_' | '.') => letter,
+        _ => '_',
+    };
+    let name: String = name.chars().map(letter).collect();
+    let words: Vec<_> = name.split('.').filter(|word| !word.is_empty()).collect();
+    if words.is_empty() { "log.line".to_owned() } else { words.join(".") }
 }

@@ -13,6 +13,8 @@ pub(super) enum To {
     Data(&'static str),
     /// A number that is a member of `data`, also if it is sent as text.
     Number(&'static str),
+    /// `data.url`, without its query.
+    Url,
     /// A member of `data`, if content is captured.
     Content(&'static str),
     /// Nowhere: it is the name of the record, which decides the type.

@@ -8,7 +8,7 @@ use super::{EventShape, Preset, Signal, event, gen_ai, open_inference};
 
 pub(super) static PRESET: Preset = Preset {
     prefix: "claude_code.",
-    rows: &[ROWS, gen_ai::ROWS, open_inference::ROWS, gen_ai::COMMON],
+    rows: &[ROWS, gen_ai::ROWS, open_inference::ROWS, gen_ai::FRAMEWORKS, gen_ai::COMMON],
     events: &[
         event("api_request", "llm.invoke", "llm.error"),
         event("api_error", "llm.error", "llm.error"),

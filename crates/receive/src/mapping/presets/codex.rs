@@ -8,7 +8,7 @@ use super::{EventShape, Preset, Signal, event, gen_ai, open_inference};
 
 pub(super) static PRESET: Preset = Preset {
     prefix: "codex.",
-    rows: &[ROWS, gen_ai::ROWS, open_inference::ROWS, gen_ai::COMMON],
+    rows: &[ROWS, gen_ai::ROWS, open_inference::ROWS, gen_ai::FRAMEWORKS, gen_ai::COMMON],
     events: &[
         event("api_request", "api.call", "llm.error"),
         event("websocket_request", "api.call", "llm.error"),

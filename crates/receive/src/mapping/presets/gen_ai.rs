@@ -12,8 +12,12 @@ use super::super::draft::Draft;
 use super::super::table::{Row, To, row};
 use super::{EventShape, Preset, Signal, open_inference};
 
-pub(super) static PRESET: Preset =
-    Preset { prefix: "", rows: &[ROWS, open_inference::ROWS, COMMON], events: &[], shape };
+pub(super) static PRESET: Preset = Preset {
+    prefix: "",
+    rows: &[ROWS, open_inference::ROWS, FRAMEWORKS, COMMON],
+    events: &[],
+    shape,
+};
 
 pub(super) static ROWS: &[Row] = &[
     row(
@@ -67,6 +71,45 @@ pub(super) static ROWS: &[Row] = &[
     row(&["gen_ai.evaluation.explanation"], To::Content("explanation")),
 ];
 
+/// Contents that frameworks send under names of their own: the AI SDK of Vercel, Pydantic AI, Google's ADK, Langfuse,
+/// MLflow. No table would keep them out of the log.
+pub(super) static FRAMEWORKS: &[Row] = &[
+    row(
+        &[
+            "ai.prompt.messages",
+            "ai.prompt",
+            "pydantic_ai.all_messages",
+            "all_messages_events",
+            "gcp.vertex.agent.llm_request",
+            "langfuse.observation.input",
+            "mlflow.spanInputs",
+        ],
+        To::Content("prompt"),
+    ),
+    row(
+        &[
+            "ai.response.text",
+            "ai.response.object",
+            "ai.response.toolCalls",
+            "final_result",
+            "gcp.vertex.agent.llm_response",
+            "langfuse.observation.output",
+            "mlflow.spanOutputs",
+        ],
+        To::Content("completion"),
+    ),
+    row(&["ai.toolCall.name"], To::Tool),
+    row(&["ai.toolCall.id"], To::Data("call_id")),
+    row(
+        &["ai.toolCall.args", "tool_arguments", "gcp.vertex.agent.tool_call_args"],
+        To::Content("arguments"),
+    ),
+    row(
+        &["ai.toolCall.result", "tool_response", "gcp.vertex.agent.tool_response"],
+        To::Content("result"),
+    ),
+];
+
 /// What any program may send.
 pub(super) static COMMON: &[Row] = &[
     row(&["event.name"], To::EventType),
@@ -81,7 +124,7 @@ pub(super) static COMMON: &[Row] = &[
     row(&["http.request.method", "http.method"], To::Data("http.method")),
     row(&["http.route"], To::Data("http.route")),
     row(&["http.response.status_code", "http.status_code"], To::Number("http.status_code")),
-    row(&["url.full", "http.url"], To::Data("url")),
+    row(&["url.full", "http.url"], To::Url),
 ];
 
 fn shape(_: &Preset, draft: &mut Draft, signal: Signal, name: &str) -> EventShape {

@@ -17,6 +17,7 @@ fn place(to: To) -> String {
         To::Agent => "`agent`",
         To::Data(name) | To::Number(name) => return format!("`data.{name}`"),
         To::Content(name) => return format!("`data.{name}`, content"),
+        To::Url => "`data.url`, without its query",
         To::EventType => "the type",
         To::Operation => "the operation",
         To::Tool => "`data.tool`, `action` of tools",
@@ -123,7 +124,9 @@ fn the_documentation_has_the_tables_of_the_presets() {
     for (name, preset) in ["claude_code", "codex", "gemini_cli"].into_iter().zip(agents) {
         text = replaced(text, name, &(events(preset) + &attributes(preset.rows[0])));
     }
-    for (name, rows) in ["gen_ai", "open_inference", "common"].into_iter().zip(others.rows) {
+    for (name, rows) in
+        ["gen_ai", "open_inference", "frameworks", "common"].into_iter().zip(others.rows)
+    {
         text = replaced(text, name, &attributes(rows));
     }
     assert_file(PATH.into(), &text);

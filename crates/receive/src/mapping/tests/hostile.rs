@@ -1,5 +1,6 @@
 //! Attributes that no sender would send.
 
+use llm_audit::is_event_type_name;
 use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 
@@ -118,7 +119,8 @@ fn any_values_become_an_event() {
         let mut events = mapped_spans(&mut mapper, scope, vec![span]);
         events.extend(mapped_logs(&mut mapper, scope, vec![log]));
         for event in events {
-            assert!(!event.event_type.is_empty() && !event.agent.is_empty(), "{event:?}");
+            assert!(is_event_type_name(&event.event_type), "{event:?}");
+            assert!(!event.agent.is_empty(), "{event:?}");
             serde_json::to_string(&event.data).expect("JSON");
         }
     }

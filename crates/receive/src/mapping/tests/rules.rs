@@ -78,6 +78,22 @@ fn types_of_the_logs_own_lines_are_skipped() {
 }
 
 #[test]
+fn types_have_names_that_types_may_have() {
+    for (operation, event_type) in [
+        ("Re Rank", "gen_ai.re_rank"),
+        (".", "gen_ai"),
+        ("é", "gen_ai._"),
+        ("a..b", "gen_ai.a.b"),
+        ("chat", "llm.invoke"),
+    ] {
+        let attributes = vec![text("gen_ai.operation.name", operation)];
+        let span = Span { attributes, ..Span::default() };
+        let event = only(mapped_spans(&mut Mapper::default(), "any", vec![span]));
+        assert_eq!(event.event_type, event_type);
+    }
+}
+
+#[test]
 fn ids_and_times_that_say_nothing_are_left_out() {
     let of = |bytes: &[u8], time, observed| LogRecord {
         trace_id: bytes.to_vec(),
