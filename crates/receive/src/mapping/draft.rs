@@ -40,7 +40,7 @@ pub(super) struct Draft {
     /// Counts under their providers' names.
     pub(super) tokens: Map<String, Value>,
     cost: Option<String>,
-    pub(super) latency_ms: Option<f64>,
+    latency_ms: Option<f64>,
     pub(super) succeeded: Option<bool>,
     pub(super) error_type: Option<String>,
     pub(super) error_message: Option<String>,
@@ -51,6 +51,8 @@ pub(super) struct Draft {
     /// What no table knows.
     attributes: Map<String, Value>,
     left_out: u64,
+    /// How many the sender left out.
+    dropped: u64,
     is_cut: bool,
 }
 
@@ -141,12 +143,9 @@ impl Draft {
         }
     }
 
-    /// Notes how many attributes the sender left out.
+    /// Notes how many attributes, events or links the sender left out.
     pub(super) fn note_dropped(&mut self, count: u32) {
-        if count > 0 {
-            self.is_cut = true;
-            self.data.insert("attributes_dropped".to_owned(), count.into());
-        }
+        self.dropped += u64::from(count);
     }
 
     pub(super) fn has_model(&self) -> bool {
@@ -287,10 +286,12 @@ impl Draft {
             let attributes = mem::take(&mut self.attributes);
             self.data.insert("attributes".to_owned(), Value::Object(attributes));
         }
-        if self.left_out > 0 {
-            self.data.insert("attributes_left_out".to_owned(), self.left_out.into());
+        for (member, count) in [("attributes_left_out", self.left_out), ("dropped", self.dropped)] {
+            if count > 0 {
+                self.data.insert(member.to_owned(), count.into());
+            }
         }
-        if self.is_cut {
+        if self.is_cut || self.dropped > 0 {
             self.data.insert("cut".to_owned(), true.into());
         }
         let mut members = origin.members();

@@ -34,16 +34,21 @@ pub(super) fn event_of(span: Span, origin: &Origin, mapper: &mut Mapper) -> Rece
     let timestamp = micros_of(end).or(micros_of(start));
     let latency_ms = (start > 0).then(|| end.checked_sub(start)).flatten();
     let latency_ms = latency_ms.map(|nanos| nanos as f64 / 1e6);
-    let event = match own::is_own(&span.attributes, origin) {
-        true => own::event_of(span.attributes, origin),
-        false => foreign(span, ids, origin, mapper),
+    let (event, latency_ms) = if own::is_own(&span.attributes, origin) {
+        let event = own::event_of(span.attributes, origin);
+        let exact = event.latency_ms.or(latency_ms);
+        (event, exact)
+    } else {
+        let event = foreign(span, ids, origin, mapper);
+        let measured = latency_ms.or(event.latency_ms);
+        (event, measured)
     };
     ReceivedEvent {
         trace_id: ids.trace,
         span_id: ids.span,
         parent_span_id: event.parent_span_id.or(ids.parent),
         timestamp,
-        latency_ms: event.latency_ms.or(latency_ms),
+        latency_ms,
         ..event
     }
 }
@@ -52,12 +57,14 @@ fn foreign(span: Span, ids: Ids, origin: &Origin, mapper: &mut Mapper) -> Receiv
     let sender = Sender::of(origin, &span.name);
     let mut draft = Draft::new(mapper.captures_content);
     draft.read(span.attributes, sender.table);
-    draft.note_dropped(span.dropped_attributes_count);
+    for count in
+        [span.dropped_attributes_count, span.dropped_events_count, span.dropped_links_count]
+    {
+        draft.note_dropped(count);
+    }
     put_status(&mut draft, span.status);
     put_events(&mut draft, span.events, sender.table);
     put_links(&mut draft, span.links);
-    // The span measured itself.
-    draft.latency_ms = None;
     let mut shape = sender.shape(&mut draft, Signal::Span, &span.name);
     if shape.owns_tokens && !draft.tokens.is_empty() {
         shape.owns_tokens = is_innermost(ids, mapper);
@@ -121,11 +128,12 @@ fn put_exception(draft: &mut Draft, event: Event) {
     let mut exception: Map<String, Value> = object_of(event.attributes);
     let mut text = |name: &str| exception.remove(name).as_ref().and_then(text_of);
     let (error_type, message) = (text("exception.type"), text("exception.message"));
+    // A span that ended well caught it.
+    let is_caught = draft.error_type.is_none() && draft.error_message.is_none();
+    draft.succeeded = draft.succeeded.or(is_caught.then_some(true));
     draft.traceback = text("exception.stacktrace").or(draft.traceback.take());
     draft.error_type = draft.error_type.take().or(error_type);
     draft.error_message = draft.error_message.take().or(message);
-    // A span that ended well caught it.
-    draft.succeeded = draft.succeeded.or(Some(true));
 }
 
 fn put_links(draft: &mut Draft, links: Vec<Link>) {

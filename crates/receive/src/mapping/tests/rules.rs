@@ -3,6 +3,8 @@
 use std::fs;
 
 use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
+use opentelemetry_proto::tonic::trace::v1::Status as TraceStatus;
+use opentelemetry_proto::tonic::trace::v1::span::Event;
 use serde_json::{Value, json};
 
 use super::super::CONTENT;
@@ -214,6 +216,31 @@ fn one_call_counts_once_however_many_signals_have_it() {
             (sum.0 + tokens.0, sum.1 + tokens.1)
         });
         assert_eq!(sum, tokens, "{signals:?}");
+    }
+}
+
+#[test]
+fn a_span_failed_if_its_status_or_its_error_says_so() {
+    let exception = Event {
+        name: "exception".to_owned(),
+        attributes: vec![text("exception.type", "E"), text("exception.message", "m")],
+        ..Event::default()
+    };
+    let status = |code| Some(TraceStatus { code, ..TraceStatus::default() });
+    let error = || vec![text("error.type", "Timeout")];
+    for (code, attributes, events, expected) in [
+        (2, vec![], vec![], ("error", Some("error"))),
+        (2, vec![], vec![exception.clone()], ("error", Some("E"))),
+        (0, error(), vec![], ("timeout", Some("Timeout"))),
+        (0, error(), vec![exception.clone()], ("timeout", Some("Timeout"))),
+        (0, vec![], vec![exception.clone(), exception.clone()], ("ok", None)),
+        (1, error(), vec![exception], ("ok", None)),
+        (0, vec![], vec![], ("ok", None)),
+    ] {
+        let span = Span { status: status(code), attributes, events, ..Span::default() };
+        let event = only(mapped_spans(&mut Mapper::default(), "any", vec![span]));
+        let error_type = event.error.as_ref().map(|error| error["type"].as_str().expect("a text"));
+        assert_eq!((event.status.name(), error_type), expected, "{event:?}");
     }
 }
 
