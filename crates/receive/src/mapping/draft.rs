@@ -6,6 +6,7 @@ use llm_audit::Usage;
 use llm_audit_log::schema::gen_ai::OPERATION;
 use llm_audit_log::schema::{EventType, Status};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use super::ReceivedEvent;
@@ -19,7 +20,8 @@ use super::value::{
 
 /// How many attributes that no table knows are kept.
 const ATTRIBUTES_MAX: usize = 128;
-/// What senders write at the end of a text that they cut. Claude Code and Gemini CLI write the first, Codex the second.
+/// What senders write at the end of a text that they cut, before a `]`. Claude Code and Gemini CLI write the first, Codex
+/// the second.
 const CUT_MARKS: [&str; 2] = ["[TRUNCATED", "truncated ...]"];
 /// How many bytes before the end such a mark begins at the earliest.
 const CUT_MARK_BYTES: usize = 96;
@@ -85,17 +87,17 @@ impl Draft {
             return None;
         }
         match to {
-            To::Agent => fill(&mut self.agent, value, text_of),
-            To::Operation => fill(&mut self.operation, value, text_of),
-            To::Tool => fill(&mut self.tool, value, text_of),
-            To::RequestModel => fill(&mut self.request_model, value, text_of),
-            To::ResponseModel => fill(&mut self.response_model, value, text_of),
+            To::Agent => fill_text(&mut self.agent, value),
+            To::Operation => fill_text(&mut self.operation, value),
+            To::Tool => fill_text(&mut self.tool, value),
+            To::RequestModel => fill_text(&mut self.request_model, value),
+            To::ResponseModel => fill_text(&mut self.response_model, value),
             To::Cost => fill(&mut self.cost, value, cost_of),
             To::LatencyMs => fill(&mut self.latency_ms, value, number_of),
             To::Success => fill(&mut self.succeeded, value, bool_of),
-            To::ErrorType => fill(&mut self.error_type, value, text_of),
-            To::ErrorMessage => fill(&mut self.error_message, value, text_of),
-            To::Traceback => fill(&mut self.traceback, value, text_of),
+            To::ErrorType => fill_text(&mut self.error_type, value),
+            To::ErrorMessage => fill_text(&mut self.error_message, value),
+            To::Traceback => fill_text(&mut self.traceback, value),
             To::Sequence => fill(&mut self.sequence, value, count_of),
             To::Tokens(name) => insert(&mut self.tokens, name, value),
             To::Data(name) => insert(&mut self.data, name, value),
@@ -314,9 +316,20 @@ fn is_empty(value: &Value) -> bool {
 
 /// Reports whether a text ends like one that its sender cut.
 fn is_cut(text: &str) -> bool {
-    let from = text.len().saturating_sub(CUT_MARK_BYTES);
-    let end = &text.as_bytes()[from..];
-    CUT_MARKS.iter().any(|mark| end.windows(mark.len()).any(|part| part == mark.as_bytes()))
+    // The first character from there on.
+    let end = || (text.len().saturating_sub(CUT_MARK_BYTES)..).find_map(|from| text.get(from..));
+    text.ends_with(']') && end().is_some_and(|end| CUT_MARKS.iter().any(|mark| end.contains(mark)))
+}
+
+/// Fills a place that has no text yet. Gives the value back if it is not one, or if another one is there.
+fn fill_text(place: &mut Option<String>, value: Value) -> Option<Value> {
+    match (place.as_deref(), value) {
+        (None, Value::String(text)) => {
+            *place = Some(text);
+            None
+        }
+        (_, value) => fill(place, value, text_of),
+    }
 }
 
 /// Fills a place that has no value. Gives the value back if it does not fit, or if another one is there.
@@ -335,10 +348,10 @@ fn fill<T: PartialEq>(
 
 /// Adds a member. Gives the value back if another one is there.
 fn insert(to: &mut Map<String, Value>, name: &str, value: Value) -> Option<Value> {
-    match to.get(name) {
-        Some(other) => (*other != value).then_some(value),
-        None => {
-            to.insert(name.to_owned(), value);
+    match to.entry(name) {
+        Entry::Occupied(other) => (*other.get() != value).then_some(value),
+        Entry::Vacant(place) => {
+            place.insert(value);
             None
         }
     }

@@ -1,5 +1,7 @@
 //! Log records as events.
 
+use std::mem;
+
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
@@ -27,7 +29,11 @@ pub(super) fn message_member(event_name: &str) -> Option<&'static str> {
     MESSAGES.iter().find(|(name, _)| *name == event_name).map(|(_, member)| *member)
 }
 
-pub(super) fn event_of(record: LogRecord, origin: &Origin, mapper: &mut Mapper) -> ReceivedEvent {
+pub(super) fn event_of(
+    mut record: LogRecord,
+    origin: &Origin,
+    mapper: &mut Mapper,
+) -> ReceivedEvent {
     let ids = (trace_id_of(&record.trace_id), span_id_of(&record.span_id));
     let timestamp = micros_of(record.time_unix_nano).or(micros_of(record.observed_time_unix_nano));
     if own::is_own(&record.attributes, origin) {
@@ -35,7 +41,7 @@ pub(super) fn event_of(record: LogRecord, origin: &Origin, mapper: &mut Mapper) 
         let event = own::event_of(record.attributes, origin);
         return ReceivedEvent { trace_id, span_id, timestamp, ..event };
     }
-    let name = name_of(&record).to_owned();
+    let name = take_name(&mut record);
     let sender = Sender::of(origin, &name);
     let mut draft = Draft::new(mapper.captures_content);
     draft.is_in_span = ids.1.is_some();
@@ -54,14 +60,17 @@ pub(super) fn event_of(record: LogRecord, origin: &Origin, mapper: &mut Mapper) 
     event
 }
 
-/// Returns the name of a record's event. Some senders have it in an attribute, and its prefix in the body.
-fn name_of(record: &LogRecord) -> &str {
+/// Takes out the name of a record's event. Some senders have it in an attribute, and its prefix in the body.
+fn take_name(record: &mut LogRecord) -> String {
     let attribute = record.attributes.iter().find(|attribute| attribute.key == "event.name");
     let attribute = attribute.and_then(|KeyValue { value, .. }| text_in(value.as_ref()));
-    let Some(name) = attribute.filter(|name| !name.is_empty()) else { return &record.event_name };
-    let body = text_in(record.body.as_ref()).unwrap_or_default();
+    let Some(name) = attribute.filter(|name| !name.is_empty()) else {
+        return mem::take(&mut record.event_name);
+    };
     let has_prefix = |whole: &str| whole.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
-    [body, &*record.event_name].into_iter().find(|whole| has_prefix(whole)).unwrap_or(name)
+    let body = text_in(record.body.as_ref()).filter(|body| has_prefix(body));
+    let whole = body.or(Some(&*record.event_name).filter(|whole| has_prefix(whole)));
+    whole.unwrap_or(name).to_owned()
 }
 
 fn text_in(value: Option<&AnyValue>) -> Option<&str> {

@@ -90,10 +90,12 @@ impl Origin {
         self.members.clone()
     }
 
-    /// Adds what the resource says of all of its records.
+    /// Adds the values that all records of the resource share.
     pub(super) fn put_shared(&self, data: &mut Map<String, Value>) {
         for (member, value) in &self.shared {
-            data.entry(*member).or_insert_with(|| value.clone());
+            if !data.contains_key(*member) {
+                data.insert((*member).to_owned(), value.clone());
+            }
         }
     }
 
