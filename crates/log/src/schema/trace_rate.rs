@@ -29,11 +29,31 @@ pub fn rejection_threshold(rate: f64) -> u64 {
     threshold as i64 as u64
 }
 
-/// Returns `th` with this threshold, as the member `ot` of `tracestate` has it. Zeros at its end are left out.
+/// Returns `th` with this threshold, as the member `ot` of `tracestate` has it. Zeros at its end are left out. It has
+/// 14 digits, so the threshold that keeps nothing becomes the one that keeps least.
 pub fn threshold_member(threshold: u64) -> String {
+    let threshold = threshold.min((1 << RANDOM_BITS) - 1);
     let digits = format!("{threshold:014x}");
     match digits.trim_end_matches('0') {
         "" => "th:0".to_owned(),
         digits => format!("th:{digits}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_has_at_most_14_digits() {
+        for (rate, expected) in [
+            (1.0, "th:0"),
+            (0.5, "th:8"),
+            (0.25, "th:c"),
+            (f64::EPSILON, "th:fffffffffffff"),
+            (0.0, "th:ffffffffffffff"),
+        ] {
+            assert_eq!(threshold_member(rejection_threshold(rate)), expected, "{rate}");
+        }
     }
 }

@@ -19,6 +19,7 @@ const TRACE_RATE: &str = "trace_rate";
 const SUCCESS_RATE: &str = "success_rate";
 const ERROR_RATE: &str = "error_rate";
 const SLOW_THRESHOLD_MS: &str = "slow_threshold_ms";
+const FAILED_TRACES: &str = "failed_traces";
 const DEBUG: &str = "debug";
 
 /// `audit.start`: who writes, and how.
@@ -136,6 +137,8 @@ pub struct SamplingRates {
     pub error: f64,
     /// Events that took longer, in milliseconds, are all kept.
     pub slow_threshold_ms: f64,
+    /// Whether all events of a failed trace are kept.
+    pub keeps_failed_traces: bool,
 }
 
 impl SamplingRates {
@@ -165,12 +168,14 @@ impl SamplingRates {
             _ => rate(TRACE_RATE)?,
         };
         // An event stays if the draw of its trace keeps it, or the one of its span.
-        let kept = |of_span: f64| trace + of_span - trace * of_span;
+        // In this form a rate of 1 stays exactly 1.
+        let kept = |of_span: f64| trace + of_span * (1.0 - trace);
         Some(Self {
             trace,
             success: kept(rate(SUCCESS_RATE)?),
             error: kept(rate(ERROR_RATE)?),
             slow_threshold_ms: rate(SLOW_THRESHOLD_MS).unwrap_or(f64::MAX),
+            keeps_failed_traces: json.get(FAILED_TRACES).and_then(Json::as_str) != Some("sampled"),
         })
     }
 }
@@ -196,7 +201,7 @@ impl Serialize for Sampling<'_> {
         map.serialize_entry(ERROR_RATE, &self.error_rate)?;
         map.serialize_entry(SLOW_THRESHOLD_MS, &self.slow_threshold_ms)?;
         map.serialize_entry(DEBUG, &self.debug)?;
-        map.serialize_entry("failed_traces", self.failed_traces)?;
+        map.serialize_entry(FAILED_TRACES, self.failed_traces)?;
         map.end()
     }
 }

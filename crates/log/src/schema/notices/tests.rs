@@ -96,6 +96,7 @@ fn what_readers_take_from_a_start_comes_back() {
             success: 0.28,
             error: 1.0,
             slow_threshold_ms: 1500.0,
+            keeps_failed_traces: true,
         });
         let (capture_content, totals) = (Some(start.capture_content), true);
         let started =
@@ -110,9 +111,28 @@ fn a_logger_in_debug_leaves_nothing_out() {
     let Some(ReadNotice::Start(started)) = read(&line(&Start { sampling, ..start() })) else {
         panic!("no start");
     };
-    let slow_threshold_ms = f64::MAX;
-    let rates = SamplingRates { trace: 1.0, success: 1.0, error: 1.0, slow_threshold_ms };
+    let rates = SamplingRates {
+        trace: 1.0,
+        success: 1.0,
+        error: 1.0,
+        slow_threshold_ms: f64::MAX,
+        keeps_failed_traces: true,
+    };
     assert_eq!(started.rates, Some(rates));
+}
+
+#[test]
+fn whether_failed_traces_are_kept_whole_and_all_errors_comes_back() {
+    for (trace_rate, failed_traces, keeps_failed_traces) in
+        [(0.001, "whole", true), (0.2, "sampled", false)]
+    {
+        let sampling = Sampling { trace_rate, failed_traces, ..start().sampling };
+        let Some(ReadNotice::Start(started)) = read(&line(&Start { sampling, ..start() })) else {
+            panic!("no start");
+        };
+        let rates = started.rates.unwrap();
+        assert_eq!((rates.error, rates.keeps_failed_traces), (1.0, keeps_failed_traces));
+    }
 }
 
 #[test]
