@@ -6,6 +6,7 @@
 
 mod attributes;
 mod points;
+mod recent;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use llm_audit_log::schema::{Line, Status};
 
 use attributes::{attributes_of, name_and_kind};
 use points::Points;
+use recent::Recent;
 
 /// The version of the mapping, which is the version of the instrumentation scope.
 pub const VERSION: &str = "1";
@@ -95,21 +97,92 @@ pub enum Severity {
 }
 
 /// Maps the events of a log, in their order.
+///
+/// A span is not below an event that became a log record. For this it remembers the last 32,768 of these events, and as
+/// many traces.
 #[derive(Debug, Default)]
 pub struct Mapper {
     points: Points,
+    /// Traces that a logger keeps although they were not drawn.
+    kept: Recent<(Option<u64>, u128), ()>,
 }
 
 impl Mapper {
     /// Maps an event. `rates` are those by which its logger samples; without them every trace counts as whole.
     pub fn map<'l>(&mut self, line: &'l Line<'_>, rates: Option<&SamplingRates>) -> Record<'l> {
-        let span = span_of(line, rates, &self.points);
-        if let Some(span) = span {
+        if let Some(span) = self.span_of(line, rates) {
             return Record::Span(span);
         }
         self.points.note(line);
         Record::Log(log_record_of(line))
     }
+
+    /// Returns the span that an event ends, if it has a latency, a time and ids.
+    fn span_of<'l>(
+        &mut self,
+        line: &'l Line<'_>,
+        rates: Option<&SamplingRates>,
+    ) -> Option<Span<'l>> {
+        let ids = ids_of(line);
+        let state = match (rates, ids) {
+            (Some(rates), Some((trace_id, ..))) => self.trace_state(line, trace_id, rates),
+            _ => Some(String::new()),
+        };
+        // These begin what another event ends.
+        if matches!(line.event_type(), Some("request.start" | "tool.call")) {
+            return None;
+        }
+        let ((trace_id, span_id, parent), trace_state) = (ids?, state?);
+        let (end, took) = (line.timestamp()?, line.latency_ms().filter(|took| *took >= 0.0)?);
+        let end = nanos(end);
+        let (name, kind) = name_and_kind(line);
+        Some(Span {
+            trace_id,
+            span_id,
+            parent_span_id: parent.and_then(|parent| self.points.span_above(trace_id, parent)),
+            trace_state,
+            name,
+            kind,
+            start: end.saturating_sub((took * 1e6) as u64),
+            end,
+            error: is_failure(line).then(|| line.error_message().unwrap_or_default()),
+            attributes: attributes_of(line),
+        })
+    }
+
+    /// Returns the `tracestate` of an event's trace if it is kept whole, as far as is known.
+    ///
+    /// A trace that was drawn is whole. So is one that failed or whose caller kept it, from the first event on that
+    /// says so. Any other event says nothing about its trace: it was slow, or drawn alone. Those before it are
+    /// [`Points`].
+    fn trace_state(
+        &mut self,
+        line: &Line<'_>,
+        trace_id: u128,
+        rates: &SamplingRates,
+    ) -> Option<String> {
+        let fails = is_failure(line) && rates.error >= 1.0 && rates.keeps_failed_traces;
+        let is_drawn =
+            line.kept().is_none() && keeps_trace(randomness_of_id(trace_id), rates.trace);
+        if rates.trace >= 1.0 || is_drawn && fails {
+            return Some(String::new());
+        }
+        if is_drawn {
+            return Some(format!("ot={}", threshold_member(rejection_threshold(rates.trace))));
+        }
+        let says_so = fails || matches!(line.kept(), Some("failed" | "parent"));
+        let instance = line.instance().and_then(|instance| parse_span_id(instance).ok());
+        let key = (instance, trace_id);
+        let is_kept = says_so || self.kept.get(&key).is_some();
+        is_kept.then(|| {
+            self.kept.insert(key, ());
+            String::new()
+        })
+    }
+}
+
+fn is_failure(line: &Line<'_>) -> bool {
+    line.status().is_some_and(Status::is_failure)
 }
 
 /// Trace, span and parent. Short ids of older lines have zeros before them.
@@ -117,53 +190,6 @@ fn ids_of(line: &Line<'_>) -> Option<(u128, u64, Option<u64>)> {
     let trace = parse_trace_id(line.trace_id()?).ok()?;
     let span = parse_span_id(line.span_id()?).ok()?;
     Some((trace, span, line.parent_span_id().and_then(|id| parse_span_id(id).ok())))
-}
-
-/// Returns the span that an event ends, if it has a latency, a time and ids.
-fn span_of<'l>(
-    line: &'l Line<'_>,
-    rates: Option<&SamplingRates>,
-    points: &Points,
-) -> Option<Span<'l>> {
-    // These begin what another event ends.
-    if matches!(line.event_type(), Some("request.start" | "tool.call")) {
-        return None;
-    }
-    let (trace_id, span_id, parent) = ids_of(line)?;
-    let (end, took) = (line.timestamp()?, line.latency_ms().filter(|took| *took >= 0.0)?);
-    let trace_state = rates.map_or(Some(String::new()), |rates| whole(line, trace_id, rates))?;
-    let end = nanos(end);
-    let (name, kind) = name_and_kind(line);
-    let is_failure = line.status().is_some_and(Status::is_failure);
-    Some(Span {
-        trace_id,
-        span_id,
-        parent_span_id: parent.and_then(|parent| points.span_above(trace_id, parent)),
-        trace_state,
-        name,
-        kind,
-        start: end.saturating_sub((took * 1e6) as u64),
-        end,
-        error: is_failure.then(|| line.error_message().unwrap_or_default()),
-        attributes: attributes_of(line),
-    })
-}
-
-/// Returns the `tracestate` of an event's trace if it is kept whole, as far as the event tells.
-///
-/// A trace that was drawn is whole. So is one that failed or whose caller kept it. An event that is here because it was
-/// slow, or because it was drawn alone, says nothing about the rest of its trace.
-fn whole(line: &Line<'_>, trace_id: u128, rates: &SamplingRates) -> Option<String> {
-    let is_failure = line.status().is_some_and(Status::is_failure);
-    match line.kept() {
-        _ if rates.trace >= 1.0 => Some(String::new()),
-        Some("failed" | "parent") => Some(String::new()),
-        _ if is_failure && rates.error >= 1.0 => Some(String::new()),
-        None if keeps_trace(randomness_of_id(trace_id), rates.trace) => {
-            Some(format!("ot={}", threshold_member(rejection_threshold(rates.trace))))
-        }
-        _ => None,
-    }
 }
 
 fn log_record_of<'l>(line: &'l Line<'_>) -> LogRecord<'l> {

@@ -158,3 +158,58 @@ fn a_span_below_an_event_without_time_is_below_the_span_above_it() {
     assert_eq!(parent_of(line(5, 4, took)), Some(4));
     assert_eq!(parent_of(line(6, 9, took)), None);
 }
+
+/// Maps lines of a logger that draws a quarter of the traces. Returns the spans with their parents, and the log
+/// records, by their span ids.
+fn mapped_in_order(
+    lines: &[(u64, u64, &str)],
+    rates: &SamplingRates,
+) -> Vec<(u64, Option<u64>, bool)> {
+    let mut mapper = Mapper::default();
+    let each = |(span, parent, rest): &(u64, u64, &str)| {
+        let mut bytes = format!(
+            r#"{{"instance":"4c8e78a91890a010","trace_id":"{NOT_DRAWN}","span_id":"{span:016x}",
+            "parent_span_id":"{parent:016x}","timestamp":"2026-11-29T23:00:40Z","agent":"a","action":"b",
+            "latency_ms":9,{rest}}}"#
+        )
+        .into_bytes();
+        match mapper.map(&parse(&mut bytes).unwrap(), Some(rates)) {
+            Record::Span(of) => (of.span_id, of.parent_span_id, true),
+            Record::Log(of) => (of.ids.unwrap().1, None, false),
+        }
+    };
+    lines.iter().map(each).collect()
+}
+
+fn sampled() -> SamplingRates {
+    let mut start =
+        br#"{"event_type":"audit.start","data":{"sampling":{"trace_rate":0.25,"success_rate":0.1,
+        "error_rate":1,"failed_traces":"whole","slow_threshold_ms":1500}}}"#
+            .to_vec();
+    let Some(ReadNotice::Start(started)) = ReadNotice::of(&parse(&mut start).unwrap()) else {
+        panic!("not read")
+    };
+    started.rates.unwrap()
+}
+
+#[test]
+fn no_span_of_a_kept_trace_is_below_one_that_was_not_sent() {
+    const DRAWN_ALONE: &str = r#""event_type":"llm.invoke","status":"ok""#;
+    const SLOW: &str = r#""event_type":"llm.invoke","status":"ok","kept":"slow""#;
+    const CUSTOM: &str = r#""event_type":"my.step","status":"ok","kept":"slow""#;
+    const OF_PARENT: &str = r#""event_type":"tool.result","status":"ok","kept":"parent""#;
+    const HELD: &str = r#""event_type":"tool.result","status":"ok","kept":"failed""#;
+    const FAILURE: &str = r#""event_type":"tool.error","status":"error""#;
+    // The rates alone decide on events of failed traces, so nothing is known of its parent.
+    let mut rates = sampled();
+    rates.keeps_failed_traces = false;
+    assert_eq!(mapped_in_order(&[(4, 3, FAILURE)], &rates), [(4, None, false)]);
+    for kept in [FAILURE, OF_PARENT, HELD] {
+        for alone in [DRAWN_ALONE, SLOW, CUSTOM] {
+            // Before the trace is known to be kept: 3 is not sent as a span, and 4 goes below 2.
+            let lines = [(3, 2, alone), (4, 3, kept), (2, 1, alone)];
+            let expected = [(3, None, false), (4, Some(2), true), (2, Some(1), true)];
+            assert_eq!(mapped_in_order(&lines, &sampled()), expected, "{kept} {alone}");
+        }
+    }
+}
