@@ -86,7 +86,7 @@ impl Chunk<'_> {
             let at = offset;
             offset += line_bytes_in_file(ending, length);
             number += 1;
-            Some(Entry { file, number, offset: at, ending, bytes })
+            Some(Entry { file, number, offset: at, ending, may_repeat: false, bytes })
         })
     }
 

@@ -33,7 +33,8 @@ pub struct LogFile {
     /// Without compression. `None` if the name is not one of the log's.
     parts: Option<FileName>,
     packing: Packing,
-    bytes: u64,
+    /// The bytes of its lines; `None` if it is compressed and does not say how many it holds.
+    content_bytes: Option<u64>,
     /// Its bytes on the disk, which are fewer if it is compressed.
     stored_bytes: u64,
     /// A pipe or a device: it has no length, and is read once.
@@ -64,7 +65,7 @@ impl LogFile {
             Ok(_) => Some((io::ErrorKind::InvalidInput, "it is not a regular file".to_owned())),
         };
         let stored_bytes = metadata.ok().filter(|_| fault.is_none()).map_or(0, |found| found.len());
-        let bytes = content_bytes(&path, packing, stored_bytes);
+        let content_bytes = content_bytes(&path, packing, stored_bytes);
         let (name, plain_name, parts) = (name.to_owned(), plain_name.to_owned(), Some(parts));
         let (is_of_folder, is_stream) = (true, false);
         Some(Self {
@@ -74,7 +75,7 @@ impl LogFile {
             is_of_folder,
             parts,
             packing,
-            bytes,
+            content_bytes,
             stored_bytes,
             is_stream,
             fault,
@@ -101,7 +102,7 @@ impl LogFile {
             plain_name,
             name,
             packing,
-            bytes: length.map_or(0, |bytes| content_bytes(path, packing, bytes)),
+            content_bytes: content_bytes(path, packing, stored_bytes),
             stored_bytes,
             is_stream: length.is_none(),
             fault: None,
@@ -146,7 +147,16 @@ impl LogFile {
     /// The bytes of its lines when the folder was read. A compressed file that does not say how many
     /// it holds counts with its own bytes; the writer makes no such file.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.content_bytes.unwrap_or(self.stored_bytes)
+    }
+
+    /// The bytes of its lines, if it says how many it holds.
+    pub(super) fn content_bytes(&self) -> Option<u64> {
+        self.content_bytes
+    }
+
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
     }
 
     /// Whether a living writer holds it; `false` if the lock cannot be asked for.
@@ -218,7 +228,7 @@ impl LogFile {
 
     /// How much of what [`read_from`](Self::read_from) reads was there when the folder was read.
     pub(super) fn bytes_when_listed(&self) -> u64 {
-        if self.is_stream || self.is_compressed() { u64::MAX } else { self.bytes }
+        if self.is_stream || self.is_compressed() { u64::MAX } else { self.bytes() }
     }
 
     pub(crate) fn read_error(&self, source: io::Error) -> Error {
@@ -229,9 +239,9 @@ impl LogFile {
     pub(crate) fn lines_end(&self) -> Result<u64, Error> {
         if self.is_compressed() {
             // It will not grow.
-            return Ok(self.bytes);
+            return Ok(self.bytes());
         }
-        Ok(self.lines_end_before(self.bytes)?.unwrap_or(self.bytes))
+        Ok(self.lines_end_before(self.bytes())?.unwrap_or(self.bytes()))
     }
 
     /// Finds the end of the last whole line before a place. `None` if the file was compressed or
@@ -282,11 +292,13 @@ impl PartialOrd for LogFile {
     }
 }
 
-/// How much a file holds: a compressed one what it says, if it does.
-fn content_bytes(path: &Path, packing: Packing, stored_bytes: u64) -> u64 {
-    let is_zstd = packing == Packing::Zstd;
-    let content = is_zstd.then(|| compressed_content_bytes(path)).flatten();
-    content.unwrap_or(stored_bytes)
+/// How much a file holds. A compressed one may not say so.
+fn content_bytes(path: &Path, packing: Packing, stored_bytes: u64) -> Option<u64> {
+    match packing {
+        Packing::Plain => Some(stored_bytes),
+        Packing::Zstd => compressed_content_bytes(path),
+        Packing::Gzip => None,
+    }
 }
 
 /// How much a compressed file says that it holds.

@@ -22,6 +22,8 @@ pub struct Follow {
     unchecked: HashMap<String, Position>,
     pending: VecDeque<LogFile>,
     reading: Option<(LogFile, BufReader<Take<Input>>)>,
+    /// Files that do not say how much they hold and were read to their end, with their bytes on the disk.
+    read_out: HashMap<String, u64>,
     line: Vec<u8>,
     truncated: Vec<String>,
 }
@@ -39,6 +41,7 @@ impl Follow {
             unchecked: HashMap::new(),
             pending: VecDeque::new(),
             reading: None,
+            read_out: HashMap::new(),
             line: Vec::new(),
             truncated: Vec::new(),
         }
@@ -55,6 +58,7 @@ impl Follow {
         for file in folder.files() {
             let position = Position::of_file(file, file.lines_end().unwrap_or(file.bytes()));
             follow.positions.insert(position.file.clone(), position);
+            follow.note_end(file);
         }
         Ok(follow)
     }
@@ -97,7 +101,10 @@ impl Follow {
             if let Some((file, input)) = &mut self.reading {
                 match read_line(input, &mut self.line) {
                     Ok(Some(ending @ (Ending::Newline | Ending::TooLong(_)))) => break ending,
-                    Ok(Some(Ending::Torn) | None) => self.reading = None,
+                    Ok(Some(Ending::Torn) | None) => {
+                        let ended = self.reading.take();
+                        ended.iter().for_each(|(file, _)| self.note_end(file));
+                    }
                     Err(source) => {
                         let error = file.read_error(source);
                         self.reading = None;
@@ -117,7 +124,9 @@ impl Follow {
         let position = self.positions.entry(file.plain_name().to_owned());
         let position = position.or_insert_with(|| Position::of_file(file, 0));
         let offset = position.pass_line(&self.line, ending);
-        Ok(Some(Entry { file: file.name(), number: 0, offset, ending, bytes: &mut self.line }))
+        let may_repeat = position.may_repeat;
+        let (file, bytes) = (file.name(), &mut self.line);
+        Ok(Some(Entry { file, number: 0, offset, ending, may_repeat, bytes }))
     }
 
     /// Returns the files that were cut below what had been returned, since the last call. They are
@@ -136,6 +145,7 @@ impl Follow {
         let pending = &self.pending;
         let is_there = |name: &str| pending.iter().any(|file| file.plain_name() == name);
         self.positions.retain(|name, _| is_there(name));
+        self.read_out.retain(|name, _| is_there(name));
         self.unchecked.retain(|name, _| is_there(name));
         Ok(())
     }
@@ -143,31 +153,48 @@ impl Follow {
     /// Opens `file` at the first byte that was not returned, if it has grown.
     fn begin_file(&mut self, file: LogFile) -> Result<(), Error> {
         let name = file.plain_name();
-        // If that cannot be said now, the position stays unchecked.
-        let fits = self.unchecked.get(name).map(|position| position.fits(&file)).transpose()?;
-        if let Some(position) = self.unchecked.remove(name) {
-            if fits == Some(true) {
-                self.positions.insert(name.to_owned(), position);
-            } else {
+        let unchecked = self.unchecked.get(name);
+        let position = match unchecked.or_else(|| self.positions.get(name)) {
+            None => Position::of_file(&file, 0),
+            // If that cannot be said now, the position stays as it is.
+            Some(position) if self.is_cut(&file, position, unchecked.is_some())? => {
                 self.truncated.push(file.name().to_owned());
+                Position::again_from_start(&file)
             }
-        }
-        let position = self.positions.entry(name.to_owned());
-        let position = position.or_insert_with(|| Position::of_file(&file, 0));
-        let is_cut = file.bytes() < position.offset && !file.is_compressed();
-        // It may have been cut, and have grown since.
-        let has_grown = file.bytes() > position.offset;
-        if is_cut || has_grown && !position.fits(&file)? {
-            *position = Position::of_file(&file, 0);
-            self.truncated.push(file.name().to_owned());
-        }
-        if file.bytes() > position.offset {
+            Some(position) => position.clone(),
+        };
+        let offset = position.offset;
+        self.unchecked.remove(name);
+        self.positions.insert(name.to_owned(), position);
+        if self.has_news(&file, offset) {
             // What is appended while it is read may replace half a line that was read already.
-            let rest = file.bytes_when_listed().saturating_sub(position.offset);
-            let input = file.read_from(position.offset)?.take(rest);
+            let rest = file.bytes_when_listed().saturating_sub(offset);
+            let input = file.read_from(offset)?.take(rest);
             self.reading = Some((file, BufReader::with_capacity(BLOCK_BYTES, input)));
         }
         Ok(())
+    }
+
+    /// Whether a file was cut below a position, or replaced. It may have been cut, and have grown since.
+    fn is_cut(&self, file: &LogFile, position: &Position, is_new: bool) -> Result<bool, Error> {
+        let is_short = file.bytes() < position.offset && !file.is_compressed();
+        let is_open = is_new || self.has_news(file, position.offset);
+        Ok(is_short || is_open && !position.fits(file)?)
+    }
+
+    /// Whether a file has more than its first `offset` bytes, or may have.
+    fn has_news(&self, file: &LogFile, offset: u64) -> bool {
+        match file.content_bytes() {
+            Some(bytes) => bytes > offset,
+            None => self.read_out.get(file.plain_name()) != Some(&file.stored_bytes()),
+        }
+    }
+
+    /// Takes note of the end of a file that does not say how much it holds.
+    fn note_end(&mut self, file: &LogFile) {
+        if file.content_bytes().is_none() {
+            self.read_out.insert(file.plain_name().to_owned(), file.stored_bytes());
+        }
     }
 }
 
@@ -243,6 +270,68 @@ mod tests {
         assert_eq!(news(&mut follow), ["d"]);
         let mut after = Follow::after(&Folder::open(dir.path()).unwrap()).unwrap();
         assert!(news(&mut after).is_empty());
+    }
+
+    /// What `gzip` and `zstd` write of a stream does not say how much it holds.
+    #[cfg(all(feature = "gzip", feature = "zstd"))]
+    #[test]
+    fn the_rest_of_a_file_that_was_compressed_meanwhile_is_read_once() {
+        let gzip = |text: &str| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+            packer.write_all(text.as_bytes()).unwrap();
+            packer.finish().unwrap()
+        };
+        let zstd = |text: &str| zstd::stream::encode_all(text.as_bytes(), 3).unwrap();
+        let name = "audit-2026-01-02.jsonl";
+        let lines = |range: std::ops::Range<u32>| -> Vec<String> {
+            range.map(|n| format!("line {n} of many that are alike")).collect()
+        };
+        let text = lines(0..100).join("\n") + "\n";
+        for (end, packed) in [("gz", gzip(&text)), ("zst", zstd(&text))] {
+            assert!(packed.len() < 50 * 30, "less than what was read of it");
+            for restarts in [false, true] {
+                let dir = tempfile::tempdir().unwrap();
+                append(dir.path(), name, &(lines(0..50).join("\n") + "\n"));
+                let mut follow = Follow::new(dir.path());
+                assert_eq!(news(&mut follow), lines(0..50));
+                fs::write(dir.path().join(format!("{name}.{end}")), &packed).unwrap();
+                fs::remove_file(dir.path().join(name)).unwrap();
+                let resume = |follow: &Follow| {
+                    Follow::resume(dir.path(), follow.positions().cloned().collect::<Vec<_>>())
+                };
+                if restarts {
+                    follow = resume(&follow);
+                }
+                assert_eq!(news(&mut follow), lines(50..100), "{end} {restarts}");
+                assert!(news(&mut follow).is_empty() && news(&mut resume(&follow)).is_empty());
+                assert!(follow.take_truncated().is_empty());
+                let mut after = Follow::after(&Folder::open(dir.path()).unwrap()).unwrap();
+                assert!(news(&mut after).is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn lines_of_a_file_that_was_cut_may_repeat() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "audit-2026-01-02.jsonl";
+        append(dir.path(), name, "a\nb\n");
+        let mut follow = Follow::new(dir.path());
+        let may_repeat = |follow: &mut Follow| {
+            let mut found = Vec::new();
+            while let Some(entry) = follow.next_line().unwrap() {
+                found.push(entry.may_repeat);
+            }
+            found
+        };
+        assert_eq!(may_repeat(&mut follow), [false; 2]);
+        fs::write(dir.path().join(name), "a\n").unwrap();
+        assert_eq!(may_repeat(&mut follow), [true]);
+        // Also after a restart in the middle of the file.
+        let mut again = Follow::resume(dir.path(), follow.positions().cloned());
+        append(dir.path(), name, "c\n");
+        append(dir.path(), "audit-2026-01-03.jsonl", "d\n");
+        assert_eq!(may_repeat(&mut again), [true, false]);
     }
 
     #[test]

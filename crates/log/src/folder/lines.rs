@@ -78,6 +78,8 @@ pub struct Entry<'a> {
     pub offset: u64,
     /// How the line ended.
     pub ending: Ending,
+    /// While following: whether the file was cut or replaced, so that the line may have come before.
+    pub may_repeat: bool,
     /// The line without its newline; empty if the line is too long.
     pub bytes: &'a mut [u8],
 }
@@ -214,6 +216,7 @@ impl<'f> Lines<'f> {
             number: reading.number,
             offset,
             ending,
+            may_repeat: false,
             bytes: &mut self.line,
         }))
     }

@@ -30,12 +30,20 @@ pub struct Position {
     pub line_bytes: u64,
     /// A hash of the last line.
     pub line_hash: u64,
+    /// Whether the file was cut or replaced, so that lines from its beginning on may come again.
+    #[serde(default)]
+    pub may_repeat: bool,
 }
 
 impl Position {
     /// The place in a file that is `offset` bytes after its beginning.
     pub(super) fn of_file(file: &LogFile, offset: u64) -> Self {
         Self { file: file.plain_name().to_owned(), offset, ..Self::default() }
+    }
+
+    /// The beginning of a file that was cut or replaced.
+    pub(super) fn again_from_start(file: &LogFile) -> Self {
+        Self { may_repeat: true, ..Self::of_file(file, 0) }
     }
 
     /// Moves to the end of the next line. Returns the line's offset.
