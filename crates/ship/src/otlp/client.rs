@@ -1,7 +1,7 @@
 //! The HTTP client: packs requests, sends them, and tries again if that may help.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -169,10 +169,14 @@ impl Client {
         let sent = self.packed(request).map_err(Cause::Packing);
         let sent = sent.and_then(|body| self.post(&body, limit));
         sent.map_err(|cause| {
-            let is_final = cause.is_final();
+            let (is_final, is_failure) = (cause.is_final(), cause.is_failure());
             let why = Error(cause).to_string();
             let after = self.busy_until.take().map(|until| until - Instant::now());
-            if is_final { SendError::Refused { why } } else { SendError::Later { why, after } }
+            match is_final {
+                true => SendError::Refused { why },
+                false if is_failure => SendError::Failed { why, after },
+                false => SendError::Later { why, after },
+            }
         })
     }
 
@@ -208,6 +212,21 @@ impl Cause {
     /// as 401, 404 and 415, are about settings or the collector, and these can be changed.
     fn is_final(&self) -> bool {
         matches!(self, Self::Status(status) if matches!(status.as_u16(), 400 | 413 | 422))
+    }
+
+    /// Returns whether the collector itself failed, and not because it is busy: it may do so with every attempt.
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Status(status) => status.is_server_error() && !self.may_pass(),
+            Self::Unreachable(ureq::Error::Io(error)) => matches!(
+                error.kind(),
+                ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::UnexpectedEof
+            ),
+            _ => false,
+        }
     }
 
     /// Returns whether the same request may be taken later, by the specification of OTLP.

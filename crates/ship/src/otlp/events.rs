@@ -125,6 +125,12 @@ impl Destination for OtlpEvents {
         LIMITS
     }
 
+    fn recall(&mut self, line: &Line<'_>, origin: Option<&Origin>) {
+        if !line.is_own() {
+            self.mapper.map(line, origin.and_then(|origin| origin.rates.as_ref()));
+        }
+    }
+
     fn item(&mut self, line: &Line<'_>, source: &LineSource<'_>) -> Option<(usize, EncodedRecord)> {
         if line.is_own() {
             return None;

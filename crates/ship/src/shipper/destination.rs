@@ -19,6 +19,9 @@ pub trait Destination: fmt::Debug {
     /// The most that one batch may have.
     fn limits(&self) -> BatchLimits;
 
+    /// Shows a line that was sent by an earlier shipper. What becomes of later lines may depend on it.
+    fn recall(&mut self, _line: &Line<'_>, _origin: Option<&Origin>) {}
+
     /// Makes an item of a line, and says in which part of the batch it is sent. Each part is sent and acknowledged by
     /// itself, as the spans and the log records of OTLP are. `None` if the line is not sent.
     ///
@@ -80,6 +83,14 @@ pub enum SendError {
     /// The destination may take the same items later.
     Later {
         /// What happened.
+        why: String,
+        /// The pause that the destination asks for.
+        after: Option<Duration>,
+    },
+    /// The destination answered that it failed, and others may fare better. If it does so again and again, these items
+    /// may be the reason.
+    Failed {
+        /// What the destination says.
         why: String,
         /// The pause that the destination asks for.
         after: Option<Duration>,

@@ -11,11 +11,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use llm_audit_log::{Ending, Entry, Follow, PrivateFolder, parse};
+use llm_audit_log::{Ending, Entry, Folder, Follow, Lines, PrivateFolder, parse};
 
 use backoff::Backoff;
 use batch::{Batch, Shipment};
@@ -30,13 +31,20 @@ use state::{ShipState, StateFile};
 const FOLDER: &str = ".ship";
 /// How many files that cannot be read end the reading of a batch.
 const FILE_ERRORS_MAX: usize = 16;
+/// How often in a row a destination may fail with the same lines before they count as the reason.
+const FAILURES_MAX: u32 = 8;
+/// How much of the log before its position a destination is shown at the start.
+const RECALLED_BYTES_MAX: u64 = 4 << 20;
 
 /// Sends the lines of a log folder to a destination, each at least once.
 ///
 /// The position is in the folder `.ship` of the log. It moves only when the destination has acknowledged a batch, so a
 /// destination that is down costs delay and no events. A batch can arrive twice if its acknowledgement is lost, or if
-/// the process ends before it has kept the position. Both copies have the same `instance` and `seq`. A file that was cut
-/// or replaced is sent from its beginning.
+/// the process ends before it has kept the position. Both copies have the same `instance` and `seq`, or `notice`.
+///
+/// A file that was cut or replaced is read again. Lines whose number is not above that of the last line of their logger
+/// that was sent are skipped. Others are sent again: those without a number, and those of a logger that is not among
+/// the last 256. So are all lines of a file that was away when the folder was read, and came back.
 ///
 /// It has no thread: somebody calls [`ship`](Self::ship) again and again.
 #[derive(Debug)]
@@ -83,7 +91,7 @@ impl<D: Destination> Shipper<D> {
         let state = file.read()?;
         let refused = Refused::of(&folder, destination.name());
         let follow = Follow::resume(&dir, state.positions.iter().cloned());
-        Ok(Some(Self {
+        let mut shipper = Self {
             dir,
             file,
             state,
@@ -94,7 +102,9 @@ impl<D: Destination> Shipper<D> {
             last_refusal: None,
             is_saved: true,
             parsed: Vec::new(),
-        }))
+        };
+        shipper.recall();
+        Ok(Some(shipper))
     }
 
     /// Reads the next batch, and sends it until the destination has it. Between two attempts it calls `wait` with the
@@ -147,6 +157,29 @@ impl<D: Destination> Shipper<D> {
         &self.destination
     }
 
+    /// Shows the destination the last lines before the position. What cannot be read is left out: the position says
+    /// whether it still fits.
+    fn recall(&mut self) {
+        let Ok(folder) = Folder::open(&self.dir) else { return };
+        let offsets: HashMap<_, _> =
+            self.state.positions.iter().map(|at| (&*at.file, at.offset)).collect();
+        let (mut parts, mut left) = (Vec::new(), RECALLED_BYTES_MAX);
+        for file in folder.files().iter().rev() {
+            let end = offsets.get(file.plain_name()).copied().unwrap_or(0);
+            let start = end.saturating_sub(left);
+            left -= end - start;
+            parts.push((file, start..end));
+        }
+        for (file, part) in parts.into_iter().rev().filter(|(_, part)| !part.is_empty()) {
+            let mut lines = Lines::of_part(file, part);
+            while let Ok(Some(mut entry)) = lines.next_line() {
+                if let Ok(line) = entry.parse() {
+                    self.destination.recall(&line, self.state.origins.of(&line));
+                }
+            }
+        }
+    }
+
     /// Fills the batch.
     fn read_batch(&mut self) -> Result<(), Error> {
         let limits = self.destination.limits();
@@ -159,8 +192,11 @@ impl<D: Destination> Shipper<D> {
                     self.parsed.extend_from_slice(entry.bytes);
                     // Lines that are not JSON objects are not sent; `verify` names them.
                     let Ok(line) = parse(&mut self.parsed) else { continue };
-                    self.state.origins.note(&line);
-                    let origin = self.state.origins.of(&line);
+                    if entry.may_repeat && self.state.origins.has_sent(&line) {
+                        self.destination.recall(&line, self.state.origins.of(&line));
+                        continue;
+                    }
+                    let origin = self.state.origins.note(&line);
                     let Entry { file, offset, .. } = entry;
                     let source = LineSource { bytes: entry.bytes, file, offset, origin };
                     if let Some((part, item)) = self.destination.item(&line, &source) {
@@ -179,7 +215,7 @@ impl<D: Destination> Shipper<D> {
                 }
             }
         }
-        // A file that was cut or replaced is sent from its beginning.
+        // Its lines say that they may repeat.
         self.follow.take_truncated();
         let mut positions: Vec<_> = self.follow.positions().cloned().collect();
         positions.sort_by(|one, other| one.file.cmp(&other.file));
@@ -194,22 +230,30 @@ impl<D: Destination> Shipper<D> {
         shipment: &Shipment,
         wait: &mut impl FnMut(Duration, &str) -> bool,
     ) -> Result<bool, Error> {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut failures) = (Backoff::default(), 0);
         loop {
             let sent = match self.batch.refused.take() {
                 Some(refused) => Ok(refused),
                 None => self.destination.send(shipment.part, self.batch.items(shipment)),
             };
+            let is_failure = matches!(sent, Err(SendError::Failed { .. }));
+            failures = if is_failure { failures + 1 } else { 0 };
             let refused = match sent {
                 Ok(rejected) => rejected,
-                Err(SendError::Later { why, after }) => {
+                Err(SendError::Later { why, after } | SendError::Failed { why, after })
+                    if failures < FAILURES_MAX =>
+                {
                     if wait(backoff.next(after), &why) {
                         continue;
                     }
                     return Ok(false);
                 }
-                Err(SendError::Refused { .. }) if self.batch.split_shipment() => return Ok(true),
-                Err(SendError::Refused { why }) => Rejected { count: 1, places: None, why },
+                Err(_) if self.batch.split_shipment() => return Ok(true),
+                Err(
+                    SendError::Refused { why }
+                    | SendError::Failed { why, .. }
+                    | SendError::Later { why, .. },
+                ) => Rejected { count: 1, places: None, why },
             };
             if refused.count > 0
                 && let Err(error) = self.keep_refused(shipment, &refused)

@@ -23,6 +23,9 @@ pub struct Origin {
     pub pid: Option<u64>,
     /// The rates by which it samples; `None` if it keeps everything.
     pub rates: Option<SamplingRates>,
+    /// The numbers of its last event and of its last notice that were read. Both grow with each file of it.
+    pub(super) seq: Option<u64>,
+    pub(super) notice: Option<u64>,
 }
 
 /// The loggers of lines that are still to come.
@@ -30,10 +33,32 @@ pub struct Origin {
 pub(super) struct Origins(VecDeque<Origin>);
 
 impl Origins {
-    /// Remembers the logger, if the line is its `audit.start`.
-    pub(super) fn note(&mut self, line: &Line<'_>) {
+    /// Takes note of a line that is sent: of its logger, if it is the logger's `audit.start`, and of its number.
+    /// Returns the logger.
+    pub(super) fn note(&mut self, line: &Line<'_>) -> Option<&Origin> {
+        self.note_start(line);
+        let origin = self.find(line)?;
+        origin.seq = line.seq().max(origin.seq);
+        origin.notice = line.notice().max(origin.notice);
+        Some(origin)
+    }
+
+    /// Whether a line with this number, or one after it, was sent.
+    pub(super) fn has_sent(&mut self, line: &Line<'_>) -> bool {
+        let Some(origin) = self.find(line) else { return false };
+        let is_past = |number: Option<u64>, last| number.is_some() && number <= last;
+        is_past(line.seq(), origin.seq) || is_past(line.notice(), origin.notice)
+    }
+
+    /// Finds the logger of a line.
+    pub(super) fn of(&mut self, line: &Line<'_>) -> Option<&Origin> {
+        self.find(line).map(|origin| &*origin)
+    }
+
+    fn note_start(&mut self, line: &Line<'_>) {
         let (true, Some(instance)) = (line.is_own(), line.instance()) else { return };
         let Some(ReadNotice::Start(started)) = ReadNotice::of(line) else { return };
+        let known = self.find(line).map_or((None, None), |origin| (origin.seq, origin.notice));
         self.0.retain(|origin| origin.instance != instance);
         if self.0.len() == ORIGINS_MAX {
             self.0.pop_front();
@@ -44,11 +69,12 @@ impl Origins {
             host: started.host,
             pid: started.pid,
             rates: started.rates,
+            seq: known.0,
+            notice: known.1,
         });
     }
 
-    /// Finds the logger of a line.
-    pub(super) fn of(&mut self, line: &Line<'_>) -> Option<&Origin> {
+    fn find(&mut self, line: &Line<'_>) -> Option<&mut Origin> {
         let instance = line.instance()?;
         let at = self.0.iter().rposition(|origin| origin.instance == instance)?;
         // Lines of one logger mostly follow each other.
@@ -56,6 +82,6 @@ impl Origins {
             let found = self.0.remove(at)?;
             self.0.push_back(found);
         }
-        self.0.back()
+        self.0.back_mut()
     }
 }

@@ -273,6 +273,26 @@ fn a_file_that_is_cut_and_grows_is_sent_from_its_beginning() {
     assert!([100, 102, 104].iter().all(|seq| shipper.destination.came.contains_key(seq)));
 }
 
+#[test]
+fn of_a_file_that_is_cut_only_new_lines_are_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit-2026-11-02.1.jsonl");
+    append(dir.path(), 0, &(start() + &event(2) + &event(4)));
+    append(dir.path(), 1, &(start() + &event(6)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(3));
+    // Its end is lost, and another logger goes on in it.
+    let other = |seq| event(seq).replace(INSTANCE, "4c8e78a91890a011");
+    fs::write(&path, start() + &event(2)).unwrap();
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::UpToDate);
+    drop(shipper);
+    append(dir.path(), 0, &(event(4) + &start().replace(INSTANCE, "4c8e78a91890a011") + &other(2)));
+    append(dir.path(), 1, &event(8));
+    let mut again = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    assert_eq!(again.ship(|_, _| true).unwrap(), Progress::Sent(2));
+    assert_eq!(again.destination.came, BTreeMap::from([(2, 1), (8, 1)]));
+}
+
 /// The writer cuts off what is left of a write that failed, and puts other lines in its place.
 #[test]
 fn half_a_line_that_is_replaced_is_never_sent() {

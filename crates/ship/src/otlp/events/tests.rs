@@ -50,8 +50,12 @@ fn log() -> String {
     .concat()
 }
 
-/// Ships a log to a collector with these answers. Returns how often it waited.
+/// Ships a log of four events to a collector. Returns how often it waited.
 fn ship(dir: &Path, settings: &OtlpSettings) -> (Shipper<OtlpEvents>, usize) {
+    ship_lines(dir, settings, 4)
+}
+
+fn ship_lines(dir: &Path, settings: &OtlpSettings, lines: usize) -> (Shipper<OtlpEvents>, usize) {
     let at = |path: &str| settings.endpoint.replace("/v1/metrics", path);
     let of_logs = OtlpSettings { endpoint: at("/v1/logs"), ..settings.clone() };
     let events = OtlpEvents::new(of_logs, at("/v1/traces")).unwrap();
@@ -61,7 +65,7 @@ fn ship(dir: &Path, settings: &OtlpSettings) -> (Shipper<OtlpEvents>, usize) {
         waits += 1;
         true
     };
-    assert_eq!(shipper.ship(wait).unwrap(), Progress::Sent(4));
+    assert_eq!(shipper.ship(wait).unwrap(), Progress::Sent(lines));
     (shipper, waits)
 }
 
@@ -168,6 +172,58 @@ fn what_is_refused_is_found_by_halves_and_kept() {
     assert_eq!(shipper.take_refusal().as_deref(), Some("the collector answered 400 Bad Request"));
     assert_eq!(received.iter().count(), 4);
     assert_eq!(refused_in(dir.path()), event(SECOND, 4, ""));
+}
+
+/// A collector that fails because of one record does so for ever.
+#[test]
+fn what_a_collector_fails_with_again_and_again_is_found_by_halves_and_kept() {
+    for failure in ["500 Internal Server Error", ""] {
+        let dir = folder(&log());
+        let fails = [failure; 8];
+        let heads = [&["200 OK"][..], &fails, &["200 OK"], &fails].concat();
+        let (settings, received) = collector(answers(&heads));
+        let (mut shipper, waits) = ship(dir.path(), &settings);
+        assert_eq!((waits, shipper.sent(), shipper.refused()), (14, 4, 1), "{failure}");
+        assert!(shipper.take_refusal().is_some());
+        assert_eq!(received.iter().count(), heads.len());
+        assert_eq!(refused_in(dir.path()), event(SECOND, 4, ""));
+    }
+}
+
+/// Those are answers of a collector that is busy, or of something before it. They say nothing about the records.
+#[test]
+fn a_collector_that_is_busy_is_waited_for() {
+    let dir = folder(&log());
+    let busy = ["429 Too Many Requests", "502 Bad Gateway", "503 Busy", "504 Gateway Timeout"];
+    let fails = ["500 Internal Server Error"; 7];
+    let heads = [&busy.repeat(5)[..], &fails, &["503 Busy"], &fails, &["200 OK"; 2]].concat();
+    let (settings, received) = collector(answers(&heads));
+    let (shipper, waits) = ship(dir.path(), &settings);
+    assert_eq!((waits, shipper.sent(), shipper.refused()), (heads.len() - 2, 4, 0));
+    assert_eq!(received.iter().count(), heads.len());
+}
+
+/// The parent of what comes after a restart was sent before it, as a log record.
+#[test]
+fn after_a_restart_no_span_is_below_a_log_record() {
+    let below = |seq: u64, parent: u64, rest: &str| {
+        let line = event(FIRST, seq, rest);
+        line.replace(
+            r#","timestamp""#,
+            &format!(r#","parent_span_id":"{parent:016x}","timestamp""#),
+        )
+    };
+    let log = started(FIRST, "one") + &below(2, 1, "") + &event(FIRST, 3, "").repeat(2);
+    let dir = folder(&log);
+    let (settings, received) = collector(answers(&["200 OK", "200 OK"]));
+    ship_lines(dir.path(), &settings, 3);
+    let took = below(5, 2, r#","latency_ms":9"#);
+    fs::write(dir.path().join("audit-2026-11-29.1.jsonl"), took).unwrap();
+    ship_lines(dir.path(), &settings, 1);
+    let requests: Vec<_> = received.iter().collect();
+    let spans: ExportTraceServiceRequest = requests[1].decode();
+    let parent = &spans.resource_spans[0].scope_spans[0].spans[0].parent_span_id;
+    assert_eq!(*parent, 1_u64.to_be_bytes());
 }
 
 #[test]
