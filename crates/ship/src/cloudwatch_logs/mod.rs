@@ -7,6 +7,7 @@ mod tests;
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
@@ -23,7 +24,7 @@ use llm_audit_log::Line;
 use tokio::runtime::{self, Runtime};
 
 use crate::shipper::{BatchLimits, Destination, LineSource, Rejected, SendError, Shipped};
-use chunks::Chunks;
+use chunks::chunks;
 use cut::message_of;
 
 /// The longest name of a group or a stream.
@@ -34,6 +35,9 @@ const FILE_NAME_BYTES_MAX: usize = 200;
 const REQUEST_SECONDS_MAX: u64 = 30;
 /// What is read before it is sent: a few requests.
 const LIMITS: BatchLimits = BatchLimits { lines: 20_000, bytes: 4 << 20 };
+
+/// Makes a client with what region, credentials and endpoint are now.
+type Connect = Box<dyn Fn(&Runtime) -> Client + Send + Sync>;
 
 /// A log stream of CloudWatch Logs. Each line of the log is an event of it. Group and stream are created if they are
 /// missing.
@@ -46,9 +50,9 @@ pub struct CloudWatchLogs {
     group: String,
     stream: String,
     runtime: Runtime,
-    /// Made with the first request.
+    connect: Connect,
+    /// Made with the first request, and again if it may be the reason of a failure.
     client: Option<Client>,
-    chunks: Chunks,
     /// The time of the last line that has one, in milliseconds since the Unix epoch.
     latest: i64,
 }
@@ -68,7 +72,11 @@ impl CloudWatchLogs {
     /// The service takes no group or stream of this name, or the operating system has no resources for the runtime of
     /// the SDK.
     pub fn new(group: impl Into<String>, stream: impl Into<String>) -> io::Result<Self> {
-        let (group, stream) = (group.into(), stream.into());
+        let connect = Box::new(|runtime: &Runtime| runtime.block_on(client()));
+        Self::connected_by(connect, group.into(), stream.into())
+    }
+
+    fn connected_by(connect: Connect, group: String, stream: String) -> io::Result<Self> {
         check_names(&group, &stream)?;
         let name = file_name("cloudwatch", &[&group, &stream]);
         if name.len() > FILE_NAME_BYTES_MAX {
@@ -80,15 +88,14 @@ impl CloudWatchLogs {
             group,
             stream,
             runtime: runtime::Builder::new_current_thread().enable_all().build()?,
+            connect,
             client: None,
-            chunks: Chunks::default(),
             latest: Timestamp::now().as_millisecond(),
         })
     }
 
     fn client(&mut self) -> Client {
-        let client = self.client.get_or_insert_with(|| self.runtime.block_on(client()));
-        client.clone()
+        self.client.get_or_insert_with(|| (self.connect)(&self.runtime)).clone()
     }
 
     /// Sends events, which are in the order of time. Creates group and stream if they are missing.
@@ -100,19 +107,39 @@ impl CloudWatchLogs {
         let request =
             client.put_log_events().log_group_name(&self.group).log_stream_name(&self.stream);
         let request = request.set_log_events(Some(events));
-        let put = request.clone().send();
-        match self.runtime.block_on(put) {
+        let mut put = self.runtime.block_on(request.clone().send());
+        if put.as_ref().is_err_and(is_missing) {
+            self.create(&client)?;
+            put = self.runtime.block_on(request.send());
+        }
+        match put {
             Ok(answer) => Ok(answer.rejected_log_events_info),
-            Err(error) if is_missing(&error) => {
-                self.create(&client)?;
-                let put = self.runtime.block_on(request.send());
-                put.map(|answer| answer.rejected_log_events_info).map_err(|error| failure(&error))
-            }
-            Err(error) => Err(failure(&error)),
+            // Only what is wrong with the events themselves is final. Whatever is wrong with credentials, permissions
+            // or the service can be mended.
+            Err(error) if is_invalid(&error) => Err(SendError::Refused { why: text(&error) }),
+            Err(error) => Err(self.failure(&error)),
         }
     }
 
-    fn create(&self, client: &Client) -> Result<(), SendError> {
+    /// Returns what becomes of a failure that may pass. A client keeps the region and the credentials that it found at
+    /// first, or that it found none, so another one is made unless the service itself answers that it is busy or failed.
+    fn failure<E>(&mut self, error: &SdkError<E>) -> SendError
+    where
+        SdkError<E>: ProvideErrorMetadata + std::error::Error,
+    {
+        let status = error.raw_response().map(|answer| answer.status().as_u16());
+        let is_busy = error.code().is_some_and(|code| code.contains("Throttl"));
+        if !is_busy && status.is_none_or(|status| status < 500) {
+            self.client = None;
+        }
+        let (why, after) = (text(error), None);
+        match status {
+            Some(500 | 501 | 505..) => SendError::Failed { why, after },
+            _ => SendError::Later { why, after },
+        }
+    }
+
+    fn create(&mut self, client: &Client) -> Result<(), SendError> {
         let group = client.create_log_group().log_group_name(&self.group).send();
         let is_there = |error: &SdkError<CreateLogGroupError>| {
             error.as_service_error().is_some_and(|e| e.is_resource_already_exists_exception())
@@ -124,7 +151,7 @@ impl CloudWatchLogs {
         };
         created.map(drop).or_else(|error| match is_there(&error) || not_allowed(&error) {
             true => Ok(()),
-            false => Err(later(&error)),
+            false => Err(self.failure(&error)),
         })?;
         let stream =
             client.create_log_stream().log_group_name(&self.group).log_stream_name(&self.stream);
@@ -134,7 +161,7 @@ impl CloudWatchLogs {
         let created = self.runtime.block_on(stream.send());
         created.map(drop).or_else(|error| match is_there(&error) {
             true => Ok(()),
-            false => Err(later(&error)),
+            false => Err(self.failure(&error)),
         })
     }
 }
@@ -176,21 +203,22 @@ impl Destination for CloudWatchLogs {
         let timestamp = own.unwrap_or(self.latest);
         self.latest = timestamp;
         let message = message_of(line, source);
-        Some((self.chunks.place(timestamp, message.len()), StreamEvent { timestamp, message }))
+        Some((0, StreamEvent { timestamp, message }))
+    }
+
+    fn arrange(&self, items: &mut [Shipped<StreamEvent>]) -> Vec<Range<usize>> {
+        // Stable, so that events of one millisecond keep the order of the files.
+        items.sort_by_key(|of| of.item.timestamp);
+        chunks(items.iter().map(|of| (of.item.timestamp, of.item.message.len())))
     }
 
     fn send(
         &mut self,
-        _chunk: usize,
+        _part: usize,
         items: &[Shipped<StreamEvent>],
     ) -> Result<Rejected, SendError> {
-        self.chunks = Chunks::default();
-        // Stable, so that events of one millisecond keep the order of the files.
-        let mut order: Vec<usize> = (0..items.len()).collect();
-        order.sort_by_key(|at| items[*at].item.timestamp);
-        let events = order.iter().map(|at| event_of(&items[*at].item)).collect();
-        let rejected = self.put(events)?;
-        Ok(rejected.map_or_else(Rejected::default, |info| rejected_of(&info, &order)))
+        let rejected = self.put(items.iter().map(|of| event_of(&of.item)).collect())?;
+        Ok(rejected.map_or_else(Rejected::default, |info| rejected_of(&info, items.len())))
     }
 }
 
@@ -200,11 +228,11 @@ fn event_of(item: &StreamEvent) -> InputLogEvent {
 }
 
 /// Which events the service did not store because of their time. It stored the others.
-fn rejected_of(info: &RejectedLogEventsInfo, order: &[usize]) -> Rejected {
-    let end = |end: Option<i32>| usize::try_from(end.unwrap_or(0)).unwrap_or(0).min(order.len());
+fn rejected_of(info: &RejectedLogEventsInfo, events: usize) -> Rejected {
+    let end = |end: Option<i32>| usize::try_from(end.unwrap_or(0)).unwrap_or(0).min(events);
     let old = end(info.too_old_log_event_end_index).max(end(info.expired_log_event_end_index));
-    let new = info.too_new_log_event_start_index.map_or(order.len(), |start| end(Some(start)));
-    let places: Vec<usize> = order[..old].iter().chain(&order[new.max(old)..]).copied().collect();
+    let new = info.too_new_log_event_start_index.map_or(events, |start| end(Some(start)));
+    let places: Vec<usize> = (0..old).chain(new.max(old)..events).collect();
     let why = "events older than 14 days or the retention of the group, or of the future";
     Rejected { count: places.len() as u64, places: Some(places), why: why.to_owned() }
 }
@@ -213,19 +241,8 @@ fn is_missing(error: &SdkError<PutLogEventsError>) -> bool {
     error.as_service_error().is_some_and(PutLogEventsError::is_resource_not_found_exception)
 }
 
-/// Only what is wrong with the events themselves is final. Whatever is wrong with credentials, permissions or the
-/// service can be mended.
-fn failure(error: &SdkError<PutLogEventsError>) -> SendError {
-    let is_refused =
-        error.as_service_error().is_some_and(PutLogEventsError::is_invalid_parameter_exception);
-    if is_refused { SendError::Refused { why: text(error) } } else { later(error) }
-}
-
-fn later<E>(error: &SdkError<E>) -> SendError
-where
-    SdkError<E>: ProvideErrorMetadata + std::error::Error,
-{
-    SendError::Later { why: text(error), after: None }
+fn is_invalid(error: &SdkError<PutLogEventsError>) -> bool {
+    error.as_service_error().is_some_and(PutLogEventsError::is_invalid_parameter_exception)
 }
 
 /// Of an answer only the code is shown: the text of a refused signature repeats the session's token.

@@ -69,12 +69,17 @@ impl<T> Batch<T> {
         self.until = timestamp.or(self.until);
     }
 
-    /// Says that all lines are read.
-    pub(super) fn close(&mut self, positions: Vec<Position>) {
+    /// Says that all lines are read. `arrange` returns the items of each request of a part.
+    pub(super) fn close(
+        &mut self,
+        positions: Vec<Position>,
+        arrange: impl Fn(&mut [Shipped<T>]) -> Vec<Range<usize>>,
+    ) {
         self.positions = positions;
-        let parts = self.parts.iter().enumerate().filter(|(_, items)| !items.is_empty());
-        self.shipments =
-            parts.rev().map(|(part, items)| Shipment { part, items: 0..items.len() }).collect();
+        for (part, items) in self.parts.iter_mut().enumerate().filter(|(_, of)| !of.is_empty()) {
+            self.shipments.extend(arrange(items).into_iter().map(|items| Shipment { part, items }));
+        }
+        self.shipments.reverse();
     }
 
     pub(super) fn next_shipment(&self) -> Option<Shipment> {

@@ -1,6 +1,8 @@
 //! The places that lines go to.
 
 use std::fmt;
+use std::iter;
+use std::ops::Range;
 use std::time::Duration;
 
 use llm_audit_log::Line;
@@ -27,6 +29,11 @@ pub trait Destination: fmt::Debug {
     ///
     /// All lines of a batch become items before the first part is sent, and parts are sent in their order.
     fn item(&mut self, line: &Line<'_>, source: &LineSource<'_>) -> Option<(usize, Self::Item)>;
+
+    /// Puts the items of a part in the order in which they are sent, and returns those of each request.
+    fn arrange(&self, items: &mut [Shipped<Self::Item>]) -> Vec<Range<usize>> {
+        iter::once(0..items.len()).collect()
+    }
 
     /// Sends items of one part. It returns when the destination has acknowledged or refused them.
     ///

@@ -219,7 +219,7 @@ impl<D: Destination> Shipper<D> {
         self.follow.take_truncated();
         let mut positions: Vec<_> = self.follow.positions().cloned().collect();
         positions.sort_by(|one, other| one.file.cmp(&other.file));
-        self.batch.close(positions);
+        self.batch.close(positions, |items| self.destination.arrange(items));
         first_error
     }
 
