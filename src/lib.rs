@@ -83,6 +83,7 @@
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 //! - `cloudwatch`: `metrics::CloudWatchLines`, the figures as lines for CloudWatch.
 //! - `otlp`: [`metrics`] go to an OpenTelemetry collector (`OTEL_EXPORTER_OTLP_ENDPOINT`). Needs a C compiler.
+//! - `otlp-grpc`: `otlp`, plus gRPC. Brings tonic, hyper and tokio.
 //! - `prometheus`: [`metrics`] as Prometheus and OpenMetrics read them; with `axum` also a router of
 //!   `/metrics` and `/health`.
 //! - `slo`: [`metrics`] also count the events of objectives (`AUDIT_SLO_FILE`).

@@ -8,6 +8,7 @@
 //! - `cloudwatch`: [`cloudwatch`], lines in CloudWatch's embedded metric format.
 //! - `cloudwatch-logs`: [`cloudwatch_logs`], for CloudWatch Logs. Brings the AWS SDK.
 //! - `otlp`: [`otlp`], for OpenTelemetry collectors.
+//! - `otlp-grpc`: the same over gRPC. Brings tonic, hyper and tokio.
 
 #[cfg(feature = "cloudwatch")]
 pub mod cloudwatch;

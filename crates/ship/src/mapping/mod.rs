@@ -7,6 +7,7 @@
 mod attributes;
 mod points;
 mod recent;
+mod resource;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use llm_audit_log::schema::{Line, Status};
 use attributes::{attributes_of, name_and_kind};
 use points::Points;
 use recent::Recent;
+pub use resource::resource_of;
 
 /// The version of the mapping, which is the version of the instrumentation scope.
 pub const VERSION: &str = "1";

@@ -20,7 +20,8 @@ use crate::shipper::SendError;
 /// The pause before the first retry. Each further one is twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
 /// No longer pause that a collector asks for is kept.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+pub(super) const USER_AGENT: &str = concat!("llm-audit/", env!("CARGO_PKG_VERSION"));
 /// The longest part of an answer that is read.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// The longest part of a collector's message that is shown.
@@ -37,6 +38,11 @@ enum Cause {
     /// It asked not to be asked yet.
     Busy,
     Packing(io::Error),
+    #[cfg(not(feature = "otlp-grpc"))]
+    WithoutGrpc,
+    /// The runtime of gRPC cannot start.
+    #[cfg(feature = "otlp-grpc")]
+    Runtime(io::Error),
     Unreachable(ureq::Error),
     Status(StatusCode),
     Partial {
@@ -48,6 +54,27 @@ enum Cause {
 impl Error {
     pub(super) fn partial(points: i64, message: &str) -> Self {
         Self(Cause::Partial { points, message: shown(message) })
+    }
+
+    #[cfg(not(feature = "otlp-grpc"))]
+    pub(super) fn without_grpc() -> Self {
+        Self(Cause::WithoutGrpc)
+    }
+
+    #[cfg(feature = "otlp-grpc")]
+    pub(super) fn runtime(error: io::Error) -> Self {
+        Self(Cause::Runtime(error))
+    }
+
+    /// The endpoint cannot be used. It is not shown, since it may contain a password.
+    #[cfg(feature = "otlp-grpc")]
+    pub(super) fn bad_uri() -> Self {
+        Self(Cause::Unreachable(ureq::Error::BadUri(String::new())))
+    }
+
+    #[cfg(feature = "otlp-grpc")]
+    pub(super) fn certificate(why: impl fmt::Display) -> Self {
+        Self(Cause::Certificate(why.to_string()))
     }
 }
 
@@ -63,6 +90,10 @@ impl fmt::Display for Error {
             Cause::Header(name) => write!(f, "the header {name:?} cannot be sent"),
             Cause::Busy => f.write_str("the collector asked for a pause"),
             Cause::Packing(error) => write!(f, "cannot pack a request: {error}"),
+            #[cfg(not(feature = "otlp-grpc"))]
+            Cause::WithoutGrpc => f.write_str("gRPC needs the feature otlp-grpc"),
+            #[cfg(feature = "otlp-grpc")]
+            Cause::Runtime(error) => write!(f, "cannot start the runtime of gRPC: {error}"),
             // It would show the whole URL, which may contain a password.
             Cause::Unreachable(ureq::Error::BadUri(_)) => {
                 f.write_str("the address of the collector is not a URL")
@@ -114,7 +145,7 @@ impl Client {
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .user_agent(concat!("llm-audit/", env!("CARGO_PKG_VERSION")));
+            .user_agent(USER_AGENT);
         if is_tls {
             config = config.tls_config(tls_config(settings.certificate.as_deref())?);
         }
@@ -257,7 +288,7 @@ fn retry_after(answer: &Response<ureq::Body>) -> Option<Duration> {
     Some(after.min(RETRY_AFTER_MAX))
 }
 
-fn headers_of(given: &[(String, String)]) -> Result<HeaderMap, Error> {
+pub(super) fn headers_of(given: &[(String, String)]) -> Result<HeaderMap, Error> {
     let header = |(name, value): &(String, String)| {
         let value = HeaderValue::from_str(value).ok()?;
         Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))

@@ -1,11 +1,10 @@
-//! Events as OTLP spans and log records, over HTTP with protobuf.
+//! Events as OTLP spans and log records, in protobuf.
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use llm_audit_log::Line;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
@@ -19,8 +18,9 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use prost::{DecodeError, Message};
 
 use super::OtlpSettings;
-use super::client::{Client, Error, shown};
-use crate::mapping::{self, Attribute, AttributeValue, Mapper, Record};
+use super::client::{Error, shown};
+use super::connection::Connection;
+use crate::mapping::{self, Attribute, AttributeValue, Mapper, Record, resource_of};
 use crate::shipper::{BatchLimits, Destination, LineSource, Origin, Rejected, SendError, Shipped};
 
 /// The most that one request has. Collectors take 4 MiB and more.
@@ -30,6 +30,9 @@ const RESOURCES_MAX: usize = 1_024;
 /// The parts of a batch.
 const SPANS: usize = 0;
 const LOGS: usize = 1;
+/// What gRPC calls.
+const SPANS_METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const LOGS_METHOD: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// The fields of `ExportTraceServiceRequest` and `ExportLogsServiceRequest`, `ResourceSpans` and `ResourceLogs`,
 /// `ScopeSpans` and `ScopeLogs`, which have the same numbers.
 const RESOURCES: u32 = 1;
@@ -41,8 +44,7 @@ const RECORDS: u32 = 2;
 /// A collector that takes spans and log records.
 #[derive(Debug)]
 pub struct OtlpEvents {
-    clients: [Client; 2],
-    timeout: Duration,
+    connections: [Connection; 2],
     mapper: Mapper,
     /// Attributes of every resource.
     resource: Vec<(String, String)>,
@@ -60,25 +62,25 @@ pub struct EncodedRecord {
 }
 
 impl OtlpEvents {
-    /// Makes a destination. Log records go to `settings.endpoint`, and spans to `traces`. It connects with
-    /// the first batch.
+    /// Makes a destination of the collectors that take log records and spans. They may be the same one. The resource is
+    /// that of the first settings. It connects with the first batch.
     ///
     /// # Errors
     ///
-    /// Returns an error if the certificates cannot be read, or if a header is not one.
-    pub fn new(settings: OtlpSettings, traces: String) -> Result<Self, Error> {
-        let logs = Client::new(&settings)?;
-        let spans = Client::new(&OtlpSettings { endpoint: traces, ..settings.clone() })?;
+    /// Returns an error if the certificates cannot be read, if a header is not one, or if gRPC is asked for without the
+    /// feature `otlp-grpc`.
+    pub fn new(logs: OtlpSettings, spans: &OtlpSettings) -> Result<Self, Error> {
+        let connections =
+            [Connection::new(spans, SPANS_METHOD)?, Connection::new(&logs, LOGS_METHOD)?];
         let scope = InstrumentationScope {
             name: "llm-audit".to_owned(),
             version: mapping::VERSION.to_owned(),
             ..InstrumentationScope::default()
         };
         Ok(Self {
-            clients: [spans, logs],
-            timeout: settings.timeout,
+            connections,
             mapper: Mapper::default(),
-            resource: settings.resource,
+            resource: logs.resource,
             resources: HashMap::new(),
             scope: scope.encode_to_vec(),
         })
@@ -92,8 +94,9 @@ impl OtlpEvents {
         if self.resources.len() == RESOURCES_MAX {
             self.resources.clear();
         }
-        let resource = resource_of(instance, origin, &self.resource).encode_to_vec();
-        let resource: Arc<[u8]> = resource.into();
+        let attributes = attributes_of(&resource_of(instance, origin, &self.resource));
+        let resource = Resource { attributes, ..Resource::default() };
+        let resource: Arc<[u8]> = resource.encode_to_vec().into();
         self.resources.insert(instance.to_owned(), Arc::clone(&resource));
         resource
     }
@@ -150,7 +153,7 @@ impl Destination for OtlpEvents {
         items: &[Shipped<EncodedRecord>],
     ) -> Result<Rejected, SendError> {
         let request = self.request(items);
-        let answer = self.clients[part].send_once(&request, self.timeout)?;
+        let answer = self.connections[part].send(request)?;
         let rejected = if part == SPANS { rejected_spans(&answer) } else { rejected_logs(&answer) };
         // A page of something else, such as of a proxy.
         let (count, why) = rejected.map_err(|_| SendError::Later {
@@ -198,29 +201,6 @@ fn encode_field(field: u32, bytes: &[u8], to: &mut Vec<u8>) {
 fn encode_length(field: u32, length: usize, to: &mut Vec<u8>) {
     encode_key(field, WireType::LengthDelimited, to);
     encode_varint(length as u64, to);
-}
-
-/// The resource of a logger, with the attributes of the settings. What the log says of itself comes first, since the
-/// process that ships may be another one.
-fn resource_of(instance: &str, origin: Option<&Origin>, settings: &[(String, String)]) -> Resource {
-    let mut attributes = Vec::new();
-    let mut add = |key: &str, value: Option<Value>| {
-        attributes.extend(value.map(|value| key_value(key, value)));
-    };
-    let text = |text: &Option<String>| text.clone().map(Value::StringValue);
-    let service = origin.and_then(|origin| text(&origin.service));
-    let has_service = settings.iter().any(|(key, _)| key == "service.name");
-    let unknown = (!has_service).then(|| Value::StringValue("unknown_service".to_owned()));
-    add("service.name", service.clone().or(unknown));
-    let id = (!instance.is_empty()).then(|| Value::StringValue(instance.to_owned()));
-    add("service.instance.id", id);
-    add("host.name", origin.and_then(|origin| text(&origin.host)));
-    let pid = origin.and_then(|origin| i64::try_from(origin.pid?).ok());
-    add("process.pid", pid.map(Value::IntValue));
-    let has = attributes.iter().map(|known: &KeyValue| known.key.clone()).collect::<Vec<_>>();
-    let others = settings.iter().filter(|(key, _)| !has.contains(key));
-    attributes.extend(others.map(|(key, value)| key_value(key, Value::StringValue(value.clone()))));
-    Resource { attributes, ..Resource::default() }
 }
 
 fn span_of(span: &mapping::Span<'_>) -> Span {

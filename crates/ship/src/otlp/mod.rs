@@ -1,8 +1,11 @@
-//! Figures, spans and log records to an OpenTelemetry collector, over HTTP with protobuf.
+//! Figures, spans and log records to an OpenTelemetry collector, over HTTP with protobuf. Spans and log records also
+//! over gRPC, with the feature `otlp-grpc`.
 
 mod client;
+mod connection;
 mod conventions;
 mod events;
+mod grpc;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -23,11 +26,23 @@ pub use conventions::Conventions;
 pub use events::{EncodedRecord, OtlpEvents};
 use request::{Period, request_of};
 
-/// The collector that figures go to, and how.
+/// How messages are sent, by the values of `OTEL_EXPORTER_OTLP_PROTOCOL`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    /// `http/protobuf`. Collectors take it at port 4318.
+    #[default]
+    HttpProtobuf,
+    /// `grpc`. Collectors take it at port 4317. Needs the feature `otlp-grpc`.
+    Grpc,
+}
+
+/// The collector that messages go to, and how.
 #[derive(Clone, PartialEq)]
 pub struct OtlpSettings {
-    /// The URL that requests are sent to, with its path.
+    /// The URL that requests are sent to, with its path. gRPC has no path.
     pub endpoint: String,
+    /// How spans and log records are sent. Figures go over HTTP.
+    pub protocol: OtlpProtocol,
     /// Headers of every request.
     pub headers: Vec<(String, String)>,
     /// How long one export may take, with its retries.
@@ -49,6 +64,7 @@ impl Default for OtlpSettings {
     fn default() -> Self {
         Self {
             endpoint: "http://localhost:4318/v1/metrics".to_owned(),
+            protocol: OtlpProtocol::default(),
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
             gzip: true,

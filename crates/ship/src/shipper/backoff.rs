@@ -52,7 +52,7 @@ mod tests {
         let hour = Duration::from_secs(3_600);
         assert_eq!(Backoff::default().next(Some(hour)), hour);
         let mut backoff = Backoff::default();
-        (0..6).for_each(|_| drop(backoff.next(None)));
+        (0..6).for_each(|_| _ = backoff.next(None));
         assert!(backoff.next(Some(Duration::from_secs(1))) > Duration::from_secs(1));
     }
 }

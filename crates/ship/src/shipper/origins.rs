@@ -28,6 +28,23 @@ pub struct Origin {
     pub(super) notice: Option<u64>,
 }
 
+impl Origin {
+    /// Reads `audit.start`. `None` if the line is another one.
+    pub fn read(line: &Line<'_>) -> Option<Self> {
+        let (true, Some(instance)) = (line.is_own(), line.instance()) else { return None };
+        let Some(ReadNotice::Start(started)) = ReadNotice::of(line) else { return None };
+        Some(Self {
+            instance: instance.to_owned(),
+            service: started.service,
+            host: started.host,
+            pid: started.pid,
+            rates: started.rates,
+            seq: None,
+            notice: None,
+        })
+    }
+}
+
 /// The loggers of lines that are still to come.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Origins(VecDeque<Origin>);
@@ -56,22 +73,16 @@ impl Origins {
     }
 
     fn note_start(&mut self, line: &Line<'_>) {
-        let (true, Some(instance)) = (line.is_own(), line.instance()) else { return };
-        let Some(ReadNotice::Start(started)) = ReadNotice::of(line) else { return };
-        let known = self.find(line).map_or((None, None), |origin| (origin.seq, origin.notice));
-        self.0.retain(|origin| origin.instance != instance);
+        let Some(mut started) = Origin::read(line) else { return };
+        if let Some(known) = self.find(line) {
+            (started.seq, started.notice) = (known.seq, known.notice);
+            *known = started;
+            return;
+        }
         if self.0.len() == ORIGINS_MAX {
             self.0.pop_front();
         }
-        self.0.push_back(Origin {
-            instance: instance.to_owned(),
-            service: started.service,
-            host: started.host,
-            pid: started.pid,
-            rates: started.rates,
-            seq: known.0,
-            notice: known.1,
-        });
+        self.0.push_back(started);
     }
 
     fn find(&mut self, line: &Line<'_>) -> Option<&mut Origin> {

@@ -8,8 +8,10 @@ use std::io::{self, Write};
 use std::mem;
 
 use llm_audit::reader::Line;
-use llm_audit_log::schema::notices::{ReadNotice, Started};
-use llm_audit_ship::mapping::{self, Attribute, AttributeValue, LogRecord, Mapper, Record, Span};
+use llm_audit_ship::mapping::{
+    self, Attribute, AttributeValue, LogRecord, Mapper, Record, Span, resource_of,
+};
+use llm_audit_ship::shipper::Origin;
 use serde_json::{Map, Value, json};
 
 use super::Exporter;
@@ -23,7 +25,7 @@ const STATUS_ERROR: u32 = 2;
 pub(super) struct OtlpExporter<W: Write> {
     out: W,
     /// By the id of the logger.
-    started: HashMap<String, Started>,
+    started: HashMap<String, Origin>,
     spans: Records,
     logs: Records,
     mapper: Mapper,
@@ -54,7 +56,7 @@ impl<W: Write> OtlpExporter<W> {
         };
         let loggers = records.by_logger.into_iter().map(|(logger, records)| {
             json!({
-                "resource": {"attributes": self.resource(&logger)},
+                "resource": {"attributes": attributes_json(&resource_of(&logger, self.started.get(&logger), &[]))},
                 scopes: [{"scope": {"name": "llm-audit", "version": mapping::VERSION},
                     of: records}],
             })
@@ -62,30 +64,12 @@ impl<W: Write> OtlpExporter<W> {
         let request = json!({resources: loggers.collect::<Vec<_>>()});
         writeln!(self.out, "{request}")
     }
-
-    fn resource(&self, logger: &str) -> Vec<Value> {
-        let started = self.started.get(logger);
-        let known = |text: fn(&Started) -> Option<String>| started.and_then(text);
-        let service = known(|started| started.service.clone());
-        let mut attributes =
-            vec![text("service.name", &service.unwrap_or_else(|| "unknown_service".to_owned()))];
-        if !logger.is_empty() {
-            attributes.push(text("service.instance.id", logger));
-        }
-        attributes
-            .extend(known(|started| started.host.clone()).map(|host| text("host.name", &host)));
-        attributes.extend(
-            started.and_then(|started| started.pid).map(|pid| int("process.pid", pid as i64)),
-        );
-        attributes
-    }
 }
 
 impl<W: Write> Exporter for OtlpExporter<W> {
     fn note(&mut self, line: &Line<'_>) {
-        if let (Some(ReadNotice::Start(start)), Some(id)) = (ReadNotice::of(line), line.instance())
-        {
-            self.started.insert(id.to_owned(), start);
+        if let Some(origin) = Origin::read(line) {
+            self.started.insert(origin.instance.clone(), origin);
         }
     }
 

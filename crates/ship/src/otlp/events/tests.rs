@@ -58,7 +58,8 @@ fn ship(dir: &Path, settings: &OtlpSettings) -> (Shipper<OtlpEvents>, usize) {
 fn ship_lines(dir: &Path, settings: &OtlpSettings, lines: usize) -> (Shipper<OtlpEvents>, usize) {
     let at = |path: &str| settings.endpoint.replace("/v1/metrics", path);
     let of_logs = OtlpSettings { endpoint: at("/v1/logs"), ..settings.clone() };
-    let events = OtlpEvents::new(of_logs, at("/v1/traces")).unwrap();
+    let of_spans = OtlpSettings { endpoint: at("/v1/traces"), ..settings.clone() };
+    let events = OtlpEvents::new(of_logs, &of_spans).unwrap();
     let mut shipper = Shipper::open(dir, events).unwrap().unwrap();
     let mut waits = 0;
     let wait = |_: Duration, _: &str| {

@@ -1,0 +1,34 @@
+//! How requests get to a collector: over HTTP or gRPC.
+
+use std::time::Duration;
+
+use super::client::{Client, Error};
+use super::grpc::GrpcClient;
+use super::{OtlpProtocol, OtlpSettings};
+use crate::shipper::SendError;
+
+/// Sends requests of one kind to a collector.
+#[derive(Debug)]
+pub(super) enum Connection {
+    /// With the time that a request may take.
+    Http(Client, Duration),
+    Grpc(GrpcClient),
+}
+
+impl Connection {
+    /// Makes a connection. `method` is what gRPC calls; over HTTP the endpoint has a path.
+    pub(super) fn new(settings: &OtlpSettings, method: &'static str) -> Result<Self, Error> {
+        Ok(match settings.protocol {
+            OtlpProtocol::HttpProtobuf => Self::Http(Client::new(settings)?, settings.timeout),
+            OtlpProtocol::Grpc => Self::Grpc(GrpcClient::new(settings, method)?),
+        })
+    }
+
+    /// Sends an encoded request once. Returns the encoded answer.
+    pub(super) fn send(&mut self, request: Vec<u8>) -> Result<Vec<u8>, SendError> {
+        match self {
+            Self::Http(client, timeout) => client.send_once(&request, *timeout),
+            Self::Grpc(client) => client.send_once(request),
+        }
+    }
+}
