@@ -13,6 +13,9 @@ use crate::schema::{Line, parse, parse_in_order};
 /// holding it.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
 
+/// How much of the buffer of a line stays for the next one after a long one.
+const LINE_BYTES_KEPT: usize = 8 << 20;
+
 /// What is read from a file at once.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
 
@@ -38,6 +41,7 @@ pub enum Ending {
 /// What the input reports, except interruptions.
 pub fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Ending>> {
     line.clear();
+    line.shrink_to(LINE_BYTES_KEPT);
     let mut bytes = 0;
     loop {
         let block = match input.fill_buf() {

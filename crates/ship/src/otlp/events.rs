@@ -4,17 +4,18 @@
 mod tests;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use llm_audit_log::Line;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, double, encode_key, encode_varint, encoded_len_varint, int64};
 use prost::{DecodeError, Message};
 
 use super::OtlpSettings;
@@ -23,8 +24,10 @@ use super::connection::Connection;
 use crate::mapping::{self, Attribute, AttributeValue, Mapper, Record, resource_of};
 use crate::shipper::{BatchLimits, Destination, LineSource, Origin, Rejected, SendError, Shipped};
 
-/// The most that one request has. Collectors take 4 MiB and more.
+/// The most that is read before it is sent.
 const LIMITS: BatchLimits = BatchLimits { lines: 5_000, bytes: 2 << 20 };
+/// The most bytes of records that one request has, unless it is one record. Collectors take 4 MiB and more.
+const REQUEST_BYTES_MAX: usize = 3 << 20;
 /// How many loggers' resources are kept encoded.
 const RESOURCES_MAX: usize = 1_024;
 /// The parts of a batch.
@@ -40,6 +43,16 @@ const RESOURCE: u32 = 1;
 const SCOPES: u32 = 2;
 const SCOPE: u32 = 1;
 const RECORDS: u32 = 2;
+/// The fields with attributes.
+const RESOURCE_ATTRIBUTES: u32 = 1;
+const SPAN_ATTRIBUTES: u32 = 9;
+const LOG_ATTRIBUTES: u32 = 6;
+/// The fields of `KeyValue` and `AnyValue`.
+const KEY: u32 = 1;
+const VALUE: u32 = 2;
+const STRING: u32 = 1;
+const INT: u32 = 3;
+const DOUBLE: u32 = 4;
 
 /// A collector that takes spans and log records.
 #[derive(Debug)]
@@ -94,9 +107,9 @@ impl OtlpEvents {
         if self.resources.len() == RESOURCES_MAX {
             self.resources.clear();
         }
-        let attributes = attributes_of(&resource_of(instance, origin, &self.resource));
-        let resource = Resource { attributes, ..Resource::default() };
-        let resource: Arc<[u8]> = resource.encode_to_vec().into();
+        let attributes = resource_of(instance, origin, &self.resource);
+        let resource = with_attributes(&Resource::default(), RESOURCE_ATTRIBUTES, &attributes);
+        let resource: Arc<[u8]> = resource.into();
         self.resources.insert(instance.to_owned(), Arc::clone(&resource));
         resource
     }
@@ -141,10 +154,23 @@ impl Destination for OtlpEvents {
         let resource = self.resource(line.instance().unwrap_or_default(), source.origin);
         let rates = source.origin.and_then(|origin| origin.rates.as_ref());
         let (part, bytes) = match self.mapper.map(line, rates) {
-            Record::Span(span) => (SPANS, span_of(&span).encode_to_vec()),
-            Record::Log(log) => (LOGS, log_record_of(&log).encode_to_vec()),
+            Record::Span(span) => (SPANS, encoded_span(&span)),
+            Record::Log(log) => (LOGS, encoded_log_record(&log)),
         };
         Some((part, EncodedRecord { resource, bytes }))
+    }
+
+    fn arrange(&self, items: &mut [Shipped<EncodedRecord>]) -> Vec<Range<usize>> {
+        let (mut requests, mut start, mut bytes) = (Vec::new(), 0, 0);
+        for (at, of) in items.iter().enumerate() {
+            bytes += of.item.bytes.len();
+            if bytes > REQUEST_BYTES_MAX && at > start {
+                requests.push(start..at);
+                (start, bytes) = (at, of.item.bytes.len());
+            }
+        }
+        requests.push(start..items.len());
+        requests
     }
 
     fn send(
@@ -203,11 +229,11 @@ fn encode_length(field: u32, length: usize, to: &mut Vec<u8>) {
     encode_varint(length as u64, to);
 }
 
-fn span_of(span: &mapping::Span<'_>) -> Span {
+fn encoded_span(span: &mapping::Span<'_>) -> Vec<u8> {
     let status = span
         .error
         .map(|message| Status { message: message.to_owned(), code: StatusCode::Error.into() });
-    Span {
+    let head = Span {
         trace_id: span.trace_id.to_be_bytes().to_vec(),
         span_id: span.span_id.to_be_bytes().to_vec(),
         parent_span_id: span.parent_span_id.map_or(Vec::new(), |id| id.to_be_bytes().to_vec()),
@@ -216,42 +242,59 @@ fn span_of(span: &mapping::Span<'_>) -> Span {
         kind: span.kind as i32,
         start_time_unix_nano: span.start,
         end_time_unix_nano: span.end,
-        attributes: attributes_of(&span.attributes),
         status,
         ..Span::default()
-    }
+    };
+    with_attributes(&head, SPAN_ATTRIBUTES, &span.attributes)
 }
 
-fn log_record_of(log: &mapping::LogRecord<'_>) -> LogRecord {
+fn encoded_log_record(log: &mapping::LogRecord<'_>) -> Vec<u8> {
     let (trace_id, span_id) = log.ids.map_or((Vec::new(), Vec::new()), |(trace, span)| {
         (trace.to_be_bytes().to_vec(), span.to_be_bytes().to_vec())
     });
-    LogRecord {
+    let head = LogRecord {
         time_unix_nano: log.time.unwrap_or(0),
         observed_time_unix_nano: log.time.unwrap_or(0),
         severity_number: log.severity as i32,
         body: Some(AnyValue { value: Some(Value::StringValue(log.body.to_owned())) }),
-        attributes: attributes_of(&log.attributes),
         trace_id,
         span_id,
         event_name: log.event_name.to_owned(),
         ..LogRecord::default()
-    }
-}
-
-fn attributes_of(attributes: &[Attribute<'_>]) -> Vec<KeyValue> {
-    let value = |value: &AttributeValue<'_>| match value {
-        AttributeValue::Text(text) => Value::StringValue(text.clone().into_owned()),
-        AttributeValue::Int(int) => Value::IntValue(*int),
-        AttributeValue::Double(double) => Value::DoubleValue(*double),
     };
-    attributes.iter().map(|(key, of)| key_value(key, value(of))).collect()
+    with_attributes(&head, LOG_ATTRIBUTES, &log.attributes)
 }
 
-fn key_value(key: &str, value: Value) -> KeyValue {
-    KeyValue {
-        key: key.to_owned(),
-        value: Some(AnyValue { value: Some(value) }),
-        ..KeyValue::default()
+/// Encodes a message that has no attributes yet, and attributes after it as its field of this number. A payload may be
+/// long, so it is not copied into a message first.
+fn with_attributes(head: &impl Message, field: u32, attributes: &[Attribute<'_>]) -> Vec<u8> {
+    let sizes = attributes.iter().map(|(key, value)| key_value_bytes(key, value));
+    let bytes = head.encoded_len() + sizes.map(field_bytes).sum::<usize>();
+    let mut encoded = Vec::with_capacity(bytes);
+    head.encode_raw(&mut encoded);
+    for (key, value) in attributes {
+        encode_length(field, key_value_bytes(key, value), &mut encoded);
+        encode_field(KEY, key.as_bytes(), &mut encoded);
+        encode_length(VALUE, value_bytes(value), &mut encoded);
+        match value {
+            AttributeValue::Text(text) => encode_field(STRING, text.as_bytes(), &mut encoded),
+            AttributeValue::Int(int) => int64::encode(INT, int, &mut encoded),
+            AttributeValue::Double(double) => double::encode(DOUBLE, double, &mut encoded),
+        }
+    }
+    encoded
+}
+
+/// The length of a `KeyValue`.
+fn key_value_bytes(key: &str, value: &AttributeValue<'_>) -> usize {
+    field_bytes(key.len()) + field_bytes(value_bytes(value))
+}
+
+/// The length of an `AnyValue`.
+fn value_bytes(value: &AttributeValue<'_>) -> usize {
+    match value {
+        AttributeValue::Text(text) => field_bytes(text.len()),
+        AttributeValue::Int(int) => int64::encoded_len(INT, int),
+        AttributeValue::Double(double) => double::encoded_len(DOUBLE, double),
     }
 }

@@ -6,6 +6,9 @@ use llm_audit_log::Position;
 
 use super::destination::{BatchLimits, Rejected, Shipped};
 
+/// How much of a buffer stays for the next lines after a long one.
+pub(super) const BUFFER_BYTES_KEPT: usize = 8 << 20;
+
 /// Lines that were read and not yet acknowledged.
 #[derive(Debug)]
 pub(super) struct Batch<T> {
@@ -119,6 +122,7 @@ impl<T> Batch<T> {
 
     pub(super) fn clear(&mut self) {
         self.text.clear();
+        self.text.shrink_to(BUFFER_BYTES_KEPT);
         self.lines.clear();
         self.parts.iter_mut().for_each(Vec::clear);
         (self.until, self.positions) = (None, Vec::new());

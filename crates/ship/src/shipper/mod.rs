@@ -19,7 +19,7 @@ use std::time::Duration;
 use llm_audit_log::{Ending, Entry, Folder, Follow, Lines, PrivateFolder, parse};
 
 use backoff::Backoff;
-use batch::{Batch, Shipment};
+use batch::{BUFFER_BYTES_KEPT, Batch, Shipment};
 pub use destination::{BatchLimits, Destination, LineSource, Rejected, SendError, Shipped};
 pub use error::Error;
 pub use lag::Lag;
@@ -45,6 +45,9 @@ const RECALLED_BYTES_MAX: u64 = 4 << 20;
 /// A file that was cut or replaced is read again. Lines whose number is not above that of the last line of their logger
 /// that was sent are skipped. Others are sent again: those without a number, and those of a logger that is not among
 /// the last 256. So are all lines of a file that was away when the folder was read, and came back.
+///
+/// Its memory is that of one batch, whose size the destination limits: with OTLP some 20 MB. A line of up to 64 MiB is
+/// sent too, and takes up to six times its length.
 ///
 /// It has no thread: somebody calls [`ship`](Self::ship) again and again.
 #[derive(Debug)]
@@ -189,6 +192,7 @@ impl<D: Destination> Shipper<D> {
                 // A line that is too long to be held is not one of a logger. `verify` names it.
                 Ok(Some(entry)) if entry.ending == Ending::Newline => {
                     self.parsed.clear();
+                    self.parsed.shrink_to(BUFFER_BYTES_KEPT);
                     self.parsed.extend_from_slice(entry.bytes);
                     // Lines that are not JSON objects are not sent; `verify` names them.
                     let Ok(line) = parse(&mut self.parsed) else { continue };

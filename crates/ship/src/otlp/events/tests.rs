@@ -76,12 +76,15 @@ fn folder(log: &str) -> tempfile::TempDir {
     dir
 }
 
+fn value<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a Value> {
+    attributes.iter().find(|pair| pair.key == key)?.value.as_ref()?.value.as_ref()
+}
+
 fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
-    let value = attributes.iter().find(|pair| pair.key == key)?.value.as_ref()?.value.as_ref()?;
-    match value {
-        Value::StringValue(text) => Some(text),
+    value(attributes, key).map(|value| match value {
+        Value::StringValue(text) => &**text,
         other => panic!("{key}: {other:?}"),
-    }
+    })
 }
 
 /// The records of a request: service, number, and whether it is a span.
@@ -132,6 +135,25 @@ fn spans_and_log_records_go_with_the_resource_of_their_logger() {
     assert_eq!(scope.scope.as_ref().unwrap().name, "llm-audit");
     let took = scope.spans[0].end_time_unix_nano - scope.spans[0].start_time_unix_nano;
     assert_eq!((&*scope.spans[0].name, took), ("execute_tool plan.search", 9_000_000));
+    let of_span = |key: &str| value(&scope.spans[0].attributes, key);
+    assert_eq!(of_span("llm_audit.seq"), Some(&Value::IntValue(1)));
+    assert_eq!(of_span("llm_audit.latency_ms"), Some(&Value::DoubleValue(9.0)));
+    assert_eq!(value(resource, "process.pid"), Some(&Value::IntValue(7)));
+    let logs: ExportLogsServiceRequest = requests[1].decode();
+    let log = &logs.resource_logs[0].scope_logs[0].log_records[0];
+    assert_eq!(text(&log.attributes, "llm_audit.action"), Some("plan.search"));
+}
+
+/// Collectors take at least 4 MiB.
+#[test]
+fn long_records_go_in_requests_of_their_own() {
+    let long = format!(r#","data":{{"x":"{}"}}"#, "x".repeat(1_900_000));
+    let dir = folder(&[event(FIRST, 1, &long), event(FIRST, 2, &long)].concat());
+    let (settings, received) = collector(answers(&["200 OK", "200 OK"]));
+    ship_lines(dir.path(), &settings, 2);
+    let found: Vec<_> = received.iter().map(|request| records(&request)).collect();
+    let record = |seq| vec![log_record("unknown_service", seq)];
+    assert_eq!(found, [record(1), record(2)]);
 }
 
 /// The spans that were acknowledged do not come again because the log records were not.
