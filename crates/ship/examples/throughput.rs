@@ -1,6 +1,9 @@
 //! Measures a shipper: writes a log, and sends it to a collector of another process that takes everything.
 //!
-//! `cargo run --release -p llm-audit-ship --features otlp --example throughput [EVENTS] [BYTES]`
+//! ```sh
+//! cargo run --release -p llm-audit-ship --features otlp --example throughput [EVENTS] [BYTES]
+//! ```
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example")]
 
 use std::error::Error;
 use std::fs::{self, File};

@@ -145,6 +145,7 @@ fn ship_settings(settings: &Settings, instance: &str) -> OtlpSettings {
             Semconv::GenAi01 => Conventions::GenAi01,
         },
         resource: with_identity(resource, &settings.service, instance),
+        ..OtlpSettings::default()
     }
 }
 

@@ -211,8 +211,8 @@ fn a_line_that_is_too_long_keeps_its_fields_and_says_where_it_is() {
     let line = parse(&mut bytes).unwrap();
     let file = "audit-2026-11-29.jsonl";
     let source = LineSource { bytes: text.as_bytes(), file, offset: 5, origin: None };
-    let cut: serde_json::Value = serde_json::from_str(&message_of(&line, &source)).unwrap();
-    assert_eq!((&cut["seq"], &cut["data"]), (&7.into(), &serde_json::Value::Null));
+    let cut: Value = serde_json::from_str(&message_of(&line, &source)).unwrap();
+    assert_eq!((&cut["seq"], &cut["data"]), (&7.into(), &Value::Null));
     let place = serde_json::json!({"file": file, "offset": 5, "bytes": text.len()});
     assert_eq!(cut["cut"], place);
     let members = (0..4_000).map(|n| format!(r#","m{n}":"{}""#, "x".repeat(5_000)));
