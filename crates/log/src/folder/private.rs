@@ -20,10 +20,14 @@ impl PrivateFolder {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         match builder.create(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ if fs::symlink_metadata(&path)?.is_dir() => Ok(Self(path)),
-            _ => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder")),
+            Ok(()) => path.parent().map_or(Ok(()), sync_names)?,
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) if fs::symlink_metadata(&path)?.is_dir() => {}
+            Err(_) => {
+                return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder"));
+            }
         }
+        Ok(Self(path))
     }
 
     /// Its path.
@@ -54,7 +58,7 @@ impl PrivateFolder {
         }
     }
 
-    /// Replaces a file as a whole. After a power cut it is the old one or the new one.
+    /// Replaces a file as a whole. It is then on the disk. A power cut before leaves the old one or the new one.
     ///
     /// # Errors
     ///
@@ -64,10 +68,11 @@ impl PrivateFolder {
         let mut file = open_to_write(&new, OpenOptions::new().write(true).truncate(true))?;
         file.write_all(bytes)?;
         file.sync_data()?;
-        fs::rename(&new, self.0.join(name))
+        fs::rename(&new, self.0.join(name))?;
+        sync_names(&self.0)
     }
 
-    /// Adds to the end of a file, and syncs it. What cannot be added as a whole is taken back.
+    /// Adds to the end of a file, and syncs it and its name. What cannot be added as a whole is taken back.
     ///
     /// # Errors
     ///
@@ -75,11 +80,31 @@ impl PrivateFolder {
     pub fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut file = open_to_write(&self.0.join(name), OpenOptions::new().append(true))?;
         let before = file.metadata()?.len();
-        file.write_all(bytes).and_then(|()| file.sync_data()).inspect_err(|_| {
+        let sync_name = || if before == 0 { sync_names(&self.0) } else { Ok(()) };
+        let added =
+            file.write_all(bytes).and_then(|()| file.sync_data()).and_then(|()| sync_name());
+        added.inspect_err(|_| {
             // A part would be in the way of what is added later. If that fails too, it stays.
             let _ = file.set_len(before);
         })
     }
+}
+
+/// Makes the names in a folder durable, if the file system can.
+#[cfg(unix)]
+fn sync_names(folder: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    // The folder of a relative path of one name.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(e) if matches!(e.kind(), InvalidInput | PermissionDenied | Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_names(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Opens a file for its owner alone. A link is refused.
